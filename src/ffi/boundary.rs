@@ -1,0 +1,187 @@
+//! What every export goes through: no panic gets out, no pointer is trusted to be there, no output is half written.
+
+use std::ffi::{CStr, c_char};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::error::subpy_error;
+use super::status::{SUBPY_AUTO_LEN, SUBPY_OK, subpy_status};
+use crate::manager::{Kind, Result};
+use crate::python::hooks;
+
+/// A function that can fail and has no output.
+///
+/// # Safety
+/// `error` must be NULL or point to room for one pointer.
+pub unsafe fn status(error: *mut *mut subpy_error, body: impl FnOnce() -> Result<()>) -> subpy_status {
+    let result = match hooks::forked() {
+        true => Err(Kind::Forked.into()),
+        false => {
+            catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(Kind::Panic(panic_text(&*panic)).into()))
+        }
+    };
+    let (status, failed) = match result {
+        Ok(()) => (SUBPY_OK, std::ptr::null_mut()),
+        Err(failed) => (failed.status(), if error.is_null() { std::ptr::null_mut() } else { subpy_error::new(failed) }),
+    };
+    if !error.is_null() {
+        // SAFETY: promised by the caller.
+        unsafe { error.write(failed) }
+    }
+    status
+}
+
+/// A function that can fail and has one output, which may be NULL; on failure it is made empty.
+///
+/// # Safety
+/// As for [`status`]; `output` must be NULL or point to room for a `T`, whatever is in it.
+pub unsafe fn output<T: Copy>(
+    output: *mut T,
+    empty: T,
+    error: *mut *mut subpy_error,
+    body: impl FnOnce() -> Result<T>,
+) -> subpy_status {
+    let mut value = empty;
+    // SAFETY: promised by the caller.
+    unsafe {
+        let status = status(error, || {
+            value = body()?;
+            Ok(())
+        });
+        if !output.is_null() {
+            output.write(if status == SUBPY_OK { value } else { empty });
+        }
+        status
+    }
+}
+
+/// A function that cannot fail; a panic would give `otherwise`.
+pub fn value<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or(otherwise)
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("panic").to_owned()
+}
+
+pub fn invalid<T>(message: impl Into<String>) -> Result<T> {
+    Err(Kind::InvalidArgument(message.into()).into())
+}
+
+/// The bytes of a text parameter.
+///
+/// # Safety
+/// `text` must point to `len` bytes, or to a NUL-terminated string when that is SUBPY_AUTO_LEN, or be NULL.
+pub unsafe fn bytes<'a>(text: *const c_char, len: usize, name: &str) -> Result<&'a [u8]> {
+    if len == 0 {
+        return Ok(&[]);
+    }
+    if text.is_null() {
+        return invalid(format!("{name} is NULL"));
+    }
+    if len == SUBPY_AUTO_LEN {
+        // SAFETY: promised by the caller.
+        return Ok(unsafe { CStr::from_ptr(text) }.to_bytes());
+    }
+    if len > isize::MAX as usize {
+        return invalid(format!("the length of {name} is {len}, more than memory can hold"));
+    }
+    // SAFETY: promised by the caller.
+    Ok(unsafe { std::slice::from_raw_parts(text.cast(), len) })
+}
+
+/// A text parameter, which must be UTF-8.
+///
+/// # Safety
+/// As for [`bytes`].
+pub unsafe fn text<'a>(text: *const c_char, len: usize, name: &str) -> Result<&'a str> {
+    // SAFETY: promised by the caller.
+    let bytes = unsafe { bytes(text, len, name)? };
+    std::str::from_utf8(bytes)
+        .or_else(|error| invalid(format!("{name}: invalid UTF-8 at byte offset {}", error.valid_up_to())))
+}
+
+/// An optional text parameter that ends with a NUL.
+///
+/// # Safety
+/// `pointer` must be NULL or point to a NUL-terminated string.
+pub unsafe fn optional_text<'a>(pointer: *const c_char, name: &str) -> Result<Option<&'a str>> {
+    if pointer.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: promised by the caller.
+    unsafe { text(pointer, SUBPY_AUTO_LEN, name).map(Some) }
+}
+
+/// A struct whose first field is the caller's sizeof of it. An older caller's is shorter: its missing fields are zero.
+/// A newer caller's is longer: what this library does not know must be zero.
+///
+/// # Safety
+/// `options` must be NULL, which gives `T` with all bytes zero, or point to as many bytes as its first field says. All
+/// bytes zero must be a valid `T`.
+pub unsafe fn options<T: Copy>(options: *const T, name: &str) -> Result<T> {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let mut known: T = std::mem::zeroed();
+        if options.is_null() {
+            return Ok(known);
+        }
+        let size = options.cast::<usize>().read();
+        if size < size_of::<usize>() || size > 64 * size_of::<T>() {
+            return invalid(format!("{name}->size is {size}, set it to sizeof({name})"));
+        }
+        let theirs = std::slice::from_raw_parts(options.cast::<u8>(), size);
+        if theirs.iter().skip(size_of::<T>()).any(|byte| *byte != 0) {
+            return invalid(format!(
+                "{name} has fields set that this version of subpy ({}) does not know",
+                env!("CARGO_PKG_VERSION")
+            ));
+        }
+        let copied = size.min(size_of::<T>());
+        std::ptr::copy_nonoverlapping(theirs.as_ptr(), (&raw mut known).cast::<u8>(), copied);
+        Ok(known)
+    }
+}
+
+/// Refuses flag bits that do not exist.
+pub fn known_flags(flags: u64, known: u64, name: &str) -> Result<()> {
+    match flags & !known {
+        0 => Ok(()),
+        unknown => invalid(format!("{name} has unknown bits set: {unknown:#x}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ffi::{subpy_error_free, subpy_error_message, subpy_error_status};
+
+    #[test]
+    fn a_panic_becomes_a_status_and_the_output_is_empty() {
+        let mut error = std::ptr::null_mut();
+        let mut out = 7;
+        std::panic::set_hook(Box::new(|_| {}));
+        // SAFETY: pointers to locals.
+        unsafe {
+            assert_eq!(output(&mut out, 0, &mut error, || panic!("on purpose")), -15);
+            assert_eq!(out, 0);
+            assert_eq!(subpy_error_status(error), -15);
+            let message = CStr::from_ptr(subpy_error_message(error, std::ptr::null_mut()));
+            assert!(message.to_str().unwrap().contains("on purpose"));
+            subpy_error_free(error);
+        }
+        assert_eq!(value(3, || panic!("again")), 3);
+    }
+
+    #[test]
+    fn success_writes_the_output_and_no_error() {
+        let mut error = std::ptr::dangling_mut();
+        let mut out = 0;
+        // SAFETY: pointers to locals.
+        unsafe { assert_eq!(output(&mut out, 0, &mut error, || Ok(5)), 0) };
+        assert_eq!(out, 5);
+        assert!(error.is_null());
+        // SAFETY: NULL is allowed for both.
+        unsafe { assert_eq!(output(std::ptr::null_mut(), 0, std::ptr::null_mut(), || Ok(5)), 0) };
+    }
+}

@@ -1,0 +1,263 @@
+//! What went wrong, as text and numbers, complete without the interpreter that it happened in. A subpy_error is
+//! immutable, may be used from any thread, outlives everything, and is freed with subpy_error_free(). Texts are UTF-8,
+//! NUL-terminated (and may hold NUL characters too), valid until the error is freed. All functions take NULL for an error.
+//!
+//! The fields of a Python exception are those of ExecutionFailed.excinfo in `concurrent.interpreters`.
+
+use std::ffi::c_char;
+use std::ptr;
+
+use super::boundary;
+use super::status::{SUBPY_ERROR_SYNTAX, SUBPY_OK, subpy_interp, subpy_status};
+use crate::manager::Error;
+use crate::python::exception::Exception;
+
+/// An error, owned by whoever received it.
+#[allow(non_camel_case_types)]
+pub struct subpy_error {
+    status: subpy_status,
+    interp: subpy_interp,
+    message: Text,
+    exception: Option<Texts>,
+}
+
+/// The texts of an exception, each with a NUL behind it.
+struct Texts {
+    type_name: Text,
+    type_qualname: Text,
+    type_module: Text,
+    message: Text,
+    formatted: Text,
+    display: Text,
+    frames: Vec<(Text, i32, Text)>,
+    syntax: Option<(i32, i32, Option<Text>)>,
+    exit_status: Option<i32>,
+}
+
+struct Text(Box<[u8]>);
+
+impl Text {
+    fn new(text: &str) -> Text {
+        let mut bytes = Vec::with_capacity(text.len() + 1);
+        bytes.extend_from_slice(text.as_bytes());
+        bytes.push(0);
+        Text(bytes.into())
+    }
+
+    fn as_ptr(&self) -> *const c_char {
+        self.0.as_ptr().cast()
+    }
+}
+
+impl Texts {
+    fn new(exception: &Exception) -> Texts {
+        let frame =
+            |frame: &crate::python::exception::Frame| (Text::new(&frame.file), frame.line, Text::new(&frame.function));
+        Texts {
+            type_name: Text::new(&exception.type_name),
+            type_qualname: Text::new(&exception.type_qualname),
+            type_module: Text::new(&exception.type_module),
+            message: Text::new(&exception.message),
+            formatted: Text::new(&exception.formatted),
+            display: Text::new(&exception.display),
+            frames: exception.frames.iter().map(frame).collect(),
+            syntax: exception.syntax.as_ref().map(|it| (it.line, it.column, it.text.as_deref().map(Text::new))),
+            exit_status: exception.exit_status,
+        }
+    }
+}
+
+impl subpy_error {
+    /// An error for C to own.
+    pub(super) fn new(error: Error) -> *mut subpy_error {
+        Box::into_raw(Box::new(subpy_error {
+            status: error.status(),
+            interp: error.interp,
+            message: Text::new(&error.to_string()),
+            exception: error.exception().map(Texts::new),
+        }))
+    }
+}
+
+/// What an accessor does: the pointer and the length of a text, or NULL and 0.
+///
+/// # Safety
+/// `error` must be NULL or an error that was not freed; `len` must be NULL or point to room for a length.
+unsafe fn text(
+    error: *const subpy_error,
+    len: *mut usize,
+    get: impl FnOnce(&subpy_error) -> Option<&Text>,
+) -> *const c_char {
+    boundary::value(ptr::null(), || {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let text = error.as_ref().and_then(get);
+            if !len.is_null() {
+                len.write(text.map_or(0, |text| text.0.len() - 1));
+            }
+            text.map_or(ptr::null(), Text::as_ptr)
+        }
+    })
+}
+
+/// The status that came with the error; SUBPY_OK for NULL. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_error_status(error: *const subpy_error) -> subpy_status {
+    // SAFETY: the caller's pointer is as the declaration says.
+    boundary::value(SUBPY_OK, || unsafe { error.as_ref().map_or(SUBPY_OK, |error| error.status) })
+}
+
+/// What went wrong, in one line. `len` (may be NULL) receives its length in bytes. NULL only for a NULL error. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_error_message(error: *const subpy_error, len: *mut usize) -> *const c_char {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe { text(error, len, |error| Some(&error.message)) }
+}
+
+/// excinfo.type.__name__, such as "ValueError"; NULL when there is no Python exception. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_error_type_name(error: *const subpy_error, len: *mut usize) -> *const c_char {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe { text(error, len, |error| error.exception.as_ref().map(|it| &it.type_name)) }
+}
+
+/// excinfo.type.__qualname__; NULL when there is no Python exception. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_error_type_qualname(error: *const subpy_error, len: *mut usize) -> *const c_char {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe { text(error, len, |error| error.exception.as_ref().map(|it| &it.type_qualname)) }
+}
+
+/// excinfo.type.__module__, such as "builtins"; NULL when there is no Python exception. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_error_type_module(error: *const subpy_error, len: *mut usize) -> *const c_char {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe { text(error, len, |error| error.exception.as_ref().map(|it| &it.type_module)) }
+}
+
+/// excinfo.msg: str(exception), "" when it says nothing, "<exception str() failed>" when that raised; NULL when there is no
+/// Python exception. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_error_exception_message(error: *const subpy_error, len: *mut usize) -> *const c_char {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe { text(error, len, |error| error.exception.as_ref().map(|it| &it.message)) }
+}
+
+/// excinfo.formatted: "module.Type: message", without the module for builtins and `__main__`; NULL when there is no Python
+/// exception. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_error_formatted(error: *const subpy_error, len: *mut usize) -> *const c_char {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe { text(error, len, |error| error.exception.as_ref().map(|it| &it.formatted)) }
+}
+
+/// excinfo.errdisplay: the traceback that Python would print, without the final newline; NULL when there is no Python
+/// exception. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_error_display(error: *const subpy_error, len: *mut usize) -> *const c_char {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe { text(error, len, |error| error.exception.as_ref().map(|it| &it.display)) }
+}
+
+/// How many frames the traceback has; of more than 10,000 the middle is left out. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_error_frame_count(error: *const subpy_error) -> usize {
+    // SAFETY: the caller's pointer is as the declaration says.
+    boundary::value(0, || unsafe {
+        error.as_ref().and_then(|error| error.exception.as_ref()).map_or(0, |it| it.frames.len())
+    })
+}
+
+/// One frame of the traceback.
+///
+/// @param index     from 0, the outermost
+/// @param file      its file name; may be NULL, as the next two
+/// @param line      its line, from 1; 0 when unknown
+/// @param function  its function's name, "<module>" at the top level
+/// @return false, and nothing is written, when there is no such frame. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_error_frame(
+    error: *const subpy_error,
+    index: usize,
+    file: *mut *const c_char,
+    line: *mut i32,
+    function: *mut *const c_char,
+) -> bool {
+    // SAFETY: the caller's pointers are as the declaration says.
+    boundary::value(false, || unsafe {
+        let frame = error.as_ref().and_then(|error| error.exception.as_ref()?.frames.get(index));
+        let Some((its_file, its_line, its_function)) = frame else { return false };
+        write(file, its_file.as_ptr());
+        write(line, *its_line);
+        write(function, its_function.as_ptr());
+        true
+    })
+}
+
+/// Where the source is wrong, for SUBPY_ERROR_SYNTAX.
+///
+/// @param line    from 1; 0 when unknown; may be NULL, as the next two
+/// @param column  in characters from 1; 0 when unknown
+/// @param text    the line itself; NULL when unknown
+/// @return false, and nothing is written, for any other error. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_error_syntax(
+    error: *const subpy_error,
+    line: *mut i32,
+    column: *mut i32,
+    text: *mut *const c_char,
+) -> bool {
+    // SAFETY: the caller's pointers are as the declaration says.
+    boundary::value(false, || unsafe {
+        let error = error.as_ref().filter(|error| error.status == SUBPY_ERROR_SYNTAX);
+        let Some((its_line, its_column, its_text)) = error.and_then(|error| error.exception.as_ref()?.syntax.as_ref())
+        else {
+            return false;
+        };
+        write(line, *its_line);
+        write(column, *its_column);
+        write(text, its_text.as_ref().map_or(ptr::null(), Text::as_ptr));
+        true
+    })
+}
+
+/// The status that SystemExit asked for: 0 for None, 1 for anything that is no int.
+///
+/// @param status  may be NULL
+/// @return false, and nothing is written, when the error is no SystemExit. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_error_exit_status(error: *const subpy_error, status: *mut i32) -> bool {
+    // SAFETY: the caller's pointers are as the declaration says.
+    boundary::value(false, || unsafe {
+        let Some(exit) = error.as_ref().and_then(|error| error.exception.as_ref()?.exit_status) else { return false };
+        write(status, exit);
+        true
+    })
+}
+
+/// The interpreter that the error is about, 0 when none. The handle may be stale. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_error_interp(error: *const subpy_error) -> subpy_interp {
+    // SAFETY: the caller's pointer is as the declaration says.
+    boundary::value(0, || unsafe { error.as_ref().map_or(0, |error| error.interp) })
+}
+
+/// Free an error; NULL is ignored. Never blocks and runs no Python; works after subpy_shutdown(). Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_error_free(error: *mut subpy_error) {
+    // SAFETY: the caller's pointer is NULL or an error that was not freed.
+    boundary::value((), || unsafe {
+        if !error.is_null() {
+            drop(Box::from_raw(error));
+        }
+    });
+}
+
+/// # Safety
+/// `output` must be NULL or point to room for a `T`.
+unsafe fn write<T>(output: *mut T, value: T) {
+    if !output.is_null() {
+        // SAFETY: promised by the caller.
+        unsafe { output.write(value) }
+    }
+}

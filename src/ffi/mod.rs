@@ -1,0 +1,23 @@
+//! The C surface: one file a noun, in the order of the header. No Python here and no policy.
+
+// The comments become the header's: there they are the contract of each function, Safety included.
+#![allow(clippy::missing_safety_doc)]
+
+mod boundary;
+mod error;
+mod interpreter;
+mod run;
+mod runtime;
+mod status;
+mod thread;
+mod value;
+
+pub use error::*;
+pub use interpreter::*;
+pub use run::*;
+pub use runtime::*;
+pub use status::*;
+pub use thread::*;
+pub use value::*;
+
+pub use crate::python::value::{subpy_pair, subpy_value, subpy_value_data};

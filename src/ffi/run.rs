@@ -1,0 +1,270 @@
+//! Running code. Everything runs in the interpreter's `__main__`, whose names last from run to run, on the calling thread.
+//! By default an interpreter runs one thing at a time; a thread that is inside already may run more in it. What the code
+//! printed has been written when the function returns.
+
+use std::ffi::c_char;
+
+use super::boundary::{self, invalid, known_flags, optional_text, text};
+use super::error::subpy_error;
+use super::status::{subpy_cancel, subpy_function, subpy_interp, subpy_status};
+use super::thread::{Sending, send};
+use crate::manager::{self, Result};
+use crate::python::run::Code;
+use crate::python::value::{Args, OwnedValue, subpy_value};
+
+/// exec: statements
+pub const SUBPY_RUN_EXEC: i32 = 1;
+/// eval: an expression
+pub const SUBPY_RUN_EVAL: i32 = 2;
+/// call: a callable by its name, with arguments
+pub const SUBPY_RUN_CALL: i32 = 3;
+
+/// exec does not take the common indentation off.
+pub const SUBPY_RUN_KEEP_INDENT: u32 = 1;
+
+/// What subpy_run() and subpy_run_in_thread() run. Zero is the default of every field that may be left out.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct subpy_run_request {
+    /// sizeof(subpy_run_request)
+    pub size: usize,
+    /// where
+    pub interp: subpy_interp,
+    /// SUBPY_RUN_EXEC, _EVAL or _CALL
+    pub what: i32,
+    /// SUBPY_RUN_KEEP_INDENT, for exec
+    pub flags: u32,
+    /// source, expression or callable, in UTF-8
+    pub text: *const c_char,
+    /// its length in bytes, or SUBPY_AUTO_LEN
+    pub text_len: usize,
+    /// must be 0
+    pub function: subpy_function,
+    /// for call: `nargs` positional arguments
+    pub args: *const subpy_value,
+    /// how many
+    pub nargs: usize,
+    /// for call: NULL, or a DICT with STR keys
+    pub kwargs: *const subpy_value,
+    /// for exec and eval: the file name in tracebacks, NUL-terminated; NULL: "<script>"
+    pub filename: *const c_char,
+    /// must be 0
+    pub timeout_ms: i64,
+    /// must be 0
+    pub cancel: subpy_cancel,
+}
+
+/// Run statements. Python: Interpreter.exec().
+///
+/// Indentation that all lines share is taken off first when the first line that is not blank is indented, as
+/// `python -c` does it.
+///
+/// @param interp  the interpreter
+/// @param code    the source, in UTF-8; a coding cookie says nothing
+/// @param len     its length in bytes, or SUBPY_AUTO_LEN
+/// @param error   optional; set on failure, to be freed with subpy_error_free()
+/// @return SUBPY_OK;
+///         SUBPY_ERROR_INVALID_ARGUMENT  NULL, or not UTF-8
+///         SUBPY_ERROR_NOT_FOUND         no such interpreter
+///         SUBPY_ERROR_BUSY              it is running (see SUBPY_BUSY_*), or closing
+///         SUBPY_ERROR_SYNTAX            the source does not compile; nothing ran
+///         SUBPY_ERROR_EXECUTION_FAILED  an uncaught exception, SystemExit included: sys.exit() does not exit
+///         SUBPY_ERROR_INTERPRETER       Python code created the interpreter, it cannot be driven
+///         SUBPY_ERROR_WRONG_STATE       this thread's stack is too small for Python
+///
+/// Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_exec(
+    interp: subpy_interp,
+    code: *const c_char,
+    len: usize,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe {
+        boundary::status(error, || {
+            let source = text(code, len, "code")?;
+            manager::run(interp, Code::Exec { source, filename: None, keep_indent: false }, false).map(drop)
+        })
+    }
+}
+
+/// Evaluate an expression, as eval() does.
+///
+/// @param interp      the interpreter
+/// @param expression  in UTF-8
+/// @param len         its length in bytes, or SUBPY_AUTO_LEN
+/// @param result      its value, to be freed with subpy_value_free(); NULL: not converted at all
+/// @param error       optional; set on failure, to be freed with subpy_error_free()
+/// @return SUBPY_OK; any error of subpy_exec();
+///         SUBPY_ERROR_NOT_SHAREABLE  the result, or something in it, has no subpy_value; the message names the path to it
+///
+/// Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_eval(
+    interp: subpy_interp,
+    expression: *const c_char,
+    len: usize,
+    result: *mut subpy_value,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe {
+        boundary::output(result, subpy_value::none(), error, || {
+            let expression = text(expression, len, "expression")?;
+            let code = Code::Eval { expression, filename: None };
+            manager::run(interp, code, !result.is_null()).map(OwnedValue::into_raw)
+        })
+    }
+}
+
+/// Call something by its name. Python: Interpreter.call().
+///
+/// @param interp    the interpreter
+/// @param callable  "name" in `__main__`, or "package.module:attribute.attribute"; looked up at each call
+/// @param len       its length in bytes, or SUBPY_AUTO_LEN
+/// @param args      `nargs` positional arguments, copied into the interpreter; may be NULL when that is 0
+/// @param nargs     how many
+/// @param kwargs    NULL, or a DICT with STR keys
+/// @param result    what it returned, to be freed with subpy_value_free(); NULL: not converted at all
+/// @param error     optional; set on failure, to be freed with subpy_error_free()
+/// @return SUBPY_OK; any error of subpy_eval(); a name that does not exist, or cannot be called, is
+///         SUBPY_ERROR_EXECUTION_FAILED with AttributeError, ModuleNotFoundError or TypeError
+///
+/// Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_call(
+    interp: subpy_interp,
+    callable: *const c_char,
+    len: usize,
+    args: *const subpy_value,
+    nargs: usize,
+    kwargs: *const subpy_value,
+    result: *mut subpy_value,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe {
+        boundary::output(result, subpy_value::none(), error, || {
+            let callable = text(callable, len, "callable")?;
+            let args = Args::check(args, nargs, kwargs).or_else(invalid)?;
+            let code = Code::Call { callable, args };
+            manager::run(interp, code, !result.is_null()).map(OwnedValue::into_raw)
+        })
+    }
+}
+
+/// Run what the request says: exec, eval and call with every option.
+///
+/// @param request  what to run, and where
+/// @param result   the value (None for exec), to be freed with subpy_value_free(); NULL: not converted at all
+/// @param error    optional; set on failure, to be freed with subpy_error_free()
+/// @return as subpy_exec(), subpy_eval() and subpy_call(); SUBPY_ERROR_INVALID_ARGUMENT also for a field that is set and
+///         does not apply
+///
+/// Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_run(
+    request: *const subpy_run_request,
+    result: *mut subpy_value,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe {
+        boundary::output(result, subpy_value::none(), error, || {
+            let request = Request::read(request)?;
+            manager::run(request.interp, request.code, !result.is_null()).map(OwnedValue::into_raw)
+        })
+    }
+}
+
+/// Run what the request says on a new thread of its own. Everything the request points to is copied first.
+///
+/// @param request  what to run, and where
+/// @param thread   the thread, to be joined or freed; NULL: freed at once
+/// @param error    optional; set on failure, to be freed with subpy_error_free()
+/// @return SUBPY_OK; SUBPY_ERROR_INVALID_ARGUMENT; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_INTERPRETER when no thread could be
+///         started. Everything else, SUBPY_ERROR_BUSY too, comes from subpy_thread_join()
+///
+/// Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_run_in_thread(
+    request: *const subpy_run_request,
+    thread: *mut super::status::subpy_thread,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe {
+        boundary::output(thread, 0, error, || {
+            let request = Request::read(request)?;
+            send(Sending { interp: request.interp, code: request.code, keep: !thread.is_null() })
+        })
+    }
+}
+
+/// A request that was checked.
+struct Request<'a> {
+    interp: subpy_interp,
+    code: Code<'a>,
+}
+
+impl Request<'_> {
+    /// # Safety
+    /// Everything that the request points to must be as it says.
+    unsafe fn read<'a>(request: *const subpy_run_request) -> Result<Request<'a>> {
+        if request.is_null() {
+            return invalid("request is NULL");
+        }
+        // SAFETY: promised by the caller.
+        unsafe {
+            let request = boundary::options(request, "subpy_run_request")?;
+            request.check_unused()?;
+            let text = text(request.text, request.text_len, "subpy_run_request.text")?;
+            let filename = optional_text(request.filename, "subpy_run_request.filename")?;
+            let code = match request.what {
+                SUBPY_RUN_EXEC => {
+                    let keep_indent = request.flags & SUBPY_RUN_KEEP_INDENT != 0;
+                    Code::Exec { source: text, filename, keep_indent }
+                }
+                SUBPY_RUN_EVAL => Code::Eval { expression: text, filename },
+                _ => {
+                    let args = Args::check(request.args, request.nargs, request.kwargs).or_else(invalid)?;
+                    Code::Call { callable: text, args }
+                }
+            };
+            Ok(Request { interp: request.interp, code })
+        }
+    }
+}
+
+impl subpy_run_request {
+    /// Fields that do not apply stay free for later versions.
+    fn check_unused(&self) -> Result<()> {
+        let set = |field: &str, why: &str| invalid(format!("subpy_run_request.{field} {why}"));
+        if !(SUBPY_RUN_EXEC..=SUBPY_RUN_CALL).contains(&self.what) {
+            let why = format!("is {}, must be SUBPY_RUN_EXEC, SUBPY_RUN_EVAL or SUBPY_RUN_CALL", self.what);
+            return set("what", &why);
+        }
+        let is = |what| self.what == what;
+        let flags = if is(SUBPY_RUN_EXEC) { SUBPY_RUN_KEEP_INDENT } else { 0 };
+        known_flags(self.flags.into(), flags.into(), "subpy_run_request.flags (for this kind of run)")?;
+        let no_arguments = self.args.is_null() && self.nargs == 0 && self.kwargs.is_null();
+        if !is(SUBPY_RUN_CALL) && !no_arguments {
+            return set("args", "and kwargs are for SUBPY_RUN_CALL");
+        }
+        if is(SUBPY_RUN_CALL) && !self.filename.is_null() {
+            return set("filename", "is for SUBPY_RUN_EXEC and SUBPY_RUN_EVAL");
+        }
+        if self.function != 0 {
+            return set("function", "is not supported by this version, must be 0");
+        }
+        if self.timeout_ms != 0 {
+            return set("timeout_ms", "is not supported by this version, must be 0");
+        }
+        if self.cancel != 0 {
+            return set("cancel", "is not supported by this version, must be 0");
+        }
+        Ok(())
+    }
+}

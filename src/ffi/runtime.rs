@@ -1,0 +1,129 @@
+//! CPython in this process. It starts by itself on the first use of an interpreter; subpy_init() is for
+//! choosing which CPython, and how. Only the application shuts it down; a library that uses subpy never has to.
+
+use std::ffi::c_char;
+use std::ptr;
+
+use super::boundary::{self, known_flags, optional_text};
+use super::error::subpy_error;
+use super::status::subpy_status;
+use crate::manager::{self, RuntimeOptions};
+use crate::python::start::Startup;
+
+/// The version that this header belongs to: major * 1000000 + minor * 1000 + patch.
+pub const SUBPY_VERSION: u32 = 1_000;
+
+/// Honour PYTHONPATH and the other PYTHON* variables. Without it CPython starts isolated from the environment.
+pub const SUBPY_RUNTIME_USE_ENVIRONMENT: u64 = 1;
+/// Start without the site module: no site-packages, and interpreters are created a third faster.
+pub const SUBPY_RUNTIME_NO_SITE: u64 = 2;
+/// Leave SIGPIPE as it is. Without it, SIGPIPE is set to be ignored when it is at its default, as python does it: a
+/// guest that writes to a closed pipe then gets BrokenPipeError, instead of ending the process.
+pub const SUBPY_RUNTIME_KEEP_SIGPIPE: u64 = 4;
+
+/// Options of subpy_init(). Zero is the default of every field.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct subpy_runtime_options {
+    /// sizeof(subpy_runtime_options)
+    pub size: usize,
+    /// Path of an executable, of a venv's folder or of a libpython. NULL: search; see subpy_init().
+    pub python: *const c_char,
+    /// SUBPY_RUNTIME_*
+    pub flags: u64,
+}
+
+/// Start the runtime, or make sure that it runs.
+///
+/// The CPython is the first of: options->python; the environment variable SUBPY_PYTHON (the same three kinds of path); a
+/// CPython that is in this process already (adopted when it is initialised: it keeps its configuration, and its owner
+/// finalizes it); VIRTUAL_ENV; python3.14, newer ones, python3 and python on PATH; uv's, pyenv's and the system's
+/// folders. It must be CPython 3.14.1 or newer with a shared libpython, and with a GIL (not free-threaded).
+///
+/// @param options  NULL for the defaults
+/// @param error    optional; set on failure, to be freed with subpy_error_free()
+/// @return SUBPY_OK, also when the runtime runs with the same options;
+///         SUBPY_ERROR_PYTHON_NOT_FOUND    nothing fits; the message lists what was tried and why it was refused
+///         SUBPY_ERROR_PYTHON_UNSUPPORTED  the one that was asked for, or is in the process, does not fit
+///         SUBPY_ERROR_WRONG_STATE         it runs with other options, or another CPython was used before
+///         SUBPY_ERROR_INTERPRETER         CPython did not start; the message has its reason
+///
+/// Any thread. CPython is started on a thread of the library's own. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_init(
+    options: *const subpy_runtime_options,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe {
+        boundary::status(error, || {
+            let options = boundary::options(options, "subpy_runtime_options")?;
+            let known = SUBPY_RUNTIME_USE_ENVIRONMENT | SUBPY_RUNTIME_NO_SITE | SUBPY_RUNTIME_KEEP_SIGPIPE;
+            known_flags(options.flags, known, "subpy_runtime_options.flags")?;
+            let has = |flag| options.flags & flag != 0;
+            manager::init(&RuntimeOptions {
+                python: optional_text(options.python, "subpy_runtime_options.python")?.map(Into::into),
+                startup: Startup {
+                    use_environment: has(SUBPY_RUNTIME_USE_ENVIRONMENT),
+                    no_site: has(SUBPY_RUNTIME_NO_SITE),
+                    keep_sigpipe: has(SUBPY_RUNTIME_KEEP_SIGPIPE),
+                },
+            })
+        })
+    }
+}
+
+/// Close every interpreter, also those that Python code created, and finalize CPython.
+///
+/// Waits, as subpy_close() does, for the threads that Python code started. All handles become SUBPY_ERROR_NOT_FOUND;
+/// results and errors stay valid. Runs that nobody joined for are dropped, failed ones printed. subpy_init() works again
+/// afterwards, with the same CPython. A CPython that was adopted is not finalized.
+///
+/// @param error  optional; set on failure, to be freed with subpy_error_free()
+/// @return SUBPY_OK, also when the runtime does not run;
+///         SUBPY_ERROR_BUSY         something is running or being created; everything stays as it was
+///         SUBPY_ERROR_WRONG_STATE  another thread is shutting down
+///
+/// Any thread that is not inside an interpreter. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_shutdown(error: *mut *mut subpy_error) -> subpy_status {
+    // SAFETY: the caller's pointer is as the declaration says.
+    unsafe { boundary::status(error, manager::shutdown) }
+}
+
+/// The version of the library: major * 1000000 + minor * 1000 + patch, so 1000 is 0.1.0. Compare it with SUBPY_VERSION
+/// when the library is opened at run time. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn subpy_version() -> u32 {
+    boundary::value(0, || SUBPY_VERSION)
+}
+
+/// The version of the library as text, "0.1.0". Static. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn subpy_version_string() -> *const c_char {
+    boundary::value(ptr::null(), || concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast())
+}
+
+/// The version of the CPython in use, "3.14.6". NULL before the first start of the runtime; valid until the process
+/// exits. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn subpy_python_version() -> *const c_char {
+    boundary::value(ptr::null(), || manager::python_version().map_or(ptr::null(), |text| text.as_ptr()))
+}
+
+/// The path of the libpython in use; "" when a host program brought CPython inside itself. NULL before the first start of
+/// the runtime; valid until the process exits. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn subpy_python_library() -> *const c_char {
+    boundary::value(ptr::null(), || manager::python_library().map_or(ptr::null(), |text| text.as_ptr()))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_version_is_cargos() {
+        let numbers: Vec<u32> = env!("CARGO_PKG_VERSION").split('.').map(|part| part.parse().unwrap()).collect();
+        assert_eq!(super::SUBPY_VERSION, numbers[0] * 1_000_000 + numbers[1] * 1_000 + numbers[2]);
+    }
+}

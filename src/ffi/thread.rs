@@ -1,0 +1,108 @@
+//! Runs on threads of their own. Each has one outcome, for the one who joins.
+
+use std::ffi::c_char;
+
+use super::boundary::{self, invalid, text};
+use super::error::subpy_error;
+use super::status::{subpy_interp, subpy_status, subpy_thread};
+use crate::manager::{self, Job, Kind, Result, Work};
+use crate::python::run::Code;
+use crate::python::value::{Args, OwnedValue, subpy_value};
+
+/// Call something by its name on a new thread of its own. Everything the arguments point to is copied first. Python:
+/// Interpreter.call_in_thread().
+///
+/// @param interp    the interpreter
+/// @param callable  as for subpy_call()
+/// @param len       its length in bytes, or SUBPY_AUTO_LEN
+/// @param args      `nargs` positional arguments; may be NULL when that is 0
+/// @param nargs     how many
+/// @param kwargs    NULL, or a DICT with STR keys
+/// @param thread    the thread, to be joined or freed; NULL: freed at once
+/// @param error     optional; set on failure, to be freed with subpy_error_free()
+/// @return as subpy_run_in_thread()
+///
+/// Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_call_in_thread(
+    interp: subpy_interp,
+    callable: *const c_char,
+    len: usize,
+    args: *const subpy_value,
+    nargs: usize,
+    kwargs: *const subpy_value,
+    thread: *mut subpy_thread,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe {
+        boundary::output(thread, 0, error, || {
+            let callable = text(callable, len, "callable")?;
+            let args = Args::check(args, nargs, kwargs).or_else(invalid)?;
+            send(Sending { interp, code: Code::Call { callable, args }, keep: !thread.is_null() })
+        })
+    }
+}
+
+/// A run that is to be started on a thread.
+pub(super) struct Sending<'a> {
+    pub interp: subpy_interp,
+    pub code: Code<'a>,
+    /// Somebody wants the handle.
+    pub keep: bool,
+}
+
+/// Copies it and starts the thread.
+pub(super) fn send(sending: Sending) -> Result<subpy_thread> {
+    let owned = |text: Option<&str>| text.map(String::from);
+    let work = match sending.code {
+        Code::Exec { source, filename, keep_indent } => {
+            Work::Exec { source: source.into(), filename: owned(filename), keep_indent }
+        }
+        Code::Eval { expression, filename } => Work::Eval { expression: expression.into(), filename: owned(filename) },
+        Code::Call { callable, args } => {
+            let (args, kwargs) = args.to_owned().ok_or(Kind::NoMemory)?;
+            Work::Call { callable: callable.into(), args, kwargs }
+        }
+        Code::PrepareMain { .. } => return invalid("prepare_main has no thread of its own"),
+    };
+    let thread = manager::run_in_thread(Job { interp: sending.interp, work })?;
+    if !sending.keep {
+        manager::thread_free(thread);
+    }
+    Ok(thread)
+}
+
+/// Wait for a thread to end and take the outcome of its run. Once: afterwards the handle is SUBPY_ERROR_NOT_FOUND.
+///
+/// @param thread  the thread
+/// @param result  the run's result, to be freed with subpy_value_free(); may be NULL
+/// @param error   optional; set on failure, to be freed with subpy_error_free()
+/// @return what the run returned; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_WRONG_STATE for a thread that joins itself
+///
+/// Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_thread_join(
+    thread: subpy_thread,
+    result: *mut subpy_value,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe {
+        boundary::output(result, subpy_value::none(), error, || {
+            let value = manager::join(thread)?;
+            // Dropped here when nobody wants it.
+            Ok(if result.is_null() { subpy_value::none() } else { OwnedValue::into_raw(value) })
+        })
+    }
+}
+
+/// Forget a thread. It goes on by itself; if its run fails, the traceback is printed to stderr, as Python's threads do.
+///
+/// @param thread  the thread; 0, or one that was joined or freed, is ignored
+///
+/// Never blocks. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn subpy_thread_free(thread: subpy_thread) {
+    boundary::value((), || manager::thread_free(thread));
+}

@@ -1,0 +1,150 @@
+//! What goes into Python and comes out of it, always as a copy. None, bool, int, float, str, bytes, tuple, list and
+//! dict cross exactly, in both directions (from Python also bytearray and memoryviews of bytes). Anything else, and any
+//! subclass of these, is SUBPY_ERROR_NOT_SHAREABLE. Values may be nested 1,000 levels deep.
+//!
+//! The constructors borrow what they point to and allocate nothing: there is nothing to free. Only results own memory.
+
+use std::ffi::{CStr, c_char};
+use std::ptr;
+
+use super::boundary;
+use super::status::SUBPY_AUTO_LEN;
+use crate::python::value::{self, subpy_pair, subpy_value};
+
+/// None; the union is not used
+pub const SUBPY_KIND_NONE: i32 = 0;
+/// bool: as_bool
+pub const SUBPY_KIND_BOOL: i32 = 1;
+/// an int that fits 64 bits: as_int
+pub const SUBPY_KIND_INT: i32 = 2;
+/// any other int: as_str, hexadecimal text such as "-0x1ff", of any length
+pub const SUBPY_KIND_BIGINT: i32 = 3;
+/// float: as_float, bit for bit
+pub const SUBPY_KIND_FLOAT: i32 = 4;
+/// str: as_str, UTF-8, may hold NUL characters
+pub const SUBPY_KIND_STR: i32 = 5;
+/// bytes: as_bytes
+pub const SUBPY_KIND_BYTES: i32 = 6;
+/// tuple: as_items
+pub const SUBPY_KIND_TUPLE: i32 = 7;
+/// list: as_items
+pub const SUBPY_KIND_LIST: i32 = 8;
+/// dict: as_pairs, in insertion order
+pub const SUBPY_KIND_DICT: i32 = 9;
+
+/// None. Any thread; so are all constructors. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn subpy_none() -> subpy_value {
+    boundary::value(subpy_value::none(), subpy_value::none)
+}
+
+/// A bool. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn subpy_bool(value: bool) -> subpy_value {
+    // Compared as a number: a caller without a type for C's bool can pass more than 0 and 1.
+    boundary::value(subpy_value::none(), || subpy_value::bool(u8::from(value) != 0))
+}
+
+/// An int. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn subpy_int(value: i64) -> subpy_value {
+    boundary::value(subpy_value::none(), || subpy_value::int(value))
+}
+
+/// A float. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn subpy_float(value: f64) -> subpy_value {
+    boundary::value(subpy_value::none(), || subpy_value::float(value))
+}
+
+/// A str that borrows `text`: UTF-8, checked when it is used. `len` in bytes, or SUBPY_AUTO_LEN. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_str(text: *const c_char, len: usize) -> subpy_value {
+    // SAFETY: the caller's pointer is as the declaration says.
+    boundary::value(subpy_value::none(), || unsafe { borrowed_text(value::STR, text, len) })
+}
+
+/// A bytes object that borrows `data`. SUBPY_AUTO_LEN is an error, reported when the value is used. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn subpy_bytes(data: *const u8, len: usize) -> subpy_value {
+    boundary::value(subpy_value::none(), || subpy_value::pointing(value::BYTES, data, len))
+}
+
+/// An int of any size that borrows `hex`, hexadecimal text: "0x1ff", "-0x1ff". `len` in bytes, or SUBPY_AUTO_LEN.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_bigint(hex: *const c_char, len: usize) -> subpy_value {
+    // SAFETY: the caller's pointer is as the declaration says.
+    boundary::value(subpy_value::none(), || unsafe { borrowed_text(value::BIGINT, hex, len) })
+}
+
+/// # Safety
+/// With SUBPY_AUTO_LEN, `text` must be NULL or end with a NUL.
+unsafe fn borrowed_text(kind: i32, text: *const c_char, len: usize) -> subpy_value {
+    let len = match len {
+        // SAFETY: promised by the caller. NULL keeps the impossible length, so that its use is an error.
+        SUBPY_AUTO_LEN if !text.is_null() => unsafe { CStr::from_ptr(text) }.count_bytes(),
+        len => len,
+    };
+    subpy_value::pointing(kind, text.cast(), len)
+}
+
+/// A tuple that borrows `len` values. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn subpy_tuple(items: *const subpy_value, len: usize) -> subpy_value {
+    boundary::value(subpy_value::none(), || subpy_value::pointing(value::TUPLE, items.cast(), len))
+}
+
+/// A list that borrows `len` values. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn subpy_list(items: *const subpy_value, len: usize) -> subpy_value {
+    boundary::value(subpy_value::none(), || subpy_value::pointing(value::LIST, items.cast(), len))
+}
+
+/// A dict that borrows `len` pairs. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn subpy_dict(pairs: *const subpy_pair, len: usize) -> subpy_value {
+    boundary::value(subpy_value::none(), || subpy_value::pointing(value::DICT, pairs.cast(), len))
+}
+
+/// The value that a dict has for a str key. Looks at the pairs one by one.
+///
+/// @param dict  a DICT; NULL or anything else has no keys
+/// @param key   UTF-8
+/// @param len   its length in bytes, or SUBPY_AUTO_LEN
+/// @return the value, part of the dict; NULL when there is none. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_value_get(
+    dict: *const subpy_value,
+    key: *const c_char,
+    len: usize,
+) -> *const subpy_value {
+    // SAFETY: the caller's pointers are as the declaration says.
+    boundary::value(ptr::null(), || unsafe {
+        let (Some(dict), Ok(key)) = (dict.as_ref(), boundary::bytes(key, len, "key")) else { return ptr::null() };
+        if dict.kind != value::DICT || dict.pointer().is_null() {
+            return ptr::null();
+        }
+        let found = dict
+            .pairs()
+            .iter()
+            .find(|pair| pair.key.kind == value::STR && pair.key.len == key.len() && pair.key.bytes() == key);
+        found.map_or(ptr::null(), |pair| &pair.value)
+    })
+}
+
+/// Free a result and make it None.
+///
+/// @param value  a result; NULL, a value made by a constructor, a part of a result, and one that was freed are left alone
+///
+/// Never blocks and runs no Python; works after the interpreter was closed and after subpy_shutdown(). Any thread.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_value_free(value: *mut subpy_value) {
+    // SAFETY: the caller's pointer is as the declaration says.
+    boundary::value((), || unsafe {
+        if let Some(value) = value.as_mut() {
+            value.free();
+        }
+    });
+}

@@ -1,0 +1,144 @@
+//! What can go wrong, and the one place where it becomes a status code.
+
+use crate::python::Failure;
+use crate::python::exception::Exception;
+use crate::python::locate::LocateError;
+use crate::python::start::StartError;
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Kind {
+    /// The caller passed something that makes no sense.
+    #[error("{0}")]
+    InvalidArgument(String),
+    /// InterpreterNotFoundError, or a handle of another kind that is not (or no longer) known.
+    #[error("{0}")]
+    NotFound(String),
+    /// Already running, or running when it was to be closed.
+    #[error("{0}")]
+    Busy(String),
+    /// ExecutionFailed: an uncaught exception.
+    #[error("{}", one_line(&.0.formatted))]
+    ExecutionFailed(Box<Exception>),
+    /// NotShareableError: a Python object that has no value.
+    #[error("{0}")]
+    NotShareable(String),
+    /// Any other InterpreterError.
+    #[error("{0}")]
+    Interpreter(String),
+    /// The source does not compile; nothing ran.
+    #[error("{}", one_line(&.0.formatted))]
+    Syntax(Box<Exception>),
+    /// No CPython that fits.
+    #[error("{0}")]
+    PythonNotFound(String),
+    /// A CPython that was asked for, or is loaded already, does not fit.
+    #[error("{0}")]
+    PythonUnsupported(String),
+    /// Out of memory.
+    #[error("out of memory")]
+    NoMemory,
+    /// This process was forked from one in which CPython runs.
+    #[error(
+        "this process is a fork of one that runs Python, which a fork cannot use; \
+         start a new program (exec, posix_spawn) instead, or fork before the first use of subpy"
+    )]
+    Forked,
+    /// Not now: the library is in another state.
+    #[error("{0}")]
+    WrongState(String),
+    /// A bug in subpy.
+    #[error("internal error in subpy, please report it: {0}")]
+    Panic(String),
+}
+
+fn one_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+/// An error, and the interpreter that it is about (its handle, 0 when none).
+#[derive(Debug, thiserror::Error)]
+#[error("{kind}")]
+pub struct Error {
+    /// What went wrong.
+    pub kind: Kind,
+    /// The handle of the interpreter, or 0.
+    pub interp: u64,
+}
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// The status code of the C ABI.
+    pub fn status(&self) -> i32 {
+        match self.kind {
+            Kind::InvalidArgument(_) => -1,
+            Kind::NotFound(_) => -2,
+            Kind::Busy(_) => -3,
+            Kind::ExecutionFailed(_) => -4,
+            Kind::NotShareable(_) => -5,
+            Kind::Interpreter(_) => -6,
+            Kind::Syntax(_) => -7,
+            Kind::PythonNotFound(_) => -8,
+            Kind::PythonUnsupported(_) => -9,
+            Kind::NoMemory => -12,
+            Kind::Forked => -13,
+            Kind::WrongState(_) => -14,
+            Kind::Panic(_) => -15,
+        }
+    }
+
+    /// The Python exception behind it.
+    pub fn exception(&self) -> Option<&Exception> {
+        match &self.kind {
+            Kind::ExecutionFailed(exception) | Kind::Syntax(exception) => Some(exception),
+            _ => None,
+        }
+    }
+
+    /// The same error, about this interpreter.
+    pub(crate) fn of(mut self, interp: u64) -> Error {
+        self.interp = interp;
+        self
+    }
+}
+
+impl From<Kind> for Error {
+    fn from(kind: Kind) -> Error {
+        Error { kind, interp: 0 }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Error {
+        Error::from(match failure {
+            Failure::Exception(exception) => Kind::ExecutionFailed(exception),
+            Failure::Syntax(exception) => Kind::Syntax(exception),
+            Failure::NotShareable(message) => Kind::NotShareable(message),
+            Failure::NotCreated(message) => Kind::Interpreter(message),
+            Failure::Running => Kind::Busy("interpreter already running".into()),
+            Failure::NoMemory => Kind::NoMemory,
+        })
+    }
+}
+
+impl From<StartError> for Error {
+    fn from(error: StartError) -> Error {
+        Error::from(match error {
+            StartError::Unsupported(message) => Kind::PythonUnsupported(message),
+            StartError::WrongState(message) => Kind::WrongState(message),
+            StartError::Failed(message) => Kind::Interpreter(message),
+        })
+    }
+}
+
+impl From<LocateError> for Error {
+    fn from(error: LocateError) -> Error {
+        let message = error.to_string();
+        Error::from(match error {
+            LocateError::NotFound { .. } => Kind::PythonNotFound(message),
+            LocateError::Unsupported { .. } => Kind::PythonUnsupported(message),
+        })
+    }
+}

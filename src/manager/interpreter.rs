@@ -1,0 +1,267 @@
+//! The interpreters: `concurrent.interpreters`, operation by operation.
+
+use std::sync::Arc;
+
+use super::error::{Error, Kind, Result};
+use super::gate::{Busy, Gate, Refused};
+use super::registry::{Registry, interpreter_handle, interpreter_id};
+use super::runtime;
+use crate::python::hooks::{self, Watcher};
+use crate::python::interp::{Config, Interp};
+use crate::python::run::Code;
+use crate::python::tstate;
+use crate::python::value::{OwnedValue, subpy_pair};
+use crate::python::{Failure, loaded_api};
+
+/// How an interpreter is created.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// What happens to a run while it is running.
+    pub busy: Busy,
+    /// What it may do.
+    pub config: Config,
+}
+
+/// One interpreter of this process.
+pub struct Interpreter {
+    pub(super) handle: u64,
+    pub(super) id: i64,
+    pub(super) gate: Gate,
+    /// None for one that Python code made, which is listed and never driven.
+    pub(super) python: Option<Interp>,
+}
+
+pub(super) static INTERPRETERS: Registry<Interpreter> = Registry::new();
+
+impl Watcher for Interpreter {
+    fn guest_destroys(&self) {
+        if self.gate.close_from_outside()
+            && let Some(python) = &self.python
+        {
+            python.release();
+        }
+    }
+
+    fn gone(&self) {
+        self.gate.closed();
+        INTERPRETERS.remove(self.handle);
+    }
+}
+
+impl Interpreter {
+    /// Makes an interpreter of ours known.
+    pub(super) fn register(python: Interp, busy: Busy) -> Result<Arc<Interpreter>> {
+        let id = python.id;
+        let Some(handle) = interpreter_handle(runtime::generation(), id) else {
+            python.end();
+            return Err(Kind::Interpreter(format!("this process has used up its handles (interpreter ID {id})")).into());
+        };
+        let interpreter = Arc::new(Interpreter { handle, id, gate: Gate::new(busy), python: Some(python) });
+        INTERPRETERS.insert(handle, Arc::clone(&interpreter));
+        if id != 0 {
+            hooks::watch(id, hooks::weak(&interpreter));
+        }
+        Ok(interpreter)
+    }
+
+    fn refused(&self, refused: Refused) -> Error {
+        let kind = match refused {
+            Refused::Running => Kind::Busy("interpreter already running".into()),
+            Refused::Closing => Kind::Busy("interpreter is closing".into()),
+            Refused::Closed => not_found(self.handle),
+        };
+        Error::from(kind).of(self.handle)
+    }
+
+    /// Finalizes it; the gate must be closing.
+    pub(super) fn end(&self) {
+        if let Some(python) = &self.python {
+            python.end();
+        }
+        hooks::unwatch(self.id);
+        self.gate.closed();
+        INTERPRETERS.remove(self.handle);
+    }
+}
+
+fn not_found(handle: u64) -> Kind {
+    Kind::NotFound(match interpreter_id(handle) {
+        Some(id) => format!("unrecognized interpreter ID {id}"),
+        None => format!("{handle} is not the handle of an interpreter"),
+    })
+}
+
+fn get(handle: u64) -> Result<Arc<Interpreter>> {
+    let interpreter = INTERPRETERS.get(handle).ok_or_else(|| Error::from(not_found(handle)).of(handle))?;
+    if interpreter.python.is_none() && hooks::foreign(interpreter.id).is_none() {
+        INTERPRETERS.remove(handle);
+        return Err(Error::from(not_found(handle)).of(handle));
+    }
+    Ok(interpreter)
+}
+
+/// The handle of an interpreter by CPython's id, if it is alive. One that Python code made gets its handle here.
+fn by_id(id: i64) -> Option<u64> {
+    let handle = interpreter_handle(runtime::generation(), id)?;
+    if INTERPRETERS.get(handle).is_some_and(|interpreter| interpreter.python.is_some()) {
+        return Some(handle);
+    }
+    if hooks::foreign(id).is_none() {
+        INTERPRETERS.remove(handle);
+        return None;
+    }
+    INTERPRETERS
+        .get_or_insert(handle, || Arc::new(Interpreter { handle, id, gate: Gate::new(Busy::Error), python: None }));
+    Some(handle)
+}
+
+/// `create()`; starts the runtime when it is not running.
+pub fn create(options: &Options) -> Result<u64> {
+    let _use = runtime::enter()?;
+    if options.config.no_extension_check && !options.config.shared_gil {
+        return Err(Kind::InvalidArgument(
+            "SUBPY_INTERP_NO_EXTENSION_CHECK needs SUBPY_GIL_SHARED: an extension module without support for a GIL of \
+             its own would corrupt memory"
+                .into(),
+        )
+        .into());
+    }
+    check_stack()?;
+    let python = Interp::create(&options.config)?;
+    Ok(Interpreter::register(python, options.busy)?.handle)
+}
+
+/// The calling thread must have enough stack for CPython.
+fn check_stack() -> Result<()> {
+    tstate::check_stack().map_err(|tstate::StackTooSmall(size)| {
+        Kind::WrongState(format!(
+            "this thread has a stack of {} KiB, CPython needs at least {} KiB (256 KiB or more are recommended); \
+             create the thread with a larger one",
+            size / 1024,
+            tstate::NEEDED_STACK / 1024
+        ))
+        .into()
+    })
+}
+
+/// `exec()`, `eval()` or `call()`.
+pub fn run(handle: u64, code: Code, want_result: bool) -> Result<OwnedValue> {
+    let interpreter = get(handle)?;
+    let Some(python) = &interpreter.python else {
+        let what = match code {
+            Code::Exec { .. } | Code::Eval { .. } => "exec code for",
+            Code::Call { .. } => "make a call in",
+            Code::PrepareMain { .. } => "update __main__ for",
+        };
+        return Err(unrecognized(what, &interpreter));
+    };
+    check_stack()?;
+    let running = interpreter.gate.enter(handle).map_err(|refused| interpreter.refused(refused))?;
+    let result = python.run(|py, main| crate::python::run::run(py, main, code, want_result));
+    drop(running);
+    result.map_err(|failure: Failure| Error::from(failure).of(handle))
+}
+
+fn unrecognized(what: &str, interpreter: &Interpreter) -> Error {
+    Error::from(Kind::Interpreter(format!("cannot {what} unrecognized interpreter {}", interpreter.id)))
+        .of(interpreter.handle)
+}
+
+/// `prepare_main()`
+pub fn prepare_main(handle: u64, names: &[subpy_pair]) -> Result<()> {
+    run(handle, Code::PrepareMain { names }, false).map(drop)
+}
+
+/// Fails when there is no such interpreter, and when it cannot take a run at all.
+pub(super) fn check_alive(handle: u64) -> Result<()> {
+    let interpreter = get(handle)?;
+    interpreter.gate.is_running().map(drop).map_err(|refused| interpreter.refused(refused))
+}
+
+/// `close()`
+pub fn close(handle: u64) -> Result<()> {
+    let interpreter = get(handle)?;
+    let Some(python) = &interpreter.python else {
+        return Err(unrecognized("destroy", &interpreter));
+    };
+    let fail = |kind: Kind| Err(Error::from(kind).of(handle));
+    if interpreter.id == 0 {
+        return fail(Kind::Interpreter("cannot destroy the main interpreter, subpy_shutdown() ends it".into()));
+    }
+    if loaded_api().and_then(tstate::current_interpreter) == Some(interpreter.id) {
+        return fail(Kind::Interpreter("cannot destroy the current interpreter".into()));
+    }
+    check_stack()?;
+    interpreter.gate.begin_close().map_err(|refused| match refused {
+        Refused::Running => Error::from(Kind::Busy("interpreter running".into())).of(handle),
+        refused => interpreter.refused(refused),
+    })?;
+    if python.is_running_otherwise() {
+        interpreter.gate.reopen();
+        return fail(Kind::Busy("interpreter running".into()));
+    }
+    interpreter.end();
+    Ok(())
+}
+
+/// `is_running()`
+pub fn is_running(handle: u64) -> Result<bool> {
+    let interpreter = get(handle)?;
+    match &interpreter.python {
+        None => Ok(hooks::foreign(interpreter.id).is_some_and(|state| state.running)),
+        Some(_) => interpreter.gate.is_running().map_err(|refused| interpreter.refused(refused)),
+    }
+}
+
+/// CPython's id
+pub fn id(handle: u64) -> Result<i64> {
+    Ok(get(handle)?.id)
+}
+
+/// Where it came from, in CPython's words (Include/internal/pycore_interp.h: _PyInterpreterState_WHENCE_*).
+pub fn whence(handle: u64) -> Result<&'static std::ffi::CStr> {
+    let interpreter = get(handle)?;
+    let whence = match &interpreter.python {
+        Some(python) => python.whence(),
+        None => hooks::foreign(interpreter.id).map_or(0, |state| state.whence),
+    };
+    Ok(match whence {
+        1 => c"runtime init",
+        2 => c"legacy C-API",
+        3 => c"C-API",
+        4 => c"cross-interpreter C-API",
+        5 => c"_interpreters module",
+        _ => c"unknown",
+    })
+}
+
+/// `list_all()`: by ascending id, those that Python code made included.
+pub fn list_all() -> Result<Vec<u64>> {
+    let _use = runtime::enter()?;
+    let mut ids: Vec<i64> = INTERPRETERS.all().iter().filter(|it| it.python.is_some()).map(|it| it.id).collect();
+    ids.extend(hooks::foreign_ids());
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids.into_iter().filter_map(by_id).collect())
+}
+
+/// `get_current()`
+pub fn get_current() -> Result<u64> {
+    let current = if runtime::is_up() { loaded_api().and_then(tstate::current_interpreter) } else { None };
+    current.and_then(by_id).ok_or_else(|| Kind::NotFound("this thread is in no interpreter".into()).into())
+}
+
+/// `get_main()`
+pub fn get_main() -> Result<u64> {
+    let _use = runtime::enter()?;
+    by_id(0).ok_or_else(|| Kind::WrongState("the main interpreter is gone".into()).into())
+}
+
+/// `Interpreter(id)`
+pub fn find(id: i64) -> Result<u64> {
+    if id < 0 {
+        return Err(Kind::InvalidArgument(format!("interpreter ID must be a non-negative int, got {id}")).into());
+    }
+    let _use = runtime::enter()?;
+    by_id(id).ok_or_else(|| Kind::NotFound(format!("unrecognized interpreter ID {id}")).into())
+}

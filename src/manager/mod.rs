@@ -1,0 +1,25 @@
+//! The interpreter manager: which interpreters there are, who may be in them, and when they end. Safe Rust.
+//!
+//! | file | what |
+//! |---|---|
+//! | `runtime` | CPython's life in this process: start, adopt, shut down |
+//! | `interpreter` | one interpreter: create, run, close, and the questions one can ask |
+//! | `gate` | who may be in an interpreter: running, busy policy, closing |
+//! | `thread` | runs on threads of their own |
+//! | `registry` | handles |
+//! | `error` | what can go wrong |
+
+mod error;
+mod gate;
+mod interpreter;
+mod registry;
+mod runtime;
+mod thread;
+
+pub use error::{Error, Kind, Result};
+pub use gate::Busy;
+pub use interpreter::{
+    Options, close, create, find, get_current, get_main, id, is_running, list_all, prepare_main, run, whence,
+};
+pub use runtime::{RuntimeOptions, init, python_library, python_version, shutdown};
+pub use thread::{Job, Work, join, run_in_thread, thread_free};

@@ -1,0 +1,313 @@
+//! CPython's life in this process. A thread of the library's own initialises it, parks, and finalises it: CPython wants
+//! both on one thread, and no thread of the host has to be that one.
+
+use std::ffi::CStr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use super::error::{Error, Kind, Result};
+use super::gate::{Busy, Refused, is_inside_any};
+use super::interpreter::{INTERPRETERS, Interpreter};
+use super::thread as runs;
+use crate::python::interp::Interp;
+use crate::python::locate::{Found, Installation, locate};
+use crate::python::run::Code;
+use crate::python::start::{self, StartError, Startup};
+use crate::python::tstate::detached;
+use crate::python::value::{Args, OwnedValue, subpy_value};
+use crate::python::{hooks, loaded_api, lock};
+
+/// How the runtime is started.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RuntimeOptions {
+    /// An executable, a venv's folder or a libpython; None: search.
+    pub python: Option<PathBuf>,
+    /// How CPython is initialised.
+    pub startup: Startup,
+}
+
+enum Phase {
+    Down,
+    Starting,
+    Up(Up),
+    Stopping,
+}
+
+struct Up {
+    options: RuntimeOptions,
+    main: Arc<Interpreter>,
+    /// None when a host had initialised CPython: then it is the host who finalises it.
+    thread: Option<RuntimeThread>,
+    /// Creations and the like that go on: no shutdown meanwhile.
+    uses: usize,
+}
+
+struct RuntimeThread {
+    finish: Sender<()>,
+    handle: JoinHandle<()>,
+}
+
+static PHASE: Mutex<Phase> = Mutex::new(Phase::Down);
+static CHANGED: Condvar = Condvar::new();
+static UP: AtomicBool = AtomicBool::new(false);
+/// Counts the runtimes of this process, so that no handle is ever given twice.
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+pub fn generation() -> u32 {
+    GENERATION.load(Ordering::Relaxed)
+}
+
+pub fn is_up() -> bool {
+    UP.load(Ordering::Acquire)
+}
+
+/// Keeps the runtime from being shut down.
+pub struct Use(());
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        if let Phase::Up(up) = &mut *lock(&PHASE) {
+            up.uses -= 1;
+        }
+    }
+}
+
+/// Starts the runtime with the default options when it is not running, and keeps it running for the caller's while.
+pub fn enter() -> Result<Use> {
+    detached(loaded_api(), || {
+        start_with(None)?;
+        match &mut *lock(&PHASE) {
+            Phase::Up(up) => {
+                up.uses += 1;
+                Ok(Use(()))
+            }
+            _ => Err(stopping()),
+        }
+    })
+}
+
+/// Starts the runtime; fine when it runs with the same options.
+pub fn init(options: &RuntimeOptions) -> Result<()> {
+    detached(loaded_api(), || start_with(Some(options)))
+}
+
+fn stopping() -> Error {
+    Kind::WrongState("subpy is being shut down on another thread; init works again when that is done".into()).into()
+}
+
+/// None: whatever options it runs with are fine.
+fn start_with(options: Option<&RuntimeOptions>) -> Result<()> {
+    let mut phase = lock(&PHASE);
+    while matches!(*phase, Phase::Starting) {
+        phase = CHANGED.wait(phase).unwrap_or_else(PoisonError::into_inner);
+    }
+    match &*phase {
+        Phase::Up(up) => {
+            return match options {
+                Some(options) if *options != up.options => Err(Kind::WrongState(
+                    "subpy runs already, with other options; call subpy_init() before the first use, or \
+                     subpy_shutdown() first"
+                        .into(),
+                )
+                .into()),
+                _ => Ok(()),
+            };
+        }
+        Phase::Stopping => return Err(stopping()),
+        Phase::Down | Phase::Starting => *phase = Phase::Starting,
+    }
+    drop(phase);
+    let options = options.cloned().unwrap_or_default();
+    let result = std::panic::catch_unwind(|| start(options))
+        .unwrap_or_else(|_| Err(Kind::Panic("starting the runtime panicked".into()).into()));
+    let mut phase = lock(&PHASE);
+    let result = match result {
+        Ok(up) => {
+            *phase = Phase::Up(up);
+            UP.store(true, Ordering::Release);
+            Ok(())
+        }
+        Err(error) => {
+            *phase = Phase::Down;
+            Err(error)
+        }
+    };
+    CHANGED.notify_all();
+    result
+}
+
+fn start(options: RuntimeOptions) -> Result<Up> {
+    let found = locate(options.python.as_deref(), &|name| std::env::var_os(name))?;
+    let adopted = start::load(&found)?;
+    hooks::watch_forks();
+    let thread = if adopted {
+        start::adopt();
+        None
+    } else {
+        let installation = match found {
+            Found::OnDisk(installation) => installation,
+            Found::InProcess(loaded) => loaded.installation.ok_or_else(|| {
+                let path = loaded.library.unwrap_or_default();
+                Kind::PythonUnsupported(format!(
+                    "{} is loaded and not initialised, but its standard library was not found beside it",
+                    path.display()
+                ))
+            })?,
+        };
+        Some(start_thread(installation, options.startup)?)
+    };
+    hooks::set_started(true);
+    let ready = Interp::main(!adopted).map_err(Error::from).and_then(|main| Interpreter::register(main, Busy::Error));
+    match ready {
+        Ok(main) => Ok(Up { options, main, thread, uses: 0 }),
+        Err(error) => {
+            finish(thread);
+            Err(error)
+        }
+    }
+}
+
+/// What CPython's own main thread usually has.
+const STACK_SIZE: usize = 8 << 20;
+
+fn start_thread(installation: Installation, startup: Startup) -> Result<RuntimeThread> {
+    let (started, result) = channel();
+    let (finish, finished) = channel();
+    let handle = thread::Builder::new()
+        .name("subpy-runtime".into())
+        .stack_size(STACK_SIZE)
+        .spawn(move || runtime_thread(&installation, startup, &started, &finished))
+        .map_err(|error| Kind::Interpreter(format!("the runtime's thread was not created: {error}")))?;
+    match result.recv() {
+        Ok(Ok(())) => Ok(RuntimeThread { finish, handle }),
+        Ok(Err(error)) => {
+            let _ = handle.join();
+            Err(error.into())
+        }
+        Err(_) => Err(Kind::Panic("the runtime's thread panicked".into()).into()),
+    }
+}
+
+fn runtime_thread(
+    installation: &Installation,
+    startup: Startup,
+    started: &Sender<Result<(), StartError>>,
+    finish: &Receiver<()>,
+) {
+    match start::initialize(installation, startup) {
+        Err(error) => drop(started.send(Err(error))),
+        Ok(state) => {
+            let _ = started.send(Ok(()));
+            // An error means that the sender is gone without a word, which only a panic does: leave CPython alone then.
+            if finish.recv().is_ok() {
+                start::finalize(state);
+            }
+        }
+    }
+}
+
+fn finish(thread: Option<RuntimeThread>) {
+    hooks::set_started(false);
+    if let Some(RuntimeThread { finish, handle }) = thread {
+        let _ = finish.send(());
+        let _ = handle.join();
+    }
+}
+
+/// Closes every interpreter and finalises CPython, unless something runs. Fine when it does not run.
+pub fn shutdown() -> Result<()> {
+    if is_inside_any() {
+        return Err(Kind::Busy("cannot shut down from inside an interpreter".into()).into());
+    }
+    detached(loaded_api(), || {
+        let mut phase = lock(&PHASE);
+        while matches!(*phase, Phase::Starting) {
+            phase = CHANGED.wait(phase).unwrap_or_else(PoisonError::into_inner);
+        }
+        let up = match std::mem::replace(&mut *phase, Phase::Stopping) {
+            Phase::Up(up) => up,
+            Phase::Stopping => return Err(stopping()),
+            Phase::Down | Phase::Starting => {
+                *phase = Phase::Down;
+                return Ok(());
+            }
+        };
+        let ours = match close_all_gates(&up) {
+            Ok(ours) => ours,
+            Err(error) => {
+                *phase = Phase::Up(up);
+                return Err(error);
+            }
+        };
+        UP.store(false, Ordering::Release);
+        drop(phase);
+        stop(up, ours);
+        *lock(&PHASE) = Phase::Down;
+        CHANGED.notify_all();
+        Ok(())
+    })
+}
+
+/// Lets nobody into any interpreter any more; all or none.
+fn close_all_gates(up: &Up) -> Result<Vec<Arc<Interpreter>>> {
+    if up.uses > 0 {
+        return Err(Kind::Busy("an interpreter is being created".into()).into());
+    }
+    runs::check_idle()?;
+    for id in hooks::foreign_ids() {
+        if hooks::foreign(id).is_some_and(|state| state.running) {
+            return Err(Kind::Busy(format!("interpreter {id} is running (Python code created it)")).into());
+        }
+    }
+    let mut ours: Vec<_> = INTERPRETERS.all().into_iter().filter(|it| it.python.is_some()).collect();
+    // The newest first, main last: main is needed to end what Python code made.
+    ours.sort_unstable_by_key(|interpreter| std::cmp::Reverse(interpreter.id));
+    for (index, interpreter) in ours.iter().enumerate() {
+        let otherwise = interpreter.python.as_ref().is_some_and(Interp::is_running_otherwise) && interpreter.id != 0;
+        let closing = interpreter.gate.begin_close();
+        if closing.is_ok() && !otherwise {
+            continue;
+        }
+        let closed_so_far = index + usize::from(closing.is_ok());
+        ours[..closed_so_far].iter().for_each(|interpreter| interpreter.gate.reopen());
+        let what = if closing == Err(Refused::Closing) { "being closed" } else { "running" };
+        return Err(Error::from(Kind::Busy(format!("interpreter {} is {what}", interpreter.id))).of(interpreter.handle));
+    }
+    Ok(ours)
+}
+
+fn stop(up: Up, ours: Vec<Arc<Interpreter>>) {
+    runs::forget_all();
+    for interpreter in ours.iter().filter(|interpreter| interpreter.id != 0) {
+        interpreter.end();
+    }
+    if let Some(main) = &up.main.python {
+        // CPython's own finalization can crash on interpreters that are left (python/cpython, finalize_subinterpreters).
+        for id in hooks::foreign_ids().into_iter().rev() {
+            let args = [subpy_value::int(id)];
+            let args = Args { items: &args, kwargs: &[] };
+            let destroy = Code::Call { callable: "_interpreters:destroy", args };
+            // One that is gone by now (its creator held it) is no harm.
+            let _: Result<OwnedValue, _> = main.run(|py, dict| crate::python::run::run(py, dict, destroy, false));
+        }
+        main.release();
+    }
+    up.main.gate.closed();
+    INTERPRETERS.drain();
+    finish(up.thread);
+    hooks::forget_all();
+    GENERATION.fetch_add(1, Ordering::Relaxed);
+}
+
+/// The version of CPython, `3.14.6`; None before the first init.
+pub fn python_version() -> Option<&'static CStr> {
+    start::library().map(|library| library.version_text.as_c_str())
+}
+
+/// The path of the libpython in use; None before the first init.
+pub fn python_library() -> Option<&'static CStr> {
+    start::library().map(|library| library.path_text.as_c_str())
+}

@@ -1,0 +1,243 @@
+//! The symbol table: every CPython function that subpy calls, as a pointer that `dlsym` filled.
+//!
+//! Nothing is linked, so one libsubpy serves every CPython from 3.14.1 on, and builds whose libpython cannot be linked
+//! against. Each entry of `checked` is compared at compile time with pyo3-ffi's declaration of that function. Those of
+//! `declared` are missing there (or are inline functions that read object layouts) and were compared by hand with
+//! CPython's headers. Only exported functions are used, never the inline macros: they depend on the version.
+
+#![allow(non_snake_case)]
+
+use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
+
+use pyo3_ffi::{
+    Py_buffer, PyCapsule_Destructor, PyCompilerFlags, PyInitConfig, PyInterpreterConfig, PyInterpreterState,
+    PyMethodDef, PyObject, PyObjectArenaAllocator, PyStatus, PyThreadState, PyTypeObject,
+};
+
+type Ssize = pyo3_ffi::Py_ssize_t;
+
+/// Py_AuditHookFunction: the event's name, a tuple of its arguments, and what was registered with the hook.
+pub type AuditHook = unsafe extern "C" fn(*const c_char, *mut PyObject, *mut c_void) -> c_int;
+
+macro_rules! api {
+    (
+        checked { $( fn $c:ident ( $($ct:ty),* $(,)? ) $(-> $cr:ty)?; )* }
+        declared { $( fn $d:ident ( $($dt:ty),* $(,)? ) $(-> $dr:ty)?; )* }
+        optional { $( fn $o:ident ( $($ot:ty),* $(,)? ) $(-> $or:ty)?; )* }
+        data { $( $v:ident: $vt:ty; )* }
+    ) => {
+        /// CPython's functions and the objects that live as long as the process.
+        pub struct Api {
+            $( pub $c: unsafe extern "C" fn($($ct),*) $(-> $cr)?, )*
+            $( pub $d: unsafe extern "C" fn($($dt),*) $(-> $dr)?, )*
+            $( pub $o: Option<unsafe extern "C" fn($($ot),*) $(-> $or)?>, )*
+            $( pub $v: $vt, )*
+        }
+
+        // The signature check: does not compile when an entry differs from pyo3-ffi. A constant links nothing.
+        $( const _: unsafe extern "C" fn($($ct),*) $(-> $cr)? = pyo3_ffi::$c; )*
+
+        impl Api {
+            /// Looks every symbol up. Fails with the name of the first one that is missing.
+            ///
+            /// # Safety
+            /// `lookup` must return the address of that symbol of a CPython >= 3.14, or NULL.
+            pub unsafe fn load(lookup: &dyn Fn(&CStr) -> *mut c_void) -> Result<Api, &'static str> {
+                let required = |name: &'static str, symbol: &CStr| match lookup(symbol) {
+                    address if address.is_null() => Err(name),
+                    address => Ok(address),
+                };
+                // SAFETY: a function's address is turned into a pointer to a function of the type that pyo3-ffi
+                // declares for it (checked above) or CPython's header does; a data symbol's into a pointer to its type.
+                unsafe {
+                    Ok(Api {
+                        $( $c: std::mem::transmute::<*mut c_void, unsafe extern "C" fn($($ct),*) $(-> $cr)?>(
+                            required(stringify!($c), symbol!($c))?), )*
+                        $( $d: std::mem::transmute::<*mut c_void, unsafe extern "C" fn($($dt),*) $(-> $dr)?>(
+                            required(stringify!($d), symbol!($d))?), )*
+                        $( $o: std::mem::transmute::<*mut c_void, Option<unsafe extern "C" fn($($ot),*) $(-> $or)?>>(
+                            lookup(symbol!($o))), )*
+                        $( $v: <$vt>::at(required(stringify!($v), symbol!($v))?), )*
+                    })
+                }
+            }
+        }
+    };
+}
+
+macro_rules! symbol {
+    ($name:ident) => {
+        // A C string made of the name: stringify! has no NUL and concat! adds one.
+        match CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
+            Ok(symbol) => symbol,
+            Err(_) => unreachable!(),
+        }
+    };
+}
+
+/// A static type object (`PyList_Type`): the symbol is the object itself.
+#[derive(Clone, Copy)]
+pub struct StaticType(pub *mut PyTypeObject);
+
+impl StaticType {
+    unsafe fn at(symbol: *mut c_void) -> Self {
+        StaticType(symbol.cast())
+    }
+}
+
+/// An exception class (`PyExc_ValueError`): the symbol is a variable that is set when CPython starts.
+#[derive(Clone, Copy)]
+pub struct ExceptionClass(*mut *mut PyObject);
+
+impl ExceptionClass {
+    unsafe fn at(symbol: *mut c_void) -> Self {
+        ExceptionClass(symbol.cast())
+    }
+
+    /// The class, borrowed. It is immortal and shared by all interpreters.
+    pub fn get(self) -> *mut PyObject {
+        // SAFETY: the address of CPython's variable, which outlives the process's use of it (libpython is never unloaded).
+        unsafe { *self.0 }
+    }
+}
+
+// SAFETY: function pointers and addresses of CPython's static data; both are valid in every thread until the process ends.
+unsafe impl Send for Api {}
+// SAFETY: as above.
+unsafe impl Sync for Api {}
+
+api! {
+    checked {
+        // starting and stopping
+        fn PyInitConfig_Create() -> *mut PyInitConfig;
+        fn PyInitConfig_Free(*mut PyInitConfig);
+        fn PyInitConfig_SetInt(*mut PyInitConfig, *const c_char, u64) -> c_int;
+        fn PyInitConfig_SetStr(*mut PyInitConfig, *const c_char, *const c_char) -> c_int;
+        fn PyInitConfig_GetError(*mut PyInitConfig, *mut *const c_char) -> c_int;
+        fn Py_InitializeFromInitConfig(*mut PyInitConfig) -> c_int;
+        fn Py_IsInitialized() -> c_int;
+        fn Py_FinalizeEx() -> c_int;
+        fn Py_NewInterpreterFromConfig(*mut *mut PyThreadState, *const PyInterpreterConfig) -> PyStatus;
+        fn Py_EndInterpreter(*mut PyThreadState);
+        fn PyObject_GetArenaAllocator(*mut PyObjectArenaAllocator);
+        fn PyObject_SetArenaAllocator(*mut PyObjectArenaAllocator);
+        // thread states
+        fn PyThreadState_New(*mut PyInterpreterState) -> *mut PyThreadState;
+        fn PyThreadState_Clear(*mut PyThreadState);
+        fn PyThreadState_Delete(*mut PyThreadState);
+        fn PyThreadState_Swap(*mut PyThreadState) -> *mut PyThreadState;
+        fn PyThreadState_GetUnchecked() -> *mut PyThreadState;
+        fn PyThreadState_GetInterpreter(*mut PyThreadState) -> *mut PyInterpreterState;
+        fn PyInterpreterState_GetID(*mut PyInterpreterState) -> i64;
+        fn PyInterpreterState_Main() -> *mut PyInterpreterState;
+        fn PyGILState_GetThisThreadState() -> *mut PyThreadState;
+        fn PyEval_SaveThread() -> *mut PyThreadState;
+        fn PyEval_RestoreThread(*mut PyThreadState);
+        // objects
+        fn Py_IncRef(*mut PyObject);
+        fn Py_DecRef(*mut PyObject);
+        fn Py_GetConstantBorrowed(c_uint) -> *mut PyObject;
+        fn PyObject_Str(*mut PyObject) -> *mut PyObject;
+        fn PyObject_GetAttr(*mut PyObject, *mut PyObject) -> *mut PyObject;
+        fn PyObject_GetAttrString(*mut PyObject, *const c_char) -> *mut PyObject;
+        fn PyObject_SetAttrString(*mut PyObject, *const c_char, *mut PyObject) -> c_int;
+        fn PyObject_Vectorcall(*mut PyObject, *const *mut PyObject, usize, *mut PyObject) -> *mut PyObject;
+        fn PyObject_GetBuffer(*mut PyObject, *mut Py_buffer, c_int) -> c_int;
+        fn PyBuffer_Release(*mut Py_buffer);
+        fn PyBuffer_IsContiguous(*const Py_buffer, c_char) -> c_int;
+        fn PyCallable_Check(*mut PyObject) -> c_int;
+        fn PyType_GetFlags(*mut PyTypeObject) -> std::ffi::c_ulong;
+        fn PyType_IsSubtype(*mut PyTypeObject, *mut PyTypeObject) -> c_int;
+        fn PyType_GetName(*mut PyTypeObject) -> *mut PyObject;
+        fn PyType_GetQualName(*mut PyTypeObject) -> *mut PyObject;
+        fn PyType_GetModuleName(*mut PyTypeObject) -> *mut PyObject;
+        fn PyLong_FromLongLong(i64) -> *mut PyObject;
+        fn PyLong_AsLongLongAndOverflow(*mut PyObject, *mut c_int) -> i64;
+        fn PyLong_FromString(*const c_char, *mut *mut c_char, c_int) -> *mut PyObject;
+        fn PyLong_AsNativeBytes(*mut PyObject, *mut c_void, Ssize, c_int) -> Ssize;
+        fn PyFloat_FromDouble(f64) -> *mut PyObject;
+        fn PyFloat_AsDouble(*mut PyObject) -> f64;
+        fn PyUnicode_GetLength(*mut PyObject) -> Ssize;
+        fn PyUnicode_DecodeUTF8(*const c_char, Ssize, *const c_char) -> *mut PyObject;
+        fn PyUnicode_AsUTF8AndSize(*mut PyObject, *mut Ssize) -> *const c_char;
+        fn PyUnicode_AsEncodedString(*mut PyObject, *const c_char, *const c_char) -> *mut PyObject;
+        fn PyUnicode_InternInPlace(*mut *mut PyObject);
+        fn PyBytes_FromStringAndSize(*const c_char, Ssize) -> *mut PyObject;
+        fn PyBytes_AsStringAndSize(*mut PyObject, *mut *mut c_char, *mut Ssize) -> c_int;
+        fn PyByteArray_Size(*mut PyObject) -> Ssize;
+        fn PyByteArray_AsString(*mut PyObject) -> *mut c_char;
+        fn PyTuple_New(Ssize) -> *mut PyObject;
+        fn PyTuple_Size(*mut PyObject) -> Ssize;
+        fn PyTuple_GetItem(*mut PyObject, Ssize) -> *mut PyObject;
+        fn PyTuple_SetItem(*mut PyObject, Ssize, *mut PyObject) -> c_int;
+        fn PyList_New(Ssize) -> *mut PyObject;
+        fn PyList_Size(*mut PyObject) -> Ssize;
+        fn PyList_GetItem(*mut PyObject, Ssize) -> *mut PyObject;
+        fn PyList_SetItem(*mut PyObject, Ssize, *mut PyObject) -> c_int;
+        fn PyList_Insert(*mut PyObject, Ssize, *mut PyObject) -> c_int;
+        fn PyDict_New() -> *mut PyObject;
+        fn PyDict_Size(*mut PyObject) -> Ssize;
+        fn PyDict_Next(*mut PyObject, *mut Ssize, *mut *mut PyObject, *mut *mut PyObject) -> c_int;
+        fn PyDict_SetItem(*mut PyObject, *mut PyObject, *mut PyObject) -> c_int;
+        fn PyDict_SetItemString(*mut PyObject, *const c_char, *mut PyObject) -> c_int;
+        fn PyDict_GetItemRef(*mut PyObject, *mut PyObject, *mut *mut PyObject) -> c_int;
+        fn PyCapsule_New(*mut c_void, *const c_char, Option<PyCapsule_Destructor>) -> *mut PyObject;
+        fn PyCapsule_GetPointer(*mut PyObject, *const c_char) -> *mut c_void;
+        // modules, code and calls
+        fn PyImport_AddModuleRef(*const c_char) -> *mut PyObject;
+        fn PyImport_GetModule(*mut PyObject) -> *mut PyObject;
+        fn PyImport_ImportModuleLevelObject(*mut PyObject, *mut PyObject, *mut PyObject, *mut PyObject, c_int) -> *mut PyObject;
+        fn PyModule_GetDict(*mut PyObject) -> *mut PyObject;
+        fn PySys_GetObject(*const c_char) -> *mut PyObject;
+        fn PySys_SetObject(*const c_char, *mut PyObject) -> c_int;
+        fn Py_CompileStringExFlags(*const c_char, *const c_char, c_int, *mut PyCompilerFlags, c_int) -> *mut PyObject;
+        fn PyEval_EvalCode(*mut PyObject, *mut PyObject, *mut PyObject) -> *mut PyObject;
+        fn PyCMethod_New(*mut PyMethodDef, *mut PyObject, *mut PyObject, *mut PyTypeObject) -> *mut PyObject;
+        fn PyMarshal_WriteObjectToString(*mut PyObject, c_int) -> *mut PyObject;
+        fn PyMarshal_ReadObjectFromString(*const c_char, Ssize) -> *mut PyObject;
+        // exceptions
+        fn PyErr_Occurred() -> *mut PyObject;
+        fn PyErr_Clear();
+        fn PyErr_GetRaisedException() -> *mut PyObject;
+        fn PyErr_SetRaisedException(*mut PyObject);
+        fn PyErr_GivenExceptionMatches(*mut PyObject, *mut PyObject) -> c_int;
+        fn PyErr_SetFromErrno(*mut PyObject) -> *mut PyObject;
+        fn PyErr_SetObject(*mut PyObject, *mut PyObject);
+        fn PyException_GetTraceback(*mut PyObject) -> *mut PyObject;
+    }
+    declared {
+        // Inline in pyo3-ffi; exported functions since CPython 3.14 (Include/object.h).
+        fn Py_TYPE(*mut PyObject) -> *mut PyTypeObject;
+        // Missing in pyo3-ffi (Include/cpython/sysmodule.h).
+        fn PySys_AddAuditHook(Option<AuditHook>, *mut c_void) -> c_int;
+        // Since 3.14.1 (Include/cpython/pystate.h, gh-139653); asking for it refuses 3.14.0.
+        fn PyUnstable_ThreadState_SetStackProtection(*mut PyThreadState, *mut c_void, usize) -> c_int;
+    }
+    optional {
+        // Private and exported (Include/internal/pycore_interp.h, pycore_pystate.h): what is_running() in a
+        // guest reads, and where an interpreter came from. Without them guests are told less; nothing else changes.
+        fn _PyInterpreterState_SetRunningMain(*mut PyInterpreterState) -> c_int;
+        fn _PyInterpreterState_SetNotRunningMain(*mut PyInterpreterState);
+        fn _PyInterpreterState_IsRunningMain(*mut PyInterpreterState) -> c_int;
+        fn _PyInterpreterState_GetWhence(*mut PyInterpreterState) -> c_long;
+    }
+    data {
+        PyBool_Type: StaticType;
+        PyLong_Type: StaticType;
+        PyFloat_Type: StaticType;
+        PyUnicode_Type: StaticType;
+        PyBytes_Type: StaticType;
+        PyByteArray_Type: StaticType;
+        PyMemoryView_Type: StaticType;
+        PyTuple_Type: StaticType;
+        PyList_Type: StaticType;
+        PyDict_Type: StaticType;
+        PyExc_AttributeError: ExceptionClass;
+        PyExc_MemoryError: ExceptionClass;
+        PyExc_OSError: ExceptionClass;
+        PyExc_RuntimeError: ExceptionClass;
+        PyExc_SyntaxError: ExceptionClass;
+        PyExc_SystemExit: ExceptionClass;
+        PyExc_TypeError: ExceptionClass;
+    }
+}

@@ -1,0 +1,87 @@
+# Runs once in each new interpreter, compiled and marshalled once a process. See output.rs and interp.rs.
+import io
+import sys
+
+
+class StandardBuffer(io.BufferedIOBase):
+    """The binary layer of a standard stream: it hands everything to the library, in one order with the text layer."""
+
+    def __init__(self, raw, write, flush):
+        self.raw = raw
+        self.mode = "wb"
+        self.name = raw.name
+        self._write = write
+        self._flush = flush
+
+    def write(self, data):
+        if self.closed:
+            raise ValueError("write to closed file")
+        return self._write(data)
+
+    def flush(self):
+        if self.closed:
+            raise ValueError("flush of closed file")
+        self._flush()
+
+    def fileno(self):
+        return self.raw.fileno()
+
+    def isatty(self):
+        return self.raw.isatty()
+
+    def writable(self):
+        return True
+
+
+def stream(fd, name, errors, line_buffering, functions):
+    try:
+        raw = io.FileIO(fd, "w", closefd=False)
+    except OSError:
+        return None  # as CPython does for a closed descriptor
+    raw.name = name
+    write_text, write_bytes, flush = functions
+    binary = StandardBuffer(raw, write_bytes, flush)
+    text = io.TextIOWrapper(binary, "utf-8", errors, "\n", line_buffering or raw.isatty(), True)
+    text.mode = "w"
+    kind = io.TextIOWrapper
+
+    # print() looks `write` up on the object, so this one stands before the method: it does what the method does with
+    # this encoding, an order of magnitude sooner. It goes as soon as one of these changes what write() has to do.
+    def plain():
+        text.__dict__.pop("write", None)
+
+    def reconfigure(*, write_through=None, **options):
+        # The text layer never holds text back, so that nothing can be lost in it.
+        kind.reconfigure(text, write_through=True, **options)
+        if options.keys() - {"line_buffering"}:
+            plain()
+
+    def close():
+        plain()
+        kind.close(text)
+
+    def detach():
+        plain()
+        return kind.detach(text)
+
+    text.write, text.reconfigure, text.close, text.detach = write_text, reconfigure, close, detach
+    return text
+
+
+def setup(stdout, stderr, path, replace_current_frames):
+    sys.stdout = sys.__stdout__ = stream(1, "<stdout>", "strict", False, stdout)
+    sys.stderr = sys.__stderr__ = stream(2, "<stderr>", "backslashreplace", True, stderr)
+    sys.path[:0] = path
+    if replace_current_frames:
+        # Before CPython 3.15 these two touch the frames of other interpreters, which ends the process.
+        import _thread
+
+        def _current_frames():
+            """Return a dict with the calling thread's frame alone: in this interpreter others cannot be had safely."""
+            return {_thread.get_ident(): sys._getframe(1)}
+
+        def _current_exceptions():
+            """Return a dict with the calling thread's exception alone."""
+            return {_thread.get_ident(): sys.exception()}
+
+        sys._current_frames, sys._current_exceptions = _current_frames, _current_exceptions

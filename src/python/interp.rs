@@ -1,0 +1,305 @@
+//! One CPython interpreter: created, set up, entered, ended.
+
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use pyo3_ffi::{PyInterpreterConfig, PyInterpreterState, PyObject};
+
+use super::exception::Exception;
+use super::hooks;
+use super::object::{Obj, Py, PyResult};
+use super::output::{self, Output};
+use super::tstate::{Entry, bound_state, rebind};
+use super::{Failure, api, lock};
+
+/// What an interpreter may do; all false is what `concurrent.interpreters` calls "isolated", but for threads.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    pub shared_gil: bool,
+    pub allow_fork: bool,
+    pub allow_exec: bool,
+    pub no_threads: bool,
+    pub allow_daemon_threads: bool,
+    pub no_extension_check: bool,
+    /// Put in front of sys.path.
+    pub path: Vec<String>,
+}
+
+/// An interpreter of CPython's. Whoever holds it makes sure that nobody is in it when it ends.
+pub struct Interp {
+    state: *mut PyInterpreterState,
+    pub id: i64,
+    /// `__main__.__dict__`, a strong reference until the end: looking the module up would cost as much as a call.
+    main_dict: *mut PyObject,
+    output: Option<Output>,
+    /// Runs that are attached, counted with the GIL: the first marks the interpreter as running, the last unmarks it.
+    runs: AtomicUsize,
+}
+
+// SAFETY: the pointers are used only by threads that have entered the interpreter, thus hold its GIL, or are handed to
+// PyThreadState_New, which locks for itself.
+unsafe impl Send for Interp {}
+// SAFETY: as above.
+unsafe impl Sync for Interp {}
+
+impl Interp {
+    /// Creates an interpreter, on any thread.
+    pub fn create(config: &Config) -> Result<Interp, Failure> {
+        let api = api();
+        let ours = PyInterpreterConfig {
+            use_main_obmalloc: i32::from(config.shared_gil),
+            allow_fork: i32::from(config.allow_fork),
+            allow_exec: i32::from(config.allow_exec),
+            allow_threads: i32::from(!config.no_threads),
+            allow_daemon_threads: i32::from(config.allow_daemon_threads),
+            check_multi_interp_extensions: i32::from(!config.no_extension_check),
+            gil: if config.shared_gil {
+                pyo3_ffi::PyInterpreterConfig_SHARED_GIL
+            } else {
+                pyo3_ffi::PyInterpreterConfig_OWN_GIL
+            },
+        };
+        hooks::creating(|| {
+            // SAFETY: with nothing attached CPython copies main's configuration. The first state is cleared and deleted
+            // on this thread; what was attached before is attached again.
+            let (state, id, bound) = unsafe {
+                let bound = bound_state(api);
+                let previous = (api.PyThreadState_Swap)(ptr::null_mut());
+                let mut first = ptr::null_mut();
+                let status = (api.Py_NewInterpreterFromConfig)(&mut first, &ours);
+                if first.is_null() {
+                    (api.PyThreadState_Swap)(previous);
+                    rebind(api, previous, bound);
+                    let reason = if status.err_msg.is_null() {
+                        "interpreter creation failed".into()
+                    } else {
+                        std::ffi::CStr::from_ptr(status.err_msg).to_string_lossy().into_owned()
+                    };
+                    return Err(Failure::NotCreated(reason));
+                }
+                let state = (api.PyThreadState_GetInterpreter)(first);
+                let id = (api.PyInterpreterState_GetID)(state);
+                (api.PyErr_Clear)();
+                (api.PyThreadState_Clear)(first);
+                (api.PyThreadState_Swap)(previous);
+                (api.PyThreadState_Delete)(first);
+                // The interpreter's struct holds room for one state, which dies with it. A Python thread that had it
+                // when the interpreter ends would use freed memory when it wakes up. So that one is taken, for good.
+                // PyGILState_* find it on this thread now: the entry of `set_up` puts that right.
+                (api.PyThreadState_New)(state);
+                (state, id, bound)
+            };
+            let mut interp = Interp { state, id, main_dict: ptr::null_mut(), output: None, runs: AtomicUsize::new(0) };
+            // SAFETY: the interpreter is alive; the state was bound on this thread.
+            let entry = unsafe { Entry::bound_before(api, state, bound) }.ok_or(Failure::NoMemory)?;
+            let ready = interp.set_up(entry, config);
+            if let Err(failure) = ready {
+                interp.end();
+                return Err(failure);
+            }
+            Ok(interp)
+        })
+    }
+
+    /// The main interpreter, which is there already. Its streams are left alone when a host started it.
+    pub fn main(ours: bool) -> Result<Interp, Failure> {
+        // SAFETY: CPython is initialised, so main is alive.
+        let state = unsafe { (api().PyInterpreterState_Main)() };
+        let mut interp = Interp { state, id: 0, main_dict: ptr::null_mut(), output: None, runs: AtomicUsize::new(0) };
+        if ours {
+            let entry = interp.enter()?;
+            interp.set_up(entry, &Config::default())?;
+        } else {
+            let entry = interp.enter()?;
+            let main_dict = main_dict(entry.py()).map_err(|_| Failure::exception(entry.py()))?;
+            drop(entry);
+            interp.main_dict = main_dict;
+        }
+        Ok(interp)
+    }
+
+    fn set_up(&mut self, entry: Entry, config: &Config) -> Result<(), Failure> {
+        let py = entry.py();
+        let output = Output::new();
+        let result = (|| {
+            set_up_guest(py, &output, &config.path, self.id)?;
+            if self.id != 0 {
+                hooks::register_at_exit(py, self.id)?;
+            }
+            main_dict(py)
+        })();
+        let main_dict = result.map_err(|_| Failure::exception(py))?;
+        drop(entry);
+        self.main_dict = main_dict;
+        self.output = Some(output);
+        Ok(())
+    }
+
+    fn enter(&self) -> Result<Entry, Failure> {
+        // SAFETY: alive until `end` takes it.
+        unsafe { Entry::new(api(), self.state) }.ok_or(Failure::NoMemory)
+    }
+
+    /// Enters for one run, which `is_running()` in a guest sees, and flushes what it printed at its end.
+    pub fn run<R>(&self, act: impl FnOnce(Py, &Obj) -> Result<R, Failure>) -> Result<R, Failure> {
+        let entry = self.enter()?;
+        let py = entry.py();
+        self.mark(py)?;
+        if let Some(output) = &self.output {
+            output.run_begins();
+        }
+        // SAFETY: a strong reference that the interpreter's owner keeps until its end.
+        let main_dict = unsafe { py.borrowed(self.main_dict) }.map_err(|_| Failure::NoMemory)?;
+        let mut result = act(py, &main_dict);
+        drop(main_dict);
+        if let Some(output) = &self.output {
+            if output.flush(py).is_err() {
+                // A run that failed for another reason keeps that one.
+                let unwritten = Failure::exception(py);
+                result = result.and(Err(unwritten));
+            }
+            output.run_ends();
+        }
+        self.unmark();
+        drop(entry);
+        result
+    }
+
+    /// The same books that `_interpreters.exec` keeps: guests see the truth, and cannot run or destroy it meanwhile.
+    fn mark(&self, py: Py) -> Result<(), Failure> {
+        if self.runs.load(Ordering::Relaxed) == 0
+            && let Some(mark) = py.api._PyInterpreterState_SetRunningMain
+        {
+            // SAFETY: attached to this interpreter.
+            let status = unsafe { mark(self.state) };
+            if status != 0 {
+                py.clear();
+                // A guest is running code in it through the private module. (A host Python marks its main for good.)
+                if self.id != 0 {
+                    return Err(Failure::Running);
+                }
+            }
+        }
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn unmark(&self) {
+        if self.runs.fetch_sub(1, Ordering::Relaxed) == 1
+            && let Some(unmark) = api()._PyInterpreterState_SetNotRunningMain
+            && self.output.is_some()
+        {
+            // SAFETY: attached to this interpreter, which `mark` marked (but for a host's main, which has no output).
+            unsafe { unmark(self.state) }
+        }
+    }
+
+    /// Where CPython says that it came from.
+    pub fn whence(&self) -> i64 {
+        // SAFETY: alive; reads one field.
+        api()._PyInterpreterState_GetWhence.map_or(0, |whence| unsafe { whence(self.state) })
+    }
+
+    /// Something runs in it that is not a run of ours: a guest, through the private module.
+    pub fn is_running_otherwise(&self) -> bool {
+        // SAFETY: alive; reads one field.
+        api()._PyInterpreterState_IsRunningMain.is_some_and(|running| unsafe { running(self.state) != 0 })
+    }
+
+    /// Finalizes and frees the interpreter. Nobody may be in it, or enter it from now on.
+    pub fn end(&self) {
+        // Without memory for a state the interpreter stays, unused.
+        let Ok(entry) = self.enter() else { return };
+        // SAFETY: attached; the reference that `set_up` took is given back once. Nobody else is in it (the caller's
+        // promise), so it can end.
+        unsafe {
+            (entry.py().api.Py_DecRef)(self.main_dict);
+            entry.end_interpreter();
+        }
+    }
+
+    /// Gives the reference to `__main__` back, for an interpreter that somebody else ends.
+    pub fn release(&self) {
+        if let Ok(entry) = self.enter() {
+            // SAFETY: as in `end`.
+            unsafe { (entry.py().api.Py_DecRef)(self.main_dict) }
+        }
+    }
+}
+
+/// A strong reference to `__main__.__dict__`.
+fn main_dict(py: Py) -> PyResult<*mut PyObject> {
+    // SAFETY: attached; AddModuleRef gives a new reference, GetDict a borrowed one.
+    unsafe {
+        let main = py.owned((py.api.PyImport_AddModuleRef)(c"__main__".as_ptr()))?;
+        Ok(py.borrowed((py.api.PyModule_GetDict)(main.as_ptr()))?.into_ptr())
+    }
+}
+
+/// Runs guest.py's `setup` in a namespace of its own.
+fn set_up_guest(py: Py, output: &Output, path: &[String], id: i64) -> PyResult<()> {
+    let code = guest_code(py)?;
+    // SAFETY: attached; live objects.
+    let namespace = unsafe {
+        let namespace = py.owned((py.api.PyDict_New)())?;
+        let name = py.str("subpy")?;
+        py.check((py.api.PyDict_SetItemString)(namespace.as_ptr(), c"__name__".as_ptr(), name.as_ptr()))?;
+        py.owned((py.api.PyEval_EvalCode)(code.as_ptr(), namespace.as_ptr(), namespace.as_ptr()))?;
+        namespace
+    };
+    // SAFETY: a borrowed reference of a live dict, or NULL.
+    let setup = unsafe {
+        let mut setup = ptr::null_mut();
+        (py.api.PyDict_GetItemRef)(namespace.as_ptr(), py.str("setup")?.as_ptr(), &mut setup);
+        py.owned(setup)?
+    };
+    let stdout = output::functions(py, &output.stdout)?;
+    let stderr = output::functions(py, &output.stderr)?;
+    // SAFETY: a new list; SetItem takes the references to its items over.
+    let list = unsafe {
+        let list = py.owned((py.api.PyList_New)(path.len() as isize))?;
+        for (index, folder) in path.iter().enumerate() {
+            let folder = py.str(folder)?.into_ptr();
+            py.check((py.api.PyList_SetItem)(list.as_ptr(), index as isize, folder))?;
+        }
+        list
+    };
+    let replace = super::version() < (3, 15, 0) && id != 0;
+    let constant = if replace { pyo3_ffi::Py_CONSTANT_TRUE } else { pyo3_ffi::Py_CONSTANT_FALSE };
+    // SAFETY: an immortal constant.
+    let replace = unsafe { py.borrowed((py.api.Py_GetConstantBorrowed)(constant))? };
+    setup.call(&[&stdout, &stderr, &list, &replace])?;
+    Ok(())
+}
+
+/// guest.py's code object. It is compiled once a process: every interpreter of one CPython understands the marshal.
+fn guest_code(py: Py) -> PyResult<Obj> {
+    static MARSHALLED: Mutex<Option<Arc<[u8]>>> = Mutex::new(None);
+    const SOURCE: &str = concat!(include_str!("guest.py"), "\0");
+    /// Include/cpython/marshal.h of 3.14; a constant slice needs it.
+    const MARSHAL_VERSION: i32 = 5;
+    let marshalled = lock(&MARSHALLED).clone();
+    // SAFETY: NUL-terminated source and name; pointers and lengths of live bytes; new references.
+    unsafe {
+        if let Some(bytes) = marshalled {
+            return py.owned((py.api.PyMarshal_ReadObjectFromString)(bytes.as_ptr().cast(), bytes.len() as isize));
+        }
+        let name = c"<subpy>".as_ptr();
+        let flags = ptr::null_mut();
+        let code = (py.api.Py_CompileStringExFlags)(SOURCE.as_ptr().cast(), name, pyo3_ffi::Py_file_input, flags, -1);
+        let code = py.owned(code)?;
+        let bytes = py.owned((py.api.PyMarshal_WriteObjectToString)(code.as_ptr(), MARSHAL_VERSION))?;
+        let (mut data, mut len) = (ptr::null_mut(), 0);
+        py.check((py.api.PyBytes_AsStringAndSize)(bytes.as_ptr(), &mut data, &mut len))?;
+        *lock(&MARSHALLED) = Some(std::slice::from_raw_parts(data.cast::<u8>(), len as usize).into());
+        Ok(code)
+    }
+}
+
+impl Failure {
+    /// The exception that is set, taken apart.
+    pub fn exception(py: Py) -> Failure {
+        Failure::Exception(Exception::take(py))
+    }
+}

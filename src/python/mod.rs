@@ -1,0 +1,74 @@
+//! The only part that touches CPython. From the outside in:
+//!
+//! | file | what |
+//! |---|---|
+//! | `locate`, `loaded` | find a CPython, on disk or in this process |
+//! | `start` | load it, initialise it, finalise it |
+//! | `api` | the symbol table |
+//! | `object` | references that count themselves, the proof of being attached |
+//! | `tstate` | thread states: entering and leaving an interpreter |
+//! | `interp` | one interpreter: create, set up, run in, end |
+//! | `run`, `dedent` | exec, eval, call, prepare_main |
+//! | `value`, `convert` | values in memory, and from and to Python objects |
+//! | `exception` | an uncaught exception as text |
+//! | `output`, `guest.py` | sys.stdout and sys.stderr of an interpreter |
+//! | `hooks` | what CPython tells: interpreters that come and go, forks |
+
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+pub mod api;
+mod convert;
+mod dedent;
+pub mod exception;
+pub mod hooks;
+pub mod interp;
+pub mod loaded;
+pub mod locate;
+mod object;
+pub mod output;
+pub mod run;
+pub mod start;
+pub mod tstate;
+pub mod value;
+
+use api::Api;
+use exception::Exception;
+
+static API: OnceLock<Api> = OnceLock::new();
+
+/// The symbol table. Called only by what runs after a CPython was loaded.
+#[inline]
+fn api() -> &'static Api {
+    API.get().expect("a CPython was loaded")
+}
+
+/// The symbol table, once a CPython was loaded.
+pub fn loaded_api() -> Option<&'static Api> {
+    API.get()
+}
+
+/// The version of the CPython that was loaded; (0, 0, 0) before.
+pub fn version() -> (u8, u8, u8) {
+    start::library().map_or((0, 0, 0), |library| library.version)
+}
+
+/// Locks even when a thread panicked while it held the lock: the data are counters and lists that stay consistent.
+pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Why something inside an interpreter did not succeed.
+#[derive(Debug)]
+pub enum Failure {
+    /// An uncaught exception.
+    Exception(Box<Exception>),
+    /// The source does not compile; nothing ran.
+    Syntax(Box<Exception>),
+    /// A Python object has no value; the text names the path to it.
+    NotShareable(String),
+    /// CPython did not create the interpreter.
+    NotCreated(String),
+    /// A guest is running something in it, past the library.
+    Running,
+    NoMemory,
+}

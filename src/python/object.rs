@@ -1,0 +1,272 @@
+//! Safe handling of Python objects: a token that proves that the thread is attached, and references that count themselves.
+
+use std::ffi::CStr;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use pyo3_ffi::{PyObject, PyTypeObject};
+
+use super::api::Api;
+
+/// Proof that this thread has an attached thread state, thus holds the GIL of that state's interpreter.
+#[derive(Clone, Copy)]
+pub struct Py<'py> {
+    pub api: &'static Api,
+    attached: PhantomData<(&'py (), *mut ())>,
+}
+
+/// A Python exception is set in the current thread state.
+#[derive(Debug)]
+pub struct Raised;
+
+pub type PyResult<T> = Result<T, Raised>;
+
+/// A strong reference, dropped with the value.
+pub struct Obj<'py> {
+    ptr: NonNull<PyObject>,
+    py: Py<'py>,
+}
+
+impl Drop for Obj<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the reference is owned and the thread is attached to its interpreter (`py`).
+        unsafe { (self.py.api.Py_DecRef)(self.ptr.as_ptr()) }
+    }
+}
+
+impl<'py> Obj<'py> {
+    /// The object, borrowed from this reference.
+    pub fn as_ptr(&self) -> *mut PyObject {
+        self.ptr.as_ptr()
+    }
+
+    /// Hands the reference over to whoever takes the pointer.
+    pub fn into_ptr(self) -> *mut PyObject {
+        let ptr = self.ptr.as_ptr();
+        std::mem::forget(self);
+        ptr
+    }
+
+    pub fn type_ptr(&self) -> *mut PyTypeObject {
+        // SAFETY: a live object.
+        unsafe { (self.py.api.Py_TYPE)(self.as_ptr()) }
+    }
+
+    pub fn is_none(&self) -> bool {
+        self.as_ptr() == self.py.none()
+    }
+
+    /// `getattr(self, name)`
+    pub fn attr(&self, name: &CStr) -> PyResult<Obj<'py>> {
+        // SAFETY: a live object and a C string; the result is a new reference.
+        unsafe { self.py.owned((self.py.api.PyObject_GetAttrString)(self.as_ptr(), name.as_ptr())) }
+    }
+
+    /// `getattr(self, name)` with a name that is a Python object.
+    pub fn attr_object(&self, name: &Obj<'py>) -> PyResult<Obj<'py>> {
+        // SAFETY: live objects; the result is a new reference.
+        unsafe { self.py.owned((self.py.api.PyObject_GetAttr)(self.as_ptr(), name.as_ptr())) }
+    }
+
+    /// `setattr(self, name, value)`
+    pub fn set_attr(&self, name: &CStr, value: &Obj<'py>) -> PyResult<()> {
+        // SAFETY: live objects and a C string.
+        self.py.check(unsafe { (self.py.api.PyObject_SetAttrString)(self.as_ptr(), name.as_ptr(), value.as_ptr()) })
+    }
+
+    /// `self(*args)`
+    pub fn call(&self, args: &[&Obj<'py>]) -> PyResult<Obj<'py>> {
+        let args: Vec<*mut PyObject> = args.iter().map(|arg| arg.as_ptr()).collect();
+        // SAFETY: `args` holds that many live objects.
+        unsafe {
+            let none = std::ptr::null_mut();
+            self.py.owned((self.py.api.PyObject_Vectorcall)(self.as_ptr(), args.as_ptr(), args.len(), none))
+        }
+    }
+
+    /// `isinstance(self, class)` by the real type alone: no `__instancecheck__`, no `__class__`.
+    pub fn is_instance(&self, class: *mut PyObject) -> bool {
+        // SAFETY: `class` is one of CPython's exception classes, alive for good.
+        unsafe { (self.py.api.PyType_IsSubtype)(self.type_ptr(), class.cast()) != 0 }
+    }
+
+    /// The text of a str, when it is one (or of a subclass) without lone surrogates. Leaves no exception behind.
+    pub fn to_text(&self) -> Option<String> {
+        let mut len = 0;
+        // SAFETY: a live object; for anything but a str, and for surrogates, the function raises and returns NULL.
+        unsafe {
+            let text = (self.py.api.PyUnicode_AsUTF8AndSize)(self.as_ptr(), &mut len);
+            if text.is_null() {
+                (self.py.api.PyErr_Clear)();
+                return None;
+            }
+            let bytes = std::slice::from_raw_parts(text.cast::<u8>(), len as usize);
+            Some(std::str::from_utf8_unchecked(bytes).to_owned())
+        }
+    }
+
+    /// As [`Obj::to_text`], with lone surrogates replaced by U+FFFD. Leaves no exception behind.
+    pub fn to_text_lossy(&self) -> Option<String> {
+        if let Some(text) = self.to_text() {
+            return Some(text);
+        }
+        // SAFETY: a live object; NULL for anything but a str. The bytes live as long as `bytes`.
+        unsafe {
+            let encoded =
+                (self.py.api.PyUnicode_AsEncodedString)(self.as_ptr(), c"utf-8".as_ptr(), c"surrogatepass".as_ptr());
+            let Ok(bytes) = self.py.owned(encoded) else {
+                self.py.clear();
+                return None;
+            };
+            let (mut data, mut len) = (std::ptr::null_mut(), 0);
+            if (self.py.api.PyBytes_AsStringAndSize)(bytes.as_ptr(), &mut data, &mut len) != 0 {
+                self.py.clear();
+                return None;
+            }
+            Some(replace_surrogates(std::slice::from_raw_parts(data.cast::<u8>(), len as usize)))
+        }
+    }
+
+    /// The value of an int that fits, when it is one. Leaves no exception behind.
+    pub fn to_i64(&self) -> Option<i64> {
+        let mut overflow = 0;
+        // SAFETY: a live object; raises for anything that is no int.
+        unsafe {
+            let value = (self.py.api.PyLong_AsLongLongAndOverflow)(self.as_ptr(), &mut overflow);
+            if value == -1 && !(self.py.api.PyErr_Occurred)().is_null() {
+                self.py.clear();
+                return None;
+            }
+            (overflow == 0).then_some(value)
+        }
+    }
+}
+
+impl<'py> Py<'py> {
+    /// # Safety
+    /// The thread must be attached, and stay attached to that interpreter, for as long as the token lives.
+    pub unsafe fn attached(api: &'static Api) -> Py<'py> {
+        Py { api, attached: PhantomData }
+    }
+
+    /// Takes a new reference over; NULL is an exception that CPython has set.
+    ///
+    /// # Safety
+    /// `ptr` must be NULL or a reference that the caller owns.
+    pub unsafe fn owned(self, ptr: *mut PyObject) -> PyResult<Obj<'py>> {
+        NonNull::new(ptr).map(|ptr| Obj { ptr, py: self }).ok_or(Raised)
+    }
+
+    /// Makes a new reference of a borrowed one.
+    ///
+    /// # Safety
+    /// `ptr` must be NULL or a live object.
+    pub unsafe fn borrowed(self, ptr: *mut PyObject) -> PyResult<Obj<'py>> {
+        // SAFETY: as promised; Py_IncRef ignores NULL.
+        unsafe {
+            (self.api.Py_IncRef)(ptr);
+            self.owned(ptr)
+        }
+    }
+
+    /// Turns C's -1 into the exception that it announces.
+    pub fn check(self, status: std::ffi::c_int) -> PyResult<()> {
+        if status < 0 { Err(Raised) } else { Ok(()) }
+    }
+
+    /// `None`, borrowed; it is immortal.
+    pub fn none(self) -> *mut PyObject {
+        // SAFETY: attached; the constant is immortal.
+        unsafe { (self.api.Py_GetConstantBorrowed)(pyo3_ffi::Py_CONSTANT_NONE) }
+    }
+
+    /// A str.
+    pub fn str(self, text: &str) -> PyResult<Obj<'py>> {
+        // SAFETY: pointer and length of valid UTF-8; a Rust slice is never longer than isize::MAX.
+        unsafe {
+            self.owned((self.api.PyUnicode_DecodeUTF8)(text.as_ptr().cast(), text.len() as isize, c"strict".as_ptr()))
+        }
+    }
+
+    /// An int.
+    pub fn int(self, value: i64) -> PyResult<Obj<'py>> {
+        // SAFETY: attached.
+        unsafe { self.owned((self.api.PyLong_FromLongLong)(value)) }
+    }
+
+    /// `importlib.import_module(name)`, by CPython's own import even when a guest has replaced `builtins.__import__`.
+    pub fn import(self, name: &Obj<'py>) -> PyResult<Obj<'py>> {
+        // SAFETY: live objects; NULL is allowed for globals, locals and fromlist.
+        unsafe {
+            let null = std::ptr::null_mut();
+            // With an empty fromlist the import returns the top-level package; the module itself is in sys.modules.
+            self.owned((self.api.PyImport_ImportModuleLevelObject)(name.as_ptr(), null, null, null, 0))?;
+            let module = (self.api.PyImport_GetModule)(name.as_ptr());
+            if module.is_null() && (self.api.PyErr_Occurred)().is_null() {
+                // A module may remove itself from sys.modules; import_module() raises as well then.
+                (self.api.PyErr_SetObject)(self.api.PyExc_AttributeError.get(), name.as_ptr());
+            }
+            self.owned(module)
+        }
+    }
+
+    /// `sys.<name>`, if it is there.
+    pub fn sys(self, name: &CStr) -> Option<Obj<'py>> {
+        // SAFETY: a C string; the result is borrowed or NULL without an exception.
+        unsafe { self.borrowed((self.api.PySys_GetObject)(name.as_ptr())).ok() }
+    }
+
+    /// Sets an exception whose argument is this text.
+    pub fn raise(self, class: *mut PyObject, message: &str) -> Raised {
+        if let Ok(message) = self.str(message) {
+            // SAFETY: a live class and a live str.
+            unsafe { (self.api.PyErr_SetObject)(class, message.as_ptr()) }
+        }
+        Raised
+    }
+
+    /// Forgets the exception that is set, if any.
+    pub fn clear(self) {
+        // SAFETY: attached.
+        unsafe { (self.api.PyErr_Clear)() }
+    }
+
+    /// Takes the exception that is set.
+    pub fn take_exception(self) -> Option<Obj<'py>> {
+        // SAFETY: attached; the result is a new reference or NULL.
+        unsafe { self.owned((self.api.PyErr_GetRaisedException)()).ok() }
+    }
+}
+
+/// UTF-8 in which lone surrogates were let through (as three bytes ED A0..BF xx): each becomes one U+FFFD.
+fn replace_surrogates(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    let mut rest = bytes;
+    loop {
+        match std::str::from_utf8(rest) {
+            Ok(valid) => {
+                text.push_str(valid);
+                return text;
+            }
+            Err(error) => {
+                let (valid, invalid) = rest.split_at(error.valid_up_to());
+                text.push_str(&String::from_utf8_lossy(valid));
+                text.push('\u{FFFD}');
+                let surrogate = invalid.len() >= 3 && invalid[0] == 0xED;
+                rest = &invalid[if surrogate { 3 } else { 1 }..];
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::replace_surrogates;
+
+    #[test]
+    fn each_lone_surrogate_becomes_one_replacement_character() {
+        assert_eq!(replace_surrogates(b"plain \xc3\xa9"), "plain \u{e9}");
+        assert_eq!(replace_surrogates(b"a\xed\xa0\x80b"), "a\u{FFFD}b");
+        assert_eq!(replace_surrogates(b"\xed\xa0\x80\xed\xb0\x80"), "\u{FFFD}\u{FFFD}");
+    }
+}

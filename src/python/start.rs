@@ -1,0 +1,240 @@
+//! Loading a CPython into the process, initialising it and finalising it.
+
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::ptr;
+use std::sync::OnceLock;
+
+use pyo3_ffi::{PyInitConfig, PyThreadState};
+
+use super::api::Api;
+use super::locate::{Found, Installation};
+use super::object::Py;
+use super::tstate::{Entry, cache_chunks};
+use super::{API, api, hooks};
+
+/// How CPython is initialised.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Startup {
+    /// Honour PYTHON* variables.
+    pub use_environment: bool,
+    /// No site module.
+    pub no_site: bool,
+    /// Leave SIGPIPE as it is.
+    pub keep_sigpipe: bool,
+}
+
+/// The one CPython of this process.
+#[derive(Debug)]
+pub struct Library {
+    /// The file; None when the symbols come from the main program.
+    pub path: Option<PathBuf>,
+    pub version: (u8, u8, u8),
+    /// `sys.version` of it, and the path, for C.
+    pub version_text: CString,
+    pub path_text: CString,
+}
+
+static LIBRARY: OnceLock<Library> = OnceLock::new();
+
+/// The CPython that was loaded, if any.
+pub fn library() -> Option<&'static Library> {
+    LIBRARY.get()
+}
+
+/// Why a CPython that was found could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It cannot be loaded, or lacks a function.
+    #[error("{0}")]
+    Unsupported(String),
+    /// Another one is in use, or an earlier start failed.
+    #[error("{0}")]
+    WrongState(String),
+    /// CPython refused to start.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Loads what was found, if it is not loaded yet. True when a host had initialised it: it is adopted.
+pub fn load(found: &Found) -> Result<bool, StartError> {
+    let (path, initialized) = match found {
+        Found::OnDisk(installation) => (Some(installation.library.as_path()), false),
+        Found::InProcess(loaded) => (loaded.library.as_deref(), loaded.initialized),
+    };
+    if let Some(library) = LIBRARY.get() {
+        if !same_file(library.path.as_deref(), path) {
+            return Err(StartError::WrongState(format!(
+                "this process has loaded CPython {}; it cannot use {} as well: only one CPython can live in a process",
+                shown(library.path.as_deref()),
+                shown(path)
+            )));
+        }
+        return Ok(initialized);
+    }
+    let handle = open(path)?;
+    // SAFETY: the handle is a CPython's, found by its Py_Version; it is never closed.
+    let table = unsafe { Api::load(&|symbol| libc::dlsym(handle, symbol.as_ptr())) };
+    let table = table.map_err(|missing| {
+        StartError::Unsupported(format!(
+            "{} has no function {missing}; subpy needs CPython 3.14.1 or later, try: uv python install 3.14",
+            shown(path)
+        ))
+    })?;
+    let version = loaded_version(handle)
+        .ok_or_else(|| StartError::Unsupported(format!("{} has no Py_Version: is it a CPython?", shown(path))))?;
+    let text = |text: &[u8]| CString::new(text).unwrap_or_default();
+    let (major, minor, micro) = version;
+    let _ = LIBRARY.set(Library {
+        path: path.map(Path::to_owned),
+        version,
+        version_text: text(format!("{major}.{minor}.{micro}").as_bytes()),
+        path_text: text(path.map_or(&b""[..], |path| path.as_os_str().as_bytes())),
+    });
+    let _ = API.set(table);
+    Ok(initialized)
+}
+
+fn same_file(one: Option<&Path>, other: Option<&Path>) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    one.map(real) == other.map(real)
+}
+
+fn shown(path: Option<&Path>) -> String {
+    path.map_or_else(|| "the CPython in the main program".into(), |path| path.display().to_string())
+}
+
+/// RTLD_GLOBAL: extension modules are not linked to libpython and look for it among the global symbols. When the host
+/// has loaded it already, maybe locally, this makes its symbols global.
+fn open(path: Option<&Path>) -> Result<*mut c_void, StartError> {
+    let name = path.map(|path| CString::new(path.as_os_str().as_bytes()).unwrap_or_default());
+    let name = name.as_ref().map_or(ptr::null(), |name| name.as_ptr());
+    // SAFETY: a path or NULL, which means the main program; dlerror's text is copied at once.
+    unsafe {
+        let handle = libc::dlopen(name, libc::RTLD_NOW | libc::RTLD_GLOBAL);
+        if !handle.is_null() {
+            return Ok(handle);
+        }
+        let error = libc::dlerror();
+        let reason = if error.is_null() { "".into() } else { CStr::from_ptr(error).to_string_lossy() };
+        Err(StartError::Unsupported(format!("{} cannot be loaded: {reason}", shown(path))))
+    }
+}
+
+fn loaded_version(handle: *mut c_void) -> Option<(u8, u8, u8)> {
+    // SAFETY: Py_Version is a constant of type unsigned long (Include/pylifecycle.h): 0x030E06F0.
+    unsafe {
+        let version = libc::dlsym(handle, c"Py_Version".as_ptr()).cast::<std::ffi::c_ulong>();
+        let version = version.as_ref()?;
+        Some(((version >> 24) as u8, (version >> 16) as u8, (version >> 8) as u8))
+    }
+}
+
+/// The state of the thread that initialised CPython, which is the one that has to finalise it.
+pub struct MainState(*mut PyThreadState);
+
+/// Initialises CPython on the calling thread and leaves it detached.
+pub fn initialize(installation: &Installation, startup: Startup) -> Result<MainState, StartError> {
+    static FAILED: OnceLock<String> = OnceLock::new();
+    if let Some(reason) = FAILED.get() {
+        return Err(StartError::WrongState(format!(
+            "CPython failed to start earlier in this process and cannot be started again ({reason}); restart the process"
+        )));
+    }
+    if !startup.keep_sigpipe {
+        ignore_sigpipe();
+    }
+    // SAFETY: CPython is loaded and not initialised. The allocator and the audit hook have to come before.
+    unsafe {
+        cache_chunks(api());
+        (api().PySys_AddAuditHook)(Some(hooks::audit), ptr::null_mut());
+        let config = (api().PyInitConfig_Create)();
+        if config.is_null() {
+            return Err(StartError::Failed("no memory for CPython's configuration".into()));
+        }
+        let result = configure_and_start(config, installation, startup);
+        (api().PyInitConfig_Free)(config);
+        match result {
+            Ok(()) => Ok(MainState((api().PyEval_SaveThread)())),
+            Err(reason) => {
+                let reason = format!("CPython {} did not start: {reason}", installation.library.display());
+                let _ = FAILED.set(reason.clone());
+                Err(StartError::Failed(reason))
+            }
+        }
+    }
+}
+
+/// # Safety
+/// The configuration must be alive, and CPython not initialised.
+unsafe fn configure_and_start(
+    config: *mut PyInitConfig,
+    installation: &Installation,
+    startup: Startup,
+) -> Result<(), String> {
+    // CPython derives every folder from its executable. Without one, from where it would be.
+    let (major, minor, _) = installation.version;
+    let fallback = installation.prefix.join(format!("bin/python{major}.{minor}"));
+    let executable = installation.executable.as_ref().unwrap_or(&fallback);
+    let executable = CString::new(executable.as_os_str().as_bytes()).map_err(|error| error.to_string())?;
+    // utf8_mode: an isolated configuration would otherwise give a C host ASCII streams and file names.
+    let mut options = vec![(c"utf8_mode", 1), (c"install_signal_handlers", 0)];
+    options.push((c"site_import", u64::from(!startup.no_site)));
+    if startup.use_environment {
+        options.extend([(c"isolated", 0), (c"use_environment", 1)]);
+    }
+    // SAFETY: promised by the caller; names and values are C strings, which are copied.
+    unsafe {
+        let mut failed =
+            options.iter().any(|(name, value)| (api().PyInitConfig_SetInt)(config, name.as_ptr(), *value) < 0);
+        failed |= (api().PyInitConfig_SetStr)(config, c"executable".as_ptr(), executable.as_ptr()) < 0;
+        if failed || (api().Py_InitializeFromInitConfig)(config) < 0 {
+            let mut message: *const c_char = ptr::null();
+            (api().PyInitConfig_GetError)(config, &mut message);
+            return Err(if message.is_null() {
+                "it gives no reason".into()
+            } else {
+                CStr::from_ptr(message).to_string_lossy().into_owned()
+            });
+        }
+    }
+    Ok(())
+}
+
+/// CPython does so when it installs its signal handlers, which here it does not: without it, a guest that writes to a
+/// closed pipe would end the process.
+fn ignore_sigpipe() {
+    // SAFETY: reads, and maybe changes, one signal's disposition; a handler of the host's is left alone.
+    unsafe {
+        let mut current: libc::sigaction = std::mem::zeroed();
+        if libc::sigaction(libc::SIGPIPE, ptr::null(), &mut current) == 0 && current.sa_sigaction == libc::SIG_DFL {
+            libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+        }
+    }
+}
+
+/// Finalises CPython, on the thread that initialised it. No other interpreter may be left.
+pub fn finalize(state: MainState) {
+    // SAFETY: the state that `initialize` detached on this thread.
+    unsafe {
+        (api().PyEval_RestoreThread)(state.0);
+        (api().Py_FinalizeEx)();
+    }
+}
+
+/// Prepares a CPython that a host has initialised.
+pub fn adopt() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: CPython is initialised, so main is alive. The hook is added with main's GIL.
+        unsafe {
+            cache_chunks(api());
+            if let Some(entry) = Entry::new(api(), (api().PyInterpreterState_Main)()) {
+                let py: Py = entry.py();
+                (py.api.PySys_AddAuditHook)(Some(hooks::audit), ptr::null_mut());
+                py.clear();
+            }
+        }
+    });
+}

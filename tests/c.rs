@@ -1,0 +1,42 @@
+//! The C tests: each file in tests/c is a program of its own, built against the header and run in its own process.
+
+mod support;
+
+use support::{build, command, expect_success, root};
+
+fn run(name: &str) {
+    let program = build(&root().join("tests/c").join(format!("{name}.c")));
+    expect_success(command(&program));
+    std::fs::remove_file(program).expect("the program can be removed");
+}
+
+macro_rules! c_tests {
+    ($($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                run(stringify!($name));
+            }
+        )*
+
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+c_tests! {
+    basics
+}
+
+#[test]
+fn every_c_file_is_a_test() {
+    let mut files: Vec<String> = std::fs::read_dir(root().join("tests/c"))
+        .expect("tests/c")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
+        .map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned())
+        .collect();
+    files.sort();
+    let mut names: Vec<&str> = NAMES.to_vec();
+    names.sort_unstable();
+    assert_eq!(files, names, "tests/c.rs lists every file in tests/c");
+}

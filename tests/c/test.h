@@ -1,0 +1,89 @@
+/* What the C tests share. A test is a program: it returns 0 when everything is as it should be. */
+#ifndef TEST_H
+#define TEST_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "subpy.h"
+
+/* Ends the program, naming the place and what was wrong. */
+#define CHECK(condition)                                                                                     \
+  do {                                                                                                       \
+    if (!(condition)) {                                                                                      \
+      fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);                              \
+      exit(1);                                                                                               \
+    }                                                                                                        \
+  } while (0)
+
+/* The call gave this status; otherwise prints the error that it gave. `error` is freed and NULL afterwards. */
+#define CHECK_STATUS(expected, call)                                                                         \
+  do {                                                                                                       \
+    subpy_status status_ = (call);                                                                           \
+    if (status_ != (expected)) {                                                                             \
+      fprintf(stderr, "%s:%d: %s gave %s, not %s: %s\n", __FILE__, __LINE__, #call, subpy_status_name(status_), \
+              #expected, error ? subpy_error_message(error, NULL) : "(no error)");                           \
+      exit(1);                                                                                               \
+    }                                                                                                        \
+  } while (0)
+
+#define OK(call) CHECK_STATUS(SUBPY_OK, call)
+
+/* The call fails with this status and this message, or one that contains it when it begins with "...". */
+#define FAILS(expected, expected_message, call)                                                              \
+  do {                                                                                                       \
+    error = NULL;                                                                                            \
+    CHECK_STATUS(expected, call);                                                                            \
+    check_message(__FILE__, __LINE__, error, expected, expected_message);                                    \
+    subpy_error_free(error);                                                                                 \
+    error = NULL;                                                                                            \
+  } while (0)
+
+static inline void check_message(const char *file, int line, const subpy_error *error, subpy_status status,
+                                 const char *expected) {
+  const char *message = subpy_error_message(error, NULL);
+  bool part = strncmp(expected, "...", 3) == 0;
+  if (!message || subpy_error_status(error) != status ||
+      !(part ? strstr(message, expected + 3) != NULL : strcmp(message, expected) == 0)) {
+    fprintf(stderr, "%s:%d: the message is\n  %s\nnot\n  %s\n", file, line, message ? message : "(none)", expected);
+    exit(1);
+  }
+}
+
+static inline subpy_interp create(void) {
+  subpy_interp interp = 0;
+  subpy_error *error = NULL;
+  OK(subpy_create(NULL, &interp, &error));
+  CHECK(interp != 0 && interp < (UINT64_C(1) << 53));
+  return interp;
+}
+
+/* exec that must succeed */
+static inline void run(subpy_interp interp, const char *code) {
+  subpy_error *error = NULL;
+  subpy_status status = subpy_exec(interp, code, SUBPY_AUTO_LEN, &error);
+  if (status != SUBPY_OK) {
+    const char *display = subpy_error_display(error, NULL);
+    fprintf(stderr, "exec gave %s: %s\n%s\n", subpy_status_name(status), subpy_error_message(error, NULL),
+            display ? display : "");
+    exit(1);
+  }
+}
+
+/* The value of an expression that must be an int or a bool. */
+static inline int64_t number(subpy_interp interp, const char *expression) {
+  subpy_error *error = NULL;
+  subpy_value value = {0};
+  OK(subpy_eval(interp, expression, SUBPY_AUTO_LEN, &value, &error));
+  CHECK(value.kind == SUBPY_KIND_INT || value.kind == SUBPY_KIND_BOOL);
+  return value.kind == SUBPY_KIND_BOOL ? value.u.as_bool : value.u.as_int;
+}
+
+static inline void shut_down(void) {
+  subpy_error *error = NULL;
+  OK(subpy_shutdown(&error));
+}
+
+#endif

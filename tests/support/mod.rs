@@ -1,0 +1,79 @@
+//! What the tests that build and run C programs share.
+#![allow(dead_code)] // each test program uses a part of it
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The target that this was compiled for; build.rs says.
+const TARGET: &str = env!("SUBPY_TARGET");
+
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The folder where cargo put libsubpy.so and libsubpy.a for this test.
+pub fn library_folder() -> PathBuf {
+    let test = std::env::current_exe().expect("the test's own path");
+    test.parent().expect("a folder").to_owned()
+}
+
+/// A folder for what the tests build; emptied by cargo clean.
+pub fn build_folder() -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("c");
+    std::fs::create_dir_all(&folder).expect("a folder for test programs");
+    folder
+}
+
+/// The CPython to test with: the path of its executable. `make test` sets it.
+pub fn python() -> PathBuf {
+    let python = std::env::var_os("SUBPY_TEST_PYTHON").expect(
+        "SUBPY_TEST_PYTHON names the CPython to test with; run: SUBPY_TEST_PYTHON=$(tools/get-python) cargo test",
+    );
+    PathBuf::from(python)
+}
+
+/// The C compiler, with the warnings that everything must pass.
+pub fn compiler(cpp: bool) -> Command {
+    let mut build = cc::Build::new();
+    build.cpp(cpp).opt_level(1).debug(true).host(TARGET).target(TARGET).cargo_metadata(false);
+    let mut command = build.get_compiler().to_command();
+    command.args(["-Wall", "-Wextra", "-pedantic", "-Werror"]).arg("-I").arg(root().join("include"));
+    command
+}
+
+/// Builds a C program against libsubpy.so and returns its path.
+pub fn build(source: &Path) -> PathBuf {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let name = source.file_stem().expect("a file name").to_string_lossy().into_owned();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let program = build_folder().join(format!("{name}-{}-{count}", std::process::id()));
+    let folder = library_folder();
+    let mut command = compiler(false);
+    command.arg("-std=c11").arg("-D_GNU_SOURCE").arg(source).arg("-o").arg(&program);
+    command.arg("-L").arg(&folder).arg("-lsubpy").arg("-ldl").arg("-lm").arg("-pthread");
+    command.arg(format!("-Wl,-rpath,{}", folder.display()));
+    let output = command.output().expect("the C compiler runs");
+    assert!(output.status.success(), "{name} does not compile:\n{}", String::from_utf8_lossy(&output.stderr));
+    program
+}
+
+/// Runs a program with the CPython to test with, and nothing else of this environment that could choose one.
+pub fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env("SUBPY_PYTHON", python()).env_remove("VIRTUAL_ENV").stdin(Stdio::null());
+    command
+}
+
+/// Runs it and fails, with what it printed, unless it succeeds.
+pub fn expect_success(mut command: Command) -> Output {
+    let output = command.output().expect("the program runs");
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n--- stdout\n{}\n--- stderr\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
