@@ -78,13 +78,13 @@ impl Drop for Use {
 /// Starts the runtime with the default options when it is not running, and keeps it running for the caller's while.
 pub fn enter() -> Result<Use> {
     detached(loaded_api(), || {
-        start_with(None)?;
-        match &mut *lock(&PHASE) {
-            Phase::Up(up) => {
+        loop {
+            start_with(None)?;
+            // Another thread may have shut it down again in between.
+            if let Phase::Up(up) = &mut *lock(&PHASE) {
                 up.uses += 1;
-                Ok(Use(()))
+                return Ok(Use(()));
             }
-            _ => Err(stopping()),
         }
     })
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use pyo3_ffi::{PyInterpreterState, PyMethodDef, PyMethodDefPointer, PyObject};
@@ -28,14 +28,25 @@ enum Known {
     /// Made by Python code. The pointer may be used under the lock of INTERPRETERS: the hook takes it before the
     /// interpreter is freed.
     Foreign(*mut PyInterpreterState),
+    /// Being freed. Code that still runs in it (a `__del__`) must not make it look new.
+    Gone,
 }
+
+/// How many interpreters are remembered as gone; it takes milliseconds until nothing happens in one any more.
+const GONE_KEPT: usize = 256;
 
 // SAFETY: the pointer is only handed to functions that may be called from any thread.
 unsafe impl Send for Known {}
 
 static INTERPRETERS: Mutex<BTreeMap<i64, Known>> = Mutex::new(BTreeMap::new());
 
+/// Counts the runtimes, because CPython begins with the same ids in each.
+static EPOCH: AtomicU64 = AtomicU64::new(0);
+
 thread_local! {
+    /// The epoch and the interpreter of this thread's last event: most events come in rows, and need no lock.
+    static LAST: std::cell::Cell<(u64, i64)> = const { std::cell::Cell::new((0, 0)) };
+
     /// This thread is creating one of ours: it is announced by `watch`, not by its first event.
     static CREATING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
@@ -60,6 +71,7 @@ pub fn unwatch(id: i64) {
 
 /// Forgets all: the runtime has ended.
 pub fn forget_all() {
+    EPOCH.fetch_add(1, Ordering::Relaxed);
     lock(&INTERPRETERS).clear();
 }
 
@@ -123,13 +135,23 @@ pub unsafe extern "C" fn audit(event: *const c_char, _: *mut PyObject, _: *mut c
 
 /// Something happened in an interpreter: if it is not known, Python code made it.
 fn seen(id: i64, interp: *mut PyInterpreterState) {
-    if !CREATING.get() {
+    let this = (EPOCH.load(Ordering::Relaxed), id);
+    if !CREATING.get() && LAST.replace(this) != this {
         lock(&INTERPRETERS).entry(id).or_insert(Known::Foreign(interp));
     }
 }
 
 fn cleared(id: i64) {
-    let known = lock(&INTERPRETERS).remove(&id);
+    let known = {
+        let mut interpreters = lock(&INTERPRETERS);
+        let known = interpreters.insert(id, Known::Gone);
+        let mut gone = interpreters.iter().filter(|(_, known)| matches!(known, Known::Gone));
+        let first = gone.next().map(|(id, _)| *id);
+        if gone.count() >= GONE_KEPT {
+            first.and_then(|first| interpreters.remove(&first));
+        }
+        known
+    };
     if let Some(Known::Ours(watcher)) = known
         && let Some(watcher) = watcher.upgrade()
     {
@@ -139,7 +161,7 @@ fn cleared(id: i64) {
 
 /// With an interpreter beside main alive, the child of a fork crashes in CPython.
 fn may_fork() -> bool {
-    lock(&INTERPRETERS).is_empty()
+    lock(&INTERPRETERS).values().all(|known| matches!(known, Known::Gone))
 }
 
 // ---- the warning before a guest's destroy ----

@@ -154,12 +154,13 @@ impl Interp {
         let mut result = act(py, &main_dict);
         drop(main_dict);
         if let Some(output) = &self.output {
+            // First the end, then the flush: what a thread prints in between goes out by itself.
+            output.run_ends();
             if output.flush(py).is_err() {
                 // A run that failed for another reason keeps that one.
                 let unwritten = Failure::exception(py);
                 result = result.and(Err(unwritten));
             }
-            output.run_ends();
         }
         self.unmark();
         drop(entry);
