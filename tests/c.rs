@@ -25,6 +25,11 @@ macro_rules! c_tests {
 
 c_tests! {
     basics
+    dedent
+    interpreters
+    values_exact
+    values_large
+    values_refused
 }
 
 #[test]

@@ -150,13 +150,22 @@ pub fn call<'py>(py: Py<'py>, callable: &Obj<'py>, args: Args) -> PyResult<Obj<'
 /// A tuple of keyword names. Interned, as CPython's own are: parameters are then found by comparing pointers.
 fn keyword_names<'py>(py: Py<'py>, pairs: &[subpy_pair]) -> PyResult<Obj<'py>> {
     let key = |pair: &subpy_pair| to_python(py, &pair.key);
+    let mut pointers = Vec::with_capacity(pairs.len());
     // SAFETY: attached; SetItem takes the reference to the key over.
     unsafe {
         let names = py.owned((py.api.PyTuple_New)(pairs.len() as isize))?;
         for (index, pair) in pairs.iter().enumerate() {
             let mut name = key(pair)?.into_ptr();
             (py.api.PyUnicode_InternInPlace)(&mut name);
+            pointers.push(name);
             py.check((py.api.PyTuple_SetItem)(names.as_ptr(), index as isize, name))?;
+        }
+        // CPython relies on its callers for this. Interned names are equal when their pointers are.
+        pointers.sort_unstable();
+        if let Some(twice) = pointers.windows(2).find(|pair| pair[0] == pair[1]) {
+            let name = py.borrowed(twice[0])?.to_text_lossy().unwrap_or_default();
+            let message = format!("got multiple values for keyword argument '{name}'");
+            return Err(py.raise(py.api.PyExc_TypeError.get(), &message));
         }
         Ok(names)
     }

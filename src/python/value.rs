@@ -529,7 +529,10 @@ impl Builder {
     }
 
     fn values(&mut self, start: usize, count: usize) {
-        self.arrays.push((start, count));
+        // An empty array has nothing to turn into pointers, and there is no block yet if it comes first.
+        if count > 0 {
+            self.arrays.push((start, count));
+        }
     }
 
     fn read(&self, at: usize) -> subpy_value {
