@@ -6,6 +6,7 @@ use super::boundary::{self, invalid, text};
 use super::error::subpy_error;
 use super::status::{subpy_interp, subpy_status, subpy_thread};
 use crate::manager::{self, Job, Kind, Result, Work};
+use crate::python::hooks;
 use crate::python::run::Code;
 use crate::python::value::{Args, OwnedValue, subpy_value};
 
@@ -104,5 +105,10 @@ pub unsafe extern "C" fn subpy_thread_join(
 /// Never blocks. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_thread_free(thread: subpy_thread) {
-    boundary::value((), || manager::thread_free(thread));
+    boundary::value((), || {
+        // In a fork the thread does not exist, and a lock may be held by one that does not either.
+        if !hooks::forked() {
+            manager::thread_free(thread);
+        }
+    });
 }

@@ -119,6 +119,9 @@ fn start_with(options: Option<&RuntimeOptions>) -> Result<()> {
         Phase::Stopping => return Err(stopping()),
         Phase::Down | Phase::Starting => *phase = Phase::Starting,
     }
+    // From here until the runtime is down again, the child of a fork would wait for threads that it does not have.
+    hooks::watch_forks();
+    hooks::set_started(true);
     drop(phase);
     let options = options.cloned().unwrap_or_default();
     let result = std::panic::catch_unwind(|| start(options))
@@ -132,6 +135,7 @@ fn start_with(options: Option<&RuntimeOptions>) -> Result<()> {
         }
         Err(error) => {
             *phase = Phase::Down;
+            hooks::set_started(false);
             Err(error)
         }
     };
@@ -142,24 +146,12 @@ fn start_with(options: Option<&RuntimeOptions>) -> Result<()> {
 fn start(options: RuntimeOptions) -> Result<Up> {
     let found = locate(options.python.as_deref(), &|name| std::env::var_os(name))?;
     let adopted = start::load(&found)?;
-    hooks::watch_forks();
     let thread = if adopted {
         start::adopt();
         None
     } else {
-        let installation = match found {
-            Found::OnDisk(installation) => installation,
-            Found::InProcess(loaded) => loaded.installation.ok_or_else(|| {
-                let path = loaded.library.unwrap_or_default();
-                Kind::PythonUnsupported(format!(
-                    "{} is loaded and not initialised, but its standard library was not found beside it",
-                    path.display()
-                ))
-            })?,
-        };
-        Some(start_thread(installation, options.startup)?)
+        Some(start_thread(installation(found, &options)?, options.startup)?)
     };
-    hooks::set_started(true);
     let ready = Interp::main(!adopted).map_err(Error::from).and_then(|main| Interpreter::register(main, Busy::Error));
     match ready {
         Ok(main) => Ok(Up { options, main, thread, uses: 0 }),
@@ -168,6 +160,26 @@ fn start(options: RuntimeOptions) -> Result<Up> {
             Err(error)
         }
     }
+}
+
+/// What to start, and for the next start with the same choice of a CPython remembered: by then the library is loaded, and
+/// says nothing of the virtual environment that led to it.
+fn installation(found: Found, options: &RuntimeOptions) -> Result<Installation> {
+    static FIRST: Mutex<Option<(Option<PathBuf>, Installation)>> = Mutex::new(None);
+    let mut first = lock(&FIRST);
+    let installation = match (found, &*first) {
+        (Found::InProcess(_), Some((python, installation))) if *python == options.python => installation.clone(),
+        (Found::OnDisk(installation), _) => installation,
+        (Found::InProcess(loaded), _) => loaded.installation.ok_or_else(|| {
+            let path = loaded.library.unwrap_or_default();
+            Kind::PythonUnsupported(format!(
+                "{} is loaded and not initialised, but its standard library was not found beside it",
+                path.display()
+            ))
+        })?,
+    };
+    *first = Some((options.python.clone(), installation.clone()));
+    Ok(installation)
 }
 
 /// What CPython's own main thread usually has.
@@ -210,7 +222,6 @@ fn runtime_thread(
 }
 
 fn finish(thread: Option<RuntimeThread>) {
-    hooks::set_started(false);
     if let Some(RuntimeThread { finish, handle }) = thread {
         let _ = finish.send(());
         let _ = handle.join();
@@ -245,7 +256,10 @@ pub fn shutdown() -> Result<()> {
         UP.store(false, Ordering::Release);
         drop(phase);
         stop(up, ours);
-        *lock(&PHASE) = Phase::Down;
+        let mut phase = lock(&PHASE);
+        *phase = Phase::Down;
+        hooks::set_started(false);
+        drop(phase);
         CHANGED.notify_all();
         Ok(())
     })

@@ -215,7 +215,7 @@ unsafe extern "C" fn at_exit(id: *mut PyObject, _: *mut PyObject) -> *mut PyObje
 static STARTED: AtomicBool = AtomicBool::new(false);
 static FORKED: AtomicBool = AtomicBool::new(false);
 
-/// Says whether CPython runs, thus whether a fork from now on makes a child without a working Python.
+/// Says whether CPython runs, starts or stops, thus whether a fork from now on makes a child without a working Python.
 pub fn set_started(started: bool) {
     STARTED.store(started, Ordering::Relaxed);
 }

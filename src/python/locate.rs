@@ -83,11 +83,12 @@ impl fmt::Display for LocateError {
         match self {
             Self::Unsupported { what, reason } => write!(out, "{what} cannot be used: {reason}"),
             Self::NotFound { tried } => {
-                writeln!(out, "no CPython {} or newer with a shared libpython was found; tried:", dotted(OLDEST))?;
+                // In one line, as all messages.
+                write!(out, "no CPython {} or newer with a shared libpython was found; tried ", dotted(OLDEST))?;
                 for Tried { what, reason } in tried {
-                    writeln!(out, "  {what}: {reason}")?;
+                    write!(out, "{what}: {reason}; ")?;
                 }
-                write!(out, "install one with: {INSTALL}   (or set SUBPY_PYTHON=/path/to/python3.14)")
+                write!(out, "install one with: {INSTALL} (or set SUBPY_PYTHON=/path/to/python3.14)")
             }
         }
     }
@@ -1014,14 +1015,14 @@ mod tests {
         let error = search(&env(&[("PATH", &folder.0.join("bin")), ("HOME", &folder.0)]), &[]).unwrap_err();
         let home = folder.0.display();
         let expected = [
-            "no CPython 3.14.1 or newer with a shared libpython was found; tried:".to_owned(),
-            format!("  PATH: {}: CPython 3.9.0 is too old, 3.14.1 or newer is needed", old.display()),
-            format!("  uv ({home}/.local/share/uv/python): there is no cpython-3.14 or newer in it"),
-            format!("  pyenv ({home}/.pyenv/versions): there is no 3.14 or newer in it"),
-            "  system folders: there is no python3.14 or newer".to_owned(),
-            format!("install one with: {INSTALL}   (or set SUBPY_PYTHON=/path/to/python3.14)"),
+            "no CPython 3.14.1 or newer with a shared libpython was found".to_owned(),
+            format!("tried PATH: {}: CPython 3.9.0 is too old, 3.14.1 or newer is needed", old.display()),
+            format!("uv ({home}/.local/share/uv/python): there is no cpython-3.14 or newer in it"),
+            format!("pyenv ({home}/.pyenv/versions): there is no 3.14 or newer in it"),
+            "system folders: there is no python3.14 or newer".to_owned(),
+            format!("install one with: {INSTALL} (or set SUBPY_PYTHON=/path/to/python3.14)"),
         ];
-        assert_eq!(error.to_string(), expected.join("\n"));
+        assert_eq!(error.to_string(), expected.join("; "));
     }
 
     // ---- a CPython in this process
