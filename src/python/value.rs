@@ -490,7 +490,8 @@ impl Builder {
     fn reserve(&mut self, size: usize, values: bool) -> Option<usize> {
         let start = if values { self.len.next_multiple_of(align_of::<subpy_value>()) } else { self.len };
         let end = start.checked_add(size)?.checked_add(usize::from(!values))?;
-        if end > self.capacity {
+        // An empty container needs a block too: its pointer is what is freed, and points to no values.
+        if end > self.capacity || self.data.is_null() {
             // Exact for the first piece: most results are one string or one flat list.
             let capacity = if self.capacity == 0 { end.max(1) } else { end.max(self.capacity.checked_mul(2)?) };
             // SAFETY: `data` is NULL or came from realloc.
