@@ -81,7 +81,10 @@ pub enum LocateError {
 impl fmt::Display for LocateError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unsupported { what, reason } => write!(out, "{what} cannot be used: {reason}"),
+            Self::Unsupported { what, reason } => {
+                write!(out, "{what} cannot be used: {reason}")?;
+                if reason.contains(INSTALL) { Ok(()) } else { write!(out, "; install one that fits with: {INSTALL}") }
+            }
             Self::NotFound { tried } => {
                 // In one line, as all messages.
                 write!(out, "no CPython {} or newer with a shared libpython was found; tried ", dotted(OLDEST))?;
