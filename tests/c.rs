@@ -26,7 +26,9 @@ macro_rules! c_tests {
 c_tests! {
     basics
     dedent
+    exec
     interpreters
+    syntax
     values_exact
     values_large
     values_refused
