@@ -26,6 +26,7 @@ macro_rules! c_tests {
 c_tests! {
     basics
     dedent
+    exceptions
     exec
     interpreters
     syntax

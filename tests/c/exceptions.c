@@ -1,0 +1,514 @@
+/* Uncaught exceptions: every field of excinfo, for ordinary ones as concurrent.interpreters gives them, and for those that
+ * end a process there. */
+#include "guest.h"
+
+static subpy_interp interp;
+
+/* ---- the same as in concurrent.interpreters ---- */
+
+static const char *const ORDINARY[] = {
+    "raise ValueError('text')",
+    "raise ValueError",
+    "raise ValueError('')",
+    "raise ValueError('\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\x8d', 2)",
+    "raise ValueError('several\\nlines\\n')",
+    "raise KeyError('a')",
+    "raise OSError(2, 'No such file', 'name')",
+    "1 / 0",
+    "undefined",
+    "import no_such_module",
+    "import sys\nsys.exit()",
+    "import sys\nsys.exit(3)",
+    "import sys\nsys.exit('text')",
+    "raise KeyboardInterrupt",
+    "raise GeneratorExit('text')",
+    "raise BaseException(1, 2)",
+    "raise StopIteration(7)",
+    "assert 1 == 2, 'not equal'",
+    "class Mine(Exception): pass\nraise Mine('in main')",
+    "class Outer:\n  class Inner(Exception): pass\nraise Outer.Inner('nested')",
+    "def f():\n  class Local(Exception): pass\n  raise Local('local')\nf()",
+    "class Mine(Exception): __module__ = 'some.module'\nraise Mine('text')",
+    "class Mine(Exception): __qualname__ = 'Other.Name'\nraise Mine('text')",
+    "class Mine(Exception): __module__ = 'some.module'\nraise Mine",
+    "import decimal\ndecimal.Decimal(1) / 0",
+    "import json\njson.loads('{')",
+    "class Mine(Exception):\n  def __str__(self): return 'own text'\nraise Mine('unused')",
+    "class Mine(Exception):\n  def __repr__(self): return 'own repr'\nraise Mine('used')",
+    "def f(): g()\ndef g(): h()\ndef h(): raise ValueError('deep')\nf()",
+    "try: 1 / 0\nexcept ZeroDivisionError as e: raise ValueError('cause') from e",
+    "try: 1 / 0\nexcept ZeroDivisionError: raise ValueError('context')",
+    "try: 1 / 0\nexcept ZeroDivisionError: raise ValueError('none') from None",
+    "e = ValueError('noted')\ne.add_note('a note')\ne.add_note('two\\nlines')\nraise e",
+    "raise ExceptionGroup('group', [ValueError(1), ExceptionGroup('inner', [KeyError('k')])])",
+    "raise BaseExceptionGroup('group', [SystemExit(3), KeyboardInterrupt()])",
+    "try: 1 / 0\nexcept ZeroDivisionError as e: raise ExceptionGroup('group', [e])",
+    "def f(n): return f(n + 1)\nf(0)",
+    "def f(n): return f(n - 1) if n else 1 / 0\nf(500)",
+    "raise SyntaxError('mine')",
+    "compile('x = = 1', 'file.py', 'exec')",
+    "x = 1\nx.missing",
+    "import os\nos.environ['no such variable']",
+    "exec(compile('def f():\\n  raise ValueError(1)\\n', 'made/up.py', 'exec'))\nf()",
+    "int('x')",
+    "[].pop()",
+    "def f():\n  yield\n  raise ValueError('in a generator')\nlist(f())",
+    "e = ValueError('again')\ntry: raise e\nexcept ValueError: pass\nraise e",
+    "raise UnicodeDecodeError('utf-8', b'\\xff', 0, 1, 'why')",
+    "from warnings import warn\nimport warnings\nwarnings.simplefilter('error')\nwarn('a warning')",
+};
+
+/* What Python's own module says, by running it in the main interpreter. */
+static const char STDLIB[] =
+    "import concurrent.interpreters as interpreters\n"
+    "interp = interpreters.create()\n"
+    "def stdlib(code):\n"
+    "  try:\n"
+    "    interp.exec(code)\n"
+    "  except interpreters.ExecutionFailed as failed:\n"
+    "    it = failed.excinfo\n"
+    "    return (it.type.__name__, it.type.__qualname__, it.type.__module__, it.msg, it.formatted, it.errdisplay)\n";
+
+static void check_same(const char *code, const char *what, const subpy_value *expected, const char *text, size_t len) {
+  CHECK(expected->kind == SUBPY_KIND_STR);
+  if (len != expected->len || memcmp(text, expected->u.as_str, len) != 0) {
+    fprintf(stderr, "%s of\n%s\nis\n%s\nnot\n%s\n", what, code, text, expected->u.as_str);
+    exit(1);
+  }
+}
+
+static void as_in_stdlib(void) {
+  typedef const char *accessor(const subpy_error *, size_t *);
+  static accessor *const accessors[] = {subpy_error_type_name,         subpy_error_type_qualname,
+                                        subpy_error_type_module,       subpy_error_exception_message,
+                                        subpy_error_formatted,         subpy_error_display};
+  static const char *const names[] = {"__name__", "__qualname__", "__module__", "msg", "formatted", "errdisplay"};
+  subpy_error *error = NULL;
+  subpy_interp main_one = 0;
+  OK(subpy_get_main(&main_one, &error));
+  run(main_one, STDLIB);
+  subpy_interp ours = create();
+  for (size_t index = 0; index < sizeof ORDINARY / sizeof *ORDINARY; index++) {
+    const char *code = ORDINARY[index];
+    subpy_value argument = subpy_str(code, SUBPY_AUTO_LEN), expected = {0};
+    OK(subpy_call(main_one, "stdlib", SUBPY_AUTO_LEN, &argument, 1, NULL, &expected, &error));
+    CHECK(expected.kind == SUBPY_KIND_TUPLE && expected.len == 6);
+    subpy_error *raised = exception(ours, code);
+    for (size_t field = 0; field < 6; field++) {
+      size_t len = 0;
+      const char *text = accessors[field](raised, &len);
+      check_same(code, names[field], &expected.u.as_items[field], text, len);
+    }
+    /* The message is the first line of `formatted`. */
+    const char *formatted = subpy_error_formatted(raised, NULL), *message = subpy_error_message(raised, NULL);
+    CHECK(strcspn(formatted, "\n") == strlen(message) && strncmp(formatted, message, strlen(message)) == 0);
+    CHECK(!subpy_error_syntax(raised, NULL, NULL, NULL));
+    subpy_error_free(raised);
+    subpy_value_free(&expected);
+  }
+  run(main_one, "interp.close()");
+  OK(subpy_close(ours, &error));
+}
+
+/* ---- those that end the process in concurrent.interpreters ---- */
+
+static void str_that_fails(void) {
+  const char *codes[] = {
+      "class Mine(Exception):\n  def __str__(self): raise KeyError\nraise Mine",
+      "class Mine(Exception):\n  def __str__(self): return 7\nraise Mine",
+      "class Mine(Exception):\n  def __str__(self): return None\nraise Mine",
+      "class Mine(Exception):\n  def __str__(self): raise SystemExit(4)\nraise Mine",
+      "class Mine(Exception):\n  def __str__(self): return str(self)\nraise Mine",
+      "class Bad:\n  def __str__(self): 1 / 0\n  __repr__ = __str__\nclass Mine(Exception): pass\nraise Mine(Bad())",
+  };
+  for (size_t index = 0; index < sizeof codes / sizeof *codes; index++) {
+    subpy_error *error = exception(interp, codes[index]);
+    CHECK_ERROR(subpy_error_type_name, error, "Mine");
+    CHECK_ERROR(subpy_error_exception_message, error, "<exception str() failed>");
+    CHECK_ERROR(subpy_error_formatted, error, "Mine: <exception str() failed>");
+    CHECK_ERROR(subpy_error_message, error, "Mine: <exception str() failed>");
+    CHECK(strstr(subpy_error_display(error, NULL), "Mine: <exception str() failed>"));
+    CHECK(!subpy_error_exit_status(error, NULL));
+    CHECK(subpy_error_frame_count(error) == 1);
+    subpy_error_free(error);
+  }
+  run(interp, "fine = 1");
+}
+
+static void strange_texts(void) {
+  subpy_error *error = exception(interp, "raise ValueError('a\\0b')");
+  CHECK_ERROR(subpy_error_exception_message, error, "a\0b");
+  CHECK_ERROR(subpy_error_formatted, error, "ValueError: a\0b");
+  CHECK_ERROR(subpy_error_message, error, "ValueError: a\0b");
+  CHECK_ERROR(subpy_error_display, error,
+              "Traceback (most recent call last):\n  File \"<script>\", line 1, in <module>\nValueError: a\0b");
+  subpy_error_free(error);
+
+  error = exception(interp, "raise ValueError('a\\ud800b\\udfff')");
+  CHECK_ERROR(subpy_error_exception_message, error, "a\xef\xbf\xbd"
+                                                    "b\xef\xbf\xbd");
+  CHECK_ERROR(subpy_error_formatted, error, "ValueError: a\xef\xbf\xbd"
+                                            "b\xef\xbf\xbd");
+  CHECK_ERROR(subpy_error_display, error,
+              "Traceback (most recent call last):\n  File \"<script>\", line 1, in <module>\nValueError: a\xef\xbf\xbd"
+              "b\xef\xbf\xbd");
+  subpy_error_free(error);
+
+  /* A text of megabytes is cut, whole characters stay. */
+  error = exception(interp, "raise ValueError('\\u20ac' * 1_000_000)");
+  size_t len = 0;
+  const char *text = subpy_error_exception_message(error, &len);
+  CHECK(len < 1100000 && strncmp(text, "\xe2\x82\xac", 3) == 0);
+  CHECK(strcmp(text + len - strlen("\xe2\x82\xac... (1951425 more bytes)"), "\xe2\x82\xac... (1951425 more bytes)") ==
+        0);
+  subpy_error_free(error);
+}
+
+static void strange_classes(void) {
+  subpy_error *error = exception(interp, "class Mine(Exception): __module__ = 7\nraise Mine('text')");
+  CHECK_ERROR(subpy_error_type_name, error, "Mine");
+  CHECK_ERROR(subpy_error_type_module, error, "<unknown>");
+  CHECK_ERROR(subpy_error_formatted, error, "<unknown>.Mine: text");
+  CHECK(strstr(subpy_error_display(error, NULL), "<unknown>.Mine: text"));
+  subpy_error_free(error);
+
+  error = exception(interp, "class Mine(Exception): pass\nMine.__module__ = 'a\\0b'\nraise Mine('text')");
+  CHECK_ERROR(subpy_error_type_module, error, "a\0b");
+  CHECK_ERROR(subpy_error_formatted, error, "a\0b.Mine: text");
+  subpy_error_free(error);
+
+  /* A class has no module when it was made where there is no __name__. */
+  error = exception(interp, "exec('raise type(\"Mine\", (Exception,), {})(\"text\")', {})");
+  CHECK_ERROR(subpy_error_type_module, error, "<unknown>");
+  CHECK_ERROR(subpy_error_formatted, error, "<unknown>.Mine: text");
+  subpy_error_free(error);
+
+  error = exception(interp, "class Mine(Exception): pass\nMine.__qualname__ = 'A.\\ud800'\nraise Mine('text')");
+  CHECK_ERROR(subpy_error_type_name, error, "Mine");
+  CHECK_ERROR(subpy_error_type_qualname, error, "A.\xef\xbf\xbd");
+  CHECK_ERROR(subpy_error_formatted, error, "A.\xef\xbf\xbd: text");
+  subpy_error_free(error);
+
+  error = exception(interp, "class Mine(Exception): pass\nMine.__qualname__ = 'A\\0B'\nraise Mine('text')");
+  CHECK_ERROR(subpy_error_type_qualname, error, "A\0B");
+  subpy_error_free(error);
+
+  /* Attributes that lie, or fail, are asked of the type itself, or not at all. */
+  error = exception(interp, "class Meta(type):\n"
+                            "  def __getattribute__(self, name): raise RuntimeError(name)\n"
+                            "class Mine(Exception, metaclass=Meta): pass\n"
+                            "raise Mine('text')");
+  CHECK_ERROR(subpy_error_type_name, error, "Mine");
+  CHECK_ERROR(subpy_error_formatted, error, "Mine: text");
+  subpy_error_free(error);
+  error = exception(interp, "class Mine(Exception):\n"
+                            "  def __getattribute__(self, name): raise RuntimeError(name)\n"
+                            "raise Mine('text')");
+  CHECK_ERROR(subpy_error_formatted, error, "Mine: text");
+  CHECK(subpy_error_frame_count(error) == 1);
+  subpy_error_free(error);
+  error = exception(interp, "class Mine(SystemExit):\n"
+                            "  @property\n"
+                            "  def code(self): raise RuntimeError('no code')\n"
+                            "raise Mine('text')");
+  int32_t status = 0;
+  CHECK(subpy_error_exit_status(error, &status) && status == 1);
+  subpy_error_free(error);
+}
+
+/* ---- memory and recursion ---- */
+
+static void no_memory(void) {
+  subpy_error *error = exception(interp, "raise MemoryError");
+  CHECK_ERROR(subpy_error_type_name, error, "MemoryError");
+  CHECK_ERROR(subpy_error_formatted, error, "MemoryError: ");
+  CHECK_ERROR(subpy_error_display, error,
+              "Traceback (most recent call last):\n  File \"<script>\", line 1, in <module>\nMemoryError");
+  subpy_error_free(error);
+  error = exception(interp, "raise MemoryError('with text')");
+  CHECK_ERROR(subpy_error_formatted, error, "MemoryError: with text");
+  subpy_error_free(error);
+  error = exception(interp, "class Mine(MemoryError): pass\nraise Mine");
+  CHECK_ERROR(subpy_error_type_name, error, "Mine");
+  subpy_error_free(error);
+  error = exception(interp, "def f(): return b'x' * (2**62)\nf()");
+  CHECK_ERROR(subpy_error_type_name, error, "MemoryError");
+  CHECK(subpy_error_frame_count(error) == 2);
+  subpy_error_free(error);
+  /* Raised again, by code that held on to memory in its frames. */
+  error = exception(interp, "def f():\n"
+                            "  kept = [bytearray(10_000_000)]\n"
+                            "  while True: kept.append(bytearray(2**62))\n"
+                            "try: f()\n"
+                            "except MemoryError as e: raise RuntimeError('no room') from e");
+  CHECK_ERROR(subpy_error_formatted, error, "RuntimeError: no room");
+  CHECK(strstr(subpy_error_display(error, NULL), "MemoryError\n"));
+  subpy_error_free(error);
+  run(interp, "fine = 1");
+}
+
+static void recursion(void) {
+  subpy_interp shallow = create();
+  subpy_error *error = exception(shallow, "def f(): f()\nf()");
+  CHECK_ERROR(subpy_error_formatted, error, "RecursionError: maximum recursion depth exceeded");
+  CHECK(subpy_error_frame_count(error) > 900);
+  const char *file = NULL, *function = NULL;
+  int32_t line = 0;
+  CHECK(subpy_error_frame(error, 0, &file, &line, &function) && line == 2 && strcmp(function, "<module>") == 0);
+  CHECK(subpy_error_frame(error, 900, &file, &line, &function) && line == 1 && strcmp(function, "f") == 0);
+  subpy_error_free(error);
+  error = NULL;
+
+  /* Of very deep ones the middle is left out. */
+  run(shallow, "import sys\nsys.setrecursionlimit(50_000)");
+  error = exception(shallow, "def f(n): return 1 / 0 if n == 0 else g(n - 1)\ng = f\nf(20_000)");
+  CHECK(subpy_error_frame_count(error) == 10000);
+  CHECK(subpy_error_frame(error, 0, NULL, NULL, &function) && strcmp(function, "<module>") == 0);
+  CHECK(subpy_error_frame(error, 9999, NULL, NULL, &function) && strcmp(function, "f") == 0);
+  CHECK(!subpy_error_frame(error, 10000, NULL, NULL, NULL));
+  CHECK_ERROR(subpy_error_formatted, error, "ZeroDivisionError: division by zero");
+  CHECK(strncmp(subpy_error_display(error, NULL), "Traceback (most recent call last):\n", 35) == 0);
+  subpy_error_free(error);
+
+  /* Recursion in C: comparing what contains itself. */
+  error = exception(shallow, "a = []\na.append(a)\nb = []\nb.append(b)\na == b");
+  CHECK_ERROR(subpy_error_type_name, error, "RecursionError");
+  subpy_error_free(error);
+  /* A chain of causes that is longer than the recursion limit. */
+  run(shallow, "sys.setrecursionlimit(1000)");
+  error = exception(shallow, "e = None\n"
+                             "for n in range(5_000):\n"
+                             "  new = ValueError(n)\n"
+                             "  new.__cause__ = e\n"
+                             "  e = new\n"
+                             "raise e");
+  CHECK_ERROR(subpy_error_formatted, error, "ValueError: 4999");
+  CHECK(strstr(subpy_error_display(error, NULL), "ValueError: 4999"));
+  subpy_error_free(error);
+  error = exception(shallow, "e = ValueError('innermost')\n"
+                             "for n in range(3_000): e = ExceptionGroup(str(n), [e])\n"
+                             "raise e");
+  CHECK_ERROR(subpy_error_type_name, error, "ExceptionGroup");
+  CHECK_ERROR(subpy_error_formatted, error, "ExceptionGroup: 2999 (1 sub-exception)");
+  subpy_error_free(error);
+  error = NULL;
+  OK(subpy_close(shallow, &error));
+
+  /* No room to format anything: the traceback module fails, so the library's own words. */
+  subpy_interp tiny = create();
+  error = exception(tiny, "import sys\nsys.setrecursionlimit(5)\nraise ValueError('small')");
+  CHECK_ERROR(subpy_error_formatted, error, "ValueError: small");
+  CHECK_ERROR(subpy_error_display, error,
+              "Traceback (most recent call last):\n  File \"<script>\", line 3, in <module>\nValueError: small");
+  subpy_error_free(error);
+  error = exception(tiny, "def f(): f()\nf()");
+  CHECK_ERROR(subpy_error_type_name, error, "RecursionError");
+  subpy_error_free(error);
+  error = NULL;
+  run(tiny, "x = 40 + 2");
+  CHECK(number(tiny, "x") == 42);
+  run(tiny, "sys.setrecursionlimit(2)");
+  CHECK(number(tiny, "x") == 42);
+  error = exception(tiny, "(lambda: (lambda: (lambda: x)())())()");
+  CHECK_ERROR(subpy_error_type_name, error, "RecursionError");
+  subpy_error_free(error);
+  error = NULL;
+  OK(subpy_close(tiny, &error));
+}
+
+/* ---- other things that code can do ---- */
+
+static void system_exit(void) {
+  static const struct {
+    const char *code;
+    int32_t status;
+  } cases[] = {
+      {"raise SystemExit", 0},
+      {"raise SystemExit(None)", 0},
+      {"raise SystemExit(0)", 0},
+      {"raise SystemExit(3)", 3},
+      {"raise SystemExit(-2)", -2},
+      {"raise SystemExit(True)", 1},
+      {"raise SystemExit(False)", 0},
+      {"raise SystemExit(2**31 - 1)", INT32_MAX},
+      {"raise SystemExit(2**100)", -1},
+      {"raise SystemExit('text')", 1},
+      {"raise SystemExit('')", 1},
+      {"raise SystemExit(1.5)", 1},
+      {"raise SystemExit(1, 2)", 1},
+      {"raise SystemExit([])", 1},
+      {"class Code(int): pass\nraise SystemExit(Code(9))", 9},
+      {"class Exit(SystemExit): pass\nraise Exit(6)", 6},
+      {"e = SystemExit(1)\ne.code = 8\nraise e", 8},
+      {"e = SystemExit(1)\ndel e.code\nraise e", 0},
+      {"exit(5)", 5},
+      {"import sys\ntry: sys.exit(1)\nfinally: sys.exit(7)", 7},
+  };
+  for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+    subpy_error *error = exception(interp, cases[index].code);
+    int32_t status = 1234;
+    if (!subpy_error_exit_status(error, &status) || status != cases[index].status) {
+      fprintf(stderr, "%s\nasks for %d\n", cases[index].code, status);
+      exit(1);
+    }
+    CHECK(subpy_error_exit_status(error, NULL));
+    subpy_error_free(error);
+  }
+  int32_t status = 1234;
+  const char *others[] = {"raise KeyboardInterrupt", "raise BaseExceptionGroup('g', [SystemExit(3)])",
+                          "try: raise SystemExit(3)\nfinally: 1 / 0"};
+  for (size_t index = 0; index < 3; index++) {
+    subpy_error *error = exception(interp, others[index]);
+    CHECK(!subpy_error_exit_status(error, &status) && status == 1234);
+    subpy_error_free(error);
+  }
+}
+
+static void frames(void) {
+  subpy_error *error = exception(interp, "def inner():\n"
+                                         "  raise ValueError\n"
+                                         "class C:\n"
+                                         "  def method(self): (lambda:\n"
+                                         "    inner())()\n"
+                                         "exec(compile('\\n\\nC().method()', 'other file.py', 'exec'))");
+  static const struct {
+    const char *file;
+    int32_t line;
+    const char *function;
+  } expected[] = {{"<script>", 6, "<module>"}, {"other file.py", 3, "<module>"}, {"<script>", 4, "method"},
+                  {"<script>", 5, "<lambda>"}, {"<script>", 2, "inner"}};
+  CHECK(subpy_error_frame_count(error) == 5);
+  for (size_t index = 0; index < 5; index++) {
+    const char *file = NULL, *function = NULL;
+    int32_t line = 0;
+    CHECK(subpy_error_frame(error, index, &file, &line, &function));
+    CHECK(strcmp(file, expected[index].file) == 0 && line == expected[index].line);
+    CHECK(strcmp(function, expected[index].function) == 0);
+    CHECK(subpy_error_frame(error, index, NULL, NULL, NULL));
+  }
+  const char *file = "unset";
+  CHECK(!subpy_error_frame(error, 5, &file, NULL, NULL) && strcmp(file, "unset") == 0);
+  CHECK(!subpy_error_frame(error, SIZE_MAX, &file, NULL, NULL));
+  subpy_error_free(error);
+
+  error = exception(interp, "code = compile('1 / 0', 'a\\udc80b', 'exec').replace(co_name='\\ud800')\nexec(code)");
+  const char *function = NULL;
+  CHECK(subpy_error_frame_count(error) == 2 && subpy_error_frame(error, 1, &file, NULL, &function));
+  CHECK(strcmp(file, "a\xef\xbf\xbd"
+                     "b") == 0 &&
+        strcmp(function, "\xef\xbf\xbd") == 0);
+  subpy_error_free(error);
+  error = NULL;
+
+  /* No frame at all: the callable is a C function. */
+  subpy_value argument = subpy_str("x", 1), result = subpy_int(1);
+  CHECK(subpy_call(interp, "builtins:int", SUBPY_AUTO_LEN, &argument, 1, NULL, &result, &error) ==
+        SUBPY_ERROR_EXECUTION_FAILED);
+  CHECK(result.kind == SUBPY_KIND_NONE);
+  CHECK(subpy_error_frame_count(error) == 0);
+  CHECK_ERROR(subpy_error_display, error, "ValueError: invalid literal for int() with base 10: 'x'");
+  subpy_error_free(error);
+}
+
+/* What the guest has broken does not break the report. */
+static void broken_guest(void) {
+  static const char *const breaks[] = {
+      "import builtins\ndef no(*args, **kwargs): raise RuntimeError('no import')\nbuiltins.__import__ = no",
+      "import traceback\ndel traceback.TracebackException",
+      "import traceback\ntraceback.TracebackException = 7",
+      "import sys\nsys.modules['traceback'] = None",
+      "import sys, types\nsys.modules['traceback'] = types.ModuleType('traceback')",
+      "import traceback\n"
+      "class T:\n"
+      "  @classmethod\n"
+      "  def from_exception(cls, e): return cls()\n"
+      "  def format(self): return ['a\\n', 7]\n"
+      "traceback.TracebackException = T",
+      "import traceback\n"
+      "class T:\n"
+      "  def from_exception(e): raise SystemExit(9)\n"
+      "traceback.TracebackException = T",
+      "import sys\nsys.path.clear()\nsys.meta_path.clear()\nsys.modules.clear()",
+      "import sys\nsys.stdout = sys.stderr = sys.stdin = None",
+      "import builtins\nvars(builtins).clear()",
+      "import sys\nsys.excepthook = None\ndel sys.modules['__main__']",
+  };
+  for (size_t index = 0; index < sizeof breaks / sizeof *breaks; index++) {
+    subpy_interp broken = create();
+    run(broken, breaks[index]);
+    subpy_error *error = exception(broken, "\n1 / 0");
+    CHECK_ERROR(subpy_error_formatted, error, "ZeroDivisionError: division by zero");
+    CHECK_ERROR(subpy_error_display, error,
+                "Traceback (most recent call last):\n"
+                "  File \"<script>\", line 2, in <module>\n"
+                "ZeroDivisionError: division by zero");
+    CHECK(subpy_error_frame_count(error) == 1);
+    subpy_error_free(error);
+    error = NULL;
+    OK(subpy_close(broken, &error));
+  }
+  /* Whatever a replacement gives is used, when it is text. */
+  subpy_interp own = create();
+  run(own, "import traceback\n"
+           "class T:\n"
+           "  @classmethod\n"
+           "  def from_exception(cls, e): return cls()\n"
+           "  def format(self): return ['my ', 'own\\0\\ud800\\n']\n"
+           "traceback.TracebackException = T");
+  subpy_error *error = exception(own, "1 / 0");
+  CHECK_ERROR(subpy_error_display, error, "my own\0\xef\xbf\xbd");
+  subpy_error_free(error);
+  error = NULL;
+  OK(subpy_close(own, &error));
+}
+
+static void accessors_of_other_errors(void) {
+  subpy_error *error = NULL;
+  CHECK(subpy_exec(77, "", 0, &error) == SUBPY_ERROR_NOT_FOUND);
+  size_t len = 7;
+  CHECK(subpy_error_interp(error) == 77);
+  CHECK_ERROR(subpy_error_message, error, "77 is not the handle of an interpreter");
+  CHECK(!subpy_error_type_name(error, &len) && len == 0);
+  len = 7;
+  CHECK(!subpy_error_type_qualname(error, &len) && len == 0);
+  CHECK(!subpy_error_type_module(error, NULL) && !subpy_error_exception_message(error, NULL));
+  CHECK(!subpy_error_formatted(error, NULL) && !subpy_error_display(error, NULL));
+  int32_t number = 5;
+  const char *text = "unset";
+  CHECK(subpy_error_frame_count(error) == 0 && !subpy_error_frame(error, 0, &text, &number, &text));
+  CHECK(!subpy_error_syntax(error, &number, &number, &text) && !subpy_error_exit_status(error, &number));
+  CHECK(number == 5 && strcmp(text, "unset") == 0);
+  subpy_error_free(error);
+
+  len = 7;
+  CHECK(subpy_error_status(NULL) == SUBPY_OK && !subpy_error_message(NULL, &len) && len == 0);
+  CHECK(!subpy_error_type_name(NULL, NULL) && !subpy_error_type_qualname(NULL, NULL));
+  CHECK(!subpy_error_type_module(NULL, NULL) && !subpy_error_exception_message(NULL, NULL));
+  CHECK(!subpy_error_formatted(NULL, NULL) && !subpy_error_display(NULL, NULL));
+  CHECK(subpy_error_frame_count(NULL) == 0 && !subpy_error_frame(NULL, 0, &text, &number, &text));
+  CHECK(!subpy_error_syntax(NULL, &number, &number, &text) && !subpy_error_exit_status(NULL, &number));
+  CHECK(number == 5 && strcmp(text, "unset") == 0 && subpy_error_interp(NULL) == 0);
+  subpy_error_free(NULL);
+}
+
+int main(void) {
+  interp = create();
+  as_in_stdlib();
+  str_that_fails();
+  strange_texts();
+  strange_classes();
+  no_memory();
+  recursion();
+  system_exit();
+  frames();
+  broken_guest();
+  accessors_of_other_errors();
+
+  /* An error outlives its interpreter and the runtime. */
+  subpy_error *kept = exception(interp, "raise ValueError('kept')");
+  shut_down();
+  CHECK_ERROR(subpy_error_formatted, kept, "ValueError: kept");
+  CHECK(subpy_error_interp(kept) == interp);
+  subpy_error_free(kept);
+  return 0;
+}
