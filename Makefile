@@ -6,7 +6,7 @@ SHELL := bash
 target := $(or $(CARGO_TARGET_DIR),target)
 rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: build demo test header clean help need-cargo need-cc need-valgrind
+.PHONY: build demo test header bench-call clean help need-cargo need-cc need-valgrind
 
 build: need-cargo ## libsubpy.so and libsubpy.a in target/release (the default)
 	cargo build --release
@@ -38,11 +38,16 @@ test: need-cargo need-cc need-valgrind ## format, lints, all tests; SUBPY_TEST_G
 header: need-cargo ## refresh include/subpy.h from the Rust source
 	SUBPY_UPDATE_HEADER=1 cargo build
 
+bench-call: need-cargo need-cc ## calls, and interpreters that come and go, beside the plain C API and concurrent.interpreters
+	@python=$$(tools/get-python); \
+	cargo build --release; \
+	benches/run "$(target)" "$$python"
+
 clean: need-cargo ## remove what was built; a downloaded CPython stays (tools/get-python --help says where)
 	cargo clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r name text; do printf 'make %-8s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r name text; do printf 'make %-10s %s\n' "$$name" "$$text"; done
 
 need-cargo:
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust >= $(rust) (https://rustup.rs)" >&2; exit 1; }

@@ -1,7 +1,6 @@
 //! One CPython interpreter: created, set up, entered, ended.
 
 use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use pyo3_ffi::{PyInterpreterConfig, PyInterpreterState, PyObject};
@@ -11,7 +10,7 @@ use super::hooks;
 use super::object::{Obj, Py, PyResult};
 use super::output::{self, Output};
 use super::tstate::{Entry, bound_state, rebind};
-use super::{Failure, api, lock};
+use super::{Count, Failure, api, lock};
 
 /// What an interpreter may do; all false is what `concurrent.interpreters` calls "isolated", but for threads.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +33,7 @@ pub struct Interp {
     main_dict: *mut PyObject,
     output: Option<Output>,
     /// Runs that are attached, counted with the GIL: the first marks the interpreter as running, the last unmarks it.
-    runs: AtomicUsize,
+    runs: Count,
 }
 
 // SAFETY: the pointers are used only by threads that have entered the interpreter, thus hold its GIL, or are handed to
@@ -90,7 +89,7 @@ impl Interp {
                 (api.PyThreadState_New)(state);
                 (state, id, bound)
             };
-            let mut interp = Interp { state, id, main_dict: ptr::null_mut(), output: None, runs: AtomicUsize::new(0) };
+            let mut interp = Interp { state, id, main_dict: ptr::null_mut(), output: None, runs: Count::default() };
             // SAFETY: the interpreter is alive; the state was bound on this thread.
             let entry = unsafe { Entry::bound_before(api, state, bound) }.ok_or(Failure::NoMemory)?;
             let ready = interp.set_up(entry, config);
@@ -106,7 +105,7 @@ impl Interp {
     pub fn main(ours: bool) -> Result<Interp, Failure> {
         // SAFETY: CPython is initialised, so main is alive.
         let state = unsafe { (api().PyInterpreterState_Main)() };
-        let mut interp = Interp { state, id: 0, main_dict: ptr::null_mut(), output: None, runs: AtomicUsize::new(0) };
+        let mut interp = Interp { state, id: 0, main_dict: ptr::null_mut(), output: None, runs: Count::default() };
         if ours {
             let entry = interp.enter()?;
             interp.set_up(entry, &Config::default())?;
@@ -169,7 +168,7 @@ impl Interp {
 
     /// The same books that `_interpreters.exec` keeps: guests see the truth, and cannot run or destroy it meanwhile.
     fn mark(&self, py: Py) -> Result<(), Failure> {
-        if self.runs.load(Ordering::Relaxed) == 0
+        if self.runs.get() == 0
             && let Some(mark) = py.api._PyInterpreterState_SetRunningMain
         {
             // SAFETY: attached to this interpreter.
@@ -182,12 +181,13 @@ impl Interp {
                 }
             }
         }
-        self.runs.fetch_add(1, Ordering::Relaxed);
+        self.runs.up();
         Ok(())
     }
 
     fn unmark(&self) {
-        if self.runs.fetch_sub(1, Ordering::Relaxed) == 1
+        self.runs.down();
+        if self.runs.get() == 0
             && let Some(unmark) = api()._PyInterpreterState_SetNotRunningMain
             && self.output.is_some()
         {

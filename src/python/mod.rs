@@ -14,6 +14,7 @@
 //! | `output`, `guest.py` | sys.stdout and sys.stderr of an interpreter |
 //! | `hooks` | what CPython tells: interpreters that come and go, forks |
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 pub mod api;
@@ -55,6 +56,24 @@ pub fn version() -> (u8, u8, u8) {
 /// Locks even when a thread panicked while it held the lock: the data are counters and lists that stay consistent.
 pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A number that is read and changed only with the GIL of its interpreter, so no locked instruction is needed.
+#[derive(Default)]
+pub struct Count(AtomicUsize);
+
+impl Count {
+    fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn up(&self) {
+        self.0.store(self.get() + 1, Ordering::Relaxed);
+    }
+
+    fn down(&self) {
+        self.0.store(self.get() - 1, Ordering::Relaxed);
+    }
 }
 
 /// Why something inside an interpreter did not succeed.

@@ -7,7 +7,7 @@
 use std::ffi::CStr;
 use std::io;
 use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use pyo3_ffi::{PyMethodDef, PyMethodDefPointer, PyObject};
@@ -15,7 +15,7 @@ use pyo3_ffi::{PyMethodDef, PyMethodDefPointer, PyObject};
 use super::api::Api;
 use super::object::{Obj, Py, PyResult, Raised};
 use super::tstate::detached;
-use super::{api, lock};
+use super::{Count, api, lock};
 
 /// What comes together before it is passed on.
 const FULL: usize = 64 * 1024;
@@ -29,23 +29,23 @@ pub struct Output {
 
 impl Output {
     pub fn new() -> Output {
-        let runs = Arc::new(AtomicUsize::new(0));
+        let runs = Arc::new(Count::default());
         let sink = |fd, errors, each_line| {
             // SAFETY: isatty takes any number.
             let each_line = each_line || unsafe { libc::isatty(fd) } == 1;
-            let (text, writing) = (Mutex::default(), Mutex::default());
-            Arc::new(Sink { fd, errors, each_line, text, writing, runs: Arc::clone(&runs) })
+            let (text, waiting, writing) = (Mutex::default(), AtomicBool::new(false), Mutex::default());
+            Arc::new(Sink { fd, errors, each_line, text, waiting, writing, runs: Arc::clone(&runs) })
         };
         Output { stdout: sink(1, c"strict", false), stderr: sink(2, c"backslashreplace", true) }
     }
 
     /// From now on a run is active: text may wait for its end.
     pub fn run_begins(&self) {
-        self.stdout.runs.fetch_add(1, Ordering::Relaxed);
+        self.stdout.runs.up();
     }
 
     pub fn run_ends(&self) {
-        self.stdout.runs.fetch_sub(1, Ordering::Relaxed);
+        self.stdout.runs.down();
     }
 
     /// Passes on what the run printed. On failure the exception is set (such as BrokenPipeError).
@@ -60,10 +60,12 @@ pub struct Sink {
     errors: &'static CStr,
     each_line: bool,
     text: Mutex<Vec<u8>>,
+    /// There is text. Changed with the lock; whoever has the GIL sees without it what was printed before.
+    waiting: AtomicBool,
     /// Held while text goes out, so that pieces keep their order. Never waited for with the GIL.
     writing: Mutex<()>,
     /// Active runs in the interpreter.
-    runs: Arc<AtomicUsize>,
+    runs: Arc<Count>,
 }
 
 impl Sink {
@@ -72,22 +74,23 @@ impl Sink {
         let length = {
             let mut text = lock(&self.text);
             text.extend_from_slice(data);
+            self.waiting.store(true, Ordering::Relaxed);
             text.len()
         };
         let line = || self.each_line && data.iter().any(|byte| matches!(byte, b'\n' | b'\r'));
-        if length >= FULL || self.runs.load(Ordering::Relaxed) == 0 || line() {
+        if length >= FULL || self.runs.get() == 0 || line() {
             return self.flush(py);
         }
         Ok(())
     }
 
     fn flush(&self, py: Py) -> PyResult<()> {
-        if lock(&self.text).is_empty() {
+        if !self.waiting.load(Ordering::Relaxed) {
             return Ok(());
         }
         let written = detached(Some(py.api), || {
             let _order = lock(&self.writing);
-            let text = std::mem::take(&mut *lock(&self.text));
+            let text = self.take();
             let result = write_all(self.fd, &text);
             self.keep_room(text);
             // errno is the thread's own, but attaching again may change it.
@@ -101,6 +104,12 @@ impl Sink {
             }
             Raised
         })
+    }
+
+    fn take(&self) -> Vec<u8> {
+        let mut text = lock(&self.text);
+        self.waiting.store(false, Ordering::Relaxed);
+        std::mem::take(&mut *text)
     }
 
     /// The buffer is used again, if nobody has begun a new one and it did not grow beyond reason.

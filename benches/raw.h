@@ -1,0 +1,228 @@
+/*
+ * The limit that subpy is measured against: the fastest way we know to use many interpreters through the plain C API.
+ *
+ * Each entry makes a thread state, as subpy does (why: src/python/tstate.rs), with the thread's stack bounds and the
+ * 16 KiB data-stack block taken from caches. No Python.h and nothing linked: like libsubpy, it works with every
+ * libpython, also with those that cannot be linked against.
+ */
+#ifndef RAW_H
+#define RAW_H
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct PyObject PyObject;
+typedef struct PyThreadState PyThreadState;
+typedef struct PyInterpreterState PyInterpreterState;
+typedef struct PyInitConfig PyInitConfig;
+/* Include/cpython/pylifecycle.h and initconfig.h, the same in 3.14 and 3.15. */
+typedef struct {
+  int use_main_obmalloc, allow_fork, allow_exec, allow_threads, allow_daemon_threads, check_multi_interp_extensions, gil;
+} PyInterpreterConfig;
+typedef struct {
+  int type;
+  const char *func, *err_msg;
+  int exitcode;
+} PyStatus;
+typedef struct {
+  void *ctx;
+  void *(*alloc)(void *ctx, size_t size);
+  void (*free)(void *ctx, void *block, size_t size);
+} PyObjectArenaAllocator;
+enum { OWN_GIL = 2, FILE_INPUT = 257 };
+
+#define RAW_FUNCTIONS(X)                                                                       \
+  X(PyInitConfig *, PyInitConfig_Create, (void))                                               \
+  X(void, PyInitConfig_Free, (PyInitConfig *))                                                 \
+  X(int, PyInitConfig_SetInt, (PyInitConfig *, const char *, int64_t))                         \
+  X(int, PyInitConfig_SetStr, (PyInitConfig *, const char *, const char *))                    \
+  X(int, Py_InitializeFromInitConfig, (PyInitConfig *))                                        \
+  X(int, Py_FinalizeEx, (void))                                                                \
+  X(PyStatus, Py_NewInterpreterFromConfig, (PyThreadState **, const PyInterpreterConfig *))    \
+  X(void, Py_EndInterpreter, (PyThreadState *))                                                \
+  X(void, PyObject_GetArenaAllocator, (PyObjectArenaAllocator *))                              \
+  X(void, PyObject_SetArenaAllocator, (PyObjectArenaAllocator *))                              \
+  X(PyThreadState *, PyThreadState_New, (PyInterpreterState *))                                \
+  X(void, PyThreadState_Clear, (PyThreadState *))                                              \
+  X(void, PyThreadState_Delete, (PyThreadState *))                                             \
+  X(PyThreadState *, PyThreadState_Swap, (PyThreadState *))                                    \
+  X(PyInterpreterState *, PyThreadState_GetInterpreter, (PyThreadState *))                     \
+  X(int, PyUnstable_ThreadState_SetStackProtection, (PyThreadState *, void *, size_t))         \
+  X(PyThreadState *, PyEval_SaveThread, (void))                                                \
+  X(void, PyEval_RestoreThread, (PyThreadState *))                                             \
+  X(PyObject *, PyImport_AddModuleRef, (const char *))                                         \
+  X(PyObject *, PyModule_GetDict, (PyObject *))                                                \
+  X(PyObject *, PyDict_GetItemString, (PyObject *, const char *))                              \
+  X(PyObject *, PyObject_Vectorcall, (PyObject *, PyObject *const *, size_t, PyObject *))      \
+  X(PyObject *, PyLong_FromLongLong, (long long))                                              \
+  X(long long, PyLong_AsLongLong, (PyObject *))                                                \
+  X(PyObject *, Py_CompileString, (const char *, const char *, int))                           \
+  X(PyObject *, PyEval_EvalCode, (PyObject *, PyObject *, PyObject *))                         \
+  X(void, PyErr_Print, (void))                                                                 \
+  X(void, PyErr_Clear, (void))                                                                 \
+  X(void, Py_IncRef, (PyObject *))                                                             \
+  X(void, Py_DecRef, (PyObject *))
+
+static struct {
+#define X(type, name, arguments) type(*name) arguments;
+  RAW_FUNCTIONS(X)
+#undef X
+} raw;
+
+static void raw_fail(const char *what) {
+  fprintf(stderr, "raw: %s failed\n", what);
+  exit(1);
+}
+
+/** Fills the table from a libpython that is in the process. */
+static inline void raw_load(void *library) {
+  /* POSIX's way from an object pointer to a function pointer. */
+#define X(type, name, arguments)                  \
+  *(void **)&raw.name = dlsym(library, #name);    \
+  if (raw.name == NULL) raw_fail(#name);
+  RAW_FUNCTIONS(X)
+#undef X
+}
+
+typedef struct {
+  PyInterpreterState *state;
+  PyObject *main_dict;
+} raw_interp;
+
+typedef struct {
+  PyThreadState *state, *previous;
+} raw_entry;
+
+static __thread struct {
+  void *base;
+  size_t size;
+} raw_stack;
+
+static inline raw_entry raw_enter(const raw_interp *interp) {
+  if (raw_stack.base == NULL) {
+    pthread_attr_t attributes;
+    size_t guard;
+    pthread_getattr_np(pthread_self(), &attributes);
+    pthread_attr_getguardsize(&attributes, &guard);
+    pthread_attr_getstack(&attributes, &raw_stack.base, &raw_stack.size);
+    pthread_attr_destroy(&attributes);
+    raw_stack.base = (char *)raw_stack.base + guard;
+    raw_stack.size -= guard;
+  }
+  raw_entry entry = {.state = raw.PyThreadState_New(interp->state)};
+  raw.PyUnstable_ThreadState_SetStackProtection(entry.state, raw_stack.base, raw_stack.size);
+  entry.previous = raw.PyThreadState_Swap(entry.state);
+  return entry;
+}
+
+static inline void raw_leave(raw_entry entry) {
+  raw.PyErr_Clear();
+  raw.PyThreadState_Clear(entry.state);
+  raw.PyThreadState_Swap(entry.previous);
+  raw.PyThreadState_Delete(entry.state);
+}
+
+/** Runs statements in `__main__`. */
+static inline void raw_exec(const raw_interp *interp, const char *source) {
+  raw_entry entry = raw_enter(interp);
+  PyObject *code = raw.Py_CompileString(source, "<script>", FILE_INPUT);
+  PyObject *result = code == NULL ? NULL : raw.PyEval_EvalCode(code, interp->main_dict, interp->main_dict);
+  if (result == NULL) {
+    raw.PyErr_Print();
+    raw_fail("exec");
+  }
+  raw.Py_DecRef(result);
+  raw.Py_DecRef(code);
+  raw_leave(entry);
+}
+
+/** Calls a function of `__main__`, by its name, with two ints. */
+static inline int64_t raw_call(const raw_interp *interp, const char *name, int64_t a, int64_t b) {
+  raw_entry entry = raw_enter(interp);
+  PyObject *function = raw.PyDict_GetItemString(interp->main_dict, name);
+  raw.Py_IncRef(function);
+  PyObject *args[] = {raw.PyLong_FromLongLong(a), raw.PyLong_FromLongLong(b)};
+  PyObject *result = raw.PyObject_Vectorcall(function, args, 2, NULL);
+  if (result == NULL) {
+    raw.PyErr_Print();
+    raw_fail("call");
+  }
+  int64_t value = raw.PyLong_AsLongLong(result);
+  raw.Py_DecRef(result);
+  raw.Py_DecRef(args[1]);
+  raw.Py_DecRef(args[0]);
+  raw.Py_DecRef(function);
+  raw_leave(entry);
+  return value;
+}
+
+/**
+ * An interpreter's struct holds room for one thread state. `take_room` keeps it from use, so that states come from the
+ * heap, as subpy does (src/python/interp.rs: a Python thread that outlives the interpreter would use freed memory).
+ */
+static inline raw_interp raw_create(bool take_room) {
+  PyInterpreterConfig config = {.allow_threads = 1, .check_multi_interp_extensions = 1, .gil = OWN_GIL};
+  PyThreadState *first = NULL, *previous = raw.PyThreadState_Swap(NULL);
+  raw.Py_NewInterpreterFromConfig(&first, &config);
+  if (first == NULL) raw_fail("Py_NewInterpreterFromConfig");
+  raw_interp interp = {.state = raw.PyThreadState_GetInterpreter(first)};
+  PyObject *module = raw.PyImport_AddModuleRef("__main__");
+  interp.main_dict = raw.PyModule_GetDict(module);
+  raw.Py_IncRef(interp.main_dict);
+  raw.Py_DecRef(module);
+  raw.PyThreadState_Clear(first);
+  raw.PyThreadState_Swap(previous);
+  raw.PyThreadState_Delete(first);
+  if (take_room) raw.PyThreadState_New(interp.state);
+  return interp;
+}
+
+static inline void raw_close(raw_interp interp) {
+  raw_entry entry = raw_enter(&interp);
+  raw.Py_DecRef(interp.main_dict);
+  raw.Py_EndInterpreter(entry.state);
+  raw.PyThreadState_Swap(entry.previous);
+}
+
+/* The cache of data-stack blocks, for a process in which subpy has not installed its own. */
+
+enum { RAW_CHUNK = 16384, RAW_KEPT = 4 };
+
+static PyObjectArenaAllocator raw_original;
+static __thread void *raw_chunks[RAW_KEPT];
+static __thread int raw_kept;
+
+static inline void *raw_chunk_alloc(void *ctx, size_t size) {
+  return size == RAW_CHUNK && raw_kept > 0 ? raw_chunks[--raw_kept] : raw_original.alloc(ctx, size);
+}
+
+static inline void raw_chunk_free(void *ctx, void *block, size_t size) {
+  if (block == NULL) return;
+  if (size == RAW_CHUNK && raw_kept < RAW_KEPT) raw_chunks[raw_kept++] = block;
+  else raw_original.free(ctx, block, size);
+}
+
+/** Starts CPython as subpy does, on the calling thread, and leaves it detached. */
+static inline PyThreadState *raw_start(const char *library, const char *executable) {
+  void *handle = dlopen(library, RTLD_NOW | RTLD_GLOBAL);
+  if (handle == NULL) raw_fail(library);
+  raw_load(handle);
+  raw.PyObject_GetArenaAllocator(&raw_original);
+  PyObjectArenaAllocator cached = {raw_original.ctx, raw_chunk_alloc, raw_chunk_free};
+  raw.PyObject_SetArenaAllocator(&cached);
+  PyInitConfig *config = raw.PyInitConfig_Create();
+  raw.PyInitConfig_SetInt(config, "utf8_mode", 1);
+  raw.PyInitConfig_SetInt(config, "install_signal_handlers", 0);
+  raw.PyInitConfig_SetInt(config, "site_import", 1);
+  raw.PyInitConfig_SetStr(config, "executable", executable);
+  if (raw.Py_InitializeFromInitConfig(config) < 0) raw_fail("Py_InitializeFromInitConfig");
+  raw.PyInitConfig_Free(config);
+  return raw.PyEval_SaveThread();
+}
+
+#endif
