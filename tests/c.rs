@@ -25,7 +25,9 @@ macro_rules! c_tests {
 
 c_tests! {
     basics
+    busy
     dedent
+    eval_call
     exceptions
     exec
     interpreters
