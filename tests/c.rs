@@ -30,7 +30,9 @@ c_tests! {
     eval_call
     exceptions
     exec
+    fork
     interpreters
+    output
     syntax
     values_exact
     values_large

@@ -53,7 +53,7 @@ def stream(fd, name, errors, line_buffering, functions):
     def reconfigure(*, write_through=None, **options):
         # The text layer never holds text back, so that nothing can be lost in it.
         kind.reconfigure(text, write_through=True, **options)
-        if options.keys() - {"line_buffering"}:
+        if options.pop("line_buffering", None) or options:
             plain()
 
     def close():

@@ -60,7 +60,8 @@ pub struct Sink {
     errors: &'static CStr,
     each_line: bool,
     text: Mutex<Vec<u8>>,
-    /// There is text. Changed with the lock; whoever has the GIL sees without it what was printed before.
+    /// There is text, or some is still on its way out. Changed with the lock of `text`; whoever has the GIL sees without
+    /// it what was printed before.
     waiting: AtomicBool,
     /// Held while text goes out, so that pieces keep their order. Never waited for with the GIL.
     writing: Mutex<()>,
@@ -90,9 +91,9 @@ impl Sink {
         }
         let written = detached(Some(py.api), || {
             let _order = lock(&self.writing);
-            let text = self.take();
+            let text = std::mem::take(&mut *lock(&self.text));
             let result = write_all(self.fd, &text);
-            self.keep_room(text);
+            self.written(text);
             // errno is the thread's own, but attaching again may change it.
             result.map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
         });
@@ -106,15 +107,11 @@ impl Sink {
         })
     }
 
-    fn take(&self) -> Vec<u8> {
+    /// Not before now, because a run whose text another thread passes on has to wait for it. The buffer is used again,
+    /// if nobody has begun a new one and it did not grow beyond reason.
+    fn written(&self, mut used: Vec<u8>) {
         let mut text = lock(&self.text);
-        self.waiting.store(false, Ordering::Relaxed);
-        std::mem::take(&mut *text)
-    }
-
-    /// The buffer is used again, if nobody has begun a new one and it did not grow beyond reason.
-    fn keep_room(&self, mut used: Vec<u8>) {
-        let mut text = lock(&self.text);
+        self.waiting.store(!text.is_empty(), Ordering::Relaxed);
         if text.capacity() == 0 && used.capacity() <= 2 * FULL {
             used.clear();
             *text = used;

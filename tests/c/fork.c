@@ -1,0 +1,208 @@
+/* Forks: before the first use both processes work; later the child is told that it cannot use Python, and exits normally. */
+#include <pthread.h>
+
+#include "child.h"
+
+static subpy_interp interp;
+static subpy_thread thread;
+static subpy_error *old_error;
+static subpy_value old_result;
+
+static void check_exit(pid_t child) {
+  int status;
+  CHECK(child > 0);
+  while (waitpid(child, &status, 0) < 0) CHECK(errno == EINTR);
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    fprintf(stderr, "the child ended with %#x\n", (unsigned)status);
+    exit(1);
+  }
+}
+
+#define FORKED(call)                                                                                         \
+  do {                                                                                                       \
+    FAILS(SUBPY_ERROR_FORKED, "...this process is a fork of one that runs Python", call);                    \
+    CHECK((subpy_error_free(error), error = NULL) == NULL);                                                  \
+  } while (0)
+
+/* Every function with a status says so; what gives memory back works; what only asks works. */
+static void in_a_fork(void) {
+  subpy_error *error = NULL;
+  subpy_interp other = 5;
+  subpy_value value = subpy_int(5), names = {.kind = SUBPY_KIND_DICT};
+  subpy_thread another = 5;
+  subpy_run_request request = {.size = sizeof request, .interp = interp, .what = SUBPY_RUN_EXEC, .text = "1", .text_len = 1};
+  bool running = true;
+  int64_t id = 5;
+  size_t count = 5;
+  const char *whence = "x";
+  FORKED(subpy_init(NULL, &error));
+  FORKED(subpy_shutdown(&error));
+  FORKED(subpy_create(NULL, &other, &error));
+  CHECK(other == 0);
+  FORKED(subpy_close(interp, &error));
+  FORKED(subpy_exec(interp, "1", 1, &error));
+  FORKED(subpy_eval(interp, "1", 1, &value, &error));
+  CHECK(value.kind == SUBPY_KIND_NONE);
+  FORKED(subpy_call(interp, "f", 1, NULL, 0, NULL, &value, &error));
+  FORKED(subpy_call_in_thread(interp, "f", 1, NULL, 0, NULL, &another, &error));
+  CHECK(another == 0);
+  FORKED(subpy_prepare_main(interp, &names, &error));
+  FORKED(subpy_is_running(interp, &running, &error));
+  CHECK(!running);
+  FORKED(subpy_id(interp, &id, &error));
+  FORKED(subpy_whence(interp, &whence, &error));
+  FORKED(subpy_list_all(NULL, 0, &count, &error));
+  FORKED(subpy_get_current(&other, &error));
+  FORKED(subpy_get_main(&other, &error));
+  FORKED(subpy_find(0, &other, &error));
+  FORKED(subpy_run(&request, &value, &error));
+  FORKED(subpy_run_in_thread(&request, &another, &error));
+  FORKED(subpy_thread_join(thread, &value, &error));
+  CHECK(subpy_exec(interp, "1", 1, NULL) == SUBPY_ERROR_FORKED);
+  subpy_thread_free(thread);
+  subpy_thread_free(0);
+  subpy_value_free(&old_result);
+  subpy_error_free(old_error);
+  CHECK(strcmp(subpy_status_name(SUBPY_ERROR_FORKED), "SUBPY_ERROR_FORKED") == 0);
+  CHECK(subpy_version() == SUBPY_VERSION && subpy_python_version() && subpy_python_library());
+}
+
+static void *works(void *unused) {
+  (void)unused;
+  subpy_interp own = create();
+  run(own, "import time\nstop = time.monotonic() + 600");
+  for (subpy_error *error = NULL;;) {
+    subpy_interp brief = 0;
+    OK(subpy_exec(own, "for i in range(10_000): str(i)", SUBPY_AUTO_LEN, &error));
+    OK(subpy_create(NULL, &brief, &error));
+    OK(subpy_close(brief, &error));
+  }
+}
+
+/* A hundred forks while four threads run, create and close: no child hangs or crashes, also with exit(). */
+static void with_busy_workers(void) {
+  subpy_error *error = NULL;
+  interp = create();
+  run(interp, "import threading\nheld = threading.Event()\ndef f(): return [1, 'x']\ndef wait(): held.wait()");
+  OK(subpy_call(interp, "f", SUBPY_AUTO_LEN, NULL, 0, NULL, &old_result, &error));
+  CHECK(subpy_exec(interp, "1/0", SUBPY_AUTO_LEN, &old_error) == SUBPY_ERROR_EXECUTION_FAILED);
+  OK(subpy_call_in_thread(interp, "wait", SUBPY_AUTO_LEN, NULL, 0, NULL, &thread, &error));
+  pthread_t workers[4];
+  for (int i = 0; i < 4; i++) CHECK(pthread_create(&workers[i], NULL, works, NULL) == 0);
+  for (int i = 0; i < 100; i++) {
+    pid_t child = fork();
+    if (child == 0) {
+      in_a_fork();
+      if (i % 2) exit(0);
+      _exit(0);
+    }
+    check_exit(child);
+  }
+  /* fork and exec together work, as do guests that start programs */
+  pid_t child = fork();
+  if (child == 0) execlp("true", "true", (char *)NULL);
+  check_exit(child);
+  printf("done\n");
+  exit(0);
+}
+
+/* fork() on a thread that is inside an interpreter: in a function that Python called. */
+static int forks(void) {
+  pid_t child = fork();
+  if (child == 0) {
+    subpy_error *error = NULL;
+    FORKED(subpy_exec(interp, "1", 1, &error));
+    exit(0);
+  }
+  check_exit(child);
+  return 0;
+}
+
+static void from_inside(void) {
+  subpy_error *error = NULL;
+  subpy_value address = subpy_int((int64_t)(intptr_t)forks);
+  interp = create();
+  run(interp, "import ctypes\ndef call(address): return ctypes.CFUNCTYPE(ctypes.c_int)(address)()");
+  OK(subpy_call(interp, "call", SUBPY_AUTO_LEN, &address, 1, NULL, NULL, &error));
+  shut_down();
+}
+
+/* After the shutdown both can start a runtime of their own. */
+static void after_the_shutdown(void) {
+  interp = create();
+  shut_down();
+  pid_t child = fork();
+  interp = create();
+  run(interp, "assert sum(range(10)) == 45");
+  shut_down();
+  if (child == 0) _exit(0);
+  check_exit(child);
+}
+
+static void before_the_first_use(void) {
+  CHECK(subpy_python_version() == NULL);
+  pid_t child = fork();
+  interp = create();
+  run(interp, "import json\nassert json.loads('[1]') == [1]");
+  if (child == 0) {
+    shut_down();
+    exit(0);
+  }
+  check_exit(child);
+  shut_down();
+}
+
+/* In Python: os.fork would crash the child, everything that ends in exec works. */
+static void guests(void) {
+  subpy_error *error = NULL;
+  subpy_interp main = 0;
+  interp = create();
+  OK(subpy_get_main(&main, &error));
+  FAILS(SUBPY_ERROR_EXECUTION_FAILED, "RuntimeError: fork not supported for isolated subinterpreters",
+        subpy_exec(interp, "import os; os.fork()", SUBPY_AUTO_LEN, &error));
+  FAILS(SUBPY_ERROR_EXECUTION_FAILED, "...RuntimeError: exec not supported for isolated subinterpreters",
+        subpy_exec(interp, "import os; os.execv('/bin/true', ['true'])", SUBPY_AUTO_LEN, &error));
+  FAILS(SUBPY_ERROR_EXECUTION_FAILED, "...RuntimeError: fork is not supported while subpy interpreters are open",
+        subpy_exec(main, "import os; os.fork()", SUBPY_AUTO_LEN, &error));
+  FAILS(SUBPY_ERROR_EXECUTION_FAILED, "...RuntimeError: fork is not supported while subpy interpreters are open",
+        subpy_exec(main, "os.forkpty()", SUBPY_AUTO_LEN, &error));
+  const char *code =
+      "import os, subprocess, sys\n"
+      "run = subprocess.run\n"
+      "assert run(['echo', 'out'], capture_output=True, text=True, check=True).stdout == 'out\\n'\n"
+      "assert run(['cat'], input=b'in', capture_output=True).stdout == b'in'\n"
+      "assert run([sys.executable, '-c', 'import sys; sys.exit(3)'], cwd='/', close_fds=True).returncode == 3\n"
+      "assert os.waitstatus_to_exitcode(os.waitpid(os.posix_spawn('/bin/sh', ['sh', '-c', 'exit 4'], os.environ), 0)[1]) == 4\n"
+      "assert os.system('exit 5') >> 8 == 5\n"
+      "import multiprocessing, operator\n"
+      "spawn = multiprocessing.get_context('spawn')\n"
+      "process = spawn.Process(target=sys.exit, args=(6,))\n"
+      "process.start(); process.join(); assert process.exitcode == 6\n"
+      "process = spawn.Process(target=print, args=('from the child',), kwargs={'flush': True})\n"
+      "process.start(); process.join(); assert process.exitcode == 0";
+  /* Pool has threads that are daemons. */
+  const char *pool =
+      "with spawn.Pool(2) as pool: assert pool.starmap(operator.add, [(1, 2), (3, 4)]) == [3, 7]\n"
+      "pool.join()";
+  subpy_interp_options options = {.size = sizeof options, .flags = SUBPY_INTERP_ALLOW_DAEMON_THREADS};
+  subpy_interp daemons = 0;
+  OK(subpy_create(&options, &daemons, &error));
+  run(interp, code);
+  FAILS(SUBPY_ERROR_EXECUTION_FAILED, "...RuntimeError: daemon threads are disabled in this",
+        subpy_exec(interp, "import threading; threading.Thread(target=print, daemon=True)", SUBPY_AUTO_LEN, &error));
+  run(main, code);
+  run(main, pool);
+  run(daemons, code);
+  run(daemons, pool);
+  OK(subpy_close(interp, &error));
+  shut_down();
+}
+
+int main(void) {
+  EXPECT(before_the_first_use, "", "");
+  EXPECT(with_busy_workers, "done\n", "");
+  EXPECT(from_inside, "", "");
+  EXPECT(after_the_shutdown, "", "");
+  EXPECT(guests, "from the child\nfrom the child\nfrom the child\n", "");
+  return 0;
+}
