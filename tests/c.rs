@@ -26,12 +26,14 @@ macro_rules! c_tests {
 c_tests! {
     basics
     busy
+    close
     dedent
     eval_call
     exceptions
     exec
     fork
     interpreters
+    nested
     output
     syntax
     values_exact

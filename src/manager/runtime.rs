@@ -16,7 +16,7 @@ use crate::python::interp::Interp;
 use crate::python::locate::{Found, Installation, locate};
 use crate::python::run::Code;
 use crate::python::start::{self, StartError, Startup};
-use crate::python::tstate::detached;
+use crate::python::tstate::{self, detached};
 use crate::python::value::{Args, OwnedValue, subpy_value};
 use crate::python::{hooks, loaded_api, lock};
 
@@ -230,9 +230,7 @@ fn finish(thread: Option<RuntimeThread>) {
 
 /// Closes every interpreter and finalises CPython, unless something runs. Fine when it does not run.
 pub fn shutdown() -> Result<()> {
-    if is_inside_any() {
-        return Err(Kind::Busy("cannot shut down from inside an interpreter".into()).into());
-    }
+    let current = if is_up() { loaded_api().and_then(tstate::current_interpreter) } else { None };
     detached(loaded_api(), || {
         let mut phase = lock(&PHASE);
         while matches!(*phase, Phase::Starting) {
@@ -246,7 +244,15 @@ pub fn shutdown() -> Result<()> {
                 return Ok(());
             }
         };
-        let ours = match close_all_gates(&up) {
+        // A thread that Python code started is in no run of ours, and would be waited for all the same. Main alone may
+        // be where a host's own Python calls from.
+        let inside = is_inside_any() || current.is_some_and(|id| id != 0 || up.thread.is_some());
+        let gates = if inside {
+            Err(Kind::Busy("cannot shut down from inside an interpreter".into()).into())
+        } else {
+            close_all_gates(&up)
+        };
+        let ours = match gates {
             Ok(ours) => ours,
             Err(error) => {
                 *phase = Phase::Up(up);
