@@ -1,0 +1,368 @@
+//! Which CPython is used, and how it lives with its host: C programs and Pythons as hosts, each in a process of its own.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use support::{build, build_folder, command, expect_success, library_folder, python, root};
+
+const USE_ENVIRONMENT: &str = "flags=1";
+const NO_SITE: &str = "flags=2";
+
+/// tests/programs/drive.c, without anything in its environment that chooses a CPython.
+fn drive(steps: &[&str]) -> Command {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let program = PROGRAM.get_or_init(|| build(&root().join("tests/programs/drive.c")));
+    let mut command = command(program);
+    command.env_remove("SUBPY_PYTHON").env("PATH", "/nonexistent").env("HOME", "/nonexistent").args(steps);
+    for variable in ["XDG_DATA_HOME", "UV_PYTHON_INSTALL_DIR", "PYENV_ROOT", "PYTHONPATH", "PYTHONHOME"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// What it printed, line by line; it has to succeed, and to say nothing on stderr.
+fn lines(command: Command) -> Vec<String> {
+    let shown = format!("{command:?}");
+    let output = expect_success(command);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{shown}");
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+/// What the CPython of the tests says about itself.
+fn asked(expression: &str) -> String {
+    let script = format!("import os, sys; print({expression})");
+    let mut command = command(&python());
+    command.args(["-I", "-c", &script]);
+    lines(command).remove(0)
+}
+
+/// A folder for one test, emptied before.
+fn folder(name: &str) -> PathBuf {
+    let folder = build_folder().join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// A virtual environment of the CPython of the tests, with a package that only it has.
+fn virtual_env(name: &str) -> PathBuf {
+    let env = folder(name);
+    let mut command = command(&python());
+    command.args(["-I", "-m", "venv", "--without-pip"]).arg(&env);
+    lines(command);
+    let lib = fs::read_dir(env.join("lib")).unwrap().next().unwrap().unwrap().path();
+    fs::write(lib.join("site-packages/only_here.py"), "name = 'only here'\n").unwrap();
+    env
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn libpython() -> PathBuf {
+    let found = lines(drive(&[&format!("init={}", text(&python())), "library"]));
+    PathBuf::from(&found[0])
+}
+
+// ---- the choice
+
+#[test]
+fn the_choice_is_an_executable_a_folder_or_a_library() {
+    let prefix = asked("os.path.realpath(sys.base_prefix)");
+    let library = libpython();
+    let version = asked("'%d.%d.%d' % sys.version_info[:3]");
+    for choice in [text(&python()), &prefix, text(&library)] {
+        let steps = [
+            &format!("init={choice}"),
+            "library",
+            "version",
+            "create",
+            "eval=__import__('os').path.realpath(__import__('sys').base_prefix)",
+        ];
+        assert_eq!(lines(drive(&steps)), [text(&library), &version, &prefix], "{choice}");
+        let mut by_variable = drive(&["create", "library", "version", "eval=__import__('sys').prefix"]);
+        by_variable.env("SUBPY_PYTHON", choice);
+        assert_eq!(lines(by_variable), [text(&library), &version, &prefix], "{choice}");
+    }
+}
+
+#[test]
+fn relative_paths_and_links_work() {
+    let folder = folder("links");
+    std::os::unix::fs::symlink(python(), folder.join("my-python")).unwrap();
+    let library = libpython();
+    let mut command = drive(&["init=my-python", "library", "exec=1", "create", "exec=import json"]);
+    command.current_dir(&folder);
+    assert_eq!(lines(command), [text(&library), "exec: SUBPY_ERROR_NOT_FOUND: 0 is not the handle of an interpreter"]);
+}
+
+#[test]
+fn the_explicit_choice_comes_first_then_the_variables_then_the_path() {
+    let (one, other) = (virtual_env("first-env"), virtual_env("second-env"));
+    let prefix = "eval=__import__('sys').prefix";
+    let explicit = format!("init={}", text(&one));
+    let bin = other.join("bin");
+
+    let mut command = drive(&[&explicit, "create", prefix]);
+    command.env("SUBPY_PYTHON", &other).env("VIRTUAL_ENV", &other);
+    assert_eq!(lines(command), [text(&one)]);
+    let mut command = drive(&["create", prefix]);
+    command.env("SUBPY_PYTHON", &one).env("VIRTUAL_ENV", &other).env("PATH", &bin);
+    assert_eq!(lines(command), [text(&one)]);
+    let mut command = drive(&["create", prefix]);
+    command.env("SUBPY_PYTHON", "").env("VIRTUAL_ENV", &one).env("PATH", &bin);
+    assert_eq!(lines(command), [text(&one)], "an empty variable is none");
+    let mut command = drive(&["create", prefix]);
+    command.env("VIRTUAL_ENV", "").env("PATH", &bin);
+    assert_eq!(lines(command), [text(&other)]);
+}
+
+#[test]
+fn the_packages_of_a_virtual_environment_are_there_in_every_runtime() {
+    let env = virtual_env("env");
+    let name = "eval=__import__('only_here').name";
+    let rounds = ["create", name, "create", name, "main", name, "shutdown", "create", name, "main", name, "shutdown"];
+    let expected = ["only here"; 5];
+
+    let init = format!("init={}", text(&env));
+    let explicit: Vec<&str> = rounds
+        .iter()
+        .flat_map(|step| match *step {
+            "shutdown" => vec!["shutdown", &init],
+            step => vec![step],
+        })
+        .collect();
+    let steps: Vec<&str> = std::iter::once(init.as_str()).chain(explicit).collect();
+    assert_eq!(lines(drive(&steps)), expected, "the option");
+    for variable in ["SUBPY_PYTHON", "VIRTUAL_ENV"] {
+        let mut command = drive(&rounds);
+        command.env(variable, &env);
+        assert_eq!(lines(command), expected, "{variable}");
+    }
+    let mut command = drive(&rounds);
+    command.env("PATH", env.join("bin"));
+    assert_eq!(lines(command), expected, "PATH");
+
+    // Without the environment the package is not there, and children that Python starts have it too.
+    let mut without = drive(&["create", name]);
+    without.env("SUBPY_PYTHON", python());
+    assert_eq!(
+        lines(without),
+        ["eval: SUBPY_ERROR_EXECUTION_FAILED: ModuleNotFoundError: No module named 'only_here'"]
+    );
+    let child = "eval=__import__('subprocess').check_output([__import__('sys').executable, '-c', 'import only_here; print(only_here.name)'], text=True).strip()";
+    assert_eq!(lines(drive(&[&init, "create", child])), ["only here"]);
+}
+
+#[test]
+fn another_environment_of_the_same_cpython_may_follow() {
+    let (one, other) = (virtual_env("one-env"), virtual_env("other-env"));
+    let prefix = "eval=__import__('sys').prefix";
+    let (first, second) = (format!("init={}", text(&one)), format!("init={}", text(&other)));
+    let steps = [&first, "create", prefix, "shutdown", &second, "create", prefix, "shutdown", &first, "create", prefix];
+    assert_eq!(lines(drive(&steps)), [text(&one), text(&other), text(&one)]);
+}
+
+#[test]
+fn while_it_runs_other_options_are_refused() {
+    let env = virtual_env("options-env");
+    let init = format!("init={}", text(&python()));
+    let other = format!("init={}", text(&env));
+    let refused = "init: SUBPY_ERROR_WRONG_STATE: subpy runs already, with other options; call subpy_init() before the first \
+                   use, or subpy_shutdown() first";
+    assert_eq!(lines(drive(&[&init, &init, &other, "init", NO_SITE, &init])), [refused; 3]);
+    let mut implicit = drive(&["create", "init", "init", &init, "shutdown", &init]);
+    implicit.env("SUBPY_PYTHON", python());
+    assert_eq!(lines(implicit), [refused]);
+}
+
+#[test]
+fn the_flags_do_what_they_say() {
+    let init = format!("init={}", text(&python()));
+    let has_site = "eval=str('site' in __import__('sys').modules)";
+    let flags = "eval='%d %d' % (__import__('sys').flags.no_site, __import__('sys').flags.ignore_environment)";
+    assert_eq!(lines(drive(&[&init, "create", has_site, flags])), ["True", "0 1"]);
+    assert_eq!(lines(drive(&[NO_SITE, &init, "create", has_site, flags, "main", has_site])), ["False", "1 1", "False"]);
+
+    let folder = folder("python-path");
+    fs::write(folder.join("by_path.py"), "name = 'by path'\n").unwrap();
+    let name = "eval=__import__('by_path').name";
+    let with_path = |steps: &[&str]| {
+        let mut command = drive(steps);
+        command.env("PYTHONPATH", &folder);
+        lines(command)
+    };
+    let missing = "eval: SUBPY_ERROR_EXECUTION_FAILED: ModuleNotFoundError: No module named 'by_path'";
+    assert_eq!(
+        with_path(&[USE_ENVIRONMENT, &init, "create", flags, name, "create", name]),
+        ["0 0", "by path", "by path"]
+    );
+    assert_eq!(with_path(&[&init, "create", name]), [missing]);
+    // The folder that the program is in, or was started in, is never searched.
+    let mut command = drive(&[&init, "create", name]);
+    command.current_dir(&folder);
+    assert_eq!(lines(command), [missing]);
+}
+
+// ---- what is not found, or does not fit
+
+#[test]
+fn what_is_not_found_is_told_in_one_line() {
+    let steps = ["init=/nowhere/python"];
+    let line = "init: SUBPY_ERROR_PYTHON_NOT_FOUND: no CPython 3.14.1 or newer with a shared libpython was found; tried \
+                python=/nowhere/python: No such file or directory (os error 2); install one with: \
+                uv python install 3.14 (or set SUBPY_PYTHON=/path/to/python3.14)";
+    assert_eq!(lines(drive(&steps)), [line]);
+    let mut variable = drive(&["create", "exec=1"]);
+    variable.env("SUBPY_PYTHON", "/nowhere/python");
+    let printed = lines(variable);
+    assert_eq!(printed[0], line.replace("init:", "create:").replace("python=/", "SUBPY_PYTHON=/"));
+    assert_eq!(printed.len(), 2);
+
+    // It can be tried again, with another choice.
+    let init = format!("init={}", text(&python()));
+    assert_eq!(lines(drive(&["init=/nowhere/python", &init, "create", "eval='works'"])), [line, "works"]);
+}
+
+#[test]
+fn what_does_not_fit_says_why() {
+    let folder = folder("unfit");
+    let file = folder.join("notes.txt");
+    fs::write(&file, "no Python").unwrap();
+    for (choice, reason) in [
+        (text(&folder), "there is no bin/python in this folder"),
+        (text(&file), "is it executable (chmod +x)?"),
+        ("/bin/true", "it did not answer like a Python"),
+        ("/bin/false", "it failed (exit status: 1)"),
+    ] {
+        let printed = lines(drive(&[&format!("init={choice}")]));
+        let start = format!("init: SUBPY_ERROR_PYTHON_UNSUPPORTED: python={choice} cannot be used: ");
+        assert!(printed.len() == 1 && printed[0].starts_with(&start), "{printed:?}");
+        assert!(printed[0].contains(reason), "{printed:?}");
+    }
+}
+
+/// Pythons that are too old, as the machine has them: executables with a libpython, by pyenv or by the system.
+fn older_libraries() -> Vec<PathBuf> {
+    let mut folders = vec![PathBuf::from("/usr/lib/x86_64-linux-gnu"), PathBuf::from("/usr/lib64"), "/usr/lib".into()];
+    if let Some(home) = std::env::var_os("HOME") {
+        let versions = fs::read_dir(Path::new(&home).join(".pyenv/versions"));
+        folders.extend(versions.into_iter().flatten().flatten().map(|entry| entry.path().join("lib")));
+    }
+    let names = (6..14).map(|minor| format!("libpython3.{minor}.so.1.0"));
+    let mut found: Vec<PathBuf> =
+        names.flat_map(|name| folders.iter().map(move |folder| folder.join(&name)).collect::<Vec<_>>()).collect();
+    found.retain(|library| library.is_file());
+    found
+}
+
+#[test]
+fn an_older_cpython_in_the_process_is_refused() {
+    let libraries = older_libraries();
+    if libraries.is_empty() {
+        eprintln!("skipped: there is no libpython3.6 to 3.13 on this machine to load beside");
+    }
+    let init = format!("init={}", text(&python()));
+    for library in libraries {
+        let (open, local) = (format!("dlopen={}", text(&library)), format!("dlopen-local={}", text(&library)));
+        for steps in [[&open, "create"], [&open, &init], [&local, "create"]] {
+            let mut command = drive(&steps);
+            command.env("SUBPY_PYTHON", python());
+            let printed = lines(command);
+            let expected = "SUBPY_ERROR_PYTHON_UNSUPPORTED: CPython 3.";
+            assert!(printed.len() == 1 && printed[0].contains(expected), "{steps:?}: {printed:?}");
+            assert!(printed[0].contains("which is in this process already"), "{printed:?}");
+        }
+    }
+}
+
+#[test]
+fn a_fitting_one_in_the_process_is_used() {
+    let library = libpython();
+    let (open, local) = (format!("dlopen={}", text(&library)), format!("dlopen-local={}", text(&library)));
+    let works = "eval=str(__import__('json').loads('1') + len(__import__('sqlite3').sqlite_version_info))";
+    for open in [&open, &local] {
+        assert_eq!(
+            lines(drive(&[open, "create", works, "library", "shutdown", "create", works])),
+            ["4", text(&library), "4"]
+        );
+    }
+    let mut environment = drive(&[&open, "create", works, "eval=__import__('sys').prefix"]);
+    let env = virtual_env("in-process-env");
+    environment.env("SUBPY_PYTHON", &env);
+    assert_eq!(lines(environment), ["4", text(&env)]);
+}
+
+#[test]
+fn a_cpython_that_a_c_host_started_is_adopted() {
+    let library = libpython();
+    let (open, works) = (format!("dlopen={}", text(&library)), "eval=str(__import__('json').loads('1'))");
+    // Without a choice CPython would take its prefix from the first python3 on PATH.
+    let home = format!("setenv=PYTHONHOME={}", asked("os.path.realpath(sys.base_prefix)"));
+    let start = [home.as_str(), &open, "initialize", "create", works, "main", works, "library", "shutdown"];
+    let expected = ["1", "1", text(&library)];
+    assert_eq!(lines(drive(&start)), expected);
+    assert_eq!(
+        lines(drive(&[&start[..], &["create", works, "shutdown", "finalize"]].concat())),
+        [&expected[..], &["1"]].concat()
+    );
+    // Another life, the library's own this time.
+    let again = [&start[..], &["finalize", "create", works, "main", works, "shutdown"]].concat();
+    assert_eq!(lines(drive(&again)), [&expected[..], &["1", "1"]].concat());
+}
+
+// ---- hosts that are Pythons
+
+/// Runs a script in a Python that loads the library with ctypes.
+fn host(python: &Path, script: &str) -> Command {
+    let mut command = command(python);
+    let source = format!("{}\n{script}", include_str!("programs/host.py"));
+    command.env_remove("SUBPY_PYTHON").arg("-c").arg(source).arg(library_folder().join("libsubpy.so"));
+    command
+}
+
+#[test]
+fn a_python_that_is_the_host_is_adopted() {
+    let script = fs::read_to_string(root().join("tests/programs/adopted.py")).unwrap();
+    for loader in ["CDLL", "PyDLL"] {
+        let script = |shut_down| format!("load, shut_down = ctypes.{loader}, {shut_down}\n{script}");
+        assert_eq!(lines(host(&python(), &script("True"))), ["the host's exit handler runs"], "{loader}");
+        // A host that ends with interpreters left ends them itself, and says so.
+        let output = expect_success(host(&python(), &script("False")));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("RuntimeWarning: remaining subinterpreters") && said.lines().count() == 1, "{said}");
+    }
+}
+
+#[test]
+fn an_older_python_as_host_is_refused() {
+    let mut hosts: Vec<PathBuf> = older_libraries()
+        .iter()
+        .filter_map(|library| Some(library.parent()?.parent()?.join("bin/python3")))
+        .filter(|python| python.is_file())
+        .collect();
+    hosts.extend(["/usr/bin/python3"].iter().map(PathBuf::from).filter(|python| python.is_file()));
+    let mut refused = 0;
+    for python in hosts {
+        let script = "
+import sys
+if sys.version_info >= (3, 14) or sys.version_info < (3, 6): print('newer'); sys.exit()
+for load in (ctypes.CDLL, ctypes.PyDLL):
+    subpy = Subpy(load)
+    status, message = subpy.attempt('subpy_create', None, ctypes.byref(ctypes.c_uint64()))
+    assert status == -9, (status, message)
+    assert message.startswith('CPython %d.%d.%d, which is in this process already (' % sys.version_info[:3]), message
+    assert '\\n' not in message and 'uv python install 3.14' in message, message
+print('refused')
+";
+        let printed = lines(host(&python, script));
+        refused += usize::from(printed == ["refused"]);
+    }
+    if refused == 0 {
+        eprintln!("skipped: there is no Python 3.6 to 3.13 on this machine to be a host");
+    }
+}
