@@ -36,6 +36,7 @@ c_tests! {
     nested
     output
     syntax
+    threads
     values_exact
     values_large
     values_refused

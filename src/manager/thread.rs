@@ -90,7 +90,11 @@ struct Thread {
     handle: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// Those that can be joined or freed.
 static THREADS: Registry<Thread> = Registry::new();
+
+/// Those that have not ended, detached ones included.
+static UNFINISHED: Registry<Thread> = Registry::new();
 
 /// Starts a thread that does the job.
 pub fn run_in_thread(job: Job) -> Result<u64> {
@@ -102,12 +106,14 @@ pub fn run_in_thread(job: Job) -> Result<u64> {
     let (outcome, name) = (Mutex::new(Outcome::Running), job.name().to_owned());
     let thread = Arc::new(Thread { number, name, outcome, handle: Mutex::new(None) });
     THREADS.insert(handle, Arc::clone(&thread));
+    UNFINISHED.insert(handle, Arc::clone(&thread));
     let its_own = Arc::clone(&thread);
     // Under the lock, so that a join that is quick finds the handle.
     let mut slot = lock(&thread.handle);
     let spawned = thread::Builder::new().name(format!("subpy-{number}")).stack_size(STACK_SIZE).spawn(move || {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.run()));
         its_own.finish(result.unwrap_or_else(|_| Err(Kind::Panic("a run panicked".into()).into())));
+        UNFINISHED.remove(handle);
     });
     match spawned {
         Ok(join) => {
@@ -116,6 +122,7 @@ pub fn run_in_thread(job: Job) -> Result<u64> {
         }
         Err(error) => {
             THREADS.remove(handle);
+            UNFINISHED.remove(handle);
             Err(Kind::Interpreter(format!("can't start new thread: {error}")).into())
         }
     }
@@ -138,10 +145,6 @@ impl Thread {
         }
         let text = error.exception().map_or_else(|| error.to_string(), |exception| exception.display.clone());
         print_error(&format!("Exception in thread subpy-{} ({}):\n{text}\n", self.number, self.name));
-    }
-
-    fn is_done(&self) -> bool {
-        matches!(*lock(&self.outcome), Outcome::Done(_))
     }
 }
 
@@ -184,9 +187,9 @@ impl Thread {
     }
 }
 
-/// Fails when a thread has not finished.
+/// Fails when a thread has not ended.
 pub(super) fn check_idle() -> Result<()> {
-    match THREADS.all().iter().find(|thread| !thread.is_done()) {
+    match UNFINISHED.all().first() {
         Some(thread) => Err(Kind::Busy(format!("thread subpy-{} is running {}", thread.number, thread.name)).into()),
         None => Ok(()),
     }
