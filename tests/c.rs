@@ -31,6 +31,7 @@ c_tests! {
     eval_call
     exceptions
     exec
+    foreign
     fork
     interpreters
     nested
