@@ -34,8 +34,11 @@ c_tests! {
     foreign
     fork
     interpreters
+    main
+    misuse
     nested
     output
+    request
     syntax
     threads
     values_exact
