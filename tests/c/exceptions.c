@@ -1,5 +1,7 @@
 /* Uncaught exceptions: every field of excinfo, for ordinary ones as concurrent.interpreters gives them, and for those that
  * end a process there. */
+#include <sys/resource.h>
+
 #include "guest.h"
 
 static subpy_interp interp;
@@ -243,6 +245,33 @@ static void no_memory(void) {
                             "except MemoryError as e: raise RuntimeError('no room') from e");
   CHECK_ERROR(subpy_error_formatted, error, "RuntimeError: no room");
   CHECK(strstr(subpy_error_display(error, NULL), "MemoryError\n"));
+  subpy_error_free(error);
+  run(interp, "fine = 1");
+}
+
+/* No memory left in the process while the exception is reported: the frames that hold it are still alive then. */
+static void memory_exhausted(void) {
+  run(interp, "def fill():\n"
+              "  kept = []\n"
+              "  for size in 1 << 20, 1 << 16, 1 << 12, 600, 100:\n"
+              "    try:\n"
+              "      while True: kept.append(bytes(size))\n"
+              "    except MemoryError: pass\n"
+              "  while True: kept.append(bytes(1 << 20))");
+  long pages = 0;
+  FILE *status = fopen("/proc/self/statm", "r");
+  CHECK(status && fscanf(status, "%ld", &pages) == 1);
+  fclose(status);
+  struct rlimit before, little;
+  CHECK(getrlimit(RLIMIT_AS, &before) == 0);
+  little = before;
+  little.rlim_cur = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + (32 << 20);
+  CHECK(setrlimit(RLIMIT_AS, &little) == 0);
+  subpy_error *error = exception(interp, "fill()");
+  CHECK(setrlimit(RLIMIT_AS, &before) == 0);
+  CHECK_ERROR(subpy_error_type_name, error, "MemoryError");
+  CHECK_ERROR(subpy_error_formatted, error, "MemoryError: ");
+  CHECK(subpy_error_frame_count(error) == 2);
   subpy_error_free(error);
   run(interp, "fine = 1");
 }
@@ -503,6 +532,7 @@ int main(void) {
   frames();
   broken_guest();
   accessors_of_other_errors();
+  memory_exhausted();
 
   /* An error outlives its interpreter and the runtime. */
   subpy_error *kept = exception(interp, "raise ValueError('kept')");
