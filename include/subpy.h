@@ -341,8 +341,8 @@ void subpy_value_free(struct subpy_value *value);
 /* ---------------------------------------------------------------------------------------------------------------------
  * The runtime
  *
- * CPython in this process. It starts by itself on the first use of an interpreter; subpy_init() is for
- * choosing which CPython, and how. Only the application shuts it down; a library that uses subpy never has to.
+ * CPython in this process. It starts by itself on the first use of an interpreter; subpy_init() is for choosing which
+ * CPython, and how. Only the application shuts it down; a library that uses subpy never has to.
  * --------------------------------------------------------------------------------------------------------------------- */
 
 /** The version that this header belongs to: major * 1000000 + minor * 1000 + patch. */
@@ -428,10 +428,10 @@ const char *subpy_python_library(void);
 /* ---------------------------------------------------------------------------------------------------------------------
  * Interpreters
  *
- * `concurrent.interpreters` of Python 3.14, operation by operation. An interpreter is isolated: it has its
- * own modules, its own `__main__` and, unless asked otherwise, its own GIL, so interpreters run Python in parallel. What a
- * process has once they share: working directory, environment, file descriptors, signals. Isolation is against
- * accidents, not against hostile code.
+ * `concurrent.interpreters` of Python 3.14, operation by operation. An interpreter is isolated: it has its own modules,
+ * its own `__main__` and, unless asked otherwise, its own GIL, so interpreters run Python in parallel. What a process has
+ * once they share: working directory, environment, file descriptors, signals. Isolation is against accidents, not
+ * against hostile code.
  * --------------------------------------------------------------------------------------------------------------------- */
 
 /** Its own GIL: runs in parallel with the others. */
@@ -480,7 +480,7 @@ typedef struct subpy_interp_options {
  * Takes about ten milliseconds, and 2 MiB of memory while it lives. The main interpreter's GIL is needed for some of it.
  *
  * @param options  NULL for the defaults
- * @param interp   the new interpreter; to be closed with subpy_close(), or by subpy_shutdown()
+ * @param interp   the new interpreter, not NULL; to be closed with subpy_close(), or by subpy_shutdown()
  * @param error    optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK; any error of subpy_init();
  *         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense
@@ -607,7 +607,7 @@ subpy_status subpy_find(int64_t id,
 /* ---------------------------------------------------------------------------------------------------------------------
  * Running code
  *
- * Running code. Everything runs in the interpreter's `__main__`, whose names last from run to run, on the calling thread.
+ * Everything runs in the interpreter's `__main__`, whose names last from run to run, on the calling thread.
  * By default an interpreter runs one thing at a time; a thread that is inside already may run more in it. What the code
  * printed has been written when the function returns.
  * --------------------------------------------------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
-//! `concurrent.interpreters` of Python 3.14, operation by operation. An interpreter is isolated: it has its
-//! own modules, its own `__main__` and, unless asked otherwise, its own GIL, so interpreters run Python in parallel. What a
-//! process has once they share: working directory, environment, file descriptors, signals. Isolation is against
-//! accidents, not against hostile code.
+//! `concurrent.interpreters` of Python 3.14, operation by operation. An interpreter is isolated: it has its own modules,
+//! its own `__main__` and, unless asked otherwise, its own GIL, so interpreters run Python in parallel. What a process has
+//! once they share: working directory, environment, file descriptors, signals. Isolation is against accidents, not
+//! against hostile code.
 
 use std::ffi::c_char;
 use std::ptr;
@@ -61,7 +61,7 @@ pub struct subpy_interp_options {
 /// Takes about ten milliseconds, and 2 MiB of memory while it lives. The main interpreter's GIL is needed for some of it.
 ///
 /// @param options  NULL for the defaults
-/// @param interp   the new interpreter; to be closed with subpy_close(), or by subpy_shutdown()
+/// @param interp   the new interpreter, not NULL; to be closed with subpy_close(), or by subpy_shutdown()
 /// @param error    optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK; any error of subpy_init();
 ///         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense

@@ -1,4 +1,4 @@
-//! Running code. Everything runs in the interpreter's `__main__`, whose names last from run to run, on the calling thread.
+//! Everything runs in the interpreter's `__main__`, whose names last from run to run, on the calling thread.
 //! By default an interpreter runs one thing at a time; a thread that is inside already may run more in it. What the code
 //! printed has been written when the function returns.
 

@@ -1,5 +1,5 @@
-//! CPython in this process. It starts by itself on the first use of an interpreter; subpy_init() is for
-//! choosing which CPython, and how. Only the application shuts it down; a library that uses subpy never has to.
+//! CPython in this process. It starts by itself on the first use of an interpreter; subpy_init() is for choosing which
+//! CPython, and how. Only the application shuts it down; a library that uses subpy never has to.
 
 use std::ffi::c_char;
 use std::ptr;

@@ -67,7 +67,7 @@ pub(super) fn send(sending: Sending) -> Result<subpy_thread> {
         }
         Code::PrepareMain { .. } => return invalid("prepare_main has no thread of its own"),
     };
-    let thread = manager::run_in_thread(Job { interp: sending.interp, work })?;
+    let thread = manager::run_in_thread(Job { interp: sending.interp, work, want_result: sending.keep })?;
     if !sending.keep {
         manager::thread_free(thread);
     }
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn subpy_thread_join(
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
         boundary::output(result, subpy_value::none(), error, || {
-            let value = manager::join(thread)?;
+            let value = manager::join(thread, !result.is_null())?;
             // Dropped here when nobody wants it.
             Ok(if result.is_null() { subpy_value::none() } else { OwnedValue::into_raw(value) })
         })

@@ -183,7 +183,7 @@ fn installation(found: Found, options: &RuntimeOptions) -> Result<Installation> 
 }
 
 /// What CPython's own main thread usually has.
-const STACK_SIZE: usize = 8 << 20;
+pub(super) const STACK_SIZE: usize = 8 << 20;
 
 fn start_thread(installation: Installation, startup: Startup) -> Result<RuntimeThread> {
     let (started, result) = channel();

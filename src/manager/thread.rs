@@ -7,15 +7,12 @@ use std::thread::{self, JoinHandle};
 use super::error::{Error, Kind, Result};
 use super::interpreter;
 use super::registry::{Registry, thread_handle};
-use super::runtime;
+use super::runtime::{self, STACK_SIZE};
 use crate::python::output::print_error;
 use crate::python::run::Code;
 use crate::python::tstate::detached;
 use crate::python::value::{Args, OwnedValue};
 use crate::python::{loaded_api, lock};
-
-/// What Python's own threads have on most systems.
-const STACK_SIZE: usize = 8 << 20;
 
 /// A run with everything it needs in its own memory.
 pub struct Job {
@@ -23,6 +20,8 @@ pub struct Job {
     pub interp: u64,
     /// What to do.
     pub work: Work,
+    /// Somebody may ask for the result; otherwise it is not converted.
+    pub want_result: bool,
 }
 
 /// Owned code and arguments.
@@ -63,7 +62,7 @@ impl Job {
             Work::Eval { expression, filename } => Code::Eval { expression, filename: filename.as_deref() },
             Work::Call { callable, args, kwargs } => Code::Call { callable, args: Args::of(args, kwargs) },
         };
-        interpreter::run(self.interp, code, true)
+        interpreter::run(self.interp, code, self.want_result)
     }
 
     /// How a traceback calls it.
@@ -140,6 +139,10 @@ impl Thread {
     /// What `threading.excepthook` prints; SystemExit is silent there too.
     fn report(&self, result: &Result<OwnedValue>) {
         let Err(error) = result else { return };
+        // The run itself succeeded: a result that nobody asks for need not be one that can be shared.
+        if matches!(error.kind, Kind::NotShareable(_)) {
+            return;
+        }
         if error.exception().is_some_and(|exception| exception.exit_status.is_some()) {
             return;
         }
@@ -152,8 +155,8 @@ fn not_found(handle: u64) -> Error {
     Kind::NotFound(format!("{handle} is not the handle of a thread, or it was joined or freed")).into()
 }
 
-/// Waits for the end of a run and returns its outcome; once.
-pub fn join(handle: u64) -> Result<OwnedValue> {
+/// Waits for the end of a run and returns its outcome; once. A result that is not wanted need not be shareable.
+pub fn join(handle: u64, want_result: bool) -> Result<OwnedValue> {
     let thread = THREADS.get(handle).ok_or_else(|| not_found(handle))?;
     let is_me = lock(&thread.handle).as_ref().is_some_and(|it| it.thread().id() == thread::current().id());
     if is_me {
@@ -166,6 +169,7 @@ pub fn join(handle: u64) -> Result<OwnedValue> {
         let _ = detached(loaded_api(), || join.join());
     }
     match std::mem::replace(&mut *lock(&thread.outcome), Outcome::Running) {
+        Outcome::Done(Err(Error { kind: Kind::NotShareable(_), .. })) if !want_result => Ok(OwnedValue::none()),
         Outcome::Done(result) => result,
         Outcome::Running | Outcome::Detached => Err(Kind::Panic("a thread ended without an outcome".into()).into()),
     }

@@ -145,7 +145,6 @@ api! {
         fn PyObject_GetBuffer(*mut PyObject, *mut Py_buffer, c_int) -> c_int;
         fn PyBuffer_Release(*mut Py_buffer);
         fn PyBuffer_IsContiguous(*const Py_buffer, c_char) -> c_int;
-        fn PyCallable_Check(*mut PyObject) -> c_int;
         fn PyType_GetFlags(*mut PyTypeObject) -> std::ffi::c_ulong;
         fn PyType_IsSubtype(*mut PyTypeObject, *mut PyTypeObject) -> c_int;
         fn PyType_GetName(*mut PyTypeObject) -> *mut PyObject;

@@ -123,17 +123,31 @@ fn scalar<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
 /// Most calls have few arguments; they need no allocation.
 const FEW: usize = 8;
 
+/// So many strong references.
+struct Few<'py> {
+    py: Py<'py>,
+    pointers: [*mut PyObject; FEW],
+    len: usize,
+}
+
+impl Drop for Few<'_> {
+    fn drop(&mut self) {
+        for object in &self.pointers[..self.len] {
+            // SAFETY: a reference that this owns, in the interpreter that the thread is attached to.
+            unsafe { (self.py.api.Py_DecRef)(*object) }
+        }
+    }
+}
+
 /// Calls `callable(*args, **kwargs)`.
 pub fn call<'py>(py: Py<'py>, callable: &Obj<'py>, args: Args) -> PyResult<Obj<'py>> {
     if args.kwargs.is_empty() && args.items.len() <= FEW {
-        let mut objects: [Option<Obj>; FEW] = [const { None }; FEW];
-        let mut pointers = [ptr::null_mut(); FEW];
-        for (index, value) in args.items.iter().enumerate() {
-            let object = to_python(py, value)?;
-            pointers[index] = object.as_ptr();
-            objects[index] = Some(object);
+        let mut objects = Few { py, pointers: [ptr::null_mut(); FEW], len: 0 };
+        for value in args.items {
+            objects.pointers[objects.len] = to_python(py, value)?.into_ptr();
+            objects.len += 1;
         }
-        return vectorcall(py, callable, &pointers[..args.items.len()], args.items.len(), ptr::null_mut());
+        return vectorcall(py, callable, &objects.pointers[..objects.len], objects.len, ptr::null_mut());
     }
     let mut objects = Vec::with_capacity(args.items.len() + args.kwargs.len());
     for value in args.items {
@@ -506,7 +520,7 @@ impl Reader<'_> {
             }
             let Ok(key) = self.py.borrowed(key) else { return "[?]".into() };
             if key.type_ptr() == api.PyUnicode_Type.0 {
-                return format!("['{}']", key.to_text_lossy().unwrap_or_default());
+                return format!("['{}']", value::printable(&key.to_text_lossy().unwrap_or_default()));
             }
             if key.type_ptr() == api.PyLong_Type.0 {
                 return key.to_i64().map_or_else(|| "[<int>]".into(), |value| format!("[{value}]"));

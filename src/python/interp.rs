@@ -1,5 +1,6 @@
 //! One CPython interpreter: created, set up, entered, ended.
 
+use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::{Arc, Mutex};
 
@@ -148,10 +149,9 @@ impl Interp {
         if let Some(output) = &self.output {
             output.run_begins();
         }
-        // SAFETY: a strong reference that the interpreter's owner keeps until its end.
-        let main_dict = unsafe { py.borrowed(self.main_dict) }.map_err(|_| Failure::NoMemory)?;
+        // SAFETY: a strong reference that the interpreter's owner keeps until its end; so this one is not counted.
+        let main_dict = unsafe { py.owned(self.main_dict) }.map(ManuallyDrop::new).map_err(|_| Failure::NoMemory)?;
         let mut result = act(py, &main_dict);
-        drop(main_dict);
         if let Some(output) = &self.output {
             // First the end, then the flush: what a thread prints in between goes out by itself.
             output.run_ends();

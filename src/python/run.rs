@@ -82,7 +82,7 @@ fn evaluate<'py>(py: Py<'py>, code: &Obj<'py>, main: &Obj<'py>) -> PyResult<Obj<
 pub fn resolve<'py>(py: Py<'py>, main: &Obj<'py>, callable: &str) -> PyResult<Obj<'py>> {
     // Names are short: a plain loop finds out faster than the searches below.
     if callable.bytes().all(|byte| byte != b':' && byte != b'.') {
-        return check_callable(py, main_attribute(py, main, callable)?);
+        return main_attribute(py, main, callable);
     }
     let (module, path) = match callable.split_once(':') {
         Some((module, path)) => (Some(module), path),
@@ -96,17 +96,6 @@ pub fn resolve<'py>(py: Py<'py>, main: &Obj<'py>, callable: &str) -> PyResult<Ob
     };
     for name in names {
         object = object.attr_object(&py.str(name)?)?;
-    }
-    check_callable(py, object)
-}
-
-fn check_callable<'py>(py: Py<'py>, object: Obj<'py>) -> PyResult<Obj<'py>> {
-    // SAFETY: a live object.
-    if unsafe { (py.api.PyCallable_Check)(object.as_ptr()) } == 0 {
-        // SAFETY: the type of a live object; a new reference or NULL.
-        let name = unsafe { py.owned((py.api.PyType_GetName)(object.type_ptr()))? };
-        let message = format!("'{}' object is not callable", name.to_text_lossy().unwrap_or_default());
-        return Err(py.raise(py.api.PyExc_TypeError.get(), &message));
     }
     Ok(object)
 }

@@ -58,6 +58,12 @@ fn measure_stack() -> Stack {
     }
 }
 
+/// True on the thread that the process began with.
+pub fn is_main_thread() -> bool {
+    // SAFETY: both only read.
+    unsafe { libc::gettid() == libc::getpid() }
+}
+
 /// This thread's stack is too small for Python: its size in bytes.
 #[derive(Debug)]
 pub struct StackTooSmall(pub usize);

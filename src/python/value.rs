@@ -329,13 +329,14 @@ unsafe fn check_shallow(value: &subpy_value) -> Result<(), String> {
     if size == 0 {
         return Err(format!("kind {} is not one of SUBPY_KIND_*", value.kind));
     }
+    if value.len > 0 && value.pointer().is_null() {
+        let len = if value.len == usize::MAX { String::new() } else { format!(" with len {}", value.len) };
+        return Err(format!("{}{len} points to NULL", kind_name(value.kind)));
+    }
     if value.len > isize::MAX as usize / size {
         let hint =
             if value.len == usize::MAX { " (SUBPY_AUTO_LEN works for text alone, through subpy_str())" } else { "" };
         return Err(format!("{}: len {} is more than memory can hold{hint}", kind_name(value.kind), value.len));
-    }
-    if value.len > 0 && value.pointer().is_null() {
-        return Err(format!("{} with len {} points to NULL", kind_name(value.kind), value.len));
     }
     // SAFETY: promised by the caller: `len` bytes.
     unsafe {
@@ -405,12 +406,21 @@ fn input_path(levels: &[Level]) -> String {
 unsafe fn key_text(key: &subpy_value) -> String {
     match key.kind {
         // SAFETY: promised by the caller: a checked value.
-        STR => format!("['{}']", String::from_utf8_lossy(unsafe { key.bytes() })),
+        STR => format!("['{}']", printable(&String::from_utf8_lossy(unsafe { key.bytes() }))),
         INT => format!("[{}]", key.as_int()),
         BOOL => format!("[{}]", if key.as_bool() { "True" } else { "False" }),
         NONE => "[None]".into(),
         kind => format!("[<{}>]", kind_name(kind)),
     }
+}
+
+/// A message is one line, whatever a key holds.
+pub fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() { printable.extend(letter.escape_default()) } else { printable.push(letter) }
+    }
+    printable
 }
 
 /// A value that owns the memory it points to.

@@ -161,9 +161,10 @@ static void shares(void) {
   run(shared, "x = 1");
   CHECK(number(shared, "x") == 1);
   FAILS(SUBPY_ERROR_BUSY, "interpreter running", subpy_close(shared, &error));
-  end_block(first, end); /* either of them ends */
+  /* Either of them takes the first signal, so both are sent before anybody is waited for. */
   bool running = false;
   signal_send(end);
+  end_block(first, end);
   OK(subpy_thread_join(second, NULL, &error));
   OK(subpy_is_running(shared, &running, &error));
   CHECK(!running);

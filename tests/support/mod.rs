@@ -52,7 +52,8 @@ pub fn build(source: &Path) -> PathBuf {
     let mut command = compiler(false);
     command.arg("-std=c11").arg("-D_GNU_SOURCE").arg(source).arg("-o").arg(&program);
     command.arg("-L").arg(&folder).arg("-lsubpy").arg("-ldl").arg("-lm").arg("-pthread");
-    command.arg(format!("-Wl,-rpath,{}", folder.display()));
+    // An old-style path, which comes before the LD_LIBRARY_PATH that cargo sets: there an older build may lie.
+    command.arg(format!("-Wl,--disable-new-dtags,-rpath,{}", folder.display()));
     let output = command.output().expect("the C compiler runs");
     assert!(output.status.success(), "{name} does not compile:\n{}", String::from_utf8_lossy(&output.stderr));
     program
