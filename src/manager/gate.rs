@@ -2,7 +2,8 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crate::python::tstate::detached;
 use crate::python::{loaded_api, lock};
@@ -27,25 +28,24 @@ pub enum Refused {
     Closed,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Open,
-    Closing,
-    Closed,
+/// The gate's state in one word: runs that were let in and have not left (nested ones included), and three flags.
+/// Zero is an open gate with nobody inside and nobody waiting: a run comes in and leaves with one instruction each.
+/// Flags, and everything but that, change with the lock on the queue.
+mod word {
+    pub const CLOSING: usize = 1 << 63;
+    pub const CLOSED: usize = 1 << 62;
+    /// Somebody waits, in the queue or for the last run to leave: whoever is the last to leave tells.
+    pub const AWAITED: usize = 1 << 61;
+    pub const RUNS: usize = AWAITED - 1;
 }
-
-struct State {
-    phase: Phase,
-    /// Runs that were let in and have not left, nested ones included.
-    runs: usize,
-    /// Those who wait for their turn, the longest first. Each is woken alone.
-    queue: VecDeque<Arc<Condvar>>,
-}
+use word::{AWAITED, CLOSED, CLOSING, RUNS};
 
 /// The gate of one interpreter.
 pub struct Gate {
     busy: Busy,
-    state: Mutex<State>,
+    word: AtomicUsize,
+    /// Those who wait for their turn, the longest first. Each is woken alone.
+    queue: Mutex<VecDeque<Arc<Condvar>>>,
     /// Signalled when the last run has left.
     empty: Condvar,
 }
@@ -73,121 +73,131 @@ pub struct Running<'a> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         INSIDE.with_borrow_mut(Vec::pop);
-        let mut state = lock(&self.gate.state);
-        state.runs -= 1;
-        if state.runs == 0 {
-            match state.queue.front() {
-                Some(next) => next.notify_one(),
-                None if state.phase != Phase::Open => self.gate.empty.notify_all(),
-                None => {}
-            }
+        let before = self.gate.word.fetch_sub(1, Ordering::Release);
+        if before & AWAITED != 0 && before & RUNS == 1 {
+            self.gate.tell();
         }
+    }
+}
+
+/// Why nobody is let in through a gate whose word has these flags.
+fn refused(word: usize) -> Option<Refused> {
+    match word {
+        word if word & CLOSED != 0 => Some(Refused::Closed),
+        word if word & CLOSING != 0 => Some(Refused::Closing),
+        _ => None,
     }
 }
 
 impl Gate {
     pub fn new(busy: Busy) -> Gate {
-        let state = State { phase: Phase::Open, runs: 0, queue: VecDeque::new() };
-        Gate { busy, state: Mutex::new(state), empty: Condvar::new() }
+        Gate { busy, word: AtomicUsize::new(0), queue: Mutex::default(), empty: Condvar::new() }
+    }
+
+    fn load(&self) -> usize {
+        self.word.load(Ordering::Acquire)
     }
 
     /// Lets a run of this thread in, now or, if the policy is to wait, when its turn has come.
     pub fn enter(&self, handle: u64) -> Result<Running<'_>, Refused> {
-        let state = lock(&self.state);
-        match self.try_enter(state, is_inside(handle)) {
-            Ok(()) => {}
-            Err(Refused::Running) if self.busy == Busy::Wait => {
-                detached(loaded_api(), || self.wait_for_turn())?;
-            }
-            Err(refused) => return Err(refused),
+        if self.word.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            self.enter_slowly(handle)?;
         }
         INSIDE.with_borrow_mut(|inside| inside.push(handle));
         Ok(Running { gate: self })
     }
 
-    fn try_enter(&self, mut state: MutexGuard<State>, inside: bool) -> Result<(), Refused> {
+    fn enter_slowly(&self, handle: u64) -> Result<(), Refused> {
+        let inside = is_inside(handle);
+        let queue = lock(&self.queue);
+        let word = self.load();
+        if let Some(refused) = refused(word) {
+            return Err(refused);
+        }
         // Whoever is inside may run more: it has the interpreter already.
-        let free = state.runs == 0 && state.queue.is_empty();
-        match state.phase {
-            Phase::Closed => Err(Refused::Closed),
-            Phase::Closing => Err(Refused::Closing),
-            Phase::Open if inside || free || self.busy == Busy::Share => {
-                state.runs += 1;
-                Ok(())
-            }
-            Phase::Open => Err(Refused::Running),
+        if inside || self.busy == Busy::Share {
+            self.word.fetch_add(1, Ordering::Acquire);
+            return Ok(());
+        }
+        // The one who was inside may have left meanwhile.
+        if self.word.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            return Ok(());
+        }
+        drop(queue);
+        match self.busy {
+            Busy::Wait => detached(loaded_api(), || self.wait_for_turn()),
+            _ => Err(Refused::Running),
         }
     }
 
     fn wait_for_turn(&self) -> Result<(), Refused> {
-        let mut state = lock(&self.state);
+        let mut queue = lock(&self.queue);
         let me = Arc::new(Condvar::new());
-        state.queue.push_back(Arc::clone(&me));
-        loop {
-            let first = state.queue.front().is_some_and(|front| Arc::ptr_eq(front, &me));
-            if first && state.runs == 0 || state.phase != Phase::Open {
-                break;
+        queue.push_back(Arc::clone(&me));
+        self.word.fetch_or(AWAITED, Ordering::AcqRel);
+        let word = loop {
+            let word = self.load();
+            let first = queue.front().is_some_and(|front| Arc::ptr_eq(front, &me));
+            if first && word & RUNS == 0 || refused(word).is_some() {
+                break word;
             }
-            state = me.wait(state).unwrap_or_else(PoisonError::into_inner);
+            queue = me.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        };
+        queue.retain(|waiting| !Arc::ptr_eq(waiting, &me));
+        let result = refused(word).map_or(Ok(()), Err);
+        if result.is_ok() {
+            self.word.fetch_add(1, Ordering::Acquire);
         }
-        state.queue.retain(|waiting| !Arc::ptr_eq(waiting, &me));
-        match state.phase {
-            Phase::Open => {
-                state.runs += 1;
-                Ok(())
-            }
-            Phase::Closing => Err(Refused::Closing),
-            Phase::Closed => Err(Refused::Closed),
+        if queue.is_empty() && result.is_ok() {
+            self.word.fetch_and(!AWAITED, Ordering::AcqRel);
         }
+        result
+    }
+
+    /// The last run has left: the next one's turn, or the end that waited for it.
+    fn tell(&self) {
+        let queue = lock(&self.queue);
+        if let Some(next) = queue.front() {
+            next.notify_one();
+        }
+        self.empty.notify_all();
     }
 
     pub fn is_running(&self) -> Result<bool, Refused> {
-        let state = lock(&self.state);
-        match state.phase {
-            Phase::Closed => Err(Refused::Closed),
-            _ => Ok(state.runs > 0),
+        match self.load() {
+            word if word & CLOSED != 0 => Err(Refused::Closed),
+            word => Ok(word & RUNS > 0),
         }
     }
 
     /// From now on nobody is let in; refused while somebody is in or waits.
     pub fn begin_close(&self) -> Result<(), Refused> {
-        let mut state = lock(&self.state);
-        match state.phase {
-            Phase::Closed => Err(Refused::Closed),
-            Phase::Closing => Err(Refused::Closing),
-            Phase::Open if state.runs > 0 || !state.queue.is_empty() => Err(Refused::Running),
-            Phase::Open => {
-                state.phase = Phase::Closing;
-                Ok(())
-            }
-        }
+        let closing = self.word.compare_exchange(0, CLOSING, Ordering::AcqRel, Ordering::Acquire);
+        closing.map(drop).map_err(|word| refused(word).unwrap_or(Refused::Running))
     }
 
     /// The close that began does not take place.
     pub fn reopen(&self) {
-        let mut state = lock(&self.state);
-        if state.phase == Phase::Closing {
-            state.phase = Phase::Open;
-        }
+        self.word.fetch_and(!CLOSING, Ordering::AcqRel);
     }
 
     pub fn closed(&self) {
-        let mut state = lock(&self.state);
-        state.phase = Phase::Closed;
-        state.queue.iter().for_each(|waiting| waiting.notify_one());
+        let queue = lock(&self.queue);
+        self.word.fetch_or(CLOSED, Ordering::AcqRel);
+        queue.iter().for_each(|waiting| waiting.notify_one());
     }
 
     /// Somebody else ends the interpreter: lets nobody in any more and returns when the last run has left. False when
     /// the library is closing it itself.
     pub fn close_from_outside(&self) -> bool {
-        let mut state = lock(&self.state);
-        if state.phase != Phase::Open {
+        let mut queue = lock(&self.queue);
+        let close = |word| refused(word).is_none().then_some(word | CLOSED | AWAITED);
+        if self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, close).is_err() {
             return false;
         }
-        state.phase = Phase::Closed;
-        state.queue.iter().for_each(|waiting| waiting.notify_one());
-        while state.runs > 0 {
-            state = self.empty.wait(state).unwrap_or_else(PoisonError::into_inner);
+        queue.iter().for_each(|waiting| waiting.notify_one());
+        while self.load() & RUNS > 0 {
+            queue = self.empty.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
         true
     }
@@ -229,7 +239,7 @@ mod tests {
                     let _running = gate.enter(1).unwrap();
                     sender.send(number).unwrap();
                 });
-                while lock(&gate.state).queue.len() <= number {
+                while lock(&gate.queue).len() <= number {
                     thread::sleep(Duration::from_millis(1));
                 }
             }
@@ -237,6 +247,30 @@ mod tests {
         });
         drop(sender);
         assert_eq!(order.iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    }
+
+    /// Every policy, many threads: never two at once but where they share, and nobody is forgotten.
+    #[test]
+    fn nobody_is_lost_in_the_crowd() {
+        for busy in [Busy::Error, Busy::Wait, Busy::Share] {
+            let gate = Gate::new(busy);
+            let (inside, entered) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        for _ in 0..2_000 {
+                            let Ok(_running) = gate.enter(1) else { continue };
+                            let others = inside.fetch_add(1, Ordering::SeqCst);
+                            assert!(others == 0 || busy == Busy::Share);
+                            entered.fetch_add(1, Ordering::SeqCst);
+                            inside.fetch_sub(1, Ordering::SeqCst);
+                        }
+                    });
+                }
+            });
+            assert!(busy == Busy::Error || entered.load(Ordering::SeqCst) == 8_000);
+            assert_eq!(gate.begin_close(), Ok(()), "the word is back at zero");
+        }
     }
 
     #[test]
@@ -248,13 +282,13 @@ mod tests {
             scope.spawn(move || {
                 let _running = gate.enter(1).unwrap();
                 entered.send(()).unwrap();
-                while lock(&gate.state).phase == Phase::Open {
+                while refused(gate.load()).is_none() {
                     thread::yield_now();
                 }
             });
             was_entered.recv().unwrap();
             assert!(gate.close_from_outside());
-            assert_eq!(lock(&gate.state).runs, 0);
+            assert_eq!(gate.load() & RUNS, 0);
         });
         assert!(!gate.close_from_outside());
     }
