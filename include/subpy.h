@@ -380,7 +380,8 @@ typedef struct subpy_runtime_options {
  * @return SUBPY_OK, also when the runtime runs with the same options;
  *         SUBPY_ERROR_PYTHON_NOT_FOUND    nothing fits; the message lists what was tried and why it was refused
  *         SUBPY_ERROR_PYTHON_UNSUPPORTED  the one that was asked for, or is in the process, does not fit
- *         SUBPY_ERROR_WRONG_STATE         it runs with other options, or another CPython was used before
+ *         SUBPY_ERROR_WRONG_STATE         it runs with other options, or another CPython was used before, or this
+ *                                         thread's stack is too small
  *         SUBPY_ERROR_INTERPRETER         CPython did not start; the message has its reason
  *
  * Any thread. CPython is started on a thread of the library's own. Since 0.1.
@@ -398,7 +399,7 @@ subpy_status subpy_init(const struct subpy_runtime_options *options,
  * @param error  optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK, also when the runtime does not run;
  *         SUBPY_ERROR_BUSY         something is running or being created; everything stays as it was
- *         SUBPY_ERROR_WRONG_STATE  another thread is shutting down
+ *         SUBPY_ERROR_WRONG_STATE  another thread is shutting down, or this thread's stack is too small
  *
  * Any thread that is not inside an interpreter. Since 0.1.
  */
@@ -450,7 +451,10 @@ const char *subpy_python_library(void);
 #define SUBPY_INTERP_ALLOW_EXEC 2
 /** Python code may not start threads. */
 #define SUBPY_INTERP_NO_THREADS 4
-/** Python code may start daemon threads. */
+/**
+ * Python code may start daemon threads. A thread that the host brought in counts as one in Python's eyes, and what it
+ * starts is a daemon unless threading.Thread is told daemon=False: closing does not wait for it.
+ */
 #define SUBPY_INTERP_ALLOW_DAEMON_THREADS 8
 /**
  * Extension modules that do not declare support for sub-interpreters load too. Needs SUBPY_GIL_SHARED. Many of them
@@ -584,7 +588,8 @@ subpy_status subpy_get_current(subpy_interp *interp, subpy_error **error);
  * The main interpreter. Starts the runtime when it is not running. Python: get_main().
  *
  * Code can be run in it: packages that refuse other interpreters work there. It cannot be closed. A long run in it delays
- * the creation of interpreters, and the first import of an extension module in each.
+ * the creation of interpreters, and the first import of an extension module in each. Threads that code in it starts are
+ * daemons unless told daemon=False, so subpy_shutdown() does not wait for them.
  *
  * @param interp  the interpreter
  * @return SUBPY_OK or any error of subpy_init(). Any thread. Since 0.1.

@@ -26,6 +26,7 @@ macro_rules! c_tests {
 c_tests! {
     basics
     busy
+    churn
     close
     dedent
     eval_call
@@ -34,11 +35,15 @@ c_tests! {
     foreign
     fork
     interpreters
+    leak
+    left_threads
+    lifecycle
     main
     misuse
     nested
     output
     request
+    small_stack
     syntax
     threads
     values_exact

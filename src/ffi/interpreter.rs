@@ -31,7 +31,8 @@ pub const SUBPY_INTERP_ALLOW_FORK: u64 = 1;
 pub const SUBPY_INTERP_ALLOW_EXEC: u64 = 2;
 /// Python code may not start threads.
 pub const SUBPY_INTERP_NO_THREADS: u64 = 4;
-/// Python code may start daemon threads.
+/// Python code may start daemon threads. A thread that the host brought in counts as one in Python's eyes, and what it
+/// starts is a daemon unless threading.Thread is told daemon=False: closing does not wait for it.
 pub const SUBPY_INTERP_ALLOW_DAEMON_THREADS: u64 = 8;
 /// Extension modules that do not declare support for sub-interpreters load too. Needs SUBPY_GIL_SHARED. Many of them
 /// work in the first interpreter that imports them, and fail or misbehave in the next.
@@ -271,7 +272,8 @@ pub unsafe extern "C" fn subpy_get_current(interp: *mut subpy_interp, error: *mu
 /// The main interpreter. Starts the runtime when it is not running. Python: get_main().
 ///
 /// Code can be run in it: packages that refuse other interpreters work there. It cannot be closed. A long run in it delays
-/// the creation of interpreters, and the first import of an extension module in each.
+/// the creation of interpreters, and the first import of an extension module in each. Threads that code in it starts are
+/// daemons unless told daemon=False, so subpy_shutdown() does not wait for them.
 ///
 /// @param interp  the interpreter
 /// @return SUBPY_OK or any error of subpy_init(). Any thread. Since 0.1.

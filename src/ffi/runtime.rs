@@ -46,7 +46,8 @@ pub struct subpy_runtime_options {
 /// @return SUBPY_OK, also when the runtime runs with the same options;
 ///         SUBPY_ERROR_PYTHON_NOT_FOUND    nothing fits; the message lists what was tried and why it was refused
 ///         SUBPY_ERROR_PYTHON_UNSUPPORTED  the one that was asked for, or is in the process, does not fit
-///         SUBPY_ERROR_WRONG_STATE         it runs with other options, or another CPython was used before
+///         SUBPY_ERROR_WRONG_STATE         it runs with other options, or another CPython was used before, or this
+///                                         thread's stack is too small
 ///         SUBPY_ERROR_INTERPRETER         CPython did not start; the message has its reason
 ///
 /// Any thread. CPython is started on a thread of the library's own. Since 0.1.
@@ -83,7 +84,7 @@ pub unsafe extern "C" fn subpy_init(
 /// @param error  optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK, also when the runtime does not run;
 ///         SUBPY_ERROR_BUSY         something is running or being created; everything stays as it was
-///         SUBPY_ERROR_WRONG_STATE  another thread is shutting down
+///         SUBPY_ERROR_WRONG_STATE  another thread is shutting down, or this thread's stack is too small
 ///
 /// Any thread that is not inside an interpreter. Since 0.1.
 #[unsafe(no_mangle)]

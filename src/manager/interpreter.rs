@@ -156,7 +156,7 @@ fn create_on_a_thread(options: &Options) -> Result<Interp> {
 }
 
 /// The calling thread must have enough stack for CPython.
-fn check_stack() -> Result<()> {
+pub(super) fn check_stack() -> Result<()> {
     tstate::check_stack().map_err(|tstate::StackTooSmall(size)| {
         Kind::WrongState(format!(
             "this thread has a stack of {} KiB, CPython needs at least {} KiB (256 KiB or more are recommended); \

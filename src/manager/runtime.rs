@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use super::error::{Error, Kind, Result};
 use super::gate::{Busy, Refused, is_inside_any};
-use super::interpreter::{INTERPRETERS, Interpreter};
+use super::interpreter::{INTERPRETERS, Interpreter, check_stack};
 use super::thread as runs;
 use crate::python::interp::Interp;
 use crate::python::locate::{Found, Installation, locate};
@@ -117,7 +117,11 @@ fn start_with(options: Option<&RuntimeOptions>) -> Result<()> {
             };
         }
         Phase::Stopping => return Err(stopping()),
-        Phase::Down | Phase::Starting => *phase = Phase::Starting,
+        // Some of it happens on this thread.
+        Phase::Down | Phase::Starting => {
+            check_stack()?;
+            *phase = Phase::Starting;
+        }
     }
     // From here until the runtime is down again, the child of a fork would wait for threads that it does not have.
     hooks::watch_forks();
@@ -250,7 +254,7 @@ pub fn shutdown() -> Result<()> {
         let gates = if inside {
             Err(Kind::Busy("cannot shut down from inside an interpreter".into()).into())
         } else {
-            close_all_gates(&up)
+            check_stack().and_then(|()| close_all_gates(&up))
         };
         let ours = match gates {
             Ok(ours) => ours,

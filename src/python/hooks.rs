@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use pyo3_ffi::{PyInterpreterState, PyMethodDef, PyMethodDefPointer, PyObject};
 
-use super::object::{Py, PyResult};
+use super::object::{Py, PyResult, Raised};
 use super::tstate::detached;
 use super::{api, lock};
 
@@ -115,6 +116,7 @@ pub unsafe extern "C" fn audit(event: *const c_char, _: *mut PyObject, _: *mut c
         let id = (api().PyInterpreterState_GetID)(interp);
         let event = CStr::from_ptr(event);
         if event == c"cpython.PyInterpreterState_Clear" {
+            let_threads_park(id);
             cleared(id);
             return 0;
         }
@@ -205,8 +207,45 @@ unsafe extern "C" fn at_exit(id: *mut PyObject, _: *mut PyObject) -> *mut PyObje
         if let Some(watcher) = watcher {
             detached(Some(py.api), || watcher.guest_destroys());
         }
+        LEFT.set(threads_left(py).ok().flatten().map(|interval| (id, interval)));
+        py.clear();
         (py.api.Py_IncRef)(py.none());
         py.none()
+    }
+}
+
+// ---- threads that nobody waits for ----
+
+thread_local! {
+    /// The interpreter that this thread ends, if threads are left in it, and how long they wait for its GIL at a time.
+    static LEFT: std::cell::Cell<Option<(i64, Duration)>> = const { std::cell::Cell::new(None) };
+}
+
+/// How long a thread may take to come round to parking itself, beyond its waiting for the GIL.
+const PARKING: Duration = Duration::from_millis(100);
+
+/// The switch interval, if daemons and `_thread` threads are left (those of `threading` were waited for).
+fn threads_left(py: Py) -> PyResult<Option<Duration>> {
+    let count = py.import(&py.str("_thread")?)?.attr(c"_count")?.call(&[])?;
+    if count.to_i64() == Some(0) {
+        return Ok(None);
+    }
+    let interval = py.sys(c"getswitchinterval").ok_or(Raised)?.call(&[])?;
+    // SAFETY: a live object; -1 for what is no float.
+    let seconds = unsafe { (py.api.PyFloat_AsDouble)(interval.as_ptr()) };
+    // A guest can make it anything, also no number at all.
+    Ok(Some(Duration::try_from_secs_f64(seconds.clamp(0.0, 1.0)).unwrap_or_default()))
+}
+
+/// CPython has told the interpreter's other threads to stop, which they notice when they have waited for its GIL in vain
+/// for the switch interval. Then it frees the interpreter, GIL and all, without looking whether somebody still waits.
+fn let_threads_park(id: i64) {
+    if let Some((ending, interval)) = LEFT.take() {
+        if ending == id {
+            std::thread::sleep(interval + PARKING);
+        } else {
+            LEFT.set(Some((ending, interval)));
+        }
     }
 }
 

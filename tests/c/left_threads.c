@@ -1,0 +1,147 @@
+/* Threads, timers and pools that Python code leaves behind when its interpreter is closed. */
+#include <unistd.h>
+
+#include "child.h"
+
+static subpy_error *error;
+static int wake[2];
+
+static void close_after(const char *code) {
+  subpy_interp interp = create();
+  run(interp, code);
+  OK(subpy_close(interp, &error));
+}
+
+/* What ends by itself is waited for, and runs to its end. */
+static void waited_for(void) {
+  close_after("import threading, time\n"
+              "def work(): time.sleep(0.05); print('thread')\n"
+              "threading.Thread(target=work).start()");
+  close_after("import threading\nthreading.Timer(0.05, print, ('timer',)).start()");
+  close_after("import time\nfrom concurrent.futures import ThreadPoolExecutor\n"
+              "pool = ThreadPoolExecutor(4)\n"
+              "futures = [pool.submit(time.sleep, 0.02) for _ in range(8)]\n"
+              "pool.submit(print, 'pool')");
+  close_after("from concurrent.futures import ThreadPoolExecutor\n"
+              "idle = ThreadPoolExecutor(4); list(idle.map(str, range(100)))");
+  close_after("import threading, time\n"
+              "def chain(n):\n"
+              "    time.sleep(0.01)\n"
+              "    if n: threading.Thread(target=chain, args=(n - 1,)).start()\n"
+              "    else: print('chain')\n"
+              "chain(5)");
+  close_after("import asyncio, threading\n"
+              "async def main(): await asyncio.sleep(0.02); print('loop')\n"
+              "threading.Thread(target=asyncio.run, args=(main(),)).start()");
+  close_after("import atexit, threading\n"
+              "stop = threading.Event()\n"
+              "thread = threading.Thread(target=stop.wait)\n"
+              "thread.start()\n"
+              "threading._register_atexit(stop.set)");
+  /* One that fails says so, in the interpreter's own stderr. */
+  close_after("import sys, threading\n"
+              "threading.excepthook = lambda info: print('failed:', info.exc_value, file=sys.stderr)\n"
+              "threading.Thread(target=lambda: 1 / 0).start()");
+}
+
+/* Threads that nobody waits for: they never run Python again, even when what they wait for comes. */
+static void parked(void) {
+  subpy_interp interp = 0, other = create();
+  subpy_interp_options options = {.size = sizeof options, .flags = SUBPY_INTERP_ALLOW_DAEMON_THREADS};
+  char code[600];
+  CHECK(pipe(wake) == 0);
+  snprintf(code, sizeof code,
+           "import _thread, os, threading\n"
+           "begun = threading.Semaphore(0)\n"
+           "def block():\n"
+           "    begun.release()\n"
+           "    os.read(%d, 1)\n"
+           "    print('never'); os.write(1, b'never')\n"
+           "def spin():\n"
+           "    begun.release()\n"
+           "    while True: pass\n"
+           "for _ in range(3): _thread.start_new_thread(block, ())\n"
+           "_thread.start_new_thread(spin, ())\n"
+           "count = 4\n"
+           "if daemons:\n"
+           "    threading.Thread(target=block, daemon=True).start(); threading.Thread(target=spin, daemon=True).start()\n"
+           "    count += 2\n"
+           "for _ in range(count): begun.acquire()",
+           wake[0]);
+  for (int round = 0; round < 4; round++) {
+    options.flags = round % 2 ? SUBPY_INTERP_ALLOW_DAEMON_THREADS : 0;
+    OK(subpy_create(&options, &interp, &error));
+    subpy_pair pair = {subpy_str("daemons", 7), subpy_bool(round % 2)};
+    subpy_value names = subpy_dict(&pair, 1);
+    OK(subpy_prepare_main(interp, &names, &error));
+    run(interp, code);
+    OK(subpy_close(interp, &error));
+  }
+  CHECK(write(wake[1], "xxxxxxxxxxxxxxxxxxxx", 20) == 20);
+  /* They wake up now, in interpreters that are gone. */
+  for (int i = 0; i < 20; i++) {
+    usleep(5000);
+    interp = create();
+    run(interp, "import json; x = [json.dumps(i) for i in range(100)]");
+    OK(subpy_close(interp, &error));
+    run(other, "x = [str(i) for i in range(1000)]");
+  }
+  shut_down();
+}
+
+/* The shutdown waits in the same way, for main's threads too. To CPython a thread of the host is a daemon, and threads
+ * that it starts inherit that where daemons are allowed. */
+static void at_the_shutdown(void) {
+  subpy_interp interp = create(), main = 0;
+  OK(subpy_get_main(&main, &error));
+  run(interp, "import threading, time\nthreading.Thread(target=lambda: (time.sleep(0.05), print('guest'))).start()");
+  run(main, "import threading, time\nthreading.Thread(target=lambda: (time.sleep(0.1), print('main')), daemon=False).start()");
+  shut_down();
+  interp = create();
+  run(interp, "print('again')");
+  shut_down();
+  /* Daemons of main end with it, also those that are busy. */
+  for (int round = 0; round < 3; round++) {
+    OK(subpy_get_main(&main, &error));
+    run(main,
+        "import threading, time\nbegun = threading.Semaphore(0)\n"
+        "def spin():\n"
+        "    begun.release()\n"
+        "    while True: pass\n"
+        "def sleep():\n"
+        "    begun.release(); time.sleep(0.05); print('never')\n"
+        "for target in (spin, spin, sleep): threading.Thread(target=target, daemon=True).start(); begun.acquire()");
+    shut_down();
+  }
+  interp = create();
+  run(interp, "import time; time.sleep(0.1); print('and again')");
+  shut_down();
+}
+
+/* A thread that was left prints while the next run runs: both texts are there. */
+static void beside_runs(void) {
+  subpy_interp interp = create();
+  run(interp,
+      "import threading\n"
+      "def lines():\n"
+      "    for i in range(500): print('background', flush=i % 3 == 0)\n"
+      "thread = threading.Thread(target=lines); thread.start()");
+  for (int i = 0; i < 50; i++) run(interp, "for i in range(10): print('foreground')");
+  run(interp, "thread.join()");
+}
+
+int main(void) {
+  EXPECT(waited_for, "thread\ntimer\npool\nchain\nloop\n", "failed: division by zero\n");
+  EXPECT(parked, "", "");
+  EXPECT(at_the_shutdown, "guest\nmain\nagain\nand again\n", "");
+  outcome outcome = in_child(beside_runs);
+  CHECK(outcome.status == 0 && outcome.err.len == 0 && outcome.out.len == 1000 * 11);
+  int lines[2] = {0, 0};
+  for (size_t i = 0; i < outcome.out.len; i++) {
+    lines[0] += outcome.out.data[i] == 'b';
+    lines[1] += outcome.out.data[i] == 'f';
+  }
+  CHECK(lines[0] == 500 && lines[1] == 500);
+  free_outcome(&outcome);
+  return 0;
+}
