@@ -100,20 +100,25 @@ static void at_the_shutdown(void) {
   interp = create();
   run(interp, "print('again')");
   shut_down();
-  /* Daemons of main end with it, also those that are busy. */
+  /* Daemons of main end with it, also those that are busy, and do not wake up in a later runtime. */
+  CHECK(pipe(wake) == 0);
+  char code[400];
+  snprintf(code, sizeof code,
+           "import os, threading\nbegun = threading.Semaphore(0)\n"
+           "def spin():\n"
+           "    begun.release()\n"
+           "    while True: pass\n"
+           "def block():\n"
+           "    begun.release(); os.read(%d, 1); print('never')\n"
+           "for target in (spin, spin, block): threading.Thread(target=target, daemon=True).start(); begun.acquire()",
+           wake[0]);
   for (int round = 0; round < 3; round++) {
     OK(subpy_get_main(&main, &error));
-    run(main,
-        "import threading, time\nbegun = threading.Semaphore(0)\n"
-        "def spin():\n"
-        "    begun.release()\n"
-        "    while True: pass\n"
-        "def sleep():\n"
-        "    begun.release(); time.sleep(0.05); print('never')\n"
-        "for target in (spin, spin, sleep): threading.Thread(target=target, daemon=True).start(); begun.acquire()");
+    run(main, code);
     shut_down();
   }
   interp = create();
+  CHECK(write(wake[1], "xxx", 3) == 3);
   run(interp, "import time; time.sleep(0.1); print('and again')");
   shut_down();
 }
