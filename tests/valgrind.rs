@@ -7,12 +7,12 @@ use std::process::Command;
 use support::{build, command, expect_success, root};
 
 /// What valgrind runs: all but `exceptions` (uses up the memory on purpose), `fork` and `left_threads` (glibc finds no stack
-/// bounds in their children under valgrind), `leak` (counts pages of its own), and
+/// bounds in their children under valgrind), `leak` (counts pages of its own), `churn` (too slow there to say
+/// anything), and
 /// `lifecycle`, `output` and `values_large`, which would take minutes.
 const PROGRAMS: &[&str] = &[
     "basics",
     "busy",
-    "churn",
     "close",
     "dedent",
     "eval_call",
