@@ -29,10 +29,39 @@ fn main() {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let header = header(&root);
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
-    fs::write(out.join("subpy.h"), &header).expect("OUT_DIR is writable");
-    if env::var_os("SUBPY_UPDATE_HEADER").is_some() {
-        fs::write(root.join("include/subpy.h"), &header).expect("include/ is writable");
+    for (name, text) in [("subpy.h", &header), ("subpy.cdef", &declarations_alone(&header))] {
+        fs::write(out.join(name), text).expect("OUT_DIR is writable");
+        if env::var_os("SUBPY_UPDATE_HEADER").is_some() {
+            fs::write(root.join("include").join(name), text).expect("include/ is writable");
+        }
     }
+}
+
+/// The header for parsers without a preprocessor (LuaJIT's ffi.cdef, cffi): no comments, constants as enumerations, a
+/// function a line.
+fn declarations_alone(header: &str) -> String {
+    let mut text = String::new();
+    let mut rest = header;
+    while let Some((before, comment)) = rest.split_once("/*") {
+        text.push_str(before);
+        rest = comment.split_once("*/").expect("comments end").1;
+    }
+    text.push_str(rest);
+    let mut declarations = String::new();
+    for line in text.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
+        match line.strip_prefix("#define ").and_then(|define| define.split_once(' ')) {
+            // Not an int: it is (size_t)-1 there.
+            Some(("SUBPY_AUTO_LEN", _)) => {}
+            Some((name, value)) => {
+                let value = value.trim_matches(['(', ')']);
+                declarations.push_str(&format!("\nenum {{ {name} = {value} }};"));
+            }
+            None if line.starts_with('#') || line.starts_with("extern \"C\"") || line == "}" => {}
+            None if declarations.ends_with([',', '(']) => declarations.push_str(&format!(" {}", line.trim())),
+            None => declarations.push_str(&format!("\n{line}")),
+        }
+    }
+    format!("{}\n", declarations.trim_start())
 }
 
 fn header(root: &Path) -> String {

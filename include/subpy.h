@@ -329,6 +329,20 @@ struct subpy_value subpy_dict(const struct subpy_pair *pairs, size_t len);
 const struct subpy_value *subpy_value_get(const struct subpy_value *dict, const char *key, size_t len);
 
 /**
+ * The memory that a result points into: its items, pairs and texts, however deeply nested, all lie in one block. For
+ * bindings that read a block at once instead of following pointers one by one.
+ *
+ * @param value  a result
+ * @param base   where the block begins; NULL when there is none; may be NULL
+ * @param size   its size in bytes; 0 when there is none; may be NULL
+ * @return whether the value owns a block: not when it is None, a bool, an INT or a FLOAT, nor when it is no result or a
+ *         part of one. Any thread. Since 0.1.
+ */
+bool subpy_value_block(const struct subpy_value *value,
+                       const void **base,
+                       size_t *size);
+
+/**
  * Free a result and make it None.
  *
  * @param value  a result; NULL, a value made by a constructor, a part of a result, and one that was freed are left alone

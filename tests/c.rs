@@ -25,6 +25,7 @@ macro_rules! c_tests {
 
 c_tests! {
     basics
+    block
     busy
     churn
     close

@@ -4,11 +4,10 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{build, build_folder, command, compiler, expect_success, library_folder, root};
+use support::{build, build_folder, command, compiler, expect_success, have, library_folder, root};
 
 fn read(path: &str) -> String {
     let text = std::fs::read_to_string(root().join(path));
@@ -30,6 +29,11 @@ fn the_header_is_the_generated_one() {
     assert!(
         read("include/subpy.h") == generated,
         "include/subpy.h is not what the sources say; run `make header` and commit it"
+    );
+    let generated = include_str!(concat!(env!("OUT_DIR"), "/subpy.cdef"));
+    assert!(
+        read("include/subpy.cdef") == generated,
+        "include/subpy.cdef is not what the sources say; run `make header` and commit it"
     );
 }
 
@@ -90,9 +94,7 @@ fn the_header_compiles_alone_as_c_and_as_cpp() {
 
 #[test]
 fn the_header_compiles_with_clang() {
-    if Command::new("clang").arg("--version").output().is_err() {
-        // Not with eprintln!, which is shown for failed tests alone.
-        let _ = writeln!(std::io::stderr(), "clang is missing: the header was not tried with it");
+    if !have("clang", "the header with clang", "install the package clang") {
         return;
     }
     let clang = |cpp| {
@@ -101,6 +103,34 @@ fn the_header_compiles_with_clang() {
         command
     };
     check_header(clang, "clang");
+}
+
+/// What readers without a preprocessor get says the same as the header: a program that includes both compiles, and every
+/// constant and function of the one is in the other.
+#[test]
+fn the_declarations_alone_are_those_of_the_header() {
+    let (header, alone) = (read("include/subpy.h"), read("include/subpy.cdef"));
+    assert!(!alone.contains('#') && !alone.contains("/*"));
+    let mut both = String::from("#include \"subpy.h\"\n");
+    for line in alone.lines() {
+        match line.strip_prefix("enum { ").and_then(|line| line.strip_suffix(" };")) {
+            Some(constant) => {
+                let (name, value) = constant.split_once(" = ").expect("NAME = value");
+                both.push_str(&format!("typedef char is_{name}[(int64_t)({name}) == (int64_t)({value}) ? 1 : -1];\n"));
+            }
+            None if line.ends_with(");") => both.push_str(&format!("{line}\n")),
+            None => {}
+        }
+    }
+    let syntax = check_syntax(compiler(false), "c11", &source("both.c", &both));
+    assert!(syntax.is_ok(), "{syntax:?}");
+    for line in header.lines().filter_map(|line| line.strip_prefix("#define ")) {
+        let Some((name, _)) = line.split_once(' ') else { continue };
+        assert!(name == "SUBPY_AUTO_LEN" || alone.contains(&format!("enum {{ {name} = ")), "{name} is missing");
+    }
+    for name in declarations(&header).keys() {
+        assert!(alone.contains(&format!("{name}(")), "{name} is missing");
+    }
 }
 
 /// Every `#define NAME (-number)` of a status code.

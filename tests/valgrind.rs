@@ -2,16 +2,14 @@
 
 mod support;
 
-use std::process::Command;
-
-use support::{build, command, expect_success, root};
+use support::{build, command, expect_success, have, root};
 
 /// What valgrind runs: all but `exceptions` (uses up the memory on purpose), `fork` and `left_threads` (glibc finds no stack
-/// bounds in their children under valgrind), `leak` (counts pages of its own), `churn` (too slow there to say
-/// anything), and
-/// `lifecycle`, `output` and `values_large`, which would take minutes.
+/// bounds in their children under valgrind), `leak` (counts pages of its own), `churn` (too slow there to say anything),
+/// and `lifecycle`, `output` and `values_large`, which would take minutes.
 const PROGRAMS: &[&str] = &[
     "basics",
+    "block",
     "busy",
     "close",
     "dedent",
@@ -35,9 +33,7 @@ const FOUND: &str = "--error-exitcode=99";
 
 #[test]
 fn no_invalid_access() {
-    if Command::new("valgrind").arg("--version").output().is_err() {
-        assert!(std::env::var_os("CI").is_none(), "valgrind is missing, install the package valgrind");
-        println!("valgrind is missing: the C tests were not run under it");
+    if !have("valgrind", "the C tests under valgrind", "install the package valgrind") {
         return;
     }
     for name in PROGRAMS {

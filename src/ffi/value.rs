@@ -4,7 +4,7 @@
 //!
 //! The constructors borrow what they point to and allocate nothing: there is nothing to free. Only results own memory.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
 
 use super::boundary;
@@ -130,6 +130,33 @@ pub unsafe extern "C" fn subpy_value_get(
             .iter()
             .find(|pair| pair.key.kind == value::STR && pair.key.len == key.len() && pair.key.bytes() == key);
         found.map_or(ptr::null(), |pair| &pair.value)
+    })
+}
+
+/// The memory that a result points into: its items, pairs and texts, however deeply nested, all lie in one block. For
+/// bindings that read a block at once instead of following pointers one by one.
+///
+/// @param value  a result
+/// @param base   where the block begins; NULL when there is none; may be NULL
+/// @param size   its size in bytes; 0 when there is none; may be NULL
+/// @return whether the value owns a block: not when it is None, a bool, an INT or a FLOAT, nor when it is no result or a
+///         part of one. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_value_block(
+    value: *const subpy_value,
+    base: *mut *const c_void,
+    size: *mut usize,
+) -> bool {
+    // SAFETY: the caller's pointers are as the declaration says.
+    boundary::value(false, || unsafe {
+        let block = value.as_ref().and_then(|value| value.block());
+        if !base.is_null() {
+            base.write(block.map_or(ptr::null(), |block| block.as_ptr().cast()));
+        }
+        if !size.is_null() {
+            size.write(block.map_or(0, <[u8]>::len));
+        }
+        block.is_some()
     })
 }
 

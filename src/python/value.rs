@@ -70,6 +70,10 @@ pub(crate) const DICT: i32 = 9;
 /// Marks the root of a result that owns a block.
 const OWNS_BLOCK: u32 = 0x5355_4250;
 
+/// A block begins with its size in bytes, this header included; what the root points to comes behind it. As large as
+/// malloc's alignment, so that values behind it are aligned.
+const BLOCK_HEADER: usize = 16;
+
 impl subpy_value {
     pub(crate) const fn none() -> subpy_value {
         subpy_value { kind: NONE, flags: 0, len: 0, u: subpy_value_data { as_int: 0 } }
@@ -142,15 +146,33 @@ impl subpy_value {
         unsafe { slice(self.pointer().cast(), self.len) }
     }
 
-    /// Frees the block of a result and makes the value None; anything else is left alone.
+    fn owns_block(&self) -> bool {
+        self.flags == OWNS_BLOCK && element_size(self.kind) > 0
+    }
+
+    /// The memory that a result points into, without its header; None for anything else.
     ///
     /// # Safety
     /// A value that carries the mark must be (a copy of) the root of a result that was not freed yet.
+    pub(crate) unsafe fn block<'a>(&self) -> Option<&'a [u8]> {
+        if !self.owns_block() {
+            return None;
+        }
+        // SAFETY: the root of a result points behind the header of its block (`Builder::finish`).
+        unsafe {
+            let size = self.pointer().sub(BLOCK_HEADER).cast::<usize>().read();
+            Some(std::slice::from_raw_parts(self.pointer(), size - BLOCK_HEADER))
+        }
+    }
+
+    /// Frees the block of a result and makes the value None; anything else is left alone.
+    ///
+    /// # Safety
+    /// As for [`subpy_value::block`].
     pub(crate) unsafe fn free(&mut self) {
-        let points = matches!(self.kind, BIGINT | STR | BYTES | TUPLE | LIST | DICT);
-        if self.flags == OWNS_BLOCK && points {
-            // SAFETY: the root of a result points to the start of its block, which malloc made (`Block`).
-            unsafe { libc::free(self.pointer().cast_mut().cast()) }
+        if self.owns_block() {
+            // SAFETY: the root of a result points behind the header of its block, which malloc made (`Builder`).
+            unsafe { libc::free(self.pointer().sub(BLOCK_HEADER).cast_mut().cast()) }
             *self = subpy_value::none();
         }
     }
@@ -493,17 +515,17 @@ pub struct Builder {
 
 impl Builder {
     pub fn new() -> Builder {
-        Builder { data: ptr::null_mut(), len: 0, capacity: 0, arrays: Vec::new() }
+        Builder { data: ptr::null_mut(), len: BLOCK_HEADER, capacity: 0, arrays: Vec::new() }
     }
 
     /// Room for `size` more bytes, aligned for values, or for text with a NUL behind it; its offset. None: no memory.
     fn reserve(&mut self, size: usize, values: bool) -> Option<usize> {
         let start = if values { self.len.next_multiple_of(align_of::<subpy_value>()) } else { self.len };
         let end = start.checked_add(size)?.checked_add(usize::from(!values))?;
-        // An empty container needs a block too: its pointer is what is freed, and points to no values.
-        if end > self.capacity || self.data.is_null() {
-            // Exact for the first piece: most results are one string or one flat list.
-            let capacity = if self.capacity == 0 { end.max(1) } else { end.max(self.capacity.checked_mul(2)?) };
+        // An empty container needs a block too, since the root's pointer is what is freed. Exact for the first piece:
+        // most results are one string or one flat list.
+        if end > self.capacity {
+            let capacity = end.max(self.capacity.checked_mul(2)?);
             // SAFETY: `data` is NULL or came from realloc.
             let data = unsafe { libc::realloc(self.data.cast(), capacity) };
             if data.is_null() {
@@ -559,8 +581,8 @@ impl Builder {
         unsafe { self.data.add(at).cast::<subpy_value>().write(value) }
     }
 
-    /// Turns offsets into pointers. The first thing that was appended lies at the start of the block, and the root is
-    /// what points to it: so freeing the root's pointer frees all.
+    /// Turns offsets into pointers. The first thing that was appended lies right behind the header, and the root is what
+    /// points to it: so the root knows its block.
     pub fn finish(mut self, root: subpy_value) -> OwnedValue {
         let base = std::mem::replace(&mut self.data, ptr::null_mut());
         let fix = |value: &mut subpy_value| {
@@ -576,6 +598,9 @@ impl Builder {
         }
         let mut root = root;
         if element_size(root.kind) > 0 {
+            debug_assert!(root.as_int() == BLOCK_HEADER as i64);
+            // SAFETY: the header of a block that has at least one piece.
+            unsafe { base.cast::<usize>().write(self.len) }
             fix(&mut root);
             root.flags = OWNS_BLOCK;
         }

@@ -1,6 +1,7 @@
 //! What the tests that build and run C programs share.
 #![allow(dead_code)] // each test program uses a part of it
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,6 +32,22 @@ pub fn python() -> PathBuf {
         "SUBPY_TEST_PYTHON names the CPython to test with; run: SUBPY_TEST_PYTHON=$(tools/get-python) cargo test",
     );
     PathBuf::from(python)
+}
+
+/// Whether a program is there that some tests need. If not, says what is left out; where nothing may be, fails.
+pub fn have(tool: &str, what: &str, how_to_install: &str) -> bool {
+    let found = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|at| at.join(tool).is_file());
+    if !found {
+        skipped(what, &format!("{tool} is missing ({how_to_install})"));
+    }
+    found
+}
+
+/// Says that something is not tested, and why. In CI nothing may be left out.
+pub fn skipped(what: &str, why: &str) {
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{what}: {why}");
+    // Not with eprintln!, which is shown for failed tests alone.
+    let _ = writeln!(std::io::stderr(), "skipped: {what}: {why}");
 }
 
 /// The C compiler, with the warnings that everything must pass.
