@@ -1,7 +1,7 @@
 //! The symbol table: every CPython function that subpy calls, as a pointer that `dlsym` filled.
 //!
 //! Nothing is linked, so one libsubpy serves every CPython from 3.14.1 on, and builds whose libpython cannot be linked
-//! against. Each entry of `checked` is compared at compile time with pyo3-ffi's declaration of that function. Those of
+//! against. Each entry of `checked` is compared with pyo3-ffi's declaration of that function when tests are compiled. Those of
 //! `declared` are missing there (or are inline functions that read object layouts) and were compared by hand with
 //! CPython's headers. Only exported functions are used, never the inline macros: they depend on the version.
 
@@ -9,12 +9,12 @@
 
 use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
 
-use pyo3_ffi::{
+use super::types::{
     Py_buffer, PyCapsule_Destructor, PyCompilerFlags, PyInitConfig, PyInterpreterConfig, PyInterpreterState,
     PyMethodDef, PyObject, PyObjectArenaAllocator, PyStatus, PyThreadState, PyTypeObject,
 };
 
-type Ssize = pyo3_ffi::Py_ssize_t;
+type Ssize = super::types::Py_ssize_t;
 
 /// Py_AuditHookFunction: the event's name, a tuple of its arguments, and what was registered with the hook.
 pub type AuditHook = unsafe extern "C" fn(*const c_char, *mut PyObject, *mut c_void) -> c_int;
@@ -34,8 +34,8 @@ macro_rules! api {
             $( pub $v: $vt, )*
         }
 
-        // The signature check: does not compile when an entry differs from pyo3-ffi. A constant links nothing.
-        $( const _: unsafe extern "C" fn($($ct),*) $(-> $cr)? = pyo3_ffi::$c; )*
+        // The signature check: the tests do not compile when an entry differs from pyo3-ffi. A constant links nothing.
+        $( #[cfg(test)] const _: unsafe extern "C" fn($($ct),*) $(-> $cr)? = pyo3_ffi::$c; )*
 
         impl Api {
             /// Looks every symbol up. Fails with the name of the first one that is missing.

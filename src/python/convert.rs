@@ -6,7 +6,7 @@
 use std::ffi::{c_char, c_int};
 use std::ptr;
 
-use pyo3_ffi::{PyObject, PyTypeObject};
+use super::types::{PyObject, PyTypeObject};
 
 use super::Failure;
 use super::object::{Obj, Py, PyResult, Raised};
@@ -101,7 +101,7 @@ fn scalar<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
         let data = value.pointer().cast::<c_char>();
         match value.kind {
             value::BOOL => {
-                let constant = if value.as_bool() { pyo3_ffi::Py_CONSTANT_TRUE } else { pyo3_ffi::Py_CONSTANT_FALSE };
+                let constant = if value.as_bool() { super::types::Py_CONSTANT_TRUE } else { super::types::Py_CONSTANT_FALSE };
                 py.borrowed((py.api.Py_GetConstantBorrowed)(constant))
             }
             value::INT => py.int(value.as_int()),
@@ -340,7 +340,7 @@ impl Reader<'_> {
                 return Ok(subpy_value::none());
             }
             if kind == api.PyBool_Type.0 {
-                return Ok(subpy_value::bool(object == (api.Py_GetConstantBorrowed)(pyo3_ffi::Py_CONSTANT_TRUE)));
+                return Ok(subpy_value::bool(object == (api.Py_GetConstantBorrowed)(super::types::Py_CONSTANT_TRUE)));
             }
             let container = |kind, len: isize, each: usize, builder: &mut Builder| {
                 let len = usize::try_from(len).unwrap_or(0);
@@ -421,8 +421,8 @@ impl Reader<'_> {
         let api = self.py.api;
         // SAFETY: an exact memoryview (`shallow`). All bytes zero is a Py_buffer that nothing was put into.
         unsafe {
-            let mut view: pyo3_ffi::Py_buffer = std::mem::zeroed();
-            if (api.PyObject_GetBuffer)(object, &mut view, pyo3_ffi::PyBUF_FULL_RO) != 0 {
+            let mut view: super::types::Py_buffer = std::mem::zeroed();
+            if (api.PyObject_GetBuffer)(object, &mut view, super::types::PyBUF_FULL_RO) != 0 {
                 self.py.clear();
                 return Err(Refused::Because("a released memoryview cannot be shared".into()));
             }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use pyo3_ffi::{PyInterpreterState, PyMethodDef, PyMethodDefPointer, PyObject};
+use super::types::{PyInterpreterState, PyMethodDef, PyMethodDefPointer, PyObject};
 
 use super::object::{Py, PyResult, Raised};
 use super::tstate::detached;
@@ -176,7 +176,7 @@ unsafe impl Sync for Definition {}
 static AT_EXIT: Definition = Definition(PyMethodDef {
     ml_name: c"subpy_interpreter_ends".as_ptr(),
     ml_meth: PyMethodDefPointer { PyCFunction: at_exit },
-    ml_flags: pyo3_ffi::METH_NOARGS,
+    ml_flags: super::types::METH_NOARGS,
     ml_doc: std::ptr::null(),
 });
 

@@ -4,7 +4,7 @@ use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::{Arc, Mutex};
 
-use pyo3_ffi::{PyInterpreterConfig, PyInterpreterState, PyObject};
+use super::types::{PyInterpreterConfig, PyInterpreterState, PyObject};
 
 use super::exception::Exception;
 use super::hooks;
@@ -55,9 +55,9 @@ impl Interp {
             allow_daemon_threads: i32::from(config.allow_daemon_threads),
             check_multi_interp_extensions: i32::from(!config.no_extension_check),
             gil: if config.shared_gil {
-                pyo3_ffi::PyInterpreterConfig_SHARED_GIL
+                super::types::PyInterpreterConfig_SHARED_GIL
             } else {
-                pyo3_ffi::PyInterpreterConfig_OWN_GIL
+                super::types::PyInterpreterConfig_OWN_GIL
             },
         };
         hooks::creating(|| {
@@ -267,7 +267,7 @@ fn set_up_guest(py: Py, output: &Output, path: &[String], id: i64) -> PyResult<(
         list
     };
     let replace = super::version() < (3, 15, 0) && id != 0;
-    let constant = if replace { pyo3_ffi::Py_CONSTANT_TRUE } else { pyo3_ffi::Py_CONSTANT_FALSE };
+    let constant = if replace { super::types::Py_CONSTANT_TRUE } else { super::types::Py_CONSTANT_FALSE };
     // SAFETY: an immortal constant.
     let replace = unsafe { py.borrowed((py.api.Py_GetConstantBorrowed)(constant))? };
     setup.call(&[&stdout, &stderr, &list, &replace])?;
@@ -288,7 +288,7 @@ fn guest_code(py: Py) -> PyResult<Obj> {
         }
         let name = c"<subpy>".as_ptr();
         let flags = ptr::null_mut();
-        let code = (py.api.Py_CompileStringExFlags)(SOURCE.as_ptr().cast(), name, pyo3_ffi::Py_file_input, flags, -1);
+        let code = (py.api.Py_CompileStringExFlags)(SOURCE.as_ptr().cast(), name, super::types::Py_file_input, flags, -1);
         let code = py.owned(code)?;
         let bytes = py.owned((py.api.PyMarshal_WriteObjectToString)(code.as_ptr(), MARSHAL_VERSION))?;
         let (mut data, mut len) = (ptr::null_mut(), 0);

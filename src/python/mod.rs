@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `locate`, `loaded` | find a CPython, on disk or in this process |
 //! | `start` | load it, initialise it, finalise it |
-//! | `api` | the symbol table |
+//! | `api`, `types` | the symbol table, and CPython's types in it |
 //! | `object` | references that count themselves, the proof of being attached |
 //! | `tstate` | thread states: entering and leaving an interpreter |
 //! | `interp` | one interpreter: create, set up, run in, end |
@@ -30,6 +30,7 @@ pub mod output;
 pub mod run;
 pub mod start;
 pub mod tstate;
+mod types;
 pub mod value;
 
 use api::Api;

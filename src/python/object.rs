@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use pyo3_ffi::{PyObject, PyTypeObject};
+use super::types::{PyObject, PyTypeObject};
 
 use super::api::Api;
 
@@ -177,7 +177,7 @@ impl<'py> Py<'py> {
     /// `None`, borrowed; it is immortal.
     pub fn none(self) -> *mut PyObject {
         // SAFETY: attached; the constant is immortal.
-        unsafe { (self.api.Py_GetConstantBorrowed)(pyo3_ffi::Py_CONSTANT_NONE) }
+        unsafe { (self.api.Py_GetConstantBorrowed)(super::types::Py_CONSTANT_NONE) }
     }
 
     /// A str.

@@ -10,7 +10,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use pyo3_ffi::{PyMethodDef, PyMethodDefPointer, PyObject};
+use super::types::{PyMethodDef, PyMethodDefPointer, PyObject};
 
 use super::api::Api;
 use super::object::{Obj, Py, PyResult, Raised};
@@ -176,12 +176,12 @@ struct Definitions([PyMethodDef; 3]);
 unsafe impl Sync for Definitions {}
 
 static DEFINITIONS: Definitions = Definitions([
-    definition(c"write", write_text, pyo3_ffi::METH_O),
-    definition(c"write", write_bytes, pyo3_ffi::METH_O),
-    definition(c"flush", flush, pyo3_ffi::METH_NOARGS),
+    definition(c"write", write_text, super::types::METH_O),
+    definition(c"write", write_bytes, super::types::METH_O),
+    definition(c"flush", flush, super::types::METH_NOARGS),
 ]);
 
-const fn definition(name: &'static CStr, function: pyo3_ffi::PyCFunction, flags: i32) -> PyMethodDef {
+const fn definition(name: &'static CStr, function: super::types::PyCFunction, flags: i32) -> PyMethodDef {
     let ml_meth = PyMethodDefPointer { PyCFunction: function };
     PyMethodDef { ml_name: name.as_ptr(), ml_meth, ml_flags: flags, ml_doc: ptr::null() }
 }
@@ -240,8 +240,8 @@ unsafe extern "C" fn write_bytes(capsule: *mut PyObject, data: *mut PyObject) ->
     // SAFETY: called by Python, with a live argument; the buffer is released after its last use.
     unsafe {
         called(capsule, |py, sink| {
-            let mut view: pyo3_ffi::Py_buffer = std::mem::zeroed();
-            py.check((py.api.PyObject_GetBuffer)(data, &mut view, pyo3_ffi::PyBUF_SIMPLE))?;
+            let mut view: super::types::Py_buffer = std::mem::zeroed();
+            py.check((py.api.PyObject_GetBuffer)(data, &mut view, super::types::PyBUF_SIMPLE))?;
             let len = view.len as usize;
             let bytes = if len == 0 { &[] } else { std::slice::from_raw_parts(view.buf.cast::<u8>(), len) };
             let written = sink.write(py, bytes);

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::ptr;
 
-use pyo3_ffi::PyCompilerFlags;
+use super::types::PyCompilerFlags;
 
 use super::Failure;
 use super::convert::{self, from_python, to_python};
@@ -30,12 +30,12 @@ pub fn run(py: Py, main: &Obj, code: Code, want_result: bool) -> Result<OwnedVal
         Code::Exec { source, filename, keep_indent } => {
             let dedented = if keep_indent { None } else { dedent(source) };
             let source = dedented.as_deref().unwrap_or(source);
-            let code = compile(py, source, filename, pyo3_ffi::Py_file_input)?;
+            let code = compile(py, source, filename, super::types::Py_file_input)?;
             evaluate(py, &code, main).map(|_| None)
         }
         Code::Eval { expression, filename } => {
             let expression = expression.trim_start_matches([' ', '\t']);
-            let code = compile(py, expression, filename, pyo3_ffi::Py_eval_input)?;
+            let code = compile(py, expression, filename, super::types::Py_eval_input)?;
             evaluate(py, &code, main).map(Some)
         }
         Code::Call { callable, args } => {

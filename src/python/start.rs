@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::OnceLock;
 
-use pyo3_ffi::{PyInitConfig, PyThreadState};
+use super::types::{PyInitConfig, PyThreadState};
 
 use super::api::Api;
 use super::locate::{Found, Installation};

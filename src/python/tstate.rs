@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 use std::ptr;
 use std::sync::OnceLock;
 
-use pyo3_ffi::{PyInterpreterState, PyObjectArenaAllocator, PyThreadState};
+use super::types::{PyInterpreterState, PyObjectArenaAllocator, PyThreadState};
 
 use super::api::Api;
 use super::object::Py;
