@@ -1,0 +1,521 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const { execFileSync, spawnSync } = require('node:child_process');
+const path = require('node:path');
+const { after, test } = require('node:test');
+const { Worker } = require('node:worker_threads');
+
+const subpy = require('./subpy');
+
+const { Float, Tuple } = subpy;
+
+const interp = subpy.create();
+after(() => {
+  interp.close();
+  subpy.shutdown();
+});
+
+/** What a function throws, of the class that is expected. */
+function thrown(Class, run) {
+  try {
+    run();
+  } catch (error) {
+    assert.ok(error instanceof Class, error.stack);
+    return error;
+  }
+  return assert.fail(`no ${Class.name}`);
+}
+
+async function rejected(Class, promise) {
+  try {
+    await promise;
+  } catch (error) {
+    assert.ok(error instanceof Class, error.stack);
+    return error;
+  }
+  return assert.fail(`no ${Class.name}`);
+}
+
+// ---- interpreters
+
+test('interpreters are isolated from each other', () => {
+  const [one, two] = [subpy.create(), subpy.create()];
+  one.exec('x = 1');
+  two.exec('x = 2');
+  assert.equal(one.eval('x'), 1);
+  assert.equal(two.eval('x'), 2);
+  one.prepareMain({ x: 'new', y: new Map([['k', 2n ** 70n]]) });
+  assert.deepEqual(one.eval('(x, y)'), Tuple.of('new', new Map([['k', 2n ** 70n]])));
+  one.close();
+  two.close();
+});
+
+test('what can be asked about interpreters', () => {
+  const main = subpy.getMain();
+  assert.equal(main.id, 0);
+  assert.equal(main.whence, 'runtime init');
+  assert.equal(interp.whence, 'C-API');
+  assert.equal(interp.isRunning(), false);
+  assert.equal(interp.eval('__import__("concurrent.interpreters").interpreters.get_current().is_running()'), true);
+  assert.equal(subpy.find(interp.id).handle, interp.handle);
+  const many = Array.from({ length: 5 }, () => subpy.create());
+  assert.deepEqual(subpy.listAll().map(({ handle }) => handle), [main, interp, ...many].map(({ handle }) => handle));
+  for (const one of many) one.close();
+  assert.equal(subpy.listAll().length, 2);
+  thrown(subpy.InterpreterNotFoundError, () => subpy.getCurrent());
+  assert.match(subpy.version(), /^\d+\.\d+\.\d+$/);
+  assert.match(subpy.pythonVersion(), /^3\.\d+\.\d+/);
+  assert.match(subpy.pythonLibrary(), /libpython3/);
+});
+
+test('options of create, exec and eval', () => {
+  const folder = path.join(__dirname, 'python');
+  const one = subpy.create({ path: [folder, '/späth'], gil: 'own', busy: 'wait', allowDaemonThreads: true });
+  assert.deepEqual(one.eval('__import__("sys").path[:2]'), [folder, '/späth']);
+  one.exec('import threading; threading.Thread(target=print, daemon=True)');
+  one.close();
+  const shared = subpy.create({ gil: 'shared', noExtensionCheck: true });
+  assert.equal(shared.eval('1'), 1);
+  shared.close();
+
+  const { frames } = thrown(subpy.ExecutionFailed, () => interp.exec('1 / 0', { filename: 'näme.py' }));
+  assert.deepEqual(frames, [{ file: 'näme.py', line: 1, function: '<module>' }]);
+  interp.exec('  indented = 1');
+  thrown(subpy.PythonSyntaxError, () => interp.exec('  indented = 1', { keepIndent: true }));
+
+  assert.throws(() => subpy.create({ busy: 'never' }), /^TypeError: busy: never is not one of error, wait, share$/);
+  assert.throws(() => subpy.create({ gli: 'own' }), /^TypeError: options: gli is not one of gil, /);
+  assert.throws(() => subpy.create({ path: 'folder' }), TypeError);
+  assert.throws(() => subpy.create({ path: ['a\0b'] }), TypeError);
+  assert.throws(() => interp.exec('1', { file: 'x' }), TypeError);
+  assert.throws(() => interp.exec('1', { filename: 'a\0b' }), TypeError);
+  const refused = thrown(subpy.InterpreterError, () => subpy.create({ noExtensionCheck: true }));
+  assert.equal(refused.code, 'SUBPY_ERROR_INVALID_ARGUMENT');
+  thrown(subpy.InterpreterError, () => subpy.init({ python: '/nonexistent/python' }));
+  subpy.init();
+});
+
+// ---- values
+
+const both = [
+  ['None', null],
+  ['True', true],
+  ['False', false],
+  ['0', 0],
+  ['-1', -1],
+  ['2**32 + 5', 2 ** 32 + 5],
+  ['-2**32 - 5', -(2 ** 32) - 5],
+  ['2**53 - 1', Number.MAX_SAFE_INTEGER],
+  ['-2**53 + 1', Number.MIN_SAFE_INTEGER],
+  ['2**53', 2n ** 53n],
+  ['-2**53', -(2n ** 53n)],
+  ['2**63 - 1', 2n ** 63n - 1n],
+  ['-2**63', -(2n ** 63n)],
+  ['2**63', 2n ** 63n],
+  ['-2**63 - 1', -(2n ** 63n) - 1n],
+  ['3**2000', 3n ** 2000n],
+  ['-3**2000', -(3n ** 2000n)],
+  ['0.5', 0.5],
+  ['-0.0', -0],
+  ['1e300', 1e300],
+  ['5e-324', 5e-324],
+  ["float('nan')", NaN],
+  ["float('inf')", Infinity],
+  ["-float('inf')", -Infinity],
+  ["''", ''],
+  ["'a\\0b'", 'a\0b'],
+  ["'\\ufeffäöü \\u20ac \\U0001f40d'", '\ufeffäöü € 🐍'],
+  ["'x' * 100_000 + 'é'", 'x'.repeat(100_000) + 'é'],
+  ["b''", Buffer.from('')],
+  ["b'\\0\\xff\\x80'", Buffer.from([0, 255, 128])],
+  ["b'ab' * 100_000", Buffer.from('ab'.repeat(100_000))],
+  ['[]', []],
+  ['()', new Tuple()],
+  ['(5,)', Tuple.of(5)],
+  ['{}', new Map()],
+  ['[1, [2, (3, [4])], ()]', [1, [2, Tuple.of(3, [4])], new Tuple()]],
+  ["{1: 'int', '1': 'str', '__proto__': None, (1, 2): b'', 2: 0, b'k': []}", null],
+  ["{'a': [(1, 'x'), (2**63 - 1, b'\\0')], 'b': {'c': [(), {}]}, 'z': float('nan')}", new Map([
+    ['a', [Tuple.of(1, 'x'), Tuple.of(2n ** 63n - 1n, Buffer.from([0]))]],
+    ['b', new Map([['c', [new Tuple(), new Map()]]])],
+    ['z', NaN],
+  ])],
+  ['[None] * 10_000', new Array(10_000).fill(null)],
+  ["{i: str(i) for i in range(10_000)}", new Map(Array.from({ length: 10_000 }, (_, i) => [i, String(i)]))],
+];
+
+test('values are equal on both sides', () => {
+  interp.exec(`
+    def same(ours, theirs):
+        # repr tells types, order, signs of zero and nan apart
+        return repr(ours) == repr(theirs)
+    def kept(value):
+        global keep
+        keep = value
+  `);
+  for (const [expression, value] of both) {
+    const out = interp.eval(expression);
+    if (value !== null) assert.deepEqual(out, value, expression);
+    interp.call('kept', [out]);
+    assert.ok(interp.eval(`same(keep, ${expression})`), `${expression} goes back as it came`);
+  }
+  const keys = [...interp.eval(both.find(([expression]) => expression.includes('__proto__'))[0]).keys()];
+  assert.deepEqual(keys, [1, '1', '__proto__', Tuple.of(1, 2), 2, Buffer.from('k')]);
+});
+
+test('floats that are whole numbers come out as numbers, and go back as ints unless told otherwise', () => {
+  assert.equal(interp.eval('2.0'), 2);
+  assert.equal(interp.call('builtins:repr', [2]), '2');
+  assert.equal(interp.call('builtins:repr', [new Float(2)]), '2.0');
+  assert.equal(interp.call('builtins:repr', [[new Float(-0), new Float(NaN), 2 ** 53]]), '[-0.0, nan, 9007199254740992.0]');
+});
+
+test('other JS values that have a Python value', () => {
+  const shown = (value) => interp.call('builtins:repr', [value]);
+  assert.equal(shown(undefined), 'None');
+  assert.equal(shown({ b: 1, a: [undefined], __proto__: null }), "{'b': 1, 'a': [None]}");
+  assert.equal(shown(Object.assign(Object.create(null), { k: true })), "{'k': True}");
+  assert.equal(shown(new Uint8Array([1, 2]).subarray(1)), "b'\\x02'");
+  assert.equal(shown(new Array(2)), '[None, None]');
+  assert.deepEqual(interp.eval('(1, 2)').map((item) => item + 1), [2, 3]);
+  assert.equal(interp.call('builtins:sorted', [[3, 1, 2]], { reverse: true })[0], 3);
+  assert.equal(interp.call('builtins:dict', [], new Map([['ключ', 1]])).get('ключ'), 1);
+});
+
+test('JS values that have no Python value are named with the way to them', () => {
+  const refused = (value, message) => assert.throws(() => interp.call('builtins:repr', [value]), { name: 'TypeError', message });
+  refused(new Date(), 'args[0]: an object of Date has no Python value');
+  refused([1, { a: new Map([['k', () => 1]]) }], 'args[0][1]["a"]["k"]: a function has no Python value');
+  refused(Symbol('s'), 'args[0]: a symbol has no Python value');
+  refused('a\ud800', 'args[0]: a string with a lone surrogate has no Python value');
+  refused(new Float64Array(2), 'args[0]: an object of Float64Array has no Python value');
+  refused(new Set(), 'args[0]: an object of Set has no Python value');
+  refused(Object.create({ own: 1 }, {}), /has no Python value/);
+  assert.throws(() => interp.prepareMain({ x: [new Date()] }), /^TypeError: names\["x"\]\[0\]: an object of Date/);
+  assert.throws(() => interp.call('f', [], { x: new Date() }), /^TypeError: kwargs\["x"\]: an object of Date/);
+  assert.throws(() => interp.call('f', 'args'), /^TypeError: args: an array is expected$/);
+  assert.throws(() => interp.eval('{float("nan"): 1, float("nan"): 2}'), /^RangeError: a dict with several NaNs/);
+  const unhashable = thrown(subpy.ExecutionFailed, () => interp.call('builtins:repr', [new Map([[[], 1]])]));
+  assert.equal(unhashable.excinfo.type.name, 'TypeError');
+});
+
+test('values are nested 1,000 levels deep at most', () => {
+  const nest = (levels) => {
+    let value = 'core';
+    for (let i = 0; i < levels; i++) value = i % 2 ? [value] : new Map([['k', value]]);
+    return value;
+  };
+  interp.exec('def echo(x): return x');
+  assert.deepEqual(interp.call('echo', [nest(1000)]), nest(1000));
+  assert.throws(() => interp.call('echo', [nest(1001)]), RangeError);
+  const cycle = [];
+  cycle.push(cycle);
+  assert.throws(() => interp.call('echo', [cycle]), RangeError);
+  interp.exec('deep = []\nfor i in range(1000): deep = [deep]');
+  thrown(subpy.NotShareableError, () => interp.eval('deep'));
+});
+
+test('an argument may run code while it is read', () => {
+  const argument = {
+    get nested() {
+      argument.more = 1;
+      return interp.eval('"x" * 100_000').length;
+    },
+    last: 2,
+  };
+  assert.equal(interp.call('builtins:repr', [[argument, 3]]), "[{'nested': 100000, 'last': 2}, 3]");
+  const growing = new Map([['a', { get x() { growing.set('b', 1); return 1; } }]]);
+  assert.equal(interp.call('builtins:repr', [growing]), "{'a': {'x': 1}}");
+});
+
+test('Python objects without a value are named with the way to them', () => {
+  const error = thrown(subpy.NotShareableError, () => interp.eval('{"a": [1, 2, object()]}'));
+  assert.equal(error.message, "result['a'][2]: object cannot be shared");
+  assert.equal(error.code, 'SUBPY_ERROR_NOT_SHAREABLE');
+});
+
+test('results leave no memory behind', () => {
+  interp.exec('block = b"x" * 1_000_000');
+  const grow = () => {
+    const before = process.memoryUsage().rss;
+    for (let i = 0; i < 300; i++) {
+      interp.eval('(block, [None] * 1000)');
+      assert.throws(() => interp.eval('nope'));
+    }
+    return process.memoryUsage().rss - before;
+  };
+  grow();
+  assert.ok(grow() < 150_000_000, 'the second 300 MB');
+});
+
+// ---- errors
+
+test('an exception has its traceback', () => {
+  const error = thrown(subpy.ExecutionFailed, () => interp.exec(`
+    import json
+    class Outer:
+        class Error(Exception): pass
+    def fail(n):
+        if n: fail(n - 1)
+        raise Outer.Error('nul \\0 and é')
+    fail(1)
+  `));
+  assert.ok(error instanceof subpy.InterpreterError && error instanceof Error);
+  assert.equal(error.name, 'ExecutionFailed');
+  assert.equal(error.code, 'SUBPY_ERROR_EXECUTION_FAILED');
+  assert.equal(error.status, -4);
+  assert.equal(error.handle, interp.handle);
+  assert.equal(error.message, 'Outer.Error: nul \0 and é');
+  const { type, msg, formatted, errdisplay } = error.excinfo;
+  assert.deepEqual(type, { name: 'Error', qualname: 'Outer.Error', module: '__main__' });
+  assert.equal(msg, 'nul \0 and é');
+  assert.equal(formatted, 'Outer.Error: nul \0 and é');
+  assert.match(errdisplay, /^Traceback \(most recent call last\):\n  File "<script>", line 8, in <module>\n/);
+  assert.deepEqual(error.frames.map((frame) => [frame.file, frame.line, frame.function]), [
+    ['<script>', 8, '<module>'],
+    ['<script>', 6, 'fail'],
+    ['<script>', 7, 'fail'],
+  ]);
+  assert.equal(error.exitStatus, null);
+  assert.equal(thrown(subpy.ExecutionFailed, () => interp.exec('raise SystemExit(3)')).exitStatus, 3);
+  const missing = thrown(subpy.ExecutionFailed, () => interp.call('nope'));
+  assert.equal(missing.excinfo.type.name, 'AttributeError');
+});
+
+test('a source that does not compile says where', () => {
+  const error = thrown(subpy.PythonSyntaxError, () => interp.exec('x = 1\ny ='));
+  assert.equal(error.code, 'SUBPY_ERROR_SYNTAX');
+  assert.deepEqual([error.line, error.column, error.text?.trimEnd()], [2, 4, 'y =']);
+  assert.equal(error.excinfo.type.name, 'SyntaxError');
+});
+
+test('an interpreter that is closed is not found, and neither is one that never was', () => {
+  const one = subpy.create();
+  one.close();
+  const uses = [
+    (gone) => gone.exec('1'),
+    (gone) => gone.eval('1'),
+    (gone) => gone.call('f'),
+    (gone) => gone.prepareMain({ x: 1 }),
+    (gone) => gone.isRunning(),
+    (gone) => gone.id,
+    (gone) => gone.whence,
+    (gone) => gone.close(),
+  ];
+  for (const gone of [one, new subpy.Interpreter(0), new subpy.Interpreter(77), new subpy.Interpreter(2 ** 53 - 1)]) {
+    for (const use of uses) {
+      assert.equal(thrown(subpy.InterpreterNotFoundError, () => use(gone)).code, 'SUBPY_ERROR_NOT_FOUND');
+    }
+  }
+  thrown(subpy.InterpreterNotFoundError, () => subpy.find(999_999));
+  thrown(subpy.InterpreterError, () => subpy.find(-1));
+});
+
+test('wrong arguments are TypeErrors', async () => {
+  for (const handle of ['1', 1.5, -1, 1n, null, undefined, NaN, {}, 2 ** 53]) {
+    assert.throws(() => new subpy.Interpreter(handle), TypeError);
+  }
+  for (const source of [undefined, null, 1, Buffer.from('1'), ['1'], 'a\udfff']) {
+    assert.throws(() => interp.exec(source), TypeError);
+    assert.throws(() => interp.eval(source), TypeError);
+    assert.throws(() => interp.call(source), TypeError);
+    await rejected(TypeError, interp.callInThread(source));
+  }
+  assert.throws(() => subpy.find('0'), TypeError);
+  assert.throws(() => subpy.create(null), TypeError);
+  assert.throws(() => new Float('2'), TypeError);
+  for (const names of [null, 5, [], 'x', {}]) {
+    const error = thrown(subpy.InterpreterError, () => interp.prepareMain(names));
+    assert.equal(error.code, 'SUBPY_ERROR_INVALID_ARGUMENT');
+  }
+  thrown(subpy.InterpreterError, () => interp.call('builtins:dict', [], [1]));
+  thrown(subpy.InterpreterError, () => interp.call('builtins:dict', [], new Map([[1, 1]])));
+});
+
+test('recursion that uses up the stack is a RecursionError', async () => {
+  interp.exec(`
+    deep = []
+    for i in range(200_000): deep = [deep]
+    def through_c(n): return sorted([1], key=lambda _: through_c(n + 1))
+  `);
+  for (const code of ['repr(deep)', 'through_c(0)', '(f := lambda: f())()']) {
+    const failures = [
+      thrown(subpy.ExecutionFailed, () => interp.eval(code)),
+      await rejected(subpy.ExecutionFailed, interp.evalInThread(code)),
+    ];
+    for (const error of failures) assert.equal(error.excinfo.type.name, 'RecursionError', code);
+  }
+  interp.exec('del deep');
+});
+
+// ---- threads
+
+test('promises: results, exceptions, wrong arguments', async () => {
+  await interp.execInThread('late = [1]');
+  assert.deepEqual(await interp.evalInThread('late'), [1]);
+  assert.equal(await interp.callInThread('builtins:pow', [2, 100]), 2n ** 100n);
+  const error = await rejected(subpy.ExecutionFailed, interp.execInThread('1 / 0', { filename: 'late.py' }));
+  assert.equal(error.excinfo.type.name, 'ZeroDivisionError');
+  assert.equal(error.frames[0].file, 'late.py');
+  await rejected(subpy.InterpreterNotFoundError, new subpy.Interpreter(77).callInThread('f'));
+  await rejected(subpy.NotShareableError, interp.evalInThread('object()'));
+});
+
+test('an interpreter runs one thing at a time, unless it is told to wait', async () => {
+  const [strict, patient] = [subpy.create(), subpy.create({ busy: 'wait' })];
+  const [read, write] = strict.eval('__import__("os").pipe()');
+  const running = strict.callInThread('os:read', [read, 1]);
+  while (!strict.isRunning()) await new Promise(setImmediate);
+  assert.equal(thrown(subpy.InterpreterError, () => strict.exec('1')).code, 'SUBPY_ERROR_BUSY');
+  assert.equal(thrown(subpy.InterpreterError, () => strict.close()).code, 'SUBPY_ERROR_BUSY');
+  assert.equal(thrown(subpy.InterpreterError, () => subpy.shutdown()).code, 'SUBPY_ERROR_BUSY');
+  assert.equal((await rejected(subpy.InterpreterError, strict.evalInThread('1'))).code, 'SUBPY_ERROR_BUSY');
+  patient.call('os:write', [write, Buffer.from('x')]);
+  assert.deepEqual(await running, Buffer.from('x'));
+
+  patient.exec('order = []');
+  await Promise.all(Array.from({ length: 20 }, (_, i) => patient.execInThread(`order.append(${i})`)));
+  assert.deepEqual(patient.eval('sorted(order)'), Array.from({ length: 20 }, (_, i) => i));
+  strict.exec(`import os; os.close(${read}); os.close(${write})`);
+  strict.close();
+  patient.close();
+});
+
+test('interpreters run in parallel', async () => {
+  const pair = [subpy.create(), subpy.create()];
+  for (const one of pair) {
+    one.exec(`
+      import ctypes, os, select
+      def primes(n):
+          sieve = bytearray([1]) * n
+          for i in range(2, n):
+              if sieve[i]:
+                  for k in range(i * i, n, i): sieve[k] = 0
+          return sum(sieve[2:])
+      # PyDLL keeps the GIL while C runs: nobody else runs Python in this interpreter until the pipe can be read.
+      def wait_with_gil(fd):
+          class pollfd(ctypes.Structure):
+              _fields_ = [('fd', ctypes.c_int), ('events', ctypes.c_short), ('revents', ctypes.c_short)]
+          return ctypes.PyDLL(None).poll(ctypes.byref(pollfd(fd, select.POLLIN)), ctypes.c_ulong(1), 60_000)
+    `);
+  }
+  const [read, write] = pair[0].eval('os.pipe()');
+  const waiting = pair[0].callInThread('wait_with_gil', [read]);
+  while (!pair[0].isRunning()) await new Promise(setImmediate);
+  assert.equal(await pair[1].callInThread('primes', [50_000]), 5133);
+  pair[1].call('os:write', [write, Buffer.from('x')]);
+  assert.equal(await waiting, 1);
+
+  const counts = await Promise.all(pair.map((one) => one.callInThread('primes', [1_000_000])));
+  assert.deepEqual(counts, [78498, 78498]);
+  pair[0].exec(`os.close(${read}); os.close(${write})`);
+  for (const one of pair) one.close();
+});
+
+test('workers share the interpreters of the process', async () => {
+  interp.exec('met = []');
+  const shared = subpy.create({ busy: 'wait' });
+  shared.exec('met = []');
+  const ask = (index) => new Promise((resolve, reject) => {
+    const worker = new Worker(path.join(__dirname, 'worker.js'), { workerData: { handle: shared.handle, index } });
+    worker.once('message', resolve);
+    worker.once('error', reject);
+  });
+  const answers = await Promise.all([0, 1, 2, 3].map(ask));
+  assert.deepEqual(answers, [0, 1, 2, 3].map((index) => ({ index, own: index * index, error: 'ZeroDivisionError' })));
+  assert.deepEqual(shared.eval('sorted(met)'), [0, 1, 2, 3].flatMap((index) => Array(10).fill(index)));
+  shared.close();
+});
+
+test('a worker may be terminated while Python runs for it', async () => {
+  const worker = new Worker(path.join(__dirname, 'worker.js'), { workerData: { sleep: 0.5 } });
+  const handle = await new Promise((resolve) => worker.once('message', resolve));
+  await worker.terminate();
+  const left = new subpy.Interpreter(handle);
+  while (left.isRunning()) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.equal(left.eval('6 * 7'), 42);
+  left.close();
+});
+
+// ---- the standard library
+
+test('extension modules find what they need', () => {
+  const seen = interp.call('builtins:dict', [stdlib(interp)]);
+  console.log('node', process.version, 'has OpenSSL', process.versions.openssl, 'and zlib', process.versions.zlib);
+  console.log('python has', seen.get('openssl'), 'and zlib', seen.get('zlib'), 'and sqlite', seen.get('sqlite'));
+  assert.equal(seen.get('digest'), require('node:crypto').createHash('sha256').update('subpy').digest('hex'));
+  assert.equal(seen.get('rows'), 3);
+  assert.deepEqual([...seen.get('hello').subarray(0, 2)], [0x16, 0x03]);
+  assert.equal(seen.get('slept'), 'done');
+  assert.equal(seen.get('sum'), 5);
+  assert.equal(require('node:zlib').inflateSync(seen.get('packed')).toString(), 'x'.repeat(1000));
+});
+
+function stdlib(one) {
+  one.exec(`
+    import ssl, hashlib, sqlite3, json, asyncio, ctypes, zlib
+
+    def use():
+        database = sqlite3.connect(':memory:')
+        database.execute('create table t (x)')
+        database.executemany('insert into t values (?)', [(1,), (2,), (3,)])
+
+        # The first message of a TLS handshake.
+        out = ssl.MemoryBIO()
+        tls = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), out, server_hostname='example.org')
+        try:
+            tls.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+
+        async def sleep():
+            await asyncio.sleep(0.01)
+            return 'done'
+
+        return {
+            'openssl': ssl.OPENSSL_VERSION,
+            'zlib': f'{zlib.ZLIB_VERSION}, at run time {zlib.ZLIB_RUNTIME_VERSION}',
+            'sqlite': sqlite3.sqlite_version,
+            'digest': hashlib.sha256(b'subpy').hexdigest(),
+            'rows': database.execute('select count(*) from t').fetchone()[0],
+            'hello': out.read(),
+            'slept': asyncio.run(sleep()),
+            'sum': json.loads(json.dumps({'a': [2, 3]}))['a'][0] + ctypes.c_int(3).value,
+            'packed': zlib.compress(b'x' * 1000),
+        }
+  `);
+  return one.call('use');
+}
+
+// ---- the process
+
+test('a program may exit without closing anything', () => {
+  const run = (code) => spawnSync(process.execPath, ['-e', code], { cwd: __dirname, encoding: 'utf8', timeout: 60_000 });
+  const left = run(`
+    const interp = require('./subpy').create();
+    interp.exec('print("printed")');
+    process.exitCode = 7;`);
+  assert.deepEqual([left.status, left.stdout, left.stderr], [7, 'printed\n', '']);
+  const started = run(`
+    const subpy = require('./subpy');
+    const one = subpy.create();
+    one.close();
+    subpy.shutdown();
+    const two = subpy.create();
+    if (two.eval('1 + 1') !== 2) process.exit(1);
+    try { one.exec('1'); process.exit(2); } catch (error) { if (error.code !== 'SUBPY_ERROR_NOT_FOUND') throw error; }
+    subpy.shutdown();`);
+  assert.deepEqual([started.status, started.stdout, started.stderr], [0, '', '']);
+});
+
+test('the examples print what the documentation says', () => {
+  const printed = (program) => execFileSync(process.execPath, [path.join(__dirname, program)], { encoding: 'utf8' });
+  assert.equal(printed('hello.js'), `to: 2
+be: 2
+Traceback (most recent call last):
+  File "<script>", line 1, in <module>
+  File "<script>", line 5, in count
+AttributeError: 'int' object has no attribute 'split'
+`);
+});

@@ -1,0 +1,130 @@
+'use strict';
+
+// The library's errors as JS errors, complete and independent of it.
+
+const koffi = require('koffi');
+
+const native = require('./native');
+const { ERROR, OUT, OUT_2, OUT_3 } = require('./memory');
+
+/**
+ * Anything that the library refuses or fails at; the base of the classes below.
+ *
+ * @property {string} code  the status by its name, "SUBPY_ERROR_BUSY"
+ * @property {number} status  the same as a number
+ * @property {number} handle  the interpreter that it is about, 0 when none
+ */
+class InterpreterError extends Error {
+  constructor(message, details) {
+    super(message);
+    Object.assign(this, details);
+  }
+
+  get name() {
+    return this.constructor.name;
+  }
+}
+
+/** No such interpreter: it was closed, or never there. */
+class InterpreterNotFoundError extends InterpreterError {}
+
+/** A Python object that no JS value is made for; the message names the path to it. */
+class NotShareableError extends InterpreterError {}
+
+/**
+ * Python code ended with an exception that nobody caught.
+ *
+ * @property {object} excinfo  as in concurrent.interpreters: type {name, qualname, module}, msg, formatted, and
+ *   errdisplay, which is the traceback
+ * @property {{file: ?string, line: number, function: ?string}[]} frames  of the traceback, the outermost first
+ * @property {?number} exitStatus  what SystemExit asked for; null for any other exception
+ */
+class ExecutionFailed extends InterpreterError {}
+
+/**
+ * The source does not compile; nothing ran.
+ *
+ * @property {object} excinfo  as above
+ * @property {number} line  from 1, 0 when unknown
+ * @property {number} column  from 1, 0 when unknown
+ * @property {?string} text  the line itself
+ */
+class PythonSyntaxError extends InterpreterError {}
+
+const NOT_FOUND = -2, EXECUTION_FAILED = -4, NOT_SHAREABLE = -5, SYNTAX = -7;
+
+const classes = new Map([
+  [NOT_FOUND, InterpreterNotFoundError],
+  [EXECUTION_FAILED, ExecutionFailed],
+  [NOT_SHAREABLE, NotShareableError],
+  [SYNTAX, PythonSyntaxError],
+]);
+
+/** Throws when a call failed. The error is read from the arena, and freed. */
+function check(arena, status) {
+  if (status !== 0) throw takeError(arena, status);
+}
+
+function takeError(arena, status) {
+  const { head } = arena;
+  const error = head.word(ERROR);
+  try {
+    const details = { code: native.statusName(status), status, handle: native.errorInterp(error) };
+    if (status === EXECUTION_FAILED || status === SYNTAX) details.excinfo = excinfo(arena, error);
+    if (status === EXECUTION_FAILED) {
+      details.frames = frames(arena, error);
+      details.exitStatus = native.errorExitStatus(error, arena.out) ? head.view.getInt32(OUT, true) : null;
+    }
+    if (status === SYNTAX) Object.assign(details, place(arena, error));
+    return new (classes.get(status) ?? InterpreterError)(text(arena, error, native.errorMessage), details);
+  } finally {
+    native.errorFree(error);
+  }
+}
+
+function excinfo(arena, error) {
+  return {
+    type: {
+      name: text(arena, error, native.errorTypeName),
+      qualname: text(arena, error, native.errorTypeQualname),
+      module: text(arena, error, native.errorTypeModule),
+    },
+    msg: text(arena, error, native.errorExceptionMessage),
+    formatted: text(arena, error, native.errorFormatted),
+    errdisplay: text(arena, error, native.errorDisplay),
+  };
+}
+
+function frames(arena, error) {
+  const { head } = arena;
+  return Array.from({ length: native.errorFrameCount(error) }, (_, index) => {
+    native.errorFrame(error, index, arena.out, arena.out2, arena.out3);
+    return { file: name(head.word(OUT)), line: head.view.getInt32(OUT_2, true), function: name(head.word(OUT_3)) };
+  });
+}
+
+function place(arena, error) {
+  const { head } = arena;
+  native.errorSyntax(error, arena.out, arena.out2, arena.out3);
+  return { line: head.view.getInt32(OUT, true), column: head.view.getInt32(OUT_2, true), text: name(head.word(OUT_3)) };
+}
+
+/** A text with a length, which may hold NUL characters. */
+function text(arena, error, read) {
+  const address = read(error, arena.out);
+  return address === 0 ? null : koffi.decode.string(BigInt(address), arena.head.word(OUT));
+}
+
+/** A text that ends with a NUL. */
+function name(address) {
+  return address === 0 ? null : koffi.decode.string(BigInt(address));
+}
+
+module.exports = {
+  ExecutionFailed,
+  InterpreterError,
+  InterpreterNotFoundError,
+  NotShareableError,
+  PythonSyntaxError,
+  check,
+};

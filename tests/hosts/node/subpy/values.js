@@ -1,0 +1,282 @@
+'use strict';
+
+// Values between JS and Python. docs/node.md has the table.
+
+const native = require('./native');
+const { Chunk, OUT, OUT_2, RESULT } = require('./memory');
+
+const NONE = 0, BOOL = 1, INT = 2, BIGINT = 3, FLOAT = 4, STR = 5, BYTES = 6, TUPLE = 7, LIST = 8, DICT = 9;
+const SIZE = 24; // of a subpy_value; a subpy_pair is two of them
+const MAX_DEPTH = 1000;
+
+/** A Python tuple: an array of its own class, so that it comes back to Python as a tuple. */
+class Tuple extends Array {
+  static get [Symbol.species]() {
+    return Array;
+  }
+}
+
+/** Goes to Python as a float though it is a whole number: `new Float(2)` is 2.0, 2 is 2. */
+class Float {
+  constructor(value) {
+    if (typeof value !== 'number') throw new TypeError('a Float is made of a number');
+    this.value = value;
+    Object.freeze(this);
+  }
+
+  valueOf() {
+    return this.value;
+  }
+}
+
+// ---- to Python
+
+/** Something that has no Python value. Its message names the way to it, which is known when all callers have added theirs. */
+class NoPythonValue extends TypeError {
+  constructor(reason) {
+    super(reason);
+    this.steps = [];
+  }
+}
+
+/** Encodes a value, and returns its address. `root` is what an error message calls it. */
+function encode(arena, value, root) {
+  return guarded(root, () => {
+    const at = arena.reserve(SIZE);
+    const { chunk } = arena;
+    put(arena, chunk, at, value, 0);
+    return chunk.address + at;
+  });
+}
+
+/** Encodes positional arguments one behind the other, and returns the address of the first. */
+function encodeArgs(arena, args) {
+  return guarded('args', () => putItems(arena, args, 0));
+}
+
+function guarded(root, encodeIt) {
+  try {
+    return encodeIt();
+  } catch (error) {
+    if (!(error instanceof NoPythonValue)) throw error;
+    throw new TypeError(`${root}${error.steps.reverse().join('')}: ${error.message}`);
+  }
+}
+
+/** Writes a value at an offset of a chunk; what it points to goes elsewhere in the arena. */
+function put(arena, chunk, at, value, depth) {
+  switch (typeof value) {
+    case 'number':
+      if (Number.isSafeInteger(value) && !Object.is(value, -0)) {
+        chunk.view.setInt32(at, INT, true);
+        chunk.setWord(at + 16, value);
+      } else {
+        putFloat(chunk, at, value);
+      }
+      return;
+    case 'string':
+      putText(arena, chunk, at, STR, checked(value));
+      return;
+    case 'boolean':
+      chunk.view.setInt32(at, BOOL, true);
+      chunk.setWord(at + 16, value ? 1 : 0);
+      return;
+    case 'undefined':
+      chunk.view.setInt32(at, NONE, true);
+      return;
+    case 'bigint':
+      if (BigInt.asIntN(64, value) === value) {
+        chunk.view.setInt32(at, INT, true);
+        chunk.view.setBigInt64(at + 16, value, true);
+      } else {
+        const hex = value < 0n ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`;
+        putText(arena, chunk, at, BIGINT, hex);
+      }
+      return;
+    case 'object':
+      putObject(arena, chunk, at, value, depth);
+      return;
+    default:
+      throw new NoPythonValue(`a ${typeof value} has no Python value`);
+  }
+}
+
+function putObject(arena, chunk, at, value, depth) {
+  if (value === null) {
+    chunk.view.setInt32(at, NONE, true);
+  } else if (Array.isArray(value)) {
+    header(chunk, at, value instanceof Tuple ? TUPLE : LIST, value.length, putItems(arena, value, depth + 1));
+  } else if (value instanceof Map) {
+    putPairs(arena, chunk, at, value.entries(), value.size, depth + 1);
+  } else if (value instanceof Uint8Array) {
+    const place = arena.reserve(value.length);
+    arena.chunk.bytes.set(value, place);
+    header(chunk, at, BYTES, value.length, arena.chunk.address + place);
+  } else if (value instanceof Float) {
+    putFloat(chunk, at, value.value);
+  } else if (isPlain(value)) {
+    const entries = Object.entries(value);
+    putPairs(arena, chunk, at, entries, entries.length, depth + 1);
+  } else {
+    const name = value.constructor?.name || 'class without a name';
+    throw new NoPythonValue(`an object of ${name} has no Python value`);
+  }
+}
+
+function isPlain(value) {
+  const prototype = Object.getPrototypeOf(value);
+  // Object.prototype of any realm: the only prototype that has none itself.
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+function header(chunk, at, kind, length, address) {
+  chunk.view.setInt32(at, kind, true);
+  chunk.setWord(at + 8, length);
+  chunk.setWord(at + 16, address);
+}
+
+function putFloat(chunk, at, value) {
+  chunk.view.setInt32(at, FLOAT, true);
+  chunk.view.setFloat64(at + 16, value, true);
+}
+
+function putText(arena, chunk, at, kind, text) {
+  const length = Buffer.byteLength(text);
+  header(chunk, at, kind, length, arena.text(length, text));
+}
+
+/** JS texts may hold half characters, which UTF-8 has no place for. Node would write something else instead. */
+function checked(text) {
+  if (!text.isWellFormed()) throw new NoPythonValue('a string with a lone surrogate has no Python value');
+  return text;
+}
+
+function tooDeep() {
+  return new RangeError('a value that is nested more than 1,000 levels deep, or contains itself');
+}
+
+function putItems(arena, items, depth) {
+  if (depth > MAX_DEPTH) throw tooDeep();
+  const { length } = items;
+  let at = arena.reserve(length * SIZE);
+  const { chunk } = arena;
+  const address = chunk.address + at;
+  let index = 0;
+  try {
+    for (; index < length; index++, at += SIZE) put(arena, chunk, at, items[index], depth);
+  } catch (error) {
+    throw step(error, `[${index}]`);
+  }
+  return address;
+}
+
+function putPairs(arena, place, placeAt, entries, length, depth) {
+  if (depth > MAX_DEPTH) throw tooDeep();
+  let at = arena.reserve(length * 2 * SIZE);
+  const { chunk } = arena;
+  const address = chunk.address + at;
+  let count = 0;
+  for (const [key, value] of entries) {
+    // A getter may have added some meanwhile.
+    if (count === length) break;
+    try {
+      put(arena, chunk, at, key, depth);
+      put(arena, chunk, at + SIZE, value, depth);
+    } catch (error) {
+      throw step(error, `[${typeof key === 'string' ? JSON.stringify(key) : String(typeof key)}]`);
+    }
+    count += 1;
+    at += 2 * SIZE;
+  }
+  header(place, placeAt, DICT, count, address);
+}
+
+function step(error, text) {
+  if (error instanceof NoPythonValue) error.steps.push(text);
+  return error;
+}
+
+// ---- from Python
+
+const scratch = new Chunk(64 * 1024);
+
+/**
+ * Takes the result of a call out of its arena, and frees it. What it points to lies in one block of memory, which is
+ * copied here at once: reading it item by item through the foreign function interface takes a thousand times as long.
+ */
+function takeResult(arena) {
+  const { head } = arena;
+  const kind = head.view.getInt32(RESULT, true);
+  if (kind === NONE || kind === BOOL || kind === INT || kind === FLOAT) return read(head, 0, RESULT);
+  try {
+    native.valueBlock(arena.result, arena.out, arena.out2);
+    const base = head.word(OUT);
+    const size = head.word(OUT_2);
+    const block = size <= scratch.bytes.length ? scratch : new Chunk(size);
+    native.memcpy(block.address, base, size);
+    return read(block, base, RESULT, head);
+  } finally {
+    native.valueFree(arena.result);
+  }
+}
+
+/** Reads the value at an offset of `from`, whose pointers lead into the copy of the block that was at `base`. */
+function read(block, base, at, from = block) {
+  const { view } = from;
+  switch (view.getInt32(at, true)) {
+    case NONE:
+      return null;
+    case BOOL:
+      return view.getUint8(at + 16) !== 0;
+    case INT: {
+      const number = view.getUint32(at + 16, true) + view.getInt32(at + 20, true) * 0x1_0000_0000;
+      return Number.isSafeInteger(number) ? number : view.getBigInt64(at + 16, true);
+    }
+    case FLOAT:
+      return view.getFloat64(at + 16, true);
+    default:
+      return readBlock(block, base, view.getInt32(at, true), from.word(at + 8), from.word(at + 16) - base);
+  }
+}
+
+function readBlock(block, base, kind, length, at) {
+  switch (kind) {
+    case STR:
+      return block.bytes.toString('utf8', at, at + length);
+    case BIGINT: {
+      const hex = block.bytes.toString('latin1', at, at + length);
+      return hex.startsWith('-') ? -BigInt(hex.slice(1)) : BigInt(hex);
+    }
+    case BYTES:
+      return Buffer.from(block.bytes.subarray(at, at + length));
+    case LIST:
+      return readItems(block, base, new Array(length), at);
+    case TUPLE: {
+      // Not new Tuple(length), which is slower for the lengths that tuples have.
+      const tuple = new Tuple();
+      tuple.length = length;
+      return readItems(block, base, tuple, at);
+    }
+    case DICT:
+      return readDict(block, base, length, at);
+    default:
+      throw new Error(`a value of kind ${kind}: the library is newer than this module`);
+  }
+}
+
+function readItems(block, base, items, at) {
+  for (let index = 0; index < items.length; index++, at += SIZE) items[index] = read(block, base, at);
+  return items;
+}
+
+function readDict(block, base, length, at) {
+  const dict = new Map();
+  for (let index = 0; index < length; index++, at += 2 * SIZE) {
+    dict.set(read(block, base, at), read(block, base, at + SIZE));
+  }
+  // Python's dicts may have several NaNs as keys, a Map has one.
+  if (dict.size !== length) throw new RangeError('a dict with several NaNs as keys has no Map');
+  return dict;
+}
+
+module.exports = { Float, Tuple, checked, encode, encodeArgs, takeResult };
