@@ -1,8 +1,55 @@
-//! subpy: many isolated CPython interpreters in one process, each with its own GIL, driven through one C ABI.
+//! Many isolated CPython interpreters in one process, each with its own GIL: Python's `concurrent.interpreters`
+//! (Python 3.14, PEP 734) for programs that are not Python.
 //!
-//! It is `concurrent.interpreters` (Python 3.14) for hosts that are not Python. Dependencies point one way:
+//! ```
+//! # fn main() -> subpy::Result<()> {
+//! use subpy::{Interpreter, Kind};
+//!
+//! let interp = Interpreter::create()?;
+//! interp.exec(
+//!     "import collections
+//! def count(text):
+//!     return dict(collections.Counter(text.split()))",
+//! )?;
+//! let words: std::collections::HashMap<String, u32> = interp.call("count", ("to be or not to be",))?;
+//! assert_eq!(words["be"], 2);
+//!
+//! // An exception is an error with its traceback.
+//! let error = interp.call::<()>("count", (42,)).unwrap_err();
+//! let Kind::ExecutionFailed(exception) = &error.kind else { panic!("{error}") };
+//! assert_eq!(exception.formatted, "AttributeError: 'int' object has no attribute 'split'");
+//! assert_eq!(exception.frames.last().map(|frame| frame.line), Some(3));
+//! interp.close()
+//! # }
+//! ```
+//!
+//! Any thread may run code in any interpreter, and interpreters run Python at the same time:
+//!
+//! ```
+//! # fn main() -> subpy::Result<()> {
+//! let interps = [subpy::Interpreter::create()?, subpy::Interpreter::create()?];
+//! let sums = std::thread::scope(|scope| {
+//!     let threads = interps.each_ref().map(|interp| scope.spawn(|| interp.eval::<i64>("sum(range(1000))")));
+//!     threads.map(|thread| thread.join().expect("no panic"))
+//! });
+//! for sum in sums {
+//!     assert_eq!(sum?, 499_500);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Nothing is linked to Python, and none is needed to build. When the first interpreter is created, a CPython 3.14.1 or
+//! newer with a shared libpython is looked for (see [`RuntimeOptions::python`]) and loaded. Values are copies
+//! ([`Value`]). An extension module has to support a GIL of its own (PEP 684); others work in the main interpreter
+//! ([`get_main`]), one at a time.
+//!
+//! # Inside
+//!
+//! The same library has a C ABI (`include/subpy.h`). Dependencies point one way:
 //!
 //! ```text
+//! rust     this crate's public API, a file a noun
 //! ffi      the C surface, a file a noun: checks pointers, calls the manager, translates the outcome
 //!  |
 //! manager  which interpreters there are, who may be in them, when they end; safe Rust
@@ -13,9 +60,18 @@
 //! `unsafe` is found in `ffi` and `python` alone. `include/subpy.h` is generated from `ffi` by build.rs.
 //! docs/architecture.md says why things are as they are.
 
-mod ffi;
+// Public so that a Rust program can hand what it has to its C parts; the documented way to it is include/subpy.h.
+#[doc(hidden)]
+pub mod ffi;
 mod manager;
 mod python;
+mod rust;
 
-pub use ffi::*;
 pub use manager::{Busy, Error, Kind, Options, Result, RuntimeOptions};
+pub use python::exception::{Exception, Frame, Syntax};
+pub use python::interp::Config;
+pub use python::start::Startup;
+pub use rust::{
+    Args, FromValue, Interpreter, InterpreterRef, Thread, Value, WrongType, find, get_current, get_main, init,
+    list_all, python_library, python_version, shutdown, version,
+};

@@ -11,7 +11,7 @@ use super::error::subpy_error;
 use super::status::{SUBPY_AUTO_LEN, subpy_interp, subpy_status};
 use crate::manager::{self, Busy, Options, Result};
 use crate::python::interp::Config;
-use crate::python::value::{check_names, subpy_value};
+use crate::python::value::{check_main_names, subpy_value};
 
 /// Its own GIL: runs in parallel with the others.
 pub const SUBPY_GIL_OWN: i32 = 0;
@@ -172,14 +172,7 @@ pub unsafe extern "C" fn subpy_prepare_main(
     unsafe {
         boundary::status(error, || {
             let Some(names) = names.as_ref() else { return invalid("names is NULL") };
-            let pairs = check_names(names, "names").or_else(invalid)?;
-            if pairs.is_empty() {
-                return invalid("names must be a non-empty dict");
-            }
-            if let Some(index) = pairs.iter().position(|pair| pair.key.bytes().contains(&0)) {
-                return invalid(format!("names: key {index} has an embedded NUL character"));
-            }
-            manager::prepare_main(interp, pairs)
+            manager::prepare_main(interp, check_main_names(names).or_else(invalid)?)
         })
     }
 }

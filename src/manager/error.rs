@@ -7,6 +7,7 @@ use crate::python::start::StartError;
 
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Kind {
     /// The caller passed something that makes no sense.
     #[error("{0}")]
@@ -23,6 +24,9 @@ pub enum Kind {
     /// NotShareableError: a Python object that has no value.
     #[error("{0}")]
     NotShareable(String),
+    /// A value is not of the Rust type that was asked for. The C ABI has no such error.
+    #[error("{0}")]
+    WrongType(String),
     /// Any other InterpreterError.
     #[error("{0}")]
     Interpreter(String),
@@ -73,7 +77,7 @@ impl Error {
     /// The status code of the C ABI.
     pub fn status(&self) -> i32 {
         match self.kind {
-            Kind::InvalidArgument(_) => -1,
+            Kind::InvalidArgument(_) | Kind::WrongType(_) => -1,
             Kind::NotFound(_) => -2,
             Kind::Busy(_) => -3,
             Kind::ExecutionFailed(_) => -4,

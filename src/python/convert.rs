@@ -101,7 +101,8 @@ fn scalar<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
         let data = value.pointer().cast::<c_char>();
         match value.kind {
             value::BOOL => {
-                let constant = if value.as_bool() { super::types::Py_CONSTANT_TRUE } else { super::types::Py_CONSTANT_FALSE };
+                let constant =
+                    if value.as_bool() { super::types::Py_CONSTANT_TRUE } else { super::types::Py_CONSTANT_FALSE };
                 py.borrowed((py.api.Py_GetConstantBorrowed)(constant))
             }
             value::INT => py.int(value.as_int()),
@@ -345,7 +346,7 @@ impl Reader<'_> {
             let container = |kind, len: isize, each: usize, builder: &mut Builder| {
                 let len = usize::try_from(len).unwrap_or(0);
                 let start = no_memory(len.checked_mul(each).and_then(|count| builder.array(count)))?;
-                Ok(offset(kind, start, len))
+                Ok(subpy_value::at_offset(kind, start, len))
             };
             if kind == api.PyList_Type.0 {
                 return container(value::LIST, (api.PyList_Size)(object), 1, builder);
@@ -386,7 +387,7 @@ impl Reader<'_> {
             (api.PyLong_AsNativeBytes)(object, bytes.as_mut_ptr().cast(), size, 0);
             let text = hexadecimal(bytes, overflow < 0);
             let start = builder.append(text.as_bytes(), false).ok_or(Refused::NoMemory)?;
-            Ok(offset(value::BIGINT, start, text.len()))
+            Ok(subpy_value::at_offset(value::BIGINT, start, text.len()))
         }
     }
 
@@ -400,7 +401,7 @@ impl Reader<'_> {
                 return Err(self.why_no_text());
             }
             let start = builder.append(std::slice::from_raw_parts(data.cast(), len as usize), false);
-            Ok(offset(value::STR, start.ok_or(Refused::NoMemory)?, len as usize))
+            Ok(subpy_value::at_offset(value::STR, start.ok_or(Refused::NoMemory)?, len as usize))
         }
     }
 
@@ -542,18 +543,13 @@ impl Reader<'_> {
     }
 }
 
-/// A value whose data lies at an offset in the block.
-fn offset(kind: i32, start: usize, len: usize) -> subpy_value {
-    subpy_value { kind, len, ..subpy_value::int(start as i64) }
-}
-
 /// A BYTES value.
 unsafe fn bytes(data: *const c_char, len: isize, builder: &mut Builder) -> Result<subpy_value, Refused> {
     let len = if data.is_null() { 0 } else { len as usize };
     // SAFETY: CPython's pointer to that many bytes; it may be NULL when there are none.
     let data = unsafe { if len == 0 { &[] } else { std::slice::from_raw_parts(data.cast(), len) } };
     let start = builder.append(data, false).ok_or(Refused::NoMemory)?;
-    Ok(offset(value::BYTES, start, len))
+    Ok(subpy_value::at_offset(value::BYTES, start, len))
 }
 
 /// `-0x1ff` of a big-endian two's complement number.

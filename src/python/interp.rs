@@ -13,14 +13,22 @@ use super::output::{self, Output};
 use super::tstate::{Entry, bound_state, rebind};
 use super::{Count, Failure, api, lock};
 
-/// What an interpreter may do; all false is what `concurrent.interpreters` calls "isolated", but for threads.
+/// What an interpreter may do (CPython: PyInterpreterConfig). All false is what `concurrent.interpreters` calls
+/// "isolated".
 #[derive(Debug, Clone, Default)]
 pub struct Config {
+    /// It shares the main interpreter's GIL instead of having its own: it loads more extension modules, and runs when main
+    /// and its like do not.
     pub shared_gil: bool,
+    /// Its code may call `os.fork()`.
     pub allow_fork: bool,
+    /// Its code may call `os.exec*()`, which replaces the process.
     pub allow_exec: bool,
+    /// Its code cannot start threads.
     pub no_threads: bool,
+    /// Its code may start daemon threads.
     pub allow_daemon_threads: bool,
+    /// It loads extension modules that do not say that they support interpreters; only with `shared_gil`.
     pub no_extension_check: bool,
     /// Put in front of sys.path.
     pub path: Vec<String>,
@@ -288,7 +296,8 @@ fn guest_code(py: Py) -> PyResult<Obj> {
         }
         let name = c"<subpy>".as_ptr();
         let flags = ptr::null_mut();
-        let code = (py.api.Py_CompileStringExFlags)(SOURCE.as_ptr().cast(), name, super::types::Py_file_input, flags, -1);
+        let code =
+            (py.api.Py_CompileStringExFlags)(SOURCE.as_ptr().cast(), name, super::types::Py_file_input, flags, -1);
         let code = py.owned(code)?;
         let bytes = py.owned((py.api.PyMarshal_WriteObjectToString)(code.as_ptr(), MARSHAL_VERSION))?;
         let (mut data, mut len) = (ptr::null_mut(), 0);

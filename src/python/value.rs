@@ -92,6 +92,11 @@ impl subpy_value {
         subpy_value { kind: FLOAT, u: subpy_value_data { as_float: value }, ..subpy_value::none() }
     }
 
+    /// A value whose `len` bytes, items or pairs lie at an offset of a block that is being built.
+    pub(crate) fn at_offset(kind: i32, offset: usize, len: usize) -> subpy_value {
+        subpy_value { kind, flags: 0, len, u: subpy_value_data { as_int: offset as i64 } }
+    }
+
     /// A value that points to `len` bytes, items or pairs.
     pub(crate) fn pointing(kind: i32, data: *const u8, len: usize) -> subpy_value {
         subpy_value { kind, flags: 0, len, u: subpy_value_data { as_bytes: data } }
@@ -200,6 +205,13 @@ impl<'a> Args<'a> {
     pub fn of(items: &'a OwnedValue, kwargs: &'a OwnedValue) -> Args<'a> {
         // SAFETY: an owned value is complete, and lives as long as it is borrowed.
         unsafe { Args { items: items.as_value().items(), kwargs: kwargs.as_value().pairs() } }
+    }
+
+    /// The same, when nothing is known of what they hold.
+    pub fn check_owned(items: &'a OwnedValue, kwargs: &'a OwnedValue) -> Result<Args<'a>, String> {
+        let args = Args::of(items, kwargs);
+        // SAFETY: an owned value is complete.
+        unsafe { Args::check(args.items.as_ptr(), args.items.len(), kwargs.as_value()) }
     }
 
     /// Copies them into memory of their own, as a TUPLE and a DICT.
@@ -387,6 +399,30 @@ fn check_bigint(text: &[u8]) -> Result<(), String> {
     }
 }
 
+/// Checks names for `__main__` (prepare_main) and what they are bound to, and returns the entries.
+///
+/// # Safety
+/// As for [`Args::check`].
+pub unsafe fn check_main_names<'a>(names: &subpy_value) -> Result<&'a [subpy_pair], String> {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let pairs = check_names(names, "names")?;
+        if pairs.is_empty() {
+            return Err("names must be a non-empty dict".into());
+        }
+        match pairs.iter().position(|pair| pair.key.bytes().contains(&0)) {
+            Some(index) => Err(format!("names: key {index} has an embedded NUL character")),
+            None => Ok(pairs),
+        }
+    }
+}
+
+/// The same, of an owned DICT.
+pub fn check_owned_main_names(names: &OwnedValue) -> Result<&[subpy_pair], String> {
+    // SAFETY: an owned value is complete.
+    unsafe { check_main_names(names.as_value()) }
+}
+
 pub fn kind_name(kind: i32) -> String {
     match kind {
         NONE => "SUBPY_KIND_NONE".into(),
@@ -501,6 +537,59 @@ impl Drop for OwnedValue {
     fn drop(&mut self) {
         // SAFETY: the root of a result; into_raw() keeps a value that was handed over from getting here.
         unsafe { self.0.free() }
+    }
+}
+
+/// An owned value, or a part of one, to be read.
+#[derive(Clone, Copy)]
+pub struct ValueRef<'a>(&'a subpy_value);
+
+/// What a value is. The elements of the last three are at [`ValueRef::element`].
+pub enum View<'a> {
+    None,
+    Bool(bool),
+    Int(i64),
+    BigInt(&'a str),
+    Float(f64),
+    Str(&'a str),
+    Bytes(&'a [u8]),
+    Tuple,
+    List,
+    Dict,
+}
+
+impl OwnedValue {
+    pub fn as_ref(&self) -> ValueRef<'_> {
+        ValueRef(&self.0)
+    }
+}
+
+impl<'a> ValueRef<'a> {
+    pub fn view(self) -> View<'a> {
+        // SAFETY: an owned value is complete, and its text is UTF-8.
+        let text = || unsafe { std::str::from_utf8_unchecked(self.0.bytes()) };
+        match self.0.kind {
+            BOOL => View::Bool(self.0.as_bool()),
+            INT => View::Int(self.0.as_int()),
+            BIGINT => View::BigInt(text()),
+            FLOAT => View::Float(self.0.as_float()),
+            STR => View::Str(text()),
+            // SAFETY: as above.
+            BYTES => View::Bytes(unsafe { self.0.bytes() }),
+            TUPLE => View::Tuple,
+            LIST => View::List,
+            DICT => View::Dict,
+            _ => View::None,
+        }
+    }
+
+    /// The n-th element of a container; a DICT's are key, value, key, value...
+    pub fn element(self, n: usize) -> Option<ValueRef<'a>> {
+        if !matches!(self.0.kind, TUPLE | LIST | DICT) {
+            return None;
+        }
+        // SAFETY: an owned value is complete.
+        unsafe { element(self.0, n) }.map(ValueRef)
     }
 }
 

@@ -1,0 +1,139 @@
+//! Values in the form that `python` reads and writes: one block of memory.
+
+use super::value::Value;
+use crate::manager::{Error, Kind, Result};
+use crate::python::value::{
+    BIGINT, BYTES, Builder, DICT, LIST, MAX_DEPTH, OwnedValue, STR, TUPLE, ValueRef, View, subpy_value,
+};
+
+/// Copies a value into a block. Without recursion, so that the depth of a value needs no stack.
+pub(super) fn encode(root: &Value) -> Result<OwnedValue> {
+    let no_memory = || Error::from(Kind::NoMemory);
+    let mut builder = Builder::new();
+    let mut encoded_root = subpy_value::none();
+    // What is still to do: where it goes in the block (None: the root), and how deep it is.
+    let mut pending = vec![(None, root, 0)];
+    while let Some((place, value, depth)) = pending.pop() {
+        if depth > MAX_DEPTH {
+            return Err(Kind::InvalidArgument(format!("a value is nested deeper than {MAX_DEPTH} levels")).into());
+        }
+        let mut bytes = |kind, bytes: &[u8]| {
+            let start = builder.append(bytes, false).ok_or_else(no_memory)?;
+            Ok::<_, Error>(subpy_value::at_offset(kind, start, bytes.len()))
+        };
+        let encoded = match value {
+            Value::None => subpy_value::none(),
+            Value::Bool(value) => subpy_value::bool(*value),
+            Value::Int(value) => subpy_value::int(*value),
+            Value::Float(value) => subpy_value::float(*value),
+            Value::BigInt(text) => bytes(BIGINT, text.as_bytes())?,
+            Value::Str(text) => bytes(STR, text.as_bytes())?,
+            Value::Bytes(data) => bytes(BYTES, data)?,
+            Value::Tuple(items) | Value::List(items) => {
+                let start = builder.array(items.len()).ok_or_else(no_memory)?;
+                let place = |index| Some(start + index * size_of::<subpy_value>());
+                pending.extend(items.iter().enumerate().map(|(index, item)| (place(index), item, depth + 1)));
+                let kind = if matches!(value, Value::Tuple(_)) { TUPLE } else { LIST };
+                subpy_value::at_offset(kind, start, items.len())
+            }
+            Value::Dict(pairs) => {
+                let start = builder.array(pairs.len() * 2).ok_or_else(no_memory)?;
+                let place = |index| Some(start + index * size_of::<subpy_value>());
+                let elements = pairs.iter().flat_map(|(key, value)| [key, value]).enumerate();
+                pending.extend(elements.map(|(index, element)| (place(index), element, depth + 1)));
+                subpy_value::at_offset(DICT, start, pairs.len())
+            }
+        };
+        match place {
+            Some(at) => builder.write(at, encoded),
+            None => encoded_root = encoded,
+        }
+    }
+    Ok(builder.finish(encoded_root))
+}
+
+/// A container whose elements are being decoded.
+struct Open<'a> {
+    container: ValueRef<'a>,
+    elements: Vec<Value>,
+}
+
+/// Copies a value out of a block, without recursion.
+pub(super) fn decode(root: ValueRef) -> Value {
+    let mut open: Vec<Open> = Vec::new();
+    let mut next = root;
+    loop {
+        let mut done = match next.view() {
+            View::None => Value::None,
+            View::Bool(value) => Value::Bool(value),
+            View::Int(value) => Value::Int(value),
+            View::BigInt(text) => Value::BigInt(text.into()),
+            View::Float(value) => Value::Float(value),
+            View::Str(text) => Value::Str(text.into()),
+            View::Bytes(bytes) => Value::Bytes(bytes.into()),
+            View::Tuple | View::List | View::Dict => {
+                if let Some(first) = next.element(0) {
+                    open.push(Open { container: next, elements: Vec::new() });
+                    next = first;
+                    continue;
+                }
+                container(next, Vec::new())
+            }
+        };
+        // Into the innermost container; when that is complete, it goes into the next one.
+        loop {
+            let Some(mut top) = open.pop() else { return done };
+            top.elements.push(done);
+            if let Some(element) = top.container.element(top.elements.len()) {
+                next = element;
+                open.push(top);
+                break;
+            }
+            done = container(top.container, top.elements);
+        }
+    }
+}
+
+fn container(of: ValueRef, elements: Vec<Value>) -> Value {
+    match of.view() {
+        View::Tuple => Value::Tuple(elements),
+        View::List => Value::List(elements),
+        _ => {
+            let mut pairs = Vec::with_capacity(elements.len() / 2);
+            let mut elements = elements.into_iter();
+            while let (Some(key), Some(value)) = (elements.next(), elements.next()) {
+                pairs.push((key, value));
+            }
+            Value::Dict(pairs)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round_trip(value: &Value) {
+        let block = encode(value).unwrap();
+        assert_eq!(&decode(block.as_ref()), value);
+    }
+
+    #[test]
+    fn what_goes_in_comes_out() {
+        round_trip(&Value::None);
+        round_trip(&Value::List(vec![]));
+        round_trip(&Value::Dict(vec![]));
+        round_trip(&Value::Dict(vec![
+            (Value::from("a\0b"), Value::Tuple(vec![Value::Int(1), Value::List(vec![]), Value::Bytes(vec![0, 255])])),
+            (Value::Tuple(vec![Value::None]), Value::BigInt("-0x1ffffffffffffffffff".into())),
+            (Value::Bool(true), Value::Float(-0.0)),
+        ]));
+    }
+
+    #[test]
+    fn depth_needs_no_stack_and_has_a_limit() {
+        let nested = |depth| (0..depth).fold(Value::Int(1), |inner, _| Value::List(vec![inner]));
+        round_trip(&nested(MAX_DEPTH));
+        assert!(matches!(encode(&nested(MAX_DEPTH + 1)), Err(Error { kind: Kind::InvalidArgument(_), .. })));
+    }
+}

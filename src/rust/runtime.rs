@@ -1,0 +1,52 @@
+//! CPython in this process.
+
+use std::path::Path;
+
+use super::unless_forked;
+use crate::manager::{self, Result, RuntimeOptions};
+
+/// Starts CPython, to choose which one and how. Without it, the first use of an interpreter starts it with the defaults.
+///
+/// A library that uses this crate never has to call it; an application may. It is fine when CPython runs already with
+/// the same options.
+///
+/// # Errors
+/// [`Kind::PythonNotFound`](crate::Kind::PythonNotFound), with a list of what was tried;
+/// [`Kind::PythonUnsupported`](crate::Kind::PythonUnsupported) when the one that was asked for does not fit;
+/// [`Kind::WrongState`](crate::Kind::WrongState) when it runs with other options.
+///
+/// ```no_run
+/// # fn main() -> subpy::Result<()> {
+/// subpy::init(&subpy::RuntimeOptions { python: Some("/opt/app/venv".into()), ..Default::default() })?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn init(options: &RuntimeOptions) -> Result<()> {
+    unless_forked(|| manager::init(options))
+}
+
+/// Closes every interpreter and finalizes CPython. [`init`] works again afterwards.
+///
+/// Waits for the threads that Python code started. All interpreters and threads of this crate are gone then; values and
+/// errors stay.
+///
+/// # Errors
+/// [`Kind::Busy`](crate::Kind::Busy) while something runs: everything stays as it was.
+pub fn shutdown() -> Result<()> {
+    unless_forked(manager::shutdown)
+}
+
+/// The version of this crate, `"0.1.0"`.
+pub fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+/// The version of the CPython in use, `"3.14.6"`; None before its first start.
+pub fn python_version() -> Option<&'static str> {
+    manager::python_version().and_then(|text| text.to_str().ok())
+}
+
+/// The libpython in use, empty when a host program brought CPython inside itself; None before its first start.
+pub fn python_library() -> Option<&'static Path> {
+    manager::python_library().and_then(|text| text.to_str().ok()).map(Path::new)
+}
