@@ -1,0 +1,747 @@
+-- Many isolated CPython interpreters in a LuaJIT process: Python's concurrent.interpreters. docs/lua.md explains.
+--
+-- The library is that of the environment variable SUBPY_LIBRARY, or libsubpy.so where the dynamic loader finds it. Its
+-- declarations, subpy.cdef, are looked for where Lua modules are (package.path), then in /usr/local/include and
+-- /usr/include.
+
+local ffi = require("ffi")
+local bit = require("bit")
+
+local function declarations()
+  local path = package.path:gsub("%.lua", ".cdef") .. ";/usr/local/include/?.cdef;/usr/include/?.cdef"
+  local found, tried = package.searchpath("subpy", path)
+  if not found then
+    error("subpy.cdef, which comes with libsubpy.so, is not found:" .. tried, 0)
+  end
+  local file = assert(io.open(found))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+-- They can be given to LuaJIT once.
+if not pcall(ffi.typeof, "subpy_value") then
+  ffi.cdef(declarations())
+end
+local C = ffi.load(os.getenv("SUBPY_LIBRARY") or "subpy")
+
+local NONE, BOOL, INT, BIGINT, FLOAT = 0, 1, 2, 3, 4
+local STR, BYTES, TUPLE, LIST, DICT = 5, 6, 7, 8, 9
+local MAX_DEPTH = 1000
+local MAX_EXACT = 2 ^ 53 - 1 -- the largest whole number that a Lua number tells from its neighbours
+
+local value_array = ffi.typeof("subpy_value[?]")
+local pair_array = ffi.typeof("subpy_pair[?]")
+local int64, uint64 = ffi.typeof("int64_t"), ffi.typeof("uint64_t")
+local error_out = ffi.typeof("subpy_error *[1]")
+local size_out = ffi.typeof("size_t[1]")
+local handle_out = ffi.typeof("uint64_t[1]")
+local text_out = ffi.typeof("const char *[1]")
+local int_out = ffi.typeof("int32_t[1]")
+
+local M = {}
+
+local function is_whole(value)
+  return type(value) == "number" and value == math.floor(value) and value >= -MAX_EXACT and value <= MAX_EXACT
+end
+
+-- ---- kinds of values that Lua has no type for
+
+local function class(name)
+  local c = {}
+  c.__index = c
+  c.__name = name
+  return c
+end
+
+--- What None is inside of lists, tuples and dicts; nil everywhere else.
+M.none = setmetatable({}, { __tostring = function() return "None" end })
+
+local List, Tuple, Dict, Bytes, BigInt, Float = class("list"), class("tuple"), class("dict"), class("bytes"),
+  class("bigint"), class("float")
+local Kwargs = class("kwargs")
+
+--- A Python list: list{1, 2, 3}. A table with items 1 to #t is one without being told. `n` says how many there are when
+--- some are nil.
+function M.list(items)
+  return setmetatable(items or {}, List)
+end
+
+--- A Python tuple: tuple{1, 2, 3}.
+function M.tuple(items)
+  return setmetatable(items or {}, Tuple)
+end
+
+--- A Python dict, which keeps its order: dict():set("a", 1):set("b", 2), or dict{a = 1, b = 2} in no order.
+function M.dict(entries)
+  local dict = setmetatable({ keys = {}, values = {}, places = {} }, Dict)
+  for key, value in pairs(entries or {}) do
+    dict:set(key, value)
+  end
+  return dict
+end
+
+function Dict:set(key, value)
+  if key == nil then key = M.none end
+  if value == nil then value = M.none end
+  local place = self.places[key]
+  if not place then
+    place = #self.keys + 1
+    self.keys[place] = key
+    -- NaN is no key for a Lua table; it can be read with pairs() alone.
+    if key == key then self.places[key] = place end
+  end
+  self.values[place] = value
+  return self
+end
+
+--- The value of a key, nil when there is none. Keys that are tables (bytes, tuples) are found by identity.
+function Dict:get(key)
+  local place = self.places[key]
+  if place then return self.values[place] end
+end
+
+--- How many entries.
+function Dict:len()
+  return #self.keys
+end
+
+--- Keys and values, in order.
+function Dict:pairs()
+  local place = 0
+  return function()
+    place = place + 1
+    if self.keys[place] ~= nil then return self.keys[place], self.values[place] end
+  end
+end
+
+--- A Python bytes object, from a string.
+function M.bytes(data)
+  if type(data) ~= "string" then error("bytes: a string is expected", 2) end
+  return setmetatable({ data = data }, Bytes)
+end
+
+function Bytes:__tostring() return self.data end
+function Bytes.__eq(a, b) return a.data == b.data end
+
+--- A Python float, for a whole number that would be an int: float(2) is 2.0.
+function M.float(number)
+  if type(number) ~= "number" then error("float: a number is expected", 2) end
+  return setmetatable({ number = number }, Float)
+end
+
+--- A Python int of any size, from hexadecimal text: bigint("-0x1ff").
+function M.bigint(hex)
+  local sign, digits = tostring(hex):lower():match("^(-?)0x0*(%x+)$")
+  if not digits then error("bigint: hexadecimal text such as -0x1ff is expected", 2) end
+  return setmetatable({ hex = sign .. "0x" .. digits }, BigInt)
+end
+
+function BigInt:__tostring() return self.hex end
+function BigInt.__eq(a, b) return a.hex == b.hex end
+
+--- Keyword arguments, the last argument of a call: interp:call("sorted", list, kwargs{reverse = true}).
+function M.kwargs(names)
+  return setmetatable({ names = names }, Kwargs)
+end
+
+-- ---- to Python
+
+-- Raised while arguments are read; `path` grows on the way out.
+local Unfit = {}
+
+local function unfit(reason)
+  return error(setmetatable({ reason = reason, path = "" }, Unfit), 0)
+end
+
+local put
+
+-- Names the item that an argument failed at.
+local function put_at(step, slot, value, anchors, depth)
+  local ok, failure = pcall(put, slot, value, anchors, depth)
+  if ok then return end
+  if getmetatable(failure) == Unfit then
+    failure.path = (type(step) == "string" and ("[%q]"):format(step) or ("[%s]"):format(tostring(step))) .. failure.path
+  end
+  error(failure, 0)
+end
+
+local function put_text(slot, kind, text)
+  slot.kind = kind
+  slot.len = #text
+  slot.u.as_str = text
+end
+
+local function put_items(slot, kind, items, anchors, depth)
+  if depth > MAX_DEPTH then unfit("is nested more than 1,000 levels deep, or contains itself") end
+  local n = rawget(items, "n") or #items
+  if not is_whole(n) or n < 0 then unfit("has an n that is no count") end
+  local array = value_array(n)
+  anchors[#anchors + 1] = array
+  for i = 1, n do
+    local item = rawget(items, i)
+    local kind_of = type(item)
+    if kind_of == "table" or kind_of == "function" or kind_of == "userdata" or kind_of == "thread" then
+      put_at(i, array[i - 1], item, anchors, depth)
+    else
+      put(array[i - 1], item, anchors, depth)
+    end
+  end
+  slot.kind = kind
+  slot.len = n
+  slot.u.as_items = array
+end
+
+local function put_pairs(slot, n, next_pair, anchors, depth)
+  if depth > MAX_DEPTH then unfit("is nested more than 1,000 levels deep, or contains itself") end
+  local array = pair_array(n)
+  anchors[#anchors + 1] = array
+  for i = 0, n - 1 do
+    local key, value = next_pair(i)
+    put_at(key, array[i].key, key, anchors, depth)
+    put_at(key, array[i].value, value, anchors, depth)
+  end
+  slot.kind = DICT
+  slot.len = n
+  slot.u.as_pairs = array
+end
+
+local function put_dict(slot, dict, anchors, depth)
+  put_pairs(slot, #dict.keys, function(i) return dict.keys[i + 1], dict.values[i + 1] end, anchors, depth)
+end
+
+local function put_names(slot, names, anchors, depth)
+  local keys = {}
+  for key in next, names do
+    if type(key) ~= "string" then unfit("has a key that is no string among others: use list() or dict()") end
+    keys[#keys + 1] = key
+  end
+  put_pairs(slot, #keys, function(i) return keys[i + 1], rawget(names, keys[i + 1]) end, anchors, depth)
+end
+
+local function put_table(slot, value, anchors, depth)
+  local meta = getmetatable(value)
+  if value == M.none then
+    slot.kind = NONE
+  elseif meta == List then
+    put_items(slot, LIST, value, anchors, depth + 1)
+  elseif meta == Tuple then
+    put_items(slot, TUPLE, value, anchors, depth + 1)
+  elseif meta == Dict then
+    put_dict(slot, value, anchors, depth + 1)
+  elseif meta == Bytes then
+    put_text(slot, BYTES, value.data)
+  elseif meta == BigInt then
+    put_text(slot, BIGINT, value.hex)
+  elseif meta == Float then
+    slot.kind = FLOAT
+    slot.u.as_float = value.number
+  elseif meta ~= nil then
+    unfit("is a table with a metatable, which has no Python value")
+  elseif rawget(value, 1) ~= nil or next(value) == nil then
+    local count = 0
+    for _ in next, value do count = count + 1 end
+    if count ~= #value then unfit("has items and names, or holes: use list() or dict()") end
+    put_items(slot, LIST, value, anchors, depth + 1)
+  else
+    put_names(slot, value, anchors, depth + 1)
+  end
+end
+
+-- Writes a value into a subpy_value. Fields are written one by one: constructors that return structs by value cost
+-- LuaJIT six times as much. `anchors` keeps what the value points to until the call has returned.
+function put(slot, value, anchors, depth)
+  local kind = type(value)
+  if kind == "number" then
+    if is_whole(value) and (value ~= 0 or 1 / value > 0) then
+      slot.kind = INT
+      slot.u.as_int = value
+    else
+      slot.kind = FLOAT
+      slot.u.as_float = value
+    end
+  elseif kind == "string" then
+    put_text(slot, STR, value)
+  elseif kind == "nil" then
+    slot.kind = NONE
+  elseif kind == "boolean" then
+    slot.kind = BOOL
+    slot.u.as_int = value and 1 or 0
+  elseif kind == "table" then
+    put_table(slot, value, anchors, depth)
+  elseif kind == "cdata" and ffi.istype(int64, value) then
+    slot.kind = INT
+    slot.u.as_int = value
+  elseif kind == "cdata" and ffi.istype(uint64, value) then
+    local text = M.bigint("0x" .. bit.tohex(value, 16))
+    anchors[#anchors + 1] = text
+    put_text(slot, BIGINT, text.hex)
+  else
+    unfit(("is a %s, which has no Python value"):format(kind))
+  end
+end
+
+-- Writes what a user passed; a failure is an error with the name and the way to it.
+local function encode(name, slot, value, anchors)
+  local ok, failure = pcall(put, slot, value, anchors, 0)
+  if ok then return end
+  if getmetatable(failure) ~= Unfit then error(failure, 0) end
+  error(("%s%s %s"):format(name, failure.path, failure.reason), 0)
+end
+
+-- ---- from Python
+
+local read
+
+local function read_items(slot, items)
+  local array, n = slot.u.as_items, tonumber(slot.len)
+  for i = 1, n do
+    local item = read(array[i - 1])
+    if item == nil then item = M.none end
+    items[i] = item
+  end
+  return items
+end
+
+local function read_dict(slot)
+  local dict = M.dict()
+  local array = slot.u.as_pairs
+  for i = 0, tonumber(slot.len) - 1 do
+    dict:set(read(array[i].key), read(array[i].value))
+  end
+  return dict
+end
+
+-- The Lua value of a subpy_value.
+function read(slot)
+  local kind = slot.kind
+  if kind == INT then
+    local number = slot.u.as_int
+    if number >= -MAX_EXACT and number <= MAX_EXACT then return tonumber(number) end
+    return number
+  elseif kind == FLOAT then
+    return slot.u.as_float
+  elseif kind == STR then
+    return ffi.string(slot.u.as_str, slot.len)
+  elseif kind == NONE then
+    return nil
+  elseif kind == BOOL then
+    return slot.u.as_bool
+  elseif kind == BYTES then
+    return M.bytes(ffi.string(slot.u.as_str, slot.len))
+  elseif kind == LIST then
+    return read_items(slot, M.list())
+  elseif kind == TUPLE then
+    return read_items(slot, M.tuple())
+  elseif kind == DICT then
+    return read_dict(slot)
+  elseif kind == BIGINT then
+    return M.bigint(ffi.string(slot.u.as_str, slot.len))
+  end
+  error(("a value of kind %d: the library is newer than this module"):format(kind), 0)
+end
+
+-- ---- errors
+
+--- What the functions raise: a table with `code` ("SUBPY_ERROR_BUSY"), `status` (-3), `message` and `handle`; for a
+--- Python exception `excinfo`, `frames` and `exit_status`; for a source that does not compile `excinfo`, `line`,
+--- `column` and `text`.
+local Error = class("subpy.Error")
+M.Error = Error
+
+function Error:__tostring() return self.message end
+
+--- Whether something is an error of this module.
+function M.is_error(value)
+  return getmetatable(value) == Error
+end
+
+local function excinfo(raw)
+  local size = size_out()
+  local function text(accessor)
+    local pointer = accessor(raw, size)
+    if pointer ~= nil then return ffi.string(pointer, size[0]) end
+  end
+  return {
+    type = {
+      name = text(C.subpy_error_type_name),
+      qualname = text(C.subpy_error_type_qualname),
+      module = text(C.subpy_error_type_module),
+    },
+    msg = text(C.subpy_error_exception_message),
+    formatted = text(C.subpy_error_formatted),
+    errdisplay = text(C.subpy_error_display),
+  }
+end
+
+local function optional(pointer)
+  if pointer ~= nil then return ffi.string(pointer) end
+end
+
+local function frames(raw)
+  local list = {}
+  local file, line, name = text_out(), int_out(), text_out()
+  for i = 1, tonumber(C.subpy_error_frame_count(raw)) do
+    C.subpy_error_frame(raw, i - 1, file, line, name)
+    list[i] = { file = optional(file[0]), line = line[0], name = optional(name[0]) }
+  end
+  return list
+end
+
+-- Raises the error of a call that failed, as one copy without the library's memory.
+local function fail(status, failure)
+  local raw = ffi.gc(failure[0], C.subpy_error_free)
+  local size = size_out()
+  local message = C.subpy_error_message(raw, size)
+  local copy = {
+    status = status,
+    code = ffi.string(C.subpy_status_name(status)),
+    message = message ~= nil and ffi.string(message, size[0]) or "",
+    handle = tonumber(C.subpy_error_interp(raw)),
+  }
+  if status == C.SUBPY_ERROR_EXECUTION_FAILED then
+    copy.excinfo, copy.frames = excinfo(raw), frames(raw)
+    local exit_status = int_out()
+    if C.subpy_error_exit_status(raw, exit_status) then copy.exit_status = exit_status[0] end
+  elseif status == C.SUBPY_ERROR_SYNTAX then
+    copy.excinfo = excinfo(raw)
+    local line, column, text = int_out(), int_out(), text_out()
+    C.subpy_error_syntax(raw, line, column, text)
+    copy.line, copy.column, copy.text = line[0], column[0], optional(text[0])
+  end
+  C.subpy_error_free(ffi.gc(raw, nil))
+  error(setmetatable(copy, Error), 0)
+end
+
+local function string_arg(name, value)
+  if type(value) ~= "string" then error(name .. ": a string is expected, not a " .. type(value), 0) end
+  return value
+end
+
+-- The value of a result, which is freed: at once, or by the garbage collector should reading it run out of memory.
+local function take(result)
+  local slot = result[0]
+  if slot.kind == NONE or slot.kind == BOOL or slot.kind == INT or slot.kind == FLOAT then return read(slot) end
+  ffi.gc(result, C.subpy_value_free)
+  local value = read(slot)
+  C.subpy_value_free(ffi.gc(result, nil))
+  return value
+end
+
+-- ---- threads
+
+local Thread = class("subpy.Thread")
+
+local function thread(handle, interp)
+  -- The interpreter stays alive as long as the thread is not joined.
+  local cell = ffi.gc(handle_out(handle), function(last) C.subpy_thread_free(last[0]) end)
+  return setmetatable({ cell = cell, interp = interp }, Thread)
+end
+
+--- Waits for the thread, and returns or raises what its run did. Once.
+function Thread:join()
+  local result, failure = value_array(1), error_out()
+  local status = C.subpy_thread_join(self.cell[0], result, failure)
+  ffi.gc(self.cell, nil)
+  if status ~= 0 then fail(status, failure) end
+  return take(result)
+end
+
+-- ---- interpreters
+
+local Interpreter = class("subpy.Interpreter")
+
+local function interpreter(handle, owned)
+  local cell = handle_out(handle)
+  if owned then ffi.gc(cell, function(last) C.subpy_close(last[0], nil) end) end
+  return setmetatable({ cell = cell }, Interpreter)
+end
+
+local EXEC, EVAL, CALL = 1, 2, 3
+
+-- What the memory of a call points to is in a table of its own, the anchors, which must be alive until C returns. LuaJIT
+-- takes a local variable that is not used any more for dead, so this uses it.
+local function keep(anchors)
+  anchors.kept = true
+end
+
+-- Positional arguments as an array, and the keyword arguments behind them.
+local function arguments(anchors, ...)
+  local n = select("#", ...)
+  local names
+  local last = n > 0 and (select(n, ...))
+  if type(last) == "table" and getmetatable(last) == Kwargs then
+    n = n - 1
+    if type(last.names) ~= "table" or next(last.names) ~= nil then
+      names = value_array(1)
+      anchors[#anchors + 1] = names
+      encode("kwargs", names[0], last.names, anchors)
+    end
+  end
+  local args = value_array(n)
+  anchors[#anchors + 1] = args
+  for i = 1, n do
+    local value = (select(i, ...))
+    encode("argument " .. i, args[i - 1], value, anchors)
+  end
+  anchors[#anchors + 1] = { ... }
+  return args, n, names
+end
+
+local function request(self, anchors, what, text, options)
+  options = options or {}
+  local filled = ffi.new("subpy_run_request")
+  filled.size = ffi.sizeof(filled)
+  filled.interp = self.cell[0]
+  filled.what = what
+  filled.text = text
+  filled.text_len = #text
+  if options.filename then
+    if string_arg("filename", options.filename):find("\0", 1, true) then
+      error("filename: a string without NUL is expected", 0)
+    end
+    filled.filename = options.filename
+  end
+  if options.keep_indent then filled.flags = C.SUBPY_RUN_KEEP_INDENT end
+  anchors[1], anchors[2] = text, options.filename
+  return filled
+end
+
+local function run(self, what, text, options)
+  local anchors = {}
+  local filled = request(self, anchors, what, text, options)
+  local result, failure = value_array(1), error_out()
+  local status = C.subpy_run(filled, result, failure)
+  keep(anchors)
+  if status ~= 0 then fail(status, failure) end
+  return take(result)
+end
+
+local function run_in_thread(self, what, text, options)
+  local anchors = {}
+  local filled = request(self, anchors, what, text, options)
+  local handle, failure = handle_out(), error_out()
+  local status = C.subpy_run_in_thread(filled, handle, failure)
+  keep(anchors)
+  if status ~= 0 then fail(status, failure) end
+  return thread(handle[0], self)
+end
+
+--- Runs statements. `options`: filename, the name in tracebacks; keep_indent, to leave common indentation.
+function Interpreter:exec(code, options)
+  run(self, EXEC, string_arg("code", code), options)
+end
+
+--- The value of an expression. `options`: filename.
+function Interpreter:eval(expression, options)
+  return run(self, EVAL, string_arg("expression", expression), options)
+end
+
+--- Calls "name" in `__main__`, or "package.module:attribute". The last argument may be kwargs{...}.
+function Interpreter:call(callable, ...)
+  string_arg("callable", callable)
+  local anchors = {}
+  local args, n, names = arguments(anchors, ...)
+  local result, failure = value_array(1), error_out()
+  local status = C.subpy_call(self.cell[0], callable, #callable, args, n, names, result, failure)
+  keep(anchors)
+  if status ~= 0 then fail(status, failure) end
+  return take(result)
+end
+
+--- exec() on a thread of its own, which is returned; see Thread:join().
+function Interpreter:exec_in_thread(code, options)
+  return run_in_thread(self, EXEC, string_arg("code", code), options)
+end
+
+--- eval() on a thread of its own.
+function Interpreter:eval_in_thread(expression, options)
+  return run_in_thread(self, EVAL, string_arg("expression", expression), options)
+end
+
+--- call() on a thread of its own.
+function Interpreter:call_in_thread(callable, ...)
+  string_arg("callable", callable)
+  local anchors = {}
+  local args, n, names = arguments(anchors, ...)
+  local handle, failure = handle_out(), error_out()
+  local status = C.subpy_call_in_thread(self.cell[0], callable, #callable, args, n, names, handle, failure)
+  keep(anchors)
+  if status ~= 0 then fail(status, failure) end
+  return thread(handle[0], self)
+end
+
+--- Binds names in `__main__`: a table with names, or a dict.
+function Interpreter:prepare_main(names)
+  local anchors, slot, failure = {}, value_array(1), error_out()
+  encode("names", slot[0], names, anchors)
+  local status = C.subpy_prepare_main(self.cell[0], slot, failure)
+  keep(anchors)
+  if status ~= 0 then fail(status, failure) end
+end
+
+--- Whether something is being run in it by this library.
+function Interpreter:is_running()
+  local running, failure = ffi.new("bool[1]"), error_out()
+  local status = C.subpy_is_running(self.cell[0], running, failure)
+  if status ~= 0 then fail(status, failure) end
+  return running[0]
+end
+
+--- The id that CPython gave it.
+function Interpreter:id()
+  local id, failure = ffi.new("int64_t[1]"), error_out()
+  local status = C.subpy_id(self.cell[0], id, failure)
+  if status ~= 0 then fail(status, failure) end
+  return tonumber(id[0])
+end
+
+--- Where it came from, in CPython's words.
+function Interpreter:whence()
+  local whence, failure = text_out(), error_out()
+  local status = C.subpy_whence(self.cell[0], whence, failure)
+  if status ~= 0 then fail(status, failure) end
+  return ffi.string(whence[0])
+end
+
+--- The library's number for it.
+function Interpreter:handle()
+  return tonumber(self.cell[0])
+end
+
+--- Ends it. Waits for the threads that Python code started in it. The garbage collector does it otherwise.
+function Interpreter:close()
+  local failure = error_out()
+  local status = C.subpy_close(self.cell[0], failure)
+  if status ~= 0 then fail(status, failure) end
+  ffi.gc(self.cell, nil)
+end
+
+-- ---- the module
+
+local GIL = { own = 0, shared = 1 }
+local BUSY = { error = 0, wait = 1, share = 2 }
+local INTERP_FLAGS = { allow_fork = 1, allow_exec = 2, no_threads = 4, allow_daemon_threads = 8, no_extension_check = 16 }
+local RUNTIME_FLAGS = { use_environment = 1, no_site = 2, keep_sigpipe = 4 }
+
+-- The bits of the options that are set. What is neither a flag nor among `others` is an error.
+local function flags(options, bits, others)
+  local word = 0
+  for name, value in pairs(options) do
+    if bits[name] then
+      if value then word = word + bits[name] end
+    elseif not others[name] then
+      error("there is no option " .. tostring(name), 0)
+    end
+  end
+  return word
+end
+
+local function choice(name, value, choices, default)
+  if value == nil then return default end
+  return choices[value] or error(("%s: %s is not one of the choices"):format(name, tostring(value)), 0)
+end
+
+--- Creates an interpreter. `options`: gil "own" or "shared"; busy "error", "wait" or "share"; path, folders to put in
+--- front of sys.path; allow_fork, allow_exec, no_threads, allow_daemon_threads, no_extension_check.
+function M.create(options)
+  options = options or {}
+  local filled = ffi.new("subpy_interp_options")
+  filled.size = ffi.sizeof(filled)
+  filled.flags = flags(options, INTERP_FLAGS, { gil = true, busy = true, path = true })
+  filled.gil = choice("gil", options.gil, GIL, GIL.own)
+  filled.busy = choice("busy", options.busy, BUSY, BUSY.error)
+  local folders = options.path or {}
+  local texts = ffi.new("const char *[?]", #folders)
+  for i, folder in ipairs(folders) do
+    if string_arg("path", folder):find("\0", 1, true) then error("path: a string without NUL is expected", 0) end
+    texts[i - 1] = folder
+  end
+  filled.path = texts
+  filled.path_len = #folders
+  local anchors = { texts, folders }
+  local handle, failure = handle_out(), error_out()
+  local status = C.subpy_create(filled, handle, failure)
+  keep(anchors)
+  if status ~= 0 then fail(status, failure) end
+  return interpreter(handle[0], true)
+end
+
+--- Starts CPython, or makes sure that it runs. `options`: python, path of an executable, of a virtual environment's
+--- folder or of a libpython; use_environment, no_site, keep_sigpipe.
+function M.init(options)
+  options = options or {}
+  local filled = ffi.new("subpy_runtime_options")
+  filled.size = ffi.sizeof(filled)
+  filled.flags = flags(options, RUNTIME_FLAGS, { python = true })
+  if options.python then filled.python = string_arg("python", options.python) end
+  local anchors, failure = { options.python }, error_out()
+  local status = C.subpy_init(filled, failure)
+  keep(anchors)
+  if status ~= 0 then fail(status, failure) end
+end
+
+--- Closes all interpreters and finalizes CPython.
+function M.shutdown()
+  local failure = error_out()
+  local status = C.subpy_shutdown(failure)
+  if status ~= 0 then fail(status, failure) end
+end
+
+--- All interpreters by ascending id.
+function M.list_all()
+  local room, count, failure = 64, size_out(), error_out()
+  while true do
+    local handles = ffi.new("uint64_t[?]", room)
+    local status = C.subpy_list_all(handles, room, count, failure)
+    if status ~= 0 then fail(status, failure) end
+    local n = tonumber(count[0])
+    if n <= room then
+      local list = {}
+      for i = 1, n do list[i] = interpreter(handles[i - 1]) end
+      return list
+    end
+    room = n * 2
+  end
+end
+
+local function found(status, handle, failure)
+  if status ~= 0 then fail(status, failure) end
+  return interpreter(handle[0])
+end
+
+--- The interpreter that this thread is in; a Lua program's is in none.
+function M.get_current()
+  local handle, failure = handle_out(), error_out()
+  return found(C.subpy_get_current(handle, failure), handle, failure)
+end
+
+--- The main interpreter.
+function M.get_main()
+  local handle, failure = handle_out(), error_out()
+  return found(C.subpy_get_main(handle, failure), handle, failure)
+end
+
+--- The interpreter with this id.
+function M.find(id)
+  if not is_whole(id) then error("id: a whole number is expected", 2) end
+  local handle, failure = handle_out(), error_out()
+  return found(C.subpy_find(id, handle, failure), handle, failure)
+end
+
+--- The interpreter with this handle, see Interpreter:handle().
+function M.interpreter(handle)
+  if not is_whole(handle) or handle < 0 then error("a handle is a whole number", 2) end
+  return interpreter(handle)
+end
+
+--- The version of the library.
+function M.version() return ffi.string(C.subpy_version_string()) end
+
+--- The version of the CPython in use; nil before the first start.
+function M.python_version() return optional(C.subpy_python_version()) end
+
+--- The path of the libpython in use; nil before the first start.
+function M.python_library() return optional(C.subpy_python_library()) end
+
+return M

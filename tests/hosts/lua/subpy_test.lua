@@ -1,0 +1,493 @@
+-- Tests of subpy.lua. Prints a line for each, and exits with 1 when one fails.
+
+local here = arg[0]:match("^(.*/)") or "./"
+package.path = here .. "?.lua;" .. here .. "../../../include/?.lua;" .. package.path
+
+local ffi = require("ffi")
+local bit = require("bit")
+local subpy = require("subpy")
+
+local none, list, tuple, dict, bytes = subpy.none, subpy.list, subpy.tuple, subpy.dict, subpy.bytes
+
+local failed = 0
+local function test(name, run)
+  local ok, failure = xpcall(run, function(e)
+    return tostring(e) .. (type(e) == "table" and e.excinfo and "\n" .. e.excinfo.errdisplay or "") .. "\n" .. debug.traceback()
+  end)
+  print((ok and "ok      " or "FAILED  ") .. name)
+  if not ok then
+    failed = failed + 1
+    print(failure)
+  end
+end
+
+-- Whether two values are the same: kinds, order, signs of zero and nan.
+local function same(a, b)
+  if type(a) ~= type(b) then return false end
+  if type(a) == "number" then return a == b and 1 / a == 1 / b or a ~= a and b ~= b end
+  if type(a) ~= "table" then return a == b end
+  if a == none or b == none then return rawequal(a, b) end
+  if getmetatable(a) ~= getmetatable(b) then return false end
+  for key, value in pairs(a) do
+    if key ~= "places" and not same(value, b[key]) then return false end
+  end
+  for key in pairs(b) do
+    if a[key] == nil then return false end
+  end
+  return true
+end
+
+local function equal(a, b, what)
+  if not same(a, b) then error(("%s: %s is not %s"):format(what or "value", tostring(a), tostring(b)), 2) end
+end
+
+-- The error that a function raises.
+local function raised(code, run, ...)
+  local ok, failure = pcall(run, ...)
+  if ok then error("nothing was raised", 2) end
+  if not subpy.is_error(failure) then error("another error: " .. tostring(failure), 2) end
+  equal(failure.code, code)
+  return failure
+end
+
+local function refused(message, run, ...)
+  local ok, failure = pcall(run, ...)
+  if ok then error("nothing was raised", 2) end
+  if type(failure) ~= "string" or not failure:find(message, 1, true) then error("another error: " .. tostring(failure), 2) end
+end
+
+local function nest(levels)
+  local value = "core"
+  for i = 1, levels do value = i % 2 == 0 and list{ value } or dict():set("k", value) end
+  return value
+end
+
+local interp = subpy.create()
+
+-- ---- interpreters
+
+test("interpreters are isolated from each other", function()
+  local one, two = subpy.create(), subpy.create()
+  one:exec("x = 1")
+  two:exec("x = 2")
+  equal(one:eval("x"), 1)
+  equal(two:eval("x"), 2)
+  one:prepare_main{ x = "new" }
+  equal(one:eval("x"), "new")
+  one:prepare_main(dict():set("y", list{ 1, none }))
+  equal(one:eval("y"), list{ 1, none })
+  one:close()
+  two:close()
+end)
+
+test("what can be asked about interpreters", function()
+  local main = subpy.get_main()
+  equal(main:id(), 0)
+  equal(main:whence(), "runtime init")
+  equal(interp:whence(), "C-API")
+  equal(interp:is_running(), false)
+  equal(subpy.find(interp:id()):handle(), interp:handle())
+  local one = subpy.create()
+  local handles = {}
+  for i, each in ipairs(subpy.list_all()) do handles[i] = each:handle() end
+  equal(handles, { main:handle(), interp:handle(), one:handle() })
+  one:close()
+  raised("SUBPY_ERROR_NOT_FOUND", subpy.get_current)
+  assert(subpy.version():match("^%d+%.%d+%.%d+$"))
+  assert(subpy.python_version():match("^3%.%d+%.%d+"))
+  assert(subpy.python_library():match("libpython3"))
+end)
+
+test("options of create, exec and eval", function()
+  local one = subpy.create{ path = { "/späth", "/two" }, busy = "wait", gil = "own", allow_daemon_threads = true }
+  equal(one:eval("__import__('sys').path[:2]"), list{ "/späth", "/two" })
+  one:close()
+  local failure = raised("SUBPY_ERROR_EXECUTION_FAILED", interp.exec, interp, "1 / 0", { filename = "näme.py" })
+  equal(failure.frames, { { file = "näme.py", line = 1, name = "<module>" } })
+  interp:exec("  indented = 1")
+  raised("SUBPY_ERROR_SYNTAX", interp.exec, interp, "  indented = 1", { keep_indent = true })
+  refused("busy: never is not one of the choices", subpy.create, { busy = "never" })
+  refused("there is no option gli", subpy.create, { gli = "own" })
+  refused("path: a string is expected", subpy.create, { path = { 5 } })
+  refused("without NUL", subpy.create, { path = { "a\0b" } })
+  refused("without NUL", interp.exec, interp, "1", { filename = "a\0b" })
+  raised("SUBPY_ERROR_INVALID_ARGUMENT", subpy.create, { no_extension_check = true })
+  raised("SUBPY_ERROR_WRONG_STATE", subpy.init, { no_site = true })
+  subpy.init()
+end)
+
+-- ---- values
+
+local both = {
+  { "True", true },
+  { "False", false },
+  { "0", 0 },
+  { "-1", -1 },
+  { "2**32 + 5", 2 ^ 32 + 5 },
+  { "2**53 - 1", 2 ^ 53 - 1 },
+  { "-2**53 + 1", -2 ^ 53 + 1 },
+  { "2**53", 9007199254740992LL },
+  { "2**63 - 1", 9223372036854775807LL },
+  { "-2**63", -9223372036854775807LL - 1LL },
+  { "2**63", subpy.bigint("0x8000000000000000") },
+  { "-2**63 - 1", subpy.bigint("-0x8000000000000001") },
+  { "3**200", nil },
+  { "0.5", 0.5 },
+  { "-0.0", -0.0 },
+  { "1e300", 1e300 },
+  { "5e-324", 5e-324 },
+  { "float('nan')", 0 / 0 },
+  { "float('inf')", math.huge },
+  { "-float('inf')", -math.huge },
+  { "''", "" },
+  { "'a\\0b'", "a\0b" },
+  { "'\\ufeffäöü \\u20ac \\U0001f40d'", "\239\187\191äöü € 🐍" },
+  { "'x' * 100_000", ("x"):rep(100000) },
+  { "b''", bytes("") },
+  { "b'\\0\\xff\\x80'", bytes("\0\255\128") },
+  { "[]", list{} },
+  { "()", tuple{} },
+  { "(5,)", tuple{ 5 } },
+  { "{}", dict{} },
+  { "[None, [1, (2, [3])], ()]", list{ none, list{ 1, tuple{ 2, list{ 3 } } }, tuple{} } },
+  { "{1: 'int', '1': 'str', True + 1: None, None: 0}", dict():set(1, "int"):set("1", "str"):set(2, none):set(none, 0) },
+  { "{(1, 2): b'', b'k': [], 2**60: 0, float('nan'): 1}", nil },
+  {
+    "{'a': [(1, 'x'), (2**63 - 1, b'\\0')], 'b': {'c': [(), {}]}, 'z': float('nan')}",
+    dict():set("a", list{ tuple{ 1, "x" }, tuple{ 9223372036854775807LL, bytes("\0") } })
+      :set("b", dict():set("c", list{ tuple{}, dict{} })):set("z", 0 / 0),
+  },
+}
+
+test("values are equal on both sides", function()
+  interp:exec([[
+    def same(ours, theirs):
+        # repr tells types, order, signs of zero and nan apart
+        return repr(ours) == repr(theirs)
+    def kept(value):
+        global keep
+        keep = value
+  ]])
+  for _, row in ipairs(both) do
+    local expression, value = row[1], row[2]
+    local out = interp:eval(expression)
+    if value ~= nil then equal(out, value, expression) end
+    interp:call("kept", out)
+    equal(interp:eval(("same(keep, %s)"):format(expression)), true, expression .. " goes back as it came")
+  end
+  equal(interp:eval("None"), nil)
+  equal(interp:call("builtins:repr", nil), "None")
+  equal(interp:call("builtins:repr", none), "None")
+end)
+
+test("many values", function()
+  local numbers = interp:eval("list(range(100_000))")
+  equal(#numbers, 100000)
+  equal(interp:call("builtins:sum", numbers), 4999950000)
+  equal(interp:eval("{i: str(i) for i in range(10_000)}"):get(9999), "9999")
+  local strings = {}
+  for i = 1, 20000 do strings[i] = "text " .. i end
+  equal(interp:call("builtins:len", strings), 20000)
+end)
+
+test("floats that are whole numbers come out as numbers, and go back as ints unless told otherwise", function()
+  equal(interp:eval("2.0"), 2)
+  equal(interp:call("builtins:repr", 2), "2")
+  equal(interp:call("builtins:repr", list{ subpy.float(2), subpy.float(-0.0), 2 ^ 53 }), "[2.0, -0.0, 9007199254740992.0]")
+end)
+
+test("other Lua values that have a Python value", function()
+  local function shown(...) return interp:call("builtins:repr", ...) end
+  equal(shown({ 1, { 2 } }), "[1, [2]]")
+  equal(shown({}), "[]")
+  equal(shown({ a = 1 }), "{'a': 1}")
+  equal(shown(list{ nil, 2, nil, n = 3 }), "[None, 2, None]")
+  equal(shown(18446744073709551615ULL), "18446744073709551615")
+  equal(shown(5ULL), "5")
+  equal(shown(subpy.bigint("-0X00fF")), "-255")
+  equal(shown(subpy.bigint("0x" .. ("f"):rep(1000))), interp:eval("repr(16**1000 - 1)"))
+  equal(interp:call("builtins:sorted", { 3, 1, 2 }, subpy.kwargs{ reverse = true }), list{ 3, 2, 1 })
+  equal(interp:call("builtins:dict", subpy.kwargs{}), dict{})
+  equal(interp:call("builtins:dict", subpy.kwargs(dict():set("ключ", 1))):get("ключ"), 1)
+end)
+
+test("Lua values that have no Python value are named with the way to them", function()
+  local call = function(...) return interp:call("builtins:repr", ...) end
+  refused("argument 1 is a function, which has no Python value", call, print)
+  refused('argument 2[1]["a"][2] is a function', call, 1, { { a = { 0, print } } })
+  refused("argument 1 is a thread", call, coroutine.create(print))
+  refused("argument 1 is a userdata", call, io.stdout)
+  refused("argument 1 is a cdata", call, ffi.new("int[2]"))
+  refused("argument 1 is a table with a metatable", call, setmetatable({}, {}))
+  refused("argument 1 has items and names, or holes", call, { 1, x = 2 })
+  refused("argument 1 has items and names, or holes", call, { 1, nil, nil, 4 })
+  refused("argument 1 has a key that is no string", call, { [2.5] = 1 })
+  refused("argument 1 has an n that is no count", call, list{ n = -1 })
+  refused("kwargs is a function", call, subpy.kwargs(print))
+  refused("names is a function", interp.prepare_main, interp, print)
+  raised("SUBPY_ERROR_INVALID_ARGUMENT", call, "\255 is not UTF-8")
+  raised("SUBPY_ERROR_INVALID_ARGUMENT", interp.prepare_main, interp, {})
+  local failure = raised("SUBPY_ERROR_EXECUTION_FAILED", call, dict():set(list{}, 1))
+  equal(failure.excinfo.type.name, "TypeError")
+end)
+
+test("values are nested 1,000 levels deep at most", function()
+  interp:exec("def echo(x): return x")
+  equal(interp:call("echo", nest(1000)), nest(1000))
+  refused("is nested more than 1,000 levels deep", interp.call, interp, "echo", nest(1001))
+  local cycle = {}
+  cycle[1] = cycle
+  refused("or contains itself", interp.call, interp, "echo", cycle)
+  interp:exec("deep = []\nfor i in range(1000): deep = [deep]")
+  raised("SUBPY_ERROR_NOT_SHAREABLE", interp.eval, interp, "deep")
+end)
+
+test("Python objects without a value are named with the way to them", function()
+  local failure = raised("SUBPY_ERROR_NOT_SHAREABLE", interp.eval, interp, "{'a': [1, 2, object()]}")
+  equal(failure.message, "result['a'][2]: object cannot be shared")
+end)
+
+local function resident()
+  local file = assert(io.open("/proc/self/statm"))
+  local pages = file:read("*a"):match("^%d+ (%d+)")
+  file:close()
+  return tonumber(pages) * 4096
+end
+
+test("results, errors and what was forgotten leave no memory behind", function()
+  local patient = subpy.create{ busy = "wait" }
+  patient:exec("block = b'x' * 1_000_000\ncount = 0\ndef tick():\n  global count\n  count += 1")
+  local function grow()
+    collectgarbage()
+    local before = resident()
+    for _ = 1, 200 do
+      patient:eval("(block, [None] * 1000)")
+      pcall(patient.exec, patient, "raise ValueError('x' * 1_000_000)")
+      patient:eval_in_thread("1"):join()
+      patient:call_in_thread("tick")
+    end
+    collectgarbage()
+    collectgarbage()
+    return resident() - before
+  end
+  grow()
+  local grown = grow()
+  assert(grown < 100e6, ("%d bytes"):format(grown))
+  while patient:eval("count") < 400 do end
+  patient:close()
+end)
+
+test("memory that is in use is not collected", function()
+  local step, pause = collectgarbage("setstepmul", 1000), collectgarbage("setpause", 10)
+  interp:exec("def join(a, b, *, c): return a[0][0] + b['k'] + c")
+  for i = 1, 20000 do
+    local text = interp:call("join", { { "a" .. i } }, { k = "b" .. i }, subpy.kwargs{ c = "c" .. i })
+    if text ~= "a" .. i .. "b" .. i .. "c" .. i then error(text) end
+    if i % 100 == 0 then equal(interp:eval("'x" .. i .. "' + 'y'", { filename = "f" .. i }), "x" .. i .. "y") end
+  end
+  collectgarbage("setstepmul", step)
+  collectgarbage("setpause", pause)
+end)
+
+test("interpreters that are garbage are closed", function()
+  local before = #subpy.list_all()
+  for _ = 1, 3 do subpy.create():exec("x = 1") end
+  collectgarbage()
+  collectgarbage()
+  equal(#subpy.list_all(), before)
+end)
+
+-- ---- errors
+
+test("an exception has its traceback", function()
+  local failure = raised("SUBPY_ERROR_EXECUTION_FAILED", interp.exec, interp, [[
+    class Outer:
+        class Error(Exception): pass
+    def fail(n):
+        if n: fail(n - 1)
+        raise Outer.Error('nul \0 and é')
+    fail(1)
+  ]])
+  equal(failure.status, -4)
+  equal(failure.handle, interp:handle())
+  equal(failure.message, "Outer.Error: nul \0 and é")
+  equal(tostring(failure), failure.message)
+  equal(failure.excinfo.type, { name = "Error", qualname = "Outer.Error", module = "__main__" })
+  equal(failure.excinfo.msg, "nul \0 and é")
+  equal(failure.excinfo.formatted, "Outer.Error: nul \0 and é")
+  assert(failure.excinfo.errdisplay:find('^Traceback %(most recent call last%):\n  File "<script>", line 6, in <module>\n'))
+  equal(failure.frames, {
+    { file = "<script>", line = 6, name = "<module>" },
+    { file = "<script>", line = 4, name = "fail" },
+    { file = "<script>", line = 5, name = "fail" },
+  })
+  equal(failure.exit_status, nil)
+  equal(raised("SUBPY_ERROR_EXECUTION_FAILED", interp.exec, interp, "raise SystemExit(3)").exit_status, 3)
+  equal(raised("SUBPY_ERROR_EXECUTION_FAILED", interp.call, interp, "nope").excinfo.type.name, "AttributeError")
+end)
+
+test("a source that does not compile says where", function()
+  local failure = raised("SUBPY_ERROR_SYNTAX", interp.exec, interp, "x = 1\ny =")
+  equal({ failure.line, failure.column }, { 2, 4 })
+  equal(failure.excinfo.type.name, "SyntaxError")
+end)
+
+test("an interpreter that is closed is not found, and neither is one that never was", function()
+  local one = subpy.create()
+  one:close()
+  for _, gone in ipairs{ one, subpy.interpreter(0), subpy.interpreter(77), subpy.interpreter(2 ^ 53 - 1) } do
+    for _, use in ipairs{ "is_running", "id", "whence", "close" } do
+      raised("SUBPY_ERROR_NOT_FOUND", gone[use], gone)
+    end
+    for _, use in ipairs{ "exec", "eval", "call", "exec_in_thread", "eval_in_thread", "call_in_thread" } do
+      raised("SUBPY_ERROR_NOT_FOUND", gone[use], gone, "x")
+    end
+    raised("SUBPY_ERROR_NOT_FOUND", gone.prepare_main, gone, { x = 1 })
+  end
+  raised("SUBPY_ERROR_NOT_FOUND", subpy.find, 999999)
+  raised("SUBPY_ERROR_INVALID_ARGUMENT", subpy.find, -1)
+end)
+
+test("wrong arguments are errors", function()
+  for _, source in ipairs{ 5, {}, true, print } do
+    for _, use in ipairs{ "exec", "eval", "call", "exec_in_thread", "eval_in_thread", "call_in_thread" } do
+      refused("a string is expected", interp[use], interp, source)
+    end
+  end
+  refused("a string is expected, not a nil", interp.exec, interp)
+  refused("a whole number is expected", subpy.find, "0")
+  refused("a whole number is expected", subpy.find, 0.5)
+  refused("a handle is a whole number", subpy.interpreter, "x")
+  refused("a handle is a whole number", subpy.interpreter, -1)
+  refused("a handle is a whole number", subpy.interpreter, 0 / 0)
+  refused("a handle is a whole number", subpy.interpreter, 1.5)
+  refused("a string is expected", bytes, 5)
+  refused("a number is expected", subpy.float, "5")
+  refused("hexadecimal text", subpy.bigint, "12")
+  refused("hexadecimal text", subpy.bigint, "0x")
+end)
+
+test("recursion that uses up the stack is a RecursionError", function()
+  interp:exec([[
+    deep = []
+    for i in range(200_000): deep = [deep]
+    def through_c(n): return sorted([1], key=lambda _: through_c(n + 1))
+  ]])
+  for _, code in ipairs{ "repr(deep)", "through_c(0)", "(f := lambda: f())()" } do
+    for _, run in ipairs{ function() interp:eval(code) end, function() interp:eval_in_thread(code):join() end } do
+      -- On the stack of a coroutine too, which LuaJIT keeps apart from C's.
+      for _, on in ipairs{ run, coroutine.wrap(function() return run() end) } do
+        local failure = raised("SUBPY_ERROR_EXECUTION_FAILED", on)
+        equal(failure.excinfo.type.name, "RecursionError", code)
+      end
+    end
+  end
+  interp:exec("del deep")
+end)
+
+-- ---- threads
+
+test("threads: results, errors, once", function()
+  local thread = interp:call_in_thread("builtins:pow", 2, 62)
+  equal(thread:join(), 4611686018427387904LL)
+  raised("SUBPY_ERROR_NOT_FOUND", thread.join, thread)
+  local failing = interp:exec_in_thread("1 / 0", { filename = "late.py" })
+  equal(raised("SUBPY_ERROR_EXECUTION_FAILED", failing.join, failing).frames[1].file, "late.py")
+  local unfit = interp:eval_in_thread("object()")
+  raised("SUBPY_ERROR_NOT_SHAREABLE", unfit.join, unfit)
+end)
+
+test("an interpreter runs one thing at a time, unless it is told to wait", function()
+  local strict, patient = subpy.create(), subpy.create{ busy = "wait" }
+  local ends = strict:eval("__import__('os').pipe()")
+  local running = strict:call_in_thread("os:read", ends[1], 1)
+  while not strict:is_running() do end
+  raised("SUBPY_ERROR_BUSY", strict.exec, strict, "1")
+  raised("SUBPY_ERROR_BUSY", strict.close, strict)
+  raised("SUBPY_ERROR_BUSY", subpy.shutdown)
+  patient:call("os:write", ends[2], bytes("x"))
+  equal(running:join(), bytes("x"))
+  patient:exec("order = []")
+  local threads = {}
+  for i = 1, 20 do threads[i] = patient:exec_in_thread("order.append(" .. i .. ")") end
+  for _, thread in ipairs(threads) do thread:join() end
+  equal(patient:eval("sorted(order) == list(range(1, 21))"), true)
+  strict:exec(("import os; os.close(%d); os.close(%d)"):format(ends[1], ends[2]))
+  strict:close()
+  patient:close()
+end)
+
+test("interpreters run in parallel", function()
+  local one, two = subpy.create(), subpy.create()
+  for _, each in ipairs{ one, two } do
+    each:exec([[
+      import ctypes, os, select
+      def primes(n):
+          sieve = bytearray([1]) * n
+          for i in range(2, n):
+              if sieve[i]:
+                  for k in range(i * i, n, i): sieve[k] = 0
+          return sum(sieve[2:])
+      # PyDLL keeps the GIL while C runs: nobody else runs Python in this interpreter until the pipe can be read.
+      def wait_with_gil(fd):
+          class pollfd(ctypes.Structure):
+              _fields_ = [('fd', ctypes.c_int), ('events', ctypes.c_short), ('revents', ctypes.c_short)]
+          return ctypes.PyDLL(None).poll(ctypes.byref(pollfd(fd, select.POLLIN)), ctypes.c_ulong(1), 60_000)
+    ]])
+  end
+  local ends = one:eval("os.pipe()")
+  local waiting = one:call_in_thread("wait_with_gil", ends[1])
+  while not one:is_running() do end
+  equal(two:call("primes", 50000), 5133)
+  two:call("os:write", ends[2], bytes("x"))
+  equal(waiting:join(), 1)
+  local threads = { one:call_in_thread("primes", 1000000), two:call_in_thread("primes", 1000000) }
+  equal({ threads[1]:join(), threads[2]:join() }, { 78498, 78498 })
+  one:exec(("os.close(%d); os.close(%d)"):format(ends[1], ends[2]))
+  one:close()
+  two:close()
+end)
+
+-- ---- the standard library
+
+test("extension modules find what they need", function()
+  local one = subpy.create{ path = { here .. ".." } }
+  local seen = one:call("stdlib:use")
+  print(("Python %s: %s"):format(subpy.python_version(), seen:get("versions")))
+  equal(seen:get("tls"), "through TLS")
+  equal(seen:get("sha256"), "1ac33dff70ee99332fb47fd6adc6ebfe4d7f327d62cd192ed65451204af1d76c")
+  equal(seen:get("rows"), 6)
+  equal(seen:get("asyncio"), "later")
+  equal(seen:get("json"), dict():set("a", list{ 1, none }))
+  equal(seen:get("ctypes"), 5)
+  equal(seen:get("zlib"), true)
+  one:close()
+end)
+
+-- ---- the process
+
+test("after a shutdown everything is gone, and can be started again", function()
+  local thread = interp:eval_in_thread("1")
+  equal(thread:join(), 1)
+  subpy.shutdown()
+  raised("SUBPY_ERROR_NOT_FOUND", interp.exec, interp, "1")
+  local again = subpy.create()
+  equal(again:eval("1 + 1"), 2)
+  again:close()
+  subpy.shutdown()
+end)
+
+test("the examples print what the documentation says", function()
+  local pipe = assert(io.popen(("cd %s && LUA_PATH='./?.lua;../../../include/?.lua' luajit hello.lua"):format(here)))
+  equal(pipe:read("*a"), [[
+to: 2
+be: 2
+Traceback (most recent call last):
+  File "<script>", line 1, in <module>
+  File "<script>", line 4, in count
+AttributeError: 'int' object has no attribute 'split'
+]])
+  pipe:close()
+end)
+
+os.exit(failed == 0 and 0 or 1, true)
