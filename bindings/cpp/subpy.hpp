@@ -1,0 +1,2503 @@
+/*
+ * subpy.hpp: many isolated CPython interpreters in one process, each with its own GIL, for C++17 and later.
+ *
+ * The interface of Python's `concurrent.interpreters`. Header only; needs subpy.h, libsubpy and the standard library.
+ * Documentation: docs/cpp.md.
+ *
+ *   #include <iostream>
+ *   #include "subpy.hpp"
+ *
+ *   int main() {
+ *     auto interp = subpy::interpreter::create();
+ *     interp.exec("print('hello from Python')");
+ *     std::cout << interp.call<double>("math:sqrt", 2.0) << '\n';
+ *   }
+ *
+ * Conventions
+ *   Errors      Each operation comes twice. `call()` throws a subpy::error; `try_call()` returns a subpy::result and
+ *               throws nothing of subpy's. Without exceptions (-fno-exceptions) there are the try_ functions alone.
+ *               The standard library's std::bad_alloc may come from both.
+ *   Threads     Interpreters may be used from any thread at any time, through one object too: an operation changes no
+ *               member. Other objects are like the standard library's: reading is safe, changing needs a lock.
+ *   Ownership   interpreter, thread, value and error own what they hold. interpreter_ref, value_view, bytes_view,
+ *               keyword arguments and what std::string_view shows are borrowed.
+ *   Text        UTF-8, with a length, so it may hold NUL characters. Where a text has to end with a NUL (file names),
+ *               one in the middle is status::invalid_argument.
+ */
+
+#ifndef SUBPY_HPP
+#define SUBPY_HPP
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <functional>
+#include <initializer_list>
+#include <iterator>
+#include <limits>
+#include <map>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#if __cplusplus >= 202002L
+#include <span>
+#endif
+
+#include "subpy.h"
+
+#if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
+#define SUBPY_CPP_EXCEPTIONS 1
+#else
+#define SUBPY_CPP_EXCEPTIONS 0
+#endif
+
+namespace subpy {
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * Errors
+ * --------------------------------------------------------------------------------------------------------------------- */
+
+/// What went wrong, as a number. docs/errors.md says when each one comes, and what to do about it.
+enum class status : std::int32_t {
+  ok = SUBPY_OK,
+  invalid_argument = SUBPY_ERROR_INVALID_ARGUMENT,
+  not_found = SUBPY_ERROR_NOT_FOUND,
+  busy = SUBPY_ERROR_BUSY,
+  execution_failed = SUBPY_ERROR_EXECUTION_FAILED,
+  not_shareable = SUBPY_ERROR_NOT_SHAREABLE,
+  interpreter = SUBPY_ERROR_INTERPRETER,
+  syntax = SUBPY_ERROR_SYNTAX,
+  python_not_found = SUBPY_ERROR_PYTHON_NOT_FOUND,
+  python_unsupported = SUBPY_ERROR_PYTHON_UNSUPPORTED,
+  timeout = SUBPY_ERROR_TIMEOUT,
+  interrupted = SUBPY_ERROR_INTERRUPTED,
+  no_memory = SUBPY_ERROR_NO_MEMORY,
+  forked = SUBPY_ERROR_FORKED,
+  wrong_state = SUBPY_ERROR_WRONG_STATE,
+  panic = SUBPY_ERROR_PANIC,
+  /// A value does not fit the C++ type that was asked for. From this header alone, so the number is positive.
+  conversion = 1,
+};
+
+/// The C name of a status, "SUBPY_ERROR_BUSY"; "conversion" for the one that C does not have. Static text.
+inline const char *status_name(status code) noexcept {
+  return code == status::conversion ? "conversion" : subpy_status_name(static_cast<subpy_status>(code));
+}
+
+class error;
+
+namespace detail {
+
+struct free_error {
+  void operator()(subpy_error *raw) const noexcept { subpy_error_free(raw); }
+};
+
+/// What copies of an error share. Immutable once it is made.
+struct failure {
+  status code = status::ok;
+  std::unique_ptr<subpy_error, free_error> source;  // what the library said; null for an error of this header
+  std::string message;                              // of an error of this header
+  std::string path;                                 // conversion: the way to the value, such as "[3]['x']"
+  std::string reason;                               // conversion: what is wrong with it
+};
+
+inline std::string_view view_of(const char *text, std::size_t length) noexcept {
+  return text == nullptr ? std::string_view() : std::string_view(text, length);
+}
+
+inline std::string_view view_of(const char *text) noexcept {
+  return text == nullptr ? std::string_view() : std::string_view(text);
+}
+
+/// The way to a value that does not fit is put together from the inside out, step by step.
+struct conversion_path {
+  static error make(std::string_view root, std::string path, std::string reason);
+  /// One more step in front of the way. Errors that have none stay as they are.
+  static error within(const error &inner, const std::string &element);
+  /// Another word than "value" for where the way begins.
+  static error rooted(const error &inner, std::string_view root);
+};
+
+}  // namespace detail
+
+/// One frame of a traceback. The texts belong to the error; those that are not known are empty.
+struct frame {
+  std::string_view file;
+  /// From 1; 0 when it is not known.
+  int line = 0;
+  /// "<module>" at the top level.
+  std::string_view function;
+};
+
+/// Where a source is wrong. What is not known is 0 or empty. The text belongs to the error.
+struct syntax_location {
+  /// From 1.
+  int line = 0;
+  /// In characters from 1.
+  int column = 0;
+  /// The line itself.
+  std::string_view text;
+};
+
+/// A Python exception, as text and numbers: ExecutionFailed.excinfo. The texts are valid as long as this object, or the
+/// error that it comes from, or a copy of either.
+class exception_info {
+ public:
+  /// excinfo.type.__name__, such as "ValueError".
+  [[nodiscard]] std::string_view type_name() const noexcept { return text(subpy_error_type_name); }
+  /// excinfo.type.__qualname__, such as "Outer.Error" for a nested class.
+  [[nodiscard]] std::string_view type_qualname() const noexcept { return text(subpy_error_type_qualname); }
+  /// excinfo.type.__module__, such as "builtins".
+  [[nodiscard]] std::string_view type_module() const noexcept { return text(subpy_error_type_module); }
+  /// excinfo.msg: str(exception).
+  [[nodiscard]] std::string_view msg() const noexcept { return text(subpy_error_exception_message); }
+  /// excinfo.formatted: "module.Type: message", without the module for builtins and `__main__`.
+  [[nodiscard]] std::string_view formatted() const noexcept { return text(subpy_error_formatted); }
+  /// excinfo.errdisplay: the traceback that Python would print, without the final newline.
+  [[nodiscard]] std::string_view errdisplay() const noexcept { return text(subpy_error_display); }
+
+  /// The traceback, the outermost frame first. Of more than 10,000 the middle is left out.
+  [[nodiscard]] std::vector<frame> frames() const {
+    std::vector<frame> found;
+    const std::size_t count = subpy_error_frame_count(state_->source.get());
+    found.reserve(count);
+    for (std::size_t index = 0; index < count; index++) {
+      const char *file = nullptr;
+      const char *function = nullptr;
+      std::int32_t line = 0;
+      subpy_error_frame(state_->source.get(), index, &file, &line, &function);
+      found.push_back({detail::view_of(file), line, detail::view_of(function)});
+    }
+    return found;
+  }
+
+  /// The status that SystemExit asked for: 0 for None, 1 for anything that is no int. Empty for other exceptions.
+  [[nodiscard]] std::optional<int> exit_status() const noexcept {
+    std::int32_t code = 0;
+    return subpy_error_exit_status(state_->source.get(), &code) ? std::optional<int>(code) : std::nullopt;
+  }
+
+ private:
+  friend class error;
+  explicit exception_info(std::shared_ptr<const detail::failure> state) noexcept : state_(std::move(state)) {}
+
+  [[nodiscard]] std::string_view text(const char *(*get)(const subpy_error *, std::size_t *)) const noexcept {
+    std::size_t length = 0;
+    const char *found = get(state_->source.get(), &length);
+    return detail::view_of(found, length);
+  }
+
+  std::shared_ptr<const detail::failure> state_;
+};
+
+/// What every operation throws, or puts into its result: the base of all errors. A copy is cheap, never fails, and shares
+/// the immutable details; it may be read on any thread, and outlives the interpreter that it is about.
+class error : public std::exception {
+ public:
+  /// An error of the C interface, which it takes over. `raw` may be NULL.
+  error(subpy_status code, subpy_error *raw) : error(taken(static_cast<status>(code), raw)) {}
+
+  /// An error of your own, with this message.
+  error(status code, std::string message) : error(detail::failure{code, nullptr, std::move(message), {}, {}}) {}
+
+  error(const error &) noexcept = default;
+  error &operator=(const error &) noexcept = default;
+  ~error() override = default;
+
+  [[nodiscard]] status code() const noexcept { return state_->code; }
+
+  /// What went wrong, in one line. It may hold NUL characters, so message() may be longer.
+  [[nodiscard]] const char *what() const noexcept override {
+    return state_->source ? subpy_error_message(state_->source.get(), nullptr) : state_->message.c_str();
+  }
+
+  /// what() with its length. Valid as long as a copy of the error.
+  [[nodiscard]] std::string_view message() const noexcept {
+    if (!state_->source) return state_->message;
+    std::size_t length = 0;
+    const char *text = subpy_error_message(state_->source.get(), &length);
+    return detail::view_of(text, length);
+  }
+
+  /// The Python exception: there is one for status::execution_failed and status::syntax.
+  [[nodiscard]] std::optional<exception_info> excinfo() const noexcept {
+    if (subpy_error_type_name(state_->source.get(), nullptr) == nullptr) return std::nullopt;
+    return exception_info(state_);
+  }
+
+  /// Where the source is wrong, for status::syntax.
+  [[nodiscard]] std::optional<syntax_location> syntax() const noexcept {
+    std::int32_t line = 0;
+    std::int32_t column = 0;
+    const char *text = nullptr;
+    if (!subpy_error_syntax(state_->source.get(), &line, &column, &text)) return std::nullopt;
+    return syntax_location{line, column, detail::view_of(text)};
+  }
+
+  /// The handle of the interpreter that the error is about, which may be gone; 0 when none.
+  [[nodiscard]] subpy_interp interp() const noexcept { return subpy_error_interp(state_->source.get()); }
+
+#if SUBPY_CPP_EXCEPTIONS
+  /// Throws it, as the class that belongs to its code.
+  [[noreturn]] void raise() const;
+#endif
+
+ private:
+  friend struct detail::conversion_path;
+
+  explicit error(detail::failure &&state) : state_(std::make_shared<const detail::failure>(std::move(state))) {}
+
+  static detail::failure taken(status code, subpy_error *raw) {
+    detail::failure state;
+    state.source.reset(raw);
+    state.code = code;
+    if (raw == nullptr) state.message = status_name(code);
+    return state;
+  }
+
+  std::shared_ptr<const detail::failure> state_;  // never null: there is no move that would leave it so
+};
+
+/// Python's InterpreterError: about an interpreter, and the base of what Python derives from it.
+class interpreter_error : public error {
+ public:
+  explicit interpreter_error(const error &cause) noexcept : error(cause) {}
+};
+
+/// Python's InterpreterNotFoundError: no such interpreter or thread. It was closed, joined, freed, or never there.
+class interpreter_not_found_error : public interpreter_error {
+ public:
+  using interpreter_error::interpreter_error;
+};
+
+/// The interpreter is running already, or is running and cannot be closed. Nothing changed.
+class busy_error : public interpreter_error {
+ public:
+  using interpreter_error::interpreter_error;
+};
+
+/// Python's ExecutionFailed: Python code ended with an uncaught exception, SystemExit included. See excinfo().
+class execution_failed : public interpreter_error {
+ public:
+  using interpreter_error::interpreter_error;
+};
+
+/// Python's NotShareableError: a result cannot leave the interpreter. The code ran; the message has the way to the object.
+class not_shareable_error : public error {
+ public:
+  explicit not_shareable_error(const error &cause) noexcept : error(cause) {}
+};
+
+/// The source does not compile. Nothing ran. See syntax().
+class syntax_error : public error {
+ public:
+  explicit syntax_error(const error &cause) noexcept : error(cause) {}
+};
+
+/// An argument makes no sense. Nothing was done.
+class invalid_argument_error : public error {
+ public:
+  explicit invalid_argument_error(const error &cause) noexcept : error(cause) {}
+};
+
+/// A value does not fit the C++ type that was asked for. The code ran. The message has the way to the value, and both
+/// types: "result[3]: int 300 does not fit std::uint8_t".
+class conversion_error : public error {
+ public:
+  explicit conversion_error(const error &cause) noexcept : error(cause) {}
+
+  /// For a from_python() of your own; the way to the value is put in front of the reason.
+  explicit conversion_error(std::string reason)
+      : error(detail::conversion_path::make("value", {}, std::move(reason))) {}
+};
+
+/// No CPython that fits was found; the message lists what was tried.
+class python_not_found_error : public error {
+ public:
+  explicit python_not_found_error(const error &cause) noexcept : error(cause) {}
+};
+
+/// The CPython that was asked for, or that is in the process already, does not fit.
+class python_unsupported_error : public error {
+ public:
+  explicit python_unsupported_error(const error &cause) noexcept : error(cause) {}
+};
+
+/// A time limit passed. Not given by this version, which has no time limits.
+class timeout_error : public error {
+ public:
+  explicit timeout_error(const error &cause) noexcept : error(cause) {}
+};
+
+/// A run was interrupted. Not given by this version.
+class interrupted_error : public error {
+ public:
+  explicit interrupted_error(const error &cause) noexcept : error(cause) {}
+};
+
+/// The library had no memory for a thread state or a result. A MemoryError in Python code is an execution_failed.
+class no_memory_error : public error {
+ public:
+  explicit no_memory_error(const error &cause) noexcept : error(cause) {}
+};
+
+/// This process was forked from one in which Python runs. It can exit, or start another program.
+class forked_error : public error {
+ public:
+  explicit forked_error(const error &cause) noexcept : error(cause) {}
+};
+
+/// Not now: the message says what has to come before, or what is going on.
+class wrong_state_error : public error {
+ public:
+  explicit wrong_state_error(const error &cause) noexcept : error(cause) {}
+};
+
+/// A bug in subpy; please report it.
+class panic_error : public error {
+ public:
+  explicit panic_error(const error &cause) noexcept : error(cause) {}
+};
+
+#if SUBPY_CPP_EXCEPTIONS
+inline void error::raise() const {
+  switch (code()) {
+    case status::invalid_argument:
+      throw invalid_argument_error(*this);
+    case status::not_found:
+      throw interpreter_not_found_error(*this);
+    case status::busy:
+      throw busy_error(*this);
+    case status::execution_failed:
+      throw execution_failed(*this);
+    case status::not_shareable:
+      throw not_shareable_error(*this);
+    case status::interpreter:
+      throw interpreter_error(*this);
+    case status::syntax:
+      throw syntax_error(*this);
+    case status::python_not_found:
+      throw python_not_found_error(*this);
+    case status::python_unsupported:
+      throw python_unsupported_error(*this);
+    case status::timeout:
+      throw timeout_error(*this);
+    case status::interrupted:
+      throw interrupted_error(*this);
+    case status::no_memory:
+      throw no_memory_error(*this);
+    case status::forked:
+      throw forked_error(*this);
+    case status::wrong_state:
+      throw wrong_state_error(*this);
+    case status::panic:
+      throw panic_error(*this);
+    case status::conversion:
+      throw conversion_error(*this);
+    case status::ok:
+      break;
+  }
+  throw error(*this);  // a code of a newer library
+}
+#endif
+
+namespace detail {
+
+inline error conversion_path::make(std::string_view root, std::string path, std::string reason) {
+  std::string message = std::string(root) + path + ": " + reason;
+  return error(failure{status::conversion, nullptr, std::move(message), std::move(path), std::move(reason)});
+}
+
+inline error conversion_path::within(const error &inner, const std::string &element) {
+  const failure &state = *inner.state_;
+  return state.code == status::conversion ? make("value", element + state.path, state.reason) : inner;
+}
+
+inline error conversion_path::rooted(const error &inner, std::string_view root) {
+  const failure &state = *inner.state_;
+  return state.code == status::conversion ? make(root, state.path, state.reason) : inner;
+}
+
+/// Ends the program: for asking a result for what it does not hold. There is nothing to return, and nothing to throw.
+[[noreturn]] inline void misuse(const char *what, const char *why) noexcept {
+  std::fprintf(stderr, "subpy: %s: %s\n", what, why);
+  std::abort();
+}
+
+}  // namespace detail
+
+/// Takes errors that nobody can be told of, because they come up in a destructor. It may be called on any thread.
+using unraisable_hook = void (*)(const error &) noexcept;
+
+namespace detail {
+
+inline void print_unraisable(const error &ignored) noexcept {
+  std::fprintf(stderr, "subpy: error in a destructor: %s: %s\n", status_name(ignored.code()), ignored.what());
+}
+
+inline std::atomic<unraisable_hook> current_unraisable_hook{print_unraisable};
+
+}  // namespace detail
+
+/// Sets the hook, and returns the one before. The first one prints a line to stderr, and so does nullptr. Python:
+/// sys.unraisablehook.
+inline unraisable_hook set_unraisable_hook(unraisable_hook hook) noexcept {
+  return detail::current_unraisable_hook.exchange(hook == nullptr ? detail::print_unraisable : hook);
+}
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * Results
+ * --------------------------------------------------------------------------------------------------------------------- */
+
+/// A value, or the error that came instead: what the try_ functions return. Like C++23's std::expected<T, subpy::error>,
+/// except that asking for what is not there ends the program with a message.
+template <class T>
+class [[nodiscard]] result {
+  static_assert(!std::is_reference_v<T>, "subpy::result holds values, not references");
+
+ public:
+  using value_type = T;
+
+  result(const T &value) : held_(std::in_place_index<0>, value) {}
+  result(T &&value) noexcept(std::is_nothrow_move_constructible_v<T>)
+      : held_(std::in_place_index<0>, std::move(value)) {}
+  result(const subpy::error &cause) noexcept : held_(std::in_place_index<1>, cause) {}
+
+  [[nodiscard]] bool has_value() const noexcept { return held_.index() == 0; }
+  explicit operator bool() const noexcept { return has_value(); }
+
+  T &operator*() & noexcept { return *pointer(); }
+  const T &operator*() const & noexcept { return *pointer(); }
+  T &&operator*() && noexcept { return std::move(*pointer()); }
+  T *operator->() noexcept { return pointer(); }
+  const T *operator->() const noexcept { return pointer(); }
+
+  [[nodiscard]] const subpy::error &error() const noexcept {
+    if (const auto *found = std::get_if<1>(&held_)) return *found;
+    detail::misuse("result::error()", "there is a value");
+  }
+
+  template <class U>
+  [[nodiscard]] T value_or(U &&other) const & {
+    return has_value() ? **this : static_cast<T>(std::forward<U>(other));
+  }
+  template <class U>
+  [[nodiscard]] T value_or(U &&other) && {
+    return has_value() ? *std::move(*this) : static_cast<T>(std::forward<U>(other));
+  }
+
+#if SUBPY_CPP_EXCEPTIONS
+  /// The value. Throws the error, as the class that belongs to its code.
+  T &value() & { return check(), **this; }
+  const T &value() const & { return check(), **this; }
+  T value() && { return check(), *std::move(*this); }
+#endif
+
+ private:
+  [[nodiscard]] const T *pointer() const noexcept {
+    if (const T *found = std::get_if<0>(&held_)) return found;
+    detail::misuse("a result without a value", error().what());
+  }
+  [[nodiscard]] T *pointer() noexcept { return const_cast<T *>(std::as_const(*this).pointer()); }
+
+#if SUBPY_CPP_EXCEPTIONS
+  void check() const {
+    if (const auto *found = std::get_if<1>(&held_)) found->raise();
+  }
+#endif
+
+  std::variant<T, subpy::error> held_;
+};
+
+/// Done, or the error that came instead.
+template <>
+class [[nodiscard]] result<void> {
+ public:
+  using value_type = void;
+
+  result() noexcept = default;
+  result(const subpy::error &cause) noexcept : error_(cause) {}
+
+  [[nodiscard]] bool has_value() const noexcept { return !error_.has_value(); }
+  explicit operator bool() const noexcept { return has_value(); }
+
+  [[nodiscard]] const subpy::error &error() const noexcept {
+    if (error_) return *error_;
+    detail::misuse("result::error()", "there is no error");
+  }
+
+#if SUBPY_CPP_EXCEPTIONS
+  /// Throws the error, if there is one.
+  void value() const {
+    if (error_) error_->raise();
+  }
+#endif
+
+ private:
+  std::optional<subpy::error> error_;
+};
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * Conversions
+ *
+ * convert<T> turns a T into a Python value and back. That is how the types of the standard library do it, at the end of
+ * this section, and how yours can:
+ *
+ *   template <>
+ *   struct subpy::convert<point> {
+ *     static subpy_value to_python(const point &p, subpy::encoder &encoder) { return encoder.tuple(p.x, p.y); }
+ *     static subpy::result<point> from_python(subpy::value_view view) {
+ *       auto x = view.try_get<double>(0);
+ *       if (!x) return x.error();
+ *       auto y = view.try_get<double>(1);
+ *       if (!y) return y.error();
+ *       return point{*x, *y};
+ *     }
+ *   };
+ *
+ * A type that goes one way only leaves the other function out. For structs that are dicts in Python there is
+ * convert_as_dict. from_python() reports what is wrong in its result: conversion_error("..."), wrong_type<T>(view), or
+ * the error of a part.
+ * --------------------------------------------------------------------------------------------------------------------- */
+
+class encoder;
+class value;
+class value_view;
+
+/// How a C++ type becomes a Python value and back. To be specialised.
+///
+///   subpy_value to_python(const T &, encoder &)   What it points to lives as long as the T, or in the encoder.
+///   result<T> from_python(value_view)
+///   std::string name()                            Optional: what messages call the type.
+///   bool borrows                                  Optional: true when a T points into the value that it came from,
+///                                                 as std::string_view does. It can then be no result of a call.
+template <class T, class Enable = void>
+struct convert {};
+
+/// What a value is in Python.
+enum class kind : std::int32_t {
+  none = SUBPY_KIND_NONE,
+  boolean = SUBPY_KIND_BOOL,
+  /// An int that fits std::int64_t.
+  integer = SUBPY_KIND_INT,
+  /// Any other int.
+  bigint = SUBPY_KIND_BIGINT,
+  floating = SUBPY_KIND_FLOAT,
+  str = SUBPY_KIND_STR,
+  bytes = SUBPY_KIND_BYTES,
+  tuple = SUBPY_KIND_TUPLE,
+  list = SUBPY_KIND_LIST,
+  dict = SUBPY_KIND_DICT,
+};
+
+namespace detail {
+
+/// What an argument is converted as: without const and reference, and a text literal as a pointer.
+template <class T>
+using plain = std::remove_cv_t<std::decay_t<T>>;
+
+template <class T, class = void>
+struct has_to_python : std::false_type {};
+template <class T>
+struct has_to_python<
+    T, std::void_t<decltype(convert<T>::to_python(std::declval<const T &>(), std::declval<encoder &>()))>>
+    : std::true_type {};
+
+template <class T, class = void>
+struct has_from_python : std::false_type {};
+template <class T>
+struct has_from_python<T, std::void_t<decltype(convert<T>::from_python(std::declval<value_view>()))>> : std::true_type {
+};
+
+template <class T, class = void>
+struct borrows : std::false_type {};
+template <class T>
+struct borrows<T, std::void_t<decltype(convert<T>::borrows)>> : std::bool_constant<convert<T>::borrows> {};
+
+template <class... Ts>
+inline constexpr bool any_borrows = (borrows<Ts>::value || ...);
+
+template <class T, class = void>
+struct has_name : std::false_type {};
+template <class T>
+struct has_name<T, std::void_t<decltype(convert<T>::name())>> : std::true_type {};
+
+/// The name of a type as the compiler spells it, without run-time type information.
+template <class T>
+std::string spelled() {
+#if defined(__GNUC__)
+  const std::string_view function = __PRETTY_FUNCTION__;  // "... [with T = point; ...]", "... [T = point]"
+  const std::size_t start = function.find("T = ");
+  if (start != std::string_view::npos) {
+    const std::string_view rest = function.substr(start + 4);
+    return std::string(rest.substr(0, rest.find_first_of(";]")));
+  }
+#endif
+  return "the C++ type";
+}
+
+template <class T>
+std::string name_of() {
+  if constexpr (has_name<T>::value)
+    return convert<T>::name();
+  else
+    return spelled<T>();
+}
+
+template <class First, class... Rest>
+std::string names_of() {
+  return (name_of<First>() + ... + (", " + name_of<Rest>()));
+}
+
+inline subpy_value make(std::int32_t what) noexcept {
+  subpy_value made{};
+  made.kind = what;
+  return made;
+}
+
+inline subpy_value make_bool(bool value) noexcept {
+  subpy_value made = make(SUBPY_KIND_BOOL);
+  made.u.as_bool = value;
+  return made;
+}
+
+inline subpy_value make_int(std::int64_t value) noexcept {
+  subpy_value made = make(SUBPY_KIND_INT);
+  made.u.as_int = value;
+  return made;
+}
+
+inline subpy_value make_float(double value) noexcept {
+  subpy_value made = make(SUBPY_KIND_FLOAT);
+  made.u.as_float = value;
+  return made;
+}
+
+/// A str or a bigint.
+inline subpy_value make_text(std::int32_t what, std::string_view text) noexcept {
+  subpy_value made = make(what);
+  made.len = text.size();
+  made.u.as_str = text.data();
+  return made;
+}
+
+inline subpy_value make_bytes(const void *data, std::size_t size) noexcept {
+  subpy_value made = make(SUBPY_KIND_BYTES);
+  made.len = size;
+  made.u.as_bytes = static_cast<const std::uint8_t *>(data);
+  return made;
+}
+
+/// A list or a tuple.
+inline subpy_value make_sequence(std::int32_t what, const subpy_value *items, std::size_t count) noexcept {
+  subpy_value made = make(what);
+  made.len = count;
+  made.u.as_items = items;
+  return made;
+}
+
+inline subpy_value make_dict(const subpy_pair *pairs, std::size_t count) noexcept {
+  subpy_value made = make(SUBPY_KIND_DICT);
+  made.len = count;
+  made.u.as_pairs = pairs;
+  return made;
+}
+
+inline bool is_text(const subpy_value &raw) noexcept {
+  return raw.kind == SUBPY_KIND_STR || raw.kind == SUBPY_KIND_BYTES || raw.kind == SUBPY_KIND_BIGINT;
+}
+
+inline bool is_sequence(const subpy_value &raw) noexcept {
+  return raw.kind == SUBPY_KIND_TUPLE || raw.kind == SUBPY_KIND_LIST;
+}
+
+inline bool points_to_something(const subpy_value &raw) noexcept {
+  return is_text(raw) || is_sequence(raw) || raw.kind == SUBPY_KIND_DICT;
+}
+
+/// A text as a part of a message: in one line, and not endless.
+inline std::string shortened(std::string_view text) {
+  constexpr std::size_t limit = 60;
+  std::string_view rest;
+  if (text.size() > limit) {
+    std::size_t end = limit;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) end--;  // not inside a character
+    text = text.substr(0, end);
+    rest = "...";
+  }
+  std::string shown;
+  for (const char letter : text) shown += static_cast<unsigned char>(letter) < 0x20 || letter == 0x7F ? ' ' : letter;
+  return shown.append(rest);
+}
+
+inline std::string quoted(std::string_view text) { return "'" + shortened(text) + "'"; }
+
+inline std::string element(std::size_t index) { return "[" + std::to_string(index) + "]"; }
+inline std::string element(std::string_view key) { return "[" + quoted(key) + "]"; }
+
+}  // namespace detail
+
+/// Memory that somebody else owns, as a Python bytes object: an argument that is not copied before the call, or the
+/// content of a value.
+class bytes_view {
+ public:
+  bytes_view() noexcept = default;
+  bytes_view(const void *data, std::size_t size) noexcept
+      : data_(static_cast<const std::uint8_t *>(data)), size_(size) {}
+
+  [[nodiscard]] const std::uint8_t *data() const noexcept { return data_; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] const std::uint8_t *begin() const noexcept { return data_; }
+  [[nodiscard]] const std::uint8_t *end() const noexcept { return data_ + size_; }
+
+ private:
+  const std::uint8_t *data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// An int of any size, as hexadecimal text such as "-0x1ff".
+struct bigint {
+  std::string hex;
+
+  friend bool operator==(const bigint &one, const bigint &other) { return one.hex == other.hex; }
+  friend bool operator!=(const bigint &one, const bigint &other) { return !(one == other); }
+};
+
+class items_view;
+class pairs_view;
+
+/// A value that somebody else owns: a part of a subpy::value, or any subpy_value. As small as a pointer.
+class value_view {
+ public:
+  /// Shows what `raw` holds, as long as that stays where it is. A temporary would be gone at once.
+  explicit value_view(const subpy_value &raw) noexcept : raw_(&raw) {}
+  explicit value_view(subpy_value &&raw) = delete;
+
+  [[nodiscard]] subpy::kind kind() const noexcept { return static_cast<subpy::kind>(raw_->kind); }
+  [[nodiscard]] bool is_none() const noexcept { return kind() == subpy::kind::none; }
+
+  /// The name of the Python type: "int", "NoneType".
+  [[nodiscard]] const char *type_name() const noexcept;
+
+  /// How many bytes, items or entries; 0 for values that have none.
+  [[nodiscard]] std::size_t size() const noexcept { return detail::points_to_something(*raw_) ? raw_->len : 0; }
+
+  /// The value as a T. Throws conversion_error.
+  template <class T>
+  [[nodiscard]] result<T> try_as() const {
+    static_assert(detail::has_from_python<T>::value, "subpy: this type has no subpy::convert<T>::from_python()");
+    return convert<T>::from_python(*this);
+  }
+
+  /// A part of the value as a T: `get<int>("files", 3, "line")`. Keys are text for dicts and indexes for sequences.
+  template <class T, class... Keys>
+  [[nodiscard]] result<T> try_get(const Keys &...keys) const;
+
+  [[nodiscard]] result<value_view> try_at(std::size_t index) const;
+  [[nodiscard]] result<value_view> try_at(std::string_view key) const;
+
+  /// What a dict has for a str key. Looks at the entries one by one; anything but a dict has none.
+  [[nodiscard]] std::optional<value_view> find(std::string_view key) const noexcept {
+    const subpy_value *found = subpy_value_get(raw_, key.data(), key.size());
+    return found == nullptr ? std::nullopt : std::optional<value_view>(value_view(*found));
+  }
+  [[nodiscard]] bool contains(std::string_view key) const noexcept { return find(key).has_value(); }
+
+  /// The items of a list or tuple, none of anything else: `for (auto item : view)`.
+  [[nodiscard]] items_view items() const noexcept;
+  /// The entries of a dict in their order, none of anything else: `for (auto [key, value] : view.pairs())`.
+  [[nodiscard]] pairs_view pairs() const noexcept;
+  [[nodiscard]] inline auto begin() const noexcept;
+  [[nodiscard]] inline auto end() const noexcept;
+
+#if SUBPY_CPP_EXCEPTIONS
+  template <class T>
+  [[nodiscard]] T as() const {
+    return try_as<T>().value();
+  }
+  template <class T, class... Keys>
+  [[nodiscard]] T get(const Keys &...keys) const {
+    return try_get<T>(keys...).value();
+  }
+  /// Throws conversion_error when there is no such item or key, or the value can have none.
+  [[nodiscard]] value_view operator[](std::size_t index) const { return try_at(index).value(); }
+  [[nodiscard]] value_view operator[](std::string_view key) const { return try_at(key).value(); }
+#endif
+
+  /// The value for the C interface.
+  [[nodiscard]] const subpy_value &raw() const noexcept { return *raw_; }
+
+ private:
+  const subpy_value *raw_;
+};
+
+/// The items of a list or tuple.
+class items_view {
+ public:
+  class iterator {
+   public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = value_view;
+    using difference_type = std::ptrdiff_t;
+    using pointer = void;
+    using reference = value_view;
+
+    explicit iterator(const subpy_value *at) noexcept : at_(at) {}
+    value_view operator*() const noexcept { return value_view(*at_); }
+    iterator &operator++() noexcept {
+      ++at_;
+      return *this;
+    }
+    iterator operator++(int) noexcept { return iterator(at_++); }
+    friend bool operator==(iterator one, iterator other) noexcept { return one.at_ == other.at_; }
+    friend bool operator!=(iterator one, iterator other) noexcept { return one.at_ != other.at_; }
+
+   private:
+    const subpy_value *at_;
+  };
+
+  items_view(const subpy_value *items, std::size_t count) noexcept : items_(items), count_(count) {}
+  [[nodiscard]] iterator begin() const noexcept { return iterator(items_); }
+  [[nodiscard]] iterator end() const noexcept { return iterator(items_ + count_); }
+  [[nodiscard]] std::size_t size() const noexcept { return count_; }
+
+ private:
+  const subpy_value *items_;
+  std::size_t count_;
+};
+
+/// The entries of a dict.
+class pairs_view {
+ public:
+  struct entry {
+    value_view key;
+    value_view value;
+  };
+
+  class iterator {
+   public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = entry;
+    using difference_type = std::ptrdiff_t;
+    using pointer = void;
+    using reference = entry;
+
+    explicit iterator(const subpy_pair *at) noexcept : at_(at) {}
+    entry operator*() const noexcept { return {value_view(at_->key), value_view(at_->value)}; }
+    iterator &operator++() noexcept {
+      ++at_;
+      return *this;
+    }
+    iterator operator++(int) noexcept { return iterator(at_++); }
+    friend bool operator==(iterator one, iterator other) noexcept { return one.at_ == other.at_; }
+    friend bool operator!=(iterator one, iterator other) noexcept { return one.at_ != other.at_; }
+
+   private:
+    const subpy_pair *at_;
+  };
+
+  pairs_view(const subpy_pair *pairs, std::size_t count) noexcept : pairs_(pairs), count_(count) {}
+  [[nodiscard]] iterator begin() const noexcept { return iterator(pairs_); }
+  [[nodiscard]] iterator end() const noexcept { return iterator(pairs_ + count_); }
+  [[nodiscard]] std::size_t size() const noexcept { return count_; }
+
+ private:
+  const subpy_pair *pairs_;
+  std::size_t count_;
+};
+
+inline items_view value_view::items() const noexcept {
+  return detail::is_sequence(*raw_) ? items_view(raw_->u.as_items, raw_->len) : items_view(nullptr, 0);
+}
+
+inline pairs_view value_view::pairs() const noexcept {
+  return raw_->kind == SUBPY_KIND_DICT ? pairs_view(raw_->u.as_pairs, raw_->len) : pairs_view(nullptr, 0);
+}
+
+inline auto value_view::begin() const noexcept { return items().begin(); }
+inline auto value_view::end() const noexcept { return items().end(); }
+
+inline const char *value_view::type_name() const noexcept {
+  switch (kind()) {
+    case subpy::kind::none:
+      return "NoneType";
+    case subpy::kind::boolean:
+      return "bool";
+    case subpy::kind::integer:
+    case subpy::kind::bigint:
+      return "int";
+    case subpy::kind::floating:
+      return "float";
+    case subpy::kind::str:
+      return "str";
+    case subpy::kind::bytes:
+      return "bytes";
+    case subpy::kind::tuple:
+      return "tuple";
+    case subpy::kind::list:
+      return "list";
+    case subpy::kind::dict:
+      return "dict";
+  }
+  return "unknown";
+}
+
+/// What a from_python() returns for a value of another type: "list does not convert to point".
+template <class T>
+[[nodiscard]] error wrong_type(value_view view) {
+  return conversion_error(std::string(view.type_name()) + " does not convert to " + detail::name_of<T>());
+}
+
+inline result<value_view> value_view::try_at(std::size_t index) const {
+  if (!detail::is_sequence(*raw_)) return conversion_error(std::string(type_name()) + " has no indexes");
+  if (index < raw_->len) return value_view(raw_->u.as_items[index]);
+  return conversion_error(std::string(type_name()) + " of " + std::to_string(raw_->len) + " has no index " +
+                          std::to_string(index));
+}
+
+inline result<value_view> value_view::try_at(std::string_view key) const {
+  if (raw_->kind != SUBPY_KIND_DICT) return conversion_error(std::string(type_name()) + " has no keys");
+  if (const auto found = find(key)) return *found;
+  return conversion_error("dict has no key " + detail::quoted(key));
+}
+
+namespace detail {
+
+template <class T>
+result<T> descend(value_view view) {
+  return view.try_as<T>();
+}
+
+template <class T, class Key, class... Keys>
+result<T> descend(value_view view, const Key &key, const Keys &...keys) {
+  using step = std::conditional_t<std::is_convertible_v<const Key &, std::string_view>, std::string_view, std::size_t>;
+  const auto at = static_cast<step>(key);
+  const auto next = view.try_at(at);
+  if (!next) return next.error();
+  auto found = descend<T>(*next, keys...);
+  if (!found) return conversion_path::within(found.error(), element(at));
+  return found;
+}
+
+}  // namespace detail
+
+template <class T, class... Keys>
+result<T> value_view::try_get(const Keys &...keys) const {
+  return detail::descend<T>(*this, keys...);
+}
+
+/// Equal kinds and contents: True is not 1, and dicts have the same entries in the same order. As in Python a NaN equals
+/// nothing.
+inline bool operator==(value_view one, value_view other) {
+  std::vector<std::pair<const subpy_value *, const subpy_value *>> todo{{&one.raw(), &other.raw()}};
+  while (!todo.empty()) {
+    const auto [left, right] = todo.back();
+    todo.pop_back();
+    if (left->kind != right->kind) return false;
+    if (detail::points_to_something(*left) && left->len != right->len) return false;
+    switch (left->kind) {
+      case SUBPY_KIND_BOOL:
+        if (left->u.as_bool != right->u.as_bool) return false;
+        break;
+      case SUBPY_KIND_INT:
+        if (left->u.as_int != right->u.as_int) return false;
+        break;
+      case SUBPY_KIND_FLOAT:
+        if (left->u.as_float != right->u.as_float) return false;
+        break;
+      case SUBPY_KIND_TUPLE:
+      case SUBPY_KIND_LIST:
+        for (std::size_t i = 0; i < left->len; i++) todo.emplace_back(&left->u.as_items[i], &right->u.as_items[i]);
+        break;
+      case SUBPY_KIND_DICT:
+        for (std::size_t i = 0; i < left->len; i++) {
+          todo.emplace_back(&left->u.as_pairs[i].key, &right->u.as_pairs[i].key);
+          todo.emplace_back(&left->u.as_pairs[i].value, &right->u.as_pairs[i].value);
+        }
+        break;
+      case SUBPY_KIND_NONE:
+        break;
+      default:  // texts, of any bytes
+        if (left->len != 0 && std::memcmp(left->u.as_bytes, right->u.as_bytes, left->len) != 0) return false;
+        break;
+    }
+  }
+  return true;
+}
+
+inline bool operator!=(value_view one, value_view other) { return !(one == other); }
+
+/// One keyword argument, made by kw().
+template <class T>
+struct keyword {
+  std::string_view name;
+  const T &value;
+};
+
+/// A keyword argument of a call, an entry of encoder::dict(), a name for prepare_main(): `call<int>("f", kw("x", 1))`.
+/// Borrows both: use it in the call itself.
+template <class T>
+[[nodiscard]] keyword<T> kw(std::string_view name, const T &value) noexcept {
+  return {name, value};
+}
+
+/// Many arguments at once, made by unpack().
+template <class Container>
+struct unpacked {
+  const Container &container;
+};
+
+/// Python's `*args` and `**kwargs`: the items of a container as arguments, the entries of a map with text keys as
+/// keyword arguments. Borrows the container: use it in the call itself.
+template <class Container>
+[[nodiscard]] unpacked<Container> unpack(const Container &container) noexcept {
+  return {container};
+}
+
+/// Makes Python values out of C++ ones, and holds the memory that they need besides: what a to_python() uses. Small
+/// calls need no memory of the heap.
+class encoder {
+ public:
+  // The local memory is written before it is read; filling it would cost more than a small call may.
+  encoder() noexcept {}  // NOLINT(modernize-use-equals-default,cppcoreguidelines-pro-type-member-init)
+  encoder(const encoder &) = delete;
+  encoder(encoder &&) = delete;
+  encoder &operator=(const encoder &) = delete;
+  encoder &operator=(encoder &&) = delete;
+  ~encoder() = default;
+
+  /// The value of anything that has a conversion. It may point into `from`.
+  template <class T>
+  [[nodiscard]] subpy_value value(const T &from) {
+    static_assert(detail::has_to_python<detail::plain<T>>::value,
+                  "subpy: this type has no subpy::convert<T>::to_python()");
+    return convert<detail::plain<T>>::to_python(from, *this);
+  }
+
+  /// A str that this encoder keeps, for text that would not live long enough.
+  [[nodiscard]] subpy_value copy(std::string_view text) {
+    return detail::make_text(SUBPY_KIND_STR, {keep(text), text.size()});
+  }
+
+  template <class... Ts>
+  [[nodiscard]] subpy_value tuple(const Ts &...parts) {
+    subpy_value *made = items(sizeof...(Ts));
+    [[maybe_unused]] std::size_t count = 0;
+    ((made[count++] = value(parts)), ...);
+    return detail::make_sequence(SUBPY_KIND_TUPLE, made, sizeof...(Ts));
+  }
+
+  /// A list of what a container holds.
+  template <class Container>
+  [[nodiscard]] subpy_value list(const Container &container) {
+    subpy_value *made = items(container.size());
+    return detail::make_sequence(SUBPY_KIND_LIST, made, fill(made, container));
+  }
+
+  /// A dict: `encoder.dict(kw("x", p.x), kw("y", p.y))`.
+  template <class... Ts>
+  [[nodiscard]] subpy_value dict(const keyword<Ts> &...entries) {
+    subpy_pair *made = pairs(sizeof...(Ts));
+    [[maybe_unused]] std::size_t count = 0;
+    ((made[count++] = entry(entries)), ...);
+    return detail::make_dict(made, sizeof...(Ts));
+  }
+
+  /// Room for values, to be filled in; it lives as long as the encoder.
+  [[nodiscard]] subpy_value *items(std::size_t count) {
+    return static_cast<subpy_value *>(allocate(count * sizeof(subpy_value)));
+  }
+
+  /// Room for the entries of a dict, to be filled in.
+  [[nodiscard]] subpy_pair *pairs(std::size_t count) {
+    return static_cast<subpy_pair *>(allocate(count * sizeof(subpy_pair)));
+  }
+
+  /// A copy of a text that lives as long as the encoder.
+  [[nodiscard]] const char *keep(std::string_view text) {
+    auto *copy = static_cast<char *>(allocate(text.size()));
+    if (!text.empty()) std::memcpy(copy, text.data(), text.size());
+    return copy;
+  }
+
+  /// Writes the values of what a container holds, and says how many there are.
+  template <class Container>
+  std::size_t fill(subpy_value *room, const Container &container) {
+    std::size_t count = 0;
+    for (const auto &item : container) {
+      using stored = typename std::iterator_traits<decltype(std::begin(container))>::reference;
+      static_assert(std::is_reference_v<stored> || std::is_trivially_copyable_v<stored>,
+                    "subpy: what a value points to must be in the container, not made when it is looked at");
+      room[count++] = value(item);
+    }
+    return count;
+  }
+
+  template <class T>
+  [[nodiscard]] subpy_pair entry(const keyword<T> &from) {
+    return {detail::make_text(SUBPY_KIND_STR, from.name), value(from.value)};
+  }
+
+ private:
+  static constexpr std::size_t local_size = 512;
+  static constexpr std::size_t chunk_size = 4096;
+
+  void *allocate(std::size_t size) {
+    constexpr std::size_t alignment = alignof(subpy_pair);
+    size = (size + alignment - 1) / alignment * alignment;
+    if (size > left_) grow(size);
+    std::byte *found = next_;
+    next_ += size;
+    left_ -= size;
+    return found;
+  }
+
+  void grow(std::size_t size) {
+    left_ = std::max(size, chunk_size << std::min<std::size_t>(chunks_.size(), 8));
+    chunks_.emplace_back(new std::byte[left_]);
+    next_ = chunks_.back().get();
+  }
+
+  alignas(subpy_pair) std::byte local_[local_size];
+  std::byte *next_ = local_;
+  std::size_t left_ = local_size;
+  std::vector<std::unique_ptr<std::byte[]>> chunks_;
+};
+
+namespace detail {
+
+/// A copy of a value with all that it points to, in one block of memory. Does not recurse, so any depth is fine.
+inline subpy_value deep_copy(const subpy_value &from, std::unique_ptr<std::byte[]> &block) {
+  static_assert(sizeof(subpy_pair) == 2 * sizeof(subpy_value) && alignof(subpy_pair) == alignof(subpy_value));
+  std::size_t values = 0;
+  std::size_t letters = 0;
+  std::vector<const subpy_value *> sources{&from};
+  while (!sources.empty()) {
+    const subpy_value &part = *sources.back();
+    sources.pop_back();
+    if (is_text(part)) letters += part.len + 1;
+    for (const value_view item : value_view(part).items()) sources.push_back(&item.raw());
+    for (const auto [key, value] : value_view(part).pairs()) sources.insert(sources.end(), {&key.raw(), &value.raw()});
+    if (!is_text(part)) values += value_view(part).size() * (part.kind == SUBPY_KIND_DICT ? 2 : 1);
+  }
+  if (values + letters == 0) return from;
+
+  block.reset(new std::byte[values * sizeof(subpy_value) + letters]);
+  std::byte *room = block.get();
+  char *text_room = reinterpret_cast<char *>(room) + values * sizeof(subpy_value);
+  subpy_value root = from;
+  std::vector<subpy_value *> copies{&root};
+  while (!copies.empty()) {
+    subpy_value &part = *copies.back();
+    copies.pop_back();
+    part.flags = 0;  // the library's mark of a result, which a copy is not
+    if (is_text(part)) {
+      if (part.len != 0) std::memcpy(text_room, part.u.as_str, part.len);
+      text_room[part.len] = '\0';
+      part.u.as_str = text_room;
+      text_room += part.len + 1;
+    } else if (is_sequence(part)) {
+      auto *items = reinterpret_cast<subpy_value *>(room);
+      room += part.len * sizeof(subpy_value);
+      std::uninitialized_copy_n(part.u.as_items, part.len, items);
+      for (std::size_t i = 0; i < part.len; i++) copies.push_back(&items[i]);
+      part.u.as_items = items;
+    } else if (part.kind == SUBPY_KIND_DICT) {
+      auto *pairs = reinterpret_cast<subpy_pair *>(room);
+      room += part.len * sizeof(subpy_pair);
+      std::uninitialized_copy_n(part.u.as_pairs, part.len, pairs);
+      for (std::size_t i = 0; i < part.len; i++) copies.insert(copies.end(), {&pairs[i].key, &pairs[i].value});
+      part.u.as_pairs = pairs;
+    }
+  }
+  return root;
+}
+
+}  // namespace detail
+
+template <>
+struct convert<value_view> {
+  static constexpr bool borrows = true;
+  static subpy_value to_python(value_view from, encoder & /*unused*/) noexcept { return from.raw(); }
+  static result<value_view> from_python(value_view view) { return view; }
+};
+
+template <>
+struct convert<value> {
+  static inline subpy_value to_python(const value &from, encoder & /*unused*/) noexcept;
+  static inline result<value> from_python(value_view view);
+};
+
+/// Any Python value, with all that is in it: a tree in one block of memory. Cheap to move, and to pass on as an argument.
+/// It does not change; build it from containers of values, which convert as they do: `std::map<std::string, value>`.
+/// Views of it are valid as long as it lives and is not assigned to or moved.
+class value {
+ public:
+  /// None.
+  value() noexcept = default;
+
+  /// The value of anything that has a conversion. A copy: `from` may go.
+  template <class T, std::enable_if_t<!std::is_same_v<detail::plain<T>, value> &&
+                                          detail::has_to_python<detail::plain<T>>::value,
+                                      int> = 0>
+  value(const T &from) {
+    encoder made;
+    raw_ = detail::deep_copy(made.value(from), block_);
+  }
+
+  value(const value &other) : raw_(detail::deep_copy(other.raw_, block_)) { raw_.flags = 0; }
+  value(value &&other) noexcept
+      : raw_(std::exchange(other.raw_, subpy_value{})), block_(std::move(other.block_)) {}
+  value &operator=(const value &other) {
+    if (this != &other) *this = value(other);
+    return *this;
+  }
+  value &operator=(value &&other) noexcept {
+    std::swap(raw_, other.raw_);
+    std::swap(block_, other.block_);
+    return *this;
+  }
+  ~value() { subpy_value_free(&raw_); }
+
+  /// Takes over a result of the C interface, which becomes None.
+  [[nodiscard]] static value take(subpy_value &result) noexcept {
+    value taken;
+    taken.raw_ = std::exchange(result, subpy_value{});
+    return taken;
+  }
+
+  [[nodiscard]] static value list(std::initializer_list<value> items) {
+    return make([&](encoder &to) { return to.list(items); });
+  }
+  [[nodiscard]] static value tuple(std::initializer_list<value> items) {
+    return make([&](encoder &to) {
+      subpy_value made = to.list(items);
+      made.kind = SUBPY_KIND_TUPLE;
+      return made;
+    });
+  }
+  /// `value::dict({{"x", 1}, {2, "y"}})`
+  [[nodiscard]] static value dict(std::initializer_list<std::pair<value, value>> entries) {
+    return make([&](encoder &to) {
+      subpy_pair *pairs = to.pairs(entries.size());
+      std::size_t count = 0;
+      for (const auto &entry : entries) pairs[count++] = {entry.first.raw_, entry.second.raw_};
+      return detail::make_dict(pairs, count);
+    });
+  }
+
+  [[nodiscard]] value_view view() const & noexcept { return value_view(raw_); }
+  value_view view() const && = delete;
+  operator value_view() const & noexcept { return view(); }
+
+  [[nodiscard]] subpy::kind kind() const noexcept { return view().kind(); }
+  [[nodiscard]] bool is_none() const noexcept { return view().is_none(); }
+  [[nodiscard]] const char *type_name() const noexcept { return view().type_name(); }
+  [[nodiscard]] std::size_t size() const noexcept { return view().size(); }
+  [[nodiscard]] bool contains(std::string_view key) const noexcept { return view().contains(key); }
+
+  /// See value_view. What points into the value, such as std::string_view, cannot be taken from a temporary one.
+  template <class T>
+  [[nodiscard]] result<T> try_as() const & {
+    return view().try_as<T>();
+  }
+  template <class T>
+  [[nodiscard]] result<T> try_as() const && {
+    static_assert(!detail::borrows<T>::value, "subpy: this would point into a temporary value");
+    return view().try_as<T>();
+  }
+  template <class T, class... Keys>
+  [[nodiscard]] result<T> try_get(const Keys &...keys) const & {
+    return view().try_get<T>(keys...);
+  }
+  template <class T, class... Keys>
+  [[nodiscard]] result<T> try_get(const Keys &...keys) const && {
+    static_assert(!detail::borrows<T>::value, "subpy: this would point into a temporary value");
+    return view().try_get<T>(keys...);
+  }
+
+  [[nodiscard]] std::optional<value_view> find(std::string_view key) const & noexcept { return view().find(key); }
+  [[nodiscard]] items_view items() const & noexcept { return view().items(); }
+  [[nodiscard]] pairs_view pairs() const & noexcept { return view().pairs(); }
+  std::optional<value_view> find(std::string_view key) const && = delete;
+  items_view items() const && = delete;
+  pairs_view pairs() const && = delete;
+  [[nodiscard]] auto begin() const noexcept { return view().begin(); }
+  [[nodiscard]] auto end() const noexcept { return view().end(); }
+
+#if SUBPY_CPP_EXCEPTIONS
+  template <class T>
+  [[nodiscard]] T as() const & {
+    return try_as<T>().value();
+  }
+  template <class T>
+  [[nodiscard]] T as() const && {
+    return std::move(*this).template try_as<T>().value();
+  }
+  template <class T, class... Keys>
+  [[nodiscard]] T get(const Keys &...keys) const & {
+    return try_get<T>(keys...).value();
+  }
+  template <class T, class... Keys>
+  [[nodiscard]] T get(const Keys &...keys) const && {
+    return std::move(*this).template try_get<T>(keys...).value();
+  }
+  [[nodiscard]] value_view operator[](std::size_t index) const & { return view()[index]; }
+  [[nodiscard]] value_view operator[](std::string_view key) const & { return view()[key]; }
+  value_view operator[](std::size_t index) const && = delete;
+  value_view operator[](std::string_view key) const && = delete;
+#endif
+
+  friend bool operator==(const value &one, const value &other) { return one.view() == other.view(); }
+  friend bool operator!=(const value &one, const value &other) { return !(one == other); }
+
+ private:
+  template <class Make>
+  static value make(const Make &parts) {
+    encoder room;
+    value made;
+    made.raw_ = detail::deep_copy(parts(room), made.block_);
+    return made;
+  }
+
+  subpy_value raw_{};                    // a result of the library, or a value in the block
+  std::unique_ptr<std::byte[]> block_;  // null for results of the library, and for values that need none
+};
+
+inline subpy_value convert<value>::to_python(const value &from, encoder & /*unused*/) noexcept {
+  return from.view().raw();
+}
+inline result<value> convert<value>::from_python(value_view view) { return value(view); }
+
+/* ---- structs, and the types of the standard library ---------------------------------------------------------------- */
+
+/// A struct that is a dict in Python: derive convert<T> from this and name the members.
+///
+///   template <>
+///   struct subpy::convert<point> : subpy::convert_as_dict<point> {
+///     static constexpr auto fields = std::tuple{subpy::field{"x", &point::x}, subpy::field{"y", &point::y}};
+///   };
+///
+/// From Python, a std::optional member may be missing, other keys are ignored, and T is default-constructed first.
+template <class T>
+struct convert_as_dict {
+  static subpy_value to_python(const T &from, encoder &encoder) {
+    return std::apply(
+        [&](const auto &...fields) { return encoder.dict(kw(fields.name, from.*fields.member)...); },
+        convert<T>::fields);
+  }
+
+  static result<T> from_python(value_view view) {
+    if (view.kind() != kind::dict) return wrong_type<T>(view);
+    T to{};
+    std::optional<error> wrong;
+    std::apply([&](const auto &...fields) { (read(view, fields, to, wrong), ...); }, convert<T>::fields);
+    if (wrong) return *wrong;
+    return to;
+  }
+
+ private:
+  template <class M>
+  struct is_optional : std::false_type {};
+  template <class M>
+  struct is_optional<std::optional<M>> : std::true_type {};
+
+  template <class Field>
+  static void read(value_view view, const Field &field, T &to, std::optional<error> &wrong) {
+    using member = typename Field::member_type;
+    if (wrong) return;
+    if constexpr (is_optional<member>::value) {
+      if (!view.contains(field.name)) return;
+    }
+    auto found = view.try_get<member>(field.name);
+    if (found)
+      to.*field.member = *std::move(found);
+    else
+      wrong = found.error();
+  }
+};
+
+/// A member of a struct, and its key in the dict.
+template <class T, class Member>
+struct field {
+  using member_type = Member;
+  constexpr field(std::string_view key, Member T::*at) noexcept : name(key), member(at) {}
+
+  std::string_view name;
+  Member T::*member;
+};
+
+namespace detail {
+
+template <class T, class... Others>
+inline constexpr bool is_one_of = (std::is_same_v<T, Others> || ...);
+
+/// Numbers. The character types are none: `char` is a std::string or an int, and only the caller knows which.
+template <class T>
+inline constexpr bool is_integer = std::is_integral_v<T> && !is_one_of<T, bool, char, wchar_t, char16_t, char32_t
+#if defined(__cpp_char8_t)
+                                                                       ,
+                                                                       char8_t
+#endif
+                                                                       >;
+
+template <class T>
+inline constexpr bool is_byte = is_one_of<T, std::byte, std::uint8_t>;
+
+template <class T>
+[[nodiscard]] error misfit(value_view view, const std::string &shown) {
+  return conversion_error(std::string(view.type_name()) + " " + shown + " does not fit " + name_of<T>());
+}
+
+/// "-0x1ff", when its size fits 64 bits.
+inline std::optional<std::pair<bool, std::uint64_t>> sign_and_size(std::string_view hex) noexcept {
+  const bool negative = !hex.empty() && hex.front() == '-';
+  hex.remove_prefix(negative ? 1 : 0);
+  if (hex.substr(0, 2) != "0x" && hex.substr(0, 2) != "0X") return std::nullopt;
+  std::uint64_t size = 0;
+  for (const char digit : hex.substr(2)) {
+    const unsigned value = digit >= '0' && digit <= '9'   ? static_cast<unsigned>(digit - '0')
+                           : digit >= 'a' && digit <= 'f' ? static_cast<unsigned>(digit - 'a') + 10
+                           : digit >= 'A' && digit <= 'F' ? static_cast<unsigned>(digit - 'A') + 10
+                                                          : 16;
+    if (value == 16 || size >> 60U != 0) return std::nullopt;
+    size = size << 4U | value;
+  }
+  return std::pair(negative, size);
+}
+
+inline std::string hexadecimal(std::uint64_t size) {
+  char digits[19];
+  std::snprintf(digits, sizeof digits, "0x%llx", static_cast<unsigned long long>(size));
+  return digits;
+}
+
+/// Whether a T may come out of this kind: saves trying the alternatives of a variant that cannot fit.
+template <class T>
+bool may_be(kind from) noexcept {
+  if constexpr (std::is_same_v<T, bool>) return from == kind::boolean;
+  if constexpr (is_integer<T>) return from == kind::integer || from == kind::bigint;
+  if constexpr (std::is_floating_point_v<T>) return from == kind::floating || from == kind::integer;
+  if constexpr (is_one_of<T, std::string, std::string_view>) return from == kind::str;
+  if constexpr (is_one_of<T, std::monostate, std::nullptr_t>) return from == kind::none;
+  return true;
+}
+
+}  // namespace detail
+
+template <>
+struct convert<bool> {
+  static std::string name() { return "bool"; }
+  static subpy_value to_python(bool from, encoder & /*unused*/) noexcept { return detail::make_bool(from); }
+  static result<bool> from_python(value_view view) {
+    if (view.kind() != kind::boolean) return wrong_type<bool>(view);
+    return view.raw().u.as_bool;
+  }
+};
+
+/// Integers of every size, signed or not. An int that does not fit is an error.
+template <class T>
+struct convert<T, std::enable_if_t<detail::is_integer<T>>> {
+  static std::string name() {
+    return (std::is_signed_v<T> ? "std::int" : "std::uint") + std::to_string(sizeof(T) * 8) + "_t";
+  }
+
+  static subpy_value to_python(T from, encoder &encoder) {
+    static_assert(sizeof(T) <= sizeof(std::int64_t), "subpy: this integer is too large");
+    if constexpr (std::is_unsigned_v<T> && sizeof(T) == sizeof(std::int64_t)) {
+      if (from > static_cast<T>(std::numeric_limits<std::int64_t>::max())) {
+        const std::string hex = detail::hexadecimal(from);
+        return detail::make_text(SUBPY_KIND_BIGINT, {encoder.keep(hex), hex.size()});
+      }
+    }
+    return detail::make_int(static_cast<std::int64_t>(from));
+  }
+
+  static result<T> from_python(value_view view) {
+    const subpy_value &raw = view.raw();
+    if (raw.kind == SUBPY_KIND_INT) {
+      const auto found = static_cast<T>(raw.u.as_int);
+      if (static_cast<std::int64_t>(found) == raw.u.as_int && (found < T{}) == (raw.u.as_int < 0)) return found;
+      return detail::misfit<T>(view, std::to_string(raw.u.as_int));
+    }
+    if (raw.kind != SUBPY_KIND_BIGINT) return wrong_type<T>(view);
+    const std::string_view hex(raw.u.as_str, raw.len);
+    if (const auto number = detail::sign_and_size(hex)) {
+      // -size in two's complement; what does not fit comes out as another number or sign
+      const auto [negative, size] = *number;
+      const std::uint64_t bits = negative ? ~size + 1 : size;
+      const auto found = static_cast<T>(bits);
+      const bool same = static_cast<std::uint64_t>(found) == bits;
+      if (same && (found < T{}) == (negative && size != 0)) return found;
+    }
+    return detail::misfit<T>(view, detail::shortened(hex));
+  }
+};
+
+/// double and float. An int is fine when a T holds it exactly. A float that is too large for a C++ float is an error;
+/// one that is not has its last digits rounded off.
+template <class T>
+struct convert<T, std::enable_if_t<detail::is_one_of<T, double, float>>> {
+  static std::string name() { return std::is_same_v<T, double> ? "double" : "float"; }
+
+  static subpy_value to_python(T from, encoder & /*unused*/) noexcept {
+    return detail::make_float(static_cast<double>(from));
+  }
+
+  static result<T> from_python(value_view view) {
+    const subpy_value &raw = view.raw();
+    if (raw.kind == SUBPY_KIND_FLOAT) {
+      if constexpr (std::is_same_v<T, float>) {
+        if (std::isfinite(raw.u.as_float) && std::fabs(raw.u.as_float) > std::numeric_limits<float>::max())
+          return detail::misfit<T>(view, std::to_string(raw.u.as_float));
+      }
+      return static_cast<T>(raw.u.as_float);
+    }
+    if (raw.kind == SUBPY_KIND_INT) {
+      const auto found = static_cast<T>(raw.u.as_int);
+      constexpr T limit = static_cast<T>(std::uint64_t{1} << 63U);  // too large to be turned back
+      if (found < limit && static_cast<std::int64_t>(found) == raw.u.as_int) return found;
+      return detail::misfit<T>(view, std::to_string(raw.u.as_int));
+    }
+    if (raw.kind == SUBPY_KIND_BIGINT)
+      return detail::misfit<T>(view, detail::shortened({raw.u.as_str, raw.len}));
+    return wrong_type<T>(view);
+  }
+};
+
+/// An int of any size.
+template <>
+struct convert<bigint> {
+  static std::string name() { return "subpy::bigint"; }
+  static subpy_value to_python(const bigint &from, encoder & /*unused*/) noexcept {
+    return detail::make_text(SUBPY_KIND_BIGINT, from.hex);
+  }
+  static result<bigint> from_python(value_view view) {
+    const subpy_value &raw = view.raw();
+    if (raw.kind == SUBPY_KIND_BIGINT) return bigint{std::string(raw.u.as_str, raw.len)};
+    if (raw.kind != SUBPY_KIND_INT) return wrong_type<bigint>(view);
+    const bool negative = raw.u.as_int < 0;
+    const auto bits = static_cast<std::uint64_t>(raw.u.as_int);
+    return bigint{(negative ? "-" : "") + detail::hexadecimal(negative ? ~bits + 1 : bits)};
+  }
+};
+
+template <class Allocator>
+struct convert<std::basic_string<char, std::char_traits<char>, Allocator>> {
+  using text = std::basic_string<char, std::char_traits<char>, Allocator>;
+  static std::string name() { return "std::string"; }
+  static subpy_value to_python(const text &from, encoder & /*unused*/) noexcept {
+    return detail::make_text(SUBPY_KIND_STR, from);
+  }
+  static result<text> from_python(value_view view) {
+    if (view.kind() != kind::str) return wrong_type<text>(view);
+    return text(view.raw().u.as_str, view.size());
+  }
+};
+
+template <>
+struct convert<std::string_view> {
+  static constexpr bool borrows = true;
+  static std::string name() { return "std::string_view"; }
+  static subpy_value to_python(std::string_view from, encoder & /*unused*/) noexcept {
+    return detail::make_text(SUBPY_KIND_STR, from);
+  }
+  static result<std::string_view> from_python(value_view view) {
+    if (view.kind() != kind::str) return wrong_type<std::string_view>(view);
+    return std::string_view(view.raw().u.as_str, view.size());
+  }
+};
+
+/// Text up to its NUL, and text literals. A null pointer is status::invalid_argument.
+template <>
+struct convert<const char *> {
+  static subpy_value to_python(const char *from, encoder & /*unused*/) noexcept {
+    return subpy_str(from, SUBPY_AUTO_LEN);
+  }
+};
+
+template <>
+struct convert<char *> : convert<const char *> {};
+
+template <>
+struct convert<bytes_view> {
+  static constexpr bool borrows = true;
+  static std::string name() { return "subpy::bytes_view"; }
+  static subpy_value to_python(bytes_view from, encoder & /*unused*/) noexcept {
+    return detail::make_bytes(from.data(), from.size());
+  }
+  static result<bytes_view> from_python(value_view view) {
+    if (view.kind() != kind::bytes) return wrong_type<bytes_view>(view);
+    return bytes_view(view.raw().u.as_bytes, view.size());
+  }
+};
+
+/// None, and nothing else.
+template <>
+struct convert<std::nullptr_t> {
+  static std::string name() { return "std::nullptr_t"; }
+  static subpy_value to_python(std::nullptr_t /*unused*/, encoder & /*unused*/) noexcept { return subpy_value{}; }
+  static result<std::nullptr_t> from_python(value_view view) {
+    if (!view.is_none()) return wrong_type<std::nullptr_t>(view);
+    return nullptr;
+  }
+};
+
+template <>
+struct convert<std::monostate> {
+  static std::string name() { return "std::monostate"; }
+  static subpy_value to_python(std::monostate /*unused*/, encoder & /*unused*/) noexcept { return subpy_value{}; }
+  static result<std::monostate> from_python(value_view view) {
+    if (!view.is_none()) return wrong_type<std::monostate>(view);
+    return std::monostate{};
+  }
+};
+
+/// None is std::nullopt.
+template <class T>
+struct convert<std::optional<T>> {
+  static constexpr bool borrows = detail::borrows<T>::value;
+  static std::string name() { return "std::optional<" + detail::name_of<T>() + ">"; }
+  static subpy_value to_python(const std::optional<T> &from, encoder &encoder) {
+    return from ? encoder.value(*from) : subpy_value{};
+  }
+  static result<std::optional<T>> from_python(value_view view) {
+    if (view.is_none()) return std::optional<T>();
+    auto found = view.try_as<T>();
+    if (!found) return found.error();
+    return std::optional<T>(*std::move(found));
+  }
+};
+
+/// Bytes are bytes, anything else is a list. A tuple from Python is fine too.
+template <class T, class Allocator>
+struct convert<std::vector<T, Allocator>> {
+  using sequence = std::vector<T, Allocator>;
+  static constexpr bool borrows = detail::borrows<T>::value;
+  static std::string name() { return "std::vector<" + detail::name_of<T>() + ">"; }
+
+  static subpy_value to_python(const sequence &from, encoder &encoder) {
+    if constexpr (detail::is_byte<T>)
+      return detail::make_bytes(from.data(), from.size());
+    else
+      return encoder.list(from);
+  }
+
+  static result<sequence> from_python(value_view view) {
+    const subpy_value &raw = view.raw();
+    if constexpr (detail::is_byte<T>) {
+      if (raw.kind != SUBPY_KIND_BYTES) return wrong_type<sequence>(view);
+      const auto *data = reinterpret_cast<const T *>(raw.u.as_bytes);
+      return sequence(data, data + raw.len);
+    } else {
+      if (!detail::is_sequence(raw)) return wrong_type<sequence>(view);
+      sequence to;
+      to.reserve(raw.len);
+      for (std::size_t i = 0; i < raw.len; i++) {
+        auto item = value_view(raw.u.as_items[i]).try_as<T>();
+        if (!item) return detail::conversion_path::within(item.error(), detail::element(i));
+        to.push_back(*std::move(item));
+      }
+      return to;
+    }
+  }
+};
+
+namespace detail {
+
+template <class T>
+[[nodiscard]] error wrong_length(value_view view) {
+  return conversion_error(std::string(view.type_name()) + " of length " + std::to_string(view.size()) +
+                          " does not convert to " + name_of<T>());
+}
+
+}  // namespace detail
+
+/// As std::vector, of exactly this length. T is default-constructed first.
+template <class T, std::size_t N>
+struct convert<std::array<T, N>> {
+  static constexpr bool borrows = detail::borrows<T>::value;
+  static std::string name() { return "std::array<" + detail::name_of<T>() + ", " + std::to_string(N) + ">"; }
+
+  static subpy_value to_python(const std::array<T, N> &from, encoder &encoder) {
+    if constexpr (detail::is_byte<T>)
+      return detail::make_bytes(from.data(), N);
+    else
+      return encoder.list(from);
+  }
+
+  static result<std::array<T, N>> from_python(value_view view) {
+    const subpy_value &raw = view.raw();
+    const bool right = detail::is_byte<T> ? raw.kind == SUBPY_KIND_BYTES : detail::is_sequence(raw);
+    if (!right) return wrong_type<std::array<T, N>>(view);
+    if (raw.len != N) return detail::wrong_length<std::array<T, N>>(view);
+    std::array<T, N> to{};
+    if constexpr (detail::is_byte<T>) {
+      std::transform(raw.u.as_bytes, raw.u.as_bytes + N, to.begin(), [](std::uint8_t byte) { return T{byte}; });
+    } else {
+      for (std::size_t i = 0; i < N; i++) {
+        auto item = value_view(raw.u.as_items[i]).try_as<T>();
+        if (!item) return detail::conversion_path::within(item.error(), detail::element(i));
+        to[i] = *std::move(item);
+      }
+    }
+    return to;
+  }
+};
+
+#if defined(__cpp_lib_span)
+/// As the std::vector of these, without a copy before the call. Arguments only.
+template <class T, std::size_t Extent>
+struct convert<std::span<T, Extent>> {
+  static subpy_value to_python(std::span<T, Extent> from, encoder &encoder) {
+    if constexpr (detail::is_byte<std::remove_cv_t<T>>)
+      return detail::make_bytes(from.data(), from.size());
+    else
+      return encoder.list(from);
+  }
+};
+#endif
+
+/// A tuple; a list from Python is fine too. The length has to be right.
+template <class... Ts>
+struct convert<std::tuple<Ts...>> {
+  static constexpr bool borrows = detail::any_borrows<Ts...>;
+  static std::string name() {
+    if constexpr (sizeof...(Ts) == 0)
+      return "std::tuple<>";
+    else
+      return "std::tuple<" + detail::names_of<Ts...>() + ">";
+  }
+
+  static subpy_value to_python(const std::tuple<Ts...> &from, encoder &encoder) {
+    return std::apply([&](const auto &...parts) { return encoder.tuple(parts...); }, from);
+  }
+
+  static result<std::tuple<Ts...>> from_python(value_view view) {
+    if (!detail::is_sequence(view.raw())) return wrong_type<std::tuple<Ts...>>(view);
+    if (view.size() != sizeof...(Ts)) return detail::wrong_length<std::tuple<Ts...>>(view);
+    return read(view, std::index_sequence_for<Ts...>());
+  }
+
+ private:
+  template <std::size_t... Is>
+  static result<std::tuple<Ts...>> read(value_view view, std::index_sequence<Is...> /*unused*/) {
+    [[maybe_unused]] const subpy_value *items = view.raw().u.as_items;
+    std::tuple<result<Ts>...> parts{value_view(items[Is]).template try_as<Ts>()...};
+    std::optional<error> wrong;
+    const auto look = [&](std::size_t index, const auto &part) {
+      if (!wrong && !part) wrong = detail::conversion_path::within(part.error(), detail::element(index));
+    };
+    (look(Is, std::get<Is>(parts)), ...);
+    if (wrong) return *wrong;
+    return std::tuple<Ts...>(*std::move(std::get<Is>(parts))...);
+  }
+};
+
+/// A tuple of two.
+template <class First, class Second>
+struct convert<std::pair<First, Second>> {
+  static constexpr bool borrows = detail::any_borrows<First, Second>;
+  static std::string name() { return "std::pair<" + detail::names_of<First, Second>() + ">"; }
+
+  static subpy_value to_python(const std::pair<First, Second> &from, encoder &encoder) {
+    return encoder.tuple(from.first, from.second);
+  }
+
+  static result<std::pair<First, Second>> from_python(value_view view) {
+    if (!detail::is_sequence(view.raw())) return wrong_type<std::pair<First, Second>>(view);
+    if (view.size() != 2) return detail::wrong_length<std::pair<First, Second>>(view);
+    auto first = view.try_get<First>(0);
+    if (!first) return first.error();
+    auto second = view.try_get<Second>(1);
+    if (!second) return second.error();
+    return std::pair<First, Second>(*std::move(first), *std::move(second));
+  }
+};
+
+namespace detail {
+
+template <class Map>
+struct convert_map {
+  using key_type = typename Map::key_type;
+  using mapped_type = typename Map::mapped_type;
+  static constexpr bool borrows = any_borrows<key_type, mapped_type>;
+
+  static subpy_value to_python(const Map &from, encoder &encoder) {
+    subpy_pair *pairs = encoder.pairs(from.size());
+    std::size_t count = 0;
+    for (const auto &[key, mapped] : from) pairs[count++] = {encoder.value(key), encoder.value(mapped)};
+    return make_dict(pairs, count);
+  }
+
+  static result<Map> from_python(value_view view) {
+    if (view.kind() != kind::dict) return wrong_type<Map>(view);
+    Map to;
+    for (const pairs_view::entry from : view.pairs()) {
+      auto key = from.key.try_as<key_type>();
+      if (!key) return conversion_path::within(key.error(), way(from.key));
+      auto mapped = from.value.try_as<mapped_type>();
+      if (!mapped) return conversion_path::within(mapped.error(), way(from.key));
+      if (!to.try_emplace(*std::move(key), *std::move(mapped)).second)
+        return conversion_path::within(conversion_error("another key is the same " + name_of<key_type>()),
+                                       way(from.key));
+    }
+    return to;
+  }
+
+ private:
+  static std::string way(value_view key) {
+    if (const auto text = key.try_as<std::string_view>()) return element(*text);
+    if (const auto number = key.try_as<std::int64_t>()) return "[" + std::to_string(*number) + "]";
+    return std::string("[") + key.type_name() + "]";
+  }
+};
+
+}  // namespace detail
+
+/// A dict.
+template <class Key, class T, class Compare, class Allocator>
+struct convert<std::map<Key, T, Compare, Allocator>> : detail::convert_map<std::map<Key, T, Compare, Allocator>> {
+  static std::string name() { return "std::map<" + detail::names_of<Key, T>() + ">"; }
+};
+
+template <class Key, class T, class Hash, class Equal, class Allocator>
+struct convert<std::unordered_map<Key, T, Hash, Equal, Allocator>>
+    : detail::convert_map<std::unordered_map<Key, T, Hash, Equal, Allocator>> {
+  static std::string name() { return "std::unordered_map<" + detail::names_of<Key, T>() + ">"; }
+};
+
+/// From Python: the first alternative that fits. An int is a double only when no other alternative takes it.
+template <class... Ts>
+struct convert<std::variant<Ts...>> {
+  using variant = std::variant<Ts...>;
+  static constexpr bool borrows = detail::any_borrows<Ts...>;
+  static std::string name() { return "std::variant<" + detail::names_of<Ts...>() + ">"; }
+
+  static subpy_value to_python(const variant &from, encoder &encoder) {
+    return write(from, encoder, std::index_sequence_for<Ts...>());
+  }
+
+  static result<variant> from_python(value_view view) {
+    std::optional<variant> found;
+    const bool is_int = view.kind() == kind::integer;
+    read(view, found, is_int, std::index_sequence_for<Ts...>());
+    if (!found && is_int) read(view, found, false, std::index_sequence_for<Ts...>());
+    if (!found) return wrong_type<variant>(view);
+    return *std::move(found);
+  }
+
+ private:
+  template <std::size_t... Is>
+  static subpy_value write(const variant &from, encoder &encoder, std::index_sequence<Is...> /*unused*/) {
+    subpy_value made{};  // None, too, for a variant that is valueless by exception
+    ((from.index() == Is ? void(made = encoder.value(*std::get_if<Is>(&from))) : void()), ...);
+    return made;
+  }
+
+  template <std::size_t... Is>
+  static void read(value_view view, std::optional<variant> &found, bool exact, std::index_sequence<Is...> /*unused*/) {
+    (attempt<Is>(view, found, exact), ...);
+  }
+
+  template <std::size_t I>
+  static void attempt(value_view view, std::optional<variant> &found, bool exact) {
+    using alternative = std::variant_alternative_t<I, variant>;
+    if (found || !detail::may_be<alternative>(view.kind())) return;
+    if (exact && std::is_floating_point_v<alternative>) return;
+    if (auto fits = view.try_as<alternative>()) found.emplace(std::in_place_index<I>, *std::move(fits));
+  }
+};
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * The runtime
+ * --------------------------------------------------------------------------------------------------------------------- */
+
+/// Options of init(). Those of subpy_runtime_options.
+struct runtime_options {
+  /// Path of an executable, of a venv's folder or of a libpython. Empty: search; see subpy_init().
+  std::string python;
+  /// Honour PYTHONPATH and the other PYTHON* variables.
+  bool use_environment = false;
+  /// Start without the site module: no site-packages.
+  bool no_site = false;
+  /// Leave SIGPIPE as it is.
+  bool keep_sigpipe = false;
+};
+
+namespace detail {
+
+/// Runs a C function that writes an error.
+template <class Function>
+result<void> attempt(const Function &function) {
+  subpy_error *cause = nullptr;
+  const subpy_status code = function(&cause);
+  if (code != SUBPY_OK) return error(code, cause);
+  return {};
+}
+
+/// Runs a C function that writes a Raw or an error, and makes a T of the Raw.
+template <class T, class Raw = T, class Function>
+result<T> fetch(const Function &function) {
+  Raw written{};
+  subpy_error *cause = nullptr;
+  const subpy_status code = function(&written, &cause);
+  if (code != SUBPY_OK) return error(code, cause);
+  return T(written);
+}
+
+/// For texts that end with a NUL in C.
+inline std::optional<error> nul_in(const std::string &text, const char *what) {
+  if (text.find('\0') == std::string::npos) return std::nullopt;
+  return error(status::invalid_argument, std::string(what) + ": a NUL inside: " + quoted(text));
+}
+
+inline const char *or_null(const std::string &text) noexcept { return text.empty() ? nullptr : text.c_str(); }
+
+inline std::uint64_t flag(bool set, std::uint64_t value) noexcept { return set ? value : 0; }
+
+}  // namespace detail
+
+/// Starts CPython, or makes sure that it runs. It starts by itself on the first use; this is for choosing which, and how.
+[[nodiscard]] inline result<void> try_init(const runtime_options &options = {}) {
+  if (auto wrong = detail::nul_in(options.python, "python")) return *wrong;
+  subpy_runtime_options raw{};
+  raw.size = sizeof raw;
+  raw.python = detail::or_null(options.python);
+  raw.flags = detail::flag(options.use_environment, SUBPY_RUNTIME_USE_ENVIRONMENT) |
+              detail::flag(options.no_site, SUBPY_RUNTIME_NO_SITE) |
+              detail::flag(options.keep_sigpipe, SUBPY_RUNTIME_KEEP_SIGPIPE);
+  return detail::attempt([&](subpy_error **cause) { return subpy_init(&raw, cause); });
+}
+
+/// Closes every interpreter and finalizes CPython. For the application alone; status::busy while anything runs. Objects
+/// for what it closed may stay: their destructors do nothing then.
+[[nodiscard]] inline result<void> try_shutdown() { return detail::attempt(subpy_shutdown); }
+
+#if SUBPY_CPP_EXCEPTIONS
+inline void init(const runtime_options &options = {}) { try_init(options).value(); }
+inline void shutdown() { try_shutdown().value(); }
+#endif
+
+/// The version of the library: major * 1000000 + minor * 1000 + patch. SUBPY_VERSION is that of the headers.
+[[nodiscard]] inline std::uint32_t version() noexcept { return subpy_version(); }
+
+/// The version of the library as text, "0.1.0".
+[[nodiscard]] inline std::string_view version_string() noexcept { return subpy_version_string(); }
+
+/// The version of the CPython in use, "3.14.6"; empty before the first start.
+[[nodiscard]] inline std::string_view python_version() noexcept { return detail::view_of(subpy_python_version()); }
+
+/// The path of the libpython in use; empty before the first start, and when the host program is Python itself.
+[[nodiscard]] inline std::string_view python_library() noexcept { return detail::view_of(subpy_python_library()); }
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * Threads
+ * --------------------------------------------------------------------------------------------------------------------- */
+
+namespace detail {
+
+/// Frees a result of the library in the end.
+class owned_result {
+ public:
+  owned_result() noexcept = default;
+  owned_result(const owned_result &) = delete;
+  owned_result(owned_result &&) = delete;
+  owned_result &operator=(const owned_result &) = delete;
+  owned_result &operator=(owned_result &&) = delete;
+  ~owned_result() { subpy_value_free(&raw); }
+
+  subpy_value raw{};
+};
+
+/// Runs a C function that takes a result and an error, and gives what it returned as a T.
+template <class T, class Run>
+result<T> run(const Run &function) {
+  if constexpr (std::is_void_v<T>) {
+    return attempt([&](subpy_error **cause) { return function(nullptr, cause); });
+  } else {
+    static_assert(std::is_same_v<T, plain<T>>, "subpy: a result is a value, without const and reference");
+    static_assert(has_from_python<T>::value, "subpy: this type has no subpy::convert<T>::from_python()");
+    static_assert(!borrows<T>::value, "subpy: this would point into a result that is gone; use std::string, "
+                                      "std::vector or subpy::value");
+    owned_result found;
+    subpy_error *cause = nullptr;
+    const subpy_status code = function(&found.raw, &cause);
+    if (code != SUBPY_OK) return error(code, cause);
+    if constexpr (std::is_same_v<T, value>) {
+      return value::take(found.raw);
+    } else {
+      auto converted = convert<T>::from_python(value_view(found.raw));
+      if (!converted) return conversion_path::rooted(converted.error(), "result");
+      return converted;
+    }
+  }
+}
+
+}  // namespace detail
+
+/// A run on a thread of its own, with one outcome, for the one who joins. Movable, not copyable; not to be used by two
+/// threads at once.
+///
+/// Destroying one that was not joined lets the run go on by itself, unlike std::thread, which ends the program. Its
+/// failure is not lost: it is printed to stderr, as Python's threads do it.
+class thread {
+ public:
+  /// No thread.
+  thread() noexcept = default;
+  /// Takes over a thread of the C interface.
+  explicit thread(subpy_thread handle) noexcept : handle_(handle) {}
+
+  thread(const thread &) = delete;
+  thread &operator=(const thread &) = delete;
+  thread(thread &&other) noexcept : handle_(std::exchange(other.handle_, 0)) {}
+  thread &operator=(thread &&other) noexcept {
+    if (this != &other) {
+      detach();
+      handle_ = std::exchange(other.handle_, 0);
+    }
+    return *this;
+  }
+  ~thread() { detach(); }
+
+  [[nodiscard]] bool joinable() const noexcept { return handle_ != 0; }
+  [[nodiscard]] subpy_thread handle() const noexcept { return handle_; }
+
+  /// Waits for the run to end, and takes its result or its error. Once: then it is no longer joinable. Afterwards, and
+  /// for no thread, it is status::not_found; for the thread itself status::wrong_state.
+  template <class T = void>
+  [[nodiscard]] result<T> try_join() {
+    return detail::run<T>([this](subpy_value *found, subpy_error **cause) {
+      const subpy_status code = subpy_thread_join(handle_, found, cause);
+      if (code != SUBPY_ERROR_WRONG_STATE) handle_ = 0;
+      return code;
+    });
+  }
+
+#if SUBPY_CPP_EXCEPTIONS
+  template <class T = void>
+  T join() {
+    return try_join<T>().value();
+  }
+#endif
+
+  /// Lets the run go on by itself.
+  void detach() noexcept { subpy_thread_free(std::exchange(handle_, 0)); }
+
+ private:
+  subpy_thread handle_ = 0;
+};
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * Interpreters
+ * --------------------------------------------------------------------------------------------------------------------- */
+
+/// Which GIL an interpreter has.
+enum class gil_policy : std::int32_t {
+  /// Its own: it runs in parallel with the others.
+  own = SUBPY_GIL_OWN,
+  /// The main interpreter's: more extension modules load; it runs when main and its like do not.
+  shared = SUBPY_GIL_SHARED,
+};
+
+/// What happens to a run while the interpreter is running.
+enum class busy_policy : std::int32_t {
+  /// status::busy, as in Python.
+  error = SUBPY_BUSY_ERROR,
+  /// It waits its turn; first come, first served.
+  wait = SUBPY_BUSY_WAIT,
+  /// It runs as well: the threads take turns with the GIL.
+  share = SUBPY_BUSY_SHARE,
+};
+
+/// Options of interpreter::create(). Those of subpy_interp_options.
+struct interpreter_options {
+  gil_policy gil = gil_policy::own;
+  busy_policy busy = busy_policy::error;
+  /// Python code may call os.fork().
+  bool allow_fork = false;
+  /// Python code may call os.exec*().
+  bool allow_exec = false;
+  /// Python code may not start threads.
+  bool no_threads = false;
+  /// Python code may start daemon threads.
+  bool allow_daemon_threads = false;
+  /// Extension modules that do not declare support for sub-interpreters load too. Needs gil_policy::shared.
+  bool no_extension_check = false;
+  /// Folders to put in front of sys.path.
+  std::vector<std::string> path;
+};
+
+/// Options of exec() and eval().
+struct run_options {
+  /// The file name in tracebacks. Empty: "<script>".
+  std::string filename;
+  /// exec() does not take the common indentation off.
+  bool keep_indent = false;
+};
+
+namespace detail {
+
+template <class T>
+struct is_keyword : std::false_type {};
+template <class T>
+struct is_keyword<keyword<T>> : std::true_type {};
+
+template <class T, class = void>
+struct is_map : std::false_type {};
+template <class T>
+struct is_map<T, std::void_t<typename T::mapped_type>> : std::true_type {};
+
+/// The arguments of a call, positional and by name, in an encoder's memory.
+struct arguments {
+  subpy_value *items = nullptr;
+  subpy_pair *pairs = nullptr;
+  std::size_t item_count = 0;
+  std::size_t pair_count = 0;
+
+  template <class T>
+  void count(const T & /*unused*/) noexcept {
+    item_count++;
+  }
+  template <class T>
+  void count(const keyword<T> & /*unused*/) noexcept {
+    pair_count++;
+  }
+  template <class Container>
+  void count(const unpacked<Container> &many) noexcept {
+    (is_map<Container>::value ? pair_count : item_count) += many.container.size();
+  }
+
+  template <class T>
+  void add(encoder &room, const T &argument) {
+    items[item_count++] = room.value(argument);
+  }
+  template <class T>
+  void add(encoder &room, const keyword<T> &argument) {
+    pairs[pair_count++] = room.entry(argument);
+  }
+  template <class Container>
+  void add(encoder &room, const unpacked<Container> &many) {
+    if constexpr (is_map<Container>::value) {
+      for (const auto &[name, mapped] : many.container) pairs[pair_count++] = {room.value(name), room.value(mapped)};
+    } else {
+      item_count += room.fill(items + item_count, many.container);
+    }
+  }
+};
+
+template <class... Args>
+arguments gather(encoder &room, const Args &...args) {
+  arguments gathered;
+  (gathered.count(args), ...);
+  gathered.items = room.items(gathered.item_count);
+  gathered.pairs = room.pairs(gathered.pair_count);
+  gathered.item_count = gathered.pair_count = 0;
+  (gathered.add(room, args), ...);
+  return gathered;
+}
+
+}  // namespace detail
+
+/// An interpreter that somebody else owns, by its handle: may be copied, and may outlive it. Whatever is asked of one
+/// that is gone is status::not_found. All operations may be called from any thread at any time.
+class interpreter_ref {
+ public:
+  /// No interpreter.
+  interpreter_ref() noexcept = default;
+  /// An interpreter of the C interface.
+  explicit interpreter_ref(subpy_interp handle) noexcept : handle_(handle) {}
+
+  [[nodiscard]] subpy_interp handle() const noexcept { return handle_; }
+
+  /// Runs statements in `__main__`. Python: Interpreter.exec().
+  [[nodiscard]] result<void> try_exec(std::string_view code, const run_options &options = {}) const {
+    return try_run<void>(SUBPY_RUN_EXEC, code, options);
+  }
+
+  /// Evaluates an expression. void: its value is not converted.
+  template <class T>
+  [[nodiscard]] result<T> try_eval(std::string_view expression, const run_options &options = {}) const {
+    return try_run<T>(SUBPY_RUN_EVAL, expression, options);
+  }
+
+  /// Calls something by its name: "name" in `__main__`, or "package.module:attribute.attribute". Arguments are anything
+  /// that has a conversion, kw(name, value) and unpack(container). void: what it returns is not converted. Python:
+  /// Interpreter.call().
+  template <class T = void, class... Args>
+  [[nodiscard]] result<T> try_call(std::string_view callable, const Args &...args) const {
+    encoder room;
+    const auto gathered = detail::gather(room, args...);
+    const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
+    return detail::run<T>([&](subpy_value *found, subpy_error **cause) {
+      return subpy_call(handle_, callable.data(), callable.size(), gathered.items, gathered.item_count,
+                        gathered.pair_count == 0 ? nullptr : &kwargs, found, cause);
+    });
+  }
+
+  /// Calls something by its name on a new thread. The arguments are copied first. Python: Interpreter.call_in_thread().
+  template <class... Args>
+  [[nodiscard]] result<thread> try_call_in_thread(std::string_view callable, const Args &...args) const {
+    encoder room;
+    const auto gathered = detail::gather(room, args...);
+    const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
+    return detail::fetch<thread, subpy_thread>([&](subpy_thread *started, subpy_error **cause) {
+      return subpy_call_in_thread(handle_, callable.data(), callable.size(), gathered.items, gathered.item_count,
+                                  gathered.pair_count == 0 ? nullptr : &kwargs, started, cause);
+    });
+  }
+
+  /// exec() on a new thread.
+  [[nodiscard]] result<thread> try_exec_in_thread(std::string_view code, const run_options &options = {}) const {
+    return try_run_in_thread(SUBPY_RUN_EXEC, code, options);
+  }
+
+  /// eval() on a new thread.
+  [[nodiscard]] result<thread> try_eval_in_thread(std::string_view expression, const run_options &options = {}) const {
+    return try_run_in_thread(SUBPY_RUN_EVAL, expression, options);
+  }
+
+  /// Binds names in `__main__`: `prepare_main(kw("x", 1), kw("y", "text"))`, or a map with text keys. All or nothing.
+  /// Python: Interpreter.prepare_main().
+  template <class... Args>
+  [[nodiscard]] result<void> try_prepare_main(const Args &...names) const {
+    encoder room;
+    subpy_value dict{};
+    if constexpr (sizeof...(Args) == 1 && !(detail::is_keyword<Args>::value || ...)) {
+      ((dict = room.value(names)), ...);
+    } else {
+      static_assert((detail::is_keyword<Args>::value && ...), "subpy: a name and its value are kw(name, value)");
+      dict = room.dict(names...);
+    }
+    return detail::attempt([&](subpy_error **cause) { return subpy_prepare_main(handle_, &dict, cause); });
+  }
+
+  /// Whether something is being run in it by this library. Python: Interpreter.is_running().
+  [[nodiscard]] result<bool> try_is_running() const {
+    return detail::fetch<bool>([&](bool *found, subpy_error **cause) {
+      return subpy_is_running(handle_, found, cause);
+    });
+  }
+
+  /// The id that CPython gave it: 0 for main, then ascending. Python: Interpreter.id.
+  [[nodiscard]] result<std::int64_t> try_id() const {
+    return detail::fetch<std::int64_t>([&](std::int64_t *found, subpy_error **cause) {
+      return subpy_id(handle_, found, cause);
+    });
+  }
+
+  /// Where it came from, in CPython's words, such as "C-API". Static text. Python: Interpreter.whence.
+  [[nodiscard]] result<std::string_view> try_whence() const {
+    return detail::fetch<std::string_view, const char *>([&](const char **found, subpy_error **cause) {
+      return subpy_whence(handle_, found, cause);
+    });
+  }
+
+  /// Finalizes and destroys it. Waits for the threads that Python code started, without end if one never ends.
+  /// status::busy while something runs in it: it stays as it was. Python: Interpreter.close().
+  [[nodiscard]] result<void> try_close() const {
+    return detail::attempt([&](subpy_error **cause) { return subpy_close(handle_, cause); });
+  }
+
+#if SUBPY_CPP_EXCEPTIONS
+  void exec(std::string_view code, const run_options &options = {}) const { try_exec(code, options).value(); }
+  template <class T>
+  T eval(std::string_view expression, const run_options &options = {}) const {
+    return try_eval<T>(expression, options).value();
+  }
+  template <class T = void, class... Args>
+  T call(std::string_view callable, const Args &...args) const {
+    return try_call<T>(callable, args...).value();
+  }
+  template <class... Args>
+  [[nodiscard]] thread call_in_thread(std::string_view callable, const Args &...args) const {
+    return try_call_in_thread(callable, args...).value();
+  }
+  [[nodiscard]] thread exec_in_thread(std::string_view code, const run_options &options = {}) const {
+    return try_exec_in_thread(code, options).value();
+  }
+  [[nodiscard]] thread eval_in_thread(std::string_view expression, const run_options &options = {}) const {
+    return try_eval_in_thread(expression, options).value();
+  }
+  template <class... Args>
+  void prepare_main(const Args &...names) const {
+    try_prepare_main(names...).value();
+  }
+  [[nodiscard]] bool is_running() const { return try_is_running().value(); }
+  [[nodiscard]] std::int64_t id() const { return try_id().value(); }
+  [[nodiscard]] std::string_view whence() const { return try_whence().value(); }
+  void close() const { try_close().value(); }
+#endif
+
+  friend bool operator==(interpreter_ref one, interpreter_ref other) noexcept { return one.handle_ == other.handle_; }
+  friend bool operator!=(interpreter_ref one, interpreter_ref other) noexcept { return one.handle_ != other.handle_; }
+  friend bool operator<(interpreter_ref one, interpreter_ref other) noexcept { return one.handle_ < other.handle_; }
+
+ protected:
+  subpy_interp handle_ = 0;
+
+ private:
+  /// The request of an exec or eval, which borrows all of it.
+  [[nodiscard]] subpy_run_request request(std::int32_t what, std::string_view text, const run_options &options) const {
+    subpy_run_request made{};
+    made.size = sizeof made;
+    made.interp = handle_;
+    made.what = what;
+    made.flags = options.keep_indent ? SUBPY_RUN_KEEP_INDENT : 0U;
+    made.text = text.data();
+    made.text_len = text.size();
+    made.filename = detail::or_null(options.filename);
+    return made;
+  }
+
+  template <class T>
+  result<T> try_run(std::int32_t what, std::string_view text, const run_options &options) const {
+    if (auto wrong = detail::nul_in(options.filename, "filename")) return *wrong;
+    const subpy_run_request made = request(what, text, options);
+    return detail::run<T>([&](subpy_value *found, subpy_error **cause) { return subpy_run(&made, found, cause); });
+  }
+
+  [[nodiscard]] result<thread> try_run_in_thread(std::int32_t what, std::string_view text,
+                                                 const run_options &options) const {
+    if (auto wrong = detail::nul_in(options.filename, "filename")) return *wrong;
+    const subpy_run_request made = request(what, text, options);
+    return detail::fetch<thread, subpy_thread>([&](subpy_thread *started, subpy_error **cause) {
+      return subpy_run_in_thread(&made, started, cause);
+    });
+  }
+};
+
+/// An interpreter and the duty to close it. Movable, not copyable; all else is in interpreter_ref, which it converts to.
+///
+/// Destroying one that is open closes it, and waits as close() does. A destructor cannot fail, closing can: when something
+/// still runs in it (status::busy), it stays open, the error goes to the unraisable hook, which prints it, and
+/// list_all() still has it. Call close() where that matters. One that was closed already, by shutdown() too, is fine.
+class interpreter : public interpreter_ref {
+ public:
+  /// No interpreter: a place for one.
+  interpreter() noexcept = default;
+  /// Takes over the duty to close this one.
+  explicit interpreter(interpreter_ref taken) noexcept : interpreter_ref(taken) {}
+
+  interpreter(const interpreter &) = delete;
+  interpreter &operator=(const interpreter &) = delete;
+  interpreter(interpreter &&other) noexcept : interpreter_ref(other.release()) {}
+  /// Closes what it had, as the destructor does.
+  interpreter &operator=(interpreter &&other) noexcept {
+    if (this != &other) {
+      close_quietly();
+      handle_ = other.release().handle();
+    }
+    return *this;
+  }
+  ~interpreter() { close_quietly(); }
+
+  /// Gives up the duty to close it.
+  interpreter_ref release() noexcept { return interpreter_ref(std::exchange(handle_, 0)); }
+
+  /// Creates an interpreter. Starts the runtime when it is not running. Python: create().
+  [[nodiscard]] static result<interpreter> try_create(const interpreter_options &options = {}) {
+    std::vector<const char *> path;
+    path.reserve(options.path.size());
+    for (const std::string &folder : options.path) {
+      if (auto wrong = detail::nul_in(folder, "path")) return *wrong;
+      path.push_back(folder.c_str());
+    }
+    subpy_interp_options raw{};
+    raw.size = sizeof raw;
+    raw.gil = static_cast<std::int32_t>(options.gil);
+    raw.busy = static_cast<std::int32_t>(options.busy);
+    raw.flags = detail::flag(options.allow_fork, SUBPY_INTERP_ALLOW_FORK) |
+                detail::flag(options.allow_exec, SUBPY_INTERP_ALLOW_EXEC) |
+                detail::flag(options.no_threads, SUBPY_INTERP_NO_THREADS) |
+                detail::flag(options.allow_daemon_threads, SUBPY_INTERP_ALLOW_DAEMON_THREADS) |
+                detail::flag(options.no_extension_check, SUBPY_INTERP_NO_EXTENSION_CHECK);
+    raw.path = path.empty() ? nullptr : path.data();
+    raw.path_len = path.size();
+    const auto created = detail::fetch<interpreter_ref, subpy_interp>([&](subpy_interp *to, subpy_error **cause) {
+      return subpy_create(&raw, to, cause);
+    });
+    if (!created) return created.error();
+    return interpreter(*created);
+  }
+
+  /// All interpreters by ascending id: main, yours, and those that Python code created. Python: list_all().
+  [[nodiscard]] static result<std::vector<interpreter_ref>> try_list_all() {
+    std::vector<subpy_interp> handles(16);
+    std::size_t count = 0;
+    do {  // others may create some meanwhile
+      handles.resize(std::max(handles.size(), count));
+      subpy_error *cause = nullptr;
+      const subpy_status code = subpy_list_all(handles.data(), handles.size(), &count, &cause);
+      if (code != SUBPY_OK) return error(code, cause);
+    } while (count > handles.size());
+    std::vector<interpreter_ref> found;
+    found.reserve(count);
+    for (std::size_t i = 0; i < count; i++) found.emplace_back(handles[i]);
+    return found;
+  }
+
+  /// The one that the calling thread is in; status::not_found when it is in none. Python: get_current().
+  [[nodiscard]] static result<interpreter_ref> try_get_current() {
+    return detail::fetch<interpreter_ref, subpy_interp>(subpy_get_current);
+  }
+
+  /// The main interpreter, which can run code and cannot be closed. Python: get_main().
+  [[nodiscard]] static result<interpreter_ref> try_get_main() {
+    return detail::fetch<interpreter_ref, subpy_interp>(subpy_get_main);
+  }
+
+  /// The one with this id. Python: Interpreter(id).
+  [[nodiscard]] static result<interpreter_ref> try_find(std::int64_t id) {
+    return detail::fetch<interpreter_ref, subpy_interp>([&](subpy_interp *found, subpy_error **cause) {
+      return subpy_find(id, found, cause);
+    });
+  }
+
+#if SUBPY_CPP_EXCEPTIONS
+  [[nodiscard]] static interpreter create(const interpreter_options &options = {}) {
+    return try_create(options).value();
+  }
+  [[nodiscard]] static std::vector<interpreter_ref> list_all() { return try_list_all().value(); }
+  [[nodiscard]] static interpreter_ref get_current() { return try_get_current().value(); }
+  [[nodiscard]] static interpreter_ref get_main() { return try_get_main().value(); }
+  [[nodiscard]] static interpreter_ref find(std::int64_t id) { return try_find(id).value(); }
+#endif
+
+ private:
+  void close_quietly() noexcept {
+    if (handle_ == 0) return;
+    subpy_error *cause = nullptr;
+    const subpy_status code = subpy_close(std::exchange(handle_, 0), &cause);
+    if (code == SUBPY_OK) return;
+    const error ignored(code, cause);  // without memory for this there is no way on
+    // Closed already; or in a child, which cannot close what belongs to its parent.
+    if (code != SUBPY_ERROR_NOT_FOUND && code != SUBPY_ERROR_FORKED) detail::current_unraisable_hook.load()(ignored);
+  }
+};
+
+}  // namespace subpy
+
+template <>
+struct std::hash<subpy::interpreter_ref> {
+  std::size_t operator()(subpy::interpreter_ref ref) const noexcept { return std::hash<subpy_interp>()(ref.handle()); }
+};
+
+#endif  // SUBPY_HPP
