@@ -4,12 +4,19 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 target := $(or $(CARGO_TARGET_DIR),target)
+PREFIX ?= /usr/local
+DESTDIR ?=
 rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: build demo test header bench-call clean help need-cargo need-cc need-valgrind
+.PHONY: build install demo test test-c test-cpp test-rust test-hosts test-go lint header bench-call clean help
+.PHONY: need-cargo need-cc need-valgrind
 
-build: need-cargo ## libsubpy.so and libsubpy.a in target/release (the default)
+build: need-cargo ## libsubpy.so, libsubpy.a and subpy.pc (for pkg-config) in target/release (the default)
 	cargo build --release
+	@bindings/c/pkgconfig "$(target)/release"
+
+install: build ## libraries, headers, pkg-config and CMake files into PREFIX (/usr/local), below DESTDIR
+	bindings/c/install "$(target)/release" "$(PREFIX)" "$(DESTDIR)"
 
 demo: need-cargo need-cc ## build examples/census.c and run it; ARGS="-j 8 folder" are its arguments
 	@python=$$(tools/get-python); \
@@ -19,21 +26,15 @@ demo: need-cargo need-cc ## build examples/census.c and run it; ARGS="-j 8 folde
 		-L"$(target)/release" -lsubpy -lpthread -Wl,-rpath,'$$ORIGIN/../release'; \
 	SUBPY_PYTHON=$$python "$(target)/examples/census" $(ARGS)
 
-# A test program that crashes prints no result line, so a failing cargo counts as at least one failed test.
-test: need-cargo need-cc need-valgrind ## format, lints, all tests; SUBPY_TEST_GCC=1 repeats them on a second CPython
+test: lint need-cc need-valgrind ## format, lints, all tests; SUBPY_TEST_GCC=1 repeats them on a second CPython
+	@tests/run
+
+test-c test-cpp test-rust test-hosts test-go: test-%: need-cargo need-cc ## the tests of one part alone
+	@tests/run $*
+
+lint: need-cargo
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
-	@pythons=$$(tools/get-python); \
-	if [ "$${SUBPY_TEST_GCC:-}" = 1 ]; then pythons+=$$'\n'$$(tools/get-python gcc); fi; \
-	log="$(target)/test.log"; : >"$$log"; status=0; \
-	while read -r python; do \
-		echo "==== tests on $$python"; \
-		SUBPY_PYTHON=$$python SUBPY_TEST_PYTHON=$$python cargo test --no-fail-fast </dev/null 2>&1 \
-			| tee -a "$$log" || status=1; \
-	done <<<"$$pythons"; \
-	awk -v status=$$status ' \
-		/test result:/ { for (i = 2; i <= NF; i++) { if ($$i == "passed;") passed += $$(i-1); if ($$i == "failed;") failed += $$(i-1) } } \
-		END { if (status && !failed) failed = 1; printf "%d passed, %d failed\n", passed, failed; exit failed > 0 }' "$$log"
 
 header: need-cargo ## refresh include/subpy.h from the Rust source
 	SUBPY_UPDATE_HEADER=1 cargo build
@@ -47,7 +48,7 @@ clean: need-cargo ## remove what was built; a downloaded CPython stays (tools/ge
 	cargo clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r name text; do printf 'make %-10s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z -]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r name text; do printf 'make %-10s %s\n' "$$name" "$$text"; done
 
 need-cargo:
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust >= $(rust) (https://rustup.rs)" >&2; exit 1; }
