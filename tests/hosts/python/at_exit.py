@@ -1,0 +1,61 @@
+"""A host that ends while interpreters are there: `at_exit.py tidy`, `left`, `daemon` or `late`."""
+
+import atexit
+import sys
+import threading
+
+import subpy
+
+
+def tidy() -> None:
+    """What a program should do. Exit handlers run in reverse order, so those that come later find everything there."""
+    atexit.register(subpy.shutdown)
+    interp = subpy.create()
+    atexit.register(lambda: print("at exit:", interp.call("math:sqrt", 9.0), subpy.create().eval("1 + 1")))
+
+
+def left() -> None:
+    """Nobody shuts down: CPython ends the interpreters, runs their exit handlers, and warns."""
+    interp = subpy.create()
+    interp.exec("import atexit; atexit.register(print, 'the exit handler of an interpreter')")
+
+
+def daemon() -> None:
+    """Daemon threads of the host call on and on while it ends: the calls end with errors, or never."""
+    started = threading.Barrier(4)
+
+    def loop(interp: subpy.Interpreter) -> None:
+        interp.call("math:sqrt", 2)
+        started.wait()
+        try:
+            while True:
+                interp.call("math:sqrt", 2)
+        except subpy.InterpreterError:
+            pass
+
+    for _ in range(3):
+        threading.Thread(target=loop, args=(subpy.create(),), daemon=True).start()
+    started.wait()
+
+
+class Late:
+    def __init__(self, interp: subpy.Interpreter) -> None:
+        self.interp = interp
+
+    def __del__(self) -> None:
+        try:
+            self.interp.call("math:sqrt", 2)
+        except subpy.InterpreterNotFoundError as error:
+            print("after the exit handlers:", error)
+
+
+def late() -> None:
+    """An object that outlives the shutdown."""
+    global kept
+    atexit.register(subpy.shutdown)
+    kept = Late(subpy.create())
+
+
+if __name__ == "__main__":
+    {"tidy": tidy, "left": left, "daemon": daemon, "late": late}[sys.argv[1]]()
+    print("the end of the program")

@@ -1,0 +1,218 @@
+"""A tour of subpy in a Python program: everything a host does, each with a check. Run it with CPython 3.14.1 or newer:
+
+    SUBPY_LIBRARY=/path/to/libsubpy.so python3.14 main.py
+"""
+
+import hashlib
+import math
+import queue
+import ssl
+import struct
+from concurrent import interpreters
+from concurrent.futures import ThreadPoolExecutor
+
+import subpy
+
+
+def two_interpreters() -> None:
+    with subpy.create() as one, subpy.create() as other:
+        one.exec("name = 'one'")
+        other.prepare_main(name="other", numbers=[1, 2, 3])
+        assert (one.eval("name"), other.eval("name")) == ("one", "other")
+        assert other.eval("sum(numbers)") == 6
+        assert one.call("os.path:join", "a", "b") == "a/b"
+        assert one.call("builtins:sorted", [3, 1, 2], reverse=True) == [3, 2, 1]
+        thread = other.call_in_thread("math:factorial", 25)
+        assert thread.join() == math.factorial(25)
+
+        assert [one, other] == subpy.list_all()[-2:]
+        assert subpy.get_current() == subpy.get_main() == subpy.list_all()[0] == subpy.Interpreter(0)
+        assert one.id != other.id and one.whence == "C-API" and not one.is_running()
+        assert one == subpy.Interpreter(one.id) and len({one, subpy.Interpreter(one.id)}) == 1
+        print("interpreters:", one, other, "of CPython", subpy.python_version())
+
+
+def values() -> None:
+    record = {
+        "name": "Zo\u00eb \U0001f40d, a\0b",
+        "empty": ["", b"", (), [], {}],
+        "pairs": [(1, "one"), (2, "two"), (3, None)],
+        "whole": [0, -1, 2**63 - 1, -(2**63), 2**63, -(2**63) - 1, 2**64, -(3**1000)],
+        "real": [0.0, -0.0, 0.1, 5e-324, 1.7976931348623157e308, math.inf, -math.inf],
+        "bytes": bytes(range(256)),
+        "truth": [True, False, None],
+        ("a", (1, 2.5)): {b"key": {None: {1: [({},)]}}},
+    }
+    with subpy.create() as interp:
+        interp.exec("def same(value, text): return value, repr(value) == text")
+        back, same = interp.call("same", record, repr(record))
+        assert same and back == record and repr(back) == repr(record)
+
+        # A float keeps every bit, also those that tell one NaN from another.
+        (nan,) = struct.unpack("=d", struct.pack("=Q", 0x7FF8_0000_00C0_FFEE))
+        interp.exec("def identity(value): return value")
+        assert struct.pack("=d", interp.call("identity", nan)) == struct.pack("=d", nan)
+        assert interp.call("identity", bytearray(b"is copied")) == b"is copied"
+
+        # As deep as they may be, in both directions.
+        back, levels = interp.call("identity", nested(1000)), 1
+        while back:
+            (back,), levels = back, levels + 1
+        assert levels == 1000
+    print("values: the same on both sides")
+
+
+def errors() -> None:
+    with subpy.create() as interp:
+        interp.exec("""
+            class Odd(ValueError):
+                pass
+
+            def check(number):
+                if number % 2:
+                    raise Odd(f"{number} is odd")
+        """)
+        try:
+            interp.call("check", 3)
+        except subpy.ExecutionFailed as failed:
+            assert failed.status == subpy.Status.EXECUTION_FAILED
+            assert (failed.excinfo.type.__name__, failed.excinfo.msg) == ("Odd", "3 is odd")
+            assert failed.excinfo.frames == [("<script>", 7, "check")]
+            assert failed.excinfo.exit_status is None
+            print(failed.excinfo.errdisplay)
+
+        try:
+            interp.exec("x = 1\ny = = 2")
+        except SyntaxError as wrong:
+            assert isinstance(wrong, subpy.SourceError) and wrong.status == subpy.Status.SYNTAX
+            assert (wrong.lineno, wrong.offset, wrong.text) == (2, 5, "y = = 2\n"), wrong.args
+        try:
+            interp.exec("import sys; sys.exit(3)")  # does not end this process
+        except subpy.ExecutionFailed as failed:
+            assert failed.excinfo.exit_status == 3
+        try:
+            interp.eval("{'when': [1, __import__('datetime').date(2026, 1, 1)]}")
+        except subpy.NotShareableError as refused:
+            assert str(refused) == "result['when'][1]: datetime.date cannot be shared", refused
+        try:
+            interp.call_in_thread("check", 5).join()
+        except subpy.ExecutionFailed as failed:
+            assert failed.excinfo.formatted == "Odd: 5 is odd"
+
+    try:
+        interp.eval("1")
+    except subpy.InterpreterNotFoundError as gone:
+        assert gone.status == subpy.Status.NOT_FOUND
+        print("after close:", gone)
+
+
+def parallel() -> None:
+    """Two calls that never let go of a GIL, at the same time: that takes two GILs."""
+    source = """
+        import time
+
+        def add(n):
+            start = time.monotonic()
+            total = sum(range(n))
+            return start, time.monotonic(), total
+    """
+    with subpy.create() as one, subpy.create() as other, ThreadPoolExecutor(2) as pool:
+        for interp in (one, other):
+            interp.exec(source)
+        for _ in range(5):  # on a busy machine the first may be done before the second is let run
+            first, second = pool.map(lambda interp: interp.call("add", 20_000_000), (one, other))
+            assert first[2] == second[2] == 199_999_990_000_000
+            together = min(first[1], second[1]) - max(first[0], second[0])
+            if together > 0:
+                break
+    print(f"parallel: both computed at the same time for {together:.2f} s")
+    assert together > 0, (first, second)
+
+
+def pool_of_interpreters() -> None:
+    """As many interpreters as threads; each job takes one that is idle."""
+    idle: queue.SimpleQueue[subpy.Interpreter] = queue.SimpleQueue()
+    for _ in range(4):
+        interp = subpy.create()
+        interp.exec("def squares(n): return sum([i * i for i in range(n)])")
+        idle.put(interp)
+
+    def squares(n: int) -> int:
+        interp = idle.get()
+        try:
+            return interp.call("squares", n)
+        finally:
+            idle.put(interp)
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        results = list(pool.map(squares, range(1000)))
+    assert results == [(n - 1) * n * (2 * n - 1) // 6 for n in range(1000)]
+    while not idle.empty():
+        idle.get().close()
+
+
+def extension_modules() -> None:
+    with subpy.create() as interp:
+        interp.exec("""
+            import asyncio, contextlib, ctypes, hashlib, json, sqlite3, ssl, zlib
+
+            async def later(value):
+                await asyncio.sleep(0.001)
+                return value
+
+            def everything():
+                with contextlib.closing(sqlite3.connect(":memory:")) as table:
+                    table.execute("create table t (x)")
+                    table.executemany("insert into t values (?)", [(1,), (2,), (39,)])
+                    (total,) = table.execute("select sum(x) from t").fetchone()
+                context = ssl.create_default_context()
+                verifies = context.verify_mode == ssl.CERT_REQUIRED
+                return {
+                    "asyncio": asyncio.run(later("done")),
+                    "ctypes": ctypes.sizeof(ctypes.c_int64),
+                    "hashlib": hashlib.sha256(b"subpy").hexdigest(),
+                    "json": json.loads('{"a": [1, 2.5, null]}'),
+                    "sqlite3": total,
+                    "ssl": (ssl.OPENSSL_VERSION, verifies, len(context.get_ciphers()) > 0),
+                    "zlib": zlib.decompress(zlib.compress(b"x" * 1000)) == b"x" * 1000,
+                }
+        """)
+        found = interp.call("everything")
+    version, verifies, ciphers = found.pop("ssl")
+    assert version == ssl.OPENSSL_VERSION and verifies and ciphers
+    assert found == {
+        "asyncio": "done",
+        "ctypes": 8,
+        "hashlib": hashlib.sha256(b"subpy").hexdigest(),
+        "json": {"a": [1, 2.5, None]},
+        "sqlite3": 42,
+        "zlib": True,
+    }, found
+    print("extension modules: all there,", version)
+
+
+def nested(levels: int) -> list:
+    value: list = []
+    for _ in range(levels - 1):
+        value = [value]
+    return value
+
+
+def main() -> None:
+    two_interpreters()
+    values()
+    errors()
+    parallel()
+    pool_of_interpreters()
+    extension_modules()
+    subpy.shutdown()
+    # This interpreter goes on, and could begin anew.
+    with subpy.create() as interp:
+        assert interp.eval("6 * 7") == 42
+    subpy.shutdown()
+    assert [interp.id for interp in interpreters.list_all()] == [0]
+    print("done")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""The functions of libsubpy, declared for ctypes; subpy.h says what each does."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from ctypes import POINTER, Structure, c_bool, c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+from typing import Any
+
+
+class Value(Structure):
+    """subpy_value; the union is read as an int64."""
+
+    _fields_ = [("kind", c_int32), ("flags", c_uint32), ("len", c_size_t), ("payload", c_int64)]
+
+
+class RuntimeOptions(Structure):
+    """subpy_runtime_options"""
+
+    _fields_ = [("size", c_size_t), ("python", c_char_p), ("flags", c_uint64)]
+
+
+class InterpOptions(Structure):
+    """subpy_interp_options"""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("gil", c_int32),
+        ("busy", c_int32),
+        ("flags", c_uint64),
+        ("path", POINTER(c_char_p)),
+        ("path_len", c_size_t),
+    ]
+
+
+def _load() -> ctypes.CDLL:
+    # CDLL, not PyDLL: the GIL of the caller is free while a function runs.
+    library = ctypes.CDLL(os.environ.get("SUBPY_LIBRARY") or "libsubpy.so")
+
+    def declare(result: Any, names: str, *arguments: Any) -> None:
+        for name in names.split():
+            function = getattr(library, "subpy_" + name)
+            function.restype = result
+            function.argtypes = arguments
+
+    declare(c_uint32, "version")
+    declare(c_char_p, "version_string python_version python_library")
+    if library.subpy_version() // 1000 != 1:
+        raise ImportError(f"libsubpy {library.subpy_version_string().decode()} is not 0.1, which this module is for")
+
+    handle, text, value, error = c_uint64, (c_char_p, c_size_t), POINTER(Value), POINTER(c_void_p)
+    call = (handle, *text, c_void_p, c_size_t, c_void_p)
+    declare(c_int32, "init", POINTER(RuntimeOptions), error)
+    declare(c_int32, "shutdown", error)
+    declare(c_int32, "create", POINTER(InterpOptions), POINTER(handle), error)
+    declare(c_int32, "close", handle, error)
+    declare(c_int32, "prepare_main", handle, c_void_p, error)
+    declare(c_int32, "is_running", handle, POINTER(c_bool), error)
+    declare(c_int32, "id", handle, POINTER(c_int64), error)
+    declare(c_int32, "whence", handle, POINTER(c_char_p), error)
+    declare(c_int32, "list_all", POINTER(handle), c_size_t, POINTER(c_size_t), error)
+    declare(c_int32, "get_current get_main", POINTER(handle), error)
+    declare(c_int32, "find", c_int64, POINTER(handle), error)
+    declare(c_int32, "exec", handle, *text, error)
+    declare(c_int32, "eval", handle, *text, value, error)
+    declare(c_int32, "call", *call, value, error)
+    declare(c_int32, "call_in_thread", *call, POINTER(handle), error)
+    declare(c_int32, "thread_join", handle, value, error)
+    declare(None, "thread_free", handle)
+    declare(c_bool, "value_block", value, POINTER(c_void_p), POINTER(c_size_t))
+    declare(None, "value_free", value)
+
+    strings, number, length = POINTER(c_char_p), POINTER(c_int32), POINTER(c_size_t)
+    declare(c_char_p, "status_name", c_int32)
+    declare(c_void_p, "error_message error_type_name error_type_qualname error_type_module", c_void_p, length)
+    declare(c_void_p, "error_exception_message error_formatted error_display", c_void_p, length)
+    declare(c_size_t, "error_frame_count", c_void_p)
+    declare(c_bool, "error_frame", c_void_p, c_size_t, strings, number, strings)
+    declare(c_bool, "error_syntax", c_void_p, number, number, strings)
+    declare(c_bool, "error_exit_status", c_void_p, number)
+    declare(None, "error_free", c_void_p)
+    return library
+
+
+library = _load()

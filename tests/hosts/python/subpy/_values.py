@@ -1,0 +1,183 @@
+"""Values: arguments are written into one block of memory, results are read out of one.
+
+Neither way recurses, so that deep nesting needs no stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from ctypes import addressof, byref, c_char, c_size_t, c_void_p, string_at
+from struct import Struct
+from typing import Any
+
+from ._errors import NotShareableError, Status
+from ._library import Value, library
+
+_NONE, _BOOL, _INT, _BIGINT, _FLOAT, _STR, _BYTES, _TUPLE, _LIST, _DICT = range(10)
+_CONTAINERS = {tuple: _TUPLE, list: _LIST, dict: _DICT}
+_MAX_DEPTH = 1000
+
+_ITEM = Struct("=iIQq")  # a subpy_value: kind, flags, len, payload
+_FLOAT_ITEM = Struct("=iIQd")
+_INT_PAYLOAD, _FLOAT_PAYLOAD = Struct("=q"), Struct("=d")
+_PAYLOAD_AT = 16
+
+
+class Arguments:
+    """Values as the library reads them. They stay where they are as long as this object lives."""
+
+    def __init__(self, values: Sequence[object], name: Callable[[int], str]) -> None:
+        """`name` gives what messages call the value of that index."""
+        self._block = bytearray(_ITEM.size * len(values))
+        # Places in the block that hold pointers into it. Until it has an address, these are offsets.
+        self._pointers: list[int] = []
+        # Containers whose items are not written yet: where those go, the container, its depth, and the way to it, which
+        # is the way to the outer container and a key in that.
+        self._todo: list[tuple] = []
+        try:
+            for index, value in enumerate(values):
+                way = (None, index)
+                self._write(index * _ITEM.size, value, 0, way)
+            while self._todo:
+                at, container, depth, outer = self._todo.pop()
+                for key, value in _items(container):
+                    way = (outer, key)
+                    self._write(at, value, depth, way)
+                    at += _ITEM.size
+        except _Problem as problem:
+            raise NotShareableError(f"{_shown(way, name)}: {problem}", Status.NOT_SHAREABLE) from None
+        self._pin()
+
+    def at(self, index: int) -> int:
+        """The address of a value."""
+        return self._base + index * _ITEM.size
+
+    def _write(self, at: int, value: Any, depth: int, way: tuple) -> None:
+        kind = type(value)
+        if kind is int and -(2**63) <= value < 2**63:
+            _ITEM.pack_into(self._block, at, _INT, 0, 0, value)
+        elif kind is float:
+            _FLOAT_ITEM.pack_into(self._block, at, _FLOAT, 0, 0, value)
+        elif kind is str:
+            try:
+                self._write_bytes(at, _STR, value.encode())
+            except UnicodeEncodeError as error:
+                raise _Problem(f"str with a lone surrogate at index {error.start} cannot be shared") from None
+        elif kind is bytes or kind is bytearray:
+            self._write_bytes(at, _BYTES, value)
+        elif kind is bool:
+            _ITEM.pack_into(self._block, at, _BOOL, 0, 0, value)
+        elif kind is int:
+            self._write_bytes(at, _BIGINT, hex(value).encode())
+        elif kind in _CONTAINERS:
+            self._write_container(at, value, depth, way)
+        elif value is not None:  # all bytes zero is None
+            raise _Problem(f"{kind.__module__}.{kind.__qualname__} cannot be shared")
+
+    def _write_bytes(self, at: int, kind: int, data: bytes | bytearray) -> None:
+        self._write_pointer(at, kind, len(data))
+        self._block += data
+        self._block += bytes(-len(self._block) % 8)
+
+    def _write_container(self, at: int, value: Any, depth: int, way: tuple) -> None:
+        if depth == _MAX_DEPTH:
+            raise _Problem(f"is nested more than {_MAX_DEPTH:,} levels deep, or contains itself")
+        container = value.copy() if type(value) is not tuple else value  # another thread may change it meanwhile
+        self._write_pointer(at, _CONTAINERS[type(value)], len(container))
+        self._todo.append((len(self._block), container, depth + 1, way))
+        self._block += bytes(_ITEM.size * len(container) * (2 if type(value) is dict else 1))
+
+    def _write_pointer(self, at: int, kind: int, length: int) -> None:
+        _ITEM.pack_into(self._block, at, kind, 0, length, len(self._block))
+        self._pointers.append(at + _PAYLOAD_AT)
+
+    def _pin(self) -> None:
+        self._block += bytes(1)  # what is pinned must not be empty
+        self._pinned = c_char.from_buffer(self._block)  # from now on the block cannot be resized, and thus not move
+        self._base = addressof(self._pinned)
+        for at in self._pointers:
+            (offset,) = _INT_PAYLOAD.unpack_from(self._block, at)
+            _INT_PAYLOAD.pack_into(self._block, at, self._base + offset)
+
+
+def _items(container: Any) -> Iterable[tuple]:
+    """What is in it, each with what messages call it: of a dict key, value, key, value..."""
+    if type(container) is dict:
+        return ((key, item) for key, value in container.items() for item in (key, value))
+    return enumerate(container)
+
+
+class _Problem(Exception):
+    """What is wrong with a value, before it is known where the value is."""
+
+
+def _shown(way: tuple, name: Callable[[int], str]) -> str:
+    """The way to a value in text, such as args[0]['key'][1]; the middle of a long one is left out."""
+    keys = []
+    while way[0] is not None:
+        keys.insert(0, f"[{way[1]!r}]")
+        way = way[0]
+    if len(keys) > 10:
+        keys[5:-5] = ["..."]
+    return name(way[1]) + "".join(keys)
+
+
+def take(result: Value) -> Any:
+    """The object that a result of the library stands for. The result is freed."""
+    if result.kind == _INT:  # owns nothing, as all that has no block, and is the most frequent
+        return result.payload
+    base, size = c_void_p(), c_size_t()
+    try:
+        library.subpy_value_block(byref(result), byref(base), byref(size))
+        block = string_at(base.value, size.value) if size.value else b""
+        root = bytes(result)
+    finally:
+        library.subpy_value_free(byref(result))
+    return _read(root, block, base.value or 0)
+
+
+def _read(root: bytes, block: bytes, base: int) -> Any:
+    """The object of a value that points into `block`, which was at the address `base`."""
+    kind, items, done = None, _ITEM.iter_unpack(root), []
+    outer = []  # the containers that are being read, from the outside in: each as the three above
+    while True:
+        for item, _, length, payload in items:
+            if item == _INT:
+                done.append(payload)
+            elif item == _FLOAT:
+                done.append(_FLOAT_PAYLOAD.unpack(_INT_PAYLOAD.pack(payload))[0])
+            elif item == _STR:
+                done.append(_slice(block, payload - base, length).decode())
+            elif item == _BYTES:
+                done.append(_slice(block, payload - base, length))
+            elif item == _NONE:
+                done.append(None)
+            elif item == _BOOL:
+                done.append(payload != 0)
+            elif item == _BIGINT:
+                done.append(int(_slice(block, payload - base, length), 16))
+            elif item in _CONTAINERS.values():
+                outer.append((kind, items, done))
+                size = length * _ITEM.size * (2 if item == _DICT else 1)
+                kind, items, done = item, _ITEM.iter_unpack(_slice(block, payload - base, size)), []
+                break
+            else:
+                raise NotShareableError(f"result: a value of the unknown kind {item}", Status.NOT_SHAREABLE)
+        else:
+            if not outer:
+                return done[0]
+            if kind == _TUPLE:
+                done = tuple(done)
+            elif kind == _DICT:
+                done = dict(zip(done[::2], done[1::2]))
+            value = done
+            kind, items, done = outer.pop()
+            done.append(value)
+
+
+def _slice(block: bytes, at: int, size: int) -> bytes:
+    if size == 0:
+        return b""  # then the pointer means nothing
+    if not 0 <= at <= at + size <= len(block):
+        raise SystemError("a result of libsubpy points out of its block")
+    return block[at : at + size]
