@@ -478,8 +478,14 @@ test("after a shutdown everything is gone, and can be started again", function()
 end)
 
 test("the examples print what the documentation says", function()
-  local pipe = assert(io.popen(("cd %s && LUA_PATH='./?.lua;../../../include/?.lua' luajit hello.lua"):format(here)))
-  equal(pipe:read("*a"), [[
+  local function printed(program)
+    local command = "cd '%s' && LUA_PATH='./?.lua;../../../include/?.lua' luajit %s"
+    local pipe = assert(io.popen(command:format(here, program)))
+    local text = pipe:read("*a")
+    pipe:close()
+    return text
+  end
+  equal(printed("hello.lua"), [[
 to: 2
 be: 2
 Traceback (most recent call last):
@@ -487,7 +493,7 @@ Traceback (most recent call last):
   File "<script>", line 4, in count
 AttributeError: 'int' object has no attribute 'split'
 ]])
-  pipe:close()
+  equal(printed("parallel.lua"), "primes below 100,000: 9592\n")
 end)
 
 os.exit(failed == 0 and 0 or 1, true)

@@ -488,4 +488,5 @@ Traceback (most recent call last):
   File "<script>", line 5, in count
 AttributeError: 'int' object has no attribute 'split'
 `);
+  assert.equal(printed('parallel.js'), '2762 + 2371 + 2260 + 2199 = 9592\nthe event loop ran\n');
 });
