@@ -1,0 +1,283 @@
+//! `make install` as its users see it: into a folder whose name has a space, then programs built outside of this tree,
+//! with pkg-config and with CMake, against the shared library, the static one and the C++ header.
+
+#[path = "install/expected.rs"]
+mod expected;
+mod support;
+
+use std::ops::Deref;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use support::{build_folder, command, expect_success, have, library_folder, root};
+
+/// What each program in tests/install prints.
+const PRINTED: &str = concat!("subpy ", env!("CARGO_PKG_VERSION"), ": 4.0\n");
+
+/// An empty folder for one test, gone with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = build_folder().join(format!("install {name} {}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder");
+        Self(path)
+    }
+}
+
+impl Deref for Folder {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn install(arguments: &[&Path]) -> Output {
+    Command::new(root().join("bindings/c/install")).args(arguments).output().expect("sh runs")
+}
+
+/// A folder that subpy was installed into.
+fn installed(name: &str) -> Folder {
+    let prefix = Folder::new(name);
+    let output = install(&[&library_folder(), &prefix]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    prefix
+}
+
+fn have_pkg_config() -> bool {
+    have("pkg-config", "programs built with pkg-config", "install the package pkg-config")
+}
+
+/// Runs a line of shell in a folder, with the pkg-config files in it. pkg-config escapes spaces as `eval` wants them.
+fn shell(folder: &Path, line: &str) {
+    let mut shell = Command::new("sh");
+    shell.args(["-euc", &format!("eval \"{line}\"")]).current_dir(folder);
+    shell.env("PKG_CONFIG_PATH", format!("{}:{}", folder.join("lib/pkgconfig").display(), folder.display()));
+    shell.env_remove("PKG_CONFIG_SYSROOT_DIR");
+    expect_success(shell);
+}
+
+/// Runs an installed user's program. What cargo put into LD_LIBRARY_PATH would hide what is wrong.
+fn run(program: &Path, libraries: Option<&Path>) -> Output {
+    let mut command = command(program);
+    command.env_remove("LD_LIBRARY_PATH");
+    if let Some(folder) = libraries {
+        command.env("LD_LIBRARY_PATH", folder);
+    }
+    expect_success(command)
+}
+
+fn check_printed(program: &Path, libraries: Option<&Path>) {
+    assert_eq!(String::from_utf8_lossy(&run(program, libraries).stdout), PRINTED, "{}", program.display());
+}
+
+/// The shared libraries that a program asks for.
+fn needed(program: &Path) -> String {
+    let mut readelf = Command::new("readelf");
+    readelf.args(["-d", "-W"]).arg(program);
+    let output = expect_success(readelf);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().filter(|line| line.contains("(NEEDED)")).map(|line| format!("{line}\n")).collect()
+}
+
+fn test_source(name: &str) -> String {
+    format!("'{}'", root().join("tests/install").join(name).display())
+}
+
+// ---- what is installed ----
+
+#[test]
+fn everything_is_installed_and_belongs_to_this_version() {
+    let prefix = installed("files");
+    for (file, mode) in [
+        ("lib/libsubpy.so", 0o755),
+        ("lib/libsubpy.a", 0o644),
+        ("lib/pkgconfig/subpy.pc", 0o644),
+        ("lib/pkgconfig/subpy-static.pc", 0o644),
+        ("lib/cmake/subpy/subpy-config.cmake", 0o644),
+        ("lib/cmake/subpy/subpy-config-version.cmake", 0o644),
+        ("include/subpy.h", 0o644),
+        ("include/subpy.hpp", 0o644),
+        ("include/subpy.cdef", 0o644),
+    ] {
+        let path = prefix.join(file);
+        let found = std::fs::metadata(&path).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert_eq!(found.permissions().mode() & 0o777, mode, "{file}");
+        if file.starts_with("lib/pkgconfig") || file.starts_with("lib/cmake") {
+            let text = std::fs::read_to_string(&path).expect("text");
+            assert!(text.contains(env!("CARGO_PKG_VERSION")), "{file} has another version:\n{text}");
+            let left = text.lines().find(|line| line.split('@').count() > 2);
+            assert_eq!(left, None, "{file}: a name was not replaced");
+        }
+    }
+}
+
+#[test]
+fn installing_twice_and_what_cannot_be_installed() {
+    let prefix = installed("twice");
+    assert!(install(&[&library_folder(), &prefix]).status.success());
+
+    let empty = Folder::new("empty");
+    let missing = install(&[&empty, &prefix]);
+    let message = String::from_utf8_lossy(&missing.stderr);
+    assert!(!missing.status.success() && message.contains("libsubpy.so is missing"), "{message}");
+    let relative = install(&[&library_folder(), Path::new("usr")]);
+    let message = String::from_utf8_lossy(&relative.stderr);
+    assert!(!relative.status.success() && message.contains("absolute path"), "{message}");
+    assert!(!install(&[&library_folder()]).status.success(), "the prefix is missing");
+}
+
+// ---- pkg-config ----
+
+#[test]
+fn the_c_examples_build_with_pkg_config_and_print_what_they_say() {
+    if !have_pkg_config() {
+        return;
+    }
+    let prefix = installed("examples");
+    let strict = "-std=c11 -Wall -Wextra -pedantic -Werror";
+    for source in expected::files(&root().join("examples/c"), "c") {
+        let source_text = source.display();
+        shell(&prefix, &format!("cc {strict} '{source_text}' $(pkg-config --cflags --libs subpy) -o example"));
+        expected::check_output(&source, &run(&prefix.join("example"), Some(&prefix.join("lib"))));
+    }
+}
+
+#[test]
+fn programs_build_with_pkg_config() {
+    if !have_pkg_config() {
+        return;
+    }
+    let prefix = installed("pkgconfig");
+    let (c, cpp) = (test_source("main.c"), test_source("main.cpp"));
+    let libraries = prefix.join("lib");
+
+    shell(&prefix, &format!("cc {c} $(pkg-config --cflags --libs subpy) -o shared"));
+    assert!(needed(&prefix.join("shared")).contains("libsubpy.so"));
+    check_printed(&prefix.join("shared"), Some(&libraries));
+
+    shell(&prefix, &format!("c++ -std=c++17 {cpp} $(pkg-config --cflags --libs 'subpy >= 0.1') -o cpp"));
+    check_printed(&prefix.join("cpp"), Some(&libraries));
+
+    shell(&prefix, &format!("cc {c} $(pkg-config --cflags --libs subpy-static) -o static"));
+    shell(&prefix, &format!("c++ -std=c++17 {cpp} $(pkg-config --cflags --libs subpy-static) -o static-cpp"));
+    // Where there is no shared library, --static is enough.
+    std::fs::remove_file(libraries.join("libsubpy.so")).expect("the shared library");
+    shell(&prefix, &format!("cc {c} $(pkg-config --static --cflags --libs subpy) -o only-static"));
+    for program in ["static", "static-cpp", "only-static"] {
+        let program = prefix.join(program);
+        assert!(!needed(&program).contains("libsubpy"), "{}", program.display());
+        check_printed(&program, None);
+    }
+}
+
+#[test]
+fn destdir_is_put_in_front_and_is_not_in_the_files() {
+    let stage = Folder::new("destdir");
+    let output = install(&[&library_folder(), Path::new("/opt/subpy"), &stage]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for file in ["pkgconfig/subpy.pc", "pkgconfig/subpy-static.pc", "cmake/subpy/subpy-config.cmake"] {
+        let text = std::fs::read_to_string(stage.join("opt/subpy/lib").join(file)).expect("text");
+        assert!(!text.contains(&stage.display().to_string()), "{file}");
+    }
+    let file = std::fs::read_to_string(stage.join("opt/subpy/lib/pkgconfig/subpy.pc")).expect("text");
+    assert!(file.starts_with("prefix=/opt/subpy\n"), "{file}");
+    assert!(stage.join("opt/subpy/lib/libsubpy.so").is_file());
+}
+
+#[test]
+fn the_build_tree_has_a_pkg_config_file_too() {
+    if !have_pkg_config() {
+        return;
+    }
+    // A folder as cargo's, but not cargo's own: other tests use that.
+    let built = Folder::new("build tree");
+    std::fs::copy(library_folder().join("libsubpy.so"), built.join("libsubpy.so")).expect("the shared library");
+    expect_success({
+        let mut script = Command::new(root().join("bindings/c/pkgconfig"));
+        script.arg(&*built);
+        script
+    });
+    shell(&built, &format!("cc {} $(pkg-config --cflags --libs subpy) -o built", test_source("main.c")));
+    let cpp = test_source("main.cpp");
+    shell(&built, &format!("c++ -std=c++17 {cpp} $(pkg-config --cflags --libs subpy) -o built-cpp"));
+    check_printed(&built.join("built"), None);
+    check_printed(&built.join("built-cpp"), None);
+}
+
+// ---- CMake ----
+
+fn cmake(source: &Path, build: &Path, prefix: &Path) -> Output {
+    let mut cmake = Command::new("cmake");
+    cmake.arg("-S").arg(source).arg("-B").arg(build).arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display()));
+    cmake.output().expect("cmake runs")
+}
+
+fn have_cmake() -> bool {
+    have("cmake", "programs built with CMake", "install the packages cmake and make")
+        && have("make", "programs built with CMake", "install the packages cmake and make")
+}
+
+#[test]
+fn programs_build_with_cmake_where_the_prefix_was_moved_to() {
+    if !have_cmake() {
+        return;
+    }
+    let prefix = installed("cmake");
+    let moved = Folder::new("moved");
+    std::fs::rename(&*prefix, &*moved).expect("a prefix can be moved");
+    let build = moved.join("build");
+    let output = cmake(&root().join("tests/install"), &build, &moved);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    expect_success({
+        let mut cmake = Command::new("cmake");
+        cmake.arg("--build").arg(&build);
+        cmake
+    });
+    for program in ["shared", "static", "cpp"] {
+        assert_eq!(needed(&build.join(program)).contains("libsubpy"), program != "static", "{program}");
+        check_printed(&build.join(program), None);
+    }
+}
+
+#[test]
+fn cmake_refuses_versions_that_do_not_fit() {
+    if !have_cmake() {
+        return;
+    }
+    let prefix = installed("versions");
+    let project = Folder::new("versions project");
+    let mut wrong = Vec::new();
+    for (request, fits) in [
+        ("", true),
+        ("0", true),
+        ("0.1", true),
+        (concat!(env!("CARGO_PKG_VERSION"), " EXACT"), true),
+        ("0.1...0.9", true),
+        ("0.0.9", false),
+        ("0.1.9999", false),
+        ("0.9", false),
+        ("1", false),
+        ("0.5...<0.9", false),
+    ] {
+        let text = format!(
+            "cmake_minimum_required(VERSION 3.19)\nproject(request NONE)\nset(CMAKE_SIZEOF_VOID_P 8)\n\
+             find_package(subpy {request} REQUIRED)\n"
+        );
+        std::fs::write(project.join("CMakeLists.txt"), text).expect("the project can be written");
+        let output = cmake(&project, &project.join("build"), &prefix);
+        let _ = std::fs::remove_dir_all(project.join("build"));
+        if output.status.success() != fits {
+            wrong.push((request, String::from_utf8_lossy(&output.stderr).into_owned()));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
