@@ -1,0 +1,162 @@
+/*
+ * What crosses between Go and C: one block of C memory for each run, filled in by Go before the crossing and read by Go
+ * after it. frame.go mirrors the struct and checks its layout.
+ *
+ * Addresses are uintptr_t where cgo would otherwise look through what they point to at each call. Functions of the way
+ * that each call takes return nothing, because a result has its price, too.
+ */
+#ifndef SUBPY_GO_BRIDGE_H
+#define SUBPY_GO_BRIDGE_H
+
+#include <stdlib.h>
+#include <subpy.h>
+
+/* A run. The arguments and all they point to lie in C memory as well. */
+typedef struct {
+    const subpy_value *args;
+    size_t             nargs;
+    subpy_value        kwargs;     /* None when there are none */
+    subpy_value        result;     /* of this run; that of the run before is freed first */
+    subpy_error       *error;
+    size_t             block;      /* how many bytes the result points to */
+    subpy_status       status;
+    bool               ignore;     /* the result is not wanted, and not converted */
+    size_t             size, used;
+    uintptr_t          more;       /* these three are Go's */
+} subpy_go_frame;
+
+static inline bool subpy_go_has_block(const subpy_value *value)
+{
+    return value->kind >= SUBPY_KIND_STR || value->kind == SUBPY_KIND_BIGINT;
+}
+
+/* Where a result goes. The one that is there has been read by now, and is freed without a crossing of its own. */
+static inline subpy_value *subpy_go_result(subpy_go_frame *frame)
+{
+    if (subpy_go_has_block(&frame->result))
+        subpy_value_free(&frame->result);
+    return frame->ignore ? NULL : &frame->result;
+}
+
+static inline void subpy_go_done(subpy_go_frame *frame)
+{
+    frame->block = 0;
+    if (subpy_go_has_block(&frame->result))
+        subpy_value_block(&frame->result, NULL, &frame->block);
+}
+
+static inline const subpy_value *subpy_go_kwargs(const subpy_go_frame *frame)
+{
+    return frame->kwargs.kind == SUBPY_KIND_DICT ? &frame->kwargs : NULL;
+}
+
+static inline void subpy_go_call(uintptr_t address, subpy_interp interp, const char *callable, size_t len)
+{
+    subpy_go_frame *frame = (subpy_go_frame *)address;
+    frame->status = subpy_call(interp, callable, len, frame->args, frame->nargs, subpy_go_kwargs(frame),
+                               subpy_go_result(frame), &frame->error);
+    subpy_go_done(frame);
+}
+
+static inline void subpy_go_run(uintptr_t address, subpy_interp interp, int32_t what, uint32_t flags,
+                                const char *source, size_t len, const char *filename)
+{
+    subpy_go_frame   *frame = (subpy_go_frame *)address;
+    subpy_run_request request = {
+        .size = sizeof request,
+        .interp = interp,
+        .what = what,
+        .flags = flags,
+        .text = source,
+        .text_len = len,
+        .filename = filename,
+    };
+    frame->status = subpy_run(&request, subpy_go_result(frame), &frame->error);
+    subpy_go_done(frame);
+}
+
+static inline void subpy_go_prepare_main(uintptr_t address, subpy_interp interp)
+{
+    subpy_go_frame *frame = (subpy_go_frame *)address;
+    frame->status = subpy_prepare_main(interp, &frame->kwargs, &frame->error);
+}
+
+static inline void subpy_go_call_in_thread(uintptr_t address, subpy_interp interp, const char *callable, size_t len,
+                                           subpy_thread *thread)
+{
+    subpy_go_frame *frame = (subpy_go_frame *)address;
+    frame->status = subpy_call_in_thread(interp, callable, len, frame->args, frame->nargs, subpy_go_kwargs(frame),
+                                         thread, &frame->error);
+}
+
+static inline void subpy_go_join(uintptr_t address, subpy_thread thread)
+{
+    subpy_go_frame *frame = (subpy_go_frame *)address;
+    frame->status = subpy_thread_join(thread, subpy_go_result(frame), &frame->error);
+    subpy_go_done(frame);
+}
+
+static inline void subpy_go_free_result(uintptr_t address)
+{
+    subpy_value_free(&((subpy_go_frame *)address)->result);
+}
+
+static inline void subpy_go_free_frame(uintptr_t address)
+{
+    subpy_go_free_result(address);
+    free((subpy_go_frame *)address);
+}
+
+/* Zeroed memory. Unlike cgo's C.malloc, which ends the process then, it is 0 when there is none. */
+static inline uintptr_t subpy_go_alloc(size_t size)
+{
+    return (uintptr_t)calloc(1, size);
+}
+
+static inline void subpy_go_free(uintptr_t address)
+{
+    free((void *)address);
+}
+
+typedef struct {
+    const char *text; /* NULL: there is none */
+    size_t      len;
+} subpy_go_text;
+
+/* All of an error but its frames, read in one crossing. */
+typedef struct {
+    subpy_go_text message, type, qualname, module, exception, formatted, display;
+    const char   *source_line;
+    size_t        frames;
+    subpy_interp  interp;
+    int32_t       line, column, exit_status;
+    bool          is_exit;
+} subpy_go_error;
+
+static inline void subpy_go_read_error(const subpy_error *error, subpy_go_error *fields)
+{
+    fields->message.text = subpy_error_message(error, &fields->message.len);
+    fields->type.text = subpy_error_type_name(error, &fields->type.len);
+    fields->qualname.text = subpy_error_type_qualname(error, &fields->qualname.len);
+    fields->module.text = subpy_error_type_module(error, &fields->module.len);
+    fields->exception.text = subpy_error_exception_message(error, &fields->exception.len);
+    fields->formatted.text = subpy_error_formatted(error, &fields->formatted.len);
+    fields->display.text = subpy_error_display(error, &fields->display.len);
+    fields->frames = subpy_error_frame_count(error);
+    fields->interp = subpy_error_interp(error);
+    subpy_error_syntax(error, &fields->line, &fields->column, &fields->source_line);
+    fields->is_exit = subpy_error_exit_status(error, &fields->exit_status);
+}
+
+typedef struct {
+    const char *file, *function; /* each may be NULL */
+    int32_t     line;
+} subpy_go_traceback_line;
+
+static inline void subpy_go_read_frames(const subpy_error *error, subpy_go_traceback_line *lines, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        subpy_error_frame(error, i, &lines[i].file, &lines[i].line, &lines[i].function);
+}
+
+#endif

@@ -1,0 +1,3 @@
+module github.com/subpy/subpy/bindings/go
+
+go 1.24
