@@ -42,7 +42,7 @@ fn luajit() {
 
 #[test]
 fn go_without_cgo() {
-    if !have("go", "Go without cgo", "install Go 1.24 or newer") {
+    if !have("go", "Go without cgo", "install Go 1.25 or newer, https://go.dev/dl") {
         return;
     }
     let mut go = host("purego", "go", &["test", "-count=1", "-v", "./..."]);

@@ -72,11 +72,13 @@ function M.tuple(items)
   return setmetatable(items or {}, Tuple)
 end
 
---- A Python dict, which keeps its order: dict():set("a", 1):set("b", 2), or dict{a = 1, b = 2} in no order.
+--- A Python dict, which keeps its order: dict():set("a", 1):set("b", 2), dict{a = 1, b = 2} in no order, or a copy.
 function M.dict(entries)
   local dict = setmetatable({ keys = {}, values = {}, places = {} }, Dict)
-  for key, value in pairs(entries or {}) do
-    dict:set(key, value)
+  if getmetatable(entries) == Dict then
+    for key, value in entries:pairs() do dict:set(key, value) end
+  else
+    for key, value in pairs(entries or {}) do dict:set(key, value) end
   end
   return dict
 end
@@ -652,6 +654,7 @@ function M.create(options)
   filled.gil = choice("gil", options.gil, GIL, GIL.own)
   filled.busy = choice("busy", options.busy, BUSY, BUSY.error)
   local folders = options.path or {}
+  if type(folders) ~= "table" then error("path: a table of folders is expected", 0) end
   local texts = ffi.new("const char *[?]", #folders)
   for i, folder in ipairs(folders) do
     if string_arg("path", folder):find("\0", 1, true) then error("path: a string without NUL is expected", 0) end

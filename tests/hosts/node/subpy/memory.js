@@ -53,7 +53,7 @@ class Arena {
 
   /** Makes room. Returns the offset in `this.chunk`, which may be another one than before. */
   reserve(size) {
-    const at = (this.used + 7) & ~7;
+    const at = Math.ceil(this.used / 8) * 8; // not with bits, which end at 2 GiB
     if (at + size <= this.chunk.bytes.length) {
       this.used = at + size;
       return at;
