@@ -1196,8 +1196,14 @@ class encoder {
 
 namespace detail {
 
-/// A copy of a value with all that it points to, in one block of memory. Does not recurse, so any depth is fine.
-inline subpy_value deep_copy(const subpy_value &from, std::unique_ptr<std::byte[]> &block) {
+/// A value, and the block of memory with all that it points to.
+struct tree {
+  subpy_value root{};
+  std::unique_ptr<std::byte[]> block;  // null when nothing is pointed to
+};
+
+/// A copy of a value with all that it points to. Does not recurse, so any depth is fine.
+inline tree deep_copy(const subpy_value &from) {
   static_assert(sizeof(subpy_pair) == 2 * sizeof(subpy_value) && alignof(subpy_pair) == alignof(subpy_value));
   std::size_t values = 0;
   std::size_t letters = 0;
@@ -1210,13 +1216,12 @@ inline subpy_value deep_copy(const subpy_value &from, std::unique_ptr<std::byte[
     for (const auto [key, value] : value_view(part).pairs()) sources.insert(sources.end(), {&key.raw(), &value.raw()});
     if (!is_text(part)) values += value_view(part).size() * (part.kind == SUBPY_KIND_DICT ? 2 : 1);
   }
-  if (values + letters == 0) return from;
 
-  block.reset(new std::byte[values * sizeof(subpy_value) + letters]);
-  std::byte *room = block.get();
+  tree copy{from, nullptr};
+  if (values + letters != 0) copy.block.reset(new std::byte[values * sizeof(subpy_value) + letters]);
+  std::byte *room = copy.block.get();
   char *text_room = reinterpret_cast<char *>(room) + values * sizeof(subpy_value);
-  subpy_value root = from;
-  std::vector<subpy_value *> copies{&root};
+  std::vector<subpy_value *> copies{&copy.root};
   while (!copies.empty()) {
     subpy_value &part = *copies.back();
     copies.pop_back();
@@ -1240,7 +1245,7 @@ inline subpy_value deep_copy(const subpy_value &from, std::unique_ptr<std::byte[
       part.u.as_pairs = pairs;
     }
   }
-  return root;
+  return copy;
 }
 
 }  // namespace detail
@@ -1270,37 +1275,33 @@ class value {
   template <class T, std::enable_if_t<!std::is_same_v<detail::plain<T>, value> &&
                                           detail::has_to_python<detail::plain<T>>::value,
                                       int> = 0>
-  value(const T &from) {
-    encoder made;
-    raw_ = detail::deep_copy(made.value(from), block_);
-  }
+  value(const T &from) : value(made([&](encoder &room) { return room.value(from); })) {}
 
-  value(const value &other) : raw_(detail::deep_copy(other.raw_, block_)) { raw_.flags = 0; }
+  value(const value &other) : tree_(detail::deep_copy(other.tree_.root)) {}
   value(value &&other) noexcept
-      : raw_(std::exchange(other.raw_, subpy_value{})), block_(std::move(other.block_)) {}
+      : tree_{std::exchange(other.tree_.root, subpy_value{}), std::move(other.tree_.block)} {}
   value &operator=(const value &other) {
     if (this != &other) *this = value(other);
     return *this;
   }
   value &operator=(value &&other) noexcept {
-    std::swap(raw_, other.raw_);
-    std::swap(block_, other.block_);
+    std::swap(tree_, other.tree_);
     return *this;
   }
-  ~value() { subpy_value_free(&raw_); }
+  ~value() { subpy_value_free(&tree_.root); }
 
   /// Takes over a result of the C interface, which becomes None.
   [[nodiscard]] static value take(subpy_value &result) noexcept {
     value taken;
-    taken.raw_ = std::exchange(result, subpy_value{});
+    taken.tree_.root = std::exchange(result, subpy_value{});
     return taken;
   }
 
   [[nodiscard]] static value list(std::initializer_list<value> items) {
-    return make([&](encoder &to) { return to.list(items); });
+    return made([&](encoder &to) { return to.list(items); });
   }
   [[nodiscard]] static value tuple(std::initializer_list<value> items) {
-    return make([&](encoder &to) {
+    return made([&](encoder &to) {
       subpy_value made = to.list(items);
       made.kind = SUBPY_KIND_TUPLE;
       return made;
@@ -1308,15 +1309,15 @@ class value {
   }
   /// `value::dict({{"x", 1}, {2, "y"}})`
   [[nodiscard]] static value dict(std::initializer_list<std::pair<value, value>> entries) {
-    return make([&](encoder &to) {
+    return made([&](encoder &to) {
       subpy_pair *pairs = to.pairs(entries.size());
       std::size_t count = 0;
-      for (const auto &entry : entries) pairs[count++] = {entry.first.raw_, entry.second.raw_};
+      for (const auto &entry : entries) ::new (&pairs[count++]) subpy_pair{entry.first.tree_.root, entry.second.tree_.root};
       return detail::make_dict(pairs, count);
     });
   }
 
-  [[nodiscard]] value_view view() const & noexcept { return value_view(raw_); }
+  [[nodiscard]] value_view view() const & noexcept { return value_view(tree_.root); }
   value_view view() const && = delete;
   operator value_view() const & noexcept { return view(); }
 
@@ -1382,16 +1383,17 @@ class value {
   friend bool operator!=(const value &one, const value &other) { return !(one == other); }
 
  private:
+  explicit value(detail::tree &&tree) noexcept : tree_(std::move(tree)) {}
+
   template <class Make>
-  static value make(const Make &parts) {
+  static value made(const Make &make) {
     encoder room;
-    value made;
-    made.raw_ = detail::deep_copy(parts(room), made.block_);
-    return made;
+    return value(detail::deep_copy(make(room)));
   }
 
-  subpy_value raw_{};                    // a result of the library, or a value in the block
-  std::unique_ptr<std::byte[]> block_;  // null for results of the library, and for values that need none
+  // The root may be a result of the library instead, which has no block here and is freed as one. Other roots are
+  // not touched by that.
+  detail::tree tree_;
 };
 
 inline subpy_value convert<value>::to_python(const value &from, encoder & /*unused*/) noexcept {
@@ -1815,7 +1817,7 @@ struct convert<std::tuple<Ts...>> {
     [[maybe_unused]] const subpy_value *items = view.raw().u.as_items;
     std::tuple<result<Ts>...> parts{value_view(items[Is]).template try_as<Ts>()...};
     std::optional<error> wrong;
-    const auto look = [&](std::size_t index, const auto &part) {
+    [[maybe_unused]] const auto look = [&](std::size_t index, const auto &part) {
       if (!wrong && !part) wrong = detail::conversion_path::within(part.error(), detail::element(index));
     };
     (look(Is, std::get<Is>(parts)), ...);

@@ -1,0 +1,41 @@
+// Built without exceptions and run-time type information: the same operations, with results.
+#include "test.hpp"
+
+#if SUBPY_CPP_EXCEPTIONS || defined(__cpp_rtti)
+#error "this is to be compiled with -fno-exceptions -fno-rtti"
+#endif
+
+int main() {
+  subpy::runtime_options options;
+  options.no_site = true;
+  CHECK(subpy::try_init(options).has_value());
+
+  auto created = subpy::interpreter::try_create();
+  CHECK(created.has_value());
+  const subpy::interpreter interp = *std::move(created);
+  CHECK(interp.try_exec("def f(*args, **kwargs): return [list(args), kwargs]").has_value());
+  CHECK(*interp.try_call<double>("math:sqrt", 16.0) == 4.0);
+  CHECK(interp.try_prepare_main(subpy::kw("x", 5)).has_value());
+  CHECK(*interp.try_eval<int>("x") == 5);
+
+  const auto reply = interp.try_call<subpy::value>("f", 1, "two", subpy::kw("three", std::vector<int>{3}));
+  CHECK(reply.has_value());
+  CHECK(*reply->try_get<int>(1, "three", 0) == 3);
+  CHECK(*reply->try_get<std::string_view>(0, 1) == "two");
+  CHECK_ERROR(reply->try_get<int>(0, 1), conversion, "value[0][1]: str does not convert to std::int32_t");
+
+  CHECK_ERROR(interp.try_eval<std::vector<std::uint16_t>>("[1, 2, -3]"), conversion,
+              "result[2]: int -3 does not fit std::uint16_t");
+  const auto failed = interp.try_exec("1/0");
+  CHECK(failed.error().code() == subpy::status::execution_failed);
+  CHECK_TEXT(failed.error().excinfo()->formatted(), "ZeroDivisionError: division by zero");
+
+  auto thread = interp.try_call_in_thread("f", 1);
+  CHECK(thread.has_value() && thread->try_join<subpy::value>().has_value());
+  CHECK(*interp.try_id() == 1 && !*interp.try_is_running() && *interp.try_whence() == "C-API");
+  CHECK(subpy::interpreter::try_list_all()->size() == 2);
+  CHECK(*subpy::interpreter::try_find(1) == interp && *subpy::interpreter::try_get_main() != interp);
+  CHECK(!subpy::interpreter::try_get_current());
+  CHECK(interp.try_close().has_value());
+  CHECK(subpy::try_shutdown().has_value());
+}
