@@ -34,6 +34,7 @@ c_tests! {
     exceptions
     exec
     foreign
+    foreign_stack
     fork
     interpreters
     leak

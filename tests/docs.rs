@@ -8,8 +8,7 @@ use std::path::PathBuf;
 use support::root;
 
 /// Languages whose code must come from a file. `sh` and `text` need not.
-const LANGUAGES: [&str; 11] =
-    ["c", "cpp", "cmake", "go", "java", "javascript", "js", "lua", "python", "rust", "toml"];
+const LANGUAGES: [&str; 11] = ["c", "cpp", "cmake", "go", "java", "javascript", "js", "lua", "python", "rust", "toml"];
 
 fn pages() -> Vec<(String, String)> {
     let mut paths: Vec<PathBuf> = vec![root().join("README.md")];
@@ -69,7 +68,10 @@ fn code_comes_from_files_that_the_tests_run() {
                 },
                 // Those of the README are compiled and run as they stand (tests/interface.rs).
                 None if page != "README.md" && LANGUAGES.contains(&block.language) => {
-                    wrong.push(format!("{place}: no line `<!-- from: path -->` says where this {} is from", block.language));
+                    wrong.push(format!(
+                        "{place}: no line `<!-- from: path -->` says where this {} is from",
+                        block.language
+                    ));
                 }
                 None => {}
             }
@@ -98,10 +100,8 @@ fn links_lead_somewhere() {
 #[test]
 fn pages_about_a_language_name_every_status() {
     let header = fs::read_to_string(root().join("include/subpy.h")).expect("the header");
-    let statuses: Vec<&str> = header
-        .lines()
-        .filter_map(|line| line.strip_prefix("#define SUBPY_ERROR_")?.split(' ').next())
-        .collect();
+    let statuses: Vec<&str> =
+        header.lines().filter_map(|line| line.strip_prefix("#define SUBPY_ERROR_")?.split(' ').next()).collect();
     assert!(statuses.len() >= 15);
     let mut missing = Vec::new();
     for page in ["cpp", "go", "java", "lua", "node", "python", "rust"] {

@@ -27,35 +27,81 @@ struct Stack {
 }
 
 thread_local! {
-    static STACK: Cell<Option<Stack>> = const { Cell::new(None) };
+    /// The thread's own, and the last other one that it was seen on.
+    static OWN_STACK: Cell<Option<Stack>> = const { Cell::new(None) };
+    static OTHER_STACK: Cell<Option<Stack>> = const { Cell::new(None) };
 }
 
+impl Stack {
+    const UNKNOWN: Stack = Stack { base: ptr::null_mut(), size: usize::MAX };
+
+    fn contains(&self, address: usize) -> bool {
+        address.wrapping_sub(self.base.addr()) < self.size
+    }
+
+    /// Whether it is still there: it begins where it did, behind a guard page. Another one may have come in its place.
+    fn is_current(&self) -> bool {
+        let base = self.base.addr();
+        is_readable(base) && !is_readable(base.wrapping_sub(8))
+    }
+}
+
+/// Whether the eight bytes at an address can be read. The kernel copies the set in before it refuses the first argument.
+fn is_readable(address: usize) -> bool {
+    let no_set = ptr::null_mut::<libc::sigset_t>();
+    // SAFETY: the kernel answers with an error for any address, and changes nothing.
+    let refused = unsafe { libc::syscall(libc::SYS_rt_sigprocmask, -1, address, no_set, 8) };
+    refused != 0 && std::io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL)
+}
+
+/// The stack that this runs on. It need not be the one that the thread was created with: coroutines, fibers, and FFIs
+/// such as koffi run C on stacks that they make themselves, and not always on the same.
 fn this_stack() -> Stack {
-    STACK.get().unwrap_or_else(|| {
-        let stack = measure_stack();
-        STACK.set(Some(stack));
+    let marker = 0u8;
+    let here = ptr::from_ref(std::hint::black_box(&marker)).addr();
+    let own = OWN_STACK.get().unwrap_or_else(|| {
+        let stack = thread_stack();
+        OWN_STACK.set(Some(stack));
+        stack
+    });
+    if own.contains(here) {
+        return own;
+    }
+    OTHER_STACK.get().filter(|stack| stack.contains(here) && stack.is_current()).unwrap_or_else(|| {
+        let stack = mapping(here).unwrap_or(Stack::UNKNOWN);
+        OTHER_STACK.set(Some(stack));
         stack
     })
 }
 
 /// The bounds that CPython itself computes (Python/ceval.c): without the guard pages.
-fn measure_stack() -> Stack {
-    let unknown = Stack { base: ptr::null_mut(), size: usize::MAX };
+fn thread_stack() -> Stack {
     // SAFETY: pthread_getattr_np initialises the attributes, which are destroyed here.
     unsafe {
         let mut attr: libc::pthread_attr_t = std::mem::zeroed();
         if libc::pthread_getattr_np(libc::pthread_self(), &mut attr) != 0 {
-            return unknown;
+            return Stack::UNKNOWN;
         }
         let (mut base, mut size, mut guard) = (ptr::null_mut(), 0, 0);
         libc::pthread_attr_getguardsize(&attr, &mut guard);
         let found = libc::pthread_attr_getstack(&attr, &mut base, &mut size);
         libc::pthread_attr_destroy(&mut attr);
         if found != 0 {
-            return unknown;
+            return Stack::UNKNOWN;
         }
         Stack { base: base.byte_add(guard), size: size - guard }
     }
+}
+
+/// The mapping that an address lies in: a stack exactly when it has guard pages, which is what makes a stack safe at all.
+fn mapping(address: usize) -> Option<Stack> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    maps.lines().find_map(|line| {
+        let (from, to) = line.split_once(' ')?.0.split_once('-')?;
+        let from = usize::from_str_radix(from, 16).ok()?;
+        let to = usize::from_str_radix(to, 16).ok()?;
+        (from..to).contains(&address).then(|| Stack { base: ptr::without_provenance_mut(from), size: to - from })
+    })
 }
 
 /// True on the thread that the process began with.

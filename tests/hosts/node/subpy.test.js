@@ -347,6 +347,22 @@ test('recursion that uses up the stack is a RecursionError', async () => {
     for (const error of failures) assert.equal(error.excinfo.type.name, 'RecursionError', code);
   }
   interp.exec('del deep');
+
+  const late = subpy.create();
+  late.exec(`
+    import atexit, os
+    read, write = os.pipe()
+    @atexit.register
+    def recurse():
+        deep = []
+        for i in range(200_000): deep = [deep]
+        try: repr(deep)
+        except RecursionError: os.write(write, b'x')
+  `);
+  const ends = late.eval('(read, write)');
+  late.close();
+  assert.deepEqual(interp.call('os:read', [ends[0], 1]), Buffer.from('x'));
+  for (const end of ends) interp.call('os:close', [end]);
 });
 
 // ---- threads

@@ -129,12 +129,9 @@ class Interpreter {
     withArena((arena) => check(arena, native.close(this.#handle, arena.error)));
   }
 
-  // On a thread of the library's own, even when the caller waits for it: koffi calls C on a stack that it makes itself,
-  // and CPython, which cannot see where that one ends, would crash there instead of raising a RecursionError.
   #run(makeRequest) {
     return withArena((arena) => {
-      check(arena, native.runInThread(makeRequest(arena), arena.out, arena.error));
-      check(arena, native.join(arena.head.word(OUT), arena.result, arena.error));
+      check(arena, native.run(makeRequest(arena), arena.result, arena.error));
       return takeResult(arena);
     });
   }

@@ -30,6 +30,7 @@ module.exports = {
   getMain: declare('get_main', status, address, address),
   find: declare('find', status, 'int64_t', address, address),
 
+  run: declare('run', status, address, address, address),
   runInThread: declare('run_in_thread', status, address, address, address),
   join: declare('thread_join', status, handle, address, address),
 
