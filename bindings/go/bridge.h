@@ -41,8 +41,10 @@ static inline subpy_value *subpy_go_result(subpy_go_frame *frame)
 static inline void subpy_go_done(subpy_go_frame *frame)
 {
     frame->block = 0;
-    if (subpy_go_has_block(&frame->result))
+    if (frame->result.kind >= SUBPY_KIND_TUPLE)
         subpy_value_block(&frame->result, NULL, &frame->block);
+    else if (subpy_go_has_block(&frame->result))
+        frame->block = frame->result.len;
 }
 
 static inline const subpy_value *subpy_go_kwargs(const subpy_go_frame *frame)

@@ -1,0 +1,139 @@
+// Http is a web server whose answers come from a Python function, on all cores.
+//
+//	go run . -addr localhost:8080
+//	curl --data 'to be or not to be' localhost:8080/words
+//
+// Each interpreter has its own GIL, so as many requests are answered at the same time as there are interpreters. On
+// SIGINT and SIGTERM the server takes no new requests, answers those that it has, and closes the interpreters.
+package main
+
+import (
+	"cmp"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"flag"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/subpy/subpy/bindings/go"
+)
+
+//go:embed words.py
+var code string
+
+// A word is one of those that the function words in words.py returns.
+type word struct {
+	Text  string `subpy:"text" json:"text"`
+	Count int    `subpy:"count" json:"count"`
+}
+
+const largestText = 1 << 20
+
+// A pool has the interpreters that nobody uses at the moment. Goroutines wait for one in Go, where waiting costs next to
+// nothing and ends with the request.
+type pool chan *subpy.Interpreter
+
+func newPool(size int) (pool, error) {
+	p := make(pool, size)
+	for range size {
+		interp, err := subpy.Create()
+		if err != nil {
+			return nil, errors.Join(err, p.close())
+		}
+		p <- interp
+		if err := interp.Exec(code, subpy.WithFilename("words.py")); err != nil {
+			return nil, errors.Join(err, p.close())
+		}
+	}
+	return p, nil
+}
+
+// close closes the interpreters that are in the pool, which has to be all of them.
+func (p pool) close() error {
+	var errs []error
+	for range len(p) {
+		errs = append(errs, (<-p).Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (p pool) words(ctx context.Context, text string) ([]word, error) {
+	select {
+	case interp := <-p:
+		defer func() { p <- interp }()
+		return subpy.CallAs[[]word](interp, "words", text)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (p pool) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, largestText))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	words, err := p.words(r.Context(), string(text))
+	var failed *subpy.ExecutionFailed
+	switch {
+	case err == nil:
+		w.Header().Set("Content-Type", "application/json")
+		if err := json.NewEncoder(w).Encode(words); err != nil {
+			log.Print(err)
+		}
+	case errors.Is(err, subpy.ErrInvalidArgument), errors.As(err, &failed) && failed.Type == "ValueError":
+		http.Error(w, err.Error(), http.StatusBadRequest)
+	case errors.As(err, &failed):
+		log.Print(failed.Display)
+		http.Error(w, "internal error", http.StatusInternalServerError)
+	default:
+		log.Print(err)
+		http.Error(w, "unavailable", http.StatusServiceUnavailable)
+	}
+}
+
+// serve answers requests until the context is done.
+func serve(ctx context.Context, listener net.Listener, interpreters int) (err error) {
+	p, err := newPool(interpreters)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+
+	mux := http.NewServeMux()
+	mux.Handle("POST /words", p)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	stopped := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		stopped <- server.Shutdown(context.Background())
+	}()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-stopped
+}
+
+func main() {
+	addr := flag.String("addr", "localhost:8080", "where to listen")
+	interpreters := flag.Int("interpreters", 0, "how many (default: one for each core)")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	listener, err := net.Listen("tcp", *addr)
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Printf("listening on http://%s", listener.Addr())
+	if err := serve(ctx, listener, cmp.Or(*interpreters, runtime.GOMAXPROCS(0))); err != nil {
+		log.Fatal(err)
+	}
+}
