@@ -220,13 +220,16 @@ fn older_pythons() -> Vec<PathBuf> {
 }
 
 #[test]
-fn an_older_python_is_refused() {
+fn an_older_python_is_refused_and_can_ask_a_newer_one() {
     let pythons = older_pythons();
     if pythons.is_empty() {
         skipped("an older Python as host", "a Python 3.9 to 3.13 is missing (install the package python3)");
     }
     for python in pythons {
-        let printed = printed(host("python", &python, &["-B", "refused.py"]));
-        assert!(printed.contains("cannot be used") && printed.lines().count() == 1, "{printed}");
+        let refused = printed(host("python", &python, &["-B", "refused.py"]));
+        assert!(refused.contains("cannot be used") && refused.lines().count() == 1, "{refused}");
+        let asked = printed(host("python", &python, &["-B", "from_old_python.py"]));
+        let expected = "{'result': 15511210043330985984000000}\nValueError: expected a nonnegative input, got -1.0\n";
+        assert_eq!(asked, expected);
     }
 }

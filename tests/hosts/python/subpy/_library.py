@@ -34,8 +34,11 @@ class InterpOptions(Structure):
 
 
 def _load() -> ctypes.CDLL:
-    # CDLL, not PyDLL: the GIL of the caller is free while a function runs.
-    library = ctypes.CDLL(os.environ.get("SUBPY_LIBRARY") or "libsubpy.so")
+    try:
+        # CDLL, not PyDLL: the GIL of the caller is free while a function runs.
+        library = ctypes.CDLL(os.environ.get("SUBPY_LIBRARY") or "libsubpy.so")
+    except OSError as error:
+        raise ImportError(f"{error}; set SUBPY_LIBRARY to the path of libsubpy.so") from None
 
     def declare(result: Any, names: str, *arguments: Any) -> None:
         for name in names.split():
