@@ -1363,7 +1363,8 @@ class value {
   }
   template <class T>
   [[nodiscard]] T as() const && {
-    return std::move(*this).template try_as<T>().value();
+    static_assert(!detail::borrows<T>::value, "subpy: this would point into a temporary value");
+    return view().as<T>();
   }
   template <class T, class... Keys>
   [[nodiscard]] T get(const Keys &...keys) const & {
@@ -1371,7 +1372,8 @@ class value {
   }
   template <class T, class... Keys>
   [[nodiscard]] T get(const Keys &...keys) const && {
-    return std::move(*this).template try_get<T>(keys...).value();
+    static_assert(!detail::borrows<T>::value, "subpy: this would point into a temporary value");
+    return view().get<T>(keys...);
   }
   [[nodiscard]] value_view operator[](std::size_t index) const & { return view()[index]; }
   [[nodiscard]] value_view operator[](std::string_view key) const & { return view()[key]; }

@@ -1,0 +1,316 @@
+//! The C++ header: its tests and examples run, it compiles without warnings in each mode that it promises, and what must
+//! not compile does not, with a reason.
+
+#[path = "install/expected.rs"]
+mod expected;
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use support::{build_folder, command, compiler, expect_success, have, library_folder, python, root};
+
+const HOW_CLANG: &str = "install the package clang";
+
+/// The warnings that the header must not give to those who include it.
+const WARNINGS: [&str; 8] =
+    ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Wold-style-cast", "-Werror"];
+
+/// A C++ compiler and its language.
+fn cpp(program: &str, standard: &str) -> Command {
+    let mut command = if program == "c++" { compiler(true) } else { Command::new(program) };
+    command.args(WARNINGS).arg(format!("-std={standard}")).arg("-pthread");
+    command.arg("-I").arg(root().join("include")).arg("-I").arg(root().join("bindings/cpp"));
+    command
+}
+
+/// Links what the compiler was given into a program that finds the library of this test.
+fn link(mut compiler: Command, name: &str) -> Program {
+    let folder = library_folder();
+    let path = build_folder().join(format!("cpp-{name}-{}", std::process::id()));
+    compiler.arg("-o").arg(&path).arg("-L").arg(&folder).arg("-lsubpy");
+    compiler.arg(format!("-Wl,--disable-new-dtags,-rpath,{}", folder.display()));
+    expect_success(compiler);
+    Program(path)
+}
+
+/// A program that is removed in the end.
+struct Program(PathBuf);
+
+impl Program {
+    fn run(&self) -> Output {
+        expect_success(command(&self.0))
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn source(name: &str, text: &str) -> PathBuf {
+    let path = build_folder().join(format!("{}-{name}", std::process::id()));
+    std::fs::write(&path, text).expect("the source can be written");
+    path
+}
+
+fn test_file(name: &str) -> PathBuf {
+    root().join("tests/cpp").join(format!("{name}.cpp"))
+}
+
+fn stem(path: &Path) -> &str {
+    path.file_stem().and_then(|stem| stem.to_str()).expect("a name")
+}
+
+/// What a file of tests/cpp is to be compiled with besides.
+fn mode(name: &str) -> &'static [&'static str] {
+    if name == "no_exceptions" { &["-fno-exceptions", "-fno-rtti"] } else { &[] }
+}
+
+// ---- the tests ----
+
+fn run(name: &str) {
+    let mut compiler = cpp("c++", "c++17");
+    compiler.args(mode(name)).arg(test_file(name));
+    link(compiler, name).run();
+}
+
+macro_rules! cpp_tests {
+    ($($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                run(stringify!($name));
+            }
+        )*
+
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+cpp_tests! {
+    conversions
+    custom
+    errors
+    interpreter
+    no_exceptions
+    run_code
+    runtime
+    threads
+    values
+}
+
+#[test]
+fn every_cpp_file_is_a_test() {
+    let files = expected::files(&root().join("tests/cpp"), "cpp");
+    let files: Vec<&str> = files.iter().map(|path| stem(path)).collect();
+    assert_eq!(files, NAMES, "tests/cpp.rs lists every file in tests/cpp");
+}
+
+#[test]
+fn everything_compiles_with_clang_and_as_cpp20() {
+    let mut compilers = vec![("c++", "c++20")];
+    if have("clang++", "the C++ header with clang", HOW_CLANG) {
+        compilers.extend([("clang++", "c++17"), ("clang++", "c++20")]);
+    }
+    for (program, standard) in compilers {
+        for name in NAMES {
+            let mut compiler = cpp(program, standard);
+            compiler.args(mode(name)).arg("-fsyntax-only").arg(test_file(name));
+            expect_success(compiler);
+        }
+    }
+}
+
+/// CPython itself is not built with the sanitizers, so leaks are looked for elsewhere (valgrind, below).
+#[test]
+fn no_undefined_behaviour_and_no_bad_access() {
+    for name in ["conversions", "custom", "errors", "values", "threads"] {
+        let mut compiler = cpp("c++", "c++20");
+        compiler.args(["-fsanitize=undefined,address", "-fno-sanitize-recover=all"]).arg(test_file(name));
+        let program = link(compiler, &format!("sanitized-{name}"));
+        let mut run = command(&program.0);
+        run.env("ASAN_OPTIONS", "detect_leaks=0:detect_stack_use_after_return=1");
+        expect_success(run);
+    }
+}
+
+#[test]
+fn nothing_leaks() {
+    if !have("valgrind", "the C++ header under valgrind", "install the package valgrind") {
+        return;
+    }
+    let mut compiler = cpp("c++", "c++17");
+    compiler.arg(test_file("values"));
+    let program = link(compiler, "valgrind");
+    let mut valgrind = command("valgrind".as_ref());
+    valgrind.args(["--quiet", "--error-exitcode=99", "--leak-check=full", "--num-callers=20"]);
+    // CPython leaves memory behind at the end of the process; the header's and the library's own has to be gone.
+    valgrind.args(["--show-leak-kinds=definite", "--errors-for-leak-kinds=none"]);
+    valgrind.arg(format!("--suppressions={}", root().join("tests/support/valgrind.supp").display())).arg(&program.0);
+    let output = expect_success(valgrind);
+    let report = String::from_utf8_lossy(&output.stderr).into_owned();
+    let ours: Vec<&str> =
+        report.split("\n==").filter(|part| part.contains("subpy::") && part.contains("lost")).collect();
+    assert!(ours.is_empty(), "{report}");
+}
+
+// ---- the header ----
+
+/// Two units that include it, one of them without exceptions, in one program.
+#[test]
+fn it_can_be_included_everywhere() {
+    let function = "#include \"subpy.hpp\"\n#include \"subpy.hpp\"\nint other();\n";
+    let other = source("other.cpp", &format!("{function}int other() {{ return *subpy::value(1).try_as<int>(); }}\n"));
+    let main = source("main.cpp", &format!("{function}int main() {{ return subpy::value(1).as<int>() - other(); }}\n"));
+    let object = build_folder().join(format!("cpp-other-{}.o", std::process::id()));
+    let mut compile = cpp("c++", "c++17");
+    compile.args(["-fno-exceptions", "-fno-rtti", "-c"]).arg(&other).arg("-o").arg(&object);
+    expect_success(compile);
+    let mut compiler = cpp("c++", "c++17");
+    compiler.arg(&main).arg(&object);
+    link(compiler, "two-units").run();
+    for path in [other, main, object] {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// Mistakes that the compiler finds, with a part of what it says.
+const REFUSED: [(&str, &str); 14] = [
+    ("interp.call<std::string_view>(\"f\");", "this would point into a result that is gone"),
+    ("interp.eval<std::vector<subpy::value_view>>(\"f\");", "this would point into a result that is gone"),
+    ("interp.call<std::map<std::string, subpy::bytes_view>>(\"f\");", "this would point into a result that is gone"),
+    ("subpy::value(1).as<std::string_view>();", "this would point into a temporary value"),
+    ("auto view = subpy::value(1).view();", "delete"),
+    ("auto view = subpy::value(1)[0];", "delete"),
+    ("struct other {}; interp.call(\"f\", other());", "this type has no subpy::convert<T>::to_python()"),
+    ("struct other {}; interp.call<other>(\"f\");", "this type has no subpy::convert<T>::from_python()"),
+    ("int *pointer = nullptr; interp.call(\"f\", pointer);", "this type has no subpy::convert<T>::to_python()"),
+    ("interp.call(\"f\", 'c');", "this type has no subpy::convert<T>::to_python()"),
+    ("interp.call<const int &>(\"f\");", "a result is a value, without const and reference"),
+    ("interp.prepare_main(1, 2);", "a name and its value are kw(name, value)"),
+    ("subpy::interpreter copy = interp;", "delete"),
+    ("subpy::thread thread = interp.call_in_thread(\"f\"); auto copy = thread;", "delete"),
+];
+
+#[test]
+fn mistakes_are_refused_with_a_reason() {
+    for (index, (mistake, reason)) in REFUSED.iter().enumerate() {
+        let program = |body: &str| {
+            format!(
+                "#include \"subpy.hpp\"\nvoid f(const subpy::interpreter &interp) {{ {body} static_cast<void>(interp); }}\n"
+            )
+        };
+        let compile = |text: &str| {
+            let path = source(&format!("refused-{index}.cpp"), text);
+            let mut compiler = compiler(true);
+            compiler.args(["-std=c++17", "-fsyntax-only", "-I"]).arg(root().join("bindings/cpp")).arg("-w").arg(&path);
+            let output = compiler.output().expect("the compiler runs");
+            let _ = std::fs::remove_file(path);
+            output
+        };
+        if index == 0 {
+            let right = compile(&program("interp.call<std::string>(\"f\");"));
+            assert!(right.status.success(), "{}", String::from_utf8_lossy(&right.stderr));
+        }
+        let output = compile(&program(mistake));
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && message.contains(reason), "{mistake}: {message}");
+    }
+}
+
+#[test]
+fn clang_tidy_has_nothing_to_say() {
+    let programs = ["clang-tidy-14", "clang-tidy"];
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = programs.iter().find(|name| std::env::split_paths(&path).any(|folder| folder.join(name).is_file()));
+    let Some(program) = found else {
+        have("clang-tidy-14", "the C++ header with clang-tidy", "install the package clang-tidy-14");
+        return;
+    };
+    // The tests use all of the header; but it is the header that is looked at.
+    for name in ["run_code", "custom"] {
+        let unit = source(&format!("tidy-{name}.cpp"), &format!("#include \"{}\"\n", test_file(name).display()));
+        let mut tidy = Command::new(program);
+        tidy.arg(format!("--config-file={}", root().join("bindings/cpp/.clang-tidy").display()))
+            .arg("--quiet")
+            .arg(&unit);
+        tidy.args(["--", "-std=c++17", "-I"]).arg(root().join("include")).arg("-I").arg(root().join("bindings/cpp"));
+        expect_success(tidy);
+        let _ = std::fs::remove_file(unit);
+    }
+}
+
+// ---- the examples ----
+
+#[test]
+fn the_examples_print_what_they_say() {
+    for file in expected::files(&root().join("examples/cpp"), "cpp") {
+        let mut compiler = cpp("c++", "c++17");
+        compiler.arg(&file);
+        expected::check_output(&file, &link(compiler, &format!("example-{}", stem(&file))).run());
+    }
+}
+
+#[test]
+fn the_example_in_the_header_works() {
+    let header = std::fs::read_to_string(root().join("bindings/cpp/subpy.hpp")).expect("the header");
+    let comment = header.lines().take_while(|line| *line != " */");
+    let example =
+        comment.skip_while(|line| !line.starts_with(" *   #include")).take_while(|line| *line != " * Conventions");
+    let text: String = example.map(|line| format!("{}\n", line.strip_prefix(" *   ").unwrap_or_default())).collect();
+    let path = source("header.cpp", &text);
+    let mut compiler = cpp("c++", "c++17");
+    compiler.arg(&path);
+    let output = link(compiler, "header").run();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "hello from Python\n1.41421\n");
+    let _ = std::fs::remove_file(path);
+}
+
+/// Both demos, on a small part of the standard library, with what depends on the machine and the day taken away.
+#[test]
+fn the_census_is_the_same_in_c_and_in_cpp() {
+    let mut cpp_compiler = cpp("c++", "c++17");
+    cpp_compiler.arg("-O1").arg(root().join("examples/census.cpp"));
+    let mut c_compiler = compiler(false);
+    c_compiler.args(["-std=c11", "-pthread"]).arg(root().join("examples/census.c"));
+    let programs = [link(c_compiler, "census-c"), link(cpp_compiler, "census-cpp")];
+
+    let library = expect_success({
+        let mut ask = Command::new(python());
+        ask.args(["-c", "import json, os; print(os.path.dirname(json.__file__))"]);
+        ask
+    });
+    let folder = String::from_utf8(library.stdout).expect("UTF-8").trim().to_owned();
+    let broken = build_folder().join(format!("census-{}", std::process::id()));
+    std::fs::create_dir_all(&broken).expect("a folder");
+    std::fs::write(broken.join("broken.py"), "def f(:\n").expect("a file");
+    std::fs::write(broken.join("quote\"d.py"), "'''doc'''\ndef f(x):\n  return x if x else 1\n").expect("a file");
+    let broken = broken.display().to_string();
+
+    let run = |program: &Program, arguments: &[&str]| {
+        let mut census = command(&program.0);
+        let output = census.args(arguments).output().expect("the program runs");
+        let steady = |line: &&str| {
+            !["interpreter", "speed-up", "\"seconds\"", "speed_up"].iter().any(|word| line.contains(word))
+        };
+        let lines: Vec<String> =
+            String::from_utf8_lossy(&output.stdout).lines().filter(steady).map(String::from).collect();
+        (output.status.code(), lines)
+    };
+    for (arguments, code, at_least) in [
+        (&["-j", "2", &folder][..], 0, 20),
+        (&["-j", "1", "--json", &folder], 0, 10),
+        (&["--json", "-j", "3", &broken], 0, 4),
+        (&["-j", "2", &broken], 0, 10),
+        (&["--help"], 0, 3),
+        (&["-j", "0"], 2, 0),
+        (&["/none"], 1, 0),
+    ] {
+        let (c, cpp) = (run(&programs[0], arguments), run(&programs[1], arguments));
+        assert_eq!(c, cpp, "{arguments:?}: left C, right C++");
+        assert!(c.0 == Some(code) && c.1.len() >= at_least, "{arguments:?}: {c:?}");
+    }
+    let _ = std::fs::remove_dir_all(broken);
+}
