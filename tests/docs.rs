@@ -81,12 +81,27 @@ fn code_comes_from_files_that_the_tests_run() {
     assert!(checked > 0);
 }
 
+/// The page without its code.
+fn prose(page: &str) -> String {
+    let mut prose = String::new();
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        if line.trim_start().starts_with("```") {
+            lines.by_ref().find(|line| line.trim() == "```");
+        } else {
+            prose.extend(line.split('`').step_by(2));
+            prose.push('\n');
+        }
+    }
+    prose
+}
+
 #[test]
 fn links_lead_somewhere() {
     let mut wrong = Vec::new();
     for (page, text) in pages() {
         let folder = root().join(&page).parent().expect("a folder").to_owned();
-        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        for target in prose(&text).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let path = target.split('#').next().unwrap_or_default();
             if !target.contains("://") && !path.is_empty() && !folder.join(path).exists() {
                 wrong.push(format!("{page}: {target}"));
