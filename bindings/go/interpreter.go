@@ -101,7 +101,9 @@ func withFlag(flag uint64) Option {
 func Create(opts ...Option) (*Interpreter, error) {
 	var o options
 	for _, option := range opts {
-		option(&o)
+		if option != nil {
+			option(&o)
+		}
 	}
 	f := newFrame(nil)
 	if f == nil {

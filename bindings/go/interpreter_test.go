@@ -135,6 +135,10 @@ func TestMisuse(t *testing.T) {
 			}
 		})
 	}
+	interp := create(t, "", nil)
+	if _, err := interp.Eval("1", nil); err != nil {
+		t.Error("a nil option:", err)
+	}
 	for name, thread := range map[string]*Thread{"nil": nil, "zero": {}} {
 		_, err := thread.Join()
 		wantStatus(t, name+" thread", err, ErrNotFound)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -106,6 +107,44 @@ func init() {
 		}
 		check(err)
 	}
+	children["memory"] = func() {
+		interp, err := Create()
+		check(err)
+		check(interp.Exec("def same(v): return v\ndef fail(): raise ValueError('x' * 100_000)"))
+		large := strings.Repeat("x", 2<<20)
+		list := make([]string, 2000)
+		round := func() {
+			_, err := CallAs[Ignored](interp, "same", large)
+			check(err)
+			_, err = CallAs[string](interp, "same", large)
+			check(err)
+			_, err = CallAs[[]string](interp, "same", list)
+			check(err)
+			for range 20 {
+				_, err = interp.Call("same", map[string]any{"a": []any{1, "b"}, "c": nil})
+				check(err)
+				if _, err = interp.Call("fail"); !errors.Is(err, ErrExecutionFailed) {
+					panic(err)
+				}
+				if _, err = interp.Call("same", list, make(chan int)); !errors.Is(err, ErrInvalidArgument) {
+					panic(err)
+				}
+				thread, err := interp.CallInThread("same", list)
+				check(err)
+				_, err = thread.Join()
+				check(err)
+			}
+			runtime.GC()
+		}
+		for range 20 {
+			round()
+		}
+		before := residentKiB()
+		for range 100 {
+			round()
+		}
+		fmt.Println(residentKiB() - before)
+	}
 	children["dropped at shutdown"] = func() {
 		for range 20 {
 			for range 3 {
@@ -116,6 +155,16 @@ func init() {
 			check(Shutdown())
 		}
 	}
+}
+
+// residentKiB is how much memory the process has.
+func residentKiB() int {
+	status, err := os.ReadFile("/proc/self/status")
+	check(err)
+	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	size, err := strconv.Atoi(strings.Fields(rest)[0])
+	check(err)
+	return size
 }
 
 func runChild(t *testing.T, name string, env ...string) (stdout, stderr string) {
@@ -179,4 +228,14 @@ func TestFreedThreadThatFails(t *testing.T) {
 
 func TestDroppedAtShutdown(t *testing.T) {
 	runChild(t, "dropped at shutdown")
+}
+
+// 100 rounds of large arguments and results, errors and threads: a leak of any of them would be 20 MiB or more.
+func TestMemory(t *testing.T) {
+	out, _ := runChild(t, "memory", "GOGC=20")
+	grown, err := strconv.Atoi(strings.TrimSpace(out))
+	if err != nil || grown > 12<<10 {
+		t.Errorf("the process has grown by %q KiB", out)
+	}
+	t.Logf("the process has grown by %d KiB", grown)
 }

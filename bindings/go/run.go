@@ -47,7 +47,9 @@ func EvalAs[T any](in *Interpreter, expression string, options ...RunOption) (T,
 func run[T any](in *Interpreter, what C.int32_t, source string, opts []RunOption) (result T, err error) {
 	var o runOptions
 	for _, option := range opts {
-		option(&o)
+		if option != nil {
+			option(&o)
+		}
 	}
 	f := newFrame(in)
 	if f == nil {

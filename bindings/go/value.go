@@ -33,10 +33,12 @@ func (d Dict) Get(key string) (value any, ok bool) {
 //	interp.Call("builtins:sorted", words, subpy.Kwargs{"reverse": true})
 type Kwargs map[string]any
 
-// Ignored is a type of result that takes anything and keeps nothing: what Python returns is not converted, so it may be
-// of any type.
+// Ignored is a type of result that takes anything and keeps nothing: what Python returns to [CallAs] and [EvalAs] is not
+// converted, so it may be of any type.
 //
 //	_, err := subpy.CallAs[subpy.Ignored](interp, "prepare")
+//
+// The result of a [Thread] is converted in any case, before anybody says whether it is wanted.
 type Ignored struct{}
 
 // value mirrors subpy_value. Its data is a number even when it is an address, because values live in C memory, where
