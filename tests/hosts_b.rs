@@ -196,7 +196,11 @@ fn python_at_exit() {
     };
     quiet("tidy", "at exit: 3.0 2\n");
     quiet("late", "after the exit handlers: unrecognized interpreter ID 1\n");
-    for (how, expected) in [("left", "the exit handler of an interpreter\n"), ("daemon", "")] {
+    for _ in 0..5 {
+        let output = expect_success(python_host(&["at_exit.py", "creating"]));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), end);
+    }
+    for (how, expected) in [("left", "the exit handler of an interpreter\nan object of __main__ is finalised\n"), ("daemon", "")] {
         let output = expect_success(python_host(&["at_exit.py", how]));
         assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{end}{expected}"), "{how}");
         let said = String::from_utf8_lossy(&output.stderr);

@@ -214,7 +214,7 @@ class error : public std::exception {
   error(subpy_status code, subpy_error *raw) : error(taken(static_cast<status>(code), raw)) {}
 
   /// An error of your own, with this message.
-  error(status code, std::string message) : error(detail::failure{code, nullptr, std::move(message), {}, {}}) {}
+  error(status code, const std::string &message) : error(detail::failure{code, nullptr, message, {}, message}) {}
 
   error(const error &) noexcept = default;
   error &operator=(const error &) noexcept = default;
@@ -453,6 +453,19 @@ inline void print_unraisable(const error &ignored) noexcept {
 
 inline std::atomic<unraisable_hook> current_unraisable_hook{print_unraisable};
 
+/// Hands an error of the C interface to the hook. Without memory for that, at least says that there was one.
+inline void report(subpy_status code, subpy_error *raw) noexcept {
+#if SUBPY_CPP_EXCEPTIONS
+  try {
+    current_unraisable_hook.load()(error(code, raw));
+  } catch (const std::bad_alloc &) {
+    std::fprintf(stderr, "subpy: error in a destructor: %s\n", subpy_status_name(code));
+  }
+#else
+  current_unraisable_hook.load()(error(code, raw));
+#endif
+}
+
 }  // namespace detail
 
 /// Sets the hook, and returns the one before. The first one prints a line to stderr, and so does nullptr. Python:
@@ -508,9 +521,18 @@ class [[nodiscard]] result {
 
 #if SUBPY_CPP_EXCEPTIONS
   /// The value. Throws the error, as the class that belongs to its code.
-  T &value() & { return check(), **this; }
-  const T &value() const & { return check(), **this; }
-  T value() && { return check(), *std::move(*this); }
+  T &value() & {
+    check();
+    return *std::get_if<0>(&held_);
+  }
+  const T &value() const & {
+    check();
+    return *std::get_if<0>(&held_);
+  }
+  T value() && {
+    check();
+    return std::move(*std::get_if<0>(&held_));
+  }
 #endif
 
  private:
@@ -2520,9 +2542,12 @@ class interpreter : public interpreter_ref {
     subpy_error *cause = nullptr;
     const subpy_status code = subpy_close(std::exchange(handle_, 0), &cause);
     if (code == SUBPY_OK) return;
-    const error ignored(code, cause);  // without memory for this there is no way on
-    // Closed already; or in a child, which cannot close what belongs to its parent.
-    if (code != SUBPY_ERROR_NOT_FOUND && code != SUBPY_ERROR_FORKED) detail::current_unraisable_hook.load()(ignored);
+    const bool already = code == SUBPY_ERROR_NOT_FOUND;
+    const bool of_the_parent = code == SUBPY_ERROR_FORKED;  // this is a child
+    if (already || of_the_parent)
+      subpy_error_free(cause);
+    else
+      detail::report(code, cause);
   }
 };
 

@@ -176,6 +176,11 @@ impl Gate {
         closing.map(drop).map_err(|word| refused(word).unwrap_or(Refused::Running))
     }
 
+    /// A close has begun and not ended.
+    pub fn is_closing(&self) -> bool {
+        self.load() & (CLOSING | CLOSED) == CLOSING
+    }
+
     /// The close that began does not take place.
     pub fn reopen(&self) {
         self.word.fetch_and(!CLOSING, Ordering::AcqRel);

@@ -128,6 +128,7 @@ pub fn create(options: &Options) -> Result<u64> {
         .into());
     }
     let _use = runtime::enter()?;
+    runtime::check_host_stays()?;
     let python = if tstate::is_main_thread() { create_on_a_thread(options)? } else { create_here(options)? };
     Ok(Interpreter::register(python, options.busy)?.handle)
 }
@@ -237,9 +238,10 @@ pub fn close(handle: u64) -> Result<()> {
         Refused::Running => Error::from(Kind::Busy("interpreter running".into())).of(handle),
         refused => interpreter.refused(refused),
     })?;
-    if python.is_running_otherwise() {
+    let busy = python.is_running_otherwise().then(|| Kind::Busy("interpreter running".into()).into());
+    if let Some(refused) = busy.or_else(|| runtime::check_host_stays().err()) {
         interpreter.gate.reopen();
-        return fail(Kind::Busy("interpreter running".into()));
+        return Err(refused.of(handle));
     }
     interpreter.end();
     Ok(())

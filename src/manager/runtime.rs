@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, ThreadId};
+use std::time::Duration;
 
 use super::error::{Error, Kind, Result};
 use super::gate::{Busy, Refused, is_inside_any};
@@ -72,6 +73,33 @@ impl Drop for Use {
         if let Phase::Up(up) = &mut *lock(&PHASE) {
             up.uses -= 1;
         }
+    }
+}
+
+/// The thread on which a host finalizes the CPython that it had initialised.
+static HOST_EXITS_ON: Mutex<Option<ThreadId>> = Mutex::new(None);
+
+/// CPython's finalization takes every interpreter that it finds for a whole one that nobody else is ending. So it waits here
+/// for those that are being created or closed, and from now on refuses other threads to begin with that.
+fn host_exits() {
+    *lock(&HOST_EXITS_ON) = Some(thread::current().id());
+    let changing = || match &*lock(&PHASE) {
+        Phase::Up(up) => up.uses > 0 || INTERPRETERS.all().iter().any(|interpreter| interpreter.gate.is_closing()),
+        Phase::Starting | Phase::Stopping => true,
+        Phase::Down => false,
+    };
+    while changing() {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Fails when a host is finalizing its CPython on another thread. To be asked when what it forbids has begun.
+pub fn check_host_stays() -> Result<()> {
+    match *lock(&HOST_EXITS_ON) {
+        Some(thread) if thread != thread::current().id() => {
+            Err(Kind::WrongState("the host's Python is being finalized".into()).into())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -152,11 +180,14 @@ fn start(options: RuntimeOptions) -> Result<Up> {
     let adopted = start::load(&found)?;
     let thread = if adopted {
         start::adopt();
+        *lock(&HOST_EXITS_ON) = None;
         None
     } else {
         Some(start_thread(installation(found, &options)?, options.startup)?)
     };
-    let ready = Interp::main(!adopted).map_err(Error::from).and_then(|main| Interpreter::register(main, Busy::Error));
+    let ready = Interp::main(!adopted, host_exits)
+        .map_err(Error::from)
+        .and_then(|main| Interpreter::register(main, Busy::Error));
     match ready {
         Ok(main) => Ok(Up { options, main, thread, uses: 0 }),
         Err(error) => {
@@ -254,7 +285,7 @@ pub fn shutdown() -> Result<()> {
         let gates = if inside {
             Err(Kind::Busy("cannot shut down from inside an interpreter".into()).into())
         } else {
-            check_stack().and_then(|()| close_all_gates(&up))
+            check_stack().and_then(|()| check_host_stays()).and_then(|()| close_all_gates(&up))
         };
         let ours = match gates {
             Ok(ours) => ours,

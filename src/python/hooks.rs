@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use super::types::{PyInterpreterState, PyMethodDef, PyMethodDefPointer, PyObject};
@@ -166,7 +166,16 @@ fn may_fork() -> bool {
     lock(&INTERPRETERS).values().all(|known| matches!(known, Known::Gone))
 }
 
-// ---- the warning before a guest's destroy ----
+// ---- the warning before a guest's destroy, and before the end of a host's Python ----
+
+/// What is to be done when a host finalizes the CPython that it had initialised.
+static HOST_EXITS: OnceLock<fn()> = OnceLock::new();
+
+/// Has this called, detached, when the host's CPython begins to end. Attached to main.
+pub fn watch_host(py: Py, exits: fn()) -> PyResult<()> {
+    HOST_EXITS.get_or_init(|| exits);
+    register_at_exit(py, 0)
+}
 
 struct Definition(PyMethodDef);
 
@@ -200,15 +209,19 @@ unsafe extern "C" fn at_exit(id: *mut PyObject, _: *mut PyObject) -> *mut PyObje
     unsafe {
         let py = Py::attached(api());
         let id = py.borrowed(id).ok().and_then(|id| id.to_i64()).unwrap_or(-1);
-        let watcher = match lock(&INTERPRETERS).get(&id) {
-            Some(Known::Ours(watcher)) => watcher.upgrade(),
-            _ => None,
-        };
-        if let Some(watcher) = watcher {
-            detached(Some(py.api), || watcher.guest_destroys());
+        if id == 0 {
+            detached(Some(py.api), || HOST_EXITS.get().inspect(|exits| exits()));
+        } else {
+            let watcher = match lock(&INTERPRETERS).get(&id) {
+                Some(Known::Ours(watcher)) => watcher.upgrade(),
+                _ => None,
+            };
+            if let Some(watcher) = watcher {
+                detached(Some(py.api), || watcher.guest_destroys());
+            }
+            LEFT.set(threads_left(py).ok().flatten().map(|interval| (id, interval)));
+            py.clear();
         }
-        LEFT.set(threads_left(py).ok().flatten().map(|interval| (id, interval)));
-        py.clear();
         (py.api.Py_IncRef)(py.none());
         py.none()
     }

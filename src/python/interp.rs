@@ -34,12 +34,18 @@ pub struct Config {
     pub path: Vec<String>,
 }
 
+/// `__main__`, a strong reference until the end, and its `__dict__`: looking it up would cost as much as a call. The module
+/// is held and not the dict alone, because CPython's finalization clears the modules that are left, and no dicts.
+struct Main {
+    module: *mut PyObject,
+    dict: *mut PyObject,
+}
+
 /// An interpreter of CPython's. Whoever holds it makes sure that nobody is in it when it ends.
 pub struct Interp {
     state: *mut PyInterpreterState,
     pub id: i64,
-    /// `__main__.__dict__`, a strong reference until the end: looking the module up would cost as much as a call.
-    main_dict: *mut PyObject,
+    main: Main,
     output: Option<Output>,
     /// Runs that are attached, counted with the GIL: the first marks the interpreter as running, the last unmarks it.
     runs: Count,
@@ -52,6 +58,11 @@ unsafe impl Send for Interp {}
 unsafe impl Sync for Interp {}
 
 impl Interp {
+    fn new(state: *mut PyInterpreterState, id: i64) -> Interp {
+        let main = Main { module: ptr::null_mut(), dict: ptr::null_mut() };
+        Interp { state, id, main, output: None, runs: Count::default() }
+    }
+
     /// Creates an interpreter, on any thread.
     pub fn create(config: &Config) -> Result<Interp, Failure> {
         let api = api();
@@ -98,7 +109,7 @@ impl Interp {
                 (api.PyThreadState_New)(state);
                 (state, id, bound)
             };
-            let mut interp = Interp { state, id, main_dict: ptr::null_mut(), output: None, runs: Count::default() };
+            let mut interp = Interp::new(state, id);
             // SAFETY: the interpreter is alive; the state was bound on this thread.
             let entry = unsafe { Entry::bound_before(api, state, bound) }.ok_or(Failure::NoMemory)?;
             let ready = interp.set_up(entry, config);
@@ -110,19 +121,21 @@ impl Interp {
         })
     }
 
-    /// The main interpreter, which is there already. Its streams are left alone when a host started it.
-    pub fn main(ours: bool) -> Result<Interp, Failure> {
+    /// The main interpreter, which is there already. When a host started it, its streams are left alone, and `host_exits` is
+    /// called when it begins to end.
+    pub fn main(ours: bool, host_exits: fn()) -> Result<Interp, Failure> {
         // SAFETY: CPython is initialised, so main is alive.
         let state = unsafe { (api().PyInterpreterState_Main)() };
-        let mut interp = Interp { state, id: 0, main_dict: ptr::null_mut(), output: None, runs: Count::default() };
+        let mut interp = Interp::new(state, 0);
         if ours {
             let entry = interp.enter()?;
             interp.set_up(entry, &Config::default())?;
         } else {
             let entry = interp.enter()?;
-            let main_dict = main_dict(entry.py()).map_err(|_| Failure::exception(entry.py()))?;
+            let py = entry.py();
+            let ready = hooks::watch_host(py, host_exits).and_then(|()| main(py));
+            interp.main = ready.map_err(|_| Failure::exception(py))?;
             drop(entry);
-            interp.main_dict = main_dict;
         }
         Ok(interp)
     }
@@ -135,11 +148,10 @@ impl Interp {
             if self.id != 0 {
                 hooks::register_at_exit(py, self.id)?;
             }
-            main_dict(py)
+            main(py)
         })();
-        let main_dict = result.map_err(|_| Failure::exception(py))?;
+        self.main = result.map_err(|_| Failure::exception(py))?;
         drop(entry);
-        self.main_dict = main_dict;
         self.output = Some(output);
         Ok(())
     }
@@ -157,8 +169,8 @@ impl Interp {
         if let Some(output) = &self.output {
             output.run_begins();
         }
-        // SAFETY: a strong reference that the interpreter's owner keeps until its end; so this one is not counted.
-        let main_dict = unsafe { py.owned(self.main_dict) }.map(ManuallyDrop::new).map_err(|_| Failure::NoMemory)?;
+        // SAFETY: the module keeps it until the end of the interpreter; so this reference is not counted.
+        let main_dict = unsafe { py.owned(self.main.dict) }.map(ManuallyDrop::new).map_err(|_| Failure::NoMemory)?;
         let mut result = act(py, &main_dict);
         if let Some(output) = &self.output {
             // First the end, then the flush: what a thread prints in between goes out by itself.
@@ -223,7 +235,7 @@ impl Interp {
         // SAFETY: attached; the reference that `set_up` took is given back once. Nobody else is in it (the caller's
         // promise), so it can end.
         unsafe {
-            (entry.py().api.Py_DecRef)(self.main_dict);
+            (entry.py().api.Py_DecRef)(self.main.module);
             entry.end_interpreter();
         }
     }
@@ -232,17 +244,17 @@ impl Interp {
     pub fn release(&self) {
         if let Ok(entry) = self.enter() {
             // SAFETY: as in `end`.
-            unsafe { (entry.py().api.Py_DecRef)(self.main_dict) }
+            unsafe { (entry.py().api.Py_DecRef)(self.main.module) }
         }
     }
 }
 
-/// A strong reference to `__main__.__dict__`.
-fn main_dict(py: Py) -> PyResult<*mut PyObject> {
+fn main(py: Py) -> PyResult<Main> {
     // SAFETY: attached; AddModuleRef gives a new reference, GetDict a borrowed one.
     unsafe {
-        let main = py.owned((py.api.PyImport_AddModuleRef)(c"__main__".as_ptr()))?;
-        Ok(py.borrowed((py.api.PyModule_GetDict)(main.as_ptr()))?.into_ptr())
+        let module = py.owned((py.api.PyImport_AddModuleRef)(c"__main__".as_ptr()))?;
+        let dict = (py.api.PyModule_GetDict)(module.as_ptr());
+        Ok(Main { module: module.into_ptr(), dict })
     }
 }
 

@@ -53,7 +53,7 @@ struct subpy::convert<geometry::label> {
   static subpy::result<geometry::label> from_python(subpy::value_view view) {
     auto text = view.try_as<std::string>();
     if (!text) return subpy::wrong_type<geometry::label>(view);
-    if (text->empty()) return subpy::conversion_error("a label is not empty");
+    if (text->empty()) return subpy::error(subpy::status::conversion, "a label is not empty");
     return geometry::label(*std::move(text));
   }
 };

@@ -1,4 +1,4 @@
-"""A host that ends while interpreters are there: `at_exit.py tidy`, `left`, `daemon` or `late`."""
+"""A host that ends while interpreters are there: `at_exit.py tidy`, `left`, `daemon`, `creating` or `late`."""
 
 import atexit
 import sys
@@ -14,8 +14,18 @@ def tidy() -> None:
     atexit.register(lambda: print("at exit:", interp.call("math:sqrt", 9.0), subpy.create().eval("1 + 1")))
 
 
+class Named:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __del__(self) -> None:
+        print(self.name, "is finalised", flush=True)
+
+
 def left() -> None:
-    """Nobody shuts down: CPython ends the interpreters, runs their exit handlers, and warns."""
+    """Nobody shuts down: CPython ends the interpreters, runs their exit handlers, finalises what is left, and warns."""
+    global kept
+    kept = Named("an object of __main__")
     interp = subpy.create()
     interp.exec("import atexit; atexit.register(print, 'the exit handler of an interpreter')")
 
@@ -38,6 +48,26 @@ def daemon() -> None:
     started.wait()
 
 
+def creating() -> None:
+    """Daemon threads of the host create on and on while it ends: what is begun is finished, and nothing is begun any more."""
+    started = threading.Barrier(4)
+
+    def loop() -> None:
+        subpy.create().close()
+        started.wait()
+        try:
+            while True:
+                interp = subpy.create()
+                interp.exec("1")
+                interp.close()
+        except subpy.InterpreterError:
+            pass
+
+    for _ in range(3):
+        threading.Thread(target=loop, daemon=True).start()
+    started.wait()
+
+
 class Late:
     def __init__(self, interp: subpy.Interpreter) -> None:
         self.interp = interp
@@ -57,5 +87,5 @@ def late() -> None:
 
 
 if __name__ == "__main__":
-    {"tidy": tidy, "left": left, "daemon": daemon, "late": late}[sys.argv[1]]()
+    {"tidy": tidy, "left": left, "daemon": daemon, "creating": creating, "late": late}[sys.argv[1]]()
     print("the end of the program")
