@@ -200,7 +200,9 @@ fn python_at_exit() {
         let output = expect_success(python_host(&["at_exit.py", "creating"]));
         assert_eq!(String::from_utf8_lossy(&output.stdout), end);
     }
-    for (how, expected) in [("left", "the exit handler of an interpreter\nan object of __main__ is finalised\n"), ("daemon", "")] {
+    for (how, expected) in
+        [("left", "the exit handler of an interpreter\nan object of __main__ is finalised\n"), ("daemon", "")]
+    {
         let output = expect_success(python_host(&["at_exit.py", how]));
         assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{end}{expected}"), "{how}");
         let said = String::from_utf8_lossy(&output.stderr);

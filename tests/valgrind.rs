@@ -2,6 +2,10 @@
 
 mod support;
 
+use std::num::NonZero;
+use std::sync::Mutex;
+use std::thread;
+
 use support::{build, command, expect_success, have, root};
 
 /// What valgrind runs: all but `exceptions` (uses up the memory on purpose), `fork` and `left_threads` (glibc finds no stack
@@ -36,14 +40,26 @@ fn no_invalid_access() {
     if !have("valgrind", "the C tests under valgrind", "install the package valgrind") {
         return;
     }
-    for name in PROGRAMS {
-        let program = build(&root().join("tests/c").join(format!("{name}.c")));
-        let mut valgrind = command("valgrind".as_ref());
-        valgrind.env("SUBPY_CHURN_SECONDS", "5");
-        valgrind.args(["--quiet", FOUND, "--leak-check=no", "--num-callers=30"]);
-        valgrind.arg(format!("--suppressions={}", root().join("tests/support/valgrind.supp").display()));
-        valgrind.arg(&program);
-        expect_success(valgrind);
-        std::fs::remove_file(program).expect("the program can be removed");
-    }
+    // One program on each core: most have one thread that does something.
+    let programs = Mutex::new(PROGRAMS.iter());
+    let next = || programs.lock().expect("no other test failed").next();
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
+            scope.spawn(|| {
+                while let Some(name) = next() {
+                    run(name);
+                }
+            });
+        }
+    });
+}
+
+fn run(name: &str) {
+    let program = build(&root().join("tests/c").join(format!("{name}.c")));
+    let mut valgrind = command("valgrind".as_ref());
+    valgrind.args(["--quiet", FOUND, "--leak-check=no", "--num-callers=30", "--fair-sched=try"]);
+    valgrind.arg(format!("--suppressions={}", root().join("tests/support/valgrind.supp").display()));
+    valgrind.arg(&program);
+    expect_success(valgrind);
+    std::fs::remove_file(program).expect("the program can be removed");
 }
