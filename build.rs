@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// A section: its title, and the files that it is made of.
-const SECTIONS: [(&str, &[&str]); 7] = [
+const SECTIONS: [(&str, &[&str]); 8] = [
     ("Status codes and handles", &["src/ffi/status.rs"]),
     ("Errors", &["src/ffi/error.rs"]),
     ("Values", &["src/ffi/value.rs", "src/python/value.rs"]),
     ("The runtime", &["src/ffi/runtime.rs"]),
     ("Interpreters", &["src/ffi/interpreter.rs"]),
     ("Running code", &["src/ffi/run.rs"]),
+    ("Prepared functions", &["src/ffi/function.rs"]),
     ("Threads", &["src/ffi/thread.rs"]),
 ];
 

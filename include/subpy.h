@@ -104,7 +104,7 @@ typedef uint64_t subpy_interp;
 /** A run on a thread of its own, until it is joined or freed. */
 typedef uint64_t subpy_thread;
 
-/** Reserved: must be 0. */
+/** A callable that was looked up (a prepared function), until it is freed. */
 typedef uint64_t subpy_function;
 
 /** Reserved: must be 0. */
@@ -637,6 +637,8 @@ subpy_status subpy_find(int64_t id,
 #define SUBPY_RUN_EVAL 2
 /** call: a callable by its name, with arguments */
 #define SUBPY_RUN_CALL 3
+/** call of a prepared function, with arguments */
+#define SUBPY_RUN_FUNCTION 4
 /** exec does not take the common indentation off. */
 #define SUBPY_RUN_KEEP_INDENT 1
 
@@ -644,23 +646,23 @@ subpy_status subpy_find(int64_t id,
 typedef struct subpy_run_request {
   /** sizeof(subpy_run_request) */
   size_t size;
-  /** where */
+  /** where; for a function 0 or its interpreter */
   subpy_interp interp;
-  /** SUBPY_RUN_EXEC, _EVAL or _CALL */
+  /** SUBPY_RUN_EXEC, _EVAL, _CALL or _FUNCTION */
   int32_t what;
   /** SUBPY_RUN_KEEP_INDENT, for exec */
   uint32_t flags;
-  /** source, expression or callable, in UTF-8 */
+  /** source, expression or callable, in UTF-8; for a function NULL */
   const char *text;
   /** its length in bytes, or SUBPY_AUTO_LEN */
   size_t text_len;
-  /** must be 0 */
+  /** for a function: which; otherwise 0 */
   subpy_function function;
-  /** for call: `nargs` positional arguments */
+  /** for calls: `nargs` positional arguments */
   const subpy_value *args;
   /** how many */
   size_t nargs;
-  /** for call: NULL, or a DICT with STR keys */
+  /** for calls: NULL, or a DICT with STR keys */
   const subpy_value *kwargs;
   /** for exec and eval: the file name in tracebacks, NUL-terminated; NULL: "<script>" */
   const char *filename;
@@ -766,6 +768,66 @@ subpy_status subpy_run(const struct subpy_run_request *request,
 subpy_status subpy_run_in_thread(const struct subpy_run_request *request,
                                  subpy_thread *thread,
                                  subpy_error **error);
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * Prepared functions
+ *
+ * Callables that are looked up once and called many times. A function belongs to its interpreter: when that is closed,
+ * its functions are SUBPY_ERROR_NOT_FOUND.
+ * --------------------------------------------------------------------------------------------------------------------- */
+
+/**
+ * Look a callable up, to call it many times.
+ *
+ * The function holds the object that was found: binding the name to something else later does not change it.
+ *
+ * @param interp    the interpreter
+ * @param callable  "name" in `__main__`, or "package.module:attribute.attribute"
+ * @param len       its length in bytes, or SUBPY_AUTO_LEN
+ * @param function  the function, not NULL; to be freed with subpy_function_free(), before or after its interpreter is
+ *                  closed
+ * @param error     optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; any error of subpy_exec(); a name that does not exist, or cannot be called, is
+ *         SUBPY_ERROR_EXECUTION_FAILED with AttributeError, ModuleNotFoundError or TypeError
+ *
+ * Any thread. Since 0.1.
+ */
+subpy_status subpy_function_new(subpy_interp interp,
+                                const char *callable,
+                                size_t len,
+                                subpy_function *function,
+                                subpy_error **error);
+
+/**
+ * Call a function, in its interpreter.
+ *
+ * @param function  the function
+ * @param args      `nargs` positional arguments, copied into the interpreter; may be NULL when that is 0
+ * @param nargs     how many
+ * @param kwargs    NULL, or a DICT with STR keys
+ * @param result    what it returned, to be freed with subpy_value_free(); NULL: not converted at all
+ * @param error     optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; any error of subpy_call(); SUBPY_ERROR_NOT_FOUND when the function was freed or its interpreter was
+ *         closed
+ *
+ * Any thread. Since 0.1.
+ */
+subpy_status subpy_function_call(subpy_function function,
+                                 const subpy_value *args,
+                                 size_t nargs,
+                                 const subpy_value *kwargs,
+                                 subpy_value *result,
+                                 subpy_error **error);
+
+/**
+ * Free a function. Calls that are running finish. The Python object is given back when the interpreter is entered next.
+ *
+ * @param function  the function; 0, or one that was freed, is ignored
+ *
+ * Never blocks and runs no Python; works after the interpreter was closed and after subpy_shutdown(). Any thread.
+ * Since 0.1.
+ */
+void subpy_function_free(subpy_function function);
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * Threads

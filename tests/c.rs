@@ -36,6 +36,7 @@ c_tests! {
     foreign
     foreign_stack
     fork
+    functions
     interpreters
     leak
     left_threads

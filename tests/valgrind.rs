@@ -20,6 +20,7 @@ const PROGRAMS: &[&str] = &[
     "eval_call",
     "exec",
     "foreign",
+    "functions",
     "interpreters",
     "main",
     "misuse",

@@ -5,6 +5,7 @@
 
 mod boundary;
 mod error;
+mod function;
 mod interpreter;
 mod run;
 mod runtime;
@@ -13,6 +14,7 @@ mod thread;
 mod value;
 
 pub use error::*;
+pub use function::*;
 pub use interpreter::*;
 pub use run::*;
 pub use runtime::*;

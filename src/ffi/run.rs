@@ -3,12 +3,13 @@
 //! printed has been written when the function returns.
 
 use std::ffi::c_char;
+use std::sync::Arc;
 
 use super::boundary::{self, invalid, known_flags, optional_text, text};
 use super::error::subpy_error;
 use super::status::{subpy_cancel, subpy_function, subpy_interp, subpy_status};
 use super::thread::{Sending, send};
-use crate::manager::{self, Result};
+use crate::manager::{self, Function, Result};
 use crate::python::run::Code;
 use crate::python::value::{Args, OwnedValue, subpy_value};
 
@@ -18,6 +19,8 @@ pub const SUBPY_RUN_EXEC: i32 = 1;
 pub const SUBPY_RUN_EVAL: i32 = 2;
 /// call: a callable by its name, with arguments
 pub const SUBPY_RUN_CALL: i32 = 3;
+/// call of a prepared function, with arguments
+pub const SUBPY_RUN_FUNCTION: i32 = 4;
 
 /// exec does not take the common indentation off.
 pub const SUBPY_RUN_KEEP_INDENT: u32 = 1;
@@ -29,23 +32,23 @@ pub const SUBPY_RUN_KEEP_INDENT: u32 = 1;
 pub struct subpy_run_request {
     /// sizeof(subpy_run_request)
     pub size: usize,
-    /// where
+    /// where; for a function 0 or its interpreter
     pub interp: subpy_interp,
-    /// SUBPY_RUN_EXEC, _EVAL or _CALL
+    /// SUBPY_RUN_EXEC, _EVAL, _CALL or _FUNCTION
     pub what: i32,
     /// SUBPY_RUN_KEEP_INDENT, for exec
     pub flags: u32,
-    /// source, expression or callable, in UTF-8
+    /// source, expression or callable, in UTF-8; for a function NULL
     pub text: *const c_char,
     /// its length in bytes, or SUBPY_AUTO_LEN
     pub text_len: usize,
-    /// must be 0
+    /// for a function: which; otherwise 0
     pub function: subpy_function,
-    /// for call: `nargs` positional arguments
+    /// for calls: `nargs` positional arguments
     pub args: *const subpy_value,
     /// how many
     pub nargs: usize,
-    /// for call: NULL, or a DICT with STR keys
+    /// for calls: NULL, or a DICT with STR keys
     pub kwargs: *const subpy_value,
     /// for exec and eval: the file name in tracebacks, NUL-terminated; NULL: "<script>"
     pub filename: *const c_char,
@@ -174,7 +177,7 @@ pub unsafe extern "C" fn subpy_run(
     unsafe {
         boundary::output(result, subpy_value::none(), error, || {
             let request = Request::read(request)?;
-            manager::run(request.interp, request.code, !result.is_null()).map(OwnedValue::into_raw)
+            manager::run(request.interp, request.code(), !result.is_null()).map(OwnedValue::into_raw)
         })
     }
 }
@@ -198,7 +201,7 @@ pub unsafe extern "C" fn subpy_run_in_thread(
     unsafe {
         boundary::output(thread, 0, error, || {
             let request = Request::read(request)?;
-            send(Sending { interp: request.interp, code: request.code, keep: !thread.is_null() })
+            send(Sending { interp: request.interp, code: request.code(), keep: !thread.is_null() })
         })
     }
 }
@@ -206,10 +209,22 @@ pub unsafe extern "C" fn subpy_run_in_thread(
 /// A request that was checked.
 struct Request<'a> {
     interp: subpy_interp,
-    code: Code<'a>,
+    what: What<'a>,
+}
+
+enum What<'a> {
+    Code(Code<'a>),
+    Function(Arc<Function>, Args<'a>),
 }
 
 impl Request<'_> {
+    fn code(&self) -> Code<'_> {
+        match &self.what {
+            What::Code(code) => *code,
+            What::Function(function, args) => Code::Function { kept: function.kept(), args: *args },
+        }
+    }
+
     /// # Safety
     /// Everything that the request points to must be as it says.
     unsafe fn read<'a>(request: *const subpy_run_request) -> Result<Request<'a>> {
@@ -220,6 +235,15 @@ impl Request<'_> {
         unsafe {
             let request = boundary::options(request, "subpy_run_request")?;
             request.check_unused()?;
+            if request.what == SUBPY_RUN_FUNCTION {
+                let args = Args::check(request.args, request.nargs, request.kwargs).or_else(invalid)?;
+                let function = manager::find_function(request.function)?;
+                let interp = function.interp();
+                if request.interp != 0 && request.interp != interp {
+                    return invalid("subpy_run_request.interp is not the function's interpreter; it may be 0");
+                }
+                return Ok(Request { interp, what: What::Function(function, args) });
+            }
             let text = text(request.text, request.text_len, "subpy_run_request.text")?;
             let filename = optional_text(request.filename, "subpy_run_request.filename")?;
             let code = match request.what {
@@ -233,7 +257,7 @@ impl Request<'_> {
                     Code::Call { callable: text, args }
                 }
             };
-            Ok(Request { interp: request.interp, code })
+            Ok(Request { interp: request.interp, what: What::Code(code) })
         }
     }
 }
@@ -242,22 +266,29 @@ impl subpy_run_request {
     /// Fields that do not apply stay free for later versions.
     fn check_unused(&self) -> Result<()> {
         let set = |field: &str, why: &str| invalid(format!("subpy_run_request.{field} {why}"));
-        if !(SUBPY_RUN_EXEC..=SUBPY_RUN_CALL).contains(&self.what) {
-            let why = format!("is {}, must be SUBPY_RUN_EXEC, SUBPY_RUN_EVAL or SUBPY_RUN_CALL", self.what);
+        if !(SUBPY_RUN_EXEC..=SUBPY_RUN_FUNCTION).contains(&self.what) {
+            let why = format!(
+                "is {}, must be SUBPY_RUN_EXEC, SUBPY_RUN_EVAL, SUBPY_RUN_CALL or SUBPY_RUN_FUNCTION",
+                self.what
+            );
             return set("what", &why);
         }
         let is = |what| self.what == what;
         let flags = if is(SUBPY_RUN_EXEC) { SUBPY_RUN_KEEP_INDENT } else { 0 };
         known_flags(self.flags.into(), flags.into(), "subpy_run_request.flags (for this kind of run)")?;
+        let calls = is(SUBPY_RUN_CALL) || is(SUBPY_RUN_FUNCTION);
         let no_arguments = self.args.is_null() && self.nargs == 0 && self.kwargs.is_null();
-        if !is(SUBPY_RUN_CALL) && !no_arguments {
-            return set("args", "and kwargs are for SUBPY_RUN_CALL");
+        if !calls && !no_arguments {
+            return set("args", "and kwargs are for SUBPY_RUN_CALL and SUBPY_RUN_FUNCTION");
         }
-        if is(SUBPY_RUN_CALL) && !self.filename.is_null() {
+        if calls && !self.filename.is_null() {
             return set("filename", "is for SUBPY_RUN_EXEC and SUBPY_RUN_EVAL");
         }
-        if self.function != 0 {
-            return set("function", "is not supported by this version, must be 0");
+        if is(SUBPY_RUN_FUNCTION) && (!self.text.is_null() || self.text_len != 0) {
+            return set("text", "must be NULL for SUBPY_RUN_FUNCTION, and text_len 0");
+        }
+        if !is(SUBPY_RUN_FUNCTION) && self.function != 0 {
+            return set("function", "is for SUBPY_RUN_FUNCTION");
         }
         if self.timeout_ms != 0 {
             return set("timeout_ms", "is not supported by this version, must be 0");

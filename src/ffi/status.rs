@@ -51,7 +51,7 @@ pub type subpy_interp = u64;
 /// A run on a thread of its own, until it is joined or freed.
 #[allow(non_camel_case_types)]
 pub type subpy_thread = u64;
-/// Reserved: must be 0.
+/// A callable that was looked up (a prepared function), until it is freed.
 #[allow(non_camel_case_types)]
 pub type subpy_function = u64;
 /// Reserved: must be 0.

@@ -1,6 +1,7 @@
 //! Runs on threads of their own. Each has one outcome, for the one who joins.
 
 use std::ffi::c_char;
+use std::sync::Arc;
 
 use super::boundary::{self, invalid, text};
 use super::error::subpy_error;
@@ -64,6 +65,10 @@ pub(super) fn send(sending: Sending) -> Result<subpy_thread> {
         Code::Call { callable, args } => {
             let (args, kwargs) = args.to_owned().ok_or(Kind::NoMemory)?;
             Work::Call { callable: callable.into(), args, kwargs }
+        }
+        Code::Function { kept, args } => {
+            let (args, kwargs) = args.to_owned().ok_or(Kind::NoMemory)?;
+            Work::Function { kept: Arc::clone(kept), args, kwargs }
         }
         Code::PrepareMain { .. } => return invalid("prepare_main has no thread of its own"),
     };

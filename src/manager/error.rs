@@ -121,6 +121,7 @@ impl From<Failure> for Error {
             Failure::Syntax(exception) => Kind::Syntax(exception),
             Failure::NotShareable(message) => Kind::NotShareable(message),
             Failure::NotCreated(message) => Kind::Interpreter(message),
+            Failure::Freed => Kind::NotFound("the function was freed".into()),
             Failure::Running => Kind::Busy("interpreter already running".into()),
             Failure::NoMemory => Kind::NoMemory,
         })

@@ -10,6 +10,7 @@ use super::registry::{Registry, interpreter_handle, interpreter_id};
 use super::runtime::{self, STACK_SIZE};
 use crate::python::hooks::{self, Watcher};
 use crate::python::interp::{Config, Interp};
+use crate::python::object::{Obj, Py};
 use crate::python::run::Code;
 use crate::python::tstate::{self, detached};
 use crate::python::value::{OwnedValue, subpy_pair};
@@ -177,31 +178,39 @@ thread_local! {
 
 /// `exec()`, `eval()` or `call()`.
 pub fn run(handle: u64, code: Code, want_result: bool) -> Result<OwnedValue> {
-    let last = LAST.try_with(Cell::take).ok().flatten().filter(|last| last.handle == handle);
-    let interpreter = last.map_or_else(|| get(handle), Ok)?;
-    let result = run_in(&interpreter, code, want_result);
-    if interpreter.python.is_some() {
-        // When the thread ends, that may be gone already.
-        let _ = LAST.try_with(|last| last.set(Some(interpreter)));
-    }
+    let what = match code {
+        Code::Exec { .. } | Code::Eval { .. } => "exec code for",
+        Code::Call { .. } | Code::Function { .. } => "make a call in",
+        Code::PrepareMain { .. } => "update __main__ for",
+    };
+    let interpreter = driven(handle, what)?;
+    let result = interpreter.run(code, want_result);
+    // When the thread ends, that may be gone already.
+    let _ = LAST.try_with(|last| last.set(Some(interpreter)));
     result
 }
 
-fn run_in(interpreter: &Interpreter, code: Code, want_result: bool) -> Result<OwnedValue> {
-    let handle = interpreter.handle;
-    let Some(python) = &interpreter.python else {
-        let what = match code {
-            Code::Exec { .. } | Code::Eval { .. } => "exec code for",
-            Code::Call { .. } => "make a call in",
-            Code::PrepareMain { .. } => "update __main__ for",
-        };
-        return Err(unrecognized(what, interpreter));
-    };
-    check_stack()?;
-    let running = interpreter.gate.enter(handle).map_err(|refused| interpreter.refused(refused))?;
-    let result = python.run(|py, main| crate::python::run::run(py, main, code, want_result));
-    drop(running);
-    result.map_err(|failure: Failure| Error::from(failure).of(handle))
+/// The interpreter, to do something in it: not one that Python code made.
+pub(super) fn driven(handle: u64, what: &str) -> Result<Arc<Interpreter>> {
+    let last = LAST.try_with(Cell::take).ok().flatten().filter(|last| last.handle == handle);
+    let interpreter = last.map_or_else(|| get(handle), Ok)?;
+    if interpreter.python.is_none() { Err(unrecognized(what, &interpreter)) } else { Ok(interpreter) }
+}
+
+impl Interpreter {
+    pub(super) fn run(&self, code: Code, want_result: bool) -> Result<OwnedValue> {
+        self.inside(|py, main, _| crate::python::run::run(py, main, code, want_result))
+    }
+
+    /// Does something inside: as a run, when the gate lets it in.
+    pub(super) fn inside<R>(&self, act: impl FnOnce(Py, &Obj, &Interp) -> Result<R, Failure>) -> Result<R> {
+        let Some(python) = &self.python else { return Err(unrecognized("exec code for", self)) };
+        check_stack()?;
+        let running = self.gate.enter(self.handle).map_err(|refused| self.refused(refused))?;
+        let result = python.run(|py, main| act(py, main, python));
+        drop(running);
+        result.map_err(|failure| Error::from(failure).of(self.handle))
+    }
 }
 
 fn unrecognized(what: &str, interpreter: &Interpreter) -> Error {

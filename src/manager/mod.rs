@@ -5,11 +5,13 @@
 //! | `runtime` | CPython's life in this process: start, adopt, shut down |
 //! | `interpreter` | one interpreter: create, run, close, and the questions one can ask |
 //! | `gate` | who may be in an interpreter: running, busy policy, closing |
+//! | `function` | callables that were looked up once |
 //! | `thread` | runs on threads of their own |
 //! | `registry` | handles |
 //! | `error` | what can go wrong |
 
 mod error;
+mod function;
 mod gate;
 mod interpreter;
 mod registry;
@@ -17,6 +19,7 @@ mod runtime;
 mod thread;
 
 pub use error::{Error, Kind, Result};
+pub use function::{Function, find_function, function_call, function_free, function_new};
 pub use gate::Busy;
 pub use interpreter::{
     Options, close, create, find, get_current, get_main, id, is_running, list_all, prepare_main, run, whence,

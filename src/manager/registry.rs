@@ -10,6 +10,7 @@ use crate::python::lock;
 const KIND_SHIFT: u32 = 50;
 const GENERATION_SHIFT: u32 = 32;
 const INTERPRETER: u64 = 1;
+const FUNCTION: u64 = 2;
 const THREAD: u64 = 3;
 
 /// The handle of the interpreter that CPython calls `id`, in the n-th runtime of this process. CPython begins with 0
@@ -22,6 +23,11 @@ pub fn interpreter_handle(generation: u32, id: i64) -> Option<u64> {
 /// CPython's id that is part of an interpreter's handle.
 pub fn interpreter_id(handle: u64) -> Option<u64> {
     (handle >> KIND_SHIFT == INTERPRETER).then_some(handle & ((1 << GENERATION_SHIFT) - 1))
+}
+
+/// The handle of the n-th prepared function of this process.
+pub fn function_handle(count: u64) -> u64 {
+    FUNCTION << KIND_SHIFT | (count & ((1 << KIND_SHIFT) - 1))
 }
 
 /// The handle of the n-th thread of this process.

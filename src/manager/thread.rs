@@ -8,6 +8,7 @@ use super::error::{Error, Kind, Result};
 use super::interpreter;
 use super::registry::{Registry, thread_handle};
 use super::runtime::{self, STACK_SIZE};
+use crate::python::kept::Kept;
 use crate::python::output::print_error;
 use crate::python::run::Code;
 use crate::python::tstate::detached;
@@ -51,6 +52,15 @@ pub enum Work {
         /// A DICT.
         kwargs: OwnedValue,
     },
+    /// a prepared function
+    Function {
+        /// What it holds.
+        kept: Arc<Kept>,
+        /// A TUPLE.
+        args: OwnedValue,
+        /// A DICT.
+        kwargs: OwnedValue,
+    },
 }
 
 impl Job {
@@ -61,6 +71,7 @@ impl Job {
             }
             Work::Eval { expression, filename } => Code::Eval { expression, filename: filename.as_deref() },
             Work::Call { callable, args, kwargs } => Code::Call { callable, args: Args::of(args, kwargs) },
+            Work::Function { kept, args, kwargs } => Code::Function { kept, args: Args::of(args, kwargs) },
         };
         interpreter::run(self.interp, code, self.want_result)
     }
@@ -71,6 +82,7 @@ impl Job {
             Work::Exec { .. } => "exec",
             Work::Eval { .. } => "eval",
             Work::Call { callable, .. } => callable,
+            Work::Function { .. } => "function",
         }
     }
 }

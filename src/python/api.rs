@@ -137,6 +137,7 @@ api! {
         fn Py_IncRef(*mut PyObject);
         fn Py_DecRef(*mut PyObject);
         fn Py_GetConstantBorrowed(c_uint) -> *mut PyObject;
+        fn PyCallable_Check(*mut PyObject) -> c_int;
         fn PyObject_Str(*mut PyObject) -> *mut PyObject;
         fn PyObject_GetAttr(*mut PyObject, *mut PyObject) -> *mut PyObject;
         fn PyObject_GetAttrString(*mut PyObject, *const c_char) -> *mut PyObject;

@@ -8,6 +8,7 @@ use super::types::{PyInterpreterConfig, PyInterpreterState, PyObject};
 
 use super::exception::Exception;
 use super::hooks;
+use super::kept::KeptObjects;
 use super::object::{Obj, Py, PyResult};
 use super::output::{self, Output};
 use super::tstate::{Entry, bound_state, rebind};
@@ -47,6 +48,8 @@ pub struct Interp {
     pub id: i64,
     main: Main,
     output: Option<Output>,
+    /// What prepared functions hold.
+    pub kept: KeptObjects,
     /// Runs that are attached, counted with the GIL: the first marks the interpreter as running, the last unmarks it.
     runs: Count,
 }
@@ -60,7 +63,7 @@ unsafe impl Sync for Interp {}
 impl Interp {
     fn new(state: *mut PyInterpreterState, id: i64) -> Interp {
         let main = Main { module: ptr::null_mut(), dict: ptr::null_mut() };
-        Interp { state, id, main, output: None, runs: Count::default() }
+        Interp { state, id, main, output: None, kept: KeptObjects::default(), runs: Count::default() }
     }
 
     /// Creates an interpreter, on any thread.
@@ -166,6 +169,7 @@ impl Interp {
         let entry = self.enter()?;
         let py = entry.py();
         self.mark(py)?;
+        self.kept.give_back_dropped(py);
         if let Some(output) = &self.output {
             output.run_begins();
         }
@@ -235,14 +239,16 @@ impl Interp {
         // SAFETY: attached; the reference that `set_up` took is given back once. Nobody else is in it (the caller's
         // promise), so it can end.
         unsafe {
+            self.kept.give_back_all(entry.py());
             (entry.py().api.Py_DecRef)(self.main.module);
             entry.end_interpreter();
         }
     }
 
-    /// Gives the reference to `__main__` back, for an interpreter that somebody else ends.
+    /// Gives the references to its objects back, for an interpreter that somebody else ends.
     pub fn release(&self) {
         if let Ok(entry) = self.enter() {
+            self.kept.give_back_all(entry.py());
             // SAFETY: as in `end`.
             unsafe { (entry.py().api.Py_DecRef)(self.main.module) }
         }

@@ -9,6 +9,7 @@
 //! | `tstate` | thread states: entering and leaving an interpreter |
 //! | `interp` | one interpreter: create, set up, run in, end |
 //! | `run`, `dedent` | exec, eval, call, prepare_main |
+//! | `kept` | objects that prepared functions hold |
 //! | `value`, `convert` | values in memory, and from and to Python objects |
 //! | `exception` | an uncaught exception as text |
 //! | `output`, `guest.py` | sys.stdout and sys.stderr of an interpreter |
@@ -23,9 +24,10 @@ mod dedent;
 pub mod exception;
 pub mod hooks;
 pub mod interp;
+pub mod kept;
 pub mod loaded;
 pub mod locate;
-mod object;
+pub mod object;
 pub mod output;
 pub mod run;
 pub mod start;
@@ -90,5 +92,7 @@ pub enum Failure {
     NotCreated(String),
     /// A guest is running something in it, past the library.
     Running,
+    /// A prepared function that was freed.
+    Freed,
     NoMemory,
 }

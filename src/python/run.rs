@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::ptr;
+use std::sync::Arc;
 
 use super::types::PyCompilerFlags;
 
@@ -9,6 +10,7 @@ use super::Failure;
 use super::convert::{self, from_python, to_python};
 use super::dedent::dedent;
 use super::exception::Exception;
+use super::kept::Kept;
 use super::object::{Obj, Py, PyResult, Raised};
 use super::value::{Args, OwnedValue, subpy_pair};
 
@@ -21,6 +23,7 @@ pub enum Code<'a> {
     Exec { source: &'a str, filename: Option<&'a str>, keep_indent: bool },
     Eval { expression: &'a str, filename: Option<&'a str> },
     Call { callable: &'a str, args: Args<'a> },
+    Function { kept: &'a Arc<Kept>, args: Args<'a> },
     PrepareMain { names: &'a [subpy_pair] },
 }
 
@@ -40,6 +43,11 @@ pub fn run(py: Py, main: &Obj, code: Code, want_result: bool) -> Result<OwnedVal
         }
         Code::Call { callable, args } => {
             resolve(py, main, callable).and_then(|callable| convert::call(py, &callable, args)).map(Some)
+        }
+        Code::Function { kept, args } => {
+            // SAFETY: attached to the function's interpreter, for a run that its gate let in.
+            let callable = unsafe { kept.get(py) }.ok_or(Failure::Freed)?;
+            callable.and_then(|callable| convert::call(py, &callable, args)).map(Some)
         }
         Code::PrepareMain { names } => prepare_main(py, main, names).map(|()| None),
     };
@@ -98,6 +106,23 @@ pub fn resolve<'py>(py: Py<'py>, main: &Obj<'py>, callable: &str) -> PyResult<Ob
         object = object.attr_object(&py.str(name)?)?;
     }
     Ok(object)
+}
+
+/// Finds what a call would call, and fails as the call would when there is no such name or it cannot be called.
+pub fn find_callable<'py>(py: Py<'py>, main: &Obj<'py>, name: &str) -> Result<Obj<'py>, Failure> {
+    let callable = resolve(py, main, name).and_then(|object| {
+        // SAFETY: attached; a live object.
+        match unsafe { (py.api.PyCallable_Check)(object.as_ptr()) } {
+            0 => {
+                // SAFETY: a live object has a type; a new reference or NULL with an exception.
+                let name = unsafe { py.owned((py.api.PyType_GetName)(object.type_ptr()))? };
+                let message = format!("'{}' object is not callable", name.to_text_lossy().unwrap_or_default());
+                Err(py.raise(py.api.PyExc_TypeError.get(), &message))
+            }
+            _ => Ok(object),
+        }
+    });
+    callable.map_err(|Raised| Failure::exception(py))
 }
 
 fn main_attribute<'py>(py: Py<'py>, main: &Obj<'py>, name: &str) -> PyResult<Obj<'py>> {

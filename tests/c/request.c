@@ -97,13 +97,13 @@ static void fields_that_do_not_apply(void) {
     refused(bad, "...unknown bits set: 0x80000000");
     if (kinds[index] == SUBPY_RUN_CALL) continue;
     bad = good, bad.args = &arg, bad.nargs = 1;
-    refused(bad, "subpy_run_request.args and kwargs are for SUBPY_RUN_CALL");
+    refused(bad, "subpy_run_request.args and kwargs are for SUBPY_RUN_CALL and SUBPY_RUN_FUNCTION");
     bad = good, bad.args = &arg;
-    refused(bad, "subpy_run_request.args and kwargs are for SUBPY_RUN_CALL");
+    refused(bad, "subpy_run_request.args and kwargs are for SUBPY_RUN_CALL and SUBPY_RUN_FUNCTION");
     bad = good, bad.nargs = 1;
-    refused(bad, "subpy_run_request.args and kwargs are for SUBPY_RUN_CALL");
+    refused(bad, "subpy_run_request.args and kwargs are for SUBPY_RUN_CALL and SUBPY_RUN_FUNCTION");
     bad = good, bad.kwargs = &kwargs;
-    refused(bad, "subpy_run_request.args and kwargs are for SUBPY_RUN_CALL");
+    refused(bad, "subpy_run_request.args and kwargs are for SUBPY_RUN_CALL and SUBPY_RUN_FUNCTION");
   }
   subpy_run_request bad = request(SUBPY_RUN_EVAL, "1");
   bad.flags = SUBPY_RUN_KEEP_INDENT;
@@ -114,9 +114,9 @@ static void fields_that_do_not_apply(void) {
 
 static void wrong_fields(void) {
   subpy_run_request bad = request(0, "1");
-  refused(bad, "...subpy_run_request.what is 0, must be SUBPY_RUN_EXEC, SUBPY_RUN_EVAL or SUBPY_RUN_CALL");
-  bad.what = 4; /* a later version's */
-  refused(bad, "...what is 4");
+  refused(bad, "...subpy_run_request.what is 0, must be SUBPY_RUN_EXEC, SUBPY_RUN_EVAL, SUBPY_RUN_CALL or SUBPY_RUN_FUNCTION");
+  bad.what = 5; /* a later version's */
+  refused(bad, "...what is 5");
   bad.what = -1;
   refused(bad, "...what is -1");
   bad.what = INT32_MIN;

@@ -1,0 +1,90 @@
+//! Callables that are looked up once and called many times. A function belongs to its interpreter: when that is closed,
+//! its functions are SUBPY_ERROR_NOT_FOUND.
+
+use std::ffi::c_char;
+
+use super::boundary::{self, invalid, text};
+use super::error::subpy_error;
+use super::status::{subpy_function, subpy_interp, subpy_status};
+use crate::manager;
+use crate::python::hooks;
+use crate::python::value::{Args, OwnedValue, subpy_value};
+
+/// Look a callable up, to call it many times.
+///
+/// The function holds the object that was found: binding the name to something else later does not change it.
+///
+/// @param interp    the interpreter
+/// @param callable  "name" in `__main__`, or "package.module:attribute.attribute"
+/// @param len       its length in bytes, or SUBPY_AUTO_LEN
+/// @param function  the function, not NULL; to be freed with subpy_function_free(), before or after its interpreter is
+///                  closed
+/// @param error     optional; set on failure, to be freed with subpy_error_free()
+/// @return SUBPY_OK; any error of subpy_exec(); a name that does not exist, or cannot be called, is
+///         SUBPY_ERROR_EXECUTION_FAILED with AttributeError, ModuleNotFoundError or TypeError
+///
+/// Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_function_new(
+    interp: subpy_interp,
+    callable: *const c_char,
+    len: usize,
+    function: *mut subpy_function,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe {
+        boundary::output(function, 0, error, || {
+            if function.is_null() {
+                return invalid("function is NULL: nobody could call or free it");
+            }
+            manager::function_new(interp, text(callable, len, "callable")?)
+        })
+    }
+}
+
+/// Call a function, in its interpreter.
+///
+/// @param function  the function
+/// @param args      `nargs` positional arguments, copied into the interpreter; may be NULL when that is 0
+/// @param nargs     how many
+/// @param kwargs    NULL, or a DICT with STR keys
+/// @param result    what it returned, to be freed with subpy_value_free(); NULL: not converted at all
+/// @param error     optional; set on failure, to be freed with subpy_error_free()
+/// @return SUBPY_OK; any error of subpy_call(); SUBPY_ERROR_NOT_FOUND when the function was freed or its interpreter was
+///         closed
+///
+/// Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_function_call(
+    function: subpy_function,
+    args: *const subpy_value,
+    nargs: usize,
+    kwargs: *const subpy_value,
+    result: *mut subpy_value,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe {
+        boundary::output(result, subpy_value::none(), error, || {
+            let args = Args::check(args, nargs, kwargs).or_else(invalid)?;
+            manager::function_call(function, args, !result.is_null()).map(OwnedValue::into_raw)
+        })
+    }
+}
+
+/// Free a function. Calls that are running finish. The Python object is given back when the interpreter is entered next.
+///
+/// @param function  the function; 0, or one that was freed, is ignored
+///
+/// Never blocks and runs no Python; works after the interpreter was closed and after subpy_shutdown(). Any thread.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn subpy_function_free(function: subpy_function) {
+    boundary::value((), || {
+        // In a fork a lock may be held by a thread that does not exist there.
+        if !hooks::forked() {
+            manager::function_free(function);
+        }
+    });
+}

@@ -1,0 +1,63 @@
+//! Prepared functions: a callable that was looked up once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::error::{Kind, Result};
+use super::interpreter::{self, Interpreter};
+use super::registry::{Registry, function_handle};
+use crate::python::kept::Kept;
+use crate::python::run::{Code, find_callable};
+use crate::python::value::{Args, OwnedValue};
+
+/// A callable of an interpreter. It may outlive the interpreter, which says then that it is gone.
+pub struct Function {
+    interpreter: Arc<Interpreter>,
+    kept: Arc<Kept>,
+}
+
+impl Function {
+    /// The handle of its interpreter.
+    pub fn interp(&self) -> u64 {
+        self.interpreter.handle
+    }
+
+    /// The callable.
+    pub fn kept(&self) -> &Arc<Kept> {
+        &self.kept
+    }
+}
+
+static FUNCTIONS: Registry<Function> = Registry::new();
+
+/// Looks a callable up, as a call does.
+pub fn function_new(interp: u64, callable: &str) -> Result<u64> {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    let interpreter = interpreter::driven(interp, "make a call in")?;
+    let kept = interpreter.inside(|py, main, python| Ok(python.kept.keep(find_callable(py, main, callable)?)))?;
+    let handle = function_handle(COUNT.fetch_add(1, Ordering::Relaxed));
+    FUNCTIONS.insert(handle, Arc::new(Function { interpreter, kept }));
+    Ok(handle)
+}
+
+/// Calls it.
+pub fn function_call(handle: u64, args: Args, want_result: bool) -> Result<OwnedValue> {
+    let function = find_function(handle)?;
+    function.interpreter.run(Code::Function { kept: &function.kept, args }, want_result)
+}
+
+/// Forgets it. Calls that run finish; the reference is given back when the interpreter is entered next.
+pub fn function_free(handle: u64) {
+    if let Some(function) = FUNCTIONS.remove(handle) {
+        function.kept.drop_later();
+    }
+}
+
+/// The function with this handle.
+pub fn find_function(handle: u64) -> Result<Arc<Function>> {
+    FUNCTIONS.get(handle).ok_or_else(|| no_function(handle).into())
+}
+
+fn no_function(handle: u64) -> Kind {
+    Kind::NotFound(format!("{handle} is not the handle of a function, or it was freed"))
+}
