@@ -46,6 +46,7 @@ c_tests! {
     nested
     output
     request
+    sessions
     small_stack
     syntax
     threads

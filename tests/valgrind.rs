@@ -26,6 +26,7 @@ const PROGRAMS: &[&str] = &[
     "misuse",
     "nested",
     "request",
+    "sessions",
     "small_stack",
     "syntax",
     "threads",

@@ -24,21 +24,31 @@ pub enum Busy {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Refused {
     Running,
+    /// A thread has a session.
+    Entered,
     Closing,
     Closed,
 }
 
-/// The gate's state in one word: runs that were let in and have not left (nested ones included), and three flags.
-/// Zero is an open gate with nobody inside and nobody waiting: a run comes in and leaves with one instruction each.
-/// Flags, and everything but that, change with the lock on the queue.
+/// The gate's state in one word: three counts and three flags. Without flags and runs it is an open gate with nobody
+/// inside and nobody waiting: a run comes in and leaves with one locked instruction each. Flags, and everything but that,
+/// change with the lock on the queue.
 mod word {
     pub const CLOSING: usize = 1 << 63;
     pub const CLOSED: usize = 1 << 62;
     /// Somebody waits, in the queue or for the last run to leave: whoever is the last to leave tells.
     pub const AWAITED: usize = 1 << 61;
-    pub const RUNS: usize = AWAITED - 1;
+    /// Runs that were let in and have not left, nested ones included.
+    pub const RUNS: usize = (1 << 24) - 1;
+    /// Short stays that are no runs: they are in nobody's way but a close's.
+    pub const VISIT: usize = 1 << 24;
+    pub const VISITS: usize = ((1 << 18) - 1) * VISIT;
+    /// Threads that have a session.
+    pub const SESSION: usize = 1 << 42;
+    pub const SESSIONS: usize = ((1 << 18) - 1) * SESSION;
+    pub const INSIDE: usize = RUNS | VISITS;
 }
-use word::{AWAITED, CLOSED, CLOSING, RUNS};
+use word::{AWAITED, CLOSED, CLOSING, RUNS, SESSION, SESSIONS, VISIT, VISITS};
 
 /// The gate of one interpreter.
 pub struct Gate {
@@ -73,10 +83,18 @@ pub struct Running<'a> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         INSIDE.with_borrow_mut(Vec::pop);
-        let before = self.gate.word.fetch_sub(1, Ordering::Release);
-        if before & AWAITED != 0 && before & RUNS == 1 {
-            self.gate.tell();
-        }
+        self.gate.left(1, RUNS);
+    }
+}
+
+/// A visit that was let in; leaves when dropped.
+pub struct Visiting<'a> {
+    gate: &'a Gate,
+}
+
+impl Drop for Visiting<'_> {
+    fn drop(&mut self) {
+        self.gate.left(VISIT, VISITS);
     }
 }
 
@@ -100,11 +118,51 @@ impl Gate {
 
     /// Lets a run of this thread in, now or, if the policy is to wait, when its turn has come.
     pub fn enter(&self, handle: u64) -> Result<Running<'_>, Refused> {
-        if self.word.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        if !self.enter_if_free() {
             self.enter_slowly(handle)?;
         }
         INSIDE.with_borrow_mut(|inside| inside.push(handle));
         Ok(Running { gate: self })
+    }
+
+    /// Lets a run in when nobody is running, waiting or closing.
+    #[inline]
+    fn enter_if_free(&self) -> bool {
+        let free = self.word.load(Ordering::Relaxed) & (VISITS | SESSIONS);
+        let mut word = free;
+        loop {
+            match self.word.compare_exchange_weak(word, word + 1, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return true,
+                // Visits and sessions that come and go do not matter.
+                Err(now) if now & !(VISITS | SESSIONS) == 0 => word = now,
+                Err(_) => return false,
+            }
+        }
+    }
+
+    fn left(&self, one: usize, its_count: usize) {
+        let before = self.word.fetch_sub(one, Ordering::Release);
+        if before & AWAITED != 0 && (before & its_count == one) {
+            self.tell();
+        }
+    }
+
+    /// Lets this thread in for a moment, whatever runs.
+    pub fn visit(&self) -> Result<Visiting<'_>, Refused> {
+        let visit = |word| refused(word).is_none().then_some(word + VISIT);
+        match self.word.fetch_update(Ordering::Acquire, Ordering::Relaxed, visit) {
+            Ok(_) => Ok(Visiting { gate: self }),
+            Err(word) => Err(refused(word).unwrap_or(Refused::Closed)),
+        }
+    }
+
+    /// A thread that visits has a session from now on: no close until it ends.
+    pub fn begin_session(&self, _visit: &Visiting) {
+        self.word.fetch_add(SESSION, Ordering::Relaxed);
+    }
+
+    pub fn end_session(&self) {
+        self.word.fetch_sub(SESSION, Ordering::Release);
     }
 
     fn enter_slowly(&self, handle: u64) -> Result<(), Refused> {
@@ -120,7 +178,7 @@ impl Gate {
             return Ok(());
         }
         // The one who was inside may have left meanwhile.
-        if self.word.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+        if self.enter_if_free() {
             return Ok(());
         }
         drop(queue);
@@ -170,10 +228,14 @@ impl Gate {
         }
     }
 
-    /// From now on nobody is let in; refused while somebody is in or waits.
+    /// From now on nobody is let in; refused while somebody is in, waits, or has a session.
     pub fn begin_close(&self) -> Result<(), Refused> {
         let closing = self.word.compare_exchange(0, CLOSING, Ordering::AcqRel, Ordering::Acquire);
-        closing.map(drop).map_err(|word| refused(word).unwrap_or(Refused::Running))
+        closing.map(drop).map_err(|word| match refused(word) {
+            Some(refused) => refused,
+            None if word & !(VISITS | SESSIONS) == 0 && word & SESSIONS != 0 => Refused::Entered,
+            None => Refused::Running,
+        })
     }
 
     /// A close has begun and not ended.
@@ -201,7 +263,7 @@ impl Gate {
             return false;
         }
         queue.iter().for_each(|waiting| waiting.notify_one());
-        while self.load() & RUNS > 0 {
+        while self.load() & word::INSIDE > 0 {
             queue = self.empty.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
         true

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::thread;
 
 use super::error::{Error, Kind, Result};
-use super::gate::{Busy, Gate, Refused};
+use super::gate::{Busy, Gate, Refused, Visiting, is_inside};
 use super::registry::{Registry, interpreter_handle, interpreter_id};
 use super::runtime::{self, STACK_SIZE};
+use super::session;
 use crate::python::hooks::{self, Watcher};
 use crate::python::interp::{Config, Interp};
 use crate::python::object::{Obj, Py};
@@ -70,6 +71,9 @@ impl Interpreter {
     fn refused(&self, refused: Refused) -> Error {
         let kind = match refused {
             Refused::Running => Kind::Busy("interpreter already running".into()),
+            Refused::Entered => {
+                Kind::Busy("a thread has entered the interpreter and not left it (subpy_enter, subpy_leave)".into())
+            }
             Refused::Closing => Kind::Busy("interpreter is closing".into()),
             Refused::Closed => not_found(self.handle),
         };
@@ -207,9 +211,16 @@ impl Interpreter {
         let Some(python) = &self.python else { return Err(unrecognized("exec code for", self)) };
         check_stack()?;
         let running = self.gate.enter(self.handle).map_err(|refused| self.refused(refused))?;
-        let result = python.run(|py, main| act(py, main, python));
+        let result = python.run(session::state_of(self.handle), |py, main| act(py, main, python));
         drop(running);
         result.map_err(|failure| Error::from(failure).of(self.handle))
+    }
+
+    /// Does something that is no run, for a moment, whatever runs. It must not run code of users.
+    pub(super) fn visit<R>(&self, act: impl FnOnce(&Interp, &Visiting) -> Result<R>) -> Result<R> {
+        let Some(python) = &self.python else { return Err(unrecognized("exec code for", self)) };
+        let visiting = self.gate.visit().map_err(|refused| self.refused(refused))?;
+        act(python, &visiting)
     }
 }
 
@@ -236,6 +247,9 @@ pub fn close(handle: u64) -> Result<()> {
         return Err(unrecognized("destroy", &interpreter));
     };
     let fail = |kind: Kind| Err(Error::from(kind).of(handle));
+    if session::is_open(handle) && !is_inside(handle) {
+        return Err(interpreter.refused(Refused::Entered));
+    }
     if interpreter.id == 0 {
         return fail(Kind::Interpreter("cannot destroy the main interpreter, subpy_shutdown() ends it".into()));
     }
@@ -300,7 +314,9 @@ pub fn list_all() -> Result<Vec<u64>> {
 /// `get_current()`
 pub fn get_current() -> Result<u64> {
     let current = if runtime::is_up() { loaded_api().and_then(tstate::current_interpreter) } else { None };
-    current.and_then(by_id).ok_or_else(|| Kind::NotFound("this thread is in no interpreter".into()).into())
+    // Merely entered, a thread is in none.
+    let current = current.and_then(by_id).filter(|handle| !session::is_open(*handle) || is_inside(*handle));
+    current.ok_or_else(|| Kind::NotFound("this thread is in no interpreter".into()).into())
 }
 
 /// `get_main()`

@@ -5,6 +5,7 @@
 //! | `runtime` | CPython's life in this process: start, adopt, shut down |
 //! | `interpreter` | one interpreter: create, run, close, and the questions one can ask |
 //! | `gate` | who may be in an interpreter: running, busy policy, closing |
+//! | `session` | threads that stay in an interpreter from run to run |
 //! | `function` | callables that were looked up once |
 //! | `thread` | runs on threads of their own |
 //! | `registry` | handles |
@@ -16,6 +17,7 @@ mod gate;
 mod interpreter;
 mod registry;
 mod runtime;
+mod session;
 mod thread;
 
 pub use error::{Error, Kind, Result};
@@ -25,4 +27,5 @@ pub use interpreter::{
     Options, close, create, find, get_current, get_main, id, is_running, list_all, prepare_main, run, whence,
 };
 pub use runtime::{RuntimeOptions, init, python_library, python_version, shutdown};
+pub use session::{enter, leave};
 pub use thread::{Job, Work, join, run_in_thread, thread_free};

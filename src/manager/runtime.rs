@@ -346,7 +346,7 @@ fn stop(up: Up, ours: Vec<Arc<Interpreter>>) {
             let args = Args { items: &args, kwargs: &[] };
             let destroy = Code::Call { callable: "_interpreters:destroy", args };
             // One that is gone by now (its creator held it) is no harm.
-            let _: Result<OwnedValue, _> = main.run(|py, dict| crate::python::run::run(py, dict, destroy, false));
+            let _: Result<OwnedValue, _> = main.run(None, |py, dict| crate::python::run::run(py, dict, destroy, false));
         }
         main.release();
     }

@@ -11,7 +11,7 @@ use super::hooks;
 use super::kept::KeptObjects;
 use super::object::{Obj, Py, PyResult};
 use super::output::{self, Output};
-use super::tstate::{Entry, bound_state, rebind};
+use super::tstate::{Entry, Pinned, bound_state, rebind};
 use super::{Count, Failure, api, lock};
 
 /// What an interpreter may do (CPython: PyInterpreterConfig). All false is what `concurrent.interpreters` calls
@@ -164,9 +164,33 @@ impl Interp {
         unsafe { Entry::new(api(), self.state) }.ok_or(Failure::NoMemory)
     }
 
-    /// Enters for one run, which `is_running()` in a guest sees, and flushes what it printed at its end.
-    pub fn run<R>(&self, act: impl FnOnce(Py, &Obj) -> Result<R, Failure>) -> Result<R, Failure> {
-        let entry = self.enter()?;
+    /// A thread state for this thread to keep. As long as it does the interpreter is marked as running, so that a guest
+    /// cannot destroy it: the state would be gone, and PyGILState_* would still find it on this thread.
+    pub fn pin(&self) -> Result<Pinned, Failure> {
+        // SAFETY: alive until `end` takes it.
+        let pinned = unsafe { Pinned::new(api(), self.state) }.ok_or(Failure::NoMemory)?;
+        let marked = self.mark(pinned.enter().py());
+        if marked.is_err() {
+            drop(pinned.clone().last_entry());
+        }
+        marked.map(|()| pinned)
+    }
+
+    /// The end of what `pin` began, on the same thread.
+    pub fn unpin(&self, pinned: Pinned) {
+        let entry = pinned.last_entry();
+        self.unmark();
+        drop(entry);
+    }
+
+    /// Enters for one run, which `is_running()` in a guest sees, and flushes what it printed at its end. With the state
+    /// that this thread keeps, if it does.
+    pub fn run<R>(
+        &self,
+        pinned: Option<Pinned>,
+        act: impl FnOnce(Py, &Obj) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        let entry = pinned.map_or_else(|| self.enter(), |pinned| Ok(pinned.enter()))?;
         let py = entry.py();
         self.mark(py)?;
         self.kept.give_back_dropped(py);

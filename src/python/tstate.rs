@@ -133,6 +133,8 @@ pub struct Entry {
     previous: *mut PyThreadState,
     /// The state that PyGILState_* finds on this thread; entering another one may hide it.
     bound: *mut PyThreadState,
+    /// The state lasts longer than the entry.
+    pinned: bool,
     not_send: PhantomData<*mut ()>,
 }
 
@@ -153,19 +155,11 @@ impl Entry {
         interp: *mut PyInterpreterState,
         bound: *mut PyThreadState,
     ) -> Option<Entry> {
-        let stack = this_stack();
-        // SAFETY: the interpreter is alive. PyThreadState_New needs no GIL; the state is this thread's own. The size was
-        // checked, because the function would raise for too small a stack, which crashes without an attached state.
+        // SAFETY: promised by the caller; the state is this thread's own.
         unsafe {
-            let state = (api.PyThreadState_New)(interp);
-            if state.is_null() {
-                return None;
-            }
-            if !stack.base.is_null() && stack.size >= MIN_STACK {
-                (api.PyUnstable_ThreadState_SetStackProtection)(state, stack.base, stack.size);
-            }
+            let state = new_state(api, interp)?;
             let previous = (api.PyThreadState_Swap)(state);
-            Some(Entry { api, state, previous, bound, not_send: PhantomData })
+            Some(Entry { api, state, previous, bound, pinned: false, not_send: PhantomData })
         }
     }
 
@@ -216,11 +210,76 @@ impl Drop for Entry {
         // cleared first; Delete wants it detached.
         unsafe {
             (self.api.PyErr_Clear)();
+            if self.pinned {
+                (self.api.PyThreadState_Swap)(self.previous);
+                if self.bound != self.state {
+                    rebind(self.api, self.previous, self.bound);
+                }
+                return;
+            }
             (self.api.PyThreadState_Clear)(self.state);
             (self.api.PyThreadState_Swap)(self.previous);
             (self.api.PyThreadState_Delete)(self.state);
             rebind(self.api, self.previous, self.bound);
         }
+    }
+}
+
+/// A new state of this thread, not attached.
+///
+/// # Safety
+/// The interpreter must be alive.
+unsafe fn new_state(api: &'static Api, interp: *mut PyInterpreterState) -> Option<*mut PyThreadState> {
+    let stack = this_stack();
+    // SAFETY: the interpreter is alive. PyThreadState_New needs no GIL; the state is this thread's own. The size was
+    // checked, because the function would raise for too small a stack, which crashes without an attached state.
+    unsafe {
+        let state = (api.PyThreadState_New)(interp);
+        if state.is_null() {
+            return None;
+        }
+        if !stack.base.is_null() && stack.size >= MIN_STACK {
+            (api.PyUnstable_ThreadState_SetStackProtection)(state, stack.base, stack.size);
+        }
+        Some(state)
+    }
+}
+
+/// A state that this thread keeps from entry to entry: threading.local and contextvars last as long as it does. It is not
+/// attached in between.
+#[derive(Clone)]
+pub struct Pinned {
+    api: &'static Api,
+    state: *mut PyThreadState,
+}
+
+impl Pinned {
+    /// # Safety
+    /// The interpreter must be alive now, and at every `enter`.
+    pub unsafe fn new(api: &'static Api, interp: *mut PyInterpreterState) -> Option<Pinned> {
+        // SAFETY: promised by the caller.
+        let state = unsafe { new_state(api, interp)? };
+        Some(Pinned { api, state })
+    }
+
+    /// Attaches it. An entry of this thread that is further out may have it too, and has called out of Python.
+    pub fn enter(&self) -> Entry {
+        let Pinned { api, state } = *self;
+        let bound = bound_state(api);
+        // SAFETY: this thread's own state, of an interpreter that is alive (`new`).
+        let previous = unsafe { (api.PyThreadState_Swap)(state) };
+        Entry { api, state, previous, bound, pinned: true, not_send: PhantomData }
+    }
+
+    /// Attaches it for the last time: with this entry the state ends. On the thread that made it; no entry further out may
+    /// have found it, as its own state or as what PyGILState_* find.
+    pub fn last_entry(self) -> Entry {
+        let mut entry = self.enter();
+        entry.pinned = false;
+        if entry.bound == self.state {
+            entry.bound = ptr::null_mut();
+        }
+        entry
     }
 }
 
