@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::{Kind, Result};
+use super::here::here;
 use super::interpreter::{self, Interpreter};
 use super::registry::{Registry, function_handle};
+use crate::python::interp::Interp;
 use crate::python::kept::Kept;
+use crate::python::object::{Obj, Py};
 use crate::python::run::{Code, find_callable};
 use crate::python::value::{Args, OwnedValue};
 
@@ -34,16 +37,26 @@ static FUNCTIONS: Registry<Function> = Registry::new();
 pub fn function_new(interp: u64, callable: &str) -> Result<u64> {
     static COUNT: AtomicU64 = AtomicU64::new(1);
     let interpreter = interpreter::driven(interp, "make a call in")?;
-    let kept = interpreter.inside(|py, main, python| Ok(python.kept.keep(find_callable(py, main, callable)?)))?;
+    let keep = |py: Py, main: &Obj, python: &Interp| Ok(python.kept.keep(find_callable(py, main, callable)?));
+    let kept = here(|here| interpreter.inside(here, keep))?;
     let handle = function_handle(COUNT.fetch_add(1, Ordering::Relaxed));
     FUNCTIONS.insert(handle, Arc::new(Function { interpreter, kept }));
     Ok(handle)
 }
 
 /// Calls it.
+#[inline]
 pub fn function_call(handle: u64, args: Args, want_result: bool) -> Result<OwnedValue> {
-    let function = find_function(handle)?;
-    function.interpreter.run(Code::Function { kept: &function.kept, args }, want_result)
+    here(|here| {
+        let call = |function: &Function| {
+            if function.kept.is_dropped() {
+                return Err(no_function(handle).into());
+            }
+            let code = Code::Function { kept: &function.kept, args };
+            function.interpreter.run(here, code, want_result)
+        };
+        here.function.with(handle, || find_function(handle), call)
+    })
 }
 
 /// Forgets it. Calls that run finish; the reference is given back when the interpreter is entered next.

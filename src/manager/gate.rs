@@ -60,29 +60,35 @@ pub struct Gate {
     empty: Condvar,
 }
 
-thread_local! {
-    /// The handles of the interpreters that this thread is in, the innermost last.
-    static INSIDE: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
-}
+/// The handles of the interpreters that one thread is in, the innermost last.
+#[derive(Default)]
+pub struct Inside(RefCell<Vec<u64>>);
 
-/// True when this thread runs something in that interpreter, maybe further out.
-pub fn is_inside(handle: u64) -> bool {
-    INSIDE.with_borrow(|inside| inside.contains(&handle))
-}
+impl Inside {
+    pub const fn new() -> Inside {
+        Inside(RefCell::new(Vec::new()))
+    }
 
-/// True when this thread runs something in any interpreter.
-pub fn is_inside_any() -> bool {
-    INSIDE.with_borrow(|inside| !inside.is_empty())
+    /// True when the thread runs something in that interpreter, maybe further out.
+    pub fn contains(&self, handle: u64) -> bool {
+        self.0.borrow().contains(&handle)
+    }
+
+    /// True when the thread runs something in any interpreter.
+    pub fn any(&self) -> bool {
+        !self.0.borrow().is_empty()
+    }
 }
 
 /// A run that was let in; leaves when dropped.
 pub struct Running<'a> {
     gate: &'a Gate,
+    inside: &'a Inside,
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        INSIDE.with_borrow_mut(Vec::pop);
+        self.inside.0.borrow_mut().pop();
         self.gate.left(1, RUNS);
     }
 }
@@ -117,12 +123,13 @@ impl Gate {
     }
 
     /// Lets a run of this thread in, now or, if the policy is to wait, when its turn has come.
-    pub fn enter(&self, handle: u64) -> Result<Running<'_>, Refused> {
+    #[inline]
+    pub fn enter<'a>(&'a self, handle: u64, inside: &'a Inside) -> Result<Running<'a>, Refused> {
         if !self.enter_if_free() {
-            self.enter_slowly(handle)?;
+            self.enter_slowly(inside.contains(handle))?;
         }
-        INSIDE.with_borrow_mut(|inside| inside.push(handle));
-        Ok(Running { gate: self })
+        inside.0.borrow_mut().push(handle);
+        Ok(Running { gate: self, inside })
     }
 
     /// Lets a run in when nobody is running, waiting or closing.
@@ -140,6 +147,7 @@ impl Gate {
         }
     }
 
+    #[inline]
     fn left(&self, one: usize, its_count: usize) {
         let before = self.word.fetch_sub(one, Ordering::Release);
         if before & AWAITED != 0 && (before & its_count == one) {
@@ -165,8 +173,8 @@ impl Gate {
         self.word.fetch_sub(SESSION, Ordering::Release);
     }
 
-    fn enter_slowly(&self, handle: u64) -> Result<(), Refused> {
-        let inside = is_inside(handle);
+    #[cold]
+    fn enter_slowly(&self, inside: bool) -> Result<(), Refused> {
         let queue = lock(&self.queue);
         let word = self.load();
         if let Some(refused) = refused(word) {
@@ -213,6 +221,7 @@ impl Gate {
     }
 
     /// The last run has left: the next one's turn, or the end that waited for it.
+    #[cold]
     fn tell(&self) {
         let queue = lock(&self.queue);
         if let Some(next) = queue.front() {
@@ -280,18 +289,19 @@ mod tests {
     #[test]
     fn one_run_at_a_time_but_more_from_inside() {
         let gate = Gate::new(Busy::Error);
-        let outer = gate.enter(1).unwrap();
-        assert!(gate.enter(1).is_ok(), "nested on the same thread");
+        let inside = Inside::default();
+        let outer = gate.enter(1, &inside).unwrap();
+        assert!(gate.enter(1, &inside).is_ok(), "nested on the same thread");
         thread::scope(|scope| {
-            scope.spawn(|| assert!(matches!(gate.enter(1), Err(Refused::Running))));
+            scope.spawn(|| assert!(matches!(gate.enter(1, &Inside::default()), Err(Refused::Running))));
         });
         assert_eq!(gate.begin_close(), Err(Refused::Running));
         drop(outer);
-        assert!(!is_inside_any());
+        assert!(!inside.any());
         assert_eq!(gate.begin_close(), Ok(()));
-        assert!(matches!(gate.enter(1), Err(Refused::Closing)));
+        assert!(matches!(gate.enter(1, &Inside::default()), Err(Refused::Closing)));
         gate.closed();
-        assert!(matches!(gate.enter(1), Err(Refused::Closed)));
+        assert!(matches!(gate.enter(1, &Inside::default()), Err(Refused::Closed)));
     }
 
     #[test]
@@ -299,11 +309,13 @@ mod tests {
         let gate = Gate::new(Busy::Wait);
         let (sender, order) = mpsc::channel();
         thread::scope(|scope| {
-            let first = gate.enter(1).unwrap();
+            let inside = Inside::default();
+            let first = gate.enter(1, &inside).unwrap();
             for number in 0..5 {
                 let (gate, sender) = (&gate, sender.clone());
                 scope.spawn(move || {
-                    let _running = gate.enter(1).unwrap();
+                    let inside = Inside::default();
+                    let _running = gate.enter(1, &inside).unwrap();
                     sender.send(number).unwrap();
                 });
                 while lock(&gate.queue).len() <= number {
@@ -321,16 +333,17 @@ mod tests {
     fn nobody_is_lost_in_the_crowd() {
         for busy in [Busy::Error, Busy::Wait, Busy::Share] {
             let gate = Gate::new(busy);
-            let (inside, entered) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            let (now, entered) = (AtomicUsize::new(0), AtomicUsize::new(0));
             thread::scope(|scope| {
                 for _ in 0..4 {
                     scope.spawn(|| {
                         for _ in 0..2_000 {
-                            let Ok(_running) = gate.enter(1) else { continue };
-                            let others = inside.fetch_add(1, Ordering::SeqCst);
+                            let inside = Inside::default();
+                            let Ok(_running) = gate.enter(1, &inside) else { continue };
+                            let others = now.fetch_add(1, Ordering::SeqCst);
                             assert!(others == 0 || busy == Busy::Share);
                             entered.fetch_add(1, Ordering::SeqCst);
-                            inside.fetch_sub(1, Ordering::SeqCst);
+                            now.fetch_sub(1, Ordering::SeqCst);
                         }
                     });
                 }
@@ -347,7 +360,8 @@ mod tests {
         thread::scope(|scope| {
             let gate = &gate;
             scope.spawn(move || {
-                let _running = gate.enter(1).unwrap();
+                let inside = Inside::default();
+                let _running = gate.enter(1, &inside).unwrap();
                 entered.send(()).unwrap();
                 while refused(gate.load()).is_none() {
                     thread::yield_now();

@@ -1,19 +1,18 @@
 //! The interpreters: `concurrent.interpreters`, operation by operation.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::thread;
 
 use super::error::{Error, Kind, Result};
-use super::gate::{Busy, Gate, Refused, Visiting, is_inside};
+use super::gate::{Busy, Gate, Refused, Visiting};
+use super::here::{Here, here, is_merely_entered};
 use super::registry::{Registry, interpreter_handle, interpreter_id};
 use super::runtime::{self, STACK_SIZE};
-use super::session;
 use crate::python::hooks::{self, Watcher};
 use crate::python::interp::{Config, Interp};
 use crate::python::object::{Obj, Py};
 use crate::python::run::Code;
-use crate::python::tstate::{self, detached};
+use crate::python::tstate::{self, Stack, detached};
 use crate::python::value::{OwnedValue, subpy_pair};
 use crate::python::{Failure, loaded_api};
 
@@ -162,7 +161,8 @@ fn create_on_a_thread(options: &Options) -> Result<Interp> {
 }
 
 /// The calling thread must have enough stack for CPython.
-pub(super) fn check_stack() -> Result<()> {
+#[inline]
+pub(super) fn check_stack() -> Result<Stack> {
     tstate::check_stack().map_err(|tstate::StackTooSmall(size)| {
         Kind::WrongState(format!(
             "this thread has a stack of {} KiB, CPython needs at least {} KiB (256 KiB or more are recommended); \
@@ -174,44 +174,44 @@ pub(super) fn check_stack() -> Result<()> {
     })
 }
 
-thread_local! {
-    /// The interpreter that this thread ran in last: to find it again costs four locked instructions, a tenth of a call.
-    /// One that was closed meanwhile says so at its gate.
-    static LAST: Cell<Option<Arc<Interpreter>>> = const { Cell::new(None) };
-}
-
 /// `exec()`, `eval()` or `call()`.
+#[inline]
 pub fn run(handle: u64, code: Code, want_result: bool) -> Result<OwnedValue> {
-    let what = match code {
+    let what = || match code {
         Code::Exec { .. } | Code::Eval { .. } => "exec code for",
         Code::Call { .. } | Code::Function { .. } => "make a call in",
         Code::PrepareMain { .. } => "update __main__ for",
     };
-    let interpreter = driven(handle, what)?;
-    let result = interpreter.run(code, want_result);
-    // When the thread ends, that may be gone already.
-    let _ = LAST.try_with(|last| last.set(Some(interpreter)));
-    result
+    here(|here| {
+        let find = || driven(handle, what());
+        here.interpreter.with(handle, find, |interpreter| interpreter.run(here, code, want_result))
+    })
 }
 
 /// The interpreter, to do something in it: not one that Python code made.
 pub(super) fn driven(handle: u64, what: &str) -> Result<Arc<Interpreter>> {
-    let last = LAST.try_with(Cell::take).ok().flatten().filter(|last| last.handle == handle);
-    let interpreter = last.map_or_else(|| get(handle), Ok)?;
+    let interpreter = get(handle)?;
     if interpreter.python.is_none() { Err(unrecognized(what, &interpreter)) } else { Ok(interpreter) }
 }
 
 impl Interpreter {
-    pub(super) fn run(&self, code: Code, want_result: bool) -> Result<OwnedValue> {
-        self.inside(|py, main, _| crate::python::run::run(py, main, code, want_result))
+    #[inline]
+    pub(super) fn run(&self, here: &Here, code: Code, want_result: bool) -> Result<OwnedValue> {
+        self.inside(here, |py, main, _| crate::python::run::run(py, main, code, want_result))
     }
 
     /// Does something inside: as a run, when the gate lets it in.
-    pub(super) fn inside<R>(&self, act: impl FnOnce(Py, &Obj, &Interp) -> Result<R, Failure>) -> Result<R> {
+    #[inline]
+    pub(super) fn inside<R>(
+        &self,
+        here: &Here,
+        act: impl FnOnce(Py, &Obj, &Interp) -> Result<R, Failure>,
+    ) -> Result<R> {
         let Some(python) = &self.python else { return Err(unrecognized("exec code for", self)) };
-        check_stack()?;
-        let running = self.gate.enter(self.handle).map_err(|refused| self.refused(refused))?;
-        let result = python.run(session::state_of(self.handle), |py, main| act(py, main, python));
+        let stack = check_stack()?;
+        let running = self.gate.enter(self.handle, &here.inside).map_err(|refused| self.refused(refused))?;
+        let pinned = here.sessions.state_of(self.handle);
+        let result = python.run(pinned, stack, |py, main| act(py, main, python));
         drop(running);
         result.map_err(|failure| Error::from(failure).of(self.handle))
     }
@@ -247,7 +247,7 @@ pub fn close(handle: u64) -> Result<()> {
         return Err(unrecognized("destroy", &interpreter));
     };
     let fail = |kind: Kind| Err(Error::from(kind).of(handle));
-    if session::is_open(handle) && !is_inside(handle) {
+    if is_merely_entered(handle) {
         return Err(interpreter.refused(Refused::Entered));
     }
     if interpreter.id == 0 {
@@ -315,7 +315,7 @@ pub fn list_all() -> Result<Vec<u64>> {
 pub fn get_current() -> Result<u64> {
     let current = if runtime::is_up() { loaded_api().and_then(tstate::current_interpreter) } else { None };
     // Merely entered, a thread is in none.
-    let current = current.and_then(by_id).filter(|handle| !session::is_open(*handle) || is_inside(*handle));
+    let current = current.and_then(by_id).filter(|handle| !is_merely_entered(*handle));
     current.ok_or_else(|| Kind::NotFound("this thread is in no interpreter".into()).into())
 }
 

@@ -6,6 +6,7 @@
 //! | `interpreter` | one interpreter: create, run, close, and the questions one can ask |
 //! | `gate` | who may be in an interpreter: running, busy policy, closing |
 //! | `session` | threads that stay in an interpreter from run to run |
+//! | `here` | what a thread remembers of all these |
 //! | `function` | callables that were looked up once |
 //! | `thread` | runs on threads of their own |
 //! | `registry` | handles |
@@ -14,6 +15,7 @@
 mod error;
 mod function;
 mod gate;
+mod here;
 mod interpreter;
 mod registry;
 mod runtime;

@@ -10,14 +10,15 @@ use std::thread::{self, JoinHandle, ThreadId};
 use std::time::Duration;
 
 use super::error::{Error, Kind, Result};
-use super::gate::{Busy, Refused, is_inside_any};
+use super::gate::{Busy, Refused};
+use super::here::is_inside_any;
 use super::interpreter::{INTERPRETERS, Interpreter, check_stack};
 use super::thread as runs;
 use crate::python::interp::Interp;
 use crate::python::locate::{Found, Installation, locate};
 use crate::python::run::Code;
 use crate::python::start::{self, StartError, Startup};
-use crate::python::tstate::{self, detached};
+use crate::python::tstate::{self, detached, this_stack};
 use crate::python::value::{Args, OwnedValue, subpy_value};
 use crate::python::{hooks, loaded_api, lock};
 
@@ -285,7 +286,7 @@ pub fn shutdown() -> Result<()> {
         let gates = if inside {
             Err(Kind::Busy("cannot shut down from inside an interpreter".into()).into())
         } else {
-            check_stack().and_then(|()| check_host_stays()).and_then(|()| close_all_gates(&up))
+            check_stack().and_then(|_| check_host_stays()).and_then(|()| close_all_gates(&up))
         };
         let ours = match gates {
             Ok(ours) => ours,
@@ -346,7 +347,8 @@ fn stop(up: Up, ours: Vec<Arc<Interpreter>>) {
             let args = Args { items: &args, kwargs: &[] };
             let destroy = Code::Call { callable: "_interpreters:destroy", args };
             // One that is gone by now (its creator held it) is no harm.
-            let _: Result<OwnedValue, _> = main.run(None, |py, dict| crate::python::run::run(py, dict, destroy, false));
+            let _: Result<OwnedValue, _> =
+                main.run(None, this_stack(), |py, dict| crate::python::run::run(py, dict, destroy, false));
         }
         main.release();
     }

@@ -2,6 +2,7 @@
 
 use std::mem::ManuallyDrop;
 use std::ptr;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use super::types::{PyInterpreterConfig, PyInterpreterState, PyObject};
@@ -11,7 +12,7 @@ use super::hooks;
 use super::kept::KeptObjects;
 use super::object::{Obj, Py, PyResult};
 use super::output::{self, Output};
-use super::tstate::{Entry, Pinned, bound_state, rebind};
+use super::tstate::{Entry, Pinned, Stack, bound_state, rebind, this_stack};
 use super::{Count, Failure, api, lock};
 
 /// What an interpreter may do (CPython: PyInterpreterConfig). All false is what `concurrent.interpreters` calls
@@ -114,7 +115,7 @@ impl Interp {
             };
             let mut interp = Interp::new(state, id);
             // SAFETY: the interpreter is alive; the state was bound on this thread.
-            let entry = unsafe { Entry::bound_before(api, state, bound) }.ok_or(Failure::NoMemory)?;
+            let entry = unsafe { Entry::bound_before(api, state, this_stack(), bound) }.ok_or(Failure::NoMemory)?;
             let ready = interp.set_up(entry, config);
             if let Err(failure) = ready {
                 interp.end();
@@ -160,37 +161,47 @@ impl Interp {
     }
 
     fn enter(&self) -> Result<Entry, Failure> {
+        self.enter_on(this_stack())
+    }
+
+    #[inline]
+    fn enter_on(&self, stack: Stack) -> Result<Entry, Failure> {
         // SAFETY: alive until `end` takes it.
-        unsafe { Entry::new(api(), self.state) }.ok_or(Failure::NoMemory)
+        unsafe { Entry::new(api(), self.state, stack) }.ok_or(Failure::NoMemory)
     }
 
     /// A thread state for this thread to keep. As long as it does the interpreter is marked as running, so that a guest
     /// cannot destroy it: the state would be gone, and PyGILState_* would still find it on this thread.
-    pub fn pin(&self) -> Result<Pinned, Failure> {
+    pub fn pin(&self, stack: Stack) -> Result<Rc<Pinned>, Failure> {
         // SAFETY: alive until `end` takes it.
-        let pinned = unsafe { Pinned::new(api(), self.state) }.ok_or(Failure::NoMemory)?;
-        let marked = self.mark(pinned.enter().py());
+        let pinned = Rc::new(unsafe { Pinned::new(api(), self.state, stack) }.ok_or(Failure::NoMemory)?);
+        let marked = self.mark(Rc::clone(&pinned).enter(stack).py());
         if marked.is_err() {
-            drop(pinned.clone().last_entry());
+            drop(Rc::clone(&pinned).last_entry(stack));
         }
         marked.map(|()| pinned)
     }
 
     /// The end of what `pin` began, on the same thread.
-    pub fn unpin(&self, pinned: Pinned) {
-        let entry = pinned.last_entry();
+    pub fn unpin(&self, pinned: Rc<Pinned>) {
+        let entry = pinned.last_entry(this_stack());
         self.unmark();
         drop(entry);
     }
 
     /// Enters for one run, which `is_running()` in a guest sees, and flushes what it printed at its end. With the state
     /// that this thread keeps, if it does.
+    #[inline]
     pub fn run<R>(
         &self,
-        pinned: Option<Pinned>,
+        pinned: Option<Rc<Pinned>>,
+        stack: Stack,
         act: impl FnOnce(Py, &Obj) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
-        let entry = pinned.map_or_else(|| self.enter(), |pinned| Ok(pinned.enter()))?;
+        let entry = match pinned {
+            Some(pinned) => pinned.enter(stack),
+            None => self.enter_on(stack)?,
+        };
         let py = entry.py();
         self.mark(py)?;
         self.kept.give_back_dropped(py);

@@ -28,6 +28,10 @@ impl Kept {
         self.some_dropped.store(true, Ordering::Release);
     }
 
+    pub fn is_dropped(&self) -> bool {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
     /// The object, unless it was dropped.
     ///
     /// # Safety
@@ -35,7 +39,7 @@ impl Kept {
     pub unsafe fn get<'py>(&self, py: Py<'py>) -> Option<PyResult<Obj<'py>>> {
         // What is not dropped now stays until this thread gives the GIL away, and the new reference beyond that.
         // SAFETY: promised by the caller.
-        (!self.dropped.load(Ordering::Relaxed)).then(|| unsafe { py.borrowed(self.object) })
+        (!self.is_dropped()).then(|| unsafe { py.borrowed(self.object) })
     }
 }
 
@@ -55,10 +59,10 @@ impl KeptObjects {
     }
 
     /// Gives back what was dropped. Attached to the interpreter.
-    #[inline]
+    #[inline(always)]
     pub fn give_back_dropped(&self, py: Py) {
         if self.some_dropped.load(Ordering::Relaxed) && self.some_dropped.swap(false, Ordering::Acquire) {
-            self.give_back(py, |kept| kept.dropped.load(Ordering::Relaxed));
+            self.give_back(py, Kept::is_dropped);
         }
     }
 
@@ -70,7 +74,6 @@ impl KeptObjects {
     fn give_back(&self, py: Py, which: impl Fn(&Kept) -> bool) {
         let gone: Vec<_> = lock(&self.list).extract_if(.., |kept| which(kept)).collect();
         for kept in gone {
-            kept.dropped.store(true, Ordering::Relaxed);
             // SAFETY: attached; the list's reference, which left the list. It may run Python code, so nothing is locked.
             unsafe { (py.api.Py_DecRef)(kept.object) }
         }

@@ -49,6 +49,7 @@ impl Output {
     }
 
     /// Passes on what the run printed. On failure the exception is set (such as BrokenPipeError).
+    #[inline]
     pub fn flush(&self, py: Py) -> PyResult<()> {
         let stdout = self.stdout.flush(py);
         self.stderr.flush(py).and(stdout)
@@ -85,10 +86,12 @@ impl Sink {
         Ok(())
     }
 
+    #[inline]
     fn flush(&self, py: Py) -> PyResult<()> {
-        if !self.waiting.load(Ordering::Relaxed) {
-            return Ok(());
-        }
+        if self.waiting.load(Ordering::Relaxed) { self.pass_on(py) } else { Ok(()) }
+    }
+
+    fn pass_on(&self, py: Py) -> PyResult<()> {
         let written = detached(Some(py.api), || {
             let _order = lock(&self.writing);
             let text = std::mem::take(&mut *lock(&self.text));

@@ -11,7 +11,7 @@ use super::types::{PyInitConfig, PyThreadState};
 use super::api::Api;
 use super::locate::{Found, Installation};
 use super::object::Py;
-use super::tstate::{Entry, cache_chunks};
+use super::tstate::{Entry, cache_chunks, this_stack};
 use super::{API, api, hooks};
 
 /// How CPython is initialised.
@@ -230,7 +230,7 @@ pub fn adopt() {
         // SAFETY: CPython is initialised, so main is alive. The hook is added with main's GIL.
         unsafe {
             cache_chunks(api());
-            if let Some(entry) = Entry::new(api(), (api().PyInterpreterState_Main)()) {
+            if let Some(entry) = Entry::new(api(), (api().PyInterpreterState_Main)(), this_stack()) {
                 let py: Py = entry.py();
                 (py.api.PySys_AddAuditHook)(Some(hooks::audit), ptr::null_mut());
                 py.clear();

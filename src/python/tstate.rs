@@ -9,6 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::ptr;
+use std::rc::Rc;
 use std::sync::OnceLock;
 
 use super::types::{PyInterpreterState, PyObjectArenaAllocator, PyThreadState};
@@ -19,9 +20,9 @@ use super::object::Py;
 /// PyUnstable_ThreadState_SetStackProtection refuses less (Python/ceval.c: _PyOS_MIN_STACK_SIZE, 6 margins of 16 KiB).
 const MIN_STACK: usize = 96 * 1024;
 
-/// The stack of the calling thread: its lowest usable address and its size.
-#[derive(Clone, Copy)]
-struct Stack {
+/// A stack: its lowest usable address and its size.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Stack {
     base: *mut c_void,
     size: usize,
 }
@@ -56,14 +57,20 @@ fn is_readable(address: usize) -> bool {
 
 /// The stack that this runs on. It need not be the one that the thread was created with: coroutines, fibers, and FFIs
 /// such as koffi run C on stacks that they make themselves, and not always on the same.
-fn this_stack() -> Stack {
+#[inline]
+pub fn this_stack() -> Stack {
     let marker = 0u8;
     let here = ptr::from_ref(std::hint::black_box(&marker)).addr();
-    let own = OWN_STACK.get().unwrap_or_else(|| {
-        let stack = thread_stack();
-        OWN_STACK.set(Some(stack));
-        stack
-    });
+    match OWN_STACK.get() {
+        Some(own) if own.contains(here) => own,
+        _ => other_stack(here),
+    }
+}
+
+#[cold]
+fn other_stack(here: usize) -> Stack {
+    let own = OWN_STACK.get().unwrap_or_else(thread_stack);
+    OWN_STACK.set(Some(own));
     if own.contains(here) {
         return own;
     }
@@ -117,12 +124,11 @@ pub struct StackTooSmall(pub usize);
 /// Bytes of stack that a thread needs to enter Python.
 pub const NEEDED_STACK: usize = MIN_STACK;
 
-/// Fails when the calling thread has too small a stack for CPython.
-pub fn check_stack() -> Result<(), StackTooSmall> {
-    match this_stack().size {
-        size if size < MIN_STACK => Err(StackTooSmall(size)),
-        _ => Ok(()),
-    }
+/// The stack that this runs on, unless it is too small for CPython.
+#[inline]
+pub fn check_stack() -> Result<Stack, StackTooSmall> {
+    let stack = this_stack();
+    if stack.size < MIN_STACK { Err(StackTooSmall(stack.size)) } else { Ok(stack) }
 }
 
 /// One stay in an interpreter. The thread is attached from `enter` until the entry is dropped, on the same thread.
@@ -133,33 +139,36 @@ pub struct Entry {
     previous: *mut PyThreadState,
     /// The state that PyGILState_* finds on this thread; entering another one may hide it.
     bound: *mut PyThreadState,
-    /// The state lasts longer than the entry.
-    pinned: bool,
+    /// The state lasts longer than the entry; and the stack that it was used on before.
+    pinned: Option<(Rc<Pinned>, Stack)>,
     not_send: PhantomData<*mut ()>,
 }
 
 impl Entry {
     /// # Safety
     /// The interpreter must be alive and stay so until the entry is dropped.
-    pub unsafe fn new(api: &'static Api, interp: *mut PyInterpreterState) -> Option<Entry> {
+    #[inline]
+    pub unsafe fn new(api: &'static Api, interp: *mut PyInterpreterState, stack: Stack) -> Option<Entry> {
         // SAFETY: promised by the caller.
-        unsafe { Entry::bound_before(api, interp, bound_state(api)) }
+        unsafe { Entry::bound_before(api, interp, stack, bound_state(api)) }
     }
 
     /// An entry that in the end leaves PyGILState_* with the state that they found earlier.
     ///
     /// # Safety
     /// As for `new`; the state must be what `bound_state` gave on this thread.
+    #[inline]
     pub unsafe fn bound_before(
         api: &'static Api,
         interp: *mut PyInterpreterState,
+        stack: Stack,
         bound: *mut PyThreadState,
     ) -> Option<Entry> {
         // SAFETY: promised by the caller; the state is this thread's own.
         unsafe {
-            let state = new_state(api, interp)?;
+            let state = new_state(api, interp, stack)?;
             let previous = (api.PyThreadState_Swap)(state);
-            Some(Entry { api, state, previous, bound, pinned: false, not_send: PhantomData })
+            Some(Entry { api, state, previous, bound, pinned: None, not_send: PhantomData })
         }
     }
 
@@ -210,7 +219,8 @@ impl Drop for Entry {
         // cleared first; Delete wants it detached.
         unsafe {
             (self.api.PyErr_Clear)();
-            if self.pinned {
+            if let Some((pinned, stack)) = self.pinned.take() {
+                pinned.is_on(stack);
                 (self.api.PyThreadState_Swap)(self.previous);
                 if self.bound != self.state {
                     rebind(self.api, self.previous, self.bound);
@@ -229,54 +239,77 @@ impl Drop for Entry {
 ///
 /// # Safety
 /// The interpreter must be alive.
-unsafe fn new_state(api: &'static Api, interp: *mut PyInterpreterState) -> Option<*mut PyThreadState> {
-    let stack = this_stack();
-    // SAFETY: the interpreter is alive. PyThreadState_New needs no GIL; the state is this thread's own. The size was
-    // checked, because the function would raise for too small a stack, which crashes without an attached state.
+#[inline]
+unsafe fn new_state(api: &'static Api, interp: *mut PyInterpreterState, stack: Stack) -> Option<*mut PyThreadState> {
+    // SAFETY: the interpreter is alive. PyThreadState_New needs no GIL; the state is this thread's own.
     unsafe {
         let state = (api.PyThreadState_New)(interp);
         if state.is_null() {
             return None;
         }
-        if !stack.base.is_null() && stack.size >= MIN_STACK {
-            (api.PyUnstable_ThreadState_SetStackProtection)(state, stack.base, stack.size);
-        }
+        protect(api, state, stack);
         Some(state)
+    }
+}
+
+/// Tells CPython the bounds of the stack that the state is used on.
+///
+/// # Safety
+/// The state must be this thread's own.
+#[inline]
+unsafe fn protect(api: &Api, state: *mut PyThreadState, stack: Stack) {
+    // The function would raise for too small a stack, which crashes without an attached state.
+    if !stack.base.is_null() && stack.size >= MIN_STACK {
+        // SAFETY: promised by the caller.
+        unsafe { (api.PyUnstable_ThreadState_SetStackProtection)(state, stack.base, stack.size) };
     }
 }
 
 /// A state that this thread keeps from entry to entry: threading.local and contextvars last as long as it does. It is not
 /// attached in between.
-#[derive(Clone)]
 pub struct Pinned {
     api: &'static Api,
     state: *mut PyThreadState,
+    stack: Cell<Stack>,
 }
 
 impl Pinned {
     /// # Safety
     /// The interpreter must be alive now, and at every `enter`.
-    pub unsafe fn new(api: &'static Api, interp: *mut PyInterpreterState) -> Option<Pinned> {
+    pub unsafe fn new(api: &'static Api, interp: *mut PyInterpreterState, stack: Stack) -> Option<Pinned> {
         // SAFETY: promised by the caller.
-        let state = unsafe { new_state(api, interp)? };
-        Some(Pinned { api, state })
+        let state = unsafe { new_state(api, interp, stack)? };
+        Some(Pinned { api, state, stack: Cell::new(stack) })
     }
 
     /// Attaches it. An entry of this thread that is further out may have it too, and has called out of Python.
-    pub fn enter(&self) -> Entry {
-        let Pinned { api, state } = *self;
+    #[inline]
+    pub fn enter(self: Rc<Self>, stack: Stack) -> Entry {
+        let (api, state) = (self.api, self.state);
+        let stack = self.is_on(stack);
         let bound = bound_state(api);
         // SAFETY: this thread's own state, of an interpreter that is alive (`new`).
         let previous = unsafe { (api.PyThreadState_Swap)(state) };
-        Entry { api, state, previous, bound, pinned: true, not_send: PhantomData }
+        Entry { api, state, previous, bound, pinned: Some((self, stack)), not_send: PhantomData }
+    }
+
+    /// The thread goes on on this stack. Returns the one that it was on.
+    #[inline]
+    fn is_on(&self, stack: Stack) -> Stack {
+        let before = self.stack.replace(stack);
+        if before != stack {
+            // SAFETY: this thread's own state.
+            unsafe { protect(self.api, self.state, stack) }
+        }
+        before
     }
 
     /// Attaches it for the last time: with this entry the state ends. On the thread that made it; no entry further out may
     /// have found it, as its own state or as what PyGILState_* find.
-    pub fn last_entry(self) -> Entry {
-        let mut entry = self.enter();
-        entry.pinned = false;
-        if entry.bound == self.state {
+    pub fn last_entry(self: Rc<Self>, stack: Stack) -> Entry {
+        let mut entry = self.enter(stack);
+        entry.pinned = None;
+        if entry.bound == entry.state {
             entry.bound = ptr::null_mut();
         }
         entry
