@@ -49,6 +49,7 @@ c_tests! {
     sessions
     small_stack
     syntax
+    thread_end
     threads
     values_exact
     values_large

@@ -29,6 +29,7 @@ const PROGRAMS: &[&str] = &[
     "sessions",
     "small_stack",
     "syntax",
+    "thread_end",
     "threads",
     "values_exact",
     "values_refused",

@@ -7,9 +7,9 @@ use super::error::{Kind, Result};
 use super::here::here;
 use super::interpreter::{self, Interpreter};
 use super::registry::{Registry, function_handle};
-use crate::python::interp::Interp;
+use crate::python::interp::{Interp, Scope};
 use crate::python::kept::Kept;
-use crate::python::object::{Obj, Py};
+use crate::python::object::Py;
 use crate::python::run::{Code, find_callable};
 use crate::python::value::{Args, OwnedValue};
 
@@ -37,7 +37,7 @@ static FUNCTIONS: Registry<Function> = Registry::new();
 pub fn function_new(interp: u64, callable: &str) -> Result<u64> {
     static COUNT: AtomicU64 = AtomicU64::new(1);
     let interpreter = interpreter::driven(interp, "make a call in")?;
-    let keep = |py: Py, main: &Obj, python: &Interp| Ok(python.kept.keep(find_callable(py, main, callable)?));
+    let keep = |py: Py, scope: &Scope, python: &Interp| Ok(python.kept.keep(find_callable(py, scope, callable)?));
     let kept = here(|here| interpreter.inside(here, keep))?;
     let handle = function_handle(COUNT.fetch_add(1, Ordering::Relaxed));
     FUNCTIONS.insert(handle, Arc::new(Function { interpreter, kept }));

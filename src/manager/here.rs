@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use super::error::{Kind, Result};
+use super::error::Result;
 use super::function::Function;
 use super::gate::Inside;
 use super::interpreter::Interpreter;
@@ -46,24 +46,32 @@ impl<T> Last<T> {
     }
 }
 
-thread_local! {
-    static HERE: Here = const {
+impl Here {
+    const fn new() -> Here {
         Here { inside: Inside::new(), interpreter: Last::new(), function: Last::new(), sessions: Sessions::new() }
-    };
+    }
 }
 
-/// Does something with what this thread remembers. When the thread is ending, that may be gone.
+thread_local! {
+    static HERE: Here = const { Here::new() };
+}
+
+/// Does something with what this thread remembers. When the thread is ending (in the destructor of another thread-local
+/// variable), that may be gone: then it begins anew each time.
 #[inline]
-pub fn here<R>(act: impl FnOnce(&Here) -> Result<R>) -> Result<R> {
-    HERE.try_with(act).unwrap_or_else(|_| Err(Kind::WrongState("this thread is ending".into()).into()))
+pub fn here<R>(act: impl FnOnce(&Here) -> R) -> R {
+    let mut act = Some(act);
+    let mut once = |here: &Here| act.take().map(|act| act(here));
+    let done = HERE.try_with(&mut once).unwrap_or_else(|_| once(&Here::new()));
+    done.expect("one of the two was called, once")
 }
 
 /// True when this thread runs something in any interpreter.
 pub fn is_inside_any() -> bool {
-    here(|here| Ok(here.inside.any())).unwrap_or(false)
+    here(|here| here.inside.any())
 }
 
 /// True when this thread has entered that interpreter and runs nothing in it.
 pub fn is_merely_entered(handle: u64) -> bool {
-    here(|here| Ok(here.sessions.is_open(handle) && !here.inside.contains(handle))).unwrap_or(false)
+    here(|here| here.sessions.is_open(handle) && !here.inside.contains(handle))
 }

@@ -9,8 +9,8 @@ use super::here::{Here, here, is_merely_entered};
 use super::registry::{Registry, interpreter_handle, interpreter_id};
 use super::runtime::{self, STACK_SIZE};
 use crate::python::hooks::{self, Watcher};
-use crate::python::interp::{Config, Interp};
-use crate::python::object::{Obj, Py};
+use crate::python::interp::{Config, Interp, Scope};
+use crate::python::object::Py;
 use crate::python::run::Code;
 use crate::python::tstate::{self, Stack, detached};
 use crate::python::value::{OwnedValue, subpy_pair};
@@ -133,7 +133,8 @@ pub fn create(options: &Options) -> Result<u64> {
     }
     let _use = runtime::enter()?;
     runtime::check_host_stays()?;
-    let python = if tstate::is_main_thread() { create_on_a_thread(options)? } else { create_here(options)? };
+    let elsewhere = tstate::is_main_thread() || !tstate::is_own_stack();
+    let python = if elsewhere { create_on_a_thread(options)? } else { create_here(options)? };
     Ok(Interpreter::register(python, options.busy)?.handle)
 }
 
@@ -144,6 +145,7 @@ fn create_here(options: &Options) -> Result<Interp> {
 
 /// On the process's main thread CPython reads /proc/self/maps for every thread state that it makes, a dozen for one
 /// interpreter, each 0.1 ms in a small process and 5 ms in one with as many mappings as a JVM has. Elsewhere it does not.
+/// On a stack that is not the thread's own, CPython gives these states the wrong bounds, and loses 3 MiB an interpreter.
 fn create_on_a_thread(options: &Options) -> Result<Interp> {
     let work = || create_here(options);
     let created = detached(loaded_api(), || {
@@ -197,7 +199,7 @@ pub(super) fn driven(handle: u64, what: &str) -> Result<Arc<Interpreter>> {
 impl Interpreter {
     #[inline]
     pub(super) fn run(&self, here: &Here, code: Code, want_result: bool) -> Result<OwnedValue> {
-        self.inside(here, |py, main, _| crate::python::run::run(py, main, code, want_result))
+        self.inside(here, |py, scope, _| crate::python::run::run(py, scope, code, want_result))
     }
 
     /// Does something inside: as a run, when the gate lets it in.
@@ -205,13 +207,13 @@ impl Interpreter {
     pub(super) fn inside<R>(
         &self,
         here: &Here,
-        act: impl FnOnce(Py, &Obj, &Interp) -> Result<R, Failure>,
+        act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Failure>,
     ) -> Result<R> {
         let Some(python) = &self.python else { return Err(unrecognized("exec code for", self)) };
         let stack = check_stack()?;
         let running = self.gate.enter(self.handle, &here.inside).map_err(|refused| self.refused(refused))?;
         let pinned = here.sessions.state_of(self.handle);
-        let result = python.run(pinned, stack, |py, main| act(py, main, python));
+        let result = python.run(pinned, stack, |py, scope| act(py, scope, python));
         drop(running);
         result.map_err(|failure| Error::from(failure).of(self.handle))
     }

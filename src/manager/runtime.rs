@@ -348,7 +348,7 @@ fn stop(up: Up, ours: Vec<Arc<Interpreter>>) {
             let destroy = Code::Call { callable: "_interpreters:destroy", args };
             // One that is gone by now (its creator held it) is no harm.
             let _: Result<OwnedValue, _> =
-                main.run(None, this_stack(), |py, dict| crate::python::run::run(py, dict, destroy, false));
+                main.run(None, this_stack(), |py, scope| crate::python::run::run(py, scope, destroy, false));
         }
         main.release();
     }

@@ -9,14 +9,21 @@ use std::ptr;
 use super::types::{PyObject, PyTypeObject};
 
 use super::Failure;
+use super::names::Names;
 use super::object::{Obj, Py, PyResult, Raised};
 use super::value::{self, Args, Builder, MAX_DEPTH, OwnedValue, subpy_pair, subpy_value};
 
 /// Makes the Python object of a checked value.
+#[inline]
 pub fn to_python<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
-    if !matches!(value.kind, value::TUPLE | value::LIST | value::DICT) {
-        return scalar(py, value);
+    if matches!(value.kind, value::TUPLE | value::LIST | value::DICT) {
+        container(py, value)
+    } else {
+        scalar(py, value)
     }
+}
+
+fn container<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
     // The containers on the way from the root to the one that is being filled.
     let mut open = vec![Filling::new(py, *value)?];
     loop {
@@ -94,6 +101,7 @@ impl<'py> Filling<'py> {
     }
 }
 
+#[inline]
 fn scalar<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
     // SAFETY: attached; the value was checked, so its bytes are there and text is valid UTF-8. All but the constants
     // are new references.
@@ -124,16 +132,40 @@ fn scalar<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
 /// Most calls have few arguments; they need no allocation.
 const FEW: usize = 8;
 
-/// So many strong references.
-struct Few<'py> {
+/// The arguments of a call: strong references in a row.
+struct Arguments<'py> {
     py: Py<'py>,
-    pointers: [*mut PyObject; FEW],
+    few: [*mut PyObject; FEW],
+    many: Vec<*mut PyObject>,
     len: usize,
 }
 
-impl Drop for Few<'_> {
+impl<'py> Arguments<'py> {
+    #[inline]
+    fn new(py: Py<'py>, count: usize) -> Arguments<'py> {
+        let many = if count > FEW { vec![ptr::null_mut(); count] } else { Vec::new() };
+        Arguments { py, few: [ptr::null_mut(); FEW], many, len: 0 }
+    }
+
+    /// No more than `new` was told.
+    #[inline]
+    fn push(&mut self, object: Obj<'py>) {
+        let places = if self.many.is_empty() { &mut self.few[..] } else { &mut self.many[..] };
+        places[self.len] = object.into_ptr();
+        self.len += 1;
+    }
+
+    #[inline]
+    fn pointers(&self) -> &[*mut PyObject] {
+        let places = if self.many.is_empty() { &self.few[..] } else { &self.many[..] };
+        &places[..self.len]
+    }
+}
+
+impl Drop for Arguments<'_> {
+    #[inline]
     fn drop(&mut self) {
-        for object in &self.pointers[..self.len] {
+        for object in self.pointers() {
             // SAFETY: a reference that this owns, in the interpreter that the thread is attached to.
             unsafe { (self.py.api.Py_DecRef)(*object) }
         }
@@ -141,60 +173,60 @@ impl Drop for Few<'_> {
 }
 
 /// Calls `callable(*args, **kwargs)`.
-pub fn call<'py>(py: Py<'py>, callable: &Obj<'py>, args: Args) -> PyResult<Obj<'py>> {
-    if args.kwargs.is_empty() && args.items.len() <= FEW {
-        let mut objects = Few { py, pointers: [ptr::null_mut(); FEW], len: 0 };
-        for value in args.items {
-            objects.pointers[objects.len] = to_python(py, value)?.into_ptr();
-            objects.len += 1;
-        }
-        return vectorcall(py, callable, &objects.pointers[..objects.len], objects.len, ptr::null_mut());
-    }
-    let mut objects = Vec::with_capacity(args.items.len() + args.kwargs.len());
+#[inline]
+pub fn call<'py>(py: Py<'py>, names: &Names, callable: &Obj<'py>, args: Args) -> PyResult<Obj<'py>> {
+    let mut arguments = Arguments::new(py, args.items.len() + args.kwargs.len());
     for value in args.items {
-        objects.push(to_python(py, value)?);
+        arguments.push(to_python(py, value)?);
     }
-    for pair in args.kwargs {
-        objects.push(to_python(py, &pair.value)?);
+    let names = if args.kwargs.is_empty() { None } else { Some(keywords(py, names, args.kwargs, &mut arguments)?) };
+    let names = names.as_ref().map_or(ptr::null_mut(), Obj::as_ptr);
+    // SAFETY: live objects; first the positional arguments and then one for each of the names.
+    unsafe {
+        let arguments = arguments.pointers().as_ptr();
+        py.owned((py.api.PyObject_Vectorcall)(callable.as_ptr(), arguments, args.items.len(), names))
     }
-    let names = keyword_names(py, args.kwargs)?;
-    let pointers: Vec<*mut PyObject> = objects.iter().map(Obj::as_ptr).collect();
-    vectorcall(py, callable, &pointers, args.items.len(), names.as_ptr())
 }
 
-/// A tuple of keyword names. Interned, as CPython's own are: parameters are then found by comparing pointers.
-fn keyword_names<'py>(py: Py<'py>, pairs: &[subpy_pair]) -> PyResult<Obj<'py>> {
-    let key = |pair: &subpy_pair| to_python(py, &pair.key);
-    let mut pointers = Vec::with_capacity(pairs.len());
-    // SAFETY: attached; SetItem takes the reference to the key over.
+/// Adds the values, and returns a tuple of the names. Interned, as CPython's own are: parameters are then found by comparing
+/// pointers.
+fn keywords<'py>(
+    py: Py<'py>,
+    names: &Names,
+    pairs: &[subpy_pair],
+    arguments: &mut Arguments<'py>,
+) -> PyResult<Obj<'py>> {
+    // SAFETY: attached; the keys are checked text; SetItem takes the reference to the key over.
     unsafe {
-        let names = py.owned((py.api.PyTuple_New)(pairs.len() as isize))?;
-        for (index, pair) in pairs.iter().enumerate() {
-            let mut name = key(pair)?.into_ptr();
-            (py.api.PyUnicode_InternInPlace)(&mut name);
-            pointers.push(name);
-            py.check((py.api.PyTuple_SetItem)(names.as_ptr(), index as isize, name))?;
-        }
-        // CPython relies on its callers for this. Interned names are equal when their pointers are.
-        pointers.sort_unstable();
-        if let Some(twice) = pointers.windows(2).find(|pair| pair[0] == pair[1]) {
-            let name = py.borrowed(twice[0])?.to_text_lossy().unwrap_or_default();
-            let message = format!("got multiple values for keyword argument '{name}'");
+        // CPython relies on its callers for this.
+        if let Some(twice) = twice(pairs) {
+            let message = format!("got multiple values for keyword argument '{twice}'");
             return Err(py.raise(py.api.PyExc_TypeError.get(), &message));
         }
-        Ok(names)
+        let tuple = py.owned((py.api.PyTuple_New)(pairs.len() as isize))?;
+        for (index, pair) in pairs.iter().enumerate() {
+            let name = names.get(py, text(pair))?;
+            py.check((py.api.PyTuple_SetItem)(tuple.as_ptr(), index as isize, name.into_ptr()))?;
+            arguments.push(to_python(py, &pair.value)?);
+        }
+        Ok(tuple)
     }
 }
 
-fn vectorcall<'py>(
-    py: Py<'py>,
-    callable: &Obj<'py>,
-    args: &[*mut PyObject],
-    positional: usize,
-    names: *mut PyObject,
-) -> PyResult<Obj<'py>> {
-    // SAFETY: live objects; `args` holds the positional arguments and then one for each of the names.
-    unsafe { py.owned((py.api.PyObject_Vectorcall)(callable.as_ptr(), args.as_ptr(), positional, names)) }
+/// A name that is there twice.
+fn twice(pairs: &[subpy_pair]) -> Option<&str> {
+    if pairs.len() <= FEW {
+        let comes_again = |(index, name): (usize, &str)| pairs[index + 1..].iter().any(|pair| text(pair) == name);
+        return pairs.iter().map(text).enumerate().find(|it| comes_again(*it)).map(|(_, name)| name);
+    }
+    let mut sorted: Vec<&str> = pairs.iter().map(text).collect();
+    sorted.sort_unstable();
+    sorted.windows(2).find(|two| two[0] == two[1]).map(|two| two[0])
+}
+
+fn text(pair: &subpy_pair) -> &str {
+    // SAFETY: a checked key is UTF-8.
+    unsafe { std::str::from_utf8_unchecked(pair.key.bytes()) }
 }
 
 /// Why an object has no value.
@@ -205,7 +237,23 @@ enum Refused {
 }
 
 /// Makes the value of a Python object.
+#[inline]
 pub fn from_python(py: Py, object: &Obj) -> Result<OwnedValue, Failure> {
+    // SAFETY: a live object; the getter is called for its exact type alone.
+    unsafe {
+        let kind = (py.api.Py_TYPE)(object.as_ptr());
+        let mut overflow: c_int = 0;
+        if kind == py.api.PyLong_Type.0 {
+            let value = (py.api.PyLong_AsLongLongAndOverflow)(object.as_ptr(), &mut overflow);
+            if overflow == 0 {
+                return Ok(OwnedValue::plain(subpy_value::int(value)));
+            }
+        }
+    }
+    from_any(py, object)
+}
+
+fn from_any(py: Py, object: &Obj) -> Result<OwnedValue, Failure> {
     let mut builder = Builder::new();
     let reader = Reader { py };
     // SAFETY: `object` is a strong reference; see Reader.

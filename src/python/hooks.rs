@@ -127,7 +127,7 @@ pub unsafe extern "C" fn audit(event: *const c_char, _: *mut PyObject, _: *mut c
         if id == 0 && (event == c"os.fork" || event == c"os.forkpty") && !may_fork() {
             let py = Py::attached(api());
             let message = "fork is not supported while subpy interpreters are open: the child would crash \
-                           (python/cpython#139759); use subprocess, or multiprocessing with \"spawn\"";
+                           (python/cpython#139759); use subprocess without preexec_fn, or multiprocessing with \"spawn\"";
             py.raise(py.api.PyExc_RuntimeError.get(), message);
             return -1;
         }

@@ -10,6 +10,7 @@ use super::types::{PyInterpreterConfig, PyInterpreterState, PyObject};
 use super::exception::Exception;
 use super::hooks;
 use super::kept::KeptObjects;
+use super::names::Names;
 use super::object::{Obj, Py, PyResult};
 use super::output::{self, Output};
 use super::tstate::{Entry, Pinned, Stack, bound_state, rebind, this_stack};
@@ -43,6 +44,13 @@ struct Main {
     dict: *mut PyObject,
 }
 
+/// What a run finds in its interpreter.
+pub struct Scope<'py> {
+    /// `__main__.__dict__`
+    pub main: ManuallyDrop<Obj<'py>>,
+    pub names: &'py Names,
+}
+
 /// An interpreter of CPython's. Whoever holds it makes sure that nobody is in it when it ends.
 pub struct Interp {
     state: *mut PyInterpreterState,
@@ -51,6 +59,7 @@ pub struct Interp {
     output: Option<Output>,
     /// What prepared functions hold.
     pub kept: KeptObjects,
+    names: Names,
     /// Runs that are attached, counted with the GIL: the first marks the interpreter as running, the last unmarks it.
     runs: Count,
 }
@@ -64,7 +73,15 @@ unsafe impl Sync for Interp {}
 impl Interp {
     fn new(state: *mut PyInterpreterState, id: i64) -> Interp {
         let main = Main { module: ptr::null_mut(), dict: ptr::null_mut() };
-        Interp { state, id, main, output: None, kept: KeptObjects::default(), runs: Count::default() }
+        Interp {
+            state,
+            id,
+            main,
+            output: None,
+            kept: KeptObjects::default(),
+            names: Names::default(),
+            runs: Count::default(),
+        }
     }
 
     /// Creates an interpreter, on any thread.
@@ -196,7 +213,7 @@ impl Interp {
         &self,
         pinned: Option<Rc<Pinned>>,
         stack: Stack,
-        act: impl FnOnce(Py, &Obj) -> Result<R, Failure>,
+        act: impl FnOnce(Py, &Scope) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
         let entry = match pinned {
             Some(pinned) => pinned.enter(stack),
@@ -209,8 +226,8 @@ impl Interp {
             output.run_begins();
         }
         // SAFETY: the module keeps it until the end of the interpreter; so this reference is not counted.
-        let main_dict = unsafe { py.owned(self.main.dict) }.map(ManuallyDrop::new).map_err(|_| Failure::NoMemory)?;
-        let mut result = act(py, &main_dict);
+        let main = unsafe { py.owned(self.main.dict) }.map(ManuallyDrop::new).map_err(|_| Failure::NoMemory)?;
+        let mut result = act(py, &Scope { main, names: &self.names });
         if let Some(output) = &self.output {
             // First the end, then the flush: what a thread prints in between goes out by itself.
             output.run_ends();
@@ -275,6 +292,7 @@ impl Interp {
         // promise), so it can end.
         unsafe {
             self.kept.give_back_all(entry.py());
+            self.names.give_back_all(entry.py());
             (entry.py().api.Py_DecRef)(self.main.module);
             entry.end_interpreter();
         }
@@ -284,6 +302,7 @@ impl Interp {
     pub fn release(&self) {
         if let Ok(entry) = self.enter() {
             self.kept.give_back_all(entry.py());
+            self.names.give_back_all(entry.py());
             // SAFETY: as in `end`.
             unsafe { (entry.py().api.Py_DecRef)(self.main.module) }
         }

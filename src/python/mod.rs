@@ -9,6 +9,7 @@
 //! | `tstate` | thread states: entering and leaving an interpreter |
 //! | `interp` | one interpreter: create, set up, run in, end |
 //! | `run`, `dedent` | exec, eval, call, prepare_main |
+//! | `names` | names as Python strings |
 //! | `kept` | objects that prepared functions hold |
 //! | `value`, `convert` | values in memory, and from and to Python objects |
 //! | `exception` | an uncaught exception as text |
@@ -27,6 +28,7 @@ pub mod interp;
 pub mod kept;
 pub mod loaded;
 pub mod locate;
+mod names;
 pub mod object;
 pub mod output;
 pub mod run;

@@ -10,6 +10,7 @@ use super::Failure;
 use super::convert::{self, from_python, to_python};
 use super::dedent::dedent;
 use super::exception::Exception;
+use super::interp::Scope;
 use super::kept::Kept;
 use super::object::{Obj, Py, PyResult, Raised};
 use super::value::{Args, OwnedValue, subpy_pair};
@@ -28,28 +29,29 @@ pub enum Code<'a> {
 }
 
 /// Runs it in `__main__`. The result is converted when it is wanted.
-pub fn run(py: Py, main: &Obj, code: Code, want_result: bool) -> Result<OwnedValue, Failure> {
+#[inline]
+pub fn run(py: Py, scope: &Scope, code: Code, want_result: bool) -> Result<OwnedValue, Failure> {
     let result = match code {
         Code::Exec { source, filename, keep_indent } => {
             let dedented = if keep_indent { None } else { dedent(source) };
             let source = dedented.as_deref().unwrap_or(source);
             let code = compile(py, source, filename, super::types::Py_file_input)?;
-            evaluate(py, &code, main).map(|_| None)
+            evaluate(py, &code, &scope.main).map(|_| None)
         }
         Code::Eval { expression, filename } => {
             let expression = expression.trim_start_matches([' ', '\t']);
             let code = compile(py, expression, filename, super::types::Py_eval_input)?;
-            evaluate(py, &code, main).map(Some)
+            evaluate(py, &code, &scope.main).map(Some)
         }
         Code::Call { callable, args } => {
-            resolve(py, main, callable).and_then(|callable| convert::call(py, &callable, args)).map(Some)
+            resolve(py, scope, callable).and_then(|callable| convert::call(py, scope.names, &callable, args)).map(Some)
         }
         Code::Function { kept, args } => {
             // SAFETY: attached to the function's interpreter, for a run that its gate let in.
             let callable = unsafe { kept.get(py) }.ok_or(Failure::Freed)?;
-            callable.and_then(|callable| convert::call(py, &callable, args)).map(Some)
+            callable.and_then(|callable| convert::call(py, scope.names, &callable, args)).map(Some)
         }
-        Code::PrepareMain { names } => prepare_main(py, main, names).map(|()| None),
+        Code::PrepareMain { names } => prepare_main(py, &scope.main, names).map(|()| None),
     };
     match result {
         Err(Raised) => Err(Failure::exception(py)),
@@ -87,30 +89,31 @@ fn evaluate<'py>(py: Py<'py>, code: &Obj<'py>, main: &Obj<'py>) -> PyResult<Obj<
 }
 
 /// Finds `name` in `__main__`, or `package.module:attr.attr`, anew at each call: a name that was bound again is seen.
-pub fn resolve<'py>(py: Py<'py>, main: &Obj<'py>, callable: &str) -> PyResult<Obj<'py>> {
+fn resolve<'py>(py: Py<'py>, scope: &Scope<'py>, callable: &str) -> PyResult<Obj<'py>> {
     // Names are short: a plain loop finds out faster than the searches below.
     if callable.bytes().all(|byte| byte != b':' && byte != b'.') {
-        return main_attribute(py, main, callable);
+        return main_attribute(py, scope, callable);
     }
     let (module, path) = match callable.split_once(':') {
         Some((module, path)) => (Some(module), path),
         None => (None, callable),
     };
+    let name = |text| scope.names.get(py, text);
     let mut names = path.split('.');
     let first = names.next().unwrap_or_default();
     let mut object = match module {
-        Some(module) => py.import(&py.str(module)?)?.attr_object(&py.str(first)?)?,
-        None => main_attribute(py, main, first)?,
+        Some(module) => py.import(&name(module)?)?.attr_object(&name(first)?)?,
+        None => main_attribute(py, scope, first)?,
     };
-    for name in names {
-        object = object.attr_object(&py.str(name)?)?;
+    for attribute in names {
+        object = object.attr_object(&name(attribute)?)?;
     }
     Ok(object)
 }
 
 /// Finds what a call would call, and fails as the call would when there is no such name or it cannot be called.
-pub fn find_callable<'py>(py: Py<'py>, main: &Obj<'py>, name: &str) -> Result<Obj<'py>, Failure> {
-    let callable = resolve(py, main, name).and_then(|object| {
+pub fn find_callable<'py>(py: Py<'py>, scope: &Scope<'py>, name: &str) -> Result<Obj<'py>, Failure> {
+    let callable = resolve(py, scope, name).and_then(|object| {
         // SAFETY: attached; a live object.
         match unsafe { (py.api.PyCallable_Check)(object.as_ptr()) } {
             0 => {
@@ -125,11 +128,12 @@ pub fn find_callable<'py>(py: Py<'py>, main: &Obj<'py>, name: &str) -> Result<Ob
     callable.map_err(|Raised| Failure::exception(py))
 }
 
-fn main_attribute<'py>(py: Py<'py>, main: &Obj<'py>, name: &str) -> PyResult<Obj<'py>> {
+fn main_attribute<'py>(py: Py<'py>, scope: &Scope<'py>, name: &str) -> PyResult<Obj<'py>> {
+    let key = scope.names.get(py, name)?;
     let mut object = ptr::null_mut();
     // SAFETY: live objects; 1 with a new reference, 0 with NULL, -1 with an exception.
     unsafe {
-        match (py.api.PyDict_GetItemRef)(main.as_ptr(), py.str(name)?.as_ptr(), &mut object) {
+        match (py.api.PyDict_GetItemRef)(scope.main.as_ptr(), key.as_ptr(), &mut object) {
             0 => Err(convert::no_attribute(py, &format!("module '__main__' has no attribute '{name}'"))),
             _ => py.owned(object),
         }

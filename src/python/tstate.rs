@@ -111,6 +111,12 @@ fn mapping(address: usize) -> Option<Stack> {
     })
 }
 
+/// True when this runs on the stack that the thread was created with.
+pub fn is_own_stack() -> bool {
+    let stack = this_stack();
+    OWN_STACK.get() == Some(stack)
+}
+
 /// True on the thread that the process began with.
 pub fn is_main_thread() -> bool {
     // SAFETY: both only read.

@@ -223,6 +223,7 @@ impl<'a> Args<'a> {
 
     /// # Safety
     /// `items` must point to `len` values, `kwargs` to one or be NULL, and all that they point to must be as they say.
+    #[inline]
     pub unsafe fn check(items: *const subpy_value, len: usize, kwargs: *const subpy_value) -> Result<Args<'a>, String> {
         if len > 0 && items.is_null() {
             return Err(format!("args is NULL but nargs is {len}"));
@@ -490,6 +491,13 @@ unsafe impl Send for OwnedValue {}
 impl OwnedValue {
     pub fn none() -> OwnedValue {
         OwnedValue(ManuallyDrop::new(subpy_value::none()))
+    }
+
+    /// A value that points to nothing.
+    #[inline]
+    pub fn plain(value: subpy_value) -> OwnedValue {
+        debug_assert!(is_plain(value.kind));
+        OwnedValue(ManuallyDrop::new(value))
     }
 
     /// Hands the value, and the duty to free it, over to C.

@@ -1,15 +1,8 @@
 /* Creating, using and closing a thousand interpreters leaves at most 2 KiB each; calls leave nothing. */
-#include <unistd.h>
+#include <pthread.h>
 
+#include "stack.h"
 #include "values.h"
-
-static long resident_kib(void) {
-  long pages = 0;
-  FILE *file = fopen("/proc/self/statm", "r");
-  CHECK(file && fscanf(file, "%*d %ld", &pages) == 1);
-  fclose(file);
-  return pages * (sysconf(_SC_PAGESIZE) / 1024);
-}
 
 static void check_grown(const char *what, long before, int cycles, long allowed) {
   long grown = resident_kib() - before;
@@ -53,6 +46,23 @@ static void one_of_each(subpy_interp interp) {
   subpy_value_free(&result);
 }
 
+static void comes_and_goes(void) {
+  subpy_error *error = NULL;
+  subpy_interp interp = create();
+  run(interp, "x = 1");
+  OK(subpy_close(interp, &error));
+}
+
+/* CPython knows the bounds of the thread's own stack alone. */
+static void *on_a_foreign_stack(void *unused) {
+  (void)unused;
+  for (int i = 0; i < 5; i++) on_stack(512, comes_and_goes);
+  long before = resident_kib();
+  for (int i = 0; i < 20; i++) on_stack(512, comes_and_goes);
+  check_grown("interpreters on a foreign stack", before, 20, 20 * 1024);
+  return NULL;
+}
+
 int main(void) {
   /* The allocators' own caches fill up first. */
   for (int i = 0; i < 50; i++) one_interpreter(i);
@@ -66,6 +76,9 @@ int main(void) {
   before = resident_kib();
   for (int i = 0; i < 5000; i++) one_of_each(interp);
   check_grown("rounds of calls", before, 5000, 1024);
+
+  pthread_t thread;
+  CHECK(pthread_create(&thread, NULL, on_a_foreign_stack, NULL) == 0 && pthread_join(thread, NULL) == 0);
   shut_down();
   return 0;
 }

@@ -189,14 +189,6 @@ static void from_several_threads(void) {
   }
 }
 
-static long resident_kib(void) {
-  long pages = 0;
-  FILE *file = fopen("/proc/self/statm", "r");
-  CHECK(file && fscanf(file, "%*d %ld", &pages) == 1);
-  fclose(file);
-  return pages * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
 /* Round after round: the same ids, never the same handles, no more memory. */
 static void rounds(void) {
   enum { ROUNDS = 12, EACH = 4 };

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "subpy.h"
 
@@ -50,6 +51,14 @@ static inline void check_message(const char *file, int line, const subpy_error *
     fprintf(stderr, "%s:%d: the message is\n  %s\nnot\n  %s\n", file, line, message ? message : "(none)", expected);
     exit(1);
   }
+}
+
+static inline long resident_kib(void) {
+  long pages = 0;
+  FILE *file = fopen("/proc/self/statm", "r");
+  CHECK(file && fscanf(file, "%*d %ld", &pages) == 1);
+  fclose(file);
+  return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
 static inline subpy_interp create(void) {
