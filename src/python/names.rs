@@ -57,7 +57,7 @@ impl Names {
             if text.len() <= LONGEST
                 && let Some(kept) = NonNull::new(py.borrowed(object.as_ptr())?.into_ptr())
             {
-                let before = mem::replace(&mut (*self.0.get())[place], Some(Name { text: text.into(), object: kept }));
+                let before = (*self.0.get())[place].replace(Name { text: text.into(), object: kept });
                 before.inspect(|name| (py.api.Py_DecRef)(name.object.as_ptr()));
             }
             Ok(object)
