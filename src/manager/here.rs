@@ -59,11 +59,8 @@ thread_local! {
 /// Does something with what this thread remembers. When the thread is ending (in the destructor of another thread-local
 /// variable), that may be gone: then it begins anew each time.
 #[inline]
-pub fn here<R>(act: impl FnOnce(&Here) -> R) -> R {
-    let mut act = Some(act);
-    let mut once = |here: &Here| act.take().map(|act| act(here));
-    let done = HERE.try_with(&mut once).unwrap_or_else(|_| once(&Here::new()));
-    done.expect("one of the two was called, once")
+pub fn here<R>(act: impl Fn(&Here) -> R) -> R {
+    HERE.try_with(&act).unwrap_or_else(|_| act(&Here::new()))
 }
 
 /// True when this thread runs something in any interpreter.

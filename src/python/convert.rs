@@ -16,10 +16,10 @@ use super::value::{self, Args, Builder, MAX_DEPTH, OwnedValue, subpy_pair, subpy
 /// Makes the Python object of a checked value.
 #[inline]
 pub fn to_python<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
-    if matches!(value.kind, value::TUPLE | value::LIST | value::DICT) {
-        container(py, value)
-    } else {
-        scalar(py, value)
+    match value.kind {
+        value::INT => py.int(value.as_int()),
+        value::TUPLE | value::LIST | value::DICT => container(py, value),
+        _ => scalar(py, value),
     }
 }
 
@@ -101,7 +101,6 @@ impl<'py> Filling<'py> {
     }
 }
 
-#[inline]
 fn scalar<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
     // SAFETY: attached; the value was checked, so its bytes are there and text is valid UTF-8. All but the constants
     // are new references.
@@ -133,39 +132,25 @@ fn scalar<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
 const FEW: usize = 8;
 
 /// The arguments of a call: strong references in a row.
-struct Arguments<'py> {
+struct Arguments<'py, 'a> {
     py: Py<'py>,
-    few: [*mut PyObject; FEW],
-    many: Vec<*mut PyObject>,
+    places: &'a mut [*mut PyObject],
     len: usize,
 }
 
-impl<'py> Arguments<'py> {
-    #[inline]
-    fn new(py: Py<'py>, count: usize) -> Arguments<'py> {
-        let many = if count > FEW { vec![ptr::null_mut(); count] } else { Vec::new() };
-        Arguments { py, few: [ptr::null_mut(); FEW], many, len: 0 }
-    }
-
-    /// No more than `new` was told.
+impl<'py> Arguments<'py, '_> {
+    /// No more than there are places.
     #[inline]
     fn push(&mut self, object: Obj<'py>) {
-        let places = if self.many.is_empty() { &mut self.few[..] } else { &mut self.many[..] };
-        places[self.len] = object.into_ptr();
+        self.places[self.len] = object.into_ptr();
         self.len += 1;
-    }
-
-    #[inline]
-    fn pointers(&self) -> &[*mut PyObject] {
-        let places = if self.many.is_empty() { &self.few[..] } else { &self.many[..] };
-        &places[..self.len]
     }
 }
 
-impl Drop for Arguments<'_> {
+impl Drop for Arguments<'_, '_> {
     #[inline]
     fn drop(&mut self) {
-        for object in self.pointers() {
+        for object in &self.places[..self.len] {
             // SAFETY: a reference that this owns, in the interpreter that the thread is attached to.
             unsafe { (self.py.api.Py_DecRef)(*object) }
         }
@@ -175,7 +160,23 @@ impl Drop for Arguments<'_> {
 /// Calls `callable(*args, **kwargs)`.
 #[inline]
 pub fn call<'py>(py: Py<'py>, names: &Names, callable: &Obj<'py>, args: Args) -> PyResult<Obj<'py>> {
-    let mut arguments = Arguments::new(py, args.items.len() + args.kwargs.len());
+    let count = args.items.len() + args.kwargs.len();
+    if count <= FEW {
+        call_with(py, names, callable, args, &mut [ptr::null_mut(); FEW])
+    } else {
+        call_with(py, names, callable, args, &mut vec![ptr::null_mut(); count])
+    }
+}
+
+#[inline]
+fn call_with<'py>(
+    py: Py<'py>,
+    names: &Names,
+    callable: &Obj<'py>,
+    args: Args,
+    places: &mut [*mut PyObject],
+) -> PyResult<Obj<'py>> {
+    let mut arguments = Arguments { py, places, len: 0 };
     for value in args.items {
         arguments.push(to_python(py, value)?);
     }
@@ -183,7 +184,7 @@ pub fn call<'py>(py: Py<'py>, names: &Names, callable: &Obj<'py>, args: Args) ->
     let names = names.as_ref().map_or(ptr::null_mut(), Obj::as_ptr);
     // SAFETY: live objects; first the positional arguments and then one for each of the names.
     unsafe {
-        let arguments = arguments.pointers().as_ptr();
+        let arguments = arguments.places.as_ptr();
         py.owned((py.api.PyObject_Vectorcall)(callable.as_ptr(), arguments, args.items.len(), names))
     }
 }
@@ -194,7 +195,7 @@ fn keywords<'py>(
     py: Py<'py>,
     names: &Names,
     pairs: &[subpy_pair],
-    arguments: &mut Arguments<'py>,
+    arguments: &mut Arguments<'py, '_>,
 ) -> PyResult<Obj<'py>> {
     // SAFETY: attached; the keys are checked text; SetItem takes the reference to the key over.
     unsafe {

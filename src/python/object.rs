@@ -36,11 +36,13 @@ impl Drop for Obj<'_> {
 
 impl<'py> Obj<'py> {
     /// The object, borrowed from this reference.
+    #[inline]
     pub fn as_ptr(&self) -> *mut PyObject {
         self.ptr.as_ptr()
     }
 
     /// Hands the reference over to whoever takes the pointer.
+    #[inline]
     pub fn into_ptr(self) -> *mut PyObject {
         let ptr = self.ptr.as_ptr();
         std::mem::forget(self);
@@ -153,6 +155,7 @@ impl<'py> Py<'py> {
     ///
     /// # Safety
     /// `ptr` must be NULL or a reference that the caller owns.
+    #[inline]
     pub unsafe fn owned(self, ptr: *mut PyObject) -> PyResult<Obj<'py>> {
         NonNull::new(ptr).map(|ptr| Obj { ptr, py: self }).ok_or(Raised)
     }
@@ -161,6 +164,7 @@ impl<'py> Py<'py> {
     ///
     /// # Safety
     /// `ptr` must be NULL or a live object.
+    #[inline]
     pub unsafe fn borrowed(self, ptr: *mut PyObject) -> PyResult<Obj<'py>> {
         // SAFETY: as promised; Py_IncRef ignores NULL.
         unsafe {
@@ -189,6 +193,7 @@ impl<'py> Py<'py> {
     }
 
     /// An int.
+    #[inline]
     pub fn int(self, value: i64) -> PyResult<Obj<'py>> {
         // SAFETY: attached.
         unsafe { self.owned((self.api.PyLong_FromLongLong)(value)) }
