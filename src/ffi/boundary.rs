@@ -5,29 +5,70 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::error::subpy_error;
 use super::status::{SUBPY_AUTO_LEN, SUBPY_OK, subpy_status};
-use crate::manager::{Kind, Result};
+use crate::manager::{Error, Kind, Ran, Result};
 use crate::python::hooks;
+use crate::python::value::{OwnedValue, subpy_value};
 
 /// A function that can fail and has no output.
 ///
 /// # Safety
 /// `error` must be NULL or point to room for one pointer.
-pub unsafe fn status(error: *mut *mut subpy_error, body: impl FnOnce() -> Result<()>) -> subpy_status {
-    let result = match hooks::forked() {
-        true => Err(Kind::Forked.into()),
-        false => {
-            catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(Kind::Panic(panic_text(&*panic)).into()))
-        }
-    };
-    let (status, failed) = match result {
-        Ok(()) => (SUBPY_OK, std::ptr::null_mut()),
-        Err(failed) => (failed.status(), if error.is_null() { std::ptr::null_mut() } else { subpy_error::new(failed) }),
-    };
+#[inline]
+pub unsafe fn status<E: Into<Box<Error>>>(
+    error: *mut *mut subpy_error,
+    body: impl FnOnce() -> Result<(), E>,
+) -> subpy_status {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let failed = match hooks::forked() {
+            true => Error::from(Kind::Forked).into(),
+            false => match catch_unwind(AssertUnwindSafe(body)) {
+                Ok(Ok(())) => {
+                    if !error.is_null() {
+                        error.write(std::ptr::null_mut());
+                    }
+                    return SUBPY_OK;
+                }
+                Ok(Err(failed)) => failed.into(),
+                Err(panic) => Error::from(Kind::Panic(panic_text(&*panic))).into(),
+            },
+        };
+        failure(error, *failed)
+    }
+}
+
+/// # Safety
+/// As for [`status`].
+#[cold]
+unsafe fn failure(error: *mut *mut subpy_error, failed: Error) -> subpy_status {
+    let status = failed.status();
     if !error.is_null() {
         // SAFETY: promised by the caller.
-        unsafe { error.write(failed) }
+        unsafe { error.write(subpy_error::new(failed)) }
     }
     status
+}
+
+/// A function that runs something, and gives a result if the caller wants one.
+///
+/// # Safety
+/// As for [`status`]; `result` must be NULL or point to room for a value, whatever is in it. It may be one of the arguments.
+#[inline]
+pub unsafe fn run(
+    result: *mut subpy_value,
+    error: *mut *mut subpy_error,
+    body: impl FnOnce(Option<&mut OwnedValue>) -> Ran,
+) -> subpy_status {
+    let mut value = OwnedValue::none();
+    let wanted = (!result.is_null()).then_some(&mut value);
+    // SAFETY: promised by the caller.
+    unsafe {
+        let status = status(error, || body(wanted));
+        if !result.is_null() {
+            result.write(if status == SUBPY_OK { value.into_raw() } else { subpy_value::none() });
+        }
+        status
+    }
 }
 
 /// A function that can fail and has one output, which may be NULL; on failure it is made empty.
@@ -45,7 +86,7 @@ pub unsafe fn output<T: Copy>(
     unsafe {
         let status = status(error, || {
             value = body()?;
-            Ok(())
+            Ok::<(), Error>(())
         });
         if !output.is_null() {
             output.write(if status == SUBPY_OK { value } else { empty });

@@ -8,7 +8,7 @@ use super::error::subpy_error;
 use super::status::{subpy_function, subpy_interp, subpy_status};
 use crate::manager;
 use crate::python::hooks;
-use crate::python::value::{Args, OwnedValue, subpy_value};
+use crate::python::value::{Args, subpy_value};
 
 /// Look a callable up, to call it many times.
 ///
@@ -66,9 +66,9 @@ pub unsafe extern "C" fn subpy_function_call(
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
-        boundary::output(result, subpy_value::none(), error, || {
+        boundary::run(result, error, |wanted| {
             let args = Args::check(args, nargs, kwargs).or_else(invalid)?;
-            manager::function_call(function, args, !result.is_null()).map(OwnedValue::into_raw)
+            manager::function_call(function, args, wanted)
         })
     }
 }

@@ -11,7 +11,7 @@ use super::status::{subpy_cancel, subpy_function, subpy_interp, subpy_status};
 use super::thread::{Sending, send};
 use crate::manager::{self, Function, Result};
 use crate::python::run::Code;
-use crate::python::value::{Args, OwnedValue, subpy_value};
+use crate::python::value::{Args, subpy_value};
 
 /// exec: statements
 pub const SUBPY_RUN_EXEC: i32 = 1;
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn subpy_exec(
     unsafe {
         boundary::status(error, || {
             let source = text(code, len, "code")?;
-            manager::run(interp, Code::Exec { source, filename: None, keep_indent: false }, false).map(drop)
+            manager::run(interp, Code::Exec { source, filename: None, keep_indent: false }, None)
         })
     }
 }
@@ -114,10 +114,10 @@ pub unsafe extern "C" fn subpy_eval(
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
-        boundary::output(result, subpy_value::none(), error, || {
+        boundary::run(result, error, |wanted| {
             let expression = text(expression, len, "expression")?;
             let code = Code::Eval { expression, filename: None };
-            manager::run(interp, code, !result.is_null()).map(OwnedValue::into_raw)
+            manager::run(interp, code, wanted)
         })
     }
 }
@@ -149,11 +149,11 @@ pub unsafe extern "C" fn subpy_call(
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
-        boundary::output(result, subpy_value::none(), error, || {
+        boundary::run(result, error, |wanted| {
             let callable = text(callable, len, "callable")?;
             let args = Args::check(args, nargs, kwargs).or_else(invalid)?;
             let code = Code::Call { callable, args };
-            manager::run(interp, code, !result.is_null()).map(OwnedValue::into_raw)
+            manager::run(interp, code, wanted)
         })
     }
 }
@@ -175,9 +175,9 @@ pub unsafe extern "C" fn subpy_run(
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
-        boundary::output(result, subpy_value::none(), error, || {
+        boundary::run(result, error, |wanted| {
             let request = Request::read(request)?;
-            manager::run(request.interp, request.code(), !result.is_null()).map(OwnedValue::into_raw)
+            manager::run(request.interp, request.code(), wanted)
         })
     }
 }

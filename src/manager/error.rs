@@ -73,6 +73,10 @@ pub struct Error {
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// How a run ended. One register on the way through the layers: an `Error` is many times as large, and moving it costs
+/// more than it looks (a store and a wider load of the same memory do not overlap).
+pub type Ran = Result<(), Box<Error>>;
+
 impl Error {
     /// The status code of the C ABI.
     pub fn status(&self) -> i32 {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::error::{Kind, Result};
+use super::error::{Error, Kind, Ran, Result};
 use super::here::here;
 use super::interpreter::{self, Interpreter};
 use super::registry::{Registry, function_handle};
@@ -38,7 +38,7 @@ pub fn function_new(interp: u64, callable: &str) -> Result<u64> {
     static COUNT: AtomicU64 = AtomicU64::new(1);
     let interpreter = interpreter::driven(interp, "make a call in")?;
     let keep = |py: Py, scope: &Scope, python: &Interp| Ok(python.kept.keep(find_callable(py, scope, callable)?));
-    let kept = here(|here| interpreter.inside(here, keep))?;
+    let kept = here(|here| interpreter.inside(here, keep)).map_err(|error| *error)?;
     let handle = function_handle(COUNT.fetch_add(1, Ordering::Relaxed));
     FUNCTIONS.insert(handle, Arc::new(Function { interpreter, kept }));
     Ok(handle)
@@ -46,14 +46,14 @@ pub fn function_new(interp: u64, callable: &str) -> Result<u64> {
 
 /// Calls it.
 #[inline]
-pub fn function_call(handle: u64, args: Args, want_result: bool) -> Result<OwnedValue> {
+pub fn function_call(handle: u64, args: Args, wanted: Option<&mut OwnedValue>) -> Ran {
     here(|here| {
         let call = |function: &Function| {
             if function.kept.is_dropped() {
-                return Err(no_function(handle).into());
+                return Err(Error::from(no_function(handle)).into());
             }
             let code = Code::Function { kept: &function.kept, args };
-            function.interpreter.run(here, code, want_result)
+            function.interpreter.run(here, code, wanted)
         };
         here.function.with(handle, || find_function(handle), call)
     })

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use super::error::Result;
+use super::error::{Ran, Result};
 use super::function::Function;
 use super::gate::Inside;
 use super::interpreter::Interpreter;
@@ -30,12 +30,7 @@ impl<T> Last<T> {
 
     /// Uses what has this handle, and remembers it.
     #[inline]
-    pub fn with<R>(
-        &self,
-        handle: u64,
-        find: impl FnOnce() -> Result<Arc<T>>,
-        act: impl FnOnce(&T) -> Result<R>,
-    ) -> Result<R> {
+    pub fn with(&self, handle: u64, find: impl FnOnce() -> Result<Arc<T>>, act: impl FnOnce(&T) -> Ran) -> Ran {
         let thing = match self.0.take() {
             Some((last, thing)) if last == handle => thing,
             _ => find()?,
@@ -58,9 +53,12 @@ thread_local! {
 
 /// Does something with what this thread remembers. When the thread is ending (in the destructor of another thread-local
 /// variable), that may be gone: then it begins anew each time.
-#[inline]
-pub fn here<R>(act: impl Fn(&Here) -> R) -> R {
-    HERE.try_with(&act).unwrap_or_else(|_| act(&Here::new()))
+#[inline(always)]
+pub fn here<R>(act: impl FnOnce(&Here) -> R) -> R {
+    let mut act = Some(act);
+    let mut once = |here: &Here| act.take().map(|act| act(here));
+    let done = HERE.try_with(&mut once).unwrap_or_else(|_| once(&Here::new()));
+    done.expect("one of the two was called, once")
 }
 
 /// True when this thread runs something in any interpreter.

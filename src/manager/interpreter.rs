@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use super::error::{Error, Kind, Result};
+use super::error::{Error, Kind, Ran, Result};
 use super::gate::{Busy, Gate, Refused, Visiting};
 use super::here::{Here, here, is_merely_entered};
 use super::registry::{Registry, interpreter_handle, interpreter_id};
@@ -176,9 +176,9 @@ pub(super) fn check_stack() -> Result<Stack> {
     })
 }
 
-/// `exec()`, `eval()` or `call()`.
+/// `exec()`, `eval()` or `call()`. The result is converted when it is wanted.
 #[inline]
-pub fn run(handle: u64, code: Code, want_result: bool) -> Result<OwnedValue> {
+pub fn run(handle: u64, code: Code, wanted: Option<&mut OwnedValue>) -> Ran {
     let what = || match code {
         Code::Exec { .. } | Code::Eval { .. } => "exec code for",
         Code::Call { .. } | Code::Function { .. } => "make a call in",
@@ -186,7 +186,7 @@ pub fn run(handle: u64, code: Code, want_result: bool) -> Result<OwnedValue> {
     };
     here(|here| {
         let find = || driven(handle, what());
-        here.interpreter.with(handle, find, |interpreter| interpreter.run(here, code, want_result))
+        here.interpreter.with(handle, find, |interpreter| interpreter.run(here, code, wanted))
     })
 }
 
@@ -198,8 +198,8 @@ pub(super) fn driven(handle: u64, what: &str) -> Result<Arc<Interpreter>> {
 
 impl Interpreter {
     #[inline]
-    pub(super) fn run(&self, here: &Here, code: Code, want_result: bool) -> Result<OwnedValue> {
-        self.inside(here, |py, scope, _| crate::python::run::run(py, scope, code, want_result))
+    pub(super) fn run(&self, here: &Here, code: Code, wanted: Option<&mut OwnedValue>) -> Ran {
+        self.inside(here, |py, scope, _| crate::python::run::run(py, scope, code, wanted))
     }
 
     /// Does something inside: as a run, when the gate lets it in.
@@ -207,15 +207,15 @@ impl Interpreter {
     pub(super) fn inside<R>(
         &self,
         here: &Here,
-        act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Failure>,
-    ) -> Result<R> {
-        let Some(python) = &self.python else { return Err(unrecognized("exec code for", self)) };
+        act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
+    ) -> Result<R, Box<Error>> {
+        let Some(python) = &self.python else { return Err(unrecognized("exec code for", self).into()) };
         let stack = check_stack()?;
         let running = self.gate.enter(self.handle, &here.inside).map_err(|refused| self.refused(refused))?;
         let pinned = here.sessions.state_of(self.handle);
         let result = python.run(pinned, stack, |py, scope| act(py, scope, python));
         drop(running);
-        result.map_err(|failure| Error::from(failure).of(self.handle))
+        result.map_err(|failure| Box::new(Error::from(*failure).of(self.handle)))
     }
 
     /// Does something that is no run, for a moment, whatever runs. It must not run code of users.
@@ -233,7 +233,7 @@ fn unrecognized(what: &str, interpreter: &Interpreter) -> Error {
 
 /// `prepare_main()`
 pub fn prepare_main(handle: u64, names: &[subpy_pair]) -> Result<()> {
-    run(handle, Code::PrepareMain { names }, false).map(drop)
+    run(handle, Code::PrepareMain { names }, None).map_err(|error| *error)
 }
 
 /// Fails when there is no such interpreter, and when it cannot take a run at all.

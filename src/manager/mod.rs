@@ -22,7 +22,7 @@ mod runtime;
 mod session;
 mod thread;
 
-pub use error::{Error, Kind, Result};
+pub use error::{Error, Kind, Ran, Result};
 pub use function::{Function, find_function, function_call, function_free, function_new};
 pub use gate::Busy;
 pub use interpreter::{

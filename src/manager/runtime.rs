@@ -19,7 +19,7 @@ use crate::python::locate::{Found, Installation, locate};
 use crate::python::run::Code;
 use crate::python::start::{self, StartError, Startup};
 use crate::python::tstate::{self, detached, this_stack};
-use crate::python::value::{Args, OwnedValue, subpy_value};
+use crate::python::value::{Args, subpy_value};
 use crate::python::{hooks, loaded_api, lock};
 
 /// How the runtime is started.
@@ -347,8 +347,8 @@ fn stop(up: Up, ours: Vec<Arc<Interpreter>>) {
             let args = Args { items: &args, kwargs: &[] };
             let destroy = Code::Call { callable: "_interpreters:destroy", args };
             // One that is gone by now (its creator held it) is no harm.
-            let _: Result<OwnedValue, _> =
-                main.run(None, this_stack(), |py, scope| crate::python::run::run(py, scope, destroy, false));
+            let _: Result<(), _> =
+                main.run(None, this_stack(), |py, scope| crate::python::run::run(py, scope, destroy, None));
         }
         main.release();
     }

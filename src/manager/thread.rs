@@ -73,7 +73,9 @@ impl Job {
             Work::Call { callable, args, kwargs } => Code::Call { callable, args: Args::of(args, kwargs) },
             Work::Function { kept, args, kwargs } => Code::Function { kept, args: Args::of(args, kwargs) },
         };
-        interpreter::run(self.interp, code, self.want_result)
+        let mut result = OwnedValue::none();
+        interpreter::run(self.interp, code, self.want_result.then_some(&mut result)).map_err(|error| *error)?;
+        Ok(result)
     }
 
     /// How a traceback calls it.

@@ -239,19 +239,20 @@ enum Refused {
 
 /// Makes the value of a Python object.
 #[inline]
-pub fn from_python(py: Py, object: &Obj) -> Result<OwnedValue, Failure> {
+pub fn from_python(py: Py, object: &Obj, result: &mut OwnedValue) -> Result<(), Box<Failure>> {
     // SAFETY: a live object; the getter is called for its exact type alone.
     unsafe {
-        let kind = (py.api.Py_TYPE)(object.as_ptr());
-        let mut overflow: c_int = 0;
-        if kind == py.api.PyLong_Type.0 {
+        if (py.api.Py_TYPE)(object.as_ptr()) == py.api.PyLong_Type.0 {
+            let mut overflow: c_int = 0;
             let value = (py.api.PyLong_AsLongLongAndOverflow)(object.as_ptr(), &mut overflow);
             if overflow == 0 {
-                return Ok(OwnedValue::plain(subpy_value::int(value)));
+                *result = OwnedValue::int(value);
+                return Ok(());
             }
         }
     }
-    from_any(py, object)
+    *result = from_any(py, object)?;
+    Ok(())
 }
 
 fn from_any(py: Py, object: &Obj) -> Result<OwnedValue, Failure> {

@@ -213,8 +213,8 @@ impl Interp {
         &self,
         pinned: Option<Rc<Pinned>>,
         stack: Stack,
-        act: impl FnOnce(Py, &Scope) -> Result<R, Failure>,
-    ) -> Result<R, Failure> {
+        act: impl FnOnce(Py, &Scope) -> Result<R, Box<Failure>>,
+    ) -> Result<R, Box<Failure>> {
         let entry = match pinned {
             Some(pinned) => pinned.enter(stack),
             None => self.enter_on(stack)?,
@@ -234,7 +234,7 @@ impl Interp {
             if output.flush(py).is_err() {
                 // A run that failed for another reason keeps that one.
                 let unwritten = Failure::exception(py);
-                result = result.and(Err(unwritten));
+                result = result.and(Err(unwritten.into()));
             }
         }
         self.unmark();

@@ -30,7 +30,7 @@ pub enum Code<'a> {
 
 /// Runs it in `__main__`. The result is converted when it is wanted.
 #[inline]
-pub fn run(py: Py, scope: &Scope, code: Code, want_result: bool) -> Result<OwnedValue, Failure> {
+pub fn run(py: Py, scope: &Scope, code: Code, wanted: Option<&mut OwnedValue>) -> Result<(), Box<Failure>> {
     let result = match code {
         Code::Exec { source, filename, keep_indent } => {
             let dedented = if keep_indent { None } else { dedent(source) };
@@ -53,10 +53,10 @@ pub fn run(py: Py, scope: &Scope, code: Code, want_result: bool) -> Result<Owned
         }
         Code::PrepareMain { names } => prepare_main(py, &scope.main, names).map(|()| None),
     };
-    match result {
-        Err(Raised) => Err(Failure::exception(py)),
-        Ok(Some(object)) if want_result => from_python(py, &object),
-        Ok(_) => Ok(OwnedValue::none()),
+    match (result, wanted) {
+        (Err(Raised), _) => Err(Failure::exception(py).into()),
+        (Ok(Some(object)), Some(wanted)) => from_python(py, &object, wanted),
+        _ => Ok(()),
     }
 }
 

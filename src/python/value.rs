@@ -507,11 +507,9 @@ impl OwnedValue {
         OwnedValue(ManuallyDrop::new(subpy_value::none()))
     }
 
-    /// A value that points to nothing.
     #[inline]
-    pub fn plain(value: subpy_value) -> OwnedValue {
-        debug_assert!(is_plain(value.kind));
-        OwnedValue(ManuallyDrop::new(value))
+    pub fn int(value: i64) -> OwnedValue {
+        OwnedValue(ManuallyDrop::new(subpy_value::int(value)))
     }
 
     /// Hands the value, and the duty to free it, over to C.

@@ -234,7 +234,11 @@ impl InterpreterRef {
     }
 
     fn run(&self, code: Code, want_result: bool) -> Result<OwnedValue> {
-        unless_forked(|| manager::run(self.0, code, want_result))
+        unless_forked(|| {
+            let mut result = OwnedValue::none();
+            manager::run(self.0, code, want_result.then_some(&mut result)).map_err(|error| *error)?;
+            Ok(result)
+        })
     }
 
     /// Whether something is being run in it by this crate. Python: `Interpreter.is_running()`.
