@@ -1,0 +1,94 @@
+/* Does one thing many times: `calls WHAT COUNT`. */
+#include <unistd.h>
+
+#include "../c/values.h"
+
+static subpy_interp interp;
+static subpy_function function;
+static subpy_value list[1000], text;
+
+static void call(const char *name, const subpy_value *args, size_t nargs, const subpy_value *kwargs) {
+  subpy_error *error = NULL;
+  subpy_value result = {0};
+  OK(subpy_call(interp, name, SUBPY_AUTO_LEN, args, nargs, kwargs, &result, &error));
+  subpy_value_free(&result);
+}
+
+static void call_0(void) { call("nothing", NULL, 0, NULL); }
+
+static void call_2(void) {
+  subpy_value args[] = {subpy_int(1), subpy_int(2000)};
+  call("add", args, 2, NULL);
+}
+
+static void call_keyword(void) {
+  subpy_value args[] = {subpy_int(1)};
+  subpy_pair pair = {TEXT("b"), subpy_int(2000)};
+  subpy_value kwargs = subpy_dict(&pair, 1);
+  call("add", args, 1, &kwargs);
+}
+
+static void call_module(void) {
+  subpy_value args[] = {subpy_float(2)};
+  call("math:sqrt", args, 1, NULL);
+}
+
+static void call_text(void) { call("same", &text, 1, NULL); }
+
+static void call_list(void) {
+  subpy_value args[] = {subpy_list(list, 1000)};
+  call("same", args, 1, NULL);
+}
+
+static void call_function(void) {
+  subpy_error *error = NULL;
+  subpy_value args[] = {subpy_int(1), subpy_int(2000)}, result = {0};
+  OK(subpy_function_call(function, args, 2, NULL, &result, &error));
+  subpy_value_free(&result);
+}
+
+static void exec(void) {
+  subpy_error *error = NULL;
+  OK(subpy_exec(interp, "x = 1", SUBPY_AUTO_LEN, &error));
+}
+
+static void enter_and_leave(void) {
+  subpy_error *error = NULL;
+  OK(subpy_enter(interp, &error));
+  OK(subpy_leave(interp, &error));
+}
+
+static const struct {
+  const char *name;
+  void (*act)(void);
+} ACTS[] = {
+    {"call()", call_0},
+    {"call(int, int)", call_2},
+    {"call(int, b=int)", call_keyword},
+    {"call math:sqrt(float)", call_module},
+    {"call(str of 1 KiB) -> str", call_text},
+    {"call(list of 1,000 ints) -> list", call_list},
+    {"function(int, int)", call_function},
+    {"function(int, int) in a session", call_function},
+    {"exec x = 1", exec},
+    {"enter and leave", enter_and_leave},
+};
+
+int main(int argc, char **argv) {
+  CHECK(argc == 3);
+  subpy_error *error = NULL;
+  interp = create();
+  run(interp, "def nothing(): pass\ndef add(a, b): return a + b\ndef same(value): return value");
+  OK(subpy_function_new(interp, "add", SUBPY_AUTO_LEN, &function, &error));
+  if (strstr(argv[1], "session")) OK(subpy_enter(interp, &error));
+  static char letters[1025];
+  memset(letters, 'x', 1024);
+  text = subpy_str(letters, 1024);
+  for (int i = 0; i < 1000; i++) list[i] = subpy_int(i * 1000);
+  for (size_t i = 0; i < sizeof ACTS / sizeof *ACTS; i++) {
+    if (strcmp(ACTS[i].name, argv[1]) != 0) continue;
+    for (int n = atoi(argv[2]); n > 0; n--) ACTS[i].act();
+    _exit(0); /* the end of Python costs the same each time, and takes a while */
+  }
+  CHECK(!"the name of an act");
+}
