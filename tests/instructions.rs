@@ -7,6 +7,8 @@ mod support;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use support::{build_folder, command, compiler, expect_success, have, root, skipped};
 
@@ -25,11 +27,18 @@ fn calls_keep_to_their_budget() {
     let file = root().join("tests/instructions/budget.txt");
     let budget = std::fs::read_to_string(&file).expect("the budget");
     let program = program(&release_library());
+    let budget: Vec<(u64, &str)> = budget
+        .lines()
+        .map(|line| line.trim().split_once(' ').expect("a number and a name"))
+        .map(|(allowed, name)| (allowed.parse().expect("a number"), name))
+        .collect();
+    let count = |name| (instructions(&program, name, MANY) - instructions(&program, name, FEW)) / (MANY - FEW);
+    let counts: Vec<u64> = thread::scope(|scope| {
+        let threads: Vec<_> = budget.iter().map(|(_, name)| scope.spawn(|| count(name))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("it was counted")).collect()
+    });
     let (mut counted, mut wrong) = (String::new(), String::new());
-    for line in budget.lines() {
-        let (allowed, name) = line.trim().split_once(' ').expect("a number and a name");
-        let allowed: u64 = allowed.parse().expect("a number");
-        let now = (instructions(&program, name, MANY) - instructions(&program, name, FEW)) / (MANY - FEW);
+    for ((allowed, name), now) in budget.into_iter().zip(counts) {
         writeln!(counted, "{now:>6} {name}").expect("memory");
         if now * 100 > allowed * 105 {
             writeln!(wrong, "{name}: {now} instructions, the budget is {allowed}").expect("memory");
@@ -63,12 +72,15 @@ fn program(library: &Path) -> PathBuf {
 }
 
 fn instructions(program: &Path, name: &str, count: u64) -> u64 {
-    let profile = build_folder().join("callgrind.out");
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let profile = build_folder().join(format!("callgrind-{}.out", COUNT.fetch_add(1, Ordering::Relaxed)));
     let mut valgrind = command("valgrind".as_ref());
     valgrind.args(["--quiet", "--tool=callgrind"]).arg(format!("--callgrind-out-file={}", profile.display()));
     valgrind.arg(program).arg(name).arg(count.to_string());
     expect_success(valgrind);
-    own_cost(&std::fs::read_to_string(&profile).expect("a profile"))
+    let cost = own_cost(&std::fs::read_to_string(&profile).expect("a profile"));
+    std::fs::remove_file(profile).expect("the profile can be removed");
+    cost
 }
 
 /// The sum of what functions of libsubpy.so cost themselves. The format: valgrind's manual, "Callgrind Format

@@ -28,14 +28,11 @@ fn container<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
     let mut open = vec![Filling::new(py, *value)?];
     loop {
         let Some(top) = open.last_mut() else { unreachable!("the root returns") };
-        let done = match top.next_element() {
-            None => open.pop().expect("the one that was looked at").object,
-            Some(element) if matches!(element.kind, value::TUPLE | value::LIST | value::DICT) => {
-                open.push(Filling::new(py, element)?);
-                continue;
-            }
-            Some(element) => scalar(py, &element)?,
-        };
+        if let Some(inner) = top.fill(py)? {
+            open.push(Filling::new(py, inner)?);
+            continue;
+        }
+        let done = open.pop().expect("the one that was filled").object;
         match open.last_mut() {
             Some(parent) => parent.put(py, done)?,
             None => return Ok(done),
@@ -66,17 +63,32 @@ impl<'py> Filling<'py> {
         Ok(Filling { value, object, filled: 0, key: None })
     }
 
-    fn next_element(&self) -> Option<subpy_value> {
+    /// Puts elements in until there are no more, or one is a container itself: that one.
+    fn fill(&mut self, py: Py<'py>) -> PyResult<Option<subpy_value>> {
+        while let Some(element) = self.next_element() {
+            let object = match element.kind {
+                value::INT => py.int(element.as_int())?,
+                value::TUPLE | value::LIST | value::DICT => return Ok(Some(*element)),
+                _ => scalar(py, element)?,
+            };
+            self.put(py, object)?;
+        }
+        Ok(None)
+    }
+
+    #[inline]
+    fn next_element<'a>(&self) -> Option<&'a subpy_value> {
         // SAFETY: the value was checked before the run began, and what it points to is borrowed until the run ends.
         unsafe {
             if self.value.kind != value::DICT {
-                return self.value.items().get(self.filled).copied();
+                return self.value.items().get(self.filled);
             }
             let pair = self.value.pairs().get(self.filled)?;
-            Some(if self.key.is_none() { pair.key } else { pair.value })
+            Some(if self.key.is_none() { &pair.key } else { &pair.value })
         }
     }
 
+    #[inline]
     fn put(&mut self, py: Py<'py>, element: Obj<'py>) -> PyResult<()> {
         let at = self.filled as isize;
         // SAFETY: live objects; SetItem takes the reference over, also when it fails (a guest that got hold of the
@@ -237,22 +249,33 @@ enum Refused {
     NoMemory,
 }
 
-/// Makes the value of a Python object.
+/// Makes the value of a Python object. The result is None before.
 #[inline]
 pub fn from_python(py: Py, object: &Obj, result: &mut OwnedValue) -> Result<(), Box<Failure>> {
-    // SAFETY: a live object; the getter is called for its exact type alone.
-    unsafe {
-        if (py.api.Py_TYPE)(object.as_ptr()) == py.api.PyLong_Type.0 {
-            let mut overflow: c_int = 0;
-            let value = (py.api.PyLong_AsLongLongAndOverflow)(object.as_ptr(), &mut overflow);
-            if overflow == 0 {
-                *result = OwnedValue::int(value);
-                return Ok(());
-            }
-        }
+    // SAFETY: a live object.
+    if let Some(value) = unsafe { int(py, object.as_ptr()) } {
+        *result = OwnedValue::int(value);
+    } else if !object.is_none() {
+        *result = from_any(py, object)?;
     }
-    *result = from_any(py, object)?;
     Ok(())
+}
+
+/// The value of an int, when it is one that fits 64 bits: most of what is read.
+///
+/// # Safety
+/// The object must be alive.
+#[inline]
+unsafe fn int(py: Py, object: *mut PyObject) -> Option<i64> {
+    // SAFETY: promised by the caller; the getter is called for its exact type alone.
+    unsafe {
+        if (py.api.Py_TYPE)(object) != py.api.PyLong_Type.0 {
+            return None;
+        }
+        let mut overflow: c_int = 0;
+        let value = (py.api.PyLong_AsLongLongAndOverflow)(object, &mut overflow);
+        (overflow == 0).then_some(value)
+    }
 }
 
 fn from_any(py: Py, object: &Obj) -> Result<OwnedValue, Failure> {
@@ -269,24 +292,13 @@ fn from_any(py: Py, object: &Obj) -> Result<OwnedValue, Failure> {
     let mut open = vec![Reading { object: object.as_ptr(), array: root.u_offset(), ..Reading::new(&root) }];
     while let Some(top) = open.last_mut() {
         // SAFETY: containers are alive: their root is, and nothing runs that could change them.
-        let Some(element) = (unsafe { reader.next(top) }) else {
-            open.pop();
-            continue;
-        };
-        // SAFETY: borrowed from a live container.
-        let value = match unsafe { reader.shallow(element, &mut builder) } {
-            Ok(value) => value,
+        match unsafe { reader.read(top, &mut builder) } {
+            Ok(None) => drop(open.pop()),
+            // SAFETY: as above.
+            Ok(Some(_)) if open.len() == MAX_DEPTH => return Err(unsafe { reader.too_deep(&open) }),
+            Ok(Some(inner)) => open.push(inner),
             // SAFETY: as above.
             Err(refused) => return Err(failure(refused, &unsafe { reader.path(&open) })),
-        };
-        let at = top.array + (top.done - 1) * size_of::<subpy_value>();
-        builder.write(at, value);
-        if matches!(value.kind, value::TUPLE | value::LIST | value::DICT) {
-            if open.len() == MAX_DEPTH {
-                // SAFETY: as above.
-                return Err(unsafe { reader.too_deep(&open) });
-            }
-            open.push(Reading { object: element, array: value.u_offset(), ..Reading::new(&value) });
         }
     }
     Ok(builder.finish(root))
@@ -344,6 +356,7 @@ impl Reader<'_> {
     ///
     /// # Safety
     /// The container must be alive.
+    #[inline]
     unsafe fn next(&self, reading: &mut Reading) -> Option<*mut PyObject> {
         if reading.done == reading.len {
             return None;
@@ -366,6 +379,29 @@ impl Reader<'_> {
             }
         };
         Some(if element.is_null() { self.py.none() } else { element })
+    }
+
+    /// Reads elements until there are no more, or one is a container itself: that one, with room for its elements.
+    ///
+    /// # Safety
+    /// The container must be alive.
+    unsafe fn read(&self, top: &mut Reading, builder: &mut Builder) -> Result<Option<Reading>, Refused> {
+        // SAFETY: promised by the caller; elements are borrowed from their container.
+        unsafe {
+            while let Some(element) = self.next(top) {
+                let at = top.array + (top.done - 1) * size_of::<subpy_value>();
+                if let Some(value) = int(self.py, element) {
+                    builder.write(at, subpy_value::int(value));
+                    continue;
+                }
+                let value = self.shallow(element, builder)?;
+                builder.write(at, value);
+                if matches!(value.kind, value::TUPLE | value::LIST | value::DICT) {
+                    return Ok(Some(Reading { object: element, array: value.u_offset(), ..Reading::new(&value) }));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// The value of an object, a container's elements still None. Data goes into the block; pointers are offsets.

@@ -226,9 +226,9 @@ impl<'a> Args<'a> {
     #[inline(always)]
     pub unsafe fn check(items: *const subpy_value, len: usize, kwargs: *const subpy_value) -> Result<Args<'a>, String> {
         // Most calls have a few plain values: nothing can be wrong with those.
-        if kwargs.is_null() && (1..=8).contains(&len) && !items.is_null() {
+        if kwargs.is_null() && len <= 8 && (len == 0 || !items.is_null()) {
             // SAFETY: promised by the caller.
-            let items = unsafe { std::slice::from_raw_parts(items, len) };
+            let items: &[subpy_value] = unsafe { slice(items, len) };
             if items.iter().all(|item| is_plain(item.kind)) {
                 return Ok(Args { items, kwargs: &[] });
             }
