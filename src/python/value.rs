@@ -537,7 +537,6 @@ impl OwnedValue {
                 copy.u.as_int = start as i64;
                 let values = value.len * size / size_of::<subpy_value>();
                 if size > 1 {
-                    builder.values(start, values);
                     for index in 0..values {
                         let at = start + index * size_of::<subpy_value>();
                         pending.push((Some(at), builder.read(at)));
@@ -618,13 +617,13 @@ pub struct Builder {
     data: *mut u8,
     len: usize,
     capacity: usize,
-    /// Arrays of values in the block, (offset, count): what `finish` has to turn into pointers.
-    arrays: Vec<(usize, usize)>,
+    /// Where the values lie in the block that `finish` has to turn into pointers.
+    pointing: Vec<usize>,
 }
 
 impl Builder {
     pub fn new() -> Builder {
-        Builder { data: ptr::null_mut(), len: BLOCK_HEADER, capacity: 0, arrays: Vec::new() }
+        Builder { data: ptr::null_mut(), len: BLOCK_HEADER, capacity: 0, pointing: Vec::new() }
     }
 
     /// Room for `size` more bytes, aligned for values, or for text with a NUL behind it; its offset. None: no memory.
@@ -660,50 +659,37 @@ impl Builder {
         Some(start)
     }
 
-    /// Appends an array of `count` Nones and returns its offset.
+    /// Room for an array of `count` values, each of which is to be written; its offset.
     pub fn array(&mut self, count: usize) -> Option<usize> {
-        let size = count.checked_mul(size_of::<subpy_value>())?;
-        let start = self.reserve(size, true)?;
-        // SAFETY: `reserve` made room; all bytes zero is None.
-        unsafe { ptr::write_bytes(self.data.add(start), 0, size) };
-        self.values(start, count);
-        Some(start)
-    }
-
-    fn values(&mut self, start: usize, count: usize) {
-        // An empty array has nothing to turn into pointers, and there is no block yet if it comes first.
-        if count > 0 {
-            self.arrays.push((start, count));
-        }
+        self.reserve(count.checked_mul(size_of::<subpy_value>())?, true)
     }
 
     fn read(&self, at: usize) -> subpy_value {
         debug_assert!(at + size_of::<subpy_value>() <= self.len);
-        // SAFETY: `at` is an element of an array in the block, thus aligned and initialised.
+        // SAFETY: `at` is an element of an array that was appended, thus aligned and initialised.
         unsafe { self.data.add(at).cast::<subpy_value>().read() }
     }
 
-    /// Writes one element of an array that `array` made.
+    /// Writes one element of an array, once.
+    #[inline]
     pub fn write(&mut self, at: usize, value: subpy_value) {
         debug_assert!(at + size_of::<subpy_value>() <= self.len);
-        // SAFETY: as for `read`.
+        // SAFETY: `at` is an element of an array in the block, thus aligned.
         unsafe { self.data.add(at).cast::<subpy_value>().write(value) }
+        if element_size(value.kind) > 0 {
+            self.pointing.push(at);
+        }
     }
 
     /// Turns offsets into pointers. The first thing that was appended lies right behind the header, and the root is what
     /// points to it: so the root knows its block.
     pub fn finish(mut self, root: subpy_value) -> OwnedValue {
         let base = std::mem::replace(&mut self.data, ptr::null_mut());
-        let fix = |value: &mut subpy_value| {
-            if element_size(value.kind) > 0 {
-                // SAFETY: an offset into the block.
-                value.u.as_bytes = unsafe { base.add(value.u.as_int as usize) };
-            }
-        };
-        for &(start, count) in &self.arrays {
-            // SAFETY: an array of values that lies in the block.
-            let values = unsafe { std::slice::from_raw_parts_mut(base.add(start).cast::<subpy_value>(), count) };
-            values.iter_mut().for_each(fix);
+        // SAFETY: an offset into the block.
+        let fix = |value: &mut subpy_value| value.u.as_bytes = unsafe { base.add(value.u.as_int as usize) };
+        for &at in &self.pointing {
+            // SAFETY: a value that was written into the block.
+            fix(unsafe { &mut *base.add(at).cast::<subpy_value>() });
         }
         let mut root = root;
         if element_size(root.kind) > 0 {
