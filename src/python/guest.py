@@ -1,10 +1,14 @@
 # Runs once in each new interpreter, compiled and marshalled once a process. See output.rs and interp.rs.
-import io
+# Not io, whose abstract classes would take longer than all the rest; many programs never import it.
+import _io
 import sys
 
 
-class StandardBuffer(io.BufferedIOBase):
+class StandardBuffer(_io._BufferedIOBase):
     """The binary layer of a standard stream: it hands everything to the library, in one order with the text layer."""
+
+    # isinstance() finds what stands here in CPython, and what io's abstract classes know.
+    __class__ = property(lambda self: _io.BufferedWriter)
 
     def __init__(self, raw, write, flush):
         self.raw = raw
@@ -35,15 +39,15 @@ class StandardBuffer(io.BufferedIOBase):
 
 def stream(fd, name, errors, line_buffering, functions):
     try:
-        raw = io.FileIO(fd, "w", closefd=False)
+        raw = _io.FileIO(fd, "w", closefd=False)
     except OSError:
         return None  # as CPython does for a closed descriptor
     raw.name = name
     write_text, write_bytes, flush = functions
     binary = StandardBuffer(raw, write_bytes, flush)
-    text = io.TextIOWrapper(binary, "utf-8", errors, "\n", line_buffering or raw.isatty(), True)
+    text = _io.TextIOWrapper(binary, "utf-8", errors, "\n", line_buffering or raw.isatty(), True)
     text.mode = "w"
-    kind = io.TextIOWrapper
+    kind = _io.TextIOWrapper
 
     # print() looks `write` up on the object, so this one stands before the method: it does what the method does with
     # this encoding, an order of magnitude sooner. It goes as soon as one of these changes what write() has to do.
