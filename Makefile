@@ -8,7 +8,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: build install demo test test-c test-cpp test-rust test-hosts test-go lint header bench-call clean help
+.PHONY: build install demo test test-c test-cpp test-rust test-hosts test-go test-asan lint header bench-call clean help
 .PHONY: need-cargo need-cc need-valgrind
 
 build: need-cargo ## libsubpy.so, libsubpy.a and subpy.pc (for pkg-config) in target/release (the default)
@@ -29,7 +29,7 @@ demo: need-cargo need-cc ## build examples/census.c and run it; ARGS="-j 8 folde
 test: lint need-cc need-valgrind ## format, lints, all tests; SUBPY_TEST_GCC=1 repeats them on a second CPython
 	@tests/run
 
-test-c test-cpp test-rust test-hosts test-go: test-%: need-cargo need-cc ## the tests of one part alone
+test-c test-cpp test-rust test-hosts test-go test-asan: test-%: need-cargo need-cc ## the tests of one part alone
 	@tests/run $*
 
 lint: need-cargo
