@@ -108,6 +108,78 @@ static void names(void) {
         subpy_call(interp, "\xff", SUBPY_AUTO_LEN, NULL, 0, NULL, NULL, &error));
 }
 
+static int64_t call_int(const char *name) {
+  subpy_error *error = NULL;
+  subpy_value result = {0};
+  OK(subpy_call(interp, name, SUBPY_AUTO_LEN, NULL, 0, NULL, &result, &error));
+  CHECK(result.kind == SUBPY_KIND_INT);
+  return result.u.as_int;
+}
+
+/* The library keeps names from call to call. What they mean is looked up each time, and names that look alike stay apart. */
+static void names_that_change(void) {
+  subpy_error *error = NULL;
+  run(interp, "def f(): return 1");
+  CHECK(call_int("f") == 1);
+  run(interp, "def f(): return 2");
+  CHECK(call_int("f") == 2);
+  run(interp, "del f");
+  FAILS(SUBPY_ERROR_EXECUTION_FAILED, "...has no attribute 'f'",
+        subpy_call(interp, "f", SUBPY_AUTO_LEN, NULL, 0, NULL, NULL, &error));
+  run(interp,
+      "import sys, types\n"
+      "def module(value):\n"
+      "  sys.modules['fresh'] = types.ModuleType('fresh')\n"
+      "  sys.modules['fresh'].g = lambda: value\n"
+      "module(1)");
+  CHECK(call_int("fresh:g") == 1);
+  run(interp, "sys.modules['fresh'].g = lambda: 2");
+  CHECK(call_int("fresh:g") == 2);
+  run(interp, "module(3)");
+  CHECK(call_int("fresh:g") == 3);
+
+  enum { NAMES = 300 };
+  char name[200];
+  run(interp, "for i in range(300): globals()[f'a{i:03}b'] = globals()['x' * i + 'y'] = lambda i=i: i");
+  for (int round = 0; round < 3; round++) {
+    for (int i = 0; i < NAMES; i++) {
+      snprintf(name, sizeof name, "a%03db", round == 1 ? NAMES - 1 - i : i);
+      CHECK(call_int(name) == (round == 1 ? NAMES - 1 - i : i));
+    }
+    for (int i = 0; i < 150; i++) {
+      memset(name, 'x', (size_t)i);
+      strcpy(name + i, "y");
+      CHECK(call_int(name) == i);
+    }
+  }
+}
+
+/* Keyword names, too: few, many, and one that comes twice among many. */
+static void keywords(void) {
+  enum { MANY = 40 };
+  subpy_error *error = NULL;
+  subpy_pair pairs[MANY];
+  char names[MANY][8];
+  run(interp, "def keywords(*args, **kwargs): return sum(args) + sum(int(k[1:]) * v for k, v in kwargs.items())");
+  for (int i = 0; i < MANY; i++) {
+    snprintf(names[i], sizeof names[i], "k%d", i);
+    pairs[i] = (subpy_pair){subpy_str(names[i], SUBPY_AUTO_LEN), subpy_int(2)};
+  }
+  const subpy_value args[] = {subpy_int(1000), subpy_int(2000)};
+  for (size_t count = 0; count <= MANY; count++) {
+    subpy_value kwargs = subpy_dict(pairs, count), result = {0};
+    OK(subpy_call(interp, "keywords", SUBPY_AUTO_LEN, args, 2, &kwargs, &result, &error));
+    CHECK(result.u.as_int == (int64_t)(3000 + count * count - count));
+  }
+  for (int count = 2; count <= MANY; count += 19) {
+    subpy_value kwargs = subpy_dict(pairs, (size_t)count);
+    pairs[count - 1].key = pairs[0].key;
+    FAILS(SUBPY_ERROR_EXECUTION_FAILED, "...got multiple values for keyword argument 'k0'",
+          subpy_call(interp, "keywords", SUBPY_AUTO_LEN, args, 2, &kwargs, NULL, &error));
+    pairs[count - 1].key = subpy_str(names[count - 1], SUBPY_AUTO_LEN);
+  }
+}
+
 static void arguments(void) {
   subpy_error *error = NULL;
   run(interp, "def both(*args, **kwargs): return len(args) * 100 + sum(kwargs.values())\n"
@@ -193,7 +265,9 @@ int main(void) {
   interp = create();
   eval();
   names();
+  names_that_change();
   arguments();
+  keywords();
   results();
   shut_down();
   return 0;
