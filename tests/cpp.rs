@@ -93,6 +93,7 @@ cpp_tests! {
     conversions
     custom
     errors
+    functions
     interpreter
     no_exceptions
     run_code
@@ -126,7 +127,7 @@ fn everything_compiles_with_clang_and_as_cpp20() {
 /// CPython itself is not built with the sanitizers, so leaks are looked for elsewhere (valgrind, below).
 #[test]
 fn no_undefined_behaviour_and_no_bad_access() {
-    for name in ["conversions", "custom", "errors", "values", "threads"] {
+    for name in ["conversions", "custom", "errors", "values", "threads", "functions"] {
         let mut compiler = cpp("c++", "c++20");
         compiler.args(["-O0", "-fsanitize=undefined,address", "-fno-sanitize-recover=all"]).arg(test_file(name));
         let program = link(compiler, &format!("sanitized-{name}"));

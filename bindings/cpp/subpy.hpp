@@ -2270,6 +2270,121 @@ arguments gather(encoder &room, const Args &...args) {
 
 }  // namespace detail
 
+/// A callable that was looked up once, to be called many times, from any thread: interpreter_ref::function(). It holds the
+/// object, whatever its name is bound to later. Movable, not copyable. May outlive its interpreter: then calls are
+/// status::not_found.
+class function {
+ public:
+  /// No function.
+  function() noexcept = default;
+  /// Takes over a function of the C interface.
+  explicit function(subpy_function handle) noexcept : handle_(handle) {}
+
+  function(const function &) = delete;
+  function &operator=(const function &) = delete;
+  function(function &&other) noexcept : handle_(std::exchange(other.handle_, 0)) {}
+  function &operator=(function &&other) noexcept {
+    if (this != &other) {
+      subpy_function_free(handle_);
+      handle_ = std::exchange(other.handle_, 0);
+    }
+    return *this;
+  }
+  ~function() { subpy_function_free(handle_); }
+
+  [[nodiscard]] subpy_function handle() const noexcept { return handle_; }
+
+  /// Calls it in its interpreter. Arguments and result are those of interpreter_ref::call().
+  template <class T = void, class... Args>
+  [[nodiscard]] result<T> try_call(const Args &...args) const {
+    encoder room;
+    const auto gathered = detail::gather(room, args...);
+    const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
+    detail::receiver<T> received;
+    return received.take(subpy_function_call(handle_, gathered.items, gathered.item_count,
+                                             gathered.pair_count == 0 ? nullptr : &kwargs, received.value(),
+                                             received.cause()));
+  }
+
+  /// Calls it on a new thread. The arguments are copied first.
+  template <class... Args>
+  [[nodiscard]] result<thread> try_call_in_thread(const Args &...args) const {
+    encoder room;
+    const auto gathered = detail::gather(room, args...);
+    const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
+    subpy_run_request request{};
+    request.size = sizeof request;
+    request.what = SUBPY_RUN_FUNCTION;
+    request.function = handle_;
+    request.args = gathered.items;
+    request.nargs = gathered.item_count;
+    request.kwargs = gathered.pair_count == 0 ? nullptr : &kwargs;
+    return detail::fetch<thread, subpy_thread>([&](subpy_thread *started, subpy_error **cause) {
+      return subpy_run_in_thread(&request, started, cause);
+    });
+  }
+
+#if SUBPY_CPP_EXCEPTIONS
+  template <class T = void, class... Args>
+  T call(const Args &...args) const {
+    return try_call<T>(args...).value();
+  }
+  template <class... Args>
+  [[nodiscard]] thread call_in_thread(const Args &...args) const {
+    return try_call_in_thread(args...).value();
+  }
+#endif
+
+ private:
+  subpy_function handle_ = 0;
+};
+
+/// This thread's stay in an interpreter: interpreter_ref::enter(). As long as it lasts, runs of the thread cost less and
+/// keep what Python keeps for a thread (threading.local, contextvars); other threads get in between runs; the interpreter
+/// cannot be closed. Sessions nest. Movable, not copyable; to be destroyed on the thread that entered. What goes wrong
+/// there (another thread, or the last one while this thread runs something) goes to the unraisable hook.
+class session {
+ public:
+  /// No session.
+  session() noexcept = default;
+  /// Takes over one subpy_enter() of this thread.
+  explicit session(subpy_interp entered) noexcept : entered_(entered) {}
+
+  session(const session &) = delete;
+  session &operator=(const session &) = delete;
+  session(session &&other) noexcept : entered_(std::exchange(other.entered_, 0)) {}
+  session &operator=(session &&other) noexcept {
+    if (this != &other) {
+      leave_quietly();
+      entered_ = std::exchange(other.entered_, 0);
+    }
+    return *this;
+  }
+  ~session() { leave_quietly(); }
+
+  /// Leaves. On failure the session goes on.
+  [[nodiscard]] result<void> try_leave() {
+    auto left = detail::attempt([&](subpy_error **cause) { return subpy_leave(entered_, cause); });
+    if (left) entered_ = 0;
+    return left;
+  }
+
+#if SUBPY_CPP_EXCEPTIONS
+  void leave() { try_leave().value(); }
+#endif
+
+ private:
+  void leave_quietly() noexcept {
+    if (entered_ == 0) return;
+    subpy_error *cause = nullptr;
+    const subpy_status code = subpy_leave(std::exchange(entered_, 0), &cause);
+    if (code == SUBPY_ERROR_FORKED) subpy_error_free(cause);  // this is a child
+    else if (code != SUBPY_OK) detail::report(code, cause);
+  }
+
+  subpy_interp entered_ = 0;
+};
+
 /// An interpreter that somebody else owns, by its handle: may be copied, and may outlive it. Whatever is asked of one
 /// that is gone is status::not_found. All operations may be called from any thread at any time.
 class interpreter_ref {
@@ -2316,6 +2431,20 @@ class interpreter_ref {
       return subpy_call_in_thread(handle_, callable.data(), callable.size(), gathered.items, gathered.item_count,
                                   gathered.pair_count == 0 ? nullptr : &kwargs, started, cause);
     });
+  }
+
+  /// Looks a callable up, by its name as try_call() takes it, to call it many times.
+  [[nodiscard]] result<subpy::function> try_function(std::string_view callable) const {
+    return detail::fetch<subpy::function, subpy_function>([&](subpy_function *found, subpy_error **cause) {
+      return subpy_function_new(handle_, callable.data(), callable.size(), found, cause);
+    });
+  }
+
+  /// Keeps this thread in the interpreter as long as the session lasts.
+  [[nodiscard]] result<session> try_enter() const {
+    if (auto entered = detail::attempt([&](subpy_error **cause) { return subpy_enter(handle_, cause); }); !entered)
+      return entered.error();
+    return session(handle_);
   }
 
   /// exec() on a new thread.
@@ -2384,6 +2513,8 @@ class interpreter_ref {
   [[nodiscard]] thread call_in_thread(std::string_view callable, const Args &...args) const {
     return try_call_in_thread(callable, args...).value();
   }
+  [[nodiscard]] subpy::function function(std::string_view callable) const { return try_function(callable).value(); }
+  [[nodiscard]] session enter() const { return try_enter().value(); }
   [[nodiscard]] thread exec_in_thread(std::string_view code, const run_options &options = {}) const {
     return try_exec_in_thread(code, options).value();
   }

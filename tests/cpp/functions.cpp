@@ -1,0 +1,99 @@
+// Functions that are looked up once, and sessions.
+#include <thread>
+#include <vector>
+
+#include "test.hpp"
+
+using subpy::kw;
+
+static_assert(std::is_nothrow_move_constructible_v<subpy::function> && !std::is_copy_constructible_v<subpy::function>);
+static_assert(std::is_nothrow_move_constructible_v<subpy::session> && !std::is_copy_constructible_v<subpy::session>);
+
+namespace {
+
+std::string last_ignored;
+
+void remember(const subpy::error &ignored) noexcept { last_ignored = ignored.what(); }
+
+subpy::interpreter shared_interpreter() {
+  subpy::interpreter_options options;
+  options.busy = subpy::busy_policy::share;
+  return subpy::interpreter::create(options);
+}
+
+void functions() {
+  auto interp = shared_interpreter();
+  interp.exec("def f(a, b=10): return a + b");
+  const subpy::function f = interp.function("f");
+  CHECK(f.handle() != 0 && f.call<int>(1) == 11 && f.call<int>(1, kw("b", 2)) == 3);
+  interp.exec("def f(): return 'another'");
+  CHECK(f.call<int>(1) == 11 && interp.call<std::string>("f") == "another");
+  CHECK(f.call_in_thread(1, kw("b", std::string("2").size())).join<int>() == 2);
+  CHECK_THROWS(subpy::execution_failed, "TypeError: f() missing 1 required positional argument: 'a'", f.call());
+  CHECK(interp.function("math:sqrt").call<double>(16.0) == 4.0);
+  CHECK_THROWS(subpy::execution_failed, "AttributeError: module '__main__' has no attribute 'g'", interp.function("g"));
+  CHECK_THROWS(subpy::conversion_error, "result: int 300 does not fit std::uint8_t", f.call<std::uint8_t>(290));
+
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; i++) {
+    threads.emplace_back([&f, i] {
+      for (int n = 0; n < 100; n++) CHECK(f.call<int>(i, n) == i + n);
+    });
+  }
+  for (auto &thread : threads) thread.join();
+
+  subpy::function none, moved = interp.function("math:sqrt");
+  CHECK_ERROR(none.try_call(1), not_found, "0 is not the handle of a function, or it was freed");
+  none = std::move(moved);
+  CHECK(moved.handle() == 0 && none.call<double>(4.0) == 2.0);
+  auto &same = none;
+  none = std::move(same);
+  CHECK(none.call<double>(4.0) == 2.0);
+  interp.close();
+  CHECK(none.try_call(4.0).error().code() == subpy::status::not_found);
+}
+
+void sessions() {
+  auto interp = shared_interpreter();
+  interp.exec(
+      "import threading\n"
+      "local = threading.local()\n"
+      "def count(): local.n = getattr(local, 'n', 0) + 1; return local.n\n");
+  const auto count = interp.function("count");
+  CHECK(count.call<int>() == 1 && count.call<int>() == 1);
+  {
+    const subpy::session outer = interp.enter();
+    {
+      const auto inner = interp.enter();
+      CHECK(count.call<int>() == 1 && interp.call<int>("count") == 2);
+    }
+    CHECK(count.call<int>() == 3 && interp.try_close().error().code() == subpy::status::busy);
+    std::thread([&] { CHECK(count.call<int>() == 1); }).join();
+  }
+  CHECK(count.call<int>() == 1);
+
+  subpy::session none, first = interp.enter();
+  CHECK(none.try_leave().error().code() == subpy::status::wrong_state);
+  none = std::move(first);
+  none.leave();
+  CHECK(none.try_leave().error().code() == subpy::status::wrong_state);
+
+  const auto before = subpy::set_unraisable_hook(remember);
+  auto elsewhere = interp.enter();
+  std::thread([&] { const auto wrong = std::move(elsewhere); }).join();
+  CHECK(last_ignored.find("has not entered the interpreter") != std::string::npos);
+  subpy::set_unraisable_hook(before);
+  CHECK(subpy_leave(interp.handle(), nullptr) == SUBPY_OK);
+
+  interp.close();
+  CHECK(interp.try_enter().error().code() == subpy::status::not_found);
+}
+
+}  // namespace
+
+int main() {
+  functions();
+  sessions();
+  subpy::shutdown();
+  return 0;
+}
