@@ -61,7 +61,9 @@
 //! docs/architecture.md says why things are as they are.
 
 // Public so that a Rust program can hand what it has to its C parts; the documented way to it is include/subpy.h.
+// Its comments become the header's, so they are not written for rustdoc.
 #[doc(hidden)]
+#[allow(rustdoc::invalid_html_tags)]
 pub mod ffi;
 mod manager;
 mod python;
@@ -72,6 +74,6 @@ pub use python::exception::{Exception, Frame, Syntax};
 pub use python::interp::Config;
 pub use python::start::Startup;
 pub use rust::{
-    Args, FromValue, Interpreter, InterpreterRef, Thread, Value, WrongType, find, get_current, get_main, init,
-    list_all, python_library, python_version, shutdown, version,
+    Args, Bytes, FromValue, Function, Interpreter, InterpreterRef, ListItem, Session, Thread, Value, WrongType, find,
+    get_current, get_main, init, list_all, python_library, python_version, shutdown, version,
 };

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::process::{Command, Stdio};
@@ -9,11 +10,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use subpy::{Busy, Config, Error, FromValue, Interpreter, Kind, Options, Value};
+use subpy::{
+    Busy, Bytes, Config, Error, FromValue, Function, Interpreter, InterpreterRef, Kind, Options, RuntimeOptions,
+    Startup, Value,
+};
 
 /// The CPython of the tests, for all tests of this process: the first that comes chooses it.
 fn start() {
-    let options = subpy::RuntimeOptions { python: Some(support::python()), ..Default::default() };
+    let options = RuntimeOptions::new().python(support::python()).startup(Startup::new().no_site(false));
     subpy::init(&options).expect("CPython starts");
 }
 
@@ -52,6 +56,54 @@ fn values_come_back_as_they_went_in() {
     same(&interp, (1u8, String::from("two"), 3.0, false, vec![(4i16,)]));
     same(&interp, HashMap::from([(String::from("a"), vec![1]), (String::from("b"), vec![])]));
     same(&interp, BTreeMap::from([((1, 2), 'c')]));
+    same(&interp, [1.5, 2.5]);
+    same(&interp, [Box::<[i8]>::from([1, -1])]);
+    same(&interp, Bytes(vec![0, 255]));
+}
+
+#[test]
+fn arguments_may_be_references_and_sequences() {
+    let interp = create();
+    interp.exec("def kinds(*args, **kwargs): return [type(it).__name__ for it in [*args, *kwargs.values()]]").unwrap();
+    let (number, text, list) = (7u16, String::from("text"), vec![1.5]);
+    let value = Value::from(BTreeMap::from([("a", 1)]));
+    let args = (&number, &text, &list, &value, b"bytes", &[1, 2], Cow::Borrowed("text"), Bytes::from(vec![1]));
+    let expected = ["int", "str", "list", "dict", "bytes", "list", "str", "bytes"];
+    assert_eq!(interp.call::<[String; 8]>("kinds", args).unwrap(), expected);
+    for kinds in [
+        interp.call::<Vec<String>>("kinds", [1, 2]),
+        interp.call("kinds", vec![1u8, 2]),
+        interp.call("kinds", &[1, 2][..]),
+        interp.call("kinds", &[Value::from(1), Value::from(2)][..]),
+    ] {
+        assert_eq!(kinds.unwrap(), ["int", "int"]);
+    }
+    let kwargs = [("a", Value::from(1)), ("b", Value::from("text"))];
+    assert_eq!(interp.call_kw::<Vec<String>, _, _>("kinds", (), kwargs).unwrap(), ["int", "str"]);
+}
+
+#[test]
+fn depth_has_a_limit_and_needs_no_stack() {
+    let interp = create();
+    interp.exec("def same(value): return value").unwrap();
+    let same = interp.function("same").unwrap();
+    let nested = |depth| (0..depth).fold(Value::Int(1), |inner, _| Value::List(vec![inner]));
+    assert_eq!(interp.call::<Value>("same", (nested(1000),)).unwrap(), nested(1000));
+    for depth in [1001, 1_000_000] {
+        let deep = || nested(depth);
+        let thread = |started: subpy::Result<subpy::Thread>| started.map(drop);
+        for refused in [
+            interp.call("same", (deep(),)),
+            interp.call_kw("same", (deep(),), [("value", deep())]),
+            thread(interp.call_in_thread("same", (deep(),))),
+            interp.prepare_main([("value", deep())]),
+            same.call((deep(),)),
+            thread(same.call_in_thread((deep(),))),
+        ] {
+            assert!(matches!(&refused.as_ref().unwrap_err().kind, Kind::InvalidArgument(_)), "{refused:?}");
+            assert_eq!(message(refused), "a value is nested deeper than 1000 levels");
+        }
+    }
 }
 
 #[test]
@@ -62,6 +114,13 @@ fn a_result_of_another_type_is_an_error_that_names_the_place() {
     assert_eq!(wrong.to_string(), "result[1][1]: int is not str");
     assert_eq!(message(interp.eval::<u8>("-1")), "result: int -1 does not fit u8");
     assert_eq!(message(interp.eval::<()>("0")), "result: int is not None");
+    assert_eq!(interp.eval::<f64>("2**53").unwrap(), 9_007_199_254_740_992.0);
+    let beyond = "is beyond 2^53, where f64 is not exact";
+    assert_eq!(message(interp.eval::<f64>("2**53 + 1")), format!("result: int 9007199254740993 {beyond}"));
+    assert_eq!(message(interp.eval::<f64>("2**64")), format!("result: int 0x10000000000000000 {beyond}"));
+    assert_eq!(message(interp.eval::<Vec<u8>>("b'ab'")), "result: bytes is not list");
+    assert_eq!(message(interp.eval::<Bytes>("[1]")), "result: list is not bytes");
+    assert_eq!(message(interp.eval::<[u8; 3]>("[1]")), "result: list has 1 items, not 3");
     let error = interp.eval::<Value>("[object()]").unwrap_err();
     assert!(matches!(error.kind, Kind::NotShareable(_)), "{error}");
     assert_eq!(message(interp.call::<Value>("len", (Value::BigInt("12".into()),))).split(':').next(), Some("args[0]"));
@@ -83,7 +142,7 @@ fn every_error_has_its_kind() {
     assert_eq!(frames, [("job.py", 3, "<module>"), ("job.py", 2, "f")]);
     assert!(matches!(kind(interp.prepare_main([("a\0", 1)])), Kind::InvalidArgument(_)));
     assert!(matches!(kind(interp.prepare_main([("", 1); 0])), Kind::InvalidArgument(_)));
-    let options = Options { config: Config { no_extension_check: true, ..Default::default() }, ..Default::default() };
+    let options = Options::new().config(Config::new().no_extension_check(true));
     assert!(matches!(Interpreter::with_options(&options).unwrap_err().kind, Kind::InvalidArgument(_)));
     assert!(matches!(subpy::find(-1).unwrap_err().kind, Kind::InvalidArgument(_)));
     assert!(matches!(subpy::find(1 << 40).unwrap_err().kind, Kind::NotFound(_)));
@@ -97,6 +156,185 @@ fn every_error_has_its_kind() {
         assert!(message.starts_with("unrecognized interpreter ID"), "{message}");
     }
     assert!(matches!(gone.call_in_thread("len", ()).map(drop).map_err(|error| error.kind), Err(Kind::NotFound(_))));
+}
+
+#[test]
+fn texts_with_a_nul_are_refused_where_python_would_cut_them() {
+    let interp = create();
+    #[track_caller]
+    fn refused<T: std::fmt::Debug>(result: subpy::Result<T>, what: &str) {
+        let error = result.expect_err("it is refused");
+        assert!(matches!(error.kind, Kind::InvalidArgument(_)), "{error:?}");
+        assert_eq!(error.to_string(), format!("{what} has an embedded NUL character"));
+    }
+    refused(interp.exec_file("x = 1", "a\0b"), "filename");
+    assert!(interp.eval::<i64>("x").is_err(), "nothing ran");
+    let path = Options::new().config(Config::new().path(["/tmp", "a\0b"]));
+    refused(Interpreter::with_options(&path), "Config.path[1]");
+    refused(subpy::init(&RuntimeOptions::new().python("a\0b")), "RuntimeOptions.python");
+}
+
+#[test]
+fn options_do_what_they_say() {
+    start();
+    let config = Config::new().allow_fork(true).allow_exec(true).allow_daemon_threads(true).path(["/first", "/second"]);
+    let interp = Interpreter::with_options(&Options::new().config(config)).unwrap();
+    assert_eq!(interp.eval::<Vec<String>>("__import__('sys').path[:2]").unwrap(), ["/first", "/second"]);
+    interp.exec("import threading; threading.Thread(target=print, args=('',), daemon=True)").unwrap();
+    let config = Config::new().shared_gil(true).no_extension_check(true).no_threads(true);
+    let interp = Interpreter::with_options(&Options::new().config(config)).unwrap();
+    let error = interp.exec("import threading; threading.Thread(target=print).start()").unwrap_err();
+    assert_eq!(error.exception().map(|it| it.type_name.as_str()), Some("RuntimeError"), "{error}");
+    let other = RuntimeOptions::new().startup(Startup::new().use_environment(true).keep_sigpipe(true));
+    assert!(matches!(subpy::init(&other).unwrap_err().kind, Kind::WrongState(_)));
+}
+
+#[test]
+fn handles_are_the_librarys_numbers() {
+    let interp = create();
+    let error = interp.exec("1 / 0").unwrap_err();
+    assert_eq!(error.interp, interp.handle());
+    assert_eq!(error.clone().to_string(), error.to_string());
+    assert_eq!(InterpreterRef::from_handle(error.interp).eval::<i64>("6 * 7").unwrap(), 42);
+    for number in [0, 1, u64::MAX] {
+        let nothing = InterpreterRef::from_handle(number);
+        assert_eq!(nothing.handle(), number);
+        let kinds = [nothing.exec(""), nothing.close(), nothing.function("len").map(drop), nothing.enter().map(drop)];
+        for result in kinds {
+            assert!(matches!(&result, Err(Error { kind: Kind::NotFound(_), .. })), "{result:?}");
+        }
+    }
+}
+
+#[test]
+fn functions_hold_what_was_found() {
+    fn any_thread<T: Send + Sync>(_: &T) {}
+    let interp = create();
+    interp.exec("def scale(number, *, by=1): return number * by").unwrap();
+    let scale = interp.function("scale").unwrap();
+    any_thread(&scale);
+    assert_eq!(scale.interpreter(), interp.as_ref());
+    interp.exec("scale = None").unwrap();
+    assert_eq!(scale.call::<i64>((7,)).unwrap(), 7);
+    assert_eq!(scale.call_kw::<i64, _, _>((7,), [("by", 6)]).unwrap(), 42);
+    assert_eq!(scale.call_in_thread((7,)).unwrap().join::<i64>().unwrap(), 7);
+    assert_eq!(scale.call_kw_in_thread((7,), [("by", 6)]).unwrap().join::<i64>().unwrap(), 42);
+    assert_eq!(message(scale.call::<String>((7,))), "result: int is not str");
+    assert!(matches!(scale.call::<()>(()).unwrap_err().kind, Kind::ExecutionFailed(_)));
+    let bad = Value::BigInt("12".into());
+    assert!(matches!(scale.call::<()>((bad.clone(),)).unwrap_err().kind, Kind::InvalidArgument(_)));
+    assert!(matches!(scale.call_in_thread((bad,)).unwrap_err().kind, Kind::InvalidArgument(_)));
+
+    for (name, exception) in
+        [("missing", "AttributeError"), ("no_module:x", "ModuleNotFoundError"), ("__name__", "TypeError")]
+    {
+        let error = interp.function(name).unwrap_err();
+        assert_eq!(error.exception().map(|it| it.type_name.as_str()), Some(exception), "{error}");
+    }
+
+    let running = thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| scale.call::<i64>((1,)))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert!(running.iter().any(Result::is_ok));
+    assert!(running.iter().all(|it| matches!(it, Ok(1) | Err(Error { kind: Kind::Busy(_), .. }))), "{running:?}");
+
+    interp.close().unwrap();
+    assert!(matches!(scale.call::<i64>((7,)).unwrap_err().kind, Kind::NotFound(_)));
+    assert!(matches!(scale.call_in_thread((7,)).unwrap_err().kind, Kind::NotFound(_)));
+}
+
+#[test]
+fn a_dropped_function_gives_its_object_back() {
+    let interp = create();
+    interp.exec("import weakref\ndef gone(): pass\nalive = weakref.ref(gone)").unwrap();
+    let gone: Function = interp.function("gone").unwrap();
+    interp.exec("del gone").unwrap();
+    assert!(interp.eval::<bool>("alive() is not None").unwrap());
+    drop(gone);
+    assert!(interp.eval::<bool>("alive() is None").unwrap());
+}
+
+const COUNT: &str = "
+import threading
+local = threading.local()
+def count():
+    local.calls = getattr(local, 'calls', 0) + 1
+    return local.calls
+";
+
+#[test]
+fn a_thread_stays_in_an_interpreter() -> subpy::Result<()> {
+    let interp = create();
+    interp.exec(COUNT).unwrap();
+    // The same thread to Python in all its calls, from enter to leave.
+    let count = interp.function("count")?;
+    assert_eq!((count.call::<u32>(())?, count.call::<u32>(())?), (1, 1));
+    let session = interp.enter()?;
+    assert_eq!((count.call::<u32>(())?, session.call::<u32>("count", ())?), (1, 2));
+    session.leave()?;
+    assert_eq!(count.call::<u32>(())?, 1);
+
+    let outer = interp.enter().unwrap();
+    let inner = interp.enter().unwrap();
+    assert!(!interp.is_running().unwrap());
+    drop(outer);
+    assert_eq!(count.call::<u32>(()).unwrap(), 1);
+    assert_eq!(count.call::<u32>(()).unwrap(), 2);
+    let reference = interp.as_ref();
+    let other = thread::spawn(move || (reference.call::<u32>("count", ()), reference.close()));
+    let (counted, closed) = other.join().unwrap();
+    assert_eq!(counted.unwrap(), 1);
+    assert!(matches!(closed.unwrap_err().kind, Kind::Busy(_)));
+    assert!(matches!(reference.close().unwrap_err().kind, Kind::Busy(_)));
+    drop(interp);
+    assert_eq!(inner.call::<u32>("count", ()).unwrap(), 3);
+    drop(inner);
+    assert_eq!(count.call::<u32>(()).unwrap(), 1);
+    reference.close().unwrap();
+    assert!(matches!(reference.enter().unwrap_err().kind, Kind::NotFound(_)));
+    Ok(())
+}
+
+#[test]
+fn a_thread_that_ends_has_left() {
+    let interp = create();
+    let reference = interp.as_ref();
+    thread::spawn(move || std::mem::forget(reference.enter().unwrap())).join().unwrap();
+    interp.close().unwrap();
+}
+
+/// Rust code that Python code calls, with the interpreter's handle: enters and leaves inside of the run.
+extern "C" fn enter_inside(handle: u64) -> i32 {
+    let interp = InterpreterRef::from_handle(handle);
+    let left = interp.enter().and_then(|session| session.leave());
+    drop(interp.enter());
+    interp.exec("import decimal").unwrap();
+    left.map_or_else(|error| error.status(), |()| 0)
+}
+
+#[test]
+fn a_session_inside_of_a_run_ends_with_the_run() {
+    let interp = create();
+    interp.exec(COUNT).unwrap();
+    let call = "import ctypes\ndef call(address, handle):\n  \
+                return ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_uint64)(address)(handle)";
+    interp.exec(call).unwrap();
+    let address = enter_inside as extern "C" fn(u64) -> i32 as usize;
+    let args = || (address, interp.handle());
+    let wrong_state = -14;
+    assert_eq!(interp.call::<i32>("call", args()).unwrap(), wrong_state);
+    assert_eq!(interp.function("call").unwrap().call::<i32>(args()).unwrap(), wrong_state);
+    assert_eq!(interp.call::<u32>("count", ()).unwrap(), 1);
+    assert_eq!(interp.call::<u32>("count", ()).unwrap(), 1);
+
+    // Further out there is a session already: nothing is in the way.
+    let session = interp.enter().unwrap();
+    assert_eq!(interp.call::<u32>("count", ()).unwrap(), 1);
+    assert_eq!(interp.call::<i32>("call", args()).unwrap(), 0);
+    assert_eq!(interp.call::<u32>("count", ()).unwrap(), 2);
+    session.leave().unwrap();
+    interp.close().unwrap();
 }
 
 #[test]
@@ -120,7 +358,7 @@ fn an_interpreter_knows_itself_and_is_listed_until_it_is_dropped() {
 fn busy_as_it_was_asked_for() {
     start();
     for busy in [Busy::Error, Busy::Wait, Busy::Share] {
-        let interp = Interpreter::with_options(&Options { busy, ..Default::default() }).unwrap();
+        let interp = Interpreter::with_options(&Options::new().busy(busy)).unwrap();
         let door = support::build_folder().join(format!("door-{}-{busy:?}", std::process::id()));
         interp
             .exec("import os, time\ndef wait_for(door):\n  while not os.path.exists(door): time.sleep(0.001)")
@@ -140,7 +378,7 @@ fn busy_as_it_was_asked_for() {
         match busy {
             Busy::Error => assert_eq!(message(second.recv().unwrap()), "interpreter already running"),
             Busy::Share => assert_eq!(second.recv().unwrap().unwrap(), 42),
-            Busy::Wait => assert!(second.recv_timeout(Duration::from_millis(100)).is_err()),
+            _ => assert!(second.recv_timeout(Duration::from_millis(100)).is_err()),
         }
         fs::write(&door, "").unwrap();
         waiting.join::<()>().unwrap();
@@ -168,7 +406,7 @@ fn a_thread_has_one_outcome() {
 #[test]
 fn many_threads_and_a_close_in_between() {
     start();
-    let interp = Interpreter::with_options(&Options { busy: Busy::Share, ..Default::default() }).unwrap();
+    let interp = Interpreter::with_options(&Options::new().busy(Busy::Share)).unwrap();
     let reference = interp.as_ref();
     let ended = thread::scope(|scope| {
         let callers: Vec<_> = (0..4)
@@ -204,7 +442,8 @@ fn a_crate_that_uses_it_builds_without_python() {
     let original = support::root().join("tests/downstream");
     let manifest = fs::read_to_string(original.join("Cargo.toml")).unwrap();
     let here = format!("{:?}", support::root());
-    fs::write(source.join("Cargo.toml"), manifest.replace("\"../..\"", &here)).unwrap();
+    assert!(manifest.contains("\"/path/to/subpy\""));
+    fs::write(source.join("Cargo.toml"), manifest.replace("\"/path/to/subpy\"", &here)).unwrap();
     for name in ["Cargo.lock", "src/main.rs"] {
         fs::copy(original.join(name), source.join(name)).unwrap();
     }

@@ -6,7 +6,7 @@ use crate::python::locate::LocateError;
 use crate::python::start::StartError;
 
 /// What went wrong.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Kind {
     /// The caller passed something that makes no sense.
@@ -61,8 +61,9 @@ fn one_line(text: &str) -> &str {
 }
 
 /// An error, and the interpreter that it is about (its handle, 0 when none).
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{kind}")]
+#[non_exhaustive]
 pub struct Error {
     /// What went wrong.
     pub kind: Kind,

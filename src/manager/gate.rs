@@ -10,6 +10,7 @@ use crate::python::{loaded_api, lock};
 
 /// What happens to a run in an interpreter that is running already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Busy {
     /// It is refused, as in `concurrent.interpreters`.
     #[default]

@@ -18,6 +18,7 @@ use crate::python::{Failure, loaded_api};
 
 /// How an interpreter is created.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Options {
     /// What happens to a run while it is running.
     pub busy: Busy,

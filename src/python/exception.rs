@@ -7,6 +7,7 @@ use super::object::{Obj, Py};
 
 /// What `ExecutionFailed.excinfo` holds in `concurrent.interpreters`, and more.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Exception {
     /// excinfo.type.\_\_name\_\_
     pub type_name: String,
@@ -30,6 +31,7 @@ pub struct Exception {
 
 /// One line of a traceback.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Frame {
     /// The file name of the code object, such as `<script>`.
     pub file: String,
@@ -41,6 +43,7 @@ pub struct Frame {
 
 /// The position that a SyntaxError names; each part may be missing.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Syntax {
     /// The line, from 1; 0 when unknown.
     pub line: i32,

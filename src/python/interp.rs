@@ -19,6 +19,7 @@ use super::{Count, Failure, api, lock};
 /// What an interpreter may do (CPython: PyInterpreterConfig). All false is what `concurrent.interpreters` calls
 /// "isolated".
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Config {
     /// It shares the main interpreter's GIL instead of having its own: it loads more extension modules, and runs when main
     /// and its like do not.

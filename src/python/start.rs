@@ -16,6 +16,7 @@ use super::{API, api, hooks};
 
 /// How CPython is initialised.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Startup {
     /// Honour PYTHON* variables.
     pub use_environment: bool,

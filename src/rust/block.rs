@@ -6,15 +6,25 @@ use crate::python::value::{
     BIGINT, BYTES, Builder, DICT, LIST, MAX_DEPTH, OwnedValue, STR, TUPLE, ValueRef, View, subpy_value,
 };
 
-/// Copies a value into a block. Without recursion, so that the depth of a value needs no stack.
-pub(super) fn encode(root: &Value) -> Result<OwnedValue> {
+/// Copies what a tuple or dict holds into a block. Without recursion, so that the depth of a value needs no stack; when it
+/// is too deep, neither does dropping it.
+pub(super) fn encode(root: Value) -> Result<OwnedValue> {
+    let encoded = copy(&root);
+    if encoded.is_err() {
+        root.take_apart();
+    }
+    encoded
+}
+
+fn copy(root: &Value) -> Result<OwnedValue> {
     let no_memory = || Error::from(Kind::NoMemory);
     let mut builder = Builder::new();
     let mut encoded_root = subpy_value::none();
     // What is still to do: where it goes in the block (None: the root), and how deep it is.
     let mut pending = vec![(None, root, 0)];
     while let Some((place, value, depth)) = pending.pop() {
-        if depth > MAX_DEPTH {
+        // The root is the arguments, and no level of any of them.
+        if depth > MAX_DEPTH && matches!(value, Value::Tuple(_) | Value::List(_) | Value::Dict(_)) {
             return Err(Kind::InvalidArgument(format!("a value is nested deeper than {MAX_DEPTH} levels")).into());
         }
         let mut bytes = |kind, bytes: &[u8]| {
@@ -114,7 +124,7 @@ mod tests {
     use super::*;
 
     fn round_trip(value: &Value) {
-        let block = encode(value).unwrap();
+        let block = copy(value).unwrap();
         assert_eq!(&decode(block.as_ref()), value);
     }
 
@@ -132,8 +142,10 @@ mod tests {
 
     #[test]
     fn depth_needs_no_stack_and_has_a_limit() {
-        let nested = |depth| (0..depth).fold(Value::Int(1), |inner, _| Value::List(vec![inner]));
-        round_trip(&nested(MAX_DEPTH));
-        assert!(matches!(encode(&nested(MAX_DEPTH + 1)), Err(Error { kind: Kind::InvalidArgument(_), .. })));
+        let holding = |depth| Value::Tuple(vec![(0..depth).fold(Value::Int(1), |inner, _| Value::List(vec![inner]))]);
+        round_trip(&holding(MAX_DEPTH));
+        for depth in [MAX_DEPTH + 1, 1_000_000] {
+            assert!(matches!(encode(holding(depth)), Err(Error { kind: Kind::InvalidArgument(_), .. })));
+        }
     }
 }

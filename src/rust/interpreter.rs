@@ -2,13 +2,19 @@
 
 use std::ops::Deref;
 
-use super::block::{decode, encode};
+use super::args::Args;
+use super::block::encode;
+use super::call::{self, Call, NO_KWARGS};
+use super::function::Function;
+use super::options::no_nul;
+use super::session::Session;
 use super::thread::Thread;
+use super::to_rust::FromValue;
 use super::unless_forked;
-use super::value::{Args, FromValue, Value};
+use super::value::Value;
 use crate::manager::{self, Job, Kind, Options, Result, Work};
 use crate::python::run::Code;
-use crate::python::value::{self, OwnedValue};
+use crate::python::value::{OwnedValue, check_owned_main_names};
 
 /// An interpreter of one's own: closed when dropped.
 ///
@@ -16,7 +22,8 @@ use crate::python::value::{self, OwnedValue};
 /// threads, share it (it is [`Sync`]) or hand out copies of its reference.
 ///
 /// Dropping it does what [`close`](Interpreter::close) does, but for saying so when it fails: an interpreter in which
-/// something runs stays until [`shutdown`](crate::shutdown).
+/// something runs stays until [`shutdown`](crate::shutdown). It waits as `close` does, perhaps for ever, for threads that
+/// Python code started.
 ///
 /// ```
 /// # fn main() -> subpy::Result<()> {
@@ -45,12 +52,14 @@ impl Interpreter {
     /// # Errors
     /// As [`create`](Interpreter::create); [`Kind::InvalidArgument`] for options that make no sense.
     pub fn with_options(options: &Options) -> Result<Interpreter> {
+        options.check()?;
         unless_forked(|| manager::create(options)).map(|handle| Interpreter(InterpreterRef(handle)))
     }
 
     /// Finalizes and destroys it. Python: `Interpreter.close()`.
     ///
-    /// Waits for the threads that Python code started in it.
+    /// Waits for the threads that Python code started in it (not for daemons): for ever when one never ends. So let them
+    /// see a flag, and set it before.
     ///
     /// # Errors
     /// As [`InterpreterRef::close`]. When it is [`Kind::Busy`], the interpreter stays until
@@ -87,29 +96,31 @@ impl Drop for Interpreter {
 /// A reference to an interpreter: a number, which may be copied, sent anywhere, and kept longer than the interpreter.
 /// One that was closed is [`Kind::NotFound`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct InterpreterRef(u64);
-
-/// What a call needs: a tuple and a dict, as blocks.
-struct Call {
-    args: OwnedValue,
-    kwargs: OwnedValue,
-}
-
-impl Call {
-    fn new(args: impl Args, kwargs: Vec<(Value, Value)>) -> Result<Call> {
-        Ok(Call { args: encode(&Value::Tuple(args.into_values()))?, kwargs: encode(&Value::Dict(kwargs))? })
-    }
-
-    fn args(&self) -> Result<value::Args<'_>> {
-        value::Args::check_owned(&self.args, &self.kwargs).map_err(|bad| Kind::InvalidArgument(bad).into())
-    }
-}
-
-fn keywords<K: Into<String>, V: Into<Value>>(kwargs: impl IntoIterator<Item = (K, V)>) -> Vec<(Value, Value)> {
-    kwargs.into_iter().map(|(name, value)| (Value::Str(name.into()), value.into())).collect()
-}
+pub struct InterpreterRef(pub(super) u64);
 
 impl InterpreterRef {
+    /// The reference with this number. Any number will do: one that is no handle of an interpreter is
+    /// [`Kind::NotFound`] when it is used.
+    ///
+    /// ```
+    /// # fn main() -> subpy::Result<()> {
+    /// use subpy::{Interpreter, InterpreterRef};
+    ///
+    /// let interp = Interpreter::create()?;
+    /// let error = interp.exec("1 / 0").unwrap_err();
+    /// assert_eq!(InterpreterRef::from_handle(error.interp), interp.as_ref());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub const fn from_handle(handle: u64) -> InterpreterRef {
+        InterpreterRef(handle)
+    }
+
+    /// The library's number for it, as the C ABI and [`Error::interp`](crate::Error::interp) have it.
+    pub const fn handle(&self) -> u64 {
+        self.0
+    }
+
     /// Runs statements in its `__main__`. Python: `Interpreter.exec()`.
     ///
     /// Indentation that all lines share is taken off first when the first line that is not blank is indented.
@@ -124,8 +135,9 @@ impl InterpreterRef {
     /// The same, with a file name for tracebacks, and the indentation as it is.
     ///
     /// # Errors
-    /// As [`exec`](InterpreterRef::exec).
+    /// As [`exec`](InterpreterRef::exec); [`Kind::InvalidArgument`] for a file name with a NUL.
     pub fn exec_file(&self, code: &str, filename: &str) -> Result<()> {
+        no_nul(filename.as_bytes(), "filename")?;
         self.run(Code::Exec { source: code, filename: Some(filename), keep_indent: true }, false).map(drop)
     }
 
@@ -144,7 +156,7 @@ impl InterpreterRef {
     /// As [`exec`](InterpreterRef::exec); [`Kind::NotShareable`] for a result that has no [`Value`];
     /// [`Kind::WrongType`] for one that is no `T`.
     pub fn eval<T: FromValue>(&self, expression: &str) -> Result<T> {
-        from_block(self.run(Code::Eval { expression, filename: None }, true)?)
+        call::result(self.run(Code::Eval { expression, filename: None }, true)?)
     }
 
     /// Calls something by its name: `"name"` in `__main__`, or `"package.module:attribute.attribute"`. Python:
@@ -163,15 +175,20 @@ impl InterpreterRef {
     /// As [`eval`](InterpreterRef::eval). A name that does not exist is [`Kind::ExecutionFailed`] with AttributeError or
     /// ModuleNotFoundError.
     pub fn call<T: FromValue>(&self, callable: &str, args: impl Args) -> Result<T> {
-        self.call_kw(callable, args, [("", Value::None); 0])
+        self.call_kw(callable, args, NO_KWARGS)
     }
 
-    /// The same, with keyword arguments.
+    /// The same, with keyword arguments. When they are of different types, each is a [`Value`].
     ///
     /// ```
     /// # fn main() -> subpy::Result<()> {
+    /// use subpy::Value;
+    ///
     /// let interp = subpy::Interpreter::create()?;
-    /// let text: String = interp.call_kw("json:dumps", (vec![1, 2],), [("separators", (",", ":"))])?;
+    /// let text: String = interp.call_kw("json:dumps", ([1, 2],), [("separators", (",", ":"))])?;
+    /// assert_eq!(text, "[1,2]");
+    /// let options = [("separators", Value::from((",", ":"))), ("sort_keys", Value::from(true))];
+    /// let text: String = interp.call_kw("json:dumps", ([1, 2],), options)?;
     /// assert_eq!(text, "[1,2]");
     /// # Ok(())
     /// # }
@@ -185,8 +202,8 @@ impl InterpreterRef {
         args: impl Args,
         kwargs: impl IntoIterator<Item = (K, V)>,
     ) -> Result<T> {
-        let call = Call::new(args, keywords(kwargs))?;
-        from_block(self.run(Code::Call { callable, args: call.args()? }, true)?)
+        let call = Call::new(args, kwargs)?;
+        call::result(self.run(Code::Call { callable, args: call.args()? }, true)?)
     }
 
     /// Calls something on a new thread. Python: `Interpreter.call_in_thread()`.
@@ -195,7 +212,7 @@ impl InterpreterRef {
     /// [`Kind::NotFound`], and [`Kind::Interpreter`] when no thread could be started. Everything else comes from
     /// [`Thread::join`].
     pub fn call_in_thread(&self, callable: &str, args: impl Args) -> Result<Thread> {
-        self.call_kw_in_thread(callable, args, [("", Value::None); 0])
+        self.call_kw_in_thread(callable, args, NO_KWARGS)
     }
 
     /// The same, with keyword arguments.
@@ -208,7 +225,7 @@ impl InterpreterRef {
         args: impl Args,
         kwargs: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Thread> {
-        let call = Call::new(args, keywords(kwargs))?;
+        let call = Call::new(args, kwargs)?;
         call.args()?;
         let work = Work::Call { callable: callable.into(), args: call.args, kwargs: call.kwargs };
         unless_forked(|| manager::run_in_thread(Job { interp: self.0, work, want_result: true })).map(Thread)
@@ -228,17 +245,34 @@ impl InterpreterRef {
     /// # Errors
     /// [`Kind::InvalidArgument`] when there are no names, or one has a NUL; as [`exec`](InterpreterRef::exec).
     pub fn prepare_main<K: Into<String>, V: Into<Value>>(&self, names: impl IntoIterator<Item = (K, V)>) -> Result<()> {
-        let names = encode(&Value::Dict(keywords(names)))?;
-        let pairs = value::check_owned_main_names(&names).map_err(Kind::InvalidArgument)?;
-        unless_forked(|| manager::prepare_main(self.0, pairs))
+        let names = encode(call::named(names))?;
+        let names = check_owned_main_names(&names).map_err(Kind::InvalidArgument)?;
+        self.run(Code::PrepareMain { names }, false).map(drop)
+    }
+
+    /// Looks a callable up, to call it many times. `"name"` in `__main__`, or `"package.module:attribute.attribute"`.
+    ///
+    /// The function holds the object that was found: binding the name to something else later does not change it.
+    ///
+    /// # Errors
+    /// As [`exec`](InterpreterRef::exec). A name that does not exist, or cannot be called, is [`Kind::ExecutionFailed`]
+    /// with AttributeError, ModuleNotFoundError or TypeError.
+    pub fn function(&self, callable: &str) -> Result<Function> {
+        Function::new(*self, callable)
+    }
+
+    /// Keeps this thread in it, until the [`Session`] is dropped. Runs are cheaper meanwhile, and what Python keeps for
+    /// a thread lasts from run to run.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`]; [`Kind::Busy`] when it is closing; [`Kind::Interpreter`] when Python code created it;
+    /// [`Kind::WrongState`] when this thread's stack is too small.
+    pub fn enter(&self) -> Result<Session> {
+        Session::new(*self)
     }
 
     fn run(&self, code: Code, want_result: bool) -> Result<OwnedValue> {
-        unless_forked(|| {
-            let mut result = OwnedValue::none();
-            manager::run(self.0, code, want_result.then_some(&mut result)).map_err(|error| *error)?;
-            Ok(result)
-        })
+        call::run_wanting(want_result, |wanted| manager::run(self.0, code, wanted))
     }
 
     /// Whether something is being run in it by this crate. Python: `Interpreter.is_running()`.
@@ -267,16 +301,14 @@ impl InterpreterRef {
 
     /// Finalizes and destroys it. Python: `Interpreter.close()`.
     ///
+    /// Waits for the threads that Python code started in it (not for daemons): for ever when one never ends.
+    ///
     /// # Errors
-    /// [`Kind::Busy`] while something runs in it: it stays as it was. [`Kind::NotFound`] when it was closed already.
+    /// [`Kind::Busy`] while something runs in it, or a thread has a [`Session`]: it stays as it was. [`Kind::NotFound`] when it was closed already.
     /// [`Kind::Interpreter`] from inside itself, and for the main one.
     pub fn close(&self) -> Result<()> {
         unless_forked(|| manager::close(self.0))
     }
-}
-
-fn from_block<T: FromValue>(value: OwnedValue) -> Result<T> {
-    Ok(T::from_value(decode(value.as_ref()))?)
 }
 
 /// All interpreters by ascending id: main, those of this crate, and those that Python code created, which cannot be run

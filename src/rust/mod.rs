@@ -4,20 +4,38 @@
 //! |---|---|
 //! | `runtime` | init, shutdown, versions |
 //! | `interpreter` | an interpreter, owned or not: create, run, close, and the questions one can ask |
+//! | `function` | callables that were looked up once |
+//! | `session` | threads that stay in an interpreter from run to run |
 //! | `thread` | runs on threads of their own |
-//! | `value` | values, from and to Rust's types |
+//! | `options` | how interpreters and CPython are started |
+//! | `value` | values |
+//! | `from_rust`, `to_rust` | values from and to Rust's types |
+//! | `args` | tuples: as values, and as the arguments of a call |
+//! | `call` | what all runs share |
 //! | `block` | values in the form that `python` reads and writes |
 
+mod args;
 mod block;
+mod call;
+mod from_rust;
+mod function;
 mod interpreter;
+mod options;
 mod runtime;
+mod session;
 mod thread;
+mod to_rust;
 mod value;
 
+pub use args::Args;
+pub use from_rust::ListItem;
+pub use function::Function;
 pub use interpreter::{Interpreter, InterpreterRef, find, get_current, get_main, list_all};
 pub use runtime::{init, python_library, python_version, shutdown, version};
+pub use session::Session;
 pub use thread::Thread;
-pub use value::{Args, FromValue, Value, WrongType};
+pub use to_rust::{FromValue, WrongType};
+pub use value::{Bytes, Value};
 
 use crate::manager::{Kind, Result};
 use crate::python::hooks;

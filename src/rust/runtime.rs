@@ -13,22 +13,24 @@ use crate::manager::{self, Result, RuntimeOptions};
 /// # Errors
 /// [`Kind::PythonNotFound`](crate::Kind::PythonNotFound), with a list of what was tried;
 /// [`Kind::PythonUnsupported`](crate::Kind::PythonUnsupported) when the one that was asked for does not fit;
-/// [`Kind::WrongState`](crate::Kind::WrongState) when it runs with other options.
+/// [`Kind::WrongState`](crate::Kind::WrongState) when it runs with other options;
+/// [`Kind::InvalidArgument`](crate::Kind::InvalidArgument) for a path with a NUL.
 ///
 /// ```no_run
 /// # fn main() -> subpy::Result<()> {
-/// subpy::init(&subpy::RuntimeOptions { python: Some("/opt/app/venv".into()), ..Default::default() })?;
+/// subpy::init(&subpy::RuntimeOptions::new().python("/opt/app/venv"))?;
 /// # Ok(())
 /// # }
 /// ```
 pub fn init(options: &RuntimeOptions) -> Result<()> {
+    options.check()?;
     unless_forked(|| manager::init(options))
 }
 
 /// Closes every interpreter and finalizes CPython. [`init`] works again afterwards.
 ///
-/// Waits for the threads that Python code started. All interpreters and threads of this crate are gone then; values and
-/// errors stay.
+/// Waits for the threads that Python code started, for ever when one never ends. All interpreters, functions and threads of
+/// this crate are gone then; values and errors stay.
 ///
 /// # Errors
 /// [`Kind::Busy`](crate::Kind::Busy) while something runs: everything stays as it was.

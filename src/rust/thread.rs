@@ -1,11 +1,13 @@
 //! Runs on threads of their own.
 
-use super::block::decode;
+use super::call;
+use super::to_rust::FromValue;
 use super::unless_forked;
-use super::value::FromValue;
 use crate::manager::{self, Result};
+use crate::python::hooks;
 
-/// A run on a thread of its own ([`InterpreterRef::call_in_thread`](crate::InterpreterRef::call_in_thread)).
+/// A run on a thread of its own ([`InterpreterRef::call_in_thread`](crate::InterpreterRef::call_in_thread),
+/// [`Function::call_in_thread`](crate::Function::call_in_thread)).
 ///
 /// Dropping it detaches the run, as with [`std::thread::JoinHandle`]: it goes on, and if it fails, its traceback is
 /// printed to stderr, as Python's threads do.
@@ -19,15 +21,14 @@ impl Thread {
     /// # Errors
     /// Those of [`InterpreterRef::call`](crate::InterpreterRef::call).
     pub fn join<T: FromValue>(self) -> Result<T> {
-        let value = unless_forked(|| manager::join(self.0, true))?;
-        Ok(T::from_value(decode(value.as_ref()))?)
+        call::result(unless_forked(|| manager::join(self.0, true))?)
     }
 }
 
 impl Drop for Thread {
     fn drop(&mut self) {
         // Harmless after a join: handles are never used twice.
-        if unless_forked(|| Ok(())).is_ok() {
+        if !hooks::forked() {
             manager::thread_free(self.0);
         }
     }

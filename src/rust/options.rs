@@ -1,0 +1,141 @@
+//! How interpreters and CPython are started: options that later versions can add to.
+
+use std::path::PathBuf;
+
+use crate::manager::{Busy, Kind, Options, Result, RuntimeOptions};
+use crate::python::interp::Config;
+use crate::python::start::Startup;
+
+impl Options {
+    /// The default: what `concurrent.interpreters` does.
+    pub fn new() -> Options {
+        Options::default()
+    }
+
+    /// What happens to a run while it is running.
+    #[must_use]
+    pub fn busy(self, busy: Busy) -> Options {
+        Options { busy, ..self }
+    }
+
+    /// What it may do.
+    #[must_use]
+    pub fn config(self, config: Config) -> Options {
+        Options { config, ..self }
+    }
+
+    /// What C's texts cannot say, Rust's can.
+    pub(super) fn check(&self) -> Result<()> {
+        let mut path = self.config.path.iter().enumerate();
+        path.try_for_each(|(index, folder)| no_nul(folder.as_bytes(), &format!("Config.path[{index}]")))
+    }
+}
+
+impl Config {
+    /// The default: as isolated as `concurrent.interpreters` makes it, with a GIL of its own.
+    pub fn new() -> Config {
+        Config::default()
+    }
+
+    /// It shares the main interpreter's GIL instead of having its own: it loads more extension modules, and runs when
+    /// main and its like do not.
+    #[must_use]
+    pub fn shared_gil(self, shared_gil: bool) -> Config {
+        Config { shared_gil, ..self }
+    }
+
+    /// Its code may call `os.fork()`.
+    #[must_use]
+    pub fn allow_fork(self, allow_fork: bool) -> Config {
+        Config { allow_fork, ..self }
+    }
+
+    /// Its code may call `os.exec*()`, which replaces the process.
+    #[must_use]
+    pub fn allow_exec(self, allow_exec: bool) -> Config {
+        Config { allow_exec, ..self }
+    }
+
+    /// Its code cannot start threads.
+    #[must_use]
+    pub fn no_threads(self, no_threads: bool) -> Config {
+        Config { no_threads, ..self }
+    }
+
+    /// Its code may start daemon threads.
+    #[must_use]
+    pub fn allow_daemon_threads(self, allow_daemon_threads: bool) -> Config {
+        Config { allow_daemon_threads, ..self }
+    }
+
+    /// It loads extension modules that do not say that they support interpreters; only with
+    /// [`shared_gil`](Config::shared_gil).
+    #[must_use]
+    pub fn no_extension_check(self, no_extension_check: bool) -> Config {
+        Config { no_extension_check, ..self }
+    }
+
+    /// Folders to put in front of `sys.path`, instead of those that were given before.
+    #[must_use]
+    pub fn path<T: Into<String>>(self, folders: impl IntoIterator<Item = T>) -> Config {
+        Config { path: folders.into_iter().map(Into::into).collect(), ..self }
+    }
+}
+
+impl RuntimeOptions {
+    /// The default: the CPython that is found first, isolated from the environment.
+    pub fn new() -> RuntimeOptions {
+        RuntimeOptions::default()
+    }
+
+    /// Which CPython: an executable, a virtual environment's folder or a libpython. Otherwise one is searched for.
+    #[must_use]
+    pub fn python(self, path: impl Into<PathBuf>) -> RuntimeOptions {
+        RuntimeOptions { python: Some(path.into()), ..self }
+    }
+
+    /// How CPython is initialised.
+    #[must_use]
+    pub fn startup(self, startup: Startup) -> RuntimeOptions {
+        RuntimeOptions { startup, ..self }
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        let path = self.python.as_ref().map(|path| path.as_os_str().as_encoded_bytes());
+        no_nul(path.unwrap_or_default(), "RuntimeOptions.python")
+    }
+}
+
+impl Startup {
+    /// The default: isolated from the environment, with the site module, and SIGPIPE ignored if it is at its default.
+    pub fn new() -> Startup {
+        Startup::default()
+    }
+
+    /// Honour PYTHONPATH and the other PYTHON* variables.
+    #[must_use]
+    pub fn use_environment(self, use_environment: bool) -> Startup {
+        Startup { use_environment, ..self }
+    }
+
+    /// Start without the site module: no site-packages, and interpreters are created a third faster.
+    #[must_use]
+    pub fn no_site(self, no_site: bool) -> Startup {
+        Startup { no_site, ..self }
+    }
+
+    /// Leave SIGPIPE as it is. Without it, Python code that writes to a closed pipe gets BrokenPipeError, as in python,
+    /// and with it, the signal's default ends the process.
+    #[must_use]
+    pub fn keep_sigpipe(self, keep_sigpipe: bool) -> Startup {
+        Startup { keep_sigpipe, ..self }
+    }
+}
+
+/// Python reads some texts up to a NUL.
+pub(super) fn no_nul(text: &[u8], what: &str) -> Result<()> {
+    if text.contains(&0) {
+        return Err(Kind::InvalidArgument(format!("{what} has an embedded NUL character")).into());
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! Sessions: a thread that stays in an interpreter from run to run.
+
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use super::interpreter::InterpreterRef;
+use super::unless_forked;
+use crate::manager::{self, Result};
+
+/// Keeps this thread in an interpreter ([`InterpreterRef::enter`]), until it is dropped.
+///
+/// This thread's runs in that interpreter use one Python thread state meanwhile, through the session, the interpreter or
+/// any reference to it: they are cheaper, and what Python keeps for a thread (threading.local, context variables, the
+/// decimal context) lasts from run to run instead of being new in each. The GIL is not held between them: other threads
+/// get in, as [`Busy`](crate::Busy) says. Sessions nest, and a thread may have some in several interpreters.
+///
+/// While there is a session, its interpreter cannot be closed, which is [`Kind::Busy`](crate::Kind::Busy); an
+/// [`Interpreter`](crate::Interpreter) that is dropped stays, then.
+///
+/// ```
+/// # fn main() -> subpy::Result<()> {
+/// let interp = subpy::Interpreter::create()?;
+/// interp.exec("
+///     import threading
+///     local = threading.local()
+///     def count():
+///         local.calls = getattr(local, 'calls', 0) + 1
+///         return local.calls
+/// ")?;
+/// let count = interp.function("count")?;
+/// let session = interp.enter()?;
+/// assert_eq!((count.call::<u32>(())?, session.call::<u32>("count", ())?), (1, 2));
+/// session.leave()?;
+/// assert_eq!(count.call::<u32>(())?, 1);
+/// interp.close()
+/// # }
+/// ```
+///
+/// It belongs to its thread:
+///
+/// ```compile_fail,E0277
+/// # fn main() -> subpy::Result<()> {
+/// let interp = subpy::Interpreter::create()?;
+/// let session = interp.enter()?;
+/// std::thread::spawn(move || drop(session));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "dropping it leaves the interpreter"]
+pub struct Session {
+    interp: InterpreterRef,
+    /// Not for other threads.
+    this_thread: PhantomData<*const ()>,
+}
+
+impl Session {
+    pub(super) fn new(interp: InterpreterRef) -> Result<Session> {
+        unless_forked(|| manager::enter(interp.0))?;
+        Ok(Session { interp, this_thread: PhantomData })
+    }
+
+    /// Ends the session. Dropping it does the same, but for saying so when that fails.
+    ///
+    /// The last session of a thread in an interpreter waits for the GIL, if another thread is running something, and runs
+    /// finalizers of what threading.local held.
+    ///
+    /// # Errors
+    /// [`Kind::WrongState`](crate::Kind::WrongState) when it is the last one and this thread is running something (this is
+    /// Rust code that Python code called). Then the thread leaves when that has returned to Rust.
+    pub fn leave(self) -> Result<()> {
+        leave(std::mem::ManuallyDrop::new(self).interp)
+    }
+}
+
+impl Deref for Session {
+    type Target = InterpreterRef;
+
+    fn deref(&self) -> &InterpreterRef {
+        &self.interp
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = leave(self.interp);
+    }
+}
+
+thread_local! {
+    /// What this thread could not leave because it was running something.
+    static LATE: RefCell<Vec<InterpreterRef>> = const { RefCell::new(Vec::new()) };
+}
+
+fn leave(interp: InterpreterRef) -> Result<()> {
+    let left = unless_forked(|| manager::leave(interp.0));
+    if left.is_err() && unless_forked(manager::get_current).is_ok() {
+        // When the thread is ending, it leaves everything anyway.
+        let _ = LATE.try_with(|late| late.borrow_mut().push(interp));
+    }
+    left
+}
+
+/// A run has returned: maybe the one that was in the way.
+pub(super) fn leave_late() {
+    let late = LATE.try_with(|late| if late.borrow().is_empty() { Vec::new() } else { late.take() });
+    for interp in late.unwrap_or_default() {
+        let _ = leave(interp);
+    }
+}
