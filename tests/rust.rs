@@ -17,7 +17,7 @@ use subpy::{
 
 /// The CPython of the tests, for all tests of this process: the first that comes chooses it.
 fn start() {
-    let options = RuntimeOptions::new().python(support::python()).startup(Startup::new().no_site(false));
+    let options = RuntimeOptions::new().python(support::python()).startup(Startup::new());
     subpy::init(&options).expect("CPython starts");
 }
 
@@ -67,7 +67,7 @@ fn arguments_may_be_references_and_sequences() {
     interp.exec("def kinds(*args, **kwargs): return [type(it).__name__ for it in [*args, *kwargs.values()]]").unwrap();
     let (number, text, list) = (7u16, String::from("text"), vec![1.5]);
     let value = Value::from(BTreeMap::from([("a", 1)]));
-    let args = (&number, &text, &list, &value, b"bytes", &[1, 2], Cow::Borrowed("text"), Bytes::from(vec![1]));
+    let args = (&number, &text, &list, &value, b"bytes", &[1, 2], Cow::Borrowed("text"), Bytes::from(b"text"));
     let expected = ["int", "str", "list", "dict", "bytes", "list", "str", "bytes"];
     assert_eq!(interp.call::<[String; 8]>("kinds", args).unwrap(), expected);
     for kinds in [

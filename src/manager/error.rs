@@ -67,7 +67,7 @@ fn one_line(text: &str) -> &str {
 pub struct Error {
     /// What went wrong.
     pub kind: Kind,
-    /// The handle of the interpreter, or 0.
+    /// The handle of the interpreter ([`InterpreterRef::from_handle`](crate::InterpreterRef::from_handle)), or 0.
     pub interp: u64,
 }
 

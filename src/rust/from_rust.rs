@@ -51,7 +51,6 @@ from_simple! {
     String: text => Value::Str(text);
     &String: text => Value::Str(text.clone());
     Cow<'_, str>: text => Value::Str(text.into_owned());
-    Box<str>: text => Value::Str(text.into());
     char: letter => Value::Str(letter.into());
     &[u8]: bytes => Value::Bytes(bytes.into());
     Bytes: bytes => Value::Bytes(bytes.0);
@@ -176,7 +175,6 @@ list_item! {
     [] &str;
     [] String;
     [] &String;
-    [] Box<str>;
     [] Cow<'_, str>;
     [] Bytes;
     [] &[u8];
@@ -288,7 +286,6 @@ mod tests {
         let text = Value::Str("text".into());
         assert_eq!(Value::from(Cow::Borrowed("text")), text);
         assert_eq!(Value::from(Cow::<str>::Owned("text".into())), text);
-        assert_eq!(Value::from(Box::<str>::from("text")), text);
         assert_eq!(Value::from(["text"].as_slice()), Value::List(vec![text]));
     }
 }

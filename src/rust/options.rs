@@ -139,3 +139,37 @@ pub(super) fn no_nul(text: &[u8], what: &str) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fields that are not at their default, as `Debug` shows them.
+    fn set(options: impl std::fmt::Debug) -> String {
+        let text = format!("{options:#?}");
+        let fields = text.lines().filter(|line| line.contains(": ")).map(|line| line.trim().trim_end_matches(','));
+        fields.filter(|field| !field.ends_with(": false") && !field.ends_with(": []")).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn each_method_sets_its_field() {
+        assert_eq!(set(Config::new()), "");
+        assert_eq!(set(Config::new().shared_gil(true)), "shared_gil: true");
+        assert_eq!(set(Config::new().allow_fork(true)), "allow_fork: true");
+        assert_eq!(set(Config::new().allow_exec(true)), "allow_exec: true");
+        assert_eq!(set(Config::new().no_threads(true)), "no_threads: true");
+        assert_eq!(set(Config::new().allow_daemon_threads(true)), "allow_daemon_threads: true");
+        assert_eq!(set(Config::new().no_extension_check(true)), "no_extension_check: true");
+        assert_eq!(set(Config::new().no_threads(true).no_threads(false)), "");
+        assert_eq!(Config::new().path(["a"]).path(["b", "c"]).path, ["b", "c"]);
+        assert_eq!(set(Startup::new()), "");
+        assert_eq!(set(Startup::new().use_environment(true)), "use_environment: true");
+        assert_eq!(set(Startup::new().no_site(true)), "no_site: true");
+        assert_eq!(set(Startup::new().keep_sigpipe(true)), "keep_sigpipe: true");
+        let startup = Startup::new().no_site(true);
+        let options = RuntimeOptions::new().python("/p").startup(startup);
+        assert_eq!((options.python, options.startup), (Some("/p".into()), startup));
+        let options = Options::new().busy(Busy::Wait).config(Config::new().no_threads(true));
+        assert!(options.busy == Busy::Wait && options.config.no_threads);
+    }
+}

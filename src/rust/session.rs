@@ -37,21 +37,12 @@ use crate::manager::{self, Result};
 /// # }
 /// ```
 ///
-/// It belongs to its thread:
-///
-/// ```compile_fail,E0277
-/// # fn main() -> subpy::Result<()> {
-/// let interp = subpy::Interpreter::create()?;
-/// let session = interp.enter()?;
-/// std::thread::spawn(move || drop(session));
-/// # Ok(())
-/// # }
-/// ```
+/// It belongs to its thread, so it is not [`Send`]. A thread that ends has left everything.
 #[derive(Debug)]
 #[must_use = "dropping it leaves the interpreter"]
 pub struct Session {
     interp: InterpreterRef,
-    /// Not for other threads.
+    /// Not [`Send`].
     this_thread: PhantomData<*const ()>,
 }
 
@@ -108,4 +99,17 @@ pub(super) fn leave_late() {
     for interp in late.unwrap_or_default() {
         let _ = leave(interp);
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Session;
+
+    /// For a type that is [`Send`], `_` can be two types, and this does not compile.
+    trait NotSend<A> {
+        const YES: () = ();
+    }
+    impl<T> NotSend<()> for T {}
+    impl<T: Send> NotSend<u8> for T {}
+    const _: () = <Session as NotSend<_>>::YES;
 }

@@ -18,11 +18,14 @@ use std::ops::Deref;
 /// | bytes | [`Bytes`]; to Python also `&[u8]` and `&[u8; N]` |
 /// | tuple | tuples of up to eight |
 /// | list | [`Vec`], arrays, `Box<[T]>`; to Python also slices |
-/// | dict | [`HashMap`](std::collections::HashMap), [`BTreeMap`](std::collections::BTreeMap); [`Value::Dict`] keeps the order |
+/// | dict | [`HashMap`], [`BTreeMap`]; [`Value::Dict`] keeps the order |
+///
+/// [`HashMap`]: std::collections::HashMap
+/// [`BTreeMap`]: std::collections::BTreeMap
 ///
 /// To Python, a reference does as well as the thing itself: the value is a copy either way. Bytes are what is behind
 /// `&[u8]` and `&[u8; N]` alone; `Vec<u8>` and `[u8; N]` are lists of ints, as of any other integer type, and `&Vec<u8>`
-/// is refused by the compiler: write `&vec[..]` or [`Bytes`].
+/// does not compile: write `&vec[..]` or [`Bytes`].
 ///
 /// Containers may be nested 1,000 levels deep; what is deeper is [`Kind::InvalidArgument`](crate::Kind::InvalidArgument)
 /// when it is to cross. Like any nested type, a value is cloned, compared, printed and dropped with stack for each
@@ -131,6 +134,12 @@ impl From<Vec<u8>> for Bytes {
 
 impl From<&[u8]> for Bytes {
     fn from(bytes: &[u8]) -> Bytes {
+        Bytes(bytes.into())
+    }
+}
+
+impl<const N: usize> From<&[u8; N]> for Bytes {
+    fn from(bytes: &[u8; N]) -> Bytes {
         Bytes(bytes.into())
     }
 }
