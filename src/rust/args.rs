@@ -4,8 +4,8 @@ use super::from_rust::ListItem;
 use super::to_rust::{FromValue, WrongType};
 use super::value::Value;
 
-/// The positional arguments of a call: a tuple of what has a [`Value`], `()` for none; or a [`Vec`], array or slice, when
-/// all are of one type.
+/// The positional arguments of a call: a tuple of what has a [`Value`], `()` for none; or a [`Vec`], array or slice,
+/// when all are of one type.
 pub trait Args {
     /// They, as values.
     fn into_values(self) -> Vec<Value>;

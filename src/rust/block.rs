@@ -6,8 +6,8 @@ use crate::python::value::{
     BIGINT, BYTES, Builder, DICT, LIST, MAX_DEPTH, OwnedValue, STR, TUPLE, ValueRef, View, subpy_value,
 };
 
-/// Copies what a tuple or dict holds into a block. Without recursion, so that the depth of a value needs no stack; when it
-/// is too deep, neither does dropping it.
+/// Copies what a tuple or dict holds into a block. Without recursion, so that the depth of a value needs no stack; when
+/// it is too deep, neither does dropping it.
 pub(super) fn encode(root: Value) -> Result<OwnedValue> {
     let encoded = copy(&root);
     if encoded.is_err() {

@@ -125,8 +125,8 @@ macro_rules! from_reference {
 
 from_reference!(() bool char f32 f64 i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize);
 
-/// What a slice or a reference to an array or a [`Vec`] holds to be a list: anything that is a [`Value`], but [`u8`], whose
-/// slices are bytes.
+/// What a slice or a reference to an array or a [`Vec`] holds to be a list: anything that is a [`Value`], but [`u8`],
+/// whose slices are bytes.
 ///
 /// A type of your own whose slices are to be arguments needs it too:
 ///

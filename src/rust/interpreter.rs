@@ -22,8 +22,8 @@ use crate::python::value::{OwnedValue, check_owned_main_names};
 /// threads, share it (it is [`Sync`]) or hand out copies of its reference.
 ///
 /// Dropping it does what [`close`](Interpreter::close) does, but for saying so when it fails: an interpreter in which
-/// something runs stays until [`shutdown`](crate::shutdown). It waits as `close` does, perhaps for ever, for threads that
-/// Python code started.
+/// something runs stays until [`shutdown`](crate::shutdown). It waits as `close` does, perhaps for ever, for threads
+/// that Python code started.
 ///
 /// ```
 /// # fn main() -> subpy::Result<()> {
@@ -58,8 +58,8 @@ impl Interpreter {
 
     /// Finalizes and destroys it. Python: `Interpreter.close()`.
     ///
-    /// Waits for the threads that Python code started in it (not for daemons): for ever when one never ends. So let them
-    /// see a flag, and set it before.
+    /// Waits for the threads that Python code started in it (not for daemons): for ever when one never ends. So let
+    /// them see a flag, and set it before.
     ///
     /// # Errors
     /// As [`InterpreterRef::close`]. When it is [`Kind::Busy`], the interpreter stays until
@@ -304,8 +304,8 @@ impl InterpreterRef {
     /// Waits for the threads that Python code started in it (not for daemons): for ever when one never ends.
     ///
     /// # Errors
-    /// [`Kind::Busy`] while something runs in it, or a thread has a [`Session`]: it stays as it was. [`Kind::NotFound`] when it was closed already.
-    /// [`Kind::Interpreter`] from inside itself, and for the main one.
+    /// [`Kind::Busy`] while something runs in it, or a thread has a [`Session`]: it stays as it was. [`Kind::NotFound`]
+    /// when it was closed already. [`Kind::Interpreter`] from inside itself, and for the main one.
     pub fn close(&self) -> Result<()> {
         unless_forked(|| manager::close(self.0))
     }

@@ -29,8 +29,8 @@ pub fn init(options: &RuntimeOptions) -> Result<()> {
 
 /// Closes every interpreter and finalizes CPython. [`init`] works again afterwards.
 ///
-/// Waits for the threads that Python code started, for ever when one never ends. All interpreters, functions and threads of
-/// this crate are gone then; values and errors stay.
+/// Waits for the threads that Python code started, for ever when one never ends. All interpreters, functions and
+/// threads of this crate are gone then; values and errors stay.
 ///
 /// # Errors
 /// [`Kind::Busy`](crate::Kind::Busy) while something runs: everything stays as it was.

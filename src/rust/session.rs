@@ -10,10 +10,10 @@ use crate::manager::{self, Result};
 
 /// Keeps this thread in an interpreter ([`InterpreterRef::enter`]), until it is dropped.
 ///
-/// This thread's runs in that interpreter use one Python thread state meanwhile, through the session, the interpreter or
-/// any reference to it: they are cheaper, and what Python keeps for a thread (threading.local, context variables, the
-/// decimal context) lasts from run to run instead of being new in each. The GIL is not held between them: other threads
-/// get in, as [`Busy`](crate::Busy) says. Sessions nest, and a thread may have some in several interpreters.
+/// This thread's runs in that interpreter use one Python thread state meanwhile, through the session, the interpreter
+/// or any reference to it: they are cheaper, and what Python keeps for a thread (threading.local, context variables,
+/// the decimal context) lasts from run to run instead of being new in each. The GIL is not held between them: other
+/// threads get in, as [`Busy`](crate::Busy) says. Sessions nest, and a thread may have some in several interpreters.
 ///
 /// While there is a session, its interpreter cannot be closed, which is [`Kind::Busy`](crate::Kind::Busy); an
 /// [`Interpreter`](crate::Interpreter) that is dropped stays, then.
@@ -54,12 +54,12 @@ impl Session {
 
     /// Ends the session. Dropping it does the same, but for saying so when that fails.
     ///
-    /// The last session of a thread in an interpreter waits for the GIL, if another thread is running something, and runs
-    /// finalizers of what threading.local held.
+    /// The last session of a thread in an interpreter waits for the GIL, if another thread is running something, and
+    /// runs finalizers of what threading.local held.
     ///
     /// # Errors
-    /// [`Kind::WrongState`](crate::Kind::WrongState) when it is the last one and this thread is running something (this is
-    /// Rust code that Python code called). Then the thread leaves when that has returned to Rust.
+    /// [`Kind::WrongState`](crate::Kind::WrongState) when it is the last one and this thread is running something (this
+    /// is Rust code that Python code called). Then the thread leaves when that has returned to Rust.
     pub fn leave(self) -> Result<()> {
         leave(std::mem::ManuallyDrop::new(self).interp)
     }

@@ -24,12 +24,13 @@ use std::ops::Deref;
 /// [`BTreeMap`]: std::collections::BTreeMap
 ///
 /// To Python, a reference does as well as the thing itself: the value is a copy either way. Bytes are what is behind
-/// `&[u8]` and `&[u8; N]` alone; `Vec<u8>` and `[u8; N]` are lists of ints, as of any other integer type, and `&Vec<u8>`
-/// does not compile: write `&vec[..]` or [`Bytes`].
+/// `&[u8]` and `&[u8; N]` alone; `Vec<u8>` and `[u8; N]` are lists of ints, as of any other integer type, and
+/// `&Vec<u8>` does not compile: write `&vec[..]` or [`Bytes`].
 ///
-/// Containers may be nested 1,000 levels deep; what is deeper is [`Kind::InvalidArgument`](crate::Kind::InvalidArgument)
-/// when it is to cross. Like any nested type, a value is cloned, compared, printed and dropped with stack for each
-/// level. So do not build one that is nested tens of thousands of levels deep; Python cannot make you have one.
+/// Containers may be nested 1,000 levels deep; what is deeper is
+/// [`Kind::InvalidArgument`](crate::Kind::InvalidArgument) when it is to cross. Like any nested type, a value is
+/// cloned, compared, printed and dropped with stack for each level. So do not build one that is nested tens of
+/// thousands of levels deep; Python cannot make you have one.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Value {
     /// None
