@@ -5,17 +5,44 @@
  *   name <TAB> C <TAB> C++ <TAB> the median of the rounds' ratios
  *
  * Both sides do the same work: they check for errors, and a text or a list ends as memory of the caller's own.
+ *
+ *   c++ -std=c++17 -O2 -Iinclude -Ibindings/cpp benches/call_cpp.cpp -Ltarget/release -lsubpy -Wl,-rpath,$PWD/target/release
  */
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <string>
 #include <vector>
 
-#include "bench.h"
 #include "subpy.hpp"
 
 namespace {
 
 constexpr int rounds = 301;
+
+double now_us(void) {
+  timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_nsec) / 1e3;
+}
+
+int compare(const void *one, const void *other) {
+  double a = *static_cast<const double *>(one), b = *static_cast<const double *>(other);
+  return (a > b) - (a < b);
+}
+
+// Sorts them.
+double median(double *values, size_t count) {
+  std::qsort(values, count, sizeof *values, compare);
+  return (values[count / 2] + values[(count - 1) / 2]) / 2;
+}
+
+void expect(subpy_status status, const subpy_error *error) {
+  if (status == SUBPY_OK) return;
+  std::fprintf(stderr, "%s: %s\n", subpy_status_name(status), subpy_error_message(error, nullptr));
+  std::exit(1);
+}
 
 subpy::interpreter interp;
 volatile double sum;

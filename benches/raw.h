@@ -34,38 +34,59 @@ typedef struct {
   void *(*alloc)(void *ctx, size_t size);
   void (*free)(void *ctx, void *block, size_t size);
 } PyObjectArenaAllocator;
-enum { OWN_GIL = 2, FILE_INPUT = 257 };
+enum { OWN_GIL = 2, FILE_INPUT = 257, EVAL_INPUT = 258 };
 
-#define RAW_FUNCTIONS(X)                                                                       \
-  X(PyInitConfig *, PyInitConfig_Create, (void))                                               \
-  X(void, PyInitConfig_Free, (PyInitConfig *))                                                 \
-  X(int, PyInitConfig_SetInt, (PyInitConfig *, const char *, int64_t))                         \
-  X(int, PyInitConfig_SetStr, (PyInitConfig *, const char *, const char *))                    \
-  X(int, Py_InitializeFromInitConfig, (PyInitConfig *))                                        \
-  X(int, Py_FinalizeEx, (void))                                                                \
-  X(PyStatus, Py_NewInterpreterFromConfig, (PyThreadState **, const PyInterpreterConfig *))    \
-  X(void, Py_EndInterpreter, (PyThreadState *))                                                \
-  X(void, PyObject_GetArenaAllocator, (PyObjectArenaAllocator *))                              \
-  X(void, PyObject_SetArenaAllocator, (PyObjectArenaAllocator *))                              \
-  X(PyThreadState *, PyThreadState_New, (PyInterpreterState *))                                \
-  X(void, PyThreadState_Clear, (PyThreadState *))                                              \
-  X(void, PyThreadState_Delete, (PyThreadState *))                                             \
-  X(PyThreadState *, PyThreadState_Swap, (PyThreadState *))                                    \
-  X(PyInterpreterState *, PyThreadState_GetInterpreter, (PyThreadState *))                     \
-  X(int, PyUnstable_ThreadState_SetStackProtection, (PyThreadState *, void *, size_t))         \
-  X(PyThreadState *, PyEval_SaveThread, (void))                                                \
-  X(void, PyEval_RestoreThread, (PyThreadState *))                                             \
-  X(PyObject *, PyImport_AddModuleRef, (const char *))                                         \
-  X(PyObject *, PyModule_GetDict, (PyObject *))                                                \
-  X(PyObject *, PyDict_GetItemString, (PyObject *, const char *))                              \
-  X(PyObject *, PyObject_Vectorcall, (PyObject *, PyObject *const *, size_t, PyObject *))      \
-  X(PyObject *, PyLong_FromLongLong, (long long))                                              \
-  X(long long, PyLong_AsLongLong, (PyObject *))                                                \
-  X(PyObject *, Py_CompileString, (const char *, const char *, int))                           \
-  X(PyObject *, PyEval_EvalCode, (PyObject *, PyObject *, PyObject *))                         \
-  X(void, PyErr_Print, (void))                                                                 \
-  X(void, PyErr_Clear, (void))                                                                 \
-  X(void, Py_IncRef, (PyObject *))                                                             \
+#define RAW_FUNCTIONS(X)                                                                    \
+  X(PyInitConfig *, PyInitConfig_Create, (void))                                            \
+  X(void, PyInitConfig_Free, (PyInitConfig *))                                              \
+  X(int, PyInitConfig_SetInt, (PyInitConfig *, const char *, int64_t))                      \
+  X(int, PyInitConfig_SetStr, (PyInitConfig *, const char *, const char *))                 \
+  X(int, Py_InitializeFromInitConfig, (PyInitConfig *))                                     \
+  X(PyStatus, Py_NewInterpreterFromConfig, (PyThreadState **, const PyInterpreterConfig *)) \
+  X(void, Py_EndInterpreter, (PyThreadState *))                                             \
+  X(void, PyObject_GetArenaAllocator, (PyObjectArenaAllocator *))                           \
+  X(void, PyObject_SetArenaAllocator, (PyObjectArenaAllocator *))                           \
+  X(PyThreadState *, PyThreadState_New, (PyInterpreterState *))                             \
+  X(void, PyThreadState_Clear, (PyThreadState *))                                           \
+  X(void, PyThreadState_Delete, (PyThreadState *))                                          \
+  X(PyThreadState *, PyThreadState_Swap, (PyThreadState *))                                 \
+  X(PyInterpreterState *, PyThreadState_GetInterpreter, (PyThreadState *))                  \
+  X(int, PyUnstable_ThreadState_SetStackProtection, (PyThreadState *, void *, size_t))      \
+  X(PyThreadState *, PyEval_SaveThread, (void))                                             \
+  X(PyObject *, PyImport_AddModuleRef, (const char *))                                      \
+  X(PyObject *, PyImport_ImportModule, (const char *))                                      \
+  X(PyObject *, PyModule_GetDict, (PyObject *))                                             \
+  X(PyObject *, PyObject_GetAttrString, (PyObject *, const char *))                         \
+  X(PyObject *, PyObject_Vectorcall, (PyObject *, PyObject *const *, size_t, PyObject *))   \
+  X(PyObject *, Py_CompileString, (const char *, const char *, int))                        \
+  X(PyObject *, PyEval_EvalCode, (PyObject *, PyObject *, PyObject *))                      \
+  X(PyObject *, PyErr_GetRaisedException, (void))                                           \
+  X(void, PyErr_Print, (void))                                                              \
+  X(void, PyErr_Clear, (void))                                                              \
+  X(PyObject *, PyLong_FromLongLong, (long long))                                           \
+  X(long long, PyLong_AsLongLong, (PyObject *))                                             \
+  X(PyObject *, PyFloat_FromDouble, (double))                                               \
+  X(double, PyFloat_AsDouble, (PyObject *))                                                 \
+  X(PyObject *, PyBool_FromLong, (long))                                                    \
+  X(int, PyObject_IsTrue, (PyObject *))                                                     \
+  X(PyObject *, PyUnicode_FromString, (const char *))                                       \
+  X(PyObject *, PyUnicode_FromStringAndSize, (const char *, intptr_t))                      \
+  X(const char *, PyUnicode_AsUTF8AndSize, (PyObject *, intptr_t *))                        \
+  X(PyObject *, PyUnicode_InternFromString, (const char *))                                 \
+  X(PyObject *, PyUnicode_Join, (PyObject *, PyObject *))                                   \
+  X(PyObject *, PyBytes_FromStringAndSize, (const char *, intptr_t))                        \
+  X(int, PyBytes_AsStringAndSize, (PyObject *, char **, intptr_t *))                        \
+  X(PyObject *, PyList_New, (intptr_t))                                                     \
+  X(int, PyList_SetItem, (PyObject *, intptr_t, PyObject *))                                \
+  X(PyObject *, PyList_GetItem, (PyObject *, intptr_t))                                     \
+  X(intptr_t, PyList_Size, (PyObject *))                                                    \
+  X(PyObject *, PyDict_New, (void))                                                         \
+  X(int, PyDict_SetItem, (PyObject *, PyObject *, PyObject *))                              \
+  X(PyObject *, PyDict_GetItem, (PyObject *, PyObject *))                                   \
+  X(PyObject *, PyDict_GetItemString, (PyObject *, const char *))                           \
+  X(int, PyDict_Next, (PyObject *, intptr_t *, PyObject **, PyObject **))                   \
+  X(intptr_t, PyDict_Size, (PyObject *))                                                    \
+  X(void, Py_IncRef, (PyObject *))                                                          \
   X(void, Py_DecRef, (PyObject *))
 
 static struct {
@@ -103,7 +124,8 @@ static __thread struct {
   size_t size;
 } raw_stack;
 
-static inline raw_entry raw_enter(const raw_interp *interp) {
+/** A thread state for this thread, not attached. */
+static inline PyThreadState *raw_thread_state(const raw_interp *interp) {
   if (raw_stack.base == NULL) {
     pthread_attr_t attributes;
     size_t guard;
@@ -114,8 +136,13 @@ static inline raw_entry raw_enter(const raw_interp *interp) {
     raw_stack.base = (char *)raw_stack.base + guard;
     raw_stack.size -= guard;
   }
-  raw_entry entry = {.state = raw.PyThreadState_New(interp->state)};
-  raw.PyUnstable_ThreadState_SetStackProtection(entry.state, raw_stack.base, raw_stack.size);
+  PyThreadState *state = raw.PyThreadState_New(interp->state);
+  raw.PyUnstable_ThreadState_SetStackProtection(state, raw_stack.base, raw_stack.size);
+  return state;
+}
+
+static inline raw_entry raw_enter(const raw_interp *interp) {
+  raw_entry entry = {.state = raw_thread_state(interp)};
   entry.previous = raw.PyThreadState_Swap(entry.state);
   return entry;
 }
@@ -125,40 +152,6 @@ static inline void raw_leave(raw_entry entry) {
   raw.PyThreadState_Clear(entry.state);
   raw.PyThreadState_Swap(entry.previous);
   raw.PyThreadState_Delete(entry.state);
-}
-
-/** Runs statements in `__main__`. */
-static inline void raw_exec(const raw_interp *interp, const char *source) {
-  raw_entry entry = raw_enter(interp);
-  PyObject *code = raw.Py_CompileString(source, "<script>", FILE_INPUT);
-  PyObject *result = code == NULL ? NULL : raw.PyEval_EvalCode(code, interp->main_dict, interp->main_dict);
-  if (result == NULL) {
-    raw.PyErr_Print();
-    raw_fail("exec");
-  }
-  raw.Py_DecRef(result);
-  raw.Py_DecRef(code);
-  raw_leave(entry);
-}
-
-/** Calls a function of `__main__`, by its name, with two ints. */
-static inline int64_t raw_call(const raw_interp *interp, const char *name, int64_t a, int64_t b) {
-  raw_entry entry = raw_enter(interp);
-  PyObject *function = raw.PyDict_GetItemString(interp->main_dict, name);
-  raw.Py_IncRef(function);
-  PyObject *args[] = {raw.PyLong_FromLongLong(a), raw.PyLong_FromLongLong(b)};
-  PyObject *result = raw.PyObject_Vectorcall(function, args, 2, NULL);
-  if (result == NULL) {
-    raw.PyErr_Print();
-    raw_fail("call");
-  }
-  int64_t value = raw.PyLong_AsLongLong(result);
-  raw.Py_DecRef(result);
-  raw.Py_DecRef(args[1]);
-  raw.Py_DecRef(args[0]);
-  raw.Py_DecRef(function);
-  raw_leave(entry);
-  return value;
 }
 
 /**
@@ -189,7 +182,7 @@ static inline void raw_close(raw_interp interp) {
   raw.PyThreadState_Swap(entry.previous);
 }
 
-/* The cache of data-stack blocks, for a process in which subpy has not installed its own. */
+/* The cache of data-stack blocks. */
 
 enum { RAW_CHUNK = 16384, RAW_KEPT = 4 };
 
@@ -207,8 +200,8 @@ static inline void raw_chunk_free(void *ctx, void *block, size_t size) {
   else raw_original.free(ctx, block, size);
 }
 
-/** Starts CPython as subpy does, on the calling thread, and leaves it detached. */
-static inline PyThreadState *raw_start(const char *library, const char *executable) {
+/** Starts CPython with subpy's default options, on the calling thread, and leaves it detached. */
+static inline void raw_start(const char *library, const char *executable) {
   void *handle = dlopen(library, RTLD_NOW | RTLD_GLOBAL);
   if (handle == NULL) raw_fail(library);
   raw_load(handle);
@@ -222,7 +215,7 @@ static inline PyThreadState *raw_start(const char *library, const char *executab
   raw.PyInitConfig_SetStr(config, "executable", executable);
   if (raw.Py_InitializeFromInitConfig(config) < 0) raw_fail("Py_InitializeFromInitConfig");
   raw.PyInitConfig_Free(config);
-  return raw.PyEval_SaveThread();
+  raw.PyEval_SaveThread();
 }
 
 #endif

@@ -1,60 +1,233 @@
-"""The same work through concurrent.interpreters; prints "name <TAB> value", in the units of call.c and cycle.c."""
+"""What CPython itself offers: "interpreters", "interpreter-pool" or "process-pool". Commands as in worker.h.
 
+    python stdlib.py MODE FILE-WITH-THE-LONG-SOURCE
+"""
+
+import mmap
+import os
+import sys
+import traceback
 from concurrent import interpreters
-from statistics import median
-from threading import Thread
-from time import perf_counter
+from concurrent.futures import InterpreterPoolExecutor, ProcessPoolExecutor
+from threading import Barrier, Thread
+from time import perf_counter_ns, sleep
+
+import guest
+
+MODE = sys.argv[1]
+TEXT = "x" * 1024
+BYTES = bytes(range(256)) * 4096
+NUMBERS = guest.NUMBERS
+TABLE = guest.TABLE
+SHORT = "x = 1"
 
 
-def f(a, b):
-    return a + b
+class Interpreter:
+    def __init__(self):
+        self.interp = interpreters.create()
+        self.call = self.interp.call
+        self.exec = self.interp.exec
+        self.close = self.interp.close
+
+    def error(self):
+        try:
+            self.call(guest.fail)
+        except interpreters.ExecutionFailed as error:
+            return error.excinfo.errdisplay
 
 
-def show(name, rounds, count, run):
-    run()
-    times = []
-    for _ in range(rounds):
-        start = perf_counter()
-        for _ in range(count):
-            run()
-        times.append((perf_counter() - start) / count * 1e6)
-    print(f"{name}\t{median(times):.3f}")
+class Pool:
+    def __init__(self, workers=1):
+        self.pool = (ProcessPoolExecutor if MODE == "process-pool" else InterpreterPoolExecutor)(workers)
+        self.call(guest.nothing)  # a pool starts its workers when there is something to do
+
+    def call(self, function, *args):
+        return self.pool.submit(function, *args).result()
+
+    def exec(self, source):
+        self.call(guest.run, source)
+
+    def close(self):
+        self.pool.shutdown()
+
+    def error(self):
+        try:
+            self.call(guest.fail)
+        except ValueError as error:
+            return "".join(traceback.format_exception(error))
 
 
-def show_all(where):
-    interp = interpreters.create()
-    show(f"call f(a, b), {where}", 101, 100, lambda: interp.call(f, 1, 2000))
-    show(f"exec x = 1, {where}", 101, 100, lambda: interp.exec("x = 1"))
-    interp.close()
+create = Interpreter if MODE == "interpreters" else Pool
 
 
-def resident_kib():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * 4
+def check_table(table):
+    fields = ((key, *row.values()) for key, row in table.items())
+    return sum(len(key) + len(name) + id + int(price) + active for key, id, name, price, active in fields)
 
 
-def cycles(count):
-    times = []
+def check_traceback(text):
+    return "ValueError: wrong" in text and "guest.py" in text
+
+
+def same(value):
+    return lambda result: len(result) if result == value else -1
+
+
+# What to do, and the number made of the last result. A function of another module reaches the interpreter by its name.
+WORKS = {
+    "call_0": (lambda at: at.call(guest.nothing), lambda result: result is not None),
+    "call_2": (lambda at: at.call(guest.add, 1000, 2000), int),
+    "text": (lambda at: at.call(guest.same, TEXT), same(TEXT)),
+    "list_in": (lambda at: at.call(guest.length, NUMBERS), int),
+    "list_out": (lambda at: at.call(guest.numbers), sum),
+    "bytes": (lambda at: at.call(guest.same, BYTES), same(BYTES)),
+    "dict_in": (lambda at: at.call(guest.length, TABLE), int),
+    "dict_out": (lambda at: at.call(guest.table), check_table),
+    "exec_short": (lambda at: at.exec(SHORT), None),
+    "exec_long": (lambda at: at.exec(LONG), None),
+    "eval": (lambda at: at.call(guest.value, "1 + 2"), int),
+    "exception": (lambda at: at.error(), check_traceback),
+    "spin": (lambda at: at.call(guest.spin), int),
+}
+
+
+def on(thread, run, *args):
+    if thread == "main":
+        return run(*args)
+    result = []
+    worker = Thread(target=lambda: result.append(run(*args)))
+    worker.start()
+    worker.join()
+    return result[0]
+
+
+def time(at, work, count):
+    if work == "print":
+        start = perf_counter_ns()
+        result = at.call(guest.say, count)
+        return int(result is not None), perf_counter_ns() - start
+    run, check = WORKS[work]
+    run(at)
+    start = perf_counter_ns()
     for _ in range(count):
-        start = perf_counter()
-        interp = interpreters.create()
-        created = perf_counter()
-        interp.exec("x = 1")
-        executed = perf_counter()
-        interp.close()
-        times.append((created - start, executed - created, perf_counter() - executed))
-    return times
+        result = run(at)
+    elapsed = perf_counter_ns() - start
+    return int(check(result) if check else at.call(guest.value, "x")), elapsed
 
 
-show_all("main thread")
-thread = Thread(target=show_all, args=["worker thread"])
-thread.start()
-thread.join()
+def cycle(count):
+    creates = closes = 0
+    for _ in range(count):
+        start = perf_counter_ns()
+        at = create()
+        creates += perf_counter_ns() - start
+        at.exec(SHORT)
+        start = perf_counter_ns()
+        at.close()
+        closes += perf_counter_ns() - start
+    return creates, closes
 
-cycles(50)
-before = resident_kib()
-times = cycles(1000)
-left = (resident_kib() - before) / 1000
-for name, part in zip(("create", "first exec", "close"), zip(*times)):
-    print(f"{name} (ms)\t{median(part) * 1e3:.3f}")
-print(f"left by a cycle (KiB)\t{left:.2f}")
+
+kept = []  # until the process ends
+
+
+def hold(count):
+    for _ in range(count):
+        at = create()
+        at.exec(SHORT)
+        kept.append(at)
+    return (0,)
+
+
+own = []
+pools = {}
+
+
+def slots(kind, threads):
+    """What the threads are to use, or None when there is no such thing."""
+    if MODE == "interpreters":
+        while len(own) < threads:
+            own.append(prepared(create()))
+        return own[:threads] if kind == "own" else None
+    if kind == "share":
+        return None
+    workers = threads if kind == "own" else 1
+    if workers not in pools:
+        pools[workers] = prepared(Pool(workers))
+    return [pools[workers]] * threads
+
+
+def prepared(at):
+    at.exec("from guest import *")
+    return at
+
+
+def parallel(work, kind, threads, ms):
+    run, check = WORKS[work]
+    ats = slots(kind, threads)
+    if ats is None:
+        return ("-",)
+    barrier = Barrier(threads + 1)
+    stop = False
+    outcomes = []
+
+    def until_stopped(at):
+        result = run(at)
+        barrier.wait()
+        count = 0
+        start = perf_counter_ns()
+        while not stop:
+            result = run(at)
+            count += 1
+        outcomes.append((count, int(check(result)), start, perf_counter_ns()))
+
+    workers = [Thread(target=until_stopped, args=[at]) for at in ats]
+    for worker in workers:
+        worker.start()
+    barrier.wait()
+    sleep(ms / 1000)
+    stop = True
+    for worker in workers:
+        worker.join()
+    counts, results, starts, ends = zip(*outcomes)
+    result = results[0] if len(set(results)) == 1 else -1
+    return result, sum(counts), min(counts), max(counts), max(ends) - min(starts)
+
+
+mappings = []
+
+
+def map_more(more):
+    """The kernel keeps one mapping for each run of pages with the same protection."""
+    for mapping in mappings:
+        mapping.close()
+    mappings.clear()
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    for i in range(3000 if more else 0):
+        mappings.append(mmap.mmap(-1, mmap.PAGESIZE, flags, mmap.PROT_READ | (i % 2 and mmap.PROT_WRITE)))
+
+
+def command(name, *args):
+    match name:
+        case "time":
+            return on(args[1], time, slots("own", 1)[0], args[0], int(args[2]))
+        case "cycle":
+            return on(args[0], cycle, int(args[1]))
+        case "hold":
+            return hold(int(args[0]))
+        case "parallel":
+            return parallel(args[0], args[1], int(args[2]), int(args[3]))
+        case "map" | "unmap":
+            map_more(name == "map")
+            return (0,)
+
+
+if __name__ == "__main__":
+    with open(sys.argv[2]) as file:
+        LONG = file.read()
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    for line in sys.stdin:
+        print(*command(*line.split()), file=answers, flush=True)
+    for at in [*kept, *own, *pools.values()]:
+        at.close()

@@ -1,0 +1,210 @@
+/* subpy's C ABI: modes are "call" (by name), "function" (prepared) and "session" (prepared, inside subpy_enter()). */
+#define _GNU_SOURCE
+#include "subpy.h"
+#include "worker.h"
+
+#define FUNCTIONS(X) X(nothing) X(add) X(same) X(length) X(numbers) X(table) X(say) X(fail) X(spin)
+
+enum {
+#define X(name) F_##name,
+  FUNCTIONS(X)
+#undef X
+  FUNCTION_COUNT
+};
+
+static const char *const names[] = {
+#define X(name) #name,
+    FUNCTIONS(X)
+#undef X
+};
+
+struct slot {
+  subpy_interp interp;
+  subpy_function functions[FUNCTION_COUNT];
+};
+
+static bool prepared, sessions;
+
+static void expect(subpy_status status, const subpy_error *error) {
+  if (status == SUBPY_OK) return;
+  fprintf(stderr, "%s: %s\n", subpy_status_name(status), subpy_error_message(error, NULL));
+  exit(1);
+}
+
+static void start(const char *mode, const char *executable, const char *library) {
+  (void)library;
+  sessions = strcmp(mode, "session") == 0;
+  prepared = sessions || strcmp(mode, "function") == 0;
+  subpy_runtime_options options = {.size = sizeof options, .python = executable};
+  subpy_error *error = NULL;
+  expect(subpy_init(&options, &error), error);
+}
+
+static slot *slot_create(const char *kind) {
+  subpy_interp_options options = {.size = sizeof options};
+  if (strcmp(kind, "wait") == 0) options.busy = SUBPY_BUSY_WAIT;
+  if (strcmp(kind, "share") == 0) options.busy = SUBPY_BUSY_SHARE;
+  slot *at = calloc(1, sizeof *at);
+  subpy_error *error = NULL;
+  expect(subpy_create(&options, &at->interp, &error), error);
+  return at;
+}
+
+static void slot_exec(slot *at, const char *source) {
+  subpy_error *error = NULL;
+  expect(subpy_exec(at->interp, source, SUBPY_AUTO_LEN, &error), error);
+}
+
+static void slot_prepare(slot *at) {
+  subpy_error *error = NULL;
+  for (int i = 0; prepared && i < FUNCTION_COUNT; i++)
+    expect(subpy_function_new(at->interp, names[i], SUBPY_AUTO_LEN, &at->functions[i], &error), error);
+}
+
+static void slot_close(slot *at) {
+  subpy_error *error = NULL;
+  expect(subpy_close(at->interp, &error), error);
+  free(at);
+}
+
+static void slot_begin(slot *at) {
+  subpy_error *error = NULL;
+  if (sessions) expect(subpy_enter(at->interp, &error), error);
+}
+
+static void slot_end(slot *at) {
+  subpy_error *error = NULL;
+  if (sessions) expect(subpy_leave(at->interp, &error), error);
+}
+
+static subpy_status try_call(slot *at, int function, const subpy_value *args, size_t nargs, subpy_value *result,
+                             subpy_error **error) {
+  if (prepared) return subpy_function_call(at->functions[function], args, nargs, NULL, result, error);
+  return subpy_call(at->interp, names[function], SUBPY_AUTO_LEN, args, nargs, NULL, result, error);
+}
+
+static subpy_value call(slot *at, int function, const subpy_value *args, size_t nargs) {
+  subpy_value result;
+  subpy_error *error = NULL;
+  expect(try_call(at, function, args, nargs, &result, &error), error);
+  return result;
+}
+
+/** Calls and keeps the last result until it is checked, the others no longer than a caller would. */
+static subpy_value calls(slot *at, int function, const subpy_value *args, size_t nargs, int64_t count) {
+  subpy_value result = call(at, function, args, nargs);
+  while (--count > 0) {
+    subpy_value_free(&result);
+    result = call(at, function, args, nargs);
+  }
+  return result;
+}
+
+static int64_t call_0(slot *at, int64_t count) { return calls(at, F_nothing, NULL, 0, count).kind; }
+
+static int64_t call_2(slot *at, int64_t count) {
+  subpy_value args[] = {subpy_int(1000), subpy_int(2000)};
+  return calls(at, F_add, args, 2, count).u.as_int;
+}
+
+static int64_t text(slot *at, int64_t count) {
+  subpy_value arg = subpy_str(some_text, TEXT), result = calls(at, F_same, &arg, 1, count);
+  int64_t check = memcmp(result.u.as_str, some_text, TEXT) == 0 ? (int64_t)result.len : -1;
+  subpy_value_free(&result);
+  return check;
+}
+
+static int64_t bytes(slot *at, int64_t count) {
+  subpy_value arg = subpy_bytes(some_bytes, BYTES), result = calls(at, F_same, &arg, 1, count);
+  int64_t check = memcmp(result.u.as_bytes, some_bytes, BYTES) == 0 ? (int64_t)result.len : -1;
+  subpy_value_free(&result);
+  return check;
+}
+
+static int64_t list_in(slot *at, int64_t count) {
+  subpy_value result = {0};
+  for (int64_t i = 0; i < count; i++) {
+    subpy_value items[NUMBERS];
+    for (int j = 0; j < NUMBERS; j++) items[j] = subpy_int(some_numbers[j]);
+    subpy_value arg = subpy_list(items, NUMBERS);
+    result = call(at, F_length, &arg, 1);
+  }
+  return result.u.as_int;
+}
+
+static int64_t list_out(slot *at, int64_t count) {
+  subpy_value result = calls(at, F_numbers, NULL, 0, count);
+  int64_t check = 0;
+  for (size_t i = 0; i < result.len; i++) check += result.u.as_items[i].u.as_int;
+  subpy_value_free(&result);
+  return check;
+}
+
+static int64_t dict_in(slot *at, int64_t count) {
+  subpy_value result = {0};
+  for (int64_t i = 0; i < count; i++) {
+    subpy_pair pairs[ROWS], fields[ROWS][4];
+    for (int j = 0; j < ROWS; j++) {
+      const row *from = &some_rows[j];
+      fields[j][0] = (subpy_pair){subpy_str("id", 2), subpy_int(from->id)};
+      fields[j][1] = (subpy_pair){subpy_str("name", 4), subpy_str(from->name, SUBPY_AUTO_LEN)};
+      fields[j][2] = (subpy_pair){subpy_str("price", 5), subpy_float(from->price)};
+      fields[j][3] = (subpy_pair){subpy_str("active", 6), subpy_bool(from->active)};
+      pairs[j] = (subpy_pair){subpy_str(from->key, SUBPY_AUTO_LEN), subpy_dict(fields[j], 4)};
+    }
+    subpy_value arg = subpy_dict(pairs, ROWS);
+    result = call(at, F_length, &arg, 1);
+  }
+  return result.u.as_int;
+}
+
+static int64_t dict_out(slot *at, int64_t count) {
+  subpy_value result = calls(at, F_table, NULL, 0, count);
+  int64_t check = 0;
+  for (size_t i = 0; i < result.len; i++) {
+    const subpy_pair *pair = &result.u.as_pairs[i], *field = pair->value.u.as_pairs;
+    check += check_row(pair->key.len, field[1].value.len, field[0].value.u.as_int, field[2].value.u.as_float,
+                       field[3].value.u.as_bool);
+  }
+  subpy_value_free(&result);
+  return check;
+}
+
+static int64_t exec_short(slot *at, int64_t count) {
+  while (count-- > 0) slot_exec(at, short_source);
+  return 0;
+}
+
+static int64_t exec_long(slot *at, int64_t count) {
+  while (count-- > 0) slot_exec(at, long_source);
+  return 0;
+}
+
+static int64_t evals(slot *at, const char *expression, int64_t count) {
+  subpy_value result = {0};
+  subpy_error *error = NULL;
+  while (count-- > 0) expect(subpy_eval(at->interp, expression, SUBPY_AUTO_LEN, &result, &error), error);
+  return result.u.as_int;
+}
+
+static int64_t eval(slot *at, int64_t count) { return evals(at, "1 + 2", count); }
+static int64_t value_of_x(slot *at, int64_t count) { return evals(at, "x", count); }
+
+static int64_t print(slot *at, int64_t count) {
+  subpy_value arg = subpy_int(count);
+  return call(at, F_say, &arg, 1).kind;
+}
+
+static int64_t exception(slot *at, int64_t count) {
+  int64_t check = 0;
+  while (count-- > 0) {
+    subpy_error *error = NULL;
+    if (try_call(at, F_fail, NULL, 0, NULL, &error) != SUBPY_ERROR_EXECUTION_FAILED) die("the exception");
+    const char *display = subpy_error_display(error, NULL);
+    if (count == 0) check = check_traceback(display);
+    subpy_error_free(error);
+  }
+  return check;
+}
+
+static int64_t spin(slot *at, int64_t count) { return calls(at, F_spin, NULL, 0, count).u.as_int; }

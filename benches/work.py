@@ -1,0 +1,79 @@
+"""The list: who takes part, what is measured, what is aimed at. All else follows from it.
+
+To find how a contender does something: `Time("...", "call_2", ...)` is the function or entry `call_2` in its file.
+"""
+
+from measure import Cycle, Goal, Left, Memory, Parallel, Time
+
+# Column, program, mode, what it is.
+CONTENDERS = [
+    ("subpy", "subpy.c", "call", "`subpy_call()`, `subpy_exec()`, ...: functions by their name, from any thread"),
+    ("function", "subpy.c", "function", "`subpy_function_call()`: a prepared function"),
+    ("session", "subpy.c", "session", "the same between `subpy_enter()` and `subpy_leave()`"),
+    ("raw", "raw.c", "fresh", "the C API with the recipe of `benches/raw.h`: what subpy could reach at best"),
+    ("raw kept", "raw.c", "kept", "the same with a thread state and a function that are kept: the limit of a session"),
+    ("interpreters", "stdlib.py", "interpreters", "`concurrent.interpreters`"),
+    ("interpreter pool", "stdlib.py", "interpreter-pool", "`InterpreterPoolExecutor`: `submit(...).result()`"),
+    ("process pool", "stdlib.py", "process-pool", "`ProcessPoolExecutor`: `submit(...).result()`"),
+    ("pybind11", "pybind11.cpp", "fresh", "pybind11's `py::subinterpreter` and `subinterpreter_scoped_activate`"),
+    ("pybind11 kept", "pybind11.cpp", "kept", "the same with `subinterpreter_thread_state` and a function that is kept"),
+]
+
+MEASUREMENTS = [
+    Time("call f()", "call_0", 0),
+    Time("call f(a, b)", "call_2", 3000),
+    Time("str of 1 KiB, in and out", "text", 1024),
+    Time("list of 1,000 ints, in", "list_in", 1000),
+    Time("list of 1,000 ints, out", "list_out", 1_000_499_500),
+    Time("bytes of 1 MiB, in and out", "bytes", 1 << 20),
+    Time("50 dicts of 4 in a dict, in", "dict_in", 50),
+    Time("50 dicts of 4 in a dict, out", "dict_out", 3105),
+    Time("exec of a short source", "exec_short", 1),
+    Time("exec of 100 lines", "exec_long", 100),
+    Time("eval", "eval", 3),
+    Time("print of a short line", "print", 0),
+    Time("exception, with its traceback", "exception", 1),
+    Cycle("create", "close"),
+    Time("call f(a, b), 3,000 more mappings", "call_2", 3000, mapped=True),
+    Cycle("create, 3,000 more mappings", "close, 3,000 more mappings", mapped=True),
+    Memory("memory of an interpreter"),
+    Left("memory left by create and close"),
+    Parallel("call f()", "call_0"),
+    Parallel("CPU-bound call", "spin"),
+    Parallel("call f()", "call_0", kind="wait"),
+    Parallel("call f()", "call_0", kind="share"),
+]
+
+# Contender, how the line's name begins, why it has no figure there.
+AS_BEFORE = "nothing in it is prepared or kept: as in the column before"
+CANNOT = [
+    ("function", "exec", "a prepared function is called, source is not"),
+    ("function", "eval", "a prepared function is called, source is not"),
+    *((name, line, AS_BEFORE) for name in ("function", "session", "raw kept", "pybind11 kept")
+      for line in ("create", "close", "memory")),
+    *((name, "call f(), 8 threads, one that waits", "it has no queue; a lock of one's own would do")
+      for name in ("raw", "raw kept", "pybind11", "pybind11 kept")),
+    ("interpreters", "call f(), 8 threads, one", "runs one thing at a time, the others get an error"),
+    ("interpreter pool", "call f(), 8 threads, one that is shared", "a worker does one thing at a time"),
+    ("process pool", "call f(), 8 threads, one that is shared", "a worker does one thing at a time"),
+]
+
+# Line, threads, contender, of which contender (None: the figure itself), the goal.
+BOTH = ("main", "worker")
+GOALS = [
+    Goal("call f(a, b)", BOTH, "subpy", "raw", at_most=1.1),
+    Goal("call f(a, b)", ["main"], "interpreters", "subpy", at_least=150),
+    Goal("call f(a, b)", ["worker"], "interpreters", "subpy", at_least=20),
+    Goal("call f(a, b)", BOTH, "session", "raw kept", at_most=1.3),
+    Goal("exec of a short source", BOTH, "subpy", "raw", at_most=1.05),
+    Goal("print of a short line", BOTH, "subpy", "raw", at_most=2),
+    Goal("create", BOTH, "subpy", "raw", at_most=1.03),
+    Goal("close", BOTH, "subpy", "raw", at_most=1.03),
+    Goal("call f(), 2 interpreters", ["worker"], "subpy", None, at_least=1.95),
+    Goal("CPU-bound call, 2 interpreters", ["worker"], "subpy", None, at_least=1.95),
+    Goal("memory of an interpreter", ["main"], "subpy", "raw", at_most=1.05),
+    Goal("memory left by create and close", ["main"], "subpy", None, at_most=1),
+    Goal("list of 1,000 ints, in", BOTH, "subpy", "raw", at_most=1.1),
+    Goal("list of 1,000 ints, out", BOTH, "subpy", "raw", at_most=1.1),
+    Goal("exception, with its traceback", BOTH, "subpy", "interpreters", at_most=1),
+]

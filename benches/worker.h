@@ -1,0 +1,293 @@
+/*
+ * What the C and C++ contenders share: reading commands, threads, clocks, the data that is passed.
+ *
+ * A contender is a process. It reads a command a line from stdin and answers each with a line of numbers on stdout, or
+ * with - when it cannot do that. What its Python code prints goes to /dev/null. stdlib.py has the same commands. Times
+ * are in nanoseconds.
+ *
+ *   time WORK THREAD N            N times WORK, on the main or on a worker thread: what the last one returned, the time
+ *   cycle THREAD N                N times create, exec("x = 1"), close: the time of all creates, of all closes
+ *   hold N                        N more interpreters, exec("x = 1") in each, until the process ends
+ *   parallel WORK KIND THREADS MS   threads do WORK for so long, each in an interpreter of its own (KIND is own) or all in
+ *                                 one (wait, share): what it returned, how often in total, least, most often, the time
+ *   map, unmap                    have 3,000 more mappings
+ */
+#ifndef WORKER_H
+#define WORKER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- what a contender defines ---- */
+
+/** An interpreter, and what the contender keeps for it. */
+typedef struct slot slot;
+
+static void start(const char *mode, const char *executable, const char *library);
+/** NULL when it cannot: kind is own, wait or share. */
+static slot *slot_create(const char *kind);
+static void slot_exec(slot *at, const char *source);
+/** The guest's functions are there: get ready to call them. */
+static void slot_prepare(slot *at);
+static void slot_close(slot *at);
+/** This thread is going to use it, and has. */
+static void slot_begin(slot *at);
+static void slot_end(slot *at);
+
+/** Each is a function that does the work `count` times and returns a number made of the last result. */
+#define WORKS(X)                                                                                                 \
+  X(call_0) X(call_2) X(text) X(list_in) X(list_out) X(bytes) X(dict_in) X(dict_out) X(exec_short) X(exec_long) \
+  X(eval) X(value_of_x) X(print) X(exception) X(spin)
+#define X(work) static int64_t work(slot *at, int64_t count);
+WORKS(X)
+#undef X
+
+/* ---- what is passed: the same as NUMBERS and TABLE of guest.py ---- */
+
+enum { TEXT = 1024, BYTES = 1 << 20, NUMBERS = 1000, ROWS = 50 };
+
+typedef struct {
+  char key[16], name[16];
+  int64_t id;
+  double price;
+  bool active;
+} row;
+
+static char some_text[TEXT];
+static uint8_t some_bytes[BYTES];
+static int64_t some_numbers[NUMBERS];
+static row some_rows[ROWS];
+static const char *const short_source = "x = 1";
+static char long_source[16384];
+
+static inline void make_data(const char *long_source_file) {
+  memset(some_text, 'x', sizeof some_text);
+  for (int i = 0; i < BYTES; i++) some_bytes[i] = (uint8_t)i;
+  for (int i = 0; i < NUMBERS; i++) some_numbers[i] = 1000000 + i;
+  for (int i = 0; i < ROWS; i++) {
+    row *at = &some_rows[i];
+    snprintf(at->key, sizeof at->key, "key %d", i);
+    snprintf(at->name, sizeof at->name, "name %d", i);
+    at->id = i;
+    at->price = i + 0.5;
+    at->active = i % 2 == 0;
+  }
+  FILE *file = fopen(long_source_file, "r");
+  if (file == NULL || fread(long_source, 1, sizeof long_source - 1, file) == 0) exit(1);
+  fclose(file);
+}
+
+static inline int64_t check_numbers(const int64_t *numbers, size_t count) {
+  int64_t sum = 0;
+  for (size_t i = 0; i < count; i++) sum += numbers[i];
+  return sum;
+}
+
+static inline int64_t check_row(size_t key_length, size_t name_length, int64_t id, double price, bool active) {
+  return (int64_t)key_length + (int64_t)name_length + id + (int64_t)price + active;
+}
+
+/** 1 when it is the traceback of guest.py's fail(). */
+static inline int64_t check_traceback(const char *text) {
+  return strstr(text, "ValueError: wrong") != NULL && strstr(text, "guest.py") != NULL;
+}
+
+/* ---- the commands ---- */
+
+static inline void die(const char *what) {
+  fprintf(stderr, "%s failed\n", what);
+  exit(1);
+}
+
+static inline int64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
+}
+
+typedef int64_t (*work_function)(slot *, int64_t);
+
+static inline work_function work_named(const char *name) {
+#define X(work) \
+  if (strcmp(name, #work) == 0) return work;
+  WORKS(X)
+#undef X
+  die(name);
+  return NULL;
+}
+
+static const char *import_guest;
+
+static inline slot *slot_open(const char *kind) {
+  slot *at = slot_create(kind);
+  if (at == NULL) return NULL;
+  slot_exec(at, import_guest);
+  slot_prepare(at);
+  return at;
+}
+
+/** Interpreters are made when they are first needed, and stay. */
+static inline slot *slot_of(const char *kind, int index) {
+  static slot *own[64], *wait, *share;
+  slot **place = strcmp(kind, "wait") == 0 ? &wait : strcmp(kind, "share") == 0 ? &share : &own[index];
+  if (*place == NULL) *place = slot_open(kind);
+  return *place;
+}
+
+typedef struct {
+  work_function run;
+  slot *at;
+  int64_t count, result, create_time, close_time, start, end;
+  pthread_barrier_t *barrier;
+  const bool *stop;
+} job;
+
+static inline void *job_time(void *argument) {
+  job *job_ = (job *)argument;
+  slot_begin(job_->at);
+  job_->run(job_->at, 1);
+  int64_t start = now();
+  job_->result = job_->run(job_->at, job_->count);
+  job_->create_time = now() - start;
+  if (job_->run == exec_short || job_->run == exec_long) job_->result = value_of_x(job_->at, 1);
+  slot_end(job_->at);
+  return NULL;
+}
+
+static inline void *job_cycle(void *argument) {
+  job *job_ = (job *)argument;
+  for (int64_t i = 0; i < job_->count; i++) {
+    int64_t start = now();
+    slot *at = slot_create("own");
+    job_->create_time += now() - start;
+    slot_exec(at, short_source);
+    start = now();
+    slot_close(at);
+    job_->close_time += now() - start;
+  }
+  return NULL;
+}
+
+static inline void *job_until_stopped(void *argument) {
+  job *job_ = (job *)argument;
+  slot_begin(job_->at);
+  job_->run(job_->at, 1);
+  pthread_barrier_wait(job_->barrier);
+  int64_t count = 0;
+  job_->start = now();
+  for (; !__atomic_load_n(job_->stop, __ATOMIC_RELAXED); count++) job_->result = job_->run(job_->at, 1);
+  job_->end = now();
+  job_->count = count;
+  slot_end(job_->at);
+  return NULL;
+}
+
+static inline void run_on(const char *thread, void *(*run)(void *), job *job_) {
+  pthread_t worker;
+  if (strcmp(thread, "main") == 0) run(job_);
+  else if (pthread_create(&worker, NULL, run, job_) != 0 || pthread_join(worker, NULL) != 0) die("a thread");
+}
+
+static inline void parallel(const char *work, const char *kind, int threads, int ms, FILE *answers) {
+  pthread_t workers[64];
+  job jobs[64] = {0};
+  bool stop = false;
+  pthread_barrier_t barrier;
+  pthread_barrier_init(&barrier, NULL, (unsigned)threads + 1);
+  for (int i = 0; i < threads; i++) {
+    jobs[i].run = work_named(work);
+    jobs[i].at = slot_of(kind, i);
+    jobs[i].barrier = &barrier;
+    jobs[i].stop = &stop;
+    if (jobs[i].at == NULL) {
+      fprintf(answers, "-\n");
+      return;
+    }
+  }
+  for (int i = 0; i < threads; i++)
+    if (pthread_create(&workers[i], NULL, job_until_stopped, &jobs[i]) != 0) die("a thread");
+  pthread_barrier_wait(&barrier);
+  usleep((useconds_t)ms * 1000);
+  __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+  int64_t total = 0, least = INT64_MAX, most = 0, start = INT64_MAX, end = 0;
+  for (int i = 0; i < threads; i++) {
+    pthread_join(workers[i], NULL);
+    if (jobs[i].result != jobs[0].result) jobs[0].result = -1;
+    total += jobs[i].count;
+    if (jobs[i].count < least) least = jobs[i].count;
+    if (jobs[i].count > most) most = jobs[i].count;
+    if (jobs[i].start < start) start = jobs[i].start;
+    if (jobs[i].end > end) end = jobs[i].end;
+  }
+  pthread_barrier_destroy(&barrier);
+  fprintf(answers, "%ld %ld %ld %ld %ld\n", (long)jobs[0].result, (long)total, (long)least, (long)most,
+          (long)(end - start));
+}
+
+/** 3,000 more mappings: the kernel keeps one for each run of pages with the same protection. */
+static inline void map_more(bool more) {
+  static char *pages;
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), size = 3000 * page;
+  if (!more) {
+    munmap(pages, size);
+    return;
+  }
+  pages = (char *)mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == (char *)MAP_FAILED) die("mmap");
+  for (size_t i = 0; i < 3000; i += 2)
+    if (mprotect(pages + i * page, page, PROT_READ) != 0) die("mprotect");
+}
+
+static inline void command(const char *line, FILE *answers) {
+  char work[32], thread[32];
+  long count;
+  int threads, ms;
+  if (sscanf(line, "time %31s %31s %ld", work, thread, &count) == 3) {
+    job job_ = {0};
+    job_.run = work_named(work);
+    job_.at = slot_of("own", 0);
+    job_.count = count;
+    run_on(thread, job_time, &job_);
+    fprintf(answers, "%ld %ld\n", (long)job_.result, (long)job_.create_time);
+  } else if (sscanf(line, "cycle %31s %ld", thread, &count) == 2) {
+    job job_ = {0};
+    job_.count = count;
+    run_on(thread, job_cycle, &job_);
+    fprintf(answers, "%ld %ld\n", (long)job_.create_time, (long)job_.close_time);
+  } else if (sscanf(line, "hold %ld", &count) == 1) {
+    for (long i = 0; i < count; i++) slot_exec(slot_create("own"), short_source);
+    fprintf(answers, "0\n");
+  } else if (sscanf(line, "parallel %31s %31s %d %d", work, thread, &threads, &ms) == 4) {
+    parallel(work, thread, threads, ms, answers);
+  } else if (strcmp(line, "map\n") == 0 || strcmp(line, "unmap\n") == 0) {
+    map_more(line[0] == 'm');
+    fprintf(answers, "0\n");
+  } else {
+    die(line);
+  }
+  fflush(answers);
+}
+
+/** Arguments: mode, executable of the CPython, its libpython, the folder of guest.py, the file with the long source. */
+int main(int argc, char **argv) {
+  if (argc != 6) die("five arguments");
+  char import[8192], line[256];
+  snprintf(import, sizeof import, "import sys\nsys.path.insert(0, r'%s')\nfrom guest import *\n", argv[4]);
+  import_guest = import;
+  FILE *answers = fdopen(dup(1), "w");
+  if (answers == NULL || freopen("/dev/null", "w", stdout) == NULL) die("/dev/null");
+  make_data(argv[5]);
+  start(argv[1], argv[2], argv[3]);
+  while (fgets(line, sizeof line, stdin) != NULL) command(line, answers);
+  fflush(NULL);
+  _exit(0);
+}
+
+#endif
