@@ -8,7 +8,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: build install demo test test-c test-cpp test-rust test-hosts test-go test-asan lint header bench-call clean help
+.PHONY: build install demo test test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-quick clean help
 .PHONY: need-cargo need-cc need-valgrind
 
 build: need-cargo ## libsubpy.so, libsubpy.a and subpy.pc (for pkg-config) in target/release (the default)
@@ -39,10 +39,14 @@ lint: need-cargo
 header: need-cargo ## refresh include/subpy.h from the Rust source
 	SUBPY_UPDATE_HEADER=1 cargo build
 
-bench-call: need-cargo need-cc ## calls, and interpreters that come and go, beside the plain C API and concurrent.interpreters
-	@python=$$(tools/get-python); \
+bench: bench_arguments := --size full --write
+bench-quick: bench_arguments := --size quick
+bench: ## subpy beside the C API, CPython's own modules and pybind11; writes docs/performance.md and target/bench.json
+bench-quick: ## the same in less than a minute, with fewer rounds; writes target/bench.json
+bench bench-quick: need-cargo need-cc
+	@python=$$(tools/get-python gcc); \
 	cargo build --release; \
-	benches/run "$(target)" "$$python"
+	"$$python" -B benches/bench.py "$(target)/release" "$(target)/bench" "$(target)/bench.json" $(bench_arguments)
 
 clean: need-cargo ## remove what was built; a downloaded CPython stays (tools/get-python --help says where)
 	cargo clean

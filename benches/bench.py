@@ -33,7 +33,6 @@ HERE = Path(__file__).resolve().parent
 @dataclass
 class Size:
     rounds: int
-    alone_rounds: int  # of measurements that start new processes
     batch_us: float
     cycles: int  # of create and close in a batch
     held: int  # interpreters, to weigh them
@@ -43,9 +42,9 @@ class Size:
 
 
 SIZES = {
-    "full": Size(61, 3, 4000, 2, 20, 1000, (1, 2, 4, 8, 64), 60),
-    "quick": Size(5, 1, 1000, 1, 5, 20, (1, 2, 8), 20),
-    "test": Size(1, 1, 10, 1, 1, 1, (1, 2), 1),
+    "full": Size(61, 4000, 2, 20, 1000, (1, 2, 4, 8, 64), 50),
+    "quick": Size(5, 1000, 1, 5, 20, (1, 2, 8), 20),
+    "test": Size(1, 10, 1, 1, 1, (1, 2), 1),
 }
 
 # ---- getting and building the contenders ----
@@ -170,17 +169,14 @@ def contenders(library, into):
 
 
 def reason(name, line):
-    return next((why for who, start, why in CANNOT if who == name and line.startswith(start)), None)
+    return next((why for who, part, why in CANNOT if who == name and part in line), None)
 
 
 def measure(measurement, thread, all_contenders, size):
     """Its lines, with the figures of each round."""
     lines = [{"name": name, "unit": unit, "thread": thread, "rounds": {}} for name, unit in measurement.lines]
     able = [each for each in all_contenders if reason(each.name, lines[0]["name"]) is None]
-    rounds = size.alone_rounds if measurement.alone else size.rounds
-    if size.rounds > 20 and len(lines) > 1:
-        rounds = size.rounds // 3  # these take long
-    for number in range(rounds):
+    for number in range(max(1, int(size.rounds * measurement.share))):
         for contender in able if number % 2 == 0 else reversed(able):
             if measurement.alone:
                 contender.stop()
@@ -195,6 +191,7 @@ def measure(measurement, thread, all_contenders, size):
                 if figure is None:
                     raise SystemExit(f"{contender.name} cannot do {line['name']!r}, and work.py does not say why")
                 line["rounds"].setdefault(contender.name, []).append(figure)
+    measurement.finish(lines)
     return lines
 
 
@@ -223,13 +220,17 @@ def summed_up(line, missing):
 
 def judged(goal, lines):
     for line in lines:
-        if line["name"] == goal.line and line["thread"] in goal.threads:
-            value = ratio(line, goal.contender, goal.of) if goal.of else median(line["rounds"][goal.contender])
-            if value is None:
-                continue
-            subject = f"{goal.contender} / {goal.of}" if goal.of else f"{goal.contender} ({line['unit']})"
-            limit = f"≥ {goal.at_least:g}" if goal.at_most is None else f"≤ {goal.at_most:g}"
-            yield {"line": line["name"], "thread": line["thread"], "what": subject, "goal": limit, "value": value, "met": goal.met(value)}
+        if line["name"] != goal.line or line["thread"] not in goal.threads or goal.contender not in line["rounds"]:
+            continue
+        if goal.of:
+            subject, value = f"{goal.contender} / {goal.of}", ratio(line, goal.contender, goal.of)
+        elif goal.best:
+            subject, value = f"{goal.contender}, best round", max(line["rounds"][goal.contender])
+        else:
+            subject, value = goal.contender, median(line["rounds"][goal.contender])
+        limit = f"≥ {goal.at_least:g}" if goal.at_most is None else f"≤ {goal.at_most:g}"
+        name = line["name"] if goal.of else report.named(line)
+        yield {"line": name, "thread": line["thread"], "what": subject, "goal": limit, "value": value, "met": goal.met(value)}
 
 
 def machine():
@@ -259,7 +260,7 @@ def main():
     about = machine()
     version = ctypes.CDLL(str(library / "libsubpy.so")).subpy_version_string
     version.restype = ctypes.c_char_p
-    about.update(python=platform.python_version(), subpy=version().decode(), size=options.size)
+    about.update(python=platform.python_version(), subpy=version().decode(), size=options.size, held=size.held, left=size.left)
 
     start = time.monotonic()
     ready, missing = contenders(library, options.build.resolve())

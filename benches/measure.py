@@ -11,6 +11,7 @@ class Goal:
     of: str | None
     at_most: float | None = None
     at_least: float | None = None
+    best: bool = False  # of the rounds, instead of the median
 
     def met(self, value):
         return value <= self.at_most if self.at_least is None else value >= self.at_least
@@ -18,11 +19,15 @@ class Goal:
 
 class Measurement:
     threads = ("main", "worker")
+    share = 1.0  # of the rounds; less for what takes long
     alone = False  # needs a process that did nothing before
     mapped = False  # with 3,000 more mappings
 
     def prepare(self, size):
         pass
+
+    def finish(self, lines):
+        """All rounds are over."""
 
     def measure(self, contender, thread, size):
         """The figures, one a line; None when the contender cannot do it."""
@@ -56,6 +61,8 @@ class Time(Measurement):
 class Cycle(Measurement):
     """Milliseconds to create an interpreter, and to close it after exec("x = 1")."""
 
+    share = 1 / 3
+
     def __init__(self, create, close, mapped=False):
         self.lines = [(create, "ms"), (close, "ms")]
         self.mapped = mapped
@@ -65,6 +72,7 @@ class Cycle(Measurement):
 
 
 class Memory(Measurement):
+    share = 1 / 20
     threads = ("main",)
     alone = True
 
@@ -79,6 +87,7 @@ class Memory(Measurement):
 
 
 class Left(Measurement):
+    share = 0
     threads = ("main",)
     alone = True
 
@@ -95,34 +104,41 @@ class Left(Measurement):
 class Parallel(Measurement):
     """What threads do together, as a multiple of what one does, and how evenly it is shared out among them."""
 
+    share = 1 / 4
     threads = ("worker",)
-    KINDS = {"wait": "one that waits", "share": "one that is shared"}
+    KINDS = {"own": "", "wait": ", one that waits", "share": ", one that is shared"}
 
     def __init__(self, name, work, kind="own"):
         self.name, self.work, self.kind = name, work, kind
 
     def prepare(self, size):
-        self.counts = [count for count in size.parallel if count > 1] if self.kind == "own" else [8]
-        self.lines = [(f"{self.name}, 1 thread", "1,000/s")] if self.kind == "own" else []
+        self.counts = size.parallel if self.kind == "own" else (1, 8)
+        self.lines = []
         for count in self.counts:
-            where = f"{count} interpreters" if self.kind == "own" else f"{count} threads, {self.KINDS[self.kind]}"
-            self.lines += [(f"{self.name}, {where}", "× one"), (f"{self.name}, {where}: slowest / fastest", "")]
-
-    def run(self, contender, count, ms):
-        answer = contender.ask(f"parallel {self.work} {self.kind} {count} {ms}")
-        if answer is None:
-            return None
-        result, total, least, most, time = answer
-        if result < 0:
-            raise SystemExit(f"{contender.name}: {self.work} gave different results")
-        return total / time * 1e6, least / most
+            what = "interpreters" if self.kind == "own" else "threads"
+            name = f"{self.name}, {count} {what if count > 1 else what[:-1]}{self.KINDS[self.kind]}"
+            self.lines.append((name, "× one" if count > 1 else "1,000/s"))
+            if count > 1:
+                self.lines.append((f"{name}: slowest / fastest", ""))
 
     def measure(self, contender, thread, size):
-        one = self.run(contender, 1, size.parallel_ms)
-        if one is None:
-            return None
-        figures = [one[0]] if self.kind == "own" else []
+        figures = []
         for count in self.counts:
-            together, evenly = self.run(contender, count, size.parallel_ms * (4 if count > 8 else 1))
-            figures += [together / one[0], evenly]
+            ms = size.parallel_ms * max(1, count // 4)
+            answer = contender.ask(f"parallel {self.work} {self.kind} {count} {ms}")
+            if answer is None:
+                return None
+            result, total, least, most, time = answer
+            if result < 0:
+                raise SystemExit(f"{contender.name}: {self.work} gave different results")
+            figures.append(total / time * 1e6)
+            if count > 1:
+                figures.append(least / most if most else 1.0)
         return figures
+
+    def finish(self, lines):
+        """Multiples of what one thread does in its best round: whatever disturbs that one would look like a gain."""
+        for name, rounds in lines[0]["rounds"].items():
+            for line in lines:
+                if line["unit"] == "× one":
+                    line["rounds"][name] = [figure / max(rounds) for figure in line["rounds"][name]]

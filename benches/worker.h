@@ -178,7 +178,7 @@ static inline void *job_cycle(void *argument) {
 static inline void *job_until_stopped(void *argument) {
   job *job_ = (job *)argument;
   slot_begin(job_->at);
-  job_->run(job_->at, 1);
+  job_->result = job_->run(job_->at, 1);
   pthread_barrier_wait(job_->barrier);
   int64_t count = 0;
   job_->start = now();
