@@ -40,9 +40,9 @@ header: need-cargo ## refresh include/subpy.h from the Rust source
 	SUBPY_UPDATE_HEADER=1 cargo build
 
 bench: bench_arguments := --size full --write
-bench-quick: bench_arguments := --size quick
+bench-quick: bench_arguments := --size quick $(if $(ONLY),--only "$(ONLY)")
 bench: ## subpy beside the C API, CPython's own modules and pybind11; writes docs/performance.md and target/bench.json
-bench-quick: ## the same in less than a minute, with fewer rounds; writes target/bench.json
+bench-quick: ## the same in less than a minute, with fewer rounds; ONLY="text" measures what has it in its name
 bench bench-quick: need-cargo need-cc
 	@python=$$(tools/get-python gcc); \
 	cargo build --release; \

@@ -39,12 +39,13 @@ class Size:
     left: int  # cycles, to weigh what they leave
     parallel: tuple  # how many interpreters
     parallel_ms: int
+    patience: float  # seconds that may be spent waiting until nobody else computes
 
 
 SIZES = {
-    "full": Size(61, 4000, 2, 20, 1000, (1, 2, 4, 8, 64), 50),
-    "quick": Size(5, 1000, 1, 5, 20, (1, 2, 8), 20),
-    "test": Size(1, 10, 1, 1, 1, (1, 2), 1),
+    "full": Size(61, 4000, 2, 20, 1000, (1, 2, 4, 8, 64), 50, 300),
+    "quick": Size(5, 1000, 1, 5, 20, (1, 2, 8), 20, 0),
+    "test": Size(1, 10, 1, 1, 1, (1, 2), 1, 0),
 }
 
 # ---- getting and building the contenders ----
@@ -172,27 +173,50 @@ def reason(name, line):
     return next((why for who, part, why in CANNOT if who == name and part in line), None)
 
 
+def busy():
+    """Seconds that all processes of the machine have computed."""
+    with open("/proc/stat") as file:
+        user, nice, system, *_ = map(int, file.readline().split()[1:])
+    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
+
+
+def wait_for_quiet(size):
+    while size.patience > 0:
+        start = busy()
+        time.sleep(0.1)
+        if busy() - start < 0.02:
+            break
+        size.patience -= 0.1
+
+
 def measure(measurement, thread, all_contenders, size):
     """Its lines, with the figures of each round."""
     lines = [{"name": name, "unit": unit, "thread": thread, "rounds": {}} for name, unit in measurement.lines]
     able = [each for each in all_contenders if reason(each.name, lines[0]["name"]) is None]
     for number in range(max(1, int(size.rounds * measurement.share))):
         for contender in able if number % 2 == 0 else reversed(able):
-            if measurement.alone:
-                contender.stop()
-            if measurement.mapped:
-                contender.ask("map")
-            figures = measurement.measure(contender, thread, size)
-            if measurement.mapped:
-                contender.ask("unmap")
-            if measurement.alone:
-                contender.stop()
+            figures = turn(measurement, contender, thread, size)
             for line, figure in zip(lines, figures or [None] * len(lines)):
                 if figure is None:
                     raise SystemExit(f"{contender.name} cannot do {line['name']!r}, and work.py does not say why")
                 line["rounds"].setdefault(contender.name, []).append(figure)
     measurement.finish(lines)
     return lines
+
+
+def turn(measurement, contender, thread, size):
+    if measurement.all_cores:
+        wait_for_quiet(size)
+    if measurement.alone:
+        contender.stop()
+    if measurement.mapped:
+        contender.ask("map")
+    figures = measurement.measure(contender, thread, size)
+    if measurement.mapped:
+        contender.ask("unmap")
+    if measurement.alone:
+        contender.stop()
+    return figures
 
 
 def ratio(line, one, other):
@@ -240,7 +264,6 @@ def machine():
         "cpu": models[0] if models else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "kernel": f"{platform.system()} {platform.release()}",
-        "load": round(os.getloadavg()[0], 1),
         "compiler": platform.python_compiler(),
     }
 
@@ -254,6 +277,8 @@ def main():
     parser.add_argument("--only", default="", help="measure only what has this in its name")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     options = parser.parse_args()
+    if options.write and (options.only or options.size != "full"):
+        parser.error("the page is written from a full run")
     library = options.library.resolve()
     size = SIZES[options.size]
 
@@ -262,7 +287,7 @@ def main():
     version.restype = ctypes.c_char_p
     about.update(python=platform.python_version(), subpy=version().decode(), size=options.size, held=size.held, left=size.left)
 
-    start = time.monotonic()
+    start, start_busy = time.monotonic(), busy()
     ready, missing = contenders(library, options.build.resolve())
     lines = []
     for measurement in MEASUREMENTS:
@@ -273,7 +298,9 @@ def main():
                 lines += measure(measurement, thread, ready, size)
     for contender in ready:
         contender.stop()
-    about["minutes"] = round((time.monotonic() - start) / 60, 1)
+    seconds = time.monotonic() - start
+    about["minutes"] = round(seconds / 60, 1)
+    about["others"] = round(100 * (busy() - start_busy - sum(os.times()[:4])) / seconds / about["cores"])
 
     results = {
         **about,

@@ -21,6 +21,7 @@ class Measurement:
     threads = ("main", "worker")
     share = 1.0  # of the rounds; less for what takes long
     alone = False  # needs a process that did nothing before
+    all_cores = False  # worthless while others compute
     mapped = False  # with 3,000 more mappings
 
     def prepare(self, size):
@@ -105,6 +106,7 @@ class Parallel(Measurement):
     """What threads do together, as a multiple of what one does, and how evenly it is shared out among them."""
 
     share = 1 / 4
+    all_cores = True
     threads = ("worker",)
     KINDS = {"own": "", "wait": ", one that waits", "share": ", one that is shared"}
 

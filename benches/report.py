@@ -39,7 +39,7 @@ def rows(results):
         for name in NAMES:
             figures = line["contenders"].get(name)
             row.append(number(figures["median"]) if figures else f"- ({marks[line['missing'][name]]})")
-        limits = line["limits"]
+        limits = line["limits"] if line["unit"] else dict.fromkeys(line["limits"])
         yield [*row, number(limits["subpy / raw"]), number(limits["session / raw kept"])]
 
 
