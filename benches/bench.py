@@ -43,7 +43,7 @@ class Size:
 
 
 SIZES = {
-    "full": Size(61, 4000, 2, 20, 1000, (1, 2, 4, 8, 64), 50, 300),
+    "full": Size(61, 4000, 2, 20, 1000, (1, 2, 4, 8, 64), 50, 120),
     "quick": Size(5, 1000, 1, 5, 20, (1, 2, 8), 20, 0),
     "test": Size(1, 10, 1, 1, 1, (1, 2), 1, 0),
 }
@@ -152,17 +152,17 @@ def contenders(library, into):
     long_source = into / "long.py"
     function = "def f{0}(a, b={0}):\n    total = [a * i + b for i in range(10)]\n    return {{'total': sum(total), 'name': f'f{{a}}'}}\n\n"
     long_source.write_text("".join(function.format(i) for i in range(24)) + "import math\nclass C: pass\nC.pi = math.pi\nx = 100\n")
-    ready, missing, programs = [], {}, {}
-    for name, source, mode, _ in CONTENDERS:
+    programs, missing = {}, {}
+    for source in dict.fromkeys(source for _, source, _, _ in CONTENDERS):
         try:
-            if source not in programs:
-                programs[source] = build(source, library, into)
-            ready.append(Contender(name, programs[source], mode, long_source))
+            programs[source] = build(source, library, into)
         except RuntimeError as error:
             if source != "pybind11.cpp" or os.environ.get("CI") == "true":
                 raise SystemExit(f"{source}: {error}")
             print(f"skipped: {source}: {error}", file=sys.stderr)
-            missing[name] = "could not be built on this machine"
+            missing.update((name, "could not be built on this machine") for name, of, _, _ in CONTENDERS if of == source)
+    ready = [Contender(name, programs[source], mode, long_source)
+             for name, source, mode, _ in CONTENDERS if source in programs]
     return ready, missing
 
 

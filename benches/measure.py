@@ -105,7 +105,7 @@ class Left(Measurement):
 class Parallel(Measurement):
     """What threads do together, as a multiple of what one does, and how evenly it is shared out among them."""
 
-    share = 1 / 4
+    share = 1 / 6
     all_cores = True
     threads = ("worker",)
     KINDS = {"own": "", "wait": ", one that waits", "share": ", one that is shared"}
