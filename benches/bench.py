@@ -12,19 +12,14 @@ import ctypes
 import json
 import os
 import platform
-import shlex
-import shutil
-import subprocess
 import sys
-import sysconfig
-import tempfile
 import time
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import report
+from contenders import build_all
 from work import CANNOT, CONTENDERS, GOALS, MEASUREMENTS
 
 HERE = Path(__file__).resolve().parent
@@ -47,127 +42,6 @@ SIZES = {
     "quick": Size(5, 1000, 1, 5, 20, (1, 2, 8), 20, 0),
     "test": Size(1, 10, 1, 1, 1, (1, 2), 1, 0),
 }
-
-# ---- getting and building the contenders ----
-
-
-def libpython():
-    with open("/proc/self/maps") as maps:
-        return next(line.split()[-1] for line in maps if "/libpython3" in line)
-
-
-def run(*command):
-    outcome = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    if outcome.returncode != 0:
-        raise RuntimeError(f"{shlex.join(map(str, command))}:\n{outcome.stdout}{outcome.stderr}")
-
-
-def pybind11():
-    """The folder with its headers; from PyPI, with the checksum of requirements.txt, kept where tools/get-python keeps things."""
-    requirements = HERE / "requirements.txt"
-    cache = os.environ.get("SUBPY_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "subpy"
-    folder = Path(cache) / requirements.read_text().split()[0].replace("==", "-")
-    if not folder.exists():
-        Path(cache).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as new:
-            run(sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--require-hashes", "-r", requirements, "-d", new)
-            wheel = next(Path(new).glob("*.whl"))
-            zipfile.ZipFile(wheel).extractall(f"{new}/tree")
-            try:
-                os.rename(f"{new}/tree", folder)
-            except OSError:  # somebody else was first
-                pass
-    return folder / "pybind11/include"
-
-
-def compiler(variable, default):
-    command = shlex.split(os.environ.get(variable) or default)
-    if shutil.which(command[0]) is None:
-        raise RuntimeError(f"{command[0]} is missing (install a compiler, or set {variable})")
-    return [*command, "-O2", "-Wall", "-Wextra", "-I", HERE.parent / "include"]
-
-
-def build(source, library, into):
-    """Returns the beginning of the command line, without the mode."""
-    program = into / Path(source).stem
-    if source.endswith(".py"):
-        return [sys.executable, HERE / source]
-    if source.endswith(".c"):
-        # Old-style paths, which come before an LD_LIBRARY_PATH: an older library may lie there.
-        run(*compiler("CC", "cc"), "-std=c11", HERE / source, "-o", program, "-L", library, "-lsubpy", "-ldl", "-pthread",
-            f"-Wl,--disable-new-dtags,-rpath,{library}")
-    else:
-        python = Path(libpython())
-        includes = ["-isystem", pybind11(), "-isystem", sysconfig.get_path("include")]
-        run(*compiler("CXX", "c++"), "-std=c++17", "-fvisibility=hidden", "-Wno-missing-field-initializers", *includes,
-            HERE / source, "-o", program, python, "-pthread", f"-Wl,--disable-new-dtags,-rpath,{python.parent}")
-    return [program]
-
-
-class Contender:
-    def __init__(self, name, program, mode, long_source):
-        self.name = name
-        if program[0] == sys.executable:
-            self.arguments = [*program, mode, long_source]
-        else:
-            self.arguments = [*program, mode, sys.executable, libpython(), HERE, long_source]
-        self.process = None
-
-    def start(self):
-        environment = {**os.environ, "PYTHONPATH": str(HERE)}
-        self.process = subprocess.Popen(self.arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
-
-    def stop(self):
-        if self.process is not None:
-            self.process.stdin.close()
-            self.process.wait()
-            self.process.stdout.close()
-        self.process = None
-
-    def ask(self, command):
-        """The numbers that it answers; None when it cannot do that."""
-        if self.process is None:
-            self.start()
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline().split()
-        if not answer:
-            raise SystemExit(f"{self.name}: ended at: {command}")
-        return None if answer == ["-"] else [int(number) for number in answer]
-
-    def memory(self):
-        """What it and its processes have in memory, in bytes; what processes share is counted in parts."""
-        total, pids = 0, [self.process.pid]
-        for pid in pids:
-            for task in Path(f"/proc/{pid}/task").iterdir():
-                pids += (task / "children").read_text().split()
-            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            total += next(int(line.split()[1]) for line in rollup if line.startswith("Pss:")) * 1024
-        return total
-
-
-def contenders(library, into):
-    """Those that can be built, and why the others cannot."""
-    into.mkdir(parents=True, exist_ok=True)
-    long_source = into / "long.py"
-    function = "def f{0}(a, b={0}):\n    total = [a * i + b for i in range(10)]\n    return {{'total': sum(total), 'name': f'f{{a}}'}}\n\n"
-    long_source.write_text("".join(function.format(i) for i in range(24)) + "import math\nclass C: pass\nC.pi = math.pi\nx = 100\n")
-    programs, missing = {}, {}
-    for source in dict.fromkeys(source for _, source, _, _ in CONTENDERS):
-        try:
-            programs[source] = build(source, library, into)
-        except RuntimeError as error:
-            if source != "pybind11.cpp" or os.environ.get("CI") == "true":
-                raise SystemExit(f"{source}: {error}")
-            print(f"skipped: {source}: {error}", file=sys.stderr)
-            missing.update((name, "could not be built on this machine") for name, of, _, _ in CONTENDERS if of == source)
-    ready = [Contender(name, programs[source], mode, long_source)
-             for name, source, mode, _ in CONTENDERS if source in programs]
-    return ready, missing
-
-
-# ---- measuring ----
-
 
 def reason(name, line):
     return next((why for who, part, why in CANNOT if who == name and part in line), None)
@@ -254,7 +128,8 @@ def judged(goal, lines):
             subject, value = goal.contender, median(line["rounds"][goal.contender])
         limit = f"≥ {goal.at_least:g}" if goal.at_most is None else f"≤ {goal.at_most:g}"
         name = line["name"] if goal.of else report.named(line)
-        yield {"line": name, "thread": line["thread"], "what": subject, "goal": limit, "value": value, "met": goal.met(value)}
+        verdict = {"what": subject, "goal": limit, "value": value, "met": goal.met(value)}
+        yield {"line": name, "thread": line["thread"], **verdict}
 
 
 def machine():
@@ -285,10 +160,11 @@ def main():
     about = machine()
     version = ctypes.CDLL(str(library / "libsubpy.so")).subpy_version_string
     version.restype = ctypes.c_char_p
-    about.update(python=platform.python_version(), subpy=version().decode(), size=options.size, held=size.held, left=size.left)
+    about.update(subpy=version().decode(), python=platform.python_version())
+    about.update(size=options.size, held=size.held, left=size.left)
 
     start, start_busy = time.monotonic(), busy()
-    ready, missing = contenders(library, options.build.resolve())
+    ready, missing = build_all(library, options.build.resolve())
     lines = []
     for measurement in MEASUREMENTS:
         measurement.prepare(size)

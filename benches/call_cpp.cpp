@@ -1,12 +1,15 @@
 /*
- * The same calls through subpy.h and through subpy.hpp, side by side in one process and one interpreter: each round times
- * one batch of both, in turns the one and the other first. Prints, in microseconds,
+ * The same calls through subpy.h and through subpy.hpp, side by side in one process and one interpreter: each round
+ * times one batch of both, in turns the one and the other first. Prints, in microseconds,
  *
  *   name <TAB> C <TAB> C++ <TAB> the median of the rounds' ratios
  *
  * Both sides do the same work: they check for errors, and a text or a list ends as memory of the caller's own.
  *
- *   c++ -std=c++17 -O2 -Iinclude -Ibindings/cpp benches/call_cpp.cpp -Ltarget/release -lsubpy -Wl,-rpath,$PWD/target/release
+ * It is not part of `make bench`:
+ *
+ *   c++ -std=c++17 -O2 -Iinclude -Ibindings/cpp benches/call_cpp.cpp -Ltarget/release -lsubpy \
+ *       -Wl,-rpath,$PWD/target/release && SUBPY_PYTHON=$(tools/get-python) ./a.out
  */
 #include <cstdio>
 #include <cstdlib>

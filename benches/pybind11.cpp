@@ -1,9 +1,8 @@
 /*
- * pybind11's py::subinterpreter: modes are "fresh" (py::subinterpreter_scoped_activate makes a thread state at each entry,
- * the function is looked up by name) and "kept" (py::subinterpreter_thread_state, and a reference to the function).
+ * pybind11's py::subinterpreter: modes are "fresh" (py::subinterpreter_scoped_activate makes a thread state at each
+ * entry, the function is looked up by name) and "kept" (py::subinterpreter_thread_state, a reference to the function).
  * Conversions are those of its documentation.
  */
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,7 +17,7 @@ namespace py = pybind11;
 
 struct slot {
   py::subinterpreter interp;
-  std::map<std::string, PyObject *> functions;
+  PyObject *functions[FUNCTION_COUNT];
 };
 
 static bool keeps;
@@ -56,8 +55,8 @@ static void slot_exec(slot *at, const char *source) {
 static void slot_prepare(slot *at) {
   inside(at, [&] {
     py::module_ main = py::module_::import("__main__");
-    for (const char *name : {"nothing", "add", "same", "length", "numbers", "table", "say", "fail", "spin"})
-      at->functions[name] = main.attr(name).cast<py::object>().release().ptr();
+    for (int i = 0; i < FUNCTION_COUNT; i++)
+      at->functions[i] = main.attr(names[i]).cast<py::object>().release().ptr();
   });
 }
 
@@ -71,12 +70,12 @@ static void slot_end(slot *) { kept.reset(); }
 
 /** Gives the function to `body`, `times` times; what it returns outlives the interpreter. */
 template <typename Body>
-static auto calls(slot *at, const char *name, int64_t times, Body body) {
-  const py::handle held = at->functions[name];
+static auto calls(slot *at, int function, int64_t times, Body body) {
+  const py::handle held = at->functions[function];
   const auto one = [&] {
     return inside(at, [&] {
       if (keeps) return body(held);
-      return body(py::object(py::module_::import("__main__").attr(name)));
+      return body(py::object(py::module_::import("__main__").attr(names[function])));
     });
   };
   while (--times > 0) one();
@@ -84,22 +83,22 @@ static auto calls(slot *at, const char *name, int64_t times, Body body) {
 }
 
 static int64_t call_0(slot *at, int64_t count) {
-  return calls(at, "nothing", count, [](py::handle function) { return function().is_none() ? 0 : 1; });
+  return calls(at, F_nothing, count, [](py::handle function) { return function().is_none() ? 0 : 1; });
 }
 
 static int64_t call_2(slot *at, int64_t count) {
-  return calls(at, "add", count, [](py::handle function) { return function(1000, 2000).cast<int64_t>(); });
+  return calls(at, F_add, count, [](py::handle function) { return function(1000, 2000).cast<int64_t>(); });
 }
 
 static int64_t text(slot *at, int64_t count) {
-  const auto result = calls(at, "same", count, [](py::handle function) {
+  const auto result = calls(at, F_same, count, [](py::handle function) {
     return function(py::str(some_text, size_t{TEXT})).cast<std::string>();
   });
   return result == std::string(some_text, TEXT) ? static_cast<int64_t>(result.size()) : -1;
 }
 
 static int64_t bytes(slot *at, int64_t count) {
-  const auto result = calls(at, "same", count, [](py::handle function) {
+  const auto result = calls(at, F_same, count, [](py::handle function) {
     return function(py::bytes(reinterpret_cast<char *>(some_bytes), size_t{BYTES})).cast<std::string>();
   });
   return memcmp(result.data(), some_bytes, BYTES) == 0 ? static_cast<int64_t>(result.size()) : -1;
@@ -107,18 +106,18 @@ static int64_t bytes(slot *at, int64_t count) {
 
 static int64_t list_in(slot *at, int64_t count) {
   static const std::vector<int64_t> numbers(some_numbers, some_numbers + NUMBERS);
-  return calls(at, "length", count, [](py::handle function) { return function(numbers).cast<int64_t>(); });
+  return calls(at, F_length, count, [](py::handle function) { return function(numbers).cast<int64_t>(); });
 }
 
 static int64_t list_out(slot *at, int64_t count) {
-  const auto numbers = calls(at, "numbers", count, [](py::handle function) {
+  const auto numbers = calls(at, F_numbers, count, [](py::handle function) {
     return function().cast<std::vector<int64_t>>();
   });
   return check_numbers(numbers.data(), numbers.size());
 }
 
 static int64_t dict_in(slot *at, int64_t count) {
-  return calls(at, "length", count, [](py::handle function) {
+  return calls(at, F_length, count, [](py::handle function) {
     py::dict table;
     for (const row &from : some_rows) {
       py::dict fields;
@@ -139,7 +138,7 @@ static int64_t dict_out(slot *at, int64_t count) {
     double price;
     bool active;
   };
-  const auto table = calls(at, "table", count, [](py::handle function) {
+  const auto table = calls(at, F_table, count, [](py::handle function) {
     std::vector<item> rows;
     for (const auto &[key, value] : function().cast<py::dict>()) {
       const auto from = py::reinterpret_borrow<py::dict>(value);
@@ -153,31 +152,18 @@ static int64_t dict_out(slot *at, int64_t count) {
   return check;
 }
 
-static int64_t exec_short(slot *at, int64_t count) {
-  while (count-- > 0) slot_exec(at, short_source);
-  return 0;
-}
-
-static int64_t exec_long(slot *at, int64_t count) {
-  while (count-- > 0) slot_exec(at, long_source);
-  return 0;
-}
-
 static int64_t evals(slot *at, const char *expression, int64_t count) {
   int64_t value = 0;
   while (count-- > 0) value = inside(at, [&] { return py::eval(expression).cast<int64_t>(); });
   return value;
 }
 
-static int64_t eval(slot *at, int64_t count) { return evals(at, "1 + 2", count); }
-static int64_t value_of_x(slot *at, int64_t count) { return evals(at, "x", count); }
-
 static int64_t print(slot *at, int64_t count) {
-  return calls(at, "say", 1, [&](py::handle function) { return function(count).is_none() ? 0 : 1; });
+  return calls(at, F_say, 1, [&](py::handle function) { return function(count).is_none() ? 0 : 1; });
 }
 
 static int64_t exception(slot *at, int64_t count) {
-  const auto what = calls(at, "fail", count, [](py::handle function) -> std::string {
+  const auto what = calls(at, F_fail, count, [](py::handle function) -> std::string {
     try {
       function();
       return "";
@@ -189,5 +175,5 @@ static int64_t exception(slot *at, int64_t count) {
 }
 
 static int64_t spin(slot *at, int64_t count) {
-  return calls(at, "spin", count, [](py::handle function) { return function().cast<int64_t>(); });
+  return calls(at, F_spin, count, [](py::handle function) { return function().cast<int64_t>(); });
 }

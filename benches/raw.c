@@ -9,21 +9,6 @@
 #include "raw.h"
 #include "worker.h"
 
-#define FUNCTIONS(X) X(nothing) X(add) X(same) X(length) X(numbers) X(table) X(say) X(fail) X(spin)
-
-enum {
-#define X(name) F_##name,
-  FUNCTIONS(X)
-#undef X
-  FUNCTION_COUNT
-};
-
-static const char *const names[] = {
-#define X(name) #name,
-    FUNCTIONS(X)
-#undef X
-};
-
 enum { ID, NAME, PRICE, ACTIVE, FIELDS };
 
 struct slot {
@@ -104,10 +89,16 @@ static void slot_end(slot *at) {
   kept = NULL;
 }
 
+static inline PyObject *callable_of(const slot *at, int function) {
+  PyObject *callable = at->functions[function];
+  if (!keeps) callable = raw.PyDict_GetItemString(at->interp.main_dict, names[function]);
+  raw.Py_IncRef(callable);
+  return callable;
+}
+
 /** In between enter() and leave(). Takes the argument over. */
 static inline PyObject *call_with(const slot *at, int function, PyObject *arg) {
-  PyObject *callable = keeps ? at->functions[function] : raw.PyDict_GetItemString(at->interp.main_dict, names[function]);
-  raw.Py_IncRef(callable);
+  PyObject *callable = callable_of(at, function);
   PyObject *result = raw.PyObject_Vectorcall(callable, &arg, arg != NULL, NULL);
   raw.Py_DecRef(callable);
   if (arg != NULL) raw.Py_DecRef(arg);
@@ -133,8 +124,7 @@ static int64_t call_2(slot *at, int64_t count) {
   int64_t value = 0;
   while (count-- > 0) {
     raw_entry entry = enter(at);
-    PyObject *callable = keeps ? at->functions[F_add] : raw.PyDict_GetItemString(at->interp.main_dict, "add");
-    raw.Py_IncRef(callable);
+    PyObject *callable = callable_of(at, F_add);
     PyObject *args[] = {raw.PyLong_FromLongLong(1000), raw.PyLong_FromLongLong(2000)};
     value = int_of(raw.PyObject_Vectorcall(callable, args, 2, NULL));
     raw.Py_DecRef(args[1]);
@@ -261,16 +251,6 @@ static int64_t dict_out(slot *at, int64_t count) {
   return check;
 }
 
-static int64_t exec_short(slot *at, int64_t count) {
-  while (count-- > 0) slot_exec(at, short_source);
-  return 0;
-}
-
-static int64_t exec_long(slot *at, int64_t count) {
-  while (count-- > 0) slot_exec(at, long_source);
-  return 0;
-}
-
 static int64_t evals(slot *at, const char *expression, int64_t count) {
   int64_t value = 0;
   while (count-- > 0) {
@@ -280,9 +260,6 @@ static int64_t evals(slot *at, const char *expression, int64_t count) {
   }
   return value;
 }
-
-static int64_t eval(slot *at, int64_t count) { return evals(at, "1 + 2", count); }
-static int64_t value_of_x(slot *at, int64_t count) { return evals(at, "x", count); }
 
 static int64_t print(slot *at, int64_t count) {
   raw_entry entry = enter(at);

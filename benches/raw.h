@@ -22,7 +22,8 @@ typedef struct PyInterpreterState PyInterpreterState;
 typedef struct PyInitConfig PyInitConfig;
 /* Include/cpython/pylifecycle.h and initconfig.h, the same in 3.14 and 3.15. */
 typedef struct {
-  int use_main_obmalloc, allow_fork, allow_exec, allow_threads, allow_daemon_threads, check_multi_interp_extensions, gil;
+  int use_main_obmalloc, allow_fork, allow_exec, allow_threads, allow_daemon_threads, check_multi_interp_extensions;
+  int gil;
 } PyInterpreterConfig;
 typedef struct {
   int type;

@@ -44,17 +44,22 @@ def rows(results):
 
 
 def verdict(goal):
-    return [goal["line"], goal["thread"], goal["what"], goal["goal"], number(goal["value"]), "met" if goal["met"] else "missed"]
+    words = [goal[key] for key in ("line", "thread", "what", "goal")]
+    return [*words, number(goal["value"]), "met" if goal["met"] else "missed"]
 
 
 def text(results):
-    table = list(rows(results))
-    widths = [max(map(len, column)) for column in zip(*table)]
-    out = ["  ".join(cell.ljust(width) if i < 2 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths)))
-           for row in table]
+    out = aligned(rows(results), 2)
     out += ["", *(f"({mark}) {why}" for why, mark in notes(results["lines"]).items()), ""]
-    out += ["  ".join(verdict(goal)) for goal in results["goals"]]
-    return "\n".join(line.rstrip() for line in out)
+    out += aligned(map(verdict, results["goals"]), 3)
+    return "\n".join(out)
+
+
+def aligned(table, left):
+    table = list(table)
+    widths = [max(map(len, column)) for column in zip(*table)]
+    sides = ["<" if i < left else ">" for i in range(len(widths))]
+    return ["  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths)) for row in table]
 
 
 def markdown(table, left):

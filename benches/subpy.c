@@ -3,21 +3,6 @@
 #include "subpy.h"
 #include "worker.h"
 
-#define FUNCTIONS(X) X(nothing) X(add) X(same) X(length) X(numbers) X(table) X(say) X(fail) X(spin)
-
-enum {
-#define X(name) F_##name,
-  FUNCTIONS(X)
-#undef X
-  FUNCTION_COUNT
-};
-
-static const char *const names[] = {
-#define X(name) #name,
-    FUNCTIONS(X)
-#undef X
-};
-
 struct slot {
   subpy_interp interp;
   subpy_function functions[FUNCTION_COUNT];
@@ -170,25 +155,12 @@ static int64_t dict_out(slot *at, int64_t count) {
   return check;
 }
 
-static int64_t exec_short(slot *at, int64_t count) {
-  while (count-- > 0) slot_exec(at, short_source);
-  return 0;
-}
-
-static int64_t exec_long(slot *at, int64_t count) {
-  while (count-- > 0) slot_exec(at, long_source);
-  return 0;
-}
-
 static int64_t evals(slot *at, const char *expression, int64_t count) {
   subpy_value result = {0};
   subpy_error *error = NULL;
   while (count-- > 0) expect(subpy_eval(at->interp, expression, SUBPY_AUTO_LEN, &result, &error), error);
   return result.u.as_int;
 }
-
-static int64_t eval(slot *at, int64_t count) { return evals(at, "1 + 2", count); }
-static int64_t value_of_x(slot *at, int64_t count) { return evals(at, "x", count); }
 
 static int64_t print(slot *at, int64_t count) {
   subpy_value arg = subpy_int(count);

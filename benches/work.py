@@ -10,13 +10,13 @@ CONTENDERS = [
     ("subpy", "subpy.c", "call", "`subpy_call()`, `subpy_exec()`, ...: functions by their name, from any thread"),
     ("function", "subpy.c", "function", "`subpy_function_call()`: a prepared function"),
     ("session", "subpy.c", "session", "the same between `subpy_enter()` and `subpy_leave()`"),
-    ("raw", "raw.c", "fresh", "the C API with the recipe of `benches/raw.h`: what subpy could reach at best"),
+    ("raw", "raw.c", "fresh", "the C API with the recipe of `benches/raw.h`, `PyDict_GetItemString` for the name"),
     ("raw kept", "raw.c", "kept", "the same with a thread state and a function that are kept: the limit of a session"),
     ("interpreters", "stdlib.py", "interpreters", "`concurrent.interpreters`"),
     ("interpreter pool", "stdlib.py", "interpreter-pool", "`InterpreterPoolExecutor`: `submit(...).result()`"),
     ("process pool", "stdlib.py", "process-pool", "`ProcessPoolExecutor`: `submit(...).result()`"),
-    ("pybind11", "pybind11.cpp", "fresh", "pybind11's `py::subinterpreter` and `subinterpreter_scoped_activate`;\n  its `what()` of an exception is shorter than Python's traceback"),
-    ("pybind11 kept", "pybind11.cpp", "kept", "the same with `subinterpreter_thread_state` and a function that is kept"),
+    ("pybind11", "pybind11.cpp", "fresh", "pybind11's `py::subinterpreter` and `subinterpreter_scoped_activate`"),
+    ("pybind11 kept", "pybind11.cpp", "kept", "the same with `subinterpreter_thread_state`, and a function"),
 ]
 
 MEASUREMENTS = [

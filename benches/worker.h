@@ -5,12 +5,13 @@
  * with - when it cannot do that. What its Python code prints goes to /dev/null. stdlib.py has the same commands. Times
  * are in nanoseconds.
  *
- *   time WORK THREAD N            N times WORK, on the main or on a worker thread: what the last one returned, the time
- *   cycle THREAD N                N times create, exec("x = 1"), close: the time of all creates, of all closes
- *   hold N                        N more interpreters, exec("x = 1") in each, until the process ends
- *   parallel WORK KIND THREADS MS   threads do WORK for so long, each in an interpreter of its own (KIND is own) or all in
- *                                 one (wait, share): what it returned, how often in total, least, most often, the time
- *   map, unmap                    have 3,000 more mappings
+ *   time WORK THREAD N   N times WORK, on the main or on a worker thread: what the last one returned, the time
+ *   cycle THREAD N       N times create, exec("x = 1"), close: the time of all creates, of all closes
+ *   hold N               N more interpreters, exec("x = 1") in each, until the process ends
+ *   parallel WORK KIND THREADS MS
+ *                        threads do WORK for so long, each in an interpreter of its own (KIND is own) or all in one
+ *                        (wait, share): what it returned, how often in total, least, most often, the time
+ *   map, unmap           have 3,000 more mappings
  */
 #ifndef WORKER_H
 #define WORKER_H
@@ -42,12 +43,29 @@ static void slot_begin(slot *at);
 static void slot_end(slot *at);
 
 /** Each is a function that does the work `count` times and returns a number made of the last result. */
-#define WORKS(X)                                                                                                 \
-  X(call_0) X(call_2) X(text) X(list_in) X(list_out) X(bytes) X(dict_in) X(dict_out) X(exec_short) X(exec_long) \
-  X(eval) X(value_of_x) X(print) X(exception) X(spin)
+#define CALLS(X) \
+  X(call_0) X(call_2) X(text) X(list_in) X(list_out) X(bytes) X(dict_in) X(dict_out) X(print) X(exception) X(spin)
 #define X(work) static int64_t work(slot *at, int64_t count);
-WORKS(X)
+CALLS(X)
 #undef X
+static int64_t evals(slot *at, const char *expression, int64_t count);
+
+/* ---- what they call in guest.py ---- */
+
+#define FUNCTIONS(X) X(nothing) X(add) X(same) X(length) X(numbers) X(table) X(say) X(fail) X(spin)
+
+enum {
+#define X(name) F_##name,
+  FUNCTIONS(X)
+#undef X
+  FUNCTION_COUNT
+};
+
+static const char *const names[] = {
+#define X(name) #name,
+    FUNCTIONS(X)
+#undef X
+};
 
 /* ---- what is passed: the same as NUMBERS and TABLE of guest.py ---- */
 
@@ -99,6 +117,20 @@ static inline int64_t check_traceback(const char *text) {
   return strstr(text, "ValueError: wrong") != NULL && strstr(text, "guest.py") != NULL;
 }
 
+/* ---- what is the same for all ---- */
+
+static inline int64_t exec_short(slot *at, int64_t count) {
+  while (count-- > 0) slot_exec(at, short_source);
+  return 0;
+}
+
+static inline int64_t exec_long(slot *at, int64_t count) {
+  while (count-- > 0) slot_exec(at, long_source);
+  return 0;
+}
+
+static inline int64_t eval(slot *at, int64_t count) { return evals(at, "1 + 2", count); }
+
 /* ---- the commands ---- */
 
 static inline void die(const char *what) {
@@ -117,7 +149,7 @@ typedef int64_t (*work_function)(slot *, int64_t);
 static inline work_function work_named(const char *name) {
 #define X(work) \
   if (strcmp(name, #work) == 0) return work;
-  WORKS(X)
+  CALLS(X) X(exec_short) X(exec_long) X(eval)
 #undef X
   die(name);
   return NULL;
@@ -156,7 +188,7 @@ static inline void *job_time(void *argument) {
   int64_t start = now();
   job_->result = job_->run(job_->at, job_->count);
   job_->create_time = now() - start;
-  if (job_->run == exec_short || job_->run == exec_long) job_->result = value_of_x(job_->at, 1);
+  if (job_->run == exec_short || job_->run == exec_long) job_->result = evals(job_->at, "x", 1);
   slot_end(job_->at);
   return NULL;
 }
