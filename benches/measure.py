@@ -96,7 +96,7 @@ class Left(Measurement):
         self.lines = [(name, "KiB")]
 
     def measure(self, contender, thread, size):
-        contender.ask(f"cycle main {max(1, size.left // 20)}")
+        contender.ask(f"cycle main {min(50, size.left)}")  # until the allocator has what it needs
         before = contender.memory()
         contender.ask(f"cycle main {size.left}")
         return [(contender.memory() - before) / size.left / 1024]
