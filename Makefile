@@ -15,7 +15,8 @@ build: need-cargo ## libsubpy.so, libsubpy.a and subpy.pc (for pkg-config) in ta
 	cargo build --release
 	@bindings/c/pkgconfig "$(target)/release"
 
-install: build ## libraries, headers, pkg-config and CMake files into PREFIX (/usr/local), below DESTDIR
+install: ## libraries, headers, pkg-config and CMake files into PREFIX (/usr/local), below DESTDIR; built if they are not yet
+	@[ -e "$(target)/release/subpy.pc" ] || $(MAKE) --no-print-directory build
 	bindings/c/install "$(target)/release" "$(PREFIX)" "$(DESTDIR)"
 
 demo: need-cargo need-cc ## build examples/census.c and run it; ARGS="-j 8 folder" are its arguments
