@@ -182,6 +182,11 @@ fn python_misuse() {
 }
 
 #[test]
+fn python_interrupted() {
+    done(python_host(&["-X", "dev", "-W", "error", "interrupted.py"]));
+}
+
+#[test]
 fn python_beside_and_inside_concurrent_interpreters() {
     done(python_host(&["-X", "dev", "-W", "error", "inside.py"]));
 }

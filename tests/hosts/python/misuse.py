@@ -1,7 +1,11 @@
 """What a host can do wrong: each is an exception that says so, and nothing else happens."""
 
+import copy
 import ctypes
+import pickle
+import sys
 import time
+import types
 from collections import Counter
 from collections.abc import Callable
 
@@ -67,10 +71,26 @@ def wrong_arguments(interp: subpy.Interpreter) -> None:
             raise AssertionError(f"{function} took {args}")
     invalid = subpy.Status.INVALID_ARGUMENT
     refused(invalid, "interpreter ID must be a non-negative int, got -1", subpy.Interpreter, -1)
+    for number in (2**63, 2**64, -(2**64)):
+        refused(invalid, "interpreter ID must be from 0 to 2**63 - 1", subpy.Interpreter, number)
     refused(invalid, "names must be a non-empty dict", interp.prepare_main)
-    refused(invalid, "subpy_interp_options.gil is 7, must be one of SUBPY_GIL_*", subpy.create, gil=7)
-    unknown = "subpy_interp_options.flags has unknown bits set: 0x10000000000"
-    refused(invalid, unknown, subpy.create, flags=1 << 40)
+    for message, function, options in (
+        ("7 is not a valid Gil", subpy.create, {"gil": 7}),
+        (f"{2**32} is not a valid Gil", subpy.create, {"gil": 2**32}),
+        ("'wait' is not a valid Busy", subpy.create, {"busy": "wait"}),
+        (f"{2**32 + 1} is not a valid Busy", subpy.create, {"busy": 2**32 + 1}),
+        ("0x10000000000 is not a valid Flag", subpy.create, {"flags": 1 << 40}),
+        ("0x10000000000000008 is not a valid Flag", subpy.create, {"flags": 2**64 + 8}),
+        ("-0x1 is not a valid Flag", subpy.create, {"flags": -1}),
+        ("0x8 is not a valid RuntimeFlag", subpy.init, {"flags": 8}),
+        ("0x20000000000000000 is not a valid RuntimeFlag", subpy.init, {"flags": 2**65}),
+    ):
+        try:
+            function(**options)
+        except ValueError as error:
+            assert str(error) == message, error
+        else:
+            raise AssertionError(f"{function} took {options}")
 
 
 def wrong_moments(interp: subpy.Interpreter) -> None:
@@ -94,6 +114,68 @@ def wrong_moments(interp: subpy.Interpreter) -> None:
     assert repr(interp) == "<closed subpy.Interpreter>"
 
 
+def changed_meanwhile(interp: subpy.Interpreter) -> None:
+    """A bytearray that another thread resizes between any two lines of the package."""
+    interp.exec("def given(*args):\n    return args")
+    value, turn = bytearray(), 0
+
+    def resize(frame: types.FrameType, event: str, arg: object) -> Callable:
+        nonlocal turn
+        if event == "line":
+            turn += 1
+            value[:] = b"x" * (turn * 7 % 40)
+        return resize
+
+    for _ in range(40):
+        sys.settrace(resize)
+        try:
+            taken, after = interp.call("given", value, "y" * 100)
+        finally:
+            sys.settrace(None)
+        assert taken == b"x" * len(taken) and after == "y" * 100, (taken, after)
+
+
+def errors_travel(interp: subpy.Interpreter) -> None:
+    """Every exception can be pickled, to another process say, and copied."""
+    interp.exec("def fail():\n    raise SystemExit(3)")
+    raising = {
+        subpy.InterpreterError: lambda: subpy.Interpreter(-1),
+        subpy.InterpreterNotFoundError: lambda: subpy.Interpreter(999),
+        subpy.NotShareableError: lambda: interp.call("fail", object()),
+        subpy.ExecutionFailed: lambda: interp.call("fail"),
+        subpy.SourceError: lambda: interp.exec("x = 1\ny = = 2"),
+    }
+    for kind, function in raising.items():
+        try:
+            function()
+        except subpy.InterpreterError as raised:
+            error = raised
+        assert type(error) is kind, error
+        error.add_note("a note")
+        protocols = range(pickle.HIGHEST_PROTOCOL + 1)
+        copies = [pickle.loads(pickle.dumps(error, protocol)) for protocol in protocols]
+        for other in (copy.copy(error), copy.deepcopy(error), *copies):
+            assert type(other) is kind and other is not error
+            assert (str(other), other.args, vars(other)) == (str(error), error.args, vars(error)), vars(other)
+            if kind is subpy.SourceError:
+                found = other.msg, other.filename, other.lineno, other.offset, other.text
+                assert found == ("invalid syntax", "<script>", 2, 5, "y = = 2\n"), found
+
+
+def closed_already() -> None:
+    with subpy.create() as interp:
+        interp.close()
+    with subpy.create() as interp:
+        interp.exec("import threading")
+        subpy.shutdown()
+    try:
+        with subpy.create() as interp:
+            interp.close()
+            raise KeyError("of the block")
+    except KeyError as error:
+        assert error.__context__ is None
+
+
 def status_names() -> None:
     """The statuses of the module are the library's."""
     for status in subpy.Status:
@@ -108,6 +190,9 @@ if __name__ == "__main__":
     interp = subpy.create()
     values_that_cannot_cross(interp)
     wrong_arguments(interp)
+    changed_meanwhile(interp)
+    errors_travel(interp)
     wrong_moments(interp)
+    closed_already()
     subpy.shutdown()
     print("done")

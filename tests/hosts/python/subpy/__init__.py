@@ -31,8 +31,8 @@ from ._errors import (
     Status,
     run,
 )
-from ._library import InterpOptions, RuntimeOptions, Value, library
-from ._values import Arguments, take
+from ._library import InterpOptions, RuntimeOptions, library
+from ._values import Arguments, fetch
 
 __all__ = [
     "Busy",
@@ -97,7 +97,8 @@ class RuntimeFlag(enum.IntFlag):
 
 def init(python: str | os.PathLike[str] | None = None, flags: RuntimeFlag = RuntimeFlag.NONE) -> None:
     """Start the runtime, which otherwise starts by itself. In a Python that fits this adopts the one that runs."""
-    options = RuntimeOptions(sizeof(RuntimeOptions), None if python is None else _path(python), flags)
+    word = _flags(RuntimeFlag, flags)
+    options = RuntimeOptions(sizeof(RuntimeOptions), None if python is None else _path(python), word)
     run(library.subpy_init, byref(options))
 
 
@@ -117,11 +118,17 @@ def create(
     path: Iterable[str | os.PathLike[str]] = (),
 ) -> Interpreter:
     """A new interpreter, to be closed with close() or `with`, or by shutdown(). `path` is put in front of sys.path."""
+    gil, busy, word = Gil(gil), Busy(busy), _flags(Flag, flags)
     folders = [_path(folder) for folder in path]
-    options = InterpOptions(sizeof(InterpOptions), gil, busy, flags, (c_char_p * len(folders))(*folders), len(folders))
+    options = InterpOptions(sizeof(InterpOptions), gil, busy, word, (c_char_p * len(folders))(*folders), len(folders))
     handle = c_uint64()
-    run(library.subpy_create, byref(options), byref(handle))
-    return _interpreter(handle)
+    try:
+        run(library.subpy_create, byref(options), byref(handle))
+        return _interpreter(handle)
+    except BaseException:
+        if handle:  # a signal handler raised
+            library.subpy_close(handle, None)
+        raise
 
 
 def list_all() -> list[Interpreter]:
@@ -175,8 +182,11 @@ class Interpreter:
     __slots__ = ("_handle",)
 
     def __init__(self, id: int) -> None:
+        number = operator.index(id)
+        if not -(2**63) <= number < 2**63:  # ctypes would take the lower bits
+            raise InterpreterError("interpreter ID must be from 0 to 2**63 - 1", Status.INVALID_ARGUMENT)
         self._handle = c_uint64()
-        run(library.subpy_find, operator.index(id), byref(self._handle))
+        run(library.subpy_find, number, byref(self._handle))
 
     @property
     def id(self) -> int:
@@ -205,21 +215,19 @@ class Interpreter:
 
     def eval(self, expression: str) -> Any:
         """The value of an expression."""
-        source, result = _source(expression, "expression"), Value()
-        run(library.subpy_eval, self._handle, source, len(source), byref(result))
-        return take(result)
+        source = _source(expression, "expression")
+        return fetch(library.subpy_eval, self._handle, source, len(source))
 
     def call(self, callable: str, /, *args: object, **kwargs: object) -> Any:
         """Call "name" in its `__main__`, or "package.module:attribute.attribute", and return the result."""
-        result = Value()
-        _call(library.subpy_call, self._handle, callable, args, kwargs, byref(result))
-        return take(result)
+        return _call(fetch, library.subpy_call, self._handle, callable, args, kwargs)
 
     def call_in_thread(self, callable: str, /, *args: object, **kwargs: object) -> Thread:
         """Start a call on a new thread of the library, which no GIL of ours holds up."""
         handle = c_uint64()
-        _call(library.subpy_call_in_thread, self._handle, callable, args, kwargs, byref(handle))
-        return Thread(handle)
+        thread = Thread(handle)  # now, so that it frees the thread also when a signal handler raises
+        _call(run, library.subpy_call_in_thread, self._handle, callable, args, kwargs, byref(handle))
+        return thread
 
     def prepare_main(self, ns: Mapping[str, object] | None = None, /, **kwargs: object) -> None:
         """Bind names in its `__main__`, all or none."""
@@ -234,7 +242,10 @@ class Interpreter:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.close()
+        try:
+            self.close()
+        except InterpreterNotFoundError:
+            pass  # closed already
 
     def __eq__(self, other: object) -> bool:
         return self._handle.value == other._handle.value if isinstance(other, Interpreter) else NotImplemented
@@ -262,9 +273,7 @@ class Thread:
 
     def join(self) -> Any:
         """Wait for the call to end, and return or raise what it did. Once: then it is InterpreterNotFoundError."""
-        result = Value()
-        run(library.subpy_thread_join, self._handle, byref(result))
-        return take(result)
+        return fetch(library.subpy_thread_join, self._handle)
 
     def __del__(self, free: Any = library.subpy_thread_free) -> None:  # a default, because at exit modules are emptied
         free(self._handle)
@@ -276,17 +285,26 @@ def _interpreter(handle: c_uint64) -> Interpreter:
     return interpreter
 
 
-def _call(function: Any, handle: c_uint64, callable: str, args: tuple, kwargs: dict, output: Any) -> None:
+def _call(
+    how: Any, function: Any, handle: c_uint64, callable: str, args: tuple, kwargs: dict, *output: Any
+) -> Any:
     name = _source(callable, "callable")
     values = Arguments([*args, kwargs], lambda index: f"args[{index}]" if index < len(args) else "kwargs")
     keywords = values.at(len(args)) if kwargs else None
-    run(function, handle, name, len(name), values.at(0), len(args), keywords, output)
+    return how(function, handle, name, len(name), values.at(0), len(args), keywords, *output)
 
 
 def _source(text: str, what: str) -> bytes:
     if not isinstance(text, str):
         raise TypeError(f"{what} must be a str, not {type(text).__name__}")
     return text.encode()
+
+
+def _flags(kind: type[enum.IntFlag], flags: int) -> int:
+    word = operator.index(flags)
+    if word & ~sum(kind):  # ctypes would take the lower 64 bits
+        raise ValueError(f"{word:#x} is not a valid {kind.__name__}")
+    return word
 
 
 def _path(path: str | os.PathLike[str]) -> bytes:

@@ -46,6 +46,10 @@ class InterpreterError(Exception):
         super().__init__(message)
         self.status = status
 
+    def __reduce__(self) -> tuple:
+        # For pickle and copy, which would call the class with `args` alone.
+        return _rebuilt, (type(self), self.args), self.__dict__
+
 
 class InterpreterNotFoundError(InterpreterError):
     """The interpreter was closed, or the thread was joined."""
@@ -78,15 +82,27 @@ class SourceError(InterpreterError, SyntaxError):
         self.status = Status.SYNTAX
 
 
+def _rebuilt(kind: type[InterpreterError], args: tuple) -> InterpreterError:
+    error = kind.__new__(kind, *args)
+    if isinstance(error, SyntaxError):  # which keeps what it has in fields of its own
+        SyntaxError.__init__(error, *args)
+    return error
+
+
 def run(function: Any, *arguments: Any) -> None:
-    """Call a function of the library, with a place for its error, and raise what it reports."""
+    """Call a function of the library, with a place for its error, and raise what it reports.
+
+    When this raises, the function may have succeeded all the same: signal handlers run as soon as it has returned, and
+    may raise. So what it made has to be freed by the caller.
+    """
     error = c_void_p()
-    status = function(*arguments, byref(error))
-    if status:
-        try:
+    try:
+        status = function(*arguments, byref(error))
+        if status:
             raise _exception(status, error)
-        finally:
-            library.subpy_error_free(error)
+    except BaseException:
+        library.subpy_error_free(error)
+        raise
 
 
 def _exception(status: int, error: c_void_p) -> InterpreterError:

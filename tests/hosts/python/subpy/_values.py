@@ -10,7 +10,7 @@ from ctypes import addressof, byref, c_char, c_size_t, c_void_p, string_at
 from struct import Struct
 from typing import Any
 
-from ._errors import NotShareableError, Status
+from ._errors import NotShareableError, Status, run
 from ._library import Value, library
 
 _NONE, _BOOL, _INT, _BIGINT, _FLOAT, _STR, _BYTES, _TUPLE, _LIST, _DICT = range(10)
@@ -64,7 +64,7 @@ class Arguments:
             except UnicodeEncodeError as error:
                 raise _Problem(f"str with a lone surrogate at index {error.start} cannot be shared") from None
         elif kind is bytes or kind is bytearray:
-            self._write_bytes(at, _BYTES, value)
+            self._write_bytes(at, _BYTES, bytes(value))  # another thread may resize a bytearray meanwhile
         elif kind is bool:
             _ITEM.pack_into(self._block, at, _BOOL, 0, 0, value)
         elif kind is int:
@@ -74,7 +74,7 @@ class Arguments:
         elif value is not None:  # all bytes zero is None
             raise _Problem(f"{kind.__module__}.{kind.__qualname__} cannot be shared")
 
-    def _write_bytes(self, at: int, kind: int, data: bytes | bytearray) -> None:
+    def _write_bytes(self, at: int, kind: int, data: bytes) -> None:
         self._write_pointer(at, kind, len(data))
         self._block += data
         self._block += bytes(-len(self._block) % 8)
@@ -122,17 +122,20 @@ def _shown(way: tuple, name: Callable[[int], str]) -> str:
     return name(way[1]) + "".join(keys)
 
 
-def take(result: Value) -> Any:
-    """The object that a result of the library stands for. The result is freed."""
-    if result.kind == _INT:  # owns nothing, as all that has no block, and is the most frequent
-        return result.payload
-    base, size = c_void_p(), c_size_t()
+def fetch(function: Any, *arguments: Any) -> Any:
+    """Call a function of the library, with a place for its result, and return the object that the result stands for."""
+    result, base, size = Value(), c_void_p(), c_size_t()
+    place = byref(result)
     try:
-        library.subpy_value_block(byref(result), byref(base), byref(size))
+        run(function, *arguments, place)
+        if result.kind == _INT:  # the most frequent
+            return result.payload
+        library.subpy_value_block(place, byref(base), byref(size))
         block = string_at(base.value, size.value) if size.value else b""
         root = bytes(result)
-    finally:
-        library.subpy_value_free(byref(result))
+    finally:  # not in a __del__ of the result: what a signal handler raises there is lost
+        if result.kind != _INT:  # which owns nothing
+            library.subpy_value_free(place)
     return _read(root, block, base.value or 0)
 
 
