@@ -677,7 +677,10 @@ function M.init(options)
   local filled = ffi.new("subpy_runtime_options")
   filled.size = ffi.sizeof(filled)
   filled.flags = flags(options, RUNTIME_FLAGS, { python = true })
-  if options.python then filled.python = string_arg("python", options.python) end
+  if options.python then
+    if string_arg("python", options.python):find("\0", 1, true) then error("python: a string without NUL is expected", 0) end
+    filled.python = options.python
+  end
   local anchors, failure = { options.python }, error_out()
   local status = C.subpy_init(filled, failure)
   keep(anchors)

@@ -378,6 +378,30 @@ test('promises: results, exceptions, wrong arguments', async () => {
   await rejected(subpy.NotShareableError, interp.evalInThread('object()'));
 });
 
+test('what changes while it is read does not go beyond what was there', () => {
+  const interp = subpy.create();
+  interp.exec('def f(*args): return len(args)');
+  const key = '\x05\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0AAAAA\0\0\0';
+  const args = [{ get [key]() { args.push(1, 2, 3); return 1; } }];
+  assert.equal(interp.call('f', args), 1);
+  assert.equal(args.length, 4);
+  interp.close();
+});
+
+test('a shutdown comes after the last promise', async () => {
+  const interp = subpy.create();
+  const promise = interp.callInThread('builtins:len', ['abc']);
+  while (interp.isRunning()) await new Promise(setImmediate);
+  const error = thrown(subpy.InterpreterError, () => subpy.shutdown());
+  assert.equal(error.code, 'SUBPY_ERROR_BUSY');
+  assert.match(error.message, /promises that are not settled yet|running/);
+  assert.equal(await promise, 3);
+  if (Symbol.dispose) interp[Symbol.dispose]();
+  else interp.close();
+  if (Symbol.dispose) interp[Symbol.dispose]();
+  assert.throws(() => interp.close(), subpy.InterpreterNotFoundError);
+});
+
 test('an interpreter runs one thing at a time, unless it is told to wait', async () => {
   const [strict, patient] = [subpy.create(), subpy.create({ busy: 'wait' })];
   const [read, write] = strict.eval('__import__("os").pipe()');

@@ -16,6 +16,7 @@ const { check } = errors;
 
 const EXEC = 1, EVAL = 2, CALL = 3;
 const KEEP_INDENT = 1;
+const BUSY_STATUS = -3;
 
 // Sizes of the structs in include/subpy.h.
 const RUNTIME_OPTIONS = 24;
@@ -156,6 +157,7 @@ class Interpreter {
 
   #callable(arena, callable, args = [], kwargs) {
     if (!Array.isArray(args)) throw new TypeError('args: an array is expected');
+    args = args.slice(); // a getter of an argument may change it meanwhile
     return this.#request(arena, {
       what: CALL,
       text: string('the callable', callable),
@@ -186,12 +188,21 @@ class Interpreter {
 }
 
 if (Symbol.dispose) {
-  Object.defineProperty(Interpreter.prototype, Symbol.dispose, { value: Interpreter.prototype.close });
+  /** close(), which is fine for one that was closed before. */
+  const value = function dispose() {
+    try {
+      this.close();
+    } catch (error) {
+      if (!(error instanceof errors.InterpreterNotFoundError)) throw error;
+    }
+  };
+  Object.defineProperty(Interpreter.prototype, Symbol.dispose, { value });
 }
 
 /** Waits on a thread of libuv's pool. What C writes to is C's memory: it outlives a worker that is terminated. */
 function join(thread) {
   const size = OUT;
+  pending += 1;
   return new Promise((resolve, reject) => {
     const out = koffi.alloc('uint8_t', size);
     native.join.async(thread, Number(out), Number(out) + ERROR, (failure, status) => {
@@ -207,6 +218,7 @@ function join(thread) {
       } catch (error) {
         reject(error);
       } finally {
+        pending -= 1;
         koffi.free(out);
       }
     });
@@ -234,8 +246,18 @@ function init(options = {}) {
   });
 }
 
-/** Closes all interpreters and finalizes CPython. init() and create() work again afterwards. */
+/** Runs whose promises are not settled: with the library's end, what they ended with would be lost. */
+let pending = 0;
+
+/**
+ * Closes all interpreters and finalizes CPython. init() and create() work again afterwards. To await all promises of runs
+ * comes first: it is SUBPY_ERROR_BUSY before.
+ */
 function shutdown() {
+  if (pending > 0) {
+    const message = `${pending} runs on threads of their own have promises that are not settled yet, await them first`;
+    throw new errors.InterpreterError(message, { code: 'SUBPY_ERROR_BUSY', status: BUSY_STATUS, handle: 0 });
+  }
   withArena((arena) => check(arena, native.shutdown(arena.error)));
 }
 

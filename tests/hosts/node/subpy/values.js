@@ -109,9 +109,10 @@ function putObject(arena, chunk, at, value, depth) {
   } else if (value instanceof Map) {
     putPairs(arena, chunk, at, value.entries(), value.size, depth + 1);
   } else if (value instanceof Uint8Array) {
-    const place = arena.reserve(value.length);
-    arena.chunk.bytes.set(value, place);
-    header(chunk, at, BYTES, value.length, arena.chunk.address + place);
+    const { length } = value; // another thread may grow shared memory meanwhile
+    const place = arena.reserve(length);
+    arena.chunk.bytes.set(value.subarray(0, length), place);
+    header(chunk, at, BYTES, length, arena.chunk.address + place);
   } else if (value instanceof Float) {
     putFloat(chunk, at, value.value);
   } else if (isPlain(value)) {

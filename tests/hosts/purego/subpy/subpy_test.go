@@ -157,12 +157,15 @@ func TestValuesAreEqualOnBothSides(t *testing.T) {
 	}
 	nan := must(t)(interp.Eval("float('nan')")).(float64)
 	equal(t, math.IsNaN(nan), true)
+	var none *big.Int
+	small := []any{none, int32(-5), uint8(5), uint32(math.MaxUint32), uint64(math.MaxUint64), float32(0.5)}
+	equal(t, must(t)(interp.Call("builtins:repr", small)), "[None, -5, 5, 4294967295, 18446744073709551615, 0.5]")
 	equal(t, must(t)(interp.Call("builtins:repr", []any{nan, 5, map[string]any{"b": 1, "a": nil}})), "[nan, 5, {'a': None, 'b': 1}]")
 }
 
 func TestValuesThatDoNotCross(t *testing.T) {
 	interp := create(t, BusyError)
-	for _, v := range []any{struct{}{}, make(chan int), []int{1}, float32(1), func() {}} {
+	for _, v := range []any{struct{}{}, make(chan int), []int{1}, complex64(1), func() {}} {
 		e := failure(t, second(interp.Call("builtins:repr", 1, []any{0, Dict{{"k", v}}})), ErrInvalidArgument)
 		if want := fmt.Sprintf(`args[1][1]["k"]: a %T has no Python value`, v); e.Message != want {
 			t.Errorf("got %q, want %q", e.Message, want)

@@ -117,7 +117,21 @@ func (e *encoder) put(slot *value, v any, depth int) error {
 		*slot = value{kind: kindInt, word: uint64(v)}
 	case int64:
 		*slot = value{kind: kindInt, word: uint64(v)}
+	case int32:
+		*slot = value{kind: kindInt, word: uint64(v)}
+	case uint8:
+		*slot = value{kind: kindInt, word: uint64(v)}
+	case uint32:
+		*slot = value{kind: kindInt, word: uint64(v)}
+	case uint64:
+		return e.put(slot, new(big.Int).SetUint64(v), depth)
+	case float32:
+		*slot = value{kind: kindFloat, word: math.Float64bits(float64(v))}
 	case *big.Int:
+		if v == nil {
+			*slot = value{}
+			break
+		}
 		if v.IsInt64() {
 			*slot = value{kind: kindInt, word: uint64(v.Int64())}
 			break
