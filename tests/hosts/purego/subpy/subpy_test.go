@@ -158,8 +158,13 @@ func TestValuesAreEqualOnBothSides(t *testing.T) {
 	nan := must(t)(interp.Eval("float('nan')")).(float64)
 	equal(t, math.IsNaN(nan), true)
 	var none *big.Int
-	small := []any{none, int32(-5), uint8(5), uint32(math.MaxUint32), uint64(math.MaxUint64), float32(0.5)}
-	equal(t, must(t)(interp.Call("builtins:repr", small)), "[None, -5, 5, 4294967295, 18446744073709551615, 0.5]")
+	others := []any{
+		none, int8(-1), int16(-2), int32(-3), uint(math.MaxUint), uint8(4), uint16(5), uint32(math.MaxUint32),
+		uint64(math.MaxUint64), uint64(6), uintptr(7), float32(0.5),
+	}
+	text := "[None, -1, -2, -3, 18446744073709551615, 4, 5, 4294967295, 18446744073709551615, 6, 7, 0.5]"
+	equal(t, must(t)(interp.Call("builtins:repr", others)), text)
+	equal(t, must(t)(interp.Call("builtins:repr", none)), "None")
 	equal(t, must(t)(interp.Call("builtins:repr", []any{nan, 5, map[string]any{"b": 1, "a": nil}})), "[nan, 5, {'a': None, 'b': 1}]")
 }
 
@@ -177,8 +182,20 @@ func TestValuesThatDoNotCross(t *testing.T) {
 	failure(t, interp.Exec("\xff"), ErrInvalidArgument)
 	cycle := []any{nil}
 	cycle[0] = cycle
-	failure(t, second(interp.Call("builtins:repr", cycle)), ErrInvalidArgument)
-	e := failure(t, second(interp.Eval("{'a': [1, 2, object()]}")), ErrNotShareable)
+	dict := Dict{{"k", nil}}
+	dict[0].Value = dict
+	for _, row := range []struct{ value, way any }{
+		{cycle, "[0][0][0][0]...[0][0][0][0][0]"},
+		{dict, `["k"]["k"]["k"]["k"]...["k"]["k"]["k"]["k"]["k"]`},
+		// A key is shown by its type when it has items, which it may contain itself among.
+		{Dict{{cycle, 1}}, "[[]interface {}][0][0][0]...[0][0][0][0][0]"},
+	} {
+		e := failure(t, second(interp.Call("builtins:repr", row.value)), ErrInvalidArgument)
+		equal(t, e.Message, fmt.Sprintf("args[0]%s: nested more than 1,000 levels deep, or contains itself", row.way))
+	}
+	e := failure(t, second(interp.Call("builtins:repr", Dict{{big.NewInt(5), Dict{{1.5, Dict{{true, func() {}}}}}}})), ErrInvalidArgument)
+	equal(t, e.Message, "args[0][5][1.5][true]: a func() has no Python value")
+	e = failure(t, second(interp.Eval("{'a': [1, 2, object()]}")), ErrNotShareable)
 	equal(t, e.Message, "result['a'][2]: object cannot be shared")
 }
 

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/big"
 	"slices"
+	"strings"
 	"unsafe"
 )
 
@@ -44,7 +45,10 @@ const (
 	kindDict
 )
 
-const maxDepth = 1000
+const (
+	maxDepth = 1000
+	tooDeep  = "nested more than 1,000 levels deep, or contains itself"
+)
 
 // A subpy_value. An address in `word` is no pointer to the garbage collector: the encoder keeps what is there.
 type value struct {
@@ -77,12 +81,12 @@ func (e *encoder) items(items []value) uintptr {
 // Encodes values one behind the other.
 func (e *encoder) values(values []any, depth int) (uintptr, error) {
 	if depth > maxDepth {
-		return 0, fmt.Errorf(": nested more than 1,000 levels deep, or contains itself")
+		return 0, &misfit{reason: tooDeep}
 	}
 	items := make([]value, len(values))
 	for i, v := range values {
 		if err := e.put(&items[i], v, depth); err != nil {
-			return 0, fmt.Errorf("[%d]%w", i, err)
+			return 0, within(i, err)
 		}
 	}
 	return e.items(items), nil
@@ -90,13 +94,13 @@ func (e *encoder) values(values []any, depth int) (uintptr, error) {
 
 func (e *encoder) dict(slot *value, dict Dict, depth int) error {
 	if depth > maxDepth {
-		return fmt.Errorf(": nested more than 1,000 levels deep, or contains itself")
+		return &misfit{reason: tooDeep}
 	}
 	items := make([]value, 2*len(dict))
 	for i, pair := range dict {
 		for j, v := range []any{pair.Key, pair.Value} {
 			if err := e.put(&items[2*i+j], v, depth); err != nil {
-				return fmt.Errorf("[%#v]%w", pair.Key, err)
+				return within(pair.Key, err)
 			}
 		}
 	}
@@ -114,30 +118,40 @@ func (e *encoder) put(slot *value, v any, depth int) error {
 			slot.word = 1
 		}
 	case int:
-		*slot = value{kind: kindInt, word: uint64(v)}
-	case int64:
-		*slot = value{kind: kindInt, word: uint64(v)}
+		*slot = wholeNumber(int64(v))
+	case int8:
+		*slot = wholeNumber(int64(v))
+	case int16:
+		*slot = wholeNumber(int64(v))
 	case int32:
-		*slot = value{kind: kindInt, word: uint64(v)}
+		*slot = wholeNumber(int64(v))
+	case int64:
+		*slot = wholeNumber(v)
 	case uint8:
-		*slot = value{kind: kindInt, word: uint64(v)}
+		*slot = wholeNumber(int64(v))
+	case uint16:
+		*slot = wholeNumber(int64(v))
 	case uint32:
-		*slot = value{kind: kindInt, word: uint64(v)}
+		*slot = wholeNumber(int64(v))
+	case uint:
+		return e.put(slot, new(big.Int).SetUint64(uint64(v)), depth)
 	case uint64:
 		return e.put(slot, new(big.Int).SetUint64(v), depth)
-	case float32:
-		*slot = value{kind: kindFloat, word: math.Float64bits(float64(v))}
+	case uintptr:
+		return e.put(slot, new(big.Int).SetUint64(uint64(v)), depth)
 	case *big.Int:
 		if v == nil {
 			*slot = value{}
 			break
 		}
 		if v.IsInt64() {
-			*slot = value{kind: kindInt, word: uint64(v.Int64())}
+			*slot = wholeNumber(v.Int64())
 			break
 		}
 		hex := fmt.Sprintf("%#x", v)
 		*slot = value{kind: kindBigInt, len: uintptr(len(hex)), word: uint64(e.text(hex))}
+	case float32:
+		*slot = value{kind: kindFloat, word: math.Float64bits(float64(v))}
 	case float64:
 		*slot = value{kind: kindFloat, word: math.Float64bits(v)}
 	case string:
@@ -157,9 +171,44 @@ func (e *encoder) put(slot *value, v any, depth int) error {
 	case map[string]any:
 		return e.dict(slot, sorted(v), depth+1)
 	default:
-		return fmt.Errorf(": a %T has no Python value", v)
+		return &misfit{reason: fmt.Sprintf("a %T has no Python value", v)}
 	}
 	return nil
+}
+
+func wholeNumber(n int64) value { return value{kind: kindInt, word: uint64(n)} }
+
+// A misfit is a value without a Python value, and the way to it.
+type misfit struct {
+	steps  []string // the innermost first
+	reason string
+}
+
+// The middle of a long way is left out.
+func (m *misfit) Error() string {
+	steps := slices.Clone(m.steps)
+	slices.Reverse(steps)
+	if len(steps) > 10 {
+		steps = slices.Replace(steps, 5, len(steps)-5, "...")
+	}
+	return strings.Join(steps, "") + ": " + m.reason
+}
+
+// Adds the index or key of what contains the misfit to the way.
+func within(key any, err error) error {
+	m, ok := err.(*misfit)
+	if !ok {
+		return err
+	}
+	step := fmt.Sprintf("[%T]", key)
+	switch key := key.(type) {
+	case string:
+		step = fmt.Sprintf("[%q]", key)
+	case nil, bool, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, uintptr, float32, float64, *big.Int:
+		step = fmt.Sprintf("[%v]", key)
+	}
+	m.steps = append(m.steps, step)
+	return m
 }
 
 // A map has no order, so its keys are sorted: a call gives the same each time.
