@@ -229,6 +229,38 @@ test('an argument may run code while it is read', () => {
   assert.equal(interp.call('builtins:repr', [growing]), "{'a': {'x': 1}}");
 });
 
+test('what changes while it is read is as long as it was at one moment', () => {
+  interp.exec('def given(*args): return args');
+  // What lies behind the arguments, should more of them be taken than were written, looks like more of them.
+  const key = '\x05\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0AAAAA\0\0\0';
+  const args = [{ get [key]() { args.push(1, 2, 3); return 1; } }];
+  assert.deepEqual(interp.call('given', args), Tuple.of(new Map([[key, 1]])));
+  assert.equal(args.length, 4);
+
+  // Another thread that makes shared memory longer each time that its length is read.
+  const memory = new SharedArrayBuffer(8, { maxByteLength: 1024 });
+  const bytes = new Uint8Array(memory);
+  for (const name of ['length', 'byteLength', 'byteOffset']) {
+    const { get } = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), name);
+    const grow = () => {
+      memory.grow(memory.byteLength + 8);
+      return Reflect.apply(get, bytes, []);
+    };
+    Object.defineProperty(bytes, name, { get: grow });
+  }
+  const [taken, after] = interp.call('given', [bytes, 'y'.repeat(100)]);
+  assert.deepEqual([taken, after], [Buffer.alloc(taken.length), 'y'.repeat(100)]);
+  assert.ok(memory.byteLength > 8);
+
+  // An array that says something else about its length each time.
+  for (const lengths of [[1, 3, 3], [3, 1, 1], [1, -1, -1], [1, NaN, NaN]]) {
+    const turns = [...lengths];
+    const get = (target, name) => (name === 'length' ? turns.shift() ?? 0 : target[name]);
+    const [items] = interp.call('given', [new Proxy([5], { get }), 'y'.repeat(100)]);
+    assert.deepEqual(items, lengths[0] === 3 ? [5, null, null] : [5]);
+  }
+});
+
 test('Python objects without a value are named with the way to them', () => {
   const error = thrown(subpy.NotShareableError, () => interp.eval('{"a": [1, 2, object()]}'));
   assert.equal(error.message, "result['a'][2]: object cannot be shared");
@@ -308,6 +340,10 @@ test('an interpreter that is closed is not found, and neither is one that never 
       assert.equal(thrown(subpy.InterpreterNotFoundError, () => use(gone)).code, 'SUBPY_ERROR_NOT_FOUND');
     }
   }
+  one[Symbol.dispose](); // leaves alone what is closed, for blocks that close it themselves
+  const open = subpy.create();
+  open[Symbol.dispose]();
+  thrown(subpy.InterpreterNotFoundError, () => open.exec('1'));
   thrown(subpy.InterpreterNotFoundError, () => subpy.find(999_999));
   thrown(subpy.InterpreterError, () => subpy.find(-1));
 });
@@ -378,28 +414,42 @@ test('promises: results, exceptions, wrong arguments', async () => {
   await rejected(subpy.NotShareableError, interp.evalInThread('object()'));
 });
 
-test('what changes while it is read does not go beyond what was there', () => {
-  const interp = subpy.create();
-  interp.exec('def f(*args): return len(args)');
-  const key = '\x05\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0AAAAA\0\0\0';
-  const args = [{ get [key]() { args.push(1, 2, 3); return 1; } }];
-  assert.equal(interp.call('f', args), 1);
-  assert.equal(args.length, 4);
-  interp.close();
+test('a shutdown comes after the last promise', async () => {
+  const one = subpy.create();
+  one.exec(`
+    import os
+    read, write = os.pipe()
+    def tell(): os.write(write, b'x'); return 'told'
+  `);
+  const read = one.eval('read');
+  const outcomes = Promise.allSettled([one.callInThread('tell'), interp.execInThread('1 / 0')]);
+  require('node:fs').readSync(read, Buffer.alloc(1));
+  while (one.isRunning() || interp.isRunning()); // no turn of the event loop, so that no promise is settled
+  const error = thrown(subpy.InterpreterError, () => subpy.shutdown());
+  assert.deepEqual([error.code, error.status, error.handle], ['SUBPY_ERROR_BUSY', -3, 0]);
+  assert.equal(error.message, '2 promises of runs are not settled yet: await them before the shutdown');
+  const [told, failed] = await outcomes;
+  assert.equal(told.value, 'told');
+  assert.ok(failed.reason instanceof subpy.ExecutionFailed);
+  one.exec('os.close(read); os.close(write)');
+  one.close();
 });
 
-test('a shutdown comes after the last promise', async () => {
-  const interp = subpy.create();
-  const promise = interp.callInThread('builtins:len', ['abc']);
-  while (interp.isRunning()) await new Promise(setImmediate);
-  const error = thrown(subpy.InterpreterError, () => subpy.shutdown());
-  assert.equal(error.code, 'SUBPY_ERROR_BUSY');
-  assert.match(error.message, /promises that are not settled yet|running/);
-  assert.equal(await promise, 3);
-  if (Symbol.dispose) interp[Symbol.dispose]();
-  else interp.close();
-  if (Symbol.dispose) interp[Symbol.dispose]();
-  assert.throws(() => interp.close(), subpy.InterpreterNotFoundError);
+test('a promise is settled, and a shutdown possible, in any order', () => {
+  const run = spawnSync(process.execPath, ['-e', `
+    const assert = require('node:assert');
+    const subpy = require('./subpy');
+    (async () => {
+      for (let i = 0; i < 3; i++) {
+        const one = subpy.create();
+        assert.equal(await one.evalInThread('6 * 7'), 42);
+        await assert.rejects(one.evalInThread('1 / 0'), subpy.ExecutionFailed);
+        await assert.rejects(one.evalInThread(5), TypeError);
+        subpy.shutdown();
+      }
+      console.log('done');
+    })();`], { cwd: __dirname, encoding: 'utf8', timeout: 60_000 });
+  assert.deepEqual([run.status, run.stdout, run.stderr], [0, 'done\n', '']);
 });
 
 test('an interpreter runs one thing at a time, unless it is told to wait', async () => {
@@ -529,4 +579,7 @@ Traceback (most recent call last):
 AttributeError: 'int' object has no attribute 'split'
 `);
   assert.equal(printed('parallel.js'), '2762 + 2371 + 2260 + 2199 = 9592\nthe event loop ran\n');
+  const esm = "import subpy from './subpy/index.js'; console.log(subpy.create().eval('6 * 7')); subpy.shutdown()";
+  const options = { cwd: __dirname, encoding: 'utf8' };
+  assert.equal(execFileSync(process.execPath, ['--input-type=module', '-e', esm], options), '42\n');
 });

@@ -157,12 +157,12 @@ class Interpreter {
 
   #callable(arena, callable, args = [], kwargs) {
     if (!Array.isArray(args)) throw new TypeError('args: an array is expected');
-    args = args.slice(); // a getter of an argument may change it meanwhile
+    const copy = Array.from(args); // a getter of an argument may change the original
     return this.#request(arena, {
       what: CALL,
       text: string('the callable', callable),
-      args: encodeArgs(arena, args),
-      nargs: args.length,
+      args: encodeArgs(arena, copy),
+      nargs: copy.length,
       kwargs: kwargs === undefined || kwargs === null ? 0 : encode(arena, kwargs, 'kwargs'),
     });
   }
@@ -188,24 +188,27 @@ class Interpreter {
 }
 
 if (Symbol.dispose) {
-  /** close(), which is fine for one that was closed before. */
-  const value = function dispose() {
+  /** close(), for `using`. One that is closed already is left alone. */
+  const dispose = function () {
     try {
       this.close();
     } catch (error) {
       if (!(error instanceof errors.InterpreterNotFoundError)) throw error;
     }
   };
-  Object.defineProperty(Interpreter.prototype, Symbol.dispose, { value });
+  Object.defineProperty(Interpreter.prototype, Symbol.dispose, { value: dispose });
 }
+
+/** Runs of this worker whose promises are not settled. The outcomes of those that are done are gone after a shutdown. */
+let pending = 0;
 
 /** Waits on a thread of libuv's pool. What C writes to is C's memory: it outlives a worker that is terminated. */
 function join(thread) {
   const size = OUT;
-  pending += 1;
   return new Promise((resolve, reject) => {
     const out = koffi.alloc('uint8_t', size);
     native.join.async(thread, Number(out), Number(out) + ERROR, (failure, status) => {
+      pending -= 1;
       try {
         if (failure) throw failure;
         resolve(
@@ -218,10 +221,10 @@ function join(thread) {
       } catch (error) {
         reject(error);
       } finally {
-        pending -= 1;
         koffi.free(out);
       }
     });
+    pending += 1;
   });
 }
 
@@ -246,17 +249,15 @@ function init(options = {}) {
   });
 }
 
-/** Runs whose promises are not settled: with the library's end, what they ended with would be lost. */
-let pending = 0;
-
 /**
- * Closes all interpreters and finalizes CPython. init() and create() work again afterwards. To await all promises of runs
- * comes first: it is SUBPY_ERROR_BUSY before.
+ * Closes all interpreters and finalizes CPython. init() and create() work again afterwards. Await all promises first:
+ * while one of this worker is pending, as while anything runs, this is SUBPY_ERROR_BUSY.
  */
 function shutdown() {
   if (pending > 0) {
-    const message = `${pending} runs on threads of their own have promises that are not settled yet, await them first`;
-    throw new errors.InterpreterError(message, { code: 'SUBPY_ERROR_BUSY', status: BUSY_STATUS, handle: 0 });
+    const runs = pending === 1 ? '1 promise of a run is' : `${pending} promises of runs are`;
+    const details = { code: 'SUBPY_ERROR_BUSY', status: BUSY_STATUS, handle: 0 };
+    throw new errors.InterpreterError(`${runs} not settled yet: await them before the shutdown`, details);
   }
   withArena((arena) => check(arena, native.shutdown(arena.error)));
 }

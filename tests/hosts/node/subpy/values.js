@@ -51,7 +51,7 @@ function encode(arena, value, root) {
 
 /** Encodes positional arguments one behind the other, and returns the address of the first. */
 function encodeArgs(arena, args) {
-  return guarded('args', () => putItems(arena, args, 0));
+  return guarded('args', () => putItems(arena, args, args.length, 0));
 }
 
 function guarded(root, encodeIt) {
@@ -105,14 +105,17 @@ function putObject(arena, chunk, at, value, depth) {
   if (value === null) {
     chunk.view.setInt32(at, NONE, true);
   } else if (Array.isArray(value)) {
-    header(chunk, at, value instanceof Tuple ? TUPLE : LIST, value.length, putItems(arena, value, depth + 1));
+    const length = value.length >>> 0; // as it is now: a getter or a Proxy may change it
+    const kind = value instanceof Tuple ? TUPLE : LIST;
+    header(chunk, at, kind, length, putItems(arena, value, length, depth + 1));
   } else if (value instanceof Map) {
     putPairs(arena, chunk, at, value.entries(), value.size, depth + 1);
   } else if (value instanceof Uint8Array) {
-    const { length } = value; // another thread may grow shared memory meanwhile
-    const place = arena.reserve(length);
-    arena.chunk.bytes.set(value.subarray(0, length), place);
-    header(chunk, at, BYTES, length, arena.chunk.address + place);
+    // Of one length, though another thread may grow shared memory meanwhile.
+    const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+    const place = arena.reserve(bytes.length);
+    arena.chunk.bytes.set(bytes, place);
+    header(chunk, at, BYTES, bytes.length, arena.chunk.address + place);
   } else if (value instanceof Float) {
     putFloat(chunk, at, value.value);
   } else if (isPlain(value)) {
@@ -156,9 +159,8 @@ function tooDeep() {
   return new RangeError('a value that is nested more than 1,000 levels deep, or contains itself');
 }
 
-function putItems(arena, items, depth) {
+function putItems(arena, items, length, depth) {
   if (depth > MAX_DEPTH) throw tooDeep();
-  const { length } = items;
   let at = arena.reserve(length * SIZE);
   const { chunk } = arena;
   const address = chunk.address + at;
