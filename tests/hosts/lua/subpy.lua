@@ -149,11 +149,24 @@ end
 
 -- ---- to Python
 
--- Raised while arguments are read; `path` grows on the way out.
+-- Raised while arguments are read. `steps` grows on the way out: the innermost comes first.
 local Unfit = {}
 
 local function unfit(reason)
-  return error(setmetatable({ reason = reason, path = "" }, Unfit), 0)
+  return error(setmetatable({ reason = reason, steps = {} }, Unfit), 0)
+end
+
+-- The way to what is unfit; the middle of a long one is left out.
+local function way(steps)
+  local n, texts = #steps, {}
+  for i = n, 1, -1 do
+    if n <= 10 or i > n - 5 or i <= 5 then
+      texts[#texts + 1] = steps[i]
+    elseif i == 6 then
+      texts[#texts + 1] = "..."
+    end
+  end
+  return table.concat(texts)
 end
 
 local put
@@ -163,7 +176,7 @@ local function put_at(step, slot, value, anchors, depth)
   local ok, failure = pcall(put, slot, value, anchors, depth)
   if ok then return end
   if getmetatable(failure) == Unfit then
-    failure.path = (type(step) == "string" and ("[%q]"):format(step) or ("[%s]"):format(tostring(step))) .. failure.path
+    failure.steps[#failure.steps + 1] = (type(step) == "string" and "[%q]" or "[%s]"):format(tostring(step))
   end
   error(failure, 0)
 end
@@ -288,7 +301,7 @@ local function encode(name, slot, value, anchors)
   local ok, failure = pcall(put, slot, value, anchors, 0)
   if ok then return end
   if getmetatable(failure) ~= Unfit then error(failure, 0) end
-  error(("%s%s %s"):format(name, failure.path, failure.reason), 0)
+  error(("%s%s %s"):format(name, way(failure.steps), failure.reason), 0)
 end
 
 -- ---- from Python
@@ -678,7 +691,9 @@ function M.init(options)
   filled.size = ffi.sizeof(filled)
   filled.flags = flags(options, RUNTIME_FLAGS, { python = true })
   if options.python then
-    if string_arg("python", options.python):find("\0", 1, true) then error("python: a string without NUL is expected", 0) end
+    if string_arg("python", options.python):find("\0", 1, true) then
+      error("python: a string without NUL is expected", 0)
+    end
     filled.python = options.python
   end
   local anchors, failure = { options.python }, error_out()

@@ -242,7 +242,13 @@ test("values are nested 1,000 levels deep at most", function()
   refused("is nested more than 1,000 levels deep", interp.call, interp, "echo", nest(1001))
   local cycle = {}
   cycle[1] = cycle
-  refused("or contains itself", interp.call, interp, "echo", cycle)
+  local way = "argument 1[1][1][1][1][1]...[1][1][1][1][1] is nested more than 1,000 levels deep, or contains itself"
+  local ok, failure = pcall(interp.call, interp, "echo", cycle)
+  equal({ ok, failure }, { false, way })
+  local deep = dict()
+  deep:set("k", deep)
+  ok, failure = pcall(interp.call, interp, "echo", deep)
+  equal({ ok, failure }, { false, (way:gsub("%[1%]", '["k"]')) })
   interp:exec("deep = []\nfor i in range(1000): deep = [deep]")
   raised("SUBPY_ERROR_NOT_SHAREABLE", interp.eval, interp, "deep")
 end)
