@@ -2,6 +2,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -12,7 +13,9 @@ import subpy.ExecutionFailedException;
 import subpy.Interpreter;
 import subpy.Options;
 import subpy.PythonThread;
+import subpy.Status;
 import subpy.Subpy;
+import subpy.SubpyException;
 
 /** Python and the JVM in one process: signals, stacks, threads, and the end. {@code Jvm exit} ends in the middle. */
 public class Jvm {
@@ -25,6 +28,7 @@ public class Jvm {
     Check.equal(signals(), signals);
     deepRecursion();
     littleStackLeft();
+    deepKeys();
     interruptsStayJava();
     waitingVirtualThreads();
     threadsNobodyJoins();
@@ -135,6 +139,50 @@ public class Jvm {
       Check.equal(failure(interp, "c()").type().name(), "RecursionError");
     }
     return deeper(interp, calls) + 1;
+  }
+
+  /** Java's maps hash their keys by recursion: on a small stack an exception says so, and the thread goes on. */
+  private static void deepKeys() throws Exception {
+    try (Interpreter interp = Subpy.create()) {
+      interp.exec("key = value = None\nfor _ in range(998): key, value = (key,), [value]");
+      Runnable deep =
+          () -> {
+            // With less and less stack left, until it is too little for the hash code, which is what takes most.
+            AtomicReference<SubpyException> refused = new AtomicReference<>();
+            for (int frames = 0; refused.get() == null; frames += 50) {
+              below(
+                  frames,
+                  () -> {
+                    try {
+                      interp.eval("{key: 1}");
+                    } catch (SubpyException e) {
+                      refused.set(e);
+                      // What is no key needs no stack, in neither direction.
+                      Check.equal(interp.call("builtins:len", interp.eval("[value, {1: value}]")), 2L);
+                    }
+                  });
+            }
+            Check.equal(refused.get().status(), Status.NOT_SHAREABLE);
+            String message = "result: a key of a dict is nested too deeply for the stack of this thread";
+            Check.equal(refused.get().getMessage(), message);
+            Check.equal(interp.eval("1 + 1"), 2L);
+          };
+      joined(Thread.ofPlatform().stackSize(256 * 1024).unstarted(deep));
+      Runnable enough =
+          () -> {
+            Map<?, ?> map = (Map<?, ?>) interp.eval("{key: 1}");
+            Check.equal(interp.call("builtins:list", map), List.copyOf(map.keySet()));
+          };
+      joined(Thread.ofPlatform().stackSize(64 << 20).unstarted(enough));
+    }
+  }
+
+  private static void below(int frames, Runnable action) {
+    if (frames == 0) {
+      action.run();
+    } else {
+      below(frames - 1, action);
+    }
   }
 
   /** An interrupt of a Java thread does not disturb what it runs in Python, and is not lost. */

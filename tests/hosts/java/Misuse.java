@@ -1,7 +1,11 @@
+import java.math.BigInteger;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import subpy.Interpreter;
@@ -89,6 +93,19 @@ public class Misuse {
       tooDeep = List.of(tooDeep);
     }
     List<Object> both = List.of(cycle, tooDeep);
+    // A key whose toString() has no end.
+    List<Object> endless = new ArrayList<>();
+    endless.add(Arrays.asList(endless));
+    Map<Object, Object> byIdentity = new IdentityHashMap<>();
+    byIdentity.put(endless, new Object());
+    refused.put(
+        "args[0][java.util.ArrayList]: java.lang.Object cannot be shared", () -> interp.call("f", byIdentity));
+    refused.put(
+        "args[0][null][true][2.5][7]: java.lang.Object cannot be shared",
+        () ->
+            interp.call(
+                "f",
+                Collections.singletonMap(null, Map.of(true, Map.of(2.5, Map.of(BigInteger.valueOf(7), new Object()))))));
     String way = "[0][0][0][0][0]...[0][0][0][0][0]: is nested more than 1,000 levels deep, or contains itself";
     refused.put("args[0]" + way, () -> interp.callInThread("f", both.get(0)));
     refused.put("args[1]" + way, () -> interp.call("f", null, both.get(1)));

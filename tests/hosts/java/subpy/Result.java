@@ -17,7 +17,7 @@ import java.util.Map;
 
 /**
  * A result of the library read into objects. It lies in one block of memory, in whose bounds all reading stays. Does not
- * recurse, so that deep nesting needs no stack.
+ * recurse, so that deep nesting needs no stack, except that of keys: Java makes their hash codes by recursion.
  */
 final class Result {
   private final MemorySegment block;
@@ -128,8 +128,13 @@ final class Result {
 
     private Map<Object, Object> map() {
       Map<Object, Object> map = LinkedHashMap.newLinkedHashMap(items.length / 2);
-      for (int index = 0; index < items.length; index += 2) {
-        map.put(items[index], items[index + 1]);
+      try {
+        for (int index = 0; index < items.length; index += 2) {
+          map.put(items[index], items[index + 1]);
+        }
+      } catch (StackOverflowError e) {
+        throw new NotShareableException(
+            "result: a key of a dict is nested too deeply for the stack of this thread");
       }
       if (map.size() != items.length / 2) { // several NaN
         throw new NotShareableException("result: a dict has different keys that are equal in Java");

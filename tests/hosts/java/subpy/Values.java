@@ -173,7 +173,13 @@ final class Values {
     /** What messages call an item. */
     String key(int index) {
       Object key = pairs ? items[index & ~1] : (Object) index;
-      return key instanceof String ? "['" + key + "']" : "[" + key + "]";
+      return switch (key) {
+        case null -> "[null]";
+        case String text -> "['" + text + "']";
+        case Number number -> "[" + number + "]";
+        case Boolean truth -> "[" + truth + "]";
+        default -> "[" + key.getClass().getTypeName() + "]"; // its text may be long, or have no end
+      };
     }
   }
 }
