@@ -38,12 +38,29 @@ def garbage_handles() -> None:
             refused(subpy.Status.NOT_FOUND, f"{number} is not the handle of an interpreter", function, *args)
 
 
+class Unshown:
+    def __repr__(self) -> str:
+        raise KeyError("no text")
+
+
 def values_that_cannot_cross(interp: subpy.Interpreter) -> None:
     shareable = subpy.Status.NOT_SHAREABLE
     refused(shareable, "args[1]['x'][0]: builtins.object cannot be shared", interp.call, "f", 1, {"x": (object(),)})
     refused(shareable, "kwargs['k'][0]: builtins.set cannot be shared", interp.call, "f", k=[set()])
     refused(shareable, "names['c']: collections.Counter cannot be shared", interp.prepare_main, c=Counter())
     refused(shareable, "args[0]: str with a lone surrogate at index 1 cannot be shared", interp.call, "f", "a\ud800")
+    # Keys whose repr() is an error.
+    ways = {
+        "<int instance with roughly 5001 digits": {10**5000: set()},
+        "<Unshown instance at 0x": {Unshown(): 1},
+    }
+    for way, value in ways.items():
+        try:
+            interp.call("f", value)
+        except subpy.NotShareableError as error:
+            assert str(error).startswith(f"args[0][{way}") and str(error).endswith("cannot be shared"), error
+        else:
+            raise AssertionError(way)
     cycle: list = []
     cycle.append(cycle)
     too_deep: list = []

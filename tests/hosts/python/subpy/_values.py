@@ -5,6 +5,7 @@ Neither way recurses, so that deep nesting needs no stack.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Iterable, Sequence
 from ctypes import addressof, byref, c_char, c_size_t, c_void_p, string_at
 from struct import Struct
@@ -115,7 +116,7 @@ def _shown(way: tuple, name: Callable[[int], str]) -> str:
     """The way to a value in text, such as args[0]['key'][1]; the middle of a long one is left out."""
     keys = []
     while way[0] is not None:
-        keys.insert(0, f"[{way[1]!r}]")
+        keys.insert(0, f"[{reprlib.repr(way[1])}]")  # short, and never an error
         way = way[0]
     if len(keys) > 10:
         keys[5:-5] = ["..."]
