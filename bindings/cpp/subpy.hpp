@@ -63,11 +63,16 @@
 
 #if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
 #define SUBPY_CPP_EXCEPTIONS 1
+#define SUBPY_CPP_MODE with_exceptions
 #else
 #define SUBPY_CPP_EXCEPTIONS 0
+#define SUBPY_CPP_MODE without_exceptions
 #endif
 
 namespace subpy {
+
+// Code for the two modes differs, so that the linker must not take one for the other.
+inline namespace SUBPY_CPP_MODE {
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * Errors
@@ -159,6 +164,10 @@ struct syntax_location {
 /// error that it comes from, or a copy of either.
 class exception_info {
  public:
+  // No move that would leave it without its state.
+  exception_info(const exception_info &) noexcept = default;
+  exception_info &operator=(const exception_info &) noexcept = default;
+
   /// excinfo.type.__name__, such as "ValueError".
   [[nodiscard]] std::string_view type_name() const noexcept { return text(subpy_error_type_name); }
   /// excinfo.type.__qualname__, such as "Outer.Error" for a nested class.
@@ -750,6 +759,11 @@ inline bool points_to_something(const subpy_value &raw) noexcept {
   return is_text(raw) || is_sequence(raw) || raw.kind == SUBPY_KIND_DICT;
 }
 
+/// A null pointer with a length, such as subpy_str(NULL, SUBPY_AUTO_LEN): an argument that the library refuses.
+inline bool points_nowhere(const subpy_value &raw) noexcept {
+  return points_to_something(raw) && raw.len != 0 && raw.u.as_bytes == nullptr;
+}
+
 /// A text as a part of a message: in one line, and not endless.
 inline std::string shortened(std::string_view text) {
   constexpr std::size_t limit = 60;
@@ -1143,12 +1157,12 @@ class encoder {
 
   /// Room for values, to be filled in; it lives as long as the encoder.
   [[nodiscard]] subpy_value *items(std::size_t count) {
-    return static_cast<subpy_value *>(allocate(count * sizeof(subpy_value)));
+    return static_cast<subpy_value *>(allocate(bytes_of(count, sizeof(subpy_value))));
   }
 
   /// Room for the entries of a dict, to be filled in.
   [[nodiscard]] subpy_pair *pairs(std::size_t count) {
-    return static_cast<subpy_pair *>(allocate(count * sizeof(subpy_pair)));
+    return static_cast<subpy_pair *>(allocate(bytes_of(count, sizeof(subpy_pair))));
   }
 
   /// A copy of a text that lives as long as the encoder.
@@ -1166,7 +1180,13 @@ class encoder {
       using stored = typename std::iterator_traits<decltype(std::begin(container))>::reference;
       static_assert(std::is_reference_v<stored> || std::is_trivially_copyable_v<stored>,
                     "subpy: what a value points to must be in the container, not made when it is looked at");
-      ::new (&room[count++]) subpy_value(value(item));
+      if constexpr (std::is_reference_v<stored>) {
+        ::new (&room[count++]) subpy_value(value(item));
+      } else {  // made when it was looked at: what the value points to may be inside it
+        static_assert(alignof(stored) <= alignof(subpy_pair), "subpy: such an item has to be in the container");
+        const auto *kept = ::new (allocate(sizeof(stored))) std::remove_cv_t<stored>(item);
+        ::new (&room[count++]) subpy_value(value(*kept));
+      }
     }
     return count;
   }
@@ -1184,6 +1204,12 @@ class encoder {
   struct chunk {
     chunk *older;
   };
+
+  /// Too many are as many bytes as no allocation has.
+  static constexpr std::size_t bytes_of(std::size_t count, std::size_t size) noexcept {
+    constexpr std::size_t most = std::numeric_limits<std::size_t>::max() / 4;
+    return count > most / size ? most : count * size;
+  }
 
   void *allocate(std::size_t size) {
     constexpr std::size_t alignment = alignof(subpy_pair);
@@ -1233,6 +1259,7 @@ inline tree deep_copy(const subpy_value &from) {
   while (!sources.empty()) {
     const subpy_value &part = *sources.back();
     sources.pop_back();
+    if (points_nowhere(part)) continue;
     if (is_text(part)) letters += part.len + 1;
     for (const value_view item : value_view(part).items()) sources.push_back(&item.raw());
     for (const auto [key, value] : value_view(part).pairs()) sources.insert(sources.end(), {&key.raw(), &value.raw()});
@@ -1248,6 +1275,7 @@ inline tree deep_copy(const subpy_value &from) {
     subpy_value &part = *copies.back();
     copies.pop_back();
     part.flags = 0;  // the library's mark of a result, which a copy is not
+    if (points_nowhere(part)) part = make(-1);  // of no kind: still refused when it is used, and nothing can read it
     if (is_text(part)) {
       if (part.len != 0) std::memcpy(text_room, part.u.as_str, part.len);
       text_room[part.len] = '\0';
@@ -1342,6 +1370,7 @@ class value {
   [[nodiscard]] value_view view() const & noexcept { return value_view(tree_.root); }
   value_view view() const && = delete;
   operator value_view() const & noexcept { return view(); }
+  operator value_view() const && = delete;
 
   [[nodiscard]] subpy::kind kind() const noexcept { return view().kind(); }
   [[nodiscard]] bool is_none() const noexcept { return view().is_none(); }
@@ -1405,6 +1434,10 @@ class value {
 
   friend bool operator==(const value &one, const value &other) { return one.view() == other.view(); }
   friend bool operator!=(const value &one, const value &other) { return !(one == other); }
+  friend bool operator==(const value &one, value_view other) { return one.view() == other; }
+  friend bool operator!=(const value &one, value_view other) { return !(one == other); }
+  friend bool operator==(value_view one, const value &other) { return one == other.view(); }
+  friend bool operator!=(value_view one, const value &other) { return !(one == other); }
 
  private:
   explicit value(detail::tree &&tree) noexcept : tree_(std::move(tree)) {}
@@ -1697,6 +1730,12 @@ struct convert<std::nullptr_t> {
     if (!view.is_none()) return wrong_type<std::nullptr_t>(view);
     return nullptr;
   }
+};
+
+/// As an argument: there is no std::nullopt_t to make.
+template <>
+struct convert<std::nullopt_t> {
+  static subpy_value to_python(std::nullopt_t /*unused*/, encoder & /*unused*/) noexcept { return subpy_value{}; }
 };
 
 template <>
@@ -2682,6 +2721,7 @@ class interpreter : public interpreter_ref {
   }
 };
 
+}  // namespace SUBPY_CPP_MODE
 }  // namespace subpy
 
 template <>

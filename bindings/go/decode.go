@@ -324,7 +324,9 @@ func decodeMap(from *value, to reflect.Value) *ConversionError {
 		if err := decode(&pairs[i].value, element); err != nil {
 			return err.atKey(&pairs[i].key)
 		}
-		result.SetMapIndex(key, element)
+		if result.SetMapIndex(key, element); result.Len() != i+1 {
+			return conversionError("another key is the same Go %s", t.Key()).atKey(&pairs[i].key)
+		}
 	}
 	to.Set(result)
 	return nil

@@ -26,9 +26,10 @@ func fieldsOf(t reflect.Type) (*structFields, *ConversionError) {
 		return known.(*structFields), nil
 	}
 	fields := &structFields{byName: map[string]int{}}
+	twice := map[string]bool{}
 	var hidden [][]int // embedded structs whose fields do not count as the outer struct's
 	for _, field := range reflect.VisibleFields(t) {
-		name, options, tagged := strings.Cut(field.Tag.Get("subpy"), ",")
+		name, options, _ := strings.Cut(field.Tag.Get("subpy"), ",")
 		embedded := field.Anonymous && structBehind(field.Type) && name == ""
 		if field.Anonymous && !embedded {
 			hidden = append(hidden, field.Index)
@@ -36,15 +37,16 @@ func fieldsOf(t reflect.Type) (*structFields, *ConversionError) {
 		if embedded || !field.IsExported() || name == "-" || within(field.Index, hidden) {
 			continue
 		}
-		if tagged && options != "omitempty" {
+		if options != "" && options != "omitempty" {
 			return nil, conversionError("%s.%s: unknown option %q in its subpy tag", t, field.Name, options)
 		}
 		if name == "" {
 			name = field.Name
 		}
-		if err := fields.add(t, structField{name, field.Index, tagged}); err != nil {
-			return nil, err
-		}
+		fields.add(structField{name, field.Index, options == "omitempty"}, twice)
+	}
+	for name := range twice {
+		return nil, conversionError("%s has two fields named %q", t, name)
 	}
 	if len(fields.list) == 0 && t.NumField() > 0 {
 		return nil, conversionError("%s has no exported fields", t)
@@ -53,8 +55,9 @@ func fieldsOf(t reflect.Type) (*structFields, *ConversionError) {
 	return fields, nil
 }
 
-// add adds a field. Of two with one name the one that is embedded less deeply counts, as with Go's own names.
-func (fields *structFields) add(t reflect.Type, field structField) *ConversionError {
+// add adds a field. Of several with one name the one that is embedded least deeply counts, as with Go's own names; twice
+// has the names for which that is more than one.
+func (fields *structFields) add(field structField, twice map[string]bool) {
 	at, taken := fields.byName[field.name]
 	switch {
 	case !taken:
@@ -62,10 +65,10 @@ func (fields *structFields) add(t reflect.Type, field structField) *ConversionEr
 		fields.list = append(fields.list, field)
 	case len(field.index) < len(fields.list[at].index):
 		fields.list[at] = field
+		delete(twice, field.name)
 	case len(field.index) == len(fields.list[at].index):
-		return conversionError("%s has two fields named %q", t, field.name)
+		twice[field.name] = true
 	}
-	return nil
 }
 
 func structBehind(t reflect.Type) bool {

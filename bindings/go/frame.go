@@ -2,8 +2,6 @@ package subpy
 
 /*
 #cgo pkg-config: subpy
-#cgo noescape subpy_go_call
-#cgo noescape subpy_go_run
 #include "bridge.h"
 */
 import "C"

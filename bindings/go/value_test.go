@@ -373,6 +373,7 @@ func TestAsRefused(t *testing.T) {
 		{decoded[exported](interp, "[]"), "a Python list does not go into a Go subpy.exported"},
 		{decoded[struct{ *Embedded }](interp, "{'A': 'x'}"), "result['A']: a Python str does not go into a Go int"},
 		{decoded[struct{ *hidden }](interp, "{'B': 1}"), "result['B']: subpy.hidden is embedded by a pointer and not exported"},
+		{decoded[map[float32]string](interp, "{0.1: 'a', 0.10000000149011612: 'b'}"), "another key is the same Go float32"},
 		{decoded[*big.Int](interp, "1.5"), "a Python float does not go into a Go big.Int"},
 		{decoded[map[string][]exported](interp, "{'k\\n': [{'A': [None]}]}"), `result['k\n'][0]['A'][0]: a Python None`},
 	} {

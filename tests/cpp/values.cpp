@@ -1,6 +1,12 @@
 // subpy::value and its views: built, copied, moved, read, compared.
 #include <iterator>
+#include <limits>
+#include <new>
 #include <utility>
+
+#if __cplusplus >= 202002L && !defined(__clang__)  // Clang before 16 does not compile the ranges of libstdc++
+#include <ranges>
+#endif
 
 #include "test.hpp"
 
@@ -11,6 +17,8 @@ using subpy::value_view;
 static_assert(std::is_nothrow_move_constructible_v<value> && std::is_nothrow_move_assignable_v<value>);
 static_assert(std::is_trivially_copyable_v<value_view> && sizeof(value_view) == sizeof(void *));
 static_assert(!std::is_constructible_v<value_view, subpy_value &&>, "a view of a temporary dangles");
+static_assert(std::is_convertible_v<const value &, value_view>);
+static_assert(!std::is_convertible_v<value, value_view>, "a view of a temporary dangles");
 
 static const char *nested = "{'name': 'ada', 'scores': [1, 2.5, None, True], 'raw': b'\\x00', 'pair': (2**70, ''), 3: {}}";
 
@@ -146,8 +154,54 @@ static void with_the_c_interface() {
   CHECK(value_view(result).as<int>() == 2);
 }
 
+/// What is not there, what is too much, what is made when it is looked at: no access to memory that is not there.
+static void edges() {
+  const auto interp = subpy::interpreter::create();
+  CHECK_TEXT(interp.call<std::string>("builtins:repr", std::nullopt), "None");
+  CHECK(value::list({1, std::nullopt}) == value::list({1, nullptr}));
+
+  const char *nothing = nullptr;
+  const value no_text = value::list({1, nothing});
+  CHECK(interp.try_call("builtins:repr", no_text).error().code() == subpy::status::invalid_argument);
+  CHECK(interp.try_call("builtins:repr", value(subpy::bytes_view(nullptr, 3))).error().code() ==
+        subpy::status::invalid_argument);
+
+  const value dict = interp.eval<value>("{'x': 5}"), five = 5;
+  CHECK(dict["x"] == five && five == dict["x"] && dict["x"] != dict && dict != dict["x"]);
+
+  try {
+    interp.exec("1/0");
+    CHECK(false);
+  } catch (const subpy::execution_failed &failed) {
+    auto info = *failed.excinfo();
+    const auto moved = std::move(info);
+    CHECK(moved.type_name() == "ZeroDivisionError" && info.type_name() == "ZeroDivisionError");
+  }
+
+#if !defined(__SANITIZE_ADDRESS__)  // its operator new ends the program
+  try {
+    subpy::encoder encoder;
+    CHECK(encoder.items(std::numeric_limits<std::size_t>::max() / sizeof(subpy_value) + 2) == nullptr);
+  } catch (const std::bad_alloc &) {
+  }
+#endif
+
+#if __cplusplus >= 202002L && !defined(__clang__)
+  std::vector<int> numbers{0, 1};
+  auto keys = numbers | std::views::transform([](int number) {
+                std::array<std::uint8_t, 16> key{};
+                key.fill(static_cast<std::uint8_t>('a' + number));
+                return key;
+              });
+  interp.exec("def joined(*parts): return b'-'.join(parts)");
+  CHECK_TEXT(interp.call<std::string>("builtins:repr", interp.call<value>("joined", subpy::unpack(keys))),
+             "b'aaaaaaaaaaaaaaaa-bbbbbbbbbbbbbbbb'");
+#endif
+}
+
 int main() {
   made();
+  edges();
   copied_and_moved();
   read();
   compared();
