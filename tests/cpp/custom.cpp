@@ -1,5 +1,7 @@
 // Types of the user's own: through convert<T>, one way or both, and as dicts.
+#include <limits>
 #include <memory>
+#include <new>
 
 #include "test.hpp"
 
@@ -88,6 +90,14 @@ using geometry::point;
 using geometry::shape;
 
 int main() {
+#if !defined(__SANITIZE_ADDRESS__)  // its operator new ends the program
+  try {
+    subpy::encoder encoder;
+    CHECK(encoder.items(std::numeric_limits<std::size_t>::max() / sizeof(subpy_value) + 2) == nullptr);
+  } catch (const std::bad_alloc &) {
+  }
+#endif
+
   const auto interp = subpy::interpreter::create();
   interp.exec("def same(x): return x\ndef shown(*x): return repr(x)");
 
