@@ -79,10 +79,6 @@ extern "C" {
 #define SUBPY_ERROR_PYTHON_NOT_FOUND (-8)
 /** the CPython that was asked for, or that is in the process already, does not fit */
 #define SUBPY_ERROR_PYTHON_UNSUPPORTED (-9)
-/** a time limit passed */
-#define SUBPY_ERROR_TIMEOUT (-10)
-/** a run was interrupted */
-#define SUBPY_ERROR_INTERRUPTED (-11)
 /** out of memory */
 #define SUBPY_ERROR_NO_MEMORY (-12)
 /** this process was forked from one in which Python runs; it can use nothing of subpy, and exit normally */
@@ -107,15 +103,12 @@ typedef uint64_t subpy_thread;
 /** A callable that was looked up (a prepared function), until it is freed. */
 typedef uint64_t subpy_function;
 
-/** Reserved: must be 0. */
-typedef uint64_t subpy_cancel;
-
 /**
  * The name of a status code.
  *
  * @param status  any number
  * @return "SUBPY_ERROR_NOT_FOUND" and the like; "SUBPY_ERROR_UNKNOWN" for a number that is none. Static text, never
- *         NULL. Any thread. Since 0.1.
+ *         NULL. Any thread.
  */
 const char *subpy_status_name(subpy_status status);
 
@@ -132,43 +125,42 @@ const char *subpy_status_name(subpy_status status);
 /** An error, owned by whoever received it. */
 typedef struct subpy_error subpy_error;
 
-/** The status that came with the error; SUBPY_OK for NULL. Since 0.1. */
+/** The status that came with the error; SUBPY_OK for NULL. */
 subpy_status subpy_error_status(const struct subpy_error *error);
 
-/** What went wrong, in one line. `len` (may be NULL) receives its length in bytes. NULL only for a NULL error. Since 0.1. */
-const char *subpy_error_message(const struct subpy_error *error,
-                                size_t *len);
+/** What went wrong, in one line. `len` (may be NULL) receives its length in bytes. NULL only for a NULL error. */
+const char *subpy_error_message(const struct subpy_error *error, size_t *len);
 
-/** excinfo.type.__name__, such as "ValueError"; NULL when there is no Python exception. Since 0.1. */
+/** excinfo.type.__name__, such as "ValueError"; NULL when there is no Python exception. */
 const char *subpy_error_type_name(const struct subpy_error *error, size_t *len);
 
-/** excinfo.type.__qualname__; NULL when there is no Python exception. Since 0.1. */
+/** excinfo.type.__qualname__; NULL when there is no Python exception. */
 const char *subpy_error_type_qualname(const struct subpy_error *error, size_t *len);
 
-/** excinfo.type.__module__, such as "builtins"; NULL when there is no Python exception. Since 0.1. */
+/** excinfo.type.__module__, such as "builtins"; NULL when there is no Python exception. */
 const char *subpy_error_type_module(const struct subpy_error *error, size_t *len);
 
 /**
  * excinfo.msg: str(exception), "" when it says nothing, "<exception str() failed>" when that raised; NULL when there is no
- * Python exception. Since 0.1.
+ * Python exception.
  */
 const char *subpy_error_exception_message(const struct subpy_error *error,
                                           size_t *len);
 
 /**
  * excinfo.formatted: "module.Type: message", without the module for builtins and `__main__`; NULL when there is no Python
- * exception. Since 0.1.
+ * exception.
  */
 const char *subpy_error_formatted(const struct subpy_error *error,
                                   size_t *len);
 
 /**
  * excinfo.errdisplay: the traceback that Python would print, without the final newline; NULL when there is no Python
- * exception. Since 0.1.
+ * exception.
  */
 const char *subpy_error_display(const struct subpy_error *error, size_t *len);
 
-/** How many frames the traceback has; of more than 10,000 the middle is left out. Since 0.1. */
+/** How many frames the traceback has; of more than 10,000 the middle is left out. */
 size_t subpy_error_frame_count(const struct subpy_error *error);
 
 /**
@@ -178,7 +170,7 @@ size_t subpy_error_frame_count(const struct subpy_error *error);
  * @param file      its file name; may be NULL, as the next two
  * @param line      its line, from 1; 0 when unknown
  * @param function  its function's name, "<module>" at the top level
- * @return false, and nothing is written, when there is no such frame. Since 0.1.
+ * @return false, and nothing is written, when there is no such frame.
  */
 bool subpy_error_frame(const struct subpy_error *error,
                        size_t index,
@@ -192,7 +184,7 @@ bool subpy_error_frame(const struct subpy_error *error,
  * @param line    from 1; 0 when unknown; may be NULL, as the next two
  * @param column  in characters from 1; 0 when unknown
  * @param text    the line itself; NULL when unknown
- * @return false, and nothing is written, for any other error. Since 0.1.
+ * @return false, and nothing is written, for any other error.
  */
 bool subpy_error_syntax(const struct subpy_error *error, int32_t *line, int32_t *column, const char **text);
 
@@ -200,14 +192,14 @@ bool subpy_error_syntax(const struct subpy_error *error, int32_t *line, int32_t 
  * The status that SystemExit asked for: 0 for None, 1 for anything that is no int.
  *
  * @param status  may be NULL
- * @return false, and nothing is written, when the error is no SystemExit. Since 0.1.
+ * @return false, and nothing is written, when the error is no SystemExit.
  */
 bool subpy_error_exit_status(const struct subpy_error *error, int32_t *status);
 
-/** The interpreter that the error is about, 0 when none. The handle may be stale. Since 0.1. */
+/** The interpreter that the error is about, 0 when none. The handle may be stale. */
 subpy_interp subpy_error_interp(const struct subpy_error *error);
 
-/** Free an error; NULL is ignored. Never blocks and runs no Python; works after subpy_shutdown(). Since 0.1. */
+/** Free an error; NULL is ignored. Never blocks and runs no Python; works after subpy_shutdown(). */
 void subpy_error_free(struct subpy_error *error);
 
 /* ---------------------------------------------------------------------------------------------------------------------
@@ -285,37 +277,34 @@ typedef struct subpy_pair {
   struct subpy_value value;
 } subpy_pair;
 
-/** None. Any thread; so are all constructors. Since 0.1. */
+/** None. Any thread; so are all constructors. */
 struct subpy_value subpy_none(void);
 
-/** A bool. Since 0.1. */
+/** A bool. */
 struct subpy_value subpy_bool(bool value);
 
-/** An int. Since 0.1. */
+/** An int. */
 struct subpy_value subpy_int(int64_t value);
 
-/** A float. Since 0.1. */
+/** A float. */
 struct subpy_value subpy_float(double value);
 
-/** A str that borrows `text`: UTF-8, checked when it is used. `len` in bytes, or SUBPY_AUTO_LEN. Since 0.1. */
+/** A str that borrows `text`: UTF-8, checked when it is used. `len` in bytes, or SUBPY_AUTO_LEN. */
 struct subpy_value subpy_str(const char *text, size_t len);
 
-/** A bytes object that borrows `data`. SUBPY_AUTO_LEN is an error, reported when the value is used. Since 0.1. */
+/** A bytes object that borrows `data`. SUBPY_AUTO_LEN is an error, reported when the value is used. */
 struct subpy_value subpy_bytes(const uint8_t *data, size_t len);
 
-/**
- * An int of any size that borrows `hex`, hexadecimal text: "0x1ff", "-0x1ff". `len` in bytes, or SUBPY_AUTO_LEN.
- * Since 0.1.
- */
+/** An int of any size that borrows `hex`, hexadecimal text: "0x1ff", "-0x1ff". `len` in bytes, or SUBPY_AUTO_LEN. */
 struct subpy_value subpy_bigint(const char *hex, size_t len);
 
-/** A tuple that borrows `len` values. Since 0.1. */
+/** A tuple that borrows `len` values. */
 struct subpy_value subpy_tuple(const struct subpy_value *items, size_t len);
 
-/** A list that borrows `len` values. Since 0.1. */
+/** A list that borrows `len` values. */
 struct subpy_value subpy_list(const struct subpy_value *items, size_t len);
 
-/** A dict that borrows `len` pairs. Since 0.1. */
+/** A dict that borrows `len` pairs. */
 struct subpy_value subpy_dict(const struct subpy_pair *pairs, size_t len);
 
 /**
@@ -324,7 +313,7 @@ struct subpy_value subpy_dict(const struct subpy_pair *pairs, size_t len);
  * @param dict  a DICT; NULL or anything else has no keys
  * @param key   UTF-8
  * @param len   its length in bytes, or SUBPY_AUTO_LEN
- * @return the value, part of the dict; NULL when there is none. Any thread. Since 0.1.
+ * @return the value, part of the dict; NULL when there is none. Any thread.
  */
 const struct subpy_value *subpy_value_get(const struct subpy_value *dict, const char *key, size_t len);
 
@@ -336,7 +325,7 @@ const struct subpy_value *subpy_value_get(const struct subpy_value *dict, const 
  * @param base   where the block begins; NULL when there is none; may be NULL
  * @param size   its size in bytes; 0 when there is none; may be NULL
  * @return whether the value owns a block: not when it is None, a bool, an INT or a FLOAT, nor when it is no result or a
- *         part of one. Any thread. Since 0.1.
+ *         part of one. Any thread.
  */
 bool subpy_value_block(const struct subpy_value *value,
                        const void **base,
@@ -348,7 +337,6 @@ bool subpy_value_block(const struct subpy_value *value,
  * @param value  a result; NULL, a value made by a constructor, a part of a result, and one that was freed are left alone
  *
  * Never blocks and runs no Python; works after the interpreter was closed and after subpy_shutdown(). Any thread.
- * Since 0.1.
  */
 void subpy_value_free(struct subpy_value *value);
 
@@ -398,7 +386,7 @@ typedef struct subpy_runtime_options {
  *                                         thread's stack is too small
  *         SUBPY_ERROR_INTERPRETER         CPython did not start; the message has its reason
  *
- * Any thread. CPython is started on a thread of the library's own. Since 0.1.
+ * Any thread. CPython is started on a thread of the library's own.
  */
 subpy_status subpy_init(const struct subpy_runtime_options *options,
                         subpy_error **error);
@@ -415,28 +403,28 @@ subpy_status subpy_init(const struct subpy_runtime_options *options,
  *         SUBPY_ERROR_BUSY         something is running or being created; everything stays as it was
  *         SUBPY_ERROR_WRONG_STATE  another thread is shutting down, or this thread's stack is too small
  *
- * Any thread that is not inside an interpreter. Since 0.1.
+ * Any thread that is not inside an interpreter.
  */
 subpy_status subpy_shutdown(subpy_error **error);
 
 /**
  * The version of the library: major * 1000000 + minor * 1000 + patch, so 1000 is 0.1.0. Compare it with SUBPY_VERSION
- * when the library is opened at run time. Any thread. Since 0.1.
+ * when the library is opened at run time. Any thread.
  */
 uint32_t subpy_version(void);
 
-/** The version of the library as text, "0.1.0". Static. Any thread. Since 0.1. */
+/** The version of the library as text, "0.1.0". Static. Any thread. */
 const char *subpy_version_string(void);
 
 /**
  * The version of the CPython in use, "3.14.6". NULL before the first start of the runtime; valid until the process
- * exits. Any thread. Since 0.1.
+ * exits. Any thread.
  */
 const char *subpy_python_version(void);
 
 /**
  * The path of the libpython in use; "" when a host program brought CPython inside itself. NULL before the first start of
- * the runtime; valid until the process exits. Any thread. Since 0.1.
+ * the runtime; valid until the process exits. Any thread.
  */
 const char *subpy_python_library(void);
 
@@ -454,7 +442,7 @@ const char *subpy_python_library(void);
 /** The main interpreter's GIL: loads more extension modules, runs when main and its like do not. */
 #define SUBPY_GIL_SHARED 1
 /** A run in an interpreter that is running is SUBPY_ERROR_BUSY, as in Python. */
-#define SUBPY_BUSY_ERROR 0
+#define SUBPY_BUSY_REFUSE 0
 /** It waits until the others are done; first come, first served. */
 #define SUBPY_BUSY_WAIT 1
 /** It runs as well: the threads take turns with the GIL, as Python's own threads do. */
@@ -505,7 +493,7 @@ typedef struct subpy_interp_options {
  *         SUBPY_ERROR_INTERPRETER       CPython did not create it
  *         SUBPY_ERROR_WRONG_STATE       the runtime is being shut down, or this thread's stack is too small
  *
- * Any thread; several threads create in parallel. Since 0.1.
+ * Any thread; several threads create in parallel.
  */
 subpy_status subpy_create(const struct subpy_interp_options *options,
                           subpy_interp *interp,
@@ -525,7 +513,7 @@ subpy_status subpy_create(const struct subpy_interp_options *options,
  *         SUBPY_ERROR_INTERPRETER  called from inside the interpreter itself; or it is main, or Python code created it
  *         SUBPY_ERROR_NOT_FOUND    no such interpreter (closed already)
  *
- * Any thread. Since 0.1.
+ * Any thread.
  */
 subpy_status subpy_close(subpy_interp interp,
                          subpy_error **error);
@@ -538,7 +526,7 @@ subpy_status subpy_close(subpy_interp interp,
  * @param error   optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK; SUBPY_ERROR_INVALID_ARGUMENT, naming the path to what is wrong; any error of subpy_exec()
  *
- * Any thread. Since 0.1.
+ * Any thread.
  */
 subpy_status subpy_prepare_main(subpy_interp interp, const subpy_value *names, subpy_error **error);
 
@@ -547,7 +535,7 @@ subpy_status subpy_prepare_main(subpy_interp interp, const subpy_value *names, s
  * Python: Interpreter.is_running().
  *
  * @param running  the answer
- * @return SUBPY_OK or SUBPY_ERROR_NOT_FOUND. Any thread. Since 0.1.
+ * @return SUBPY_OK or SUBPY_ERROR_NOT_FOUND. Any thread.
  */
 subpy_status subpy_is_running(subpy_interp interp,
                               bool *running,
@@ -558,7 +546,7 @@ subpy_status subpy_is_running(subpy_interp interp,
  * subpy_shutdown(). Python: Interpreter.id.
  *
  * @param id  the id
- * @return SUBPY_OK or SUBPY_ERROR_NOT_FOUND. Any thread. Since 0.1.
+ * @return SUBPY_OK or SUBPY_ERROR_NOT_FOUND. Any thread.
  */
 subpy_status subpy_id(subpy_interp interp, int64_t *id, subpy_error **error);
 
@@ -568,7 +556,7 @@ subpy_status subpy_id(subpy_interp interp, int64_t *id, subpy_error **error);
  * Interpreter.whence.
  *
  * @param whence  static text
- * @return SUBPY_OK or SUBPY_ERROR_NOT_FOUND. Any thread. Since 0.1.
+ * @return SUBPY_OK or SUBPY_ERROR_NOT_FOUND. Any thread.
  */
 subpy_status subpy_whence(subpy_interp interp, const char **whence, subpy_error **error);
 
@@ -582,7 +570,7 @@ subpy_status subpy_whence(subpy_interp interp, const char **whence, subpy_error 
  * @param error     optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK, also when there are more than fit; any error of subpy_init()
  *
- * Any thread. Others may create and close meanwhile. Since 0.1.
+ * Any thread. Others may create and close meanwhile.
  */
 subpy_status subpy_list_all(subpy_interp *interps,
                             size_t capacity,
@@ -594,7 +582,7 @@ subpy_status subpy_list_all(subpy_interp *interps,
  * get_current().
  *
  * @param interp  the interpreter
- * @return SUBPY_OK, or SUBPY_ERROR_NOT_FOUND when it is in none. Any thread. Since 0.1.
+ * @return SUBPY_OK, or SUBPY_ERROR_NOT_FOUND when it is in none. Any thread.
  */
 subpy_status subpy_get_current(subpy_interp *interp, subpy_error **error);
 
@@ -606,7 +594,7 @@ subpy_status subpy_get_current(subpy_interp *interp, subpy_error **error);
  * daemons unless told daemon=False, so subpy_shutdown() does not wait for them.
  *
  * @param interp  the interpreter
- * @return SUBPY_OK or any error of subpy_init(). Any thread. Since 0.1.
+ * @return SUBPY_OK or any error of subpy_init(). Any thread.
  */
 subpy_status subpy_get_main(subpy_interp *interp,
                             subpy_error **error);
@@ -617,7 +605,7 @@ subpy_status subpy_get_main(subpy_interp *interp,
  * @param id      CPython's id, see subpy_id()
  * @param interp  the interpreter
  * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_INVALID_ARGUMENT for a negative id; any error of subpy_init().
- *         Any thread. Since 0.1.
+ *         Any thread.
  */
 subpy_status subpy_find(int64_t id,
                         subpy_interp *interp,
@@ -640,7 +628,7 @@ subpy_status subpy_find(int64_t id,
 /** call of a prepared function, with arguments */
 #define SUBPY_RUN_FUNCTION 4
 /** exec does not take the common indentation off. */
-#define SUBPY_RUN_KEEP_INDENT 1
+#define SUBPY_KEEP_INDENT 1
 
 /** What subpy_run() and subpy_run_in_thread() run. Zero is the default of every field that may be left out. */
 typedef struct subpy_run_request {
@@ -650,7 +638,7 @@ typedef struct subpy_run_request {
   subpy_interp interp;
   /** SUBPY_RUN_EXEC, _EVAL, _CALL or _FUNCTION */
   int32_t what;
-  /** SUBPY_RUN_KEEP_INDENT, for exec */
+  /** SUBPY_KEEP_INDENT, for exec */
   uint32_t flags;
   /** source, expression or callable, in UTF-8; for a function NULL */
   const char *text;
@@ -666,10 +654,6 @@ typedef struct subpy_run_request {
   const subpy_value *kwargs;
   /** for exec and eval: the file name in tracebacks, NUL-terminated; NULL: "<script>" */
   const char *filename;
-  /** must be 0 */
-  int64_t timeout_ms;
-  /** must be 0 */
-  subpy_cancel cancel;
 } subpy_run_request;
 
 /**
@@ -691,7 +675,7 @@ typedef struct subpy_run_request {
  *         SUBPY_ERROR_INTERPRETER       Python code created the interpreter, it cannot be driven
  *         SUBPY_ERROR_WRONG_STATE       this thread's stack is too small for Python
  *
- * Any thread. Since 0.1.
+ * Any thread.
  */
 subpy_status subpy_exec(subpy_interp interp, const char *code, size_t len, subpy_error **error);
 
@@ -706,7 +690,7 @@ subpy_status subpy_exec(subpy_interp interp, const char *code, size_t len, subpy
  * @return SUBPY_OK; any error of subpy_exec();
  *         SUBPY_ERROR_NOT_SHAREABLE  the result, or something in it, has no subpy_value; the message names the path to it
  *
- * Any thread. Since 0.1.
+ * Any thread.
  */
 subpy_status subpy_eval(subpy_interp interp,
                         const char *expression,
@@ -728,7 +712,7 @@ subpy_status subpy_eval(subpy_interp interp,
  * @return SUBPY_OK; any error of subpy_eval(); a name that does not exist, or cannot be called, is
  *         SUBPY_ERROR_EXECUTION_FAILED with AttributeError, ModuleNotFoundError or TypeError
  *
- * Any thread. Since 0.1.
+ * Any thread.
  */
 subpy_status subpy_call(subpy_interp interp,
                         const char *callable,
@@ -748,7 +732,7 @@ subpy_status subpy_call(subpy_interp interp,
  * @return as subpy_exec(), subpy_eval() and subpy_call(); SUBPY_ERROR_INVALID_ARGUMENT also for a field that is set and
  *         does not apply
  *
- * Any thread. Since 0.1.
+ * Any thread.
  */
 subpy_status subpy_run(const struct subpy_run_request *request,
                        subpy_value *result,
@@ -763,7 +747,7 @@ subpy_status subpy_run(const struct subpy_run_request *request,
  * @return SUBPY_OK; SUBPY_ERROR_INVALID_ARGUMENT; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_INTERPRETER when no thread could be
  *         started. Everything else, SUBPY_ERROR_BUSY too, comes from subpy_thread_join()
  *
- * Any thread. Since 0.1.
+ * Any thread.
  */
 subpy_status subpy_run_in_thread(const struct subpy_run_request *request,
                                  subpy_thread *thread,
@@ -790,7 +774,7 @@ subpy_status subpy_run_in_thread(const struct subpy_run_request *request,
  * @return SUBPY_OK; any error of subpy_exec(); a name that does not exist, or cannot be called, is
  *         SUBPY_ERROR_EXECUTION_FAILED with AttributeError, ModuleNotFoundError or TypeError
  *
- * Any thread. Since 0.1.
+ * Any thread.
  */
 subpy_status subpy_function_new(subpy_interp interp,
                                 const char *callable,
@@ -810,7 +794,7 @@ subpy_status subpy_function_new(subpy_interp interp,
  * @return SUBPY_OK; any error of subpy_call(); SUBPY_ERROR_NOT_FOUND when the function was freed or its interpreter was
  *         closed
  *
- * Any thread. Since 0.1.
+ * Any thread.
  */
 subpy_status subpy_function_call(subpy_function function,
                                  const subpy_value *args,
@@ -825,7 +809,6 @@ subpy_status subpy_function_call(subpy_function function,
  * @param function  the function; 0, or one that was freed, is ignored
  *
  * Never blocks and runs no Python; works after the interpreter was closed and after subpy_shutdown(). Any thread.
- * Since 0.1.
  */
 void subpy_function_free(subpy_function function);
 
@@ -848,7 +831,7 @@ void subpy_function_free(subpy_function function);
  * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_BUSY when it is closing; SUBPY_ERROR_INTERPRETER when Python code
  *         created it; SUBPY_ERROR_WRONG_STATE when this thread's stack is too small; SUBPY_ERROR_NO_MEMORY
  *
- * Until all have left, subpy_close() and subpy_shutdown() are SUBPY_ERROR_BUSY, on this thread too. Any thread. Since 0.1.
+ * Until all have left, subpy_close() and subpy_shutdown() are SUBPY_ERROR_BUSY, on this thread too. Any thread.
  */
 subpy_status subpy_enter(subpy_interp interp,
                          subpy_error **error);
@@ -862,7 +845,7 @@ subpy_status subpy_enter(subpy_interp interp,
  *         thread is running something in it
  *
  * The last one waits for the GIL, if another thread is running something, and runs finalizers of what threading.local
- * held. The thread that entered. Since 0.1.
+ * held. The thread that entered.
  */
 subpy_status subpy_leave(subpy_interp interp,
                          subpy_error **error);
@@ -887,7 +870,7 @@ subpy_status subpy_leave(subpy_interp interp,
  * @param error     optional; set on failure, to be freed with subpy_error_free()
  * @return as subpy_run_in_thread()
  *
- * Any thread. Since 0.1.
+ * Any thread.
  */
 subpy_status subpy_call_in_thread(subpy_interp interp,
                                   const char *callable,
@@ -906,7 +889,7 @@ subpy_status subpy_call_in_thread(subpy_interp interp,
  * @param error   optional; set on failure, to be freed with subpy_error_free()
  * @return what the run returned; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_WRONG_STATE for a thread that joins itself
  *
- * Any thread. Since 0.1.
+ * Any thread.
  */
 subpy_status subpy_thread_join(subpy_thread thread, subpy_value *result, subpy_error **error);
 
@@ -915,7 +898,7 @@ subpy_status subpy_thread_join(subpy_thread thread, subpy_value *result, subpy_e
  *
  * @param thread  the thread; 0, or one that was joined or freed, is ignored
  *
- * Never blocks. Any thread. Since 0.1.
+ * Never blocks. Any thread.
  */
 void subpy_thread_free(subpy_thread thread);
 

@@ -357,7 +357,7 @@ fn an_interpreter_knows_itself_and_is_listed_until_it_is_dropped() {
 #[test]
 fn busy_as_it_was_asked_for() {
     start();
-    for busy in [Busy::Error, Busy::Wait, Busy::Share] {
+    for busy in [Busy::Refuse, Busy::Wait, Busy::Share] {
         let interp = Interpreter::with_options(&Options::new().busy(busy)).unwrap();
         let door = support::build_folder().join(format!("door-{}-{busy:?}", std::process::id()));
         interp
@@ -376,7 +376,7 @@ fn busy_as_it_was_asked_for() {
         let (sender, second) = mpsc::channel();
         thread::spawn(move || sender.send(reference.eval::<i64>("6 * 7")).unwrap());
         match busy {
-            Busy::Error => assert_eq!(message(second.recv().unwrap()), "interpreter already running"),
+            Busy::Refuse => assert_eq!(message(second.recv().unwrap()), "interpreter already running"),
             Busy::Share => assert_eq!(second.recv().unwrap().unwrap(), 42),
             _ => assert!(second.recv_timeout(Duration::from_millis(100)).is_err()),
         }

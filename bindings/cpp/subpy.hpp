@@ -90,8 +90,6 @@ enum class status : std::int32_t {
   syntax = SUBPY_ERROR_SYNTAX,
   python_not_found = SUBPY_ERROR_PYTHON_NOT_FOUND,
   python_unsupported = SUBPY_ERROR_PYTHON_UNSUPPORTED,
-  timeout = SUBPY_ERROR_TIMEOUT,
-  interrupted = SUBPY_ERROR_INTERRUPTED,
   no_memory = SUBPY_ERROR_NO_MEMORY,
   forked = SUBPY_ERROR_FORKED,
   wrong_state = SUBPY_ERROR_WRONG_STATE,
@@ -348,18 +346,6 @@ class python_unsupported_error : public error {
   explicit python_unsupported_error(const error &cause) noexcept : error(cause) {}
 };
 
-/// A time limit passed. Not given by this version, which has no time limits.
-class timeout_error : public error {
- public:
-  explicit timeout_error(const error &cause) noexcept : error(cause) {}
-};
-
-/// A run was interrupted. Not given by this version.
-class interrupted_error : public error {
- public:
-  explicit interrupted_error(const error &cause) noexcept : error(cause) {}
-};
-
 /// The library had no memory for a thread state or a result. A MemoryError in Python code is an execution_failed.
 class no_memory_error : public error {
  public:
@@ -405,10 +391,6 @@ inline void error::raise() const {
       throw python_not_found_error(*this);
     case status::python_unsupported:
       throw python_unsupported_error(*this);
-    case status::timeout:
-      throw timeout_error(*this);
-    case status::interrupted:
-      throw interrupted_error(*this);
     case status::no_memory:
       throw no_memory_error(*this);
     case status::forked:
@@ -2212,7 +2194,7 @@ enum class gil_policy : std::int32_t {
 /// What happens to a run while the interpreter is running.
 enum class busy_policy : std::int32_t {
   /// status::busy, as in Python.
-  error = SUBPY_BUSY_ERROR,
+  error = SUBPY_BUSY_REFUSE,
   /// It waits its turn; first come, first served.
   wait = SUBPY_BUSY_WAIT,
   /// It runs as well: the threads take turns with the GIL.
@@ -2584,7 +2566,7 @@ class interpreter_ref {
     made.size = sizeof made;
     made.interp = handle_;
     made.what = what;
-    made.flags = options.keep_indent ? SUBPY_RUN_KEEP_INDENT : 0U;
+    made.flags = options.keep_indent ? SUBPY_KEEP_INDENT : 0U;
     made.text = text.data();
     made.text_len = text.size();
     made.filename = detail::or_null(options.filename);

@@ -27,8 +27,6 @@ const (
 	ErrSyntax            Status = -7  // the source does not compile, see [SyntaxError]; nothing ran
 	ErrPythonNotFound    Status = -8  // no CPython that fits
 	ErrPythonUnsupported Status = -9  // the CPython that was asked for, or is in the process, does not fit
-	ErrTimeout           Status = -10 // a time limit passed
-	ErrInterrupted       Status = -11 // a run was interrupted
 	ErrNoMemory          Status = -12 // out of memory
 	ErrForked            Status = -13 // this process was forked from one in which Python runs
 	ErrWrongState        Status = -14 // not now: something has to come before, or is going on
@@ -45,8 +43,6 @@ var statusTexts = map[Status]string{
 	ErrSyntax:            "Python source does not compile",
 	ErrPythonNotFound:    "no CPython found that fits",
 	ErrPythonUnsupported: "CPython not supported",
-	ErrTimeout:           "timed out",
-	ErrInterrupted:       "interrupted",
 	ErrNoMemory:          "out of memory",
 	ErrForked:            "process was forked",
 	ErrWrongState:        "wrong state",

@@ -25,7 +25,7 @@ func WithFilename(name string) RunOption {
 // WithKeepIndent leaves the indentation of the source as it is. It is for [Interpreter.Exec] alone, which otherwise
 // takes off what all lines share.
 func WithKeepIndent() RunOption {
-	return func(o *runOptions) { o.flags |= C.SUBPY_RUN_KEEP_INDENT }
+	return func(o *runOptions) { o.flags |= C.SUBPY_KEEP_INDENT }
 }
 
 // Exec runs statements in the interpreter's __main__, whose names last from run to run.

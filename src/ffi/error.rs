@@ -100,35 +100,35 @@ unsafe fn text(
     })
 }
 
-/// The status that came with the error; SUBPY_OK for NULL. Since 0.1.
+/// The status that came with the error; SUBPY_OK for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_status(error: *const subpy_error) -> subpy_status {
     // SAFETY: the caller's pointer is as the declaration says.
     boundary::value(SUBPY_OK, || unsafe { error.as_ref().map_or(SUBPY_OK, |error| error.status) })
 }
 
-/// What went wrong, in one line. `len` (may be NULL) receives its length in bytes. NULL only for a NULL error. Since 0.1.
+/// What went wrong, in one line. `len` (may be NULL) receives its length in bytes. NULL only for a NULL error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_message(error: *const subpy_error, len: *mut usize) -> *const c_char {
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe { text(error, len, |error| Some(&error.message)) }
 }
 
-/// excinfo.type.__name__, such as "ValueError"; NULL when there is no Python exception. Since 0.1.
+/// excinfo.type.__name__, such as "ValueError"; NULL when there is no Python exception.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_type_name(error: *const subpy_error, len: *mut usize) -> *const c_char {
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe { text(error, len, |error| error.exception.as_ref().map(|it| &it.type_name)) }
 }
 
-/// excinfo.type.__qualname__; NULL when there is no Python exception. Since 0.1.
+/// excinfo.type.__qualname__; NULL when there is no Python exception.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_type_qualname(error: *const subpy_error, len: *mut usize) -> *const c_char {
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe { text(error, len, |error| error.exception.as_ref().map(|it| &it.type_qualname)) }
 }
 
-/// excinfo.type.__module__, such as "builtins"; NULL when there is no Python exception. Since 0.1.
+/// excinfo.type.__module__, such as "builtins"; NULL when there is no Python exception.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_type_module(error: *const subpy_error, len: *mut usize) -> *const c_char {
     // SAFETY: the caller's pointers are as the declaration says.
@@ -136,7 +136,7 @@ pub unsafe extern "C" fn subpy_error_type_module(error: *const subpy_error, len:
 }
 
 /// excinfo.msg: str(exception), "" when it says nothing, "<exception str() failed>" when that raised; NULL when there is no
-/// Python exception. Since 0.1.
+/// Python exception.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_exception_message(error: *const subpy_error, len: *mut usize) -> *const c_char {
     // SAFETY: the caller's pointers are as the declaration says.
@@ -144,7 +144,7 @@ pub unsafe extern "C" fn subpy_error_exception_message(error: *const subpy_error
 }
 
 /// excinfo.formatted: "module.Type: message", without the module for builtins and `__main__`; NULL when there is no Python
-/// exception. Since 0.1.
+/// exception.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_formatted(error: *const subpy_error, len: *mut usize) -> *const c_char {
     // SAFETY: the caller's pointers are as the declaration says.
@@ -152,14 +152,14 @@ pub unsafe extern "C" fn subpy_error_formatted(error: *const subpy_error, len: *
 }
 
 /// excinfo.errdisplay: the traceback that Python would print, without the final newline; NULL when there is no Python
-/// exception. Since 0.1.
+/// exception.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_display(error: *const subpy_error, len: *mut usize) -> *const c_char {
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe { text(error, len, |error| error.exception.as_ref().map(|it| &it.display)) }
 }
 
-/// How many frames the traceback has; of more than 10,000 the middle is left out. Since 0.1.
+/// How many frames the traceback has; of more than 10,000 the middle is left out.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_frame_count(error: *const subpy_error) -> usize {
     // SAFETY: the caller's pointer is as the declaration says.
@@ -174,7 +174,7 @@ pub unsafe extern "C" fn subpy_error_frame_count(error: *const subpy_error) -> u
 /// @param file      its file name; may be NULL, as the next two
 /// @param line      its line, from 1; 0 when unknown
 /// @param function  its function's name, "<module>" at the top level
-/// @return false, and nothing is written, when there is no such frame. Since 0.1.
+/// @return false, and nothing is written, when there is no such frame.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_frame(
     error: *const subpy_error,
@@ -199,7 +199,7 @@ pub unsafe extern "C" fn subpy_error_frame(
 /// @param line    from 1; 0 when unknown; may be NULL, as the next two
 /// @param column  in characters from 1; 0 when unknown
 /// @param text    the line itself; NULL when unknown
-/// @return false, and nothing is written, for any other error. Since 0.1.
+/// @return false, and nothing is written, for any other error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_syntax(
     error: *const subpy_error,
@@ -224,7 +224,7 @@ pub unsafe extern "C" fn subpy_error_syntax(
 /// The status that SystemExit asked for: 0 for None, 1 for anything that is no int.
 ///
 /// @param status  may be NULL
-/// @return false, and nothing is written, when the error is no SystemExit. Since 0.1.
+/// @return false, and nothing is written, when the error is no SystemExit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_exit_status(error: *const subpy_error, status: *mut i32) -> bool {
     // SAFETY: the caller's pointers are as the declaration says.
@@ -235,14 +235,14 @@ pub unsafe extern "C" fn subpy_error_exit_status(error: *const subpy_error, stat
     })
 }
 
-/// The interpreter that the error is about, 0 when none. The handle may be stale. Since 0.1.
+/// The interpreter that the error is about, 0 when none. The handle may be stale.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_interp(error: *const subpy_error) -> subpy_interp {
     // SAFETY: the caller's pointer is as the declaration says.
     boundary::value(0, || unsafe { error.as_ref().map_or(0, |error| error.interp) })
 }
 
-/// Free an error; NULL is ignored. Never blocks and runs no Python; works after subpy_shutdown(). Since 0.1.
+/// Free an error; NULL is ignored. Never blocks and runs no Python; works after subpy_shutdown().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_free(error: *mut subpy_error) {
     // SAFETY: the caller's pointer is NULL or an error that was not freed.

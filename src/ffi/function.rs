@@ -23,7 +23,7 @@ use crate::python::value::{Args, subpy_value};
 /// @return SUBPY_OK; any error of subpy_exec(); a name that does not exist, or cannot be called, is
 ///         SUBPY_ERROR_EXECUTION_FAILED with AttributeError, ModuleNotFoundError or TypeError
 ///
-/// Any thread. Since 0.1.
+/// Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_function_new(
     interp: subpy_interp,
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn subpy_function_new(
 /// @return SUBPY_OK; any error of subpy_call(); SUBPY_ERROR_NOT_FOUND when the function was freed or its interpreter was
 ///         closed
 ///
-/// Any thread. Since 0.1.
+/// Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_function_call(
     function: subpy_function,
@@ -78,7 +78,6 @@ pub unsafe extern "C" fn subpy_function_call(
 /// @param function  the function; 0, or one that was freed, is ignored
 ///
 /// Never blocks and runs no Python; works after the interpreter was closed and after subpy_shutdown(). Any thread.
-/// Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_function_free(function: subpy_function) {
     boundary::value((), || {

@@ -19,7 +19,7 @@ pub const SUBPY_GIL_OWN: i32 = 0;
 pub const SUBPY_GIL_SHARED: i32 = 1;
 
 /// A run in an interpreter that is running is SUBPY_ERROR_BUSY, as in Python.
-pub const SUBPY_BUSY_ERROR: i32 = 0;
+pub const SUBPY_BUSY_REFUSE: i32 = 0;
 /// It waits until the others are done; first come, first served.
 pub const SUBPY_BUSY_WAIT: i32 = 1;
 /// It runs as well: the threads take turns with the GIL, as Python's own threads do.
@@ -69,7 +69,7 @@ pub struct subpy_interp_options {
 ///         SUBPY_ERROR_INTERPRETER       CPython did not create it
 ///         SUBPY_ERROR_WRONG_STATE       the runtime is being shut down, or this thread's stack is too small
 ///
-/// Any thread; several threads create in parallel. Since 0.1.
+/// Any thread; several threads create in parallel.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_create(
     options: *const subpy_interp_options,
@@ -103,7 +103,7 @@ unsafe fn to_options(options: &subpy_interp_options) -> Result<Options> {
         other => return invalid(format!("subpy_interp_options.gil is {other}, must be one of SUBPY_GIL_*")),
     };
     let busy = match options.busy {
-        SUBPY_BUSY_ERROR => Busy::Error,
+        SUBPY_BUSY_REFUSE => Busy::Refuse,
         SUBPY_BUSY_WAIT => Busy::Wait,
         SUBPY_BUSY_SHARE => Busy::Share,
         other => return invalid(format!("subpy_interp_options.busy is {other}, must be one of SUBPY_BUSY_*")),
@@ -147,7 +147,7 @@ unsafe fn to_options(options: &subpy_interp_options) -> Result<Options> {
 ///         SUBPY_ERROR_INTERPRETER  called from inside the interpreter itself; or it is main, or Python code created it
 ///         SUBPY_ERROR_NOT_FOUND    no such interpreter (closed already)
 ///
-/// Any thread. Since 0.1.
+/// Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_close(interp: subpy_interp, error: *mut *mut subpy_error) -> subpy_status {
     // SAFETY: the caller's pointer is as the declaration says.
@@ -161,7 +161,7 @@ pub unsafe extern "C" fn subpy_close(interp: subpy_interp, error: *mut *mut subp
 /// @param error   optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK; SUBPY_ERROR_INVALID_ARGUMENT, naming the path to what is wrong; any error of subpy_exec()
 ///
-/// Any thread. Since 0.1.
+/// Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_prepare_main(
     interp: subpy_interp,
@@ -181,7 +181,7 @@ pub unsafe extern "C" fn subpy_prepare_main(
 /// Python: Interpreter.is_running().
 ///
 /// @param running  the answer
-/// @return SUBPY_OK or SUBPY_ERROR_NOT_FOUND. Any thread. Since 0.1.
+/// @return SUBPY_OK or SUBPY_ERROR_NOT_FOUND. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_is_running(
     interp: subpy_interp,
@@ -196,7 +196,7 @@ pub unsafe extern "C" fn subpy_is_running(
 /// subpy_shutdown(). Python: Interpreter.id.
 ///
 /// @param id  the id
-/// @return SUBPY_OK or SUBPY_ERROR_NOT_FOUND. Any thread. Since 0.1.
+/// @return SUBPY_OK or SUBPY_ERROR_NOT_FOUND. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_id(interp: subpy_interp, id: *mut i64, error: *mut *mut subpy_error) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
@@ -208,7 +208,7 @@ pub unsafe extern "C" fn subpy_id(interp: subpy_interp, id: *mut i64, error: *mu
 /// Interpreter.whence.
 ///
 /// @param whence  static text
-/// @return SUBPY_OK or SUBPY_ERROR_NOT_FOUND. Any thread. Since 0.1.
+/// @return SUBPY_OK or SUBPY_ERROR_NOT_FOUND. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_whence(
     interp: subpy_interp,
@@ -228,7 +228,7 @@ pub unsafe extern "C" fn subpy_whence(
 /// @param error     optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK, also when there are more than fit; any error of subpy_init()
 ///
-/// Any thread. Others may create and close meanwhile. Since 0.1.
+/// Any thread. Others may create and close meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_list_all(
     interps: *mut subpy_interp,
@@ -255,7 +255,7 @@ pub unsafe extern "C" fn subpy_list_all(
 /// get_current().
 ///
 /// @param interp  the interpreter
-/// @return SUBPY_OK, or SUBPY_ERROR_NOT_FOUND when it is in none. Any thread. Since 0.1.
+/// @return SUBPY_OK, or SUBPY_ERROR_NOT_FOUND when it is in none. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_get_current(interp: *mut subpy_interp, error: *mut *mut subpy_error) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
@@ -269,7 +269,7 @@ pub unsafe extern "C" fn subpy_get_current(interp: *mut subpy_interp, error: *mu
 /// daemons unless told daemon=False, so subpy_shutdown() does not wait for them.
 ///
 /// @param interp  the interpreter
-/// @return SUBPY_OK or any error of subpy_init(). Any thread. Since 0.1.
+/// @return SUBPY_OK or any error of subpy_init(). Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_get_main(interp: *mut subpy_interp, error: *mut *mut subpy_error) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
@@ -281,7 +281,7 @@ pub unsafe extern "C" fn subpy_get_main(interp: *mut subpy_interp, error: *mut *
 /// @param id      CPython's id, see subpy_id()
 /// @param interp  the interpreter
 /// @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_INVALID_ARGUMENT for a negative id; any error of subpy_init().
-///         Any thread. Since 0.1.
+///         Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_find(id: i64, interp: *mut subpy_interp, error: *mut *mut subpy_error) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.

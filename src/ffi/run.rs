@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::boundary::{self, invalid, known_flags, optional_text, text};
 use super::error::subpy_error;
-use super::status::{subpy_cancel, subpy_function, subpy_interp, subpy_status};
+use super::status::{subpy_function, subpy_interp, subpy_status};
 use super::thread::{Sending, send};
 use crate::manager::{self, Function, Result};
 use crate::python::run::Code;
@@ -23,7 +23,7 @@ pub const SUBPY_RUN_CALL: i32 = 3;
 pub const SUBPY_RUN_FUNCTION: i32 = 4;
 
 /// exec does not take the common indentation off.
-pub const SUBPY_RUN_KEEP_INDENT: u32 = 1;
+pub const SUBPY_KEEP_INDENT: u32 = 1;
 
 /// What subpy_run() and subpy_run_in_thread() run. Zero is the default of every field that may be left out.
 #[repr(C)]
@@ -36,7 +36,7 @@ pub struct subpy_run_request {
     pub interp: subpy_interp,
     /// SUBPY_RUN_EXEC, _EVAL, _CALL or _FUNCTION
     pub what: i32,
-    /// SUBPY_RUN_KEEP_INDENT, for exec
+    /// SUBPY_KEEP_INDENT, for exec
     pub flags: u32,
     /// source, expression or callable, in UTF-8; for a function NULL
     pub text: *const c_char,
@@ -52,10 +52,6 @@ pub struct subpy_run_request {
     pub kwargs: *const subpy_value,
     /// for exec and eval: the file name in tracebacks, NUL-terminated; NULL: "<script>"
     pub filename: *const c_char,
-    /// must be 0
-    pub timeout_ms: i64,
-    /// must be 0
-    pub cancel: subpy_cancel,
 }
 
 /// Run statements. Python: Interpreter.exec().
@@ -76,7 +72,7 @@ pub struct subpy_run_request {
 ///         SUBPY_ERROR_INTERPRETER       Python code created the interpreter, it cannot be driven
 ///         SUBPY_ERROR_WRONG_STATE       this thread's stack is too small for Python
 ///
-/// Any thread. Since 0.1.
+/// Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_exec(
     interp: subpy_interp,
@@ -103,7 +99,7 @@ pub unsafe extern "C" fn subpy_exec(
 /// @return SUBPY_OK; any error of subpy_exec();
 ///         SUBPY_ERROR_NOT_SHAREABLE  the result, or something in it, has no subpy_value; the message names the path to it
 ///
-/// Any thread. Since 0.1.
+/// Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_eval(
     interp: subpy_interp,
@@ -135,7 +131,7 @@ pub unsafe extern "C" fn subpy_eval(
 /// @return SUBPY_OK; any error of subpy_eval(); a name that does not exist, or cannot be called, is
 ///         SUBPY_ERROR_EXECUTION_FAILED with AttributeError, ModuleNotFoundError or TypeError
 ///
-/// Any thread. Since 0.1.
+/// Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_call(
     interp: subpy_interp,
@@ -166,7 +162,7 @@ pub unsafe extern "C" fn subpy_call(
 /// @return as subpy_exec(), subpy_eval() and subpy_call(); SUBPY_ERROR_INVALID_ARGUMENT also for a field that is set and
 ///         does not apply
 ///
-/// Any thread. Since 0.1.
+/// Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_run(
     request: *const subpy_run_request,
@@ -190,7 +186,7 @@ pub unsafe extern "C" fn subpy_run(
 /// @return SUBPY_OK; SUBPY_ERROR_INVALID_ARGUMENT; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_INTERPRETER when no thread could be
 ///         started. Everything else, SUBPY_ERROR_BUSY too, comes from subpy_thread_join()
 ///
-/// Any thread. Since 0.1.
+/// Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_run_in_thread(
     request: *const subpy_run_request,
@@ -248,7 +244,7 @@ impl Request<'_> {
             let filename = optional_text(request.filename, "subpy_run_request.filename")?;
             let code = match request.what {
                 SUBPY_RUN_EXEC => {
-                    let keep_indent = request.flags & SUBPY_RUN_KEEP_INDENT != 0;
+                    let keep_indent = request.flags & SUBPY_KEEP_INDENT != 0;
                     Code::Exec { source: text, filename, keep_indent }
                 }
                 SUBPY_RUN_EVAL => Code::Eval { expression: text, filename },
@@ -274,7 +270,7 @@ impl subpy_run_request {
             return set("what", &why);
         }
         let is = |what| self.what == what;
-        let flags = if is(SUBPY_RUN_EXEC) { SUBPY_RUN_KEEP_INDENT } else { 0 };
+        let flags = if is(SUBPY_RUN_EXEC) { SUBPY_KEEP_INDENT } else { 0 };
         known_flags(self.flags.into(), flags.into(), "subpy_run_request.flags (for this kind of run)")?;
         let calls = is(SUBPY_RUN_CALL) || is(SUBPY_RUN_FUNCTION);
         let no_arguments = self.args.is_null() && self.nargs == 0 && self.kwargs.is_null();
@@ -289,12 +285,6 @@ impl subpy_run_request {
         }
         if !is(SUBPY_RUN_FUNCTION) && self.function != 0 {
             return set("function", "is for SUBPY_RUN_FUNCTION");
-        }
-        if self.timeout_ms != 0 {
-            return set("timeout_ms", "is not supported by this version, must be 0");
-        }
-        if self.cancel != 0 {
-            return set("cancel", "is not supported by this version, must be 0");
         }
         Ok(())
     }

@@ -50,7 +50,7 @@ pub struct subpy_runtime_options {
 ///                                         thread's stack is too small
 ///         SUBPY_ERROR_INTERPRETER         CPython did not start; the message has its reason
 ///
-/// Any thread. CPython is started on a thread of the library's own. Since 0.1.
+/// Any thread. CPython is started on a thread of the library's own.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_init(
     options: *const subpy_runtime_options,
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn subpy_init(
 ///         SUBPY_ERROR_BUSY         something is running or being created; everything stays as it was
 ///         SUBPY_ERROR_WRONG_STATE  another thread is shutting down, or this thread's stack is too small
 ///
-/// Any thread that is not inside an interpreter. Since 0.1.
+/// Any thread that is not inside an interpreter.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_shutdown(error: *mut *mut subpy_error) -> subpy_status {
     // SAFETY: the caller's pointer is as the declaration says.
@@ -94,27 +94,27 @@ pub unsafe extern "C" fn subpy_shutdown(error: *mut *mut subpy_error) -> subpy_s
 }
 
 /// The version of the library: major * 1000000 + minor * 1000 + patch, so 1000 is 0.1.0. Compare it with SUBPY_VERSION
-/// when the library is opened at run time. Any thread. Since 0.1.
+/// when the library is opened at run time. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_version() -> u32 {
     boundary::value(0, || SUBPY_VERSION)
 }
 
-/// The version of the library as text, "0.1.0". Static. Any thread. Since 0.1.
+/// The version of the library as text, "0.1.0". Static. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_version_string() -> *const c_char {
     boundary::value(ptr::null(), || concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast())
 }
 
 /// The version of the CPython in use, "3.14.6". NULL before the first start of the runtime; valid until the process
-/// exits. Any thread. Since 0.1.
+/// exits. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_python_version() -> *const c_char {
     boundary::value(ptr::null(), || manager::python_version().map_or(ptr::null(), |text| text.as_ptr()))
 }
 
 /// The path of the libpython in use; "" when a host program brought CPython inside itself. NULL before the first start of
-/// the runtime; valid until the process exits. Any thread. Since 0.1.
+/// the runtime; valid until the process exits. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_python_library() -> *const c_char {
     boundary::value(ptr::null(), || manager::python_library().map_or(ptr::null(), |text| text.as_ptr()))

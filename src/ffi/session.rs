@@ -17,7 +17,7 @@ use crate::manager;
 /// @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_BUSY when it is closing; SUBPY_ERROR_INTERPRETER when Python code
 ///         created it; SUBPY_ERROR_WRONG_STATE when this thread's stack is too small; SUBPY_ERROR_NO_MEMORY
 ///
-/// Until all have left, subpy_close() and subpy_shutdown() are SUBPY_ERROR_BUSY, on this thread too. Any thread. Since 0.1.
+/// Until all have left, subpy_close() and subpy_shutdown() are SUBPY_ERROR_BUSY, on this thread too. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_enter(interp: subpy_interp, error: *mut *mut subpy_error) -> subpy_status {
     // SAFETY: the caller's pointer is as the declaration says.
@@ -32,7 +32,7 @@ pub unsafe extern "C" fn subpy_enter(interp: subpy_interp, error: *mut *mut subp
 ///         thread is running something in it
 ///
 /// The last one waits for the GIL, if another thread is running something, and runs finalizers of what threading.local
-/// held. The thread that entered. Since 0.1.
+/// held. The thread that entered.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_leave(interp: subpy_interp, error: *mut *mut subpy_error) -> subpy_status {
     // SAFETY: the caller's pointer is as the declaration says.

@@ -31,10 +31,7 @@ pub const SUBPY_ERROR_SYNTAX: i32 = -7;
 pub const SUBPY_ERROR_PYTHON_NOT_FOUND: i32 = -8;
 /// the CPython that was asked for, or that is in the process already, does not fit
 pub const SUBPY_ERROR_PYTHON_UNSUPPORTED: i32 = -9;
-/// a time limit passed
-pub const SUBPY_ERROR_TIMEOUT: i32 = -10;
-/// a run was interrupted
-pub const SUBPY_ERROR_INTERRUPTED: i32 = -11;
+// -10 and -11 are kept for time limits and interrupts.
 /// out of memory
 pub const SUBPY_ERROR_NO_MEMORY: i32 = -12;
 /// this process was forked from one in which Python runs; it can use nothing of subpy, and exit normally
@@ -54,15 +51,12 @@ pub type subpy_thread = u64;
 /// A callable that was looked up (a prepared function), until it is freed.
 #[allow(non_camel_case_types)]
 pub type subpy_function = u64;
-/// Reserved: must be 0.
-#[allow(non_camel_case_types)]
-pub type subpy_cancel = u64;
 
 /// The name of a status code.
 ///
 /// @param status  any number
 /// @return "SUBPY_ERROR_NOT_FOUND" and the like; "SUBPY_ERROR_UNKNOWN" for a number that is none. Static text, never
-///         NULL. Any thread. Since 0.1.
+///         NULL. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_status_name(status: subpy_status) -> *const c_char {
     boundary::value(c"SUBPY_ERROR_UNKNOWN".as_ptr(), || name(status).as_ptr())
@@ -80,8 +74,6 @@ fn name(status: subpy_status) -> &'static CStr {
         SUBPY_ERROR_SYNTAX => c"SUBPY_ERROR_SYNTAX",
         SUBPY_ERROR_PYTHON_NOT_FOUND => c"SUBPY_ERROR_PYTHON_NOT_FOUND",
         SUBPY_ERROR_PYTHON_UNSUPPORTED => c"SUBPY_ERROR_PYTHON_UNSUPPORTED",
-        SUBPY_ERROR_TIMEOUT => c"SUBPY_ERROR_TIMEOUT",
-        SUBPY_ERROR_INTERRUPTED => c"SUBPY_ERROR_INTERRUPTED",
         SUBPY_ERROR_NO_MEMORY => c"SUBPY_ERROR_NO_MEMORY",
         SUBPY_ERROR_FORKED => c"SUBPY_ERROR_FORKED",
         SUBPY_ERROR_WRONG_STATE => c"SUBPY_ERROR_WRONG_STATE",

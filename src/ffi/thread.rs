@@ -24,7 +24,7 @@ use crate::python::value::{Args, OwnedValue, subpy_value};
 /// @param error     optional; set on failure, to be freed with subpy_error_free()
 /// @return as subpy_run_in_thread()
 ///
-/// Any thread. Since 0.1.
+/// Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_call_in_thread(
     interp: subpy_interp,
@@ -86,7 +86,7 @@ pub(super) fn send(sending: Sending) -> Result<subpy_thread> {
 /// @param error   optional; set on failure, to be freed with subpy_error_free()
 /// @return what the run returned; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_WRONG_STATE for a thread that joins itself
 ///
-/// Any thread. Since 0.1.
+/// Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_thread_join(
     thread: subpy_thread,
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn subpy_thread_join(
 ///
 /// @param thread  the thread; 0, or one that was joined or freed, is ignored
 ///
-/// Never blocks. Any thread. Since 0.1.
+/// Never blocks. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_thread_free(thread: subpy_thread) {
     boundary::value((), || {

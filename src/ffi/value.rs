@@ -32,46 +32,45 @@ pub const SUBPY_KIND_LIST: i32 = 8;
 /// dict: as_pairs, in insertion order
 pub const SUBPY_KIND_DICT: i32 = 9;
 
-/// None. Any thread; so are all constructors. Since 0.1.
+/// None. Any thread; so are all constructors.
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_none() -> subpy_value {
     boundary::value(subpy_value::none(), subpy_value::none)
 }
 
-/// A bool. Since 0.1.
+/// A bool.
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_bool(value: bool) -> subpy_value {
     // Compared as a number: a caller without a type for C's bool can pass more than 0 and 1.
     boundary::value(subpy_value::none(), || subpy_value::bool(u8::from(value) != 0))
 }
 
-/// An int. Since 0.1.
+/// An int.
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_int(value: i64) -> subpy_value {
     boundary::value(subpy_value::none(), || subpy_value::int(value))
 }
 
-/// A float. Since 0.1.
+/// A float.
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_float(value: f64) -> subpy_value {
     boundary::value(subpy_value::none(), || subpy_value::float(value))
 }
 
-/// A str that borrows `text`: UTF-8, checked when it is used. `len` in bytes, or SUBPY_AUTO_LEN. Since 0.1.
+/// A str that borrows `text`: UTF-8, checked when it is used. `len` in bytes, or SUBPY_AUTO_LEN.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_str(text: *const c_char, len: usize) -> subpy_value {
     // SAFETY: the caller's pointer is as the declaration says.
     boundary::value(subpy_value::none(), || unsafe { borrowed_text(value::STR, text, len) })
 }
 
-/// A bytes object that borrows `data`. SUBPY_AUTO_LEN is an error, reported when the value is used. Since 0.1.
+/// A bytes object that borrows `data`. SUBPY_AUTO_LEN is an error, reported when the value is used.
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_bytes(data: *const u8, len: usize) -> subpy_value {
     boundary::value(subpy_value::none(), || subpy_value::pointing(value::BYTES, data, len))
 }
 
 /// An int of any size that borrows `hex`, hexadecimal text: "0x1ff", "-0x1ff". `len` in bytes, or SUBPY_AUTO_LEN.
-/// Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_bigint(hex: *const c_char, len: usize) -> subpy_value {
     // SAFETY: the caller's pointer is as the declaration says.
@@ -89,19 +88,19 @@ unsafe fn borrowed_text(kind: i32, text: *const c_char, len: usize) -> subpy_val
     subpy_value::pointing(kind, text.cast(), len)
 }
 
-/// A tuple that borrows `len` values. Since 0.1.
+/// A tuple that borrows `len` values.
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_tuple(items: *const subpy_value, len: usize) -> subpy_value {
     boundary::value(subpy_value::none(), || subpy_value::pointing(value::TUPLE, items.cast(), len))
 }
 
-/// A list that borrows `len` values. Since 0.1.
+/// A list that borrows `len` values.
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_list(items: *const subpy_value, len: usize) -> subpy_value {
     boundary::value(subpy_value::none(), || subpy_value::pointing(value::LIST, items.cast(), len))
 }
 
-/// A dict that borrows `len` pairs. Since 0.1.
+/// A dict that borrows `len` pairs.
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_dict(pairs: *const subpy_pair, len: usize) -> subpy_value {
     boundary::value(subpy_value::none(), || subpy_value::pointing(value::DICT, pairs.cast(), len))
@@ -112,7 +111,7 @@ pub extern "C" fn subpy_dict(pairs: *const subpy_pair, len: usize) -> subpy_valu
 /// @param dict  a DICT; NULL or anything else has no keys
 /// @param key   UTF-8
 /// @param len   its length in bytes, or SUBPY_AUTO_LEN
-/// @return the value, part of the dict; NULL when there is none. Any thread. Since 0.1.
+/// @return the value, part of the dict; NULL when there is none. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_value_get(
     dict: *const subpy_value,
@@ -140,7 +139,7 @@ pub unsafe extern "C" fn subpy_value_get(
 /// @param base   where the block begins; NULL when there is none; may be NULL
 /// @param size   its size in bytes; 0 when there is none; may be NULL
 /// @return whether the value owns a block: not when it is None, a bool, an INT or a FLOAT, nor when it is no result or a
-///         part of one. Any thread. Since 0.1.
+///         part of one. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_value_block(
     value: *const subpy_value,
@@ -165,7 +164,6 @@ pub unsafe extern "C" fn subpy_value_block(
 /// @param value  a result; NULL, a value made by a constructor, a part of a result, and one that was freed are left alone
 ///
 /// Never blocks and runs no Python; works after the interpreter was closed and after subpy_shutdown(). Any thread.
-/// Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_value_free(value: *mut subpy_value) {
     // SAFETY: the caller's pointer is as the declaration says.

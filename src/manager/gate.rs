@@ -14,7 +14,7 @@ use crate::python::{loaded_api, lock};
 pub enum Busy {
     /// It is refused, as in `concurrent.interpreters`.
     #[default]
-    Error,
+    Refuse,
     /// It waits for its turn; first come, first served.
     Wait,
     /// It runs too: the threads share the interpreter's GIL.
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn one_run_at_a_time_but_more_from_inside() {
-        let gate = Gate::new(Busy::Error);
+        let gate = Gate::new(Busy::Refuse);
         let inside = Inside::default();
         let outer = gate.enter(1, &inside).unwrap();
         assert!(gate.enter(1, &inside).is_ok(), "nested on the same thread");
@@ -332,7 +332,7 @@ mod tests {
     /// Every policy, many threads: never two at once but where they share, and nobody is forgotten.
     #[test]
     fn nobody_is_lost_in_the_crowd() {
-        for busy in [Busy::Error, Busy::Wait, Busy::Share] {
+        for busy in [Busy::Refuse, Busy::Wait, Busy::Share] {
             let gate = Gate::new(busy);
             let (now, entered) = (AtomicUsize::new(0), AtomicUsize::new(0));
             thread::scope(|scope| {
@@ -349,7 +349,7 @@ mod tests {
                     });
                 }
             });
-            assert!(busy == Busy::Error || entered.load(Ordering::SeqCst) == 8_000);
+            assert!(busy == Busy::Refuse || entered.load(Ordering::SeqCst) == 8_000);
             assert_eq!(gate.begin_close(), Ok(()), "the word is back at zero");
         }
     }

@@ -118,7 +118,7 @@ fn by_id(id: i64) -> Option<u64> {
         return None;
     }
     INTERPRETERS
-        .get_or_insert(handle, || Arc::new(Interpreter { handle, id, gate: Gate::new(Busy::Error), python: None }));
+        .get_or_insert(handle, || Arc::new(Interpreter { handle, id, gate: Gate::new(Busy::Refuse), python: None }));
     Some(handle)
 }
 

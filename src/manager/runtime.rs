@@ -189,7 +189,7 @@ fn start(options: RuntimeOptions) -> Result<Up> {
     };
     let ready = Interp::main(!adopted, host_exits)
         .map_err(Error::from)
-        .and_then(|main| Interpreter::register(main, Busy::Error));
+        .and_then(|main| Interpreter::register(main, Busy::Refuse));
     match ready {
         Ok(main) => Ok(Up { options, main, thread, uses: 0 }),
         Err(error) => {

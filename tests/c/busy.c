@@ -59,7 +59,7 @@ static void refused(void) {
 /* Threads that Python code started do not count, but what they call does. */
 static void from_threads_of_python(void) {
   subpy_error *error = NULL;
-  for (int32_t busy = SUBPY_BUSY_ERROR; busy <= SUBPY_BUSY_SHARE; busy++) {
+  for (int32_t busy = SUBPY_BUSY_REFUSE; busy <= SUBPY_BUSY_SHARE; busy++) {
     subpy_interp interp = create_busy(busy);
     char code[900];
     snprintf(code, sizeof code,
@@ -75,7 +75,7 @@ static void from_threads_of_python(void) {
              "thread.start()\n",
              interp);
     run(interp, code);
-    if (busy == SUBPY_BUSY_ERROR) {
+    if (busy == SUBPY_BUSY_REFUSE) {
       /* Whether it came during the run that started it or after it, it was answered. */
       run(interp, "thread.join()\n"
                   "thread = threading.Thread(target=ask)\n"
@@ -222,7 +222,7 @@ static void *close_until_closed(void *unused) {
 }
 
 static void close_races_with_calls(void) {
-  static const int32_t policies[] = {SUBPY_BUSY_ERROR, SUBPY_BUSY_WAIT, SUBPY_BUSY_SHARE};
+  static const int32_t policies[] = {SUBPY_BUSY_REFUSE, SUBPY_BUSY_WAIT, SUBPY_BUSY_SHARE};
   for (int round = 0; round < 12; round++) {
     shared = create_busy(policies[round % 3]);
     atomic_store(&calls_done, 0);

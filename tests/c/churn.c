@@ -53,7 +53,7 @@ static void renew(unsigned index) {
     if (status != SUBPY_OK) return;
     __atomic_fetch_add(&closes, 1, __ATOMIC_RELAXED);
   }
-  static const int32_t policies[] = {SUBPY_BUSY_WAIT, SUBPY_BUSY_SHARE, SUBPY_BUSY_ERROR};
+  static const int32_t policies[] = {SUBPY_BUSY_WAIT, SUBPY_BUSY_SHARE, SUBPY_BUSY_REFUSE};
   subpy_interp_options options = {.size = sizeof options, .busy = policies[index % 3]};
   OK(subpy_create(&options, &made, &error));
   run(made, setup);

@@ -24,7 +24,7 @@ static void check_indentation_error(const char *source, int32_t expected_line) {
 
 static subpy_status exec_keeping_indent(const char *source, subpy_error **error) {
   subpy_run_request request = {.size = sizeof request, .interp = interp, .what = SUBPY_RUN_EXEC};
-  request.flags = SUBPY_RUN_KEEP_INDENT;
+  request.flags = SUBPY_KEEP_INDENT;
   request.text = source;
   request.text_len = SUBPY_AUTO_LEN;
   return subpy_run(&request, NULL, error);

@@ -172,7 +172,7 @@ static void *caller(void *unused) {
 
 /* Freed, or its interpreter closed, while four threads call it. */
 static void races(void) {
-  const int32_t policies[] = {SUBPY_BUSY_ERROR, SUBPY_BUSY_WAIT, SUBPY_BUSY_SHARE};
+  const int32_t policies[] = {SUBPY_BUSY_REFUSE, SUBPY_BUSY_WAIT, SUBPY_BUSY_SHARE};
   for (int round = 0; round < 60; round++) {
     subpy_interp_options options = {.size = sizeof options, .busy = policies[round % 3]};
     OK(subpy_create(&options, &shared_interp, &error));

@@ -51,12 +51,12 @@ static void deeper(void) {
 
 static void same_interpreter(void) {
   subpy_error *error = NULL;
-  for (int32_t busy = SUBPY_BUSY_ERROR; busy <= SUBPY_BUSY_WAIT; busy++) {
+  for (int32_t busy = SUBPY_BUSY_REFUSE; busy <= SUBPY_BUSY_WAIT; busy++) {
     subpy_interp_options options = {.size = sizeof options, .busy = busy};
     OK(subpy_create(&options, &outer, &error));
     run(outer, "x = 1");
     called = 0;
-    if (busy == SUBPY_BUSY_ERROR) {
+    if (busy == SUBPY_BUSY_REFUSE) {
       call_from_python(outer, type, more_of_the_same);
       CHECK(called == 1 && number(outer, "x") == 2 && number(outer, "bound") == 3);
     }

@@ -144,7 +144,7 @@ static void *comes_and_goes(void *interp) {
 }
 
 static void stress(void) {
-  const int32_t policies[] = {SUBPY_BUSY_ERROR, SUBPY_BUSY_WAIT, SUBPY_BUSY_SHARE};
+  const int32_t policies[] = {SUBPY_BUSY_REFUSE, SUBPY_BUSY_WAIT, SUBPY_BUSY_SHARE};
   for (int i = 0; i < 3; i++) {
     subpy_interp_options options = {.size = sizeof options, .busy = policies[i]};
     subpy_interp interp = 0;

@@ -160,7 +160,7 @@ static void requests(void) {
   request.text = "  indented = 1";
   OK(subpy_run_in_thread(&request, &thread, &error));
   OK(subpy_thread_join(thread, NULL, &error));
-  request.flags = SUBPY_RUN_KEEP_INDENT;
+  request.flags = SUBPY_KEEP_INDENT;
   OK(subpy_run_in_thread(&request, &thread, &error));
   FAILS(SUBPY_ERROR_SYNTAX, "IndentationError: unexpected indent (<script>, line 1)",
         subpy_thread_join(thread, NULL, &error));

@@ -47,8 +47,6 @@ static void every_status_has_its_class() {
   thrown_as<subpy::syntax_error>(status::syntax);
   thrown_as<subpy::python_not_found_error>(status::python_not_found);
   thrown_as<subpy::python_unsupported_error>(status::python_unsupported);
-  thrown_as<subpy::timeout_error>(status::timeout);
-  thrown_as<subpy::interrupted_error>(status::interrupted);
   thrown_as<subpy::no_memory_error>(status::no_memory);
   thrown_as<subpy::forked_error>(status::forked);
   thrown_as<subpy::wrong_state_error>(status::wrong_state);

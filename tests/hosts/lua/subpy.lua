@@ -517,7 +517,7 @@ local function request(self, anchors, what, text, options)
     end
     filled.filename = options.filename
   end
-  if options.keep_indent then filled.flags = C.SUBPY_RUN_KEEP_INDENT end
+  if options.keep_indent then filled.flags = C.SUBPY_KEEP_INDENT end
   anchors[1], anchors[2] = text, options.filename
   return filled
 end

@@ -22,10 +22,6 @@ public enum Status {
   PYTHON_NOT_FOUND(-8),
   /** The CPython that was asked for does not fit. */
   PYTHON_UNSUPPORTED(-9),
-  /** A time limit passed. */
-  TIMEOUT(-10),
-  /** A run was interrupted. */
-  INTERRUPTED(-11),
   /** Out of memory. */
   NO_MEMORY(-12),
   /** This process is a fork of one in which Python runs. */

@@ -21,7 +21,7 @@ const BUSY_STATUS = -3;
 // Sizes of the structs in include/subpy.h.
 const RUNTIME_OPTIONS = 24;
 const INTERP_OPTIONS = 40;
-const RUN_REQUEST = 96;
+const RUN_REQUEST = 80;
 
 const GIL = { own: 0, shared: 1 };
 const BUSY = { error: 0, wait: 1, share: 2 };

@@ -43,8 +43,6 @@ type runRequest struct {
 	nargs    uintptr
 	kwargs   uintptr
 	filename uintptr
-	timeout  int64
-	cancel   uint64
 }
 
 const (

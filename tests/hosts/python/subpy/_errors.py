@@ -23,8 +23,6 @@ class Status(enum.IntEnum):
     SYNTAX = -7
     PYTHON_NOT_FOUND = -8
     PYTHON_UNSUPPORTED = -9
-    TIMEOUT = -10
-    INTERRUPTED = -11
     NO_MEMORY = -12
     FORKED = -13
     WRONG_STATE = -14
