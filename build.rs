@@ -8,7 +8,7 @@ use std::{env, fs};
 const SECTIONS: [(&str, &[&str]); 9] = [
     ("Status codes and handles", &["src/ffi/status.rs"]),
     ("Errors", &["src/ffi/error.rs"]),
-    ("Values", &["src/ffi/value.rs", "src/python/value.rs"]),
+    ("Values", &["src/ffi/value.rs", "src/value/mod.rs"]),
     ("The runtime", &["src/ffi/runtime.rs"]),
     ("Interpreters", &["src/ffi/interpreter.rs"]),
     ("Running code", &["src/ffi/run.rs"]),
@@ -19,7 +19,7 @@ const SECTIONS: [(&str, &[&str]); 9] = [
 
 fn main() {
     println!("cargo:rerun-if-changed=src/ffi");
-    println!("cargo:rerun-if-changed=src/python/value.rs");
+    println!("cargo:rerun-if-changed=src/value/mod.rs");
     println!("cargo:rerun-if-changed=src/ffi/header.h");
     println!("cargo:rerun-if-changed=cbindgen.toml");
     println!("cargo:rerun-if-env-changed=SUBPY_UPDATE_HEADER");
@@ -52,15 +52,16 @@ fn declarations_alone(header: &str) -> String {
     let mut declarations = String::new();
     for line in text.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
         match line.strip_prefix("#define ").and_then(|define| define.split_once(' ')) {
-            // Not an int: it is (size_t)-1 there.
-            Some(("SUBPY_AUTO_LEN", _)) => {}
+            // Of the macros only the numbers; SUBPY_AUTO_LEN is (size_t)-1 there, no int.
             Some((name, value)) => {
                 let value = value.trim_matches(['(', ')']);
-                declarations.push_str(&format!("\nenum {{ {name} = {value} }};"));
+                if value.parse::<i64>().is_ok() {
+                    declarations.push_str(&format!("\nenum {{ {name} = {value} }};"));
+                }
             }
             None if line.starts_with('#') || line.starts_with("extern \"C\"") || line == "}" => {}
             None if declarations.ends_with([',', '(']) => declarations.push_str(&format!(" {}", line.trim())),
-            None => declarations.push_str(&format!("\n{line}")),
+            None => declarations.push_str(&format!("\n{}", line.replace(API, "").replace(NODISCARD, ""))),
         }
     }
     format!("{}\n", declarations.trim_start())
@@ -76,7 +77,7 @@ fn header(root: &Path) -> String {
 
 fn section(root: &Path, title: &str, files: &[&str]) -> String {
     let mut config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml");
-    // The members of the union that cbindgen cannot write; see src/python/value.rs.
+    // The members of the union that cbindgen cannot write; see src/value/mod.rs.
     let union_members = "  /** BOOL: C's bool; the library writes all eight bytes and reads the first */\n  bool as_bool;\n  \
                          /** DICT */\n  const struct subpy_pair *as_pairs;";
     config.export.body.insert("subpy_value_data".into(), union_members.into());
@@ -90,6 +91,27 @@ fn section(root: &Path, title: &str, files: &[&str]) -> String {
     format!("/* {rule}\n * {title}\n *\n{}\n * {rule} */\n\n{}\n\n", intro(root, files[0]), text.trim())
 }
 
+const API: &str = "SUBPY_API ";
+const NODISCARD: &str = "SUBPY_NODISCARD ";
+
+/// A function's declaration in as few lines as fit. An attribute comes first: C++ wants it there.
+fn declaration(lines: &[&str]) -> String {
+    let text = lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+    let nodiscard = if text.contains(NODISCARD) { NODISCARD } else { "" };
+    let text = format!("{nodiscard}{}", text.replace(NODISCARD, ""));
+    let (indent, mut wrapped, mut width) = ("    ", String::new(), 0);
+    for word in text.split_inclusive(", ") {
+        if width > 0 && width + word.trim_end().len() > 117 {
+            wrapped.truncate(wrapped.trim_end().len());
+            wrapped.push_str(&format!("\n{indent}"));
+            width = indent.len();
+        }
+        wrapped.push_str(word);
+        width += word.len();
+    }
+    wrapped
+}
+
 /// Comments of one line on one line, and constants that belong together without blank lines between them.
 fn tidy(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
@@ -101,6 +123,12 @@ fn tidy(text: &str) -> String {
         if line.trim() == "/**" && lines.get(index + 2).is_some_and(|end| end.trim() == "*/") {
             tidied.push(format!("{indent}/** {} */", lines[index + 1].trim().trim_start_matches("* ")));
             index += 3;
+            continue;
+        }
+        if line.starts_with(API.trim()) {
+            let end = lines[index..].iter().position(|line| line.ends_with(';')).expect("declarations end") + index;
+            tidied.push(declaration(&lines[index..=end]));
+            index = end + 1;
             continue;
         }
         let between_constants = line.is_empty()

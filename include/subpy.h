@@ -50,6 +50,32 @@
 extern "C" {
 #endif
 
+/*
+ * Before each function: nothing, but on Windows, where it says that the function is in a DLL. Define SUBPY_STATIC when you link
+ * the static library there.
+ */
+#ifndef SUBPY_API
+#if defined(_WIN32) && !defined(SUBPY_STATIC)
+#define SUBPY_API __declspec(dllimport)
+#else
+#define SUBPY_API
+#endif
+#endif
+
+/*
+ * Before each function that does nothing but return something: the compiler warns when that is thrown away. Functions that return
+ * a status do not have it, since a caller may look at the error instead.
+ */
+#ifndef SUBPY_NODISCARD
+#if (defined(__cplusplus) && __cplusplus >= 201703L) || (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L)
+#define SUBPY_NODISCARD [[nodiscard]]
+#elif defined(__GNUC__)
+#define SUBPY_NODISCARD __attribute__((warn_unused_result))
+#else
+#define SUBPY_NODISCARD
+#endif
+#endif
+
 /** As the length of a text: it ends with a NUL. */
 #define SUBPY_AUTO_LEN SIZE_MAX
 
@@ -110,7 +136,7 @@ typedef uint64_t subpy_function;
  * @return "SUBPY_ERROR_NOT_FOUND" and the like; "SUBPY_ERROR_UNKNOWN" for a number that is none. Static text, never
  *         NULL. Any thread.
  */
-const char *subpy_status_name(subpy_status status);
+SUBPY_NODISCARD SUBPY_API const char *subpy_status_name(subpy_status status);
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * Errors
@@ -126,42 +152,40 @@ const char *subpy_status_name(subpy_status status);
 typedef struct subpy_error subpy_error;
 
 /** The status that came with the error; SUBPY_OK for NULL. */
-subpy_status subpy_error_status(const struct subpy_error *error);
+SUBPY_NODISCARD SUBPY_API subpy_status subpy_error_status(const struct subpy_error *error);
 
 /** What went wrong, in one line. `len` (may be NULL) receives its length in bytes. NULL only for a NULL error. */
-const char *subpy_error_message(const struct subpy_error *error, size_t *len);
+SUBPY_NODISCARD SUBPY_API const char *subpy_error_message(const struct subpy_error *error, size_t *len);
 
 /** excinfo.type.__name__, such as "ValueError"; NULL when there is no Python exception. */
-const char *subpy_error_type_name(const struct subpy_error *error, size_t *len);
+SUBPY_NODISCARD SUBPY_API const char *subpy_error_type_name(const struct subpy_error *error, size_t *len);
 
 /** excinfo.type.__qualname__; NULL when there is no Python exception. */
-const char *subpy_error_type_qualname(const struct subpy_error *error, size_t *len);
+SUBPY_NODISCARD SUBPY_API const char *subpy_error_type_qualname(const struct subpy_error *error, size_t *len);
 
 /** excinfo.type.__module__, such as "builtins"; NULL when there is no Python exception. */
-const char *subpy_error_type_module(const struct subpy_error *error, size_t *len);
+SUBPY_NODISCARD SUBPY_API const char *subpy_error_type_module(const struct subpy_error *error, size_t *len);
 
 /**
  * excinfo.msg: str(exception), "" when it says nothing, "<exception str() failed>" when that raised; NULL when there is no
  * Python exception.
  */
-const char *subpy_error_exception_message(const struct subpy_error *error,
-                                          size_t *len);
+SUBPY_NODISCARD SUBPY_API const char *subpy_error_exception_message(const struct subpy_error *error, size_t *len);
 
 /**
  * excinfo.formatted: "module.Type: message", without the module for builtins and `__main__`; NULL when there is no Python
  * exception.
  */
-const char *subpy_error_formatted(const struct subpy_error *error,
-                                  size_t *len);
+SUBPY_NODISCARD SUBPY_API const char *subpy_error_formatted(const struct subpy_error *error, size_t *len);
 
 /**
  * excinfo.errdisplay: the traceback that Python would print, without the final newline; NULL when there is no Python
  * exception.
  */
-const char *subpy_error_display(const struct subpy_error *error, size_t *len);
+SUBPY_NODISCARD SUBPY_API const char *subpy_error_display(const struct subpy_error *error, size_t *len);
 
 /** How many frames the traceback has; of more than 10,000 the middle is left out. */
-size_t subpy_error_frame_count(const struct subpy_error *error);
+SUBPY_NODISCARD SUBPY_API size_t subpy_error_frame_count(const struct subpy_error *error);
 
 /**
  * One frame of the traceback.
@@ -172,11 +196,8 @@ size_t subpy_error_frame_count(const struct subpy_error *error);
  * @param function  its function's name, "<module>" at the top level
  * @return false, and nothing is written, when there is no such frame.
  */
-bool subpy_error_frame(const struct subpy_error *error,
-                       size_t index,
-                       const char **file,
-                       int32_t *line,
-                       const char **function);
+SUBPY_API bool subpy_error_frame(const struct subpy_error *error, size_t index, const char **file, int32_t *line,
+    const char **function);
 
 /**
  * Where the source is wrong, for SUBPY_ERROR_SYNTAX.
@@ -186,7 +207,8 @@ bool subpy_error_frame(const struct subpy_error *error,
  * @param text    the line itself; NULL when unknown
  * @return false, and nothing is written, for any other error.
  */
-bool subpy_error_syntax(const struct subpy_error *error, int32_t *line, int32_t *column, const char **text);
+SUBPY_API bool subpy_error_syntax(const struct subpy_error *error, int32_t *line, int32_t *column,
+    const char **text);
 
 /**
  * The status that SystemExit asked for: 0 for None, 1 for anything that is no int.
@@ -194,13 +216,13 @@ bool subpy_error_syntax(const struct subpy_error *error, int32_t *line, int32_t 
  * @param status  may be NULL
  * @return false, and nothing is written, when the error is no SystemExit.
  */
-bool subpy_error_exit_status(const struct subpy_error *error, int32_t *status);
+SUBPY_API bool subpy_error_exit_status(const struct subpy_error *error, int32_t *status);
 
 /** The interpreter that the error is about, 0 when none. The handle may be stale. */
-subpy_interp subpy_error_interp(const struct subpy_error *error);
+SUBPY_NODISCARD SUBPY_API subpy_interp subpy_error_interp(const struct subpy_error *error);
 
 /** Free an error; NULL is ignored. Never blocks and runs no Python; works after subpy_shutdown(). */
-void subpy_error_free(struct subpy_error *error);
+SUBPY_API void subpy_error_free(struct subpy_error *error);
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * Values
@@ -261,7 +283,7 @@ typedef union subpy_value_data {
 typedef struct subpy_value {
   /** one of SUBPY_KIND_* */
   int32_t kind;
-  /** the library's own; ignored on input, so zero or anything else */
+  /** zero; the library marks a result here, so a result is fine as an argument too. Any other bit is an error */
   uint32_t flags;
   /** bytes (STR, BYTES, BIGINT), items (TUPLE, LIST) or pairs (DICT); ignored for the other kinds */
   size_t len;
@@ -278,34 +300,34 @@ typedef struct subpy_pair {
 } subpy_pair;
 
 /** None. Any thread; so are all constructors. */
-struct subpy_value subpy_none(void);
+SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_none(void);
 
 /** A bool. */
-struct subpy_value subpy_bool(bool value);
+SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_bool(bool value);
 
 /** An int. */
-struct subpy_value subpy_int(int64_t value);
+SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_int(int64_t value);
 
 /** A float. */
-struct subpy_value subpy_float(double value);
+SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_float(double value);
 
 /** A str that borrows `text`: UTF-8, checked when it is used. `len` in bytes, or SUBPY_AUTO_LEN. */
-struct subpy_value subpy_str(const char *text, size_t len);
+SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_str(const char *text, size_t len);
 
 /** A bytes object that borrows `data`. SUBPY_AUTO_LEN is an error, reported when the value is used. */
-struct subpy_value subpy_bytes(const uint8_t *data, size_t len);
+SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_bytes(const uint8_t *data, size_t len);
 
 /** An int of any size that borrows `hex`, hexadecimal text: "0x1ff", "-0x1ff". `len` in bytes, or SUBPY_AUTO_LEN. */
-struct subpy_value subpy_bigint(const char *hex, size_t len);
+SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_bigint(const char *hex, size_t len);
 
 /** A tuple that borrows `len` values. */
-struct subpy_value subpy_tuple(const struct subpy_value *items, size_t len);
+SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_tuple(const struct subpy_value *items, size_t len);
 
 /** A list that borrows `len` values. */
-struct subpy_value subpy_list(const struct subpy_value *items, size_t len);
+SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_list(const struct subpy_value *items, size_t len);
 
 /** A dict that borrows `len` pairs. */
-struct subpy_value subpy_dict(const struct subpy_pair *pairs, size_t len);
+SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_dict(const struct subpy_pair *pairs, size_t len);
 
 /**
  * The value that a dict has for a str key. Looks at the pairs one by one.
@@ -315,7 +337,8 @@ struct subpy_value subpy_dict(const struct subpy_pair *pairs, size_t len);
  * @param len   its length in bytes, or SUBPY_AUTO_LEN
  * @return the value, part of the dict; NULL when there is none. Any thread.
  */
-const struct subpy_value *subpy_value_get(const struct subpy_value *dict, const char *key, size_t len);
+SUBPY_NODISCARD SUBPY_API const struct subpy_value *subpy_value_get(const struct subpy_value *dict, const char *key,
+    size_t len);
 
 /**
  * The memory that a result points into: its items, pairs and texts, however deeply nested, all lie in one block. For
@@ -327,9 +350,7 @@ const struct subpy_value *subpy_value_get(const struct subpy_value *dict, const 
  * @return whether the value owns a block: not when it is None, a bool, an INT or a FLOAT, nor when it is no result or a
  *         part of one. Any thread.
  */
-bool subpy_value_block(const struct subpy_value *value,
-                       const void **base,
-                       size_t *size);
+SUBPY_API bool subpy_value_block(const struct subpy_value *value, const void **base, size_t *size);
 
 /**
  * Free a result and make it None.
@@ -338,7 +359,7 @@ bool subpy_value_block(const struct subpy_value *value,
  *
  * Never blocks and runs no Python; works after the interpreter was closed and after subpy_shutdown(). Any thread.
  */
-void subpy_value_free(struct subpy_value *value);
+SUBPY_API void subpy_value_free(struct subpy_value *value);
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * The runtime
@@ -388,8 +409,7 @@ typedef struct subpy_runtime_options {
  *
  * Any thread. CPython is started on a thread of the library's own.
  */
-subpy_status subpy_init(const struct subpy_runtime_options *options,
-                        subpy_error **error);
+SUBPY_API subpy_status subpy_init(const struct subpy_runtime_options *options, subpy_error **error);
 
 /**
  * Close every interpreter, also those that Python code created, and finalize CPython.
@@ -405,28 +425,28 @@ subpy_status subpy_init(const struct subpy_runtime_options *options,
  *
  * Any thread that is not inside an interpreter.
  */
-subpy_status subpy_shutdown(subpy_error **error);
+SUBPY_API subpy_status subpy_shutdown(subpy_error **error);
 
 /**
  * The version of the library: major * 1000000 + minor * 1000 + patch, so 1000 is 0.1.0. Compare it with SUBPY_VERSION
  * when the library is opened at run time. Any thread.
  */
-uint32_t subpy_version(void);
+SUBPY_NODISCARD SUBPY_API uint32_t subpy_version(void);
 
 /** The version of the library as text, "0.1.0". Static. Any thread. */
-const char *subpy_version_string(void);
+SUBPY_NODISCARD SUBPY_API const char *subpy_version_string(void);
 
 /**
  * The version of the CPython in use, "3.14.6". NULL before the first start of the runtime; valid until the process
  * exits. Any thread.
  */
-const char *subpy_python_version(void);
+SUBPY_NODISCARD SUBPY_API const char *subpy_python_version(void);
 
 /**
  * The path of the libpython in use; "" when a host program brought CPython inside itself. NULL before the first start of
  * the runtime; valid until the process exits. Any thread.
  */
-const char *subpy_python_library(void);
+SUBPY_NODISCARD SUBPY_API const char *subpy_python_library(void);
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * Interpreters
@@ -495,9 +515,8 @@ typedef struct subpy_interp_options {
  *
  * Any thread; several threads create in parallel.
  */
-subpy_status subpy_create(const struct subpy_interp_options *options,
-                          subpy_interp *interp,
-                          subpy_error **error);
+SUBPY_API subpy_status subpy_create(const struct subpy_interp_options *options, subpy_interp *interp,
+    subpy_error **error);
 
 /**
  * Finalize and destroy an interpreter. Python: Interpreter.close().
@@ -515,8 +534,7 @@ subpy_status subpy_create(const struct subpy_interp_options *options,
  *
  * Any thread.
  */
-subpy_status subpy_close(subpy_interp interp,
-                         subpy_error **error);
+SUBPY_API subpy_status subpy_close(subpy_interp interp, subpy_error **error);
 
 /**
  * Bind names in the interpreter's `__main__`. Python: Interpreter.prepare_main(). All or nothing.
@@ -528,7 +546,7 @@ subpy_status subpy_close(subpy_interp interp,
  *
  * Any thread.
  */
-subpy_status subpy_prepare_main(subpy_interp interp, const subpy_value *names, subpy_error **error);
+SUBPY_API subpy_status subpy_prepare_main(subpy_interp interp, const subpy_value *names, subpy_error **error);
 
 /**
  * Whether something is being run in the interpreter by this library. Threads that Python code left behind do not count.
@@ -537,9 +555,7 @@ subpy_status subpy_prepare_main(subpy_interp interp, const subpy_value *names, s
  * @param running  the answer
  * @return SUBPY_OK or SUBPY_ERROR_NOT_FOUND. Any thread.
  */
-subpy_status subpy_is_running(subpy_interp interp,
-                              bool *running,
-                              subpy_error **error);
+SUBPY_API subpy_status subpy_is_running(subpy_interp interp, bool *running, subpy_error **error);
 
 /**
  * The id that CPython gave the interpreter: 0 for main, then ascending, never used twice between subpy_init() and
@@ -548,7 +564,7 @@ subpy_status subpy_is_running(subpy_interp interp,
  * @param id  the id
  * @return SUBPY_OK or SUBPY_ERROR_NOT_FOUND. Any thread.
  */
-subpy_status subpy_id(subpy_interp interp, int64_t *id, subpy_error **error);
+SUBPY_API subpy_status subpy_id(subpy_interp interp, int64_t *id, subpy_error **error);
 
 /**
  * Where the interpreter came from, in CPython's words: "runtime init" (main), "C-API" (subpy_create()),
@@ -558,7 +574,7 @@ subpy_status subpy_id(subpy_interp interp, int64_t *id, subpy_error **error);
  * @param whence  static text
  * @return SUBPY_OK or SUBPY_ERROR_NOT_FOUND. Any thread.
  */
-subpy_status subpy_whence(subpy_interp interp, const char **whence, subpy_error **error);
+SUBPY_API subpy_status subpy_whence(subpy_interp interp, const char **whence, subpy_error **error);
 
 /**
  * All interpreters by ascending id: main, yours, and those that Python code created, which can be asked about but not
@@ -572,10 +588,7 @@ subpy_status subpy_whence(subpy_interp interp, const char **whence, subpy_error 
  *
  * Any thread. Others may create and close meanwhile.
  */
-subpy_status subpy_list_all(subpy_interp *interps,
-                            size_t capacity,
-                            size_t *count,
-                            subpy_error **error);
+SUBPY_API subpy_status subpy_list_all(subpy_interp *interps, size_t capacity, size_t *count, subpy_error **error);
 
 /**
  * The interpreter that the calling thread is in: when Python code calls a C function, that Python code's. Python:
@@ -584,7 +597,7 @@ subpy_status subpy_list_all(subpy_interp *interps,
  * @param interp  the interpreter
  * @return SUBPY_OK, or SUBPY_ERROR_NOT_FOUND when it is in none. Any thread.
  */
-subpy_status subpy_get_current(subpy_interp *interp, subpy_error **error);
+SUBPY_API subpy_status subpy_get_current(subpy_interp *interp, subpy_error **error);
 
 /**
  * The main interpreter. Starts the runtime when it is not running. Python: get_main().
@@ -596,8 +609,7 @@ subpy_status subpy_get_current(subpy_interp *interp, subpy_error **error);
  * @param interp  the interpreter
  * @return SUBPY_OK or any error of subpy_init(). Any thread.
  */
-subpy_status subpy_get_main(subpy_interp *interp,
-                            subpy_error **error);
+SUBPY_API subpy_status subpy_get_main(subpy_interp *interp, subpy_error **error);
 
 /**
  * The interpreter with this id. Starts the runtime when it is not running. Python: Interpreter(id).
@@ -607,9 +619,7 @@ subpy_status subpy_get_main(subpy_interp *interp,
  * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_INVALID_ARGUMENT for a negative id; any error of subpy_init().
  *         Any thread.
  */
-subpy_status subpy_find(int64_t id,
-                        subpy_interp *interp,
-                        subpy_error **error);
+SUBPY_API subpy_status subpy_find(int64_t id, subpy_interp *interp, subpy_error **error);
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * Running code
@@ -677,7 +687,7 @@ typedef struct subpy_run_request {
  *
  * Any thread.
  */
-subpy_status subpy_exec(subpy_interp interp, const char *code, size_t len, subpy_error **error);
+SUBPY_API subpy_status subpy_exec(subpy_interp interp, const char *code, size_t len, subpy_error **error);
 
 /**
  * Evaluate an expression, as eval() does.
@@ -692,11 +702,8 @@ subpy_status subpy_exec(subpy_interp interp, const char *code, size_t len, subpy
  *
  * Any thread.
  */
-subpy_status subpy_eval(subpy_interp interp,
-                        const char *expression,
-                        size_t len,
-                        subpy_value *result,
-                        subpy_error **error);
+SUBPY_API subpy_status subpy_eval(subpy_interp interp, const char *expression, size_t len, subpy_value *result,
+    subpy_error **error);
 
 /**
  * Call something by its name. Python: Interpreter.call().
@@ -714,14 +721,8 @@ subpy_status subpy_eval(subpy_interp interp,
  *
  * Any thread.
  */
-subpy_status subpy_call(subpy_interp interp,
-                        const char *callable,
-                        size_t len,
-                        const subpy_value *args,
-                        size_t nargs,
-                        const subpy_value *kwargs,
-                        subpy_value *result,
-                        subpy_error **error);
+SUBPY_API subpy_status subpy_call(subpy_interp interp, const char *callable, size_t len, const subpy_value *args,
+    size_t nargs, const subpy_value *kwargs, subpy_value *result, subpy_error **error);
 
 /**
  * Run what the request says: exec, eval and call with every option.
@@ -734,9 +735,7 @@ subpy_status subpy_call(subpy_interp interp,
  *
  * Any thread.
  */
-subpy_status subpy_run(const struct subpy_run_request *request,
-                       subpy_value *result,
-                       subpy_error **error);
+SUBPY_API subpy_status subpy_run(const struct subpy_run_request *request, subpy_value *result, subpy_error **error);
 
 /**
  * Run what the request says on a new thread of its own. Everything the request points to is copied first.
@@ -749,9 +748,8 @@ subpy_status subpy_run(const struct subpy_run_request *request,
  *
  * Any thread.
  */
-subpy_status subpy_run_in_thread(const struct subpy_run_request *request,
-                                 subpy_thread *thread,
-                                 subpy_error **error);
+SUBPY_API subpy_status subpy_run_in_thread(const struct subpy_run_request *request, subpy_thread *thread,
+    subpy_error **error);
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * Prepared functions
@@ -776,11 +774,8 @@ subpy_status subpy_run_in_thread(const struct subpy_run_request *request,
  *
  * Any thread.
  */
-subpy_status subpy_function_new(subpy_interp interp,
-                                const char *callable,
-                                size_t len,
-                                subpy_function *function,
-                                subpy_error **error);
+SUBPY_API subpy_status subpy_function_new(subpy_interp interp, const char *callable, size_t len,
+    subpy_function *function, subpy_error **error);
 
 /**
  * Call a function, in its interpreter.
@@ -796,12 +791,8 @@ subpy_status subpy_function_new(subpy_interp interp,
  *
  * Any thread.
  */
-subpy_status subpy_function_call(subpy_function function,
-                                 const subpy_value *args,
-                                 size_t nargs,
-                                 const subpy_value *kwargs,
-                                 subpy_value *result,
-                                 subpy_error **error);
+SUBPY_API subpy_status subpy_function_call(subpy_function function, const subpy_value *args, size_t nargs,
+    const subpy_value *kwargs, subpy_value *result, subpy_error **error);
 
 /**
  * Free a function. Calls that are running finish. The Python object is given back when the interpreter is entered next.
@@ -810,7 +801,7 @@ subpy_status subpy_function_call(subpy_function function,
  *
  * Never blocks and runs no Python; works after the interpreter was closed and after subpy_shutdown(). Any thread.
  */
-void subpy_function_free(subpy_function function);
+SUBPY_API void subpy_function_free(subpy_function function);
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * Sessions
@@ -833,8 +824,7 @@ void subpy_function_free(subpy_function function);
  *
  * Until all have left, subpy_close() and subpy_shutdown() are SUBPY_ERROR_BUSY, on this thread too. Any thread.
  */
-subpy_status subpy_enter(subpy_interp interp,
-                         subpy_error **error);
+SUBPY_API subpy_status subpy_enter(subpy_interp interp, subpy_error **error);
 
 /**
  * Undo one subpy_enter() of this thread.
@@ -847,8 +837,7 @@ subpy_status subpy_enter(subpy_interp interp,
  * The last one waits for the GIL, if another thread is running something, and runs finalizers of what threading.local
  * held. The thread that entered.
  */
-subpy_status subpy_leave(subpy_interp interp,
-                         subpy_error **error);
+SUBPY_API subpy_status subpy_leave(subpy_interp interp, subpy_error **error);
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * Threads
@@ -872,14 +861,8 @@ subpy_status subpy_leave(subpy_interp interp,
  *
  * Any thread.
  */
-subpy_status subpy_call_in_thread(subpy_interp interp,
-                                  const char *callable,
-                                  size_t len,
-                                  const subpy_value *args,
-                                  size_t nargs,
-                                  const subpy_value *kwargs,
-                                  subpy_thread *thread,
-                                  subpy_error **error);
+SUBPY_API subpy_status subpy_call_in_thread(subpy_interp interp, const char *callable, size_t len,
+    const subpy_value *args, size_t nargs, const subpy_value *kwargs, subpy_thread *thread, subpy_error **error);
 
 /**
  * Wait for a thread to end and take the outcome of its run. Once: afterwards the handle is SUBPY_ERROR_NOT_FOUND.
@@ -891,7 +874,22 @@ subpy_status subpy_call_in_thread(subpy_interp interp,
  *
  * Any thread.
  */
-subpy_status subpy_thread_join(subpy_thread thread, subpy_value *result, subpy_error **error);
+SUBPY_API subpy_status subpy_thread_join(subpy_thread thread, subpy_value *result, subpy_error **error);
+
+/**
+ * Wait until the run of a thread has ended, or a time has passed. Takes nothing: the thread is still to be joined or freed.
+ *
+ * @param thread      the thread
+ * @param timeout_ms  how long to wait at most, in milliseconds; 0: only look; -1: as long as it takes
+ * @param done        whether the run has ended; may be NULL
+ * @param error       optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK, whether it has ended or not; SUBPY_ERROR_INVALID_ARGUMENT for another negative time;
+ *         SUBPY_ERROR_NOT_FOUND, also when the thread is joined or freed meanwhile; SUBPY_ERROR_WRONG_STATE for a thread
+ *         that waits for itself
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_thread_wait(subpy_thread thread, int64_t timeout_ms, bool *done, subpy_error **error);
 
 /**
  * Forget a thread. It goes on by itself; if its run fails, the traceback is printed to stderr, as Python's threads do.
@@ -900,7 +898,7 @@ subpy_status subpy_thread_join(subpy_thread thread, subpy_value *result, subpy_e
  *
  * Never blocks. Any thread.
  */
-void subpy_thread_free(subpy_thread thread);
+SUBPY_API void subpy_thread_free(subpy_thread thread);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -68,6 +68,7 @@ pub mod ffi;
 mod manager;
 mod python;
 mod rust;
+mod value;
 
 pub use manager::{Busy, Error, Kind, Options, Result, RuntimeOptions};
 pub use python::exception::{Exception, Frame, Syntax};

@@ -7,7 +7,7 @@ use super::error::subpy_error;
 use super::status::{SUBPY_AUTO_LEN, SUBPY_OK, subpy_status};
 use crate::manager::{Error, Kind, Ran, Result};
 use crate::python::hooks;
-use crate::python::value::{OwnedValue, subpy_value};
+use crate::value::{OwnedValue, subpy_value};
 
 /// A function that can fail and has no output.
 ///

@@ -101,6 +101,7 @@ unsafe fn text(
 }
 
 /// The status that came with the error; SUBPY_OK for NULL.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_status(error: *const subpy_error) -> subpy_status {
     // SAFETY: the caller's pointer is as the declaration says.
@@ -108,6 +109,7 @@ pub unsafe extern "C" fn subpy_error_status(error: *const subpy_error) -> subpy_
 }
 
 /// What went wrong, in one line. `len` (may be NULL) receives its length in bytes. NULL only for a NULL error.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_message(error: *const subpy_error, len: *mut usize) -> *const c_char {
     // SAFETY: the caller's pointers are as the declaration says.
@@ -115,6 +117,7 @@ pub unsafe extern "C" fn subpy_error_message(error: *const subpy_error, len: *mu
 }
 
 /// excinfo.type.__name__, such as "ValueError"; NULL when there is no Python exception.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_type_name(error: *const subpy_error, len: *mut usize) -> *const c_char {
     // SAFETY: the caller's pointers are as the declaration says.
@@ -122,6 +125,7 @@ pub unsafe extern "C" fn subpy_error_type_name(error: *const subpy_error, len: *
 }
 
 /// excinfo.type.__qualname__; NULL when there is no Python exception.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_type_qualname(error: *const subpy_error, len: *mut usize) -> *const c_char {
     // SAFETY: the caller's pointers are as the declaration says.
@@ -129,6 +133,7 @@ pub unsafe extern "C" fn subpy_error_type_qualname(error: *const subpy_error, le
 }
 
 /// excinfo.type.__module__, such as "builtins"; NULL when there is no Python exception.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_type_module(error: *const subpy_error, len: *mut usize) -> *const c_char {
     // SAFETY: the caller's pointers are as the declaration says.
@@ -137,6 +142,7 @@ pub unsafe extern "C" fn subpy_error_type_module(error: *const subpy_error, len:
 
 /// excinfo.msg: str(exception), "" when it says nothing, "<exception str() failed>" when that raised; NULL when there is no
 /// Python exception.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_exception_message(error: *const subpy_error, len: *mut usize) -> *const c_char {
     // SAFETY: the caller's pointers are as the declaration says.
@@ -145,6 +151,7 @@ pub unsafe extern "C" fn subpy_error_exception_message(error: *const subpy_error
 
 /// excinfo.formatted: "module.Type: message", without the module for builtins and `__main__`; NULL when there is no Python
 /// exception.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_formatted(error: *const subpy_error, len: *mut usize) -> *const c_char {
     // SAFETY: the caller's pointers are as the declaration says.
@@ -153,6 +160,7 @@ pub unsafe extern "C" fn subpy_error_formatted(error: *const subpy_error, len: *
 
 /// excinfo.errdisplay: the traceback that Python would print, without the final newline; NULL when there is no Python
 /// exception.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_display(error: *const subpy_error, len: *mut usize) -> *const c_char {
     // SAFETY: the caller's pointers are as the declaration says.
@@ -160,6 +168,7 @@ pub unsafe extern "C" fn subpy_error_display(error: *const subpy_error, len: *mu
 }
 
 /// How many frames the traceback has; of more than 10,000 the middle is left out.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_frame_count(error: *const subpy_error) -> usize {
     // SAFETY: the caller's pointer is as the declaration says.
@@ -236,6 +245,7 @@ pub unsafe extern "C" fn subpy_error_exit_status(error: *const subpy_error, stat
 }
 
 /// The interpreter that the error is about, 0 when none. The handle may be stale.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_interp(error: *const subpy_error) -> subpy_interp {
     // SAFETY: the caller's pointer is as the declaration says.

@@ -8,7 +8,7 @@ use super::error::subpy_error;
 use super::status::{subpy_function, subpy_interp, subpy_status};
 use crate::manager;
 use crate::python::hooks;
-use crate::python::value::{Args, subpy_value};
+use crate::value::{Args, subpy_value};
 
 /// Look a callable up, to call it many times.
 ///

@@ -50,6 +50,32 @@
 extern "C" {
 #endif
 
+/*
+ * Before each function: nothing, but on Windows, where it says that the function is in a DLL. Define SUBPY_STATIC when
+ * you link the static library there.
+ */
+#ifndef SUBPY_API
+#if defined(_WIN32) && !defined(SUBPY_STATIC)
+#define SUBPY_API __declspec(dllimport)
+#else
+#define SUBPY_API
+#endif
+#endif
+
+/*
+ * Before each function that does nothing but return something: the compiler warns when that is thrown away. Functions
+ * that return a status do not have it, since a caller may look at the error instead.
+ */
+#ifndef SUBPY_NODISCARD
+#if (defined(__cplusplus) && __cplusplus >= 201703L) || (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L)
+#define SUBPY_NODISCARD [[nodiscard]]
+#elif defined(__GNUC__)
+#define SUBPY_NODISCARD __attribute__((warn_unused_result))
+#else
+#define SUBPY_NODISCARD
+#endif
+#endif
+
 /** As the length of a text: it ends with a NUL. */
 #define SUBPY_AUTO_LEN SIZE_MAX
 

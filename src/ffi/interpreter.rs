@@ -11,7 +11,7 @@ use super::error::subpy_error;
 use super::status::{SUBPY_AUTO_LEN, subpy_interp, subpy_status};
 use crate::manager::{self, Busy, Options, Result};
 use crate::python::interp::Config;
-use crate::python::value::{check_main_names, subpy_value};
+use crate::value::{check_main_names, subpy_value};
 
 /// Its own GIL: runs in parallel with the others.
 pub const SUBPY_GIL_OWN: i32 = 0;

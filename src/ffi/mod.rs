@@ -24,4 +24,4 @@ pub use status::*;
 pub use thread::*;
 pub use value::*;
 
-pub use crate::python::value::{subpy_pair, subpy_value, subpy_value_data};
+pub use crate::value::{subpy_pair, subpy_value, subpy_value_data};

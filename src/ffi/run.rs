@@ -11,7 +11,7 @@ use super::status::{subpy_function, subpy_interp, subpy_status};
 use super::thread::{Sending, send};
 use crate::manager::{self, Function, Result};
 use crate::python::run::Code;
-use crate::python::value::{Args, subpy_value};
+use crate::value::{Args, subpy_value};
 
 /// exec: statements
 pub const SUBPY_RUN_EXEC: i32 = 1;

@@ -95,12 +95,14 @@ pub unsafe extern "C" fn subpy_shutdown(error: *mut *mut subpy_error) -> subpy_s
 
 /// The version of the library: major * 1000000 + minor * 1000 + patch, so 1000 is 0.1.0. Compare it with SUBPY_VERSION
 /// when the library is opened at run time. Any thread.
+#[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_version() -> u32 {
     boundary::value(0, || SUBPY_VERSION)
 }
 
 /// The version of the library as text, "0.1.0". Static. Any thread.
+#[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_version_string() -> *const c_char {
     boundary::value(ptr::null(), || concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast())
@@ -108,6 +110,7 @@ pub extern "C" fn subpy_version_string() -> *const c_char {
 
 /// The version of the CPython in use, "3.14.6". NULL before the first start of the runtime; valid until the process
 /// exits. Any thread.
+#[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_python_version() -> *const c_char {
     boundary::value(ptr::null(), || manager::python_version().map_or(ptr::null(), |text| text.as_ptr()))
@@ -115,6 +118,7 @@ pub extern "C" fn subpy_python_version() -> *const c_char {
 
 /// The path of the libpython in use; "" when a host program brought CPython inside itself. NULL before the first start of
 /// the runtime; valid until the process exits. Any thread.
+#[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_python_library() -> *const c_char {
     boundary::value(ptr::null(), || manager::python_library().map_or(ptr::null(), |text| text.as_ptr()))

@@ -57,6 +57,7 @@ pub type subpy_function = u64;
 /// @param status  any number
 /// @return "SUBPY_ERROR_NOT_FOUND" and the like; "SUBPY_ERROR_UNKNOWN" for a number that is none. Static text, never
 ///         NULL. Any thread.
+#[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_status_name(status: subpy_status) -> *const c_char {
     boundary::value(c"SUBPY_ERROR_UNKNOWN".as_ptr(), || name(status).as_ptr())

@@ -2,6 +2,7 @@
 
 use std::ffi::c_char;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::boundary::{self, invalid, text};
 use super::error::subpy_error;
@@ -9,7 +10,7 @@ use super::status::{subpy_interp, subpy_status, subpy_thread};
 use crate::manager::{self, Job, Kind, Result, Work};
 use crate::python::hooks;
 use crate::python::run::Code;
-use crate::python::value::{Args, OwnedValue, subpy_value};
+use crate::value::{Args, OwnedValue, subpy_value};
 
 /// Call something by its name on a new thread of its own. Everything the arguments point to is copied first. Python:
 /// Interpreter.call_in_thread().
@@ -99,6 +100,37 @@ pub unsafe extern "C" fn subpy_thread_join(
             let value = manager::join(thread, !result.is_null())?;
             // Dropped here when nobody wants it.
             Ok(if result.is_null() { subpy_value::none() } else { OwnedValue::into_raw(value) })
+        })
+    }
+}
+
+/// Wait until the run of a thread has ended, or a time has passed. Takes nothing: the thread is still to be joined or freed.
+///
+/// @param thread      the thread
+/// @param timeout_ms  how long to wait at most, in milliseconds; 0: only look; -1: as long as it takes
+/// @param done        whether the run has ended; may be NULL
+/// @param error       optional; set on failure, to be freed with subpy_error_free()
+/// @return SUBPY_OK, whether it has ended or not; SUBPY_ERROR_INVALID_ARGUMENT for another negative time;
+///         SUBPY_ERROR_NOT_FOUND, also when the thread is joined or freed meanwhile; SUBPY_ERROR_WRONG_STATE for a thread
+///         that waits for itself
+///
+/// Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_thread_wait(
+    thread: subpy_thread,
+    timeout_ms: i64,
+    done: *mut bool,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe {
+        boundary::output(done, false, error, || {
+            let limit = match timeout_ms {
+                -1 => None,
+                0.. => Some(Duration::from_millis(timeout_ms.cast_unsigned())),
+                _ => return invalid(format!("timeout_ms is {timeout_ms}, must be -1 (no limit), 0 or more")),
+            };
+            manager::wait(thread, limit)
         })
     }
 }

@@ -9,7 +9,7 @@ use std::ptr;
 
 use super::boundary;
 use super::status::SUBPY_AUTO_LEN;
-use crate::python::value::{self, subpy_pair, subpy_value};
+use crate::value::{self, subpy_pair, subpy_value};
 
 /// None; the union is not used
 pub const SUBPY_KIND_NONE: i32 = 0;
@@ -33,12 +33,14 @@ pub const SUBPY_KIND_LIST: i32 = 8;
 pub const SUBPY_KIND_DICT: i32 = 9;
 
 /// None. Any thread; so are all constructors.
+#[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_none() -> subpy_value {
     boundary::value(subpy_value::none(), subpy_value::none)
 }
 
 /// A bool.
+#[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_bool(value: bool) -> subpy_value {
     // Compared as a number: a caller without a type for C's bool can pass more than 0 and 1.
@@ -46,18 +48,21 @@ pub extern "C" fn subpy_bool(value: bool) -> subpy_value {
 }
 
 /// An int.
+#[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_int(value: i64) -> subpy_value {
     boundary::value(subpy_value::none(), || subpy_value::int(value))
 }
 
 /// A float.
+#[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_float(value: f64) -> subpy_value {
     boundary::value(subpy_value::none(), || subpy_value::float(value))
 }
 
 /// A str that borrows `text`: UTF-8, checked when it is used. `len` in bytes, or SUBPY_AUTO_LEN.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_str(text: *const c_char, len: usize) -> subpy_value {
     // SAFETY: the caller's pointer is as the declaration says.
@@ -65,12 +70,14 @@ pub unsafe extern "C" fn subpy_str(text: *const c_char, len: usize) -> subpy_val
 }
 
 /// A bytes object that borrows `data`. SUBPY_AUTO_LEN is an error, reported when the value is used.
+#[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_bytes(data: *const u8, len: usize) -> subpy_value {
     boundary::value(subpy_value::none(), || subpy_value::pointing(value::BYTES, data, len))
 }
 
 /// An int of any size that borrows `hex`, hexadecimal text: "0x1ff", "-0x1ff". `len` in bytes, or SUBPY_AUTO_LEN.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_bigint(hex: *const c_char, len: usize) -> subpy_value {
     // SAFETY: the caller's pointer is as the declaration says.
@@ -89,18 +96,21 @@ unsafe fn borrowed_text(kind: i32, text: *const c_char, len: usize) -> subpy_val
 }
 
 /// A tuple that borrows `len` values.
+#[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_tuple(items: *const subpy_value, len: usize) -> subpy_value {
     boundary::value(subpy_value::none(), || subpy_value::pointing(value::TUPLE, items.cast(), len))
 }
 
 /// A list that borrows `len` values.
+#[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_list(items: *const subpy_value, len: usize) -> subpy_value {
     boundary::value(subpy_value::none(), || subpy_value::pointing(value::LIST, items.cast(), len))
 }
 
 /// A dict that borrows `len` pairs.
+#[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_dict(pairs: *const subpy_pair, len: usize) -> subpy_value {
     boundary::value(subpy_value::none(), || subpy_value::pointing(value::DICT, pairs.cast(), len))
@@ -112,6 +122,7 @@ pub extern "C" fn subpy_dict(pairs: *const subpy_pair, len: usize) -> subpy_valu
 /// @param key   UTF-8
 /// @param len   its length in bytes, or SUBPY_AUTO_LEN
 /// @return the value, part of the dict; NULL when there is none. Any thread.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_value_get(
     dict: *const subpy_value,

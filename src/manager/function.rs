@@ -1,17 +1,17 @@
 //! Prepared functions: a callable that was looked up once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::{Error, Kind, Ran, Result};
+use super::handle::{self, Numbers};
 use super::here::here;
 use super::interpreter::{self, Interpreter};
-use super::registry::{Registry, function_handle};
+use super::registry::Registry;
 use crate::python::interp::{Interp, Scope};
 use crate::python::kept::Kept;
 use crate::python::object::Py;
 use crate::python::run::{Code, find_callable};
-use crate::python::value::{Args, OwnedValue};
+use crate::value::{Args, OwnedValue};
 
 /// A callable of an interpreter. It may outlive the interpreter, which says then that it is gone.
 pub struct Function {
@@ -35,11 +35,11 @@ static FUNCTIONS: Registry<Function> = Registry::new();
 
 /// Looks a callable up, as a call does.
 pub fn function_new(interp: u64, callable: &str) -> Result<u64> {
-    static COUNT: AtomicU64 = AtomicU64::new(1);
+    static NUMBERS: Numbers = Numbers::new(handle::FUNCTION);
     let interpreter = interpreter::driven(interp, "make a call in")?;
     let keep = |py: Py, scope: &Scope, python: &Interp| Ok(python.kept.keep(find_callable(py, scope, callable)?));
     let kept = here(|here| interpreter.inside(here, keep)).map_err(|error| *error)?;
-    let handle = function_handle(COUNT.fetch_add(1, Ordering::Relaxed));
+    let (_, handle) = NUMBERS.next()?;
     FUNCTIONS.insert(handle, Arc::new(Function { interpreter, kept }));
     Ok(handle)
 }

@@ -5,16 +5,17 @@ use std::thread;
 
 use super::error::{Error, Kind, Ran, Result};
 use super::gate::{Busy, Gate, Refused, Visiting};
+use super::handle::{interpreter_handle, interpreter_id};
 use super::here::{Here, here, is_merely_entered};
-use super::registry::{Registry, interpreter_handle, interpreter_id};
+use super::registry::Registry;
 use super::runtime::{self, STACK_SIZE};
 use crate::python::hooks::{self, Watcher};
 use crate::python::interp::{Config, Interp, Scope};
 use crate::python::object::Py;
 use crate::python::run::Code;
 use crate::python::tstate::{self, Stack, detached};
-use crate::python::value::{OwnedValue, subpy_pair};
 use crate::python::{Failure, loaded_api};
+use crate::value::{OwnedValue, subpy_pair};
 
 /// How an interpreter is created.
 #[derive(Debug, Clone, Default)]

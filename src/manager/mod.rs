@@ -9,12 +9,13 @@
 //! | `here` | what a thread remembers of all these |
 //! | `function` | callables that were looked up once |
 //! | `thread` | runs on threads of their own |
-//! | `registry` | handles |
+//! | `handle`, `registry` | handles, and what they stand for |
 //! | `error` | what can go wrong |
 
 mod error;
 mod function;
 mod gate;
+mod handle;
 mod here;
 mod interpreter;
 mod registry;
@@ -30,4 +31,4 @@ pub use interpreter::{
 };
 pub use runtime::{RuntimeOptions, init, python_library, python_version, shutdown};
 pub use session::{enter, leave};
-pub use thread::{Job, Work, join, run_in_thread, thread_free};
+pub use thread::{Job, Work, join, run_in_thread, thread_free, wait};

@@ -1,39 +1,10 @@
-//! Handles: numbers for things that may be gone. A stale or invented one finds nothing; none is ever given twice.
+//! Things by handle. A stale or invented one finds nothing.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex};
 
 use crate::python::lock;
-
-/// Bits 50 to 52 say what a handle is of, so all are below 2^53 (exact in a double) and above CPython's own ids.
-const KIND_SHIFT: u32 = 50;
-const GENERATION_SHIFT: u32 = 32;
-const INTERPRETER: u64 = 1;
-const FUNCTION: u64 = 2;
-const THREAD: u64 = 3;
-
-/// The handle of the interpreter that CPython calls `id`, in the n-th runtime of this process. CPython begins with 0
-/// again in every runtime.
-pub fn interpreter_handle(generation: u32, id: i64) -> Option<u64> {
-    let fits = generation < 1 << (KIND_SHIFT - GENERATION_SHIFT) && (0..1 << GENERATION_SHIFT).contains(&id);
-    fits.then(|| INTERPRETER << KIND_SHIFT | u64::from(generation) << GENERATION_SHIFT | id as u64)
-}
-
-/// CPython's id that is part of an interpreter's handle.
-pub fn interpreter_id(handle: u64) -> Option<u64> {
-    (handle >> KIND_SHIFT == INTERPRETER).then_some(handle & ((1 << GENERATION_SHIFT) - 1))
-}
-
-/// The handle of the n-th prepared function of this process.
-pub fn function_handle(count: u64) -> u64 {
-    FUNCTION << KIND_SHIFT | (count & ((1 << KIND_SHIFT) - 1))
-}
-
-/// The handle of the n-th thread of this process.
-pub fn thread_handle(count: u64) -> u64 {
-    THREAD << KIND_SHIFT | (count & ((1 << KIND_SHIFT) - 1))
-}
 
 /// Handles are spread well enough by themselves.
 #[derive(Default)]
@@ -104,22 +75,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn handles_say_their_kind_fit_a_double_and_are_no_small_ids() {
-        let first = interpreter_handle(0, 0).unwrap();
-        let last = interpreter_handle((1 << 18) - 1, (1 << 32) - 1).unwrap();
-        assert!(first > 1 << 49 && last < 1 << 53);
-        assert_eq!(interpreter_id(last), Some((1 << 32) - 1));
-        assert_eq!(interpreter_handle(0, 1 << 32), None);
-        assert_eq!(interpreter_handle(1 << 18, 0), None);
-        assert_ne!(interpreter_handle(0, 7), interpreter_handle(1, 7));
-        assert_eq!(interpreter_id(thread_handle(7)), None);
-        assert!(thread_handle(u64::MAX) < 1 << 53);
-    }
-
-    #[test]
     fn a_removed_handle_finds_nothing() {
         let registry = Registry::new();
-        let handle = thread_handle(1);
+        let handle = 1;
         registry.insert(handle, Arc::new(5));
         assert_eq!(registry.get(handle).as_deref(), Some(&5));
         assert_eq!(registry.all().len(), 1);

@@ -19,8 +19,8 @@ use crate::python::locate::{Found, Installation, locate};
 use crate::python::run::Code;
 use crate::python::start::{self, StartError, Startup};
 use crate::python::tstate::{self, detached, this_stack};
-use crate::python::value::{Args, subpy_value};
 use crate::python::{hooks, loaded_api, lock};
+use crate::value::{Args, subpy_value};
 
 /// How the runtime is started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,19 +1,20 @@
 //! Runs on threads of their own: `call_in_thread()`, with a result to join for.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use super::error::{Error, Kind, Result};
+use super::handle::{self, Numbers};
 use super::interpreter;
-use super::registry::{Registry, thread_handle};
+use super::registry::Registry;
 use super::runtime::{self, STACK_SIZE};
 use crate::python::kept::Kept;
 use crate::python::output::print_error;
 use crate::python::run::Code;
 use crate::python::tstate::detached;
-use crate::python::value::{Args, OwnedValue};
 use crate::python::{loaded_api, lock};
+use crate::value::{Args, OwnedValue};
 
 /// A run with everything it needs in its own memory.
 pub struct Job {
@@ -94,12 +95,16 @@ enum Outcome {
     Done(Result<OwnedValue>),
     /// Nobody will join.
     Detached,
+    /// Somebody joined.
+    Taken,
 }
 
 struct Thread {
     number: u64,
     name: String,
     outcome: Mutex<Outcome>,
+    /// Signalled when the outcome is there, and when nobody may wait for it any more.
+    changed: Condvar,
     handle: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -111,13 +116,12 @@ static UNFINISHED: Registry<Thread> = Registry::new();
 
 /// Starts a thread that does the job.
 pub fn run_in_thread(job: Job) -> Result<u64> {
-    static COUNT: AtomicU64 = AtomicU64::new(1);
+    static NUMBERS: Numbers = Numbers::new(handle::THREAD);
     interpreter::check_alive(job.interp)?;
     let _use = runtime::enter()?;
-    let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    let handle = thread_handle(number);
+    let (number, handle) = NUMBERS.next()?;
     let (outcome, name) = (Mutex::new(Outcome::Running), job.name().to_owned());
-    let thread = Arc::new(Thread { number, name, outcome, handle: Mutex::new(None) });
+    let thread = Arc::new(Thread { number, name, outcome, changed: Condvar::new(), handle: Mutex::new(None) });
     THREADS.insert(handle, Arc::clone(&thread));
     UNFINISHED.insert(handle, Arc::clone(&thread));
     let its_own = Arc::clone(&thread);
@@ -148,6 +152,7 @@ impl Thread {
             Outcome::Detached => self.report(&result),
             _ => *outcome = Outcome::Done(result),
         }
+        self.changed.notify_all();
     }
 
     /// What `threading.excepthook` prints; SystemExit is silent there too.
@@ -172,8 +177,7 @@ fn not_found(handle: u64) -> Error {
 /// Waits for the end of a run and returns its outcome; once. A result that is not wanted need not be shareable.
 pub fn join(handle: u64, want_result: bool) -> Result<OwnedValue> {
     let thread = THREADS.get(handle).ok_or_else(|| not_found(handle))?;
-    let is_me = lock(&thread.handle).as_ref().is_some_and(|it| it.thread().id() == thread::current().id());
-    if is_me {
+    if thread.is_this() {
         return Err(Kind::WrongState("a thread cannot join itself".into()).into());
     }
     // Whoever removes it has it.
@@ -182,11 +186,40 @@ pub fn join(handle: u64, want_result: bool) -> Result<OwnedValue> {
     if let Some(join) = join {
         let _ = detached(loaded_api(), || join.join());
     }
-    match std::mem::replace(&mut *lock(&thread.outcome), Outcome::Running) {
+    match std::mem::replace(&mut *lock(&thread.outcome), Outcome::Taken) {
         Outcome::Done(Err(Error { kind: Kind::NotShareable(_), .. })) if !want_result => Ok(OwnedValue::none()),
         Outcome::Done(result) => result,
-        Outcome::Running | Outcome::Detached => Err(Kind::Panic("a thread ended without an outcome".into()).into()),
+        Outcome::Running | Outcome::Detached | Outcome::Taken => {
+            Err(Kind::Panic("a thread ended without an outcome".into()).into())
+        }
     }
+}
+
+/// Waits until a run has ended, or the time is up; says whether it has. Takes nothing: it can still be joined for. None: for
+/// ever.
+pub fn wait(handle: u64, limit: Option<Duration>) -> Result<bool> {
+    let thread = THREADS.get(handle).ok_or_else(|| not_found(handle))?;
+    if thread.is_this() {
+        return Err(Kind::WrongState("a thread cannot wait for itself".into()).into());
+    }
+    // A limit beyond what the clock can tell is none.
+    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+    detached(loaded_api(), || {
+        let mut outcome = lock(&thread.outcome);
+        loop {
+            match &*outcome {
+                Outcome::Done(_) => return Ok(true),
+                Outcome::Detached | Outcome::Taken => return Err(not_found(handle)),
+                Outcome::Running => {}
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            outcome = match left {
+                None => thread.changed.wait(outcome).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => return Ok(false),
+                Some(left) => thread.changed.wait_timeout(outcome, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        }
+    })
 }
 
 /// Forgets a run. If it fails, or has failed, that is printed.
@@ -197,8 +230,14 @@ pub fn thread_free(handle: u64) {
 }
 
 impl Thread {
+    /// The calling thread is the one that runs it.
+    fn is_this(&self) -> bool {
+        lock(&self.handle).as_ref().is_some_and(|it| it.thread().id() == thread::current().id())
+    }
+
     fn detach(&self) {
         let outcome = std::mem::replace(&mut *lock(&self.outcome), Outcome::Detached);
+        self.changed.notify_all();
         if let Outcome::Done(result) = outcome {
             self.report(&result);
         }

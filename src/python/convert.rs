@@ -11,7 +11,7 @@ use super::types::{PyObject, PyTypeObject};
 use super::Failure;
 use super::names::Names;
 use super::object::{Obj, Py, PyResult, Raised};
-use super::value::{self, Args, Builder, MAX_DEPTH, OwnedValue, subpy_pair, subpy_value};
+use crate::value::{self, Args, Builder, MAX_DEPTH, OwnedValue, subpy_pair, subpy_value};
 
 /// Makes the Python object of a checked value.
 #[inline]

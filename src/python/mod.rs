@@ -11,7 +11,7 @@
 //! | `run`, `dedent` | exec, eval, call, prepare_main |
 //! | `names` | names as Python strings |
 //! | `kept` | objects that prepared functions hold |
-//! | `value`, `convert` | values in memory, and from and to Python objects |
+//! | `convert` | values from and to Python objects |
 //! | `exception` | an uncaught exception as text |
 //! | `output`, `guest.py` | sys.stdout and sys.stderr of an interpreter |
 //! | `hooks` | what CPython tells: interpreters that come and go, forks |
@@ -35,7 +35,6 @@ pub mod run;
 pub mod start;
 pub mod tstate;
 mod types;
-pub mod value;
 
 use api::Api;
 use exception::Exception;

@@ -13,7 +13,7 @@ use super::exception::Exception;
 use super::interp::Scope;
 use super::kept::Kept;
 use super::object::{Obj, Py, PyResult, Raised};
-use super::value::{Args, OwnedValue, subpy_pair};
+use crate::value::{Args, OwnedValue, subpy_pair};
 
 /// Include/cpython/compile.h: the source is a str, so a coding cookie says nothing.
 const PYCF_IGNORE_COOKIE: i32 = 0x0800;

@@ -2,7 +2,7 @@
 
 use super::value::Value;
 use crate::manager::{Error, Kind, Result};
-use crate::python::value::{
+use crate::value::{
     BIGINT, BYTES, Builder, DICT, LIST, MAX_DEPTH, OwnedValue, STR, TUPLE, ValueRef, View, subpy_value,
 };
 

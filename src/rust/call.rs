@@ -7,7 +7,7 @@ use super::to_rust::FromValue;
 use super::unless_forked;
 use super::value::Value;
 use crate::manager::{Kind, Ran, Result};
-use crate::python::value::{self, OwnedValue};
+use crate::value::{self, OwnedValue};
 
 /// The arguments of a call: a tuple and a dict, as blocks.
 pub(super) struct Call {

@@ -14,7 +14,7 @@ use super::unless_forked;
 use super::value::Value;
 use crate::manager::{self, Job, Kind, Options, Result, Work};
 use crate::python::run::Code;
-use crate::python::value::{OwnedValue, check_owned_main_names};
+use crate::value::{OwnedValue, check_owned_main_names};
 
 /// An interpreter of one's own: closed when dropped.
 ///

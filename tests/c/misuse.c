@@ -40,8 +40,10 @@ static void check_handle(subpy_interp bad, const char *message) {
 }
 
 static void handles(void) {
-  static const uint64_t garbage[] = {1, 2, 1000, UINT64_C(1) << 49, UINT64_C(1) << 52, UINT64_C(1) << 53,
-                                     UINT64_C(1) << 63, UINT64_MAX};
+  /* Small numbers, other kinds of thing, numbers that are too large. */
+  static const uint64_t garbage[] = {1, 2, 1000, UINT64_C(1) << 47, ((uint64_t)HANDLE_FUNCTION << HANDLE_KIND_SHIFT) + 1,
+                                     ((uint64_t)HANDLE_THREAD << HANDLE_KIND_SHIFT) + 1, UINT64_C(31) << HANDLE_KIND_SHIFT,
+                                     UINT64_C(1) << 53, UINT64_C(1) << 63, UINT64_MAX};
   char message[100];
   for (size_t index = 0; index < sizeof garbage / sizeof *garbage; index++) {
     snprintf(message, sizeof message, "%" PRIu64 " is not the handle of an interpreter", garbage[index]);
@@ -52,7 +54,7 @@ static void handles(void) {
   check_handle(joined, message);
   check_handle(stale, "unrecognized interpreter ID 2");
   check_handle(interp + 1000, "unrecognized interpreter ID 1001");
-  check_handle(interp + (UINT64_C(1) << 32), "unrecognized interpreter ID 1"); /* another runtime's */
+  check_handle(interp + (UINT64_C(1) << HANDLE_RUNTIME_SHIFT), "unrecognized interpreter ID 1"); /* another runtime's */
 }
 
 /* ---- NULL ---- */
@@ -166,8 +168,11 @@ static void names_of_statuses(void) {
   CHECK(strcmp(subpy_status_name(SUBPY_OK), "SUBPY_OK") == 0);
   CHECK(strcmp(subpy_status_name(SUBPY_ERROR_INVALID_ARGUMENT), "SUBPY_ERROR_INVALID_ARGUMENT") == 0);
   CHECK(strcmp(subpy_status_name(SUBPY_ERROR_PANIC), "SUBPY_ERROR_PANIC") == 0);
-  for (int32_t status = -15; status <= 0; status++)
-    CHECK(strcmp(subpy_status_name(status), "SUBPY_ERROR_UNKNOWN") != 0);
+  for (int32_t status = -15; status <= 0; status++) {
+    /* What a later version is to give does not exist yet. */
+    bool later = status == -10 || status == -11;
+    CHECK((strcmp(subpy_status_name(status), "SUBPY_ERROR_UNKNOWN") == 0) == later);
+  }
   CHECK(strcmp(subpy_status_name(1), "SUBPY_ERROR_UNKNOWN") == 0);
   CHECK(strcmp(subpy_status_name(-16), "SUBPY_ERROR_UNKNOWN") == 0);
   CHECK(strcmp(subpy_status_name(INT32_MIN), "SUBPY_ERROR_UNKNOWN") == 0);

@@ -184,6 +184,50 @@ static void join_itself(void) {
   signal_send(tried);
 }
 
+static void *free_soon(void *thread) {
+  usleep(50000);
+  subpy_thread_free(*(subpy_thread *)thread);
+  return NULL;
+}
+
+static void waits(void) {
+  subpy_error *error = NULL;
+  subpy_value result = {0};
+  bool done = true;
+  signal_pipe begun = signal_new(), end = signal_new();
+  define_block(interp, begun, end);
+  subpy_thread thread = block_in_thread(interp, begun);
+  OK(subpy_thread_wait(thread, 0, &done, &error));
+  CHECK(!done);
+  OK(subpy_thread_wait(thread, 20, &done, &error));
+  CHECK(!done);
+  OK(subpy_thread_wait(thread, 0, NULL, NULL));
+  done = true;
+  FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "timeout_ms is -2, must be -1 (no limit), 0 or more",
+        subpy_thread_wait(thread, -2, &done, &error));
+  CHECK(!done);
+  signal_send(end);
+  OK(subpy_thread_wait(thread, -1, &done, &error));
+  CHECK(done);
+  OK(subpy_thread_wait(thread, INT64_MAX, &done, &error)); /* nothing was taken */
+  CHECK(done);
+  OK(subpy_thread_join(thread, &result, &error));
+  subpy_value_free(&result);
+  done = true;
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...was joined or freed", subpy_thread_wait(thread, -1, &done, &error));
+  CHECK(!done);
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...0 is not the handle of a thread", subpy_thread_wait(0, 0, &done, &error));
+
+  /* Freed while somebody waits for ever. */
+  thread = block_in_thread(interp, begun);
+  pthread_t other;
+  CHECK(pthread_create(&other, NULL, free_soon, &thread) == 0);
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...was joined or freed", subpy_thread_wait(thread, -1, &done, &error));
+  CHECK(pthread_join(other, NULL) == 0);
+  signal_send(end);
+  for (bool running = true; running; usleep(1000)) OK(subpy_is_running(interp, &running, &error));
+}
+
 static void join_self(void) {
   subpy_error *error = NULL;
   signal_pipe go = signal_new();
@@ -337,6 +381,7 @@ int main(void) {
   errors();
   copies();
   requests();
+  waits();
   join_self();
   one_joiner_wins();
   subpy_thread left = start("builtins:list", NULL, 0);

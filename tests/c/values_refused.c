@@ -147,6 +147,23 @@ int main(void) {
     snprintf(message, sizeof message, "args[0]: SUBPY_KIND_BIGINT must be hexadecimal like \"-0x1ff\", got \"%s\"", bad[i]);
     invalid(subpy_bigint(bad[i], SUBPY_AUTO_LEN), message);
   }
+  /* Flags stay free for later: what nobody knows is refused, on every kind and wherever it stands. */
+  static const uint32_t unknown[] = {1, 1 << 15, 1 << 16, UINT32_C(1) << 31, UINT32_MAX};
+  subpy_value kinds[] = {subpy_none(), subpy_bool(true), subpy_int(1), subpy_float(1), TEXT("x"), subpy_list(NULL, 0)};
+  for (size_t i = 0; i < COUNT(kinds); i++) {
+    for (size_t flag = 0; flag < COUNT(unknown); flag++) {
+      subpy_value flagged[] = {subpy_int(1), kinds[i]};
+      flagged[1].flags = unknown[flag];
+      invalid(flagged[1], "...flags has unknown bits set: 0x");
+      invalid(subpy_list(flagged, 2), "...flags has unknown bits set: 0x");
+    }
+    subpy_value flagged[] = {subpy_none(), subpy_dict(NULL, 0)};
+    for (size_t kind = 0; kind < COUNT(flagged); kind++) {
+      flagged[kind].flags = unknown[i % COUNT(unknown)];
+      FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "...kwargs: flags has unknown bits set: 0x",
+            subpy_call(interp, "called", SUBPY_AUTO_LEN, NULL, 0, &flagged[kind], NULL, &error));
+    }
+  }
   subpy_value loop[] = {subpy_list(NULL, 1)};
   loop[0].u.as_items = loop;
   invalid(loop[0], "args[0]: nested deeper than 1000 levels, or it contains itself");

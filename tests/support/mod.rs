@@ -59,6 +59,20 @@ pub fn compiler(cpp: bool) -> Command {
     command
 }
 
+/// The layout of handles, as src/manager/handle.rs has it: HANDLE_KIND_SHIFT and the like for programs that invent some.
+fn handle_layout() -> Vec<String> {
+    let source = std::fs::read_to_string(root().join("src/manager/handle.rs")).expect("src/manager/handle.rs");
+    let constants = source.lines().filter_map(|line| line.strip_prefix("pub const ")?.strip_suffix(';'));
+    let layout: Vec<String> = constants
+        .map(|constant| {
+            let (name, value) = constant.split_once(" = ").expect("a constant has a value");
+            format!("-DHANDLE_{}={value}", name.split(':').next().expect("a name"))
+        })
+        .collect();
+    assert!(layout.len() >= 5, "src/manager/handle.rs has the constants: {layout:?}");
+    layout
+}
+
 /// Builds a C program against libsubpy.so and returns its path.
 pub fn build(source: &Path) -> PathBuf {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
@@ -67,6 +81,7 @@ pub fn build(source: &Path) -> PathBuf {
     let program = build_folder().join(format!("{name}-{}-{count}", std::process::id()));
     let folder = library_folder();
     let mut command = compiler(false);
+    command.args(handle_layout());
     command.arg("-std=c11").arg("-D_GNU_SOURCE").arg(source).arg("-o").arg(&program);
     command.arg("-L").arg(&folder).arg("-lsubpy").arg("-ldl").arg("-lm").arg("-pthread");
     // An old-style path, which comes before the LD_LIBRARY_PATH that cargo sets: there an older build may lie.

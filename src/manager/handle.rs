@@ -1,0 +1,86 @@
+//! Handles: 64-bit numbers for things that may be gone, below 2^53 so that a double holds them exactly.
+//!
+//! | bits | what |
+//! |---|---|
+//! | 48 to 52 | the kind of thing, 1 to 31: so no handle is 0, nor one of CPython's small ids |
+//! | 0 to 47 | which one, never given twice in a process |
+//!
+//! An interpreter's lower bits are the number of the runtime (32 to 47) and CPython's id (0 to 31), so that a message about one
+//! that is gone can name it. Those of other things count up. The tests in C read the constants below from this file.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::error::{Kind, Result};
+
+pub const KIND_SHIFT: u32 = 48;
+pub const RUNTIME_SHIFT: u32 = 32;
+
+pub const INTERPRETER: u64 = 1;
+pub const FUNCTION: u64 = 2;
+pub const THREAD: u64 = 3;
+
+const LAST_NUMBER: u64 = (1 << KIND_SHIFT) - 1;
+
+/// The handle of the interpreter that CPython calls `id`, in the n-th runtime of this process. CPython begins with 0
+/// again in every runtime.
+pub fn interpreter_handle(runtime: u32, id: i64) -> Option<u64> {
+    let fits = runtime < 1 << (KIND_SHIFT - RUNTIME_SHIFT) && (0..1 << RUNTIME_SHIFT).contains(&id);
+    fits.then(|| INTERPRETER << KIND_SHIFT | u64::from(runtime) << RUNTIME_SHIFT | id.cast_unsigned())
+}
+
+/// CPython's id that is part of an interpreter's handle.
+pub fn interpreter_id(handle: u64) -> Option<u64> {
+    (handle >> KIND_SHIFT == INTERPRETER).then_some(handle & ((1 << RUNTIME_SHIFT) - 1))
+}
+
+/// Gives the things of one kind their handles.
+pub struct Numbers {
+    kind: u64,
+    last: AtomicU64,
+}
+
+impl Numbers {
+    pub const fn new(kind: u64) -> Numbers {
+        Numbers { kind, last: AtomicU64::new(0) }
+    }
+
+    /// The next number, from 1, and the handle that has it. Fails when all were given (after 281 million million).
+    pub fn next(&self) -> Result<(u64, u64)> {
+        let next = |last| (last < LAST_NUMBER).then_some(last + 1);
+        match self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) {
+            Ok(last) => Ok((last + 1, self.kind << KIND_SHIFT | (last + 1))),
+            Err(_) => Err(Kind::Interpreter("this process has used up its handles".into()).into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handles_say_their_kind_fit_a_double_and_are_no_small_ids() {
+        let first = interpreter_handle(0, 0).unwrap();
+        let last = interpreter_handle((1 << 16) - 1, (1 << 32) - 1).unwrap();
+        assert!(first > 1 << 47 && last < 1 << 53);
+        assert_eq!(interpreter_id(last), Some((1 << 32) - 1));
+        assert_eq!(interpreter_handle(0, 1 << 32), None);
+        assert_eq!(interpreter_handle(1 << 16, 0), None);
+        assert_eq!(interpreter_handle(0, -1), None);
+        assert_ne!(interpreter_handle(0, 7), interpreter_handle(1, 7));
+        // There is room for 31 kinds.
+        assert!(31 << KIND_SHIFT | LAST_NUMBER < 1 << 53);
+    }
+
+    #[test]
+    fn numbers_are_given_once_and_end() {
+        let numbers = Numbers::new(THREAD);
+        let (one, handle) = numbers.next().unwrap();
+        assert_eq!((one, handle >> KIND_SHIFT), (1, THREAD));
+        assert_eq!(interpreter_id(handle), None);
+        assert_eq!(numbers.next().unwrap(), (2, handle + 1));
+        numbers.last.store(LAST_NUMBER - 1, Ordering::Relaxed);
+        assert_eq!(numbers.next().unwrap().1 >> KIND_SHIFT, THREAD);
+        assert!(numbers.next().is_err() && numbers.next().is_err());
+    }
+}

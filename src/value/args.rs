@@ -1,0 +1,77 @@
+//! Arguments that were checked.
+
+use super::check::{self, check_flags, check_len, check_names, is_plain};
+use super::{DICT, NONE, OwnedValue, TUPLE, slice, subpy_pair, subpy_value};
+
+/// Arguments that were checked: every kind is known, every pointer and length makes sense, text is UTF-8.
+#[derive(Clone, Copy)]
+pub struct Args<'a> {
+    pub items: &'a [subpy_value],
+    /// Keyword arguments: NULL, or a DICT whose keys are STR.
+    pub kwargs: &'a [subpy_pair],
+}
+
+impl<'a> Args<'a> {
+    /// The arguments that an owned TUPLE and an owned DICT hold.
+    pub fn of(items: &'a OwnedValue, kwargs: &'a OwnedValue) -> Args<'a> {
+        // SAFETY: an owned value is complete, and lives as long as it is borrowed.
+        unsafe { Args { items: items.as_value().items(), kwargs: kwargs.as_value().pairs() } }
+    }
+
+    /// The same, when nothing is known of what they hold.
+    pub fn check_owned(items: &'a OwnedValue, kwargs: &'a OwnedValue) -> Result<Args<'a>, String> {
+        let args = Args::of(items, kwargs);
+        // SAFETY: an owned value is complete.
+        unsafe { Args::check(args.items.as_ptr(), args.items.len(), kwargs.as_value()) }
+    }
+
+    /// Copies them into memory of their own, as a TUPLE and a DICT.
+    pub fn to_owned(self) -> Option<(OwnedValue, OwnedValue)> {
+        let items = subpy_value::pointing(TUPLE, self.items.as_ptr().cast(), self.items.len());
+        let kwargs = subpy_value::pointing(DICT, self.kwargs.as_ptr().cast(), self.kwargs.len());
+        Some((OwnedValue::copy_of(&items)?, OwnedValue::copy_of(&kwargs)?))
+    }
+
+    /// # Safety
+    /// `items` must point to `len` values, `kwargs` to one or be NULL, and all that they point to must be as they say.
+    #[inline(always)]
+    pub unsafe fn check(items: *const subpy_value, len: usize, kwargs: *const subpy_value) -> Result<Args<'a>, String> {
+        // Most calls have a few plain values: nothing can be wrong with those.
+        if kwargs.is_null() && len <= 8 && (len == 0 || !items.is_null()) {
+            // SAFETY: promised by the caller.
+            let items: &[subpy_value] = unsafe { slice(items, len) };
+            if items.iter().all(is_plain) {
+                return Ok(Args { items, kwargs: &[] });
+            }
+        }
+        // SAFETY: as above.
+        unsafe { Args::check_any(items, len, kwargs) }
+    }
+
+    unsafe fn check_any(items: *const subpy_value, len: usize, kwargs: *const subpy_value) -> Result<Args<'a>, String> {
+        if len > 0 && items.is_null() {
+            return Err(format!("args is NULL but nargs is {len}"));
+        }
+        check_len::<subpy_value>(len).map_err(|reason| format!("args: {reason}"))?;
+        // SAFETY: promised by the caller; a wrong pointer or length cannot be told from a right one.
+        let items: &[subpy_value] = unsafe { slice(items, len) };
+        for (index, item) in items.iter().enumerate() {
+            if !is_plain(item) {
+                // SAFETY: as above.
+                unsafe { check::check(item) }.map_err(|bad| bad.at(&format!("args[{index}]")))?;
+            }
+        }
+        if kwargs.is_null() {
+            return Ok(Args { items, kwargs: &[] });
+        }
+        // SAFETY: not NULL, promised by the caller.
+        let kwargs = unsafe { &*kwargs };
+        if kwargs.kind == NONE {
+            check_flags(kwargs).map_err(|reason| format!("kwargs: {reason}"))?;
+            return Ok(Args { items, kwargs: &[] });
+        }
+        // SAFETY: as above.
+        let kwargs = unsafe { check_names(kwargs, "kwargs")? };
+        Ok(Args { items, kwargs })
+    }
+}

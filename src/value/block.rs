@@ -1,0 +1,214 @@
+//! A value that owns its memory, one block however deeply it is nested, and the builder of that block.
+
+use std::mem::ManuallyDrop;
+use std::ptr;
+
+use super::{BLOCK_HEADER, OWNS_BLOCK, element_size, slice, subpy_value};
+
+/// A value that owns the memory it points to.
+pub struct OwnedValue(ManuallyDrop<subpy_value>);
+
+// SAFETY: a value is plain memory that nobody else points to.
+unsafe impl Send for OwnedValue {}
+
+impl OwnedValue {
+    pub fn none() -> OwnedValue {
+        OwnedValue(ManuallyDrop::new(subpy_value::none()))
+    }
+
+    #[inline]
+    pub fn int(value: i64) -> OwnedValue {
+        OwnedValue(ManuallyDrop::new(subpy_value::int(value)))
+    }
+
+    /// Hands the value, and the duty to free it, over to C.
+    pub fn into_raw(self) -> subpy_value {
+        *ManuallyDrop::new(self).0
+    }
+
+    pub fn as_value(&self) -> &subpy_value {
+        &self.0
+    }
+
+    /// A deep copy of checked arguments, for a run on another thread.
+    pub fn copy_of(root: &subpy_value) -> Option<OwnedValue> {
+        let mut builder = Builder::new();
+        let mut root_copy = *root;
+        // Every value that was copied and whose contents were not yet: where it lies in the block (None: the root).
+        let mut pending: Vec<(Option<usize>, subpy_value)> = vec![(None, *root)];
+        while let Some((place, value)) = pending.pop() {
+            let size = element_size(value.kind);
+            let mut copy = subpy_value { flags: 0, ..value };
+            if size > 0 {
+                // SAFETY: a checked value.
+                let bytes = unsafe { slice(value.pointer(), value.len * size) };
+                let start = builder.append(bytes, size > 1)?;
+                copy.u.as_int = start as i64;
+                let values = value.len * size / size_of::<subpy_value>();
+                if size > 1 {
+                    for index in 0..values {
+                        let at = start + index * size_of::<subpy_value>();
+                        pending.push((Some(at), builder.read(at)));
+                    }
+                }
+            }
+            match place {
+                Some(at) => builder.write(at, copy),
+                None => root_copy = copy,
+            }
+        }
+        Some(builder.finish(root_copy))
+    }
+}
+
+impl Drop for OwnedValue {
+    fn drop(&mut self) {
+        // SAFETY: the root of a result; into_raw() keeps a value that was handed over from getting here.
+        unsafe { self.0.free() }
+    }
+}
+
+/// The one block of a result while it grows. Until `finish`, values hold offsets into the block instead of pointers.
+pub struct Builder {
+    data: *mut u8,
+    len: usize,
+    capacity: usize,
+    /// Where the values lie in the block that `finish` has to turn into pointers.
+    pointing: Vec<usize>,
+}
+
+impl Builder {
+    pub fn new() -> Builder {
+        Builder { data: ptr::null_mut(), len: BLOCK_HEADER, capacity: 0, pointing: Vec::new() }
+    }
+
+    /// Room for `size` more bytes, aligned for values, or for text with a NUL behind it; its offset. None: no memory.
+    fn reserve(&mut self, size: usize, values: bool) -> Option<usize> {
+        let start = if values { self.len.next_multiple_of(align_of::<subpy_value>()) } else { self.len };
+        let end = start.checked_add(size)?.checked_add(usize::from(!values))?;
+        // An empty container needs a block too, since the root's pointer is what is freed. Exact for the first piece:
+        // most results are one string or one flat list.
+        if end > self.capacity {
+            let capacity = end.max(self.capacity.checked_mul(2)?);
+            // SAFETY: `data` is NULL or came from realloc.
+            let data = unsafe { libc::realloc(self.data.cast(), capacity) };
+            if data.is_null() {
+                return None;
+            }
+            (self.data, self.capacity) = (data.cast(), capacity);
+        }
+        self.len = end;
+        Some(start)
+    }
+
+    /// Appends bytes (of values, or of text, which gets a NUL behind it) and returns their offset.
+    pub fn append(&mut self, bytes: &[u8], values: bool) -> Option<usize> {
+        let start = self.reserve(bytes.len(), values)?;
+        // SAFETY: `reserve` made room for them, and for the NUL.
+        unsafe {
+            let target = self.data.add(start);
+            ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len());
+            if !values {
+                *target.add(bytes.len()) = 0;
+            }
+        }
+        Some(start)
+    }
+
+    /// Room for an array of `count` values, each of which is to be written; its offset.
+    pub fn array(&mut self, count: usize) -> Option<usize> {
+        self.reserve(count.checked_mul(size_of::<subpy_value>())?, true)
+    }
+
+    fn read(&self, at: usize) -> subpy_value {
+        debug_assert!(at + size_of::<subpy_value>() <= self.len);
+        // SAFETY: `at` is an element of an array that was appended, thus aligned and initialised.
+        unsafe { self.data.add(at).cast::<subpy_value>().read() }
+    }
+
+    /// Writes one element of an array, once.
+    #[inline]
+    pub fn write(&mut self, at: usize, value: subpy_value) {
+        debug_assert!(at + size_of::<subpy_value>() <= self.len);
+        // SAFETY: `at` is an element of an array in the block, thus aligned.
+        unsafe { self.data.add(at).cast::<subpy_value>().write(value) }
+        if element_size(value.kind) > 0 {
+            self.pointing.push(at);
+        }
+    }
+
+    /// Turns offsets into pointers. The first thing that was appended lies right behind the header, and the root is what
+    /// points to it: so the root knows its block.
+    pub fn finish(mut self, root: subpy_value) -> OwnedValue {
+        let base = std::mem::replace(&mut self.data, ptr::null_mut());
+        // SAFETY: an offset into the block.
+        let fix = |value: &mut subpy_value| value.u.as_bytes = unsafe { base.add(value.u.as_int as usize) };
+        for &at in &self.pointing {
+            // SAFETY: a value that was written into the block.
+            fix(unsafe { &mut *base.add(at).cast::<subpy_value>() });
+        }
+        let mut root = root;
+        if element_size(root.kind) > 0 {
+            debug_assert!(root.as_int() == BLOCK_HEADER as i64);
+            // SAFETY: the header of a block that has at least one piece.
+            unsafe { base.cast::<usize>().write(self.len) }
+            fix(&mut root);
+            root.flags = OWNS_BLOCK;
+        }
+        OwnedValue(ManuallyDrop::new(root))
+    }
+}
+
+impl Drop for Builder {
+    fn drop(&mut self) {
+        // SAFETY: NULL, or a block that was not handed over.
+        unsafe { libc::free(self.data.cast()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{DICT, LIST, NONE, STR, subpy_pair};
+    use super::*;
+
+    fn text(text: &'static str) -> subpy_value {
+        subpy_value::pointing(STR, text.as_ptr(), text.len())
+    }
+
+    #[test]
+    fn a_copy_is_independent_and_complete() {
+        let items = [subpy_value::int(7), text("h\u{e9}llo"), subpy_value::float(1.5)];
+        let list = subpy_value::pointing(LIST, items.as_ptr().cast(), 3);
+        let pairs =
+            [subpy_pair { key: text("k"), value: list }, subpy_pair { key: subpy_value::bool(true), value: text("") }];
+        let dict = subpy_value::pointing(DICT, pairs.as_ptr().cast(), 2);
+        let copy = OwnedValue::copy_of(&dict).unwrap();
+        // SAFETY: the copy is alive and complete.
+        unsafe {
+            let copied = copy.as_value().pairs();
+            assert_ne!(copied.as_ptr(), pairs.as_ptr());
+            assert_eq!(copied[0].key.bytes(), b"k");
+            let inner = copied[0].value.items();
+            assert_eq!(inner[0].as_int(), 7);
+            assert_eq!(inner[1].bytes(), "h\u{e9}llo".as_bytes());
+            assert_eq!(inner[2].as_float(), 1.5);
+            assert!(copied[1].key.as_bool());
+            assert_eq!(copied[1].value.bytes(), b"");
+        }
+        assert_eq!(OwnedValue::copy_of(&subpy_value::int(3)).unwrap().into_raw().as_int(), 3);
+    }
+
+    #[test]
+    fn free_empties_a_result_and_nothing_else() {
+        let mut copy = OwnedValue::copy_of(&text("abc")).unwrap().into_raw();
+        // SAFETY: a result, and values that own nothing.
+        unsafe {
+            copy.free();
+            assert_eq!(copy.kind, NONE);
+            copy.free();
+            let mut borrowed = text("abc");
+            borrowed.free();
+            assert_eq!(borrowed.kind, STR);
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! Is a value from outside what it says it is? What is wrong is named with the way to it.
+
+use super::{
+    BIGINT, BOOL, BYTES, DICT, FLOAT, INT, LIST, MAX_DEPTH, NONE, OWNS_BLOCK, OwnedValue, STR, TUPLE, element,
+    element_size, subpy_pair, subpy_value,
+};
+
+/// Checks a DICT of names to values (keyword arguments, prepare_main) and returns its entries.
+///
+/// # Safety
+/// As for `Args::check`.
+pub unsafe fn check_names<'a>(dict: &subpy_value, what: &str) -> Result<&'a [subpy_pair], String> {
+    if dict.kind != DICT {
+        return Err(format!("{what}: kind is {}, must be SUBPY_KIND_DICT with str keys", kind_name(dict.kind)));
+    }
+    // SAFETY: promised by the caller; the check comes before the entries are read.
+    let pairs = unsafe {
+        check(dict).map_err(|bad| bad.at(what))?;
+        dict.pairs()
+    };
+    for (index, pair) in pairs.iter().enumerate() {
+        if pair.key.kind != STR {
+            return Err(format!("{what}: key {index} is {}, must be SUBPY_KIND_STR", kind_name(pair.key.kind)));
+        }
+    }
+    Ok(pairs)
+}
+
+const KIND_NONE: u64 = NONE as u64;
+const KIND_BOOL: u64 = BOOL as u64;
+const KIND_INT: u64 = INT as u64;
+const KIND_FLOAT: u64 = FLOAT as u64;
+
+/// One of the kinds that point nowhere, without flags: nothing can be wrong with it.
+#[inline]
+pub(super) fn is_plain(value: &subpy_value) -> bool {
+    // Kind and flags lie side by side, so this is one comparison of both.
+    let both = u64::from(value.flags) << 32 | u64::from(value.kind.cast_unsigned());
+    matches!(both, KIND_NONE | KIND_BOOL | KIND_INT | KIND_FLOAT)
+}
+
+pub(super) fn check_len<T>(len: usize) -> Result<(), String> {
+    if len > isize::MAX as usize / size_of::<T>() {
+        return Err(format!("len is {len}, more than memory can hold"));
+    }
+    Ok(())
+}
+
+/// What is wrong with a value, and the way to it from the value that was checked.
+pub(super) struct BadValue {
+    path: String,
+    reason: String,
+}
+
+impl BadValue {
+    pub(super) fn at(&self, root: &str) -> String {
+        format!("{root}{}: {}", self.path, self.reason)
+    }
+}
+
+/// One container on the way down: where it is, how many of its elements are done.
+struct Level<'a> {
+    container: &'a subpy_value,
+    next: usize,
+}
+
+/// Checks a value and everything below it, without recursion: host threads may have small stacks.
+pub(super) unsafe fn check(root: &subpy_value) -> Result<(), BadValue> {
+    let mut levels: Vec<Level> = Vec::new();
+    let fail = |levels: &[Level], reason: String| Err(BadValue { path: input_path(levels), reason });
+    let mut value = root;
+    loop {
+        if !is_plain(value) {
+            // SAFETY: promised by the caller.
+            if let Err(reason) = unsafe { check_shallow(value) } {
+                return fail(&levels, reason);
+            }
+            if matches!(value.kind, TUPLE | LIST | DICT) {
+                if levels.len() == MAX_DEPTH {
+                    return Err(BadValue {
+                        path: String::new(),
+                        reason: format!("nested deeper than {MAX_DEPTH} levels, or it contains itself"),
+                    });
+                }
+                levels.push(Level { container: value, next: 0 });
+            }
+        }
+        // On to the next element of the innermost container that has one left.
+        value = loop {
+            let Some(level) = levels.last_mut() else { return Ok(()) };
+            if level.container.kind != DICT {
+                // SAFETY: the container was checked when it was entered.
+                let rest = unsafe { &level.container.items()[level.next..] };
+                // Most elements are plain, and nothing can be wrong with those.
+                level.next += rest.iter().take_while(|element| is_plain(element)).count();
+            }
+            // SAFETY: as above.
+            match unsafe { element(level.container, level.next) } {
+                Some(element) => {
+                    level.next += 1;
+                    break element;
+                }
+                None => levels.pop(),
+            };
+        };
+    }
+}
+
+unsafe fn check_shallow(value: &subpy_value) -> Result<(), String> {
+    let size = element_size(value.kind);
+    if size == 0 && !matches!(value.kind, NONE | BOOL | INT | FLOAT) {
+        return Err(format!("kind {} is not one of SUBPY_KIND_*", value.kind));
+    }
+    check_flags(value)?;
+    if size == 0 {
+        return Ok(());
+    }
+    if value.len > 0 && value.pointer().is_null() {
+        let len = if value.len == usize::MAX { String::new() } else { format!(" with len {}", value.len) };
+        return Err(format!("{}{len} points to NULL", kind_name(value.kind)));
+    }
+    if value.len > isize::MAX as usize / size {
+        let hint =
+            if value.len == usize::MAX { " (SUBPY_AUTO_LEN works for text alone, through subpy_str())" } else { "" };
+        return Err(format!("{}: len {} is more than memory can hold{hint}", kind_name(value.kind), value.len));
+    }
+    // SAFETY: promised by the caller: `len` bytes.
+    unsafe {
+        match value.kind {
+            STR => check_utf8(value.bytes()),
+            BIGINT => check_bigint(value.bytes()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A result that is passed back as an argument carries its mark; everything else carries nothing, so that the bits stay free.
+pub(super) fn check_flags(value: &subpy_value) -> Result<(), String> {
+    match value.flags {
+        0 => Ok(()),
+        OWNS_BLOCK if element_size(value.kind) > 0 => Ok(()),
+        flags => {
+            let bits = if flags & !OWNS_BLOCK == 0 { flags } else { flags & !OWNS_BLOCK };
+            Err(format!("flags has unknown bits set: {bits:#x}; they must be 0"))
+        }
+    }
+}
+
+fn check_utf8(bytes: &[u8]) -> Result<(), String> {
+    std::str::from_utf8(bytes)
+        .map(|_| ())
+        .map_err(|error| format!("invalid UTF-8 at byte offset {}", error.valid_up_to()))
+}
+
+fn check_bigint(text: &[u8]) -> Result<(), String> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    match digits.strip_prefix(b"0x") {
+        Some(hex) if !hex.is_empty() && hex.iter().all(u8::is_ascii_hexdigit) => Ok(()),
+        _ => {
+            let shown = String::from_utf8_lossy(&text[..text.len().min(40)]);
+            Err(format!("SUBPY_KIND_BIGINT must be hexadecimal like \"-0x1ff\", got {shown:?}"))
+        }
+    }
+}
+
+/// Checks names for `__main__` (prepare_main) and what they are bound to, and returns the entries.
+///
+/// # Safety
+/// As for `Args::check`.
+pub unsafe fn check_main_names<'a>(names: &subpy_value) -> Result<&'a [subpy_pair], String> {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let pairs = check_names(names, "names")?;
+        if pairs.is_empty() {
+            return Err("names must be a non-empty dict".into());
+        }
+        match pairs.iter().position(|pair| pair.key.bytes().contains(&0)) {
+            Some(index) => Err(format!("names: key {index} has an embedded NUL character")),
+            None => Ok(pairs),
+        }
+    }
+}
+
+/// The same, of an owned DICT.
+pub fn check_owned_main_names(names: &OwnedValue) -> Result<&[subpy_pair], String> {
+    // SAFETY: an owned value is complete.
+    unsafe { check_main_names(names.as_value()) }
+}
+
+pub fn kind_name(kind: i32) -> String {
+    match kind {
+        NONE => "SUBPY_KIND_NONE".into(),
+        BOOL => "SUBPY_KIND_BOOL".into(),
+        INT => "SUBPY_KIND_INT".into(),
+        BIGINT => "SUBPY_KIND_BIGINT".into(),
+        FLOAT => "SUBPY_KIND_FLOAT".into(),
+        STR => "SUBPY_KIND_STR".into(),
+        BYTES => "SUBPY_KIND_BYTES".into(),
+        TUPLE => "SUBPY_KIND_TUPLE".into(),
+        LIST => "SUBPY_KIND_LIST".into(),
+        DICT => "SUBPY_KIND_DICT".into(),
+        other => format!("{other} (no SUBPY_KIND_*)"),
+    }
+}
+
+/// `[3]['x']`: the way from the root to the element that is looked at now. Built only when there is an error.
+fn input_path(levels: &[Level]) -> String {
+    let mut path = String::new();
+    for level in levels {
+        let index = level.next - 1;
+        if level.container.kind != DICT {
+            path.push_str(&format!("[{index}]"));
+            continue;
+        }
+        // SAFETY: `next` was advanced past an element that is there, in a container that was checked.
+        let key = unsafe { &level.container.pairs()[index / 2].key };
+        if index.is_multiple_of(2) {
+            path.push_str(&format!(" key {}", index / 2));
+        } else {
+            // SAFETY: the key was checked before its value.
+            path.push_str(&unsafe { key_text(key) });
+        }
+    }
+    path
+}
+
+/// How a key looks in a path.
+unsafe fn key_text(key: &subpy_value) -> String {
+    match key.kind {
+        // SAFETY: promised by the caller: a checked value.
+        STR => format!("['{}']", printable(&String::from_utf8_lossy(unsafe { key.bytes() }))),
+        INT => format!("[{}]", key.as_int()),
+        BOOL => format!("[{}]", if key.as_bool() { "True" } else { "False" }),
+        NONE => "[None]".into(),
+        kind => format!("[<{}>]", kind_name(kind)),
+    }
+}
+
+/// A message is one line, whatever a key holds.
+pub fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() { printable.extend(letter.escape_default()) } else { printable.push(letter) }
+    }
+    printable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::ptr;
+
+    fn text(text: &'static str) -> subpy_value {
+        subpy_value::pointing(STR, text.as_ptr(), text.len())
+    }
+
+    fn message(value: &subpy_value) -> String {
+        // SAFETY: the tests' values point to what they say, but for those that must be refused.
+        unsafe { check(value) }.err().map_or_else(String::new, |bad| bad.at("args[0]"))
+    }
+
+    #[test]
+    fn errors_name_the_path_and_the_reason() {
+        let bad = [subpy_value::int(1), subpy_value { kind: 77, ..subpy_value::none() }];
+        let list = subpy_value::pointing(LIST, bad.as_ptr().cast(), 2);
+        let pairs = [subpy_pair { key: text("x"), value: list }];
+        let dict = subpy_value::pointing(DICT, pairs.as_ptr().cast(), 1);
+        assert_eq!(message(&dict), "args[0]['x'][1]: kind 77 is not one of SUBPY_KIND_*");
+        let invalid = subpy_value::pointing(STR, b"ab\xff".as_ptr(), 3);
+        assert_eq!(message(&invalid), "args[0]: invalid UTF-8 at byte offset 2");
+        assert!(message(&subpy_value::pointing(LIST, ptr::null(), 3)).contains("points to NULL"));
+        assert!(message(&subpy_value::pointing(BYTES, b"x".as_ptr(), usize::MAX)).contains("SUBPY_AUTO_LEN"));
+        assert!(message(&text("12")).is_empty());
+        for good in [subpy_value::int(1), text("x")] {
+            for flags in [1, 1 << 15, 1 << 16, 1 << 31, OWNS_BLOCK | 2, u32::MAX] {
+                let bad = message(&subpy_value { flags, ..good });
+                assert!(bad.contains("flags has unknown bits set"), "{flags:#x}: {bad}");
+            }
+        }
+        assert!(message(&subpy_value { flags: OWNS_BLOCK, ..subpy_value::int(1) }).contains("unknown bits"));
+        assert!(message(&subpy_value { flags: OWNS_BLOCK, ..text("x") }).is_empty());
+        for wrong in ["", "12", "0x", "--0x1", "0x1g", "0X1f"] {
+            let bigint = subpy_value::pointing(BIGINT, wrong.as_ptr(), wrong.len());
+            assert!(message(&bigint).contains("hexadecimal"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_contains_itself_is_refused() {
+        let items = std::cell::Cell::new([subpy_value::none(), subpy_value::none()]);
+        let list = subpy_value::pointing(LIST, items.as_ptr().cast(), 2);
+        items.set([subpy_value::none(), list]);
+        assert!(message(&list).contains("contains itself"));
+    }
+
+    #[test]
+    fn depth_1000_is_the_limit() {
+        let mut chain = vec![subpy_value::none(); 1001];
+        for index in 1..chain.len() {
+            chain[index] = subpy_value::pointing(LIST, (&raw const chain[index - 1]).cast(), 1);
+        }
+        assert_eq!(message(&chain[1000]), "");
+        let deeper = subpy_value::pointing(TUPLE, (&raw const chain[1000]).cast(), 1);
+        assert!(message(&deeper).contains("1000 levels"));
+    }
+}

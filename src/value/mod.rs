@@ -1,0 +1,244 @@
+//! The ABI's value: the struct as it lies in memory, its checks, and results as one block of memory. No Python and no policy
+//! here; everybody stands on it.
+//!
+//! | file | what |
+//! |---|---|
+//! | this one | `subpy_value`, its kinds, reading one |
+//! | `check` | is a value from outside what it says? |
+//! | `args` | arguments that were checked |
+//! | `block` | a value that owns its memory, and the builder of its one block |
+//! | `view` | reading a whole value safely |
+
+mod args;
+mod block;
+mod check;
+mod view;
+
+use std::ffi::c_char;
+
+pub use args::Args;
+pub use block::{Builder, OwnedValue};
+pub use check::{check_main_names, check_owned_main_names, printable};
+pub use view::{ValueRef, View};
+
+/// Containers may be nested this deep, in both directions.
+pub(crate) const MAX_DEPTH: usize = 1000;
+
+/// A value that crosses between the host and Python: 24 bytes on 64-bit systems; all bytes zero is None.
+///
+/// Arguments are borrowed: what a value points to must stay as it is until the call returns. A result is one block of
+/// memory however deeply it is nested, owned by its root alone: free the root with subpy_value_free(). Copying the
+/// struct moves the ownership, so free one of the copies.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct subpy_value {
+    /// one of SUBPY_KIND_*
+    pub kind: i32,
+    /// zero; the library marks a result here, so a result is fine as an argument too. Any other bit is an error
+    pub flags: u32,
+    /// bytes (STR, BYTES, BIGINT), items (TUPLE, LIST) or pairs (DICT); ignored for the other kinds
+    pub len: usize,
+    /// the member that belongs to the kind
+    pub u: subpy_value_data,
+}
+
+/// The payload of a subpy_value. BIGINT uses as_str; NONE uses nothing.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub union subpy_value_data {
+    // `as_bool` (C's bool) and `as_pairs` are added to the header by build.rs: a byte that C wrote must not be read as
+    // a Rust bool before it was checked, and cbindgen cannot order the cycle between subpy_value and subpy_pair.
+    /// INT
+    pub as_int: i64,
+    /// FLOAT
+    pub as_float: f64,
+    /// STR: UTF-8, not necessarily NUL-terminated on input, always in results. BIGINT: hexadecimal, "-0x1ff"
+    pub as_str: *const c_char,
+    /// BYTES
+    pub as_bytes: *const u8,
+    /// TUPLE and LIST
+    pub as_items: *const subpy_value,
+}
+
+/// One entry of a DICT.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct subpy_pair {
+    /// any value that is hashable in Python
+    pub key: subpy_value,
+    /// any value
+    pub value: subpy_value,
+}
+
+pub(crate) const NONE: i32 = 0;
+pub(crate) const BOOL: i32 = 1;
+pub(crate) const INT: i32 = 2;
+pub(crate) const BIGINT: i32 = 3;
+pub(crate) const FLOAT: i32 = 4;
+pub(crate) const STR: i32 = 5;
+pub(crate) const BYTES: i32 = 6;
+pub(crate) const TUPLE: i32 = 7;
+pub(crate) const LIST: i32 = 8;
+pub(crate) const DICT: i32 = 9;
+
+/// Marks the root of a result that owns a block: the upper half of `flags`. The lower half is free for flags to come.
+const OWNS_BLOCK: u32 = 0x5355_0000;
+
+/// A block begins with its size in bytes, this header included; what the root points to comes behind it. As large as
+/// malloc's alignment, so that values behind it are aligned.
+const BLOCK_HEADER: usize = 16;
+
+impl subpy_value {
+    pub(crate) const fn none() -> subpy_value {
+        subpy_value { kind: NONE, flags: 0, len: 0, u: subpy_value_data { as_int: 0 } }
+    }
+
+    pub(crate) fn int(value: i64) -> subpy_value {
+        subpy_value { kind: INT, u: subpy_value_data { as_int: value }, ..subpy_value::none() }
+    }
+
+    /// All eight bytes of the union are written.
+    pub(crate) fn bool(value: bool) -> subpy_value {
+        subpy_value { kind: BOOL, u: subpy_value_data { as_int: i64::from(value) }, ..subpy_value::none() }
+    }
+
+    pub(crate) fn float(value: f64) -> subpy_value {
+        subpy_value { kind: FLOAT, u: subpy_value_data { as_float: value }, ..subpy_value::none() }
+    }
+
+    /// A value whose `len` bytes, items or pairs lie at an offset of a block that is being built.
+    pub(crate) fn at_offset(kind: i32, offset: usize, len: usize) -> subpy_value {
+        subpy_value { kind, flags: 0, len, u: subpy_value_data { as_int: offset as i64 } }
+    }
+
+    /// A value that points to `len` bytes, items or pairs.
+    pub(crate) fn pointing(kind: i32, data: *const u8, len: usize) -> subpy_value {
+        subpy_value { kind, flags: 0, len, u: subpy_value_data { as_bytes: data } }
+    }
+
+    pub(crate) fn pointer(&self) -> *const u8 {
+        // SAFETY: the union is eight bytes that are always initialised (constructors and C's zeroing write them all);
+        // a pointer is read as plain bits here, and followed only by those who checked the kind.
+        unsafe { self.u.as_bytes }
+    }
+
+    pub(crate) fn as_bool(&self) -> bool {
+        // Only the first byte in memory is C's bool; any non-zero byte is true.
+        // SAFETY: every byte of the union is initialised, see `pointer`.
+        unsafe { self.u.as_int.to_ne_bytes()[0] != 0 }
+    }
+
+    pub(crate) fn as_int(&self) -> i64 {
+        // SAFETY: every bit pattern is an i64, see `pointer`.
+        unsafe { self.u.as_int }
+    }
+
+    pub(crate) fn as_float(&self) -> f64 {
+        // SAFETY: every bit pattern is an f64, see `pointer`.
+        unsafe { self.u.as_float }
+    }
+
+    /// The text or bytes of STR, BYTES and BIGINT.
+    ///
+    /// # Safety
+    /// The value must have been checked, or have been made by the library, and what it points to must be alive.
+    pub(crate) unsafe fn bytes<'a>(&self) -> &'a [u8] {
+        // SAFETY: promised by the caller.
+        unsafe { slice(self.pointer(), self.len) }
+    }
+
+    /// The items of TUPLE and LIST.
+    ///
+    /// # Safety
+    /// As for [`subpy_value::bytes`].
+    pub(crate) unsafe fn items<'a>(&self) -> &'a [subpy_value] {
+        // SAFETY: promised by the caller.
+        unsafe { slice(self.pointer().cast(), self.len) }
+    }
+
+    /// The entries of a DICT.
+    ///
+    /// # Safety
+    /// As for [`subpy_value::bytes`].
+    pub(crate) unsafe fn pairs<'a>(&self) -> &'a [subpy_pair] {
+        // SAFETY: promised by the caller.
+        unsafe { slice(self.pointer().cast(), self.len) }
+    }
+
+    fn owns_block(&self) -> bool {
+        self.flags == OWNS_BLOCK && element_size(self.kind) > 0
+    }
+
+    /// The memory that a result points into, without its header; None for anything else.
+    ///
+    /// # Safety
+    /// A value that carries the mark must be (a copy of) the root of a result that was not freed yet.
+    pub(crate) unsafe fn block<'a>(&self) -> Option<&'a [u8]> {
+        if !self.owns_block() {
+            return None;
+        }
+        // SAFETY: the root of a result points behind the header of its block (`Builder::finish`).
+        unsafe {
+            let size = self.pointer().sub(BLOCK_HEADER).cast::<usize>().read();
+            Some(std::slice::from_raw_parts(self.pointer(), size - BLOCK_HEADER))
+        }
+    }
+
+    /// Frees the block of a result and makes the value None; anything else is left alone.
+    ///
+    /// # Safety
+    /// As for [`subpy_value::block`].
+    pub(crate) unsafe fn free(&mut self) {
+        if self.owns_block() {
+            // SAFETY: the root of a result points behind the header of its block, which malloc made (`Builder`).
+            unsafe { libc::free(self.pointer().sub(BLOCK_HEADER).cast_mut().cast()) }
+            *self = subpy_value::none();
+        }
+    }
+}
+
+/// A slice of `len` elements that allows NULL when there are none.
+unsafe fn slice<'a, T>(data: *const T, len: usize) -> &'a [T] {
+    if len == 0 {
+        return &[];
+    }
+    // SAFETY: promised by the callers: `len` elements, alive, aligned.
+    unsafe { std::slice::from_raw_parts(data, len) }
+}
+
+/// The size of one element that a value of this kind points to, 0 when it points to none.
+fn element_size(kind: i32) -> usize {
+    match kind {
+        STR | BYTES | BIGINT => 1,
+        TUPLE | LIST => size_of::<subpy_value>(),
+        DICT => size_of::<subpy_pair>(),
+        _ => 0,
+    }
+}
+
+/// The n-th element of a container; a DICT's are key, value, key, value...
+unsafe fn element<'a>(container: &subpy_value, n: usize) -> Option<&'a subpy_value> {
+    // SAFETY: promised by the caller: a checked container.
+    unsafe {
+        if container.kind != DICT {
+            return container.items().get(n);
+        }
+        let pair = container.pairs().get(n / 2)?;
+        Some(if n.is_multiple_of(2) { &pair.key } else { &pair.value })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_24_bytes_and_zero_is_none() {
+        assert_eq!(size_of::<subpy_value>(), 24);
+        assert_eq!(size_of::<subpy_pair>(), 48);
+        assert_eq!(subpy_value::none().kind, NONE);
+    }
+}

@@ -1,0 +1,56 @@
+//! Reading a whole value safely.
+
+use super::{BIGINT, BOOL, BYTES, DICT, FLOAT, INT, LIST, OwnedValue, STR, TUPLE, element, subpy_value};
+
+/// An owned value, or a part of one, to be read.
+#[derive(Clone, Copy)]
+pub struct ValueRef<'a>(&'a subpy_value);
+
+/// What a value is. The elements of the last three are at [`ValueRef::element`].
+pub enum View<'a> {
+    None,
+    Bool(bool),
+    Int(i64),
+    BigInt(&'a str),
+    Float(f64),
+    Str(&'a str),
+    Bytes(&'a [u8]),
+    Tuple,
+    List,
+    Dict,
+}
+
+impl OwnedValue {
+    pub fn as_ref(&self) -> ValueRef<'_> {
+        ValueRef(self.as_value())
+    }
+}
+
+impl<'a> ValueRef<'a> {
+    pub fn view(self) -> View<'a> {
+        // SAFETY: an owned value is complete, and its text is UTF-8.
+        let text = || unsafe { std::str::from_utf8_unchecked(self.0.bytes()) };
+        match self.0.kind {
+            BOOL => View::Bool(self.0.as_bool()),
+            INT => View::Int(self.0.as_int()),
+            BIGINT => View::BigInt(text()),
+            FLOAT => View::Float(self.0.as_float()),
+            STR => View::Str(text()),
+            // SAFETY: as above.
+            BYTES => View::Bytes(unsafe { self.0.bytes() }),
+            TUPLE => View::Tuple,
+            LIST => View::List,
+            DICT => View::Dict,
+            _ => View::None,
+        }
+    }
+
+    /// The n-th element of a container; a DICT's are key, value, key, value...
+    pub fn element(self, n: usize) -> Option<ValueRef<'a>> {
+        if !matches!(self.0.kind, TUPLE | LIST | DICT) {
+            return None;
+        }
+        // SAFETY: an owned value is complete.
+        unsafe { element(self.0, n) }.map(ValueRef)
+    }
+}
