@@ -296,7 +296,7 @@ typedef union subpy_value_data {
   const uint8_t *as_bytes;
   /** TUPLE and LIST */
   const struct subpy_value *as_items;
-  /** BOOL: C's bool; the library writes all eight bytes and reads the first */
+  /** BOOL: one byte is read, any but 0 is true; all eight are written */
   bool as_bool;
   /** DICT */
   const struct subpy_pair *as_pairs;
