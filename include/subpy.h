@@ -51,8 +51,8 @@ extern "C" {
 #endif
 
 /*
- * Before each function: nothing, but on Windows, where it says that the function is in a DLL. Define SUBPY_STATIC when you link
- * the static library there.
+ * Before each function: nothing, but on Windows, where it says that the function is in a DLL. Define SUBPY_STATIC when
+ * you link the static library there.
  */
 #ifndef SUBPY_API
 #if defined(_WIN32) && !defined(SUBPY_STATIC)
@@ -63,8 +63,8 @@ extern "C" {
 #endif
 
 /*
- * Before each function that does nothing but return something: the compiler warns when that is thrown away. Functions that return
- * a status do not have it, since a caller may look at the error instead.
+ * Before each function that does nothing but return something: the compiler warns when that is thrown away. Functions
+ * that return a status do not have it, since a caller may look at the error instead.
  */
 #ifndef SUBPY_NODISCARD
 #if (defined(__cplusplus) && __cplusplus >= 201703L) || (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L)
@@ -151,6 +151,35 @@ SUBPY_NODISCARD SUBPY_API const char *subpy_status_name(subpy_status status);
 /** An error, owned by whoever received it. */
 typedef struct subpy_error subpy_error;
 
+/**
+ * One frame of a traceback, for subpy_error_frame(). Texts are as all of an error's: UTF-8, NUL-terminated, valid until it
+ * is freed.
+ */
+typedef struct subpy_frame {
+  /** sizeof(subpy_frame), set by the caller */
+  size_t size;
+  /** the file name of its code, such as "<script>" */
+  const char *file;
+  /** in bytes */
+  size_t file_len;
+  /** the function's name, "<module>" at the top level */
+  const char *function;
+  /** in bytes */
+  size_t function_len;
+  /** the source line as it stands in the file, without its newline; NULL when the source is not known */
+  const char *source;
+  /** in bytes; 0 when it is NULL */
+  size_t source_len;
+  /** the line, from 1; 0 when unknown */
+  int32_t line;
+  /** the line in which the expression that was being evaluated ends; 0 when unknown */
+  int32_t end_line;
+  /** where in `line` that expression begins, in characters from 1; 0 when unknown, as it is without the source */
+  int32_t column;
+  /** the column behind its last character, in `end_line`; 0 when unknown */
+  int32_t end_column;
+} subpy_frame;
+
 /** The status that came with the error; SUBPY_OK for NULL. */
 SUBPY_NODISCARD SUBPY_API subpy_status subpy_error_status(const struct subpy_error *error);
 
@@ -190,14 +219,14 @@ SUBPY_NODISCARD SUBPY_API size_t subpy_error_frame_count(const struct subpy_erro
 /**
  * One frame of the traceback.
  *
- * @param index     from 0, the outermost
- * @param file      its file name; may be NULL, as the next two
- * @param line      its line, from 1; 0 when unknown
- * @param function  its function's name, "<module>" at the top level
- * @return false, and nothing is written, when there is no such frame.
+ * In the longer struct of a newer program, what this library does not know is made zero.
+ *
+ * @param index  from 0, the outermost
+ * @param frame  receives it; its `size` must be set
+ * @return false, and nothing is written, when there is no such frame, when `frame` is NULL, and when its size was not set:
+ *         less than that of the first version (72 on 64-bit systems), or more than 4096.
  */
-SUBPY_API bool subpy_error_frame(const struct subpy_error *error, size_t index, const char **file, int32_t *line,
-    const char **function);
+SUBPY_API bool subpy_error_frame(const struct subpy_error *error, size_t index, struct subpy_frame *frame);
 
 /**
  * Where the source is wrong, for SUBPY_ERROR_SYNTAX.
@@ -267,7 +296,7 @@ typedef union subpy_value_data {
   const uint8_t *as_bytes;
   /** TUPLE and LIST */
   const struct subpy_value *as_items;
-  /** BOOL: C's bool; the library writes all eight bytes and reads the first */
+  /** BOOL: one byte is read, any but 0 is true; all eight are written */
   bool as_bool;
   /** DICT */
   const struct subpy_pair *as_pairs;

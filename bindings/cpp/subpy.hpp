@@ -146,6 +146,14 @@ struct frame {
   int line = 0;
   /// "<module>" at the top level.
   std::string_view function;
+  /// The source line, without its newline.
+  std::string_view source;
+  /// The line in which the expression that was being evaluated ends; 0 when it is not known.
+  int end_line = 0;
+  /// Where in `line` that expression begins, in characters from 1; 0 when it is not known.
+  int column = 0;
+  /// The column behind its last character, in `end_line`; 0 when it is not known.
+  int end_column = 0;
 };
 
 /// Where a source is wrong. What is not known is 0 or empty. The text belongs to the error.
@@ -185,11 +193,11 @@ class exception_info {
     const std::size_t count = subpy_error_frame_count(state_->source.get());
     found.reserve(count);
     for (std::size_t index = 0; index < count; index++) {
-      const char *file = nullptr;
-      const char *function = nullptr;
-      std::int32_t line = 0;
-      subpy_error_frame(state_->source.get(), index, &file, &line, &function);
-      found.push_back({detail::view_of(file), line, detail::view_of(function)});
+      subpy_frame raw = {};
+      raw.size = sizeof raw;
+      if (!subpy_error_frame(state_->source.get(), index, &raw)) break;
+      found.push_back({detail::view_of(raw.file, raw.file_len), raw.line, detail::view_of(raw.function, raw.function_len),
+                       detail::view_of(raw.source, raw.source_len), raw.end_line, raw.column, raw.end_column});
     }
     return found;
   }

@@ -150,15 +150,12 @@ static inline void subpy_go_read_error(const subpy_error *error, subpy_go_error 
     fields->is_exit = subpy_error_exit_status(error, &fields->exit_status);
 }
 
-typedef struct {
-    const char *file, *function; /* each may be NULL */
-    int32_t     line;
-} subpy_go_traceback_line;
-
-static inline void subpy_go_read_frames(const subpy_error *error, subpy_go_traceback_line *lines, size_t count)
+static inline void subpy_go_read_frames(const subpy_error *error, subpy_frame *frames, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        subpy_error_frame(error, i, &lines[i].file, &lines[i].line, &lines[i].function);
+    for (size_t i = 0; i < count; i++) {
+        frames[i].size = sizeof(subpy_frame);
+        subpy_error_frame(error, i, &frames[i]);
+    }
 }
 
 #endif

@@ -111,6 +111,11 @@ type Frame struct {
 	File     string // "" when unknown
 	Line     int    // from 1, 0 when unknown
 	Function string // "<module>" at the top level
+	Source   string // the source line, "" when unknown
+
+	// The expression that was being evaluated begins at Column of Line and ends before EndColumn of EndLine. Columns are in
+	// characters from 1. What is unknown is 0.
+	EndLine, Column, EndColumn int
 }
 
 // Interpreter returns the interpreter in which the exception was raised, which may be closed.
@@ -206,11 +211,19 @@ func newFrames(from *C.subpy_error, count int) []Frame {
 	if count == 0 {
 		return nil
 	}
-	entries := make([]C.subpy_go_traceback_line, count)
+	entries := make([]C.subpy_frame, count)
 	C.subpy_go_read_frames(from, unsafe.SliceData(entries), C.size_t(count))
 	frames := make([]Frame, count)
 	for i, entry := range entries {
-		frames[i] = Frame{C.GoString(entry.file), int(entry.line), C.GoString(entry.function)}
+		frames[i] = Frame{
+			File:      goText(C.subpy_go_text{entry.file, entry.file_len}),
+			Line:      int(entry.line),
+			Function:  goText(C.subpy_go_text{entry.function, entry.function_len}),
+			Source:    goText(C.subpy_go_text{entry.source, entry.source_len}),
+			EndLine:   int(entry.end_line),
+			Column:    int(entry.column),
+			EndColumn: int(entry.end_column),
+		}
 	}
 	return frames
 }

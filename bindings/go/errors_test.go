@@ -56,7 +56,7 @@ def g():
 			"  File \"<script>\", line 8, in g\n" +
 			"  File \"<script>\", line 6, in f\n" +
 			"Outer.Error: first line\nsecond \x00 line",
-		Frames: []Frame{{"<script>", 8, "g"}, {"<script>", 6, "f"}},
+		Frames: []Frame{{File: "<script>", Line: 8, Function: "g", EndLine: 8}, {File: "<script>", Line: 6, Function: "f", EndLine: 6}},
 		text:   "Outer.Error: first line",
 		about:  interp.handle,
 	}
@@ -152,7 +152,7 @@ func TestDeepTraceback(t *testing.T) {
 	interp := create(t, "import sys\nsys.setrecursionlimit(5000)\ndef f(n):\n  if n: f(n - 1)\n  else: 1/0")
 	_, err := interp.Call("f", 2000)
 	var failed *ExecutionFailed
-	if !errors.As(err, &failed) || len(failed.Frames) != 2001 || failed.Frames[2000] != (Frame{"<script>", 5, "f"}) {
+	if !errors.As(err, &failed) || len(failed.Frames) != 2001 || failed.Frames[2000].Line != 5 || failed.Frames[2000].Function != "f" {
 		t.Errorf("got %v", err)
 	}
 	_, err = interp.Call("f", 1_000_000)

@@ -26,14 +26,14 @@ static void run(subpy_interp interp, const char *code) {
 
   /* Each part is there or it is not, so nothing has to be asked first. */
   int32_t line = 0, column = 0, exit_status = 0;
-  const char *function = NULL;
+  subpy_frame frame = {.size = sizeof frame};
   if (subpy_error_syntax(error, &line, &column, NULL))
     printf("  line %d, column %d\n", (int)line, (int)column);
   else if (subpy_error_exit_status(error, &exit_status))
     printf("  the script asked for exit status %d\n", (int)exit_status);
   else
-    for (size_t i = 0; subpy_error_frame(error, i, NULL, &line, &function); i++)
-      printf("  in %s, line %d\n", function, (int)line);
+    for (size_t i = 0; subpy_error_frame(error, i, &frame); i++)
+      printf("  in %s, line %d\n", frame.function, (int)frame.line);
   subpy_error_free(error);
 }
 

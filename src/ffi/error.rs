@@ -10,7 +10,7 @@ use std::ptr;
 use super::boundary;
 use super::status::{SUBPY_ERROR_SYNTAX, SUBPY_OK, subpy_interp, subpy_status};
 use crate::manager::Error;
-use crate::python::exception::Exception;
+use crate::python::exception::{Exception, Frame};
 
 /// An error, owned by whoever received it.
 #[allow(non_camel_case_types)]
@@ -29,9 +29,20 @@ struct Texts {
     message: Text,
     formatted: Text,
     display: Text,
-    frames: Vec<(Text, i32, Text)>,
+    frames: Vec<FrameTexts>,
     syntax: Option<(i32, i32, Option<Text>)>,
     exit_status: Option<i32>,
+}
+
+/// The texts of a frame, and its numbers.
+struct FrameTexts {
+    file: Text,
+    function: Text,
+    source: Option<Text>,
+    line: i32,
+    end_line: i32,
+    column: i32,
+    end_column: i32,
 }
 
 struct Text(Box<[u8]>);
@@ -47,12 +58,24 @@ impl Text {
     fn as_ptr(&self) -> *const c_char {
         self.0.as_ptr().cast()
     }
+
+    /// Without the NUL.
+    fn len(&self) -> usize {
+        self.0.len() - 1
+    }
 }
 
 impl Texts {
     fn new(exception: &Exception) -> Texts {
-        let frame =
-            |frame: &crate::python::exception::Frame| (Text::new(&frame.file), frame.line, Text::new(&frame.function));
+        let frame = |frame: &Frame| FrameTexts {
+            file: Text::new(&frame.file),
+            function: Text::new(&frame.function),
+            source: frame.source.as_deref().map(Text::new),
+            line: frame.line,
+            end_line: frame.end_line,
+            column: frame.column,
+            end_column: frame.end_column,
+        };
         Texts {
             type_name: Text::new(&exception.type_name),
             type_qualname: Text::new(&exception.type_qualname),
@@ -93,7 +116,7 @@ unsafe fn text(
         unsafe {
             let text = error.as_ref().and_then(get);
             if !len.is_null() {
-                len.write(text.map_or(0, |text| text.0.len() - 1));
+                len.write(text.map_or(0, Text::len));
             }
             text.map_or(ptr::null(), Text::as_ptr)
         }
@@ -177,28 +200,71 @@ pub unsafe extern "C" fn subpy_error_frame_count(error: *const subpy_error) -> u
     })
 }
 
+/// One frame of a traceback, for subpy_error_frame(). Texts are as all of an error's: UTF-8, NUL-terminated, valid until it
+/// is freed.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct subpy_frame {
+    /// sizeof(subpy_frame), set by the caller
+    pub size: usize,
+    /// the file name of its code, such as "<script>"
+    pub file: *const c_char,
+    /// in bytes
+    pub file_len: usize,
+    /// the function's name, "<module>" at the top level
+    pub function: *const c_char,
+    /// in bytes
+    pub function_len: usize,
+    /// the source line as it stands in the file, without its newline; NULL when the source is not known
+    pub source: *const c_char,
+    /// in bytes; 0 when it is NULL
+    pub source_len: usize,
+    /// the line, from 1; 0 when unknown
+    pub line: i32,
+    /// the line in which the expression that was being evaluated ends; 0 when unknown
+    pub end_line: i32,
+    /// where in `line` that expression begins, in characters from 1; 0 when unknown, as it is without the source
+    pub column: i32,
+    /// the column behind its last character, in `end_line`; 0 when unknown
+    pub end_column: i32,
+}
+
+/// No version of the struct will be as large: a size beyond it was not set.
+const LARGEST_FRAME: usize = 4096;
+
 /// One frame of the traceback.
 ///
-/// @param index     from 0, the outermost
-/// @param file      its file name; may be NULL, as the next two
-/// @param line      its line, from 1; 0 when unknown
-/// @param function  its function's name, "<module>" at the top level
-/// @return false, and nothing is written, when there is no such frame.
+/// In the longer struct of a newer program, what this library does not know is made zero.
+///
+/// @param index  from 0, the outermost
+/// @param frame  receives it; its `size` must be set
+/// @return false, and nothing is written, when there is no such frame, when `frame` is NULL, and when its size was not set:
+///         less than that of the first version (72 on 64-bit systems), or more than 4096.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn subpy_error_frame(
-    error: *const subpy_error,
-    index: usize,
-    file: *mut *const c_char,
-    line: *mut i32,
-    function: *mut *const c_char,
-) -> bool {
+pub unsafe extern "C" fn subpy_error_frame(error: *const subpy_error, index: usize, frame: *mut subpy_frame) -> bool {
     // SAFETY: the caller's pointers are as the declaration says.
     boundary::value(false, || unsafe {
-        let frame = error.as_ref().and_then(|error| error.exception.as_ref()?.frames.get(index));
-        let Some((its_file, its_line, its_function)) = frame else { return false };
-        write(file, its_file.as_ptr());
-        write(line, *its_line);
-        write(function, its_function.as_ptr());
+        let found = error.as_ref().and_then(|error| error.exception.as_ref()?.frames.get(index));
+        let (Some(found), false) = (found, frame.is_null()) else { return false };
+        let size = (&raw const (*frame).size).read();
+        if !(size_of::<subpy_frame>()..=LARGEST_FRAME).contains(&size) {
+            return false;
+        }
+        frame.cast::<u8>().write_bytes(0, size);
+        frame.write(subpy_frame {
+            size,
+            file: found.file.as_ptr(),
+            file_len: found.file.len(),
+            function: found.function.as_ptr(),
+            function_len: found.function.len(),
+            source: found.source.as_ref().map_or(ptr::null(), Text::as_ptr),
+            source_len: found.source.as_ref().map_or(0, Text::len),
+            line: found.line,
+            end_line: found.end_line,
+            column: found.column,
+            end_column: found.end_column,
+        });
         true
     })
 }

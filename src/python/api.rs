@@ -210,6 +210,8 @@ api! {
         fn Py_TYPE(*mut PyObject) -> *mut PyTypeObject;
         // Missing in pyo3-ffi (Include/cpython/sysmodule.h).
         fn PySys_AddAuditHook(Option<AuditHook>, *mut c_void) -> c_int;
+        // Missing in pyo3-ffi (Include/cpython/code.h).
+        fn PyCode_Addr2Location(*mut PyObject, c_int, *mut c_int, *mut c_int, *mut c_int, *mut c_int) -> c_int;
         // Since 3.14.1 (Include/cpython/pystate.h, gh-139653); asking for it refuses 3.14.0.
         fn PyUnstable_ThreadState_SetStackProtection(*mut PyThreadState, *mut c_void, usize) -> c_int;
     }

@@ -117,7 +117,7 @@ fn scalar<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
     // SAFETY: attached; the value was checked, so its bytes are there and text is valid UTF-8. All but the constants
     // are new references.
     unsafe {
-        let data = value.pointer().cast::<c_char>();
+        let data = || value.pointer().cast::<c_char>();
         match value.kind {
             value::BOOL => {
                 let constant =
@@ -127,8 +127,8 @@ fn scalar<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
             value::INT => py.int(value.as_int()),
             value::FLOAT => py.owned((py.api.PyFloat_FromDouble)(value.as_float())),
             value::STR if value.len == 0 => py.str(""),
-            value::STR => py.owned((py.api.PyUnicode_DecodeUTF8)(data, value.len as isize, ptr::null())),
-            value::BYTES => py.owned((py.api.PyBytes_FromStringAndSize)(data, value.len as isize)),
+            value::STR => py.owned((py.api.PyUnicode_DecodeUTF8)(data(), value.len as isize, ptr::null())),
+            value::BYTES => py.owned((py.api.PyBytes_FromStringAndSize)(data(), value.len as isize)),
             value::BIGINT => {
                 // PyLong_FromString wants a NUL behind the digits. Base 16 takes linear time.
                 let mut text = value.bytes().to_vec();

@@ -3,7 +3,11 @@
 //! CPython's own capture (Python/crossinterp.c) crashes when str() raises, returns a NUL or a lone surrogate, and loses a
 //! MemoryError. Here every step may fail on its own and leaves a placeholder instead.
 
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use super::object::{Obj, Py};
+use super::types::PyObject;
 
 /// What `ExecutionFailed.excinfo` holds in `concurrent.interpreters`, and more.
 #[derive(Debug, Clone, Default)]
@@ -29,16 +33,24 @@ pub struct Exception {
     pub exit_status: Option<i32>,
 }
 
-/// One line of a traceback.
-#[derive(Debug, Clone)]
+/// One entry of a traceback: what was being executed in one function.
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Frame {
     /// The file name of the code object, such as `<script>`.
     pub file: String,
-    /// The line number, from 1; 0 when unknown.
-    pub line: i32,
     /// The function's name, `<module>` at the top level.
     pub function: String,
+    /// The source line without its newline; None when the source is not known.
+    pub source: Option<String>,
+    /// The line number, from 1; 0 when unknown.
+    pub line: i32,
+    /// The line in which the expression that was being evaluated ends; 0 when unknown.
+    pub end_line: i32,
+    /// Where in `line` that expression begins, in characters from 1; 0 when unknown.
+    pub column: i32,
+    /// The column behind its last character, in `end_line`; 0 when unknown.
+    pub end_column: i32,
 }
 
 /// The position that a SyntaxError names; each part may be missing.
@@ -58,6 +70,12 @@ const MAX_FRAMES: usize = 10_000;
 
 /// A text of more bytes than this is cut.
 const MAX_TEXT: usize = 1 << 20;
+
+/// There are thousands of frames: each of a frame's texts is cut sooner.
+const MAX_FRAME_TEXT: usize = 4096;
+
+/// Lines that are kept while one traceback is read.
+const MAX_KNOWN_LINES: usize = 1000;
 
 const STR_FAILED: &str = "<exception str() failed>";
 
@@ -97,8 +115,11 @@ fn render(py: Py, exception: &Obj) -> Exception {
         module => format!("{module}."),
     };
     let formatted = format!("{prefix}{type_qualname}: {message}");
-    let (frames, depth) = frames(py, exception);
-    let display = display(py, exception, depth).unwrap_or_else(|| plain_display(&frames, &formatted));
+    let depth = depth(py, exception);
+    // First the display: it makes linecache look whether the files have changed.
+    let display = display(py, exception, depth);
+    let frames = frames(py, exception, depth);
+    let display = display.unwrap_or_else(|| plain_display(&frames, &formatted));
     Exception {
         syntax: exception.is_instance(py.api.PyExc_SyntaxError.get()).then(|| syntax(py, exception)),
         exit_status: exception.is_instance(py.api.PyExc_SystemExit.get()).then(|| exit_status(py, exception)),
@@ -132,12 +153,12 @@ fn message(py: Py, exception: &Obj) -> String {
     let text = unsafe { py.owned((py.api.PyObject_Str)(exception.as_ptr())) };
     py.clear();
     let text = text.ok().and_then(|text| text.to_text_lossy());
-    shortened(text.unwrap_or_else(|| STR_FAILED.into()))
+    shortened(text.unwrap_or_else(|| STR_FAILED.into()), MAX_TEXT)
 }
 
-fn shortened(mut text: String) -> String {
-    if text.len() > MAX_TEXT {
-        let cut = (0..=MAX_TEXT).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+fn shortened(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        let cut = (0..=most).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
         let left = text.len() - cut;
         text.truncate(cut);
         text.push_str(&format!("... ({left} more bytes)"));
@@ -145,35 +166,126 @@ fn shortened(mut text: String) -> String {
     text
 }
 
-/// The frames, and how many there were before the middle was cut.
-fn frames(py: Py, exception: &Obj) -> (Vec<Frame>, usize) {
+fn traceback<'py>(py: Py<'py>, exception: &Obj<'py>) -> Option<Obj<'py>> {
     // SAFETY: a live exception; a new reference or NULL without an exception.
-    let mut traceback = unsafe { py.owned((py.api.PyException_GetTraceback)(exception.as_ptr())) }.ok();
-    let mut frames = Vec::new();
-    let mut depth = 0;
-    while let Some(entry) = traceback.filter(|entry| !entry.is_none()) {
-        depth += 1;
-        if frames.len() == MAX_FRAMES {
-            // Keep the outermost half, and of the rest the innermost.
-            frames.remove(MAX_FRAMES / 2);
-        }
-        if let Some(frame) = frame(&entry) {
-            frames.push(frame);
-        }
-        traceback = entry.attr(c"tb_next").ok();
-        py.clear();
-    }
-    (frames, depth)
+    unsafe { py.owned((py.api.PyException_GetTraceback)(exception.as_ptr())) }.ok()
 }
 
-fn frame(entry: &Obj) -> Option<Frame> {
+fn next<'py>(py: Py<'py>, entry: &Obj<'py>) -> Option<Obj<'py>> {
+    let next = entry.attr(c"tb_next").ok();
+    py.clear();
+    next.filter(|next| !next.is_none())
+}
+
+/// How many frames there are.
+fn depth(py: Py, exception: &Obj) -> usize {
+    std::iter::successors(traceback(py, exception), |entry| next(py, entry)).count()
+}
+
+/// The frames: of too many the outermost half, and of the rest the innermost.
+fn frames(py: Py, exception: &Obj, depth: usize) -> Vec<Frame> {
+    let left_out = if depth > MAX_FRAMES { MAX_FRAMES / 2..depth - MAX_FRAMES / 2 } else { 0..0 };
+    let mut sources = Sources::new(py);
+    let entries = std::iter::successors(traceback(py, exception), |entry| next(py, entry)).take(depth).enumerate();
+    let wanted = entries.filter(|(index, _)| !left_out.contains(index));
+    let frames = wanted.filter_map(|(_, entry)| {
+        let frame = frame(py, &entry, &mut sources);
+        py.clear();
+        frame
+    });
+    frames.collect()
+}
+
+fn frame<'py>(py: Py<'py>, entry: &Obj<'py>, sources: &mut Sources<'py>) -> Option<Frame> {
     // Traceback, frame and code are C types that cannot be subclassed, so these attributes run no Python code.
     let code = entry.attr(c"tb_frame").ok()?.attr(c"f_code").ok()?;
+    let file = code.attr(c"co_filename").ok()?;
+    let line = to_i32(entry.attr(c"tb_lineno").ok().and_then(|line| line.to_i64()));
+    let instruction = entry.attr(c"tb_lasti").ok().and_then(|at| at.to_i64()).map_or(-1, |at| to_i32(Some(at)));
+    let (mut start, mut begin, mut end_line, mut end) = (0, -1, 0, -1);
+    if instruction >= 0 {
+        // SAFETY: a live code object and places for four numbers. They stay as they are when there is no position.
+        unsafe {
+            (py.api.PyCode_Addr2Location)(code.as_ptr(), instruction, &mut start, &mut begin, &mut end_line, &mut end);
+        }
+    }
+    // Code can be written that says one line here and another there.
+    if start != line {
+        (begin, end_line, end) = (-1, 0, -1);
+    }
+    let source = sources.line(&code, &file, line);
+    let last = if end_line == line { source.clone() } else { sources.line(&code, &file, end_line) };
     Some(Frame {
-        file: code.attr(c"co_filename").ok()?.to_text_lossy()?,
-        line: to_i32(entry.attr(c"tb_lineno").ok().and_then(|line| line.to_i64())),
-        function: code.attr(c"co_name").ok()?.to_text_lossy()?,
+        file: shortened(file.to_text_lossy()?, MAX_FRAME_TEXT),
+        function: shortened(code.attr(c"co_name").ok()?.to_text_lossy()?, MAX_FRAME_TEXT),
+        line,
+        end_line: end_line.max(0),
+        column: column(source.as_deref(), begin),
+        end_column: column(last.as_deref(), end),
+        source: source.map(|source| shortened(source.as_ref().to_owned(), MAX_FRAME_TEXT)),
     })
+}
+
+/// CPython's offset in bytes from 0 as a column in characters from 1. What is not known, or does not lie in the line, is 0.
+fn column(line: Option<&str>, offset: i32) -> i32 {
+    let before = usize::try_from(offset).ok().and_then(|offset| line?.get(..offset));
+    before.and_then(|before| i32::try_from(before.chars().count() + 1).ok()).unwrap_or(0)
+}
+
+/// Source lines, looked up as the traceback module does it.
+struct Sources<'py> {
+    py: Py<'py>,
+    getline: Option<Obj<'py>>,
+    getline_from_code: Option<Obj<'py>>,
+    /// Those that were looked up last, by code object (kept alive, so that the address is its own) and line: recursion
+    /// asks for the same ones again and again.
+    known: HashMap<(*mut PyObject, i32), Known<'py>>,
+}
+
+struct Known<'py> {
+    _code: Obj<'py>,
+    text: Option<Rc<str>>,
+}
+
+impl<'py> Sources<'py> {
+    fn new(py: Py<'py>) -> Sources<'py> {
+        let linecache = py.str("linecache").and_then(|name| py.import(&name)).ok();
+        let function = |name| linecache.as_ref().and_then(|linecache| linecache.attr(name).ok());
+        let (getline, getline_from_code) = (function(c"getline"), function(c"_getline_from_code"));
+        py.clear();
+        Sources { py, getline, getline_from_code, known: HashMap::new() }
+    }
+
+    fn line(&mut self, code: &Obj<'py>, file: &Obj<'py>, line: i32) -> Option<Rc<str>> {
+        if line <= 0 {
+            return None;
+        }
+        let key = (code.as_ptr(), line);
+        if let Some(known) = self.known.get(&key) {
+            return known.text.clone();
+        }
+        let text = self.look_up(code, file, line).map(Rc::from);
+        self.py.clear();
+        if self.known.len() == MAX_KNOWN_LINES {
+            self.known.clear();
+        }
+        // SAFETY: a live object.
+        let code = unsafe { self.py.borrowed(code.as_ptr()) }.ok()?;
+        self.known.insert(key, Known { _code: code, text: text.clone() });
+        text
+    }
+
+    fn look_up(&self, code: &Obj<'py>, file: &Obj<'py>, line: i32) -> Option<String> {
+        let line = self.py.int(i64::from(line)).ok()?;
+        let text = |function: &Option<Obj<'py>>, place: &Obj<'py>| {
+            let text = function.as_ref()?.call(&[place, &line]).ok().and_then(|text| text.to_text_lossy());
+            self.py.clear();
+            text.map(|text| text.trim_end_matches(['\n', '\r']).to_owned()).filter(|text| !text.is_empty())
+        };
+        let of_code =
+            || if file.to_text_lossy()?.starts_with('<') { text(&self.getline_from_code, code) } else { None };
+        text(&self.getline, file).or_else(of_code)
+    }
 }
 
 fn to_i32(value: Option<i64>) -> i32 {
@@ -197,7 +309,7 @@ fn display(py: Py, exception: &Obj, depth: usize) -> Option<String> {
     if text.ends_with('\n') {
         text.pop();
     }
-    Some(shortened(text))
+    Some(shortened(text, MAX_TEXT))
 }
 
 /// The same from what was walked, when the traceback module cannot do it (no memory, patched, recursion limit).
@@ -208,6 +320,9 @@ fn plain_display(frames: &[Frame], formatted: &str) -> String {
     }
     for frame in frames {
         text.push_str(&format!("  File \"{}\", line {}, in {}\n", frame.file, frame.line, frame.function));
+        if let Some(source) = frame.source.as_deref().map(str::trim).filter(|source| !source.is_empty()) {
+            text.push_str(&format!("    {source}\n"));
+        }
     }
     text.push_str(formatted);
     text
@@ -221,7 +336,7 @@ fn syntax(py: Py, exception: &Obj) -> Syntax {
     };
     let text = exception.attr(c"text").ok().and_then(|text| text.to_text_lossy());
     py.clear();
-    Syntax { line: number(c"lineno"), column: number(c"offset"), text: text.map(shortened) }
+    Syntax { line: number(c"lineno"), column: number(c"offset"), text: text.map(|text| shortened(text, MAX_TEXT)) }
 }
 
 /// As Python's own exit does it: None is 0, an int is itself, anything else (printed by python) is 1.

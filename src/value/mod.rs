@@ -100,9 +100,10 @@ impl subpy_value {
         subpy_value { kind: INT, u: subpy_value_data { as_int: value }, ..subpy_value::none() }
     }
 
-    /// All eight bytes of the union are written.
+    /// C's bool is the first byte; all eight are written.
     pub(crate) fn bool(value: bool) -> subpy_value {
-        subpy_value { kind: BOOL, u: subpy_value_data { as_int: i64::from(value) }, ..subpy_value::none() }
+        let bytes = [u8::from(value), 0, 0, 0, 0, 0, 0, 0];
+        subpy_value { kind: BOOL, u: subpy_value_data { as_int: i64::from_ne_bytes(bytes) }, ..subpy_value::none() }
     }
 
     pub(crate) fn float(value: f64) -> subpy_value {
@@ -120,15 +121,15 @@ impl subpy_value {
     }
 
     pub(crate) fn pointer(&self) -> *const u8 {
-        // SAFETY: the union is eight bytes that are always initialised (constructors and C's zeroing write them all);
-        // a pointer is read as plain bits here, and followed only by those who checked the kind.
+        // SAFETY: asked only of kinds that use it, so the caller or a constructor has set it. It is read as plain bits
+        // here, and followed only by those who checked the kind.
         unsafe { self.u.as_bytes }
     }
 
     pub(crate) fn as_bool(&self) -> bool {
-        // Only the first byte in memory is C's bool; any non-zero byte is true.
-        // SAFETY: every byte of the union is initialised, see `pointer`.
-        unsafe { self.u.as_int.to_ne_bytes()[0] != 0 }
+        // Any byte but 0 is true. The seven behind it are not read: who sets `as_bool` alone need not write them.
+        // SAFETY: the first byte of the union, which the caller or a constructor has set.
+        unsafe { (&raw const self.u).cast::<u8>().read() != 0 }
     }
 
     pub(crate) fn as_int(&self) -> i64 {

@@ -51,8 +51,7 @@ int main(void) {
   FAILS(SUBPY_ERROR_EXECUTION_FAILED, "ZeroDivisionError: division by zero",
         subpy_exec(interp, "\n\n  1 / 0", SUBPY_AUTO_LEN, &error));
   error = exception(interp, "\n\n  1 / 0");
-  int32_t line = 0;
-  CHECK(subpy_error_frame(error, 0, NULL, &line, NULL) && line == 3);
+  CHECK(frame_at(error, 0).line == 3);
   subpy_error_free(error);
 
   /* What looks blank and is not; no common margin. */

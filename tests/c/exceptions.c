@@ -276,15 +276,19 @@ static void memory_exhausted(void) {
   run(interp, "fine = 1");
 }
 
+static void check_frame(const subpy_error *error, size_t index, const char *file, int32_t line, const char *function) {
+  subpy_frame frame = frame_at(error, index);
+  CHECK(strcmp(frame.file, file) == 0 && frame.file_len == strlen(file) && frame.line == line);
+  CHECK(strcmp(frame.function, function) == 0 && frame.function_len == strlen(function));
+}
+
 static void recursion(void) {
   subpy_interp shallow = create();
   subpy_error *error = exception(shallow, "def f(): f()\nf()");
   CHECK_ERROR(subpy_error_formatted, error, "RecursionError: maximum recursion depth exceeded");
   CHECK(subpy_error_frame_count(error) > 900);
-  const char *file = NULL, *function = NULL;
-  int32_t line = 0;
-  CHECK(subpy_error_frame(error, 0, &file, &line, &function) && line == 2 && strcmp(function, "<module>") == 0);
-  CHECK(subpy_error_frame(error, 900, &file, &line, &function) && line == 1 && strcmp(function, "f") == 0);
+  check_frame(error, 0, "<script>", 2, "<module>");
+  check_frame(error, 900, "<script>", 1, "f");
   subpy_error_free(error);
   error = NULL;
 
@@ -292,9 +296,10 @@ static void recursion(void) {
   run(shallow, "import sys\nsys.setrecursionlimit(50_000)");
   error = exception(shallow, "def f(n): return 1 / 0 if n == 0 else g(n - 1)\ng = f\nf(20_000)");
   CHECK(subpy_error_frame_count(error) == 10000);
-  CHECK(subpy_error_frame(error, 0, NULL, NULL, &function) && strcmp(function, "<module>") == 0);
-  CHECK(subpy_error_frame(error, 9999, NULL, NULL, &function) && strcmp(function, "f") == 0);
-  CHECK(!subpy_error_frame(error, 10000, NULL, NULL, NULL));
+  check_frame(error, 0, "<script>", 3, "<module>");
+  check_frame(error, 9999, "<script>", 1, "f");
+  subpy_frame none = {.size = sizeof none};
+  CHECK(!subpy_error_frame(error, 10000, &none));
   CHECK_ERROR(subpy_error_formatted, error, "ZeroDivisionError: division by zero");
   CHECK(strncmp(subpy_error_display(error, NULL), "Traceback (most recent call last):\n", 35) == 0);
   subpy_error_free(error);
@@ -408,24 +413,16 @@ static void frames(void) {
                   {"<script>", 5, "<lambda>"}, {"<script>", 2, "inner"}};
   CHECK(subpy_error_frame_count(error) == 5);
   for (size_t index = 0; index < 5; index++) {
-    const char *file = NULL, *function = NULL;
-    int32_t line = 0;
-    CHECK(subpy_error_frame(error, index, &file, &line, &function));
-    CHECK(strcmp(file, expected[index].file) == 0 && line == expected[index].line);
-    CHECK(strcmp(function, expected[index].function) == 0);
-    CHECK(subpy_error_frame(error, index, NULL, NULL, NULL));
+    check_frame(error, index, expected[index].file, expected[index].line, expected[index].function);
   }
-  const char *file = "unset";
-  CHECK(!subpy_error_frame(error, 5, &file, NULL, NULL) && strcmp(file, "unset") == 0);
-  CHECK(!subpy_error_frame(error, SIZE_MAX, &file, NULL, NULL));
+  subpy_frame none = {.size = sizeof none, .file = "unset", .column = 7};
+  CHECK(!subpy_error_frame(error, 5, &none) && strcmp(none.file, "unset") == 0 && none.column == 7);
+  CHECK(!subpy_error_frame(error, SIZE_MAX, &none) && !subpy_error_frame(NULL, 0, &none));
   subpy_error_free(error);
 
   error = exception(interp, "code = compile('1 / 0', 'a\\udc80b', 'exec').replace(co_name='\\ud800')\nexec(code)");
-  const char *function = NULL;
-  CHECK(subpy_error_frame_count(error) == 2 && subpy_error_frame(error, 1, &file, NULL, &function));
-  CHECK(strcmp(file, "a\xef\xbf\xbd"
-                     "b") == 0 &&
-        strcmp(function, "\xef\xbf\xbd") == 0);
+  CHECK(subpy_error_frame_count(error) == 2);
+  check_frame(error, 1, "a\xef\xbf\xbd" "b", 1, "\xef\xbf\xbd");
   subpy_error_free(error);
   error = NULL;
 
@@ -436,6 +433,82 @@ static void frames(void) {
   CHECK(result.kind == SUBPY_KIND_NONE);
   CHECK(subpy_error_frame_count(error) == 0);
   CHECK_ERROR(subpy_error_display, error, "ValueError: invalid literal for int() with base 10: 'x'");
+  subpy_error_free(error);
+}
+
+static void check_source(const subpy_error *error, size_t index, const char *source, int32_t line, int32_t column,
+                         int32_t end_line, int32_t end_column) {
+  subpy_frame frame = frame_at(error, index);
+  check_text(__FILE__, __LINE__, frame.source, frame.source_len, source, strlen(source));
+  CHECK(frame.line == line && frame.column == column && frame.end_line == end_line);
+  CHECK(frame.end_column == end_column);
+}
+
+/* The source line, and where in it: of a file, in characters. */
+static void source_lines(void) {
+  run(interp, "import os, tempfile\n"
+              "folder = tempfile.TemporaryDirectory()\n"
+              "path = os.path.join(folder.name, 'caf\xc3\xa9.py')\n"
+              "text = '''def f(x):\n"
+              "    y = '\xc3\xa9\xf0\x9f\x90\x8d'; return (x /\n"
+              "  '\xe2\x82\xac'   )\n"
+              "def g(): f(1); f(2)'''\n"
+              "open(path, 'w', encoding='utf-8').write(text)\n"
+              "exec(compile(text, path, 'exec'))");
+  subpy_error *error = exception(interp, "g()");
+  CHECK(subpy_error_frame_count(error) == 3);
+  check_source(error, 1, "def g(): f(1); f(2)", 4, 10, 4, 14);
+  /* Over two lines. */
+  check_source(error, 2, "    y = '\xc3\xa9\xf0\x9f\x90\x8d'; return (x /", 2, 23, 3, 6);
+  subpy_error_free(error);
+
+  /* The file has changed: what lies outside of the line is not known. */
+  run(interp, "open(path, 'w', encoding='utf-8').write('short\\n\\n\\n\\n')");
+  error = exception(interp, "g()");
+  subpy_frame frame = frame_at(error, 1);
+  CHECK(frame.source == NULL && frame.source_len == 0 && frame.line == 4 && frame.column == 0 && frame.end_column == 0);
+  subpy_error_free(error);
+  run(interp, "os.remove(path)");
+  error = exception(interp, "g()");
+  CHECK(frame_at(error, 2).source == NULL && frame_at(error, 2).line == 2 && frame_at(error, 2).end_line == 3);
+  subpy_error_free(error);
+
+  /* Code without positions, and lines that lie. */
+  error = exception(interp, "exec(compile('1 / 0', 'x.py', 'exec').replace(co_linetable=b''))");
+  frame = frame_at(error, 1);
+  CHECK(frame.line == 0 && frame.end_line == 0 && frame.column == 0 && frame.end_column == 0 && !frame.source);
+  subpy_error_free(error);
+
+  /* A long line and long names are cut, and it is said. */
+  error = exception(interp, "exec(compile('1 / 0', 'x' * 5000, 'exec').replace(co_name='y' * 6000))");
+  frame = frame_at(error, 1);
+  CHECK(frame.file_len < 5000 && strstr(frame.file, "... (904 more bytes)"));
+  CHECK(frame.function_len < 5000 && strstr(frame.function, "... (1904 more bytes)"));
+  subpy_error_free(error);
+  run(interp, "folder.cleanup()");
+}
+
+/* The struct may grow: its size says what the caller knows of it. */
+static void sizes_of_a_frame(void) {
+  subpy_error *error = exception(interp, "1 / 0");
+  struct {
+    subpy_frame known;
+    unsigned char later[24];
+    unsigned char outside;
+  } newer;
+  memset(&newer, 0xaa, sizeof newer);
+  newer.known.size = sizeof newer.known + sizeof newer.later;
+  CHECK(subpy_error_frame(error, 0, &newer.known));
+  CHECK(newer.known.size == sizeof newer.known + sizeof newer.later && newer.known.line == 1);
+  for (size_t index = 0; index < sizeof newer.later; index++)
+    CHECK(newer.later[index] == 0);
+  CHECK(newer.outside == 0xaa);
+  const size_t wrong[] = {0, 8, sizeof(subpy_frame) - 1, 4097, SIZE_MAX};
+  for (size_t index = 0; index < sizeof wrong / sizeof *wrong; index++) {
+    subpy_frame frame = {.size = wrong[index], .line = 77};
+    CHECK(!subpy_error_frame(error, 0, &frame) && frame.line == 77 && frame.size == wrong[index]);
+  }
+  CHECK(!subpy_error_frame(error, 0, NULL));
   subpy_error_free(error);
 }
 
@@ -457,6 +530,10 @@ static void broken_guest(void) {
       "class T:\n"
       "  def from_exception(e): raise SystemExit(9)\n"
       "traceback.TracebackException = T",
+      "import linecache\nlinecache.getline = linecache._getline_from_code = 7",
+      "import linecache\nlinecache.getline = lambda *args: 7",
+      "import linecache\ndef no(*args): raise SystemExit(9)\nlinecache.getline = no",
+      "import sys\nsys.modules['linecache'] = None",
       "import sys\nsys.path.clear()\nsys.meta_path.clear()\nsys.modules.clear()",
       "import sys\nsys.stdout = sys.stderr = sys.stdin = None",
       "import builtins\nvars(builtins).clear()",
@@ -504,7 +581,8 @@ static void accessors_of_other_errors(void) {
   CHECK(!subpy_error_formatted(error, NULL) && !subpy_error_display(error, NULL));
   int32_t number = 5;
   const char *text = "unset";
-  CHECK(subpy_error_frame_count(error) == 0 && !subpy_error_frame(error, 0, &text, &number, &text));
+  subpy_frame frame = {.size = sizeof frame, .line = 5};
+  CHECK(subpy_error_frame_count(error) == 0 && !subpy_error_frame(error, 0, &frame));
   CHECK(!subpy_error_syntax(error, &number, &number, &text) && !subpy_error_exit_status(error, &number));
   CHECK(number == 5 && strcmp(text, "unset") == 0);
   subpy_error_free(error);
@@ -514,7 +592,7 @@ static void accessors_of_other_errors(void) {
   CHECK(!subpy_error_type_name(NULL, NULL) && !subpy_error_type_qualname(NULL, NULL));
   CHECK(!subpy_error_type_module(NULL, NULL) && !subpy_error_exception_message(NULL, NULL));
   CHECK(!subpy_error_formatted(NULL, NULL) && !subpy_error_display(NULL, NULL));
-  CHECK(subpy_error_frame_count(NULL) == 0 && !subpy_error_frame(NULL, 0, &text, &number, &text));
+  CHECK(subpy_error_frame_count(NULL) == 0 && !subpy_error_frame(NULL, 0, &frame) && frame.line == 5);
   CHECK(!subpy_error_syntax(NULL, &number, &number, &text) && !subpy_error_exit_status(NULL, &number));
   CHECK(number == 5 && strcmp(text, "unset") == 0 && subpy_error_interp(NULL) == 0);
   subpy_error_free(NULL);
@@ -530,6 +608,8 @@ int main(void) {
   recursion();
   system_exit();
   frames();
+  source_lines();
+  sizes_of_a_frame();
   broken_guest();
   accessors_of_other_errors();
   memory_exhausted();

@@ -56,11 +56,10 @@ static void kinds(void) {
 
 static void filenames(void) {
   subpy_error *error = NULL;
-  const char *file = NULL;
   subpy_run_request exec = request(SUBPY_RUN_EXEC, "1 / 0");
   exec.filename = "folder/na\xc3\xafve.py";
   CHECK(subpy_run(&exec, NULL, &error) == SUBPY_ERROR_EXECUTION_FAILED);
-  CHECK(subpy_error_frame(error, 0, &file, NULL, NULL) && strcmp(file, exec.filename) == 0);
+  CHECK(strcmp(frame_at(error, 0).file, exec.filename) == 0);
   CHECK(strstr(subpy_error_display(error, NULL), "File \"folder/na\xc3\xafve.py\", line 1, in <module>"));
   subpy_error_free(error);
   error = NULL;

@@ -50,7 +50,8 @@ static void check_case(const syntax_case *it) {
   CHECK(strcmp(subpy_error_message(error, NULL), message) == 0);
   CHECK(strcmp(subpy_error_formatted(error, NULL), message) == 0);
   CHECK(strcmp(subpy_error_type_module(error, NULL), "builtins") == 0);
-  CHECK(subpy_error_frame_count(error) == 0 && !subpy_error_frame(error, 0, NULL, NULL, NULL));
+  subpy_frame none = {.size = sizeof none};
+  CHECK(subpy_error_frame_count(error) == 0 && !subpy_error_frame(error, 0, &none));
   CHECK(!subpy_error_exit_status(error, NULL));
   CHECK(subpy_error_syntax(error, NULL, NULL, NULL));
   subpy_error_free(error);

@@ -53,6 +53,15 @@ static inline void check_message(const char *file, int line, const subpy_error *
   }
 }
 
+/* A frame of an error's traceback, which must be there. */
+static inline subpy_frame frame_at(const subpy_error *error, size_t index) {
+  subpy_frame frame = {.size = sizeof frame};
+  CHECK(subpy_error_frame(error, index, &frame));
+  CHECK(frame.size == sizeof frame && strlen(frame.file) <= frame.file_len &&
+        strlen(frame.function) <= frame.function_len);
+  return frame;
+}
+
 static inline long resident_kib(void) {
   long pages = 0;
   FILE *file = fopen("/proc/self/statm", "r");

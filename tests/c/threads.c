@@ -130,8 +130,7 @@ static void copies(void) {
   subpy_value names = subpy_dict(&bind, 1);
   OK(subpy_thread_join(exec, NULL, &error));
   CHECK(subpy_thread_join(eval, NULL, &error) == SUBPY_ERROR_EXECUTION_FAILED);
-  const char *file = NULL;
-  CHECK(subpy_error_frame(error, 0, &file, NULL, NULL) && strcmp(file, "some.py") == 0);
+  CHECK(strcmp(frame_at(error, 0).file, "some.py") == 0);
   subpy_error_free(error);
   error = NULL;
   CHECK_EVAL(interp, "ran", "exec");

@@ -395,10 +395,10 @@ end
 
 local function frames(raw)
   local list = {}
-  local file, line, name = text_out(), int_out(), text_out()
+  local frame = ffi.new("subpy_frame", { size = ffi.sizeof("subpy_frame") })
   for i = 1, tonumber(C.subpy_error_frame_count(raw)) do
-    C.subpy_error_frame(raw, i - 1, file, line, name)
-    list[i] = { file = optional(file[0]), line = line[0], name = optional(name[0]) }
+    C.subpy_error_frame(raw, i - 1, frame)
+    list[i] = { file = optional(frame.file), line = frame.line, name = optional(frame["function"]) }
   end
   return list
 end

@@ -23,7 +23,7 @@ final class NativeError {
   private static final MethodHandle DISPLAY = text("display");
   private static final MethodHandle FRAME_COUNT = Native.function("error_frame_count", JAVA_LONG, ADDRESS);
   private static final MethodHandle FRAME =
-      Native.function("error_frame", JAVA_BOOLEAN, ADDRESS, JAVA_LONG, ADDRESS, ADDRESS, ADDRESS);
+      Native.function("error_frame", JAVA_BOOLEAN, ADDRESS, JAVA_LONG, ADDRESS);
   private static final MethodHandle SYNTAX =
       Native.function("error_syntax", JAVA_BOOLEAN, ADDRESS, ADDRESS, ADDRESS, ADDRESS);
   private static final MethodHandle EXIT_STATUS =
@@ -91,13 +91,15 @@ final class NativeError {
 
   private List<ExecutionFailedException.Frame> frames() throws Throwable {
     long count = (long) FRAME_COUNT.invokeExact(error);
-    MemorySegment file = arena.allocate(ADDRESS);
-    MemorySegment line = arena.allocate(JAVA_INT);
-    MemorySegment function = arena.allocate(ADDRESS);
+    // subpy_frame: the size; file, function and source, each with its length; four ints.
+    MemorySegment frame = arena.allocate(72, 8);
+    frame.set(JAVA_LONG, 0, frame.byteSize());
     List<ExecutionFailedException.Frame> frames = new ArrayList<>();
     for (long index = 0; index < count; index++) {
-      if ((boolean) FRAME.invokeExact(error, index, file, line, function)) {
-        frames.add(new ExecutionFailedException.Frame(string(file), line.get(JAVA_INT, 0), string(function)));
+      if ((boolean) FRAME.invokeExact(error, index, frame)) {
+        MemorySegment file = frame.asSlice(8, 8);
+        MemorySegment function = frame.asSlice(24, 8);
+        frames.add(new ExecutionFailedException.Frame(string(file), frame.get(JAVA_INT, 56), string(function)));
       }
     }
     return List.copyOf(frames);

@@ -95,11 +95,17 @@ function excinfo(arena, error) {
   };
 }
 
+/** subpy_frame: its size; file, function and source, each with its length; four ints. */
+const FRAME_SIZE = 72;
+
 function frames(arena, error) {
-  const { head } = arena;
+  const at = arena.reserve(FRAME_SIZE);
+  const { chunk } = arena;
   return Array.from({ length: native.errorFrameCount(error) }, (_, index) => {
-    native.errorFrame(error, index, arena.out, arena.out2, arena.out3);
-    return { file: name(head.word(OUT)), line: head.view.getInt32(OUT_2, true), function: name(head.word(OUT_3)) };
+    chunk.view.setBigUint64(at, BigInt(FRAME_SIZE), true);
+    native.errorFrame(error, index, chunk.address + at);
+    const line = chunk.view.getInt32(at + 56, true);
+    return { file: name(chunk.word(at + 8)), line, function: name(chunk.word(at + 24)) };
   });
 }
 

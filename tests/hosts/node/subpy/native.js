@@ -46,7 +46,7 @@ module.exports = {
   errorFormatted: declare('error_formatted', address, address, address),
   errorDisplay: declare('error_display', address, address, address),
   errorFrameCount: declare('error_frame_count', 'size_t', address),
-  errorFrame: declare('error_frame', 'bool', address, 'size_t', address, address, address),
+  errorFrame: declare('error_frame', 'bool', address, 'size_t', address),
   errorSyntax: declare('error_syntax', 'bool', address, address, address, address),
   errorExitStatus: declare('error_exit_status', 'bool', address, address),
   errorInterp: declare('error_interp', handle, address),

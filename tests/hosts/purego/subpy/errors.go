@@ -69,10 +69,13 @@ func (c *symbols) takeError(status Status, raw uintptr) error {
 	e.TypeName, e.TypeQualname, e.TypeModule = text(c.errorTypeName), text(c.errorTypeQualname), text(c.errorTypeModule)
 	e.ExceptionMessage, e.Formatted, e.Display = text(c.errorExceptionMessage), text(c.errorFormatted), text(c.errorDisplay)
 	for i := range call(c.errorFrameCount, raw) {
-		var file, function uintptr
-		var line int32
-		call(c.errorFrame, raw, i, uintptr(unsafe.Pointer(&file)), uintptr(unsafe.Pointer(&line)), uintptr(unsafe.Pointer(&function)))
-		e.Frames = append(e.Frames, Frame{cString(file), int(line), cString(function)})
+		var frame struct { // subpy_frame
+			size, file, fileLen, function, functionLen, source, sourceLen uintptr
+			line, endLine, column, endColumn                              int32
+		}
+		frame.size = unsafe.Sizeof(frame)
+		call(c.errorFrame, raw, i, uintptr(unsafe.Pointer(&frame)))
+		e.Frames = append(e.Frames, Frame{textOf(frame.file, frame.fileLen), int(frame.line), textOf(frame.function, frame.functionLen)})
 	}
 	var exit, line, column int32
 	var source uintptr

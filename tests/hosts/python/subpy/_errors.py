@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-from ctypes import byref, c_char_p, c_int32, c_size_t, c_void_p, string_at
+from ctypes import byref, c_char_p, c_int32, c_size_t, c_void_p, sizeof, string_at
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+from ._library import Frame as CFrame
 from ._library import library
 
 
@@ -142,9 +143,13 @@ def _excinfo(error: c_void_p) -> SimpleNamespace:
 
 
 def _frame(error: c_void_p, index: int) -> Frame:
-    file, line, function = c_char_p(), c_int32(), c_char_p()
-    library.subpy_error_frame(error, index, byref(file), byref(line), byref(function))
-    return Frame(_string(file), line.value, _string(function))
+    frame = CFrame(sizeof(CFrame))
+    library.subpy_error_frame(error, index, byref(frame))
+    return Frame(_sized(frame.file, frame.file_len), frame.line, _sized(frame.function, frame.function_len))
+
+
+def _sized(address: int | None, length: int) -> str | None:
+    return None if address is None else string_at(address, length).decode()
 
 
 def _text(accessor: Any, error: c_void_p) -> str | None:

@@ -33,6 +33,24 @@ class InterpOptions(Structure):
     ]
 
 
+class Frame(Structure):
+    """subpy_frame; texts as addresses, because they may hold NUL characters."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("file", c_void_p),
+        ("file_len", c_size_t),
+        ("function", c_void_p),
+        ("function_len", c_size_t),
+        ("source", c_void_p),
+        ("source_len", c_size_t),
+        ("line", c_int32),
+        ("end_line", c_int32),
+        ("column", c_int32),
+        ("end_column", c_int32),
+    ]
+
+
 def _load() -> ctypes.CDLL:
     try:
         # CDLL, not PyDLL: the GIL of the caller is free while a function runs.
@@ -78,7 +96,7 @@ def _load() -> ctypes.CDLL:
     declare(c_void_p, "error_message error_type_name error_type_qualname error_type_module", c_void_p, length)
     declare(c_void_p, "error_exception_message error_formatted error_display", c_void_p, length)
     declare(c_size_t, "error_frame_count", c_void_p)
-    declare(c_bool, "error_frame", c_void_p, c_size_t, strings, number, strings)
+    declare(c_bool, "error_frame", c_void_p, c_size_t, POINTER(Frame))
     declare(c_bool, "error_syntax", c_void_p, number, number, strings)
     declare(c_bool, "error_exit_status", c_void_p, number)
     declare(None, "error_free", c_void_p)
