@@ -37,8 +37,9 @@ lint: need-cargo
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 
-header: need-cargo ## refresh include/subpy.h from the Rust source
+header: need-cargo ## refresh include/subpy.h from the Rust source, and bindings/cpp/subpy.hpp from its parts
 	SUBPY_UPDATE_HEADER=1 cargo build
+	bindings/cpp/amalgamate >bindings/cpp/subpy.hpp
 
 bench: bench_arguments := --size full --write
 bench-quick: bench_arguments := --size quick $(if $(ONLY),--only "$(ONLY)")

@@ -162,6 +162,40 @@ fn nothing_leaks() {
 
 // ---- the header ----
 
+#[test]
+fn the_header_is_made_of_its_parts() {
+    let folder = root().join("bindings/cpp");
+    let output = expect_success(Command::new(folder.join("amalgamate")));
+    let header = std::fs::read(folder.join("subpy.hpp")).expect("the header");
+    assert!(
+        output.stdout == header,
+        "bindings/cpp/subpy.hpp differs from its parts in bindings/cpp/subpy: make header"
+    );
+    let parts = source("parts.cpp", "#include \"subpy/subpy.hpp\"\n");
+    let mut compiler = cpp("c++", "c++17");
+    compiler.arg("-fsyntax-only").arg(&parts);
+    expect_success(compiler);
+    let _ = std::fs::remove_file(parts);
+}
+
+/// A program that was compiled with the header of another version.
+#[test]
+fn another_version_of_the_library_is_refused() {
+    let program = "#include <cstdio>\n#include \"subpy.h\"\n#undef SUBPY_VERSION\n#define SUBPY_VERSION 2003\n\
+                   #include \"subpy.hpp\"\nint main() { std::puts(subpy::interpreter::try_create().error().what()); }\n";
+    let path = source("version.cpp", program);
+    let mut compiler = cpp("c++", "c++17");
+    compiler.arg(&path);
+    let output = link(compiler, "version").run();
+    let version = env!("CARGO_PKG_VERSION");
+    let expected = format!(
+        "subpy.hpp is for libsubpy 0.2, the library that was loaded is {version}: compile the program with the header of \
+         that library, or install the library of this header\n"
+    );
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+    let _ = std::fs::remove_file(path);
+}
+
 /// Two units that include it, one of them without exceptions, in one program.
 #[test]
 fn it_can_be_included_everywhere() {

@@ -24,40 +24,12 @@
  *   Text        UTF-8, with a length, so it may hold NUL characters. Where a text has to end with a NUL (file names),
  *               one in the middle is status::invalid_argument.
  */
-
 #ifndef SUBPY_HPP
 #define SUBPY_HPP
 
-#include <algorithm>
-#include <array>
-#include <atomic>
-#include <cmath>
-#include <cstddef>
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <exception>
-#include <functional>
-#include <initializer_list>
-#include <iterator>
-#include <limits>
-#include <map>
-#include <memory>
-#include <new>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <tuple>
-#include <type_traits>
-#include <unordered_map>
-#include <utility>
-#include <variant>
-#include <vector>
-
-#if __cplusplus >= 202002L
-#include <span>
-#endif
+/* Which mode this is compiled in. Code for the two modes differs, so that the linker must not take one for the other. */
+#ifndef SUBPY_CONFIG_HPP
+#define SUBPY_CONFIG_HPP
 
 #include "subpy.h"
 
@@ -69,14 +41,29 @@
 #define SUBPY_CPP_MODE without_exceptions
 #endif
 
+#endif  // SUBPY_CONFIG_HPP
+
+/* Errors: what went wrong, as an object and as exceptions. */
+#ifndef SUBPY_ERROR_HPP
+#define SUBPY_ERROR_HPP
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
 namespace subpy {
-
-// Code for the two modes differs, so that the linker must not take one for the other.
 inline namespace SUBPY_CPP_MODE {
-
-/* ---------------------------------------------------------------------------------------------------------------------
- * Errors
- * --------------------------------------------------------------------------------------------------------------------- */
 
 /// What went wrong, as a number. docs/errors.md says when each one comes, and what to do about it.
 enum class status : std::int32_t {
@@ -473,9 +460,22 @@ inline unraisable_hook set_unraisable_hook(unraisable_hook hook) noexcept {
   return detail::current_unraisable_hook.exchange(hook == nullptr ? detail::print_unraisable : hook);
 }
 
-/* ---------------------------------------------------------------------------------------------------------------------
- * Results
- * --------------------------------------------------------------------------------------------------------------------- */
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_ERROR_HPP
+
+/* A value, or the error that came instead. */
+#ifndef SUBPY_RESULT_HPP
+#define SUBPY_RESULT_HPP
+
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
 
 /// A value, or the error that came instead: what the try_ functions return. Like C++23's std::expected<T, subpy::error>,
 /// except that asking for what is not there ends the program with a message.
@@ -578,11 +578,31 @@ class [[nodiscard]] result<void> {
   std::optional<subpy::error> error_;
 };
 
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_RESULT_HPP
+
+/* What a conversion is: `convert<T>`, and what its authors use. */
+#ifndef SUBPY_CONVERT_HPP
+#define SUBPY_CONVERT_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
+
 /* ---------------------------------------------------------------------------------------------------------------------
  * Conversions
  *
- * convert<T> turns a T into a Python value and back. That is how the types of the standard library do it, at the end of
- * this section, and how yours can:
+ * convert<T> turns a T into a Python value and back. That is how the types of the standard library do it
+ * (standard.hpp), and how yours can:
  *
  *   template <>
  *   struct subpy::convert<point> {
@@ -775,6 +795,29 @@ inline std::string element(std::size_t index) { return "[" + std::to_string(inde
 inline std::string element(std::string_view key) { return "[" + quoted(key) + "]"; }
 
 }  // namespace detail
+
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_CONVERT_HPP
+
+/* Values that are looked at where they lie, and what is borrowed. */
+#ifndef SUBPY_VIEW_HPP
+#define SUBPY_VIEW_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
 
 /// Memory that somebody else owns, as a Python bytes object: an argument that is not copied before the call, or the
 /// content of a value.
@@ -1067,6 +1110,28 @@ inline bool operator==(value_view one, value_view other) {
 
 inline bool operator!=(value_view one, value_view other) { return !(one == other); }
 
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_VIEW_HPP
+
+/* C++ values on their way to Python. */
+#ifndef SUBPY_ENCODER_HPP
+#define SUBPY_ENCODER_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <iterator>
+#include <limits>
+#include <new>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
+
 /// One keyword argument, made by kw().
 template <class T>
 struct keyword {
@@ -1231,6 +1296,31 @@ class encoder {
   std::size_t chunk_size_ = first_chunk_size;
   chunk *chunks_ = nullptr;
 };
+
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_ENCODER_HPP
+
+/* A value that owns its memory. */
+#ifndef SUBPY_VALUE_HPP
+#define SUBPY_VALUE_HPP
+
+#include <cstddef>
+#include <cstring>
+#include <initializer_list>
+#include <map>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
 
 namespace detail {
 
@@ -1448,7 +1538,23 @@ inline subpy_value convert<value>::to_python(const value &from, encoder & /*unus
 }
 inline result<value> convert<value>::from_python(value_view view) { return value(view); }
 
-/* ---- structs, and the types of the standard library ---------------------------------------------------------------- */
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_VALUE_HPP
+
+/* Structs that are dicts in Python. */
+#ifndef SUBPY_FIELDS_HPP
+#define SUBPY_FIELDS_HPP
+
+#include <optional>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
 
 /// A struct that is a dict in Python: derive convert<T> from this and name the members.
 ///
@@ -1505,6 +1611,40 @@ struct field {
   std::string_view name;
   Member T::*member;
 };
+
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_FIELDS_HPP
+
+/* The types of the standard library. */
+#ifndef SUBPY_STANDARD_HPP
+#define SUBPY_STANDARD_HPP
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <map>
+#include <new>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#if __cplusplus >= 202002L
+#include <span>
+#endif
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
 
 namespace detail {
 
@@ -1995,9 +2135,23 @@ struct convert<std::variant<Ts...>> {
   }
 };
 
-/* ---------------------------------------------------------------------------------------------------------------------
- * The runtime
- * --------------------------------------------------------------------------------------------------------------------- */
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_STANDARD_HPP
+
+/* CPython in this process. */
+#ifndef SUBPY_RUNTIME_HPP
+#define SUBPY_RUNTIME_HPP
+
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
 
 /// Options of init(). Those of subpy_runtime_options.
 struct runtime_options {
@@ -2032,6 +2186,18 @@ result<T> fetch(const Function &function) {
   return T(written);
 }
 
+/// This header and the library that was loaded must be of one version: before 1.0 a minor version may change the interface.
+inline std::optional<error> version_mismatch() {
+  constexpr std::uint32_t patches = 1000;
+  const std::uint32_t loaded = subpy_version();
+  if (loaded / patches == SUBPY_VERSION / patches) return std::nullopt;
+  const std::uint32_t needed = SUBPY_VERSION / patches;
+  return error(status::wrong_state,
+               "subpy.hpp is for libsubpy " + std::to_string(needed / patches) + "." + std::to_string(needed % patches) +
+                   ", the library that was loaded is " + subpy_version_string() +
+                   ": compile the program with the header of that library, or install the library of this header");
+}
+
 /// For texts that end with a NUL in C.
 inline std::optional<error> nul_in(const std::string &text, const char *what) {
   if (text.find('\0') == std::string::npos) return std::nullopt;
@@ -2046,6 +2212,7 @@ inline std::uint64_t flag(bool set, std::uint64_t value) noexcept { return set ?
 
 /// Starts CPython, or makes sure that it runs. It starts by itself on the first use; this is for choosing which, and how.
 [[nodiscard]] inline result<void> try_init(const runtime_options &options = {}) {
+  if (auto wrong = detail::version_mismatch()) return *wrong;
   if (auto wrong = detail::nul_in(options.python, "python")) return *wrong;
   subpy_runtime_options raw{};
   raw.size = sizeof raw;
@@ -2077,9 +2244,26 @@ inline void shutdown() { try_shutdown().value(); }
 /// The path of the libpython in use; empty before the first start, and when the host program is Python itself.
 [[nodiscard]] inline std::string_view python_library() noexcept { return detail::view_of(subpy_python_library()); }
 
-/* ---------------------------------------------------------------------------------------------------------------------
- * Threads
- * --------------------------------------------------------------------------------------------------------------------- */
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_RUNTIME_HPP
+
+/* Runs on threads of their own. */
+#ifndef SUBPY_THREAD_HPP
+#define SUBPY_THREAD_HPP
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
 
 namespace detail {
 
@@ -2173,7 +2357,27 @@ class thread {
     return received.take(code);
   }
 
+  /// Waits until the run has ended, and takes nothing: it can still be joined.
+  [[nodiscard]] result<void> try_wait() const {
+    return detail::attempt([&](subpy_error **cause) { return subpy_thread_wait(handle_, -1, nullptr, cause); });
+  }
+
+  /// Waits until the run has ended or the time is up, and says whether it has ended. Zero or less only looks.
+  template <class Rep, class Period>
+  [[nodiscard]] result<bool> try_wait_for(std::chrono::duration<Rep, Period> limit) const {
+    const auto rounded = std::chrono::ceil<std::chrono::milliseconds>(limit).count();
+    const std::int64_t milliseconds = std::max<std::int64_t>(rounded, 0);
+    return detail::fetch<bool>([&](bool *done, subpy_error **cause) {
+      return subpy_thread_wait(handle_, milliseconds, done, cause);
+    });
+  }
+
 #if SUBPY_CPP_EXCEPTIONS
+  void wait() const { try_wait().value(); }
+  template <class Rep, class Period>
+  bool wait_for(std::chrono::duration<Rep, Period> limit) const {
+    return try_wait_for(limit).value();
+  }
   template <class T = void>
   T join() {
     return try_join<T>().value();
@@ -2187,9 +2391,24 @@ class thread {
   subpy_thread handle_ = 0;
 };
 
-/* ---------------------------------------------------------------------------------------------------------------------
- * Interpreters
- * --------------------------------------------------------------------------------------------------------------------- */
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_THREAD_HPP
+
+/* Options, and the arguments of a call. */
+#ifndef SUBPY_RUN_HPP
+#define SUBPY_RUN_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
 
 /// Which GIL an interpreter has.
 enum class gil_policy : std::int32_t {
@@ -2202,7 +2421,7 @@ enum class gil_policy : std::int32_t {
 /// What happens to a run while the interpreter is running.
 enum class busy_policy : std::int32_t {
   /// status::busy, as in Python.
-  error = SUBPY_BUSY_REFUSE,
+  refuse = SUBPY_BUSY_REFUSE,
   /// It waits its turn; first come, first served.
   wait = SUBPY_BUSY_WAIT,
   /// It runs as well: the threads take turns with the GIL.
@@ -2212,7 +2431,7 @@ enum class busy_policy : std::int32_t {
 /// Options of interpreter::create(). Those of subpy_interp_options.
 struct interpreter_options {
   gil_policy gil = gil_policy::own;
-  busy_policy busy = busy_policy::error;
+  busy_policy busy = busy_policy::refuse;
   /// Python code may call os.fork().
   bool allow_fork = false;
   /// Python code may call os.exec*().
@@ -2299,6 +2518,20 @@ arguments gather(encoder &room, const Args &...args) {
 
 }  // namespace detail
 
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_RUN_HPP
+
+/* Prepared functions. */
+#ifndef SUBPY_FUNCTION_HPP
+#define SUBPY_FUNCTION_HPP
+
+#include <utility>
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
+
 /// A callable that was looked up once, to be called many times, from any thread: interpreter_ref::function(). It holds the
 /// object, whatever its name is bound to later. Movable, not copyable. May outlive its interpreter: then calls are
 /// status::not_found.
@@ -2368,6 +2601,20 @@ class function {
   subpy_function handle_ = 0;
 };
 
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_FUNCTION_HPP
+
+/* Threads that stay in an interpreter. */
+#ifndef SUBPY_SESSION_HPP
+#define SUBPY_SESSION_HPP
+
+#include <utility>
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
+
 /// This thread's stay in an interpreter: interpreter_ref::enter(). As long as it lasts, runs of the thread cost less and
 /// keep what Python keeps for a thread (threading.local, contextvars); other threads get in between runs; the interpreter
 /// cannot be closed. Sessions nest. Movable, not copyable; to be destroyed on the thread that entered. What goes wrong
@@ -2413,6 +2660,26 @@ class session {
 
   subpy_interp entered_ = 0;
 };
+
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_SESSION_HPP
+
+/* Interpreters. */
+#ifndef SUBPY_INTERPRETER_HPP
+#define SUBPY_INTERPRETER_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
 
 /// An interpreter that somebody else owns, by its handle: may be copied, and may outlive it. Whatever is asked of one
 /// that is gone is status::not_found. All operations may be called from any thread at any time.
@@ -2629,6 +2896,7 @@ class interpreter : public interpreter_ref {
 
   /// Creates an interpreter. Starts the runtime when it is not running. Python: create().
   [[nodiscard]] static result<interpreter> try_create(const interpreter_options &options = {}) {
+    if (auto wrong = detail::version_mismatch()) return *wrong;
     std::vector<const char *> path;
     path.reserve(options.path.size());
     for (const std::string &folder : options.path) {
@@ -2655,6 +2923,7 @@ class interpreter : public interpreter_ref {
 
   /// All interpreters by ascending id: main, yours, and those that Python code created. Python: list_all().
   [[nodiscard]] static result<std::vector<interpreter_ref>> try_list_all() {
+    if (auto wrong = detail::version_mismatch()) return *wrong;
     std::vector<subpy_interp> handles(16);
     std::size_t count = 0;
     do {  // others may create some meanwhile
@@ -2671,16 +2940,19 @@ class interpreter : public interpreter_ref {
 
   /// The one that the calling thread is in; status::not_found when it is in none. Python: get_current().
   [[nodiscard]] static result<interpreter_ref> try_get_current() {
+    if (auto wrong = detail::version_mismatch()) return *wrong;
     return detail::fetch<interpreter_ref, subpy_interp>(subpy_get_current);
   }
 
   /// The main interpreter, which can run code and cannot be closed. Python: get_main().
   [[nodiscard]] static result<interpreter_ref> try_get_main() {
+    if (auto wrong = detail::version_mismatch()) return *wrong;
     return detail::fetch<interpreter_ref, subpy_interp>(subpy_get_main);
   }
 
   /// The one with this id. Python: Interpreter(id).
   [[nodiscard]] static result<interpreter_ref> try_find(std::int64_t id) {
+    if (auto wrong = detail::version_mismatch()) return *wrong;
     return detail::fetch<interpreter_ref, subpy_interp>([&](subpy_interp *found, subpy_error **cause) {
       return subpy_find(id, found, cause);
     });
@@ -2718,5 +2990,7 @@ template <>
 struct std::hash<subpy::interpreter_ref> {
   std::size_t operator()(subpy::interpreter_ref ref) const noexcept { return std::hash<subpy_interp>()(ref.handle()); }
 };
+
+#endif  // SUBPY_INTERPRETER_HPP
 
 #endif  // SUBPY_HPP

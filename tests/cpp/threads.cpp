@@ -1,5 +1,6 @@
 // Runs on threads of their own, and many threads of the program's.
 #include <atomic>
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -24,6 +25,15 @@ int main() {
   CHECK_TEXT(thread.join<std::string>(), "('gone soon',) {'n': 1}");
   CHECK(!thread.joinable());
   CHECK_ERROR(thread.try_join(), not_found, "0 is not the handle of a thread, or it was joined or freed");
+
+  // waiting takes nothing
+  using namespace std::chrono_literals;
+  auto sleeping = interp.exec_in_thread("import time; time.sleep(0.2)");
+  CHECK(!sleeping.wait_for(0s) && !sleeping.wait_for(-1h) && !sleeping.wait_for(1ms));
+  CHECK(sleeping.wait_for(1h) && sleeping.joinable());
+  sleeping.wait();
+  sleeping.join();
+  CHECK_ERROR(sleeping.try_wait(), not_found, "0 is not the handle of a thread, or it was joined or freed");
 
   interp.exec_in_thread("x = 5").join();
   CHECK(interp.eval_in_thread("x * 2").join<int>() == 10);

@@ -1,0 +1,423 @@
+/* Errors: what went wrong, as an object and as exceptions. */
+#ifndef SUBPY_ERROR_HPP
+#define SUBPY_ERROR_HPP
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "config.hpp"
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
+
+/// What went wrong, as a number. docs/errors.md says when each one comes, and what to do about it.
+enum class status : std::int32_t {
+  ok = SUBPY_OK,
+  invalid_argument = SUBPY_ERROR_INVALID_ARGUMENT,
+  not_found = SUBPY_ERROR_NOT_FOUND,
+  busy = SUBPY_ERROR_BUSY,
+  execution_failed = SUBPY_ERROR_EXECUTION_FAILED,
+  not_shareable = SUBPY_ERROR_NOT_SHAREABLE,
+  interpreter = SUBPY_ERROR_INTERPRETER,
+  syntax = SUBPY_ERROR_SYNTAX,
+  python_not_found = SUBPY_ERROR_PYTHON_NOT_FOUND,
+  python_unsupported = SUBPY_ERROR_PYTHON_UNSUPPORTED,
+  no_memory = SUBPY_ERROR_NO_MEMORY,
+  forked = SUBPY_ERROR_FORKED,
+  wrong_state = SUBPY_ERROR_WRONG_STATE,
+  panic = SUBPY_ERROR_PANIC,
+  /// A value does not fit the C++ type that was asked for. From this header alone, so the number is positive.
+  conversion = 1,
+};
+
+/// The C name of a status, "SUBPY_ERROR_BUSY"; "conversion" for the one that C does not have. Static text.
+inline const char *status_name(status code) noexcept {
+  return code == status::conversion ? "conversion" : subpy_status_name(static_cast<subpy_status>(code));
+}
+
+class error;
+
+namespace detail {
+
+struct free_error {
+  void operator()(subpy_error *raw) const noexcept { subpy_error_free(raw); }
+};
+
+/// What copies of an error share. Immutable once it is made.
+struct failure {
+  status code = status::ok;
+  std::unique_ptr<subpy_error, free_error> source;  // what the library said; null for an error of this header
+  std::string message;                              // of an error of this header
+  std::string path;                                 // conversion: the way to the value, such as "[3]['x']"
+  std::string reason;                               // conversion: what is wrong with it
+};
+
+inline std::string_view view_of(const char *text, std::size_t length) noexcept {
+  return text == nullptr ? std::string_view() : std::string_view(text, length);
+}
+
+inline std::string_view view_of(const char *text) noexcept {
+  return text == nullptr ? std::string_view() : std::string_view(text);
+}
+
+/// The way to a value that does not fit is put together from the inside out, step by step.
+struct conversion_path {
+  static error make(std::string_view root, std::string path, std::string reason);
+  /// One more step in front of the way. Errors that have none stay as they are.
+  static error within(const error &inner, const std::string &element);
+  /// Another word than "value" for where the way begins.
+  static error rooted(const error &inner, std::string_view root);
+};
+
+}  // namespace detail
+
+/// One frame of a traceback. The texts belong to the error; those that are not known are empty.
+struct frame {
+  std::string_view file;
+  /// From 1; 0 when it is not known.
+  int line = 0;
+  /// "<module>" at the top level.
+  std::string_view function;
+  /// The source line, without its newline.
+  std::string_view source;
+  /// The line in which the expression that was being evaluated ends; 0 when it is not known.
+  int end_line = 0;
+  /// Where in `line` that expression begins, in characters from 1; 0 when it is not known.
+  int column = 0;
+  /// The column behind its last character, in `end_line`; 0 when it is not known.
+  int end_column = 0;
+};
+
+/// Where a source is wrong. What is not known is 0 or empty. The text belongs to the error.
+struct syntax_location {
+  /// From 1.
+  int line = 0;
+  /// In characters from 1.
+  int column = 0;
+  /// The line itself.
+  std::string_view text;
+};
+
+/// A Python exception, as text and numbers: ExecutionFailed.excinfo. The texts are valid as long as this object, or the
+/// error that it comes from, or a copy of either.
+class exception_info {
+ public:
+  // No move that would leave it without its state.
+  exception_info(const exception_info &) noexcept = default;
+  exception_info &operator=(const exception_info &) noexcept = default;
+
+  /// excinfo.type.__name__, such as "ValueError".
+  [[nodiscard]] std::string_view type_name() const noexcept { return text(subpy_error_type_name); }
+  /// excinfo.type.__qualname__, such as "Outer.Error" for a nested class.
+  [[nodiscard]] std::string_view type_qualname() const noexcept { return text(subpy_error_type_qualname); }
+  /// excinfo.type.__module__, such as "builtins".
+  [[nodiscard]] std::string_view type_module() const noexcept { return text(subpy_error_type_module); }
+  /// excinfo.msg: str(exception).
+  [[nodiscard]] std::string_view msg() const noexcept { return text(subpy_error_exception_message); }
+  /// excinfo.formatted: "module.Type: message", without the module for builtins and `__main__`.
+  [[nodiscard]] std::string_view formatted() const noexcept { return text(subpy_error_formatted); }
+  /// excinfo.errdisplay: the traceback that Python would print, without the final newline.
+  [[nodiscard]] std::string_view errdisplay() const noexcept { return text(subpy_error_display); }
+
+  /// The traceback, the outermost frame first. Of more than 10,000 the middle is left out.
+  [[nodiscard]] std::vector<frame> frames() const {
+    std::vector<frame> found;
+    const std::size_t count = subpy_error_frame_count(state_->source.get());
+    found.reserve(count);
+    for (std::size_t index = 0; index < count; index++) {
+      subpy_frame raw = {};
+      raw.size = sizeof raw;
+      if (!subpy_error_frame(state_->source.get(), index, &raw)) break;
+      found.push_back({detail::view_of(raw.file, raw.file_len), raw.line, detail::view_of(raw.function, raw.function_len),
+                       detail::view_of(raw.source, raw.source_len), raw.end_line, raw.column, raw.end_column});
+    }
+    return found;
+  }
+
+  /// The status that SystemExit asked for: 0 for None, 1 for anything that is no int. Empty for other exceptions.
+  [[nodiscard]] std::optional<int> exit_status() const noexcept {
+    std::int32_t code = 0;
+    return subpy_error_exit_status(state_->source.get(), &code) ? std::optional<int>(code) : std::nullopt;
+  }
+
+ private:
+  friend class error;
+  explicit exception_info(std::shared_ptr<const detail::failure> state) noexcept : state_(std::move(state)) {}
+
+  [[nodiscard]] std::string_view text(const char *(*get)(const subpy_error *, std::size_t *)) const noexcept {
+    std::size_t length = 0;
+    const char *found = get(state_->source.get(), &length);
+    return detail::view_of(found, length);
+  }
+
+  std::shared_ptr<const detail::failure> state_;
+};
+
+/// What every operation throws, or puts into its result: the base of all errors. A copy is cheap, never fails, and shares
+/// the immutable details; it may be read on any thread, and outlives the interpreter that it is about.
+class error : public std::exception {
+ public:
+  /// An error of the C interface, which it takes over. `raw` may be NULL.
+  error(subpy_status code, subpy_error *raw) : error(taken(static_cast<status>(code), raw)) {}
+
+  /// An error of your own, with this message.
+  error(status code, const std::string &message) : error(detail::failure{code, nullptr, message, {}, message}) {}
+
+  error(const error &) noexcept = default;
+  error &operator=(const error &) noexcept = default;
+  ~error() override = default;
+
+  [[nodiscard]] status code() const noexcept { return state_->code; }
+
+  /// What went wrong, in one line. It may hold NUL characters, so message() may be longer.
+  [[nodiscard]] const char *what() const noexcept override {
+    return state_->source ? subpy_error_message(state_->source.get(), nullptr) : state_->message.c_str();
+  }
+
+  /// what() with its length. Valid as long as a copy of the error.
+  [[nodiscard]] std::string_view message() const noexcept {
+    if (!state_->source) return state_->message;
+    std::size_t length = 0;
+    const char *text = subpy_error_message(state_->source.get(), &length);
+    return detail::view_of(text, length);
+  }
+
+  /// The Python exception: there is one for status::execution_failed and status::syntax.
+  [[nodiscard]] std::optional<exception_info> excinfo() const noexcept {
+    if (subpy_error_type_name(state_->source.get(), nullptr) == nullptr) return std::nullopt;
+    return exception_info(state_);
+  }
+
+  /// Where the source is wrong, for status::syntax.
+  [[nodiscard]] std::optional<syntax_location> syntax() const noexcept {
+    std::int32_t line = 0;
+    std::int32_t column = 0;
+    const char *text = nullptr;
+    if (!subpy_error_syntax(state_->source.get(), &line, &column, &text)) return std::nullopt;
+    return syntax_location{line, column, detail::view_of(text)};
+  }
+
+  /// The handle of the interpreter that the error is about, which may be gone; 0 when none.
+  [[nodiscard]] subpy_interp interp() const noexcept { return subpy_error_interp(state_->source.get()); }
+
+#if SUBPY_CPP_EXCEPTIONS
+  /// Throws it, as the class that belongs to its code.
+  [[noreturn]] void raise() const;
+#endif
+
+ private:
+  friend struct detail::conversion_path;
+
+  explicit error(detail::failure &&state) : state_(std::make_shared<const detail::failure>(std::move(state))) {}
+
+  static detail::failure taken(status code, subpy_error *raw) {
+    detail::failure state;
+    state.source.reset(raw);
+    state.code = code;
+    if (raw == nullptr) state.message = status_name(code);
+    return state;
+  }
+
+  std::shared_ptr<const detail::failure> state_;  // never null: there is no move that would leave it so
+};
+
+/// Python's InterpreterError: about an interpreter, and the base of what Python derives from it.
+class interpreter_error : public error {
+ public:
+  explicit interpreter_error(const error &cause) noexcept : error(cause) {}
+};
+
+/// Python's InterpreterNotFoundError: no such interpreter or thread. It was closed, joined, freed, or never there.
+class interpreter_not_found_error : public interpreter_error {
+ public:
+  using interpreter_error::interpreter_error;
+};
+
+/// The interpreter is running already, or is running and cannot be closed. Nothing changed.
+class busy_error : public interpreter_error {
+ public:
+  using interpreter_error::interpreter_error;
+};
+
+/// Python's ExecutionFailed: Python code ended with an uncaught exception, SystemExit included. See excinfo().
+class execution_failed : public interpreter_error {
+ public:
+  using interpreter_error::interpreter_error;
+};
+
+/// Python's NotShareableError: a result cannot leave the interpreter. The code ran; the message has the way to the object.
+class not_shareable_error : public error {
+ public:
+  explicit not_shareable_error(const error &cause) noexcept : error(cause) {}
+};
+
+/// The source does not compile. Nothing ran. See syntax().
+class syntax_error : public error {
+ public:
+  explicit syntax_error(const error &cause) noexcept : error(cause) {}
+};
+
+/// An argument makes no sense. Nothing was done.
+class invalid_argument_error : public error {
+ public:
+  explicit invalid_argument_error(const error &cause) noexcept : error(cause) {}
+};
+
+/// A value does not fit the C++ type that was asked for. The code ran. The message has the way to the value, and both
+/// types: "result[3]: int 300 does not fit std::uint8_t".
+class conversion_error : public error {
+ public:
+  explicit conversion_error(const error &cause) noexcept : error(cause) {}
+
+  /// For a from_python() of your own; the way to the value is put in front of the reason.
+  explicit conversion_error(std::string reason)
+      : error(detail::conversion_path::make("value", {}, std::move(reason))) {}
+};
+
+/// No CPython that fits was found; the message lists what was tried.
+class python_not_found_error : public error {
+ public:
+  explicit python_not_found_error(const error &cause) noexcept : error(cause) {}
+};
+
+/// The CPython that was asked for, or that is in the process already, does not fit.
+class python_unsupported_error : public error {
+ public:
+  explicit python_unsupported_error(const error &cause) noexcept : error(cause) {}
+};
+
+/// The library had no memory for a thread state or a result. A MemoryError in Python code is an execution_failed.
+class no_memory_error : public error {
+ public:
+  explicit no_memory_error(const error &cause) noexcept : error(cause) {}
+};
+
+/// This process was forked from one in which Python runs. It can exit, or start another program.
+class forked_error : public error {
+ public:
+  explicit forked_error(const error &cause) noexcept : error(cause) {}
+};
+
+/// Not now: the message says what has to come before, or what is going on.
+class wrong_state_error : public error {
+ public:
+  explicit wrong_state_error(const error &cause) noexcept : error(cause) {}
+};
+
+/// A bug in subpy; please report it.
+class panic_error : public error {
+ public:
+  explicit panic_error(const error &cause) noexcept : error(cause) {}
+};
+
+#if SUBPY_CPP_EXCEPTIONS
+inline void error::raise() const {
+  switch (code()) {
+    case status::invalid_argument:
+      throw invalid_argument_error(*this);
+    case status::not_found:
+      throw interpreter_not_found_error(*this);
+    case status::busy:
+      throw busy_error(*this);
+    case status::execution_failed:
+      throw execution_failed(*this);
+    case status::not_shareable:
+      throw not_shareable_error(*this);
+    case status::interpreter:
+      throw interpreter_error(*this);
+    case status::syntax:
+      throw syntax_error(*this);
+    case status::python_not_found:
+      throw python_not_found_error(*this);
+    case status::python_unsupported:
+      throw python_unsupported_error(*this);
+    case status::no_memory:
+      throw no_memory_error(*this);
+    case status::forked:
+      throw forked_error(*this);
+    case status::wrong_state:
+      throw wrong_state_error(*this);
+    case status::panic:
+      throw panic_error(*this);
+    case status::conversion:
+      throw conversion_error(*this);
+    case status::ok:
+      break;
+  }
+  throw error(*this);  // a code of a newer library
+}
+#endif
+
+namespace detail {
+
+inline error conversion_path::make(std::string_view root, std::string path, std::string reason) {
+  std::string message = std::string(root) + path + ": " + reason;
+  return error(failure{status::conversion, nullptr, std::move(message), std::move(path), std::move(reason)});
+}
+
+inline error conversion_path::within(const error &inner, const std::string &element) {
+  const failure &state = *inner.state_;
+  return state.code == status::conversion ? make("value", element + state.path, state.reason) : inner;
+}
+
+inline error conversion_path::rooted(const error &inner, std::string_view root) {
+  const failure &state = *inner.state_;
+  return state.code == status::conversion ? make(root, state.path, state.reason) : inner;
+}
+
+/// Ends the program: for asking a result for what it does not hold. There is nothing to return, and nothing to throw.
+[[noreturn]] inline void misuse(const char *what, const char *why) noexcept {
+  std::fprintf(stderr, "subpy: %s: %s\n", what, why);
+  std::abort();
+}
+
+}  // namespace detail
+
+/// Takes errors that nobody can be told of, because they come up in a destructor. It may be called on any thread.
+using unraisable_hook = void (*)(const error &) noexcept;
+
+namespace detail {
+
+inline void print_unraisable(const error &ignored) noexcept {
+  std::fprintf(stderr, "subpy: error in a destructor: %s: %s\n", status_name(ignored.code()), ignored.what());
+}
+
+inline std::atomic<unraisable_hook> current_unraisable_hook{print_unraisable};
+
+/// Hands an error of the C interface to the hook. Without memory for that, at least says that there was one.
+inline void report(subpy_status code, subpy_error *raw) noexcept {
+#if SUBPY_CPP_EXCEPTIONS
+  try {
+    current_unraisable_hook.load()(error(code, raw));
+  } catch (const std::bad_alloc &) {
+    std::fprintf(stderr, "subpy: error in a destructor: %s\n", subpy_status_name(code));
+  }
+#else
+  current_unraisable_hook.load()(error(code, raw));
+#endif
+}
+
+}  // namespace detail
+
+/// Sets the hook, and returns the one before. The first one prints a line to stderr, and so does nullptr. Python:
+/// sys.unraisablehook.
+inline unraisable_hook set_unraisable_hook(unraisable_hook hook) noexcept {
+  return detail::current_unraisable_hook.exchange(hook == nullptr ? detail::print_unraisable : hook);
+}
+
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_ERROR_HPP

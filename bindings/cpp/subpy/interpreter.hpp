@@ -1,0 +1,328 @@
+/* Interpreters. */
+#ifndef SUBPY_INTERPRETER_HPP
+#define SUBPY_INTERPRETER_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "session.hpp"
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
+
+/// An interpreter that somebody else owns, by its handle: may be copied, and may outlive it. Whatever is asked of one
+/// that is gone is status::not_found. All operations may be called from any thread at any time.
+class interpreter_ref {
+ public:
+  /// No interpreter.
+  interpreter_ref() noexcept = default;
+  /// An interpreter of the C interface.
+  explicit interpreter_ref(subpy_interp handle) noexcept : handle_(handle) {}
+
+  [[nodiscard]] subpy_interp handle() const noexcept { return handle_; }
+
+  /// Runs statements in `__main__`. Python: Interpreter.exec().
+  [[nodiscard]] result<void> try_exec(std::string_view code, const run_options &options = {}) const {
+    return try_run<void>(SUBPY_RUN_EXEC, code, options);
+  }
+
+  /// Evaluates an expression. void: its value is not converted.
+  template <class T>
+  [[nodiscard]] result<T> try_eval(std::string_view expression, const run_options &options = {}) const {
+    return try_run<T>(SUBPY_RUN_EVAL, expression, options);
+  }
+
+  /// Calls something by its name: "name" in `__main__`, or "package.module:attribute.attribute". Arguments are anything
+  /// that has a conversion, kw(name, value) and unpack(container). void: what it returns is not converted. Python:
+  /// Interpreter.call().
+  template <class T = void, class... Args>
+  [[nodiscard]] result<T> try_call(std::string_view callable, const Args &...args) const {
+    encoder room;
+    const auto gathered = detail::gather(room, args...);
+    const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
+    detail::receiver<T> received;
+    return received.take(subpy_call(handle_, callable.data(), callable.size(), gathered.items, gathered.item_count,
+                                    gathered.pair_count == 0 ? nullptr : &kwargs, received.value(),
+                                    received.cause()));
+  }
+
+  /// Calls something by its name on a new thread. The arguments are copied first. Python: Interpreter.call_in_thread().
+  template <class... Args>
+  [[nodiscard]] result<thread> try_call_in_thread(std::string_view callable, const Args &...args) const {
+    encoder room;
+    const auto gathered = detail::gather(room, args...);
+    const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
+    return detail::fetch<thread, subpy_thread>([&](subpy_thread *started, subpy_error **cause) {
+      return subpy_call_in_thread(handle_, callable.data(), callable.size(), gathered.items, gathered.item_count,
+                                  gathered.pair_count == 0 ? nullptr : &kwargs, started, cause);
+    });
+  }
+
+  /// Looks a callable up, by its name as try_call() takes it, to call it many times.
+  [[nodiscard]] result<subpy::function> try_function(std::string_view callable) const {
+    return detail::fetch<subpy::function, subpy_function>([&](subpy_function *found, subpy_error **cause) {
+      return subpy_function_new(handle_, callable.data(), callable.size(), found, cause);
+    });
+  }
+
+  /// Keeps this thread in the interpreter as long as the session lasts.
+  [[nodiscard]] result<session> try_enter() const {
+    if (auto entered = detail::attempt([&](subpy_error **cause) { return subpy_enter(handle_, cause); }); !entered)
+      return entered.error();
+    return session(handle_);
+  }
+
+  /// exec() on a new thread.
+  [[nodiscard]] result<thread> try_exec_in_thread(std::string_view code, const run_options &options = {}) const {
+    return try_run_in_thread(SUBPY_RUN_EXEC, code, options);
+  }
+
+  /// eval() on a new thread.
+  [[nodiscard]] result<thread> try_eval_in_thread(std::string_view expression, const run_options &options = {}) const {
+    return try_run_in_thread(SUBPY_RUN_EVAL, expression, options);
+  }
+
+  /// Binds names in `__main__`: `prepare_main(kw("x", 1), kw("y", "text"))`, or a map with text keys. All or nothing.
+  /// Python: Interpreter.prepare_main().
+  template <class... Args>
+  [[nodiscard]] result<void> try_prepare_main(const Args &...names) const {
+    encoder room;
+    subpy_value dict{};
+    if constexpr (sizeof...(Args) == 1 && !(detail::is_keyword<Args>::value || ...)) {
+      ((dict = room.value(names)), ...);
+    } else {
+      static_assert((detail::is_keyword<Args>::value && ...), "subpy: a name and its value are kw(name, value)");
+      dict = room.dict(names...);
+    }
+    return detail::attempt([&](subpy_error **cause) { return subpy_prepare_main(handle_, &dict, cause); });
+  }
+
+  /// Whether something is being run in it by this library. Python: Interpreter.is_running().
+  [[nodiscard]] result<bool> try_is_running() const {
+    return detail::fetch<bool>([&](bool *found, subpy_error **cause) {
+      return subpy_is_running(handle_, found, cause);
+    });
+  }
+
+  /// The id that CPython gave it: 0 for main, then ascending. Python: Interpreter.id.
+  [[nodiscard]] result<std::int64_t> try_id() const {
+    return detail::fetch<std::int64_t>([&](std::int64_t *found, subpy_error **cause) {
+      return subpy_id(handle_, found, cause);
+    });
+  }
+
+  /// Where it came from, in CPython's words, such as "C-API". Static text. Python: Interpreter.whence.
+  [[nodiscard]] result<std::string_view> try_whence() const {
+    return detail::fetch<std::string_view, const char *>([&](const char **found, subpy_error **cause) {
+      return subpy_whence(handle_, found, cause);
+    });
+  }
+
+  /// Finalizes and destroys it. Waits for the threads that Python code started, without end if one never ends.
+  /// status::busy while something runs in it: it stays as it was. Python: Interpreter.close().
+  [[nodiscard]] result<void> try_close() const {
+    return detail::attempt([&](subpy_error **cause) { return subpy_close(handle_, cause); });
+  }
+
+#if SUBPY_CPP_EXCEPTIONS
+  void exec(std::string_view code, const run_options &options = {}) const { try_exec(code, options).value(); }
+  template <class T>
+  T eval(std::string_view expression, const run_options &options = {}) const {
+    return try_eval<T>(expression, options).value();
+  }
+  template <class T = void, class... Args>
+  T call(std::string_view callable, const Args &...args) const {
+    return try_call<T>(callable, args...).value();
+  }
+  template <class... Args>
+  [[nodiscard]] thread call_in_thread(std::string_view callable, const Args &...args) const {
+    return try_call_in_thread(callable, args...).value();
+  }
+  [[nodiscard]] subpy::function function(std::string_view callable) const { return try_function(callable).value(); }
+  [[nodiscard]] session enter() const { return try_enter().value(); }
+  [[nodiscard]] thread exec_in_thread(std::string_view code, const run_options &options = {}) const {
+    return try_exec_in_thread(code, options).value();
+  }
+  [[nodiscard]] thread eval_in_thread(std::string_view expression, const run_options &options = {}) const {
+    return try_eval_in_thread(expression, options).value();
+  }
+  template <class... Args>
+  void prepare_main(const Args &...names) const {
+    try_prepare_main(names...).value();
+  }
+  [[nodiscard]] bool is_running() const { return try_is_running().value(); }
+  [[nodiscard]] std::int64_t id() const { return try_id().value(); }
+  [[nodiscard]] std::string_view whence() const { return try_whence().value(); }
+  void close() const { try_close().value(); }
+#endif
+
+  friend bool operator==(interpreter_ref one, interpreter_ref other) noexcept { return one.handle_ == other.handle_; }
+  friend bool operator!=(interpreter_ref one, interpreter_ref other) noexcept { return one.handle_ != other.handle_; }
+  friend bool operator<(interpreter_ref one, interpreter_ref other) noexcept { return one.handle_ < other.handle_; }
+
+ protected:
+  subpy_interp handle_ = 0;
+
+ private:
+  /// The request of an exec or eval, which borrows all of it.
+  [[nodiscard]] subpy_run_request request(std::int32_t what, std::string_view text, const run_options &options) const {
+    subpy_run_request made{};
+    made.size = sizeof made;
+    made.interp = handle_;
+    made.what = what;
+    made.flags = options.keep_indent ? SUBPY_KEEP_INDENT : 0U;
+    made.text = text.data();
+    made.text_len = text.size();
+    made.filename = detail::or_null(options.filename);
+    return made;
+  }
+
+  template <class T>
+  result<T> try_run(std::int32_t what, std::string_view text, const run_options &options) const {
+    if (auto wrong = detail::nul_in(options.filename, "filename")) return *wrong;
+    const subpy_run_request made = request(what, text, options);
+    detail::receiver<T> received;
+    return received.take(subpy_run(&made, received.value(), received.cause()));
+  }
+
+  [[nodiscard]] result<thread> try_run_in_thread(std::int32_t what, std::string_view text,
+                                                 const run_options &options) const {
+    if (auto wrong = detail::nul_in(options.filename, "filename")) return *wrong;
+    const subpy_run_request made = request(what, text, options);
+    return detail::fetch<thread, subpy_thread>([&](subpy_thread *started, subpy_error **cause) {
+      return subpy_run_in_thread(&made, started, cause);
+    });
+  }
+};
+
+/// An interpreter and the duty to close it. Movable, not copyable; all else is in interpreter_ref, which it converts to.
+///
+/// Destroying one that is open closes it, and waits as close() does. A destructor cannot fail, closing can: when something
+/// still runs in it (status::busy), it stays open, the error goes to the unraisable hook, which prints it, and
+/// list_all() still has it. Call close() where that matters. One that was closed already, by shutdown() too, is fine.
+class interpreter : public interpreter_ref {
+ public:
+  /// No interpreter: a place for one.
+  interpreter() noexcept = default;
+  /// Takes over the duty to close this one.
+  explicit interpreter(interpreter_ref taken) noexcept : interpreter_ref(taken) {}
+
+  interpreter(const interpreter &) = delete;
+  interpreter &operator=(const interpreter &) = delete;
+  interpreter(interpreter &&other) noexcept : interpreter_ref(other.release()) {}
+  /// Closes what it had, as the destructor does.
+  interpreter &operator=(interpreter &&other) noexcept {
+    if (this != &other) {
+      close_quietly();
+      handle_ = other.release().handle();
+    }
+    return *this;
+  }
+  ~interpreter() { close_quietly(); }
+
+  /// Gives up the duty to close it.
+  interpreter_ref release() noexcept { return interpreter_ref(std::exchange(handle_, 0)); }
+
+  /// Creates an interpreter. Starts the runtime when it is not running. Python: create().
+  [[nodiscard]] static result<interpreter> try_create(const interpreter_options &options = {}) {
+    if (auto wrong = detail::version_mismatch()) return *wrong;
+    std::vector<const char *> path;
+    path.reserve(options.path.size());
+    for (const std::string &folder : options.path) {
+      if (auto wrong = detail::nul_in(folder, "path")) return *wrong;
+      path.push_back(folder.c_str());
+    }
+    subpy_interp_options raw{};
+    raw.size = sizeof raw;
+    raw.gil = static_cast<std::int32_t>(options.gil);
+    raw.busy = static_cast<std::int32_t>(options.busy);
+    raw.flags = detail::flag(options.allow_fork, SUBPY_INTERP_ALLOW_FORK) |
+                detail::flag(options.allow_exec, SUBPY_INTERP_ALLOW_EXEC) |
+                detail::flag(options.no_threads, SUBPY_INTERP_NO_THREADS) |
+                detail::flag(options.allow_daemon_threads, SUBPY_INTERP_ALLOW_DAEMON_THREADS) |
+                detail::flag(options.no_extension_check, SUBPY_INTERP_NO_EXTENSION_CHECK);
+    raw.path = path.empty() ? nullptr : path.data();
+    raw.path_len = path.size();
+    const auto created = detail::fetch<interpreter_ref, subpy_interp>([&](subpy_interp *to, subpy_error **cause) {
+      return subpy_create(&raw, to, cause);
+    });
+    if (!created) return created.error();
+    return interpreter(*created);
+  }
+
+  /// All interpreters by ascending id: main, yours, and those that Python code created. Python: list_all().
+  [[nodiscard]] static result<std::vector<interpreter_ref>> try_list_all() {
+    if (auto wrong = detail::version_mismatch()) return *wrong;
+    std::vector<subpy_interp> handles(16);
+    std::size_t count = 0;
+    do {  // others may create some meanwhile
+      handles.resize(std::max(handles.size(), count));
+      subpy_error *cause = nullptr;
+      const subpy_status code = subpy_list_all(handles.data(), handles.size(), &count, &cause);
+      if (code != SUBPY_OK) return error(code, cause);
+    } while (count > handles.size());
+    std::vector<interpreter_ref> found;
+    found.reserve(count);
+    for (std::size_t i = 0; i < count; i++) found.emplace_back(handles[i]);
+    return found;
+  }
+
+  /// The one that the calling thread is in; status::not_found when it is in none. Python: get_current().
+  [[nodiscard]] static result<interpreter_ref> try_get_current() {
+    if (auto wrong = detail::version_mismatch()) return *wrong;
+    return detail::fetch<interpreter_ref, subpy_interp>(subpy_get_current);
+  }
+
+  /// The main interpreter, which can run code and cannot be closed. Python: get_main().
+  [[nodiscard]] static result<interpreter_ref> try_get_main() {
+    if (auto wrong = detail::version_mismatch()) return *wrong;
+    return detail::fetch<interpreter_ref, subpy_interp>(subpy_get_main);
+  }
+
+  /// The one with this id. Python: Interpreter(id).
+  [[nodiscard]] static result<interpreter_ref> try_find(std::int64_t id) {
+    if (auto wrong = detail::version_mismatch()) return *wrong;
+    return detail::fetch<interpreter_ref, subpy_interp>([&](subpy_interp *found, subpy_error **cause) {
+      return subpy_find(id, found, cause);
+    });
+  }
+
+#if SUBPY_CPP_EXCEPTIONS
+  [[nodiscard]] static interpreter create(const interpreter_options &options = {}) {
+    return try_create(options).value();
+  }
+  [[nodiscard]] static std::vector<interpreter_ref> list_all() { return try_list_all().value(); }
+  [[nodiscard]] static interpreter_ref get_current() { return try_get_current().value(); }
+  [[nodiscard]] static interpreter_ref get_main() { return try_get_main().value(); }
+  [[nodiscard]] static interpreter_ref find(std::int64_t id) { return try_find(id).value(); }
+#endif
+
+ private:
+  void close_quietly() noexcept {
+    if (handle_ == 0) return;
+    subpy_error *cause = nullptr;
+    const subpy_status code = subpy_close(std::exchange(handle_, 0), &cause);
+    if (code == SUBPY_OK) return;
+    const bool already = code == SUBPY_ERROR_NOT_FOUND;
+    const bool of_the_parent = code == SUBPY_ERROR_FORKED;  // this is a child
+    if (already || of_the_parent)
+      subpy_error_free(cause);
+    else
+      detail::report(code, cause);
+  }
+};
+
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+template <>
+struct std::hash<subpy::interpreter_ref> {
+  std::size_t operator()(subpy::interpreter_ref ref) const noexcept { return std::hash<subpy_interp>()(ref.handle()); }
+};
+
+#endif  // SUBPY_INTERPRETER_HPP

@@ -1,0 +1,148 @@
+/* Runs on threads of their own. */
+#ifndef SUBPY_THREAD_HPP
+#define SUBPY_THREAD_HPP
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "runtime.hpp"
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
+
+namespace detail {
+
+/// Where a C function puts a result and an error, and what becomes of them: a T or the error.
+template <class T>
+class receiver {
+  static_assert(std::is_same_v<T, plain<T>>, "subpy: a result is a value, without const and reference");
+  static_assert(has_from_python<T>::value, "subpy: this type has no subpy::convert<T>::from_python()");
+  static_assert(!borrows<T>::value,
+                "subpy: this would point into a result that is gone; use std::string, std::vector or subpy::value");
+
+ public:
+  receiver() noexcept = default;
+  receiver(const receiver &) = delete;
+  receiver(receiver &&) = delete;
+  receiver &operator=(const receiver &) = delete;
+  receiver &operator=(receiver &&) = delete;
+  ~receiver() { subpy_value_free(&raw_); }
+
+  [[nodiscard]] subpy_value *value() noexcept { return &raw_; }
+  [[nodiscard]] subpy_error **cause() noexcept { return &cause_; }
+
+  [[nodiscard]] result<T> take(subpy_status code) {
+    if (code != SUBPY_OK) return error(code, cause_);
+    if constexpr (std::is_same_v<T, subpy::value>) {
+      return subpy::value::take(raw_);
+    } else {
+      auto converted = convert<T>::from_python(value_view(raw_));
+      if (!converted) converted = conversion_path::rooted(converted.error(), "result");
+      return converted;
+    }
+  }
+
+ private:
+  subpy_value raw_{};
+  subpy_error *cause_ = nullptr;
+};
+
+/// Asks for no result: it is not even converted.
+template <>
+class receiver<void> {
+ public:
+  [[nodiscard]] static subpy_value *value() noexcept { return nullptr; }
+  [[nodiscard]] subpy_error **cause() noexcept { return &cause_; }
+
+  [[nodiscard]] result<void> take(subpy_status code) const {
+    if (code != SUBPY_OK) return error(code, cause_);
+    return {};
+  }
+
+ private:
+  subpy_error *cause_ = nullptr;
+};
+
+}  // namespace detail
+
+/// A run on a thread of its own, with one outcome, for the one who joins. Movable, not copyable; not to be used by two
+/// threads at once.
+///
+/// Destroying one that was not joined lets the run go on by itself, unlike std::thread, which ends the program. Its
+/// failure is not lost: it is printed to stderr, as Python's threads do it.
+class thread {
+ public:
+  /// No thread.
+  thread() noexcept = default;
+  /// Takes over a thread of the C interface.
+  explicit thread(subpy_thread handle) noexcept : handle_(handle) {}
+
+  thread(const thread &) = delete;
+  thread &operator=(const thread &) = delete;
+  thread(thread &&other) noexcept : handle_(std::exchange(other.handle_, 0)) {}
+  thread &operator=(thread &&other) noexcept {
+    if (this != &other) {
+      detach();
+      handle_ = std::exchange(other.handle_, 0);
+    }
+    return *this;
+  }
+  ~thread() { detach(); }
+
+  [[nodiscard]] bool joinable() const noexcept { return handle_ != 0; }
+  [[nodiscard]] subpy_thread handle() const noexcept { return handle_; }
+
+  /// Waits for the run to end, and takes its result or its error. Once: then it is no longer joinable. Afterwards, and
+  /// for no thread, it is status::not_found; for the thread itself status::wrong_state.
+  template <class T = void>
+  [[nodiscard]] result<T> try_join() {
+    detail::receiver<T> received;
+    const subpy_status code = subpy_thread_join(handle_, received.value(), received.cause());
+    if (code != SUBPY_ERROR_WRONG_STATE) handle_ = 0;
+    return received.take(code);
+  }
+
+  /// Waits until the run has ended, and takes nothing: it can still be joined.
+  [[nodiscard]] result<void> try_wait() const {
+    return detail::attempt([&](subpy_error **cause) { return subpy_thread_wait(handle_, -1, nullptr, cause); });
+  }
+
+  /// Waits until the run has ended or the time is up, and says whether it has ended. Zero or less only looks.
+  template <class Rep, class Period>
+  [[nodiscard]] result<bool> try_wait_for(std::chrono::duration<Rep, Period> limit) const {
+    const auto rounded = std::chrono::ceil<std::chrono::milliseconds>(limit).count();
+    const std::int64_t milliseconds = std::max<std::int64_t>(rounded, 0);
+    return detail::fetch<bool>([&](bool *done, subpy_error **cause) {
+      return subpy_thread_wait(handle_, milliseconds, done, cause);
+    });
+  }
+
+#if SUBPY_CPP_EXCEPTIONS
+  void wait() const { try_wait().value(); }
+  template <class Rep, class Period>
+  bool wait_for(std::chrono::duration<Rep, Period> limit) const {
+    return try_wait_for(limit).value();
+  }
+  template <class T = void>
+  T join() {
+    return try_join<T>().value();
+  }
+#endif
+
+  /// Lets the run go on by itself.
+  void detach() noexcept { subpy_thread_free(std::exchange(handle_, 0)); }
+
+ private:
+  subpy_thread handle_ = 0;
+};
+
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_THREAD_HPP
