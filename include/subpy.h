@@ -399,13 +399,13 @@ SUBPY_API void subpy_value_free(struct subpy_value *value);
 
 /** The version that this header belongs to: major * 1000000 + minor * 1000 + patch. */
 #define SUBPY_VERSION 1000
-/** Honour PYTHONPATH and the other PYTHON* variables. Without it CPython starts isolated from the environment. */
+/** Honour PYTHONPATH and the other PYTHON* variables. By default CPython starts isolated from the environment. */
 #define SUBPY_RUNTIME_USE_ENVIRONMENT 1
 /** Start without the site module: no site-packages, and interpreters are created a third faster. */
 #define SUBPY_RUNTIME_NO_SITE 2
 /**
- * Leave SIGPIPE as it is. Without it, SIGPIPE is set to be ignored when it is at its default, as python does it: a
- * guest that writes to a closed pipe then gets BrokenPipeError, instead of ending the process.
+ * Leave SIGPIPE as it is. By default, when SIGPIPE is at its default action, it is set to be ignored, as `python` does:
+ * Python code that writes to a closed pipe then gets BrokenPipeError, instead of ending the process.
  */
 #define SUBPY_RUNTIME_KEEP_SIGPIPE 4
 
@@ -413,7 +413,7 @@ SUBPY_API void subpy_value_free(struct subpy_value *value);
 typedef struct subpy_runtime_options {
   /** sizeof(subpy_runtime_options) */
   size_t size;
-  /** Path of an executable, of a venv's folder or of a libpython. NULL: search; see subpy_init(). */
+  /** path of an executable, of a virtual environment's folder or of a libpython; NULL: search, see subpy_init() */
   const char *python;
   /** SUBPY_RUNTIME_* */
   uint64_t flags;
@@ -444,8 +444,8 @@ SUBPY_API subpy_status subpy_init(const struct subpy_runtime_options *options, s
  * Close every interpreter, also those that Python code created, and finalize CPython.
  *
  * Waits, as subpy_close() does, for the threads that Python code started. All handles become SUBPY_ERROR_NOT_FOUND;
- * results and errors stay valid. Runs that nobody joined for are dropped, failed ones printed. subpy_init() works again
- * afterwards, with the same CPython. A CPython that was adopted is not finalized.
+ * results and errors stay valid. Threads that were not joined are freed; if their runs failed, that is printed.
+ * subpy_init() works again afterwards, with the same CPython. A CPython that was adopted is not finalized.
  *
  * @param error  optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK, also when the runtime does not run;
@@ -481,35 +481,35 @@ SUBPY_NODISCARD SUBPY_API const char *subpy_python_library(void);
  * Interpreters
  *
  * `concurrent.interpreters` of Python 3.14, operation by operation. An interpreter is isolated: it has its own modules,
- * its own `__main__` and, unless asked otherwise, its own GIL, so interpreters run Python in parallel. What a process has
- * once they share: working directory, environment, file descriptors, signals. Isolation is against accidents, not
- * against hostile code.
+ * its own `__main__` and, unless asked otherwise, its own GIL, so interpreters run Python in parallel. They share what
+ * belongs to the process: working directory, environment, file descriptors, signals. Isolation guards against accidents,
+ * not against hostile code.
  * --------------------------------------------------------------------------------------------------------------------- */
 
 /** Its own GIL: runs in parallel with the others. */
 #define SUBPY_GIL_OWN 0
-/** The main interpreter's GIL: loads more extension modules, runs when main and its like do not. */
+/** The main interpreter's GIL: more extension modules load; it takes turns with main and the others that share it. */
 #define SUBPY_GIL_SHARED 1
-/** A run in an interpreter that is running is SUBPY_ERROR_BUSY, as in Python. */
+/** While the interpreter is running, another run is refused with SUBPY_ERROR_BUSY, as in Python. */
 #define SUBPY_BUSY_REFUSE 0
-/** It waits until the others are done; first come, first served. */
+/** Another run waits until it is its turn; first come, first served. */
 #define SUBPY_BUSY_WAIT 1
-/** It runs as well: the threads take turns with the GIL, as Python's own threads do. */
+/** Another run starts at once: the threads take turns with the GIL, as Python's own threads do. */
 #define SUBPY_BUSY_SHARE 2
-/** Python code may call os.fork(). The child of a fork crashes in CPython as long as it lacks a fix (issue 139759). */
+/** Python code may call os.fork(). The child crashes, until CPython has a fix (python/cpython#139759). */
 #define SUBPY_INTERP_ALLOW_FORK 1
 /** Python code may call os.exec*(), which replaces the whole process. */
 #define SUBPY_INTERP_ALLOW_EXEC 2
 /** Python code may not start threads. */
 #define SUBPY_INTERP_NO_THREADS 4
 /**
- * Python code may start daemon threads. A thread that the host brought in counts as one in Python's eyes, and what it
- * starts is a daemon unless threading.Thread is told daemon=False: closing does not wait for it.
+ * Python code may start daemon threads. Python takes a thread of the host for a daemon, so threading.Thread makes daemons
+ * there unless it is told daemon=False; closing does not wait for those.
  */
 #define SUBPY_INTERP_ALLOW_DAEMON_THREADS 8
 /**
- * Extension modules that do not declare support for sub-interpreters load too. Needs SUBPY_GIL_SHARED. Many of them
- * work in the first interpreter that imports them, and fail or misbehave in the next.
+ * Extension modules that do not declare support for sub-interpreters load too. Needs SUBPY_GIL_SHARED. Many of them work
+ * in the first interpreter that imports them, and fail or misbehave in the next.
  */
 #define SUBPY_INTERP_NO_EXTENSION_CHECK 16
 
@@ -523,9 +523,9 @@ typedef struct subpy_interp_options {
   int32_t busy;
   /** SUBPY_INTERP_* */
   uint64_t flags;
-  /** Folders to put in front of sys.path. */
+  /** folders to put in front of sys.path, `path_len` of them */
   const char *const *path;
-  /** How many. */
+  /** how many; 0: none */
   size_t path_len;
 } subpy_interp_options;
 

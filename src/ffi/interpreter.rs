@@ -1,7 +1,7 @@
 //! `concurrent.interpreters` of Python 3.14, operation by operation. An interpreter is isolated: it has its own modules,
-//! its own `__main__` and, unless asked otherwise, its own GIL, so interpreters run Python in parallel. What a process has
-//! once they share: working directory, environment, file descriptors, signals. Isolation is against accidents, not
-//! against hostile code.
+//! its own `__main__` and, unless asked otherwise, its own GIL, so interpreters run Python in parallel. They share what
+//! belongs to the process: working directory, environment, file descriptors, signals. Isolation guards against accidents,
+//! not against hostile code.
 
 use std::ffi::c_char;
 use std::ptr;
@@ -15,27 +15,27 @@ use crate::value::{check_main_names, subpy_value};
 
 /// Its own GIL: runs in parallel with the others.
 pub const SUBPY_GIL_OWN: i32 = 0;
-/// The main interpreter's GIL: loads more extension modules, runs when main and its like do not.
+/// The main interpreter's GIL: more extension modules load; it takes turns with main and the others that share it.
 pub const SUBPY_GIL_SHARED: i32 = 1;
 
-/// A run in an interpreter that is running is SUBPY_ERROR_BUSY, as in Python.
+/// While the interpreter is running, another run is refused with SUBPY_ERROR_BUSY, as in Python.
 pub const SUBPY_BUSY_REFUSE: i32 = 0;
-/// It waits until the others are done; first come, first served.
+/// Another run waits until it is its turn; first come, first served.
 pub const SUBPY_BUSY_WAIT: i32 = 1;
-/// It runs as well: the threads take turns with the GIL, as Python's own threads do.
+/// Another run starts at once: the threads take turns with the GIL, as Python's own threads do.
 pub const SUBPY_BUSY_SHARE: i32 = 2;
 
-/// Python code may call os.fork(). The child of a fork crashes in CPython as long as it lacks a fix (issue 139759).
+/// Python code may call os.fork(). The child crashes, until CPython has a fix (python/cpython#139759).
 pub const SUBPY_INTERP_ALLOW_FORK: u64 = 1;
 /// Python code may call os.exec*(), which replaces the whole process.
 pub const SUBPY_INTERP_ALLOW_EXEC: u64 = 2;
 /// Python code may not start threads.
 pub const SUBPY_INTERP_NO_THREADS: u64 = 4;
-/// Python code may start daemon threads. A thread that the host brought in counts as one in Python's eyes, and what it
-/// starts is a daemon unless threading.Thread is told daemon=False: closing does not wait for it.
+/// Python code may start daemon threads. Python takes a thread of the host for a daemon, so threading.Thread makes daemons
+/// there unless it is told daemon=False; closing does not wait for those.
 pub const SUBPY_INTERP_ALLOW_DAEMON_THREADS: u64 = 8;
-/// Extension modules that do not declare support for sub-interpreters load too. Needs SUBPY_GIL_SHARED. Many of them
-/// work in the first interpreter that imports them, and fail or misbehave in the next.
+/// Extension modules that do not declare support for sub-interpreters load too. Needs SUBPY_GIL_SHARED. Many of them work
+/// in the first interpreter that imports them, and fail or misbehave in the next.
 pub const SUBPY_INTERP_NO_EXTENSION_CHECK: u64 = 16;
 
 /// Options of subpy_create(). Zero is the default of every field, and what `concurrent.interpreters` does.
@@ -51,9 +51,9 @@ pub struct subpy_interp_options {
     pub busy: i32,
     /// SUBPY_INTERP_*
     pub flags: u64,
-    /// Folders to put in front of sys.path.
+    /// folders to put in front of sys.path, `path_len` of them
     pub path: *const *const c_char,
-    /// How many.
+    /// how many; 0: none
     pub path_len: usize,
 }
 

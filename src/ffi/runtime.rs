@@ -13,12 +13,12 @@ use crate::python::start::Startup;
 /// The version that this header belongs to: major * 1000000 + minor * 1000 + patch.
 pub const SUBPY_VERSION: u32 = 1_000;
 
-/// Honour PYTHONPATH and the other PYTHON* variables. Without it CPython starts isolated from the environment.
+/// Honour PYTHONPATH and the other PYTHON* variables. By default CPython starts isolated from the environment.
 pub const SUBPY_RUNTIME_USE_ENVIRONMENT: u64 = 1;
 /// Start without the site module: no site-packages, and interpreters are created a third faster.
 pub const SUBPY_RUNTIME_NO_SITE: u64 = 2;
-/// Leave SIGPIPE as it is. Without it, SIGPIPE is set to be ignored when it is at its default, as python does it: a
-/// guest that writes to a closed pipe then gets BrokenPipeError, instead of ending the process.
+/// Leave SIGPIPE as it is. By default, when SIGPIPE is at its default action, it is set to be ignored, as `python` does:
+/// Python code that writes to a closed pipe then gets BrokenPipeError, instead of ending the process.
 pub const SUBPY_RUNTIME_KEEP_SIGPIPE: u64 = 4;
 
 /// Options of subpy_init(). Zero is the default of every field.
@@ -28,7 +28,7 @@ pub const SUBPY_RUNTIME_KEEP_SIGPIPE: u64 = 4;
 pub struct subpy_runtime_options {
     /// sizeof(subpy_runtime_options)
     pub size: usize,
-    /// Path of an executable, of a venv's folder or of a libpython. NULL: search; see subpy_init().
+    /// path of an executable, of a virtual environment's folder or of a libpython; NULL: search, see subpy_init()
     pub python: *const c_char,
     /// SUBPY_RUNTIME_*
     pub flags: u64,
@@ -78,8 +78,8 @@ pub unsafe extern "C" fn subpy_init(
 /// Close every interpreter, also those that Python code created, and finalize CPython.
 ///
 /// Waits, as subpy_close() does, for the threads that Python code started. All handles become SUBPY_ERROR_NOT_FOUND;
-/// results and errors stay valid. Runs that nobody joined for are dropped, failed ones printed. subpy_init() works again
-/// afterwards, with the same CPython. A CPython that was adopted is not finalized.
+/// results and errors stay valid. Threads that were not joined are freed; if their runs failed, that is printed.
+/// subpy_init() works again afterwards, with the same CPython. A CPython that was adopted is not finalized.
 ///
 /// @param error  optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK, also when the runtime does not run;
