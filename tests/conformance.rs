@@ -1,0 +1,525 @@
+//! conformance/cases.json, run through the Rust crate, the C interface and the C++ header. For C and C++ a program is
+//! written, with a function for each case. The other bindings read the table themselves, in their own tests.
+
+mod support;
+
+use std::fmt::Write;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value as Json;
+use subpy::{Error, Interpreter, Kind, Value};
+use support::{build_folder, command, compiler, expect_success, library_folder, root};
+
+fn cases() -> Vec<Json> {
+    let text = std::fs::read_to_string(root().join("conformance/cases.json")).expect("the table");
+    let table: Json = serde_json::from_str(&text).expect("JSON");
+    table["cases"].as_array().expect("cases").clone()
+}
+
+fn text<'a>(case: &'a Json, member: &str) -> &'a str {
+    case[member].as_str().unwrap_or_default()
+}
+
+fn items(value: &Json) -> &[Json] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// The one member of `{"int": "12"}`.
+fn tagged(value: &Json) -> (&str, &Json) {
+    let object = value.as_object().expect("a value");
+    let (tag, inner) = object.iter().next().expect("one member");
+    assert_eq!(object.len(), 1, "{value}");
+    (tag, inner)
+}
+
+fn bytes(hex: &Json) -> Vec<u8> {
+    let hex = hex.as_str().expect("hexadecimal");
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal")).collect()
+}
+
+fn bits(hex: &Json) -> u64 {
+    u64::from_str_radix(hex.as_str().expect("hexadecimal"), 16).expect("the bits of a double")
+}
+
+#[test]
+fn the_table_makes_sense() {
+    let members = ["name", "setup", "do", "text", "args", "kwargs", "filename", "keep_indent", "result", "error"];
+    let errors = [
+        "status",
+        "message",
+        "type_name",
+        "type_qualname",
+        "type_module",
+        "exception_message",
+        "formatted",
+        "display",
+        "frames",
+        "syntax",
+        "exit_status",
+    ];
+    let mut names = std::collections::BTreeSet::new();
+    for case in cases() {
+        let name = text(&case, "name");
+        assert!(names.insert(name.to_owned()), "{name} is there twice");
+        assert!(["exec", "eval", "call", "prepare_main"].contains(&text(&case, "do")), "{name}");
+        let unknown = |object: &Json, known: &[&str]| {
+            object.as_object().expect("an object").keys().find(|key| !known.contains(&key.as_str())).cloned()
+        };
+        assert_eq!(unknown(&case, &members), None, "{name}");
+        if let Some(error) = case.get("error") {
+            assert_eq!(unknown(error, &errors), None, "{name}");
+            assert!(case.get("result").is_none() && error["status"].is_string(), "{name}");
+        }
+    }
+    assert!(names.len() >= 40);
+}
+
+// ---- Rust ----
+
+fn value(json: &Json) -> Value {
+    match json {
+        Json::Null => return Value::None,
+        Json::Bool(value) => return Value::Bool(*value),
+        Json::String(text) => return Value::Str(text.clone()),
+        _ => {}
+    }
+    let (tag, inner) = tagged(json);
+    let values = || items(inner).iter().map(value).collect();
+    match tag {
+        "int" => Value::Int(inner.as_str().expect("an int").parse().expect("an int")),
+        "bigint" => Value::BigInt(inner.as_str().expect("an int").into()),
+        "float" => Value::Float(f64::from_bits(bits(inner))),
+        "bytes" => Value::Bytes(bytes(inner)),
+        "tuple" => Value::Tuple(values()),
+        "list" => Value::List(values()),
+        "dict" => Value::Dict(items(inner).iter().map(|pair| (value(&pair[0]), value(&pair[1]))).collect()),
+        _ => panic!("no value: {json}"),
+    }
+}
+
+/// Equal, floats bit for bit.
+fn same(one: &Value, other: &Value) -> bool {
+    let all =
+        |one: &[Value], other: &[Value]| one.len() == other.len() && one.iter().zip(other).all(|(a, b)| same(a, b));
+    match (one, other) {
+        (Value::Float(one), Value::Float(other)) => one.to_bits() == other.to_bits(),
+        (Value::Tuple(one), Value::Tuple(other)) | (Value::List(one), Value::List(other)) => all(one, other),
+        (Value::Dict(one), Value::Dict(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(a, b)| same(&a.0, &b.0) && same(&a.1, &b.1))
+        }
+        _ => one == other,
+    }
+}
+
+fn run_in_rust(case: &Json, way: usize) -> Result<Value, Error> {
+    let interp = Interpreter::create()?;
+    interp.exec(text(case, "setup"))?;
+    let args: Vec<Value> = items(&case["args"]).iter().map(value).collect();
+    let pair = |pair: &Json| (pair[0].as_str().expect("a name").to_owned(), value(&pair[1]));
+    let kwargs: Vec<(String, Value)> = items(&case["kwargs"]).iter().map(pair).collect();
+    let what = text(case, "text");
+    match (text(case, "do"), way) {
+        ("exec", _) => match case.get("filename") {
+            Some(name) => interp.exec_file(what, name.as_str().expect("a name")),
+            None if case["keep_indent"] == true => interp.exec_file(what, "<script>"),
+            None => interp.exec(what),
+        }
+        .map(|()| Value::None),
+        ("eval", _) => interp.eval(what),
+        ("prepare_main", _) => interp.prepare_main(kwargs).and_then(|()| interp.eval(what)),
+        (_, 0) => interp.call_kw(what, args, kwargs),
+        (_, 1) => interp.function(what)?.call_kw(args, kwargs),
+        (_, 2) => interp.call_kw_in_thread(what, args, kwargs)?.join(),
+        _ => {
+            let session = interp.enter()?;
+            let result = interp.call_kw(what, args, kwargs);
+            session.leave()?;
+            result
+        }
+    }
+}
+
+fn check_in_rust(name: &str, error: &Error, expected: &Json) {
+    let status = match &error.kind {
+        Kind::ExecutionFailed(_) => "SUBPY_ERROR_EXECUTION_FAILED",
+        Kind::Syntax(_) => "SUBPY_ERROR_SYNTAX",
+        Kind::NotShareable(_) => "SUBPY_ERROR_NOT_SHAREABLE",
+        Kind::InvalidArgument(_) => "SUBPY_ERROR_INVALID_ARGUMENT",
+        other => panic!("{name}: {other:?}"),
+    };
+    assert_eq!(status, text(expected, "status"), "{name}: {error}");
+    let is = |member: &str, found: &str| {
+        if let Some(expected) = expected.get(member) {
+            assert_eq!(Some(found), expected.as_str(), "{name}: {member}");
+        }
+    };
+    is("message", &error.to_string());
+    let Some(exception) = error.exception() else { return };
+    is("type_name", &exception.type_name);
+    is("type_qualname", &exception.type_qualname);
+    is("type_module", &exception.type_module);
+    is("exception_message", &exception.message);
+    is("formatted", &exception.formatted);
+    is("display", &exception.display);
+    if let Some(frames) = expected.get("frames") {
+        assert_eq!(exception.frames.len(), items(frames).len(), "{name}");
+        for (frame, expected) in exception.frames.iter().zip(items(frames)) {
+            let found = (frame.file.as_str(), i64::from(frame.line), frame.function.as_str());
+            let expected_frame =
+                (text(expected, "file"), expected["line"].as_i64().expect("a line"), text(expected, "function"));
+            assert_eq!(found, expected_frame, "{name}");
+            if let Some(source) = expected.get("source") {
+                assert_eq!(frame.source.as_deref(), source.as_str(), "{name}");
+            }
+        }
+    }
+    if let Some(expected) = expected.get("exit_status") {
+        assert_eq!(exception.exit_status.map(i64::from), expected.as_i64(), "{name}");
+    }
+    if let Some(expected) = expected.get("syntax") {
+        let syntax = exception.syntax.as_ref().expect("a place in the source");
+        assert_eq!(i64::from(syntax.line), expected["line"].as_i64().expect("a line"), "{name}");
+        assert_eq!(i64::from(syntax.column), expected["column"].as_i64().expect("a column"), "{name}");
+        assert_eq!(syntax.text.as_deref(), expected["text"].as_str(), "{name}");
+    }
+}
+
+#[test]
+fn in_rust() {
+    // SAFETY: the variable is set before anything of this process reads it.
+    unsafe { std::env::set_var("SUBPY_PYTHON", support::python()) };
+    let cases = cases();
+    for case in &cases {
+        let name = text(case, "name");
+        for way in 0..if case["do"] == "call" { 4 } else { 1 } {
+            match (run_in_rust(case, way), case.get("error")) {
+                (Ok(result), None) => {
+                    if let Some(expected) = case.get("result") {
+                        assert!(same(&result, &value(expected)), "{name}: {result:?}");
+                    }
+                }
+                (Err(error), Some(expected)) => check_in_rust(name, &error, expected),
+                (outcome, _) => panic!("{name}: {outcome:?}"),
+            }
+        }
+    }
+    say(cases.len(), "Rust");
+}
+
+fn say(count: usize, language: &str) {
+    // Not with println!, which is shown for failed tests alone.
+    let _ = std::io::Write::write_all(
+        &mut std::io::stderr(),
+        format!("conformance: {count} cases in {language}\n").as_bytes(),
+    );
+}
+
+// ---- C and C++ ----
+
+/// A literal of these bytes, and their number.
+fn literal(bytes: &[u8]) -> (String, usize) {
+    let mut text = String::from("\"");
+    for byte in bytes {
+        match byte {
+            b'"' | b'\\' | b'?' => write!(text, "\\{}", char::from(*byte)),
+            b' '..=b'~' => write!(text, "{}", char::from(*byte)),
+            // Three digits always: what follows may be a digit.
+            other => write!(text, "\\{other:03o}"),
+        }
+        .expect("memory");
+    }
+    text.push('"');
+    (text, bytes.len())
+}
+
+/// Literal and length, as two arguments.
+fn literals(text: &str) -> String {
+    let (literal, len) = literal(text.as_bytes());
+    format!("{literal}, {len}")
+}
+
+fn int(json: &Json) -> String {
+    match json.as_str().expect("an int") {
+        "-9223372036854775808" => "INT64_MIN".into(),
+        other => format!("INT64_C({other})"),
+    }
+}
+
+fn c_value(json: &Json) -> String {
+    match json {
+        Json::Null => return "subpy_none()".into(),
+        Json::Bool(value) => return format!("subpy_bool({value})"),
+        Json::String(text) => return format!("subpy_str({})", literals(text)),
+        _ => {}
+    }
+    let (tag, inner) = tagged(json);
+    let array = |kind: &str| {
+        let values: Vec<String> = items(inner).iter().map(c_value).collect();
+        match values.len() {
+            0 => format!("subpy_{kind}(NULL, 0)"),
+            len => format!("subpy_{kind}((subpy_value[]){{{}}}, {len})", values.join(", ")),
+        }
+    };
+    match tag {
+        "int" => format!("subpy_int({})", int(inner)),
+        "bigint" => format!("subpy_bigint({})", literals(inner.as_str().expect("an int"))),
+        "float" => format!("subpy_float(from_bits(UINT64_C({})))", bits(inner)),
+        "bytes" => {
+            let (literal, len) = literal(&bytes(inner));
+            format!("subpy_bytes((const uint8_t *){literal}, {len})")
+        }
+        "dict" => c_dict(items(inner)),
+        kind => array(kind),
+    }
+}
+
+/// A dict of pairs, whose keys are values or names.
+fn c_dict(pairs: &[Json]) -> String {
+    let pairs: Vec<String> =
+        pairs.iter().map(|pair| format!("{{{}, {}}}", c_value(&pair[0]), c_value(&pair[1]))).collect();
+    match pairs.len() {
+        0 => "subpy_dict(NULL, 0)".into(),
+        len => format!("subpy_dict((subpy_pair[]){{{}}}, {len})", pairs.join(", ")),
+    }
+}
+
+fn c_case(number: usize, case: &Json) -> String {
+    let name = literal(text(case, "name").as_bytes()).0;
+    let mut body = format!(
+        "static void case_{number}(void) {{\n  subpy_interp interp = begin({});\n  subpy_error *error = NULL;\n",
+        literals(text(case, "setup"))
+    );
+    let what = match text(case, "do") {
+        "exec" => "EXEC",
+        "call" => "CALL",
+        _ => "EVAL",
+    };
+    let (script, len) = literal(text(case, "text").as_bytes());
+    body += &format!(
+        "  subpy_run_request request = {{.size = sizeof request, .interp = interp, .what = SUBPY_RUN_{what}, .text = {script}, .text_len = {len}}};\n"
+    );
+    if let Some(filename) = case.get("filename").and_then(Json::as_str) {
+        body += &format!("  request.filename = {};\n", literal(filename.as_bytes()).0);
+    }
+    if case["keep_indent"] == true {
+        body += "  request.flags = SUBPY_KEEP_INDENT;\n";
+    }
+    let kwargs = items(&case["kwargs"]);
+    if case["do"] == "prepare_main" {
+        body +=
+            &format!("  subpy_value names = {};\n  OK(subpy_prepare_main(interp, &names, &error));\n", c_dict(kwargs));
+    } else if !kwargs.is_empty() {
+        body += &format!("  subpy_value kwargs = {};\n  request.kwargs = &kwargs;\n", c_dict(kwargs));
+    }
+    let args: Vec<String> = items(&case["args"]).iter().map(c_value).collect();
+    if !args.is_empty() {
+        body += &format!(
+            "  subpy_value args[] = {{{}}};\n  request.args = args, request.nargs = {};\n",
+            args.join(", "),
+            args.len()
+        );
+    }
+    let ways = if what == "CALL" { "WAYS" } else { "1" };
+    body += &format!("  for (int way = 0; way < {ways}; way++) {{\n    struct outcome out = perform(way, request);\n");
+    match (case.get("error"), case.get("result")) {
+        (Some(error), _) => body += &c_error(&name, error),
+        (None, Some(result)) => {
+            body +=
+                &format!("    subpy_value expected = {};\n    expect_ok({name}, &out, &expected);\n", c_value(result));
+        }
+        (None, None) => body += &format!("    expect_ok({name}, &out, NULL);\n"),
+    }
+    body + "  }\n  OK(subpy_close(interp, &error));\n}\n\n"
+}
+
+const TEXTS: [&str; 7] =
+    ["message", "type_name", "type_qualname", "type_module", "exception_message", "formatted", "display"];
+
+fn c_error(name: &str, error: &Json) -> String {
+    let mut body = format!("    expect_status({name}, &out, {});\n", text(error, "status"));
+    for member in TEXTS {
+        if let Some(expected) = error.get(member).and_then(Json::as_str) {
+            body += &format!("    expect_text({name}, out.error, subpy_error_{member}, {});\n", literals(expected));
+        }
+    }
+    if let Some(frames) = error.get("frames") {
+        body += &format!("    CHECK(subpy_error_frame_count(out.error) == {});\n", items(frames).len());
+        for (index, frame) in items(frames).iter().enumerate() {
+            let (file, function) =
+                (literal(text(frame, "file").as_bytes()).0, literal(text(frame, "function").as_bytes()).0);
+            let source = frame.get("source").and_then(Json::as_str).map(|source| literal(source.as_bytes()).0);
+            let source = source.unwrap_or_else(|| "NULL".into());
+            body +=
+                &format!("    expect_frame(out.error, {index}, {file}, {}, {function}, {source});\n", frame["line"]);
+        }
+    }
+    if let Some(syntax) = error.get("syntax") {
+        let source = literal(text(syntax, "text").as_bytes()).0;
+        body += &format!(
+            "    int32_t line, column;\n    const char *source;\n    CHECK(subpy_error_syntax(out.error, &line, &column, &source));\n    \
+             CHECK(line == {} && column == {} && strcmp(source, {source}) == 0);\n",
+            syntax["line"], syntax["column"]
+        );
+    }
+    if let Some(status) = error.get("exit_status") {
+        body += &format!(
+            "    int32_t exits;\n    CHECK(subpy_error_exit_status(out.error, &exits) && exits == {status});\n"
+        );
+    }
+    body + "    subpy_error_free(out.error);\n"
+}
+
+fn cpp_value(json: &Json) -> String {
+    match json {
+        Json::Null => return "value(nullptr)".into(),
+        Json::Bool(truth) => return format!("value({truth})"),
+        Json::String(text) => return format!("value(std::string({}))", literals(text)),
+        _ => {}
+    }
+    let (tag, inner) = tagged(json);
+    match tag {
+        "int" => format!("value(std::int64_t({}))", int(inner)),
+        "bigint" => format!("value(subpy::bigint{{{}}})", literal(inner.as_str().expect("an int").as_bytes()).0),
+        "float" => format!("number({}U)", bits(inner)),
+        "bytes" => {
+            let (literal, len) = literal(&bytes(inner));
+            format!("value(subpy::bytes_view({literal}, {len}))")
+        }
+        "dict" => {
+            let pair = |pair: &Json| format!("{{{}, {}}}", cpp_value(&pair[0]), cpp_value(&pair[1]));
+            format!("value::dict({{{}}})", items(inner).iter().map(pair).collect::<Vec<_>>().join(", "))
+        }
+        kind => format!("value::{kind}({{{}}})", items(inner).iter().map(cpp_value).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+fn cpp_case(number: usize, case: &Json) -> String {
+    let name = literal(text(case, "name").as_bytes()).0;
+    let string = |text: &str| format!("std::string({})", literals(text));
+    let mut body = format!("void case_{number}() {{\n  const auto interp = prepared({});\n", string(text(case, "setup")));
+    let script = string(text(case, "text"));
+    let named = |pair: &Json| format!("kw({}, {})", string(pair[0].as_str().expect("a name")), cpp_value(&pair[1]));
+    let mut arguments: Vec<String> = items(&case["args"]).iter().map(cpp_value).collect();
+    arguments.extend(items(&case["kwargs"]).iter().map(named));
+    let list = arguments.join(", ");
+    let after = if list.is_empty() { String::new() } else { format!(", {list}") };
+    let mut options = String::new();
+    if let Some(filename) = case.get("filename").and_then(Json::as_str) {
+        options += &format!("options.filename = {}; ", literal(filename.as_bytes()).0);
+    }
+    if case["keep_indent"] == true {
+        options += "options.keep_indent = true; ";
+    }
+    body += &format!("  subpy::run_options options;\n  {options}\n");
+    let outcomes = match text(case, "do") {
+        "exec" => vec![format!("interp.try_exec({script}, options)")],
+        "eval" => vec![format!("interp.try_eval<value>({script}, options)")],
+        "prepare_main" => {
+            body += &format!("  interp.prepare_main({list});\n");
+            vec![format!("interp.try_eval<value>({script}, options)")]
+        }
+        _ => vec![
+            format!("interp.try_call<value>({script}{after})"),
+            format!(
+                "[&]() -> subpy::result<value> {{ auto f = interp.try_function({script}); if (!f) return f.error(); return \
+                 f->try_call<value>({list}); }}()"
+            ),
+            format!(
+                "[&]() -> subpy::result<value> {{ auto t = interp.try_call_in_thread({script}{after}); if (!t) return t.error(); \
+                 return t->template try_join<value>(); }}()"
+            ),
+            format!("[&] {{ const auto session = interp.enter(); return interp.try_call<value>({script}{after}); }}()"),
+        ],
+    };
+    for outcome in outcomes {
+        body += "  {\n";
+        match (case.get("error"), case.get("result")) {
+            (Some(error), _) => {
+                body += &format!("    const auto error = failed({name}, {outcome}, \"{}\");\n", text(error, "status"));
+                body += &cpp_error(error);
+            }
+            (None, Some(result)) => body += &format!("    expect({name}, {outcome}, {});\n", cpp_value(result)),
+            (None, None) => body += &format!("    expect_ok({name}, {outcome});\n"),
+        }
+        body += "  }\n";
+    }
+    body + "}\n\n"
+}
+
+fn cpp_error(error: &Json) -> String {
+    let mut body = String::new();
+    for member in TEXTS {
+        let Some(expected) = error.get(member).and_then(Json::as_str) else { continue };
+        let found = match member {
+            "message" => "error.message()".into(),
+            "exception_message" => "error.excinfo()->msg()".into(),
+            "display" => "error.excinfo()->errdisplay()".into(),
+            other => format!("error.excinfo()->{other}()"),
+        };
+        body += &format!("    CHECK_TEXT({found}, std::string_view({}));\n", literals(expected));
+    }
+    if let Some(frames) = error.get("frames") {
+        body += &format!(
+            "    const auto frames = error.excinfo()->frames();\n    CHECK(frames.size() == {});\n",
+            items(frames).len()
+        );
+        for (index, frame) in items(frames).iter().enumerate() {
+            let (file, function) =
+                (literal(text(frame, "file").as_bytes()).0, literal(text(frame, "function").as_bytes()).0);
+            body += &format!(
+                "    CHECK(frames[{index}].file == {file} && frames[{index}].line == {} && frames[{index}].function == {function});\n",
+                frame["line"]
+            );
+            if let Some(source) = frame.get("source").and_then(Json::as_str) {
+                body += &format!("    CHECK_TEXT(frames[{index}].source, std::string_view({}));\n", literals(source));
+            }
+        }
+    }
+    if let Some(syntax) = error.get("syntax") {
+        body += &format!(
+            "    CHECK(error.syntax()->line == {} && error.syntax()->column == {});\n    CHECK_TEXT(error.syntax()->text, {});\n",
+            syntax["line"],
+            syntax["column"],
+            literal(text(syntax, "text").as_bytes()).0
+        );
+    }
+    if let Some(status) = error.get("exit_status") {
+        body += &format!("    CHECK(error.excinfo()->exit_status() == {status});\n");
+    }
+    body
+}
+
+/// Writes the program, builds it and runs it.
+fn run_program(runner: &str, main: &str, cases: &[Json], case: fn(usize, &Json) -> String, standard: &str) {
+    let mut program = format!("#include \"{}\"\n\n", root().join("tests/conformance").join(runner).display());
+    for (number, json) in cases.iter().enumerate() {
+        program += &case(number, json);
+    }
+    program += main;
+    for number in 0..cases.len() {
+        program += &format!("  case_{number}();\n");
+    }
+    program += "  return 0;\n}\n";
+    let cpp = Path::new(runner).extension().is_some_and(|extension| extension == "hpp");
+    let source = build_folder().join(if cpp { "conformance.cpp" } else { "conformance.c" });
+    std::fs::write(&source, program).expect("the program can be written");
+    let path = source.with_extension(if cpp { "cpp.out" } else { "c.out" });
+    let mut compile: Command = compiler(cpp);
+    compile.arg("-O0").arg(standard).arg("-D_GNU_SOURCE").arg("-I").arg(root().join("bindings/cpp")).arg(&source);
+    compile.arg("-o").arg(&path).arg("-L").arg(library_folder()).arg("-lsubpy").arg("-pthread");
+    compile.arg(format!("-Wl,--disable-new-dtags,-rpath,{}", library_folder().display()));
+    expect_success(compile);
+    expect_success(command(&path));
+    say(cases.len(), if cpp { "C++" } else { "C" });
+}
+
+#[test]
+fn in_c() {
+    run_program("runner.h", "int main(void) {\n", &cases(), c_case, "-std=c11");
+}
+
+#[test]
+fn in_cpp() {
+    run_program("runner.hpp", "int main() {\n", &cases(), cpp_case, "-std=c++17");
+}

@@ -1,0 +1,72 @@
+// Runs one case of conformance/cases.json through the C++ header; tests/conformance.rs writes the program around it.
+#include <cstring>
+
+#include "../cpp/test.hpp"
+
+using subpy::kw;
+using subpy::value;
+
+inline value number(std::uint64_t bits) {
+  double made = 0;
+  std::memcpy(&made, &bits, sizeof made);
+  return value(made);
+}
+
+/// The same kind and content, floats bit for bit, which `==` does not say of NaN.
+inline bool same(const subpy_value &one, const subpy_value &other) {
+  if (one.kind != other.kind) return false;
+  switch (one.kind) {
+    case SUBPY_KIND_NONE:
+      return true;
+    case SUBPY_KIND_BOOL:
+      return one.u.as_bool == other.u.as_bool;
+    case SUBPY_KIND_INT:
+      return one.u.as_int == other.u.as_int;
+    case SUBPY_KIND_FLOAT:
+      return std::memcmp(&one.u.as_float, &other.u.as_float, sizeof(double)) == 0;
+    default:
+      break;
+  }
+  if (one.len != other.len) return false;
+  for (std::size_t i = 0; i < one.len; i++) {
+    if (one.kind == SUBPY_KIND_TUPLE || one.kind == SUBPY_KIND_LIST) {
+      if (!same(one.u.as_items[i], other.u.as_items[i])) return false;
+    } else if (one.kind == SUBPY_KIND_DICT) {
+      if (!same(one.u.as_pairs[i].key, other.u.as_pairs[i].key)) return false;
+      if (!same(one.u.as_pairs[i].value, other.u.as_pairs[i].value)) return false;
+    } else {
+      return std::memcmp(one.u.as_bytes, other.u.as_bytes, one.len) == 0;
+    }
+  }
+  return true;
+}
+
+inline subpy::interpreter prepared(std::string_view setup) {
+  auto interp = subpy::interpreter::create();
+  interp.exec(setup);
+  return interp;
+}
+
+template <class T>
+void expect_ok(const char *name, const subpy::result<T> &outcome) {
+  if (outcome) return;
+  std::fprintf(stderr, "%s: %s\n", name, outcome.error().what());
+  std::exit(1);
+}
+
+inline void expect(const char *name, const subpy::result<value> &outcome, const value &expected) {
+  expect_ok(name, outcome);
+  if (same(outcome->view().raw(), expected.view().raw())) return;
+  std::fprintf(stderr, "%s: another result\n", name);
+  std::exit(1);
+}
+
+template <class T>
+subpy::error failed(const char *name, const subpy::result<T> &outcome, const char *status) {
+  if (!outcome) {
+    CHECK_TEXT(subpy::status_name(outcome.error().code()), status);
+    return outcome.error();
+  }
+  std::fprintf(stderr, "%s: it succeeded\n", name);
+  std::exit(1);
+}
