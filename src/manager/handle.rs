@@ -21,6 +21,9 @@ pub const THREAD: u64 = 3;
 
 const LAST_NUMBER: u64 = (1 << KIND_SHIFT) - 1;
 
+// There is room for 31 kinds.
+const _: () = assert!((31 << KIND_SHIFT) + LAST_NUMBER < 1 << 53);
+
 /// The handle of the interpreter that CPython calls `id`, in the n-th runtime of this process. CPython begins with 0
 /// again in every runtime.
 pub fn interpreter_handle(runtime: u32, id: i64) -> Option<u64> {
@@ -68,8 +71,6 @@ mod tests {
         assert_eq!(interpreter_handle(1 << 16, 0), None);
         assert_eq!(interpreter_handle(0, -1), None);
         assert_ne!(interpreter_handle(0, 7), interpreter_handle(1, 7));
-        // There is room for 31 kinds.
-        assert!(31 << KIND_SHIFT | LAST_NUMBER < 1 << 53);
     }
 
     #[test]
