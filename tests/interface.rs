@@ -229,7 +229,7 @@ fn shared_library() -> PathBuf {
 
 /// The committed list: what may never go away, and what nothing is added to by accident.
 fn exports() -> BTreeSet<String> {
-    let exports: BTreeSet<String> = read("tests/exports.txt").lines().map(String::from).collect();
+    let exports: BTreeSet<String> = read("bindings/c/exports.txt").lines().map(String::from).collect();
     assert!(exports.len() > 30);
     exports
 }
@@ -238,7 +238,7 @@ fn exports() -> BTreeSet<String> {
 fn the_library_exports_the_committed_list_and_nothing_else() {
     let symbols = output_of("nm", &["-D", "--defined-only", "--format=posix"], &shared_library());
     let symbols: BTreeSet<String> = symbols.lines().filter_map(|line| Some(line.split_once(' ')?.0.into())).collect();
-    assert_eq!(symbols, exports(), "left: libsubpy.so, right: tests/exports.txt");
+    assert_eq!(symbols, exports(), "left: libsubpy.so, right: bindings/c/exports.txt");
 }
 
 /// The functions that the header declares, each with the comment before it.
@@ -271,7 +271,7 @@ fn declarations(header: &str) -> BTreeMap<String, String> {
 fn every_export_is_declared_and_documented() {
     let declarations = declarations(&read("include/subpy.h"));
     let names: BTreeSet<String> = declarations.keys().cloned().collect();
-    assert_eq!(names, exports(), "left: include/subpy.h, right: tests/exports.txt");
+    assert_eq!(names, exports(), "left: include/subpy.h, right: bindings/c/exports.txt");
     for (name, comment) in declarations {
         assert!(comment.starts_with('*') && comment.contains("Since "), "{name} does not say since when it is there");
     }
@@ -359,7 +359,7 @@ fn every_export_goes_through_the_boundary() {
             names.insert(format!("subpy_{name}"));
         }
     }
-    assert_eq!(names, exports(), "left: src/ffi, right: tests/exports.txt");
+    assert_eq!(names, exports(), "left: src/ffi, right: bindings/c/exports.txt");
 
     let helpers = bodies(&without_comments(&read("src/ffi/error.rs")), "\nunsafe fn ");
     assert!(helpers["text"].starts_with("boundary::value(") && is_boundary_call(&helpers["text"]));

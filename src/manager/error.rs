@@ -2,7 +2,7 @@
 
 use crate::python::Failure;
 use crate::python::exception::Exception;
-use crate::python::locate::LocateError;
+use crate::python::find::LocateError;
 use crate::python::start::StartError;
 
 /// What went wrong.

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use super::types::{PyInitConfig, PyThreadState};
 
 use super::api::Api;
-use super::locate::{Found, Installation};
+use super::find::{Found, Installation};
 use super::object::Py;
 use super::tstate::{Entry, cache_chunks, this_stack};
 use super::{API, api, hooks};

@@ -8,6 +8,7 @@
 //! CPython that fails to start without its standard library never starts again in the same process.
 
 mod elf;
+pub mod loaded;
 mod probe;
 
 use std::collections::HashSet;
@@ -18,7 +19,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::loaded::{self, Loaded, LoadedRaw};
+use self::loaded::{Loaded, LoadedRaw};
 
 /// Has `PyUnstable_ThreadState_SetStackProtection`, which 3.14.0 lacks.
 const OLDEST: (u8, u8, u8) = (3, 14, 1);
