@@ -149,6 +149,7 @@ impl From<LocateError> for Error {
         Error::from(match error {
             LocateError::NotFound { .. } => Kind::PythonNotFound(message),
             LocateError::Unsupported { .. } => Kind::PythonUnsupported(message),
+            LocateError::CouldNotLook { .. } => Kind::Interpreter(message),
         })
     }
 }
