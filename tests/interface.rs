@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{build, build_folder, command, compiler, expect_success, have, library_folder, root};
+use support::{build, build_folder, built, command, compiler, expect_success, have, library_folder, root};
 
 fn read(path: &str) -> String {
     let text = std::fs::read_to_string(root().join(path));
@@ -387,6 +387,49 @@ fn the_library_needs_no_libpython_and_is_never_unloaded() {
     assert!(dynamic.contains("(NEEDED)"), "{dynamic}");
     assert!(!dynamic.contains("libpython"), "{dynamic}");
     assert!(dynamic.contains("NODELETE"), "{dynamic}");
+}
+
+#[test]
+fn what_is_installed_has_a_soname_and_versions() {
+    let library = built().join(concat!("libsubpy.so.", env!("CARGO_PKG_VERSION")));
+    let symbols = output_of("nm", &["-D", "--with-symbol-versions", "--format=posix"], &library);
+    let symbols = symbols.lines().map(|line| {
+        let mut words = line.split_whitespace();
+        (words.next().expect("a name"), words.next().expect("a kind"))
+    });
+    let (undefined, defined): (Vec<_>, Vec<_>) = symbols.partition(|(_, kind)| ["U", "w", "v"].contains(kind));
+    // The version itself is a symbol, too.
+    let defined: BTreeSet<String> =
+        defined.into_iter().filter(|(_, kind)| *kind != "A").map(|(name, _)| name.to_owned()).collect();
+    let expected: BTreeSet<String> = exports().iter().map(|name| format!("{name}@@SUBPY_0.1")).collect();
+    assert_eq!(defined, expected, "left: {}, right: bindings/c/exports.txt", library.display());
+
+    // One without a version is found in any library, or in none, on a system that is older than this one.
+    assert!(undefined.iter().any(|(name, _)| name.starts_with("malloc@GLIBC")), "{undefined:?}");
+    let loose: Vec<_> = undefined.iter().filter(|(name, kind)| *kind == "U" && !name.contains('@')).collect();
+    assert!(loose.is_empty(), "undefined symbols without a version: {loose:?}");
+
+    let dynamic = output_of("readelf", &["-d", "-W"], &library);
+    assert!(dynamic.contains("Library soname: [libsubpy.so.0]"), "{dynamic}");
+    assert!(dynamic.contains("NODELETE") && dynamic.contains("BIND_NOW"), "{dynamic}");
+    assert!(dynamic.contains("(NEEDED)") && !dynamic.contains("libpython"), "{dynamic}");
+}
+
+#[test]
+fn programs_ask_for_the_soname_and_the_versions() {
+    let folder = built();
+    let example =
+        source("soname.c", "#include \"subpy.h\"\nint main(void) { return subpy_version() != SUBPY_VERSION; }\n");
+    let program = build_folder().join("soname");
+    let mut link = compiler(false);
+    link.arg(example).arg("-o").arg(&program).arg("-L").arg(folder).arg("-lsubpy");
+    link.arg(format!("-Wl,--disable-new-dtags,-rpath,{}", folder.display()));
+    expect_success(link);
+    let dynamic = output_of("readelf", &["-d", "-W"], &program);
+    assert!(dynamic.contains("Shared library: [libsubpy.so.0]"), "{dynamic}");
+    assert!(output_of("readelf", &["-V", "-W"], &program).contains("SUBPY_0.1"));
+    let output = expect_success(command(&program));
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
