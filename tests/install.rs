@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use support::{build_folder, built, command, expect_success, have, root};
+use support::{build_folder, built, command, expect_success, have, python, root};
 
 /// What each program in tests/install prints.
 const PRINTED: &str = concat!("subpy ", env!("CARGO_PKG_VERSION"), ": 4.0\n");
@@ -393,4 +393,95 @@ fn cmake_refuses_versions_that_do_not_fit() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+// ---- tools/get-python ----
+
+/// tools/get-python on a machine that has neither uv nor Go, but a python3 whose pip is this script.
+fn get_python(folder: &Path, pip: &str) -> Output {
+    let (home, bin) = (folder.join("home"), folder.join("bin"));
+    std::fs::create_dir_all(&home).expect("a folder");
+    std::fs::create_dir_all(&bin).expect("a folder");
+    let path = std::env::var_os("PATH").expect("PATH");
+    for tool in
+        ["sh", "sed", "awk", "uname", "mkdir", "mktemp", "rm", "mv", "chmod", "cat", "tail", "dirname", "tr", "ln"]
+    {
+        let found = std::env::split_paths(&path).map(|at| at.join(tool)).find(|path| path.is_file());
+        let found = found.unwrap_or_else(|| panic!("{tool} is missing"));
+        std::os::unix::fs::symlink(found, bin.join(tool)).expect("a link");
+    }
+    let python = bin.join("python3");
+    std::fs::write(&python, format!("#!/bin/sh\n[ \"$1\" = -m ] || exit 1\n{pip}\n")).expect("a script");
+    std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).expect("a script");
+    let mut command = Command::new(root().join("tools/get-python"));
+    command.env_clear().env("HOME", home).env("PATH", bin).output().expect("sh runs")
+}
+
+/// Whether this machine has a CPython where every one is looked for.
+fn have_one_anyway(output: &Output) -> bool {
+    let found = output.status.success() && output.stderr.is_empty();
+    if found {
+        eprintln!("skipped: getting uv from PyPI: {}", String::from_utf8_lossy(&output.stdout).trim());
+    }
+    found
+}
+
+#[test]
+fn get_python_takes_uv_from_pypi_where_there_is_neither_uv_nor_go() {
+    let folder = Folder::new("get python");
+    let python = python().canonicalize().expect("the CPython of the tests");
+    let prefix = python.parent().and_then(Path::parent).expect("its prefix");
+    // Keeps what it was asked for, and gives a uv that installs the CPython of the tests.
+    let pip = format!(
+        r#"[ "$3" != --version ] || exit 0
+while [ $# -gt 0 ]; do
+    case $1 in --target) target=$2 ;; -r) cat "$2" >"$HOME/requirements" ;; --require-hashes) echo yes >"$HOME/hashes" ;; esac
+    shift
+done
+mkdir -p "$target/bin"
+cat >"$target/bin/uv" <<'UV'
+#!/bin/sh
+[ "$1" != --version ] || exit 0
+[ "$*" = "python install 3.14" ] || exit 1
+mkdir -p "$HOME/.local/share/uv/python/cpython-3.14.99-linux/bin"
+ln -s '{}' "$HOME/.local/share/uv/python/cpython-3.14.99-linux/bin/python3"
+UV
+chmod +x "$target/bin/uv""#,
+        prefix.join("bin/python3").display()
+    );
+    let output = get_python(&folder, &pip);
+    if have_one_anyway(&output) {
+        return;
+    }
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(Path::new(printed.trim()).canonicalize().expect("a path"), python, "{said}");
+    assert!(said.contains(" from PyPI through pip\n"), "{said}");
+    let home = folder.join("home");
+    let requirements = std::fs::read_to_string(home.join("requirements")).expect("what pip was given");
+    assert!(requirements.starts_with("uv==") && requirements.lines().count() == 1, "{requirements}");
+    assert_eq!(requirements.matches(" --hash=sha256:").count(), 4, "{requirements}");
+    assert!(home.join("hashes").is_file());
+    let kept = files(&home.join(".cache/subpy"));
+    assert!(kept.len() == 1 && kept[0].ends_with("bin/uv"), "{kept:?}");
+}
+
+#[test]
+fn where_get_python_can_do_nothing_it_says_three_lines_that_help() {
+    let folder = Folder::new("no python");
+    let output = get_python(&folder, "exit 1");
+    if have_one_anyway(&output) {
+        return;
+    }
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && output.stdout.is_empty(), "{said}");
+    let (_, help) =
+        said.split_once("run one of these lines, and then this again:\n").unwrap_or_else(|| panic!("{said}"));
+    let lines: Vec<&str> = help.lines().collect();
+    assert_eq!(lines.len(), 3, "{said}");
+    for (line, part) in lines.iter().zip(["astral.sh/uv/install.sh", "https://go.dev/dl/", "SUBPY_PYTHON="]) {
+        assert!(line.contains(part), "{line}");
+    }
+    assert_eq!(files(&folder.join("home")), Vec::<PathBuf>::new());
 }
