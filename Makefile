@@ -6,18 +6,27 @@ SHELL := bash
 target := $(or $(CARGO_TARGET_DIR),target)
 PREFIX ?= /usr/local
 DESTDIR ?=
+version := $(shell sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+# What the libraries are made of.
+sources := src Cargo.toml Cargo.lock build.rs cbindgen.toml bindings/c
 rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: build install demo test test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-quick clean help
+.PHONY: build install uninstall demo test test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-quick clean help
 .PHONY: need-cargo need-cc need-valgrind
 
 build: need-cargo ## libsubpy.so, libsubpy.a and subpy.pc (for pkg-config) in target/release (the default)
 	cargo build --release
+	@bindings/c/link "$(target)/release"
 	@bindings/c/pkgconfig "$(target)/release"
 
-install: ## libraries, headers, pkg-config and CMake files into PREFIX (/usr/local), below DESTDIR; built if they are not yet
-	@[ -e "$(target)/release/subpy.pc" ] || $(MAKE) --no-print-directory build
+# Root may have no cargo, so nothing is built when nothing has changed. A folder is newer when a file in it has gone.
+install: library := $(target)/release/libsubpy.so.$(version)
+install: ## libraries, headers, pkg-config and CMake files into PREFIX (/usr/local), below DESTDIR; built if sources are newer
+	@[ -z "$$(find $(sources) -newer "$(library)" 2>&1 | head -n 1)" ] || $(MAKE) --no-print-directory build
 	bindings/c/install "$(target)/release" "$(PREFIX)" "$(DESTDIR)"
+
+uninstall: ## remove what install of this version has put there
+	bindings/c/uninstall "$(PREFIX)" "$(DESTDIR)"
 
 demo: need-cargo need-cc ## build examples/census.c and run it; ARGS="-j 8 folder" are its arguments
 	@python=$$(tools/get-python); \

@@ -183,7 +183,10 @@ typedef struct subpy_frame {
 /** The status that came with the error; SUBPY_OK for NULL. */
 SUBPY_NODISCARD SUBPY_API subpy_status subpy_error_status(const struct subpy_error *error);
 
-/** What went wrong, in one line. `len` (may be NULL) receives its length in bytes. NULL only for a NULL error. */
+/**
+ * What went wrong, in one line; for SUBPY_ERROR_PYTHON_NOT_FOUND several. `len` (may be NULL) receives its length in
+ * bytes. NULL only for a NULL error.
+ */
 SUBPY_NODISCARD SUBPY_API const char *subpy_error_message(const struct subpy_error *error, size_t *len);
 
 /** excinfo.type.__name__, such as "ValueError"; NULL when there is no Python exception. */
@@ -425,16 +428,19 @@ typedef struct subpy_runtime_options {
  * The CPython is the first of: options->python; the environment variable SUBPY_PYTHON (the same three kinds of path); a
  * CPython that is in this process already (adopted when it is initialised: it keeps its configuration, and its owner
  * finalizes it); VIRTUAL_ENV; python3.14, newer ones, python3 and python on PATH; uv's, pyenv's and the system's
- * folders. It must be CPython 3.14.1 or newer with a shared libpython, and with a GIL (not free-threaded).
+ * folders; what tools/get-python of subpy's sources has downloaded. It must be CPython 3.14.1 or newer with a shared
+ * libpython, and with a GIL (not free-threaded). Relative paths in the environment are not followed.
  *
  * @param options  NULL for the defaults
  * @param error    optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK, also when the runtime runs with the same options;
- *         SUBPY_ERROR_PYTHON_NOT_FOUND    nothing fits; the message lists what was tried and why it was refused
+ *         SUBPY_ERROR_PYTHON_NOT_FOUND    nothing fits; the message lists, line by line, what was tried and why it was
+ *                                         refused
  *         SUBPY_ERROR_PYTHON_UNSUPPORTED  the one that was asked for, or is in the process, does not fit
  *         SUBPY_ERROR_WRONG_STATE         it runs with other options, or another CPython was used before, or this
  *                                         thread's stack is too small
- *         SUBPY_ERROR_INTERPRETER         CPython did not start; the message has its reason
+ *         SUBPY_ERROR_INTERPRETER         CPython did not start, or the process has no more files, threads or memory to
+ *                                         look for it; the message has the reason
  *
  * Any thread. CPython is started on a thread of the library's own.
  */

@@ -47,6 +47,7 @@ c_tests! {
     output
     request
     sessions
+    signals
     small_stack
     syntax
     thread_end

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{build, build_folder, command, compiler, expect_success, have, library_folder, root};
+use support::{build, build_folder, built, command, compiler, expect_success, have, library_folder, root};
 
 fn read(path: &str) -> String {
     let text = std::fs::read_to_string(root().join(path));
@@ -53,7 +53,8 @@ CHECK(value_u, offsetof(subpy_value, u) == 16);
 CHECK(pair, sizeof(subpy_pair) == 48 && offsetof(subpy_pair, value) == 24);
 CHECK(runtime_options, sizeof(subpy_runtime_options) == 24);
 CHECK(interp_options, sizeof(subpy_interp_options) == 40);
-CHECK(run_request, sizeof(subpy_run_request) == 96);
+CHECK(run_request, sizeof(subpy_run_request) == 80);
+CHECK(frame, sizeof(subpy_frame) == 72);
 #endif
 "#;
 
@@ -126,7 +127,8 @@ fn the_declarations_alone_are_those_of_the_header() {
     assert!(syntax.is_ok(), "{syntax:?}");
     for line in header.lines().filter_map(|line| line.strip_prefix("#define ")) {
         let Some((name, _)) = line.split_once(' ') else { continue };
-        assert!(name == "SUBPY_AUTO_LEN" || alone.contains(&format!("enum {{ {name} = ")), "{name} is missing");
+        let for_compilers = ["SUBPY_AUTO_LEN", "SUBPY_API", "SUBPY_NODISCARD"].contains(&name);
+        assert!(for_compilers || alone.contains(&format!("enum {{ {name} = ")), "{name} is missing");
     }
     for name in declarations(&header).keys() {
         assert!(alone.contains(&format!("{name}(")), "{name} is missing");
@@ -229,7 +231,7 @@ fn shared_library() -> PathBuf {
 
 /// The committed list: what may never go away, and what nothing is added to by accident.
 fn exports() -> BTreeSet<String> {
-    let exports: BTreeSet<String> = read("tests/exports.txt").lines().map(String::from).collect();
+    let exports: BTreeSet<String> = read("bindings/c/exports.txt").lines().map(String::from).collect();
     assert!(exports.len() > 30);
     exports
 }
@@ -238,7 +240,7 @@ fn exports() -> BTreeSet<String> {
 fn the_library_exports_the_committed_list_and_nothing_else() {
     let symbols = output_of("nm", &["-D", "--defined-only", "--format=posix"], &shared_library());
     let symbols: BTreeSet<String> = symbols.lines().filter_map(|line| Some(line.split_once(' ')?.0.into())).collect();
-    assert_eq!(symbols, exports(), "left: libsubpy.so, right: tests/exports.txt");
+    assert_eq!(symbols, exports(), "left: libsubpy.so, right: bindings/c/exports.txt");
 }
 
 /// The functions that the header declares, each with the comment before it.
@@ -271,9 +273,9 @@ fn declarations(header: &str) -> BTreeMap<String, String> {
 fn every_export_is_declared_and_documented() {
     let declarations = declarations(&read("include/subpy.h"));
     let names: BTreeSet<String> = declarations.keys().cloned().collect();
-    assert_eq!(names, exports(), "left: include/subpy.h, right: tests/exports.txt");
+    assert_eq!(names, exports(), "left: include/subpy.h, right: bindings/c/exports.txt");
     for (name, comment) in declarations {
-        assert!(comment.starts_with('*') && comment.contains("Since "), "{name} does not say since when it is there");
+        assert!(comment.starts_with('*'), "{name} has no comment");
     }
 }
 
@@ -359,7 +361,7 @@ fn every_export_goes_through_the_boundary() {
             names.insert(format!("subpy_{name}"));
         }
     }
-    assert_eq!(names, exports(), "left: src/ffi, right: tests/exports.txt");
+    assert_eq!(names, exports(), "left: src/ffi, right: bindings/c/exports.txt");
 
     let helpers = bodies(&without_comments(&read("src/ffi/error.rs")), "\nunsafe fn ");
     assert!(helpers["text"].starts_with("boundary::value(") && is_boundary_call(&helpers["text"]));
@@ -387,6 +389,49 @@ fn the_library_needs_no_libpython_and_is_never_unloaded() {
     assert!(dynamic.contains("(NEEDED)"), "{dynamic}");
     assert!(!dynamic.contains("libpython"), "{dynamic}");
     assert!(dynamic.contains("NODELETE"), "{dynamic}");
+}
+
+#[test]
+fn what_is_installed_has_a_soname_and_versions() {
+    let library = built().join(concat!("libsubpy.so.", env!("CARGO_PKG_VERSION")));
+    let symbols = output_of("nm", &["-D", "--with-symbol-versions", "--format=posix"], &library);
+    let symbols = symbols.lines().map(|line| {
+        let mut words = line.split_whitespace();
+        (words.next().expect("a name"), words.next().expect("a kind"))
+    });
+    let (undefined, defined): (Vec<_>, Vec<_>) = symbols.partition(|(_, kind)| ["U", "w", "v"].contains(kind));
+    // The version itself is a symbol, too.
+    let defined: BTreeSet<String> =
+        defined.into_iter().filter(|(_, kind)| *kind != "A").map(|(name, _)| name.to_owned()).collect();
+    let expected: BTreeSet<String> = exports().iter().map(|name| format!("{name}@@SUBPY_0.1")).collect();
+    assert_eq!(defined, expected, "left: {}, right: bindings/c/exports.txt", library.display());
+
+    // One without a version is found in any library, or in none, on a system that is older than this one.
+    assert!(undefined.iter().any(|(name, _)| name.starts_with("malloc@GLIBC")), "{undefined:?}");
+    let loose: Vec<_> = undefined.iter().filter(|(name, kind)| *kind == "U" && !name.contains('@')).collect();
+    assert!(loose.is_empty(), "undefined symbols without a version: {loose:?}");
+
+    let dynamic = output_of("readelf", &["-d", "-W"], &library);
+    assert!(dynamic.contains("Library soname: [libsubpy.so.0]"), "{dynamic}");
+    assert!(dynamic.contains("NODELETE") && dynamic.contains("BIND_NOW"), "{dynamic}");
+    assert!(dynamic.contains("(NEEDED)") && !dynamic.contains("libpython"), "{dynamic}");
+}
+
+#[test]
+fn programs_ask_for_the_soname_and_the_versions() {
+    let folder = built();
+    let example =
+        source("soname.c", "#include \"subpy.h\"\nint main(void) { return subpy_version() != SUBPY_VERSION; }\n");
+    let program = build_folder().join("soname");
+    let mut link = compiler(false);
+    link.arg(example).arg("-o").arg(&program).arg("-L").arg(folder).arg("-lsubpy");
+    link.arg(format!("-Wl,--disable-new-dtags,-rpath,{}", folder.display()));
+    expect_success(link);
+    let dynamic = output_of("readelf", &["-d", "-W"], &program);
+    assert!(dynamic.contains("Shared library: [libsubpy.so.0]"), "{dynamic}");
+    assert!(output_of("readelf", &["-V", "-W"], &program).contains("SUBPY_0.1"));
+    let output = expect_success(command(&program));
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]

@@ -18,9 +18,10 @@ fn drive(steps: &[&str]) -> Command {
     let program = PROGRAM.get_or_init(|| build(&root().join("tests/programs/drive.c")));
     let mut command = command(program);
     command.env_remove("SUBPY_PYTHON").env("PATH", "/nonexistent").env("HOME", "/nonexistent").args(steps);
-    for variable in ["XDG_DATA_HOME", "UV_PYTHON_INSTALL_DIR", "PYENV_ROOT", "PYTHONPATH", "PYTHONHOME"] {
+    for variable in ["XDG_DATA_HOME", "UV_PYTHON_INSTALL_DIR", "PYENV_ROOT", "XDG_CACHE_HOME", "SUBPY_CACHE"] {
         command.env_remove(variable);
     }
+    command.env_remove("PYTHONPATH").env_remove("PYTHONHOME");
     command
 }
 
@@ -210,22 +211,117 @@ fn the_flags_do_what_they_say() {
 
 // ---- what is not found, or does not fit
 
+/// What a message says when nothing is found at the one place that was named.
+fn not_found(step: &str, place: &str) -> Vec<String> {
+    let what = "SUBPY_ERROR_PYTHON_NOT_FOUND: no CPython 3.14.1 or newer with a shared libpython was found";
+    vec![
+        format!("{step}: {what}"),
+        format!("  {place}: No such file or directory (os error 2)"),
+        "install one with: uv python install 3.14 (uv: https://docs.astral.sh/uv), or by the system's packages".into(),
+        "or name the folder of one that is installed: SUBPY_PYTHON=/path/to/its/folder".into(),
+    ]
+}
+
 #[test]
-fn what_is_not_found_is_told_in_one_line() {
-    let steps = ["init=/nowhere/python"];
-    let line = "init: SUBPY_ERROR_PYTHON_NOT_FOUND: no CPython 3.14.1 or newer with a shared libpython was found; tried \
-                python=/nowhere/python: No such file or directory (os error 2); install one with: \
-                uv python install 3.14 (or set SUBPY_PYTHON=/path/to/python3.14)";
-    assert_eq!(lines(drive(&steps)), [line]);
-    let mut variable = drive(&["create", "exec=1"]);
+fn what_is_not_found_is_told_line_by_line() {
+    let explicit = not_found("init", "python=/nowhere/python");
+    assert_eq!(lines(drive(&["init=/nowhere/python"])), explicit);
+    let mut variable = drive(&["create"]);
     variable.env("SUBPY_PYTHON", "/nowhere/python");
-    let printed = lines(variable);
-    assert_eq!(printed[0], line.replace("init:", "create:").replace("python=/", "SUBPY_PYTHON=/"));
-    assert_eq!(printed.len(), 2);
+    assert_eq!(lines(variable), not_found("create", "SUBPY_PYTHON=/nowhere/python"));
 
     // It can be tried again, with another choice.
     let init = format!("init={}", text(&python()));
-    assert_eq!(lines(drive(&["init=/nowhere/python", &init, "create", "eval='works'"])), [line, "works"]);
+    let printed = lines(drive(&["init=/nowhere/python", &init, "create", "eval='works'"]));
+    assert_eq!(printed, [&explicit[..], &["works".into()]].concat());
+}
+
+#[test]
+fn what_would_be_waited_for_without_end_is_refused() {
+    let folder = folder("fifo");
+    for name in ["libpython3.14.so.1.0", "python3.14"] {
+        let fifo = folder.join(name);
+        expect_success({
+            let mut command = Command::new("mkfifo");
+            command.arg(&fifo);
+            command
+        });
+        let mut by_environment = drive(&["create"]);
+        by_environment.env("VIRTUAL_ENV", &fifo);
+        for command in [drive(&[&format!("init={}", text(&fifo))]), by_environment] {
+            // Whoever opens it for reading is not left waiting by this test.
+            let mut limited = Command::new("timeout");
+            limited.arg("20").arg(command.get_program()).args(command.get_args());
+            for (name, value) in command.get_envs() {
+                match value {
+                    Some(value) => limited.env(name, value),
+                    None => limited.env_remove(name),
+                };
+            }
+            limited.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+            let output = limited.output().unwrap();
+            assert_ne!(output.status.code(), Some(124), "it waits for a writer of {name}");
+            let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(printed.contains("it is neither a file nor a folder") || printed.is_empty(), "{printed}");
+            assert!(!printed.is_empty() || command.get_args().any(|step| step == "create"), "{name} was taken");
+        }
+    }
+}
+
+/// Nobody's program may run what somebody put into the folder that it happens to be started in.
+#[test]
+fn the_folder_that_a_program_is_started_in_is_not_searched() {
+    let folder = folder("planted");
+    let script = "#!/bin/sh\n: >\"$0.ran\"\n";
+    for name in ["bin/python3.14", "env/bin/python3.14", "python3.14", ".pyenv/versions/3.14.6/bin/python3.14"] {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let planted = |variables: &[(&str, &str)]| {
+        let mut command = drive(&["create"]);
+        command.current_dir(&folder).env_remove("VIRTUAL_ENV").envs(variables.iter().copied());
+        lines(command);
+        let mut find = Command::new("find");
+        find.arg(&folder).args(["-name", "*.ran"]);
+        let ran = lines(find);
+        assert!(ran.is_empty(), "{variables:?}: {ran:?}");
+    };
+    planted(&[("VIRTUAL_ENV", "env")]);
+    planted(&[("VIRTUAL_ENV", ".")]);
+    planted(&[("SUBPY_PYTHON", ".")]);
+    planted(&[("SUBPY_PYTHON", "env/bin/python3.14")]);
+    planted(&[("PATH", "/nonexistent:")]);
+    planted(&[("PATH", ".:/nonexistent")]);
+    planted(&[("HOME", ".")]);
+    planted(&[("PYENV_ROOT", ".pyenv")]);
+}
+
+#[test]
+fn a_shortage_of_files_says_nothing_about_a_cpython() {
+    let library = libpython();
+    for choice in [python(), library] {
+        let init = format!("init={}", text(&choice));
+        let steps =
+            ["files=0", &init, "files=1", &init, "files=2", &init, "files=100", &init, "create", "eval='works'"];
+        let printed = lines(drive(&steps));
+        let (last, refused) = printed.split_last().expect("something is printed");
+        assert_eq!(last, "works", "{printed:?}");
+        assert!(!refused.is_empty(), "no file was needed");
+        for line in refused {
+            assert!(line.starts_with("init: SUBPY_ERROR_INTERPRETER: "), "{line}");
+            assert!(line.contains("Too many open files"), "{line}");
+        }
+    }
+    // Nor does the search go on, and take another one.
+    let mut command = drive(&["files=0", "init"]);
+    command.env("VIRTUAL_ENV", python());
+    let printed = lines(command);
+    assert!(
+        printed.len() == 1 && printed[0].starts_with("init: SUBPY_ERROR_INTERPRETER: could not look at"),
+        "{printed:?}"
+    );
 }
 
 #[test]

@@ -10,7 +10,8 @@ use support::{build, command, expect_success, have, root};
 
 /// What valgrind runs: all but `exceptions` (uses up the memory on purpose), `fork` and `left_threads` (glibc finds no stack
 /// bounds in their children under valgrind), `leak` (counts pages of its own), `churn` (too slow there to say anything),
-/// and `lifecycle`, `output` and `values_large`, which would take minutes.
+/// `signals` (its threads are disturbed by the clock, which is not slower there), and `lifecycle`, `output` and
+/// `values_large`, which would take minutes.
 const PROGRAMS: &[&str] = &[
     "basics",
     "block",

@@ -131,7 +131,8 @@ pub unsafe extern "C" fn subpy_error_status(error: *const subpy_error) -> subpy_
     boundary::value(SUBPY_OK, || unsafe { error.as_ref().map_or(SUBPY_OK, |error| error.status) })
 }
 
-/// What went wrong, in one line. `len` (may be NULL) receives its length in bytes. NULL only for a NULL error.
+/// What went wrong, in one line; for SUBPY_ERROR_PYTHON_NOT_FOUND several. `len` (may be NULL) receives its length in
+/// bytes. NULL only for a NULL error.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_message(error: *const subpy_error, len: *mut usize) -> *const c_char {

@@ -2,7 +2,7 @@
 
 use crate::python::Failure;
 use crate::python::exception::Exception;
-use crate::python::locate::LocateError;
+use crate::python::find::LocateError;
 use crate::python::start::StartError;
 
 /// What went wrong.
@@ -149,6 +149,7 @@ impl From<LocateError> for Error {
         Error::from(match error {
             LocateError::NotFound { .. } => Kind::PythonNotFound(message),
             LocateError::Unsupported { .. } => Kind::PythonUnsupported(message),
+            LocateError::CouldNotLook { .. } => Kind::Interpreter(message),
         })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `locate`, `loaded` | find a CPython, on disk or in this process |
+//! | `find` | find a CPython, on disk or in this process |
 //! | `start` | load it, initialise it, finalise it |
 //! | `api`, `types` | the symbol table, and CPython's types in it |
 //! | `object` | references that count themselves, the proof of being attached |
@@ -23,11 +23,10 @@ pub mod api;
 mod convert;
 mod dedent;
 pub mod exception;
+pub mod find;
 pub mod hooks;
 pub mod interp;
 pub mod kept;
-pub mod loaded;
-pub mod locate;
 mod names;
 pub mod object;
 pub mod output;

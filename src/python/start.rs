@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use super::types::{PyInitConfig, PyThreadState};
 
 use super::api::Api;
-use super::locate::{Found, Installation};
+use super::find::{Found, Installation, is_shortage};
 use super::object::Py;
 use super::tstate::{Entry, cache_chunks, this_stack};
 use super::{API, api, hooks};
@@ -119,6 +119,12 @@ fn open(path: Option<&Path>) -> Result<*mut c_void, StartError> {
         }
         let error = libc::dlerror();
         let reason = if error.is_null() { "".into() } else { CStr::from_ptr(error).to_string_lossy() };
+        // The dynamic linker's reason is a text alone, in the language of the user.
+        if let Some(Err(error)) = path.map(std::fs::File::open)
+            && is_shortage(&error)
+        {
+            return Err(StartError::Failed(format!("{} could not be loaded now: {error}", shown(path))));
+        }
         Err(StartError::Unsupported(format!("{} cannot be loaded: {reason}", shown(path))))
     }
 }

@@ -9,10 +9,13 @@
  *   exec=CODE         run it
  *   eval=EXPRESSION   print its value, a str
  *   setenv=NAME=VALUE
+ *   files=N           leave room for N more open files
  *   library, version  print subpy_python_library(), subpy_python_version()
  *   close, shutdown
  */
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/resource.h>
 
 #include "../c/test.h"
 
@@ -31,6 +34,8 @@ int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IONBF, 0);
   subpy_runtime_options options = {.size = sizeof options};
   subpy_interp interp = 0;
+  int first_free = open("/dev/null", O_RDONLY);
+  CHECK(first_free >= 0 && close(first_free) == 0);
   for (int i = 1; i < argc; i++) {
     subpy_error *error = NULL;
     const char *step = argv[i], *rest;
@@ -69,6 +74,11 @@ int main(int argc, char **argv) {
       subpy_value_free(&value);
     } else if ((rest = after(step, "setenv="))) {
       CHECK(putenv(strdup(rest)) == 0);
+    } else if ((rest = after(step, "files="))) {
+      struct rlimit limit;
+      CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+      limit.rlim_cur = (rlim_t)first_free + strtoull(rest, NULL, 0);
+      CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
     } else if (strcmp(step, "library") == 0) {
       printf("%s\n", subpy_python_library());
     } else if (strcmp(step, "version") == 0) {

@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The target that this was compiled for; build.rs says.
@@ -17,6 +18,22 @@ pub fn root() -> &'static Path {
 pub fn library_folder() -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
     test.parent().expect("a folder").to_owned()
+}
+
+/// A folder like target/release after `make build`, with the library of this test: what is installed is made of it.
+pub fn built() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let folder = build_folder().join("built");
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let archive = library_folder().join("libsubpy.a");
+        std::os::unix::fs::symlink(archive, folder.join("libsubpy.a")).expect("a link");
+        let mut link = Command::new(root().join("bindings/c/link"));
+        link.arg(&folder);
+        expect_success(link);
+        folder
+    })
 }
 
 /// A folder for what the tests build; emptied by cargo clean.

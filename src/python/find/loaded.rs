@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 
-use super::locate::Installation;
+use super::Installation;
 
 /// A CPython in this process that fits and is the one to use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,8 +149,8 @@ mod tests {
     use std::ffi::CString;
     use std::process::Command;
 
-    use super::super::locate;
     use super::*;
+    use crate::python::find as locate;
 
     /// The variables by which a test talks to itself in a child process, since what it loads stays there for good.
     const LIBRARY: &str = "SUBPY_TEST_LOADED_LIBRARY";

@@ -3,9 +3,12 @@
 //! Loading the wrong library cannot be undone, so the patch level has to be known before: every CPython since 3.11
 //! exports the constant `Py_Version`, and its eight bytes lie in the file.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+
+use super::{Refused, is_shortage};
 
 const HEADER_SIZE: usize = 64;
 const SEGMENT_SIZE: usize = 56;
@@ -17,9 +20,12 @@ const SECTION_DYNSYM: u32 = 11;
 const LARGEST_TABLE: usize = 64 << 20;
 
 /// `Py_Version` of a libpython, and a reason why there is none otherwise.
-pub(super) fn python_version(library: &Path) -> Result<(u8, u8, u8), String> {
-    let unreadable = |error| format!("it cannot be read: {error}");
-    let file = File::open(library).map_err(unreadable)?;
+pub(super) fn python_version(library: &Path) -> Result<(u8, u8, u8), Refused> {
+    let unreadable = |error: io::Error| match is_shortage(&error) {
+        true => Refused::from(error),
+        false => Refused::Unfit(format!("it cannot be read: {error}")),
+    };
+    let file = open(library).map_err(unreadable)?;
     let header = read(&file, 0, HEADER_SIZE).map_err(|_| "it is not an ELF file".to_owned())?;
     check_machine(&header)?;
     let address = symbol_address(&file, &header, b"Py_Version")
@@ -29,6 +35,15 @@ pub(super) fn python_version(library: &Path) -> Result<(u8, u8, u8), String> {
         constant_at(&file, &header, address).map_err(unreadable)?.ok_or("its Py_Version lies outside of the file")?;
     let [major, minor, patch, _] = u32::try_from(value).unwrap_or(0).to_be_bytes();
     Ok((major, minor, patch))
+}
+
+/// Opening a FIFO would wait for somebody who writes to it.
+fn open(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    Ok(file)
 }
 
 fn check_machine(header: &[u8]) -> Result<(), String> {
@@ -57,7 +72,7 @@ fn own_machine() -> Option<u16> {
     }
 }
 
-fn symbol_address(file: &File, header: &[u8], name: &[u8]) -> std::io::Result<Option<u64>> {
+fn symbol_address(file: &File, header: &[u8], name: &[u8]) -> io::Result<Option<u64>> {
     let sections = table(file, u64_at(header, 40), u16_at(header, 60), SECTION_SIZE)?;
     let mut sections = sections.chunks_exact(SECTION_SIZE);
     let mut all = sections.clone();
@@ -79,7 +94,7 @@ fn symbol_address(file: &File, header: &[u8], name: &[u8]) -> std::io::Result<Op
 }
 
 /// The eight bytes which the loader would map at `address`.
-fn constant_at(file: &File, header: &[u8], address: u64) -> std::io::Result<Option<u64>> {
+fn constant_at(file: &File, header: &[u8], address: u64) -> io::Result<Option<u64>> {
     let segments = table(file, u64_at(header, 32), u16_at(header, 56), SEGMENT_SIZE)?;
     for segment in segments.chunks_exact(SEGMENT_SIZE) {
         let (start, size) = (u64_at(segment, 16), u64_at(segment, 32));
@@ -92,18 +107,18 @@ fn constant_at(file: &File, header: &[u8], address: u64) -> std::io::Result<Opti
     Ok(None)
 }
 
-fn section_content(file: &File, section: &[u8]) -> std::io::Result<Vec<u8>> {
+fn section_content(file: &File, section: &[u8]) -> io::Result<Vec<u8>> {
     let size = usize::try_from(u64_at(section, 32)).unwrap_or(usize::MAX);
     read(file, u64_at(section, 24), size)
 }
 
-fn table(file: &File, offset: u64, count: u16, size: usize) -> std::io::Result<Vec<u8>> {
+fn table(file: &File, offset: u64, count: u16, size: usize) -> io::Result<Vec<u8>> {
     read(file, offset, usize::from(count) * size)
 }
 
-fn read(file: &File, offset: u64, size: usize) -> std::io::Result<Vec<u8>> {
+fn read(file: &File, offset: u64, size: usize) -> io::Result<Vec<u8>> {
     if size > LARGEST_TABLE {
-        return Err(std::io::Error::other("a table in it is too large"));
+        return Err(io::Error::other("a table in it is too large"));
     }
     let mut bytes = vec![0; size];
     file.read_exact_at(&mut bytes, offset)?;
@@ -174,7 +189,15 @@ pub(super) mod tests {
     fn version_of(content: &[u8]) -> Result<(u8, u8, u8), String> {
         let folder = Folder::new();
         let path = folder.file("libpython3.14.so.1.0", content);
-        python_version(&path)
+        python_version(&path).map_err(|refused| refused.to_string())
+    }
+
+    #[test]
+    fn a_fifo_is_not_waited_for() {
+        let folder = Folder::new();
+        let path = folder.fifo("libpython3.14.so.1.0");
+        let reason = python_version(&path).unwrap_err();
+        assert_eq!(reason, "it cannot be read: it is not a regular file".into());
     }
 
     #[test]

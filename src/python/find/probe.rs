@@ -10,6 +10,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
+use super::{Refused, is_shortage};
+
 /// Prints the fields between two marks, as a wrapper may print something of its own. Also valid in old versions of
 /// Python, which then can say that they are old.
 const SCRIPT: &str = r"
@@ -56,18 +58,17 @@ pub(super) struct Report {
 }
 
 /// Runs `python` for at most `limit`; the error is the reason why it told nothing.
-pub(super) fn run(python: &Path, limit: Duration) -> Result<Report, String> {
+pub(super) fn run(python: &Path, limit: Duration) -> Result<Report, Refused> {
     let deadline = Instant::now() + limit;
     let (chunks, mut child) = start(python).map_err(|error| match error.kind() {
-        ErrorKind::PermissionDenied => {
-            format!("it cannot be run: {error}; is it executable (chmod +x)?")
-        }
-        _ => format!("it cannot be run: {error}"),
+        _ if is_shortage(&error) => Refused::from(error),
+        ErrorKind::PermissionDenied => format!("it cannot be run: {error}; is it executable (chmod +x)?").into(),
+        _ => format!("it cannot be run: {error}").into(),
     })?;
     let output = collect(&chunks, deadline);
     let status = end(&mut child, deadline);
     let output = output.ok_or_else(|| format!("it did not answer within {limit:?}"))?;
-    parse(&output).ok_or_else(|| failure(&output, status))
+    parse(&output).ok_or_else(|| failure(&output, status).into())
 }
 
 fn start(python: &Path) -> std::io::Result<(Receiver<Vec<u8>>, Child)> {
@@ -91,9 +92,12 @@ fn read_on_a_thread(reader: PipeReader) -> std::io::Result<Receiver<Vec<u8>>> {
     let read_all = move || {
         let mut reader = reader.take(LONGEST_OUTPUT);
         let mut buffer = [0; 4096];
-        while let Ok(size @ 1..) = reader.read(&mut buffer) {
-            if sender.send(buffer[..size].to_vec()).is_err() {
-                break;
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(size @ 1..) if sender.send(buffer[..size].to_vec()).is_ok() => {}
+                // A signal of the host's, whose handler was installed without SA_RESTART.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                _ => break,
             }
         }
     };
@@ -220,6 +224,10 @@ pub(super) mod tests {
             library_folder: "/install/lib".into(),
             multiarch: "x86_64-linux-gnu".to_owned(),
         }
+    }
+
+    fn run(python: &Path, limit: Duration) -> Result<Report, String> {
+        super::run(python, limit).map_err(|refused| refused.to_string())
     }
 
     const LIMIT: Duration = Duration::from_secs(10);
