@@ -397,7 +397,8 @@ fn cpp_value(json: &Json) -> String {
 fn cpp_case(number: usize, case: &Json) -> String {
     let name = literal(text(case, "name").as_bytes()).0;
     let string = |text: &str| format!("std::string({})", literals(text));
-    let mut body = format!("void case_{number}() {{\n  const auto interp = prepared({});\n", string(text(case, "setup")));
+    let mut body =
+        format!("void case_{number}() {{\n  const auto interp = prepared({});\n", string(text(case, "setup")));
     let script = string(text(case, "text"));
     let named = |pair: &Json| format!("kw({}, {})", string(pair[0].as_str().expect("a name")), cpp_value(&pair[1]));
     let mut arguments: Vec<String> = items(&case["args"]).iter().map(cpp_value).collect();
