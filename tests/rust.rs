@@ -467,7 +467,15 @@ fn a_crate_that_uses_it_builds_without_python() {
     support::expect_success(cargo);
     assert!(!asked.exists(), "a Python was asked for: {}", fs::read_to_string(&asked).unwrap());
 
-    let output = support::expect_success(support::command(&target.join("debug/downstream")));
+    let lock = fs::read_to_string(source.join("Cargo.lock")).unwrap();
+    assert!(!lock.contains("cbindgen"), "a Rust program builds nothing for the C interface");
+    let program = target.join("debug/downstream");
+    let mut nm = Command::new("nm");
+    nm.arg(&program);
+    let symbols = String::from_utf8(support::expect_success(nm).stdout).unwrap();
+    assert!(!symbols.contains(" subpy_exec"), "a Rust program exports no function of the C interface");
+
+    let output = support::expect_success(support::command(&program));
     let expected = "To be or not to be: {\"be\": 2, \"not\": 1, \"or\": 1, \"to\": 2}\n\
                     that is the question: {\"is\": 1, \"question\": 1, \"that\": 1, \"the\": 1}\n\
                     Traceback (most recent call last):\n  File \"<script>\", line 5, in count\n\

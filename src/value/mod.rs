@@ -48,7 +48,7 @@ pub struct subpy_value {
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types)]
 pub union subpy_value_data {
-    // `as_bool` (C's bool) and `as_pairs` are added to the header by build.rs: a byte that C wrote must not be read as
+    // `as_bool` (C's bool) and `as_pairs` are added to the header by build/header.rs: a byte that C wrote must not be read as
     // a Rust bool before it was checked, and cbindgen cannot order the cycle between subpy_value and subpy_pair.
     /// INT
     pub as_int: i64,

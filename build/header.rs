@@ -1,0 +1,149 @@
+//! Generates the C header from src/ffi, a section a noun, into OUT_DIR; with SUBPY_UPDATE_HEADER=1 into include/ too.
+//! A test fails when include/subpy.h differs from what is generated here.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+/// A section: its title, and the files that it is made of.
+const SECTIONS: [(&str, &[&str]); 9] = [
+    ("Status codes and handles", &["src/ffi/status.rs"]),
+    ("Errors", &["src/ffi/error.rs"]),
+    ("Values", &["src/ffi/value.rs", "src/value/mod.rs"]),
+    ("The runtime", &["src/ffi/runtime.rs"]),
+    ("Interpreters", &["src/ffi/interpreter.rs"]),
+    ("Running code", &["src/ffi/run.rs"]),
+    ("Prepared functions", &["src/ffi/function.rs"]),
+    ("Sessions", &["src/ffi/session.rs"]),
+    ("Threads", &["src/ffi/thread.rs"]),
+];
+
+pub fn write(root: &Path) {
+    println!("cargo:rerun-if-changed=src/ffi");
+    println!("cargo:rerun-if-changed=src/value/mod.rs");
+    println!("cargo:rerun-if-changed=cbindgen.toml");
+    println!("cargo:rerun-if-env-changed=SUBPY_UPDATE_HEADER");
+    let header = header(root);
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    for (name, text) in [("subpy.h", &header), ("subpy.cdef", &declarations_alone(&header))] {
+        fs::write(out.join(name), text).expect("OUT_DIR is writable");
+        if env::var_os("SUBPY_UPDATE_HEADER").is_some() {
+            fs::write(root.join("include").join(name), text).expect("include/ is writable");
+        }
+    }
+}
+
+/// The header for parsers without a preprocessor (LuaJIT's ffi.cdef, cffi): no comments, constants as enumerations, a
+/// function a line.
+fn declarations_alone(header: &str) -> String {
+    let mut text = String::new();
+    let mut rest = header;
+    while let Some((before, comment)) = rest.split_once("/*") {
+        text.push_str(before);
+        rest = comment.split_once("*/").expect("comments end").1;
+    }
+    text.push_str(rest);
+    let mut declarations = String::new();
+    for line in text.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
+        match line.strip_prefix("#define ").and_then(|define| define.split_once(' ')) {
+            // Of the macros only the numbers; SUBPY_AUTO_LEN is (size_t)-1 there, no int.
+            Some((name, value)) => {
+                let value = value.trim_matches(['(', ')']);
+                if value.parse::<i64>().is_ok() {
+                    declarations.push_str(&format!("\nenum {{ {name} = {value} }};"));
+                }
+            }
+            None if line.starts_with('#') || line.starts_with("extern \"C\"") || line == "}" => {}
+            None if declarations.ends_with([',', '(']) => declarations.push_str(&format!(" {}", line.trim())),
+            None => declarations.push_str(&format!("\n{}", line.replace(API, "").replace(NODISCARD, ""))),
+        }
+    }
+    format!("{}\n", declarations.trim_start())
+}
+
+fn header(root: &Path) -> String {
+    // The conventions and the example at the top, and the two lines around the declarations, are written by hand.
+    let template = fs::read_to_string(root.join("src/ffi/header.h")).expect("src/ffi/header.h");
+    let (before, after) = template.split_once("@DECLARATIONS@\n").expect("the place for the declarations");
+    let sections: String = SECTIONS.iter().map(|(title, files)| section(root, title, files)).collect();
+    format!("{before}{sections}{after}")
+}
+
+fn section(root: &Path, title: &str, files: &[&str]) -> String {
+    let mut config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml");
+    // The members of the union that cbindgen cannot write; see src/value/mod.rs.
+    let union_members = "  /** BOOL: one byte is read, any but 0 is true; all eight are written */\n  bool as_bool;\n  \
+                         /** DICT */\n  const struct subpy_pair *as_pairs;";
+    config.export.body.insert("subpy_value_data".into(), union_members.into());
+    let builder = files
+        .iter()
+        .fold(cbindgen::Builder::new().with_config(config), |builder, file| builder.with_src(root.join(file)));
+    let mut text = Vec::new();
+    builder.generate().expect("cbindgen understands src/ffi").write(&mut text);
+    let text = tidy(&String::from_utf8(text).expect("cbindgen writes UTF-8"));
+    let rule = "-".repeat(117);
+    format!("/* {rule}\n * {title}\n *\n{}\n * {rule} */\n\n{}\n\n", intro(root, files[0]), text.trim())
+}
+
+const API: &str = "SUBPY_API ";
+const NODISCARD: &str = "SUBPY_NODISCARD ";
+
+/// A function's declaration in as few lines as fit. An attribute comes first: C++ wants it there.
+fn declaration(lines: &[&str]) -> String {
+    let text = lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+    let nodiscard = if text.contains(NODISCARD) { NODISCARD } else { "" };
+    let text = format!("{nodiscard}{}", text.replace(NODISCARD, ""));
+    let (indent, mut wrapped, mut width) = ("    ", String::new(), 0);
+    for word in text.split_inclusive(", ") {
+        if width > 0 && width + word.trim_end().len() > 117 {
+            wrapped.truncate(wrapped.trim_end().len());
+            wrapped.push_str(&format!("\n{indent}"));
+            width = indent.len();
+        }
+        wrapped.push_str(word);
+        width += word.len();
+    }
+    wrapped
+}
+
+/// Comments of one line on one line, and constants that belong together without blank lines between them.
+fn tidy(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut tidied: Vec<String> = Vec::new();
+    let mut index = 0;
+    while index < lines.len() {
+        let line = lines[index];
+        let indent = &line[..line.len() - line.trim_start().len()];
+        if line.trim() == "/**" && lines.get(index + 2).is_some_and(|end| end.trim() == "*/") {
+            tidied.push(format!("{indent}/** {} */", lines[index + 1].trim().trim_start_matches("* ")));
+            index += 3;
+            continue;
+        }
+        if line.starts_with(API.trim()) {
+            let end = lines[index..].iter().position(|line| line.ends_with(';')).expect("declarations end") + index;
+            tidied.push(declaration(&lines[index..=end]));
+            index = end + 1;
+            continue;
+        }
+        let between_constants = line.is_empty()
+            && index > 0
+            && lines[index - 1].starts_with("#define")
+            && lines[index + 1..]
+                .iter()
+                .find(|line| !line.starts_with("/*") && !line.starts_with(" *"))
+                .is_some_and(|next| next.starts_with("#define"));
+        if !between_constants {
+            // Parentheses around a negative number, as a macro's value should have.
+            let negative = line.strip_prefix("#define ").and_then(|define| define.split_once(" -"));
+            tidied.push(negative.map_or_else(|| line.into(), |(name, value)| format!("#define {name} (-{value})")));
+        }
+        index += 1;
+    }
+    tidied.join("\n")
+}
+
+/// The `//!` lines of a file, as lines of a C comment.
+fn intro(root: &Path, file: &str) -> String {
+    let source = fs::read_to_string(root.join(file)).expect("a section's file");
+    let lines = source.lines().map_while(|line| line.strip_prefix("//!"));
+    lines.map(|line| format!(" *{line}")).collect::<Vec<_>>().join("\n")
+}
