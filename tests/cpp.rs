@@ -59,6 +59,19 @@ fn test_file(name: &str) -> PathBuf {
     root().join("tests/cpp").join(format!("{name}.cpp"))
 }
 
+/// A unit with several tests, each with a main of its own; its main runs one after the other.
+fn together(name: &str, tests: &[&str]) -> PathBuf {
+    let mut text = String::new();
+    for test in tests {
+        text += &format!("#define main main_of_{test}\n#include \"{}\"\n#undef main\n", test_file(test).display());
+    }
+    text += "int main() {\n";
+    for test in tests {
+        text += &format!("  if (main_of_{test}() != 0) return 1;\n");
+    }
+    source(name, &(text + "}\n"))
+}
+
 fn stem(path: &Path) -> &str {
     path.file_stem().and_then(|stem| stem.to_str()).expect("a name")
 }
@@ -115,26 +128,35 @@ fn everything_compiles_with_clang_and_as_cpp20() {
     if have("clang++", "the C++ header with clang", HOW_CLANG) {
         compilers.extend([("clang++", "c++17"), ("clang++", "c++20")]);
     }
-    for (program, standard) in compilers {
-        for name in NAMES {
+    // One unit for all that are compiled in the same mode: most of the time goes into what they include.
+    let others: Vec<&str> = NAMES.iter().copied().filter(|name| mode(name).is_empty()).collect();
+    let units = [(together("all.cpp", &others), &[][..])].into_iter().chain(
+        NAMES
+            .iter()
+            .filter(|name| !mode(name).is_empty())
+            .map(|name| (together(&format!("{name}-alone.cpp"), &[name]), mode(name))),
+    );
+    for (unit, flags) in units {
+        for (program, standard) in &compilers {
             let mut compiler = cpp(program, standard);
-            compiler.args(mode(name)).arg("-fsyntax-only").arg(test_file(name));
+            compiler.args(flags).arg("-fsyntax-only").arg(&unit);
             expect_success(compiler);
         }
+        let _ = std::fs::remove_file(unit);
     }
 }
 
 /// CPython itself is not built with the sanitizers, so leaks are looked for elsewhere (valgrind, below).
 #[test]
 fn no_undefined_behaviour_and_no_bad_access() {
-    for name in ["conversions", "custom", "errors", "values", "threads", "functions"] {
-        let mut compiler = cpp("c++", "c++20");
-        compiler.args(["-O0", "-fsanitize=undefined,address", "-fno-sanitize-recover=all"]).arg(test_file(name));
-        let program = link(compiler, &format!("sanitized-{name}"));
-        let mut run = command(&program.0);
-        run.env("ASAN_OPTIONS", "detect_leaks=0:detect_stack_use_after_return=1");
-        expect_success(run);
-    }
+    let unit = together("sanitized.cpp", &["conversions", "custom", "errors", "values", "threads", "functions"]);
+    let mut compiler = cpp("c++", "c++20");
+    compiler.args(["-O0", "-fsanitize=undefined,address", "-fno-sanitize-recover=all"]).arg(&unit);
+    let program = link(compiler, "sanitized");
+    let mut run = command(&program.0);
+    run.env("ASAN_OPTIONS", "detect_leaks=0:detect_stack_use_after_return=1");
+    expect_success(run);
+    let _ = std::fs::remove_file(unit);
 }
 
 #[test]

@@ -235,4 +235,5 @@ int main() {
   sequences();
   maps();
   choices();
+  return 0;
 }

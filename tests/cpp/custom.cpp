@@ -137,4 +137,5 @@ int main() {
   CHECK(kept.get<color>("parts", "wheel", "fill") == color::red);
   CHECK(interp.eval_in_thread("('x', 5)").try_join<point>().error().message() ==
         "result[0]: str does not convert to double");
+  return 0;
 }

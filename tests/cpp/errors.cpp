@@ -136,4 +136,5 @@ int main() {
   lifetime();
   results();
   CHECK_THROWS(subpy::not_shareable_error, "result[0]: object cannot be shared", interp.eval<subpy::value>("[object()]"));
+  return 0;
 }

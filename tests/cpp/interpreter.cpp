@@ -146,4 +146,5 @@ int main() {
   closing();
   options();
   what_a_destructor_cannot_say();
+  return 0;
 }

@@ -38,4 +38,5 @@ int main() {
   CHECK(!subpy::interpreter::try_get_current());
   CHECK(interp.try_close().has_value());
   CHECK(subpy::try_shutdown().has_value());
+  return 0;
 }

@@ -83,4 +83,5 @@ int main() {
   CHECK(interp.try_prepare_main().error().code() == subpy::status::invalid_argument);
   CHECK(interp.try_prepare_main(1).error().code() == subpy::status::invalid_argument);
   CHECK(interp.try_prepare_main(std::map<int, int>{{1, 2}}).error().code() == subpy::status::invalid_argument);
+  return 0;
 }

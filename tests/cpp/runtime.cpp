@@ -37,4 +37,5 @@ int main() {
   left = std::move(again);  // what it held is gone already, which is fine
   left.close();
   subpy::shutdown();
+  return 0;
 }

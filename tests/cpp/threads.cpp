@@ -81,4 +81,5 @@ int main() {
   const auto stale = subpy::interpreter_ref(interp);
   interp.close();
   CHECK(stale.try_call_in_thread("f").error().code() == subpy::status::not_found);
+  return 0;
 }

@@ -196,4 +196,5 @@ int main() {
   read();
   compared();
   with_the_c_interface();
+  return 0;
 }
