@@ -9,6 +9,7 @@ use std::ops::Deref;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use support::{build_folder, built, command, expect_success, have, python, root};
 
@@ -55,6 +56,18 @@ fn installed(name: &str) -> Folder {
     prefix
 }
 
+/// One for the tests that only look: what is installed is large.
+fn looked_at() -> &'static Path {
+    static PREFIX: OnceLock<PathBuf> = OnceLock::new();
+    PREFIX.get_or_init(|| {
+        let prefix = build_folder().join("install to look at");
+        let _ = std::fs::remove_dir_all(&prefix);
+        let output = install(&[built(), &prefix]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        prefix
+    })
+}
+
 fn have_pkg_config() -> bool {
     have("pkg-config", "programs built with pkg-config", "install the package pkg-config")
 }
@@ -99,7 +112,7 @@ fn test_source(name: &str) -> String {
 
 #[test]
 fn everything_is_installed_and_belongs_to_this_version() {
-    let prefix = installed("files");
+    let prefix = looked_at();
     for (file, mode) in [
         (LIBRARY, 0o755),
         ("lib/libsubpy.so", 0o755),
@@ -143,7 +156,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn the_library_is_stripped_and_its_links_are_relative() {
-    let prefix = installed("stripped");
+    let prefix = looked_at();
     let link = |name: &str| std::fs::read_link(prefix.join("lib").join(name)).expect("a link");
     assert_eq!(link("libsubpy.so"), Path::new("libsubpy.so.0"));
     assert_eq!(Path::new("lib").join(link("libsubpy.so.0")), Path::new(LIBRARY));
@@ -366,7 +379,7 @@ fn cmake_refuses_versions_that_do_not_fit() {
     if !have_cmake() {
         return;
     }
-    let prefix = installed("versions");
+    let prefix = looked_at();
     let project = Folder::new("versions project");
     let mut wrong = Vec::new();
     for (request, fits) in [
@@ -386,7 +399,7 @@ fn cmake_refuses_versions_that_do_not_fit() {
              find_package(subpy {request} REQUIRED)\n"
         );
         std::fs::write(project.join("CMakeLists.txt"), text).expect("the project can be written");
-        let output = cmake(&project, &project.join("build"), &prefix);
+        let output = cmake(&project, &project.join("build"), prefix);
         let _ = std::fs::remove_dir_all(project.join("build"));
         if output.status.success() != fits {
             wrong.push((request, String::from_utf8_lossy(&output.stderr).into_owned()));
