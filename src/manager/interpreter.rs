@@ -347,3 +347,26 @@ pub fn find(id: i64) -> Result<u64> {
     let _use = runtime::enter()?;
     by_id(id).ok_or_else(|| Kind::NotFound(format!("unrecognized interpreter ID {id}")).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manager::RuntimeOptions;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn a_panic_inside_leaves_nothing_running() {
+        let python = std::env::var_os("SUBPY_TEST_PYTHON").expect("the CPython to test with");
+        runtime::init(&RuntimeOptions { python: Some(python.into()), ..RuntimeOptions::default() }).unwrap();
+        let handle = create(&Options::default()).unwrap();
+        let interpreter = driven(handle, "test").unwrap();
+        let act = |_: Py, _: &Scope, _: &Interp| -> std::result::Result<(), Box<Failure>> { panic!("on purpose") };
+        let panicked = here(|here| catch_unwind(AssertUnwindSafe(|| interpreter.inside(here, act))));
+        assert!(panicked.is_err());
+        assert!(!is_running(handle).unwrap());
+        assert_eq!(loaded_api().and_then(tstate::current_interpreter), None);
+        // CPython's own mark is gone too: a close asks for it.
+        close(handle).unwrap();
+        runtime::shutdown().unwrap();
+    }
+}
