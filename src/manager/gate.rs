@@ -266,9 +266,9 @@ impl Gate {
         }
     }
 
-    /// From now on nobody is let in: `close` or `reopen` has to follow soon, on the same thread and without its waiting for
-    /// an interpreter. Refused while somebody is in, waits, or has a session. It waits for another's decision, so whoever
-    /// begins several closes must be the only one who does.
+    /// From now on nobody is let in: `close` or `reopen` has to follow soon, and the thread must not wait for an
+    /// interpreter before. Refused while somebody is in, waits, or has a session. It waits for another's decision, so
+    /// only one thread at a time may begin several closes.
     pub fn begin_close(&self) -> Result<(), Refused> {
         loop {
             let Err(word) = self.word.compare_exchange(0, UNDECIDED, Ordering::AcqRel, Ordering::Acquire) else {

@@ -28,8 +28,8 @@ pub trait Watcher: Send + Sync {
 
 enum Known {
     Ours(Weak<dyn Watcher>),
-    /// Made by Python code. The pointer may be used with the books locked: before the interpreter is freed the hook locks
-    /// them too, to take it out.
+    /// Made by Python code. The pointer may be used with the books locked: before the interpreter is freed the hook
+    /// locks them too, to take it out.
     Foreign(*mut PyInterpreterState),
     /// Being ended, or freed. Code that still runs in it (a `__del__`) must not make it look new.
     Gone,
@@ -339,11 +339,11 @@ thread_local! {
 /// How long a thread may take to come round to parking itself, beyond its waiting for the GIL.
 const PARKING: Duration = Duration::from_millis(100);
 
-/// Whether the interpreter that this thread is ending has threads of Python's (those of `threading` were waited for, not
-/// daemons and those of `_thread`). `_thread._count()` does not say: it leaves out a thread that waits for its first GIL.
+/// Whether the interpreter that this thread is ending has threads of Python's: those of `threading` were waited for, but
+/// not daemons and those of `_thread`. `_thread._count()` leaves out a thread that waits for its first GIL.
 fn threads_left(py: Py) -> bool {
-    // SAFETY: attached to the interpreter, and no entry is in flight (`guest_destroys` waited, or the library's own gate is
-    // closed), so all states belong to Python's threads, which link and unlink theirs with the GIL.
+    // SAFETY: attached to the interpreter, and no entry is in flight (`guest_destroys` waited for them, or the library
+    // has closed the gate), so all states belong to Python's threads, which unlink theirs with the GIL.
     unsafe {
         let interp = (py.api.PyThreadState_GetInterpreter)((py.api.PyThreadState_GetUnchecked)());
         let mut state = (py.api.PyInterpreterState_ThreadHead)(interp);

@@ -310,10 +310,11 @@ impl Interp {
         }
     }
 
-    /// Something runs in it that is not a run of ours: a guest, through the private module. To be asked while a close has
-    /// begun and is not decided.
+    /// Something runs in it that is not a run of ours: a guest, through the private module. To be asked while a close
+    /// has begun and is not decided.
     pub fn is_running_otherwise(&self) -> bool {
-        // SAFETY: alive, because an end by somebody else waits for the decision (`Watcher::guest_destroys`); reads one field.
+        // SAFETY: alive, because an end by somebody else waits for the decision (`Watcher::guest_destroys`). It reads
+        // one field.
         api()._PyInterpreterState_IsRunningMain.is_some_and(|running| unsafe { running(self.state) != 0 })
     }
 
