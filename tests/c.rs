@@ -45,6 +45,13 @@ c_tests! {
     misuse
     nested
     output
+    race_close_shutdown
+    race_find_create
+    race_guests
+    race_host_exit
+    race_refused_shutdown
+    race_run_close
+    race_thread_start
     request
     sessions
     signals

@@ -435,6 +435,27 @@ fn a_python_that_is_the_host_is_adopted() {
 }
 
 #[test]
+fn interpreters_that_were_there_before_the_adoption_are_known() {
+    let script = fs::read_to_string(root().join("tests/programs/before.py")).unwrap();
+    for (loader, first) in [("CDLL", "host"), ("PyDLL", "host"), ("CDLL", "guest")] {
+        let script = format!("load, first = ctypes.{loader}, {first:?}\n{script}");
+        assert_eq!(lines(host(&python(), &script)), ["done"], "{loader}, {first}");
+    }
+}
+
+/// A host may start CPython again; what was known of the one before is forgotten.
+#[test]
+fn a_host_that_starts_cpython_again_is_adopted_again() {
+    let open = format!("dlopen={}", text(&libpython()));
+    let home = format!("setenv=PYTHONHOME={}", asked("os.path.realpath(sys.base_prefix)"));
+    let guests = "exec=import _interpreters; made = [_interpreters.create() for _ in range(2)]";
+    let count = "eval=str(len(__import__('_interpreters').list_all()))";
+    let life = ["initialize", "main", guests, count, "shutdown", "finalize"];
+    let lives = [&[home.as_str(), open.as_str()], &life[..], &life[..], &life[..]].concat();
+    assert_eq!(lines(drive(&lives)), ["3", "3", "3"]);
+}
+
+#[test]
 fn an_older_python_as_host_is_refused() {
     let mut hosts: Vec<PathBuf> = older_libraries()
         .iter()

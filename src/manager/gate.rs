@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::python::tstate::detached;
 use crate::python::{loaded_api, lock};
@@ -31,14 +31,17 @@ pub enum Refused {
     Closed,
 }
 
-/// The gate's state in one word: three counts and three flags. Without flags and runs it is an open gate with nobody
-/// inside and nobody waiting: a run comes in and leaves with one locked instruction each. Flags, and everything but that,
-/// change with the lock on the queue.
+/// The gate's state in one word: three counts and four flags. Without flags and runs it is an open gate with nobody
+/// inside and nobody waiting: a run comes in and leaves with one locked instruction each. Whoever lets something in, or
+/// begins a close, compares and swaps: no lock keeps the others from changing the word meanwhile. Those who wait sleep
+/// with the lock on the queue, so what they wait for changes with that lock or is told with it.
 mod word {
     pub const CLOSING: usize = 1 << 63;
     pub const CLOSED: usize = 1 << 62;
     /// Somebody waits, in the queue or for the last run to leave: whoever is the last to leave tells.
     pub const AWAITED: usize = 1 << 61;
+    /// A close has begun and may still be taken back. Nobody is in, and whoever comes waits for the decision.
+    pub const UNDECIDED: usize = 1 << 60;
     /// Runs that were let in and have not left, nested ones included.
     pub const RUNS: usize = (1 << 24) - 1;
     /// Short stays that are no runs: they are in nobody's way but a close's.
@@ -49,7 +52,7 @@ mod word {
     pub const SESSIONS: usize = ((1 << 18) - 1) * SESSION;
     pub const INSIDE: usize = RUNS | VISITS;
 }
-use word::{AWAITED, CLOSED, CLOSING, RUNS, SESSION, SESSIONS, VISIT, VISITS};
+use word::{AWAITED, CLOSED, CLOSING, RUNS, SESSION, SESSIONS, UNDECIDED, VISIT, VISITS};
 
 /// The gate of one interpreter.
 pub struct Gate {
@@ -57,9 +60,11 @@ pub struct Gate {
     word: AtomicUsize,
     /// Those who wait for their turn, the longest first. Each is woken alone.
     queue: Mutex<VecDeque<Arc<Condvar>>>,
-    /// Signalled when the last run has left.
-    empty: Condvar,
+    /// Signalled when the last run has left, and when a close was decided.
+    changed: Condvar,
 }
+
+type Queue<'a> = MutexGuard<'a, VecDeque<Arc<Condvar>>>;
 
 /// The handles of the interpreters that one thread is in, the innermost last.
 #[derive(Default)]
@@ -116,7 +121,7 @@ fn refused(word: usize) -> Option<Refused> {
 
 impl Gate {
     pub fn new(busy: Busy) -> Gate {
-        Gate { busy, word: AtomicUsize::new(0), queue: Mutex::default(), empty: Condvar::new() }
+        Gate { busy, word: AtomicUsize::new(0), queue: Mutex::default(), changed: Condvar::new() }
     }
 
     fn load(&self) -> usize {
@@ -158,10 +163,11 @@ impl Gate {
 
     /// Lets this thread in for a moment, whatever runs.
     pub fn visit(&self) -> Result<Visiting<'_>, Refused> {
-        let visit = |word| refused(word).is_none().then_some(word + VISIT);
-        match self.word.fetch_update(Ordering::Acquire, Ordering::Relaxed, visit) {
-            Ok(_) => Ok(Visiting { gate: self }),
-            Err(word) => Err(refused(word).unwrap_or(Refused::Closed)),
+        loop {
+            match self.add_while_open(VISIT) {
+                Ok(()) => return Ok(Visiting { gate: self }),
+                Err(word) => self.decided(word)?,
+            }
         }
     }
 
@@ -174,26 +180,47 @@ impl Gate {
         self.word.fetch_sub(SESSION, Ordering::Release);
     }
 
+    /// Lets one in, unless a close has begun. On failure the word that says so.
+    fn add_while_open(&self, one: usize) -> Result<(), usize> {
+        let add = |word| (word & (CLOSED | CLOSING | UNDECIDED) == 0).then_some(word + one);
+        self.word.fetch_update(Ordering::Acquire, Ordering::Relaxed, add).map(drop)
+    }
+
+    /// The word says that a close has begun: returns when that one is taken back, fails when it is not.
+    #[cold]
+    fn decided(&self, word: usize) -> Result<(), Refused> {
+        refused(word).map_or(Ok(()), Err)?;
+        detached(loaded_api(), || drop(self.wait_for_decision(lock(&self.queue))));
+        refused(self.load()).map_or(Ok(()), Err)
+    }
+
+    fn wait_for_decision<'a>(&self, mut queue: Queue<'a>) -> Queue<'a> {
+        while self.load() & UNDECIDED != 0 {
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        queue
+    }
+
     #[cold]
     fn enter_slowly(&self, inside: bool) -> Result<(), Refused> {
-        let queue = lock(&self.queue);
-        let word = self.load();
-        if let Some(refused) = refused(word) {
-            return Err(refused);
-        }
-        // Whoever is inside may run more: it has the interpreter already.
-        if inside || self.busy == Busy::Share {
-            self.word.fetch_add(1, Ordering::Acquire);
-            return Ok(());
-        }
-        // The one who was inside may have left meanwhile.
-        if self.enter_if_free() {
-            return Ok(());
-        }
-        drop(queue);
-        match self.busy {
-            Busy::Wait => detached(loaded_api(), || self.wait_for_turn()),
-            _ => Err(Refused::Running),
+        loop {
+            // Whoever is inside may run more: it has the interpreter already.
+            if inside || self.busy == Busy::Share {
+                match self.add_while_open(1) {
+                    Ok(()) => return Ok(()),
+                    Err(word) => self.decided(word)?,
+                }
+            } else if self.enter_if_free() {
+                return Ok(());
+            } else {
+                match self.load() {
+                    word if word & (CLOSED | CLOSING | UNDECIDED) != 0 => self.decided(word)?,
+                    _ if self.busy == Busy::Wait => return detached(loaded_api(), || self.wait_for_turn()),
+                    word if word & RUNS != 0 => return Err(Refused::Running),
+                    // The one who was inside has left.
+                    _ => {}
+                }
+            }
         }
     }
 
@@ -202,22 +229,23 @@ impl Gate {
         let me = Arc::new(Condvar::new());
         queue.push_back(Arc::clone(&me));
         self.word.fetch_or(AWAITED, Ordering::AcqRel);
-        let word = loop {
-            let word = self.load();
-            let first = queue.front().is_some_and(|front| Arc::ptr_eq(front, &me));
-            if first && word & RUNS == 0 || refused(word).is_some() {
-                break word;
+        let result = loop {
+            if queue.front().is_some_and(|front| Arc::ptr_eq(front, &me)) {
+                let last = queue.len() == 1;
+                let my_turn = |word| {
+                    let free = word & (CLOSED | CLOSING | UNDECIDED | RUNS) == 0;
+                    free.then_some(if last { (word + 1) & !AWAITED } else { word + 1 })
+                };
+                if self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, my_turn).is_ok() {
+                    break Ok(());
+                }
+            }
+            if let Some(refused) = refused(self.load()) {
+                break Err(refused);
             }
             queue = me.wait(queue).unwrap_or_else(PoisonError::into_inner);
         };
         queue.retain(|waiting| !Arc::ptr_eq(waiting, &me));
-        let result = refused(word).map_or(Ok(()), Err);
-        if result.is_ok() {
-            self.word.fetch_add(1, Ordering::Acquire);
-        }
-        if queue.is_empty() && result.is_ok() {
-            self.word.fetch_and(!AWAITED, Ordering::AcqRel);
-        }
         result
     }
 
@@ -228,7 +256,7 @@ impl Gate {
         if let Some(next) = queue.front() {
             next.notify_one();
         }
-        self.empty.notify_all();
+        self.changed.notify_all();
     }
 
     pub fn is_running(&self) -> Result<bool, Refused> {
@@ -238,43 +266,75 @@ impl Gate {
         }
     }
 
-    /// From now on nobody is let in; refused while somebody is in, waits, or has a session.
+    /// From now on nobody is let in: `close` or `reopen` has to follow soon, and the thread must not wait for an
+    /// interpreter before. Refused while somebody is in, waits, or has a session. It waits for another's decision, so
+    /// only one thread at a time may begin several closes.
     pub fn begin_close(&self) -> Result<(), Refused> {
-        let closing = self.word.compare_exchange(0, CLOSING, Ordering::AcqRel, Ordering::Acquire);
-        closing.map(drop).map_err(|word| match refused(word) {
-            Some(refused) => refused,
-            None if word & !(VISITS | SESSIONS) == 0 && word & SESSIONS != 0 => Refused::Entered,
-            None => Refused::Running,
-        })
+        loop {
+            let Err(word) = self.word.compare_exchange(0, UNDECIDED, Ordering::AcqRel, Ordering::Acquire) else {
+                return Ok(());
+            };
+            if word & UNDECIDED != 0 {
+                self.decided(word)?;
+                continue;
+            }
+            return Err(match refused(word) {
+                Some(refused) => refused,
+                None if word & !(VISITS | SESSIONS) == 0 && word & SESSIONS != 0 => Refused::Entered,
+                None => Refused::Running,
+            });
+        }
     }
 
-    /// A close has begun and not ended.
-    pub fn is_closing(&self) -> bool {
-        self.load() & (CLOSING | CLOSED) == CLOSING
+    /// The close that began takes place: `closed` follows.
+    pub fn close(&self) {
+        self.decide(|word| word & !UNDECIDED | CLOSING);
     }
 
     /// The close that began does not take place.
     pub fn reopen(&self) {
-        self.word.fetch_and(!CLOSING, Ordering::AcqRel);
+        self.decide(|word| word & !UNDECIDED);
+    }
+
+    fn decide(&self, decision: impl Fn(usize) -> usize) {
+        let queue = lock(&self.queue);
+        let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| Some(decision(word)));
+        queue.iter().for_each(|waiting| waiting.notify_one());
+        self.changed.notify_all();
+    }
+
+    /// The library is ending the interpreter, and has not ended it.
+    pub fn is_closing(&self) -> bool {
+        self.load() & (CLOSING | CLOSED) == CLOSING
+    }
+
+    /// A close has begun and not ended, or is not decided.
+    pub fn may_be_closing(&self) -> bool {
+        let word = self.load();
+        word & (CLOSING | UNDECIDED) != 0 && word & CLOSED == 0
     }
 
     pub fn closed(&self) {
-        let queue = lock(&self.queue);
-        self.word.fetch_or(CLOSED, Ordering::AcqRel);
-        queue.iter().for_each(|waiting| waiting.notify_one());
+        self.decide(|word| word | CLOSED);
     }
 
     /// Somebody else ends the interpreter: lets nobody in any more and returns when the last run has left. False when
     /// the library is closing it itself.
     pub fn close_from_outside(&self) -> bool {
         let mut queue = lock(&self.queue);
-        let close = |word| refused(word).is_none().then_some(word | CLOSED | AWAITED);
-        if self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, close).is_err() {
-            return false;
+        loop {
+            queue = self.wait_for_decision(queue);
+            let close = |word| (word & (CLOSED | CLOSING | UNDECIDED) == 0).then_some(word | CLOSED | AWAITED);
+            match self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, close) {
+                Ok(_) => break,
+                Err(word) if word & UNDECIDED != 0 => {}
+                Err(_) => return false,
+            }
         }
         queue.iter().for_each(|waiting| waiting.notify_one());
+        self.changed.notify_all();
         while self.load() & word::INSIDE > 0 {
-            queue = self.empty.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
         true
     }
@@ -300,6 +360,7 @@ mod tests {
         drop(outer);
         assert!(!inside.any());
         assert_eq!(gate.begin_close(), Ok(()));
+        gate.close();
         assert!(matches!(gate.enter(1, &Inside::default()), Err(Refused::Closing)));
         gate.closed();
         assert!(matches!(gate.enter(1, &Inside::default()), Err(Refused::Closed)));
@@ -373,5 +434,88 @@ mod tests {
             assert_eq!(gate.load() & RUNS, 0);
         });
         assert!(!gate.close_from_outside());
+    }
+
+    /// Closes that are taken back, beside runs and visits: nobody is in while one is undecided, and nobody notices.
+    #[test]
+    fn a_close_that_is_taken_back_is_waited_through() {
+        for busy in [Busy::Refuse, Busy::Wait, Busy::Share] {
+            let gate = Gate::new(busy);
+            let (inside, closes) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            thread::scope(|scope| {
+                for number in 0..3 {
+                    let (gate, inside, closes) = (&gate, &inside, &closes);
+                    scope.spawn(move || {
+                        while closes.load(Ordering::SeqCst) < 2_000 {
+                            let mine = Inside::default();
+                            match gate.enter(1, &mine) {
+                                Ok(_running) => {
+                                    inside.fetch_add(1, Ordering::SeqCst);
+                                    let nested = gate.enter(1, &mine).map(drop);
+                                    assert_eq!(nested, Ok(()));
+                                    inside.fetch_sub(1, Ordering::SeqCst);
+                                }
+                                Err(refused) => assert!(refused == Refused::Running && busy == Busy::Refuse),
+                            }
+                            if number == 0 {
+                                let _visiting = gate.visit().map_err(drop).expect("the gate is never closed");
+                            }
+                            // Or a close would hardly find a moment in which nobody is in or waits.
+                            thread::sleep(Duration::from_nanos(1));
+                        }
+                    });
+                }
+                scope.spawn(|| {
+                    while closes.load(Ordering::SeqCst) < 2_000 {
+                        if gate.begin_close().is_ok() {
+                            for _ in 0..100 {
+                                assert_eq!(inside.load(Ordering::SeqCst), 0, "in beside a close");
+                                std::hint::spin_loop();
+                            }
+                            closes.fetch_add(1, Ordering::SeqCst);
+                            gate.reopen();
+                        }
+                    }
+                });
+            });
+            assert_eq!(gate.load(), 0, "the word is back at zero");
+        }
+    }
+
+    #[test]
+    fn who_waits_for_a_decision_gets_it() {
+        for closes in [false, true] {
+            for busy in [Busy::Refuse, Busy::Wait, Busy::Share] {
+                let gate = Gate::new(busy);
+                assert_eq!(gate.begin_close(), Ok(()));
+                thread::scope(|scope| {
+                    let runs = scope.spawn(|| gate.enter(1, &Inside::default()).map(drop));
+                    let visits = scope.spawn(|| gate.visit().map(drop));
+                    let ends = (!closes).then(|| scope.spawn(|| gate.begin_close().map(|()| gate.reopen())));
+                    thread::sleep(Duration::from_millis(20));
+                    assert!(!runs.is_finished() && !visits.is_finished());
+                    if closes {
+                        gate.close()
+                    } else {
+                        gate.reopen()
+                    }
+                    let expected = if closes { Err(Refused::Closing) } else { Ok(()) };
+                    assert_eq!(runs.join().unwrap(), expected);
+                    assert_eq!(visits.join().unwrap(), expected);
+                    if let Some(ends) = ends {
+                        assert!(matches!(ends.join().unwrap(), Ok(()) | Err(Refused::Running)));
+                    }
+                });
+            }
+        }
+        let gate = Gate::new(Busy::Refuse);
+        assert_eq!(gate.begin_close(), Ok(()));
+        thread::scope(|scope| {
+            let outside = scope.spawn(|| gate.close_from_outside());
+            thread::sleep(Duration::from_millis(20));
+            assert!(!outside.is_finished());
+            gate.close();
+            assert!(!outside.join().unwrap());
+        });
     }
 }

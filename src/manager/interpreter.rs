@@ -9,7 +9,7 @@ use super::handle::{interpreter_handle, interpreter_id};
 use super::here::{Here, here, is_merely_entered};
 use super::registry::Registry;
 use super::runtime::{self, STACK_SIZE};
-use crate::python::hooks::{self, Watcher};
+use crate::python::hooks::{self, ForeignState, Watcher};
 use crate::python::interp::{Config, Interp, Scope};
 use crate::python::object::Py;
 use crate::python::run::Code;
@@ -47,6 +47,10 @@ impl Watcher for Interpreter {
         }
     }
 
+    fn library_ends(&self) -> bool {
+        self.gate.is_closing()
+    }
+
     fn gone(&self) {
         self.gate.closed();
         INTERPRETERS.remove(self.handle);
@@ -62,11 +66,10 @@ impl Interpreter {
             return Err(Kind::Interpreter(format!("this process has used up its handles (interpreter ID {id})")).into());
         };
         let interpreter = Arc::new(Interpreter { handle, id, gate: Gate::new(busy), python: Some(python) });
-        INTERPRETERS.insert(handle, Arc::clone(&interpreter));
-        if id != 0 {
-            hooks::watch(id, hooks::weak(&interpreter));
-        }
-        Ok(interpreter)
+        // Nobody finds it before its end is watched, and nobody who looks for it meanwhile takes it for gone.
+        let watched = || id == 0 || hooks::watch(id, hooks::weak(&interpreter));
+        let registered = INTERPRETERS.settle(handle, |_| watched().then(|| Arc::clone(&interpreter)));
+        registered.ok_or_else(|| Kind::Interpreter("Python code destroyed the interpreter at once".into()).into())
     }
 
     fn refused(&self, refused: Refused) -> Error {
@@ -81,7 +84,7 @@ impl Interpreter {
         Error::from(kind).of(self.handle)
     }
 
-    /// Finalizes it; the gate must be closing.
+    /// Finalizes it; the gate must be closing. Until that is done, everybody sees it in that state.
     pub(super) fn end(&self) {
         if let Some(python) = &self.python {
             python.end();
@@ -89,6 +92,16 @@ impl Interpreter {
         hooks::unwatch(self.id);
         self.gate.closed();
         INTERPRETERS.remove(self.handle);
+    }
+
+    /// What can be asked of one that Python code made.
+    fn foreign(&self) -> Result<ForeignState> {
+        hooks::foreign(self.id).ok_or_else(|| Error::from(not_found(self.handle)).of(self.handle))
+    }
+
+    /// Whether it is in the books still. The library's own leaves the registry when it ends.
+    fn is_known(&self) -> bool {
+        self.python.is_some() || hooks::is_foreign(self.id)
     }
 }
 
@@ -100,27 +113,22 @@ fn not_found(handle: u64) -> Kind {
 }
 
 fn get(handle: u64) -> Result<Arc<Interpreter>> {
-    let interpreter = INTERPRETERS.get(handle).ok_or_else(|| Error::from(not_found(handle)).of(handle))?;
-    if interpreter.python.is_none() && hooks::foreign(interpreter.id).is_none() {
-        INTERPRETERS.remove(handle);
-        return Err(Error::from(not_found(handle)).of(handle));
+    let mut found = INTERPRETERS.get(handle);
+    if found.as_ref().is_some_and(|it| it.python.is_none()) {
+        found = INTERPRETERS.settle(handle, |it| it.filter(|it| it.is_known()));
     }
-    Ok(interpreter)
+    found.ok_or_else(|| Error::from(not_found(handle)).of(handle))
 }
 
 /// The handle of an interpreter by CPython's id, if it is alive. One that Python code made gets its handle here.
 fn by_id(id: i64) -> Option<u64> {
     let handle = interpreter_handle(runtime::generation(), id)?;
-    if INTERPRETERS.get(handle).is_some_and(|interpreter| interpreter.python.is_some()) {
-        return Some(handle);
-    }
-    if hooks::foreign(id).is_none() {
-        INTERPRETERS.remove(handle);
-        return None;
-    }
-    INTERPRETERS
-        .get_or_insert(handle, || Arc::new(Interpreter { handle, id, gate: Gate::new(Busy::Refuse), python: None }));
-    Some(handle)
+    let theirs = || Arc::new(Interpreter { handle, id, gate: Gate::new(Busy::Refuse), python: None });
+    let find = |it: Option<Arc<Interpreter>>| match it {
+        Some(it) => Some(it).filter(|it| it.is_known()),
+        None => hooks::is_foreign(id).then(theirs),
+    };
+    INTERPRETERS.settle(handle, find).map(|it| it.handle)
 }
 
 /// `create()`; starts the runtime when it is not running.
@@ -270,6 +278,7 @@ pub fn close(handle: u64) -> Result<()> {
         interpreter.gate.reopen();
         return Err(refused.of(handle));
     }
+    interpreter.gate.close();
     interpreter.end();
     Ok(())
 }
@@ -278,7 +287,7 @@ pub fn close(handle: u64) -> Result<()> {
 pub fn is_running(handle: u64) -> Result<bool> {
     let interpreter = get(handle)?;
     match &interpreter.python {
-        None => Ok(hooks::foreign(interpreter.id).is_some_and(|state| state.running)),
+        None => interpreter.foreign().map(|state| state.running),
         Some(_) => interpreter.gate.is_running().map_err(|refused| interpreter.refused(refused)),
     }
 }
@@ -292,8 +301,8 @@ pub fn id(handle: u64) -> Result<i64> {
 pub fn whence(handle: u64) -> Result<&'static std::ffi::CStr> {
     let interpreter = get(handle)?;
     let whence = match &interpreter.python {
-        Some(python) => python.whence(),
-        None => hooks::foreign(interpreter.id).map_or(0, |state| state.whence),
+        Some(python) => python.whence,
+        None => interpreter.foreign()?.whence,
     };
     Ok(match whence {
         1 => c"runtime init",
@@ -315,8 +324,9 @@ pub fn list_all() -> Result<Vec<u64>> {
     Ok(ids.into_iter().filter_map(by_id).collect())
 }
 
-/// `get_current()`
+/// `get_current()`; like every first use, it adopts the CPython of a host. It starts none.
 pub fn get_current() -> Result<u64> {
+    let _use = if runtime::is_up() { None } else { runtime::enter_if_hosted()? };
     let current = if runtime::is_up() { loaded_api().and_then(tstate::current_interpreter) } else { None };
     // Merely entered, a thread is in none.
     let current = current.and_then(by_id).filter(|handle| !is_merely_entered(*handle));
@@ -336,4 +346,27 @@ pub fn find(id: i64) -> Result<u64> {
     }
     let _use = runtime::enter()?;
     by_id(id).ok_or_else(|| Kind::NotFound(format!("unrecognized interpreter ID {id}")).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manager::RuntimeOptions;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn a_panic_inside_leaves_nothing_running() {
+        let python = std::env::var_os("SUBPY_TEST_PYTHON").expect("the CPython to test with");
+        runtime::init(&RuntimeOptions { python: Some(python.into()), ..RuntimeOptions::default() }).unwrap();
+        let handle = create(&Options::default()).unwrap();
+        let interpreter = driven(handle, "test").unwrap();
+        let act = |_: Py, _: &Scope, _: &Interp| -> std::result::Result<(), Box<Failure>> { panic!("on purpose") };
+        let panicked = here(|here| catch_unwind(AssertUnwindSafe(|| interpreter.inside(here, act))));
+        assert!(panicked.is_err());
+        assert!(!is_running(handle).unwrap());
+        assert_eq!(loaded_api().and_then(tstate::current_interpreter), None);
+        // CPython's own mark is gone too: a close asks for it.
+        close(handle).unwrap();
+        runtime::shutdown().unwrap();
+    }
 }

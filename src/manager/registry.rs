@@ -50,9 +50,15 @@ impl<T> Registry<T> {
         lock(self.shard(handle)).insert(handle, thing);
     }
 
-    /// What is there already, or else what `make` makes.
-    pub fn get_or_insert(&self, handle: u64, make: impl FnOnce() -> Arc<T>) -> Arc<T> {
-        Arc::clone(lock(self.shard(handle)).entry(handle).or_insert_with(make))
+    /// One operation: looks at what is there and decides what is to be there. Returns that.
+    pub fn settle(&self, handle: u64, decide: impl FnOnce(Option<Arc<T>>) -> Option<Arc<T>>) -> Option<Arc<T>> {
+        let mut things = lock(self.shard(handle));
+        let settled = decide(things.get(&handle).cloned());
+        match &settled {
+            Some(thing) => things.insert(handle, Arc::clone(thing)),
+            None => things.remove(&handle),
+        };
+        settled
     }
 
     pub fn remove(&self, handle: u64) -> Option<Arc<T>> {
@@ -83,5 +89,10 @@ mod tests {
         assert_eq!(registry.all().len(), 1);
         assert!(registry.remove(handle).is_some());
         assert!(registry.get(handle).is_none() && registry.remove(handle).is_none());
+        assert_eq!(registry.settle(handle, |there| there).as_deref(), None);
+        assert_eq!(registry.settle(handle, |there| there.or(Some(Arc::new(6)))).as_deref(), Some(&6));
+        assert_eq!(registry.settle(handle, |there| there.or(Some(Arc::new(7)))).as_deref(), Some(&6));
+        assert_eq!(registry.settle(handle, |_| None).as_deref(), None);
+        assert!(registry.get(handle).is_none());
     }
 }

@@ -14,7 +14,7 @@ use super::gate::{Busy, Refused};
 use super::here::is_inside_any;
 use super::interpreter::{INTERPRETERS, Interpreter, check_stack};
 use super::thread as runs;
-use crate::python::find::{Found, Installation, locate};
+use crate::python::find::{Found, Installation, loaded, locate};
 use crate::python::interp::Interp;
 use crate::python::run::Code;
 use crate::python::start::{self, StartError, Startup};
@@ -86,7 +86,7 @@ static HOST_EXITS_ON: Mutex<Option<ThreadId>> = Mutex::new(None);
 fn host_exits() {
     *lock(&HOST_EXITS_ON) = Some(thread::current().id());
     let changing = || match &*lock(&PHASE) {
-        Phase::Up(up) => up.uses > 0 || INTERPRETERS.all().iter().any(|interpreter| interpreter.gate.is_closing()),
+        Phase::Up(up) => up.uses > 0 || INTERPRETERS.all().iter().any(|interpreter| interpreter.gate.may_be_closing()),
         Phase::Starting | Phase::Stopping => true,
         Phase::Down => false,
     };
@@ -117,6 +117,12 @@ pub fn enter() -> Result<Use> {
             }
         }
     })
+}
+
+/// As `enter`, but only when there is a CPython that a host has started.
+pub fn enter_if_hosted() -> Result<Option<Use>> {
+    let hosted = loaded::in_process().is_some_and(|loaded| loaded.initialized);
+    if hosted { enter().map(Some) } else { Ok(None) }
 }
 
 /// Starts the runtime; fine when it runs with the same options.
@@ -181,7 +187,7 @@ fn start(options: RuntimeOptions) -> Result<Up> {
     let found = locate(options.python.as_deref(), &|name| std::env::var_os(name))?;
     let adopted = start::load(&found)?;
     let thread = if adopted {
-        start::adopt();
+        start::adopt()?;
         *lock(&HOST_EXITS_ON) = None;
         None
     } else {
@@ -323,16 +329,20 @@ fn close_all_gates(up: &Up) -> Result<Vec<Arc<Interpreter>>> {
     // The newest first, main last: main is needed to end what Python code made.
     ours.sort_unstable_by_key(|interpreter| std::cmp::Reverse(interpreter.id));
     for (index, interpreter) in ours.iter().enumerate() {
-        let otherwise = interpreter.python.as_ref().is_some_and(Interp::is_running_otherwise) && interpreter.id != 0;
-        let closing = interpreter.gate.begin_close();
-        if closing.is_ok() && !otherwise {
-            continue;
-        }
-        let closed_so_far = index + usize::from(closing.is_ok());
-        ours[..closed_so_far].iter().for_each(|interpreter| interpreter.gate.reopen());
-        let what = if closing == Err(Refused::Closing) { "being closed" } else { "running" };
+        let begun = interpreter.gate.begin_close();
+        // Only now does it stay alive while it is asked.
+        let otherwise = || interpreter.id != 0 && interpreter.python.as_ref().is_some_and(Interp::is_running_otherwise);
+        let what = match begun {
+            Ok(()) if !otherwise() => continue,
+            // By the library, or by a guest that destroys it.
+            Err(Refused::Closing | Refused::Closed) => "being closed",
+            _ => "running",
+        };
+        let begun_so_far = index + usize::from(begun.is_ok());
+        ours[..begun_so_far].iter().for_each(|interpreter| interpreter.gate.reopen());
         return Err(Error::from(Kind::Busy(format!("interpreter {} is {what}", interpreter.id))).of(interpreter.handle));
     }
+    ours.iter().for_each(|interpreter| interpreter.gate.close());
     Ok(ours)
 }
 
@@ -355,8 +365,12 @@ fn stop(up: Up, ours: Vec<Arc<Interpreter>>) {
     }
     up.main.gate.closed();
     INTERPRETERS.drain();
+    let adopted = up.thread.is_none();
     finish(up.thread);
-    hooks::forget_all();
+    // An adopted CPython goes on, with its ids and with whatever a thread of the host is ending at this moment.
+    if !adopted {
+        hooks::forget_all();
+    }
     GENERATION.fetch_add(1, Ordering::Relaxed);
 }
 

@@ -130,6 +130,10 @@ api! {
         fn PyThreadState_GetInterpreter(*mut PyThreadState) -> *mut PyInterpreterState;
         fn PyInterpreterState_GetID(*mut PyInterpreterState) -> i64;
         fn PyInterpreterState_Main() -> *mut PyInterpreterState;
+        fn PyInterpreterState_Head() -> *mut PyInterpreterState;
+        fn PyInterpreterState_Next(*mut PyInterpreterState) -> *mut PyInterpreterState;
+        fn PyInterpreterState_ThreadHead(*mut PyInterpreterState) -> *mut PyThreadState;
+        fn PyThreadState_Next(*mut PyThreadState) -> *mut PyThreadState;
         fn PyGILState_GetThisThreadState() -> *mut PyThreadState;
         fn PyEval_SaveThread() -> *mut PyThreadState;
         fn PyEval_RestoreThread(*mut PyThreadState);
@@ -222,6 +226,8 @@ api! {
         fn _PyInterpreterState_SetNotRunningMain(*mut PyInterpreterState);
         fn _PyInterpreterState_IsRunningMain(*mut PyInterpreterState) -> c_int;
         fn _PyInterpreterState_GetWhence(*mut PyInterpreterState) -> c_long;
+        // Private and exported (Include/cpython/pylifecycle.h).
+        fn _Py_IsInterpreterFinalizing(*mut PyInterpreterState) -> c_int;
     }
     data {
         PyBool_Type: StaticType;

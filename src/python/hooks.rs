@@ -3,7 +3,7 @@
 //! Guests can create interpreters of their own, and can destroy ours with the private `_interpreters` module. The hook
 //! keeps the books on both (walking CPython's list while others create and destroy crashes), so a handle never dangles.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -20,26 +20,55 @@ pub trait Watcher: Send + Sync {
     /// The interpreter is about to end and still whole: refuse new entries, and return when the last one has left.
     /// Called on the thread that destroys it, detached.
     fn guest_destroys(&self);
-    /// The interpreter is going, ask no more of it.
+    /// It is the library that ends the interpreter. Then it does the books itself, when that is over.
+    fn library_ends(&self) -> bool;
+    /// Somebody else has ended it: ask no more of it.
     fn gone(&self);
 }
 
 enum Known {
     Ours(Weak<dyn Watcher>),
-    /// Made by Python code. The pointer may be used under the lock of INTERPRETERS: the hook takes it before the
-    /// interpreter is freed.
+    /// Made by Python code. The pointer may be used with the books locked: before the interpreter is freed the hook
+    /// locks them too, to take it out.
     Foreign(*mut PyInterpreterState),
-    /// Being freed. Code that still runs in it (a `__del__`) must not make it look new.
+    /// Being ended, or freed. Code that still runs in it (a `__del__`) must not make it look new.
     Gone,
 }
 
 /// How many interpreters are remembered as gone; it takes milliseconds until nothing happens in one any more.
-const GONE_KEPT: usize = 256;
+const GONE_KEPT: usize = 64;
 
 // SAFETY: the pointer is only handed to functions that may be called from any thread.
 unsafe impl Send for Known {}
 
-static INTERPRETERS: Mutex<BTreeMap<i64, Known>> = Mutex::new(BTreeMap::new());
+/// What is known of the interpreters of this process.
+struct Books {
+    known: BTreeMap<i64, Known>,
+    /// Those that are gone, in the order in which they went.
+    gone: VecDeque<i64>,
+}
+
+static BOOKS: Mutex<Books> = Mutex::new(Books { known: BTreeMap::new(), gone: VecDeque::new() });
+
+impl Books {
+    /// Says that it is gone. Returns what was known before.
+    fn goes(&mut self, id: i64) -> Option<Known> {
+        let before = self.known.insert(id, Known::Gone);
+        if !matches!(before, Some(Known::Gone)) {
+            self.gone.push_back(id);
+        }
+        if self.gone.len() > GONE_KEPT
+            && let Some(first) = self.gone.pop_front()
+        {
+            self.known.remove(&first);
+        }
+        before
+    }
+
+    fn foreign(&self) -> impl Iterator<Item = i64> {
+        self.known.iter().filter(|(_, known)| matches!(known, Known::Foreign(_))).map(|(id, _)| *id)
+    }
+}
 
 /// Counts the runtimes, because CPython begins with the same ids in each.
 static EPOCH: AtomicU64 = AtomicU64::new(0);
@@ -54,32 +83,51 @@ thread_local! {
 
 /// Runs the creation of one of our interpreters.
 pub fn creating<R>(create: impl FnOnce() -> R) -> R {
+    struct Created;
+    impl Drop for Created {
+        fn drop(&mut self) {
+            CREATING.set(false);
+        }
+    }
     CREATING.set(true);
-    let result = create();
-    CREATING.set(false);
-    result
+    let _created = Created;
+    create()
 }
 
-/// Announces one of our interpreters.
-pub fn watch(id: i64, watcher: Weak<dyn Watcher>) {
-    lock(&INTERPRETERS).insert(id, Known::Ours(watcher));
+/// Announces one of our interpreters. False when somebody has ended it already.
+pub fn watch(id: i64, watcher: Weak<dyn Watcher>) -> bool {
+    let mut books = lock(&BOOKS);
+    let alive = !matches!(books.known.get(&id), Some(Known::Gone));
+    if alive {
+        books.known.insert(id, Known::Ours(watcher));
+    }
+    alive
 }
 
 /// Forgets one of our interpreters.
 pub fn unwatch(id: i64) {
-    lock(&INTERPRETERS).remove(&id);
+    let mut books = lock(&BOOKS);
+    if let Some(Known::Ours(_)) = books.known.get(&id) {
+        books.known.remove(&id);
+    }
 }
 
 /// Forgets all: the runtime has ended.
 pub fn forget_all() {
     EPOCH.fetch_add(1, Ordering::Relaxed);
-    lock(&INTERPRETERS).clear();
+    let mut books = lock(&BOOKS);
+    books.known.clear();
+    books.gone.clear();
 }
 
 /// The ids of the interpreters that Python code made, ascending.
 pub fn foreign_ids() -> Vec<i64> {
-    let known = lock(&INTERPRETERS);
-    known.iter().filter(|(_, known)| matches!(known, Known::Foreign(_))).map(|(id, _)| *id).collect()
+    lock(&BOOKS).foreign().collect()
+}
+
+/// There is such an interpreter, and Python code made it.
+pub fn is_foreign(id: i64) -> bool {
+    matches!(lock(&BOOKS).known.get(&id), Some(Known::Foreign(_)))
 }
 
 /// What can be asked of an interpreter that Python code made, while it lives.
@@ -90,14 +138,36 @@ pub struct ForeignState {
 
 /// None when there is no such interpreter, or no longer.
 pub fn foreign(id: i64) -> Option<ForeignState> {
-    let known = lock(&INTERPRETERS);
-    let Some(Known::Foreign(state)) = known.get(&id) else { return None };
-    // SAFETY: the interpreter cannot be freed while the lock is held; both functions read one field.
+    let books = lock(&BOOKS);
+    let Some(Known::Foreign(state)) = books.known.get(&id) else { return None };
+    // SAFETY: it is in the books, so the hook has not been told of its end, and it is freed after that. The hook would
+    // wait for the lock that is held here. Both functions read one field.
     unsafe {
         Some(ForeignState {
             whence: api()._PyInterpreterState_GetWhence.map_or(0, |whence| whence(*state)),
             running: api()._PyInterpreterState_IsRunningMain.is_some_and(|running| running(*state) != 0),
         })
+    }
+}
+
+/// Enters the interpreters that were there before the hook was. Attached to main, with the hook in place.
+pub fn seed(py: Py) {
+    let mut books = lock(&BOOKS);
+    // SAFETY: the list's head and its links are pointers, and a new interpreter is put in front. One that is in the list
+    // is not freed while the books are locked, because its end is announced to the hook, which waits for them. This does
+    // not hold for one that another thread had begun to clear before the hook was there; CPython has no lock that would
+    // help (its own list_all() walks like this), so those that say that they are ending are left out, and a host must
+    // not begin to use the library while it destroys an interpreter on another thread.
+    unsafe {
+        let mut interp = (py.api.PyInterpreterState_Head)();
+        while !interp.is_null() {
+            let id = (py.api.PyInterpreterState_GetID)(interp);
+            let ending = py.api._Py_IsInterpreterFinalizing.is_some_and(|ending| ending(interp) != 0);
+            if id > 0 && !ending {
+                books.known.entry(id).or_insert(Known::Foreign(interp));
+            }
+            interp = (py.api.PyInterpreterState_Next)(interp);
+        }
     }
 }
 
@@ -120,6 +190,10 @@ pub unsafe extern "C" fn audit(event: *const c_char, _: *mut PyObject, _: *mut c
             cleared(id);
             return 0;
         }
+        if event == c"cpython._PySys_ClearAuditHooks" {
+            HOOKED.store(false, Ordering::Relaxed);
+            return 0;
+        }
         if id != 0 {
             seen(id, interp);
         }
@@ -135,35 +209,55 @@ pub unsafe extern "C" fn audit(event: *const c_char, _: *mut PyObject, _: *mut c
     }
 }
 
+/// The hook is in place; CPython forgets it when it is finalized, by whomever.
+static HOOKED: AtomicBool = AtomicBool::new(false);
+
+pub fn is_hooked() -> bool {
+    HOOKED.load(Ordering::Relaxed)
+}
+
+pub fn hooked() {
+    HOOKED.store(true, Ordering::Relaxed);
+}
+
 /// Something happened in an interpreter: if it is not known, Python code made it.
 fn seen(id: i64, interp: *mut PyInterpreterState) {
     let this = (EPOCH.load(Ordering::Relaxed), id);
     if !CREATING.get() && LAST.replace(this) != this {
-        lock(&INTERPRETERS).entry(id).or_insert(Known::Foreign(interp));
+        lock(&BOOKS).known.entry(id).or_insert(Known::Foreign(interp));
     }
 }
 
 fn cleared(id: i64) {
-    let known = {
-        let mut interpreters = lock(&INTERPRETERS);
-        let known = interpreters.insert(id, Known::Gone);
-        let mut gone = interpreters.iter().filter(|(_, known)| matches!(known, Known::Gone));
-        let first = gone.next().map(|(id, _)| *id);
-        if gone.count() >= GONE_KEPT {
-            first.and_then(|first| interpreters.remove(&first));
+    if id == 0 {
+        // The others are gone by now.
+        HOOKED.store(false, Ordering::Relaxed);
+        forget_all();
+        return;
+    }
+    // What this thread still does in it is the end of it.
+    LAST.set((EPOCH.load(Ordering::Relaxed), id));
+    let watcher = {
+        let mut books = lock(&BOOKS);
+        let watcher = match books.known.get(&id) {
+            Some(Known::Ours(watcher)) => watcher.upgrade(),
+            _ => None,
+        };
+        // It is listed as ours, and no fork is safe, until CPython has freed it.
+        if watcher.as_ref().is_some_and(|watcher| watcher.library_ends()) {
+            return;
         }
-        known
+        books.goes(id);
+        watcher
     };
-    if let Some(Known::Ours(watcher)) = known
-        && let Some(watcher) = watcher.upgrade()
-    {
+    if let Some(watcher) = watcher {
         watcher.gone();
     }
 }
 
 /// With an interpreter beside main alive, the child of a fork crashes in CPython.
 fn may_fork() -> bool {
-    lock(&INTERPRETERS).values().all(|known| matches!(known, Known::Gone))
+    lock(&BOOKS).known.values().all(|known| matches!(known, Known::Gone))
 }
 
 // ---- the warning before a guest's destroy, and before the end of a host's Python ----
@@ -212,14 +306,22 @@ unsafe extern "C" fn at_exit(id: *mut PyObject, _: *mut PyObject) -> *mut PyObje
         if id == 0 {
             detached(Some(py.api), || HOST_EXITS.get().inspect(|exits| exits()));
         } else {
-            let watcher = match lock(&INTERPRETERS).get(&id) {
-                Some(Known::Ours(watcher)) => watcher.upgrade(),
-                _ => None,
+            let watcher = {
+                let mut books = lock(&BOOKS);
+                match books.known.get(&id) {
+                    Some(Known::Ours(watcher)) => watcher.upgrade(),
+                    // It was not announced yet, and must not be any more.
+                    _ => {
+                        books.goes(id);
+                        None
+                    }
+                }
             };
             if let Some(watcher) = watcher {
                 detached(Some(py.api), || watcher.guest_destroys());
             }
-            LEFT.set(threads_left(py).ok().flatten().map(|interval| (id, interval)));
+            let interval = if threads_left(py) { switch_interval(py).unwrap_or_default() } else { None };
+            LEFT.set(interval.map(|interval| (id, interval)));
             py.clear();
         }
         (py.api.Py_IncRef)(py.none());
@@ -237,12 +339,27 @@ thread_local! {
 /// How long a thread may take to come round to parking itself, beyond its waiting for the GIL.
 const PARKING: Duration = Duration::from_millis(100);
 
-/// The switch interval, if daemons and `_thread` threads are left (those of `threading` were waited for).
-fn threads_left(py: Py) -> PyResult<Option<Duration>> {
-    let count = py.import(&py.str("_thread")?)?.attr(c"_count")?.call(&[])?;
-    if count.to_i64() == Some(0) {
-        return Ok(None);
+/// Whether the interpreter that this thread is ending has threads of Python's: those of `threading` were waited for, but
+/// not daemons and those of `_thread`. `_thread._count()` leaves out a thread that waits for its first GIL.
+fn threads_left(py: Py) -> bool {
+    // SAFETY: attached to the interpreter, and no entry is in flight (`guest_destroys` waited for them, or the library
+    // has closed the gate), so all states belong to Python's threads, which unlink theirs with the GIL.
+    unsafe {
+        let interp = (py.api.PyThreadState_GetInterpreter)((py.api.PyThreadState_GetUnchecked)());
+        let mut state = (py.api.PyInterpreterState_ThreadHead)(interp);
+        let mut count = 0;
+        while !state.is_null() {
+            count += 1;
+            state = (py.api.PyThreadState_Next)(state);
+        }
+        count > UNCOUNTED_STATES
     }
+}
+
+/// This thread's own, and the one that `Interp::create` takes for good.
+const UNCOUNTED_STATES: usize = 2;
+
+fn switch_interval(py: Py) -> PyResult<Option<Duration>> {
     let interval = py.sys(c"getswitchinterval").ok_or(Raised)?.call(&[])?;
     // SAFETY: a live object; -1 for what is no float.
     let seconds = unsafe { (py.api.PyFloat_AsDouble)(interval.as_ptr()) };

@@ -56,6 +56,8 @@ pub struct Scope<'py> {
 pub struct Interp {
     state: *mut PyInterpreterState,
     pub id: i64,
+    /// Where CPython says that it came from.
+    pub whence: i64,
     main: Main,
     output: Option<Output>,
     /// What prepared functions hold.
@@ -71,12 +73,42 @@ unsafe impl Send for Interp {}
 // SAFETY: as above.
 unsafe impl Sync for Interp {}
 
+/// A run, or a stay, that other interpreters see; the end of it when dropped, attached still.
+struct Marked<'a>(&'a Interp);
+
+impl Drop for Marked<'_> {
+    fn drop(&mut self) {
+        self.0.unmark();
+    }
+}
+
+/// Text that is printed may wait for the run's end; until dropped, attached still.
+struct Printing<'a>(&'a Output);
+
+impl<'a> Printing<'a> {
+    fn new(output: &'a Output) -> Printing<'a> {
+        output.run_begins();
+        Printing(output)
+    }
+}
+
+impl Drop for Printing<'_> {
+    fn drop(&mut self) {
+        self.0.run_ends();
+    }
+}
+
 impl Interp {
-    fn new(state: *mut PyInterpreterState, id: i64) -> Interp {
+    /// # Safety
+    /// The interpreter must be alive.
+    unsafe fn new(state: *mut PyInterpreterState, id: i64) -> Interp {
         let main = Main { module: ptr::null_mut(), dict: ptr::null_mut() };
+        // SAFETY: alive, as promised; reads one field.
+        let whence = api()._PyInterpreterState_GetWhence.map_or(0, |whence| unsafe { whence(state) });
         Interp {
             state,
             id,
+            whence,
             main,
             output: None,
             kept: KeptObjects::default(),
@@ -131,9 +163,10 @@ impl Interp {
                 (api.PyThreadState_New)(state);
                 (state, id, bound)
             };
-            let mut interp = Interp::new(state, id);
-            // SAFETY: the interpreter is alive; the state was bound on this thread.
-            let entry = unsafe { Entry::bound_before(api, state, this_stack(), bound) }.ok_or(Failure::NoMemory)?;
+            // SAFETY: the interpreter is alive, since nobody knows of it yet; the state was bound on this thread.
+            let (mut interp, entry) =
+                unsafe { (Interp::new(state, id), Entry::bound_before(api, state, this_stack(), bound)) };
+            let entry = entry.ok_or(Failure::NoMemory)?;
             let ready = interp.set_up(entry, config);
             if let Err(failure) = ready {
                 interp.end();
@@ -147,8 +180,7 @@ impl Interp {
     /// called when it begins to end.
     pub fn main(ours: bool, host_exits: fn()) -> Result<Interp, Failure> {
         // SAFETY: CPython is initialised, so main is alive.
-        let state = unsafe { (api().PyInterpreterState_Main)() };
-        let mut interp = Interp::new(state, 0);
+        let mut interp = unsafe { Interp::new((api().PyInterpreterState_Main)(), 0) };
         if ours {
             let entry = interp.enter()?;
             interp.set_up(entry, &Config::default())?;
@@ -193,17 +225,25 @@ impl Interp {
     pub fn pin(&self, stack: Stack) -> Result<Rc<Pinned>, Failure> {
         // SAFETY: alive until `end` takes it.
         let pinned = Rc::new(unsafe { Pinned::new(api(), self.state, stack) }.ok_or(Failure::NoMemory)?);
-        let marked = self.mark(Rc::clone(&pinned).enter(stack).py());
-        if marked.is_err() {
-            drop(Rc::clone(&pinned).last_entry(stack));
+        let entry = Rc::clone(&pinned).enter(stack);
+        match self.mark(entry.py()) {
+            Ok(marked) => {
+                // Until `unpin`.
+                std::mem::forget(marked);
+                Ok(pinned)
+            }
+            Err(failure) => {
+                drop(entry);
+                drop(Rc::clone(&pinned).last_entry(stack));
+                Err(failure)
+            }
         }
-        marked.map(|()| pinned)
     }
 
     /// The end of what `pin` began, on the same thread.
     pub fn unpin(&self, pinned: Rc<Pinned>) {
         let entry = pinned.last_entry(this_stack());
-        self.unmark();
+        drop(Marked(self));
         drop(entry);
     }
 
@@ -221,30 +261,27 @@ impl Interp {
             None => self.enter_on(stack)?,
         };
         let py = entry.py();
-        self.mark(py)?;
+        let _marked = self.mark(py)?;
         self.kept.give_back_dropped(py);
-        if let Some(output) = &self.output {
-            output.run_begins();
-        }
+        let printing = self.output.as_ref().map(Printing::new);
         // SAFETY: the module keeps it until the end of the interpreter; so this reference is not counted.
         let main = unsafe { py.owned(self.main.dict) }.map(ManuallyDrop::new).map_err(|_| Failure::NoMemory)?;
         let mut result = act(py, &Scope { main, names: &self.names });
-        if let Some(output) = &self.output {
-            // First the end, then the flush: what a thread prints in between goes out by itself.
-            output.run_ends();
-            if output.flush(py).is_err() {
-                // A run that failed for another reason keeps that one.
-                let unwritten = Failure::exception(py);
-                result = result.and(Err(unwritten.into()));
-            }
+        // First the end, then the flush: what a thread prints in between goes out by itself.
+        drop(printing);
+        if let Some(output) = &self.output
+            && output.flush(py).is_err()
+        {
+            // A run that failed for another reason keeps that one.
+            let unwritten = Failure::exception(py);
+            result = result.and(Err(unwritten.into()));
         }
-        self.unmark();
-        drop(entry);
         result
     }
 
     /// The same books that `_interpreters.exec` keeps: guests see the truth, and cannot run or destroy it meanwhile.
-    fn mark(&self, py: Py) -> Result<(), Failure> {
+    #[inline]
+    fn mark(&self, py: Py) -> Result<Marked<'_>, Failure> {
         if self.runs.get() == 0
             && let Some(mark) = py.api._PyInterpreterState_SetRunningMain
         {
@@ -259,7 +296,7 @@ impl Interp {
             }
         }
         self.runs.up();
-        Ok(())
+        Ok(Marked(self))
     }
 
     fn unmark(&self) {
@@ -273,15 +310,11 @@ impl Interp {
         }
     }
 
-    /// Where CPython says that it came from.
-    pub fn whence(&self) -> i64 {
-        // SAFETY: alive; reads one field.
-        api()._PyInterpreterState_GetWhence.map_or(0, |whence| unsafe { whence(self.state) })
-    }
-
-    /// Something runs in it that is not a run of ours: a guest, through the private module.
+    /// Something runs in it that is not a run of ours: a guest, through the private module. To be asked while a close
+    /// has begun and is not decided.
     pub fn is_running_otherwise(&self) -> bool {
-        // SAFETY: alive; reads one field.
+        // SAFETY: alive, because an end by somebody else waits for the decision (`Watcher::guest_destroys`). It reads
+        // one field.
         api()._PyInterpreterState_IsRunningMain.is_some_and(|running| unsafe { running(self.state) != 0 })
     }
 

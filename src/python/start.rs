@@ -156,6 +156,7 @@ pub fn initialize(installation: &Installation, startup: Startup) -> Result<MainS
     unsafe {
         cache_chunks(api());
         (api().PySys_AddAuditHook)(Some(hooks::audit), ptr::null_mut());
+        hooks::hooked();
         let config = (api().PyInitConfig_Create)();
         if config.is_null() {
             return Err(StartError::Failed("no memory for CPython's configuration".into()));
@@ -231,17 +232,25 @@ pub fn finalize(state: MainState) {
 }
 
 /// Prepares a CPython that a host has initialised.
-pub fn adopt() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        // SAFETY: CPython is initialised, so main is alive. The hook is added with main's GIL.
-        unsafe {
-            cache_chunks(api());
-            if let Some(entry) = Entry::new(api(), (api().PyInterpreterState_Main)(), this_stack()) {
-                let py: Py = entry.py();
-                (py.api.PySys_AddAuditHook)(Some(hooks::audit), ptr::null_mut());
-                py.clear();
-            }
+pub fn adopt() -> Result<(), StartError> {
+    // SAFETY: CPython is initialised, so main is alive. The hook is added with main's GIL.
+    unsafe {
+        cache_chunks(api());
+        let Some(entry) = Entry::new(api(), (api().PyInterpreterState_Main)(), this_stack()) else {
+            return Err(StartError::Failed("no memory to enter the host's CPython".into()));
+        };
+        let py: Py = entry.py();
+        // It hears of all that comes and goes from now on, also while the library is shut down.
+        if hooks::is_hooked() {
+            return Ok(());
         }
-    });
+        let hooked = (py.api.PySys_AddAuditHook)(Some(hooks::audit), ptr::null_mut());
+        py.clear();
+        if hooked != 0 {
+            return Err(StartError::Failed("an audit hook of the host's refuses the library's".into()));
+        }
+        hooks::hooked();
+        hooks::seed(py);
+    }
+    Ok(())
 }

@@ -1,0 +1,85 @@
+/* A host ends the CPython that it started while its threads create, run and close: it waits for what goes on, and what
+ * comes later is refused. Each try is a process of its own, with a CPython that it starts itself. */
+#include <dlfcn.h>
+#include <sys/wait.h>
+
+#include "race.h"
+
+enum { TRIES = 12 };
+
+static void *creates_and_closes(void *unused) {
+  (void)unused;
+  subpy_error *error = NULL;
+  for (;;) {
+    subpy_interp interp = 0;
+    subpy_status status = subpy_create(NULL, &interp, &error);
+    EXPECT_ONE_OF(status, error, SUBPY_OK, SUBPY_ERROR_WRONG_STATE);
+    if (status != SUBPY_OK) return NULL;
+    static const char code[] = "import gc; gc.disable()\nx = [[] for _ in range(30000)]\nfor y in x: y.append(x)";
+    status = subpy_exec(interp, code, SUBPY_AUTO_LEN, &error);
+    EXPECT_ONE_OF(status, error, SUBPY_OK, SUBPY_ERROR_NOT_FOUND, SUBPY_ERROR_BUSY);
+    status = subpy_close(interp, &error);
+    EXPECT_ONE_OF(status, error, SUBPY_OK, SUBPY_ERROR_NOT_FOUND, SUBPY_ERROR_BUSY, SUBPY_ERROR_WRONG_STATE);
+  }
+}
+
+static void *symbol(const char *name) {
+  void *found = dlsym(RTLD_DEFAULT, name);
+  CHECK(found);
+  return found;
+}
+
+static int host(const char *library, unsigned pause) {
+  void (*initialize)(int);
+  void *(*save)(void);
+  void (*restore)(void *);
+  int (*finalize)(void);
+  CHECK(dlopen(library, RTLD_NOW | RTLD_GLOBAL));
+  *(void **)&initialize = symbol("Py_InitializeEx");
+  *(void **)&save = symbol("PyEval_SaveThread");
+  *(void **)&restore = symbol("PyEval_RestoreThread");
+  *(void **)&finalize = symbol("Py_FinalizeEx");
+  initialize(0);
+  subpy_error *error = NULL;
+  OK(subpy_init(NULL, &error));
+  void *state = save();
+  pthread_t threads[2];
+  for (int i = 0; i < 2; i++) CHECK(pthread_create(&threads[i], NULL, creates_and_closes, NULL) == 0);
+  usleep(pause);
+  restore(state);
+  finalize();
+  /* Not all threads come back: CPython stops those that want its GIL now. */
+  fflush(stdout);
+  _exit(0);
+}
+
+int main(int argc, char **argv) {
+  if (argc == 3) return host(argv[1], (unsigned)atoi(argv[2]));
+  subpy_error *error = NULL;
+  subpy_interp main_one = 0;
+  subpy_value home = {0};
+  OK(subpy_get_main(&main_one, &error));
+  OK(subpy_eval(main_one, "__import__('sys').base_prefix", SUBPY_AUTO_LEN, &home, &error));
+  CHECK(setenv("PYTHONHOME", home.u.as_str, 1) == 0);
+  subpy_value_free(&home);
+  char library[4096];
+  snprintf(library, sizeof library, "%s", subpy_python_library());
+  shut_down();
+  for (unsigned try = 0; try < TRIES; try++) {
+    char pause[16];
+    snprintf(pause, sizeof pause, "%u", 20000 + try * 1700);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+      execl("/proc/self/exe", argv[0], library, pause, (char *)NULL);
+      _exit(127);
+    }
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child);
+    if (status != 0) {
+      fprintf(stderr, "try %u: status %x\n", try, (unsigned)status);
+      return 1;
+    }
+  }
+  return 0;
+}
