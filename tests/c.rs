@@ -44,11 +44,13 @@ c_tests! {
     main
     misuse
     nested
+    no_memory
     output
     request
     sessions
     signals
     small_stack
+    sources
     syntax
     thread_end
     threads
