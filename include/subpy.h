@@ -166,7 +166,7 @@ typedef struct subpy_frame {
   const char *function;
   /** in bytes */
   size_t function_len;
-  /** the source line as it stands in the file, without its newline; NULL when the source is not known */
+  /** the source line, without its newline and without the margin that exec removed; NULL when it is not known */
   const char *source;
   /** in bytes; 0 when it is NULL */
   size_t source_len;

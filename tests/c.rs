@@ -44,6 +44,7 @@ c_tests! {
     main
     misuse
     nested
+    no_memory
     output
     race_close_shutdown
     race_find_create
@@ -56,6 +57,7 @@ c_tests! {
     sessions
     signals
     small_stack
+    sources
     syntax
     thread_end
     threads

@@ -8,10 +8,10 @@ use std::thread;
 
 use support::{build, command, expect_success, have, root};
 
-/// What valgrind runs: all but `exceptions` (uses up the memory on purpose), `fork` and `left_threads` (glibc finds no stack
-/// bounds in their children under valgrind), `leak` (counts pages of its own), `churn` (too slow there to say anything),
-/// `signals` (its threads are disturbed by the clock, which is not slower there), and `lifecycle`, `output` and
-/// `values_large`, which would take minutes.
+/// What valgrind runs: all but `exceptions` and `no_memory` (use up the memory on purpose), `fork` and `left_threads` (glibc
+/// finds no stack bounds in their children under valgrind), `leak` (counts pages of its own), `churn` (too slow there to
+/// say anything), `signals` (its threads are disturbed by the clock, which is not slower there), and `lifecycle`, `output`,
+/// `sources` and `values_large`, which would take minutes.
 const PROGRAMS: &[&str] = &[
     "basics",
     "block",

@@ -5,11 +5,12 @@
 //! The fields of a Python exception are those of ExecutionFailed.excinfo in `concurrent.interpreters`.
 
 use std::ffi::c_char;
+use std::fmt::{self, Write};
 use std::ptr;
 
 use super::boundary;
 use super::status::{SUBPY_ERROR_SYNTAX, SUBPY_OK, subpy_interp, subpy_status};
-use crate::manager::Error;
+use crate::manager::{Error, Kind};
 use crate::python::exception::{Exception, Frame};
 
 /// An error, owned by whoever received it.
@@ -45,59 +46,83 @@ struct FrameTexts {
     end_column: i32,
 }
 
-struct Text(Box<[u8]>);
+/// A text and its NUL; empty when there was no memory for the NUL.
+struct Text(Vec<u8>);
 
 impl Text {
-    fn new(text: &str) -> Text {
-        let mut bytes = Vec::with_capacity(text.len() + 1);
-        bytes.extend_from_slice(text.as_bytes());
+    fn new(text: String) -> Text {
+        let mut bytes = text.into_bytes();
+        if bytes.try_reserve_exact(1).is_err() {
+            return Text(Vec::new());
+        }
         bytes.push(0);
-        Text(bytes.into())
+        Text(bytes)
     }
 
     fn as_ptr(&self) -> *const c_char {
-        self.0.as_ptr().cast()
+        if self.0.is_empty() { c"".as_ptr() } else { self.0.as_ptr().cast() }
     }
 
     /// Without the NUL.
     fn len(&self) -> usize {
-        self.0.len() - 1
+        self.0.len().saturating_sub(1)
     }
 }
 
 impl Texts {
-    fn new(exception: &Exception) -> Texts {
-        let frame = |frame: &Frame| FrameTexts {
-            file: Text::new(&frame.file),
-            function: Text::new(&frame.function),
-            source: frame.source.as_deref().map(Text::new),
+    fn new(exception: Exception) -> Texts {
+        let frame = |frame: Frame| FrameTexts {
+            file: Text::new(frame.file),
+            function: Text::new(frame.function),
+            source: frame.source.map(Text::new),
             line: frame.line,
             end_line: frame.end_line,
             column: frame.column,
             end_column: frame.end_column,
         };
+        let mut frames = Vec::new();
+        if frames.try_reserve_exact(exception.frames.len()).is_ok() {
+            frames.extend(exception.frames.into_iter().map(frame));
+        }
         Texts {
-            type_name: Text::new(&exception.type_name),
-            type_qualname: Text::new(&exception.type_qualname),
-            type_module: Text::new(&exception.type_module),
-            message: Text::new(&exception.message),
-            formatted: Text::new(&exception.formatted),
-            display: Text::new(&exception.display),
-            frames: exception.frames.iter().map(frame).collect(),
-            syntax: exception.syntax.as_ref().map(|it| (it.line, it.column, it.text.as_deref().map(Text::new))),
+            type_name: Text::new(exception.type_name),
+            type_qualname: Text::new(exception.type_qualname),
+            type_module: Text::new(exception.type_module),
+            message: Text::new(exception.message),
+            formatted: Text::new(exception.formatted),
+            display: Text::new(exception.display),
+            frames,
+            syntax: exception.syntax.map(|it| (it.line, it.column, it.text.map(Text::new))),
             exit_status: exception.exit_status,
         }
+    }
+}
+
+/// Text that takes what there is memory for.
+struct Fallible(String);
+
+impl fmt::Write for Fallible {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.try_reserve(text.len() + 1).map_err(|_| fmt::Error)?;
+        self.0.push_str(text);
+        Ok(())
     }
 }
 
 impl subpy_error {
     /// An error for C to own.
     pub(super) fn new(error: Error) -> *mut subpy_error {
+        let mut message = Fallible(String::new());
+        // What there is no memory for is missing.
+        let _ = write!(message, "{error}");
         Box::into_raw(Box::new(subpy_error {
             status: error.status(),
             interp: error.interp,
-            message: Text::new(&error.to_string()),
-            exception: error.exception().map(Texts::new),
+            message: Text::new(message.0),
+            exception: match error.kind {
+                Kind::ExecutionFailed(exception) | Kind::Syntax(exception) => Some(Texts::new(*exception)),
+                _ => None,
+            },
         }))
     }
 }
@@ -217,7 +242,7 @@ pub struct subpy_frame {
     pub function: *const c_char,
     /// in bytes
     pub function_len: usize,
-    /// the source line as it stands in the file, without its newline; NULL when the source is not known
+    /// the source line, without its newline and without the margin that exec removed; NULL when it is not known
     pub source: *const c_char,
     /// in bytes; 0 when it is NULL
     pub source_len: usize,

@@ -1,5 +1,7 @@
 //! What can go wrong, and the one place where it becomes a status code.
 
+use std::fmt;
+
 use crate::python::Failure;
 use crate::python::exception::Exception;
 use crate::python::find::LocateError;
@@ -19,7 +21,7 @@ pub enum Kind {
     #[error("{0}")]
     Busy(String),
     /// ExecutionFailed: an uncaught exception.
-    #[error("{}", one_line(&.0.formatted))]
+    #[error("{}", OneLine(.0))]
     ExecutionFailed(Box<Exception>),
     /// NotShareableError: a Python object that has no value.
     #[error("{0}")]
@@ -31,7 +33,7 @@ pub enum Kind {
     #[error("{0}")]
     Interpreter(String),
     /// The source does not compile; nothing ran.
-    #[error("{}", one_line(&.0.formatted))]
+    #[error("{}", OneLine(.0))]
     Syntax(Box<Exception>),
     /// No CPython that fits.
     #[error("{0}")]
@@ -56,8 +58,23 @@ pub enum Kind {
     Panic(String),
 }
 
-fn one_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+/// The type, the first line of the text that is not blank, and what the library has to say of it.
+struct OneLine<'a>(&'a Exception);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Exception { formatted, message, hint, .. } = self.0;
+        let first = formatted.lines().next().unwrap_or_default();
+        // `formatted` is a prefix and the message.
+        let text_begins = formatted.len() - message.len().min(formatted.len());
+        match message.lines().find(|line| !line.trim().is_empty()) {
+            Some(line) if message.lines().next().is_some_and(|first| first.trim().is_empty()) => {
+                write!(f, "{}{}", formatted.get(..text_begins).unwrap_or_default(), line.trim())?;
+            }
+            _ => f.write_str(first)?,
+        }
+        hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
+    }
 }
 
 /// An error, and the interpreter that it is about (its handle, 0 when none).

@@ -140,6 +140,7 @@ api! {
         // objects
         fn Py_IncRef(*mut PyObject);
         fn Py_DecRef(*mut PyObject);
+        fn PyUnstable_Object_IsUniquelyReferenced(*mut PyObject) -> c_int;
         fn Py_GetConstantBorrowed(c_uint) -> *mut PyObject;
         fn PyCallable_Check(*mut PyObject) -> c_int;
         fn PyObject_Str(*mut PyObject) -> *mut PyObject;
@@ -185,6 +186,8 @@ api! {
         fn PyDict_SetItem(*mut PyObject, *mut PyObject, *mut PyObject) -> c_int;
         fn PyDict_SetItemString(*mut PyObject, *const c_char, *mut PyObject) -> c_int;
         fn PyDict_GetItemRef(*mut PyObject, *mut PyObject, *mut *mut PyObject) -> c_int;
+        fn PyWeakref_NewRef(*mut PyObject, *mut PyObject) -> *mut PyObject;
+        fn PyWeakref_GetRef(*mut PyObject, *mut *mut PyObject) -> c_int;
         fn PyCapsule_New(*mut c_void, *const c_char, Option<PyCapsule_Destructor>) -> *mut PyObject;
         fn PyCapsule_GetPointer(*mut PyObject, *const c_char) -> *mut c_void;
         // modules, code and calls
@@ -194,6 +197,7 @@ api! {
         fn PyModule_GetDict(*mut PyObject) -> *mut PyObject;
         fn PySys_GetObject(*const c_char) -> *mut PyObject;
         fn PySys_SetObject(*const c_char, *mut PyObject) -> c_int;
+        fn Py_CompileStringObject(*const c_char, *mut PyObject, c_int, *mut PyCompilerFlags, c_int) -> *mut PyObject;
         fn Py_CompileStringExFlags(*const c_char, *const c_char, c_int, *mut PyCompilerFlags, c_int) -> *mut PyObject;
         fn PyEval_EvalCode(*mut PyObject, *mut PyObject, *mut PyObject) -> *mut PyObject;
         fn PyCMethod_New(*mut PyMethodDef, *mut PyObject, *mut PyObject, *mut PyTypeObject) -> *mut PyObject;
@@ -205,6 +209,7 @@ api! {
         fn PyErr_GetRaisedException() -> *mut PyObject;
         fn PyErr_SetRaisedException(*mut PyObject);
         fn PyErr_GivenExceptionMatches(*mut PyObject, *mut PyObject) -> c_int;
+        fn PyErr_NoMemory() -> *mut PyObject;
         fn PyErr_SetFromErrno(*mut PyObject) -> *mut PyObject;
         fn PyErr_SetObject(*mut PyObject, *mut PyObject);
         fn PyException_GetTraceback(*mut PyObject) -> *mut PyObject;
@@ -240,7 +245,10 @@ api! {
         PyTuple_Type: StaticType;
         PyList_Type: StaticType;
         PyDict_Type: StaticType;
+        PyCode_Type: StaticType;
+        PyCoro_Type: StaticType;
         PyExc_AttributeError: ExceptionClass;
+        PyExc_ImportError: ExceptionClass;
         PyExc_MemoryError: ExceptionClass;
         PyExc_OSError: ExceptionClass;
         PyExc_RuntimeError: ExceptionClass;

@@ -3,6 +3,7 @@
 //! From Python only exact types are taken: a subclass would lose its type or its overrides. Reading them runs no Python
 //! code and never releases the GIL, so borrowed references stay valid while a value is read.
 
+use std::collections::TryReserveError;
 use std::ffi::{c_char, c_int};
 use std::ptr;
 
@@ -10,7 +11,7 @@ use super::types::{PyObject, PyTypeObject};
 
 use super::Failure;
 use super::names::Names;
-use super::object::{Obj, Py, PyResult, Raised};
+use super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised, cut};
 use crate::value::{self, Args, Builder, MAX_DEPTH, OwnedValue, subpy_pair, subpy_value};
 
 /// Makes the Python object of a checked value.
@@ -131,7 +132,9 @@ fn scalar<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
             value::BYTES => py.owned((py.api.PyBytes_FromStringAndSize)(data(), value.len as isize)),
             value::BIGINT => {
                 // PyLong_FromString wants a NUL behind the digits. Base 16 takes linear time.
-                let mut text = value.bytes().to_vec();
+                let mut text = Vec::new();
+                text.try_reserve_exact(value.len + 1).map_err(|_| py.no_memory())?;
+                text.extend_from_slice(value.bytes());
                 text.push(0);
                 py.owned((py.api.PyLong_FromString)(text.as_ptr().cast(), ptr::null_mut(), 16))
             }
@@ -176,7 +179,10 @@ pub fn call<'py>(py: Py<'py>, names: &Names, callable: &Obj<'py>, args: Args) ->
     if count <= FEW {
         call_with(py, names, callable, args, &mut [ptr::null_mut(); FEW])
     } else {
-        call_with(py, names, callable, args, &mut vec![ptr::null_mut(); count])
+        let mut places = Vec::new();
+        places.try_reserve_exact(count).map_err(|_| py.no_memory())?;
+        places.resize(count, ptr::null_mut());
+        call_with(py, names, callable, args, &mut places)
     }
 }
 
@@ -212,7 +218,8 @@ fn keywords<'py>(
     // SAFETY: attached; the keys are checked text; SetItem takes the reference to the key over.
     unsafe {
         // CPython relies on its callers for this.
-        if let Some(twice) = twice(pairs) {
+        if let Some(twice) = twice(pairs).map_err(|_| py.no_memory())? {
+            let twice = cut(twice.as_bytes(), LONGEST_NAME).unwrap_or_default();
             let message = format!("got multiple values for keyword argument '{twice}'");
             return Err(py.raise(py.api.PyExc_TypeError.get(), &message));
         }
@@ -227,14 +234,16 @@ fn keywords<'py>(
 }
 
 /// A name that is there twice.
-fn twice(pairs: &[subpy_pair]) -> Option<&str> {
+fn twice(pairs: &[subpy_pair]) -> Result<Option<&str>, TryReserveError> {
     if pairs.len() <= FEW {
         let comes_again = |(index, name): (usize, &str)| pairs[index + 1..].iter().any(|pair| text(pair) == name);
-        return pairs.iter().map(text).enumerate().find(|it| comes_again(*it)).map(|(_, name)| name);
+        return Ok(pairs.iter().map(text).enumerate().find(|it| comes_again(*it)).map(|(_, name)| name));
     }
-    let mut sorted: Vec<&str> = pairs.iter().map(text).collect();
+    let mut sorted: Vec<&str> = Vec::new();
+    sorted.try_reserve_exact(pairs.len())?;
+    sorted.extend(pairs.iter().map(text));
     sorted.sort_unstable();
-    sorted.windows(2).find(|two| two[0] == two[1]).map(|two| two[0])
+    Ok(sorted.windows(2).find(|two| two[0] == two[1]).map(|two| two[0]))
 }
 
 fn text(pair: &subpy_pair) -> &str {
@@ -287,7 +296,7 @@ fn from_any(py: Py, object: &Obj) -> Result<OwnedValue, Failure> {
         Err(refused) => return Err(failure(refused, "result")),
     };
     if !matches!(root.kind, value::TUPLE | value::LIST | value::DICT) {
-        return Ok(builder.finish(root));
+        return builder.finish(root).ok_or(Failure::NoMemory);
     }
     let mut open = vec![Reading { object: object.as_ptr(), array: root.u_offset(), ..Reading::new(&root) }];
     while let Some(top) = open.last_mut() {
@@ -301,7 +310,7 @@ fn from_any(py: Py, object: &Obj) -> Result<OwnedValue, Failure> {
             Err(refused) => return Err(failure(refused, &unsafe { reader.path(&open) })),
         }
     }
-    Ok(builder.finish(root))
+    builder.finish(root).ok_or(Failure::NoMemory)
 }
 
 fn failure(refused: Refused, path: &str) -> Failure {
@@ -469,9 +478,12 @@ impl Reader<'_> {
             }
             // Big-endian two's complement (flags 0), from which hexadecimal takes linear time.
             let size = (api.PyLong_AsNativeBytes)(object, ptr::null_mut(), 0, 0);
-            let mut bytes = vec![0u8; usize::try_from(size).map_err(|_| Refused::NoMemory)?];
+            let len = usize::try_from(size).map_err(|_| Refused::NoMemory)?;
+            let mut bytes = Vec::new();
+            bytes.try_reserve_exact(len).map_err(|_| Refused::NoMemory)?;
+            bytes.resize(len, 0u8);
             (api.PyLong_AsNativeBytes)(object, bytes.as_mut_ptr().cast(), size, 0);
-            let text = hexadecimal(bytes, overflow < 0);
+            let text = hexadecimal(bytes, overflow < 0).map_err(|_| Refused::NoMemory)?;
             let start = builder.append(text.as_bytes(), false).ok_or(Refused::NoMemory)?;
             Ok(subpy_value::at_offset(value::BIGINT, start, text.len()))
         }
@@ -522,7 +534,7 @@ impl Reader<'_> {
             } else {
                 Err(Refused::Because(format!(
                     "memoryview of format {:?} with {} dimension(s) cannot be shared, return bytes(view)",
-                    String::from_utf8_lossy(format),
+                    cut(format, LONGEST_NAME).unwrap_or_default(),
                     view.ndim
                 )))
             };
@@ -538,6 +550,9 @@ impl Reader<'_> {
         unsafe {
             let kind = (api.Py_TYPE)(object);
             let name = self.type_name(kind);
+            if kind == api.PyCoro_Type.0 {
+                return format!("{name} cannot be shared, call a function that runs it: return asyncio.run(...)");
+            }
             let bases = [
                 (api.PyLong_Type, "int", "return int(...)"),
                 (api.PyFloat_Type, "float", "return float(...)"),
@@ -563,7 +578,7 @@ impl Reader<'_> {
         // SAFETY: promised by the caller: a live type; new references, or NULL with an exception.
         let (module, name) = unsafe {
             let text = |object| {
-                let text = self.py.owned(object).ok().and_then(|object| object.to_text_lossy());
+                let text = self.py.owned(object).ok().and_then(|object| object.to_text(LONGEST_NAME));
                 self.py.clear();
                 text
             };
@@ -607,7 +622,7 @@ impl Reader<'_> {
             }
             let Ok(key) = self.py.borrowed(key) else { return "[?]".into() };
             if key.type_ptr() == api.PyUnicode_Type.0 {
-                return format!("['{}']", value::printable(&key.to_text_lossy().unwrap_or_default()));
+                return format!("['{}']", value::printable(&key.to_text(LONGEST_NAME).unwrap_or_default()));
             }
             if key.type_ptr() == api.PyLong_Type.0 {
                 return key.to_i64().map_or_else(|| "[<int>]".into(), |value| format!("[{value}]"));
@@ -639,7 +654,7 @@ unsafe fn bytes(data: *const c_char, len: isize, builder: &mut Builder) -> Resul
 }
 
 /// `-0x1ff` of a big-endian two's complement number.
-fn hexadecimal(mut bytes: Vec<u8>, negative: bool) -> String {
+fn hexadecimal(mut bytes: Vec<u8>, negative: bool) -> Result<String, TryReserveError> {
     if negative {
         let mut carry = true;
         for byte in bytes.iter_mut().rev() {
@@ -649,10 +664,11 @@ fn hexadecimal(mut bytes: Vec<u8>, negative: bool) -> String {
     }
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).skip_while(|digit| *digit == 0);
-    let mut text = String::with_capacity(bytes.len() * 2 + 3);
+    let mut text = String::new();
+    text.try_reserve_exact(bytes.len() * 2 + 3)?;
     text.push_str(if negative { "-0x" } else { "0x" });
     text.extend(digits.map(|digit| char::from(DIGITS[usize::from(digit)])));
-    text
+    Ok(text)
 }
 
 /// Raises what CPython raises for a name that is missing: used by those who look names up themselves.
@@ -666,12 +682,12 @@ mod tests {
 
     #[test]
     fn twos_complement_becomes_signed_hexadecimal() {
-        assert_eq!(hexadecimal(vec![0x00, 0x80, 0, 0, 0, 0, 0, 0, 0], false), "0x8000000000000000");
+        assert_eq!(hexadecimal(vec![0x00, 0x80, 0, 0, 0, 0, 0, 0, 0], false).unwrap(), "0x8000000000000000");
         assert_eq!(
-            hexadecimal(vec![0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], true),
+            hexadecimal(vec![0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], true).unwrap(),
             "-0x8000000000000001"
         );
-        assert_eq!(hexadecimal(vec![0xff, 0x00], true), "-0x100");
-        assert_eq!(hexadecimal(vec![0x80, 0x00], true), "-0x8000");
+        assert_eq!(hexadecimal(vec![0xff, 0x00], true).unwrap(), "-0x100");
+        assert_eq!(hexadecimal(vec![0x80, 0x00], true).unwrap(), "-0x8000");
     }
 }

@@ -1,8 +1,34 @@
 //! Dedenting source in the way of `python -c` (3.14, Modules/main.c and Objects/unicodeobject.c: _PyUnicode_Dedent).
 
+use std::collections::TryReserveError;
+
+/// Source without the margin that its lines shared.
+pub struct Dedented {
+    pub text: String,
+    /// The margin's length, in characters.
+    pub margin: usize,
+}
+
 /// The source without the margin that all its lines share; None when it stays as it is: unless the first line that is
 /// not blank is indented, nothing changes, so text inside unindented code is safe.
-pub fn dedent(source: &str) -> Option<String> {
+pub fn dedent(source: &str) -> Result<Option<Dedented>, TryReserveError> {
+    let Some(margin) = margin(source) else { return Ok(None) };
+    let mut text = String::new();
+    // And a NUL.
+    text.try_reserve_exact(source.len() + 1)?;
+    for (index, line) in source.split('\n').enumerate() {
+        if index > 0 {
+            text.push('\n');
+        }
+        if indent_of(line).len() < line.len() {
+            text.push_str(&line[margin..]);
+        }
+    }
+    Ok(Some(Dedented { text, margin }))
+}
+
+/// The length of the margin, when there is one. It is of spaces and tabs.
+fn margin(source: &str) -> Option<usize> {
     let mut margin: Option<&str> = None;
     for line in source.split('\n') {
         let indent = indent_of(line);
@@ -17,17 +43,7 @@ pub fn dedent(source: &str) -> Option<String> {
             return None;
         }
     }
-    let margin = margin?;
-    let mut result = String::with_capacity(source.len());
-    for (index, line) in source.split('\n').enumerate() {
-        if index > 0 {
-            result.push('\n');
-        }
-        if indent_of(line).len() < line.len() {
-            result.push_str(&line[margin.len()..]);
-        }
-    }
-    Some(result)
+    margin.map(str::len)
 }
 
 /// Spaces and tabs alone count: `\f`, `\r` and wider blanks are text.
@@ -63,7 +79,8 @@ mod tests {
             ("   ", None),
             ("    a\n  b", Some("  a\nb")),
         ] {
-            assert_eq!(dedent(source).as_deref(), expected, "{source:?}");
+            let dedented = dedent(source).unwrap().map(|dedented| dedented.text);
+            assert_eq!(dedented.as_deref(), expected, "{source:?}");
         }
     }
 }

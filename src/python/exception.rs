@@ -31,6 +31,8 @@ pub struct Exception {
     pub syntax: Option<Syntax>,
     /// The status that SystemExit asked for.
     pub exit_status: Option<i32>,
+    /// What the library says of it, in its own message.
+    pub(crate) hint: Option<String>,
 }
 
 /// One entry of a traceback: what was being executed in one function.
@@ -41,7 +43,7 @@ pub struct Frame {
     pub file: String,
     /// The function's name, `<module>` at the top level.
     pub function: String,
-    /// The source line without its newline; None when the source is not known.
+    /// The source line without its newline, and without the margin that exec() removed; None when it is not known.
     pub source: Option<String>,
     /// The line number, from 1; 0 when unknown.
     pub line: i32,
@@ -67,12 +69,13 @@ pub struct Syntax {
 
 /// A traceback of more frames than this is cut in the middle: recursion can be a million deep.
 const MAX_FRAMES: usize = 10_000;
+const HALF: usize = MAX_FRAMES / 2;
 
 /// A text of more bytes than this is cut.
 const MAX_TEXT: usize = 1 << 20;
 
-/// There are thousands of frames: each of a frame's texts is cut sooner.
-const MAX_FRAME_TEXT: usize = 4096;
+/// A name or a line of more bytes than this is cut: there are thousands of frames.
+const MAX_LINE: usize = 4096;
 
 /// Lines that are kept while one traceback is read.
 const MAX_KNOWN_LINES: usize = 1000;
@@ -110,17 +113,20 @@ impl Exception {
 fn render(py: Py, exception: &Obj) -> Exception {
     let (type_name, type_qualname, type_module) = type_names(py, exception);
     let message = message(py, exception);
-    let prefix = match type_module.as_str() {
-        "builtins" | "__main__" => String::new(),
-        module => format!("{module}."),
+    let (module, dot) = match type_module.as_str() {
+        "builtins" | "__main__" => ("", ""),
+        module => (module, "."),
     };
-    let formatted = format!("{prefix}{type_qualname}: {message}");
+    // Without memory for a copy of the message, the type alone.
+    let formatted = concat(&[module, dot, &type_qualname, ": ", &message]).unwrap_or_else(|| type_qualname.clone());
+    let hint = exception.is_instance(py.api.PyExc_ImportError.get()).then(|| import_hint(&message)).flatten();
     let depth = depth(py, exception);
     // First the display: it makes linecache look whether the files have changed.
     let display = display(py, exception, depth);
     let frames = frames(py, exception, depth);
     let display = display.unwrap_or_else(|| plain_display(&frames, &formatted));
     Exception {
+        hint: hint.map(Into::into),
         syntax: exception.is_instance(py.api.PyExc_SyntaxError.get()).then(|| syntax(py, exception)),
         exit_status: exception.is_instance(py.api.PyExc_SystemExit.get()).then(|| exit_status(py, exception)),
         type_name,
@@ -139,7 +145,7 @@ fn type_names(py: Py, exception: &Obj) -> (String, String, String) {
     // SAFETY: the type of a live object; each function returns a new reference, or NULL with an exception.
     let [name, qualname, module] = unsafe {
         [py.api.PyType_GetName, py.api.PyType_GetQualName, py.api.PyType_GetModuleName].map(|get| {
-            let text = py.owned(get(kind)).ok().and_then(|name| name.to_text_lossy());
+            let text = py.owned(get(kind)).ok().and_then(|name| name.to_text(MAX_LINE));
             py.clear();
             text
         })
@@ -152,18 +158,35 @@ fn message(py: Py, exception: &Obj) -> String {
     // SAFETY: a live object; a new reference, or NULL with an exception.
     let text = unsafe { py.owned((py.api.PyObject_Str)(exception.as_ptr())) };
     py.clear();
-    let text = text.ok().and_then(|text| text.to_text_lossy());
-    shortened(text.unwrap_or_else(|| STR_FAILED.into()), MAX_TEXT)
+    text.ok().and_then(|text| text.to_text(MAX_TEXT)).unwrap_or_else(|| STR_FAILED.into())
 }
 
-fn shortened(mut text: String, most: usize) -> String {
-    if text.len() > most {
-        let cut = (0..=most).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-        let left = text.len() - cut;
-        text.truncate(cut);
-        text.push_str(&format!("... ({left} more bytes)"));
+/// The texts in a row, with room for a NUL. None: no memory.
+fn concat(texts: &[&str]) -> Option<String> {
+    let mut all = String::new();
+    all.try_reserve_exact(texts.iter().map(|text| text.len()).sum::<usize>() + 1).ok()?;
+    texts.iter().for_each(|text| all.push_str(text));
+    Some(all)
+}
+
+/// What to do when an extension module does not load here: by what CPython, Cython, PyO3 and numpy say then, which other
+/// packages quote.
+fn import_hint(message: &str) -> Option<&'static str> {
+    const ONCE: [&str; 3] = [
+        "cannot load module more than once per process",
+        "Interpreter change detected",
+        "do not yet support subinterpreters",
+    ];
+    if message.contains("does not support loading in subinterpreters") {
+        return Some(
+            "create the interpreter with SUBPY_GIL_SHARED and SUBPY_INTERP_NO_EXTENSION_CHECK, or use the main one, \
+             subpy_get_main()",
+        );
     }
-    text
+    ONCE.iter().any(|text| message.contains(text)).then_some(
+        "such a module loads in one interpreter of a process: the main one, subpy_get_main(), or the only one with \
+         SUBPY_GIL_SHARED and SUBPY_INTERP_NO_EXTENSION_CHECK",
+    )
 }
 
 fn traceback<'py>(py: Py<'py>, exception: &Obj<'py>) -> Option<Obj<'py>> {
@@ -182,21 +205,25 @@ fn depth(py: Py, exception: &Obj) -> usize {
     std::iter::successors(traceback(py, exception), |entry| next(py, entry)).count()
 }
 
-/// The frames: of too many the outermost half, and of the rest the innermost.
+/// The frames: of too many the outermost half, and of the rest the innermost. When there is no memory, as many as fit.
 fn frames(py: Py, exception: &Obj, depth: usize) -> Vec<Frame> {
-    let left_out = if depth > MAX_FRAMES { MAX_FRAMES / 2..depth - MAX_FRAMES / 2 } else { 0..0 };
-    let mut sources = Sources::new(py);
+    let left_out = if depth > MAX_FRAMES { HALF..depth - HALF } else { 0..0 };
+    let mut lines = Lines::new(py);
+    let mut frames = Vec::new();
     let entries = std::iter::successors(traceback(py, exception), |entry| next(py, entry)).take(depth).enumerate();
-    let wanted = entries.filter(|(index, _)| !left_out.contains(index));
-    let frames = wanted.filter_map(|(_, entry)| {
-        let frame = frame(py, &entry, &mut sources);
+    for (_, entry) in entries.filter(|(index, _)| !left_out.contains(index)) {
+        let frame = frame(py, &entry, &mut lines);
         py.clear();
-        frame
-    });
-    frames.collect()
+        if let Some(frame) = frame
+            && frames.try_reserve(1).is_ok()
+        {
+            frames.push(frame);
+        }
+    }
+    frames
 }
 
-fn frame<'py>(py: Py<'py>, entry: &Obj<'py>, sources: &mut Sources<'py>) -> Option<Frame> {
+fn frame<'py>(py: Py<'py>, entry: &Obj<'py>, lines: &mut Lines<'py>) -> Option<Frame> {
     // Traceback, frame and code are C types that cannot be subclassed, so these attributes run no Python code.
     let code = entry.attr(c"tb_frame").ok()?.attr(c"f_code").ok()?;
     let file = code.attr(c"co_filename").ok()?;
@@ -213,27 +240,28 @@ fn frame<'py>(py: Py<'py>, entry: &Obj<'py>, sources: &mut Sources<'py>) -> Opti
     if start != line {
         (begin, end_line, end) = (-1, 0, -1);
     }
-    let source = sources.line(&code, &file, line);
-    let last = if end_line == line { source.clone() } else { sources.line(&code, &file, end_line) };
+    let source = lines.line(&code, &file, line);
+    let last = if end_line == line { source.clone() } else { lines.line(&code, &file, end_line) };
     Some(Frame {
-        file: shortened(file.to_text_lossy()?, MAX_FRAME_TEXT),
-        function: shortened(code.attr(c"co_name").ok()?.to_text_lossy()?, MAX_FRAME_TEXT),
+        file: file.to_text(MAX_LINE)?,
+        function: code.attr(c"co_name").ok()?.to_text(MAX_LINE)?,
         line,
         end_line: end_line.max(0),
         column: column(source.as_deref(), begin),
         end_column: column(last.as_deref(), end),
-        source: source.map(|source| shortened(source.as_ref().to_owned(), MAX_FRAME_TEXT)),
+        source: source.and_then(|source| concat(&[&source])),
     })
 }
 
 /// CPython's offset in bytes from 0 as a column in characters from 1. What is not known, or does not lie in the line, is 0.
 fn column(line: Option<&str>, offset: i32) -> i32 {
-    let before = usize::try_from(offset).ok().and_then(|offset| line?.get(..offset));
+    let offset = usize::try_from(offset).ok().filter(|offset| *offset < MAX_LINE);
+    let before = offset.and_then(|offset| line?.get(..offset));
     before.and_then(|before| i32::try_from(before.chars().count() + 1).ok()).unwrap_or(0)
 }
 
 /// Source lines, looked up as the traceback module does it.
-struct Sources<'py> {
+struct Lines<'py> {
     py: Py<'py>,
     getline: Option<Obj<'py>>,
     getline_from_code: Option<Obj<'py>>,
@@ -247,13 +275,13 @@ struct Known<'py> {
     text: Option<Rc<str>>,
 }
 
-impl<'py> Sources<'py> {
-    fn new(py: Py<'py>) -> Sources<'py> {
+impl<'py> Lines<'py> {
+    fn new(py: Py<'py>) -> Lines<'py> {
         let linecache = py.str("linecache").and_then(|name| py.import(&name)).ok();
         let function = |name| linecache.as_ref().and_then(|linecache| linecache.attr(name).ok());
         let (getline, getline_from_code) = (function(c"getline"), function(c"_getline_from_code"));
         py.clear();
-        Sources { py, getline, getline_from_code, known: HashMap::new() }
+        Lines { py, getline, getline_from_code, known: HashMap::new() }
     }
 
     fn line(&mut self, code: &Obj<'py>, file: &Obj<'py>, line: i32) -> Option<Rc<str>> {
@@ -278,12 +306,11 @@ impl<'py> Sources<'py> {
     fn look_up(&self, code: &Obj<'py>, file: &Obj<'py>, line: i32) -> Option<String> {
         let line = self.py.int(i64::from(line)).ok()?;
         let text = |function: &Option<Obj<'py>>, place: &Obj<'py>| {
-            let text = function.as_ref()?.call(&[place, &line]).ok().and_then(|text| text.to_text_lossy());
+            let text = function.as_ref()?.call(&[place, &line]).ok().and_then(|text| text.to_text(MAX_LINE));
             self.py.clear();
             text.map(|text| text.trim_end_matches(['\n', '\r']).to_owned()).filter(|text| !text.is_empty())
         };
-        let of_code =
-            || if file.to_text_lossy()?.starts_with('<') { text(&self.getline_from_code, code) } else { None };
+        let of_code = || if file.to_text(1)?.starts_with('<') { text(&self.getline_from_code, code) } else { None };
         text(&self.getline, file).or_else(of_code)
     }
 }
@@ -303,13 +330,13 @@ fn display(py: Py, exception: &Obj, depth: usize) -> Option<String> {
         let lines = summary.attr(c"format")?.call(&[])?;
         py.str("")?.attr(c"join")?.call(&[&lines])
     })();
-    let text = text.ok().and_then(|text| text.to_text_lossy());
+    let text = text.ok().and_then(|text| text.to_text(MAX_TEXT));
     py.clear();
     let mut text = text?;
     if text.ends_with('\n') {
         text.pop();
     }
-    Some(shortened(text, MAX_TEXT))
+    Some(text)
 }
 
 /// The same from what was walked, when the traceback module cannot do it (no memory, patched, recursion limit).
@@ -318,13 +345,19 @@ fn plain_display(frames: &[Frame], formatted: &str) -> String {
     if !frames.is_empty() {
         text.push_str("Traceback (most recent call last):\n");
     }
-    for frame in frames {
+    for (index, frame) in frames.iter().enumerate() {
+        if text.len() >= MAX_TEXT || text.try_reserve(4 * MAX_LINE).is_err() {
+            text.push_str(&format!("  ... ({} more frames)\n", frames.len() - index));
+            break;
+        }
         text.push_str(&format!("  File \"{}\", line {}, in {}\n", frame.file, frame.line, frame.function));
         if let Some(source) = frame.source.as_deref().map(str::trim).filter(|source| !source.is_empty()) {
             text.push_str(&format!("    {source}\n"));
         }
     }
-    text.push_str(formatted);
+    if text.try_reserve(formatted.len() + 1).is_ok() {
+        text.push_str(formatted);
+    }
     text
 }
 
@@ -334,9 +367,9 @@ fn syntax(py: Py, exception: &Obj) -> Syntax {
         py.clear();
         to_i32(value)
     };
-    let text = exception.attr(c"text").ok().and_then(|text| text.to_text_lossy());
+    let text = exception.attr(c"text").ok().and_then(|text| text.to_text(MAX_TEXT));
     py.clear();
-    Syntax { line: number(c"lineno"), column: number(c"offset"), text: text.map(|text| shortened(text, MAX_TEXT)) }
+    Syntax { line: number(c"lineno"), column: number(c"offset"), text }
 }
 
 /// As Python's own exit does it: None is 0, an int is itself, anything else (printed by python) is 1.

@@ -73,7 +73,7 @@ def stream(fd, name, errors, line_buffering, functions):
 
 
 def setup(stdout, stderr, path, replace_current_frames):
-    sys.stdout = sys.__stdout__ = stream(1, "<stdout>", "strict", False, stdout)
+    sys.stdout = sys.__stdout__ = stream(1, "<stdout>", "surrogateescape", False, stdout)
     sys.stderr = sys.__stderr__ = stream(2, "<stderr>", "backslashreplace", True, stderr)
     sys.path[:0] = path
     if replace_current_frames:

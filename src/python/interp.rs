@@ -13,6 +13,7 @@ use super::kept::KeptObjects;
 use super::names::Names;
 use super::object::{Obj, Py, PyResult};
 use super::output::{self, Output};
+use super::sources::Sources;
 use super::tstate::{Entry, Pinned, Stack, bound_state, rebind, this_stack};
 use super::{Count, Failure, api, lock};
 
@@ -50,6 +51,7 @@ pub struct Scope<'py> {
     /// `__main__.__dict__`
     pub main: ManuallyDrop<Obj<'py>>,
     pub names: &'py Names,
+    pub sources: &'py Arc<Sources>,
 }
 
 /// An interpreter of CPython's. Whoever holds it makes sure that nobody is in it when it ends.
@@ -63,6 +65,7 @@ pub struct Interp {
     /// What prepared functions hold.
     pub kept: KeptObjects,
     names: Names,
+    sources: Arc<Sources>,
     /// Runs that are attached, counted with the GIL: the first marks the interpreter as running, the last unmarks it.
     runs: Count,
 }
@@ -113,6 +116,7 @@ impl Interp {
             output: None,
             kept: KeptObjects::default(),
             names: Names::default(),
+            sources: Arc::default(),
             runs: Count::default(),
         }
     }
@@ -266,7 +270,7 @@ impl Interp {
         let printing = self.output.as_ref().map(Printing::new);
         // SAFETY: the module keeps it until the end of the interpreter; so this reference is not counted.
         let main = unsafe { py.owned(self.main.dict) }.map(ManuallyDrop::new).map_err(|_| Failure::NoMemory)?;
-        let mut result = act(py, &Scope { main, names: &self.names });
+        let mut result = act(py, &Scope { main, names: &self.names, sources: &self.sources });
         // First the end, then the flush: what a thread prints in between goes out by itself.
         drop(printing);
         if let Some(output) = &self.output
@@ -327,6 +331,7 @@ impl Interp {
         unsafe {
             self.kept.give_back_all(entry.py());
             self.names.give_back_all(entry.py());
+            self.sources.give_back_all(entry.py());
             (entry.py().api.Py_DecRef)(self.main.module);
             entry.end_interpreter();
         }
@@ -337,6 +342,7 @@ impl Interp {
         if let Ok(entry) = self.enter() {
             self.kept.give_back_all(entry.py());
             self.names.give_back_all(entry.py());
+            self.sources.give_back_all(entry.py());
             // SAFETY: as in `end`.
             unsafe { (entry.py().api.Py_DecRef)(self.main.module) }
         }

@@ -9,6 +9,7 @@
 //! | `tstate` | thread states: entering and leaving an interpreter |
 //! | `interp` | one interpreter: create, set up, run in, end |
 //! | `run`, `dedent` | exec, eval, call, prepare_main |
+//! | `sources` | the source of what was run, for tracebacks |
 //! | `names` | names as Python strings |
 //! | `kept` | objects that prepared functions hold |
 //! | `convert` | values from and to Python objects |
@@ -31,6 +32,7 @@ mod names;
 pub mod object;
 pub mod output;
 pub mod run;
+pub mod sources;
 pub mod start;
 pub mod tstate;
 mod types;

@@ -92,28 +92,19 @@ impl<'py> Obj<'py> {
         unsafe { (self.py.api.PyType_IsSubtype)(self.type_ptr(), class.cast()) != 0 }
     }
 
-    /// The text of a str, when it is one (or of a subclass) without lone surrogates. Leaves no exception behind.
-    pub fn to_text(&self) -> Option<String> {
-        let mut len = 0;
-        // SAFETY: a live object; for anything but a str, and for surrogates, the function raises and returns NULL.
+    /// The text of a str, when it is one (or of a subclass), lone surrogates replaced by U+FFFD. What is longer than
+    /// `most` bytes is cut before it is copied, and says so. None for anything else, and when there is no memory. Leaves
+    /// no exception behind.
+    pub fn to_text(&self, most: usize) -> Option<String> {
+        // SAFETY: a live object; NULL with an exception for surrogates and for anything but a str. The bytes live as long
+        // as their object, here and below.
         unsafe {
+            let mut len = 0;
             let text = (self.py.api.PyUnicode_AsUTF8AndSize)(self.as_ptr(), &mut len);
-            if text.is_null() {
-                (self.py.api.PyErr_Clear)();
-                return None;
+            if !text.is_null() {
+                return cut(std::slice::from_raw_parts(text.cast::<u8>(), len as usize), most);
             }
-            let bytes = std::slice::from_raw_parts(text.cast::<u8>(), len as usize);
-            Some(std::str::from_utf8_unchecked(bytes).to_owned())
-        }
-    }
-
-    /// As [`Obj::to_text`], with lone surrogates replaced by U+FFFD. Leaves no exception behind.
-    pub fn to_text_lossy(&self) -> Option<String> {
-        if let Some(text) = self.to_text() {
-            return Some(text);
-        }
-        // SAFETY: a live object; NULL for anything but a str. The bytes live as long as `bytes`.
-        unsafe {
+            self.py.clear();
             let encoded =
                 (self.py.api.PyUnicode_AsEncodedString)(self.as_ptr(), c"utf-8".as_ptr(), c"surrogatepass".as_ptr());
             let Ok(bytes) = self.py.owned(encoded) else {
@@ -125,7 +116,7 @@ impl<'py> Obj<'py> {
                 self.py.clear();
                 return None;
             }
-            Some(replace_surrogates(std::slice::from_raw_parts(data.cast::<u8>(), len as usize)))
+            cut(std::slice::from_raw_parts(data.cast::<u8>(), len as usize), most)
         }
     }
 
@@ -230,6 +221,14 @@ impl<'py> Py<'py> {
         Raised
     }
 
+    /// MemoryError.
+    #[cold]
+    pub fn no_memory(self) -> Raised {
+        // SAFETY: attached; it always returns NULL.
+        unsafe { (self.api.PyErr_NoMemory)() };
+        Raised
+    }
+
     /// Forgets the exception that is set, if any.
     pub fn clear(self) {
         // SAFETY: attached.
@@ -243,19 +242,34 @@ impl<'py> Py<'py> {
     }
 }
 
-/// UTF-8 in which lone surrogates were let through (as three bytes ED A0..BF xx): each becomes one U+FFFD.
-fn replace_surrogates(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
+/// What others have named is cut to this in a message.
+pub const LONGEST_NAME: usize = 1000;
+
+/// What is said of the rest of a text that was cut, and a NUL, have room in this.
+const ROOM_BEHIND: usize = 48;
+
+/// The first `most` bytes, and how many more there are. None: no memory. There is room for a NUL behind it.
+pub fn cut(bytes: &[u8], most: usize) -> Option<String> {
+    let continues = |at: usize| bytes[at] & 0xC0 == 0x80;
+    let kept = if bytes.len() <= most { bytes.len() } else { (0..=most).rev().find(|&at| !continues(at))? };
+    let mut text = String::new();
+    text.try_reserve_exact(kept + ROOM_BEHIND).ok()?;
+    push_without_surrogates(&mut text, &bytes[..kept]);
+    if kept < bytes.len() {
+        text.push_str(&format!("... ({} more bytes)", bytes.len() - kept));
+    }
+    Some(text)
+}
+
+/// UTF-8 in which lone surrogates were let through (as three bytes ED A0..BF xx): each becomes one U+FFFD, of as many bytes.
+fn push_without_surrogates(text: &mut String, bytes: &[u8]) {
     let mut rest = bytes;
     loop {
         match std::str::from_utf8(rest) {
-            Ok(valid) => {
-                text.push_str(valid);
-                return text;
-            }
+            Ok(valid) => return text.push_str(valid),
             Err(error) => {
                 let (valid, invalid) = rest.split_at(error.valid_up_to());
-                text.push_str(&String::from_utf8_lossy(valid));
+                text.push_str(std::str::from_utf8(valid).unwrap_or_default());
                 text.push('\u{FFFD}');
                 let surrogate = invalid.len() >= 3 && invalid[0] == 0xED;
                 rest = &invalid[if surrogate { 3 } else { 1 }..];
@@ -266,12 +280,23 @@ fn replace_surrogates(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::replace_surrogates;
+    use super::cut;
 
     #[test]
     fn each_lone_surrogate_becomes_one_replacement_character() {
-        assert_eq!(replace_surrogates(b"plain \xc3\xa9"), "plain \u{e9}");
-        assert_eq!(replace_surrogates(b"a\xed\xa0\x80b"), "a\u{FFFD}b");
-        assert_eq!(replace_surrogates(b"\xed\xa0\x80\xed\xb0\x80"), "\u{FFFD}\u{FFFD}");
+        let whole = |bytes| cut(bytes, 100).unwrap();
+        assert_eq!(whole(b"plain \xc3\xa9"), "plain \u{e9}");
+        assert_eq!(whole(b"a\xed\xa0\x80b"), "a\u{FFFD}b");
+        assert_eq!(whole(b"\xed\xa0\x80\xed\xb0\x80"), "\u{FFFD}\u{FFFD}");
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        let text = "ab\u{20ac}\u{20ac}".as_bytes();
+        assert_eq!(cut(text, 8).unwrap(), "ab\u{20ac}\u{20ac}");
+        assert_eq!(cut(text, 7).unwrap(), "ab\u{20ac}... (3 more bytes)");
+        assert_eq!(cut(text, 4).unwrap(), "ab... (6 more bytes)");
+        assert_eq!(cut(b"\xed\xa0\x80\xed\xb0\x80", 4).unwrap(), "\u{FFFD}... (3 more bytes)");
+        assert_eq!(cut(b"abc", 0).unwrap(), "... (3 more bytes)");
     }
 }

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use super::types::{PyMethodDef, PyMethodDefPointer, PyObject};
 
 use super::api::Api;
-use super::object::{Obj, Py, PyResult, Raised};
+use super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised};
 use super::tstate::detached;
 use super::{Count, api, lock};
 
@@ -36,7 +36,7 @@ impl Output {
             let (text, waiting, writing) = (Mutex::default(), AtomicBool::new(false), Mutex::default());
             Arc::new(Sink { fd, errors, each_line, text, waiting, writing, runs: Arc::clone(&runs) })
         };
-        Output { stdout: sink(1, c"strict", false), stderr: sink(2, c"backslashreplace", true) }
+        Output { stdout: sink(1, c"surrogateescape", false), stderr: sink(2, c"backslashreplace", true) }
     }
 
     /// From now on a run is active: text may wait for its end.
@@ -71,12 +71,17 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// Appends, and passes on when it is time.
+    /// Appends, and passes on when it is time. `data` belongs to a Python object that the caller holds.
     fn write(&self, py: Py, data: &[u8]) -> PyResult<()> {
         let length = {
             let mut text = lock(&self.text);
-            text.extend_from_slice(data);
             self.waiting.store(true, Ordering::Relaxed);
+            // What is large, or has no room, goes out from where it is.
+            if data.len() >= FULL || text.try_reserve(data.len()).is_err() {
+                drop(text);
+                return self.pass_on(py, data);
+            }
+            text.extend_from_slice(data);
             text.len()
         };
         let line = || self.each_line && data.iter().any(|byte| matches!(byte, b'\n' | b'\r'));
@@ -88,14 +93,15 @@ impl Sink {
 
     #[inline]
     fn flush(&self, py: Py) -> PyResult<()> {
-        if self.waiting.load(Ordering::Relaxed) { self.pass_on(py) } else { Ok(()) }
+        if self.waiting.load(Ordering::Relaxed) { self.pass_on(py, &[]) } else { Ok(()) }
     }
 
-    fn pass_on(&self, py: Py) -> PyResult<()> {
+    /// Passes on what has come together, and then `more`.
+    fn pass_on(&self, py: Py, more: &[u8]) -> PyResult<()> {
         let written = detached(Some(py.api), || {
             let _order = lock(&self.writing);
             let text = std::mem::take(&mut *lock(&self.text));
-            let result = write_all(self.fd, &text);
+            let result = write_all(self.fd, &text).and_then(|()| write_all(self.fd, more));
             self.written(text);
             // errno is the thread's own, but attaching again may change it.
             result.map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
@@ -184,7 +190,7 @@ static DEFINITIONS: Definitions = Definitions([
     definition(c"flush", flush, super::types::METH_NOARGS),
 ]);
 
-const fn definition(name: &'static CStr, function: super::types::PyCFunction, flags: i32) -> PyMethodDef {
+pub const fn definition(name: &'static CStr, function: super::types::PyCFunction, flags: i32) -> PyMethodDef {
     let ml_meth = PyMethodDefPointer { PyCFunction: function };
     PyMethodDef { ml_name: name.as_ptr(), ml_meth, ml_flags: flags, ml_doc: ptr::null() }
 }
@@ -217,7 +223,7 @@ unsafe extern "C" fn write_text(capsule: *mut PyObject, text: *mut PyObject) -> 
         called(capsule, |py, sink| {
             if (py.api.PyType_IsSubtype)((py.api.Py_TYPE)(text), py.api.PyUnicode_Type.0) == 0 {
                 let name = py.owned((py.api.PyType_GetName)((py.api.Py_TYPE)(text)))?;
-                let name = name.to_text_lossy().unwrap_or_default();
+                let name = name.to_text(LONGEST_NAME).unwrap_or_default();
                 let message = format!("write() argument must be str, not {name}");
                 return Err(py.raise(py.api.PyExc_TypeError.get(), &message));
             }
@@ -225,7 +231,7 @@ unsafe extern "C" fn write_text(capsule: *mut PyObject, text: *mut PyObject) -> 
             let data = (py.api.PyUnicode_AsUTF8AndSize)(text, &mut len);
             if data.is_null() {
                 py.clear();
-                // A lone surrogate: raised for stdout, written as \udc80 for stderr.
+                // A lone surrogate: one that stands for a byte is that byte on stdout; stderr shows it as \udc80.
                 let encoded = (py.api.PyUnicode_AsEncodedString)(text, c"utf-8".as_ptr(), sink.errors.as_ptr());
                 let encoded = py.owned(encoded)?;
                 let (mut data, mut len) = (ptr::null_mut(), 0);

@@ -1,6 +1,5 @@
 //! What a run does once it is inside: exec, eval, call, prepare_main.
 
-use std::ffi::CString;
 use std::ptr;
 use std::sync::Arc;
 
@@ -12,7 +11,8 @@ use super::dedent::dedent;
 use super::exception::Exception;
 use super::interp::Scope;
 use super::kept::Kept;
-use super::object::{Obj, Py, PyResult, Raised};
+use super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised, cut};
+use super::sources::{Source, Sources, line_of};
 use crate::value::{Args, OwnedValue, subpy_pair};
 
 /// Include/cpython/compile.h: the source is a str, so a coding cookie says nothing.
@@ -33,19 +33,23 @@ pub enum Code<'a> {
 pub fn run(py: Py, scope: &Scope, code: Code, wanted: Option<&mut OwnedValue>) -> Result<(), Box<Failure>> {
     let result = match code {
         Code::Exec { source, filename, keep_indent } => {
-            let dedented = if keep_indent { None } else { dedent(source) };
-            let source = dedented.as_deref().unwrap_or(source);
-            let code = compile(py, source, filename, super::types::Py_file_input)?;
-            evaluate(py, &code, &scope.main).map(|_| None)
+            let dedented = if keep_indent { None } else { dedent(source).map_err(|_| Failure::NoMemory)? };
+            let removed = dedented.as_ref().map_or(Removed::Nothing, |dedented| Removed::Margin(dedented.margin));
+            let text = dedented.map_or_else(|| Source::copy_of(source), |dedented| Source::of(dedented.text));
+            let script = Script { text, removed, source, filename, start: super::types::Py_file_input };
+            Ok(script.run(py, scope).map(|_| None)?)
         }
-        Code::Eval { expression, filename } => {
-            let expression = expression.trim_start_matches([' ', '\t']);
-            let code = compile(py, expression, filename, super::types::Py_eval_input)?;
-            evaluate(py, &code, &scope.main).map(Some)
+        Code::Eval { expression: source, filename } => {
+            let expression = source.trim_start_matches([' ', '\t']);
+            let removed = Removed::Blanks(source.len() - expression.len());
+            let text = Source::copy_of(expression);
+            let script = Script { text, removed, source, filename, start: super::types::Py_eval_input };
+            Ok(Some(script.run(py, scope)?))
         }
-        Code::Call { callable, args } => {
-            resolve(py, scope, callable).and_then(|callable| convert::call(py, scope.names, &callable, args)).map(Some)
-        }
+        Code::Call { callable, args } => match resolve(py, scope, callable) {
+            Ok(found) => convert::call(py, scope.names, &found, args).map(Some),
+            Err(Raised) => return Err(not_found(py, scope, callable).into()),
+        },
         Code::Function { kept, args } => {
             // SAFETY: attached to the function's interpreter, for a run that its gate let in.
             let callable = unsafe { kept.get(py) }.ok_or(Failure::Freed)?;
@@ -54,33 +58,90 @@ pub fn run(py: Py, scope: &Scope, code: Code, wanted: Option<&mut OwnedValue>) -
         Code::PrepareMain { names } => prepare_main(py, &scope.main, names).map(|()| None),
     };
     match (result, wanted) {
-        (Err(Raised), _) => Err(Failure::exception(py).into()),
+        (Err(Raised), _) => Err(raised(py, scope).into()),
         (Ok(Some(object)), Some(wanted)) => from_python(py, &object, wanted),
         _ => Ok(()),
     }
 }
 
-fn compile<'py>(py: Py<'py>, source: &str, filename: Option<&str>, start: i32) -> Result<Obj<'py>, Failure> {
-    let compiled = (|| {
-        let Ok(source) = CString::new(source) else {
-            let class = py.api.PyExc_SyntaxError.get();
-            return Err(py.raise(class, "source code string cannot contain null bytes"));
-        };
-        let filename = CString::new(filename.unwrap_or("<script>")).unwrap_or_default();
-        let mut flags = PyCompilerFlags { cf_flags: PYCF_IGNORE_COOKIE, cf_feature_version: 0 };
-        // SAFETY: NUL-terminated strings; a new reference or NULL with an exception.
-        unsafe {
-            let (source, filename) = (source.as_ptr(), filename.as_ptr());
-            py.owned((py.api.Py_CompileStringExFlags)(source, filename, start, &mut flags, -1))
+/// The exception that is set, with the lines of sources of ours in its traceback.
+#[cold]
+fn raised(py: Py, scope: &Scope) -> Failure {
+    scope.sources.show(py, scope, true);
+    Failure::exception(py)
+}
+
+/// What the compiler does not get to see of a source.
+#[derive(Clone, Copy)]
+enum Removed {
+    Nothing,
+    /// So many blanks at the begin of each line that is not blank.
+    Margin(usize),
+    /// So many in front of the first line.
+    Blanks(usize),
+}
+
+/// Source to compile and run.
+struct Script<'a> {
+    /// None: there was no memory for it.
+    text: Option<Source>,
+    removed: Removed,
+    /// As it came.
+    source: &'a str,
+    filename: Option<&'a str>,
+    start: i32,
+}
+
+impl Script<'_> {
+    fn run<'py>(self, py: Py<'py>, scope: &Scope<'py>) -> Result<Obj<'py>, Failure> {
+        let text = self.text.ok_or(Failure::NoMemory)?;
+        let filename = self.filename.unwrap_or("<script>");
+        let compiled = py.str(filename).and_then(|filename| compile(py, &text, &filename, self.start));
+        let code = compiled.map_err(|Raised| does_not_compile(py, self.source, self.removed))?;
+        let run = |code: &Obj<'py>| evaluate(py, code, &scope.main).map_err(|Raised| raised(py, scope));
+        // Python shows lines of what is no file for such names alone.
+        if !filename.starts_with('<') {
+            return run(&code);
         }
-    })();
-    compiled.map_err(|Raised| {
-        let exception = Exception::take(py);
-        match exception.syntax {
-            Some(_) => Failure::Syntax(exception),
-            None => Failure::Exception(exception),
+        let running = Sources::run(py, scope, code, text);
+        run(running.code())
+    }
+}
+
+fn compile<'py>(py: Py<'py>, source: &Source, filename: &Obj<'py>, start: i32) -> PyResult<Obj<'py>> {
+    if source.text().as_bytes().contains(&0) {
+        return Err(py.raise(py.api.PyExc_SyntaxError.get(), "source code string cannot contain null bytes"));
+    }
+    let mut flags = PyCompilerFlags { cf_flags: PYCF_IGNORE_COOKIE, cf_feature_version: 0 };
+    // SAFETY: NUL-terminated source, a live str; a new reference or NULL with an exception.
+    unsafe { py.owned((py.api.Py_CompileStringObject)(source.as_ptr(), filename.as_ptr(), start, &mut flags, -1)) }
+}
+
+/// The exception that the compiler set, with the place in the source as it came.
+#[cold]
+fn does_not_compile(py: Py, source: &str, removed: Removed) -> Failure {
+    let mut exception = Exception::take(py);
+    let Some(place) = &mut exception.syntax else { return Failure::Exception(exception) };
+    let columns = match removed {
+        Removed::Margin(margin) => margin,
+        Removed::Blanks(blanks) if place.line == 1 => blanks,
+        _ => 0,
+    };
+    // A blank line had its blanks removed and no margin.
+    if columns > 0
+        && let Some(line) = line_of(source, place.line).filter(|line| !line.trim_matches([' ', '\t']).is_empty())
+    {
+        if place.column > 0 {
+            place.column += i32::try_from(columns).unwrap_or(0);
         }
-    })
+        if let Some(text) = &mut place.text {
+            let removed = line.get(..columns).unwrap_or_default();
+            if text.try_reserve(removed.len()).is_ok() {
+                text.insert_str(0, removed);
+            }
+        }
+    }
+    Failure::Syntax(exception)
 }
 
 fn evaluate<'py>(py: Py<'py>, code: &Obj<'py>, main: &Obj<'py>) -> PyResult<Obj<'py>> {
@@ -119,13 +180,53 @@ pub fn find_callable<'py>(py: Py<'py>, scope: &Scope<'py>, name: &str) -> Result
             0 => {
                 // SAFETY: a live object has a type; a new reference or NULL with an exception.
                 let name = unsafe { py.owned((py.api.PyType_GetName)(object.type_ptr()))? };
-                let message = format!("'{}' object is not callable", name.to_text_lossy().unwrap_or_default());
+                let message = format!("'{}' object is not callable", name.to_text(LONGEST_NAME).unwrap_or_default());
                 Err(py.raise(py.api.PyExc_TypeError.get(), &message))
             }
             _ => Ok(object),
         }
     });
-    callable.map_err(|Raised| Failure::exception(py))
+    callable.map_err(|Raised| not_found(py, scope, name))
+}
+
+/// The exception that is set because there is no such callable, and what was meant instead, if that can be told.
+#[cold]
+fn not_found(py: Py, scope: &Scope, callable: &str) -> Failure {
+    scope.sources.show(py, scope, true);
+    let mut exception = Exception::take(py);
+    if exception.hint.is_none() {
+        exception.hint = meant(py, scope, callable).map(|meant| format!("did you mean \"{meant}\"?"));
+    }
+    py.clear();
+    Failure::Exception(exception)
+}
+
+/// `math:sqrt` for `math.sqrt`, `builtins:print` for `print`.
+fn meant(py: Py, scope: &Scope, callable: &str) -> Option<String> {
+    /// Nobody makes a mistake in a longer one that is worth a word.
+    const LONGEST: usize = 200;
+    let mut names = callable.split('.');
+    if callable.len() > LONGEST || callable.contains(':') || names.any(str::is_empty) {
+        return None;
+    }
+    let first = callable.split('.').next()?;
+    if main_attribute(py, scope, first).is_ok() {
+        return None;
+    }
+    py.clear();
+    let object = |name: &str| scope.names.get(py, name).ok();
+    if py.import(&object("builtins")?).ok()?.attr_object(&object(first)?).is_ok() {
+        return Some(format!("builtins:{callable}"));
+    }
+    py.clear();
+    // The longest name of a module that is loaded; else all but the last.
+    let splits = callable.rmatch_indices('.').map(|(at, _)| (&callable[..at], &callable[at + 1..]));
+    let is_loaded = |name: &str| {
+        // SAFETY: a live str; a new reference, or NULL.
+        object(name).is_some_and(|name| unsafe { py.owned((py.api.PyImport_GetModule)(name.as_ptr())).is_ok() })
+    };
+    let (module, name) = splits.clone().find(|(module, _)| is_loaded(module)).or_else(|| splits.clone().next())?;
+    Some(format!("{module}:{name}"))
 }
 
 fn main_attribute<'py>(py: Py<'py>, scope: &Scope<'py>, name: &str) -> PyResult<Obj<'py>> {
@@ -134,7 +235,10 @@ fn main_attribute<'py>(py: Py<'py>, scope: &Scope<'py>, name: &str) -> PyResult<
     // SAFETY: live objects; 1 with a new reference, 0 with NULL, -1 with an exception.
     unsafe {
         match (py.api.PyDict_GetItemRef)(scope.main.as_ptr(), key.as_ptr(), &mut object) {
-            0 => Err(convert::no_attribute(py, &format!("module '__main__' has no attribute '{name}'"))),
+            0 => {
+                let name = cut(name.as_bytes(), LONGEST_NAME).unwrap_or_default();
+                Err(convert::no_attribute(py, &format!("module '__main__' has no attribute '{name}'")))
+            }
             _ => py.owned(object),
         }
     }
@@ -142,7 +246,8 @@ fn main_attribute<'py>(py: Py<'py>, scope: &Scope<'py>, name: &str) -> PyResult<
 
 /// All or nothing: every value is made before the first name is bound.
 fn prepare_main(py: Py, main: &Obj, names: &[subpy_pair]) -> PyResult<()> {
-    let mut objects = Vec::with_capacity(names.len());
+    let mut objects = Vec::new();
+    objects.try_reserve_exact(names.len()).map_err(|_| py.no_memory())?;
     for pair in names {
         objects.push((to_python(py, &pair.key)?, to_python(py, &pair.value)?));
     }

@@ -8,7 +8,7 @@
 pub use own::*;
 #[cfg(test)]
 pub use pyo3_ffi::{
-    METH_NOARGS, METH_O, Py_CONSTANT_FALSE, Py_CONSTANT_NONE, Py_CONSTANT_TRUE, Py_buffer, Py_eval_input,
+    METH_NOARGS, METH_O, METH_VARARGS, Py_CONSTANT_FALSE, Py_CONSTANT_NONE, Py_CONSTANT_TRUE, Py_buffer, Py_eval_input,
     Py_file_input, Py_ssize_t, PyBUF_FULL_RO, PyBUF_SIMPLE, PyCFunction, PyCapsule_Destructor, PyCompilerFlags,
     PyInitConfig, PyInterpreterConfig, PyInterpreterConfig_OWN_GIL, PyInterpreterConfig_SHARED_GIL, PyInterpreterState,
     PyMethodDef, PyMethodDefPointer, PyObject, PyObjectArenaAllocator, PyStatus, PyThreadState, PyTypeObject,
@@ -97,6 +97,7 @@ mod own {
         pub ml_flags: c_int,
         pub ml_doc: *const c_char,
     }
+    pub const METH_VARARGS: c_int = 1;
     pub const METH_NOARGS: c_int = 4;
     pub const METH_O: c_int = 8;
 
@@ -149,7 +150,7 @@ mod tests {
         same_layout!(PyMethodDef: ml_name ml_meth ml_flags ml_doc);
         same_layout!(PyMethodDefPointer: PyCFunction);
         same_layout!(PyCompilerFlags: cf_flags cf_feature_version);
-        same_value!(PyInterpreterConfig_SHARED_GIL PyInterpreterConfig_OWN_GIL PyBUF_SIMPLE PyBUF_FULL_RO METH_NOARGS
+        same_value!(PyInterpreterConfig_SHARED_GIL PyInterpreterConfig_OWN_GIL PyBUF_SIMPLE PyBUF_FULL_RO METH_VARARGS METH_NOARGS
             METH_O Py_file_input Py_eval_input Py_CONSTANT_NONE Py_CONSTANT_FALSE Py_CONSTANT_TRUE);
         assert_eq!(size_of::<own::Py_ssize_t>(), size_of::<pyo3_ffi::Py_ssize_t>());
         let _: pyo3_ffi::PyCapsule_Destructor = capsule_destructor;

@@ -59,7 +59,7 @@ fn copy(root: &Value) -> Result<OwnedValue> {
             None => encoded_root = encoded,
         }
     }
-    Ok(builder.finish(encoded_root))
+    builder.finish(encoded_root).ok_or_else(no_memory)
 }
 
 /// A container whose elements are being decoded.

@@ -46,6 +46,7 @@ impl OwnedValue {
                 copy.u.as_int = start as i64;
                 let values = value.len * size / size_of::<subpy_value>();
                 if size > 1 {
+                    pending.try_reserve(values).ok()?;
                     for index in 0..values {
                         let at = start + index * size_of::<subpy_value>();
                         pending.push((Some(at), builder.read(at)));
@@ -57,7 +58,7 @@ impl OwnedValue {
                 None => root_copy = copy,
             }
         }
-        Some(builder.finish(root_copy))
+        builder.finish(root_copy)
     }
 }
 
@@ -75,11 +76,13 @@ pub struct Builder {
     capacity: usize,
     /// Where the values lie in the block that `finish` has to turn into pointers.
     pointing: Vec<usize>,
+    /// There was no memory for it.
+    failed: bool,
 }
 
 impl Builder {
     pub fn new() -> Builder {
-        Builder { data: ptr::null_mut(), len: BLOCK_HEADER, capacity: 0, pointing: Vec::new() }
+        Builder { data: ptr::null_mut(), len: BLOCK_HEADER, capacity: 0, pointing: Vec::new(), failed: false }
     }
 
     /// Room for `size` more bytes, aligned for values, or for text with a NUL behind it; its offset. None: no memory.
@@ -132,14 +135,24 @@ impl Builder {
         debug_assert!(at + size_of::<subpy_value>() <= self.len);
         // SAFETY: `at` is an element of an array in the block, thus aligned.
         unsafe { self.data.add(at).cast::<subpy_value>().write(value) }
-        if element_size(value.kind) > 0 {
+        if element_size(value.kind) > 0 && self.grow_pointing() {
             self.pointing.push(at);
         }
     }
 
+    /// Room for one more; without it there is no result.
+    #[inline]
+    fn grow_pointing(&mut self) -> bool {
+        self.failed |= self.pointing.len() == self.pointing.capacity() && self.pointing.try_reserve(1).is_err();
+        !self.failed
+    }
+
     /// Turns offsets into pointers. The first thing that was appended lies right behind the header, and the root is what
-    /// points to it: so the root knows its block.
-    pub fn finish(mut self, root: subpy_value) -> OwnedValue {
+    /// points to it: so the root knows its block. None: no memory.
+    pub fn finish(mut self, root: subpy_value) -> Option<OwnedValue> {
+        if self.failed {
+            return None;
+        }
         let base = std::mem::replace(&mut self.data, ptr::null_mut());
         // SAFETY: an offset into the block.
         let fix = |value: &mut subpy_value| value.u.as_bytes = unsafe { base.add(value.u.as_int as usize) };
@@ -155,7 +168,7 @@ impl Builder {
             fix(&mut root);
             root.flags = OWNS_BLOCK;
         }
-        OwnedValue(ManuallyDrop::new(root))
+        Some(OwnedValue(ManuallyDrop::new(root)))
     }
 }
 

@@ -99,7 +99,32 @@ static void names(void) {
   CALL_RAISES("math:pi", "TypeError: 'float' object is not callable");
   CALL_RAISES("math:", "AttributeError: module 'math' has no attribute ''");
   CALL_RAISES("seven.", "AttributeError: 'function' object has no attribute ''");
-  CALL_RAISES("print", "AttributeError: module '__main__' has no attribute 'print'"); /* not builtins, as getattr */
+  /* Not builtins and no modules, as getattr; but it is said what was meant. */
+  CALL_RAISES("print", "AttributeError: module '__main__' has no attribute 'print'; did you mean \"builtins:print\"?");
+  CALL_RAISES("str.upper", "AttributeError: module '__main__' has no attribute 'str'; did you mean \"builtins:str.upper\"?");
+  CALL_RAISES("math.sqrt", "AttributeError: module '__main__' has no attribute 'math'; did you mean \"math:sqrt\"?");
+  CALL_RAISES("os.path.join", "AttributeError: module '__main__' has no attribute 'os'; did you mean \"os.path:join\"?");
+  CALL_RAISES("collections.Counter.fromkeys",
+              "AttributeError: module '__main__' has no attribute 'collections'; did you mean \"collections:Counter.fromkeys\"?");
+  CALL_RAISES("never.imported.name",
+              "AttributeError: module '__main__' has no attribute 'never'; did you mean \"never.imported:name\"?");
+  CALL_RAISES("missing", "AttributeError: module '__main__' has no attribute 'missing'");
+  CALL_RAISES("a..b", "AttributeError: module '__main__' has no attribute 'a'");
+  CALL_RAISES(".a", "AttributeError: module '__main__' has no attribute ''");
+  /* A prepared function says the same, and the exception's own texts do not. */
+  subpy_function function = 1;
+  CHECK(subpy_function_new(interp, "math.sqrt", SUBPY_AUTO_LEN, &function, &error) == SUBPY_ERROR_EXECUTION_FAILED);
+  CHECK(strstr(subpy_error_message(error, NULL), "did you mean \"math:sqrt\"?") && function == 0);
+  CHECK_ERROR(subpy_error_formatted, error, "AttributeError: module '__main__' has no attribute 'math'");
+  CHECK_ERROR(subpy_error_exception_message, error, "module '__main__' has no attribute 'math'");
+  CHECK_ERROR(subpy_error_display, error, "AttributeError: module '__main__' has no attribute 'math'");
+  subpy_error_free(error);
+  error = NULL;
+  /* A coroutine is no result. */
+  run(interp, "import warnings\nwarnings.simplefilter('ignore')\nasync def co(): return 1");
+  FAILS(SUBPY_ERROR_NOT_SHAREABLE,
+        "result: coroutine cannot be shared, call a function that runs it: return asyncio.run(...)",
+        subpy_call(interp, "co", SUBPY_AUTO_LEN, NULL, 0, NULL, &result, &error));
   FAILS(SUBPY_ERROR_EXECUTION_FAILED, "...AttributeError: module '__main__' has no attribute 'a",
         subpy_call(interp, "a\0b", 3, NULL, 0, NULL, NULL, &error));
   FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "callable is NULL",

@@ -1,6 +1,7 @@
 /* Uncaught exceptions: every field of excinfo, for ordinary ones as concurrent.interpreters gives them, and for those that
  * end a process there. */
 #include <sys/resource.h>
+#include <time.h>
 
 #include "guest.h"
 
@@ -60,11 +61,14 @@ static const char *const ORDINARY[] = {
     "from warnings import warn\nimport warnings\nwarnings.simplefilter('error')\nwarn('a warning')",
 };
 
-/* What Python's own module says, by running it in the main interpreter. */
+/* What Python's own module says, by running it in the main interpreter; with the source lines, as the REPL shows them. */
 static const char STDLIB[] =
     "import concurrent.interpreters as interpreters\n"
     "interp = interpreters.create()\n"
     "def stdlib(code):\n"
+    "  interp.prepare_main(source=code)\n"
+    "  interp.exec('import linecache\\nlinecache._interactive_cache.clear()\\n'\n"
+    "              'linecache._register_code(compile(source, \"<script>\", \"exec\"), source, \"<script>\")')\n"
     "  try:\n"
     "    interp.exec(code)\n"
     "  except interpreters.ExecutionFailed as failed:\n"
@@ -143,7 +147,8 @@ static void strange_texts(void) {
   CHECK_ERROR(subpy_error_formatted, error, "ValueError: a\0b");
   CHECK_ERROR(subpy_error_message, error, "ValueError: a\0b");
   CHECK_ERROR(subpy_error_display, error,
-              "Traceback (most recent call last):\n  File \"<script>\", line 1, in <module>\nValueError: a\0b");
+              "Traceback (most recent call last):\n  File \"<script>\", line 1, in <module>\n"
+              "    raise ValueError('a\\0b')\nValueError: a\0b");
   subpy_error_free(error);
 
   error = exception(interp, "raise ValueError('a\\ud800b\\udfff')");
@@ -152,7 +157,8 @@ static void strange_texts(void) {
   CHECK_ERROR(subpy_error_formatted, error, "ValueError: a\xef\xbf\xbd"
                                             "b\xef\xbf\xbd");
   CHECK_ERROR(subpy_error_display, error,
-              "Traceback (most recent call last):\n  File \"<script>\", line 1, in <module>\nValueError: a\xef\xbf\xbd"
+              "Traceback (most recent call last):\n  File \"<script>\", line 1, in <module>\n"
+              "    raise ValueError('a\\ud800b\\udfff')\nValueError: a\xef\xbf\xbd"
               "b\xef\xbf\xbd");
   subpy_error_free(error);
 
@@ -225,7 +231,7 @@ static void no_memory(void) {
   CHECK_ERROR(subpy_error_type_name, error, "MemoryError");
   CHECK_ERROR(subpy_error_formatted, error, "MemoryError: ");
   CHECK_ERROR(subpy_error_display, error,
-              "Traceback (most recent call last):\n  File \"<script>\", line 1, in <module>\nMemoryError");
+              "Traceback (most recent call last):\n  File \"<script>\", line 1, in <module>\n    raise MemoryError\nMemoryError");
   subpy_error_free(error);
   error = exception(interp, "raise MemoryError('with text')");
   CHECK_ERROR(subpy_error_formatted, error, "MemoryError: with text");
@@ -274,6 +280,54 @@ static void memory_exhausted(void) {
   CHECK(subpy_error_frame_count(error) == 2);
   subpy_error_free(error);
   run(interp, "fine = 1");
+}
+
+/* The message is one line: the first that says something, and what to do, where the library knows it. */
+static void one_line(void) {
+  static const struct {
+    const char *code, *message;
+  } cases[] = {
+      {"raise ImportError('\\n\\nIMPORTANT: PLEASE READ THIS\\n\\nand that')", "ImportError: IMPORTANT: PLEASE READ THIS"},
+      {"raise ValueError('\\n')", "ValueError: "},
+      {"raise ValueError(' \\n\\t\\n  text  \\nmore')", "ValueError: text"},
+      {"raise ValueError('  text\\nmore')", "ValueError:   text"},
+      {"raise ValueError('text\\r\\nmore')", "ValueError: text"},
+      {"import decimal\nraise decimal.InvalidOperation('\\nwhy')", "decimal.InvalidOperation: why"},
+      /* numpy's, as it quotes CPython. */
+      {"raise ImportError('\\n\\nIMPORTANT: PLEASE READ THIS\\n\\nOriginal error was: module "
+       "numpy._core._multiarray_umath does not support loading in subinterpreters\\n')",
+       "ImportError: IMPORTANT: PLEASE READ THIS; create the interpreter with SUBPY_GIL_SHARED and "
+       "SUBPY_INTERP_NO_EXTENSION_CHECK, or use the main one, subpy_get_main()"},
+      {"import faulthandler",
+       "ImportError: module faulthandler does not support loading in subinterpreters; create the interpreter with "
+       "SUBPY_GIL_SHARED and SUBPY_INTERP_NO_EXTENSION_CHECK, or use the main one, subpy_get_main()"},
+      {"raise ImportError('PyO3 modules do not yet support subinterpreters, see ...')",
+       "ImportError: PyO3 modules do not yet support subinterpreters, see ...; such a module loads in one interpreter of "
+       "a process: the main one, subpy_get_main(), or the only one with SUBPY_GIL_SHARED and "
+       "SUBPY_INTERP_NO_EXTENSION_CHECK"},
+      {"raise ImportError('Interpreter change detected - this module can only be loaded into one interpreter per process.')",
+       "...per process.; such a module loads in one interpreter"},
+      {"raise ImportError('cannot load module more than once per process')", "...; such a module loads in one"},
+      /* Whoever says it in another way, or is no ImportError, is not meant. */
+      {"raise RuntimeError('module x does not support loading in subinterpreters')",
+       "RuntimeError: module x does not support loading in subinterpreters"},
+  };
+  for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+    subpy_error *error = exception(interp, cases[index].code);
+    check_message(__FILE__, __LINE__, error, SUBPY_ERROR_EXECUTION_FAILED, cases[index].message);
+    CHECK(!strstr(subpy_error_formatted(error, NULL), "SUBPY_") && !strstr(subpy_error_display(error, NULL), "SUBPY_"));
+    CHECK(!strstr(subpy_error_exception_message(error, NULL), "SUBPY_"));
+    subpy_error_free(error);
+  }
+
+  /* What is advised works. */
+  subpy_error *error = NULL;
+  subpy_interp shared = 0;
+  subpy_interp_options options = {
+      .size = sizeof options, .gil = SUBPY_GIL_SHARED, .flags = SUBPY_INTERP_NO_EXTENSION_CHECK};
+  OK(subpy_create(&options, &shared, &error));
+  run(shared, "import faulthandler");
+  OK(subpy_close(shared, &error));
 }
 
 static void check_frame(const subpy_error *error, size_t index, const char *file, int32_t line, const char *function) {
@@ -351,6 +405,45 @@ static void recursion(void) {
 }
 
 /* ---- other things that code can do ---- */
+
+static double seconds(void) {
+  struct timespec now;
+  CHECK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0);
+  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* 400,000 frames: the right ones are kept. It takes as long as Python takes to walk them; printed, not checked. */
+static void very_deep(void) {
+  subpy_interp deep = create();
+  run(deep, "import sys, traceback\n"
+            "sys.setrecursionlimit(1_000_000)\n"
+            "def outer(n):\n"
+            "  return inner(n - 1) if n > 200_000 else f(n)\n"
+            "def f(n):\n"
+            "  if n == 0: raise ValueError('deep')\n"
+            "  return f(n - 1)\n"
+            "def inner(n): return outer(n)\n"
+            "def extracted():\n"
+            "  try: outer(300_000)\n"
+            "  except ValueError as e: return len(traceback.extract_tb(e.__traceback__, 1)) and sum(1 for _ in traceback.walk_tb(e.__traceback__))");
+  double begun = seconds();
+  subpy_error *error = exception(deep, "outer(300_000)");
+  double taken = seconds() - begun;
+  CHECK(subpy_error_frame_count(error) == 10000);
+  check_frame(error, 0, "<script>", 1, "<module>");
+  check_frame(error, 1, "<script>", 4, "outer");
+  check_frame(error, 2, "<script>", 8, "inner");
+  check_frame(error, 4999, "<script>", 4, "outer");
+  check_frame(error, 5000, "<script>", 7, "f");
+  check_frame(error, 9998, "<script>", 7, "f");
+  check_frame(error, 9999, "<script>", 6, "f");
+  subpy_error_free(error);
+  begun = seconds();
+  CHECK(number(deep, "extracted()") == 400003);
+  printf("400,002 frames: %.2f s, Python walks them in %.2f s\n", taken, seconds() - begun);
+  error = NULL;
+  OK(subpy_close(deep, &error));
+}
 
 static void system_exit(void) {
   static const struct {
@@ -539,20 +632,30 @@ static void broken_guest(void) {
       "import builtins\nvars(builtins).clear()",
       "import sys\nsys.excepthook = None\ndel sys.modules['__main__']",
   };
+  size_t with_source = 0;
   for (size_t index = 0; index < sizeof breaks / sizeof *breaks; index++) {
     subpy_interp broken = create();
     run(broken, breaks[index]);
     subpy_error *error = exception(broken, "\n1 / 0");
     CHECK_ERROR(subpy_error_formatted, error, "ZeroDivisionError: division by zero");
-    CHECK_ERROR(subpy_error_display, error,
-                "Traceback (most recent call last):\n"
-                "  File \"<script>\", line 2, in <module>\n"
-                "ZeroDivisionError: division by zero");
-    CHECK(subpy_error_frame_count(error) == 1);
+    /* Without the source line where that cannot be had. */
+    char display[300];
+    const char *source = frame_at(error, 0).source;
+    snprintf(display, sizeof display,
+             "Traceback (most recent call last):\n  File \"<script>\", line 2, in <module>\n%s%s%s"
+             "ZeroDivisionError: division by zero", source ? "    " : "", source ? source : "", source ? "\n" : "");
+    const char *shown = subpy_error_display(error, NULL);
+    if (strncmp(shown, display, 64) != 0 || strcmp(strstr(shown, "Zero"), strstr(display, "Zero")) != 0) {
+      fprintf(stderr, "%s\nnot\n%s\n", shown, display);
+      exit(1);
+    }
+    CHECK(subpy_error_frame_count(error) == 1 && (!source || strcmp(source, "1 / 0") == 0));
+    with_source += source != NULL;
     subpy_error_free(error);
     error = NULL;
     OK(subpy_close(broken, &error));
   }
+  CHECK(with_source >= 8);
   /* Whatever a replacement gives is used, when it is text. */
   subpy_interp own = create();
   run(own, "import traceback\n"
@@ -604,8 +707,10 @@ int main(void) {
   str_that_fails();
   strange_texts();
   strange_classes();
+  one_line();
   no_memory();
   recursion();
+  very_deep();
   system_exit();
   frames();
   source_lines();

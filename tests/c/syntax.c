@@ -28,6 +28,13 @@ static const syntax_case CASES[] = {
      "(unicode error) 'unicodeescape' codec can't decode bytes in position 0-15: unknown Unicode character name "
      "(<script>, line 1)",
      1, 1, "'\\N{no such name}'\n"},
+    /* Indented source: the place in the source itself. */
+    {"  x = 1\n  y = = 2\n", "SyntaxError", "invalid syntax (<script>, line 2)", 2, 7, "  y = = 2\n"},
+    {"\n\t\tif x:\n\t\t\t'\xc3\xa9' ; y = = 1", "SyntaxError", "invalid syntax (<script>, line 3)", 3, 14,
+     "\t\t\t'\xc3\xa9' ; y = = 1\n"},
+    {"    return 1", "SyntaxError", "'return' outside function (<script>, line 1)", 1, 5, NULL},
+    {"    if True:\n    x = 1", "IndentationError",
+     "expected an indented block after 'if' statement on line 1 (<script>, line 2)", 2, 5, "    x = 1\n"},
     {"\xef\xbb\xbfx = 1", "SyntaxError", "invalid non-printable character U+FEFF (<script>, line 1)", 1, 1,
      "\xef\xbb\xbfx = 1"},
 };
@@ -66,6 +73,18 @@ static void others(void) {
   FAILS(SUBPY_ERROR_SYNTAX, "SyntaxError: source code string cannot contain null bytes",
         subpy_eval(interp, "1\0", 2, &value, &error));
   CHECK(value.kind == SUBPY_KIND_NONE);
+
+  /* An expression may be indented: the place is in the text as it was passed. */
+  int32_t line = 0, column = 0;
+  const char *text = NULL;
+  CHECK(subpy_eval(interp, "  (1 =\n =)", SUBPY_AUTO_LEN, NULL, &error) == SUBPY_ERROR_SYNTAX);
+  CHECK(subpy_error_syntax(error, &line, &column, &text) && line == 1 && column == 6);
+  CHECK(strncmp(text, "  (1 =", 6) == 0);
+  subpy_error_free(error);
+  CHECK(subpy_eval(interp, "  (1,\n ==)", SUBPY_AUTO_LEN, NULL, &error) == SUBPY_ERROR_SYNTAX);
+  CHECK(subpy_error_syntax(error, &line, &column, &text) && line == 2 && column == 2);
+  subpy_error_free(error);
+  error = NULL;
 
   /* An expression is an expression. */
   FAILS(SUBPY_ERROR_SYNTAX, "SyntaxError: invalid syntax (<script>, line 1)",

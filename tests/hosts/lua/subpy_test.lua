@@ -501,7 +501,11 @@ to: 2
 be: 2
 Traceback (most recent call last):
   File "<script>", line 1, in <module>
+    count(42)
+    ~~~~~^^^^
   File "<script>", line 4, in count
+    words = collections.Counter(text.split())
+                                ^^^^^^^^^^
 AttributeError: 'int' object has no attribute 'split'
 ]])
   equal(printed("parallel.lua"), "primes below 100,000: 9592\n")

@@ -575,7 +575,11 @@ test('the examples print what the documentation says', () => {
 be: 2
 Traceback (most recent call last):
   File "<script>", line 1, in <module>
+    count(42)
+    ~~~~~^^^^
   File "<script>", line 5, in count
+    words = collections.Counter(text.split())
+                                ^^^^^^^^^^
 AttributeError: 'int' object has no attribute 'split'
 `);
   assert.equal(printed('parallel.js'), '2762 + 2371 + 2260 + 2199 = 9592\nthe event loop ran\n');

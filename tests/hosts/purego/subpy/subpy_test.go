@@ -418,7 +418,11 @@ func TestTheProgramPrintsAndExits(t *testing.T) {
 be: 2
 Traceback (most recent call last):
   File "<script>", line 1, in <module>
+    count(42)
+    ~~~~~^^^^
   File "<script>", line 5, in count
+    words = collections.Counter(text.split())
+                                ^^^^^^^^^^
 AttributeError: 'int' object has no attribute 'split'
 `)
 }
