@@ -12,7 +12,7 @@ use super::runtime::{self, STACK_SIZE};
 use crate::python::hooks::{self, Watcher};
 use crate::python::interp::{Config, Interp, Scope};
 use crate::python::object::Py;
-use crate::python::run::Code;
+use crate::python::run::{self, Code};
 use crate::python::tstate::{self, Stack, detached};
 use crate::python::{Failure, loaded_api};
 use crate::value::{OwnedValue, subpy_pair};
@@ -184,7 +184,6 @@ pub fn run(handle: u64, code: Code, wanted: Option<&mut OwnedValue>) -> Ran {
     let what = || match code {
         Code::Exec { .. } | Code::Eval { .. } => "exec code for",
         Code::Call { .. } | Code::Function { .. } => "make a call in",
-        Code::PrepareMain { .. } => "update __main__ for",
     };
     here(|here| {
         let find = || driven(handle, what());
@@ -201,7 +200,7 @@ pub(super) fn driven(handle: u64, what: &str) -> Result<Arc<Interpreter>> {
 impl Interpreter {
     #[inline]
     pub(super) fn run(&self, here: &Here, code: Code, wanted: Option<&mut OwnedValue>) -> Ran {
-        self.inside(here, |py, scope, _| crate::python::run::run(py, scope, code, wanted))
+        self.inside(here, |py, scope, _| run::run(py, scope, code, wanted))
     }
 
     /// Does something inside: as a run, when the gate lets it in.
@@ -235,7 +234,9 @@ fn unrecognized(what: &str, interpreter: &Interpreter) -> Error {
 
 /// `prepare_main()`
 pub fn prepare_main(handle: u64, names: &[subpy_pair]) -> Result<()> {
-    run(handle, Code::PrepareMain { names }, None).map_err(|error| *error)
+    let interpreter = driven(handle, "update __main__ for")?;
+    let prepare = |py: Py, scope: &Scope, _: &Interp| run::prepare_main(py, scope, names);
+    here(|here| interpreter.inside(here, prepare)).map_err(|error| *error)
 }
 
 /// Fails when there is no such interpreter, and when it cannot take a run at all.

@@ -50,6 +50,7 @@ pub struct Scope<'py> {
     /// `__main__.__dict__`
     pub main: ManuallyDrop<Obj<'py>>,
     pub names: &'py Names,
+    pub kept: &'py KeptObjects,
 }
 
 /// An interpreter of CPython's. Whoever holds it makes sure that nobody is in it when it ends.
@@ -228,7 +229,7 @@ impl Interp {
         }
         // SAFETY: the module keeps it until the end of the interpreter; so this reference is not counted.
         let main = unsafe { py.owned(self.main.dict) }.map(ManuallyDrop::new).map_err(|_| Failure::NoMemory)?;
-        let mut result = act(py, &Scope { main, names: &self.names });
+        let mut result = act(py, &Scope { main, names: &self.names, kept: &self.kept });
         if let Some(output) = &self.output {
             // First the end, then the flush: what a thread prints in between goes out by itself.
             output.run_ends();
