@@ -19,7 +19,7 @@ pub enum Kind {
     #[error("{0}")]
     Busy(String),
     /// ExecutionFailed: an uncaught exception.
-    #[error("{}", one_line(&.0.formatted))]
+    #[error("{}{}", one_line(&.0.formatted), daemon_hint(.0))]
     ExecutionFailed(Box<Exception>),
     /// NotShareableError: a Python object that has no value.
     #[error("{0}")]
@@ -58,6 +58,18 @@ pub enum Kind {
 
 fn one_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
+}
+
+/// What multiprocessing.Pool and multiprocessing.Queue run into (Lib/threading.py: Thread.daemon), and
+/// ProcessPoolExecutor, on a thread of its own.
+fn daemon_hint(exception: &Exception) -> &'static str {
+    match exception.type_name.as_str() {
+        "RuntimeError" if exception.message.starts_with("daemon threads are disabled") => {
+            " (SUBPY_INTERP_ALLOW_DAEMON_THREADS allows them when the interpreter is created)"
+        }
+        "BrokenProcessPool" => " (ProcessPoolExecutor needs SUBPY_INTERP_ALLOW_DAEMON_THREADS)",
+        _ => "",
+    }
 }
 
 /// An error, and the interpreter that it is about (its handle, 0 when none).
