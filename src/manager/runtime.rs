@@ -14,11 +14,12 @@ use super::gate::{Busy, Refused};
 use super::here::is_inside_any;
 use super::interpreter::{INTERPRETERS, Interpreter, check_stack};
 use super::thread as runs;
+use crate::python::attach::{current_interpreter, detached};
 use crate::python::interp::Interp;
 use crate::python::locate::{Found, Installation, locate};
 use crate::python::run::Code;
+use crate::python::stack::this_stack;
 use crate::python::start::{self, StartError, Startup};
-use crate::python::tstate::{self, detached, this_stack};
 use crate::python::{hooks, loaded_api, lock};
 use crate::value::{Args, subpy_value};
 
@@ -267,7 +268,7 @@ fn finish(thread: Option<RuntimeThread>) {
 
 /// Closes every interpreter and finalises CPython, unless something runs. Fine when it does not run.
 pub fn shutdown() -> Result<()> {
-    let current = if is_up() { loaded_api().and_then(tstate::current_interpreter) } else { None };
+    let current = if is_up() { loaded_api().and_then(current_interpreter) } else { None };
     detached(loaded_api(), || {
         let mut phase = lock(&PHASE);
         while matches!(*phase, Phase::Starting) {
@@ -330,7 +331,11 @@ fn close_all_gates(up: &Up) -> Result<Vec<Arc<Interpreter>>> {
         }
         let closed_so_far = index + usize::from(closing.is_ok());
         ours[..closed_so_far].iter().for_each(|interpreter| interpreter.gate.reopen());
-        let what = if closing == Err(Refused::Closing) { "being closed" } else { "running" };
+        let what = match closing {
+            Err(Refused::Closing) => "being closed",
+            Err(Refused::Entered) => "entered by a thread that has not left it (subpy_enter, subpy_leave)",
+            _ => "running",
+        };
         return Err(Error::from(Kind::Busy(format!("interpreter {} is {what}", interpreter.id))).of(interpreter.handle));
     }
     Ok(ours)

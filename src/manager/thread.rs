@@ -9,10 +9,10 @@ use super::handle::{self, Numbers};
 use super::interpreter;
 use super::registry::Registry;
 use super::runtime::{self, STACK_SIZE};
+use crate::python::attach::detached;
 use crate::python::kept::Hold;
 use crate::python::output::print_error;
 use crate::python::run::Code;
-use crate::python::tstate::detached;
 use crate::python::{loaded_api, lock};
 use crate::value::{Args, OwnedValue};
 
@@ -116,6 +116,10 @@ static UNFINISHED: Registry<Thread> = Registry::new();
 
 /// Starts a thread that does the job.
 pub fn run_in_thread(job: Job) -> Result<u64> {
+    detached(loaded_api(), || start(job))
+}
+
+fn start(job: Job) -> Result<u64> {
     static NUMBERS: Numbers = Numbers::new(handle::THREAD);
     interpreter::check_alive(job.interp)?;
     let _use = runtime::enter()?;

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex};
 
 use super::types::{PyInterpreterConfig, PyInterpreterState, PyObject};
 
+use super::attach::{Entry, Outside, Pinned};
 use super::exception::Exception;
 use super::hooks;
 use super::kept::KeptObjects;
 use super::names::Names;
 use super::object::{Obj, Py, PyResult};
 use super::output::{self, Output};
-use super::tstate::{Entry, Pinned, Stack, bound_state, rebind, this_stack};
+use super::stack::{Stack, this_stack};
 use super::{Count, Failure, api, lock};
 
 /// What an interpreter may do (CPython: PyInterpreterConfig). All false is what `concurrent.interpreters` calls
@@ -86,7 +87,7 @@ impl Interp {
         }
     }
 
-    /// Creates an interpreter, on any thread.
+    /// Creates an interpreter, on any thread, outside of Python code.
     pub fn create(config: &Config) -> Result<Interp, Failure> {
         let api = api();
         let ours = PyInterpreterConfig {
@@ -105,14 +106,12 @@ impl Interp {
         hooks::creating(|| {
             // SAFETY: with nothing attached CPython copies main's configuration. The first state is cleared and deleted
             // on this thread; what was attached before is attached again.
-            let (state, id, bound) = unsafe {
-                let bound = bound_state(api);
+            let (state, id) = unsafe {
                 let previous = (api.PyThreadState_Swap)(ptr::null_mut());
                 let mut first = ptr::null_mut();
                 let status = (api.Py_NewInterpreterFromConfig)(&mut first, &ours);
                 if first.is_null() {
                     (api.PyThreadState_Swap)(previous);
-                    rebind(api, previous, bound);
                     let reason = if status.err_msg.is_null() {
                         "interpreter creation failed".into()
                     } else {
@@ -130,11 +129,10 @@ impl Interp {
                 // when the interpreter ends would use freed memory when it wakes up. So that one is taken, for good.
                 // PyGILState_* find it on this thread now: the entry of `set_up` puts that right.
                 (api.PyThreadState_New)(state);
-                (state, id, bound)
+                (state, id)
             };
             let mut interp = Interp::new(state, id);
-            // SAFETY: the interpreter is alive; the state was bound on this thread.
-            let entry = unsafe { Entry::bound_before(api, state, this_stack(), bound) }.ok_or(Failure::NoMemory)?;
+            let entry = interp.enter()?;
             let ready = interp.set_up(entry, config);
             if let Err(failure) = ready {
                 interp.end();
@@ -154,6 +152,8 @@ impl Interp {
             let entry = interp.enter()?;
             interp.set_up(entry, &Config::default())?;
         } else {
+            // The host's own Python may be what calls, and had no chance to step out before CPython was found.
+            let _outside = Outside::step_out(api());
             let entry = interp.enter()?;
             let py = entry.py();
             let ready = hooks::watch_host(py, host_exits).and_then(|()| main(py));
@@ -193,7 +193,7 @@ impl Interp {
     /// cannot destroy it: the state would be gone, and PyGILState_* would still find it on this thread.
     pub fn pin(&self, stack: Stack) -> Result<Rc<Pinned>, Failure> {
         // SAFETY: alive until `end` takes it.
-        let pinned = Rc::new(unsafe { Pinned::new(api(), self.state, stack) }.ok_or(Failure::NoMemory)?);
+        let pinned = unsafe { Pinned::new(api(), self.state, stack) }.ok_or(Failure::NoMemory)?;
         let marked = self.mark(Rc::clone(&pinned).enter(stack).py());
         if marked.is_err() {
             drop(Rc::clone(&pinned).last_entry(stack));
@@ -202,8 +202,8 @@ impl Interp {
     }
 
     /// The end of what `pin` began, on the same thread.
-    pub fn unpin(&self, pinned: Rc<Pinned>) {
-        let entry = pinned.last_entry(this_stack());
+    pub fn unpin(&self, pinned: Rc<Pinned>, stack: Stack) {
+        let entry = pinned.last_entry(stack);
         self.unmark();
         drop(entry);
     }

@@ -6,8 +6,10 @@
 //! | `start` | load it, initialise it, finalise it |
 //! | `api`, `types` | the symbol table, and CPython's types in it |
 //! | `object` | references that count themselves, the proof of being attached |
-//! | `tstate` | thread states: entering and leaving an interpreter |
+//! | `attach` | thread states: entering and leaving an interpreter |
+//! | `stack`, `chunks` | what makes that cheap: the bounds of stacks, memory for frames |
 //! | `interp` | one interpreter: create, set up, run in, end |
+//! | `thread_end` | what is to be done when a thread ends |
 //! | `run`, `dedent` | exec, eval, call, prepare_main |
 //! | `names` | names as Python strings |
 //! | `kept` | objects that prepared functions hold |
@@ -20,6 +22,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 pub mod api;
+pub mod attach;
+mod chunks;
 mod convert;
 mod dedent;
 pub mod exception;
@@ -32,8 +36,9 @@ mod names;
 pub mod object;
 pub mod output;
 pub mod run;
+pub mod stack;
 pub mod start;
-pub mod tstate;
+pub mod thread_end;
 mod types;
 
 use api::Api;

@@ -9,9 +9,11 @@ use std::sync::OnceLock;
 use super::types::{PyInitConfig, PyThreadState};
 
 use super::api::Api;
+use super::attach::{Entry, detached};
+use super::chunks::cache_chunks;
 use super::locate::{Found, Installation};
 use super::object::Py;
-use super::tstate::{Entry, cache_chunks, this_stack};
+use super::stack::this_stack;
 use super::{API, api, hooks};
 
 /// How CPython is initialised.
@@ -227,7 +229,7 @@ pub fn finalize(state: MainState) {
 /// Prepares a CPython that a host has initialised.
 pub fn adopt() {
     static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
+    let prepare = || {
         // SAFETY: CPython is initialised, so main is alive. The hook is added with main's GIL.
         unsafe {
             cache_chunks(api());
@@ -237,5 +239,6 @@ pub fn adopt() {
                 py.clear();
             }
         }
-    });
+    };
+    ONCE.call_once(|| detached(Some(api()), prepare));
 }
