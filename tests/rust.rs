@@ -245,6 +245,18 @@ fn functions_hold_what_was_found() {
 }
 
 #[test]
+fn a_thread_keeps_the_function_that_it_runs() {
+    let interp = create();
+    interp.exec("def f(): return 7").unwrap();
+    for _ in 0..50 {
+        let thread = interp.function("f").unwrap().call_in_thread(()).unwrap();
+        assert_eq!(thread.join::<i64>().unwrap(), 7);
+    }
+    interp.exec("import weakref\nalive = weakref.ref(f)\ndel f").unwrap();
+    assert!(interp.eval::<bool>("alive() is None").unwrap());
+}
+
+#[test]
 fn a_dropped_function_gives_its_object_back() {
     let interp = create();
     interp.exec("import weakref\ndef gone(): pass\nalive = weakref.ref(gone)").unwrap();

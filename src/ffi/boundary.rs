@@ -95,7 +95,8 @@ pub unsafe fn output<T: Copy>(
     }
 }
 
-/// A function that cannot fail; a panic would give `otherwise`.
+/// A function that cannot fail; a panic would give `otherwise`. Around what cannot panic, such as the constructors of values,
+/// it compiles to nothing, and a test can demand the boundary of every export without a list of exceptions.
 pub fn value<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(otherwise)
 }

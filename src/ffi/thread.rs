@@ -1,7 +1,6 @@
 //! Runs on threads of their own. Each has one outcome, for the one who joins.
 
 use std::ffi::c_char;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::boundary::{self, invalid, text};
@@ -9,6 +8,7 @@ use super::error::subpy_error;
 use super::status::{subpy_interp, subpy_status, subpy_thread};
 use crate::manager::{self, Job, Kind, Result, Work};
 use crate::python::hooks;
+use crate::python::kept::Hold;
 use crate::python::run::Code;
 use crate::value::{Args, OwnedValue, subpy_value};
 
@@ -69,9 +69,9 @@ pub(super) fn send(sending: Sending) -> Result<subpy_thread> {
         }
         Code::Function { kept, args } => {
             let (args, kwargs) = args.to_owned().ok_or(Kind::NoMemory)?;
-            Work::Function { kept: Arc::clone(kept), args, kwargs }
+            let hold = Hold::of(kept).ok_or_else(|| Kind::NotFound("the function was freed".into()))?;
+            Work::Function { hold, args, kwargs }
         }
-        Code::PrepareMain { .. } => return invalid("prepare_main has no thread of its own"),
     };
     let thread = manager::run_in_thread(Job { interp: sending.interp, work, want_result: sending.keep })?;
     if !sending.keep {

@@ -1,6 +1,7 @@
 //! Prepared functions: a callable that was looked up once.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::error::{Error, Kind, Ran, Result};
 use super::handle::{self, Numbers};
@@ -8,7 +9,8 @@ use super::here::here;
 use super::interpreter::{self, Interpreter};
 use super::registry::Registry;
 use crate::python::interp::{Interp, Scope};
-use crate::python::kept::Kept;
+use crate::python::kept::{Hold, Kept};
+use crate::python::lock;
 use crate::python::object::Py;
 use crate::python::run::{Code, find_callable};
 use crate::value::{Args, OwnedValue};
@@ -17,6 +19,9 @@ use crate::value::{Args, OwnedValue};
 pub struct Function {
     interpreter: Arc<Interpreter>,
     kept: Arc<Kept>,
+    /// Until it is freed.
+    hold: Mutex<Option<Hold>>,
+    freed: AtomicBool,
 }
 
 impl Function {
@@ -29,6 +34,11 @@ impl Function {
     pub fn kept(&self) -> &Arc<Kept> {
         &self.kept
     }
+
+    /// The callable for somebody who needs it longer than the function lives; None when it was freed.
+    pub fn hold(&self) -> Option<Hold> {
+        Hold::of(&self.kept)
+    }
 }
 
 static FUNCTIONS: Registry<Function> = Registry::new();
@@ -38,9 +48,10 @@ pub fn function_new(interp: u64, callable: &str) -> Result<u64> {
     static NUMBERS: Numbers = Numbers::new(handle::FUNCTION);
     let interpreter = interpreter::driven(interp, "make a call in")?;
     let keep = |py: Py, scope: &Scope, python: &Interp| Ok(python.kept.keep(find_callable(py, scope, callable)?));
-    let kept = here(|here| interpreter.inside(here, keep)).map_err(|error| *error)?;
+    let hold = here(|here| interpreter.inside(here, keep)).map_err(|error| *error)?;
     let (_, handle) = NUMBERS.next()?;
-    FUNCTIONS.insert(handle, Arc::new(Function { interpreter, kept }));
+    let (kept, hold, freed) = (Arc::clone(hold.kept()), Mutex::new(Some(hold)), AtomicBool::new(false));
+    FUNCTIONS.insert(handle, Arc::new(Function { interpreter, kept, hold, freed }));
     Ok(handle)
 }
 
@@ -49,7 +60,7 @@ pub fn function_new(interp: u64, callable: &str) -> Result<u64> {
 pub fn function_call(handle: u64, args: Args, wanted: Option<&mut OwnedValue>) -> Ran {
     here(|here| {
         let call = |function: &Function| {
-            if function.kept.is_dropped() {
+            if function.freed.load(Ordering::Relaxed) {
                 return Err(Error::from(no_function(handle)).into());
             }
             let code = Code::Function { kept: &function.kept, args };
@@ -59,10 +70,12 @@ pub fn function_call(handle: u64, args: Args, wanted: Option<&mut OwnedValue>) -
     })
 }
 
-/// Forgets it. Calls that run finish; the reference is given back when the interpreter is entered next.
+/// Forgets it. Calls that run finish, and so do those on threads; then the reference is given back when the interpreter is
+/// entered next.
 pub fn function_free(handle: u64) {
     if let Some(function) = FUNCTIONS.remove(handle) {
-        function.kept.drop_later();
+        function.freed.store(true, Ordering::Relaxed);
+        drop(lock(&function.hold).take());
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::python::tstate::detached;
+use crate::python::attach::detached;
 use crate::python::{loaded_api, lock};
 
 /// What happens to a run in an interpreter that is running already.
@@ -78,6 +78,14 @@ impl Inside {
     /// True when the thread runs something in that interpreter, maybe further out.
     pub fn contains(&self, handle: u64) -> bool {
         self.0.borrow().contains(&handle)
+    }
+
+    /// The thread ends: gives the memory back, if it is in none.
+    pub fn forget(&self) {
+        let mut inside = self.0.borrow_mut();
+        if inside.is_empty() {
+            *inside = Vec::new();
+        }
     }
 
     /// True when the thread runs something in any interpreter.

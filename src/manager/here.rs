@@ -1,6 +1,7 @@
 //! What a thread remembers: one look-up of a thread-local variable for a whole run.
 
 use std::cell::Cell;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use super::error::{Ran, Result};
@@ -8,6 +9,7 @@ use super::function::Function;
 use super::gate::Inside;
 use super::interpreter::Interpreter;
 use super::session::Sessions;
+use crate::python::thread_end::at_thread_end;
 
 pub struct Here {
     /// The interpreters that the thread is in.
@@ -17,6 +19,10 @@ pub struct Here {
     /// The function that it called last.
     pub function: Last<Function>,
     pub sessions: Sessions,
+    /// Its end is heard of.
+    watched: Cell<bool>,
+    /// It is ending.
+    pub ended: Cell<bool>,
 }
 
 /// What the thread used last: to find it again in the registry costs four locked instructions, a tenth of a call. When it
@@ -43,30 +49,52 @@ impl<T> Last<T> {
 
 impl Here {
     const fn new() -> Here {
-        Here { inside: Inside::new(), interpreter: Last::new(), function: Last::new(), sessions: Sessions::new() }
+        Here {
+            inside: Inside::new(),
+            interpreter: Last::new(),
+            function: Last::new(),
+            sessions: Sessions::new(),
+            watched: Cell::new(false),
+            ended: Cell::new(false),
+        }
+    }
+
+    #[cold]
+    fn watch(&self) {
+        self.watched.set(true);
+        at_thread_end(thread_ends);
     }
 }
 
 thread_local! {
-    static HERE: Here = const { Here::new() };
+    /// Without a destructor, so that it is there until the very end of the thread.
+    static HERE: ManuallyDrop<Here> = const { ManuallyDrop::new(Here::new()) };
 }
 
-/// Does something with what this thread remembers. When the thread is ending (in the destructor of another thread-local
-/// variable), that may be gone: then it begins anew each time.
+/// Does something with what this thread remembers.
 #[inline(always)]
 pub fn here<R>(act: impl FnOnce(&Here) -> R) -> R {
-    let mut act = Some(act);
-    let mut once = |here: &Here| act.take().map(|act| act(here));
-    let done = HERE.try_with(&mut once).unwrap_or_else(|_| once(&Here::new()));
-    done.expect("one of the two was called, once")
+    HERE.with(|here| {
+        if !here.watched.get() {
+            here.watch();
+        }
+        act(here)
+    })
+}
+
+/// Comes back when something is remembered in a later destructor of the thread's.
+fn thread_ends() {
+    HERE.with(|here| {
+        here.watched.set(false);
+        here.ended.set(true);
+        here.sessions.end_all();
+        here.interpreter.0.take();
+        here.function.0.take();
+        here.inside.forget();
+    });
 }
 
 /// True when this thread runs something in any interpreter.
 pub fn is_inside_any() -> bool {
     here(|here| here.inside.any())
-}
-
-/// True when this thread has entered that interpreter and runs nothing in it.
-pub fn is_merely_entered(handle: u64) -> bool {
-    here(|here| here.sessions.is_open(handle) && !here.inside.contains(handle))
 }

@@ -6,14 +6,15 @@ use std::thread;
 use super::error::{Error, Kind, Ran, Result};
 use super::gate::{Busy, Gate, Refused, Visiting};
 use super::handle::{interpreter_handle, interpreter_id};
-use super::here::{Here, here, is_merely_entered};
+use super::here::{Here, here};
 use super::registry::Registry;
 use super::runtime::{self, STACK_SIZE};
+use crate::python::attach::{Outside, current_interpreter, detached};
 use crate::python::hooks::{self, ForeignState, Watcher};
 use crate::python::interp::{Config, Interp, Scope};
 use crate::python::object::Py;
-use crate::python::run::Code;
-use crate::python::tstate::{self, Stack, detached};
+use crate::python::run::{self, Code};
+use crate::python::stack::{self, Stack};
 use crate::python::{Failure, loaded_api};
 use crate::value::{OwnedValue, subpy_pair};
 
@@ -141,16 +142,19 @@ pub fn create(options: &Options) -> Result<u64> {
         )
         .into());
     }
-    let _use = runtime::enter()?;
-    runtime::check_host_stays()?;
-    let elsewhere = tstate::is_main_thread() || !tstate::is_own_stack();
-    let python = if elsewhere { create_on_a_thread(options)? } else { create_here(options)? };
-    Ok(Interpreter::register(python, options.busy)?.handle)
+    check_stack()?;
+    detached(loaded_api(), || {
+        let _use = runtime::enter()?;
+        runtime::check_host_stays()?;
+        let elsewhere = stack::is_main_thread() || !stack::is_own_stack();
+        let python = if elsewhere { create_on_a_thread(options)? } else { create_here(options)? };
+        Ok(Interpreter::register(python, options.busy)?.handle)
+    })
 }
 
+#[inline(never)] // its frame is a large one
 fn create_here(options: &Options) -> Result<Interp> {
-    check_stack()?;
-    Ok(Interp::create(&options.config)?)
+    Ok(detached(loaded_api(), || Interp::create(&options.config))?)
 }
 
 /// On the process's main thread CPython reads /proc/self/maps for every thread state that it makes, a dozen for one
@@ -172,15 +176,16 @@ fn create_on_a_thread(options: &Options) -> Result<Interp> {
     }
 }
 
-/// The calling thread must have enough stack for CPython.
+/// There must be enough left of the calling thread's stack for CPython.
 #[inline]
 pub(super) fn check_stack() -> Result<Stack> {
-    tstate::check_stack().map_err(|tstate::StackTooSmall(size)| {
+    stack::check_stack().map_err(|stack::StackTooSmall { left, size }| {
         Kind::WrongState(format!(
-            "this thread has a stack of {} KiB, CPython needs at least {} KiB (256 KiB or more are recommended); \
-             create the thread with a larger one",
+            "this thread has {} KiB of its stack of {} KiB left, CPython needs at least {} KiB (256 KiB or more are \
+             recommended); create the thread with a larger stack, or make the call further out",
+            left / 1024,
             size / 1024,
-            tstate::NEEDED_STACK / 1024
+            stack::NEEDED_STACK / 1024
         ))
         .into()
     })
@@ -192,7 +197,6 @@ pub fn run(handle: u64, code: Code, wanted: Option<&mut OwnedValue>) -> Ran {
     let what = || match code {
         Code::Exec { .. } | Code::Eval { .. } => "exec code for",
         Code::Call { .. } | Code::Function { .. } => "make a call in",
-        Code::PrepareMain { .. } => "update __main__ for",
     };
     here(|here| {
         let find = || driven(handle, what());
@@ -209,7 +213,7 @@ pub(super) fn driven(handle: u64, what: &str) -> Result<Arc<Interpreter>> {
 impl Interpreter {
     #[inline]
     pub(super) fn run(&self, here: &Here, code: Code, wanted: Option<&mut OwnedValue>) -> Ran {
-        self.inside(here, |py, scope, _| crate::python::run::run(py, scope, code, wanted))
+        self.inside(here, |py, scope, _| run::run(py, scope, code, wanted))
     }
 
     /// Does something inside: as a run, when the gate lets it in.
@@ -221,10 +225,12 @@ impl Interpreter {
     ) -> Result<R, Box<Error>> {
         let Some(python) = &self.python else { return Err(unrecognized("exec code for", self).into()) };
         let stack = check_stack()?;
-        let running = self.gate.enter(self.handle, &here.inside).map_err(|refused| self.refused(refused))?;
         let pinned = here.sessions.state_of(self.handle);
+        let outside = loaded_api().and_then(|api| Outside::step_out_to(api, pinned.as_deref()));
+        let running = self.gate.enter(self.handle, &here.inside).map_err(|refused| self.refused(refused))?;
         let result = python.run(pinned, stack, |py, scope| act(py, scope, python));
         drop(running);
+        drop(outside);
         result.map_err(|failure| Box::new(Error::from(*failure).of(self.handle)))
     }
 
@@ -243,7 +249,9 @@ fn unrecognized(what: &str, interpreter: &Interpreter) -> Error {
 
 /// `prepare_main()`
 pub fn prepare_main(handle: u64, names: &[subpy_pair]) -> Result<()> {
-    run(handle, Code::PrepareMain { names }, None).map_err(|error| *error)
+    let interpreter = driven(handle, "update __main__ for")?;
+    let prepare = |py: Py, scope: &Scope, _: &Interp| run::prepare_main(py, scope, names);
+    here(|here| interpreter.inside(here, prepare)).map_err(|error| *error)
 }
 
 /// Fails when there is no such interpreter, and when it cannot take a run at all.
@@ -259,28 +267,27 @@ pub fn close(handle: u64) -> Result<()> {
         return Err(unrecognized("destroy", &interpreter));
     };
     let fail = |kind: Kind| Err(Error::from(kind).of(handle));
-    if is_merely_entered(handle) {
-        return Err(interpreter.refused(Refused::Entered));
-    }
     if interpreter.id == 0 {
         return fail(Kind::Interpreter("cannot destroy the main interpreter, subpy_shutdown() ends it".into()));
     }
-    if loaded_api().and_then(tstate::current_interpreter) == Some(interpreter.id) {
+    if loaded_api().and_then(current_interpreter) == Some(interpreter.id) {
         return fail(Kind::Interpreter("cannot destroy the current interpreter".into()));
     }
     check_stack()?;
-    interpreter.gate.begin_close().map_err(|refused| match refused {
-        Refused::Running => Error::from(Kind::Busy("interpreter running".into())).of(handle),
-        refused => interpreter.refused(refused),
-    })?;
-    let busy = python.is_running_otherwise().then(|| Kind::Busy("interpreter running".into()).into());
-    if let Some(refused) = busy.or_else(|| runtime::check_host_stays().err()) {
-        interpreter.gate.reopen();
-        return Err(refused.of(handle));
-    }
-    interpreter.gate.close();
-    interpreter.end();
-    Ok(())
+    detached(loaded_api(), || {
+        interpreter.gate.begin_close().map_err(|refused| match refused {
+            Refused::Running => Error::from(Kind::Busy("interpreter running".into())).of(handle),
+            refused => interpreter.refused(refused),
+        })?;
+        let busy = python.is_running_otherwise().then(|| Kind::Busy("interpreter running".into()).into());
+        if let Some(refused) = busy.or_else(|| runtime::check_host_stays().err()) {
+            interpreter.gate.reopen();
+            return Err(refused.of(handle));
+        }
+        interpreter.gate.close();
+        interpreter.end();
+        Ok(())
+    })
 }
 
 /// `is_running()`
@@ -327,10 +334,8 @@ pub fn list_all() -> Result<Vec<u64>> {
 /// `get_current()`; like every first use, it adopts the CPython of a host. It starts none.
 pub fn get_current() -> Result<u64> {
     let _use = if runtime::is_up() { None } else { runtime::enter_if_hosted()? };
-    let current = if runtime::is_up() { loaded_api().and_then(tstate::current_interpreter) } else { None };
-    // Merely entered, a thread is in none.
-    let current = current.and_then(by_id).filter(|handle| !is_merely_entered(*handle));
-    current.ok_or_else(|| Kind::NotFound("this thread is in no interpreter".into()).into())
+    let current = if runtime::is_up() { loaded_api().and_then(current_interpreter) } else { None };
+    current.and_then(by_id).ok_or_else(|| Kind::NotFound("this thread is in no interpreter".into()).into())
 }
 
 /// `get_main()`
@@ -364,7 +369,7 @@ mod tests {
         let panicked = here(|here| catch_unwind(AssertUnwindSafe(|| interpreter.inside(here, act))));
         assert!(panicked.is_err());
         assert!(!is_running(handle).unwrap());
-        assert_eq!(loaded_api().and_then(tstate::current_interpreter), None);
+        assert_eq!(loaded_api().and_then(current_interpreter), None);
         // CPython's own mark is gone too: a close asks for it.
         close(handle).unwrap();
         runtime::shutdown().unwrap();

@@ -14,11 +14,12 @@ use super::gate::{Busy, Refused};
 use super::here::is_inside_any;
 use super::interpreter::{INTERPRETERS, Interpreter, check_stack};
 use super::thread as runs;
+use crate::python::attach::{current_interpreter, detached};
 use crate::python::find::{Found, Installation, loaded, locate};
 use crate::python::interp::Interp;
 use crate::python::run::Code;
+use crate::python::stack::this_stack;
 use crate::python::start::{self, StartError, Startup};
-use crate::python::tstate::{self, detached, this_stack};
 use crate::python::{hooks, loaded_api, lock};
 use crate::value::{Args, subpy_value};
 
@@ -193,7 +194,8 @@ fn start(options: RuntimeOptions) -> Result<Up> {
     } else {
         Some(start_thread(installation(found, &options)?, options.startup)?)
     };
-    let ready = Interp::main(!adopted, host_exits)
+    // The first time it is only now known that this thread comes from Python code.
+    let ready = detached(loaded_api(), || Interp::main(!adopted, host_exits))
         .map_err(Error::from)
         .and_then(|main| Interpreter::register(main, Busy::Refuse));
     match ready {
@@ -273,7 +275,7 @@ fn finish(thread: Option<RuntimeThread>) {
 
 /// Closes every interpreter and finalises CPython, unless something runs. Fine when it does not run.
 pub fn shutdown() -> Result<()> {
-    let current = if is_up() { loaded_api().and_then(tstate::current_interpreter) } else { None };
+    let current = if is_up() { loaded_api().and_then(current_interpreter) } else { None };
     detached(loaded_api(), || {
         let mut phase = lock(&PHASE);
         while matches!(*phase, Phase::Starting) {
@@ -336,6 +338,7 @@ fn close_all_gates(up: &Up) -> Result<Vec<Arc<Interpreter>>> {
             Ok(()) if !otherwise() => continue,
             // By the library, or by a guest that destroys it.
             Err(Refused::Closing | Refused::Closed) => "being closed",
+            Err(Refused::Entered) => "entered by a thread that has not left it (subpy_enter, subpy_leave)",
             _ => "running",
         };
         let begun_so_far = index + usize::from(begun.is_ok());

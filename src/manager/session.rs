@@ -7,15 +7,16 @@ use std::sync::Arc;
 use super::error::{Error, Kind, Result};
 use super::here::here;
 use super::interpreter::{self, Interpreter, check_stack};
-use crate::python::hooks;
-use crate::python::tstate::{self, Pinned};
+use crate::python::attach::{Outside, Pinned};
+use crate::python::stack::{Stack, this_stack};
+use crate::python::{hooks, loaded_api};
 
 /// One interpreter that a thread has entered.
 struct Session {
     interpreter: Arc<Interpreter>,
     /// How often it was entered.
     count: usize,
-    state: Option<Rc<Pinned>>,
+    state: Rc<Pinned>,
 }
 
 /// All sessions of one thread.
@@ -33,11 +34,14 @@ impl Sessions {
     /// What the thread keeps in that interpreter.
     #[inline]
     pub fn state_of(&self, handle: u64) -> Option<Rc<Pinned>> {
-        if self.open.get() == 0 { None } else { find(&mut self.list.borrow_mut(), handle)?.state.clone() }
+        if self.open.get() == 0 { None } else { Some(Rc::clone(&find(&mut self.list.borrow_mut(), handle)?.state)) }
     }
 
-    pub fn is_open(&self, handle: u64) -> bool {
-        self.state_of(handle).is_some()
+    /// The thread ends.
+    pub fn end_all(&self) {
+        self.open.set(0);
+        let sessions = self.list.take();
+        sessions.into_iter().for_each(|session| session.end(this_stack()));
     }
 }
 
@@ -53,13 +57,19 @@ pub fn enter(handle: u64) -> Result<()> {
             return Ok(());
         }
         let interpreter = interpreter::driven(handle, "make a call in")?;
+        if here.ended.get() {
+            let message = "this thread is ending: nobody would leave the interpreter again";
+            return Err(Error::from(Kind::WrongState(message.into())).of(handle));
+        }
         let stack = check_stack()?;
+        // It comes back to Python code, if any, last (`Outside`).
+        let _outside = loaded_api().and_then(|api| Outside::step_out_to(api, None));
         let state = interpreter.visit(|python, visiting| {
             let state = python.pin(stack).map_err(|failure| Error::from(failure).of(handle))?;
             interpreter.gate.begin_session(visiting);
             Ok(state)
         })?;
-        here.sessions.list.borrow_mut().push(Session { interpreter, count: 1, state: Some(state) });
+        here.sessions.list.borrow_mut().push(Session { interpreter, count: 1, state });
         here.sessions.open.set(here.sessions.open.get() + 1);
         Ok(())
     })
@@ -77,45 +87,35 @@ pub fn leave(handle: u64) -> Result<()> {
             sessions[index].count -= 1;
             return Ok(None);
         }
-        // A run further out may have found the session's state on this thread, and put it back when it returns.
-        if here.inside.any() {
-            let message = "this thread is running something: the last leave has to wait until that has returned";
+        // The run has the session's state. (Runs further out, in other interpreters, were begun with the state idle, and do
+        // not put it back: `Outside`.)
+        if here.inside.contains(handle) {
+            let message = "this thread is running something in it: the last leave has to wait until that has returned";
             return Err(Error::from(Kind::WrongState(message.into())).of(handle));
         }
+        let stack = check_stack()?;
         here.sessions.open.set(here.sessions.open.get() - 1);
-        Ok(Some(sessions.remove(index)))
+        Ok(Some((sessions.remove(index), stack)))
     })?;
     // Not while the list is borrowed: finalizers of threading.local may come back to it.
-    if let Some(mut session) = ended {
-        session.end();
+    if let Some((session, stack)) = ended {
+        session.end(stack);
     }
     Ok(())
 }
 
 impl Session {
-    fn end(&mut self) {
-        if let Some(state) = self.state.take() {
-            let visited = self.interpreter.visit(|python, _| {
-                python.unpin(state);
-                Ok(())
-            });
-            debug_assert!(visited.is_ok(), "an interpreter with sessions does not end");
-            self.interpreter.gate.end_session();
-        }
-    }
-}
-
-impl Drop for Session {
-    /// The thread ends.
-    fn drop(&mut self) {
+    fn end(self, stack: Stack) {
+        // In a fork, the thread that holds the GIL may not exist.
         if hooks::forked() {
             return;
         }
-        // When the process's main thread ends, the process does, and the GIL may be held by one that never gives it away.
-        // A state that is left goes with its interpreter.
-        if tstate::is_main_thread() && self.state.take().is_some() {
-            self.interpreter.gate.end_session();
-        }
-        self.end();
+        let _outside = loaded_api().and_then(|api| Outside::step_out_to(api, Some(&self.state)));
+        let visited = self.interpreter.visit(|python, _| {
+            python.unpin(self.state, stack);
+            Ok(())
+        });
+        debug_assert!(visited.is_ok(), "an interpreter with sessions does not end");
+        self.interpreter.gate.end_session();
     }
 }

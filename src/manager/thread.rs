@@ -9,10 +9,10 @@ use super::handle::{self, Numbers};
 use super::interpreter;
 use super::registry::Registry;
 use super::runtime::{self, STACK_SIZE};
-use crate::python::kept::Kept;
+use crate::python::attach::detached;
+use crate::python::kept::Hold;
 use crate::python::output::print_error;
 use crate::python::run::Code;
-use crate::python::tstate::detached;
 use crate::python::{loaded_api, lock};
 use crate::value::{Args, OwnedValue};
 
@@ -55,8 +55,8 @@ pub enum Work {
     },
     /// a prepared function
     Function {
-        /// What it holds.
-        kept: Arc<Kept>,
+        /// What it holds; the function itself may be freed meanwhile.
+        hold: Hold,
         /// A TUPLE.
         args: OwnedValue,
         /// A DICT.
@@ -72,7 +72,7 @@ impl Job {
             }
             Work::Eval { expression, filename } => Code::Eval { expression, filename: filename.as_deref() },
             Work::Call { callable, args, kwargs } => Code::Call { callable, args: Args::of(args, kwargs) },
-            Work::Function { kept, args, kwargs } => Code::Function { kept, args: Args::of(args, kwargs) },
+            Work::Function { hold, args, kwargs } => Code::Function { kept: hold.kept(), args: Args::of(args, kwargs) },
         };
         let mut result = OwnedValue::none();
         interpreter::run(self.interp, code, self.want_result.then_some(&mut result)).map_err(|error| *error)?;
@@ -116,6 +116,10 @@ static UNFINISHED: Registry<Thread> = Registry::new();
 
 /// Starts a thread that does the job.
 pub fn run_in_thread(job: Job) -> Result<u64> {
+    detached(loaded_api(), || start(job))
+}
+
+fn start(job: Job) -> Result<u64> {
     static NUMBERS: Numbers = Numbers::new(handle::THREAD);
     interpreter::check_alive(job.interp)?;
     let _use = runtime::enter()?;

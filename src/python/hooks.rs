@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use super::types::{PyInterpreterState, PyMethodDef, PyMethodDefPointer, PyObject};
 
+use super::attach::detached;
 use super::object::{Py, PyResult, Raised};
-use super::tstate::detached;
 use super::{api, lock};
 
 /// Is told when a guest destroys one of our interpreters.

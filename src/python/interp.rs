@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use super::types::{PyInterpreterConfig, PyInterpreterState, PyObject};
 
+use super::attach::{Entry, Outside, Pinned};
 use super::exception::Exception;
 use super::hooks;
 use super::kept::KeptObjects;
@@ -14,7 +15,7 @@ use super::names::Names;
 use super::object::{Obj, Py, PyResult};
 use super::output::{self, Output};
 use super::sources::Sources;
-use super::tstate::{Entry, Pinned, Stack, bound_state, rebind, this_stack};
+use super::stack::{Stack, this_stack};
 use super::{Count, Failure, api, lock};
 
 /// What an interpreter may do (CPython: PyInterpreterConfig). All false is what `concurrent.interpreters` calls
@@ -52,6 +53,7 @@ pub struct Scope<'py> {
     pub main: ManuallyDrop<Obj<'py>>,
     pub names: &'py Names,
     pub sources: &'py Arc<Sources>,
+    pub kept: &'py KeptObjects,
 }
 
 /// An interpreter of CPython's. Whoever holds it makes sure that nobody is in it when it ends.
@@ -121,7 +123,7 @@ impl Interp {
         }
     }
 
-    /// Creates an interpreter, on any thread.
+    /// Creates an interpreter, on any thread, outside of Python code.
     pub fn create(config: &Config) -> Result<Interp, Failure> {
         let api = api();
         let ours = PyInterpreterConfig {
@@ -140,14 +142,12 @@ impl Interp {
         hooks::creating(|| {
             // SAFETY: with nothing attached CPython copies main's configuration. The first state is cleared and deleted
             // on this thread; what was attached before is attached again.
-            let (state, id, bound) = unsafe {
-                let bound = bound_state(api);
+            let (state, id) = unsafe {
                 let previous = (api.PyThreadState_Swap)(ptr::null_mut());
                 let mut first = ptr::null_mut();
                 let status = (api.Py_NewInterpreterFromConfig)(&mut first, &ours);
                 if first.is_null() {
                     (api.PyThreadState_Swap)(previous);
-                    rebind(api, previous, bound);
                     let reason = if status.err_msg.is_null() {
                         "interpreter creation failed".into()
                     } else {
@@ -165,12 +165,11 @@ impl Interp {
                 // when the interpreter ends would use freed memory when it wakes up. So that one is taken, for good.
                 // PyGILState_* find it on this thread now: the entry of `set_up` puts that right.
                 (api.PyThreadState_New)(state);
-                (state, id, bound)
+                (state, id)
             };
-            // SAFETY: the interpreter is alive, since nobody knows of it yet; the state was bound on this thread.
-            let (mut interp, entry) =
-                unsafe { (Interp::new(state, id), Entry::bound_before(api, state, this_stack(), bound)) };
-            let entry = entry.ok_or(Failure::NoMemory)?;
+            // SAFETY: the interpreter is alive, since nobody knows of it yet.
+            let mut interp = unsafe { Interp::new(state, id) };
+            let entry = interp.enter()?;
             let ready = interp.set_up(entry, config);
             if let Err(failure) = ready {
                 interp.end();
@@ -189,6 +188,8 @@ impl Interp {
             let entry = interp.enter()?;
             interp.set_up(entry, &Config::default())?;
         } else {
+            // The host's own Python may be what calls, and had no chance to step out before CPython was found.
+            let _outside = Outside::step_out(api());
             let entry = interp.enter()?;
             let py = entry.py();
             let ready = hooks::watch_host(py, host_exits).and_then(|()| main(py));
@@ -228,7 +229,7 @@ impl Interp {
     /// cannot destroy it: the state would be gone, and PyGILState_* would still find it on this thread.
     pub fn pin(&self, stack: Stack) -> Result<Rc<Pinned>, Failure> {
         // SAFETY: alive until `end` takes it.
-        let pinned = Rc::new(unsafe { Pinned::new(api(), self.state, stack) }.ok_or(Failure::NoMemory)?);
+        let pinned = unsafe { Pinned::new(api(), self.state, stack) }.ok_or(Failure::NoMemory)?;
         let entry = Rc::clone(&pinned).enter(stack);
         match self.mark(entry.py()) {
             Ok(marked) => {
@@ -245,8 +246,8 @@ impl Interp {
     }
 
     /// The end of what `pin` began, on the same thread.
-    pub fn unpin(&self, pinned: Rc<Pinned>) {
-        let entry = pinned.last_entry(this_stack());
+    pub fn unpin(&self, pinned: Rc<Pinned>, stack: Stack) {
+        let entry = pinned.last_entry(stack);
         drop(Marked(self));
         drop(entry);
     }
@@ -270,7 +271,7 @@ impl Interp {
         let printing = self.output.as_ref().map(Printing::new);
         // SAFETY: the module keeps it until the end of the interpreter; so this reference is not counted.
         let main = unsafe { py.owned(self.main.dict) }.map(ManuallyDrop::new).map_err(|_| Failure::NoMemory)?;
-        let mut result = act(py, &Scope { main, names: &self.names, sources: &self.sources });
+        let mut result = act(py, &Scope { main, names: &self.names, kept: &self.kept, sources: &self.sources });
         // First the end, then the flush: what a thread prints in between goes out by itself.
         drop(printing);
         if let Some(output) = &self.output

@@ -1,18 +1,19 @@
 //! Python objects that outlive the run that found them: what prepared functions hold.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::lock;
 use super::object::{Obj, Py, PyResult};
 use super::types::PyObject;
 
-/// A strong reference to an object of one interpreter. Anybody may say at any time that it is no longer needed; it is
-/// given back by whoever enters the interpreter next.
+/// A strong reference to an object of one interpreter. Anybody may say at any time that it is no longer needed; when
+/// nobody needs it any more, it is given back by whoever enters the interpreter next.
 pub struct Kept {
     object: *mut PyObject,
-    dropped: AtomicBool,
-    /// Of all that the interpreter keeps: some were dropped.
+    /// Those who need it. Once it is 0, it stays 0.
+    holders: AtomicUsize,
+    /// Of all that the interpreter keeps: some are needed no more. Each interpreter has its own, so it says whose this is.
     some_dropped: Arc<AtomicBool>,
 }
 
@@ -22,24 +23,34 @@ unsafe impl Send for Kept {}
 unsafe impl Sync for Kept {}
 
 impl Kept {
-    /// The reference is no longer needed. Never blocks.
-    pub fn drop_later(&self) {
-        self.dropped.store(true, Ordering::Relaxed);
-        self.some_dropped.store(true, Ordering::Release);
+    fn is_dropped(&self) -> bool {
+        self.holders.load(Ordering::Acquire) == 0
+    }
+}
+
+/// One who needs what is kept, until dropped; which never blocks.
+pub struct Hold(Arc<Kept>);
+
+impl Hold {
+    /// One more, unless everybody who needed it is gone.
+    pub fn of(kept: &Arc<Kept>) -> Option<Hold> {
+        let more = |holders: usize| (holders > 0).then_some(holders + 1);
+        let held = kept.holders.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        held.is_ok().then(|| Hold(Arc::clone(kept)))
     }
 
-    pub fn is_dropped(&self) -> bool {
-        self.dropped.load(Ordering::Relaxed)
+    pub fn kept(&self) -> &Arc<Kept> {
+        &self.0
     }
+}
 
-    /// The object, unless it was dropped.
-    ///
-    /// # Safety
-    /// Attached to the interpreter that keeps it, which has not begun to end.
-    pub unsafe fn get<'py>(&self, py: Py<'py>) -> Option<PyResult<Obj<'py>>> {
-        // What is not dropped now stays until this thread gives the GIL away, and the new reference beyond that.
-        // SAFETY: promised by the caller.
-        (!self.is_dropped()).then(|| unsafe { py.borrowed(self.object) })
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if self.0.holders.fetch_sub(1, Ordering::Release) == 1 {
+            // A swap and no store: whoever takes the flag away then sees the counts of all who have set it, and not of the
+            // last one alone.
+            self.0.some_dropped.swap(true, Ordering::Release);
+        }
     }
 }
 
@@ -51,14 +62,25 @@ pub struct KeptObjects {
 }
 
 impl KeptObjects {
-    pub fn keep(&self, object: Obj) -> Arc<Kept> {
+    pub fn keep(&self, object: Obj) -> Hold {
         let some_dropped = Arc::clone(&self.some_dropped);
-        let kept = Arc::new(Kept { object: object.into_ptr(), dropped: AtomicBool::new(false), some_dropped });
+        let kept = Arc::new(Kept { object: object.into_ptr(), holders: AtomicUsize::new(1), some_dropped });
         lock(&self.list).push(Arc::clone(&kept));
-        kept
+        Hold(kept)
     }
 
-    /// Gives back what was dropped. Attached to the interpreter.
+    /// The object, if it is kept here and somebody needs it.
+    ///
+    /// # Safety
+    /// Attached to this interpreter, which has not begun to end.
+    pub unsafe fn get<'py>(&self, py: Py<'py>, kept: &Kept) -> Option<PyResult<Obj<'py>>> {
+        let here = Arc::ptr_eq(&self.some_dropped, &kept.some_dropped) && !kept.is_dropped();
+        // What is needed now stays until this thread gives the GIL away, and the new reference beyond that.
+        // SAFETY: promised by the caller; the object is one of this interpreter's.
+        here.then(|| unsafe { py.borrowed(kept.object) })
+    }
+
+    /// Gives back what nobody needs. Attached to the interpreter.
     #[inline(always)]
     pub fn give_back_dropped(&self, py: Py) {
         if self.some_dropped.load(Ordering::Relaxed) && self.some_dropped.swap(false, Ordering::Acquire) {

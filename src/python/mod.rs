@@ -6,8 +6,10 @@
 //! | `start` | load it, initialise it, finalise it |
 //! | `api`, `types` | the symbol table, and CPython's types in it |
 //! | `object` | references that count themselves, the proof of being attached |
-//! | `tstate` | thread states: entering and leaving an interpreter |
+//! | `attach` | thread states: entering and leaving an interpreter |
+//! | `stack`, `chunks` | what makes that cheap: the bounds of stacks, memory for frames |
 //! | `interp` | one interpreter: create, set up, run in, end |
+//! | `thread_end` | what is to be done when a thread ends |
 //! | `run`, `dedent` | exec, eval, call, prepare_main |
 //! | `sources` | the source of what was run, for tracebacks |
 //! | `names` | names as Python strings |
@@ -21,6 +23,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 pub mod api;
+pub mod attach;
+mod chunks;
 mod convert;
 mod dedent;
 pub mod exception;
@@ -33,8 +37,9 @@ pub mod object;
 pub mod output;
 pub mod run;
 pub mod sources;
+pub mod stack;
 pub mod start;
-pub mod tstate;
+pub mod thread_end;
 mod types;
 
 use api::Api;

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex};
 use super::types::{PyMethodDef, PyMethodDefPointer, PyObject};
 
 use super::api::Api;
+use super::attach::detached;
 use super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised};
-use super::tstate::detached;
 use super::{Count, api, lock};
 
 /// What comes together before it is passed on.

@@ -25,7 +25,6 @@ pub enum Code<'a> {
     Eval { expression: &'a str, filename: Option<&'a str> },
     Call { callable: &'a str, args: Args<'a> },
     Function { kept: &'a Arc<Kept>, args: Args<'a> },
-    PrepareMain { names: &'a [subpy_pair] },
 }
 
 /// Runs it in `__main__`. The result is converted when it is wanted.
@@ -51,11 +50,10 @@ pub fn run(py: Py, scope: &Scope, code: Code, wanted: Option<&mut OwnedValue>) -
             Err(Raised) => return Err(not_found(py, scope, callable).into()),
         },
         Code::Function { kept, args } => {
-            // SAFETY: attached to the function's interpreter, for a run that its gate let in.
-            let callable = unsafe { kept.get(py) }.ok_or(Failure::Freed)?;
+            // SAFETY: attached to the interpreter that the scope is of, for a run that its gate let in.
+            let callable = unsafe { scope.kept.get(py, kept) }.ok_or(Failure::Freed)?;
             callable.and_then(|callable| convert::call(py, scope.names, &callable, args)).map(Some)
         }
-        Code::PrepareMain { names } => prepare_main(py, &scope.main, names).map(|()| None),
     };
     match (result, wanted) {
         (Err(Raised), _) => Err(raised(py, scope).into()),
@@ -244,8 +242,12 @@ fn main_attribute<'py>(py: Py<'py>, scope: &Scope<'py>, name: &str) -> PyResult<
     }
 }
 
-/// All or nothing: every value is made before the first name is bound.
-fn prepare_main(py: Py, main: &Obj, names: &[subpy_pair]) -> PyResult<()> {
+/// Binds names in `__main__`. All or nothing: every value is made before the first name is bound.
+pub fn prepare_main(py: Py, scope: &Scope, names: &[subpy_pair]) -> Result<(), Box<Failure>> {
+    bind_all(py, &scope.main, names).map_err(|Raised| Failure::exception(py).into())
+}
+
+fn bind_all(py: Py, main: &Obj, names: &[subpy_pair]) -> PyResult<()> {
     let mut objects = Vec::new();
     objects.try_reserve_exact(names.len()).map_err(|_| py.no_memory())?;
     for pair in names {

@@ -9,9 +9,11 @@ use std::sync::OnceLock;
 use super::types::{PyInitConfig, PyThreadState};
 
 use super::api::Api;
+use super::attach::{Entry, detached};
+use super::chunks::cache_chunks;
 use super::find::{Found, Installation, is_shortage};
 use super::object::Py;
-use super::tstate::{Entry, cache_chunks, this_stack};
+use super::stack::this_stack;
 use super::{API, api, hooks};
 
 /// How CPython is initialised.
@@ -233,6 +235,10 @@ pub fn finalize(state: MainState) {
 
 /// Prepares a CPython that a host has initialised.
 pub fn adopt() -> Result<(), StartError> {
+    detached(Some(api()), hook_into_host)
+}
+
+fn hook_into_host() -> Result<(), StartError> {
     // SAFETY: CPython is initialised, so main is alive. The hook is added with main's GIL.
     unsafe {
         cache_chunks(api());

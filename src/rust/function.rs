@@ -1,7 +1,5 @@
 //! Prepared functions: callables that were looked up once.
 
-use std::sync::Arc;
-
 use super::args::Args;
 use super::call::{self, Call, NO_KWARGS};
 use super::interpreter::InterpreterRef;
@@ -9,7 +7,7 @@ use super::thread::Thread;
 use super::to_rust::FromValue;
 use super::unless_forked;
 use super::value::Value;
-use crate::manager::{self, Job, Result, Work};
+use crate::manager::{self, Job, Kind, Result, Work};
 use crate::python::hooks;
 
 /// A callable that was looked up once ([`InterpreterRef::function`]), to be called many times, from any thread.
@@ -86,8 +84,9 @@ impl Function {
         let call = Call::new(args, kwargs)?;
         call.args()?;
         unless_forked(|| {
-            let kept = Arc::clone(manager::find_function(self.handle)?.kept());
-            let work = Work::Function { kept, args: call.args, kwargs: call.kwargs };
+            let function = manager::find_function(self.handle)?;
+            let hold = function.hold().ok_or_else(|| Kind::NotFound("the function was freed".into()))?;
+            let work = Work::Function { hold, args: call.args, kwargs: call.kwargs };
             manager::run_in_thread(Job { interp: self.interp.0, work, want_result: true })
         })
         .map(Thread)

@@ -247,7 +247,7 @@ impl InterpreterRef {
     pub fn prepare_main<K: Into<String>, V: Into<Value>>(&self, names: impl IntoIterator<Item = (K, V)>) -> Result<()> {
         let names = encode(call::named(names))?;
         let names = check_owned_main_names(&names).map_err(Kind::InvalidArgument)?;
-        self.run(Code::PrepareMain { names }, false).map(drop)
+        call::run(|| manager::prepare_main(self.0, names))
     }
 
     /// Looks a callable up, to call it many times. `"name"` in `__main__`, or `"package.module:attribute.attribute"`.

@@ -40,7 +40,7 @@ static void everything(void) {
 
 static void too_small(void) {
   subpy_error *error = NULL;
-  FAILS(SUBPY_ERROR_WRONG_STATE, "...CPython needs at least 96 KiB (256 KiB or more are recommended)",
+  FAILS(SUBPY_ERROR_WRONG_STATE, "...CPython needs at least 112 KiB (256 KiB or more are recommended)",
         subpy_exec(shared, "1", SUBPY_AUTO_LEN, &error));
 }
 

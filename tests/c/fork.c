@@ -184,16 +184,25 @@ static void guests(void) {
   const char *pool =
       "with spawn.Pool(2) as pool: assert pool.starmap(operator.add, [(1, 2), (3, 4)]) == [3, 7]\n"
       "pool.join()";
+  const char *executor =
+      "import concurrent.futures\n"
+      "with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn) as executor:\n"
+      "  assert executor.submit(abs, -1).result() == 1";
   subpy_interp_options options = {.size = sizeof options, .flags = SUBPY_INTERP_ALLOW_DAEMON_THREADS};
   subpy_interp daemons = 0;
   OK(subpy_create(&options, &daemons, &error));
   run(interp, code);
-  FAILS(SUBPY_ERROR_EXECUTION_FAILED, "...RuntimeError: daemon threads are disabled in this",
+  const char *refused = "RuntimeError: daemon threads are disabled in this (sub)interpreter "
+                        "(SUBPY_INTERP_ALLOW_DAEMON_THREADS allows them when the interpreter is created)";
+  FAILS(SUBPY_ERROR_EXECUTION_FAILED, refused,
         subpy_exec(interp, "import threading; threading.Thread(target=print, daemon=True)", SUBPY_AUTO_LEN, &error));
+  FAILS(SUBPY_ERROR_EXECUTION_FAILED, "...(ProcessPoolExecutor needs SUBPY_INTERP_ALLOW_DAEMON_THREADS)",
+        subpy_exec(interp, executor, SUBPY_AUTO_LEN, &error));
   run(main, code);
   run(main, pool);
   run(daemons, code);
   run(daemons, pool);
+  run(daemons, executor);
   OK(subpy_close(interp, &error));
   shut_down();
 }

@@ -56,13 +56,36 @@ static void calls(void) {
   request.interp = interp;
   subpy_thread thread = 0;
   OK(subpy_run_in_thread(&request, &thread, &error));
+  OK(subpy_thread_join(thread, &result, &error));
+  CHECK(result.u.as_int == 5);
   subpy_function_free(add);
-  subpy_status status = subpy_thread_join(thread, &result, NULL);
-  CHECK((status == SUBPY_OK && result.u.as_int == 5) || status == SUBPY_ERROR_NOT_FOUND);
 
   subpy_function_free(object);
   subpy_function_free(method);
   subpy_function_free(imported);
+  OK(subpy_close(interp, &error));
+}
+
+/* A thread has what it needs: the function may be freed as soon as the thread was started. */
+static void freed_while_a_thread_has_it(void) {
+  subpy_interp interp = create();
+  exec(interp, "import weakref\ndef add(a, b): return a + b");
+  const subpy_value two[] = {subpy_int(2), subpy_int(3)};
+  for (int i = 0; i < 100; i++) {
+    subpy_function add = new_function(interp, "add");
+    subpy_run_request request = {.size = sizeof request, .what = SUBPY_RUN_FUNCTION, .function = add, .args = two, .nargs = 2};
+    subpy_thread thread = 0;
+    subpy_value result = {0};
+    OK(subpy_run_in_thread(&request, &thread, &error));
+    subpy_function_free(add);
+    FAILS(SUBPY_ERROR_NOT_FOUND, "...is not the handle of a function", subpy_function_call(add, two, 2, NULL, &result, &error));
+    FAILS(SUBPY_ERROR_NOT_FOUND, "...is not the handle of a function", subpy_run_in_thread(&request, NULL, &error));
+    OK(subpy_thread_join(thread, &result, &error));
+    CHECK(result.u.as_int == 5);
+  }
+  /* With the last thread its object is given back. */
+  exec(interp, "gone = weakref.ref(add)\ndel add");
+  CHECK(eval(interp, "gone() is None").u.as_bool);
   OK(subpy_close(interp, &error));
 }
 
@@ -195,6 +218,7 @@ static void races(void) {
 
 int main(void) {
   calls();
+  freed_while_a_thread_has_it();
   refused();
   references();
   races();

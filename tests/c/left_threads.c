@@ -1,4 +1,6 @@
 /* Threads, timers and pools that Python code leaves behind when its interpreter is closed. */
+#include <inttypes.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "child.h"
@@ -89,6 +91,72 @@ static void parked(void) {
   shut_down();
 }
 
+static subpy_interp visited;
+static atomic_int inside, may_return;
+
+static long waits(void) {
+  atomic_fetch_add(&inside, 1);
+  while (!atomic_load(&may_return)) usleep(100);
+  return 0;
+}
+
+/* Called by a thread of an interpreter that ends meanwhile. */
+static void visits(void) {
+  char code[120];
+  snprintf(code, sizeof code, "import ctypes; ctypes.CFUNCTYPE(ctypes.c_long)(%" PRIuPTR ")()", (uintptr_t)waits);
+  run(visited, code);
+}
+
+static void waits_for_its_turn(void) {
+  atomic_fetch_add(&inside, 1);
+  run(visited, "x = 1");
+}
+
+/* A thread of an interpreter that ends is in a run in another one, or waits for it. It comes back to nothing, and is parked;
+   the other interpreter is as if it had returned. */
+static void come_back_to_nothing(void) {
+  const char *types[] = {"CFUNCTYPE", "PYFUNCTYPE"};
+  subpy_interp_options options = {.size = sizeof options, .busy = SUBPY_BUSY_WAIT};
+  alarm(60); /* a run that waits for a parked one would do so for ever */
+  for (int i = 0; i < 6; i++) {
+    bool theirs = i / 2 == 1, waiting = i / 2 == 2;
+    subpy_interp ended = create();
+    OK(subpy_create(&options, &visited, &error));
+    atomic_store(&inside, 0);
+    atomic_store(&may_return, 0);
+    subpy_thread first = 0;
+    char code[600];
+    if (waiting) {
+      snprintf(code, sizeof code, "import ctypes; ctypes.CFUNCTYPE(ctypes.c_long)(%" PRIuPTR ")()", (uintptr_t)waits);
+      subpy_run_request request = {.size = sizeof request, .what = SUBPY_RUN_EXEC, .interp = visited};
+      request.text = code;
+      request.text_len = SUBPY_AUTO_LEN;
+      OK(subpy_run_in_thread(&request, &first, &error));
+      while (atomic_load(&inside) < 1) usleep(100);
+    }
+    snprintf(code, sizeof code,
+             "code = '''import _thread, ctypes\n_thread.start_new_thread(ctypes.%s(None)(%" PRIuPTR "), ())'''\n"
+             "if %d:\n"
+             "    import concurrent.interpreters\n"
+             "    other = concurrent.interpreters.create(); other.exec(code)\n"
+             "else:\n"
+             "    exec(code)",
+             types[i % 2], (uintptr_t)(waiting ? waits_for_its_turn : visits), theirs);
+    run(ended, code);
+    while (atomic_load(&inside) < 1 + waiting) usleep(100);
+    if (waiting) usleep(20000); /* it gets in line */
+    if (theirs) run(ended, "other.close()");
+    OK(subpy_close(ended, &error));
+    atomic_store(&may_return, 1);
+    if (waiting) OK(subpy_thread_join(first, NULL, &error));
+    run(visited, "import threading");
+    subpy_status status = SUBPY_ERROR_BUSY;
+    while (status == SUBPY_ERROR_BUSY) status = subpy_close(visited, NULL);
+    CHECK(status == SUBPY_OK);
+  }
+  shut_down();
+}
+
 /* The shutdown waits in the same way, for main's threads too. To CPython a thread of the host is a daemon, and threads
  * that it starts inherit that where daemons are allowed. */
 static void at_the_shutdown(void) {
@@ -138,6 +206,7 @@ static void beside_runs(void) {
 int main(void) {
   EXPECT(waited_for, "thread\ntimer\npool\nchain\nloop\n", "failed: division by zero\n");
   EXPECT(parked, "", "");
+  EXPECT(come_back_to_nothing, "", "");
   EXPECT(at_the_shutdown, "guest\nmain\nagain\nand again\n", "");
   outcome outcome = in_child(beside_runs);
   CHECK(outcome.status == 0 && outcome.err.len == 0 && outcome.out.len == 1000 * 11);

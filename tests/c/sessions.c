@@ -92,7 +92,7 @@ static void refused(void) {
   (void)eval_int(interp, "1");
   FAILS(SUBPY_ERROR_NOT_FOUND, "...in no interpreter", subpy_get_current(&current, &error));
   FAILS(SUBPY_ERROR_BUSY, "...has entered the interpreter", subpy_close(interp, &error));
-  FAILS(SUBPY_ERROR_BUSY, "...", subpy_shutdown(&error));
+  FAILS(SUBPY_ERROR_BUSY, "...entered by a thread that has not left it", subpy_shutdown(&error));
   CHECK(eval_int(interp, "2") == 2);
   leave(interp);
   FAILS(SUBPY_ERROR_WRONG_STATE, "...has not entered", subpy_leave(interp, &error));
@@ -188,6 +188,117 @@ static void nested(void) {
   OK(subpy_close(inner, &error));
 }
 
+static subpy_interp around;
+
+/* Called by Python code of `around`. The last leave of another interpreter has nothing to wait for. */
+static long leaves_inner(void) {
+  CHECK(eval_int(inner, "count()") == 2);
+  leave(inner);
+  CHECK(eval_int(inner, "count()") == 1);
+  OK(subpy_close(inner, &error));
+  subpy_interp current = 0;
+  OK(subpy_get_current(&current, &error));
+  CHECK(current == around);
+  return 7;
+}
+
+/* A thread leaves an interpreter while it is inside another, which it entered when it had that session; and that other run
+   is one in a session, or not, and calls with the GIL or without. */
+static void left_inside_of_another(void) {
+  const char *types[] = {"CFUNCTYPE", "PYFUNCTYPE"};
+  for (int i = 0; i < 4; i++) {
+    around = create();
+    inner = create();
+    run(around, COUNTING);
+    run(inner, COUNTING);
+    if (i / 2) enter(around);
+    enter(inner);
+    CHECK(eval_int(inner, "count()") == 1);
+    char code[300];
+    snprintf(code, sizeof code,
+             "import ctypes\ncount()\nassert ctypes.%s(ctypes.c_long)(%llu)() == 7\n"
+             "assert ctypes.pythonapi.PyGILState_Ensure() == 0\nctypes.pythonapi.PyGILState_Release(0)\nassert count() == 2",
+             types[i % 2], (unsigned long long)(uintptr_t)leaves_inner);
+    OK(subpy_exec(around, code, SUBPY_AUTO_LEN, &error));
+    if (i / 2) leave(around);
+    CHECK(eval_int(around, "count()") == 1);
+    OK(subpy_close(around, &error));
+  }
+}
+
+/* What Python code calls back into its interpreter through PyGILState_*, with its own state, whatever this thread has run
+   elsewhere meanwhile. */
+static long runs_elsewhere(void) {
+  CHECK(eval_int(around, "1") == 1);
+  return 7;
+}
+
+static void called_back_after_a_run_elsewhere(void) {
+  around = create();
+  inner = create();
+  run(inner, COUNTING
+      "import ctypes\n"
+      "elsewhere = ctypes.CFUNCTYPE(ctypes.c_long)\n"
+      "@ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)\n"
+      "def compare(a, b):\n"
+      "  outside()\n"
+      "  return count() - count()\n"
+      "def work(address):\n"
+      "  global outside; outside = elsewhere(address)\n"
+      "  n = count()\n"
+      "  ctypes.CDLL(None).qsort(ctypes.create_string_buffer(2), 2, 1, compare)\n"
+      "  return count() - n\n");
+  for (int i = 0; i < 2; i++) {
+    if (i) enter(inner);
+    subpy_value address = subpy_int((int64_t)(uintptr_t)runs_elsewhere), result = {0};
+    OK(subpy_call(inner, "work", SUBPY_AUTO_LEN, &address, 1, NULL, &result, &error));
+    CHECK(result.u.as_int == 3);
+  }
+  leave(inner);
+  OK(subpy_close(inner, &error));
+  OK(subpy_close(around, &error));
+}
+
+static atomic_int holding;
+
+/* Holds the interpreter's GIL for as long as it takes, as C code can. */
+static long holds_the_gil(void) {
+  atomic_store(&holding, 1);
+  while (atomic_load(&holding) == 1) usleep(100);
+  return 7;
+}
+
+static void *works_in(void *interp) {
+  char code[200];
+  snprintf(code, sizeof code, "import ctypes\nassert ctypes.PYFUNCTYPE(ctypes.c_long)(%llu)() == 7",
+           (unsigned long long)(uintptr_t)holds_the_gil);
+  OK(subpy_exec(*(subpy_interp *)interp, code, SUBPY_AUTO_LEN, &error));
+  return NULL;
+}
+
+/* A session does not make runs in other interpreters wait for its own. */
+static void runs_elsewhere_do_not_wait(void) {
+  subpy_interp interp = create(), other = create();
+  run(interp, COUNTING);
+  enter(interp);
+  CHECK(eval_int(interp, "count()") == 1);
+  pthread_t thread;
+  CHECK(pthread_create(&thread, NULL, works_in, &interp) == 0);
+  while (!atomic_load(&holding)) usleep(100);
+  alarm(20); /* in case it does wait */
+  for (int i = 0; i < 100; i++) CHECK(eval_int(other, "1") == 1);
+  enter(other);
+  for (int i = 0; i < 100; i++) CHECK(eval_int(other, "1") == 1);
+  leave(other);
+  alarm(0);
+  atomic_store(&holding, 2);
+  CHECK(pthread_join(thread, NULL) == 0);
+  CHECK(eval_int(interp, "count()") == 2);
+  leave(interp);
+  OK(subpy_close(interp, &error));
+  OK(subpy_close(other, &error));
+}
+
 /* Python code tries to destroy the interpreter that this thread has entered: for Python it is running. */
 static void not_destroyed(void) {
   subpy_interp interp = create(), other = create();
@@ -211,6 +322,9 @@ int main(void) {
   threads();
   stress();
   nested();
+  left_inside_of_another();
+  called_back_after_a_run_elsewhere();
+  runs_elsewhere_do_not_wait();
   not_destroyed();
   OK(subpy_shutdown(&error));
   return 0;

@@ -1,4 +1,5 @@
 /* Host threads with small stacks: 256 KiB is enough for everything, and 64 KiB is a clear error. */
+#include <alloca.h>
 #include <pthread.h>
 
 #include "values.h"
@@ -65,7 +66,7 @@ static void *too_small(void *interp) {
   subpy_error *error = NULL;
   subpy_interp given = *(subpy_interp *)interp, other = 1;
   subpy_value result = {0};
-  const char *message = "...CPython needs at least 96 KiB (256 KiB or more are recommended)";
+  const char *message = "...CPython needs at least 112 KiB (256 KiB or more are recommended)";
   FAILS(SUBPY_ERROR_WRONG_STATE, message, subpy_create(NULL, &other, &error));
   CHECK(other == 0);
   FAILS(SUBPY_ERROR_WRONG_STATE, message, subpy_exec(given, "1", 1, &error));
@@ -90,15 +91,105 @@ static void *starts_too_small(void *unused) {
   (void)unused;
   subpy_error *error = NULL;
   subpy_interp interp = 0;
-  FAILS(SUBPY_ERROR_WRONG_STATE, "...CPython needs at least 96 KiB", subpy_create(NULL, &interp, &error));
-  FAILS(SUBPY_ERROR_WRONG_STATE, "...CPython needs at least 96 KiB", subpy_init(NULL, &error));
+  FAILS(SUBPY_ERROR_WRONG_STATE, "...CPython needs at least 112 KiB", subpy_create(NULL, &interp, &error));
+  FAILS(SUBPY_ERROR_WRONG_STATE, "...CPython needs at least 112 KiB", subpy_init(NULL, &error));
+  return NULL;
+}
+
+static char *stack_base;
+
+/* Goes on where so much of the thread's stack is left. */
+static void with_left(size_t left, void (*body)(void)) {
+  char here[1];
+  size_t burn = (size_t)(here - stack_base) - left;
+  volatile char *burnt = alloca(burn);
+  burnt[0] = 1;
+  body();
+  burnt[0] = 2;
+}
+
+static subpy_interp bottom;
+static int refusals;
+
+/* A right result, or the refusal; never something in between. */
+static bool refused(subpy_status status, subpy_status expected, subpy_error **given) {
+  subpy_error *error = *given;
+  *given = NULL;
+  if (status == SUBPY_ERROR_WRONG_STATE) {
+    const char *message = subpy_error_message(error, NULL);
+    CHECK(strstr(message, "this thread has ") && strstr(message, " KiB of its stack of ") && strstr(message, "needs at least 112 KiB"));
+    subpy_error_free(error);
+    refusals++;
+    return true;
+  }
+  if (status != expected) fprintf(stderr, "%s\n", error ? subpy_error_message(error, NULL) : "no error");
+  CHECK(status == expected);
+  subpy_error_free(error);
+  return false;
+}
+
+static void at_the_bottom(void) {
+  subpy_error *error = NULL;
+  subpy_value result = {0};
+  refusals = 0;
+  subpy_interp made = 0;
+  bool none = refused(subpy_create(NULL, &made, &error), SUBPY_OK, &error);
+  subpy_interp interp = none ? bottom : made;
+  const char *raises[] = {
+      "def fail(n): fail(n - 1) if n else [][1]\nfail(50)",
+      "import json; json.loads('[1, 2, ' * 500)",
+      "def forever(): forever()\nforever()",
+      "x = []\nfor _ in range(100_000): x = [x]\nrepr(x)",
+      "def through_c(): sorted([1], key=lambda _: through_c())\nthrough_c()",
+      "class Weird(Exception):\n    def __str__(self): return str(self)\nraise Weird",
+      "raise ExceptionGroup('several', [ValueError(i) for i in range(20)])",
+      "try: [][1]\nexcept IndexError: {}[1]",
+      "import re; re.compile('(' * 2000)",
+  };
+  for (size_t i = 0; i < COUNT(raises); i++) {
+    refused(subpy_exec(interp, raises[i], SUBPY_AUTO_LEN, &error), SUBPY_ERROR_EXECUTION_FAILED, &error);
+  }
+  refused(subpy_exec(interp, "1 +", SUBPY_AUTO_LEN, &error), SUBPY_ERROR_SYNTAX, &error);
+  if (!refused(subpy_eval(interp, "[list(range(10)), {'a': (1, 2)}]", SUBPY_AUTO_LEN, &result, &error), SUBPY_OK, &error)) {
+    CHECK(result.len == 2);
+  }
+  subpy_value_free(&result);
+  refused(subpy_exec(interp, "import collections, decimal, logging, dataclasses\ndel x", SUBPY_AUTO_LEN, &error), SUBPY_OK, &error);
+  if (!refused(subpy_enter(interp, &error), SUBPY_OK, &error)) {
+    OK(subpy_exec(interp, "import threading\nlocal = threading.local()\nlocal.x = [1]\nlocal.x.append(local)", SUBPY_AUTO_LEN, &error));
+    OK(subpy_leave(interp, &error));
+  }
+  subpy_status status = subpy_close(made, &error);
+  CHECK(!none || status == SUBPY_ERROR_NOT_FOUND);
+  if (none) subpy_error_free(error);
+  if (!none) refused(status, SUBPY_OK, &error);
+}
+
+/* With ever more of the stack left: everything is refused, then nothing is. */
+static void *down_the_stack(void *unused) {
+  (void)unused;
+  pthread_attr_t attr;
+  void *base = NULL;
+  size_t size = 0;
+  CHECK(pthread_getattr_np(pthread_self(), &attr) == 0 && pthread_attr_getstack(&attr, &base, &size) == 0);
+  pthread_attr_destroy(&attr);
+  stack_base = base;
+  for (size_t kib = 12; kib <= 260; kib += kib > 100 && kib < 120 ? 1 : 8) {
+    bottom = create();
+    run(bottom, "x = 1");
+    with_left(kib * 1024, at_the_bottom);
+    CHECK(kib > 130 ? refusals == 0 : kib >= 112 || refusals > 10);
+    run(bottom, "import gc; gc.collect()");
+    subpy_error *error = NULL;
+    OK(subpy_close(bottom, &error));
+  }
   return NULL;
 }
 
 static void *cannot_shut_down(void *unused) {
   (void)unused;
   subpy_error *error = NULL;
-  FAILS(SUBPY_ERROR_WRONG_STATE, "...CPython needs at least 96 KiB", subpy_shutdown(&error));
+  FAILS(SUBPY_ERROR_WRONG_STATE, "...CPython needs at least 112 KiB", subpy_shutdown(&error));
   return NULL;
 }
 
@@ -115,6 +206,7 @@ int main(void) {
   run(interp, "x = 1");
   with_stack(64, too_small, &interp);
   CHECK(number(interp, "x") == 1);
+  with_stack(1024, down_the_stack, NULL);
   with_stack(64, cannot_shut_down, NULL);
   CHECK(number(interp, "x") == 1);
   shut_down();

@@ -1,0 +1,266 @@
+//! Entering an interpreter: a fresh thread state for each entry, made and deleted on the calling OS thread.
+//!
+//! A thread state must never move between threads, nor be deleted by another one: the thread-local pointer behind
+//! PyGILState_* would dangle (use after free). Two caches make the fresh one cheap: the thread's stack bounds (`stack`) and
+//! the block that its first Python frame takes (`chunks`).
+
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ptr;
+use std::rc::Rc;
+
+use super::api::Api;
+use super::object::Py;
+use super::stack::{Stack, protect};
+use super::types::{PyInterpreterState, PyThreadState};
+
+/// One stay in an interpreter. The thread is attached from `enter` until the entry is dropped, on the same thread. Who comes
+/// from Python code has stepped out of it (`Outside`).
+pub struct Entry {
+    api: &'static Api,
+    state: *mut PyThreadState,
+    /// What was attached before: nothing, unless CPython has taken the binding away from a state that is attached, as it
+    /// does on a thread that ends an interpreter.
+    previous: *mut PyThreadState,
+    /// The state lasts longer than the entry; and the stack that it was used on before.
+    pinned: Option<(Rc<Pinned>, Stack)>,
+    not_send: PhantomData<*mut ()>,
+}
+
+impl Entry {
+    /// # Safety
+    /// The interpreter must be alive and stay so until the entry is dropped.
+    #[inline]
+    pub unsafe fn new(api: &'static Api, interp: *mut PyInterpreterState, stack: Stack) -> Option<Entry> {
+        // SAFETY: promised by the caller; the state is this thread's own.
+        unsafe {
+            let state = new_state(api, interp, stack)?;
+            let previous = (api.PyThreadState_Swap)(state);
+            Some(Entry { api, state, previous, pinned: None, not_send: PhantomData })
+        }
+    }
+
+    pub fn py(&self) -> Py<'_> {
+        // SAFETY: attached until the entry is dropped; the token borrows it.
+        unsafe { Py::attached(self.api) }
+    }
+
+    /// Ends the interpreter instead of leaving it.
+    ///
+    /// # Safety
+    /// Nobody else may be in the interpreter, or enter it from now on.
+    pub unsafe fn end_interpreter(self) {
+        let entry = ManuallyDrop::new(self);
+        // SAFETY: the state is attached and has no frame; Py_EndInterpreter deletes it and leaves nothing attached.
+        unsafe {
+            (entry.api.Py_EndInterpreter)(entry.state);
+            (entry.api.PyThreadState_Swap)(entry.previous);
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        // SAFETY: the state is this thread's, and attached. Clear runs finalizers of threading.local, so the exception is
+        // cleared first; Delete wants it detached.
+        unsafe {
+            (self.api.PyErr_Clear)();
+            if let Some((pinned, stack)) = self.pinned.take() {
+                pinned.entries.set(pinned.entries.get() - 1);
+                pinned.is_on(stack);
+                (self.api.PyThreadState_Swap)(self.previous);
+                return;
+            }
+            (self.api.PyThreadState_Clear)(self.state);
+            (self.api.PyThreadState_Swap)(self.previous);
+            (self.api.PyThreadState_Delete)(self.state);
+        }
+    }
+}
+
+/// A new state of this thread, not attached.
+///
+/// # Safety
+/// The interpreter must be alive.
+#[inline]
+unsafe fn new_state(api: &'static Api, interp: *mut PyInterpreterState, stack: Stack) -> Option<*mut PyThreadState> {
+    // SAFETY: the interpreter is alive. PyThreadState_New needs no GIL; the state is this thread's own.
+    unsafe {
+        let state = (api.PyThreadState_New)(interp);
+        if state.is_null() {
+            return None;
+        }
+        protect(api, state, stack);
+        Some(state)
+    }
+}
+
+/// A state that this thread keeps from entry to entry: threading.local and contextvars last as long as it does. It is not
+/// attached in between.
+pub struct Pinned {
+    api: &'static Api,
+    state: *mut PyThreadState,
+    stack: Cell<Stack>,
+    /// Those that have it now, one in the other.
+    entries: Cell<usize>,
+    next: RefCell<Option<Rc<Pinned>>>,
+}
+
+thread_local! {
+    /// The first of this thread's. Without a destructor, so that it is there until the very end of the thread.
+    static PINNED: ManuallyDrop<RefCell<Option<Rc<Pinned>>>> = const { ManuallyDrop::new(RefCell::new(None)) };
+}
+
+/// Whether it is one of this thread's pinned states, and in no use.
+fn is_idle(state: *mut PyThreadState) -> bool {
+    let first = PINNED.with(|first| first.borrow().clone());
+    let mut all = std::iter::successors(first, |pinned| pinned.next.borrow().clone());
+    all.any(|pinned| pinned.state == state && pinned.is_idle())
+}
+
+impl Pinned {
+    /// # Safety
+    /// The interpreter must be alive now, and at every `enter`.
+    pub unsafe fn new(api: &'static Api, interp: *mut PyInterpreterState, stack: Stack) -> Option<Rc<Pinned>> {
+        // SAFETY: promised by the caller.
+        let state = unsafe { new_state(api, interp, stack)? };
+        let pinned = PINNED.with(|first| {
+            let mut first = first.borrow_mut();
+            let next = RefCell::new(first.take());
+            let pinned = Rc::new(Pinned { api, state, stack: Cell::new(stack), entries: Cell::new(0), next });
+            Rc::clone(first.insert(pinned))
+        });
+        Some(pinned)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.entries.get() == 0
+    }
+
+    /// Attaches it. An entry of this thread that is further out may have it too, and has called out of Python.
+    #[inline]
+    pub fn enter(self: Rc<Self>, stack: Stack) -> Entry {
+        let (api, state) = (self.api, self.state);
+        let stack = self.is_on(stack);
+        self.entries.set(self.entries.get() + 1);
+        // SAFETY: this thread's own state, of an interpreter that is alive (`new`).
+        let previous = unsafe { (api.PyThreadState_Swap)(state) };
+        Entry { api, state, previous, pinned: Some((self, stack)), not_send: PhantomData }
+    }
+
+    /// The thread goes on on this stack. Returns the one that it was on.
+    #[inline]
+    fn is_on(&self, stack: Stack) -> Stack {
+        let before = self.stack.replace(stack);
+        if before != stack {
+            // SAFETY: this thread's own state.
+            unsafe { protect(self.api, self.state, stack) }
+        }
+        before
+    }
+
+    /// Attaches it for the last time: with this entry the state ends. On the thread that made it; no entry further out may
+    /// have it.
+    pub fn last_entry(self: Rc<Self>, stack: Stack) -> Entry {
+        PINNED.with(|first| {
+            let mut first = first.borrow_mut();
+            let mut before = Vec::new();
+            while let Some(pinned) = first.take_if(|pinned| !Rc::ptr_eq(pinned, &self)) {
+                *first = pinned.next.take();
+                before.push(pinned);
+            }
+            *first = self.next.take();
+            for pinned in before {
+                pinned.next.replace(first.take());
+                *first = Some(pinned);
+            }
+        });
+        let mut entry = self.enter(stack);
+        entry.pinned = None;
+        entry
+    }
+}
+
+/// The state that PyGILState_* find on this thread, or NULL.
+#[inline]
+fn bound_state(api: &Api) -> *mut PyThreadState {
+    // SAFETY: needs no attached state.
+    unsafe { (api.PyGILState_GetThisThreadState)() }
+}
+
+/// What this thread has left for a while: Python code that has called us, with or without holding its GIL, in an
+/// interpreter of ours or of a host's. It comes back to it when this is dropped, and if that interpreter has ended meanwhile,
+/// CPython parks the thread there for ever. So this is dropped last, when the thread holds nothing that others wait for.
+pub struct Outside {
+    api: &'static Api,
+    state: *mut PyThreadState,
+    attached: bool,
+}
+
+impl Outside {
+    /// None when this thread comes from no Python code.
+    #[inline]
+    pub fn step_out(api: &'static Api) -> Option<Outside> {
+        Outside::beyond(api, bound_state(api))
+    }
+
+    /// The same for a thread that has a state pinned, which is what is bound in most cases.
+    #[inline]
+    pub fn step_out_to(api: &'static Api, pinned: Option<&Pinned>) -> Option<Outside> {
+        let bound = bound_state(api);
+        if bound.is_null() || pinned.is_some_and(|pinned| pinned.state == bound && pinned.is_idle()) {
+            return None;
+        }
+        Outside::beyond(api, bound)
+    }
+
+    #[cold]
+    fn beyond(api: &'static Api, bound: *mut PyThreadState) -> Option<Outside> {
+        // SAFETY: GetUnchecked needs no state; SaveThread is called only when one is attached.
+        unsafe {
+            if !(api.PyThreadState_GetUnchecked)().is_null() {
+                return Some(Outside { api, state: (api.PyEval_SaveThread)(), attached: true });
+            }
+        }
+        (!bound.is_null() && !is_idle(bound)).then_some(Outside { api, state: bound, attached: false })
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        // SAFETY: a state of this thread's that Python code further out uses: that code waits for this call to return. When
+        // its interpreter has ended, CPython has not freed the state, and lets nobody attach it.
+        unsafe {
+            if self.attached {
+                (self.api.PyEval_RestoreThread)(self.state);
+            } else if bound_state(self.api) != self.state {
+                // PyGILState_* are to find what they found before. Only attaching binds a state.
+                (self.api.PyThreadState_Swap)(self.state);
+                (self.api.PyThreadState_Swap)(ptr::null_mut());
+            }
+        }
+    }
+}
+
+/// Runs something outside of the Python code that this thread comes from. It may block: no interpreter's lock is held.
+pub fn detached<R>(api: Option<&'static Api>, blocking: impl FnOnce() -> R) -> R {
+    let _outside = api.and_then(Outside::step_out);
+    blocking()
+}
+
+/// The id of the interpreter that this thread is in: attached, or detached to call out of it. With a pinned state that is in
+/// no use it is in none.
+pub fn current_interpreter(api: &Api) -> Option<i64> {
+    // SAFETY: neither function needs an attached state; a state found on this thread is alive, and its interpreter too.
+    unsafe {
+        let mut state = (api.PyThreadState_GetUnchecked)();
+        if state.is_null() {
+            state = bound_state(api);
+            if state.is_null() || is_idle(state) {
+                return None;
+            }
+        }
+        Some((api.PyInterpreterState_GetID)((api.PyThreadState_GetInterpreter)(state)))
+    }
+}

@@ -1,0 +1,168 @@
+//! The bounds of the stack that a thread is on, and what is left of it.
+//!
+//! CPython asks for them whenever a thread state is first attached. On the process's main thread glibc parses
+//! /proc/self/maps for that, so they are asked for once a thread and set (PyUnstable_ThreadState_SetStackProtection).
+
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::ptr;
+
+use super::api::Api;
+use super::types::PyThreadState;
+
+/// PyUnstable_ThreadState_SetStackProtection refuses less (Python/ceval.c: _PyOS_MIN_STACK_SIZE, 6 margins of 16 KiB).
+const MIN_STACK: usize = 96 * 1024;
+
+/// A stack: its lowest usable address and its size.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Stack {
+    base: *mut c_void,
+    size: usize,
+}
+
+thread_local! {
+    /// The thread's own, and the last other one that it was seen on.
+    static OWN_STACK: Cell<Option<Stack>> = const { Cell::new(None) };
+    static OTHER_STACK: Cell<Option<Stack>> = const { Cell::new(None) };
+}
+
+impl Stack {
+    const UNKNOWN: Stack = Stack { base: ptr::null_mut(), size: usize::MAX };
+
+    fn contains(&self, address: usize) -> bool {
+        address.wrapping_sub(self.base.addr()) < self.size
+    }
+
+    /// Whether it is still there: it begins where it did, behind a guard page. Another one may have come in its place.
+    fn is_current(&self) -> bool {
+        let base = self.base.addr();
+        is_readable(base) && !is_readable(base.wrapping_sub(8))
+    }
+}
+
+/// Whether the eight bytes at an address can be read. The kernel copies the set in before it refuses the first argument.
+/// Without this, a smaller stack in the place of a larger one would be entered with the bounds of that, and Python code that
+/// recurses there would crash. Reading the mappings each time costs a hundred times as much (75 us in a small process), and
+/// process_vm_readv(), which would say it plainly, is forbidden in many containers.
+fn is_readable(address: usize) -> bool {
+    let no_set = ptr::null_mut::<libc::sigset_t>();
+    // SAFETY: the kernel answers with an error for any address, and changes nothing.
+    let refused = unsafe { libc::syscall(libc::SYS_rt_sigprocmask, -1, address, no_set, 8) };
+    refused != 0 && std::io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL)
+}
+
+/// An address on the stack that this runs on.
+#[inline(always)]
+fn here() -> usize {
+    let marker = 0u8;
+    ptr::from_ref(std::hint::black_box(&marker)).addr()
+}
+
+/// The stack that this runs on. It need not be the one that the thread was created with: coroutines, fibers, and FFIs
+/// such as koffi run C on stacks that they make themselves, and not always on the same.
+#[inline]
+pub fn this_stack() -> Stack {
+    stack_at(here())
+}
+
+#[inline]
+fn stack_at(here: usize) -> Stack {
+    match OWN_STACK.get() {
+        Some(own) if own.contains(here) => own,
+        _ => other_stack(here),
+    }
+}
+
+#[cold]
+fn other_stack(here: usize) -> Stack {
+    let own = OWN_STACK.get().unwrap_or_else(thread_stack);
+    OWN_STACK.set(Some(own));
+    if own.contains(here) {
+        return own;
+    }
+    OTHER_STACK.get().filter(|stack| stack.contains(here) && stack.is_current()).unwrap_or_else(|| {
+        let stack = mapping(here).unwrap_or(Stack::UNKNOWN);
+        OTHER_STACK.set(Some(stack));
+        stack
+    })
+}
+
+/// The bounds that CPython itself computes (Python/ceval.c): without the guard pages.
+fn thread_stack() -> Stack {
+    // SAFETY: pthread_getattr_np initialises the attributes, which are destroyed here.
+    unsafe {
+        let mut attr: libc::pthread_attr_t = std::mem::zeroed();
+        if libc::pthread_getattr_np(libc::pthread_self(), &mut attr) != 0 {
+            return Stack::UNKNOWN;
+        }
+        let (mut base, mut size, mut guard) = (ptr::null_mut(), 0, 0);
+        libc::pthread_attr_getguardsize(&attr, &mut guard);
+        let found = libc::pthread_attr_getstack(&attr, &mut base, &mut size);
+        libc::pthread_attr_destroy(&mut attr);
+        if found != 0 {
+            return Stack::UNKNOWN;
+        }
+        Stack { base: base.byte_add(guard), size: size - guard }
+    }
+}
+
+/// The mapping that an address lies in: a stack exactly when it has guard pages, which is what makes a stack safe at all.
+fn mapping(address: usize) -> Option<Stack> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    maps.lines().find_map(|line| {
+        let (from, to) = line.split_once(' ')?.0.split_once('-')?;
+        let from = usize::from_str_radix(from, 16).ok()?;
+        let to = usize::from_str_radix(to, 16).ok()?;
+        (from..to).contains(&address).then(|| Stack { base: ptr::without_provenance_mut(from), size: to - from })
+    })
+}
+
+/// True when this runs on the stack that the thread was created with.
+pub fn is_own_stack() -> bool {
+    let stack = this_stack();
+    OWN_STACK.get() == Some(stack)
+}
+
+/// True on the thread that the process began with.
+pub fn is_main_thread() -> bool {
+    // Not libc::gettid(), which came with glibc 2.30.
+    // SAFETY: both only read.
+    unsafe { libc::syscall(libc::SYS_gettid) == libc::c_long::from(libc::getpid()) }
+}
+
+/// There is too little left of the stack.
+#[derive(Debug)]
+pub struct StackTooSmall {
+    /// Bytes below the caller.
+    pub left: usize,
+    /// Bytes that all of it has.
+    pub size: usize,
+}
+
+/// Bytes that must be left of the stack when a thread enters Python. With 16 KiB CPython aborts; up to 72 KiB its parser
+/// refuses any source (a MemoryError); and below 96 KiB it only puts aside the containers that it should free
+/// (Objects/object.c: _Py_Dealloc), and an entry that stays below frees them never. The rest is for what lies in between.
+pub const NEEDED_STACK: usize = 112 * 1024;
+
+/// The stack that this runs on, unless too little is left of it for CPython.
+#[inline]
+pub fn check_stack() -> Result<Stack, StackTooSmall> {
+    let here = here();
+    let stack = stack_at(here);
+    // Of a stack whose bounds are not known, this is all that is below.
+    let left = here.wrapping_sub(stack.base.addr());
+    if left < NEEDED_STACK { Err(StackTooSmall { left, size: stack.size }) } else { Ok(stack) }
+}
+
+/// Tells CPython the bounds of the stack that the state is used on.
+///
+/// # Safety
+/// The state must be this thread's own.
+#[inline]
+pub unsafe fn protect(api: &Api, state: *mut PyThreadState, stack: Stack) {
+    // The function would raise for too small a stack, which crashes without an attached state.
+    if !stack.base.is_null() && stack.size >= MIN_STACK {
+        // SAFETY: promised by the caller.
+        unsafe { (api.PyUnstable_ThreadState_SetStackProtection)(state, stack.base, stack.size) };
+    }
+}
