@@ -53,12 +53,15 @@ def g():
 		Message:   "first line\nsecond \x00 line",
 		Formatted: "Outer.Error: first line\nsecond \x00 line",
 		Display: "Traceback (most recent call last):\n" +
-			"  File \"<script>\", line 8, in g\n" +
-			"  File \"<script>\", line 6, in f\n" +
+			"  File \"<script>\", line 8, in g\n    f(1)\n    ~^^^\n" +
+			"  File \"<script>\", line 6, in f\n    raise Outer.Error\n" +
 			"Outer.Error: first line\nsecond \x00 line",
-		Frames: []Frame{{File: "<script>", Line: 8, Function: "g", EndLine: 8}, {File: "<script>", Line: 6, Function: "f", EndLine: 6}},
-		text:   "Outer.Error: first line",
-		about:  interp.handle,
+		Frames: []Frame{
+			{File: "<script>", Line: 8, Function: "g", Source: "    f(1)", EndLine: 8, Column: 5, EndColumn: 9},
+			{File: "<script>", Line: 6, Function: "f", Source: "    raise Outer.Error", EndLine: 6, Column: 5, EndColumn: 22},
+		},
+		text:  "Outer.Error: first line",
+		about: interp.handle,
 	}
 	if !reflect.DeepEqual(failed.Exception, want) {
 		t.Errorf("got  %#v\nwant %#v", failed.Exception, want)

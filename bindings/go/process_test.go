@@ -221,7 +221,7 @@ func TestPythonNotFound(t *testing.T) {
 
 func TestFreedThreadThatFails(t *testing.T) {
 	_, errs := runChild(t, "thread")
-	if !strings.Contains(errs, "in f\nValueError: nobody listens\n") {
+	if !strings.Contains(errs, ", in f\n") || !strings.HasSuffix(errs, "\nValueError: nobody listens\n") {
 		t.Errorf("got %q", errs)
 	}
 }
