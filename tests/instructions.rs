@@ -101,7 +101,7 @@ fn own_cost(profile: &str) -> u64 {
     while let Some(line) = lines.next() {
         if let Some(object) = line.strip_prefix("ob=").or_else(|| line.strip_prefix("cob=")) {
             let (number, name) = object.split_once(' ').unwrap_or((object, ""));
-            if name.ends_with("/libsubpy.so") {
+            if name.contains("/libsubpy.so") {
                 ours = Some(number);
             }
             if line.starts_with('o') {
