@@ -55,6 +55,8 @@
 //! manager  which interpreters there are, who may be in them, when they end; safe Rust
 //!  |
 //! python   the only part that touches CPython: find, load, start, enter, convert
+//!  |
+//! value    the ABI's value: its layout, its checks, its one block of memory; used by all
 //! ```
 //!
 //! `unsafe` is found in `ffi`, `python` and `value` alone. `include/subpy.h` is generated from `ffi` by build/header.rs.
@@ -74,10 +76,7 @@ mod python;
 mod rust;
 mod value;
 
-pub use manager::{Busy, Error, Kind, Options, Result, RuntimeOptions};
-pub use python::exception::{Exception, Frame, Syntax};
-pub use python::interp::Config;
-pub use python::start::Startup;
+pub use manager::{Busy, Config, Error, Exception, Frame, Kind, Options, Result, RuntimeOptions, Startup, Syntax};
 pub use rust::{
     Args, Bytes, FromValue, Function, Interpreter, InterpreterRef, ListItem, Session, Thread, Value, WrongType, find,
     get_current, get_main, init, list_all, python_library, python_version, shutdown, version,

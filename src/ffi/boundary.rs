@@ -5,8 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::error::subpy_error;
 use super::status::{SUBPY_AUTO_LEN, SUBPY_OK, subpy_status};
-use crate::manager::{Error, Kind, Ran, Result};
-use crate::python::hooks;
+use crate::manager::{Error, Kind, Ran, Result, forked};
 use crate::value::{OwnedValue, subpy_value};
 
 /// A function that can fail and has no output.
@@ -20,7 +19,7 @@ pub unsafe fn status<E: Into<Box<Error>>>(
 ) -> subpy_status {
     // SAFETY: promised by the caller.
     unsafe {
-        let failed = match hooks::forked() {
+        let failed = match forked() {
             true => Error::from(Kind::Forked).into(),
             false => match catch_unwind(AssertUnwindSafe(body)) {
                 Ok(Ok(())) => {

@@ -10,8 +10,7 @@ use std::ptr;
 
 use super::boundary;
 use super::status::{SUBPY_ERROR_SYNTAX, SUBPY_OK, subpy_interp, subpy_status};
-use crate::manager::{Error, Kind};
-use crate::python::exception::{Exception, Frame};
+use crate::manager::{Error, Exception, Frame, Kind};
 
 /// An error, owned by whoever received it.
 #[allow(non_camel_case_types)]

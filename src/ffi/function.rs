@@ -7,7 +7,6 @@ use super::boundary::{self, invalid, text};
 use super::error::subpy_error;
 use super::status::{subpy_function, subpy_interp, subpy_status};
 use crate::manager;
-use crate::python::hooks;
 use crate::value::{Args, subpy_value};
 
 /// Look a callable up, to call it many times.
@@ -82,7 +81,7 @@ pub unsafe extern "C" fn subpy_function_call(
 pub extern "C" fn subpy_function_free(function: subpy_function) {
     boundary::value((), || {
         // In a fork a lock may be held by a thread that does not exist there.
-        if !hooks::forked() {
+        if !manager::forked() {
             manager::function_free(function);
         }
     });

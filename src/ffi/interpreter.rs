@@ -9,8 +9,7 @@ use std::ptr;
 use super::boundary::{self, invalid, known_flags};
 use super::error::subpy_error;
 use super::status::{SUBPY_AUTO_LEN, subpy_interp, subpy_status};
-use crate::manager::{self, Busy, Options, Result};
-use crate::python::interp::Config;
+use crate::manager::{self, Busy, Config, Options, Result};
 use crate::value::{check_main_names, subpy_value};
 
 /// Its own GIL: runs in parallel with the others.

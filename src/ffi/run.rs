@@ -8,9 +8,8 @@ use std::sync::Arc;
 use super::boundary::{self, invalid, known_flags, optional_text, text};
 use super::error::subpy_error;
 use super::status::{subpy_function, subpy_interp, subpy_status};
-use super::thread::{Sending, send};
-use crate::manager::{self, Function, Result};
-use crate::python::run::Code;
+use super::thread::start;
+use crate::manager::{self, Code, Function, Result};
 use crate::value::{Args, subpy_value};
 
 /// exec: statements
@@ -197,7 +196,7 @@ pub unsafe extern "C" fn subpy_run_in_thread(
     unsafe {
         boundary::output(thread, 0, error, || {
             let request = Request::read(request)?;
-            send(Sending { interp: request.interp, code: request.code(), keep: !thread.is_null() })
+            start(request.interp, request.code(), !thread.is_null())
         })
     }
 }

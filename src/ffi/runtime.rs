@@ -7,8 +7,7 @@ use std::ptr;
 use super::boundary::{self, known_flags, optional_text};
 use super::error::subpy_error;
 use super::status::subpy_status;
-use crate::manager::{self, RuntimeOptions};
-use crate::python::start::Startup;
+use crate::manager::{self, RuntimeOptions, Startup};
 
 /// The version that this header belongs to: major * 1000000 + minor * 1000 + patch.
 pub const SUBPY_VERSION: u32 = 1_000;

@@ -6,10 +6,7 @@ use std::time::Duration;
 use super::boundary::{self, invalid, text};
 use super::error::subpy_error;
 use super::status::{subpy_interp, subpy_status, subpy_thread};
-use crate::manager::{self, Job, Kind, Result, Work};
-use crate::python::hooks;
-use crate::python::kept::Hold;
-use crate::python::run::Code;
+use crate::manager::{self, Code, Result, forked};
 use crate::value::{Args, OwnedValue, subpy_value};
 
 /// Call something by its name on a new thread of its own. Everything the arguments point to is copied first. Python:
@@ -42,39 +39,15 @@ pub unsafe extern "C" fn subpy_call_in_thread(
         boundary::output(thread, 0, error, || {
             let callable = text(callable, len, "callable")?;
             let args = Args::check(args, nargs, kwargs).or_else(invalid)?;
-            send(Sending { interp, code: Code::Call { callable, args }, keep: !thread.is_null() })
+            start(interp, Code::Call { callable, args }, !thread.is_null())
         })
     }
 }
 
-/// A run that is to be started on a thread.
-pub(super) struct Sending<'a> {
-    pub interp: subpy_interp,
-    pub code: Code<'a>,
-    /// Somebody wants the handle.
-    pub keep: bool,
-}
-
-/// Copies it and starts the thread.
-pub(super) fn send(sending: Sending) -> Result<subpy_thread> {
-    let owned = |text: Option<&str>| text.map(String::from);
-    let work = match sending.code {
-        Code::Exec { source, filename, keep_indent } => {
-            Work::Exec { source: source.into(), filename: owned(filename), keep_indent }
-        }
-        Code::Eval { expression, filename } => Work::Eval { expression: expression.into(), filename: owned(filename) },
-        Code::Call { callable, args } => {
-            let (args, kwargs) = args.to_owned().ok_or(Kind::NoMemory)?;
-            Work::Call { callable: callable.into(), args, kwargs }
-        }
-        Code::Function { kept, args } => {
-            let (args, kwargs) = args.to_owned().ok_or(Kind::NoMemory)?;
-            let hold = Hold::of(kept).ok_or_else(|| Kind::NotFound("the function was freed".into()))?;
-            Work::Function { hold, args, kwargs }
-        }
-    };
-    let thread = manager::run_in_thread(Job { interp: sending.interp, work, want_result: sending.keep })?;
-    if !sending.keep {
+/// Copies a run and starts a thread for it. When nobody wants the thread's handle it is freed at once.
+pub(super) fn start(interp: subpy_interp, code: Code, wanted: bool) -> Result<subpy_thread> {
+    let thread = manager::run_in_thread(interp, code, wanted)?;
+    if !wanted {
         manager::thread_free(thread);
     }
     Ok(thread)
@@ -144,7 +117,7 @@ pub unsafe extern "C" fn subpy_thread_wait(
 pub extern "C" fn subpy_thread_free(thread: subpy_thread) {
     boundary::value((), || {
         // In a fork the thread does not exist, and a lock may be held by one that does not either.
-        if !hooks::forked() {
+        if !forked() {
             manager::thread_free(thread);
         }
     });

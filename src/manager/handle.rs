@@ -8,7 +8,7 @@
 //! An interpreter's lower bits are the number of the runtime (32 to 47) and CPython's id (0 to 31), so that a message about one
 //! that is gone can name it. Those of other things count up. The tests in C read the constants below from this file.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::error::{Kind, Result};
 
@@ -23,6 +23,19 @@ const LAST_NUMBER: u64 = (1 << KIND_SHIFT) - 1;
 
 // There is room for 31 kinds.
 const _: () = assert!((31 << KIND_SHIFT) + LAST_NUMBER < 1 << 53);
+
+/// Counts the runtimes of this process: CPython gives the same ids again in the next.
+static RUNTIME: AtomicU32 = AtomicU32::new(0);
+
+/// The number of the runtime that is up, or comes next.
+pub fn runtime() -> u32 {
+    RUNTIME.load(Ordering::Relaxed)
+}
+
+/// A runtime has ended.
+pub fn next_runtime() {
+    RUNTIME.fetch_add(1, Ordering::Relaxed);
+}
 
 /// The handle of the interpreter that CPython calls `id`, in the n-th runtime of this process. CPython begins with 0
 /// again in every runtime.

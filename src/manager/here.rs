@@ -4,11 +4,14 @@ use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
-use super::error::{Ran, Result};
+use super::error::{Error, Ran, Result};
 use super::function::Function;
 use super::gate::Inside;
 use super::interpreter::Interpreter;
 use super::session::Sessions;
+use crate::python::Failure;
+use crate::python::interp::{Interp, Scope};
+use crate::python::object::Py;
 use crate::python::thread_end::at_thread_end;
 
 pub struct Here {
@@ -59,6 +62,16 @@ impl Here {
         }
     }
 
+    /// Does something inside of an interpreter, as a run of this thread's.
+    #[inline]
+    pub fn run_in<R>(
+        &self,
+        interpreter: &Interpreter,
+        act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
+    ) -> Result<R, Box<Error>> {
+        interpreter.inside(&self.inside, self.sessions.state_of(interpreter.handle), act)
+    }
+
     #[cold]
     fn watch(&self) {
         self.watched.set(true);
@@ -92,9 +105,4 @@ fn thread_ends() {
         here.function.0.take();
         here.inside.forget();
     });
-}
-
-/// True when this thread runs something in any interpreter.
-pub fn is_inside_any() -> bool {
-    here(|here| here.inside.any())
 }

@@ -1,16 +1,20 @@
-//! The interpreter manager: which interpreters there are, who may be in them, and when they end. Safe Rust.
+//! The interpreter manager: which interpreters there are, who may be in them, and when they end. Safe Rust. Each file uses
+//! those above it in this list, and none below (tests/layers.rs).
 //!
 //! | file | what |
 //! |---|---|
-//! | `runtime` | CPython's life in this process: start, adopt, shut down |
-//! | `interpreter` | one interpreter: create, run, close, and the questions one can ask |
+//! | `error` | what can go wrong |
+//! | `handle`, `registry` | handles, and what they stand for |
 //! | `gate` | who may be in an interpreter: running, busy policy, closing |
+//! | `interpreter` | one interpreter: its gate, its place in the books, its end |
+//! | `function` | callables that were looked up once |
 //! | `session` | threads that stay in an interpreter from run to run |
 //! | `here` | what a thread remembers of all these |
-//! | `function` | callables that were looked up once |
+//! | `run` | what a thread does in interpreters |
+//! | `runtime` | CPython's life in this process: start, adopt, stop |
 //! | `thread` | runs on threads of their own |
-//! | `handle`, `registry` | handles, and what they stand for |
-//! | `error` | what can go wrong |
+//! | `interpreters` | the operations of `concurrent.interpreters` |
+//! | `shutdown` | the end of everything |
 
 mod error;
 mod function;
@@ -18,17 +22,26 @@ mod gate;
 mod handle;
 mod here;
 mod interpreter;
+mod interpreters;
 mod registry;
+mod run;
 mod runtime;
 mod session;
+mod shutdown;
 mod thread;
 
 pub use error::{Error, Kind, Ran, Result};
-pub use function::{Function, find_function, function_call, function_free, function_new};
+pub use function::{Function, find_function, function_free};
 pub use gate::Busy;
-pub use interpreter::{
-    Options, close, create, find, get_current, get_main, id, is_running, list_all, prepare_main, run, whence,
-};
-pub use runtime::{RuntimeOptions, init, python_library, python_version, shutdown};
-pub use session::{enter, leave};
-pub use thread::{Job, Work, join, run_in_thread, thread_free, wait};
+pub use interpreters::{Options, close, create, find, get_current, get_main, id, is_running, list_all, whence};
+pub use run::{enter, function_call, function_new, leave, prepare_main, run};
+pub use runtime::{RuntimeOptions, init, python_library, python_version};
+pub use shutdown::shutdown;
+pub use thread::{join, run_in_thread, thread_free, wait};
+
+// What those above need to speak of: they use nothing of `python` but this.
+pub use crate::python::exception::{Exception, Frame, Syntax};
+pub use crate::python::hooks::forked;
+pub use crate::python::interp::Config;
+pub use crate::python::run::Code;
+pub use crate::python::start::Startup;

@@ -3,25 +3,22 @@
 
 use std::ffi::CStr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, ThreadId};
 use std::time::Duration;
 
 use super::error::{Error, Kind, Result};
-use super::gate::{Busy, Refused};
-use super::here::is_inside_any;
+use super::gate::Busy;
+use super::handle;
 use super::interpreter::{INTERPRETERS, Interpreter, check_stack};
-use super::thread as runs;
-use crate::python::attach::{current_interpreter, detached};
+use crate::python::attach::detached;
 use crate::python::find::{Found, Installation, loaded, locate};
 use crate::python::interp::Interp;
-use crate::python::run::Code;
-use crate::python::stack::this_stack;
+use crate::python::stack::STACK_SIZE;
 use crate::python::start::{self, StartError, Startup};
 use crate::python::{hooks, loaded_api, lock};
-use crate::value::{Args, subpy_value};
 
 /// How the runtime is started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,13 +37,20 @@ enum Phase {
     Stopping,
 }
 
-struct Up {
+pub struct Up {
     options: RuntimeOptions,
-    main: Arc<Interpreter>,
+    pub(super) main: Arc<Interpreter>,
     /// None when a host had initialised CPython: then it is the host who finalises it.
     thread: Option<RuntimeThread>,
     /// Creations and the like that go on: no shutdown meanwhile.
-    uses: usize,
+    pub(super) uses: usize,
+}
+
+impl Up {
+    /// A host had initialised CPython.
+    pub fn is_adopted(&self) -> bool {
+        self.thread.is_none()
+    }
 }
 
 struct RuntimeThread {
@@ -57,13 +61,6 @@ struct RuntimeThread {
 static PHASE: Mutex<Phase> = Mutex::new(Phase::Down);
 static CHANGED: Condvar = Condvar::new();
 static UP: AtomicBool = AtomicBool::new(false);
-/// Counts the runtimes of this process, so that no handle is ever given twice.
-static GENERATION: AtomicU32 = AtomicU32::new(0);
-
-pub fn generation() -> u32 {
-    GENERATION.load(Ordering::Relaxed)
-}
-
 pub fn is_up() -> bool {
     UP.load(Ordering::Acquire)
 }
@@ -227,9 +224,6 @@ fn installation(found: Found, options: &RuntimeOptions) -> Result<Installation> 
     Ok(installation)
 }
 
-/// What CPython's own main thread usually has.
-pub(super) const STACK_SIZE: usize = 8 << 20;
-
 fn start_thread(installation: Installation, startup: Startup) -> Result<RuntimeThread> {
     let (started, result) = channel();
     let (finish, finished) = channel();
@@ -273,108 +267,44 @@ fn finish(thread: Option<RuntimeThread>) {
     }
 }
 
-/// Closes every interpreter and finalises CPython, unless something runs. Fine when it does not run.
-pub fn shutdown() -> Result<()> {
-    let current = if is_up() { loaded_api().and_then(current_interpreter) } else { None };
-    detached(loaded_api(), || {
-        let mut phase = lock(&PHASE);
-        while matches!(*phase, Phase::Starting) {
-            phase = CHANGED.wait(phase).unwrap_or_else(PoisonError::into_inner);
+/// Stops the runtime, if it runs and `prepare` agrees; `end` does what has to be done while CPython is still there.
+pub(super) fn stop<T>(prepare: impl FnOnce(&Up) -> Result<T>, end: impl FnOnce(&Up, T)) -> Result<()> {
+    let mut phase = lock(&PHASE);
+    while matches!(*phase, Phase::Starting) {
+        phase = CHANGED.wait(phase).unwrap_or_else(PoisonError::into_inner);
+    }
+    let up = match std::mem::replace(&mut *phase, Phase::Stopping) {
+        Phase::Up(up) => up,
+        Phase::Stopping => return Err(stopping()),
+        Phase::Down | Phase::Starting => {
+            *phase = Phase::Down;
+            return Ok(());
         }
-        let up = match std::mem::replace(&mut *phase, Phase::Stopping) {
-            Phase::Up(up) => up,
-            Phase::Stopping => return Err(stopping()),
-            Phase::Down | Phase::Starting => {
-                *phase = Phase::Down;
-                return Ok(());
-            }
-        };
-        // A thread that Python code started is in no run of ours, and would be waited for all the same. Main alone may
-        // be where a host's own Python calls from.
-        let inside = is_inside_any() || current.is_some_and(|id| id != 0 || up.thread.is_some());
-        let gates = if inside {
-            Err(Kind::Busy("cannot shut down from inside an interpreter".into()).into())
-        } else {
-            check_stack().and_then(|_| check_host_stays()).and_then(|()| close_all_gates(&up))
-        };
-        let ours = match gates {
-            Ok(ours) => ours,
-            Err(error) => {
-                *phase = Phase::Up(up);
-                return Err(error);
-            }
-        };
-        UP.store(false, Ordering::Release);
-        drop(phase);
-        stop(up, ours);
-        let mut phase = lock(&PHASE);
-        *phase = Phase::Down;
-        hooks::set_started(false);
-        drop(phase);
-        CHANGED.notify_all();
-        Ok(())
-    })
-}
-
-/// Lets nobody into any interpreter any more; all or none.
-fn close_all_gates(up: &Up) -> Result<Vec<Arc<Interpreter>>> {
-    if up.uses > 0 {
-        return Err(Kind::Busy("an interpreter is being created".into()).into());
-    }
-    runs::check_idle()?;
-    for id in hooks::foreign_ids() {
-        if hooks::foreign(id).is_some_and(|state| state.running) {
-            return Err(Kind::Busy(format!("interpreter {id} is running (Python code created it)")).into());
+    };
+    // Under the lock: if it does not agree, nobody has seen that it was to stop.
+    let prepared = match prepare(&up) {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            *phase = Phase::Up(up);
+            return Err(error);
         }
-    }
-    let mut ours: Vec<_> = INTERPRETERS.all().into_iter().filter(|it| it.python.is_some()).collect();
-    // The newest first, main last: main is needed to end what Python code made.
-    ours.sort_unstable_by_key(|interpreter| std::cmp::Reverse(interpreter.id));
-    for (index, interpreter) in ours.iter().enumerate() {
-        let begun = interpreter.gate.begin_close();
-        // Only now does it stay alive while it is asked.
-        let otherwise = || interpreter.id != 0 && interpreter.python.as_ref().is_some_and(Interp::is_running_otherwise);
-        let what = match begun {
-            Ok(()) if !otherwise() => continue,
-            // By the library, or by a guest that destroys it.
-            Err(Refused::Closing | Refused::Closed) => "being closed",
-            Err(Refused::Entered) => "entered by a thread that has not left it (subpy_enter, subpy_leave)",
-            _ => "running",
-        };
-        let begun_so_far = index + usize::from(begun.is_ok());
-        ours[..begun_so_far].iter().for_each(|interpreter| interpreter.gate.reopen());
-        return Err(Error::from(Kind::Busy(format!("interpreter {} is {what}", interpreter.id))).of(interpreter.handle));
-    }
-    ours.iter().for_each(|interpreter| interpreter.gate.close());
-    Ok(ours)
-}
-
-fn stop(up: Up, ours: Vec<Arc<Interpreter>>) {
-    runs::forget_all();
-    for interpreter in ours.iter().filter(|interpreter| interpreter.id != 0) {
-        interpreter.end();
-    }
-    if let Some(main) = &up.main.python {
-        // CPython's own finalization can crash on interpreters that are left (python/cpython, finalize_subinterpreters).
-        for id in hooks::foreign_ids().into_iter().rev() {
-            let args = [subpy_value::int(id)];
-            let args = Args { items: &args, kwargs: &[] };
-            let destroy = Code::Call { callable: "_interpreters:destroy", args };
-            // One that is gone by now (its creator held it) is no harm.
-            let _: Result<(), _> =
-                main.run(None, this_stack(), |py, scope| crate::python::run::run(py, scope, destroy, None));
-        }
-        main.release();
-    }
-    up.main.gate.closed();
-    INTERPRETERS.drain();
-    let adopted = up.thread.is_none();
+    };
+    UP.store(false, Ordering::Release);
+    drop(phase);
+    end(&up, prepared);
+    let adopted = up.is_adopted();
     finish(up.thread);
     // An adopted CPython goes on, with its ids and with whatever a thread of the host is ending at this moment.
     if !adopted {
         hooks::forget_all();
     }
-    GENERATION.fetch_add(1, Ordering::Relaxed);
+    handle::next_runtime();
+    let mut phase = lock(&PHASE);
+    *phase = Phase::Down;
+    hooks::set_started(false);
+    drop(phase);
+    CHANGED.notify_all();
+    Ok(())
 }
 
 /// The version of CPython, `3.14.6`; None before the first init.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::error::{Error, Kind, Result};
-use super::here::here;
+use super::gate::Inside;
 use super::interpreter::{self, Interpreter, check_stack};
 use crate::python::attach::{Outside, Pinned};
 use crate::python::stack::{Stack, this_stack};
@@ -49,15 +49,15 @@ fn find(sessions: &mut [Session], handle: u64) -> Option<&mut Session> {
     sessions.iter_mut().find(|session| session.interpreter.handle == handle)
 }
 
-/// Enters, or counts one more.
-pub fn enter(handle: u64) -> Result<()> {
-    here(|here| {
-        if let Some(session) = find(&mut here.sessions.list.borrow_mut(), handle) {
+impl Sessions {
+    /// Enters, or counts one more. A thread that is ending would not leave again.
+    pub fn enter(&self, handle: u64, ending: bool) -> Result<()> {
+        if let Some(session) = find(&mut self.list.borrow_mut(), handle) {
             session.count += 1;
             return Ok(());
         }
         let interpreter = interpreter::driven(handle, "make a call in")?;
-        if here.ended.get() {
+        if ending {
             let message = "this thread is ending: nobody would leave the interpreter again";
             return Err(Error::from(Kind::WrongState(message.into())).of(handle));
         }
@@ -69,16 +69,22 @@ pub fn enter(handle: u64) -> Result<()> {
             interpreter.gate.begin_session(visiting);
             Ok(state)
         })?;
-        here.sessions.list.borrow_mut().push(Session { interpreter, count: 1, state });
-        here.sessions.open.set(here.sessions.open.get() + 1);
+        self.list.borrow_mut().push(Session { interpreter, count: 1, state });
+        self.open.set(self.open.get() + 1);
         Ok(())
-    })
-}
+    }
 
-/// Leaves, when it was entered no more than once.
-pub fn leave(handle: u64) -> Result<()> {
-    let ended = here(|here| {
-        let mut sessions = here.sessions.list.borrow_mut();
+    /// Leaves, when it was entered no more than once. `inside` is what the thread runs something in.
+    pub fn leave(&self, handle: u64, inside: &Inside) -> Result<()> {
+        // Not while the list is borrowed: finalizers of threading.local may come back to it.
+        if let Some((session, stack)) = self.take(handle, inside)? {
+            session.end(stack);
+        }
+        Ok(())
+    }
+
+    fn take(&self, handle: u64, inside: &Inside) -> Result<Option<(Session, Stack)>> {
+        let mut sessions = self.list.borrow_mut();
         let Some(index) = sessions.iter().position(|session| session.interpreter.handle == handle) else {
             let message = "this thread has not entered the interpreter: subpy_enter() comes first, on the same thread";
             return Err(Error::from(Kind::WrongState(message.into())).of(handle));
@@ -89,19 +95,14 @@ pub fn leave(handle: u64) -> Result<()> {
         }
         // The run has the session's state. (Runs further out, in other interpreters, were begun with the state idle, and do
         // not put it back: `Outside`.)
-        if here.inside.contains(handle) {
+        if inside.contains(handle) {
             let message = "this thread is running something in it: the last leave has to wait until that has returned";
             return Err(Error::from(Kind::WrongState(message.into())).of(handle));
         }
         let stack = check_stack()?;
-        here.sessions.open.set(here.sessions.open.get() - 1);
+        self.open.set(self.open.get() - 1);
         Ok(Some((sessions.remove(index), stack)))
-    })?;
-    // Not while the list is borrowed: finalizers of threading.local may come back to it.
-    if let Some((session, stack)) = ended {
-        session.end(stack);
     }
-    Ok(())
 }
 
 impl Session {

@@ -6,89 +6,16 @@ use std::time::{Duration, Instant};
 
 use super::error::{Error, Kind, Result};
 use super::handle::{self, Numbers};
-use super::interpreter;
+use super::interpreter::check_alive;
 use super::registry::Registry;
-use super::runtime::{self, STACK_SIZE};
+use super::run::Work;
+use super::runtime;
 use crate::python::attach::detached;
-use crate::python::kept::Hold;
 use crate::python::output::print_error;
 use crate::python::run::Code;
+use crate::python::stack::STACK_SIZE;
 use crate::python::{loaded_api, lock};
-use crate::value::{Args, OwnedValue};
-
-/// A run with everything it needs in its own memory.
-pub struct Job {
-    /// The interpreter's handle.
-    pub interp: u64,
-    /// What to do.
-    pub work: Work,
-    /// Somebody may ask for the result; otherwise it is not converted.
-    pub want_result: bool,
-}
-
-/// Owned code and arguments.
-pub enum Work {
-    /// exec
-    Exec {
-        /// The source.
-        source: String,
-        /// For tracebacks.
-        filename: Option<String>,
-        /// Do not dedent.
-        keep_indent: bool,
-    },
-    /// eval
-    Eval {
-        /// The expression.
-        expression: String,
-        /// For tracebacks.
-        filename: Option<String>,
-    },
-    /// call
-    Call {
-        /// `name` or `module:attr.attr`
-        callable: String,
-        /// A TUPLE.
-        args: OwnedValue,
-        /// A DICT.
-        kwargs: OwnedValue,
-    },
-    /// a prepared function
-    Function {
-        /// What it holds; the function itself may be freed meanwhile.
-        hold: Hold,
-        /// A TUPLE.
-        args: OwnedValue,
-        /// A DICT.
-        kwargs: OwnedValue,
-    },
-}
-
-impl Job {
-    fn run(&self) -> Result<OwnedValue> {
-        let code = match &self.work {
-            Work::Exec { source, filename, keep_indent } => {
-                Code::Exec { source, filename: filename.as_deref(), keep_indent: *keep_indent }
-            }
-            Work::Eval { expression, filename } => Code::Eval { expression, filename: filename.as_deref() },
-            Work::Call { callable, args, kwargs } => Code::Call { callable, args: Args::of(args, kwargs) },
-            Work::Function { hold, args, kwargs } => Code::Function { kept: hold.kept(), args: Args::of(args, kwargs) },
-        };
-        let mut result = OwnedValue::none();
-        interpreter::run(self.interp, code, self.want_result.then_some(&mut result)).map_err(|error| *error)?;
-        Ok(result)
-    }
-
-    /// How a traceback calls it.
-    fn name(&self) -> &str {
-        match &self.work {
-            Work::Exec { .. } => "exec",
-            Work::Eval { .. } => "eval",
-            Work::Call { callable, .. } => callable,
-            Work::Function { .. } => "function",
-        }
-    }
-}
+use crate::value::OwnedValue;
 
 enum Outcome {
     Running,
@@ -114,17 +41,18 @@ static THREADS: Registry<Thread> = Registry::new();
 /// Those that have not ended, detached ones included.
 static UNFINISHED: Registry<Thread> = Registry::new();
 
-/// Starts a thread that does the job.
-pub fn run_in_thread(job: Job) -> Result<u64> {
-    detached(loaded_api(), || start(job))
+/// Copies a run and starts a thread for it. The result is converted when it is wanted: somebody may ask for it.
+pub fn run_in_thread(interp: u64, code: Code, want_result: bool) -> Result<u64> {
+    let work = Work::of(code)?;
+    detached(loaded_api(), || start(interp, work, want_result))
 }
 
-fn start(job: Job) -> Result<u64> {
+fn start(interp: u64, work: Work, want_result: bool) -> Result<u64> {
     static NUMBERS: Numbers = Numbers::new(handle::THREAD);
-    interpreter::check_alive(job.interp)?;
+    check_alive(interp)?;
     let _use = runtime::enter()?;
     let (number, handle) = NUMBERS.next()?;
-    let (outcome, name) = (Mutex::new(Outcome::Running), job.name().to_owned());
+    let (outcome, name) = (Mutex::new(Outcome::Running), work.name().to_owned());
     let thread = Arc::new(Thread { number, name, outcome, changed: Condvar::new(), handle: Mutex::new(None) });
     THREADS.insert(handle, Arc::clone(&thread));
     UNFINISHED.insert(handle, Arc::clone(&thread));
@@ -132,7 +60,7 @@ fn start(job: Job) -> Result<u64> {
     // Under the lock, so that a join that is quick finds the handle.
     let mut slot = lock(&thread.handle);
     let spawned = thread::Builder::new().name(format!("subpy-{number}")).stack_size(STACK_SIZE).spawn(move || {
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.run()));
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work.run(interp, want_result)));
         its_own.finish(result.unwrap_or_else(|_| Err(Kind::Panic("a run panicked".into()).into())));
         UNFINISHED.remove(handle);
     });

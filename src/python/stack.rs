@@ -10,6 +10,9 @@ use std::ptr;
 use super::api::Api;
 use super::types::PyThreadState;
 
+/// What CPython's own main thread usually has: for the threads that the library makes.
+pub const STACK_SIZE: usize = 8 << 20;
+
 /// PyUnstable_ThreadState_SetStackProtection refuses less (Python/ceval.c: _PyOS_MIN_STACK_SIZE, 6 margins of 16 KiB).
 const MIN_STACK: usize = 96 * 1024;
 

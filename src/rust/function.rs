@@ -7,8 +7,7 @@ use super::thread::Thread;
 use super::to_rust::FromValue;
 use super::unless_forked;
 use super::value::Value;
-use crate::manager::{self, Job, Kind, Result, Work};
-use crate::python::hooks;
+use crate::manager::{self, Code, Result, forked};
 
 /// A callable that was looked up once ([`InterpreterRef::function`]), to be called many times, from any thread.
 ///
@@ -82,12 +81,10 @@ impl Function {
         kwargs: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Thread> {
         let call = Call::new(args, kwargs)?;
-        call.args()?;
+        let args = call.args()?;
         unless_forked(|| {
             let function = manager::find_function(self.handle)?;
-            let hold = function.hold().ok_or_else(|| Kind::NotFound("the function was freed".into()))?;
-            let work = Work::Function { hold, args: call.args, kwargs: call.kwargs };
-            manager::run_in_thread(Job { interp: self.interp.0, work, want_result: true })
+            manager::run_in_thread(self.interp.0, Code::Function { kept: function.kept(), args }, true)
         })
         .map(Thread)
     }
@@ -96,7 +93,7 @@ impl Function {
 impl Drop for Function {
     fn drop(&mut self) {
         // In a fork a lock may be held by a thread that does not exist there.
-        if !hooks::forked() {
+        if !forked() {
             manager::function_free(self.handle);
         }
     }

@@ -12,8 +12,7 @@ use super::thread::Thread;
 use super::to_rust::FromValue;
 use super::unless_forked;
 use super::value::Value;
-use crate::manager::{self, Job, Kind, Options, Result, Work};
-use crate::python::run::Code;
+use crate::manager::{self, Code, Kind, Options, Result};
 use crate::value::{OwnedValue, check_owned_main_names};
 
 /// An interpreter of one's own: closed when dropped.
@@ -226,9 +225,8 @@ impl InterpreterRef {
         kwargs: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Thread> {
         let call = Call::new(args, kwargs)?;
-        call.args()?;
-        let work = Work::Call { callable: callable.into(), args: call.args, kwargs: call.kwargs };
-        unless_forked(|| manager::run_in_thread(Job { interp: self.0, work, want_result: true })).map(Thread)
+        let code = Code::Call { callable, args: call.args()? };
+        unless_forked(|| manager::run_in_thread(self.0, code, true)).map(Thread)
     }
 
     /// Binds names in its `__main__`, all or none. Python: `Interpreter.prepare_main()`.

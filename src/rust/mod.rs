@@ -37,10 +37,9 @@ pub use thread::Thread;
 pub use to_rust::{FromValue, WrongType};
 pub use value::{Bytes, Value};
 
-use crate::manager::{Kind, Result};
-use crate::python::hooks;
+use crate::manager::{Kind, Result, forked};
 
 /// What everything that can fail goes through: a fork of a process that runs Python can do nothing here.
 fn unless_forked<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
-    if hooks::forked() { Err(Kind::Forked.into()) } else { body() }
+    if forked() { Err(Kind::Forked.into()) } else { body() }
 }

@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::manager::{Busy, Kind, Options, Result, RuntimeOptions};
-use crate::python::interp::Config;
-use crate::python::start::Startup;
+use crate::manager::{Busy, Config, Kind, Options, Result, RuntimeOptions, Startup};
 
 impl Options {
     /// The default: what `concurrent.interpreters` does.

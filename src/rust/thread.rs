@@ -3,8 +3,7 @@
 use super::call;
 use super::to_rust::FromValue;
 use super::unless_forked;
-use crate::manager::{self, Result};
-use crate::python::hooks;
+use crate::manager::{self, Result, forked};
 
 /// A run on a thread of its own ([`InterpreterRef::call_in_thread`](crate::InterpreterRef::call_in_thread),
 /// [`Function::call_in_thread`](crate::Function::call_in_thread)).
@@ -28,7 +27,7 @@ impl Thread {
 impl Drop for Thread {
     fn drop(&mut self) {
         // Harmless after a join: handles are never used twice.
-        if !hooks::forked() {
+        if !forked() {
             manager::thread_free(self.0);
         }
     }

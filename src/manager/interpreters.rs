@@ -1,0 +1,189 @@
+//! The operations of `concurrent.interpreters`: create, close, and the questions one can ask.
+
+use std::thread;
+
+use super::error::{Error, Kind, Result};
+use super::gate::{Busy, Refused};
+use super::interpreter::{INTERPRETERS, Interpreter, by_id, check_stack, get, unrecognized};
+use super::runtime;
+use crate::python::attach::{current_interpreter, detached};
+use crate::python::hooks;
+use crate::python::interp::{Config, Interp};
+use crate::python::loaded_api;
+use crate::python::stack::{self, STACK_SIZE};
+
+/// How an interpreter is created.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// What happens to a run while it is running.
+    pub busy: Busy,
+    /// What it may do.
+    pub config: Config,
+}
+
+/// `create()`; starts the runtime when it is not running.
+pub fn create(options: &Options) -> Result<u64> {
+    if options.config.no_extension_check && !options.config.shared_gil {
+        return Err(Kind::InvalidArgument(
+            "SUBPY_INTERP_NO_EXTENSION_CHECK needs SUBPY_GIL_SHARED: an extension module without support for a GIL of \
+             its own would corrupt memory"
+                .into(),
+        )
+        .into());
+    }
+    check_stack()?;
+    detached(loaded_api(), || {
+        let _use = runtime::enter()?;
+        runtime::check_host_stays()?;
+        let elsewhere = stack::is_main_thread() || !stack::is_own_stack();
+        let python = if elsewhere { create_on_a_thread(options)? } else { create_here(options)? };
+        Ok(Interpreter::register(python, options.busy)?.handle)
+    })
+}
+
+#[inline(never)] // its frame is a large one
+fn create_here(options: &Options) -> Result<Interp> {
+    Ok(detached(loaded_api(), || Interp::create(&options.config))?)
+}
+
+/// On the process's main thread CPython reads /proc/self/maps for every thread state that it makes, a dozen for one
+/// interpreter, each 0.1 ms in a small process and 5 ms in one with as many mappings as a JVM has. Elsewhere it does not.
+/// On a stack that is not the thread's own, CPython gives these states the wrong bounds, and loses 3 MiB an interpreter.
+fn create_on_a_thread(options: &Options) -> Result<Interp> {
+    let work = || create_here(options);
+    let created = detached(loaded_api(), || {
+        thread::scope(|scope| {
+            let builder = thread::Builder::new().name("subpy-create".into()).stack_size(STACK_SIZE);
+            builder.spawn_scoped(scope, work).map(|thread| thread.join())
+        })
+    });
+    match created {
+        Ok(Ok(created)) => created,
+        Ok(Err(_)) => Err(Kind::Panic("the creation of an interpreter panicked".into()).into()),
+        // No more threads: it is only slower here.
+        Err(_) => create_here(options),
+    }
+}
+
+/// `close()`
+pub fn close(handle: u64) -> Result<()> {
+    let interpreter = get(handle)?;
+    let Some(python) = &interpreter.python else {
+        return Err(unrecognized("destroy", &interpreter));
+    };
+    let fail = |kind: Kind| Err(Error::from(kind).of(handle));
+    if interpreter.id == 0 {
+        return fail(Kind::Interpreter("cannot destroy the main interpreter, subpy_shutdown() ends it".into()));
+    }
+    if loaded_api().and_then(current_interpreter) == Some(interpreter.id) {
+        return fail(Kind::Interpreter("cannot destroy the current interpreter".into()));
+    }
+    check_stack()?;
+    detached(loaded_api(), || {
+        interpreter.gate.begin_close().map_err(|refused| match refused {
+            Refused::Running => Error::from(Kind::Busy("interpreter running".into())).of(handle),
+            refused => interpreter.refused(refused),
+        })?;
+        let busy = python.is_running_otherwise().then(|| Kind::Busy("interpreter running".into()).into());
+        if let Some(refused) = busy.or_else(|| runtime::check_host_stays().err()) {
+            interpreter.gate.reopen();
+            return Err(refused.of(handle));
+        }
+        interpreter.gate.close();
+        interpreter.end();
+        Ok(())
+    })
+}
+
+/// `is_running()`
+pub fn is_running(handle: u64) -> Result<bool> {
+    let interpreter = get(handle)?;
+    match &interpreter.python {
+        None => interpreter.foreign().map(|state| state.running),
+        Some(_) => interpreter.gate.is_running().map_err(|refused| interpreter.refused(refused)),
+    }
+}
+
+/// CPython's id
+pub fn id(handle: u64) -> Result<i64> {
+    Ok(get(handle)?.id)
+}
+
+/// Where it came from, in CPython's words (Include/internal/pycore_interp.h: _PyInterpreterState_WHENCE_*).
+pub fn whence(handle: u64) -> Result<&'static std::ffi::CStr> {
+    let interpreter = get(handle)?;
+    let whence = match &interpreter.python {
+        Some(python) => python.whence,
+        None => interpreter.foreign()?.whence,
+    };
+    Ok(match whence {
+        1 => c"runtime init",
+        2 => c"legacy C-API",
+        3 => c"C-API",
+        4 => c"cross-interpreter C-API",
+        5 => c"_interpreters module",
+        _ => c"unknown",
+    })
+}
+
+/// `list_all()`: by ascending id, those that Python code made included.
+pub fn list_all() -> Result<Vec<u64>> {
+    let _use = runtime::enter()?;
+    let mut ids: Vec<i64> = INTERPRETERS.all().iter().filter(|it| it.python.is_some()).map(|it| it.id).collect();
+    ids.extend(hooks::foreign_ids());
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids.into_iter().filter_map(by_id).collect())
+}
+
+/// `get_current()`; like every first use, it adopts the CPython of a host. It starts none.
+pub fn get_current() -> Result<u64> {
+    let _use = if runtime::is_up() { None } else { runtime::enter_if_hosted()? };
+    let current = if runtime::is_up() { loaded_api().and_then(current_interpreter) } else { None };
+    current.and_then(by_id).ok_or_else(|| Kind::NotFound("this thread is in no interpreter".into()).into())
+}
+
+/// `get_main()`
+pub fn get_main() -> Result<u64> {
+    let _use = runtime::enter()?;
+    by_id(0).ok_or_else(|| Kind::WrongState("the main interpreter is gone".into()).into())
+}
+
+/// `Interpreter(id)`
+pub fn find(id: i64) -> Result<u64> {
+    if id < 0 {
+        return Err(Kind::InvalidArgument(format!("interpreter ID must be a non-negative int, got {id}")).into());
+    }
+    let _use = runtime::enter()?;
+    by_id(id).ok_or_else(|| Kind::NotFound(format!("unrecognized interpreter ID {id}")).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manager::here::here;
+    use crate::manager::interpreter::driven;
+    use crate::manager::runtime::RuntimeOptions;
+    use crate::manager::shutdown::shutdown;
+    use crate::python::Failure;
+    use crate::python::interp::Scope;
+    use crate::python::object::Py;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn a_panic_inside_leaves_nothing_running() {
+        let python = std::env::var_os("SUBPY_TEST_PYTHON").expect("the CPython to test with");
+        runtime::init(&RuntimeOptions { python: Some(python.into()), ..RuntimeOptions::default() }).unwrap();
+        let handle = create(&Options::default()).unwrap();
+        let interpreter = driven(handle, "test").unwrap();
+        let act = |_: Py, _: &Scope, _: &Interp| -> std::result::Result<(), Box<Failure>> { panic!("on purpose") };
+        let panicked = here(|here| catch_unwind(AssertUnwindSafe(|| here.run_in(&interpreter, act))));
+        assert!(panicked.is_err());
+        assert!(!is_running(handle).unwrap());
+        assert_eq!(loaded_api().and_then(current_interpreter), None);
+        // CPython's own mark is gone too: a close asks for it.
+        close(handle).unwrap();
+        shutdown().unwrap();
+    }
+}

@@ -1,0 +1,163 @@
+//! What a thread does in interpreters: runs, prepared functions, sessions. And a run in an owned form, beside the borrowed one
+//! that `python` takes ([`Code`]).
+
+use super::error::{Error, Kind, Ran, Result};
+use super::function::{Function, find_function};
+use super::here::here;
+use super::interpreter::{Interpreter, driven};
+use crate::python::interp::{Interp, Scope};
+use crate::python::kept::Hold;
+use crate::python::object::Py;
+use crate::python::run::{self, Code, find_callable};
+use crate::value::{Args, OwnedValue, subpy_pair};
+
+/// What a message says that an interpreter which Python code made refuses, in Python's words.
+const EXEC: &str = "exec code for";
+const CALL: &str = "make a call in";
+
+/// `exec()`, `eval()` or `call()`. The result is converted when it is wanted.
+#[inline]
+pub fn run(handle: u64, code: Code, wanted: Option<&mut OwnedValue>) -> Ran {
+    let what = || match code {
+        Code::Exec { .. } | Code::Eval { .. } => EXEC,
+        Code::Call { .. } | Code::Function { .. } => CALL,
+    };
+    here(|here| {
+        let find = || driven(handle, what());
+        let act =
+            |interpreter: &Interpreter| here.run_in(interpreter, |py, scope, _| run::run(py, scope, code, wanted));
+        here.interpreter.with(handle, find, act)
+    })
+}
+
+/// `prepare_main()`
+pub fn prepare_main(handle: u64, names: &[subpy_pair]) -> Result<()> {
+    let interpreter = driven(handle, "update __main__ for")?;
+    let prepare = |py: Py, scope: &Scope, _: &Interp| run::prepare_main(py, scope, names);
+    here(|here| here.run_in(&interpreter, prepare)).map_err(|error| *error)
+}
+
+/// Looks a callable up, as a call does, to call it many times.
+pub fn function_new(interp: u64, callable: &str) -> Result<u64> {
+    let interpreter = driven(interp, CALL)?;
+    let keep = |py: Py, scope: &Scope, python: &Interp| Ok(python.kept.keep(find_callable(py, scope, callable)?));
+    let hold = here(|here| here.run_in(&interpreter, keep)).map_err(|error| *error)?;
+    Function::register(interpreter, hold)
+}
+
+/// Calls a prepared function.
+#[inline]
+pub fn function_call(handle: u64, args: Args, wanted: Option<&mut OwnedValue>) -> Ran {
+    here(|here| {
+        let call = |function: &Function| {
+            let code = Code::Function { kept: function.kept(), args };
+            here.run_in(function.interpreter(handle)?, |py, scope, _| run::run(py, scope, code, wanted))
+        };
+        here.function.with(handle, || find_function(handle), call)
+    })
+}
+
+/// Keeps this thread in an interpreter, or counts one more.
+pub fn enter(handle: u64) -> Result<()> {
+    here(|here| here.sessions.enter(handle, here.ended.get()))
+}
+
+/// Undoes one `enter`.
+pub fn leave(handle: u64) -> Result<()> {
+    here(|here| here.sessions.leave(handle, &here.inside))
+}
+
+/// A run with everything it needs in its own memory.
+pub enum Work {
+    /// exec
+    Exec {
+        /// The source.
+        source: String,
+        /// For tracebacks.
+        filename: Option<String>,
+        /// Do not dedent.
+        keep_indent: bool,
+    },
+    /// eval
+    Eval {
+        /// The expression.
+        expression: String,
+        /// For tracebacks.
+        filename: Option<String>,
+    },
+    /// call
+    Call {
+        /// `name` or `module:attr.attr`
+        callable: String,
+        /// A TUPLE.
+        args: OwnedValue,
+        /// A DICT.
+        kwargs: OwnedValue,
+    },
+    /// a prepared function
+    Function {
+        /// What it holds; the function itself may be freed meanwhile.
+        hold: Hold,
+        /// A TUPLE.
+        args: OwnedValue,
+        /// A DICT.
+        kwargs: OwnedValue,
+    },
+}
+
+impl Work {
+    /// Copies a run.
+    pub fn of(code: Code) -> Result<Work> {
+        let owned = |args: Args| args.to_owned().ok_or_else(|| Error::from(Kind::NoMemory));
+        Ok(match code {
+            Code::Exec { source, filename, keep_indent } => {
+                Work::Exec { source: copy(source)?, filename: filename.map(copy).transpose()?, keep_indent }
+            }
+            Code::Eval { expression, filename } => {
+                Work::Eval { expression: copy(expression)?, filename: filename.map(copy).transpose()? }
+            }
+            Code::Call { callable, args } => {
+                let (args, kwargs) = owned(args)?;
+                Work::Call { callable: copy(callable)?, args, kwargs }
+            }
+            Code::Function { kept, args } => {
+                let hold = Hold::of(kept).ok_or_else(|| Kind::NotFound("the function was freed".into()))?;
+                let (args, kwargs) = owned(args)?;
+                Work::Function { hold, args, kwargs }
+            }
+        })
+    }
+
+    /// Does it.
+    pub fn run(&self, interp: u64, want_result: bool) -> Result<OwnedValue> {
+        let code = match self {
+            Work::Exec { source, filename, keep_indent } => {
+                Code::Exec { source, filename: filename.as_deref(), keep_indent: *keep_indent }
+            }
+            Work::Eval { expression, filename } => Code::Eval { expression, filename: filename.as_deref() },
+            Work::Call { callable, args, kwargs } => Code::Call { callable, args: Args::of(args, kwargs) },
+            Work::Function { hold, args, kwargs } => Code::Function { kept: hold.kept(), args: Args::of(args, kwargs) },
+        };
+        let mut result = OwnedValue::none();
+        run(interp, code, want_result.then_some(&mut result)).map_err(|error| *error)?;
+        Ok(result)
+    }
+
+    /// How a traceback calls it.
+    pub fn name(&self) -> &str {
+        match self {
+            Work::Exec { .. } => "exec",
+            Work::Eval { .. } => "eval",
+            Work::Call { callable, .. } => callable,
+            Work::Function { .. } => "function",
+        }
+    }
+}
+
+/// A text whose size a caller chose.
+fn copy(text: &str) -> Result<String> {
+    let mut copy = String::new();
+    copy.try_reserve_exact(text.len()).map_err(|_| Kind::NoMemory)?;
+    copy.push_str(text);
+    Ok(copy)
+}

@@ -1,0 +1,27 @@
+//! Values between C and Python: exact, iterative (no recursion: host threads can have small stacks), one block a result.
+//!
+//! From Python only exact types are taken: a subclass would lose its type or its overrides. Reading them runs no Python
+//! code and never releases the GIL, so borrowed references stay valid while a value is read.
+//!
+//! | file | what |
+//! |---|---|
+//! | `to_python` | values to Python objects |
+//! | `call` | calling something with values |
+//! | `from_python` | Python objects to values |
+//! | `refusals` | why an object has no value |
+
+mod call;
+mod from_python;
+mod refusals;
+mod to_python;
+
+pub use call::call;
+pub use from_python::from_python;
+pub use to_python::to_python;
+
+use super::object::{Py, Raised};
+
+/// Raises what CPython raises for a name that is missing: used by those who look names up themselves.
+pub fn no_attribute(py: Py, message: &str) -> Raised {
+    py.raise(py.api.PyExc_AttributeError.get(), message)
+}
