@@ -1,12 +1,13 @@
 //! Programs of other runtimes that open libsubpy.so: Node (koffi), LuaJIT, Go without cgo. What they test is in their
-//! own languages, in tests/hosts/.
+//! own languages, in bindings/node and tests/hosts.
 
 mod support;
 
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use support::{command, expect_success, have, library_folder, root};
+use support::{build_folder, built, command, expect_success, have, library_folder, root};
 
 /// A program in a folder of tests/hosts, with the library and the CPython of these tests.
 fn host(folder: &str, program: &str, args: &[&str]) -> Command {
@@ -26,8 +27,16 @@ fn node() {
     if !have("node", "Node", "install Node.js 20 or newer") || !have("npm", "Node", "install npm") {
         return;
     }
-    run(host("node", "npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund"]));
-    run(host("node", "node", &["--test", "subpy.test.js"]));
+    // Makes the package with the library of these tests and uses it as a program would: see there.
+    let mut check = command(&root().join("bindings/node/check"));
+    check.arg(built().join("libsubpy.so")).arg(build_folder().with_file_name("node"));
+    let output = expect_success(check);
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let table = || printed.lines().filter(|line| line.starts_with("conformance:") || line.starts_with("skipped:"));
+    assert_eq!(table().filter(|line| line.starts_with("conformance:")).count(), 1, "{printed}");
+    // Shown although the test passes.
+    table().for_each(|line| writeln!(std::io::stderr(), "{line}").expect("stderr"));
+    print!("{printed}");
 }
 
 #[test]

@@ -68,7 +68,7 @@ function put(arena, chunk, at, value, depth) {
   switch (typeof value) {
     case 'number':
       if (Number.isSafeInteger(value) && !Object.is(value, -0)) {
-        chunk.view.setInt32(at, INT, true);
+        putKind(chunk, at, INT);
         chunk.setWord(at + 16, value);
       } else {
         putFloat(chunk, at, value);
@@ -78,15 +78,15 @@ function put(arena, chunk, at, value, depth) {
       putText(arena, chunk, at, STR, checked(value));
       return;
     case 'boolean':
-      chunk.view.setInt32(at, BOOL, true);
+      putKind(chunk, at, BOOL);
       chunk.setWord(at + 16, value ? 1 : 0);
       return;
     case 'undefined':
-      chunk.view.setInt32(at, NONE, true);
+      putKind(chunk, at, NONE);
       return;
     case 'bigint':
       if (BigInt.asIntN(64, value) === value) {
-        chunk.view.setInt32(at, INT, true);
+        putKind(chunk, at, INT);
         chunk.view.setBigInt64(at + 16, value, true);
       } else {
         const hex = value < 0n ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`;
@@ -103,7 +103,7 @@ function put(arena, chunk, at, value, depth) {
 
 function putObject(arena, chunk, at, value, depth) {
   if (value === null) {
-    chunk.view.setInt32(at, NONE, true);
+    putKind(chunk, at, NONE);
   } else if (Array.isArray(value)) {
     const length = value.length >>> 0; // as it is now: a getter or a Proxy may change it
     const kind = value instanceof Tuple ? TUPLE : LIST;
@@ -133,14 +133,20 @@ function isPlain(value) {
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
-function header(chunk, at, kind, length, address) {
+/** The kind, and flags that are all zero: what lay there before is not. */
+function putKind(chunk, at, kind) {
   chunk.view.setInt32(at, kind, true);
+  chunk.view.setUint32(at + 4, 0, true);
+}
+
+function header(chunk, at, kind, length, address) {
+  putKind(chunk, at, kind);
   chunk.setWord(at + 8, length);
   chunk.setWord(at + 16, address);
 }
 
 function putFloat(chunk, at, value) {
-  chunk.view.setInt32(at, FLOAT, true);
+  putKind(chunk, at, FLOAT);
   chunk.view.setFloat64(at + 16, value, true);
 }
 
@@ -206,25 +212,27 @@ const scratch = new Chunk(64 * 1024);
 /**
  * Takes the result of a call out of its arena, and frees it. What it points to lies in one block of memory, which is
  * copied here at once: reading it item by item through the foreign function interface takes a thousand times as long.
+ *
+ * @param {Reading} how  what ints and dicts become
  */
-function takeResult(arena) {
+function takeResult(arena, how) {
   const { head } = arena;
   const kind = head.view.getInt32(RESULT, true);
-  if (kind === NONE || kind === BOOL || kind === INT || kind === FLOAT) return read(head, 0, RESULT);
+  if (kind === NONE || kind === BOOL || kind === INT || kind === FLOAT) return read(how, head, 0, RESULT);
   try {
     native.valueBlock(arena.result, arena.out, arena.out2);
     const base = head.word(OUT);
     const size = head.word(OUT_2);
     const block = size <= scratch.bytes.length ? scratch : new Chunk(size);
     native.memcpy(block.address, base, size);
-    return read(block, base, RESULT, head);
+    return read(how, block, base, RESULT, head);
   } finally {
     native.valueFree(arena.result);
   }
 }
 
 /** Reads the value at an offset of `from`, whose pointers lead into the copy of the block that was at `base`. */
-function read(block, base, at, from = block) {
+function read(how, block, base, at, from = block) {
   const { view } = from;
   switch (view.getInt32(at, true)) {
     case NONE:
@@ -232,54 +240,81 @@ function read(block, base, at, from = block) {
     case BOOL:
       return view.getUint8(at + 16) !== 0;
     case INT: {
+      if (how.integers === 'bigint') return view.getBigInt64(at + 16, true);
       const number = view.getUint32(at + 16, true) + view.getInt32(at + 20, true) * 0x1_0000_0000;
-      return Number.isSafeInteger(number) ? number : view.getBigInt64(at + 16, true);
+      return Number.isSafeInteger(number) ? number : large(how, view.getBigInt64(at + 16, true));
     }
     case FLOAT:
       return view.getFloat64(at + 16, true);
     default:
-      return readBlock(block, base, view.getInt32(at, true), from.word(at + 8), from.word(at + 16) - base);
+      return readBlock(how, block, base, view.getInt32(at, true), from.word(at + 8), from.word(at + 16) - base);
   }
 }
 
-function readBlock(block, base, kind, length, at) {
+/** An int that a number cannot stand for. */
+function large(how, value) {
+  if (how.integers === 'number') {
+    throw new RangeError("an int beyond 2^53 - 1 has no number: integers 'auto' and 'bigint' make a bigint of it");
+  }
+  return value;
+}
+
+function readBlock(how, block, base, kind, length, at) {
   switch (kind) {
     case STR:
       return block.bytes.toString('utf8', at, at + length);
     case BIGINT: {
       const hex = block.bytes.toString('latin1', at, at + length);
-      return hex.startsWith('-') ? -BigInt(hex.slice(1)) : BigInt(hex);
+      return large(how, hex.startsWith('-') ? -BigInt(hex.slice(1)) : BigInt(hex));
     }
     case BYTES:
       return Buffer.from(block.bytes.subarray(at, at + length));
     case LIST:
-      return readItems(block, base, new Array(length), at);
+      return readItems(how, block, base, new Array(length), at);
     case TUPLE: {
       // Not new Tuple(length), which is slower for the lengths that tuples have.
       const tuple = new Tuple();
       tuple.length = length;
-      return readItems(block, base, tuple, at);
+      return readItems(how, block, base, tuple, at);
     }
     case DICT:
-      return readDict(block, base, length, at);
+      return how.dicts === 'object' ? readObject(how, block, base, length, at) : readMap(how, block, base, length, at);
     default:
-      throw new Error(`a value of kind ${kind}: the library is newer than this module`);
+      throw new Error(`a value of kind ${kind}, which this version of the package does not know: the library is newer`);
   }
 }
 
-function readItems(block, base, items, at) {
-  for (let index = 0; index < items.length; index++, at += SIZE) items[index] = read(block, base, at);
+function readItems(how, block, base, items, at) {
+  for (let index = 0; index < items.length; index++, at += SIZE) items[index] = read(how, block, base, at);
   return items;
 }
 
-function readDict(block, base, length, at) {
+function readMap(how, block, base, length, at) {
   const dict = new Map();
   for (let index = 0; index < length; index++, at += 2 * SIZE) {
-    dict.set(read(block, base, at), read(block, base, at + SIZE));
+    dict.set(read(how, block, base, at), read(how, block, base, at + SIZE));
   }
   // Python's dicts may have several NaNs as keys, a Map has one.
   if (dict.size !== length) throw new RangeError('a dict with several NaNs as keys has no Map');
   return dict;
+}
+
+function readObject(how, block, base, length, at) {
+  const object = {};
+  for (let index = 0; index < length; index++, at += 2 * SIZE) {
+    if (block.view.getInt32(at, true) !== STR) {
+      throw new RangeError("a dict with a key that is no str has no object: dicts 'map' makes a Map of it");
+    }
+    const key = read(how, block, base, at);
+    const value = read(how, block, base, at + SIZE);
+    if (key === '__proto__') {
+      // As JSON.parse() does it: a key like any other.
+      Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
+    } else {
+      object[key] = value;
+    }
+  }
+  return object;
 }
 
 module.exports = { Float, Tuple, checked, encode, encodeArgs, takeResult };

@@ -31,7 +31,9 @@ const ERROR = 24;
 const OUT = 32;
 const OUT_2 = 40;
 const OUT_3 = 48;
-const FREE = 64;
+const FRAME = 56; // a subpy_frame
+const FRAME_SIZE = 72;
+const FREE = FRAME + FRAME_SIZE;
 
 /** Memory for one call. It grows in chunks that never move, so addresses in it stay true until it is given back. */
 class Arena {
@@ -42,6 +44,7 @@ class Arena {
     this.out = this.head.address + OUT;
     this.out2 = this.head.address + OUT_2;
     this.out3 = this.head.address + OUT_3;
+    this.frame = this.head.address + FRAME;
     this.clear();
   }
 
@@ -75,16 +78,26 @@ class Arena {
 }
 
 const idle = [];
+const MOST_IDLE = 64;
+
+/** An arena of one's own, until it is given back: as long as a call on another thread may take. */
+function takeArena() {
+  return idle.pop() ?? new Arena();
+}
+
+function giveArena(arena) {
+  arena.clear();
+  if (idle.length < MOST_IDLE) idle.push(arena);
+}
 
 /** Lends an arena to a function. A call within a call (by a getter of an argument) gets another one. */
 function withArena(use) {
-  const arena = idle.pop() ?? new Arena();
+  const arena = takeArena();
   try {
     return use(arena);
   } finally {
-    arena.clear();
-    idle.push(arena);
+    giveArena(arena);
   }
 }
 
-module.exports = { Chunk, ERROR, OUT, OUT_2, OUT_3, RESULT, withArena };
+module.exports = { Chunk, ERROR, FRAME, FRAME_SIZE, OUT, OUT_2, OUT_3, RESULT, giveArena, takeArena, withArena };

@@ -6,9 +6,12 @@ const path = require('node:path');
 const { after, test } = require('node:test');
 const { Worker } = require('node:worker_threads');
 
-const subpy = require('./subpy');
+const subpy = require('subpy');
 
 const { Float, Tuple } = subpy;
+
+/** The folder that the package is installed in. */
+const PROGRAM = path.dirname(__dirname);
 
 const interp = subpy.create();
 after(() => {
@@ -80,11 +83,14 @@ test('options of create, exec and eval', () => {
   shared.close();
 
   const { frames } = thrown(subpy.ExecutionFailed, () => interp.exec('1 / 0', { filename: 'näme.py' }));
-  assert.deepEqual(frames, [{ file: 'näme.py', line: 1, function: '<module>' }]);
+  assert.deepEqual(frames, [
+    // Python finds no source for a name that is no file.
+    { file: 'näme.py', line: 1, function: '<module>', source: null, endLine: 1, column: 0, endColumn: 0 },
+  ]);
   interp.exec('  indented = 1');
   thrown(subpy.PythonSyntaxError, () => interp.exec('  indented = 1', { keepIndent: true }));
 
-  assert.throws(() => subpy.create({ busy: 'never' }), /^TypeError: busy: never is not one of error, wait, share$/);
+  assert.throws(() => subpy.create({ busy: 'never' }), /^TypeError: busy: never is not one of refuse, wait, share$/);
   assert.throws(() => subpy.create({ gli: 'own' }), /^TypeError: options: gli is not one of gil, /);
   assert.throws(() => subpy.create({ path: 'folder' }), TypeError);
   assert.throws(() => subpy.create({ path: ['a\0b'] }), TypeError);
@@ -281,6 +287,139 @@ test('results leave no memory behind', () => {
   assert.ok(grow() < 150_000_000, 'the second 300 MB');
 });
 
+test('what ints and dicts become is an option of each reference', () => {
+  const options = [
+    [{}, [1, 2n ** 53n, 2n ** 70n], new Map([['a', new Map([[1, 2]])]])],
+    [{ integers: 'auto', dicts: 'map' }, [1, 2n ** 53n, 2n ** 70n], new Map([['a', new Map([[1, 2]])]])],
+    [{ integers: 'bigint' }, [1n, 2n ** 53n, 2n ** 70n], new Map([['a', new Map([[1n, 2n]])]])],
+  ];
+  for (const [how, ints, dict] of options) {
+    const one = new subpy.Interpreter(interp.handle, how);
+    assert.deepEqual(one.eval('[1, 2**53, 2**70]'), ints);
+    assert.deepEqual(one.call('builtins:eval', ["{'a': {1: 2}}"]), dict);
+    assert.equal(one.eval('2.0'), 2, 'a float is a number');
+  }
+
+  const numbers = new subpy.Interpreter(interp.handle, { integers: 'number' });
+  assert.deepEqual(numbers.eval('[-2**53 + 1, 2**53 - 1]'), [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]);
+  for (const large of ['2**53', '-2**53', '[2**63]', '-2**70']) {
+    assert.throws(() => numbers.eval(large), /^RangeError: an int beyond 2\^53 - 1 has no number: integers 'auto' and /);
+  }
+
+  const objects = new subpy.Interpreter(interp.handle, { dicts: 'object' });
+  const object = objects.eval("{'b': 1, 'a': {'__proto__': [{}]}, '': None}");
+  assert.deepEqual(Object.keys(object), ['b', 'a', '']);
+  assert.equal(Object.getPrototypeOf(object), Object.prototype);
+  assert.deepEqual(Object.getOwnPropertyNames(object.a), ['__proto__']);
+  assert.equal(Object.getPrototypeOf(object.a), Object.prototype);
+  assert.equal(objects.call('builtins:repr', [object]), "{'b': 1, 'a': {'__proto__': [{}]}, '': None}");
+  assert.throws(() => objects.eval("[{'a': 1, 2: 3}]"), /^RangeError: a dict with a key that is no str has no object: /);
+  assert.throws(() => objects.eval("{float('nan'): 3}"), RangeError);
+
+  const both = { integers: 'bigint', dicts: 'object' };
+  const one = subpy.create(both);
+  assert.deepEqual(one.eval("{'a': 1}"), { a: 1n });
+  assert.deepEqual(subpy.find(one.id, both).eval("{'a': 1}"), { a: 1n });
+  assert.deepEqual(subpy.listAll(both).at(-1).eval("{'a': 1}"), { a: 1n });
+  assert.deepEqual(subpy.getMain(both).eval("{'a': 1}"), { a: 1n });
+  assert.deepEqual(new subpy.Interpreter(one.handle).eval("{'a': 1}"), new Map([['a', 1]]));
+  one.close();
+
+  const count = subpy.listAll().length;
+  for (const wrong of [{ integers: 'float' }, { dicts: 'Map' }, { integers: null }]) {
+    assert.throws(() => subpy.create(wrong), /^TypeError: (integers|dicts): .* is not one of /);
+    assert.throws(() => subpy.getMain(wrong), TypeError);
+  }
+  const wrong = () => new subpy.Interpreter(interp.handle, { busy: 'wait' });
+  assert.throws(wrong, /^TypeError: options: busy is not one of integers, dicts$/);
+  assert.equal(subpy.listAll().length, count);
+});
+
+test('what lay in memory before is no flag of a value', () => {
+  interp.exec('def last(*args): return args[-1]');
+  const all = (last) => [null, true, 1, 2n ** 70n, 1.5, 'a', Buffer.of(1), [], new Tuple(), {}, last];
+  for (const filler of ['\xff'.repeat(8_000), '\u0800'.repeat(300_000)]) {
+    interp.call('last', [filler]);
+    assert.deepEqual(interp.call('last', all(7)), 7);
+  }
+});
+
+test('a kind that a newer library may have is an error that names its number', () => {
+  const folder = path.dirname(require.resolve('subpy'));
+  const { RESULT, withArena } = require(path.join(folder, 'lib', 'memory.js'));
+  const { takeResult } = require(path.join(folder, 'lib', 'values.js'));
+  withArena((arena) => {
+    arena.head.bytes.fill(0, RESULT, RESULT + 24);
+    arena.head.view.setInt32(RESULT, 77, true);
+    const take = () => takeResult(arena, { integers: 'auto', dicts: 'map' });
+    assert.throws(take, /^Error: a value of kind 77, which this version of the package does not know: the library is newer$/);
+  });
+});
+
+// ---- prepared functions
+
+test('a prepared function is what its name stood for', async () => {
+  const one = subpy.create({ integers: 'bigint', dicts: 'object' });
+  one.exec('def f(*args, **kwargs): return {"args": args, "kwargs": kwargs}');
+  const f = one.function('f');
+  assert.ok(f instanceof subpy.PreparedFunction);
+  one.exec('def f(): return None');
+  assert.deepEqual(f.call([1, 'a'], { k: 2 }), { args: Tuple.of(1n, 'a'), kwargs: { k: 2n } });
+  assert.deepEqual(f.call(), { args: new Tuple(), kwargs: {} });
+  assert.deepEqual(await f.callInThread([3], new Map([['k', null]])), { args: Tuple.of(3n), kwargs: { k: null } });
+  assert.equal(one.function('math:sqrt').call([2]), Math.SQRT2);
+  assert.throws(() => f.call('args'), /^TypeError: args: an array is expected$/);
+  await rejected(TypeError, f.callInThread([new Date()]));
+  f.free();
+  f.free();
+  assert.equal(thrown(subpy.InterpreterNotFoundError, () => f.call()).code, 'SUBPY_ERROR_NOT_FOUND');
+  await rejected(subpy.InterpreterNotFoundError, f.callInThread());
+
+  const g = one.function('builtins:len');
+  one.close();
+  thrown(subpy.InterpreterNotFoundError, () => g.call([[]]));
+  thrown(subpy.InterpreterNotFoundError, () => one.function('f'));
+  g.free();
+});
+
+test('a name that is not there, or cannot be called, is prepared by nobody', () => {
+  for (const [name, type] of [['nope', 'AttributeError'], ['nope:x', 'ModuleNotFoundError'], ['__name__', 'TypeError']]) {
+    const error = thrown(subpy.ExecutionFailed, () => interp.function(name));
+    assert.equal(error.excinfo.type.name, type);
+  }
+  for (const name of [undefined, 1, null, 'a\ud800']) assert.throws(() => interp.function(name), TypeError);
+  const made = () => new subpy.PreparedFunction(1);
+  assert.throws(made, /^TypeError: a PreparedFunction is made by Interpreter\.function\(\)$/);
+});
+
+test('a function may be freed while calls of it wait', async () => {
+  interp.exec('def double(n): return 2 * n');
+  const start = () => {
+    const double = interp.function('double');
+    const promise = double.callInThread([21]);
+    double[Symbol.dispose](); // as `using` does it at the end of the block
+    return promise;
+  };
+  for (let i = 0; i < 50; i++) assert.equal(await start(), 42);
+});
+
+test('a function that is garbage gives its object back', () => {
+  const run = spawnSync(process.execPath, ['--expose-gc', '-e', `
+    const subpy = require('subpy');
+    const interp = subpy.create();
+    interp.exec('import weakref; f = lambda: 1; alive = weakref.ref(f)');
+    (() => interp.function('f').call())();
+    interp.exec('del f');
+    const wait = () => {
+      gc();
+      interp.exec('1'); // objects are given back by who comes next
+      if (interp.eval('alive() is None')) { console.log('given back'); subpy.shutdown(); }
+      else setTimeout(wait, 5);
+    };
+    setTimeout(wait, 5);`], { cwd: PROGRAM, encoding: 'utf8', timeout: 60_000 });
+  assert.deepEqual([run.status, run.stdout, run.stderr], [0, 'given back\n', '']);
+});
+
 // ---- errors
 
 test('an exception has its traceback', () => {
@@ -309,6 +448,8 @@ test('an exception has its traceback', () => {
     ['<script>', 6, 'fail'],
     ['<script>', 7, 'fail'],
   ]);
+  const [,, last] = error.frames;
+  assert.deepEqual(Object.keys(last).sort(), ['column', 'endColumn', 'endLine', 'file', 'function', 'line', 'source']);
   assert.equal(error.exitStatus, null);
   assert.equal(thrown(subpy.ExecutionFailed, () => interp.exec('raise SystemExit(3)')).exitStatus, 3);
   const missing = thrown(subpy.ExecutionFailed, () => interp.call('nope'));
@@ -438,7 +579,7 @@ test('a shutdown comes after the last promise', async () => {
 test('a promise is settled, and a shutdown possible, in any order', () => {
   const run = spawnSync(process.execPath, ['-e', `
     const assert = require('node:assert');
-    const subpy = require('./subpy');
+    const subpy = require('subpy');
     (async () => {
       for (let i = 0; i < 3; i++) {
         const one = subpy.create();
@@ -448,8 +589,127 @@ test('a promise is settled, and a shutdown possible, in any order', () => {
         subpy.shutdown();
       }
       console.log('done');
-    })();`], { cwd: __dirname, encoding: 'utf8', timeout: 60_000 });
+    })();`], { cwd: PROGRAM, encoding: 'utf8', timeout: 60_000 });
   assert.deepEqual([run.status, run.stdout, run.stderr], [0, 'done\n', '']);
+});
+
+/** Interpreters whose function `hold` comes back when it is told to, and how to tell them. */
+function holders(count, options) {
+  const all = Array.from({ length: count }, () => subpy.create(options));
+  const [read, write] = interp.eval('__import__("os").pipe()');
+  for (const one of all) one.exec(`import os\ndef hold(): return os.read(${read}, 1)`);
+  return {
+    all,
+    release: (calls) => interp.call('os:write', [write, Buffer.alloc(calls)]),
+    running: () => all.filter((one) => one.isRunning()).length,
+    close() {
+      for (const one of all) one.close();
+      for (const end of [read, write]) interp.call('os:close', [end]);
+    },
+  };
+}
+
+async function until(condition) {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+test('as many calls run at the same time as the pool has threads, and none on those of libuv', async () => {
+  const { size } = subpy.pool;
+  assert.ok(size >= 4);
+  for (const count of [8, 2]) {
+    subpy.pool.size = count;
+    assert.equal(subpy.pool.size, count);
+    const held = holders(10);
+    const calls = held.all.map((one) => one.callInThread('hold'));
+    await until(() => held.running() === count);
+    await require('node:fs').promises.stat('.'); // on one of libuv's four threads
+    await new Promise(setImmediate);
+    assert.equal(held.running(), count);
+    held.release(10);
+    assert.deepEqual(await Promise.all(calls), Array(10).fill(Buffer.alloc(1)));
+    assert.equal(subpy.pool.threads, count);
+    held.close();
+  }
+  for (const wrong of [0, -1, 1.5, '4', NaN, undefined, Infinity]) {
+    assert.throws(() => (subpy.pool.size = wrong), TypeError);
+  }
+  assert.throws(() => (subpy.pool.threads = 3), TypeError);
+  assert.equal(subpy.pool.size, 2);
+  subpy.pool.size = size;
+});
+
+test('calls that wait for one interpreter leave the other threads alone, and come in their order', async () => {
+  const { size } = subpy.pool;
+  subpy.pool.size = 2;
+  const held = holders(1, { busy: 'wait' });
+  const [patient] = held.all;
+  patient.exec('order = []');
+  const calls = [patient.callInThread('hold')];
+  for (let i = 0; i < 20; i++) calls.push(patient.execInThread(`order.append(${i})`));
+  calls.push(patient.evalInThread('1 / 0'), patient.evalInThread('order'));
+  await until(() => held.running() === 1);
+  assert.equal(await interp.evalInThread('6 * 7'), 42); // with all threads taken it would wait for ever
+  held.release(1);
+  const outcomes = await Promise.allSettled(calls);
+  assert.deepEqual(outcomes.at(-1).value, Array.from({ length: 20 }, (_, i) => i));
+  assert.ok(outcomes.at(-2).reason instanceof subpy.ExecutionFailed);
+  held.close();
+  subpy.pool.size = size;
+});
+
+test('every call is answered, whatever becomes of the pool meanwhile', async () => {
+  const { size } = subpy.pool;
+  const all = ['refuse', 'wait', 'share'].map((busy) => subpy.create({ busy }));
+  for (const one of all) one.exec('def f(n):\n  if n % 7 == 0: raise ValueError(n)\n  return [n]');
+  const end = performance.now() + 1000;
+  const outcomes = { returned: 0, raised: 0, busy: 0 };
+  const callers = Array.from({ length: 30 }, async (_, caller) => {
+    for (let n = caller; performance.now() < end; n += 30) {
+      try {
+        assert.deepEqual(await all[n % 3].callInThread('f', [n]), [n]);
+        outcomes.returned += 1;
+      } catch (error) {
+        if (error.code === 'SUBPY_ERROR_BUSY') {
+          assert.equal(n % 3, 0);
+          outcomes.busy += 1;
+        } else {
+          assert.equal(error.excinfo?.msg, String(n), error.stack);
+          outcomes.raised += 1;
+        }
+      }
+      if (n % 11 === 0) subpy.pool.size = 1 + (n % 5);
+    }
+  });
+  await Promise.all(callers);
+  assert.ok(outcomes.returned > 0 && outcomes.raised > 0, JSON.stringify(outcomes));
+  for (const one of all) one.close();
+  subpy.pool.size = size;
+});
+
+test('a pool does not keep a program from its end, a promise does', () => {
+  const run = spawnSync(process.execPath, ['-e', `
+    const interp = require('subpy').create();
+    interp.evalInThread('6 * 7').then(console.log);`], { cwd: PROGRAM, encoding: 'utf8', timeout: 60_000 });
+  assert.deepEqual([run.status, run.stdout, run.stderr], [0, '42\n', '']);
+});
+
+test('a thread that cannot start is an error of the call', () => {
+  const run = spawnSync(process.execPath, ['-e', `
+    const path = require('node:path');
+    const subpy = require('subpy');
+    const interp = subpy.create();
+    const native = require(path.join(path.dirname(require.resolve('subpy')), 'lib', 'native.js'));
+    const { file } = native;
+    native.file = '/nonexistent.so';
+    const calls = Array.from({ length: 20 }, () => interp.evalInThread('1'));
+    Promise.allSettled(calls).then(async (outcomes) => {
+      for (const { reason } of outcomes) console.log(reason.message.split(':')[0]);
+      native.file = file;
+      console.log(await interp.evalInThread('6 * 7'));
+      subpy.shutdown();
+    });`], { cwd: PROGRAM, encoding: 'utf8', timeout: 60_000 });
+  const failed = 'a thread for the call could not be started\n';
+  assert.deepEqual([run.status, run.stdout, run.stderr], [0, `${failed.repeat(20)}42\n`, '']);
 });
 
 test('an interpreter runs one thing at a time, unless it is told to wait', async () => {
@@ -531,7 +791,7 @@ test('a worker may be terminated while Python runs for it', async () => {
 // ---- the standard library
 
 test('extension modules find what they need', () => {
-  const one = subpy.create({ path: [path.dirname(__dirname)] });
+  const one = subpy.create({ path: [PROGRAM] });
   const seen = Object.fromEntries(one.call('stdlib:use'));
   const { openssl, zlib } = process.versions;
   console.log(`Node: OpenSSL ${openssl}, zlib ${zlib}; Python ${subpy.pythonVersion()}: ${seen.versions}`);
@@ -551,14 +811,20 @@ test('extension modules find what they need', () => {
 // ---- the process
 
 test('a program may exit without closing anything', () => {
-  const run = (code) => spawnSync(process.execPath, ['-e', code], { cwd: __dirname, encoding: 'utf8', timeout: 60_000 });
+  const run = (code) => spawnSync(process.execPath, ['-e', code], { cwd: PROGRAM, encoding: 'utf8', timeout: 60_000 });
+  const waited = run(`
+    const interp = require('subpy').create();
+    interp.execInThread('import time; print("begun", flush=True); time.sleep(0.3); print("ended")');
+    const exit = () => (interp.isRunning() ? process.exit(7) : setImmediate(exit));
+    exit();`);
+  assert.deepEqual([waited.status, waited.stdout, waited.stderr], [7, 'begun\nended\n', '']);
   const left = run(`
-    const interp = require('./subpy').create();
+    const interp = require('subpy').create();
     interp.exec('print("printed")');
     process.exitCode = 7;`);
   assert.deepEqual([left.status, left.stdout, left.stderr], [7, 'printed\n', '']);
   const started = run(`
-    const subpy = require('./subpy');
+    const subpy = require('subpy');
     const one = subpy.create();
     one.close();
     subpy.shutdown();
@@ -570,8 +836,10 @@ test('a program may exit without closing anything', () => {
 });
 
 test('the examples print what the documentation says', () => {
-  const printed = (program) => execFileSync(process.execPath, [path.join(__dirname, program)], { encoding: 'utf8' });
-  assert.equal(printed('hello.js'), `to: 2
+  const printed = (program) => {
+    return execFileSync(process.execPath, [path.join(PROGRAM, 'examples', program)], { encoding: 'utf8' });
+  };
+  assert.equal(printed('hello.mjs'), `to: 2
 be: 2
 Traceback (most recent call last):
   File "<script>", line 1, in <module>
@@ -582,8 +850,22 @@ Traceback (most recent call last):
                                 ^^^^^^^^^^
 AttributeError: 'int' object has no attribute 'split'
 `);
-  assert.equal(printed('parallel.js'), '2762 + 2371 + 2260 + 2199 = 9592\nthe event loop ran\n');
-  const esm = "import subpy from './subpy/index.js'; console.log(subpy.create().eval('6 * 7')); subpy.shutdown()";
-  const options = { cwd: __dirname, encoding: 'utf8' };
-  assert.equal(execFileSync(process.execPath, ['--input-type=module', '-e', esm], options), '42\n');
+  assert.equal(printed('parallel.mjs'), '2762 + 2371 + 2260 + 2199 = 9592\nthe event loop ran\n');
+});
+
+test('ES modules and CommonJS see one package', () => {
+  const run = (type, code) => {
+    return execFileSync(process.execPath, [`--input-type=${type}`, '-e', code], { cwd: PROGRAM, encoding: 'utf8' });
+  };
+  assert.equal(run('module', `
+    import subpy, * as all from 'subpy';
+    import { createRequire } from 'node:module';
+    import assert from 'node:assert';
+    const required = createRequire(import.meta.url)('subpy');
+    assert.equal(subpy, required);
+    assert.deepEqual(Object.keys(all).sort(), [...Object.keys(required), 'default'].sort());
+    for (const name of Object.keys(required)) assert.equal(all[name], required[name]);
+    console.log(all.create().eval('6 * 7'));
+    all.shutdown();`), '42\n');
+  assert.equal(run('commonjs', "console.log(require('subpy/package.json').name)"), 'subpy\n');
 });

@@ -4,7 +4,7 @@
 
 const { parentPort, workerData } = require('node:worker_threads');
 
-const subpy = require('./subpy');
+const subpy = require('subpy');
 
 const { handle, index, sleep } = workerData;
 const own = subpy.create();

@@ -1,8 +1,6 @@
-'use strict';
+import * as subpy from 'subpy';
 
-const subpy = require('./subpy');
-
-const interp = subpy.create();
+const interp = subpy.create({ dicts: 'object' });
 interp.exec(`
     import collections
 
@@ -12,10 +10,10 @@ interp.exec(`
 `);
 
 const counts = interp.call('count', ['to be or not to be'], { least: 2 });
-for (const [word, n] of counts) console.log(`${word}: ${n}`);
+for (const word in counts) console.log(`${word}: ${counts[word]}`);
 
 try {
-  interp.exec('count(42)');
+  await interp.execInThread('count(42)');
 } catch (error) {
   if (!(error instanceof subpy.ExecutionFailed)) throw error;
   console.log(error.excinfo.errdisplay);

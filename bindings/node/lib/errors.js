@@ -5,7 +5,7 @@
 const koffi = require('koffi');
 
 const native = require('./native');
-const { ERROR, OUT, OUT_2, OUT_3 } = require('./memory');
+const { ERROR, FRAME, FRAME_SIZE, OUT, OUT_2, OUT_3 } = require('./memory');
 
 /**
  * Anything that the library refuses or fails at; the base of the classes below.
@@ -36,7 +36,8 @@ class NotShareableError extends InterpreterError {}
  *
  * @property {object} excinfo  as in concurrent.interpreters: type {name, qualname, module}, msg, formatted, and
  *   errdisplay, which is the traceback
- * @property {{file: ?string, line: number, function: ?string}[]} frames  of the traceback, the outermost first
+ * @property {object[]} frames  of the traceback, the outermost first: file, function, line, and where in the source the
+ *   expression was: endLine, column and endColumn, 0 when unknown, and source, the line itself, null when unknown
  * @property {?number} exitStatus  what SystemExit asked for; null for any other exception
  */
 class ExecutionFailed extends InterpreterError {}
@@ -53,6 +54,7 @@ class PythonSyntaxError extends InterpreterError {}
 
 const NOT_FOUND = -2, EXECUTION_FAILED = -4, NOT_SHAREABLE = -5, SYNTAX = -7;
 
+/** The class of a status that has one of its own. */
 const classes = new Map([
   [NOT_FOUND, InterpreterNotFoundError],
   [EXECUTION_FAILED, ExecutionFailed],
@@ -95,17 +97,25 @@ function excinfo(arena, error) {
   };
 }
 
-/** subpy_frame: its size; file, function and source, each with its length; four ints. */
-const FRAME_SIZE = 72;
-
 function frames(arena, error) {
-  const at = arena.reserve(FRAME_SIZE);
-  const { chunk } = arena;
+  const { head } = arena;
+  const text = (offset) => {
+    const address = head.word(FRAME + offset);
+    return address === 0 ? null : long(address, head.word(FRAME + offset + 8));
+  };
+  const number = (offset) => head.view.getInt32(FRAME + offset, true);
   return Array.from({ length: native.errorFrameCount(error) }, (_, index) => {
-    chunk.view.setBigUint64(at, BigInt(FRAME_SIZE), true);
-    native.errorFrame(error, index, chunk.address + at);
-    const line = chunk.view.getInt32(at + 56, true);
-    return { file: name(chunk.word(at + 8)), line, function: name(chunk.word(at + 24)) };
+    head.setWord(FRAME, FRAME_SIZE);
+    native.errorFrame(error, index, arena.frame);
+    return {
+      file: text(8),
+      line: number(56),
+      function: text(24),
+      source: text(40),
+      endLine: number(60),
+      column: number(64),
+      endColumn: number(68),
+    };
   });
 }
 
@@ -118,7 +128,11 @@ function place(arena, error) {
 /** A text with a length, which may hold NUL characters. */
 function text(arena, error, read) {
   const address = read(error, arena.out);
-  return address === 0 ? null : koffi.decode.string(BigInt(address), arena.head.word(OUT));
+  return address === 0 ? null : long(address, arena.head.word(OUT));
+}
+
+function long(address, length) {
+  return koffi.decode.string(BigInt(address), length);
 }
 
 /** A text that ends with a NUL. */

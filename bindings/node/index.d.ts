@@ -1,0 +1,244 @@
+/// <reference types="node" />
+
+/** Many isolated CPython interpreters in a Node process: Python's `concurrent.interpreters`. */
+
+/** What goes into Python. A number that is whole and below 2^53 is an int, any other a float; a plain object a dict. */
+export type Value =
+  | null
+  | undefined
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | Float
+  | readonly Value[]
+  | ReadonlyMap<any, any>
+  | { readonly [key: string]: Value };
+
+/** What comes out of Python, when it is not known better. */
+export type Result =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Buffer
+  | Result[]
+  | Map<Result, Result>
+  | { [key: string]: Result };
+
+/** Names and what they are bound to. */
+export type Names = { readonly [name: string]: Value } | ReadonlyMap<string, Value>;
+
+/** A Python tuple: an array of its own class, so that it comes back to Python as a tuple. */
+export class Tuple<T = any> extends Array<T> {
+  static of<T>(...items: T[]): Tuple<T>;
+  static from<T>(items: Iterable<T> | ArrayLike<T>): Tuple<T>;
+  static from<T, U>(items: Iterable<T> | ArrayLike<T>, map: (item: T, index: number) => U): Tuple<U>;
+}
+
+/** Goes to Python as a float though it is a whole number: `new Float(2)` is 2.0, 2 is 2. */
+export class Float {
+  constructor(value: number);
+  readonly value: number;
+  valueOf(): number;
+}
+
+/** What results become in JS. */
+export interface ReadingOptions {
+  /**
+   * `"auto"`, the default: a number up to ±(2^53 - 1), a bigint beyond. `"number"`: a number, and a RangeError beyond.
+   * `"bigint"`: always a bigint, which also tells ints from floats.
+   */
+  integers?: 'auto' | 'number' | 'bigint';
+  /** `"map"`, the default, or `"object"`: plain objects, and a RangeError for a dict with a key that is no str. */
+  dicts?: 'map' | 'object';
+}
+
+export interface InitOptions {
+  /** Path of an executable, of a virtual environment's folder or of a libpython. */
+  python?: string;
+  /** Honour PYTHONPATH and the like. */
+  useEnvironment?: boolean;
+  /** Start without site-packages. */
+  noSite?: boolean;
+  /** Leave SIGPIPE as it is. */
+  keepSigpipe?: boolean;
+}
+
+export interface CreateOptions extends ReadingOptions {
+  /** Its own GIL, the default, or that of the main interpreter. */
+  gil?: 'own' | 'shared';
+  /** What happens to a run while another one is going on; `"refuse"` is the default. */
+  busy?: 'refuse' | 'wait' | 'share';
+  /** Folders to put in front of sys.path. */
+  path?: readonly string[];
+  allowFork?: boolean;
+  allowExec?: boolean;
+  noThreads?: boolean;
+  allowDaemonThreads?: boolean;
+  noExtensionCheck?: boolean;
+}
+
+export interface EvalOptions {
+  /** The file name in tracebacks. */
+  filename?: string;
+}
+
+export interface ExecOptions extends EvalOptions {
+  /** Do not take off the indentation that all lines share. */
+  keepIndent?: boolean;
+}
+
+/**
+ * An interpreter. The object is a reference: it closes nothing when it is garbage.
+ *
+ * The methods that end with InThread run on a thread of the pool; the others block this thread until Python is done.
+ */
+export class Interpreter {
+  /** @param handle  of another Interpreter, perhaps in another worker */
+  constructor(handle: number, options?: ReadingOptions);
+  /** The library's number for it, the same in all workers of the process. */
+  readonly handle: number;
+  /** The id that CPython gave it: 0 for the main interpreter. */
+  readonly id: number;
+  /** Where it came from, in CPython's words: `"C-API"` for one that create() made. */
+  readonly whence: string;
+  /** Whether something is being run in it by this library. */
+  isRunning(): boolean;
+  /** Runs statements in its `__main__`. */
+  exec(code: string, options?: ExecOptions): void;
+  /** The value of an expression. */
+  eval<T = any>(expression: string, options?: EvalOptions): T;
+  /** Calls `"name"` in `__main__`, or `"package.module:attribute"`. */
+  call<T = any>(callable: string, args?: readonly Value[], kwargs?: Names | null): T;
+  execInThread(code: string, options?: ExecOptions): Promise<void>;
+  evalInThread<T = any>(expression: string, options?: EvalOptions): Promise<T>;
+  callInThread<T = any>(callable: string, args?: readonly Value[], kwargs?: Names | null): Promise<T>;
+  /** Looks a callable up, to call it many times. */
+  function<T = any>(callable: string): PreparedFunction<T>;
+  /** Binds names in its `__main__`. */
+  prepareMain(names: Names): void;
+  /** Ends it. Waits for the threads that Python code started in it, and runs its atexit handlers. */
+  close(): void;
+  /** close(), or nothing when it is closed. */
+  [Symbol.dispose](): void;
+}
+
+/** A callable that was looked up once. Made by {@link Interpreter.function}. */
+export class PreparedFunction<T = any> {
+  private constructor();
+  call(args?: readonly Value[], kwargs?: Names | null): T;
+  callInThread(args?: readonly Value[], kwargs?: Names | null): Promise<T>;
+  /** Gives the Python object back, when the calls that were started are done. What is garbage is freed as well. */
+  free(): void;
+  [Symbol.dispose](): void;
+}
+
+/** What is known of a Python exception. */
+export interface ExceptionInfo {
+  type: { name: string; qualname: string; module: string };
+  /** str(exception) */
+  msg: string;
+  /** module.Type: message */
+  formatted: string;
+  /** The traceback. */
+  errdisplay: string;
+}
+
+/** One frame of a traceback. */
+export interface Frame {
+  file: string | null;
+  function: string | null;
+  /** From 1, 0 when unknown. */
+  line: number;
+  /** Where the expression was that was being evaluated: lines and columns in characters from 1, 0 when unknown. */
+  column: number;
+  endLine: number;
+  endColumn: number;
+  /** The line itself. */
+  source: string | null;
+}
+
+/** Anything that the library refuses or fails at. */
+export class InterpreterError extends Error {
+  protected constructor();
+  /** The status by its name: `"SUBPY_ERROR_BUSY"`. */
+  readonly code: string;
+  /** The same as a number. */
+  readonly status: number;
+  /** The interpreter that it is about, 0 when none. */
+  readonly handle: number;
+}
+
+/** No such interpreter: it was closed, or never there. */
+export class InterpreterNotFoundError extends InterpreterError {
+  private constructor();
+}
+
+/** A Python object that no JS value is made for; the message names the path to it. */
+export class NotShareableError extends InterpreterError {
+  private constructor();
+}
+
+/** Python code ended with an exception that nobody caught. */
+export class ExecutionFailed extends InterpreterError {
+  private constructor();
+  readonly excinfo: ExceptionInfo;
+  /** The traceback, the outermost frame first. */
+  readonly frames: Frame[];
+  /** What SystemExit asked for; null for any other exception. */
+  readonly exitStatus: number | null;
+}
+
+/** The source does not compile; nothing ran. */
+export class PythonSyntaxError extends InterpreterError {
+  private constructor();
+  readonly excinfo: ExceptionInfo;
+  /** From 1, 0 when unknown. */
+  readonly line: number;
+  /** In characters from 1, 0 when unknown. */
+  readonly column: number;
+  readonly text: string | null;
+}
+
+/** The threads that calls with a promise run on. */
+export interface Pool {
+  /** How many calls run at the same time: threads are started up to this number, when they are needed. */
+  size: number;
+  /** How many threads there are. */
+  readonly threads: number;
+}
+
+export const pool: Pool;
+
+/** Starts CPython, or makes sure that it runs. Needed only to choose which one, and how. */
+export function init(options?: InitOptions): void;
+
+/** Closes all interpreters and finalizes CPython. Await all promises first. */
+export function shutdown(): void;
+
+/** Creates an interpreter. */
+export function create(options?: CreateOptions): Interpreter;
+
+/** All interpreters by ascending id: main, yours, and those that Python code created. */
+export function listAll(options?: ReadingOptions): Interpreter[];
+
+/** The interpreter that this thread is in. A Node thread is in none: InterpreterNotFoundError. */
+export function getCurrent(options?: ReadingOptions): Interpreter;
+
+/** The main interpreter. */
+export function getMain(options?: ReadingOptions): Interpreter;
+
+/** The interpreter with this id. */
+export function find(id: number, options?: ReadingOptions): Interpreter;
+
+/** The version of the library. */
+export function version(): string;
+
+/** The version of the CPython in use; null before the first start. */
+export function pythonVersion(): string | null;
+
+/** The path of the libpython in use; null before the first start. */
+export function pythonLibrary(): string | null;

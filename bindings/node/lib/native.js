@@ -1,0 +1,124 @@
+'use strict';
+
+// The library, and its C functions as include/subpy.h declares them. Every pointer is an address: a JS number, exact
+// because addresses are below 2^53. What lies there is the caller's business (memory.js).
+
+const fs = require('node:fs');
+const path = require('node:path');
+
+const koffi = require('koffi');
+
+const { version: PACKAGE } = require('../package.json');
+
+/** No library, or one that does not fit. Thrown when the package is imported; nobody can catch it by its class. */
+class LibraryError extends Error {
+  constructor(message, code) {
+    super(message);
+    this.name = 'LibraryError';
+    this.code = code;
+  }
+}
+
+const WHAT_TO_DO =
+  'What to do: set SUBPY_LIBRARY to the path of a libsubpy.so, or install the library where the dynamic loader finds ' +
+  'it (`make install` and `ldconfig` in a clone of subpy).';
+
+/** The libraries to try, with the reason for each. One that was asked for is the only one. */
+function candidates() {
+  if (process.env.SUBPY_LIBRARY) return [[process.env.SUBPY_LIBRARY, 'SUBPY_LIBRARY']];
+  const packaged = path.join(__dirname, '..', 'native', `${process.platform}-${process.arch}`, 'libsubpy.so');
+  return [
+    [packaged, 'in this package'],
+    ['libsubpy.so.0', 'where the dynamic loader looks'],
+    ['libsubpy.so', 'where the dynamic loader looks'],
+  ];
+}
+
+function open() {
+  const tried = [];
+  for (const [file, why] of candidates()) {
+    try {
+      return [koffi.load(file), file];
+    } catch (error) {
+      const there = !path.isAbsolute(file) || fs.existsSync(file);
+      tried.push(`  ${file} (${why}): ${there ? error.message : 'no such file'}`);
+    }
+  }
+  const message = `the library libsubpy could not be opened. Tried:\n${tried.join('\n')}\n${WHAT_TO_DO}`;
+  throw new LibraryError(message, 'SUBPY_LIBRARY_NOT_FOUND');
+}
+
+/** Before any other function is looked up: in a library of another version they may be missing, or take something else. */
+function checkVersion(lib, file) {
+  let version;
+  try {
+    version = lib.func('subpy_version', 'uint32_t', [])();
+  } catch {
+    const message = `${file} is not libsubpy: it has no subpy_version(). ${WHAT_TO_DO}`;
+    throw new LibraryError(message, 'SUBPY_LIBRARY_VERSION');
+  }
+  const [major, minor] = PACKAGE.split('.').map(Number);
+  const has = [Math.floor(version / 1_000_000), Math.floor(version / 1000) % 1000];
+  // Before 1.0 every minor version may change what there is, afterwards it only adds.
+  if (has[0] === major && (major === 0 ? has[1] === minor : has[1] >= minor)) return;
+  const fits = major === 0 ? `${major}.${minor}.x` : `${major}.${minor} or newer`;
+  throw new LibraryError(
+    `${file} is libsubpy ${has.join('.')}.${version % 1000}, the npm package subpy ${PACKAGE} needs ${fits}. ` +
+      'What to do: install both in the same version, or set SUBPY_LIBRARY to a library that fits.',
+    'SUBPY_LIBRARY_VERSION',
+  );
+}
+
+const [lib, file] = open();
+checkVersion(lib, file);
+
+const declare = (name, result, ...args) => lib.func(`subpy_${name}`, result, args);
+const handle = 'uint64_t';
+const address = 'uintptr_t';
+const status = 'int32_t';
+
+module.exports = {
+  /** What was opened, for the threads of the pool. */
+  file,
+
+  init: declare('init', status, address, address),
+  shutdown: declare('shutdown', status, address),
+  version: declare('version_string', 'str'),
+  pythonVersion: declare('python_version', 'str'),
+  pythonLibrary: declare('python_library', 'str'),
+
+  create: declare('create', status, address, address, address),
+  close: declare('close', status, handle, address),
+  prepareMain: declare('prepare_main', status, handle, address, address),
+  isRunning: declare('is_running', status, handle, address, address),
+  id: declare('id', status, handle, address, address),
+  whence: declare('whence', status, handle, address, address),
+  listAll: declare('list_all', status, address, 'size_t', address, address),
+  getCurrent: declare('get_current', status, address, address),
+  getMain: declare('get_main', status, address, address),
+  find: declare('find', status, 'int64_t', address, address),
+
+  run: declare('run', status, address, address, address),
+  functionNew: declare('function_new', status, handle, address, 'size_t', address, address),
+  functionFree: declare('function_free', 'void', handle),
+
+  valueBlock: declare('value_block', 'bool', address, address, address),
+  valueFree: declare('value_free', 'void', address),
+
+  statusName: declare('status_name', 'str', status),
+  errorMessage: declare('error_message', address, address, address),
+  errorTypeName: declare('error_type_name', address, address, address),
+  errorTypeQualname: declare('error_type_qualname', address, address, address),
+  errorTypeModule: declare('error_type_module', address, address, address),
+  errorExceptionMessage: declare('error_exception_message', address, address, address),
+  errorFormatted: declare('error_formatted', address, address, address),
+  errorDisplay: declare('error_display', address, address, address),
+  errorFrameCount: declare('error_frame_count', 'size_t', address),
+  errorFrame: declare('error_frame', 'bool', address, 'size_t', address),
+  errorSyntax: declare('error_syntax', 'bool', address, address, address, address),
+  errorExitStatus: declare('error_exit_status', 'bool', address, address),
+  errorInterp: declare('error_interp', handle, address),
+  errorFree: declare('error_free', 'void', address),
+
+  memcpy: koffi.load(null).func('memcpy', 'void', [address, address, 'size_t']),
+};

@@ -1,0 +1,137 @@
+'use strict';
+
+// CPython in this process, and the interpreters that there are.
+
+const native = require('./native');
+const { choice, flags, known, path } = require('./arguments');
+const { InterpreterError, check } = require('./errors');
+const { Interpreter, READING, pendingCalls, reading } = require('./interpreter');
+const { OUT, withArena } = require('./memory');
+const { patient } = require('./pool');
+
+const BUSY_STATUS = -3;
+
+// Sizes of the structs in include/subpy.h.
+const RUNTIME_OPTIONS = 24;
+const INTERP_OPTIONS = 40;
+
+const GIL = { own: 0, shared: 1 };
+const BUSY = { refuse: 0, wait: 1, share: 2 };
+const INTERP_FLAGS = { allowFork: 1, allowExec: 2, noThreads: 4, allowDaemonThreads: 8, noExtensionCheck: 16 };
+const RUNTIME_FLAGS = { useEnvironment: 1, noSite: 2, keepSigpipe: 4 };
+
+/**
+ * Starts CPython, or makes sure that it runs. Needed only to choose which one, and how; create() starts it as well.
+ *
+ * @param {object} options
+ *   python: path of an executable, of a virtual environment's folder or of a libpython;
+ *   useEnvironment: honour PYTHONPATH and the like; noSite: start without site-packages;
+ *   keepSigpipe: leave SIGPIPE as it is
+ */
+function init(options = {}) {
+  known('options', options, ['python', ...Object.keys(RUNTIME_FLAGS)]);
+  withArena((arena) => {
+    const python = options.python === undefined ? 0 : path(arena, 'python', options.python);
+    const at = arena.reserve(RUNTIME_OPTIONS);
+    const { chunk } = arena;
+    chunk.setWord(at, RUNTIME_OPTIONS);
+    chunk.setWord(at + 8, python);
+    chunk.setWord(at + 16, flags(options, RUNTIME_FLAGS));
+    check(arena, native.init(chunk.address + at, arena.error));
+  });
+}
+
+/**
+ * Closes all interpreters and finalizes CPython. init() and create() work again afterwards. Await all promises first:
+ * while one of this worker is pending, as while anything runs, this is SUBPY_ERROR_BUSY.
+ */
+function shutdown() {
+  const pending = pendingCalls();
+  if (pending > 0) {
+    const runs = pending === 1 ? '1 promise of a run is' : `${pending} promises of runs are`;
+    const details = { code: 'SUBPY_ERROR_BUSY', status: BUSY_STATUS, handle: 0 };
+    throw new InterpreterError(`${runs} not settled yet: await them before the shutdown`, details);
+  }
+  withArena((arena) => check(arena, native.shutdown(arena.error)));
+  patient.clear();
+}
+
+/**
+ * Creates an interpreter.
+ *
+ * @param {object} options
+ *   gil: "own" (the default) or "shared" with the main interpreter;
+ *   busy: what happens to a run while another one is going on: "refuse" (the default), "wait" or "share";
+ *   path: folders to put in front of sys.path;
+ *   allowFork, allowExec, noThreads, allowDaemonThreads, noExtensionCheck: see include/subpy.h;
+ *   integers, dicts: what its results become here, see Interpreter
+ * @returns {Interpreter}
+ */
+function create(options = {}) {
+  known('options', options, ['gil', 'busy', 'path', ...Object.keys(INTERP_FLAGS), ...READING]);
+  const { gil = 'own', busy = 'refuse', path: folders = [] } = options;
+  const how = reading(options);
+  if (!Array.isArray(folders)) throw new TypeError('path: an array of folders is expected');
+  return withArena((arena) => {
+    const texts = folders.map((folder, index) => path(arena, `path[${index}]`, folder));
+    const list = arena.reserve(texts.length * 8);
+    texts.forEach((text, index) => arena.chunk.setWord(list + index * 8, text));
+    const listAddress = texts.length === 0 ? 0 : arena.chunk.address + list;
+    const at = arena.reserve(INTERP_OPTIONS);
+    const { chunk } = arena;
+    chunk.setWord(at, INTERP_OPTIONS);
+    chunk.view.setInt32(at + 8, choice('gil', gil, GIL), true);
+    chunk.view.setInt32(at + 12, choice('busy', busy, BUSY), true);
+    chunk.setWord(at + 16, flags(options, INTERP_FLAGS));
+    chunk.setWord(at + 24, listAddress);
+    chunk.setWord(at + 32, texts.length);
+    check(arena, native.create(chunk.address + at, arena.out, arena.error));
+    const handle = arena.head.word(OUT);
+    if (busy === 'wait') patient.add(handle);
+    return new Interpreter(handle, how);
+  });
+}
+
+/**
+ * All interpreters by ascending id: main, yours, and those that Python code created.
+ *
+ * @param {object} options  as for Interpreter, here and below
+ * @returns {Interpreter[]}
+ */
+function listAll(options) {
+  return withArena((arena) => {
+    for (let room = 64; ; room *= 2) {
+      const at = arena.reserve(room * 8);
+      const { chunk } = arena;
+      check(arena, native.listAll(chunk.address + at, room, arena.out, arena.error));
+      const count = arena.head.word(OUT);
+      const interp = (_, index) => new Interpreter(chunk.word(at + index * 8), options);
+      if (count <= room) return Array.from({ length: count }, interp);
+    }
+  });
+}
+
+/** The interpreter that this thread is in. A Node thread is in none: InterpreterNotFoundError. @returns {Interpreter} */
+function getCurrent(options) {
+  return found(options, (arena) => native.getCurrent(arena.out, arena.error));
+}
+
+/** The main interpreter. Packages that refuse other interpreters work there. @returns {Interpreter} */
+function getMain(options) {
+  return found(options, (arena) => native.getMain(arena.out, arena.error));
+}
+
+/** The interpreter with this id. @param {number} id @returns {Interpreter} */
+function find(id, options) {
+  if (!Number.isSafeInteger(id)) throw new TypeError('id: a whole number is expected');
+  return found(options, (arena) => native.find(id, arena.out, arena.error));
+}
+
+function found(options, call) {
+  return withArena((arena) => {
+    check(arena, call(arena));
+    return new Interpreter(arena.head.word(OUT), options);
+  });
+}
+
+module.exports = { create, find, getCurrent, getMain, init, listAll, shutdown };

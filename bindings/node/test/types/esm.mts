@@ -1,0 +1,136 @@
+// What the declarations promise, for tsc. Nothing here runs.
+
+import subpy, {
+  ExecutionFailed,
+  Float,
+  Interpreter,
+  InterpreterError,
+  InterpreterNotFoundError,
+  NotShareableError,
+  PreparedFunction,
+  PythonSyntaxError,
+  Tuple,
+  create,
+  find,
+  getCurrent,
+  getMain,
+  init,
+  listAll,
+  pool,
+  pythonLibrary,
+  pythonVersion,
+  shutdown,
+  version,
+  type CreateOptions,
+  type Frame,
+  type Result,
+  type Value,
+} from 'subpy';
+
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+function is<T extends true>(): T | void {}
+
+init();
+init({ python: '/usr/bin/python3', useEnvironment: true, noSite: false, keepSigpipe: true });
+// @ts-expect-error: no such option
+init({ pyhton: '' });
+
+const options: CreateOptions = {
+  gil: 'shared', busy: 'wait', path: ['lib'], integers: 'bigint', dicts: 'object', noThreads: true,
+};
+const interp = create(options);
+is<Same<typeof interp, Interpreter>>();
+// @ts-expect-error: the word is refuse
+create({ busy: 'error' });
+
+interp.exec('x = 1', { filename: 'a.py', keepIndent: true });
+// @ts-expect-error: eval knows no such option
+interp.eval('1', { keepIndent: true });
+// @ts-expect-error: no text
+interp.exec(Buffer.from('1'));
+
+const values: Value[] = [
+  null, undefined, true, 1, 2n, 'text', Buffer.of(1), new Uint8Array(1), new Float(2), Tuple.of<Value>(1, 'a'), [1, [2]],
+  new Map<Value, Value>([[Tuple.of(1), { a: [1n] }]]), { nested: { deeper: new Float(1) } },
+];
+// @ts-expect-error: a Date is no value
+values.push(new Date());
+// @ts-expect-error: a function is no value
+values.push({ f: () => 1 });
+
+const any = interp.call('f', values, { key: 1 });
+is<0 extends 1 & typeof any ? true : false>();
+is<Same<number, ReturnType<typeof interp.call<number>>>>();
+const text = interp.call<string>('f', [1], new Map([['key', 'value']]));
+is<Same<typeof text, string>>();
+const counts = await interp.callInThread<Map<string, number>>('f', [], null);
+is<Same<typeof counts, Map<string, number>>>();
+const nothing = interp.execInThread('1');
+is<Same<typeof nothing, Promise<void>>>();
+const late = interp.evalInThread<bigint>('1', { filename: 'x' });
+is<Same<typeof late, Promise<bigint>>>();
+// @ts-expect-error: positional arguments are an array
+interp.call('f', 1);
+
+const add = interp.function<number>('add');
+is<Same<typeof add, PreparedFunction<number>>>();
+const sum = add.call([1, 2]);
+is<Same<typeof sum, number>>();
+const later = add.callInThread([1, 2], { a: 1 });
+is<Same<typeof later, Promise<number>>>();
+add.free();
+add[Symbol.dispose]();
+// @ts-expect-error: only an interpreter makes them
+new PreparedFunction();
+
+interp.prepareMain({ a: 1 });
+interp.prepareMain(new Map([['a', [1]]]));
+const same = new Interpreter(interp.handle, { dicts: 'map' });
+is<Same<typeof same.id, number>>();
+is<Same<typeof same.whence, string>>();
+is<Same<ReturnType<typeof same.isRunning>, boolean>>();
+// @ts-expect-error: read only
+same.handle = 3;
+same.close();
+same[Symbol.dispose]();
+
+const all: Interpreter[] = [...listAll(), getMain(), getCurrent(), find(1, { integers: 'number' })];
+is<Same<typeof all.length, number>>();
+pool.size = 8;
+// @ts-expect-error: read only
+pool.threads = 8;
+
+function shown(result: Result): string {
+  if (result === null || typeof result !== 'object') return String(result);
+  if (Buffer.isBuffer(result)) return result.toString('hex');
+  if (result instanceof Map) return [...result].map(([key, value]) => `${shown(key)}: ${shown(value)}`).join();
+  if (Array.isArray(result)) return result.map(shown).join();
+  return Object.entries(result).map(([key, value]) => `${key}: ${shown(value)}`).join();
+}
+shown(interp.eval('1'));
+
+try {
+  interp.exec('1 / 0');
+} catch (error) {
+  if (error instanceof ExecutionFailed) {
+    const frame: Frame | undefined = error.frames[0];
+    is<Same<typeof error.exitStatus, number | null>>();
+    is<Same<typeof error.excinfo.type.qualname, string>>();
+    if (frame) is<Same<typeof frame.source, string | null>>();
+  } else if (error instanceof PythonSyntaxError) {
+    is<Same<typeof error.text, string | null>>();
+    is<Same<typeof error.column, number>>();
+  } else if (error instanceof NotShareableError || error instanceof InterpreterNotFoundError) {
+    is<Same<typeof error.handle, number>>();
+  } else if (error instanceof InterpreterError) {
+    is<Same<typeof error.code, string>>();
+    is<Same<typeof error.status, number>>();
+  }
+}
+
+is<Same<ReturnType<typeof pythonVersion>, string | null>>();
+is<Same<ReturnType<typeof pythonLibrary>, string | null>>();
+is<Same<ReturnType<typeof version>, string>>();
+is<Same<typeof subpy.create, typeof create>>();
+subpy.shutdown();
+shutdown();
