@@ -3,6 +3,7 @@ package io.github.subpy;
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
@@ -10,7 +11,11 @@ import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.function.Predicate;
+import java.util.stream.Stream;
 
 /** libsubpy, which is looked for once: where it is, or what was wrong. */
 final class Library {
@@ -86,7 +91,7 @@ final class Library {
         tried.append("\n  ").append(name).append(named.isEmpty() ? "" : how).append("\n    ").append(reason(name, e));
         continue;
       }
-      check(library, named.isEmpty() ? name : name + how + ",");
+      check(library, named.isEmpty() ? name : name + how + ",", !named.isEmpty());
       return library;
     }
     throw new UnsatisfiedLinkError(
@@ -99,30 +104,45 @@ final class Library {
   }
 
   /** Another version may lack functions, or have them with other arguments, so this comes before they are looked up. */
-  private static void check(SymbolLookup library, String name) {
-    MethodHandle function;
-    try {
-      function = handle(library, "subpy_version", type(JAVA_INT));
-    } catch (UnsatisfiedLinkError e) {
-      throw new UnsatisfiedLinkError(name + " is not libsubpy: it has no function subpy_version()");
-    }
+  private static void check(SymbolLookup library, String name, boolean named) {
+    MemorySegment function =
+        library
+            .find("subpy_version")
+            .orElseThrow(
+                () -> new UnsatisfiedLinkError(name + " is not libsubpy: it has no function subpy_version()"));
     int version;
     try {
-      version = (int) function.invokeExact();
+      version = (int) Linker.nativeLinker().downcallHandle(function, type(JAVA_INT)).invokeExact();
     } catch (Throwable t) {
       throw unexpected(t);
     }
     if (version / 1000 != VERSION) {
       throw new UnsatisfiedLinkError(
           String.format(
-              "%s is version %d.%d.%d of libsubpy, and this jar needs %d.%d: install the library and the jar of one "
-                  + "version",
-              name,
+              "%s is version %d.%d.%d of libsubpy, and this jar needs %d.%d: install the library and the jar of "
+                  + "one version",
+              named ? name : file(function.address()),
               version / 1_000_000,
               version / 1000 % 1000,
               version % 1000,
               VERSION / 1000,
               VERSION % 1000));
+    }
+  }
+
+  /** The file from which the code at an address is. */
+  private static String file(long address) {
+    try (Stream<String> maps = Files.lines(Path.of("/proc/self/maps"))) {
+      // 7f0a8a600000-7f0a8a6e5000 r-xp 00028000 fe:00 1234    /usr/local/lib/libsubpy.so.0
+      Predicate<String> holds =
+          line -> {
+            String[] range = line.split("[- ]", 3);
+            return Long.parseUnsignedLong(range[0], 16) <= address
+                && address < Long.parseUnsignedLong(range[1], 16);
+          };
+      return maps.filter(holds).map(line -> line.substring(line.indexOf('/'))).findFirst().orElse("?");
+    } catch (IOException e) {
+      return "?";
     }
   }
 
