@@ -93,9 +93,9 @@ public class Main {
         interp.exec("scale = None"); // the function holds what was found
         Check.equal(scale.call(1.5), 3.0);
         try (PythonThread thread = scale.callInThread("ab")) {
+          scale.close(); // the thread has its own
           Check.equal(thread.join(), "abab");
         }
-        scale.close();
         Check.refusedLike(Status.NOT_FOUND, () -> scale.call(1));
         Check.refusedLike(Status.NOT_FOUND, () -> scale.callInThread(1).join());
       }
