@@ -12,7 +12,7 @@ sources := src Cargo.toml Cargo.lock build.rs cbindgen.toml bindings/c
 rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
 .PHONY: build install uninstall demo test test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-quick clean help
-.PHONY: packages-node need-cargo need-cc need-valgrind
+.PHONY: packages-node packages-java need-cargo need-cc need-valgrind
 
 build: need-cargo ## libsubpy.so, libsubpy.a and subpy.pc (for pkg-config) in target/release (the default)
 	cargo build --release
@@ -48,6 +48,9 @@ test-c test-cpp test-rust test-hosts test-go test-asan: test-%: need-cargo need-
 lint: need-cargo
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+
+packages-java: ## the jar for Java, its sources and its documentation in target/packages
+	@bindings/java/pack "$(target)/packages"
 
 header: need-cargo ## refresh include/subpy.h from the Rust source, and bindings/cpp/subpy.hpp from its parts
 	SUBPY_UPDATE_HEADER=1 cargo build

@@ -1,5 +1,5 @@
 //! Programs of other runtimes that open libsubpy.so: Java (java.lang.foreign) and Python (ctypes). What they test is in
-//! their own languages, in tests/hosts/.
+//! their own languages, in bindings/java/test and tests/hosts/python.
 
 mod support;
 
@@ -8,16 +8,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use support::{build_folder, command, expect_success, library_folder, python, root, skipped};
+use support::{build_folder, command, compiler, expect_success, have, library_folder, python, root, skipped};
 
-/// A program that runs in a folder of tests/hosts, with the library and the CPython of these tests.
-fn host(folder: &str, program: &Path, args: &[&str]) -> Command {
+/// A program that runs in a folder, with the library and the CPython of these tests.
+fn host_in(folder: &Path, program: &Path, args: &[&str]) -> Command {
     let mut command = command(program);
-    command.current_dir(root().join("tests/hosts").join(folder)).args(args);
+    command.current_dir(folder).args(args);
     command.env("SUBPY_LIBRARY", library_folder().join("libsubpy.so"));
-    // The JVM says so on stderr when it finds one of these.
-    command.env_remove("JAVA_TOOL_OPTIONS").env_remove("JDK_JAVA_OPTIONS").env_remove("_JAVA_OPTIONS");
     command
+}
+
+/// The same in a folder of tests/hosts.
+fn host(folder: &str, program: &Path, args: &[&str]) -> Command {
+    host_in(&root().join("tests/hosts").join(folder), program, args)
 }
 
 /// What it printed; it has to succeed.
@@ -78,21 +81,53 @@ fn java_version(bin: &Path) -> Option<u32> {
     text.strip_prefix("javac ")?.split(['.', '-', '+', '\n']).next()?.trim().parse().ok()
 }
 
-/// The folder with the compiled classes. Compiled without a warning.
+/// A program of the JDK that runs in a folder.
+fn jdk_tool(jdk: &Path, folder: &Path, tool: &str, args: &[&str]) -> Command {
+    let mut command = host_in(folder, &jdk.join(tool), args);
+    // The JVM says so on stderr when it finds one of these.
+    command.env_remove("JAVA_TOOL_OPTIONS").env_remove("JDK_JAVA_OPTIONS").env_remove("_JAVA_OPTIONS");
+    command
+}
+
+/// A folder for what these tests build, which is empty.
+fn empty_folder(name: &str) -> PathBuf {
+    let folder = build_folder().join("java").join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
+/// The folder with the jars, as bindings/java/pack makes them, which fails for a warning of javac or javadoc.
+fn packages(jdk: &Path) -> &'static Path {
+    static PACKAGES: OnceLock<PathBuf> = OnceLock::new();
+    PACKAGES.get_or_init(|| {
+        let folder = empty_folder("packages");
+        let mut pack = command(&root().join("bindings/java/pack"));
+        pack.arg(&folder).env("JAVA_HOME", jdk.parent().expect("bin is in the JDK"));
+        expect_success(pack);
+        folder
+    })
+}
+
+const JAR: &str = "subpy-0.1.0.jar";
+
+/// An empty folder, into which the jar is put.
+fn with_jar(jdk: &Path, name: &str) -> PathBuf {
+    let folder = empty_folder(name);
+    fs::copy(packages(jdk).join(JAR), folder.join(JAR)).expect("the jar");
+    folder
+}
+
+/// A folder with the jar and the test programs, compiled against it without a warning.
 fn classes(jdk: &Path) -> &'static Path {
     static CLASSES: OnceLock<PathBuf> = OnceLock::new();
     CLASSES.get_or_init(|| {
-        let folder = build_folder().join("java");
-        let _ = fs::remove_dir_all(&folder);
-        let sources = |folder: &str| {
-            let files = fs::read_dir(root().join("tests/hosts/java").join(folder)).expect("a folder");
-            files
-                .map(|file| file.expect("a file").path())
-                .filter(|path| path.extension().is_some_and(|is| is == "java"))
-        };
-        let mut javac =
-            host("java", &jdk.join("javac"), &["--release", "22", "-Werror", "-Xlint:all,-restricted", "-d"]);
-        javac.arg(&folder).args(sources(".")).args(sources("subpy"));
+        let folder = with_jar(jdk, "classes");
+        let args = ["-cp", JAR, "--release", "22", "-Werror", "-Xlint:all", "-d", "."];
+        let mut javac = jdk_tool(jdk, &folder, "javac", &args);
+        let files = fs::read_dir(root().join("bindings/java/test")).expect("a folder");
+        let files = files.map(|file| file.expect("a file").path());
+        javac.args(files.filter(|path| path.extension().is_some_and(|is| is == "java")));
         expect_success(javac);
         folder
     })
@@ -100,43 +135,39 @@ fn classes(jdk: &Path) -> &'static Path {
 
 /// A compiled program. `-Xcheck:jni` tells, on stdout, when a signal handler of the JVM is gone.
 fn java(jdk: &Path, args: &[&str]) -> Command {
-    let options = ["--enable-native-access=ALL-UNNAMED", "-Xcheck:jni", "-cp"];
-    let mut command = host("java", &jdk.join("java"), &options);
-    command.arg(classes(jdk)).args(args);
+    let class_path = format!("{JAR}:.");
+    let options = ["--enable-native-access=ALL-UNNAMED", "-Xcheck:jni", "-cp", &class_path];
+    let mut command = jdk_tool(jdk, classes(jdk), "java", &options);
+    command.args(args);
     command
 }
 
-fn java_done(program: &str) {
+fn java_done(args: &[&str]) {
     if let Some(jdk) = jdk() {
-        let output = done(java(jdk, &[program]));
+        let output = done(java(jdk, args));
         assert!(!output.to_lowercase().contains("warning"), "{output}");
     }
 }
 
 #[test]
-fn java_from_its_sources() {
-    let Some(jdk) = jdk() else { return };
-    done(host("java", &jdk.join("java"), &["--enable-native-access=ALL-UNNAMED", "Main.java"]));
-}
-
-#[test]
-fn java_hello() {
-    let Some(jdk) = jdk() else { return };
-    let output = printed(java(jdk, &["Hello"]));
-    assert_eq!(
-        output,
-        format!("to: 2\nbe: 2\n{HELLO}4, in count\nAttributeError: 'int' object has no attribute 'split'\n")
-    );
+fn java_tour() {
+    java_done(&["Main"]);
 }
 
 #[test]
 fn java_misuse() {
-    java_done("Misuse");
+    java_done(&["Misuse"]);
 }
 
 #[test]
 fn java_and_what_a_jvm_is_like() {
-    java_done("Jvm");
+    java_done(&["Jvm"]);
+}
+
+#[test]
+fn java_conformance() {
+    let cases = root().join("conformance/cases.json");
+    java_done(&["Conformance", cases.to_str().expect("UTF-8")]);
 }
 
 #[test]
@@ -150,7 +181,199 @@ fn java_exits_while_python_runs() {
 #[test]
 fn java_bench_runs() {
     let Some(jdk) = jdk() else { return };
-    assert_eq!(printed(java(jdk, &["Bench", "0.001"])).lines().count(), 4);
+    assert_eq!(printed(java(jdk, &["Bench", "0.001"])).lines().count(), BENCH_LINES);
+}
+
+const BENCH_LINES: usize = 6;
+
+/// The first block of code in this language in docs/java.md after a line.
+fn block_of_page(language: &str, after: &str) -> String {
+    let page = fs::read_to_string(root().join("docs/java.md")).expect("the page");
+    let (_, rest) = page.split_once(after).expect("the line is there");
+    let (_, rest) = rest.split_once(&format!("```{language}\n")).expect("a block");
+    rest.split_once("```").expect("its end").0.to_owned()
+}
+
+/// With nothing else in the folder: as a program in one source file, and compiled into a module.
+#[test]
+fn java_first_program_of_the_page_from_the_jar_alone() {
+    let Some(jdk) = jdk() else { return };
+    let program = block_of_page("java", "## A program");
+    let expected = block_of_page("text", "It prints:");
+    let run = |command: Command| {
+        let output = expect_success(command);
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+    };
+
+    let folder = with_jar(jdk, "first");
+    fs::write(folder.join("Hello.java"), &program).expect("a file");
+    run(jdk_tool(jdk, &folder, "java", &["--enable-native-access=ALL-UNNAMED", "-cp", JAR, "Hello.java"]));
+
+    let folder = with_jar(jdk, "module");
+    fs::create_dir(folder.join("hello")).expect("a folder");
+    fs::write(folder.join("hello/Hello.java"), format!("package hello;\n\n{program}")).expect("a file");
+    fs::write(folder.join("module-info.java"), "module hello {\n  requires io.github.subpy;\n}\n").expect("a file");
+    let args = ["-Werror", "-Xlint:all", "--module-path", JAR, "-d", "classes", "module-info.java", "hello/Hello.java"];
+    expect_success(jdk_tool(jdk, &folder, "javac", &args));
+    let path = format!("{JAR}:classes");
+    let mut args = vec!["--enable-native-access=io.github.subpy", "--module-path", &path, "-m", "hello/hello.Hello"];
+    run(jdk_tool(jdk, &folder, "java", &args));
+
+    if java_version(jdk) < Some(24) {
+        return skipped("Java's --illegal-native-access", "the JDK is too old (install JDK 24 or newer)");
+    }
+    args[0] = "--illegal-native-access=deny";
+    let output = jdk_tool(jdk, &folder, "java", &args).output().expect("java runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("java.lang.UnsatisfiedLinkError: Illegal native access"), "{said}");
+    assert!(said.contains(": start java with --enable-native-access=io.github.subpy\n"), "{said}");
+}
+
+/// What the dynamic linker, Java and the versions say about a file that is no library of 0.1.
+#[test]
+fn java_library_that_is_missing_or_does_not_fit() {
+    let Some(jdk) = jdk() else { return };
+    let message = |library: &Path, options: &[&str]| {
+        let mut command = java(jdk, &[options, &["Loading"]].concat());
+        command.env("SUBPY_LIBRARY", library).env("LD_LIBRARY_PATH", "/nowhere");
+        printed(command)
+    };
+    let named = |library: &Path| message(library, &[]);
+    let todo = "Install it where the dynamic linker looks (in the sources of subpy: make install, then ldconfig), or name \
+                its file: -Dsubpy.library=/path/to/libsubpy.so, or SUBPY_LIBRARY in the environment.\n";
+
+    assert_eq!(
+        named(Path::new("/nowhere/libsubpy.so")),
+        format!(
+            "libsubpy cannot be loaded. Tried:\n  /nowhere/libsubpy.so, which the environment variable SUBPY_LIBRARY \
+             names\n    /nowhere/libsubpy.so: cannot open shared object file: No such file or directory\n{todo}"
+        )
+    );
+    let text = empty_folder("loading").join("text.so");
+    fs::write(&text, "This is a text that is long enough to be taken for a library, which it is not, at all.")
+        .expect("");
+    let path = text.display();
+    assert_eq!(
+        message(Path::new("ignored"), &[&format!("-Dsubpy.library={path}")]),
+        format!(
+            "libsubpy cannot be loaded. Tried:\n  {path}, which the system property subpy.library names\n    \
+             {path}: invalid ELF header\n{todo}"
+        )
+    );
+    let missing = |name| format!("  {name}\n    {name}: cannot open shared object file: No such file or directory\n");
+    assert_eq!(
+        named(Path::new("")), // as if it were not there
+        format!("libsubpy cannot be loaded. Tried:\n{}{}{todo}", missing("libsubpy.so.0"), missing("libsubpy.so"))
+    );
+
+    let other = |version: u32| built_on_ours(&format!("version-{version}"), &[format!("-DVERSION={version}")]);
+    for (version, shown) in [(2000, "0.2.0"), (3, "0.0.3"), (1_001_007, "1.1.7")] {
+        let library = other(version);
+        let file = library.display();
+        assert_eq!(
+            named(&library),
+            format!(
+                "{file}, which the environment variable SUBPY_LIBRARY names, is version {shown} of libsubpy, \
+                 and this jar needs 0.1: install the library and the jar of one version\n",
+            )
+        );
+    }
+    // One that the dynamic linker finds is told with its path.
+    let found = other(2000);
+    let soname = found.with_file_name("libsubpy.so.0");
+    fs::rename(found, &soname).expect("a library");
+    let mut command = java(jdk, &["Loading"]);
+    command.env_remove("SUBPY_LIBRARY").env("LD_LIBRARY_PATH", soname.parent().expect("a folder"));
+    let said = printed(command);
+    assert!(said.starts_with(&format!("{} is version 0.2.0 of libsubpy, ", soname.display())), "{said}");
+    assert_eq!(
+        named(Path::new("libm.so.6")),
+        "libm.so.6, which the environment variable SUBPY_LIBRARY names, is not libsubpy: it has no function \
+         subpy_version()\n"
+    );
+}
+
+/// What bindings/java/test/newer.c makes of the library of these tests.
+fn built_on_ours(name: &str, options: &[String]) -> PathBuf {
+    let library = empty_folder(name).join("libsubpy-other.so");
+    let folder = library_folder();
+    let mut compiler = compiler(false);
+    compiler.args(["-std=c11", "-shared", "-fPIC"]).args(options);
+    compiler.arg(root().join("bindings/java/test/newer.c")).arg("-o").arg(&library);
+    compiler.arg("-Wl,--no-as-needed").arg("-L").arg(&folder).arg("-lsubpy");
+    compiler.arg(format!("-Wl,--disable-new-dtags,-rpath,{}", folder.display()));
+    expect_success(compiler);
+    library
+}
+
+#[test]
+fn java_and_what_only_a_newer_library_returns() {
+    let Some(jdk) = jdk() else { return };
+    let mut command = java(jdk, &["Newer"]);
+    command.env("SUBPY_LIBRARY", built_on_ours("newer", &[]));
+    done(command);
+}
+
+#[test]
+fn java_jars() {
+    let Some(jdk) = jdk() else { return };
+    let packages = packages(jdk);
+    let list = |name: &str| printed(jdk_tool(jdk, packages, "jar", &["--list", "--file", name]));
+    for (jar, files) in [
+        (JAR, ["module-info.class", "io/github/subpy/Subpy.class"]),
+        ("subpy-0.1.0-sources.jar", ["module-info.java", "io/github/subpy/Subpy.java"]),
+        ("subpy-0.1.0-javadoc.jar", ["index.html", "io.github.subpy/io/github/subpy/Subpy.html"]),
+    ] {
+        let listed = list(jar);
+        for file in files.iter().chain(&["META-INF/LICENSE-APACHE", "META-INF/LICENSE-MIT"]) {
+            assert!(listed.lines().any(|line| line == *file), "{jar} lacks {file}:\n{listed}");
+        }
+    }
+    let module = printed(jdk_tool(jdk, packages, "jar", &["--describe-module", "--file", JAR]));
+    assert!(module.starts_with("io.github.subpy@0.1.0 "), "{module}");
+    assert!(module.contains("\nexports io.github.subpy\nrequires java.base mandated\n"), "{module}");
+    for license in ["LICENSE-APACHE", "LICENSE-MIT"] {
+        let read = |folder: &str| fs::read_to_string(root().join(folder).join(license)).expect("a licence");
+        assert_eq!(read("bindings/java"), read("."));
+    }
+}
+
+/// `mvn package` makes the same jars, but for the manifest, which says what made it.
+#[test]
+fn java_jars_of_maven() {
+    let Some(jdk) = jdk() else { return };
+    if !have("mvn", "Maven", "install the package maven") {
+        return;
+    }
+    let folder = empty_folder("maven");
+    let mut maven = command(Path::new("mvn"));
+    maven
+        .args(["-q", "-B", "-f", "bindings/java/pom.xml"])
+        .arg(format!("-Doutput={}", folder.display()))
+        .arg("package");
+    maven.current_dir(root()).env("JAVA_HOME", jdk.parent().expect("bin is in the JDK"));
+    expect_success(maven);
+    let contents = |jar: &Path, name: &str| {
+        let folder = empty_folder(name);
+        expect_success(jdk_tool(jdk, &folder, "jar", &["--extract", "--file", jar.to_str().expect("UTF-8")]));
+        fs::remove_file(folder.join("META-INF/MANIFEST.MF")).expect("a manifest");
+        folder
+    };
+    let module = |folder: &Path| {
+        let described = printed(jdk_tool(jdk, folder, "jar", &["--describe-module", "--file", JAR]));
+        // The first line has the path of the jar.
+        described.replace(folder.to_str().expect("UTF-8"), "")
+    };
+    assert_eq!(module(packages(jdk)), module(&folder));
+    for jar in [JAR, "subpy-0.1.0-sources.jar"] {
+        let (ours, theirs) = (contents(&packages(jdk).join(jar), "ours"), contents(&folder.join(jar), "theirs"));
+        let mut diff = command(Path::new("diff"));
+        // The module's was compared above: Maven's jar has the same entries in another order.
+        diff.args(["-r", "--exclude=module-info.class"]).arg(ours).arg(theirs);
+        expect_success(diff);
+    }
+    assert!(folder.join("subpy-0.1.0-javadoc.jar").is_file());
 }
 
 // ---- Python

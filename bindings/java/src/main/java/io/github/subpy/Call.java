@@ -1,0 +1,99 @@
+package io.github.subpy;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.CharBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+
+/**
+ * The memory of one call of the library: what goes in, a place for what comes out, and one for the error. Belongs to
+ * the thread that made it. One allocation is enough for most calls.
+ */
+final class Call implements AutoCloseable {
+  private static final long ROOM = 512;
+
+  private final Arena arena = Arena.ofConfined();
+  private MemorySegment room = arena.allocate(ROOM, 8);
+  private long used;
+
+  private final MemorySegment error = allocate(ADDRESS.byteSize());
+  private final MemorySegment output = allocate(Kind.SIZE);
+
+  Call() {
+    Library.require();
+  }
+
+  /** Memory for this call, all zero, to be written as 64-bit words. */
+  MemorySegment allocate(long size) {
+    if (size > room.byteSize() - used) {
+      room = arena.allocate(Math.max(size, ROOM), 8);
+      used = 0;
+    }
+    MemorySegment memory = room.asSlice(used, size);
+    used = Math.min(used + (size + 7 & -8), room.byteSize());
+    return memory;
+  }
+
+  /** A place for a subpy_error *. */
+  MemorySegment error() {
+    return error;
+  }
+
+  /** A place for a result or a handle: 24 bytes. */
+  MemorySegment output() {
+    return output;
+  }
+
+  /** Bytes in native memory. */
+  MemorySegment bytes(byte[] bytes) {
+    MemorySegment memory = allocate(bytes.length);
+    MemorySegment.copy(bytes, 0, memory, JAVA_BYTE, 0, bytes.length);
+    return memory;
+  }
+
+  /** Text in native memory, as UTF-8. */
+  MemorySegment text(String text) throws CharacterCodingException {
+    // String.getBytes() would make a question mark of a lone surrogate.
+    ByteBuffer encoded = StandardCharsets.UTF_8.newEncoder().encode(CharBuffer.wrap(text));
+    MemorySegment memory = allocate(encoded.remaining());
+    MemorySegment.copy(encoded.array(), encoded.arrayOffset(), memory, JAVA_BYTE, 0, encoded.remaining());
+    return memory;
+  }
+
+  /** A text that is an argument of a method. */
+  MemorySegment text(String text, String what) {
+    try {
+      return text(text);
+    } catch (CharacterCodingException e) {
+      throw new IllegalArgumentException(what + " has a lone surrogate", e);
+    }
+  }
+
+  /** Throws what the library reports. */
+  void check(int status) {
+    if (status != 0) {
+      throw NativeError.take(status, error.get(ADDRESS, 0));
+    }
+  }
+
+  /** The handle, or the id, that the library wrote into the output. */
+  long number() {
+    return output.get(JAVA_LONG, 0);
+  }
+
+  /** The object that the library wrote into the output as a result. */
+  Object result() {
+    return Result.take(output, this);
+  }
+
+  @Override
+  public void close() {
+    arena.close();
+  }
+}

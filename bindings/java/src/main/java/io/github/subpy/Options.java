@@ -1,0 +1,108 @@
+package io.github.subpy;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * Options of {@link Subpy#create(Options)}: {@code Options.DEFAULT.busy(Options.Busy.WAIT)}.
+ *
+ * @param gil whose GIL the interpreter has
+ * @param busy what a run in it does while it is running
+ * @param flags what Python code in it may do
+ * @param path folders to put in front of {@code sys.path}
+ */
+public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path) {
+  /** What Python's {@code concurrent.interpreters} does. */
+  public static final Options DEFAULT = new Options(Gil.OWN, Busy.REFUSE, Set.of(), List.of());
+
+  /** Whose GIL an interpreter has. */
+  public enum Gil {
+    /** Its own: it runs in parallel with the others. */
+    OWN,
+    /** The main interpreter's: more extension modules can be loaded. */
+    SHARED
+  }
+
+  /** What a run does while the interpreter is running. */
+  public enum Busy {
+    /** It fails with {@link Status#BUSY}. */
+    REFUSE,
+    /** It waits for its turn, and so does the Java thread. */
+    WAIT,
+    /** It runs as well; the threads take turns. */
+    SHARE
+  }
+
+  /** What Python code may do. subpy.h says more about each. */
+  public enum Flag {
+    /** Call {@code os.fork()}. */
+    ALLOW_FORK,
+    /** Call {@code os.exec*()}, which replaces the JVM. */
+    ALLOW_EXEC,
+    /** Not start threads. */
+    NO_THREADS,
+    /** Start daemon threads. */
+    ALLOW_DAEMON_THREADS,
+    /** Load extension modules that do not support sub-interpreters; needs {@link Gil#SHARED}. */
+    NO_EXTENSION_CHECK
+  }
+
+  /** Options of copies of the set and the list. */
+  public Options {
+    flags = Collections.unmodifiableSet(flags.isEmpty() ? EnumSet.noneOf(Flag.class) : EnumSet.copyOf(flags));
+    path = List.copyOf(path);
+  }
+
+  /**
+   * The same with another GIL.
+   *
+   * @param gil whose GIL
+   * @return the options with it
+   */
+  public Options gil(Gil gil) {
+    return new Options(gil, busy, flags, path);
+  }
+
+  /**
+   * The same with another policy.
+   *
+   * @param busy what a run does while the interpreter is running
+   * @return the options with it
+   */
+  public Options busy(Busy busy) {
+    return new Options(gil, busy, flags, path);
+  }
+
+  /**
+   * The same with one flag more.
+   *
+   * @param flag the flag
+   * @return the options with it
+   */
+  public Options flag(Flag flag) {
+    Set<Flag> more = EnumSet.of(flag);
+    more.addAll(flags);
+    return new Options(gil, busy, more, path);
+  }
+
+  /**
+   * The same with one folder more.
+   *
+   * @param folder the folder
+   * @return the options with it
+   */
+  public Options path(Path folder) {
+    List<Path> more = new ArrayList<>(path);
+    more.add(folder);
+    return new Options(gil, busy, flags, more);
+  }
+
+  /** The flags as the library takes them. */
+  long flagBits() {
+    return flags.stream().mapToLong(flag -> 1L << flag.ordinal()).sum();
+  }
+}

@@ -1,0 +1,145 @@
+package io.github.subpy;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.MemorySegment;
+import java.math.BigInteger;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/**
+ * A result of the library read into objects. It lies in one block of memory, in whose bounds all reading stays. Does not
+ * recurse, so that deep nesting needs no stack, except that of keys: Java makes their hash codes by recursion.
+ */
+final class Result {
+  private final MemorySegment block;
+
+  private Result(MemorySegment block) {
+    this.block = block;
+  }
+
+  /** The object that a result stands for. The result is freed. */
+  static Object take(MemorySegment value, Call call) {
+    MemorySegment base = call.allocate(ADDRESS.byteSize());
+    MemorySegment size = call.allocate(JAVA_LONG.byteSize());
+    try {
+      Native.valueBlock(value, base, size);
+      return new Result(base.get(ADDRESS, 0).reinterpret(size.get(JAVA_LONG, 0))).readAll(value);
+    } finally {
+      Native.valueFree(value);
+    }
+  }
+
+  private Object readAll(MemorySegment root) {
+    Container container = null; // the innermost of those that are being read
+    Object object = read(root, 0, null);
+    while (true) {
+      if (object instanceof Container inner) {
+        container = inner;
+      } else if (container == null) {
+        return object;
+      } else {
+        container.items[container.done++] = object;
+      }
+      if (container.done < container.items.length) {
+        object = read(block, container.first + container.done * Kind.SIZE, container);
+      } else {
+        object = container.object();
+        container = container.outer;
+      }
+    }
+  }
+
+  /** An object, or, for a tuple, list or dict, the container to be read. */
+  private Object read(MemorySegment from, long at, Container outer) {
+    int kind = from.get(JAVA_INT, at);
+    return switch (kind) {
+      case Kind.NONE -> null;
+      case Kind.BOOL -> from.get(JAVA_BYTE, at + Kind.PAYLOAD) != 0;
+      case Kind.INT -> from.get(JAVA_LONG, at + Kind.PAYLOAD);
+      case Kind.FLOAT -> from.get(JAVA_DOUBLE, at + Kind.PAYLOAD);
+      case Kind.BIGINT -> bigInteger(new String(bytes(from, at), StandardCharsets.US_ASCII));
+      case Kind.STR -> new String(bytes(from, at), StandardCharsets.UTF_8);
+      case Kind.BYTES -> bytes(from, at);
+      case Kind.TUPLE, Kind.LIST -> new Container(outer, kind, length(from, at, 1), offset(from, at));
+      case Kind.DICT -> new Container(outer, kind, 2 * length(from, at, 2), offset(from, at));
+      default -> throw new NotShareableException("result: a value of the unknown kind " + kind);
+    };
+  }
+
+  /** The offset in the block of what a value points to. */
+  private long offset(MemorySegment from, long at) {
+    return from.get(JAVA_LONG, at + Kind.PAYLOAD) - block.address();
+  }
+
+  /** The length of something that takes so many elements of an array for each. */
+  private static int length(MemorySegment from, long at, int each) {
+    long length = from.get(JAVA_LONG, at + Kind.LENGTH);
+    if (length > (Integer.MAX_VALUE - 8) / each) {
+      throw new NotShareableException("result: something of length " + length + " is too large for Java");
+    }
+    return (int) length;
+  }
+
+  private byte[] bytes(MemorySegment from, long at) {
+    byte[] bytes = new byte[length(from, at, 1)];
+    MemorySegment.copy(block, JAVA_BYTE, offset(from, at), bytes, 0, bytes.length);
+    return bytes;
+  }
+
+  private static BigInteger bigInteger(String text) {
+    boolean negative = text.startsWith("-");
+    String digits = text.substring(negative ? 3 : 2);
+    // Not new BigInteger(digits, 16), which takes quadratic time.
+    byte[] magnitude = HexFormat.of().parseHex(digits.length() % 2 == 0 ? digits : "0" + digits);
+    return new BigInteger(negative ? -1 : 1, magnitude);
+  }
+
+  /** A tuple, list or dict that is being read. */
+  private static final class Container {
+    final Container outer;
+    final int kind;
+    final Object[] items; // of a dict key, value, key, value...
+    final long first; // the offset of the first item
+    int done;
+
+    Container(Container outer, int kind, int count, long first) {
+      this.outer = outer;
+      this.kind = kind;
+      this.items = new Object[count];
+      this.first = first;
+    }
+
+    Object object() {
+      return switch (kind) {
+        case Kind.TUPLE -> new Tuple(Arrays.asList(items));
+        case Kind.LIST -> new ArrayList<>(Arrays.asList(items));
+        default -> map();
+      };
+    }
+
+    private Map<Object, Object> map() {
+      Map<Object, Object> map = LinkedHashMap.newLinkedHashMap(items.length / 2);
+      try {
+        for (int index = 0; index < items.length; index += 2) {
+          map.put(items[index], items[index + 1]);
+        }
+      } catch (StackOverflowError e) {
+        throw new NotShareableException(
+            "result: a key of a dict is nested too deeply for the stack of this thread");
+      }
+      if (map.size() != items.length / 2) { // several NaN
+        throw new NotShareableException("result: a dict has different keys that are equal in Java");
+      }
+      return map;
+    }
+  }
+}

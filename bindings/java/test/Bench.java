@@ -1,0 +1,56 @@
+import io.github.subpy.Function;
+import io.github.subpy.Interpreter;
+import io.github.subpy.Session;
+import io.github.subpy.Subpy;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Supplier;
+
+/** What calls cost: microseconds, the best of ten rounds. {@code Bench 0.01} is quicker. */
+public class Bench {
+  private static double seconds = 0.5;
+  private static Object sink;
+
+  public static void main(String[] args) {
+    if (args.length > 0) {
+      seconds = Double.parseDouble(args[0]);
+    }
+    List<Long> numbers = new ArrayList<>();
+    for (long i = 0; i < 1000; i++) {
+      numbers.add(i);
+    }
+    try (Interpreter interp = Subpy.create()) {
+      interp.exec("def add(a, b): return a + b\nnumbers = list(range(1000))");
+      measure("call add(2, 3)", () -> interp.call("add", 2, 3));
+      try (Function add = interp.function("add")) {
+        measure("the same, prepared", () -> add.call(2, 3));
+        try (Session _ = interp.enter()) {
+          measure("the same, in a session", () -> add.call(2, 3));
+        }
+      }
+      measure("eval '1'", () -> interp.eval("1"));
+      measure("a list of 1,000 ints out", () -> interp.eval("numbers"));
+      measure("a list of 1,000 ints in", () -> interp.call("builtins:len", numbers));
+    }
+    Subpy.shutdown();
+  }
+
+  private static void measure(String what, Supplier<Object> action) {
+    double best = Double.POSITIVE_INFINITY;
+    int count = 1;
+    for (int round = 0; round < 10; ) {
+      long start = System.nanoTime();
+      for (int i = 0; i < count; i++) {
+        sink = action.get();
+      }
+      double spent = (System.nanoTime() - start) / 1e9;
+      best = Math.min(best, spent / count);
+      if (spent < seconds) {
+        count *= 2;
+      } else {
+        round++;
+      }
+    }
+    System.out.printf("%-30s%10.2f%n", what, best * 1e6);
+  }
+}

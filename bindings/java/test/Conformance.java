@@ -1,0 +1,334 @@
+import io.github.subpy.ExecutionFailedException;
+import io.github.subpy.Function;
+import io.github.subpy.Interpreter;
+import io.github.subpy.Keywords;
+import io.github.subpy.PythonThread;
+import io.github.subpy.Session;
+import io.github.subpy.Source;
+import io.github.subpy.Subpy;
+import io.github.subpy.SubpyException;
+import io.github.subpy.Tuple;
+import java.math.BigDecimal;
+import java.math.BigInteger;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** The table of what every binding does (conformance/README.md), all of it. The argument is the path of cases.json. */
+public class Conformance {
+  /** Cases that Java cannot express, by their names, with the reason. */
+  private static final Map<String, String> SKIPPED = Map.of();
+
+  private static final List<String> MEMBERS =
+      List.of("name", "setup", "do", "text", "args", "kwargs", "filename", "keep_indent", "result", "error");
+
+  /** The ways to call something. */
+  private enum Way {
+    BY_NAME,
+    PREPARED,
+    THREAD,
+    SESSION
+  }
+
+  private interface Action {
+    Object run() throws Exception;
+  }
+
+  public static void main(String[] args) throws Exception {
+    Map<?, ?> table = (Map<?, ?>) Json.parse(Files.readString(Path.of(args[0])));
+    List<String> failures = new ArrayList<>();
+    List<String> names = new ArrayList<>();
+    int count = 0;
+    for (Object each : (List<?>) table.get("cases")) {
+      Map<?, ?> one = (Map<?, ?>) each;
+      String name = (String) one.get("name");
+      Check.that(!names.contains(name), "there are two of " + name);
+      names.add(name);
+      if (SKIPPED.containsKey(name)) {
+        System.out.println("skipped: conformance in Java: " + name + ": " + SKIPPED.get(name));
+        continue;
+      }
+      count++;
+      // What this runner does not know it would not check.
+      Check.that(MEMBERS.containsAll(one.keySet()), name, one.keySet());
+      for (Way way : one.get("do").equals("call") ? Way.values() : new Way[] {Way.BY_NAME}) {
+        try {
+          run(one, way);
+        } catch (Throwable t) {
+          failures.add(name + ", " + way + ": " + t);
+        }
+      }
+    }
+    Check.that(names.containsAll(SKIPPED.keySet()), SKIPPED.keySet());
+    failures.forEach(System.out::println);
+    Check.that(failures.isEmpty(), failures.size() + " failed");
+    System.out.println("conformance: " + count + " cases in Java");
+    theRunnerSeesDifferences();
+    Subpy.shutdown();
+    System.out.println("done");
+  }
+
+  private static void run(Map<?, ?> one, Way way) throws Exception {
+    try (Interpreter interp = Subpy.create()) {
+      if (one.get("setup") instanceof String setup) {
+        interp.exec(setup);
+      }
+      Object result = null;
+      try {
+        result = action(one, interp, way).run();
+      } catch (SubpyException e) {
+        if (!(one.get("error") instanceof Map<?, ?> error)) {
+          throw e;
+        }
+        compare(e, error);
+        return;
+      }
+      Check.that(!one.containsKey("error"), "no error, but", result);
+      if (one.containsKey("result")) {
+        Check.that(same(result, value(one.get("result"))), "it is", result, "and not", one.get("result"));
+      }
+    }
+  }
+
+  private static Action action(Map<?, ?> one, Interpreter interp, Way way) {
+    String text = (String) one.get("text");
+    String filename = (String) one.get("filename");
+    boolean keepIndent = Boolean.TRUE.equals(one.get("keep_indent"));
+    boolean plain = filename == null && !keepIndent;
+    Source source = new Source(text, filename, keepIndent);
+    return switch ((String) one.get("do")) {
+      case "exec" -> () -> {
+        if (plain) {
+          interp.exec(text);
+        } else {
+          interp.exec(source);
+        }
+        return null;
+      };
+      case "eval" -> () -> plain ? interp.eval(text) : interp.eval(source);
+      case "prepare_main" -> () -> {
+        interp.prepareMain(pairs(one.get("kwargs")));
+        return interp.eval(text);
+      };
+      case "call" -> () -> call(interp, text, arguments(one), way);
+      default -> throw new AssertionError(one.get("do"));
+    };
+  }
+
+  private static Object call(Interpreter interp, String callable, Object[] args, Way way) {
+    switch (way) {
+      case BY_NAME:
+        return interp.call(callable, args);
+      case PREPARED:
+        try (Function function = interp.function(callable)) {
+          return function.call(args);
+        }
+      case THREAD:
+        try (PythonThread thread = interp.callInThread(callable, args)) {
+          return thread.join();
+        }
+      default:
+        try (Session _ = interp.enter()) {
+          return interp.call(callable, args);
+        }
+    }
+  }
+
+  private static Object[] arguments(Map<?, ?> one) {
+    List<Object> args = one.containsKey("args") ? values(one.get("args")) : new ArrayList<>();
+    if (one.containsKey("kwargs")) {
+      args.add(new Keywords(pairs(one.get("kwargs"))));
+    }
+    return args.toArray();
+  }
+
+  private static Map<String, Object> pairs(Object kwargs) {
+    Map<String, Object> pairs = new LinkedHashMap<>();
+    for (Object pair : (List<?>) kwargs) {
+      String name = (String) ((List<?>) pair).get(0);
+      Check.that(!pairs.containsKey(name), name, "is there twice");
+      pairs.put(name, value(((List<?>) pair).get(1)));
+    }
+    return pairs;
+  }
+
+  private static List<Object> values(Object items) {
+    List<Object> values = new ArrayList<>();
+    ((List<?>) items).forEach(item -> values.add(value(item)));
+    return values;
+  }
+
+  /** The object that a value of the table stands for. */
+  private static Object value(Object json) {
+    if (!(json instanceof Map<?, ?> tagged)) {
+      Check.that(json == null || json instanceof Boolean || json instanceof String, json);
+      return json;
+    }
+    Check.equal(tagged.size(), 1);
+    Object payload = tagged.values().iterator().next();
+    return switch ((String) tagged.keySet().iterator().next()) {
+      case "int" -> Long.valueOf((String) payload);
+      case "bigint" -> {
+        String text = ((String) payload).replaceFirst("0x", "");
+        yield new BigInteger(text, 16);
+      }
+      case "float" -> Double.longBitsToDouble(Long.parseUnsignedLong((String) payload, 16));
+      case "bytes" -> HexFormat.of().parseHex((String) payload);
+      case "tuple" -> new Tuple(values(payload));
+      case "list" -> values(payload);
+      case "dict" -> {
+        Map<Object, Object> map = new LinkedHashMap<>();
+        for (Object pair : (List<?>) payload) {
+          map.put(value(((List<?>) pair).get(0)), value(((List<?>) pair).get(1)));
+        }
+        Check.equal(map.size(), ((List<?>) payload).size());
+        yield map;
+      }
+      default -> throw new AssertionError(json);
+    };
+  }
+
+  /** Whether they are of one class and the same: equals() knows neither the order of a map nor the bits of a NaN. */
+  private static boolean same(Object a, Object b) {
+    if (a == null || b == null) {
+      return a == b;
+    }
+    if (a instanceof List<?> as && b instanceof List<?> bs) {
+      return sameItems(as, bs);
+    }
+    if (a instanceof Tuple as && b instanceof Tuple bs) {
+      return sameItems(as.items(), bs.items());
+    }
+    if (a instanceof Map<?, ?> as && b instanceof Map<?, ?> bs) {
+      return sameItems(as.keySet(), bs.keySet()) && sameItems(as.values(), bs.values());
+    }
+    if (a instanceof Double as && b instanceof Double bs) {
+      return Double.doubleToRawLongBits(as) == Double.doubleToRawLongBits(bs);
+    }
+    return a instanceof byte[] as && b instanceof byte[] bs ? Arrays.equals(as, bs) : a.equals(b);
+  }
+
+  private static boolean sameItems(Iterable<?> as, Iterable<?> bs) {
+    List<Object> left = new ArrayList<>();
+    List<Object> right = new ArrayList<>();
+    as.forEach(left::add);
+    bs.forEach(right::add);
+    boolean same = left.size() == right.size();
+    for (int index = 0; same && index < left.size(); index++) {
+      same = same(left.get(index), right.get(index));
+    }
+    return same;
+  }
+
+  private static void compare(SubpyException e, Map<?, ?> error) {
+    Check.that(error.containsKey("status"), error);
+    error.forEach(
+        (member, expected) -> {
+          Object actual = field(e, (String) member);
+          Check.that(matches(actual, expected), member, "is", actual, "and not", expected);
+        });
+  }
+
+  private static Object field(SubpyException e, String member) {
+    if (member.equals("status")) {
+      return Subpy.statusName(e.code());
+    }
+    if (member.equals("message")) {
+      return e.getMessage();
+    }
+    if (!(e instanceof ExecutionFailedException failed)) {
+      throw new AssertionError("it has no " + member, e);
+    }
+    return switch (member) {
+      case "type_name" -> failed.type().name();
+      case "type_qualname" -> failed.type().qualifiedName();
+      case "type_module" -> failed.type().module();
+      case "exception_message" -> failed.exceptionMessage();
+      case "formatted" -> failed.formatted();
+      case "display" -> failed.traceback();
+      case "frames" -> failed.frames().stream().map(Conformance::fields).toList();
+      case "syntax" -> failed.location() == null ? null : fields(failed.location());
+      case "exit_status" -> failed.exitStatus().isPresent() ? (Object) failed.exitStatus().getAsInt() : null;
+      default -> throw new AssertionError("an unknown member: " + member);
+    };
+  }
+
+  private static Map<String, Object> fields(ExecutionFailedException.Frame frame) {
+    Map<String, Object> fields = new LinkedHashMap<>();
+    fields.put("file", frame.file());
+    fields.put("line", frame.line());
+    fields.put("function", frame.function());
+    fields.put("source", frame.source());
+    fields.put("end_line", frame.endLine());
+    fields.put("column", frame.column());
+    fields.put("end_column", frame.endColumn());
+    return fields;
+  }
+
+  private static Map<String, Object> fields(ExecutionFailedException.Location location) {
+    Map<String, Object> fields = new LinkedHashMap<>();
+    fields.put("line", location.line());
+    fields.put("column", location.column());
+    fields.put("text", location.text());
+    return fields;
+  }
+
+  /** Whether a field is what the table says, each member of an object that is there. */
+  private static boolean matches(Object actual, Object expected) {
+    return switch (expected) {
+      case null -> actual == null;
+      case String text -> text.replace("{python}", String.valueOf(Subpy.pythonVersion())).equals(actual);
+      case BigDecimal number -> actual instanceof Integer whole && number.compareTo(BigDecimal.valueOf(whole)) == 0;
+      case List<?> items -> {
+        List<?> actuals = actual instanceof List<?> list ? list : List.of();
+        boolean match = actual != null && actuals.size() == items.size();
+        for (int index = 0; match && index < items.size(); index++) {
+          match = matches(actuals.get(index), items.get(index));
+        }
+        yield match;
+      }
+      case Map<?, ?> members -> {
+        Map<?, ?> fields = actual instanceof Map<?, ?> map ? map : Map.of();
+        boolean match = true;
+        for (Object key : members.keySet()) {
+          match &= fields.containsKey(key) && matches(fields.get(key), members.get(key));
+        }
+        yield match;
+      }
+      default -> expected.equals(actual);
+    };
+  }
+
+  /** A runner that finds everything right would not be noticed. */
+  private static void theRunnerSeesDifferences() throws Exception {
+    String[] wrong = {
+      "{'do': 'eval', 'text': '1', 'result': {'int': '2'}}",
+      "{'do': 'eval', 'text': '1', 'result': {'float': '3ff0000000000000'}}",
+      "{'do': 'eval', 'text': '-0.0', 'result': {'float': '0000000000000000'}}",
+      "{'do': 'eval', 'text': '(1,)', 'result': {'list': [{'int': '1'}]}}",
+      "{'do': 'eval', 'text': '{0: 0, 1: 0}', 'result': {'dict': [[{'int': '1'}, {'int': '0'}], [{'int': '0'}, "
+          + "{'int': '0'}]]}}",
+      "{'do': 'eval', 'text': '1', 'error': {'status': 'SUBPY_ERROR_SYNTAX'}}",
+      "{'do': 'exec', 'text': '1/0'}",
+      "{'do': 'exec', 'text': '1/0', 'error': {'status': 'SUBPY_ERROR_SYNTAX'}}",
+      "{'do': 'exec', 'text': '1/0', 'error': {'status': 'SUBPY_ERROR_EXECUTION_FAILED', 'frames': []}}",
+      "{'do': 'exec', 'text': '1/0', 'error': {'status': 'SUBPY_ERROR_EXECUTION_FAILED', 'frames': [{'line': 2}]}}",
+      "{'do': 'exec', 'text': '1/0', 'error': {'status': 'SUBPY_ERROR_EXECUTION_FAILED', 'exit_status': 1}}",
+      "{'do': 'exec', 'text': '1/0', 'error': {'status': 'SUBPY_ERROR_EXECUTION_FAILED', 'misspelt': 1}}",
+    };
+    for (String each : wrong) {
+      boolean seen = false;
+      try {
+        run((Map<?, ?>) Json.parse(each.replace('\'', '"')), Way.BY_NAME);
+      } catch (AssertionError | SubpyException e) {
+        seen = true;
+      }
+      Check.that(seen, "not seen: " + each);
+    }
+  }
+}
