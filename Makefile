@@ -12,7 +12,8 @@ sources := src Cargo.toml Cargo.lock build.rs cbindgen.toml bindings/c
 rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
 .PHONY: build install uninstall demo test test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-quick clean help
-.PHONY: packages-node packages-java need-cargo need-cc need-valgrind
+.PHONY: packages packages-node packages-java packages-python packages-lua
+.PHONY: need-cargo need-cc need-valgrind
 
 build: need-cargo ## libsubpy.so, libsubpy.a and subpy.pc (for pkg-config) in target/release (the default)
 	cargo build --release
@@ -28,8 +29,16 @@ install: ## libraries, headers, pkg-config and CMake files into PREFIX (/usr/loc
 uninstall: ## remove what install of this version has put there
 	bindings/c/uninstall "$(PREFIX)" "$(DESTDIR)"
 
+packages: packages-node packages-java packages-python packages-lua ## the packages of all bindings, in target/packages
+
 packages-node: build ## the npm package, with the library inside, in target/packages
 	@bindings/node/pack "$(target)/release/libsubpy.so" "$(target)/packages"
+
+packages-python: ## the wheel and the sdist, into target/packages
+	@bindings/python/pack "$(target)"
+
+packages-lua: ## the rocks, into target/packages
+	@bindings/lua/pack "$(target)"
 
 demo: need-cargo need-cc ## build examples/census.c and run it; ARGS="-j 8 folder" are its arguments
 	@python=$$(tools/get-python); \

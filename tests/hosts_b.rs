@@ -1,5 +1,5 @@
 //! Programs of other runtimes that open libsubpy.so: Java (java.lang.foreign) and Python (ctypes). What they test is in
-//! their own languages, in bindings/java/test and tests/hosts/python.
+//! their own languages, in bindings/java/test and bindings/python/tests.
 
 mod support;
 
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use support::packages;
 use support::{build_folder, command, compiler, expect_success, have, library_folder, python, root, skipped};
 
 /// A program that runs in a folder, with the library and the CPython of these tests.
@@ -378,44 +379,162 @@ fn java_jars_of_maven() {
 
 // ---- Python
 
-fn python_host(args: &[&str]) -> Command {
-    let mut command = host("python", &python(), &["-B"]);
-    command.args(args);
+/// Whether this machine has what builds and installs the package.
+fn have_pip() -> bool {
+    let needed = "import pip, sys; sys.exit(sys.version_info < (3, 10))";
+    let found = Command::new("python3").args(["-c", needed]).output().is_ok_and(|ran| ran.status.success());
+    if !found {
+        skipped("the Python package", "python3 with pip is missing (install the packages python3 and python3-pip)");
+    }
+    found
+}
+
+/// pip, for the Python of these tests, which need not have one.
+fn pip(args: &[&str]) -> Command {
+    let mut pip = Command::new("python3");
+    pip.arg("-m").arg("pip").arg("--python").arg(python()).args(["--disable-pip-version-check", "--quiet"]).args(args);
+    pip
+}
+
+fn wheel(packages: &Path) -> PathBuf {
+    packages.join("subpy-0.1.0-py3-none-any.whl")
+}
+
+/// A new folder with the package from its wheel, and nothing else.
+fn installed(name: &str, packages: &Path) -> PathBuf {
+    let folder = empty_folder(name);
+    let mut install = pip(&["install", "--no-index", "--root-user-action=ignore", "--target"]);
+    install.arg(&folder).arg(wheel(packages));
+    expect_success(install);
+    folder
+}
+
+/// The folder with the wheel and the sdist, and one into which the wheel is installed. None when something is missing.
+fn python_package() -> Option<(&'static Path, &'static Path)> {
+    static PACKAGE: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
+    if !have_pip() {
+        return None;
+    }
+    let (packages, folder) = PACKAGE.get_or_init(|| {
+        let packages = packages::pack("python");
+        let folder = installed("python-package", &packages);
+        (packages, folder)
+    });
+    Some((packages, folder))
+}
+
+/// A program of bindings/python/tests with the package that was installed.
+fn python_host_of(python: &Path, package: &Path, args: &[&str]) -> Command {
+    let mut command = command(python);
+    command.current_dir(root().join("bindings/python/tests")).arg("-B").args(args);
+    command.env("PYTHONPATH", package).env("SUBPY_LIBRARY", library_folder().join("libsubpy.so"));
+    command
+}
+
+fn python_host(args: &[&str]) -> Option<Command> {
+    let mut command = python_host_of(&python(), python_package()?.1, args);
     // Its own CPython is the runtime, not one that is chosen.
     command.env_remove("SUBPY_PYTHON");
-    command
+    Some(command)
+}
+
+fn python_done(args: &[&str]) {
+    if let Some(mut command) = python_host(&["-X", "dev", "-W", "error"]) {
+        command.args(args);
+        done(command);
+    }
 }
 
 #[test]
 fn python_tour() {
-    done(python_host(&["-X", "dev", "-W", "error", "main.py"]));
+    python_done(&["main.py"]);
 }
 
 #[test]
-fn python_hello() {
-    assert_eq!(
-        printed(python_host(&["hello.py"])),
-        format!("{{'to': 2, 'be': 2}}\n{HELLO}5, in count\nAttributeError: 'int' object has no attribute 'split'\n")
-    );
+fn python_first_program_from_the_package_alone() {
+    let Some((packages, package)) = python_package() else { return };
+    let (program, expected) = packages::first_program("python.md", "python");
+    let folder = empty_folder("python-empty");
+    fs::write(folder.join("first.py"), program).expect("a file");
+    let mut first = command(&python());
+    first.current_dir(&folder).args(["-B", "first.py"]).env_remove("SUBPY_PYTHON");
+    first.env("PYTHONPATH", package).env("SUBPY_LIBRARY", library_folder().join("libsubpy.so"));
+    assert_eq!(printed(first), expected);
+
+    assert!(package.join("subpy/py.typed").is_file());
+    packages::same_licences(&package.join("subpy-0.1.0.dist-info/licenses"));
+    // The sdist makes the same wheel, byte for byte.
+    let tools = packages.parent().expect("target").join("package-tools/python");
+    let mut build = Command::new("python3");
+    build.args(["-m", "pip", "wheel", "--disable-pip-version-check", "--quiet", "--no-index", "--no-build-isolation"]);
+    build.args(["--ignore-requires-python", "--wheel-dir"]).arg(&folder).arg(packages.join("subpy-0.1.0.tar.gz"));
+    build.env("PYTHONPATH", tools);
+    expect_success(build);
+    assert!(fs::read(wheel(&folder)).expect("a wheel") == fs::read(wheel(packages)).expect("a wheel"));
+}
+
+#[test]
+fn python_conformance() {
+    let cases = root().join("conformance/cases.json");
+    if let Some(command) =
+        python_host(&["-X", "dev", "-W", "error", "conformance.py", cases.to_str().expect("a path in UTF-8")])
+    {
+        packages::show_conformance(&printed(command));
+    }
+}
+
+#[test]
+fn python_finds_its_library_or_says_what_is_wrong() {
+    let Some((packages, _)) = python_package() else { return };
+    let package = installed("python-beside", packages);
+    let import = |library: Option<&Path>, loader: &Path| {
+        let program = "import subpy\nsubpy.create().exec('print(6 * 7)')\nsubpy.shutdown()";
+        let mut command = python_host_of(&python(), &package, &["-c", program]);
+        command.env("LD_LIBRARY_PATH", loader).env_remove("SUBPY_PYTHON").env_remove("SUBPY_LIBRARY");
+        command.envs(library.map(|library| ("SUBPY_LIBRARY", library)));
+        command
+    };
+    let broken = packages::broken_library("python-broken");
+
+    let said = packages::refused(import(None, &broken));
+    for part in ["/subpy/libsubpy.so: cannot open", "libsubpy.so.0: file too short", "SUBPY_LIBRARY to its path"] {
+        assert!(said.contains(part), "{said}");
+    }
+    let said = packages::refused(import(Some(Path::new("/nowhere/libsubpy.so")), &broken));
+    assert!(said.contains("SUBPY_LIBRARY names /nowhere/libsubpy.so"), "{said}");
+    let said = packages::refused(import(Some(&packages::library_of("python-newer", packages::NEWER)), &broken));
+    assert!(said.contains("is libsubpy 0.2.3, and this package needs 0.1: install"), "{said}");
+    let said = packages::refused(import(Some(&packages::library_of("python-other", "int other(void);\n")), &broken));
+    assert!(said.contains("is not libsubpy: it has no subpy_version()"), "{said}");
+
+    assert_eq!(printed(import(None, &library_folder())), "42\n");
+    fs::copy(library_folder().join("libsubpy.so"), package.join("subpy/libsubpy.so")).expect("a copy");
+    assert_eq!(printed(import(None, &broken)), "42\n");
 }
 
 #[test]
 fn python_misuse() {
-    done(python_host(&["-X", "dev", "-W", "error", "misuse.py"]));
+    python_done(&["misuse.py"]);
 }
 
 #[test]
 fn python_interrupted() {
-    done(python_host(&["-X", "dev", "-W", "error", "interrupted.py"]));
+    python_done(&["interrupted.py"]);
 }
 
 #[test]
 fn python_beside_and_inside_concurrent_interpreters() {
-    done(python_host(&["-X", "dev", "-W", "error", "inside.py"]));
+    python_done(&["inside.py"]);
 }
 
 #[test]
 fn python_at_exit() {
+    let Some((_, package)) = python_package() else { return };
+    let python_host = |args: &[&str]| {
+        let mut command = python_host_of(&python(), package, args);
+        command.env_remove("SUBPY_PYTHON");
+        command
+    };
     let end = "the end of the program\n";
     let quiet = |how, expected: &str| {
         let output = expect_success(python_host(&["at_exit.py", how]));
@@ -440,7 +559,9 @@ fn python_at_exit() {
 
 #[test]
 fn python_bench_runs() {
-    assert_eq!(printed(python_host(&["bench.py", "0.001"])).lines().count(), 4 * 5);
+    if let Some(command) = python_host(&["bench.py", "0.001"]) {
+        assert_eq!(printed(command).lines().count(), 2 * (5 + 6));
+    }
 }
 
 /// Pythons from 3.9, which subpy's Python module needs, to 3.13, which subpy refuses: of the system and of pyenv.
@@ -456,14 +577,15 @@ fn older_pythons() -> Vec<PathBuf> {
 
 #[test]
 fn an_older_python_is_refused_and_can_ask_a_newer_one() {
+    let Some((_, package)) = python_package() else { return };
     let pythons = older_pythons();
     if pythons.is_empty() {
         skipped("an older Python as host", "a Python 3.9 to 3.13 is missing (install the package python3)");
     }
     for python in pythons {
-        let refused = printed(host("python", &python, &["-B", "refused.py"]));
+        let refused = printed(python_host_of(&python, package, &["refused.py"]));
         assert!(refused.contains("cannot be used") && refused.lines().count() == 1, "{refused}");
-        let asked = printed(host("python", &python, &["-B", "from_old_python.py"]));
+        let asked = printed(python_host_of(&python, package, &["from_old_python.py"]));
         let expected = "{'result': 15511210043330985984000000}\nValueError: expected a nonnegative input, got -1.0\n";
         assert_eq!(asked, expected);
     }

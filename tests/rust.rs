@@ -490,7 +490,8 @@ fn a_crate_that_uses_it_builds_without_python() {
     let output = support::expect_success(support::command(&program));
     let expected = "To be or not to be: {\"be\": 2, \"not\": 1, \"or\": 1, \"to\": 2}\n\
                     that is the question: {\"is\": 1, \"question\": 1, \"that\": 1, \"the\": 1}\n\
-                    Traceback (most recent call last):\n  File \"<script>\", line 5, in count\n\
+                    Traceback (most recent call last):\n  File \"<script>\", line 5, in count\n    \
+                    words = collections.Counter(text.lower().split())\n                                ^^^^^^^^^^\n\
                     AttributeError: 'int' object has no attribute 'lower'\n";
     assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
     fs::remove_dir_all(folder).unwrap();

@@ -156,7 +156,8 @@ static void at_the_bottom(void) {
   subpy_value_free(&result);
   refused(subpy_exec(interp, "import collections, decimal, logging, dataclasses\ndel x", SUBPY_AUTO_LEN, &error), SUBPY_OK, &error);
   if (!refused(subpy_enter(interp, &error), SUBPY_OK, &error)) {
-    OK(subpy_exec(interp, "import threading\nlocal = threading.local()\nlocal.x = [1]\nlocal.x.append(local)", SUBPY_AUTO_LEN, &error));
+    refused(subpy_exec(interp, "import threading\nlocal = threading.local()\nlocal.x = [1]\nlocal.x.append(local)", SUBPY_AUTO_LEN, &error),
+            SUBPY_OK, &error);
     OK(subpy_leave(interp, &error));
   }
   subpy_status status = subpy_close(made, &error);

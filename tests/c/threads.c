@@ -347,13 +347,13 @@ static void detach_busy(void) {
   shut_down_when_idle();
 }
 
-static void check_report(void (*act)(void), const char *name, const char *last) {
+static void check_report(void (*act)(void), const char *name, const char *where, const char *last) {
   char *text = capture(2, act);
   int length = 0, number = 0;
   char found[64] = "";
   bool fits = sscanf(text, "Exception in thread subpy-%d (%63[^)]):\n%n", &number, found, &length) == 2;
   if (!fits || strcmp(found, name) != 0 || strncmp(text + length, "Traceback (most recent call last):\n", 35) != 0 ||
-      strlen(text) < strlen(last) || strcmp(text + strlen(text) - strlen(last), last) != 0) {
+      !strstr(text, where) || strlen(text) < strlen(last) || strcmp(text + strlen(text) - strlen(last), last) != 0) {
     fprintf(stderr, "not what was to be printed:\n%s", text);
     exit(1);
   }
@@ -365,9 +365,9 @@ static void detached(void) {
   end = signal_new();
   subpy_thread_free(0);
   subpy_thread_free(UINT64_MAX);
-  check_report(detach_running, "fails", ", line 5, in fails\nValueError: late\n");
-  check_report(detach_at_once, "fails", ", line 1, in fails\nValueError: nobody looks\n");
-  check_report(forget_finished, "fails", ", line 1, in fails\nValueError: nobody looks\n");
+  check_report(detach_running, "fails", ", line 5, in fails\n    raise ValueError('late')\n", "\nValueError: late\n");
+  check_report(detach_at_once, "fails", ", line 1, in fails\n    def fails(): raise ValueError('nobody looks')\n", "\nValueError: nobody looks\n");
+  check_report(forget_finished, "fails", ", line 1, in fails\n    def fails(): raise ValueError('nobody looks')\n", "\nValueError: nobody looks\n");
   char *text = capture(2, detach_silently);
   CHECK(strcmp(text, "") == 0);
   free(text);

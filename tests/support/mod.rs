@@ -1,6 +1,8 @@
 //! What the tests that build and run C programs share.
 #![allow(dead_code)] // each test program uses a part of it
 
+pub mod packages;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

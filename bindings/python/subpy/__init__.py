@@ -9,16 +9,18 @@ text, and None, bool, int, float, str, bytes, tuple, list and dict cross in both
     subpy.shutdown()
 
 Any function and method may be called on any thread. While a call runs, the GIL of the caller is free. The library is
-the file that the environment variable SUBPY_LIBRARY names, else the libsubpy.so that the dynamic linker finds.
+the file that the environment variable SUBPY_LIBRARY names, else a libsubpy.so in the folder of this package, else the
+one that the system's loader finds.
 """
 
 from __future__ import annotations
 
 import enum
+import math
 import operator
 import os
 from collections.abc import Iterable, Mapping
-from ctypes import byref, c_bool, c_char_p, c_int64, c_size_t, c_uint64, sizeof
+from ctypes import byref, c_bool, c_char_p, c_int64, c_size_t, c_uint64, c_void_p, sizeof
 from typing import Any
 
 from ._errors import (
@@ -29,9 +31,10 @@ from ._errors import (
     NotShareableError,
     SourceError,
     Status,
+    exception,
     run,
 )
-from ._library import InterpOptions, RuntimeOptions, library
+from ._library import InterpOptions, RunRequest, RuntimeOptions, library
 from ._values import Arguments, fetch
 
 __all__ = [
@@ -39,12 +42,14 @@ __all__ = [
     "ExecutionFailed",
     "Flag",
     "Frame",
+    "Function",
     "Gil",
     "Interpreter",
     "InterpreterError",
     "InterpreterNotFoundError",
     "NotShareableError",
     "RuntimeFlag",
+    "Session",
     "SourceError",
     "Status",
     "Thread",
@@ -60,6 +65,12 @@ __all__ = [
 ]
 
 
+_EXEC, _EVAL, _FUNCTION = 1, 2, 4
+_KEEP_INDENT = 1
+_UNTOUCHED = 1  # no address of an error
+_FOR_EVER = 1e12  # seconds
+
+
 class Gil(enum.IntEnum):
     """Whose GIL an interpreter has: its own, or the main interpreter's."""
 
@@ -70,7 +81,7 @@ class Gil(enum.IntEnum):
 class Busy(enum.IntEnum):
     """What a run in an interpreter that is running does: fail, wait for its turn, or run as well."""
 
-    ERROR = 0
+    REFUSE = 0
     WAIT = 1
     SHARE = 2
 
@@ -113,7 +124,7 @@ def shutdown() -> None:
 def create(
     *,
     gil: Gil = Gil.OWN,
-    busy: Busy = Busy.ERROR,
+    busy: Busy = Busy.REFUSE,
     flags: Flag = Flag.NONE,
     path: Iterable[str | os.PathLike[str]] = (),
 ) -> Interpreter:
@@ -158,7 +169,8 @@ def get_main() -> Interpreter:
 
 def version() -> str:
     """The version of the library."""
-    return library.subpy_version_string().decode()
+    text: bytes = library.subpy_version_string()
+    return text.decode()
 
 
 def python_version() -> str | None:
@@ -200,7 +212,7 @@ class Interpreter:
         """Where it came from, in CPython's words: "C-API" for ours."""
         text = c_char_p()
         run(library.subpy_whence, self._handle, byref(text))
-        return text.value.decode()
+        return (text.value or b"").decode()
 
     def is_running(self) -> bool:
         """Whether something is being run in it by the library."""
@@ -208,26 +220,48 @@ class Interpreter:
         run(library.subpy_is_running, self._handle, byref(running))
         return running.value
 
-    def exec(self, code: str) -> None:
-        """Run statements in its `__main__`."""
-        source = _source(code, "code")
-        run(library.subpy_exec, self._handle, source, len(source))
+    def exec(
+        self, code: str, *, filename: str | os.PathLike[str] = "<script>", keep_indent: bool = False
+    ) -> None:
+        """Run statements in its `__main__`. `filename` is for tracebacks.
 
-    def eval(self, expression: str) -> Any:
-        """The value of an expression."""
-        source = _source(expression, "expression")
-        return fetch(library.subpy_eval, self._handle, source, len(source))
+        The indentation that all lines share is taken off, unless `keep_indent` says not to.
+        """
+        self._run(_EXEC, _source(code, "code"), filename, _KEEP_INDENT if keep_indent else 0)
+
+    def eval(self, expression: str, *, filename: str | os.PathLike[str] = "<script>") -> Any:
+        """The value of an expression. `filename` is for tracebacks."""
+        return self._run(_EVAL, _source(expression, "expression"), filename, 0)
+
+    def _run(self, what: int, source: bytes, filename: str | os.PathLike[str], flags: int) -> Any:
+        request = RunRequest(sizeof(RunRequest), self._handle, what, flags, source, len(source))
+        request.filename = _path(filename)
+        return fetch(library.subpy_run, byref(request), filename=os.fsdecode(filename))
 
     def call(self, callable: str, /, *args: object, **kwargs: object) -> Any:
         """Call "name" in its `__main__`, or "package.module:attribute.attribute", and return the result."""
-        return _call(fetch, library.subpy_call, self._handle, callable, args, kwargs)
+        name = _source(callable, "callable")
+        given = _Given(args, kwargs)
+        return fetch(library.subpy_call, self._handle, name, len(name), *given.places)
 
     def call_in_thread(self, callable: str, /, *args: object, **kwargs: object) -> Thread:
         """Start a call on a new thread of the library, which no GIL of ours holds up."""
-        handle = c_uint64()
-        thread = Thread(handle)  # now, so that it frees the thread also when a signal handler raises
-        _call(run, library.subpy_call_in_thread, self._handle, callable, args, kwargs, byref(handle))
+        name = _source(callable, "callable")
+        given = _Given(args, kwargs)
+        thread = Thread(c_uint64())  # now, so that it frees the thread also when a signal handler raises
+        run(library.subpy_call_in_thread, self._handle, name, len(name), *given.places, byref(thread._handle))
         return thread
+
+    def function(self, callable: str, /) -> Function:
+        """Look "name" or "package.module:attribute.attribute" up once, to call it many times."""
+        name = _source(callable, "callable")
+        function = Function(c_uint64())  # as for threads
+        run(library.subpy_function_new, self._handle, name, len(name), byref(function._handle))
+        return function
+
+    def session(self) -> Session:
+        """Stay in it: `with interp.session(): ...` makes calls of this thread cheaper, see Session."""
+        return Session(self)
 
     def prepare_main(self, ns: Mapping[str, object] | None = None, /, **kwargs: object) -> None:
         """Bind names in its `__main__`, all or none."""
@@ -260,6 +294,80 @@ class Interpreter:
             return "<closed subpy.Interpreter>"
 
 
+class Function:
+    """A callable that was looked up. Binding its name to something else later does not change it.
+
+    It ends with its interpreter, when it is closed, and with this object.
+    """
+
+    __slots__ = ("_handle",)
+
+    def __init__(self, handle: c_uint64) -> None:
+        self._handle = handle
+
+    def __call__(self, /, *args: object, **kwargs: object) -> Any:
+        """Call it, and return the result."""
+        given = _Given(args, kwargs)
+        return fetch(library.subpy_function_call, self._handle, *given.places)
+
+    def call_in_thread(self, /, *args: object, **kwargs: object) -> Thread:
+        """Start a call on a new thread of the library."""
+        given = _Given(args, kwargs)
+        request = RunRequest(sizeof(RunRequest), 0, _FUNCTION)
+        request.function = self._handle
+        request.args, request.nargs, request.kwargs = given.places
+        thread = Thread(c_uint64())
+        run(library.subpy_run_in_thread, byref(request), byref(thread._handle))
+        return thread
+
+    def close(self) -> None:
+        """Give it back. Calls that are running finish. Never an error."""
+        library.subpy_function_free(self._handle)
+
+    def __enter__(self) -> Function:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __del__(self, free: Any = library.subpy_function_free) -> None:  # a default, as in Thread
+        free(self._handle)
+
+
+class Session:
+    """The time that a thread stays in an interpreter: `with interp.session(): ...`.
+
+    Calls of this thread are cheaper meanwhile, and what Python keeps for a thread (threading.local, contextvars, the
+    decimal context) lasts from call to call. Others may call as before, but not close the interpreter: that is BUSY.
+    Sessions nest, and a thread may be in several interpreters. The thread that enters leaves.
+    """
+
+    __slots__ = ("_interpreter",)
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        self._interpreter = interpreter
+
+    def __enter__(self) -> Interpreter:
+        handle = self._interpreter._handle
+        # On success the library makes this 0. So it is known whether the thread has entered also when a signal handler
+        # raises before anything else is.
+        error, status = c_void_p(_UNTOUCHED), Status.OK
+        try:
+            status = library.subpy_enter(handle, byref(error))
+            if status:
+                raise exception(status, error)
+        except BaseException:
+            if not status and error.value is None:
+                library.subpy_leave(handle, None)
+            elif error.value != _UNTOUCHED:
+                library.subpy_error_free(error)
+            raise
+        return self._interpreter
+
+    def __exit__(self, *exception: object) -> None:
+        run(library.subpy_leave, self._interpreter._handle)
+
+
 class Thread:
     """A call that runs on a thread of its own.
 
@@ -270,6 +378,13 @@ class Thread:
 
     def __init__(self, handle: c_uint64) -> None:
         self._handle = handle
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the call has ended, at most for so many seconds. Whether it has; join() is still to be called."""
+        milliseconds = -1 if timeout is None else math.ceil(max(0, min(timeout, _FOR_EVER)) * 1000)
+        done = c_bool()
+        run(library.subpy_thread_wait, self._handle, milliseconds, byref(done))
+        return done.value
 
     def join(self) -> Any:
         """Wait for the call to end, and return or raise what it did. Once: then it is InterpreterNotFoundError."""
@@ -285,13 +400,17 @@ def _interpreter(handle: c_uint64) -> Interpreter:
     return interpreter
 
 
-def _call(
-    how: Any, function: Any, handle: c_uint64, callable: str, args: tuple, kwargs: dict, *output: Any
-) -> Any:
-    name = _source(callable, "callable")
-    values = Arguments([*args, kwargs], lambda index: f"args[{index}]" if index < len(args) else "kwargs")
-    keywords = values.at(len(args)) if kwargs else None
-    return how(function, handle, name, len(name), values.at(0), len(args), keywords, *output)
+class _Given:
+    """The arguments of a call. They stay where they are as long as this object lives."""
+
+    __slots__ = ("_values", "places")
+
+    def __init__(self, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
+        count = len(args)
+        values = Arguments([*args, kwargs], lambda index: f"args[{index}]" if index < count else "kwargs")
+        self._values = values
+        # As the functions take them: positional arguments, how many, keyword arguments.
+        self.places = values.at(0), count, values.at(count) if kwargs else None
 
 
 def _source(text: str, what: str) -> bytes:

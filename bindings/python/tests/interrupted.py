@@ -75,12 +75,58 @@ def results_and_errors() -> None:
             def fail():
                 raise ValueError("x" * (1 << 20))
         """)
-        grows(100, "eval", lambda: interp.eval("result()"))
+        grows(100, "run", lambda: interp.eval("result()"))
         grows(100, "call", lambda: interp.call("result"))
         grows(100, "call", lambda: interp.call("fail"))
-        grows(100, "exec", lambda: interp.exec("fail()"))
+        grows(100, "run", lambda: interp.exec("fail()"))
         grows(100, "value_block", lambda: interp.call("result"))
         grows(100, "thread_join", lambda: interp.call_in_thread("result").join())
+        function = interp.function("result")
+        grows(100, "function_call", function)
+
+
+def functions() -> None:
+    """What a function holds is given back when the look-up is interrupted."""
+    with subpy.create() as interp:
+        interp.exec("""
+            class Large:
+                def __init__(self):
+                    self.held = b"x" * (1 << 20)
+
+                def __call__(self):
+                    pass
+
+            large = Large()
+        """)
+
+        def look_up() -> None:
+            try:
+                interp.function("large")
+            finally:
+                interp.exec("large = Large()")
+
+        grows(100, "function_new", look_up)
+
+
+def sessions() -> None:
+    """A thread that was interrupted while it entered is outside; what it had entered before, it is inside of still."""
+
+    def enter() -> None:
+        with interp.session():
+            raise AssertionError("inside")
+
+    with subpy.create() as interp:
+        interrupted("enter", enter)
+    with subpy.create() as interp:
+        with interp.session():
+            interrupted("enter", enter)
+            try:
+                interp.close()
+            except subpy.InterpreterError as error:
+                assert error.status == subpy.Status.BUSY
+            else:
+                raise AssertionError("left the outer session")
+    interrupted("enter", enter)  # which fails, since it is closed
 
 
 def threads() -> None:
@@ -152,6 +198,8 @@ if __name__ == "__main__":
     signal.signal(signal.SIGALRM, interrupt)
     created()
     threads()
+    functions()
+    sessions()
     results_and_errors()
     timer()
     subpy.shutdown()

@@ -1,6 +1,6 @@
 """subpy beside `concurrent.interpreters`: used from interpreters that the host made itself, and from their threads."""
 
-import sys
+import os
 import threading
 from concurrent import interpreters
 
@@ -52,7 +52,7 @@ else:
 
 def in_a_host_interpreter() -> None:
     interp = interpreters.create()
-    interp.prepare_main(path=sys.path[0])
+    interp.prepare_main(path=os.path.dirname(os.path.dirname(subpy.__file__)))
     interp.exec("import sys; sys.path.insert(0, path)")
     interp.exec(GUEST)
     interp.close()

@@ -1,17 +1,20 @@
 -- Many isolated CPython interpreters in a LuaJIT process: Python's concurrent.interpreters. docs/lua.md explains.
 --
--- The library is that of the environment variable SUBPY_LIBRARY, or libsubpy.so where the dynamic loader finds it. Its
--- declarations, subpy.cdef, are looked for where Lua modules are (package.path), then in /usr/local/include and
--- /usr/include.
+-- The library is that of the environment variable SUBPY_LIBRARY; otherwise a libsubpy.so that lies beside this file, or
+-- where Lua's C modules are (package.cpath), or where the system's loader finds it. Its declarations, subpy.cdef, come
+-- with this file.
 
 local ffi = require("ffi")
 local bit = require("bit")
 
+-- The folder of this file, with a slash.
+local here = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
+
 local function declarations()
-  local path = package.path:gsub("%.lua", ".cdef") .. ";/usr/local/include/?.cdef;/usr/include/?.cdef"
+  local path = here .. "?.cdef;" .. package.path:gsub("%.lua", ".cdef")
   local found, tried = package.searchpath("subpy", path)
   if not found then
-    error("subpy.cdef, which comes with libsubpy.so, is not found:" .. tried, 0)
+    error("subpy.cdef, which comes with subpy.lua, is not found:" .. tried, 0)
   end
   local file = assert(io.open(found))
   local text = file:read("*a")
@@ -23,11 +26,47 @@ end
 if not pcall(ffi.typeof, "subpy_value") then
   ffi.cdef(declarations())
 end
-local C = ffi.load(os.getenv("SUBPY_LIBRARY") or "subpy")
+
+-- The library, and where it came from.
+local function open()
+  local chosen = os.getenv("SUBPY_LIBRARY")
+  if chosen and chosen ~= "" then
+    local ok, library = pcall(ffi.load, chosen)
+    if ok then return library, chosen end
+    error(("libsubpy cannot be opened: %s. The environment variable SUBPY_LIBRARY names %s; set it to the path of "
+      .. "libsubpy.so, or unset it"):format(library, chosen), 0)
+  end
+  local tried = {}
+  local names = { here .. "libsubpy.so", "libsubpy.so.0", "libsubpy.so" }
+  local module = package.searchpath("libsubpy", package.cpath)
+  if module then table.insert(names, 2, module) end
+  for _, name in ipairs(names) do
+    local ok, library = pcall(ffi.load, name)
+    if ok then return library, name end
+    tried[#tried + 1] = "\n  " .. library -- which begins with the name
+  end
+  error("libsubpy.so, the library that this module drives, cannot be opened. Tried beside the module, where Lua's C "
+    .. "modules are (package.cpath) and where the system's loader looks:" .. table.concat(tried)
+    .. "\nInstall it (make install in the sources of subpy, then ldconfig), or set the environment variable "
+    .. "SUBPY_LIBRARY to its path", 0)
+end
+
+local C, opened = open()
+
+-- First of all: LuaJIT looks functions up when they are used, and another version may lack some.
+local known, version = pcall(function() return C.subpy_version() end)
+if not known then error(opened .. " is not libsubpy: it has no subpy_version()", 0) end
+-- major * 1000 + minor; before 1.0 a minor version may change anything
+local needed = math.floor(C.SUBPY_VERSION / 1000)
+if math.floor(version / 1000) ~= needed then
+  local message = "%s is libsubpy %s, and this module needs %d.%d: install the module and the library of the same version"
+  error(message:format(opened, ffi.string(C.subpy_version_string()), math.floor(needed / 1000), needed % 1000), 0)
+end
 
 local NONE, BOOL, INT, BIGINT, FLOAT = 0, 1, 2, 3, 4
 local STR, BYTES, TUPLE, LIST, DICT = 5, 6, 7, 8, 9
 local MAX_DEPTH = 1000
+local FOR_EVER = 1e12 -- seconds
 local MAX_EXACT = 2 ^ 53 - 1 -- the largest whole number that a Lua number tells from its neighbours
 
 local value_array = ffi.typeof("subpy_value[?]")
@@ -38,6 +77,7 @@ local size_out = ffi.typeof("size_t[1]")
 local handle_out = ffi.typeof("uint64_t[1]")
 local text_out = ffi.typeof("const char *[1]")
 local int_out = ffi.typeof("int32_t[1]")
+local bool_out = ffi.typeof("bool[1]")
 
 local M = {}
 
@@ -353,14 +393,14 @@ function read(slot)
   elseif kind == BIGINT then
     return M.bigint(ffi.string(slot.u.as_str, slot.len))
   end
-  error(("a value of kind %d: the library is newer than this module"):format(kind), 0)
+  error(("result: values of kind %d are unknown to this module; the library is newer"):format(kind), 0)
 end
 
 -- ---- errors
 
---- What the functions raise: a table with `code` ("SUBPY_ERROR_BUSY"), `status` (-3), `message` and `handle`; for a
---- Python exception `excinfo`, `frames` and `exit_status`; for a source that does not compile `excinfo`, `line`,
---- `column` and `text`.
+--- What the functions raise: a table with `code` ("SUBPY_ERROR_BUSY", "SUBPY_ERROR_UNKNOWN" for one that this version
+--- does not know), `status` (-3), `message` and `handle`; for a Python exception `excinfo`, `frames` and `exit_status`;
+--- for a source that does not compile `excinfo`, `line`, `column` and `text`.
 local Error = class("subpy.Error")
 M.Error = Error
 
@@ -393,12 +433,25 @@ local function optional(pointer)
   if pointer ~= nil then return ffi.string(pointer) end
 end
 
+local function sized(pointer, length)
+  if pointer ~= nil then return ffi.string(pointer, length) end
+end
+
 local function frames(raw)
   local list = {}
-  local frame = ffi.new("subpy_frame", { size = ffi.sizeof("subpy_frame") })
+  local frame = ffi.new("subpy_frame")
+  frame.size = ffi.sizeof(frame)
   for i = 1, tonumber(C.subpy_error_frame_count(raw)) do
     C.subpy_error_frame(raw, i - 1, frame)
-    list[i] = { file = optional(frame.file), line = frame.line, name = optional(frame["function"]) }
+    list[i] = {
+      file = sized(frame.file, frame.file_len),
+      name = sized(frame["function"], frame.function_len), -- `function` is a word of Lua
+      source = sized(frame.source, frame.source_len),
+      line = frame.line,
+      end_line = frame.end_line,
+      column = frame.column,
+      end_column = frame.end_column,
+    }
   end
   return list
 end
@@ -453,6 +506,20 @@ local function thread(handle, interp)
   return setmetatable({ cell = cell, interp = interp }, Thread)
 end
 
+--- Waits until the thread has ended, at most for so many seconds (nil: as long as it takes). Returns whether it has;
+--- join() is still to be called.
+function Thread:wait(seconds)
+  local milliseconds = -1
+  if seconds ~= nil then
+    if type(seconds) ~= "number" then error("wait: a number of seconds is expected", 2) end
+    milliseconds = math.ceil(math.max(0, math.min(seconds, FOR_EVER)) * 1000)
+  end
+  local done, failure = bool_out(), error_out()
+  local status = C.subpy_thread_wait(self.cell[0], milliseconds, done, failure)
+  if status ~= 0 then fail(status, failure) end
+  return done[0]
+end
+
 --- Waits for the thread, and returns or raises what its run did. Once.
 function Thread:join()
   local result, failure = value_array(1), error_out()
@@ -472,7 +539,7 @@ local function interpreter(handle, owned)
   return setmetatable({ cell = cell }, Interpreter)
 end
 
-local EXEC, EVAL, CALL = 1, 2, 3
+local EXEC, EVAL, FUNCTION = 1, 2, 4
 
 -- What the memory of a call points to is in a table of its own, the anchors, which must be alive until C returns. LuaJIT
 -- takes a local variable that is not used any more for dead, so this uses it.
@@ -586,6 +653,96 @@ function Interpreter:call_in_thread(callable, ...)
   return thread(handle[0], self)
 end
 
+-- ---- prepared functions
+
+local Function = class("subpy.Function")
+
+--- Looks a callable up once, to call it many times: function(...) or function:call(...). Binding its name to something
+--- else later does not change it. It ends with its interpreter, when it is closed, and as garbage.
+function Interpreter:prepare(callable)
+  string_arg("callable", callable)
+  local handle, failure = handle_out(), error_out()
+  local status = C.subpy_function_new(self.cell[0], callable, #callable, handle, failure)
+  if status ~= 0 then fail(status, failure) end
+  local cell = ffi.gc(handle, function(last) C.subpy_function_free(last[0]) end)
+  -- The interpreter stays alive as long as its functions do.
+  return setmetatable({ cell = cell, interp = self }, Function)
+end
+
+--- Calls it. The last argument may be kwargs{...}.
+function Function:call(...)
+  local anchors = {}
+  local args, n, names = arguments(anchors, ...)
+  local result, failure = value_array(1), error_out()
+  local status = C.subpy_function_call(self.cell[0], args, n, names, result, failure)
+  keep(anchors)
+  if status ~= 0 then fail(status, failure) end
+  return take(result)
+end
+Function.__call = Function.call
+
+--- Calls it on a thread of its own.
+function Function:call_in_thread(...)
+  local anchors = {}
+  local filled = ffi.new("subpy_run_request")
+  filled.size = ffi.sizeof(filled)
+  filled.what = FUNCTION
+  filled["function"] = self.cell[0]
+  filled.args, filled.nargs, filled.kwargs = arguments(anchors, ...)
+  local handle, failure = handle_out(), error_out()
+  local status = C.subpy_run_in_thread(filled, handle, failure)
+  keep(anchors)
+  if status ~= 0 then fail(status, failure) end
+  return thread(handle[0], self.interp)
+end
+
+--- Gives it back. Calls that are running finish.
+function Function:close()
+  C.subpy_function_free(self.cell[0])
+  ffi.gc(self.cell, nil)
+end
+
+-- ---- sessions
+
+local Session = class("subpy.Session")
+
+--- Stays in the interpreter until the session is closed: calls of this thread are cheaper, and what Python keeps for a
+--- thread (threading.local, contextvars) lasts from call to call. Sessions nest. The interpreter cannot be closed
+--- meanwhile. A session that is garbage is closed by the collector.
+function Interpreter:enter()
+  local failure = error_out()
+  local status = C.subpy_enter(self.cell[0], failure)
+  if status ~= 0 then fail(status, failure) end
+  -- The finalizer holds the interpreter's own cell, so that of the two the session is finalized first.
+  local inside = self.cell
+  local cell = ffi.gc(handle_out(inside[0]), function() C.subpy_leave(inside[0], nil) end)
+  return setmetatable({ cell = cell, interp = self }, Session)
+end
+
+--- Leaves the interpreter. Once: a session that is closed already is left alone.
+function Session:close()
+  if not self.cell then return end
+  local failure = error_out()
+  local status = C.subpy_leave(self.cell[0], failure)
+  if status ~= 0 then fail(status, failure) end
+  ffi.gc(self.cell, nil)
+  self.cell = nil
+end
+
+local function leave(session, ok, ...)
+  session:close()
+  if not ok then error((...), 0) end
+  return ...
+end
+
+--- Runs a Lua function in a session, and returns or raises what it did: interp:session(function() ... end).
+function Interpreter:session(run, ...)
+  local session = self:enter()
+  return leave(session, pcall(run, ...))
+end
+
+-- ---- what else there is in an interpreter
+
 --- Binds names in `__main__`: a table with names, or a dict.
 function Interpreter:prepare_main(names)
   local anchors, slot, failure = {}, value_array(1), error_out()
@@ -597,7 +754,7 @@ end
 
 --- Whether something is being run in it by this library.
 function Interpreter:is_running()
-  local running, failure = ffi.new("bool[1]"), error_out()
+  local running, failure = bool_out(), error_out()
   local status = C.subpy_is_running(self.cell[0], running, failure)
   if status ~= 0 then fail(status, failure) end
   return running[0]
@@ -635,7 +792,7 @@ end
 -- ---- the module
 
 local GIL = { own = 0, shared = 1 }
-local BUSY = { error = 0, wait = 1, share = 2 }
+local BUSY = { refuse = 0, wait = 1, share = 2 }
 local INTERP_FLAGS = { allow_fork = 1, allow_exec = 2, no_threads = 4, allow_daemon_threads = 8, no_extension_check = 16 }
 local RUNTIME_FLAGS = { use_environment = 1, no_site = 2, keep_sigpipe = 4 }
 
@@ -657,7 +814,7 @@ local function choice(name, value, choices, default)
   return choices[value] or error(("%s: %s is not one of the choices"):format(name, tostring(value)), 0)
 end
 
---- Creates an interpreter. `options`: gil "own" or "shared"; busy "error", "wait" or "share"; path, folders to put in
+--- Creates an interpreter. `options`: gil "own" or "shared"; busy "refuse", "wait" or "share"; path, folders to put in
 --- front of sys.path; allow_fork, allow_exec, no_threads, allow_daemon_threads, no_extension_check.
 function M.create(options)
   options = options or {}
@@ -665,7 +822,7 @@ function M.create(options)
   filled.size = ffi.sizeof(filled)
   filled.flags = flags(options, INTERP_FLAGS, { gil = true, busy = true, path = true })
   filled.gil = choice("gil", options.gil, GIL, GIL.own)
-  filled.busy = choice("busy", options.busy, BUSY, BUSY.error)
+  filled.busy = choice("busy", options.busy, BUSY, BUSY.refuse)
   local folders = options.path or {}
   if type(folders) ~= "table" then error("path: a table of folders is expected", 0) end
   local texts = ffi.new("const char *[?]", #folders)

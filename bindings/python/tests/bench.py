@@ -49,6 +49,9 @@ def with_subpy() -> None:
     with subpy.create() as interp:
         interp.exec("def add(a, b): return a + b\nnumbers = list(range(1000))")
         measure("subpy: add(2, 3)", lambda: interp.call("add", 2, 3))
+        prepared = interp.function("add")
+        with interp.session():
+            measure("subpy: add(2, 3), prepared, in a session", lambda: prepared(2, 3))
         measure("subpy: exec 'x = 1'", lambda: interp.exec("x = 1"))
         measure("subpy: a list of 1,000 ints out", lambda: interp.eval("numbers"))
         measure("subpy: a list of 1,000 ints in", lambda: interp.call("builtins:len", argument))

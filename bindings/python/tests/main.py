@@ -1,10 +1,8 @@
-"""A tour of subpy in a Python program: everything a host does, each with a check. Run it with CPython 3.14.1 or newer:
-
-    SUBPY_LIBRARY=/path/to/libsubpy.so python3.14 main.py
-"""
+"""A tour of subpy in a Python program: everything a host does, each with a check."""
 
 import hashlib
 import math
+import os
 import queue
 import ssl
 import struct
@@ -77,7 +75,8 @@ def errors() -> None:
         except subpy.ExecutionFailed as failed:
             assert failed.status == subpy.Status.EXECUTION_FAILED
             assert (failed.excinfo.type.__name__, failed.excinfo.msg) == ("Odd", "3 is odd")
-            assert failed.excinfo.frames == [("<script>", 7, "check")]
+            (frame,) = failed.excinfo.frames
+            assert (frame.file, frame.line, frame.function) == ("<script>", 7, "check")
             assert failed.excinfo.exit_status is None
             print(failed.excinfo.errdisplay)
 
@@ -86,6 +85,17 @@ def errors() -> None:
         except SyntaxError as wrong:
             assert isinstance(wrong, subpy.SourceError) and wrong.status == subpy.Status.SYNTAX
             assert (wrong.lineno, wrong.offset, wrong.text) == (2, 5, "y = = 2\n"), wrong.args
+        try:
+            interp.exec("\n  print('never printed'\n", filename="/a/name (1).py", keep_indent=True)
+        except subpy.SourceError as wrong:
+            assert (wrong.filename, wrong.msg, wrong.lineno) == ("/a/name (1).py", "unexpected indent", 2), wrong.args
+            assert wrong.excinfo.type.__name__ == "IndentationError"
+        try:
+            interp.eval("missing +\\\n1", filename=__file__)
+        except subpy.ExecutionFailed as failed:
+            (frame,) = failed.excinfo.frames
+            assert frame[:3] == (__file__, 1, "<module>") and frame.source, frame
+            assert (frame.end_line, frame.column, frame.end_column) == (1, 1, 8), frame
         try:
             interp.exec("import sys; sys.exit(3)")  # does not end this process
         except subpy.ExecutionFailed as failed:
@@ -104,6 +114,94 @@ def errors() -> None:
     except subpy.InterpreterNotFoundError as gone:
         assert gone.status == subpy.Status.NOT_FOUND
         print("after close:", gone)
+
+
+def functions() -> None:
+    with subpy.create() as interp:
+        interp.exec("""
+            def given(*args, **kwargs):
+                return args, kwargs
+        """)
+        given = interp.function("given")
+        interp.exec("given = None")
+        assert given(1, [2], key="value") == ((1, [2]), {"key": "value"})
+        assert given.call_in_thread(self=1).join() == ((), {"self": 1})
+        # The thread keeps what it runs.
+        assert [interp.function("math:gcd").call_in_thread(12, n).join() for n in range(1, 50)][17] == 6
+        with interp.function("math:gcd") as gcd:
+            assert gcd(12, 18) == 6
+        try:
+            gcd(12, 18)
+        except subpy.InterpreterNotFoundError:
+            pass
+        else:
+            raise AssertionError("a function that was closed can be called")
+    try:
+        given()
+    except subpy.InterpreterNotFoundError:
+        pass
+    else:
+        raise AssertionError("a function outlives its interpreter")
+    given.close()
+
+
+def sessions() -> None:
+    with subpy.create() as interp:
+        interp.exec("""
+            import threading
+            local = threading.local()
+
+            def tick():
+                local.n = getattr(local, "n", 0) + 1
+                return local.n
+        """)
+        tick = interp.function("tick")
+        assert [interp.call("tick"), tick()] == [1, 1]
+        session = interp.session()
+        with session as entered:
+            assert entered is interp
+            assert [interp.call("tick"), tick(), interp.eval("tick()")] == [1, 2, 3]
+            with session, interp.session():
+                assert tick() == 4
+                try:
+                    interp.close()
+                except subpy.InterpreterError as error:
+                    assert error.status == subpy.Status.BUSY
+                else:
+                    raise AssertionError("closed inside of a session")
+            assert tick() == 5
+            with ThreadPoolExecutor(1) as pool:  # another thread is in no session
+                assert pool.submit(tick).result() == 1
+        try:
+            with session:
+                assert tick() == 1
+                raise KeyError("of the block")
+        except KeyError:
+            pass
+        assert tick() == 1
+    try:
+        with session:
+            raise AssertionError("a session in a closed interpreter")
+    except subpy.InterpreterNotFoundError:
+        pass
+
+
+def threads() -> None:
+    with subpy.create() as interp:
+        reading, writing = interp.eval("__import__('os').pipe()")
+        thread = interp.call_in_thread("os:read", reading, 1)
+        assert [thread.wait(0), thread.wait(0.01), thread.wait(-1)] == [False] * 3
+        os.write(writing, b"x")
+        assert thread.wait() and thread.wait(math.inf) and thread.wait(1e300)
+        assert thread.join() == b"x"
+        try:
+            thread.wait(0)
+        except subpy.InterpreterNotFoundError:
+            pass
+        else:
+            raise AssertionError("a thread that was joined can be waited for")
+        os.close(reading)
+        os.close(writing)
 
 
 def parallel() -> None:
@@ -202,6 +300,9 @@ def main() -> None:
     two_interpreters()
     values()
     errors()
+    functions()
+    sessions()
+    threads()
     parallel()
     pool_of_interpreters()
     extension_modules()

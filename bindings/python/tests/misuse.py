@@ -77,6 +77,8 @@ def wrong_arguments(interp: subpy.Interpreter) -> None:
         (interp.eval, b"1"),
         (interp.call, print),
         (interp.call, None),
+        (interp.function, print),
+        (interp.exec, "1", "name.py"),
         (subpy.Interpreter, "1"),
         (subpy.create, "own"),
     ):
@@ -86,6 +88,12 @@ def wrong_arguments(interp: subpy.Interpreter) -> None:
             pass
         else:
             raise AssertionError(f"{function} took {args}")
+    try:
+        interp.exec("1", filename="a\0b")
+    except ValueError as error:
+        assert str(error) == "embedded null character in a path", error
+    else:
+        raise AssertionError("a NUL in a file name")
     invalid = subpy.Status.INVALID_ARGUMENT
     refused(invalid, "interpreter ID must be a non-negative int, got -1", subpy.Interpreter, -1)
     for number in (2**63, 2**64, -(2**64)):
@@ -179,6 +187,34 @@ def errors_travel(interp: subpy.Interpreter) -> None:
                 assert found == ("invalid syntax", "<script>", 2, 5, "y = = 2\n"), found
 
 
+def newer_library(interp: subpy.Interpreter) -> None:
+    """What a newer library may answer: a kind and a status that this version does not know."""
+    real_run, real_call = library.subpy_run, library.subpy_call
+
+    def kind(request: object, place: object, error: object) -> int:
+        place._obj.kind = 77
+        return 0
+
+    library.subpy_run, library.subpy_call = kind, lambda *arguments: -77
+    try:
+        message = "result: values of kind 77 are unknown to this package; the library is newer"
+        refused(subpy.Status.NOT_SHAREABLE, message, interp.eval, "1")
+        refused(-77, "", interp.call, "f")
+    finally:
+        library.subpy_run, library.subpy_call = real_run, real_call
+
+
+def wrong_sessions(interp: subpy.Interpreter) -> None:
+    message = "this thread has not entered"
+    session = interp.session()
+    try:
+        session.__exit__()
+    except subpy.InterpreterError as error:
+        assert error.status == subpy.Status.WRONG_STATE and message in error.message, error
+    else:
+        raise AssertionError("left without entering")
+
+
 def closed_already() -> None:
     with subpy.create() as interp:
         interp.close()
@@ -209,6 +245,8 @@ if __name__ == "__main__":
     wrong_arguments(interp)
     changed_meanwhile(interp)
     errors_travel(interp)
+    newer_library(interp)
+    wrong_sessions(interp)
     wrong_moments(interp)
     closed_already()
     subpy.shutdown()

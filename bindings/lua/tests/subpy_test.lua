@@ -1,7 +1,6 @@
--- Tests of subpy.lua. Prints a line for each, and exits with 1 when one fails.
+-- Tests of subpy.lua, wherever require() finds it. Prints a line for each, and exits with 1 when one fails.
 
 local here = arg[0]:match("^(.*/)") or "./"
-package.path = here .. "?.lua;" .. here .. "../../../include/?.lua;" .. package.path
 
 local ffi = require("ffi")
 local bit = require("bit")
@@ -62,6 +61,13 @@ local function nest(levels)
   return value
 end
 
+-- File, line and function of each frame.
+local function places(frames)
+  local list = {}
+  for i, frame in ipairs(frames) do list[i] = { frame.file, frame.line, frame.name } end
+  return list
+end
+
 local interp = subpy.create()
 
 -- ---- interpreters
@@ -103,7 +109,12 @@ test("options of create, exec and eval", function()
   equal(one:eval("__import__('sys').path[:2]"), list{ "/späth", "/two" })
   one:close()
   local failure = raised("SUBPY_ERROR_EXECUTION_FAILED", interp.exec, interp, "1 / 0", { filename = "näme.py" })
-  equal(failure.frames, { { file = "näme.py", line = 1, name = "<module>" } })
+  equal(places(failure.frames), { { "näme.py", 1, "<module>" } })
+  local this = here .. "subpy_test.lua"
+  failure = raised("SUBPY_ERROR_EXECUTION_FAILED", interp.exec, interp, "x = missing", { filename = this })
+  local frame = failure.frames[1]
+  assert(frame.source:find("^%-%- Tests of subpy.lua"))
+  equal({ frame.line, frame.end_line, frame.column, frame.end_column }, { 1, 1, 5, 12 })
   interp:exec("  indented = 1")
   raised("SUBPY_ERROR_SYNTAX", interp.exec, interp, "  indented = 1", { keep_indent = true })
   refused("busy: never is not one of the choices", subpy.create, { busy = "never" })
@@ -327,11 +338,7 @@ test("an exception has its traceback", function()
   equal(failure.excinfo.msg, "nul \0 and é")
   equal(failure.excinfo.formatted, "Outer.Error: nul \0 and é")
   assert(failure.excinfo.errdisplay:find('^Traceback %(most recent call last%):\n  File "<script>", line 6, in <module>\n'))
-  equal(failure.frames, {
-    { file = "<script>", line = 6, name = "<module>" },
-    { file = "<script>", line = 4, name = "fail" },
-    { file = "<script>", line = 5, name = "fail" },
-  })
+  equal(places(failure.frames), { { "<script>", 6, "<module>" }, { "<script>", 4, "fail" }, { "<script>", 5, "fail" } })
   equal(failure.exit_status, nil)
   equal(raised("SUBPY_ERROR_EXECUTION_FAILED", interp.exec, interp, "raise SystemExit(3)").exit_status, 3)
   equal(raised("SUBPY_ERROR_EXECUTION_FAILED", interp.call, interp, "nope").excinfo.type.name, "AttributeError")
@@ -459,10 +466,133 @@ test("interpreters run in parallel", function()
   two:close()
 end)
 
+test("waiting for a thread takes nothing", function()
+  local one = subpy.create()
+  local ends = one:eval("__import__('os').pipe()")
+  local reading = one:call_in_thread("os:read", ends[1], 1)
+  equal(reading:wait(0), false)
+  equal(reading:wait(-5), false)
+  equal(reading:wait(0.01), false)
+  refused("a number of seconds is expected", reading.wait, reading, "1")
+  subpy.get_main():call("os:write", ends[2], bytes("x"))
+  equal(reading:wait(), true)
+  equal(reading:wait(math.huge), true)
+  equal(reading:join(), bytes("x"))
+  raised("SUBPY_ERROR_NOT_FOUND", reading.wait, reading, 0)
+  one:exec(("import os; os.close(%d); os.close(%d)"):format(ends[1], ends[2]))
+  one:close()
+end)
+
+-- ---- prepared functions and sessions
+
+test("a prepared function is looked up once", function()
+  local one = subpy.create()
+  one:exec("def f(*args, **kwargs): return (args, kwargs)\nkept = f")
+  local f = one:prepare("f")
+  one:exec("def f(): return 'another'")
+  equal(f(1, "a", subpy.kwargs{ k = 2 }), tuple{ tuple{ 1, "a" }, dict{ k = 2 } })
+  equal(f:call(), tuple{ tuple{}, dict{} })
+  equal(f:call_in_thread(list{ 1 }, subpy.kwargs{ k = 2 }):join(), tuple{ tuple{ list{ 1 } }, dict{ k = 2 } })
+  equal(one:prepare("math:gcd")(12, 18), 6)
+  for _ = 1, 50 do
+    local gcd = one:prepare("math:gcd")
+    local thread = gcd:call_in_thread(12, 18)
+    gcd:close() -- the thread keeps what it runs
+    equal(thread:join(), 6)
+  end
+  refused("argument 1 is a function", f, print)
+  refused("kwargs is a function", f.call_in_thread, f, subpy.kwargs(print))
+  refused("a string is expected", one.prepare, one, print)
+  equal(raised("SUBPY_ERROR_EXECUTION_FAILED", one.prepare, one, "nope").excinfo.type.name, "AttributeError")
+  f:close()
+  f:close()
+  raised("SUBPY_ERROR_NOT_FOUND", f.call, f)
+  raised("SUBPY_ERROR_NOT_FOUND", f.call_in_thread, f)
+  -- One that is garbage is given back.
+  one:exec("import weakref\nclass Gone:\n  def __call__(self): pass\ngone = Gone()\nseen = weakref.ref(gone)")
+  one:prepare("gone")
+  one:exec("del gone")
+  equal(one:eval("seen() is None"), false)
+  collectgarbage()
+  collectgarbage()
+  one:exec("1")
+  equal(one:eval("seen() is None"), true)
+  local last = one:prepare("kept")
+  one:close()
+  raised("SUBPY_ERROR_NOT_FOUND", last)
+end)
+
+test("what Python keeps for a thread lasts as long as a session", function()
+  local one = subpy.create()
+  one:exec([[
+    import threading
+    local = threading.local()
+    def tick():
+        local.n = getattr(local, 'n', 0) + 1
+        return local.n
+  ]])
+  equal({ one:call("tick"), one:call("tick") }, { 1, 1 })
+  local session = one:enter()
+  local tick = one:prepare("tick")
+  equal({ one:call("tick"), tick(), one:eval("tick()") }, { 1, 2, 3 })
+  local inner = one:enter()
+  equal(one:call("tick"), 4)
+  raised("SUBPY_ERROR_BUSY", one.close, one)
+  inner:close()
+  inner:close()
+  equal(one:call("tick"), 5)
+  session:close()
+  equal(one:call("tick"), 1)
+  local function twice(...) return one:call("tick"), one:call("tick"), ... end
+  equal({ one:session(twice, "more", nil, 5) }, { 1, 2, "more", nil, 5 })
+  local ok, failure = pcall(one.session, one, function() error{ reason = 7 } end)
+  equal({ ok, failure }, { false, { reason = 7 } })
+  equal(one:call("tick"), 1)
+  -- One that is garbage is closed, before its interpreter.
+  one:enter()
+  collectgarbage()
+  collectgarbage()
+  one:close()
+  raised("SUBPY_ERROR_NOT_FOUND", one.enter, one)
+  raised("SUBPY_ERROR_NOT_FOUND", one.session, one, print)
+  local before = #subpy.list_all()
+  subpy.create():enter()
+  for _ = 1, 4 do collectgarbage() end
+  equal(#subpy.list_all(), before)
+end)
+
+-- ---- a newer library
+
+-- The module once more, with a library whose functions can be replaced.
+local function with(replaced)
+  local module = assert(loadfile(assert(package.searchpath("subpy", package.path))))
+  local library = ffi.load(os.getenv("SUBPY_LIBRARY") or "subpy")
+  local proxy = setmetatable({}, { __index = function(_, name) return replaced[name] or library[name] end })
+  package.loaded.ffi = setmetatable({ load = function() return proxy end }, { __index = ffi })
+  local ok, made = pcall(module, "subpy")
+  package.loaded.ffi = ffi
+  if not ok then error(made, 0) end
+  return made
+end
+
+test("a kind or a status that this version does not know is an error with its number", function()
+  local newer = with{
+    subpy_run = function(_, result)
+      result[0].kind = 77
+      return 0
+    end,
+    subpy_call = function() return -77 end,
+  }
+  local one = newer.interpreter(interp:handle())
+  refused("result: values of kind 77 are unknown to this module; the library is newer", one.eval, one, "1")
+  local ok, failure = pcall(one.call, one, "f")
+  equal({ ok, failure.status, failure.code, failure.message }, { false, -77, "SUBPY_ERROR_UNKNOWN", "" })
+end)
+
 -- ---- the standard library
 
 test("extension modules find what they need", function()
-  local one = subpy.create{ path = { here .. ".." } }
+  local one = subpy.create{ path = { here .. "../../../tests/hosts" } }
   local seen = one:call("stdlib:use")
   print(("Python %s: %s"):format(subpy.python_version(), seen:get("versions")))
   equal(seen:get("tls"), "through TLS")
@@ -490,7 +620,7 @@ end)
 
 test("the examples print what the documentation says", function()
   local function printed(program)
-    local command = "cd '%s' && LUA_PATH='./?.lua;../../../include/?.lua' luajit %s"
+    local command = "cd '%s' && luajit %s"
     local pipe = assert(io.popen(command:format(here, program)))
     local text = pipe:read("*a")
     pipe:close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import os
 from ctypes import byref, c_char_p, c_int32, c_size_t, c_void_p, sizeof, string_at
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -31,21 +32,36 @@ class Status(enum.IntEnum):
 
 
 class Frame(NamedTuple):
-    """One frame of a traceback. `line` is 0 when it is not known; `file` and `function` are None then."""
+    """One frame of a traceback. What is not known is None, a line or column that is not known 0.
+
+    `source` is the line as it stands in the file. The expression that was being evaluated begins at `column` in `line`
+    and ends before `end_column` in `end_line`; columns are characters, from 1.
+    """
 
     file: str | None
     line: int
     function: str | None
+    source: str | None
+    end_line: int
+    column: int
+    end_column: int
 
 
 class InterpreterError(Exception):
-    """What the library reports; `status` says which kind of error it is."""
+    """What the library reports: `message` is one line, and `status` says which kind of error it is.
+
+    `status` is a Status, or the number itself when a newer library knows more of them.
+    """
+
+    message: str
+    status: int
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
+        self.message = message
         self.status = status
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         # For pickle and copy, which would call the class with `args` alone.
         return _rebuilt, (type(self), self.args), self.__dict__
 
@@ -74,22 +90,36 @@ class ExecutionFailed(InterpreterError):
 
 
 class SourceError(InterpreterError, SyntaxError):
-    """The source does not compile, nothing ran. A SyntaxError: `lineno`, `offset` and `text` are there when known."""
+    """The source does not compile, nothing ran.
 
-    def __init__(self, message: str, lineno: int | None, offset: int | None, text: str | None) -> None:
-        SyntaxError.__init__(self, message, ("<script>", lineno, offset, text))
+    A SyntaxError: `filename`, and `lineno`, `offset` and `text` when they are known. `excinfo` is that of
+    ExecutionFailed; its type may be IndentationError or TabError.
+    """
+
+    excinfo: SimpleNamespace
+
+    def __init__(
+        self, message: str, place: tuple[str, int | None, int | None, str | None], excinfo: SimpleNamespace
+    ) -> None:
+        # SyntaxError adds the place itself.
+        text = excinfo.msg.removesuffix(f" ({os.path.basename(place[0])}, line {place[1]})")
+        SyntaxError.__init__(self, text, place)
+        self.message = message
         self.status = Status.SYNTAX
+        self.excinfo = excinfo
 
 
-def _rebuilt(kind: type[InterpreterError], args: tuple) -> InterpreterError:
+def _rebuilt(kind: type[InterpreterError], args: tuple[Any, ...]) -> InterpreterError:
     error = kind.__new__(kind, *args)
     if isinstance(error, SyntaxError):  # which keeps what it has in fields of its own
         SyntaxError.__init__(error, *args)
     return error
 
 
-def run(function: Any, *arguments: Any) -> None:
+def run(function: Any, *arguments: Any, filename: str = "<script>") -> None:
     """Call a function of the library, with a place for its error, and raise what it reports.
+
+    `filename` is that of the source.
 
     When this raises, the function may have succeeded all the same: signal handlers run as soon as it has returned, and
     may raise. So what it made has to be freed by the caller.
@@ -98,23 +128,22 @@ def run(function: Any, *arguments: Any) -> None:
     try:
         status = function(*arguments, byref(error))
         if status:
-            raise _exception(status, error)
+            raise exception(status, error, filename)
     except BaseException:
         library.subpy_error_free(error)
         raise
 
 
-def _exception(status: int, error: c_void_p) -> InterpreterError:
+def exception(status: int, error: c_void_p, filename: str = "<script>") -> InterpreterError:
+    """The exception for an error of the library, which stays the caller's to free."""
     message = _text(library.subpy_error_message, error) or ""
     if status == Status.EXECUTION_FAILED:
         return ExecutionFailed(message, _excinfo(error))
     if status == Status.SYNTAX:
         line, column, text = c_int32(), c_int32(), c_char_p()
         library.subpy_error_syntax(error, byref(line), byref(column), byref(text))
-        message = _text(library.subpy_error_exception_message, error) or message
-        # SyntaxError adds the place itself.
-        message = message.removesuffix(f" (<script>, line {line.value})")
-        return SourceError(message, line.value or None, column.value or None, _string(text))
+        place = (filename, line.value or None, column.value or None, _string(text))
+        return SourceError(message, place, _excinfo(error))
     if status == Status.NOT_FOUND:
         return InterpreterNotFoundError(message, Status.NOT_FOUND)
     if status == Status.NOT_SHAREABLE:
@@ -145,18 +174,26 @@ def _excinfo(error: c_void_p) -> SimpleNamespace:
 def _frame(error: c_void_p, index: int) -> Frame:
     frame = CFrame(sizeof(CFrame))
     library.subpy_error_frame(error, index, byref(frame))
-    return Frame(_sized(frame.file, frame.file_len), frame.line, _sized(frame.function, frame.function_len))
-
-
-def _sized(address: int | None, length: int) -> str | None:
-    return None if address is None else string_at(address, length).decode()
+    return Frame(
+        _decoded(frame.file, frame.file_len),
+        frame.line,
+        _decoded(frame.function, frame.function_len),
+        _decoded(frame.source, frame.source_len),
+        frame.end_line,
+        frame.column,
+        frame.end_column,
+    )
 
 
 def _text(accessor: Any, error: c_void_p) -> str | None:
-    # With the length: texts may hold NUL characters.
     length = c_size_t()
     address = accessor(error, byref(length))
-    return None if address is None else string_at(address, length.value).decode()
+    return _decoded(address, length.value)
+
+
+def _decoded(address: int | None, length: int) -> str | None:
+    # With the length: texts may hold NUL characters.
+    return None if address is None else string_at(address, length).decode()
 
 
 def _string(string: c_char_p) -> str | None:

@@ -15,7 +15,7 @@ from ._errors import NotShareableError, Status, run
 from ._library import Value, library
 
 _NONE, _BOOL, _INT, _BIGINT, _FLOAT, _STR, _BYTES, _TUPLE, _LIST, _DICT = range(10)
-_CONTAINERS = {tuple: _TUPLE, list: _LIST, dict: _DICT}
+_CONTAINERS: dict[type, int] = {tuple: _TUPLE, list: _LIST, dict: _DICT}
 _MAX_DEPTH = 1000
 
 _ITEM = Struct("=iIQq")  # a subpy_value: kind, flags, len, payload
@@ -34,7 +34,7 @@ class Arguments:
         self._pointers: list[int] = []
         # Containers whose items are not written yet: where those go, the container, its depth, and the way to it, which
         # is the way to the outer container and a key in that.
-        self._todo: list[tuple] = []
+        self._todo: list[tuple[Any, ...]] = []
         try:
             for index, value in enumerate(values):
                 way = (None, index)
@@ -53,7 +53,7 @@ class Arguments:
         """The address of a value."""
         return self._base + index * _ITEM.size
 
-    def _write(self, at: int, value: Any, depth: int, way: tuple) -> None:
+    def _write(self, at: int, value: Any, depth: int, way: tuple[Any, ...]) -> None:
         kind = type(value)
         if kind is int and -(2**63) <= value < 2**63:
             _ITEM.pack_into(self._block, at, _INT, 0, 0, value)
@@ -80,7 +80,7 @@ class Arguments:
         self._block += data
         self._block += bytes(-len(self._block) % 8)
 
-    def _write_container(self, at: int, value: Any, depth: int, way: tuple) -> None:
+    def _write_container(self, at: int, value: Any, depth: int, way: tuple[Any, ...]) -> None:
         if depth == _MAX_DEPTH:
             raise _Problem(f"is nested more than {_MAX_DEPTH:,} levels deep, or contains itself")
         container = value.copy() if type(value) is not tuple else value  # another thread may change it meanwhile
@@ -101,7 +101,7 @@ class Arguments:
             _INT_PAYLOAD.pack_into(self._block, at, self._base + offset)
 
 
-def _items(container: Any) -> Iterable[tuple]:
+def _items(container: Any) -> Iterable[tuple[Any, ...]]:
     """What is in it, each with what messages call it: of a dict key, value, key, value..."""
     if type(container) is dict:
         return ((key, item) for key, value in container.items() for item in (key, value))
@@ -112,9 +112,9 @@ class _Problem(Exception):
     """What is wrong with a value, before it is known where the value is."""
 
 
-def _shown(way: tuple, name: Callable[[int], str]) -> str:
+def _shown(way: tuple[Any, ...], name: Callable[[int], str]) -> str:
     """The way to a value in text, such as args[0]['key'][1]; the middle of a long one is left out."""
-    keys = []
+    keys: list[str] = []
     while way[0] is not None:
         keys.insert(0, f"[{reprlib.repr(way[1])}]")  # short, and never an error
         way = way[0]
@@ -123,16 +123,16 @@ def _shown(way: tuple, name: Callable[[int], str]) -> str:
     return name(way[1]) + "".join(keys)
 
 
-def fetch(function: Any, *arguments: Any) -> Any:
+def fetch(function: Any, *arguments: Any, filename: str = "<script>") -> Any:
     """Call a function of the library, with a place for its result, and return the object that the result stands for."""
     result, base, size = Value(), c_void_p(), c_size_t()
     place = byref(result)
     try:
-        run(function, *arguments, place)
+        run(function, *arguments, place, filename=filename)
         if result.kind == _INT:  # the most frequent
             return result.payload
         library.subpy_value_block(place, byref(base), byref(size))
-        block = string_at(base.value, size.value) if size.value else b""
+        block = string_at(base, size.value) if size.value else b""
         root = bytes(result)
     finally:  # not in a __del__ of the result: what a signal handler raises there is lost
         if result.kind != _INT:  # which owns nothing
@@ -166,15 +166,16 @@ def _read(root: bytes, block: bytes, base: int) -> Any:
                 kind, items, done = item, _ITEM.iter_unpack(_slice(block, payload - base, size)), []
                 break
             else:
-                raise NotShareableError(f"result: a value of the unknown kind {item}", Status.NOT_SHAREABLE)
+                message = f"result: values of kind {item} are unknown to this package; the library is newer"
+                raise NotShareableError(message, Status.NOT_SHAREABLE)
         else:
             if not outer:
                 return done[0]
+            value: Any = done
             if kind == _TUPLE:
-                done = tuple(done)
+                value = tuple(done)
             elif kind == _DICT:
-                done = dict(zip(done[::2], done[1::2]))
-            value = done
+                value = dict(zip(done[::2], done[1::2]))
             kind, items, done = outer.pop()
             done.append(value)
 

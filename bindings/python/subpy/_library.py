@@ -20,6 +20,24 @@ class RuntimeOptions(Structure):
     _fields_ = [("size", c_size_t), ("python", c_char_p), ("flags", c_uint64)]
 
 
+class RunRequest(Structure):
+    """subpy_run_request"""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("interp", c_uint64),
+        ("what", c_int32),
+        ("flags", c_uint32),
+        ("text", c_char_p),
+        ("text_len", c_size_t),
+        ("function", c_uint64),
+        ("args", c_void_p),
+        ("nargs", c_size_t),
+        ("kwargs", c_void_p),
+        ("filename", c_char_p),
+    ]
+
+
 class InterpOptions(Structure):
     """subpy_interp_options"""
 
@@ -51,12 +69,52 @@ class Frame(Structure):
     ]
 
 
-def _load() -> ctypes.CDLL:
+_NEEDED = 1  # major * 1000 + minor; before 1.0 a minor version may change anything
+
+
+def _open() -> ctypes.CDLL:
+    # CDLL, not PyDLL: the GIL of the caller is free while a function runs.
+    chosen = os.environ.get("SUBPY_LIBRARY")
+    if chosen:
+        try:
+            return ctypes.CDLL(chosen)
+        except OSError as error:
+            raise ImportError(
+                f"libsubpy cannot be opened: {error}. The environment variable SUBPY_LIBRARY names {chosen}; "
+                "set it to the path of libsubpy.so, or unset it"
+            ) from None
+    tried = []
+    beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "libsubpy.so")
+    for name in (beside, "libsubpy.so.0", "libsubpy.so"):
+        try:
+            return ctypes.CDLL(name)
+        except OSError as error:
+            tried.append(f"\n  {error}")  # which begins with the name
+    raise ImportError(
+        "libsubpy.so, the library that this package drives, cannot be opened. Tried beside the package and where the "
+        f"system's loader looks:{''.join(tried)}\n"
+        "Install it (make install in the sources of subpy, then ldconfig), or set the environment variable "
+        "SUBPY_LIBRARY to its path"
+    )
+
+
+def _check_version(library: ctypes.CDLL) -> None:
     try:
-        # CDLL, not PyDLL: the GIL of the caller is free while a function runs.
-        library = ctypes.CDLL(os.environ.get("SUBPY_LIBRARY") or "libsubpy.so")
-    except OSError as error:
-        raise ImportError(f"{error}; set SUBPY_LIBRARY to the path of libsubpy.so") from None
+        library.subpy_version.restype = c_uint32
+        library.subpy_version_string.restype = c_char_p
+    except AttributeError:
+        raise ImportError(f"{library._name} is not libsubpy: it has no subpy_version()") from None
+    if library.subpy_version() // 1000 != _NEEDED:
+        raise ImportError(
+            f"{library._name} is libsubpy {library.subpy_version_string().decode()}, and this package needs "
+            f"{_NEEDED // 1000}.{_NEEDED % 1000}: install the package and the library of the same version"
+        )
+
+
+def _load() -> ctypes.CDLL:
+    library = _open()
+    # First of all: another version may lack what is looked up below.
+    _check_version(library)
 
     def declare(result: Any, names: str, *arguments: Any) -> None:
         for name in names.split():
@@ -64,11 +122,7 @@ def _load() -> ctypes.CDLL:
             function.restype = result
             function.argtypes = arguments
 
-    declare(c_uint32, "version")
-    declare(c_char_p, "version_string python_version python_library")
-    if library.subpy_version() // 1000 != 1:
-        raise ImportError(f"libsubpy {library.subpy_version_string().decode()} is not 0.1, which this module is for")
-
+    declare(c_char_p, "python_version python_library")
     handle, text, value, error = c_uint64, (c_char_p, c_size_t), POINTER(Value), POINTER(c_void_p)
     call = (handle, *text, c_void_p, c_size_t, c_void_p)
     declare(c_int32, "init", POINTER(RuntimeOptions), error)
@@ -82,11 +136,16 @@ def _load() -> ctypes.CDLL:
     declare(c_int32, "list_all", POINTER(handle), c_size_t, POINTER(c_size_t), error)
     declare(c_int32, "get_current get_main", POINTER(handle), error)
     declare(c_int32, "find", c_int64, POINTER(handle), error)
-    declare(c_int32, "exec", handle, *text, error)
-    declare(c_int32, "eval", handle, *text, value, error)
+    declare(c_int32, "run", POINTER(RunRequest), value, error)
+    declare(c_int32, "run_in_thread", POINTER(RunRequest), POINTER(handle), error)
     declare(c_int32, "call", *call, value, error)
     declare(c_int32, "call_in_thread", *call, POINTER(handle), error)
+    declare(c_int32, "function_new", handle, *text, POINTER(handle), error)
+    declare(c_int32, "function_call", handle, c_void_p, c_size_t, c_void_p, value, error)
+    declare(None, "function_free", handle)
+    declare(c_int32, "enter leave", handle, error)
     declare(c_int32, "thread_join", handle, value, error)
+    declare(c_int32, "thread_wait", handle, c_int64, POINTER(c_bool), error)
     declare(None, "thread_free", handle)
     declare(c_bool, "value_block", value, POINTER(c_void_p), POINTER(c_size_t))
     declare(None, "value_free", value)

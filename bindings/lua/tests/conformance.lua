@@ -1,0 +1,336 @@
+-- The cases that every binding runs: luajit conformance.lua ../../../conformance/cases.json. Its README says what they
+-- mean.
+
+local ffi = require("ffi")
+local bit = require("bit")
+local subpy = require("subpy")
+
+-- What cannot be said in Lua, by the names of the cases, with the reason.
+local SKIPPED = {
+  ["a NaN keeps its payload"] = "LuaJIT has one NaN",
+}
+
+-- ---- JSON: null is subpy.none, an array a table with n, an object a list of its names in order, with the values by name.
+-- Numbers are small ints.
+
+local function utf8(code)
+  if code < 0x80 then return string.char(code) end
+  local tail = ""
+  local first = 0x40
+  while code >= first do
+    tail = string.char(0x80 + code % 64) .. tail
+    code = math.floor(code / 64)
+    first = first / 2
+  end
+  return string.char(256 - first * 2 + code) .. tail
+end
+
+local ESCAPES = { b = "\b", f = "\f", n = "\n", r = "\r", t = "\t" }
+
+local function json(text)
+  local at = 1
+  local function take(pattern)
+    local first, last, found = text:find("^%s*(" .. pattern .. ")", at)
+    if first then
+      at = last + 1
+      return found
+    end
+  end
+  local function expect(pattern)
+    return take(pattern) or error(("JSON: %s is expected at byte %d"):format(pattern, at))
+  end
+  local function hex4()
+    local digits = text:match("^%x%x%x%x", at) or error("JSON: four hexadecimal digits are expected at byte " .. at)
+    at = at + 4
+    return tonumber(digits, 16)
+  end
+  local function str()
+    local parts = {}
+    while true do
+      local plain = text:match('^[^"\\]*', at)
+      parts[#parts + 1] = plain
+      at = at + #plain + 1
+      if text:sub(at - 1, at - 1) == '"' then return table.concat(parts) end
+      local escape = text:sub(at, at)
+      at = at + 1
+      if escape == "u" then
+        local code = hex4()
+        if code >= 0xd800 and code < 0xdc00 and text:sub(at, at + 1) == "\\u" then
+          at = at + 2
+          code = 0x10000 + (code - 0xd800) * 0x400 + hex4() - 0xdc00
+        end
+        parts[#parts + 1] = utf8(code)
+      else
+        parts[#parts + 1] = ESCAPES[escape] or escape
+      end
+    end
+  end
+  local value
+  local function items(closing, item)
+    if take(closing) then return end
+    repeat item() until not take(",")
+    expect(closing)
+  end
+  function value()
+    if take('"') then return str() end
+    if take("%[") then
+      local array = { n = 0 }
+      items("%]", function()
+        array.n = array.n + 1
+        array[array.n] = value()
+      end)
+      return array
+    elseif take("{") then
+      local object = {}
+      items("}", function()
+        expect('"')
+        local name = str()
+        expect(":")
+        object[#object + 1] = name
+        object[name] = value()
+      end)
+      return object
+    elseif take("true") then
+      return true
+    elseif take("false") then
+      return false
+    elseif take("null") then
+      return subpy.none
+    end
+    return tonumber(expect("-?%d+"))
+  end
+  local read = value()
+  if text:find("%S", at) then error("JSON: more behind the end, at byte " .. at) end
+  return read
+end
+
+-- ---- values
+
+local function hex_to_bytes(hex)
+  return (hex:gsub("%x%x", function(digits) return string.char(tonumber(digits, 16)) end))
+end
+
+local function bytes_to_hex(bytes)
+  return (bytes:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
+end
+
+local function double(hex)
+  local bits = ffi.new("union { uint64_t word; double number; }")
+  bits.word = bit.lshift(0ULL + tonumber(hex:sub(1, 8), 16), 32) + tonumber(hex:sub(9), 16)
+  return bits.number
+end
+
+local function double_to_hex(number)
+  local bits = ffi.new("union { uint64_t word; double number; }")
+  bits.number = number
+  return bit.tohex(bits.word, 16)
+end
+
+-- Wraps around, so that -2^63 comes out right.
+local function int64(decimal)
+  local number = 0LL
+  for digit in decimal:gmatch("%d") do number = number * 10 + tonumber(digit) end
+  return decimal:sub(1, 1) == "-" and -number or number
+end
+
+-- The Lua value that a value of the table stands for.
+local function value(written)
+  if type(written) ~= "table" or written == subpy.none then return written end
+  local kind = written[1]
+  local content = written[kind]
+  if kind == "int" then
+    return int64(content)
+  elseif kind == "bigint" then
+    return subpy.bigint(content)
+  elseif kind == "float" then
+    return subpy.float(double(content))
+  elseif kind == "bytes" then
+    return subpy.bytes(hex_to_bytes(content))
+  elseif kind == "tuple" or kind == "list" then
+    local items = { n = content.n }
+    for i = 1, content.n do items[i] = value(content[i]) end
+    return subpy[kind](items)
+  elseif kind == "dict" then
+    local dict = subpy.dict()
+    for i = 1, content.n do dict:set(value(content[i][1]), value(content[i][2])) end
+    return dict
+  end
+  error("there is no kind " .. tostring(kind))
+end
+
+-- The class of what subpy.list{}, ... make.
+local LIST, TUPLE, DICT = getmetatable(subpy.list()), getmetatable(subpy.tuple()), getmetatable(subpy.dict())
+local BYTES, BIGINT = getmetatable(subpy.bytes("")), getmetatable(subpy.bigint("0x0"))
+
+-- A result and a value of the table as texts, which are the same when the values are. A number that is whole is an int:
+-- the case has to say that it expects a float.
+local function shown(result, expected)
+  local class = getmetatable(result)
+  local wanted = type(expected) == "table" and expected[1]
+  if result == nil or rawequal(result, subpy.none) then
+    return "null"
+  elseif type(result) == "boolean" then
+    return tostring(result)
+  elseif type(result) == "string" then
+    return ("str %q"):format(result)
+  elseif type(result) == "number" then
+    local whole = result == math.floor(result) and math.abs(result) < 2 ^ 53 and 1 / result ~= -math.huge
+    if whole and wanted ~= "float" then return ("int %d"):format(result) end
+    return "float " .. double_to_hex(result)
+  elseif type(result) == "cdata" then
+    return "int " .. tostring(result):gsub("LL$", "")
+  elseif class == BYTES then
+    return "bytes " .. bytes_to_hex(result.data)
+  elseif class == BIGINT then
+    return "bigint " .. result.hex
+  end
+  local parts = {}
+  local items = wanted and expected[wanted] or {}
+  if class == DICT then
+    for key, item in result:pairs() do
+      local pair = items[#parts + 1] or {}
+      parts[#parts + 1] = shown(key, pair[1]) .. ": " .. shown(item, pair[2])
+    end
+  elseif class == LIST or class == TUPLE then
+    for i, item in ipairs(result) do parts[i] = shown(item, items[i]) end
+  else
+    error("a result of " .. type(result))
+  end
+  return ("%s (%s)"):format(class.__name, table.concat(parts, ", "))
+end
+
+local function shown_expected(expected)
+  if type(expected) ~= "table" or rawequal(expected, subpy.none) then return shown(expected) end
+  local kind = expected[1]
+  local content = expected[kind]
+  if type(content) == "string" then return kind .. " " .. content end
+  local parts = {}
+  for i = 1, content.n do
+    local item = content[i]
+    parts[i] = kind == "dict" and shown_expected(item[1]) .. ": " .. shown_expected(item[2]) or shown_expected(item)
+  end
+  return ("%s (%s)"):format(kind, table.concat(parts, ", "))
+end
+
+-- ---- cases
+
+local function compare(what, found, expected)
+  if found ~= expected then
+    error(("%s is %s and not %s"):format(what, tostring(found), tostring(expected)), 0)
+  end
+end
+
+local EXCINFO = { exception_message = "msg", formatted = "formatted", display = "errdisplay" }
+
+local function compare_error(failure, expected)
+  local excinfo = failure.excinfo or { type = {} }
+  for _, name in ipairs(expected) do
+    local wanted = expected[name]
+    if name == "status" then
+      compare(name, failure.code, wanted)
+    elseif name == "message" then
+      compare(name, failure.message, wanted)
+    elseif name:find("^type_") then
+      compare(name, excinfo.type[name:sub(6)], wanted)
+    elseif EXCINFO[name] then
+      compare(name, excinfo[EXCINFO[name]], wanted)
+    elseif name == "exit_status" then
+      compare(name, failure.exit_status, wanted)
+    elseif name == "syntax" then
+      for _, field in ipairs(wanted) do compare("syntax." .. field, failure[field], wanted[field]) end
+    elseif name == "frames" then
+      local frames = failure.frames or {}
+      compare("the number of frames", #frames, wanted.n)
+      for i = 1, wanted.n do
+        for _, field in ipairs(wanted[i]) do
+          local found = frames[i][field == "function" and "name" or field]
+          compare(("frames[%d].%s"):format(i, field), found, wanted[i][field])
+        end
+      end
+    else
+      error("there is no field " .. name, 0)
+    end
+  end
+end
+
+-- Values out of the table, behind each other.
+local function arguments(case)
+  local args, n = {}, case.args and case.args.n or 0
+  for i = 1, n do args[i] = value(case.args[i]) end
+  if case.kwargs then
+    n = n + 1
+    local names = subpy.dict()
+    for i = 1, case.kwargs.n do names:set(case.kwargs[i][1], value(case.kwargs[i][2])) end
+    args[n] = subpy.kwargs(names)
+  end
+  return args, n
+end
+
+-- What a case does, in every way that there is: names and functions.
+local function ways(case)
+  local text, options = case.text, { filename = case.filename, keep_indent = case.keep_indent }
+  local args, n = arguments(case)
+  if case["do"] == "exec" then
+    return { { "exec", function(interp) interp:exec(text, options) end } }
+  elseif case["do"] == "eval" then
+    return { { "eval", function(interp) return interp:eval(text, options) end } }
+  elseif case["do"] == "prepare_main" then
+    return { { "prepare_main", function(interp)
+      interp:prepare_main(args[1].names)
+      return interp:eval(text)
+    end } }
+  elseif case["do"] ~= "call" then
+    error("there is no " .. tostring(case["do"]) .. " to do")
+  end
+  return {
+    { "by name", function(interp) return interp:call(text, unpack(args, 1, n)) end },
+    { "prepared", function(interp) return interp:prepare(text)(unpack(args, 1, n)) end },
+    { "on a thread", function(interp) return interp:call_in_thread(text, unpack(args, 1, n)):join() end },
+    { "in a session", function(interp)
+      return interp:session(function() return interp:call(text, unpack(args, 1, n)) end)
+    end },
+  }
+end
+
+local function check(case, interp, run)
+  if case.setup then interp:exec(case.setup) end
+  local ok, result = pcall(run, interp)
+  if ok then
+    if case.error then error("returned " .. shown(result), 0) end
+    if case.result ~= nil then compare("the result", shown(result, case.result), shown_expected(case.result)) end
+  elseif case.error and subpy.is_error(result) then
+    compare_error(result, case.error)
+  else
+    error(result, 0)
+  end
+end
+
+local file = assert(io.open(arg[1], "rb"))
+local text = file:read("*a")
+file:close()
+
+local cases, names, count, failed = json(text).cases, {}, 0, 0
+for i = 1, cases.n do
+  local case = cases[i]
+  names[case.name] = true
+  if SKIPPED[case.name] then
+    print(("skipped: conformance in Lua: %s: %s"):format(case.name, SKIPPED[case.name]))
+  else
+    count = count + 1
+    for _, way in ipairs(ways(case)) do
+      local interp = subpy.create()
+      local ok, failure = pcall(check, case, interp, way[2])
+      interp:close()
+      if not ok then
+        failed = failed + 1
+        print(("FAILED  %s, %s: %s"):format(case.name, way[1], tostring(failure)))
+      end
+    end
+  end
+end
+for name in pairs(SKIPPED) do
+  if not names[name] then error("skipped, but not there: " .. name) end
+end
+subpy.shutdown()
+print(("conformance: %d cases in Lua"):format(count))
+os.exit(failed == 0 and 0 or 1, true)
