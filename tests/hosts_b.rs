@@ -19,11 +19,6 @@ fn host_in(folder: &Path, program: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// The same in a folder of tests/hosts.
-fn host(folder: &str, program: &Path, args: &[&str]) -> Command {
-    host_in(&root().join("tests/hosts").join(folder), program, args)
-}
-
 /// What it printed; it has to succeed.
 fn printed(command: Command) -> String {
     String::from_utf8(expect_success(command).stdout).expect("UTF-8")
@@ -39,9 +34,6 @@ fn done(command: Command) -> String {
     print!("{out}");
     out.into_owned()
 }
-
-const HELLO: &str = "Traceback (most recent call last):
-  File \"<script>\", line ";
 
 // ---- Java
 
