@@ -592,7 +592,7 @@ end)
 -- ---- the standard library
 
 test("extension modules find what they need", function()
-  local one = subpy.create{ path = { here .. "../../../tests/hosts" } }
+  local one = subpy.create{ path = { here .. "../../../tests/support" } }
   local seen = one:call("stdlib:use")
   print(("Python %s: %s"):format(subpy.python_version(), seen:get("versions")))
   equal(seen:get("tls"), "through TLS")
