@@ -1,5 +1,5 @@
-//! Programs of other runtimes that open libsubpy.so: Node (koffi), LuaJIT, Go without cgo. What they test is in their
-//! own languages, in bindings/node and bindings/lua/tests.
+//! Programs of other runtimes that open libsubpy.so: Node (koffi), LuaJIT. What they test is in their own languages, in
+//! bindings/node and bindings/lua/tests.
 
 mod support;
 
@@ -10,14 +10,6 @@ use std::sync::OnceLock;
 
 use support::packages::{self, empty_folder};
 use support::{build_folder, built, command, expect_success, have, library_folder, root};
-
-/// A program in a folder of tests/hosts, with the library and the CPython of these tests.
-fn host(folder: &str, program: &str, args: &[&str]) -> Command {
-    let mut command = command(Path::new(program));
-    command.current_dir(root().join("tests/hosts").join(folder)).args(args);
-    command.env("SUBPY_LIBRARY", library_folder().join("libsubpy.so"));
-    command
-}
 
 /// Runs it and shows what it printed.
 fn run(command: Command) {
@@ -155,14 +147,4 @@ fn lua_finds_its_library_or_says_what_is_wrong() {
         works(import(None, &broken));
         fs::remove_file(library).expect("it is there");
     }
-}
-
-#[test]
-fn go_without_cgo() {
-    if !have("go", "Go without cgo", "install Go 1.25 or newer, https://go.dev/dl") {
-        return;
-    }
-    let mut go = host("purego", "go", &["test", "-count=1", "-v", "./..."]);
-    go.env("CGO_ENABLED", "0");
-    run(go);
 }

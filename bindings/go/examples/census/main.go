@@ -23,7 +23,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/subpy/subpy/bindings/go"
+	"github.com/subpy/subpy/bindings/go/subpy"
 )
 
 //go:embed listing.py

@@ -13,7 +13,7 @@ import (
 
 	"github.com/kluctl/go-embed-python/python"
 
-	"github.com/subpy/subpy/bindings/go"
+	"github.com/subpy/subpy/bindings/go/subpy"
 )
 
 // start starts the CPython that is inside the executable, and returns the folder that it was put into.

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/subpy/subpy/bindings/go"
+	"github.com/subpy/subpy/bindings/go/subpy"
 )
 
 func TestEmbedded(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"log"
 
-	"github.com/subpy/subpy/bindings/go"
+	"github.com/subpy/subpy/bindings/go/subpy"
 )
 
 func main() {

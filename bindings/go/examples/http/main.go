@@ -23,7 +23,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/subpy/subpy/bindings/go"
+	"github.com/subpy/subpy/bindings/go/subpy"
 )
 
 //go:embed words.py
@@ -82,7 +82,7 @@ func (p pool) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	words, err := p.words(r.Context(), string(text))
-	var failed *subpy.ExecutionFailed
+	var failed *subpy.ExecutionFailedError
 	switch {
 	case err == nil:
 		w.Header().Set("Content-Type", "application/json")

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/subpy/subpy/bindings/go"
+	"github.com/subpy/subpy/bindings/go/subpy"
 )
 
 // start runs the server, and returns its address and a function that ends it.

@@ -58,7 +58,7 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/subpy/subpy/bindings/go"
+	"github.com/subpy/subpy/bindings/go/subpy"
 )
 
 const python = `

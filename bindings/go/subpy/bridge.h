@@ -1,0 +1,149 @@
+/*
+ * What crosses between Go and C with cgo: one block of C memory for each run, filled in by Go before the crossing and read
+ * by Go after it. frame.go mirrors the structs, calls_cgo.go checks their layout.
+ *
+ * Addresses are uintptr_t where cgo would otherwise look through what they point to at each call. Functions of the way
+ * that each call takes return nothing, because a result has its price, too.
+ */
+#ifndef SUBPY_GO_BRIDGE_H
+#define SUBPY_GO_BRIDGE_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* dladdr */
+#endif
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <subpy.h>
+
+/* A run. The arguments and all they point to lie in C memory as well. */
+typedef struct {
+    const subpy_value *args;
+    size_t             nargs;
+    subpy_value        kwargs;     /* None when there are none */
+    subpy_value        result;     /* of this run; that of the run before is freed first */
+    subpy_error       *error;
+    uint64_t           out;        /* a handle, or whatever else a function gives */
+    size_t             block;      /* how many bytes the result points to */
+    subpy_status       status;
+    bool               ignore;     /* the result is not wanted, and not converted */
+    size_t             size, used;
+    uintptr_t          more;       /* these three are Go's */
+} subpy_go_frame;
+
+static inline bool subpy_go_has_block(const subpy_value *value)
+{
+    return value->kind >= SUBPY_KIND_STR || value->kind == SUBPY_KIND_BIGINT;
+}
+
+/* Where a result goes. The one that is there has been read by now, and is freed without a crossing of its own. */
+static inline subpy_value *subpy_go_result(subpy_go_frame *frame)
+{
+    if (subpy_go_has_block(&frame->result))
+        subpy_value_free(&frame->result);
+    return frame->ignore ? NULL : &frame->result;
+}
+
+static inline void subpy_go_done(subpy_go_frame *frame)
+{
+    frame->block = 0;
+    if (frame->result.kind >= SUBPY_KIND_TUPLE)
+        subpy_value_block(&frame->result, NULL, &frame->block);
+    else if (subpy_go_has_block(&frame->result))
+        frame->block = frame->result.len;
+}
+
+static inline const subpy_value *subpy_go_kwargs(const subpy_go_frame *frame)
+{
+    return frame->kwargs.kind == SUBPY_KIND_DICT ? &frame->kwargs : NULL;
+}
+
+static inline void subpy_go_call(uintptr_t address, subpy_interp interp, const char *callable, size_t len)
+{
+    subpy_go_frame *frame = (subpy_go_frame *)address;
+    frame->status = subpy_call(interp, callable, len, frame->args, frame->nargs, subpy_go_kwargs(frame),
+                               subpy_go_result(frame), &frame->error);
+    subpy_go_done(frame);
+}
+
+static inline void subpy_go_call_function(uintptr_t address, subpy_function function)
+{
+    subpy_go_frame *frame = (subpy_go_frame *)address;
+    frame->status = subpy_function_call(function, frame->args, frame->nargs, subpy_go_kwargs(frame),
+                                        subpy_go_result(frame), &frame->error);
+    subpy_go_done(frame);
+}
+
+/* Go's texts may be NULL when they are empty. */
+static inline void subpy_go_set_text(subpy_run_request *request, const char *text, size_t len)
+{
+    request->text = len ? text : "";
+    request->text_len = len;
+}
+
+static inline void subpy_go_run(uintptr_t address, uintptr_t request, const char *source, size_t len)
+{
+    subpy_go_frame *frame = (subpy_go_frame *)address;
+    subpy_go_set_text((subpy_run_request *)request, source, len);
+    frame->status = subpy_run((subpy_run_request *)request, subpy_go_result(frame), &frame->error);
+    subpy_go_done(frame);
+}
+
+static inline void subpy_go_start(uintptr_t address, uintptr_t request, const char *callable, size_t len)
+{
+    subpy_go_frame *frame = (subpy_go_frame *)address;
+    if (((subpy_run_request *)request)->what == SUBPY_RUN_CALL)
+        subpy_go_set_text((subpy_run_request *)request, callable, len);
+    frame->status = subpy_run_in_thread((subpy_run_request *)request, &frame->out, &frame->error);
+}
+
+static inline void subpy_go_join(uintptr_t address, subpy_thread thread)
+{
+    subpy_go_frame *frame = (subpy_go_frame *)address;
+    frame->status = subpy_thread_join(thread, subpy_go_result(frame), &frame->error);
+    subpy_go_done(frame);
+}
+
+typedef struct {
+    const char *text; /* NULL: there is none */
+    size_t      len;
+} subpy_go_text;
+
+/* All of an error but its frames, read in one crossing. */
+typedef struct {
+    subpy_go_text message, type, qualname, module, exception, formatted, display;
+    const char   *source_line;
+    size_t        frames;
+    subpy_interp  interp;
+    int32_t       line, column, exit_status;
+    bool          is_exit;
+} subpy_go_error;
+
+static inline void subpy_go_read_error(const subpy_error *error, subpy_go_error *fields)
+{
+    fields->message.text = subpy_error_message(error, &fields->message.len);
+    fields->type.text = subpy_error_type_name(error, &fields->type.len);
+    fields->qualname.text = subpy_error_type_qualname(error, &fields->qualname.len);
+    fields->module.text = subpy_error_type_module(error, &fields->module.len);
+    fields->exception.text = subpy_error_exception_message(error, &fields->exception.len);
+    fields->formatted.text = subpy_error_formatted(error, &fields->formatted.len);
+    fields->display.text = subpy_error_display(error, &fields->display.len);
+    fields->frames = subpy_error_frame_count(error);
+    fields->interp = subpy_error_interp(error);
+    subpy_error_syntax(error, &fields->line, &fields->column, &fields->source_line);
+    fields->is_exit = subpy_error_exit_status(error, &fields->exit_status);
+}
+
+static inline void subpy_go_read_frames(const subpy_error *error, subpy_frame *frames, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        subpy_error_frame(error, i, &frames[i]);
+}
+
+/* The file that the library was loaded from, "" when it cannot be told. */
+static inline const char *subpy_go_path(void)
+{
+    Dl_info info;
+    return dladdr((void *)(uintptr_t)subpy_version, &info) && info.dli_fname ? info.dli_fname : "";
+}
+
+#endif

@@ -1,0 +1,369 @@
+package subpy
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"os"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// conformanceSkipped are the cases that Go cannot express, with the reason.
+var conformanceSkipped = map[string]string{}
+
+// A conformanceCase is a row of conformance/cases.json; conformance/README.md says what its members are.
+type conformanceCase struct {
+	Name       string
+	Setup      string
+	Do         string
+	Text       string
+	Args       []json.RawMessage
+	Kwargs     [][2]json.RawMessage
+	Filename   string
+	KeepIndent bool            `json:"keep_indent"`
+	Result     json.RawMessage // nil when it is absent, "null" for None
+	Error      map[string]json.RawMessage
+}
+
+func TestConformance(t *testing.T) {
+	const path = "../../../conformance/cases.json"
+	data, err := os.ReadFile(path)
+	if err != nil {
+		skipOutside(t, path)
+	}
+	var table struct{ Cases []conformanceCase }
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&table); err != nil {
+		t.Fatal(err)
+	}
+	if len(table.Cases) == 0 {
+		t.Fatal("there are no cases")
+	}
+	count, names := 0, map[string]bool{}
+	for _, c := range table.Cases {
+		if names[c.Name] {
+			t.Errorf("two cases are named %q", c.Name)
+		}
+		names[c.Name] = true
+		if reason, ok := conformanceSkipped[c.Name]; ok {
+			fmt.Printf("skipped: conformance in Go: %s: %s\n", c.Name, reason)
+			continue
+		}
+		count++
+		for _, way := range c.ways() {
+			if problem := c.run(t, way); problem != "" {
+				t.Errorf("%s (%s): %s", c.Name, way, problem)
+			}
+		}
+	}
+	for name := range conformanceSkipped {
+		if !names[name] {
+			t.Errorf("no case is named %q", name)
+		}
+	}
+	fmt.Printf("conformance: %d cases in Go (%s)\n", count, mode)
+}
+
+func (c *conformanceCase) ways() []string {
+	if c.Do == "call" {
+		return []string{"by name", "prepared", "on a thread", "in a session"}
+	}
+	return []string{c.Do}
+}
+
+// run returns what is wrong, "" for nothing.
+func (c *conformanceCase) run(t *testing.T, way string) string {
+	interp := create(t, c.Setup)
+	defer interp.Close()
+	result, err := c.outcome(interp, way)
+	switch {
+	case c.Error != nil:
+		return c.wrongError(err)
+	case err != nil:
+		return err.Error()
+	case c.Result != nil:
+		if want := conformanceValue(c.Result); !sameValue(result, want) {
+			return fmt.Sprintf("got %#v, want %#v", result, want)
+		}
+	}
+	return ""
+}
+
+func (c *conformanceCase) outcome(interp *Interpreter, way string) (any, error) {
+	var options []RunOption
+	if c.Filename != "" {
+		options = append(options, WithFilename(c.Filename))
+	}
+	if c.KeepIndent {
+		options = append(options, WithKeepIndent())
+	}
+	var args []any
+	for _, arg := range c.Args {
+		args = append(args, conformanceValue(arg))
+	}
+	var kwargs OrderedKwargs
+	names := map[string]any{}
+	for _, pair := range c.Kwargs {
+		name := conformanceValue(pair[0]).(string)
+		names[name] = conformanceValue(pair[1])
+		kwargs = append(kwargs, Pair{name, names[name]})
+	}
+	if kwargs != nil {
+		args = append(args, kwargs)
+	}
+	var result Ordered
+	var err error
+	switch way {
+	case "exec":
+		err = interp.Exec(c.Text, options...)
+	case "eval":
+		result, err = EvalAs[Ordered](interp, c.Text, options...)
+	case "prepare_main":
+		if err = interp.PrepareMain(names); err == nil {
+			result, err = EvalAs[Ordered](interp, c.Text)
+		}
+	case "by name":
+		result, err = CallAs[Ordered](interp, c.Text, args...)
+	case "prepared":
+		var fn *Function
+		if fn, err = interp.Function(c.Text); err == nil {
+			result, err = CallFunctionAs[Ordered](fn, args...)
+		}
+	case "on a thread":
+		var thread *Thread
+		if thread, err = interp.CallInThread(c.Text, args...); err == nil {
+			result, err = JoinAs[Ordered](thread)
+		}
+	case "in a session":
+		err = interp.Session(func() (err error) {
+			result, err = CallAs[Ordered](interp, c.Text, args...)
+			return err
+		})
+	default:
+		err = fmt.Errorf("the table says %q", c.Do)
+	}
+	return result.Value, err
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func conformanceValue(from json.RawMessage) any {
+	switch from[0] {
+	case 'n':
+		return nil
+	case 't', 'f':
+		return from[0] == 't'
+	case '"':
+		var text string
+		check(json.Unmarshal(from, &text))
+		return text
+	}
+	var object struct {
+		Int, Bigint, Float, Bytes *string
+		Tuple, List               []json.RawMessage
+		Dict                      [][2]json.RawMessage
+	}
+	check(json.Unmarshal(from, &object))
+	switch {
+	case object.Int != nil:
+		return must(strconv.ParseInt(*object.Int, 10, 64))
+	case object.Bigint != nil:
+		return bigOf(*object.Bigint)
+	case object.Float != nil:
+		return math.Float64frombits(must(strconv.ParseUint(*object.Float, 16, 64)))
+	case object.Bytes != nil:
+		return must(hex.DecodeString(*object.Bytes))
+	case object.Tuple != nil:
+		return Tuple(conformanceItems(object.Tuple))
+	case object.List != nil:
+		return conformanceItems(object.List)
+	case object.Dict != nil:
+		dict := Dict{}
+		for _, pair := range object.Dict {
+			dict = append(dict, Pair{conformanceValue(pair[0]), conformanceValue(pair[1])})
+		}
+		return dict
+	default:
+		panic(fmt.Sprintf("%s is no value", from))
+	}
+}
+
+func conformanceItems(from []json.RawMessage) []any {
+	items := []any{}
+	for _, item := range from {
+		items = append(items, conformanceValue(item))
+	}
+	return items
+}
+
+// sameValue compares types, the bits of floats, and the order of dicts.
+func sameValue(a, b any) bool {
+	if reflect.TypeOf(a) != reflect.TypeOf(b) {
+		return false
+	}
+	sameItems := func(a, b []any) bool {
+		for i := range min(len(a), len(b)) {
+			if !sameValue(a[i], b[i]) {
+				return false
+			}
+		}
+		return len(a) == len(b)
+	}
+	switch a := a.(type) {
+	case float64:
+		return math.Float64bits(a) == math.Float64bits(b.(float64))
+	case *big.Int:
+		return a.Cmp(b.(*big.Int)) == 0
+	case []byte:
+		return bytes.Equal(a, b.([]byte))
+	case []any:
+		return sameItems(a, b.([]any))
+	case Tuple:
+		return sameItems(a, b.(Tuple))
+	case Dict:
+		b := b.(Dict)
+		for i := range min(len(a), len(b)) {
+			if !sameValue(a[i].Key, b[i].Key) || !sameValue(a[i].Value, b[i].Value) {
+				return false
+			}
+		}
+		return len(a) == len(b)
+	default:
+		return a == b
+	}
+}
+
+// wrongError compares each member that the table has, all as JSON.
+func (c *conformanceCase) wrongError(err error) string {
+	if err == nil {
+		return "it succeeds"
+	}
+	got := errorMembers(err)
+	var wrong []string
+	for member, want := range c.Error {
+		var wanted any
+		check(json.Unmarshal(want, &wanted))
+		there, ok := got[member]
+		if !ok || !says(there, wanted) {
+			wrong = append(wrong, fmt.Sprintf("%s: got %#v, want %s", member, there, want))
+		}
+	}
+	if wrong != nil {
+		return fmt.Sprintf("%v: %s", err, strings.Join(wrong, "; "))
+	}
+	return ""
+}
+
+// errorMembers are the members of an error that it has, by their names in the table.
+func errorMembers(err error) map[string]any {
+	var status Status
+	errors.As(err, &status)
+	members := map[string]any{"status": status.String()}
+	var plain *Error
+	var conversion *ConversionError
+	var failed *ExecutionFailedError
+	var syntax *SyntaxError
+	var exception *Exception
+	switch {
+	case errors.As(err, &plain):
+		members["message"] = plain.Message
+	case errors.As(err, &conversion):
+		members["message"] = conversion.Path + ": " + conversion.Problem
+	case errors.As(err, &failed):
+		exception = &failed.Exception
+		if status, ok := failed.ExitStatus(); ok {
+			members["exit_status"] = float64(status)
+		}
+	case errors.As(err, &syntax):
+		exception = &syntax.Exception
+		members["syntax"] = map[string]any{
+			"line": float64(syntax.Line), "column": float64(syntax.Column), "text": syntax.Text,
+		}
+	}
+	if exception != nil {
+		members["message"] = exception.Error()
+		members["type_name"] = exception.Type
+		members["type_qualname"] = exception.Qualname
+		members["type_module"] = exception.Module
+		members["exception_message"] = exception.Message
+		members["formatted"] = exception.Formatted
+		members["display"] = exception.Display
+		frames := []any{}
+		for _, frame := range exception.Frames {
+			frames = append(frames, map[string]any{
+				"file": frame.File, "function": frame.Function, "source": frame.Source, "line": float64(frame.Line),
+				"column": float64(frame.Column), "end_line": float64(frame.EndLine), "end_column": float64(frame.EndColumn),
+			})
+		}
+		members["frames"] = frames
+	}
+	return members
+}
+
+// says tells whether something has all that is wanted; objects may have more.
+func says(got, want any) bool {
+	switch want := want.(type) {
+	case string:
+		return got == strings.ReplaceAll(want, "{python}", PythonVersion())
+	case []any:
+		got, ok := got.([]any)
+		if !ok || len(got) != len(want) {
+			return false
+		}
+		for i := range want {
+			if !says(got[i], want[i]) {
+				return false
+			}
+		}
+		return true
+	case map[string]any:
+		got, ok := got.(map[string]any)
+		for name, wanted := range want {
+			there, has := got[name]
+			ok = ok && has && says(there, wanted)
+		}
+		return ok
+	default:
+		return got == want
+	}
+}
+
+// The comparison of the runner itself sees differences.
+func TestConformanceSeesDifferences(t *testing.T) {
+	for _, c := range []struct{ a, b string }{
+		{`{"int": "1"}`, `true`},
+		{`{"int": "1"}`, `{"float": "3ff0000000000000"}`},
+		{`{"float": "0000000000000000"}`, `{"float": "8000000000000000"}`},
+		{`{"float": "7ff8000000000000"}`, `{"float": "7ff8000000000001"}`},
+		{`"a"`, `{"bytes": "61"}`},
+		{`{"tuple": []}`, `{"list": []}`},
+		{`{"list": [null]}`, `{"list": []}`},
+		{`{"dict": [["a", null], ["b", null]]}`, `{"dict": [["b", null], ["a", null]]}`},
+	} {
+		a, b := conformanceValue(json.RawMessage(c.a)), conformanceValue(json.RawMessage(c.b))
+		if sameValue(a, b) || !sameValue(a, a) || !sameValue(b, b) {
+			t.Errorf("%s and %s", c.a, c.b)
+		}
+	}
+	failing := &conformanceCase{Error: map[string]json.RawMessage{"status": json.RawMessage(`"SUBPY_ERROR_BUSY"`)}}
+	if failing.wrongError(ErrNotFound) == "" || failing.wrongError(nil) == "" || failing.wrongError(ErrBusy) != "" {
+		t.Error("a wrong status is not seen")
+	}
+	frames := []any{map[string]any{"file": "a", "line": 1.0}}
+	if says(frames, []any{}) || says(frames, []any{map[string]any{"function": "f"}}) || !says(frames, []any{map[string]any{"line": 1.0}}) {
+		t.Error("frames are not compared")
+	}
+}

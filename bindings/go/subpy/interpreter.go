@@ -1,0 +1,271 @@
+package subpy
+
+import (
+	"fmt"
+	"runtime"
+	"unsafe"
+)
+
+// An Interpreter is an isolated CPython interpreter. Its methods may be called by any goroutine at any time. Those of a
+// nil or zero Interpreter, and of one that was closed, return [ErrNotFound].
+//
+// There is one *Interpreter for each interpreter, whichever function returns it. When a program drops one that [Create]
+// made, without closing it, the interpreter is closed some time after the garbage collector has noticed.
+type Interpreter struct {
+	_       noCopy
+	handle  uint64
+	spare   *spare // nil in a zero Interpreter
+	cleanup runtime.Cleanup
+}
+
+// noCopy makes go vet complain when an Interpreter or a Thread is copied.
+type noCopy struct{}
+
+func (*noCopy) Lock()   {}
+func (*noCopy) Unlock() {}
+
+// Busy says what happens to a run that finds its interpreter running. A thread that is inside already may always run
+// more in it.
+type Busy int32
+
+const (
+	// BusyRefuse makes it an ErrBusy, as in Python. It is the default.
+	BusyRefuse Busy = 0
+	// BusyWait lets it wait for the others; first come, first served. Each run that waits takes an OS thread.
+	BusyWait Busy = 1
+	// BusyShare runs it as well: the runs take turns with the interpreter's GIL, as Python's threads do.
+	BusyShare Busy = 2
+)
+
+// String returns "refuse", "wait" or "share".
+func (b Busy) String() string {
+	switch b {
+	case BusyRefuse:
+		return "refuse"
+	case BusyWait:
+		return "wait"
+	case BusyShare:
+		return "share"
+	default:
+		return fmt.Sprintf("Busy(%d)", int32(b))
+	}
+}
+
+// The constants of subpy.h.
+const (
+	gilShared = 1
+
+	interpAllowFork          = 1
+	interpAllowExec          = 2
+	interpNoThreads          = 4
+	interpAllowDaemonThreads = 8
+	interpNoExtensionCheck   = 16
+)
+
+// An Option changes what [Create] creates.
+type Option func(*options)
+
+type options struct {
+	gil, busy int32
+	flags     uint64
+	path      []string
+}
+
+// WithBusy sets what happens to a run while the interpreter is running.
+func WithBusy(busy Busy) Option {
+	return func(o *options) { o.busy = int32(busy) }
+}
+
+// WithPath puts folders in front of sys.path.
+func WithPath(folders ...string) Option {
+	return func(o *options) { o.path = append(o.path, folders...) }
+}
+
+// WithSharedGIL gives the interpreter the main interpreter's GIL in place of its own. More extension modules load, but
+// it does not run while the main interpreter and its like do.
+func WithSharedGIL() Option {
+	return func(o *options) { o.gil = gilShared }
+}
+
+// WithNoExtensionCheck loads extension modules that do not declare support for sub-interpreters, too. Many of them work
+// in the first interpreter that imports them, and fail or misbehave in the next. It needs [WithSharedGIL].
+func WithNoExtensionCheck() Option {
+	return withFlag(interpNoExtensionCheck)
+}
+
+// WithFork lets Python code call os.fork. The child crashes in CPython as long as it lacks a fix for its issue 139759.
+func WithFork() Option {
+	return withFlag(interpAllowFork)
+}
+
+// WithExec lets Python code call os.execv and the like, which replace the whole process.
+func WithExec() Option {
+	return withFlag(interpAllowExec)
+}
+
+// WithNoThreads forbids Python code to start threads.
+func WithNoThreads() Option {
+	return withFlag(interpNoThreads)
+}
+
+// WithDaemonThreads lets Python code start daemon threads. What it starts then is a daemon unless threading.Thread is
+// told daemon=False, and closing the interpreter does not wait for it.
+func WithDaemonThreads() Option {
+	return withFlag(interpAllowDaemonThreads)
+}
+
+func withFlag(flag uint64) Option {
+	return func(o *options) { o.flags |= flag }
+}
+
+// Create creates an interpreter, and starts the runtime when it is not running. It takes about ten milliseconds.
+func Create(opts ...Option) (*Interpreter, error) {
+	var o options
+	for _, option := range opts {
+		if option != nil {
+			option(&o)
+		}
+	}
+	f, err := newFrame(nil)
+	if err != nil {
+		return nil, err
+	}
+	defer f.release(nil)
+	path, err := f.cStrings("path", o.path)
+	if err != nil {
+		return nil, err
+	}
+	create := interpOptions{
+		gil:     o.gil,
+		busy:    o.busy,
+		flags:   o.flags,
+		path:    path,
+		pathLen: uintptr(len(o.path)),
+	}
+	create.size = unsafe.Sizeof(create)
+	options := place(f, create)
+	if options == 0 {
+		return nil, ErrNoMemory
+	}
+	f.create(options)
+	if f.status != success {
+		return nil, f.outcome()
+	}
+	return owned(f.out), nil
+}
+
+// Main returns the main interpreter, and starts the runtime when it is not running. Packages that refuse other
+// interpreters work there. It cannot be closed, and long runs in it delay the creation of others.
+func Main() (*Interpreter, error) {
+	return found((*frame).getMain)
+}
+
+// Current returns the interpreter whose Python code called the Go code that calls Current. It is [ErrNotFound] when none
+// did, which is as good as always.
+func Current() (*Interpreter, error) {
+	return found((*frame).getCurrent)
+}
+
+// Find returns the interpreter with an id, see [Interpreter.ID]. It starts the runtime when it is not running.
+func Find(id int64) (*Interpreter, error) {
+	return found(func(f *frame) { f.find(id) })
+}
+
+func found(look func(f *frame)) (*Interpreter, error) {
+	f, err := newFrame(nil)
+	if err != nil {
+		return nil, err
+	}
+	defer f.release(nil)
+	if look(f); f.status != success {
+		return nil, f.outcome()
+	}
+	return known(f.out), nil
+}
+
+// ListAll returns all interpreters by ascending id: main, those of this program, and those that Python code created,
+// which can be asked about but not run in. It starts the runtime when it is not running.
+func ListAll() ([]*Interpreter, error) {
+	f, err := newFrame(nil)
+	if err != nil {
+		return nil, err
+	}
+	defer f.release(nil)
+	for capacity := uint64(16); ; {
+		memory := f.alloc(uintptr(capacity) * unsafe.Sizeof(uint64(0)))
+		if memory == nil {
+			return nil, ErrNoMemory
+		}
+		if f.listAll(uintptr(memory), uintptr(capacity)); f.status != success {
+			return nil, f.outcome()
+		}
+		if f.out > capacity { // and it may grow once more
+			capacity = 2 * f.out
+			continue
+		}
+		all := make([]*Interpreter, f.out)
+		for i, handle := range unsafe.Slice((*uint64)(memory), f.out) {
+			all[i] = known(handle)
+		}
+		return all, nil
+	}
+}
+
+// Close finalizes the interpreter. It waits for the threads that Python code started in it, without end if one never
+// ends, and runs its atexit handlers. It is [ErrBusy], and changes nothing, while something runs in the interpreter.
+func (in *Interpreter) Close() error {
+	_, err := ask(in, (*frame).close)
+	if err == nil {
+		in.disown()
+	}
+	return err
+}
+
+// IsRunning tells whether something is being run in the interpreter. Threads that Python code left behind do not count.
+func (in *Interpreter) IsRunning() (bool, error) {
+	running, err := ask(in, (*frame).isRunning)
+	return *(*bool)(unsafe.Pointer(&running)), err
+}
+
+// ID returns the id that CPython gave the interpreter: 0 for main, then ascending.
+func (in *Interpreter) ID() (int64, error) {
+	id, err := ask(in, (*frame).id)
+	return int64(id), err
+}
+
+// Whence returns where the interpreter came from, in CPython's words: "runtime init" (main), "C-API" ([Create]),
+// "_interpreters module" (Python code), "legacy C-API", "cross-interpreter C-API" or "unknown".
+func (in *Interpreter) Whence() (string, error) {
+	whence, err := ask(in, (*frame).whence)
+	return cText(*(*uintptr)(unsafe.Pointer(&whence))), err
+}
+
+// String returns "interpreter 3", with its id.
+func (in *Interpreter) String() string {
+	id, err := in.ID()
+	if err != nil {
+		return "closed interpreter"
+	}
+	return fmt.Sprintf("interpreter %d", id)
+}
+
+// ask calls a C function that is about an interpreter, and returns what it gives. The bytes of that begin where a uint64
+// begins, whatever their number.
+func ask(in *Interpreter, about func(f *frame, interp uint64)) (uint64, error) {
+	f, err := newFrame(nil)
+	if err != nil {
+		return 0, err
+	}
+	defer f.release(in)
+	f.out = 0
+	about(f, in.number())
+	return f.out, f.outcome()
+}
+
+// number is the interpreter's handle. 0, which is that of no interpreter, stands for nil.
+func (in *Interpreter) number() uint64 {
+	if in == nil {
+		return 0
+	}
+	return in.handle
+}

@@ -1,0 +1,176 @@
+package subpy
+
+import (
+	"reflect"
+	"unsafe"
+)
+
+// The constants of subpy.h.
+const (
+	runExec     = 1
+	runEval     = 2
+	runCall     = 3
+	runFunction = 4
+
+	keepIndent = 1
+)
+
+// A RunOption changes how source is run.
+type RunOption func(*runOptions)
+
+type runOptions struct {
+	flags    uint32
+	filename string
+}
+
+// WithFilename sets the file name that tracebacks show for the source. Without it, it is "<script>".
+func WithFilename(name string) RunOption {
+	return func(o *runOptions) { o.filename = name }
+}
+
+// WithKeepIndent leaves the indentation of the source as it is. It is for [Interpreter.Exec] alone, which otherwise
+// takes off what all lines share.
+func WithKeepIndent() RunOption {
+	return func(o *runOptions) { o.flags |= keepIndent }
+}
+
+// Exec runs statements in the interpreter's __main__, whose names last from run to run.
+func (in *Interpreter) Exec(code string, options ...RunOption) error {
+	_, err := run[Ignored](in, runExec, code, options)
+	return err
+}
+
+// Eval returns the value of an expression in the interpreter's __main__.
+func (in *Interpreter) Eval(expression string, options ...RunOption) (any, error) {
+	return run[any](in, runEval, expression, options)
+}
+
+// EvalAs is [Interpreter.Eval] with a result of type T.
+func EvalAs[T any](in *Interpreter, expression string, options ...RunOption) (T, error) {
+	return run[T](in, runEval, expression, options)
+}
+
+func run[T any](in *Interpreter, what int32, source string, opts []RunOption) (result T, err error) {
+	var o runOptions
+	for _, option := range opts {
+		if option != nil {
+			option(&o)
+		}
+	}
+	f, err := newFrame(in)
+	if err != nil {
+		return result, err
+	}
+	defer f.release(in)
+	var filename uintptr
+	if o.filename != "" {
+		if filename, err = f.cString("filename", o.filename); err != nil {
+			return result, err
+		}
+	}
+	request := place(f, runRequest{
+		size:     unsafe.Sizeof(runRequest{}),
+		interp:   in.number(),
+		what:     what,
+		flags:    o.flags,
+		filename: filename,
+	})
+	if request == 0 {
+		return result, ErrNoMemory
+	}
+	f.ignore = isIgnored[T]()
+	f.run(request, source)
+	err = take(f, &result)
+	return result, err
+}
+
+// Call calls something by its name: "name" in the interpreter's __main__, or "package.module:attribute". Keyword
+// arguments are given as [Kwargs], behind the others.
+func (in *Interpreter) Call(callable string, args ...any) (any, error) {
+	return CallAs[any](in, callable, args...)
+}
+
+// CallAs is [Interpreter.Call] with a result of type T.
+func CallAs[T any](in *Interpreter, callable string, args ...any) (result T, err error) {
+	f, err := newFrame(in)
+	if err != nil {
+		return result, err
+	}
+	if err = f.encodeArgs(args); err == nil {
+		f.ignore = isIgnored[T]()
+		f.call(in.number(), callable)
+		err = take(f, &result)
+	}
+	f.release(in)
+	return result, err
+}
+
+// PrepareMain binds names in the interpreter's __main__: all of them or, when there is an error, none.
+func (in *Interpreter) PrepareMain(names map[string]any) error {
+	f, err := newFrame(in)
+	if err != nil {
+		return err
+	}
+	defer f.release(in)
+	if err := f.encodeMap(&f.kwargs, names, 0); err != nil {
+		return err.of("names", true)
+	}
+	f.prepareMain(in.number())
+	return f.outcome()
+}
+
+// take reads the result of a run.
+func take[T any](f *frame, to *T) error {
+	if f.status != success {
+		return f.outcome()
+	}
+	if err := decodeTo(&f.result, to); err != nil {
+		return err.of("result", false)
+	}
+	return nil
+}
+
+func isIgnored[T any]() bool {
+	_, ignored := any((*T)(nil)).(*Ignored)
+	return ignored
+}
+
+// keywords is the address of the keyword arguments, 0 when there are none.
+func (f *frame) keywords() uintptr {
+	if f.kwargs.kind != kindDict {
+		return 0
+	}
+	return uintptr(unsafe.Pointer(&f.kwargs))
+}
+
+// encodeArgs writes the arguments of a call into the frame.
+func (f *frame) encodeArgs(args []any) error {
+	f.args, f.nargs, f.kwargs = 0, 0, value{}
+	if len(args) == 0 {
+		return nil
+	}
+	var err *ConversionError
+	switch kwargs := args[len(args)-1].(type) {
+	case Kwargs:
+		args = args[:len(args)-1]
+		err = f.encodeMap(&f.kwargs, kwargs, 0)
+	case OrderedKwargs:
+		args = args[:len(args)-1]
+		err = f.encodeReflect(&f.kwargs, reflect.ValueOf(Dict(kwargs)), 0)
+	}
+	if err != nil {
+		return err.of("kwargs", true)
+	}
+	memory := f.alloc(uintptr(len(args)) * valueSize)
+	if memory == nil {
+		return errTooLarge().of("args", true)
+	}
+	f.args, f.nargs = uintptr(memory), uintptr(len(args))
+	values := unsafe.Slice((*value)(memory), len(args))
+	for i := range values {
+		if err := f.encode(&values[i], args[i], 0); err != nil {
+			return err.at(i).of("args", true)
+		}
+	}
+	return nil
+}
