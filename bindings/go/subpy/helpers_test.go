@@ -60,7 +60,7 @@ func create(t testing.TB, code string, opts ...Option) *Interpreter {
 // skipOutside skips a test that needs a file of subpy's repository, which a copy of the module alone does not have.
 func skipOutside(t *testing.T, path string) {
 	t.Helper()
-	if os.Getenv("CI") == "true" {
+	if _, err := os.Stat("../../../Cargo.toml"); err == nil {
 		t.Fatalf("%s is missing", path)
 	}
 	t.Skipf("%s is missing: this is no checkout of subpy", path)
