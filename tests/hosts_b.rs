@@ -160,7 +160,8 @@ fn java_and_what_a_jvm_is_like() {
 #[test]
 fn java_conformance() {
     let cases = root().join("conformance/cases.json");
-    java_done(&["Conformance", cases.to_str().expect("UTF-8")]);
+    let Some(jdk) = jdk() else { return };
+    packages::show_conformance(&done(java(jdk, &["Conformance", cases.to_str().expect("UTF-8")])));
 }
 
 #[test]
