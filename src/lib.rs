@@ -59,8 +59,8 @@
 //! value    the ABI's value: its layout, its checks, its one block of memory; used by all
 //! ```
 //!
-//! `unsafe` is found in `ffi`, `python` and `value` alone. `include/subpy.h` is generated from `ffi` by build/header.rs.
-//! docs/architecture.md says why things are as they are.
+//! `unsafe` is found in `ffi`, `python` and `value` alone. `include/subpy.h` is generated from `ffi` by
+//! build/header.rs. docs/architecture.md says why things are as they are.
 
 // Some of the rooms below is for the C interface alone.
 #![cfg_attr(not(feature = "capi"), allow(dead_code, unused_imports))]
@@ -78,6 +78,6 @@ mod value;
 
 pub use manager::{Busy, Config, Error, Exception, Frame, Kind, Options, Result, RuntimeOptions, Startup, Syntax};
 pub use rust::{
-    Args, Bytes, FromValue, Function, Interpreter, InterpreterRef, ListItem, Session, Thread, Value, WrongType, find,
-    get_current, get_main, init, list_all, python_library, python_version, shutdown, version,
+    Arg, Args, FromValue, Function, Interpreter, ListItem, Session, Thread, Value, WrongType, find, get_current,
+    get_main, init, list_all, python_library, python_version, shutdown, version,
 };

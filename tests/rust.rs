@@ -11,8 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use subpy::{
-    Busy, Bytes, Config, Error, FromValue, Function, Interpreter, InterpreterRef, Kind, Options, RuntimeOptions,
-    Startup, Value,
+    Arg, Busy, Config, Error, FromValue, Function, Interpreter, Kind, Options, RuntimeOptions, Startup, Thread, Value,
 };
 
 /// The CPython of the tests, for all tests of this process: the first that comes chooses it.
@@ -24,6 +23,11 @@ fn start() {
 fn create() -> Interpreter {
     start();
     Interpreter::create().expect("an interpreter")
+}
+
+/// The same, without owning it.
+fn unowned(interp: &Interpreter) -> Interpreter {
+    Interpreter::from_handle(interp.handle())
 }
 
 #[track_caller]
@@ -58,7 +62,10 @@ fn values_come_back_as_they_went_in() {
     same(&interp, BTreeMap::from([((1, 2), 'c')]));
     same(&interp, [1.5, 2.5]);
     same(&interp, [Box::<[i8]>::from([1, -1])]);
-    same(&interp, Bytes(vec![0, 255]));
+    same(&interp, vec![0u8, 255]);
+    same(&interp, [0u8, 255]);
+    same(&interp, Box::<[u8]>::from([0, 255]));
+    same(&interp, BTreeMap::from([('x', vec![vec![0u8], vec![]])]));
 }
 
 #[test]
@@ -67,8 +74,13 @@ fn arguments_may_be_references_and_sequences() {
     interp.exec("def kinds(*args, **kwargs): return [type(it).__name__ for it in [*args, *kwargs.values()]]").unwrap();
     let (number, text, list) = (7u16, String::from("text"), vec![1.5]);
     let value = Value::from(BTreeMap::from([("a", 1)]));
-    let args = (&number, &text, &list, &value, b"bytes", &[1, 2], Cow::Borrowed("text"), Bytes::from(b"text"));
+    let args = (&number, &text, &list, &value, b"bytes", &[1, 2], Cow::Borrowed("text"), text.as_bytes());
     let expected = ["int", "str", "list", "dict", "bytes", "list", "str", "bytes"];
+    assert_eq!(interp.call::<[String; 8]>("kinds", args).unwrap(), expected);
+    let bytes = vec![1u8, 2];
+    let boxed = bytes.clone().into_boxed_slice();
+    let args = (&bytes, &bytes[..], [1u8, 2], &[1u8, 2], bytes.clone(), boxed, [1u16], vec![1i8]);
+    let expected = ["bytes", "bytes", "bytes", "bytes", "bytes", "bytes", "list", "list"];
     assert_eq!(interp.call::<[String; 8]>("kinds", args).unwrap(), expected);
     for kinds in [
         interp.call::<Vec<String>>("kinds", [1, 2]),
@@ -79,7 +91,7 @@ fn arguments_may_be_references_and_sequences() {
         assert_eq!(kinds.unwrap(), ["int", "int"]);
     }
     let kwargs = [("a", Value::from(1)), ("b", Value::from("text"))];
-    assert_eq!(interp.call_kw::<Vec<String>, _, _>("kinds", (), kwargs).unwrap(), ["int", "str"]);
+    assert_eq!(interp.call_kw::<Vec<String>>("kinds", (), kwargs).unwrap(), ["int", "str"]);
 }
 
 #[test]
@@ -114,13 +126,14 @@ fn a_result_of_another_type_is_an_error_that_names_the_place() {
     assert_eq!(wrong.to_string(), "result[1][1]: int is not str");
     assert_eq!(message(interp.eval::<u8>("-1")), "result: int -1 does not fit u8");
     assert_eq!(message(interp.eval::<()>("0")), "result: int is not None");
+    assert_eq!(message(interp.eval::<Vec<u8>>("[1]")), "result: list is not bytes");
     assert_eq!(interp.eval::<f64>("2**53").unwrap(), 9_007_199_254_740_992.0);
     let beyond = "is beyond 2^53, where f64 is not exact";
     assert_eq!(message(interp.eval::<f64>("2**53 + 1")), format!("result: int 9007199254740993 {beyond}"));
     assert_eq!(message(interp.eval::<f64>("2**64")), format!("result: int 0x10000000000000000 {beyond}"));
-    assert_eq!(message(interp.eval::<Vec<u8>>("b'ab'")), "result: bytes is not list");
-    assert_eq!(message(interp.eval::<Bytes>("[1]")), "result: list is not bytes");
-    assert_eq!(message(interp.eval::<[u8; 3]>("[1]")), "result: list has 1 items, not 3");
+    assert_eq!(message(interp.eval::<Vec<u16>>("b'ab'")), "result: bytes is not list");
+    assert_eq!(message(interp.eval::<[u8; 3]>("b'a'")), "result: bytes has 1 items, not 3");
+    assert_eq!(message(interp.eval::<[u16; 3]>("[1]")), "result: list has 1 items, not 3");
     let error = interp.eval::<Value>("[object()]").unwrap_err();
     assert!(matches!(error.kind, Kind::NotShareable(_)), "{error}");
     assert_eq!(message(interp.call::<Value>("len", (Value::BigInt("12".into()),))).split(':').next(), Some("args[0]"));
@@ -149,7 +162,7 @@ fn every_error_has_its_kind() {
     assert!(matches!(subpy::get_current().unwrap_err().kind, Kind::NotFound(_)));
     assert!(matches!(kind(subpy::get_main().unwrap().close()), Kind::Interpreter(_)));
 
-    let gone = interp.as_ref();
+    let gone = unowned(&interp);
     interp.close().unwrap();
     for result in [gone.exec(""), gone.close(), gone.is_running().map(drop), gone.id().map(drop), gone.eval("1")] {
         let Err(Error { kind: Kind::NotFound(message), .. }) = result else { panic!("{result:?}") };
@@ -195,9 +208,9 @@ fn handles_are_the_librarys_numbers() {
     let error = interp.exec("1 / 0").unwrap_err();
     assert_eq!(error.interp, interp.handle());
     assert_eq!(error.clone().to_string(), error.to_string());
-    assert_eq!(InterpreterRef::from_handle(error.interp).eval::<i64>("6 * 7").unwrap(), 42);
+    assert_eq!(Interpreter::from_handle(error.interp).eval::<i64>("6 * 7").unwrap(), 42);
     for number in [0, 1, u64::MAX] {
-        let nothing = InterpreterRef::from_handle(number);
+        let nothing = Interpreter::from_handle(number);
         assert_eq!(nothing.handle(), number);
         let kinds = [nothing.exec(""), nothing.close(), nothing.function("len").map(drop), nothing.enter().map(drop)];
         for result in kinds {
@@ -213,10 +226,10 @@ fn functions_hold_what_was_found() {
     interp.exec("def scale(number, *, by=1): return number * by").unwrap();
     let scale = interp.function("scale").unwrap();
     any_thread(&scale);
-    assert_eq!(scale.interpreter(), interp.as_ref());
+    assert_eq!(scale.interpreter(), unowned(&interp));
     interp.exec("scale = None").unwrap();
     assert_eq!(scale.call::<i64>((7,)).unwrap(), 7);
-    assert_eq!(scale.call_kw::<i64, _, _>((7,), [("by", 6)]).unwrap(), 42);
+    assert_eq!(scale.call_kw::<i64>((7,), [("by", 6)]).unwrap(), 42);
     assert_eq!(scale.call_in_thread((7,)).unwrap().join::<i64>().unwrap(), 7);
     assert_eq!(scale.call_kw_in_thread((7,), [("by", 6)]).unwrap().join::<i64>().unwrap(), 42);
     assert_eq!(message(scale.call::<String>((7,))), "result: int is not str");
@@ -283,7 +296,8 @@ fn a_thread_stays_in_an_interpreter() -> subpy::Result<()> {
     let count = interp.function("count")?;
     assert_eq!((count.call::<u32>(())?, count.call::<u32>(())?), (1, 1));
     let session = interp.enter()?;
-    assert_eq!((count.call::<u32>(())?, session.call::<u32>("count", ())?), (1, 2));
+    assert_eq!((count.call::<u32>(())?, interp.call::<u32>("count", ())?), (1, 2));
+    assert_eq!(session.interpreter(), interp);
     session.leave()?;
     assert_eq!(count.call::<u32>(())?, 1);
 
@@ -293,14 +307,15 @@ fn a_thread_stays_in_an_interpreter() -> subpy::Result<()> {
     drop(outer);
     assert_eq!(count.call::<u32>(()).unwrap(), 1);
     assert_eq!(count.call::<u32>(()).unwrap(), 2);
-    let reference = interp.as_ref();
-    let other = thread::spawn(move || (reference.call::<u32>("count", ()), reference.close()));
+    let reference = unowned(&interp);
+    let its_own = reference.clone();
+    let other = thread::spawn(move || (its_own.call::<u32>("count", ()), its_own.close()));
     let (counted, closed) = other.join().unwrap();
     assert_eq!(counted.unwrap(), 1);
     assert!(matches!(closed.unwrap_err().kind, Kind::Busy(_)));
     assert!(matches!(reference.close().unwrap_err().kind, Kind::Busy(_)));
     drop(interp);
-    assert_eq!(inner.call::<u32>("count", ()).unwrap(), 3);
+    assert_eq!(inner.interpreter().call::<u32>("count", ()).unwrap(), 3);
     drop(inner);
     assert_eq!(count.call::<u32>(()).unwrap(), 1);
     reference.close().unwrap();
@@ -311,14 +326,14 @@ fn a_thread_stays_in_an_interpreter() -> subpy::Result<()> {
 #[test]
 fn a_thread_that_ends_has_left() {
     let interp = create();
-    let reference = interp.as_ref();
+    let reference = unowned(&interp);
     thread::spawn(move || std::mem::forget(reference.enter().unwrap())).join().unwrap();
     interp.close().unwrap();
 }
 
 /// Rust code that Python code calls, with the interpreter's handle: enters and leaves inside of the run.
 extern "C" fn enter_inside(handle: u64) -> i32 {
-    let interp = InterpreterRef::from_handle(handle);
+    let interp = Interpreter::from_handle(handle);
     let left = interp.enter().and_then(|session| session.leave());
     drop(interp.enter());
     interp.exec("import decimal").unwrap();
@@ -352,7 +367,7 @@ fn a_session_inside_of_a_run_ends_with_the_run() {
 #[test]
 fn an_interpreter_knows_itself_and_is_listed_until_it_is_dropped() {
     let interp = create();
-    let reference = interp.as_ref();
+    let reference = unowned(&interp);
     let id = interp.id().unwrap();
     assert_eq!(subpy::find(id).unwrap(), reference);
     assert_eq!(interp.whence().unwrap(), "C-API");
@@ -364,6 +379,51 @@ fn an_interpreter_knows_itself_and_is_listed_until_it_is_dropped() {
     let kept = create().leak();
     assert_eq!(kept.eval::<i64>("6 * 7").unwrap(), 42);
     kept.close().unwrap();
+}
+
+#[test]
+fn the_last_clone_closes() {
+    fn any_thread<T: Send + Sync + 'static>(_: &T) {}
+    let interp = create();
+    any_thread(&interp);
+    let unowned = unowned(&interp);
+    let clones = [interp.clone(), interp.clone()];
+    assert!(clones.iter().all(|clone| *clone == interp && clone.cmp(&unowned).is_eq()));
+    assert_eq!(format!("{interp:?}"), format!("Interpreter({})", interp.handle()));
+    assert_eq!(std::collections::HashSet::from([interp.clone(), unowned.clone()]).len(), 1);
+    drop(interp);
+    let [first, last] = clones;
+    thread::spawn(move || drop(first)).join().unwrap();
+    drop(unowned.clone());
+    drop((
+        subpy::find(last.id().unwrap()).unwrap(),
+        subpy::list_all().unwrap(),
+        last.function("builtins:len").unwrap(),
+    ));
+    assert_eq!(unowned.eval::<i64>("6 * 7").unwrap(), 42);
+    drop(last);
+    assert!(matches!(unowned.eval::<i64>("6 * 7").unwrap_err().kind, Kind::NotFound(_)));
+
+    let interp = create();
+    let clone = interp.clone();
+    let kept = interp.leak();
+    drop(clone);
+    drop(kept.clone());
+    assert_eq!(kept.eval::<i64>("6 * 7").unwrap(), 42);
+    kept.close().unwrap();
+    assert_eq!(Interpreter::from_handle(7).leak().handle(), 7);
+}
+
+#[test]
+fn a_close_that_failed_is_made_up_for() {
+    let interp = create();
+    let unowned = unowned(&interp);
+    let session = interp.enter().unwrap();
+    assert!(matches!(interp.close().unwrap_err().kind, Kind::Busy(_)));
+    assert_eq!(interp.eval::<i64>("6 * 7").unwrap(), 42);
+    session.leave().unwrap();
+    drop(interp);
+    assert!(matches!(unowned.id().unwrap_err().kind, Kind::NotFound(_)));
 }
 
 #[test]
@@ -380,13 +440,14 @@ fn busy_as_it_was_asked_for() {
             thread::sleep(Duration::from_millis(1));
         }
 
-        let reference = interp.as_ref();
+        let reference = unowned(&interp);
         drop(interp);
         assert!(reference.is_running().unwrap(), "something runs in it, so dropping it does not end it");
         assert_eq!(message(reference.close()), "interpreter running");
 
         let (sender, second) = mpsc::channel();
-        thread::spawn(move || sender.send(reference.eval::<i64>("6 * 7")).unwrap());
+        let its_own = reference.clone();
+        thread::spawn(move || sender.send(its_own.eval::<i64>("6 * 7")).unwrap());
         match busy {
             Busy::Refuse => assert_eq!(message(second.recv().unwrap()), "interpreter already running"),
             Busy::Share => assert_eq!(second.recv().unwrap().unwrap(), 42),
@@ -416,14 +477,73 @@ fn a_thread_has_one_outcome() {
 }
 
 #[test]
+fn a_thread_can_be_waited_for() {
+    let interp = create();
+    let door = support::build_folder().join(format!("waited-{}", std::process::id()));
+    interp.exec("import os, time\ndef wait_for(door):\n  while not os.path.exists(door): time.sleep(0.001)").unwrap();
+    let running: Thread = interp.call_in_thread("wait_for", (door.display().to_string(),)).unwrap();
+    assert!(!running.wait_timeout(Duration::ZERO).unwrap());
+    assert!(!running.wait_timeout(Duration::from_millis(10)).unwrap());
+    fs::write(&door, "").unwrap();
+    running.wait().unwrap();
+    assert!(running.wait_timeout(Duration::MAX).unwrap());
+    assert!(running.wait_timeout(Duration::ZERO).unwrap());
+    running.join::<()>().unwrap();
+    fs::remove_file(door).unwrap();
+
+    let failed = interp.call_in_thread("missing", ()).unwrap();
+    failed.wait().unwrap();
+    assert!(matches!(failed.join::<()>().unwrap_err().kind, Kind::ExecutionFailed(_)));
+}
+
+/// An argument that may have no value.
+#[derive(Clone)]
+struct Even(i64);
+
+impl Arg for Even {
+    fn into_arg(self, place: std::fmt::Arguments) -> subpy::Result<Value> {
+        if self.0 % 2 == 0 {
+            return Ok(self.0.into());
+        }
+        Err(Kind::InvalidArgument(format!("{place}: {} is odd", self.0)).into())
+    }
+}
+
+#[test]
+fn an_argument_that_has_no_value_is_an_error() {
+    let interp = create();
+    interp.exec("def total(*args, **kwargs): return sum([*args, *kwargs.values()])").unwrap();
+    let total = interp.function("total").unwrap();
+    assert_eq!(interp.call_kw::<i64>("total", (Even(2), 3), [("by", Even(4))]).unwrap(), 9);
+    assert_eq!(total.call::<i64>([Even(2), Even(4)]).unwrap(), 6);
+    assert_eq!(total.call::<i64>(&[Even(2), Even(4)][..]).unwrap(), 6);
+    // What is nested deep, and was made before the error or after it, is dropped with no stack for each level.
+    let deep = || (0..1_000_000).fold(Value::Int(1), |inner, _| Value::List(vec![inner]));
+    for (refused, place) in [
+        (interp.call::<()>("total", (1, Even(3))), "args[1]"),
+        (interp.call("total", vec![Even(3)]), "args[0]"),
+        (interp.call("total", (deep(), Even(3), deep())), "args[1]"),
+        (total.call([Even(2), Even(3)]), "args[1]"),
+        (interp.call_kw("total", (), [("a\n", Even(3))]), "kwargs['a\\n']"),
+        (interp.call_in_thread("total", (Even(3),)).map(drop), "args[0]"),
+        (total.call_in_thread((Even(3),)).map(drop), "args[0]"),
+        (interp.prepare_main([("x", Even(3))]), "names['x']"),
+    ] {
+        let error = refused.unwrap_err();
+        assert!(matches!(error.kind, Kind::InvalidArgument(_)), "{error:?}");
+        assert_eq!(error.to_string(), format!("{place}: 3 is odd"));
+    }
+}
+
+#[test]
 fn many_threads_and_a_close_in_between() {
     start();
     let interp = Interpreter::with_options(&Options::new().busy(Busy::Share)).unwrap();
-    let reference = interp.as_ref();
+    let reference = unowned(&interp);
     let ended = thread::scope(|scope| {
         let callers: Vec<_> = (0..4)
             .map(|_| {
-                scope.spawn(move || {
+                scope.spawn(|| {
                     loop {
                         match reference.call::<i64>("operator:add", (1, 2)) {
                             Ok(sum) => assert_eq!(sum, 3),

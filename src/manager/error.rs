@@ -96,7 +96,7 @@ fn daemon_hint(exception: &Exception) -> &'static str {
 pub struct Error {
     /// What went wrong.
     pub kind: Kind,
-    /// The handle of the interpreter ([`InterpreterRef::from_handle`](crate::InterpreterRef::from_handle)), or 0.
+    /// The handle of the interpreter ([`Interpreter::from_handle`](crate::Interpreter::from_handle)), or 0.
     pub interp: u64,
 }
 

@@ -14,12 +14,11 @@ use crate::python::stack::{self, STACK_SIZE};
 
 /// How an interpreter is created.
 #[derive(Debug, Clone, Default)]
-#[non_exhaustive]
 pub struct Options {
     /// What happens to a run while it is running.
-    pub busy: Busy,
+    pub(crate) busy: Busy,
     /// What it may do.
-    pub config: Config,
+    pub(crate) config: Config,
 }
 
 /// `create()`; starts the runtime when it is not running.

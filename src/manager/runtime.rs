@@ -22,12 +22,11 @@ use crate::python::{hooks, loaded_api, lock};
 
 /// How the runtime is started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct RuntimeOptions {
     /// An executable, a venv's folder or a libpython; None: search.
-    pub python: Option<PathBuf>,
+    pub(crate) python: Option<PathBuf>,
     /// How CPython is initialised.
-    pub startup: Startup,
+    pub(crate) startup: Startup,
 }
 
 enum Phase {

@@ -21,23 +21,22 @@ use super::{Count, Failure, api, lock};
 /// What an interpreter may do (CPython: PyInterpreterConfig). All false is what `concurrent.interpreters` calls
 /// "isolated".
 #[derive(Debug, Clone, Default)]
-#[non_exhaustive]
 pub struct Config {
     /// It shares the main interpreter's GIL instead of having its own: it loads more extension modules, and runs when main
     /// and its like do not.
-    pub shared_gil: bool,
+    pub(crate) shared_gil: bool,
     /// Its code may call `os.fork()`.
-    pub allow_fork: bool,
+    pub(crate) allow_fork: bool,
     /// Its code may call `os.exec*()`, which replaces the process.
-    pub allow_exec: bool,
+    pub(crate) allow_exec: bool,
     /// Its code cannot start threads.
-    pub no_threads: bool,
+    pub(crate) no_threads: bool,
     /// Its code may start daemon threads.
-    pub allow_daemon_threads: bool,
+    pub(crate) allow_daemon_threads: bool,
     /// It loads extension modules that do not say that they support interpreters; only with `shared_gil`.
-    pub no_extension_check: bool,
+    pub(crate) no_extension_check: bool,
     /// Put in front of sys.path.
-    pub path: Vec<String>,
+    pub(crate) path: Vec<String>,
 }
 
 /// `__main__`, a strong reference until the end, and its `__dict__`: looking it up would cost as much as a call. The module

@@ -18,14 +18,13 @@ use super::{API, api, hooks};
 
 /// How CPython is initialised.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Startup {
     /// Honour PYTHON* variables.
-    pub use_environment: bool,
+    pub(crate) use_environment: bool,
     /// No site module.
-    pub no_site: bool,
+    pub(crate) no_site: bool,
     /// Leave SIGPIPE as it is.
-    pub keep_sigpipe: bool,
+    pub(crate) keep_sigpipe: bool,
 }
 
 /// The one CPython of this process.

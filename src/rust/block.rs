@@ -1,5 +1,6 @@
 //! Values in the form that `python` reads and writes: one block of memory.
 
+use super::to_rust::WrongType;
 use super::value::Value;
 use crate::manager::{Error, Kind, Result};
 use crate::value::{
@@ -42,6 +43,7 @@ fn copy(root: &Value) -> Result<OwnedValue> {
             Value::Tuple(items) | Value::List(items) => {
                 let start = builder.array(items.len()).ok_or_else(no_memory)?;
                 let place = |index| Some(start + index * size_of::<subpy_value>());
+                pending.try_reserve(items.len()).map_err(|_| no_memory())?;
                 pending.extend(items.iter().enumerate().map(|(index, item)| (place(index), item, depth + 1)));
                 let kind = if matches!(value, Value::Tuple(_)) { TUPLE } else { LIST };
                 subpy_value::at_offset(kind, start, items.len())
@@ -49,6 +51,7 @@ fn copy(root: &Value) -> Result<OwnedValue> {
             Value::Dict(pairs) => {
                 let start = builder.array(pairs.len() * 2).ok_or_else(no_memory)?;
                 let place = |index| Some(start + index * size_of::<subpy_value>());
+                pending.try_reserve(pairs.len() * 2).map_err(|_| no_memory())?;
                 let elements = pairs.iter().flat_map(|(key, value)| [key, value]).enumerate();
                 pending.extend(elements.map(|(index, element)| (place(index), element, depth + 1)));
                 subpy_value::at_offset(DICT, start, pairs.len())
@@ -68,8 +71,8 @@ struct Open<'a> {
     elements: Vec<Value>,
 }
 
-/// Copies a value out of a block, without recursion.
-pub(super) fn decode(root: ValueRef) -> Value {
+/// Copies a value out of a block, without recursion. Python code decides how large it is, so there may be no memory.
+pub(super) fn decode(root: ValueRef) -> Result<Value> {
     let mut open: Vec<Open> = Vec::new();
     let mut next = root;
     loop {
@@ -77,46 +80,68 @@ pub(super) fn decode(root: ValueRef) -> Value {
             View::None => Value::None,
             View::Bool(value) => Value::Bool(value),
             View::Int(value) => Value::Int(value),
-            View::BigInt(text) => Value::BigInt(text.into()),
+            View::BigInt(text) => Value::BigInt(copy_text(text)?),
             View::Float(value) => Value::Float(value),
-            View::Str(text) => Value::Str(text.into()),
-            View::Bytes(bytes) => Value::Bytes(bytes.into()),
+            View::Str(text) => Value::Str(copy_text(text)?),
+            View::Bytes(bytes) => Value::Bytes(copy_bytes(bytes)?),
             View::Tuple | View::List | View::Dict => {
                 if let Some(first) = next.element(0) {
+                    reserve(&mut open, 1)?;
                     open.push(Open { container: next, elements: Vec::new() });
                     next = first;
                     continue;
                 }
-                container(next, Vec::new())
+                container(next, Vec::new())?
             }
+            View::Unknown(kind) => return Err(WrongType::new(format!("kind {kind} is not known")).into()),
         };
         // Into the innermost container; when that is complete, it goes into the next one.
         loop {
-            let Some(mut top) = open.pop() else { return done };
+            let Some(mut top) = open.pop() else { return Ok(done) };
+            reserve(&mut top.elements, 1)?;
             top.elements.push(done);
             if let Some(element) = top.container.element(top.elements.len()) {
                 next = element;
                 open.push(top);
                 break;
             }
-            done = container(top.container, top.elements);
+            done = container(top.container, top.elements)?;
         }
     }
 }
 
-fn container(of: ValueRef, elements: Vec<Value>) -> Value {
-    match of.view() {
+fn container(of: ValueRef, elements: Vec<Value>) -> Result<Value> {
+    Ok(match of.view() {
         View::Tuple => Value::Tuple(elements),
         View::List => Value::List(elements),
         _ => {
-            let mut pairs = Vec::with_capacity(elements.len() / 2);
+            let mut pairs = Vec::new();
+            reserve(&mut pairs, elements.len() / 2)?;
             let mut elements = elements.into_iter();
             while let (Some(key), Some(value)) = (elements.next(), elements.next()) {
                 pairs.push((key, value));
             }
             Value::Dict(pairs)
         }
-    }
+    })
+}
+
+fn copy_text(text: &str) -> Result<String> {
+    let mut copy = String::new();
+    copy.try_reserve_exact(text.len()).map_err(|_| Kind::NoMemory)?;
+    copy.push_str(text);
+    Ok(copy)
+}
+
+fn copy_bytes(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len()).map_err(|_| Kind::NoMemory)?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
+}
+
+fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
+    list.try_reserve(more).map_err(|_| Kind::NoMemory.into())
 }
 
 #[cfg(test)]
@@ -125,7 +150,7 @@ mod tests {
 
     fn round_trip(value: &Value) {
         let block = copy(value).unwrap();
-        assert_eq!(&decode(block.as_ref()), value);
+        assert_eq!(&decode(block.as_ref()).unwrap(), value);
     }
 
     #[test]
@@ -138,6 +163,20 @@ mod tests {
             (Value::Tuple(vec![Value::None]), Value::BigInt("-0x1ffffffffffffffffff".into())),
             (Value::Bool(true), Value::Float(-0.0)),
         ]));
+    }
+
+    #[test]
+    fn a_kind_that_is_not_known_is_an_error() {
+        let unknown = subpy_value { kind: 77, ..subpy_value::none() };
+        let mut list = Builder::new();
+        let start = list.array(1).unwrap();
+        list.write(start, unknown);
+        let list = list.finish(subpy_value::at_offset(LIST, start, 1)).unwrap();
+        for block in [Builder::new().finish(unknown).unwrap(), list] {
+            let error = decode(block.as_ref()).unwrap_err();
+            assert!(matches!(error.kind, Kind::WrongType(_)));
+            assert_eq!(error.to_string(), "result: kind 77 is not known");
+        }
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! What a call needs, checked and in the form that `python` reads.
 
-use super::args::Args;
+use super::args::{Arg, Args, all};
 use super::block::{decode, encode};
 use super::session::leave_late;
 use super::to_rust::FromValue;
 use super::unless_forked;
 use super::value::Value;
 use crate::manager::{Kind, Ran, Result};
-use crate::value::{self, OwnedValue};
+use crate::value::{self, OwnedValue, printable};
 
 /// The arguments of a call: a tuple and a dict, as blocks.
 pub(super) struct Call {
@@ -16,12 +16,10 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub fn new<K: Into<String>, V: Into<Value>>(
-        args: impl Args,
-        kwargs: impl IntoIterator<Item = (K, V)>,
-    ) -> Result<Call> {
+    pub fn new(args: impl Args, kwargs: impl IntoIterator<Item = (impl Into<String>, impl Arg)>) -> Result<Call> {
         // Both before the first error: what is nested too deep must not be dropped in any other way.
-        let (args, kwargs) = (encode(Value::Tuple(args.into_values())), encode(named(kwargs)));
+        let args = args.into_values().and_then(|args| encode(Value::Tuple(args)));
+        let kwargs = named(kwargs, "kwargs").and_then(encode);
         Ok(Call { args: args?, kwargs: kwargs? })
     }
 
@@ -33,9 +31,14 @@ impl Call {
 /// No keyword arguments.
 pub(super) const NO_KWARGS: [(&str, Value); 0] = [];
 
-/// A dict with str keys.
-pub(super) fn named<K: Into<String>, V: Into<Value>>(pairs: impl IntoIterator<Item = (K, V)>) -> Value {
-    Value::Dict(pairs.into_iter().map(|(name, value)| (Value::Str(name.into()), value.into())).collect())
+/// A dict with str keys. An error calls it `what`.
+pub(super) fn named(pairs: impl IntoIterator<Item = (impl Into<String>, impl Arg)>, what: &str) -> Result<Value> {
+    let pair = |(name, arg): (_, _)| {
+        let name: String = Into::into(name);
+        let value = Arg::into_arg(arg, format_args!("{what}['{}']", printable(&name)))?;
+        Ok((Value::Str(name), value))
+    };
+    Ok(Value::Dict(all(pairs.into_iter().map(pair))?))
 }
 
 /// Runs something on this thread.
@@ -56,5 +59,5 @@ pub(super) fn run_wanting(wanted: bool, body: impl FnOnce(Option<&mut OwnedValue
 
 /// The result of a run as what was asked for.
 pub(super) fn result<T: FromValue>(value: OwnedValue) -> Result<T> {
-    Ok(T::from_value(decode(value.as_ref()))?)
+    Ok(T::from_value(decode(value.as_ref())?)?)
 }

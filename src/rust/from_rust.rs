@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use super::value::{Bytes, Value};
+use super::value::Value;
 
 macro_rules! from_small_int {
     ($($type:ty)*) => { $(
@@ -52,9 +52,6 @@ from_simple! {
     &String: text => Value::Str(text.clone());
     Cow<'_, str>: text => Value::Str(text.into_owned());
     char: letter => Value::Str(letter.into());
-    &[u8]: bytes => Value::Bytes(bytes.into());
-    Bytes: bytes => Value::Bytes(bytes.0);
-    &Bytes: bytes => Value::Bytes(bytes.0.clone());
     &Value: value => value.clone();
 }
 
@@ -71,31 +68,28 @@ impl<T: Into<Value>> From<Option<T>> for Value {
     }
 }
 
-fn list<T: Into<Value>>(items: impl IntoIterator<Item = T>) -> Value {
-    Value::List(items.into_iter().map(Into::into).collect())
-}
-
 fn dict<K: Into<Value>, V: Into<Value>>(pairs: impl IntoIterator<Item = (K, V)>) -> Value {
     Value::Dict(pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
 }
 
-/// A list; for bytes, see [`Bytes`].
-impl<T: Into<Value>> From<Vec<T>> for Value {
+/// A list; of [`u8`], bytes.
+impl<T: ListItem> From<Vec<T>> for Value {
     fn from(items: Vec<T>) -> Value {
-        list(items)
+        T::all(items)
     }
 }
 
-impl<T: Into<Value>, const N: usize> From<[T; N]> for Value {
+/// A list; of [`u8`], bytes.
+impl<T: ListItem, const N: usize> From<[T; N]> for Value {
     fn from(items: [T; N]) -> Value {
-        list(items)
+        T::all(items.into())
     }
 }
 
-/// A list; for bytes, see [`Bytes`].
-impl<T: Into<Value>> From<Box<[T]>> for Value {
+/// A list; of [`u8`], bytes.
+impl<T: ListItem> From<Box<[T]>> for Value {
     fn from(items: Box<[T]>) -> Value {
-        list(items)
+        T::all(items.into())
     }
 }
 
@@ -125,10 +119,10 @@ macro_rules! from_reference {
 
 from_reference!(() bool char f32 f64 i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize);
 
-/// What a slice or a reference to an array or a [`Vec`] holds to be a list: anything that is a [`Value`], but [`u8`],
-/// whose slices are bytes.
+/// What a [`Vec`], an array or a slice holds to be a list: everything that is a [`Value`]. But a sequence of [`u8`] is
+/// bytes.
 ///
-/// A type of your own whose slices are to be arguments needs it too:
+/// A type of your own needs it too:
 ///
 /// ```
 /// use subpy::{ListItem, Value};
@@ -145,9 +139,23 @@ from_reference!(() bool char f32 f64 i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u1
 /// impl ListItem for Point {}
 ///
 /// let line = [Point { x: 0.0, y: 0.0 }, Point { x: 1.0, y: 2.0 }];
-/// assert_eq!(Value::from(&line[..]), Value::from([(0.0, 0.0), (1.0, 2.0)]));
+/// assert_eq!(Value::from(line), Value::from([(0.0, 0.0), (1.0, 2.0)]));
 /// ```
-pub trait ListItem: Clone + Into<Value> {}
+pub trait ListItem: Into<Value> {
+    /// What a sequence of them is in Python.
+    #[doc(hidden)]
+    fn all(items: Vec<Self>) -> Value {
+        Value::List(items.into_iter().map(Into::into).collect())
+    }
+}
+
+impl ListItem for u8 {
+    fn all(items: Vec<u8>) -> Value {
+        Value::Bytes(items)
+    }
+}
+
+impl<'a, T: ?Sized> ListItem for &'a T where &'a T: Into<Value> {}
 
 macro_rules! list_item {
     ($([$($parameters:tt)*] $type:ty;)*) => { $(
@@ -172,48 +180,42 @@ list_item! {
     [] u64;
     [] u128;
     [] usize;
-    [] &str;
     [] String;
-    [] &String;
     [] Cow<'_, str>;
-    [] Bytes;
-    [] &[u8];
-    [const N: usize] &[u8; N];
     [] Value;
-    [] &Value;
-    [T: Clone + Into<Value>] Option<T>;
-    [T: Clone + Into<Value>] Vec<T>;
-    [T: Clone + Into<Value>] Box<[T]>;
-    [T: Clone + Into<Value>, const N: usize] [T; N];
-    [K: Clone + Into<Value>, V: Clone + Into<Value>, S: Clone] HashMap<K, V, S>;
-    [K: Clone + Into<Value>, V: Clone + Into<Value>] BTreeMap<K, V>;
+    [T: Into<Value>] Option<T>;
+    [T: ListItem] Vec<T>;
+    [T: ListItem] Box<[T]>;
+    [T: ListItem, const N: usize] [T; N];
+    [K: Into<Value>, V: Into<Value>, S] HashMap<K, V, S>;
+    [K: Into<Value>, V: Into<Value>] BTreeMap<K, V>;
 }
 
-/// Bytes, such as a literal: `b"..."`.
-impl<const N: usize> From<&[u8; N]> for Value {
-    fn from(bytes: &[u8; N]) -> Value {
-        Value::Bytes(bytes.into())
-    }
-}
-
-/// A list.
-impl<T: ListItem> From<&[T]> for Value {
+/// A list; of [`u8`], bytes.
+impl<T: ListItem + Clone> From<&[T]> for Value {
     fn from(items: &[T]) -> Value {
-        list(items.iter().cloned())
+        T::all(items.into())
     }
 }
 
-/// A list.
-impl<T: ListItem, const N: usize> From<&[T; N]> for Value {
+/// A list; of [`u8`], such as the literal `b"..."`, bytes.
+impl<T: ListItem + Clone, const N: usize> From<&[T; N]> for Value {
     fn from(items: &[T; N]) -> Value {
-        list(items.iter().cloned())
+        T::all(items.into())
     }
 }
 
-/// A list.
-impl<T: ListItem> From<&Vec<T>> for Value {
+/// A list; of [`u8`], bytes.
+impl<T: ListItem + Clone> From<&Vec<T>> for Value {
     fn from(items: &Vec<T>) -> Value {
-        list(items.iter().cloned())
+        T::all(items.clone())
+    }
+}
+
+/// A list; of [`u8`], bytes.
+impl<T: ListItem + Clone> From<&Box<[T]>> for Value {
+    fn from(items: &Box<[T]>) -> Value {
+        T::all(items.to_vec())
     }
 }
 
@@ -255,7 +257,9 @@ mod tests {
         same(&'x');
         same(&"text");
         same(&String::from("text"));
-        same(&Bytes(vec![1, 2]));
+        same(&vec![1u8, 2]);
+        same(&[1u8, 2]);
+        same(&vec![1u8, 2].into_boxed_slice());
         same(&Value::List(vec![Value::None]));
         same(&Some("text"));
         same(&None::<i32>);
@@ -267,18 +271,26 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_behind_references_alone() {
-        let list = Value::List(vec![Value::Int(1), Value::Int(2)]);
+    fn a_sequence_of_u8_is_bytes() {
         let bytes = Value::Bytes(vec![1, 2]);
-        assert_eq!(Value::from(vec![1u8, 2]), list);
-        assert_eq!(Value::from([1u8, 2]), list);
-        assert_eq!(Value::from(vec![1u8, 2].into_boxed_slice()), list);
-        assert_eq!(Value::from(&[1u16, 2][..]), list);
-        assert_eq!(Value::from(&[1, 2]), list);
+        assert_eq!(Value::from(vec![1u8, 2]), bytes);
+        assert_eq!(Value::from([1u8, 2]), bytes);
+        assert_eq!(Value::from(vec![1u8, 2].into_boxed_slice()), bytes);
         assert_eq!(Value::from(&[1u8, 2][..]), bytes);
+        assert_eq!(Value::from(&[1u8, 2]), bytes);
+        assert_eq!(Value::from(&vec![1u8, 2]), bytes);
         assert_eq!(Value::from(b"\x01\x02"), bytes);
-        assert_eq!(Value::from(Bytes(vec![1, 2])), bytes);
-        assert_eq!(Value::from(vec![b"\x01\x02"]), Value::List(vec![bytes]));
+        assert_eq!(Value::from(Vec::<u8>::new()), Value::Bytes(vec![]));
+        assert_eq!(Value::from([vec![1u8, 2]]), Value::List(vec![bytes.clone()]));
+        assert_eq!(Value::from([b"\x01\x02"]), Value::List(vec![bytes.clone()]));
+        assert_eq!(Value::from(Some([1u8, 2])), bytes);
+
+        let list = Value::List(vec![Value::Int(1), Value::Int(2)]);
+        assert_eq!(Value::from(vec![1i8, 2]), list);
+        assert_eq!(Value::from([1u16, 2]), list);
+        assert_eq!(Value::from(&[1, 2]), list);
+        assert_eq!(Value::from([&1u8, &2]), list);
+        assert_eq!(Value::from(vec![Value::from(1u8), Value::from(2u8)]), list);
     }
 
     #[test]

@@ -1,15 +1,14 @@
 //! Prepared functions: callables that were looked up once.
 
-use super::args::Args;
+use super::args::{Arg, Args};
 use super::call::{self, Call, NO_KWARGS};
-use super::interpreter::InterpreterRef;
+use super::interpreter::Interpreter;
 use super::thread::Thread;
 use super::to_rust::FromValue;
 use super::unless_forked;
-use super::value::Value;
 use crate::manager::{self, Code, Result, forked};
 
-/// A callable that was looked up once ([`InterpreterRef::function`]), to be called many times, from any thread.
+/// A callable that was looked up once ([`Interpreter::function`]), to be called many times, from any thread.
 ///
 /// It belongs to its interpreter, and may outlive it: then its calls are [`Kind::NotFound`](crate::Kind::NotFound).
 /// Dropping it never blocks and runs no Python; the Python object is given back when the interpreter is entered next.
@@ -27,36 +26,36 @@ use crate::manager::{self, Code, Result, forked};
 #[derive(Debug)]
 pub struct Function {
     handle: u64,
-    interp: InterpreterRef,
+    interp: u64,
 }
 
 impl Function {
-    pub(super) fn new(interp: InterpreterRef, callable: &str) -> Result<Function> {
-        let handle = call::run(|| manager::function_new(interp.0, callable))?;
+    pub(super) fn new(interp: u64, callable: &str) -> Result<Function> {
+        let handle = call::run(|| manager::function_new(interp, callable))?;
         Ok(Function { handle, interp })
     }
 
-    /// Its interpreter.
-    pub fn interpreter(&self) -> InterpreterRef {
-        self.interp
+    /// Its interpreter, without owning it.
+    pub fn interpreter(&self) -> Interpreter {
+        Interpreter::from_handle(self.interp)
     }
 
     /// Calls it, in its interpreter.
     ///
     /// # Errors
-    /// As [`InterpreterRef::call`].
+    /// As [`Interpreter::call`].
     pub fn call<T: FromValue>(&self, args: impl Args) -> Result<T> {
         self.call_kw(args, NO_KWARGS)
     }
 
-    /// The same, with keyword arguments. When they are of different types, each is a [`Value`].
+    /// The same, with keyword arguments. When they are of different types, each is a [`Value`](crate::Value).
     ///
     /// # Errors
-    /// As [`InterpreterRef::call`].
-    pub fn call_kw<T: FromValue, K: Into<String>, V: Into<Value>>(
+    /// As [`Interpreter::call`].
+    pub fn call_kw<T: FromValue>(
         &self,
         args: impl Args,
-        kwargs: impl IntoIterator<Item = (K, V)>,
+        kwargs: impl IntoIterator<Item = (impl Into<String>, impl Arg)>,
     ) -> Result<T> {
         let call = Call::new(args, kwargs)?;
         let args = call.args()?;
@@ -66,7 +65,7 @@ impl Function {
     /// Calls it on a new thread.
     ///
     /// # Errors
-    /// As [`InterpreterRef::call_in_thread`].
+    /// As [`Interpreter::call_in_thread`].
     pub fn call_in_thread(&self, args: impl Args) -> Result<Thread> {
         self.call_kw_in_thread(args, NO_KWARGS)
     }
@@ -74,17 +73,17 @@ impl Function {
     /// The same, with keyword arguments.
     ///
     /// # Errors
-    /// As [`InterpreterRef::call_in_thread`].
-    pub fn call_kw_in_thread<K: Into<String>, V: Into<Value>>(
+    /// As [`Interpreter::call_in_thread`].
+    pub fn call_kw_in_thread(
         &self,
         args: impl Args,
-        kwargs: impl IntoIterator<Item = (K, V)>,
+        kwargs: impl IntoIterator<Item = (impl Into<String>, impl Arg)>,
     ) -> Result<Thread> {
         let call = Call::new(args, kwargs)?;
         let args = call.args()?;
         unless_forked(|| {
             let function = manager::find_function(self.handle)?;
-            manager::run_in_thread(self.interp.0, Code::Function { kept: function.kept(), args }, true)
+            manager::run_in_thread(self.interp, Code::Function { kept: function.kept(), args }, true)
         })
         .map(Thread)
     }

@@ -1,8 +1,12 @@
 //! The interpreters, operation by operation.
 
-use std::ops::Deref;
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{self, AtomicBool};
 
-use super::args::Args;
+use super::args::{Arg, Args};
 use super::block::encode;
 use super::call::{self, Call, NO_KWARGS};
 use super::function::Function;
@@ -11,30 +15,53 @@ use super::session::Session;
 use super::thread::Thread;
 use super::to_rust::FromValue;
 use super::unless_forked;
-use super::value::Value;
 use crate::manager::{self, Code, Kind, Options, Result};
 use crate::value::{OwnedValue, check_owned_main_names};
 
-/// An interpreter of one's own: closed when dropped.
+/// An interpreter, by its handle. It can be cloned, sent to any thread, and used by many at a time.
 ///
-/// Everything that one can do with it is in [`InterpreterRef`], which it dereferences to. To use it from several
-/// threads, share it (it is [`Sync`]) or hand out copies of its reference.
+/// One that was created here, with [`create`](Interpreter::create) or [`with_options`](Interpreter::with_options), is
+/// closed when the last of its clones is dropped. Those that [`find`], [`get_main`], [`get_current`], [`list_all`] and
+/// [`from_handle`](Interpreter::from_handle) give own nothing: they close nothing when they are dropped, and may
+/// outlive the interpreter, or never have had one. Then what they do is [`Kind::NotFound`].
 ///
-/// Dropping it does what [`close`](Interpreter::close) does, but for saying so when it fails: an interpreter in which
-/// something runs stays until [`shutdown`](crate::shutdown). It waits as `close` does, perhaps for ever, for threads
-/// that Python code started.
+/// Closing by dropping does what [`close`](Interpreter::close) does, but for saying so when it fails: an interpreter in
+/// which something runs, or in which a thread has a [`Session`], stays until [`shutdown`](crate::shutdown). It waits as
+/// `close` does, perhaps for ever, for threads that Python code started.
 ///
 /// ```
 /// # fn main() -> subpy::Result<()> {
 /// let interp = subpy::Interpreter::create()?;
 /// interp.exec("def add(a, b): return a + b")?;
-/// let sum: i64 = interp.call("add", (2, 3))?;
-/// assert_eq!(sum, 5);
+/// let other = interp.clone();
+/// let thread = std::thread::spawn(move || other.call::<i64>("add", (2, 3)));
+/// assert_eq!(thread.join().expect("no panic")?, 5);
 /// interp.close()
 /// # }
 /// ```
-#[derive(Debug)]
-pub struct Interpreter(InterpreterRef);
+///
+/// Two are equal when they are the same interpreter, whatever they own.
+#[derive(Clone)]
+pub struct Interpreter {
+    handle: u64,
+    /// What the clones share; None for those that own nothing.
+    owned: Option<Arc<Owned>>,
+}
+
+/// The duty to close an interpreter.
+struct Owned {
+    handle: u64,
+    leaked: AtomicBool,
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        if !*self.leaked.get_mut() {
+            // Harmless after a close: handles are never used twice.
+            let _ = close(self.handle);
+        }
+    }
+}
 
 impl Interpreter {
     /// Creates an interpreter that is as isolated as those of `concurrent.interpreters`, with a GIL of its own. Starts
@@ -52,72 +79,39 @@ impl Interpreter {
     /// As [`create`](Interpreter::create); [`Kind::InvalidArgument`] for options that make no sense.
     pub fn with_options(options: &Options) -> Result<Interpreter> {
         options.check()?;
-        unless_forked(|| manager::create(options)).map(|handle| Interpreter(InterpreterRef(handle)))
+        let handle = unless_forked(|| manager::create(options))?;
+        Ok(Interpreter { handle, owned: Some(Arc::new(Owned { handle, leaked: AtomicBool::new(false) })) })
     }
 
-    /// Finalizes and destroys it. Python: `Interpreter.close()`.
-    ///
-    /// Waits for the threads that Python code started in it (not for daemons): for ever when one never ends. So let
-    /// them see a flag, and set it before.
-    ///
-    /// # Errors
-    /// As [`InterpreterRef::close`]. When it is [`Kind::Busy`], the interpreter stays until
-    /// [`shutdown`](crate::shutdown), or until [`InterpreterRef::close`].
-    pub fn close(self) -> Result<()> {
-        self.leak().close()
-    }
-
-    /// A reference to it, for another thread or a registry. It outlives the interpreter harmlessly.
-    pub fn as_ref(&self) -> InterpreterRef {
-        self.0
-    }
-
-    /// Keeps the interpreter beyond this value: until [`InterpreterRef::close`] or [`shutdown`](crate::shutdown).
-    pub fn leak(self) -> InterpreterRef {
-        std::mem::ManuallyDrop::new(self).0
-    }
-}
-
-impl Deref for Interpreter {
-    type Target = InterpreterRef;
-
-    fn deref(&self) -> &InterpreterRef {
-        &self.0
-    }
-}
-
-impl Drop for Interpreter {
-    fn drop(&mut self) {
-        let _ = self.0.close();
-    }
-}
-
-/// A reference to an interpreter: a number, which may be copied, sent anywhere, and kept longer than the interpreter.
-/// One that was closed is [`Kind::NotFound`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct InterpreterRef(pub(super) u64);
-
-impl InterpreterRef {
-    /// The reference with this number. Any number will do: one that is no handle of an interpreter is
-    /// [`Kind::NotFound`] when it is used.
+    /// The interpreter with this number, without owning it. Any number will do: one that is no handle of an interpreter
+    /// is [`Kind::NotFound`] when it is used.
     ///
     /// ```
     /// # fn main() -> subpy::Result<()> {
-    /// use subpy::{Interpreter, InterpreterRef};
+    /// use subpy::Interpreter;
     ///
     /// let interp = Interpreter::create()?;
     /// let error = interp.exec("1 / 0").unwrap_err();
-    /// assert_eq!(InterpreterRef::from_handle(error.interp), interp.as_ref());
+    /// assert_eq!(Interpreter::from_handle(error.interp), interp);
     /// # Ok(())
     /// # }
     /// ```
-    pub const fn from_handle(handle: u64) -> InterpreterRef {
-        InterpreterRef(handle)
+    pub const fn from_handle(handle: u64) -> Interpreter {
+        Interpreter { handle, owned: None }
     }
 
     /// The library's number for it, as the C ABI and [`Error::interp`](crate::Error::interp) have it.
     pub const fn handle(&self) -> u64 {
-        self.0
+        self.handle
+    }
+
+    /// Keeps the interpreter until [`close`](Interpreter::close) or [`shutdown`](crate::shutdown): no clone closes it
+    /// any more when it is dropped. What is returned owns nothing.
+    pub fn leak(self) -> Interpreter {
+        if let Some(owned) = &self.owned {
+            owned.leaked.store(true, atomic::Ordering::Relaxed);
+        }
+        Interpreter::from_handle(self.handle)
     }
 
     /// Runs statements in its `__main__`. Python: `Interpreter.exec()`.
@@ -125,7 +119,8 @@ impl InterpreterRef {
     /// Indentation that all lines share is taken off first when the first line that is not blank is indented.
     ///
     /// # Errors
-    /// [`Kind::NotFound`]; [`Kind::Busy`] when it is running ([`Busy`](crate::Busy)); [`Kind::Syntax`], and nothing ran;
+    /// [`Kind::NotFound`]; [`Kind::Busy`] when it is running ([`Busy`](crate::Busy)); [`Kind::Syntax`], and nothing
+    /// ran;
     /// [`Kind::ExecutionFailed`] for an uncaught exception.
     pub fn exec(&self, code: &str) -> Result<()> {
         self.run(Code::Exec { source: code, filename: None, keep_indent: false }, false).map(drop)
@@ -134,7 +129,7 @@ impl InterpreterRef {
     /// The same, with a file name for tracebacks, and the indentation as it is.
     ///
     /// # Errors
-    /// As [`exec`](InterpreterRef::exec); [`Kind::InvalidArgument`] for a file name with a NUL.
+    /// As [`exec`](Interpreter::exec); [`Kind::InvalidArgument`] for a file name with a NUL.
     pub fn exec_file(&self, code: &str, filename: &str) -> Result<()> {
         no_nul(filename.as_bytes(), "filename")?;
         self.run(Code::Exec { source: code, filename: Some(filename), keep_indent: true }, false).map(drop)
@@ -152,7 +147,7 @@ impl InterpreterRef {
     /// ```
     ///
     /// # Errors
-    /// As [`exec`](InterpreterRef::exec); [`Kind::NotShareable`] for a result that has no [`Value`];
+    /// As [`exec`](Interpreter::exec); [`Kind::NotShareable`] for a result that has no [`Value`](crate::Value);
     /// [`Kind::WrongType`] for one that is no `T`.
     pub fn eval<T: FromValue>(&self, expression: &str) -> Result<T> {
         call::result(self.run(Code::Eval { expression, filename: None }, true)?)
@@ -171,13 +166,13 @@ impl InterpreterRef {
     /// ```
     ///
     /// # Errors
-    /// As [`eval`](InterpreterRef::eval). A name that does not exist is [`Kind::ExecutionFailed`] with AttributeError or
+    /// As [`eval`](Interpreter::eval). A name that does not exist is [`Kind::ExecutionFailed`] with AttributeError or
     /// ModuleNotFoundError.
     pub fn call<T: FromValue>(&self, callable: &str, args: impl Args) -> Result<T> {
         self.call_kw(callable, args, NO_KWARGS)
     }
 
-    /// The same, with keyword arguments. When they are of different types, each is a [`Value`].
+    /// The same, with keyword arguments. When they are of different types, each is a [`Value`](crate::Value).
     ///
     /// ```
     /// # fn main() -> subpy::Result<()> {
@@ -194,12 +189,12 @@ impl InterpreterRef {
     /// ```
     ///
     /// # Errors
-    /// As [`call`](InterpreterRef::call).
-    pub fn call_kw<T: FromValue, K: Into<String>, V: Into<Value>>(
+    /// As [`call`](Interpreter::call).
+    pub fn call_kw<T: FromValue>(
         &self,
         callable: &str,
         args: impl Args,
-        kwargs: impl IntoIterator<Item = (K, V)>,
+        kwargs: impl IntoIterator<Item = (impl Into<String>, impl Arg)>,
     ) -> Result<T> {
         let call = Call::new(args, kwargs)?;
         call::result(self.run(Code::Call { callable, args: call.args()? }, true)?)
@@ -217,16 +212,16 @@ impl InterpreterRef {
     /// The same, with keyword arguments.
     ///
     /// # Errors
-    /// As [`call_in_thread`](InterpreterRef::call_in_thread).
-    pub fn call_kw_in_thread<K: Into<String>, V: Into<Value>>(
+    /// As [`call_in_thread`](Interpreter::call_in_thread).
+    pub fn call_kw_in_thread(
         &self,
         callable: &str,
         args: impl Args,
-        kwargs: impl IntoIterator<Item = (K, V)>,
+        kwargs: impl IntoIterator<Item = (impl Into<String>, impl Arg)>,
     ) -> Result<Thread> {
         let call = Call::new(args, kwargs)?;
         let code = Code::Call { callable, args: call.args()? };
-        unless_forked(|| manager::run_in_thread(self.0, code, true)).map(Thread)
+        unless_forked(|| manager::run_in_thread(self.handle, code, true)).map(Thread)
     }
 
     /// Binds names in its `__main__`, all or none. Python: `Interpreter.prepare_main()`.
@@ -241,11 +236,11 @@ impl InterpreterRef {
     /// ```
     ///
     /// # Errors
-    /// [`Kind::InvalidArgument`] when there are no names, or one has a NUL; as [`exec`](InterpreterRef::exec).
-    pub fn prepare_main<K: Into<String>, V: Into<Value>>(&self, names: impl IntoIterator<Item = (K, V)>) -> Result<()> {
-        let names = encode(call::named(names))?;
+    /// [`Kind::InvalidArgument`] when there are no names, or one has a NUL; as [`exec`](Interpreter::exec).
+    pub fn prepare_main(&self, names: impl IntoIterator<Item = (impl Into<String>, impl Arg)>) -> Result<()> {
+        let names = encode(call::named(names, "names")?)?;
         let names = check_owned_main_names(&names).map_err(Kind::InvalidArgument)?;
-        call::run(|| manager::prepare_main(self.0, names))
+        call::run(|| manager::prepare_main(self.handle, names))
     }
 
     /// Looks a callable up, to call it many times. `"name"` in `__main__`, or `"package.module:attribute.attribute"`.
@@ -253,10 +248,10 @@ impl InterpreterRef {
     /// The function holds the object that was found: binding the name to something else later does not change it.
     ///
     /// # Errors
-    /// As [`exec`](InterpreterRef::exec). A name that does not exist, or cannot be called, is [`Kind::ExecutionFailed`]
+    /// As [`exec`](Interpreter::exec). A name that does not exist, or cannot be called, is [`Kind::ExecutionFailed`]
     /// with AttributeError, ModuleNotFoundError or TypeError.
     pub fn function(&self, callable: &str) -> Result<Function> {
-        Function::new(*self, callable)
+        Function::new(self.handle, callable)
     }
 
     /// Keeps this thread in it, until the [`Session`] is dropped. Runs are cheaper meanwhile, and what Python keeps for
@@ -266,11 +261,11 @@ impl InterpreterRef {
     /// [`Kind::NotFound`]; [`Kind::Busy`] when it is closing; [`Kind::Interpreter`] when Python code created it;
     /// [`Kind::WrongState`] when this thread's stack is too small.
     pub fn enter(&self) -> Result<Session> {
-        Session::new(*self)
+        Session::new(self.handle)
     }
 
     fn run(&self, code: Code, want_result: bool) -> Result<OwnedValue> {
-        call::run_wanting(want_result, |wanted| manager::run(self.0, code, wanted))
+        call::run_wanting(want_result, |wanted| manager::run(self.handle, code, wanted))
     }
 
     /// Whether something is being run in it by this crate. Python: `Interpreter.is_running()`.
@@ -278,7 +273,7 @@ impl InterpreterRef {
     /// # Errors
     /// [`Kind::NotFound`]
     pub fn is_running(&self) -> Result<bool> {
-        unless_forked(|| manager::is_running(self.0))
+        unless_forked(|| manager::is_running(self.handle))
     }
 
     /// CPython's id: 0 for main, then ascending. Python: `Interpreter.id`.
@@ -286,7 +281,7 @@ impl InterpreterRef {
     /// # Errors
     /// [`Kind::NotFound`]
     pub fn id(&self) -> Result<i64> {
-        unless_forked(|| manager::id(self.0))
+        unless_forked(|| manager::id(self.handle))
     }
 
     /// Where it came from, in CPython's words: `"C-API"` when this crate created it. Python: `Interpreter.whence`.
@@ -294,18 +289,55 @@ impl InterpreterRef {
     /// # Errors
     /// [`Kind::NotFound`]
     pub fn whence(&self) -> Result<&'static str> {
-        unless_forked(|| manager::whence(self.0)).map(|text| text.to_str().unwrap_or("unknown"))
+        unless_forked(|| manager::whence(self.handle)).map(|text| text.to_str().unwrap_or("unknown"))
     }
 
     /// Finalizes and destroys it. Python: `Interpreter.close()`.
     ///
-    /// Waits for the threads that Python code started in it (not for daemons): for ever when one never ends.
+    /// Waits for the threads that Python code started in it (not for daemons): for ever when one never ends. So let
+    /// them see a flag, and set it before.
     ///
     /// # Errors
     /// [`Kind::Busy`] while something runs in it, or a thread has a [`Session`]: it stays as it was. [`Kind::NotFound`]
     /// when it was closed already. [`Kind::Interpreter`] from inside itself, and for the main one.
     pub fn close(&self) -> Result<()> {
-        unless_forked(|| manager::close(self.0))
+        close(self.handle)
+    }
+}
+
+fn close(handle: u64) -> Result<()> {
+    unless_forked(|| manager::close(handle))
+}
+
+impl fmt::Debug for Interpreter {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.debug_tuple("Interpreter").field(&self.handle).finish()
+    }
+}
+
+impl PartialEq for Interpreter {
+    fn eq(&self, other: &Interpreter) -> bool {
+        self.handle == other.handle
+    }
+}
+
+impl Eq for Interpreter {}
+
+impl Hash for Interpreter {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.handle.hash(state);
+    }
+}
+
+impl PartialOrd for Interpreter {
+    fn partial_cmp(&self, other: &Interpreter) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Interpreter {
+    fn cmp(&self, other: &Interpreter) -> Ordering {
+        self.handle.cmp(&other.handle)
     }
 }
 
@@ -314,30 +346,31 @@ impl InterpreterRef {
 ///
 /// # Errors
 /// Those of [`init`](crate::init).
-pub fn list_all() -> Result<Vec<InterpreterRef>> {
-    Ok(unless_forked(manager::list_all)?.into_iter().map(InterpreterRef).collect())
+pub fn list_all() -> Result<Vec<Interpreter>> {
+    Ok(unless_forked(manager::list_all)?.into_iter().map(Interpreter::from_handle).collect())
 }
 
 /// The interpreter that this thread is in. Python: `get_current()`.
 ///
 /// # Errors
 /// [`Kind::NotFound`] when it is in none.
-pub fn get_current() -> Result<InterpreterRef> {
-    unless_forked(manager::get_current).map(InterpreterRef)
+pub fn get_current() -> Result<Interpreter> {
+    unless_forked(manager::get_current).map(Interpreter::from_handle)
 }
 
-/// The main interpreter. It can be run in, and not be closed. Starts CPython when it does not run. Python: `get_main()`.
+/// The main interpreter. It can be run in, and not be closed. Starts CPython when it does not run. Python:
+/// `get_main()`.
 ///
 /// # Errors
 /// Those of [`init`](crate::init).
-pub fn get_main() -> Result<InterpreterRef> {
-    unless_forked(manager::get_main).map(InterpreterRef)
+pub fn get_main() -> Result<Interpreter> {
+    unless_forked(manager::get_main).map(Interpreter::from_handle)
 }
 
 /// The interpreter with CPython's id. Python: `Interpreter(id)`.
 ///
 /// # Errors
 /// [`Kind::NotFound`]; [`Kind::InvalidArgument`] for a negative id; those of [`init`](crate::init).
-pub fn find(id: i64) -> Result<InterpreterRef> {
-    unless_forked(|| manager::find(id)).map(InterpreterRef)
+pub fn find(id: i64) -> Result<Interpreter> {
+    unless_forked(|| manager::find(id)).map(Interpreter::from_handle)
 }

@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `runtime` | init, shutdown, versions |
-//! | `interpreter` | an interpreter, owned or not: create, run, close, and the questions one can ask |
+//! | `interpreter` | an interpreter: create, run, close, and the questions one can ask |
 //! | `function` | callables that were looked up once |
 //! | `session` | threads that stay in an interpreter from run to run |
 //! | `thread` | runs on threads of their own |
@@ -27,15 +27,15 @@ mod thread;
 mod to_rust;
 mod value;
 
-pub use args::Args;
+pub use args::{Arg, Args};
 pub use from_rust::ListItem;
 pub use function::Function;
-pub use interpreter::{Interpreter, InterpreterRef, find, get_current, get_main, list_all};
+pub use interpreter::{Interpreter, find, get_current, get_main, list_all};
 pub use runtime::{init, python_library, python_version, shutdown, version};
 pub use session::Session;
 pub use thread::Thread;
 pub use to_rust::{FromValue, WrongType};
-pub use value::{Bytes, Value};
+pub use value::Value;
 
 use crate::manager::{Kind, Result, forked};
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use super::unless_forked;
 use crate::manager::{self, Result, RuntimeOptions};
 
-/// Starts CPython, to choose which one and how. Without it, the first use of an interpreter starts it with the defaults.
+/// Starts CPython, to choose which one and how. Without it, the first use of an interpreter starts it with the
+/// defaults.
 ///
 /// A library that uses this crate never has to call it; an application may. It is fine when CPython runs already with
 /// the same options.

@@ -2,21 +2,21 @@
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
-use std::ops::Deref;
 
-use super::interpreter::InterpreterRef;
+use super::interpreter::Interpreter;
 use super::unless_forked;
 use crate::manager::{self, Result};
 
-/// Keeps this thread in an interpreter ([`InterpreterRef::enter`]), until it is dropped.
+/// Keeps this thread in an interpreter ([`Interpreter::enter`]), until it is dropped.
 ///
-/// This thread's runs in that interpreter use one Python thread state meanwhile, through the session, the interpreter
-/// or any reference to it: they are cheaper, and what Python keeps for a thread (threading.local, context variables,
-/// the decimal context) lasts from run to run instead of being new in each. The GIL is not held between them: other
-/// threads get in, as [`Busy`](crate::Busy) says. Sessions nest, and a thread may have some in several interpreters.
+/// This thread's runs in that interpreter use one Python thread state meanwhile: they are cheaper, and what Python
+/// keeps for a thread (threading.local, context variables, the decimal context) lasts from run to run instead of being
+/// new in each. The GIL is not held between them: other threads get in, as [`Busy`](crate::Busy) says. Sessions nest,
+/// and a thread may have some in several interpreters.
 ///
-/// While there is a session, its interpreter cannot be closed, which is [`Kind::Busy`](crate::Kind::Busy); an
-/// [`Interpreter`](crate::Interpreter) that is dropped stays, then.
+/// While there is a session, its interpreter cannot be closed, which is [`Kind::Busy`](crate::Kind::Busy); when the
+/// last
+/// [`Interpreter`] that owns it is dropped, it stays.
 ///
 /// ```
 /// # fn main() -> subpy::Result<()> {
@@ -30,7 +30,7 @@ use crate::manager::{self, Result};
 /// ")?;
 /// let count = interp.function("count")?;
 /// let session = interp.enter()?;
-/// assert_eq!((count.call::<u32>(())?, session.call::<u32>("count", ())?), (1, 2));
+/// assert_eq!((count.call::<u32>(())?, interp.call::<u32>("count", ())?), (1, 2));
 /// session.leave()?;
 /// assert_eq!(count.call::<u32>(())?, 1);
 /// interp.close()
@@ -41,15 +41,20 @@ use crate::manager::{self, Result};
 #[derive(Debug)]
 #[must_use = "dropping it leaves the interpreter"]
 pub struct Session {
-    interp: InterpreterRef,
+    interp: u64,
     /// Not [`Send`].
     this_thread: PhantomData<*const ()>,
 }
 
 impl Session {
-    pub(super) fn new(interp: InterpreterRef) -> Result<Session> {
-        unless_forked(|| manager::enter(interp.0))?;
+    pub(super) fn new(interp: u64) -> Result<Session> {
+        unless_forked(|| manager::enter(interp))?;
         Ok(Session { interp, this_thread: PhantomData })
+    }
+
+    /// Its interpreter, without owning it.
+    pub fn interpreter(&self) -> Interpreter {
+        Interpreter::from_handle(self.interp)
     }
 
     /// Ends the session. Dropping it does the same, but for saying so when that fails.
@@ -65,14 +70,6 @@ impl Session {
     }
 }
 
-impl Deref for Session {
-    type Target = InterpreterRef;
-
-    fn deref(&self) -> &InterpreterRef {
-        &self.interp
-    }
-}
-
 impl Drop for Session {
     fn drop(&mut self) {
         let _ = leave(self.interp);
@@ -81,11 +78,11 @@ impl Drop for Session {
 
 thread_local! {
     /// What this thread could not leave because it was running something.
-    static LATE: RefCell<Vec<InterpreterRef>> = const { RefCell::new(Vec::new()) };
+    static LATE: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
 }
 
-fn leave(interp: InterpreterRef) -> Result<()> {
-    let left = unless_forked(|| manager::leave(interp.0));
+fn leave(interp: u64) -> Result<()> {
+    let left = unless_forked(|| manager::leave(interp));
     if left.is_err() && unless_forked(manager::get_current).is_ok() {
         // When the thread is ending, it leaves everything anyway.
         let _ = LATE.try_with(|late| late.borrow_mut().push(interp));

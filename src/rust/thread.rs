@@ -1,11 +1,13 @@
 //! Runs on threads of their own.
 
+use std::time::Duration;
+
 use super::call;
 use super::to_rust::FromValue;
 use super::unless_forked;
 use crate::manager::{self, Result, forked};
 
-/// A run on a thread of its own ([`InterpreterRef::call_in_thread`](crate::InterpreterRef::call_in_thread),
+/// A run on a thread of its own ([`Interpreter::call_in_thread`](crate::Interpreter::call_in_thread),
 /// [`Function::call_in_thread`](crate::Function::call_in_thread)).
 ///
 /// Dropping it detaches the run, as with [`std::thread::JoinHandle`]: it goes on, and if it fails, its traceback is
@@ -15,10 +17,41 @@ use crate::manager::{self, Result, forked};
 pub struct Thread(pub(super) u64);
 
 impl Thread {
+    /// Waits for the end of the run, and takes nothing: its result is still there to [`join`](Thread::join) for.
+    ///
+    /// # Errors
+    /// [`Kind::WrongState`](crate::Kind::WrongState) when it is this thread's own run;
+    /// [`Kind::NotFound`](crate::Kind::NotFound) after a [`shutdown`](crate::shutdown).
+    pub fn wait(&self) -> Result<()> {
+        unless_forked(|| manager::wait(self.0, None)).map(drop)
+    }
+
+    /// The same, for no longer than `limit`; says whether the run has ended. [`Duration::ZERO`] asks and does not wait.
+    ///
+    /// # Errors
+    /// As [`wait`](Thread::wait).
+    ///
+    /// ```
+    /// # fn main() -> subpy::Result<()> {
+    /// use std::time::Duration;
+    ///
+    /// let interp = subpy::Interpreter::create()?;
+    /// let sum = interp.call_in_thread("builtins:sum", ([1, 2, 3].as_slice(),))?;
+    /// while !sum.wait_timeout(Duration::from_millis(100))? {
+    ///     println!("still at it");
+    /// }
+    /// assert_eq!(sum.join::<i64>()?, 6);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait_timeout(&self, limit: Duration) -> Result<bool> {
+        unless_forked(|| manager::wait(self.0, Some(limit)))
+    }
+
     /// Waits for the end of the run and returns its result.
     ///
     /// # Errors
-    /// Those of [`InterpreterRef::call`](crate::InterpreterRef::call).
+    /// Those of [`Interpreter::call`](crate::Interpreter::call).
     pub fn join<T: FromValue>(self) -> Result<T> {
         call::result(unless_forked(|| manager::join(self.0, true))?)
     }

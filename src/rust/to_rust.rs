@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash};
 
-use super::value::{Bytes, Value};
+use super::value::Value;
 use crate::manager::{Error, Kind};
 
 /// A value has another type than was asked for, or does not fit it: `result[3]: int 300 does not fit u8`.
@@ -21,6 +21,11 @@ impl WrongType {
 
     pub(super) fn expected(expected: &str, value: &Value) -> WrongType {
         WrongType::new(format!("{} is not {expected}", value.type_name()))
+    }
+
+    /// A sequence of another length.
+    pub(super) fn count(name: &str, len: usize, expected: usize) -> WrongType {
+        WrongType::new(format!("{name} has {len} items, not {expected}"))
     }
 
     /// The same, of a part of the value.
@@ -66,6 +71,14 @@ pub trait FromValue: Sized {
     /// # Errors
     /// The value has another type, or does not fit.
     fn from_value(value: Value) -> Result<Self, WrongType>;
+
+    /// Makes a sequence of them out of a value.
+    #[doc(hidden)]
+    fn all_from_value(value: Value) -> Result<Vec<Self>, WrongType> {
+        let Value::List(items) = value else { return Err(WrongType::expected("list", &value)) };
+        let convert = |(index, item)| Self::from_value(item).map_err(|wrong| wrong.at(format_args!("[{index}]")));
+        items.into_iter().enumerate().map(convert).collect()
+    }
 }
 
 impl FromValue for Value {
@@ -85,7 +98,7 @@ impl FromValue for () {
 }
 
 macro_rules! to_int {
-    ($($type:ty)*) => { $(
+    ($($type:ident $({ $($more:tt)* })?)*) => { $(
         impl FromValue for $type {
             fn from_value(value: Value) -> Result<$type, WrongType> {
                 let fits = match &value {
@@ -101,6 +114,8 @@ macro_rules! to_int {
                 };
                 fits.ok_or_else(|| WrongType::new(format!("int {} does not fit {}", shown(&value), stringify!($type))))
             }
+
+            $($($more)*)?
         }
     )* };
 }
@@ -121,7 +136,17 @@ fn parse_hex(text: &str) -> Option<(bool, u128)> {
     Some((text.starts_with('-'), u128::from_str_radix(digits, 16).ok()?))
 }
 
-to_int!(i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize);
+to_int! {
+    i8 i16 i32 i64 i128 isize u16 u32 u64 u128 usize
+    u8 {
+        fn all_from_value(value: Value) -> Result<Vec<u8>, WrongType> {
+            match value {
+                Value::Bytes(bytes) => Ok(bytes),
+                other => Err(WrongType::expected("bytes", &other)),
+            }
+        }
+    }
+}
 
 impl FromValue for bool {
     fn from_value(value: Value) -> Result<bool, WrongType> {
@@ -188,47 +213,42 @@ impl<T: FromValue> FromValue for Option<T> {
     }
 }
 
-/// A list.
+/// A list; of [`u8`], bytes.
 impl<T: FromValue> FromValue for Vec<T> {
     fn from_value(value: Value) -> Result<Vec<T>, WrongType> {
-        let Value::List(items) = value else { return Err(WrongType::expected("list", &value)) };
-        let convert = |(index, item)| T::from_value(item).map_err(|wrong| wrong.at(format_args!("[{index}]")));
-        items.into_iter().enumerate().map(convert).collect()
+        T::all_from_value(value)
     }
 }
 
-/// A list.
+/// A list; of [`u8`], bytes.
 impl<T: FromValue> FromValue for Box<[T]> {
     fn from_value(value: Value) -> Result<Box<[T]>, WrongType> {
-        Vec::from_value(value).map(Vec::into_boxed_slice)
+        T::all_from_value(value).map(Vec::into_boxed_slice)
     }
 }
 
-/// A list of just as many items.
+/// A list of just as many items; of [`u8`], bytes.
 impl<T: FromValue, const N: usize> FromValue for [T; N] {
     fn from_value(value: Value) -> Result<[T; N], WrongType> {
-        let items = Vec::from_value(value)?;
-        items.try_into().map_err(|items: Vec<T>| WrongType::new(format!("list has {} items, not {N}", items.len())))
+        let name = value.type_name();
+        let items = T::all_from_value(value)?;
+        items.try_into().map_err(|items: Vec<T>| WrongType::count(name, items.len(), N))
     }
 }
 
-impl FromValue for Bytes {
-    fn from_value(value: Value) -> Result<Bytes, WrongType> {
-        match value {
-            Value::Bytes(bytes) => Ok(Bytes(bytes)),
-            other => Err(WrongType::expected("bytes", &other)),
-        }
+/// The way to the value that a dict has for a key, its pair's number given.
+pub(super) fn key_name(key: &Value, index: usize) -> String {
+    match key {
+        Value::Str(text) => format!("[{text:?}]"),
+        Value::Int(number) => format!("[{number}]"),
+        _ => format!("[key {index}]"),
     }
 }
 
 fn pairs<K: FromValue, V: FromValue, M: FromIterator<(K, V)>>(value: Value) -> Result<M, WrongType> {
     let Value::Dict(pairs) = value else { return Err(WrongType::expected("dict", &value)) };
     let convert = |(index, (key, value)): (usize, (Value, Value))| {
-        let name = match &key {
-            Value::Str(text) => format!("[{text:?}]"),
-            Value::Int(number) => format!("[{number}]"),
-            _ => format!("[key {index}]"),
-        };
+        let name = key_name(&key, index);
         let key = K::from_value(key).map_err(|wrong| wrong.at(format_args!(" key {index}")))?;
         Ok((key, V::from_value(value).map_err(|wrong| wrong.at(format_args!("{name}")))?))
     };
@@ -290,14 +310,20 @@ mod tests {
     fn sequences_of_any_kind() {
         let list = || Value::from(vec![1, 2, 3]);
         let message = |wrong: WrongType| wrong.to_string();
-        assert_eq!(<[u8; 3]>::from_value(list()), Ok([1, 2, 3]));
+        assert_eq!(<[u16; 3]>::from_value(list()), Ok([1, 2, 3]));
         assert_eq!(<[i64; 0]>::from_value(Value::List(vec![])), Ok([]));
-        assert_eq!(<[u8; 2]>::from_value(list()).map_err(message), Err("result: list has 3 items, not 2".into()));
+        assert_eq!(<[i8; 2]>::from_value(list()).map_err(message), Err("result: list has 3 items, not 2".into()));
         assert_eq!(<[char; 3]>::from_value(list()).map_err(message), Err("result[0]: int is not str".into()));
-        assert_eq!(<[u8; 2]>::from_value(Value::None).map_err(message), Err("result: None is not list".into()));
-        assert_eq!(Box::<[u8]>::from_value(list()), Ok([1, 2, 3].into()));
-        assert_eq!(Bytes::from_value(Value::Bytes(vec![1])), Ok(Bytes(vec![1])));
-        assert_eq!(Bytes::from_value(list()).map_err(message), Err("result: list is not bytes".into()));
-        assert!(Vec::<u8>::from_value(Value::Bytes(vec![1])).is_err());
+        assert_eq!(<[i8; 2]>::from_value(Value::None).map_err(message), Err("result: None is not list".into()));
+        assert_eq!(Box::<[i8]>::from_value(list()), Ok([1, 2, 3].into()));
+
+        let bytes = || Value::Bytes(vec![1, 2, 3]);
+        assert_eq!(Vec::<u8>::from_value(bytes()), Ok(vec![1, 2, 3]));
+        assert_eq!(Box::<[u8]>::from_value(bytes()), Ok([1, 2, 3].into()));
+        assert_eq!(<[u8; 3]>::from_value(bytes()), Ok([1, 2, 3]));
+        assert_eq!(Vec::<[u8; 3]>::from_value(Value::List(vec![bytes()])), Ok(vec![[1, 2, 3]]));
+        assert_eq!(<[u8; 2]>::from_value(bytes()).map_err(message), Err("result: bytes has 3 items, not 2".into()));
+        assert_eq!(Vec::<u8>::from_value(list()).map_err(message), Err("result: list is not bytes".into()));
+        assert_eq!(Vec::<i8>::from_value(bytes()).map_err(message), Err("result: bytes is not list".into()));
     }
 }

@@ -1,7 +1,5 @@
 //! Values.
 
-use std::ops::Deref;
-
 /// A value that crosses between Rust and Python, always as a copy.
 ///
 /// None, bool, int, float, str, bytes, tuple, list and dict cross exactly, in both directions. What Python returns
@@ -15,7 +13,7 @@ use std::ops::Deref;
 /// | int | every integer type that holds it |
 /// | float | [`f64`], [`f32`] (to Python exactly, from Python when nothing is lost) |
 /// | str | [`String`], `&str`, `Cow<str>`, [`char`] |
-/// | bytes | [`Bytes`]; to Python also `&[u8]` and `&[u8; N]` |
+/// | bytes | `Vec<u8>`, `[u8; N]`, `Box<[u8]>`; to Python also `&[u8]` |
 /// | tuple | tuples of up to eight |
 /// | list | [`Vec`], arrays, `Box<[T]>`; to Python also slices |
 /// | dict | [`HashMap`], [`BTreeMap`]; [`Value::Dict`] keeps the order |
@@ -23,15 +21,27 @@ use std::ops::Deref;
 /// [`HashMap`]: std::collections::HashMap
 /// [`BTreeMap`]: std::collections::BTreeMap
 ///
-/// To Python, a reference does as well as the thing itself: the value is a copy either way. Bytes are what is behind
-/// `&[u8]` and `&[u8; N]` alone; `Vec<u8>` and `[u8; N]` are lists of ints, as of any other integer type, and
-/// `&Vec<u8>` does not compile: write `&vec[..]` or [`Bytes`].
+/// To Python, a reference does as well as the thing itself: the value is a copy either way. A sequence of [`u8`] is
+/// bytes, in both directions. For a list of small ints take another integer type, such as `Vec<u16>`, or
+/// [`Value::List`].
+///
+/// ```
+/// # fn main() -> subpy::Result<()> {
+/// let interp = subpy::Interpreter::create()?;
+/// let packed: Vec<u8> = interp.call("zlib:compress", (vec![0u8; 1000],))?;
+/// assert!(packed.len() < 100);
+/// let plain: Vec<u8> = interp.call("zlib:decompress", (packed,))?;
+/// assert_eq!(plain, [0; 1000]);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// Containers may be nested 1,000 levels deep; what is deeper is
 /// [`Kind::InvalidArgument`](crate::Kind::InvalidArgument) when it is to cross. Like any nested type, a value is
 /// cloned, compared, printed and dropped with stack for each level. So do not build one that is nested tens of
 /// thousands of levels deep; Python cannot make you have one.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub enum Value {
     /// None
     #[default]
@@ -93,61 +103,6 @@ impl Value {
                 _ => {}
             }
         }
-    }
-}
-
-/// A Python bytes object. As a type of its own, because a `Vec<u8>` is a list of ints like any other [`Vec`].
-///
-/// ```
-/// # fn main() -> subpy::Result<()> {
-/// use subpy::Bytes;
-///
-/// let interp = subpy::Interpreter::create()?;
-/// let packed: Bytes = interp.call("zlib:compress", (Bytes(vec![0; 1000]),))?;
-/// assert!(packed.len() < 100);
-/// let plain: Bytes = interp.call("zlib:decompress", (packed,))?;
-/// assert_eq!(*plain, [0; 1000]);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Bytes(pub Vec<u8>);
-
-impl Deref for Bytes {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl AsRef<[u8]> for Bytes {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl From<Vec<u8>> for Bytes {
-    fn from(bytes: Vec<u8>) -> Bytes {
-        Bytes(bytes)
-    }
-}
-
-impl From<&[u8]> for Bytes {
-    fn from(bytes: &[u8]) -> Bytes {
-        Bytes(bytes.into())
-    }
-}
-
-impl<const N: usize> From<&[u8; N]> for Bytes {
-    fn from(bytes: &[u8; N]) -> Bytes {
-        Bytes(bytes.into())
-    }
-}
-
-impl From<Bytes> for Vec<u8> {
-    fn from(bytes: Bytes) -> Vec<u8> {
-        bytes.0
     }
 }
 

@@ -1,12 +1,12 @@
 //! Reading a whole value safely.
 
-use super::{BIGINT, BOOL, BYTES, DICT, FLOAT, INT, LIST, OwnedValue, STR, TUPLE, element, subpy_value};
+use super::{BIGINT, BOOL, BYTES, DICT, FLOAT, INT, LIST, NONE, OwnedValue, STR, TUPLE, element, subpy_value};
 
 /// An owned value, or a part of one, to be read.
 #[derive(Clone, Copy)]
 pub struct ValueRef<'a>(&'a subpy_value);
 
-/// What a value is. The elements of the last three are at [`ValueRef::element`].
+/// What a value is. The elements of TUPLE, LIST and DICT are at [`ValueRef::element`].
 pub enum View<'a> {
     None,
     Bool(bool),
@@ -18,6 +18,8 @@ pub enum View<'a> {
     Tuple,
     List,
     Dict,
+    /// A kind that is not one of these.
+    Unknown(i32),
 }
 
 impl OwnedValue {
@@ -31,6 +33,7 @@ impl<'a> ValueRef<'a> {
         // SAFETY: an owned value is complete, and its text is UTF-8.
         let text = || unsafe { std::str::from_utf8_unchecked(self.0.bytes()) };
         match self.0.kind {
+            NONE => View::None,
             BOOL => View::Bool(self.0.as_bool()),
             INT => View::Int(self.0.as_int()),
             BIGINT => View::BigInt(text()),
@@ -41,7 +44,7 @@ impl<'a> ValueRef<'a> {
             TUPLE => View::Tuple,
             LIST => View::List,
             DICT => View::Dict,
-            _ => View::None,
+            kind => View::Unknown(kind),
         }
     }
 
