@@ -56,7 +56,8 @@ test-c test-cpp test-rust test-hosts test-go test-asan: test-%: need-cargo need-
 
 lint: need-cargo
 	cargo fmt --check
-	cargo clippy --all-targets -- -D warnings
+	cargo clippy --all-targets --features serde -- -D warnings
+	cargo clippy --no-default-features -- -D warnings
 
 packages-java: ## the jar for Java, its sources and its documentation in target/packages
 	@bindings/java/pack "$(target)/packages"

@@ -81,3 +81,5 @@ pub use rust::{
     Arg, Args, FromValue, Function, Interpreter, ListItem, Session, Thread, Value, WrongType, find, get_current,
     get_main, init, list_all, python_library, python_version, shutdown, version,
 };
+#[cfg(feature = "serde")]
+pub use rust::{Serde, from_value, to_value};

@@ -11,6 +11,7 @@
 //! | `value` | values |
 //! | `from_rust`, `to_rust` | values from and to Rust's types |
 //! | `args` | tuples: as values, and as the arguments of a call |
+//! | `serde` | values from and to what serde knows |
 //! | `call` | what all runs share |
 //! | `block` | values in the form that `python` reads and writes |
 
@@ -22,6 +23,8 @@ mod function;
 mod interpreter;
 mod options;
 mod runtime;
+#[cfg(feature = "serde")]
+mod serde;
 mod session;
 mod thread;
 mod to_rust;
@@ -32,6 +35,8 @@ pub use from_rust::ListItem;
 pub use function::Function;
 pub use interpreter::{Interpreter, find, get_current, get_main, list_all};
 pub use runtime::{init, python_library, python_version, shutdown, version};
+#[cfg(feature = "serde")]
+pub use serde::{Serde, from_value, to_value};
 pub use session::Session;
 pub use thread::Thread;
 pub use to_rust::{FromValue, WrongType};

@@ -36,6 +36,8 @@
 /// # }
 /// ```
 ///
+/// With the feature `serde`, structs and enums cross too, in the wrapper `Serde`.
+///
 /// Containers may be nested 1,000 levels deep; what is deeper is
 /// [`Kind::InvalidArgument`](crate::Kind::InvalidArgument) when it is to cross. Like any nested type, a value is
 /// cloned, compared, printed and dropped with stack for each level. So do not build one that is nested tens of
