@@ -23,20 +23,25 @@
  *   }
  *
  * Conventions
- *   Threads     Any function may be called from any thread at any time, unless its comment says otherwise. There is no
- *               thread-local state: no "last error".
+ *   Threads     Any function may be called from any thread at any time, unless its comment says otherwise. Nothing is
+ *               kept for the calling thread (there is no "last error"), except between subpy_enter() and subpy_leave().
  *   Arguments   What a function acts on comes first, then inputs, then outputs, then the error.
- *   Errors      Every function that can fail returns a subpy_status and takes a subpy_error **, which may be NULL. On
- *               failure it receives an error to be freed with subpy_error_free(), on success NULL.
- *   Outputs     are written on success, and made zero or NULL on failure: one clean-up path serves both. An output that
- *               is not wanted may be NULL.
- *   Text        in: UTF-8 and a length in bytes, or SUBPY_AUTO_LEN when it ends with a NUL. Out: valid as long as its
- *               owner, with a NUL behind it.
- *   Ownership   What you pass is borrowed until the function returns. What you receive is yours: values, errors, threads
- *               and interpreters have a function to free or close them. subpy_*_free() takes NULL, 0 and empty values.
- *   Options     Structs begin with their size (sizeof), so that old programs work with new libraries; {0} plus the size
- *               is the default. Unknown flags, and fields that do not apply, are SUBPY_ERROR_INVALID_ARGUMENT.
- *   Enums       are int32_t with #define'd constants.
+ *   Errors      Every function that can fail returns a subpy_status. Its last parameter, a subpy_error **, may be NULL;
+ *               otherwise it receives NULL on success and, on failure, an error to be freed with subpy_error_free().
+ *               All of these functions can return SUBPY_ERROR_FORKED, SUBPY_ERROR_NO_MEMORY and SUBPY_ERROR_PANIC;
+ *               their comments do not repeat it.
+ *   Outputs     are written on success, and made zero or NULL on failure, so one clean-up path serves both. What they
+ *               held before is not looked at. An output may be NULL if it is not wanted, unless its comment says
+ *               otherwise.
+ *   Text        In: UTF-8, with its length in bytes or SUBPY_AUTO_LEN. Text that has no length parameter ends with a
+ *               NUL. Out: ends with a NUL, and is valid as long as what it belongs to.
+ *   Ownership   What you pass in is borrowed until the function returns. What you receive is yours: errors, results,
+ *               interpreters, functions and threads each have a function that frees or closes them. The subpy_*_free()
+ *               functions ignore NULL, 0 and empty values.
+ *   Options     Structs begin with their own size, so that old programs work with new libraries. Set it with sizeof;
+ *               zero is the default of every other field. Unknown flags, and fields that are set but do not apply, are
+ *               SUBPY_ERROR_INVALID_ARGUMENT.
+ *   Enums       are int32_t; their constants are #defined.
  */
 
 #ifndef SUBPY_H
@@ -51,8 +56,8 @@ extern "C" {
 #endif
 
 /*
- * Before each function: nothing, but on Windows, where it says that the function is in a DLL. Define SUBPY_STATIC when
- * you link the static library there.
+ * Stands before each function. It is empty except on Windows, where it says that the function is in a DLL; define
+ * SUBPY_STATIC there when you link the static library.
  */
 #ifndef SUBPY_API
 #if defined(_WIN32) && !defined(SUBPY_STATIC)
@@ -63,8 +68,8 @@ extern "C" {
 #endif
 
 /*
- * Before each function that does nothing but return something: the compiler warns when that is thrown away. Functions
- * that return a status do not have it, since a caller may look at the error instead.
+ * Stands before each function that is called only for what it returns: the compiler warns when that is not used.
+ * Functions that return a status do not have it, since a caller may look at the error instead.
  */
 #ifndef SUBPY_NODISCARD
 #if (defined(__cplusplus) && __cplusplus >= 201703L) || (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L)
@@ -76,89 +81,90 @@ extern "C" {
 #endif
 #endif
 
-/** As the length of a text: it ends with a NUL. */
+/** A length that means: the text ends with a NUL. */
 #define SUBPY_AUTO_LEN SIZE_MAX
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * Status codes and handles
  *
- * What all functions share: lengths, status codes, handles.
+ * What all functions share.
  * --------------------------------------------------------------------------------------------------------------------- */
 
-/** done */
+/** success */
 #define SUBPY_OK 0
 /** an argument makes no sense; the message names it */
 #define SUBPY_ERROR_INVALID_ARGUMENT (-1)
-/** no such interpreter or thread: closed, joined, freed, or never there (InterpreterNotFoundError) */
+/** no such interpreter, function or thread: closed, freed, joined, or never there (InterpreterNotFoundError) */
 #define SUBPY_ERROR_NOT_FOUND (-2)
-/** the interpreter is running already, or is running and cannot be closed */
+/** the interpreter is running, closing, or entered by a thread; nothing has changed */
 #define SUBPY_ERROR_BUSY (-3)
 /** Python code ended with an uncaught exception (ExecutionFailed) */
 #define SUBPY_ERROR_EXECUTION_FAILED (-4)
-/** a Python object has no subpy_value; the message names the path to it (NotShareableError) */
+/** a Python object cannot become a subpy_value; the message says which one (NotShareableError) */
 #define SUBPY_ERROR_NOT_SHAREABLE (-5)
-/** any other InterpreterError */
+/** an interpreter, or something it needs, refuses or fails; the message says what (InterpreterError) */
 #define SUBPY_ERROR_INTERPRETER (-6)
 /** the source does not compile; nothing ran */
 #define SUBPY_ERROR_SYNTAX (-7)
-/** no CPython that fits was found; the message lists what was tried */
+/** no suitable CPython was found; the message lists what was tried */
 #define SUBPY_ERROR_PYTHON_NOT_FOUND (-8)
-/** the CPython that was asked for, or that is in the process already, does not fit */
+/** the CPython that was asked for, or that is in the process already, is not suitable */
 #define SUBPY_ERROR_PYTHON_UNSUPPORTED (-9)
-/** out of memory */
+/** out of memory (but a MemoryError in Python code is SUBPY_ERROR_EXECUTION_FAILED) */
 #define SUBPY_ERROR_NO_MEMORY (-12)
-/** this process was forked from one in which Python runs; it can use nothing of subpy, and exit normally */
+/** this process was forked from one in which Python ran; it can free what it holds, and exit or start a program */
 #define SUBPY_ERROR_FORKED (-13)
-/** not now: the message says what has to come before, or what is going on */
+/** not now: the message says what has to happen first, or what is going on */
 #define SUBPY_ERROR_WRONG_STATE (-14)
 /** a bug in subpy; please report it */
 #define SUBPY_ERROR_PANIC (-15)
 
-/** The outcome of a function that can fail: SUBPY_OK or a negative SUBPY_ERROR_*. Values are only ever added. */
+/** The outcome of a function that can fail: SUBPY_OK or a negative SUBPY_ERROR_*. Later versions may add codes. */
 typedef int32_t subpy_status;
 
 /**
- * An interpreter. Handles are numbers below 2^53, never 0 and never used twice in a process: one that is stale or
- * invented is an error, never undefined behaviour.
+ * An interpreter. Handles (of interpreters, threads and functions) are numbers below 2^53, never 0, and never used
+ * twice in a process. To use one that is stale or invented is an error, never undefined behaviour.
  */
 typedef uint64_t subpy_interp;
 
 /** A run on a thread of its own, until it is joined or freed. */
 typedef uint64_t subpy_thread;
 
-/** A callable that was looked up (a prepared function), until it is freed. */
+/** A prepared function: a callable that was looked up, until it is freed. */
 typedef uint64_t subpy_function;
 
 /**
  * The name of a status code.
  *
  * @param status  any number
- * @return "SUBPY_ERROR_NOT_FOUND" and the like; "SUBPY_ERROR_UNKNOWN" for a number that is none. Static text, never
- *         NULL. Any thread.
+ * @return static text such as "SUBPY_ERROR_NOT_FOUND", never NULL; "SUBPY_ERROR_UNKNOWN" for a number that is not a
+ *         status code. Any thread.
  */
 SUBPY_NODISCARD SUBPY_API const char *subpy_status_name(subpy_status status);
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * Errors
  *
- * What went wrong, as text and numbers, complete without the interpreter that it happened in. A subpy_error is
- * immutable, may be used from any thread, outlives everything, and is freed with subpy_error_free(). Texts are UTF-8,
- * NUL-terminated (and may hold NUL characters too), valid until the error is freed. All functions take NULL for an error.
+ * What went wrong, as text and numbers. An error needs nothing else: it stays valid when its interpreter is closed,
+ * and after subpy_shutdown(), until subpy_error_free(). It never changes, and any thread may read it.
  *
- * The fields of a Python exception are those of ExecutionFailed.excinfo in `concurrent.interpreters`.
+ * Texts are UTF-8, end with a NUL (and may contain others), and are valid until the error is freed. `len` receives the
+ * length of the text in bytes; it may be NULL. All functions accept NULL as the error.
+ *
+ * SUBPY_ERROR_EXECUTION_FAILED and SUBPY_ERROR_SYNTAX have a Python exception, whose fields are those of
+ * ExecutionFailed.excinfo in `concurrent.interpreters`. Other errors do not: the functions then return NULL, 0 or
+ * false.
  * --------------------------------------------------------------------------------------------------------------------- */
 
 /** An error, owned by whoever received it. */
 typedef struct subpy_error subpy_error;
 
-/**
- * One frame of a traceback, for subpy_error_frame(). Texts are as all of an error's: UTF-8, NUL-terminated, valid until it
- * is freed.
- */
+/** One frame of a traceback, filled in by subpy_error_frame(). Its texts belong to the error. */
 typedef struct subpy_frame {
-  /** sizeof(subpy_frame), set by the caller */
+  /** sizeof(subpy_frame), set by the caller beforehand */
   size_t size;
-  /** the file name of its code, such as "<script>" */
+  /** the name of the file that its code is from, such as "<script>" */
   const char *file;
   /** in bytes */
   size_t file_len;
@@ -166,27 +172,24 @@ typedef struct subpy_frame {
   const char *function;
   /** in bytes */
   size_t function_len;
-  /** the source line, without its newline and without the margin that exec removed; NULL when it is not known */
+  /** the source line, without its newline and without the indentation that exec removed; NULL when it is not known */
   const char *source;
-  /** in bytes; 0 when it is NULL */
+  /** in bytes; 0 when `source` is NULL */
   size_t source_len;
-  /** the line, from 1; 0 when unknown */
+  /** the line number, from 1; 0 when unknown */
   int32_t line;
   /** the line in which the expression that was being evaluated ends; 0 when unknown */
   int32_t end_line;
-  /** where in `line` that expression begins, in characters from 1; 0 when unknown, as it is without the source */
+  /** where in `line` that expression begins, in characters, from 1; 0 when unknown, as it is without the source */
   int32_t column;
-  /** the column behind its last character, in `end_line`; 0 when unknown */
+  /** the column after its last character, in `end_line`; 0 when unknown */
   int32_t end_column;
 } subpy_frame;
 
 /** The status that came with the error; SUBPY_OK for NULL. */
 SUBPY_NODISCARD SUBPY_API subpy_status subpy_error_status(const struct subpy_error *error);
 
-/**
- * What went wrong, in one line; for SUBPY_ERROR_PYTHON_NOT_FOUND several. `len` (may be NULL) receives its length in
- * bytes. NULL only for a NULL error.
- */
+/** What went wrong, in one line, or in several for SUBPY_ERROR_PYTHON_NOT_FOUND. NULL only for a NULL error. */
 SUBPY_NODISCARD SUBPY_API const char *subpy_error_message(const struct subpy_error *error, size_t *len);
 
 /** excinfo.type.__name__, such as "ValueError"; NULL when there is no Python exception. */
@@ -199,14 +202,14 @@ SUBPY_NODISCARD SUBPY_API const char *subpy_error_type_qualname(const struct sub
 SUBPY_NODISCARD SUBPY_API const char *subpy_error_type_module(const struct subpy_error *error, size_t *len);
 
 /**
- * excinfo.msg: str(exception), "" when it says nothing, "<exception str() failed>" when that raised; NULL when there is no
- * Python exception.
+ * excinfo.msg: str(exception), which may be "", or "<exception str() failed>" when str() raised an exception itself;
+ * NULL when there is no Python exception.
  */
 SUBPY_NODISCARD SUBPY_API const char *subpy_error_exception_message(const struct subpy_error *error, size_t *len);
 
 /**
- * excinfo.formatted: "module.Type: message", without the module for builtins and `__main__`; NULL when there is no Python
- * exception.
+ * excinfo.formatted: "module.Type: message", without the module for builtins and `__main__`; NULL when there is no
+ * Python exception.
  */
 SUBPY_NODISCARD SUBPY_API const char *subpy_error_formatted(const struct subpy_error *error, size_t *len);
 
@@ -216,41 +219,41 @@ SUBPY_NODISCARD SUBPY_API const char *subpy_error_formatted(const struct subpy_e
  */
 SUBPY_NODISCARD SUBPY_API const char *subpy_error_display(const struct subpy_error *error, size_t *len);
 
-/** How many frames the traceback has; of more than 10,000 the middle is left out. */
+/** How many frames the traceback has, at most 10,000: of a longer one the middle is left out. */
 SUBPY_NODISCARD SUBPY_API size_t subpy_error_frame_count(const struct subpy_error *error);
 
 /**
- * One frame of the traceback.
+ * Get one frame of the traceback.
  *
- * In the longer struct of a newer program, what this library does not know is made zero.
+ * A newer program may pass a longer struct: the fields that this library does not know are made zero.
  *
- * @param index  from 0, the outermost
- * @param frame  receives it; its `size` must be set
- * @return false, and nothing is written, when there is no such frame, when `frame` is NULL, and when its size was not set:
- *         less than that of the first version (72 on 64-bit systems), or more than 4096.
+ * @param index  0 is the outermost frame
+ * @param frame  receives the frame; its `size` must be set
+ * @return true; or false, with nothing written, when there is no such frame, `frame` is NULL, or its `size` is less
+ *         than 72 (on 64-bit systems) or more than 4096
  */
 SUBPY_API bool subpy_error_frame(const struct subpy_error *error, size_t index, struct subpy_frame *frame);
 
 /**
- * Where the source is wrong, for SUBPY_ERROR_SYNTAX.
+ * Where the source is wrong, for SUBPY_ERROR_SYNTAX. Each output may be NULL.
  *
- * @param line    from 1; 0 when unknown; may be NULL, as the next two
- * @param column  in characters from 1; 0 when unknown
- * @param text    the line itself; NULL when unknown
- * @return false, and nothing is written, for any other error.
+ * @param line    the line number, from 1; 0 when unknown
+ * @param column  in characters, from 1; 0 when unknown
+ * @param text    the line itself, which belongs to the error; NULL when unknown
+ * @return true; or false, with nothing written, for any other error
  */
 SUBPY_API bool subpy_error_syntax(const struct subpy_error *error, int32_t *line, int32_t *column,
     const char **text);
 
 /**
- * The status that SystemExit asked for: 0 for None, 1 for anything that is no int.
+ * The exit status that a SystemExit asked for.
  *
- * @param status  may be NULL
- * @return false, and nothing is written, when the error is no SystemExit.
+ * @param status  its number; 0 when it had None, 1 when it had anything else that is not an int; may be NULL
+ * @return true; or false, with nothing written, when the error is not a SystemExit
  */
 SUBPY_API bool subpy_error_exit_status(const struct subpy_error *error, int32_t *status);
 
-/** The interpreter that the error is about, 0 when none. The handle may be stale. */
+/** The interpreter that the error is about, or 0. The handle may be stale. */
 SUBPY_NODISCARD SUBPY_API subpy_interp subpy_error_interp(const struct subpy_error *error);
 
 /** Free an error; NULL is ignored. Never blocks and runs no Python; works after subpy_shutdown(). */
@@ -260,23 +263,24 @@ SUBPY_API void subpy_error_free(struct subpy_error *error);
  * Values
  *
  * What goes into Python and comes out of it, always as a copy. None, bool, int, float, str, bytes, tuple, list and
- * dict cross exactly, in both directions (from Python also bytearray and memoryviews of bytes). Anything else, and any
- * subclass of these, is SUBPY_ERROR_NOT_SHAREABLE. Values may be nested 1,000 levels deep.
+ * dict cross exactly, in both directions. From Python, bytearray and memoryviews of bytes come out as BYTES. Anything
+ * else, an instance of a subclass included, is SUBPY_ERROR_NOT_SHAREABLE. Values may be nested 1,000 levels deep.
  *
- * The constructors borrow what they point to and allocate nothing: there is nothing to free. Only results own memory.
+ * The constructors (subpy_int() and so on) allocate nothing and borrow what they are given, so there is nothing to
+ * free. Only results own memory: see subpy_value.
  * --------------------------------------------------------------------------------------------------------------------- */
 
-/** None; the union is not used */
+/** None: the union is not used */
 #define SUBPY_KIND_NONE 0
 /** bool: as_bool */
 #define SUBPY_KIND_BOOL 1
-/** an int that fits 64 bits: as_int */
+/** an int that fits into 64 bits: as_int */
 #define SUBPY_KIND_INT 2
 /** any other int: as_str, hexadecimal text such as "-0x1ff", of any length */
 #define SUBPY_KIND_BIGINT 3
 /** float: as_float, bit for bit */
 #define SUBPY_KIND_FLOAT 4
-/** str: as_str, UTF-8, may hold NUL characters */
+/** str: as_str, UTF-8, which may contain NUL characters */
 #define SUBPY_KIND_STR 5
 /** bytes: as_bytes */
 #define SUBPY_KIND_BYTES 6
@@ -293,45 +297,47 @@ typedef union subpy_value_data {
   int64_t as_int;
   /** FLOAT */
   double as_float;
-  /** STR: UTF-8, not necessarily NUL-terminated on input, always in results. BIGINT: hexadecimal, "-0x1ff" */
+  /** STR: UTF-8, which ends with a NUL in results, but need not in arguments. BIGINT: hexadecimal, such as "-0x1ff" */
   const char *as_str;
   /** BYTES */
   const uint8_t *as_bytes;
   /** TUPLE and LIST */
   const struct subpy_value *as_items;
-  /** BOOL: one byte is read, any but 0 is true; all eight are written */
+  /** BOOL: one byte is read, true unless 0; all eight are written */
   bool as_bool;
   /** DICT */
   const struct subpy_pair *as_pairs;
 } subpy_value_data;
 
 /**
- * A value that crosses between the host and Python: 24 bytes on 64-bit systems; all bytes zero is None.
+ * A value that crosses between the host and Python: 24 bytes on 64-bit systems. All bytes zero is None.
  *
- * Arguments are borrowed: what a value points to must stay as it is until the call returns. A result is one block of
- * memory however deeply it is nested, owned by its root alone: free the root with subpy_value_free(). Copying the
- * struct moves the ownership, so free one of the copies.
+ * Arguments are borrowed: what a value points to must not change until the call returns.
+ *
+ * A result is one block of memory, however deeply it is nested. It is owned by its root alone, the subpy_value that
+ * the call has filled in: free that with subpy_value_free(). Its items and pairs are parts of it, and are gone with
+ * it. If you copy the root, free only one of the copies.
  */
 typedef struct subpy_value {
   /** one of SUBPY_KIND_* */
   int32_t kind;
-  /** zero; the library marks a result here, so a result is fine as an argument too. Any other bit is an error */
+  /** 0. In results, the library's mark: a result may be passed as an argument, but any other bit is an error */
   uint32_t flags;
-  /** bytes (STR, BYTES, BIGINT), items (TUPLE, LIST) or pairs (DICT); ignored for the other kinds */
+  /** how many bytes (STR, BYTES, BIGINT), items (TUPLE, LIST) or pairs (DICT); ignored for the other kinds */
   size_t len;
-  /** the member that belongs to the kind */
+  /** the payload: the member that belongs to the kind */
   union subpy_value_data u;
 } subpy_value;
 
 /** One entry of a DICT. */
 typedef struct subpy_pair {
-  /** any value that is hashable in Python */
+  /** any value that Python can hash: no LIST and no DICT */
   struct subpy_value key;
   /** any value */
   struct subpy_value value;
 } subpy_pair;
 
-/** None. Any thread; so are all constructors. */
+/** None. Like all constructors, for any thread. */
 SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_none(void);
 
 /** A bool. */
@@ -343,13 +349,13 @@ SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_int(int64_t value);
 /** A float. */
 SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_float(double value);
 
-/** A str that borrows `text`: UTF-8, checked when it is used. `len` in bytes, or SUBPY_AUTO_LEN. */
+/** A str that borrows `text`, UTF-8, which is checked when the value is used. `len` in bytes, or SUBPY_AUTO_LEN. */
 SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_str(const char *text, size_t len);
 
-/** A bytes object that borrows `data`. SUBPY_AUTO_LEN is an error, reported when the value is used. */
+/** A bytes object that borrows `len` bytes. SUBPY_AUTO_LEN is an error, reported when the value is used. */
 SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_bytes(const uint8_t *data, size_t len);
 
-/** An int of any size that borrows `hex`, hexadecimal text: "0x1ff", "-0x1ff". `len` in bytes, or SUBPY_AUTO_LEN. */
+/** An int of any size that borrows `hex`, text such as "0x1ff" or "-0x1ff". `len` in bytes, or SUBPY_AUTO_LEN. */
 SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_bigint(const char *hex, size_t len);
 
 /** A tuple that borrows `len` values. */
@@ -362,53 +368,54 @@ SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_list(const struct subpy_value
 SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_dict(const struct subpy_pair *pairs, size_t len);
 
 /**
- * The value that a dict has for a str key. Looks at the pairs one by one.
+ * Look up a STR key in a DICT. The pairs are compared one by one.
  *
- * @param dict  a DICT; NULL or anything else has no keys
- * @param key   UTF-8
+ * @param dict  a DICT; in NULL and in values of other kinds nothing is found
+ * @param key   in UTF-8
  * @param len   its length in bytes, or SUBPY_AUTO_LEN
- * @return the value, part of the dict; NULL when there is none. Any thread.
+ * @return the value, which is a part of the dict; NULL when there is no such key. Any thread.
  */
 SUBPY_NODISCARD SUBPY_API const struct subpy_value *subpy_value_get(const struct subpy_value *dict, const char *key,
     size_t len);
 
 /**
- * The memory that a result points into: its items, pairs and texts, however deeply nested, all lie in one block. For
- * bindings that read a block at once instead of following pointers one by one.
+ * The block of memory that a result owns. All its items, pairs and texts lie in it, so a binding can copy the block as
+ * a whole instead of following pointers one by one.
  *
  * @param value  a result
  * @param base   where the block begins; NULL when there is none; may be NULL
  * @param size   its size in bytes; 0 when there is none; may be NULL
- * @return whether the value owns a block: not when it is None, a bool, an INT or a FLOAT, nor when it is no result or a
- *         part of one. Any thread.
+ * @return whether the value owns a block. NONE, BOOL, INT and FLOAT do not, nor do parts of a result, nor values that
+ *         are not results. Any thread.
  */
 SUBPY_API bool subpy_value_block(const struct subpy_value *value, const void **base, size_t *size);
 
 /**
  * Free a result and make it None.
  *
- * @param value  a result; NULL, a value made by a constructor, a part of a result, and one that was freed are left alone
+ * @param value  a result. NULL, a value from a constructor, a part of a result and a result that was freed are left as
+ *               they are
  *
- * Never blocks and runs no Python; works after the interpreter was closed and after subpy_shutdown(). Any thread.
+ * Never blocks and runs no Python; works after subpy_close() and subpy_shutdown() too. Any thread.
  */
 SUBPY_API void subpy_value_free(struct subpy_value *value);
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * The runtime
  *
- * CPython in this process. It starts by itself on the first use of an interpreter; subpy_init() is for choosing which
- * CPython, and how. Only the application shuts it down; a library that uses subpy never has to.
+ * CPython in this process. It is started by the first function that needs an interpreter; subpy_init() is for choosing
+ * which CPython, and how it starts. Shutting it down is up to the application, not to libraries that use subpy.
  * --------------------------------------------------------------------------------------------------------------------- */
 
 /** The version that this header belongs to: major * 1000000 + minor * 1000 + patch. */
 #define SUBPY_VERSION 1000
-/** Honour PYTHONPATH and the other PYTHON* variables. By default CPython starts isolated from the environment. */
+/** Heed PYTHONPATH and the other PYTHON* variables. By default CPython is isolated from the environment. */
 #define SUBPY_RUNTIME_USE_ENVIRONMENT 1
-/** Start without the site module: no site-packages, and interpreters are created a third faster. */
+/** Start without the site module: no site-packages, but interpreters are created in two thirds of the time. */
 #define SUBPY_RUNTIME_NO_SITE 2
 /**
- * Leave SIGPIPE as it is. By default, when SIGPIPE is at its default action, it is set to be ignored, as `python` does:
- * Python code that writes to a closed pipe then gets BrokenPipeError, instead of ending the process.
+ * Leave SIGPIPE as it is. Otherwise, if it has its default action, it is set to be ignored, as `python` does it:
+ * Python code that writes to a closed pipe then gets a BrokenPipeError instead of ending the process.
  */
 #define SUBPY_RUNTIME_KEEP_SIGPIPE 4
 
@@ -416,106 +423,118 @@ SUBPY_API void subpy_value_free(struct subpy_value *value);
 typedef struct subpy_runtime_options {
   /** sizeof(subpy_runtime_options) */
   size_t size;
-  /** path of an executable, of a virtual environment's folder or of a libpython; NULL: search, see subpy_init() */
+  /**
+   * path of an executable, of a libpython, or of the folder of an installation or a virtual environment, in UTF-8;
+   * NULL: see subpy_init()
+   */
   const char *python;
   /** SUBPY_RUNTIME_* */
   uint64_t flags;
 } subpy_runtime_options;
 
 /**
- * Start the runtime, or make sure that it runs.
+ * Start the runtime, unless it runs already with the same options.
  *
- * The CPython is the first of: options->python; the environment variable SUBPY_PYTHON (the same three kinds of path); a
- * CPython that is in this process already (adopted when it is initialised: it keeps its configuration, and its owner
- * finalizes it); VIRTUAL_ENV; python3.14, newer ones, python3 and python on PATH; uv's, pyenv's and the system's
- * folders; what tools/get-python of subpy's sources has downloaded. It must be CPython 3.14.1 or newer with a shared
- * libpython, and with a GIL (not free-threaded). Relative paths in the environment are not followed.
+ * CPython must be 3.14.1 or newer, with a shared libpython and with a GIL (not free-threaded). Which one is used:
+ *
+ * 1. If a CPython is in this process already, that one or none. If it is initialised too, it is adopted: it keeps its
+ *    configuration, and its owner finalizes it.
+ * 2. options->python, or else the environment variable SUBPY_PYTHON, which takes the same kinds of path.
+ * 3. The first that is suitable: VIRTUAL_ENV; python3.14, newer ones, python3 and python on PATH; those in the folders
+ *    of uv, pyenv and the system; one that tools/get-python of subpy's sources has downloaded.
+ *
+ * Relative paths in the environment are not followed.
  *
  * @param options  NULL for the defaults
  * @param error    optional; set on failure, to be freed with subpy_error_free()
- * @return SUBPY_OK, also when the runtime runs with the same options;
- *         SUBPY_ERROR_PYTHON_NOT_FOUND    nothing fits; the message lists, line by line, what was tried and why it was
- *                                         refused
- *         SUBPY_ERROR_PYTHON_UNSUPPORTED  the one that was asked for, or is in the process, does not fit
- *         SUBPY_ERROR_WRONG_STATE         it runs with other options, or another CPython was used before, or this
- *                                         thread's stack is too small
- *         SUBPY_ERROR_INTERPRETER         CPython did not start, or the process has no more files, threads or memory to
- *                                         look for it; the message has the reason
+ * @return SUBPY_OK;
+ *         SUBPY_ERROR_INVALID_ARGUMENT    an option makes no sense
+ *         SUBPY_ERROR_PYTHON_NOT_FOUND    none is suitable, or the path of 2 does not exist; the message lists, line
+ *                                         by line, what was tried and why it was refused
+ *         SUBPY_ERROR_PYTHON_UNSUPPORTED  the one of 1 or 2 is not suitable
+ *         SUBPY_ERROR_WRONG_STATE         the runtime has other options or is being shut down, the process has used
+ *                                         another CPython or failed to start one, or this thread's stack is too small
+ *         SUBPY_ERROR_INTERPRETER         CPython did not start, or the process lacks open files, threads or memory to
+ *                                         look for one; the message has the reason
  *
  * Any thread. CPython is started on a thread of the library's own.
  */
 SUBPY_API subpy_status subpy_init(const struct subpy_runtime_options *options, subpy_error **error);
 
 /**
- * Close every interpreter, also those that Python code created, and finalize CPython.
+ * Close every interpreter, including those that Python code created, and finalize CPython unless it was adopted.
  *
  * Waits, as subpy_close() does, for the threads that Python code started. All handles become SUBPY_ERROR_NOT_FOUND;
- * results and errors stay valid. Threads that were not joined are freed; if their runs failed, that is printed.
- * subpy_init() works again afterwards, with the same CPython. A CPython that was adopted is not finalized.
+ * results and errors stay valid. Threads that were not joined are freed, and the errors of failed runs are printed.
+ * Afterwards the runtime can be started again, with the same CPython.
  *
  * @param error  optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK, also when the runtime does not run;
- *         SUBPY_ERROR_BUSY         something is running or being created; everything stays as it was
- *         SUBPY_ERROR_WRONG_STATE  another thread is shutting down, or this thread's stack is too small
+ *         SUBPY_ERROR_BUSY         something is running or being created or closed, a thread has entered an
+ *                                  interpreter (subpy_enter()), or this thread is inside one; everything stays as it
+ *                                  was
+ *         SUBPY_ERROR_WRONG_STATE  another thread is shutting down, this thread's stack is too small, or the Python
+ *                                  that was adopted is being finalized
  *
- * Any thread that is not inside an interpreter.
+ * Any thread, but not one that Python code started.
  */
 SUBPY_API subpy_status subpy_shutdown(subpy_error **error);
 
 /**
- * The version of the library: major * 1000000 + minor * 1000 + patch, so 1000 is 0.1.0. Compare it with SUBPY_VERSION
- * when the library is opened at run time. Any thread.
+ * The version of the library: major * 1000000 + minor * 1000 + patch, so 1000 is 0.1.0. If you open the library at run
+ * time, compare this with SUBPY_VERSION first. Any thread.
  */
 SUBPY_NODISCARD SUBPY_API uint32_t subpy_version(void);
 
-/** The version of the library as text, "0.1.0". Static. Any thread. */
+/** The version of the library as static text, such as "0.1.0". Any thread. */
 SUBPY_NODISCARD SUBPY_API const char *subpy_version_string(void);
 
 /**
- * The version of the CPython in use, "3.14.6". NULL before the first start of the runtime; valid until the process
- * exits. Any thread.
+ * The version of the CPython in use, such as "3.14.6"; NULL before the first start of the runtime. Valid until the
+ * process exits. Any thread.
  */
 SUBPY_NODISCARD SUBPY_API const char *subpy_python_version(void);
 
 /**
- * The path of the libpython in use; "" when a host program brought CPython inside itself. NULL before the first start of
- * the runtime; valid until the process exits. Any thread.
+ * The path of the libpython in use; "" when CPython is part of the program itself; NULL before the first start of the
+ * runtime. Valid until the process exits. Any thread.
  */
 SUBPY_NODISCARD SUBPY_API const char *subpy_python_library(void);
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * Interpreters
  *
- * `concurrent.interpreters` of Python 3.14, operation by operation. An interpreter is isolated: it has its own modules,
- * its own `__main__` and, unless asked otherwise, its own GIL, so interpreters run Python in parallel. They share what
- * belongs to the process: working directory, environment, file descriptors, signals. Isolation guards against accidents,
- * not against hostile code.
+ * `concurrent.interpreters` of Python 3.14, operation by operation. An interpreter is isolated: it has its own
+ * modules, its own `__main__` and, unless you choose otherwise, its own GIL, so interpreters run Python in parallel.
+ * What belongs to the process is shared: working directory, environment, file descriptors, signals. Isolation guards
+ * against accidents, not against hostile code.
  * --------------------------------------------------------------------------------------------------------------------- */
 
 /** Its own GIL: runs in parallel with the others. */
 #define SUBPY_GIL_OWN 0
-/** The main interpreter's GIL: more extension modules load; it takes turns with main and the others that share it. */
+/** Main's GIL: takes turns with the main interpreter and others that share it; see SUBPY_INTERP_NO_EXTENSION_CHECK. */
 #define SUBPY_GIL_SHARED 1
-/** While the interpreter is running, another run is refused with SUBPY_ERROR_BUSY, as in Python. */
+/** While a thread runs something, a run of another one is refused with SUBPY_ERROR_BUSY, as in Python. */
 #define SUBPY_BUSY_REFUSE 0
-/** Another run waits until it is its turn; first come, first served. */
+/** A run of another thread waits for its turn; first come, first served. */
 #define SUBPY_BUSY_WAIT 1
-/** Another run starts at once: the threads take turns with the GIL, as Python's own threads do. */
+/** A run of another thread starts at once: the threads take turns with the GIL, as Python's own threads do. */
 #define SUBPY_BUSY_SHARE 2
-/** Python code may call os.fork(). The child crashes, until CPython has a fix (python/cpython#139759). */
+/** Python code may call os.fork(). The child crashes until CPython is fixed (python/cpython#139759). */
 #define SUBPY_INTERP_ALLOW_FORK 1
 /** Python code may call os.exec*(), which replaces the whole process. */
 #define SUBPY_INTERP_ALLOW_EXEC 2
 /** Python code may not start threads. */
 #define SUBPY_INTERP_NO_THREADS 4
 /**
- * Python code may start daemon threads. Python takes a thread of the host for a daemon, so threading.Thread makes daemons
- * there unless it is told daemon=False; closing does not wait for those.
+ * Python code may start daemon threads. Closing does not wait for them. Python takes the threads of a host for
+ * daemons, and a new thread inherits that: a threading.Thread that a run starts is a daemon too, unless made with
+ * daemon=False.
  */
 #define SUBPY_INTERP_ALLOW_DAEMON_THREADS 8
 /**
- * Extension modules that do not declare support for sub-interpreters load too. Needs SUBPY_GIL_SHARED. Many of them work
- * in the first interpreter that imports them, and fail or misbehave in the next.
+ * Extension modules that do not declare support for several interpreters load too. Needs SUBPY_GIL_SHARED. Many of
+ * them work in the first interpreter that imports them, and fail or misbehave in the next.
  */
 #define SUBPY_INTERP_NO_EXTENSION_CHECK 16
 
@@ -525,30 +544,32 @@ typedef struct subpy_interp_options {
   size_t size;
   /** SUBPY_GIL_* */
   int32_t gil;
-  /** SUBPY_BUSY_*: what happens to a run while the interpreter is running */
+  /** SUBPY_BUSY_*: what happens to a run while another thread runs something in the interpreter */
   int32_t busy;
   /** SUBPY_INTERP_* */
   uint64_t flags;
-  /** folders to put in front of sys.path, `path_len` of them */
+  /** `path_len` folders to put in front of sys.path, each UTF-8 that ends with a NUL; may be NULL when that is 0 */
   const char *const *path;
-  /** how many; 0: none */
+  /** how many */
   size_t path_len;
 } subpy_interp_options;
 
 /**
- * Create an interpreter. Starts the runtime when it is not running. Python: create().
+ * Create an interpreter. Starts the runtime if it is not running. Python: create().
  *
- * Takes about ten milliseconds, and 2 MiB of memory while it lives. The main interpreter's GIL is needed for some of it.
+ * That takes about seven milliseconds, for a part of which it needs the main interpreter's GIL. An interpreter takes
+ * about 2.3 MiB of memory.
  *
  * @param options  NULL for the defaults
  * @param interp   the new interpreter, not NULL; to be closed with subpy_close(), or by subpy_shutdown()
  * @param error    optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK; any error of subpy_init();
- *         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense
- *         SUBPY_ERROR_INTERPRETER       CPython did not create it
- *         SUBPY_ERROR_WRONG_STATE       the runtime is being shut down, or this thread's stack is too small
+ *         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense, or `interp` is NULL
+ *         SUBPY_ERROR_INTERPRETER       CPython did not create it; the message has the reason
+ *         SUBPY_ERROR_WRONG_STATE       the runtime, or the Python that was adopted, is being shut down, or this
+ *                                       thread's stack is too small
  *
- * Any thread; several threads create in parallel.
+ * Any thread. Several threads may create interpreters at the same time.
  */
 SUBPY_API subpy_status subpy_create(const struct subpy_interp_options *options, subpy_interp *interp,
     subpy_error **error);
@@ -556,47 +577,53 @@ SUBPY_API subpy_status subpy_create(const struct subpy_interp_options *options, 
 /**
  * Finalize and destroy an interpreter. Python: Interpreter.close().
  *
- * Waits for the threads that Python code started in it (not for daemons), runs its atexit handlers and frees it, with the
- * interpreters that its code created and nobody else holds. While it waits the interpreter is still listed, and runs in
- * it are SUBPY_ERROR_BUSY. A thread that never ends is waited for without end.
+ * Waits for the threads that Python code started in it with `threading` (not for daemons), without a time limit; then
+ * runs its atexit handlers and frees it, together with interpreters that its code created and nobody else holds. While
+ * it waits, the interpreter is still listed, and runs in it are SUBPY_ERROR_BUSY.
  *
  * @param interp  the interpreter
  * @param error   optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK;
- *         SUBPY_ERROR_BUSY         something is running in it, or another thread is closing it; it stays as it was
- *         SUBPY_ERROR_INTERPRETER  called from inside the interpreter itself; or it is main, or Python code created it
- *         SUBPY_ERROR_NOT_FOUND    no such interpreter (closed already)
+ *         SUBPY_ERROR_BUSY         something is running in it, a thread has entered it (subpy_enter()), or another
+ *                                  thread is closing it; it stays as it was
+ *         SUBPY_ERROR_INTERPRETER  it is the one that this thread is inside of, or main, or Python code created it
+ *         SUBPY_ERROR_NOT_FOUND    no such interpreter; it may be closed already
+ *         SUBPY_ERROR_WRONG_STATE  this thread's stack is too small, or the Python that was adopted is being finalized
  *
  * Any thread.
  */
 SUBPY_API subpy_status subpy_close(subpy_interp interp, subpy_error **error);
 
 /**
- * Bind names in the interpreter's `__main__`. Python: Interpreter.prepare_main(). All or nothing.
+ * Bind names in the interpreter's `__main__`: all of them or, on failure, none. Python: Interpreter.prepare_main().
  *
  * @param interp  the interpreter
- * @param names   a DICT that is not empty, with STR keys without NUL
+ * @param names   a DICT with at least one entry, whose keys are STR without NUL characters; copied
  * @param error   optional; set on failure, to be freed with subpy_error_free()
- * @return SUBPY_OK; SUBPY_ERROR_INVALID_ARGUMENT, naming the path to what is wrong; any error of subpy_exec()
+ * @return SUBPY_OK; any error of subpy_exec(); SUBPY_ERROR_INVALID_ARGUMENT says where `names` is wrong
  *
  * Any thread.
  */
 SUBPY_API subpy_status subpy_prepare_main(subpy_interp interp, const subpy_value *names, subpy_error **error);
 
 /**
- * Whether something is being run in the interpreter by this library. Threads that Python code left behind do not count.
- * Python: Interpreter.is_running().
+ * Whether something is being run in the interpreter: a run of this library's or, in an interpreter that Python code
+ * created, of that code's. Threads that Python code started do not count. Python: Interpreter.is_running().
  *
- * @param running  the answer
+ * @param interp   the interpreter
+ * @param running  receives the answer
+ * @param error    optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK or SUBPY_ERROR_NOT_FOUND. Any thread.
  */
 SUBPY_API subpy_status subpy_is_running(subpy_interp interp, bool *running, subpy_error **error);
 
 /**
- * The id that CPython gave the interpreter: 0 for main, then ascending, never used twice between subpy_init() and
+ * The id that CPython gave the interpreter: 0 for main, then ascending. CPython begins again with 0 after
  * subpy_shutdown(). Python: Interpreter.id.
  *
- * @param id  the id
+ * @param interp  the interpreter
+ * @param id      receives the id
+ * @param error   optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK or SUBPY_ERROR_NOT_FOUND. Any thread.
  */
 SUBPY_API subpy_status subpy_id(subpy_interp interp, int64_t *id, subpy_error **error);
@@ -606,51 +633,58 @@ SUBPY_API subpy_status subpy_id(subpy_interp interp, int64_t *id, subpy_error **
  * "_interpreters module" (Python code), "legacy C-API", "cross-interpreter C-API" or "unknown". Python:
  * Interpreter.whence.
  *
- * @param whence  static text
+ * @param interp  the interpreter
+ * @param whence  receives static text
+ * @param error   optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK or SUBPY_ERROR_NOT_FOUND. Any thread.
  */
 SUBPY_API subpy_status subpy_whence(subpy_interp interp, const char **whence, subpy_error **error);
 
 /**
- * All interpreters by ascending id: main, yours, and those that Python code created, which can be asked about but not
- * run in. Starts the runtime when it is not running. Python: list_all().
+ * List all interpreters by ascending id: main, yours, and those that Python code created. About the latter you can
+ * ask, but nothing can be run in them. Starts the runtime if it is not running. Python: list_all().
  *
- * @param interps   room for `capacity` handles; may be NULL when that is 0
- * @param capacity  how many to write at most
- * @param count     how many there are, whatever the capacity; may be NULL
+ * @param interps   room for `capacity` handles; may be NULL when that is 0; on failure nothing is written to it
+ * @param capacity  how many handles to write at most
+ * @param count     receives how many interpreters there are, whatever the capacity; may be NULL
  * @param error     optional; set on failure, to be freed with subpy_error_free()
- * @return SUBPY_OK, also when there are more than fit; any error of subpy_init()
+ * @return SUBPY_OK, even if there are more than fit; SUBPY_ERROR_INVALID_ARGUMENT; any error of subpy_init()
  *
- * Any thread. Others may create and close meanwhile.
+ * Any thread. Others may create and close interpreters meanwhile.
  */
 SUBPY_API subpy_status subpy_list_all(subpy_interp *interps, size_t capacity, size_t *count, subpy_error **error);
 
 /**
- * The interpreter that the calling thread is in: when Python code calls a C function, that Python code's. Python:
- * get_current().
+ * The interpreter that the calling thread is inside of. In a C function that Python code calls, it is that Python
+ * code's; on a thread of an adopted Python, it is main. Between runs a thread is in none. Python: get_current().
  *
- * @param interp  the interpreter
- * @return SUBPY_OK, or SUBPY_ERROR_NOT_FOUND when it is in none. Any thread.
+ * @param interp  receives the interpreter
+ * @param error   optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND when the thread is in none; in a process whose Python is to be adopted, any
+ *         error of subpy_init(). Any thread.
  */
 SUBPY_API subpy_status subpy_get_current(subpy_interp *interp, subpy_error **error);
 
 /**
- * The main interpreter. Starts the runtime when it is not running. Python: get_main().
+ * The main interpreter. Starts the runtime if it is not running. Python: get_main().
  *
- * Code can be run in it: packages that refuse other interpreters work there. It cannot be closed. A long run in it delays
- * the creation of interpreters, and the first import of an extension module in each. Threads that code in it starts are
- * daemons unless told daemon=False, so subpy_shutdown() does not wait for them.
+ * Packages that refuse to load in other interpreters work in it. Its policy is SUBPY_BUSY_REFUSE, and it cannot be
+ * closed. A long run in it delays the creation of interpreters, and the first import of an extension module in each of
+ * them. A threading.Thread that a run in it starts is a daemon unless made with daemon=False, so subpy_shutdown() does
+ * not wait for it.
  *
- * @param interp  the interpreter
+ * @param interp  receives the interpreter
+ * @param error   optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK or any error of subpy_init(). Any thread.
  */
 SUBPY_API subpy_status subpy_get_main(subpy_interp *interp, subpy_error **error);
 
 /**
- * The interpreter with this id. Starts the runtime when it is not running. Python: Interpreter(id).
+ * The interpreter with this id. Starts the runtime if it is not running. Python: Interpreter(id).
  *
  * @param id      CPython's id, see subpy_id()
- * @param interp  the interpreter
+ * @param interp  receives the interpreter
+ * @param error   optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_INVALID_ARGUMENT for a negative id; any error of subpy_init().
  *         Any thread.
  */
@@ -659,9 +693,9 @@ SUBPY_API subpy_status subpy_find(int64_t id, subpy_interp *interp, subpy_error 
 /* ---------------------------------------------------------------------------------------------------------------------
  * Running code
  *
- * Everything runs in the interpreter's `__main__`, whose names last from run to run, on the calling thread.
- * By default an interpreter runs one thing at a time; a thread that is inside already may run more in it. What the code
- * printed has been written when the function returns.
+ * Everything runs on the calling thread, in the interpreter's `__main__`, whose names last from run to run. By default
+ * an interpreter runs one thing at a time (SUBPY_BUSY_REFUSE), but a thread that is inside already may run more in it.
+ * What the code printed has been written when the function returns.
  * --------------------------------------------------------------------------------------------------------------------- */
 
 /** exec: statements */
@@ -672,24 +706,24 @@ SUBPY_API subpy_status subpy_find(int64_t id, subpy_interp *interp, subpy_error 
 #define SUBPY_RUN_CALL 3
 /** call of a prepared function, with arguments */
 #define SUBPY_RUN_FUNCTION 4
-/** exec does not take the common indentation off. */
+/** exec leaves indentation as it is, see subpy_exec() */
 #define SUBPY_KEEP_INDENT 1
 
-/** What subpy_run() and subpy_run_in_thread() run. Zero is the default of every field that may be left out. */
+/** What subpy_run() and subpy_run_in_thread() are to run. Fields that do not apply must be zero. */
 typedef struct subpy_run_request {
   /** sizeof(subpy_run_request) */
   size_t size;
-  /** where; for a function 0 or its interpreter */
+  /** where to run it; for a function: its interpreter, or 0 */
   subpy_interp interp;
   /** SUBPY_RUN_EXEC, _EVAL, _CALL or _FUNCTION */
   int32_t what;
   /** SUBPY_KEEP_INDENT, for exec */
   uint32_t flags;
-  /** source, expression or callable, in UTF-8; for a function NULL */
+  /** the source, expression or callable, in UTF-8; not for a function */
   const char *text;
-  /** its length in bytes, or SUBPY_AUTO_LEN */
+  /** the length of `text` in bytes, or SUBPY_AUTO_LEN */
   size_t text_len;
-  /** for a function: which; otherwise 0 */
+  /** for a function: the function */
   subpy_function function;
   /** for calls: `nargs` positional arguments */
   const subpy_value *args;
@@ -697,27 +731,27 @@ typedef struct subpy_run_request {
   size_t nargs;
   /** for calls: NULL, or a DICT with STR keys */
   const subpy_value *kwargs;
-  /** for exec and eval: the file name in tracebacks, NUL-terminated; NULL: "<script>" */
+  /** for exec and eval: the file name for tracebacks, UTF-8 that ends with a NUL; NULL: "<script>" */
   const char *filename;
 } subpy_run_request;
 
 /**
  * Run statements. Python: Interpreter.exec().
  *
- * Indentation that all lines share is taken off first when the first line that is not blank is indented, as
+ * If the first line that is not blank is indented, the indentation that all lines share is removed first, as
  * `python -c` does it.
  *
  * @param interp  the interpreter
- * @param code    the source, in UTF-8; a coding cookie says nothing
+ * @param code    the source, in UTF-8, whatever a coding comment in it says
  * @param len     its length in bytes, or SUBPY_AUTO_LEN
  * @param error   optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK;
- *         SUBPY_ERROR_INVALID_ARGUMENT  NULL, or not UTF-8
+ *         SUBPY_ERROR_INVALID_ARGUMENT  `code` is NULL, or not UTF-8
  *         SUBPY_ERROR_NOT_FOUND         no such interpreter
  *         SUBPY_ERROR_BUSY              it is running (see SUBPY_BUSY_*), or closing
  *         SUBPY_ERROR_SYNTAX            the source does not compile; nothing ran
- *         SUBPY_ERROR_EXECUTION_FAILED  an uncaught exception, SystemExit included: sys.exit() does not exit
- *         SUBPY_ERROR_INTERPRETER       Python code created the interpreter, it cannot be driven
+ *         SUBPY_ERROR_EXECUTION_FAILED  an uncaught exception, or SystemExit: sys.exit() does not end the process
+ *         SUBPY_ERROR_INTERPRETER       Python code created the interpreter, so nothing can be run in it
  *         SUBPY_ERROR_WRONG_STATE       this thread's stack is too small for Python
  *
  * Any thread.
@@ -728,12 +762,13 @@ SUBPY_API subpy_status subpy_exec(subpy_interp interp, const char *code, size_t 
  * Evaluate an expression, as eval() does.
  *
  * @param interp      the interpreter
- * @param expression  in UTF-8
+ * @param expression  the expression, in UTF-8
  * @param len         its length in bytes, or SUBPY_AUTO_LEN
- * @param result      its value, to be freed with subpy_value_free(); NULL: not converted at all
+ * @param result      its value, to be freed with subpy_value_free(); NULL: the value is not converted at all
  * @param error       optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK; any error of subpy_exec();
- *         SUBPY_ERROR_NOT_SHAREABLE  the result, or something in it, has no subpy_value; the message names the path to it
+ *         SUBPY_ERROR_NOT_SHAREABLE  the code ran, but its value, or something in it, cannot become a subpy_value; the
+ *                                    message names the path to it
  *
  * Any thread.
  */
@@ -748,11 +783,11 @@ SUBPY_API subpy_status subpy_eval(subpy_interp interp, const char *expression, s
  * @param len       its length in bytes, or SUBPY_AUTO_LEN
  * @param args      `nargs` positional arguments, copied into the interpreter; may be NULL when that is 0
  * @param nargs     how many
- * @param kwargs    NULL, or a DICT with STR keys
- * @param result    what it returned, to be freed with subpy_value_free(); NULL: not converted at all
+ * @param kwargs    keyword arguments, copied too: a DICT with STR keys; NULL: none
+ * @param result    what it returns, to be freed with subpy_value_free(); NULL: that is not converted at all
  * @param error     optional; set on failure, to be freed with subpy_error_free()
- * @return SUBPY_OK; any error of subpy_eval(); a name that does not exist, or cannot be called, is
- *         SUBPY_ERROR_EXECUTION_FAILED with AttributeError, ModuleNotFoundError or TypeError
+ * @return SUBPY_OK; any error of subpy_eval(). A name that does not exist, or cannot be called, is
+ *         SUBPY_ERROR_EXECUTION_FAILED with an AttributeError, ModuleNotFoundError or TypeError
  *
  * Any thread.
  */
@@ -760,13 +795,13 @@ SUBPY_API subpy_status subpy_call(subpy_interp interp, const char *callable, siz
     size_t nargs, const subpy_value *kwargs, subpy_value *result, subpy_error **error);
 
 /**
- * Run what the request says: exec, eval and call with every option.
+ * Run what the request says: exec, eval, or a call, with every option.
  *
  * @param request  what to run, and where
- * @param result   the value (None for exec), to be freed with subpy_value_free(); NULL: not converted at all
+ * @param result   the value (None for exec), to be freed with subpy_value_free(); NULL: it is not converted at all
  * @param error    optional; set on failure, to be freed with subpy_error_free()
- * @return as subpy_exec(), subpy_eval() and subpy_call(); SUBPY_ERROR_INVALID_ARGUMENT also for a field that is set and
- *         does not apply
+ * @return as subpy_exec(), subpy_eval(), subpy_call() or subpy_function_call(); SUBPY_ERROR_INVALID_ARGUMENT also when
+ *         `request` is NULL, or has a field set that does not apply
  *
  * Any thread.
  */
@@ -776,10 +811,15 @@ SUBPY_API subpy_status subpy_run(const struct subpy_run_request *request, subpy_
  * Run what the request says on a new thread of its own. Everything the request points to is copied first.
  *
  * @param request  what to run, and where
- * @param thread   the thread, to be joined or freed; NULL: freed at once
+ * @param thread   receives the thread, to be joined or freed; NULL: it is freed at once
  * @param error    optional; set on failure, to be freed with subpy_error_free()
- * @return SUBPY_OK; SUBPY_ERROR_INVALID_ARGUMENT; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_INTERPRETER when no thread could be
- *         started. Everything else, SUBPY_ERROR_BUSY too, comes from subpy_thread_join()
+ * @return SUBPY_OK when the thread was started;
+ *         SUBPY_ERROR_INVALID_ARGUMENT  as for subpy_run()
+ *         SUBPY_ERROR_NOT_FOUND         no such interpreter or function
+ *         SUBPY_ERROR_INTERPRETER       no thread could be started
+ *         SUBPY_ERROR_WRONG_STATE       the runtime is being shut down
+ *
+ *         What becomes of the run, SUBPY_ERROR_BUSY included, is for subpy_thread_join() to say
  *
  * Any thread.
  */
@@ -789,23 +829,23 @@ SUBPY_API subpy_status subpy_run_in_thread(const struct subpy_run_request *reque
 /* ---------------------------------------------------------------------------------------------------------------------
  * Prepared functions
  *
- * Callables that are looked up once and called many times. A function belongs to its interpreter: when that is closed,
- * its functions are SUBPY_ERROR_NOT_FOUND.
+ * Callables that are looked up once and called many times. A function belongs to an interpreter: once that is closed,
+ * a call of the function is SUBPY_ERROR_NOT_FOUND.
  * --------------------------------------------------------------------------------------------------------------------- */
 
 /**
- * Look a callable up, to call it many times.
+ * Look up a callable, to call it many times.
  *
- * The function holds the object that was found: binding the name to something else later does not change it.
+ * The function holds the object that was found, even if its name is bound to something else later.
  *
  * @param interp    the interpreter
  * @param callable  "name" in `__main__`, or "package.module:attribute.attribute"
  * @param len       its length in bytes, or SUBPY_AUTO_LEN
- * @param function  the function, not NULL; to be freed with subpy_function_free(), before or after its interpreter is
- *                  closed
+ * @param function  receives the function, not NULL; to be freed with subpy_function_free(), before or after its
+ *                  interpreter is closed
  * @param error     optional; set on failure, to be freed with subpy_error_free()
- * @return SUBPY_OK; any error of subpy_exec(); a name that does not exist, or cannot be called, is
- *         SUBPY_ERROR_EXECUTION_FAILED with AttributeError, ModuleNotFoundError or TypeError
+ * @return SUBPY_OK; any error of subpy_exec(). A name that does not exist, or cannot be called, is
+ *         SUBPY_ERROR_EXECUTION_FAILED with an AttributeError, ModuleNotFoundError or TypeError
  *
  * Any thread.
  */
@@ -818,10 +858,10 @@ SUBPY_API subpy_status subpy_function_new(subpy_interp interp, const char *calla
  * @param function  the function
  * @param args      `nargs` positional arguments, copied into the interpreter; may be NULL when that is 0
  * @param nargs     how many
- * @param kwargs    NULL, or a DICT with STR keys
- * @param result    what it returned, to be freed with subpy_value_free(); NULL: not converted at all
+ * @param kwargs    keyword arguments, copied too: a DICT with STR keys; NULL: none
+ * @param result    what it returns, to be freed with subpy_value_free(); NULL: that is not converted at all
  * @param error     optional; set on failure, to be freed with subpy_error_free()
- * @return SUBPY_OK; any error of subpy_call(); SUBPY_ERROR_NOT_FOUND when the function was freed or its interpreter was
+ * @return SUBPY_OK; any error of subpy_call(); SUBPY_ERROR_NOT_FOUND when the function was freed, or its interpreter
  *         closed
  *
  * Any thread.
@@ -830,34 +870,41 @@ SUBPY_API subpy_status subpy_function_call(subpy_function function, const subpy_
     const subpy_value *kwargs, subpy_value *result, subpy_error **error);
 
 /**
- * Free a function. Calls that are running finish. The Python object is given back when the interpreter is entered next.
+ * Free a function. Calls that are running go on. The reference to the Python object is dropped when the interpreter is
+ * entered next.
  *
- * @param function  the function; 0, or one that was freed, is ignored
+ * @param function  the function; 0, or one that was freed already, is ignored
  *
- * Never blocks and runs no Python; works after the interpreter was closed and after subpy_shutdown(). Any thread.
+ * Never blocks and runs no Python; works after subpy_close() and subpy_shutdown() too. Any thread.
  */
 SUBPY_API void subpy_function_free(subpy_function function);
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * Sessions
  *
- * A thread that calls into an interpreter many times can stay in it. That makes a call cheaper, and what Python keeps for
- * a thread (threading.local, contextvars, the decimal context) lasts from call to call instead of being new in each.
+ * A thread that calls into an interpreter many times can enter it first, and leave it at the end. Its calls then cost
+ * less, and what Python keeps for a thread (threading.local, contextvars, the decimal context) lasts from call to
+ * call.
  * --------------------------------------------------------------------------------------------------------------------- */
 
 /**
  * Keep this thread in an interpreter, until subpy_leave().
  *
- * Runs of this thread use one Python thread state from now on. The GIL is not held between them: other threads get in,
- * as SUBPY_BUSY_* says, and subpy_is_running() is false. Nests: as many subpy_leave() as subpy_enter(). A thread may have
- * entered several interpreters at once. When it ends, it leaves them.
+ * The runs of this thread in the interpreter use one Python thread state from now on. The GIL is not held between
+ * them: other threads get in as SUBPY_BUSY_* says, and subpy_is_running() is false. Calls nest, so each subpy_enter()
+ * needs its subpy_leave(). A thread may have entered several interpreters at once. When it ends, it leaves them all.
+ *
+ * Until every thread has left, subpy_close() and subpy_shutdown() are SUBPY_ERROR_BUSY, on this thread too.
  *
  * @param interp  the interpreter
  * @param error   optional; set on failure, to be freed with subpy_error_free()
- * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_BUSY when it is closing; SUBPY_ERROR_INTERPRETER when Python code
- *         created it; SUBPY_ERROR_WRONG_STATE when this thread's stack is too small; SUBPY_ERROR_NO_MEMORY
+ * @return SUBPY_OK;
+ *         SUBPY_ERROR_NOT_FOUND    no such interpreter
+ *         SUBPY_ERROR_BUSY         it is closing, or Python code of another interpreter is running something in it
+ *         SUBPY_ERROR_INTERPRETER  Python code created it
+ *         SUBPY_ERROR_WRONG_STATE  this thread's stack is too small, or this thread is ending
  *
- * Until all have left, subpy_close() and subpy_shutdown() are SUBPY_ERROR_BUSY, on this thread too. Any thread.
+ * Any thread.
  */
 SUBPY_API subpy_status subpy_enter(subpy_interp interp, subpy_error **error);
 
@@ -866,22 +913,22 @@ SUBPY_API subpy_status subpy_enter(subpy_interp interp, subpy_error **error);
  *
  * @param interp  the interpreter
  * @param error   optional; set on failure, to be freed with subpy_error_free()
- * @return SUBPY_OK; SUBPY_ERROR_WRONG_STATE when this thread has not entered it, or when it is the last leave and this
- *         thread is running something in it
+ * @return SUBPY_OK; SUBPY_ERROR_WRONG_STATE when this thread has not entered the interpreter, when it is still running
+ *         something in it and this is the last leave, or when its stack is too small for the last leave
  *
- * The last one waits for the GIL, if another thread is running something, and runs finalizers of what threading.local
- * held. The thread that entered.
+ * The last leave waits for the GIL if another thread is running something, and runs the finalizers of what
+ * threading.local held. Only the thread that entered.
  */
 SUBPY_API subpy_status subpy_leave(subpy_interp interp, subpy_error **error);
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * Threads
  *
- * Runs on threads of their own. Each has one outcome, for the one who joins.
+ * Runs on threads of their own. Each has one outcome, which goes to whoever joins it.
  * --------------------------------------------------------------------------------------------------------------------- */
 
 /**
- * Call something by its name on a new thread of its own. Everything the arguments point to is copied first. Python:
+ * Call something by its name on a new thread of its own. The callable and the arguments are copied first. Python:
  * Interpreter.call_in_thread().
  *
  * @param interp    the interpreter
@@ -889,8 +936,8 @@ SUBPY_API subpy_status subpy_leave(subpy_interp interp, subpy_error **error);
  * @param len       its length in bytes, or SUBPY_AUTO_LEN
  * @param args      `nargs` positional arguments; may be NULL when that is 0
  * @param nargs     how many
- * @param kwargs    NULL, or a DICT with STR keys
- * @param thread    the thread, to be joined or freed; NULL: freed at once
+ * @param kwargs    keyword arguments: a DICT with STR keys; NULL: none
+ * @param thread    receives the thread, to be joined or freed; NULL: it is freed at once
  * @param error     optional; set on failure, to be freed with subpy_error_free()
  * @return as subpy_run_in_thread()
  *
@@ -900,38 +947,42 @@ SUBPY_API subpy_status subpy_call_in_thread(subpy_interp interp, const char *cal
     const subpy_value *args, size_t nargs, const subpy_value *kwargs, subpy_thread *thread, subpy_error **error);
 
 /**
- * Wait for a thread to end and take the outcome of its run. Once: afterwards the handle is SUBPY_ERROR_NOT_FOUND.
+ * Wait for a thread to end and take the outcome of its run. This works once: the handle is gone then.
  *
  * @param thread  the thread
- * @param result  the run's result, to be freed with subpy_value_free(); may be NULL
- * @param error   optional; set on failure, to be freed with subpy_error_free()
- * @return what the run returned; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_WRONG_STATE for a thread that joins itself
+ * @param result  the run's result, to be freed with subpy_value_free(); NULL: any result is fine
+ * @param error   optional; the run's error, to be freed with subpy_error_free()
+ * @return the status of the run, as subpy_run() would return it; SUBPY_ERROR_NOT_FOUND also when there is no such
+ *         thread; SUBPY_ERROR_WRONG_STATE also when a thread joins itself
  *
  * Any thread.
  */
 SUBPY_API subpy_status subpy_thread_join(subpy_thread thread, subpy_value *result, subpy_error **error);
 
 /**
- * Wait until the run of a thread has ended, or a time has passed. Takes nothing: the thread is still to be joined or freed.
+ * Wait until the run of a thread has ended, or a time has passed. The outcome stays: the thread is still to be joined
+ * or freed.
  *
  * @param thread      the thread
- * @param timeout_ms  how long to wait at most, in milliseconds; 0: only look; -1: as long as it takes
- * @param done        whether the run has ended; may be NULL
+ * @param timeout_ms  how long to wait at most, in milliseconds; 0: do not wait; -1: no limit
+ * @param done        receives whether the run has ended; may be NULL
  * @param error       optional; set on failure, to be freed with subpy_error_free()
- * @return SUBPY_OK, whether it has ended or not; SUBPY_ERROR_INVALID_ARGUMENT for another negative time;
- *         SUBPY_ERROR_NOT_FOUND, also when the thread is joined or freed meanwhile; SUBPY_ERROR_WRONG_STATE for a thread
- *         that waits for itself
+ * @return SUBPY_OK, whether it has ended or not;
+ *         SUBPY_ERROR_INVALID_ARGUMENT  `timeout_ms` is less than -1
+ *         SUBPY_ERROR_NOT_FOUND         no such thread, or another thread has joined or freed it meanwhile
+ *         SUBPY_ERROR_WRONG_STATE       a thread waits for itself
  *
  * Any thread.
  */
 SUBPY_API subpy_status subpy_thread_wait(subpy_thread thread, int64_t timeout_ms, bool *done, subpy_error **error);
 
 /**
- * Forget a thread. It goes on by itself; if its run fails, the traceback is printed to stderr, as Python's threads do.
+ * Forget a thread. Its run goes on; if it fails, or has failed, the traceback is printed to stderr, as Python does it
+ * for its threads.
  *
- * @param thread  the thread; 0, or one that was joined or freed, is ignored
+ * @param thread  the thread; 0, or one that was joined or freed already, is ignored
  *
- * Never blocks. Any thread.
+ * Does not wait for the run, and runs no Python; works after subpy_shutdown() too. Any thread.
  */
 SUBPY_API void subpy_thread_free(subpy_thread thread);
 

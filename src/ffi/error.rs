@@ -1,8 +1,12 @@
-//! What went wrong, as text and numbers, complete without the interpreter that it happened in. A subpy_error is
-//! immutable, may be used from any thread, outlives everything, and is freed with subpy_error_free(). Texts are UTF-8,
-//! NUL-terminated (and may hold NUL characters too), valid until the error is freed. All functions take NULL for an error.
+//! What went wrong, as text and numbers. An error needs nothing else: it stays valid when its interpreter is closed,
+//! and after subpy_shutdown(), until subpy_error_free(). It never changes, and any thread may read it.
 //!
-//! The fields of a Python exception are those of ExecutionFailed.excinfo in `concurrent.interpreters`.
+//! Texts are UTF-8, end with a NUL (and may contain others), and are valid until the error is freed. `len` receives the
+//! length of the text in bytes; it may be NULL. All functions accept NULL as the error.
+//!
+//! SUBPY_ERROR_EXECUTION_FAILED and SUBPY_ERROR_SYNTAX have a Python exception, whose fields are those of
+//! ExecutionFailed.excinfo in `concurrent.interpreters`. Other errors do not: the functions then return NULL, 0 or
+//! false.
 
 use std::ffi::c_char;
 use std::fmt::{self, Write};
@@ -155,8 +159,7 @@ pub unsafe extern "C" fn subpy_error_status(error: *const subpy_error) -> subpy_
     boundary::value(SUBPY_OK, || unsafe { error.as_ref().map_or(SUBPY_OK, |error| error.status) })
 }
 
-/// What went wrong, in one line; for SUBPY_ERROR_PYTHON_NOT_FOUND several. `len` (may be NULL) receives its length in
-/// bytes. NULL only for a NULL error.
+/// What went wrong, in one line, or in several for SUBPY_ERROR_PYTHON_NOT_FOUND. NULL only for a NULL error.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_message(error: *const subpy_error, len: *mut usize) -> *const c_char {
@@ -188,8 +191,8 @@ pub unsafe extern "C" fn subpy_error_type_module(error: *const subpy_error, len:
     unsafe { text(error, len, |error| error.exception.as_ref().map(|it| &it.type_module)) }
 }
 
-/// excinfo.msg: str(exception), "" when it says nothing, "<exception str() failed>" when that raised; NULL when there is no
-/// Python exception.
+/// excinfo.msg: str(exception), which may be "", or "<exception str() failed>" when str() raised an exception itself;
+/// NULL when there is no Python exception.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_exception_message(error: *const subpy_error, len: *mut usize) -> *const c_char {
@@ -197,8 +200,8 @@ pub unsafe extern "C" fn subpy_error_exception_message(error: *const subpy_error
     unsafe { text(error, len, |error| error.exception.as_ref().map(|it| &it.message)) }
 }
 
-/// excinfo.formatted: "module.Type: message", without the module for builtins and `__main__`; NULL when there is no Python
-/// exception.
+/// excinfo.formatted: "module.Type: message", without the module for builtins and `__main__`; NULL when there is no
+/// Python exception.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_formatted(error: *const subpy_error, len: *mut usize) -> *const c_char {
@@ -215,7 +218,7 @@ pub unsafe extern "C" fn subpy_error_display(error: *const subpy_error, len: *mu
     unsafe { text(error, len, |error| error.exception.as_ref().map(|it| &it.display)) }
 }
 
-/// How many frames the traceback has; of more than 10,000 the middle is left out.
+/// How many frames the traceback has, at most 10,000: of a longer one the middle is left out.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_frame_count(error: *const subpy_error) -> usize {
@@ -225,15 +228,14 @@ pub unsafe extern "C" fn subpy_error_frame_count(error: *const subpy_error) -> u
     })
 }
 
-/// One frame of a traceback, for subpy_error_frame(). Texts are as all of an error's: UTF-8, NUL-terminated, valid until it
-/// is freed.
+/// One frame of a traceback, filled in by subpy_error_frame(). Its texts belong to the error.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types)]
 pub struct subpy_frame {
-    /// sizeof(subpy_frame), set by the caller
+    /// sizeof(subpy_frame), set by the caller beforehand
     pub size: usize,
-    /// the file name of its code, such as "<script>"
+    /// the name of the file that its code is from, such as "<script>"
     pub file: *const c_char,
     /// in bytes
     pub file_len: usize,
@@ -241,31 +243,31 @@ pub struct subpy_frame {
     pub function: *const c_char,
     /// in bytes
     pub function_len: usize,
-    /// the source line, without its newline and without the margin that exec removed; NULL when it is not known
+    /// the source line, without its newline and without the indentation that exec removed; NULL when it is not known
     pub source: *const c_char,
-    /// in bytes; 0 when it is NULL
+    /// in bytes; 0 when `source` is NULL
     pub source_len: usize,
-    /// the line, from 1; 0 when unknown
+    /// the line number, from 1; 0 when unknown
     pub line: i32,
     /// the line in which the expression that was being evaluated ends; 0 when unknown
     pub end_line: i32,
-    /// where in `line` that expression begins, in characters from 1; 0 when unknown, as it is without the source
+    /// where in `line` that expression begins, in characters, from 1; 0 when unknown, as it is without the source
     pub column: i32,
-    /// the column behind its last character, in `end_line`; 0 when unknown
+    /// the column after its last character, in `end_line`; 0 when unknown
     pub end_column: i32,
 }
 
 /// No version of the struct will be as large: a size beyond it was not set.
 const LARGEST_FRAME: usize = 4096;
 
-/// One frame of the traceback.
+/// Get one frame of the traceback.
 ///
-/// In the longer struct of a newer program, what this library does not know is made zero.
+/// A newer program may pass a longer struct: the fields that this library does not know are made zero.
 ///
-/// @param index  from 0, the outermost
-/// @param frame  receives it; its `size` must be set
-/// @return false, and nothing is written, when there is no such frame, when `frame` is NULL, and when its size was not set:
-///         less than that of the first version (72 on 64-bit systems), or more than 4096.
+/// @param index  0 is the outermost frame
+/// @param frame  receives the frame; its `size` must be set
+/// @return true; or false, with nothing written, when there is no such frame, `frame` is NULL, or its `size` is less
+///         than 72 (on 64-bit systems) or more than 4096
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_frame(error: *const subpy_error, index: usize, frame: *mut subpy_frame) -> bool {
     // SAFETY: the caller's pointers are as the declaration says.
@@ -294,12 +296,12 @@ pub unsafe extern "C" fn subpy_error_frame(error: *const subpy_error, index: usi
     })
 }
 
-/// Where the source is wrong, for SUBPY_ERROR_SYNTAX.
+/// Where the source is wrong, for SUBPY_ERROR_SYNTAX. Each output may be NULL.
 ///
-/// @param line    from 1; 0 when unknown; may be NULL, as the next two
-/// @param column  in characters from 1; 0 when unknown
-/// @param text    the line itself; NULL when unknown
-/// @return false, and nothing is written, for any other error.
+/// @param line    the line number, from 1; 0 when unknown
+/// @param column  in characters, from 1; 0 when unknown
+/// @param text    the line itself, which belongs to the error; NULL when unknown
+/// @return true; or false, with nothing written, for any other error
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_syntax(
     error: *const subpy_error,
@@ -321,10 +323,10 @@ pub unsafe extern "C" fn subpy_error_syntax(
     })
 }
 
-/// The status that SystemExit asked for: 0 for None, 1 for anything that is no int.
+/// The exit status that a SystemExit asked for.
 ///
-/// @param status  may be NULL
-/// @return false, and nothing is written, when the error is no SystemExit.
+/// @param status  its number; 0 when it had None, 1 when it had anything else that is not an int; may be NULL
+/// @return true; or false, with nothing written, when the error is not a SystemExit
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_exit_status(error: *const subpy_error, status: *mut i32) -> bool {
     // SAFETY: the caller's pointers are as the declaration says.
@@ -335,7 +337,7 @@ pub unsafe extern "C" fn subpy_error_exit_status(error: *const subpy_error, stat
     })
 }
 
-/// The interpreter that the error is about, 0 when none. The handle may be stale.
+/// The interpreter that the error is about, or 0. The handle may be stale.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_interp(error: *const subpy_error) -> subpy_interp {

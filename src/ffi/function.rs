@@ -1,5 +1,5 @@
-//! Callables that are looked up once and called many times. A function belongs to its interpreter: when that is closed,
-//! its functions are SUBPY_ERROR_NOT_FOUND.
+//! Callables that are looked up once and called many times. A function belongs to an interpreter: once that is closed,
+//! a call of the function is SUBPY_ERROR_NOT_FOUND.
 
 use std::ffi::c_char;
 
@@ -9,18 +9,18 @@ use super::status::{subpy_function, subpy_interp, subpy_status};
 use crate::manager;
 use crate::value::{Args, subpy_value};
 
-/// Look a callable up, to call it many times.
+/// Look up a callable, to call it many times.
 ///
-/// The function holds the object that was found: binding the name to something else later does not change it.
+/// The function holds the object that was found, even if its name is bound to something else later.
 ///
 /// @param interp    the interpreter
 /// @param callable  "name" in `__main__`, or "package.module:attribute.attribute"
 /// @param len       its length in bytes, or SUBPY_AUTO_LEN
-/// @param function  the function, not NULL; to be freed with subpy_function_free(), before or after its interpreter is
-///                  closed
+/// @param function  receives the function, not NULL; to be freed with subpy_function_free(), before or after its
+///                  interpreter is closed
 /// @param error     optional; set on failure, to be freed with subpy_error_free()
-/// @return SUBPY_OK; any error of subpy_exec(); a name that does not exist, or cannot be called, is
-///         SUBPY_ERROR_EXECUTION_FAILED with AttributeError, ModuleNotFoundError or TypeError
+/// @return SUBPY_OK; any error of subpy_exec(). A name that does not exist, or cannot be called, is
+///         SUBPY_ERROR_EXECUTION_FAILED with an AttributeError, ModuleNotFoundError or TypeError
 ///
 /// Any thread.
 #[unsafe(no_mangle)]
@@ -47,10 +47,10 @@ pub unsafe extern "C" fn subpy_function_new(
 /// @param function  the function
 /// @param args      `nargs` positional arguments, copied into the interpreter; may be NULL when that is 0
 /// @param nargs     how many
-/// @param kwargs    NULL, or a DICT with STR keys
-/// @param result    what it returned, to be freed with subpy_value_free(); NULL: not converted at all
+/// @param kwargs    keyword arguments, copied too: a DICT with STR keys; NULL: none
+/// @param result    what it returns, to be freed with subpy_value_free(); NULL: that is not converted at all
 /// @param error     optional; set on failure, to be freed with subpy_error_free()
-/// @return SUBPY_OK; any error of subpy_call(); SUBPY_ERROR_NOT_FOUND when the function was freed or its interpreter was
+/// @return SUBPY_OK; any error of subpy_call(); SUBPY_ERROR_NOT_FOUND when the function was freed, or its interpreter
 ///         closed
 ///
 /// Any thread.
@@ -72,11 +72,12 @@ pub unsafe extern "C" fn subpy_function_call(
     }
 }
 
-/// Free a function. Calls that are running finish. The Python object is given back when the interpreter is entered next.
+/// Free a function. Calls that are running go on. The reference to the Python object is dropped when the interpreter is
+/// entered next.
 ///
-/// @param function  the function; 0, or one that was freed, is ignored
+/// @param function  the function; 0, or one that was freed already, is ignored
 ///
-/// Never blocks and runs no Python; works after the interpreter was closed and after subpy_shutdown(). Any thread.
+/// Never blocks and runs no Python; works after subpy_close() and subpy_shutdown() too. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_function_free(function: subpy_function) {
     boundary::value((), || {

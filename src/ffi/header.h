@@ -23,20 +23,25 @@
  *   }
  *
  * Conventions
- *   Threads     Any function may be called from any thread at any time, unless its comment says otherwise. There is no
- *               thread-local state: no "last error".
+ *   Threads     Any function may be called from any thread at any time, unless its comment says otherwise. Nothing is
+ *               kept for the calling thread (there is no "last error"), except between subpy_enter() and subpy_leave().
  *   Arguments   What a function acts on comes first, then inputs, then outputs, then the error.
- *   Errors      Every function that can fail returns a subpy_status and takes a subpy_error **, which may be NULL. On
- *               failure it receives an error to be freed with subpy_error_free(), on success NULL.
- *   Outputs     are written on success, and made zero or NULL on failure: one clean-up path serves both. An output that
- *               is not wanted may be NULL.
- *   Text        in: UTF-8 and a length in bytes, or SUBPY_AUTO_LEN when it ends with a NUL. Out: valid as long as its
- *               owner, with a NUL behind it.
- *   Ownership   What you pass is borrowed until the function returns. What you receive is yours: values, errors, threads
- *               and interpreters have a function to free or close them. subpy_*_free() takes NULL, 0 and empty values.
- *   Options     Structs begin with their size (sizeof), so that old programs work with new libraries; {0} plus the size
- *               is the default. Unknown flags, and fields that do not apply, are SUBPY_ERROR_INVALID_ARGUMENT.
- *   Enums       are int32_t with #define'd constants.
+ *   Errors      Every function that can fail returns a subpy_status. Its last parameter, a subpy_error **, may be NULL;
+ *               otherwise it receives NULL on success and, on failure, an error to be freed with subpy_error_free().
+ *               All of these functions can return SUBPY_ERROR_FORKED, SUBPY_ERROR_NO_MEMORY and SUBPY_ERROR_PANIC;
+ *               their comments do not repeat it.
+ *   Outputs     are written on success, and made zero or NULL on failure, so one clean-up path serves both. What they
+ *               held before is not looked at. An output may be NULL if it is not wanted, unless its comment says
+ *               otherwise.
+ *   Text        In: UTF-8, with its length in bytes or SUBPY_AUTO_LEN. Text that has no length parameter ends with a
+ *               NUL. Out: ends with a NUL, and is valid as long as what it belongs to.
+ *   Ownership   What you pass in is borrowed until the function returns. What you receive is yours: errors, results,
+ *               interpreters, functions and threads each have a function that frees or closes them. The subpy_*_free()
+ *               functions ignore NULL, 0 and empty values.
+ *   Options     Structs begin with their own size, so that old programs work with new libraries. Set it with sizeof;
+ *               zero is the default of every other field. Unknown flags, and fields that are set but do not apply, are
+ *               SUBPY_ERROR_INVALID_ARGUMENT.
+ *   Enums       are int32_t; their constants are #defined.
  */
 
 #ifndef SUBPY_H
@@ -51,8 +56,8 @@ extern "C" {
 #endif
 
 /*
- * Before each function: nothing, but on Windows, where it says that the function is in a DLL. Define SUBPY_STATIC when
- * you link the static library there.
+ * Stands before each function. It is empty except on Windows, where it says that the function is in a DLL; define
+ * SUBPY_STATIC there when you link the static library.
  */
 #ifndef SUBPY_API
 #if defined(_WIN32) && !defined(SUBPY_STATIC)
@@ -63,8 +68,8 @@ extern "C" {
 #endif
 
 /*
- * Before each function that does nothing but return something: the compiler warns when that is thrown away. Functions
- * that return a status do not have it, since a caller may look at the error instead.
+ * Stands before each function that is called only for what it returns: the compiler warns when that is not used.
+ * Functions that return a status do not have it, since a caller may look at the error instead.
  */
 #ifndef SUBPY_NODISCARD
 #if (defined(__cplusplus) && __cplusplus >= 201703L) || (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L)
@@ -76,7 +81,7 @@ extern "C" {
 #endif
 #endif
 
-/** As the length of a text: it ends with a NUL. */
+/** A length that means: the text ends with a NUL. */
 #define SUBPY_AUTO_LEN SIZE_MAX
 
 @DECLARATIONS@

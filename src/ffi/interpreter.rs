@@ -1,7 +1,7 @@
-//! `concurrent.interpreters` of Python 3.14, operation by operation. An interpreter is isolated: it has its own modules,
-//! its own `__main__` and, unless asked otherwise, its own GIL, so interpreters run Python in parallel. They share what
-//! belongs to the process: working directory, environment, file descriptors, signals. Isolation guards against accidents,
-//! not against hostile code.
+//! `concurrent.interpreters` of Python 3.14, operation by operation. An interpreter is isolated: it has its own
+//! modules, its own `__main__` and, unless you choose otherwise, its own GIL, so interpreters run Python in parallel.
+//! What belongs to the process is shared: working directory, environment, file descriptors, signals. Isolation guards
+//! against accidents, not against hostile code.
 
 use std::ffi::c_char;
 use std::ptr;
@@ -14,27 +14,28 @@ use crate::value::{check_main_names, subpy_value};
 
 /// Its own GIL: runs in parallel with the others.
 pub const SUBPY_GIL_OWN: i32 = 0;
-/// The main interpreter's GIL: more extension modules load; it takes turns with main and the others that share it.
+/// Main's GIL: takes turns with the main interpreter and others that share it; see SUBPY_INTERP_NO_EXTENSION_CHECK.
 pub const SUBPY_GIL_SHARED: i32 = 1;
 
-/// While the interpreter is running, another run is refused with SUBPY_ERROR_BUSY, as in Python.
+/// While a thread runs something, a run of another one is refused with SUBPY_ERROR_BUSY, as in Python.
 pub const SUBPY_BUSY_REFUSE: i32 = 0;
-/// Another run waits until it is its turn; first come, first served.
+/// A run of another thread waits for its turn; first come, first served.
 pub const SUBPY_BUSY_WAIT: i32 = 1;
-/// Another run starts at once: the threads take turns with the GIL, as Python's own threads do.
+/// A run of another thread starts at once: the threads take turns with the GIL, as Python's own threads do.
 pub const SUBPY_BUSY_SHARE: i32 = 2;
 
-/// Python code may call os.fork(). The child crashes, until CPython has a fix (python/cpython#139759).
+/// Python code may call os.fork(). The child crashes until CPython is fixed (python/cpython#139759).
 pub const SUBPY_INTERP_ALLOW_FORK: u64 = 1;
 /// Python code may call os.exec*(), which replaces the whole process.
 pub const SUBPY_INTERP_ALLOW_EXEC: u64 = 2;
 /// Python code may not start threads.
 pub const SUBPY_INTERP_NO_THREADS: u64 = 4;
-/// Python code may start daemon threads. Python takes a thread of the host for a daemon, so threading.Thread makes daemons
-/// there unless it is told daemon=False; closing does not wait for those.
+/// Python code may start daemon threads. Closing does not wait for them. Python takes the threads of a host for
+/// daemons, and a new thread inherits that: a threading.Thread that a run starts is a daemon too, unless made with
+/// daemon=False.
 pub const SUBPY_INTERP_ALLOW_DAEMON_THREADS: u64 = 8;
-/// Extension modules that do not declare support for sub-interpreters load too. Needs SUBPY_GIL_SHARED. Many of them work
-/// in the first interpreter that imports them, and fail or misbehave in the next.
+/// Extension modules that do not declare support for several interpreters load too. Needs SUBPY_GIL_SHARED. Many of
+/// them work in the first interpreter that imports them, and fail or misbehave in the next.
 pub const SUBPY_INTERP_NO_EXTENSION_CHECK: u64 = 16;
 
 /// Options of subpy_create(). Zero is the default of every field, and what `concurrent.interpreters` does.
@@ -46,29 +47,31 @@ pub struct subpy_interp_options {
     pub size: usize,
     /// SUBPY_GIL_*
     pub gil: i32,
-    /// SUBPY_BUSY_*: what happens to a run while the interpreter is running
+    /// SUBPY_BUSY_*: what happens to a run while another thread runs something in the interpreter
     pub busy: i32,
     /// SUBPY_INTERP_*
     pub flags: u64,
-    /// folders to put in front of sys.path, `path_len` of them
+    /// `path_len` folders to put in front of sys.path, each UTF-8 that ends with a NUL; may be NULL when that is 0
     pub path: *const *const c_char,
-    /// how many; 0: none
+    /// how many
     pub path_len: usize,
 }
 
-/// Create an interpreter. Starts the runtime when it is not running. Python: create().
+/// Create an interpreter. Starts the runtime if it is not running. Python: create().
 ///
-/// Takes about ten milliseconds, and 2 MiB of memory while it lives. The main interpreter's GIL is needed for some of it.
+/// That takes about seven milliseconds, for a part of which it needs the main interpreter's GIL. An interpreter takes
+/// about 2.3 MiB of memory.
 ///
 /// @param options  NULL for the defaults
 /// @param interp   the new interpreter, not NULL; to be closed with subpy_close(), or by subpy_shutdown()
 /// @param error    optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK; any error of subpy_init();
-///         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense
-///         SUBPY_ERROR_INTERPRETER       CPython did not create it
-///         SUBPY_ERROR_WRONG_STATE       the runtime is being shut down, or this thread's stack is too small
+///         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense, or `interp` is NULL
+///         SUBPY_ERROR_INTERPRETER       CPython did not create it; the message has the reason
+///         SUBPY_ERROR_WRONG_STATE       the runtime, or the Python that was adopted, is being shut down, or this
+///                                       thread's stack is too small
 ///
-/// Any thread; several threads create in parallel.
+/// Any thread. Several threads may create interpreters at the same time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_create(
     options: *const subpy_interp_options,
@@ -135,16 +138,18 @@ unsafe fn to_options(options: &subpy_interp_options) -> Result<Options> {
 
 /// Finalize and destroy an interpreter. Python: Interpreter.close().
 ///
-/// Waits for the threads that Python code started in it (not for daemons), runs its atexit handlers and frees it, with the
-/// interpreters that its code created and nobody else holds. While it waits the interpreter is still listed, and runs in
-/// it are SUBPY_ERROR_BUSY. A thread that never ends is waited for without end.
+/// Waits for the threads that Python code started in it with `threading` (not for daemons), without a time limit; then
+/// runs its atexit handlers and frees it, together with interpreters that its code created and nobody else holds. While
+/// it waits, the interpreter is still listed, and runs in it are SUBPY_ERROR_BUSY.
 ///
 /// @param interp  the interpreter
 /// @param error   optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK;
-///         SUBPY_ERROR_BUSY         something is running in it, or another thread is closing it; it stays as it was
-///         SUBPY_ERROR_INTERPRETER  called from inside the interpreter itself; or it is main, or Python code created it
-///         SUBPY_ERROR_NOT_FOUND    no such interpreter (closed already)
+///         SUBPY_ERROR_BUSY         something is running in it, a thread has entered it (subpy_enter()), or another
+///                                  thread is closing it; it stays as it was
+///         SUBPY_ERROR_INTERPRETER  it is the one that this thread is inside of, or main, or Python code created it
+///         SUBPY_ERROR_NOT_FOUND    no such interpreter; it may be closed already
+///         SUBPY_ERROR_WRONG_STATE  this thread's stack is too small, or the Python that was adopted is being finalized
 ///
 /// Any thread.
 #[unsafe(no_mangle)]
@@ -153,12 +158,12 @@ pub unsafe extern "C" fn subpy_close(interp: subpy_interp, error: *mut *mut subp
     unsafe { boundary::status(error, || manager::close(interp)) }
 }
 
-/// Bind names in the interpreter's `__main__`. Python: Interpreter.prepare_main(). All or nothing.
+/// Bind names in the interpreter's `__main__`: all of them or, on failure, none. Python: Interpreter.prepare_main().
 ///
 /// @param interp  the interpreter
-/// @param names   a DICT that is not empty, with STR keys without NUL
+/// @param names   a DICT with at least one entry, whose keys are STR without NUL characters; copied
 /// @param error   optional; set on failure, to be freed with subpy_error_free()
-/// @return SUBPY_OK; SUBPY_ERROR_INVALID_ARGUMENT, naming the path to what is wrong; any error of subpy_exec()
+/// @return SUBPY_OK; any error of subpy_exec(); SUBPY_ERROR_INVALID_ARGUMENT says where `names` is wrong
 ///
 /// Any thread.
 #[unsafe(no_mangle)]
@@ -176,10 +181,12 @@ pub unsafe extern "C" fn subpy_prepare_main(
     }
 }
 
-/// Whether something is being run in the interpreter by this library. Threads that Python code left behind do not count.
-/// Python: Interpreter.is_running().
+/// Whether something is being run in the interpreter: a run of this library's or, in an interpreter that Python code
+/// created, of that code's. Threads that Python code started do not count. Python: Interpreter.is_running().
 ///
-/// @param running  the answer
+/// @param interp   the interpreter
+/// @param running  receives the answer
+/// @param error    optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK or SUBPY_ERROR_NOT_FOUND. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_is_running(
@@ -191,10 +198,12 @@ pub unsafe extern "C" fn subpy_is_running(
     unsafe { boundary::output(running, false, error, || manager::is_running(interp)) }
 }
 
-/// The id that CPython gave the interpreter: 0 for main, then ascending, never used twice between subpy_init() and
+/// The id that CPython gave the interpreter: 0 for main, then ascending. CPython begins again with 0 after
 /// subpy_shutdown(). Python: Interpreter.id.
 ///
-/// @param id  the id
+/// @param interp  the interpreter
+/// @param id      receives the id
+/// @param error   optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK or SUBPY_ERROR_NOT_FOUND. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_id(interp: subpy_interp, id: *mut i64, error: *mut *mut subpy_error) -> subpy_status {
@@ -206,7 +215,9 @@ pub unsafe extern "C" fn subpy_id(interp: subpy_interp, id: *mut i64, error: *mu
 /// "_interpreters module" (Python code), "legacy C-API", "cross-interpreter C-API" or "unknown". Python:
 /// Interpreter.whence.
 ///
-/// @param whence  static text
+/// @param interp  the interpreter
+/// @param whence  receives static text
+/// @param error   optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK or SUBPY_ERROR_NOT_FOUND. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_whence(
@@ -218,16 +229,16 @@ pub unsafe extern "C" fn subpy_whence(
     unsafe { boundary::output(whence, ptr::null(), error, || manager::whence(interp).map(|text| text.as_ptr())) }
 }
 
-/// All interpreters by ascending id: main, yours, and those that Python code created, which can be asked about but not
-/// run in. Starts the runtime when it is not running. Python: list_all().
+/// List all interpreters by ascending id: main, yours, and those that Python code created. About the latter you can
+/// ask, but nothing can be run in them. Starts the runtime if it is not running. Python: list_all().
 ///
-/// @param interps   room for `capacity` handles; may be NULL when that is 0
-/// @param capacity  how many to write at most
-/// @param count     how many there are, whatever the capacity; may be NULL
+/// @param interps   room for `capacity` handles; may be NULL when that is 0; on failure nothing is written to it
+/// @param capacity  how many handles to write at most
+/// @param count     receives how many interpreters there are, whatever the capacity; may be NULL
 /// @param error     optional; set on failure, to be freed with subpy_error_free()
-/// @return SUBPY_OK, also when there are more than fit; any error of subpy_init()
+/// @return SUBPY_OK, even if there are more than fit; SUBPY_ERROR_INVALID_ARGUMENT; any error of subpy_init()
 ///
-/// Any thread. Others may create and close meanwhile.
+/// Any thread. Others may create and close interpreters meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_list_all(
     interps: *mut subpy_interp,
@@ -250,24 +261,28 @@ pub unsafe extern "C" fn subpy_list_all(
     }
 }
 
-/// The interpreter that the calling thread is in: when Python code calls a C function, that Python code's. Python:
-/// get_current().
+/// The interpreter that the calling thread is inside of. In a C function that Python code calls, it is that Python
+/// code's; on a thread of an adopted Python, it is main. Between runs a thread is in none. Python: get_current().
 ///
-/// @param interp  the interpreter
-/// @return SUBPY_OK, or SUBPY_ERROR_NOT_FOUND when it is in none. Any thread.
+/// @param interp  receives the interpreter
+/// @param error   optional; set on failure, to be freed with subpy_error_free()
+/// @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND when the thread is in none; in a process whose Python is to be adopted, any
+///         error of subpy_init(). Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_get_current(interp: *mut subpy_interp, error: *mut *mut subpy_error) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe { boundary::output(interp, 0, error, manager::get_current) }
 }
 
-/// The main interpreter. Starts the runtime when it is not running. Python: get_main().
+/// The main interpreter. Starts the runtime if it is not running. Python: get_main().
 ///
-/// Code can be run in it: packages that refuse other interpreters work there. It cannot be closed. A long run in it delays
-/// the creation of interpreters, and the first import of an extension module in each. Threads that code in it starts are
-/// daemons unless told daemon=False, so subpy_shutdown() does not wait for them.
+/// Packages that refuse to load in other interpreters work in it. Its policy is SUBPY_BUSY_REFUSE, and it cannot be
+/// closed. A long run in it delays the creation of interpreters, and the first import of an extension module in each of
+/// them. A threading.Thread that a run in it starts is a daemon unless made with daemon=False, so subpy_shutdown() does
+/// not wait for it.
 ///
-/// @param interp  the interpreter
+/// @param interp  receives the interpreter
+/// @param error   optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK or any error of subpy_init(). Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_get_main(interp: *mut subpy_interp, error: *mut *mut subpy_error) -> subpy_status {
@@ -275,10 +290,11 @@ pub unsafe extern "C" fn subpy_get_main(interp: *mut subpy_interp, error: *mut *
     unsafe { boundary::output(interp, 0, error, manager::get_main) }
 }
 
-/// The interpreter with this id. Starts the runtime when it is not running. Python: Interpreter(id).
+/// The interpreter with this id. Starts the runtime if it is not running. Python: Interpreter(id).
 ///
 /// @param id      CPython's id, see subpy_id()
-/// @param interp  the interpreter
+/// @param interp  receives the interpreter
+/// @param error   optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_INVALID_ARGUMENT for a negative id; any error of subpy_init().
 ///         Any thread.
 #[unsafe(no_mangle)]

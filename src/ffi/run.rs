@@ -1,6 +1,6 @@
-//! Everything runs in the interpreter's `__main__`, whose names last from run to run, on the calling thread.
-//! By default an interpreter runs one thing at a time; a thread that is inside already may run more in it. What the code
-//! printed has been written when the function returns.
+//! Everything runs on the calling thread, in the interpreter's `__main__`, whose names last from run to run. By default
+//! an interpreter runs one thing at a time (SUBPY_BUSY_REFUSE), but a thread that is inside already may run more in it.
+//! What the code printed has been written when the function returns.
 
 use std::ffi::c_char;
 use std::sync::Arc;
@@ -21,27 +21,27 @@ pub const SUBPY_RUN_CALL: i32 = 3;
 /// call of a prepared function, with arguments
 pub const SUBPY_RUN_FUNCTION: i32 = 4;
 
-/// exec does not take the common indentation off.
+/// exec leaves indentation as it is, see subpy_exec()
 pub const SUBPY_KEEP_INDENT: u32 = 1;
 
-/// What subpy_run() and subpy_run_in_thread() run. Zero is the default of every field that may be left out.
+/// What subpy_run() and subpy_run_in_thread() are to run. Fields that do not apply must be zero.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types)]
 pub struct subpy_run_request {
     /// sizeof(subpy_run_request)
     pub size: usize,
-    /// where; for a function 0 or its interpreter
+    /// where to run it; for a function: its interpreter, or 0
     pub interp: subpy_interp,
     /// SUBPY_RUN_EXEC, _EVAL, _CALL or _FUNCTION
     pub what: i32,
     /// SUBPY_KEEP_INDENT, for exec
     pub flags: u32,
-    /// source, expression or callable, in UTF-8; for a function NULL
+    /// the source, expression or callable, in UTF-8; not for a function
     pub text: *const c_char,
-    /// its length in bytes, or SUBPY_AUTO_LEN
+    /// the length of `text` in bytes, or SUBPY_AUTO_LEN
     pub text_len: usize,
-    /// for a function: which; otherwise 0
+    /// for a function: the function
     pub function: subpy_function,
     /// for calls: `nargs` positional arguments
     pub args: *const subpy_value,
@@ -49,26 +49,26 @@ pub struct subpy_run_request {
     pub nargs: usize,
     /// for calls: NULL, or a DICT with STR keys
     pub kwargs: *const subpy_value,
-    /// for exec and eval: the file name in tracebacks, NUL-terminated; NULL: "<script>"
+    /// for exec and eval: the file name for tracebacks, UTF-8 that ends with a NUL; NULL: "<script>"
     pub filename: *const c_char,
 }
 
 /// Run statements. Python: Interpreter.exec().
 ///
-/// Indentation that all lines share is taken off first when the first line that is not blank is indented, as
+/// If the first line that is not blank is indented, the indentation that all lines share is removed first, as
 /// `python -c` does it.
 ///
 /// @param interp  the interpreter
-/// @param code    the source, in UTF-8; a coding cookie says nothing
+/// @param code    the source, in UTF-8, whatever a coding comment in it says
 /// @param len     its length in bytes, or SUBPY_AUTO_LEN
 /// @param error   optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK;
-///         SUBPY_ERROR_INVALID_ARGUMENT  NULL, or not UTF-8
+///         SUBPY_ERROR_INVALID_ARGUMENT  `code` is NULL, or not UTF-8
 ///         SUBPY_ERROR_NOT_FOUND         no such interpreter
 ///         SUBPY_ERROR_BUSY              it is running (see SUBPY_BUSY_*), or closing
 ///         SUBPY_ERROR_SYNTAX            the source does not compile; nothing ran
-///         SUBPY_ERROR_EXECUTION_FAILED  an uncaught exception, SystemExit included: sys.exit() does not exit
-///         SUBPY_ERROR_INTERPRETER       Python code created the interpreter, it cannot be driven
+///         SUBPY_ERROR_EXECUTION_FAILED  an uncaught exception, or SystemExit: sys.exit() does not end the process
+///         SUBPY_ERROR_INTERPRETER       Python code created the interpreter, so nothing can be run in it
 ///         SUBPY_ERROR_WRONG_STATE       this thread's stack is too small for Python
 ///
 /// Any thread.
@@ -91,12 +91,13 @@ pub unsafe extern "C" fn subpy_exec(
 /// Evaluate an expression, as eval() does.
 ///
 /// @param interp      the interpreter
-/// @param expression  in UTF-8
+/// @param expression  the expression, in UTF-8
 /// @param len         its length in bytes, or SUBPY_AUTO_LEN
-/// @param result      its value, to be freed with subpy_value_free(); NULL: not converted at all
+/// @param result      its value, to be freed with subpy_value_free(); NULL: the value is not converted at all
 /// @param error       optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK; any error of subpy_exec();
-///         SUBPY_ERROR_NOT_SHAREABLE  the result, or something in it, has no subpy_value; the message names the path to it
+///         SUBPY_ERROR_NOT_SHAREABLE  the code ran, but its value, or something in it, cannot become a subpy_value; the
+///                                    message names the path to it
 ///
 /// Any thread.
 #[unsafe(no_mangle)]
@@ -124,11 +125,11 @@ pub unsafe extern "C" fn subpy_eval(
 /// @param len       its length in bytes, or SUBPY_AUTO_LEN
 /// @param args      `nargs` positional arguments, copied into the interpreter; may be NULL when that is 0
 /// @param nargs     how many
-/// @param kwargs    NULL, or a DICT with STR keys
-/// @param result    what it returned, to be freed with subpy_value_free(); NULL: not converted at all
+/// @param kwargs    keyword arguments, copied too: a DICT with STR keys; NULL: none
+/// @param result    what it returns, to be freed with subpy_value_free(); NULL: that is not converted at all
 /// @param error     optional; set on failure, to be freed with subpy_error_free()
-/// @return SUBPY_OK; any error of subpy_eval(); a name that does not exist, or cannot be called, is
-///         SUBPY_ERROR_EXECUTION_FAILED with AttributeError, ModuleNotFoundError or TypeError
+/// @return SUBPY_OK; any error of subpy_eval(). A name that does not exist, or cannot be called, is
+///         SUBPY_ERROR_EXECUTION_FAILED with an AttributeError, ModuleNotFoundError or TypeError
 ///
 /// Any thread.
 #[unsafe(no_mangle)]
@@ -153,13 +154,13 @@ pub unsafe extern "C" fn subpy_call(
     }
 }
 
-/// Run what the request says: exec, eval and call with every option.
+/// Run what the request says: exec, eval, or a call, with every option.
 ///
 /// @param request  what to run, and where
-/// @param result   the value (None for exec), to be freed with subpy_value_free(); NULL: not converted at all
+/// @param result   the value (None for exec), to be freed with subpy_value_free(); NULL: it is not converted at all
 /// @param error    optional; set on failure, to be freed with subpy_error_free()
-/// @return as subpy_exec(), subpy_eval() and subpy_call(); SUBPY_ERROR_INVALID_ARGUMENT also for a field that is set and
-///         does not apply
+/// @return as subpy_exec(), subpy_eval(), subpy_call() or subpy_function_call(); SUBPY_ERROR_INVALID_ARGUMENT also when
+///         `request` is NULL, or has a field set that does not apply
 ///
 /// Any thread.
 #[unsafe(no_mangle)]
@@ -180,10 +181,15 @@ pub unsafe extern "C" fn subpy_run(
 /// Run what the request says on a new thread of its own. Everything the request points to is copied first.
 ///
 /// @param request  what to run, and where
-/// @param thread   the thread, to be joined or freed; NULL: freed at once
+/// @param thread   receives the thread, to be joined or freed; NULL: it is freed at once
 /// @param error    optional; set on failure, to be freed with subpy_error_free()
-/// @return SUBPY_OK; SUBPY_ERROR_INVALID_ARGUMENT; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_INTERPRETER when no thread could be
-///         started. Everything else, SUBPY_ERROR_BUSY too, comes from subpy_thread_join()
+/// @return SUBPY_OK when the thread was started;
+///         SUBPY_ERROR_INVALID_ARGUMENT  as for subpy_run()
+///         SUBPY_ERROR_NOT_FOUND         no such interpreter or function
+///         SUBPY_ERROR_INTERPRETER       no thread could be started
+///         SUBPY_ERROR_WRONG_STATE       the runtime is being shut down
+///
+///         What becomes of the run, SUBPY_ERROR_BUSY included, is for subpy_thread_join() to say
 ///
 /// Any thread.
 #[unsafe(no_mangle)]

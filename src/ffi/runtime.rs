@@ -1,5 +1,5 @@
-//! CPython in this process. It starts by itself on the first use of an interpreter; subpy_init() is for choosing which
-//! CPython, and how. Only the application shuts it down; a library that uses subpy never has to.
+//! CPython in this process. It is started by the first function that needs an interpreter; subpy_init() is for choosing
+//! which CPython, and how it starts. Shutting it down is up to the application, not to libraries that use subpy.
 
 use std::ffi::c_char;
 use std::ptr;
@@ -12,12 +12,12 @@ use crate::manager::{self, RuntimeOptions, Startup};
 /// The version that this header belongs to: major * 1000000 + minor * 1000 + patch.
 pub const SUBPY_VERSION: u32 = 1_000;
 
-/// Honour PYTHONPATH and the other PYTHON* variables. By default CPython starts isolated from the environment.
+/// Heed PYTHONPATH and the other PYTHON* variables. By default CPython is isolated from the environment.
 pub const SUBPY_RUNTIME_USE_ENVIRONMENT: u64 = 1;
-/// Start without the site module: no site-packages, and interpreters are created a third faster.
+/// Start without the site module: no site-packages, but interpreters are created in two thirds of the time.
 pub const SUBPY_RUNTIME_NO_SITE: u64 = 2;
-/// Leave SIGPIPE as it is. By default, when SIGPIPE is at its default action, it is set to be ignored, as `python` does:
-/// Python code that writes to a closed pipe then gets BrokenPipeError, instead of ending the process.
+/// Leave SIGPIPE as it is. Otherwise, if it has its default action, it is set to be ignored, as `python` does it:
+/// Python code that writes to a closed pipe then gets a BrokenPipeError instead of ending the process.
 pub const SUBPY_RUNTIME_KEEP_SIGPIPE: u64 = 4;
 
 /// Options of subpy_init(). Zero is the default of every field.
@@ -27,30 +27,36 @@ pub const SUBPY_RUNTIME_KEEP_SIGPIPE: u64 = 4;
 pub struct subpy_runtime_options {
     /// sizeof(subpy_runtime_options)
     pub size: usize,
-    /// path of an executable, of a virtual environment's folder or of a libpython; NULL: search, see subpy_init()
+    /// path of an executable, of a libpython, or of the folder of an installation or a virtual environment, in UTF-8;
+    /// NULL: see subpy_init()
     pub python: *const c_char,
     /// SUBPY_RUNTIME_*
     pub flags: u64,
 }
 
-/// Start the runtime, or make sure that it runs.
+/// Start the runtime, unless it runs already with the same options.
 ///
-/// The CPython is the first of: options->python; the environment variable SUBPY_PYTHON (the same three kinds of path); a
-/// CPython that is in this process already (adopted when it is initialised: it keeps its configuration, and its owner
-/// finalizes it); VIRTUAL_ENV; python3.14, newer ones, python3 and python on PATH; uv's, pyenv's and the system's
-/// folders; what tools/get-python of subpy's sources has downloaded. It must be CPython 3.14.1 or newer with a shared
-/// libpython, and with a GIL (not free-threaded). Relative paths in the environment are not followed.
+/// CPython must be 3.14.1 or newer, with a shared libpython and with a GIL (not free-threaded). Which one is used:
+///
+/// 1. If a CPython is in this process already, that one or none. If it is initialised too, it is adopted: it keeps its
+///    configuration, and its owner finalizes it.
+/// 2. options->python, or else the environment variable SUBPY_PYTHON, which takes the same kinds of path.
+/// 3. The first that is suitable: VIRTUAL_ENV; python3.14, newer ones, python3 and python on PATH; those in the folders
+///    of uv, pyenv and the system; one that tools/get-python of subpy's sources has downloaded.
+///
+/// Relative paths in the environment are not followed.
 ///
 /// @param options  NULL for the defaults
 /// @param error    optional; set on failure, to be freed with subpy_error_free()
-/// @return SUBPY_OK, also when the runtime runs with the same options;
-///         SUBPY_ERROR_PYTHON_NOT_FOUND    nothing fits; the message lists, line by line, what was tried and why it was
-///                                         refused
-///         SUBPY_ERROR_PYTHON_UNSUPPORTED  the one that was asked for, or is in the process, does not fit
-///         SUBPY_ERROR_WRONG_STATE         it runs with other options, or another CPython was used before, or this
-///                                         thread's stack is too small
-///         SUBPY_ERROR_INTERPRETER         CPython did not start, or the process has no more files, threads or memory to
-///                                         look for it; the message has the reason
+/// @return SUBPY_OK;
+///         SUBPY_ERROR_INVALID_ARGUMENT    an option makes no sense
+///         SUBPY_ERROR_PYTHON_NOT_FOUND    none is suitable, or the path of 2 does not exist; the message lists, line
+///                                         by line, what was tried and why it was refused
+///         SUBPY_ERROR_PYTHON_UNSUPPORTED  the one of 1 or 2 is not suitable
+///         SUBPY_ERROR_WRONG_STATE         the runtime has other options or is being shut down, the process has used
+///                                         another CPython or failed to start one, or this thread's stack is too small
+///         SUBPY_ERROR_INTERPRETER         CPython did not start, or the process lacks open files, threads or memory to
+///                                         look for one; the message has the reason
 ///
 /// Any thread. CPython is started on a thread of the library's own.
 #[unsafe(no_mangle)]
@@ -77,49 +83,52 @@ pub unsafe extern "C" fn subpy_init(
     }
 }
 
-/// Close every interpreter, also those that Python code created, and finalize CPython.
+/// Close every interpreter, including those that Python code created, and finalize CPython unless it was adopted.
 ///
 /// Waits, as subpy_close() does, for the threads that Python code started. All handles become SUBPY_ERROR_NOT_FOUND;
-/// results and errors stay valid. Threads that were not joined are freed; if their runs failed, that is printed.
-/// subpy_init() works again afterwards, with the same CPython. A CPython that was adopted is not finalized.
+/// results and errors stay valid. Threads that were not joined are freed, and the errors of failed runs are printed.
+/// Afterwards the runtime can be started again, with the same CPython.
 ///
 /// @param error  optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK, also when the runtime does not run;
-///         SUBPY_ERROR_BUSY         something is running or being created; everything stays as it was
-///         SUBPY_ERROR_WRONG_STATE  another thread is shutting down, or this thread's stack is too small
+///         SUBPY_ERROR_BUSY         something is running or being created or closed, a thread has entered an
+///                                  interpreter (subpy_enter()), or this thread is inside one; everything stays as it
+///                                  was
+///         SUBPY_ERROR_WRONG_STATE  another thread is shutting down, this thread's stack is too small, or the Python
+///                                  that was adopted is being finalized
 ///
-/// Any thread that is not inside an interpreter.
+/// Any thread, but not one that Python code started.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_shutdown(error: *mut *mut subpy_error) -> subpy_status {
     // SAFETY: the caller's pointer is as the declaration says.
     unsafe { boundary::status(error, manager::shutdown) }
 }
 
-/// The version of the library: major * 1000000 + minor * 1000 + patch, so 1000 is 0.1.0. Compare it with SUBPY_VERSION
-/// when the library is opened at run time. Any thread.
+/// The version of the library: major * 1000000 + minor * 1000 + patch, so 1000 is 0.1.0. If you open the library at run
+/// time, compare this with SUBPY_VERSION first. Any thread.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_version() -> u32 {
     boundary::value(0, || SUBPY_VERSION)
 }
 
-/// The version of the library as text, "0.1.0". Static. Any thread.
+/// The version of the library as static text, such as "0.1.0". Any thread.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_version_string() -> *const c_char {
     boundary::value(ptr::null(), || concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast())
 }
 
-/// The version of the CPython in use, "3.14.6". NULL before the first start of the runtime; valid until the process
-/// exits. Any thread.
+/// The version of the CPython in use, such as "3.14.6"; NULL before the first start of the runtime. Valid until the
+/// process exits. Any thread.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_python_version() -> *const c_char {
     boundary::value(ptr::null(), || manager::python_version().map_or(ptr::null(), |text| text.as_ptr()))
 }
 
-/// The path of the libpython in use; "" when a host program brought CPython inside itself. NULL before the first start of
-/// the runtime; valid until the process exits. Any thread.
+/// The path of the libpython in use; "" when CPython is part of the program itself; NULL before the first start of the
+/// runtime. Valid until the process exits. Any thread.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_python_library() -> *const c_char {

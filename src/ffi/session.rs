@@ -1,5 +1,6 @@
-//! A thread that calls into an interpreter many times can stay in it. That makes a call cheaper, and what Python keeps for
-//! a thread (threading.local, contextvars, the decimal context) lasts from call to call instead of being new in each.
+//! A thread that calls into an interpreter many times can enter it first, and leave it at the end. Its calls then cost
+//! less, and what Python keeps for a thread (threading.local, contextvars, the decimal context) lasts from call to
+//! call.
 
 use super::boundary;
 use super::error::subpy_error;
@@ -8,16 +9,21 @@ use crate::manager;
 
 /// Keep this thread in an interpreter, until subpy_leave().
 ///
-/// Runs of this thread use one Python thread state from now on. The GIL is not held between them: other threads get in,
-/// as SUBPY_BUSY_* says, and subpy_is_running() is false. Nests: as many subpy_leave() as subpy_enter(). A thread may have
-/// entered several interpreters at once. When it ends, it leaves them.
+/// The runs of this thread in the interpreter use one Python thread state from now on. The GIL is not held between
+/// them: other threads get in as SUBPY_BUSY_* says, and subpy_is_running() is false. Calls nest, so each subpy_enter()
+/// needs its subpy_leave(). A thread may have entered several interpreters at once. When it ends, it leaves them all.
+///
+/// Until every thread has left, subpy_close() and subpy_shutdown() are SUBPY_ERROR_BUSY, on this thread too.
 ///
 /// @param interp  the interpreter
 /// @param error   optional; set on failure, to be freed with subpy_error_free()
-/// @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_BUSY when it is closing; SUBPY_ERROR_INTERPRETER when Python code
-///         created it; SUBPY_ERROR_WRONG_STATE when this thread's stack is too small; SUBPY_ERROR_NO_MEMORY
+/// @return SUBPY_OK;
+///         SUBPY_ERROR_NOT_FOUND    no such interpreter
+///         SUBPY_ERROR_BUSY         it is closing, or Python code of another interpreter is running something in it
+///         SUBPY_ERROR_INTERPRETER  Python code created it
+///         SUBPY_ERROR_WRONG_STATE  this thread's stack is too small, or this thread is ending
 ///
-/// Until all have left, subpy_close() and subpy_shutdown() are SUBPY_ERROR_BUSY, on this thread too. Any thread.
+/// Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_enter(interp: subpy_interp, error: *mut *mut subpy_error) -> subpy_status {
     // SAFETY: the caller's pointer is as the declaration says.
@@ -28,11 +34,11 @@ pub unsafe extern "C" fn subpy_enter(interp: subpy_interp, error: *mut *mut subp
 ///
 /// @param interp  the interpreter
 /// @param error   optional; set on failure, to be freed with subpy_error_free()
-/// @return SUBPY_OK; SUBPY_ERROR_WRONG_STATE when this thread has not entered it, or when it is the last leave and this
-///         thread is running something in it
+/// @return SUBPY_OK; SUBPY_ERROR_WRONG_STATE when this thread has not entered the interpreter, when it is still running
+///         something in it and this is the last leave, or when its stack is too small for the last leave
 ///
-/// The last one waits for the GIL, if another thread is running something, and runs finalizers of what threading.local
-/// held. The thread that entered.
+/// The last leave waits for the GIL if another thread is running something, and runs the finalizers of what
+/// threading.local held. Only the thread that entered.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_leave(interp: subpy_interp, error: *mut *mut subpy_error) -> subpy_status {
     // SAFETY: the caller's pointer is as the declaration says.

@@ -1,62 +1,62 @@
-//! What all functions share: lengths, status codes, handles.
+//! What all functions share.
 
 use std::ffi::{CStr, c_char};
 
 use super::boundary;
 
-/// As the length of a text: it ends with a NUL.
+/// A length that means: the text ends with a NUL.
 pub const SUBPY_AUTO_LEN: usize = usize::MAX;
 
-/// The outcome of a function that can fail: SUBPY_OK or a negative SUBPY_ERROR_*. Values are only ever added.
+/// The outcome of a function that can fail: SUBPY_OK or a negative SUBPY_ERROR_*. Later versions may add codes.
 #[allow(non_camel_case_types)]
 pub type subpy_status = i32;
 
-/// done
+/// success
 pub const SUBPY_OK: i32 = 0;
 /// an argument makes no sense; the message names it
 pub const SUBPY_ERROR_INVALID_ARGUMENT: i32 = -1;
-/// no such interpreter or thread: closed, joined, freed, or never there (InterpreterNotFoundError)
+/// no such interpreter, function or thread: closed, freed, joined, or never there (InterpreterNotFoundError)
 pub const SUBPY_ERROR_NOT_FOUND: i32 = -2;
-/// the interpreter is running already, or is running and cannot be closed
+/// the interpreter is running, closing, or entered by a thread; nothing has changed
 pub const SUBPY_ERROR_BUSY: i32 = -3;
 /// Python code ended with an uncaught exception (ExecutionFailed)
 pub const SUBPY_ERROR_EXECUTION_FAILED: i32 = -4;
-/// a Python object has no subpy_value; the message names the path to it (NotShareableError)
+/// a Python object cannot become a subpy_value; the message says which one (NotShareableError)
 pub const SUBPY_ERROR_NOT_SHAREABLE: i32 = -5;
-/// any other InterpreterError
+/// an interpreter, or something it needs, refuses or fails; the message says what (InterpreterError)
 pub const SUBPY_ERROR_INTERPRETER: i32 = -6;
 /// the source does not compile; nothing ran
 pub const SUBPY_ERROR_SYNTAX: i32 = -7;
-/// no CPython that fits was found; the message lists what was tried
+/// no suitable CPython was found; the message lists what was tried
 pub const SUBPY_ERROR_PYTHON_NOT_FOUND: i32 = -8;
-/// the CPython that was asked for, or that is in the process already, does not fit
+/// the CPython that was asked for, or that is in the process already, is not suitable
 pub const SUBPY_ERROR_PYTHON_UNSUPPORTED: i32 = -9;
 // -10 and -11 are kept for time limits and interrupts.
-/// out of memory
+/// out of memory (but a MemoryError in Python code is SUBPY_ERROR_EXECUTION_FAILED)
 pub const SUBPY_ERROR_NO_MEMORY: i32 = -12;
-/// this process was forked from one in which Python runs; it can use nothing of subpy, and exit normally
+/// this process was forked from one in which Python ran; it can free what it holds, and exit or start a program
 pub const SUBPY_ERROR_FORKED: i32 = -13;
-/// not now: the message says what has to come before, or what is going on
+/// not now: the message says what has to happen first, or what is going on
 pub const SUBPY_ERROR_WRONG_STATE: i32 = -14;
 /// a bug in subpy; please report it
 pub const SUBPY_ERROR_PANIC: i32 = -15;
 
-/// An interpreter. Handles are numbers below 2^53, never 0 and never used twice in a process: one that is stale or
-/// invented is an error, never undefined behaviour.
+/// An interpreter. Handles (of interpreters, threads and functions) are numbers below 2^53, never 0, and never used
+/// twice in a process. To use one that is stale or invented is an error, never undefined behaviour.
 #[allow(non_camel_case_types)]
 pub type subpy_interp = u64;
 /// A run on a thread of its own, until it is joined or freed.
 #[allow(non_camel_case_types)]
 pub type subpy_thread = u64;
-/// A callable that was looked up (a prepared function), until it is freed.
+/// A prepared function: a callable that was looked up, until it is freed.
 #[allow(non_camel_case_types)]
 pub type subpy_function = u64;
 
 /// The name of a status code.
 ///
 /// @param status  any number
-/// @return "SUBPY_ERROR_NOT_FOUND" and the like; "SUBPY_ERROR_UNKNOWN" for a number that is none. Static text, never
-///         NULL. Any thread.
+/// @return static text such as "SUBPY_ERROR_NOT_FOUND", never NULL; "SUBPY_ERROR_UNKNOWN" for a number that is not a
+///         status code. Any thread.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_status_name(status: subpy_status) -> *const c_char {

@@ -1,4 +1,4 @@
-//! Runs on threads of their own. Each has one outcome, for the one who joins.
+//! Runs on threads of their own. Each has one outcome, which goes to whoever joins it.
 
 use std::ffi::c_char;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::status::{subpy_interp, subpy_status, subpy_thread};
 use crate::manager::{self, Code, Result, forked};
 use crate::value::{Args, OwnedValue, subpy_value};
 
-/// Call something by its name on a new thread of its own. Everything the arguments point to is copied first. Python:
+/// Call something by its name on a new thread of its own. The callable and the arguments are copied first. Python:
 /// Interpreter.call_in_thread().
 ///
 /// @param interp    the interpreter
@@ -17,8 +17,8 @@ use crate::value::{Args, OwnedValue, subpy_value};
 /// @param len       its length in bytes, or SUBPY_AUTO_LEN
 /// @param args      `nargs` positional arguments; may be NULL when that is 0
 /// @param nargs     how many
-/// @param kwargs    NULL, or a DICT with STR keys
-/// @param thread    the thread, to be joined or freed; NULL: freed at once
+/// @param kwargs    keyword arguments: a DICT with STR keys; NULL: none
+/// @param thread    receives the thread, to be joined or freed; NULL: it is freed at once
 /// @param error     optional; set on failure, to be freed with subpy_error_free()
 /// @return as subpy_run_in_thread()
 ///
@@ -53,12 +53,13 @@ pub(super) fn start(interp: subpy_interp, code: Code, wanted: bool) -> Result<su
     Ok(thread)
 }
 
-/// Wait for a thread to end and take the outcome of its run. Once: afterwards the handle is SUBPY_ERROR_NOT_FOUND.
+/// Wait for a thread to end and take the outcome of its run. This works once: the handle is gone then.
 ///
 /// @param thread  the thread
-/// @param result  the run's result, to be freed with subpy_value_free(); may be NULL
-/// @param error   optional; set on failure, to be freed with subpy_error_free()
-/// @return what the run returned; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_WRONG_STATE for a thread that joins itself
+/// @param result  the run's result, to be freed with subpy_value_free(); NULL: any result is fine
+/// @param error   optional; the run's error, to be freed with subpy_error_free()
+/// @return the status of the run, as subpy_run() would return it; SUBPY_ERROR_NOT_FOUND also when there is no such
+///         thread; SUBPY_ERROR_WRONG_STATE also when a thread joins itself
 ///
 /// Any thread.
 #[unsafe(no_mangle)]
@@ -77,15 +78,17 @@ pub unsafe extern "C" fn subpy_thread_join(
     }
 }
 
-/// Wait until the run of a thread has ended, or a time has passed. Takes nothing: the thread is still to be joined or freed.
+/// Wait until the run of a thread has ended, or a time has passed. The outcome stays: the thread is still to be joined
+/// or freed.
 ///
 /// @param thread      the thread
-/// @param timeout_ms  how long to wait at most, in milliseconds; 0: only look; -1: as long as it takes
-/// @param done        whether the run has ended; may be NULL
+/// @param timeout_ms  how long to wait at most, in milliseconds; 0: do not wait; -1: no limit
+/// @param done        receives whether the run has ended; may be NULL
 /// @param error       optional; set on failure, to be freed with subpy_error_free()
-/// @return SUBPY_OK, whether it has ended or not; SUBPY_ERROR_INVALID_ARGUMENT for another negative time;
-///         SUBPY_ERROR_NOT_FOUND, also when the thread is joined or freed meanwhile; SUBPY_ERROR_WRONG_STATE for a thread
-///         that waits for itself
+/// @return SUBPY_OK, whether it has ended or not;
+///         SUBPY_ERROR_INVALID_ARGUMENT  `timeout_ms` is less than -1
+///         SUBPY_ERROR_NOT_FOUND         no such thread, or another thread has joined or freed it meanwhile
+///         SUBPY_ERROR_WRONG_STATE       a thread waits for itself
 ///
 /// Any thread.
 #[unsafe(no_mangle)]
@@ -108,11 +111,12 @@ pub unsafe extern "C" fn subpy_thread_wait(
     }
 }
 
-/// Forget a thread. It goes on by itself; if its run fails, the traceback is printed to stderr, as Python's threads do.
+/// Forget a thread. Its run goes on; if it fails, or has failed, the traceback is printed to stderr, as Python does it
+/// for its threads.
 ///
-/// @param thread  the thread; 0, or one that was joined or freed, is ignored
+/// @param thread  the thread; 0, or one that was joined or freed already, is ignored
 ///
-/// Never blocks. Any thread.
+/// Does not wait for the run, and runs no Python; works after subpy_shutdown() too. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_thread_free(thread: subpy_thread) {
     boundary::value((), || {

@@ -1,8 +1,9 @@
 //! What goes into Python and comes out of it, always as a copy. None, bool, int, float, str, bytes, tuple, list and
-//! dict cross exactly, in both directions (from Python also bytearray and memoryviews of bytes). Anything else, and any
-//! subclass of these, is SUBPY_ERROR_NOT_SHAREABLE. Values may be nested 1,000 levels deep.
+//! dict cross exactly, in both directions. From Python, bytearray and memoryviews of bytes come out as BYTES. Anything
+//! else, an instance of a subclass included, is SUBPY_ERROR_NOT_SHAREABLE. Values may be nested 1,000 levels deep.
 //!
-//! The constructors borrow what they point to and allocate nothing: there is nothing to free. Only results own memory.
+//! The constructors (subpy_int() and so on) allocate nothing and borrow what they are given, so there is nothing to
+//! free. Only results own memory: see subpy_value.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
@@ -11,17 +12,17 @@ use super::boundary;
 use super::status::SUBPY_AUTO_LEN;
 use crate::value::{self, subpy_pair, subpy_value};
 
-/// None; the union is not used
+/// None: the union is not used
 pub const SUBPY_KIND_NONE: i32 = 0;
 /// bool: as_bool
 pub const SUBPY_KIND_BOOL: i32 = 1;
-/// an int that fits 64 bits: as_int
+/// an int that fits into 64 bits: as_int
 pub const SUBPY_KIND_INT: i32 = 2;
 /// any other int: as_str, hexadecimal text such as "-0x1ff", of any length
 pub const SUBPY_KIND_BIGINT: i32 = 3;
 /// float: as_float, bit for bit
 pub const SUBPY_KIND_FLOAT: i32 = 4;
-/// str: as_str, UTF-8, may hold NUL characters
+/// str: as_str, UTF-8, which may contain NUL characters
 pub const SUBPY_KIND_STR: i32 = 5;
 /// bytes: as_bytes
 pub const SUBPY_KIND_BYTES: i32 = 6;
@@ -32,7 +33,7 @@ pub const SUBPY_KIND_LIST: i32 = 8;
 /// dict: as_pairs, in insertion order
 pub const SUBPY_KIND_DICT: i32 = 9;
 
-/// None. Any thread; so are all constructors.
+/// None. Like all constructors, for any thread.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_none() -> subpy_value {
@@ -61,7 +62,7 @@ pub extern "C" fn subpy_float(value: f64) -> subpy_value {
     boundary::value(subpy_value::none(), || subpy_value::float(value))
 }
 
-/// A str that borrows `text`: UTF-8, checked when it is used. `len` in bytes, or SUBPY_AUTO_LEN.
+/// A str that borrows `text`, UTF-8, which is checked when the value is used. `len` in bytes, or SUBPY_AUTO_LEN.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_str(text: *const c_char, len: usize) -> subpy_value {
@@ -69,14 +70,14 @@ pub unsafe extern "C" fn subpy_str(text: *const c_char, len: usize) -> subpy_val
     boundary::value(subpy_value::none(), || unsafe { borrowed_text(value::STR, text, len) })
 }
 
-/// A bytes object that borrows `data`. SUBPY_AUTO_LEN is an error, reported when the value is used.
+/// A bytes object that borrows `len` bytes. SUBPY_AUTO_LEN is an error, reported when the value is used.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_bytes(data: *const u8, len: usize) -> subpy_value {
     boundary::value(subpy_value::none(), || subpy_value::pointing(value::BYTES, data, len))
 }
 
-/// An int of any size that borrows `hex`, hexadecimal text: "0x1ff", "-0x1ff". `len` in bytes, or SUBPY_AUTO_LEN.
+/// An int of any size that borrows `hex`, text such as "0x1ff" or "-0x1ff". `len` in bytes, or SUBPY_AUTO_LEN.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_bigint(hex: *const c_char, len: usize) -> subpy_value {
@@ -116,12 +117,12 @@ pub extern "C" fn subpy_dict(pairs: *const subpy_pair, len: usize) -> subpy_valu
     boundary::value(subpy_value::none(), || subpy_value::pointing(value::DICT, pairs.cast(), len))
 }
 
-/// The value that a dict has for a str key. Looks at the pairs one by one.
+/// Look up a STR key in a DICT. The pairs are compared one by one.
 ///
-/// @param dict  a DICT; NULL or anything else has no keys
-/// @param key   UTF-8
+/// @param dict  a DICT; in NULL and in values of other kinds nothing is found
+/// @param key   in UTF-8
 /// @param len   its length in bytes, or SUBPY_AUTO_LEN
-/// @return the value, part of the dict; NULL when there is none. Any thread.
+/// @return the value, which is a part of the dict; NULL when there is no such key. Any thread.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_value_get(
@@ -143,14 +144,14 @@ pub unsafe extern "C" fn subpy_value_get(
     })
 }
 
-/// The memory that a result points into: its items, pairs and texts, however deeply nested, all lie in one block. For
-/// bindings that read a block at once instead of following pointers one by one.
+/// The block of memory that a result owns. All its items, pairs and texts lie in it, so a binding can copy the block as
+/// a whole instead of following pointers one by one.
 ///
 /// @param value  a result
 /// @param base   where the block begins; NULL when there is none; may be NULL
 /// @param size   its size in bytes; 0 when there is none; may be NULL
-/// @return whether the value owns a block: not when it is None, a bool, an INT or a FLOAT, nor when it is no result or a
-///         part of one. Any thread.
+/// @return whether the value owns a block. NONE, BOOL, INT and FLOAT do not, nor do parts of a result, nor values that
+///         are not results. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_value_block(
     value: *const subpy_value,
@@ -172,9 +173,10 @@ pub unsafe extern "C" fn subpy_value_block(
 
 /// Free a result and make it None.
 ///
-/// @param value  a result; NULL, a value made by a constructor, a part of a result, and one that was freed are left alone
+/// @param value  a result. NULL, a value from a constructor, a part of a result and a result that was freed are left as
+///               they are
 ///
-/// Never blocks and runs no Python; works after the interpreter was closed and after subpy_shutdown(). Any thread.
+/// Never blocks and runs no Python; works after subpy_close() and subpy_shutdown() too. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_value_free(value: *mut subpy_value) {
     // SAFETY: the caller's pointer is as the declaration says.

@@ -1,5 +1,5 @@
-//! The ABI's value: the struct as it lies in memory, its checks, and results as one block of memory. No Python and no policy
-//! here; everybody stands on it.
+//! The ABI's value: the struct as it lies in memory, its checks, and results as one block of memory. No Python and no
+//! policy here; everybody stands on it.
 //!
 //! | file | what |
 //! |---|---|
@@ -24,22 +24,24 @@ pub use view::{ValueRef, View};
 /// Containers may be nested this deep, in both directions.
 pub(crate) const MAX_DEPTH: usize = 1000;
 
-/// A value that crosses between the host and Python: 24 bytes on 64-bit systems; all bytes zero is None.
+/// A value that crosses between the host and Python: 24 bytes on 64-bit systems. All bytes zero is None.
 ///
-/// Arguments are borrowed: what a value points to must stay as it is until the call returns. A result is one block of
-/// memory however deeply it is nested, owned by its root alone: free the root with subpy_value_free(). Copying the
-/// struct moves the ownership, so free one of the copies.
+/// Arguments are borrowed: what a value points to must not change until the call returns.
+///
+/// A result is one block of memory, however deeply it is nested. It is owned by its root alone, the subpy_value that
+/// the call has filled in: free that with subpy_value_free(). Its items and pairs are parts of it, and are gone with
+/// it. If you copy the root, free only one of the copies.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types)]
 pub struct subpy_value {
     /// one of SUBPY_KIND_*
     pub kind: i32,
-    /// zero; the library marks a result here, so a result is fine as an argument too. Any other bit is an error
+    /// 0. In results, the library's mark: a result may be passed as an argument, but any other bit is an error
     pub flags: u32,
-    /// bytes (STR, BYTES, BIGINT), items (TUPLE, LIST) or pairs (DICT); ignored for the other kinds
+    /// how many bytes (STR, BYTES, BIGINT), items (TUPLE, LIST) or pairs (DICT); ignored for the other kinds
     pub len: usize,
-    /// the member that belongs to the kind
+    /// the payload: the member that belongs to the kind
     pub u: subpy_value_data,
 }
 
@@ -54,7 +56,7 @@ pub union subpy_value_data {
     pub as_int: i64,
     /// FLOAT
     pub as_float: f64,
-    /// STR: UTF-8, not necessarily NUL-terminated on input, always in results. BIGINT: hexadecimal, "-0x1ff"
+    /// STR: UTF-8, which ends with a NUL in results, but need not in arguments. BIGINT: hexadecimal, such as "-0x1ff"
     pub as_str: *const c_char,
     /// BYTES
     pub as_bytes: *const u8,
@@ -67,7 +69,7 @@ pub union subpy_value_data {
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types)]
 pub struct subpy_pair {
-    /// any value that is hashable in Python
+    /// any value that Python can hash: no LIST and no DICT
     pub key: subpy_value,
     /// any value
     pub value: subpy_value,
