@@ -12,7 +12,7 @@ sources := src Cargo.toml Cargo.lock build.rs cbindgen.toml bindings/c
 rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
 .PHONY: build install uninstall demo test test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-quick clean help
-.PHONY: packages packages-node packages-java packages-python packages-lua
+.PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
 
 build: need-cargo ## libsubpy.so, libsubpy.a and subpy.pc (for pkg-config) in target/release (the default)
@@ -29,7 +29,11 @@ install: ## libraries, headers, pkg-config and CMake files into PREFIX (/usr/loc
 uninstall: ## remove what install of this version has put there
 	bindings/c/uninstall "$(PREFIX)" "$(DESTDIR)"
 
-packages: packages-node packages-java packages-python packages-lua ## the packages of all bindings, in target/packages
+packages: packages-crate packages-node packages-java packages-python packages-lua ## the packages of all bindings, in target/packages
+
+packages-crate: need-cargo ## the crate as cargo packs it, in target/packages
+	@cargo package --quiet --no-verify --allow-dirty --target-dir "$(target)"
+	@mkdir -p "$(target)/packages" && cp "$(target)"/package/subpy-*.crate "$(target)/packages"
 
 packages-node: build ## the npm package, with the library inside, in target/packages
 	@bindings/node/pack "$(target)/release/libsubpy.so" "$(target)/packages"

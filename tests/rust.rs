@@ -576,7 +576,19 @@ fn a_crate_that_uses_it_builds_without_python() {
     fs::create_dir_all(&fakes).unwrap();
     let original = support::root().join("tests/downstream");
     let manifest = fs::read_to_string(original.join("Cargo.toml")).unwrap();
-    let here = format!("{:?}", support::root());
+    // The crate as cargo packs it, and nothing else of the repository.
+    let packed = support::build_folder().join("packed");
+    let mut package = Command::new(env!("CARGO"));
+    package.args(["package", "--quiet", "--no-verify", "--allow-dirty", "--target-dir"]).arg(&packed);
+    support::expect_success({
+        package.current_dir(support::root());
+        package
+    });
+    let mut tar = Command::new("tar");
+    let name = format!("subpy-{}", env!("CARGO_PKG_VERSION"));
+    tar.arg("-xf").arg(packed.join(format!("package/{name}.crate"))).arg("-C").arg(&folder);
+    support::expect_success(tar);
+    let here = format!("{:?}", folder.join(name));
     assert!(manifest.contains("\"/path/to/subpy\""));
     fs::write(source.join("Cargo.toml"), manifest.replace("\"/path/to/subpy\"", &here)).unwrap();
     for name in ["Cargo.lock", "src/main.rs"] {
