@@ -44,6 +44,11 @@
 //! ([`Value`]). An extension module has to support a GIL of its own (PEP 684); others work in the main interpreter
 //! ([`get_main`]), one at a time.
 //!
+//! # Features
+//!
+//! - `capi` (default): the C interface, its symbols and its header. A Rust program does without it.
+//! - `serde`: what serde can take apart and put together is an argument and a result, in the wrapper `Serde`.
+//!
 //! # Inside
 //!
 //! The same library has a C ABI (`include/subpy.h`). Dependencies point one way:
