@@ -67,9 +67,6 @@
 //! `unsafe` is found in `ffi`, `python` and `value` alone. `include/subpy.h` is generated from `ffi` by
 //! build/header.rs. docs/architecture.md says why things are as they are.
 
-// Some of the rooms below is for the C interface alone.
-#![cfg_attr(not(feature = "capi"), allow(dead_code, unused_imports))]
-
 // Public so that a Rust program can hand what it has to its C parts; the documented way to it is include/subpy.h.
 // Its comments become the header's, so they are not written for rustdoc.
 #[cfg(feature = "capi")]
