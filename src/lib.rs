@@ -44,6 +44,11 @@
 //! ([`Value`]). An extension module has to support a GIL of its own (PEP 684); others work in the main interpreter
 //! ([`get_main`]), one at a time.
 //!
+//! # Features
+//!
+//! - `capi` (default): the C interface, its symbols and its header. A Rust program does without it.
+//! - `serde`: what serde can take apart and put together is an argument and a result, in the wrapper `Serde`.
+//!
 //! # Inside
 //!
 //! The same library has a C ABI (`include/subpy.h`). Dependencies point one way:
@@ -61,9 +66,6 @@
 //!
 //! `unsafe` is found in `ffi`, `python` and `value` alone. `include/subpy.h` is generated from `ffi` by
 //! build/header.rs. docs/architecture.md says why things are as they are.
-
-// Some of the rooms below is for the C interface alone.
-#![cfg_attr(not(feature = "capi"), allow(dead_code, unused_imports))]
 
 // Public so that a Rust program can hand what it has to its C parts; the documented way to it is include/subpy.h.
 // Its comments become the header's, so they are not written for rustdoc.

@@ -31,7 +31,9 @@ mod shutdown;
 mod thread;
 
 pub use error::{Error, Kind, Ran, Result};
-pub use function::{Function, find_function, function_free};
+#[cfg(feature = "capi")]
+pub use function::Function;
+pub use function::{find_function, function_free};
 pub use gate::Busy;
 pub use interpreters::{Options, close, create, find, get_current, get_main, id, is_running, list_all, whence};
 pub use run::{enter, function_call, function_new, leave, prepare_main, run};

@@ -22,6 +22,7 @@ impl OwnedValue {
     }
 
     /// Hands the value, and the duty to free it, over to C.
+    #[cfg(any(feature = "capi", test))]
     pub fn into_raw(self) -> subpy_value {
         *ManuallyDrop::new(self).0
     }

@@ -18,7 +18,9 @@ use std::ffi::c_char;
 
 pub use args::Args;
 pub use block::{Builder, OwnedValue};
-pub use check::{check_main_names, check_owned_main_names, printable};
+#[cfg(feature = "capi")]
+pub use check::check_main_names;
+pub use check::{check_owned_main_names, printable};
 pub use view::{ValueRef, View};
 
 /// Containers may be nested this deep, in both directions.
@@ -179,6 +181,7 @@ impl subpy_value {
     ///
     /// # Safety
     /// A value that carries the mark must be (a copy of) the root of a result that was not freed yet.
+    #[cfg(feature = "capi")]
     pub(crate) unsafe fn block<'a>(&self) -> Option<&'a [u8]> {
         if !self.owns_block() {
             return None;
