@@ -49,8 +49,8 @@
 //! The same library has a C ABI (`include/subpy.h`). Dependencies point one way:
 //!
 //! ```text
-//! rust     this crate's public API, a file a noun
-//! ffi      the C surface, a file a noun: checks pointers, calls the manager, translates the outcome
+//! rust     this crate's public API, a file for each noun
+//! ffi      the C surface, a file for each noun: checks pointers, calls the manager, translates the outcome
 //!  |
 //! manager  which interpreters there are, who may be in them, when they end; safe Rust
 //!  |
@@ -62,7 +62,7 @@
 //! `unsafe` is found in `ffi`, `python` and `value` alone. `include/subpy.h` is generated from `ffi` by
 //! build/header.rs. docs/architecture.md says why things are as they are.
 
-// Some of the rooms below is for the C interface alone.
+// Some of what is below is for the C interface alone.
 #![cfg_attr(not(feature = "capi"), allow(dead_code, unused_imports))]
 
 // Public so that a Rust program can hand what it has to its C parts; the documented way to it is include/subpy.h.
