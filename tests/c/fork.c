@@ -21,7 +21,7 @@ static void check_exit(pid_t child) {
 
 #define FORKED(call)                                                                                         \
   do {                                                                                                       \
-    FAILS(SUBPY_ERROR_FORKED, "...this process is a fork of one that runs Python", call);                    \
+    FAILS(SUBPY_ERROR_FORKED, "...this process was forked from one that runs Python", call);                    \
     CHECK((subpy_error_free(error), error = NULL) == NULL);                                                  \
   } while (0)
 
