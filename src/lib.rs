@@ -54,8 +54,8 @@
 //! The same library has a C ABI (`include/subpy.h`). Dependencies point one way:
 //!
 //! ```text
-//! rust     this crate's public API, a file a noun
-//! ffi      the C surface, a file a noun: checks pointers, calls the manager, translates the outcome
+//! rust     this crate's public API, a file for each noun
+//! ffi      the C surface, a file for each noun: checks pointers, calls the manager, translates the outcome
 //!  |
 //! manager  which interpreters there are, who may be in them, when they end; safe Rust
 //!  |

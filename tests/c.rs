@@ -54,6 +54,7 @@ c_tests! {
     race_run_close
     race_thread_start
     request
+    rules
     sessions
     signals
     small_stack

@@ -279,6 +279,28 @@ fn every_export_is_declared_and_documented() {
     }
 }
 
+/// Constants, types and the members of structs and unions: each has a comment of its own right before it.
+#[test]
+fn every_constant_type_and_member_is_documented() {
+    let header = read("include/subpy.h");
+    let (_, declared) = header.split_once("#endif\n\n/** A length").expect("the declarations");
+    let mut undocumented = Vec::new();
+    let (mut count, mut documented) = (0, false);
+    for line in declared.lines().take_while(|line| *line != "#ifdef __cplusplus") {
+        let indented = line.strip_prefix("  ").is_some_and(|rest| rest.starts_with(char::is_alphabetic));
+        let member = indented && line.ends_with(';');
+        if line.starts_with("#define ") || line.starts_with("typedef ") || member {
+            count += 1;
+            if !documented {
+                undocumented.push(line);
+            }
+        }
+        documented = line.ends_with("*/") && !line.starts_with(" * ---");
+    }
+    assert!(count > 60, "{count}");
+    assert!(undocumented.is_empty(), "{undocumented:?}");
+}
+
 /// Splits after the bracket that belongs to the one at the start. Brackets in texts and comments do not count.
 fn split_bracketed(code: &str) -> (&str, &str) {
     let mut depth = 0;

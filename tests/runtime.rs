@@ -173,7 +173,7 @@ fn while_it_runs_other_options_are_refused() {
     let env = virtual_env("options-env");
     let init = format!("init={}", text(&python()));
     let other = format!("init={}", text(&env));
-    let refused = "init: SUBPY_ERROR_WRONG_STATE: subpy runs already, with other options; call subpy_init() before the first \
+    let refused = "init: SUBPY_ERROR_WRONG_STATE: subpy is running already, with other options; call subpy_init() before the first \
                    use, or subpy_shutdown() first";
     assert_eq!(lines(drive(&[&init, &init, &other, "init", NO_SITE, &init])), [refused; 3]);
     let mut implicit = drive(&["create", "init", "init", &init, "shutdown", &init]);
@@ -217,7 +217,7 @@ fn not_found(step: &str, place: &str) -> Vec<String> {
     vec![
         format!("{step}: {what}"),
         format!("  {place}: No such file or directory (os error 2)"),
-        "install one with: uv python install 3.14 (uv: https://docs.astral.sh/uv), or by the system's packages".into(),
+        "install one with: uv python install 3.14 (uv: https://docs.astral.sh/uv), or from the system's packages".into(),
         "or name the folder of one that is installed: SUBPY_PYTHON=/path/to/its/folder".into(),
     ]
 }

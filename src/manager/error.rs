@@ -46,7 +46,7 @@ pub enum Kind {
     NoMemory,
     /// This process was forked from one in which CPython runs.
     #[error(
-        "this process is a fork of one that runs Python, which a fork cannot use; \
+        "this process was forked from one that runs Python, so it cannot use Python; \
          start a new program (exec, posix_spawn) instead, or fork before the first use of subpy"
     )]
     Forked,

@@ -141,7 +141,7 @@ fn start_with(options: Option<&RuntimeOptions>) -> Result<()> {
         Phase::Up(up) => {
             return match options {
                 Some(options) if *options != up.options => Err(Kind::WrongState(
-                    "subpy runs already, with other options; call subpy_init() before the first use, or \
+                    "subpy is running already, with other options; call subpy_init() before the first use, or \
                      subpy_shutdown() first"
                         .into(),
                 )

@@ -5,6 +5,7 @@
 
 static subpy_interp interp;
 static subpy_thread thread;
+static subpy_function function;
 static subpy_error *old_error;
 static subpy_value old_result;
 
@@ -20,7 +21,7 @@ static void check_exit(pid_t child) {
 
 #define FORKED(call)                                                                                         \
   do {                                                                                                       \
-    FAILS(SUBPY_ERROR_FORKED, "...this process is a fork of one that runs Python", call);                    \
+    FAILS(SUBPY_ERROR_FORKED, "...this process was forked from one that runs Python", call);                    \
     CHECK((subpy_error_free(error), error = NULL) == NULL);                                                  \
   } while (0)
 
@@ -57,10 +58,23 @@ static void in_a_fork(void) {
   FORKED(subpy_find(0, &other, &error));
   FORKED(subpy_run(&request, &value, &error));
   FORKED(subpy_run_in_thread(&request, &another, &error));
+  value = subpy_int(5);
   FORKED(subpy_thread_join(thread, &value, &error));
+  CHECK(value.kind == SUBPY_KIND_NONE);
+  bool done = true;
+  subpy_function made = 5;
+  FORKED(subpy_thread_wait(thread, 0, &done, &error));
+  FORKED(subpy_function_new(interp, "f", 1, &made, &error));
+  CHECK(!done && made == 0);
+  FORKED(subpy_function_call(function, NULL, 0, NULL, &value, &error));
+  FORKED(subpy_enter(interp, &error));
+  FORKED(subpy_leave(interp, &error));
   CHECK(subpy_exec(interp, "1", 1, NULL) == SUBPY_ERROR_FORKED);
   subpy_thread_free(thread);
   subpy_thread_free(0);
+  subpy_function_free(function);
+  subpy_function_free(0);
+  subpy_value_free(NULL);
   subpy_value_free(&old_result);
   subpy_error_free(old_error);
   CHECK(strcmp(subpy_status_name(SUBPY_ERROR_FORKED), "SUBPY_ERROR_FORKED") == 0);
@@ -86,6 +100,7 @@ static void with_busy_workers(void) {
   run(interp, "import threading\nheld = threading.Event()\ndef f(): return [1, 'x']\ndef wait(): held.wait()");
   OK(subpy_call(interp, "f", SUBPY_AUTO_LEN, NULL, 0, NULL, &old_result, &error));
   CHECK(subpy_exec(interp, "1/0", SUBPY_AUTO_LEN, &old_error) == SUBPY_ERROR_EXECUTION_FAILED);
+  OK(subpy_function_new(interp, "f", SUBPY_AUTO_LEN, &function, &error));
   OK(subpy_call_in_thread(interp, "wait", SUBPY_AUTO_LEN, NULL, 0, NULL, &thread, &error));
   pthread_t workers[4];
   for (int i = 0; i < 4; i++) CHECK(pthread_create(&workers[i], NULL, works, NULL) == 0);

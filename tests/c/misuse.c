@@ -190,7 +190,7 @@ static void runtime_options(void) {
   FAILS(SUBPY_ERROR_INVALID_ARGUMENT,
         "subpy_runtime_options->size is 1, set it to sizeof(subpy_runtime_options)", subpy_init(&options, &error));
   options.size = sizeof options, options.python = NULL, options.flags = SUBPY_RUNTIME_NO_SITE;
-  FAILS(SUBPY_ERROR_WRONG_STATE, "...subpy runs already, with other options", subpy_init(&options, &error));
+  FAILS(SUBPY_ERROR_WRONG_STATE, "...subpy is running already, with other options", subpy_init(&options, &error));
 }
 
 /* All of it before the first start: nothing is started by asking about what cannot be there. */

@@ -19,7 +19,7 @@ int main() {
   subpy::init(options);
   CHECK(subpy::python_version().substr(0, 2) == "3." && subpy::python_library().find("libpython") != std::string::npos);
   CHECK_THROWS(subpy::wrong_state_error,
-               "subpy runs already, with other options; call subpy_init() before the first use, or subpy_shutdown() first",
+               "subpy is running already, with other options; call subpy_init() before the first use, or subpy_shutdown() first",
                subpy::init());
 
   subpy::interpreter left = subpy::interpreter::create();

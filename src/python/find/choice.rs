@@ -61,7 +61,7 @@ pub(super) fn take_loaded(raw: LoadedRaw, choice: Option<&Choice>) -> Result<Loa
     check_version(raw.version, raw.free_threaded).map_err(|reason| {
         refuse(format!(
             "{reason}. One process can hold only one CPython: its symbols would be mixed with those of the one subpy \
-             needs. Run this program with, or link it to, one that fits ({INSTALL}), or in a process of its own"
+             needs. Run this program with, or link it to, a suitable one ({INSTALL}), or in a process of its own"
         ))
     })?;
     let running = match &raw.library {

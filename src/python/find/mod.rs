@@ -97,7 +97,7 @@ impl Display for LocateError {
         match self {
             Self::Unsupported { what, reason } => {
                 write!(out, "{what} cannot be used: {reason}")?;
-                if reason.contains(INSTALL) { Ok(()) } else { write!(out, "; install one that fits with: {INSTALL}") }
+                if reason.contains(INSTALL) { Ok(()) } else { write!(out, "; install a suitable one with: {INSTALL}") }
             }
             Self::NotFound { tried } => {
                 writeln!(out, "no CPython {} or newer with a shared libpython was found", dotted(OLDEST))?;
@@ -106,7 +106,7 @@ impl Display for LocateError {
                 }
                 writeln!(
                     out,
-                    "install one with: {INSTALL} (uv: https://docs.astral.sh/uv), or by the system's packages"
+                    "install one with: {INSTALL} (uv: https://docs.astral.sh/uv), or from the system's packages"
                 )?;
                 write!(out, "or name the folder of one that is installed: SUBPY_PYTHON=/path/to/its/folder")
             }
@@ -149,7 +149,7 @@ fn set(env: &dyn Fn(&str) -> Option<OsString>, name: &str) -> Option<PathBuf> {
 
 /// Why a relative path in the environment is not followed: whoever can write to the folder that a program happens to
 /// be started in could have the program run what they put there.
-const RELATIVE: &str = "it is relative, so it would be another one in each folder that a program is started in";
+const RELATIVE: &str = "it is relative, so it would depend on the folder that the program is started in";
 
 /// Why a candidate is not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -462,7 +462,7 @@ fn a_search_in_vain_tells_all_it_tried() {
         format!("  pyenv ({home}/.pyenv/versions): there is no 3.14 or newer in it"),
         "  system folders: there is no python3.14 or newer".to_owned(),
         format!("  tools/get-python ({home}/.cache/subpy): it has not downloaded one"),
-        "install one with: uv python install 3.14 (uv: https://docs.astral.sh/uv), or by the system's packages"
+        "install one with: uv python install 3.14 (uv: https://docs.astral.sh/uv), or from the system's packages"
             .to_owned(),
         "or name the folder of one that is installed: SUBPY_PYTHON=/path/to/its/folder".to_owned(),
     ];
