@@ -455,6 +455,49 @@ fn a_host_that_starts_cpython_again_is_adopted_again() {
     assert_eq!(lines(drive(&lives)), ["3", "3", "3"]);
 }
 
+/// What is asked of the library after its host has finalized CPython is refused, and does not crash.
+#[test]
+fn a_host_may_end_cpython_first() {
+    let open = format!("dlopen={}", text(&libpython()));
+    let home = format!("setenv=PYTHONHOME={}", asked("os.path.realpath(sys.base_prefix)"));
+    let after = |steps: &[&str]| lines(drive(&[&[home.as_str(), open.as_str(), "initialize", "main"], steps].concat()));
+    let works = "eval=str(__import__('json').loads('1'))";
+    let gone = |step: &str| format!("{step}: SUBPY_ERROR_NOT_FOUND: unrecognized interpreter ID 0");
+    assert_eq!(after(&[works, "finalize", "exec=1", works]), ["1", &gone("exec"), &gone("eval")]);
+    assert_eq!(after(&["finalize", "shutdown", "shutdown"]), [""; 0]);
+    assert_eq!(after(&["enter", works, "finalize", "leave", "exec=1"]), ["1", &gone("exec")]);
+    // The next life is the host's again, or the library's.
+    let old_handle = gone("eval");
+    assert_eq!(after(&["finalize", "initialize", works, "main", works, "shutdown"]), [&old_handle, "1"]);
+    assert_eq!(after(&["finalize", "create", works, "main", works, "shutdown"]), ["1", "1"]);
+}
+
+/// One thread adopts the host's CPython without holding the GIL, and another begins meanwhile and holds it.
+#[test]
+fn a_thread_with_the_gil_waits_for_an_adoption_without_it() {
+    let script = "
+import threading
+without, with_gil = ctypes.CDLL(sys.argv[1]).subpy_get_main, ctypes.PyDLL(sys.argv[1]).subpy_get_main
+begin = threading.Lock()
+begin.acquire()
+
+def second():
+    begin.acquire()
+    assert with_gil(ctypes.byref(ctypes.c_uint64()), None) == 0
+
+thread = threading.Thread(target=second)
+thread.start()
+main = ctypes.byref(ctypes.c_uint64())
+begin.release()
+assert without(main, None) == 0
+thread.join()
+print('done')
+";
+    for _ in 0..20 {
+        assert_eq!(lines(host(&python(), script)), ["done"]);
+    }
+}
+
 #[test]
 fn an_older_python_as_host_is_refused() {
     let mut hosts: Vec<PathBuf> = older_libraries()

@@ -163,10 +163,18 @@ impl Pinned {
     /// Attaches it for the last time: with this entry the state ends. On the thread that made it; no entry further out may
     /// have it.
     pub fn last_entry(self: Rc<Self>, stack: Stack) -> Entry {
+        self.forget();
+        let mut entry = self.enter(stack);
+        entry.pinned = None;
+        entry
+    }
+
+    /// It is no longer one of this thread's: with a host's CPython its interpreter is gone, and the state with it.
+    pub fn forget(&self) {
         PINNED.with(|first| {
             let mut first = first.borrow_mut();
             let mut before = Vec::new();
-            while let Some(pinned) = first.take_if(|pinned| !Rc::ptr_eq(pinned, &self)) {
+            while let Some(pinned) = first.take_if(|pinned| !ptr::eq(&raw const **pinned, self)) {
                 *first = pinned.next.take();
                 before.push(pinned);
             }
@@ -176,9 +184,6 @@ impl Pinned {
                 *first = Some(pinned);
             }
         });
-        let mut entry = self.enter(stack);
-        entry.pinned = None;
-        entry
     }
 }
 
