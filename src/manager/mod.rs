@@ -34,7 +34,7 @@ pub use error::{Error, Kind, Ran, Result};
 pub use function::{Function, find_function, function_free};
 pub use gate::Busy;
 pub use interpreters::{Options, close, create, find, get_current, get_main, id, is_running, list_all, whence};
-pub use run::{enter, function_call, function_new, leave, prepare_main, run};
+pub use run::{copy, enter, function_call, function_new, leave, prepare_main, run};
 pub use runtime::{RuntimeOptions, init, python_library, python_version};
 pub use shutdown::shutdown;
 pub use thread::{join, run_in_thread, thread_free, wait};
