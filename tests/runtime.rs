@@ -472,6 +472,19 @@ fn a_host_may_end_cpython_first() {
     assert_eq!(after(&["finalize", "create", works, "main", works, "shutdown"]), ["1", "1"]);
 }
 
+/// Code that runs while CPython starts cannot wait for that.
+#[test]
+fn a_start_is_not_waited_for_from_within() {
+    let path = folder("sitecustomize");
+    let code = "import ctypes\nget_main = ctypes.CDLL(None).subpy_get_main\n\
+                print(get_main(ctypes.byref(ctypes.c_uint64()), None), flush=True)\n";
+    fs::write(path.join("sitecustomize.py"), code).unwrap();
+    let mut program = drive(&[USE_ENVIRONMENT, &format!("init={}", text(&python())), "create", "eval='x'", "shutdown"]);
+    program.env("PYTHONPATH", path);
+    let said = lines(program);
+    assert_eq!((said[0].as_str(), said.last().unwrap().as_str()), ("-14", "x"), "{said:?}");
+}
+
 /// One thread adopts the host's CPython without holding the GIL, and another begins meanwhile and holds it.
 #[test]
 fn a_thread_with_the_gil_waits_for_an_adoption_without_it() {

@@ -1,6 +1,7 @@
 //! CPython's life in this process. A thread of the library's own initialises it, parks, and finalises it: CPython wants
 //! both on one thread, and no thread of the host has to be that one.
 
+use std::cell::Cell;
 use std::ffi::CStr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,6 +62,12 @@ struct RuntimeThread {
 static PHASE: Mutex<Phase> = Mutex::new(Phase::Down);
 static CHANGED: Condvar = Condvar::new();
 static UP: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    /// The site module runs users' code on this thread, for which the starter waits.
+    static IS_INITIALIZING: Cell<bool> = const { Cell::new(false) };
+}
+
 pub fn is_up() -> bool {
     UP.load(Ordering::Acquire)
 }
@@ -149,11 +156,16 @@ fn stopping() -> Error {
 
 /// The phase, when no other thread is starting CPython (any more). That one may need the GIL that this thread holds, which it
 /// cannot give away before a CPython was loaded: so it is told of that, and asks again.
-fn lock_phase() -> MutexGuard<'static, Phase> {
+fn lock_phase() -> Result<MutexGuard<'static, Phase>> {
     loop {
         let phase = lock(&PHASE);
         if !matches!(*phase, Phase::Starting) {
-            return phase;
+            return Ok(phase);
+        }
+        if IS_INITIALIZING.get() {
+            let message =
+                "CPython is being started, and runs the code that calls subpy (a sitecustomize or .pth file?)";
+            return Err(Kind::WrongState(message.into()).into());
         }
         drop(phase);
         let api = loaded_api();
@@ -168,7 +180,7 @@ fn lock_phase() -> MutexGuard<'static, Phase> {
 
 /// None: whatever options it runs with are fine.
 fn start_with(options: Option<&RuntimeOptions>) -> Result<()> {
-    let mut phase = lock_phase();
+    let mut phase = lock_phase()?;
     match &*phase {
         Phase::Up(up) => {
             return match options {
@@ -283,7 +295,10 @@ fn runtime_thread(
     started: &Sender<Result<(), StartError>>,
     finish: &Receiver<()>,
 ) {
-    match start::initialize(installation, startup) {
+    IS_INITIALIZING.set(true);
+    let initialized = start::initialize(installation, startup);
+    IS_INITIALIZING.set(false);
+    match initialized {
         Err(error) => drop(started.send(Err(error))),
         Ok(state) => {
             let _ = started.send(Ok(()));
@@ -304,7 +319,7 @@ fn finish(thread: Option<RuntimeThread>) {
 
 /// Stops the runtime, if it runs and `prepare` agrees; `end` does what has to be done while CPython is still there.
 pub(super) fn stop<T>(prepare: impl FnOnce(&Up) -> Result<T>, end: impl FnOnce(&Up, T)) -> Result<()> {
-    let mut phase = lock_phase();
+    let mut phase = lock_phase()?;
     let up = match std::mem::replace(&mut *phase, Phase::Stopping) {
         Phase::Up(up) => up,
         Phase::Stopping => return Err(stopping()),
