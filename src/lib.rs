@@ -73,8 +73,10 @@
 #[doc(hidden)]
 #[allow(rustdoc::invalid_html_tags)]
 pub mod ffi;
+#[forbid(unsafe_code)]
 mod manager;
 mod python;
+#[forbid(unsafe_code)]
 mod rust;
 mod value;
 

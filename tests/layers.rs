@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -38,13 +38,19 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The code of a file: without comments, and without its tests, which stand at the end or in a file of their own.
-fn code(path: &Path) -> Vec<String> {
+fn code(path: &Path) -> String {
     if path.file_stem().is_some_and(|stem| stem == "tests") {
-        return Vec::new();
+        return String::new();
     }
     let text = fs::read_to_string(path).expect("a source file");
-    let lines = text.lines().take_while(|line| *line != "#[cfg(test)]");
-    lines.filter(|line| !line.trim_start().starts_with("//")).map(String::from).collect()
+    let tests =
+        text.find("\n#[cfg(test)]\nmod tests {").or_else(|| text.find("\n#[cfg(test)]\npub(super) mod tests {"));
+    let (code, tests) = text.split_at(tests.unwrap_or(text.len()));
+    assert!(
+        tests.is_empty() || tests.find("\n}") == Some(tests.trim_end().len() - 2),
+        "{path:?}: tests are at the end"
+    );
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect()
 }
 
 /// The identifiers that stand behind a path's beginning, `crate::` or `super::`; those in braces too.
@@ -79,8 +85,19 @@ fn used(code: &str, beginning: &str) -> BTreeSet<String> {
             }
         }
     }
-    used.remove("");
     used
+}
+
+/// The rooms that a file names: behind `crate::`, or behind as many `super::` as lead there.
+fn rooms_used(code: &str, path: &Path) -> BTreeSet<String> {
+    let inside = path.strip_prefix(root().join("src")).expect("inside");
+    let depth = inside.components().count() - usize::from(path.ends_with("mod.rs"));
+    let mut rooms = used(code, "crate::");
+    // In a module within the file it takes one more.
+    for depth in [depth, depth + 1] {
+        rooms.extend(used(code, &"super::".repeat(depth)));
+    }
+    rooms
 }
 
 fn name(path: &Path) -> String {
@@ -89,13 +106,16 @@ fn name(path: &Path) -> String {
 
 #[test]
 fn dependencies_point_down() {
-    let rooms: Vec<&str> = ROOMS.iter().map(|(room, _)| *room).collect();
+    let rooms: BTreeSet<String> = ROOMS.iter().map(|(room, _)| (*room).to_owned()).collect();
+    let folders = fs::read_dir(root().join("src")).expect("src").map(|entry| entry.expect("an entry"));
+    let folders = folders.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name().into_string().unwrap());
+    assert_eq!(folders.collect::<BTreeSet<_>>(), rooms, "each folder of src is a room");
     let mut wrong = Vec::new();
     for (room, allowed) in ROOMS {
         for file in files(&root().join("src").join(room)) {
-            for other in used(&code(&file).join("\n"), "crate::") {
-                if rooms.contains(&other.as_str()) && other != room && !allowed.contains(&other.as_str()) {
-                    wrong.push(format!("{} uses crate::{other}", name(&file)));
+            for other in rooms_used(&code(&file), &file) {
+                if rooms.contains(&other) && other != room && !allowed.contains(&other.as_str()) {
+                    wrong.push(format!("{} uses {other}", name(&file)));
                 }
             }
         }
@@ -103,51 +123,63 @@ fn dependencies_point_down() {
     assert!(wrong.is_empty(), "a room may use those below it ({ROOMS:?}):\n{}", wrong.join("\n"));
 }
 
+/// What would hide from these tests which room or file is meant.
 #[test]
-fn the_files_of_the_manager_form_no_circle() {
-    let folder = root().join("src/manager");
-    let files: BTreeMap<String, BTreeSet<String>> = files(&folder)
-        .iter()
-        .filter_map(|path| {
-            let stem = path.file_stem()?.to_str()?.to_owned();
-            (stem != "mod").then(|| (stem, used(&code(path).join("\n"), "super::")))
-        })
-        .collect();
-    assert!(files.len() > 5);
-    let mut done = BTreeSet::new();
-    loop {
-        let free = |(name, uses): &(&String, &BTreeSet<String>)| {
-            !done.contains(*name) && uses.iter().all(|other| done.contains(other) || !files.contains_key(other))
-        };
-        let Some((name, _)) = files.iter().find(free) else { break };
-        done.insert(name.clone());
-    }
-    let circle: Vec<String> = files
-        .iter()
-        .filter(|(name, _)| !done.contains(*name))
-        .map(|(name, uses)| {
-            format!("{name} uses {:?}", uses.iter().filter(|it| files.contains_key(*it)).collect::<Vec<_>>())
-        })
-        .collect();
-    assert!(circle.is_empty(), "each file of src/manager uses files below it:\n{}", circle.join("\n"));
-}
-
-#[test]
-fn unsafe_stays_in_its_rooms() {
+fn paths_are_plain() {
+    const HIDING: [&str; 9] = [
+        "#[path",
+        "include!(",
+        "extern crate",
+        "crate as ",
+        "super as ",
+        "self as ",
+        "crate::*",
+        "super::*",
+        "crate::{self",
+    ];
     let mut wrong = Vec::new();
     for file in files(&root().join("src")) {
-        let path = name(&file);
-        let room = path.split('/').nth(1).expect("src/room");
-        if UNSAFE_ROOMS.contains(&room) {
+        let code = code(&file);
+        wrong.extend(HIDING.iter().filter(|it| code.contains(**it)).map(|it| format!("{}: {it}", name(&file))));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The table in src/manager/mod.rs has the order.
+#[test]
+fn each_file_of_the_manager_uses_those_above_it() {
+    let folder = root().join("src/manager");
+    let table = fs::read_to_string(folder.join("mod.rs")).expect("mod.rs");
+    let rows = table.lines().filter_map(|line| line.strip_prefix("//! | `")?.split(" | ").next());
+    let order: Vec<&str> = rows.flat_map(|row| row.split(", ").map(|name| name.trim_matches('`'))).collect();
+    let mut wrong = Vec::new();
+    let mut seen = BTreeSet::new();
+    for file in files(&folder) {
+        let stem = file.file_stem().expect("a name").to_str().expect("UTF-8");
+        if stem == "mod" {
             continue;
         }
-        let is_word =
-            |line: &str| line.split(|letter: char| !letter.is_alphanumeric() && letter != '_').any(|it| it == "unsafe");
-        if code(&file).iter().any(|line| is_word(line)) {
-            wrong.push(path);
+        let place = order.iter().position(|it| *it == stem).unwrap_or_else(|| panic!("{stem} is not in the table"));
+        seen.insert(stem.to_owned());
+        let code = code(&file);
+        for other in used(&code, "super::").union(&used(&code, "crate::manager::")) {
+            if !order[..place].contains(&other.as_str()) {
+                wrong.push(format!("{stem} uses {other}"));
+            }
         }
     }
-    assert!(wrong.is_empty(), "unsafe outside of {UNSAFE_ROOMS:?}: {wrong:?}");
+    assert_eq!(seen.len(), order.len(), "the table has files that are there, once");
+    assert!(wrong.is_empty(), "each file of src/manager uses files above it in its table:\n{}", wrong.join("\n"));
+}
+
+/// The compiler holds it, in macros too, where lib.rs says so.
+#[test]
+fn unsafe_stays_in_its_rooms() {
+    let lib = fs::read_to_string(root().join("src/lib.rs")).expect("lib.rs");
+    for (room, _) in ROOMS {
+        let forbidden = lib.contains(&format!("#[forbid(unsafe_code)]\nmod {room};"));
+        assert_eq!(forbidden, !UNSAFE_ROOMS.contains(&room), "unsafe in {room}");
+    }
 }
 
 #[test]
@@ -155,9 +187,8 @@ fn files_are_of_a_size_that_can_be_read() {
     let mut long = BTreeSet::new();
     for file in files(&root().join("src")) {
         let text = fs::read_to_string(&file).expect("a source file");
-        if file.file_stem().is_some_and(|stem| stem != "tests")
-            && text.lines().take_while(|line| *line != "#[cfg(test)]").count() > LONGEST
-        {
+        let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        if file.file_stem().is_some_and(|stem| stem != "tests") && code.lines().count() > LONGEST {
             long.insert(name(&file));
         }
     }
@@ -171,4 +202,8 @@ fn uses_are_read() {
                 use super::{d::{E, F}, g};\nuse super::super::h;";
     assert_eq!(used(code, "crate::"), ["ffi", "manager", "python", "value"].map(String::from).into());
     assert_eq!(used(code, "super::"), ["a", "d", "g", "super"].map(String::from).into());
+    let rooms = |path: &str| rooms_used("super::super::python::x; super::ffi::{y}", &root().join("src").join(path));
+    assert_eq!(rooms("manager/gate.rs"), ["python"].map(String::from).into());
+    assert_eq!(rooms("manager/mod.rs"), ["ffi", "python", "super"].map(String::from).into());
+    assert!(rooms("python/convert/call.rs").is_empty());
 }

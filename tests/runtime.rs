@@ -217,7 +217,8 @@ fn not_found(step: &str, place: &str) -> Vec<String> {
     vec![
         format!("{step}: {what}"),
         format!("  {place}: No such file or directory (os error 2)"),
-        "install one with: uv python install 3.14 (uv: https://docs.astral.sh/uv), or from the system's packages".into(),
+        "install one with: uv python install 3.14 (uv: https://docs.astral.sh/uv), or from the system's packages"
+            .into(),
         "or name the folder of one that is installed: SUBPY_PYTHON=/path/to/its/folder".into(),
     ]
 }
@@ -453,6 +454,62 @@ fn a_host_that_starts_cpython_again_is_adopted_again() {
     let life = ["initialize", "main", guests, count, "shutdown", "finalize"];
     let lives = [&[home.as_str(), open.as_str()], &life[..], &life[..], &life[..]].concat();
     assert_eq!(lines(drive(&lives)), ["3", "3", "3"]);
+}
+
+/// What is asked of the library after its host has finalized CPython is refused, and does not crash.
+#[test]
+fn a_host_may_end_cpython_first() {
+    let open = format!("dlopen={}", text(&libpython()));
+    let home = format!("setenv=PYTHONHOME={}", asked("os.path.realpath(sys.base_prefix)"));
+    let after = |steps: &[&str]| lines(drive(&[&[home.as_str(), open.as_str(), "initialize", "main"], steps].concat()));
+    let works = "eval=str(__import__('json').loads('1'))";
+    let gone = |step: &str| format!("{step}: SUBPY_ERROR_NOT_FOUND: unrecognized interpreter ID 0");
+    assert_eq!(after(&[works, "finalize", "exec=1", works]), ["1", &gone("exec"), &gone("eval")]);
+    assert_eq!(after(&["finalize", "shutdown", "shutdown"]), [""; 0]);
+    assert_eq!(after(&["enter", works, "finalize", "leave", "exec=1"]), ["1", &gone("exec")]);
+    // The next life is the host's again, or the library's.
+    let old_handle = gone("eval");
+    assert_eq!(after(&["finalize", "initialize", works, "main", works, "shutdown"]), [&old_handle, "1"]);
+    assert_eq!(after(&["finalize", "create", works, "main", works, "shutdown"]), ["1", "1"]);
+}
+
+/// Code that runs while CPython starts cannot wait for that.
+#[test]
+fn a_start_is_not_waited_for_from_within() {
+    let path = folder("sitecustomize");
+    let code = "import ctypes\nget_main = ctypes.CDLL(None).subpy_get_main\n\
+                print(get_main(ctypes.byref(ctypes.c_uint64()), None), flush=True)\n";
+    fs::write(path.join("sitecustomize.py"), code).unwrap();
+    let mut program = drive(&[USE_ENVIRONMENT, &format!("init={}", text(&python())), "create", "eval='x'", "shutdown"]);
+    program.env("PYTHONPATH", path);
+    let said = lines(program);
+    assert_eq!((said[0].as_str(), said.last().unwrap().as_str()), ("-14", "x"), "{said:?}");
+}
+
+/// One thread adopts the host's CPython without holding the GIL, and another begins meanwhile and holds it.
+#[test]
+fn a_thread_with_the_gil_waits_for_an_adoption_without_it() {
+    let script = "
+import threading
+without, with_gil = ctypes.CDLL(sys.argv[1]).subpy_get_main, ctypes.PyDLL(sys.argv[1]).subpy_get_main
+begin = threading.Lock()
+begin.acquire()
+
+def second():
+    begin.acquire()
+    assert with_gil(ctypes.byref(ctypes.c_uint64()), None) == 0
+
+thread = threading.Thread(target=second)
+thread.start()
+main = ctypes.byref(ctypes.c_uint64())
+begin.release()
+assert without(main, None) == 0
+thread.join()
+print('done')
+";
+    for _ in 0..20 {
+        assert_eq!(lines(host(&python(), script)), ["done"]);
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::ptr;
 use super::boundary::{self, invalid, known_flags};
 use super::error::subpy_error;
 use super::status::{SUBPY_AUTO_LEN, subpy_interp, subpy_status};
-use crate::manager::{self, Busy, Config, Options, Result};
+use crate::manager::{self, Busy, Config, Kind, Options, Result};
 use crate::value::{check_main_names, subpy_value};
 
 /// Its own GIL: runs in parallel with the others.
@@ -116,13 +116,13 @@ unsafe fn to_options(options: &subpy_interp_options) -> Result<Options> {
     if options.path_len > isize::MAX as usize / size_of::<*const c_char>() {
         return invalid(format!("subpy_interp_options.path_len is {}, more than memory can hold", options.path_len));
     }
-    let path = (0..options.path_len).map(|index| {
+    let mut path = Vec::new();
+    path.try_reserve_exact(options.path_len).map_err(|_| Kind::NoMemory)?;
+    for index in 0..options.path_len {
+        let name = format!("subpy_interp_options.path[{index}]");
         // SAFETY: promised by the caller.
-        let folder = unsafe { *options.path.add(index) };
-        // SAFETY: as above.
-        unsafe { boundary::text(folder, SUBPY_AUTO_LEN, &format!("subpy_interp_options.path[{index}]")) }
-            .map(String::from)
-    });
+        path.push(manager::copy(unsafe { boundary::text(*options.path.add(index), SUBPY_AUTO_LEN, &name)? })?);
+    }
     let has = |flag| options.flags & flag != 0;
     let config = Config {
         shared_gil,
@@ -131,7 +131,7 @@ unsafe fn to_options(options: &subpy_interp_options) -> Result<Options> {
         no_threads: has(SUBPY_INTERP_NO_THREADS),
         allow_daemon_threads: has(SUBPY_INTERP_ALLOW_DAEMON_THREADS),
         no_extension_check: has(SUBPY_INTERP_NO_EXTENSION_CHECK),
-        path: path.collect::<Result<_>>()?,
+        path,
     };
     Ok(Options { busy, config })
 }

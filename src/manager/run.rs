@@ -155,7 +155,7 @@ impl Work {
 }
 
 /// A text whose size a caller chose.
-fn copy(text: &str) -> Result<String> {
+pub fn copy(text: &str) -> Result<String> {
     let mut copy = String::new();
     copy.try_reserve_exact(text.len()).map_err(|_| Kind::NoMemory)?;
     copy.push_str(text);

@@ -1,11 +1,12 @@
 //! CPython's life in this process. A thread of the library's own initialises it, parks, and finalises it: CPython wants
 //! both on one thread, and no thread of the host has to be that one.
 
+use std::cell::Cell;
 use std::ffi::CStr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle, ThreadId};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::handle;
 use super::interpreter::{INTERPRETERS, Interpreter, check_stack};
 use crate::python::attach::detached;
 use crate::python::find::{Found, Installation, loaded, locate};
+use crate::python::hooks::Host;
 use crate::python::interp::Interp;
 use crate::python::stack::STACK_SIZE;
 use crate::python::start::{self, StartError, Startup};
@@ -60,16 +62,24 @@ struct RuntimeThread {
 static PHASE: Mutex<Phase> = Mutex::new(Phase::Down);
 static CHANGED: Condvar = Condvar::new();
 static UP: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    /// The site module runs users' code on this thread, for which the starter waits.
+    static IS_INITIALIZING: Cell<bool> = const { Cell::new(false) };
+}
+
 pub fn is_up() -> bool {
     UP.load(Ordering::Acquire)
 }
 
-/// Keeps the runtime from being shut down.
-pub struct Use(());
+/// Keeps the runtime from being shut down. It has the number of that runtime, because a host may end its CPython all the same.
+pub struct Use(u32);
 
 impl Drop for Use {
     fn drop(&mut self) {
-        if let Phase::Up(up) = &mut *lock(&PHASE) {
+        if let Phase::Up(up) = &mut *lock(&PHASE)
+            && self.0 == handle::runtime()
+        {
             up.uses -= 1;
         }
     }
@@ -92,6 +102,19 @@ fn host_exits() {
     }
 }
 
+/// A host has finalized its CPython: the runtime is down, without any of what a shutdown does in it.
+fn host_ended() {
+    let mut phase = lock(&PHASE);
+    if let Phase::Up(up) = &*phase {
+        up.main.gate.closed();
+        INTERPRETERS.drain();
+        UP.store(false, Ordering::Release);
+        handle::next_runtime();
+        hooks::set_started(false);
+        *phase = Phase::Down;
+    }
+}
+
 /// Fails when a host is finalizing its CPython on another thread. To be asked when what it forbids has begun.
 pub fn check_host_stays() -> Result<()> {
     match *lock(&HOST_EXITS_ON) {
@@ -110,7 +133,7 @@ pub fn enter() -> Result<Use> {
             // Another thread may have shut it down again in between.
             if let Phase::Up(up) = &mut *lock(&PHASE) {
                 up.uses += 1;
-                return Ok(Use(()));
+                return Ok(Use(handle::runtime()));
             }
         }
     })
@@ -131,12 +154,33 @@ fn stopping() -> Error {
     Kind::WrongState("subpy is being shut down on another thread; init works again when that is done".into()).into()
 }
 
+/// The phase, when no other thread is starting CPython (any more). That one may need the GIL that this thread holds, which it
+/// cannot give away before a CPython was loaded: so it is told of that, and asks again.
+fn lock_phase() -> Result<MutexGuard<'static, Phase>> {
+    loop {
+        let phase = lock(&PHASE);
+        if !matches!(*phase, Phase::Starting) {
+            return Ok(phase);
+        }
+        if IS_INITIALIZING.get() {
+            let message =
+                "CPython is being started, and runs the code that calls subpy (a sitecustomize or .pth file?)";
+            return Err(Kind::WrongState(message.into()).into());
+        }
+        drop(phase);
+        let api = loaded_api();
+        detached(api, || {
+            let mut phase = lock(&PHASE);
+            while matches!(*phase, Phase::Starting) && loaded_api().is_some() == api.is_some() {
+                phase = CHANGED.wait(phase).unwrap_or_else(PoisonError::into_inner);
+            }
+        });
+    }
+}
+
 /// None: whatever options it runs with are fine.
 fn start_with(options: Option<&RuntimeOptions>) -> Result<()> {
-    let mut phase = lock(&PHASE);
-    while matches!(*phase, Phase::Starting) {
-        phase = CHANGED.wait(phase).unwrap_or_else(PoisonError::into_inner);
-    }
+    let mut phase = lock_phase()?;
     match &*phase {
         Phase::Up(up) => {
             return match options {
@@ -183,6 +227,9 @@ fn start_with(options: Option<&RuntimeOptions>) -> Result<()> {
 fn start(options: RuntimeOptions) -> Result<Up> {
     let found = locate(options.python.as_deref(), &|name| std::env::var_os(name))?;
     let adopted = start::load(&found)?;
+    // Those who wait may hold the GIL that is needed next (`lock_phase`). Locked, so that none of them misses it.
+    drop(lock(&PHASE));
+    CHANGED.notify_all();
     let thread = if adopted {
         start::adopt()?;
         *lock(&HOST_EXITS_ON) = None;
@@ -191,7 +238,8 @@ fn start(options: RuntimeOptions) -> Result<Up> {
         Some(start_thread(installation(found, &options)?, options.startup)?)
     };
     // The first time it is only now known that this thread comes from Python code.
-    let ready = detached(loaded_api(), || Interp::main(!adopted, host_exits))
+    let host = adopted.then_some(Host { exits: host_exits, ended: host_ended });
+    let ready = detached(loaded_api(), || Interp::main(host))
         .map_err(Error::from)
         .and_then(|main| Interpreter::register(main, Busy::Refuse));
     match ready {
@@ -247,7 +295,10 @@ fn runtime_thread(
     started: &Sender<Result<(), StartError>>,
     finish: &Receiver<()>,
 ) {
-    match start::initialize(installation, startup) {
+    IS_INITIALIZING.set(true);
+    let initialized = start::initialize(installation, startup);
+    IS_INITIALIZING.set(false);
+    match initialized {
         Err(error) => drop(started.send(Err(error))),
         Ok(state) => {
             let _ = started.send(Ok(()));
@@ -268,10 +319,7 @@ fn finish(thread: Option<RuntimeThread>) {
 
 /// Stops the runtime, if it runs and `prepare` agrees; `end` does what has to be done while CPython is still there.
 pub(super) fn stop<T>(prepare: impl FnOnce(&Up) -> Result<T>, end: impl FnOnce(&Up, T)) -> Result<()> {
-    let mut phase = lock(&PHASE);
-    while matches!(*phase, Phase::Starting) {
-        phase = CHANGED.wait(phase).unwrap_or_else(PoisonError::into_inner);
-    }
+    let mut phase = lock_phase()?;
     let up = match std::mem::replace(&mut *phase, Phase::Stopping) {
         Phase::Up(up) => up,
         Phase::Stopping => return Err(stopping()),

@@ -11,6 +11,7 @@ use super::registry::Registry;
 use super::run::Work;
 use super::runtime;
 use crate::python::attach::detached;
+use crate::python::object::{LONGEST_NAME, cut};
 use crate::python::output::print_error;
 use crate::python::run::Code;
 use crate::python::stack::STACK_SIZE;
@@ -52,7 +53,8 @@ fn start(interp: u64, work: Work, want_result: bool) -> Result<u64> {
     check_alive(interp)?;
     let _use = runtime::enter()?;
     let (number, handle) = NUMBERS.next()?;
-    let (outcome, name) = (Mutex::new(Outcome::Running), work.name().to_owned());
+    let name = cut(work.name().as_bytes(), LONGEST_NAME).ok_or(Kind::NoMemory)?;
+    let outcome = Mutex::new(Outcome::Running);
     let thread = Arc::new(Thread { number, name, outcome, changed: Condvar::new(), handle: Mutex::new(None) });
     THREADS.insert(handle, Arc::clone(&thread));
     UNFINISHED.insert(handle, Arc::clone(&thread));
@@ -61,8 +63,7 @@ fn start(interp: u64, work: Work, want_result: bool) -> Result<u64> {
     let mut slot = lock(&thread.handle);
     let spawned = thread::Builder::new().name(format!("subpy-{number}")).stack_size(STACK_SIZE).spawn(move || {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work.run(interp, want_result)));
-        its_own.finish(result.unwrap_or_else(|_| Err(Kind::Panic("a run panicked".into()).into())));
-        UNFINISHED.remove(handle);
+        its_own.finish(handle, result.unwrap_or_else(|_| Err(Kind::Panic("a run panicked".into()).into())));
     });
     match spawned {
         Ok(join) => {
@@ -78,8 +79,10 @@ fn start(interp: u64, work: Work, want_result: bool) -> Result<u64> {
 }
 
 impl Thread {
-    fn finish(&self, result: Result<OwnedValue>) {
+    fn finish(&self, handle: u64, result: Result<OwnedValue>) {
         let mut outcome = lock(&self.outcome);
+        // Before anybody learns that it has ended: a shutdown may come next.
+        UNFINISHED.remove(handle);
         match &*outcome {
             Outcome::Detached => self.report(&result),
             _ => *outcome = Outcome::Done(result),
@@ -97,8 +100,11 @@ impl Thread {
         if error.exception().is_some_and(|exception| exception.exit_status.is_some()) {
             return;
         }
-        let text = error.exception().map_or_else(|| error.to_string(), |exception| exception.display.clone());
-        print_error(&format!("Exception in thread subpy-{} ({}):\n{text}\n", self.number, self.name));
+        let head = format!("Exception in thread subpy-{} ({}):\n", self.number, self.name);
+        match error.exception() {
+            Some(exception) => print_error(&[&head, &exception.display, "\n"]),
+            None => print_error(&[&head, &error.to_string(), "\n"]),
+        }
     }
 }
 

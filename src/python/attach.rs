@@ -163,10 +163,18 @@ impl Pinned {
     /// Attaches it for the last time: with this entry the state ends. On the thread that made it; no entry further out may
     /// have it.
     pub fn last_entry(self: Rc<Self>, stack: Stack) -> Entry {
+        self.forget();
+        let mut entry = self.enter(stack);
+        entry.pinned = None;
+        entry
+    }
+
+    /// It is no longer one of this thread's: with a host's CPython its interpreter is gone, and the state with it.
+    pub fn forget(&self) {
         PINNED.with(|first| {
             let mut first = first.borrow_mut();
             let mut before = Vec::new();
-            while let Some(pinned) = first.take_if(|pinned| !Rc::ptr_eq(pinned, &self)) {
+            while let Some(pinned) = first.take_if(|pinned| !ptr::eq(&raw const **pinned, self)) {
                 *first = pinned.next.take();
                 before.push(pinned);
             }
@@ -176,9 +184,6 @@ impl Pinned {
                 *first = Some(pinned);
             }
         });
-        let mut entry = self.enter(stack);
-        entry.pinned = None;
-        entry
     }
 }
 
@@ -252,7 +257,9 @@ pub fn detached<R>(api: Option<&'static Api>, blocking: impl FnOnce() -> R) -> R
 /// The id of the interpreter that this thread is in: attached, or detached to call out of it. With a pinned state that is in
 /// no use it is in none.
 pub fn current_interpreter(api: &Api) -> Option<i64> {
-    // SAFETY: neither function needs an attached state; a state found on this thread is alive, and its interpreter too.
+    // SAFETY: no function needs an attached state. CPython does not free a state while its thread may come back to it. Its
+    // interpreter is alive too, unless somebody has ended it while this thread was in C code that it called: then what is
+    // read is a number out of memory that was freed, and most often the answer is that there is no such interpreter.
     unsafe {
         let mut state = (api.PyThreadState_GetUnchecked)();
         if state.is_null() {

@@ -24,7 +24,7 @@ thread_local! {
 impl Drop for Chunks {
     fn drop(&mut self) {
         for chunk in self.0.get_mut().drain(..) {
-            // SAFETY: a block that the original allocator made (`take_chunk` keeps no others).
+            // SAFETY: a block that the original allocator made (`chunk_free` keeps no others).
             unsafe { original_free(chunk, CHUNK) }
         }
     }

@@ -233,6 +233,7 @@ fn cleared(id: i64) {
         // The others are gone by now.
         HOOKED.store(false, Ordering::Relaxed);
         forget_all();
+        HOST.get().inspect(|host| (host.ended)());
         return;
     }
     // What this thread still does in it is the end of it.
@@ -263,11 +264,18 @@ fn may_fork() -> bool {
 // ---- the warning before a guest's destroy, and before the end of a host's Python ----
 
 /// What is to be done when a host finalizes the CPython that it had initialised.
-static HOST_EXITS: OnceLock<fn()> = OnceLock::new();
+pub struct Host {
+    /// It begins. Called detached.
+    pub exits: fn(),
+    /// Its main interpreter is being cleared: nobody may use it any more. Also called when the library finalizes its own.
+    pub ended: fn(),
+}
 
-/// Has this called, detached, when the host's CPython begins to end. Attached to main.
-pub fn watch_host(py: Py, exits: fn()) -> PyResult<()> {
-    HOST_EXITS.get_or_init(|| exits);
+static HOST: OnceLock<Host> = OnceLock::new();
+
+/// Watches the end of a host's CPython. Attached to main.
+pub fn watch_host(py: Py, host: Host) -> PyResult<()> {
+    HOST.get_or_init(|| host);
     register_at_exit(py, 0)
 }
 
@@ -304,7 +312,7 @@ unsafe extern "C" fn at_exit(id: *mut PyObject, _: *mut PyObject) -> *mut PyObje
         let py = Py::attached(api());
         let id = py.borrowed(id).ok().and_then(|id| id.to_i64()).unwrap_or(-1);
         if id == 0 {
-            detached(Some(py.api), || HOST_EXITS.get().inspect(|exits| exits()));
+            detached(Some(py.api), || HOST.get().inspect(|host| (host.exits)()));
         } else {
             let watcher = {
                 let mut books = lock(&BOOKS);
@@ -320,8 +328,7 @@ unsafe extern "C" fn at_exit(id: *mut PyObject, _: *mut PyObject) -> *mut PyObje
             if let Some(watcher) = watcher {
                 detached(Some(py.api), || watcher.guest_destroys());
             }
-            let interval = if threads_left(py) { switch_interval(py).unwrap_or_default() } else { None };
-            LEFT.set(interval.map(|interval| (id, interval)));
+            LEFT.set(threads_left(py).then(|| (id, switch_interval(py).unwrap_or_default())));
             py.clear();
         }
         (py.api.Py_IncRef)(py.none());
@@ -359,12 +366,12 @@ fn threads_left(py: Py) -> bool {
 /// This thread's own, and the one that `Interp::create` takes for good.
 const UNCOUNTED_STATES: usize = 2;
 
-fn switch_interval(py: Py) -> PyResult<Option<Duration>> {
+fn switch_interval(py: Py) -> PyResult<Duration> {
     let interval = py.sys(c"getswitchinterval").ok_or(Raised)?.call(&[])?;
     // SAFETY: a live object; -1 for what is no float.
     let seconds = unsafe { (py.api.PyFloat_AsDouble)(interval.as_ptr()) };
     // A guest can make it anything, also no number at all.
-    Ok(Some(Duration::try_from_secs_f64(seconds.clamp(0.0, 1.0)).unwrap_or_default()))
+    Ok(Duration::try_from_secs_f64(seconds.clamp(0.0, 1.0)).unwrap_or_default())
 }
 
 /// CPython has told the interpreter's other threads to stop, which they notice when they have waited for its GIL in vain

@@ -9,7 +9,7 @@ use super::types::{PyInterpreterConfig, PyInterpreterState, PyObject};
 
 use super::attach::{Entry, Outside, Pinned};
 use super::exception::Exception;
-use super::hooks;
+use super::hooks::{self, Host};
 use super::kept::KeptObjects;
 use super::names::Names;
 use super::object::{Obj, Py, PyResult};
@@ -178,22 +178,22 @@ impl Interp {
         })
     }
 
-    /// The main interpreter, which is there already. When a host started it, its streams are left alone, and `host_exits` is
-    /// called when it begins to end.
-    pub fn main(ours: bool, host_exits: fn()) -> Result<Interp, Failure> {
+    /// The main interpreter, which is there already. When a host started it, its streams are left alone, and its end is
+    /// watched.
+    pub fn main(host: Option<Host>) -> Result<Interp, Failure> {
         // SAFETY: CPython is initialised, so main is alive.
         let mut interp = unsafe { Interp::new((api().PyInterpreterState_Main)(), 0) };
-        if ours {
-            let entry = interp.enter()?;
-            interp.set_up(entry, &Config::default())?;
-        } else {
+        if let Some(host) = host {
             // The host's own Python may be what calls, and had no chance to step out before CPython was found.
             let _outside = Outside::step_out(api());
             let entry = interp.enter()?;
             let py = entry.py();
-            let ready = hooks::watch_host(py, host_exits).and_then(|()| main(py));
+            let ready = hooks::watch_host(py, host).and_then(|()| main(py));
             interp.main = ready.map_err(|_| Failure::exception(py))?;
             drop(entry);
+        } else {
+            let entry = interp.enter()?;
+            interp.set_up(entry, &Config::default())?;
         }
         Ok(interp)
     }

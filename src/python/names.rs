@@ -58,7 +58,9 @@ impl Names {
                 && let Some(kept) = NonNull::new(py.borrowed(object.as_ptr())?.into_ptr())
             {
                 let before = (*self.0.get())[place].replace(Name { text: text.into(), object: kept });
-                before.inspect(|name| (py.api.Py_DecRef)(name.object.as_ptr()));
+                if let Some(name) = before {
+                    (py.api.Py_DecRef)(name.object.as_ptr());
+                }
             }
             Ok(object)
         }

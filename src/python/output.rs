@@ -271,8 +271,9 @@ unsafe extern "C" fn flush(capsule: *mut PyObject, _: *mut PyObject) -> *mut PyO
     }
 }
 
-/// Writes straight to the descriptor of stderr: for what no interpreter can say any more.
-pub fn print_error(text: &str) {
+/// Writes straight to the descriptor of stderr: for what no interpreter can say any more. Parts of a text, which may be
+/// larger than there is memory for it as a whole.
+pub fn print_error(parts: &[&str]) {
     // A closed stderr leaves nobody to tell.
-    let _ = write_all(2, text.as_bytes());
+    let _ = parts.iter().try_for_each(|part| write_all(2, part.as_bytes()));
 }

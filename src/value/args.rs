@@ -14,8 +14,10 @@ pub struct Args<'a> {
 impl<'a> Args<'a> {
     /// The arguments that an owned TUPLE and an owned DICT hold.
     pub fn of(items: &'a OwnedValue, kwargs: &'a OwnedValue) -> Args<'a> {
-        // SAFETY: an owned value is complete, and lives as long as it is borrowed.
-        unsafe { Args { items: items.as_value().items(), kwargs: kwargs.as_value().pairs() } }
+        let (items, kwargs) = (items.as_value(), kwargs.as_value());
+        assert!(items.kind == TUPLE && kwargs.kind == DICT, "the kinds of arguments");
+        // SAFETY: an owned value is complete, lives as long as it is borrowed, and these are of the kinds that are read.
+        unsafe { Args { items: items.items(), kwargs: kwargs.pairs() } }
     }
 
     /// The same, when nothing is known of what they hold.

@@ -1,30 +1,29 @@
 //! A value that owns its memory, one block however deeply it is nested, and the builder of that block.
 
-use std::mem::ManuallyDrop;
 use std::ptr;
 
 use super::{BLOCK_HEADER, OWNS_BLOCK, element_size, slice, subpy_value};
 
 /// A value that owns the memory it points to.
-pub struct OwnedValue(ManuallyDrop<subpy_value>);
+pub struct OwnedValue(subpy_value);
 
 // SAFETY: a value is plain memory that nobody else points to.
 unsafe impl Send for OwnedValue {}
 
 impl OwnedValue {
     pub fn none() -> OwnedValue {
-        OwnedValue(ManuallyDrop::new(subpy_value::none()))
+        OwnedValue(subpy_value::none())
     }
 
     #[inline]
     pub fn int(value: i64) -> OwnedValue {
-        OwnedValue(ManuallyDrop::new(subpy_value::int(value)))
+        OwnedValue(subpy_value::int(value))
     }
 
     /// Hands the value, and the duty to free it, over to C.
     #[cfg(any(feature = "capi", test))]
     pub fn into_raw(self) -> subpy_value {
-        *ManuallyDrop::new(self).0
+        std::mem::ManuallyDrop::new(self).0
     }
 
     pub fn as_value(&self) -> &subpy_value {
@@ -169,7 +168,7 @@ impl Builder {
             fix(&mut root);
             root.flags = OWNS_BLOCK;
         }
-        Some(OwnedValue(ManuallyDrop::new(root)))
+        Some(OwnedValue(root))
     }
 }
 

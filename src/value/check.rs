@@ -228,7 +228,7 @@ fn input_path(levels: &[Level]) -> String {
 unsafe fn key_text(key: &subpy_value) -> String {
     match key.kind {
         // SAFETY: promised by the caller: a checked value.
-        STR => format!("['{}']", printable(&String::from_utf8_lossy(unsafe { key.bytes() }))),
+        STR => format!("['{}']", printable(unsafe { std::str::from_utf8_unchecked(key.bytes()) })),
         INT => format!("[{}]", key.as_int()),
         BOOL => format!("[{}]", if key.as_bool() { "True" } else { "False" }),
         NONE => "[None]".into(),
@@ -236,11 +236,15 @@ unsafe fn key_text(key: &subpy_value) -> String {
     }
 }
 
-/// A message is one line, whatever a key holds.
+/// A message is one line, and not a long one, whatever a key holds.
 pub fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for letter in text.chars() {
+    const LONGEST: usize = 1100;
+    let mut printable = String::new();
+    for letter in text.chars().take(LONGEST) {
         if letter.is_control() { printable.extend(letter.escape_default()) } else { printable.push(letter) }
+    }
+    if text.chars().nth(LONGEST).is_some() {
+        printable.push_str("...");
     }
     printable
 }
@@ -284,6 +288,15 @@ mod tests {
             let bigint = subpy_value::pointing(BIGINT, wrong.as_ptr(), wrong.len());
             assert!(message(&bigint).contains("hexadecimal"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_long_key_is_cut_in_messages() {
+        let long = "k".repeat(1 << 20);
+        let key = subpy_value::pointing(STR, long.as_ptr(), long.len());
+        let pair = subpy_pair { key, value: subpy_value { kind: 77, ..subpy_value::none() } };
+        let said = message(&subpy_value::pointing(DICT, (&raw const pair).cast(), 1));
+        assert!(said.starts_with("args[0]['kkk") && said.contains("...']: kind 77") && said.len() < 2000, "{said}");
     }
 
     #[test]

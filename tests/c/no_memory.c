@@ -148,6 +148,15 @@ static void source(void) {
   RUNS_OUT(32 * MIB, subpy_eval(interp, code + 9, SUBPY_AUTO_LEN, NULL, &error_));
   memset(code, 'n', 12);
   RUNS_OUT(32 * MIB, subpy_call(interp, code, SUBPY_AUTO_LEN, NULL, 0, NULL, NULL, &error_));
+  /* The thread's copy has room, and no other. */
+  subpy_error *error = NULL;
+  subpy_thread thread = 0;
+  allow(120 * MIB);
+  OK(subpy_call_in_thread(interp, code, SUBPY_AUTO_LEN, NULL, 0, NULL, &thread, &error));
+  subpy_status status = subpy_thread_join(thread, NULL, &error);
+  allow_all();
+  CHECK(is_memory_error(status, error));
+  subpy_error_free(error);
   free(code);
 }
 

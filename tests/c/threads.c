@@ -227,6 +227,19 @@ static void waits(void) {
   for (bool running = true; running; usleep(1000)) OK(subpy_is_running(interp, &running, &error));
 }
 
+/* Whoever sees that a run has ended can shut down: its thread is no longer in the way. */
+static void ended_is_ended(void) {
+  subpy_error *error = NULL;
+  OK(subpy_enter(interp, &error)); /* so that each shutdown is refused, for another reason */
+  for (int i = 0; i < 400; i++) {
+    subpy_thread thread = start("builtins:list", NULL, 0);
+    for (bool done = false; !done;) OK(subpy_thread_wait(thread, 0, &done, &error));
+    FAILS(SUBPY_ERROR_BUSY, "...entered by a thread that has not left it", subpy_shutdown(&error));
+    OK(subpy_thread_join(thread, NULL, &error));
+  }
+  OK(subpy_leave(interp, &error));
+}
+
 static void join_self(void) {
   subpy_error *error = NULL;
   signal_pipe go = signal_new();
@@ -381,6 +394,7 @@ int main(void) {
   copies();
   requests();
   waits();
+  ended_is_ended();
   join_self();
   one_joiner_wins();
   subpy_thread left = start("builtins:list", NULL, 0);

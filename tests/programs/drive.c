@@ -11,7 +11,7 @@
  *   setenv=NAME=VALUE
  *   files=N           leave room for N more open files
  *   library, version  print subpy_python_library(), subpy_python_version()
- *   close, shutdown
+ *   enter, leave, close, shutdown
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -83,6 +83,10 @@ int main(int argc, char **argv) {
       printf("%s\n", subpy_python_library());
     } else if (strcmp(step, "version") == 0) {
       printf("%s\n", subpy_python_version());
+    } else if (strcmp(step, "enter") == 0) {
+      report(step, subpy_enter(interp, &error), &error);
+    } else if (strcmp(step, "leave") == 0) {
+      report(step, subpy_leave(interp, &error), &error);
     } else if (strcmp(step, "close") == 0) {
       report(step, subpy_close(interp, &error), &error);
     } else if (strcmp(step, "shutdown") == 0) {

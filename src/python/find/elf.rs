@@ -120,7 +120,9 @@ fn read(file: &File, offset: u64, size: usize) -> io::Result<Vec<u8>> {
     if size > LARGEST_TABLE {
         return Err(io::Error::other("a table in it is too large"));
     }
-    let mut bytes = vec![0; size];
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(size).map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?;
+    bytes.resize(size, 0);
     file.read_exact_at(&mut bytes, offset)?;
     Ok(bytes)
 }
