@@ -217,7 +217,8 @@ fn not_found(step: &str, place: &str) -> Vec<String> {
     vec![
         format!("{step}: {what}"),
         format!("  {place}: No such file or directory (os error 2)"),
-        "install one with: uv python install 3.14 (uv: https://docs.astral.sh/uv), or from the system's packages".into(),
+        "install one with: uv python install 3.14 (uv: https://docs.astral.sh/uv), or from the system's packages"
+            .into(),
         "or name the folder of one that is installed: SUBPY_PYTHON=/path/to/its/folder".into(),
     ]
 }
