@@ -27,6 +27,7 @@ const PROGRAMS: &[&str] = &[
     "misuse",
     "nested",
     "request",
+    "rules",
     "sessions",
     "small_stack",
     "syntax",

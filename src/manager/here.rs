@@ -22,7 +22,7 @@ pub struct Here {
     /// The function that it called last.
     pub function: Last<Function>,
     pub sessions: Sessions,
-    /// Its end is heard of.
+    /// Its end is going to be noticed.
     watched: Cell<bool>,
     /// It is ending.
     pub ended: Cell<bool>,

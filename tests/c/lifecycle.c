@@ -41,7 +41,7 @@ static void starts(void) {
   OK(subpy_init(&options, &error));
   CHECK(subpy_python_version() != NULL && subpy_python_library() != NULL);
   options.flags = SUBPY_RUNTIME_NO_SITE;
-  FAILS(SUBPY_ERROR_WRONG_STATE, "...runs already, with other options", subpy_init(&options, &error));
+  FAILS(SUBPY_ERROR_WRONG_STATE, "...running already, with other options", subpy_init(&options, &error));
   options.flags = 8;
   FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "subpy_runtime_options.flags has unknown bits set: 0x8", subpy_init(&options, &error));
   options.size = 0;
