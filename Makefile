@@ -11,7 +11,7 @@ version := $(shell sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo
 sources := src Cargo.toml Cargo.lock build.rs cbindgen.toml bindings/c
 rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: build install uninstall demo test test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-quick clean help
+.PHONY: build install uninstall demo test test-valgrind test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-quick clean help
 .PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
 
@@ -54,6 +54,9 @@ demo: need-cargo need-cc ## build examples/census.c and run it; ARGS="-j 8 folde
 
 test: lint need-cc need-valgrind ## format, lints, all tests; SUBPY_TEST_GCC=1 repeats them on a second CPython
 	@tests/run
+
+test-valgrind: need-cargo need-cc need-valgrind ## nearly all C tests under valgrind, a quarter of an hour; `make test` runs half of them
+	@python=$$(tools/get-python); SUBPY_TEST_VALGRIND=1 SUBPY_TEST_PYTHON=$$python cargo test --test valgrind -- --nocapture
 
 test-c test-cpp test-rust test-hosts test-go test-asan: test-%: need-cargo need-cc ## the tests of one part alone
 	@tests/run $*

@@ -241,18 +241,19 @@ static void called_back_after_a_run_elsewhere(void) {
       "elsewhere = ctypes.CFUNCTYPE(ctypes.c_long)\n"
       "@ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)\n"
       "def compare(a, b):\n"
+      "  global compared; compared += 1\n"
       "  outside()\n"
       "  return count() - count()\n"
       "def work(address):\n"
-      "  global outside; outside = elsewhere(address)\n"
+      "  global outside, compared; outside, compared = elsewhere(address), 0\n"
       "  n = count()\n"
       "  ctypes.CDLL(None).qsort(ctypes.create_string_buffer(2), 2, 1, compare)\n"
-      "  return count() - n\n");
+      "  return count() - n - 2 * compared\n"); /* a sanitizer's qsort compares more often */
   for (int i = 0; i < 2; i++) {
     if (i) enter(inner);
     subpy_value address = subpy_int((int64_t)(uintptr_t)runs_elsewhere), result = {0};
     OK(subpy_call(inner, "work", SUBPY_AUTO_LEN, &address, 1, NULL, &result, &error));
-    CHECK(result.u.as_int == 3);
+    CHECK(result.u.as_int == 1);
   }
   leave(inner);
   OK(subpy_close(inner, &error));
