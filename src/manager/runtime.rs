@@ -103,18 +103,28 @@ pub fn check_host_stays() -> Result<()> {
     }
 }
 
-/// Starts the runtime with the default options when it is not running, and keeps it running for the caller's while.
+/// Starts the runtime with the default options when it is not running, and keeps it running for the caller's while. To be
+/// called detached: a thread that went back to an interpreter which has ended meanwhile would be parked with what it has here.
 pub fn enter() -> Result<Use> {
-    detached(loaded_api(), || {
-        loop {
-            start_with(None)?;
-            // Another thread may have shut it down again in between.
-            if let Phase::Up(up) = &mut *lock(&PHASE) {
-                up.uses += 1;
-                return Ok(Use(()));
-            }
+    loop {
+        start_with(None)?;
+        // Another thread may have shut it down again in between.
+        if let Some(in_use) = enter_if_up()? {
+            return Ok(in_use);
         }
-    })
+    }
+}
+
+/// As `enter`, but starts nothing.
+pub fn enter_if_up() -> Result<Option<Use>> {
+    match &mut *lock(&PHASE) {
+        Phase::Up(up) => {
+            up.uses += 1;
+            Ok(Some(Use(())))
+        }
+        Phase::Stopping => Err(stopping()),
+        Phase::Down | Phase::Starting => Ok(None),
+    }
 }
 
 /// As `enter`, but only when there is a CPython that a host has started.

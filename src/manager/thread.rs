@@ -49,8 +49,10 @@ pub fn run_in_thread(interp: u64, code: Code, want_result: bool) -> Result<u64> 
 
 fn start(interp: u64, work: Work, want_result: bool) -> Result<u64> {
     static NUMBERS: Numbers = Numbers::new(handle::THREAD);
+    // The interpreter is gone if the runtime is: that is not started for it.
+    let in_use = runtime::enter_if_up();
     check_alive(interp)?;
-    let _use = runtime::enter()?;
+    let _use = in_use?;
     let (number, handle) = NUMBERS.next()?;
     let (outcome, name) = (Mutex::new(Outcome::Running), work.name().to_owned());
     let thread = Arc::new(Thread { number, name, outcome, changed: Condvar::new(), handle: Mutex::new(None) });
