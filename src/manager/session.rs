@@ -37,6 +37,19 @@ impl Sessions {
         if self.open.get() == 0 { None } else { Some(Rc::clone(&find(&mut self.list.borrow_mut(), handle)?.state)) }
     }
 
+    /// The interpreter ends, on this thread.
+    pub fn end(&self, handle: u64) {
+        let session = {
+            let mut sessions = self.list.borrow_mut();
+            let index = sessions.iter().position(|session| session.interpreter.handle == handle);
+            index.map(|index| sessions.remove(index))
+        };
+        if let Some(session) = session {
+            self.open.set(self.open.get() - 1);
+            session.end(this_stack());
+        }
+    }
+
     /// The thread ends.
     pub fn end_all(&self) {
         self.open.set(0);
@@ -112,11 +125,10 @@ impl Session {
             return;
         }
         let _outside = loaded_api().and_then(|api| Outside::step_out_to(api, Some(&self.state)));
-        let visited = self.interpreter.visit(|python, _| {
+        // Whoever ends the interpreter waits for this.
+        if let Some(python) = &self.interpreter.python {
             python.unpin(self.state, stack);
-            Ok(())
-        });
-        debug_assert!(visited.is_ok(), "an interpreter with sessions does not end");
+        }
         self.interpreter.gate.end_session();
     }
 }
