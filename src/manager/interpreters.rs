@@ -142,7 +142,7 @@ pub fn list_all() -> Result<Vec<u64>> {
 /// `get_current()`; like every first use, it adopts the CPython of a host. It starts none.
 pub fn get_current() -> Result<u64> {
     if !runtime::is_up() {
-        detached(loaded_api(), || runtime::enter_if_hosted().map(drop))?;
+        detached(loaded_api(), runtime::adopt_if_hosted)?;
     }
     let current = if runtime::is_up() { loaded_api().and_then(current_interpreter) } else { None };
     current.and_then(by_id).ok_or_else(|| Kind::NotFound("this thread is in no interpreter".into()).into())

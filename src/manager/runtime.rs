@@ -1,12 +1,13 @@
 //! CPython's life in this process. A thread of the library's own initialises it, parks, and finalises it: CPython wants
 //! both on one thread, and no thread of the host has to be that one.
 
+use std::cell::Cell;
 use std::ffi::CStr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::{self, JoinHandle, ThreadId};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::error::{Error, Kind, Result};
@@ -76,13 +77,21 @@ impl Drop for Use {
     }
 }
 
-/// The thread on which a host finalizes the CPython that it had initialised.
-static HOST_EXITS_ON: Mutex<Option<ThreadId>> = Mutex::new(None);
+/// Which of the host's exits it is that finalizes the CPython that it had initialised: they are counted. 0: none.
+static HOST_EXITS: Mutex<u64> = Mutex::new(0);
+
+thread_local! {
+    /// The exit that is on this thread. (`thread::current()` panics in late destructors of a thread.)
+    static HOST_EXITS_HERE: Cell<u64> = const { Cell::new(0) };
+}
 
 /// CPython's finalization takes every interpreter that it finds for a whole one that nobody else is ending. So it waits here
 /// for those that are being created or closed, and from now on refuses other threads to begin with that.
 fn host_exits() {
-    *lock(&HOST_EXITS_ON) = Some(thread::current().id());
+    static EXITS: AtomicU64 = AtomicU64::new(0);
+    let exit = EXITS.fetch_add(1, Ordering::Relaxed) + 1;
+    HOST_EXITS_HERE.set(exit);
+    *lock(&HOST_EXITS) = exit;
     let changing = || match &*lock(&PHASE) {
         Phase::Up(up) => up.uses > 0 || INTERPRETERS.all().iter().any(|interpreter| interpreter.gate.may_be_closing()),
         Phase::Starting | Phase::Stopping => true,
@@ -95,12 +104,11 @@ fn host_exits() {
 
 /// Fails when a host is finalizing its CPython on another thread. To be asked when what it forbids has begun.
 pub fn check_host_stays() -> Result<()> {
-    match *lock(&HOST_EXITS_ON) {
-        Some(thread) if thread != thread::current().id() => {
-            Err(Kind::WrongState("the host's Python is being finalized".into()).into())
-        }
-        _ => Ok(()),
+    let exit = *lock(&HOST_EXITS);
+    if exit == 0 || exit == HOST_EXITS_HERE.get() {
+        return Ok(());
     }
+    Err(Kind::WrongState("the host's Python is being finalized".into()).into())
 }
 
 /// Starts the runtime with the default options when it is not running, and keeps it running for the caller's while. To be
@@ -127,10 +135,11 @@ pub fn enter_if_up() -> Result<Option<Use>> {
     }
 }
 
-/// As `enter`, but only when there is a CPython that a host has started.
-pub fn enter_if_hosted() -> Result<Option<Use>> {
+/// Starts the runtime when there is a CPython that a host has started. To be called detached.
+pub fn adopt_if_hosted() -> Result<()> {
     let hosted = loaded::in_process().is_some_and(|loaded| loaded.initialized);
-    if hosted { enter().map(Some) } else { Ok(None) }
+    // The one that is being stopped is the library's own, or the library has done with it.
+    if !hosted || matches!(*lock(&PHASE), Phase::Stopping) { Ok(()) } else { start_with(None) }
 }
 
 /// Starts the runtime; fine when it runs with the same options.
@@ -196,7 +205,7 @@ fn start(options: RuntimeOptions) -> Result<Up> {
     let adopted = start::load(&found)?;
     let thread = if adopted {
         start::adopt()?;
-        *lock(&HOST_EXITS_ON) = None;
+        *lock(&HOST_EXITS) = 0;
         None
     } else {
         Some(start_thread(installation(found, &options)?, options.startup)?)
