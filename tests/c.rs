@@ -46,6 +46,7 @@ c_tests! {
     nested
     no_memory
     output
+    race_all
     race_close_shutdown
     race_find_create
     race_guests

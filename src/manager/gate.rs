@@ -185,7 +185,7 @@ impl Gate {
     }
 
     pub fn end_session(&self) {
-        self.word.fetch_sub(SESSION, Ordering::Release);
+        self.left(SESSION, SESSIONS);
     }
 
     /// Lets one in, unless a close has begun. On failure the word that says so.
@@ -316,6 +316,11 @@ impl Gate {
         self.load() & (CLOSING | CLOSED) == CLOSING
     }
 
+    /// Nobody has closed it.
+    pub fn is_open(&self) -> bool {
+        self.load() & (CLOSING | CLOSED) == 0
+    }
+
     /// A close has begun and not ended, or is not decided.
     pub fn may_be_closing(&self) -> bool {
         let word = self.load();
@@ -326,7 +331,7 @@ impl Gate {
         self.decide(|word| word | CLOSED);
     }
 
-    /// Somebody else ends the interpreter: lets nobody in any more and returns when the last run has left. False when
+    /// Somebody else ends the interpreter: lets nobody in any more and returns when the last has left. False when
     /// the library is closing it itself.
     pub fn close_from_outside(&self) -> bool {
         let mut queue = lock(&self.queue);
@@ -341,7 +346,7 @@ impl Gate {
         }
         queue.iter().for_each(|waiting| waiting.notify_one());
         self.changed.notify_all();
-        while self.load() & word::INSIDE > 0 {
+        while self.load() & (word::INSIDE | SESSIONS) > 0 {
             queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
         true

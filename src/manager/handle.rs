@@ -44,6 +44,12 @@ pub fn interpreter_handle(runtime: u32, id: i64) -> Option<u64> {
     fits.then(|| INTERPRETER << KIND_SHIFT | u64::from(runtime) << RUNTIME_SHIFT | id.cast_unsigned())
 }
 
+/// Whether a handle of an interpreter is of the runtime that is up.
+pub fn is_of_this_runtime(interpreter: u64) -> bool {
+    let number = (interpreter >> RUNTIME_SHIFT) & ((1 << (KIND_SHIFT - RUNTIME_SHIFT)) - 1);
+    number == u64::from(runtime())
+}
+
 /// CPython's id that is part of an interpreter's handle.
 pub fn interpreter_id(handle: u64) -> Option<u64> {
     (handle >> KIND_SHIFT == INTERPRETER).then_some(handle & ((1 << RUNTIME_SHIFT) - 1))

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use super::error::{Error, Ran, Result};
 use super::function::Function;
 use super::gate::Inside;
-use super::interpreter::Interpreter;
+use super::interpreter::{INTERPRETERS, Interpreter};
 use super::session::Sessions;
 use crate::python::Failure;
+use crate::python::hooks::Watcher;
 use crate::python::interp::{Interp, Scope};
 use crate::python::object::Py;
 use crate::python::thread_end::at_thread_end;
@@ -93,6 +94,35 @@ pub fn here<R>(act: impl FnOnce(&Here) -> R) -> R {
         }
         act(here)
     })
+}
+
+impl Watcher for Interpreter {
+    fn guest_destroys(&self) {
+        // What this thread itself has there would be waited for without end. A run of its own is running what only seems
+        // to be the end, or is beyond help.
+        if here(|here| here.inside.contains(self.handle)) {
+            return;
+        }
+        here(|here| here.sessions.end(self.handle));
+        if self.gate.close_from_outside()
+            && let Some(python) = &self.python
+        {
+            python.release();
+        }
+    }
+
+    fn library_ends(&self) -> bool {
+        self.gate.is_closing()
+    }
+
+    fn stays(&self) -> bool {
+        self.gate.is_open()
+    }
+
+    fn gone(&self) {
+        self.gate.closed();
+        INTERPRETERS.remove(self.handle);
+    }
 }
 
 /// Comes back when something is remembered in a later destructor of the thread's.

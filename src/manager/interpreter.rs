@@ -8,7 +8,7 @@ use super::gate::{Busy, Gate, Inside, Refused, Visiting};
 use super::handle::{self, interpreter_handle, interpreter_id};
 use super::registry::Registry;
 use crate::python::attach::{Outside, Pinned};
-use crate::python::hooks::{self, ForeignState, Watcher};
+use crate::python::hooks::{self, ForeignState};
 use crate::python::interp::{Interp, Scope};
 use crate::python::object::Py;
 use crate::python::stack::{self, Stack};
@@ -24,25 +24,6 @@ pub struct Interpreter {
 }
 
 pub(super) static INTERPRETERS: Registry<Interpreter> = Registry::new();
-
-impl Watcher for Interpreter {
-    fn guest_destroys(&self) {
-        if self.gate.close_from_outside()
-            && let Some(python) = &self.python
-        {
-            python.release();
-        }
-    }
-
-    fn library_ends(&self) -> bool {
-        self.gate.is_closing()
-    }
-
-    fn gone(&self) {
-        self.gate.closed();
-        INTERPRETERS.remove(self.handle);
-    }
-}
 
 impl Interpreter {
     /// Makes an interpreter of ours known.

@@ -128,25 +128,31 @@ pub fn whence(handle: u64) -> Result<&'static std::ffi::CStr> {
 
 /// `list_all()`: by ascending id, those that Python code made included.
 pub fn list_all() -> Result<Vec<u64>> {
-    let _use = runtime::enter()?;
-    let mut ids: Vec<i64> = INTERPRETERS.all().iter().filter(|it| it.python.is_some()).map(|it| it.id).collect();
-    ids.extend(hooks::foreign_ids());
-    ids.sort_unstable();
-    ids.dedup();
-    Ok(ids.into_iter().filter_map(by_id).collect())
+    detached(loaded_api(), || {
+        let _use = runtime::enter()?;
+        let mut ids: Vec<i64> = INTERPRETERS.all().iter().filter(|it| it.python.is_some()).map(|it| it.id).collect();
+        ids.extend(hooks::foreign_ids());
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids.into_iter().filter_map(by_id).collect())
+    })
 }
 
 /// `get_current()`; like every first use, it adopts the CPython of a host. It starts none.
 pub fn get_current() -> Result<u64> {
-    let _use = if runtime::is_up() { None } else { runtime::enter_if_hosted()? };
+    if !runtime::is_up() {
+        detached(loaded_api(), runtime::adopt_if_hosted)?;
+    }
     let current = if runtime::is_up() { loaded_api().and_then(current_interpreter) } else { None };
     current.and_then(by_id).ok_or_else(|| Kind::NotFound("this thread is in no interpreter".into()).into())
 }
 
 /// `get_main()`
 pub fn get_main() -> Result<u64> {
-    let _use = runtime::enter()?;
-    by_id(0).ok_or_else(|| Kind::WrongState("the main interpreter is gone".into()).into())
+    detached(loaded_api(), || {
+        let _use = runtime::enter()?;
+        by_id(0).ok_or_else(|| Kind::WrongState("the main interpreter is gone".into()).into())
+    })
 }
 
 /// `Interpreter(id)`
@@ -154,8 +160,10 @@ pub fn find(id: i64) -> Result<u64> {
     if id < 0 {
         return Err(Kind::InvalidArgument(format!("interpreter ID must be a non-negative int, got {id}")).into());
     }
-    let _use = runtime::enter()?;
-    by_id(id).ok_or_else(|| Kind::NotFound(format!("unrecognized interpreter ID {id}")).into())
+    detached(loaded_api(), || {
+        let _use = runtime::enter()?;
+        by_id(id).ok_or_else(|| Kind::NotFound(format!("unrecognized interpreter ID {id}")).into())
+    })
 }
 
 #[cfg(test)]

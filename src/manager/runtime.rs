@@ -4,10 +4,10 @@
 use std::cell::Cell;
 use std::ffi::CStr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle, ThreadId};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::error::{Error, Kind, Result};
@@ -85,13 +85,21 @@ impl Drop for Use {
     }
 }
 
-/// The thread on which a host finalizes the CPython that it had initialised.
-static HOST_EXITS_ON: Mutex<Option<ThreadId>> = Mutex::new(None);
+/// Which of the host's exits it is that finalizes the CPython that it had initialised: they are counted. 0: none.
+static HOST_EXITS: Mutex<u64> = Mutex::new(0);
+
+thread_local! {
+    /// The exit that is on this thread. (`thread::current()` panics in late destructors of a thread.)
+    static HOST_EXITS_HERE: Cell<u64> = const { Cell::new(0) };
+}
 
 /// CPython's finalization takes every interpreter that it finds for a whole one that nobody else is ending. So it waits here
 /// for those that are being created or closed, and from now on refuses other threads to begin with that.
 fn host_exits() {
-    *lock(&HOST_EXITS_ON) = Some(thread::current().id());
+    static EXITS: AtomicU64 = AtomicU64::new(0);
+    let exit = EXITS.fetch_add(1, Ordering::Relaxed) + 1;
+    HOST_EXITS_HERE.set(exit);
+    *lock(&HOST_EXITS) = exit;
     let changing = || match &*lock(&PHASE) {
         Phase::Up(up) => up.uses > 0 || INTERPRETERS.all().iter().any(|interpreter| interpreter.gate.may_be_closing()),
         Phase::Starting | Phase::Stopping => true,
@@ -117,32 +125,42 @@ fn host_ended() {
 
 /// Fails when a host is finalizing its CPython on another thread. To be asked when what it forbids has begun.
 pub fn check_host_stays() -> Result<()> {
-    match *lock(&HOST_EXITS_ON) {
-        Some(thread) if thread != thread::current().id() => {
-            Err(Kind::WrongState("the host's Python is being finalized".into()).into())
+    let exit = *lock(&HOST_EXITS);
+    if exit == 0 || exit == HOST_EXITS_HERE.get() {
+        return Ok(());
+    }
+    Err(Kind::WrongState("the host's Python is being finalized".into()).into())
+}
+
+/// Starts the runtime with the default options when it is not running, and keeps it running for the caller's while. To be
+/// called detached: a thread that went back to an interpreter which has ended meanwhile would be parked with what it has here.
+pub fn enter() -> Result<Use> {
+    loop {
+        start_with(None)?;
+        // Another thread may have shut it down again in between.
+        if let Some(in_use) = enter_if_up()? {
+            return Ok(in_use);
         }
-        _ => Ok(()),
     }
 }
 
-/// Starts the runtime with the default options when it is not running, and keeps it running for the caller's while.
-pub fn enter() -> Result<Use> {
-    detached(loaded_api(), || {
-        loop {
-            start_with(None)?;
-            // Another thread may have shut it down again in between.
-            if let Phase::Up(up) = &mut *lock(&PHASE) {
-                up.uses += 1;
-                return Ok(Use(handle::runtime()));
-            }
+/// As `enter`, but starts nothing.
+pub fn enter_if_up() -> Result<Option<Use>> {
+    match &mut *lock(&PHASE) {
+        Phase::Up(up) => {
+            up.uses += 1;
+            Ok(Some(Use(handle::runtime())))
         }
-    })
+        Phase::Stopping => Err(stopping()),
+        Phase::Down | Phase::Starting => Ok(None),
+    }
 }
 
-/// As `enter`, but only when there is a CPython that a host has started.
-pub fn enter_if_hosted() -> Result<Option<Use>> {
+/// Starts the runtime when there is a CPython that a host has started. To be called detached.
+pub fn adopt_if_hosted() -> Result<()> {
     let hosted = loaded::in_process().is_some_and(|loaded| loaded.initialized);
-    if hosted { enter().map(Some) } else { Ok(None) }
+    // The one that is being stopped is the library's own, or the library has done with it.
+    if !hosted || matches!(*lock(&PHASE), Phase::Stopping) { Ok(()) } else { start_with(None) }
 }
 
 /// Starts the runtime; fine when it runs with the same options.
@@ -232,7 +250,7 @@ fn start(options: RuntimeOptions) -> Result<Up> {
     CHANGED.notify_all();
     let thread = if adopted {
         start::adopt()?;
-        *lock(&HOST_EXITS_ON) = None;
+        *lock(&HOST_EXITS) = 0;
         None
     } else {
         Some(start_thread(installation(found, &options)?, options.startup)?)

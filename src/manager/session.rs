@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::error::{Error, Kind, Result};
 use super::gate::Inside;
+use super::handle;
 use super::interpreter::{self, Interpreter, check_stack};
 use crate::python::attach::{Outside, Pinned};
 use crate::python::stack::{Stack, this_stack};
@@ -35,6 +36,19 @@ impl Sessions {
     #[inline]
     pub fn state_of(&self, handle: u64) -> Option<Rc<Pinned>> {
         if self.open.get() == 0 { None } else { Some(Rc::clone(&find(&mut self.list.borrow_mut(), handle)?.state)) }
+    }
+
+    /// The interpreter ends, on this thread.
+    pub fn end(&self, handle: u64) {
+        let session = {
+            let mut sessions = self.list.borrow_mut();
+            let index = sessions.iter().position(|session| session.interpreter.handle == handle);
+            index.map(|index| sessions.remove(index))
+        };
+        if let Some(session) = session {
+            self.open.set(self.open.get() - 1);
+            session.end(this_stack());
+        }
     }
 
     /// The thread ends.
@@ -112,13 +126,11 @@ impl Session {
             return;
         }
         let _outside = loaded_api().and_then(|api| Outside::step_out_to(api, Some(&self.state)));
-        let visited = self.interpreter.visit(|python, _| {
-            python.unpin(Rc::clone(&self.state), stack);
-            Ok(())
-        });
-        // The interpreter does not end while it has sessions, but a host may finalize its CPython.
-        if visited.is_err() {
+        // Whoever ends the interpreter waits for this, but for a host that has finalized its CPython.
+        if !handle::is_of_this_runtime(self.interpreter.handle) {
             self.state.forget();
+        } else if let Some(python) = &self.interpreter.python {
+            python.unpin(self.state, stack);
         }
         self.interpreter.gate.end_session();
     }

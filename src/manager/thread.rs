@@ -1,5 +1,6 @@
 //! Runs on threads of their own: `call_in_thread()`, with a result to join for.
 
+use std::cell::Cell;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -36,6 +37,11 @@ struct Thread {
     handle: Mutex<Option<JoinHandle<()>>>,
 }
 
+thread_local! {
+    /// The number of the run that this thread was started for. (`thread::current()` panics in late destructors of a thread.)
+    static THIS: Cell<u64> = const { Cell::new(0) };
+}
+
 /// Those that can be joined or freed.
 static THREADS: Registry<Thread> = Registry::new();
 
@@ -50,8 +56,10 @@ pub fn run_in_thread(interp: u64, code: Code, want_result: bool) -> Result<u64> 
 
 fn start(interp: u64, work: Work, want_result: bool) -> Result<u64> {
     static NUMBERS: Numbers = Numbers::new(handle::THREAD);
+    // The interpreter is gone if the runtime is: that is not started for it.
+    let in_use = runtime::enter_if_up();
     check_alive(interp)?;
-    let _use = runtime::enter()?;
+    let _use = in_use?;
     let (number, handle) = NUMBERS.next()?;
     let name = cut(work.name().as_bytes(), LONGEST_NAME).ok_or(Kind::NoMemory)?;
     let outcome = Mutex::new(Outcome::Running);
@@ -62,6 +70,7 @@ fn start(interp: u64, work: Work, want_result: bool) -> Result<u64> {
     // Under the lock, so that a join that is quick finds the handle.
     let mut slot = lock(&thread.handle);
     let spawned = thread::Builder::new().name(format!("subpy-{number}")).stack_size(STACK_SIZE).spawn(move || {
+        THIS.set(number);
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work.run(interp, want_result)));
         its_own.finish(handle, result.unwrap_or_else(|_| Err(Kind::Panic("a run panicked".into()).into())));
     });
@@ -170,7 +179,7 @@ pub fn thread_free(handle: u64) {
 impl Thread {
     /// The calling thread is the one that runs it.
     fn is_this(&self) -> bool {
-        lock(&self.handle).as_ref().is_some_and(|it| it.thread().id() == thread::current().id())
+        THIS.get() == self.number
     }
 
     fn detach(&self) {

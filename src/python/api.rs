@@ -10,8 +10,8 @@
 use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
 
 use super::types::{
-    Py_buffer, PyCapsule_Destructor, PyCompilerFlags, PyInitConfig, PyInterpreterConfig, PyInterpreterState,
-    PyMethodDef, PyObject, PyObjectArenaAllocator, PyStatus, PyThreadState, PyTypeObject,
+    Py_buffer, PyCapsule_Destructor, PyCompilerFlags, PyFrameObject, PyInitConfig, PyInterpreterConfig,
+    PyInterpreterState, PyMethodDef, PyObject, PyObjectArenaAllocator, PyStatus, PyThreadState, PyTypeObject,
 };
 
 type Ssize = super::types::Py_ssize_t;
@@ -135,6 +135,7 @@ api! {
         fn PyInterpreterState_ThreadHead(*mut PyInterpreterState) -> *mut PyThreadState;
         fn PyThreadState_Next(*mut PyThreadState) -> *mut PyThreadState;
         fn PyGILState_GetThisThreadState() -> *mut PyThreadState;
+        fn PyEval_GetFrame() -> *mut PyFrameObject;
         fn PyEval_SaveThread() -> *mut PyThreadState;
         fn PyEval_RestoreThread(*mut PyThreadState);
         // objects

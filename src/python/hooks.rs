@@ -22,6 +22,8 @@ pub trait Watcher: Send + Sync {
     fn guest_destroys(&self);
     /// It is the library that ends the interpreter. Then it does the books itself, when that is over.
     fn library_ends(&self) -> bool;
+    /// Nobody is ending the interpreter.
+    fn stays(&self) -> bool;
     /// Somebody else has ended it: ask no more of it.
     fn gone(&self);
 }
@@ -291,29 +293,70 @@ static AT_EXIT: Definition = Definition(PyMethodDef {
     ml_doc: std::ptr::null(),
 });
 
+/// The name of the capsule that tells the callback which interpreter it was made for.
+const REGISTERED: &CStr = c"subpy.interpreter_ends";
+
 /// Registers the interpreter's first atexit callback, which runs last: Python is still whole then, and threads that
-/// wait for the GIL to enter still get it.
+/// wait for the GIL to enter still get it. A guest may have all callbacks run early, or forgotten, by atexit's private
+/// functions: then the capsule goes, and registers it again.
 pub fn register_at_exit(py: Py, id: i64) -> PyResult<()> {
     let atexit = py.import(&py.str("atexit")?)?;
-    let id = py.int(id)?;
-    // SAFETY: the definition is static; the function owns a reference to the int.
+    // SAFETY: the definition is static; the function owns a reference to the capsule, whose pointer is a number that is not
+    // NULL and stands for nothing.
     let callback = unsafe {
+        let number = std::ptr::without_provenance_mut(id as usize + 1);
+        let capsule = py.owned((py.api.PyCapsule_New)(number, REGISTERED.as_ptr(), Some(forgotten)))?;
         let definition = std::ptr::from_ref(&AT_EXIT.0).cast_mut();
         let (null, no_class) = (std::ptr::null_mut(), std::ptr::null_mut());
-        py.owned((py.api.PyCMethod_New)(definition, id.as_ptr(), null, no_class))?
+        py.owned((py.api.PyCMethod_New)(definition, capsule.as_ptr(), null, no_class))?
     };
     atexit.attr(c"register")?.call(&[&callback])?;
     Ok(())
 }
 
-unsafe extern "C" fn at_exit(id: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: called by Python with the GIL, with the int that it was made with.
+/// The interpreter that a capsule was made for.
+///
+/// # Safety
+/// Attached; a capsule of `register_at_exit`.
+unsafe fn registered_for(capsule: *mut PyObject) -> i64 {
+    // SAFETY: promised by the caller.
+    unsafe { (api().PyCapsule_GetPointer)(capsule, REGISTERED.as_ptr()).addr() as i64 - 1 }
+}
+
+/// The callback is registered no longer.
+unsafe extern "C" fn forgotten(capsule: *mut PyObject) {
+    // SAFETY: called by Python with the GIL, with the capsule. What is raised meanwhile stays as it is.
     unsafe {
         let py = Py::attached(api());
-        let id = py.borrowed(id).ok().and_then(|id| id.to_i64()).unwrap_or(-1);
+        let id = registered_for(capsule);
+        // In a fork, the thread that holds the books' lock may not exist.
+        if !forked() && watcher(id).is_some_and(|watcher| watcher.stays()) {
+            let raised = py.take_exception();
+            let _ = register_at_exit(py, id);
+            py.clear();
+            if let Some(raised) = raised {
+                (py.api.PyErr_SetRaisedException)(raised.into_ptr());
+            }
+        }
+    }
+}
+
+fn watcher(id: i64) -> Option<Arc<dyn Watcher>> {
+    match lock(&BOOKS).known.get(&id) {
+        Some(Known::Ours(watcher)) => watcher.upgrade(),
+        _ => None,
+    }
+}
+
+unsafe extern "C" fn at_exit(capsule: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: called by Python with the GIL, with the capsule that it was made with.
+    unsafe {
+        let py = Py::attached(api());
+        let id = registered_for(capsule);
         if id == 0 {
             detached(Some(py.api), || HOST.get().inspect(|host| (host.exits)()));
-        } else {
+        } else if (py.api.PyEval_GetFrame)().is_null() {
+            // CPython ends no interpreter under a frame: otherwise it is a guest that runs the callbacks.
             let watcher = {
                 let mut books = lock(&BOOKS);
                 match books.known.get(&id) {

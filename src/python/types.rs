@@ -10,8 +10,9 @@ pub use own::*;
 pub use pyo3_ffi::{
     METH_NOARGS, METH_O, METH_VARARGS, Py_CONSTANT_FALSE, Py_CONSTANT_NONE, Py_CONSTANT_TRUE, Py_buffer, Py_eval_input,
     Py_file_input, Py_ssize_t, PyBUF_FULL_RO, PyBUF_SIMPLE, PyCFunction, PyCapsule_Destructor, PyCompilerFlags,
-    PyInitConfig, PyInterpreterConfig, PyInterpreterConfig_OWN_GIL, PyInterpreterConfig_SHARED_GIL, PyInterpreterState,
-    PyMethodDef, PyMethodDefPointer, PyObject, PyObjectArenaAllocator, PyStatus, PyThreadState, PyTypeObject,
+    PyFrameObject, PyInitConfig, PyInterpreterConfig, PyInterpreterConfig_OWN_GIL, PyInterpreterConfig_SHARED_GIL,
+    PyInterpreterState, PyMethodDef, PyMethodDefPointer, PyObject, PyObjectArenaAllocator, PyStatus, PyThreadState,
+    PyTypeObject,
 };
 
 #[cfg_attr(test, allow(dead_code))]
@@ -32,7 +33,7 @@ mod own {
         )* };
     }
 
-    opaque! { PyInitConfig PyInterpreterState PyObject PyThreadState PyTypeObject }
+    opaque! { PyFrameObject PyInitConfig PyInterpreterState PyObject PyThreadState PyTypeObject }
 
     // Include/cpython/pylifecycle.h
     #[repr(C)]

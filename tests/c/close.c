@@ -202,6 +202,26 @@ static void full_of_things(void) {
   OK(subpy_close(interp, &error));
 }
 
+/* A guest has the callbacks run early, in several ways: for the library that is no end, and the real one is still noticed. */
+static void atexit_run_early(void) {
+  subpy_error *error = NULL;
+  subpy_interp interp = create(), guest = create();
+  run(interp, "import atexit\natexit._run_exitfuncs()\natexit._clear()\natexit._run_exitfuncs()");
+  OK(subpy_call(interp, "atexit:_run_exitfuncs", SUBPY_AUTO_LEN, NULL, 0, NULL, NULL, &error));
+  CHECK(number(interp, "1 + 1") == 2);
+  CHECK(number(interp, "atexit._ncallbacks()") == 1);
+  OK(subpy_close(interp, &error));
+  interp = create();
+  run(interp, "import atexit\natexit._run_exitfuncs()");
+  int64_t id = 0;
+  OK(subpy_id(interp, &id, &error));
+  char code[80];
+  snprintf(code, sizeof code, "import _interpreters\n_interpreters.destroy(%" PRId64 ")", id);
+  run(guest, code);
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_exec(interp, "", 0, &error));
+  OK(subpy_close(guest, &error));
+}
+
 int main(void) {
   idle();
   runs_atexit_handlers();
@@ -209,6 +229,7 @@ int main(void) {
   leaves_daemons();
   refused_while_running();
   full_of_things();
+  atexit_run_early();
   shut_down();
   return 0;
 }

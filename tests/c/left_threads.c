@@ -203,9 +203,46 @@ static void beside_runs(void) {
   run(interp, "thread.join()");
 }
 
+static atomic_long asked;
+
+/* Whoever looks something up lets go of the GIL meanwhile: there the thread is when its interpreter ends. */
+static void asks_for_main(void) {
+  subpy_interp found;
+  for (;; asked++) (void)subpy_get_main(&found, NULL);
+}
+
+static void asks_by_id(void) {
+  subpy_interp found;
+  for (;; asked++) (void)subpy_find(0, &found, NULL);
+}
+
+static void asks_for_all(void) {
+  subpy_interp found[8];
+  size_t count;
+  for (;; asked++) (void)subpy_list_all(found, 8, &count, NULL);
+}
+
+/* A thread that is parked while it comes back from a question keeps nothing from being shut down. */
+static void parked_with_a_question(void) {
+  void (*const questions[])(void) = {asks_for_main, asks_by_id, asks_for_all};
+  for (int i = 0; i < 3; i++) {
+    char code[200];
+    snprintf(code, sizeof code,
+             "import ctypes, _thread\n_thread.start_new_thread(ctypes.PYFUNCTYPE(None)(%" PRIuPTR "), ())",
+             (uintptr_t)questions[i]);
+    asked = 0;
+    subpy_interp interp = create();
+    run(interp, code);
+    while (asked < 10) usleep(1000);
+    OK(subpy_close(interp, &error));
+    OK(subpy_shutdown(&error));
+  }
+}
+
 int main(void) {
   EXPECT(waited_for, "thread\ntimer\npool\nchain\nloop\n", "failed: division by zero\n");
   EXPECT(parked, "", "");
+  EXPECT(parked_with_a_question, "", "");
   EXPECT(come_back_to_nothing, "", "");
   EXPECT(at_the_shutdown, "guest\nmain\nagain\nand again\n", "");
   outcome outcome = in_child(beside_runs);

@@ -317,6 +317,40 @@ static void not_destroyed(void) {
   OK(subpy_close(other, &error));
 }
 
+static void *drops_the_last_link(void *unused) {
+  (void)unused;
+  char code[160];
+  int64_t id = 0;
+  OK(subpy_id(inner, &id, NULL));
+  snprintf(code, sizeof code,
+           "import _interpreters\n_interpreters.incref(%lld, implieslink=True)\n_interpreters.decref(%lld)", (long long)id,
+           (long long)id);
+  run(around, code);
+  return NULL;
+}
+
+/* A guest ends an interpreter without asking whether it runs: by taking the last link away. That waits for sessions of
+   other threads, and takes those of its own with it. */
+static void not_ended_by_its_last_link(void) {
+  around = create();
+  inner = create();
+  run(inner, COUNTING);
+  enter(inner);
+  CHECK(eval_int(inner, "count()") == 1);
+  pthread_t thread;
+  CHECK(pthread_create(&thread, NULL, drops_the_last_link, NULL) == 0);
+  while (subpy_exec(inner, "", 0, NULL) != SUBPY_ERROR_NOT_FOUND) usleep(1000);
+  leave(inner);
+  CHECK(pthread_join(thread, NULL) == 0);
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_enter(inner, &error));
+  inner = create();
+  enter(inner);
+  (void)drops_the_last_link(NULL);
+  FAILS(SUBPY_ERROR_WRONG_STATE, "...has not entered", subpy_leave(inner, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_exec(inner, "", 0, &error));
+  OK(subpy_close(around, &error));
+}
+
 int main(void) {
   what_lasts();
   refused();
@@ -327,6 +361,7 @@ int main(void) {
   called_back_after_a_run_elsewhere();
   runs_elsewhere_do_not_wait();
   not_destroyed();
+  not_ended_by_its_last_link();
   OK(subpy_shutdown(&error));
   return 0;
 }
