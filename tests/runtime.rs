@@ -471,6 +471,7 @@ fn a_host_may_end_cpython_first() {
     let old_handle = gone("eval");
     assert_eq!(after(&["finalize", "initialize", works, "main", works, "shutdown"]), [&old_handle, "1"]);
     assert_eq!(after(&["finalize", "create", works, "main", works, "shutdown"]), ["1", "1"]);
+    assert_eq!(after(&["finalize", "create-elsewhere", works, "shutdown"]), ["1"]);
 }
 
 /// Code that runs while CPython starts cannot wait for that.

@@ -250,11 +250,12 @@ fn start(options: RuntimeOptions) -> Result<Up> {
     CHANGED.notify_all();
     let thread = if adopted {
         start::adopt()?;
-        *lock(&HOST_EXITS) = 0;
         None
     } else {
         Some(start_thread(installation(found, &options)?, options.startup)?)
     };
+    // Whatever host there was before has finished.
+    *lock(&HOST_EXITS) = 0;
     // The first time it is only now known that this thread comes from Python code.
     let host = adopted.then_some(Host { exits: host_exits, ended: host_ended });
     let ready = detached(loaded_api(), || Interp::main(host))

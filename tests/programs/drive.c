@@ -5,7 +5,7 @@
  *   initialize        call the Py_InitializeEx of what is loaded
  *   finalize          call its Py_FinalizeEx
  *   init, init=PATH   subpy_init() without and with a choice of a CPython
- *   create, main      the interpreter that exec and eval use
+ *   create, main      the interpreter that exec and eval use; create-elsewhere: made on another thread
  *   exec=CODE         run it
  *   eval=EXPRESSION   print its value, a str
  *   setenv=NAME=VALUE
@@ -15,6 +15,7 @@
  */
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/resource.h>
 
 #include "../c/test.h"
@@ -28,6 +29,12 @@ static void report(const char *step, subpy_status status, subpy_error **error) {
   if (status == SUBPY_OK) return;
   printf("%s: %s: %s\n", step, subpy_status_name(status), subpy_error_message(*error, NULL));
   subpy_error_free(*error);
+}
+
+static void *make(void *interp) {
+  subpy_error *error = NULL;
+  report("create", subpy_create(NULL, interp, &error), &error);
+  return NULL;
 }
 
 int main(int argc, char **argv) {
@@ -62,7 +69,10 @@ int main(int argc, char **argv) {
       options.python = *rest ? rest + 1 : NULL;
       report("init", subpy_init(*rest || options.flags ? &options : NULL, &error), &error);
     } else if (strcmp(step, "create") == 0) {
-      report(step, subpy_create(NULL, &interp, &error), &error);
+      make(&interp);
+    } else if (strcmp(step, "create-elsewhere") == 0) {
+      pthread_t thread;
+      CHECK(pthread_create(&thread, NULL, make, &interp) == 0 && pthread_join(thread, NULL) == 0);
     } else if (strcmp(step, "main") == 0) {
       report(step, subpy_get_main(&interp, &error), &error);
     } else if ((rest = after(step, "exec="))) {
