@@ -326,6 +326,11 @@ impl Interp {
     pub fn end(&self) {
         // Without memory for a state the interpreter stays, unused.
         let Ok(entry) = self.enter() else { return };
+        // While it ends no guest can destroy it as well. One that has looked already is not held back: CPython looks without
+        // a lock.
+        if let Ok(marked) = self.mark(entry.py()) {
+            std::mem::forget(marked);
+        }
         // SAFETY: attached; the reference that `set_up` took is given back once. Nobody else is in it (the caller's
         // promise), so it can end.
         unsafe {

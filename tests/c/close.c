@@ -222,6 +222,39 @@ static void atexit_run_early(void) {
   OK(subpy_close(guest, &error));
 }
 
+static void *closes(void *interp) {
+  subpy_error *error = NULL;
+  OK(subpy_close(*(subpy_interp *)interp, &error));
+  return NULL;
+}
+
+/* A guest cannot destroy what is being closed: it would be freed twice. */
+static void not_destroyed_while_closing(void) {
+  subpy_error *error = NULL;
+  subpy_interp interp = create(), guest = create();
+  signal_pipe end = signal_new();
+  char code[200];
+  snprintf(code, sizeof code, "import os, threading\nthreading.Thread(target=os.read, args=(%d, 1)).start()", end.in);
+  run(interp, code);
+  int64_t id = 0;
+  OK(subpy_id(interp, &id, &error));
+  pthread_t thread;
+  CHECK(pthread_create(&thread, NULL, closes, &interp) == 0);
+  while (!strstr(subpy_status_name(subpy_exec(interp, "", 0, NULL)), "BUSY")) usleep(1000);
+  /* The close has to come to its wait: then CPython itself says that it runs. */
+  snprintf(code, sizeof code,
+           "import _interpreters, time\n"
+           "while not _interpreters.is_running(%" PRId64 "): time.sleep(0.001)\n"
+           "try: _interpreters.destroy(%" PRId64 ")\n"
+           "except _interpreters.InterpreterError as error: refused = str(error)",
+           id, id);
+  run(guest, code);
+  CHECK_EVAL(guest, "refused", "interpreter running");
+  signal_send(end);
+  CHECK(pthread_join(thread, NULL) == 0);
+  OK(subpy_close(guest, &error));
+}
+
 int main(void) {
   idle();
   runs_atexit_handlers();
@@ -230,6 +263,7 @@ int main(void) {
   refused_while_running();
   full_of_things();
   atexit_run_early();
+  not_destroyed_while_closing();
   shut_down();
   return 0;
 }
