@@ -15,7 +15,7 @@ rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 .PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
 
-build: need-cargo ## libsubpy.so, libsubpy.a and subpy.pc (for pkg-config) in target/release (the default)
+build: need-cargo need-cc ## libsubpy.so, libsubpy.a and subpy.pc (for pkg-config) in target/release (the default)
 	cargo build --release
 	@bindings/c/link "$(target)/release"
 	@bindings/c/pkgconfig "$(target)/release"
@@ -31,17 +31,20 @@ uninstall: ## remove what install of this version has put there
 
 packages: packages-crate packages-node packages-java packages-python packages-lua ## the packages of all bindings, in target/packages
 
-packages-crate: need-cargo ## the crate as cargo packs it, in target/packages
+packages-crate: need-cargo ## the crate as cargo packs it; like the next four, a part of packages
 	@cargo package --quiet --no-verify --allow-dirty --target-dir "$(target)"
 	@mkdir -p "$(target)/packages" && cp "$(target)"/package/subpy-*.crate "$(target)/packages"
 
-packages-node: build ## the npm package, with the library inside, in target/packages
+packages-node: build ## the npm package, with the library inside
 	@bindings/node/pack "$(target)/release/libsubpy.so" "$(target)/packages"
 
-packages-python: ## the wheel and the sdist, into target/packages
+packages-java: ## the jar, its sources and its documentation
+	@bindings/java/pack "$(target)/packages"
+
+packages-python: ## the wheel and the sdist
 	@bindings/python/pack "$(target)"
 
-packages-lua: ## the rocks, into target/packages
+packages-lua: ## the rocks
 	@bindings/lua/pack "$(target)"
 
 demo: need-cargo need-cc ## build examples/census.c and run it; ARGS="-j 8 folder" are its arguments
@@ -61,15 +64,12 @@ test-valgrind: need-cargo need-cc need-valgrind ## nearly all C tests under valg
 test-c test-cpp test-rust test-hosts test-go test-asan: test-%: need-cargo need-cc ## the tests of one part alone
 	@tests/run $*
 
-lint: need-cargo
+lint: need-cargo need-cc ## formatting and lints alone
 	cargo fmt --check
 	cargo clippy --all-targets --features serde -- -D warnings
 	cargo clippy --no-default-features -- -D warnings
 
-packages-java: ## the jar for Java, its sources and its documentation in target/packages
-	@bindings/java/pack "$(target)/packages"
-
-header: need-cargo ## refresh include/subpy.h from the Rust source, and bindings/cpp/subpy.hpp from its parts
+header: need-cargo need-cc ## refresh include/subpy.h from the Rust source, and bindings/cpp/subpy.hpp from its parts
 	SUBPY_UPDATE_HEADER=1 cargo build
 	bindings/cpp/amalgamate >bindings/cpp/subpy.hpp
 
@@ -86,7 +86,12 @@ clean: need-cargo ## remove what was built; a downloaded CPython stays (tools/ge
 	cargo clean
 
 help: ## this list
-	@sed -n 's/^\([a-z -]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r name text; do printf 'make %-10s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z -]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r names text; do \
+		for name in $$names; do \
+			printf 'make %-16s %s\n' "$$name" "$$text"; \
+			text='"'; \
+		done; \
+	done
 
 need-cargo:
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust >= $(rust) (https://rustup.rs)" >&2; exit 1; }

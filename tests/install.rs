@@ -189,7 +189,7 @@ fn uninstalling_leaves_what_others_have_put_there() {
     };
     expect_success(uninstall(&[&prefix]));
     assert_eq!(files(&prefix), [other]);
-    assert!(!prefix.join("lib/cmake/subpy").exists() && !prefix.join("share/doc/subpy").exists());
+    assert!(!prefix.join("lib/cmake").exists() && !prefix.join("share/doc").exists());
     let output = expect_success(uninstall(&[&prefix]));
     assert!(output.stderr.is_empty(), "nothing to do is no error: {}", String::from_utf8_lossy(&output.stderr));
 
@@ -198,6 +198,7 @@ fn uninstalling_leaves_what_others_have_put_there() {
     assert!(!files(&stage).is_empty());
     expect_success(uninstall(&[Path::new("/opt/subpy"), &stage]));
     assert!(files(&stage).is_empty(), "{:?}", files(&stage));
+    assert!(!stage.join("opt/subpy/lib/pkgconfig").exists());
     assert!(!uninstall(&[Path::new("usr")]).output().expect("sh runs").status.success());
 }
 
@@ -240,6 +241,26 @@ fn make_builds_before_it_installs_only_what_has_changed() {
     assert_eq!(calls(), 2, "the sources are newer");
     make("uninstall");
     assert!(files(&folder.join("stage")).is_empty());
+}
+
+#[test]
+fn make_says_that_there_is_no_c_compiler_before_it_builds() {
+    if !have("make", "make without a compiler", "install the package make") {
+        return;
+    }
+    let folder = Folder::new("no compiler");
+    let cargo = folder.join("cargo");
+    std::fs::write(&cargo, "#!/bin/sh\necho called\nexit 1\n").expect("a script");
+    std::fs::set_permissions(&cargo, std::fs::Permissions::from_mode(0o755)).expect("a script");
+    for target in ["build", "demo", "header", "lint", "packages-node", "test", "test-c"] {
+        let mut make = Command::new("make");
+        make.arg("-C").arg(root()).args([target, "CC=no-such-compiler"]).env_remove("MAKEFLAGS");
+        make.env("PATH", format!("{}:{}", folder.display(), std::env::var("PATH").expect("PATH")));
+        let output = make.output().expect("make runs");
+        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(!output.status.success() && stderr.starts_with("no-such-compiler is missing: "), "{target}: {stderr}");
+        assert!(!stdout.contains("called"), "{target}: {stdout}");
+    }
 }
 
 #[test]

@@ -27,13 +27,22 @@ pub(super) fn choice(
     let Some(path) = set(env, "SUBPY_PYTHON") else {
         return Ok(None);
     };
-    let whole = std::path::absolute(&path).unwrap_or_default();
     let choice = named("SUBPY_PYTHON", path);
     if choice.path.is_relative() {
-        let reason = format!("{RELATIVE}; give the whole path: SUBPY_PYTHON={}", whole.display());
+        let reason = format!("{RELATIVE}; give the whole path: SUBPY_PYTHON={}", whole(&choice.path));
         return Err(choice.refused(reason.into()));
     }
     Ok(Some(choice))
+}
+
+/// What was meant by a relative path, as one would write it in a shell.
+fn whole(path: &Path) -> String {
+    match std::path::absolute(path) {
+        Ok(whole) if whole.exists() => whole.display().to_string(),
+        // A command, it seems.
+        _ if path.components().count() == 1 => format!("$(command -v {})", path.display()),
+        _ => "/path/to/python3.14".to_owned(),
+    }
 }
 
 impl Choice {

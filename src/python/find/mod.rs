@@ -97,7 +97,11 @@ impl Display for LocateError {
         match self {
             Self::Unsupported { what, reason } => {
                 write!(out, "{what} cannot be used: {reason}")?;
-                if reason.contains(INSTALL) { Ok(()) } else { write!(out, "; install a suitable one with: {INSTALL}") }
+                // One that was named in a wrong way may be there.
+                if reason.contains(INSTALL) || reason.starts_with(RELATIVE) {
+                    return Ok(());
+                }
+                write!(out, "; install a suitable one with: {INSTALL}")
             }
             Self::NotFound { tried } => {
                 writeln!(out, "no CPython {} or newer with a shared libpython was found", dotted(OLDEST))?;

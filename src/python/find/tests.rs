@@ -504,11 +504,24 @@ fn relative_folders_are_not_followed() {
         "XDG_CACHE_HOME=cache",
     ];
     assert_eq!(ignored, expected);
-    let error = find(None, None, &env(&[("SUBPY_PYTHON", Path::new("env/bin/python"))])).unwrap_err();
-    let (what, reason) = unsupported(error);
-    assert_eq!(what, "SUBPY_PYTHON=env/bin/python");
-    let whole = std::env::current_dir().unwrap().join("env/bin/python");
-    assert!(reason.ends_with(&format!("give the whole path: SUBPY_PYTHON={}", whole.display())), "{reason}");
+}
+
+#[test]
+fn a_relative_choice_is_refused_with_what_was_meant() {
+    let folder = std::env::current_dir().unwrap();
+    let there = folder.join("src/lib.rs").display().to_string();
+    let cases = [
+        ("src/lib.rs", there.as_str()),
+        ("python3.99", "$(command -v python3.99)"),
+        ("env/bin/python", "/path/to/python3.14"),
+        ("~/python/bin/python3", "/path/to/python3.14"),
+    ];
+    for (path, meant) in cases {
+        let error = find(None, None, &env(&[("SUBPY_PYTHON", Path::new(path))])).unwrap_err();
+        let message = error.to_string();
+        assert!(message.starts_with(&format!("SUBPY_PYTHON={path} cannot be used: {RELATIVE}")), "{message}");
+        assert!(message.ends_with(&format!("; give the whole path: SUBPY_PYTHON={meant}")), "{message}");
+    }
 }
 
 // ---- a CPython in this process
