@@ -1,5 +1,5 @@
-//! The C++ header: its tests and examples run, it compiles without warnings in each mode that it promises, and what must
-//! not compile does not, with a reason.
+//! The C++ header: its tests and examples run, it compiles without warnings in each mode that it promises, and what
+//! must not compile does not, with a reason.
 
 #[path = "install/expected.rs"]
 mod expected;

@@ -106,8 +106,8 @@ fn the_header_compiles_with_clang() {
     check_header(clang, "clang");
 }
 
-/// What readers without a preprocessor get says the same as the header: a program that includes both compiles, and every
-/// constant and function of the one is in the other.
+/// What readers without a preprocessor get says the same as the header: a program that includes both compiles, and
+/// every constant and function of the one is in the other.
 #[test]
 fn the_declarations_alone_are_those_of_the_header() {
     let (header, alone) = (read("include/subpy.h"), read("include/subpy.cdef"));

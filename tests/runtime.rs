@@ -1,4 +1,5 @@
-//! Which CPython is used, and how it lives with its host: C programs and Pythons as hosts, each in a process of its own.
+//! Which CPython is used, and how it lives with its host: C programs and Pythons as hosts, each in a process of its
+//! own.
 
 mod support;
 

@@ -566,8 +566,8 @@ fn many_threads_and_a_close_in_between() {
     drop(interp);
 }
 
-/// Builds the crate in tests/downstream where nothing of this repository's configuration reaches it, with Pythons on PATH
-/// that say so when they are asked for anything.
+/// Builds the crate in tests/downstream where nothing of this repository's configuration reaches it, with Pythons on
+/// PATH that say so when they are asked for anything.
 #[test]
 fn a_crate_that_uses_it_builds_without_python() {
     let folder = std::env::temp_dir().join(format!("subpy-downstream-{}", std::process::id()));

@@ -51,7 +51,8 @@ unsafe fn failure(error: *mut *mut subpy_error, failed: Error) -> subpy_status {
 /// A function that runs something, and gives a result if the caller wants one.
 ///
 /// # Safety
-/// As for [`status`]; `result` must be NULL or point to room for a value, whatever is in it. It may be one of the arguments.
+/// As for [`status`]; `result` must be NULL or point to room for a value, whatever is in it. It may be one of the
+/// arguments.
 #[inline]
 pub unsafe fn run(
     result: *mut subpy_value,
@@ -94,8 +95,8 @@ pub unsafe fn output<T: Copy>(
     }
 }
 
-/// A function that cannot fail; a panic would give `otherwise`. Around what cannot panic, such as the constructors of values,
-/// it compiles to nothing, and a test can demand the boundary of every export without a list of exceptions.
+/// A function that cannot fail; a panic would give `otherwise`. Around what cannot panic, such as the constructors of
+/// values, it compiles to nothing, and a test can demand the boundary of every export without a list of exceptions.
 pub fn value<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(otherwise)
 }

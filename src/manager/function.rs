@@ -55,8 +55,8 @@ impl Function {
     }
 }
 
-/// Forgets it. Calls that run finish, and so do those on threads; then the reference is given back when the interpreter is
-/// entered next.
+/// Forgets it. Calls that run finish, and so do those on threads; then the reference is given back when the interpreter
+/// is entered next.
 pub fn function_free(handle: u64) {
     if let Some(function) = FUNCTIONS.remove(handle) {
         function.freed.store(true, Ordering::Relaxed);

@@ -5,8 +5,9 @@
 //! | 48 to 52 | the kind of thing, 1 to 31: so no handle is 0, nor one of CPython's small ids |
 //! | 0 to 47 | which one, never given twice in a process |
 //!
-//! An interpreter's lower bits are the number of the runtime (32 to 47) and CPython's id (0 to 31), so that a message about one
-//! that is gone can name it. Those of other things count up. The tests in C read the constants below from this file.
+//! An interpreter's lower bits are the number of the runtime (32 to 47) and CPython's id (0 to 31), so that a message
+//! about one that is gone can name it. Those of other things count up. The tests in C read the constants below from
+//! this file.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 

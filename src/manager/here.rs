@@ -29,8 +29,8 @@ pub struct Here {
     pub ended: Cell<bool>,
 }
 
-/// What the thread used last: to find it again in the registry costs four locked instructions, a tenth of a call. When it
-/// was closed or freed meanwhile it says so itself.
+/// What the thread used last: to find it again in the registry costs four locked instructions, a tenth of a call. When
+/// it was closed or freed meanwhile it says so itself.
 pub struct Last<T>(Cell<Option<(u64, Arc<T>)>>);
 
 impl<T> Last<T> {
@@ -98,8 +98,8 @@ pub fn here<R>(act: impl FnOnce(&Here) -> R) -> R {
 
 impl Watcher for Interpreter {
     fn guest_destroys(&self) {
-        // What this thread itself has there would be waited for without end. A run of its own is running what only seems
-        // to be the end, or is beyond help.
+        // What this thread itself has there would be waited for without end. A run of its own is running what only
+        // seems to be the end, or is beyond help.
         if here(|here| here.inside.contains(self.handle)) {
             return;
         }

@@ -122,7 +122,8 @@ pub(super) fn driven(handle: u64, what: &str) -> Result<Arc<Interpreter>> {
 }
 
 impl Interpreter {
-    /// Does something inside: as a run, when the gate lets it in. With the state that the thread keeps in it, if it does.
+    /// Does something inside: as a run, when the gate lets it in. With the state that the thread keeps in it, if it
+    /// does.
     #[inline]
     pub(super) fn inside<R>(
         &self,

@@ -47,8 +47,9 @@ fn create_here(options: &Options) -> Result<Interp> {
 }
 
 /// On the process's main thread CPython reads /proc/self/maps for every thread state that it makes, a dozen for one
-/// interpreter, each 0.1 ms in a small process and 5 ms in one with as many mappings as a JVM has. Elsewhere it does not.
-/// On a stack that is not the thread's own, CPython gives these states the wrong bounds, and loses 3 MiB an interpreter.
+/// interpreter, each 0.1 ms in a small process and 5 ms in one with as many mappings as a JVM has. Elsewhere it does
+/// not. On a stack that is not the thread's own, CPython gives these states the wrong bounds, and loses 3 MiB an
+/// interpreter.
 fn create_on_a_thread(options: &Options) -> Result<Interp> {
     let work = || create_here(options);
     let created = detached(loaded_api(), || {

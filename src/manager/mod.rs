@@ -1,5 +1,5 @@
-//! The interpreter manager: which interpreters there are, who may be in them, and when they end. Safe Rust. Each file uses
-//! those above it in this list, and none below (tests/layers.rs).
+//! The interpreter manager: which interpreters there are, who may be in them, and when they end. Safe Rust. Each file
+//! uses those above it in this list, and none below (tests/layers.rs).
 //!
 //! | file | what |
 //! |---|---|

@@ -1,5 +1,5 @@
-//! What a thread does in interpreters: runs, prepared functions, sessions. And a run in an owned form, beside the borrowed one
-//! that `python` takes ([`Code`]).
+//! What a thread does in interpreters: runs, prepared functions, sessions. And a run in an owned form, beside the
+//! borrowed one that `python` takes ([`Code`]).
 
 use super::error::{Error, Kind, Ran, Result};
 use super::function::{Function, find_function};

@@ -72,7 +72,8 @@ pub fn is_up() -> bool {
     UP.load(Ordering::Acquire)
 }
 
-/// Keeps the runtime from being shut down. It has the number of that runtime, because a host may end its CPython all the same.
+/// Keeps the runtime from being shut down. It has the number of that runtime, because a host may end its CPython all
+/// the same.
 pub struct Use(u32);
 
 impl Drop for Use {
@@ -93,8 +94,8 @@ thread_local! {
     static HOST_EXITS_HERE: Cell<u64> = const { Cell::new(0) };
 }
 
-/// CPython's finalization takes every interpreter that it finds for a whole one that nobody else is ending. So it waits here
-/// for those that are being created or closed, and from now on refuses other threads to begin with that.
+/// CPython's finalization takes every interpreter that it finds for a whole one that nobody else is ending. So it waits
+/// here for those that are being created or closed, and from now on refuses other threads to begin with that.
 fn host_exits() {
     static EXITS: AtomicU64 = AtomicU64::new(0);
     let exit = EXITS.fetch_add(1, Ordering::Relaxed) + 1;
@@ -132,8 +133,9 @@ pub fn check_host_stays() -> Result<()> {
     Err(Kind::WrongState("the host's Python is being finalized".into()).into())
 }
 
-/// Starts the runtime with the default options when it is not running, and keeps it running for the caller's while. To be
-/// called detached: a thread that went back to an interpreter which has ended meanwhile would be parked with what it has here.
+/// Starts the runtime with the default options when it is not running, and keeps it running for the caller's while. To
+/// be called detached: a thread that went back to an interpreter which has ended meanwhile would be parked with what it
+/// has here.
 pub fn enter() -> Result<Use> {
     loop {
         start_with(None)?;
@@ -172,8 +174,8 @@ fn stopping() -> Error {
     Kind::WrongState("subpy is being shut down on another thread; init works again when that is done".into()).into()
 }
 
-/// The phase, when no other thread is starting CPython (any more). That one may need the GIL that this thread holds, which it
-/// cannot give away before a CPython was loaded: so it is told of that, and asks again.
+/// The phase, when no other thread is starting CPython (any more). That one may need the GIL that this thread holds,
+/// which it cannot give away before a CPython was loaded: so it is told of that, and asks again.
 fn lock_phase() -> Result<MutexGuard<'static, Phase>> {
     loop {
         let phase = lock(&PHASE);
@@ -270,8 +272,8 @@ fn start(options: RuntimeOptions) -> Result<Up> {
     }
 }
 
-/// What to start, and for the next start with the same choice of a CPython remembered: by then the library is loaded, and
-/// says nothing of the virtual environment that led to it.
+/// What to start, and for the next start with the same choice of a CPython remembered: by then the library is loaded,
+/// and says nothing of the virtual environment that led to it.
 fn installation(found: Found, options: &RuntimeOptions) -> Result<Installation> {
     static FIRST: Mutex<Option<(Option<PathBuf>, Installation)>> = Mutex::new(None);
     let mut first = lock(&FIRST);

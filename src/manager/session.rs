@@ -107,8 +107,8 @@ impl Sessions {
             sessions[index].count -= 1;
             return Ok(None);
         }
-        // The run has the session's state. (Runs further out, in other interpreters, were begun with the state idle, and do
-        // not put it back: `Outside`.)
+        // The run has the session's state. (Runs further out, in other interpreters, were begun with the state idle,
+        // and do not put it back: `Outside`.)
         if inside.contains(handle) {
             let message = "this thread is running something in it: the last leave has to wait until that has returned";
             return Err(Error::from(Kind::WrongState(message.into())).of(handle));

@@ -71,7 +71,8 @@ fn end_all(up: &Up, ours: Vec<Arc<Interpreter>>) {
         interpreter.end();
     }
     if let Some(main) = &up.main.python {
-        // CPython's own finalization can crash on interpreters that are left (python/cpython, finalize_subinterpreters).
+        // CPython's own finalization can crash on interpreters that are left (python/cpython,
+        // finalize_subinterpreters).
         for id in hooks::foreign_ids().into_iter().rev() {
             let args = [subpy_value::int(id)];
             let args = Args { items: &args, kwargs: &[] };

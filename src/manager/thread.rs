@@ -38,7 +38,8 @@ struct Thread {
 }
 
 thread_local! {
-    /// The number of the run that this thread was started for. (`thread::current()` panics in late destructors of a thread.)
+    /// The number of the run that this thread was started for. (`thread::current()` panics in late destructors of a
+    /// thread.)
     static THIS: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -142,8 +143,8 @@ pub fn join(handle: u64, want_result: bool) -> Result<OwnedValue> {
     }
 }
 
-/// Waits until a run has ended, or the time is up; says whether it has. Takes nothing: it can still be joined for. None: for
-/// ever.
+/// Waits until a run has ended, or the time is up; says whether it has. Takes nothing: it can still be joined for.
+/// None: for ever.
 pub fn wait(handle: u64, limit: Option<Duration>) -> Result<bool> {
     let thread = THREADS.get(handle).ok_or_else(|| not_found(handle))?;
     if thread.is_this() {

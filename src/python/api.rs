@@ -1,9 +1,9 @@
 //! The symbol table: every CPython function that subpy calls, as a pointer that `dlsym` filled.
 //!
 //! Nothing is linked, so one libsubpy serves every CPython from 3.14.1 on, and builds whose libpython cannot be linked
-//! against. Each entry of `checked` is compared with pyo3-ffi's declaration of that function when tests are compiled. Those of
-//! `declared` are missing there (or are inline functions that read object layouts) and were compared by hand with
-//! CPython's headers. Only exported functions are used, never the inline macros: they depend on the version.
+//! against. Each entry of `checked` is compared with pyo3-ffi's declaration of that function when tests are compiled.
+//! Those of `declared` are missing there (or are inline functions that read object layouts) and were compared by hand
+//! with CPython's headers. Only exported functions are used, never the inline macros: they depend on the version.
 
 #![allow(non_snake_case)]
 
@@ -96,12 +96,14 @@ impl ExceptionClass {
 
     /// The class, borrowed. It is immortal and shared by all interpreters.
     pub fn get(self) -> *mut PyObject {
-        // SAFETY: the address of CPython's variable, which outlives the process's use of it (libpython is never unloaded).
+        // SAFETY: the address of CPython's variable, which outlives the process's use of it (libpython is never
+        // unloaded).
         unsafe { *self.0 }
     }
 }
 
-// SAFETY: function pointers and addresses of CPython's static data; both are valid in every thread until the process ends.
+// SAFETY: function pointers and addresses of CPython's static data; both are valid in every thread until the process
+// ends.
 unsafe impl Send for Api {}
 // SAFETY: as above.
 unsafe impl Sync for Api {}

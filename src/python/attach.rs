@@ -1,8 +1,8 @@
 //! Entering an interpreter: a fresh thread state for each entry, made and deleted on the calling OS thread.
 //!
 //! A thread state must never move between threads, nor be deleted by another one: the thread-local pointer behind
-//! PyGILState_* would dangle (use after free). Two caches make the fresh one cheap: the thread's stack bounds (`stack`) and
-//! the block that its first Python frame takes (`chunks`).
+//! PyGILState_* would dangle (use after free). Two caches make the fresh one cheap: the thread's stack bounds (`stack`)
+//! and the block that its first Python frame takes (`chunks`).
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
@@ -15,13 +15,13 @@ use super::object::Py;
 use super::stack::{Stack, protect};
 use super::types::{PyInterpreterState, PyThreadState};
 
-/// One stay in an interpreter. The thread is attached from `enter` until the entry is dropped, on the same thread. Who comes
-/// from Python code has stepped out of it (`Outside`).
+/// One stay in an interpreter. The thread is attached from `enter` until the entry is dropped, on the same thread. Who
+/// comes from Python code has stepped out of it (`Outside`).
 pub struct Entry {
     api: &'static Api,
     state: *mut PyThreadState,
-    /// What was attached before: nothing, unless CPython has taken the binding away from a state that is attached, as it
-    /// does on a thread that ends an interpreter.
+    /// What was attached before: nothing, unless CPython has taken the binding away from a state that is attached, as
+    /// it does on a thread that ends an interpreter.
     previous: *mut PyThreadState,
     /// The state lasts longer than the entry; and the stack that it was used on before.
     pinned: Option<(Rc<Pinned>, Stack)>,
@@ -62,8 +62,8 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        // SAFETY: the state is this thread's, and attached. Clear runs finalizers of threading.local, so the exception is
-        // cleared first; Delete wants it detached.
+        // SAFETY: the state is this thread's, and attached. Clear runs finalizers of threading.local, so the exception
+        // is cleared first; Delete wants it detached.
         unsafe {
             (self.api.PyErr_Clear)();
             if let Some((pinned, stack)) = self.pinned.take() {
@@ -96,8 +96,8 @@ unsafe fn new_state(api: &'static Api, interp: *mut PyInterpreterState, stack: S
     }
 }
 
-/// A state that this thread keeps from entry to entry: threading.local and contextvars last as long as it does. It is not
-/// attached in between.
+/// A state that this thread keeps from entry to entry: threading.local and contextvars last as long as it does. It is
+/// not attached in between.
 pub struct Pinned {
     api: &'static Api,
     state: *mut PyThreadState,
@@ -160,8 +160,8 @@ impl Pinned {
         before
     }
 
-    /// Attaches it for the last time: with this entry the state ends. On the thread that made it; no entry further out may
-    /// have it.
+    /// Attaches it for the last time: with this entry the state ends. On the thread that made it; no entry further out
+    /// may have it.
     pub fn last_entry(self: Rc<Self>, stack: Stack) -> Entry {
         self.forget();
         let mut entry = self.enter(stack);
@@ -195,8 +195,9 @@ fn bound_state(api: &Api) -> *mut PyThreadState {
 }
 
 /// What this thread has left for a while: Python code that has called us, with or without holding its GIL, in an
-/// interpreter of ours or of a host's. It comes back to it when this is dropped, and if that interpreter has ended meanwhile,
-/// CPython parks the thread there for ever. So this is dropped last, when the thread holds nothing that others wait for.
+/// interpreter of ours or of a host's. It comes back to it when this is dropped, and if that interpreter has ended
+/// meanwhile, CPython parks the thread there for ever. So this is dropped last, when the thread holds nothing that
+/// others wait for.
 pub struct Outside {
     api: &'static Api,
     state: *mut PyThreadState,
@@ -234,8 +235,8 @@ impl Outside {
 
 impl Drop for Outside {
     fn drop(&mut self) {
-        // SAFETY: a state of this thread's that Python code further out uses: that code waits for this call to return. When
-        // its interpreter has ended, CPython has not freed the state, and lets nobody attach it.
+        // SAFETY: a state of this thread's that Python code further out uses: that code waits for this call to return.
+        // When its interpreter has ended, CPython has not freed the state, and lets nobody attach it.
         unsafe {
             if self.attached {
                 (self.api.PyEval_RestoreThread)(self.state);
@@ -254,12 +255,13 @@ pub fn detached<R>(api: Option<&'static Api>, blocking: impl FnOnce() -> R) -> R
     blocking()
 }
 
-/// The id of the interpreter that this thread is in: attached, or detached to call out of it. With a pinned state that is in
-/// no use it is in none.
+/// The id of the interpreter that this thread is in: attached, or detached to call out of it. With a pinned state that
+/// is in no use it is in none.
 pub fn current_interpreter(api: &Api) -> Option<i64> {
-    // SAFETY: no function needs an attached state. CPython does not free a state while its thread may come back to it. Its
-    // interpreter is alive too, unless somebody has ended it while this thread was in C code that it called: then what is
-    // read is a number out of memory that was freed, and most often the answer is that there is no such interpreter.
+    // SAFETY: no function needs an attached state. CPython does not free a state while its thread may come back to it.
+    // Its interpreter is alive too, unless somebody has ended it while this thread was in C code that it called: then
+    // what is read is a number out of memory that was freed, and most often the answer is that there is no such
+    // interpreter.
     unsafe {
         let mut state = (api.PyThreadState_GetUnchecked)();
         if state.is_null() {

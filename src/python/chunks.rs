@@ -1,5 +1,5 @@
-//! A cache in front of CPython's arena allocator for the 16 KiB block that the first Python frame of a thread state takes,
-//! and which CPython would mmap and munmap at each entry.
+//! A cache in front of CPython's arena allocator for the 16 KiB block that the first Python frame of a thread state
+//! takes, and which CPython would mmap and munmap at each entry.
 
 use std::cell::RefCell;
 use std::ffi::c_void;

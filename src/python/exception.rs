@@ -1,7 +1,7 @@
 //! An uncaught Python exception as plain text: taken apart inside its interpreter, readable anywhere.
 //!
-//! CPython's own capture (Python/crossinterp.c) crashes when str() raises, returns a NUL or a lone surrogate, and loses a
-//! MemoryError. Here every step may fail on its own and leaves a placeholder instead.
+//! CPython's own capture (Python/crossinterp.c) crashes when str() raises, returns a NUL or a lone surrogate, and loses
+//! a MemoryError. Here every step may fail on its own and leaves a placeholder instead.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -169,8 +169,8 @@ fn concat(texts: &[&str]) -> Option<String> {
     Some(all)
 }
 
-/// What to do when an extension module does not load here: by what CPython, Cython, PyO3 and numpy say then, which other
-/// packages quote.
+/// What to do when an extension module does not load here: by what CPython, Cython, PyO3 and numpy say then, which
+/// other packages quote.
 fn import_hint(message: &str) -> Option<&'static str> {
     const ONCE: [&str; 3] = [
         "cannot load module more than once per process",
@@ -253,7 +253,8 @@ fn frame<'py>(py: Py<'py>, entry: &Obj<'py>, lines: &mut Lines<'py>) -> Option<F
     })
 }
 
-/// CPython's offset in bytes from 0 as a column in characters from 1. What is not known, or does not lie in the line, is 0.
+/// CPython's offset in bytes from 0 as a column in characters from 1. What is not known, or does not lie in the line,
+/// is 0.
 fn column(line: Option<&str>, offset: i32) -> i32 {
     let offset = usize::try_from(offset).ok().filter(|offset| *offset < MAX_LINE);
     let before = offset.and_then(|offset| line?.get(..offset));

@@ -155,11 +155,11 @@ pub fn foreign(id: i64) -> Option<ForeignState> {
 /// Enters the interpreters that were there before the hook was. Attached to main, with the hook in place.
 pub fn seed(py: Py) {
     let mut books = lock(&BOOKS);
-    // SAFETY: the list's head and its links are pointers, and a new interpreter is put in front. One that is in the list
-    // is not freed while the books are locked, because its end is announced to the hook, which waits for them. This does
-    // not hold for one that another thread had begun to clear before the hook was there; CPython has no lock that would
-    // help (its own list_all() walks like this), so those that say that they are ending are left out, and a host must
-    // not begin to use the library while it destroys an interpreter on another thread.
+    // SAFETY: the list's head and its links are pointers, and a new interpreter is put in front. One that is in the
+    // list is not freed while the books are locked, because its end is announced to the hook, which waits for them.
+    // This does not hold for one that another thread had begun to clear before the hook was there; CPython has no lock
+    // that would help (its own list_all() walks like this), so those that say that they are ending are left out, and a
+    // host must not begin to use the library while it destroys an interpreter on another thread.
     unsafe {
         let mut interp = (py.api.PyInterpreterState_Head)();
         while !interp.is_null() {
@@ -269,7 +269,8 @@ fn may_fork() -> bool {
 pub struct Host {
     /// It begins. Called detached.
     pub exits: fn(),
-    /// Its main interpreter is being cleared: nobody may use it any more. Also called when the library finalizes its own.
+    /// Its main interpreter is being cleared: nobody may use it any more. Also called when the library finalizes its
+    /// own.
     pub ended: fn(),
 }
 
@@ -301,8 +302,8 @@ const REGISTERED: &CStr = c"subpy.interpreter_ends";
 /// functions: then the capsule goes, and registers it again.
 pub fn register_at_exit(py: Py, id: i64) -> PyResult<()> {
     let atexit = py.import(&py.str("atexit")?)?;
-    // SAFETY: the definition is static; the function owns a reference to the capsule, whose pointer is a number that is not
-    // NULL and stands for nothing.
+    // SAFETY: the definition is static; the function owns a reference to the capsule, whose pointer is a number that is
+    // not NULL and stands for nothing.
     let callback = unsafe {
         let number = std::ptr::without_provenance_mut(id as usize + 1);
         let capsule = py.owned((py.api.PyCapsule_New)(number, REGISTERED.as_ptr(), Some(forgotten)))?;
@@ -389,8 +390,8 @@ thread_local! {
 /// How long a thread may take to come round to parking itself, beyond its waiting for the GIL.
 const PARKING: Duration = Duration::from_millis(100);
 
-/// Whether the interpreter that this thread is ending has threads of Python's: those of `threading` were waited for, but
-/// not daemons and those of `_thread`. `_thread._count()` leaves out a thread that waits for its first GIL.
+/// Whether the interpreter that this thread is ending has threads of Python's: those of `threading` were waited for,
+/// but not daemons and those of `_thread`. `_thread._count()` leaves out a thread that waits for its first GIL.
 fn threads_left(py: Py) -> bool {
     // SAFETY: attached to the interpreter, and no entry is in flight (`guest_destroys` waited for them, or the library
     // has closed the gate), so all states belong to Python's threads, which unlink theirs with the GIL.
@@ -417,8 +418,9 @@ fn switch_interval(py: Py) -> PyResult<Duration> {
     Ok(Duration::try_from_secs_f64(seconds.clamp(0.0, 1.0)).unwrap_or_default())
 }
 
-/// CPython has told the interpreter's other threads to stop, which they notice when they have waited for its GIL in vain
-/// for the switch interval. Then it frees the interpreter, GIL and all, without looking whether somebody still waits.
+/// CPython has told the interpreter's other threads to stop, which they notice when they have waited for its GIL in
+/// vain for the switch interval. Then it frees the interpreter, GIL and all, without looking whether somebody still
+/// waits.
 fn let_threads_park(id: i64) {
     if let Some((ending, interval)) = LEFT.take() {
         if ending == id {

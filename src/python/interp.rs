@@ -22,8 +22,8 @@ use super::{Count, Failure, api, lock};
 /// "isolated".
 #[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// It shares the main interpreter's GIL instead of having its own: it loads more extension modules, and runs when main
-    /// and its like do not.
+    /// It shares the main interpreter's GIL instead of having its own: it loads more extension modules, and runs when
+    /// main and its like do not.
     pub(crate) shared_gil: bool,
     /// Its code may call `os.fork()`.
     pub(crate) allow_fork: bool,
@@ -39,8 +39,9 @@ pub struct Config {
     pub(crate) path: Vec<String>,
 }
 
-/// `__main__`, a strong reference until the end, and its `__dict__`: looking it up would cost as much as a call. The module
-/// is held and not the dict alone, because CPython's finalization clears the modules that are left, and no dicts.
+/// `__main__`, a strong reference until the end, and its `__dict__`: looking it up would cost as much as a call. The
+/// module is held and not the dict alone, because CPython's finalization clears the modules that are left, and no
+/// dicts.
 struct Main {
     module: *mut PyObject,
     dict: *mut PyObject,
@@ -326,8 +327,8 @@ impl Interp {
     pub fn end(&self) {
         // Without memory for a state the interpreter stays, unused.
         let Ok(entry) = self.enter() else { return };
-        // While it ends no guest can destroy it as well. One that has looked already is not held back: CPython looks without
-        // a lock.
+        // While it ends no guest can destroy it as well. One that has looked already is not held back: CPython looks
+        // without a lock.
         if let Ok(marked) = self.mark(entry.py()) {
             std::mem::forget(marked);
         }

@@ -13,7 +13,8 @@ pub struct Kept {
     object: *mut PyObject,
     /// Those who need it. Once it is 0, it stays 0.
     holders: AtomicUsize,
-    /// Of all that the interpreter keeps: some are needed no more. Each interpreter has its own, so it says whose this is.
+    /// Of all that the interpreter keeps: some are needed no more. Each interpreter has its own, so it says whose this
+    /// is.
     some_dropped: Arc<AtomicBool>,
 }
 
@@ -47,8 +48,8 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         if self.0.holders.fetch_sub(1, Ordering::Release) == 1 {
-            // A swap and no store: whoever takes the flag away then sees the counts of all who have set it, and not of the
-            // last one alone.
+            // A swap and no store: whoever takes the flag away then sees the counts of all who have set it, and not of
+            // the last one alone.
             self.0.some_dropped.swap(true, Ordering::Release);
         }
     }
@@ -96,7 +97,8 @@ impl KeptObjects {
     fn give_back(&self, py: Py, which: impl Fn(&Kept) -> bool) {
         let gone: Vec<_> = lock(&self.list).extract_if(.., |kept| which(kept)).collect();
         for kept in gone {
-            // SAFETY: attached; the list's reference, which left the list. It may run Python code, so nothing is locked.
+            // SAFETY: attached; the list's reference, which left the list. It may run Python code, so nothing is
+            // locked.
             unsafe { (py.api.Py_DecRef)(kept.object) }
         }
     }

@@ -34,7 +34,8 @@ impl Default for Names {
 }
 
 impl Names {
-    /// The str, interned: CPython then finds attributes and parameters by comparing pointers. Attached to the interpreter.
+    /// The str, interned: CPython then finds attributes and parameters by comparing pointers. Attached to the
+    /// interpreter.
     #[inline]
     pub fn get<'py>(&self, py: Py<'py>, text: &str) -> PyResult<Obj<'py>> {
         let place = place(text);

@@ -1,4 +1,5 @@
-//! Safe handling of Python objects: a token that proves that the thread is attached, and references that count themselves.
+//! Safe handling of Python objects: a token that proves that the thread is attached, and references that count
+//! themselves.
 
 use std::ffi::CStr;
 use std::marker::PhantomData;
@@ -93,11 +94,11 @@ impl<'py> Obj<'py> {
     }
 
     /// The text of a str, when it is one (or of a subclass), lone surrogates replaced by U+FFFD. What is longer than
-    /// `most` bytes is cut before it is copied, and says so. None for anything else, and when there is no memory. Leaves
-    /// no exception behind.
+    /// `most` bytes is cut before it is copied, and says so. None for anything else, and when there is no memory.
+    /// Leaves no exception behind.
     pub fn to_text(&self, most: usize) -> Option<String> {
-        // SAFETY: a live object; NULL with an exception for surrogates and for anything but a str. The bytes live as long
-        // as their object, here and below.
+        // SAFETY: a live object; NULL with an exception for surrogates and for anything but a str. The bytes live as
+        // long as their object, here and below.
         unsafe {
             let mut len = 0;
             let text = (self.py.api.PyUnicode_AsUTF8AndSize)(self.as_ptr(), &mut len);
@@ -261,7 +262,8 @@ pub fn cut(bytes: &[u8], most: usize) -> Option<String> {
     Some(text)
 }
 
-/// UTF-8 in which lone surrogates were let through (as three bytes ED A0..BF xx): each becomes one U+FFFD, of as many bytes.
+/// UTF-8 in which lone surrogates were let through (as three bytes ED A0..BF xx): each becomes one U+FFFD, of as many
+/// bytes.
 fn push_without_surrogates(text: &mut String, bytes: &[u8]) {
     let mut rest = bytes;
     loop {

@@ -1,8 +1,8 @@
 //! Where sys.stdout and sys.stderr go: a sink for each, in the library's own memory.
 //!
-//! Text is passed on to the file descriptor when a run ends, when much has come together, at each line end on a terminal
-//! (always for stderr, as CPython does), at once when no run is active, and on flush(). So a host that exits without
-//! shutting down loses nothing, and print() costs about what it costs with CPython's own buffer.
+//! Text is passed on to the file descriptor when a run ends, when much has come together, at each line end on a
+//! terminal (always for stderr, as CPython does), at once when no run is active, and on flush(). So a host that exits
+//! without shutting down loses nothing, and print() costs about what it costs with CPython's own buffer.
 
 use std::ffi::CStr;
 use std::io;
@@ -61,8 +61,8 @@ pub struct Sink {
     errors: &'static CStr,
     each_line: bool,
     text: Mutex<Vec<u8>>,
-    /// There is text, or some is still on its way out. Changed with the lock of `text`; whoever has the GIL sees without
-    /// it what was printed before.
+    /// There is text, or some is still on its way out. Changed with the lock of `text`; whoever has the GIL sees
+    /// without it what was printed before.
     waiting: AtomicBool,
     /// Held while text goes out, so that pieces keep their order. Never waited for with the GIL.
     writing: Mutex<()>,

@@ -1,8 +1,8 @@
 //! The source of code that was run, for the lines in tracebacks.
 //!
-//! CPython's own way (`linecache._register_code`, for `python -c` and the REPL) keeps every source for good, under names
-//! that two sources can share. Here a source belongs to the code objects that were made of it, by their identity, and goes
-//! with the last of them. Most runs leave none behind. It is looked up when a traceback is made, not before.
+//! CPython's own way (`linecache._register_code`, for `python -c` and the REPL) keeps every source for good, under
+//! names that two sources can share. Here a source belongs to the code objects that were made of it, by their identity,
+//! and goes with the last of them. Most runs leave none behind. It is looked up when a traceback is made, not before.
 
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::CStr;
@@ -73,8 +73,8 @@ pub struct Sources {
     shown: Cell<bool>,
 }
 
-// SAFETY: used with the GIL of the interpreter alone. Nothing is done while the list is borrowed that could give it away
-// or run Python code.
+// SAFETY: used with the GIL of the interpreter alone. Nothing is done while the list is borrowed that could give it
+// away or run Python code.
 unsafe impl Send for Sources {}
 // SAFETY: as above.
 unsafe impl Sync for Sources {}
@@ -83,7 +83,8 @@ struct Script {
     source: Source,
     /// Its code object while it runs, borrowed from `Running`; NULL later.
     running: *mut PyObject,
-    /// Later: the code objects that were left, by address, each with a weak reference that tells whether it is the same.
+    /// Later: the code objects that were left, by address, each with a weak reference that tells whether it is the
+    /// same.
     left: Vec<(*mut PyObject, *mut PyObject)>,
 }
 
@@ -140,8 +141,8 @@ impl Sources {
         scripts.iter().rev().find(|script| script.has(py, code)).map(|script| script.source.text())
     }
 
-    /// Makes linecache find the sources: at once, or if somebody has imported it. May run Python code; an exception that is
-    /// set stays.
+    /// Makes linecache find the sources: at once, or if somebody has imported it. May run Python code; an exception
+    /// that is set stays.
     #[inline]
     pub fn show(self: &Arc<Self>, py: Py, scope: &Scope, at_once: bool) {
         if !self.shown.get() {
@@ -366,8 +367,8 @@ unsafe extern "C" fn text_of_code(capsule: *mut PyObject, code: *mut PyObject) -
 }
 
 unsafe extern "C" fn line_of_code(capsule: *mut PyObject, args: *mut PyObject) -> *mut PyObject {
-    // SAFETY: called by Python with a tuple; its elements live as long as it does. GetItem gives NULL, with an exception,
-    // for what is not there.
+    // SAFETY: called by Python with a tuple; its elements live as long as it does. GetItem gives NULL, with an
+    // exception, for what is not there.
     unsafe {
         let py = Py::attached(api());
         let (code, number) = ((py.api.PyTuple_GetItem)(args, 0), (py.api.PyTuple_GetItem)(args, 1));

@@ -43,10 +43,10 @@ impl Stack {
     }
 }
 
-/// Whether the eight bytes at an address can be read. The kernel copies the set in before it refuses the first argument.
-/// Without this, a smaller stack in the place of a larger one would be entered with the bounds of that, and Python code that
-/// recurses there would crash. Reading the mappings each time costs a hundred times as much (75 us in a small process), and
-/// process_vm_readv(), which would say it plainly, is forbidden in many containers.
+/// Whether the eight bytes at an address can be read. The kernel copies the set in before it refuses the first
+/// argument. Without this, a smaller stack in the place of a larger one would be entered with the bounds of that, and
+/// Python code that recurses there would crash. Reading the mappings each time costs a hundred times as much (75 us in
+/// a small process), and process_vm_readv(), which would say it plainly, is forbidden in many containers.
 fn is_readable(address: usize) -> bool {
     let no_set = ptr::null_mut::<libc::sigset_t>();
     // SAFETY: the kernel answers with an error for any address, and changes nothing.
@@ -109,7 +109,8 @@ fn thread_stack() -> Stack {
     }
 }
 
-/// The mapping that an address lies in: a stack exactly when it has guard pages, which is what makes a stack safe at all.
+/// The mapping that an address lies in: a stack exactly when it has guard pages, which is what makes a stack safe at
+/// all.
 fn mapping(address: usize) -> Option<Stack> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
     maps.lines().find_map(|line| {
@@ -142,9 +143,10 @@ pub struct StackTooSmall {
     pub size: usize,
 }
 
-/// Bytes that must be left of the stack when a thread enters Python. With 16 KiB CPython aborts; up to 72 KiB its parser
-/// refuses any source (a MemoryError); and below 96 KiB it only puts aside the containers that it should free
-/// (Objects/object.c: _Py_Dealloc), and an entry that stays below frees them never. The rest is for what lies in between.
+/// Bytes that must be left of the stack when a thread enters Python. With 16 KiB CPython aborts; up to 72 KiB its
+/// parser refuses any source (a MemoryError); and below 96 KiB it only puts aside the containers that it should free
+/// (Objects/object.c: _Py_Dealloc), and an entry that stays below frees them never. The rest is for what lies in
+/// between.
 pub const NEEDED_STACK: usize = 112 * 1024;
 
 /// The stack that this runs on, unless too little is left of it for CPython.

@@ -3,9 +3,9 @@
 use std::ffi::c_void;
 use std::sync::OnceLock;
 
-/// Has this called once when the calling thread ends, on that thread. Not by a destructor of Rust's thread-local variables:
-/// those do not run when the process's main thread ends by pthread_exit(), nor for variables that are first used when the
-/// others' destructors have run; and they do run at exit(), which ends no thread.
+/// Has this called once when the calling thread ends, on that thread. Not by a destructor of Rust's thread-local
+/// variables: those do not run when the process's main thread ends by pthread_exit(), nor for variables that are first
+/// used when the others' destructors have run; and they do run at exit(), which ends no thread.
 pub fn at_thread_end(ends: fn()) {
     static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
     extern "C" fn call(ends: *mut c_void) {

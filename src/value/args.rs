@@ -16,7 +16,8 @@ impl<'a> Args<'a> {
     pub fn of(items: &'a OwnedValue, kwargs: &'a OwnedValue) -> Args<'a> {
         let (items, kwargs) = (items.as_value(), kwargs.as_value());
         assert!(items.kind == TUPLE && kwargs.kind == DICT, "the kinds of arguments");
-        // SAFETY: an owned value is complete, lives as long as it is borrowed, and these are of the kinds that are read.
+        // SAFETY: an owned value is complete, lives as long as it is borrowed, and these are of the kinds that are
+        // read.
         unsafe { Args { items: items.items(), kwargs: kwargs.pairs() } }
     }
 

@@ -147,8 +147,8 @@ impl Builder {
         !self.failed
     }
 
-    /// Turns offsets into pointers. The first thing that was appended lies right behind the header, and the root is what
-    /// points to it: so the root knows its block. None: no memory.
+    /// Turns offsets into pointers. The first thing that was appended lies right behind the header, and the root is
+    /// what points to it: so the root knows its block. None: no memory.
     pub fn finish(mut self, root: subpy_value) -> Option<OwnedValue> {
         if self.failed {
             return None;

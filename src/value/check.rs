@@ -134,7 +134,8 @@ unsafe fn check_shallow(value: &subpy_value) -> Result<(), String> {
     }
 }
 
-/// A result that is passed back as an argument carries its mark; everything else carries nothing, so that the bits stay free.
+/// A result that is passed back as an argument carries its mark; everything else carries nothing, so that the bits stay
+/// free.
 pub(super) fn check_flags(value: &subpy_value) -> Result<(), String> {
     match value.flags {
         0 => Ok(()),

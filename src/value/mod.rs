@@ -52,8 +52,9 @@ pub struct subpy_value {
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types)]
 pub union subpy_value_data {
-    // `as_bool` (C's bool) and `as_pairs` are added to the header by build/header.rs: a byte that C wrote must not be read as
-    // a Rust bool before it was checked, and cbindgen cannot order the cycle between subpy_value and subpy_pair.
+    // `as_bool` (C's bool) and `as_pairs` are added to the header by build/header.rs: a byte that C wrote must not be
+    // read as a Rust bool before it was checked, and cbindgen cannot order the cycle between subpy_value and
+    // subpy_pair.
     /// INT
     pub as_int: i64,
     /// FLOAT

@@ -80,7 +80,8 @@ pub fn compiler(cpp: bool) -> Command {
     command
 }
 
-/// The layout of handles, as src/manager/handle.rs has it: HANDLE_KIND_SHIFT and the like for programs that invent some.
+/// The layout of handles, as src/manager/handle.rs has it: HANDLE_KIND_SHIFT and the like for programs that invent
+/// some.
 fn handle_layout() -> Vec<String> {
     let source = std::fs::read_to_string(root().join("src/manager/handle.rs")).expect("src/manager/handle.rs");
     let constants = source.lines().filter_map(|line| line.strip_prefix("pub const ")?.strip_suffix(';'));

@@ -73,8 +73,8 @@ fn call_with<'py>(
     }
 }
 
-/// Adds the values, and returns a tuple of the names. Interned, as CPython's own are: parameters are then found by comparing
-/// pointers.
+/// Adds the values, and returns a tuple of the names. Interned, as CPython's own are: parameters are then found by
+/// comparing pointers.
 fn keywords<'py>(
     py: Py<'py>,
     names: &Names,

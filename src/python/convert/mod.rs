@@ -1,4 +1,5 @@
-//! Values between C and Python: exact, iterative (no recursion: host threads can have small stacks), one block a result.
+//! Values between C and Python: exact, iterative (no recursion: host threads can have small stacks), one block a
+//! result.
 //!
 //! From Python only exact types are taken: a subclass would lose its type or its overrides. Reading them runs no Python
 //! code and never releases the GIL, so borrowed references stay valid while a value is read.

@@ -1,5 +1,5 @@
-//! Why an object has no value, in words: what it is, where it is, what could be returned instead. Nothing here runs when
-//! everything converts.
+//! Why an object has no value, in words: what it is, where it is, what could be returned instead. Nothing here runs
+//! when everything converts.
 
 use std::ptr;
 
