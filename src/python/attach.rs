@@ -171,19 +171,15 @@ impl Pinned {
 
     /// It is no longer one of this thread's: with a host's CPython its interpreter is gone, and the state with it.
     pub fn forget(&self) {
-        PINNED.with(|first| {
-            let mut first = first.borrow_mut();
-            let mut before = Vec::new();
-            while let Some(pinned) = first.take_if(|pinned| !ptr::eq(&raw const **pinned, self)) {
-                *first = pinned.next.take();
-                before.push(pinned);
-            }
-            *first = self.next.take();
-            for pinned in before {
-                pinned.next.replace(first.take());
-                *first = Some(pinned);
-            }
-        });
+        fn remove(link: &RefCell<Option<Rc<Pinned>>>, gone: &Pinned) {
+            let next = match &*link.borrow() {
+                None => return,
+                Some(pinned) if ptr::eq(&raw const **pinned, gone) => gone.next.take(),
+                Some(pinned) => return remove(&pinned.next, gone),
+            };
+            link.replace(next);
+        }
+        PINNED.with(|first| remove(first, self));
     }
 }
 
