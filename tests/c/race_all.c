@@ -429,7 +429,7 @@ int main(int argc, char **argv) {
   const char *seconds = getenv("SUBPY_RACE_SECONDS");
   double limit = seconds ? strtod(seconds, NULL) : 1.5;
   signal(SIGALRM, stuck);
-  alarm((unsigned)limit + 60);
+  alarm((unsigned)limit + 120);
   CHECK(pthread_key_create(&key, destroy) == 0);
   if (argc > 1) {
     child(atoi(argv[1]));
@@ -440,6 +440,8 @@ int main(int argc, char **argv) {
   for (intptr_t i = 0; i < THREADS; i++) CHECK(pthread_create(&threads[i], NULL, workers, (void *)i) == 0);
   struct timespec time = {(time_t)limit, (long)((limit - (double)(time_t)limit) * 1e9)};
   nanosleep(&time, NULL);
+  /* On a slow machine it goes on until some of each have met. */
+  for (int i = 0; i < 400 && !(done && interps_made && functions_made && runs_made && ended); i++) usleep(100000);
   race_over = true;
   for (int i = 0; i < THREADS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
   shut_down_in_the_end();
