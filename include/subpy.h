@@ -819,7 +819,7 @@ SUBPY_API subpy_status subpy_run(const struct subpy_run_request *request, subpy_
  *         SUBPY_ERROR_INTERPRETER       no thread could be started
  *         SUBPY_ERROR_WRONG_STATE       the runtime is being shut down
  *
- *         What becomes of the run, SUBPY_ERROR_BUSY included, is for subpy_thread_join() to say
+ * What becomes of the run, SUBPY_ERROR_BUSY included, is for subpy_thread_join() to say.
  *
  * Any thread.
  */

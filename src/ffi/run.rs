@@ -189,7 +189,7 @@ pub unsafe extern "C" fn subpy_run(
 ///         SUBPY_ERROR_INTERPRETER       no thread could be started
 ///         SUBPY_ERROR_WRONG_STATE       the runtime is being shut down
 ///
-///         What becomes of the run, SUBPY_ERROR_BUSY included, is for subpy_thread_join() to say
+/// What becomes of the run, SUBPY_ERROR_BUSY included, is for subpy_thread_join() to say.
 ///
 /// Any thread.
 #[unsafe(no_mangle)]
