@@ -21,7 +21,7 @@ pub enum Kind {
     #[error("{0}")]
     Busy(String),
     /// ExecutionFailed: an uncaught exception.
-    #[error("{}{}", OneLine(.0), daemon_hint(.0))]
+    #[error("{}", OneLine(.0))]
     ExecutionFailed(Box<Exception>),
     /// NotShareableError: a Python object that has no value.
     #[error("{0}")]
@@ -73,19 +73,7 @@ impl fmt::Display for OneLine<'_> {
             }
             _ => f.write_str(first)?,
         }
-        hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
-    }
-}
-
-/// What multiprocessing.Pool and multiprocessing.Queue run into (Lib/threading.py: Thread.daemon), and
-/// ProcessPoolExecutor, on a thread of its own.
-fn daemon_hint(exception: &Exception) -> &'static str {
-    match exception.type_name.as_str() {
-        "RuntimeError" if exception.message.starts_with("daemon threads are disabled") => {
-            " (SUBPY_INTERP_ALLOW_DAEMON_THREADS allows them when the interpreter is created)"
-        }
-        "BrokenProcessPool" => " (ProcessPoolExecutor needs SUBPY_INTERP_ALLOW_DAEMON_THREADS)",
-        _ => "",
+        f.write_str(hint.as_deref().unwrap_or_default())
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Exception {
     pub syntax: Option<Syntax>,
     /// The status that SystemExit asked for.
     pub exit_status: Option<i32>,
-    /// What the library says of it, in its own message.
+    /// What the library adds to its own message.
     pub(crate) hint: Option<String>,
 }
 
@@ -119,7 +119,10 @@ fn render(py: Py, exception: &Obj) -> Exception {
     };
     // Without memory for a copy of the message, the type alone.
     let formatted = concat(&[module, dot, &type_qualname, ": ", &message]).unwrap_or_else(|| type_qualname.clone());
-    let hint = exception.is_instance(py.api.PyExc_ImportError.get()).then(|| import_hint(&message)).flatten();
+    let hint = match exception.is_instance(py.api.PyExc_ImportError.get()) {
+        true => import_hint(&message),
+        false => daemon_hint(&type_name, &message),
+    };
     let depth = depth(py, exception);
     // First the display: it makes linecache look whether the files have changed.
     let display = display(py, exception, depth);
@@ -179,14 +182,26 @@ fn import_hint(message: &str) -> Option<&'static str> {
     ];
     if message.contains("does not support loading in subinterpreters") {
         return Some(
-            "create the interpreter with SUBPY_GIL_SHARED and SUBPY_INTERP_NO_EXTENSION_CHECK, or use the main one, \
+            "; create the interpreter with SUBPY_GIL_SHARED and SUBPY_INTERP_NO_EXTENSION_CHECK, or use the main one, \
              subpy_get_main()",
         );
     }
     ONCE.iter().any(|text| message.contains(text)).then_some(
-        "such a module loads in one interpreter of a process: the main one, subpy_get_main(), or the only one with \
+        "; such a module loads in one interpreter of a process: the main one, subpy_get_main(), or the only one with \
          SUBPY_GIL_SHARED and SUBPY_INTERP_NO_EXTENSION_CHECK",
     )
+}
+
+/// What multiprocessing.Pool and multiprocessing.Queue run into (Lib/threading.py: Thread.daemon), and
+/// ProcessPoolExecutor, on a thread of its own.
+fn daemon_hint(type_name: &str, message: &str) -> Option<&'static str> {
+    match type_name {
+        "RuntimeError" if message.starts_with("daemon threads are disabled") => {
+            Some(" (SUBPY_INTERP_ALLOW_DAEMON_THREADS allows them when the interpreter is created)")
+        }
+        "BrokenProcessPool" => Some(" (ProcessPoolExecutor needs SUBPY_INTERP_ALLOW_DAEMON_THREADS)"),
+        _ => None,
+    }
 }
 
 fn traceback<'py>(py: Py<'py>, exception: &Obj<'py>) -> Option<Obj<'py>> {

@@ -193,7 +193,7 @@ fn not_found(py: Py, scope: &Scope, callable: &str) -> Failure {
     scope.sources.show(py, scope, true);
     let mut exception = Exception::take(py);
     if exception.hint.is_none() {
-        exception.hint = meant(py, scope, callable).map(|meant| format!("did you mean \"{meant}\"?"));
+        exception.hint = meant(py, scope, callable).map(|meant| format!("; did you mean \"{meant}\"?"));
     }
     py.clear();
     Failure::Exception(exception)
