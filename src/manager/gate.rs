@@ -42,6 +42,8 @@ mod word {
     pub const AWAITED: usize = 1 << 61;
     /// A close has begun and may still be taken back. Nobody is in, and whoever comes waits for the decision.
     pub const UNDECIDED: usize = 1 << 60;
+    /// With none of these, the gate is open.
+    pub const NOT_OPEN: usize = CLOSED | CLOSING | UNDECIDED;
     /// Runs that were let in and have not left, nested ones included.
     pub const RUNS: usize = (1 << 24) - 1;
     /// Short stays that are no runs: they are in nobody's way but a close's.
@@ -52,7 +54,7 @@ mod word {
     pub const SESSIONS: usize = ((1 << 18) - 1) * SESSION;
     pub const INSIDE: usize = RUNS | VISITS;
 }
-use word::{AWAITED, CLOSED, CLOSING, RUNS, SESSION, SESSIONS, UNDECIDED, VISIT, VISITS};
+use word::{AWAITED, CLOSED, CLOSING, NOT_OPEN, RUNS, SESSION, SESSIONS, UNDECIDED, VISIT, VISITS};
 
 /// The gate of one interpreter.
 pub struct Gate {
@@ -190,7 +192,7 @@ impl Gate {
 
     /// Lets one in, unless a close has begun. On failure the word that says so.
     fn add_while_open(&self, one: usize) -> Result<(), usize> {
-        let add = |word| (word & (CLOSED | CLOSING | UNDECIDED) == 0).then_some(word + one);
+        let add = |word| (word & NOT_OPEN == 0).then_some(word + one);
         self.word.fetch_update(Ordering::Acquire, Ordering::Relaxed, add).map(drop)
     }
 
@@ -222,7 +224,7 @@ impl Gate {
                 return Ok(());
             } else {
                 match self.load() {
-                    word if word & (CLOSED | CLOSING | UNDECIDED) != 0 => self.decided(word)?,
+                    word if word & NOT_OPEN != 0 => self.decided(word)?,
                     _ if self.busy == Busy::Wait => return detached(loaded_api(), || self.wait_for_turn()),
                     word if word & RUNS != 0 => return Err(Refused::Running),
                     // The one who was inside has left.
@@ -241,7 +243,7 @@ impl Gate {
             if queue.front().is_some_and(|front| Arc::ptr_eq(front, &me)) {
                 let last = queue.len() == 1;
                 let my_turn = |word| {
-                    let free = word & (CLOSED | CLOSING | UNDECIDED | RUNS) == 0;
+                    let free = word & (NOT_OPEN | RUNS) == 0;
                     free.then_some(if last { (word + 1) & !AWAITED } else { word + 1 })
                 };
                 if self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, my_turn).is_ok() {
@@ -337,7 +339,7 @@ impl Gate {
         let mut queue = lock(&self.queue);
         loop {
             queue = self.wait_for_decision(queue);
-            let close = |word| (word & (CLOSED | CLOSING | UNDECIDED) == 0).then_some(word | CLOSED | AWAITED);
+            let close = |word| (word & NOT_OPEN == 0).then_some(word | CLOSED | AWAITED);
             match self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, close) {
                 Ok(_) => break,
                 Err(word) if word & UNDECIDED != 0 => {}
