@@ -123,20 +123,7 @@ fn lua_finds_its_library_or_says_what_is_wrong() {
         luajit.envs(library.map(|library| ("SUBPY_LIBRARY", library)));
         luajit
     };
-    let broken = packages::broken_library("lua-broken");
-
-    let said = packages::refused(import(None, &broken));
-    for part in
-        ["/share/lua/5.1/libsubpy.so: cannot open", "libsubpy.so.0: file too short", "SUBPY_LIBRARY to its path"]
-    {
-        assert!(said.contains(part), "{said}");
-    }
-    let said = packages::refused(import(Some(Path::new("/nowhere/libsubpy.so")), &broken));
-    assert!(said.contains("SUBPY_LIBRARY names /nowhere/libsubpy.so"), "{said}");
-    let said = packages::refused(import(Some(&packages::library_of("lua-newer", packages::NEWER)), &broken));
-    assert!(said.contains("is libsubpy 0.2.3, and this module needs 0.1: install"), "{said}");
-    let said = packages::refused(import(Some(&packages::library_of("lua-other", "int other(void);\n")), &broken));
-    assert!(said.contains("is not libsubpy: it has no subpy_version()"), "{said}");
+    let broken = packages::says_what_is_wrong("lua", "module", "/share/lua/5.1/libsubpy.so", import);
 
     let works = |command| assert_eq!(String::from_utf8_lossy(&expect_success(command).stdout), "42\n");
     works(import(None, &library_folder()));

@@ -487,18 +487,7 @@ fn python_finds_its_library_or_says_what_is_wrong() {
         command.envs(library.map(|library| ("SUBPY_LIBRARY", library)));
         command
     };
-    let broken = packages::broken_library("python-broken");
-
-    let said = packages::refused(import(None, &broken));
-    for part in ["/subpy/libsubpy.so: cannot open", "libsubpy.so.0: file too short", "SUBPY_LIBRARY to its path"] {
-        assert!(said.contains(part), "{said}");
-    }
-    let said = packages::refused(import(Some(Path::new("/nowhere/libsubpy.so")), &broken));
-    assert!(said.contains("SUBPY_LIBRARY names /nowhere/libsubpy.so"), "{said}");
-    let said = packages::refused(import(Some(&packages::library_of("python-newer", packages::NEWER)), &broken));
-    assert!(said.contains("is libsubpy 0.2.3, and this package needs 0.1: install"), "{said}");
-    let said = packages::refused(import(Some(&packages::library_of("python-other", "int other(void);\n")), &broken));
-    assert!(said.contains("is not libsubpy: it has no subpy_version()"), "{said}");
+    let broken = packages::says_what_is_wrong("python", "package", "/subpy/libsubpy.so", import);
 
     assert_eq!(printed(import(None, &library_folder())), "42\n");
     fs::copy(library_folder().join("libsubpy.so"), package.join("subpy/libsubpy.so")).expect("a copy");

@@ -48,6 +48,32 @@ pub fn broken_library(name: &str) -> PathBuf {
     folder
 }
 
+/// A package says what is wrong when it finds no library, one that is not there, a newer one, and one that is something else.
+/// `import` makes a command that imports it, with what SUBPY_LIBRARY names and the folder that the loader looks into.
+/// Returns a folder in which the loader finds nothing that is right.
+pub fn says_what_is_wrong(
+    language: &str,
+    noun: &str,
+    beside: &str,
+    import: impl Fn(Option<&Path>, &Path) -> Command,
+) -> PathBuf {
+    let broken = broken_library(&format!("{language}-broken"));
+    let says = |library: Option<&Path>, parts: &[&str]| {
+        let said = refused(import(library, &broken));
+        for part in parts {
+            assert!(said.contains(part), "{said}");
+        }
+    };
+    let not_beside = format!("{beside}: cannot open");
+    says(None, &[&not_beside, "libsubpy.so.0: file too short", "SUBPY_LIBRARY to its path"]);
+    says(Some(Path::new("/nowhere/libsubpy.so")), &["SUBPY_LIBRARY names /nowhere/libsubpy.so"]);
+    let newer = library_of(&format!("{language}-newer"), NEWER);
+    says(Some(&newer), &[&format!("is libsubpy 0.2.3, and this {noun} needs 0.1: install")]);
+    let other = library_of(&format!("{language}-other"), "int other(void);\n");
+    says(Some(&other), &["is not libsubpy: it has no subpy_version()"]);
+    broken
+}
+
 /// A library that is built from this C source.
 pub fn library_of(name: &str, source: &str) -> PathBuf {
     let folder = empty_folder(name);
