@@ -2,6 +2,7 @@
 
 use std::collections::TryReserveError;
 use std::ffi::{c_char, c_int};
+use std::fmt::Arguments;
 use std::ptr;
 
 use super::super::Failure;
@@ -47,28 +48,34 @@ unsafe fn int(py: Py, object: *mut PyObject) -> Option<i64> {
 
 fn from_any(py: Py, object: &Obj) -> Result<OwnedValue, Failure> {
     let mut builder = Builder::new();
+    let root = append(py, object, &mut builder, format_args!("result"))?;
+    builder.finish(root).ok_or(Failure::NoMemory)
+}
+
+/// Reads an object, with all that is in it, into a block that is being built. `name` is what an error calls it.
+pub(super) fn append(py: Py, object: &Obj, builder: &mut Builder, name: Arguments) -> Result<subpy_value, Failure> {
     let reader = Reader { py };
     // SAFETY: `object` is a strong reference; see Reader.
-    let root = match unsafe { reader.shallow(object.as_ptr(), &mut builder) } {
+    let root = match unsafe { reader.shallow(object.as_ptr(), builder) } {
         Ok(root) => root,
-        Err(refused) => return Err(failure(refused, "result")),
+        Err(refused) => return Err(failure(refused, &name.to_string())),
     };
     if !matches!(root.kind, value::TUPLE | value::LIST | value::DICT) {
-        return builder.finish(root).ok_or(Failure::NoMemory);
+        return Ok(root);
     }
     let mut open = vec![Reading { object: object.as_ptr(), array: root.u_offset(), ..Reading::new(&root) }];
     while let Some(top) = open.last_mut() {
         // SAFETY: containers are alive: their root is, and nothing runs that could change them.
-        match unsafe { reader.read(top, &mut builder) } {
+        match unsafe { reader.read(top, builder) } {
             Ok(None) => drop(open.pop()),
             // SAFETY: as above.
-            Ok(Some(_)) if open.len() == MAX_DEPTH => return Err(unsafe { reader.too_deep(&open) }),
+            Ok(Some(_)) if open.len() == MAX_DEPTH => return Err(unsafe { reader.too_deep(&open, name) }),
             Ok(Some(inner)) => open.push(inner),
             // SAFETY: as above.
-            Err(refused) => return Err(failure(refused, &unsafe { reader.path(&open) })),
+            Err(refused) => return Err(failure(refused, &unsafe { reader.path(&open, name) })),
         }
     }
-    builder.finish(root).ok_or(Failure::NoMemory)
+    Ok(root)
 }
 
 fn failure(refused: Refused, path: &str) -> Failure {

@@ -1,6 +1,7 @@
 //! Why an object has no value, in words: what it is, where it is, what could be returned instead. Nothing here runs
 //! when everything converts.
 
+use std::fmt::Arguments;
 use std::ptr;
 
 use super::super::Failure;
@@ -58,12 +59,12 @@ impl Reader<'_> {
         }
     }
 
-    /// `result[3]['x']`: the way to the element that was read last.
+    /// `result[3]['x']`: the way to the element that was read last, in what is called `name`.
     ///
     /// # Safety
     /// The containers must be alive.
-    pub(super) unsafe fn path(&self, open: &[Reading]) -> String {
-        let mut path = String::from("result");
+    pub(super) unsafe fn path(&self, open: &[Reading], name: Arguments) -> String {
+        let mut path = name.to_string();
         for reading in open {
             let index = reading.done - 1;
             if reading.kind != value::DICT {
@@ -99,14 +100,14 @@ impl Reader<'_> {
     }
 
     /// The depth limit was reached: by a cycle, if a container is among its own ancestors.
-    pub(super) unsafe fn too_deep(&self, open: &[Reading]) -> Failure {
+    pub(super) unsafe fn too_deep(&self, open: &[Reading], name: Arguments) -> Failure {
         for (depth, reading) in open.iter().enumerate() {
             if let Some(ancestor) = open[..depth].iter().position(|other| other.object == reading.object) {
                 // SAFETY: promised by the caller.
-                let (inner, outer) = unsafe { (self.path(&open[..depth]), self.path(&open[..ancestor])) };
+                let (inner, outer) = unsafe { (self.path(&open[..depth], name), self.path(&open[..ancestor], name)) };
                 return Failure::NotShareable(format!("{inner}: is {outer} itself; a cycle cannot be shared"));
             }
         }
-        Failure::NotShareable(format!("result: nested deeper than {MAX_DEPTH} levels"))
+        Failure::NotShareable(format!("{name}: nested deeper than {MAX_DEPTH} levels"))
     }
 }
