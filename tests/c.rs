@@ -29,6 +29,7 @@ c_tests! {
     busy
     churn
     close
+    codecs
     dedent
     eval_call
     exceptions

@@ -413,6 +413,101 @@ fn a_cpython_that_a_c_host_started_is_adopted() {
     assert_eq!(lines(drive(&again)), [&expected[..], &["1", "1"]].concat());
 }
 
+// ---- the codecs' modules, which new interpreters take from memory
+
+/// A standard library that is the tests' one but for `encodings`, which is a copy without compiled files. Returns what
+/// PYTHONHOME is to be, and the copy.
+fn other_home(name: &str) -> (PathBuf, PathBuf) {
+    let (home, stdlib) = (folder(name), PathBuf::from(asked("os.path.dirname(os.__file__)")));
+    let lib = home.join("lib").join(stdlib.file_name().unwrap());
+    let copy = lib.join("encodings");
+    fs::create_dir_all(&copy).unwrap();
+    for entry in fs::read_dir(&stdlib).unwrap().map(|entry| entry.unwrap()) {
+        if entry.file_name() != "encodings" {
+            std::os::unix::fs::symlink(entry.path(), lib.join(entry.file_name())).unwrap();
+        }
+    }
+    for entry in fs::read_dir(stdlib.join("encodings")).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.extension().is_some_and(|extension| extension == "py") {
+            fs::copy(&entry, copy.join(entry.file_name().unwrap())).unwrap();
+        }
+    }
+    (home, copy)
+}
+
+/// Evaluates to where the codecs' modules are, and to where they would be taken from.
+const CODECS: &str = "eval=' '.join([__import__('encodings').__path__[0], __import__('encodings.aliases').__file__,\
+    __import__('encodings').search_function.__code__.co_filename,\
+    'frozen' if __import__('_imp').is_frozen('encodings') else 'file', '\\u20ac'.encode('cp1252').hex()])";
+
+fn codecs_of(copy: &Path, how: &str) -> String {
+    let init = text(&copy.join("__init__.py")).to_owned();
+    format!("{} {init} {init} {how} 80", text(copy))
+}
+
+#[test]
+fn the_codecs_are_those_of_the_python_that_is_used() {
+    let (home, copy) = other_home("codecs-home");
+    let init = format!("init={}", text(&python()));
+    let gone = copy.with_file_name("moved");
+    let moved = |from: &Path, to: &Path| format!("exec=__import__('os').rename({:?}, {:?})", text(from), text(to));
+    let (away, back) = (moved(&copy, &gone), moved(&gone, &copy));
+    // Compiled files are neither needed nor made; and the files are read once.
+    let steps = [USE_ENVIRONMENT, &init, "create", CODECS, "main", CODECS, &away, "create", &back, CODECS];
+    let mut command = drive(&steps);
+    command.env("PYTHONHOME", &home).env("PYTHONDONTWRITEBYTECODE", "1");
+    assert_eq!(lines(command), vec![codecs_of(&copy, "frozen"); 3]);
+    assert!(!copy.join("__pycache__").exists());
+
+    // Nothing compiled that is broken gets in.
+    let tag = asked("sys.implementation.cache_tag");
+    for garbage in [&b""[..], b"short", &[0xff; 100], &[0; 5000]] {
+        fs::create_dir_all(copy.join("__pycache__")).unwrap();
+        for name in ["__init__", "aliases", "utf_8"] {
+            fs::write(copy.join(format!("__pycache__/{name}.{tag}.pyc")), garbage).unwrap();
+        }
+        let mut command = drive(&[USE_ENVIRONMENT, &init, "create", CODECS]);
+        command.env("PYTHONHOME", &home).env("PYTHONDONTWRITEBYTECODE", "1");
+        assert_eq!(lines(command), [codecs_of(&copy, "frozen")]);
+    }
+
+    // Another life reads them again, main and guests.
+    let change = format!("exec=open({:?}, 'a').write('life = 2\\n')", text(&copy.join("__init__.py")));
+    let life = "eval=str(__import__('encodings').life)";
+    let steps = [USE_ENVIRONMENT, &init, "create", CODECS, &change, "shutdown", &init, "create", life, "main", life];
+    let mut command = drive(&steps);
+    command.env("PYTHONHOME", &home);
+    assert_eq!(lines(command), [&codecs_of(&copy, "frozen"), "2", "2"]);
+}
+
+#[test]
+fn codecs_that_come_from_elsewhere_are_left_alone() {
+    let init = format!("init={}", text(&python()));
+    let codecs = |variable: &str, value: &Path| {
+        let mut command = drive(&[USE_ENVIRONMENT, &init, "create", CODECS, "main", CODECS]);
+        command.env(variable, value);
+        lines(command)
+    };
+    let (_, copy) = other_home("codecs-elsewhere");
+    assert_eq!(codecs("PYTHONPATH", copy.parent().unwrap()), vec![codecs_of(&copy, "file"); 2]);
+    // Who develops the standard library wants its files.
+    let own = PathBuf::from(asked("__import__('encodings').__path__[0]"));
+    assert_eq!(codecs("PYTHON_FROZEN_MODULES", Path::new("off")), vec![codecs_of(&own, "file"); 2]);
+    assert_eq!(codecs("PYTHON_FROZEN_MODULES", Path::new("on")), vec![codecs_of(&own, "frozen"); 2]);
+}
+
+#[test]
+fn a_host_keeps_its_codecs_and_its_frozen_modules() {
+    let open = format!("dlopen={}", text(&libpython()));
+    let (home, copy) = other_home("codecs-host");
+    let home = format!("setenv=PYTHONHOME={}", text(&home));
+    let life = ["initialize", "main", CODECS, "create", CODECS, "shutdown", "create", CODECS, "shutdown", "finalize"];
+    let lives = [&[home.as_str(), open.as_str()], &life[..], &life[..]].concat();
+    assert_eq!(lines(drive(&lives)), vec![codecs_of(&copy, "frozen"); 6]);
+    let script = fs::read_to_string(root().join("tests/programs/host_table.py")).unwrap();
+    assert_eq!(lines(host(&python(), &script)), ["done"]);
+}
+
 // ---- hosts that are Pythons
 
 /// Runs a script in a Python that loads the library with ctypes.

@@ -10,7 +10,7 @@
 use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
 
 use super::types::{
-    Py_buffer, PyCapsule_Destructor, PyCompilerFlags, PyFrameObject, PyInitConfig, PyInterpreterConfig,
+    _frozen, Py_buffer, PyCapsule_Destructor, PyCompilerFlags, PyFrameObject, PyInitConfig, PyInterpreterConfig,
     PyInterpreterState, PyMethodDef, PyObject, PyObjectArenaAllocator, PyStatus, PyThreadState, PyTypeObject,
 };
 
@@ -99,6 +99,16 @@ impl ExceptionClass {
         // SAFETY: the address of CPython's variable, which outlives the process's use of it (libpython is never
         // unloaded).
         unsafe { *self.0 }
+    }
+}
+
+/// CPython's variable that points to the table of frozen modules.
+#[derive(Clone, Copy)]
+pub struct FrozenModules(pub *mut *const _frozen);
+
+impl FrozenModules {
+    unsafe fn at(symbol: *mut c_void) -> Self {
+        FrozenModules(symbol.cast())
     }
 }
 
@@ -258,5 +268,6 @@ api! {
         PyExc_SyntaxError: ExceptionClass;
         PyExc_SystemExit: ExceptionClass;
         PyExc_TypeError: ExceptionClass;
+        PyImport_FrozenModules: FrozenModules;
     }
 }

@@ -2,6 +2,7 @@
 # Not io, whose abstract classes would take longer than all the rest; many programs never import it.
 import _io
 import sys
+from _frozen_importlib_external import SourceFileLoader
 
 
 class StandardBuffer(_io._BufferedIOBase):
@@ -72,10 +73,22 @@ def stream(fd, name, errors, line_buffering, functions):
     return text
 
 
-def setup(stdout, stderr, path, replace_current_frames):
+def look_like_a_file(module):
+    """For what frozen.rs has frozen: as it would be had it been read from its file."""
+    spec, file = module.__spec__, module.__file__
+    spec.loader = module.__loader__ = SourceFileLoader(module.__name__, file)
+    spec.origin, spec.has_location, spec.loader_state = file, True, None
+    if sys.version_info < (3, 15):
+        module.__cached__ = spec.cached
+
+
+def setup(stdout, stderr, path, frozen, replace_current_frames):
     sys.stdout = sys.__stdout__ = stream(1, "<stdout>", "surrogateescape", False, stdout)
     sys.stderr = sys.__stderr__ = stream(2, "<stderr>", "backslashreplace", True, stderr)
     sys.path[:0] = path
+    for module in map(sys.modules.get, frozen):
+        if getattr(module, "__file__", None) and module.__spec__.origin == "frozen":
+            look_like_a_file(module)
     if replace_current_frames:
         # Before CPython 3.15 these two touch the frames of other interpreters, which ends the process.
         import _thread

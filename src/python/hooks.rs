@@ -13,7 +13,7 @@ use super::types::{PyInterpreterState, PyMethodDef, PyMethodDefPointer, PyObject
 
 use super::attach::detached;
 use super::object::{Py, PyResult, Raised};
-use super::{api, lock};
+use super::{api, frozen, lock};
 
 /// Is told when a guest destroys one of our interpreters.
 pub trait Watcher: Send + Sync {
@@ -235,6 +235,7 @@ fn cleared(id: i64) {
         // The others are gone by now.
         HOOKED.store(false, Ordering::Relaxed);
         forget_all();
+        frozen::thaw();
         HOST.get().inspect(|host| (host.ended)());
         return;
     }

@@ -16,7 +16,7 @@ use super::object::{Obj, Py, PyResult};
 use super::output::{self, Output};
 use super::sources::Sources;
 use super::stack::{Stack, this_stack};
-use super::{Count, Failure, api, lock};
+use super::{Count, Failure, api, frozen, lock};
 
 /// What an interpreter may do (CPython: PyInterpreterConfig). All false is what `concurrent.interpreters` calls
 /// "isolated".
@@ -396,7 +396,7 @@ fn set_up_guest(py: Py, output: &Output, path: &[String], id: i64) -> PyResult<(
     let constant = if replace { super::types::Py_CONSTANT_TRUE } else { super::types::Py_CONSTANT_FALSE };
     // SAFETY: an immortal constant.
     let replace = unsafe { py.borrowed((py.api.Py_GetConstantBorrowed)(constant))? };
-    setup.call(&[&stdout, &stderr, &list, &replace])?;
+    setup.call(&[&stdout, &stderr, &list, &frozen::names(py)?, &replace])?;
     Ok(())
 }
 

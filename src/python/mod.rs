@@ -9,6 +9,7 @@
 //! | `attach` | thread states: entering and leaving an interpreter |
 //! | `stack`, `chunks` | what makes that cheap: the bounds of stacks, memory for frames |
 //! | `interp` | one interpreter: create, set up, run in, end |
+//! | `frozen` | modules that new interpreters do not have to read from files |
 //! | `thread_end` | what is to be done when a thread ends |
 //! | `run`, `dedent` | exec, eval, call, prepare_main |
 //! | `sources` | the source of what was run, for tracebacks |
@@ -29,6 +30,7 @@ mod convert;
 mod dedent;
 pub mod exception;
 pub mod find;
+mod frozen;
 pub mod hooks;
 pub mod interp;
 pub mod kept;

@@ -14,7 +14,7 @@ use super::chunks::cache_chunks;
 use super::find::{Found, Installation, is_shortage};
 use super::object::Py;
 use super::stack::this_stack;
-use super::{API, api, hooks};
+use super::{API, api, frozen, hooks};
 
 /// How CPython is initialised.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -165,7 +165,10 @@ pub fn initialize(installation: &Installation, startup: Startup) -> Result<MainS
         let result = configure_and_start(config, installation, startup);
         (api().PyInitConfig_Free)(config);
         match result {
-            Ok(()) => Ok(MainState((api().PyEval_SaveThread)())),
+            Ok(()) => {
+                frozen::freeze(Py::attached(api()));
+                Ok(MainState((api().PyEval_SaveThread)()))
+            }
             Err(reason) => {
                 let reason = format!("CPython {} did not start: {reason}", installation.library.display());
                 let _ = FAILED.set(reason.clone());
@@ -256,6 +259,7 @@ fn hook_into_host() -> Result<(), StartError> {
         }
         hooks::hooked();
         hooks::seed(py);
+        frozen::freeze(py);
     }
     Ok(())
 }

@@ -8,11 +8,11 @@
 pub use own::*;
 #[cfg(test)]
 pub use pyo3_ffi::{
-    METH_NOARGS, METH_O, METH_VARARGS, Py_CONSTANT_FALSE, Py_CONSTANT_NONE, Py_CONSTANT_TRUE, Py_buffer, Py_eval_input,
-    Py_file_input, Py_ssize_t, PyBUF_FULL_RO, PyBUF_SIMPLE, PyCFunction, PyCapsule_Destructor, PyCompilerFlags,
-    PyFrameObject, PyInitConfig, PyInterpreterConfig, PyInterpreterConfig_OWN_GIL, PyInterpreterConfig_SHARED_GIL,
-    PyInterpreterState, PyMethodDef, PyMethodDefPointer, PyObject, PyObjectArenaAllocator, PyStatus, PyThreadState,
-    PyTypeObject,
+    _frozen, METH_NOARGS, METH_O, METH_VARARGS, Py_CONSTANT_FALSE, Py_CONSTANT_NONE, Py_CONSTANT_TRUE, Py_buffer,
+    Py_eval_input, Py_file_input, Py_ssize_t, PyBUF_FULL_RO, PyBUF_SIMPLE, PyCFunction, PyCapsule_Destructor,
+    PyCompilerFlags, PyFrameObject, PyInitConfig, PyInterpreterConfig, PyInterpreterConfig_OWN_GIL,
+    PyInterpreterConfig_SHARED_GIL, PyInterpreterState, PyMethodDef, PyMethodDefPointer, PyObject,
+    PyObjectArenaAllocator, PyStatus, PyThreadState, PyTypeObject,
 };
 
 #[cfg_attr(test, allow(dead_code))]
@@ -114,6 +114,16 @@ mod own {
     pub const Py_file_input: c_int = 257;
     pub const Py_eval_input: c_int = 258;
 
+    // Include/cpython/import.h
+    #[repr(C)]
+    #[derive(Clone, Copy)]
+    pub struct _frozen {
+        pub name: *const c_char,
+        pub code: *const u8,
+        pub size: c_int,
+        pub is_package: c_int,
+    }
+
     // Include/object.h
     pub const Py_CONSTANT_NONE: c_uint = 0;
     pub const Py_CONSTANT_FALSE: c_uint = 1;
@@ -150,6 +160,7 @@ mod tests {
         same_layout!(Py_buffer: buf obj len itemsize readonly ndim format shape strides suboffsets internal);
         same_layout!(PyMethodDef: ml_name ml_meth ml_flags ml_doc);
         same_layout!(PyMethodDefPointer: PyCFunction);
+        same_layout!(_frozen: name code size is_package);
         same_layout!(PyCompilerFlags: cf_flags cf_feature_version);
         same_value!(PyInterpreterConfig_SHARED_GIL PyInterpreterConfig_OWN_GIL PyBUF_SIMPLE PyBUF_FULL_RO METH_VARARGS METH_NOARGS
             METH_O Py_file_input Py_eval_input Py_CONSTANT_NONE Py_CONSTANT_FALSE Py_CONSTANT_TRUE);

@@ -1,0 +1,131 @@
+//! The codecs' modules, frozen.
+//!
+//! Before anything else a new interpreter imports `encodings` and two of its modules, and reads them from files: a sixth
+//! of its creation. So the code that main has of them goes into CPython's table of frozen modules
+//! (PyImport_FrozenModules, Include/cpython/import.h), which it looks into first. It is the code that the files have,
+//! and guest.py has the modules look as if they had come from there.
+
+use std::ffi::CString;
+use std::ptr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use super::object::{Obj, Py, PyResult, Raised};
+use super::types::{_frozen, Py_file_input};
+use super::{api, lock};
+
+/// The table that CPython has, until main ends. It stays when that is over: a thread that CPython has parked may have
+/// been looking at it.
+struct Table {
+    entries: Box<[_frozen]>,
+    modules: Vec<Module>,
+    /// What was there before: a host's, or nothing.
+    before: *const _frozen,
+}
+
+// SAFETY: the pointers are to what the table owns, and to a table of a host's, which CPython uses from every thread.
+unsafe impl Send for Table {}
+
+struct Module {
+    name: CString,
+    is_package: bool,
+    /// The marshalled code object.
+    code: Vec<u8>,
+}
+
+static TABLE: Mutex<Option<Table>> = Mutex::new(None);
+
+/// The variable that points to the table. CPython reads it at each import, in every thread.
+fn variable() -> &'static AtomicPtr<_frozen> {
+    // SAFETY: CPython's variable, a pointer that lives as long as the process. It is written to only here, or by a host
+    // that has to know when nobody reads.
+    unsafe { AtomicPtr::from_ptr(api().PyImport_FrozenModules.0.cast()) }
+}
+
+/// Freezes what new interpreters would read from files. Attached to main, before the library makes any. An interpreter
+/// that is being created meanwhile finds the old table or the new one. Whatever is in the way, the files are there.
+pub fn freeze(py: Py) {
+    let modules = modules(py).unwrap_or_default();
+    py.clear();
+    if modules.is_empty() {
+        return;
+    }
+    let mut entries: Vec<_frozen> = modules.iter().map(entry).collect();
+    let before = variable().load(Ordering::Acquire).cast_const();
+    // SAFETY: a table ends with an entry without a name (or there is none). A host's lives as long as CPython uses it.
+    unsafe {
+        let mut next = before;
+        while !next.is_null() && !(*next).name.is_null() {
+            entries.push(*next);
+            next = next.add(1);
+        }
+    }
+    entries.push(_frozen { name: ptr::null(), code: ptr::null(), size: 0, is_package: 0 });
+    let entries = entries.into_boxed_slice();
+    variable().store(entries.as_ptr().cast_mut(), Ordering::Release);
+    *lock(&TABLE) = Some(Table { entries, modules, before });
+}
+
+fn entry(module: &Module) -> _frozen {
+    _frozen {
+        name: module.name.as_ptr(),
+        code: module.code.as_ptr(),
+        size: module.code.len() as i32,
+        is_package: i32::from(module.is_package),
+    }
+}
+
+/// Main ends: who starts CPython next, the library or a host, may do so with another standard library.
+pub fn thaw() {
+    if let Some(table) = &*lock(&TABLE) {
+        let (ours, before) = (table.entries.as_ptr().cast_mut(), table.before.cast_mut());
+        // Unless a host has put another one there.
+        let _ = variable().compare_exchange(ours, before, Ordering::AcqRel, Ordering::Relaxed);
+    }
+}
+
+/// The names of what is frozen.
+pub fn names<'py>(py: Py<'py>) -> PyResult<Obj<'py>> {
+    let table = lock(&TABLE);
+    let modules = table.as_ref().map_or(&[][..], |table| &table.modules);
+    // SAFETY: a new tuple; SetItem takes the references to its items over.
+    unsafe {
+        let tuple = py.owned((py.api.PyTuple_New)(modules.len() as isize))?;
+        for (index, module) in modules.iter().enumerate() {
+            let name = py.str(&module.name.to_string_lossy())?;
+            py.check((py.api.PyTuple_SetItem)(tuple.as_ptr(), index as isize, name.into_ptr()))?;
+        }
+        Ok(tuple)
+    }
+}
+
+/// What frozen.py found.
+fn modules(py: Py) -> PyResult<Vec<Module>> {
+    const SOURCE: &str = concat!(include_str!("frozen.py"), "\0");
+    // SAFETY: attached; NUL-terminated texts and live objects. What GetItem gives is borrowed from the list, which
+    // nobody else has.
+    unsafe {
+        let namespace = py.owned((py.api.PyDict_New)())?;
+        py.check((py.api.PyDict_SetItemString)(namespace.as_ptr(), c"__name__".as_ptr(), py.str("subpy")?.as_ptr()))?;
+        let (name, flags) = (c"<subpy>".as_ptr(), ptr::null_mut());
+        let code = (py.api.Py_CompileStringExFlags)(SOURCE.as_ptr().cast(), name, Py_file_input, flags, -1);
+        let code = py.owned(code)?;
+        py.owned((py.api.PyEval_EvalCode)(code.as_ptr(), namespace.as_ptr(), namespace.as_ptr()))?;
+        let mut found = ptr::null_mut();
+        (py.api.PyDict_GetItemRef)(namespace.as_ptr(), py.str("modules")?.as_ptr(), &mut found);
+        let found = py.owned(found)?;
+        let item = |tuple, index| py.borrowed((py.api.PyTuple_GetItem)(tuple, index));
+        let module = |index| {
+            let tuple = (py.api.PyList_GetItem)(found.as_ptr(), index);
+            let name = item(tuple, 0)?.to_text(usize::MAX).ok_or(Raised)?;
+            let (code, mut data, mut len) = (item(tuple, 2)?, ptr::null_mut(), 0);
+            py.check((py.api.PyBytes_AsStringAndSize)(code.as_ptr(), &mut data, &mut len))?;
+            Ok(Module {
+                name: CString::new(name).map_err(|_| Raised)?,
+                is_package: item(tuple, 1)?.to_i64() == Some(1),
+                code: std::slice::from_raw_parts(data.cast(), len as usize).to_vec(),
+            })
+        };
+        (0..(py.api.PyList_Size)(found.as_ptr())).map(module).collect()
+    }
+}
