@@ -14,6 +14,7 @@ use super::chunks::cache_chunks;
 use super::find::{Found, Installation, is_shortage};
 use super::object::Py;
 use super::stack::this_stack;
+use super::state_blocks::cache_state_blocks;
 use super::{API, api, hooks};
 
 /// How CPython is initialised.
@@ -165,7 +166,10 @@ pub fn initialize(installation: &Installation, startup: Startup) -> Result<MainS
         let result = configure_and_start(config, installation, startup);
         (api().PyInitConfig_Free)(config);
         match result {
-            Ok(()) => Ok(MainState((api().PyEval_SaveThread)())),
+            Ok(()) => {
+                cache_state_blocks(api(), (api().PyInterpreterState_Main)());
+                Ok(MainState((api().PyEval_SaveThread)()))
+            }
             Err(reason) => {
                 let reason = format!("CPython {} did not start: {reason}", installation.library.display());
                 let _ = FAILED.set(reason.clone());
@@ -245,6 +249,7 @@ fn hook_into_host() -> Result<(), StartError> {
             return Err(StartError::Failed("no memory to enter the host's CPython".into()));
         };
         let py: Py = entry.py();
+        cache_state_blocks(api(), (api().PyInterpreterState_Main)());
         // It hears of all that comes and goes from now on, also while the library is shut down.
         if hooks::is_hooked() {
             return Ok(());
