@@ -61,6 +61,7 @@ c_tests! {
     signals
     small_stack
     sources
+    state_blocks
     syntax
     thread_end
     threads

@@ -11,7 +11,8 @@ use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
 
 use super::types::{
     _frozen, Py_buffer, PyCapsule_Destructor, PyCompilerFlags, PyFrameObject, PyInitConfig, PyInterpreterConfig,
-    PyInterpreterState, PyMethodDef, PyObject, PyObjectArenaAllocator, PyStatus, PyThreadState, PyTypeObject,
+    PyInterpreterState, PyMemAllocatorDomain, PyMemAllocatorEx, PyMethodDef, PyObject, PyObjectArenaAllocator,
+    PyStatus, PyThreadState, PyTypeObject,
 };
 
 type Ssize = super::types::Py_ssize_t;
@@ -133,6 +134,8 @@ api! {
         fn Py_EndInterpreter(*mut PyThreadState);
         fn PyObject_GetArenaAllocator(*mut PyObjectArenaAllocator);
         fn PyObject_SetArenaAllocator(*mut PyObjectArenaAllocator);
+        fn PyMem_GetAllocator(PyMemAllocatorDomain, *mut PyMemAllocatorEx);
+        fn PyMem_SetAllocator(PyMemAllocatorDomain, *mut PyMemAllocatorEx);
         // thread states
         fn PyThreadState_New(*mut PyInterpreterState) -> *mut PyThreadState;
         fn PyThreadState_Clear(*mut PyThreadState);

@@ -1,7 +1,7 @@
 //! A cache in front of CPython's arena allocator for the 16 KiB block that the first Python frame of a thread state
 //! takes, and which CPython would mmap and munmap at each entry.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::OnceLock;
@@ -15,19 +15,45 @@ const CHUNK: usize = 16 * 1024;
 /// Nested entries take one each; more are not kept.
 const KEPT: usize = 4;
 
-struct Chunks(RefCell<Vec<*mut c_void>>);
-
-thread_local! {
-    static CHUNKS: Chunks = const { Chunks(RefCell::new(Vec::new())) };
+/// Blocks of one size that a thread keeps for its next entries. They are given back when it ends.
+pub struct KeptBlocks {
+    blocks: [Cell<*mut c_void>; KEPT],
+    count: Cell<usize>,
+    give_back: fn(*mut c_void),
 }
 
-impl Drop for Chunks {
+impl KeptBlocks {
+    pub const fn new(give_back: fn(*mut c_void)) -> KeptBlocks {
+        KeptBlocks { blocks: [const { Cell::new(ptr::null_mut()) }; KEPT], count: Cell::new(0), give_back }
+    }
+
+    #[inline]
+    pub fn take(&self) -> Option<*mut c_void> {
+        let last = self.count.get().checked_sub(1)?;
+        self.count.set(last);
+        Some(self.blocks[last].get())
+    }
+
+    /// False when there is no room for it.
+    #[inline]
+    pub fn keep(&self, block: *mut c_void) -> bool {
+        let Some(place) = self.blocks.get(self.count.get()) else { return false };
+        place.set(block);
+        self.count.set(self.count.get() + 1);
+        true
+    }
+}
+
+impl Drop for KeptBlocks {
     fn drop(&mut self) {
-        for chunk in self.0.get_mut().drain(..) {
-            // SAFETY: a block that the original allocator made (`chunk_free` keeps no others).
-            unsafe { original_free(chunk, CHUNK) }
+        while let Some(block) = self.take() {
+            (self.give_back)(block);
         }
     }
+}
+
+thread_local! {
+    static CHUNKS: KeptBlocks = const { KeptBlocks::new(|chunk| original_free(chunk, CHUNK)) };
 }
 
 /// The allocator that was there before.
@@ -40,9 +66,8 @@ unsafe impl Sync for Original {}
 
 static ORIGINAL: OnceLock<Original> = OnceLock::new();
 
-/// # Safety
-/// The block must be one that the original allocator made, of that size.
-unsafe fn original_free(block: *mut c_void, size: usize) {
+/// For blocks that the original allocator made, of that size.
+fn original_free(block: *mut c_void, size: usize) {
     if let Some(Original(original)) = ORIGINAL.get()
         && let Some(free) = original.free
     {
@@ -52,7 +77,7 @@ unsafe fn original_free(block: *mut c_void, size: usize) {
 
 extern "C" fn chunk_alloc(_: *mut c_void, size: usize) -> *mut c_void {
     if size == CHUNK
-        && let Ok(Some(chunk)) = CHUNKS.try_with(|chunks| chunks.0.borrow_mut().pop())
+        && let Ok(Some(chunk)) = CHUNKS.try_with(KeptBlocks::take)
     {
         return chunk;
     }
@@ -63,20 +88,10 @@ extern "C" fn chunk_alloc(_: *mut c_void, size: usize) -> *mut c_void {
 }
 
 extern "C" fn chunk_free(_: *mut c_void, block: *mut c_void, size: usize) {
-    if block.is_null() {
-        return; // CPython does that
-    }
-    let keep = |chunks: &Chunks| {
-        let mut chunks = chunks.0.borrow_mut();
-        let room = size == CHUNK && chunks.len() < KEPT;
-        if room {
-            chunks.push(block);
-        }
-        room
-    };
-    if !CHUNKS.try_with(keep).unwrap_or(false) {
-        // SAFETY: CPython gives back what it got from this allocator, which is what the original made.
-        unsafe { original_free(block, size) }
+    // CPython gives back what it got from this allocator, which is what the original made; or NULL.
+    let kept = || size == CHUNK && CHUNKS.try_with(|chunks| chunks.keep(block)).unwrap_or(false);
+    if !block.is_null() && !kept() {
+        original_free(block, size);
     }
 }
 

@@ -7,7 +7,7 @@
 //! | `api`, `types` | the symbol table, and CPython's types in it |
 //! | `object` | references that count themselves, the proof of being attached |
 //! | `attach` | thread states: entering and leaving an interpreter |
-//! | `stack`, `chunks` | what makes that cheap: the bounds of stacks, memory for frames |
+//! | `stack`, `chunks`, `state_blocks` | what makes that cheap: the bounds of stacks, memory for frames and states |
 //! | `interp` | one interpreter: create, set up, run in, end |
 //! | `frozen` | modules that new interpreters do not have to read from files |
 //! | `thread_end` | what is to be done when a thread ends |
@@ -41,6 +41,7 @@ pub mod run;
 pub mod sources;
 pub mod stack;
 pub mod start;
+mod state_blocks;
 pub mod thread_end;
 mod types;
 

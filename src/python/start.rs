@@ -14,6 +14,7 @@ use super::chunks::cache_chunks;
 use super::find::{Found, Installation, is_shortage};
 use super::object::Py;
 use super::stack::this_stack;
+use super::state_blocks::cache_state_blocks;
 use super::{API, api, frozen, hooks};
 
 /// How CPython is initialised.
@@ -167,6 +168,7 @@ pub fn initialize(installation: &Installation, startup: Startup) -> Result<MainS
         match result {
             Ok(()) => {
                 frozen::freeze(Py::attached(api()));
+                cache_state_blocks(api(), (api().PyInterpreterState_Main)());
                 Ok(MainState((api().PyEval_SaveThread)()))
             }
             Err(reason) => {
@@ -248,6 +250,7 @@ fn hook_into_host() -> Result<(), StartError> {
             return Err(StartError::Failed("no memory to enter the host's CPython".into()));
         };
         let py: Py = entry.py();
+        cache_state_blocks(api(), (api().PyInterpreterState_Main)());
         // It hears of all that comes and goes from now on, also while the library is shut down.
         if hooks::is_hooked() {
             return Ok(());

@@ -11,9 +11,11 @@ pub use pyo3_ffi::{
     _frozen, METH_NOARGS, METH_O, METH_VARARGS, Py_CONSTANT_FALSE, Py_CONSTANT_NONE, Py_CONSTANT_TRUE, Py_buffer,
     Py_eval_input, Py_file_input, Py_ssize_t, PyBUF_FULL_RO, PyBUF_SIMPLE, PyCFunction, PyCapsule_Destructor,
     PyCompilerFlags, PyFrameObject, PyInitConfig, PyInterpreterConfig, PyInterpreterConfig_OWN_GIL,
-    PyInterpreterConfig_SHARED_GIL, PyInterpreterState, PyMethodDef, PyMethodDefPointer, PyObject,
-    PyObjectArenaAllocator, PyStatus, PyThreadState, PyTypeObject,
+    PyInterpreterConfig_SHARED_GIL, PyInterpreterState, PyMemAllocatorDomain, PyMemAllocatorEx, PyMethodDef,
+    PyMethodDefPointer, PyObject, PyObjectArenaAllocator, PyStatus, PyThreadState, PyTypeObject,
 };
+#[cfg(test)]
+pub const PYMEM_DOMAIN_RAW: PyMemAllocatorDomain = PyMemAllocatorDomain::PYMEM_DOMAIN_RAW;
 
 #[cfg_attr(test, allow(dead_code))]
 #[allow(non_camel_case_types, non_upper_case_globals, non_snake_case)]
@@ -64,6 +66,19 @@ mod own {
         pub ctx: *mut c_void,
         pub alloc: Option<extern "C" fn(ctx: *mut c_void, size: usize) -> *mut c_void>,
         pub free: Option<extern "C" fn(ctx: *mut c_void, ptr: *mut c_void, size: usize)>,
+    }
+
+    // Include/cpython/pymem.h
+    pub type PyMemAllocatorDomain = c_int;
+    pub const PYMEM_DOMAIN_RAW: PyMemAllocatorDomain = 0;
+    #[repr(C)]
+    #[derive(Clone, Copy)]
+    pub struct PyMemAllocatorEx {
+        pub ctx: *mut c_void,
+        pub malloc: Option<extern "C" fn(ctx: *mut c_void, size: usize) -> *mut c_void>,
+        pub calloc: Option<extern "C" fn(ctx: *mut c_void, nelem: usize, elsize: usize) -> *mut c_void>,
+        pub realloc: Option<extern "C" fn(ctx: *mut c_void, ptr: *mut c_void, new_size: usize) -> *mut c_void>,
+        pub free: Option<extern "C" fn(ctx: *mut c_void, ptr: *mut c_void)>,
     }
 
     // Include/pybuffer.h
@@ -157,6 +172,9 @@ mod tests {
             check_multi_interp_extensions gil);
         same_layout!(PyStatus: _type func err_msg exitcode);
         same_layout!(PyObjectArenaAllocator: ctx alloc free);
+        same_layout!(PyMemAllocatorEx: ctx malloc calloc realloc free);
+        assert_eq!(size_of::<own::PyMemAllocatorDomain>(), size_of::<pyo3_ffi::PyMemAllocatorDomain>());
+        assert_eq!(own::PYMEM_DOMAIN_RAW, pyo3_ffi::PyMemAllocatorDomain::PYMEM_DOMAIN_RAW as i32);
         same_layout!(Py_buffer: buf obj len itemsize readonly ndim format shape strides suboffsets internal);
         same_layout!(PyMethodDef: ml_name ml_meth ml_flags ml_doc);
         same_layout!(PyMethodDefPointer: PyCFunction);
