@@ -42,6 +42,7 @@ c_tests! {
     left_threads
     lifecycle
     main
+    many
     misuse
     nested
     no_memory

@@ -11,6 +11,7 @@
 //! | `interp` | one interpreter: create, set up, run in, end |
 //! | `thread_end` | what is to be done when a thread ends |
 //! | `run`, `dedent` | exec, eval, call, prepare_main |
+//! | `many` | many calls in one run |
 //! | `sources` | the source of what was run, for tracebacks |
 //! | `names` | names as Python strings |
 //! | `kept` | objects that prepared functions hold |
@@ -32,6 +33,7 @@ pub mod find;
 pub mod hooks;
 pub mod interp;
 pub mod kept;
+pub mod many;
 mod names;
 pub mod object;
 pub mod output;
@@ -102,4 +104,6 @@ pub enum Failure {
     /// A prepared function that was freed.
     Freed,
     NoMemory,
+    /// What became of one of many calls.
+    InRow(usize, Box<Failure>),
 }
