@@ -72,7 +72,8 @@ fn section(root: &Path, title: &str, files: &[&str]) -> String {
     let mut config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml");
     // The members of the union that cbindgen cannot write; see src/value/mod.rs.
     let union_members = "  /** BOOL: one byte is read, true unless 0; all eight are written */\n  bool as_bool;\n  \
-                         /** DICT */\n  const struct subpy_pair *as_pairs;";
+                         /** DICT */\n  const struct subpy_pair *as_pairs;\n  /** ERROR: it belongs to the results, do not \
+                         free it */\n  const struct subpy_error *as_error;";
     config.export.body.insert("subpy_value_data".into(), union_members.into());
     let builder = files
         .iter()

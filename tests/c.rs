@@ -43,6 +43,7 @@ c_tests! {
     left_threads
     lifecycle
     main
+    many
     misuse
     nested
     no_memory

@@ -43,7 +43,7 @@ unsafe fn failure(error: *mut *mut subpy_error, failed: Error) -> subpy_status {
     let status = failed.status();
     if !error.is_null() {
         // SAFETY: promised by the caller.
-        unsafe { error.write(subpy_error::new(failed)) }
+        unsafe { error.write(Box::into_raw(subpy_error::new(failed))) }
     }
     status
 }

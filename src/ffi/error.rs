@@ -21,6 +21,7 @@ use crate::manager::{Error, Exception, Frame, Kind};
 pub struct subpy_error {
     status: subpy_status,
     interp: subpy_interp,
+    row: Option<usize>,
     message: Text,
     exception: Option<Texts>,
 }
@@ -113,20 +114,20 @@ impl fmt::Write for Fallible {
 }
 
 impl subpy_error {
-    /// An error for C to own.
-    pub(super) fn new(error: Error) -> *mut subpy_error {
+    pub(super) fn new(error: Error) -> Box<subpy_error> {
         let mut message = Fallible(String::new());
         // What there is no memory for is missing.
         let _ = write!(message, "{error}");
-        Box::into_raw(Box::new(subpy_error {
+        Box::new(subpy_error {
             status: error.status(),
             interp: error.interp,
+            row: error.row(),
             message: Text::new(message.0),
             exception: match error.kind {
                 Kind::ExecutionFailed(exception) | Kind::Syntax(exception) => Some(Texts::new(*exception)),
                 _ => None,
             },
-        }))
+        })
     }
 }
 
@@ -343,6 +344,20 @@ pub unsafe extern "C" fn subpy_error_exit_status(error: *const subpy_error, stat
 pub unsafe extern "C" fn subpy_error_interp(error: *const subpy_error) -> subpy_interp {
     // SAFETY: the caller's pointer is as the declaration says.
     boundary::value(0, || unsafe { error.as_ref().map_or(0, |error| error.interp) })
+}
+
+/// Which row of subpy_function_call_many() it is that raised the exception, or whose result is not shareable.
+///
+/// @param row  its index, from 0; may be NULL
+/// @return true; or false, with nothing written, when the error is not one of a row
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_error_row(error: *const subpy_error, row: *mut usize) -> bool {
+    // SAFETY: the caller's pointers are as the declaration says.
+    boundary::value(false, || unsafe {
+        let Some(its_row) = error.as_ref().and_then(|error| error.row) else { return false };
+        write(row, its_row);
+        true
+    })
 }
 
 /// Free an error; NULL is ignored. Never blocks and runs no Python; works after subpy_shutdown().

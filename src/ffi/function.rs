@@ -3,11 +3,11 @@
 
 use std::ffi::c_char;
 
-use super::boundary::{self, invalid, text};
+use super::boundary::{self, invalid, known_flags, text};
 use super::error::subpy_error;
 use super::status::{subpy_function, subpy_interp, subpy_status};
 use crate::manager;
-use crate::value::{Args, subpy_value};
+use crate::value::{Args, Builder, Rows, subpy_value};
 
 /// Look up a callable, to call it many times.
 ///
@@ -68,6 +68,57 @@ pub unsafe extern "C" fn subpy_function_call(
         boundary::run(result, error, |wanted| {
             let args = Args::check(args, nargs, kwargs).or_else(invalid)?;
             manager::function_call(function, args, wanted)
+        })
+    }
+}
+
+/// for subpy_function_call_many(): go on after a row that fails, with its error among the results (asyncio.gather():
+/// return_exceptions)
+pub const SUBPY_RETURN_ERRORS: u32 = 1;
+
+/// Call a function with one row of arguments after the other. This takes a fraction of the time of as many calls: the
+/// interpreter is entered once.
+///
+/// Other threads get the interpreter's GIL meanwhile, and signals and exceptions sent to this thread arrive, as in a
+/// loop that Python runs.
+///
+/// All rows are checked before the first one runs. The first exception, or result that is not shareable, ends the call:
+/// there are no results then, and the error has the index of the row, for subpy_error_row() and in its message. With
+/// SUBPY_RETURN_ERRORS the call goes on, and the value of that row is an error: its kind is SUBPY_KIND_ERROR. Only an
+/// exception that `except Exception` does not catch (SystemExit, KeyboardInterrupt) ends the call then.
+///
+/// @param function  the function
+/// @param rows      `count * nargs` positional arguments, the first row first; may be NULL when that is 0
+/// @param count     how many rows
+/// @param nargs     how many arguments each has
+/// @param flags     0 or SUBPY_RETURN_ERRORS
+/// @param results   a LIST of `count` values, to be freed with subpy_value_free(), which frees the errors in it too;
+///                  NULL: what is returned is not converted at all (not with SUBPY_RETURN_ERRORS)
+/// @param error     optional; set on failure, to be freed with subpy_error_free()
+/// @return SUBPY_OK; any error of subpy_function_call()
+///
+/// Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_function_call_many(
+    function: subpy_function,
+    rows: *const subpy_value,
+    count: usize,
+    nargs: usize,
+    flags: u32,
+    results: *mut subpy_value,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe {
+        boundary::run(results, error, |wanted| {
+            known_flags(flags.into(), SUBPY_RETURN_ERRORS.into(), "flags")?;
+            let mut collect = |error, results: &mut Builder| results.attach_error(subpy_error::new(error));
+            let mut collect = (flags & SUBPY_RETURN_ERRORS != 0).then_some(&mut collect as _);
+            if collect.is_some() && wanted.is_none() {
+                invalid("results is NULL: the errors that SUBPY_RETURN_ERRORS asks for would be lost")?;
+            }
+            let rows = Rows::check(rows, count, nargs).or_else(invalid)?;
+            manager::function_call_many(function, rows, wanted, collect.take())
         })
     }
 }

@@ -32,6 +32,8 @@ pub const SUBPY_KIND_TUPLE: i32 = 7;
 pub const SUBPY_KIND_LIST: i32 = 8;
 /// dict: as_pairs, in insertion order
 pub const SUBPY_KIND_DICT: i32 = 9;
+/// the error of a row, in the results of subpy_function_call_many() alone: as_error
+pub const SUBPY_KIND_ERROR: i32 = 13;
 
 /// None. Like all constructors, for any thread.
 #[must_use]
@@ -145,7 +147,8 @@ pub unsafe extern "C" fn subpy_value_get(
 }
 
 /// The block of memory that a result owns. All its items, pairs and texts lie in it, so a binding can copy the block as
-/// a whole instead of following pointers one by one.
+/// a whole instead of following pointers one by one. Errors (SUBPY_KIND_ERROR) do not lie in it: a copy of the block
+/// points to them until the result is freed.
 ///
 /// @param value  a result
 /// @param base   where the block begins; NULL when there is none; may be NULL
@@ -171,7 +174,7 @@ pub unsafe extern "C" fn subpy_value_block(
     })
 }
 
-/// Free a result and make it None.
+/// Free a result, and the errors in it, and make it None.
 ///
 /// @param value  a result. NULL, a value from a constructor, a part of a result and a result that was freed are left as
 ///               they are

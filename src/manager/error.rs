@@ -79,13 +79,23 @@ impl fmt::Display for OneLine<'_> {
 
 /// An error, and the interpreter that it is about (its handle, 0 when none).
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{kind}")]
+#[error("{}{kind}", InRow(*row))]
 #[non_exhaustive]
 pub struct Error {
     /// What went wrong.
     pub kind: Kind,
     /// The handle of the interpreter ([`Interpreter::from_handle`](crate::Interpreter::from_handle)), or 0.
     pub interp: u64,
+    row: Option<usize>,
+}
+
+/// Which of many calls it was.
+struct InRow(Option<usize>);
+
+impl fmt::Display for InRow {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.0.map_or(Ok(()), |row| write!(f, "row {row}: "))
+    }
 }
 
 /// A result of this crate.
@@ -123,16 +133,27 @@ impl Error {
         }
     }
 
+    /// The row of many calls ([`Function::call_many`](crate::Function::call_many)) that it is of, from 0.
+    pub fn row(&self) -> Option<usize> {
+        self.row
+    }
+
     /// The same error, about this interpreter.
     pub(crate) fn of(mut self, interp: u64) -> Error {
         self.interp = interp;
+        self
+    }
+
+    /// The same error, of this row of many calls.
+    pub(crate) fn in_row(mut self, row: usize) -> Error {
+        self.row = Some(row);
         self
     }
 }
 
 impl From<Kind> for Error {
     fn from(kind: Kind) -> Error {
-        Error { kind, interp: 0 }
+        Error { kind, interp: 0, row: None }
     }
 }
 
@@ -146,6 +167,7 @@ impl From<Failure> for Error {
             Failure::Freed => Kind::NotFound("the function was freed".into()),
             Failure::Running => Kind::Busy("interpreter already running".into()),
             Failure::NoMemory => Kind::NoMemory,
+            Failure::InRow(row, failure) => return Error::from(*failure).in_row(row),
         })
     }
 }

@@ -38,7 +38,7 @@ pub use gate::Busy;
 pub use interpreters::{Options, close, create, find, get_current, get_main, id, is_running, list_all, whence};
 #[cfg(feature = "capi")]
 pub use run::copy;
-pub use run::{enter, function_call, function_new, leave, prepare_main, run};
+pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run};
 pub use runtime::{RuntimeOptions, init, python_library, python_version};
 pub use shutdown::shutdown;
 pub use thread::{join, run_in_thread, thread_free, wait};

@@ -7,9 +7,10 @@ use super::here::here;
 use super::interpreter::{Interpreter, driven};
 use crate::python::interp::{Interp, Scope};
 use crate::python::kept::Hold;
+use crate::python::many::call_many;
 use crate::python::object::Py;
 use crate::python::run::{self, Code, find_callable};
-use crate::value::{Args, OwnedValue, subpy_pair};
+use crate::value::{Args, Builder, OwnedValue, Rows, subpy_pair, subpy_value};
 
 /// What a message says that an interpreter which Python code made refuses, in Python's words.
 const EXEC: &str = "exec code for";
@@ -52,6 +53,30 @@ pub fn function_call(handle: u64, args: Args, wanted: Option<&mut OwnedValue>) -
         let call = |function: &Function| {
             let code = Code::Function { kept: function.kept(), args };
             here.run_in(function.interpreter(handle)?, |py, scope, _| run::run(py, scope, code, wanted))
+        };
+        here.function.with(handle, || find_function(handle), call)
+    })
+}
+
+/// Makes the value that stands for the error of a row in the results. None: no memory.
+pub type CollectErrors<'a> = dyn FnMut(Error, &mut Builder) -> Option<subpy_value> + 'a;
+
+/// Calls a prepared function with one row after the other. Without `collect` the first error ends it.
+pub fn function_call_many(
+    handle: u64,
+    rows: Rows,
+    wanted: Option<&mut OwnedValue>,
+    mut collect: Option<&mut CollectErrors>,
+) -> Ran {
+    here(|here| {
+        let call = |function: &Function| {
+            let interpreter = function.interpreter(handle)?;
+            let mut collect = collect.as_mut().map(|collect| {
+                |failure, results: &mut Builder| collect(Error::from(failure).of(interpreter.handle), results)
+            });
+            here.run_in(interpreter, |py, scope, _| {
+                call_many(py, scope, function.kept(), rows, wanted, collect.as_mut().map(|collect| collect as _))
+            })
         };
         here.function.with(handle, || find_function(handle), call)
     })

@@ -237,6 +237,8 @@ api! {
         fn PySys_AddAuditHook(Option<AuditHook>, *mut c_void) -> c_int;
         // Missing in pyo3-ffi (Include/cpython/code.h).
         fn PyCode_Addr2Location(*mut PyObject, c_int, *mut c_int, *mut c_int, *mut c_int, *mut c_int) -> c_int;
+        // Missing in pyo3-ffi (Include/cpython/classobject.h).
+        fn PyMethod_Function(*mut PyObject) -> *mut PyObject;
         // Since 3.14.1 (Include/cpython/pystate.h, gh-139653); asking for it refuses 3.14.0.
         fn PyUnstable_ThreadState_SetStackProtection(*mut PyThreadState, *mut c_void, usize) -> c_int;
     }
@@ -263,7 +265,10 @@ api! {
         PyDict_Type: StaticType;
         PyCode_Type: StaticType;
         PyCoro_Type: StaticType;
+        PyFunction_Type: StaticType;
+        PyMethod_Type: StaticType;
         PyExc_AttributeError: ExceptionClass;
+        PyExc_Exception: ExceptionClass;
         PyExc_ImportError: ExceptionClass;
         PyExc_MemoryError: ExceptionClass;
         PyExc_OSError: ExceptionClass;

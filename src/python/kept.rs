@@ -1,11 +1,12 @@
 //! Python objects that outlive the run that found them: what prepared functions hold.
 
+use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::lock;
 use super::object::{Obj, Py, PyResult};
-use super::types::PyObject;
+use super::types::{self, PyObject};
 
 /// A strong reference to an object of one interpreter. Anybody may say at any time that it is no longer needed; when
 /// nobody needs it any more, it is given back by whoever enters the interpreter next.
@@ -60,6 +61,8 @@ impl Drop for Hold {
 pub struct KeptObjects {
     list: Mutex<Vec<Arc<Kept>>>,
     some_dropped: Arc<AtomicBool>,
+    /// A Python function that does nothing: a call of it is a step of Python's loop (`many`).
+    step: OnceLock<Hold>,
 }
 
 impl KeptObjects {
@@ -68,6 +71,27 @@ impl KeptObjects {
         let kept = Arc::new(Kept { object: object.into_ptr(), holders: AtomicUsize::new(1), some_dropped });
         lock(&self.list).push(Arc::clone(&kept));
         Hold(kept)
+    }
+
+    /// A Python function that does nothing, made when it is needed first. Attached to this interpreter.
+    pub fn step<'py>(&self, py: Py<'py>) -> PyResult<Obj<'py>> {
+        if let Some(hold) = self.step.get() {
+            // SAFETY: held as long as the interpreter is not about to end.
+            return unsafe { py.borrowed(hold.kept().object) };
+        }
+        // SAFETY: attached; NUL-terminated texts and live objects; new references.
+        let step = unsafe {
+            let (source, name) = (c"lambda: None".as_ptr(), c"<subpy>".as_ptr());
+            let compile = py.api.Py_CompileStringExFlags;
+            let code = py.owned(compile(source, name, types::Py_eval_input, ptr::null_mut(), -1))?;
+            let globals = py.owned((py.api.PyDict_New)())?;
+            py.owned((py.api.PyEval_EvalCode)(code.as_ptr(), globals.as_ptr(), globals.as_ptr()))?
+        };
+        // SAFETY: a live object.
+        let kept = self.keep(unsafe { py.borrowed(step.as_ptr())? });
+        // When another thread was faster, this one's is given back like all that nobody needs.
+        let _ = self.step.set(kept);
+        Ok(step)
     }
 
     /// The object, if it is kept here and somebody needs it.

@@ -12,6 +12,7 @@
 //! | `frozen` | modules that new interpreters do not have to read from files |
 //! | `thread_end` | what is to be done when a thread ends |
 //! | `run`, `dedent` | exec, eval, call, prepare_main |
+//! | `many` | many calls in one run |
 //! | `sources` | the source of what was run, for tracebacks |
 //! | `names` | names as Python strings |
 //! | `kept` | objects that prepared functions hold |
@@ -34,6 +35,7 @@ mod frozen;
 pub mod hooks;
 pub mod interp;
 pub mod kept;
+pub mod many;
 mod names;
 pub mod object;
 pub mod output;
@@ -105,4 +107,6 @@ pub enum Failure {
     /// A prepared function that was freed.
     Freed,
     NoMemory,
+    /// What became of one of many calls.
+    InRow(usize, Box<Failure>),
 }

@@ -64,7 +64,7 @@ pub fn run(py: Py, scope: &Scope, code: Code, wanted: Option<&mut OwnedValue>) -
 
 /// The exception that is set, with the lines of sources of ours in its traceback.
 #[cold]
-fn raised(py: Py, scope: &Scope) -> Failure {
+pub(super) fn raised(py: Py, scope: &Scope) -> Failure {
     scope.sources.show(py, scope, true);
     Failure::exception(py)
 }

@@ -78,3 +78,51 @@ impl<'a> Args<'a> {
         Ok(Args { items, kwargs })
     }
 }
+
+/// The positional arguments of many calls, row after row, checked as [`Args`] are.
+#[derive(Clone, Copy)]
+pub struct Rows<'a> {
+    values: &'a [subpy_value],
+    count: usize,
+    width: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// # Safety
+    /// `values` must point to `count * width` values, and all that they point to must be as they say.
+    pub unsafe fn check(values: *const subpy_value, count: usize, width: usize) -> Result<Rows<'a>, String> {
+        // As many results, and as many arguments in all, must fit into memory.
+        let all = count.checked_mul(width).filter(|all| check_len::<subpy_value>(*all.max(&count)).is_ok());
+        let Some(all) = all else {
+            return Err(format!("rows: {count} of {width} values are more than memory can hold"));
+        };
+        if all > 0 && values.is_null() {
+            return Err(format!("rows is NULL but count is {count} and nargs is {width}"));
+        }
+        // SAFETY: promised by the caller.
+        let values: &[subpy_value] = unsafe { slice(values, all) };
+        for (index, value) in values.iter().enumerate() {
+            if !is_plain(value) {
+                let place = || format!("rows[{}][{}]", index / width, index % width);
+                // SAFETY: as above.
+                unsafe { check::check(value) }.map_err(|bad| bad.at(&place()))?;
+            }
+        }
+        Ok(Rows { values, count, width })
+    }
+
+    /// How many rows there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// How many arguments are in each.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    #[inline]
+    pub fn row(&self, row: usize) -> &'a [subpy_value] {
+        &self.values[row * self.width..][..self.width]
+    }
+}

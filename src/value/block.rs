@@ -1,13 +1,14 @@
 //! A value that owns its memory, one block however deeply it is nested, and the builder of that block.
 
-use std::ptr;
+use std::any::Any;
+use std::ptr::{self, NonNull};
 
-use super::{BLOCK_HEADER, OWNS_BLOCK, element_size, slice, subpy_value};
+use super::{BLOCK_HEADER, BlockHeader, ERROR, OWNS_BLOCK, element_size, slice, subpy_value};
 
 /// A value that owns the memory it points to.
 pub struct OwnedValue(subpy_value);
 
-// SAFETY: a value is plain memory that nobody else points to.
+// SAFETY: a value is plain memory that nobody else points to, and what is attached to it is Send.
 unsafe impl Send for OwnedValue {}
 
 impl OwnedValue {
@@ -69,6 +70,19 @@ impl Drop for OwnedValue {
     }
 }
 
+/// What lives as long as a block, and is dropped with it: values in the block point to it.
+#[derive(Default)]
+pub(super) struct Attachments(Vec<NonNull<dyn Any + Send>>);
+
+impl Drop for Attachments {
+    fn drop(&mut self) {
+        for thing in &self.0 {
+            // SAFETY: it came from a box (`Builder::attach`), and is dropped once.
+            drop(unsafe { Box::from_raw(thing.as_ptr()) });
+        }
+    }
+}
+
 /// The one block of a result while it grows. Until `finish`, values hold offsets into the block instead of pointers.
 pub struct Builder {
     data: *mut u8,
@@ -78,11 +92,29 @@ pub struct Builder {
     pointing: Vec<usize>,
     /// There was no memory for it.
     failed: bool,
+    attached: Option<Box<Attachments>>,
 }
 
 impl Builder {
     pub fn new() -> Builder {
-        Builder { data: ptr::null_mut(), len: BLOCK_HEADER, capacity: 0, pointing: Vec::new(), failed: false }
+        Builder {
+            data: ptr::null_mut(),
+            len: BLOCK_HEADER,
+            capacity: 0,
+            pointing: Vec::new(),
+            failed: false,
+            attached: None,
+        }
+    }
+
+    /// Gives an error to the block, to be dropped with it; the value that points to it. None: no memory.
+    #[cfg(any(feature = "capi", test))]
+    pub fn attach_error<T: Any + Send>(&mut self, error: Box<T>) -> Option<subpy_value> {
+        let attached = &mut self.attached.get_or_insert_default().0;
+        attached.try_reserve(1).ok()?;
+        let error = Box::into_raw(error);
+        attached.extend(NonNull::new(error as *mut (dyn Any + Send)));
+        Some(subpy_value::pointing(ERROR, error.cast(), 0))
     }
 
     /// Room for `size` more bytes, aligned for values, or for text with a NUL behind it; its offset. None: no memory.
@@ -164,7 +196,7 @@ impl Builder {
         if element_size(root.kind) > 0 {
             debug_assert!(root.as_int() == BLOCK_HEADER as i64);
             // SAFETY: the header of a block that has at least one piece.
-            unsafe { base.cast::<usize>().write(self.len) }
+            unsafe { base.cast::<BlockHeader>().write(BlockHeader { size: self.len, attached: self.attached.take() }) }
             fix(&mut root);
             root.flags = OWNS_BLOCK;
         }
@@ -183,6 +215,8 @@ impl Drop for Builder {
 mod tests {
     use super::super::{DICT, LIST, NONE, STR, subpy_pair};
     use super::*;
+
+    use std::sync::Arc;
 
     fn text(text: &'static str) -> subpy_value {
         subpy_value::pointing(STR, text.as_ptr(), text.len())
@@ -209,6 +243,27 @@ mod tests {
             assert_eq!(copied[1].value.bytes(), b"");
         }
         assert_eq!(OwnedValue::copy_of(&subpy_value::int(3)).unwrap().into_raw().as_int(), 3);
+    }
+
+    #[test]
+    fn what_is_attached_is_dropped_with_the_block() {
+        let attached = Arc::new(7);
+        let mut block = Builder::new();
+        let start = block.array(2).unwrap();
+        for index in 0..2 {
+            let value = block.attach_error(Box::new(Arc::clone(&attached))).unwrap();
+            block.write(start + index * size_of::<subpy_value>(), value);
+        }
+        assert_eq!(Arc::strong_count(&attached), 3);
+        let block = block.finish(subpy_value::at_offset(LIST, start, 2)).unwrap();
+        // SAFETY: the block is alive, and holds two pointers to what was attached.
+        unsafe { assert_eq!(**block.as_value().items()[1].pointer().cast::<Arc<i32>>(), 7) };
+        drop(block);
+        assert_eq!(Arc::strong_count(&attached), 1);
+        let mut unfinished = Builder::new();
+        unfinished.attach_error(Box::new(Arc::clone(&attached))).unwrap();
+        drop(unfinished);
+        assert_eq!(Arc::strong_count(&attached), 1);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Is a value from outside what it says it is? What is wrong is named with the way to it.
 
 use super::{
-    BIGINT, BOOL, BYTES, DICT, FLOAT, INT, LIST, MAX_DEPTH, NONE, OWNS_BLOCK, OwnedValue, STR, TUPLE, element,
+    BIGINT, BOOL, BYTES, DICT, ERROR, FLOAT, INT, LIST, MAX_DEPTH, NONE, OWNS_BLOCK, OwnedValue, STR, TUPLE, element,
     element_size, subpy_pair, subpy_value,
 };
 
@@ -108,6 +108,9 @@ pub(super) unsafe fn check(root: &subpy_value) -> Result<(), BadValue> {
 
 unsafe fn check_shallow(value: &subpy_value) -> Result<(), String> {
     let size = element_size(value.kind);
+    if value.kind == ERROR {
+        return Err("SUBPY_KIND_ERROR cannot be passed to Python".into());
+    }
     if size == 0 && !matches!(value.kind, NONE | BOOL | INT | FLOAT) {
         return Err(format!("kind {} is not one of SUBPY_KIND_*", value.kind));
     }
@@ -200,6 +203,7 @@ pub fn kind_name(kind: i32) -> String {
         TUPLE => "SUBPY_KIND_TUPLE".into(),
         LIST => "SUBPY_KIND_LIST".into(),
         DICT => "SUBPY_KIND_DICT".into(),
+        ERROR => "SUBPY_KIND_ERROR".into(),
         other => format!("{other} (no SUBPY_KIND_*)"),
     }
 }

@@ -16,7 +16,8 @@ mod view;
 
 use std::ffi::c_char;
 
-pub use args::Args;
+pub use args::{Args, Rows};
+use block::Attachments;
 pub use block::{Builder, OwnedValue};
 #[cfg(feature = "capi")]
 pub use check::check_main_names;
@@ -52,9 +53,9 @@ pub struct subpy_value {
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types)]
 pub union subpy_value_data {
-    // `as_bool` (C's bool) and `as_pairs` are added to the header by build/header.rs: a byte that C wrote must not be
-    // read as a Rust bool before it was checked, and cbindgen cannot order the cycle between subpy_value and
-    // subpy_pair.
+    // `as_bool` (C's bool), `as_pairs` and `as_error` are added to the header by build/header.rs: a byte that C wrote
+    // must not be read as a Rust bool before it was checked, cbindgen cannot order the cycle between subpy_value and
+    // subpy_pair, and nothing here knows of errors.
     /// INT
     pub as_int: i64,
     /// FLOAT
@@ -88,13 +89,23 @@ pub(crate) const BYTES: i32 = 6;
 pub(crate) const TUPLE: i32 = 7;
 pub(crate) const LIST: i32 = 8;
 pub(crate) const DICT: i32 = 9;
+// 10 to 12 are kept for objects, buffers and queues.
+pub(crate) const ERROR: i32 = 13;
 
 /// Marks the root of a result that owns a block: the upper half of `flags`. The lower half is free for flags to come.
 const OWNS_BLOCK: u32 = 0x5355_0000;
 
-/// A block begins with its size in bytes, this header included; what the root points to comes behind it. As large as
-/// malloc's alignment, so that values behind it are aligned.
-const BLOCK_HEADER: usize = 16;
+/// What a block begins with; what the root points to comes behind it. As large as malloc's alignment, so that values
+/// behind it are aligned.
+#[repr(C, align(16))]
+struct BlockHeader {
+    /// In bytes, this header included.
+    size: usize,
+    /// What is to be dropped with the block.
+    attached: Option<Box<Attachments>>,
+}
+
+const BLOCK_HEADER: usize = size_of::<BlockHeader>();
 
 impl subpy_value {
     pub(crate) const fn none() -> subpy_value {
@@ -189,9 +200,13 @@ impl subpy_value {
         }
         // SAFETY: the root of a result points behind the header of its block (`Builder::finish`).
         unsafe {
-            let size = self.pointer().sub(BLOCK_HEADER).cast::<usize>().read();
+            let size = (*self.header()).size;
             Some(std::slice::from_raw_parts(self.pointer(), size - BLOCK_HEADER))
         }
+    }
+
+    fn header(&self) -> *mut BlockHeader {
+        self.pointer().wrapping_sub(BLOCK_HEADER).cast_mut().cast()
     }
 
     /// Frees the block of a result and makes the value None; anything else is left alone.
@@ -200,8 +215,12 @@ impl subpy_value {
     /// As for [`subpy_value::block`].
     pub(crate) unsafe fn free(&mut self) {
         if self.owns_block() {
+            let header = self.header();
             // SAFETY: the root of a result points behind the header of its block, which malloc made (`Builder`).
-            unsafe { libc::free(self.pointer().sub(BLOCK_HEADER).cast_mut().cast()) }
+            unsafe {
+                drop((*header).attached.take());
+                libc::free(header.cast());
+            }
             *self = subpy_value::none();
         }
     }

@@ -7,7 +7,7 @@ static subpy_interp interp;
 static subpy_thread thread;
 static subpy_function function;
 static subpy_error *old_error;
-static subpy_value old_result;
+static subpy_value old_result, old_errors;
 
 static void check_exit(pid_t child) {
   int status;
@@ -67,6 +67,11 @@ static void in_a_fork(void) {
   FORKED(subpy_function_new(interp, "f", 1, &made, &error));
   CHECK(!done && made == 0);
   FORKED(subpy_function_call(function, NULL, 0, NULL, &value, &error));
+  value = subpy_int(5);
+  FORKED(subpy_function_call_many(function, NULL, 3, 0, SUBPY_RETURN_ERRORS, &value, &error));
+  CHECK(value.kind == SUBPY_KIND_NONE);
+  size_t row = 5;
+  CHECK(old_errors.u.as_items[1].kind == SUBPY_KIND_ERROR && subpy_error_row(old_errors.u.as_items[1].u.as_error, &row) && row == 1);
   FORKED(subpy_enter(interp, &error));
   FORKED(subpy_leave(interp, &error));
   CHECK(subpy_exec(interp, "1", 1, NULL) == SUBPY_ERROR_FORKED);
@@ -76,6 +81,7 @@ static void in_a_fork(void) {
   subpy_function_free(0);
   subpy_value_free(NULL);
   subpy_value_free(&old_result);
+  subpy_value_free(&old_errors);
   subpy_error_free(old_error);
   CHECK(strcmp(subpy_status_name(SUBPY_ERROR_FORKED), "SUBPY_ERROR_FORKED") == 0);
   CHECK(subpy_version() == SUBPY_VERSION && subpy_python_version() && subpy_python_library());
@@ -101,6 +107,8 @@ static void with_busy_workers(void) {
   OK(subpy_call(interp, "f", SUBPY_AUTO_LEN, NULL, 0, NULL, &old_result, &error));
   CHECK(subpy_exec(interp, "1/0", SUBPY_AUTO_LEN, &old_error) == SUBPY_ERROR_EXECUTION_FAILED);
   OK(subpy_function_new(interp, "f", SUBPY_AUTO_LEN, &function, &error));
+  const subpy_value wrong[] = {subpy_int(1), subpy_int(2)};
+  OK(subpy_function_call_many(function, wrong, 2, 1, SUBPY_RETURN_ERRORS, &old_errors, &error));
   OK(subpy_call_in_thread(interp, "wait", SUBPY_AUTO_LEN, NULL, 0, NULL, &thread, &error));
   pthread_t workers[4];
   for (int i = 0; i < 4; i++) CHECK(pthread_create(&workers[i], NULL, works, NULL) == 0);

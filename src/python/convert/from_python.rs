@@ -53,7 +53,8 @@ fn from_any(py: Py, object: &Obj) -> Result<OwnedValue, Failure> {
 }
 
 /// Reads an object, with all that is in it, into a block that is being built. `name` is what an error calls it.
-pub(super) fn append(py: Py, object: &Obj, builder: &mut Builder, name: Arguments) -> Result<subpy_value, Failure> {
+#[inline]
+pub fn append(py: Py, object: &Obj, builder: &mut Builder, name: Arguments) -> Result<subpy_value, Failure> {
     let reader = Reader { py };
     // SAFETY: `object` is a strong reference; see Reader.
     let root = match unsafe { reader.shallow(object.as_ptr(), builder) } {

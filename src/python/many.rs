@@ -1,0 +1,192 @@
+//! One callable called many times in one run.
+
+use std::ptr;
+use std::sync::Arc;
+
+use super::Failure;
+use super::convert::{append, to_python};
+use super::interp::Scope;
+use super::kept::Kept;
+use super::object::{Obj, Py, PyResult, Raised};
+use super::run::raised;
+use super::types::PyObject;
+use crate::value::{self, Builder, OwnedValue, Rows, subpy_value};
+
+/// Makes the value that stands for the failure of a row in the results. None: no memory.
+pub type Collect<'a> = dyn FnMut(Failure, &mut Builder) -> Option<subpy_value> + 'a;
+
+/// Rows of few arguments need no allocation.
+const FEW: usize = 8;
+
+/// Include/cpython/abstract.h: the callee may use the place in front of the arguments meanwhile. It saves a bound
+/// method a copy of them.
+const PY_VECTORCALL_ARGUMENTS_OFFSET: usize = 1 << (usize::BITS - 1);
+
+/// How many calls of a Python function there are between two steps. Not none: a generator does not begin when it is
+/// called.
+const ROWS_A_STEP: usize = 256;
+
+/// Calls what is kept with one row after the other, and makes a list of what they return when it is wanted. The first
+/// failure ends it; with `collect` only those do that no `except Exception` would catch.
+pub fn call_many(
+    py: Py,
+    scope: &Scope,
+    kept: &Arc<Kept>,
+    rows: Rows,
+    wanted: Option<&mut OwnedValue>,
+    mut collect: Option<&mut Collect>,
+) -> Result<(), Box<Failure>> {
+    let raised = |Raised| raised(py, scope);
+    // SAFETY: attached to the interpreter that the scope is of, for a run that its gate let in.
+    let callable = unsafe { scope.kept.get(py, kept) }.ok_or(Failure::Freed)?.map_err(raised)?;
+    let mut list = wanted.is_some().then(|| List::new(rows.count())).transpose()?;
+    let mut few = [ptr::null_mut(); FEW + 1];
+    let mut places = Vec::new();
+    if rows.width() > FEW {
+        places.try_reserve_exact(rows.width() + 1).map_err(|_| Failure::NoMemory)?;
+        places.resize(rows.width() + 1, ptr::null_mut());
+    }
+    let mut calls = Calls { py, callable: &callable, places: if places.is_empty() { &mut few } else { &mut places } };
+    let rows_a_step = if steps_by_itself(py, &callable) { ROWS_A_STEP } else { 1 };
+    let mut step = None;
+    for row in 0..rows.count() {
+        let in_row = |failure| Box::new(Failure::InRow(row, Box::new(failure)));
+        if row > 0 && row.is_multiple_of(rows_a_step) {
+            take_step(py, scope, &mut step).map_err(raised).map_err(in_row)?;
+        }
+        let mut ends = collect.is_none();
+        let failure = match calls.call(rows.row(row)) {
+            Ok(object) => match list.as_mut().map_or(Ok(()), |list| list.push(py, &object)) {
+                Ok(()) => continue,
+                Err(Failure::NoMemory) => return Err(Failure::NoMemory.into()),
+                Err(failure) => failure,
+            },
+            Err(Raised) => {
+                ends |= !is_exception(py);
+                raised(Raised)
+            }
+        };
+        match (&mut collect, &mut list) {
+            (Some(collect), Some(list)) if !ends => list.push_failure(*in_row(failure), collect)?,
+            _ => return Err(in_row(failure)),
+        }
+    }
+    if let (Some(list), Some(wanted)) = (list, wanted) {
+        *wanted = list.finish()?;
+    }
+    Ok(())
+}
+
+/// Whether calls of it do what Python does in each round of a loop (Python/ceval_gil.c, `_Py_HandlePending`): give the
+/// GIL to whoever waits for it, run signal handlers, raise an exception that another thread has sent. Python functions
+/// do when they begin; others are called with a step in between that is one.
+fn steps_by_itself(py: Py, callable: &Obj) -> bool {
+    let is_function = |kind| kind == py.api.PyFunction_Type.0;
+    let kind = callable.type_ptr();
+    // SAFETY: of a method that is alive its function, borrowed; the type of a live object.
+    let of_method = || unsafe { (py.api.Py_TYPE)((py.api.PyMethod_Function)(callable.as_ptr())) };
+    is_function(kind) || kind == py.api.PyMethod_Type.0 && is_function(of_method())
+}
+
+/// What Python does in each round of a loop.
+#[inline]
+fn take_step<'py>(py: Py<'py>, scope: &Scope<'py>, step: &mut Option<Obj<'py>>) -> PyResult<()> {
+    let callable = match step {
+        Some(step) => step,
+        None => step.insert(scope.kept.step(py)?),
+    };
+    Calls { py, callable, places: &mut [ptr::null_mut()] }.call(&[]).map(drop)
+}
+
+/// Whether the exception that is set is an Exception: SystemExit and KeyboardInterrupt, for two, are not.
+#[cold]
+fn is_exception(py: Py) -> bool {
+    // SAFETY: attached; the type of the exception that is set, alive as long as it is, or NULL.
+    unsafe {
+        let kind = (py.api.PyErr_Occurred)();
+        // CPython calls a failure without an exception a SystemError.
+        kind.is_null() || (py.api.PyType_IsSubtype)(kind.cast(), py.api.PyExc_Exception.get().cast()) != 0
+    }
+}
+
+/// Calls of one callable.
+struct Calls<'py, 'a> {
+    py: Py<'py>,
+    callable: &'a Obj<'py>,
+    /// One that the callee may use, and those of the arguments.
+    places: &'a mut [*mut PyObject],
+}
+
+impl<'py> Calls<'py, '_> {
+    #[inline]
+    fn call(&mut self, row: &[subpy_value]) -> PyResult<Obj<'py>> {
+        let api = self.py.api;
+        let mut filled = 0;
+        let mut failed = false;
+        for (value, place) in row.iter().zip(&mut self.places[1..]) {
+            let Ok(object) = to_python(self.py, value) else {
+                failed = true;
+                break;
+            };
+            *place = object.into_ptr();
+            filled += 1;
+        }
+        // SAFETY: live objects, as many arguments as the row has, and a place in front of them. The references to the
+        // arguments are this call's own.
+        unsafe {
+            let result = if failed {
+                Err(Raised)
+            } else {
+                let arguments = self.places.as_mut_ptr().add(1);
+                let nargs = row.len() | PY_VECTORCALL_ARGUMENTS_OFFSET;
+                self.py.owned((api.PyObject_Vectorcall)(self.callable.as_ptr(), arguments, nargs, ptr::null_mut()))
+            };
+            for object in &self.places[1..=filled] {
+                (api.Py_DecRef)(*object);
+            }
+            result
+        }
+    }
+}
+
+/// The list of results, as a block that is being built.
+struct List {
+    builder: Builder,
+    array: usize,
+    count: usize,
+    done: usize,
+}
+
+impl List {
+    fn new(count: usize) -> Result<List, Failure> {
+        let mut builder = Builder::new();
+        let array = builder.array(count).ok_or(Failure::NoMemory)?;
+        Ok(List { builder, array, count, done: 0 })
+    }
+
+    #[inline]
+    fn push(&mut self, py: Py, object: &Obj) -> Result<(), Failure> {
+        let value = append(py, object, &mut self.builder, format_args!("result"))?;
+        self.put(value);
+        Ok(())
+    }
+
+    #[cold]
+    fn push_failure(&mut self, failure: Failure, collect: &mut Collect) -> Result<(), Failure> {
+        let value = collect(failure, &mut self.builder).ok_or(Failure::NoMemory)?;
+        self.put(value);
+        Ok(())
+    }
+
+    #[inline]
+    fn put(&mut self, value: subpy_value) {
+        self.builder.write(self.array + self.done * size_of::<subpy_value>(), value);
+        self.done += 1;
+    }
+
+    fn finish(self) -> Result<OwnedValue, Failure> {
+        debug_assert_eq!(self.done, self.count);
+        let root = subpy_value::at_offset(value::LIST, self.array, self.count);
+        self.builder.finish(root).ok_or(Failure::NoMemory)
+    }
+}
