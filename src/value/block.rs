@@ -164,11 +164,8 @@ impl Builder {
     #[inline]
     pub fn write(&mut self, at: usize, value: subpy_value) {
         debug_assert!(at + size_of::<subpy_value>() <= self.len);
-        let value = if element_size(value.kind) > 0 {
-            chained(value, std::mem::replace(&mut self.last, at))
-        } else {
-            value
-        };
+        let value =
+            if element_size(value.kind) > 0 { chained(value, std::mem::replace(&mut self.last, at)) } else { value };
         // SAFETY: `at` is an element of an array in the block, thus aligned.
         unsafe { self.data.add(at).cast::<subpy_value>().write(value) }
     }

@@ -158,6 +158,15 @@ impl subpy_value {
         unsafe { slice(self.pointer(), self.len) }
     }
 
+    /// The text of STR and BIGINT.
+    ///
+    /// # Safety
+    /// As for [`subpy_value::bytes`].
+    pub(crate) unsafe fn text<'a>(&self) -> &'a str {
+        // SAFETY: promised by the caller; both are checked for UTF-8.
+        unsafe { std::str::from_utf8_unchecked(self.bytes()) }
+    }
+
     /// The items of TUPLE and LIST.
     ///
     /// # Safety
