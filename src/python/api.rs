@@ -12,7 +12,7 @@ use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
 use super::types::{
     _frozen, Py_buffer, PyCapsule_Destructor, PyCompilerFlags, PyFrameObject, PyInitConfig, PyInterpreterConfig,
     PyInterpreterState, PyMemAllocatorDomain, PyMemAllocatorEx, PyMethodDef, PyObject, PyObjectArenaAllocator,
-    PyStatus, PyThreadState, PyTypeObject,
+    PyStatus, PyThreadState, PyTypeObject, PyUnicodeWriter,
 };
 
 type Ssize = super::types::Py_ssize_t;
@@ -33,6 +33,8 @@ macro_rules! api {
             $( pub $d: unsafe extern "C" fn($($dt),*) $(-> $dr)?, )*
             $( pub $o: Option<unsafe extern "C" fn($($ot),*) $(-> $or)?>, )*
             $( pub $v: $vt, )*
+            /// See `type_of`.
+            reads_types: bool,
         }
 
         // The signature check: the tests do not compile when an entry differs from pyo3-ffi. A constant links nothing.
@@ -51,7 +53,7 @@ macro_rules! api {
                 // SAFETY: a function's address is turned into a pointer to a function of the type that pyo3-ffi
                 // declares for it (checked above) or CPython's header does; a data symbol's into a pointer to its type.
                 unsafe {
-                    Ok(Api {
+                    let mut api = Api {
                         $( $c: std::mem::transmute::<*mut c_void, unsafe extern "C" fn($($ct),*) $(-> $cr)?>(
                             required(stringify!($c), symbol!($c))?), )*
                         $( $d: std::mem::transmute::<*mut c_void, unsafe extern "C" fn($($dt),*) $(-> $dr)?>(
@@ -59,7 +61,12 @@ macro_rules! api {
                         $( $o: std::mem::transmute::<*mut c_void, Option<unsafe extern "C" fn($($ot),*) $(-> $or)?>>(
                             lookup(symbol!($o))), )*
                         $( $v: <$vt>::at(required(stringify!($v), symbol!($v))?), )*
-                    })
+                        reads_types: false,
+                    };
+                    // Objects of three types, which are static and complete before CPython is initialised.
+                    let objects = [api._Py_NoneStruct.0, api._Py_TrueStruct.0, api.PyLong_Type.0.cast()];
+                    api.reads_types = types_are_where_expected(&objects, api.Py_TYPE);
+                    Ok(api)
                 }
             }
         }
@@ -74,6 +81,46 @@ macro_rules! symbol {
             Err(_) => unreachable!(),
         }
     };
+}
+
+/// How an object begins in every build with a GIL and without Py_TRACE_REFS. Extension modules of the stable ABI were
+/// compiled with it, so it stays (Include/object.h).
+#[repr(C)]
+struct Head {
+    ob_refcnt: usize,
+    ob_type: *mut PyTypeObject,
+}
+
+/// # Safety
+/// The objects must be alive.
+unsafe fn types_are_where_expected(
+    objects: &[*mut PyObject],
+    type_of: unsafe extern "C" fn(*mut PyObject) -> *mut PyTypeObject,
+) -> bool {
+    // SAFETY: promised by the caller; an object is at least as large in every build.
+    objects.iter().all(|&object| unsafe { (*object.cast::<Head>()).ob_type == type_of(object) })
+}
+
+impl Api {
+    /// `Py_TYPE`, without the call where the type is where it is expected.
+    ///
+    /// # Safety
+    /// The object must be alive.
+    #[inline(always)]
+    pub unsafe fn type_of(&self, object: *mut PyObject) -> *mut PyTypeObject {
+        // SAFETY: promised by the caller; see `types_are_where_expected`.
+        unsafe { if self.reads_types { (*object.cast::<Head>()).ob_type } else { (self.Py_TYPE)(object) } }
+    }
+}
+
+/// A static object (`_Py_NoneStruct`): it is immortal and shared by all interpreters.
+#[derive(Clone, Copy)]
+pub struct StaticObject(pub *mut PyObject);
+
+impl StaticObject {
+    unsafe fn at(symbol: *mut c_void) -> Self {
+        StaticObject(symbol.cast())
+    }
 }
 
 /// A static type object (`PyList_Type`): the symbol is the object itself.
@@ -183,6 +230,9 @@ api! {
         fn PyUnicode_AsUTF8AndSize(*mut PyObject, *mut Ssize) -> *const c_char;
         fn PyUnicode_AsEncodedString(*mut PyObject, *const c_char, *const c_char) -> *mut PyObject;
         fn PyUnicode_InternInPlace(*mut *mut PyObject);
+        fn PyUnicodeWriter_Create(Ssize) -> *mut PyUnicodeWriter;
+        fn PyUnicodeWriter_Discard(*mut PyUnicodeWriter);
+        fn PyUnicodeWriter_Finish(*mut PyUnicodeWriter) -> *mut PyObject;
         fn PyBytes_FromStringAndSize(*const c_char, Ssize) -> *mut PyObject;
         fn PyBytes_AsStringAndSize(*mut PyObject, *mut *mut c_char, *mut Ssize) -> c_int;
         fn PyByteArray_Size(*mut PyObject) -> Ssize;
@@ -233,6 +283,8 @@ api! {
     declared {
         // Inline in pyo3-ffi; exported functions since CPython 3.14 (Include/object.h).
         fn Py_TYPE(*mut PyObject) -> *mut PyTypeObject;
+        // Missing in pyo3-ffi (Include/cpython/unicodeobject.h).
+        fn PyUnicodeWriter_WriteASCII(*mut PyUnicodeWriter, *const c_char, Ssize) -> c_int;
         // Missing in pyo3-ffi (Include/cpython/sysmodule.h).
         fn PySys_AddAuditHook(Option<AuditHook>, *mut c_void) -> c_int;
         // Missing in pyo3-ffi (Include/cpython/code.h).
@@ -253,6 +305,10 @@ api! {
         fn _Py_IsInterpreterFinalizing(*mut PyInterpreterState) -> c_int;
     }
     data {
+        // Of the stable ABI, though private by name: what Py_None, Py_True and Py_False are.
+        _Py_NoneStruct: StaticObject;
+        _Py_TrueStruct: StaticObject;
+        _Py_FalseStruct: StaticObject;
         PyBool_Type: StaticType;
         PyLong_Type: StaticType;
         PyFloat_Type: StaticType;
@@ -277,5 +333,44 @@ api! {
         PyExc_SystemExit: ExceptionClass;
         PyExc_TypeError: ExceptionClass;
         PyImport_FrozenModules: FrozenModules;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An object of a build without the GIL, as far as it matters: something else lies where the type is expected.
+    #[repr(C)]
+    struct WithoutGil {
+        ob_tid: usize,
+        ob_flags: usize,
+        ob_ref_shared: usize,
+        ob_type: *mut PyTypeObject,
+    }
+
+    unsafe extern "C" fn with_gil(object: *mut PyObject) -> *mut PyTypeObject {
+        // SAFETY: called for a Head.
+        unsafe { (*object.cast::<Head>()).ob_type }
+    }
+
+    unsafe extern "C" fn without_gil(object: *mut PyObject) -> *mut PyTypeObject {
+        // SAFETY: called for a WithoutGil.
+        unsafe { (*object.cast::<WithoutGil>()).ob_type }
+    }
+
+    #[test]
+    fn types_are_read_only_where_they_are_expected() {
+        let (mut one, mut other) = (0u8, 0u8);
+        let types: [*mut PyTypeObject; 2] = [(&raw mut one).cast(), (&raw mut other).cast()];
+        let mut heads = types.map(|ob_type| Head { ob_refcnt: 1, ob_type });
+        let heads = heads.each_mut().map(|head| (&raw mut *head).cast());
+        let mut others = types.map(|ob_type| WithoutGil { ob_tid: 0, ob_flags: 1, ob_ref_shared: 1, ob_type });
+        let others = others.each_mut().map(|object| (&raw mut *object).cast());
+        // SAFETY: live objects of the kinds that the functions are for.
+        unsafe {
+            assert!(types_are_where_expected(&heads, with_gil));
+            assert!(!types_are_where_expected(&others, without_gil));
+        }
     }
 }

@@ -7,6 +7,7 @@ use super::Failure;
 use super::convert::{append, to_python};
 use super::interp::Scope;
 use super::kept::Kept;
+use super::names::Names;
 use super::object::{Obj, Py, PyResult, Raised};
 use super::run::raised;
 use super::types::PyObject;
@@ -46,7 +47,8 @@ pub fn call_many(
         places.try_reserve_exact(rows.width() + 1).map_err(|_| Failure::NoMemory)?;
         places.resize(rows.width() + 1, ptr::null_mut());
     }
-    let mut calls = Calls { py, callable: &callable, places: if places.is_empty() { &mut few } else { &mut places } };
+    let places = if places.is_empty() { &mut few[..] } else { &mut places };
+    let mut calls = Calls { py, names: scope.names, callable: &callable, places };
     let rows_a_step = if steps_by_itself(py, &callable) { ROWS_A_STEP } else { 1 };
     let mut step = None;
     for row in 0..rows.count() {
@@ -95,7 +97,7 @@ fn take_step<'py>(py: Py<'py>, scope: &Scope<'py>, step: &mut Option<Obj<'py>>) 
         Some(step) => step,
         None => step.insert(scope.kept.step(py)?),
     };
-    Calls { py, callable, places: &mut [ptr::null_mut()] }.call(&[]).map(drop)
+    Calls { py, names: scope.names, callable, places: &mut [ptr::null_mut()] }.call(&[]).map(drop)
 }
 
 /// Whether the exception that is set is an Exception: SystemExit and KeyboardInterrupt, for two, are not.
@@ -112,6 +114,7 @@ fn is_exception(py: Py) -> bool {
 /// Calls of one callable.
 struct Calls<'py, 'a> {
     py: Py<'py>,
+    names: &'a Names,
     callable: &'a Obj<'py>,
     /// One that the callee may use, and those of the arguments.
     places: &'a mut [*mut PyObject],
@@ -124,7 +127,7 @@ impl<'py> Calls<'py, '_> {
         let mut filled = 0;
         let mut failed = false;
         for (value, place) in row.iter().zip(&mut self.places[1..]) {
-            let Ok(object) = to_python(self.py, value) else {
+            let Ok(object) = to_python(self.py, self.names, value) else {
                 failed = true;
                 break;
             };

@@ -1,36 +1,47 @@
-//! Names as Python strings. To make one anew and to hash it costs a tenth of a call, so an interpreter keeps some.
+//! Short texts as Python strings. To make one anew and to hash it costs a tenth of a call, and programs use the same
+//! names and keys again and again, so an interpreter keeps some.
 
 use std::cell::UnsafeCell;
-use std::mem;
 use std::ptr::NonNull;
 
 use super::object::{Obj, Py, PyResult};
 use super::types::PyObject;
+use crate::value::text::{SHORT, ends};
 
-/// A program calls few callables by name. Two that share a place take turns.
-const PLACES: usize = 64;
+/// Two texts of the same set are kept, the third takes turns with them.
+const SETS: usize = 128;
+const WAYS: usize = 2;
 
 /// Longer ones are made anew.
 const LONGEST: usize = 64;
 
-/// The names that were used last in one interpreter.
-pub struct Names(UnsafeCell<[Option<Name>; PLACES]>);
+/// A new text takes the place of another one only when so many were not there, so that texts that come once and never
+/// again, however many, hardly cost more than without a table.
+const PATIENCE: usize = 8;
 
-// SAFETY: used with the GIL of the interpreter alone, which nothing in here gives away.
+/// The texts that one interpreter keeps, for names and for the keys of dicts.
+#[derive(Default)]
+pub struct Names(UnsafeCell<Table>);
+
+// SAFETY: used with the GIL of the interpreter alone, and borrowed only while nothing runs that could give it away or
+// come back here.
 unsafe impl Send for Names {}
 // SAFETY: as above.
 unsafe impl Sync for Names {}
 
-struct Name {
-    text: Box<str>,
-    /// A strong reference.
-    object: NonNull<PyObject>,
+#[derive(Default)]
+struct Table {
+    /// Set after set; without any until the first text is kept.
+    kept: Vec<Option<Kept>>,
+    missed: usize,
 }
 
-impl Default for Names {
-    fn default() -> Names {
-        Names(UnsafeCell::new([const { None }; PLACES]))
-    }
+#[derive(Clone, Copy)]
+struct Kept {
+    ends: (u64, u64),
+    len: usize,
+    /// A strong reference to an interned str.
+    object: NonNull<PyObject>,
 }
 
 impl Names {
@@ -38,50 +49,116 @@ impl Names {
     /// interpreter.
     #[inline]
     pub fn get<'py>(&self, py: Py<'py>, text: &str) -> PyResult<Obj<'py>> {
-        let place = place(text);
-        // SAFETY: the GIL is held (`py`) until the reference to the place is gone; an object in it is alive.
-        unsafe {
-            match &(&*self.0.get())[place] {
-                Some(name) if *name.text == *text => py.borrowed(name.object.as_ptr()),
-                _ => self.make(py, text, place),
-            }
+        match self.find(py, text) {
+            // SAFETY: attached; what is kept is alive.
+            Some(object) => unsafe { py.borrowed(object.as_ptr()) },
+            None => self.make(py, text, true),
         }
     }
 
+    /// `dict[key] = value`
+    #[inline]
+    pub fn set_item<'py>(&self, py: Py<'py>, dict: &Obj<'py>, key: &str, value: &Obj<'py>) -> PyResult<()> {
+        let set = |key| {
+            // SAFETY: live objects. A key that is kept stays so: with a str as key no Python code runs in here.
+            py.check(unsafe { (py.api.PyDict_SetItem)(dict.as_ptr(), key, value.as_ptr()) })
+        };
+        match self.find(py, key) {
+            Some(key) => set(key.as_ptr()),
+            None => set(self.make(py, key, false)?.as_ptr()),
+        }
+    }
+
+    /// A text that is kept, borrowed from the table: until it changes.
+    #[inline]
+    fn find(&self, py: Py, text: &str) -> Option<NonNull<PyObject>> {
+        let ends = ends(text.as_bytes());
+        // SAFETY: the GIL is held (`py`), and nothing in here gives it away.
+        let table = unsafe { &*self.0.get() };
+        let at = set(ends, text.len());
+        let same = |kept: &&Kept| kept.ends == ends && kept.len == text.len();
+        let kept = table.kept.get(at..at + WAYS)?.iter().flatten().find(same)?;
+        (text.len() <= SHORT || kept.is(py, text)).then_some(kept.object)
+    }
+
+    /// A str that is not kept; maybe it is from now on. It has to be `interned` in any case, or only when it is kept.
     #[cold]
-    fn make<'py>(&self, py: Py<'py>, text: &str, place: usize) -> PyResult<Obj<'py>> {
-        let mut object = py.str(text)?.into_ptr();
-        // SAFETY: attached; a str, whose reference is handed through. The place is borrowed only while no Python runs.
-        unsafe {
+    #[inline(never)]
+    fn make<'py>(&self, py: Py<'py>, text: &str, interned: bool) -> PyResult<Obj<'py>> {
+        let place = self.place(text);
+        let object = py.str(text)?;
+        if place.is_none() && !interned {
+            return Ok(object);
+        }
+        let mut object = object.into_ptr();
+        // SAFETY: attached; a str, whose reference is handed through.
+        let object = unsafe {
             (py.api.PyUnicode_InternInPlace)(&mut object);
-            let object = py.owned(object)?;
-            if text.len() <= LONGEST
-                && let Some(kept) = NonNull::new(py.borrowed(object.as_ptr())?.into_ptr())
-            {
-                let before = (*self.0.get())[place].replace(Name { text: text.into(), object: kept });
-                if let Some(name) = before {
-                    (py.api.Py_DecRef)(name.object.as_ptr());
+            py.owned(object)?
+        };
+        if let Some(place) = place {
+            // SAFETY: attached; the table is borrowed only while the two change places.
+            unsafe {
+                let kept = NonNull::new(py.borrowed(object.as_ptr())?.into_ptr());
+                let kept = kept.map(|object| Kept { ends: ends(text.as_bytes()), len: text.len(), object });
+                let before = std::mem::replace(&mut (&mut *self.0.get()).kept[place], kept);
+                if let Some(before) = before {
+                    (py.api.Py_DecRef)(before.object.as_ptr());
                 }
             }
-            Ok(object)
         }
+        Ok(object)
+    }
+
+    /// Where a text that was not there is to be kept, if it is.
+    fn place(&self, text: &str) -> Option<usize> {
+        if text.is_empty() || text.len() > LONGEST {
+            return None;
+        }
+        // SAFETY: as in `find`: only memory is asked for in here.
+        let table = unsafe { &mut *self.0.get() };
+        if table.kept.is_empty() {
+            // Without memory nothing is kept.
+            table.kept.try_reserve_exact(SETS * WAYS).ok()?;
+            table.kept.resize(SETS * WAYS, None);
+        }
+        let at = set(ends(text.as_bytes()), text.len());
+        if let Some(free) = (at..at + WAYS).find(|place| table.kept[*place].is_none()) {
+            return Some(free);
+        }
+        table.missed += 1;
+        let way = table.missed / PATIENCE % WAYS;
+        table.missed.is_multiple_of(PATIENCE).then_some(at + way)
     }
 
     /// Gives all back. Attached to the interpreter, which is about to end.
     pub fn give_back_all(&self, py: Py) {
         // SAFETY: as in `make`.
-        let names = unsafe { mem::replace(&mut *self.0.get(), [const { None }; PLACES]) };
-        for name in names.into_iter().flatten() {
+        let kept = unsafe { std::mem::take(&mut *self.0.get()) }.kept;
+        for kept in kept.into_iter().flatten() {
             // SAFETY: the reference that was kept.
-            unsafe { (py.api.Py_DecRef)(name.object.as_ptr()) }
+            unsafe { (py.api.Py_DecRef)(kept.object.as_ptr()) }
         }
     }
 }
 
-/// Names differ in their length and at their ends.
+impl Kept {
+    /// Of the same length.
+    fn is(&self, py: Py, text: &str) -> bool {
+        let mut len = 0;
+        // SAFETY: attached; a str that is kept, which has UTF-8, which lives as long as it does.
+        unsafe {
+            let data = (py.api.PyUnicode_AsUTF8AndSize)(self.object.as_ptr(), &mut len);
+            !data.is_null() && std::slice::from_raw_parts(data.cast::<u8>(), len as usize) == text.as_bytes()
+        }
+    }
+}
+
+/// The first place of the set that a text belongs to.
 #[inline]
-fn place(text: &str) -> usize {
-    let bytes = text.as_bytes();
-    let (first, last) = (bytes.first().copied().unwrap_or(0), bytes.last().copied().unwrap_or(0));
-    (bytes.len() + usize::from(first) * 5 + usize::from(last) * 11) % PLACES
+fn set((first, last): (u64, u64), len: usize) -> usize {
+    // Fibonacci hashing: what differs anywhere differs in the upper bits of the product.
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mixed = (first.wrapping_mul(FACTOR) ^ last).wrapping_add(len as u64).wrapping_mul(FACTOR);
+    (mixed >> (u64::BITS - SETS.ilog2())) as usize * WAYS
 }

@@ -52,7 +52,7 @@ impl<'py> Obj<'py> {
 
     pub fn type_ptr(&self) -> *mut PyTypeObject {
         // SAFETY: a live object.
-        unsafe { (self.py.api.Py_TYPE)(self.as_ptr()) }
+        unsafe { self.py.api.type_of(self.as_ptr()) }
     }
 
     pub fn is_none(&self) -> bool {
@@ -171,16 +171,38 @@ impl<'py> Py<'py> {
     }
 
     /// `None`, borrowed; it is immortal.
+    #[inline]
     pub fn none(self) -> *mut PyObject {
-        // SAFETY: attached; the constant is immortal.
-        unsafe { (self.api.Py_GetConstantBorrowed)(super::types::Py_CONSTANT_NONE) }
+        self.api._Py_NoneStruct.0
     }
 
     /// A str.
     pub fn str(self, text: &str) -> PyResult<Obj<'py>> {
+        // A writer costs more than to decode a short text, and less than to decode a long one.
+        const LONG: usize = 128;
+        if text.len() >= LONG && text.is_ascii() {
+            return self.ascii(text);
+        }
         // SAFETY: pointer and length of valid UTF-8; a Rust slice is never longer than isize::MAX.
         unsafe {
             self.owned((self.api.PyUnicode_DecodeUTF8)(text.as_ptr().cast(), text.len() as isize, c"strict".as_ptr()))
+        }
+    }
+
+    /// A str of ASCII: copied, not decoded.
+    fn ascii(self, text: &str) -> PyResult<Obj<'py>> {
+        let len = text.len() as isize;
+        // SAFETY: attached; pointer and length of ASCII. A writer is used up by either Finish or Discard.
+        unsafe {
+            let writer = (self.api.PyUnicodeWriter_Create)(len);
+            if writer.is_null() {
+                return Err(Raised);
+            }
+            if (self.api.PyUnicodeWriter_WriteASCII)(writer, text.as_ptr().cast(), len) < 0 {
+                (self.api.PyUnicodeWriter_Discard)(writer);
+                return Err(Raised);
+            }
+            self.owned((self.api.PyUnicodeWriter_Finish)(writer))
         }
     }
 

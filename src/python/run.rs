@@ -244,18 +244,18 @@ fn main_attribute<'py>(py: Py<'py>, scope: &Scope<'py>, name: &str) -> PyResult<
 
 /// Binds names in `__main__`. All or nothing: every value is made before the first name is bound.
 pub fn prepare_main(py: Py, scope: &Scope, names: &[subpy_pair]) -> Result<(), Box<Failure>> {
-    bind_all(py, &scope.main, names).map_err(|Raised| Failure::exception(py).into())
+    bind_all(py, scope, names).map_err(|Raised| Failure::exception(py).into())
 }
 
-fn bind_all(py: Py, main: &Obj, names: &[subpy_pair]) -> PyResult<()> {
+fn bind_all<'py>(py: Py<'py>, scope: &Scope<'py>, names: &[subpy_pair]) -> PyResult<()> {
     let mut objects = Vec::new();
     objects.try_reserve_exact(names.len()).map_err(|_| py.no_memory())?;
     for pair in names {
-        objects.push((to_python(py, &pair.key)?, to_python(py, &pair.value)?));
+        objects.push((to_python(py, scope.names, &pair.key)?, to_python(py, scope.names, &pair.value)?));
     }
     for (name, value) in &objects {
         // SAFETY: live objects.
-        py.check(unsafe { (py.api.PyDict_SetItem)(main.as_ptr(), name.as_ptr(), value.as_ptr()) })?;
+        py.check(unsafe { (py.api.PyDict_SetItem)(scope.main.as_ptr(), name.as_ptr(), value.as_ptr()) })?;
     }
     Ok(())
 }

@@ -8,11 +8,11 @@
 pub use own::*;
 #[cfg(test)]
 pub use pyo3_ffi::{
-    _frozen, METH_NOARGS, METH_O, METH_VARARGS, Py_CONSTANT_FALSE, Py_CONSTANT_NONE, Py_CONSTANT_TRUE, Py_buffer,
-    Py_eval_input, Py_file_input, Py_ssize_t, PyBUF_FULL_RO, PyBUF_SIMPLE, PyCFunction, PyCapsule_Destructor,
-    PyCompilerFlags, PyFrameObject, PyInitConfig, PyInterpreterConfig, PyInterpreterConfig_OWN_GIL,
-    PyInterpreterConfig_SHARED_GIL, PyInterpreterState, PyMemAllocatorDomain, PyMemAllocatorEx, PyMethodDef,
-    PyMethodDefPointer, PyObject, PyObjectArenaAllocator, PyStatus, PyThreadState, PyTypeObject,
+    _frozen, METH_NOARGS, METH_O, METH_VARARGS, Py_CONSTANT_FALSE, Py_CONSTANT_TRUE, Py_buffer, Py_eval_input,
+    Py_file_input, Py_ssize_t, PyBUF_FULL_RO, PyBUF_SIMPLE, PyCFunction, PyCapsule_Destructor, PyCompilerFlags,
+    PyFrameObject, PyInitConfig, PyInterpreterConfig, PyInterpreterConfig_OWN_GIL, PyInterpreterConfig_SHARED_GIL,
+    PyInterpreterState, PyMemAllocatorDomain, PyMemAllocatorEx, PyMethodDef, PyMethodDefPointer, PyObject,
+    PyObjectArenaAllocator, PyStatus, PyThreadState, PyTypeObject, PyUnicodeWriter,
 };
 #[cfg(test)]
 pub const PYMEM_DOMAIN_RAW: PyMemAllocatorDomain = PyMemAllocatorDomain::PYMEM_DOMAIN_RAW;
@@ -35,7 +35,7 @@ mod own {
         )* };
     }
 
-    opaque! { PyFrameObject PyInitConfig PyInterpreterState PyObject PyThreadState PyTypeObject }
+    opaque! { PyFrameObject PyInitConfig PyInterpreterState PyObject PyThreadState PyTypeObject PyUnicodeWriter }
 
     // Include/cpython/pylifecycle.h
     #[repr(C)]
@@ -140,7 +140,6 @@ mod own {
     }
 
     // Include/object.h
-    pub const Py_CONSTANT_NONE: c_uint = 0;
     pub const Py_CONSTANT_FALSE: c_uint = 1;
     pub const Py_CONSTANT_TRUE: c_uint = 2;
 }
@@ -181,7 +180,7 @@ mod tests {
         same_layout!(_frozen: name code size is_package);
         same_layout!(PyCompilerFlags: cf_flags cf_feature_version);
         same_value!(PyInterpreterConfig_SHARED_GIL PyInterpreterConfig_OWN_GIL PyBUF_SIMPLE PyBUF_FULL_RO METH_VARARGS METH_NOARGS
-            METH_O Py_file_input Py_eval_input Py_CONSTANT_NONE Py_CONSTANT_FALSE Py_CONSTANT_TRUE);
+            METH_O Py_file_input Py_eval_input Py_CONSTANT_FALSE Py_CONSTANT_TRUE);
         assert_eq!(size_of::<own::Py_ssize_t>(), size_of::<pyo3_ffi::Py_ssize_t>());
         let _: pyo3_ffi::PyCapsule_Destructor = capsule_destructor;
         let _: own::PyCapsule_Destructor = own_capsule_destructor;

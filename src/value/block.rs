@@ -88,23 +88,36 @@ pub struct Builder {
     data: *mut u8,
     len: usize,
     capacity: usize,
-    /// Where the values lie in the block that `finish` has to turn into pointers.
-    pointing: Vec<usize>,
-    /// There was no memory for it.
-    failed: bool,
+    /// Where the value with an offset lies that was written last. It knows the one before it (`chained`): a list of them
+    /// would need memory of its own.
+    last: usize,
     attached: Option<Box<Attachments>>,
+}
+
+/// Offsets have so many bits, and what lies above them in a value is free until `finish`.
+const OFFSET_BITS: u32 = 48;
+
+/// A value with an offset, and the place in the block of another one. Places are multiples of a value's alignment. The
+/// lower half of the place goes where the flags will be.
+#[inline]
+fn chained(value: subpy_value, place: usize) -> subpy_value {
+    let place = (place / align_of::<subpy_value>()) as u64;
+    let above = (place >> 32) << OFFSET_BITS;
+    let u = super::subpy_value_data { as_int: value.as_int() | above.cast_signed() };
+    subpy_value { flags: place as u32, u, ..value }
+}
+
+/// The offset and the place.
+#[inline]
+fn unchained(value: &subpy_value) -> (usize, usize) {
+    let both = value.as_int().cast_unsigned();
+    let place = (both >> OFFSET_BITS) << 32 | u64::from(value.flags);
+    ((both & ((1 << OFFSET_BITS) - 1)) as usize, place as usize * align_of::<subpy_value>())
 }
 
 impl Builder {
     pub fn new() -> Builder {
-        Builder {
-            data: ptr::null_mut(),
-            len: BLOCK_HEADER,
-            capacity: 0,
-            pointing: Vec::new(),
-            failed: false,
-            attached: None,
-        }
+        Builder { data: ptr::null_mut(), len: BLOCK_HEADER, capacity: 0, last: 0, attached: None }
     }
 
     /// Gives an error to the block, to be dropped with it; the value that points to it. None: no memory.
@@ -118,25 +131,36 @@ impl Builder {
     }
 
     /// Room for `size` more bytes, aligned for values, or for text with a NUL behind it; its offset. None: no memory.
+    #[inline]
     fn reserve(&mut self, size: usize, values: bool) -> Option<usize> {
         let start = if values { self.len.next_multiple_of(align_of::<subpy_value>()) } else { self.len };
         let end = start.checked_add(size)?.checked_add(usize::from(!values))?;
-        // An empty container needs a block too, since the root's pointer is what is freed. Exact for the first piece:
-        // most results are one string or one flat list.
         if end > self.capacity {
-            let capacity = end.max(self.capacity.checked_mul(2)?);
-            // SAFETY: `data` is NULL or came from realloc.
-            let data = unsafe { libc::realloc(self.data.cast(), capacity) };
-            if data.is_null() {
-                return None;
-            }
-            (self.data, self.capacity) = (data.cast(), capacity);
+            self.grow(end)?;
         }
         self.len = end;
         Some(start)
     }
 
+    /// An empty container needs a block too, since the root's pointer is what is freed. Exact for the first piece: most
+    /// results are one string or one flat list.
+    #[cold]
+    fn grow(&mut self, end: usize) -> Option<()> {
+        let capacity = end.max(self.capacity.checked_mul(2)?);
+        if capacity as u64 >= 1 << OFFSET_BITS {
+            return None;
+        }
+        // SAFETY: `data` is NULL or came from realloc.
+        let data = unsafe { libc::realloc(self.data.cast(), capacity) };
+        if data.is_null() {
+            return None;
+        }
+        (self.data, self.capacity) = (data.cast(), capacity);
+        Some(())
+    }
+
     /// Appends bytes (of values, or of text, which gets a NUL behind it) and returns their offset.
+    #[inline]
     pub fn append(&mut self, bytes: &[u8], values: bool) -> Option<usize> {
         let start = self.reserve(bytes.len(), values)?;
         // SAFETY: `reserve` made room for them, and for the NUL.
@@ -165,39 +189,32 @@ impl Builder {
     #[inline]
     pub fn write(&mut self, at: usize, value: subpy_value) {
         debug_assert!(at + size_of::<subpy_value>() <= self.len);
+        let value =
+            if element_size(value.kind) > 0 { chained(value, std::mem::replace(&mut self.last, at)) } else { value };
         // SAFETY: `at` is an element of an array in the block, thus aligned.
         unsafe { self.data.add(at).cast::<subpy_value>().write(value) }
-        if element_size(value.kind) > 0 && self.grow_pointing() {
-            self.pointing.push(at);
-        }
-    }
-
-    /// Room for one more; without it there is no result.
-    #[inline]
-    fn grow_pointing(&mut self) -> bool {
-        self.failed |= self.pointing.len() == self.pointing.capacity() && self.pointing.try_reserve(1).is_err();
-        !self.failed
     }
 
     /// Turns offsets into pointers. The first thing that was appended lies right behind the header, and the root is
     /// what points to it: so the root knows its block. None: no memory.
     pub fn finish(mut self, root: subpy_value) -> Option<OwnedValue> {
-        if self.failed {
-            return None;
-        }
         let base = std::mem::replace(&mut self.data, ptr::null_mut());
-        // SAFETY: an offset into the block.
-        let fix = |value: &mut subpy_value| value.u.as_bytes = unsafe { base.add(value.u.as_int as usize) };
-        for &at in &self.pointing {
+        let mut at = self.last;
+        while at > 0 {
             // SAFETY: a value that was written into the block.
-            fix(unsafe { &mut *base.add(at).cast::<subpy_value>() });
+            let value = unsafe { &mut *base.add(at).cast::<subpy_value>() };
+            let (offset, before) = unchained(value);
+            // SAFETY: an offset into the block.
+            *value = subpy_value::pointing(value.kind, unsafe { base.add(offset) }, value.len);
+            at = before;
         }
         let mut root = root;
         if element_size(root.kind) > 0 {
             debug_assert!(root.as_int() == BLOCK_HEADER as i64);
             // SAFETY: the header of a block that has at least one piece.
             unsafe { base.cast::<BlockHeader>().write(BlockHeader { size: self.len, attached: self.attached.take() }) }
-            fix(&mut root);
+            // SAFETY: an offset into the block.
+            root.u.as_bytes = unsafe { base.add(root.as_int() as usize) };
             root.flags = OWNS_BLOCK;
         }
         Some(OwnedValue(root))
@@ -264,6 +281,17 @@ mod tests {
         unfinished.attach_error(Box::new(Arc::clone(&attached))).unwrap();
         drop(unfinished);
         assert_eq!(Arc::strong_count(&attached), 1);
+    }
+
+    #[test]
+    fn an_offset_and_a_place_share_a_value() {
+        let most = (1 << OFFSET_BITS) - 8;
+        for offset in [BLOCK_HEADER, 17, most + 7] {
+            for place in [0, BLOCK_HEADER, 8 * 0xffff_ffff, 8 * 0x1_0000_0000, most] {
+                let value = chained(subpy_value::at_offset(STR, offset, 5), place);
+                assert_eq!((value.kind, value.len, unchained(&value)), (STR, 5, (offset, place)));
+            }
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Is a value from outside what it says it is? What is wrong is named with the way to it.
 
 use super::{
-    BIGINT, BOOL, BYTES, DICT, ERROR, FLOAT, INT, LIST, MAX_DEPTH, NONE, OWNS_BLOCK, OwnedValue, STR, TUPLE, element,
-    element_size, subpy_pair, subpy_value,
+    BIGINT, BOOL, BYTES, DICT, ERROR, FLOAT, INT, LIST, MAX_DEPTH, NONE, OWNS_BLOCK, OwnedValue, STR, TUPLE,
+    element_size, subpy_pair, subpy_value, text::is_ascii,
 };
 
 /// Checks a DICT of names to values (keyword arguments, prepare_main) and returns its entries.
@@ -34,9 +34,13 @@ const KIND_FLOAT: u64 = FLOAT as u64;
 /// One of the kinds that point nowhere, without flags: nothing can be wrong with it.
 #[inline]
 pub(super) fn is_plain(value: &subpy_value) -> bool {
-    // Kind and flags lie side by side, so this is one comparison of both.
-    let both = u64::from(value.flags) << 32 | u64::from(value.kind.cast_unsigned());
-    matches!(both, KIND_NONE | KIND_BOOL | KIND_INT | KIND_FLOAT)
+    matches!(head(value), KIND_NONE | KIND_BOOL | KIND_INT | KIND_FLOAT)
+}
+
+/// Kind and flags, which lie side by side: one comparison is of both.
+#[inline]
+fn head(value: &subpy_value) -> u64 {
+    u64::from(value.flags) << 32 | u64::from(value.kind.cast_unsigned())
 }
 
 pub(super) fn check_len<T>(len: usize) -> Result<(), String> {
@@ -58,52 +62,58 @@ impl BadValue {
     }
 }
 
-/// One container on the way down: where it is, how many of its elements are done.
+/// One container on the way down: what it is, its elements (a dict's are key, value, key, value...), how many are done.
 struct Level<'a> {
-    container: &'a subpy_value,
+    kind: i32,
+    elements: &'a [subpy_value],
     next: usize,
 }
 
 /// Checks a value and everything below it, without recursion: host threads may have small stacks.
 pub(super) unsafe fn check(root: &subpy_value) -> Result<(), BadValue> {
-    let mut levels: Vec<Level> = Vec::new();
-    let fail = |levels: &[Level], reason: String| Err(BadValue { path: input_path(levels), reason });
-    let mut value = root;
+    // The first one is no container: it has the root.
+    let mut outer: Vec<Level> = Vec::new();
+    let mut level = Level { kind: NONE, elements: std::slice::from_ref(root), next: 0 };
     loop {
-        if !is_plain(value) {
-            // SAFETY: promised by the caller.
-            if let Err(reason) = unsafe { check_shallow(value) } {
-                return fail(&levels, reason);
+        let Some(value) = level.elements.get(level.next) else {
+            match outer.pop() {
+                Some(container) => level = container,
+                None => return Ok(()),
             }
-            if matches!(value.kind, TUPLE | LIST | DICT) {
-                if levels.len() == MAX_DEPTH {
-                    return Err(BadValue {
-                        path: String::new(),
-                        reason: format!("nested deeper than {MAX_DEPTH} levels, or it contains itself"),
-                    });
-                }
-                levels.push(Level { container: value, next: 0 });
-            }
-        }
-        // On to the next element of the innermost container that has one left.
-        value = loop {
-            let Some(level) = levels.last_mut() else { return Ok(()) };
-            if level.container.kind != DICT {
-                // SAFETY: the container was checked when it was entered.
-                let rest = unsafe { &level.container.items()[level.next..] };
-                // Most elements are plain, and nothing can be wrong with those.
-                level.next += rest.iter().take_while(|element| is_plain(element)).count();
-            }
-            // SAFETY: as above.
-            match unsafe { element(level.container, level.next) } {
-                Some(element) => {
-                    level.next += 1;
-                    break element;
-                }
-                None => levels.pop(),
-            };
+            continue;
         };
+        level.next += 1;
+        // SAFETY: promised by the caller.
+        if is_plain(value) || unsafe { is_ascii_text(value) } {
+            continue;
+        }
+        // SAFETY: promised by the caller.
+        if let Err(reason) = unsafe { check_shallow(value) } {
+            outer.push(level);
+            return Err(BadValue { path: input_path(&outer[1..]), reason });
+        }
+        if matches!(value.kind, TUPLE | LIST | DICT) {
+            if outer.len() == MAX_DEPTH {
+                return Err(BadValue {
+                    path: String::new(),
+                    reason: format!("nested deeper than {MAX_DEPTH} levels, or it contains itself"),
+                });
+            }
+            // SAFETY: the container was checked.
+            let elements = unsafe { value.elements() };
+            outer.push(std::mem::replace(&mut level, Level { kind: value.kind, elements, next: 0 }));
+        }
     }
+}
+
+/// A STR, without flags, in which nothing can be wrong: most are.
+#[inline]
+unsafe fn is_ascii_text(value: &subpy_value) -> bool {
+    // SAFETY: promised by the caller.
+    head(value) == STR as u64
+        && !value.pointer().is_null()
+        && value.len <= isize::MAX as usize
+        && unsafe { is_ascii(value.bytes()) }
 }
 
 unsafe fn check_shallow(value: &subpy_value) -> Result<(), String> {
@@ -213,17 +223,13 @@ fn input_path(levels: &[Level]) -> String {
     let mut path = String::new();
     for level in levels {
         let index = level.next - 1;
-        if level.container.kind != DICT {
+        if level.kind != DICT {
             path.push_str(&format!("[{index}]"));
-            continue;
-        }
-        // SAFETY: `next` was advanced past an element that is there, in a container that was checked.
-        let key = unsafe { &level.container.pairs()[index / 2].key };
-        if index.is_multiple_of(2) {
+        } else if index.is_multiple_of(2) {
             path.push_str(&format!(" key {}", index / 2));
         } else {
             // SAFETY: the key was checked before its value.
-            path.push_str(&unsafe { key_text(key) });
+            path.push_str(&unsafe { key_text(&level.elements[index - 1]) });
         }
     }
     path

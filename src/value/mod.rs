@@ -8,10 +8,12 @@
 //! | `args` | arguments that were checked |
 //! | `block` | a value that owns its memory, and the builder of its one block |
 //! | `view` | reading a whole value safely |
+//! | `text` | short texts, a word at a time |
 
 mod args;
 mod block;
 mod check;
+pub(crate) mod text;
 mod view;
 
 use std::ffi::c_char;
@@ -167,6 +169,15 @@ impl subpy_value {
         unsafe { slice(self.pointer(), self.len) }
     }
 
+    /// The text of STR and BIGINT.
+    ///
+    /// # Safety
+    /// As for [`subpy_value::bytes`].
+    pub(crate) unsafe fn text<'a>(&self) -> &'a str {
+        // SAFETY: promised by the caller; both are checked for UTF-8.
+        unsafe { std::str::from_utf8_unchecked(self.bytes()) }
+    }
+
     /// The items of TUPLE and LIST.
     ///
     /// # Safety
@@ -183,6 +194,16 @@ impl subpy_value {
     pub(crate) unsafe fn pairs<'a>(&self) -> &'a [subpy_pair] {
         // SAFETY: promised by the caller.
         unsafe { slice(self.pointer().cast(), self.len) }
+    }
+
+    /// The elements of a container; a DICT's are key, value, key, value...
+    ///
+    /// # Safety
+    /// As for [`subpy_value::bytes`].
+    pub(crate) unsafe fn elements<'a>(&self) -> &'a [subpy_value] {
+        let each = element_size(self.kind) / size_of::<subpy_value>();
+        // SAFETY: promised by the caller. A pair is two values and nothing else.
+        unsafe { slice(self.pointer().cast(), self.len * each) }
     }
 
     fn owns_block(&self) -> bool {
@@ -245,18 +266,6 @@ fn element_size(kind: i32) -> usize {
     }
 }
 
-/// The n-th element of a container; a DICT's are key, value, key, value...
-unsafe fn element<'a>(container: &subpy_value, n: usize) -> Option<&'a subpy_value> {
-    // SAFETY: promised by the caller: a checked container.
-    unsafe {
-        if container.kind != DICT {
-            return container.items().get(n);
-        }
-        let pair = container.pairs().get(n / 2)?;
-        Some(if n.is_multiple_of(2) { &pair.key } else { &pair.value })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,7 +273,7 @@ mod tests {
     #[test]
     fn a_value_is_24_bytes_and_zero_is_none() {
         assert_eq!(size_of::<subpy_value>(), 24);
-        assert_eq!(size_of::<subpy_pair>(), 48);
+        assert_eq!(size_of::<subpy_pair>(), 2 * size_of::<subpy_value>());
         assert_eq!(subpy_value::none().kind, NONE);
     }
 }

@@ -1,6 +1,6 @@
 //! Reading a whole value safely.
 
-use super::{BIGINT, BOOL, BYTES, DICT, FLOAT, INT, LIST, NONE, OwnedValue, STR, TUPLE, element, subpy_value};
+use super::{BIGINT, BOOL, BYTES, DICT, FLOAT, INT, LIST, NONE, OwnedValue, STR, TUPLE, subpy_value};
 
 /// An owned value, or a part of one, to be read.
 #[derive(Clone, Copy)]
@@ -54,6 +54,6 @@ impl<'a> ValueRef<'a> {
             return None;
         }
         // SAFETY: an owned value is complete.
-        unsafe { element(self.0, n) }.map(ValueRef)
+        unsafe { self.0.elements() }.get(n).map(ValueRef)
     }
 }

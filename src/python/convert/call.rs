@@ -62,7 +62,7 @@ fn call_with<'py>(
 ) -> PyResult<Obj<'py>> {
     let mut arguments = Arguments { py, places, len: 0 };
     for value in args.items {
-        arguments.push(to_python(py, value)?);
+        arguments.push(to_python(py, names, value)?);
     }
     let names = if args.kwargs.is_empty() { None } else { Some(keywords(py, names, args.kwargs, &mut arguments)?) };
     let names = names.as_ref().map_or(ptr::null_mut(), Obj::as_ptr);
@@ -93,7 +93,7 @@ fn keywords<'py>(
         for (index, pair) in pairs.iter().enumerate() {
             let name = names.get(py, text(pair))?;
             py.check((py.api.PyTuple_SetItem)(tuple.as_ptr(), index as isize, name.into_ptr()))?;
-            arguments.push(to_python(py, &pair.value)?);
+            arguments.push(to_python(py, names, &pair.value)?);
         }
         Ok(tuple)
     }
@@ -114,5 +114,5 @@ fn twice(pairs: &[subpy_pair]) -> Result<Option<&str>, TryReserveError> {
 
 fn text(pair: &subpy_pair) -> &str {
     // SAFETY: a checked key is UTF-8.
-    unsafe { std::str::from_utf8_unchecked(pair.key.bytes()) }
+    unsafe { pair.key.text() }
 }

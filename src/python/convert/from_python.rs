@@ -37,7 +37,7 @@ pub fn from_python(py: Py, object: &Obj, result: &mut OwnedValue) -> Result<(), 
 unsafe fn int(py: Py, object: *mut PyObject) -> Option<i64> {
     // SAFETY: promised by the caller; the getter is called for its exact type alone.
     unsafe {
-        if (py.api.Py_TYPE)(object) != py.api.PyLong_Type.0 {
+        if py.api.type_of(object) != py.api.PyLong_Type.0 {
             return None;
         }
         let mut overflow: c_int = 0;
@@ -61,13 +61,14 @@ pub fn append(py: Py, object: &Obj, builder: &mut Builder, name: Arguments) -> R
         Ok(root) => root,
         Err(refused) => return Err(failure(refused, &name.to_string())),
     };
-    if !matches!(root.kind, value::TUPLE | value::LIST | value::DICT) {
+    if !is_container(&root) {
         return Ok(root);
     }
-    let mut open = vec![Reading { object: object.as_ptr(), array: root.u_offset(), ..Reading::new(&root) }];
+    let mut keys: Keys = [(ptr::null_mut(), subpy_value::none()); FEW_KEYS];
+    let mut open = vec![Reading::new(object.as_ptr(), &root)];
     while let Some(top) = open.last_mut() {
         // SAFETY: containers are alive: their root is, and nothing runs that could change them.
-        match unsafe { reader.read(top, builder) } {
+        match unsafe { reader.read(top, &mut keys, builder) } {
             Ok(None) => drop(open.pop()),
             // SAFETY: as above.
             Ok(Some(_)) if open.len() == MAX_DEPTH => return Err(unsafe { reader.too_deep(&open, name) }),
@@ -79,17 +80,15 @@ pub fn append(py: Py, object: &Obj, builder: &mut Builder, name: Arguments) -> R
     Ok(root)
 }
 
+#[inline]
+fn is_container(value: &subpy_value) -> bool {
+    matches!(value.kind, value::TUPLE | value::LIST | value::DICT)
+}
+
 fn failure(refused: Refused, path: &str) -> Failure {
     match refused {
         Refused::Because(reason) => Failure::NotShareable(format!("{path}: {reason}")),
         Refused::NoMemory => Failure::NoMemory,
-    }
-}
-
-impl subpy_value {
-    /// Where the elements of a container lie in the block that is being built.
-    fn u_offset(&self) -> usize {
-        self.as_int() as usize
     }
 }
 
@@ -108,87 +107,137 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    fn new(value: &subpy_value) -> Reading {
+    /// `value` is the object's, with the offset of its elements.
+    fn new(object: *mut PyObject, value: &subpy_value) -> Reading {
         let len = if value.kind == value::DICT { value.len * 2 } else { value.len };
-        Reading {
-            object: ptr::null_mut(),
-            kind: value.kind,
-            len,
-            done: 0,
-            array: 0,
-            position: 0,
-            value: ptr::null_mut(),
-        }
+        let array = value.as_int() as usize;
+        Reading { object, kind: value.kind, len, done: 0, array, position: 0, value: ptr::null_mut() }
     }
 }
+
+/// The keys of the last dict with few, and their values: rows of a table have the same ones, which are then the same
+/// objects. They are alive, since nothing is freed while a value is read, and their text lies in the block.
+type Keys = [Key; FEW_KEYS];
+type Key = (*mut PyObject, subpy_value);
+
+const FEW_KEYS: usize = 16;
 
 pub(super) struct Reader<'py> {
     pub(super) py: Py<'py>,
 }
 
 impl Reader<'_> {
-    /// The next element of a container, borrowed.
-    ///
-    /// # Safety
-    /// The container must be alive.
-    #[inline]
-    unsafe fn next(&self, reading: &mut Reading) -> Option<*mut PyObject> {
-        if reading.done == reading.len {
-            return None;
-        }
-        let api = self.py.api;
-        let index = reading.done;
-        reading.done += 1;
-        // SAFETY: promised by the caller; the getters check the index and the type, and CPython's answer NULL (never
-        // seen: nothing can shorten the container meanwhile) reads as None.
-        let element = unsafe {
-            match reading.kind {
-                value::TUPLE => (api.PyTuple_GetItem)(reading.object, index as isize),
-                value::LIST => (api.PyList_GetItem)(reading.object, index as isize),
-                _ if !index.is_multiple_of(2) => reading.value,
-                _ => {
-                    let mut key = ptr::null_mut();
-                    (api.PyDict_Next)(reading.object, &mut reading.position, &mut key, &mut reading.value);
-                    key
-                }
-            }
-        };
-        Some(if element.is_null() { self.py.none() } else { element })
-    }
-
     /// Reads elements until there are no more, or one is a container itself: that one, with room for its elements.
     ///
     /// # Safety
     /// The container must be alive.
-    unsafe fn read(&self, top: &mut Reading, builder: &mut Builder) -> Result<Option<Reading>, Refused> {
-        // SAFETY: promised by the caller; elements are borrowed from their container.
+    unsafe fn read(
+        &self,
+        top: &mut Reading,
+        keys: &mut Keys,
+        builder: &mut Builder,
+    ) -> Result<Option<Reading>, Refused> {
+        // SAFETY: promised by the caller.
         unsafe {
-            while let Some(element) = self.next(top) {
-                let at = top.array + (top.done - 1) * size_of::<subpy_value>();
-                if let Some(value) = int(self.py, element) {
-                    builder.write(at, subpy_value::int(value));
-                    continue;
+            match top.kind {
+                value::DICT => self.read_dict(top, keys, builder),
+                _ => self.read_row(top, builder),
+            }
+        }
+    }
+
+    unsafe fn read_row(&self, top: &mut Reading, builder: &mut Builder) -> Result<Option<Reading>, Refused> {
+        let api = self.py.api;
+        let get = if top.kind == value::TUPLE { api.PyTuple_GetItem } else { api.PyList_GetItem };
+        while top.done < top.len {
+            let at = top.array + top.done * size_of::<subpy_value>();
+            // SAFETY: a live tuple or list, as promised. The getters check the index and the type, and CPython's answer
+            // NULL (never seen: nothing can shorten the container meanwhile) reads as None. The element is borrowed.
+            let value = unsafe {
+                let element = get(top.object, top.done as isize);
+                let element = if element.is_null() { self.py.none() } else { element };
+                top.done += 1;
+                match int(self.py, element) {
+                    Some(value) => subpy_value::int(value),
+                    None => {
+                        let value = self.shallow(element, builder)?;
+                        if is_container(&value) {
+                            builder.write(at, value);
+                            return Ok(Some(Reading::new(element, &value)));
+                        }
+                        value
+                    }
                 }
-                let value = self.shallow(element, builder)?;
-                builder.write(at, value);
-                if matches!(value.kind, value::TUPLE | value::LIST | value::DICT) {
-                    return Ok(Some(Reading { object: element, array: value.u_offset(), ..Reading::new(&value) }));
+            };
+            builder.write(at, value);
+        }
+        Ok(None)
+    }
+
+    unsafe fn read_dict(
+        &self,
+        top: &mut Reading,
+        keys: &mut Keys,
+        builder: &mut Builder,
+    ) -> Result<Option<Reading>, Refused> {
+        let few = top.len <= FEW_KEYS * 2;
+        while top.done < top.len {
+            let at = top.array + top.done * size_of::<subpy_value>();
+            // SAFETY: a live dict, as promised. Key and value are borrowed, and None if there were no next entry, which
+            // was never seen.
+            let (element, value) = unsafe {
+                let place = top.done / 2;
+                top.done += 1;
+                if top.done.is_multiple_of(2) {
+                    (top.value, self.shallow(top.value, builder)?)
+                } else {
+                    let mut key = self.py.none();
+                    top.value = key;
+                    (self.py.api.PyDict_Next)(top.object, &mut top.position, &mut key, &mut top.value);
+                    (key, self.key(key, keys.get_mut(place).filter(|_| few), builder)?)
                 }
+            };
+            builder.write(at, value);
+            if is_container(&value) {
+                return Ok(Some(Reading::new(element, &value)));
             }
         }
         Ok(None)
+    }
+
+    #[inline]
+    unsafe fn key(
+        &self,
+        key: *mut PyObject,
+        seen: Option<&mut Key>,
+        builder: &mut Builder,
+    ) -> Result<subpy_value, Refused> {
+        if let Some((object, value)) = &seen
+            && *object == key
+        {
+            return Ok(*value);
+        }
+        // SAFETY: promised by the caller.
+        let value = unsafe { self.shallow(key, builder)? };
+        if let Some(seen) = seen
+            && value.kind == value::STR
+        {
+            *seen = (key, value);
+        }
+        Ok(value)
     }
 
     /// The value of an object, a container's elements still None. Data goes into the block; pointers are offsets.
     ///
     /// # Safety
     /// The object must be alive.
+    #[inline]
     unsafe fn shallow(&self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {
         let api = self.py.api;
         let no_memory = |offset: Option<usize>| offset.ok_or(Refused::NoMemory);
         // SAFETY: promised by the caller; each getter is called for its exact type alone.
         unsafe {
-            let kind = (api.Py_TYPE)(object);
+            let kind = api.type_of(object);
             if kind == api.PyLong_Type.0 {
                 return self.int(object, builder);
             }
@@ -202,7 +251,7 @@ impl Reader<'_> {
                 return Ok(subpy_value::none());
             }
             if kind == api.PyBool_Type.0 {
-                return Ok(subpy_value::bool(object == (api.Py_GetConstantBorrowed)(types::Py_CONSTANT_TRUE)));
+                return Ok(subpy_value::bool(object == api._Py_TrueStruct.0));
             }
             let container = |kind, len: isize, each: usize, builder: &mut Builder| {
                 let len = usize::try_from(len).unwrap_or(0);

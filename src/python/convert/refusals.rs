@@ -16,7 +16,7 @@ impl Reader<'_> {
         let api = self.py.api;
         // SAFETY: promised by the caller; a type is alive as long as its object.
         unsafe {
-            let kind = (api.Py_TYPE)(object);
+            let kind = api.type_of(object);
             let name = self.type_name(kind);
             if kind == api.PyCoro_Type.0 {
                 return format!("{name} cannot be shared, call a function that runs it: return asyncio.run(...)");

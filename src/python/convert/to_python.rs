@@ -3,125 +3,142 @@
 use std::ffi::c_char;
 use std::ptr;
 
+use super::super::names::Names;
 use super::super::object::{Obj, Py, PyResult};
-use super::super::types;
 use crate::value::{self, subpy_value};
 
 /// Makes the Python object of a checked value.
 #[inline]
-pub fn to_python<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
+pub fn to_python<'py>(py: Py<'py>, names: &Names, value: &subpy_value) -> PyResult<Obj<'py>> {
     match value.kind {
         value::INT => py.int(value.as_int()),
-        value::TUPLE | value::LIST | value::DICT => container(py, value),
+        value::TUPLE | value::LIST | value::DICT => container(py, names, value),
         _ => scalar(py, value),
     }
 }
 
-fn container<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
+fn container<'py>(py: Py<'py>, names: &Names, root: &subpy_value) -> PyResult<Obj<'py>> {
     // The containers on the way from the root to the one that is being filled.
-    let mut open = vec![Filling::new(py, *value)?];
+    let mut outer: Vec<Filling> = Vec::new();
+    let mut filling = Filling::new(py, root)?;
     loop {
-        let Some(top) = open.last_mut() else { unreachable!("the root returns") };
-        if let Some(inner) = top.fill(py)? {
-            open.push(Filling::new(py, inner)?);
+        if let Some(inner) = filling.fill(py, names)? {
+            outer.push(std::mem::replace(&mut filling, Filling::new(py, inner)?));
             continue;
         }
-        let done = open.pop().expect("the one that was filled").object;
-        match open.last_mut() {
-            Some(parent) => parent.put(py, done)?,
-            None => return Ok(done),
-        }
+        let Some(parent) = outer.pop() else { return Ok(filling.object) };
+        let done = std::mem::replace(&mut filling, parent).object;
+        filling.put(py, names, done)?;
     }
 }
 
 /// A tuple, list or dict that is being filled.
-struct Filling<'py> {
-    value: subpy_value,
+struct Filling<'py, 'a> {
+    kind: i32,
     object: Obj<'py>,
+    /// What it is made of (a dict's are key, value, key, value...), and how much of that is in it.
+    elements: &'a [subpy_value],
     filled: usize,
-    /// A dict's key that waits for its value.
+    /// A dict's key that is no str and waits for its value.
     key: Option<Obj<'py>>,
 }
 
-impl<'py> Filling<'py> {
-    fn new(py: Py<'py>, value: subpy_value) -> PyResult<Filling<'py>> {
+impl<'py, 'a> Filling<'py, 'a> {
+    fn new(py: Py<'py>, value: &'a subpy_value) -> PyResult<Filling<'py, 'a>> {
         let len = value.len as isize;
-        // SAFETY: attached; new references.
-        let object = unsafe {
-            py.owned(match value.kind {
+        // SAFETY: attached; new references. The value was checked before the run began, and what it points to is
+        // borrowed until the run ends.
+        let (object, elements) = unsafe {
+            let object = match value.kind {
                 value::TUPLE => (py.api.PyTuple_New)(len),
                 value::LIST => (py.api.PyList_New)(len),
                 _ => (py.api.PyDict_New)(),
-            })?
+            };
+            (py.owned(object)?, value.elements())
         };
-        Ok(Filling { value, object, filled: 0, key: None })
+        Ok(Filling { kind: value.kind, object, elements, filled: 0, key: None })
     }
 
     /// Puts elements in until there are no more, or one is a container itself: that one.
-    fn fill(&mut self, py: Py<'py>) -> PyResult<Option<subpy_value>> {
-        while let Some(element) = self.next_element() {
+    fn fill(&mut self, py: Py<'py>, names: &Names) -> PyResult<Option<&'a subpy_value>> {
+        match self.kind {
+            value::DICT => self.fill_dict(py, names),
+            _ => self.fill_row(py),
+        }
+    }
+
+    fn fill_row(&mut self, py: Py<'py>) -> PyResult<Option<&'a subpy_value>> {
+        while let Some(element) = self.elements.get(self.filled) {
             let object = match element.kind {
                 value::INT => py.int(element.as_int())?,
-                value::TUPLE | value::LIST | value::DICT => return Ok(Some(*element)),
+                value::TUPLE | value::LIST | value::DICT => return Ok(Some(element)),
                 _ => scalar(py, element)?,
             };
-            self.put(py, object)?;
+            self.put_row(py, object)?;
         }
         Ok(None)
     }
 
     #[inline]
-    fn next_element<'a>(&self) -> Option<&'a subpy_value> {
-        // SAFETY: the value was checked before the run began, and what it points to is borrowed until the run ends.
-        unsafe {
-            if self.value.kind != value::DICT {
-                return self.value.items().get(self.filled);
-            }
-            let pair = self.value.pairs().get(self.filled)?;
-            Some(if self.key.is_none() { &pair.key } else { &pair.value })
-        }
-    }
-
-    #[inline]
-    fn put(&mut self, py: Py<'py>, element: Obj<'py>) -> PyResult<()> {
-        let at = self.filled as isize;
+    fn put_row(&mut self, py: Py<'py>, element: Obj<'py>) -> PyResult<()> {
+        let set = if self.kind == value::TUPLE { py.api.PyTuple_SetItem } else { py.api.PyList_SetItem };
         // SAFETY: live objects; SetItem takes the reference over, also when it fails (a guest that got hold of the
         // half-filled list through the garbage collector may have shortened it).
-        unsafe {
-            match self.value.kind {
-                value::TUPLE => py.check((py.api.PyTuple_SetItem)(self.object.as_ptr(), at, element.into_ptr()))?,
-                value::LIST => py.check((py.api.PyList_SetItem)(self.object.as_ptr(), at, element.into_ptr()))?,
-                _ => match self.key.take() {
-                    None => {
-                        self.key = Some(element);
-                        return Ok(());
-                    }
-                    Some(key) => {
-                        py.check((py.api.PyDict_SetItem)(self.object.as_ptr(), key.as_ptr(), element.as_ptr()))?;
-                    }
-                },
-            }
-        }
+        py.check(unsafe { set(self.object.as_ptr(), self.filled as isize, element.into_ptr()) })?;
         self.filled += 1;
+        Ok(())
+    }
+
+    fn fill_dict(&mut self, py: Py<'py>, names: &Names) -> PyResult<Option<&'a subpy_value>> {
+        while let Some(key) = self.elements.get(self.filled) {
+            // A key that is a str is looked up when its value is there.
+            let element =
+                if key.kind == value::STR || self.key.is_some() { &self.elements[self.filled + 1] } else { key };
+            let object = match element.kind {
+                value::TUPLE | value::LIST | value::DICT => return Ok(Some(element)),
+                _ => scalar(py, element)?,
+            };
+            self.put(py, names, object)?;
+        }
+        Ok(None)
+    }
+
+    fn put(&mut self, py: Py<'py>, names: &Names, element: Obj<'py>) -> PyResult<()> {
+        if self.kind != value::DICT {
+            return self.put_row(py, element);
+        }
+        let key = &self.elements[self.filled];
+        if key.kind == value::STR {
+            // SAFETY: a checked text is UTF-8.
+            names.set_item(py, &self.object, unsafe { key.text() }, &element)?;
+        } else if let Some(key) = self.key.take() {
+            // SAFETY: live objects.
+            py.check(unsafe { (py.api.PyDict_SetItem)(self.object.as_ptr(), key.as_ptr(), element.as_ptr()) })?;
+        } else {
+            self.key = Some(element);
+            return Ok(());
+        }
+        self.filled += 2;
         Ok(())
     }
 }
 
+#[inline]
 fn scalar<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
     // SAFETY: attached; the value was checked, so its bytes are there and text is valid UTF-8. All but the constants
     // are new references.
     unsafe {
-        let data = || value.pointer().cast::<c_char>();
         match value.kind {
-            value::BOOL => {
-                let constant = if value.as_bool() { types::Py_CONSTANT_TRUE } else { types::Py_CONSTANT_FALSE };
-                py.borrowed((py.api.Py_GetConstantBorrowed)(constant))
-            }
             value::INT => py.int(value.as_int()),
+            value::STR => py.str(value.text()),
             value::FLOAT => py.owned((py.api.PyFloat_FromDouble)(value.as_float())),
-            value::STR if value.len == 0 => py.str(""),
-            value::STR => py.owned((py.api.PyUnicode_DecodeUTF8)(data(), value.len as isize, ptr::null())),
-            value::BYTES => py.owned((py.api.PyBytes_FromStringAndSize)(data(), value.len as isize)),
+            value::BOOL => {
+                py.borrowed(if value.as_bool() { py.api._Py_TrueStruct.0 } else { py.api._Py_FalseStruct.0 })
+            }
+            value::BYTES => {
+                let data = value.pointer().cast::<c_char>();
+                py.owned((py.api.PyBytes_FromStringAndSize)(data, value.len as isize))
+            }
             value::BIGINT => {
                 // PyLong_FromString wants a NUL behind the digits. Base 16 takes linear time.
                 let mut text = Vec::new();
