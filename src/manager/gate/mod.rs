@@ -1,0 +1,300 @@
+//! Who may be in an interpreter: one run at a time or several, and none while it closes.
+
+mod sync;
+mod turn;
+mod word;
+
+use std::cell::RefCell;
+
+use crate::python::attach::detached;
+use crate::python::{loaded_api, lock};
+use sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, sleep};
+use turn::Queue;
+use word::{CLOSED, CLOSING, FREE, NOT_OPEN, RUNS, SESSION, SESSIONS, TELL, UNDECIDED, VISIT, VISITS};
+
+/// What happens to a run in an interpreter that is running already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Busy {
+    /// It is refused, as in `concurrent.interpreters`.
+    #[default]
+    Refuse,
+    /// It waits for its turn; first come, first served.
+    Wait,
+    /// It runs too: the threads share the interpreter's GIL.
+    Share,
+}
+
+/// Why a run is not let in.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refused {
+    Running,
+    /// A thread has a session.
+    Entered,
+    Closing,
+    Closed,
+}
+
+/// The gate of one interpreter.
+pub struct Gate {
+    busy: Busy,
+    word: AtomicUsize,
+    queue: Mutex<Queue>,
+    /// Signalled when the last run has left, and when a close was decided.
+    changed: Condvar,
+}
+
+/// The handles of the interpreters that one thread is in, the innermost last.
+#[derive(Default)]
+pub struct Inside(RefCell<Vec<u64>>);
+
+impl Inside {
+    pub const fn new() -> Inside {
+        Inside(RefCell::new(Vec::new()))
+    }
+
+    /// True when the thread runs something in that interpreter, maybe further out.
+    pub fn contains(&self, handle: u64) -> bool {
+        self.0.borrow().contains(&handle)
+    }
+
+    /// The thread ends: gives the memory back, if it is in none.
+    pub fn forget(&self) {
+        let mut inside = self.0.borrow_mut();
+        if inside.is_empty() {
+            *inside = Vec::new();
+        }
+    }
+
+    /// True when the thread runs something in any interpreter.
+    pub fn any(&self) -> bool {
+        !self.0.borrow().is_empty()
+    }
+}
+
+/// A run that was let in; leaves when dropped.
+pub struct Running<'a> {
+    gate: &'a Gate,
+    inside: &'a Inside,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.inside.0.borrow_mut().pop();
+        self.gate.left(1, RUNS);
+    }
+}
+
+/// A visit that was let in; leaves when dropped.
+pub struct Visiting<'a> {
+    gate: &'a Gate,
+}
+
+impl Drop for Visiting<'_> {
+    fn drop(&mut self) {
+        self.gate.left(VISIT, VISITS);
+    }
+}
+
+/// Why nobody is let in through a gate whose word has these flags.
+fn refused(word: usize) -> Option<Refused> {
+    match word {
+        word if word & CLOSED != 0 => Some(Refused::Closed),
+        word if word & CLOSING != 0 => Some(Refused::Closing),
+        _ => None,
+    }
+}
+
+impl Gate {
+    pub fn new(busy: Busy) -> Gate {
+        Gate { busy, word: AtomicUsize::new(0), queue: Mutex::new(Queue::new()), changed: Condvar::new() }
+    }
+
+    fn load(&self) -> usize {
+        self.word.load(Ordering::Acquire)
+    }
+
+    /// Lets a run of this thread in, now or, if the policy is to wait, when its turn has come.
+    #[inline]
+    pub fn enter<'a>(&'a self, handle: u64, inside: &'a Inside) -> Result<Running<'a>, Refused> {
+        if !self.enter_if_free() {
+            self.enter_slowly(inside.contains(handle))?;
+        }
+        inside.0.borrow_mut().push(handle);
+        Ok(Running { gate: self, inside })
+    }
+
+    /// Lets a run in when nobody is running, waiting or closing.
+    #[inline]
+    fn enter_if_free(&self) -> bool {
+        let free = self.word.load(Ordering::Relaxed) & FREE;
+        let mut word = free;
+        loop {
+            match self.word.compare_exchange_weak(word, word + 1, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return true,
+                // Visits and sessions that come and go do not matter, nor do those who wait.
+                Err(now) if now & !FREE == 0 => word = now,
+                Err(_) => return false,
+            }
+        }
+    }
+
+    #[inline]
+    fn left(&self, one: usize, its_count: usize) {
+        let before = self.word.fetch_sub(one, Ordering::Release);
+        if before & (TELL | CLOSED) != 0 && (before & its_count == one) {
+            self.tell();
+        }
+    }
+
+    /// Lets this thread in for a moment, whatever runs.
+    pub fn visit(&self) -> Result<Visiting<'_>, Refused> {
+        loop {
+            match self.add_while_open(VISIT) {
+                Ok(()) => return Ok(Visiting { gate: self }),
+                Err(word) => self.decided(word)?,
+            }
+        }
+    }
+
+    /// A thread that visits has a session from now on: no close until it ends.
+    pub fn begin_session(&self, _visit: &Visiting) {
+        self.word.fetch_add(SESSION, Ordering::Relaxed);
+    }
+
+    pub fn end_session(&self) {
+        self.left(SESSION, SESSIONS);
+    }
+
+    /// Lets one in, unless a close has begun. On failure the word that says so.
+    fn add_while_open(&self, one: usize) -> Result<(), usize> {
+        let add = |word| (word & NOT_OPEN == 0).then_some(word + one);
+        self.word.fetch_update(Ordering::Acquire, Ordering::Relaxed, add).map(drop)
+    }
+
+    /// The word says that a close has begun: returns when that one is taken back, fails when it is not.
+    #[cold]
+    fn decided(&self, word: usize) -> Result<(), Refused> {
+        refused(word).map_or(Ok(()), Err)?;
+        detached(loaded_api(), || drop(self.wait_for_decision(lock(&self.queue))));
+        refused(self.load()).map_or(Ok(()), Err)
+    }
+
+    fn wait_for_decision<'a>(&self, mut queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
+        while self.load() & UNDECIDED != 0 {
+            queue = sleep(queue, &self.changed, None);
+        }
+        queue
+    }
+
+    #[cold]
+    fn enter_slowly(&self, inside: bool) -> Result<(), Refused> {
+        loop {
+            // Whoever is inside may run more: it has the interpreter already.
+            if inside || self.busy == Busy::Share {
+                match self.add_while_open(1) {
+                    Ok(()) => return Ok(()),
+                    Err(word) => self.decided(word)?,
+                }
+            } else if self.enter_if_free() {
+                return Ok(());
+            } else {
+                match self.load() {
+                    word if word & NOT_OPEN != 0 => self.decided(word)?,
+                    _ if self.busy == Busy::Wait => return detached(loaded_api(), || self.wait_for_turn()),
+                    word if word & RUNS != 0 => return Err(Refused::Running),
+                    // The one who was inside has left.
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    pub fn is_running(&self) -> Result<bool, Refused> {
+        match self.load() {
+            word if word & CLOSED != 0 => Err(Refused::Closed),
+            word => Ok(word & RUNS > 0),
+        }
+    }
+
+    /// From now on nobody is let in: `close` or `reopen` has to follow soon, and the thread must not wait for an
+    /// interpreter before. Refused while somebody is in, waits, or has a session. It waits for another's decision, so
+    /// only one thread at a time may begin several closes.
+    pub fn begin_close(&self) -> Result<(), Refused> {
+        loop {
+            let Err(word) = self.word.compare_exchange(0, UNDECIDED, Ordering::AcqRel, Ordering::Acquire) else {
+                return Ok(());
+            };
+            if word & UNDECIDED != 0 {
+                self.decided(word)?;
+                continue;
+            }
+            return Err(match refused(word) {
+                Some(refused) => refused,
+                None if word & !(VISITS | SESSIONS) == 0 && word & SESSIONS != 0 => Refused::Entered,
+                None => Refused::Running,
+            });
+        }
+    }
+
+    /// The close that began takes place: `closed` follows.
+    pub fn close(&self) {
+        self.decide(|word| word & !UNDECIDED | CLOSING);
+    }
+
+    /// The close that began does not take place.
+    pub fn reopen(&self) {
+        self.decide(|word| word & !UNDECIDED);
+    }
+
+    fn decide(&self, decision: impl Fn(usize) -> usize) {
+        let queue = lock(&self.queue);
+        let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| Some(decision(word)));
+        queue.wake();
+        self.changed.notify_all();
+    }
+
+    /// The library is ending the interpreter, and has not ended it.
+    pub fn is_closing(&self) -> bool {
+        self.load() & (CLOSING | CLOSED) == CLOSING
+    }
+
+    /// Nobody has closed it.
+    pub fn is_open(&self) -> bool {
+        self.load() & (CLOSING | CLOSED) == 0
+    }
+
+    /// A close has begun and not ended, or is not decided.
+    pub fn may_be_closing(&self) -> bool {
+        let word = self.load();
+        word & (CLOSING | UNDECIDED) != 0 && word & CLOSED == 0
+    }
+
+    pub fn closed(&self) {
+        self.decide(|word| word | CLOSED);
+    }
+
+    /// Somebody else ends the interpreter: lets nobody in any more and returns when the last has left. False when
+    /// the library is closing it itself.
+    pub fn close_from_outside(&self) -> bool {
+        let mut queue = lock(&self.queue);
+        loop {
+            queue = self.wait_for_decision(queue);
+            let close = |word| (word & NOT_OPEN == 0).then_some(word | CLOSED);
+            match self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, close) {
+                Ok(_) => break,
+                Err(word) if word & UNDECIDED != 0 => {}
+                Err(_) => return false,
+            }
+        }
+        queue.wake();
+        self.changed.notify_all();
+        while self.load() & (RUNS | VISITS | SESSIONS) > 0 {
+            queue = sleep(queue, &self.changed, None);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

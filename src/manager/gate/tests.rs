@@ -1,0 +1,176 @@
+use super::*;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+#[test]
+fn one_run_at_a_time_but_more_from_inside() {
+    let gate = Gate::new(Busy::Refuse);
+    let inside = Inside::default();
+    let outer = gate.enter(1, &inside).unwrap();
+    assert!(gate.enter(1, &inside).is_ok(), "nested on the same thread");
+    thread::scope(|scope| {
+        scope.spawn(|| assert!(matches!(gate.enter(1, &Inside::default()), Err(Refused::Running))));
+    });
+    assert_eq!(gate.begin_close(), Err(Refused::Running));
+    drop(outer);
+    assert!(!inside.any());
+    assert_eq!(gate.begin_close(), Ok(()));
+    gate.close();
+    assert!(matches!(gate.enter(1, &Inside::default()), Err(Refused::Closing)));
+    gate.closed();
+    assert!(matches!(gate.enter(1, &Inside::default()), Err(Refused::Closed)));
+}
+
+#[test]
+fn waiting_runs_come_in_order() {
+    let gate = Gate::new(Busy::Wait);
+    let (sender, order) = mpsc::channel();
+    thread::scope(|scope| {
+        let inside = Inside::default();
+        let first = gate.enter(1, &inside).unwrap();
+        for number in 0..5 {
+            let (gate, sender) = (&gate, sender.clone());
+            scope.spawn(move || {
+                let inside = Inside::default();
+                let _running = gate.enter(1, &inside).unwrap();
+                sender.send(number).unwrap();
+            });
+            while lock(&gate.queue).len() <= number {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        drop(first);
+    });
+    drop(sender);
+    assert_eq!(order.iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+}
+
+/// Every policy, many threads: never two at once but where they share, and nobody is forgotten.
+#[test]
+fn nobody_is_lost_in_the_crowd() {
+    for busy in [Busy::Refuse, Busy::Wait, Busy::Share] {
+        let gate = Gate::new(busy);
+        let (now, entered) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..2_000 {
+                        let inside = Inside::default();
+                        let Ok(_running) = gate.enter(1, &inside) else { continue };
+                        let others = now.fetch_add(1, Ordering::SeqCst);
+                        assert!(others == 0 || busy == Busy::Share);
+                        entered.fetch_add(1, Ordering::SeqCst);
+                        now.fetch_sub(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert!(busy == Busy::Refuse || entered.load(Ordering::SeqCst) == 8_000);
+        assert_eq!(gate.begin_close(), Ok(()), "the word is back at zero");
+    }
+}
+
+#[test]
+fn ending_from_outside_waits_for_the_last_run() {
+    let gate = Gate::new(Busy::Share);
+    let (entered, was_entered) = mpsc::channel();
+    thread::scope(|scope| {
+        let gate = &gate;
+        scope.spawn(move || {
+            let inside = Inside::default();
+            let _running = gate.enter(1, &inside).unwrap();
+            entered.send(()).unwrap();
+            while refused(gate.load()).is_none() {
+                thread::yield_now();
+            }
+        });
+        was_entered.recv().unwrap();
+        assert!(gate.close_from_outside());
+        assert_eq!(gate.load() & RUNS, 0);
+    });
+    assert!(!gate.close_from_outside());
+}
+
+/// Closes that are taken back, beside runs and visits: nobody is in while one is undecided, and nobody notices.
+#[test]
+fn a_close_that_is_taken_back_is_waited_through() {
+    for busy in [Busy::Refuse, Busy::Wait, Busy::Share] {
+        let gate = Gate::new(busy);
+        let (inside, closes) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for number in 0..3 {
+                let (gate, inside, closes) = (&gate, &inside, &closes);
+                scope.spawn(move || {
+                    while closes.load(Ordering::SeqCst) < 2_000 {
+                        let mine = Inside::default();
+                        match gate.enter(1, &mine) {
+                            Ok(_running) => {
+                                inside.fetch_add(1, Ordering::SeqCst);
+                                let nested = gate.enter(1, &mine).map(drop);
+                                assert_eq!(nested, Ok(()));
+                                inside.fetch_sub(1, Ordering::SeqCst);
+                            }
+                            Err(refused) => assert!(refused == Refused::Running && busy == Busy::Refuse),
+                        }
+                        if number == 0 {
+                            let _visiting = gate.visit().map_err(drop).expect("the gate is never closed");
+                        }
+                        // Or a close would hardly find a moment in which nobody is in or waits.
+                        thread::sleep(Duration::from_nanos(1));
+                    }
+                });
+            }
+            scope.spawn(|| {
+                while closes.load(Ordering::SeqCst) < 2_000 {
+                    if gate.begin_close().is_ok() {
+                        for _ in 0..100 {
+                            assert_eq!(inside.load(Ordering::SeqCst), 0, "in beside a close");
+                            std::hint::spin_loop();
+                        }
+                        closes.fetch_add(1, Ordering::SeqCst);
+                        gate.reopen();
+                    }
+                }
+            });
+        });
+        assert_eq!(gate.load(), 0, "the word is back at zero");
+    }
+}
+
+#[test]
+fn who_waits_for_a_decision_gets_it() {
+    for closes in [false, true] {
+        for busy in [Busy::Refuse, Busy::Wait, Busy::Share] {
+            let gate = Gate::new(busy);
+            assert_eq!(gate.begin_close(), Ok(()));
+            thread::scope(|scope| {
+                let runs = scope.spawn(|| gate.enter(1, &Inside::default()).map(drop));
+                let visits = scope.spawn(|| gate.visit().map(drop));
+                let ends = (!closes).then(|| scope.spawn(|| gate.begin_close().map(|()| gate.reopen())));
+                thread::sleep(Duration::from_millis(20));
+                assert!(!runs.is_finished() && !visits.is_finished());
+                if closes {
+                    gate.close()
+                } else {
+                    gate.reopen()
+                }
+                let expected = if closes { Err(Refused::Closing) } else { Ok(()) };
+                assert_eq!(runs.join().unwrap(), expected);
+                assert_eq!(visits.join().unwrap(), expected);
+                if let Some(ends) = ends {
+                    assert!(matches!(ends.join().unwrap(), Ok(()) | Err(Refused::Running)));
+                }
+            });
+        }
+    }
+    let gate = Gate::new(Busy::Refuse);
+    assert_eq!(gate.begin_close(), Ok(()));
+    thread::scope(|scope| {
+        let outside = scope.spawn(|| gate.close_from_outside());
+        thread::sleep(Duration::from_millis(20));
+        assert!(!outside.is_finished());
+        gate.close();
+        assert!(!outside.join().unwrap());
+    });
+}

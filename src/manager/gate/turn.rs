@@ -1,0 +1,160 @@
+//! Waiting for one's turn, in slices of time.
+//!
+//! Turns that change with each run would make each run wait for the operating system to wake somebody. So whoever
+//! finds the gate free gets in, past those who wait, and these sleep. The first of them is told once, by the first run
+//! that leaves: most often nobody comes after that one. If others go on coming, it sleeps until its slice is over, and
+//! then nobody overtakes it any more. A slice begins when the first gets in before it, so all waiting threads have
+//! slices of the same length, in the order in which they came.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::sync::{Arc, Condvar, Moment, MutexGuard, Ordering, sleep, spin_until};
+use super::word::{AWAITED, FAIR, NOT_OPEN, RUNS, TELL};
+use super::{Gate, Refused, refused};
+use crate::python::hooks::forked;
+use crate::python::lock;
+
+/// How long others may overtake the first in the queue. To change threads costs some 10 us.
+const SLICE: Duration = Duration::from_micros(100);
+/// How long it looks out for a run to end before it sleeps: as long as it takes to fall asleep and wake up.
+const SPIN: Duration = Duration::from_micros(5);
+/// When nobody has come in for so long, nobody is calling in a loop.
+const PAUSE: Duration = Duration::from_micros(2);
+
+/// Those who wait for their turn, the longest first. Each is woken alone.
+pub struct Queue {
+    waiting: VecDeque<Arc<Condvar>>,
+    /// From then on nobody overtakes the first.
+    slice_ends: Moment,
+}
+
+impl Queue {
+    pub fn new() -> Queue {
+        Queue { waiting: VecDeque::new(), slice_ends: Moment::after(Duration::ZERO) }
+    }
+
+    fn begins_with(&self, me: &Arc<Condvar>) -> bool {
+        self.waiting.front().is_some_and(|first| Arc::ptr_eq(first, me))
+    }
+
+    /// All of them, to look at the gate again.
+    pub fn wake(&self) {
+        self.waiting.iter().for_each(|waiting| waiting.notify_one());
+    }
+
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+}
+
+/// Whether a run may come in.
+fn is_free(word: usize) -> bool {
+    word & (NOT_OPEN | RUNS) == 0
+}
+
+impl Gate {
+    pub(super) fn wait_for_turn(&self) -> Result<(), Refused> {
+        let me = Arc::new(Condvar::new());
+        let mut queue = self.join(&me);
+        loop {
+            if let Some(refused) = refused(self.load()) {
+                self.give_up(queue, &me);
+                return Err(refused);
+            }
+            queue = if queue.begins_with(&me) {
+                match self.try_first(queue, &me) {
+                    None => return Ok(()),
+                    Some(queue) => queue,
+                }
+            } else {
+                sleep(queue, &me, None)
+            };
+        }
+    }
+
+    fn join(&self, me: &Arc<Condvar>) -> MutexGuard<'_, Queue> {
+        let mut queue = lock(&self.queue);
+        let mut flags = AWAITED;
+        if queue.waiting.is_empty() {
+            queue.slice_ends = Moment::after(SLICE);
+            flags |= TELL;
+        }
+        queue.waiting.push_back(Arc::clone(me));
+        self.word.fetch_or(flags, Ordering::AcqRel);
+        queue
+    }
+
+    /// The first in the queue gets in, which is None, or has slept.
+    fn try_first<'a>(&'a self, mut queue: MutexGuard<'a, Queue>, me: &Condvar) -> Option<MutexGuard<'a, Queue>> {
+        if queue.slice_ends.is_over() {
+            self.word.fetch_or(FAIR, Ordering::AcqRel);
+            drop(queue);
+            spin_until(SPIN, || is_free(self.load()));
+            queue = lock(&self.queue);
+        } else if self.load() & TELL == 0 {
+            // Somebody has left and told it. Nobody else does, so it does not sleep longer than its slice.
+            drop(queue);
+            let others_come = spin_until(PAUSE, || !is_free(self.load()));
+            queue = lock(&self.queue);
+            if !others_come && self.take_turn(&mut queue, 0) {
+                return None;
+            }
+            let until = queue.slice_ends;
+            return Some(sleep(queue, me, Some(until)));
+        }
+        if self.take_turn(&mut queue, TELL) { None } else { Some(sleep(queue, me, None)) }
+    }
+
+    /// The first in the queue gets in if nobody else is; if not, the word gets these flags.
+    fn take_turn(&self, queue: &mut Queue, otherwise: usize) -> bool {
+        // The next one becomes the first.
+        let flags = if queue.waiting.len() > 1 { AWAITED | TELL } else { 0 };
+        let entered = |word| (word + 1) & !(AWAITED | TELL | FAIR) | flags;
+        let update = |word| Some(if is_free(word) { entered(word) } else { word | otherwise });
+        let before = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, update);
+        if !before.is_ok_and(is_free) {
+            return false;
+        }
+        queue.waiting.pop_front();
+        queue.slice_ends = Moment::after(SLICE);
+        true
+    }
+
+    /// Leaves the queue without a turn.
+    fn give_up(&self, mut queue: MutexGuard<Queue>, me: &Arc<Condvar>) {
+        let was_first = queue.begins_with(me);
+        queue.waiting.retain(|waiting| !Arc::ptr_eq(waiting, me));
+        let Some(next) = queue.waiting.front() else {
+            self.word.fetch_and(!(AWAITED | TELL | FAIR), Ordering::AcqRel);
+            return;
+        };
+        if was_first {
+            let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| Some(word & !FAIR | TELL));
+            next.notify_one();
+        }
+    }
+
+    /// The last run has left: the first in the queue is told, and whoever ends the interpreter.
+    #[cold]
+    pub(super) fn tell(&self) {
+        // In a fork, the thread that holds the lock may not exist, and nobody waits.
+        if forked() {
+            return;
+        }
+        let queue = lock(&self.queue);
+        let first = queue.waiting.front().map(Arc::clone);
+        if first.is_some() {
+            let fair = if queue.slice_ends.is_over() { FAIR } else { 0 };
+            let told = |word| Some(word & !TELL | fair);
+            let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, told);
+        }
+        drop(queue);
+        // It need not wait for the lock when it wakes.
+        if let Some(first) = first {
+            first.notify_one();
+        }
+        self.changed.notify_all();
+    }
+}

@@ -1,0 +1,27 @@
+//! The gate's state in one word: three counts and six flags. Without flags and runs it is an open gate with nobody
+//! inside and nobody waiting: a run comes in and leaves with one locked instruction each. Whoever lets something in, or
+//! begins a close, compares and swaps: no lock keeps the others from changing the word meanwhile. Those who wait sleep
+//! with the lock on the queue, so what they wait for changes with that lock or is told with it.
+
+pub const CLOSING: usize = 1 << 63;
+pub const CLOSED: usize = 1 << 62;
+/// A close has begun and may still be taken back. Nobody is in, and whoever comes waits for the decision.
+pub const UNDECIDED: usize = 1 << 61;
+/// With none of these, the gate is open.
+pub const NOT_OPEN: usize = CLOSED | CLOSING | UNDECIDED;
+/// Somebody waits in the queue. That is in a close's way alone: others may overtake.
+pub const AWAITED: usize = 1 << 60;
+/// The first in the queue wants to be told when the last run has left.
+pub const TELL: usize = 1 << 59;
+/// The first in the queue has waited long enough: nobody overtakes any more.
+pub const FAIR: usize = 1 << 58;
+/// Runs that were let in and have not left, nested ones included.
+pub const RUNS: usize = (1 << 22) - 1;
+/// Short stays that are no runs: they are in nobody's way but a close's.
+pub const VISIT: usize = 1 << 22;
+pub const VISITS: usize = ((1 << 18) - 1) * VISIT;
+/// Threads that have a session.
+pub const SESSION: usize = 1 << 40;
+pub const SESSIONS: usize = ((1 << 18) - 1) * SESSION;
+/// What keeps no run out.
+pub const FREE: usize = VISITS | SESSIONS | AWAITED | TELL;
