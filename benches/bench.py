@@ -34,13 +34,15 @@ class Size:
     left: int  # cycles, to weigh what they leave
     parallel: tuple  # how many interpreters
     parallel_ms: int
+    shared_ms: int  # of 8 threads on one interpreter
+    waits_ms: int
     patience: float  # seconds that may be spent waiting until nobody else computes
 
 
 SIZES = {
-    "full": Size(61, 4000, 2, 20, 1000, (1, 2, 4, 8, 64), 50, 120),
-    "quick": Size(5, 1000, 1, 5, 20, (1, 2, 8), 20, 0),
-    "test": Size(1, 10, 1, 1, 1, (1, 2), 1, 0),
+    "full": Size(61, 4000, 2, 20, 1000, (1, 2, 4, 8, 64), 50, 1000, 10000, 120),
+    "quick": Size(5, 1000, 1, 5, 20, (1, 2, 8), 20, 100, 300, 0),
+    "test": Size(1, 10, 1, 1, 1, (1, 2), 1, 1, 1, 0),
 }
 
 def reason(name, line):

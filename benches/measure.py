@@ -64,11 +64,14 @@ class Cycle(Measurement):
 
     share = 1 / 3
 
-    def __init__(self, create, close, mapped=False):
+    def __init__(self, create, close, mapped=False, two=False):
         self.lines = [(create, "ms"), (close, "ms")]
-        self.mapped = mapped
+        self.mapped, self.two = mapped, two
+        if two:
+            self.threads = ("worker",)
 
     def measure(self, contender, thread, size):
+        thread = "two" if self.two else thread
         return [time / size.cycles / 1e6 for time in contender.ask(f"cycle {thread} {size.cycles}")]
 
 
@@ -126,7 +129,9 @@ class Parallel(Measurement):
     def measure(self, contender, thread, size):
         figures = []
         for count in self.counts:
-            ms = size.parallel_ms * max(1, count // 4)
+            ms = size.parallel_ms * max(1, count // 8)
+            if count > 1 and self.kind != "own":
+                ms = size.shared_ms
             answer = contender.ask(f"parallel {self.work} {self.kind} {count} {ms}")
             if answer is None:
                 return None
@@ -144,3 +149,25 @@ class Parallel(Measurement):
             for line in lines:
                 if line["unit"] == "× one":
                     line["rounds"][name] = [figure / max(rounds) for figure in line["rounds"][name]]
+
+
+class Waits(Measurement):
+    """Milliseconds: of the longest calls of each of 8 threads on one interpreter in each tenth of a second."""
+
+    share = 0
+    all_cores = True
+    threads = ("worker",)
+
+    def __init__(self, name, work):
+        self.work = work
+        self.lines = [(f"{name}, 8 threads, one that waits: longest wait, {part}", "ms")
+                      for part in ("median", "99 %", "maximum")]
+
+    def measure(self, contender, thread, size):
+        answer = contender.ask(f"waits {self.work} wait 8 {size.waits_ms}")
+        if answer is None:
+            return None
+        result, *times = answer
+        if result < 0:
+            raise SystemExit(f"{contender.name}: {self.work} gave different results")
+        return [time / 1e6 for time in times]
