@@ -17,6 +17,15 @@ class Goal:
         return value <= self.at_most if self.at_least is None else value >= self.at_least
 
 
+@dataclass
+class Panel:
+    """Of the chart: bars of one unit."""
+
+    title: str
+    bars: list  # label, contender, line
+    thread: str = "worker"
+
+
 class Measurement:
     threads = ("main", "worker")
     share = 1.0  # of the rounds; less for what takes long
@@ -115,6 +124,8 @@ class Parallel(Measurement):
 
     def __init__(self, name, work, kind="own"):
         self.name, self.work, self.kind = name, work, kind
+        if kind != "own":
+            self.share = 1 / 10
 
     def prepare(self, size):
         self.counts = size.parallel if self.kind == "own" else (1, 8)

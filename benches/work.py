@@ -3,7 +3,7 @@
 To find how a contender does something: `Time("...", "call_2", ...)` is the function or entry `call_2` in its file.
 """
 
-from measure import Cycle, Goal, Left, Memory, Parallel, Time, Waits
+from measure import Cycle, Goal, Left, Memory, Panel, Parallel, Time, Waits
 
 # Column, program, mode, what it is.
 CONTENDERS = [
@@ -89,4 +89,32 @@ GOALS = [
     Goal("call f(), 2 interpreters", ["worker"], "subpy", None, at_least=1.95, best=True),
     Goal("call f(), 2 interpreters", ["worker"], "session", None, at_least=1.95, best=True),
     Goal("CPU-bound call, 2 interpreters", ["worker"], "subpy", None, at_least=1.95, best=True),
+]
+
+# The chart: what those ask first who embed Python. Label, contender, line.
+CALL, WAIT = "call f(a, b)", "call f(), 8 threads, one that waits"
+CHART = [
+    Panel("Call of a function by its name", [
+        ("subpy", "subpy", CALL), ("raw", "raw", CALL), ("pybind11", "pybind11", CALL),
+        ("interpreters", "interpreters", CALL)]),
+    Panel("Call of a prepared function", [
+        ("subpy", "function", CALL), ("raw, by name", "raw", CALL), ("pybind11, kept", "pybind11 kept", CALL)]),
+    Panel("The same in a session", [
+        ("subpy", "session", CALL), ("raw, kept", "raw kept", CALL), ("pybind11, kept", "pybind11 kept", CALL)]),
+    Panel("Call f(), 8 threads in turn on one interpreter", [
+        ("subpy", "subpy", WAIT), ("subpy, sessions", "session", WAIT), ("raw, mutex", "raw", WAIT),
+        ("raw, kept, mutex", "raw kept", WAIT)]),
+    Panel("CPU-bound work in 2 interpreters at once", [
+        (name, name, "CPU-bound call, 2 interpreters") for name in ("subpy", "raw", "interpreters", "process pool")]),
+    Panel("Create an interpreter", [
+        (name, name, "create") for name in ("subpy", "raw", "interpreters", "process pool")]),
+    Panel("Memory of an interpreter", [
+        (name, name, "memory of an interpreter") for name in ("subpy", "raw", "interpreter pool", "process pool")],
+        thread="main"),
+    Panel("An exception, with its traceback as text", [
+        (name, name, "exception, with its traceback") for name in ("subpy", "raw", "interpreters", "process pool")]),
+    Panel("List of 1,000 ints, in", [
+        (name, name, "list of 1,000 ints, in") for name in ("subpy", "raw", "pybind11", "interpreters")]),
+    Panel("List of 1,000 ints, out", [
+        (name, name, "list of 1,000 ints, out") for name in ("subpy", "raw", "pybind11", "interpreters")]),
 ]

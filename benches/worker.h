@@ -6,8 +6,8 @@
  * are in nanoseconds.
  *
  *   time WORK THREAD N   N times WORK, on the main or on a worker thread: what the last one returned, the time
- *   cycle THREAD N       N times create, exec("x = 1"), close: the time of all creates, of all closes; THREAD may be two
- *                        workers at once, then it is the mean of their times
+ *   cycle THREAD N       N times create, exec("x = 1"), close: the time of all creates, of all closes; if THREAD is two,
+ *                        two workers do it at once, and it is the mean of theirs
  *   hold N               N more interpreters, exec("x = 1") in each, until the process ends
  *   parallel WORK KIND THREADS MS
  *                        threads do WORK for so long, each in an interpreter of its own (KIND is own) or all in one
