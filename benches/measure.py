@@ -45,11 +45,11 @@ class Measurement:
 
 
 class Time(Measurement):
-    """Microseconds a piece of work."""
+    """Microseconds a piece of work; if it is calls, of each."""
 
-    def __init__(self, name, work, result, mapped=False):
+    def __init__(self, name, work, result, mapped=False, calls=1):
         self.lines = [(name, "µs")]
-        self.work, self.result, self.mapped = work, result, mapped
+        self.work, self.result, self.mapped, self.calls = work, result, mapped, calls
         self.counts = {}
 
     def run(self, contender, thread, count):
@@ -65,7 +65,7 @@ class Time(Measurement):
             for _ in range(2):
                 count = max(1, int(size.batch_us / self.run(contender, thread, count)))
             self.counts[key] = count
-        return [self.run(contender, thread, self.counts[key])]
+        return [self.run(contender, thread, self.counts[key]) / self.calls]
 
 
 class Cycle(Measurement):

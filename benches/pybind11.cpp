@@ -89,6 +89,8 @@ static int64_t call_2(slot *at, int64_t count) {
   return calls(at, F_add, count, [](py::handle function) { return function(1000, 2000).cast<int64_t>(); });
 }
 
+static int64_t many(slot *at, int64_t rows, int64_t count) { return rows * call_2(at, rows * count); }
+
 static int64_t texts(slot *at, const char *data, size_t size, int64_t count) {
   const auto result = calls(at, F_same, count, [&](py::handle function) {
     return function(py::str(data, size)).cast<std::string>();

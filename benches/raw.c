@@ -137,6 +137,8 @@ static int64_t call_2(slot *at, int64_t count) {
   return value;
 }
 
+static int64_t many(slot *at, int64_t rows, int64_t count) { return rows * call_2(at, rows * count); }
+
 static int64_t texts(slot *at, const char *data, intptr_t length, int64_t count) {
   int64_t check = 0;
   while (count-- > 0) {

@@ -43,6 +43,9 @@ class Interpreter:
         self.exec = self.interp.exec
         self.close = self.interp.close
 
+    def many(self, rows):
+        return [self.call(guest.add, 1000, 2000) for _ in range(rows)]
+
     def error(self):
         try:
             self.call(guest.fail)
@@ -57,6 +60,9 @@ class Pool:
 
     def call(self, function, *args):
         return self.pool.submit(function, *args).result()
+
+    def many(self, rows):
+        return list(self.pool.map(guest.add, [1000] * rows, [2000] * rows, chunksize=rows))
 
     def exec(self, source):
         self.call(guest.run, source)
@@ -92,6 +98,8 @@ def same(value):
 WORKS = {
     "call_0": (lambda at: at.call(guest.nothing), lambda result: result is not None),
     "call_2": (lambda at: at.call(guest.add, 1000, 2000), int),
+    "many_10": (lambda at: at.many(10), sum),
+    "many_100": (lambda at: at.many(100), sum),
     "text": (lambda at: at.call(guest.same, TEXT), same(TEXT)),
     "text_short": (lambda at: at.call(guest.same, TEXT[:16]), same(TEXT[:16])),
     "text_wide": (lambda at: at.call(guest.same, WIDE_TEXT), same(WIDE_TEXT)),

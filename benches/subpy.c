@@ -94,6 +94,22 @@ static int64_t call_2(slot *at, int64_t count) {
   return calls(at, F_add, args, 2, count).u.as_int;
 }
 
+static int64_t many(slot *at, int64_t rows, int64_t count) {
+  if (!prepared) return rows * call_2(at, rows * count);
+  subpy_value result = {0};
+  while (count-- > 0) {
+    subpy_value args[200];
+    for (int i = 0; i < 2 * rows; i++) args[i] = subpy_int(i % 2 == 0 ? 1000 : 2000);
+    subpy_value_free(&result);
+    subpy_error *error = NULL;
+    expect(subpy_function_call_many(at->functions[F_add], args, (size_t)rows, 2, 0, &result, &error), error);
+  }
+  int64_t sum = 0;
+  for (size_t i = 0; i < result.len; i++) sum += result.u.as_items[i].u.as_int;
+  subpy_value_free(&result);
+  return sum;
+}
+
 static int64_t texts(slot *at, const char *data, size_t size, int64_t count) {
   subpy_value arg = subpy_str(data, size), result = calls(at, F_same, &arg, 1, count);
   int64_t check = memcmp(result.u.as_str, data, size) == 0 ? (int64_t)result.len : -1;

@@ -22,6 +22,8 @@ CONTENDERS = [
 MEASUREMENTS = [
     Time("call f()", "call_0", 0),
     Time("call f(a, b)", "call_2", 3000),
+    Time("call f(a, b), 10 at once", "many_10", 30_000, calls=10),
+    Time("call f(a, b), 100 at once", "many_100", 300_000, calls=100),
     Time("str of 16 bytes, in and out", "text_short", 16),
     Time("str of 1 KiB, in and out", "text", 1024),
     Time("str of 1 KiB, not ASCII, in and out", "text_wide", 1024),
@@ -70,6 +72,8 @@ GOALS = [
     Goal("call f(a, b)", BOTH, "session", "raw kept", at_most=1.3),
     Goal("call f(a, b)", ["main"], "interpreters", "subpy", at_least=150),
     Goal("call f(a, b)", ["worker"], "interpreters", "subpy", at_least=20),
+    Goal("call f(a, b), 10 at once", BOTH, "function", "raw", at_most=0.25),
+    Goal("call f(a, b), 100 at once", BOTH, "function", "raw", at_most=0.2),
     Goal("call f(), 8 threads, one that waits", ["worker"], "subpy", None, at_least=0.85),
     Goal("call f(), 8 threads, one that waits", ["worker"], "session", None, at_least=0.85),
     Goal("call f(), 8 threads, one that waits: slowest / fastest", ["worker"], "subpy", None, at_least=0.7),
@@ -92,7 +96,7 @@ GOALS = [
 ]
 
 # The chart: what those ask first who embed Python. Label, contender, line.
-CALL, WAIT = "call f(a, b)", "call f(), 8 threads, one that waits"
+CALL, WAIT, LIST = "call f(a, b)", "call f(), 8 threads, one that waits", "list of 1,000 ints, "
 CHART = [
     Panel("Call of a function by its name", [
         ("subpy", "subpy", CALL), ("raw", "raw", CALL), ("pybind11", "pybind11", CALL),
@@ -101,6 +105,9 @@ CHART = [
         ("subpy", "function", CALL), ("raw, by name", "raw", CALL), ("pybind11, kept", "pybind11 kept", CALL)]),
     Panel("The same in a session", [
         ("subpy", "session", CALL), ("raw, kept", "raw kept", CALL), ("pybind11, kept", "pybind11 kept", CALL)]),
+    Panel("The same call, many at once: each", [
+        ("subpy, 100", "function", CALL + ", 100 at once"), ("subpy, 10", "function", CALL + ", 10 at once"),
+        ("raw, one by one", "raw", CALL), ("raw, kept", "raw kept", CALL)]),
     Panel("Call f(), 8 threads in turn on one interpreter", [
         ("subpy", "subpy", WAIT), ("subpy, sessions", "session", WAIT), ("raw, mutex", "raw", WAIT),
         ("raw, kept, mutex", "raw kept", WAIT)]),
@@ -113,8 +120,7 @@ CHART = [
         thread="main"),
     Panel("An exception, with its traceback as text", [
         (name, name, "exception, with its traceback") for name in ("subpy", "raw", "interpreters", "process pool")]),
-    Panel("List of 1,000 ints, in", [
-        (name, name, "list of 1,000 ints, in") for name in ("subpy", "raw", "pybind11", "interpreters")]),
-    Panel("List of 1,000 ints, out", [
-        (name, name, "list of 1,000 ints, out") for name in ("subpy", "raw", "pybind11", "interpreters")]),
+    Panel("List of 1,000 ints as argument, as result", [
+        ("subpy, in", "subpy", LIST + "in"), ("raw, in", "raw", LIST + "in"),
+        ("subpy, out", "subpy", LIST + "out"), ("raw, out", "raw", LIST + "out")]),
 ]

@@ -56,6 +56,8 @@ static void slot_end(slot *at);
 CALLS(X)
 #undef X
 static int64_t evals(slot *at, const char *expression, int64_t count);
+/** call_2 so many times at once: the sum of what came back. */
+static int64_t many(slot *at, int64_t rows, int64_t count);
 
 /* ---- what they call in guest.py ---- */
 
@@ -155,6 +157,10 @@ static inline int64_t exec_long(slot *at, int64_t count) {
 
 static inline int64_t eval(slot *at, int64_t count) { return evals(at, "1 + 2", count); }
 
+static inline int64_t many_10(slot *at, int64_t count) { return many(at, 10, count); }
+
+static inline int64_t many_100(slot *at, int64_t count) { return many(at, 100, count); }
+
 /* ---- the commands ---- */
 
 static inline void die(const char *what) {
@@ -173,7 +179,7 @@ typedef int64_t (*work_function)(slot *, int64_t);
 static inline work_function work_named(const char *name) {
 #define X(work) \
   if (strcmp(name, #work) == 0) return work;
-  CALLS(X) X(exec_short) X(exec_functions) X(exec_long) X(eval)
+  CALLS(X) X(exec_short) X(exec_functions) X(exec_long) X(eval) X(many_10) X(many_100)
 #undef X
   die(name);
   return NULL;
