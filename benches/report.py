@@ -83,11 +83,14 @@ def scatter(results):
                f"± {percent(median(ratios.values()))}; in the worst line, {worst}, to ± {percent(ratios[worst])}.")
     summaries = [each for line in results["lines"]
                  for each in [*line["contenders"].values(), *line["limits"].values()] if each]
-    doubts = [off_by(each) for each in summaries if "between" in each]
-    marked = sum(doubt is not None and doubt > UNSURE for doubt in doubts)
-    yield (f"{marked or 'None'} of the {len(doubts)} figures of five rounds or more may be off by more than "
-           f"{percent(UNSURE)}. These are marked with ~, as is a goal whose limit lies within what its figure leaves open. "
-           f"The other {len(summaries) - len(doubts)} figures are of fewer rounds, which cannot tell.")
+    doubts = [off_by(each) or 0 for each in summaries if "between" in each]
+    marked = sum(doubt > UNSURE for doubt in doubts)
+    if doubts:
+        yield (f"{marked or 'None'} of the {len(doubts)} figures of five rounds or more may be off by more than "
+               f"{percent(UNSURE)}. These are marked with ~, as is a goal whose limit lies within what its figure leaves "
+               "open.")
+    if len(doubts) < len(summaries):
+        yield f"{len(summaries) - len(doubts)} figures are of fewer rounds, which cannot tell."
 
 
 def company(results):
