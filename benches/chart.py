@@ -2,7 +2,7 @@
 
 from xml.sax.saxutils import escape
 
-from report import figure
+from report import UNSURE, figure, percent
 from work import CHART
 
 WIDTH, COLUMN, BAR, LABEL, LONGEST = 700, 340, 20, 118, 145
@@ -65,7 +65,7 @@ def drawn(results):
         "interpreters, pools: Python\u2019s own concurrent.interpreters, InterpreterPoolExecutor, ProcessPoolExecutor.",
     ]
     if any(figure(summary).startswith("~") for panel in CHART for *_, summary in bars(panel, lines)):
-        words.append("~: may be off by more than 5 %, so much did it vary on this machine.")
+        words.append(f"~: may be off by more than {percent(UNSURE)}, so much did it vary on this machine.")
     small = [f'<text class="small" x="20" y="{y + 14 * i}">{escape(text)}</text>' for i, text in enumerate(words)]
     height = y + 14 * len(words) + 6
     about = f"CPython {results['python']}, {results['cpu']}, {results['cores']} cores"
