@@ -76,7 +76,7 @@ def scatter(results):
     if timed:
         raw = [line["contenders"]["raw"] for line in timed]
         middle = median((each["quartiles"][1] - each["quartiles"][0]) / each["median"] for each in raw)
-        ratios = {named(line) + f" ({line['thread']})": off_by(line["limits"]["subpy / raw"]) for line in timed}
+        ratios = {f"{line['name']} ({line['thread']})": off_by(line["limits"]["subpy / raw"]) for line in timed}
         worst = max(ratios, key=ratios.get)
         yield f"In the median line of times the middle half of the rounds of `raw` spans {percent(middle)} of its time."
         yield (f"So there a time is known to ± {percent(median(map(off_by, raw)))}, and a ratio subpy / raw to "
@@ -97,8 +97,8 @@ def company(results):
     """What others did meanwhile, and which figures that spoils: sentences."""
     cores = results["cores"]
     others = results["others"] / cores
-    quiet = "nothing to speak of" if others < 0.02 else percent(others)
-    yield f"Others used {quiet} of all processor time meanwhile: other programs, and other virtual machines."
+    share = "next to no" if others < 0.02 else f"{percent(others)} of all"
+    yield f"Others used {share} processor time meanwhile: other programs, and other virtual machines."
     together = [line["others"] for line in results["lines"] if line["unit"] == "× one"]
     if not together:
         return

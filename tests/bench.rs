@@ -74,7 +74,7 @@ def told(others, figures):
         line["limits"] = dict.fromkeys(line["limits"], figures)
     return report.quiet_machine(changed)
 quiet, noisy = told(0, steady), told(results["cores"] / 2, shaky)
-assert "nothing to speak of" in quiet and "to themselves" in quiet and "None of" in quiet, quiet
+assert "next to no" in quiet and "to themselves" in quiet and "None of" in quiet, quiet
 assert "50 % of all" in noisy and "less than what an idle machine shows" in noisy and "±" in noisy, noisy
 "#;
 
