@@ -15,9 +15,11 @@ import platform
 import sys
 import time
 from dataclasses import dataclass
+from math import floor, sqrt
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
+import chart
 import report
 from contenders import build_all
 from work import CANNOT, CONTENDERS, GOALS, MEASUREMENTS
@@ -34,13 +36,15 @@ class Size:
     left: int  # cycles, to weigh what they leave
     parallel: tuple  # how many interpreters
     parallel_ms: int
+    shared_ms: int  # of 8 threads on one interpreter
+    waits_ms: int
     patience: float  # seconds that may be spent waiting until nobody else computes
 
 
 SIZES = {
-    "full": Size(61, 4000, 2, 20, 1000, (1, 2, 4, 8, 64), 50, 120),
-    "quick": Size(5, 1000, 1, 5, 20, (1, 2, 8), 20, 0),
-    "test": Size(1, 10, 1, 1, 1, (1, 2), 1, 0),
+    "full": Size(51, 4000, 2, 20, 1000, (1, 2, 4, 8, 64), 50, 1000, 10000, 120),
+    "quick": Size(5, 1000, 1, 5, 20, (1, 2, 8), 20, 100, 300, 0),
+    "test": Size(1, 10, 1, 1, 1, (1, 2), 1, 1, 1, 0),
 }
 
 def reason(name, line):
@@ -48,10 +52,10 @@ def reason(name, line):
 
 
 def busy():
-    """Seconds that all processes of the machine have computed."""
+    """Seconds that the machine's processors were not idle, or were lent to other virtual machines."""
     with open("/proc/stat") as file:
-        user, nice, system, *_ = map(int, file.readline().split()[1:])
-    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
+        user, nice, system, _idle, _iowait, irq, softirq, steal, *_ = map(int, file.readline().split()[1:])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 def wait_for_quiet(size):
@@ -66,26 +70,43 @@ def wait_for_quiet(size):
 def measure(measurement, thread, all_contenders, size):
     """Its lines, with the figures of each round."""
     lines = [{"name": name, "unit": unit, "thread": thread, "rounds": {}} for name, unit in measurement.lines]
+    shared = Shared()
     able = [each for each in all_contenders if reason(each.name, lines[0]["name"]) is None]
     for number in range(max(1, int(size.rounds * measurement.share))):
         for contender in able if number % 2 == 0 else reversed(able):
-            figures = turn(measurement, contender, thread, size)
+            figures = turn(measurement, contender, thread, size, shared)
             for line, figure in zip(lines, figures or [None] * len(lines)):
                 if figure is None:
                     raise SystemExit(f"{contender.name} cannot do {line['name']!r}, and work.py does not say why")
                 line["rounds"].setdefault(contender.name, []).append(figure)
     measurement.finish(lines)
+    for line in lines:
+        line["others"] = shared.others / shared.seconds
     return lines
 
 
-def turn(measurement, contender, thread, size):
+class Shared:
+    """How much others computed during all turns of a measurement."""
+
+    def __init__(self):
+        self.others = self.seconds = 0.0
+
+    def measure(self, measurement, contender, thread, size):
+        start, start_others = time.monotonic(), busy() - sum(os.times()[:2]) - contender.computed()
+        figures = measurement.measure(contender, thread, size)
+        self.others += busy() - sum(os.times()[:2]) - contender.computed() - start_others
+        self.seconds += time.monotonic() - start
+        return figures
+
+
+def turn(measurement, contender, thread, size, shared):
     if measurement.all_cores:
         wait_for_quiet(size)
     if measurement.alone:
         contender.stop()
     if measurement.mapped:
         contender.ask("map")
-    figures = measurement.measure(contender, thread, size)
+    figures = shared.measure(measurement, contender, thread, size)
     if measurement.mapped:
         contender.ask("unmap")
     if measurement.alone:
@@ -93,23 +114,34 @@ def turn(measurement, contender, thread, size):
     return figures
 
 
-def ratio(line, one, other):
-    """The median of the rounds' ratios, or None."""
+def ratios(line, one, other):
+    """Those of the rounds, or None."""
     rounds = line["rounds"]
     if one not in rounds or other not in rounds:
         return None
-    return median(a / b if b else 1.0 for a, b in zip(rounds[one], rounds[other]))
+    return [a / b if b else 1.0 for a, b in zip(rounds[one], rounds[other])]
+
+
+def summary(figures):
+    """Their median, and between what it lies in 19 of 20 cases, if it can be told: None of None."""
+    if figures is None:
+        return None
+    figures = sorted(figures)
+    result = {"median": median(figures), "minimum": figures[0], "maximum": figures[-1]}
+    if len(figures) >= 5:
+        low, _, high = quantiles(figures, n=4)
+        result["quartiles"] = [low, high]
+        last = len(figures) - 1
+        first = max(0, floor(last / 2 - 0.98 * sqrt(len(figures))))
+        result["between"] = [figures[first], figures[last - first]]
+    return result
 
 
 def summed_up(line, missing):
-    result = {key: line[key] for key in ("name", "unit", "thread")}
-    result["contenders"] = {
-        name: {"median": median(figures), "minimum": min(figures), "maximum": max(figures)}
-        for name, figures in line["rounds"].items()
-    }
-    result["ratio"] = {name: ratio(line, name, "subpy") for name in line["rounds"]}
-    limits = [("subpy", "raw"), ("session", "raw kept")]
-    result["limits"] = {f"{one} / {other}": ratio(line, one, other) for one, other in limits}
+    result = {key: line[key] for key in ("name", "unit", "thread", "others")}
+    result["contenders"] = {name: summary(figures) for name, figures in line["rounds"].items()}
+    result["ratio"] = {name: summary(ratios(line, name, "subpy"))["median"] for name in line["rounds"]}
+    result["limits"] = {f"{one} / {other}": summary(ratios(line, one, other)) for one, other in report.LIMITS}
     result["missing"] = {
         name: missing.get(name) or reason(name, line["name"]) for name, *_ in CONTENDERS if name not in line["rounds"]
     }
@@ -120,16 +152,20 @@ def judged(goal, lines):
     for line in lines:
         if line["name"] != goal.line or line["thread"] not in goal.threads or goal.contender not in line["rounds"]:
             continue
+        rounds = line["rounds"][goal.contender]
         if goal.of:
-            subject, value = f"{goal.contender} / {goal.of}", ratio(line, goal.contender, goal.of)
+            subject, measured = f"{goal.contender} / {goal.of}", summary(ratios(line, goal.contender, goal.of))
         elif goal.best:
-            subject, value = f"{goal.contender}, best round", max(line["rounds"][goal.contender])
+            subject, measured = f"{goal.contender}, best round", {"median": max(rounds)}
         else:
-            subject, value = goal.contender, median(line["rounds"][goal.contender])
-        limit = f"≥ {goal.at_least:g}" if goal.at_most is None else f"≤ {goal.at_most:g}"
-        name = line["name"] if goal.of else report.named(line)
-        verdict = {"what": subject, "goal": limit, "value": value, "met": goal.met(value)}
-        yield {"line": name, "thread": line["thread"], **verdict}
+            subject, measured = goal.contender, summary(rounds)
+        value, limit = measured["median"], goal.at_least if goal.at_most is None else goal.at_most
+        low, high = measured.get("between", (value, value))
+        yield {
+            "line": line["name"] if goal.of else report.named(line), "thread": line["thread"], "what": subject,
+            "goal": f"{'≥' if goal.at_most is None else '≤'} {limit:g}", "value": value, "met": goal.met(value),
+            "open": low < limit < high,
+        }
 
 
 def machine():
@@ -150,7 +186,7 @@ def main():
     parser.add_argument("json", type=Path)
     parser.add_argument("--size", choices=SIZES, default="full")
     parser.add_argument("--only", default="", help="measure only what has this in its name")
-    parser.add_argument("--write", action="store_true", help="write docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md and its chart")
     options = parser.parse_args()
     if options.write and (options.only or options.size != "full"):
         parser.error("the page is written from a full run")
@@ -161,7 +197,7 @@ def main():
     version = ctypes.CDLL(str(library / "libsubpy.so")).subpy_version_string
     version.restype = ctypes.c_char_p
     about.update(subpy=version().decode(), python=platform.python_version())
-    about.update(size=options.size, held=size.held, left=size.left)
+    about.update(size=options.size, held=size.held, left=size.left, waits=size.waits_ms / 1000)
 
     start, start_busy = time.monotonic(), busy()
     ready, missing = build_all(library, options.build.resolve())
@@ -176,7 +212,7 @@ def main():
         contender.stop()
     seconds = time.monotonic() - start
     about["minutes"] = round(seconds / 60, 1)
-    about["others"] = round(100 * (busy() - start_busy - sum(os.times()[:4])) / seconds / about["cores"])
+    about["others"] = (busy() - start_busy - sum(os.times()[:4])) / seconds
 
     results = {
         **about,
@@ -188,6 +224,7 @@ def main():
     if options.write:
         page = (HERE / "performance.md.in").read_text()
         (HERE.parent / "docs/performance.md").write_text(report.page(page, results))
+        (HERE.parent / "docs/performance.svg").write_text(chart.drawn(results))
 
 
 if __name__ == "__main__":

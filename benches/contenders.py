@@ -8,6 +8,7 @@ import sys
 import sysconfig
 import tempfile
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 from work import CONTENDERS
@@ -113,15 +114,24 @@ class Contender:
             raise SystemExit(f"{self.name}: ended at: {command}")
         return None if answer == ["-"] else [int(number) for number in answer]
 
-    def memory(self):
-        """What it and its processes have in memory, in bytes; what processes share is counted in parts."""
-        total, pids = 0, [self.process.pid]
+    def tree(self):
+        """It and its processes."""
+        pids = [self.process.pid] if self.process else []
         for pid in pids:
+            yield pid
             for task in Path(f"/proc/{pid}/task").iterdir():
-                pids += (task / "children").read_text().split()
-            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            total += next(int(line.split()[1]) for line in rollup if line.startswith("Pss:")) * 1024
-        return total
+                with suppress(OSError):  # a thread that has just ended
+                    pids += (task / "children").read_text().split()
+
+    def memory(self):
+        """What they have in memory, in bytes; what processes share is counted in parts."""
+        rollups = (Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() for pid in self.tree())
+        return sum(int(line.split()[1]) * 1024 for rollup in rollups for line in rollup if line.startswith("Pss:"))
+
+    def computed(self):
+        """Seconds of processor time; what has ended counts with who waited for it."""
+        stats = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self.tree())
+        return sum(sum(map(int, fields[11:15])) for fields in stats) / os.sysconf("SC_CLK_TCK")
 
 
 def build_all(library, into):

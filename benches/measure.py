@@ -17,6 +17,15 @@ class Goal:
         return value <= self.at_most if self.at_least is None else value >= self.at_least
 
 
+@dataclass
+class Panel:
+    """Of the chart: bars of one unit."""
+
+    title: str
+    bars: list  # label, contender, line
+    thread: str = "worker"
+
+
 class Measurement:
     threads = ("main", "worker")
     share = 1.0  # of the rounds; less for what takes long
@@ -36,11 +45,11 @@ class Measurement:
 
 
 class Time(Measurement):
-    """Microseconds a piece of work."""
+    """Microseconds a piece of work; if it is calls, of each."""
 
-    def __init__(self, name, work, result, mapped=False):
+    def __init__(self, name, work, result, mapped=False, calls=1):
         self.lines = [(name, "µs")]
-        self.work, self.result, self.mapped = work, result, mapped
+        self.work, self.result, self.mapped, self.calls = work, result, mapped, calls
         self.counts = {}
 
     def run(self, contender, thread, count):
@@ -56,7 +65,7 @@ class Time(Measurement):
             for _ in range(2):
                 count = max(1, int(size.batch_us / self.run(contender, thread, count)))
             self.counts[key] = count
-        return [self.run(contender, thread, self.counts[key])]
+        return [self.run(contender, thread, self.counts[key]) / self.calls]
 
 
 class Cycle(Measurement):
@@ -64,11 +73,14 @@ class Cycle(Measurement):
 
     share = 1 / 3
 
-    def __init__(self, create, close, mapped=False):
+    def __init__(self, create, close, mapped=False, two=False):
         self.lines = [(create, "ms"), (close, "ms")]
-        self.mapped = mapped
+        self.mapped, self.two = mapped, two
+        if two:
+            self.threads = ("worker",)
 
     def measure(self, contender, thread, size):
+        thread = "two" if self.two else thread
         return [time / size.cycles / 1e6 for time in contender.ask(f"cycle {thread} {size.cycles}")]
 
 
@@ -112,6 +124,8 @@ class Parallel(Measurement):
 
     def __init__(self, name, work, kind="own"):
         self.name, self.work, self.kind = name, work, kind
+        if kind != "own":
+            self.share = 1 / 10
 
     def prepare(self, size):
         self.counts = size.parallel if self.kind == "own" else (1, 8)
@@ -126,7 +140,9 @@ class Parallel(Measurement):
     def measure(self, contender, thread, size):
         figures = []
         for count in self.counts:
-            ms = size.parallel_ms * max(1, count // 4)
+            ms = size.parallel_ms * max(1, count // 8)
+            if count > 1 and self.kind != "own":
+                ms = size.shared_ms
             answer = contender.ask(f"parallel {self.work} {self.kind} {count} {ms}")
             if answer is None:
                 return None
@@ -144,3 +160,25 @@ class Parallel(Measurement):
             for line in lines:
                 if line["unit"] == "× one":
                     line["rounds"][name] = [figure / max(rounds) for figure in line["rounds"][name]]
+
+
+class Waits(Measurement):
+    """Milliseconds: of the longest calls of each of 8 threads on one interpreter in each tenth of a second."""
+
+    share = 0
+    all_cores = True
+    threads = ("worker",)
+
+    def __init__(self, name, work):
+        self.work = work
+        self.lines = [(f"{name}, 8 threads, one that waits: longest wait, {part}", "ms")
+                      for part in ("median", "99 %", "maximum")]
+
+    def measure(self, contender, thread, size):
+        answer = contender.ask(f"waits {self.work} wait 8 {size.waits_ms}")
+        if answer is None:
+            return None
+        result, *times = answer
+        if result < 0:
+            raise SystemExit(f"{contender.name}: {self.work} gave different results")
+        return [time / 1e6 for time in times]

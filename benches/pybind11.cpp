@@ -43,10 +43,9 @@ static auto inside(slot *at, Body body) {
   return body();
 }
 
-static slot *slot_create(const char *kind) {
-  if (strcmp(kind, "wait") == 0) return nullptr;
-  return new slot{py::subinterpreter::create(), {}};
-}
+static slot *slot_create(const char *) { return new slot{py::subinterpreter::create(), {}}; }
+
+static bool has_queue(void) { return false; }
 
 static void slot_exec(slot *at, const char *source) {
   inside(at, [&] { py::exec(source); });
@@ -90,12 +89,20 @@ static int64_t call_2(slot *at, int64_t count) {
   return calls(at, F_add, count, [](py::handle function) { return function(1000, 2000).cast<int64_t>(); });
 }
 
-static int64_t text(slot *at, int64_t count) {
-  const auto result = calls(at, F_same, count, [](py::handle function) {
-    return function(py::str(some_text, size_t{TEXT})).cast<std::string>();
+static int64_t many(slot *at, int64_t rows, int64_t count) { return rows * call_2(at, rows * count); }
+
+static int64_t texts(slot *at, const char *data, size_t size, int64_t count) {
+  const auto result = calls(at, F_same, count, [&](py::handle function) {
+    return function(py::str(data, size)).cast<std::string>();
   });
-  return result == std::string(some_text, TEXT) ? static_cast<int64_t>(result.size()) : -1;
+  return result == std::string(data, size) ? static_cast<int64_t>(result.size()) : -1;
 }
+
+static int64_t text(slot *at, int64_t count) { return texts(at, some_text, TEXT, count); }
+
+static int64_t text_short(slot *at, int64_t count) { return texts(at, some_text, TEXT_SHORT, count); }
+
+static int64_t text_wide(slot *at, int64_t count) { return texts(at, some_wide_text, TEXT, count); }
 
 static int64_t bytes(slot *at, int64_t count) {
   const auto result = calls(at, F_same, count, [](py::handle function) {
@@ -114,6 +121,14 @@ static int64_t list_out(slot *at, int64_t count) {
     return function().cast<std::vector<int64_t>>();
   });
   return check_numbers(numbers.data(), numbers.size());
+}
+
+static int64_t floats(slot *at, int64_t count) {
+  static const std::vector<double> numbers(some_floats, some_floats + NUMBERS);
+  const auto result = calls(at, F_same, count, [](py::handle function) {
+    return function(numbers).cast<std::vector<double>>();
+  });
+  return check_floats(result.data(), result.size());
 }
 
 static int64_t dict_in(slot *at, int64_t count) {

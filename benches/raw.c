@@ -35,11 +35,13 @@ static inline void leave(raw_entry entry) {
 }
 
 static slot *slot_create(const char *kind) {
-  if (strcmp(kind, "wait") == 0) return NULL;
+  (void)kind;
   slot *at = calloc(1, sizeof *at);
   at->interp = raw_create(true);
   return at;
 }
+
+static bool has_queue(void) { return false; }
 
 static PyObject *checked(PyObject *object) {
   if (object != NULL) return object;
@@ -135,22 +137,30 @@ static int64_t call_2(slot *at, int64_t count) {
   return value;
 }
 
-static int64_t text(slot *at, int64_t count) {
+static int64_t many(slot *at, int64_t rows, int64_t count) { return rows * call_2(at, rows * count); }
+
+static int64_t texts(slot *at, const char *data, intptr_t length, int64_t count) {
   int64_t check = 0;
   while (count-- > 0) {
     raw_entry entry = enter(at);
-    PyObject *result = checked(call_with(at, F_same, raw.PyUnicode_FromStringAndSize(some_text, TEXT)));
+    PyObject *result = checked(call_with(at, F_same, raw.PyUnicode_FromStringAndSize(data, length)));
     intptr_t size;
     const char *from = raw.PyUnicode_AsUTF8AndSize(result, &size);
     char *copy = malloc((size_t)size + 1);
     memcpy(copy, from, (size_t)size + 1);
     raw.Py_DecRef(result);
     leave(entry);
-    if (count == 0) check = memcmp(copy, some_text, TEXT) == 0 ? size : -1;
+    if (count == 0) check = memcmp(copy, data, (size_t)length) == 0 ? size : -1;
     free(copy);
   }
   return check;
 }
+
+static int64_t text(slot *at, int64_t count) { return texts(at, some_text, TEXT, count); }
+
+static int64_t text_short(slot *at, int64_t count) { return texts(at, some_text, TEXT_SHORT, count); }
+
+static int64_t text_wide(slot *at, int64_t count) { return texts(at, some_wide_text, TEXT, count); }
 
 static int64_t bytes(slot *at, int64_t count) {
   int64_t check = 0;
@@ -193,6 +203,24 @@ static int64_t list_out(slot *at, int64_t count) {
     raw.Py_DecRef(result);
     leave(entry);
     if (count == 0) check = check_numbers(copy, (size_t)size);
+    free(copy);
+  }
+  return check;
+}
+
+static int64_t floats(slot *at, int64_t count) {
+  int64_t check = 0;
+  while (count-- > 0) {
+    raw_entry entry = enter(at);
+    PyObject *list = raw.PyList_New(NUMBERS);
+    for (int i = 0; i < NUMBERS; i++) raw.PyList_SetItem(list, i, raw.PyFloat_FromDouble(some_floats[i]));
+    PyObject *result = checked(call_with(at, F_same, list));
+    intptr_t size = raw.PyList_Size(result);
+    double *copy = malloc((size_t)size * sizeof *copy);
+    for (intptr_t i = 0; i < size; i++) copy[i] = raw.PyFloat_AsDouble(raw.PyList_GetItem(result, i));
+    raw.Py_DecRef(result);
+    leave(entry);
+    if (count == 0) check = check_floats(copy, (size_t)size);
     free(copy);
   }
   return check;

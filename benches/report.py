@@ -1,8 +1,13 @@
 """The results as a table for the terminal, and as docs/performance.md."""
 
+import textwrap
+from statistics import median
+
 from work import CONTENDERS
 
 NAMES = [name for name, *_ in CONTENDERS]
+LIMITS = [("subpy", "raw"), ("session", "raw kept")]
+UNSURE = 0.05  # a figure is marked when its median may be off by more
 
 
 def number(value):
@@ -12,6 +17,18 @@ def number(value):
         return f"{value:,.0f}"
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 0.1 else 3
     return f"{value:.{digits}f}"
+
+
+def off_by(summary):
+    """How far the median may be off, as a part of it; None when the rounds are too few to tell."""
+    if "between" not in summary or summary["median"] == 0:
+        return None
+    low, high = summary["between"]
+    return max(summary["median"] - low, high - summary["median"]) / summary["median"]
+
+
+def figure(summary):
+    return f"{'~' if (off_by(summary) or 0) > UNSURE else ''}{number(summary['median'])}"
 
 
 def named(line):
@@ -33,26 +50,75 @@ def notes(lines):
 def rows(results):
     """A heading, and a row a line: the work, the thread, a figure a contender, two ratios."""
     marks = notes(results["lines"])
-    yield ["", "thread", *NAMES, "subpy / raw", "session / raw kept"]
+    yield ["", "thread", *NAMES, *(f"{one} / {other}" for one, other in LIMITS)]
     for line in results["lines"]:
         row = [named(line), line["thread"]]
         for name in NAMES:
             figures = line["contenders"].get(name)
-            row.append(number(figures["median"]) if figures else f"- ({marks[line['missing'][name]]})")
-        limits = line["limits"] if line["unit"] else dict.fromkeys(line["limits"])
-        yield [*row, number(limits["subpy / raw"]), number(limits["session / raw kept"])]
+            row.append(figure(figures) if figures else f"- ({marks[line['missing'][name]]})")
+        for limit in line["limits"].values():
+            row.append(figure(limit) if limit and line["unit"] else "-")
+        yield row
 
 
 def verdict(goal):
     words = [goal[key] for key in ("line", "thread", "what", "goal")]
-    return [*words, number(goal["value"]), "met" if goal["met"] else "missed"]
+    return [*words, number(goal["value"]), ("met" if goal["met"] else "missed") + (" ~" if goal["open"] else "")]
+
+
+def percent(part):
+    return f"{100 * part:.{0 if part >= 0.1 else 1}f}".removesuffix(".0") + " %"
+
+
+def scatter(results):
+    """What the rounds tell of the figures: sentences."""
+    timed = [line for line in results["lines"] if line["unit"] == "µs" and "quartiles" in line["contenders"]["raw"]]
+    if timed:
+        raw = [line["contenders"]["raw"] for line in timed]
+        middle = median((each["quartiles"][1] - each["quartiles"][0]) / each["median"] for each in raw)
+        ratios = {f"{line['name']} ({line['thread']})": off_by(line["limits"]["subpy / raw"]) for line in timed}
+        worst = max(ratios, key=ratios.get)
+        yield f"In the median line of times the middle half of the rounds of `raw` spans {percent(middle)} of its time."
+        yield (f"So there a time is known to ± {percent(median(map(off_by, raw)))}, and a ratio subpy / raw to "
+               f"± {percent(median(ratios.values()))}; in the worst line, {worst}, to ± {percent(ratios[worst])}.")
+    summaries = [each for line in results["lines"]
+                 for each in [*line["contenders"].values(), *line["limits"].values()] if each]
+    doubts = [off_by(each) or 0 for each in summaries if "between" in each]
+    marked = sum(doubt > UNSURE for doubt in doubts)
+    if doubts:
+        yield (f"{marked or 'None'} of the {len(doubts)} figures of five rounds or more may be off by more than "
+               f"{percent(UNSURE)}. These are marked with ~, as is a goal whose limit lies within what its figure leaves "
+               "open.")
+    if len(doubts) < len(summaries):
+        yield f"{len(summaries) - len(doubts)} figures are of fewer rounds, which cannot tell."
+
+
+def company(results):
+    """What others did meanwhile, and which figures that spoils: sentences."""
+    cores = results["cores"]
+    others = results["others"] / cores
+    share = "next to no" if others < 0.02 else f"{percent(others)} of all"
+    yield f"Others used {share} processor time meanwhile: other programs, and other virtual machines."
+    together = [line["others"] for line in results["lines"] if line["unit"] == "× one"]
+    if not together:
+        return
+    used = max(0, median(together))
+    if used < 0.02 * cores:
+        yield "Several threads had all cores to themselves, so what they do together (× one) can be taken as it stands."
+    else:
+        yield (f"While several threads were measured, others used {used:.2f} of {cores} cores: what they do together "
+               "(× one) is less than what an idle machine shows, and slowest / fastest says more about those others.")
+
+
+def quiet_machine(results):
+    return " ".join([*company(results), *scatter(results)])
 
 
 def text(results):
     out = aligned(rows(results), 2)
     out += ["", *(f"({mark}) {why}" for why, mark in notes(results["lines"]).items()), ""]
     out += aligned(map(verdict, results["goals"]), 3)
-    return "\n".join(out)
+    return "\n".join([*out, "", *company(results), *scatter(results)])
 
 
 def aligned(table, left):
@@ -72,10 +138,11 @@ def page(template, results):
     goals = [["work", "thread", "what", "goal", "measured", ""], *map(verdict, results["goals"])]
     parts = {
         "contenders": "\n".join(f"- **{name}**: {what}" for name, _, _, what in CONTENDERS),
+        "quiet": textwrap.fill(quiet_machine(results), 120),
         "table": markdown(rows(results), 2),
         "notes": "\n".join(f"{mark}. {why}" for why, mark in notes(results["lines"]).items()),
         "goals": markdown(goals, 3),
-        **{key: str(value) for key, value in results.items() if key not in ("lines", "goals")},
+        **{key: f"{value:g}" if isinstance(value, float) else str(value) for key, value in results.items()},
     }
     for key, value in parts.items():
         template = template.replace("{{" + key + "}}", value)

@@ -16,10 +16,24 @@ import guest
 
 MODE = sys.argv[1]
 TEXT = "x" * 1024
+WIDE_TEXT = "Grüße, мир!" * 64
 BYTES = bytes(range(256)) * 4096
 NUMBERS = guest.NUMBERS
+FLOATS = [i + 0.5 for i in range(1000)]
 TABLE = guest.TABLE
 SHORT = "x = 1"
+FUNCTIONS = """def f(a, b=1):
+    return a + b
+
+def g(*args):
+    return [f(a) for a in args]
+
+def h(n):
+    for i in range(n):
+        yield g(i)
+
+x = 3
+"""
 
 
 class Interpreter:
@@ -28,6 +42,9 @@ class Interpreter:
         self.call = self.interp.call
         self.exec = self.interp.exec
         self.close = self.interp.close
+
+    def many(self, rows):
+        return [self.call(guest.add, 1000, 2000) for _ in range(rows)]
 
     def error(self):
         try:
@@ -43,6 +60,9 @@ class Pool:
 
     def call(self, function, *args):
         return self.pool.submit(function, *args).result()
+
+    def many(self, rows):
+        return list(self.pool.map(guest.add, [1000] * rows, [2000] * rows, chunksize=rows))
 
     def exec(self, source):
         self.call(guest.run, source)
@@ -70,20 +90,27 @@ def check_traceback(text):
 
 
 def same(value):
-    return lambda result: len(result) if result == value else -1
+    size = len(value.encode() if isinstance(value, str) else value)
+    return lambda result: size if result == value else -1
 
 
 # What to do, and the number made of the last result. A function of another module reaches the interpreter by its name.
 WORKS = {
     "call_0": (lambda at: at.call(guest.nothing), lambda result: result is not None),
     "call_2": (lambda at: at.call(guest.add, 1000, 2000), int),
+    "many_10": (lambda at: at.many(10), sum),
+    "many_100": (lambda at: at.many(100), sum),
     "text": (lambda at: at.call(guest.same, TEXT), same(TEXT)),
+    "text_short": (lambda at: at.call(guest.same, TEXT[:16]), same(TEXT[:16])),
+    "text_wide": (lambda at: at.call(guest.same, WIDE_TEXT), same(WIDE_TEXT)),
     "list_in": (lambda at: at.call(guest.length, NUMBERS), int),
     "list_out": (lambda at: at.call(guest.numbers), sum),
+    "floats": (lambda at: at.call(guest.same, FLOATS), lambda result: int(sum(result))),
     "bytes": (lambda at: at.call(guest.same, BYTES), same(BYTES)),
     "dict_in": (lambda at: at.call(guest.length, TABLE), int),
     "dict_out": (lambda at: at.call(guest.table), check_table),
     "exec_short": (lambda at: at.exec(SHORT), None),
+    "exec_functions": (lambda at: at.exec(FUNCTIONS), None),
     "exec_long": (lambda at: at.exec(LONG), None),
     "eval": (lambda at: at.call(guest.value, "1 + 2"), int),
     "exception": (lambda at: at.error(), check_traceback),
@@ -92,13 +119,16 @@ WORKS = {
 
 
 def on(thread, run, *args):
+    """What it returned; on "two" threads at once, the mean."""
     if thread == "main":
         return run(*args)
-    result = []
-    worker = Thread(target=lambda: result.append(run(*args)))
-    worker.start()
-    worker.join()
-    return result[0]
+    results = []
+    workers = [Thread(target=lambda: results.append(run(*args))) for _ in range(2 if thread == "two" else 1)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return [sum(figures) // len(workers) for figures in zip(*results)]
 
 
 def time(at, work, count):
@@ -162,7 +192,7 @@ def prepared(at):
     return at
 
 
-def parallel(work, kind, threads, ms):
+def parallel(work, kind, threads, ms, waits=False):
     run, check = WORKS[work]
     ats = slots(kind, threads)
     if ats is None:
@@ -170,18 +200,25 @@ def parallel(work, kind, threads, ms):
     barrier = Barrier(threads + 1)
     stop = False
     outcomes = []
+    tenths = max(1, ms // 100) if waits else 0
+    longest = [[0] * tenths for _ in ats]
 
-    def until_stopped(at):
+    def until_stopped(at, mine):
         result = run(at)
         barrier.wait()
         count = 0
-        start = perf_counter_ns()
+        last = start = perf_counter_ns()
         while not stop:
             result = run(at)
             count += 1
+            if waits:
+                time = perf_counter_ns()
+                for i in range((last - start) // 100_000_000, min((time - start) // 100_000_000 + 1, tenths)):
+                    mine[i] = max(mine[i], time - last)
+                last = time
         outcomes.append((count, int(check(result)), start, perf_counter_ns()))
 
-    workers = [Thread(target=until_stopped, args=[at]) for at in ats]
+    workers = [Thread(target=until_stopped, args=each) for each in zip(ats, longest)]
     for worker in workers:
         worker.start()
     barrier.wait()
@@ -191,6 +228,9 @@ def parallel(work, kind, threads, ms):
         worker.join()
     counts, results, starts, ends = zip(*outcomes)
     result = results[0] if len(set(results)) == 1 else -1
+    if waits:
+        times = sorted(sum(longest, []))
+        return result, times[len(times) // 2], times[len(times) * 99 // 100], times[-1]
     return result, sum(counts), min(counts), max(counts), max(ends) - min(starts)
 
 
@@ -215,8 +255,8 @@ def command(name, *args):
             return on(args[0], cycle, int(args[1]))
         case "hold":
             return hold(int(args[0]))
-        case "parallel":
-            return parallel(args[0], args[1], int(args[2]), int(args[3]))
+        case "parallel" | "waits":
+            return parallel(args[0], args[1], int(args[2]), int(args[3]), name == "waits")
         case "map" | "unmap":
             map_more(name == "map")
             return (0,)

@@ -35,6 +35,8 @@ static slot *slot_create(const char *kind) {
   return at;
 }
 
+static bool has_queue(void) { return true; }
+
 static void slot_exec(slot *at, const char *source) {
   subpy_error *error = NULL;
   expect(subpy_exec(at->interp, source, SUBPY_AUTO_LEN, &error), error);
@@ -92,12 +94,34 @@ static int64_t call_2(slot *at, int64_t count) {
   return calls(at, F_add, args, 2, count).u.as_int;
 }
 
-static int64_t text(slot *at, int64_t count) {
-  subpy_value arg = subpy_str(some_text, TEXT), result = calls(at, F_same, &arg, 1, count);
-  int64_t check = memcmp(result.u.as_str, some_text, TEXT) == 0 ? (int64_t)result.len : -1;
+static int64_t many(slot *at, int64_t rows, int64_t count) {
+  if (!prepared) return rows * call_2(at, rows * count);
+  subpy_value result = {0};
+  while (count-- > 0) {
+    subpy_value args[200];
+    for (int i = 0; i < 2 * rows; i++) args[i] = subpy_int(i % 2 == 0 ? 1000 : 2000);
+    subpy_value_free(&result);
+    subpy_error *error = NULL;
+    expect(subpy_function_call_many(at->functions[F_add], args, (size_t)rows, 2, 0, &result, &error), error);
+  }
+  int64_t sum = 0;
+  for (size_t i = 0; i < result.len; i++) sum += result.u.as_items[i].u.as_int;
+  subpy_value_free(&result);
+  return sum;
+}
+
+static int64_t texts(slot *at, const char *data, size_t size, int64_t count) {
+  subpy_value arg = subpy_str(data, size), result = calls(at, F_same, &arg, 1, count);
+  int64_t check = memcmp(result.u.as_str, data, size) == 0 ? (int64_t)result.len : -1;
   subpy_value_free(&result);
   return check;
 }
+
+static int64_t text(slot *at, int64_t count) { return texts(at, some_text, TEXT, count); }
+
+static int64_t text_short(slot *at, int64_t count) { return texts(at, some_text, TEXT_SHORT, count); }
+
+static int64_t text_wide(slot *at, int64_t count) { return texts(at, some_wide_text, TEXT, count); }
 
 static int64_t bytes(slot *at, int64_t count) {
   subpy_value arg = subpy_bytes(some_bytes, BYTES), result = calls(at, F_same, &arg, 1, count);
@@ -121,6 +145,21 @@ static int64_t list_out(slot *at, int64_t count) {
   subpy_value result = calls(at, F_numbers, NULL, 0, count);
   int64_t check = 0;
   for (size_t i = 0; i < result.len; i++) check += result.u.as_items[i].u.as_int;
+  subpy_value_free(&result);
+  return check;
+}
+
+static int64_t floats(slot *at, int64_t count) {
+  subpy_value result = {0};
+  while (count-- > 0) {
+    subpy_value items[NUMBERS], arg = subpy_list(items, NUMBERS);
+    for (int i = 0; i < NUMBERS; i++) items[i] = subpy_float(some_floats[i]);
+    subpy_value_free(&result);
+    result = call(at, F_same, &arg, 1);
+  }
+  double copy[NUMBERS];
+  for (size_t i = 0; i < result.len; i++) copy[i] = result.u.as_items[i].u.as_float;
+  int64_t check = check_floats(copy, result.len);
   subpy_value_free(&result);
   return check;
 }

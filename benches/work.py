@@ -3,7 +3,7 @@
 To find how a contender does something: `Time("...", "call_2", ...)` is the function or entry `call_2` in its file.
 """
 
-from measure import Cycle, Goal, Left, Memory, Parallel, Time
+from measure import Cycle, Goal, Left, Memory, Panel, Parallel, Time, Waits
 
 # Column, program, mode, what it is.
 CONTENDERS = [
@@ -22,18 +22,25 @@ CONTENDERS = [
 MEASUREMENTS = [
     Time("call f()", "call_0", 0),
     Time("call f(a, b)", "call_2", 3000),
+    Time("call f(a, b), 10 at once", "many_10", 30_000, calls=10),
+    Time("call f(a, b), 100 at once", "many_100", 300_000, calls=100),
+    Time("str of 16 bytes, in and out", "text_short", 16),
     Time("str of 1 KiB, in and out", "text", 1024),
+    Time("str of 1 KiB, not ASCII, in and out", "text_wide", 1024),
     Time("list of 1,000 ints, in", "list_in", 1000),
     Time("list of 1,000 ints, out", "list_out", 1_000_499_500),
+    Time("list of 1,000 floats, in and out", "floats", 500_000),
     Time("bytes of 1 MiB, in and out", "bytes", 1 << 20),
     Time("50 dicts of 4 in a dict, in", "dict_in", 50),
     Time("50 dicts of 4 in a dict, out", "dict_out", 3105),
     Time("exec of a short source", "exec_short", 1),
+    Time("exec of three functions", "exec_functions", 3),
     Time("exec of 100 lines", "exec_long", 100),
     Time("eval", "eval", 3),
     Time("print of a short line", "print", 0),
     Time("exception, with its traceback", "exception", 1),
     Cycle("create", "close"),
+    Cycle("create, two at once", "close, two at once", two=True),
     Time("call f(a, b), 3,000 more mappings", "call_2", 3000, mapped=True),
     Cycle("create, 3,000 more mappings", "close, 3,000 more mappings", mapped=True),
     Memory("memory of an interpreter"),
@@ -41,6 +48,7 @@ MEASUREMENTS = [
     Parallel("call f()", "call_0"),
     Parallel("CPU-bound call", "spin"),
     Parallel("call f()", "call_0", kind="wait"),
+    Waits("call f()", "call_0"),
     Parallel("call f()", "call_0", kind="share"),
 ]
 
@@ -51,8 +59,6 @@ CANNOT = [
     ("function", "eval", "a prepared function is called, source is not"),
     *((name, line, AS_BEFORE) for name in ("function", "session", "raw kept", "pybind11 kept")
       for line in ("create", "close", "memory")),
-    *((name, "one that waits", "it has no queue; a lock of one's own would do")
-      for name in ("raw", "raw kept", "pybind11", "pybind11 kept")),
     ("interpreters", "one that", "runs one thing at a time, the others get an error"),
     ("interpreter pool", "one that is shared", "a worker does one thing at a time"),
     ("process pool", "one that is shared", "a worker does one thing at a time"),
@@ -61,20 +67,60 @@ CANNOT = [
 # Line, threads, contender, of which contender (None: the figure itself), the goal.
 BOTH = ("main", "worker")
 GOALS = [
-    Goal("call f(a, b)", BOTH, "subpy", "raw", at_most=1.1),
+    Goal("call f(a, b)", BOTH, "subpy", "raw", at_most=1.05),
+    Goal("call f(a, b)", BOTH, "function", "raw", at_most=0.95),
+    Goal("call f(a, b)", BOTH, "session", "raw kept", at_most=1.3),
     Goal("call f(a, b)", ["main"], "interpreters", "subpy", at_least=150),
     Goal("call f(a, b)", ["worker"], "interpreters", "subpy", at_least=20),
-    Goal("call f(a, b)", BOTH, "session", "raw kept", at_most=1.3),
-    Goal("exec of a short source", BOTH, "subpy", "raw", at_most=1.05),
+    Goal("call f(a, b), 10 at once", BOTH, "function", "raw", at_most=0.25),
+    Goal("call f(a, b), 100 at once", BOTH, "function", "raw", at_most=0.2),
+    Goal("call f(), 8 threads, one that waits", ["worker"], "subpy", None, at_least=0.85),
+    Goal("call f(), 8 threads, one that waits", ["worker"], "session", None, at_least=0.85),
+    Goal("call f(), 8 threads, one that waits: slowest / fastest", ["worker"], "subpy", None, at_least=0.7),
+    Goal("call f(), 8 threads, one that waits: slowest / fastest", ["worker"], "session", None, at_least=0.7),
+    Goal("str of 1 KiB, in and out", BOTH, "subpy", "raw", at_most=1.1),
+    Goal("list of 1,000 ints, in", BOTH, "subpy", "raw", at_most=1.1),
+    Goal("list of 1,000 ints, out", BOTH, "subpy", "raw", at_most=1.05),
+    Goal("50 dicts of 4 in a dict, in", BOTH, "subpy", "raw", at_most=1.15),
+    Goal("50 dicts of 4 in a dict, out", BOTH, "subpy", "raw", at_most=1.1),
+    Goal("exec of a short source", BOTH, "subpy", "raw", at_most=1.03),
     Goal("print of a short line", BOTH, "subpy", "raw", at_most=2),
-    Goal("create", BOTH, "subpy", "raw", at_most=1.03),
-    Goal("close", BOTH, "subpy", "raw", at_most=1.03),
+    Goal("exception, with its traceback", BOTH, "subpy", "interpreters", at_most=0.8),
+    Goal("create", ["main"], "subpy", "raw", at_most=0.8),
+    Goal("close", ["main"], "subpy", "raw", at_most=1.03),
+    Goal("memory of an interpreter", ["main"], "subpy", "raw", at_most=1),
+    Goal("memory left by create and close", ["main"], "subpy", None, at_most=0.1),
     Goal("call f(), 2 interpreters", ["worker"], "subpy", None, at_least=1.95, best=True),
     Goal("call f(), 2 interpreters", ["worker"], "session", None, at_least=1.95, best=True),
     Goal("CPU-bound call, 2 interpreters", ["worker"], "subpy", None, at_least=1.95, best=True),
-    Goal("memory of an interpreter", ["main"], "subpy", "raw", at_most=1.05),
-    Goal("memory left by create and close", ["main"], "subpy", None, at_most=1),
-    Goal("list of 1,000 ints, in", BOTH, "subpy", "raw", at_most=1.1),
-    Goal("list of 1,000 ints, out", BOTH, "subpy", "raw", at_most=1.1),
-    Goal("exception, with its traceback", BOTH, "subpy", "interpreters", at_most=1),
+]
+
+# The chart: what those ask first who embed Python. Label, contender, line.
+CALL, WAIT, LIST = "call f(a, b)", "call f(), 8 threads, one that waits", "list of 1,000 ints, "
+CHART = [
+    Panel("Call of a function by its name", [
+        ("subpy", "subpy", CALL), ("raw", "raw", CALL), ("pybind11", "pybind11", CALL),
+        ("interpreters", "interpreters", CALL)]),
+    Panel("Call of a prepared function", [
+        ("subpy", "function", CALL), ("raw, by name", "raw", CALL), ("pybind11, kept", "pybind11 kept", CALL)]),
+    Panel("The same in a session", [
+        ("subpy", "session", CALL), ("raw, kept", "raw kept", CALL), ("pybind11, kept", "pybind11 kept", CALL)]),
+    Panel("The same call, many at once: each", [
+        ("subpy, 100", "function", CALL + ", 100 at once"), ("subpy, 10", "function", CALL + ", 10 at once"),
+        ("raw, one by one", "raw", CALL), ("raw, kept", "raw kept", CALL)]),
+    Panel("Call f(), 8 threads in turn on one interpreter", [
+        ("subpy", "subpy", WAIT), ("subpy, sessions", "session", WAIT), ("raw, mutex", "raw", WAIT),
+        ("raw, kept, mutex", "raw kept", WAIT)]),
+    Panel("CPU-bound work in 2 interpreters at once", [
+        (name, name, "CPU-bound call, 2 interpreters") for name in ("subpy", "raw", "interpreters", "process pool")]),
+    Panel("Create an interpreter", [
+        (name, name, "create") for name in ("subpy", "raw", "interpreters", "process pool")]),
+    Panel("Memory of an interpreter", [
+        (name, name, "memory of an interpreter") for name in ("subpy", "raw", "interpreter pool", "process pool")],
+        thread="main"),
+    Panel("An exception, with its traceback as text", [
+        (name, name, "exception, with its traceback") for name in ("subpy", "raw", "interpreters", "process pool")]),
+    Panel("List of 1,000 ints as argument, as result", [
+        ("subpy, in", "subpy", LIST + "in"), ("raw, in", "raw", LIST + "in"),
+        ("subpy, out", "subpy", LIST + "out"), ("raw, out", "raw", LIST + "out")]),
 ]

@@ -6,11 +6,15 @@
  * are in nanoseconds.
  *
  *   time WORK THREAD N   N times WORK, on the main or on a worker thread: what the last one returned, the time
- *   cycle THREAD N       N times create, exec("x = 1"), close: the time of all creates, of all closes
+ *   cycle THREAD N       N times create, exec("x = 1"), close: the time of all creates, of all closes; if THREAD is two,
+ *                        two workers do it at once, and it is the mean of theirs
  *   hold N               N more interpreters, exec("x = 1") in each, until the process ends
  *   parallel WORK KIND THREADS MS
  *                        threads do WORK for so long, each in an interpreter of its own (KIND is own) or all in one
  *                        (wait, share): what it returned, how often in total, least, most often, the time
+ *   waits WORK KIND THREADS MS
+ *                        the same, and how long one waits: what it returned, and of the longest times that each thread
+ *                        took for WORK in each tenth of a second, the median, the 99th percentile and the longest
  *   map, unmap           have 3,000 more mappings
  */
 #ifndef WORKER_H
@@ -32,8 +36,10 @@
 typedef struct slot slot;
 
 static void start(const char *mode, const char *executable, const char *library);
-/** NULL when it cannot: kind is own, wait or share. */
+/** Kind is own, wait or share. */
 static slot *slot_create(const char *kind);
+/** One that waits takes threads one by one. If not, a mutex is put around each call: what one would write oneself. */
+static bool has_queue(void);
 static void slot_exec(slot *at, const char *source);
 /** The guest's functions are there: get ready to call them. */
 static void slot_prepare(slot *at);
@@ -44,11 +50,14 @@ static void slot_end(slot *at);
 
 /** Each is a function that does the work `count` times and returns a number made of the last result. */
 #define CALLS(X) \
-  X(call_0) X(call_2) X(text) X(list_in) X(list_out) X(bytes) X(dict_in) X(dict_out) X(print) X(exception) X(spin)
+  X(call_0) X(call_2) X(text) X(text_short) X(text_wide) X(list_in) X(list_out) X(floats) X(bytes) X(dict_in) \
+  X(dict_out) X(print) X(exception) X(spin)
 #define X(work) static int64_t work(slot *at, int64_t count);
 CALLS(X)
 #undef X
 static int64_t evals(slot *at, const char *expression, int64_t count);
+/** call_2 so many times at once: the sum of what came back. */
+static int64_t many(slot *at, int64_t rows, int64_t count);
 
 /* ---- what they call in guest.py ---- */
 
@@ -69,7 +78,7 @@ static const char *const names[] = {
 
 /* ---- what is passed: the same as NUMBERS and TABLE of guest.py ---- */
 
-enum { TEXT = 1024, BYTES = 1 << 20, NUMBERS = 1000, ROWS = 50 };
+enum { TEXT = 1024, TEXT_SHORT = 16, BYTES = 1 << 20, NUMBERS = 1000, ROWS = 50 };
 
 typedef struct {
   char key[16], name[16];
@@ -78,17 +87,23 @@ typedef struct {
   bool active;
 } row;
 
-static char some_text[TEXT];
+static char some_text[TEXT], some_wide_text[TEXT + 1];
 static uint8_t some_bytes[BYTES];
 static int64_t some_numbers[NUMBERS];
+static double some_floats[NUMBERS];
 static row some_rows[ROWS];
 static const char *const short_source = "x = 1";
+static const char *const functions_source =
+    "def f(a, b=1):\n    return a + b\n\ndef g(*args):\n    return [f(a) for a in args]\n\n"
+    "def h(n):\n    for i in range(n):\n        yield g(i)\n\nx = 3\n";
 static char long_source[16384];
 
 static inline void make_data(const char *long_source_file) {
   memset(some_text, 'x', sizeof some_text);
   for (int i = 0; i < BYTES; i++) some_bytes[i] = (uint8_t)i;
+  for (int i = 0; i < TEXT; i += TEXT_SHORT) memcpy(some_wide_text + i, "Grüße, мир!", TEXT_SHORT);
   for (int i = 0; i < NUMBERS; i++) some_numbers[i] = 1000000 + i;
+  for (int i = 0; i < NUMBERS; i++) some_floats[i] = i + 0.5;
   for (int i = 0; i < ROWS; i++) {
     row *at = &some_rows[i];
     snprintf(at->key, sizeof at->key, "key %d", i);
@@ -108,6 +123,12 @@ static inline int64_t check_numbers(const int64_t *numbers, size_t count) {
   return sum;
 }
 
+static inline int64_t check_floats(const double *numbers, size_t count) {
+  double sum = 0;
+  for (size_t i = 0; i < count; i++) sum += numbers[i];
+  return (int64_t)sum;
+}
+
 static inline int64_t check_row(size_t key_length, size_t name_length, int64_t id, double price, bool active) {
   return (int64_t)key_length + (int64_t)name_length + id + (int64_t)price + active;
 }
@@ -124,12 +145,21 @@ static inline int64_t exec_short(slot *at, int64_t count) {
   return 0;
 }
 
+static inline int64_t exec_functions(slot *at, int64_t count) {
+  while (count-- > 0) slot_exec(at, functions_source);
+  return 0;
+}
+
 static inline int64_t exec_long(slot *at, int64_t count) {
   while (count-- > 0) slot_exec(at, long_source);
   return 0;
 }
 
 static inline int64_t eval(slot *at, int64_t count) { return evals(at, "1 + 2", count); }
+
+static inline int64_t many_10(slot *at, int64_t count) { return many(at, 10, count); }
+
+static inline int64_t many_100(slot *at, int64_t count) { return many(at, 100, count); }
 
 /* ---- the commands ---- */
 
@@ -149,7 +179,7 @@ typedef int64_t (*work_function)(slot *, int64_t);
 static inline work_function work_named(const char *name) {
 #define X(work) \
   if (strcmp(name, #work) == 0) return work;
-  CALLS(X) X(exec_short) X(exec_long) X(eval)
+  CALLS(X) X(exec_short) X(exec_functions) X(exec_long) X(eval) X(many_10) X(many_100)
 #undef X
   die(name);
   return NULL;
@@ -159,7 +189,6 @@ static const char *import_guest;
 
 static inline slot *slot_open(const char *kind) {
   slot *at = slot_create(kind);
-  if (at == NULL) return NULL;
   slot_exec(at, import_guest);
   slot_prepare(at);
   return at;
@@ -178,7 +207,10 @@ typedef struct {
   slot *at;
   int64_t count, result, create_time, close_time, start, end;
   pthread_barrier_t *barrier;
+  pthread_mutex_t *mutex;
   const bool *stop;
+  int64_t *longest; /* of each tenth of a second */
+  int tenths;
 } job;
 
 static inline void *job_time(void *argument) {
@@ -188,7 +220,8 @@ static inline void *job_time(void *argument) {
   int64_t start = now();
   job_->result = job_->run(job_->at, job_->count);
   job_->create_time = now() - start;
-  if (job_->run == exec_short || job_->run == exec_long) job_->result = evals(job_->at, "x", 1);
+  if (job_->run == exec_short || job_->run == exec_functions || job_->run == exec_long)
+    job_->result = evals(job_->at, "x", 1);
   slot_end(job_->at);
   return NULL;
 }
@@ -207,14 +240,32 @@ static inline void *job_cycle(void *argument) {
   return NULL;
 }
 
+static inline void run_once(job *job_) {
+  if (job_->mutex != NULL) pthread_mutex_lock(job_->mutex);
+  job_->result = job_->run(job_->at, 1);
+  if (job_->mutex != NULL) pthread_mutex_unlock(job_->mutex);
+}
+
+/** A call belongs to each tenth of a second that it touches: a thread that starves makes few calls, but long ones. */
+static inline void note_time(job *job_, int64_t from, int64_t to) {
+  const int64_t tenth = 100000000;
+  for (int64_t i = (from - job_->start) / tenth; i <= (to - job_->start) / tenth && i < job_->tenths; i++)
+    if (job_->longest[i] < to - from) job_->longest[i] = to - from;
+}
+
 static inline void *job_until_stopped(void *argument) {
   job *job_ = (job *)argument;
   slot_begin(job_->at);
-  job_->result = job_->run(job_->at, 1);
+  run_once(job_);
   pthread_barrier_wait(job_->barrier);
-  int64_t count = 0;
-  job_->start = now();
-  for (; !__atomic_load_n(job_->stop, __ATOMIC_RELAXED); count++) job_->result = job_->run(job_->at, 1);
+  int64_t count = 0, last = job_->start = now();
+  for (; !__atomic_load_n(job_->stop, __ATOMIC_RELAXED); count++) {
+    run_once(job_);
+    if (job_->longest == NULL) continue;
+    int64_t time = now();
+    note_time(job_, last, time);
+    last = time;
+  }
   job_->end = now();
   job_->count = count;
   slot_end(job_->at);
@@ -227,21 +278,29 @@ static inline void run_on(const char *thread, void *(*run)(void *), job *job_) {
   else if (pthread_create(&worker, NULL, run, job_) != 0 || pthread_join(worker, NULL) != 0) die("a thread");
 }
 
-static inline void parallel(const char *work, const char *kind, int threads, int ms, FILE *answers) {
+static inline int compare_times(const void *one, const void *other) {
+  int64_t a = *(const int64_t *)one, b = *(const int64_t *)other;
+  return (a > b) - (a < b);
+}
+
+static inline void parallel(const char *work, const char *kind, int threads, int ms, bool waits, FILE *answers) {
   pthread_t workers[64];
   job jobs[64] = {0};
   bool stop = false;
   pthread_barrier_t barrier;
+  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  bool locks = strcmp(kind, "wait") == 0 && !has_queue();
+  int tenths = waits ? ms / 100 + (ms < 100) : 0, times = threads * tenths;
+  int64_t *longest = waits ? (int64_t *)calloc((size_t)times, sizeof *longest) : NULL;
   pthread_barrier_init(&barrier, NULL, (unsigned)threads + 1);
   for (int i = 0; i < threads; i++) {
     jobs[i].run = work_named(work);
     jobs[i].at = slot_of(kind, i);
     jobs[i].barrier = &barrier;
+    jobs[i].mutex = locks ? &mutex : NULL;
     jobs[i].stop = &stop;
-    if (jobs[i].at == NULL) {
-      fprintf(answers, "-\n");
-      return;
-    }
+    jobs[i].longest = waits ? longest + i * tenths : NULL;
+    jobs[i].tenths = tenths;
   }
   for (int i = 0; i < threads; i++)
     if (pthread_create(&workers[i], NULL, job_until_stopped, &jobs[i]) != 0) die("a thread");
@@ -259,8 +318,15 @@ static inline void parallel(const char *work, const char *kind, int threads, int
     if (jobs[i].end > end) end = jobs[i].end;
   }
   pthread_barrier_destroy(&barrier);
-  fprintf(answers, "%ld %ld %ld %ld %ld\n", (long)jobs[0].result, (long)total, (long)least, (long)most,
-          (long)(end - start));
+  if (waits) {
+    qsort(longest, (size_t)times, sizeof *longest, compare_times);
+    fprintf(answers, "%ld %ld %ld %ld\n", (long)jobs[0].result, (long)longest[times / 2],
+            (long)longest[times * 99 / 100], (long)longest[times - 1]);
+    free(longest);
+  } else {
+    fprintf(answers, "%ld %ld %ld %ld %ld\n", (long)jobs[0].result, (long)total, (long)least, (long)most,
+            (long)(end - start));
+  }
 }
 
 /** 3,000 more mappings: the kernel keeps one for each run of pages with the same protection. */
@@ -289,15 +355,26 @@ static inline void command(const char *line, FILE *answers) {
     run_on(thread, job_time, &job_);
     fprintf(answers, "%ld %ld\n", (long)job_.result, (long)job_.create_time);
   } else if (sscanf(line, "cycle %31s %ld", thread, &count) == 2) {
-    job job_ = {0};
-    job_.count = count;
-    run_on(thread, job_cycle, &job_);
-    fprintf(answers, "%ld %ld\n", (long)job_.create_time, (long)job_.close_time);
+    job jobs[2] = {0};
+    jobs[0].count = jobs[1].count = count;
+    if (strcmp(thread, "two") == 0) {
+      pthread_t other;
+      if (pthread_create(&other, NULL, job_cycle, &jobs[1]) != 0) die("a thread");
+      run_on("worker", job_cycle, &jobs[0]);
+      pthread_join(other, NULL);
+      jobs[0].create_time = (jobs[0].create_time + jobs[1].create_time) / 2;
+      jobs[0].close_time = (jobs[0].close_time + jobs[1].close_time) / 2;
+    } else {
+      run_on(thread, job_cycle, &jobs[0]);
+    }
+    fprintf(answers, "%ld %ld\n", (long)jobs[0].create_time, (long)jobs[0].close_time);
   } else if (sscanf(line, "hold %ld", &count) == 1) {
     for (long i = 0; i < count; i++) slot_exec(slot_create("own"), short_source);
     fprintf(answers, "0\n");
   } else if (sscanf(line, "parallel %31s %31s %d %d", work, thread, &threads, &ms) == 4) {
-    parallel(work, thread, threads, ms, answers);
+    parallel(work, thread, threads, ms, false, answers);
+  } else if (sscanf(line, "waits %31s %31s %d %d", work, thread, &threads, &ms) == 4) {
+    parallel(work, thread, threads, ms, true, answers);
   } else if (strcmp(line, "map\n") == 0 || strcmp(line, "unmap\n") == 0) {
     map_more(line[0] == 'm');
     fprintf(answers, "0\n");

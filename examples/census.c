@@ -208,6 +208,25 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
+/*
+ * Seconds of processor time that were not ours, by all programs and other virtual machines. Linux tells: the first line
+ * of /proc/stat has user, nice, system, idle, iowait, irq, softirq and steal. Elsewhere it is always 0.
+ */
+static double used_by_others(void)
+{
+    unsigned long long user, nice, system, irq, softirq, steal;
+    struct timespec own;
+    FILE *stat = fopen("/proc/stat", "r");
+    int found = stat ? fscanf(stat, "cpu %llu %llu %llu %*u %*u %llu %llu %llu", &user, &nice, &system, &irq, &softirq,
+                              &steal) : 0;
+    if (stat)
+        fclose(stat);
+    if (found != 6 || clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own) != 0)
+        return 0;
+    double all = (double)(user + nice + system + irq + softirq + steal) / (double)sysconf(_SC_CLK_TCK);
+    return all - (double)own.tv_sec - (double)own.tv_nsec / 1e9;
+}
+
 static int terminal_width(void)
 {
     struct winsize size = { 0 };
@@ -409,6 +428,15 @@ static void print_text(const subpy_value *listing, const struct run *one, const 
     printf("speed-up %.2fx\n", one->seconds / many->seconds);
 }
 
+/* Says so when others kept the interpreters from having a core each. A twentieth of a machine is busy at any time. */
+static void print_others(double seconds, double others, size_t jobs)
+{
+    double cores = (double)sysconf(_SC_NPROCESSORS_ONLN), used = others / seconds;
+    bool certain = others > 0.05;       /* the system counts in hundredths of a second */
+    if (certain && used > cores / 20 && used + (double)jobs > cores)
+        printf("other programs used %.1f of %.0f cores meanwhile\n", used, cores);
+}
+
 /* Prints a value as JSON: those kinds that census() returns. */
 static void print_json_value(const subpy_value *value)
 {
@@ -551,16 +579,20 @@ static bool census(const struct options *options)
     bool ok = list_sources(options->folder, &listing), same = ok;
     if (ok && jobs == 0)
         jobs = (size_t)get_int(&listing, "cores");
-    double start = now();
+    double start = now(), others = used_by_others();
     while (ok && rounds < (jobs < 2 ? 1 : MAX_ROUNDS) && now() - start < ENOUGH_SECONDS) {
         ok = run_all(&one[rounds], 1, &listing) && (jobs < 2 || run_all(&many[rounds], jobs, &listing));
         same = ok && same && same_results(one, &one[rounds]) && (jobs < 2 || same_results(one, &many[rounds]));
         rounds++;
     }
+    others = used_by_others() - others;
+    double seconds = now() - start;
     if (ok) {
         one->seconds = fastest(one, rounds);
         many->seconds = fastest(many, rounds);
         (options->json ? print_json : print_text)(&listing, one, many, rounds, same);
+        if (!options->json && jobs > 1)
+            print_others(seconds, others, jobs);
     }
     for (size_t i = 0; i < rounds; i++) {
         run_free(&one[i]);

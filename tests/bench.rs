@@ -18,12 +18,14 @@ fn python_with_headers() -> Option<PathBuf> {
     None
 }
 
-/// What the JSON file must look like: a figure or a reason for each line and contender.
+/// What the JSON file must look like: a figure or a reason for each line and contender. And what is made of it.
 const CHECK: &str = r#"
-import json, math, sys
+import copy, json, math, sys
+from xml.etree import ElementTree
 sys.path.insert(0, sys.argv[1])
-from bench import SIZES
-from work import CONTENDERS, GOALS, MEASUREMENTS
+import chart, report
+from bench import SIZES, summary
+from work import CHART, CONTENDERS, GOALS, MEASUREMENTS
 with open(sys.argv[2]) as file:
     results = json.load(file)
 names = [name for name, *_ in CONTENDERS]
@@ -38,12 +40,42 @@ for line in results["lines"]:
             assert all(map(math.isfinite, figures.values())), (line["name"], name, figures)
             assert line["ratio"][name] is not None, (line["name"], name)
     assert "subpy" in line["contenders"], line["name"]
+    assert math.isfinite(line["others"]), line["name"]
 found = {(line["name"], line["thread"]) for line in results["lines"]}
 for measurement in MEASUREMENTS:
     measurement.prepare(SIZES["test"])
     for thread in measurement.threads:
         assert {(name, thread) for name, _ in measurement.lines} <= found, measurement.lines
 assert len(results["goals"]) == sum(len(goal.threads) for goal in GOALS), results["goals"]
+
+# The chart has all bars, and says in words what they show.
+drawing = ElementTree.fromstring(chart.drawn(results))
+tag = "{http://www.w3.org/2000/svg}"
+expected = sum(name not in unbuilt for panel in CHART for _, name, _ in panel.bars)
+assert len(drawing.findall(tag + "rect")) == expected + 1, expected
+assert all(panel.title in drawing.find(tag + "desc").text for panel in CHART)
+width, height = map(float, drawing.get("viewBox").split()[2:])
+for text in drawing.findall(tag + "text"):
+    assert float(text.get("y")) < height, text.text
+    room = float(text.get("x")) if text.get("text-anchor") else width - float(text.get("x"))
+    assert len(text.text) * 6 < room, text.text
+
+# How sure a figure is, and what the page says about the machine.
+assert "between" not in summary([1.0, 2.0, 3.0])
+steady, shaky = summary([100.0, 101.0] * 20), summary([100.0, 150.0] * 20)
+assert report.figure(steady) == "100" and report.figure(shaky) == "~125", (steady, shaky)
+assert summary(range(51))["between"] == [18, 32] and summary(range(51))["quartiles"] == [12, 38]
+def told(others, figures):
+    changed = copy.deepcopy(results)
+    changed["others"] = others
+    for line in changed["lines"]:
+        line["others"] = others
+        line["contenders"] = dict.fromkeys(line["contenders"], figures)
+        line["limits"] = dict.fromkeys(line["limits"], figures)
+    return report.quiet_machine(changed)
+quiet, noisy = told(0, steady), told(results["cores"] / 2, shaky)
+assert "next to no" in quiet and "to themselves" in quiet and "None of" in quiet, quiet
+assert "50 % of all" in noisy and "less than what an idle machine shows" in noisy and "±" in noisy, noisy
 "#;
 
 #[test]

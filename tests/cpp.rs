@@ -7,6 +7,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use support::{build_folder, command, compiler, expect_success, have, library_folder, python, root};
 
@@ -350,7 +351,8 @@ fn the_census_is_the_same_in_c_and_in_cpp() {
         let mut census = command(&program.0);
         let output = census.args(arguments).output().expect("the program runs");
         let steady = |line: &&str| {
-            !["interpreter", "speed-up", "\"seconds\"", "speed_up"].iter().any(|word| line.contains(word))
+            let words = ["interpreter", "speed-up", "\"seconds\"", "speed_up", "other programs"];
+            !words.iter().any(|word| line.contains(word))
         };
         let lines: Vec<String> =
             String::from_utf8_lossy(&output.stdout).lines().filter(steady).map(String::from).collect();
@@ -370,4 +372,36 @@ fn the_census_is_the_same_in_c_and_in_cpp() {
         assert!(c.0 == Some(code) && c.1.len() >= at_least, "{arguments:?}: {c:?}");
     }
     let _ = std::fs::remove_dir_all(broken);
+}
+
+/// The demo's speed-up is worth little while others compute, so it says that they do.
+#[test]
+fn the_census_says_when_others_compute() {
+    let mut compiler = compiler(false);
+    compiler.args(["-std=c11", "-pthread"]).arg(root().join("examples/census.c"));
+    let program = link(compiler, "census-others");
+    let folder = build_folder().join(format!("census-others-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("some.py"), "def f(x):\n    return [x, x] if x else 1\n\n".repeat(1000))
+        .expect("a file");
+
+    let cores = std::thread::available_parallelism().expect("a number").get();
+    let done = AtomicBool::new(false);
+    let printed = std::thread::scope(|scope| {
+        for _ in 0..2 * cores {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let mut census = command(&program.0);
+        let output = census.args(["-j", &cores.max(2).to_string()]).arg(&folder).output();
+        done.store(true, Ordering::Relaxed);
+        output.expect("the program runs")
+    });
+    let _ = std::fs::remove_dir_all(folder);
+    let text = String::from_utf8_lossy(&printed.stdout);
+    let last = text.lines().last().unwrap_or_default();
+    assert!(last.starts_with("other programs used ") && last.ends_with(" cores meanwhile"), "{text}");
 }
