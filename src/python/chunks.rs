@@ -7,6 +7,7 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use super::api::Api;
+use super::arenas;
 use super::types::PyObjectArenaAllocator;
 
 /// A thread state's first data-stack block (Python/pystate.c: DATA_STACK_CHUNK_SIZE). obmalloc's arenas are 1 MiB.
@@ -81,6 +82,9 @@ extern "C" fn chunk_alloc(_: *mut c_void, size: usize) -> *mut c_void {
     {
         return chunk;
     }
+    if let Some(arena) = arenas::take(size) {
+        return arena;
+    }
     match ORIGINAL.get() {
         Some(Original(PyObjectArenaAllocator { ctx, alloc: Some(alloc), .. })) => alloc(*ctx, size),
         _ => ptr::null_mut(),
@@ -90,7 +94,7 @@ extern "C" fn chunk_alloc(_: *mut c_void, size: usize) -> *mut c_void {
 extern "C" fn chunk_free(_: *mut c_void, block: *mut c_void, size: usize) {
     // CPython gives back what it got from this allocator, which is what the original made; or NULL.
     let kept = || size == CHUNK && CHUNKS.try_with(|chunks| chunks.keep(block)).unwrap_or(false);
-    if !block.is_null() && !kept() {
+    if !block.is_null() && !kept() && !arenas::keep(block, size) {
         original_free(block, size);
     }
 }

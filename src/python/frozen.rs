@@ -14,8 +14,7 @@ use super::object::{Obj, Py, PyResult, Raised};
 use super::types::{_frozen, Py_file_input};
 use super::{api, lock};
 
-/// The table that CPython has, until main ends. It stays when that is over: a thread that CPython has parked may have
-/// been looking at it.
+/// A table that CPython has until main ends. It is never freed: others may have made it a part of theirs.
 struct Table {
     entries: Box<[_frozen]>,
     modules: Vec<Module>,
@@ -26,6 +25,7 @@ struct Table {
 // SAFETY: the pointers are to what the table owns, and to a table of a host's, which CPython uses from every thread.
 unsafe impl Send for Table {}
 
+#[derive(PartialEq)]
 struct Module {
     name: CString,
     is_package: bool,
@@ -33,6 +33,7 @@ struct Module {
     code: Vec<u8>,
 }
 
+/// The last one: the next life of CPython most often has the same modules.
 static TABLE: Mutex<Option<Table>> = Mutex::new(None);
 
 /// The variable that points to the table. CPython reads it at each import, in every thread.
@@ -50,20 +51,30 @@ pub fn freeze(py: Py) {
     if modules.is_empty() {
         return;
     }
-    let mut entries: Vec<_frozen> = modules.iter().map(entry).collect();
     let before = variable().load(Ordering::Acquire).cast_const();
-    // SAFETY: a table ends with an entry without a name (or there is none). A host's lives as long as CPython uses it.
-    unsafe {
-        let mut next = before;
-        while !next.is_null() && !(*next).name.is_null() {
-            entries.push(*next);
-            next = next.add(1);
-        }
+    let mut last = lock(&TABLE);
+    let same = |table: &Table| table.modules == modules && table.before.is_null() && before.is_null();
+    if !last.as_ref().is_some_and(same) {
+        std::mem::forget(last.replace(Table::new(modules, before)));
     }
-    entries.push(_frozen { name: ptr::null(), code: ptr::null(), size: 0, is_package: 0 });
-    let entries = entries.into_boxed_slice();
-    variable().store(entries.as_ptr().cast_mut(), Ordering::Release);
-    *lock(&TABLE) = Some(Table { entries, modules, before });
+    let entries = last.as_ref().map_or(before, |table| table.entries.as_ptr());
+    variable().store(entries.cast_mut(), Ordering::Release);
+}
+
+impl Table {
+    fn new(modules: Vec<Module>, before: *const _frozen) -> Table {
+        let mut entries: Vec<_frozen> = modules.iter().map(entry).collect();
+        // SAFETY: a table ends with an entry without a name, and a host's lives as long as CPython has it.
+        unsafe {
+            let mut next = before;
+            while !next.is_null() && !(*next).name.is_null() {
+                entries.push(*next);
+                next = next.add(1);
+            }
+        }
+        entries.push(_frozen { name: ptr::null(), code: ptr::null(), size: 0, is_package: 0 });
+        Table { entries: entries.into_boxed_slice(), modules, before }
+    }
 }
 
 fn entry(module: &Module) -> _frozen {

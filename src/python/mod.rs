@@ -8,6 +8,7 @@
 //! | `object` | references that count themselves, the proof of being attached |
 //! | `attach` | thread states: entering and leaving an interpreter |
 //! | `stack`, `chunks`, `state_blocks` | what makes that cheap: the bounds of stacks, memory for frames and states |
+//! | `arenas` | memory for objects, from one interpreter to the next |
 //! | `interp` | one interpreter: create, set up, run in, end |
 //! | `frozen` | modules that new interpreters do not have to read from files |
 //! | `thread_end` | what is to be done when a thread ends |
@@ -25,6 +26,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 pub mod api;
+mod arenas;
 pub mod attach;
 mod chunks;
 mod convert;
