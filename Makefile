@@ -11,7 +11,7 @@ version := $(shell sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo
 sources := src Cargo.toml Cargo.lock build.rs cbindgen.toml bindings/c
 rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: build install uninstall demo test test-valgrind test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-quick clean help
+.PHONY: build install uninstall demo test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-quick clean help
 .PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
 
@@ -60,6 +60,9 @@ test: lint need-cc need-valgrind ## format, lints, all tests; SUBPY_TEST_GCC=1 r
 
 test-valgrind: need-cargo need-cc need-valgrind ## nearly all C tests under valgrind, a quarter of an hour; `make test` runs half of them
 	@python=$$(tools/get-python); SUBPY_TEST_VALGRIND=1 SUBPY_TEST_PYTHON=$$python cargo test --test valgrind -- --nocapture
+
+test-model: need-cargo ## the gate in more orders of its threads than `make test` tries, some minutes
+	@LOOM_MAX_PREEMPTIONS=3 tests/run model
 
 test-c test-cpp test-rust test-hosts test-go test-asan: test-%: need-cargo need-cc ## the tests of one part alone
 	@tests/run $*

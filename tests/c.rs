@@ -56,6 +56,7 @@ c_tests! {
     race_refused_shutdown
     race_run_close
     race_thread_start
+    race_wait
     request
     rules
     sessions

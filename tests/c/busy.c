@@ -140,7 +140,7 @@ static void *one_turn(void *unused) {
   return NULL;
 }
 
-/* Who comes back at once does not overtake who waits: otherwise this loop might never end. */
+/* Who comes back at once overtakes who waits for a slice and no longer: otherwise this loop might never end. */
 static void nobody_starves(void) {
   subpy_error *error = NULL;
   shared = create_busy(SUBPY_BUSY_WAIT);

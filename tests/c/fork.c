@@ -2,6 +2,7 @@
 #include <pthread.h>
 
 #include "child.h"
+#include "values.h"
 
 static subpy_interp interp;
 static subpy_thread thread;
@@ -150,6 +151,45 @@ static void from_inside(void) {
   shut_down();
 }
 
+static void *waits_for_its_turn(void *unused) {
+  (void)unused;
+  subpy_error *error = NULL;
+  OK(subpy_exec(interp, "turns += 1", SUBPY_AUTO_LEN, &error));
+  return NULL;
+}
+
+static pid_t forked_inside;
+
+static int forks_and_returns(void) {
+  /* Long enough for the others to wait; when they do not, the child has less to do. */
+  usleep(20000);
+  forked_inside = fork();
+  return 0;
+}
+
+/* The child returns from the run that others wait for: it leaves without them. */
+static void inside_while_others_wait(void) {
+  subpy_error *error = NULL;
+  subpy_interp_options options = {.size = sizeof options, .busy = SUBPY_BUSY_WAIT};
+  subpy_value address = subpy_int((int64_t)(intptr_t)forks_and_returns);
+  OK(subpy_create(&options, &interp, &error));
+  run(interp, "import ctypes\nturns = 0\ndef call(address): return ctypes.CFUNCTYPE(ctypes.c_int)(address)()");
+  pthread_t waiting[4];
+  OK(subpy_enter(interp, &error));
+  for (int i = 0; i < 4; i++) CHECK(pthread_create(&waiting[i], NULL, waits_for_its_turn, NULL) == 0);
+  OK(subpy_call(interp, "call", SUBPY_AUTO_LEN, &address, 1, NULL, NULL, &error));
+  if (forked_inside == 0) {
+    FORKED(subpy_exec(interp, "1", 1, &error));
+    _exit(0);
+  }
+  check_exit(forked_inside);
+  for (int i = 0; i < 4; i++) CHECK(pthread_join(waiting[i], NULL) == 0);
+  subpy_value turns = eval(interp, "turns");
+  CHECK(turns.u.as_int == 4);
+  OK(subpy_leave(interp, &error));
+  shut_down();
+}
+
 /* After the shutdown both can start a runtime of their own. */
 static void after_the_shutdown(void) {
   interp = create();
@@ -234,6 +274,7 @@ int main(void) {
   EXPECT(before_the_first_use, "", "");
   EXPECT(with_busy_workers, "done\n", "");
   EXPECT(from_inside, "", "");
+  EXPECT(inside_while_others_wait, "", "");
   EXPECT(after_the_shutdown, "", "");
   EXPECT(guests, "from the child\nfrom the child\nfrom the child\n", "");
   return 0;

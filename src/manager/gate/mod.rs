@@ -7,8 +7,8 @@ mod word;
 use std::cell::RefCell;
 
 use crate::python::attach::detached;
-use crate::python::{loaded_api, lock};
-use sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, sleep};
+use crate::python::loaded_api;
+use sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, lock, sleep};
 use turn::Queue;
 use word::{CLOSED, CLOSING, FREE, NOT_OPEN, RUNS, SESSION, SESSIONS, TELL, UNDECIDED, VISIT, VISITS};
 
@@ -19,7 +19,8 @@ pub enum Busy {
     /// It is refused, as in `concurrent.interpreters`.
     #[default]
     Refuse,
-    /// It waits for its turn; first come, first served.
+    /// It waits for its turn. Turns are slices of a tenth of a millisecond, in which others may overtake; then, first
+    /// come, first served.
     Wait,
     /// It runs too: the threads share the interpreter's GIL.
     Share,
@@ -182,7 +183,7 @@ impl Gate {
 
     fn wait_for_decision<'a>(&self, mut queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
         while self.load() & UNDECIDED != 0 {
-            queue = sleep(queue, &self.changed, None);
+            queue = sleep(queue, &self.changed, None).0;
         }
         queue
     }
@@ -201,7 +202,9 @@ impl Gate {
             } else {
                 match self.load() {
                     word if word & NOT_OPEN != 0 => self.decided(word)?,
-                    _ if self.busy == Busy::Wait => return detached(loaded_api(), || self.wait_for_turn()),
+                    _ if self.busy == Busy::Wait => {
+                        return detached(loaded_api(), || self.wait_for_turn(|| refused(self.load())));
+                    }
                     word if word & RUNS != 0 => return Err(Refused::Running),
                     // The one who was inside has left.
                     _ => {}
@@ -290,11 +293,13 @@ impl Gate {
         queue.wake();
         self.changed.notify_all();
         while self.load() & (RUNS | VISITS | SESSIONS) > 0 {
-            queue = sleep(queue, &self.changed, None);
+            queue = sleep(queue, &self.changed, None).0;
         }
         true
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, loom))]
+mod model;
+#[cfg(all(test, not(loom)))]
 mod tests;

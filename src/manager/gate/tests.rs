@@ -1,5 +1,6 @@
+use super::word::{AWAITED, FAIR};
 use super::*;
-use std::sync::mpsc;
+use std::sync::{Barrier, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ fn one_run_at_a_time_but_more_from_inside() {
 }
 
 #[test]
-fn waiting_runs_come_in_order() {
+fn those_who_wait_come_in_order() {
     let gate = Gate::new(Busy::Wait);
     let (sender, order) = mpsc::channel();
     thread::scope(|scope| {
@@ -44,6 +45,56 @@ fn waiting_runs_come_in_order() {
     });
     drop(sender);
     assert_eq!(order.iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    assert_eq!(gate.load(), 0, "the word is back at zero");
+}
+
+/// A waiter sleeps through a long run, and then nobody comes in before it.
+#[test]
+fn after_a_long_run_nobody_overtakes() {
+    let gate = Gate::new(Busy::Wait);
+    let (inside, turns) = (Inside::default(), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        let long = gate.enter(1, &inside).unwrap();
+        scope.spawn(|| {
+            let inside = Inside::default();
+            let _running = gate.enter(1, &inside).unwrap();
+            turns.fetch_add(1, Ordering::SeqCst);
+        });
+        while lock(&gate.queue).len() == 0 {
+            thread::yield_now();
+        }
+        thread::sleep(Duration::from_millis(20));
+        assert_eq!(gate.load() & (AWAITED | TELL | FAIR), AWAITED | TELL, "it sleeps and is to be told");
+        assert_eq!(turns.load(Ordering::SeqCst), 0);
+        drop(long);
+        let _again = gate.enter(1, &inside).unwrap();
+        assert_eq!(turns.load(Ordering::SeqCst), 1);
+        assert_eq!(gate.load(), 1, "nobody waits");
+    });
+}
+
+/// Two that come again at once until another has had twenty turns.
+#[test]
+fn nobody_starves() {
+    let gate = Gate::new(Busy::Wait);
+    let (begun, turns) = (Barrier::new(3), AtomicUsize::new(0));
+    let run = || drop(gate.enter(1, &Inside::default()).unwrap());
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                begun.wait();
+                while turns.load(Ordering::SeqCst) < 20 {
+                    run();
+                }
+            });
+        }
+        begun.wait();
+        for _ in 0..20 {
+            run();
+            turns.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    assert_eq!(gate.load(), 0, "the word is back at zero");
 }
 
 /// Every policy, many threads: never two at once but where they share, and nobody is forgotten.

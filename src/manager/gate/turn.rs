@@ -2,18 +2,17 @@
 //!
 //! Turns that change with each run would make each run wait for the operating system to wake somebody. So whoever
 //! finds the gate free gets in, past those who wait, and these sleep. The first of them is told once, by the first run
-//! that leaves: most often nobody comes after that one. If others go on coming, it sleeps until its slice is over, and
-//! then nobody overtakes it any more. A slice begins when the first gets in before it, so all waiting threads have
-//! slices of the same length, in the order in which they came.
+//! that leaves, and gets in if nobody comes after that one. If others go on coming, it sleeps until its slice is over,
+//! and then nobody overtakes it any more. A slice begins when somebody gets in from the queue, so each has about as long,
+//! in the order in which they came.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::sync::{Arc, Condvar, Moment, MutexGuard, Ordering, sleep, spin_until};
+use super::sync::{Arc, Condvar, Moment, MutexGuard, Ordering, lock, sleep, spin_until};
 use super::word::{AWAITED, FAIR, NOT_OPEN, RUNS, TELL};
-use super::{Gate, Refused, refused};
+use super::{Gate, Refused};
 use crate::python::hooks::forked;
-use crate::python::lock;
 
 /// How long others may overtake the first in the queue. To change threads costs some 10 us.
 const SLICE: Duration = Duration::from_micros(100);
@@ -43,7 +42,7 @@ impl Queue {
         self.waiting.iter().for_each(|waiting| waiting.notify_one());
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub fn len(&self) -> usize {
         self.waiting.len()
     }
@@ -55,18 +54,21 @@ fn is_free(word: usize) -> bool {
 }
 
 impl Gate {
-    pub(super) fn wait_for_turn(&self) -> Result<(), Refused> {
+    /// Waits until this thread is in, or there is a reason not to let it in. Who makes one wakes the queue.
+    pub(super) fn wait_for_turn(&self, reason: impl Fn() -> Option<Refused>) -> Result<(), Refused> {
         let me = Arc::new(Condvar::new());
         let mut queue = self.join(&me);
+        // Its slice was over when it woke.
+        let mut late = false;
         loop {
-            if let Some(refused) = refused(self.load()) {
+            if let Some(refused) = reason() {
                 self.give_up(queue, &me);
                 return Err(refused);
             }
-            queue = if queue.begins_with(&me) {
-                match self.try_first(queue, &me) {
+            (queue, late) = if queue.begins_with(&me) {
+                match self.try_first(queue, &me, late) {
                     None => return Ok(()),
-                    Some(queue) => queue,
+                    Some(slept) => slept,
                 }
             } else {
                 sleep(queue, &me, None)
@@ -87,8 +89,13 @@ impl Gate {
     }
 
     /// The first in the queue gets in, which is None, or has slept.
-    fn try_first<'a>(&'a self, mut queue: MutexGuard<'a, Queue>, me: &Condvar) -> Option<MutexGuard<'a, Queue>> {
-        if queue.slice_ends.is_over() {
+    fn try_first<'a>(
+        &'a self,
+        mut queue: MutexGuard<'a, Queue>,
+        me: &Condvar,
+        late: bool,
+    ) -> Option<(MutexGuard<'a, Queue>, bool)> {
+        if late || queue.slice_ends.is_over() {
             self.word.fetch_or(FAIR, Ordering::AcqRel);
             drop(queue);
             spin_until(SPIN, || is_free(self.load()));

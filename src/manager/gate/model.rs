@@ -1,0 +1,292 @@
+//! The gate under a model checker (loom), which runs each model in every order that its threads can take, and says when
+//! two are inside at once or one waits for ever. `make test-model` runs it.
+//!
+//! Time is a variable that another thread changes: a slice may be over at any moment. Who sleeps for a time wakes when it
+//! wants to.
+
+pub use loom::sync::atomic::AtomicUsize;
+pub use loom::sync::{Arc, Condvar};
+
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use loom::cell::UnsafeCell;
+use loom::sync::atomic::Ordering::{Relaxed, SeqCst};
+use loom::thread::{self, JoinHandle};
+
+use super::word::RUNS;
+use super::{Busy, Gate, Inside, Refused, refused};
+
+// ---- what the gate is made of here ----
+
+loom::lazy_static! {
+    /// Not 0 when slices are over.
+    static ref CLOCK: AtomicUsize = AtomicUsize::new(0);
+}
+
+#[derive(Clone, Copy)]
+pub struct Moment;
+
+impl Moment {
+    pub fn after(_: Duration) -> Moment {
+        Moment
+    }
+
+    pub fn is_over(self) -> bool {
+        CLOCK.load(Relaxed) > 0
+    }
+}
+
+/// loom's, and the guard knows its mutex.
+pub struct Mutex<T>(loom::sync::Mutex<T>);
+
+pub struct MutexGuard<'a, T>(&'a Mutex<T>, loom::sync::MutexGuard<'a, T>);
+
+impl<T> Mutex<T> {
+    pub fn new(value: T) -> Mutex<T> {
+        Mutex(loom::sync::Mutex::new(value))
+    }
+}
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.1
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.1
+    }
+}
+
+const WHOLE: &str = "a model ends with its first panic";
+
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    MutexGuard(mutex, mutex.0.lock().expect(WHOLE))
+}
+
+pub fn sleep<'a, T>(guard: MutexGuard<'a, T>, told: &Condvar, until: Option<Moment>) -> (MutexGuard<'a, T>, bool) {
+    let MutexGuard(mutex, guard) = guard;
+    if until.is_none() {
+        return (MutexGuard(mutex, told.wait(guard).expect(WHOLE)), false);
+    }
+    drop(guard);
+    (lock(mutex), true)
+}
+
+pub fn spin_until(_: Duration, so: impl Fn() -> bool) -> bool {
+    so()
+}
+
+// ---- the models ----
+
+/// A gate, and what only one at a time may touch: loom says when two do.
+struct Room {
+    gate: Gate,
+    inside: UnsafeCell<()>,
+    cancelled: AtomicUsize,
+}
+
+impl Room {
+    fn new() -> Arc<Room> {
+        Arc::new(Room { gate: Gate::new(Busy::Wait), inside: UnsafeCell::new(()), cancelled: AtomicUsize::new(0) })
+    }
+
+    fn run(&self) -> Result<(), Refused> {
+        let inside = Inside::default();
+        let _running = self.gate.enter(1, &inside)?;
+        self.inside.with_mut(|_| ());
+        Ok(())
+    }
+
+    fn runs(&self) {
+        assert_eq!(self.run(), Ok(()));
+    }
+
+    /// A run that somebody may call off while it waits.
+    fn run_if_not_cancelled(&self) {
+        let reason = || {
+            let cancelled = self.cancelled.load(SeqCst) > 0;
+            refused(self.gate.load()).or_else(|| cancelled.then_some(Refused::Running))
+        };
+        if self.gate.enter_if_free() || self.gate.wait_for_turn(reason).is_ok() {
+            self.inside.with_mut(|_| ());
+            self.gate.left(1, RUNS);
+        }
+    }
+
+    fn cancel(&self) {
+        self.cancelled.store(1, SeqCst);
+        lock(&self.gate.queue).wake();
+    }
+
+    fn is_empty_again(&self) {
+        assert_eq!(self.gate.begin_close(), Ok(()), "the word is back at zero");
+    }
+}
+
+/// On a thread of its own.
+fn go(room: &Arc<Room>, act: impl FnOnce(&Room) + 'static) -> JoinHandle<()> {
+    let room = Arc::clone(room);
+    thread::spawn(move || act(&room))
+}
+
+fn join<const COUNT: usize>(threads: [JoinHandle<()>; COUNT]) {
+    threads.into_iter().for_each(|thread| thread.join().expect(WHOLE));
+}
+
+/// Runs a model in all orders with so many changes of threads that none of them asked for. LOOM_MAX_PREEMPTIONS sets
+/// another number for all.
+fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+    let orders = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&orders);
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
+    builder.check(move || {
+        counted.fetch_add(1, SeqCst);
+        model();
+    });
+    println!("{} orders", orders.load(SeqCst));
+}
+
+#[test]
+fn two_threads_that_come_again() {
+    check(4, || {
+        let room = Room::new();
+        let other = go(&room, |room| (0..2).for_each(|_| room.runs()));
+        CLOCK.store(1, Relaxed);
+        (0..2).for_each(|_| room.runs());
+        join([other]);
+        room.is_empty_again();
+    });
+}
+
+#[test]
+fn three_threads() {
+    check(2, || {
+        let room = Room::new();
+        let others = [(); 2].map(|()| go(&room, Room::runs));
+        CLOCK.store(1, Relaxed);
+        room.runs();
+        join(others);
+        room.is_empty_again();
+    });
+}
+
+/// One hammers: the others get in all the same.
+#[test]
+fn three_threads_and_one_comes_again() {
+    check(2, || {
+        let room = Room::new();
+        let others = [(); 2].map(|()| go(&room, Room::runs));
+        CLOCK.store(1, Relaxed);
+        (0..2).for_each(|_| room.runs());
+        join(others);
+        room.is_empty_again();
+    });
+}
+
+#[test]
+fn four_threads() {
+    check(1, || {
+        let room = Room::new();
+        let others = [(); 3].map(|()| go(&room, Room::runs));
+        CLOCK.store(1, Relaxed);
+        room.runs();
+        join(others);
+        room.is_empty_again();
+    });
+}
+
+#[test]
+fn nested_runs() {
+    check(2, || {
+        let room = Room::new();
+        let others = [(); 2].map(|()| go(&room, Room::runs));
+        CLOCK.store(1, Relaxed);
+        let inside = Inside::default();
+        let outer = room.gate.enter(1, &inside).map_err(drop).expect("a turn");
+        drop(room.gate.enter(1, &inside).map_err(drop).expect("it is inside"));
+        room.inside.with_mut(|_| ());
+        drop(outer);
+        join(others);
+        room.is_empty_again();
+    });
+}
+
+#[test]
+fn a_close_and_one_that_is_taken_back() {
+    for closes in [false, true] {
+        check(2, move || {
+            let room = Room::new();
+            let runs = move |room: &Room| match room.run() {
+                Ok(()) => {}
+                Err(refused) => assert!(closes && matches!(refused, Refused::Closing | Refused::Closed)),
+            };
+            let others = [(); 2].map(|()| go(&room, runs));
+            CLOCK.store(1, Relaxed);
+            if room.gate.begin_close().is_ok() {
+                room.inside.with_mut(|_| ());
+                if closes {
+                    room.gate.close();
+                    room.gate.closed();
+                } else {
+                    room.gate.reopen();
+                }
+            }
+            join(others);
+            if room.gate.is_open() {
+                room.is_empty_again();
+            }
+        });
+    }
+}
+
+#[test]
+fn an_end_from_outside() {
+    check(2, || {
+        let room = Room::new();
+        let runs = |room: &Room| assert!(matches!(room.run(), Ok(()) | Err(Refused::Closed)));
+        let others = [(); 2].map(|()| go(&room, runs));
+        CLOCK.store(1, Relaxed);
+        assert!(room.gate.close_from_outside());
+        room.inside.with_mut(|_| ());
+        join(others);
+    });
+}
+
+#[test]
+fn an_end_from_outside_beside_a_session() {
+    check(2, || {
+        let room = Room::new();
+        let entered = |room: &Room| {
+            let Ok(visiting) = room.gate.visit() else { return };
+            room.gate.begin_session(&visiting);
+            drop(visiting);
+            assert!(matches!(room.run(), Ok(()) | Err(Refused::Closed)));
+            room.inside.with_mut(|_| ());
+            room.gate.end_session();
+        };
+        let others = [go(&room, entered)];
+        CLOCK.store(1, Relaxed);
+        assert!(room.gate.close_from_outside());
+        room.inside.with_mut(|_| ());
+        join(others);
+    });
+}
+
+/// Who is called off while it waits passes on what it was told.
+#[test]
+fn one_that_is_called_off() {
+    check(2, || {
+        let room = Room::new();
+        let others = [go(&room, Room::runs), go(&room, Room::run_if_not_cancelled), go(&room, Room::runs)];
+        CLOCK.store(1, Relaxed);
+        room.cancel();
+        join(others);
+        room.is_empty_again();
+    });
+}
