@@ -108,7 +108,7 @@ CHART = [
     Panel("The same call, many at once: each", [
         ("subpy, 100", "function", CALL + ", 100 at once"), ("subpy, 10", "function", CALL + ", 10 at once"),
         ("raw, one by one", "raw", CALL), ("raw, kept", "raw kept", CALL)]),
-    Panel("Call f(), 8 threads in turn on one interpreter", [
+    Panel("Call f(), 8 threads on one interpreter that waits", [
         ("subpy", "subpy", WAIT), ("subpy, sessions", "session", WAIT), ("raw, mutex", "raw", WAIT),
         ("raw, kept, mutex", "raw kept", WAIT)]),
     Panel("CPU-bound work in 2 interpreters at once", [
