@@ -58,7 +58,7 @@ width, height = map(float, drawing.get("viewBox").split()[2:])
 for text in drawing.findall(tag + "text"):
     assert float(text.get("y")) < height, text.text
     room = float(text.get("x")) if text.get("text-anchor") else width - float(text.get("x"))
-    assert len(text.text) * (5.7 if text.get("class") == "small" else 6.5) < room, text.text
+    assert len(text.text) * (5.3 if text.get("class") == "small" else 6.5) < room, text.text
 
 # How sure a figure is, and what the page says about the machine.
 assert "between" not in summary([1.0, 2.0, 3.0])
