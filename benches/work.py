@@ -1,6 +1,7 @@
 """The list: who takes part, what is measured, what is aimed at. All else follows from it.
 
-To find how a contender does something: `Time("...", "call_2", ...)` is the function or entry `call_2` in its file.
+To find how a contender does something: `Time("...", "call_2", ...)` is the function or entry `call_2` in its file. A
+new line is an entry of MEASUREMENTS, its name in CALLS (worker.h), and a function in each contender's file.
 """
 
 from measure import Cycle, Goal, Left, Memory, Panel, Parallel, Time, Waits
