@@ -138,12 +138,12 @@ def markdown(table, left):
 def page(template, results):
     goals = [["work", "thread", "what", "goal", "measured", ""], *map(verdict, results["goals"])]
     parts = {
+        **{key: f"{value:g}" if isinstance(value, float) else str(value) for key, value in results.items()},
         "contenders": "\n".join(f"- **{name}**: {what}" for name, _, _, what in CONTENDERS),
         "quiet": textwrap.fill(quiet_machine(results), 120),
         "table": markdown(rows(results), 2),
         "notes": "\n".join(f"{mark}. {why}" for why, mark in notes(results["lines"]).items()),
         "goals": markdown(goals, 3),
-        **{key: f"{value:g}" if isinstance(value, float) else str(value) for key, value in results.items()},
     }
     for key, value in parts.items():
         template = template.replace("{{" + key + "}}", value)

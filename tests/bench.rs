@@ -60,6 +60,10 @@ for text in drawing.findall(tag + "text"):
     room = float(text.get("x")) if text.get("text-anchor") else width - float(text.get("x"))
     assert len(text.text) * (5.3 if text.get("class") == "small" else 6.5) < room, text.text
 
+# The page has all goals and lines.
+page = report.page(open(sys.argv[1] + "/performance.md.in").read(), results)
+assert "{{" not in page and page.count("\n| ") == len(results["goals"]) + len(results["lines"]) + 4, page
+
 # How sure a figure is, and what the page says about the machine.
 assert "between" not in summary([1.0, 2.0, 3.0])
 steady, shaky = summary([100.0, 101.0] * 20), summary([100.0, 150.0] * 20)
