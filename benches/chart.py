@@ -2,7 +2,7 @@
 
 from xml.sax.saxutils import escape
 
-from report import UNSURE, figure, percent
+from report import QUIET, UNSURE, figure, percent
 from work import CHART
 
 WIDTH, COLUMN, BAR, LABEL, LONGEST = 700, 340, 20, 118, 145
@@ -32,12 +32,18 @@ def bars(panel, lines):
             yield label, COLOURS.get(contender, "other"), summary
 
 
-def drawn_panel(panel, lines, x, y):
-    unit = lines[panel.bars[0][2], panel.thread]["unit"]
-    better = "longer is better" if unit == "× one" else "shorter is better"
-    unit = "times what one thread does" if unit == "× one" else unit
+def scale(panel, lines, cores):
+    """What its bars mean. Several threads at once are worth what they had: others may have taken a part of it."""
+    line = lines[panel.bars[0][2], panel.thread]
+    if line["unit"] != "× one":
+        return f"{line['unit']}, shorter is better"
+    taken = f" (others used {line['others']:.1f} of {cores} cores)" if line["others"] > QUIET * cores else ""
+    return f"× one thread, longer is better{taken}"
+
+
+def drawn_panel(panel, lines, cores, x, y):
     yield f'<text class="work" x="{x}" y="{y + 12}">{escape(panel.title)}</text>'
-    yield f'<text class="small" x="{x}" y="{y + 28}">{unit}, {better}</text>'
+    yield f'<text class="small" x="{x}" y="{y + 28}">{scale(panel, lines, cores)}</text>'
     found = list(bars(panel, lines))
     most = max(summary["median"] for *_, summary in found) or 1
     for i, (label, colour, summary) in enumerate(found):
@@ -47,18 +53,17 @@ def drawn_panel(panel, lines, x, y):
         yield f'<text x="{x + LABEL + length + 6:.1f}" y="{top + 12}">{figure(summary)}</text>'
 
 
-def described(panel, lines):
-    unit = lines[panel.bars[0][2], panel.thread]["unit"]
+def described(panel, lines, cores):
     words = [f"{label} {figure(summary)}" for label, _, summary in bars(panel, lines)]
-    return f"{panel.title}, {unit}: {', '.join(words)}"
+    return f"{panel.title}, {scale(panel, lines, cores)}: {', '.join(words)}"
 
 
 def drawn(results):
     lines = {(line["name"], line["thread"]): line for line in results["lines"]}
-    out, y = [], TOP
+    out, y, cores = [], TOP, results["cores"]
     for left, right in zip(CHART[::2], CHART[1::2]):
-        out += drawn_panel(left, lines, 20, y)
-        out += drawn_panel(right, lines, WIDTH - COLUMN + 10, y)
+        out += drawn_panel(left, lines, cores, 20, y)
+        out += drawn_panel(right, lines, cores, WIDTH - COLUMN + 10, y)
         y += HEAD + max(len(left.bars), len(right.bars)) * BAR + GAP
     words = [
         "raw: the C API by hand, with a fresh thread state for each call; kept: with one that the thread keeps.",
@@ -68,11 +73,11 @@ def drawn(results):
         words.append(f"~: may be off by more than {percent(UNSURE)}, so much did it vary on this machine.")
     small = [f'<text class="small" x="20" y="{y + 14 * i}">{escape(text)}</text>' for i, text in enumerate(words)]
     height = y + 14 * len(words) + 6
-    about = f"CPython {results['python']}, {results['cpu']}, {results['cores']} cores"
+    about = f"CPython {results['python']}, {results['cpu']}, {cores} cores"
     return f"""<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-labelledby="title desc"
   width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}">
 <title id="title">subpy {results["subpy"]} beside the C API by hand and Python\u2019s own modules</title>
-<desc id="desc">{escape(". ".join(described(panel, lines) for panel in CHART))}.</desc>
+<desc id="desc">{escape(". ".join(described(panel, lines, cores) for panel in CHART))}.</desc>
 <style>{STYLE}</style>
 <rect class="page" x="0.5" y="0.5" width="{WIDTH - 1}" height="{height - 1}" rx="6"/>
 <text class="title" x="20" y="27">subpy beside the C API by hand and Python\u2019s own modules</text>

@@ -124,7 +124,7 @@ class Parallel(Measurement):
 
     def __init__(self, name, work, kind="own"):
         self.name, self.work, self.kind = name, work, kind
-        if kind != "own":
+        if kind == "wait":
             self.share = 1 / 10
 
     def prepare(self, size):
@@ -141,8 +141,8 @@ class Parallel(Measurement):
         figures = []
         for count in self.counts:
             ms = size.parallel_ms * max(1, count // 8)
-            if count > 1 and self.kind != "own":
-                ms = size.shared_ms
+            if count > 1 and self.kind == "wait":  # fair is what is fair in a while
+                ms = size.waiting_ms
             answer = contender.ask(f"parallel {self.work} {self.kind} {count} {ms}")
             if answer is None:
                 return None

@@ -8,6 +8,7 @@ from work import CONTENDERS
 NAMES = [name for name, *_ in CONTENDERS]
 LIMITS = [("subpy", "raw"), ("session", "raw kept")]
 UNSURE = 0.05  # a figure is marked when its median may be off by more
+QUIET = 0.02  # what others may use of the processors without a word
 
 
 def number(value):
@@ -97,13 +98,13 @@ def company(results):
     """What others did meanwhile, and which figures that spoils: sentences."""
     cores = results["cores"]
     others = results["others"] / cores
-    share = "next to no" if others < 0.02 else f"{percent(others)} of all"
+    share = "next to no" if others < QUIET else f"{percent(others)} of all"
     yield f"Others used {share} processor time meanwhile: other programs, and other virtual machines."
     together = [line["others"] for line in results["lines"] if line["unit"] == "× one"]
     if not together:
         return
     used = max(0, median(together))
-    if used < 0.02 * cores:
+    if used < QUIET * cores:
         yield "Several threads had all cores to themselves, so what they do together (× one) can be taken as it stands."
     else:
         yield (f"While several threads were measured, others used {used:.2f} of {cores} cores: what they do together "
@@ -137,12 +138,12 @@ def markdown(table, left):
 def page(template, results):
     goals = [["work", "thread", "what", "goal", "measured", ""], *map(verdict, results["goals"])]
     parts = {
+        **{key: f"{value:g}" if isinstance(value, float) else str(value) for key, value in results.items()},
         "contenders": "\n".join(f"- **{name}**: {what}" for name, _, _, what in CONTENDERS),
         "quiet": textwrap.fill(quiet_machine(results), 120),
         "table": markdown(rows(results), 2),
         "notes": "\n".join(f"{mark}. {why}" for why, mark in notes(results["lines"]).items()),
         "goals": markdown(goals, 3),
-        **{key: f"{value:g}" if isinstance(value, float) else str(value) for key, value in results.items()},
     }
     for key, value in parts.items():
         template = template.replace("{{" + key + "}}", value)

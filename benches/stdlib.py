@@ -208,7 +208,7 @@ def parallel(work, kind, threads, ms, waits=False):
         barrier.wait()
         count = 0
         last = start = perf_counter_ns()
-        while not stop:
+        while count == 0 or not stop:
             result = run(at)
             count += 1
             if waits:

@@ -1,6 +1,7 @@
 """The list: who takes part, what is measured, what is aimed at. All else follows from it.
 
-To find how a contender does something: `Time("...", "call_2", ...)` is the function or entry `call_2` in its file.
+To find how a contender does something: `Time("...", "call_2", ...)` is the function or entry `call_2` in its file. A
+new line is an entry of MEASUREMENTS, its name in CALLS (worker.h), and a function in each contender's file.
 """
 
 from measure import Cycle, Goal, Left, Memory, Panel, Parallel, Time, Waits
@@ -108,7 +109,7 @@ CHART = [
     Panel("The same call, many at once: each", [
         ("subpy, 100", "function", CALL + ", 100 at once"), ("subpy, 10", "function", CALL + ", 10 at once"),
         ("raw, one by one", "raw", CALL), ("raw, kept", "raw kept", CALL)]),
-    Panel("Call f(), 8 threads in turn on one interpreter", [
+    Panel("Call f(), 8 threads on one interpreter that waits", [
         ("subpy", "subpy", WAIT), ("subpy, sessions", "session", WAIT), ("raw, mutex", "raw", WAIT),
         ("raw, kept, mutex", "raw kept", WAIT)]),
     Panel("CPU-bound work in 2 interpreters at once", [

@@ -259,13 +259,14 @@ static inline void *job_until_stopped(void *argument) {
   run_once(job_);
   pthread_barrier_wait(job_->barrier);
   int64_t count = 0, last = job_->start = now();
-  for (; !__atomic_load_n(job_->stop, __ATOMIC_RELAXED); count++) {
+  do {
     run_once(job_);
+    count++;
     if (job_->longest == NULL) continue;
     int64_t time = now();
     note_time(job_, last, time);
     last = time;
-  }
+  } while (!__atomic_load_n(job_->stop, __ATOMIC_RELAXED));
   job_->end = now();
   job_->count = count;
   slot_end(job_->at);

@@ -58,7 +58,11 @@ width, height = map(float, drawing.get("viewBox").split()[2:])
 for text in drawing.findall(tag + "text"):
     assert float(text.get("y")) < height, text.text
     room = float(text.get("x")) if text.get("text-anchor") else width - float(text.get("x"))
-    assert len(text.text) * 6 < room, text.text
+    assert len(text.text) * (5.3 if text.get("class") == "small" else 6.5) < room, text.text
+
+# The page has all goals and lines.
+page = report.page(open(sys.argv[1] + "/performance.md.in").read(), results)
+assert "{{" not in page and page.count("\n| ") == len(results["goals"]) + len(results["lines"]) + 4, page
 
 # How sure a figure is, and what the page says about the machine.
 assert "between" not in summary([1.0, 2.0, 3.0])
