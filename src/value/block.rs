@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::ptr::{self, NonNull};
 
-use super::{BLOCK_HEADER, BlockHeader, ERROR, OWNS_BLOCK, element_size, slice, subpy_value};
+use super::{BLOCK_HEADER, BlockHeader, OWNS_BLOCK, element_size, slice, subpy_value};
 
 /// A value that owns the memory it points to.
 pub struct OwnedValue(subpy_value);
@@ -127,7 +127,7 @@ impl Builder {
         attached.try_reserve(1).ok()?;
         let error = Box::into_raw(error);
         attached.extend(NonNull::new(error as *mut (dyn Any + Send)));
-        Some(subpy_value::pointing(ERROR, error.cast(), 0))
+        Some(subpy_value::pointing(super::ERROR, error.cast(), 0))
     }
 
     /// Room for `size` more bytes, aligned for values, or for text with a NUL behind it; its offset. None: no memory.
