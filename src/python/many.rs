@@ -178,8 +178,15 @@ impl List {
 
     #[inline(never)]
     fn push(&mut self, py: Py, object: &Obj) -> Result<(), Failure> {
-        let value = append(py, object, &mut self.builder, format_args!("result"))?;
-        self.put(value);
+        let end = self.builder.end();
+        match append(py, object, &mut self.builder, format_args!("result")) {
+            Ok(value) => self.put(value),
+            Err(failure) => {
+                // What was read before it is not wanted.
+                self.builder.cut(end);
+                return Err(failure);
+            }
+        }
         Ok(())
     }
 
