@@ -258,6 +258,53 @@ fn functions_hold_what_was_found() {
 }
 
 #[test]
+fn many_calls_are_one_crossing() {
+    let interp = create();
+    interp
+        .exec("def f(a, b=0):\n  if a == 3: raise ValueError(a)\n  if a == 4: raise SystemExit(a)\n  return a + b")
+        .unwrap();
+    let f = interp.function("f").unwrap();
+    assert_eq!(f.call_many::<i64>([(1, 2), (5, 6)]).unwrap(), [3, 11]);
+    assert_eq!(f.call_many::<f64>(vec![vec![1.5, 2.0], vec![0.5, 0.25]]).unwrap(), [3.5, 0.75]);
+    assert_eq!(f.call_many::<String>(["a", "b"].map(|text| [text, "c"])).unwrap(), ["ac", "bc"]);
+    assert_eq!(f.call_many::<i64>(Vec::<(i64,)>::new()).unwrap(), [0i64; 0]);
+    assert_eq!(f.call_each::<i64>(Vec::<()>::new()).unwrap().len(), 0);
+    let thousand = f.call_many::<i64>((10..1010).map(|number| (number, 1))).unwrap();
+    assert!(thousand.iter().zip(11..1011).all(|(found, expected)| *found == expected));
+
+    let error = f.call_many::<i64>([(1,), (2,), (3,)]).unwrap_err();
+    assert_eq!((error.to_string().as_str(), error.row()), ("row 2: ValueError: 3", Some(2)));
+    assert_eq!(error.exception().map(|it| it.formatted.as_str()), Some("ValueError: 3"));
+    assert_eq!(f.call::<i64>((3,)).unwrap_err().row(), None);
+    let error = f.call_many::<String>([(1,)]).unwrap_err();
+    assert_eq!((error.to_string().as_str(), error.row()), ("row 0: result: int is not str", Some(0)));
+    assert!(matches!(error.kind, Kind::WrongType(_)));
+
+    let each = f.call_each::<u8>([(1, 1), (3, 0), (255, 1), (7, 7)]).unwrap();
+    let each: Vec<_> = each.into_iter().map(|it| it.map_err(|error| (error.row(), error.to_string()))).collect();
+    let wrong = |row, text: &str| Err((Some(row), text.to_owned()));
+    let too_large = "row 2: result: int 256 does not fit u8";
+    assert_eq!(each, [Ok(2), wrong(1, "row 1: ValueError: 3"), wrong(2, too_large), Ok(14)]);
+    let error = f.call_each::<i64>([[3], [4], [5]]).unwrap_err();
+    assert_eq!((error.row(), error.exception().and_then(|it| it.exit_status)), (Some(1), Some(4)));
+
+    // All rows are checked before the first one runs.
+    interp.exec("calls = 0\ndef count(*args):\n  global calls; calls += 1").unwrap();
+    let count = interp.function("count").unwrap();
+    let rows = [vec![1], vec![2, 3]];
+    assert_eq!(message(count.call_many::<()>(rows.clone())), "row 1: 2 arguments, those before have 1");
+    assert!(matches!(count.call_each::<()>(rows).unwrap_err().kind, Kind::InvalidArgument(_)));
+    let bad = [(Value::Int(1),), (Value::List(vec![Value::BigInt("12".into())]),)];
+    assert!(message(count.call_many::<()>(bad)).starts_with("rows[1][0][0]: SUBPY_KIND_BIGINT must be hexadecimal"));
+    let deep = || (0..1_000_000).fold(Value::None, |inner, _| Value::List(vec![inner]));
+    let rows = [vec![deep()], vec![deep(), deep()], vec![deep()]];
+    assert!(matches!(count.call_many::<()>(rows).unwrap_err().kind, Kind::InvalidArgument(_)));
+    assert_eq!(interp.eval::<i64>("calls").unwrap(), 0);
+    interp.close().unwrap();
+    assert!(matches!(f.call_many::<i64>([(1,)]).unwrap_err().kind, Kind::NotFound(_)));
+}
+
+#[test]
 fn a_thread_keeps_the_function_that_it_runs() {
     let interp = create();
     interp.exec("def f(): return 7").unwrap();

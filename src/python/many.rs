@@ -4,7 +4,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::Failure;
-use super::convert::{append, to_python};
+use super::convert::{append, int, to_python};
 use super::interp::Scope;
 use super::kept::Kept;
 use super::names::Names;
@@ -58,11 +58,18 @@ pub fn call_many(
         }
         let mut ends = collect.is_none();
         let failure = match calls.call(rows.row(row)) {
-            Ok(object) => match list.as_mut().map_or(Ok(()), |list| list.push(py, &object)) {
-                Ok(()) => continue,
-                Err(Failure::NoMemory) => return Err(Failure::NoMemory.into()),
-                Err(failure) => failure,
-            },
+            Ok(object) => {
+                let Some(list) = &mut list else { continue };
+                if let Some(value) = int(py, &object) {
+                    list.put(subpy_value::int(value));
+                    continue;
+                }
+                match list.push(py, &object) {
+                    Ok(()) => continue,
+                    Err(Failure::NoMemory) => return Err(Failure::NoMemory.into()),
+                    Err(failure) => failure,
+                }
+            }
             Err(Raised) => {
                 ends |= !is_exception(py);
                 raised(Raised)
@@ -124,30 +131,32 @@ impl<'py> Calls<'py, '_> {
     #[inline]
     fn call(&mut self, row: &[subpy_value]) -> PyResult<Obj<'py>> {
         let api = self.py.api;
-        let mut filled = 0;
-        let mut failed = false;
-        for (value, place) in row.iter().zip(&mut self.places[1..]) {
-            let Ok(object) = to_python(self.py, self.names, value) else {
-                failed = true;
-                break;
-            };
-            *place = object.into_ptr();
-            filled += 1;
-        }
-        // SAFETY: live objects, as many arguments as the row has, and a place in front of them. The references to the
-        // arguments are this call's own.
-        unsafe {
-            let result = if failed {
-                Err(Raised)
-            } else {
-                let arguments = self.places.as_mut_ptr().add(1);
-                let nargs = row.len() | PY_VECTORCALL_ARGUMENTS_OFFSET;
-                self.py.owned((api.PyObject_Vectorcall)(self.callable.as_ptr(), arguments, nargs, ptr::null_mut()))
-            };
-            for object in &self.places[1..=filled] {
-                (api.Py_DecRef)(*object);
+        let places = &mut self.places[..=row.len()];
+        for (filled, value) in row.iter().enumerate() {
+            match to_python(self.py, self.names, value) {
+                Ok(object) => places[filled + 1] = object.into_ptr(),
+                Err(Raised) => {
+                    self.give_back(filled);
+                    return Err(Raised);
+                }
             }
-            result
+        }
+        // SAFETY: live objects, as many arguments as the row has, and a place in front of them.
+        let result = unsafe {
+            let nargs = row.len() | PY_VECTORCALL_ARGUMENTS_OFFSET;
+            let arguments = places.as_mut_ptr().add(1);
+            self.py.owned((api.PyObject_Vectorcall)(self.callable.as_ptr(), arguments, nargs, ptr::null_mut()))
+        };
+        self.give_back(row.len());
+        result
+    }
+
+    /// Gives so many arguments back.
+    #[inline]
+    fn give_back(&self, filled: usize) {
+        for object in &self.places[1..=filled] {
+            // SAFETY: a reference that this call owns, in the interpreter that the thread is attached to.
+            unsafe { (self.py.api.Py_DecRef)(*object) }
         }
     }
 }
@@ -167,10 +176,17 @@ impl List {
         Ok(List { builder, array, count, done: 0 })
     }
 
-    #[inline]
+    #[inline(never)]
     fn push(&mut self, py: Py, object: &Obj) -> Result<(), Failure> {
-        let value = append(py, object, &mut self.builder, format_args!("result"))?;
-        self.put(value);
+        let end = self.builder.end();
+        match append(py, object, &mut self.builder, format_args!("result")) {
+            Ok(value) => self.put(value),
+            Err(failure) => {
+                // What was read before it is not wanted.
+                self.builder.cut(end);
+                return Err(failure);
+            }
+        }
         Ok(())
     }
 

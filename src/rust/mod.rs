@@ -5,6 +5,7 @@
 //! | `runtime` | init, shutdown, versions |
 //! | `interpreter` | an interpreter: create, run, close, and the questions one can ask |
 //! | `function` | callables that were looked up once |
+//! | `many` | many calls of one |
 //! | `session` | threads that stay in an interpreter from run to run |
 //! | `thread` | runs on threads of their own |
 //! | `options` | how interpreters and CPython are started |
@@ -21,6 +22,7 @@ mod call;
 mod from_rust;
 mod function;
 mod interpreter;
+mod many;
 mod options;
 mod runtime;
 #[cfg(feature = "serde")]

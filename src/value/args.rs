@@ -111,6 +111,14 @@ impl<'a> Rows<'a> {
         Ok(Rows { values, count, width })
     }
 
+    /// The rows of an owned TUPLE of all their values, of which nothing is known yet.
+    pub fn check_owned(values: &'a OwnedValue, count: usize, width: usize) -> Result<Rows<'a>, String> {
+        let values = values.as_value();
+        assert!(values.kind == TUPLE && Some(values.len) == count.checked_mul(width), "as many values as there are");
+        // SAFETY: an owned value is complete.
+        unsafe { Rows::check(values.items().as_ptr(), count, width) }
+    }
+
     /// How many rows there are.
     pub fn count(&self) -> usize {
         self.count

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::ptr::{self, NonNull};
 
-use super::{BLOCK_HEADER, BlockHeader, ERROR, OWNS_BLOCK, element_size, slice, subpy_value};
+use super::{BLOCK_HEADER, BlockHeader, OWNS_BLOCK, element_size, slice, subpy_value};
 
 /// A value that owns the memory it points to.
 pub struct OwnedValue(subpy_value);
@@ -94,6 +94,12 @@ pub struct Builder {
     attached: Option<Box<Attachments>>,
 }
 
+/// An end of a block, to come back to.
+pub struct End {
+    len: usize,
+    last: usize,
+}
+
 /// Offsets have so many bits, and what lies above them in a value is free until `finish`.
 const OFFSET_BITS: u32 = 48;
 
@@ -127,7 +133,7 @@ impl Builder {
         attached.try_reserve(1).ok()?;
         let error = Box::into_raw(error);
         attached.extend(NonNull::new(error as *mut (dyn Any + Send)));
-        Some(subpy_value::pointing(ERROR, error.cast(), 0))
+        Some(subpy_value::pointing(super::ERROR, error.cast(), 0))
     }
 
     /// Room for `size` more bytes, aligned for values, or for text with a NUL behind it; its offset. None: no memory.
@@ -193,6 +199,16 @@ impl Builder {
             if element_size(value.kind) > 0 { chained(value, std::mem::replace(&mut self.last, at)) } else { value };
         // SAFETY: `at` is an element of an array in the block, thus aligned.
         unsafe { self.data.add(at).cast::<subpy_value>().write(value) }
+    }
+
+    /// Where the block ends now.
+    pub fn end(&self) -> End {
+        End { len: self.len, last: self.last }
+    }
+
+    /// Takes back what was appended since then. Nothing that was written before points there.
+    pub fn cut(&mut self, end: End) {
+        (self.len, self.last) = (end.len, end.last);
     }
 
     /// Turns offsets into pointers. The first thing that was appended lies right behind the header, and the root is

@@ -239,7 +239,9 @@ impl subpy_value {
             let header = self.header();
             // SAFETY: the root of a result points behind the header of its block, which malloc made (`Builder`).
             unsafe {
-                drop((*header).attached.take());
+                if (*header).attached.is_some() {
+                    drop((*header).attached.take());
+                }
                 libc::free(header.cast());
             }
             *self = subpy_value::none();

@@ -183,7 +183,7 @@ static void errors_in_the_results(void) {
               "  if n == 8: raise KeyboardInterrupt\n"
               "  if n == 9: raise SystemExit(3)\n"
               "  if n % 3 == 1: raise Own(n)\n"
-              "  if n % 3 == 2: return [n, n, lambda: n]\n"
+              "  if n % 3 == 2: return [n, ['x' * 100_000], lambda: n]\n"
               "  return [n, str(n)]");
   subpy_function function = function_in(interp, "f");
   enum { ROWS = 600 };
@@ -212,6 +212,10 @@ static void errors_in_the_results(void) {
       CHECK(strcmp(subpy_error_message(of, NULL), expected) == 0);
     }
   }
+
+  const void *base = NULL;
+  size_t size = 0;
+  CHECK(subpy_value_block(&list, &base, &size) && size < ROWS * 200);
 
   /* They are nobody's argument, and go with the results alone. */
   interp = create();

@@ -5,7 +5,7 @@
 #include "../c/values.h"
 
 static subpy_interp interp;
-static subpy_function function;
+static subpy_function function, from_c;
 static subpy_value list[1000], text;
 
 static void call(const char *name, const subpy_value *args, size_t nargs, const subpy_value *kwargs) {
@@ -48,6 +48,19 @@ static void call_function(void) {
   subpy_value_free(&result);
 }
 
+static void rows(subpy_function called, size_t count, size_t nargs) {
+  subpy_error *error = NULL;
+  subpy_value results = {0};
+  OK(subpy_function_call_many(called, list, count, nargs, 0, &results, &error));
+  subpy_value_free(&results);
+}
+
+static void rows_10(void) { rows(function, 10, 2); }
+
+static void rows_100(void) { rows(function, 100, 2); }
+
+static void rows_of_c(void) { rows(from_c, 100, 1); }
+
 static void exec(void) {
   subpy_error *error = NULL;
   OK(subpy_exec(interp, "x = 1", SUBPY_AUTO_LEN, &error));
@@ -71,6 +84,9 @@ static const struct {
     {"call(list of 1,000 ints) -> list", call_list},
     {"function(int, int)", call_function},
     {"function(int, int) in a session", call_function},
+    {"function(int, int), 10 rows", rows_10},
+    {"function(int, int), 100 rows", rows_100},
+    {"math:sqrt(int), 100 rows", rows_of_c},
     {"exec x = 1", exec},
     {"enter and leave", enter_and_leave},
 };
@@ -82,6 +98,7 @@ int main(void) {
   interp = create();
   run(interp, "def nothing(): pass\ndef add(a, b): return a + b\ndef same(value): return value");
   OK(subpy_function_new(interp, "add", SUBPY_AUTO_LEN, &function, &error));
+  OK(subpy_function_new(interp, "math:sqrt", SUBPY_AUTO_LEN, &from_c, &error));
   static char letters[1025];
   memset(letters, 'x', 1024);
   text = subpy_str(letters, 1024);

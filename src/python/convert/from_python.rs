@@ -20,8 +20,7 @@ pub(super) enum Refused {
 /// Makes the value of a Python object. The result is None before.
 #[inline]
 pub fn from_python(py: Py, object: &Obj, result: &mut OwnedValue) -> Result<(), Box<Failure>> {
-    // SAFETY: a live object.
-    if let Some(value) = unsafe { int(py, object.as_ptr()) } {
+    if let Some(value) = int(py, object) {
         *result = OwnedValue::int(value);
     } else if !object.is_none() {
         *result = from_any(py, object)?;
@@ -30,11 +29,16 @@ pub fn from_python(py: Py, object: &Obj, result: &mut OwnedValue) -> Result<(), 
 }
 
 /// The value of an int, when it is one that fits 64 bits: most of what is read.
-///
+#[inline]
+pub fn int(py: Py, object: &Obj) -> Option<i64> {
+    // SAFETY: a live object.
+    unsafe { int_at(py, object.as_ptr()) }
+}
+
 /// # Safety
 /// The object must be alive.
 #[inline]
-unsafe fn int(py: Py, object: *mut PyObject) -> Option<i64> {
+unsafe fn int_at(py: Py, object: *mut PyObject) -> Option<i64> {
     // SAFETY: promised by the caller; the getter is called for its exact type alone.
     unsafe {
         if py.api.type_of(object) != py.api.PyLong_Type.0 {
@@ -157,7 +161,7 @@ impl Reader<'_> {
                 let element = get(top.object, top.done as isize);
                 let element = if element.is_null() { self.py.none() } else { element };
                 top.done += 1;
-                match int(self.py, element) {
+                match int_at(self.py, element) {
                     Some(value) => subpy_value::int(value),
                     None => {
                         let value = self.shallow(element, builder)?;

@@ -17,7 +17,7 @@ mod refusals;
 mod to_python;
 
 pub use call::call;
-pub use from_python::{append, from_python};
+pub use from_python::{append, from_python, int};
 pub use to_python::to_python;
 
 use super::object::{Py, Raised};
