@@ -148,11 +148,18 @@ fn evaluate<'py>(py: Py<'py>, code: &Obj<'py>, main: &Obj<'py>) -> PyResult<Obj<
 }
 
 /// Finds `name` in `__main__`, or `package.module:attr.attr`, anew at each call: a name that was bound again is seen.
+#[inline]
 fn resolve<'py>(py: Py<'py>, scope: &Scope<'py>, callable: &str) -> PyResult<Obj<'py>> {
     // Names are short: a plain loop finds out faster than the searches below.
     if callable.bytes().all(|byte| byte != b':' && byte != b'.') {
-        return main_attribute(py, scope, callable);
+        main_attribute(py, scope, callable)
+    } else {
+        follow_path(py, scope, callable)
     }
+}
+
+#[inline(never)]
+fn follow_path<'py>(py: Py<'py>, scope: &Scope<'py>, callable: &str) -> PyResult<Obj<'py>> {
     let (module, path) = match callable.split_once(':') {
         Some((module, path)) => (Some(module), path),
         None => (None, callable),
@@ -227,19 +234,23 @@ fn meant(py: Py, scope: &Scope, callable: &str) -> Option<String> {
     Some(format!("{module}:{name}"))
 }
 
+#[inline]
 fn main_attribute<'py>(py: Py<'py>, scope: &Scope<'py>, name: &str) -> PyResult<Obj<'py>> {
     let key = scope.names.get(py, name)?;
     let mut object = ptr::null_mut();
     // SAFETY: live objects; 1 with a new reference, 0 with NULL, -1 with an exception.
     unsafe {
         match (py.api.PyDict_GetItemRef)(scope.main.as_ptr(), key.as_ptr(), &mut object) {
-            0 => {
-                let name = cut(name.as_bytes(), LONGEST_NAME).unwrap_or_default();
-                Err(convert::no_attribute(py, &format!("module '__main__' has no attribute '{name}'")))
-            }
+            0 => Err(no_main_attribute(py, name)),
             _ => py.owned(object),
         }
     }
+}
+
+#[cold]
+fn no_main_attribute(py: Py, name: &str) -> Raised {
+    let name = cut(name.as_bytes(), LONGEST_NAME).unwrap_or_default();
+    convert::no_attribute(py, &format!("module '__main__' has no attribute '{name}'"))
 }
 
 /// Binds names in `__main__`. All or nothing: every value is made before the first name is bound.
