@@ -51,8 +51,8 @@ pub fn function_new(interp: u64, callable: &str) -> Result<u64> {
 pub fn function_call(handle: u64, args: Args, wanted: Option<&mut OwnedValue>) -> Ran {
     here(|here| {
         let call = |function: &Function| {
-            let code = Code::Function { kept: function.kept(), args };
-            here.run_in(function.interpreter(handle)?, |py, scope, _| run::run(py, scope, code, wanted))
+            let interpreter = function.interpreter(handle)?;
+            here.run_in(interpreter, |py, scope, _| run::call_function(py, scope, function.kept(), args, wanted))
         };
         here.with_function(handle, call)
     })

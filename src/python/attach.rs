@@ -1,8 +1,8 @@
 //! Entering an interpreter: a fresh thread state for each entry, made and deleted on the calling OS thread.
 //!
 //! A thread state must never move between threads, nor be deleted by another one: the thread-local pointer behind
-//! PyGILState_* would dangle (use after free). Two caches make the fresh one cheap: the thread's stack bounds (`stack`)
-//! and the block that its first Python frame takes (`chunks`).
+//! PyGILState_* would dangle (use after free). Three caches make the fresh one cheap: the thread's stack bounds (`stack`),
+//! the block that its first Python frame takes (`chunks`), and the one that the state itself lies in (`state_blocks`).
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;

@@ -222,7 +222,10 @@ impl Interp {
     #[inline]
     fn enter_on(&self, stack: Stack) -> Result<Entry<'static>, Failure> {
         // SAFETY: alive until `end` takes it.
-        unsafe { Entry::new(api(), self.state, stack) }.ok_or(Failure::NoMemory)
+        match unsafe { Entry::new(api(), self.state, stack) } {
+            Some(entry) => Ok(entry),
+            None => Err(Failure::NoMemory),
+        }
     }
 
     /// A thread state for this thread to keep. As long as it does the interpreter is marked as running, so that a guest
