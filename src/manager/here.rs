@@ -5,9 +5,10 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use super::error::{Error, Ran, Result};
-use super::function::Function;
+use super::function::{Function, find_function};
 use super::gate::Inside;
 use super::interpreter::{INTERPRETERS, Interpreter};
+use super::last::Last;
 use super::session::Sessions;
 use crate::python::Failure;
 use crate::python::hooks::Watcher;
@@ -18,37 +19,15 @@ use crate::python::thread_end::at_thread_end;
 pub struct Here {
     /// The interpreters that the thread is in.
     pub inside: Inside,
-    /// The interpreter that it ran in last.
-    pub interpreter: Last<Interpreter>,
-    /// The function that it called last.
-    pub function: Last<Function>,
+    /// The interpreter that it ran in last, and the function that it called. To find one in the registry costs four
+    /// locked instructions, a tenth of a call. What was closed or freed meanwhile says so itself.
+    interpreter: Last<Arc<Interpreter>>,
+    function: Last<Arc<Function>>,
     pub sessions: Sessions,
     /// Its end is going to be noticed.
     watched: Cell<bool>,
     /// It is ending.
     pub ended: Cell<bool>,
-}
-
-/// What the thread used last: to find it again in the registry costs four locked instructions, a tenth of a call. When
-/// it was closed or freed meanwhile it says so itself.
-pub struct Last<T>(Cell<Option<(u64, Arc<T>)>>);
-
-impl<T> Last<T> {
-    const fn new() -> Last<T> {
-        Last(Cell::new(None))
-    }
-
-    /// Uses what has this handle, and remembers it.
-    #[inline]
-    pub fn with(&self, handle: u64, find: impl FnOnce() -> Result<Arc<T>>, act: impl FnOnce(&T) -> Ran) -> Ran {
-        let thing = match self.0.take() {
-            Some((last, thing)) if last == handle => thing,
-            _ => find()?,
-        };
-        let result = act(&thing);
-        self.0.set(Some((handle, thing)));
-        result
-    }
 }
 
 impl Here {
@@ -70,7 +49,35 @@ impl Here {
         interpreter: &Interpreter,
         act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
     ) -> Result<R, Box<Error>> {
-        interpreter.inside(&self.inside, self.sessions.state_of(interpreter.handle), act)
+        let state = self.sessions.take_state(interpreter.handle);
+        let result = interpreter.inside(&self.inside, state.as_deref(), act);
+        if let Some(state) = state {
+            self.sessions.put_back(interpreter.handle, state);
+        }
+        result
+    }
+
+    /// Uses the interpreter with this handle, and remembers it.
+    #[inline]
+    pub fn with_interpreter(
+        &self,
+        handle: u64,
+        find: impl FnOnce() -> Result<Arc<Interpreter>>,
+        act: impl FnOnce(&Interpreter) -> Ran,
+    ) -> Ran {
+        let interpreter = self.interpreter.take(handle).map_or_else(find, Ok)?;
+        let result = act(&interpreter);
+        self.interpreter.put(handle, interpreter);
+        result
+    }
+
+    /// Uses the function with this handle, and remembers it.
+    #[inline]
+    pub fn with_function(&self, handle: u64, act: impl FnOnce(&Function) -> Ran) -> Ran {
+        let function = self.function.take(handle).map_or_else(|| find_function(handle), Ok)?;
+        let result = act(&function);
+        self.function.put(handle, function);
+        result
     }
 
     #[cold]
@@ -131,8 +138,8 @@ fn thread_ends() {
         here.watched.set(false);
         here.ended.set(true);
         here.sessions.end_all();
-        here.interpreter.0.take();
-        here.function.0.take();
+        here.interpreter.forget();
+        here.function.forget();
         here.inside.forget();
     });
 }

@@ -1,6 +1,5 @@
 //! One interpreter: what is known of it, who is let in, and its end.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::error::{Error, Kind, Result};
@@ -128,12 +127,12 @@ impl Interpreter {
     pub(super) fn inside<R>(
         &self,
         inside: &Inside,
-        pinned: Option<Rc<Pinned>>,
+        pinned: Option<&Pinned>,
         act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
     ) -> Result<R, Box<Error>> {
         let Some(python) = &self.python else { return Err(unrecognized("exec code for", self).into()) };
         let stack = check_stack()?;
-        let outside = loaded_api().and_then(|api| Outside::step_out_to(api, pinned.as_deref()));
+        let outside = loaded_api().and_then(|api| Outside::step_out_to(api, pinned));
         let running = self.gate.enter(self.handle, inside).map_err(|refused| self.refused(refused))?;
         let result = python.run(pinned, stack, |py, scope| act(py, scope, python));
         drop(running);

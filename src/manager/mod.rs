@@ -4,7 +4,7 @@
 //! | file | what |
 //! |---|---|
 //! | `error` | what can go wrong |
-//! | `handle`, `registry` | handles, and what they stand for |
+//! | `handle`, `registry`, `last` | handles, and what they stand for |
 //! | `gate` | who may be in an interpreter: running, busy policy, closing |
 //! | `interpreter` | one interpreter: its gate, its place in the books, its end |
 //! | `function` | callables that were looked up once |
@@ -23,6 +23,7 @@ mod handle;
 mod here;
 mod interpreter;
 mod interpreters;
+mod last;
 mod registry;
 mod run;
 mod runtime;

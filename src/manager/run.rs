@@ -2,7 +2,7 @@
 //! borrowed one that `python` takes ([`Code`]).
 
 use super::error::{Error, Kind, Ran, Result};
-use super::function::{Function, find_function};
+use super::function::Function;
 use super::here::here;
 use super::interpreter::{Interpreter, driven};
 use crate::python::interp::{Interp, Scope};
@@ -27,7 +27,7 @@ pub fn run(handle: u64, code: Code, wanted: Option<&mut OwnedValue>) -> Ran {
         let find = || driven(handle, what());
         let act =
             |interpreter: &Interpreter| here.run_in(interpreter, |py, scope, _| run::run(py, scope, code, wanted));
-        here.interpreter.with(handle, find, act)
+        here.with_interpreter(handle, find, act)
     })
 }
 
@@ -51,10 +51,10 @@ pub fn function_new(interp: u64, callable: &str) -> Result<u64> {
 pub fn function_call(handle: u64, args: Args, wanted: Option<&mut OwnedValue>) -> Ran {
     here(|here| {
         let call = |function: &Function| {
-            let code = Code::Function { kept: function.kept(), args };
-            here.run_in(function.interpreter(handle)?, |py, scope, _| run::run(py, scope, code, wanted))
+            let interpreter = function.interpreter(handle)?;
+            here.run_in(interpreter, |py, scope, _| run::call_function(py, scope, function.kept(), args, wanted))
         };
-        here.function.with(handle, || find_function(handle), call)
+        here.with_function(handle, call)
     })
 }
 
@@ -78,7 +78,7 @@ pub fn function_call_many(
                 call_many(py, scope, function.kept(), rows, wanted, collect.as_mut().map(|collect| collect as _))
             })
         };
-        here.function.with(handle, || find_function(handle), call)
+        here.with_function(handle, call)
     })
 }
 

@@ -8,6 +8,7 @@ use super::error::{Error, Kind, Result};
 use super::gate::Inside;
 use super::handle;
 use super::interpreter::{self, Interpreter, check_stack};
+use super::last::Last;
 use crate::python::attach::{Outside, Pinned};
 use crate::python::stack::{Stack, this_stack};
 use crate::python::{hooks, loaded_api};
@@ -25,17 +26,29 @@ pub struct Sessions {
     list: RefCell<Vec<Session>>,
     /// Their number: to see that there are none costs next to nothing.
     open: Cell<usize>,
+    /// The one that the thread ran something in last: one of the list.
+    last: Last<Rc<Pinned>>,
 }
 
 impl Sessions {
     pub const fn new() -> Sessions {
-        Sessions { list: RefCell::new(Vec::new()), open: Cell::new(0) }
+        Sessions { list: RefCell::new(Vec::new()), open: Cell::new(0), last: Last::new() }
     }
 
-    /// What the thread keeps in that interpreter.
+    /// What the thread keeps in that interpreter, to be put back.
     #[inline]
-    pub fn state_of(&self, handle: u64) -> Option<Rc<Pinned>> {
-        if self.open.get() == 0 { None } else { Some(Rc::clone(&find(&mut self.list.borrow_mut(), handle)?.state)) }
+    pub fn take_state(&self, handle: u64) -> Option<Rc<Pinned>> {
+        if self.open.get() == 0 { None } else { self.last.take(handle).or_else(|| self.find_state(handle)) }
+    }
+
+    #[inline]
+    pub fn put_back(&self, handle: u64, state: Rc<Pinned>) {
+        self.last.put(handle, state);
+    }
+
+    #[cold]
+    fn find_state(&self, handle: u64) -> Option<Rc<Pinned>> {
+        Some(Rc::clone(&find(&mut self.list.borrow_mut(), handle)?.state))
     }
 
     /// The interpreter ends, on this thread.
@@ -45,6 +58,7 @@ impl Sessions {
             let index = sessions.iter().position(|session| session.interpreter.handle == handle);
             index.map(|index| sessions.remove(index))
         };
+        self.last.forget();
         if let Some(session) = session {
             self.open.set(self.open.get() - 1);
             session.end(this_stack());
@@ -54,6 +68,7 @@ impl Sessions {
     /// The thread ends.
     pub fn end_all(&self) {
         self.open.set(0);
+        self.last.forget();
         let sessions = self.list.take();
         sessions.into_iter().for_each(|session| session.end(this_stack()));
     }
@@ -114,6 +129,7 @@ impl Sessions {
             return Err(Error::from(Kind::WrongState(message.into())).of(handle));
         }
         let stack = check_stack()?;
+        self.last.forget();
         self.open.set(self.open.get() - 1);
         Ok(Some((sessions.remove(index), stack)))
     }
@@ -130,7 +146,7 @@ impl Session {
         if !handle::is_of_this_runtime(self.interpreter.handle) {
             self.state.forget();
         } else if let Some(python) = &self.interpreter.python {
-            python.unpin(self.state, stack);
+            python.unpin(&self.state, stack);
         }
         self.interpreter.gate.end_session();
     }

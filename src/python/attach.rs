@@ -1,8 +1,8 @@
 //! Entering an interpreter: a fresh thread state for each entry, made and deleted on the calling OS thread.
 //!
 //! A thread state must never move between threads, nor be deleted by another one: the thread-local pointer behind
-//! PyGILState_* would dangle (use after free). Two caches make the fresh one cheap: the thread's stack bounds (`stack`)
-//! and the block that its first Python frame takes (`chunks`).
+//! PyGILState_* would dangle (use after free). Three caches make the fresh one cheap: the thread's stack bounds (`stack`),
+//! the block that its first Python frame takes (`chunks`), and the one that the state itself lies in (`state_blocks`).
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
@@ -17,22 +17,22 @@ use super::types::{PyInterpreterState, PyThreadState};
 
 /// One stay in an interpreter. The thread is attached from `enter` until the entry is dropped, on the same thread. Who
 /// comes from Python code has stepped out of it (`Outside`).
-pub struct Entry {
+pub struct Entry<'a> {
     api: &'static Api,
     state: *mut PyThreadState,
     /// What was attached before: nothing, unless CPython has taken the binding away from a state that is attached, as
     /// it does on a thread that ends an interpreter.
     previous: *mut PyThreadState,
     /// The state lasts longer than the entry; and the stack that it was used on before.
-    pinned: Option<(Rc<Pinned>, Stack)>,
+    pinned: Option<(&'a Pinned, Stack)>,
     not_send: PhantomData<*mut ()>,
 }
 
-impl Entry {
+impl Entry<'_> {
     /// # Safety
     /// The interpreter must be alive and stay so until the entry is dropped.
     #[inline]
-    pub unsafe fn new(api: &'static Api, interp: *mut PyInterpreterState, stack: Stack) -> Option<Entry> {
+    pub unsafe fn new(api: &'static Api, interp: *mut PyInterpreterState, stack: Stack) -> Option<Entry<'static>> {
         // SAFETY: promised by the caller; the state is this thread's own.
         unsafe {
             let state = new_state(api, interp, stack)?;
@@ -44,6 +44,30 @@ impl Entry {
     pub fn py(&self) -> Py<'_> {
         // SAFETY: attached until the entry is dropped; the token borrows it.
         unsafe { Py::attached(self.api) }
+    }
+
+    /// Leaves it. No exception is set.
+    #[inline]
+    pub fn leave(self) {
+        // SAFETY: attached.
+        debug_assert!(unsafe { (self.api.PyErr_Occurred)().is_null() });
+        ManuallyDrop::new(self).detach();
+    }
+
+    #[inline]
+    fn detach(&mut self) {
+        // SAFETY: the state is this thread's, and attached. Delete wants it detached.
+        unsafe {
+            if let Some((pinned, stack)) = self.pinned {
+                pinned.entries.set(pinned.entries.get() - 1);
+                pinned.is_on(stack);
+                (self.api.PyThreadState_Swap)(self.previous);
+                return;
+            }
+            (self.api.PyThreadState_Clear)(self.state);
+            (self.api.PyThreadState_Swap)(self.previous);
+            (self.api.PyThreadState_Delete)(self.state);
+        }
     }
 
     /// Ends the interpreter instead of leaving it.
@@ -60,22 +84,11 @@ impl Entry {
     }
 }
 
-impl Drop for Entry {
+impl Drop for Entry<'_> {
     fn drop(&mut self) {
-        // SAFETY: the state is this thread's, and attached. Clear runs finalizers of threading.local, so the exception
-        // is cleared first; Delete wants it detached.
-        unsafe {
-            (self.api.PyErr_Clear)();
-            if let Some((pinned, stack)) = self.pinned.take() {
-                pinned.entries.set(pinned.entries.get() - 1);
-                pinned.is_on(stack);
-                (self.api.PyThreadState_Swap)(self.previous);
-                return;
-            }
-            (self.api.PyThreadState_Clear)(self.state);
-            (self.api.PyThreadState_Swap)(self.previous);
-            (self.api.PyThreadState_Delete)(self.state);
-        }
+        // SAFETY: attached. Clear runs finalizers of threading.local, so the exception is cleared first.
+        unsafe { (self.api.PyErr_Clear)() };
+        self.detach();
     }
 }
 
@@ -140,7 +153,7 @@ impl Pinned {
 
     /// Attaches it. An entry of this thread that is further out may have it too, and has called out of Python.
     #[inline]
-    pub fn enter(self: Rc<Self>, stack: Stack) -> Entry {
+    pub fn enter(&self, stack: Stack) -> Entry<'_> {
         let (api, state) = (self.api, self.state);
         let stack = self.is_on(stack);
         self.entries.set(self.entries.get() + 1);
@@ -162,11 +175,9 @@ impl Pinned {
 
     /// Attaches it for the last time: with this entry the state ends. On the thread that made it; no entry further out
     /// may have it.
-    pub fn last_entry(self: Rc<Self>, stack: Stack) -> Entry {
+    pub fn last_entry(&self, stack: Stack) -> Entry<'static> {
         self.forget();
-        let mut entry = self.enter(stack);
-        entry.pinned = None;
-        entry
+        Entry { pinned: None, ..*ManuallyDrop::new(self.enter(stack)) }
     }
 
     /// It is no longer one of this thread's: with a host's CPython its interpreter is gone, and the state with it.

@@ -215,14 +215,17 @@ impl Interp {
         Ok(())
     }
 
-    fn enter(&self) -> Result<Entry, Failure> {
+    fn enter(&self) -> Result<Entry<'static>, Failure> {
         self.enter_on(this_stack())
     }
 
     #[inline]
-    fn enter_on(&self, stack: Stack) -> Result<Entry, Failure> {
+    fn enter_on(&self, stack: Stack) -> Result<Entry<'static>, Failure> {
         // SAFETY: alive until `end` takes it.
-        unsafe { Entry::new(api(), self.state, stack) }.ok_or(Failure::NoMemory)
+        match unsafe { Entry::new(api(), self.state, stack) } {
+            Some(entry) => Ok(entry),
+            None => Err(Failure::NoMemory),
+        }
     }
 
     /// A thread state for this thread to keep. As long as it does the interpreter is marked as running, so that a guest
@@ -230,23 +233,22 @@ impl Interp {
     pub fn pin(&self, stack: Stack) -> Result<Rc<Pinned>, Failure> {
         // SAFETY: alive until `end` takes it.
         let pinned = unsafe { Pinned::new(api(), self.state, stack) }.ok_or(Failure::NoMemory)?;
-        let entry = Rc::clone(&pinned).enter(stack);
+        let entry = pinned.enter(stack);
         match self.mark(entry.py()) {
-            Ok(marked) => {
-                // Until `unpin`.
-                std::mem::forget(marked);
-                Ok(pinned)
-            }
+            // Until `unpin`.
+            Ok(marked) => std::mem::forget(marked),
             Err(failure) => {
                 drop(entry);
-                drop(Rc::clone(&pinned).last_entry(stack));
-                Err(failure)
+                drop(pinned.last_entry(stack));
+                return Err(failure);
             }
         }
+        drop(entry);
+        Ok(pinned)
     }
 
     /// The end of what `pin` began, on the same thread.
-    pub fn unpin(&self, pinned: Rc<Pinned>, stack: Stack) {
+    pub fn unpin(&self, pinned: &Pinned, stack: Stack) {
         let entry = pinned.last_entry(stack);
         drop(Marked(self));
         drop(entry);
@@ -257,7 +259,7 @@ impl Interp {
     #[inline]
     pub fn run<R>(
         &self,
-        pinned: Option<Rc<Pinned>>,
+        pinned: Option<&Pinned>,
         stack: Stack,
         act: impl FnOnce(Py, &Scope) -> Result<R, Box<Failure>>,
     ) -> Result<R, Box<Failure>> {
@@ -266,7 +268,7 @@ impl Interp {
             None => self.enter_on(stack)?,
         };
         let py = entry.py();
-        let _marked = self.mark(py)?;
+        let marked = self.mark(py)?;
         self.kept.give_back_dropped(py);
         let printing = self.output.as_ref().map(Printing::new);
         // SAFETY: the module keeps it until the end of the interpreter; so this reference is not counted.
@@ -280,6 +282,10 @@ impl Interp {
             // A run that failed for another reason keeps that one.
             let unwritten = Failure::exception(py);
             result = result.and(Err(unwritten.into()));
+        }
+        drop(marked);
+        if result.is_ok() {
+            entry.leave();
         }
         result
     }

@@ -31,34 +31,58 @@ pub enum Code<'a> {
 #[inline]
 pub fn run(py: Py, scope: &Scope, code: Code, wanted: Option<&mut OwnedValue>) -> Result<(), Box<Failure>> {
     let result = match code {
-        Code::Exec { source, filename, keep_indent } => {
-            let dedented = if keep_indent { None } else { dedent(source).map_err(|_| Failure::NoMemory)? };
-            let removed = dedented.as_ref().map_or(Removed::Nothing, |dedented| Removed::Margin(dedented.margin));
-            let text = dedented.map_or_else(|| Source::copy_of(source), |dedented| Source::of(dedented.text));
-            let script = Script { text, removed, source, filename, start: super::types::Py_file_input };
-            Ok(script.run(py, scope).map(|_| None)?)
-        }
-        Code::Eval { expression: source, filename } => {
-            let expression = source.trim_start_matches([' ', '\t']);
-            let removed = Removed::Blanks(source.len() - expression.len());
-            let text = Source::copy_of(expression);
-            let script = Script { text, removed, source, filename, start: super::types::Py_eval_input };
-            Ok(Some(script.run(py, scope)?))
-        }
         Code::Call { callable, args } => match resolve(py, scope, callable) {
-            Ok(found) => convert::call(py, scope.names, &found, args).map(Some),
+            Ok(found) => convert::call(py, scope.names, &found, args),
             Err(Raised) => return Err(not_found(py, scope, callable).into()),
         },
-        Code::Function { kept, args } => {
-            // SAFETY: attached to the interpreter that the scope is of, for a run that its gate let in.
-            let callable = unsafe { scope.kept.get(py, kept) }.ok_or(Failure::Freed)?;
-            callable.and_then(|callable| convert::call(py, scope.names, &callable, args)).map(Some)
-        }
+        Code::Function { kept, args } => return call_function(py, scope, kept, args, wanted),
+        Code::Exec { source, filename, keep_indent } => return exec(py, scope, source, filename, keep_indent),
+        Code::Eval { expression, filename } => Ok(eval(py, scope, expression, filename)?),
     };
+    convert_result(py, scope, result, wanted)
+}
+
+fn exec(py: Py, scope: &Scope, source: &str, filename: Option<&str>, keep_indent: bool) -> Result<(), Box<Failure>> {
+    let dedented = if keep_indent { None } else { dedent(source).map_err(|_| Failure::NoMemory)? };
+    let removed = dedented.as_ref().map_or(Removed::Nothing, |dedented| Removed::Margin(dedented.margin));
+    let text = dedented.map_or_else(|| Source::copy_of(source), |dedented| Source::of(dedented.text));
+    let script = Script { text, removed, source, filename, start: super::types::Py_file_input };
+    Ok(script.run(py, scope).map(drop)?)
+}
+
+fn eval<'py>(py: Py<'py>, scope: &Scope<'py>, source: &str, filename: Option<&str>) -> Result<Obj<'py>, Failure> {
+    let expression = source.trim_start_matches([' ', '\t']);
+    let removed = Removed::Blanks(source.len() - expression.len());
+    let text = Source::copy_of(expression);
+    Script { text, removed, source, filename, start: super::types::Py_eval_input }.run(py, scope)
+}
+
+/// Calls a prepared function.
+#[inline(always)]
+pub fn call_function(
+    py: Py,
+    scope: &Scope,
+    kept: &Kept,
+    args: Args,
+    wanted: Option<&mut OwnedValue>,
+) -> Result<(), Box<Failure>> {
+    // SAFETY: attached to the interpreter that the scope is of, for a run that its gate let in.
+    let Some(callable) = (unsafe { scope.kept.get(py, kept) }) else { return Err(Failure::Freed.into()) };
+    let result = callable.and_then(|callable| convert::call(py, scope.names, &callable, args));
+    convert_result(py, scope, result, wanted)
+}
+
+#[inline(always)]
+fn convert_result(
+    py: Py,
+    scope: &Scope,
+    result: PyResult<Obj>,
+    wanted: Option<&mut OwnedValue>,
+) -> Result<(), Box<Failure>> {
     match (result, wanted) {
         (Err(Raised), _) => Err(raised(py, scope).into()),
-        (Ok(Some(object)), Some(wanted)) => from_python(py, &object, wanted),
-        _ => Ok(()),
+        (Ok(object), Some(wanted)) => from_python(py, &object, wanted),
+        (Ok(_), None) => Ok(()),
     }
 }
 
@@ -94,7 +118,7 @@ impl Script<'_> {
     fn run<'py>(self, py: Py<'py>, scope: &Scope<'py>) -> Result<Obj<'py>, Failure> {
         let text = self.text.ok_or(Failure::NoMemory)?;
         let filename = self.filename.unwrap_or("<script>");
-        let compiled = py.str(filename).and_then(|filename| compile(py, &text, &filename, self.start));
+        let compiled = scope.names.get(py, filename).and_then(|filename| compile(py, &text, &filename, self.start));
         let code = compiled.map_err(|Raised| does_not_compile(py, self.source, self.removed))?;
         let run = |code: &Obj<'py>| evaluate(py, code, &scope.main).map_err(|Raised| raised(py, scope));
         // Python shows lines of what is no file for such names alone.
@@ -148,11 +172,18 @@ fn evaluate<'py>(py: Py<'py>, code: &Obj<'py>, main: &Obj<'py>) -> PyResult<Obj<
 }
 
 /// Finds `name` in `__main__`, or `package.module:attr.attr`, anew at each call: a name that was bound again is seen.
+#[inline(always)]
 fn resolve<'py>(py: Py<'py>, scope: &Scope<'py>, callable: &str) -> PyResult<Obj<'py>> {
     // Names are short: a plain loop finds out faster than the searches below.
     if callable.bytes().all(|byte| byte != b':' && byte != b'.') {
-        return main_attribute(py, scope, callable);
+        main_attribute(py, scope, callable)
+    } else {
+        follow_path(py, scope, callable)
     }
+}
+
+#[inline(never)]
+fn follow_path<'py>(py: Py<'py>, scope: &Scope<'py>, callable: &str) -> PyResult<Obj<'py>> {
     let (module, path) = match callable.split_once(':') {
         Some((module, path)) => (Some(module), path),
         None => (None, callable),
@@ -227,19 +258,23 @@ fn meant(py: Py, scope: &Scope, callable: &str) -> Option<String> {
     Some(format!("{module}:{name}"))
 }
 
+#[inline]
 fn main_attribute<'py>(py: Py<'py>, scope: &Scope<'py>, name: &str) -> PyResult<Obj<'py>> {
     let key = scope.names.get(py, name)?;
     let mut object = ptr::null_mut();
     // SAFETY: live objects; 1 with a new reference, 0 with NULL, -1 with an exception.
     unsafe {
         match (py.api.PyDict_GetItemRef)(scope.main.as_ptr(), key.as_ptr(), &mut object) {
-            0 => {
-                let name = cut(name.as_bytes(), LONGEST_NAME).unwrap_or_default();
-                Err(convert::no_attribute(py, &format!("module '__main__' has no attribute '{name}'")))
-            }
+            0 => Err(no_main_attribute(py, name)),
             _ => py.owned(object),
         }
     }
+}
+
+#[cold]
+fn no_main_attribute(py: Py, name: &str) -> Raised {
+    let name = cut(name.as_bytes(), LONGEST_NAME).unwrap_or_default();
+    convert::no_attribute(py, &format!("module '__main__' has no attribute '{name}'"))
 }
 
 /// Binds names in `__main__`. All or nothing: every value is made before the first name is bound.

@@ -217,8 +217,8 @@ impl Script {
         }
         let mut found = false;
         // SAFETY: `Running` keeps it alive.
-        if let Ok(running) = unsafe { py.borrowed(self.running) } {
-            each_code(py, running, |each| found |= each.as_ptr() == code);
+        if let (Ok(running), Ok(co_consts)) = (unsafe { py.borrowed(self.running) }, py.str(CO_CONSTS)) {
+            each_code(py, running, &co_consts, |each| found |= each.as_ptr() == code);
         }
         found
     }
@@ -244,11 +244,13 @@ impl Script {
     }
 }
 
+const CO_CONSTS: &str = "co_consts";
+
 /// Calls it with a code object and all those in it: of functions, classes, lambdas.
-fn each_code<'py>(py: Py<'py>, code: Obj<'py>, mut act: impl FnMut(&Obj<'py>)) {
+fn each_code<'py>(py: Py<'py>, code: Obj<'py>, co_consts: &Obj<'py>, mut act: impl FnMut(&Obj<'py>)) {
     let mut open = vec![code];
     while let Some(code) = open.pop() {
-        if let Ok(constants) = code.attr(c"co_consts") {
+        if let Ok(constants) = code.attr_object(co_consts) {
             // SAFETY: a tuple, which keeps its elements alive.
             unsafe {
                 for index in 0..(py.api.PyTuple_Size)(constants.as_ptr()) {
@@ -292,7 +294,7 @@ impl Drop for Running<'_, '_> {
         let code = unsafe { ManuallyDrop::take(&mut self.code) };
         if let Some(mut script) = script {
             script.running = ptr::null_mut();
-            if note_what_is_left(py, code, &mut script) && script.forget_dead(py) {
+            if note_what_is_left(py, self.scope, code, &mut script) && script.forget_dead(py) {
                 this.keep(py, script);
                 // A traceback may now come in a call.
                 this.show(py, self.scope, false);
@@ -302,14 +304,19 @@ impl Drop for Running<'_, '_> {
 }
 
 /// Takes weak references to the code objects and gives the code back. False when nothing can be left.
-fn note_what_is_left<'py>(py: Py<'py>, code: Obj<'py>, script: &mut Script) -> bool {
+fn note_what_is_left<'py>(py: Py<'py>, scope: &Scope<'py>, code: Obj<'py>, script: &mut Script) -> bool {
     // SAFETY: a live object.
     let is_last = unsafe { (py.api.PyUnstable_Object_IsUniquelyReferenced)(code.as_ptr()) != 0 };
     let mut objects = 0;
     // SAFETY: as above.
     let Ok(root) = (unsafe { py.borrowed(code.as_ptr()) }) else { return false };
+    // Interned: a look-up of another string is slow.
+    let Ok(co_consts) = scope.names.get(py, CO_CONSTS) else {
+        py.clear();
+        return false;
+    };
     let left = &mut script.left;
-    each_code(py, root, |each| {
+    each_code(py, root, &co_consts, |each| {
         objects += 1;
         // Most scripts are one code object, which ends with the run.
         if (objects == 1 && is_last) || left.try_reserve(1).is_err() {

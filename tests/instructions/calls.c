@@ -96,6 +96,8 @@ enum { FIRST = 100, COUNTED = 200 };
 int main(void) {
   subpy_error *error = NULL;
   interp = create();
+  puts(subpy_python_library());
+  fflush(stdout);
   run(interp, "def nothing(): pass\ndef add(a, b): return a + b\ndef same(value): return value");
   OK(subpy_function_new(interp, "add", SUBPY_AUTO_LEN, &function, &error));
   OK(subpy_function_new(interp, "math:sqrt", SUBPY_AUTO_LEN, &from_c, &error));

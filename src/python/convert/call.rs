@@ -39,20 +39,25 @@ impl Drop for Arguments<'_, '_> {
 }
 
 /// Calls `callable(*args, **kwargs)`.
-#[inline]
+#[inline(always)]
 pub fn call<'py>(py: Py<'py>, names: &Names, callable: &Obj<'py>, args: Args) -> PyResult<Obj<'py>> {
-    let count = args.items.len() + args.kwargs.len();
-    if count <= FEW {
+    if args.items.len() + args.kwargs.len() <= FEW {
         call_with(py, names, callable, args, &mut [ptr::null_mut(); FEW])
     } else {
-        let mut places = Vec::new();
-        places.try_reserve_exact(count).map_err(|_| py.no_memory())?;
-        places.resize(count, ptr::null_mut());
-        call_with(py, names, callable, args, &mut places)
+        call_with_many(py, names, callable, args)
     }
 }
 
-#[inline]
+#[cold]
+fn call_with_many<'py>(py: Py<'py>, names: &Names, callable: &Obj<'py>, args: Args) -> PyResult<Obj<'py>> {
+    let count = args.items.len() + args.kwargs.len();
+    let mut places = Vec::new();
+    places.try_reserve_exact(count).map_err(|_| py.no_memory())?;
+    places.resize(count, ptr::null_mut());
+    call_with(py, names, callable, args, &mut places)
+}
+
+#[inline(always)]
 fn call_with<'py>(
     py: Py<'py>,
     names: &Names,
