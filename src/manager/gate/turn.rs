@@ -101,11 +101,12 @@ impl Gate {
             spin_until(SPIN, || is_free(self.load()));
             queue = lock(&self.queue);
         } else if self.load() & TELL == 0 {
-            // Somebody has left and told it. Nobody else does, so it does not sleep longer than its slice.
+            // It was told. Where others call in a loop, it would be told in vain again and again.
             drop(queue);
             let others_come = spin_until(PAUSE, || !is_free(self.load()));
+            let in_a_loop = others_come && spin_until(SPIN, || is_free(self.load()));
             queue = lock(&self.queue);
-            if !others_come && self.take_turn(&mut queue, 0) {
+            if !in_a_loop && self.take_turn(&mut queue, TELL) {
                 return None;
             }
             let until = queue.slice_ends;
