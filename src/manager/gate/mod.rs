@@ -115,6 +115,10 @@ impl Gate {
         self.word.load(Ordering::Acquire)
     }
 
+    fn update(&self, change: impl Fn(usize) -> usize) {
+        let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| Some(change(word)));
+    }
+
     /// Lets a run of this thread in, now or, if the policy is to wait, when its turn has come.
     #[inline]
     pub fn enter<'a>(&'a self, handle: u64, inside: &'a Inside) -> Result<Running<'a>, Refused> {
@@ -143,7 +147,7 @@ impl Gate {
     #[inline]
     fn left(&self, one: usize, its_count: usize) {
         let before = self.word.fetch_sub(one, Ordering::Release);
-        if before & (TELL | CLOSED) != 0 && (before & its_count == one) {
+        if before & TELL != 0 && (before & its_count == one) {
             self.tell();
         }
     }
@@ -252,7 +256,7 @@ impl Gate {
 
     fn decide(&self, decision: impl Fn(usize) -> usize) {
         let queue = lock(&self.queue);
-        let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| Some(decision(word)));
+        self.update(decision);
         queue.wake();
         self.changed.notify_all();
     }
@@ -283,7 +287,7 @@ impl Gate {
         let mut queue = lock(&self.queue);
         loop {
             queue = self.wait_for_decision(queue);
-            let close = |word| (word & NOT_OPEN == 0).then_some(word | CLOSED);
+            let close = |word| (word & NOT_OPEN == 0).then_some(word | CLOSED | TELL);
             match self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, close) {
                 Ok(_) => break,
                 Err(word) if word & UNDECIDED != 0 => {}

@@ -1,13 +1,13 @@
 //! The gate under a model checker (loom), which runs each model in every order that its threads can take, and says when
 //! two are inside at once or one waits for ever. `make test-model` runs it.
 //!
-//! Time is a variable that another thread changes: a slice may be over at any moment. Who sleeps for a time wakes when it
-//! wants to.
+//! A slice is over always, or never, or from some moment on, and who sleeps for a time wakes at any.
 
 pub use loom::sync::atomic::AtomicUsize;
 pub use loom::sync::{Arc, Condvar};
 
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::AtomicUsize as Counter;
 use std::time::Duration;
 
 use loom::cell::UnsafeCell;
@@ -21,7 +21,7 @@ use super::{Busy, Gate, Inside, Refused, refused};
 
 loom::lazy_static! {
     /// Not 0 when slices are over.
-    static ref CLOCK: AtomicUsize = AtomicUsize::new(0);
+    static ref LATE: AtomicUsize = AtomicUsize::new(0);
 }
 
 #[derive(Clone, Copy)]
@@ -33,7 +33,7 @@ impl Moment {
     }
 
     pub fn is_over(self) -> bool {
-        CLOCK.load(Relaxed) > 0
+        LATE.load(Relaxed) > 0
     }
 }
 
@@ -118,11 +118,6 @@ impl Room {
         }
     }
 
-    fn cancel(&self) {
-        self.cancelled.store(1, SeqCst);
-        lock(&self.gate.queue).wake();
-    }
-
     fn is_empty_again(&self) {
         assert_eq!(self.gate.begin_close(), Ok(()), "the word is back at zero");
     }
@@ -141,15 +136,19 @@ fn join<const COUNT: usize>(threads: [JoinHandle<()>; COUNT]) {
 /// Runs a model in all orders with so many changes of threads that none of them asked for. LOOM_MAX_PREEMPTIONS sets
 /// another number for all.
 fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
-    let orders = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let counted = std::sync::Arc::clone(&orders);
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
-    builder.check(move || {
-        counted.fetch_add(1, SeqCst);
-        model();
-    });
-    println!("{} orders", orders.load(SeqCst));
+    let model = std::sync::Arc::new(model);
+    for late in [0, 1] {
+        let (model, orders) = (std::sync::Arc::clone(&model), std::sync::Arc::new(Counter::new(0)));
+        let counted = std::sync::Arc::clone(&orders);
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
+        builder.check(move || {
+            counted.fetch_add(1, SeqCst);
+            LATE.store(late, Relaxed);
+            model();
+        });
+        println!("{} orders", orders.load(SeqCst));
+    }
 }
 
 #[test]
@@ -157,9 +156,19 @@ fn two_threads_that_come_again() {
     check(4, || {
         let room = Room::new();
         let other = go(&room, |room| (0..2).for_each(|_| room.runs()));
-        CLOCK.store(1, Relaxed);
         (0..2).for_each(|_| room.runs());
         join([other]);
+        room.is_empty_again();
+    });
+}
+
+#[test]
+fn a_slice_that_is_over_at_some_moment() {
+    check(2, || {
+        let room = Room::new();
+        let others = [(); 2].map(|()| go(&room, |room| (0..2).for_each(|_| room.runs())));
+        LATE.store(1, Relaxed);
+        join(others);
         room.is_empty_again();
     });
 }
@@ -169,7 +178,6 @@ fn three_threads() {
     check(2, || {
         let room = Room::new();
         let others = [(); 2].map(|()| go(&room, Room::runs));
-        CLOCK.store(1, Relaxed);
         room.runs();
         join(others);
         room.is_empty_again();
@@ -182,7 +190,6 @@ fn three_threads_and_one_comes_again() {
     check(2, || {
         let room = Room::new();
         let others = [(); 2].map(|()| go(&room, Room::runs));
-        CLOCK.store(1, Relaxed);
         (0..2).for_each(|_| room.runs());
         join(others);
         room.is_empty_again();
@@ -194,7 +201,6 @@ fn four_threads() {
     check(1, || {
         let room = Room::new();
         let others = [(); 3].map(|()| go(&room, Room::runs));
-        CLOCK.store(1, Relaxed);
         room.runs();
         join(others);
         room.is_empty_again();
@@ -203,10 +209,9 @@ fn four_threads() {
 
 #[test]
 fn nested_runs() {
-    check(2, || {
+    check(1, || {
         let room = Room::new();
         let others = [(); 2].map(|()| go(&room, Room::runs));
-        CLOCK.store(1, Relaxed);
         let inside = Inside::default();
         let outer = room.gate.enter(1, &inside).map_err(drop).expect("a turn");
         drop(room.gate.enter(1, &inside).map_err(drop).expect("it is inside"));
@@ -227,7 +232,6 @@ fn a_close_and_one_that_is_taken_back() {
                 Err(refused) => assert!(closes && matches!(refused, Refused::Closing | Refused::Closed)),
             };
             let others = [(); 2].map(|()| go(&room, runs));
-            CLOCK.store(1, Relaxed);
             if room.gate.begin_close().is_ok() {
                 room.inside.with_mut(|_| ());
                 if closes {
@@ -245,13 +249,28 @@ fn a_close_and_one_that_is_taken_back() {
     }
 }
 
+/// A close that is taken back while another is about to wait for a run that has ended.
+#[test]
+fn a_close_beside_one_that_comes_to_wait() {
+    check(4, || {
+        let room = Room::new();
+        let other = go(&room, Room::runs);
+        room.runs();
+        if room.gate.begin_close().is_ok() {
+            room.inside.with_mut(|_| ());
+            room.gate.reopen();
+        }
+        join([other]);
+        room.is_empty_again();
+    });
+}
+
 #[test]
 fn an_end_from_outside() {
     check(2, || {
         let room = Room::new();
         let runs = |room: &Room| assert!(matches!(room.run(), Ok(()) | Err(Refused::Closed)));
         let others = [(); 2].map(|()| go(&room, runs));
-        CLOCK.store(1, Relaxed);
         assert!(room.gate.close_from_outside());
         room.inside.with_mut(|_| ());
         join(others);
@@ -271,7 +290,6 @@ fn an_end_from_outside_beside_a_session() {
             room.gate.end_session();
         };
         let others = [go(&room, entered)];
-        CLOCK.store(1, Relaxed);
         assert!(room.gate.close_from_outside());
         room.inside.with_mut(|_| ());
         join(others);
@@ -284,8 +302,8 @@ fn one_that_is_called_off() {
     check(2, || {
         let room = Room::new();
         let others = [go(&room, Room::runs), go(&room, Room::run_if_not_cancelled), go(&room, Room::runs)];
-        CLOCK.store(1, Relaxed);
-        room.cancel();
+        // It finds out when it is told that it may come in.
+        room.cancelled.store(1, SeqCst);
         join(others);
         room.is_empty_again();
     });

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::sync::{Arc, Condvar, Moment, MutexGuard, Ordering, lock, sleep, spin_until};
-use super::word::{AWAITED, FAIR, NOT_OPEN, RUNS, TELL};
+use super::word::{AWAITED, FAIR, NOT_OPEN, RUNS, TELL, without};
 use super::{Gate, Refused};
 use crate::python::hooks::forked;
 
@@ -101,11 +101,12 @@ impl Gate {
             spin_until(SPIN, || is_free(self.load()));
             queue = lock(&self.queue);
         } else if self.load() & TELL == 0 {
-            // Somebody has left and told it. Nobody else does, so it does not sleep longer than its slice.
+            // It was told. Where others call in a loop, it would be told in vain again and again.
             drop(queue);
             let others_come = spin_until(PAUSE, || !is_free(self.load()));
+            let in_a_loop = others_come && spin_until(SPIN, || is_free(self.load()));
             queue = lock(&self.queue);
-            if !others_come && self.take_turn(&mut queue, 0) {
+            if !in_a_loop && self.take_turn(&mut queue, TELL) {
                 return None;
             }
             let until = queue.slice_ends;
@@ -134,11 +135,11 @@ impl Gate {
         let was_first = queue.begins_with(me);
         queue.waiting.retain(|waiting| !Arc::ptr_eq(waiting, me));
         let Some(next) = queue.waiting.front() else {
-            self.word.fetch_and(!(AWAITED | TELL | FAIR), Ordering::AcqRel);
+            self.update(|word| without(word, AWAITED | TELL | FAIR));
             return;
         };
         if was_first {
-            let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| Some(word & !FAIR | TELL));
+            self.update(|word| without(word, FAIR) | TELL);
             next.notify_one();
         }
     }
@@ -154,8 +155,7 @@ impl Gate {
         let first = queue.waiting.front().map(Arc::clone);
         if first.is_some() {
             let fair = if queue.slice_ends.is_over() { FAIR } else { 0 };
-            let told = |word| Some(word & !TELL | fair);
-            let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, told);
+            self.update(|word| without(word, TELL) | fair);
         }
         drop(queue);
         // It need not wait for the lock when it wakes.

@@ -3,16 +3,17 @@
 //! begins a close, compares and swaps: no lock keeps the others from changing the word meanwhile. Those who wait sleep
 //! with the lock on the queue, so what they wait for changes with that lock or is told with it.
 
-pub const CLOSING: usize = 1 << 63;
-pub const CLOSED: usize = 1 << 62;
+/// Whoever is the last to leave tells: the first in the queue, which wants to get in, or who ends the interpreter. A sign
+/// bit: every run that leaves looks at it.
+pub const TELL: usize = 1 << 63;
+pub const CLOSING: usize = 1 << 62;
+pub const CLOSED: usize = 1 << 59;
 /// A close has begun and may still be taken back. Nobody is in, and whoever comes waits for the decision.
 pub const UNDECIDED: usize = 1 << 61;
 /// With none of these, the gate is open.
 pub const NOT_OPEN: usize = CLOSED | CLOSING | UNDECIDED;
 /// Somebody waits in the queue. That is in a close's way alone: others may overtake.
 pub const AWAITED: usize = 1 << 60;
-/// The first in the queue wants to be told when the last run has left.
-pub const TELL: usize = 1 << 59;
 /// The first in the queue has waited long enough: nobody overtakes any more.
 pub const FAIR: usize = 1 << 58;
 /// Runs that were let in and have not left, nested ones included.
@@ -25,3 +26,8 @@ pub const SESSION: usize = 1 << 40;
 pub const SESSIONS: usize = ((1 << 18) - 1) * SESSION;
 /// What keeps no run out.
 pub const FREE: usize = VISITS | SESSIONS | AWAITED | TELL;
+
+/// Without these flags, which are of no use when the gate is closed: then whoever leaves tells.
+pub fn without(word: usize, flags: usize) -> usize {
+    if word & CLOSED != 0 { word } else { word & !flags }
+}
