@@ -11,10 +11,18 @@ use serde_json::Value as Json;
 use subpy::{Error, Interpreter, Kind, Value};
 use support::{build_folder, command, compiler, expect_success, library_folder, root};
 
-fn cases() -> Vec<Json> {
+fn table() -> Json {
     let text = std::fs::read_to_string(root().join("conformance/cases.json")).expect("the table");
-    let table: Json = serde_json::from_str(&text).expect("JSON");
-    table["cases"].as_array().expect("cases").clone()
+    serde_json::from_str(&text).expect("JSON")
+}
+
+fn cases() -> Vec<Json> {
+    table()["cases"].as_array().expect("cases").clone()
+}
+
+/// Those of many calls at once.
+fn many() -> Vec<Json> {
+    table()["many"].as_array().expect("many").clone()
 }
 
 fn text<'a>(case: &'a Json, member: &str) -> &'a str {
@@ -58,14 +66,14 @@ fn the_table_makes_sense() {
         "syntax",
         "exit_status",
     ];
+    let unknown = |object: &Json, known: &[&str]| {
+        object.as_object().expect("an object").keys().find(|key| !known.contains(&key.as_str())).cloned()
+    };
     let mut names = std::collections::BTreeSet::new();
     for case in cases() {
         let name = text(&case, "name");
         assert!(names.insert(name.to_owned()), "{name} is there twice");
         assert!(["exec", "eval", "call", "prepare_main"].contains(&text(&case, "do")), "{name}");
-        let unknown = |object: &Json, known: &[&str]| {
-            object.as_object().expect("an object").keys().find(|key| !known.contains(&key.as_str())).cloned()
-        };
         assert_eq!(unknown(&case, &members), None, "{name}");
         if let Some(error) = case.get("error") {
             assert_eq!(unknown(error, &errors), None, "{name}");
@@ -73,6 +81,21 @@ fn the_table_makes_sense() {
         }
     }
     assert!(names.len() >= 40);
+    for case in many() {
+        let name = text(&case, "name");
+        assert!(names.insert(name.to_owned()), "{name} is there twice");
+        assert_eq!(unknown(&case, &["name", "setup", "text", "rows", "outcomes", "ends"]), None, "{name}");
+        assert!(case["rows"].is_array() && case.get("ends").is_none() == case["outcomes"].is_array(), "{name}");
+        if let Some(error) = case.get("ends") {
+            assert_eq!(unknown(error, &[&errors[..], &["row"]].concat()), None, "{name}");
+            assert!(error["status"].is_string(), "{name}");
+        }
+        assert!(case.get("ends").is_some() || items(&case["outcomes"]).len() == items(&case["rows"]).len(), "{name}");
+        for outcome in items(&case["outcomes"]) {
+            let (what, of) = tagged(outcome);
+            assert!(what == "result" || what == "error" && unknown(of, &errors).is_none(), "{name}");
+        }
+    }
 }
 
 // ---- Rust ----
@@ -207,6 +230,56 @@ fn in_rust() {
     say(cases.len(), "Rust");
 }
 
+/// The first error among the outcomes of many calls, and its row.
+fn first_error(case: &Json) -> Option<(usize, &Json)> {
+    let errors = items(&case["outcomes"]).iter().enumerate();
+    errors.filter_map(|(row, outcome)| Some((row, outcome.get("error")?))).next()
+}
+
+#[test]
+fn many_in_rust() {
+    // SAFETY: as above.
+    unsafe { std::env::set_var("SUBPY_PYTHON", support::python()) };
+    let cases = many();
+    for case in &cases {
+        let name = text(case, "name");
+        let check = |error: &Error, row: Option<usize>, expected: &Json| {
+            check_in_rust(name, error, expected);
+            assert_eq!(error.row(), row, "{name}");
+        };
+        let interp = Interpreter::create().unwrap();
+        interp.exec(text(case, "setup")).unwrap();
+        let function = interp.function(text(case, "text")).unwrap();
+        let rows = || items(&case["rows"]).iter().map(|row| items(row).iter().map(value).collect::<Vec<Value>>());
+        let (stopped, each) = (function.call_many::<Value>(rows()), function.call_each::<Value>(rows()));
+        if let Some(expected) = case.get("ends") {
+            let row = expected.get("row").map(|row| row.as_u64().expect("a row") as usize);
+            check(&stopped.expect_err(name), row, expected);
+            check(&each.expect_err(name), row, expected);
+            continue;
+        }
+        let outcomes = items(&case["outcomes"]);
+        match (stopped, first_error(case)) {
+            (Err(error), Some((row, expected))) => check(&error, Some(row), expected),
+            (Ok(results), None) => {
+                assert_eq!(results.len(), outcomes.len(), "{name}");
+                assert!(results.iter().zip(outcomes).all(|(found, it)| same(found, &value(&it["result"]))), "{name}");
+            }
+            (stopped, _) => panic!("{name}: {stopped:?}"),
+        }
+        let each = each.expect(name);
+        assert_eq!(each.len(), outcomes.len(), "{name}");
+        for (row, (found, expected)) in each.iter().zip(outcomes).enumerate() {
+            match (found, expected.get("error")) {
+                (Err(error), Some(expected)) => check(error, Some(row), expected),
+                (Ok(found), None) => assert!(same(found, &value(&expected["result"])), "{name}: {found:?}"),
+                (found, _) => panic!("{name}: {found:?}"),
+            }
+        }
+    }
+    say(cases.len(), "Rust, of many calls");
+}
+
 fn say(count: usize, language: &str) {
     // Not with println!, which is shown for failed tests alone.
     let _ = std::io::Write::write_all(
@@ -323,7 +396,7 @@ fn c_case(number: usize, case: &Json) -> String {
     let ways = if what == "CALL" { "WAYS" } else { "1" };
     body += &format!("  for (int way = 0; way < {ways}; way++) {{\n    struct outcome out = perform(way, request);\n");
     match (case.get("error"), case.get("result")) {
-        (Some(error), _) => body += &c_error(&name, error),
+        (Some(error), _) => body += &format!("{}    subpy_error_free(out.error);\n", c_error(&name, error)),
         (None, Some(result)) => {
             body +=
                 &format!("    subpy_value expected = {};\n    expect_ok({name}, &out, &expected);\n", c_value(result));
@@ -367,7 +440,60 @@ fn c_error(name: &str, error: &Json) -> String {
             "    int32_t exits;\n    CHECK(subpy_error_exit_status(out.error, &exits) && exits == {status});\n"
         );
     }
-    body + "    subpy_error_free(out.error);\n"
+    body
+}
+
+/// The literal of an array, and its length; C has no empty ones.
+fn c_array(values: &[String]) -> String {
+    if values.is_empty() { "NULL".into() } else { format!("(subpy_value[]){{{}}}", values.join(", ")) }
+}
+
+fn c_many(number: usize, case: &Json) -> String {
+    let name = literal(text(case, "name").as_bytes()).0;
+    let rows = items(&case["rows"]);
+    let values: Vec<String> = rows.iter().flat_map(items).map(c_value).collect();
+    let mut body = format!(
+        "static void many_{number}(void) {{\n  subpy_interp interp = begin({});\n  subpy_error *error = NULL;\n  \
+         const subpy_value *rows = {};\n  for (uint32_t flags = 0; flags <= SUBPY_RETURN_ERRORS; flags++) {{\n    \
+         struct outcome out = perform_many(interp, {}, rows, {}, {}, flags);\n",
+        literals(text(case, "setup")),
+        c_array(&values),
+        literals(text(case, "text")),
+        rows.len(),
+        rows.first().map_or(0, |row| items(row).len()),
+    );
+    let fails = |error: &Json, row: Option<u64>| {
+        let row = row.map_or("no_row(out.error)".into(), |row| format!("is_of_row(out.error, {row})"));
+        format!("{}    CHECK({row});\n    subpy_error_free(out.error);\n", c_error(&name, error))
+    };
+    if let Some(error) = case.get("ends") {
+        body += &fails(error, error.get("row").map(|row| row.as_u64().expect("a row")));
+        return body + "  }\n  OK(subpy_close(interp, &error));\n}\n\n";
+    }
+    if let Some((row, error)) = first_error(case) {
+        body += &format!("    if (flags == 0) {{\n{}      continue;\n    }}\n", fails(error, Some(row as u64)));
+    }
+    let outcomes = items(&case["outcomes"]);
+    body += &format!(
+        "    CHECK(out.status == SUBPY_OK && out.result.kind == SUBPY_KIND_LIST && out.result.len == {});\n    \
+         subpy_value list = out.result;\n",
+        outcomes.len()
+    );
+    for (row, outcome) in outcomes.iter().enumerate() {
+        body += &match outcome.get("error") {
+            Some(error) => {
+                format!(
+                    "    out = failed_row(&list.u.as_items[{row}]);\n{}    CHECK(is_of_row(out.error, {row}));\n",
+                    c_error(&name, error)
+                )
+            }
+            None => {
+                let expected = c_value(&outcome["result"]);
+                format!("    CHECK(same(&list.u.as_items[{row}], (subpy_value[]){{{expected}}}));\n")
+            }
+        };
+    }
+    body + "    subpy_value_free(&list);\n  }\n  OK(subpy_close(interp, &error));\n}\n\n"
 }
 
 fn cpp_value(json: &Json) -> String {
@@ -491,15 +617,71 @@ fn cpp_error(error: &Json) -> String {
     body
 }
 
+fn cpp_many(number: usize, case: &Json) -> String {
+    let name = literal(text(case, "name").as_bytes()).0;
+    let string = |text: &str| format!("std::string({})", literals(text));
+    let row = |row: &Json| format!("{{{}}}", items(row).iter().map(cpp_value).collect::<Vec<_>>().join(", "));
+    let rows: Vec<String> = items(&case["rows"]).iter().map(row).collect();
+    let mut body = format!(
+        "void many_{number}() {{\n  const auto interp = prepared({});\n  const auto f = interp.function({});\n  \
+         const std::vector<std::vector<value>> lists{{{}}};\n  const auto rows = unpacked_all(lists);\n  \
+         const auto stopped = f.try_call_many<value>(rows);\n  const auto each = f.try_call_each<value>(rows);\n",
+        string(text(case, "setup")),
+        string(text(case, "text")),
+        rows.join(", "),
+    );
+    let fails = |outcome: &str, error: &Json, row: Option<u64>| {
+        let row = row.map_or("!error.row()".into(), |row| format!("error.row() == {row}U"));
+        format!(
+            "  {{\n    const auto error = failed({name}, {outcome}, \"{}\");\n{}    CHECK({row});\n  }}\n",
+            text(error, "status"),
+            cpp_error(error)
+        )
+    };
+    if let Some(error) = case.get("ends") {
+        let row = error.get("row").map(|row| row.as_u64().expect("a row"));
+        return body + &fails("stopped", error, row) + &fails("each", error, row) + "}\n\n";
+    }
+    let outcomes = items(&case["outcomes"]);
+    let first = first_error(case);
+    match first {
+        Some((row, error)) => body += &fails("stopped", error, Some(row as u64)),
+        None => body += &format!("  expect_ok({name}, stopped);\n  CHECK(stopped->size() == {});\n", outcomes.len()),
+    }
+    body += &format!("  expect_ok({name}, each);\n  CHECK(each->size() == {});\n", outcomes.len());
+    for (row, outcome) in outcomes.iter().enumerate() {
+        if let Some(error) = outcome.get("error") {
+            body += &fails(&format!("(*each)[{row}]"), error, Some(row as u64));
+            continue;
+        }
+        let expected = cpp_value(&outcome["result"]);
+        body += &format!("  expect({name}, (*each)[{row}], {expected});\n");
+        if first.is_none() {
+            body += &format!("  expect({name}, (*stopped)[{row}], {expected});\n");
+        }
+    }
+    body + "}\n\n"
+}
+
+/// What makes the function of a case.
+type MakeCase = fn(usize, &Json) -> String;
+
 /// Writes the program, builds it and runs it.
-fn run_program(runner: &str, main: &str, cases: &[Json], case: fn(usize, &Json) -> String, standard: &str) {
+fn run_program(runner: &str, main: &str, [case, many_case]: [MakeCase; 2], standard: &str) {
+    let (cases, many) = (&cases(), &many());
     let mut program = format!("#include \"{}\"\n\n", root().join("tests/conformance").join(runner).display());
     for (number, json) in cases.iter().enumerate() {
         program += &case(number, json);
     }
+    for (number, json) in many.iter().enumerate() {
+        program += &many_case(number, json);
+    }
     program += main;
     for number in 0..cases.len() {
         program += &format!("  case_{number}();\n");
+    }
+    for number in 0..many.len() {
+        program += &format!("  many_{number}();\n");
     }
     program += "  return 0;\n}\n";
     let cpp = Path::new(runner).extension().is_some_and(|extension| extension == "hpp");
@@ -512,15 +694,15 @@ fn run_program(runner: &str, main: &str, cases: &[Json], case: fn(usize, &Json) 
     compile.arg(format!("-Wl,--disable-new-dtags,-rpath,{}", library_folder().display()));
     expect_success(compile);
     expect_success(command(&path));
-    say(cases.len(), if cpp { "C++" } else { "C" });
+    say(cases.len() + many.len(), if cpp { "C++" } else { "C" });
 }
 
 #[test]
 fn in_c() {
-    run_program("runner.h", "int main(void) {\n", &cases(), c_case, "-std=c11");
+    run_program("runner.h", "int main(void) {\n", [c_case, c_many], "-std=c11");
 }
 
 #[test]
 fn in_cpp() {
-    run_program("runner.hpp", "int main() {\n", &cases(), cpp_case, "-std=c++17");
+    run_program("runner.hpp", "int main() {\n", [cpp_case, cpp_many], "-std=c++17");
 }

@@ -542,7 +542,7 @@ fn python_at_exit() {
 #[test]
 fn python_bench_runs() {
     if let Some(command) = python_host(&["bench.py", "0.001"]) {
-        assert_eq!(printed(command).lines().count(), 2 * (5 + 6));
+        assert_eq!(printed(command).lines().count(), 2 * (5 + 7));
     }
 }
 

@@ -85,3 +85,28 @@ static double from_bits(uint64_t bits) {
   memcpy(&value, &bits, sizeof value);
   return value;
 }
+
+/* Many calls at once: with SUBPY_RETURN_ERRORS the result holds the errors. */
+static struct outcome perform_many(subpy_interp interp, const char *callable, size_t len, const subpy_value *rows,
+                                   size_t count, size_t nargs, uint32_t flags) {
+  struct outcome out = {0};
+  subpy_error *error = NULL;
+  subpy_function function = 0;
+  OK(subpy_function_new(interp, callable, len, &function, &error));
+  out.status = subpy_function_call_many(function, rows, count, nargs, flags, &out.result, &out.error);
+  subpy_function_free(function);
+  return out;
+}
+
+/* What became of a row that failed; the error belongs to the results. */
+static struct outcome failed_row(const subpy_value *value) {
+  CHECK(value->kind == SUBPY_KIND_ERROR);
+  return (struct outcome){.status = subpy_error_status(value->u.as_error), .error = (subpy_error *)(uintptr_t)value->u.as_error};
+}
+
+static bool is_of_row(const subpy_error *error, size_t expected) {
+  size_t row = 0;
+  return subpy_error_row(error, &row) && row == expected;
+}
+
+static bool no_row(const subpy_error *error) { return !subpy_error_row(error, NULL); }

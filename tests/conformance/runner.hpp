@@ -1,5 +1,6 @@
 // Runs one case of conformance/cases.json through the C++ header; tests/conformance.rs writes the program around it.
 #include <cstring>
+#include <vector>
 
 #include "../cpp/test.hpp"
 
@@ -69,4 +70,11 @@ subpy::error failed(const char *name, const subpy::result<T> &outcome, const cha
   }
   std::fprintf(stderr, "%s: it succeeded\n", name);
   std::exit(1);
+}
+
+/// Each list as the arguments of one call.
+inline std::vector<subpy::unpacked<std::vector<value>>> unpacked_all(const std::vector<std::vector<value>> &lists) {
+  std::vector<subpy::unpacked<std::vector<value>>> rows;
+  for (const auto &list : lists) rows.push_back(subpy::unpack(list));
+  return rows;
 }

@@ -1,4 +1,7 @@
 // Functions that are looked up once, and sessions.
+#include <array>
+#include <map>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -53,6 +56,61 @@ void functions() {
   CHECK(none.try_call(4.0).error().code() == subpy::status::not_found);
 }
 
+void many() {
+  auto interp = subpy::interpreter::create();
+  interp.exec(R"(
+      def f(a, b=0):
+        if a == 3: raise ValueError(a)
+        if a == 4: raise SystemExit(a)
+        return a + b
+  )");
+  const auto f = interp.function("f");
+  using pairs = std::vector<std::pair<int, int>>;
+  CHECK(f.call_many<int>(pairs{{1, 2}, {5, 6}}) == std::vector<int>{3, 11});
+  CHECK(f.call_many<double>(std::vector<double>{1.5, 2.0}) == std::vector<double>{1.5, 2.0});
+  CHECK(f.call_many<std::string>(std::vector<std::array<std::string, 2>>{{"a", "b"}, {"c", "d"}}) ==
+        std::vector<std::string>{"ab", "cd"});
+  CHECK(f.call_many<int>(std::map<int, int>{{1, 2}, {7, 8}}) == std::vector<int>{3, 15});
+  const std::vector<int> one{1, 2}, other{5, 6}, longer{1, 2, 3};
+  using unpacked = std::vector<subpy::unpacked<std::vector<int>>>;
+  CHECK(f.call_many<subpy::value>(unpacked{subpy::unpack(one), subpy::unpack(other)})[1] == subpy::value(11));
+  CHECK(f.call_many<int>(pairs{}).empty() && f.call_each(pairs{}).empty());
+  f.call_many(pairs{{1, 2}});
+  pairs thousand;
+  for (int i = 0; i < 1000; i++) thousand.emplace_back(i + 10, 1);
+  const auto sums = f.call_many<int>(thousand);
+  for (int i = 0; i < 1000; i++) CHECK(sums[static_cast<std::size_t>(i)] == i + 11);
+
+  const auto failed = f.try_call_many<int>(pairs{{1, 0}, {2, 0}, {3, 0}});
+  CHECK(failed.error().row() == 2 && failed.error().excinfo()->formatted() == "ValueError: 3");
+  CHECK_ERROR(failed, execution_failed, "row 2: ValueError: 3");
+  CHECK_THROWS(subpy::execution_failed, "row 0: ValueError: 3", f.call_many(pairs{{3, 0}}));
+  CHECK_ERROR(f.try_call_many<std::uint8_t>(pairs{{1, 0}, {300, 0}}), conversion,
+              "row 1: result: int 300 does not fit std::uint8_t");
+  CHECK(f.try_call_many<std::uint8_t>(pairs{{1, 0}, {300, 0}}).error().row() == 1);
+  CHECK(!f.try_call<int>(3).error().row());
+  CHECK_ERROR(f.try_call_many(unpacked{subpy::unpack(one), subpy::unpack(longer)}), invalid_argument,
+              "row 1: 3 arguments, those before have 2");
+  CHECK_ERROR(f.try_call_each(unpacked{subpy::unpack(one), subpy::unpack(longer)}), invalid_argument,
+              "row 1: 3 arguments, those before have 2");
+
+  std::optional<subpy::error> kept;
+  {
+    const auto each = f.call_each<std::uint8_t>(pairs{{1, 1}, {3, 0}, {255, 1}, {7, 7}});
+    CHECK(each.size() == 4 && *each[0] == 2 && *each[3] == 14);
+    CHECK_ERROR(each[2], conversion, "row 2: result: int 256 does not fit std::uint8_t");
+    kept = each[1].error();
+  }
+  CHECK(f.call_each(pairs{{1, 1}})[0]->as<int>() == 2);
+  CHECK_ERROR(f.try_call_each(pairs{{1, 1}, {4, 0}}), execution_failed, "row 1: SystemExit: 4");
+  interp.close();
+  // It keeps the results that it is among.
+  CHECK(kept->row() == 1 && kept->code() == subpy::status::execution_failed);
+  CHECK_TEXT(kept->what(), "row 1: ValueError: 3");
+  CHECK(kept->excinfo()->frames().size() == 1);
+  CHECK_ERROR(f.try_call_many(pairs{{1, 1}}), not_found, "unrecognized interpreter ID 2");
+}
+
 void sessions() {
   auto interp = shared_interpreter();
   interp.exec(
@@ -93,6 +151,7 @@ void sessions() {
 
 int main() {
   functions();
+  many();
   sessions();
   subpy::shutdown();
   return 0;

@@ -52,7 +52,11 @@ class error;
 namespace detail {
 
 struct free_error {
-  void operator()(subpy_error *raw) const noexcept { subpy_error_free(raw); }
+  /// Whose the error is, when it is a part of something larger.
+  std::shared_ptr<const void> owner;
+  void operator()(subpy_error *raw) const noexcept {
+    if (owner == nullptr) subpy_error_free(raw);
+  }
 };
 
 /// What copies of an error share. Immutable once it is made.
@@ -62,6 +66,7 @@ struct failure {
   std::string message;                              // of an error of this header
   std::string path;                                 // conversion: the way to the value, such as "[3]['x']"
   std::string reason;                               // conversion: what is wrong with it
+  std::optional<std::size_t> row;                   // conversion: of many calls, whose result it is
 };
 
 inline std::string_view view_of(const char *text, std::size_t length) noexcept {
@@ -79,6 +84,14 @@ struct conversion_path {
   static error within(const error &inner, const std::string &element);
   /// Another word than "value" for where the way begins.
   static error rooted(const error &inner, std::string_view root);
+};
+
+/// The errors of a row of many calls.
+struct row_error {
+  /// One among the results, which it keeps.
+  static error shared(const subpy_error *raw, std::shared_ptr<const void> results);
+  /// Its result does not fit.
+  static error conversion(const error &inner, std::size_t row);
 };
 
 }  // namespace detail
@@ -173,7 +186,7 @@ class error : public std::exception {
   error(subpy_status code, subpy_error *raw) : error(taken(static_cast<status>(code), raw)) {}
 
   /// An error of your own, with this message.
-  error(status code, const std::string &message) : error(detail::failure{code, nullptr, message, {}, message}) {}
+  error(status code, const std::string &message) : error(detail::failure{code, nullptr, message, {}, message, {}}) {}
 
   error(const error &) noexcept = default;
   error &operator=(const error &) noexcept = default;
@@ -209,6 +222,12 @@ class error : public std::exception {
     return syntax_location{line, column, detail::view_of(text)};
   }
 
+  /// Which row of function::call_many() or call_each() it is about, from 0. Empty for all other errors.
+  [[nodiscard]] std::optional<std::size_t> row() const noexcept {
+    std::size_t found = 0;
+    return subpy_error_row(state_->source.get(), &found) ? std::optional<std::size_t>(found) : state_->row;
+  }
+
   /// The handle of the interpreter that the error is about, which may be gone; 0 when none.
   [[nodiscard]] subpy_interp interp() const noexcept { return subpy_error_interp(state_->source.get()); }
 
@@ -219,6 +238,7 @@ class error : public std::exception {
 
  private:
   friend struct detail::conversion_path;
+  friend struct detail::row_error;
 
   explicit error(detail::failure &&state) : state_(std::make_shared<const detail::failure>(std::move(state))) {}
 
@@ -364,7 +384,7 @@ namespace detail {
 
 inline error conversion_path::make(std::string_view root, std::string path, std::string reason) {
   std::string message = std::string(root) + path + ": " + reason;
-  return error(failure{status::conversion, nullptr, std::move(message), std::move(path), std::move(reason)});
+  return error(failure{status::conversion, nullptr, std::move(message), std::move(path), std::move(reason), {}});
 }
 
 inline error conversion_path::within(const error &inner, const std::string &element) {
@@ -375,6 +395,21 @@ inline error conversion_path::within(const error &inner, const std::string &elem
 inline error conversion_path::rooted(const error &inner, std::string_view root) {
   const failure &state = *inner.state_;
   return state.code == status::conversion ? make(root, state.path, state.reason) : inner;
+}
+
+inline error row_error::shared(const subpy_error *raw, std::shared_ptr<const void> results) {
+  failure state;
+  state.code = static_cast<status>(subpy_error_status(raw));
+  // Nothing changes an error; only its owner frees it.
+  state.source = {const_cast<subpy_error *>(raw), free_error{std::move(results)}};
+  return error(std::move(state));
+}
+
+inline error row_error::conversion(const error &inner, std::size_t row) {
+  const failure &of = *inner.state_;
+  if (of.code != status::conversion) return inner;
+  std::string message = "row " + std::to_string(row) + ": result" + of.path + ": " + of.reason;
+  return error(failure{status::conversion, nullptr, std::move(message), of.path, of.reason, row});
 }
 
 /// Ends the program: for asking a result for what it does not hold. There is nothing to return, and nothing to throw.

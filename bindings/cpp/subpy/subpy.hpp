@@ -39,6 +39,7 @@
 #include "runtime.hpp"
 #include "thread.hpp"
 #include "run.hpp"
+#include "many.hpp"
 #include "function.hpp"
 #include "session.hpp"
 #include "interpreter.hpp"

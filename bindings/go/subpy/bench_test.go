@@ -28,6 +28,18 @@ func BenchmarkCall(b *testing.B) {
 			}
 		})
 	}
+	rows := make([][]int, 100)
+	for i := range rows {
+		rows[i] = []int{i, 2000}
+	}
+	b.Run("100 rows", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := CallManyAs[int](add, rows); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 	b.Run("session", func(b *testing.B) {
 		b.ReportAllocs()
 		err := interp.Session(func() error {

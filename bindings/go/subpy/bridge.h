@@ -73,6 +73,14 @@ static inline void subpy_go_call_function(uintptr_t address, subpy_function func
     subpy_go_done(frame);
 }
 
+static inline void subpy_go_call_many(uintptr_t address, subpy_function function, size_t count, uint32_t flags)
+{
+    subpy_go_frame *frame = (subpy_go_frame *)address;
+    frame->status = subpy_function_call_many(function, frame->args, count, frame->nargs, flags, subpy_go_result(frame),
+                                             &frame->error);
+    subpy_go_done(frame);
+}
+
 /* Go's texts may be NULL when they are empty. */
 static inline void subpy_go_set_text(subpy_run_request *request, const char *text, size_t len)
 {
@@ -112,10 +120,10 @@ typedef struct {
 typedef struct {
     subpy_go_text message, type, qualname, module, exception, formatted, display;
     const char   *source_line;
-    size_t        frames;
+    size_t        frames, row;
     subpy_interp  interp;
-    int32_t       line, column, exit_status;
-    bool          is_exit;
+    int32_t       line, column, exit_status, status;
+    bool          is_exit, is_row;
 } subpy_go_error;
 
 static inline void subpy_go_read_error(const subpy_error *error, subpy_go_error *fields)
@@ -131,6 +139,8 @@ static inline void subpy_go_read_error(const subpy_error *error, subpy_go_error 
     fields->interp = subpy_error_interp(error);
     subpy_error_syntax(error, &fields->line, &fields->column, &fields->source_line);
     fields->is_exit = subpy_error_exit_status(error, &fields->exit_status);
+    fields->is_row = subpy_error_row(error, &fields->row);
+    fields->status = subpy_error_status(error);
 }
 
 static inline void subpy_go_read_frames(const subpy_error *error, subpy_frame *frames, size_t count)

@@ -31,7 +31,9 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(frame{}.result)-unsafe.Offsetof(C.subpy_go_frame{}.result)]
 	_ = [1]struct{}{}[unsafe.Offsetof(frame{}.more)-unsafe.Offsetof(C.subpy_go_frame{}.more)]
 	_ = [1]struct{}{}[unsafe.Sizeof(errorFields{})-unsafe.Sizeof(C.subpy_go_error{})]
-	_ = [1]struct{}{}[unsafe.Offsetof(errorFields{}.isExit)-unsafe.Offsetof(C.subpy_go_error{}.is_exit)]
+	_ = [1]struct{}{}[unsafe.Offsetof(errorFields{}.row)-unsafe.Offsetof(C.subpy_go_error{}.row)]
+	_ = [1]struct{}{}[unsafe.Offsetof(errorFields{}.status)-unsafe.Offsetof(C.subpy_go_error{}.status)]
+	_ = [1]struct{}{}[unsafe.Offsetof(errorFields{}.isRow)-unsafe.Offsetof(C.subpy_go_error{}.is_row)]
 	_ = [1]struct{}{}[unsafe.Offsetof(runtimeOptions{}.flags)-unsafe.Offsetof(C.subpy_runtime_options{}.flags)]
 	_ = [1]struct{}{}[unsafe.Offsetof(interpOptions{}.pathLen)-unsafe.Offsetof(C.subpy_interp_options{}.path_len)]
 	_ = [1]struct{}{}[unsafe.Offsetof(runRequest{}.text)-unsafe.Offsetof(C.subpy_run_request{}.text)]
@@ -44,11 +46,13 @@ var (
 // The constants have the values of those of subpy.h.
 var (
 	_ = [1]struct{}{}[kindDict-C.SUBPY_KIND_DICT]
+	_ = [1]struct{}{}[kindError-C.SUBPY_KIND_ERROR]
 	_ = [1]struct{}{}[runExec-C.SUBPY_RUN_EXEC]
 	_ = [1]struct{}{}[runEval-C.SUBPY_RUN_EVAL]
 	_ = [1]struct{}{}[runCall-C.SUBPY_RUN_CALL]
 	_ = [1]struct{}{}[runFunction-C.SUBPY_RUN_FUNCTION]
 	_ = [1]struct{}{}[keepIndent-C.SUBPY_KEEP_INDENT]
+	_ = [1]struct{}{}[returnErrors-C.SUBPY_RETURN_ERRORS]
 	_ = [1]struct{}{}[BusyRefuse-C.SUBPY_BUSY_REFUSE]
 	_ = [1]struct{}{}[BusyWait-C.SUBPY_BUSY_WAIT]
 	_ = [1]struct{}{}[BusyShare-C.SUBPY_BUSY_SHARE]
@@ -84,6 +88,10 @@ func (f *frame) call(interp uint64, callable string) {
 
 func (f *frame) callFunction(function uint64) {
 	C.subpy_go_call_function(C.uintptr_t(f.address()), C.subpy_function(function))
+}
+
+func (f *frame) callMany(function uint64, count int, flags uint32) {
+	C.subpy_go_call_many(C.uintptr_t(f.address()), C.subpy_function(function), C.size_t(count), C.uint32_t(flags))
 }
 
 func (f *frame) run(request uintptr, source string) {

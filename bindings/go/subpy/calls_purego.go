@@ -28,9 +28,9 @@ var lib struct {
 	init, shutdown, versionString, pythonVersion, pythonLibrary, statusName,
 	create, close, prepareMain, isRunning, id, whence, listAll, getCurrent, getMain, find,
 	call, run, runInThread, valueFree,
-	functionNew, functionCall, functionFree, enter, leave, threadJoin, threadWait, threadFree,
-	errorMessage, errorTypeName, errorTypeQualname, errorTypeModule, errorExceptionMessage, errorFormatted, errorDisplay,
-	errorFrameCount, errorFrame, errorSyntax, errorExitStatus, errorInterp, errorFree uintptr
+	functionNew, functionCall, functionCallMany, functionFree, enter, leave, threadJoin, threadWait, threadFree,
+	errorStatus, errorMessage, errorTypeName, errorTypeQualname, errorTypeModule, errorExceptionMessage, errorFormatted,
+	errorDisplay, errorFrameCount, errorFrame, errorSyntax, errorExitStatus, errorInterp, errorRow, errorFree uintptr
 }
 
 // load opens the library, once. It is never closed: it cannot be.
@@ -62,17 +62,18 @@ var load = sync.OnceValue(func() error {
 
 		"subpy_call": &lib.call, "subpy_run": &lib.run, "subpy_run_in_thread": &lib.runInThread,
 		"subpy_value_free": &lib.valueFree, "subpy_function_new": &lib.functionNew,
-		"subpy_function_call": &lib.functionCall, "subpy_function_free": &lib.functionFree,
-		"subpy_enter": &lib.enter, "subpy_leave": &lib.leave, "subpy_thread_join": &lib.threadJoin,
+		"subpy_function_call": &lib.functionCall, "subpy_function_call_many": &lib.functionCallMany,
+		"subpy_function_free": &lib.functionFree,
+		"subpy_enter":         &lib.enter, "subpy_leave": &lib.leave, "subpy_thread_join": &lib.threadJoin,
 		"subpy_thread_wait": &lib.threadWait, "subpy_thread_free": &lib.threadFree,
 
-		"subpy_error_message": &lib.errorMessage, "subpy_error_type_name": &lib.errorTypeName,
-		"subpy_error_type_qualname": &lib.errorTypeQualname, "subpy_error_type_module": &lib.errorTypeModule,
-		"subpy_error_exception_message": &lib.errorExceptionMessage, "subpy_error_formatted": &lib.errorFormatted,
-		"subpy_error_display": &lib.errorDisplay, "subpy_error_frame_count": &lib.errorFrameCount,
-		"subpy_error_frame": &lib.errorFrame, "subpy_error_syntax": &lib.errorSyntax,
-		"subpy_error_exit_status": &lib.errorExitStatus, "subpy_error_interp": &lib.errorInterp,
-		"subpy_error_free": &lib.errorFree,
+		"subpy_error_status": &lib.errorStatus, "subpy_error_message": &lib.errorMessage,
+		"subpy_error_type_name": &lib.errorTypeName, "subpy_error_type_qualname": &lib.errorTypeQualname,
+		"subpy_error_type_module": &lib.errorTypeModule, "subpy_error_exception_message": &lib.errorExceptionMessage,
+		"subpy_error_formatted": &lib.errorFormatted, "subpy_error_display": &lib.errorDisplay,
+		"subpy_error_frame_count": &lib.errorFrameCount, "subpy_error_frame": &lib.errorFrame,
+		"subpy_error_syntax": &lib.errorSyntax, "subpy_error_exit_status": &lib.errorExitStatus,
+		"subpy_error_interp": &lib.errorInterp, "subpy_error_row": &lib.errorRow, "subpy_error_free": &lib.errorFree,
 	} {
 		if *address, err = purego.Dlsym(handle, name); err != nil {
 			return fmt.Errorf("subpy: %s is incomplete: %w", found(), err)
@@ -212,6 +213,11 @@ func (f *frame) callFunction(function uint64) {
 	f.done()
 }
 
+func (f *frame) callMany(function uint64, count int, flags uint32) {
+	f.do(lib.functionCallMany, uintptr(function), f.args, uintptr(count), f.nargs, uintptr(flags), f.into())
+	f.done()
+}
+
 func (f *frame) run(request uintptr, source string) {
 	if text, ok := f.copied(source); ok {
 		r := at[runRequest](request)
@@ -296,7 +302,9 @@ func readError(from uintptr, fields *errorFields) {
 	fields.interp = uint64(invoke(lib.errorInterp, from))
 	invoke(lib.errorSyntax, from, uintptr(unsafe.Pointer(&fields.line)), uintptr(unsafe.Pointer(&fields.column)),
 		uintptr(unsafe.Pointer(&fields.sourceLine)))
+	fields.status = int32(invoke(lib.errorStatus, from))
 	// A C bool is one byte of the register.
+	fields.isRow = invoke(lib.errorRow, from, uintptr(unsafe.Pointer(&fields.row)))&0xff != 0
 	fields.isExit = invoke(lib.errorExitStatus, from, uintptr(unsafe.Pointer(&fields.exitStatus)))&0xff != 0
 }
 

@@ -16,7 +16,9 @@ import (
 )
 
 // conformanceSkipped are the cases that Go cannot express, with the reason.
-var conformanceSkipped = map[string]string{}
+var conformanceSkipped = map[string]string{
+	"a row with an argument that is wrong": "an int is a number in Go, never text",
+}
 
 // A conformanceCase is a row of conformance/cases.json; conformance/README.md says what its members are.
 type conformanceCase struct {
@@ -32,37 +34,59 @@ type conformanceCase struct {
 	Error      map[string]json.RawMessage
 }
 
+// A manyCase is a row of the other table in it, for calls of many rows.
+type manyCase struct {
+	Name     string
+	Setup    string
+	Text     string
+	Rows     [][]json.RawMessage
+	Outcomes []struct {
+		Result json.RawMessage
+		Error  map[string]json.RawMessage
+	}
+	Ends map[string]json.RawMessage
+}
+
 func TestConformance(t *testing.T) {
 	const path = "../../../conformance/cases.json"
 	data, err := os.ReadFile(path)
 	if err != nil {
 		skipOutside(t, path)
 	}
-	var table struct{ Cases []conformanceCase }
+	var table struct {
+		Cases []conformanceCase
+		Many  []manyCase
+	}
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&table); err != nil {
 		t.Fatal(err)
 	}
-	if len(table.Cases) == 0 {
+	if len(table.Cases) == 0 || len(table.Many) == 0 {
 		t.Fatal("there are no cases")
 	}
 	count, names := 0, map[string]bool{}
-	for _, c := range table.Cases {
-		if names[c.Name] {
-			t.Errorf("two cases are named %q", c.Name)
+	run := func(name string, ways []string, run func(t *testing.T, way string) string) {
+		if names[name] {
+			t.Errorf("two cases are named %q", name)
 		}
-		names[c.Name] = true
-		if reason, ok := conformanceSkipped[c.Name]; ok {
-			fmt.Printf("skipped: conformance in Go: %s: %s\n", c.Name, reason)
-			continue
+		names[name] = true
+		if reason, ok := conformanceSkipped[name]; ok {
+			fmt.Printf("skipped: conformance in Go: %s: %s\n", name, reason)
+			return
 		}
 		count++
-		for _, way := range c.ways() {
-			if problem := c.run(t, way); problem != "" {
-				t.Errorf("%s (%s): %s", c.Name, way, problem)
+		for _, way := range ways {
+			if problem := run(t, way); problem != "" {
+				t.Errorf("%s (%s): %s", name, way, problem)
 			}
 		}
+	}
+	for _, c := range table.Cases {
+		run(c.Name, c.ways(), c.run)
+	}
+	for _, c := range table.Many {
+		run(c.Name, []string{untilOneFails, errorsCollected}, c.run)
 	}
 	for name := range conformanceSkipped {
 		if !names[name] {
@@ -86,7 +110,7 @@ func (c *conformanceCase) run(t *testing.T, way string) string {
 	result, err := c.outcome(interp, way)
 	switch {
 	case c.Error != nil:
-		return c.wrongError(err)
+		return wrongError(err, c.Error)
 	case err != nil:
 		return err.Error()
 	case c.Result != nil:
@@ -151,6 +175,71 @@ func (c *conformanceCase) outcome(interp *Interpreter, way string) (any, error) 
 		err = fmt.Errorf("the table says %q", c.Do)
 	}
 	return result.Value, err
+}
+
+// The ways of a manyCase.
+const (
+	untilOneFails   = "until one fails"
+	errorsCollected = "errors collected"
+)
+
+// run returns what is wrong, "" for nothing.
+func (c *manyCase) run(t *testing.T, way string) string {
+	interp := create(t, c.Setup)
+	defer interp.Close()
+	fn := function(t, interp, c.Text)
+	rows := [][]any{}
+	for _, row := range c.Rows {
+		rows = append(rows, conformanceItems(row))
+	}
+	ends := c.Ends
+	for i, outcome := range c.Outcomes {
+		if outcome.Error != nil {
+			outcome.Error["row"] = json.RawMessage(strconv.Itoa(i))
+			if ends == nil && way == untilOneFails {
+				ends = outcome.Error
+			}
+		}
+	}
+	var outcomes []Outcome[Ordered]
+	var err error
+	if way == errorsCollected {
+		outcomes, err = CallEachAs[Ordered](fn, rows)
+	} else {
+		var results []Ordered
+		results, err = CallManyAs[Ordered](fn, rows)
+		for _, result := range results {
+			outcomes = append(outcomes, Outcome[Ordered]{Value: result})
+		}
+	}
+	if ends != nil {
+		if _, hasRow := errorMembers(err)["row"]; hasRow && ends["row"] == nil {
+			return fmt.Sprintf("it says a row: %v", err)
+		}
+		return wrongError(err, ends)
+	}
+	if err != nil {
+		return err.Error()
+	}
+	if len(outcomes) != len(c.Outcomes) {
+		return fmt.Sprintf("there are %d outcomes", len(outcomes))
+	}
+	var wrong []string
+	for i, want := range c.Outcomes {
+		problem, got := "", outcomes[i]
+		switch {
+		case want.Error != nil:
+			problem = wrongError(got.Err, want.Error)
+		case got.Err != nil:
+			problem = got.Err.Error()
+		case !sameValue(got.Value.Value, conformanceValue(want.Result)):
+			problem = fmt.Sprintf("got %#v, want %s", got.Value.Value, want.Result)
+		}
+		if problem != "" {
+			wrong = append(wrong, fmt.Sprintf("row %d: %s", i, problem))
+		}
+	}
+	return strings.Join(wrong, "\n")
 }
 
 func must[T any](v T, err error) T {
@@ -247,13 +336,13 @@ func sameValue(a, b any) bool {
 }
 
 // wrongError compares each member that the table has, all as JSON.
-func (c *conformanceCase) wrongError(err error) string {
+func wrongError(err error, expected map[string]json.RawMessage) string {
 	if err == nil {
 		return "it succeeds"
 	}
 	got := errorMembers(err)
 	var wrong []string
-	for member, want := range c.Error {
+	for member, want := range expected {
 		var wanted any
 		check(json.Unmarshal(want, &wanted))
 		there, ok := got[member]
@@ -291,6 +380,11 @@ func errorMembers(err error) map[string]any {
 		exception = &syntax.Exception
 		members["syntax"] = map[string]any{
 			"line": float64(syntax.Line), "column": float64(syntax.Column), "text": syntax.Text,
+		}
+	}
+	if failed, ok := err.(row); ok {
+		if row, ok := failed.Row(); ok {
+			members["row"] = float64(row)
 		}
 	}
 	if exception != nil {
@@ -358,8 +452,8 @@ func TestConformanceSeesDifferences(t *testing.T) {
 			t.Errorf("%s and %s", c.a, c.b)
 		}
 	}
-	failing := &conformanceCase{Error: map[string]json.RawMessage{"status": json.RawMessage(`"SUBPY_ERROR_BUSY"`)}}
-	if failing.wrongError(ErrNotFound) == "" || failing.wrongError(nil) == "" || failing.wrongError(ErrBusy) != "" {
+	busy := map[string]json.RawMessage{"status": json.RawMessage(`"SUBPY_ERROR_BUSY"`)}
+	if wrongError(ErrNotFound, busy) == "" || wrongError(nil, busy) == "" || wrongError(ErrBusy, busy) != "" {
 		t.Error("a wrong status is not seen")
 	}
 	frames := []any{map[string]any{"file": "a", "line": 1.0}}

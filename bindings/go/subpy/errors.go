@@ -68,6 +68,8 @@ type Error struct {
 	Message string // one line
 
 	about uint64
+	row   int
+	isRow bool
 }
 
 func (e *Error) Error() string {
@@ -82,6 +84,12 @@ func (e *Error) Unwrap() error {
 // Interpreter returns the interpreter that the error is about, which may be closed; nil when there is none.
 func (e *Error) Interpreter() *Interpreter {
 	return about(e.about)
+}
+
+// Row returns which row of [Function.CallMany] it is whose result cannot be shared, from 0, and whether the error is one of a
+// row.
+func (e *Error) Row() (row int, ok bool) {
+	return e.row, e.isRow
 }
 
 func about(handle uint64) *Interpreter {
@@ -104,6 +112,8 @@ type Exception struct {
 
 	text  string
 	about uint64
+	row   int
+	isRow bool
 }
 
 // Frame is an entry of a traceback. Those of an [Exception] begin with the outermost.
@@ -126,6 +136,11 @@ func (f Frame) String() string {
 // Interpreter returns the interpreter in which the exception was raised, which may be closed.
 func (e *Exception) Interpreter() *Interpreter {
 	return about(e.about)
+}
+
+// Row returns which row of [Function.CallMany] raised the exception, from 0, and whether a row did.
+func (e *Exception) Row() (row int, ok bool) {
+	return e.row, e.isRow
 }
 
 // Error returns the exception in one line, as the end of a traceback has it.
@@ -182,23 +197,35 @@ func (f *frame) outcome() error {
 	if fields == nil {
 		return f.status
 	}
-	readError(f.error, fields)
-	switch f.status {
+	return newError(f.error, fields)
+}
+
+// newError copies an error of the library. fields are in C memory, and are written over.
+func newError(from uintptr, fields *errorFields) error {
+	*fields = errorFields{}
+	readError(from, fields)
+	switch status := Status(fields.status); status {
 	case ErrExecutionFailed:
 		return &ExecutionFailedError{
-			Exception:  newException(f.error, fields),
+			Exception:  newException(from, fields),
 			isExit:     fields.isExit,
 			exitStatus: int(fields.exitStatus),
 		}
 	case ErrSyntax:
 		return &SyntaxError{
-			Exception: newException(f.error, fields),
+			Exception: newException(from, fields),
 			Line:      int(fields.line),
 			Column:    int(fields.column),
 			Text:      cText(fields.sourceLine),
 		}
 	default:
-		return &Error{Status: f.status, Message: fields.message.String(), about: fields.interp}
+		return &Error{
+			Status:  status,
+			Message: fields.message.String(),
+			about:   fields.interp,
+			row:     int(fields.row),
+			isRow:   fields.isRow,
+		}
 	}
 }
 
@@ -213,6 +240,8 @@ func newException(from uintptr, fields *errorFields) Exception {
 		Frames:    newFrames(from, fields.frames),
 		text:      fields.message.String(),
 		about:     fields.interp,
+		row:       int(fields.row),
+		isRow:     fields.isRow,
 	}
 }
 

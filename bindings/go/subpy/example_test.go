@@ -124,6 +124,45 @@ func ExampleInterpreter_Call() {
 	// Output: 1.4142135623730951 [c b a]
 }
 
+func ExampleFunction_CallMany() {
+	interp, err := subpy.Create()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer interp.Close()
+	if err := interp.Exec("def half(n):\n    if n % 2: raise ValueError(f'{n} is odd')\n    return n // 2"); err != nil {
+		log.Fatal(err)
+	}
+	half, err := interp.Function("half")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer half.Free()
+	halves, err := subpy.CallManyAs[int](half, [][]int{{2}, {4}, {6}})
+	fmt.Println(halves, err)
+
+	_, err = half.CallMany([][]any{{2}, {5}, {6}})
+	var failed *subpy.ExecutionFailedError
+	if errors.As(err, &failed) {
+		row, _ := failed.Row()
+		fmt.Println(row, failed.Message)
+	}
+
+	outcomes, err := subpy.CallEachAs[int](half, [][]int{{2}, {5}, {6}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, outcome := range outcomes {
+		fmt.Println(outcome.Value, outcome.Err)
+	}
+	// Output:
+	// [1 2 3] <nil>
+	// 1 5 is odd
+	// 1 <nil>
+	// 0 row 1: ValueError: 5 is odd
+	// 3 <nil>
+}
+
 func ExampleInterpreter_Session() {
 	interp, err := subpy.Create()
 	if err != nil {

@@ -299,9 +299,9 @@ type tracebackFrame struct {
 type errorFields struct {
 	message, typeName, qualname, module, exception, formatted, display span
 
-	sourceLine               uintptr // ends with a NUL
-	frames                   uintptr
-	interp                   uint64
-	line, column, exitStatus int32
-	isExit                   bool
+	sourceLine                       uintptr // ends with a NUL
+	frames, row                      uintptr
+	interp                           uint64
+	line, column, exitStatus, status int32
+	isExit, isRow                    bool
 }

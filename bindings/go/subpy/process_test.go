@@ -111,6 +111,10 @@ func init() {
 		interp, err := Create()
 		check(err)
 		check(interp.Exec("def same(v): return v\ndef fail(): raise ValueError('x' * 100_000)"))
+		same, err := interp.Function("same")
+		check(err)
+		fail, err := interp.Function("fail")
+		check(err)
 		large := strings.Repeat("x", 2<<20)
 		list := make([]string, 2000)
 		round := func() {
@@ -119,6 +123,13 @@ func init() {
 			_, err = CallAs[string](interp, "same", large)
 			check(err)
 			_, err = CallAs[[]string](interp, "same", list)
+			check(err)
+			outcomes, err := fail.CallEach(make([][]any, 1))
+			check(err)
+			if !errors.Is(outcomes[0].Err, ErrExecutionFailed) {
+				panic(outcomes[0].Err)
+			}
+			_, err = CallManyAs[[]string](same, [][][]string{{list}})
 			check(err)
 			for range 20 {
 				_, err = interp.Call("same", map[string]any{"a": []any{1, "b"}, "c": nil})

@@ -82,6 +82,7 @@ const (
 	kindTuple
 	kindList
 	kindDict
+	kindError = 13
 )
 
 // pointer is what data points to.

@@ -50,11 +50,13 @@ class Frame(NamedTuple):
 class InterpreterError(Exception):
     """What the library reports: `message` is one line, and `status` says which kind of error it is.
 
-    `status` is a Status, or the number itself when a newer library knows more of them.
+    `status` is a Status, or the number itself when a newer library knows more of them. `row` is the index of the row of
+    Function.call_many() that failed, None when it is not a row's.
     """
 
     message: str
     status: int
+    row: int | None = None
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -136,6 +138,13 @@ def run(function: Any, *arguments: Any, filename: str = "<script>") -> None:
 
 def exception(status: int, error: c_void_p, filename: str = "<script>") -> InterpreterError:
     """The exception for an error of the library, which stays the caller's to free."""
+    made, row = _without_row(status, error, filename), c_size_t()
+    if library.subpy_error_row(error, byref(row)):
+        made.row = row.value
+    return made
+
+
+def _without_row(status: int, error: c_void_p, filename: str) -> InterpreterError:
     message = _text(library.subpy_error_message, error) or ""
     if status == Status.EXECUTION_FAILED:
         return ExecutionFailed(message, _excinfo(error))

@@ -142,6 +142,7 @@ def _load() -> ctypes.CDLL:
     declare(c_int32, "call_in_thread", *call, POINTER(handle), error)
     declare(c_int32, "function_new", handle, *text, POINTER(handle), error)
     declare(c_int32, "function_call", handle, c_void_p, c_size_t, c_void_p, value, error)
+    declare(c_int32, "function_call_many", handle, c_void_p, c_size_t, c_size_t, c_uint32, value, error)
     declare(None, "function_free", handle)
     declare(c_int32, "enter leave", handle, error)
     declare(c_int32, "thread_join", handle, value, error)
@@ -152,12 +153,14 @@ def _load() -> ctypes.CDLL:
 
     strings, number, length = POINTER(c_char_p), POINTER(c_int32), POINTER(c_size_t)
     declare(c_char_p, "status_name", c_int32)
+    declare(c_int32, "error_status", c_void_p)
     declare(c_void_p, "error_message error_type_name error_type_qualname error_type_module", c_void_p, length)
     declare(c_void_p, "error_exception_message error_formatted error_display", c_void_p, length)
     declare(c_size_t, "error_frame_count", c_void_p)
     declare(c_bool, "error_frame", c_void_p, c_size_t, POINTER(Frame))
     declare(c_bool, "error_syntax", c_void_p, number, number, strings)
     declare(c_bool, "error_exit_status", c_void_p, number)
+    declare(c_bool, "error_row", c_void_p, length)
     declare(None, "error_free", c_void_p)
     return library
 

@@ -11,10 +11,11 @@ from ctypes import addressof, byref, c_char, c_size_t, c_void_p, string_at
 from struct import Struct
 from typing import Any
 
-from ._errors import NotShareableError, Status, run
+from ._errors import NotShareableError, Status, exception, run
 from ._library import Value, library
 
 _NONE, _BOOL, _INT, _BIGINT, _FLOAT, _STR, _BYTES, _TUPLE, _LIST, _DICT = range(10)
+_ERROR = 13
 _CONTAINERS: dict[type, int] = {tuple: _TUPLE, list: _LIST, dict: _DICT}
 _MAX_DEPTH = 1000
 
@@ -34,17 +35,18 @@ class Arguments:
         self._pointers: list[int] = []
         # Containers whose items are not written yet: where those go, the container, its depth, and the way to it, which
         # is the way to the outer container and a key in that.
-        self._todo: list[tuple[Any, ...]] = []
+        self._todo: list[tuple[Any, ...]] = [(0, values, 0, None)]
+        block, write_item, size = self._block, _ITEM.pack_into, _ITEM.size
         try:
-            for index, value in enumerate(values):
-                way = (None, index)
-                self._write(index * _ITEM.size, value, 0, way)
             while self._todo:
                 at, container, depth, outer = self._todo.pop()
                 for key, value in _items(container):
-                    way = (outer, key)
-                    self._write(at, value, depth, way)
-                    at += _ITEM.size
+                    if type(value) is int and -(2**63) <= value < 2**63:  # the most frequent
+                        write_item(block, at, _INT, 0, 0, value)
+                    else:
+                        way = (outer, key)
+                        self._write(at, value, depth, way)
+                    at += size
         except _Problem as problem:
             raise NotShareableError(f"{_shown(way, name)}: {problem}", Status.NOT_SHAREABLE) from None
         self._pin()
@@ -55,9 +57,7 @@ class Arguments:
 
     def _write(self, at: int, value: Any, depth: int, way: tuple[Any, ...]) -> None:
         kind = type(value)
-        if kind is int and -(2**63) <= value < 2**63:
-            _ITEM.pack_into(self._block, at, _INT, 0, 0, value)
-        elif kind is float:
+        if kind is float:
             _FLOAT_ITEM.pack_into(self._block, at, _FLOAT, 0, 0, value)
         elif kind is str:
             try:
@@ -123,8 +123,11 @@ def _shown(way: tuple[Any, ...], name: Callable[[int], str]) -> str:
     return name(way[1]) + "".join(keys)
 
 
-def fetch(function: Any, *arguments: Any, filename: str = "<script>") -> Any:
-    """Call a function of the library, with a place for its result, and return the object that the result stands for."""
+def fetch(function: Any, *arguments: Any, filename: str = "<script>", with_errors: bool = False) -> Any:
+    """Call a function of the library, with a place for its result, and return the object that the result stands for.
+
+    `with_errors`: there may be errors among the results.
+    """
     result, base, size = Value(), c_void_p(), c_size_t()
     place = byref(result)
     try:
@@ -134,6 +137,8 @@ def fetch(function: Any, *arguments: Any, filename: str = "<script>") -> Any:
         library.subpy_value_block(place, byref(base), byref(size))
         block = string_at(base, size.value) if size.value else b""
         root = bytes(result)
+        if with_errors:  # which are gone with the result
+            return _read(root, block, base.value or 0)
     finally:  # not in a __del__ of the result: what a signal handler raises there is lost
         if result.kind != _INT:  # which owns nothing
             library.subpy_value_free(place)
@@ -165,6 +170,9 @@ def _read(root: bytes, block: bytes, base: int) -> Any:
                 size = length * _ITEM.size * (2 if item == _DICT else 1)
                 kind, items, done = item, _ITEM.iter_unpack(_slice(block, payload - base, size)), []
                 break
+            elif item == _ERROR:
+                error = c_void_p(payload)
+                done.append(exception(library.subpy_error_status(error), error))
             else:
                 message = f"result: values of kind {item} are unknown to this package; the library is newer"
                 raise NotShareableError(message, Status.NOT_SHAREABLE)

@@ -52,6 +52,8 @@ def with_subpy() -> None:
         prepared = interp.function("add")
         with interp.session():
             measure("subpy: add(2, 3), prepared, in a session", lambda: prepared(2, 3))
+        rows = [(2, 3)] * 100
+        measure("subpy: 100 rows of add(2, 3)", lambda: prepared.call_many(rows))
         measure("subpy: exec 'x = 1'", lambda: interp.exec("x = 1"))
         measure("subpy: a list of 1,000 ints out", lambda: interp.eval("numbers"))
         measure("subpy: a list of 1,000 ints in", lambda: interp.call("builtins:len", argument))

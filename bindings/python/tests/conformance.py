@@ -10,6 +10,7 @@ import subpy
 # What cannot be said in Python, by the names of the cases, with the reason.
 SKIPPED: dict[str, str] = {
     "a key that cannot be hashed": "Python's own dicts cannot have such a key either",
+    "a row with an argument that is wrong": "an int is a number in Python, never text",
 }
 
 
@@ -79,6 +80,8 @@ def compare_error(error: subpy.InterpreterError, expected: dict) -> None:
                 found = excinfo and excinfo.formatted
             case "display":
                 found = excinfo and excinfo.errdisplay
+            case "row":
+                found = error.row
             case "exit_status":
                 found = excinfo and excinfo.exit_status
             case "syntax":
@@ -157,9 +160,47 @@ def run_case(case: dict) -> None:
         turn += 1
 
 
+def check_many(case: dict, function: subpy.Function, return_exceptions: bool) -> None:
+    outcomes, ends = case.get("outcomes", []), case.get("ends")
+    for row, outcome in enumerate(outcomes):
+        if "error" in outcome:
+            outcome["error"]["row"] = row
+            if not return_exceptions:
+                ends = ends or outcome["error"]
+    rows = [[value(item) for item in row] for row in case["rows"]]
+    try:
+        results = function.call_many(rows, return_exceptions=return_exceptions)
+    except subpy.InterpreterError as error:
+        if ends is None:
+            raise
+        compare_error(error, {"row": None, **ends})
+        return
+    assert ends is None, f"returned {results!r}"
+    compare("the number of results", len(results), len(outcomes))
+    for row, (result, outcome) in enumerate(zip(results, outcomes)):
+        if "error" in outcome:
+            assert isinstance(result, subpy.InterpreterError), f"row {row} returned {result!r}"
+            compare_error(result, outcome["error"])
+        else:
+            compare(f"the result of row {row}", written(result), outcome["result"])
+
+
+def run_many(case: dict) -> None:
+    for return_exceptions in (False, True):
+        with subpy.create() as interp:
+            if "setup" in case:
+                interp.exec(case["setup"])
+            try:
+                check_many(case, interp.function(case["text"]), return_exceptions)
+            except Exception as error:
+                error.add_note(f"in the case {case['name']!r}, return_exceptions={return_exceptions}")
+                raise
+
+
 def main() -> None:
     with open(sys.argv[1], encoding="utf-8") as file:
-        cases = json.load(file)["cases"]
+        table = json.load(file)
+    cases = table["cases"] + table["many"]
     unknown = SKIPPED.keys() - {case["name"] for case in cases}
     assert not unknown, f"skipped, but not there: {unknown}"
     count = 0
@@ -167,7 +208,7 @@ def main() -> None:
         if case["name"] in SKIPPED:
             print(f"skipped: conformance in Python: {case['name']}: {SKIPPED[case['name']]}")
         else:
-            run_case(case)
+            (run_many if "rows" in case else run_case)(case)
             count += 1
     subpy.shutdown()
     print(f"conformance: {count} cases in Python")

@@ -83,6 +83,11 @@ def results_and_errors() -> None:
         grows(100, "thread_join", lambda: interp.call_in_thread("result").join())
         function = interp.function("result")
         grows(100, "function_call", function)
+        grows(100, "function_call_many", lambda: function.call_many([()]))
+        fail = interp.function("fail")
+        grows(100, "function_call_many", lambda: fail.call_many([()]))
+        grows(100, "function_call_many", lambda: fail.call_many([()], return_exceptions=True))
+        grows(100, "error_row", lambda: fail.call_many([()], return_exceptions=True))
 
 
 def functions() -> None:

@@ -145,6 +145,85 @@ def functions() -> None:
     given.close()
 
 
+def many_calls() -> None:
+    with subpy.create() as interp:
+        interp.exec("""
+            calls = 0
+
+            def half(number, digits=0):
+                global calls
+                calls += 1
+                if number == 3:
+                    return {3}
+                if number < 0:
+                    raise SystemExit(7)
+                if number % 2:
+                    raise ValueError(f"{number} is odd")
+                return number // 2
+        """)
+        half = interp.function("half")
+        assert half.call_many([(2,), (4,), (10**20,)]) == [1, 2, 5 * 10**19]
+        assert half.map([2, 4, 6], (n for n in range(100))) == [1, 2, 3]
+        try:
+            half.map([2, 4, 5, 6])
+        except subpy.ExecutionFailed as failed:
+            assert failed.row == 2 and failed.excinfo.msg == "5 is odd"
+
+        results = half.map([4, 5, 6], return_exceptions=True)
+        assert [result for result in results if not isinstance(result, Exception)] == [2, 3]
+        assert results[1].row == 1 and results[1].excinfo.type.__name__ == "ValueError"
+        (frame,) = results[1].excinfo.frames
+        assert (frame.function, frame.line) == ("half", 12) and "5 is odd" in results[1].excinfo.errdisplay
+        assert str(results[1]).startswith("row 1: ValueError: 5 is odd\n\nUncaught in the interpreter:\n\nTraceback")
+
+        # As single calls.
+        given = interp.function("builtins:max")
+        rows = [(1, 2.5), ("a", "\u00e9"), ([1], [2, "x"]), (b"", b"\0"), (2**70, -(2**70)), ((), ("deep", ({},)))]
+        results = [given(*row) for row in rows]
+        assert given.call_many(rows) == given.call_many(iter(rows), return_exceptions=True) == results
+        assert given.map(*zip(*rows)) == results
+        assert interp.function("builtins:dict").call_many([[]] * 3) == [{}, {}, {}]
+        numbers = range(100_000)
+        assert half.map(range(0, 200_000, 2)) == list(numbers)
+        for nothing in (half.call_many([]), half.map([]), half.call_many([], return_exceptions=True)):
+            assert nothing == [] and type(nothing) is list
+
+        # A result that cannot be shared is an error of its row, and an exit ends the call either way.
+        (refused,) = half.map([3], return_exceptions=True)
+        assert type(refused) is subpy.NotShareableError and refused.row == 0, refused
+        assert str(refused) == "row 0: result: set cannot be shared", refused
+        for return_exceptions in (False, True):
+            interp.exec("calls = 0")
+            try:
+                half.map([2, -1, 4], return_exceptions=return_exceptions)
+            except subpy.ExecutionFailed as failed:
+                assert (failed.row, failed.excinfo.exit_status, failed.message) == (1, 7, "row 1: SystemExit: 7")
+            else:
+                raise AssertionError("an exit that is no exception")
+            assert interp.eval("calls") == 2
+        try:
+            half(5)
+        except subpy.ExecutionFailed as failed:
+            assert failed.row is None
+        with interp.session(), ThreadPoolExecutor(4) as pool:  # busy, for others, only while it runs
+            assert half.map([2, 4]) == [1, 2]
+            assert pool.submit(half.map, [2, 4]).result() == [1, 2]
+
+    with subpy.create(busy=subpy.Busy.WAIT) as interp, ThreadPoolExecutor(4) as pool:
+        interp.exec("def at(n, k):\n    if n % 7 == 3: raise KeyError(k)\n    return n, k")
+        at = interp.function("at")
+
+        def work(k: int) -> None:
+            for _ in range(20):
+                for n, result in enumerate(at.map(range(50), [k] * 50, return_exceptions=True)):
+                    if n % 7 == 3:
+                        assert (result.row, result.excinfo.msg) == (n, str(k))
+                    else:
+                        assert result == (n, k)
+
+        list(pool.map(work, range(8)))
+
+
 def sessions() -> None:
     with subpy.create() as interp:
         interp.exec("""
@@ -301,6 +380,7 @@ def main() -> None:
     values()
     errors()
     functions()
+    many_calls()
     sessions()
     threads()
     parallel()

@@ -118,6 +118,38 @@ def wrong_arguments(interp: subpy.Interpreter) -> None:
             raise AssertionError(f"{function} took {options}")
 
 
+def wrong_rows(interp: subpy.Interpreter) -> None:
+    interp.exec("calls = 0\ndef count(*args):\n    global calls\n    calls += 1")
+    count = interp.function("count")
+    for kind, message, function, *args in (
+        (ValueError, "rows[2] has length 1, and rows[0] has length 2", count.call_many, [(1, 2), [3, 4], (5,)]),
+        (ValueError, "rows[1] has length 1, and rows[0] has length 0", count.call_many, [(), (1,)]),
+        (TypeError, "rows[0] must be a tuple or another iterable of arguments, not str", count.call_many, ["ab"]),
+        (TypeError, "rows[1] must be a tuple or another iterable of arguments, not int", count.call_many, [(1,), 2]),
+        (TypeError, "rows[0] must be a tuple or another iterable of arguments, not bytes", count.call_many, [b"a"]),
+        (TypeError, "'int' object is not iterable", count.call_many, 5),
+        (TypeError, "", count.map),
+        (TypeError, "", count.map, 5),
+        (TypeError, "", count.call_many),
+    ):
+        try:
+            function(*args)
+        except kind as error:
+            assert str(error) == message or not message, error
+        else:
+            raise AssertionError(f"{function} took {args}")
+    shareable = subpy.Status.NOT_SHAREABLE
+    for more in ({}, {"return_exceptions": True}):
+        rows = [(1, 2), (3, {"x": [1, object()]})]
+        refused(shareable, "rows[1][1]['x'][1]: builtins.object cannot be shared", count.call_many, rows, **more)
+        refused(shareable, "rows[2][0]: builtins.set cannot be shared", count.map, [1, 2, set()], **more)
+    assert interp.eval("calls") == 0
+    count.close()
+    for rows in ([], [(1,)]):
+        refused(subpy.Status.NOT_FOUND, f"{count._handle.value} is not the handle of a function, or it was freed",
+                count.call_many, rows)
+
+
 def wrong_moments(interp: subpy.Interpreter) -> None:
     sleeping = interp.call_in_thread("time:sleep", 0.5)
     while not interp.is_running():
@@ -163,14 +195,15 @@ def changed_meanwhile(interp: subpy.Interpreter) -> None:
 def errors_travel(interp: subpy.Interpreter) -> None:
     """Every exception can be pickled, to another process say, and copied."""
     interp.exec("def fail():\n    raise SystemExit(3)")
-    raising = {
-        subpy.InterpreterError: lambda: subpy.Interpreter(-1),
-        subpy.InterpreterNotFoundError: lambda: subpy.Interpreter(999),
-        subpy.NotShareableError: lambda: interp.call("fail", object()),
-        subpy.ExecutionFailed: lambda: interp.call("fail"),
-        subpy.SourceError: lambda: interp.exec("x = 1\ny = = 2"),
-    }
-    for kind, function in raising.items():
+    raising = (
+        (subpy.InterpreterError, lambda: subpy.Interpreter(-1)),
+        (subpy.InterpreterNotFoundError, lambda: subpy.Interpreter(999)),
+        (subpy.NotShareableError, lambda: interp.call("fail", object())),
+        (subpy.ExecutionFailed, lambda: interp.call("fail")),
+        (subpy.ExecutionFailed, lambda: interp.function("fail").call_many([()])),
+        (subpy.SourceError, lambda: interp.exec("x = 1\ny = = 2")),
+    )
+    for kind, function in raising:
         try:
             function()
         except subpy.InterpreterError as raised:
@@ -246,6 +279,7 @@ if __name__ == "__main__":
     changed_meanwhile(interp)
     errors_travel(interp)
     newer_library(interp)
+    wrong_rows(interp)
     wrong_sessions(interp)
     wrong_moments(interp)
     closed_already()
