@@ -362,7 +362,9 @@ end
 -- How many arguments a row has.
 local function width_of(row)
   local meta = getmetatable(row)
-  if type(row) ~= "table" or meta ~= nil and meta ~= List and meta ~= Tuple then unfit("is not a table of arguments") end
+  if type(row) ~= "table" or meta ~= nil and meta ~= List and meta ~= Tuple then
+    unfit("is not a table of arguments")
+  end
   return count_of(row)
 end
 
@@ -763,9 +765,9 @@ Function.__call = Function.call
 local CALL_MANY_FLAGS = { return_errors = 1 }
 
 --- Calls it with one row of arguments after the other, which takes a fraction of the time of as many calls:
---- function:call_many{ { 1, 2 }, { 3, 4 } }. All rows have the same number of arguments. Returns a list of what the calls
---- return. The first error ends it, and there are no results then. `options`: return_errors, to go on after a row that
---- fails, with its error among the results (is_error() tells).
+--- function:call_many{ { 1, 2 }, { 3, 4 } }. All rows have the same number of arguments. Returns a list of what the
+--- calls return. The first error ends it, and there are no results then. `options`: return_errors, to go on after a row
+--- that fails, with its error among the results (is_error() tells).
 function Function:call_many(rows, options)
   local bits = flags(options or {}, CALL_MANY_FLAGS, {})
   local anchors = { rows }

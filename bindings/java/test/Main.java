@@ -137,8 +137,8 @@ public class Main {
         }
       }
 
-      List<Object> values = new ArrayList<>(List.of(true, 1L, -0.0, "Zo\u00eb", "", BigInteger.TWO.pow(70), "x".repeat(1000)));
-      values.addAll(Arrays.asList(null, Tuple.of(1L, List.of(2L)), Map.of("k", Map.of(Tuple.of(1L), "x")), List.of()));
+      List<Object> values = new ArrayList<>(List.of(true, 1L, -0.0, "Zo\u00eb", "", "x".repeat(1000)));
+      values.addAll(Arrays.asList(null, BigInteger.TWO.pow(70), Tuple.of(1L, List.of(2L)), Map.of("k", Map.of(Tuple.of(1L), "x")), List.of()));
       Function pair = interp.function("pair");
       for (int count : new int[] {0, 1, 2, 255, 256, 257, 1000, 20_000}) {
         List<List<Object>> rows = new ArrayList<>();

@@ -49,8 +49,8 @@ public final class Function implements AutoCloseable {
 
   /**
    * Calls it with one row of arguments after the other, which takes a fraction of the time of as many calls. The first
-   * error ends it and is thrown, with the index of its {@link SubpyException#row row}: the rows behind it are not called,
-   * and there are no results.
+   * error ends it and is thrown, with the index of its {@link SubpyException#row row}: the rows behind it are not
+   * called, and there are no results.
    *
    * @param rows the positional arguments of each call; all rows have the same number of them
    * @return what the calls returned, in the order of the rows
