@@ -64,7 +64,7 @@ if math.floor(version / 1000) ~= needed then
 end
 
 local NONE, BOOL, INT, BIGINT, FLOAT = 0, 1, 2, 3, 4
-local STR, BYTES, TUPLE, LIST, DICT = 5, 6, 7, 8, 9
+local STR, BYTES, TUPLE, LIST, DICT, ERROR = 5, 6, 7, 8, 9, 13
 local MAX_DEPTH = 1000
 local FOR_EVER = 1e12 -- seconds
 local MAX_EXACT = 2 ^ 53 - 1 -- the largest whole number that a Lua number tells from its neighbours
@@ -227,21 +227,32 @@ local function put_text(slot, kind, text)
   slot.u.as_str = text
 end
 
-local function put_items(slot, kind, items, anchors, depth)
-  if depth > MAX_DEPTH then unfit("is nested more than 1,000 levels deep, or contains itself") end
+-- How many items there are, some of which may be nil.
+local function count_of(items)
   local n = rawget(items, "n") or #items
   if not is_whole(n) or n < 0 then unfit("has an n that is no count") end
-  local array = value_array(n)
-  anchors[#anchors + 1] = array
+  return n
+end
+
+-- Writes the items 1 to n into an array, from an index on.
+local function put_each(array, first, items, n, anchors, depth)
   for i = 1, n do
     local item = rawget(items, i)
     local kind_of = type(item)
     if kind_of == "table" or kind_of == "function" or kind_of == "userdata" or kind_of == "thread" then
-      put_at(i, array[i - 1], item, anchors, depth)
+      put_at(i, array[first + i - 1], item, anchors, depth)
     else
-      put(array[i - 1], item, anchors, depth)
+      put(array[first + i - 1], item, anchors, depth)
     end
   end
+end
+
+local function put_items(slot, kind, items, anchors, depth)
+  if depth > MAX_DEPTH then unfit("is nested more than 1,000 levels deep, or contains itself") end
+  local n = count_of(items)
+  local array = value_array(n)
+  anchors[#anchors + 1] = array
+  put_each(array, 0, items, n, anchors, depth)
   slot.kind = kind
   slot.len = n
   slot.u.as_items = array
@@ -336,17 +347,56 @@ function put(slot, value, anchors, depth)
   end
 end
 
--- Writes what a user passed; a failure is an error with the name and the way to it.
-local function encode(name, slot, value, anchors)
-  local ok, failure = pcall(put, slot, value, anchors, 0)
-  if ok then return end
+-- Raises a failure again, with the name of what a user passed and the way to what is unfit.
+local function refuse(name, failure)
   if getmetatable(failure) ~= Unfit then error(failure, 0) end
   error(("%s%s %s"):format(name, way(failure.steps), failure.reason), 0)
 end
 
+-- Writes what a user passed.
+local function encode(name, slot, value, anchors)
+  local ok, failure = pcall(put, slot, value, anchors, 0)
+  if not ok then refuse(name, failure) end
+end
+
+-- How many arguments a row has.
+local function width_of(row)
+  local meta = getmetatable(row)
+  if type(row) ~= "table" or meta ~= nil and meta ~= List and meta ~= Tuple then
+    unfit("is not a table of arguments")
+  end
+  return count_of(row)
+end
+
+-- The arguments of all rows in one array, and how many each has. `at` tells where it fails: at.row.
+local function put_rows(rows, count, anchors, at)
+  at.row = 1
+  local width = count > 0 and width_of(rawget(rows, 1)) or 0
+  local array = value_array(count * width)
+  anchors[#anchors + 1] = array
+  for i = 1, count do
+    at.row = i
+    local row = rawget(rows, i)
+    local n = width_of(row)
+    if n ~= width then unfit(("has %d arguments, and rows[1] has %d"):format(n, width)) end
+    put_each(array, (i - 1) * width, row, n, anchors, 0)
+  end
+  return array, width
+end
+
+local function encode_rows(rows, anchors)
+  if type(rows) ~= "table" then error("rows: a table is expected, not a " .. type(rows), 0) end
+  local counted, count = pcall(count_of, rows)
+  if not counted then refuse("rows", count) end
+  local at = {}
+  local ok, array, width = pcall(put_rows, rows, count, anchors, at)
+  if not ok then refuse(("rows[%d]"):format(at.row), array) end
+  return array, count, width
+end
+
 -- ---- from Python
 
-local read
+local read, row_error
 
 local function read_items(slot, items)
   local array, n = slot.u.as_items, tonumber(slot.len)
@@ -392,6 +442,8 @@ function read(slot)
     return read_dict(slot)
   elseif kind == BIGINT then
     return M.bigint(ffi.string(slot.u.as_str, slot.len))
+  elseif kind == ERROR then
+    return row_error(slot.u.as_error)
   end
   error(("result: values of kind %d are unknown to this module; the library is newer"):format(kind), 0)
 end
@@ -400,7 +452,7 @@ end
 
 --- What the functions raise: a table with `code` ("SUBPY_ERROR_BUSY", "SUBPY_ERROR_UNKNOWN" for one that this version
 --- does not know), `status` (-3), `message` and `handle`; for a Python exception `excinfo`, `frames` and `exit_status`;
---- for a source that does not compile `excinfo`, `line`, `column` and `text`.
+--- for a source that does not compile `excinfo`, `line`, `column` and `text`; for a row of call_many() `row`.
 local Error = class("subpy.Error")
 M.Error = Error
 
@@ -456,9 +508,8 @@ local function frames(raw)
   return list
 end
 
--- Raises the error of a call that failed, as one copy without the library's memory.
-local function fail(status, failure)
-  local raw = ffi.gc(failure[0], C.subpy_error_free)
+-- An error as one copy without the library's memory.
+local function copy_error(status, raw)
   local size = size_out()
   local message = C.subpy_error_message(raw, size)
   local copy = {
@@ -477,8 +528,25 @@ local function fail(status, failure)
     C.subpy_error_syntax(raw, line, column, text)
     copy.line, copy.column, copy.text = line[0], column[0], optional(text[0])
   end
+  if C.subpy_error_row(raw, size) then
+    -- Rows count from 1 here, so that rows[err.row] is the row.
+    copy.row = tonumber(size[0]) + 1
+    copy.message = copy.message:gsub("^row %d+", "row " .. copy.row)
+  end
+  return setmetatable(copy, Error)
+end
+
+-- Raises the error of a call that failed.
+local function fail(status, failure)
+  local raw = ffi.gc(failure[0], C.subpy_error_free)
+  local copy = copy_error(status, raw)
   C.subpy_error_free(ffi.gc(raw, nil))
-  error(setmetatable(copy, Error), 0)
+  error(copy, 0)
+end
+
+-- The error of a row, which stays the results'.
+function row_error(raw)
+  return copy_error(C.subpy_error_status(raw), raw)
 end
 
 local function string_arg(name, value)
@@ -540,6 +608,19 @@ local function interpreter(handle, owned)
 end
 
 local EXEC, EVAL, FUNCTION = 1, 2, 4
+
+-- The bits of the options that are set. What is neither a flag nor among `others` is an error.
+local function flags(options, bits, others)
+  local word = 0
+  for name, value in pairs(options) do
+    if bits[name] then
+      if value then word = word + bits[name] end
+    elseif not others[name] then
+      error("there is no option " .. tostring(name), 0)
+    end
+  end
+  return word
+end
 
 -- What the memory of a call points to is in a table of its own, the anchors, which must be alive until C returns. LuaJIT
 -- takes a local variable that is not used any more for dead, so this uses it.
@@ -681,6 +762,23 @@ function Function:call(...)
 end
 Function.__call = Function.call
 
+local CALL_MANY_FLAGS = { return_errors = 1 }
+
+--- Calls it with one row of arguments after the other, which takes a fraction of the time of as many calls:
+--- function:call_many{ { 1, 2 }, { 3, 4 } }. All rows have the same number of arguments. Returns a list of what the
+--- calls return. The first error ends it, and there are no results then. `options`: return_errors, to go on after a row
+--- that fails, with its error among the results (is_error() tells).
+function Function:call_many(rows, options)
+  local bits = flags(options or {}, CALL_MANY_FLAGS, {})
+  local anchors = { rows }
+  local array, count, width = encode_rows(rows, anchors)
+  local results, failure = value_array(1), error_out()
+  local status = C.subpy_function_call_many(self.cell[0], array, count, width, bits, results, failure)
+  keep(anchors)
+  if status ~= 0 then fail(status, failure) end
+  return take(results)
+end
+
 --- Calls it on a thread of its own.
 function Function:call_in_thread(...)
   local anchors = {}
@@ -795,19 +893,6 @@ local GIL = { own = 0, shared = 1 }
 local BUSY = { refuse = 0, wait = 1, share = 2 }
 local INTERP_FLAGS = { allow_fork = 1, allow_exec = 2, no_threads = 4, allow_daemon_threads = 8, no_extension_check = 16 }
 local RUNTIME_FLAGS = { use_environment = 1, no_site = 2, keep_sigpipe = 4 }
-
--- The bits of the options that are set. What is neither a flag nor among `others` is an error.
-local function flags(options, bits, others)
-  local word = 0
-  for name, value in pairs(options) do
-    if bits[name] then
-      if value then word = word + bits[name] end
-    elseif not others[name] then
-      error("there is no option " .. tostring(name), 0)
-    end
-  end
-  return word
-end
 
 local function choice(name, value, choices, default)
   if value == nil then return default end

@@ -16,8 +16,9 @@ for (const interp of interps) {
 const [interp] = interps;
 const numbers = interp.eval('numbers');
 const add = interp.function('add');
+const rows = Array.from({ length: 100 }, (_, i) => [i, 2]);
 
-async function measure(name, rounds, run) {
+async function measure(name, rounds, run, each = 1) {
   for (let i = 0; i < rounds / 10; i++) await run();
   const before = process.cpuUsage();
   const start = process.hrtime.bigint();
@@ -27,7 +28,7 @@ async function measure(name, rounds, run) {
   }
   const elapsed = Number(process.hrtime.bigint() - start) / 1000;
   const { user, system } = process.cpuUsage(before);
-  show(name, elapsed / rounds, (user + system) / rounds);
+  show(name, elapsed / rounds / each, (user + system) / rounds / each);
 }
 
 function show(name, elapsed, cpu) {
@@ -37,6 +38,8 @@ function show(name, elapsed, cpu) {
 async function main() {
   await measure('a call with two ints', 20_000, () => interp.call('add', [1, 2]));
   await measure('the same of a prepared function', 20_000, () => add.call([1, 2]));
+  await measure('a row of 100 of callMany()', 5_000, () => add.callMany(rows), rows.length);
+  await measure('a row of 100 of callManyInThread()', 2_000, () => add.callManyInThread(rows), rows.length);
   await measure('a result of 1,000 ints', 5_000, () => interp.eval('numbers'));
   await measure('an argument of 1,000 ints', 5_000, () => interp.call('take', [numbers]));
   await measure('a call as a promise', 5_000, () => interp.callInThread('add', [1, 2]));

@@ -2,6 +2,7 @@ import io.github.subpy.ExecutionFailedException;
 import io.github.subpy.Function;
 import io.github.subpy.Interpreter;
 import io.github.subpy.Keywords;
+import io.github.subpy.Outcome;
 import io.github.subpy.PythonThread;
 import io.github.subpy.Session;
 import io.github.subpy.Source;
@@ -22,10 +23,13 @@ import java.util.Map;
 /** The table of what every binding does (conformance/README.md), all of it. The argument is the path of cases.json. */
 public class Conformance {
   /** Cases that Java cannot express, by their names, with the reason. */
-  private static final Map<String, String> SKIPPED = Map.of();
+  private static final Map<String, String> SKIPPED =
+      Map.of("a row with an argument that is wrong", "every BigInteger is an int for Python");
 
   private static final List<String> MEMBERS =
       List.of("name", "setup", "do", "text", "args", "kwargs", "filename", "keep_indent", "result", "error");
+
+  private static final List<String> MANY_MEMBERS = List.of("name", "setup", "text", "rows", "outcomes", "ends");
 
   /** The ways to call something. */
   private enum Way {
@@ -64,10 +68,31 @@ public class Conformance {
         }
       }
     }
+    int many = 0;
+    for (Object each : (List<?>) table.get("many")) {
+      Map<?, ?> one = (Map<?, ?>) each;
+      String name = (String) one.get("name");
+      Check.that(!names.contains(name), "there are two of " + name);
+      names.add(name);
+      if (SKIPPED.containsKey(name)) {
+        System.out.println("skipped: conformance in Java: " + name + ": " + SKIPPED.get(name));
+        continue;
+      }
+      many++;
+      Check.that(MANY_MEMBERS.containsAll(one.keySet()), name, one.keySet());
+      for (boolean outcomes : new boolean[] {false, true}) {
+        try {
+          runMany(one, outcomes);
+        } catch (Throwable t) {
+          failures.add(name + ", outcomes " + outcomes + ": " + t);
+        }
+      }
+    }
+    Check.that(many > 0);
     Check.that(names.containsAll(SKIPPED.keySet()), SKIPPED.keySet());
     failures.forEach(System.out::println);
     Check.that(failures.isEmpty(), failures.size() + " failed");
-    System.out.println("conformance: " + count + " cases in Java");
+    System.out.println("conformance: " + (count + many) + " cases in Java");
     theRunnerSeesDifferences();
     Subpy.shutdown();
     System.out.println("done");
@@ -93,6 +118,66 @@ public class Conformance {
         Check.that(same(result, value(one.get("result"))), "it is", result, "and not", one.get("result"));
       }
     }
+  }
+
+  /** As many calls, by {@code callManyOutcomes} or by {@code callMany}. */
+  private static void runMany(Map<?, ?> one, boolean outcomes) {
+    List<List<Object>> rows = new ArrayList<>();
+    ((List<?>) one.get("rows")).forEach(row -> rows.add(values(row)));
+    List<Map<?, ?>> expected = new ArrayList<>();
+    List<Map<?, ?>> errors = new ArrayList<>();
+    if (one.get("ends") instanceof Map<?, ?> ends) {
+      errors.add(ends);
+    } else {
+      for (Object each : (List<?>) one.get("outcomes")) {
+        Map<?, ?> outcome = (Map<?, ?>) each;
+        expected.add(outcome);
+        if (outcome.get("error") instanceof Map<?, ?> error && !outcomes) {
+          errors.add(ofRow(error, expected.size() - 1));
+        }
+      }
+    }
+    List<Outcome> actual;
+    try (Interpreter interp = Subpy.create()) {
+      if (one.get("setup") instanceof String setup) {
+        interp.exec(setup);
+      }
+      Function function = interp.function((String) one.get("text"));
+      if (outcomes) {
+        actual = function.callManyOutcomes(rows);
+      } else {
+        actual = new ArrayList<>();
+        function.callMany(rows).forEach(value -> actual.add(new Outcome.Success(value)));
+      }
+    } catch (SubpyException e) {
+      if (errors.isEmpty()) {
+        throw e;
+      }
+      compare(e, errors.getFirst());
+      Check.equal(e.row().isPresent(), errors.getFirst().containsKey("row"));
+      return;
+    }
+    Check.that(errors.isEmpty(), "no error, but", actual);
+    Check.equal(actual.size(), expected.size());
+    for (int row = 0; row < actual.size(); row++) {
+      switch (actual.get(row)) {
+        case Outcome.Success(Object value) ->
+            Check.that(
+                expected.get(row).containsKey("result") && same(value, value(expected.get(row).get("result"))),
+                "row", row, "is", value, "and not", expected.get(row));
+        case Outcome.Failure(SubpyException error) -> {
+          Check.that(expected.get(row).containsKey("error"), error);
+          compare(error, ofRow((Map<?, ?>) expected.get(row).get("error"), row));
+        }
+      }
+    }
+  }
+
+  /** An error of the table with the row that it is of. */
+  private static Map<?, ?> ofRow(Map<?, ?> error, int row) {
+    Map<Object, Object> copy = new LinkedHashMap<>(error);
+    copy.put("row", BigDecimal.valueOf(row));
+    return copy;
   }
 
   private static Action action(Map<?, ?> one, Interpreter interp, Way way) {
@@ -240,6 +325,9 @@ public class Conformance {
     }
     if (member.equals("message")) {
       return e.getMessage();
+    }
+    if (member.equals("row")) {
+      return e.row().isPresent() ? (Object) e.row().getAsInt() : null;
     }
     if (!(e instanceof ExecutionFailedException failed)) {
       throw new AssertionError("it has no " + member, e);

@@ -6,6 +6,7 @@ import io.github.subpy.InterpreterNotFoundException;
 import io.github.subpy.Keywords;
 import io.github.subpy.NotShareableException;
 import io.github.subpy.Options;
+import io.github.subpy.Outcome;
 import io.github.subpy.PythonThread;
 import io.github.subpy.Session;
 import io.github.subpy.Source;
@@ -20,6 +21,7 @@ import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -41,6 +43,8 @@ public class Main {
   public static void main(String[] args) throws Exception {
     twoInterpreters();
     functions();
+    manyCalls();
+    errorsOfRows();
     sessions();
     waiting();
     values();
@@ -106,6 +110,175 @@ public class Main {
       gone.close();
     }
     System.out.println("functions: looked up once");
+  }
+
+  /** What many calls return is what as many single calls do. */
+  @SuppressWarnings("try") // as above
+  private static void manyCalls() throws Exception {
+    try (Interpreter interp = Subpy.create(Options.DEFAULT.busy(Options.Busy.WAIT))) {
+      interp.exec(
+          """
+          def price(amount, rate):
+              return round(amount * (1 + rate), 2)
+
+          def pair(a, b=None): return a, b
+          def nothing(): pass
+          """);
+      try (Function price = interp.function("price")) {
+        List<Object> prices = price.callMany(List.of(List.of(100, 0.19), List.of(250, 0.07)));
+        Check.equal(prices, List.of(119.0, 267.5));
+
+        for (Outcome outcome : price.callManyOutcomes(List.of(List.of(100, 0.19), List.of("free", 0.07)))) {
+          switch (outcome) {
+            case Outcome.Success(Object value) -> System.out.println(value);
+            case Outcome.Failure(SubpyException error) ->
+                System.out.println(error.row().getAsInt() + " failed: " + error.getMessage());
+          }
+        }
+      }
+
+      List<Object> values = new ArrayList<>(List.of(true, 1L, -0.0, "Zo\u00eb", "", "x".repeat(1000)));
+      values.addAll(Arrays.asList(null, BigInteger.TWO.pow(70), Tuple.of(1L, List.of(2L)), Map.of("k", Map.of(Tuple.of(1L), "x")), List.of()));
+      Function pair = interp.function("pair");
+      for (int count : new int[] {0, 1, 2, 255, 256, 257, 1000, 20_000}) {
+        List<List<Object>> rows = new ArrayList<>();
+        List<Object> expected = new ArrayList<>();
+        for (long row = 0; row < count; row++) {
+          Object value = values.get((int) row % values.size());
+          rows.add(Arrays.asList(value, row));
+          expected.add(Tuple.of(value, row));
+        }
+        Check.equal(pair.callMany(rows), expected);
+        Check.equal(pair.callManyOutcomes(rows), expected.stream().map(Outcome.Success::new).toList());
+        Check.equal(pair.callManyOutcomes(rows).stream().map(Outcome::get).toList(), expected);
+      }
+      Check.equal(pair.callMany(List.of(List.of("a"))), List.of(Tuple.of("a", null)));
+      List<Object> nothing = interp.function("nothing").callMany(Collections.nCopies(3, List.of()));
+      Check.equal(nothing, Arrays.asList(null, null, null));
+      nothing.add(1); // it is the caller's own
+      List<Long> wide = new ArrayList<>();
+      for (long i = 0; i < 10_000; i++) {
+        wide.add(i);
+      }
+      List<Object> largest = interp.function("builtins:max").callMany(List.of(wide, wide.reversed()));
+      Check.equal(largest, List.of(9999L, 9999L));
+      Check.equal(interp.call("builtins:sum", largest), 19_998L);
+
+      // Any thread may, and so may a virtual one and one with a session.
+      List<List<Long>> rows = wide.subList(0, 500).stream().map(List::of).toList();
+      List<Object> expected = wide.subList(0, 500).stream().map(n -> (Object) Tuple.of(n, null)).toList();
+      List<Callable<List<Object>>> calls = Collections.nCopies(50, () -> pair.callMany(rows));
+      for (ExecutorService threads :
+          List.of(Executors.newVirtualThreadPerTaskExecutor(), Executors.newFixedThreadPool(4))) {
+        try (threads) {
+          for (Future<List<Object>> future : threads.invokeAll(calls)) {
+            Check.equal(future.get(), expected);
+          }
+        }
+      }
+      try (Session _ = interp.enter()) {
+        Check.equal(pair.callMany(rows), expected);
+      }
+      interp.close();
+      Check.refusedLike(Status.NOT_FOUND, () -> pair.callMany(rows));
+    }
+    System.out.println("many calls: as many single ones");
+  }
+
+  /** The first error ends the calls, or all are among the outcomes. */
+  @SuppressWarnings("try") // as above
+  private static void errorsOfRows() {
+    try (Interpreter interp = Subpy.create()) {
+      interp.exec(
+          """
+          class Own(Exception):
+              pass
+
+          calls = 0
+
+          def f(n):
+              global calls
+              calls += 1
+              if n == 7: raise KeyboardInterrupt
+              if n == 8: raise SystemExit(3)
+              if n % 4 == 1: raise Own(n)
+              if n % 4 == 2: return [n, lambda: n]
+              if n % 4 == 3: return {float("nan"): 1, float("nan"): 2}
+              return [n]
+          """);
+      Function f = interp.function("f");
+      try {
+        f.callMany(List.of(List.of(0), List.of(4), List.of(9), List.of(0)));
+        throw new AssertionError("9 is wrong");
+      } catch (ExecutionFailedException failed) {
+        Check.equal(failed.row().getAsInt(), 2);
+        Check.equal(failed.getMessage(), "row 2: Own: 9");
+        Check.equal(failed.formatted(), "Own: 9");
+        Check.equal(failed.exceptionMessage(), "9");
+        Check.equal(failed.frames().getLast().function(), "f");
+        Check.that(failed.exitStatus().isEmpty());
+      }
+      Check.equal(interp.eval("calls"), 3L);
+      String function = "row 0: result[1]: function cannot be shared";
+      Check.refused(Status.NOT_SHAREABLE, function, () -> f.callMany(List.of(List.of(10), List.of(0))));
+      String nans = "row 1: result: a dict has different keys that are equal in Java";
+      Check.refused(Status.NOT_SHAREABLE, nans, () -> f.callMany(List.of(List.of(0), List.of(11))));
+      for (Runnable other : List.<Runnable>of(() -> f.call(9), () -> interp.exec("1 +"), () -> f.call(10))) {
+        try {
+          other.run();
+          throw new AssertionError("it worked");
+        } catch (SubpyException e) {
+          Check.that(e.row().isEmpty(), e);
+        }
+      }
+
+      List<List<Long>> rows = new ArrayList<>();
+      for (long row = 0; row < 600; row++) {
+        rows.add(List.of(row + 12));
+      }
+      List<Outcome> outcomes = f.callManyOutcomes(rows);
+      interp.close(); // they need nothing else
+      Check.equal(outcomes.size(), 600);
+      for (int row = 0; row < 600; row++) {
+        long n = row + 12;
+        if (row % 4 == 0) {
+          Check.equal(outcomes.get(row), new Outcome.Success(List.of(n)));
+          continue;
+        }
+        SubpyException error = ((Outcome.Failure) outcomes.get(row)).error();
+        Check.equal(error.row().getAsInt(), row);
+        Check.thrown(error.getClass(), outcomes.get(row)::get);
+        if (error instanceof ExecutionFailedException failed) {
+          Check.equal(failed.getMessage(), "row " + row + ": Own: " + n);
+          Check.equal(failed.type(), new ExecutionFailedException.Type("Own", "Own", "__main__"));
+          Check.that(failed.traceback().contains("raise Own(n)"), failed.traceback());
+          Check.equal(failed.frames().getLast().line(), 11);
+        } else {
+          String problem =
+              row % 4 == 2
+                  ? "result[1]: function cannot be shared"
+                  : "result: a dict has different keys that are equal in Java";
+          Check.equal(error.getMessage(), "row " + row + ": " + problem);
+          Check.equal(error.status(), Status.NOT_SHAREABLE);
+        }
+        Check.equal(error instanceof ExecutionFailedException, row % 4 == 1);
+      }
+    }
+    try (Interpreter interp = Subpy.create()) {
+      interp.exec("def f(n):\n  if n: raise n == 1 and SystemExit(3) or KeyboardInterrupt");
+      Function f = interp.function("f");
+      // What `except Exception` does not catch ends the calls.
+      for (int n = 1; n <= 2; n++) {
+        try {
+          f.callManyOutcomes(List.of(List.of(0), List.of(n), List.of(0)));
+          throw new AssertionError("it went on");
+        } catch (ExecutionFailedException failed) {
+          Check.equal(failed.row().getAsInt(), 1);
+          Check.equal(failed.exitStatus().isPresent(), n == 1);
+        }
+      }
+    }
+    System.out.println("errors of rows: with their index");
   }
 
   /** What Python keeps for a thread lasts as long as the thread stays in the interpreter. */

@@ -1,3 +1,4 @@
+import io.github.subpy.Function;
 import io.github.subpy.Interpreter;
 import io.github.subpy.InterpreterNotFoundException;
 import io.github.subpy.Keywords;
@@ -27,6 +28,7 @@ public class Misuse {
     try (Interpreter interp = Subpy.create()) {
       valuesThatCannotCross(interp);
       wrongArguments(interp);
+      wrongRows(interp);
       wrongMoments(interp);
     } // the second close
     Subpy.shutdown();
@@ -138,6 +140,48 @@ public class Misuse {
         Status.EXECUTION_FAILED,
         "TypeError: cannot use 'list' as a dict key (unhashable type: 'list')",
         () -> interp.call("builtins:len", Map.of(List.of(), 1)));
+  }
+
+  private static void wrongRows(Interpreter interp) {
+    interp.exec("calls = 0\ndef f(*args):\n  global calls\n  calls += 1");
+    Function f = interp.function("f");
+    List<Object> cycle = new ArrayList<>();
+    cycle.add(cycle);
+    Map<List<List<?>>, String> unshareable = new HashMap<>();
+    unshareable.put(
+        List.of(List.of(1, 2), List.of(3, Map.of("x", List.of(Instant.EPOCH)))),
+        "rows[1][1]['x'][0]: java.time.Instant cannot be shared");
+    unshareable.put(
+        List.of(List.of(1, 2, Keywords.of("a", 1))), "rows[0][2]: io.github.subpy.Keywords cannot be shared");
+    unshareable.put(
+        List.of(List.of(1), List.of("\ud800")), "rows[1][0]: a String with a lone surrogate cannot be shared");
+    unshareable.forEach(
+        (rows, message) -> {
+          Check.refused(Status.NOT_SHAREABLE, message, () -> f.callMany(rows));
+          Check.refused(Status.NOT_SHAREABLE, message, () -> f.callManyOutcomes(rows));
+        });
+    Check.refusedLike(Status.NOT_SHAREABLE, () -> f.callMany(List.of(List.of(1), cycle)));
+    Map<String, List<List<?>>> unlike =
+        Map.of(
+            "rows[2] has 1 arguments, and rows[0] has 2", List.of(List.of(1, 2), List.of(3, 4), List.of(5)),
+            "rows[1] has 1 arguments, and rows[0] has 0", List.of(List.of(), List.of(1)),
+            "rows: 100000 of 100000 arguments are too many for Java",
+                Collections.nCopies(100_000, Collections.nCopies(100_000, 1)));
+    unlike.forEach(
+        (message, rows) -> {
+          try {
+            f.callMany(rows);
+            throw new AssertionError("it was not refused: " + message);
+          } catch (IllegalArgumentException e) {
+            Check.equal(e.getMessage(), message);
+          }
+        });
+    Check.thrown(NullPointerException.class, () -> f.callMany(null));
+    Check.thrown(NullPointerException.class, () -> f.callMany(Arrays.asList(List.of(1), null)));
+    Check.equal(interp.eval("calls"), 0L);
+    f.close();
+    Check.refusedLike(Status.NOT_FOUND, () -> f.callMany(List.of(List.of(1))));
+    Check.refusedLike(Status.NOT_FOUND, () -> f.callManyOutcomes(List.of()));
   }
 
   private static void wrongMoments(Interpreter interp) throws Exception {

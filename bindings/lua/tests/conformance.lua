@@ -8,6 +8,7 @@ local subpy = require("subpy")
 -- What cannot be said in Lua, by the names of the cases, with the reason.
 local SKIPPED = {
   ["a NaN keeps its payload"] = "LuaJIT has one NaN",
+  ["a row with an argument that is wrong"] = "bigint() refuses it",
 }
 
 -- ---- JSON: null is subpy.none, an array a table with n, an object a list of its names in order, with the values by name.
@@ -234,6 +235,8 @@ local function compare_error(failure, expected)
       compare(name, excinfo.type[name:sub(6)], wanted)
     elseif EXCINFO[name] then
       compare(name, excinfo[EXCINFO[name]], wanted)
+    elseif name == "row" then
+      compare(name, failure.row, wanted)
     elseif name == "exit_status" then
       compare(name, failure.exit_status, wanted)
     elseif name == "syntax" then
@@ -305,11 +308,65 @@ local function check(case, interp, run)
   end
 end
 
+-- ---- many calls
+
+-- The error of a row, as the module says it: rows count from 1.
+local function of_row(expected, row)
+  local copy = { "row", row = row + 1 }
+  for _, name in ipairs(expected) do
+    if name ~= "row" then
+      copy[#copy + 1] = name
+      copy[name] = expected[name]
+    end
+  end
+  if copy.message then
+    copy.message = ("row %d: "):format(row + 1) .. assert(copy.message:match("^row " .. row .. ": (.*)$"), copy.message)
+  end
+  return copy
+end
+
+-- What call_many() is to end with, if it is to.
+local function ends(case, return_errors)
+  if case.ends then return case.ends.row and of_row(case.ends, case.ends.row) or case.ends end
+  for i = 1, return_errors and 0 or case.outcomes.n do
+    local expected = case.outcomes[i].error
+    if expected then return of_row(expected, i - 1) end
+  end
+end
+
+local function check_many(case, interp, return_errors)
+  if case.setup then interp:exec(case.setup) end
+  local rows = {}
+  for i = 1, case.rows.n do
+    rows[i] = { n = case.rows[i].n }
+    for k = 1, rows[i].n do rows[i][k] = value(case.rows[i][k]) end
+  end
+  local f, last = interp:prepare(case.text), ends(case, return_errors)
+  local ok, results = pcall(f.call_many, f, rows, { return_errors = return_errors })
+  if not ok then
+    if not last or not subpy.is_error(results) then error(results, 0) end
+    if not last.row then compare("row", results.row, nil) end
+    return compare_error(results, last)
+  end
+  if last then error("it did not fail", 0) end
+  compare("the number of results", #results, case.outcomes.n)
+  for i = 1, #results do
+    local expected = case.outcomes[i]
+    compare("an error in row " .. i, subpy.is_error(results[i]), expected.error ~= nil)
+    if expected.error then
+      compare_error(results[i], of_row(expected.error, i - 1))
+    else
+      compare("the result of row " .. i, shown(results[i], expected.result), shown_expected(expected.result))
+    end
+  end
+end
+
 local file = assert(io.open(arg[1], "rb"))
 local text = file:read("*a")
 file:close()
 
-local cases, names, count, failed = json(text).cases, {}, 0, 0
+local parsed = json(text)
+local cases, names, count, failed = parsed.cases, {}, 0, 0
 for i = 1, cases.n do
   local case = cases[i]
   names[case.name] = true
@@ -324,6 +381,27 @@ for i = 1, cases.n do
       if not ok then
         failed = failed + 1
         print(("FAILED  %s, %s: %s"):format(case.name, way[1], tostring(failure)))
+      end
+    end
+  end
+end
+
+local many = parsed.many
+assert(many.n > 0)
+for i = 1, many.n do
+  local case = many[i]
+  names[case.name] = true
+  if SKIPPED[case.name] then
+    print(("skipped: conformance in Lua: %s: %s"):format(case.name, SKIPPED[case.name]))
+  else
+    count = count + 1
+    for _, return_errors in ipairs{ false, true } do
+      local interp = subpy.create()
+      local ok, failure = pcall(check_many, case, interp, return_errors)
+      interp:close()
+      if not ok then
+        failed = failed + 1
+        print(("FAILED  %s, return_errors %s: %s"):format(case.name, tostring(return_errors), tostring(failure)))
       end
     end
   end

@@ -522,6 +522,177 @@ test("a prepared function is looked up once", function()
   raised("SUBPY_ERROR_NOT_FOUND", last)
 end)
 
+test("many calls return what single calls return", function()
+  local one = subpy.create()
+  one:exec("def pair(a, b=None): return (a, b)\ndef none(): return None")
+  local pair = one:prepare("pair")
+  local values = {
+    none, true, 1, -9007199254740992LL, subpy.bigint("0x1ffffffffffffffff"), 0.5, "text", "Zo\195\171", "", bytes("\0\255"),
+    tuple{ 1, list{ 2 } }, list{ list{}, list{ list{} } }, dict{ k = tuple{ "x" } }, ("x"):rep(1000),
+  }
+  for _, count in ipairs{ 0, 1, 2, 255, 256, 257, 1000, 20000 } do
+    local rows, expected = {}, list{}
+    for i = 1, count do
+      rows[i] = { values[i % #values + 1], i }
+      expected[i] = tuple{ values[i % #values + 1], i }
+    end
+    equal(pair:call_many(rows), expected)
+    equal(pair:call_many(rows, { return_errors = true }), expected)
+  end
+  equal(pair:call_many{ { "a" }, list{ "b" }, tuple{ "c" } }, list{ tuple{ "a", none }, tuple{ "b", none }, tuple{ "c", none } })
+  equal(pair:call_many({ { nil, "x", n = 2 }, { nil, nil, n = 2 } }), list{ tuple{ none, "x" }, tuple{ none, none } })
+  equal(one:prepare("none"):call_many{ {}, {}, {} }, list{ none, none, none })
+  local wide = {}
+  for row = 1, 3 do
+    wide[row] = {}
+    for i = 1, 10000 do wide[row][i] = i * row end
+  end
+  equal(one:prepare("builtins:max"):call_many(wide), list{ 10000, 20000, 30000 })
+  -- The results as a whole are an argument.
+  equal(one:call("builtins:sum", one:prepare("builtins:max"):call_many(wide)), 60000)
+  -- What the rows point to is not collected meanwhile.
+  for _ = 1, 20 do
+    local rows = {}
+    for i = 1, 200 do rows[i] = { { tostring(i), { subpy.bigint("0x1" .. ("%020x"):format(i)) } }, 18446744073709551615ULL } end
+    local results = pair:call_many(rows)
+    equal(results[200], tuple{ list{ "200", list{ subpy.bigint("0x1000000000000000000c8") } }, subpy.bigint("0xffffffffffffffff") })
+  end
+  one:close()
+  raised("SUBPY_ERROR_NOT_FOUND", pair.call_many, pair, { { 1 } })
+end)
+
+test("many calls end at the first error, or have errors among their results", function()
+  local one = subpy.create()
+  one:exec([[
+    class Own(Exception): pass
+    calls = 0
+    def f(n):
+        global calls
+        calls += 1
+        if n == 7: raise KeyboardInterrupt
+        if n == 8: raise SystemExit(3)
+        if n % 3 == 1: raise Own(n)
+        if n % 3 == 2: return [n, lambda: n]
+        return [n]
+  ]])
+  local f = one:prepare("f")
+  local failure = raised("SUBPY_ERROR_EXECUTION_FAILED", f.call_many, f, { { 0 }, { 3 }, { 4 }, { 6 } })
+  equal(failure.row, 3)
+  equal(failure.message, "row 3: Own: 4")
+  equal(failure.excinfo.type, { name = "Own", qualname = "Own", module = "__main__" })
+  equal(failure.excinfo.formatted, "Own: 4") -- without the row
+  equal(failure.frames[1].name, "f")
+  equal(failure.handle, one:handle())
+  equal(one:eval("calls"), 3)
+  failure = raised("SUBPY_ERROR_NOT_SHAREABLE", f.call_many, f, { { 2 }, { 3 } })
+  equal({ failure.row, failure.message }, { 1, "row 1: result[1]: function cannot be shared" })
+  -- Other errors are no row's.
+  equal(raised("SUBPY_ERROR_EXECUTION_FAILED", f.call, f, 4).row, nil)
+  equal(raised("SUBPY_ERROR_SYNTAX", one.exec, one, "1 +").row, nil)
+
+  local rows = {}
+  for i = 1, 600 do rows[i] = { i + 8 } end
+  local results = f:call_many(rows, { return_errors = true })
+  equal(#results, 600)
+  for i = 1, 600 do
+    local result, n = results[i], i + 8
+    if n % 3 == 0 then
+      equal(result, list{ n })
+    else
+      assert(subpy.is_error(result))
+      equal(result.row, i)
+      equal(rows[result.row][1], n)
+      if n % 3 == 1 then
+        equal({ result.code, result.status, result.message }, { "SUBPY_ERROR_EXECUTION_FAILED", -4, ("row %d: Own: %d"):format(i, n) })
+        equal({ result.excinfo.type.name, result.excinfo.msg, result.frames[1].name }, { "Own", tostring(n), "f" })
+        assert(result.excinfo.errdisplay:find("raise Own(n)", 1, true))
+      else
+        equal({ result.code, result.excinfo, result.frames }, { "SUBPY_ERROR_NOT_SHAREABLE" })
+        equal(result.message, ("row %d: result[1]: function cannot be shared"):format(i))
+      end
+    end
+  end
+  refused("argument 1[2] is a table with a metatable", one.call, one, "builtins:len", results)
+  -- What `except Exception` does not catch ends the call.
+  failure = raised("SUBPY_ERROR_EXECUTION_FAILED", f.call_many, f, { { 10 }, { 7 }, { 9 } }, { return_errors = true })
+  equal({ failure.row, failure.excinfo.type.name }, { 2, "KeyboardInterrupt" })
+  failure = raised("SUBPY_ERROR_EXECUTION_FAILED", f.call_many, f, { { 10 }, { 8 } }, { return_errors = true })
+  equal({ failure.row, failure.exit_status }, { 2, 3 })
+  one:close()
+end)
+
+test("many calls of the documentation", function()
+  local one = subpy.create()
+  one:exec("def price(amount, rate): return round(amount * (1 + rate), 2)")
+  local price = one:prepare("price")
+  local shown = {}
+  local function print(...) shown[#shown + 1] = table.concat({ ... }, " ") end
+
+  local results = price:call_many({ { 100, 0.19 }, { "free", 0.07 } }, { return_errors = true })
+  for i, result in ipairs(results) do
+    if subpy.is_error(result) then
+      print(i, result.excinfo.msg)
+    else
+      print(i, result)
+    end
+  end
+  equal(shown, { "1 119", "2 can't multiply sequence by non-int of type 'float'" })
+  one:close()
+end)
+
+test("rows that are none are errors that name them, and nothing runs", function()
+  local one = subpy.create()
+  one:exec("calls = 0\ndef f(*args):\n  global calls\n  calls += 1")
+  local f = one:prepare("f")
+  local loop = {}
+  loop[1] = loop
+  for message, rows in pairs{
+    ["rows: a table is expected, not a string"] = "ab",
+    ["rows[1] is not a table of arguments"] = { 1, 2 },
+    ["rows[2] is not a table of arguments"] = { { 1 }, "b" },
+    ["rows[2] is not a table of arguments "] = { n = 2, { 1 } },
+    ["rows[1] is not a table of arguments  "] = { dict{ a = 1 } },
+    ["rows[3] has 1 arguments, and rows[1] has 2"] = { { 1, 2 }, { 3, 4 }, { 5 } },
+    ["rows[2] has 1 arguments, and rows[1] has 0"] = { {}, { 1 } },
+    ["rows has an n that is no count"] = { n = -1 },
+    ["rows[2] has an n that is no count"] = { { 1 }, { n = 0.5 } },
+    ['rows[2][2]["k"][1] is a function, which has no Python value'] = { { 1, 2 }, { 3, { k = { print } } } },
+    ["rows[1][2] is a table with a metatable"] = { { 1, subpy.kwargs{ a = 1 } } },
+    ["rows[2][1][1][1][1][1]...[1][1][1][1][1] is nested more than 1,000 levels deep"] = { { 1 }, { loop } },
+  } do
+    refused((message:gsub(" +$", "")), f.call_many, f, rows)
+  end
+  refused("rows: a table is expected, not a nil", f.call_many, f)
+  refused("there is no option errors", f.call_many, f, {}, { errors = true })
+  raised("SUBPY_ERROR_INVALID_ARGUMENT", f.call_many, f, { { "a" }, { "\255" } })
+  equal(one:eval("calls"), 0)
+  f:close()
+  raised("SUBPY_ERROR_NOT_FOUND", f.call_many, f, { { 1 } })
+  one:close()
+end)
+
+test("the results of many calls leave no memory behind", function()
+  local one = subpy.create()
+  one:exec("def f(n):\n  if n % 2: raise ValueError('x' * 10_000)\n  return 'x' * 10_000")
+  local f, rows = one:prepare("f"), {}
+  for i = 1, 100 do rows[i] = { i } end
+  local function pages()
+    for _ = 1, 30 do
+      equal(#f:call_many(rows, { return_errors = true }), 100)
+      collectgarbage()
+    end
+    local file = assert(io.open("/proc/self/statm"))
+    local _, resident = file:read("*n", "*n")
+    file:close()
+    return resident
+  end
+  pages()
+  local before = pages()
+  for _ = 1, 3 do pages() end -- more than 60 MB each
+  assert((pages() - before) * 4096 < 100e6)
+  one:close()
+end)
+
 test("what Python keeps for a thread lasts as long as a session", function()
   local one = subpy.create()
   one:exec([[

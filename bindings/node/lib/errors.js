@@ -5,7 +5,7 @@
 const koffi = require('koffi');
 
 const native = require('./native');
-const { ERROR, FRAME, FRAME_SIZE, OUT, OUT_2, OUT_3 } = require('./memory');
+const { ERROR, FRAME, FRAME_SIZE, OUT, OUT_2, OUT_3, withArena } = require('./memory');
 
 /**
  * Anything that the library refuses or fails at; the base of the classes below.
@@ -13,6 +13,7 @@ const { ERROR, FRAME, FRAME_SIZE, OUT, OUT_2, OUT_3 } = require('./memory');
  * @property {string} code  the status by its name, "SUBPY_ERROR_BUSY"
  * @property {number} status  the same as a number
  * @property {number} handle  the interpreter that it is about, 0 when none
+ * @property {?number} row  which row of callMany() it is from; null for any other error
  */
 class InterpreterError extends Error {
   constructor(message, details) {
@@ -68,20 +69,30 @@ function check(arena, status) {
 }
 
 function takeError(arena, status) {
-  const { head } = arena;
-  const error = head.word(ERROR);
+  const error = arena.head.word(ERROR);
   try {
-    const details = { code: native.statusName(status), status, handle: native.errorInterp(error) };
-    if (status === EXECUTION_FAILED || status === SYNTAX) details.excinfo = excinfo(arena, error);
-    if (status === EXECUTION_FAILED) {
-      details.frames = frames(arena, error);
-      details.exitStatus = native.errorExitStatus(error, arena.out) ? head.view.getInt32(OUT, true) : null;
-    }
-    if (status === SYNTAX) Object.assign(details, place(arena, error));
-    return new (classes.get(status) ?? InterpreterError)(text(arena, error, native.errorMessage), details);
+    return readError(arena, error, status);
   } finally {
     native.errorFree(error);
   }
+}
+
+/** The error of a row, which stays the results'. */
+function rowError(error) {
+  return withArena((arena) => readError(arena, error, native.errorStatus(error)));
+}
+
+function readError(arena, error, status) {
+  const { head } = arena;
+  const row = native.errorRow(error, arena.out) ? head.word(OUT) : null;
+  const details = { code: native.statusName(status), status, handle: native.errorInterp(error), row };
+  if (status === EXECUTION_FAILED || status === SYNTAX) details.excinfo = excinfo(arena, error);
+  if (status === EXECUTION_FAILED) {
+    details.frames = frames(arena, error);
+    details.exitStatus = native.errorExitStatus(error, arena.out) ? head.view.getInt32(OUT, true) : null;
+  }
+  if (status === SYNTAX) Object.assign(details, place(arena, error));
+  return new (classes.get(status) ?? InterpreterError)(text(arena, error, native.errorMessage), details);
 }
 
 function excinfo(arena, error) {
@@ -147,4 +158,5 @@ module.exports = {
   NotShareableError,
   PythonSyntaxError,
   check,
+  rowError,
 };

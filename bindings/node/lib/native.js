@@ -99,6 +99,9 @@ module.exports = {
   find: declare('find', status, 'int64_t', address, address),
 
   run: declare('run', status, address, address, address),
+  functionCallMany: declare(
+    'function_call_many', status, handle, address, 'size_t', 'size_t', 'uint32_t', address, address,
+  ),
   functionNew: declare('function_new', status, handle, address, 'size_t', address, address),
   functionFree: declare('function_free', 'void', handle),
 
@@ -106,6 +109,7 @@ module.exports = {
   valueFree: declare('value_free', 'void', address),
 
   statusName: declare('status_name', 'str', status),
+  errorStatus: declare('error_status', status, address),
   errorMessage: declare('error_message', address, address, address),
   errorTypeName: declare('error_type_name', address, address, address),
   errorTypeQualname: declare('error_type_qualname', address, address, address),
@@ -117,6 +121,7 @@ module.exports = {
   errorFrame: declare('error_frame', 'bool', address, 'size_t', address),
   errorSyntax: declare('error_syntax', 'bool', address, address, address, address),
   errorExitStatus: declare('error_exit_status', 'bool', address, address),
+  errorRow: declare('error_row', 'bool', address, address),
   errorInterp: declare('error_interp', handle, address),
   errorFree: declare('error_free', 'void', address),
 

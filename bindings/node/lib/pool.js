@@ -8,7 +8,7 @@ const path = require('node:path');
 const { SHARE_ENV, Worker } = require('node:worker_threads');
 
 const native = require('./native');
-const { SIZE, STATE, WORKING, REQUEST, RESULT, ERROR } = require('./slot');
+const { SIZE, STATE, WORKING, FUNCTION, ARGUMENTS } = require('./slot');
 
 class Thread {
   /** The job that it has. */
@@ -32,9 +32,8 @@ class Thread {
 
   start(job) {
     this.job = job;
-    this.addresses[REQUEST] = job.request;
-    this.addresses[RESULT] = job.result;
-    this.addresses[ERROR] = job.error;
+    this.addresses[FUNCTION] = job.which;
+    this.addresses.set(job.args, ARGUMENTS);
     Atomics.store(this.state, STATE, WORKING);
     Atomics.notify(this.state, STATE);
     this.worker.ref();
@@ -105,15 +104,16 @@ function serve() {
 }
 
 /**
- * Runs subpy_run() on one of the threads.
+ * Calls a function of the library on one of the threads.
  *
  * @param {number} interp  handle of the interpreter
- * @param request, result, error  addresses of C memory that stays until the promise is settled
+ * @param {number} which  RUN or CALL_MANY
+ * @param {number[]} args  its arguments; the C memory that they point to stays until the promise is settled
  * @returns {Promise<number>} the status
  */
-function run(interp, request, result, error) {
+function run(interp, which, args) {
   return new Promise((resolve, reject) => {
-    const job = { interp, request, result, error, resolve, reject };
+    const job = { interp, which, args, resolve, reject };
     if (patient.has(interp)) {
       const lane = lanes.get(interp);
       if (lane !== undefined) {

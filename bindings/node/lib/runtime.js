@@ -49,7 +49,7 @@ function shutdown() {
   const pending = pendingCalls();
   if (pending > 0) {
     const runs = pending === 1 ? '1 promise of a run is' : `${pending} promises of runs are`;
-    const details = { code: 'SUBPY_ERROR_BUSY', status: BUSY_STATUS, handle: 0 };
+    const details = { code: 'SUBPY_ERROR_BUSY', status: BUSY_STATUS, handle: 0, row: null };
     throw new InterpreterError(`${runs} not settled yet: await them before the shutdown`, details);
   }
   withArena((arena) => check(arena, native.shutdown(arena.error)));

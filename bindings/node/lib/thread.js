@@ -7,13 +7,22 @@ const { parentPort, workerData } = require('node:worker_threads');
 
 const koffi = require('koffi');
 
-const { STATE, WAITING, WORKING, REQUEST, RESULT, ERROR } = require('./slot');
+const { STATE, WAITING, WORKING, FUNCTION, RUN, CALL_MANY, ARGUMENTS } = require('./slot');
 
 // What Python's own threads have. Only what is used takes memory.
 koffi.config({ sync_stack_size: 8 << 20 });
 
+const library = koffi.load(workerData.library);
 const address = 'uintptr_t';
-const run = koffi.load(workerData.library).func('subpy_run', 'int32_t', [address, address, address]);
+const functions = [];
+
+function declare(place, name, ...args) {
+  functions[place] = { call: library.func(name, 'int32_t', args), end: ARGUMENTS + args.length };
+}
+declare(RUN, 'subpy_run', address, address, address);
+declare(
+  CALL_MANY, 'subpy_function_call_many', 'uint64_t', address, 'size_t', 'size_t', 'uint32_t', address, address,
+);
 
 const state = new Int32Array(workerData.slot);
 const addresses = new Float64Array(workerData.slot);
@@ -22,7 +31,8 @@ parentPort.postMessage(0);
 for (;;) {
   Atomics.wait(state, STATE, WAITING);
   if (Atomics.load(state, STATE) !== WORKING) continue;
-  const status = run(addresses[REQUEST], addresses[RESULT], addresses[ERROR]);
+  const { call, end } = functions[addresses[FUNCTION]];
+  const status = call(...addresses.subarray(ARGUMENTS, end));
   // In this order: with the message comes the next job.
   Atomics.store(state, STATE, WAITING);
   parentPort.postMessage(status);

@@ -3,9 +3,10 @@
 // Values between JS and Python. docs/node.md has the table.
 
 const native = require('./native');
+const { rowError } = require('./errors');
 const { Chunk, OUT, OUT_2, RESULT } = require('./memory');
 
-const NONE = 0, BOOL = 1, INT = 2, BIGINT = 3, FLOAT = 4, STR = 5, BYTES = 6, TUPLE = 7, LIST = 8, DICT = 9;
+const NONE = 0, BOOL = 1, INT = 2, BIGINT = 3, FLOAT = 4, STR = 5, BYTES = 6, TUPLE = 7, LIST = 8, DICT = 9, ERROR = 13;
 const SIZE = 24; // of a subpy_value; a subpy_pair is two of them
 const MAX_DEPTH = 1000;
 
@@ -52,6 +53,35 @@ function encode(arena, value, root) {
 /** Encodes positional arguments one behind the other, and returns the address of the first. */
 function encodeArgs(arena, args) {
   return guarded('args', () => putItems(arena, args, args.length, 0));
+}
+
+/**
+ * Encodes the arguments of many calls, the first row first.
+ *
+ * @returns {[number, number]} the address of the first argument, and how many each row has
+ */
+function encodeRows(arena, rows) {
+  const nargs = rows.length > 0 ? checkedRow(rows, 0).length : 0;
+  return guarded('rows', () => {
+    let at = arena.reserve(rows.length * nargs * SIZE);
+    const { chunk } = arena;
+    const address = chunk.address + at;
+    for (let index = 0; index < rows.length; index++, at += nargs * SIZE) {
+      const row = checkedRow(rows, index);
+      if (row.length !== nargs) throw new TypeError(`rows[${index}] has ${row.length} items, rows[0] has ${nargs}`);
+      try {
+        putEach(arena, chunk, at, row, nargs, 0);
+      } catch (error) {
+        throw step(error, `[${index}]`);
+      }
+    }
+    return [address, nargs];
+  });
+}
+
+function checkedRow(rows, index) {
+  if (!Array.isArray(rows[index])) throw new TypeError(`rows[${index}]: an array is expected`);
+  return rows[index];
 }
 
 function guarded(root, encodeIt) {
@@ -167,16 +197,19 @@ function tooDeep() {
 
 function putItems(arena, items, length, depth) {
   if (depth > MAX_DEPTH) throw tooDeep();
-  let at = arena.reserve(length * SIZE);
+  const at = arena.reserve(length * SIZE);
   const { chunk } = arena;
-  const address = chunk.address + at;
+  putEach(arena, chunk, at, items, length, depth);
+  return chunk.address + at;
+}
+
+function putEach(arena, chunk, at, items, length, depth) {
   let index = 0;
   try {
     for (; index < length; index++, at += SIZE) put(arena, chunk, at, items[index], depth);
   } catch (error) {
     throw step(error, `[${index}]`);
   }
-  return address;
 }
 
 function putPairs(arena, place, placeAt, entries, length, depth) {
@@ -219,13 +252,42 @@ function takeResult(arena, how) {
   const { head } = arena;
   const kind = head.view.getInt32(RESULT, true);
   if (kind === NONE || kind === BOOL || kind === INT || kind === FLOAT) return read(how, head, 0, RESULT);
+  return takeBlock(arena, (block, base) => read(how, block, base, RESULT, head));
+}
+
+/**
+ * Takes the results of many calls, as takeResult() does.
+ *
+ * @param {boolean} returnErrors  whether what JS has no value for is an error among the results
+ */
+function takeResults(arena, how, returnErrors) {
+  return takeBlock(arena, (block, base) => {
+    const results = new Array(arena.head.word(RESULT + 8));
+    let at = arena.head.word(RESULT + 16) - base;
+    for (let row = 0; row < results.length; row++, at += SIZE) {
+      try {
+        results[row] = read(how, block, base, at);
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
+        error.message = `row ${row}: ${error.message}`;
+        error.row = row;
+        if (!returnErrors) throw error;
+        results[row] = error;
+      }
+    }
+    return results;
+  });
+}
+
+function takeBlock(arena, use) {
+  const { head } = arena;
   try {
     native.valueBlock(arena.result, arena.out, arena.out2);
     const base = head.word(OUT);
     const size = head.word(OUT_2);
     const block = size <= scratch.bytes.length ? scratch : new Chunk(size);
     native.memcpy(block.address, base, size);
-    return read(how, block, base, RESULT, head);
+    return use(block, base);
   } finally {
     native.valueFree(arena.result);
   }
@@ -279,6 +341,8 @@ function readBlock(how, block, base, kind, length, at) {
     }
     case DICT:
       return how.dicts === 'object' ? readObject(how, block, base, length, at) : readMap(how, block, base, length, at);
+    case ERROR:
+      return rowError(base + at);
     default:
       throw new Error(`a value of kind ${kind}, which this version of the package does not know: the library is newer`);
   }
@@ -317,4 +381,4 @@ function readObject(how, block, base, length, at) {
   return object;
 }
 
-module.exports = { Float, Tuple, checked, encode, encodeArgs, takeResult };
+module.exports = { Float, Tuple, checked, encode, encodeArgs, encodeRows, takeResult, takeResults };

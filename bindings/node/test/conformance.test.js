@@ -8,12 +8,16 @@ const { test } = require('node:test');
 
 const subpy = require('subpy');
 
-const { cases } = require(path.join(__dirname, '..', 'conformance', 'cases.json'));
+const { cases, many } = require(path.join(__dirname, '..', 'conformance', 'cases.json'));
 
 /** What Node cannot express, by name, and why. */
 const SKIPPED = new Map([
   ['a NaN keeps its payload', 'JS has one NaN; which bits it keeps is up to the engine'],
+  ['a row with an argument that is wrong', 'every bigint that JS has is one for Python'],
 ]);
+
+/** How many cases ran. */
+let count = 0;
 
 /** From the table's notation to JS. */
 function value(json) {
@@ -72,6 +76,7 @@ function seen(error, expected) {
     frames: () => error.frames.map((frame, index) => only(frame, expected.frames[index])),
     syntax: () => only(error, expected.syntax),
     exit_status: () => error.exitStatus,
+    row: () => error.row,
   };
   return Object.fromEntries(Object.keys(expected).map((name) => [name, members[name]()]));
 }
@@ -113,8 +118,7 @@ function ways({ do: what, text, args = [], kwargs = [], filename, keep_indent: k
 
 test('the cases of the conformance table', async () => {
   assert.ok(cases.length > 0);
-  for (const name of SKIPPED.keys()) assert.ok(cases.some((one) => one.name === name), `${name}: no such case`);
-  let count = 0;
+  for (const name of SKIPPED.keys()) assert.ok([...cases, ...many].some((one) => one.name === name), name);
   for (const one of cases) {
     if (SKIPPED.has(one.name)) {
       console.log(`skipped: conformance in Node: ${one.name}: ${SKIPPED.get(one.name)}`);
@@ -133,6 +137,52 @@ test('the cases of the conformance table', async () => {
       if ('error' in one) assert.deepEqual(outcome, { error: versioned(one.error) }, one.name);
       else if ('result' in one) assert.deepEqual(outcome, { result: versioned(one.result) }, one.name);
       interp.close();
+    }
+    count += 1;
+  }
+});
+
+/** What callMany() comes to: what became of each row, or the error that ended it. */
+function expectedOfMany({ outcomes, ends }, returnErrors) {
+  if (ends) return { ends: { row: null, ...ends } };
+  const withRows = outcomes.map(({ result, error }, row) => (error ? { error: { ...error, row } } : { result }));
+  const first = returnErrors ? undefined : withRows.find(({ error }) => error);
+  return first ? { ends: first.error } : { outcomes: withRows };
+}
+
+async function outcomeOfMany(call, expected) {
+  let results;
+  try {
+    results = await call();
+  } catch (error) {
+    assert.ok(expected.ends && error instanceof subpy.InterpreterError, error.stack);
+    return { ends: seen(error, expected.ends) };
+  }
+  const outcome = (result, row) => {
+    if (!(result instanceof Error)) return { result: notation(result) };
+    return { error: seen(result, expected.outcomes?.[row]?.error ?? { message: '' }) };
+  };
+  return { outcomes: results.map(outcome) };
+}
+
+test('the cases of many calls', async () => {
+  assert.ok(many.length > 0);
+  for (const one of many) {
+    if (SKIPPED.has(one.name)) {
+      console.log(`skipped: conformance in Node: ${one.name}: ${SKIPPED.get(one.name)}`);
+      continue;
+    }
+    const rows = one.rows.map((row) => row.map(value));
+    for (const way of ['callMany', 'callManyInThread']) {
+      for (const returnErrors of [false, true]) {
+        const interp = subpy.create({ integers: 'bigint' });
+        if (one.setup !== undefined) interp.exec(one.setup);
+        const f = interp.function(one.text);
+        const expected = versioned(expectedOfMany(one, returnErrors));
+        const outcome = await outcomeOfMany(async () => f[way](rows, { returnErrors }), expected);
+        assert.deepEqual(outcome, expected, `${one.name}, ${way}, ${returnErrors}`);
+        interp.close();
+      }
     }
     count += 1;
   }

@@ -78,6 +78,20 @@ const sum = add.call([1, 2]);
 is<Same<typeof sum, number>>();
 const later = add.callInThread([1, 2], { a: 1 });
 is<Same<typeof later, Promise<number>>>();
+const sums = add.callMany([[1, 2], [3, 4n]]);
+is<Same<typeof sums, number[]>>();
+is<Same<ReturnType<typeof add.callManyInThread>, Promise<(number | InterpreterError | RangeError)[]>>>();
+const laterSums = add.callManyInThread([Tuple.of<Value>(1, 2)], { returnErrors: false });
+is<Same<typeof laterSums, Promise<number[]>>>();
+for (const outcome of add.callMany([[1, 2]], { returnErrors: true })) {
+  if (outcome instanceof InterpreterError) is<Same<typeof outcome.row, number | null>>();
+  else if (outcome instanceof RangeError) is<Same<typeof outcome.message, string>>();
+  else is<Same<typeof outcome, number>>();
+}
+// @ts-expect-error: a row is an array
+add.callMany([1, 2]);
+// @ts-expect-error: there is no such option
+add.callMany([[1, 2]], { settled: true });
 add.free();
 add[Symbol.dispose]();
 // @ts-expect-error: only an interpreter makes them

@@ -10,6 +10,7 @@ import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 
 /**
  * The memory of one call of the library: what goes in, a place for what comes out, and one for the error. Belongs to
@@ -90,6 +91,16 @@ final class Call implements AutoCloseable {
   /** The object that the library wrote into the output as a result. */
   Object result() {
     return Result.take(output, this);
+  }
+
+  /** The objects that the library wrote into the output as the results of many calls. */
+  List<Object> results() {
+    return Result.takeAll(output, this);
+  }
+
+  /** The same as outcomes, of which some may be errors. */
+  List<Outcome> outcomes() {
+    return Result.takeOutcomes(output, this);
   }
 
   @Override

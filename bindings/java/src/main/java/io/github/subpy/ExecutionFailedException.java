@@ -64,8 +64,9 @@ public final class ExecutionFailedException extends SubpyException {
       String traceback,
       List<Frame> frames,
       Location location,
-      Integer exitStatus) {
-    super(status, message);
+      Integer exitStatus,
+      Integer row) {
+    super(status.code(), message, row);
     this.type = type;
     this.exceptionMessage = exceptionMessage;
     this.formatted = formatted;

@@ -12,6 +12,7 @@ final class Kind {
   static final int TUPLE = 7;
   static final int LIST = 8;
   static final int DICT = 9;
+  static final int ERROR = 13;
 
   /** The size of a value in bytes; that of a pair is twice as much. */
   static final long SIZE = 24;

@@ -36,6 +36,8 @@ final class Native {
   private static final MethodHandle FUNCTION_NEW = status("function_new", JAVA_LONG, ADDRESS, JAVA_LONG, ADDRESS);
   private static final MethodHandle FUNCTION_CALL =
       status("function_call", JAVA_LONG, ADDRESS, JAVA_LONG, ADDRESS, ADDRESS);
+  private static final MethodHandle FUNCTION_CALL_MANY =
+      status("function_call_many", JAVA_LONG, ADDRESS, JAVA_LONG, JAVA_LONG, JAVA_INT, ADDRESS);
   private static final MethodHandle FUNCTION_FREE = Library.function("function_free", null, JAVA_LONG);
   private static final MethodHandle ENTER = status("enter", JAVA_LONG);
   private static final MethodHandle LEAVE = status("leave", JAVA_LONG);
@@ -240,6 +242,21 @@ final class Native {
       MemorySegment error) {
     try {
       return (int) FUNCTION_CALL.invokeExact(function, args, nargs, kwargs, result, error);
+    } catch (Throwable t) {
+      throw Library.unexpected(t);
+    }
+  }
+
+  static int functionCallMany(
+      long function,
+      MemorySegment rows,
+      long count,
+      long nargs,
+      int flags,
+      MemorySegment results,
+      MemorySegment error) {
+    try {
+      return (int) FUNCTION_CALL_MANY.invokeExact(function, rows, count, nargs, flags, results, error);
     } catch (Throwable t) {
       throw Library.unexpected(t);
     }

@@ -29,6 +29,8 @@ final class NativeError {
       Library.function("error_syntax", JAVA_BOOLEAN, ADDRESS, ADDRESS, ADDRESS, ADDRESS);
   private static final MethodHandle EXIT_STATUS =
       Library.function("error_exit_status", JAVA_BOOLEAN, ADDRESS, ADDRESS);
+  private static final MethodHandle ROW = Library.function("error_row", JAVA_BOOLEAN, ADDRESS, ADDRESS);
+  private static final MethodHandle STATUS = Library.function("error_status", JAVA_INT, ADDRESS);
   private static final MethodHandle FREE = Library.function("error_free", null, ADDRESS);
 
   /** The size of a subpy_frame: its size; file, function and source, each with its length; four ints. */
@@ -48,12 +50,29 @@ final class NativeError {
 
   /** The exception for an error, which is freed. */
   static SubpyException take(int code, MemorySegment error) {
+    try {
+      return copy(code, error);
+    } finally {
+      free(error);
+    }
+  }
+
+  /** The exception for the error of a row, which stays the results'. */
+  static SubpyException ofRow(MemorySegment error) {
+    int code;
+    try {
+      code = (int) STATUS.invokeExact(error);
+    } catch (Throwable t) {
+      throw Library.unexpected(t);
+    }
+    return copy(code, error);
+  }
+
+  private static SubpyException copy(int code, MemorySegment error) {
     try (Arena arena = Arena.ofConfined()) {
       return new NativeError(error, arena).exception(code);
     } catch (Throwable t) {
       throw Library.unexpected(t);
-    } finally {
-      free(error);
     }
   }
 
@@ -73,7 +92,7 @@ final class NativeError {
     Status status = Status.of(code);
     return switch (status) {
       case NOT_FOUND -> new InterpreterNotFoundException(message);
-      case NOT_SHAREABLE -> new NotShareableException(message);
+      case NOT_SHAREABLE -> new NotShareableException(message, row());
       case EXECUTION_FAILED, SYNTAX -> new ExecutionFailedException(
           status,
           message,
@@ -83,8 +102,9 @@ final class NativeError {
           text(DISPLAY),
           frames(),
           location(),
-          exitStatus());
-      default -> new SubpyException(code, message);
+          exitStatus(),
+          row());
+      default -> new SubpyException(code, message, row());
     };
   }
 
@@ -139,6 +159,11 @@ final class NativeError {
   private Integer exitStatus() throws Throwable {
     MemorySegment status = arena.allocate(JAVA_INT);
     return (boolean) EXIT_STATUS.invokeExact(error, status) ? status.get(JAVA_INT, 0) : null;
+  }
+
+  private Integer row() throws Throwable {
+    MemorySegment row = arena.allocate(JAVA_LONG);
+    return (boolean) ROW.invokeExact(error, row) ? Math.toIntExact(row.get(JAVA_LONG, 0)) : null;
   }
 
   /** The text behind a {@code const char **}, which ends with a NUL. */

@@ -5,6 +5,10 @@ public final class NotShareableException extends SubpyException {
   private static final long serialVersionUID = 1;
 
   NotShareableException(String message) {
-    super(Status.NOT_SHAREABLE, message);
+    this(message, null);
+  }
+
+  NotShareableException(String message, Integer row) {
+    super(Status.NOT_SHAREABLE.code(), message, row);
   }
 }

@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -28,19 +29,78 @@ final class Result {
 
   /** The object that a result stands for. The result is freed. */
   static Object take(MemorySegment value, Call call) {
-    MemorySegment base = call.allocate(ADDRESS.byteSize());
-    MemorySegment size = call.allocate(JAVA_LONG.byteSize());
     try {
-      Native.valueBlock(value, base, size);
-      return new Result(base.get(ADDRESS, 0).reinterpret(size.get(JAVA_LONG, 0))).readAll(value);
+      return block(value, call).readAll(value, 0);
     } finally {
       Native.valueFree(value);
     }
   }
 
-  private Object readAll(MemorySegment root) {
+  /** What the calls of all rows came to. The results are freed. */
+  static List<Outcome> takeOutcomes(MemorySegment value, Call call) {
+    try {
+      return block(value, call).outcomes(value);
+    } finally {
+      Native.valueFree(value);
+    }
+  }
+
+  /** What the calls of all rows returned. The results are freed. */
+  static List<Object> takeAll(MemorySegment value, Call call) {
+    try {
+      return block(value, call).objects(value);
+    } finally {
+      Native.valueFree(value);
+    }
+  }
+
+  private static Result block(MemorySegment value, Call call) {
+    MemorySegment base = call.allocate(ADDRESS.byteSize());
+    MemorySegment size = call.allocate(JAVA_LONG.byteSize());
+    Native.valueBlock(value, base, size);
+    return new Result(base.get(ADDRESS, 0).reinterpret(size.get(JAVA_LONG, 0)));
+  }
+
+  private List<Object> objects(MemorySegment list) {
+    Object[] objects = new Object[length(list, 0, 1)];
+    long at = offset(list, 0);
+    for (int row = 0; row < objects.length; row++, at += Kind.SIZE) {
+      objects[row] = readRow(row, at);
+    }
+    return new ArrayList<>(Arrays.asList(objects));
+  }
+
+  private List<Outcome> outcomes(MemorySegment list) {
+    Outcome[] outcomes = new Outcome[length(list, 0, 1)];
+    long at = offset(list, 0);
+    for (int row = 0; row < outcomes.length; row++, at += Kind.SIZE) {
+      outcomes[row] = outcome(row, at);
+    }
+    return new ArrayList<>(Arrays.asList(outcomes));
+  }
+
+  private Outcome outcome(int row, long at) {
+    if (block.get(JAVA_INT, at) == Kind.ERROR) {
+      return new Outcome.Failure(NativeError.ofRow(block.get(ADDRESS, at + Kind.PAYLOAD)));
+    }
+    try {
+      return new Outcome.Success(readRow(row, at));
+    } catch (NotShareableException e) {
+      return new Outcome.Failure(e);
+    }
+  }
+
+  private Object readRow(int row, long at) {
+    try {
+      return readAll(block, at);
+    } catch (NotShareableException e) {
+      throw new NotShareableException("row " + row + ": " + e.getMessage(), row);
+    }
+  }
+
+  private Object readAll(MemorySegment root, long at) {
     Container container = null; // the innermost of those that are being read
-    Object object = read(root, 0, null);
+    Object object = read(root, at, null);
     while (true) {
       if (object instanceof Container inner) {
         container = inner;

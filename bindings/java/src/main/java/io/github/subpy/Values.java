@@ -15,6 +15,7 @@ import java.util.Deque;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.function.IntFunction;
 
 /**
  * Objects written as the library reads values, field by field into the memory of a call. Does not recurse, so that deep
@@ -25,21 +26,31 @@ final class Values {
 
   private final Call call;
 
+  /** What messages call the objects that are written. */
+  private final IntFunction<String> names;
+
   /** Containers that have memory, but whose items are not written yet. */
   private final Deque<Container> todo = new ArrayDeque<>();
 
-  private Values(Call call) {
+  private Values(Call call, IntFunction<String> names) {
     this.call = call;
+    this.names = names;
   }
 
   /** An array of the first {@code count} objects. Messages call the first {@code args[0]}. */
   static MemorySegment array(Object[] objects, int count, Call call) {
-    return new Values(call).writeAll(new Container(null, 0, "args", objects, count, false));
+    return new Values(call, index -> "args[" + index + "]").writeAll(new Container(null, 0, objects, count, false));
+  }
+
+  /** An array of the objects of all rows, each of which has {@code width}. */
+  static MemorySegment rows(Object[] objects, int width, Call call) {
+    IntFunction<String> names = index -> "rows[" + index / width + "][" + index % width + "]";
+    return new Values(call, names).writeAll(new Container(null, 0, objects, objects.length, false));
   }
 
   /** One object, which messages call by its name. */
   static MemorySegment one(Object object, String name, Call call) {
-    return new Values(call).writeAll(new Container(null, 0, name, new Object[] {object}, 1, false));
+    return new Values(call, index -> name).writeAll(new Container(null, 0, new Object[] {object}, 1, false));
   }
 
   private MemorySegment writeAll(Container root) {
@@ -111,7 +122,7 @@ final class Values {
       throw notShareable(in, index, "is nested more than 1,000 levels deep, or contains itself");
     }
     boolean pairs = kind == Kind.DICT;
-    Container container = new Container(in, index, null, items, items.length, pairs);
+    Container container = new Container(in, index, items, items.length, pairs);
     container.memory = call.allocate(items.length * Kind.SIZE);
     writePointer(in.memory, index * Kind.SIZE, kind, container.memory, pairs ? items.length / 2 : items.length);
     todo.addLast(container);
@@ -134,7 +145,7 @@ final class Values {
     to.set(JAVA_LONG, at + Kind.PAYLOAD, memory.address());
   }
 
-  private static NotShareableException notShareable(Container in, int index, String problem) {
+  private NotShareableException notShareable(Container in, int index, String problem) {
     List<String> way = new ArrayList<>();
     Container container = in;
     for (; container.outer != null; container = container.outer) {
@@ -145,25 +156,22 @@ final class Values {
       way.subList(5, way.size() - 5).clear();
       way.add(5, "...");
     }
-    String root = container.name.equals("args") ? "args[" + index + "]" : container.name;
-    return new NotShareableException(root + String.join("", way) + ": " + problem);
+    return new NotShareableException(names.apply(index) + String.join("", way) + ": " + problem);
   }
 
   /** A tuple, list or dict that is being written, or, without an outer one, what is written as a whole. */
   private static final class Container {
     final Container outer;
     final int index; // in the outer one
-    final String name;
     final Object[] items; // of a dict key, value, key, value...
     final int count;
     final boolean pairs;
     final int depth;
     MemorySegment memory;
 
-    Container(Container outer, int index, String name, Object[] items, int count, boolean pairs) {
+    Container(Container outer, int index, Object[] items, int count, boolean pairs) {
       this.outer = outer;
       this.index = index;
-      this.name = name;
       this.items = items;
       this.count = count;
       this.pairs = pairs;
