@@ -1,10 +1,10 @@
 //! Waiting for one's turn, in slices of time.
 //!
 //! Turns that change with each run would make each run wait for the operating system to wake somebody. So whoever
-//! finds the gate free gets in, past those who wait, and these sleep. The first of them is told once, by the first run
-//! that leaves, and gets in if nobody comes after that one. If others go on coming, it sleeps until its slice is over,
-//! and then nobody overtakes it any more. A slice begins when somebody gets in from the queue, so each has about as long,
-//! in the order in which they came.
+//! finds the gate free gets in, past those who wait, and these sleep. The first of them is told by the first run that
+//! leaves, and gets in if nobody comes after that one. If others call in a loop, it is not told again: it sleeps until
+//! its slice is over, and then nobody overtakes it any more. A slice begins when somebody gets in from the queue, so each
+//! has about as long, in the order in which they came.
 
 use std::collections::VecDeque;
 use std::time::Duration;
