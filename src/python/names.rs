@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 
 use super::object::{Obj, Py, PyResult};
 use super::types::PyObject;
-use crate::value::text::{SHORT, ends};
+use crate::value::{SHORT, ends};
 
 /// Two texts of the same set are kept, the third takes turns with them.
 const SETS: usize = 128;
@@ -57,11 +57,14 @@ impl Names {
     }
 
     /// `dict[key] = value`
-    #[inline]
-    pub fn set_item<'py>(&self, py: Py<'py>, dict: &Obj<'py>, key: &str, value: &Obj<'py>) -> PyResult<()> {
+    ///
+    /// # Safety
+    /// The value must be alive.
+    #[inline(always)]
+    pub unsafe fn set_item<'py>(&self, py: Py<'py>, dict: &Obj<'py>, key: &str, value: *mut PyObject) -> PyResult<()> {
         let set = |key| {
             // SAFETY: live objects. A key that is kept stays so: with a str as key no Python code runs in here.
-            py.check(unsafe { (py.api.PyDict_SetItem)(dict.as_ptr(), key, value.as_ptr()) })
+            py.check(unsafe { (py.api.PyDict_SetItem)(dict.as_ptr(), key, value) })
         };
         match self.find(py, key) {
             Some(key) => set(key.as_ptr()),
@@ -70,7 +73,7 @@ impl Names {
     }
 
     /// A text that is kept, borrowed from the table: until it changes.
-    #[inline]
+    #[inline(always)]
     fn find(&self, py: Py, text: &str) -> Option<NonNull<PyObject>> {
         let ends = ends(text.as_bytes());
         // SAFETY: the GIL is held (`py`), and nothing in here gives it away.
@@ -144,6 +147,7 @@ impl Names {
 
 impl Kept {
     /// Of the same length.
+    #[cold]
     fn is(&self, py: Py, text: &str) -> bool {
         let mut len = 0;
         // SAFETY: attached; a str that is kept, which has UTF-8, which lives as long as it does.

@@ -37,6 +37,14 @@ pub(super) fn is_plain(value: &subpy_value) -> bool {
     matches!(head(value), KIND_NONE | KIND_BOOL | KIND_INT | KIND_FLOAT)
 }
 
+/// How many of the first elements are ints, in fours: rows of numbers are long.
+#[inline]
+fn ints(elements: &[subpy_value]) -> usize {
+    let (fours, _) = elements.as_chunks::<4>();
+    let are_ints = |four: &&[subpy_value; 4]| four.iter().fold(0, |other, value| other | (head(value) ^ KIND_INT)) == 0;
+    fours.iter().take_while(are_ints).count() * 4
+}
+
 /// Kind and flags, which lie side by side: one comparison is of both.
 #[inline]
 fn head(value: &subpy_value) -> u64 {
@@ -85,6 +93,9 @@ pub(super) unsafe fn check(root: &subpy_value) -> Result<(), BadValue> {
         level.next += 1;
         // SAFETY: promised by the caller.
         if is_plain(value) || unsafe { is_ascii_text(value) } {
+            if value.kind == INT && level.kind != DICT {
+                level.next += ints(&level.elements[level.next..]);
+            }
             continue;
         }
         // SAFETY: promised by the caller.
