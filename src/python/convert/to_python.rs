@@ -42,6 +42,8 @@ struct Filling<'py, 'a> {
     filled: usize,
     /// A dict's key that is no str and waits for its value.
     key: Option<Obj<'py>>,
+    /// The dict has such a key.
+    mixed: bool,
 }
 
 impl<'py, 'a> Filling<'py, 'a> {
@@ -57,7 +59,7 @@ impl<'py, 'a> Filling<'py, 'a> {
             };
             (py.owned(object)?, value.elements())
         };
-        Ok(Filling { kind: value.kind, object, elements, filled: 0, key: None })
+        Ok(Filling { kind: value.kind, object, elements, filled: 0, key: None, mixed: false })
     }
 
     /// Puts elements in until there are no more, or one is a container itself: that one.
@@ -93,7 +95,7 @@ impl<'py, 'a> Filling<'py, 'a> {
 
     fn fill_dict(&mut self, py: Py<'py>, names: &Names) -> PyResult<Option<&'a subpy_value>> {
         while let [key, value, ..] = &self.elements[self.filled..] {
-            if key.kind == value::STR {
+            if key.kind == value::STR && !self.mixed {
                 if is_container(value) {
                     return Ok(Some(value));
                 }
@@ -106,13 +108,13 @@ impl<'py, 'a> Filling<'py, 'a> {
                         (Some(made), object)
                     }
                 };
-                // SAFETY: a checked text is UTF-8; the object is alive as long as `made`, or for good.
+                // SAFETY: a checked text; the object is alive as long as `made`, or for good.
                 unsafe { names.set_item(py, &self.object, key.text(), object)? };
                 drop(made);
                 self.filled += 2;
                 continue;
             }
-            let element = if self.key.is_some() { value } else { key };
+            let element = if key.kind == value::STR || self.key.is_some() { value } else { key };
             if is_container(element) {
                 return Ok(Some(element));
             }
@@ -127,16 +129,17 @@ impl<'py, 'a> Filling<'py, 'a> {
             return self.put_row(py, element);
         }
         let key = &self.elements[self.filled];
-        if key.kind == value::STR {
-            // SAFETY: a checked text is UTF-8; the element is alive.
-            unsafe { names.set_item(py, &self.object, key.text(), element.as_ptr())? };
-        } else if let Some(key) = self.key.take() {
-            // SAFETY: live objects.
-            py.check(unsafe { (py.api.PyDict_SetItem)(self.object.as_ptr(), key.as_ptr(), element.as_ptr()) })?;
-        } else {
-            self.key = Some(element);
-            return Ok(());
-        }
+        let key = match self.key.take() {
+            Some(key) => key,
+            // SAFETY: a checked text.
+            None if key.kind == value::STR => names.key(py, unsafe { key.text() })?,
+            None => {
+                (self.key, self.mixed) = (Some(element), true);
+                return Ok(());
+            }
+        };
+        // SAFETY: live objects.
+        py.check(unsafe { (py.api.PyDict_SetItem)(self.object.as_ptr(), key.as_ptr(), element.as_ptr()) })?;
         self.filled += 2;
         Ok(())
     }
