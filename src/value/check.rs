@@ -2,7 +2,8 @@
 
 use super::{
     BIGINT, BOOL, BYTES, DICT, ERROR, FLOAT, INT, LIST, MAX_DEPTH, NONE, OWNS_BLOCK, OwnedValue, STR, TUPLE,
-    element_size, subpy_pair, subpy_value, text::is_ascii,
+    element_size, subpy_pair, subpy_value,
+    text::{is_ascii, utf8},
 };
 
 /// Checks a DICT of names to values (keyword arguments, prepare_main) and returns its entries.
@@ -172,9 +173,7 @@ pub(super) fn check_flags(value: &subpy_value) -> Result<(), String> {
 }
 
 fn check_utf8(bytes: &[u8]) -> Result<(), String> {
-    std::str::from_utf8(bytes)
-        .map(|_| ())
-        .map_err(|error| format!("invalid UTF-8 at byte offset {}", error.valid_up_to()))
+    utf8(bytes).map(|_| ()).map_err(|error| format!("invalid UTF-8 at byte offset {}", error.valid_up_to()))
 }
 
 fn check_bigint(text: &[u8]) -> Result<(), String> {

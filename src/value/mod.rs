@@ -24,7 +24,7 @@ pub use block::{Builder, OwnedValue};
 #[cfg(feature = "capi")]
 pub use check::check_main_names;
 pub use check::{check_owned_main_names, printable};
-pub(crate) use text::{SHORT, ends, is_ascii};
+pub(crate) use text::{SHORT, ends, is_ascii, utf8};
 pub use view::{ValueRef, View};
 
 /// Containers may be nested this deep, in both directions.

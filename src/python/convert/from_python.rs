@@ -144,6 +144,8 @@ type Key = (*mut PyObject, subpy_value);
 
 const FEW_KEYS: usize = 16;
 
+/// Passed by value: the compiler then knows that nothing changes the table of functions.
+#[derive(Clone, Copy)]
 pub(super) struct Reader<'py> {
     pub(super) py: Py<'py>,
 }
@@ -154,7 +156,7 @@ impl Reader<'_> {
     /// # Safety
     /// The container must be alive.
     unsafe fn read(
-        &self,
+        self,
         top: &mut Reading,
         keys: &mut Keys,
         builder: &mut Builder,
@@ -168,9 +170,13 @@ impl Reader<'_> {
         }
     }
 
-    unsafe fn read_row(&self, top: &mut Reading, builder: &mut Builder) -> Result<Option<Reading>, Refused> {
+    /// A function of its own, as `read_dict` is: together the compiler has too few registers for either.
+    #[inline(never)]
+    unsafe fn read_row(self, top: &mut Reading, builder: &mut Builder) -> Result<Option<Reading>, Refused> {
         let api = self.py.api;
         let get = if top.kind == value::TUPLE { api.PyTuple_GetItem } else { api.PyList_GetItem };
+        // SAFETY: a live tuple or list, as promised.
+        unsafe { self.read_ints(get, top, builder) };
         while top.done < top.len {
             let at = top.next_place();
             // SAFETY: a live tuple or list, as promised. The getters check the index and the type, and CPython's answer
@@ -186,8 +192,33 @@ impl Reader<'_> {
         Ok(None)
     }
 
+    /// Rows of numbers: reads elements as long as they are ints that fit.
+    #[inline(never)]
+    unsafe fn read_ints(
+        self,
+        get: unsafe extern "C" fn(*mut PyObject, isize) -> *mut PyObject,
+        top: &mut Reading,
+        builder: &mut Builder,
+    ) {
+        let (object, mut done) = (top.object, top.done);
+        let mut at = top.array + done * size_of::<subpy_value>();
+        while done < top.len {
+            // SAFETY: promised by the caller; the element is borrowed.
+            let value = unsafe {
+                let element = get(object, done as isize);
+                if element.is_null() { None } else { int(self.py, element, self.py.api.type_of(element)) }
+            };
+            let Some(value) = value else { break };
+            builder.write(at, subpy_value::int(value));
+            done += 1;
+            at += size_of::<subpy_value>();
+        }
+        top.done = done;
+    }
+
+    #[inline(never)]
     unsafe fn read_dict(
-        &self,
+        self,
         top: &mut Reading,
         keys: &mut Keys,
         builder: &mut Builder,
@@ -221,7 +252,7 @@ impl Reader<'_> {
     /// The value of a key that is a str.
     #[inline(always)]
     unsafe fn key(
-        &self,
+        self,
         key: *mut PyObject,
         seen: Option<&mut Key>,
         builder: &mut Builder,
@@ -246,7 +277,7 @@ impl Reader<'_> {
     /// The object must be alive.
     #[inline(always)]
     unsafe fn write(
-        &self,
+        self,
         object: *mut PyObject,
         at: usize,
         builder: &mut Builder,
@@ -281,7 +312,7 @@ impl Reader<'_> {
     ///
     /// # Safety
     /// The object must be alive.
-    unsafe fn shallow(&self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {
+    unsafe fn shallow(self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {
         let api = self.py.api;
         // SAFETY: promised by the caller; each getter is called for its exact type alone.
         unsafe {
@@ -325,7 +356,7 @@ impl Reader<'_> {
         }
     }
 
-    unsafe fn int(&self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {
+    unsafe fn int(self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {
         let api = self.py.api;
         let mut overflow: c_int = 0;
         // SAFETY: an exact int (`shallow`); NativeBytes is asked for the size first and then given that much room.
@@ -348,7 +379,7 @@ impl Reader<'_> {
     }
 
     #[inline]
-    unsafe fn text(&self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {
+    unsafe fn text(self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {
         let api = self.py.api;
         let mut len = 0;
         // SAFETY: an exact str (`shallow`); the text lives as long as the object.
@@ -364,7 +395,7 @@ impl Reader<'_> {
 
     /// The exception that PyUnicode_AsUTF8AndSize set: a lone surrogate, or no memory.
     #[cold]
-    fn why_no_text(&self) -> Refused {
+    fn why_no_text(self) -> Refused {
         let Some(exception) = self.py.take_exception() else { return Refused::NO_MEMORY };
         let position = exception.attr(c"start").ok().and_then(|start| start.to_i64());
         self.py.clear();
@@ -376,7 +407,7 @@ impl Reader<'_> {
         }
     }
 
-    unsafe fn memoryview(&self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {
+    unsafe fn memoryview(self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {
         let api = self.py.api;
         // SAFETY: an exact memoryview (`shallow`). All bytes zero is a Py_buffer that nothing was put into.
         unsafe {
