@@ -2,8 +2,7 @@
 
 use super::{
     BIGINT, BOOL, BYTES, DICT, ERROR, FLOAT, INT, LIST, MAX_DEPTH, NONE, OWNS_BLOCK, OwnedValue, STR, TUPLE,
-    element_size, subpy_pair, subpy_value,
-    text::{is_ascii, utf8},
+    element_size, is_ascii, subpy_pair, subpy_value, utf8,
 };
 
 /// Checks a DICT of names to values (keyword arguments, prepare_main) and returns its entries.
