@@ -155,6 +155,7 @@ impl Reader<'_> {
     ///
     /// # Safety
     /// The container must be alive.
+    #[inline(always)]
     unsafe fn read(
         self,
         top: &mut Reading,
@@ -170,7 +171,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A function of its own, as `read_dict` is: together the compiler has too few registers for either.
+    /// A function of its own: for this and `read_dict` together a processor has too few registers.
     #[inline(never)]
     unsafe fn read_row(self, top: &mut Reading, builder: &mut Builder) -> Result<Option<Reading>, Refused> {
         let api = self.py.api;
@@ -216,7 +217,7 @@ impl Reader<'_> {
         top.done = done;
     }
 
-    #[inline(never)]
+    #[inline(always)]
     unsafe fn read_dict(
         self,
         top: &mut Reading,
