@@ -300,8 +300,6 @@ SUBPY_API void subpy_error_free(struct subpy_error *error);
 #define SUBPY_KIND_DICT 9
 /** the error of a row, in the results of subpy_function_call_many() alone: as_error */
 #define SUBPY_KIND_ERROR 13
-/** How long a text may be that `ends` tells from all others. */
-#define SHORT 16
 
 /** The payload of a subpy_value. BIGINT uses as_str; NONE uses nothing. */
 typedef union subpy_value_data {

@@ -68,8 +68,10 @@ c_tests! {
     thread_end
     threads
     values_exact
+    values_keys
     values_large
     values_refused
+    values_text
 }
 
 #[test]

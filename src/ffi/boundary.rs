@@ -6,8 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::error::subpy_error;
 use super::status::{SUBPY_AUTO_LEN, SUBPY_OK, subpy_status};
 use crate::manager::{Error, Kind, Ran, Result, forked};
-use crate::value::text::is_ascii;
-use crate::value::{OwnedValue, subpy_value};
+use crate::value::{self, OwnedValue, subpy_value};
 
 /// A function that can fail and has no output.
 ///
@@ -141,12 +140,7 @@ pub unsafe fn bytes<'a>(text: *const c_char, len: usize, name: &str) -> Result<&
 pub unsafe fn text<'a>(text: *const c_char, len: usize, name: &str) -> Result<&'a str> {
     // SAFETY: promised by the caller.
     let bytes = unsafe { bytes(text, len, name)? };
-    if is_ascii(bytes) {
-        // SAFETY: ASCII is UTF-8.
-        return Ok(unsafe { std::str::from_utf8_unchecked(bytes) });
-    }
-    std::str::from_utf8(bytes)
-        .or_else(|error| invalid(format!("{name}: invalid UTF-8 at byte offset {}", error.valid_up_to())))
+    value::utf8(bytes).or_else(|error| invalid(format!("{name}: invalid UTF-8 at byte offset {}", error.valid_up_to())))
 }
 
 /// An optional text parameter that ends with a NUL.

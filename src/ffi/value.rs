@@ -47,21 +47,21 @@ pub extern "C" fn subpy_none() -> subpy_value {
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_bool(value: bool) -> subpy_value {
     // Compared as a number: a caller without a type for C's bool can pass more than 0 and 1.
-    boundary::value(subpy_value::none(), || subpy_value::bool(u8::from(value) != 0))
+    boundary::value(subpy_value::none(), || subpy_value::bool(u8::from(value) != 0).in_one_piece())
 }
 
 /// An int.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_int(value: i64) -> subpy_value {
-    boundary::value(subpy_value::none(), || subpy_value::int(value))
+    boundary::value(subpy_value::none(), || subpy_value::int(value).in_one_piece())
 }
 
 /// A float.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_float(value: f64) -> subpy_value {
-    boundary::value(subpy_value::none(), || subpy_value::float(value))
+    boundary::value(subpy_value::none(), || subpy_value::float(value).in_one_piece())
 }
 
 /// A str that borrows `text`, UTF-8, which is checked when the value is used. `len` in bytes, or SUBPY_AUTO_LEN.
@@ -76,7 +76,7 @@ pub unsafe extern "C" fn subpy_str(text: *const c_char, len: usize) -> subpy_val
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_bytes(data: *const u8, len: usize) -> subpy_value {
-    boundary::value(subpy_value::none(), || subpy_value::pointing(value::BYTES, data, len))
+    boundary::value(subpy_value::none(), || subpy_value::pointing(value::BYTES, data, len).in_one_piece())
 }
 
 /// An int of any size that borrows `hex`, text such as "0x1ff" or "-0x1ff". `len` in bytes, or SUBPY_AUTO_LEN.
@@ -95,28 +95,28 @@ unsafe fn borrowed_text(kind: i32, text: *const c_char, len: usize) -> subpy_val
         SUBPY_AUTO_LEN if !text.is_null() => unsafe { CStr::from_ptr(text) }.count_bytes(),
         len => len,
     };
-    subpy_value::pointing(kind, text.cast(), len)
+    subpy_value::pointing(kind, text.cast(), len).in_one_piece()
 }
 
 /// A tuple that borrows `len` values.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_tuple(items: *const subpy_value, len: usize) -> subpy_value {
-    boundary::value(subpy_value::none(), || subpy_value::pointing(value::TUPLE, items.cast(), len))
+    boundary::value(subpy_value::none(), || subpy_value::pointing(value::TUPLE, items.cast(), len).in_one_piece())
 }
 
 /// A list that borrows `len` values.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_list(items: *const subpy_value, len: usize) -> subpy_value {
-    boundary::value(subpy_value::none(), || subpy_value::pointing(value::LIST, items.cast(), len))
+    boundary::value(subpy_value::none(), || subpy_value::pointing(value::LIST, items.cast(), len).in_one_piece())
 }
 
 /// A dict that borrows `len` pairs.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_dict(pairs: *const subpy_pair, len: usize) -> subpy_value {
-    boundary::value(subpy_value::none(), || subpy_value::pointing(value::DICT, pairs.cast(), len))
+    boundary::value(subpy_value::none(), || subpy_value::pointing(value::DICT, pairs.cast(), len).in_one_piece())
 }
 
 /// Look up a STR key in a DICT. The pairs are compared one by one.

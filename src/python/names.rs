@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 
 use super::object::{Obj, Py, PyResult};
 use super::types::PyObject;
-use crate::value::text::{SHORT, ends};
+use crate::value::{SHORT, ends};
 
 /// Two texts of the same set are kept, the third takes turns with them.
 const SETS: usize = 128;
@@ -49,20 +49,33 @@ impl Names {
     /// interpreter.
     #[inline]
     pub fn get<'py>(&self, py: Py<'py>, text: &str) -> PyResult<Obj<'py>> {
+        self.get_or_make(py, text, true)
+    }
+
+    /// The str, for the key of a dict.
+    #[inline]
+    pub fn key<'py>(&self, py: Py<'py>, text: &str) -> PyResult<Obj<'py>> {
+        self.get_or_make(py, text, false)
+    }
+
+    #[inline]
+    fn get_or_make<'py>(&self, py: Py<'py>, text: &str, interned: bool) -> PyResult<Obj<'py>> {
         match self.find(py, text) {
             // SAFETY: attached; what is kept is alive.
             Some(object) => unsafe { py.borrowed(object.as_ptr()) },
-            None => self.make(py, text, true),
+            None => self.make(py, text, interned),
         }
     }
 
-    /// `dict[key] = value`
-    #[inline]
-    pub fn set_item<'py>(&self, py: Py<'py>, dict: &Obj<'py>, key: &str, value: &Obj<'py>) -> PyResult<()> {
-        let set = |key| {
-            // SAFETY: live objects. A key that is kept stays so: with a str as key no Python code runs in here.
-            py.check(unsafe { (py.api.PyDict_SetItem)(dict.as_ptr(), key, value.as_ptr()) })
-        };
+    /// `dict[key] = value`, without counting a key that is kept.
+    ///
+    /// # Safety
+    /// The value must be alive, and all keys of the dict be str: to compare others can run Python code (BytesWarning), which
+    /// may come back here and have another text take the place of this one.
+    #[inline(always)]
+    pub unsafe fn set_item<'py>(&self, py: Py<'py>, dict: &Obj<'py>, key: &str, value: *mut PyObject) -> PyResult<()> {
+        // SAFETY: promised by the caller; both keys are alive.
+        let set = |key| py.check(unsafe { (py.api.PyDict_SetItem)(dict.as_ptr(), key, value) });
         match self.find(py, key) {
             Some(key) => set(key.as_ptr()),
             None => set(self.make(py, key, false)?.as_ptr()),
@@ -70,7 +83,7 @@ impl Names {
     }
 
     /// A text that is kept, borrowed from the table: until it changes.
-    #[inline]
+    #[inline(always)]
     fn find(&self, py: Py, text: &str) -> Option<NonNull<PyObject>> {
         let ends = ends(text.as_bytes());
         // SAFETY: the GIL is held (`py`), and nothing in here gives it away.
@@ -144,6 +157,7 @@ impl Names {
 
 impl Kept {
     /// Of the same length.
+    #[cold]
     fn is(&self, py: Py, text: &str) -> bool {
         let mut len = 0;
         // SAFETY: attached; a str that is kept, which has UTF-8, which lives as long as it does.

@@ -8,6 +8,7 @@ use std::ptr::NonNull;
 use super::types::{PyObject, PyTypeObject};
 
 use super::api::Api;
+use crate::value::is_ascii;
 
 /// Proof that this thread has an attached thread state, thus holds the GIL of that state's interpreter.
 #[derive(Clone, Copy)]
@@ -180,7 +181,7 @@ impl<'py> Py<'py> {
     pub fn str(self, text: &str) -> PyResult<Obj<'py>> {
         // A writer costs more than to decode a short text, and less than to decode a long one.
         const LONG: usize = 128;
-        if text.len() >= LONG && text.is_ascii() {
+        if text.len() >= LONG && is_ascii(text.as_bytes()) {
             return self.ascii(text);
         }
         // SAFETY: pointer and length of valid UTF-8; a Rust slice is never longer than isize::MAX.

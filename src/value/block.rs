@@ -3,7 +3,8 @@
 use std::any::Any;
 use std::ptr::{self, NonNull};
 
-use super::{BLOCK_HEADER, BlockHeader, OWNS_BLOCK, element_size, slice, subpy_value};
+use super::text::copy_text;
+use super::{BLOCK_HEADER, BlockHeader, ERROR, OWNS_BLOCK, element_size, slice, subpy_value};
 
 /// A value that owns the memory it points to.
 pub struct OwnedValue(subpy_value);
@@ -100,25 +101,24 @@ pub struct End {
     last: usize,
 }
 
-/// Offsets have so many bits, and what lies above them in a value is free until `finish`.
-const OFFSET_BITS: u32 = 48;
+/// Kinds need so few bits, and places are multiples of a value's alignment: both fit where kind and flags will be.
+const KIND_BITS: u32 = 4;
+const _: () = assert!((ERROR as u64) < 1 << KIND_BITS);
 
-/// A value with an offset, and the place in the block of another one. Places are multiples of a value's alignment. The
-/// lower half of the place goes where the flags will be.
+/// A value with an offset, and the place in the block of another one.
 #[inline]
 fn chained(value: subpy_value, place: usize) -> subpy_value {
     let place = (place / align_of::<subpy_value>()) as u64;
-    let above = (place >> 32) << OFFSET_BITS;
-    let u = super::subpy_value_data { as_int: value.as_int() | above.cast_signed() };
-    subpy_value { flags: place as u32, u, ..value }
+    let both = place << KIND_BITS | u64::from(value.kind.cast_unsigned());
+    subpy_value { kind: (both as u32).cast_signed(), flags: (both >> u32::BITS) as u32, ..value }
 }
 
-/// The offset and the place.
+/// The value as it was, and the place.
 #[inline]
-fn unchained(value: &subpy_value) -> (usize, usize) {
-    let both = value.as_int().cast_unsigned();
-    let place = (both >> OFFSET_BITS) << 32 | u64::from(value.flags);
-    ((both & ((1 << OFFSET_BITS) - 1)) as usize, place as usize * align_of::<subpy_value>())
+fn unchained(value: subpy_value) -> (subpy_value, usize) {
+    let both = u64::from(value.flags) << u32::BITS | u64::from(value.kind.cast_unsigned());
+    let kind = (both as i32) & ((1 << KIND_BITS) - 1);
+    (subpy_value { kind, flags: 0, ..value }, (both >> KIND_BITS) as usize * align_of::<subpy_value>())
 }
 
 impl Builder {
@@ -153,9 +153,6 @@ impl Builder {
     #[cold]
     fn grow(&mut self, end: usize) -> Option<()> {
         let capacity = end.max(self.capacity.checked_mul(2)?);
-        if capacity as u64 >= 1 << OFFSET_BITS {
-            return None;
-        }
         // SAFETY: `data` is NULL or came from realloc.
         let data = unsafe { libc::realloc(self.data.cast(), capacity) };
         if data.is_null() {
@@ -172,8 +169,10 @@ impl Builder {
         // SAFETY: `reserve` made room for them, and for the NUL.
         unsafe {
             let target = self.data.add(start);
-            ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len());
-            if !values {
+            if values {
+                ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len());
+            } else {
+                copy_text(bytes, target);
                 *target.add(bytes.len()) = 0;
             }
         }
@@ -192,7 +191,7 @@ impl Builder {
     }
 
     /// Writes one element of an array, once.
-    #[inline]
+    #[inline(always)]
     pub fn write(&mut self, at: usize, value: subpy_value) {
         debug_assert!(at + size_of::<subpy_value>() <= self.len);
         let value =
@@ -215,22 +214,21 @@ impl Builder {
     /// what points to it: so the root knows its block. None: no memory.
     pub fn finish(mut self, root: subpy_value) -> Option<OwnedValue> {
         let base = std::mem::replace(&mut self.data, ptr::null_mut());
+        // SAFETY: an offset into the block.
+        let fix = |value: &mut subpy_value| value.u.as_bytes = unsafe { base.add(value.as_int() as usize) };
         let mut at = self.last;
         while at > 0 {
             // SAFETY: a value that was written into the block.
             let value = unsafe { &mut *base.add(at).cast::<subpy_value>() };
-            let (offset, before) = unchained(value);
-            // SAFETY: an offset into the block.
-            *value = subpy_value::pointing(value.kind, unsafe { base.add(offset) }, value.len);
-            at = before;
+            (*value, at) = unchained(*value);
+            fix(value);
         }
         let mut root = root;
         if element_size(root.kind) > 0 {
             debug_assert!(root.as_int() == BLOCK_HEADER as i64);
             // SAFETY: the header of a block that has at least one piece.
             unsafe { base.cast::<BlockHeader>().write(BlockHeader { size: self.len, attached: self.attached.take() }) }
-            // SAFETY: an offset into the block.
-            root.u.as_bytes = unsafe { base.add(root.as_int() as usize) };
+            fix(&mut root);
             root.flags = OWNS_BLOCK;
         }
         Some(OwnedValue(root))
@@ -300,12 +298,11 @@ mod tests {
     }
 
     #[test]
-    fn an_offset_and_a_place_share_a_value() {
-        let most = (1 << OFFSET_BITS) - 8;
-        for offset in [BLOCK_HEADER, 17, most + 7] {
-            for place in [0, BLOCK_HEADER, 8 * 0xffff_ffff, 8 * 0x1_0000_0000, most] {
-                let value = chained(subpy_value::at_offset(STR, offset, 5), place);
-                assert_eq!((value.kind, value.len, unchained(&value)), (STR, 5, (offset, place)));
+    fn a_value_keeps_a_place() {
+        for kind in [STR, DICT] {
+            for place in [0, BLOCK_HEADER, 8 * 0xffff_ffff, 8 * 0x1_0000_0000, isize::MAX as usize & !7] {
+                let (value, kept) = unchained(chained(subpy_value::at_offset(kind, 17, 5), place));
+                assert_eq!((value.kind, value.flags, value.len, value.as_int(), kept), (kind, 0, 5, 17, place));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{
     BIGINT, BOOL, BYTES, DICT, ERROR, FLOAT, INT, LIST, MAX_DEPTH, NONE, OWNS_BLOCK, OwnedValue, STR, TUPLE,
-    element_size, subpy_pair, subpy_value, text::is_ascii,
+    element_size, is_ascii, subpy_pair, subpy_value, utf8,
 };
 
 /// Checks a DICT of names to values (keyword arguments, prepare_main) and returns its entries.
@@ -35,6 +35,14 @@ const KIND_FLOAT: u64 = FLOAT as u64;
 #[inline]
 pub(super) fn is_plain(value: &subpy_value) -> bool {
     matches!(head(value), KIND_NONE | KIND_BOOL | KIND_INT | KIND_FLOAT)
+}
+
+/// How many of the first elements are ints, in fours: rows of numbers are long.
+#[inline]
+fn ints(elements: &[subpy_value]) -> usize {
+    let (fours, _) = elements.as_chunks::<4>();
+    let are_ints = |four: &&[subpy_value; 4]| four.iter().fold(0, |other, value| other | (head(value) ^ KIND_INT)) == 0;
+    fours.iter().take_while(are_ints).count() * 4
 }
 
 /// Kind and flags, which lie side by side: one comparison is of both.
@@ -85,6 +93,9 @@ pub(super) unsafe fn check(root: &subpy_value) -> Result<(), BadValue> {
         level.next += 1;
         // SAFETY: promised by the caller.
         if is_plain(value) || unsafe { is_ascii_text(value) } {
+            if value.kind == INT && level.kind != DICT {
+                level.next += ints(&level.elements[level.next..]);
+            }
             continue;
         }
         // SAFETY: promised by the caller.
@@ -161,9 +172,7 @@ pub(super) fn check_flags(value: &subpy_value) -> Result<(), String> {
 }
 
 fn check_utf8(bytes: &[u8]) -> Result<(), String> {
-    std::str::from_utf8(bytes)
-        .map(|_| ())
-        .map_err(|error| format!("invalid UTF-8 at byte offset {}", error.valid_up_to()))
+    utf8(bytes).map(|_| ()).map_err(|error| format!("invalid UTF-8 at byte offset {}", error.valid_up_to()))
 }
 
 fn check_bigint(text: &[u8]) -> Result<(), String> {

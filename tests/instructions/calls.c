@@ -8,6 +8,10 @@ static subpy_interp interp;
 static subpy_function function, from_c;
 static subpy_value list[1000], text;
 
+/* A table of 50 rows. */
+static subpy_pair table[50], fields[50][4];
+static char keys[50][16], names[50][16];
+
 static void call(const char *name, const subpy_value *args, size_t nargs, const subpy_value *kwargs) {
   subpy_error *error = NULL;
   subpy_value result = {0};
@@ -39,6 +43,37 @@ static void call_text(void) { call("same", &text, 1, NULL); }
 static void call_list(void) {
   subpy_value args[] = {subpy_list(list, 1000)};
   call("same", args, 1, NULL);
+}
+
+static void call_short_text(void) {
+  subpy_value args[] = {TEXT("a short one")};
+  call("same", args, 1, NULL);
+}
+
+static void list_in(void) {
+  subpy_value args[] = {subpy_list(list, 1000)};
+  call("length", args, 1, NULL);
+}
+
+static void list_out(void) { call("numbers", NULL, 0, NULL); }
+
+static void table_in(void) {
+  subpy_value args[] = {subpy_dict(table, COUNT(table))};
+  call("length", args, 1, NULL);
+}
+
+static void table_out(void) { call("table", NULL, 0, NULL); }
+
+/* A thousand keys: more than an interpreter keeps. */
+static void keys_in(void) {
+  static subpy_pair pairs[1000];
+  static char texts[COUNT(pairs)][16];
+  for (size_t i = 0; i < COUNT(pairs); i++) {
+    if (texts[i][0] == 0) snprintf(texts[i], sizeof texts[i], "a key %zu", i);
+    pairs[i] = (subpy_pair){TEXT(texts[i]), subpy_int(1)};
+  }
+  subpy_value args[] = {subpy_dict(pairs, COUNT(pairs))};
+  call("length", args, 1, NULL);
 }
 
 static void call_function(void) {
@@ -82,6 +117,12 @@ static const struct {
     {"call math:sqrt(float)", call_module},
     {"call(str of 1 KiB) -> str", call_text},
     {"call(list of 1,000 ints) -> list", call_list},
+    {"call(short str) -> str", call_short_text},
+    {"call(list of 1,000 ints)", list_in},
+    {"call() -> list of 1,000 ints", list_out},
+    {"call(50 dicts of 4)", table_in},
+    {"call() -> 50 dicts of 4", table_out},
+    {"call(dict of 1,000)", keys_in},
     {"function(int, int)", call_function},
     {"function(int, int) in a session", call_function},
     {"function(int, int), 10 rows", rows_10},
@@ -98,13 +139,25 @@ int main(void) {
   interp = create();
   puts(subpy_python_library());
   fflush(stdout);
-  run(interp, "def nothing(): pass\ndef add(a, b): return a + b\ndef same(value): return value");
+  run(interp, "def nothing(): pass\ndef add(a, b): return a + b\ndef same(value): return value\n"
+              "def length(value): return len(value)\ndef numbers(): return NUMBERS\ndef table(): return TABLE\n"
+              "NUMBERS = list(range(1000, 2000))\n"
+              "TABLE = {f'key {i}': {'id': i, 'name': f'name {i}', 'price': i + .5, 'active': True} for i in range(50)}");
   OK(subpy_function_new(interp, "add", SUBPY_AUTO_LEN, &function, &error));
   OK(subpy_function_new(interp, "math:sqrt", SUBPY_AUTO_LEN, &from_c, &error));
   static char letters[1025];
   memset(letters, 'x', 1024);
   text = subpy_str(letters, 1024);
   for (int i = 0; i < 1000; i++) list[i] = subpy_int(i * 1000);
+  for (int i = 0; i < 50; i++) {
+    snprintf(keys[i], sizeof keys[i], "key %d", i);
+    snprintf(names[i], sizeof names[i], "name %d", i);
+    fields[i][0] = (subpy_pair){TEXT("id"), subpy_int(i)};
+    fields[i][1] = (subpy_pair){TEXT("name"), TEXT(names[i])};
+    fields[i][2] = (subpy_pair){TEXT("price"), subpy_float(i + .5)};
+    fields[i][3] = (subpy_pair){TEXT("active"), subpy_bool(true)};
+    table[i] = (subpy_pair){TEXT(keys[i]), subpy_dict(fields[i], 4)};
+  }
   for (size_t i = 0; i < sizeof ACTS / sizeof *ACTS; i++) {
     bool session = strstr(ACTS[i].name, "session") != NULL;
     if (session) OK(subpy_enter(interp, &error));

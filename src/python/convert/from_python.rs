@@ -7,14 +7,19 @@ use std::ptr;
 
 use super::super::Failure;
 use super::super::object::{LONGEST_NAME, Obj, Py, cut};
-use super::super::types::{self, PyObject};
+use super::super::types::{self, PyObject, PyTypeObject};
 use crate::value::{self, Builder, MAX_DEPTH, OwnedValue, subpy_value};
 
-/// Why an object has no value.
-pub(super) enum Refused {
-    /// Not shareable, with what to say of it.
-    Because(String),
-    NoMemory,
+/// Why an object has no value: what to say of it, or None when there was no memory. Small, since every element may have
+/// one.
+pub(super) struct Refused(Option<Box<str>>);
+
+impl Refused {
+    const NO_MEMORY: Refused = Refused(None);
+
+    fn because(reason: String) -> Refused {
+        Refused(Some(reason.into()))
+    }
 }
 
 /// Makes the value of a Python object. The result is None before.
@@ -31,17 +36,17 @@ pub fn from_python(py: Py, object: &Obj, result: &mut OwnedValue) -> Result<(), 
 /// The value of an int, when it is one that fits 64 bits: most of what is read.
 #[inline]
 pub fn int(py: Py, object: &Obj) -> Option<i64> {
-    // SAFETY: a live object.
-    unsafe { int_at(py, object.as_ptr()) }
+    // SAFETY: a live object, and its type.
+    unsafe { int_of(py, object.as_ptr(), object.type_ptr()) }
 }
 
 /// # Safety
-/// The object must be alive.
+/// The object must be alive, and of that type.
 #[inline]
-unsafe fn int_at(py: Py, object: *mut PyObject) -> Option<i64> {
+unsafe fn int_of(py: Py, object: *mut PyObject, kind: *mut PyTypeObject) -> Option<i64> {
     // SAFETY: promised by the caller; the getter is called for its exact type alone.
     unsafe {
-        if py.api.type_of(object) != py.api.PyLong_Type.0 {
+        if kind != py.api.PyLong_Type.0 {
             return None;
         }
         let mut overflow: c_int = 0;
@@ -69,19 +74,29 @@ pub fn append(py: Py, object: &Obj, builder: &mut Builder, name: Arguments) -> R
         return Ok(root);
     }
     let mut keys: Keys = [(ptr::null_mut(), subpy_value::none()); FEW_KEYS];
-    let mut open = vec![Reading::new(object.as_ptr(), &root)];
-    while let Some(top) = open.last_mut() {
+    let mut outer: Vec<Reading> = Vec::new();
+    let mut top = Reading::new(object.as_ptr(), &root);
+    loop {
         // SAFETY: containers are alive: their root is, and nothing runs that could change them.
-        match unsafe { reader.read(top, &mut keys, builder) } {
-            Ok(None) => drop(open.pop()),
-            // SAFETY: as above.
-            Ok(Some(_)) if open.len() == MAX_DEPTH => return Err(unsafe { reader.too_deep(&open, name) }),
-            Ok(Some(inner)) => open.push(inner),
-            // SAFETY: as above.
-            Err(refused) => return Err(failure(refused, &unsafe { reader.path(&open, name) })),
+        match unsafe { reader.read(&mut top, &mut keys, builder) } {
+            Ok(None) => match outer.pop() {
+                Some(container) => top = container,
+                None => return Ok(root),
+            },
+            Ok(Some(inner)) => {
+                outer.push(std::mem::replace(&mut top, inner));
+                if outer.len() == MAX_DEPTH {
+                    // SAFETY: as above.
+                    return Err(unsafe { reader.too_deep(&outer, name) });
+                }
+            }
+            Err(refused) => {
+                outer.push(top);
+                // SAFETY: as above.
+                return Err(failure(refused, &unsafe { reader.path(&outer, name) }));
+            }
         }
     }
-    Ok(root)
 }
 
 #[inline]
@@ -90,9 +105,9 @@ fn is_container(value: &subpy_value) -> bool {
 }
 
 fn failure(refused: Refused, path: &str) -> Failure {
-    match refused {
-        Refused::Because(reason) => Failure::NotShareable(format!("{path}: {reason}")),
-        Refused::NoMemory => Failure::NoMemory,
+    match refused.0 {
+        Some(reason) => Failure::NotShareable(format!("{path}: {reason}")),
+        None => Failure::NoMemory,
     }
 }
 
@@ -117,6 +132,13 @@ impl Reading {
         let array = value.as_int() as usize;
         Reading { object, kind: value.kind, len, done: 0, array, position: 0, value: ptr::null_mut() }
     }
+
+    /// Where the value of the next element goes.
+    #[inline]
+    fn next_place(&mut self) -> usize {
+        self.done += 1;
+        self.array + (self.done - 1) * size_of::<subpy_value>()
+    }
 }
 
 /// The keys of the last dict with few, and their values: rows of a table have the same ones, which are then the same
@@ -126,6 +148,8 @@ type Key = (*mut PyObject, subpy_value);
 
 const FEW_KEYS: usize = 16;
 
+/// Passed by value: the compiler then knows that nothing changes the table of functions.
+#[derive(Clone, Copy)]
 pub(super) struct Reader<'py> {
     pub(super) py: Py<'py>,
 }
@@ -135,8 +159,9 @@ impl Reader<'_> {
     ///
     /// # Safety
     /// The container must be alive.
+    #[inline(always)]
     unsafe fn read(
-        &self,
+        self,
         top: &mut Reading,
         keys: &mut Keys,
         builder: &mut Builder,
@@ -150,95 +175,150 @@ impl Reader<'_> {
         }
     }
 
-    unsafe fn read_row(&self, top: &mut Reading, builder: &mut Builder) -> Result<Option<Reading>, Refused> {
+    /// A function of its own: for this and `read_dict` together a processor has too few registers.
+    #[inline(never)]
+    unsafe fn read_row(self, top: &mut Reading, builder: &mut Builder) -> Result<Option<Reading>, Refused> {
         let api = self.py.api;
         let get = if top.kind == value::TUPLE { api.PyTuple_GetItem } else { api.PyList_GetItem };
+        // SAFETY: a live tuple or list, as promised.
+        unsafe { self.read_ints(get, top, builder) };
         while top.done < top.len {
-            let at = top.array + top.done * size_of::<subpy_value>();
+            let at = top.next_place();
             // SAFETY: a live tuple or list, as promised. The getters check the index and the type, and CPython's answer
             // NULL (never seen: nothing can shorten the container meanwhile) reads as None. The element is borrowed.
-            let value = unsafe {
-                let element = get(top.object, top.done as isize);
+            unsafe {
+                let element = get(top.object, top.done as isize - 1);
                 let element = if element.is_null() { self.py.none() } else { element };
-                top.done += 1;
-                match int_at(self.py, element) {
-                    Some(value) => subpy_value::int(value),
-                    None => {
-                        let value = self.shallow(element, builder)?;
-                        if is_container(&value) {
-                            builder.write(at, value);
-                            return Ok(Some(Reading::new(element, &value)));
-                        }
-                        value
-                    }
+                if let Some(inner) = self.write(element, at, builder)? {
+                    return Ok(Some(Reading::new(element, &inner)));
                 }
-            };
-            builder.write(at, value);
-        }
-        Ok(None)
-    }
-
-    unsafe fn read_dict(
-        &self,
-        top: &mut Reading,
-        keys: &mut Keys,
-        builder: &mut Builder,
-    ) -> Result<Option<Reading>, Refused> {
-        let few = top.len <= FEW_KEYS * 2;
-        while top.done < top.len {
-            let at = top.array + top.done * size_of::<subpy_value>();
-            // SAFETY: a live dict, as promised. Key and value are borrowed, and None if there were no next entry, which
-            // was never seen.
-            let (element, value) = unsafe {
-                let place = top.done / 2;
-                top.done += 1;
-                if top.done.is_multiple_of(2) {
-                    (top.value, self.shallow(top.value, builder)?)
-                } else {
-                    let mut key = self.py.none();
-                    top.value = key;
-                    (self.py.api.PyDict_Next)(top.object, &mut top.position, &mut key, &mut top.value);
-                    (key, self.key(key, keys.get_mut(place).filter(|_| few), builder)?)
-                }
-            };
-            builder.write(at, value);
-            if is_container(&value) {
-                return Ok(Some(Reading::new(element, &value)));
             }
         }
         Ok(None)
     }
 
-    #[inline]
+    /// Rows of numbers: reads elements as long as they are ints that fit.
+    #[inline(never)]
+    unsafe fn read_ints(
+        self,
+        get: unsafe extern "C" fn(*mut PyObject, isize) -> *mut PyObject,
+        top: &mut Reading,
+        builder: &mut Builder,
+    ) {
+        let (object, mut done) = (top.object, top.done);
+        let mut at = top.array + done * size_of::<subpy_value>();
+        while done < top.len {
+            // SAFETY: promised by the caller; the element is borrowed.
+            let value = unsafe {
+                let element = get(object, done as isize);
+                if element.is_null() { None } else { int_of(self.py, element, self.py.api.type_of(element)) }
+            };
+            let Some(value) = value else { break };
+            builder.write(at, subpy_value::int(value));
+            done += 1;
+            at += size_of::<subpy_value>();
+        }
+        top.done = done;
+    }
+
+    #[inline(always)]
+    unsafe fn read_dict(
+        self,
+        top: &mut Reading,
+        keys: &mut Keys,
+        builder: &mut Builder,
+    ) -> Result<Option<Reading>, Refused> {
+        while top.done < top.len {
+            // SAFETY: a live dict, as promised. Key and value are borrowed, and None if there were no next entry, which
+            // was never seen.
+            unsafe {
+                if top.done.is_multiple_of(2) {
+                    let seen = keys.get_mut(top.done / 2).filter(|_| top.len <= FEW_KEYS * 2);
+                    let at = top.next_place();
+                    let mut key = self.py.none();
+                    top.value = key;
+                    (self.py.api.PyDict_Next)(top.object, &mut top.position, &mut key, &mut top.value);
+                    if self.py.api.type_of(key) == self.py.api.PyUnicode_Type.0 {
+                        let value = self.key(key, seen, builder)?;
+                        builder.write(at, value);
+                    } else if let Some(inner) = self.write(key, at, builder)? {
+                        return Ok(Some(Reading::new(key, &inner)));
+                    }
+                }
+                let at = top.next_place();
+                if let Some(inner) = self.write(top.value, at, builder)? {
+                    return Ok(Some(Reading::new(top.value, &inner)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The value of a key that is a str.
+    #[inline(always)]
     unsafe fn key(
-        &self,
+        self,
         key: *mut PyObject,
         seen: Option<&mut Key>,
         builder: &mut Builder,
     ) -> Result<subpy_value, Refused> {
-        if let Some((object, value)) = &seen
-            && *object == key
-        {
-            return Ok(*value);
-        }
         // SAFETY: promised by the caller.
-        let value = unsafe { self.shallow(key, builder)? };
-        if let Some(seen) = seen
-            && value.kind == value::STR
-        {
-            *seen = (key, value);
+        unsafe {
+            match seen {
+                Some((object, value)) if *object == key => Ok(*value),
+                Some(seen) => {
+                    *seen = (key, self.text(key, builder)?);
+                    Ok(seen.1)
+                }
+                None => self.text(key, builder),
+            }
         }
-        Ok(value)
+    }
+
+    /// Writes the value of an element into the block. The kinds that most elements have come first, and each is written
+    /// where it is known. A container is returned: its elements are still None.
+    ///
+    /// # Safety
+    /// The object must be alive.
+    #[inline(always)]
+    unsafe fn write(
+        self,
+        object: *mut PyObject,
+        at: usize,
+        builder: &mut Builder,
+    ) -> Result<Option<subpy_value>, Refused> {
+        let api = self.py.api;
+        // SAFETY: promised by the caller; each getter is called for its exact type alone.
+        unsafe {
+            let kind = api.type_of(object);
+            if let Some(value) = int_of(self.py, object, kind) {
+                builder.write(at, subpy_value::int(value));
+            } else if kind == api.PyUnicode_Type.0 {
+                let value = self.text(object, builder)?;
+                builder.write(at, value);
+            } else if kind == api.PyFloat_Type.0 {
+                builder.write(at, subpy_value::float((api.PyFloat_AsDouble)(object)));
+            } else if kind == api.PyBool_Type.0 {
+                builder.write(at, subpy_value::bool(object == api._Py_TrueStruct.0));
+            } else if kind == api.PyDict_Type.0 {
+                let value = container(value::DICT, (api.PyDict_Size)(object), builder)?;
+                builder.write(at, value);
+                return Ok(Some(value));
+            } else {
+                let value = self.shallow(object, builder)?;
+                builder.write(at, value);
+                return Ok(is_container(&value).then_some(value));
+            }
+            Ok(None)
+        }
     }
 
     /// The value of an object, a container's elements still None. Data goes into the block; pointers are offsets.
     ///
     /// # Safety
     /// The object must be alive.
-    #[inline]
-    unsafe fn shallow(&self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {
+    unsafe fn shallow(self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {
         let api = self.py.api;
-        let no_memory = |offset: Option<usize>| offset.ok_or(Refused::NoMemory);
         // SAFETY: promised by the caller; each getter is called for its exact type alone.
         unsafe {
             let kind = api.type_of(object);
@@ -257,19 +337,14 @@ impl Reader<'_> {
             if kind == api.PyBool_Type.0 {
                 return Ok(subpy_value::bool(object == api._Py_TrueStruct.0));
             }
-            let container = |kind, len: isize, each: usize, builder: &mut Builder| {
-                let len = usize::try_from(len).unwrap_or(0);
-                let start = no_memory(len.checked_mul(each).and_then(|count| builder.array(count)))?;
-                Ok(subpy_value::at_offset(kind, start, len))
-            };
             if kind == api.PyList_Type.0 {
-                return container(value::LIST, (api.PyList_Size)(object), 1, builder);
+                return container(value::LIST, (api.PyList_Size)(object), builder);
             }
             if kind == api.PyTuple_Type.0 {
-                return container(value::TUPLE, (api.PyTuple_Size)(object), 1, builder);
+                return container(value::TUPLE, (api.PyTuple_Size)(object), builder);
             }
             if kind == api.PyDict_Type.0 {
-                return container(value::DICT, (api.PyDict_Size)(object), 2, builder);
+                return container(value::DICT, (api.PyDict_Size)(object), builder);
             }
             if kind == api.PyBytes_Type.0 {
                 let (mut data, mut len) = (ptr::null_mut(), 0);
@@ -282,11 +357,11 @@ impl Reader<'_> {
             if kind == api.PyMemoryView_Type.0 {
                 return self.memoryview(object, builder);
             }
-            Err(Refused::Because(self.why_not(object)))
+            Err(Refused::because(self.why_not(object)))
         }
     }
 
-    unsafe fn int(&self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {
+    unsafe fn int(self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {
         let api = self.py.api;
         let mut overflow: c_int = 0;
         // SAFETY: an exact int (`shallow`); NativeBytes is asked for the size first and then given that much room.
@@ -297,18 +372,19 @@ impl Reader<'_> {
             }
             // Big-endian two's complement (flags 0), from which hexadecimal takes linear time.
             let size = (api.PyLong_AsNativeBytes)(object, ptr::null_mut(), 0, 0);
-            let len = usize::try_from(size).map_err(|_| Refused::NoMemory)?;
+            let len = usize::try_from(size).map_err(|_| Refused::NO_MEMORY)?;
             let mut bytes = Vec::new();
-            bytes.try_reserve_exact(len).map_err(|_| Refused::NoMemory)?;
+            bytes.try_reserve_exact(len).map_err(|_| Refused::NO_MEMORY)?;
             bytes.resize(len, 0u8);
             (api.PyLong_AsNativeBytes)(object, bytes.as_mut_ptr().cast(), size, 0);
-            let text = hexadecimal(bytes, overflow < 0).map_err(|_| Refused::NoMemory)?;
-            let start = builder.append(text.as_bytes(), false).ok_or(Refused::NoMemory)?;
+            let text = hexadecimal(bytes, overflow < 0).map_err(|_| Refused::NO_MEMORY)?;
+            let start = builder.append(text.as_bytes(), false).ok_or(Refused::NO_MEMORY)?;
             Ok(subpy_value::at_offset(value::BIGINT, start, text.len()))
         }
     }
 
-    unsafe fn text(&self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {
+    #[inline]
+    unsafe fn text(self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {
         let api = self.py.api;
         let mut len = 0;
         // SAFETY: an exact str (`shallow`); the text lives as long as the object.
@@ -318,31 +394,32 @@ impl Reader<'_> {
                 return Err(self.why_no_text());
             }
             let start = builder.append(std::slice::from_raw_parts(data.cast(), len as usize), false);
-            Ok(subpy_value::at_offset(value::STR, start.ok_or(Refused::NoMemory)?, len as usize))
+            Ok(subpy_value::at_offset(value::STR, start.ok_or(Refused::NO_MEMORY)?, len as usize))
         }
     }
 
     /// The exception that PyUnicode_AsUTF8AndSize set: a lone surrogate, or no memory.
-    fn why_no_text(&self) -> Refused {
-        let Some(exception) = self.py.take_exception() else { return Refused::NoMemory };
+    #[cold]
+    fn why_no_text(self) -> Refused {
+        let Some(exception) = self.py.take_exception() else { return Refused::NO_MEMORY };
         let position = exception.attr(c"start").ok().and_then(|start| start.to_i64());
         self.py.clear();
         match position {
-            Some(position) => Refused::Because(format!(
+            Some(position) => Refused::because(format!(
                 "str with a lone surrogate at index {position} cannot be shared, return text.encode('utf-8', 'surrogatepass')"
             )),
-            None => Refused::NoMemory,
+            None => Refused::NO_MEMORY,
         }
     }
 
-    unsafe fn memoryview(&self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {
+    unsafe fn memoryview(self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {
         let api = self.py.api;
         // SAFETY: an exact memoryview (`shallow`). All bytes zero is a Py_buffer that nothing was put into.
         unsafe {
             let mut view: types::Py_buffer = std::mem::zeroed();
             if (api.PyObject_GetBuffer)(object, &mut view, types::PyBUF_FULL_RO) != 0 {
                 self.py.clear();
-                return Err(Refused::Because("a released memoryview cannot be shared".into()));
+                return Err(Refused::because("a released memoryview cannot be shared".into()));
             }
             let format = if view.format.is_null() { b"B" } else { std::ffi::CStr::from_ptr(view.format).to_bytes() };
             let fits = view.ndim == 1
@@ -351,7 +428,7 @@ impl Reader<'_> {
             let result = if fits {
                 bytes(view.buf.cast(), view.len, builder)
             } else {
-                Err(Refused::Because(format!(
+                Err(Refused::because(format!(
                     "memoryview of format {:?} with {} dimension(s) cannot be shared, return bytes(view)",
                     cut(format, LONGEST_NAME).unwrap_or_default(),
                     view.ndim
@@ -363,12 +440,21 @@ impl Reader<'_> {
     }
 }
 
+/// A container with room for its elements.
+#[inline]
+fn container(kind: i32, len: isize, builder: &mut Builder) -> Result<subpy_value, Refused> {
+    let len = usize::try_from(len).unwrap_or(0);
+    let each = if kind == value::DICT { 2 } else { 1 };
+    let start = len.checked_mul(each).and_then(|count| builder.array(count)).ok_or(Refused::NO_MEMORY)?;
+    Ok(subpy_value::at_offset(kind, start, len))
+}
+
 /// A BYTES value.
 unsafe fn bytes(data: *const c_char, len: isize, builder: &mut Builder) -> Result<subpy_value, Refused> {
     let len = if data.is_null() { 0 } else { len as usize };
     // SAFETY: CPython's pointer to that many bytes; it may be NULL when there are none.
     let data = unsafe { if len == 0 { &[] } else { std::slice::from_raw_parts(data.cast(), len) } };
-    let start = builder.append(data, false).ok_or(Refused::NoMemory)?;
+    let start = builder.append(data, false).ok_or(Refused::NO_MEMORY)?;
     Ok(subpy_value::at_offset(value::BYTES, start, len))
 }
 

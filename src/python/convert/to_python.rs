@@ -5,6 +5,7 @@ use std::ptr;
 
 use super::super::names::Names;
 use super::super::object::{Obj, Py, PyResult};
+use super::super::types::PyObject;
 use crate::value::{self, subpy_value};
 
 /// Makes the Python object of a checked value.
@@ -13,7 +14,7 @@ pub fn to_python<'py>(py: Py<'py>, names: &Names, value: &subpy_value) -> PyResu
     match value.kind {
         value::INT => py.int(value.as_int()),
         value::TUPLE | value::LIST | value::DICT => container(py, names, value),
-        _ => scalar(py, value),
+        _ => other_scalar(py, value),
     }
 }
 
@@ -41,6 +42,8 @@ struct Filling<'py, 'a> {
     filled: usize,
     /// A dict's key that is no str and waits for its value.
     key: Option<Obj<'py>>,
+    /// The dict has such a key.
+    mixed: bool,
 }
 
 impl<'py, 'a> Filling<'py, 'a> {
@@ -56,7 +59,7 @@ impl<'py, 'a> Filling<'py, 'a> {
             };
             (py.owned(object)?, value.elements())
         };
-        Ok(Filling { kind: value.kind, object, elements, filled: 0, key: None })
+        Ok(Filling { kind: value.kind, object, elements, filled: 0, key: None, mixed: false })
     }
 
     /// Puts elements in until there are no more, or one is a container itself: that one.
@@ -69,10 +72,11 @@ impl<'py, 'a> Filling<'py, 'a> {
 
     fn fill_row(&mut self, py: Py<'py>) -> PyResult<Option<&'a subpy_value>> {
         while let Some(element) = self.elements.get(self.filled) {
+            // Rows of numbers come first.
             let object = match element.kind {
                 value::INT => py.int(element.as_int())?,
                 value::TUPLE | value::LIST | value::DICT => return Ok(Some(element)),
-                _ => scalar(py, element)?,
+                _ => other_scalar(py, element)?,
             };
             self.put_row(py, object)?;
         }
@@ -90,40 +94,74 @@ impl<'py, 'a> Filling<'py, 'a> {
     }
 
     fn fill_dict(&mut self, py: Py<'py>, names: &Names) -> PyResult<Option<&'a subpy_value>> {
-        while let Some(key) = self.elements.get(self.filled) {
-            // A key that is a str is looked up when its value is there.
-            let element =
-                if key.kind == value::STR || self.key.is_some() { &self.elements[self.filled + 1] } else { key };
-            let object = match element.kind {
-                value::TUPLE | value::LIST | value::DICT => return Ok(Some(element)),
-                _ => scalar(py, element)?,
-            };
-            self.put(py, names, object)?;
+        while let [key, value, ..] = &self.elements[self.filled..] {
+            if key.kind == value::STR && !self.mixed {
+                if is_container(value) {
+                    return Ok(Some(value));
+                }
+                // The key is looked up when its value is there, and the constants need not be counted.
+                let (made, object) = match constant(py, value) {
+                    Some(constant) => (None, constant),
+                    None => {
+                        let made = scalar(py, value)?;
+                        let object = made.as_ptr();
+                        (Some(made), object)
+                    }
+                };
+                // SAFETY: a checked text; the object is alive as long as `made`, or for good.
+                unsafe { names.set_item(py, &self.object, key.text(), object)? };
+                drop(made);
+                self.filled += 2;
+                continue;
+            }
+            let element = if key.kind == value::STR || self.key.is_some() { value } else { key };
+            if is_container(element) {
+                return Ok(Some(element));
+            }
+            self.put(py, names, scalar(py, element)?)?;
         }
         Ok(None)
     }
 
+    /// Puts in what `fill` stopped at.
     fn put(&mut self, py: Py<'py>, names: &Names, element: Obj<'py>) -> PyResult<()> {
         if self.kind != value::DICT {
             return self.put_row(py, element);
         }
         let key = &self.elements[self.filled];
-        if key.kind == value::STR {
-            // SAFETY: a checked text is UTF-8.
-            names.set_item(py, &self.object, unsafe { key.text() }, &element)?;
-        } else if let Some(key) = self.key.take() {
-            // SAFETY: live objects.
-            py.check(unsafe { (py.api.PyDict_SetItem)(self.object.as_ptr(), key.as_ptr(), element.as_ptr()) })?;
-        } else {
-            self.key = Some(element);
-            return Ok(());
-        }
+        let key = match self.key.take() {
+            Some(key) => key,
+            // SAFETY: a checked text.
+            None if key.kind == value::STR => names.key(py, unsafe { key.text() })?,
+            None => {
+                (self.key, self.mixed) = (Some(element), true);
+                return Ok(());
+            }
+        };
+        // SAFETY: live objects.
+        py.check(unsafe { (py.api.PyDict_SetItem)(self.object.as_ptr(), key.as_ptr(), element.as_ptr()) })?;
         self.filled += 2;
         Ok(())
     }
 }
 
 #[inline]
+fn is_container(value: &subpy_value) -> bool {
+    matches!(value.kind, value::TUPLE | value::LIST | value::DICT)
+}
+
+/// None, True and False: borrowed and immortal.
+#[inline]
+fn constant(py: Py, value: &subpy_value) -> Option<*mut PyObject> {
+    match value.kind {
+        value::NONE => Some(py.none()),
+        value::BOOL if value.as_bool() => Some(py.api._Py_TrueStruct.0),
+        value::BOOL => Some(py.api._Py_FalseStruct.0),
+        _ => None,
+    }
+}
+
+#[inline(always)]
 fn scalar<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
     // SAFETY: attached; the value was checked, so its bytes are there and text is valid UTF-8. All but the constants
     // are new references.
@@ -132,22 +170,27 @@ fn scalar<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
             value::INT => py.int(value.as_int()),
             value::STR => py.str(value.text()),
             value::FLOAT => py.owned((py.api.PyFloat_FromDouble)(value.as_float())),
-            value::BOOL => {
-                py.borrowed(if value.as_bool() { py.api._Py_TrueStruct.0 } else { py.api._Py_FalseStruct.0 })
-            }
             value::BYTES => {
                 let data = value.pointer().cast::<c_char>();
                 py.owned((py.api.PyBytes_FromStringAndSize)(data, value.len as isize))
             }
-            value::BIGINT => {
-                // PyLong_FromString wants a NUL behind the digits. Base 16 takes linear time.
-                let mut text = Vec::new();
-                text.try_reserve_exact(value.len + 1).map_err(|_| py.no_memory())?;
-                text.extend_from_slice(value.bytes());
-                text.push(0);
-                py.owned((py.api.PyLong_FromString)(text.as_ptr().cast(), ptr::null_mut(), 16))
-            }
-            _ => py.borrowed(py.none()),
+            value::BIGINT => bigint(py, value.text()),
+            _ => py.borrowed(constant(py, value).unwrap_or(py.none())),
         }
     }
+}
+
+fn other_scalar<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
+    scalar(py, value)
+}
+
+#[cold]
+fn bigint<'py>(py: Py<'py>, digits: &str) -> PyResult<Obj<'py>> {
+    // PyLong_FromString wants a NUL behind the digits. Base 16 takes linear time.
+    let mut text = Vec::new();
+    text.try_reserve_exact(digits.len() + 1).map_err(|_| py.no_memory())?;
+    text.extend_from_slice(digits.as_bytes());
+    text.push(0);
+    // SAFETY: attached; digits that end with a NUL; a new reference.
+    unsafe { py.owned((py.api.PyLong_FromString)(text.as_ptr().cast(), ptr::null_mut(), 16)) }
 }
