@@ -44,6 +44,7 @@ c_tests! {
     lifecycle
     main
     many
+    many_threads
     misuse
     nested
     no_memory

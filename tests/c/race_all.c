@@ -166,8 +166,27 @@ static void makes_function(void) {
   subpy_function_free(atomic_exchange(&functions[from], made));
 }
 
+static void calls_many(void) {
+  subpy_status status = SUBPY_OK;
+  subpy_value rows[20], list = {0};
+  for (int i = 0; i < 20; i++) rows[i] = i == 7 ? subpy_none() : subpy_int(i);
+  MAY(subpy_function_call_many(functions[draw(depth ? SLOTS - WAITING : SLOTS)], rows, 20, 1, SUBPY_RETURN_ERRORS, &list, &error),
+      SUBPY_ERROR_NOT_FOUND, SUBPY_ERROR_BUSY);
+  for (int64_t i = 0; status == SUBPY_OK && i < 20; i++) {
+    const subpy_value *value = &list.u.as_items[i];
+    size_t row = 0;
+    if (i == 7) CHECK(value->kind == SUBPY_KIND_ERROR && subpy_error_row(value->u.as_error, &row) && row == 7);
+    else CHECK(value->kind == SUBPY_KIND_INT && value->u.as_int == i * (i - 1) / 2);
+  }
+  subpy_value_free(&list);
+}
+
 static void calls_function(void) {
   subpy_status status = SUBPY_OK;
+  if (draw(3) == 0) {
+    calls_many();
+    return;
+  }
   subpy_value n = subpy_int((int64_t)draw(100)), result = {0};
   MAY(subpy_function_call(functions[draw(depth ? SLOTS - WAITING : SLOTS)], &n, 1, NULL, &result, &error), SUBPY_ERROR_NOT_FOUND,
       SUBPY_ERROR_BUSY);

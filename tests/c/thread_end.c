@@ -17,6 +17,7 @@ static void at_the_end(void *round) {
   subpy_error *error = NULL;
   run(interp, "ended += 1");
   OK(subpy_function_call(function, NULL, 0, NULL, NULL, &error));
+  OK(subpy_function_call_many(function, NULL, 3, 0, 0, NULL, &error));
   /* What it had entered it has left. */
   FAILS(SUBPY_ERROR_WRONG_STATE, "...this thread is ending", subpy_enter(interp, &error));
   FAILS(SUBPY_ERROR_WRONG_STATE, "...this thread is ending", subpy_enter(other, &error));
@@ -72,7 +73,7 @@ static void runs_at_the_end(void) {
   }
   CHECK(done == 2 * ROUNDS);
   subpy_value ended = eval(interp, "ended");
-  CHECK(ended.u.as_int == 3 * done);
+  CHECK(ended.u.as_int == 6 * done);
   done = 0;
   CHECK(pthread_key_create(&late_key, first_at_the_end) == 0);
   pthread_t thread;
