@@ -424,7 +424,7 @@ SUBPY_API void subpy_value_free(struct subpy_value *value);
 #define SUBPY_VERSION 1000
 /** Heed PYTHONPATH and the other PYTHON* variables. By default CPython is isolated from the environment. */
 #define SUBPY_RUNTIME_USE_ENVIRONMENT 1
-/** Start without the site module: no site-packages, but interpreters are created in two thirds of the time. */
+/** Start without the site module: no site-packages, but interpreters are created in three fifths of the time. */
 #define SUBPY_RUNTIME_NO_SITE 2
 /**
  * Leave SIGPIPE as it is. Otherwise, if it has its default action, it is set to be ignored, as `python` does it:
@@ -574,7 +574,7 @@ typedef struct subpy_interp_options {
 /**
  * Create an interpreter. Starts the runtime if it is not running. Python: create().
  *
- * That takes about seven milliseconds, for a part of which it needs the main interpreter's GIL. An interpreter takes
+ * That takes about six milliseconds, for a part of which it needs the main interpreter's GIL. An interpreter takes
  * about 2.3 MiB of memory.
  *
  * @param options  NULL for the defaults
