@@ -298,7 +298,7 @@ SUBPY_API void subpy_error_free(struct subpy_error *error);
 #define SUBPY_KIND_LIST 8
 /** dict: as_pairs, in insertion order */
 #define SUBPY_KIND_DICT 9
-/** the error of a row, in the results of subpy_function_call_many() alone: as_error */
+/** the error of a row, only in results of subpy_function_call_many(), never an argument: as_error */
 #define SUBPY_KIND_ERROR 13
 
 /** The payload of a subpy_value. BIGINT uses as_str; NONE uses nothing. */
@@ -424,7 +424,7 @@ SUBPY_API void subpy_value_free(struct subpy_value *value);
 #define SUBPY_VERSION 1000
 /** Heed PYTHONPATH and the other PYTHON* variables. By default CPython is isolated from the environment. */
 #define SUBPY_RUNTIME_USE_ENVIRONMENT 1
-/** Start without the site module: no site-packages, but interpreters are created in two thirds of the time. */
+/** Start without the site module: no site-packages, but interpreters are created in three fifths of the time. */
 #define SUBPY_RUNTIME_NO_SITE 2
 /**
  * Leave SIGPIPE as it is. Otherwise, if it has its default action, it is set to be ignored, as `python` does it:
@@ -574,7 +574,7 @@ typedef struct subpy_interp_options {
 /**
  * Create an interpreter. Starts the runtime if it is not running. Python: create().
  *
- * That takes about seven milliseconds, for a part of which it needs the main interpreter's GIL. An interpreter takes
+ * That takes about six milliseconds, for a part of which it needs the main interpreter's GIL. An interpreter takes
  * about 2.3 MiB of memory.
  *
  * @param options  NULL for the defaults
@@ -851,8 +851,8 @@ SUBPY_API subpy_status subpy_run_in_thread(const struct subpy_run_request *reque
  * --------------------------------------------------------------------------------------------------------------------- */
 
 /**
- * for subpy_function_call_many(): go on after a row that fails, with its error among the results (asyncio.gather():
- * return_exceptions)
+ * For subpy_function_call_many(): go on after a row that fails, with its error among the results, as asyncio.gather()
+ * does with return_exceptions.
  */
 #define SUBPY_RETURN_ERRORS 1
 
@@ -900,9 +900,10 @@ SUBPY_API subpy_status subpy_function_call(subpy_function function, const subpy_
  * loop that Python runs.
  *
  * All rows are checked before the first one runs. The first exception, or result that is not shareable, ends the call:
- * there are no results then, and the error has the index of the row, for subpy_error_row() and in its message. With
- * SUBPY_RETURN_ERRORS the call goes on, and the value of that row is an error: its kind is SUBPY_KIND_ERROR. Only an
- * exception that `except Exception` does not catch (SystemExit, KeyboardInterrupt) ends the call then.
+ * the rows before it have run, but there are no results, and the error has the index of the row, for subpy_error_row()
+ * and in its message. With SUBPY_RETURN_ERRORS the call goes on, and the value of that row is an error: its kind is
+ * SUBPY_KIND_ERROR. Only an exception that `except Exception` does not catch (SystemExit, KeyboardInterrupt) and a lack
+ * of memory end the call then.
  *
  * @param function  the function
  * @param rows      `count * nargs` positional arguments, the first row first; may be NULL when that is 0

@@ -8,10 +8,11 @@ use std::thread;
 
 use support::{build, command, expect_success, have, root};
 
-/// What valgrind runs: all but `exceptions` and `no_memory` (use up the memory on purpose), `fork`, `left_threads` and
-/// `state_blocks` (glibc finds no stack bounds in their children under valgrind), `leak` (counts pages of its own),
-/// `churn` (too slow there to say anything), `signals` (its threads are disturbed by the clock, which is not slower
-/// there), and `lifecycle`, `many_threads`, `output`, `sources` and `values_large`, which would take minutes.
+/// What valgrind runs: all but the races (it lets one thread run at a time), `exceptions` and `no_memory` (use up the
+/// memory on purpose), `fork`, `left_threads` and `state_blocks` (glibc finds no stack bounds in their children under
+/// valgrind), `leak` (counts pages of its own), `churn` (too slow there to say anything), `signals` (its threads are
+/// disturbed by the clock, which is not slower there), and `foreign_stack`, `lifecycle`, `many_threads`, `output`,
+/// `sources` and `values_large`, which would take minutes.
 ///
 /// What is used up to the end, freed, left and closed is looked at in every run of the tests. The rest of it calls and
 /// converts, which AddressSanitizer sees as well: `make test-valgrind` runs that too.

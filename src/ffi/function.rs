@@ -72,8 +72,8 @@ pub unsafe extern "C" fn subpy_function_call(
     }
 }
 
-/// for subpy_function_call_many(): go on after a row that fails, with its error among the results (asyncio.gather():
-/// return_exceptions)
+/// For subpy_function_call_many(): go on after a row that fails, with its error among the results, as asyncio.gather()
+/// does with return_exceptions.
 pub const SUBPY_RETURN_ERRORS: u32 = 1;
 
 /// Call a function with one row of arguments after the other. This takes a fraction of the time of as many calls: the
@@ -83,9 +83,10 @@ pub const SUBPY_RETURN_ERRORS: u32 = 1;
 /// loop that Python runs.
 ///
 /// All rows are checked before the first one runs. The first exception, or result that is not shareable, ends the call:
-/// there are no results then, and the error has the index of the row, for subpy_error_row() and in its message. With
-/// SUBPY_RETURN_ERRORS the call goes on, and the value of that row is an error: its kind is SUBPY_KIND_ERROR. Only an
-/// exception that `except Exception` does not catch (SystemExit, KeyboardInterrupt) ends the call then.
+/// the rows before it have run, but there are no results, and the error has the index of the row, for subpy_error_row()
+/// and in its message. With SUBPY_RETURN_ERRORS the call goes on, and the value of that row is an error: its kind is
+/// SUBPY_KIND_ERROR. Only an exception that `except Exception` does not catch (SystemExit, KeyboardInterrupt) and a lack
+/// of memory end the call then.
 ///
 /// @param function  the function
 /// @param rows      `count * nargs` positional arguments, the first row first; may be NULL when that is 0

@@ -61,7 +61,7 @@ pub struct subpy_interp_options {
 
 /// Create an interpreter. Starts the runtime if it is not running. Python: create().
 ///
-/// That takes about seven milliseconds, for a part of which it needs the main interpreter's GIL. An interpreter takes
+/// That takes about six milliseconds, for a part of which it needs the main interpreter's GIL. An interpreter takes
 /// about 2.3 MiB of memory.
 ///
 /// @param options  NULL for the defaults

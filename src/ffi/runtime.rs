@@ -14,7 +14,7 @@ pub const SUBPY_VERSION: u32 = 1_000;
 
 /// Heed PYTHONPATH and the other PYTHON* variables. By default CPython is isolated from the environment.
 pub const SUBPY_RUNTIME_USE_ENVIRONMENT: u64 = 1;
-/// Start without the site module: no site-packages, but interpreters are created in two thirds of the time.
+/// Start without the site module: no site-packages, but interpreters are created in three fifths of the time.
 pub const SUBPY_RUNTIME_NO_SITE: u64 = 2;
 /// Leave SIGPIPE as it is. Otherwise, if it has its default action, it is set to be ignored, as `python` does it:
 /// Python code that writes to a closed pipe then gets a BrokenPipeError instead of ending the process.

@@ -32,7 +32,7 @@ pub const SUBPY_KIND_TUPLE: i32 = 7;
 pub const SUBPY_KIND_LIST: i32 = 8;
 /// dict: as_pairs, in insertion order
 pub const SUBPY_KIND_DICT: i32 = 9;
-/// the error of a row, in the results of subpy_function_call_many() alone: as_error
+/// the error of a row, only in results of subpy_function_call_many(), never an argument: as_error
 pub const SUBPY_KIND_ERROR: i32 = 13;
 
 /// None. Like all constructors, for any thread.

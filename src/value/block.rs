@@ -78,7 +78,7 @@ pub(super) struct Attachments(Vec<NonNull<dyn Any + Send>>);
 impl Drop for Attachments {
     fn drop(&mut self) {
         for thing in &self.0 {
-            // SAFETY: it came from a box (`Builder::attach`), and is dropped once.
+            // SAFETY: it came from a box (`Builder::attach_error`), and is dropped once.
             drop(unsafe { Box::from_raw(thing.as_ptr()) });
         }
     }

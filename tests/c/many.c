@@ -88,7 +88,6 @@ static void results(void) {
     }
     if (session) OK(subpy_leave(interp, &error));
   }
-  /* What is printed is there when the call has returned, as after any run. */
   OK(subpy_close(interp, &error));
 }
 

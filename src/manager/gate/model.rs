@@ -1,5 +1,5 @@
 //! The gate under a model checker (loom), which runs each model in every order that its threads can take, and says when
-//! two are inside at once or one waits for ever. `make test-model` runs it.
+//! two are inside at once or one waits for ever. `tests/run model` runs it, `make test-model` with more orders.
 //!
 //! A slice is over always, or never, or from some moment on, and who sleeps for a time wakes at any.
 
@@ -187,7 +187,7 @@ fn three_threads() {
 /// One hammers: the others get in all the same.
 #[test]
 fn three_threads_and_one_comes_again() {
-    check(2, || {
+    check(1, || {
         let room = Room::new();
         let others = [(); 2].map(|()| go(&room, Room::runs));
         (0..2).for_each(|_| room.runs());
