@@ -68,7 +68,10 @@ pub fn call_function(
 ) -> Result<(), Box<Failure>> {
     // SAFETY: attached to the interpreter that the scope is of, for a run that its gate let in.
     let Some(callable) = (unsafe { scope.kept.get(py, kept) }) else { return Err(Failure::Freed.into()) };
-    let result = callable.and_then(|callable| convert::call(py, scope.names, &callable, args));
+    let result = match callable {
+        Ok(callable) => convert::call(py, scope.names, &callable, args),
+        Err(Raised) => Err(Raised),
+    };
     convert_result(py, scope, result, wanted)
 }
 

@@ -79,6 +79,8 @@ extern "C" fn calloc(ctx: *mut c_void, count: usize, size: usize) -> *mut c_void
     }
 }
 
+/// Not inlined, like `free_known`: the other blocks, which are many, pass by without saving registers.
+#[inline(never)]
 fn state_block(ctx: *mut c_void, size: usize) -> *mut c_void {
     if let Ok(Some(block)) = KEPT.try_with(KeptBlocks::take) {
         // SAFETY: a block of that size, which nobody uses.
@@ -94,6 +96,7 @@ fn state_block(ctx: *mut c_void, size: usize) -> *mut c_void {
 }
 
 #[cold]
+#[inline(never)]
 fn calloc_measured(ctx: *mut c_void, count: usize, size: usize) -> *mut c_void {
     let block = ORIGINAL.get().map_or(ptr::null_mut(), |original| (original.calloc)(ctx, count, size));
     LAST.set((block.addr(), count.saturating_mul(size)));
@@ -114,6 +117,7 @@ extern "C" fn free(ctx: *mut c_void, block: *mut c_void) {
     }
 }
 
+#[inline(never)]
 fn free_known(block: *mut c_void) {
     if !block.is_null() && !KEPT.try_with(|kept| kept.keep(block)).unwrap_or(false) {
         original_free(block);
