@@ -31,8 +31,9 @@ impl KeptBlocks {
     #[inline]
     pub fn take(&self) -> Option<*mut c_void> {
         let last = self.count.get().checked_sub(1)?;
+        let block = self.blocks.get(last)?.get();
         self.count.set(last);
-        Some(self.blocks[last].get())
+        Some(block)
     }
 
     /// False when there is no room for it.

@@ -92,7 +92,7 @@ fn convert_result(
 /// The exception that is set, with the lines of sources of ours in its traceback.
 #[cold]
 pub(super) fn raised(py: Py, scope: &Scope) -> Failure {
-    scope.sources.show(py, scope, true);
+    scope.sources.show(py);
     Failure::exception(py)
 }
 
@@ -119,7 +119,7 @@ struct Script<'a> {
 
 impl Script<'_> {
     fn run<'py>(self, py: Py<'py>, scope: &Scope<'py>) -> Result<Obj<'py>, Failure> {
-        let text = self.text.ok_or(Failure::NoMemory)?;
+        let text = self.text.ok_or_else(|| Failure::NoMemory)?;
         let filename = self.filename.unwrap_or("<script>");
         let compiled = scope.names.get(py, filename).and_then(|filename| compile(py, &text, &filename, self.start));
         let code = compiled.map_err(|Raised| does_not_compile(py, self.source, self.removed))?;
@@ -224,7 +224,7 @@ pub fn find_callable<'py>(py: Py<'py>, scope: &Scope<'py>, name: &str) -> Result
 /// The exception that is set because there is no such callable, and what was meant instead, if that can be told.
 #[cold]
 fn not_found(py: Py, scope: &Scope, callable: &str) -> Failure {
-    scope.sources.show(py, scope, true);
+    scope.sources.show(py);
     let mut exception = Exception::take(py);
     if exception.hint.is_none() {
         exception.hint = meant(py, scope, callable).map(|meant| format!("; did you mean \"{meant}\"?"));
