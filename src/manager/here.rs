@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::error::{Error, Ran, Result};
 use super::function::{Function, find_function};
 use super::gate::Inside;
-use super::interpreter::{INTERPRETERS, Interpreter};
+use super::interpreter::{INTERPRETERS, Interpreter, driven};
 use super::last::Last;
 use super::session::Sessions;
 use crate::python::Failure;
@@ -69,6 +69,13 @@ impl Here {
         let result = act(&interpreter);
         self.interpreter.put(handle, interpreter);
         result
+    }
+
+    /// The interpreter with this handle, remembered.
+    pub fn interpreter(&self, handle: u64, what: &str) -> Result<Arc<Interpreter>> {
+        let interpreter = self.interpreter.take(handle).map_or_else(|| driven(handle, what), Ok)?;
+        self.interpreter.put(handle, Arc::clone(&interpreter));
+        Ok(interpreter)
     }
 
     /// Uses the function with this handle, and remembers it.
