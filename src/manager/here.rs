@@ -14,6 +14,7 @@ use crate::python::Failure;
 use crate::python::hooks::Watcher;
 use crate::python::interp::{Interp, Scope};
 use crate::python::object::Py;
+use crate::python::stack::OwnStack;
 use crate::python::thread_end::at_thread_end;
 
 pub struct Here {
@@ -24,6 +25,7 @@ pub struct Here {
     interpreter: Last<Arc<Interpreter>>,
     function: Last<Arc<Function>>,
     pub sessions: Sessions,
+    stack: OwnStack,
     /// Its end is going to be noticed.
     watched: Cell<bool>,
     /// It is ending.
@@ -37,6 +39,7 @@ impl Here {
             interpreter: Last::new(),
             function: Last::new(),
             sessions: Sessions::new(),
+            stack: OwnStack::new(),
             watched: Cell::new(false),
             ended: Cell::new(false),
         }
@@ -50,7 +53,7 @@ impl Here {
         act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
     ) -> Result<R, Box<Error>> {
         let state = self.sessions.take_state(interpreter.handle);
-        let result = interpreter.inside(&self.inside, state.as_deref(), act);
+        let result = interpreter.inside(&self.inside, &self.stack, state.as_deref(), act);
         if let Some(state) = state {
             self.sessions.put_back(interpreter.handle, state);
         }

@@ -187,21 +187,31 @@ fn resolve<'py>(py: Py<'py>, scope: &Scope<'py>, callable: &str) -> PyResult<Obj
 
 #[inline(never)]
 fn follow_path<'py>(py: Py<'py>, scope: &Scope<'py>, callable: &str) -> PyResult<Obj<'py>> {
-    let (module, path) = match callable.split_once(':') {
-        Some((module, path)) => (Some(module), path),
-        None => (None, callable),
-    };
     let name = |text| scope.names.get(py, text);
-    let mut names = path.split('.');
-    let first = names.next().unwrap_or_default();
+    let (module, path) = match split_at_first(callable, b':') {
+        (module, Some(path)) => (Some(module), path),
+        (path, None) => (None, path),
+    };
+    let (first, mut rest) = split_at_first(path, b'.');
     let mut object = match module {
         Some(module) => py.import(&name(module)?)?.attr_object(&name(first)?)?,
         None => main_attribute(py, scope, first)?,
     };
-    for attribute in names {
+    while let Some(path) = rest {
+        let (attribute, more) = split_at_first(path, b'.');
         object = object.attr_object(&name(attribute)?)?;
+        rest = more;
     }
     Ok(object)
+}
+
+/// What is in front of the first separator, and what is behind it.
+#[inline]
+fn split_at_first(text: &str, separator: u8) -> (&str, Option<&str>) {
+    match text.bytes().position(|byte| byte == separator) {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
+    }
 }
 
 /// Finds what a call would call, and fails as the call would when there is no such name or it cannot be called.
