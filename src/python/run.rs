@@ -119,7 +119,7 @@ struct Script<'a> {
 
 impl Script<'_> {
     fn run<'py>(self, py: Py<'py>, scope: &Scope<'py>) -> Result<Obj<'py>, Failure> {
-        let text = self.text.ok_or_else(|| Failure::NoMemory)?;
+        let text = self.text.ok_or_else(Failure::no_memory)?;
         let filename = self.filename.unwrap_or("<script>");
         let compiled = scope.names.get(py, filename).and_then(|filename| compile(py, &text, &filename, self.start));
         let code = compiled.map_err(|Raised| does_not_compile(py, self.source, self.removed))?;
