@@ -39,7 +39,8 @@ pub fn call_many(
 ) -> Result<(), Box<Failure>> {
     let raised = |Raised| raised(py, scope);
     // SAFETY: attached to the interpreter that the scope is of, for a run that its gate let in.
-    let callable = unsafe { scope.kept.get(py, kept) }.ok_or(Failure::Freed)?.map_err(raised)?;
+    let Some(callable) = (unsafe { scope.kept.get(py, kept) }) else { return Err(Failure::Freed.into()) };
+    let callable = callable.map_err(raised)?;
     let mut list = wanted.is_some().then(|| List::new(rows.count())).transpose()?;
     let mut few = [ptr::null_mut(); FEW + 1];
     let mut places = Vec::new();
