@@ -18,7 +18,7 @@ const LIMITS: &[(&str, &str, u64)] = &[
     ("call()", "call()", 100),
     ("call(int, int)", "call(int, int)", 100),
     ("function(int, int)", "call(int, int)", 90),
-    ("function(int, int) in a session", "function(int, int) in a session", 150),
+    ("function(int, int) in a session", "function(int, int) in a session", 140),
     ("exec x = 1", "exec x = 1", 103),
 ];
 

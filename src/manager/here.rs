@@ -7,13 +7,14 @@ use std::sync::Arc;
 use super::error::{Error, Ran, Result};
 use super::function::{Function, find_function};
 use super::gate::Inside;
-use super::interpreter::{INTERPRETERS, Interpreter};
+use super::interpreter::{INTERPRETERS, Interpreter, driven};
 use super::last::Last;
 use super::session::Sessions;
 use crate::python::Failure;
 use crate::python::hooks::Watcher;
 use crate::python::interp::{Interp, Scope};
 use crate::python::object::Py;
+use crate::python::stack::OwnStack;
 use crate::python::thread_end::at_thread_end;
 
 pub struct Here {
@@ -24,6 +25,7 @@ pub struct Here {
     interpreter: Last<Arc<Interpreter>>,
     function: Last<Arc<Function>>,
     pub sessions: Sessions,
+    stack: OwnStack,
     /// Its end is going to be noticed.
     watched: Cell<bool>,
     /// It is ending.
@@ -37,6 +39,7 @@ impl Here {
             interpreter: Last::new(),
             function: Last::new(),
             sessions: Sessions::new(),
+            stack: OwnStack::new(),
             watched: Cell::new(false),
             ended: Cell::new(false),
         }
@@ -50,7 +53,7 @@ impl Here {
         act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
     ) -> Result<R, Box<Error>> {
         let state = self.sessions.take_state(interpreter.handle);
-        let result = interpreter.inside(&self.inside, state.as_deref(), act);
+        let result = interpreter.inside(&self.inside, &self.stack, state.as_deref(), act);
         if let Some(state) = state {
             self.sessions.put_back(interpreter.handle, state);
         }
@@ -69,6 +72,13 @@ impl Here {
         let result = act(&interpreter);
         self.interpreter.put(handle, interpreter);
         result
+    }
+
+    /// The interpreter with this handle, remembered.
+    pub fn interpreter(&self, handle: u64, what: &str) -> Result<Arc<Interpreter>> {
+        let interpreter = self.interpreter.take(handle).map_or_else(|| driven(handle, what), Ok)?;
+        self.interpreter.put(handle, Arc::clone(&interpreter));
+        Ok(interpreter)
     }
 
     /// Uses the function with this handle, and remembers it.

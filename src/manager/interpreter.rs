@@ -10,7 +10,7 @@ use crate::python::attach::{Outside, Pinned};
 use crate::python::hooks::{self, ForeignState};
 use crate::python::interp::{Interp, Scope};
 use crate::python::object::Py;
-use crate::python::stack::{self, Stack};
+use crate::python::stack::{self, OwnStack, Stack, StackTooSmall};
 use crate::python::{Failure, loaded_api};
 
 /// One interpreter of this process.
@@ -102,16 +102,19 @@ pub(super) fn by_id(id: i64) -> Option<u64> {
 /// There must be enough left of the calling thread's stack for CPython.
 #[inline]
 pub(super) fn check_stack() -> Result<Stack> {
-    stack::check_stack().map_err(|stack::StackTooSmall { left, size }| {
-        Kind::WrongState(format!(
-            "this thread has {} KiB of its stack of {} KiB left, CPython needs at least {} KiB (256 KiB or more are \
-             recommended); create the thread with a larger stack, or make the call further out",
-            left / 1024,
-            size / 1024,
-            stack::NEEDED_STACK / 1024
-        ))
-        .into()
-    })
+    stack::check_stack().map_err(too_small)
+}
+
+#[cold]
+fn too_small(StackTooSmall { left, size }: StackTooSmall) -> Error {
+    let message = format!(
+        "this thread has {} KiB of its stack of {} KiB left, CPython needs at least {} KiB (256 KiB or more are \
+         recommended); create the thread with a larger stack, or make the call further out",
+        left / 1024,
+        size / 1024,
+        stack::NEEDED_STACK / 1024
+    );
+    Kind::WrongState(message).into()
 }
 
 /// The interpreter, to do something in it: not one that Python code made.
@@ -127,11 +130,12 @@ impl Interpreter {
     pub(super) fn inside<R>(
         &self,
         inside: &Inside,
+        own_stack: &OwnStack,
         pinned: Option<&Pinned>,
         act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
     ) -> Result<R, Box<Error>> {
         let Some(python) = &self.python else { return Err(unrecognized("exec code for", self).into()) };
-        let stack = check_stack()?;
+        let stack = own_stack.check().map_err(too_small)?;
         let outside = loaded_api().and_then(|api| Outside::step_out_to(api, pinned));
         let running = self.gate.enter(self.handle, inside).map_err(|refused| self.refused(refused))?;
         let result = python.run(pinned, stack, |py, scope| act(py, scope, python));

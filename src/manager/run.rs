@@ -84,7 +84,7 @@ pub fn function_call_many(
 
 /// Keeps this thread in an interpreter, or counts one more.
 pub fn enter(handle: u64) -> Result<()> {
-    here(|here| here.sessions.enter(handle, here.ended.get()))
+    here(|here| here.sessions.enter(handle, here.ended.get(), || here.interpreter(handle, CALL)))
 }
 
 /// Undoes one `enter`.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::error::{Error, Kind, Result};
 use super::gate::Inside;
 use super::handle;
-use super::interpreter::{self, Interpreter, check_stack};
+use super::interpreter::{Interpreter, check_stack};
 use super::last::Last;
 use crate::python::attach::{Outside, Pinned};
 use crate::python::stack::{Stack, this_stack};
@@ -80,12 +80,17 @@ fn find(sessions: &mut [Session], handle: u64) -> Option<&mut Session> {
 
 impl Sessions {
     /// Enters, or counts one more. A thread that is ending would not leave again.
-    pub fn enter(&self, handle: u64, ending: bool) -> Result<()> {
+    pub fn enter(
+        &self,
+        handle: u64,
+        ending: bool,
+        find_interpreter: impl FnOnce() -> Result<Arc<Interpreter>>,
+    ) -> Result<()> {
         if let Some(session) = find(&mut self.list.borrow_mut(), handle) {
             session.count += 1;
             return Ok(());
         }
-        let interpreter = interpreter::driven(handle, "make a call in")?;
+        let interpreter = find_interpreter()?;
         if ending {
             let message = "this thread is ending: nobody would leave the interpreter again";
             return Err(Error::from(Kind::WrongState(message.into())).of(handle));

@@ -31,8 +31,9 @@ impl KeptBlocks {
     #[inline]
     pub fn take(&self) -> Option<*mut c_void> {
         let last = self.count.get().checked_sub(1)?;
+        let block = self.blocks.get(last)?.get();
         self.count.set(last);
-        Some(self.blocks[last].get())
+        Some(block)
     }
 
     /// False when there is no room for it.
@@ -82,6 +83,13 @@ extern "C" fn chunk_alloc(_: *mut c_void, size: usize) -> *mut c_void {
     {
         return chunk;
     }
+    other_alloc(size)
+}
+
+/// What is not kept.
+#[cold]
+#[inline(never)]
+fn other_alloc(size: usize) -> *mut c_void {
     if let Some(arena) = arenas::take(size) {
         return arena;
     }
@@ -94,7 +102,15 @@ extern "C" fn chunk_alloc(_: *mut c_void, size: usize) -> *mut c_void {
 extern "C" fn chunk_free(_: *mut c_void, block: *mut c_void, size: usize) {
     // CPython gives back what it got from this allocator, which is what the original made; or NULL.
     let kept = || size == CHUNK && CHUNKS.try_with(|chunks| chunks.keep(block)).unwrap_or(false);
-    if !block.is_null() && !kept() && !arenas::keep(block, size) {
+    if !block.is_null() && !kept() {
+        other_free(block, size);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn other_free(block: *mut c_void, size: usize) {
+    if !arenas::keep(block, size) {
         original_free(block, size);
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::object::{Obj, Py};
+use super::object::{Obj, Py, PyResult};
 use super::types::PyObject;
 
 /// What `ExecutionFailed.excinfo` holds in `concurrent.interpreters`, and more.
@@ -110,7 +110,7 @@ impl Exception {
     }
 }
 
-fn render(py: Py, exception: &Obj) -> Exception {
+fn render<'py>(py: Py<'py>, exception: &Obj<'py>) -> Exception {
     let (type_name, type_qualname, type_module) = type_names(py, exception);
     let message = message(py, exception);
     let (module, dot) = match type_module.as_str() {
@@ -123,10 +123,13 @@ fn render(py: Py, exception: &Obj) -> Exception {
         true => import_hint(&message),
         false => daemon_hint(&type_name, &message),
     };
-    let depth = depth(py, exception);
+    // Without memory for these there are no frames.
+    let names = Attributes::new(py).ok();
+    py.clear();
+    let depth = names.as_ref().map_or(0, |names| names.entries(py, exception).count());
     // First the display: it makes linecache look whether the files have changed.
     let display = display(py, exception, depth);
-    let frames = frames(py, exception, depth);
+    let frames = names.map_or_else(Vec::new, |names| frames(py, &names, exception, depth));
     let display = display.unwrap_or_else(|| plain_display(&frames, &formatted));
     Exception {
         hint: hint.map(Into::into),
@@ -209,25 +212,50 @@ fn traceback<'py>(py: Py<'py>, exception: &Obj<'py>) -> Option<Obj<'py>> {
     unsafe { py.owned((py.api.PyException_GetTraceback)(exception.as_ptr())) }.ok()
 }
 
-fn next<'py>(py: Py<'py>, entry: &Obj<'py>) -> Option<Obj<'py>> {
-    let next = entry.attr(c"tb_next").ok();
-    py.clear();
-    next.filter(|next| !next.is_none())
+/// The names of what is read of each entry of a traceback, interned: to look up another string is slow.
+struct Attributes<'py> {
+    tb_next: Obj<'py>,
+    tb_frame: Obj<'py>,
+    tb_lineno: Obj<'py>,
+    tb_lasti: Obj<'py>,
+    f_code: Obj<'py>,
+    co_filename: Obj<'py>,
+    co_name: Obj<'py>,
 }
 
-/// How many frames there are.
-fn depth(py: Py, exception: &Obj) -> usize {
-    std::iter::successors(traceback(py, exception), |entry| next(py, entry)).count()
+impl<'py> Attributes<'py> {
+    fn new(py: Py<'py>) -> PyResult<Attributes<'py>> {
+        Ok(Attributes {
+            tb_next: py.interned("tb_next")?,
+            tb_frame: py.interned("tb_frame")?,
+            tb_lineno: py.interned("tb_lineno")?,
+            tb_lasti: py.interned("tb_lasti")?,
+            f_code: py.interned("f_code")?,
+            co_filename: py.interned("co_filename")?,
+            co_name: py.interned("co_name")?,
+        })
+    }
+
+    fn next(&self, py: Py<'py>, entry: &Obj<'py>) -> Option<Obj<'py>> {
+        let next = entry.attr_object(&self.tb_next).ok();
+        py.clear();
+        next.filter(|next| !next.is_none())
+    }
+
+    /// The entries of an exception's traceback.
+    fn entries(&self, py: Py<'py>, exception: &Obj<'py>) -> impl Iterator<Item = Obj<'py>> {
+        std::iter::successors(traceback(py, exception), move |entry| self.next(py, entry))
+    }
 }
 
 /// The frames: of too many the outermost half, and of the rest the innermost. When there is no memory, as many as fit.
-fn frames(py: Py, exception: &Obj, depth: usize) -> Vec<Frame> {
+fn frames<'py>(py: Py<'py>, names: &Attributes<'py>, exception: &Obj<'py>, depth: usize) -> Vec<Frame> {
     let left_out = if depth > MAX_FRAMES { HALF..depth - HALF } else { 0..0 };
     let mut lines = Lines::new(py);
     let mut frames = Vec::new();
-    let entries = std::iter::successors(traceback(py, exception), |entry| next(py, entry)).take(depth).enumerate();
+    let entries = names.entries(py, exception).take(depth).enumerate();
     for (_, entry) in entries.filter(|(index, _)| !left_out.contains(index)) {
-        let frame = frame(py, &entry, &mut lines);
+        let frame = frame(py, names, &entry, &mut lines);
         py.clear();
         if let Some(frame) = frame
             && frames.try_reserve(1).is_ok()
@@ -238,12 +266,13 @@ fn frames(py: Py, exception: &Obj, depth: usize) -> Vec<Frame> {
     frames
 }
 
-fn frame<'py>(py: Py<'py>, entry: &Obj<'py>, lines: &mut Lines<'py>) -> Option<Frame> {
+fn frame<'py>(py: Py<'py>, names: &Attributes<'py>, entry: &Obj<'py>, lines: &mut Lines<'py>) -> Option<Frame> {
     // Traceback, frame and code are C types that cannot be subclassed, so these attributes run no Python code.
-    let code = entry.attr(c"tb_frame").ok()?.attr(c"f_code").ok()?;
-    let file = code.attr(c"co_filename").ok()?;
-    let line = to_i32(entry.attr(c"tb_lineno").ok().and_then(|line| line.to_i64()));
-    let instruction = entry.attr(c"tb_lasti").ok().and_then(|at| at.to_i64()).map_or(-1, |at| to_i32(Some(at)));
+    let code = entry.attr_object(&names.tb_frame).ok()?.attr_object(&names.f_code).ok()?;
+    let file = code.attr_object(&names.co_filename).ok()?;
+    let line = to_i32(entry.attr_object(&names.tb_lineno).ok().and_then(|line| line.to_i64()));
+    let instruction =
+        entry.attr_object(&names.tb_lasti).ok().and_then(|at| at.to_i64()).map_or(-1, |at| to_i32(Some(at)));
     let (mut start, mut begin, mut end_line, mut end) = (0, -1, 0, -1);
     if instruction >= 0 {
         // SAFETY: a live code object and places for four numbers. They stay as they are when there is no position.
@@ -259,7 +288,7 @@ fn frame<'py>(py: Py<'py>, entry: &Obj<'py>, lines: &mut Lines<'py>) -> Option<F
     let last = if end_line == line { source.clone() } else { lines.line(&code, &file, end_line) };
     Some(Frame {
         file: file.to_text(MAX_LINE)?,
-        function: code.attr(c"co_name").ok()?.to_text(MAX_LINE)?,
+        function: code.attr_object(&names.co_name).ok()?.to_text(MAX_LINE)?,
         line,
         end_line: end_line.max(0),
         column: column(source.as_deref(), begin),

@@ -232,7 +232,7 @@ impl Interp {
     /// cannot destroy it: the state would be gone, and PyGILState_* would still find it on this thread.
     pub fn pin(&self, stack: Stack) -> Result<Rc<Pinned>, Failure> {
         // SAFETY: alive until `end` takes it.
-        let pinned = unsafe { Pinned::new(api(), self.state, stack) }.ok_or(Failure::NoMemory)?;
+        let pinned = unsafe { Pinned::new(api(), self.state, stack) }.ok_or_else(Failure::no_memory)?;
         let entry = pinned.enter(stack);
         match self.mark(entry.py()) {
             // Until `unpin`.

@@ -39,7 +39,8 @@ pub fn call_many(
 ) -> Result<(), Box<Failure>> {
     let raised = |Raised| raised(py, scope);
     // SAFETY: attached to the interpreter that the scope is of, for a run that its gate let in.
-    let callable = unsafe { scope.kept.get(py, kept) }.ok_or(Failure::Freed)?.map_err(raised)?;
+    let Some(callable) = (unsafe { scope.kept.get(py, kept) }) else { return Err(Failure::Freed.into()) };
+    let callable = callable.map_err(raised)?;
     let mut list = wanted.is_some().then(|| List::new(rows.count())).transpose()?;
     let mut few = [ptr::null_mut(); FEW + 1];
     let mut places = Vec::new();
@@ -172,7 +173,7 @@ struct List {
 impl List {
     fn new(count: usize) -> Result<List, Failure> {
         let mut builder = Builder::new();
-        let array = builder.array(count).ok_or(Failure::NoMemory)?;
+        let array = builder.array(count).ok_or_else(Failure::no_memory)?;
         Ok(List { builder, array, count, done: 0 })
     }
 
@@ -192,7 +193,7 @@ impl List {
 
     #[cold]
     fn push_failure(&mut self, failure: Failure, collect: &mut Collect) -> Result<(), Failure> {
-        let value = collect(failure, &mut self.builder).ok_or(Failure::NoMemory)?;
+        let value = collect(failure, &mut self.builder).ok_or_else(Failure::no_memory)?;
         self.put(value);
         Ok(())
     }
@@ -206,6 +207,6 @@ impl List {
     fn finish(self) -> Result<OwnedValue, Failure> {
         debug_assert_eq!(self.done, self.count);
         let root = subpy_value::at_offset(value::LIST, self.array, self.count);
-        self.builder.finish(root).ok_or(Failure::NoMemory)
+        self.builder.finish(root).ok_or_else(Failure::no_memory)
     }
 }

@@ -112,3 +112,11 @@ pub enum Failure {
     /// What became of one of many calls.
     InRow(usize, Box<Failure>),
 }
+
+impl Failure {
+    /// For `ok_or_else`: with `ok_or` every success has to drop a failure.
+    #[cold]
+    fn no_memory() -> Failure {
+        Failure::NoMemory
+    }
+}

@@ -99,16 +99,10 @@ impl Names {
     #[inline(never)]
     fn make<'py>(&self, py: Py<'py>, text: &str, interned: bool) -> PyResult<Obj<'py>> {
         let place = self.place(text);
-        let object = py.str(text)?;
         if place.is_none() && !interned {
-            return Ok(object);
+            return py.str(text);
         }
-        let mut object = object.into_ptr();
-        // SAFETY: attached; a str, whose reference is handed through.
-        let object = unsafe {
-            (py.api.PyUnicode_InternInPlace)(&mut object);
-            py.owned(object)?
-        };
+        let object = py.interned(text)?;
         if let Some(place) = place {
             // SAFETY: attached; the table is borrowed only while the two change places.
             unsafe {

@@ -190,6 +190,16 @@ impl<'py> Py<'py> {
         }
     }
 
+    /// A str that is interned: attributes are found by comparing pointers.
+    pub fn interned(self, text: &str) -> PyResult<Obj<'py>> {
+        let mut object = self.str(text)?.into_ptr();
+        // SAFETY: attached; a str, whose reference is handed through.
+        unsafe {
+            (self.api.PyUnicode_InternInPlace)(&mut object);
+            self.owned(object)
+        }
+    }
+
     /// A str of ASCII: copied, not decoded.
     fn ascii(self, text: &str) -> PyResult<Obj<'py>> {
         let len = text.len() as isize;

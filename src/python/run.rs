@@ -68,7 +68,10 @@ pub fn call_function(
 ) -> Result<(), Box<Failure>> {
     // SAFETY: attached to the interpreter that the scope is of, for a run that its gate let in.
     let Some(callable) = (unsafe { scope.kept.get(py, kept) }) else { return Err(Failure::Freed.into()) };
-    let result = callable.and_then(|callable| convert::call(py, scope.names, &callable, args));
+    let result = match callable {
+        Ok(callable) => convert::call(py, scope.names, &callable, args),
+        Err(Raised) => Err(Raised),
+    };
     convert_result(py, scope, result, wanted)
 }
 
@@ -89,7 +92,7 @@ fn convert_result(
 /// The exception that is set, with the lines of sources of ours in its traceback.
 #[cold]
 pub(super) fn raised(py: Py, scope: &Scope) -> Failure {
-    scope.sources.show(py, scope, true);
+    scope.sources.show(py);
     Failure::exception(py)
 }
 
@@ -116,7 +119,7 @@ struct Script<'a> {
 
 impl Script<'_> {
     fn run<'py>(self, py: Py<'py>, scope: &Scope<'py>) -> Result<Obj<'py>, Failure> {
-        let text = self.text.ok_or(Failure::NoMemory)?;
+        let text = self.text.ok_or_else(Failure::no_memory)?;
         let filename = self.filename.unwrap_or("<script>");
         let compiled = scope.names.get(py, filename).and_then(|filename| compile(py, &text, &filename, self.start));
         let code = compiled.map_err(|Raised| does_not_compile(py, self.source, self.removed))?;
@@ -184,21 +187,31 @@ fn resolve<'py>(py: Py<'py>, scope: &Scope<'py>, callable: &str) -> PyResult<Obj
 
 #[inline(never)]
 fn follow_path<'py>(py: Py<'py>, scope: &Scope<'py>, callable: &str) -> PyResult<Obj<'py>> {
-    let (module, path) = match callable.split_once(':') {
-        Some((module, path)) => (Some(module), path),
-        None => (None, callable),
-    };
     let name = |text| scope.names.get(py, text);
-    let mut names = path.split('.');
-    let first = names.next().unwrap_or_default();
+    let (module, path) = match split_at_first(callable, b':') {
+        (module, Some(path)) => (Some(module), path),
+        (path, None) => (None, path),
+    };
+    let (first, mut rest) = split_at_first(path, b'.');
     let mut object = match module {
         Some(module) => py.import(&name(module)?)?.attr_object(&name(first)?)?,
         None => main_attribute(py, scope, first)?,
     };
-    for attribute in names {
+    while let Some(path) = rest {
+        let (attribute, more) = split_at_first(path, b'.');
         object = object.attr_object(&name(attribute)?)?;
+        rest = more;
     }
     Ok(object)
+}
+
+/// What is in front of the first separator, and what is behind it.
+#[inline]
+fn split_at_first(text: &str, separator: u8) -> (&str, Option<&str>) {
+    match text.bytes().position(|byte| byte == separator) {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
+    }
 }
 
 /// Finds what a call would call, and fails as the call would when there is no such name or it cannot be called.
@@ -221,7 +234,7 @@ pub fn find_callable<'py>(py: Py<'py>, scope: &Scope<'py>, name: &str) -> Result
 /// The exception that is set because there is no such callable, and what was meant instead, if that can be told.
 #[cold]
 fn not_found(py: Py, scope: &Scope, callable: &str) -> Failure {
-    scope.sources.show(py, scope, true);
+    scope.sources.show(py);
     let mut exception = Exception::take(py);
     if exception.hint.is_none() {
         exception.hint = meant(py, scope, callable).map(|meant| format!("; did you mean \"{meant}\"?"));

@@ -99,7 +99,7 @@ impl Sources {
     /// Keeps a source as long as there is code of it. Attached to the interpreter.
     pub fn run<'a, 'py>(py: Py<'py>, scope: &'a Scope<'py>, code: Obj<'py>, source: Source) -> Running<'a, 'py> {
         let this = scope.sources;
-        this.show(py, scope, false);
+        this.show_if_imported(py, scope);
         // SAFETY: the GIL is held, and nothing runs until the borrow ends.
         let scripts = unsafe { &mut *this.scripts.get() };
         if scripts.try_reserve(1).is_ok() {
@@ -141,35 +141,34 @@ impl Sources {
         scripts.iter().rev().find(|script| script.has(py, code)).map(|script| script.source.text())
     }
 
-    /// Makes linecache find the sources: at once, or if somebody has imported it. May run Python code; an exception
-    /// that is set stays.
+    /// Makes linecache find the sources, if somebody has imported it. May run Python code. No exception is set.
     #[inline]
-    pub fn show(self: &Arc<Self>, py: Py, scope: &Scope, at_once: bool) {
-        if !self.shown.get() {
-            self.show_now(py, scope, at_once);
+    pub fn show_if_imported(self: &Arc<Self>, py: Py, scope: &Scope) {
+        if !self.shown.get() && is_imported(py, scope, "linecache") {
+            self.show_now(py);
         }
     }
 
-    #[cold]
-    fn show_now(self: &Arc<Self>, py: Py, scope: &Scope, at_once: bool) {
-        let raised = py.take_exception();
-        // SAFETY: a live str; a new reference, or NULL.
-        let is_imported = scope
-            .names
-            .get(py, "linecache")
-            .is_ok_and(|name| unsafe { py.owned((py.api.PyImport_GetModule)(name.as_ptr())).is_ok() });
-        py.clear();
-        if is_imported || at_once {
-            // Once, however it ends: what a guest has broken stays broken.
-            self.shown.set(true);
-            // Without linecache there are no lines.
-            let _ = self.teach_linecache(py);
-            py.clear();
+    /// Makes linecache find the sources. May run Python code; an exception that is set stays.
+    pub fn show(self: &Arc<Self>, py: Py) {
+        if self.shown.get() {
+            return;
         }
+        let raised = py.take_exception();
+        self.show_now(py);
         if let Some(raised) = raised {
             // SAFETY: takes the reference over.
             unsafe { (py.api.PyErr_SetRaisedException)(raised.into_ptr()) }
         }
+    }
+
+    #[cold]
+    fn show_now(self: &Arc<Self>, py: Py) {
+        // Once, however it ends: what a guest has broken stays broken.
+        self.shown.set(true);
+        // Without linecache there are no lines.
+        let _ = self.teach_linecache(py);
+        py.clear();
     }
 
     fn teach_linecache(self: &Arc<Self>, py: Py) -> PyResult<()> {
@@ -248,22 +247,36 @@ const CO_CONSTS: &str = "co_consts";
 
 /// Calls it with a code object and all those in it: of functions, classes, lambdas.
 fn each_code<'py>(py: Py<'py>, code: Obj<'py>, co_consts: &Obj<'py>, mut act: impl FnMut(&Obj<'py>)) {
-    let mut open = vec![code];
-    while let Some(code) = open.pop() {
+    // Most have none in them: no memory is asked for.
+    let mut open = Vec::new();
+    let mut next = Some(code);
+    while let Some(code) = next {
         if let Ok(constants) = code.attr_object(co_consts) {
             // SAFETY: a tuple, which keeps its elements alive.
             unsafe {
                 for index in 0..(py.api.PyTuple_Size)(constants.as_ptr()) {
                     let constant = (py.api.PyTuple_GetItem)(constants.as_ptr(), index);
-                    if (py.api.Py_TYPE)(constant) == py.api.PyCode_Type.0 && open.try_reserve(1).is_ok() {
+                    if py.api.type_of(constant) == py.api.PyCode_Type.0 && open.try_reserve(1).is_ok() {
                         open.extend(py.borrowed(constant));
                     }
                 }
             }
         }
         act(&code);
+        next = open.pop();
     }
     py.clear();
+}
+
+/// Whether a module was imported.
+fn is_imported(py: Py, scope: &Scope, module: &str) -> bool {
+    // SAFETY: a live str; a new reference, or NULL.
+    let found = |name: Obj| unsafe { py.owned((py.api.PyImport_GetModule)(name.as_ptr())) };
+    let imported = scope.names.get(py, module).and_then(found).is_ok();
+    if !imported {
+        py.clear();
+    }
+    imported
 }
 
 /// Whether the object of a weak reference is still there.
@@ -297,7 +310,7 @@ impl Drop for Running<'_, '_> {
             if note_what_is_left(py, self.scope, code, &mut script) && script.forget_dead(py) {
                 this.keep(py, script);
                 // A traceback may now come in a call.
-                this.show(py, self.scope, false);
+                this.show_if_imported(py, self.scope);
             }
         }
     }
@@ -308,15 +321,13 @@ fn note_what_is_left<'py>(py: Py<'py>, scope: &Scope<'py>, code: Obj<'py>, scrip
     // SAFETY: a live object.
     let is_last = unsafe { (py.api.PyUnstable_Object_IsUniquelyReferenced)(code.as_ptr()) != 0 };
     let mut objects = 0;
-    // SAFETY: as above.
-    let Ok(root) = (unsafe { py.borrowed(code.as_ptr()) }) else { return false };
     // Interned: a look-up of another string is slow.
     let Ok(co_consts) = scope.names.get(py, CO_CONSTS) else {
         py.clear();
         return false;
     };
     let left = &mut script.left;
-    each_code(py, root, &co_consts, |each| {
+    each_code(py, code, &co_consts, |each| {
         objects += 1;
         // Most scripts are one code object, which ends with the run.
         if (objects == 1 && is_last) || left.try_reserve(1).is_err() {
@@ -327,7 +338,6 @@ fn note_what_is_left<'py>(py: Py<'py>, scope: &Scope<'py>, code: Obj<'py>, scrip
             left.push((each.as_ptr(), weak.into_ptr()));
         }
     });
-    drop(code);
     !script.left.is_empty()
 }
 

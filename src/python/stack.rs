@@ -32,6 +32,11 @@ thread_local! {
 impl Stack {
     const UNKNOWN: Stack = Stack { base: ptr::null_mut(), size: usize::MAX };
 
+    /// What is above the part that must be left.
+    fn room(&self) -> usize {
+        self.size.saturating_sub(NEEDED_STACK)
+    }
+
     fn contains(&self, address: usize) -> bool {
         address.wrapping_sub(self.base.addr()) < self.size
     }
@@ -157,6 +162,33 @@ pub fn check_stack() -> Result<Stack, StackTooSmall> {
     // Of a stack whose bounds are not known, this is all that is below.
     let left = here.wrapping_sub(stack.base.addr());
     if left < NEEDED_STACK { Err(StackTooSmall { left, size: stack.size }) } else { Ok(stack) }
+}
+
+/// The bounds of a thread's own stack, where its user finds them without looking a thread-local variable up.
+pub struct OwnStack(Cell<Option<Stack>>);
+
+impl OwnStack {
+    pub const fn new() -> OwnStack {
+        OwnStack(Cell::new(None))
+    }
+
+    /// As [`check_stack`] does.
+    #[inline]
+    pub fn check(&self) -> Result<Stack, StackTooSmall> {
+        let here = here();
+        match self.0.get() {
+            Some(own) if here.wrapping_sub(own.base.addr()).wrapping_sub(NEEDED_STACK) < own.room() => Ok(own),
+            _ => self.check_slowly(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn check_slowly(&self) -> Result<Stack, StackTooSmall> {
+        let stack = check_stack();
+        self.0.set(OWN_STACK.get());
+        stack
+    }
 }
 
 /// Tells CPython the bounds of the stack that the state is used on.

@@ -79,7 +79,10 @@ extern "C" fn calloc(ctx: *mut c_void, count: usize, size: usize) -> *mut c_void
     }
 }
 
-fn state_block(ctx: *mut c_void, size: usize) -> *mut c_void {
+/// This and `free_known` are calls of C's, and no part of their callers: the other blocks, which are many, pass by
+/// without a stack frame.
+#[inline(never)]
+extern "C" fn state_block(ctx: *mut c_void, size: usize) -> *mut c_void {
     if let Ok(Some(block)) = KEPT.try_with(KeptBlocks::take) {
         // SAFETY: a block of that size, which nobody uses.
         unsafe { block.cast::<u8>().write_bytes(0, size) };
@@ -94,7 +97,8 @@ fn state_block(ctx: *mut c_void, size: usize) -> *mut c_void {
 }
 
 #[cold]
-fn calloc_measured(ctx: *mut c_void, count: usize, size: usize) -> *mut c_void {
+#[inline(never)]
+extern "C" fn calloc_measured(ctx: *mut c_void, count: usize, size: usize) -> *mut c_void {
     let block = ORIGINAL.get().map_or(ptr::null_mut(), |original| (original.calloc)(ctx, count, size));
     LAST.set((block.addr(), count.saturating_mul(size)));
     block
@@ -110,11 +114,12 @@ extern "C" fn realloc(ctx: *mut c_void, block: *mut c_void, size: usize) -> *mut
 extern "C" fn free(ctx: *mut c_void, block: *mut c_void) {
     match ORIGINAL.get() {
         Some(original) if !is_known(block) => (original.free)(ctx, block),
-        _ => free_known(block),
+        _ => free_known(ctx, block),
     }
 }
 
-fn free_known(block: *mut c_void) {
+#[inline(never)]
+extern "C" fn free_known(_: *mut c_void, block: *mut c_void) {
     if !block.is_null() && !KEPT.try_with(|kept| kept.keep(block)).unwrap_or(false) {
         original_free(block);
     }

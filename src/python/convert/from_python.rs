@@ -58,7 +58,7 @@ unsafe fn int_of(py: Py, object: *mut PyObject, kind: *mut PyTypeObject) -> Opti
 fn from_any(py: Py, object: &Obj) -> Result<OwnedValue, Failure> {
     let mut builder = Builder::new();
     let root = append(py, object, &mut builder, format_args!("result"))?;
-    builder.finish(root).ok_or(Failure::NoMemory)
+    builder.finish(root).ok_or_else(Failure::no_memory)
 }
 
 /// Reads an object, with all that is in it, into a block that is being built. `name` is what an error calls it.
