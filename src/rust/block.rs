@@ -19,7 +19,10 @@ pub(super) fn encode(root: Value) -> Result<OwnedValue> {
 
 fn copy(root: &Value) -> Result<OwnedValue> {
     let no_memory = || Error::from(Kind::NoMemory);
-    let mut builder = Builder::new();
+    let mut builder = match root {
+        Value::Tuple(_) | Value::List(_) | Value::Dict(_) => Builder::new(),
+        _ => Builder::of_bytes(),
+    };
     let mut encoded_root = subpy_value::none();
     // What is still to do: where it goes in the block (None: the root), and how deep it is.
     let mut pending = vec![(None, root, 0)];

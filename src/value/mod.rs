@@ -98,7 +98,7 @@ pub(crate) const ERROR: i32 = 13;
 /// Marks the root of a result that owns a block: the upper half of `flags`. The lower half is free for flags to come.
 const OWNS_BLOCK: u32 = 0x5355_0000;
 
-/// What a block begins with; what the root points to comes behind it. As large as malloc's alignment, so that values
+/// What the block of a container begins with; what the root points to comes behind it. That of text or bytes has none. As large as malloc's alignment, so that values
 /// behind it are aligned.
 #[repr(C, align(16))]
 struct BlockHeader {
@@ -241,11 +241,16 @@ impl subpy_value {
         if !self.owns_block() {
             return None;
         }
-        // SAFETY: the root of a result points behind the header of its block (`Builder::finish`).
+        // SAFETY: the root of a result points behind the header of its block (`Builder::finish`), or to its bytes, behind
+        // which a NUL is.
         unsafe {
-            let size = (*self.header()).size;
-            Some(std::slice::from_raw_parts(self.pointer(), size - BLOCK_HEADER))
+            let size = if self.has_header() { (*self.header()).size - BLOCK_HEADER } else { self.len + 1 };
+            Some(std::slice::from_raw_parts(self.pointer(), size))
         }
+    }
+
+    fn has_header(&self) -> bool {
+        element_size(self.kind) > 1
     }
 
     fn header(&self) -> *mut BlockHeader {
@@ -258,13 +263,18 @@ impl subpy_value {
     /// As for [`subpy_value::block`].
     pub(crate) unsafe fn free(&mut self) {
         if self.owns_block() {
-            let header = self.header();
-            // SAFETY: the root of a result points behind the header of its block, which malloc made (`Builder`).
+            // SAFETY: the root of a result points behind the header of its block, which malloc made (`Builder`), or to
+            // the begin of one without a header.
             unsafe {
-                if (*header).attached.is_some() {
-                    drop((*header).attached.take());
+                if self.has_header() {
+                    let header = self.header();
+                    if (*header).attached.is_some() {
+                        drop((*header).attached.take());
+                    }
+                    libc::free(header.cast());
+                } else {
+                    libc::free(self.pointer().cast_mut().cast());
                 }
-                libc::free(header.cast());
             }
             *self = subpy_value::none();
         }

@@ -1,6 +1,5 @@
 //! Python objects to values.
 
-use std::collections::TryReserveError;
 use std::ffi::{c_char, c_int};
 use std::fmt::Arguments;
 use std::ptr;
@@ -8,7 +7,8 @@ use std::ptr;
 use super::super::Failure;
 use super::super::object::{LONGEST_NAME, Obj, Py, cut};
 use super::super::types::{self, PyObject, PyTypeObject};
-use crate::value::{self, Builder, MAX_DEPTH, OwnedValue, subpy_value};
+use super::hexadecimal::hexadecimal;
+use crate::value::{self, Builder, MAX_DEPTH, OwnedValue, subpy_pair, subpy_value};
 
 /// Why an object has no value: what to say of it, or None when there was no memory. Small, since every element may have
 /// one.
@@ -56,6 +56,16 @@ unsafe fn int_of(py: Py, object: *mut PyObject, kind: *mut PyTypeObject) -> Opti
 }
 
 fn from_any(py: Py, object: &Obj) -> Result<OwnedValue, Failure> {
+    let api = py.api;
+    let kind = object.type_ptr();
+    if kind != api.PyDict_Type.0 && kind != api.PyList_Type.0 && kind != api.PyTuple_Type.0 {
+        let mut builder = Builder::of_bytes();
+        // SAFETY: `object` is a strong reference; see Reader.
+        return match unsafe { (Reader { py }).shallow(object.as_ptr(), &mut builder) } {
+            Ok(root) => Ok(builder.finish_bytes(root)),
+            Err(refused) => Err(failure(refused, "result")),
+        };
+    }
     let mut builder = Builder::new();
     let root = append(py, object, &mut builder, format_args!("result"))?;
     builder.finish(root).ok_or_else(Failure::no_memory)
@@ -73,29 +83,42 @@ pub fn append(py: Py, object: &Obj, builder: &mut Builder, name: Arguments) -> R
     if !is_container(&root) {
         return Ok(root);
     }
-    let mut keys: Keys = [(ptr::null_mut(), subpy_value::none()); FEW_KEYS];
-    let mut outer: Vec<Reading> = Vec::new();
-    let mut top = Reading::new(object.as_ptr(), &root);
+    let mut keys: Keys = [(ptr::null_mut(), (0, 0)); FEW_KEYS];
+    let mut first = Reading::new(object.as_ptr(), &root);
+    // The containers in it on the way to the one that is being read. None is moved: a processor waits when it reads at
+    // once in larger pieces what was written in smaller ones.
+    let mut inner: Vec<Reading> = Vec::new();
     loop {
+        let top = inner.last_mut().unwrap_or(&mut first);
         // SAFETY: containers are alive: their root is, and nothing runs that could change them.
-        match unsafe { reader.read(&mut top, &mut keys, builder) } {
-            Ok(None) => match outer.pop() {
-                Some(container) => top = container,
+        let read = unsafe { reader.read(top, &mut keys, builder) };
+        let refused = match read {
+            Ok(element) if element.is_null() => match inner.pop() {
+                Some(_) => continue,
                 None => return Ok(root),
             },
-            Ok(Some(inner)) => {
-                outer.push(std::mem::replace(&mut top, inner));
-                if outer.len() == MAX_DEPTH {
-                    // SAFETY: as above.
-                    return Err(unsafe { reader.too_deep(&outer, name) });
+            // SAFETY: as above.
+            Ok(element) => match unsafe { reader.other(element, builder) } {
+                Ok(value) => {
+                    builder.write(top.last_place(), value);
+                    if !is_container(&value) {
+                        continue;
+                    }
+                    if inner.len() + 1 == MAX_DEPTH {
+                        inner.insert(0, first);
+                        // SAFETY: as above.
+                        return Err(unsafe { reader.too_deep(&inner, name) });
+                    }
+                    inner.push(Reading::new(element, &value));
+                    continue;
                 }
-            }
-            Err(refused) => {
-                outer.push(top);
-                // SAFETY: as above.
-                return Err(failure(refused, &unsafe { reader.path(&outer, name) }));
-            }
-        }
+                Err(refused) => refused,
+            },
+            Err(refused) => refused,
+        };
+        inner.insert(0, first);
+        // SAFETY: as above.
+        return Err(failure(refused, &unsafe { reader.path(&inner, name) }));
     }
 }
 
@@ -115,12 +138,11 @@ fn failure(refused: Refused, path: &str) -> Failure {
 pub(super) struct Reading {
     pub(super) object: *mut PyObject,
     pub(super) kind: i32,
-    /// Elements that there was room made for (a dict's keys and values count one each) and the ones that were read.
-    len: usize,
-    pub(super) done: usize,
-    /// Where its values go in the block.
-    array: usize,
-    /// PyDict_Next's position, and the value that belongs to the key that was read last.
+    /// Where its values go in the block: the first, the next, the end (a dict's keys and values take turns).
+    first: usize,
+    next: usize,
+    end: usize,
+    /// PyDict_Next's position, and the value that belongs to the key that was read last, if that is not read yet.
     position: isize,
     value: *mut PyObject,
 }
@@ -129,22 +151,36 @@ impl Reading {
     /// `value` is the object's, with the offset of its elements.
     fn new(object: *mut PyObject, value: &subpy_value) -> Reading {
         let len = if value.kind == value::DICT { value.len * 2 } else { value.len };
-        let array = value.as_int() as usize;
-        Reading { object, kind: value.kind, len, done: 0, array, position: 0, value: ptr::null_mut() }
+        let first = value.as_int() as usize;
+        let end = first + len * size_of::<subpy_value>();
+        Reading { object, kind: value.kind, first, next: first, end, position: 0, value: ptr::null_mut() }
+    }
+
+    /// How many elements were read, with the one that was begun.
+    pub(super) fn done(&self) -> usize {
+        (self.next - self.first) / size_of::<subpy_value>()
+    }
+
+    /// Where the value of the last element that was read goes.
+    fn last_place(&self) -> usize {
+        self.next - size_of::<subpy_value>()
     }
 
     /// Where the value of the next element goes.
     #[inline]
     fn next_place(&mut self) -> usize {
-        self.done += 1;
-        self.array + (self.done - 1) * size_of::<subpy_value>()
+        self.next += size_of::<subpy_value>();
+        self.last_place()
     }
 }
 
 /// The keys of the last dict with few, and their values: rows of a table have the same ones, which are then the same
 /// objects. They are alive, since nothing is freed while a value is read, and their text lies in the block.
 type Keys = [Key; FEW_KEYS];
-type Key = (*mut PyObject, subpy_value);
+type Key = (*mut PyObject, Text);
+
+/// Offset and length of a text in the block.
+type Text = (usize, usize);
 
 const FEW_KEYS: usize = 16;
 
@@ -155,17 +191,12 @@ pub(super) struct Reader<'py> {
 }
 
 impl Reader<'_> {
-    /// Reads elements until there are no more, or one is a container itself: that one, with room for its elements.
+    /// Reads elements until there are no more (NULL), or one is of no common kind: that one.
     ///
     /// # Safety
     /// The container must be alive.
     #[inline(always)]
-    unsafe fn read(
-        self,
-        top: &mut Reading,
-        keys: &mut Keys,
-        builder: &mut Builder,
-    ) -> Result<Option<Reading>, Refused> {
+    unsafe fn read(self, top: &mut Reading, keys: &mut Keys, builder: &mut Builder) -> Result<*mut PyObject, Refused> {
         // SAFETY: promised by the caller.
         unsafe {
             match top.kind {
@@ -177,48 +208,56 @@ impl Reader<'_> {
 
     /// A function of its own: for this and `read_dict` together a processor has too few registers.
     #[inline(never)]
-    unsafe fn read_row(self, top: &mut Reading, builder: &mut Builder) -> Result<Option<Reading>, Refused> {
+    unsafe fn read_row(self, top: &mut Reading, builder: &mut Builder) -> Result<*mut PyObject, Refused> {
         let api = self.py.api;
         let get = if top.kind == value::TUPLE { api.PyTuple_GetItem } else { api.PyList_GetItem };
         // SAFETY: a live tuple or list, as promised.
-        unsafe { self.read_ints(get, top, builder) };
-        while top.done < top.len {
+        unsafe {
+            self.read_alike(get, top, builder, |element, kind| int_of(self.py, element, kind).map(subpy_value::int));
+            self.read_alike(get, top, builder, |element, kind| {
+                let is_float = kind == api.PyFloat_Type.0;
+                is_float.then(|| subpy_value::float((api.PyFloat_AsDouble)(element)))
+            });
+        }
+        let mut index = top.done() as isize;
+        while top.next < top.end {
             let at = top.next_place();
             // SAFETY: a live tuple or list, as promised. The getters check the index and the type, and CPython's answer
             // NULL (never seen: nothing can shorten the container meanwhile) reads as None. The element is borrowed.
             unsafe {
-                let element = get(top.object, top.done as isize - 1);
+                let element = get(top.object, index);
                 let element = if element.is_null() { self.py.none() } else { element };
-                if let Some(inner) = self.write(element, at, builder)? {
-                    return Ok(Some(Reading::new(element, &inner)));
+                if !self.write_scalar(element, at, builder)? {
+                    return Ok(element);
                 }
             }
+            index += 1;
         }
-        Ok(None)
+        Ok(ptr::null_mut())
     }
 
-    /// Rows of numbers: reads elements as long as they are ints that fit.
-    #[inline(never)]
-    unsafe fn read_ints(
+    /// Rows of numbers: reads elements as long as they have a value of one kind.
+    #[inline(always)]
+    unsafe fn read_alike(
         self,
         get: unsafe extern "C" fn(*mut PyObject, isize) -> *mut PyObject,
         top: &mut Reading,
         builder: &mut Builder,
+        value_of: impl Fn(*mut PyObject, *mut PyTypeObject) -> Option<subpy_value>,
     ) {
-        let (object, mut done) = (top.object, top.done);
-        let mut at = top.array + done * size_of::<subpy_value>();
-        while done < top.len {
+        let (object, mut index, mut at) = (top.object, top.done() as isize, top.next);
+        while at < top.end {
             // SAFETY: promised by the caller; the element is borrowed.
             let value = unsafe {
-                let element = get(object, done as isize);
-                if element.is_null() { None } else { int_of(self.py, element, self.py.api.type_of(element)) }
+                let element = get(object, index);
+                if element.is_null() { None } else { value_of(element, self.py.api.type_of(element)) }
             };
             let Some(value) = value else { break };
-            builder.write(at, subpy_value::int(value));
-            done += 1;
+            builder.write(at, value);
+            index += 1;
             at += size_of::<subpy_value>();
         }
-        top.done = done;
+        top.next = at;
     }
 
     #[inline(always)]
@@ -227,66 +266,56 @@ impl Reader<'_> {
         top: &mut Reading,
         keys: &mut Keys,
         builder: &mut Builder,
-    ) -> Result<Option<Reading>, Refused> {
-        while top.done < top.len {
+    ) -> Result<*mut PyObject, Refused> {
+        let api = self.py.api;
+        let (mut at, end) = (top.next, top.end);
+        let few = end - top.first <= FEW_KEYS * size_of::<subpy_pair>();
+        let mut entry = top.done() / 2;
+        let mut has_key = !top.value.is_null();
+        while at < end {
             // SAFETY: a live dict, as promised. Key and value are borrowed, and None if there were no next entry, which
             // was never seen.
             unsafe {
-                if top.done.is_multiple_of(2) {
-                    let seen = keys.get_mut(top.done / 2).filter(|_| top.len <= FEW_KEYS * 2);
-                    let at = top.next_place();
-                    let mut key = self.py.none();
-                    top.value = key;
-                    (self.py.api.PyDict_Next)(top.object, &mut top.position, &mut key, &mut top.value);
-                    if self.py.api.type_of(key) == self.py.api.PyUnicode_Type.0 {
-                        let value = self.key(key, seen, builder)?;
-                        builder.write(at, value);
-                    } else if let Some(inner) = self.write(key, at, builder)? {
-                        return Ok(Some(Reading::new(key, &inner)));
+                if !has_key {
+                    let mut key = ptr::null_mut();
+                    if (api.PyDict_Next)(top.object, &mut top.position, &mut key, &mut top.value) == 0 {
+                        (key, top.value) = (self.py.none(), self.py.none());
                     }
+                    let seen = &mut keys[entry % FEW_KEYS];
+                    top.next = at + size_of::<subpy_value>();
+                    if few && seen.0 == key {
+                        let (start, len) = seen.1;
+                        builder.write(at, subpy_value::at_offset(value::STR, start, len));
+                    } else if api.type_of(key) == api.PyUnicode_Type.0 {
+                        let (start, len) = self.text(key, builder)?;
+                        if few {
+                            *seen = (key, (start, len));
+                        }
+                        builder.write(at, subpy_value::at_offset(value::STR, start, len));
+                    } else {
+                        return Ok(key);
+                    }
+                    at += size_of::<subpy_value>();
                 }
-                let at = top.next_place();
-                if let Some(inner) = self.write(top.value, at, builder)? {
-                    return Ok(Some(Reading::new(top.value, &inner)));
+                let place = at;
+                at += size_of::<subpy_value>();
+                top.next = at;
+                if !self.write_scalar(top.value, place, builder)? {
+                    return Ok(std::mem::replace(&mut top.value, ptr::null_mut()));
                 }
+                entry += 1;
+                has_key = false;
             }
         }
-        Ok(None)
+        Ok(ptr::null_mut())
     }
 
-    /// The value of a key that is a str.
-    #[inline(always)]
-    unsafe fn key(
-        self,
-        key: *mut PyObject,
-        seen: Option<&mut Key>,
-        builder: &mut Builder,
-    ) -> Result<subpy_value, Refused> {
-        // SAFETY: promised by the caller.
-        unsafe {
-            match seen {
-                Some((object, value)) if *object == key => Ok(*value),
-                Some(seen) => {
-                    *seen = (key, self.text(key, builder)?);
-                    Ok(seen.1)
-                }
-                None => self.text(key, builder),
-            }
-        }
-    }
-
-    /// Writes the value of an element into the block. The kinds that most elements have come first, and each is written
-    /// where it is known. A container is returned: its elements are still None.
+    /// Writes the value of an element of one of the kinds that most have. False for all others.
     ///
     /// # Safety
     /// The object must be alive.
     #[inline(always)]
-    unsafe fn write(
-        self,
-        object: *mut PyObject,
-        at: usize,
-        builder: &mut Builder,
-    ) -> Result<Option<subpy_value>, Refused> {
+    unsafe fn write_scalar(self, object: *mut PyObject, at: usize, builder: &mut Builder) -> Result<bool, Refused> {
         let api = self.py.api;
         // SAFETY: promised by the caller; each getter is called for its exact type alone.
         unsafe {
@@ -294,22 +323,32 @@ impl Reader<'_> {
             if let Some(value) = int_of(self.py, object, kind) {
                 builder.write(at, subpy_value::int(value));
             } else if kind == api.PyUnicode_Type.0 {
-                let value = self.text(object, builder)?;
-                builder.write(at, value);
+                let (start, len) = self.text(object, builder)?;
+                builder.write(at, subpy_value::at_offset(value::STR, start, len));
             } else if kind == api.PyFloat_Type.0 {
                 builder.write(at, subpy_value::float((api.PyFloat_AsDouble)(object)));
             } else if kind == api.PyBool_Type.0 {
                 builder.write(at, subpy_value::bool(object == api._Py_TrueStruct.0));
-            } else if kind == api.PyDict_Type.0 {
-                let value = container(value::DICT, (api.PyDict_Size)(object), builder)?;
-                builder.write(at, value);
-                return Ok(Some(value));
             } else {
-                let value = self.shallow(object, builder)?;
-                builder.write(at, value);
-                return Ok(is_container(&value).then_some(value));
+                return Ok(false);
             }
-            Ok(None)
+            Ok(true)
+        }
+    }
+
+    /// `shallow` for an element that `write_scalar` left: often a dict.
+    ///
+    /// # Safety
+    /// The object must be alive.
+    #[inline(always)]
+    unsafe fn other(self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {
+        let api = self.py.api;
+        // SAFETY: promised by the caller.
+        unsafe {
+            if api.type_of(object) == api.PyDict_Type.0 {
+                return container(value::DICT, (api.PyDict_Size)(object), builder);
+            }
+            self.shallow(object, builder)
         }
     }
 
@@ -326,7 +365,8 @@ impl Reader<'_> {
                 return self.int(object, builder);
             }
             if kind == api.PyUnicode_Type.0 {
-                return self.text(object, builder);
+                let (start, len) = self.text(object, builder)?;
+                return Ok(subpy_value::at_offset(value::STR, start, len));
             }
             if kind == api.PyFloat_Type.0 {
                 return Ok(subpy_value::float((api.PyFloat_AsDouble)(object)));
@@ -384,7 +424,7 @@ impl Reader<'_> {
     }
 
     #[inline]
-    unsafe fn text(self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {
+    unsafe fn text(self, object: *mut PyObject, builder: &mut Builder) -> Result<Text, Refused> {
         let api = self.py.api;
         let mut len = 0;
         // SAFETY: an exact str (`shallow`); the text lives as long as the object.
@@ -394,7 +434,7 @@ impl Reader<'_> {
                 return Err(self.why_no_text());
             }
             let start = builder.append(std::slice::from_raw_parts(data.cast(), len as usize), false);
-            Ok(subpy_value::at_offset(value::STR, start.ok_or(Refused::NO_MEMORY)?, len as usize))
+            Ok((start.ok_or(Refused::NO_MEMORY)?, len as usize))
         }
     }
 
@@ -456,38 +496,4 @@ unsafe fn bytes(data: *const c_char, len: isize, builder: &mut Builder) -> Resul
     let data = unsafe { if len == 0 { &[] } else { std::slice::from_raw_parts(data.cast(), len) } };
     let start = builder.append(data, false).ok_or(Refused::NO_MEMORY)?;
     Ok(subpy_value::at_offset(value::BYTES, start, len))
-}
-
-/// `-0x1ff` of a big-endian two's complement number.
-fn hexadecimal(mut bytes: Vec<u8>, negative: bool) -> Result<String, TryReserveError> {
-    if negative {
-        let mut carry = true;
-        for byte in bytes.iter_mut().rev() {
-            let (value, overflow) = (!*byte).overflowing_add(u8::from(carry));
-            (*byte, carry) = (value, overflow);
-        }
-    }
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).skip_while(|digit| *digit == 0);
-    let mut text = String::new();
-    text.try_reserve_exact(bytes.len() * 2 + 3)?;
-    text.push_str(if negative { "-0x" } else { "0x" });
-    text.extend(digits.map(|digit| char::from(DIGITS[usize::from(digit)])));
-    Ok(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::hexadecimal;
-
-    #[test]
-    fn twos_complement_becomes_signed_hexadecimal() {
-        assert_eq!(hexadecimal(vec![0x00, 0x80, 0, 0, 0, 0, 0, 0, 0], false).unwrap(), "0x8000000000000000");
-        assert_eq!(
-            hexadecimal(vec![0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], true).unwrap(),
-            "-0x8000000000000001"
-        );
-        assert_eq!(hexadecimal(vec![0xff, 0x00], true).unwrap(), "-0x100");
-        assert_eq!(hexadecimal(vec![0x80, 0x00], true).unwrap(), "-0x8000");
-    }
 }

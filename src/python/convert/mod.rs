@@ -9,10 +9,12 @@
 //! | `to_python` | values to Python objects |
 //! | `call` | calling something with values |
 //! | `from_python` | Python objects to values |
+//! | `hexadecimal` | numbers that do not fit 64 bits, as text |
 //! | `refusals` | why an object has no value |
 
 mod call;
 mod from_python;
+mod hexadecimal;
 mod refusals;
 mod to_python;
 

@@ -66,7 +66,7 @@ impl Reader<'_> {
     pub(super) unsafe fn path(&self, open: &[Reading], name: Arguments) -> String {
         let mut path = name.to_string();
         for reading in open {
-            let index = reading.done - 1;
+            let index = reading.done() - 1;
             if reading.kind != value::DICT {
                 path.push_str(&format!("[{index}]"));
             } else if index.is_multiple_of(2) {

@@ -75,6 +75,7 @@ impl<'py, 'a> Filling<'py, 'a> {
             // Rows of numbers come first.
             let object = match element.kind {
                 value::INT => py.int(element.as_int())?,
+                value::FLOAT => float(py, element)?,
                 value::TUPLE | value::LIST | value::DICT => return Ok(Some(element)),
                 _ => other_scalar(py, element)?,
             };
@@ -159,6 +160,12 @@ fn constant(py: Py, value: &subpy_value) -> Option<*mut PyObject> {
         value::BOOL => Some(py.api._Py_FalseStruct.0),
         _ => None,
     }
+}
+
+#[inline(always)]
+fn float<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
+    // SAFETY: attached; a new reference.
+    unsafe { py.owned((py.api.PyFloat_FromDouble)(value.as_float())) }
 }
 
 #[inline(always)]
