@@ -98,8 +98,8 @@ pub(crate) const ERROR: i32 = 13;
 /// Marks the root of a result that owns a block: the upper half of `flags`. The lower half is free for flags to come.
 const OWNS_BLOCK: u32 = 0x5355_0000;
 
-/// What the block of a container begins with; what the root points to comes behind it. That of text or bytes has none. As large as malloc's alignment, so that values
-/// behind it are aligned.
+/// What the block of a container begins with; what the root points to comes behind it. That of text or bytes has none. As
+/// large as malloc's alignment, so that values behind it are aligned.
 #[repr(C, align(16))]
 struct BlockHeader {
     /// In bytes, this header included.
