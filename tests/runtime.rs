@@ -583,6 +583,32 @@ fn a_start_is_not_waited_for_from_within() {
     assert_eq!((said[0].as_str(), said.last().unwrap().as_str()), ("-14", "x"), "{said:?}");
 }
 
+/// Ctrl-C that comes while the library runs Python code in main is the host's.
+#[test]
+fn an_interrupt_in_an_adoption_is_not_lost() {
+    let script = "
+import _thread
+results = []
+
+def hook(event, args):
+    if event == 'compile' and args[1] == '<subpy>' and not results:
+        results.append('compiles')
+        _thread.interrupt_main()
+
+sys.addaudithook(hook)
+get_main, main = ctypes.CDLL(sys.argv[1]).subpy_get_main, ctypes.byref(ctypes.c_uint64())
+try:
+    get_main(main, None)
+    for _ in range(1000): pass
+    results.append('goes on')
+except KeyboardInterrupt:
+    results.append('interrupted')
+results.append(get_main(main, None))
+print(results)
+";
+    assert_eq!(lines(host(&python(), script)), ["['compiles', 'interrupted', 0]"]);
+}
+
 /// What `sitecustomize` does comes before the library's own audit hook.
 #[test]
 fn a_start_after_what_sitecustomize_did() {

@@ -276,6 +276,7 @@ api! {
         fn PyErr_SetRaisedException(*mut PyObject);
         fn PyErr_GivenExceptionMatches(*mut PyObject, *mut PyObject) -> c_int;
         fn PyErr_NoMemory() -> *mut PyObject;
+        fn PyErr_SetInterrupt();
         fn PyErr_SetFromErrno(*mut PyObject) -> *mut PyObject;
         fn PyErr_SetObject(*mut PyObject, *mut PyObject);
         fn PyException_GetTraceback(*mut PyObject) -> *mut PyObject;
@@ -326,6 +327,7 @@ api! {
         PyMethod_Type: StaticType;
         PyExc_AttributeError: ExceptionClass;
         PyExc_Exception: ExceptionClass;
+        PyExc_KeyboardInterrupt: ExceptionClass;
         PyExc_ImportError: ExceptionClass;
         PyExc_MemoryError: ExceptionClass;
         PyExc_OSError: ExceptionClass;
