@@ -264,7 +264,7 @@ SUBPY_NODISCARD SUBPY_API subpy_interp subpy_error_interp(const struct subpy_err
  */
 SUBPY_API bool subpy_error_row(const struct subpy_error *error, size_t *row);
 
-/** Free an error; NULL is ignored. Never blocks and runs no Python; works after subpy_shutdown(). */
+/** Free an error. NULL, and one that is in results (SUBPY_KIND_ERROR), is left as it is. Never blocks and runs no Python; works after subpy_shutdown(). */
 SUBPY_API void subpy_error_free(struct subpy_error *error);
 
 /* ---------------------------------------------------------------------------------------------------------------------

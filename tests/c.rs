@@ -24,6 +24,7 @@ macro_rules! c_tests {
 }
 
 c_tests! {
+    arenas
     basics
     block
     busy

@@ -583,6 +583,57 @@ fn a_start_is_not_waited_for_from_within() {
     assert_eq!((said[0].as_str(), said.last().unwrap().as_str()), ("-14", "x"), "{said:?}");
 }
 
+/// Ctrl-C that comes while the library runs Python code in main is the host's.
+#[test]
+fn an_interrupt_in_an_adoption_is_not_lost() {
+    let script = "
+import _thread
+results = []
+
+def hook(event, args):
+    if event == 'compile' and args[1] == '<subpy>' and not results:
+        results.append('compiles')
+        _thread.interrupt_main()
+
+sys.addaudithook(hook)
+get_main, main = ctypes.CDLL(sys.argv[1]).subpy_get_main, ctypes.byref(ctypes.c_uint64())
+try:
+    get_main(main, None)
+    for _ in range(1000): pass
+    results.append('goes on')
+except KeyboardInterrupt:
+    results.append('interrupted')
+results.append(get_main(main, None))
+print(results)
+";
+    assert_eq!(lines(host(&python(), script)), ["['compiles', 'interrupted', 0]"]);
+}
+
+/// What `sitecustomize` does comes before the library's own audit hook.
+#[test]
+fn a_start_after_what_sitecustomize_did() {
+    let start = |code: &str, steps: &[&str]| {
+        let path = folder("sitecustomize-before");
+        fs::write(path.join("sitecustomize.py"), code).unwrap();
+        let init = format!("init={}", text(&python()));
+        let mut program = drive(&[&[USE_ENVIRONMENT, init.as_str()], steps].concat());
+        program.env("PYTHONPATH", path);
+        lines(program)
+    };
+    // Interpreters that were made meanwhile are known.
+    let made = "import concurrent.interpreters as i\nimport builtins\n\
+                if i.get_current() == i.get_main(): builtins.made = i.create()\n";
+    let count = "eval=(lambda c, t: (c.CDLL(None).subpy_list_all(None, 0, c.byref(t), None), str(t.value))[1])\
+                 (__import__('ctypes'), __import__('ctypes').c_size_t())";
+    assert_eq!(start(made, &["main", count, "shutdown"]), ["2"]);
+    for refusal in ["RuntimeError", "ValueError"] {
+        let refuses = format!(
+            "import sys\ndef hook(event, args):\n  if event == 'sys.addaudithook': raise {refusal}\nsys.addaudithook(hook)\n"
+        );
+        assert!(start(&refuses, &[])[0].contains("another audit hook"), "{refusal}");
+    }
+}
+
 /// One thread adopts the host's CPython without holding the GIL, and another begins meanwhile and holds it.
 #[test]
 fn a_thread_with_the_gil_waits_for_an_adoption_without_it() {

@@ -22,6 +22,8 @@ pub struct subpy_error {
     status: subpy_status,
     interp: subpy_interp,
     row: Option<usize>,
+    /// The results that it is in own it.
+    in_results: bool,
     message: Text,
     exception: Option<Texts>,
 }
@@ -122,12 +124,19 @@ impl subpy_error {
             status: error.status(),
             interp: error.interp,
             row: error.row(),
+            in_results: false,
             message: Text::new(message.0),
             exception: match error.kind {
                 Kind::ExecutionFailed(exception) | Kind::Syntax(exception) => Some(Texts::new(*exception)),
                 _ => None,
             },
         })
+    }
+
+    pub(super) fn in_results(error: Error) -> Box<subpy_error> {
+        let mut error = subpy_error::new(error);
+        error.in_results = true;
+        error
     }
 }
 
@@ -360,12 +369,12 @@ pub unsafe extern "C" fn subpy_error_row(error: *const subpy_error, row: *mut us
     })
 }
 
-/// Free an error; NULL is ignored. Never blocks and runs no Python; works after subpy_shutdown().
+/// Free an error. NULL, and one that is in results (SUBPY_KIND_ERROR), is left as it is. Never blocks and runs no Python; works after subpy_shutdown().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_free(error: *mut subpy_error) {
     // SAFETY: the caller's pointer is NULL or an error that was not freed.
     boundary::value((), || unsafe {
-        if !error.is_null() {
+        if error.as_ref().is_some_and(|error| !error.in_results) {
             drop(Box::from_raw(error));
         }
     });

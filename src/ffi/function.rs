@@ -113,7 +113,7 @@ pub unsafe extern "C" fn subpy_function_call_many(
     unsafe {
         boundary::run(results, error, |wanted| {
             known_flags(flags.into(), SUBPY_RETURN_ERRORS.into(), "flags")?;
-            let mut collect = |error, results: &mut Builder| results.attach_error(subpy_error::new(error));
+            let mut collect = |error, results: &mut Builder| results.attach_error(subpy_error::in_results(error));
             let mut collect = (flags & SUBPY_RETURN_ERRORS != 0).then_some(&mut collect as _);
             if collect.is_some() && wanted.is_none() {
                 invalid("results is NULL: the errors that SUBPY_RETURN_ERRORS asks for would be lost")?;

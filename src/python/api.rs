@@ -276,6 +276,7 @@ api! {
         fn PyErr_SetRaisedException(*mut PyObject);
         fn PyErr_GivenExceptionMatches(*mut PyObject, *mut PyObject) -> c_int;
         fn PyErr_NoMemory() -> *mut PyObject;
+        fn PyErr_SetInterrupt();
         fn PyErr_SetFromErrno(*mut PyObject) -> *mut PyObject;
         fn PyErr_SetObject(*mut PyObject, *mut PyObject);
         fn PyException_GetTraceback(*mut PyObject) -> *mut PyObject;
@@ -287,6 +288,7 @@ api! {
         fn PyUnicodeWriter_WriteASCII(*mut PyUnicodeWriter, *const c_char, Ssize) -> c_int;
         // Missing in pyo3-ffi (Include/cpython/sysmodule.h).
         fn PySys_AddAuditHook(Option<AuditHook>, *mut c_void) -> c_int;
+        fn PySys_AuditTuple(*const c_char, *mut PyObject) -> c_int;
         // Missing in pyo3-ffi (Include/cpython/code.h).
         fn PyCode_Addr2Location(*mut PyObject, c_int, *mut c_int, *mut c_int, *mut c_int, *mut c_int) -> c_int;
         // Missing in pyo3-ffi (Include/cpython/classobject.h).
@@ -325,6 +327,7 @@ api! {
         PyMethod_Type: StaticType;
         PyExc_AttributeError: ExceptionClass;
         PyExc_Exception: ExceptionClass;
+        PyExc_KeyboardInterrupt: ExceptionClass;
         PyExc_ImportError: ExceptionClass;
         PyExc_MemoryError: ExceptionClass;
         PyExc_OSError: ExceptionClass;

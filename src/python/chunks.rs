@@ -115,18 +115,23 @@ fn other_free(block: *mut c_void, size: usize) {
     }
 }
 
-/// Puts the cache between CPython and its arena allocator; once a process.
+/// Puts the cache between CPython and its arena allocator, unless it is there already: CPython takes it away when it is
+/// initialised again, and a host may have put its own above it.
 ///
 /// # Safety
 /// The table must be CPython's. Blocks of the old and the new allocator may be mixed: both free through the original.
 pub unsafe fn cache_chunks(api: &Api) {
-    ORIGINAL.get_or_init(|| {
-        let mut original = PyObjectArenaAllocator { ctx: ptr::null_mut(), alloc: None, free: None };
-        // SAFETY: fills the struct in.
-        unsafe { (api.PyObject_GetArenaAllocator)(&mut original) };
-        Original(original)
-    });
-    let ctx = ORIGINAL.get().map_or(ptr::null_mut(), |original| original.0.ctx);
+    let mut now = PyObjectArenaAllocator { ctx: ptr::null_mut(), alloc: None, free: None };
+    // SAFETY: fills the struct in.
+    unsafe { (api.PyObject_GetArenaAllocator)(&mut now) };
+    let parts = |allocator: &PyObjectArenaAllocator| {
+        (allocator.ctx, allocator.alloc.map(|alloc| alloc as usize), allocator.free.map(|free| free as usize))
+    };
+    let (ctx, there) = (now.ctx, parts(&now));
+    // Blocks go back to the allocator that made them, and only the first one is known.
+    if there != parts(&ORIGINAL.get_or_init(|| Original(now)).0) {
+        return;
+    }
     let mut cached = PyObjectArenaAllocator { ctx, alloc: Some(chunk_alloc), free: Some(chunk_free) };
     // SAFETY: the struct is copied.
     unsafe { (api.PyObject_SetArenaAllocator)(&mut cached) }

@@ -46,7 +46,10 @@ fn variable() -> &'static AtomicPtr<_frozen> {
 /// Freezes what new interpreters would read from files. Attached to main, before the library makes any. An interpreter
 /// that is being created meanwhile finds the old table or the new one. Whatever is in the way, the files are there.
 pub fn freeze(py: Py) {
-    let modules = modules(py).unwrap_or_default();
+    let modules = modules(py).unwrap_or_else(|Raised| {
+        pass_interrupt_on(py);
+        Vec::new()
+    });
     py.clear();
     if modules.is_empty() {
         return;
@@ -59,6 +62,17 @@ pub fn freeze(py: Py) {
     }
     let entries = last.as_ref().map_or(before, |table| table.entries.as_ptr());
     variable().store(entries.cast_mut(), Ordering::Release);
+}
+
+/// Ctrl-C can come while Python code runs here, and is the host's: it comes once more when that goes on.
+fn pass_interrupt_on(py: Py) {
+    let Some(raised) = py.take_exception() else { return };
+    // SAFETY: attached; live objects.
+    unsafe {
+        if (py.api.PyErr_GivenExceptionMatches)(raised.as_ptr(), py.api.PyExc_KeyboardInterrupt.get()) != 0 {
+            (py.api.PyErr_SetInterrupt)();
+        }
+    }
 }
 
 impl Table {

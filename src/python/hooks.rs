@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
@@ -78,6 +79,9 @@ static EPOCH: AtomicU64 = AtomicU64::new(0);
 thread_local! {
     /// The epoch and the interpreter of this thread's last event: most events come in rows, and need no lock.
     static LAST: std::cell::Cell<(u64, i64)> = const { std::cell::Cell::new((0, 0)) };
+
+    /// The hook was told of something.
+    static HEARD: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 
     /// This thread is creating one of ours: it is announced by `watch`, not by its first event.
     static CREATING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
@@ -178,6 +182,7 @@ pub fn seed(py: Py) {
 /// # Safety
 /// CPython calls it.
 pub unsafe extern "C" fn audit(event: *const c_char, _: *mut PyObject, _: *mut c_void) -> c_int {
+    HEARD.set(true);
     // SAFETY: a C string; an event may be raised without a thread state, for instance while CPython starts.
     unsafe {
         let state = (api().PyThreadState_GetUnchecked)();
@@ -218,8 +223,19 @@ pub fn is_hooked() -> bool {
     HOOKED.load(Ordering::Relaxed)
 }
 
-pub fn hooked() {
-    HOOKED.store(true, Ordering::Relaxed);
+/// Puts it in place. False when another hook is in its way, of which CPython itself says nothing if that raises a
+/// RuntimeError. Attached to main.
+pub fn hook(py: Py) -> bool {
+    HEARD.set(false);
+    // SAFETY: attached; an event without arguments.
+    unsafe {
+        (py.api.PySys_AddAuditHook)(Some(audit), ptr::null_mut());
+        py.clear();
+        (py.api.PySys_AuditTuple)(c"subpy.hook".as_ptr(), ptr::null_mut());
+        py.clear();
+    }
+    HOOKED.store(HEARD.get(), Ordering::Relaxed);
+    HEARD.get()
 }
 
 /// Something happened in an interpreter: if it is not known, Python code made it.

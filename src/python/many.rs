@@ -44,7 +44,7 @@ pub fn call_many(
     let mut list = wanted.is_some().then(|| List::new(rows.count())).transpose()?;
     let mut few = [ptr::null_mut(); FEW + 1];
     let mut places = Vec::new();
-    if rows.width() > FEW {
+    if rows.count() > 0 && rows.width() > FEW {
         places.try_reserve_exact(rows.width() + 1).map_err(|_| Failure::NoMemory)?;
         places.resize(rows.width() + 1, ptr::null_mut());
     }

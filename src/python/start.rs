@@ -154,11 +154,10 @@ pub fn initialize(installation: &Installation, startup: Startup) -> Result<MainS
     if !startup.keep_sigpipe {
         ignore_sigpipe();
     }
-    // SAFETY: CPython is loaded and not initialised. The allocator and the audit hook have to come before.
+    // SAFETY: CPython is loaded and not initialised. The allocator has to come before, the audit hook after it: CPython
+    // frees it with the allocator that it has then (PYTHONMALLOC=debug).
     unsafe {
         cache_chunks(api());
-        (api().PySys_AddAuditHook)(Some(hooks::audit), ptr::null_mut());
-        hooks::hooked();
         let config = (api().PyInitConfig_Create)();
         if config.is_null() {
             return Err(StartError::Failed("no memory for CPython's configuration".into()));
@@ -167,7 +166,12 @@ pub fn initialize(installation: &Installation, startup: Startup) -> Result<MainS
         (api().PyInitConfig_Free)(config);
         match result {
             Ok(()) => {
-                frozen::freeze(Py::attached(api()));
+                let py = Py::attached(api());
+                if let Err(refused) = hook(py) {
+                    (api().Py_FinalizeEx)();
+                    return Err(refused);
+                }
+                frozen::freeze(py);
                 cache_state_blocks(api(), (api().PyInterpreterState_Main)());
                 Ok(MainState((api().PyEval_SaveThread)()))
             }
@@ -237,6 +241,15 @@ pub fn finalize(state: MainState) {
     }
 }
 
+/// From now on the library hears of all that comes and goes. Attached to main.
+fn hook(py: Py) -> Result<(), StartError> {
+    if !hooks::hook(py) {
+        return Err(StartError::Failed("another audit hook refuses the library's".into()));
+    }
+    hooks::seed(py);
+    Ok(())
+}
+
 /// Prepares a CPython that a host has initialised.
 pub fn adopt() -> Result<(), StartError> {
     detached(Some(api()), hook_into_host)
@@ -255,13 +268,7 @@ fn hook_into_host() -> Result<(), StartError> {
         if hooks::is_hooked() {
             return Ok(());
         }
-        let hooked = (py.api.PySys_AddAuditHook)(Some(hooks::audit), ptr::null_mut());
-        py.clear();
-        if hooked != 0 {
-            return Err(StartError::Failed("an audit hook of the host's refuses the library's".into()));
-        }
-        hooks::hooked();
-        hooks::seed(py);
+        hook(py)?;
         frozen::freeze(py);
     }
     Ok(())

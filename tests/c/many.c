@@ -202,6 +202,8 @@ static void errors_in_the_results(void) {
   CHECK(part.kind == SUBPY_KIND_ERROR);
   subpy_value_free(&part);
   CHECK(part.kind == SUBPY_KIND_ERROR && row_is(part.u.as_error, 0));
+  subpy_error_free((subpy_error *)part.u.as_error);
+  CHECK(row_is(part.u.as_error, 0) && subpy_error_message(part.u.as_error, NULL));
   FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "args[0]: SUBPY_KIND_ERROR cannot be passed to Python",
         subpy_call(interp, "builtins:id", SUBPY_AUTO_LEN, &part, 1, NULL, NULL, &error));
   subpy_pair pair = {TEXT("name"), part};
@@ -293,6 +295,11 @@ static void wrong_arguments(void) {
   OK(subpy_function_call_many(function, NULL, 0, 3, 0, &results, NULL));
   CHECK(results.kind == SUBPY_KIND_LIST && results.len == 0);
   subpy_value_free(&results);
+  for (int bit = 0; bit < 64; bit++) {
+    OK(subpy_function_call_many(function, NULL, 0, SIZE_MAX >> bit, 0, &results, NULL));
+    CHECK(results.kind == SUBPY_KIND_LIST && results.len == 0);
+    subpy_value_free(&results);
+  }
   OK(subpy_function_call_many(function, rows, 0, 3, SUBPY_RETURN_ERRORS, &results, NULL));
   subpy_value_free(&results);
   OK(subpy_close(interp, &error));

@@ -258,6 +258,11 @@ static void with_debug_hooks(void) {
   run(interp, "import sys; assert not sys.flags.ignore_environment");
   for (int i = 0; i < 5; i++) on_another_thread(calls_and_closes, NULL);
   call();
+  for (int i = 0; i < 2; i++) {
+    OK(subpy_shutdown(&error));
+    OK(subpy_init(&options, &error));
+    make_interp();
+  }
 }
 
 /* CPython takes the allocator away when it is initialised again. */
