@@ -157,7 +157,12 @@ impl Kept {
         // SAFETY: attached; a str that is kept, which has UTF-8, which lives as long as it does.
         unsafe {
             let data = (py.api.PyUnicode_AsUTF8AndSize)(self.object.as_ptr(), &mut len);
-            !data.is_null() && std::slice::from_raw_parts(data.cast::<u8>(), len as usize) == text.as_bytes()
+            if data.is_null() {
+                // No memory for it now: a new one may find some.
+                py.clear();
+                return false;
+            }
+            std::slice::from_raw_parts(data.cast::<u8>(), len as usize) == text.as_bytes()
         }
     }
 }
