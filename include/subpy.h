@@ -530,7 +530,7 @@ SUBPY_NODISCARD SUBPY_API const char *subpy_python_library(void);
 /** While a thread runs something, a run of another one is refused with SUBPY_ERROR_BUSY, as in Python. */
 #define SUBPY_BUSY_REFUSE 0
 /**
- * A run of another thread waits for its turn. Turns are slices of a tenth of a millisecond, not single runs: a run that
+ * A run of another thread waits for its turn. Turns are slices of a fifth of a millisecond, not single runs: a run that
  * finds the interpreter free gets in, past those that wait. When the first of these has waited for its slice, nobody
  * overtakes it any more. Among those that wait: first come, first served. So none waits for ever while runs end.
  */

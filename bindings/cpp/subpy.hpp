@@ -2457,7 +2457,7 @@ enum class gil_policy : std::int32_t {
 enum class busy_policy : std::int32_t {
   /// status::busy, as in Python.
   refuse = SUBPY_BUSY_REFUSE,
-  /// It waits its turn, in slices of a tenth of a millisecond (SUBPY_BUSY_WAIT).
+  /// It waits its turn, in slices of a fifth of a millisecond (SUBPY_BUSY_WAIT).
   wait = SUBPY_BUSY_WAIT,
   /// It runs as well: the threads take turns with the GIL.
   share = SUBPY_BUSY_SHARE,

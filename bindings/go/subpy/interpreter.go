@@ -31,7 +31,7 @@ type Busy int32
 const (
 	// BusyRefuse makes it an ErrBusy, as in Python. It is the default.
 	BusyRefuse Busy = 0
-	// BusyWait lets it wait for the others; in slices of a tenth of a millisecond. Each run that waits takes an OS thread.
+	// BusyWait lets it wait for the others; in slices of a fifth of a millisecond. Each run that waits takes an OS thread.
 	BusyWait Busy = 1
 	// BusyShare runs it as well: the runs take turns with the interpreter's GIL, as Python's threads do.
 	BusyShare Busy = 2

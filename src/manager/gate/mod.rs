@@ -19,7 +19,7 @@ pub enum Busy {
     /// It is refused, as in `concurrent.interpreters`.
     #[default]
     Refuse,
-    /// It waits for its turn. Turns are slices of a tenth of a millisecond, in which others may overtake; then, first
+    /// It waits for its turn. Turns are slices of a fifth of a millisecond, in which others may overtake; then, first
     /// come, first served.
     Wait,
     /// It runs too: the threads share the interpreter's GIL.

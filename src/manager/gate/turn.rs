@@ -14,8 +14,8 @@ use super::word::{AWAITED, FAIR, NOT_OPEN, RUNS, TELL, without};
 use super::{Gate, Refused};
 use crate::python::hooks::forked;
 
-/// How long others may overtake the first in the queue. To change threads costs some 10 us.
-const SLICE: Duration = Duration::from_micros(100);
+/// How long others may overtake the first in the queue. To change threads costs some 10 us, a twentieth of it.
+const SLICE: Duration = Duration::from_micros(200);
 /// How long it looks out for a run to end before it sleeps: as long as it takes to fall asleep and wake up.
 const SPIN: Duration = Duration::from_micros(5);
 /// When nobody has come in for so long, nobody is calling in a loop.
