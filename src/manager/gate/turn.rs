@@ -66,7 +66,7 @@ impl Gate {
                 return Err(refused);
             }
             (queue, late) = if queue.begins_with(&me) {
-                match self.try_first(queue, &me, late) {
+                match self.try_first(queue, &me, late, &reason) {
                     None => return Ok(()),
                     Some(slept) => slept,
                 }
@@ -94,7 +94,9 @@ impl Gate {
         mut queue: MutexGuard<'a, Queue>,
         me: &Condvar,
         late: bool,
+        reason: impl Fn() -> Option<Refused>,
     ) -> Option<(MutexGuard<'a, Queue>, bool)> {
+        let (mut in_a_loop, mut until) = (false, None);
         if late || queue.slice_ends.is_over() {
             self.word.fetch_or(FAIR, Ordering::AcqRel);
             drop(queue);
@@ -104,15 +106,15 @@ impl Gate {
             // It was told. Where others call in a loop, it would be told in vain again and again.
             drop(queue);
             let others_come = spin_until(PAUSE, || !is_free(self.load()));
-            let in_a_loop = others_come && spin_until(SPIN, || is_free(self.load()));
+            in_a_loop = others_come && spin_until(SPIN, || is_free(self.load()));
             queue = lock(&self.queue);
-            if !in_a_loop && self.take_turn(&mut queue, TELL) {
-                return None;
-            }
-            let until = queue.slice_ends;
-            return Some(sleep(queue, me, Some(until)));
+            until = Some(queue.slice_ends);
         }
-        if self.take_turn(&mut queue, TELL) { None } else { Some(sleep(queue, me, None)) }
+        if !in_a_loop && self.take_turn(&mut queue, TELL) {
+            return None;
+        }
+        // Who makes a reason wakes those who sleep, and this one did not while it had no lock.
+        if reason().is_some() { Some((queue, late)) } else { Some(sleep(queue, me, until)) }
     }
 
     /// The first in the queue gets in if nobody else is; if not, the word gets these flags.
