@@ -34,7 +34,7 @@ impl OwnedValue {
 
     /// A deep copy of checked arguments, for a run on another thread.
     pub fn copy_of(root: &subpy_value) -> Option<OwnedValue> {
-        let mut builder = if element_size(root.kind) > 1 { Builder::new() } else { Builder::of_bytes() };
+        let mut builder = if root.is_container() { Builder::new() } else { Builder::of_bytes() };
         let mut root_copy = *root;
         // Every value that was copied and whose contents were not yet: where it lies in the block (None: the root).
         let mut pending: Vec<(Option<usize>, subpy_value)> = vec![(None, *root)];
@@ -239,7 +239,7 @@ impl Builder {
     /// Turns offsets into pointers. The first thing that was appended lies right behind the header, and the root is
     /// what points to it: so the root knows its block. None: no memory.
     pub fn finish(mut self, root: subpy_value) -> Option<OwnedValue> {
-        if element_size(root.kind) <= 1 {
+        if !root.is_container() {
             return Some(self.finish_bytes(root));
         }
         if self.len < self.capacity / 2 {

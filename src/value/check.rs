@@ -103,7 +103,7 @@ pub(super) unsafe fn check(root: &subpy_value) -> Result<(), BadValue> {
             outer.push(level);
             return Err(BadValue { path: input_path(&outer[1..]), reason });
         }
-        if matches!(value.kind, TUPLE | LIST | DICT) {
+        if value.is_container() {
             if outer.len() == MAX_DEPTH {
                 return Err(BadValue {
                     path: String::new(),

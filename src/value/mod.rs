@@ -228,6 +228,12 @@ impl subpy_value {
         unsafe { slice(self.pointer().cast(), self.len * each) }
     }
 
+    /// TUPLE, LIST or DICT.
+    #[inline]
+    pub(crate) fn is_container(&self) -> bool {
+        matches!(self.kind, TUPLE | LIST | DICT)
+    }
+
     fn owns_block(&self) -> bool {
         self.flags == OWNS_BLOCK && element_size(self.kind) > 0
     }
@@ -244,13 +250,9 @@ impl subpy_value {
         // SAFETY: the root of a result points behind the header of its block (`Builder::finish`), or to its bytes, behind
         // which a NUL is.
         unsafe {
-            let size = if self.has_header() { (*self.header()).size - BLOCK_HEADER } else { self.len + 1 };
+            let size = if self.is_container() { (*self.header()).size - BLOCK_HEADER } else { self.len + 1 };
             Some(std::slice::from_raw_parts(self.pointer(), size))
         }
-    }
-
-    fn has_header(&self) -> bool {
-        element_size(self.kind) > 1
     }
 
     fn header(&self) -> *mut BlockHeader {
@@ -266,7 +268,7 @@ impl subpy_value {
             // SAFETY: the root of a result points behind the header of its block, which malloc made (`Builder`), or to
             // the begin of one without a header.
             unsafe {
-                if self.has_header() {
+                if self.is_container() {
                     let header = self.header();
                     if (*header).attached.is_some() {
                         drop((*header).attached.take());

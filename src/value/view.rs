@@ -50,7 +50,7 @@ impl<'a> ValueRef<'a> {
 
     /// The n-th element of a container; a DICT's are key, value, key, value...
     pub fn element(self, n: usize) -> Option<ValueRef<'a>> {
-        if !matches!(self.0.kind, TUPLE | LIST | DICT) {
+        if !self.0.is_container() {
             return None;
         }
         // SAFETY: an owned value is complete.

@@ -80,7 +80,7 @@ pub fn append(py: Py, object: &Obj, builder: &mut Builder, name: Arguments) -> R
         Ok(root) => root,
         Err(refused) => return Err(failure(refused, &name.to_string())),
     };
-    if !is_container(&root) {
+    if !root.is_container() {
         return Ok(root);
     }
     let mut keys: Keys = [(ptr::null_mut(), (0, 0)); FEW_KEYS];
@@ -101,7 +101,7 @@ pub fn append(py: Py, object: &Obj, builder: &mut Builder, name: Arguments) -> R
             Ok(element) => match unsafe { reader.other(element, builder) } {
                 Ok(value) => {
                     builder.write(top.last_place(), value);
-                    if !is_container(&value) {
+                    if !value.is_container() {
                         continue;
                     }
                     if inner.len() + 1 == MAX_DEPTH {
@@ -120,11 +120,6 @@ pub fn append(py: Py, object: &Obj, builder: &mut Builder, name: Arguments) -> R
         // SAFETY: as above.
         return Err(failure(refused, &unsafe { reader.path(&inner, name) }));
     }
-}
-
-#[inline]
-fn is_container(value: &subpy_value) -> bool {
-    matches!(value.kind, value::TUPLE | value::LIST | value::DICT)
 }
 
 fn failure(refused: Refused, path: &str) -> Failure {

@@ -97,7 +97,7 @@ impl<'py, 'a> Filling<'py, 'a> {
     fn fill_dict(&mut self, py: Py<'py>, names: &Names) -> PyResult<Option<&'a subpy_value>> {
         while let [key, value, ..] = &self.elements[self.filled..] {
             if key.kind == value::STR && !self.mixed {
-                if is_container(value) {
+                if value.is_container() {
                     return Ok(Some(value));
                 }
                 // The key is looked up when its value is there, and the constants need not be counted.
@@ -116,7 +116,7 @@ impl<'py, 'a> Filling<'py, 'a> {
                 continue;
             }
             let element = if key.kind == value::STR || self.key.is_some() { value } else { key };
-            if is_container(element) {
+            if element.is_container() {
                 return Ok(Some(element));
             }
             self.put(py, names, scalar(py, element)?)?;
@@ -144,11 +144,6 @@ impl<'py, 'a> Filling<'py, 'a> {
         self.filled += 2;
         Ok(())
     }
-}
-
-#[inline]
-fn is_container(value: &subpy_value) -> bool {
-    matches!(value.kind, value::TUPLE | value::LIST | value::DICT)
 }
 
 /// None, True and False: borrowed and immortal.
