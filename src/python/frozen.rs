@@ -5,12 +5,12 @@
 //! (PyImport_FrozenModules, Include/cpython/import.h), which it looks into first. It is the code that the files have,
 //! and guest.py has the modules look as if they had come from there.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::ptr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use super::object::{Obj, Py, PyResult, Raised};
+use super::object::{Obj, Py, PyResult, Raised, own_source};
 use super::types::{_frozen, Py_file_input};
 use super::{api, lock};
 
@@ -126,16 +126,11 @@ pub fn names<'py>(py: Py<'py>) -> PyResult<Obj<'py>> {
 
 /// What frozen.py found.
 fn modules(py: Py) -> PyResult<Vec<Module>> {
-    const SOURCE: &str = concat!(include_str!("frozen.py"), "\0");
-    // SAFETY: attached; NUL-terminated texts and live objects. What GetItem gives is borrowed from the list, which
-    // nobody else has.
+    const SOURCE: &CStr = own_source(concat!(include_str!("frozen.py"), "\0"));
+    let namespace = py.own_namespace()?;
+    py.evaluate(&py.compile_own(SOURCE, Py_file_input)?, &namespace)?;
+    // SAFETY: attached; live objects. What GetItem gives is borrowed from the list, which nobody else has.
     unsafe {
-        let namespace = py.owned((py.api.PyDict_New)())?;
-        py.check((py.api.PyDict_SetItemString)(namespace.as_ptr(), c"__name__".as_ptr(), py.str("subpy")?.as_ptr()))?;
-        let (name, flags) = (c"<subpy>".as_ptr(), ptr::null_mut());
-        let code = (py.api.Py_CompileStringExFlags)(SOURCE.as_ptr().cast(), name, Py_file_input, flags, -1);
-        let code = py.owned(code)?;
-        py.owned((py.api.PyEval_EvalCode)(code.as_ptr(), namespace.as_ptr(), namespace.as_ptr()))?;
         let mut found = ptr::null_mut();
         (py.api.PyDict_GetItemRef)(namespace.as_ptr(), py.str("modules")?.as_ptr(), &mut found);
         let found = py.owned(found)?;

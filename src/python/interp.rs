@@ -1,5 +1,6 @@
 //! One CPython interpreter: created, set up, entered, ended.
 
+use std::ffi::CStr;
 use std::mem::ManuallyDrop;
 use std::ptr;
 use std::rc::Rc;
@@ -12,7 +13,7 @@ use super::exception::Exception;
 use super::hooks::{self, Host};
 use super::kept::KeptObjects;
 use super::names::Names;
-use super::object::{Obj, Py, PyResult};
+use super::object::{Obj, Py, PyResult, own_source};
 use super::output::{self, Output};
 use super::sources::Sources;
 use super::stack::{Stack, this_stack};
@@ -372,15 +373,8 @@ fn main(py: Py) -> PyResult<Main> {
 
 /// Runs guest.py's `setup` in a namespace of its own.
 fn set_up_guest(py: Py, output: &Output, path: &[String], id: i64) -> PyResult<()> {
-    let code = guest_code(py)?;
-    // SAFETY: attached; live objects.
-    let namespace = unsafe {
-        let namespace = py.owned((py.api.PyDict_New)())?;
-        let name = py.str("subpy")?;
-        py.check((py.api.PyDict_SetItemString)(namespace.as_ptr(), c"__name__".as_ptr(), name.as_ptr()))?;
-        py.owned((py.api.PyEval_EvalCode)(code.as_ptr(), namespace.as_ptr(), namespace.as_ptr()))?;
-        namespace
-    };
+    let namespace = py.own_namespace()?;
+    py.evaluate(&guest_code(py)?, &namespace)?;
     // SAFETY: a borrowed reference of a live dict, or NULL.
     let setup = unsafe {
         let mut setup = ptr::null_mut();
@@ -409,20 +403,16 @@ fn set_up_guest(py: Py, output: &Output, path: &[String], id: i64) -> PyResult<(
 /// guest.py's code object. It is compiled once a process: every interpreter of one CPython understands the marshal.
 fn guest_code(py: Py) -> PyResult<Obj> {
     static MARSHALLED: Mutex<Option<Arc<[u8]>>> = Mutex::new(None);
-    const SOURCE: &str = concat!(include_str!("guest.py"), "\0");
+    const SOURCE: &CStr = own_source(concat!(include_str!("guest.py"), "\0"));
     /// Include/cpython/marshal.h of 3.14; a constant slice needs it.
     const MARSHAL_VERSION: i32 = 5;
     let marshalled = lock(&MARSHALLED).clone();
-    // SAFETY: NUL-terminated source and name; pointers and lengths of live bytes; new references.
+    // SAFETY: attached; pointers and lengths of live bytes; new references.
     unsafe {
         if let Some(bytes) = marshalled {
             return py.owned((py.api.PyMarshal_ReadObjectFromString)(bytes.as_ptr().cast(), bytes.len() as isize));
         }
-        let name = c"<subpy>".as_ptr();
-        let flags = ptr::null_mut();
-        let code =
-            (py.api.Py_CompileStringExFlags)(SOURCE.as_ptr().cast(), name, super::types::Py_file_input, flags, -1);
-        let code = py.owned(code)?;
+        let code = py.compile_own(SOURCE, super::types::Py_file_input)?;
         let bytes = py.owned((py.api.PyMarshal_WriteObjectToString)(code.as_ptr(), MARSHAL_VERSION))?;
         let (mut data, mut len) = (ptr::null_mut(), 0);
         py.check((py.api.PyBytes_AsStringAndSize)(bytes.as_ptr(), &mut data, &mut len))?;

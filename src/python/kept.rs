@@ -1,6 +1,5 @@
 //! Python objects that outlive the run that found them: what prepared functions hold.
 
-use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -79,14 +78,7 @@ impl KeptObjects {
             // SAFETY: held as long as the interpreter is not about to end.
             return unsafe { py.borrowed(hold.kept().object) };
         }
-        // SAFETY: attached; NUL-terminated texts and live objects; new references.
-        let step = unsafe {
-            let (source, name) = (c"lambda: None".as_ptr(), c"<subpy>".as_ptr());
-            let compile = py.api.Py_CompileStringExFlags;
-            let code = py.owned(compile(source, name, types::Py_eval_input, ptr::null_mut(), -1))?;
-            let globals = py.owned((py.api.PyDict_New)())?;
-            py.owned((py.api.PyEval_EvalCode)(code.as_ptr(), globals.as_ptr(), globals.as_ptr()))?
-        };
+        let step = py.evaluate(&py.compile_own(c"lambda: None", types::Py_eval_input)?, &py.own_namespace()?)?;
         // SAFETY: a live object.
         let kept = self.keep(unsafe { py.borrowed(step.as_ptr())? });
         // When another thread was faster, this one's is given back like all that nobody needs.

@@ -1,9 +1,9 @@
 //! Safe handling of Python objects: a token that proves that the thread is attached, and references that count
 //! themselves.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 use super::types::{PyObject, PyTypeObject};
 
@@ -137,6 +137,14 @@ impl<'py> Obj<'py> {
     }
 }
 
+/// A file of Python code, as C has its texts. It must end with a NUL.
+pub const fn own_source(text: &'static str) -> &'static CStr {
+    match CStr::from_bytes_with_nul(text.as_bytes()) {
+        Ok(source) => source,
+        Err(_) => panic!("one NUL, at the end"),
+    }
+}
+
 impl<'py> Py<'py> {
     /// # Safety
     /// The thread must be attached, and stay attached to that interpreter, for as long as the token lives.
@@ -166,8 +174,34 @@ impl<'py> Py<'py> {
         }
     }
 
+    /// Compiles Python code of the library's own: a whole file, or an expression (Py_eval_input).
+    pub fn compile_own(self, source: &CStr, start: c_int) -> PyResult<Obj<'py>> {
+        // SAFETY: attached; NUL-terminated texts; a new reference, or NULL with an exception.
+        unsafe {
+            let (name, flags) = (c"<subpy>".as_ptr(), ptr::null_mut());
+            self.owned((self.api.Py_CompileStringExFlags)(source.as_ptr(), name, start, flags, -1))
+        }
+    }
+
+    /// A new dict for Python code of the library's own to run in.
+    pub fn own_namespace(self) -> PyResult<Obj<'py>> {
+        // SAFETY: attached; live objects.
+        unsafe {
+            let namespace = self.owned((self.api.PyDict_New)())?;
+            let name = self.str("subpy")?;
+            self.check((self.api.PyDict_SetItemString)(namespace.as_ptr(), c"__name__".as_ptr(), name.as_ptr()))?;
+            Ok(namespace)
+        }
+    }
+
+    /// Runs a code object.
+    pub fn evaluate(self, code: &Obj<'py>, namespace: &Obj<'py>) -> PyResult<Obj<'py>> {
+        // SAFETY: live objects; a new reference or NULL with an exception.
+        unsafe { self.owned((self.api.PyEval_EvalCode)(code.as_ptr(), namespace.as_ptr(), namespace.as_ptr())) }
+    }
+
     /// Turns C's -1 into the exception that it announces.
-    pub fn check(self, status: std::ffi::c_int) -> PyResult<()> {
+    pub fn check(self, status: c_int) -> PyResult<()> {
         if status < 0 { Err(Raised) } else { Ok(()) }
     }
 

@@ -123,7 +123,7 @@ impl Script<'_> {
         let filename = self.filename.unwrap_or("<script>");
         let compiled = scope.names.get(py, filename).and_then(|filename| compile(py, &text, &filename, self.start));
         let code = compiled.map_err(|Raised| does_not_compile(py, self.source, self.removed))?;
-        let run = |code: &Obj<'py>| evaluate(py, code, &scope.main).map_err(|Raised| raised(py, scope));
+        let run = |code: &Obj<'py>| py.evaluate(code, &scope.main).map_err(|Raised| raised(py, scope));
         // Python shows lines of what is no file for such names alone.
         if !filename.starts_with('<') {
             return run(&code);
@@ -167,11 +167,6 @@ fn does_not_compile(py: Py, source: &str, removed: Removed) -> Failure {
         }
     }
     Failure::Syntax(exception)
-}
-
-fn evaluate<'py>(py: Py<'py>, code: &Obj<'py>, main: &Obj<'py>) -> PyResult<Obj<'py>> {
-    // SAFETY: live objects; a new reference or NULL with an exception.
-    unsafe { py.owned((py.api.PyEval_EvalCode)(code.as_ptr(), main.as_ptr(), main.as_ptr())) }
 }
 
 /// Finds `name` in `__main__`, or `package.module:attr.attr`, anew at each call: a name that was bound again is seen.

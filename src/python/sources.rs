@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::api;
 use super::interp::Scope;
-use super::object::{Obj, Py, PyResult};
+use super::object::{Obj, Py, PyResult, own_source};
 use super::output::definition;
 use super::types::{METH_O, METH_VARARGS, Py_file_input, PyMethodDef, PyObject};
 
@@ -172,15 +172,14 @@ impl Sources {
     }
 
     fn teach_linecache(self: &Arc<Self>, py: Py) -> PyResult<()> {
-        const CODE: &str = concat!(include_str!("sources.py"), "\0");
+        const SOURCE: &CStr = own_source(concat!(include_str!("sources.py"), "\0"));
         // SAFETY: attached; NUL-terminated texts, live objects. The capsule owns one count of the sources, which its
         // destructor gives back; each function owns a reference to the capsule.
         unsafe {
-            let namespace = py.owned((py.api.PyDict_New)())?;
+            let namespace = py.own_namespace()?;
             let set = |name: &CStr, value: &Obj| {
                 py.check((py.api.PyDict_SetItemString)(namespace.as_ptr(), name.as_ptr(), value.as_ptr()))
             };
-            set(c"__name__", &py.str("subpy")?)?;
             set(c"linecache", &py.import(&py.str("linecache")?)?)?;
             let pointer = Arc::into_raw(Arc::clone(self));
             let capsule = (py.api.PyCapsule_New)(pointer.cast_mut().cast(), CAPSULE.as_ptr(), Some(drop_sources));
@@ -194,10 +193,7 @@ impl Sources {
                 let function = py.owned((py.api.PyCMethod_New)(function, capsule.as_ptr(), null, no_class))?;
                 set(CStr::from_ptr(definition.ml_name), &function)?;
             }
-            let (name, flags) = (c"<subpy>".as_ptr(), ptr::null_mut());
-            let code = (py.api.Py_CompileStringExFlags)(CODE.as_ptr().cast(), name, Py_file_input, flags, -1);
-            let code = py.owned(code)?;
-            py.owned((py.api.PyEval_EvalCode)(code.as_ptr(), namespace.as_ptr(), namespace.as_ptr())).map(drop)
+            py.evaluate(&py.compile_own(SOURCE, Py_file_input)?, &namespace).map(drop)
         }
     }
 
