@@ -1,10 +1,9 @@
 /* The blocks that the library keeps from CPython's arena allocator, in a process whose host has one of its own. */
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "child.h"
 #include "guest.h"
+#include "host.h"
 
 /* Include/cpython/objimpl.h */
 typedef struct {
@@ -13,22 +12,14 @@ typedef struct {
   void (*free)(void *ctx, void *block, size_t size);
 } allocator;
 
-static char home[4096], library[4096];
 static void (*get_allocator)(allocator *), (*set_allocator)(allocator *);
 static void (*initialize)(int);
 static int (*finalize)(void);
 static void *(*save)(void);
 static void (*restore)(void *);
 
-static void *symbol(const char *name) {
-  void *found = dlsym(RTLD_DEFAULT, name);
-  CHECK(found);
-  return found;
-}
-
 static void start_host(void) {
-  CHECK(setenv("PYTHONHOME", home, 1) == 0);
-  CHECK(dlopen(library, RTLD_NOW | RTLD_GLOBAL));
+  load_python();
   *(void **)&get_allocator = symbol("PyObject_GetArenaAllocator");
   *(void **)&set_allocator = symbol("PyObject_SetArenaAllocator");
   *(void **)&initialize = symbol("Py_InitializeEx");
@@ -147,19 +138,8 @@ static void another_in_the_next_life(void) {
   CHECK(first.allocs == allocs);
 }
 
-static void says_where(void) {
-  subpy_interp main_one = 0;
-  subpy_error *error = NULL;
-  OK(subpy_get_main(&main_one, &error));
-  run(main_one, "import sys; print(sys.base_prefix)");
-  printf("%s\n", subpy_python_library());
-  fflush(stdout);
-}
-
 int main(void) {
-  outcome where = in_child(says_where);
-  CHECK(where.status == 0 && sscanf(where.out.data, "%4095[^\n]\n%4095[^\n]", home, library) == 2);
-  free_outcome(&where);
+  find_python();
   EXPECT(above, "", "");
   EXPECT(another_in_the_next_life, "", "");
   return 0;

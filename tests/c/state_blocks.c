@@ -1,12 +1,11 @@
 /* The blocks that threads keep for thread states, in a process whose host counts what CPython gets from its allocator:
  * they are kept, they are zero, and no other block is taken for one. */
-#include <dlfcn.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "child.h"
 #include "guest.h"
+#include "host.h"
 
 /* Include/cpython/pymem.h */
 typedef struct {
@@ -22,16 +21,9 @@ static void (*get_allocator)(int domain, allocator *), (*set_allocator)(int doma
 static void *(*raw_malloc)(size_t), *(*raw_calloc)(size_t, size_t), *(*raw_realloc)(void *, size_t);
 static void (*raw_free)(void *);
 
-static char home[4096], library[4096];
 static subpy_interp interp;
 /* Of a thread state's block. */
 static size_t size;
-
-static void *symbol(const char *name) {
-  void *found = dlsym(RTLD_DEFAULT, name);
-  CHECK(found);
-  return found;
-}
 
 static void find_functions(void) {
   *(void **)&get_allocator = symbol("PyMem_GetAllocator");
@@ -190,8 +182,7 @@ static void threads_come_and_go(void) {
 
 /* The host has started CPython, and its allocator is below that of the library; another one comes above it later. */
 static void in_a_host(void) {
-  CHECK(setenv("PYTHONHOME", home, 1) == 0);
-  CHECK(dlopen(library, RTLD_NOW | RTLD_GLOBAL));
+  load_python();
   find_functions();
   void (*initialize)(int);
   void *(*save)(void);
@@ -280,19 +271,8 @@ static void after_a_restart(void) {
   }
 }
 
-static void says_where(void) {
-  subpy_error *error = NULL;
-  subpy_interp main_one = 0;
-  OK(subpy_get_main(&main_one, &error));
-  run(main_one, "import sys; print(sys.base_prefix)");
-  printf("%s\n", subpy_python_library());
-  fflush(stdout);
-}
-
 int main(void) {
-  outcome where = in_child(says_where);
-  CHECK(where.status == 0 && sscanf(where.out.data, "%4095[^\n]\n%4095[^\n]", home, library) == 2);
-  free_outcome(&where);
+  find_python();
   EXPECT(in_a_host, "", "");
   EXPECT(under_tracemalloc, "", "");
   EXPECT(with_debug_hooks, "", "");
