@@ -47,29 +47,40 @@ public class Conformance {
     Map<?, ?> table = (Map<?, ?>) Json.parse(Files.readString(Path.of(args[0])));
     List<String> failures = new ArrayList<>();
     List<String> names = new ArrayList<>();
-    int count = 0;
-    for (Object each : (List<?>) table.get("cases")) {
-      Map<?, ?> one = (Map<?, ?>) each;
-      String name = (String) one.get("name");
-      Check.that(!names.contains(name), "there are two of " + name);
-      names.add(name);
-      if (SKIPPED.containsKey(name)) {
-        System.out.println("skipped: conformance in Java: " + name + ": " + SKIPPED.get(name));
-        continue;
-      }
-      count++;
-      // What this runner does not know it would not check.
-      Check.that(MEMBERS.containsAll(one.keySet()), name, one.keySet());
+    List<Map<?, ?>> cases = known(table.get("cases"), MEMBERS, names);
+    for (Map<?, ?> one : cases) {
       for (Way way : one.get("do").equals("call") ? Way.values() : new Way[] {Way.BY_NAME}) {
         try {
           run(one, way);
         } catch (Throwable t) {
-          failures.add(name + ", " + way + ": " + t);
+          failures.add(one.get("name") + ", " + way + ": " + t);
         }
       }
     }
-    int many = 0;
-    for (Object each : (List<?>) table.get("many")) {
+    List<Map<?, ?>> many = known(table.get("many"), MANY_MEMBERS, names);
+    for (Map<?, ?> one : many) {
+      for (boolean outcomes : new boolean[] {false, true}) {
+        try {
+          runMany(one, outcomes);
+        } catch (Throwable t) {
+          failures.add(one.get("name") + ", outcomes " + outcomes + ": " + t);
+        }
+      }
+    }
+    Check.that(!many.isEmpty());
+    Check.that(names.containsAll(SKIPPED.keySet()), SKIPPED.keySet());
+    failures.forEach(System.out::println);
+    Check.that(failures.isEmpty(), failures.size() + " failed");
+    System.out.println("conformance: " + (cases.size() + many.size()) + " cases in Java");
+    theRunnerSeesDifferences();
+    Subpy.shutdown();
+    System.out.println("done");
+  }
+
+  /** The cases that Java runs. Names are added to those that were seen. */
+  private static List<Map<?, ?>> known(Object cases, List<String> members, List<String> names) {
+    List<Map<?, ?>> known = new ArrayList<>();
+    for (Object each : (List<?>) cases) {
       Map<?, ?> one = (Map<?, ?>) each;
       String name = (String) one.get("name");
       Check.that(!names.contains(name), "there are two of " + name);
@@ -78,24 +89,11 @@ public class Conformance {
         System.out.println("skipped: conformance in Java: " + name + ": " + SKIPPED.get(name));
         continue;
       }
-      many++;
-      Check.that(MANY_MEMBERS.containsAll(one.keySet()), name, one.keySet());
-      for (boolean outcomes : new boolean[] {false, true}) {
-        try {
-          runMany(one, outcomes);
-        } catch (Throwable t) {
-          failures.add(name + ", outcomes " + outcomes + ": " + t);
-        }
-      }
+      // What this runner does not know it would not check.
+      Check.that(members.containsAll(one.keySet()), name, one.keySet());
+      known.add(one);
     }
-    Check.that(many > 0);
-    Check.that(names.containsAll(SKIPPED.keySet()), SKIPPED.keySet());
-    failures.forEach(System.out::println);
-    Check.that(failures.isEmpty(), failures.size() + " failed");
-    System.out.println("conformance: " + (count + many) + " cases in Java");
-    theRunnerSeesDifferences();
-    Subpy.shutdown();
-    System.out.println("done");
+    return known;
   }
 
   private static void run(Map<?, ?> one, Way way) throws Exception {
