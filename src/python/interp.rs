@@ -83,12 +83,42 @@ unsafe impl Send for Interp {}
 // SAFETY: as above.
 unsafe impl Sync for Interp {}
 
-/// A run, or a stay, that other interpreters see; the end of it when dropped, attached still.
-struct Marked<'a>(&'a Interp);
+/// A run that other interpreters see, and that can be interrupted; the end of that when dropped, attached still.
+struct Active<'a> {
+    interp: &'a Interp,
+    run: &'a Run,
+}
 
-impl Drop for Marked<'_> {
+impl<'a> Active<'a> {
+    /// None: it is refused.
+    #[inline(always)]
+    fn begin(interp: &'a Interp, py: Py, run: &'a Run) -> Option<Active<'a>> {
+        // Whoever is there marks it already.
+        let first = interp.interrupts.link(run) && interp.pins.get() == 0;
+        if first && !interp.mark(py) {
+            interp.interrupts.unlink(run);
+            return None;
+        }
+        Some(Active { interp, run })
+    }
+
+    /// As when it is dropped, in line.
+    #[inline(always)]
+    fn end(self) {
+        ManuallyDrop::new(self).over();
+    }
+
+    #[inline(always)]
+    fn over(&mut self) {
+        if self.interp.interrupts.unlink(self.run) && self.interp.pins.get() == 0 {
+            self.interp.unmark();
+        }
+    }
+}
+
+impl Drop for Active<'_> {
     fn drop(&mut self) {
-        self.0.unmark();
+        self.over();
     }
 }
 
@@ -240,19 +270,15 @@ impl Interp {
         // SAFETY: alive until `end` takes it.
         let pinned = unsafe { Pinned::new(api(), self.state, stack) }.ok_or_else(Failure::no_memory)?;
         let entry = pinned.enter(stack);
-        match self.mark(entry.py()) {
-            // Until `unpin`.
-            Ok(marked) => {
-                self.pins.up();
-                std::mem::forget(marked);
-            }
-            Err(failure) => {
-                drop(entry);
-                drop(pinned.last_entry(stack));
-                return Err(failure);
-            }
+        let marked = self.is_marked() || self.mark(entry.py());
+        if marked {
+            self.pins.up();
         }
         drop(entry);
+        if !marked {
+            drop(pinned.last_entry(stack));
+            return Err(Failure::Running);
+        }
         Ok(pinned)
     }
 
@@ -260,7 +286,9 @@ impl Interp {
     pub fn unpin(&self, pinned: &Pinned, stack: Stack) {
         let entry = pinned.last_entry(stack);
         self.pins.down();
-        drop(Marked(self));
+        if !self.is_marked() {
+            self.unmark();
+        }
         drop(entry);
     }
 
@@ -278,9 +306,8 @@ impl Interp {
             None => self.enter_on(stack)?,
         };
         let py = entry.py();
-        let marked = self.mark(py)?;
-        let run = Run::new(py.api, entry.state());
-        let linked = self.interrupts.link(&run);
+        let run = Run::new(py.api);
+        let active = Active::begin(self, py, &run).ok_or_else(Failure::running)?;
         self.kept.give_back_dropped(py);
         let printing = self.output.as_ref().map(Printing::new);
         // SAFETY: the module keeps it until the end of the interpreter; so this reference is not counted.
@@ -296,8 +323,7 @@ impl Interp {
             let unwritten = Failure::exception(py);
             result = result.and(Err(unwritten.into()));
         }
-        drop(linked);
-        drop(marked);
+        active.end();
         if result.is_ok() {
             entry.leave();
         }
@@ -314,34 +340,29 @@ impl Interp {
         self.interrupts.close();
     }
 
-    /// The same books that `_interpreters.exec` keeps: guests see the truth, and cannot run or destroy it meanwhile.
-    #[inline]
-    fn mark(&self, py: Py) -> Result<Marked<'_>, Failure> {
-        if !self.is_marked()
-            && let Some(mark) = py.api._PyInterpreterState_SetRunningMain
-        {
-            // SAFETY: attached to this interpreter.
-            let status = unsafe { mark(self.state) };
-            if status != 0 {
-                py.clear();
-                // A guest is running code in it through the private module. (A host Python marks its main for good.)
-                if self.id != 0 {
-                    return Err(Failure::Running);
-                }
-            }
-        }
-        Ok(Marked(self))
-    }
-
-    #[inline]
+    /// A run of it, or a state that a thread keeps, marks it.
     fn is_marked(&self) -> bool {
         self.interrupts.any() || self.pins.get() > 0
     }
 
-    #[inline]
+    /// The same books that `_interpreters.exec` keeps: guests see the truth, and cannot run or destroy it meanwhile.
+    /// False: a guest is running code in it through the private module.
+    #[inline(always)]
+    fn mark(&self, py: Py) -> bool {
+        let Some(mark) = py.api._PyInterpreterState_SetRunningMain else { return true };
+        // SAFETY: attached to this interpreter.
+        let status = unsafe { mark(self.state) };
+        if status == 0 {
+            return true;
+        }
+        py.clear();
+        // A host Python marks its main for good.
+        self.id == 0
+    }
+
+    #[inline(always)]
     fn unmark(&self) {
-        if !self.is_marked()
-            && let Some(unmark) = api()._PyInterpreterState_SetNotRunningMain
+        if let Some(unmark) = api()._PyInterpreterState_SetNotRunningMain
             && self.output.is_some()
         {
             // SAFETY: attached to this interpreter, which `mark` marked (but for a host's main, which has no output).
@@ -364,9 +385,7 @@ impl Interp {
         let Ok(entry) = self.enter() else { return };
         // While it ends no guest can destroy it as well. One that has looked already is not held back: CPython looks
         // without a lock.
-        if let Ok(marked) = self.mark(entry.py()) {
-            std::mem::forget(marked);
-        }
+        self.mark(entry.py());
         // SAFETY: attached; the reference that `set_up` took is given back once. Nobody else is in it (the caller's
         // promise), so it can end.
         unsafe {

@@ -124,4 +124,9 @@ impl Failure {
     fn no_memory() -> Failure {
         Failure::NoMemory
     }
+
+    #[cold]
+    fn running() -> Failure {
+        Failure::Running
+    }
 }
