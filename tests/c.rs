@@ -62,6 +62,7 @@ c_tests! {
     request
     rules
     sessions
+    set_output
     signals
     small_stack
     sources

@@ -278,6 +278,7 @@ api! {
         fn PyErr_NoMemory() -> *mut PyObject;
         fn PyErr_SetInterrupt();
         fn PyErr_SetFromErrno(*mut PyObject) -> *mut PyObject;
+        fn PyErr_SetNone(*mut PyObject);
         fn PyErr_SetObject(*mut PyObject, *mut PyObject);
         fn PyException_GetTraceback(*mut PyObject) -> *mut PyObject;
     }
