@@ -61,6 +61,7 @@ c_tests! {
     race_wait
     request
     rules
+    run_output
     sessions
     set_output
     signals

@@ -83,7 +83,7 @@ impl Sink {
     }
 
     /// Appends, and says what is to be passed on now.
-    pub fn append(&self, data: &[u8], at_once: bool) -> Pass {
+    pub fn append(&self, data: &[u8], at_once: bool, each_line: bool) -> Pass {
         let length = {
             let mut text = lock(&self.text);
             self.waiting.store(true, Ordering::Relaxed);
@@ -98,7 +98,7 @@ impl Sink {
             return Pass::All;
         }
         let ends_line = |byte: &u8| matches!(byte, b'\n' | b'\r');
-        if (length >= FULL || self.each_line) && data.iter().any(ends_line) {
+        if (length >= FULL || each_line || self.each_line) && data.iter().any(ends_line) {
             // After a bare CR something has been drawn that has no end.
             return if self.terminal || data.contains(&b'\r') { Pass::All } else { Pass::Lines };
         }
@@ -107,6 +107,9 @@ impl Sink {
 
     /// Passes on what has come together, all of it or the lines that are whole, and then `more`. Detached.
     pub fn pass_on(&self, all: bool, more: &[u8]) -> io::Result<()> {
+        if more.is_empty() && !self.is_waiting() {
+            return Ok(());
+        }
         let _turn = TURNS[self.fd as usize - 1].take()?;
         let text = self.take(all);
         let result = write_all(self.fd, &text).and_then(|()| write_all(self.fd, more));

@@ -1,9 +1,9 @@
 //! Where sys.stdout and sys.stderr go: to a host's function, or to the file descriptors. Until then text lies in the
 //! library's own memory.
 //!
-//! It is passed on when a run ends, when much has come together, at each line end of stderr and on a terminal, at once
-//! when no run is active, and on flush(). So a host that exits without shutting down loses nothing, and print() costs
-//! about what it costs with CPython's own buffer.
+//! It is passed on when a run ends, when much has come together, on flush(), and at each line end of stderr, on a
+//! terminal, and when no run is active. So a host that exits without shutting down loses nothing but the beginning of a
+//! line that a thread has printed, and print() costs about what it costs with CPython's own buffer.
 //!
 //! | file | what |
 //! |---|---|
@@ -12,6 +12,7 @@
 //! | `functions` | what Python calls |
 
 use std::ffi::CStr;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -110,10 +111,8 @@ impl Output {
     #[inline]
     pub fn flush(&self, py: Py) -> PyResult<()> {
         let shared = &*self.0;
-        if !(shared.stdout.is_waiting() || shared.stderr.is_waiting() || shared.channel.is_waiting()) {
-            return Ok(());
-        }
-        shared.flush_all(py)
+        let waiting = shared.stdout.is_waiting() || shared.stderr.is_waiting() || shared.channel.is_waiting();
+        if waiting || shared.routed.load(Ordering::Relaxed) { shared.flush_all(py) } else { Ok(()) }
     }
 
     /// What this thread prints in the interpreter while `act` runs goes to this function, and all of it has come there
@@ -134,7 +133,7 @@ impl Output {
     pub fn set(&self, callback: Option<Callback>) -> bool {
         let shared = &*self.0;
         // What was printed before goes where it went before. Where that fails, nobody is left to be told.
-        let _ = shared.stdout.pass_on(true, &[]).and(shared.stderr.pass_on(true, &[]));
+        let _ = shared.pass_all_on();
         let switched = shared.channel.switch(callback);
         shared.route();
         match switched {
@@ -160,6 +159,7 @@ impl Output {
     /// The interpreter has ended: nothing is printed any more. Detached.
     pub fn close(&self) {
         self.0.channel.close();
+        let _ = self.0.pass_all_on();
         self.0.route();
     }
 }
@@ -204,7 +204,7 @@ impl Shared {
     #[cold]
     fn write_routed(&self, py: Py, number: i32, data: &[u8]) -> PyResult<bool> {
         let own = self.own();
-        let at_once = self.unbuffered || (own.is_none() && self.runs.get() == 0);
+        let each_line = number == 2 || (own.is_none() && self.runs.get() == 0);
         let channel = match &own {
             Some(own) => &**own,
             None if self.channel.is_open() => &self.channel,
@@ -212,17 +212,28 @@ impl Shared {
         };
         for part in data.chunks(FULL) {
             let Some(length) = channel.append(number, part).map_err(|_| py.no_memory())? else { return Ok(false) };
-            if at_once || length >= FULL || (number == 2 && part.contains(&b'\n')) {
+            if self.unbuffered || length >= FULL || (each_line && part.contains(&b'\n')) {
                 detached(Some(py.api), || channel.deliver());
             }
         }
         Ok(true)
     }
 
+    /// What has come together for the descriptors. Detached.
+    fn pass_all_on(&self) -> io::Result<()> {
+        let stdout = self.stdout.pass_on(true, &[]);
+        self.stderr.pass_on(true, &[]).and(stdout)
+    }
+
     #[cold]
     fn flush_all(&self, py: Py) -> PyResult<()> {
-        if self.channel.is_waiting() {
-            detached(Some(py.api), || self.channel.deliver());
+        // What a nested run has printed belongs to the run that it is nested in.
+        let own = self.own().filter(|own| own.is_waiting());
+        if own.is_some() || self.channel.is_waiting() {
+            detached(Some(py.api), || {
+                own.inspect(|own| own.deliver());
+                self.channel.deliver();
+            });
         }
         let stdout = flush(py, &self.stdout);
         flush(py, &self.stderr).and(stdout)
@@ -246,7 +257,7 @@ impl Stream {
             return Ok(());
         }
         let sink = self.sink();
-        match sink.append(data, shared.unbuffered || shared.runs.get() == 0) {
+        match sink.append(data, shared.unbuffered, shared.runs.get() == 0) {
             Pass::Nothing => Ok(()),
             Pass::Lines => pass_on(py, sink, false, &[]),
             Pass::All => pass_on(py, sink, true, &[]),
