@@ -11,6 +11,7 @@ const SECTIONS: [(&str, &[&str]); 10] = [
     ("Values", &["src/ffi/value.rs", "src/value/mod.rs"]),
     ("The runtime", &["src/ffi/runtime.rs"]),
     ("Interpreters", &["src/ffi/interpreter.rs"]),
+    ("Output", &["src/ffi/output.rs"]),
     ("Running code", &["src/ffi/run.rs"]),
     ("Prepared functions", &["src/ffi/function.rs"]),
     ("Sessions", &["src/ffi/session.rs"]),

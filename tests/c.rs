@@ -62,7 +62,9 @@ c_tests! {
     race_wait
     request
     rules
+    run_output
     sessions
+    set_output
     signals
     small_stack
     sources

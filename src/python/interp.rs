@@ -15,7 +15,7 @@ use super::interrupt::{Interrupts, Reason, Run, Which};
 use super::kept::KeptObjects;
 use super::names::Names;
 use super::object::{Obj, Py, PyResult, own_source};
-use super::output::{self, Output};
+use super::output::Output;
 use super::sources::Sources;
 use super::stack::{Stack, this_stack};
 use super::{Count, Failure, api, frozen, lock};
@@ -37,6 +37,10 @@ pub struct Config {
     pub(crate) allow_daemon_threads: bool,
     /// It loads extension modules that do not say that they support interpreters; only with `shared_gil`.
     pub(crate) no_extension_check: bool,
+    /// What it prints is passed on at once.
+    pub(crate) unbuffered: bool,
+    /// Its sys.stdin is at its end.
+    pub(crate) no_stdin: bool,
     /// Put in front of sys.path.
     pub(crate) path: Vec<String>,
 }
@@ -66,7 +70,8 @@ pub struct Interp {
     /// Where CPython says that it came from.
     pub whence: i64,
     main: Main,
-    output: Option<Output>,
+    /// None: a host's main, whose streams are left alone.
+    pub output: Option<Output>,
     /// What prepared functions hold.
     pub kept: KeptObjects,
     names: Names,
@@ -237,9 +242,9 @@ impl Interp {
 
     fn set_up(&mut self, entry: Entry, config: &Config) -> Result<(), Failure> {
         let py = entry.py();
-        let output = Output::new();
+        let output = Output::new(config.unbuffered);
         let result = (|| {
-            set_up_guest(py, &output, &config.path, self.id)?;
+            set_up_guest(py, &output, config, self.id)?;
             if self.id != 0 {
                 hooks::register_at_exit(py, self.id)?;
             }
@@ -395,6 +400,14 @@ impl Interp {
             (entry.py().api.Py_DecRef)(self.main.module);
             entry.end_interpreter();
         }
+        self.ended();
+    }
+
+    /// It prints no more: what is left is passed on, and the host's function let go. Detached.
+    pub fn ended(&self) {
+        if let Some(output) = &self.output {
+            output.close();
+        }
     }
 
     /// Gives the references to its objects back, for an interpreter that somebody else ends.
@@ -420,7 +433,7 @@ fn main(py: Py) -> PyResult<Main> {
 }
 
 /// Runs guest.py's `setup` in a namespace of its own.
-fn set_up_guest(py: Py, output: &Output, path: &[String], id: i64) -> PyResult<()> {
+fn set_up_guest(py: Py, output: &Output, config: &Config, id: i64) -> PyResult<()> {
     let namespace = py.own_namespace()?;
     py.evaluate(&guest_code(py)?, &namespace)?;
     // SAFETY: a borrowed reference of a live dict, or NULL.
@@ -429,22 +442,24 @@ fn set_up_guest(py: Py, output: &Output, path: &[String], id: i64) -> PyResult<(
         (py.api.PyDict_GetItemRef)(namespace.as_ptr(), py.str("setup")?.as_ptr(), &mut setup);
         py.owned(setup)?
     };
-    let stdout = output::functions(py, &output.stdout)?;
-    let stderr = output::functions(py, &output.stderr)?;
+    let (stdout, stderr) = (output.functions(py, 1)?, output.functions(py, 2)?);
     // SAFETY: a new list; SetItem takes the references to its items over.
     let list = unsafe {
-        let list = py.owned((py.api.PyList_New)(path.len() as isize))?;
-        for (index, folder) in path.iter().enumerate() {
+        let list = py.owned((py.api.PyList_New)(config.path.len() as isize))?;
+        for (index, folder) in config.path.iter().enumerate() {
             let folder = py.str(folder)?.into_ptr();
             py.check((py.api.PyList_SetItem)(list.as_ptr(), index as isize, folder))?;
         }
         list
     };
     let replace = super::version() < (3, 15, 0) && id != 0;
-    let constant = if replace { super::types::Py_CONSTANT_TRUE } else { super::types::Py_CONSTANT_FALSE };
-    // SAFETY: an immortal constant.
-    let replace = unsafe { py.borrowed((py.api.Py_GetConstantBorrowed)(constant))? };
-    setup.call(&[&stdout, &stderr, &list, &frozen::names(py)?, &replace])?;
+    let flag = |set| {
+        let constant = if set { super::types::Py_CONSTANT_TRUE } else { super::types::Py_CONSTANT_FALSE };
+        // SAFETY: an immortal constant.
+        unsafe { py.borrowed((py.api.Py_GetConstantBorrowed)(constant)) }
+    };
+    let (no_stdin, replace) = (flag(config.no_stdin)?, flag(replace)?);
+    setup.call(&[&stdout, &stderr, &no_stdin, &list, &frozen::names(py)?, &replace])?;
     Ok(())
 }
 
