@@ -725,8 +725,8 @@ SUBPY_API subpy_status subpy_find(int64_t id, subpy_interp *interp, subpy_error 
  * Output
  *
  * What Python code prints goes to the file descriptors 1 and 2, or to a function of yours: for an interpreter, or for
- * one run. Text comes at the end of the run, when 64 KiB have come together, at each line of stderr, and on flush();
- * at once with SUBPY_INTERP_UNBUFFERED, and when no run is active. docs/output.md says more.
+ * one run. Text comes at the end of the run, when 64 KiB have come together, on flush(), and at each line end of stderr
+ * and when no run is active; with SUBPY_INTERP_UNBUFFERED at once. docs/output.md says more.
  * --------------------------------------------------------------------------------------------------------------------- */
 
 /**
