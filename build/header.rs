@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// A section: its title, and the files that it is made of.
-const SECTIONS: [(&str, &[&str]); 9] = [
+const SECTIONS: [(&str, &[&str]); 10] = [
     ("Status codes and handles", &["src/ffi/status.rs"]),
     ("Errors", &["src/ffi/error.rs"]),
     ("Values", &["src/ffi/value.rs", "src/value/mod.rs"]),
@@ -13,6 +13,7 @@ const SECTIONS: [(&str, &[&str]); 9] = [
     ("Interpreters", &["src/ffi/interpreter.rs"]),
     ("Running code", &["src/ffi/run.rs"]),
     ("Prepared functions", &["src/ffi/function.rs"]),
+    ("Host functions", &["src/ffi/host.rs"]),
     ("Sessions", &["src/ffi/session.rs"]),
     ("Threads", &["src/ffi/thread.rs"]),
 ];

@@ -6,6 +6,7 @@
 mod boundary;
 mod error;
 mod function;
+mod host;
 mod interpreter;
 mod run;
 mod runtime;
@@ -16,6 +17,7 @@ mod value;
 
 pub use error::*;
 pub use function::*;
+pub use host::*;
 pub use interpreter::*;
 pub use run::*;
 pub use runtime::*;

@@ -15,7 +15,7 @@ use crate::python::hooks::Watcher;
 use crate::python::interp::{Interp, Scope};
 use crate::python::object::Py;
 use crate::python::stack::OwnStack;
-use crate::python::thread_end::at_thread_end;
+use crate::python::thread_end::AtThreadEnd;
 
 pub struct Here {
     /// The interpreters that the thread is in.
@@ -92,8 +92,9 @@ impl Here {
 
     #[cold]
     fn watch(&self) {
+        static END: AtThreadEnd = AtThreadEnd::new(thread_ends);
         self.watched.set(true);
-        at_thread_end(thread_ends);
+        END.watch();
     }
 }
 
@@ -139,6 +140,10 @@ impl Watcher for Interpreter {
     fn gone(&self) {
         self.gate.closed();
         INTERPRETERS.remove(self.handle);
+        if let Some(python) = &self.python {
+            python.hosts.retire();
+            python.hosts.end();
+        }
     }
 }
 

@@ -114,13 +114,23 @@ fn host_exits() {
 /// A host has finalized its CPython: the runtime is down, without any of what a shutdown does in it.
 fn host_ended() {
     let mut phase = lock(&PHASE);
-    if let Phase::Up(up) = &*phase {
+    if !matches!(*phase, Phase::Up(_)) {
+        return;
+    }
+    let ended = std::mem::replace(&mut *phase, Phase::Down);
+    if let Phase::Up(up) = &ended {
         up.main.gate.closed();
         INTERPRETERS.drain();
         UP.store(false, Ordering::Release);
         handle::next_runtime();
         hooks::set_started(false);
-        *phase = Phase::Down;
+    }
+    drop(phase);
+    if let Phase::Up(up) = ended
+        && let Some(python) = &up.main.python
+    {
+        python.hosts.retire();
+        python.hosts.end();
     }
 }
 
@@ -362,6 +372,9 @@ pub(super) fn stop<T>(prepare: impl FnOnce(&Up) -> Result<T>, end: impl FnOnce(&
     end(&up, prepared);
     let adopted = up.is_adopted();
     finish(up.thread);
+    if let Some(python) = &up.main.python {
+        python.hosts.end();
+    }
     // An adopted CPython goes on, with its ids and with whatever a thread of the host is ending at this moment.
     if !adopted {
         hooks::forget_all();

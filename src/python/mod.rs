@@ -17,6 +17,7 @@
 //! | `sources` | the source of what was run, for tracebacks |
 //! | `names` | names as Python strings |
 //! | `kept` | objects that prepared functions hold |
+//! | `host` | Python objects that call the host |
 //! | `convert` | values from and to Python objects |
 //! | `exception` | an uncaught exception as text |
 //! | `output`, `guest.py` | sys.stdout and sys.stderr of an interpreter |
@@ -35,6 +36,7 @@ pub mod exception;
 pub mod find;
 mod frozen;
 pub mod hooks;
+pub mod host;
 pub mod interp;
 pub mod kept;
 pub mod many;
