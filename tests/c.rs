@@ -41,6 +41,7 @@ c_tests! {
     functions
     host_functions
     interpreters
+    interrupt
     leak
     left_threads
     lifecycle
@@ -62,7 +63,9 @@ c_tests! {
     race_wait
     request
     rules
+    run_output
     sessions
+    set_output
     signals
     small_stack
     sources

@@ -12,7 +12,7 @@ use std::ffi::{c_char, c_void};
 
 use super::boundary::{self, invalid, known_flags, optional_text, text};
 use super::error::subpy_error;
-use super::status::{subpy_interp, subpy_status};
+use super::status::{subpy_finalize_fn, subpy_interp, subpy_status};
 use crate::manager::{self, Context, HostCode, How, Kind, Result};
 use crate::value::{self, Args, OwnedValue, subpy_value};
 
@@ -40,11 +40,6 @@ pub type subpy_host_fn = Option<
         kwargs: *const subpy_value,
     ),
 >;
-
-/// Is called once for what was registered, when it is needed no more. On any thread; no lock and no GIL is held, and it
-/// may call functions of the library.
-#[allow(non_camel_case_types)]
-pub type subpy_finalize_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c_void)>;
 
 /// The GIL is kept while the host's code runs: for what takes nanoseconds. Functions of the library that need a GIL
 /// release it meanwhile.

@@ -4,10 +4,12 @@
 #![allow(clippy::missing_safety_doc)]
 
 mod boundary;
+mod cancel;
 mod error;
 mod function;
 mod host;
 mod interpreter;
+mod output;
 mod run;
 mod runtime;
 mod session;
@@ -15,10 +17,12 @@ mod status;
 mod thread;
 mod value;
 
+pub use cancel::*;
 pub use error::*;
 pub use function::*;
 pub use host::*;
 pub use interpreter::*;
+pub use output::*;
 pub use run::*;
 pub use runtime::*;
 pub use session::*;

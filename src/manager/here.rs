@@ -11,10 +11,12 @@ use super::interpreter::{INTERPRETERS, Interpreter, driven};
 use super::last::Last;
 use super::session::Sessions;
 use crate::python::Failure;
+use crate::python::attach::detached;
 use crate::python::hooks::Watcher;
 use crate::python::interp::{Interp, Scope};
 use crate::python::object::Py;
 use crate::python::stack::OwnStack;
+use crate::python::loaded_api;
 use crate::python::thread_end::AtThreadEnd;
 
 pub struct Here {
@@ -140,9 +142,10 @@ impl Watcher for Interpreter {
     fn gone(&self) {
         self.gate.closed();
         INTERPRETERS.remove(self.handle);
+        // It is being cleared, on this thread.
         if let Some(python) = &self.python {
             python.hosts.retire();
-            python.hosts.end();
+            detached(loaded_api(), || python.ended());
         }
     }
 }

@@ -119,6 +119,9 @@ fn host_ended() {
     }
     let ended = std::mem::replace(&mut *phase, Phase::Down);
     if let Phase::Up(up) = &ended {
+        if let Some(main) = &up.main.python {
+            main.close_interrupts();
+        }
         up.main.gate.closed();
         INTERPRETERS.drain();
         UP.store(false, Ordering::Release);
@@ -372,8 +375,8 @@ pub(super) fn stop<T>(prepare: impl FnOnce(&Up) -> Result<T>, end: impl FnOnce(&
     end(&up, prepared);
     let adopted = up.is_adopted();
     finish(up.thread);
-    if let Some(python) = &up.main.python {
-        python.hosts.end();
+    if let Some(main) = &up.main.python {
+        main.ended();
     }
     // An adopted CPython goes on, with its ids and with whatever a thread of the host is ending at this moment.
     if !adopted {
