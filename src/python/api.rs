@@ -196,6 +196,7 @@ api! {
         fn PyInterpreterState_Next(*mut PyInterpreterState) -> *mut PyInterpreterState;
         fn PyInterpreterState_ThreadHead(*mut PyInterpreterState) -> *mut PyThreadState;
         fn PyThreadState_Next(*mut PyThreadState) -> *mut PyThreadState;
+        fn PyThreadState_GetFrame(*mut PyThreadState) -> *mut PyFrameObject;
         fn PyGILState_GetThisThreadState() -> *mut PyThreadState;
         fn PyEval_GetFrame() -> *mut PyFrameObject;
         fn PyEval_SaveThread() -> *mut PyThreadState;

@@ -221,7 +221,7 @@ impl Interp {
     }
 
     #[inline]
-    fn enter_on(&self, stack: Stack) -> Result<Entry<'static>, Failure> {
+    pub(super) fn enter_on(&self, stack: Stack) -> Result<Entry<'static>, Failure> {
         // SAFETY: alive until `end` takes it.
         match unsafe { Entry::new(api(), self.state, stack) } {
             Some(entry) => Ok(entry),

@@ -10,6 +10,7 @@
 //! | `stack`, `chunks`, `state_blocks` | what makes that cheap: the bounds of stacks, memory for frames and states |
 //! | `arenas` | memory for objects, from one interpreter to the next |
 //! | `interp` | one interpreter: create, set up, run in, end |
+//! | `closing`, `closing.py` | what is in the way of an end |
 //! | `frozen` | modules that new interpreters do not have to read from files |
 //! | `thread_end` | what is to be done when a thread ends |
 //! | `run`, `dedent` | exec, eval, call, prepare_main |
@@ -29,6 +30,7 @@ pub mod api;
 mod arenas;
 pub mod attach;
 mod chunks;
+pub mod closing;
 mod convert;
 mod dedent;
 pub mod exception;
