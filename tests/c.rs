@@ -30,6 +30,7 @@ c_tests! {
     busy
     churn
     close
+    close_with
     codecs
     dedent
     eval_call
@@ -40,6 +41,7 @@ c_tests! {
     fork
     functions
     interpreters
+    interrupt
     leak
     left_threads
     lifecycle

@@ -26,6 +26,11 @@ const UNTIL_INTERRUPT: Duration = Duration::from_millis(50);
 pub const FIRST_PAUSE: Duration = Duration::from_millis(1);
 pub const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
+impl CloseOptions {
+    /// As long as it takes, and only if nothing runs.
+    pub(super) const PLAIN: CloseOptions = CloseOptions { timeout: None, drain: false, interrupt: false };
+}
+
 /// When a close has to be done, and by what means.
 #[derive(Clone, Copy)]
 pub struct Plan {
@@ -84,8 +89,8 @@ pub enum Stage {
     Done(Result<()>),
 }
 
-pub struct Progress {
-    pub stage: Stage,
+struct Progress {
+    stage: Stage,
     /// What is in the way, once it was looked.
     found: Option<Vec<String>>,
 }
@@ -102,14 +107,26 @@ impl Attempt {
         Arc::new(Attempt { progress, changed: Condvar::new() })
     }
 
-    /// It does not change until the guard is dropped.
-    pub fn progress(&self) -> MutexGuard<'_, Progress> {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
         lock(&self.progress)
     }
 
     pub fn set(&self, stage: Stage) {
         self.progress().stage = stage;
         self.changed.notify_all();
+    }
+
+    /// Nothing is in the way; unless it was given up.
+    pub fn ready(&self) {
+        let mut progress = self.progress();
+        if matches!(progress.stage, Stage::Asking) {
+            progress.stage = Stage::Ready;
+            self.changed.notify_all();
+        }
+    }
+
+    pub fn is_asking(&self) -> bool {
+        matches!(self.progress().stage, Stage::Asking)
     }
 
     /// That is what is in the way.
@@ -171,6 +188,35 @@ impl Attempt {
         }
     }
 
+    /// It takes place, if `may` agrees and it was not given up. True: `may` agreed.
+    pub fn decide(&self, may: impl FnOnce() -> Result<bool>) -> Result<bool> {
+        let mut progress = self.progress();
+        if matches!(progress.stage, Stage::GivenUp) || !may()? {
+            return Ok(false);
+        }
+        progress.stage = Stage::Ending(Instant::now());
+        self.changed.notify_all();
+        Ok(true)
+    }
+
+    /// It fails. What that means is done before anybody can go on, unless it was given up or decided before.
+    pub fn fail(&self, error: Error, take_back: impl FnOnce()) {
+        let mut progress = self.progress();
+        if matches!(progress.stage, Stage::Asking | Stage::Ready) {
+            take_back();
+        }
+        progress.stage = Stage::Done(Err(error));
+        self.changed.notify_all();
+    }
+
+    /// What became of it, if it is over.
+    pub fn outcome(&self) -> Option<Result<()>> {
+        match &self.progress().stage {
+            Stage::Done(result) => Some(result.clone()),
+            _ => None,
+        }
+    }
+
     /// Waits for what is decided. `interrupt` is called again and again when the plan says so.
     pub fn wait_for_end(&self, plan: &Plan, what: &str, interrupt: impl Fn()) -> Result<()> {
         let mut progress = self.progress();
@@ -201,7 +247,7 @@ impl Attempt {
              for a thread of Python's that came late; closing it again waits on",
             plan.within()
         );
-        Kind::Timeout(Stopped::waiting(message)).into()
+        Kind::Timeout(Stopped { message, exception: None }).into()
     }
 }
 

@@ -7,13 +7,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
 
 use super::attempt::{Attempt, CloseOptions, FIRST_PAUSE, LONGEST_PAUSE, Plan, Stage, in_the_way};
 use super::error::{Error, Kind, Result};
-use super::gate::Refused;
-use super::interpreter::{Interpreter, no_interrupts};
-use super::interpreters::{close, closable};
+use super::gate::{InTheWay, Refused};
+use super::here::here;
+use super::interpreter::Interpreter;
+use super::interpreters::{closable, close, no_interrupts};
 use super::runtime;
 use crate::python::attach::detached;
 use crate::python::closing::{Closing, Look};
@@ -24,11 +24,12 @@ use crate::python::{loaded_api, lock};
 
 /// `close()`, within a time.
 pub fn close_with(handle: u64, options: CloseOptions) -> Result<()> {
-    if options == CloseOptions::without_limit() {
+    if options == CloseOptions::PLAIN {
         return close(handle);
     }
     let plan = Plan::new(options);
-    let interpreter = closable(handle, plan.lets_runs_end())?;
+    let interpreter = closable(handle)?;
+    check_waits_for_others(&interpreter)?;
     detached(loaded_api(), || {
         let ending = lock(&interpreter.ending).clone();
         let attempt = match ending {
@@ -42,33 +43,54 @@ pub fn close_with(handle: u64, options: CloseOptions) -> Result<()> {
             let found = attempt.in_the_way().unwrap_or_else(|| "it is about to be".into());
             return Err(Error::from(in_the_way(&plan, &found)).of(handle));
         }
-        let interrupt = || drop(interpreter.python.as_ref().map(interrupt_all));
+        let interrupt = || interpreter.python.iter().for_each(interrupt_all);
         attempt.wait_for_end(&plan, "the interpreter", interrupt).map_err(|error| error.of(handle))
     })
 }
 
-pub fn interrupt_all(python: &Interp) -> bool {
-    python.interrupt(Which::All, Reason::Interrupted)
+/// Whatever this thread has there would be waited for without end.
+fn check_waits_for_others(interpreter: &Interpreter) -> Result<()> {
+    let kind = match interpreter.handle {
+        inside if here(|here| here.inside.contains(inside)) => {
+            Kind::Interpreter("cannot destroy the interpreter: this thread is running something in it".into())
+        }
+        entered if here(|here| here.sessions.has(entered)) => {
+            Kind::Busy("this thread has entered the interpreter: subpy_leave() comes first".into())
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::from(kind).of(interpreter.handle))
+}
+
+pub fn interrupt_all(python: &Interp) {
+    // That there is a way to was seen before.
+    python.interrupt(Which::All, Reason::Interrupted);
 }
 
 /// Nobody else comes in from now on, and a thread does the rest.
 fn begin(interpreter: &Arc<Interpreter>, plan: &Plan) -> Result<Arc<Attempt>> {
     begin_drain(interpreter, plan)?;
-    let (attempt, plan, its_own) = (Attempt::new(), *plan, Arc::clone(interpreter));
-    start(&attempt, interpreter, "subpy-close", move |attempt| {
-        while prepare(&its_own, &plan, attempt)? {
+    let (plan, its_own) = (*plan, Arc::clone(interpreter));
+    start(interpreter, move |attempt| {
+        while prepare(&its_own, &plan, attempt, true)? {
             if decide(&its_own, attempt)? {
                 its_own.end(true);
+                attempt.set(Stage::Done(Ok(())));
                 break;
             }
             attempt.pause(FIRST_PAUSE);
         }
         Ok(())
-    })?;
-    Ok(attempt)
+    })
 }
 
 pub fn begin_drain(interpreter: &Interpreter, plan: &Plan) -> Result<()> {
+    if plan.options.interrupt
+        && let Some(python) = &interpreter.python
+        && !python.can_interrupt()
+    {
+        return Err(no_interrupts());
+    }
     let begun = interpreter.gate.begin_drain(!plan.lets_runs_end());
     begun.map_err(|refused| match refused {
         Refused::Running => Error::from(Kind::Busy("interpreter running".into())).of(interpreter.handle),
@@ -76,28 +98,94 @@ pub fn begin_drain(interpreter: &Interpreter, plan: &Plan) -> Result<()> {
     })
 }
 
-/// Does the work of a close on a thread of the library's own.
+/// Does the work of a close on a thread of the library's own. The gate is being drained; if the work fails, it is no
+/// more.
 pub fn start(
-    attempt: &Arc<Attempt>,
     interpreter: &Arc<Interpreter>,
-    name: &str,
-    work: impl FnOnce(&Attempt) -> Result<()> + Send + 'static,
-) -> Result<()> {
-    let (its_own, drained) = (Arc::clone(attempt), Arc::clone(interpreter));
-    let spawned = thread::Builder::new().name(name.into()).stack_size(STACK_SIZE).spawn(move || {
+    work: impl FnOnce(&Arc<Attempt>) -> Result<()> + Send + 'static,
+) -> Result<Arc<Attempt>> {
+    let attempt = Attempt::new();
+    let (its_own, drained) = (Arc::clone(&attempt), Arc::clone(interpreter));
+    let spawned = thread::Builder::new().name("subpy-close".into()).stack_size(STACK_SIZE).spawn(move || {
         let result = catch_unwind(AssertUnwindSafe(|| work(&its_own)));
-        let result = result.unwrap_or_else(|_| Err(Kind::Panic("a close panicked".into()).into()));
-        if let Err(error) = result {
-            let mut progress = its_own.progress();
-            if matches!(progress.stage, Stage::Asking | Stage::Ready) {
-                drained.gate.end_drain();
-            }
-            drop(progress);
-            its_own.set(Stage::Done(Err(error)));
+        if let Err(error) = result.unwrap_or_else(|_| Err(Kind::Panic("a close panicked".into()).into())) {
+            its_own.fail(error, || drained.gate.end_drain());
         }
     });
-    spawned.map(drop).map_err(|error| {
-        interpreter.gate.end_drain();
-        Kind::Interpreter(format!("can't start new thread: {error}")).into()
-    })
+    match spawned {
+        Ok(_) => Ok(attempt),
+        Err(error) => {
+            interpreter.gate.end_drain();
+            Err(Kind::Interpreter(format!("can't start new thread: {error}")).into())
+        }
+    }
+}
+
+/// Waits until nothing is in the way, and has what is there end if that is the plan. False: it was given up. `threads`:
+/// Python's own are in the way too.
+pub fn prepare(interpreter: &Interpreter, plan: &Plan, attempt: &Attempt, threads: bool) -> Result<bool> {
+    let Some(python) = &interpreter.python else { return Ok(true) };
+    let refused = |refused| interpreter.refused(refused);
+    let (mut closing, mut stop, mut pause) = (Closing::default(), 0, FIRST_PAUSE);
+    while !attempt.is_given_up() {
+        runtime::check_host_stays()?;
+        if plan.interrupts_now() {
+            stop += 1;
+            if stop == 1 {
+                interpreter.gate.turn_away();
+            }
+            // Nobody else has come in meanwhile: they are the same again.
+            interrupt_all(python);
+        }
+        let drained = interpreter.gate.wait_drained(Some(pause)).map_err(refused)?;
+        let mut found = Vec::new();
+        if threads || !drained {
+            let visiting = interpreter.gate.visit_drained().map_err(refused)?;
+            let stop = if threads { stop } else { 0 };
+            found = closing.look(python, Look { stop, drained }).map_err(Error::from)?;
+            drop(visiting);
+        }
+        if drained && found.is_empty() {
+            return Ok(true);
+        }
+        let InTheWay { runs, sessions } = interpreter.gate.in_the_way();
+        if sessions {
+            found.push("a thread that has entered it and not left it (subpy_enter, subpy_leave)".into());
+        }
+        if found.is_empty() && runs {
+            found.push("a run".into());
+        }
+        attempt.found(found);
+        if drained {
+            attempt.pause(pause);
+        }
+        pause = LONGEST_PAUSE.min(pause * 2);
+    }
+    Ok(false)
+}
+
+/// From now on it ends, unless something has come into the way.
+fn decide(interpreter: &Arc<Interpreter>, attempt: &Arc<Attempt>) -> Result<bool> {
+    let Some(python) = &interpreter.python else { return Ok(true) };
+    let mut theirs = false;
+    let decided = attempt.decide(|| {
+        match interpreter.gate.begin_close_drained() {
+            Ok(()) => {}
+            Err(Refused::Running) => return Ok(false),
+            Err(refused) => return Err(interpreter.refused(refused)),
+        }
+        theirs = python.is_running_otherwise();
+        let stays = runtime::check_host_stays();
+        if theirs || stays.is_err() {
+            interpreter.gate.reopen();
+            return stays.map(|()| false);
+        }
+        *lock(&interpreter.ending) = Some(Arc::clone(attempt));
+        interpreter.gate.close();
+        Ok(true)
+    });
+    if theirs {
+        attempt.found(vec!["Python code of another interpreter runs something in it".into()]);
+    }
+    decided
 }

@@ -132,6 +132,12 @@ impl Watcher for Interpreter {
         self.gate.is_closing()
     }
 
+    fn cleared(&self) {
+        if let Some(python) = &self.python {
+            python.close_interrupts();
+        }
+    }
+
     fn stays(&self) -> bool {
         self.gate.is_open()
     }

@@ -1,5 +1,6 @@
 //! The operations of `concurrent.interpreters`: create, close, and the questions one can ask.
 
+use std::sync::Arc;
 use std::thread;
 
 use super::error::{Error, Kind, Result};
@@ -9,6 +10,7 @@ use super::runtime;
 use crate::python::attach::{current_interpreter, detached};
 use crate::python::hooks;
 use crate::python::interp::{Config, Interp};
+use crate::python::interrupt::{Reason, Which};
 use crate::python::loaded_api;
 use crate::python::stack::{self, STACK_SIZE};
 
@@ -66,12 +68,12 @@ fn create_on_a_thread(options: &Options) -> Result<Interp> {
     }
 }
 
-/// `close()`
-pub fn close(handle: u64) -> Result<()> {
+/// The interpreter, if this thread may close it.
+pub(super) fn closable(handle: u64) -> Result<Arc<Interpreter>> {
     let interpreter = get(handle)?;
-    let Some(python) = &interpreter.python else {
+    if interpreter.python.is_none() {
         return Err(unrecognized("destroy", &interpreter));
-    };
+    }
     let fail = |kind: Kind| Err(Error::from(kind).of(handle));
     if interpreter.id == 0 {
         return fail(Kind::Interpreter("cannot destroy the main interpreter, subpy_shutdown() ends it".into()));
@@ -80,6 +82,13 @@ pub fn close(handle: u64) -> Result<()> {
         return fail(Kind::Interpreter("cannot destroy the current interpreter".into()));
     }
     check_stack()?;
+    Ok(interpreter)
+}
+
+/// `close()`
+pub fn close(handle: u64) -> Result<()> {
+    let interpreter = closable(handle)?;
+    let Some(python) = &interpreter.python else { return Err(unrecognized("destroy", &interpreter)) };
     detached(loaded_api(), || {
         interpreter.gate.begin_close().map_err(|refused| match refused {
             Refused::Running => Error::from(Kind::Busy("interpreter running".into())).of(handle),
@@ -91,7 +100,7 @@ pub fn close(handle: u64) -> Result<()> {
             return Err(refused.of(handle));
         }
         interpreter.gate.close();
-        interpreter.end();
+        interpreter.end(false);
         Ok(())
     })
 }
@@ -103,6 +112,13 @@ pub fn is_running(handle: u64) -> Result<bool> {
         None => interpreter.foreign().map(|state| state.running),
         Some(_) => interpreter.gate.is_running().map_err(|refused| interpreter.refused(refused)),
     }
+}
+
+/// Stops what runs in it now, all of it.
+pub fn interrupt(handle: u64) -> Result<()> {
+    let interpreter = get(handle)?;
+    let Some(python) = &interpreter.python else { return Err(unrecognized("interrupt", &interpreter)) };
+    if python.interrupt(Which::All, Reason::Interrupted) { Ok(()) } else { Err(no_interrupts().of(handle)) }
 }
 
 /// CPython's id
@@ -165,6 +181,10 @@ pub fn find(id: i64) -> Result<u64> {
         let _use = runtime::enter()?;
         by_id(id).ok_or_else(|| Kind::NotFound(format!("unrecognized interpreter ID {id}")).into())
     })
+}
+
+pub(super) fn no_interrupts() -> Error {
+    Kind::WrongState("this CPython cannot be interrupted: it lacks _PyEval_AddPendingCall".into()).into()
 }
 
 #[cfg(test)]

@@ -46,6 +46,11 @@ impl Entry<'_> {
         unsafe { Py::attached(self.api) }
     }
 
+    /// The thread's state in it.
+    pub fn state(&self) -> *mut PyThreadState {
+        self.state
+    }
+
     /// Leaves it. No exception is set.
     #[inline]
     pub fn leave(self) {

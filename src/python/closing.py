@@ -1,6 +1,11 @@
 # Runs in an interpreter that is to be closed: what is in the way, and how to have it end. See closing.rs.
 import sys
 
+# Idents of the threads in which asyncio's loops were seen to run.
+loop_threads = set()
+# Threads that end by themselves once they are woken are told so often before anything is raised in them.
+PATIENCE = 6
+
 
 def look(stop, runs, frames):
     """What is still there, in words, and the idents of threads that are to be told to end.
@@ -25,9 +30,10 @@ def look(stop, runs, frames):
         if queue is not None and frame and frame.f_code is pools._worker.__code__ and queue.empty():
             continue  # It has nothing to do, and the end of the interpreter wakes it up.
         found.append(f"thread {thread._name!r}" + (f" at {place(frame)}" if frame else ""))
-        # A thread that has not quite started would leave the one that starts it waiting. A pool's goes by itself, when
-        # it can, and would only log that it was told to.
-        if stop > (2 if queue is not None else 0) and started.get(thread._ident) is thread:
+        # A thread that has not quite started would leave the one that starts it waiting. Those of pools and loops clean
+        # up, and complain when something is raised meanwhile.
+        cleans_up = queue is not None or thread._ident in loop_threads
+        if stop > (PATIENCE if cleans_up else 0) and started.get(thread._ident) is thread:
             found.append(thread._ident)
     return found
 
@@ -53,7 +59,7 @@ def wake(stop, threading, pools, threads):
             thread.finished.set()
     loops = sys.modules.get("asyncio.base_events")
     # Looking through all objects takes a while, and nearly always once is enough.
-    if (pools or loops) and stop.bit_count() == 1:
+    if (pools or loops) and stop % 8 == 1:
         import gc
 
         idents = {thread._ident for thread in threads}
@@ -70,6 +76,7 @@ def wake(stop, threading, pools, threads):
 def wake_loop(loop, idents):
     # The loop of a run has only to wake up: what is sent to the run is then raised in it.
     if loop.is_running():
+        loop_threads.add(loop._thread_id)
         loop.call_soon_threadsafe(end_thread if loop._thread_id in idents else wake_up)
 
 

@@ -11,6 +11,7 @@ use super::types::{PyInterpreterConfig, PyInterpreterState, PyObject};
 use super::attach::{Entry, Outside, Pinned};
 use super::exception::Exception;
 use super::hooks::{self, Host};
+use super::interrupt::{Interrupts, Reason, Run, Which};
 use super::kept::KeptObjects;
 use super::names::Names;
 use super::object::{Obj, Py, PyResult, own_source};
@@ -55,6 +56,7 @@ pub struct Scope<'py> {
     pub names: &'py Names,
     pub sources: &'py Arc<Sources>,
     pub kept: &'py KeptObjects,
+    pub run: &'py Run,
 }
 
 /// An interpreter of CPython's. Whoever holds it makes sure that nobody is in it when it ends.
@@ -69,8 +71,10 @@ pub struct Interp {
     pub kept: KeptObjects,
     names: Names,
     sources: Arc<Sources>,
-    /// Runs that are attached, counted with the GIL: the first marks the interpreter as running, the last unmarks it.
-    runs: Count,
+    /// Runs that are attached. The first of them marks the interpreter as running, the last unmarks it.
+    pub(super) interrupts: Arc<Interrupts>,
+    /// States that threads keep; they mark it too. Counted with the GIL.
+    pins: Count,
 }
 
 // SAFETY: the pointers are used only by threads that have entered the interpreter, thus hold its GIL, or are handed to
@@ -120,7 +124,8 @@ impl Interp {
             kept: KeptObjects::default(),
             names: Names::default(),
             sources: Arc::default(),
-            runs: Count::default(),
+            interrupts: Arc::default(),
+            pins: Count::default(),
         }
     }
 
@@ -237,7 +242,10 @@ impl Interp {
         let entry = pinned.enter(stack);
         match self.mark(entry.py()) {
             // Until `unpin`.
-            Ok(marked) => std::mem::forget(marked),
+            Ok(marked) => {
+                self.pins.up();
+                std::mem::forget(marked);
+            }
             Err(failure) => {
                 drop(entry);
                 drop(pinned.last_entry(stack));
@@ -251,6 +259,7 @@ impl Interp {
     /// The end of what `pin` began, on the same thread.
     pub fn unpin(&self, pinned: &Pinned, stack: Stack) {
         let entry = pinned.last_entry(stack);
+        self.pins.down();
         drop(Marked(self));
         drop(entry);
     }
@@ -270,11 +279,14 @@ impl Interp {
         };
         let py = entry.py();
         let marked = self.mark(py)?;
+        let run = Run::new(py.api, entry.state());
+        let linked = self.interrupts.link(&run);
         self.kept.give_back_dropped(py);
         let printing = self.output.as_ref().map(Printing::new);
         // SAFETY: the module keeps it until the end of the interpreter; so this reference is not counted.
         let main = unsafe { py.owned(self.main.dict) }.map(ManuallyDrop::new).map_err(|_| Failure::NoMemory)?;
-        let mut result = act(py, &Scope { main, names: &self.names, kept: &self.kept, sources: &self.sources });
+        let scope = Scope { main, names: &self.names, kept: &self.kept, sources: &self.sources, run: &run };
+        let mut result = act(py, &scope);
         // First the end, then the flush: what a thread prints in between goes out by itself.
         drop(printing);
         if let Some(output) = &self.output
@@ -284,6 +296,7 @@ impl Interp {
             let unwritten = Failure::exception(py);
             result = result.and(Err(unwritten.into()));
         }
+        drop(linked);
         drop(marked);
         if result.is_ok() {
             entry.leave();
@@ -291,10 +304,25 @@ impl Interp {
         result
     }
 
+    /// Has KeyboardInterrupt raised in these runs, from any thread, at any time. False when this CPython has no way to.
+    pub fn interrupt(&self, which: Which, reason: Reason) -> bool {
+        self.interrupts.interrupt(self.state, which, reason)
+    }
+
+    /// Whether this CPython has a way to.
+    pub fn can_interrupt(&self) -> bool {
+        api()._PyEval_AddPendingCall.is_some()
+    }
+
+    /// Nothing can be interrupted any more: it ends, or has ended.
+    pub fn close_interrupts(&self) {
+        self.interrupts.close();
+    }
+
     /// The same books that `_interpreters.exec` keeps: guests see the truth, and cannot run or destroy it meanwhile.
     #[inline]
     fn mark(&self, py: Py) -> Result<Marked<'_>, Failure> {
-        if self.runs.get() == 0
+        if !self.is_marked()
             && let Some(mark) = py.api._PyInterpreterState_SetRunningMain
         {
             // SAFETY: attached to this interpreter.
@@ -307,13 +335,17 @@ impl Interp {
                 }
             }
         }
-        self.runs.up();
         Ok(Marked(self))
     }
 
+    #[inline]
+    fn is_marked(&self) -> bool {
+        self.interrupts.any() || self.pins.get() > 0
+    }
+
+    #[inline]
     fn unmark(&self) {
-        self.runs.down();
-        if self.runs.get() == 0
+        if !self.is_marked()
             && let Some(unmark) = api()._PyInterpreterState_SetNotRunningMain
             && self.output.is_some()
         {
@@ -332,6 +364,19 @@ impl Interp {
 
     /// Finalizes and frees the interpreter. Nobody may be in it, or enter it from now on.
     pub fn end(&self) {
+        self.close_interrupts();
+        self.end_now();
+    }
+
+    /// The same, and what runs meanwhile can be interrupted, until `hooks` is told that the interpreter is cleared.
+    pub fn end_interruptibly(&self) {
+        if !hooks::is_hooked() {
+            self.close_interrupts();
+        }
+        self.end_now();
+    }
+
+    fn end_now(&self) {
         // Without memory for a state the interpreter stays, unused.
         let Ok(entry) = self.enter() else { return };
         // While it ends no guest can destroy it as well. One that has looked already is not held back: CPython looks
@@ -339,6 +384,9 @@ impl Interp {
         if let Ok(marked) = self.mark(entry.py()) {
             std::mem::forget(marked);
         }
+        let run = Run::new(entry.py().api, entry.state());
+        // Never taken out: the list is not used any more when the interpreter is freed.
+        std::mem::forget(self.interrupts.link(&run));
         // SAFETY: attached; the reference that `set_up` took is given back once. Nobody else is in it (the caller's
         // promise), so it can end.
         unsafe {
@@ -352,6 +400,7 @@ impl Interp {
 
     /// Gives the references to its objects back, for an interpreter that somebody else ends.
     pub fn release(&self) {
+        self.close_interrupts();
         if let Ok(entry) = self.enter() {
             self.kept.give_back_all(entry.py());
             self.names.give_back_all(entry.py());

@@ -11,6 +11,7 @@
 //! | `arenas` | memory for objects, from one interpreter to the next |
 //! | `interp` | one interpreter: create, set up, run in, end |
 //! | `closing`, `closing.py` | what is in the way of an end |
+//! | `interrupt` | KeyboardInterrupt in runs that are to end |
 //! | `frozen` | modules that new interpreters do not have to read from files |
 //! | `thread_end` | what is to be done when a thread ends |
 //! | `run`, `dedent` | exec, eval, call, prepare_main |
@@ -38,6 +39,7 @@ pub mod find;
 mod frozen;
 pub mod hooks;
 pub mod interp;
+pub mod interrupt;
 pub mod kept;
 pub mod many;
 mod names;
@@ -53,6 +55,7 @@ mod types;
 
 use api::Api;
 use exception::Exception;
+use interrupt::Reason;
 
 static API: OnceLock<Api> = OnceLock::new();
 
@@ -102,6 +105,8 @@ pub enum Failure {
     Exception(Box<Exception>),
     /// The source does not compile; nothing ran.
     Syntax(Box<Exception>),
+    /// The run was to end, and ended with this exception.
+    Stopped(Reason, Box<Exception>),
     /// A Python object has no value; the text names the path to it.
     NotShareable(String),
     /// CPython did not create the interpreter.
