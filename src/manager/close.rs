@@ -7,6 +7,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use super::attempt::{Attempt, CloseOptions, FIRST_PAUSE, LONGEST_PAUSE, Plan, Stage, in_the_way};
 use super::error::{Error, Kind, Result};
@@ -21,6 +22,9 @@ use crate::python::interp::Interp;
 use crate::python::interrupt::{Reason, Which};
 use crate::python::stack::STACK_SIZE;
 use crate::python::{loaded_api, lock};
+
+/// Between the first interrupt and the second one; then it grows.
+const FIRST_INTERVAL: Duration = Duration::from_millis(10);
 
 /// `close()`, within a time.
 pub fn close_with(handle: u64, options: CloseOptions) -> Result<()> {
@@ -121,19 +125,40 @@ pub fn start(
     }
 }
 
+/// When interrupts are repeated. The first one is enough for most code, if it gets the time to clean up.
+#[derive(Default)]
+struct Interrupts {
+    count: u32,
+    next: Option<Instant>,
+}
+
+impl Interrupts {
+    /// The how manieth is due now, from 1; 0: none.
+    fn next(&mut self) -> u32 {
+        let now = Instant::now();
+        if self.next.is_some_and(|next| now < next) {
+            return 0;
+        }
+        self.count += 1;
+        self.next = Some(now + LONGEST_PAUSE.min(FIRST_INTERVAL * self.count));
+        self.count
+    }
+}
+
 /// Waits until nothing is in the way, and has what is there end if that is the plan. False: it was given up. `threads`:
 /// Python's own are in the way too.
 pub fn prepare(interpreter: &Interpreter, plan: &Plan, attempt: &Attempt, threads: bool) -> Result<bool> {
     let Some(python) = &interpreter.python else { return Ok(true) };
     let refused = |refused| interpreter.refused(refused);
-    let (mut closing, mut stop, mut pause) = (Closing::default(), 0, FIRST_PAUSE);
+    let (mut closing, mut pause) = (Closing::default(), FIRST_PAUSE);
+    let mut interrupts = Interrupts::default();
     while !attempt.is_given_up() {
         runtime::check_host_stays()?;
-        if plan.interrupts_now() {
-            stop += 1;
-            if stop == 1 {
-                interpreter.gate.turn_away();
-            }
+        let stop = if plan.interrupts_now() { interrupts.next() } else { 0 };
+        if stop == 1 {
+            interpreter.gate.turn_away();
+        }
+        if stop > 0 {
             // Nobody else has come in meanwhile: they are the same again.
             interrupt_all(python);
         }
@@ -141,8 +166,8 @@ pub fn prepare(interpreter: &Interpreter, plan: &Plan, attempt: &Attempt, thread
         let mut found = Vec::new();
         if threads || !drained {
             let visiting = interpreter.gate.visit_drained().map_err(refused)?;
-            let stop = if threads { stop } else { 0 };
-            found = closing.look(python, Look { stop, drained }).map_err(Error::from)?;
+            let look = Look { stop: if threads { stop } else { 0 }, drained };
+            found = closing.look(python, look).map_err(Error::from)?;
             drop(visiting);
         }
         if drained && found.is_empty() {
