@@ -1,4 +1,3 @@
-use super::drain::InTheWay;
 use super::word::{AWAITED, FAIR};
 use super::*;
 use std::sync::{Barrier, mpsc};
