@@ -6,10 +6,13 @@
 //! | `error` | what can go wrong |
 //! | `handle`, `registry`, `last` | handles, and what they stand for |
 //! | `gate` | who may be in an interpreter: running, busy policy, closing |
+//! | `timer` | the thread for what is to happen at a time |
 //! | `interpreter` | one interpreter: its gate, its place in the books, its end |
 //! | `output` | where an interpreter's output goes |
 //! | `function` | callables that were looked up once |
 //! | `session` | threads that stay in an interpreter from run to run |
+//! | `cancel` | cancel tokens |
+//! | `limits` | time limits, and runs that can be stopped |
 //! | `here` | what a thread remembers of all these |
 //! | `run` | what a thread does in interpreters |
 //! | `runtime` | CPython's life in this process: start, adopt, stop |
@@ -17,6 +20,7 @@
 //! | `interpreters` | the operations of `concurrent.interpreters` |
 //! | `shutdown` | the end of everything |
 
+mod cancel;
 mod error;
 mod function;
 mod gate;
@@ -25,6 +29,7 @@ mod here;
 mod interpreter;
 mod interpreters;
 mod last;
+mod limits;
 mod output;
 mod registry;
 mod run;
@@ -32,8 +37,10 @@ mod runtime;
 mod session;
 mod shutdown;
 mod thread;
+mod timer;
 
-pub use error::{Error, Kind, Ran, Result};
+pub use cancel::{Token, cancel_find, cancel_fire, cancel_free, cancel_new};
+pub use error::{Error, Kind, Ran, Result, Stopped};
 #[cfg(feature = "capi")]
 pub use function::Function;
 pub use function::{find_function, function_free};
@@ -41,13 +48,14 @@ pub use gate::Busy;
 pub use interpreters::{
     Options, close, create, find, get_current, get_main, id, interrupt, is_running, list_all, whence,
 };
+pub use limits::Limits;
+pub use output::set_output;
 #[cfg(feature = "capi")]
 pub use run::copy;
-pub use output::set_output;
-pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_to};
+pub use run::{RunOutput, enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_with};
 pub use runtime::{RuntimeOptions, init, python_library, python_version};
 pub use shutdown::shutdown;
-pub use thread::{join, run_in_thread, thread_free, wait};
+pub use thread::{InThread, join, run_in_thread, thread_free, wait};
 
 // What those above need to speak of: they use nothing of `python` but this.
 pub use crate::python::exception::{Exception, Frame, Syntax};
