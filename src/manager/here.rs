@@ -14,9 +14,9 @@ use crate::python::Failure;
 use crate::python::attach::detached;
 use crate::python::hooks::Watcher;
 use crate::python::interp::{Interp, Scope};
+use crate::python::loaded_api;
 use crate::python::object::Py;
 use crate::python::stack::OwnStack;
-use crate::python::loaded_api;
 use crate::python::thread_end::AtThreadEnd;
 
 pub struct Here {

@@ -5,12 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::atomic::Ordering;
 
+use super::super::Failure;
 use super::super::api;
 use super::super::api::Api;
 use super::super::convert::{borrow, to_python};
 use super::super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised};
 use super::super::types::{PyObject, PyThreadState};
-use super::super::Failure;
 use super::context::{self, Outcome};
 use super::finalize::sweep_if_watched;
 use super::object::function_of;
@@ -39,7 +39,10 @@ pub unsafe extern "C" fn vectorcall(
         let count = nargsf & !PY_VECTORCALL_ARGUMENTS_OFFSET;
         let called = catch_unwind(AssertUnwindSafe(|| call(py, function, args, count, names)));
         let result = called.unwrap_or_else(|_| {
-            Err(py.raise(py.api.PyExc_SystemError.get(), "internal error in subpy, please report it: a host call panicked"))
+            Err(py.raise(
+                py.api.PyExc_SystemError.get(),
+                "internal error in subpy, please report it: a host call panicked",
+            ))
         });
         result.map_or(ptr::null_mut(), Obj::into_ptr)
     }
@@ -65,7 +68,7 @@ unsafe fn call<'py>(
         // SAFETY: so many live objects.
         match unsafe { borrow(py, *args.add(index), &mut owned) } {
             Ok(borrowed) => value.write(borrowed),
-            Err(failure) => return Err(bad_argument(py, function, &format!("argument {}", index + 1), failure)),
+            Err(failure) => return Err(bad_argument(py, function, &format!("argument {}", index + 1), &failure)),
         };
     }
     // SAFETY: so many were written.
@@ -90,7 +93,7 @@ unsafe fn call_with_many<'py>(
     for index in 0..count {
         // SAFETY: promised by the caller.
         let value = unsafe { borrow(py, *args.add(index), &mut owned) };
-        items.push(value.map_err(|failure| bad_argument(py, function, &format!("argument {}", index + 1), failure))?);
+        items.push(value.map_err(|failure| bad_argument(py, function, &format!("argument {}", index + 1), &failure))?);
     }
     if !names.is_null() {
         // SAFETY: a tuple of str; behind the others there is one value for each.
@@ -103,9 +106,10 @@ unsafe fn call_with_many<'py>(
                     Some(name) => format!("argument '{name}'"),
                     None => "an argument".into(),
                 };
-                let key = borrow(py, name, &mut owned).map_err(|failure| bad_argument(py, function, &place(), failure))?;
+                let key =
+                    borrow(py, name, &mut owned).map_err(|failure| bad_argument(py, function, &place(), &failure))?;
                 let value = borrow(py, *args.add(count + index), &mut owned);
-                let value = value.map_err(|failure| bad_argument(py, function, &place(), failure))?;
+                let value = value.map_err(|failure| bad_argument(py, function, &place(), &failure))?;
                 kwargs.push(subpy_pair { key, value });
             }
         }
@@ -115,8 +119,8 @@ unsafe fn call_with_many<'py>(
 
 /// Raises what is wrong with an argument.
 #[cold]
-fn bad_argument(py: Py, function: &HostFunction, place: &str, failure: Box<Failure>) -> Raised {
-    match *failure {
+fn bad_argument(py: Py, function: &HostFunction, place: &str, failure: &Failure) -> Raised {
+    match failure {
         Failure::NotShareable(text) => {
             // The path begins with what it is of, and the hints are made for results.
             let rest = text.strip_prefix("result").unwrap_or(&text);
