@@ -40,7 +40,10 @@ c_tests! {
     fork
     functions
     host_context
+    host_finalize
     host_functions
+    host_nested
+    host_threads
     interpreters
     interrupt
     leak

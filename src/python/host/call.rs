@@ -165,7 +165,7 @@ impl HostFunction {
     fn check(&self, py: Py) -> PyResult<()> {
         let refuse = |why: &str| Err(py.raise(py.api.PyExc_RuntimeError.get(), &format!("{}() {why}", self.name)));
         if self.retired.load(Ordering::Relaxed) {
-            return refuse("is a function of a host that has shut subpy down");
+            return refuse("can be called no more: the host has shut subpy down, or did not define it after all");
         }
         if self.thread.is_some_and(|thread| thread != this_thread()) {
             return refuse("may be called only on the thread that defined it");
