@@ -277,6 +277,12 @@ SUBPY_NODISCARD SUBPY_API subpy_interp subpy_error_interp(const struct subpy_err
  */
 SUBPY_API bool subpy_error_row(const struct subpy_error *error, size_t *row);
 
+/**
+ * The number that a host function gave the exception with subpy_context_tag(), when it is that exception that came out
+ * of the run; 0: none.
+ */
+SUBPY_NODISCARD SUBPY_API uint64_t subpy_error_tag(const struct subpy_error *error);
+
 /** Free an error. NULL, and one that is in results (SUBPY_KIND_ERROR), is left as it is. Never blocks and runs no Python; works after subpy_shutdown(). */
 SUBPY_API void subpy_error_free(struct subpy_error *error);
 

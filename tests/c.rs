@@ -40,7 +40,11 @@ c_tests! {
     foreign_stack
     fork
     functions
+    host_context
+    host_finalize
     host_functions
+    host_nested
+    host_threads
     interpreters
     interrupt
     leak
