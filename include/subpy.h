@@ -721,8 +721,8 @@ SUBPY_API subpy_status subpy_find(int64_t id, subpy_interp *interp, subpy_error 
  * Output
  *
  * What Python code prints goes to the file descriptors 1 and 2, or to a function of yours: for an interpreter, or for
- * one run. Text comes at the end of the run, when 64 KiB have come together, at each line of stderr, and on flush();
- * at once with SUBPY_INTERP_UNBUFFERED, and when no run is active. docs/output.md says more.
+ * one run. Text comes at the end of the run, when 64 KiB have come together, on flush(), and at each line end of stderr
+ * and when no run is active; with SUBPY_INTERP_UNBUFFERED at once. docs/output.md says more.
  * --------------------------------------------------------------------------------------------------------------------- */
 
 /**
@@ -736,8 +736,8 @@ SUBPY_API subpy_status subpy_find(int64_t id, subpy_interp *interp, subpy_error 
  *
  * Called on the thread that printed, or on one that passes on what has come together, without a GIL; never twice at
  * once for the same interpreter or run. It may call any function, also print through a run in the same interpreter
- * (which comes when it has returned); it must not wait for another thread's run there, which may be waiting for it. It
- * must return, not unwind.
+ * (which comes when it has returned). What it must not do is to wait, by means of its own, for another thread that
+ * prints there: that one may be waiting for it. It must return, not unwind.
  */
 typedef void (*subpy_output_fn)(void *userdata, subpy_interp interp, int32_t stream, const char *text, size_t len);
 

@@ -19,8 +19,8 @@ use crate::manager::{self, Callback};
 ///
 /// Called on the thread that printed, or on one that passes on what has come together, without a GIL; never twice at
 /// once for the same interpreter or run. It may call any function, also print through a run in the same interpreter
-/// (which comes when it has returned); it must not wait for another thread's run there, which may be waiting for it. It
-/// must return, not unwind.
+/// (which comes when it has returned). What it must not do is to wait, by means of its own, for another thread that
+/// prints there: that one may be waiting for it. It must return, not unwind.
 #[allow(non_camel_case_types)]
 pub type subpy_output_fn = Option<
     unsafe extern "C" fn(userdata: *mut c_void, interp: subpy_interp, stream: i32, text: *const c_char, len: usize),

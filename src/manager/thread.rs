@@ -13,7 +13,7 @@ use super::run::Work;
 use super::runtime;
 use crate::python::attach::detached;
 use crate::python::object::{LONGEST_NAME, cut};
-use crate::python::output::{Callback, print_error};
+use crate::python::output::{Callback, print_error, waiting};
 use crate::python::run::Code;
 use crate::python::stack::STACK_SIZE;
 use crate::python::{loaded_api, lock};
@@ -137,7 +137,7 @@ pub fn join(handle: u64, want_result: bool) -> Result<OwnedValue> {
     THREADS.remove(handle).ok_or_else(|| not_found(handle))?;
     let join = lock(&thread.handle).take();
     if let Some(join) = join {
-        let _ = detached(loaded_api(), || join.join());
+        let _ = detached(loaded_api(), || waiting(|| join.join()));
     }
     match std::mem::replace(&mut *lock(&thread.outcome), Outcome::Taken) {
         Outcome::Done(Err(Error { kind: Kind::NotShareable(_), .. })) if !want_result => Ok(OwnedValue::none()),
@@ -157,7 +157,7 @@ pub fn wait(handle: u64, limit: Option<Duration>) -> Result<bool> {
     }
     // A limit beyond what the clock can tell is none.
     let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-    detached(loaded_api(), || {
+    let wait = || {
         let mut outcome = lock(&thread.outcome);
         loop {
             match &*outcome {
@@ -172,7 +172,8 @@ pub fn wait(handle: u64, limit: Option<Duration>) -> Result<bool> {
                 Some(left) => thread.changed.wait_timeout(outcome, left).unwrap_or_else(PoisonError::into_inner).0,
             };
         }
-    })
+    };
+    detached(loaded_api(), || waiting(wait))
 }
 
 /// Forgets a run. If it fails, or has failed, that is printed.

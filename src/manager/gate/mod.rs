@@ -7,6 +7,7 @@ mod word;
 use std::cell::RefCell;
 
 use crate::python::attach::detached;
+use crate::python::output::waiting;
 use crate::python::loaded_api;
 use sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, lock, sleep};
 use turn::Queue;
@@ -207,7 +208,8 @@ impl Gate {
                 match self.load() {
                     word if word & NOT_OPEN != 0 => self.decided(word)?,
                     _ if self.busy == Busy::Wait => {
-                        return detached(loaded_api(), || self.wait_for_turn(|| refused(self.load())));
+                        let wait = || self.wait_for_turn(|| refused(self.load()));
+                        return detached(loaded_api(), || waiting(wait));
                     }
                     word if word & RUNS != 0 => return Err(Refused::Running),
                     // The one who was inside has left.

@@ -27,7 +27,7 @@ mod decode;
 mod descriptor;
 mod functions;
 
-pub use channel::{Callback, let_go};
+pub use channel::{Callback, let_go, waiting};
 pub use descriptor::print_error;
 pub use functions::definition;
 
