@@ -14,10 +14,10 @@ use crate::python::Failure;
 use crate::python::attach::detached;
 use crate::python::hooks::Watcher;
 use crate::python::interp::{Interp, Scope};
+use crate::python::loaded_api;
 use crate::python::object::Py;
 use crate::python::stack::OwnStack;
 use crate::python::thread_end::at_thread_end;
-use crate::python::loaded_api;
 
 pub struct Here {
     /// The interpreters that the thread is in.

@@ -39,9 +39,9 @@ pub use function::Function;
 pub use function::{find_function, function_free};
 pub use gate::Busy;
 pub use interpreters::{Options, close, create, find, get_current, get_main, id, is_running, list_all, whence};
+pub use output::set_output;
 #[cfg(feature = "capi")]
 pub use run::copy;
-pub use output::set_output;
 pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_to};
 pub use runtime::{RuntimeOptions, init, python_library, python_version};
 pub use shutdown::shutdown;

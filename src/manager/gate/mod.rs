@@ -7,8 +7,8 @@ mod word;
 use std::cell::RefCell;
 
 use crate::python::attach::detached;
-use crate::python::output::waiting;
 use crate::python::loaded_api;
+use crate::python::output::waiting;
 use sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, lock, sleep};
 use turn::Queue;
 use word::{CLOSED, CLOSING, FREE, NOT_OPEN, RUNS, SESSION, SESSIONS, TELL, UNDECIDED, VISIT, VISITS};
