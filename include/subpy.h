@@ -110,6 +110,10 @@ extern "C" {
 #define SUBPY_ERROR_PYTHON_NOT_FOUND (-8)
 /** the CPython that was asked for, or that is in the process already, is not suitable */
 #define SUBPY_ERROR_PYTHON_UNSUPPORTED (-9)
+/** the time was up: Python code was stopped, or what had to be waited for did not come; the message says which */
+#define SUBPY_ERROR_TIMEOUT (-10)
+/** cancelled or interrupted, in Python code or before it began */
+#define SUBPY_ERROR_INTERRUPTED (-11)
 /** out of memory (but a MemoryError in Python code is SUBPY_ERROR_EXECUTION_FAILED) */
 #define SUBPY_ERROR_NO_MEMORY (-12)
 /** this process was forked from one in which Python ran; it can free what it holds, and exit or start a program */
@@ -159,8 +163,8 @@ SUBPY_NODISCARD SUBPY_API const char *subpy_status_name(subpy_status status);
  * length of the text in bytes; it may be NULL. All functions accept NULL as the error.
  *
  * SUBPY_ERROR_EXECUTION_FAILED and SUBPY_ERROR_SYNTAX have a Python exception, whose fields are those of
- * ExecutionFailed.excinfo in `concurrent.interpreters`. Other errors do not: the functions then return NULL, 0 or
- * false.
+ * ExecutionFailed.excinfo in `concurrent.interpreters`; so have SUBPY_ERROR_TIMEOUT and SUBPY_ERROR_INTERRUPTED, if
+ * Python code had begun. Other errors do not: the functions then return NULL, 0 or false.
  * --------------------------------------------------------------------------------------------------------------------- */
 
 /** An error, owned by whoever received it. */
@@ -1098,6 +1102,31 @@ SUBPY_API subpy_status subpy_thread_wait(subpy_thread thread, int64_t timeout_ms
  * Does not wait for the run, and runs no Python; works after subpy_shutdown() too. Any thread.
  */
 SUBPY_API void subpy_thread_free(subpy_thread thread);
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * Limits
+ *
+ * Python code is stopped with a KeyboardInterrupt, as Ctrl-C does it, in the runs that are meant and in nothing else:
+ * not in the next run, nor in Python's own threads. What is blocked in C (`time.sleep`, a lock, a socket) is stopped
+ * when that returns.
+ * --------------------------------------------------------------------------------------------------------------------- */
+
+/**
+ * Stop what runs in an interpreter now, whoever started it: each of these runs ends with SUBPY_ERROR_INTERRUPTED.
+ *
+ * Python code gets a KeyboardInterrupt, again and again until the run ends: code that catches it is hit anew. Returns
+ * at once. When nothing runs nothing happens, and no later run is hit.
+ *
+ * @param interp  the interpreter
+ * @param error   optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK;
+ *         SUBPY_ERROR_NOT_FOUND    no such interpreter
+ *         SUBPY_ERROR_INTERPRETER  Python code created the interpreter
+ *         SUBPY_ERROR_WRONG_STATE  this CPython cannot be interrupted
+ *
+ * Any thread, also inside of the interpreter.
+ */
+SUBPY_API subpy_status subpy_interrupt(subpy_interp interp, subpy_error **error);
 
 #ifdef __cplusplus
 } /* extern "C" */

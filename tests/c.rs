@@ -40,6 +40,7 @@ c_tests! {
     fork
     functions
     interpreters
+    interrupt
     leak
     left_threads
     lifecycle

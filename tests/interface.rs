@@ -53,7 +53,7 @@ CHECK(value_u, offsetof(subpy_value, u) == 16);
 CHECK(pair, sizeof(subpy_pair) == 48 && offsetof(subpy_pair, value) == 24);
 CHECK(runtime_options, sizeof(subpy_runtime_options) == 24);
 CHECK(interp_options, sizeof(subpy_interp_options) == 40);
-CHECK(run_request, sizeof(subpy_run_request) == 80);
+CHECK(run_request, sizeof(subpy_run_request) == 96);
 CHECK(frame, sizeof(subpy_frame) == 72);
 #endif
 "#;
@@ -255,7 +255,8 @@ fn declarations(header: &str) -> BTreeMap<String, String> {
         } else if rest.starts_with('#') {
             rest = rest.split_once('\n').map_or("", |(_, after)| after);
         } else if let Some(after) = rest.strip_prefix(';') {
-            if let Some((before, _)) = code.split_once('(') {
+            // A type of functions is none itself.
+            if let Some((before, _)) = code.split_once('(').filter(|_| !code.trim_start().starts_with("typedef")) {
                 let name = before.rsplit([' ', '*', '\n']).next().expect("a name");
                 found.insert(name.to_owned(), std::mem::take(&mut comment));
             }

@@ -4,6 +4,7 @@
 #![allow(clippy::missing_safety_doc)]
 
 mod boundary;
+mod cancel;
 mod error;
 mod function;
 mod interpreter;
@@ -15,6 +16,7 @@ mod status;
 mod thread;
 mod value;
 
+pub use cancel::*;
 pub use error::*;
 pub use function::*;
 pub use interpreter::*;

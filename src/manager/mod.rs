@@ -38,7 +38,9 @@ pub use error::{Error, Kind, Ran, Result};
 pub use function::Function;
 pub use function::{find_function, function_free};
 pub use gate::Busy;
-pub use interpreters::{Options, close, create, find, get_current, get_main, id, is_running, list_all, whence};
+pub use interpreters::{
+    Options, close, create, find, get_current, get_main, id, interrupt, is_running, list_all, whence,
+};
 pub use output::set_output;
 #[cfg(feature = "capi")]
 pub use run::copy;

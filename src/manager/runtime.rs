@@ -115,6 +115,9 @@ fn host_exits() {
 fn host_ended() {
     let mut phase = lock(&PHASE);
     if let Phase::Up(up) = &*phase {
+        if let Some(main) = &up.main.python {
+            main.close_interrupts();
+        }
         up.main.gate.closed();
         INTERPRETERS.drain();
         UP.store(false, Ordering::Release);

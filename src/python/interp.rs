@@ -11,6 +11,7 @@ use super::types::{PyInterpreterConfig, PyInterpreterState, PyObject};
 use super::attach::{Entry, Outside, Pinned};
 use super::exception::Exception;
 use super::hooks::{self, Host};
+use super::interrupt::{Interrupts, Reason, Run, Which};
 use super::kept::KeptObjects;
 use super::names::Names;
 use super::object::{Obj, Py, PyResult, own_source};
@@ -59,6 +60,7 @@ pub struct Scope<'py> {
     pub names: &'py Names,
     pub sources: &'py Arc<Sources>,
     pub kept: &'py KeptObjects,
+    pub run: &'py Run,
 }
 
 /// An interpreter of CPython's. Whoever holds it makes sure that nobody is in it when it ends.
@@ -74,8 +76,10 @@ pub struct Interp {
     pub kept: KeptObjects,
     names: Names,
     sources: Arc<Sources>,
-    /// Runs that are attached, counted with the GIL: the first marks the interpreter as running, the last unmarks it.
-    runs: Count,
+    /// Runs that are attached. The first of them marks the interpreter as running, the last unmarks it.
+    interrupts: Arc<Interrupts>,
+    /// States that threads keep; they mark it too. Counted with the GIL.
+    pins: Count,
 }
 
 // SAFETY: the pointers are used only by threads that have entered the interpreter, thus hold its GIL, or are handed to
@@ -84,12 +88,42 @@ unsafe impl Send for Interp {}
 // SAFETY: as above.
 unsafe impl Sync for Interp {}
 
-/// A run, or a stay, that other interpreters see; the end of it when dropped, attached still.
-struct Marked<'a>(&'a Interp);
+/// A run that other interpreters see, and that can be interrupted; the end of that when dropped, attached still.
+struct Active<'a> {
+    interp: &'a Interp,
+    run: &'a Run,
+}
 
-impl Drop for Marked<'_> {
+impl<'a> Active<'a> {
+    /// None: it is refused.
+    #[inline(always)]
+    fn begin(interp: &'a Interp, py: Py, run: &'a Run) -> Option<Active<'a>> {
+        // Whoever is there marks it already.
+        let first = interp.interrupts.link(run) && interp.pins.get() == 0;
+        if first && !interp.mark(py) {
+            interp.interrupts.unlink(run);
+            return None;
+        }
+        Some(Active { interp, run })
+    }
+
+    /// As when it is dropped, in line.
+    #[inline(always)]
+    fn end(self) {
+        ManuallyDrop::new(self).over();
+    }
+
+    #[inline(always)]
+    fn over(&mut self) {
+        if self.interp.interrupts.unlink(self.run) && self.interp.pins.get() == 0 {
+            self.interp.unmark();
+        }
+    }
+}
+
+impl Drop for Active<'_> {
     fn drop(&mut self) {
-        self.0.unmark();
+        self.over();
     }
 }
 
@@ -125,7 +159,8 @@ impl Interp {
             kept: KeptObjects::default(),
             names: Names::default(),
             sources: Arc::default(),
-            runs: Count::default(),
+            interrupts: Arc::default(),
+            pins: Count::default(),
         }
     }
 
@@ -240,23 +275,25 @@ impl Interp {
         // SAFETY: alive until `end` takes it.
         let pinned = unsafe { Pinned::new(api(), self.state, stack) }.ok_or_else(Failure::no_memory)?;
         let entry = pinned.enter(stack);
-        match self.mark(entry.py()) {
-            // Until `unpin`.
-            Ok(marked) => std::mem::forget(marked),
-            Err(failure) => {
-                drop(entry);
-                drop(pinned.last_entry(stack));
-                return Err(failure);
-            }
+        let marked = self.is_marked() || self.mark(entry.py());
+        if marked {
+            self.pins.up();
         }
         drop(entry);
+        if !marked {
+            drop(pinned.last_entry(stack));
+            return Err(Failure::Running);
+        }
         Ok(pinned)
     }
 
     /// The end of what `pin` began, on the same thread.
     pub fn unpin(&self, pinned: &Pinned, stack: Stack) {
         let entry = pinned.last_entry(stack);
-        drop(Marked(self));
+        self.pins.down();
+        if !self.is_marked() {
+            self.unmark();
+        }
         drop(entry);
     }
 
@@ -274,12 +311,14 @@ impl Interp {
             None => self.enter_on(stack)?,
         };
         let py = entry.py();
-        let marked = self.mark(py)?;
+        let run = Run::new(py.api);
+        let active = Active::begin(self, py, &run).ok_or_else(Failure::running)?;
         self.kept.give_back_dropped(py);
         let printing = self.output.as_ref().map(Printing::new);
         // SAFETY: the module keeps it until the end of the interpreter; so this reference is not counted.
         let main = unsafe { py.owned(self.main.dict) }.map(ManuallyDrop::new).map_err(|_| Failure::NoMemory)?;
-        let mut result = act(py, &Scope { main, names: &self.names, kept: &self.kept, sources: &self.sources });
+        let scope = Scope { main, names: &self.names, kept: &self.kept, sources: &self.sources, run: &run };
+        let mut result = act(py, &scope);
         // First the end, then the flush: what a thread prints in between goes out by itself.
         drop(printing);
         if let Some(output) = &self.output
@@ -289,37 +328,46 @@ impl Interp {
             let unwritten = Failure::exception(py);
             result = result.and(Err(unwritten.into()));
         }
-        drop(marked);
+        active.end();
         if result.is_ok() {
             entry.leave();
         }
         result
     }
 
-    /// The same books that `_interpreters.exec` keeps: guests see the truth, and cannot run or destroy it meanwhile.
-    #[inline]
-    fn mark(&self, py: Py) -> Result<Marked<'_>, Failure> {
-        if self.runs.get() == 0
-            && let Some(mark) = py.api._PyInterpreterState_SetRunningMain
-        {
-            // SAFETY: attached to this interpreter.
-            let status = unsafe { mark(self.state) };
-            if status != 0 {
-                py.clear();
-                // A guest is running code in it through the private module. (A host Python marks its main for good.)
-                if self.id != 0 {
-                    return Err(Failure::Running);
-                }
-            }
-        }
-        self.runs.up();
-        Ok(Marked(self))
+    /// Has KeyboardInterrupt raised in these runs, from any thread, at any time. False when this CPython has no way to.
+    pub fn interrupt(&self, which: Which, reason: Reason) -> bool {
+        self.interrupts.interrupt(self.state, which, reason)
     }
 
+    /// Nothing can be interrupted any more: it ends, or has ended.
+    pub fn close_interrupts(&self) {
+        self.interrupts.close();
+    }
+
+    /// A run of it, or a state that a thread keeps, marks it.
+    fn is_marked(&self) -> bool {
+        self.interrupts.any() || self.pins.get() > 0
+    }
+
+    /// The same books that `_interpreters.exec` keeps: guests see the truth, and cannot run or destroy it meanwhile.
+    /// False: a guest is running code in it through the private module.
+    #[inline(always)]
+    fn mark(&self, py: Py) -> bool {
+        let Some(mark) = py.api._PyInterpreterState_SetRunningMain else { return true };
+        // SAFETY: attached to this interpreter.
+        let status = unsafe { mark(self.state) };
+        if status == 0 {
+            return true;
+        }
+        py.clear();
+        // A host Python marks its main for good.
+        self.id == 0
+    }
+
+    #[inline(always)]
     fn unmark(&self) {
-        self.runs.down();
-        if self.runs.get() == 0
-            && let Some(unmark) = api()._PyInterpreterState_SetNotRunningMain
+        if let Some(unmark) = api()._PyInterpreterState_SetNotRunningMain
             && self.output.is_some()
         {
             // SAFETY: attached to this interpreter, which `mark` marked (but for a host's main, which has no output).
@@ -337,13 +385,12 @@ impl Interp {
 
     /// Finalizes and frees the interpreter. Nobody may be in it, or enter it from now on.
     pub fn end(&self) {
+        self.close_interrupts();
         // Without memory for a state the interpreter stays, unused.
         let Ok(entry) = self.enter() else { return };
         // While it ends no guest can destroy it as well. One that has looked already is not held back: CPython looks
         // without a lock.
-        if let Ok(marked) = self.mark(entry.py()) {
-            std::mem::forget(marked);
-        }
+        self.mark(entry.py());
         // SAFETY: attached; the reference that `set_up` took is given back once. Nobody else is in it (the caller's
         // promise), so it can end.
         unsafe {
@@ -365,6 +412,7 @@ impl Interp {
 
     /// Gives the references to its objects back, for an interpreter that somebody else ends.
     pub fn release(&self) {
+        self.close_interrupts();
         if let Ok(entry) = self.enter() {
             self.kept.give_back_all(entry.py());
             self.names.give_back_all(entry.py());
