@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::api::Api;
 use super::exception::Exception;
-use super::object::Py;
+use super::object::{Py, PyResult, Raised};
 use super::types::PyInterpreterState;
 use super::{Failure, api, lock};
 
@@ -165,12 +165,14 @@ pub struct Interrupts {
     /// How many have begun. Changed with the GIL.
     begun: AtomicU64,
     wishes: Mutex<Wishes>,
+    /// How often something was wished: those that wait without the GIL look whether it has changed.
+    asked: AtomicU64,
 }
 
 impl Default for Interrupts {
     fn default() -> Interrupts {
         let wishes = Mutex::new(Wishes { alive: true, ..Wishes::default() });
-        Interrupts { newest: AtomicPtr::default(), begun: AtomicU64::new(0), wishes }
+        Interrupts { newest: AtomicPtr::default(), begun: AtomicU64::new(0), wishes, asked: AtomicU64::new(0) }
     }
 }
 
@@ -252,6 +254,7 @@ impl Interrupts {
         if !wishes.alive {
             return true;
         }
+        self.asked.fetch_add(1, Ordering::Relaxed);
         match which {
             Which::Run(number) => {
                 let known = wishes.numbers.iter().any(|(known, _)| *known == number);
@@ -275,6 +278,31 @@ impl Interrupts {
             }
         }
         true
+    }
+
+    /// Changes when something is wished. From any thread, attached or not.
+    #[inline]
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// For a run that waits: whether it is to end. Then KeyboardInterrupt is set. Attached.
+    #[cold]
+    pub fn check(&self, py: Py) -> PyResult<()> {
+        // SAFETY: attached to the interpreter that the list is of.
+        unsafe {
+            if (py.api.Py_MakePendingCalls)() != 0 {
+                return Err(Raised);
+            }
+            // It may have been sent while another thread had the GIL.
+            let here = (py.api.PyThread_get_thread_ident)();
+            let sent = self.runs().find(|run| run.thread == here).is_some_and(|run| run.is.get().hit);
+            if !sent {
+                return Ok(());
+            }
+            (py.api.PyErr_SetNone)(py.api.PyExc_KeyboardInterrupt.get());
+            Err(Raised)
+        }
     }
 
     /// Hits what is to be hit. True: the exception is to be raised here. Attached to the interpreter.

@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use super::super::lock;
 use super::decode::Decoder;
 use super::descriptor::SLICE;
-use super::{FULL, stop, this_thread};
+use super::{FULL, Stop, this_thread};
 
 /// The host's function: 1 or 2, and text that ends with a NUL, which is not part of it.
 pub type Callback = Box<dyn FnMut(i32, &str) + Send>;
@@ -107,25 +107,30 @@ impl Channel {
     }
 
     /// Delivers what has come so far, or waits until another thread has. It is left to the delivery that goes on by the
-    /// function itself (at the end of a run that it has made), and by whom the function may be waiting for. Detached.
-    pub fn deliver(&self) {
+    /// function itself (at the end of a run that it has made), and by whom the function may be waiting for. False: it
+    /// was to stop. Detached.
+    pub fn deliver(&self, stop: Stop) -> bool {
         let mut queue = lock(&self.queue);
         let come = queue.come;
         while queue.delivered < come {
             let blocked = queue.blocked;
             match &mut queue.delivering {
-                None => return self.deliver_until(queue, come),
+                None => {
+                    self.deliver_until(queue, come);
+                    return true;
+                }
                 Some((thread, until)) if *thread == this_thread() || blocked => {
                     *until = come;
-                    return;
+                    return true;
                 }
                 Some(_) => {}
             }
             queue = self.wait(queue);
             if queue.delivered < come && stop() {
-                return;
+                return false;
             }
         }
+        true
     }
 
     fn wait<'a>(&self, queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
