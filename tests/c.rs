@@ -54,6 +54,7 @@ c_tests! {
     output
     race_all
     race_close_shutdown
+    race_close_with
     race_find_create
     race_guests
     race_host_exit
@@ -64,6 +65,7 @@ c_tests! {
     request
     rules
     sessions
+    shutdown_with
     signals
     small_stack
     sources
