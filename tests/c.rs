@@ -40,6 +40,7 @@ c_tests! {
     foreign_stack
     fork
     functions
+    host_functions
     interpreters
     interrupt
     leak
@@ -64,7 +65,9 @@ c_tests! {
     race_wait
     request
     rules
+    run_output
     sessions
+    set_output
     shutdown_with
     signals
     small_stack

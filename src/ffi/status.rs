@@ -1,6 +1,6 @@
 //! What all functions share.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_void};
 
 use super::boundary;
 
@@ -54,6 +54,11 @@ pub type subpy_thread = u64;
 /// A prepared function: a callable that was looked up, until it is freed.
 #[allow(non_camel_case_types)]
 pub type subpy_function = u64;
+
+/// Told that the library has made its last call with this `userdata`: once, on any thread. Nothing of the library is
+/// locked, so it may call any function; it must return, not unwind. NULL: nobody is told.
+#[allow(non_camel_case_types)]
+pub type subpy_finalize_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c_void)>;
 
 /// The name of a status code.
 ///

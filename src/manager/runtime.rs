@@ -119,7 +119,11 @@ fn host_exits() {
 /// A host has finalized its CPython: the runtime is down, without any of what a shutdown does in it.
 fn host_ended() {
     let mut phase = lock(&PHASE);
-    if let Phase::Up(up) = &*phase {
+    if !matches!(*phase, Phase::Up(_)) {
+        return;
+    }
+    let ended = std::mem::replace(&mut *phase, Phase::Down);
+    if let Phase::Up(up) = &ended {
         if let Some(main) = &up.main.python {
             main.close_interrupts();
         }
@@ -128,7 +132,13 @@ fn host_ended() {
         UP.store(false, Ordering::Release);
         handle::next_runtime();
         hooks::set_started(false);
-        *phase = Phase::Down;
+    }
+    drop(phase);
+    if let Phase::Up(up) = ended
+        && let Some(python) = &up.main.python
+    {
+        python.hosts.retire();
+        python.hosts.end();
     }
 }
 
@@ -370,6 +380,9 @@ pub(super) fn stop<T>(prepare: impl FnOnce(&Up) -> Result<T>, end: impl FnOnce(&
     end(&up, prepared);
     let adopted = up.is_adopted();
     finish(up.thread);
+    if let Some(main) = &up.main.python {
+        main.ended();
+    }
     // An adopted CPython goes on, with its ids and with whatever a thread of the host is ending at this moment.
     if !adopted {
         hooks::forget_all();

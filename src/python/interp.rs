@@ -1,45 +1,26 @@
 //! One CPython interpreter: created, set up, entered, ended.
 
-use std::ffi::CStr;
 use std::mem::ManuallyDrop;
 use std::ptr;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::types::{PyInterpreterConfig, PyInterpreterState, PyObject};
 
-use super::attach::{Entry, Outside, Pinned};
+use super::attach::{Caller, Entry, Outside, Pinned};
 use super::exception::Exception;
+use super::guest::{Config, set_up_guest};
 use super::hooks::{self, Host};
+use super::host::{Ending, Hosts};
 use super::interrupt::{Interrupts, Reason, Run, Which};
 use super::kept::KeptObjects;
 use super::names::Names;
-use super::object::{Obj, Py, PyResult, own_source};
-use super::output::{self, Output};
+use super::object::{Obj, Py, PyResult};
+use super::output::Output;
 use super::sources::Sources;
 use super::stack::{Stack, this_stack};
-use super::{Count, Failure, api, frozen, lock};
-
-/// What an interpreter may do (CPython: PyInterpreterConfig). All false is what `concurrent.interpreters` calls
-/// "isolated".
-#[derive(Debug, Clone, Default)]
-pub struct Config {
-    /// It shares the main interpreter's GIL instead of having its own: it loads more extension modules, and runs when
-    /// main and its like do not.
-    pub(crate) shared_gil: bool,
-    /// Its code may call `os.fork()`.
-    pub(crate) allow_fork: bool,
-    /// Its code may call `os.exec*()`, which replaces the process.
-    pub(crate) allow_exec: bool,
-    /// Its code cannot start threads.
-    pub(crate) no_threads: bool,
-    /// Its code may start daemon threads.
-    pub(crate) allow_daemon_threads: bool,
-    /// It loads extension modules that do not say that they support interpreters; only with `shared_gil`.
-    pub(crate) no_extension_check: bool,
-    /// Put in front of sys.path.
-    pub(crate) path: Vec<String>,
-}
+use super::{Count, Failure, api};
 
 /// `__main__`, a strong reference until the end, and its `__dict__`: looking it up would cost as much as a call. The
 /// module is held and not the dict alone, because CPython's finalization clears the modules that are left, and no
@@ -63,14 +44,18 @@ pub struct Scope<'py> {
 pub struct Interp {
     state: *mut PyInterpreterState,
     pub id: i64,
+    /// Counts the interpreters of this process: neither an id nor an address is of one alone.
+    pub number: u64,
     /// Where CPython says that it came from.
     pub whence: i64,
     main: Main,
-    output: Option<Output>,
+    /// None: a host's main, whose streams are left alone.
+    pub output: Option<Output>,
     /// What prepared functions hold.
     pub kept: KeptObjects,
     names: Names,
     sources: Arc<Sources>,
+    pub hosts: Arc<Hosts>,
     /// Runs that are attached. The first of them marks the interpreter as running, the last unmarks it.
     pub(super) interrupts: Arc<Interrupts>,
     /// States that threads keep; they mark it too. Counted with the GIL.
@@ -83,12 +68,42 @@ unsafe impl Send for Interp {}
 // SAFETY: as above.
 unsafe impl Sync for Interp {}
 
-/// A run, or a stay, that other interpreters see; the end of it when dropped, attached still.
-struct Marked<'a>(&'a Interp);
+/// A run that other interpreters see, and that can be interrupted; the end of that when dropped, attached still.
+struct Active<'a> {
+    interp: &'a Interp,
+    run: &'a Run,
+}
 
-impl Drop for Marked<'_> {
+impl<'a> Active<'a> {
+    /// None: it is refused.
+    #[inline(always)]
+    fn begin(interp: &'a Interp, py: Py, run: &'a Run) -> Option<Active<'a>> {
+        // Whoever is there marks it already.
+        let first = interp.interrupts.link(run) && interp.pins.get() == 0;
+        if first && !interp.mark(py) {
+            interp.interrupts.unlink(run);
+            return None;
+        }
+        Some(Active { interp, run })
+    }
+
+    /// As when it is dropped, in line.
+    #[inline(always)]
+    fn end(self) {
+        ManuallyDrop::new(self).over();
+    }
+
+    #[inline(always)]
+    fn over(&mut self) {
+        if self.interp.interrupts.unlink(self.run) && self.interp.pins.get() == 0 {
+            self.interp.unmark();
+        }
+    }
+}
+
+impl Drop for Active<'_> {
     fn drop(&mut self) {
-        self.0.unmark();
+        self.over();
     }
 }
 
@@ -112,18 +127,22 @@ impl Interp {
     /// # Safety
     /// The interpreter must be alive.
     unsafe fn new(state: *mut PyInterpreterState, id: i64) -> Interp {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let main = Main { module: ptr::null_mut(), dict: ptr::null_mut() };
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed) + 1;
         // SAFETY: alive, as promised; reads one field.
         let whence = api()._PyInterpreterState_GetWhence.map_or(0, |whence| unsafe { whence(state) });
         Interp {
             state,
             id,
+            number,
             whence,
             main,
             output: None,
             kept: KeptObjects::default(),
             names: Names::default(),
             sources: Arc::default(),
+            hosts: Hosts::new(number),
             interrupts: Arc::default(),
             pins: Count::default(),
         }
@@ -207,9 +226,9 @@ impl Interp {
 
     fn set_up(&mut self, entry: Entry, config: &Config) -> Result<(), Failure> {
         let py = entry.py();
-        let output = Output::new();
+        let output = Output::new(config.unbuffered);
         let result = (|| {
-            set_up_guest(py, &output, &config.path, self.id)?;
+            set_up_guest(py, &output, config, self.id)?;
             if self.id != 0 {
                 hooks::register_at_exit(py, self.id)?;
             }
@@ -240,19 +259,15 @@ impl Interp {
         // SAFETY: alive until `end` takes it.
         let pinned = unsafe { Pinned::new(api(), self.state, stack) }.ok_or_else(Failure::no_memory)?;
         let entry = pinned.enter(stack);
-        match self.mark(entry.py()) {
-            // Until `unpin`.
-            Ok(marked) => {
-                self.pins.up();
-                std::mem::forget(marked);
-            }
-            Err(failure) => {
-                drop(entry);
-                drop(pinned.last_entry(stack));
-                return Err(failure);
-            }
+        let marked = self.is_marked() || self.mark(entry.py());
+        if marked {
+            self.pins.up();
         }
         drop(entry);
+        if !marked {
+            drop(pinned.last_entry(stack));
+            return Err(Failure::Running);
+        }
         Ok(pinned)
     }
 
@@ -260,27 +275,40 @@ impl Interp {
     pub fn unpin(&self, pinned: &Pinned, stack: Stack) {
         let entry = pinned.last_entry(stack);
         self.pins.down();
-        drop(Marked(self));
+        if !self.is_marked() {
+            self.unmark();
+        }
         drop(entry);
     }
 
+    /// Python code of this interpreter that the thread comes from.
+    pub fn caller(&self, outside: &Outside) -> Option<Caller> {
+        outside.from(self.state, self.number)
+    }
+
     /// Enters for one run, which `is_running()` in a guest sees, and flushes what it printed at its end. With the state
-    /// that this thread keeps, if it does.
+    /// of the Python code in it that has called, if any; or with the one that this thread keeps, if it does.
     #[inline]
     pub fn run<R>(
         &self,
+        outside: Option<&Outside>,
+        caller: Option<Caller>,
         pinned: Option<&Pinned>,
         stack: Stack,
         act: impl FnOnce(Py, &Scope) -> Result<R, Box<Failure>>,
     ) -> Result<R, Box<Failure>> {
-        let entry = match pinned {
-            Some(pinned) => pinned.enter(stack),
-            None => self.enter_on(stack)?,
+        let _within = outside.map(Outside::enters);
+        let entry = match (caller, pinned) {
+            // SAFETY: of this interpreter, which is alive until `end` takes it; the thread has stepped out of it.
+            (Some(caller), pinned) if !pinned.is_some_and(|pinned| pinned.has(caller)) => unsafe {
+                caller.enter(api(), stack)
+            },
+            (_, Some(pinned)) => pinned.enter(stack),
+            (_, None) => self.enter_on(stack)?,
         };
         let py = entry.py();
-        let marked = self.mark(py)?;
         let run = Run::new(py.api, entry.state());
-        let linked = self.interrupts.link(&run);
+        let active = Active::begin(self, py, &run).ok_or_else(Failure::running)?;
         self.kept.give_back_dropped(py);
         let printing = self.output.as_ref().map(Printing::new);
         // SAFETY: the module keeps it until the end of the interpreter; so this reference is not counted.
@@ -296,8 +324,7 @@ impl Interp {
             let unwritten = Failure::exception(py);
             result = result.and(Err(unwritten.into()));
         }
-        drop(linked);
-        drop(marked);
+        active.end();
         if result.is_ok() {
             entry.leave();
         }
@@ -319,34 +346,29 @@ impl Interp {
         self.interrupts.close();
     }
 
-    /// The same books that `_interpreters.exec` keeps: guests see the truth, and cannot run or destroy it meanwhile.
-    #[inline]
-    fn mark(&self, py: Py) -> Result<Marked<'_>, Failure> {
-        if !self.is_marked()
-            && let Some(mark) = py.api._PyInterpreterState_SetRunningMain
-        {
-            // SAFETY: attached to this interpreter.
-            let status = unsafe { mark(self.state) };
-            if status != 0 {
-                py.clear();
-                // A guest is running code in it through the private module. (A host Python marks its main for good.)
-                if self.id != 0 {
-                    return Err(Failure::Running);
-                }
-            }
-        }
-        Ok(Marked(self))
-    }
-
-    #[inline]
+    /// A run of it, or a state that a thread keeps, marks it.
     fn is_marked(&self) -> bool {
         self.interrupts.any() || self.pins.get() > 0
     }
 
-    #[inline]
+    /// The same books that `_interpreters.exec` keeps: guests see the truth, and cannot run or destroy it meanwhile.
+    /// False: a guest is running code in it through the private module.
+    #[inline(always)]
+    fn mark(&self, py: Py) -> bool {
+        let Some(mark) = py.api._PyInterpreterState_SetRunningMain else { return true };
+        // SAFETY: attached to this interpreter.
+        let status = unsafe { mark(self.state) };
+        if status == 0 {
+            return true;
+        }
+        py.clear();
+        // A host Python marks its main for good.
+        self.id == 0
+    }
+
+    #[inline(always)]
     fn unmark(&self) {
-        if !self.is_marked()
-            && let Some(unmark) = api()._PyInterpreterState_SetNotRunningMain
+        if let Some(unmark) = api()._PyInterpreterState_SetNotRunningMain
             && self.output.is_some()
         {
             // SAFETY: attached to this interpreter, which `mark` marked (but for a host's main, which has no output).
@@ -379,22 +401,39 @@ impl Interp {
     fn end_now(&self) {
         // Without memory for a state the interpreter stays, unused.
         let Ok(entry) = self.enter() else { return };
+        let _ending = Ending::begins();
         // While it ends no guest can destroy it as well. One that has looked already is not held back: CPython looks
         // without a lock.
-        if let Ok(marked) = self.mark(entry.py()) {
-            std::mem::forget(marked);
-        }
+        self.mark(entry.py());
         let run = Run::new(entry.py().api, entry.state());
         // Never taken out: the list is not used any more when the interpreter is freed.
-        std::mem::forget(self.interrupts.link(&run));
+        self.interrupts.link(&run);
         // SAFETY: attached; the reference that `set_up` took is given back once. Nobody else is in it (the caller's
         // promise), so it can end.
         unsafe {
             self.kept.give_back_all(entry.py());
             self.names.give_back_all(entry.py());
             self.sources.give_back_all(entry.py());
+            self.hosts.give_back_all(entry.py());
             (entry.py().api.Py_DecRef)(self.main.module);
             entry.end_interpreter();
+        }
+        self.ended();
+    }
+
+    /// Host functions of a Python that goes on without the library refuse to be called.
+    pub fn retire(&self) {
+        if let Ok(_entry) = self.enter() {
+            self.hosts.retire();
+        }
+    }
+
+    /// Nothing of it can print or call the host any more: what is left is passed on, and the host's functions let go.
+    /// Detached.
+    pub fn ended(&self) {
+        self.hosts.end();
+        if let Some(output) = &self.output {
+            output.close();
         }
     }
 
@@ -405,6 +444,7 @@ impl Interp {
             self.kept.give_back_all(entry.py());
             self.names.give_back_all(entry.py());
             self.sources.give_back_all(entry.py());
+            self.hosts.give_back_all(entry.py());
             // SAFETY: as in `end`.
             unsafe { (entry.py().api.Py_DecRef)(self.main.module) }
         }
@@ -417,56 +457,6 @@ fn main(py: Py) -> PyResult<Main> {
         let module = py.owned((py.api.PyImport_AddModuleRef)(c"__main__".as_ptr()))?;
         let dict = (py.api.PyModule_GetDict)(module.as_ptr());
         Ok(Main { module: module.into_ptr(), dict })
-    }
-}
-
-/// Runs guest.py's `setup` in a namespace of its own.
-fn set_up_guest(py: Py, output: &Output, path: &[String], id: i64) -> PyResult<()> {
-    let namespace = py.own_namespace()?;
-    py.evaluate(&guest_code(py)?, &namespace)?;
-    // SAFETY: a borrowed reference of a live dict, or NULL.
-    let setup = unsafe {
-        let mut setup = ptr::null_mut();
-        (py.api.PyDict_GetItemRef)(namespace.as_ptr(), py.str("setup")?.as_ptr(), &mut setup);
-        py.owned(setup)?
-    };
-    let stdout = output::functions(py, &output.stdout)?;
-    let stderr = output::functions(py, &output.stderr)?;
-    // SAFETY: a new list; SetItem takes the references to its items over.
-    let list = unsafe {
-        let list = py.owned((py.api.PyList_New)(path.len() as isize))?;
-        for (index, folder) in path.iter().enumerate() {
-            let folder = py.str(folder)?.into_ptr();
-            py.check((py.api.PyList_SetItem)(list.as_ptr(), index as isize, folder))?;
-        }
-        list
-    };
-    let replace = super::version() < (3, 15, 0) && id != 0;
-    let constant = if replace { super::types::Py_CONSTANT_TRUE } else { super::types::Py_CONSTANT_FALSE };
-    // SAFETY: an immortal constant.
-    let replace = unsafe { py.borrowed((py.api.Py_GetConstantBorrowed)(constant))? };
-    setup.call(&[&stdout, &stderr, &list, &frozen::names(py)?, &replace])?;
-    Ok(())
-}
-
-/// guest.py's code object. It is compiled once a process: every interpreter of one CPython understands the marshal.
-fn guest_code(py: Py) -> PyResult<Obj> {
-    static MARSHALLED: Mutex<Option<Arc<[u8]>>> = Mutex::new(None);
-    const SOURCE: &CStr = own_source(concat!(include_str!("guest.py"), "\0"));
-    /// Include/cpython/marshal.h of 3.14; a constant slice needs it.
-    const MARSHAL_VERSION: i32 = 5;
-    let marshalled = lock(&MARSHALLED).clone();
-    // SAFETY: attached; pointers and lengths of live bytes; new references.
-    unsafe {
-        if let Some(bytes) = marshalled {
-            return py.owned((py.api.PyMarshal_ReadObjectFromString)(bytes.as_ptr().cast(), bytes.len() as isize));
-        }
-        let code = py.compile_own(SOURCE, super::types::Py_file_input)?;
-        let bytes = py.owned((py.api.PyMarshal_WriteObjectToString)(code.as_ptr(), MARSHAL_VERSION))?;
-        let (mut data, mut len) = (ptr::null_mut(), 0);
-        py.check((py.api.PyBytes_AsStringAndSize)(bytes.as_ptr(), &mut data, &mut len))?;
-        *lock(&MARSHALLED) = Some(std::slice::from_raw_parts(data.cast::<u8>(), len as usize).into());
-        Ok(code)
     }
 }
 

@@ -47,17 +47,27 @@ const GRACE: Duration = Duration::from_millis(250);
 pub struct Run {
     /// The next one in the list, which began earlier.
     older: Cell<*const Run>,
-    state: *mut PyThreadState,
+    /// In an interpreter, what a thread runs later it runs inside of what it ran before.
     thread: c_ulong,
+    /// The thread's state in the interpreter.
+    state: *mut PyThreadState,
     /// The how manieth of its interpreter's: it is its own for good.
     number: Cell<u64>,
     /// The library makes text of an exception; and since when it is known that the run is to end.
     rendering: Cell<*const Cell<Option<Instant>>>,
-    wanted: Cell<Option<Reason>>,
+    is: Cell<Is>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Is {
+    /// It is to end.
+    wanted: bool,
+    /// Because the time is up.
+    late: bool,
     /// KeyboardInterrupt was raised in it, or was sent.
-    hit: Cell<bool>,
+    hit: bool,
     /// It was sent, and may not have come.
-    sent: Cell<bool>,
+    sent: bool,
 }
 
 impl Run {
@@ -70,9 +80,7 @@ impl Run {
             thread: unsafe { (api.PyThread_get_thread_ident)() },
             number: Cell::new(0),
             rendering: Cell::new(ptr::null()),
-            wanted: Cell::new(None),
-            hit: Cell::new(false),
-            sent: Cell::new(false),
+            is: Cell::default(),
         }
     }
 
@@ -94,7 +102,7 @@ impl Run {
     /// The exception that is set, taken apart: as the end of a run that was hit, if it was.
     #[cold]
     pub fn failure(&self, py: Py) -> Failure {
-        let reason = if self.hit.get() { self.wanted.get() } else { None };
+        let reason = if self.is.get().hit { self.wanted() } else { None };
         let exception = self.rendering(|| Exception::take(py));
         match reason {
             Some(reason) => Failure::Stopped(reason, exception),
@@ -111,15 +119,22 @@ impl Run {
         known.elapsed() >= GRACE
     }
 
+    fn wanted(&self) -> Option<Reason> {
+        let is = self.is.get();
+        is.wanted.then_some(if is.late { Reason::Timeout } else { Reason::Interrupted })
+    }
+
     fn want(&self, reason: Reason) {
         // The first one is why it ends.
-        self.wanted.set(self.wanted.get().or(Some(reason)));
+        if self.wanted().is_none() {
+            self.is.set(Is { wanted: true, late: reason == Reason::Timeout, ..self.is.get() });
+        }
     }
 
     /// What began inside of a run that is to end, is to end.
     fn is_inside(&self, outer: &Run) {
         if self.thread == outer.thread
-            && let Some(reason) = outer.wanted.get()
+            && let Some(reason) = outer.wanted()
         {
             self.want(reason);
         }
@@ -162,16 +177,11 @@ impl Default for Interrupts {
     }
 }
 
-/// A run in the list; out of it when dropped, attached still.
-pub struct Linked<'a> {
-    list: &'a Interrupts,
-    run: &'a Run,
-}
-
 impl Interrupts {
-    /// From now on the run can be interrupted. Attached to the interpreter.
-    #[inline]
-    pub fn link<'a>(&'a self, run: &'a Run) -> Linked<'a> {
+    /// From now on the run can be interrupted; before it goes, `unlink` has to follow. Says whether it is the only one.
+    /// Attached to the interpreter.
+    #[inline(always)]
+    pub fn link(&self, run: &Run) -> bool {
         let older = self.newest.load(Ordering::Relaxed);
         if !older.is_null() {
             self.link_to(run, older);
@@ -180,7 +190,7 @@ impl Interrupts {
         run.number.set(number);
         self.newest.store(ptr::from_ref(run).cast_mut(), Ordering::Relaxed);
         self.begun.store(number, Ordering::Release);
-        Linked { list: self, run }
+        older.is_null()
     }
 
     #[cold]
@@ -188,6 +198,31 @@ impl Interrupts {
         run.older.set(older);
         // SAFETY: attached to the interpreter that the list is of; the run is not in the list yet.
         unsafe { self.runs().for_each(|outer| run.is_inside(outer)) }
+    }
+
+    /// It can no longer be interrupted. Says whether it was the last one. Attached to the interpreter.
+    #[inline(always)]
+    pub fn unlink(&self, run: &Run) -> bool {
+        if run.is.get().sent {
+            take_back(run);
+        }
+        if !ptr::eq(self.newest.load(Ordering::Relaxed), run) {
+            self.take_out(run);
+            return false;
+        }
+        let older = run.older.get();
+        self.newest.store(older.cast_mut(), Ordering::Relaxed);
+        older.is_null()
+    }
+
+    /// Another thread's has begun later and not ended.
+    #[cold]
+    fn take_out(&self, run: &Run) {
+        // SAFETY: attached to the interpreter that the list is of.
+        let newer = unsafe { self.runs().find(|newer| ptr::eq(newer.older.get(), run)) };
+        if let Some(newer) = newer {
+            newer.older.set(run.older.get());
+        }
     }
 
     /// Those in the list, the newest first.
@@ -263,7 +298,7 @@ impl Interrupts {
         };
         // SAFETY: attached, until all is done; nothing here runs Python code.
         unsafe {
-            let here = (api.PyThreadState_GetUnchecked)();
+            let here = (api.PyThread_get_thread_ident)();
             for run in self.runs() {
                 if let Some(reason) = wishes.for_run(run) {
                     run.want(reason);
@@ -271,20 +306,20 @@ impl Interrupts {
                 }
             }
             let mut raise = false;
-            for run in self.runs().filter(|run| run.wanted.get().is_some()) {
+            for run in self.runs().filter(|run| run.is.get().wanted) {
                 // A thread is in the newest of its runs, which is to end if one further out is.
                 let of_thread = || self.runs().filter(|other| other.thread == run.thread);
                 if of_thread().next().is_some_and(|newest| !ptr::eq(newest, run)) || !run.is_ripe() {
                     continue;
                 }
-                let is_here = run.state == here;
+                let is_here = run.thread == here;
                 raise |= is_here;
                 if !is_here {
                     (api.PyThreadState_SetAsyncExc)(run.thread as c_long, api.PyExc_KeyboardInterrupt.get());
                 }
-                for run in of_thread().filter(|run| run.wanted.get().is_some()) {
-                    run.hit.set(true);
-                    run.sent.set(run.sent.get() || !is_here);
+                for run in of_thread().filter(|run| run.is.get().wanted) {
+                    let is = run.is.get();
+                    run.is.set(Is { hit: true, sent: is.sent || !is_here, ..is });
                 }
             }
             raise
@@ -292,38 +327,11 @@ impl Interrupts {
     }
 }
 
-impl Drop for Linked<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        let run = ptr::from_ref(self.run);
-        if ptr::eq(self.list.newest.load(Ordering::Relaxed), run) {
-            self.list.newest.store(self.run.older.get().cast_mut(), Ordering::Relaxed);
-        } else {
-            self.take_out();
-        }
-        if self.run.sent.get() {
-            self.take_back();
-        }
-    }
-}
-
-impl Linked<'_> {
-    /// Another thread's has begun later and not ended.
-    #[cold]
-    fn take_out(&self) {
-        // SAFETY: attached still to the interpreter that the list is of.
-        let newer = unsafe { self.list.runs().find(|newer| ptr::eq(newer.older.get(), self.run)) };
-        if let Some(newer) = newer {
-            newer.older.set(self.run.older.get());
-        }
-    }
-
-    /// What was sent and has not come is not for the next one.
-    #[cold]
-    fn take_back(&self) {
-        // SAFETY: attached to the interpreter; takes what is set for this thread's state.
-        unsafe { (api().PyThreadState_SetAsyncExc)(self.run.thread as c_long, ptr::null_mut()) };
-    }
+/// What was sent and has not come is not for the next one. Attached to the interpreter of the run.
+#[cold]
+fn take_back(run: &Run) {
+    // SAFETY: attached; takes back what is set for this thread's state.
+    unsafe { (api().PyThreadState_SetAsyncExc)(run.thread as c_long, ptr::null_mut()) };
 }
 
 /// CPython runs it once, with the GIL of the interpreter, at the latest when that ends.

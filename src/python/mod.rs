@@ -19,9 +19,11 @@
 //! | `sources` | the source of what was run, for tracebacks |
 //! | `names` | names as Python strings |
 //! | `kept` | objects that prepared functions hold |
+//! | `host` | Python objects that call the host |
 //! | `convert` | values from and to Python objects |
 //! | `exception` | an uncaught exception as text |
-//! | `output`, `guest.py` | sys.stdout and sys.stderr of an interpreter |
+//! | `output` | sys.stdout and sys.stderr of an interpreter |
+//! | `guest` | what is set up in each interpreter |
 //! | `hooks` | what CPython tells: interpreters that come and go, forks |
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,7 +39,9 @@ mod dedent;
 pub mod exception;
 pub mod find;
 mod frozen;
+pub mod guest;
 pub mod hooks;
+pub mod host;
 pub mod interp;
 pub mod interrupt;
 pub mod kept;
@@ -125,5 +129,10 @@ impl Failure {
     #[cold]
     fn no_memory() -> Failure {
         Failure::NoMemory
+    }
+
+    #[cold]
+    fn running() -> Failure {
+        Failure::Running
     }
 }
