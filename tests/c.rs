@@ -60,6 +60,7 @@ c_tests! {
     output
     race_all
     race_close_shutdown
+    race_close_with
     race_find_create
     race_guests
     race_host_exit
@@ -73,6 +74,7 @@ c_tests! {
     run_output
     sessions
     set_output
+    shutdown_with
     signals
     small_stack
     sources
