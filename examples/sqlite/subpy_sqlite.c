@@ -1,5 +1,5 @@
 /*
- * subpy_sqlite: SQL functions written in Python, as a loadable extension for SQLite.
+ * subpy_sqlite: SQL functions written in Python, as a loadable extension for SQLite 3.31 or newer.
  *
  *   .load ./subpy_sqlite
  *   SELECT python_exec('
@@ -38,11 +38,13 @@
  * Who can write SQL can run Python, and so do anything that the process can. The four functions are "directonly", but
  * do not load this where SQL comes from strangers.
  *
- *   cc -O2 -fPIC -shared subpy_sqlite.c $(pkg-config --cflags --libs subpy sqlite3) -lpthread -o subpy_sqlite.so
+ *   cc -O2 -fPIC -shared subpy_sqlite.c $(pkg-config --cflags --libs subpy) -lpthread -o subpy_sqlite.so
  *
  * or, without an installed subpy, `make sqlite` in its sources. Linked into a program instead, with -DSQLITE_CORE, its
  * entry point is for sqlite3_auto_extension().
  */
+#define _POSIX_C_SOURCE 200809L
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -694,9 +696,10 @@ int sqlite3_subpysqlite_init(sqlite3 *db, char **message, const sqlite3_api_rout
       {"python_function", 4, python_function},   {"python_aggregate", 2, python_aggregate},
       {"python_aggregate", 3, python_aggregate}, {"python_aggregate", 4, python_aggregate},
   };
-  (void)message;
-  if (sqlite3_libversion_number() < 3031000)
+  if (sqlite3_libversion_number() < 3031000) {
+    *message = sqlite3_mprintf("SQLite 3.31 or newer is needed, this is %s", sqlite3_libversion());
     return SQLITE_ERROR;
+  }
   connection *c = sqlite3_malloc(sizeof *c);
   if (!c)
     return SQLITE_NOMEM;
