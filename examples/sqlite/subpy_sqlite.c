@@ -82,7 +82,7 @@ typedef struct connection {
   subpy_interp interp;          /* 0 until Python is needed */
   int64_t timeout_ms;           /* of each call; 0: none */
   function *functions;          /* those that python_function() and python_aggregate() have made */
-  int64_t groups;               /* the number of the last group that an aggregate has begun */
+  int64_t groups;               /* the number of the last group that was begun; the first one is 1 */
   subpy_function methods[METHODS];
 
   pthread_mutex_t lock;         /* for what follows */
@@ -102,9 +102,9 @@ struct function {
 };
 
 /*
- * The Python side, a module of its own. find() looks up what is to be registered; it is called like any other Python code, so it can be
- * interrupted, and leaves what it has found where a prepared function can be made of it. The state of an aggregate stays
- * in Python: an object for each group that has been begun and not ended, by a number that is kept on SQLite's side.
+ * The Python side, a module of its own. find() looks up what is to be registered, and leaves it where a prepared function
+ * can be made of it: an import may take long, and this call can be interrupted like any other. The state of an aggregate
+ * stays in Python, an object for each group that was begun and not ended yet; SQLite keeps its number.
  */
 static const char SETUP_FILE[] = "<subpy_sqlite>";
 static const char SETUP[] =
@@ -197,7 +197,7 @@ static struct {
   pthread_mutex_t lock;
   pthread_cond_t wake;
   connection *first;
-  bool started;
+  bool started;      /* when a connection needs Python for the first time */
   atomic_bool awake; /* written with the lock held */
 } watcher = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
 
@@ -255,6 +255,8 @@ static void wake_watcher(void) {
 
 /* Returns false when the thread cannot be started. It has no end: it sleeps when there is nothing to watch. */
 static bool start_watching(connection *c) {
+  if (!can_watch())
+    return true;
   pthread_mutex_lock(&watcher.lock);
   if (!watcher.started) {
     pthread_t thread;
@@ -280,10 +282,12 @@ static bool start_watching(connection *c) {
 }
 
 static void stop_watching(connection *c) {
+  if (!can_watch())
+    return;
   pthread_mutex_lock(&watcher.lock);
   if (c->previous)
     c->previous->next = c->next;
-  else if (watcher.first == c)
+  else
     watcher.first = c->next;
   if (c->next)
     c->next->previous = c->previous;
@@ -345,15 +349,31 @@ static bool open_python(connection *c, sqlite3_context *ctx) {
     status = subpy_function_new(interp, METHOD_NAMES[i], SUBPY_AUTO_LEN, &c->methods[i], &error);
   if (status == SUBPY_OK)
     status = subpy_cancel_new(&c->cancel, &error);
-  if (status != SUBPY_OK) {
-    free_methods(c);
-    if (interp)
-      subpy_close(interp, NULL);
-    fail_with(ctx, error);
-    return false;
+  if (status == SUBPY_OK && start_watching(c)) {
+    c->interp = interp;
+    return true;
   }
-  c->interp = interp;
-  return true;
+  if (status == SUBPY_OK)
+    fail(ctx, "cannot start a thread");
+  else
+    fail_with(ctx, error);
+  free_methods(c);
+  subpy_cancel_free(c->cancel);
+  if (interp)
+    subpy_close(interp, NULL);
+  return false;
+}
+
+static void close_python(connection *c) {
+  /* Threads that Python code has started get a KeyboardInterrupt, and a second to end. */
+  subpy_close_options options = {.size = sizeof options, .timeout_ms = 1000, .flags = SUBPY_CLOSE_INTERRUPT};
+  subpy_error *error = NULL;
+  stop_watching(c);
+  free_methods(c);
+  subpy_cancel_free(c->cancel);
+  if (subpy_close_with(c->interp, &options, &error) != SUBPY_OK)
+    sqlite3_log(SQLITE_WARNING, "subpy_sqlite: an interpreter stays open: %s", subpy_error_message(error, NULL));
+  subpy_error_free(error);
 }
 
 /* ---- Values -------------------------------------------------------------------------------------------------------- */
@@ -421,8 +441,7 @@ static void to_sqlite(sqlite3_context *ctx, subpy_value *value) {
 }
 
 /*
- * Calls a Python function with SQL values, and a group's number before them unless that is 0. `result` may be NULL. The
- * value of a number cannot be 0, which says that there is none.
+ * Calls a Python function with SQL values, and with a group's number before them unless that is 0. `result` may be NULL.
  */
 static bool call(connection *c, sqlite3_context *ctx, subpy_function callable, int64_t number, int argc,
                  sqlite3_value **argv, subpy_value *result) {
@@ -528,16 +547,8 @@ static void connection_release(void *argument) {
   connection *c = argument;
   if (--c->references > 0)
     return;
-  if (can_watch())
-    stop_watching(c);
-  subpy_error *error = NULL;
-  /* Threads that Python code has started get a second to end, and a KeyboardInterrupt. */
-  subpy_close_options options = {.size = sizeof options, .timeout_ms = 1000, .flags = SUBPY_CLOSE_INTERRUPT};
-  if (c->interp && subpy_close_with(c->interp, &options, &error) != SUBPY_OK)
-    sqlite3_log(SQLITE_WARNING, "subpy_sqlite: an interpreter stays open: %s", subpy_error_message(error, NULL));
-  subpy_error_free(error);
-  free_methods(c);
-  subpy_cancel_free(c->cancel);
+  if (c->interp)
+    close_python(c);
   pthread_mutex_destroy(&c->lock);
   sqlite3_free(c);
 }
@@ -704,7 +715,7 @@ int sqlite3_subpysqlite_init(sqlite3 *db, char **message, const sqlite3_api_rout
   if (!c)
     return SQLITE_NOMEM;
   *c = (connection){.db = db, .references = 1, .lock = PTHREAD_MUTEX_INITIALIZER};
-  int rc = can_watch() && !start_watching(c) ? SQLITE_NOMEM : SQLITE_OK;
+  int rc = SQLITE_OK;
   for (size_t i = 0; rc == SQLITE_OK && i < sizeof functions / sizeof *functions; i++) {
     c->references++; /* SQLite calls connection_release() also when it fails */
     rc = sqlite3_create_function_v2(db, functions[i].name, functions[i].nargs, SQLITE_UTF8 | SQLITE_DIRECTONLY, c,
