@@ -104,25 +104,26 @@ static atomic_long stopped, through;
 static void *race_queries(void *argument) {
   racer self = {.db = connect_here()};
   pthread_t sender;
-  char text[100];
   (void)argument;
   python(self.db, "def f(x): return sum(range(50)) + x\n");
   GIVES(self.db, "SELECT python_function('f', 1)", "NULL");
+  sqlite3_stmt *statement = prepare(self.db, "WITH RECURSIVE n(x) AS (SELECT 0 UNION ALL SELECT x + 1 FROM n WHERE x < 200)"
+                                             "SELECT sum(f(x)) FROM n");
   CHECK(pthread_create(&sender, NULL, send, &self) == 0);
   for (int i = 0; i < races; i++) {
     self.state = 1;
-    int rc = run_sql(self.db,
-                     "WITH RECURSIVE n(x) AS (SELECT 0 UNION ALL SELECT x + 1 FROM n WHERE x < 200)"
-                     "SELECT sum(f(x)) FROM n", text, sizeof text);
+    int rc = sqlite3_step(statement);
     self.state = 0;
     while (self.sending) sched_yield();
-    CHECK(rc == SQLITE_INTERRUPT || (rc == SQLITE_DONE && strcmp(text, "266325") == 0));
+    CHECK(rc == SQLITE_INTERRUPT || (rc == SQLITE_ROW && sqlite3_column_int(statement, 0) == 266325));
+    sqlite3_reset(statement);
     stopped += rc == SQLITE_INTERRUPT;
-    through += rc == SQLITE_DONE;
+    through += rc == SQLITE_ROW;
     GIVES(self.db, "SELECT f(0) + f(1)", "2451");
   }
   self.state = 2;
   CHECK(pthread_join(sender, NULL) == 0);
+  sqlite3_finalize(statement);
   CHECK(sqlite3_close(self.db) == SQLITE_OK);
   return NULL;
 }
