@@ -147,6 +147,20 @@ static void close_while_a_query_runs(bool later) {
   check_closed();
 }
 
+/* Threads that Python code has started end with the connection. */
+static void close_with_a_thread_inside(void) {
+  sqlite3 *db = connect(file);
+  python(db,
+         "import threading\n"
+         "def work():\n"
+         "    try:\n"
+         "        while True: pass\n"
+         "    except KeyboardInterrupt: pass\n"
+         "threading.Thread(target=work, daemon=False).start()\n");
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+  check_closed();
+}
+
 int main(int argc, char **argv) {
   CHECK(argc >= 2);
   extension = argv[1];
@@ -157,6 +171,7 @@ int main(int argc, char **argv) {
   one_connection();
   close_while_a_query_runs(false);
   close_while_a_query_runs(true);
+  close_with_a_thread_inside();
   CHECK(unlink(file) == 0);
   shut_down();
   return 0;
