@@ -46,6 +46,7 @@ c_tests! {
     leak
     left_threads
     lifecycle
+    limits
     main
     many
     many_threads
