@@ -33,6 +33,11 @@ inline std::string name_of_type(const exception_info &info) {
   return std::string(info.type_module()).append(":").append(info.type_qualname());
 }
 
+/// Whether the interpreter that calls has this type too: what a script defines no other one has.
+inline bool can_name(const subpy_context *context, const error &thrown, const exception_info &info) noexcept {
+  return info.type_module() != "__main__" || thrown.interp() == subpy_context_interp(context);
+}
+
 /// Raises what an error is about: a python_exception, the exception that ended a run inside, or the nearest builtin one.
 inline void raise_error(subpy_context *context, const error &thrown) {
   if (const std::string &type = host_error::python_type(thrown); !type.empty())
@@ -47,7 +52,7 @@ inline void raise_error(subpy_context *context, const error &thrown) {
       break;
     case status::execution_failed:
     case status::syntax:
-      if (info)
+      if (info && can_name(context, thrown, *info))
         raise(context, name_of_type(*info), info->msg());
       else
         raise(context, "RuntimeError", thrown.message());
