@@ -346,7 +346,7 @@ void lifetimes() {
     interp.define("host:f", [alive] { return *alive + 1; });
     interp.define("f", holding);
     CHECK(interp.eval<int>("__import__('host').f() + f()") == 3);
-    CHECK(!interp.try_define("not a name", holding));
+    CHECK(!interp.try_define("host:", holding));
     interp.close();
     CHECK(interp.try_define("host:f", holding).error().code() == subpy::status::not_found);
     CHECK(alive.use_count() == 2);

@@ -206,8 +206,8 @@ class interpreter_ref {
     return detail::attempt([&](subpy_error **cause) { return subpy_close(handle_, cause); });
   }
 
-  /// The same with a time limit, and with what becomes of what still runs in it. When it fails, the interpreter is as it
-  /// was, and the message says what still lives.
+  /// The same with a time limit, and with what becomes of what still runs in it. status::busy: the interpreter is as it
+  /// was, and the message says what is still there. status::timeout: it is ending, and has not ended in time.
   [[nodiscard]] result<void> try_close(const close_options &options) const {
     const subpy_close_options raw = detail::raw_options(options);
     return detail::attempt([&](subpy_error **cause) { return subpy_close_with(handle_, &raw, cause); });

@@ -113,7 +113,8 @@ inline subpy_close_options raw_options(const close_options &options) noexcept {
 /// for what it closed may stay: their destructors do nothing then.
 [[nodiscard]] inline result<void> try_shutdown() { return detail::attempt(subpy_shutdown); }
 
-/// The same with a time limit, and with what becomes of what still runs. When it fails, the message says what still lives.
+/// The same with a time limit, and with what becomes of what still runs. status::busy: everything is as it was, and the
+/// message says what is still there. status::timeout: all are ending, and have not ended in time.
 [[nodiscard]] inline result<void> try_shutdown(const close_options &options) {
   const subpy_close_options raw = detail::raw_options(options);
   return detail::attempt([&](subpy_error **cause) { return subpy_shutdown_with(&raw, cause); });
