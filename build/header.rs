@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// A section: its title, and the files that it is made of.
-const SECTIONS: [(&str, &[&str]); 9] = [
+const SECTIONS: [(&str, &[&str]); 10] = [
     ("Status codes and handles", &["src/ffi/status.rs"]),
     ("Errors", &["src/ffi/error.rs"]),
     ("Values", &["src/ffi/value.rs", "src/value/mod.rs"]),
     ("The runtime", &["src/ffi/runtime.rs"]),
     ("Interpreters", &["src/ffi/interpreter.rs"]),
+    ("Output", &["src/ffi/output.rs"]),
     ("Running code", &["src/ffi/run.rs"]),
     ("Prepared functions", &["src/ffi/function.rs"]),
     ("Sessions", &["src/ffi/session.rs"]),
     ("Threads", &["src/ffi/thread.rs"]),
+    ("Limits", &["src/ffi/cancel.rs"]),
 ];
 
 pub fn write(root: &Path) {

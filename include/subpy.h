@@ -110,6 +110,10 @@ extern "C" {
 #define SUBPY_ERROR_PYTHON_NOT_FOUND (-8)
 /** the CPython that was asked for, or that is in the process already, is not suitable */
 #define SUBPY_ERROR_PYTHON_UNSUPPORTED (-9)
+/** the time was up: Python code was stopped, or what had to be waited for did not come; the message says which */
+#define SUBPY_ERROR_TIMEOUT (-10)
+/** cancelled or interrupted, in Python code or before it began */
+#define SUBPY_ERROR_INTERRUPTED (-11)
 /** out of memory (but a MemoryError in Python code is SUBPY_ERROR_EXECUTION_FAILED) */
 #define SUBPY_ERROR_NO_MEMORY (-12)
 /** this process was forked from one in which Python ran; it can free what it holds, and exit or start a program */
@@ -135,6 +139,12 @@ typedef uint64_t subpy_thread;
 typedef uint64_t subpy_function;
 
 /**
+ * Told that the library has made its last call with this `userdata`: once, on any thread. Nothing of the library is
+ * locked, so it may call any function; it must return, not unwind. NULL: nobody is told.
+ */
+typedef void (*subpy_finalize_fn)(void *userdata);
+
+/**
  * The name of a status code.
  *
  * @param status  any number
@@ -153,8 +163,8 @@ SUBPY_NODISCARD SUBPY_API const char *subpy_status_name(subpy_status status);
  * length of the text in bytes; it may be NULL. All functions accept NULL as the error.
  *
  * SUBPY_ERROR_EXECUTION_FAILED and SUBPY_ERROR_SYNTAX have a Python exception, whose fields are those of
- * ExecutionFailed.excinfo in `concurrent.interpreters`. Other errors do not: the functions then return NULL, 0 or
- * false.
+ * ExecutionFailed.excinfo in `concurrent.interpreters`; so have SUBPY_ERROR_TIMEOUT and SUBPY_ERROR_INTERRUPTED, if
+ * Python code had begun. Other errors do not: the functions then return NULL, 0 or false.
  * --------------------------------------------------------------------------------------------------------------------- */
 
 /** An error, owned by whoever received it. */
@@ -554,6 +564,10 @@ SUBPY_NODISCARD SUBPY_API const char *subpy_python_library(void);
  * them work in the first interpreter that imports them, and fail or misbehave in the next.
  */
 #define SUBPY_INTERP_NO_EXTENSION_CHECK 16
+/** What Python code prints is passed on at once, as `python -u` does it, and does not wait for the end of the run. */
+#define SUBPY_INTERP_UNBUFFERED 32
+/** sys.stdin is at its end: input() raises EOFError. Descriptor 0 stays what it is, for os.read(0) and child processes. */
+#define SUBPY_INTERP_NO_STDIN 64
 
 /** Options of subpy_create(). Zero is the default of every field, and what `concurrent.interpreters` does. */
 typedef struct subpy_interp_options {
@@ -708,6 +722,54 @@ SUBPY_API subpy_status subpy_get_main(subpy_interp *interp, subpy_error **error)
 SUBPY_API subpy_status subpy_find(int64_t id, subpy_interp *interp, subpy_error **error);
 
 /* ---------------------------------------------------------------------------------------------------------------------
+ * Output
+ *
+ * What Python code prints goes to the file descriptors 1 and 2, or to a function of yours: for an interpreter, or for
+ * one run. Text comes at the end of the run, when 64 KiB have come together, at each line of stderr, and on flush();
+ * at once with SUBPY_INTERP_UNBUFFERED, and when no run is active. docs/output.md says more.
+ * --------------------------------------------------------------------------------------------------------------------- */
+
+/**
+ * Takes text that Python code has printed.
+ *
+ * @param userdata  what was given with the function
+ * @param interp    the interpreter
+ * @param stream    1: stdout; 2: stderr
+ * @param text      UTF-8, whole characters, with a NUL behind it; what was no UTF-8 is U+FFFD. Valid during the call
+ * @param len       its length in bytes, never 0
+ *
+ * Called on the thread that printed, or on one that passes on what has come together, without a GIL; never twice at
+ * once for the same interpreter or run. It may call any function, also print through a run in the same interpreter
+ * (which comes when it has returned); it must not wait for another thread's run there, which may be waiting for it. It
+ * must return, not unwind.
+ */
+typedef void (*subpy_output_fn)(void *userdata, subpy_interp interp, int32_t stream, const char *text, size_t len);
+
+/**
+ * Give what an interpreter prints to a function. From then on all of its output goes there: that of its runs (but for
+ * those that have `output` in their request), of threads that its code starts, and what comes between runs and while
+ * it is closed. What was printed before goes where it went before.
+ *
+ * sys.stdout and sys.stderr stay what they are, but fileno() raises io.UnsupportedOperation and isatty() is False.
+ * Child processes, and C code that writes to the descriptors itself, are not captured.
+ *
+ * @param interp    the interpreter
+ * @param fn        NULL: back to the file descriptors
+ * @param userdata  passed on to `fn`
+ * @param finalize  optional; called with `userdata` when `fn` will not be called any more: it was replaced, the
+ *                  interpreter has ended, or this function has failed
+ * @param error     optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK;
+ *         SUBPY_ERROR_NOT_FOUND    no such interpreter
+ *         SUBPY_ERROR_INTERPRETER  Python code created the interpreter, or it is the main interpreter of a host's own
+ *                                  Python, whose streams are left alone
+ *
+ * Any thread, also from inside `fn`, and while something runs.
+ */
+SUBPY_API subpy_status subpy_set_output(subpy_interp interp, subpy_output_fn fn, void *userdata,
+    subpy_finalize_fn finalize, subpy_error **error);
+
+/* ---------------------------------------------------------------------------------------------------------------------
  * Running code
  *
  * Everything runs on the calling thread, in the interpreter's `__main__`, whose names last from run to run. By default
@@ -750,6 +812,10 @@ typedef struct subpy_run_request {
   const subpy_value *kwargs;
   /** for exec and eval: the file name for tracebacks, UTF-8 that ends with a NUL; NULL: "<script>" */
   const char *filename;
+  /** takes what the run prints on its own thread, see subpy_output_fn; NULL: it goes where the interpreter's goes */
+  subpy_output_fn output;
+  /** passed on to `output` */
+  void *output_data;
 } subpy_run_request;
 
 /**
@@ -1036,6 +1102,31 @@ SUBPY_API subpy_status subpy_thread_wait(subpy_thread thread, int64_t timeout_ms
  * Does not wait for the run, and runs no Python; works after subpy_shutdown() too. Any thread.
  */
 SUBPY_API void subpy_thread_free(subpy_thread thread);
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * Limits
+ *
+ * Python code is stopped with a KeyboardInterrupt, as Ctrl-C does it, in the runs that are meant and in nothing else:
+ * not in the next run, nor in Python's own threads. What is blocked in C (`time.sleep`, a lock, a socket) is stopped
+ * when that returns.
+ * --------------------------------------------------------------------------------------------------------------------- */
+
+/**
+ * Stop what runs in an interpreter now, whoever started it: each of these runs ends with SUBPY_ERROR_INTERRUPTED.
+ *
+ * Python code gets a KeyboardInterrupt, again and again until the run ends: code that catches it is hit anew. Returns
+ * at once. When nothing runs nothing happens, and no later run is hit.
+ *
+ * @param interp  the interpreter
+ * @param error   optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK;
+ *         SUBPY_ERROR_NOT_FOUND    no such interpreter
+ *         SUBPY_ERROR_INTERPRETER  Python code created the interpreter
+ *         SUBPY_ERROR_WRONG_STATE  this CPython cannot be interrupted
+ *
+ * Any thread, also inside of the interpreter.
+ */
+SUBPY_API subpy_status subpy_interrupt(subpy_interp interp, subpy_error **error);
 
 #ifdef __cplusplus
 } /* extern "C" */

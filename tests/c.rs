@@ -40,6 +40,7 @@ c_tests! {
     fork
     functions
     interpreters
+    interrupt
     leak
     left_threads
     lifecycle
@@ -61,7 +62,9 @@ c_tests! {
     race_wait
     request
     rules
+    run_output
     sessions
+    set_output
     signals
     small_stack
     sources

@@ -5,8 +5,8 @@
 //! length of the text in bytes; it may be NULL. All functions accept NULL as the error.
 //!
 //! SUBPY_ERROR_EXECUTION_FAILED and SUBPY_ERROR_SYNTAX have a Python exception, whose fields are those of
-//! ExecutionFailed.excinfo in `concurrent.interpreters`. Other errors do not: the functions then return NULL, 0 or
-//! false.
+//! ExecutionFailed.excinfo in `concurrent.interpreters`; so have SUBPY_ERROR_TIMEOUT and SUBPY_ERROR_INTERRUPTED, if
+//! Python code had begun. Other errors do not: the functions then return NULL, 0 or false.
 
 use std::ffi::c_char;
 use std::fmt::{self, Write};
@@ -128,6 +128,7 @@ impl subpy_error {
             message: Text::new(message.0),
             exception: match error.kind {
                 Kind::ExecutionFailed(exception) | Kind::Syntax(exception) => Some(Texts::new(*exception)),
+                Kind::Timeout(stopped) | Kind::Interrupted(stopped) => stopped.exception.map(|it| Texts::new(*it)),
                 _ => None,
             },
         })

@@ -39,6 +39,10 @@ pub const SUBPY_INTERP_ALLOW_DAEMON_THREADS: u64 = 8;
 /// Extension modules that do not declare support for several interpreters load too. Needs SUBPY_GIL_SHARED. Many of
 /// them work in the first interpreter that imports them, and fail or misbehave in the next.
 pub const SUBPY_INTERP_NO_EXTENSION_CHECK: u64 = 16;
+/// What Python code prints is passed on at once, as `python -u` does it, and does not wait for the end of the run.
+pub const SUBPY_INTERP_UNBUFFERED: u64 = 32;
+/// sys.stdin is at its end: input() raises EOFError. Descriptor 0 stays what it is, for os.read(0) and child processes.
+pub const SUBPY_INTERP_NO_STDIN: u64 = 64;
 
 /// Options of subpy_create(). Zero is the default of every field, and what `concurrent.interpreters` does.
 #[repr(C)]
@@ -99,7 +103,9 @@ unsafe fn to_options(options: &subpy_interp_options) -> Result<Options> {
         | SUBPY_INTERP_ALLOW_EXEC
         | SUBPY_INTERP_NO_THREADS
         | SUBPY_INTERP_ALLOW_DAEMON_THREADS
-        | SUBPY_INTERP_NO_EXTENSION_CHECK;
+        | SUBPY_INTERP_NO_EXTENSION_CHECK
+        | SUBPY_INTERP_UNBUFFERED
+        | SUBPY_INTERP_NO_STDIN;
     known_flags(options.flags, known, "subpy_interp_options.flags")?;
     let shared_gil = match options.gil {
         SUBPY_GIL_OWN => false,
@@ -133,6 +139,8 @@ unsafe fn to_options(options: &subpy_interp_options) -> Result<Options> {
         no_threads: has(SUBPY_INTERP_NO_THREADS),
         allow_daemon_threads: has(SUBPY_INTERP_ALLOW_DAEMON_THREADS),
         no_extension_check: has(SUBPY_INTERP_NO_EXTENSION_CHECK),
+        unbuffered: has(SUBPY_INTERP_UNBUFFERED),
+        no_stdin: has(SUBPY_INTERP_NO_STDIN),
         path,
     };
     Ok(Options { busy, config })

@@ -4,9 +4,11 @@
 #![allow(clippy::missing_safety_doc)]
 
 mod boundary;
+mod cancel;
 mod error;
 mod function;
 mod interpreter;
+mod output;
 mod run;
 mod runtime;
 mod session;
@@ -14,9 +16,11 @@ mod status;
 mod thread;
 mod value;
 
+pub use cancel::*;
 pub use error::*;
 pub use function::*;
 pub use interpreter::*;
+pub use output::*;
 pub use run::*;
 pub use runtime::*;
 pub use session::*;

@@ -2,11 +2,12 @@
 //! an interpreter runs one thing at a time (SUBPY_BUSY_REFUSE), but a thread that is inside already may run more in it.
 //! What the code printed has been written when the function returns.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
 use super::boundary::{self, invalid, known_flags, optional_text, text};
 use super::error::subpy_error;
+use super::output::{RunOutput, subpy_output_fn};
 use super::status::{subpy_function, subpy_interp, subpy_status};
 use super::thread::start;
 use crate::manager::{self, Code, Function, Result};
@@ -51,6 +52,10 @@ pub struct subpy_run_request {
     pub kwargs: *const subpy_value,
     /// for exec and eval: the file name for tracebacks, UTF-8 that ends with a NUL; NULL: "<script>"
     pub filename: *const c_char,
+    /// takes what the run prints on its own thread, see subpy_output_fn; NULL: it goes where the interpreter's goes
+    pub output: subpy_output_fn,
+    /// passed on to `output`
+    pub output_data: *mut c_void,
 }
 
 /// Run statements. Python: Interpreter.exec().
@@ -173,7 +178,10 @@ pub unsafe extern "C" fn subpy_run(
     unsafe {
         boundary::run(result, error, |wanted| {
             let request = Request::read(request)?;
-            manager::run(request.interp, request.code(), wanted)
+            match &request.output {
+                None => manager::run(request.interp, request.code(), wanted),
+                Some(output) => manager::run_to(request.interp, request.code(), wanted, &mut output.callback()),
+            }
         })
     }
 }
@@ -202,7 +210,7 @@ pub unsafe extern "C" fn subpy_run_in_thread(
     unsafe {
         boundary::output(thread, 0, error, || {
             let request = Request::read(request)?;
-            start(request.interp, request.code(), !thread.is_null())
+            start(request.interp, request.code(), !thread.is_null(), request.output)
         })
     }
 }
@@ -211,6 +219,7 @@ pub unsafe extern "C" fn subpy_run_in_thread(
 struct Request<'a> {
     interp: subpy_interp,
     what: What<'a>,
+    output: Option<RunOutput>,
 }
 
 enum What<'a> {
@@ -243,7 +252,8 @@ impl Request<'_> {
                 if request.interp != 0 && request.interp != interp {
                     return invalid("subpy_run_request.interp is not the function's interpreter; it may be 0");
                 }
-                return Ok(Request { interp, what: What::Function(function, args) });
+                let output = RunOutput::new(request.output, request.output_data, interp);
+                return Ok(Request { interp, what: What::Function(function, args), output });
             }
             let text = text(request.text, request.text_len, "subpy_run_request.text")?;
             let filename = optional_text(request.filename, "subpy_run_request.filename")?;
@@ -258,7 +268,8 @@ impl Request<'_> {
                     Code::Call { callable: text, args }
                 }
             };
-            Ok(Request { interp: request.interp, what: What::Code(code) })
+            let output = RunOutput::new(request.output, request.output_data, request.interp);
+            Ok(Request { interp: request.interp, what: What::Code(code), output })
         }
     }
 }
@@ -290,6 +301,9 @@ impl subpy_run_request {
         }
         if !is(SUBPY_RUN_FUNCTION) && self.function != 0 {
             return set("function", "is for SUBPY_RUN_FUNCTION");
+        }
+        if self.output.is_none() && !self.output_data.is_null() {
+            return set("output_data", "is for subpy_run_request.output, which is NULL");
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What all functions share.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_void};
 
 use super::boundary;
 
@@ -31,7 +31,10 @@ pub const SUBPY_ERROR_SYNTAX: i32 = -7;
 pub const SUBPY_ERROR_PYTHON_NOT_FOUND: i32 = -8;
 /// the CPython that was asked for, or that is in the process already, is not suitable
 pub const SUBPY_ERROR_PYTHON_UNSUPPORTED: i32 = -9;
-// -10 and -11 are kept for time limits and interrupts.
+/// the time was up: Python code was stopped, or what had to be waited for did not come; the message says which
+pub const SUBPY_ERROR_TIMEOUT: i32 = -10;
+/// cancelled or interrupted, in Python code or before it began
+pub const SUBPY_ERROR_INTERRUPTED: i32 = -11;
 /// out of memory (but a MemoryError in Python code is SUBPY_ERROR_EXECUTION_FAILED)
 pub const SUBPY_ERROR_NO_MEMORY: i32 = -12;
 /// this process was forked from one in which Python ran; it can free what it holds, and exit or start a program
@@ -51,6 +54,11 @@ pub type subpy_thread = u64;
 /// A prepared function: a callable that was looked up, until it is freed.
 #[allow(non_camel_case_types)]
 pub type subpy_function = u64;
+
+/// Told that the library has made its last call with this `userdata`: once, on any thread. Nothing of the library is
+/// locked, so it may call any function; it must return, not unwind. NULL: nobody is told.
+#[allow(non_camel_case_types)]
+pub type subpy_finalize_fn = Option<unsafe extern "C" fn(userdata: *mut c_void)>;
 
 /// The name of a status code.
 ///
@@ -75,6 +83,8 @@ fn name(status: subpy_status) -> &'static CStr {
         SUBPY_ERROR_SYNTAX => c"SUBPY_ERROR_SYNTAX",
         SUBPY_ERROR_PYTHON_NOT_FOUND => c"SUBPY_ERROR_PYTHON_NOT_FOUND",
         SUBPY_ERROR_PYTHON_UNSUPPORTED => c"SUBPY_ERROR_PYTHON_UNSUPPORTED",
+        SUBPY_ERROR_TIMEOUT => c"SUBPY_ERROR_TIMEOUT",
+        SUBPY_ERROR_INTERRUPTED => c"SUBPY_ERROR_INTERRUPTED",
         SUBPY_ERROR_NO_MEMORY => c"SUBPY_ERROR_NO_MEMORY",
         SUBPY_ERROR_FORKED => c"SUBPY_ERROR_FORKED",
         SUBPY_ERROR_WRONG_STATE => c"SUBPY_ERROR_WRONG_STATE",

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use crate::python::Failure;
-use crate::python::exception::Exception;
+use crate::python::exception::{Exception, Frame};
 use crate::python::find::LocateError;
+use crate::python::interrupt::Reason;
 use crate::python::start::StartError;
 
 /// What went wrong.
@@ -41,6 +42,12 @@ pub enum Kind {
     /// A CPython that was asked for, or is loaded already, does not fit.
     #[error("{0}")]
     PythonUnsupported(String),
+    /// The time was up: a run's, or that of waiting for one.
+    #[error("{0}")]
+    Timeout(Stopped),
+    /// It was cancelled or interrupted.
+    #[error("{0}")]
+    Interrupted(Stopped),
     /// Out of memory.
     #[error("out of memory")]
     NoMemory,
@@ -56,6 +63,37 @@ pub enum Kind {
     /// A bug in subpy.
     #[error("internal error in subpy, please report it: {0}")]
     Panic(String),
+}
+
+/// How something ended before it was done.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Stopped {
+    /// What happened, without the exception.
+    pub message: String,
+    /// Where Python was; None when nothing ran.
+    pub exception: Option<Box<Exception>>,
+}
+
+impl Stopped {
+    fn by(message: &str, exception: Box<Exception>) -> Stopped {
+        Stopped { message: message.into(), exception: Some(exception) }
+    }
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.message)?;
+        let Some(exception) = &self.exception else { return Ok(()) };
+        match exception.message.is_empty() {
+            true => write!(f, ": {}", exception.type_qualname)?,
+            false => write!(f, ": {}", OneLine(exception))?,
+        }
+        match exception.frames.last() {
+            Some(Frame { file, line, function, .. }) => write!(f, ", at {file}:{line} in {function}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The type, the first line of the text that is not blank, and what the library has to say of it.
@@ -118,6 +156,8 @@ impl Error {
             Kind::Syntax(_) => -7,
             Kind::PythonNotFound(_) => -8,
             Kind::PythonUnsupported(_) => -9,
+            Kind::Timeout(_) => -10,
+            Kind::Interrupted(_) => -11,
             Kind::NoMemory => -12,
             Kind::Forked => -13,
             Kind::WrongState(_) => -14,
@@ -129,6 +169,7 @@ impl Error {
     pub fn exception(&self) -> Option<&Exception> {
         match &self.kind {
             Kind::ExecutionFailed(exception) | Kind::Syntax(exception) => Some(exception),
+            Kind::Timeout(stopped) | Kind::Interrupted(stopped) => stopped.exception.as_deref(),
             _ => None,
         }
     }
@@ -162,6 +203,10 @@ impl From<Failure> for Error {
         Error::from(match failure {
             Failure::Exception(exception) => Kind::ExecutionFailed(exception),
             Failure::Syntax(exception) => Kind::Syntax(exception),
+            Failure::Stopped(Reason::Timeout, exception) => Kind::Timeout(Stopped::by("timed out", exception)),
+            Failure::Stopped(Reason::Interrupted, exception) => {
+                Kind::Interrupted(Stopped::by("interrupted", exception))
+            }
             Failure::NotShareable(message) => Kind::NotShareable(message),
             Failure::NotCreated(message) => Kind::Interpreter(message),
             Failure::Freed => Kind::NotFound("the function was freed".into()),

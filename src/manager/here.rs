@@ -11,11 +11,13 @@ use super::interpreter::{INTERPRETERS, Interpreter, driven};
 use super::last::Last;
 use super::session::Sessions;
 use crate::python::Failure;
+use crate::python::attach::detached;
 use crate::python::hooks::Watcher;
 use crate::python::interp::{Interp, Scope};
 use crate::python::object::Py;
 use crate::python::stack::OwnStack;
 use crate::python::thread_end::at_thread_end;
+use crate::python::loaded_api;
 
 pub struct Here {
     /// The interpreters that the thread is in.
@@ -139,6 +141,10 @@ impl Watcher for Interpreter {
     fn gone(&self) {
         self.gate.closed();
         INTERPRETERS.remove(self.handle);
+        // It is being cleared, on this thread.
+        if let Some(python) = &self.python {
+            detached(loaded_api(), || python.ended());
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::runtime;
 use crate::python::attach::{current_interpreter, detached};
 use crate::python::hooks;
 use crate::python::interp::{Config, Interp};
+use crate::python::interrupt::{Reason, Which};
 use crate::python::loaded_api;
 use crate::python::stack::{self, STACK_SIZE};
 
@@ -105,6 +106,13 @@ pub fn is_running(handle: u64) -> Result<bool> {
     }
 }
 
+/// Stops what runs in it now, all of it.
+pub fn interrupt(handle: u64) -> Result<()> {
+    let interpreter = get(handle)?;
+    let Some(python) = &interpreter.python else { return Err(unrecognized("interrupt", &interpreter)) };
+    if python.interrupt(Which::All, Reason::Interrupted) { Ok(()) } else { Err(no_interrupts().of(handle)) }
+}
+
 /// CPython's id
 pub fn id(handle: u64) -> Result<i64> {
     Ok(get(handle)?.id)
@@ -165,6 +173,10 @@ pub fn find(id: i64) -> Result<u64> {
         let _use = runtime::enter()?;
         by_id(id).ok_or_else(|| Kind::NotFound(format!("unrecognized interpreter ID {id}")).into())
     })
+}
+
+fn no_interrupts() -> Error {
+    Kind::WrongState("this CPython cannot be interrupted: it lacks _PyEval_AddPendingCall".into()).into()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! | `handle`, `registry`, `last` | handles, and what they stand for |
 //! | `gate` | who may be in an interpreter: running, busy policy, closing |
 //! | `interpreter` | one interpreter: its gate, its place in the books, its end |
+//! | `output` | where an interpreter's output goes |
 //! | `function` | callables that were looked up once |
 //! | `session` | threads that stay in an interpreter from run to run |
 //! | `here` | what a thread remembers of all these |
@@ -24,6 +25,7 @@ mod here;
 mod interpreter;
 mod interpreters;
 mod last;
+mod output;
 mod registry;
 mod run;
 mod runtime;
@@ -36,10 +38,13 @@ pub use error::{Error, Kind, Ran, Result};
 pub use function::Function;
 pub use function::{find_function, function_free};
 pub use gate::Busy;
-pub use interpreters::{Options, close, create, find, get_current, get_main, id, is_running, list_all, whence};
+pub use interpreters::{
+    Options, close, create, find, get_current, get_main, id, interrupt, is_running, list_all, whence,
+};
 #[cfg(feature = "capi")]
 pub use run::copy;
-pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run};
+pub use output::set_output;
+pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_to};
 pub use runtime::{RuntimeOptions, init, python_library, python_version};
 pub use shutdown::shutdown;
 pub use thread::{join, run_in_thread, thread_free, wait};
@@ -48,5 +53,6 @@ pub use thread::{join, run_in_thread, thread_free, wait};
 pub use crate::python::exception::{Exception, Frame, Syntax};
 pub use crate::python::hooks::forked;
 pub use crate::python::interp::Config;
+pub use crate::python::output::Callback;
 pub use crate::python::run::Code;
 pub use crate::python::start::Startup;

@@ -9,8 +9,12 @@ use crate::python::interp::{Interp, Scope};
 use crate::python::kept::Hold;
 use crate::python::many::call_many;
 use crate::python::object::Py;
+use crate::python::output::Callback;
 use crate::python::run::{self, Code, find_callable};
 use crate::value::{Args, Builder, OwnedValue, Rows, subpy_pair, subpy_value};
+
+/// Takes what a run prints: the stream, and text that ends with a NUL.
+pub type RunOutput<'a> = &'a mut (dyn FnMut(i32, &str) + Send);
 
 /// What a message says that an interpreter which Python code made refuses, in Python's words.
 const EXEC: &str = "exec code for";
@@ -28,6 +32,15 @@ pub fn run(handle: u64, code: Code, wanted: Option<&mut OwnedValue>) -> Ran {
         let act =
             |interpreter: &Interpreter| here.run_in(interpreter, |py, scope, _| run::run(py, scope, code, wanted));
         here.with_interpreter(handle, find, act)
+    })
+}
+
+/// The same; what it prints on this thread goes to this function.
+pub fn run_to(handle: u64, code: Code, wanted: Option<&mut OwnedValue>, output: RunOutput) -> Ran {
+    here(|here| {
+        let interpreter = driven(handle, EXEC)?;
+        let to = interpreter.output()?;
+        here.run_in(&interpreter, |py, scope, _| to.to(py, output, || run::run(py, scope, code, wanted)))
     })
 }
 
@@ -154,7 +167,7 @@ impl Work {
     }
 
     /// Does it.
-    pub fn run(&self, interp: u64, want_result: bool) -> Result<OwnedValue> {
+    pub fn run(&self, interp: u64, want_result: bool, output: Option<Callback>) -> Result<OwnedValue> {
         let code = match self {
             Work::Exec { source, filename, keep_indent } => {
                 Code::Exec { source, filename: filename.as_deref(), keep_indent: *keep_indent }
@@ -164,7 +177,12 @@ impl Work {
             Work::Function { hold, args, kwargs } => Code::Function { kept: hold.kept(), args: Args::of(args, kwargs) },
         };
         let mut result = OwnedValue::none();
-        run(interp, code, want_result.then_some(&mut result)).map_err(|error| *error)?;
+        let wanted = want_result.then_some(&mut result);
+        match output {
+            Some(mut output) => run_to(interp, code, wanted, &mut *output),
+            None => run(interp, code, wanted),
+        }
+        .map_err(|error| *error)?;
         Ok(result)
     }
 

@@ -115,6 +115,9 @@ fn host_exits() {
 fn host_ended() {
     let mut phase = lock(&PHASE);
     if let Phase::Up(up) = &*phase {
+        if let Some(main) = &up.main.python {
+            main.close_interrupts();
+        }
         up.main.gate.closed();
         INTERPRETERS.drain();
         UP.store(false, Ordering::Release);
@@ -362,6 +365,9 @@ pub(super) fn stop<T>(prepare: impl FnOnce(&Up) -> Result<T>, end: impl FnOnce(&
     end(&up, prepared);
     let adopted = up.is_adopted();
     finish(up.thread);
+    if let Some(main) = &up.main.python {
+        main.ended();
+    }
     // An adopted CPython goes on, with its ids and with whatever a thread of the host is ending at this moment.
     if !adopted {
         hooks::forget_all();

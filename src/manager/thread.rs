@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use super::error::{Error, Kind, Result};
 use super::handle::{self, Numbers};
-use super::interpreter::check_alive;
+use super::interpreter::{Interpreter, check_alive, get};
 use super::registry::Registry;
 use super::run::Work;
 use super::runtime;
 use crate::python::attach::detached;
 use crate::python::object::{LONGEST_NAME, cut};
-use crate::python::output::print_error;
+use crate::python::output::{Callback, print_error};
 use crate::python::run::Code;
 use crate::python::stack::STACK_SIZE;
 use crate::python::{loaded_api, lock};
@@ -31,6 +31,7 @@ enum Outcome {
 struct Thread {
     number: u64,
     name: String,
+    interp: u64,
     outcome: Mutex<Outcome>,
     /// Signalled when the outcome is there, and when nobody may wait for it any more.
     changed: Condvar,
@@ -50,12 +51,12 @@ static THREADS: Registry<Thread> = Registry::new();
 static UNFINISHED: Registry<Thread> = Registry::new();
 
 /// Copies a run and starts a thread for it. The result is converted when it is wanted: somebody may ask for it.
-pub fn run_in_thread(interp: u64, code: Code, want_result: bool) -> Result<u64> {
+pub fn run_in_thread(interp: u64, code: Code, want_result: bool, output: Option<Callback>) -> Result<u64> {
     let work = Work::of(code)?;
-    detached(loaded_api(), || start(interp, work, want_result))
+    detached(loaded_api(), || start(interp, work, want_result, output))
 }
 
-fn start(interp: u64, work: Work, want_result: bool) -> Result<u64> {
+fn start(interp: u64, work: Work, want_result: bool, output: Option<Callback>) -> Result<u64> {
     static NUMBERS: Numbers = Numbers::new(handle::THREAD);
     // The interpreter is gone if the runtime is: that is not started for it.
     let in_use = runtime::enter_if_up();
@@ -64,7 +65,7 @@ fn start(interp: u64, work: Work, want_result: bool) -> Result<u64> {
     let (number, handle) = NUMBERS.next()?;
     let name = cut(work.name().as_bytes(), LONGEST_NAME).ok_or(Kind::NoMemory)?;
     let outcome = Mutex::new(Outcome::Running);
-    let thread = Arc::new(Thread { number, name, outcome, changed: Condvar::new(), handle: Mutex::new(None) });
+    let thread = Arc::new(Thread { number, name, interp, outcome, changed: Condvar::new(), handle: Mutex::new(None) });
     THREADS.insert(handle, Arc::clone(&thread));
     UNFINISHED.insert(handle, Arc::clone(&thread));
     let its_own = Arc::clone(&thread);
@@ -72,7 +73,7 @@ fn start(interp: u64, work: Work, want_result: bool) -> Result<u64> {
     let mut slot = lock(&thread.handle);
     let spawned = thread::Builder::new().name(format!("subpy-{number}")).stack_size(STACK_SIZE).spawn(move || {
         THIS.set(number);
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work.run(interp, want_result)));
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work.run(interp, want_result, output)));
         its_own.finish(handle, result.unwrap_or_else(|_| Err(Kind::Panic("a run panicked".into()).into())));
     });
     match spawned {
@@ -111,9 +112,13 @@ impl Thread {
             return;
         }
         let head = format!("Exception in thread subpy-{} ({}):\n", self.number, self.name);
-        match error.exception() {
-            Some(exception) => print_error(&[&head, &exception.display, "\n"]),
-            None => print_error(&[&head, &error.to_string(), "\n"]),
+        let text = error.to_string();
+        let text = error.exception().map_or(&*text, |exception| &*exception.display);
+        let parts = [&*head, text, "\n"];
+        let interpreter = get(self.interp);
+        let captured = |interpreter: &Interpreter| interpreter.output().is_ok_and(|output| output.print_error(&parts));
+        if !detached(loaded_api(), || interpreter.is_ok_and(|interpreter| captured(&interpreter))) {
+            print_error(&parts);
         }
     }
 }

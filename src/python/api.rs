@@ -7,7 +7,7 @@
 
 #![allow(non_snake_case)]
 
-use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
+use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_ulong, c_void};
 
 use super::types::{
     _frozen, Py_buffer, PyCapsule_Destructor, PyCompilerFlags, PyFrameObject, PyInitConfig, PyInterpreterConfig,
@@ -19,6 +19,9 @@ type Ssize = super::types::Py_ssize_t;
 
 /// Py_AuditHookFunction: the event's name, a tuple of its arguments, and what was registered with the hook.
 pub type AuditHook = unsafe extern "C" fn(*const c_char, *mut PyObject, *mut c_void) -> c_int;
+
+/// What CPython runs with the GIL of an interpreter; -1: the exception that it has set is raised there.
+pub type PendingCall = unsafe extern "C" fn(*mut c_void) -> c_int;
 
 macro_rules! api {
     (
@@ -196,6 +199,8 @@ api! {
         fn PyInterpreterState_Next(*mut PyInterpreterState) -> *mut PyInterpreterState;
         fn PyInterpreterState_ThreadHead(*mut PyInterpreterState) -> *mut PyThreadState;
         fn PyThreadState_Next(*mut PyThreadState) -> *mut PyThreadState;
+        fn PyThreadState_SetAsyncExc(c_long, *mut PyObject) -> c_int;
+        fn PyThread_get_thread_ident() -> c_ulong;
         fn PyGILState_GetThisThreadState() -> *mut PyThreadState;
         fn PyEval_GetFrame() -> *mut PyFrameObject;
         fn PyEval_SaveThread() -> *mut PyThreadState;
@@ -278,6 +283,7 @@ api! {
         fn PyErr_NoMemory() -> *mut PyObject;
         fn PyErr_SetInterrupt();
         fn PyErr_SetFromErrno(*mut PyObject) -> *mut PyObject;
+        fn PyErr_SetNone(*mut PyObject);
         fn PyErr_SetObject(*mut PyObject, *mut PyObject);
         fn PyException_GetTraceback(*mut PyObject) -> *mut PyObject;
     }
@@ -303,6 +309,8 @@ api! {
         fn _PyInterpreterState_SetNotRunningMain(*mut PyInterpreterState);
         fn _PyInterpreterState_IsRunningMain(*mut PyInterpreterState) -> c_int;
         fn _PyInterpreterState_GetWhence(*mut PyInterpreterState) -> c_long;
+        // Private and exported (Include/internal/pycore_ceval.h). Without it nothing can be interrupted.
+        fn _PyEval_AddPendingCall(*mut PyInterpreterState, Option<PendingCall>, *mut c_void, c_int) -> c_int;
         // Private and exported (Include/cpython/pylifecycle.h).
         fn _Py_IsInterpreterFinalizing(*mut PyInterpreterState) -> c_int;
     }

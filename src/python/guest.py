@@ -11,12 +11,13 @@ class StandardBuffer(_io._BufferedIOBase):
     # isinstance() finds what stands here in CPython, and what io's abstract classes know.
     __class__ = property(lambda self: _io.BufferedWriter)
 
-    def __init__(self, raw, write, flush):
+    def __init__(self, raw, write, flush, captured):
         self.raw = raw
         self.mode = "wb"
         self.name = raw.name
         self._write = write
         self._flush = flush
+        self._captured = captured
 
     def write(self, data):
         if self.closed:
@@ -28,11 +29,14 @@ class StandardBuffer(_io._BufferedIOBase):
             raise ValueError("flush of closed file")
         self._flush()
 
+    # A host's function that gets the text is no file, and no terminal that shows colours.
     def fileno(self):
+        if self._captured():
+            raise _io.UnsupportedOperation("fileno")
         return self.raw.fileno()
 
     def isatty(self):
-        return self.raw.isatty()
+        return not self._captured() and self.raw.isatty()
 
     def writable(self):
         return True
@@ -44,8 +48,8 @@ def stream(fd, name, errors, line_buffering, functions):
     except OSError:
         return None  # as CPython does for a closed descriptor
     raw.name = name
-    write_text, write_bytes, flush = functions
-    binary = StandardBuffer(raw, write_bytes, flush)
+    write_text, write_bytes, flush, captured = functions
+    binary = StandardBuffer(raw, write_bytes, flush, captured)
     text = _io.TextIOWrapper(binary, "utf-8", errors, "\n", line_buffering or raw.isatty(), True)
     text.mode = "w"
     kind = _io.TextIOWrapper
@@ -73,6 +77,15 @@ def stream(fd, name, errors, line_buffering, functions):
     return text
 
 
+class NoInput(_io.BytesIO):
+    """What is read from a stdin that is at its end: input() raises EOFError."""
+
+    name = "<stdin>"
+
+    def writable(self):
+        return False
+
+
 def look_like_a_file(module):
     """For what frozen.rs has frozen: as it would be had it been read from its file."""
     spec, file = module.__spec__, module.__file__
@@ -82,9 +95,12 @@ def look_like_a_file(module):
         module.__cached__ = spec.cached
 
 
-def setup(stdout, stderr, path, frozen, replace_current_frames):
+def setup(stdout, stderr, no_stdin, path, frozen, replace_current_frames):
     sys.stdout = sys.__stdout__ = stream(1, "<stdout>", "surrogateescape", False, stdout)
     sys.stderr = sys.__stderr__ = stream(2, "<stderr>", "backslashreplace", True, stderr)
+    if no_stdin:
+        sys.stdin = sys.__stdin__ = _io.TextIOWrapper(NoInput(), "utf-8", "surrogateescape")
+        sys.stdin.mode = "r"
     sys.path[:0] = path
     for module in map(sys.modules.get, frozen):
         if getattr(module, "__file__", None) and module.__spec__.origin == "frozen":

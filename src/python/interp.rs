@@ -11,10 +11,11 @@ use super::types::{PyInterpreterConfig, PyInterpreterState, PyObject};
 use super::attach::{Entry, Outside, Pinned};
 use super::exception::Exception;
 use super::hooks::{self, Host};
+use super::interrupt::{Interrupts, Reason, Run, Which};
 use super::kept::KeptObjects;
 use super::names::Names;
 use super::object::{Obj, Py, PyResult, own_source};
-use super::output::{self, Output};
+use super::output::Output;
 use super::sources::Sources;
 use super::stack::{Stack, this_stack};
 use super::{Count, Failure, api, frozen, lock};
@@ -36,6 +37,10 @@ pub struct Config {
     pub(crate) allow_daemon_threads: bool,
     /// It loads extension modules that do not say that they support interpreters; only with `shared_gil`.
     pub(crate) no_extension_check: bool,
+    /// What it prints is passed on at once.
+    pub(crate) unbuffered: bool,
+    /// Its sys.stdin is at its end.
+    pub(crate) no_stdin: bool,
     /// Put in front of sys.path.
     pub(crate) path: Vec<String>,
 }
@@ -55,6 +60,7 @@ pub struct Scope<'py> {
     pub names: &'py Names,
     pub sources: &'py Arc<Sources>,
     pub kept: &'py KeptObjects,
+    pub run: &'py Run,
 }
 
 /// An interpreter of CPython's. Whoever holds it makes sure that nobody is in it when it ends.
@@ -64,13 +70,16 @@ pub struct Interp {
     /// Where CPython says that it came from.
     pub whence: i64,
     main: Main,
-    output: Option<Output>,
+    /// None: a host's main, whose streams are left alone.
+    pub output: Option<Output>,
     /// What prepared functions hold.
     pub kept: KeptObjects,
     names: Names,
     sources: Arc<Sources>,
-    /// Runs that are attached, counted with the GIL: the first marks the interpreter as running, the last unmarks it.
-    runs: Count,
+    /// Runs that are attached. The first of them marks the interpreter as running, the last unmarks it.
+    interrupts: Arc<Interrupts>,
+    /// States that threads keep; they mark it too. Counted with the GIL.
+    pins: Count,
 }
 
 // SAFETY: the pointers are used only by threads that have entered the interpreter, thus hold its GIL, or are handed to
@@ -79,12 +88,42 @@ unsafe impl Send for Interp {}
 // SAFETY: as above.
 unsafe impl Sync for Interp {}
 
-/// A run, or a stay, that other interpreters see; the end of it when dropped, attached still.
-struct Marked<'a>(&'a Interp);
+/// A run that other interpreters see, and that can be interrupted; the end of that when dropped, attached still.
+struct Active<'a> {
+    interp: &'a Interp,
+    run: &'a Run,
+}
 
-impl Drop for Marked<'_> {
+impl<'a> Active<'a> {
+    /// None: it is refused.
+    #[inline(always)]
+    fn begin(interp: &'a Interp, py: Py, run: &'a Run) -> Option<Active<'a>> {
+        // Whoever is there marks it already.
+        let first = interp.interrupts.link(run) && interp.pins.get() == 0;
+        if first && !interp.mark(py) {
+            interp.interrupts.unlink(run);
+            return None;
+        }
+        Some(Active { interp, run })
+    }
+
+    /// As when it is dropped, in line.
+    #[inline(always)]
+    fn end(self) {
+        ManuallyDrop::new(self).over();
+    }
+
+    #[inline(always)]
+    fn over(&mut self) {
+        if self.interp.interrupts.unlink(self.run) && self.interp.pins.get() == 0 {
+            self.interp.unmark();
+        }
+    }
+}
+
+impl Drop for Active<'_> {
     fn drop(&mut self) {
-        self.0.unmark();
+        self.over();
     }
 }
 
@@ -120,7 +159,8 @@ impl Interp {
             kept: KeptObjects::default(),
             names: Names::default(),
             sources: Arc::default(),
-            runs: Count::default(),
+            interrupts: Arc::default(),
+            pins: Count::default(),
         }
     }
 
@@ -202,9 +242,9 @@ impl Interp {
 
     fn set_up(&mut self, entry: Entry, config: &Config) -> Result<(), Failure> {
         let py = entry.py();
-        let output = Output::new();
+        let output = Output::new(config.unbuffered);
         let result = (|| {
-            set_up_guest(py, &output, &config.path, self.id)?;
+            set_up_guest(py, &output, config, self.id)?;
             if self.id != 0 {
                 hooks::register_at_exit(py, self.id)?;
             }
@@ -235,23 +275,25 @@ impl Interp {
         // SAFETY: alive until `end` takes it.
         let pinned = unsafe { Pinned::new(api(), self.state, stack) }.ok_or_else(Failure::no_memory)?;
         let entry = pinned.enter(stack);
-        match self.mark(entry.py()) {
-            // Until `unpin`.
-            Ok(marked) => std::mem::forget(marked),
-            Err(failure) => {
-                drop(entry);
-                drop(pinned.last_entry(stack));
-                return Err(failure);
-            }
+        let marked = self.is_marked() || self.mark(entry.py());
+        if marked {
+            self.pins.up();
         }
         drop(entry);
+        if !marked {
+            drop(pinned.last_entry(stack));
+            return Err(Failure::Running);
+        }
         Ok(pinned)
     }
 
     /// The end of what `pin` began, on the same thread.
     pub fn unpin(&self, pinned: &Pinned, stack: Stack) {
         let entry = pinned.last_entry(stack);
-        drop(Marked(self));
+        self.pins.down();
+        if !self.is_marked() {
+            self.unmark();
+        }
         drop(entry);
     }
 
@@ -269,12 +311,14 @@ impl Interp {
             None => self.enter_on(stack)?,
         };
         let py = entry.py();
-        let marked = self.mark(py)?;
+        let run = Run::new(py.api);
+        let active = Active::begin(self, py, &run).ok_or_else(Failure::running)?;
         self.kept.give_back_dropped(py);
         let printing = self.output.as_ref().map(Printing::new);
         // SAFETY: the module keeps it until the end of the interpreter; so this reference is not counted.
         let main = unsafe { py.owned(self.main.dict) }.map(ManuallyDrop::new).map_err(|_| Failure::NoMemory)?;
-        let mut result = act(py, &Scope { main, names: &self.names, kept: &self.kept, sources: &self.sources });
+        let scope = Scope { main, names: &self.names, kept: &self.kept, sources: &self.sources, run: &run };
+        let mut result = act(py, &scope);
         // First the end, then the flush: what a thread prints in between goes out by itself.
         drop(printing);
         if let Some(output) = &self.output
@@ -284,37 +328,46 @@ impl Interp {
             let unwritten = Failure::exception(py);
             result = result.and(Err(unwritten.into()));
         }
-        drop(marked);
+        active.end();
         if result.is_ok() {
             entry.leave();
         }
         result
     }
 
-    /// The same books that `_interpreters.exec` keeps: guests see the truth, and cannot run or destroy it meanwhile.
-    #[inline]
-    fn mark(&self, py: Py) -> Result<Marked<'_>, Failure> {
-        if self.runs.get() == 0
-            && let Some(mark) = py.api._PyInterpreterState_SetRunningMain
-        {
-            // SAFETY: attached to this interpreter.
-            let status = unsafe { mark(self.state) };
-            if status != 0 {
-                py.clear();
-                // A guest is running code in it through the private module. (A host Python marks its main for good.)
-                if self.id != 0 {
-                    return Err(Failure::Running);
-                }
-            }
-        }
-        self.runs.up();
-        Ok(Marked(self))
+    /// Has KeyboardInterrupt raised in these runs, from any thread, at any time. False when this CPython has no way to.
+    pub fn interrupt(&self, which: Which, reason: Reason) -> bool {
+        self.interrupts.interrupt(self.state, which, reason)
     }
 
+    /// Nothing can be interrupted any more: it ends, or has ended.
+    pub fn close_interrupts(&self) {
+        self.interrupts.close();
+    }
+
+    /// A run of it, or a state that a thread keeps, marks it.
+    fn is_marked(&self) -> bool {
+        self.interrupts.any() || self.pins.get() > 0
+    }
+
+    /// The same books that `_interpreters.exec` keeps: guests see the truth, and cannot run or destroy it meanwhile.
+    /// False: a guest is running code in it through the private module.
+    #[inline(always)]
+    fn mark(&self, py: Py) -> bool {
+        let Some(mark) = py.api._PyInterpreterState_SetRunningMain else { return true };
+        // SAFETY: attached to this interpreter.
+        let status = unsafe { mark(self.state) };
+        if status == 0 {
+            return true;
+        }
+        py.clear();
+        // A host Python marks its main for good.
+        self.id == 0
+    }
+
+    #[inline(always)]
     fn unmark(&self) {
-        self.runs.down();
-        if self.runs.get() == 0
-            && let Some(unmark) = api()._PyInterpreterState_SetNotRunningMain
+        if let Some(unmark) = api()._PyInterpreterState_SetNotRunningMain
             && self.output.is_some()
         {
             // SAFETY: attached to this interpreter, which `mark` marked (but for a host's main, which has no output).
@@ -332,13 +385,12 @@ impl Interp {
 
     /// Finalizes and frees the interpreter. Nobody may be in it, or enter it from now on.
     pub fn end(&self) {
+        self.close_interrupts();
         // Without memory for a state the interpreter stays, unused.
         let Ok(entry) = self.enter() else { return };
         // While it ends no guest can destroy it as well. One that has looked already is not held back: CPython looks
         // without a lock.
-        if let Ok(marked) = self.mark(entry.py()) {
-            std::mem::forget(marked);
-        }
+        self.mark(entry.py());
         // SAFETY: attached; the reference that `set_up` took is given back once. Nobody else is in it (the caller's
         // promise), so it can end.
         unsafe {
@@ -348,10 +400,19 @@ impl Interp {
             (entry.py().api.Py_DecRef)(self.main.module);
             entry.end_interpreter();
         }
+        self.ended();
+    }
+
+    /// It prints no more: what is left is passed on, and the host's function let go. Detached.
+    pub fn ended(&self) {
+        if let Some(output) = &self.output {
+            output.close();
+        }
     }
 
     /// Gives the references to its objects back, for an interpreter that somebody else ends.
     pub fn release(&self) {
+        self.close_interrupts();
         if let Ok(entry) = self.enter() {
             self.kept.give_back_all(entry.py());
             self.names.give_back_all(entry.py());
@@ -372,7 +433,7 @@ fn main(py: Py) -> PyResult<Main> {
 }
 
 /// Runs guest.py's `setup` in a namespace of its own.
-fn set_up_guest(py: Py, output: &Output, path: &[String], id: i64) -> PyResult<()> {
+fn set_up_guest(py: Py, output: &Output, config: &Config, id: i64) -> PyResult<()> {
     let namespace = py.own_namespace()?;
     py.evaluate(&guest_code(py)?, &namespace)?;
     // SAFETY: a borrowed reference of a live dict, or NULL.
@@ -381,22 +442,24 @@ fn set_up_guest(py: Py, output: &Output, path: &[String], id: i64) -> PyResult<(
         (py.api.PyDict_GetItemRef)(namespace.as_ptr(), py.str("setup")?.as_ptr(), &mut setup);
         py.owned(setup)?
     };
-    let stdout = output::functions(py, &output.stdout)?;
-    let stderr = output::functions(py, &output.stderr)?;
+    let (stdout, stderr) = (output.functions(py, 1)?, output.functions(py, 2)?);
     // SAFETY: a new list; SetItem takes the references to its items over.
     let list = unsafe {
-        let list = py.owned((py.api.PyList_New)(path.len() as isize))?;
-        for (index, folder) in path.iter().enumerate() {
+        let list = py.owned((py.api.PyList_New)(config.path.len() as isize))?;
+        for (index, folder) in config.path.iter().enumerate() {
             let folder = py.str(folder)?.into_ptr();
             py.check((py.api.PyList_SetItem)(list.as_ptr(), index as isize, folder))?;
         }
         list
     };
     let replace = super::version() < (3, 15, 0) && id != 0;
-    let constant = if replace { super::types::Py_CONSTANT_TRUE } else { super::types::Py_CONSTANT_FALSE };
-    // SAFETY: an immortal constant.
-    let replace = unsafe { py.borrowed((py.api.Py_GetConstantBorrowed)(constant))? };
-    setup.call(&[&stdout, &stderr, &list, &frozen::names(py)?, &replace])?;
+    let flag = |set| {
+        let constant = if set { super::types::Py_CONSTANT_TRUE } else { super::types::Py_CONSTANT_FALSE };
+        // SAFETY: an immortal constant.
+        unsafe { py.borrowed((py.api.Py_GetConstantBorrowed)(constant)) }
+    };
+    let (no_stdin, replace) = (flag(config.no_stdin)?, flag(replace)?);
+    setup.call(&[&stdout, &stderr, &no_stdin, &list, &frozen::names(py)?, &replace])?;
     Ok(())
 }
 

@@ -73,7 +73,9 @@ pub fn call_many(
             }
             Err(Raised) => {
                 ends |= !is_exception(py);
-                raised(Raised)
+                let failure = raised(Raised);
+                ends |= matches!(failure, Failure::Stopped(..));
+                failure
             }
         };
         match (&mut collect, &mut list) {

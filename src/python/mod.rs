@@ -10,6 +10,7 @@
 //! | `stack`, `chunks`, `state_blocks` | what makes that cheap: the bounds of stacks, memory for frames and states |
 //! | `arenas` | memory for objects, from one interpreter to the next |
 //! | `interp` | one interpreter: create, set up, run in, end |
+//! | `interrupt` | KeyboardInterrupt in runs that are to end |
 //! | `frozen` | modules that new interpreters do not have to read from files |
 //! | `thread_end` | what is to be done when a thread ends |
 //! | `run`, `dedent` | exec, eval, call, prepare_main |
@@ -36,6 +37,7 @@ pub mod find;
 mod frozen;
 pub mod hooks;
 pub mod interp;
+pub mod interrupt;
 pub mod kept;
 pub mod many;
 mod names;
@@ -51,6 +53,7 @@ mod types;
 
 use api::Api;
 use exception::Exception;
+use interrupt::Reason;
 
 static API: OnceLock<Api> = OnceLock::new();
 
@@ -100,6 +103,8 @@ pub enum Failure {
     Exception(Box<Exception>),
     /// The source does not compile; nothing ran.
     Syntax(Box<Exception>),
+    /// The run was to end, and ended with this exception.
+    Stopped(Reason, Box<Exception>),
     /// A Python object has no value; the text names the path to it.
     NotShareable(String),
     /// CPython did not create the interpreter.
@@ -118,5 +123,10 @@ impl Failure {
     #[cold]
     fn no_memory() -> Failure {
         Failure::NoMemory
+    }
+
+    #[cold]
+    fn running() -> Failure {
+        Failure::Running
     }
 }

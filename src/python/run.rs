@@ -8,7 +8,6 @@ use super::types::PyCompilerFlags;
 use super::Failure;
 use super::convert::{self, from_python, to_python};
 use super::dedent::dedent;
-use super::exception::Exception;
 use super::interp::Scope;
 use super::kept::Kept;
 use super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised, cut};
@@ -92,8 +91,8 @@ fn convert_result(
 /// The exception that is set, with the lines of sources of ours in its traceback.
 #[cold]
 pub(super) fn raised(py: Py, scope: &Scope) -> Failure {
-    scope.sources.show(py);
-    Failure::exception(py)
+    scope.run.rendering(|| scope.sources.show(py));
+    scope.run.failure(py)
 }
 
 /// What the compiler does not get to see of a source.
@@ -122,7 +121,7 @@ impl Script<'_> {
         let text = self.text.ok_or_else(Failure::no_memory)?;
         let filename = self.filename.unwrap_or("<script>");
         let compiled = scope.names.get(py, filename).and_then(|filename| compile(py, &text, &filename, self.start));
-        let code = compiled.map_err(|Raised| does_not_compile(py, self.source, self.removed))?;
+        let code = compiled.map_err(|Raised| does_not_compile(py, scope, self.source, self.removed))?;
         let run = |code: &Obj<'py>| py.evaluate(code, &scope.main).map_err(|Raised| raised(py, scope));
         // Python shows lines of what is no file for such names alone.
         if !filename.starts_with('<') {
@@ -144,8 +143,12 @@ fn compile<'py>(py: Py<'py>, source: &Source, filename: &Obj<'py>, start: i32) -
 
 /// The exception that the compiler set, with the place in the source as it came.
 #[cold]
-fn does_not_compile(py: Py, source: &str, removed: Removed) -> Failure {
-    let mut exception = Exception::take(py);
+fn does_not_compile(py: Py, scope: &Scope, source: &str, removed: Removed) -> Failure {
+    let mut exception = match scope.run.failure(py) {
+        Failure::Exception(exception) => exception,
+        // What the compiler warned of was code of users too.
+        stopped => return stopped,
+    };
     let Some(place) = &mut exception.syntax else { return Failure::Exception(exception) };
     let columns = match removed {
         Removed::Margin(margin) => margin,
@@ -229,8 +232,10 @@ pub fn find_callable<'py>(py: Py<'py>, scope: &Scope<'py>, name: &str) -> Result
 /// The exception that is set because there is no such callable, and what was meant instead, if that can be told.
 #[cold]
 fn not_found(py: Py, scope: &Scope, callable: &str) -> Failure {
-    scope.sources.show(py);
-    let mut exception = Exception::take(py);
+    let mut exception = match raised(py, scope) {
+        Failure::Exception(exception) => exception,
+        stopped => return stopped,
+    };
     if exception.hint.is_none() {
         exception.hint = meant(py, scope, callable).map(|meant| format!("; did you mean \"{meant}\"?"));
     }
@@ -287,7 +292,7 @@ fn no_main_attribute(py: Py, name: &str) -> Raised {
 
 /// Binds names in `__main__`. All or nothing: every value is made before the first name is bound.
 pub fn prepare_main(py: Py, scope: &Scope, names: &[subpy_pair]) -> Result<(), Box<Failure>> {
-    bind_all(py, scope, names).map_err(|Raised| Failure::exception(py).into())
+    bind_all(py, scope, names).map_err(|Raised| scope.run.failure(py).into())
 }
 
 fn bind_all<'py>(py: Py<'py>, scope: &Scope<'py>, names: &[subpy_pair]) -> PyResult<()> {

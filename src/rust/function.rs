@@ -127,7 +127,7 @@ impl Function {
         let args = call.args()?;
         unless_forked(|| {
             let function = manager::find_function(self.handle)?;
-            manager::run_in_thread(self.interp, Code::Function { kept: function.kept(), args }, true)
+            manager::run_in_thread(self.interp, Code::Function { kept: function.kept(), args }, true, None)
         })
         .map(Thread)
     }

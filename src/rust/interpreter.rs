@@ -221,7 +221,7 @@ impl Interpreter {
     ) -> Result<Thread> {
         let call = Call::new(args, kwargs)?;
         let code = Code::Call { callable, args: call.args()? };
-        unless_forked(|| manager::run_in_thread(self.handle, code, true)).map(Thread)
+        unless_forked(|| manager::run_in_thread(self.handle, code, true, None)).map(Thread)
     }
 
     /// Binds names in its `__main__`, all or none. Python: `Interpreter.prepare_main()`.

@@ -1,5 +1,6 @@
 //! Who may be in an interpreter: one run at a time or several, and none while it closes.
 
+mod drain;
 mod sync;
 mod turn;
 mod word;
@@ -10,7 +11,7 @@ use crate::python::attach::detached;
 use crate::python::loaded_api;
 use sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, lock, sleep};
 use turn::Queue;
-use word::{CLOSED, CLOSING, FREE, NOT_OPEN, RUNS, SESSION, SESSIONS, TELL, UNDECIDED, VISIT, VISITS};
+use word::{CLOSED, CLOSING, DRAINING, FREE, NOT_OPEN, RUNS, SESSION, SESSIONS, TELL, UNDECIDED, VISIT, VISITS};
 
 /// What happens to a run in an interpreter that is running already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -106,6 +107,16 @@ fn refused(word: usize) -> Option<Refused> {
     }
 }
 
+/// Why a close cannot begin with this word.
+fn in_the_way(word: usize) -> Refused {
+    match refused(word) {
+        Some(refused) => refused,
+        None if word & DRAINING != 0 => Refused::Closing,
+        None if word & !(VISITS | SESSIONS) == 0 && word & SESSIONS != 0 => Refused::Entered,
+        None => Refused::Running,
+    }
+}
+
 impl Gate {
     pub fn new(busy: Busy) -> Gate {
         Gate { busy, word: AtomicUsize::new(0), queue: Mutex::new(Queue::new()), changed: Condvar::new() }
@@ -155,7 +166,7 @@ impl Gate {
     /// Lets this thread in for a moment, whatever runs.
     pub fn visit(&self) -> Result<Visiting<'_>, Refused> {
         loop {
-            match self.add_while_open(VISIT) {
+            match self.add_unless(NOT_OPEN | DRAINING, VISIT) {
                 Ok(()) => return Ok(Visiting { gate: self }),
                 Err(word) => self.decided(word)?,
             }
@@ -171,9 +182,9 @@ impl Gate {
         self.left(SESSION, SESSIONS);
     }
 
-    /// Lets one in, unless a close has begun. On failure the word that says so.
-    fn add_while_open(&self, one: usize) -> Result<(), usize> {
-        let add = |word| (word & NOT_OPEN == 0).then_some(word + one);
+    /// Lets one in, unless one of these flags is set. On failure the word that says so.
+    fn add_unless(&self, flags: usize, one: usize) -> Result<(), usize> {
+        let add = |word| (word & flags == 0).then_some(word + one);
         self.word.fetch_update(Ordering::Acquire, Ordering::Relaxed, add).map(drop)
     }
 
@@ -181,6 +192,10 @@ impl Gate {
     #[cold]
     fn decided(&self, word: usize) -> Result<(), Refused> {
         refused(word).map_or(Ok(()), Err)?;
+        if word & UNDECIDED == 0 {
+            // It drains.
+            return Err(Refused::Closing);
+        }
         detached(loaded_api(), || drop(self.wait_for_decision(lock(&self.queue))));
         refused(self.load()).map_or(Ok(()), Err)
     }
@@ -197,7 +212,8 @@ impl Gate {
         loop {
             // Whoever is inside may run more: it has the interpreter already.
             if inside || self.busy == Busy::Share {
-                match self.add_while_open(1) {
+                let unless = if inside { NOT_OPEN } else { NOT_OPEN | DRAINING };
+                match self.add_unless(unless, 1) {
                     Ok(()) => return Ok(()),
                     Err(word) => self.decided(word)?,
                 }
@@ -205,9 +221,9 @@ impl Gate {
                 return Ok(());
             } else {
                 match self.load() {
-                    word if word & NOT_OPEN != 0 => self.decided(word)?,
+                    word if word & (NOT_OPEN | DRAINING) != 0 => self.decided(word)?,
                     _ if self.busy == Busy::Wait => {
-                        return detached(loaded_api(), || self.wait_for_turn(|| refused(self.load())));
+                        return detached(loaded_api(), || self.wait_for_turn(|| drain::turned_away(self.load())));
                     }
                     word if word & RUNS != 0 => return Err(Refused::Running),
                     // The one who was inside has left.
@@ -236,11 +252,7 @@ impl Gate {
                 self.decided(word)?;
                 continue;
             }
-            return Err(match refused(word) {
-                Some(refused) => refused,
-                None if word & !(VISITS | SESSIONS) == 0 && word & SESSIONS != 0 => Refused::Entered,
-                None => Refused::Running,
-            });
+            return Err(in_the_way(word));
         }
     }
 

@@ -309,3 +309,134 @@ fn one_that_is_called_off() {
         room.is_empty_again();
     });
 }
+
+/// A run that may come too late.
+fn may_run(room: &Room) {
+    assert!(matches!(room.run(), Ok(()) | Err(Refused::Closing | Refused::Closed)));
+}
+
+#[test]
+fn a_drain_lets_those_who_are_there_finish() {
+    for turns_away in [false, true] {
+        check(2, move || {
+            let room = Room::new();
+            let others = [(); 2].map(|()| go(&room, may_run));
+            assert_eq!(room.gate.begin_drain(false), Ok(()));
+            if turns_away {
+                room.gate.turn_away();
+            }
+            // One that had not seen it yet may come to wait all the same.
+            loop {
+                assert_eq!(room.gate.wait_drained(None), Ok(true));
+                if room.gate.begin_close_drained().is_ok() {
+                    break;
+                }
+            }
+            room.inside.with_mut(|_| ());
+            room.gate.close();
+            room.gate.closed();
+            join(others);
+        });
+    }
+}
+
+#[test]
+fn a_drain_that_is_taken_back() {
+    for waits in [false, true] {
+        check(2, move || {
+            let room = Room::new();
+            let others = [(); 2].map(|()| go(&room, may_run));
+            assert_eq!(room.gate.begin_drain(false), Ok(()));
+            if waits {
+                assert_eq!(room.gate.wait_drained(None), Ok(true));
+            }
+            room.gate.end_drain();
+            join(others);
+            room.runs();
+            room.is_empty_again();
+        });
+    }
+}
+
+#[test]
+fn a_drain_beside_a_close_and_another_drain() {
+    check(2, || {
+        let room = Room::new();
+        let closes = |room: &Room| {
+            if room.gate.begin_close().is_ok() {
+                room.inside.with_mut(|_| ());
+                room.gate.reopen();
+            }
+        };
+        let others = [go(&room, closes), go(&room, may_run)];
+        for _ in 0..2 {
+            assert_eq!(room.gate.begin_drain(false), Ok(()));
+            assert_eq!(room.gate.begin_drain(false), Err(Refused::Closing));
+            assert_eq!(room.gate.wait_drained(None), Ok(true));
+            if room.gate.begin_close_drained().is_ok() {
+                room.inside.with_mut(|_| ());
+                room.gate.reopen();
+            }
+            room.gate.end_drain();
+        }
+        join(others);
+        room.is_empty_again();
+    });
+}
+
+#[test]
+fn a_drain_beside_an_end_from_outside() {
+    check(2, || {
+        let room = Room::new();
+        let ends = |room: &Room| {
+            assert!(room.gate.close_from_outside());
+            room.inside.with_mut(|_| ());
+        };
+        let others = [go(&room, may_run), go(&room, ends)];
+        if room.gate.begin_drain(false).is_ok() {
+            match room.gate.wait_drained(None) {
+                Ok(true) => assert!(matches!(
+                    room.gate.begin_close_drained().map(|()| room.gate.reopen()),
+                    Ok(()) | Err(Refused::Closed | Refused::Running)
+                )),
+                other => assert_eq!(other, Err(Refused::Closed)),
+            }
+            room.gate.end_drain();
+        }
+        join(others);
+    });
+}
+
+/// Who is inside runs more, who has a session does not, and is waited for.
+#[test]
+fn a_drain_beside_a_nested_run_and_a_session() {
+    check(2, || {
+        let room = Room::new();
+        let nested = |room: &Room| {
+            let inside = Inside::default();
+            let Ok(_outer) = room.gate.enter(1, &inside) else { return };
+            assert!(room.gate.enter(1, &inside).is_ok());
+            room.inside.with_mut(|_| ());
+        };
+        let entered = |room: &Room| {
+            let Ok(visiting) = room.gate.visit() else { return };
+            room.gate.begin_session(&visiting);
+            drop(visiting);
+            may_run(room);
+            room.gate.end_session();
+        };
+        let others = [go(&room, nested), go(&room, entered)];
+        assert_eq!(room.gate.begin_drain(false), Ok(()));
+        loop {
+            assert_eq!(room.gate.wait_drained(None), Ok(true));
+            if room.gate.begin_close_drained().is_ok() {
+                break;
+            }
+        }
+        room.inside.with_mut(|_| ());
+        room.gate.reopen();
+        room.gate.end_drain();
+        join(others);
+        room.is_empty_again();
+    });
+}

@@ -1,3 +1,4 @@
+use super::drain::InTheWay;
 use super::word::{AWAITED, FAIR};
 use super::*;
 use std::sync::{Barrier, mpsc};
@@ -224,4 +225,75 @@ fn who_waits_for_a_decision_gets_it() {
         gate.close();
         assert!(!outside.join().unwrap());
     });
+}
+
+/// Newcomers are refused, those who wait and those who are inside are not; then it is as before.
+#[test]
+fn a_drain_lets_in_whom_it_should() {
+    let gate = Gate::new(Busy::Wait);
+    let inside = Inside::default();
+    let outer = gate.enter(1, &inside).unwrap();
+    assert_eq!(gate.begin_drain(true), Err(Refused::Running));
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| gate.enter(1, &Inside::default()).map(drop));
+        while lock(&gate.queue).len() == 0 {
+            thread::yield_now();
+        }
+        assert_eq!(gate.begin_drain(false), Ok(()));
+        assert_eq!(gate.begin_drain(false), Err(Refused::Closing));
+        assert_eq!(gate.begin_close(), Err(Refused::Closing));
+        let newcomer = scope.spawn(|| gate.enter(1, &Inside::default()).map(drop));
+        assert_eq!(newcomer.join().unwrap(), Err(Refused::Closing));
+        assert_eq!(gate.visit().map(drop), Err(Refused::Closing));
+        assert!(gate.enter(1, &inside).is_ok(), "it is inside");
+        assert!(gate.visit_drained().is_ok());
+        assert_eq!(gate.wait_drained(Some(Duration::from_millis(1))), Ok(false));
+        assert_eq!(gate.in_the_way(), InTheWay { runs: true, sessions: false });
+        drop(outer);
+        assert_eq!(waits.join().unwrap(), Ok(()), "it gets its turn");
+    });
+    assert_eq!(gate.wait_drained(None), Ok(true));
+    assert_eq!(gate.begin_close_drained(), Ok(()));
+    gate.reopen();
+    gate.end_drain();
+    assert_eq!(gate.load(), 0, "the word is back at zero");
+    assert!(gate.enter(1, &inside).is_ok());
+}
+
+#[test]
+fn who_is_turned_away_does_not_get_its_turn() {
+    let gate = Gate::new(Busy::Wait);
+    let inside = Inside::default();
+    let long = gate.enter(1, &inside).unwrap();
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| gate.enter(1, &Inside::default()).map(drop));
+        while lock(&gate.queue).len() == 0 {
+            thread::yield_now();
+        }
+        assert_eq!(gate.begin_drain(false), Ok(()));
+        gate.turn_away();
+        assert_eq!(waits.join().unwrap(), Err(Refused::Closing));
+    });
+    gate.end_drain();
+    drop(long);
+    assert_eq!(gate.load(), 0, "the word is back at zero");
+}
+
+/// In a gate that all share, too, and sessions are in the way.
+#[test]
+fn a_drain_waits_for_sessions() {
+    let gate = Gate::new(Busy::Share);
+    gate.begin_session(&gate.visit().map_err(drop).unwrap());
+    assert_eq!(gate.begin_drain(true), Err(Refused::Entered));
+    assert_eq!(gate.begin_drain(false), Ok(()));
+    assert_eq!(gate.enter(1, &Inside::default()).map(drop), Err(Refused::Closing));
+    assert_eq!(gate.wait_drained(Some(Duration::ZERO)), Ok(false));
+    assert_eq!(gate.in_the_way(), InTheWay { runs: false, sessions: true });
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| gate.wait_drained(None));
+        gate.end_session();
+        assert_eq!(waits.join().unwrap(), Ok(true));
+    });
+    gate.end_drain();
+    assert_eq!(gate.load(), 0, "the word is back at zero");
 }

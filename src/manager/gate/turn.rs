@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::sync::{Arc, Condvar, Moment, MutexGuard, Ordering, lock, sleep, spin_until};
-use super::word::{AWAITED, FAIR, NOT_OPEN, RUNS, TELL, without};
+use super::word::{AWAITED, DRAINING, FAIR, NOT_OPEN, RUNS, TELL, without};
 use super::{Gate, Refused};
 use crate::python::hooks::forked;
 
@@ -40,6 +40,10 @@ impl Queue {
     /// All of them, to look at the gate again.
     pub fn wake(&self) {
         self.waiting.iter().for_each(|waiting| waiting.notify_one());
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     #[cfg(all(test, not(loom)))]
@@ -121,7 +125,7 @@ impl Gate {
     fn take_turn(&self, queue: &mut Queue, otherwise: usize) -> bool {
         // The next one becomes the first.
         let flags = if queue.waiting.len() > 1 { AWAITED | TELL } else { 0 };
-        let entered = |word| (word + 1) & !(AWAITED | TELL | FAIR) | flags;
+        let entered = |word| without(word + 1, AWAITED | TELL | FAIR) | flags;
         let update = |word| Some(if is_free(word) { entered(word) } else { word | otherwise });
         let before = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, update);
         if !before.is_ok_and(is_free) {
@@ -138,6 +142,9 @@ impl Gate {
         queue.waiting.retain(|waiting| !Arc::ptr_eq(waiting, me));
         let Some(next) = queue.waiting.front() else {
             self.update(|word| without(word, AWAITED | TELL | FAIR));
+            if self.load() & DRAINING != 0 {
+                self.changed.notify_all();
+            }
             return;
         };
         if was_first {

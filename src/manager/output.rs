@@ -1,0 +1,40 @@
+//! Where an interpreter's output goes.
+
+use super::error::{Error, Kind, Result};
+use super::gate::Refused;
+use super::interpreter::{Interpreter, driven};
+use crate::python::attach::detached;
+use crate::python::loaded_api;
+use crate::python::output::{Callback, Output, let_go};
+
+/// What a message says that an interpreter which Python code made refuses.
+const CAPTURE: &str = "capture the output of";
+
+/// From now on what the interpreter prints goes to this function, or to the file descriptors when there is none. The
+/// function is let go when it is called no more: at once, when there is an error.
+pub fn set_output(handle: u64, mut callback: Option<Callback>) -> Result<()> {
+    let found = driven(handle, CAPTURE);
+    detached(loaded_api(), || {
+        let set = || {
+            let interpreter = found?;
+            match interpreter.output()?.set(callback.take()) {
+                true => Ok(()),
+                false => Err(interpreter.refused(Refused::Closed)),
+            }
+        };
+        let result = set();
+        let_go(callback);
+        result
+    })
+}
+
+impl Interpreter {
+    /// Its output, when that can be had.
+    pub(super) fn output(&self) -> Result<&Output> {
+        self.python.as_ref().and_then(|python| python.output.as_ref()).ok_or_else(|| {
+            let message = "the main interpreter of a host's own Python has streams of its own, which are left alone; \
+                           in an interpreter that subpy creates, output can be captured";
+            Error::from(Kind::Interpreter(message.into())).of(self.handle)
+        })
+    }
+}

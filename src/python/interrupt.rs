@@ -1,0 +1,340 @@
+//! Interrupts: KeyboardInterrupt in the runs that are to end, and in nothing else.
+//!
+//! A pending call of CPython's reaches Python code within microseconds, from any thread and without the GIL. It runs
+//! with the GIL of its interpreter, on whatever thread has it: in a run, between two, in a thread of Python's. So it
+//! carries no more than the wish. Which run is meant is looked up when it runs, in a list that changes with the GIL
+//! alone; a run that has ended is not in it, and nothing is left for the next one.
+
+use std::cell::Cell;
+use std::ffi::{c_int, c_long, c_ulong, c_void};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::api::Api;
+use super::exception::Exception;
+use super::object::Py;
+use super::types::PyInterpreterState;
+use super::{Failure, api, lock};
+
+/// Why a run is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Its time is up.
+    Timeout,
+    /// Somebody wants it.
+    Interrupted,
+}
+
+/// Which of an interpreter's runs are to end. What runs inside of one on the same thread does too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code)] // until
+pub enum Which {
+    /// The one with this number (`Run::number`).
+    Run(u64),
+    /// All that have begun by now.
+    All,
+    /// Those that were to end and have not: their code may have caught the exception.
+    Again,
+}
+
+/// How long the library may take to make text of an exception, which runs Python code, before that is hit.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// One run, while it is in its interpreter. Read and changed with the GIL of that interpreter alone. Every run makes
+/// one, so it is small.
+pub struct Run {
+    /// The next one in the list, which began earlier.
+    older: Cell<*const Run>,
+    /// In an interpreter, what a thread runs later it runs inside of what it ran before.
+    thread: c_ulong,
+    /// The how manieth of its interpreter's: it is its own for good.
+    number: Cell<u64>,
+    /// The library makes text of an exception; and since when it is known that the run is to end.
+    rendering: Cell<*const Cell<Option<Instant>>>,
+    is: Cell<Is>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Is {
+    /// It is to end.
+    wanted: bool,
+    /// Because the time is up.
+    late: bool,
+    /// KeyboardInterrupt was raised in it, or was sent.
+    hit: bool,
+    /// It was sent, and may not have come.
+    sent: bool,
+}
+
+impl Run {
+    #[inline]
+    pub fn new(api: &Api) -> Run {
+        Run {
+            older: Cell::new(ptr::null()),
+            // SAFETY: may be called on any thread.
+            thread: unsafe { (api.PyThread_get_thread_ident)() },
+            number: Cell::new(0),
+            rendering: Cell::new(ptr::null()),
+            is: Cell::default(),
+        }
+    }
+
+    /// What it can be interrupted by.
+    pub fn number(&self) -> u64 {
+        self.number.get()
+    }
+
+    /// Runs a step of the library's own that may run Python code of users.
+    #[cold]
+    pub fn rendering<R>(&self, step: impl FnOnce() -> R) -> R {
+        let since = Cell::new(None);
+        let before = self.rendering.replace(&since);
+        let result = step();
+        self.rendering.set(before);
+        result
+    }
+
+    /// The exception that is set, taken apart: as the end of a run that was hit, if it was.
+    #[cold]
+    pub fn failure(&self, py: Py) -> Failure {
+        let reason = if self.is.get().hit { self.wanted() } else { None };
+        let exception = self.rendering(|| Exception::take(py));
+        match reason {
+            Some(reason) => Failure::Stopped(reason, exception),
+            None => Failure::Exception(exception),
+        }
+    }
+
+    /// Whether it may be hit now. A step of the library's has some time.
+    fn is_ripe(&self) -> bool {
+        // SAFETY: a place in the frame of `rendering`, which waits for the step. The GIL is held.
+        let Some(since) = (unsafe { self.rendering.get().as_ref() }) else { return true };
+        let known = since.get().unwrap_or_else(Instant::now);
+        since.set(Some(known));
+        known.elapsed() >= GRACE
+    }
+
+    fn wanted(&self) -> Option<Reason> {
+        let is = self.is.get();
+        is.wanted.then_some(if is.late { Reason::Timeout } else { Reason::Interrupted })
+    }
+
+    fn want(&self, reason: Reason) {
+        // The first one is why it ends.
+        if self.wanted().is_none() {
+            self.is.set(Is { wanted: true, late: reason == Reason::Timeout, ..self.is.get() });
+        }
+    }
+
+    /// What began inside of a run that is to end, is to end.
+    fn is_inside(&self, outer: &Run) {
+        if self.thread == outer.thread
+            && let Some(reason) = outer.wanted()
+        {
+            self.want(reason);
+        }
+    }
+}
+
+/// What is wanted of an interpreter's runs.
+#[derive(Default)]
+struct Wishes {
+    /// The interpreter is alive, and does not end while this is locked.
+    alive: bool,
+    /// A pending call is on its way, and will see all of this.
+    queued: bool,
+    /// Those of the first so many runs that have not ended.
+    first: Option<(u64, Reason)>,
+    numbers: Vec<(u64, Reason)>,
+}
+
+impl Wishes {
+    fn for_run(&self, run: &Run) -> Option<Reason> {
+        let named = self.numbers.iter().find(|(number, _)| *number == run.number());
+        let early = self.first.as_ref().filter(|(first, _)| run.number() <= *first);
+        named.or(early).map(|(_, reason)| *reason)
+    }
+}
+
+/// The runs that are in an interpreter, and what is wanted of them.
+pub struct Interrupts {
+    /// The one that began last. Read and changed with the GIL; without it only compared with NULL.
+    newest: AtomicPtr<Run>,
+    /// How many have begun. Changed with the GIL.
+    begun: AtomicU64,
+    wishes: Mutex<Wishes>,
+}
+
+impl Default for Interrupts {
+    fn default() -> Interrupts {
+        let wishes = Mutex::new(Wishes { alive: true, ..Wishes::default() });
+        Interrupts { newest: AtomicPtr::default(), begun: AtomicU64::new(0), wishes }
+    }
+}
+
+impl Interrupts {
+    /// From now on the run can be interrupted; before it goes, `unlink` has to follow. Says whether it is the only one.
+    /// Attached to the interpreter.
+    #[inline(always)]
+    pub fn link(&self, run: &Run) -> bool {
+        let older = self.newest.load(Ordering::Relaxed);
+        if !older.is_null() {
+            self.link_to(run, older);
+        }
+        let number = self.begun.load(Ordering::Relaxed) + 1;
+        run.number.set(number);
+        self.newest.store(ptr::from_ref(run).cast_mut(), Ordering::Relaxed);
+        self.begun.store(number, Ordering::Release);
+        older.is_null()
+    }
+
+    #[cold]
+    fn link_to(&self, run: &Run, older: *const Run) {
+        run.older.set(older);
+        // SAFETY: attached to the interpreter that the list is of; the run is not in the list yet.
+        unsafe { self.runs().for_each(|outer| run.is_inside(outer)) }
+    }
+
+    /// It can no longer be interrupted. Says whether it was the last one. Attached to the interpreter.
+    #[inline(always)]
+    pub fn unlink(&self, run: &Run) -> bool {
+        if run.is.get().sent {
+            take_back(run);
+        }
+        if !ptr::eq(self.newest.load(Ordering::Relaxed), run) {
+            self.take_out(run);
+            return false;
+        }
+        let older = run.older.get();
+        self.newest.store(older.cast_mut(), Ordering::Relaxed);
+        older.is_null()
+    }
+
+    /// Another thread's has begun later and not ended.
+    #[cold]
+    fn take_out(&self, run: &Run) {
+        // SAFETY: attached to the interpreter that the list is of.
+        let newer = unsafe { self.runs().find(|newer| ptr::eq(newer.older.get(), run)) };
+        if let Some(newer) = newer {
+            newer.older.set(run.older.get());
+        }
+    }
+
+    /// Those in the list, the newest first.
+    ///
+    /// # Safety
+    /// Attached to the interpreter, as long as the runs are used.
+    unsafe fn runs(&self) -> impl Iterator<Item = &Run> {
+        // SAFETY: a run in the list is alive: it is taken out before it goes. The GIL is held.
+        let newest = unsafe { self.newest.load(Ordering::Relaxed).as_ref() };
+        // SAFETY: as above.
+        std::iter::successors(newest, |run| unsafe { run.older.get().as_ref() })
+    }
+
+    /// Whether there are runs in the list. Without the GIL the answer may be an old one.
+    #[inline]
+    pub fn any(&self) -> bool {
+        !self.newest.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Nobody may interrupt anything from now on: the interpreter is about to end.
+    pub fn close(&self) {
+        lock(&self.wishes).alive = false;
+    }
+
+    /// Has KeyboardInterrupt raised in these runs as soon as their code can be: from any thread, attached or not, at any
+    /// time. False when this CPython has no way to do that.
+    pub fn interrupt(self: &Arc<Self>, interp: *mut PyInterpreterState, which: Which, reason: Reason) -> bool {
+        let Some(add_pending_call) = api()._PyEval_AddPendingCall else { return false };
+        let mut wishes = lock(&self.wishes);
+        if !wishes.alive {
+            return true;
+        }
+        match which {
+            Which::Run(number) => {
+                let known = wishes.numbers.iter().any(|(known, _)| *known == number);
+                if !known && wishes.numbers.try_reserve(1).is_ok() {
+                    wishes.numbers.push((number, reason));
+                }
+            }
+            // Nothing is left for what begins later.
+            Which::All if self.any() => wishes.first = Some((self.begun.load(Ordering::Acquire), reason)),
+            Which::Again if self.any() => {}
+            Which::All | Which::Again => return true,
+        }
+        if !wishes.queued {
+            let this = Arc::into_raw(Arc::clone(self)).cast_mut();
+            // SAFETY: the interpreter is alive until the lock is released. Without a lock of ours CPython takes none
+            // that is held while `pending` waits for ours.
+            wishes.queued = unsafe { add_pending_call(interp, Some(pending), this.cast(), 0) } == 0;
+            if !wishes.queued {
+                // SAFETY: nobody else got it: CPython's queue is full.
+                drop(unsafe { Arc::from_raw(this) });
+            }
+        }
+        true
+    }
+
+    /// Hits what is to be hit. True: the exception is to be raised here. Attached to the interpreter.
+    ///
+    /// # Safety
+    /// Attached to the interpreter that the list is of.
+    unsafe fn hit(&self, api: &Api) -> bool {
+        let wishes = {
+            let mut wishes = lock(&self.wishes);
+            wishes.queued = false;
+            Wishes { first: wishes.first.take(), numbers: std::mem::take(&mut wishes.numbers), ..Wishes::default() }
+        };
+        // SAFETY: attached, until all is done; nothing here runs Python code.
+        unsafe {
+            let here = (api.PyThread_get_thread_ident)();
+            for run in self.runs() {
+                if let Some(reason) = wishes.for_run(run) {
+                    run.want(reason);
+                    self.runs().take_while(|newer| !ptr::eq(*newer, run)).for_each(|newer| newer.is_inside(run));
+                }
+            }
+            let mut raise = false;
+            for run in self.runs().filter(|run| run.is.get().wanted) {
+                // A thread is in the newest of its runs, which is to end if one further out is.
+                let of_thread = || self.runs().filter(|other| other.thread == run.thread);
+                if of_thread().next().is_some_and(|newest| !ptr::eq(newest, run)) || !run.is_ripe() {
+                    continue;
+                }
+                let is_here = run.thread == here;
+                raise |= is_here;
+                if !is_here {
+                    (api.PyThreadState_SetAsyncExc)(run.thread as c_long, api.PyExc_KeyboardInterrupt.get());
+                }
+                for run in of_thread().filter(|run| run.is.get().wanted) {
+                    let is = run.is.get();
+                    run.is.set(Is { hit: true, sent: is.sent || !is_here, ..is });
+                }
+            }
+            raise
+        }
+    }
+}
+
+/// What was sent and has not come is not for the next one. Attached to the interpreter of the run.
+#[cold]
+fn take_back(run: &Run) {
+    // SAFETY: attached; takes back what is set for this thread's state.
+    unsafe { (api().PyThreadState_SetAsyncExc)(run.thread as c_long, ptr::null_mut()) };
+}
+
+/// CPython runs it once, with the GIL of the interpreter, at the latest when that ends.
+unsafe extern "C" fn pending(list: *mut c_void) -> c_int {
+    let api = api();
+    // SAFETY: the count that `interrupt` gave away. Attached.
+    unsafe {
+        let list = Arc::from_raw(list.cast::<Interrupts>());
+        if !list.hit(api) {
+            return 0;
+        }
+        (api.PyErr_SetNone)(api.PyExc_KeyboardInterrupt.get());
+        -1
+    }
+}

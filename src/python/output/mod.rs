@@ -1,0 +1,304 @@
+//! Where sys.stdout and sys.stderr go: to a host's function, or to the file descriptors. Until then text lies in the
+//! library's own memory.
+//!
+//! It is passed on when a run ends, when much has come together, on flush(), and at each line end of stderr, on a
+//! terminal, and when no run is active. So a host that exits without shutting down loses nothing but the beginning of a
+//! line that a thread has printed, and print() costs about what it costs with CPython's own buffer.
+//!
+//! | file | what |
+//! |---|---|
+//! | `descriptor` | text for a file descriptor |
+//! | `channel`, `decode` | text for a host's function |
+//! | `functions` | what Python calls |
+
+use std::ffi::CStr;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::attach::detached;
+use super::object::{Obj, Py, PyResult, Raised};
+use super::{Count, lock};
+use channel::Channel;
+use descriptor::Sink;
+
+mod channel;
+mod decode;
+mod descriptor;
+mod functions;
+
+pub use channel::{Callback, let_go};
+pub use descriptor::print_error;
+pub use functions::definition;
+
+/// What comes together before it is passed on.
+const FULL: usize = 64 * 1024;
+
+/// The output of an interpreter.
+pub struct Output(Arc<Shared>);
+
+/// Its streams in Python have it too.
+pub struct Shared {
+    stdout: Sink,
+    stderr: Sink,
+    /// What is printed is passed on at once.
+    unbuffered: bool,
+    /// Active runs in the interpreter.
+    runs: Count,
+    /// Some of it, or all, goes to a function: it has to be looked where. Changed with the lock of `runs_own`.
+    routed: AtomicBool,
+    /// To the interpreter's function, if there is one.
+    channel: Channel,
+    /// Runs with functions of their own, and their threads; in one thread the innermost is the last.
+    runs_own: Mutex<Vec<(usize, Arc<Channel>)>>,
+}
+
+/// A stream in Python.
+pub struct Stream {
+    number: i32,
+    shared: Arc<Shared>,
+}
+
+/// What is to be passed on.
+enum Pass {
+    Nothing,
+    /// Lines that are whole.
+    Lines,
+    All,
+    /// All, and then what has not been appended.
+    AllAndMore,
+}
+
+/// A number that no other thread has while this one lives.
+fn this_thread() -> usize {
+    thread_local!(static HERE: u8 = const { 0 });
+    HERE.with(|here| std::ptr::from_ref(here).addr())
+}
+
+/// Whether the run of this thread is to give up what it waits for.
+fn stop() -> bool {
+    false
+}
+
+impl Output {
+    pub fn new(unbuffered: bool) -> Output {
+        Output(Arc::new(Shared {
+            stdout: Sink::new(1, false),
+            stderr: Sink::new(2, true),
+            unbuffered,
+            runs: Count::default(),
+            routed: AtomicBool::new(false),
+            channel: Channel::default(),
+            runs_own: Mutex::default(),
+        }))
+    }
+
+    /// What guest.py needs for a stream.
+    pub fn functions<'py>(&self, py: Py<'py>, number: i32) -> PyResult<Obj<'py>> {
+        functions::functions(py, &self.0, number)
+    }
+
+    /// From now on a run is active: text may wait for its end.
+    pub fn run_begins(&self) {
+        self.0.runs.up();
+    }
+
+    pub fn run_ends(&self) {
+        self.0.runs.down();
+    }
+
+    /// Passes on what was printed. On failure the exception is set (such as BrokenPipeError).
+    #[inline]
+    pub fn flush(&self, py: Py) -> PyResult<()> {
+        let shared = &*self.0;
+        let waiting = shared.stdout.is_waiting() || shared.stderr.is_waiting() || shared.channel.is_waiting();
+        if waiting || shared.routed.load(Ordering::Relaxed) { shared.flush_all(py) } else { Ok(()) }
+    }
+
+    /// What this thread prints in the interpreter while `act` runs goes to this function, and all of it has come there
+    /// in the end. Attached.
+    pub fn to<R>(&self, py: Py, callback: &mut (dyn FnMut(i32, &str) + Send), act: impl FnOnce() -> R) -> R {
+        // SAFETY: the lifetime ends with this function: `Own` closes the channel when it is dropped, and a closed one
+        // has let its callback go.
+        let callback: &'static mut (dyn FnMut(i32, &str) + Send) = unsafe { std::mem::transmute(callback) };
+        let channel = Arc::new(Channel::new(Box::new(move |stream, text| callback(stream, text))));
+        lock(&self.0.runs_own).push((this_thread(), Arc::clone(&channel)));
+        self.0.route();
+        let _own = Own { py, shared: &self.0, channel: &channel };
+        act()
+    }
+
+    /// All that is printed from now on goes to this function, or to the descriptors when there is none. False when the
+    /// interpreter has ended. Detached.
+    pub fn set(&self, callback: Option<Callback>) -> bool {
+        let shared = &*self.0;
+        // What was printed before goes where it went before. Where that fails, nobody is left to be told.
+        let _ = shared.pass_all_on();
+        let switched = shared.channel.switch(callback);
+        shared.route();
+        match switched {
+            Ok(()) => true,
+            Err(callback) => {
+                let_go(callback);
+                false
+            }
+        }
+    }
+
+    /// Prints what the library itself has to say, on stderr. False when that is the descriptor. Detached.
+    pub fn print_error(&self, parts: &[&str]) -> bool {
+        let shared = &*self.0;
+        if !shared.channel.is_open() {
+            return false;
+        }
+        let appended = parts.iter().all(|part| matches!(shared.channel.append(2, part.as_bytes()), Ok(Some(_))));
+        shared.channel.deliver();
+        appended
+    }
+
+    /// The interpreter has ended: nothing is printed any more. Detached.
+    pub fn close(&self) {
+        self.0.channel.close();
+        let _ = self.0.pass_all_on();
+        self.0.route();
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// A run's own channel, until the run ends.
+struct Own<'a> {
+    py: Py<'a>,
+    shared: &'a Shared,
+    channel: &'a Arc<Channel>,
+}
+
+impl Drop for Own<'_> {
+    fn drop(&mut self) {
+        detached(Some(self.py.api), || self.channel.deliver());
+        lock(&self.shared.runs_own).retain(|(_, channel)| !Arc::ptr_eq(channel, self.channel));
+        self.shared.route();
+        detached(Some(self.py.api), || self.channel.close());
+    }
+}
+
+impl Shared {
+    /// Says where to look, after a change.
+    fn route(&self) {
+        let runs_own = lock(&self.runs_own);
+        self.routed.store(!runs_own.is_empty() || self.channel.is_open(), Ordering::Relaxed);
+    }
+
+    /// The channel of a run of this thread.
+    #[cold]
+    fn own(&self) -> Option<Arc<Channel>> {
+        let (me, runs_own) = (this_thread(), lock(&self.runs_own));
+        runs_own.iter().rev().find(|(thread, _)| *thread == me).map(|(_, channel)| Arc::clone(channel))
+    }
+
+    /// Appends to a function's text, when there is one for it.
+    #[cold]
+    fn write_routed(&self, py: Py, number: i32, data: &[u8]) -> PyResult<bool> {
+        let own = self.own();
+        let each_line = number == 2 || (own.is_none() && self.runs.get() == 0);
+        let channel = match &own {
+            Some(own) => &**own,
+            None if self.channel.is_open() => &self.channel,
+            None => return Ok(false),
+        };
+        for part in data.chunks(FULL) {
+            let Some(length) = channel.append(number, part).map_err(|_| py.no_memory())? else { return Ok(false) };
+            if self.unbuffered || length >= FULL || (each_line && part.contains(&b'\n')) {
+                detached(Some(py.api), || channel.deliver());
+            }
+        }
+        Ok(true)
+    }
+
+    /// What has come together for the descriptors. Detached.
+    fn pass_all_on(&self) -> io::Result<()> {
+        let stdout = self.stdout.pass_on(true, &[]);
+        self.stderr.pass_on(true, &[]).and(stdout)
+    }
+
+    #[cold]
+    fn flush_all(&self, py: Py) -> PyResult<()> {
+        // What a nested run has printed belongs to the run that it is nested in.
+        let own = self.own().filter(|own| own.is_waiting());
+        if own.is_some() || self.channel.is_waiting() {
+            detached(Some(py.api), || {
+                own.inspect(|own| own.deliver());
+                self.channel.deliver();
+            });
+        }
+        let stdout = flush(py, &self.stdout);
+        flush(py, &self.stderr).and(stdout)
+    }
+}
+
+impl Stream {
+    fn sink(&self) -> &Sink {
+        if self.number == 1 { &self.shared.stdout } else { &self.shared.stderr }
+    }
+
+    /// How text is encoded that is no UTF-8: a lone surrogate that stands for a byte is that byte.
+    fn errors(&self) -> &'static CStr {
+        if self.number == 1 { c"surrogateescape" } else { c"backslashreplace" }
+    }
+
+    /// Appends, and passes on when it is time. `data` belongs to a Python object that the caller holds.
+    fn write(&self, py: Py, data: &[u8]) -> PyResult<()> {
+        let shared = &*self.shared;
+        if shared.routed.load(Ordering::Relaxed) && shared.write_routed(py, self.number, data)? {
+            return Ok(());
+        }
+        let sink = self.sink();
+        match sink.append(data, shared.unbuffered, shared.runs.get() == 0) {
+            Pass::Nothing => Ok(()),
+            Pass::Lines => pass_on(py, sink, false, &[]),
+            Pass::All => pass_on(py, sink, true, &[]),
+            Pass::AllAndMore => pass_on(py, sink, true, data),
+        }
+    }
+
+    fn flush(&self, py: Py) -> PyResult<()> {
+        let shared = &*self.shared;
+        if shared.routed.load(Ordering::Relaxed) {
+            let own = shared.own();
+            detached(Some(py.api), || own.as_deref().unwrap_or(&shared.channel).deliver());
+        }
+        flush(py, self.sink())
+    }
+
+    /// What this thread prints goes to a function.
+    fn is_captured(&self) -> bool {
+        self.shared.routed.load(Ordering::Relaxed) && (self.shared.channel.is_open() || self.shared.own().is_some())
+    }
+}
+
+fn flush(py: Py, sink: &Sink) -> PyResult<()> {
+    if sink.is_waiting() { pass_on(py, sink, true, &[]) } else { Ok(()) }
+}
+
+fn pass_on(py: Py, sink: &Sink, all: bool, more: &[u8]) -> PyResult<()> {
+    // errno is the thread's own, but attaching again may change it.
+    let written = detached(Some(py.api), || {
+        sink.pass_on(all, more).map_err(|error| error.raw_os_error().unwrap_or(libc::EINTR))
+    });
+    written.map_err(|errno| {
+        // SAFETY: sets errno of this thread and raises the OSError that belongs to it; attached.
+        unsafe {
+            if errno == libc::EINTR {
+                (py.api.PyErr_SetNone)(py.api.PyExc_KeyboardInterrupt.get());
+            } else {
+                *libc::__errno_location() = errno;
+                (py.api.PyErr_SetFromErrno)(py.api.PyExc_OSError.get());
+            }
+        }
+        Raised
+    })
+}

@@ -1,0 +1,79 @@
+/* subpy_interrupt(): it stops what runs, whatever that is doing, and nothing that begins later. */
+#include "race.h"
+
+static subpy_error *error;
+
+/* Starts what never ends, and waits until it has begun: it sends a byte then. */
+static subpy_thread start(subpy_interp interp, signal_pipe begun, const char *code) {
+  subpy_thread thread = 0;
+  subpy_run_request request = {
+      .size = sizeof request, .interp = interp, .what = SUBPY_RUN_EXEC, .text = code, .text_len = SUBPY_AUTO_LEN};
+  OK(subpy_run_in_thread(&request, &thread, &error));
+  signal_wait(begun);
+  return thread;
+}
+
+static subpy_interp create_with(int32_t busy, signal_pipe begun) {
+  subpy_interp interp = 0;
+  subpy_interp_options options = {.size = sizeof options, .busy = busy};
+  OK(subpy_create(&options, &interp, &error));
+  char code[200];
+  snprintf(code, sizeof code, "import os, threading, time\ndef begun(): os.write(%d, b'x')", begun.out);
+  run(interp, code);
+  return interp;
+}
+
+static void a_loop(void) {
+  signal_pipe begun = signal_new();
+  subpy_interp interp = create_with(SUBPY_BUSY_REFUSE, begun);
+  for (int i = 0; i < 100; i++) {
+    subpy_thread thread = start(interp, begun, "def f():\n  begun()\n  while True:\n    pass\nf()");
+    OK(subpy_interrupt(interp, &error));
+    CHECK(subpy_thread_join(thread, NULL, &error) == SUBPY_ERROR_INTERRUPTED);
+    CHECK(strcmp(subpy_error_type_name(error, NULL), "KeyboardInterrupt") == 0);
+    CHECK(subpy_error_frame_count(error) >= 2 && strcmp(frame_at(error, 1).function, "f") == 0);
+    check_message(__FILE__, __LINE__, error, SUBPY_ERROR_INTERRUPTED, "...interrupted: KeyboardInterrupt, at <script>:");
+    CHECK(strstr(subpy_error_display(error, NULL), "Traceback (most recent call last):"));
+    subpy_error_free(error);
+    error = NULL;
+    /* Nothing is left for the next one. */
+    run(interp, "for _ in range(100): pass");
+  }
+  OK(subpy_close(interp, &error));
+}
+
+/* Nothing runs: nothing happens, now or later. */
+static void nothing_runs(void) {
+  subpy_interp interp = create();
+  for (int i = 0; i < 1000; i++) OK(subpy_interrupt(interp, &error));
+  for (int i = 0; i < 100; i++) {
+    OK(subpy_interrupt(interp, &error));
+    run(interp, "for _ in range(1000): pass");
+  }
+  OK(subpy_close(interp, &error));
+}
+
+/* All runs of an interpreter that is shared, and none of Python's threads. */
+static void all_that_run(void) {
+  signal_pipe begun = signal_new();
+  subpy_interp interp = create_with(SUBPY_BUSY_SHARE, begun);
+  run(interp, "end = False\nended = None\n"
+              "def background():\n  global ended\n  try:\n    while not end: pass\n    ended = 'well'\n"
+              "  except BaseException as e: ended = repr(e)\n"
+              "thread = threading.Thread(target=background)\nthread.start()");
+  subpy_thread threads[4];
+  for (int i = 0; i < 4; i++) threads[i] = start(interp, begun, "begun()\nwhile True: pass");
+  OK(subpy_interrupt(interp, &error));
+  for (int i = 0; i < 4; i++)
+    FAILS(SUBPY_ERROR_INTERRUPTED, "...interrupted: KeyboardInterrupt", subpy_thread_join(threads[i], NULL, &error));
+  run(interp, "end = True\nthread.join()\nassert ended == 'well', ended");
+  OK(subpy_close(interp, &error));
+}
+
+int main(void) {
+  a_loop();
+  nothing_runs();
+  all_that_run();
+  shut_down();
+  return 0;
+}
