@@ -39,6 +39,7 @@ c_tests! {
     foreign_stack
     fork
     functions
+    host_functions
     interpreters
     interrupt
     leak

@@ -16,8 +16,8 @@ use crate::python::hooks::Watcher;
 use crate::python::interp::{Interp, Scope};
 use crate::python::object::Py;
 use crate::python::stack::OwnStack;
-use crate::python::thread_end::at_thread_end;
 use crate::python::loaded_api;
+use crate::python::thread_end::AtThreadEnd;
 
 pub struct Here {
     /// The interpreters that the thread is in.
@@ -94,8 +94,9 @@ impl Here {
 
     #[cold]
     fn watch(&self) {
+        static END: AtThreadEnd = AtThreadEnd::new(thread_ends);
         self.watched.set(true);
-        at_thread_end(thread_ends);
+        END.watch();
     }
 }
 
@@ -143,6 +144,7 @@ impl Watcher for Interpreter {
         INTERPRETERS.remove(self.handle);
         // It is being cleared, on this thread.
         if let Some(python) = &self.python {
+            python.hosts.retire();
             detached(loaded_api(), || python.ended());
         }
     }

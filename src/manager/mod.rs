@@ -12,6 +12,7 @@
 //! | `session` | threads that stay in an interpreter from run to run |
 //! | `here` | what a thread remembers of all these |
 //! | `run` | what a thread does in interpreters |
+//! | `host` | functions that Python code calls |
 //! | `runtime` | CPython's life in this process: start, adopt, stop |
 //! | `thread` | runs on threads of their own |
 //! | `interpreters` | the operations of `concurrent.interpreters` |
@@ -22,6 +23,7 @@ mod function;
 mod gate;
 mod handle;
 mod here;
+mod host;
 mod interpreter;
 mod interpreters;
 mod last;
@@ -38,6 +40,9 @@ pub use error::{Error, Kind, Ran, Result};
 pub use function::Function;
 pub use function::{find_function, function_free};
 pub use gate::Busy;
+pub use host::{
+    Function as HostFunction, context_interp, context_note, context_raise, context_return, context_tag, define, outside,
+};
 pub use interpreters::{
     Options, close, create, find, get_current, get_main, id, interrupt, is_running, list_all, whence,
 };
@@ -52,6 +57,7 @@ pub use thread::{join, run_in_thread, thread_free, wait};
 // What those above need to speak of: they use nothing of `python` but this.
 pub use crate::python::exception::{Exception, Frame, Syntax};
 pub use crate::python::hooks::forked;
+pub use crate::python::host::{Context, HostCode, How};
 pub use crate::python::interp::Config;
 pub use crate::python::output::Callback;
 pub use crate::python::run::Code;

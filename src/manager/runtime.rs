@@ -114,7 +114,11 @@ fn host_exits() {
 /// A host has finalized its CPython: the runtime is down, without any of what a shutdown does in it.
 fn host_ended() {
     let mut phase = lock(&PHASE);
-    if let Phase::Up(up) = &*phase {
+    if !matches!(*phase, Phase::Up(_)) {
+        return;
+    }
+    let ended = std::mem::replace(&mut *phase, Phase::Down);
+    if let Phase::Up(up) = &ended {
         if let Some(main) = &up.main.python {
             main.close_interrupts();
         }
@@ -123,7 +127,13 @@ fn host_ended() {
         UP.store(false, Ordering::Release);
         handle::next_runtime();
         hooks::set_started(false);
-        *phase = Phase::Down;
+    }
+    drop(phase);
+    if let Phase::Up(up) = ended
+        && let Some(python) = &up.main.python
+    {
+        python.hosts.retire();
+        python.hosts.end();
     }
 }
 

@@ -4,13 +4,15 @@ use std::ffi::CStr;
 use std::mem::ManuallyDrop;
 use std::ptr;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::types::{PyInterpreterConfig, PyInterpreterState, PyObject};
 
-use super::attach::{Entry, Outside, Pinned};
+use super::attach::{Caller, Entry, Outside, Pinned};
 use super::exception::Exception;
 use super::hooks::{self, Host};
+use super::host::{Ending, Hosts};
 use super::interrupt::{Interrupts, Reason, Run, Which};
 use super::kept::KeptObjects;
 use super::names::Names;
@@ -67,6 +69,8 @@ pub struct Scope<'py> {
 pub struct Interp {
     state: *mut PyInterpreterState,
     pub id: i64,
+    /// Counts the interpreters of this process: neither an id nor an address is of one alone.
+    pub number: u64,
     /// Where CPython says that it came from.
     pub whence: i64,
     main: Main,
@@ -76,6 +80,7 @@ pub struct Interp {
     pub kept: KeptObjects,
     names: Names,
     sources: Arc<Sources>,
+    pub hosts: Arc<Hosts>,
     /// Runs that are attached. The first of them marks the interpreter as running, the last unmarks it.
     interrupts: Arc<Interrupts>,
     /// States that threads keep; they mark it too. Counted with the GIL.
@@ -147,18 +152,22 @@ impl Interp {
     /// # Safety
     /// The interpreter must be alive.
     unsafe fn new(state: *mut PyInterpreterState, id: i64) -> Interp {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let main = Main { module: ptr::null_mut(), dict: ptr::null_mut() };
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed) + 1;
         // SAFETY: alive, as promised; reads one field.
         let whence = api()._PyInterpreterState_GetWhence.map_or(0, |whence| unsafe { whence(state) });
         Interp {
             state,
             id,
+            number,
             whence,
             main,
             output: None,
             kept: KeptObjects::default(),
             names: Names::default(),
             sources: Arc::default(),
+            hosts: Hosts::new(number),
             interrupts: Arc::default(),
             pins: Count::default(),
         }
@@ -297,18 +306,30 @@ impl Interp {
         drop(entry);
     }
 
+    /// Python code of this interpreter that the thread comes from.
+    pub fn caller(&self, outside: &Outside) -> Option<Caller> {
+        outside.from(self.state, self.number)
+    }
+
     /// Enters for one run, which `is_running()` in a guest sees, and flushes what it printed at its end. With the state
-    /// that this thread keeps, if it does.
+    /// of the Python code in it that has called, if any; or with the one that this thread keeps, if it does.
     #[inline]
     pub fn run<R>(
         &self,
+        outside: Option<&Outside>,
+        caller: Option<Caller>,
         pinned: Option<&Pinned>,
         stack: Stack,
         act: impl FnOnce(Py, &Scope) -> Result<R, Box<Failure>>,
     ) -> Result<R, Box<Failure>> {
-        let entry = match pinned {
-            Some(pinned) => pinned.enter(stack),
-            None => self.enter_on(stack)?,
+        let _within = outside.map(Outside::enters);
+        let entry = match (caller, pinned) {
+            // SAFETY: of this interpreter, which is alive until `end` takes it; the thread has stepped out of it.
+            (Some(caller), pinned) if !pinned.is_some_and(|pinned| pinned.has(caller)) => unsafe {
+                caller.enter(api(), stack)
+            },
+            (_, Some(pinned)) => pinned.enter(stack),
+            (_, None) => self.enter_on(stack)?,
         };
         let py = entry.py();
         let run = Run::new(py.api);
@@ -388,6 +409,7 @@ impl Interp {
         self.close_interrupts();
         // Without memory for a state the interpreter stays, unused.
         let Ok(entry) = self.enter() else { return };
+        let _ending = Ending::begins();
         // While it ends no guest can destroy it as well. One that has looked already is not held back: CPython looks
         // without a lock.
         self.mark(entry.py());
@@ -397,14 +419,24 @@ impl Interp {
             self.kept.give_back_all(entry.py());
             self.names.give_back_all(entry.py());
             self.sources.give_back_all(entry.py());
+            self.hosts.give_back_all(entry.py());
             (entry.py().api.Py_DecRef)(self.main.module);
             entry.end_interpreter();
         }
         self.ended();
     }
 
-    /// It prints no more: what is left is passed on, and the host's function let go. Detached.
+    /// Host functions of a Python that goes on without the library refuse to be called.
+    pub fn retire(&self) {
+        if let Ok(_entry) = self.enter() {
+            self.hosts.retire();
+        }
+    }
+
+    /// Nothing of it can print or call the host any more: what is left is passed on, and the host's functions let go.
+    /// Detached.
     pub fn ended(&self) {
+        self.hosts.end();
         if let Some(output) = &self.output {
             output.close();
         }
@@ -417,6 +449,7 @@ impl Interp {
             self.kept.give_back_all(entry.py());
             self.names.give_back_all(entry.py());
             self.sources.give_back_all(entry.py());
+            self.hosts.give_back_all(entry.py());
             // SAFETY: as in `end`.
             unsafe { (entry.py().api.Py_DecRef)(self.main.module) }
         }

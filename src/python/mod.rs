@@ -18,6 +18,7 @@
 //! | `sources` | the source of what was run, for tracebacks |
 //! | `names` | names as Python strings |
 //! | `kept` | objects that prepared functions hold |
+//! | `host` | Python objects that call the host |
 //! | `convert` | values from and to Python objects |
 //! | `exception` | an uncaught exception as text |
 //! | `output`, `guest.py` | sys.stdout and sys.stderr of an interpreter |
@@ -36,6 +37,7 @@ pub mod exception;
 pub mod find;
 mod frozen;
 pub mod hooks;
+pub mod host;
 pub mod interp;
 pub mod interrupt;
 pub mod kept;

@@ -140,6 +140,14 @@ impl Gate {
         Ok(Running { gate: self, inside })
     }
 
+    /// The same for a thread that comes from Python code in there, by a run or not: it has the interpreter already.
+    #[cold]
+    pub fn enter_again<'a>(&'a self, handle: u64, inside: &'a Inside) -> Result<Running<'a>, Refused> {
+        self.enter_slowly(true)?;
+        inside.0.borrow_mut().push(handle);
+        Ok(Running { gate: self, inside })
+    }
+
     /// Lets a run in when nobody is running, waiting or closing.
     #[inline]
     fn enter_if_free(&self) -> bool {
