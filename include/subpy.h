@@ -441,6 +441,16 @@ SUBPY_API void subpy_value_free(struct subpy_value *value);
  * Python code that writes to a closed pipe then gets a BrokenPipeError instead of ending the process.
  */
 #define SUBPY_RUNTIME_KEEP_SIGPIPE 4
+/** Runs that are in, or wait for their turn, may finish. Newcomers are refused with SUBPY_ERROR_BUSY. */
+#define SUBPY_CLOSE_DRAIN 1
+/**
+ * Runs that are in get a KeyboardInterrupt, again and again until they end with SUBPY_ERROR_INTERRUPTED; those that wait
+ * for their turn, and newcomers, are refused with SUBPY_ERROR_BUSY. Python's own threads get a SystemExit, which ends
+ * them silently; threading.Timer is cancelled, pools of threads drop what they have not begun, loops of asyncio are
+ * woken. What is blocked in C code (time.sleep(), a lock, a socket) notices when that returns. With SUBPY_CLOSE_DRAIN
+ * too, all this begins when half of the time is over, or at once if there is no limit.
+ */
+#define SUBPY_CLOSE_INTERRUPT 2
 
 /** Options of subpy_init(). Zero is the default of every field. */
 typedef struct subpy_runtime_options {
@@ -454,6 +464,18 @@ typedef struct subpy_runtime_options {
   /** SUBPY_RUNTIME_* */
   uint64_t flags;
 } subpy_runtime_options;
+
+/** Options of subpy_shutdown_with() and subpy_close_with(). */
+typedef struct subpy_close_options {
+  /** sizeof(subpy_close_options) */
+  size_t size;
+  /** milliseconds that everything may take; 0: wait for nothing; -1: no limit */
+  int64_t timeout_ms;
+  /** SUBPY_CLOSE_* */
+  uint32_t flags;
+  /** 0 */
+  uint32_t reserved;
+} subpy_close_options;
 
 /**
  * Start the runtime, unless it runs already with the same options.
@@ -502,6 +524,28 @@ SUBPY_API subpy_status subpy_init(const struct subpy_runtime_options *options, s
  * Any thread, but not one that Python code started.
  */
 SUBPY_API subpy_status subpy_shutdown(subpy_error **error);
+
+/**
+ * Close every interpreter and finalize CPython within a time, and have what runs end: subpy_close_with() for all of them
+ * at the same time, main included. All or nothing: when the time is over before all have come to rest, all go on as
+ * before, but for what was interrupted.
+ *
+ * Then they end, one after the other, and CPython is finalized unless it was adopted. In an adopted CPython only runs in
+ * main are waited for or interrupted; its other threads are its owner's.
+ *
+ * If Python code cannot be made to end, exit() and _exit() still end the process: the library waits for nothing then.
+ *
+ * @param options  NULL: as if all bytes were zero, which waits for nothing
+ * @param error    optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK, also when the runtime does not run; any error of subpy_shutdown();
+ *         SUBPY_ERROR_BUSY              the message names what is still there, by interpreter; everything is as it was
+ *         SUBPY_ERROR_TIMEOUT           all are ending, and have not ended in time; call it again to wait on. Until
+ *                                       then no interpreter can be used or created
+ *         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense
+ *
+ * Any thread, but not one that Python code started.
+ */
+SUBPY_API subpy_status subpy_shutdown_with(const struct subpy_close_options *options, subpy_error **error);
 
 /**
  * The version of the library: major * 1000000 + minor * 1000 + patch, so 1000 is 0.1.0. If you open the library at run
@@ -624,6 +668,35 @@ SUBPY_API subpy_status subpy_create(const struct subpy_interp_options *options, 
  * Any thread.
  */
 SUBPY_API subpy_status subpy_close(subpy_interp interp, subpy_error **error);
+
+/**
+ * Finalize and destroy an interpreter within a time, and have what is in it end.
+ *
+ * The interpreter must have come to rest: no run in it, no thread that has entered it (subpy_enter()), and no thread
+ * alive that Python code started with `threading` (daemons do not count, nor the idle threads of a
+ * `concurrent.futures` pool). Without flags only those threads are waited for, and a run is SUBPY_ERROR_BUSY at once, as
+ * with subpy_close(). If the time is over before that, the interpreter goes on as before, but for what was interrupted.
+ *
+ * Then it ends. That cannot be taken back, and may run Python code: atexit handlers, `__del__`. With
+ * SUBPY_CLOSE_INTERRUPT these get a KeyboardInterrupt too. Ending always gets half a second, however short the time is;
+ * after that it is SUBPY_ERROR_TIMEOUT, while a thread of the library's goes on with it. Call this function again to
+ * wait on.
+ *
+ * @param interp   the interpreter
+ * @param options  NULL: as if all bytes were zero, which waits for nothing
+ * @param error    optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; any error of subpy_close();
+ *         SUBPY_ERROR_BUSY              it has not come to rest in time; the message names each run and thread that is
+ *                                       still there, and where its code is. The interpreter is as it was
+ *         SUBPY_ERROR_TIMEOUT           it is ending, and has not ended in time
+ *         SUBPY_ERROR_INTERPRETER       this thread is running something in it, maybe further out
+ *         SUBPY_ERROR_WRONG_STATE       this CPython cannot be interrupted
+ *         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_close_with(subpy_interp interp, const subpy_close_options *options,
+    subpy_error **error);
 
 /**
  * Bind names in the interpreter's `__main__`: all of them or, on failure, none. Python: Interpreter.prepare_main().

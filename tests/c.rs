@@ -30,6 +30,7 @@ c_tests! {
     busy
     churn
     close
+    close_with
     codecs
     dedent
     eval_call

@@ -104,10 +104,13 @@ pub unsafe extern "C" fn subpy_define(
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
-        boundary::status(error, registering(r#fn, userdata, finalize, move |code| {
-            known_flags(flags.into(), KNOWN_FLAGS.into(), "flags")?;
-            define(interp, text(name, len, "name")?, flags, None, None, code)
-        }))
+        boundary::status(
+            error,
+            registering(r#fn, userdata, finalize, move |code| {
+                known_flags(flags.into(), KNOWN_FLAGS.into(), "flags")?;
+                define(interp, text(name, len, "name")?, flags, None, None, code)
+            }),
+        )
     }
 }
 
@@ -137,14 +140,17 @@ pub unsafe extern "C" fn subpy_define_with(
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
-        boundary::status(error, registering(r#fn, userdata, finalize, move |code| {
-            let options = boundary::options(options, "subpy_define_options")?;
-            known_flags(options.flags.into(), KNOWN_FLAGS.into(), "subpy_define_options.flags")?;
-            known_flags(options.reserved.into(), 0, "subpy_define_options.reserved")?;
-            let signature = optional_text(options.signature, "subpy_define_options.signature")?;
-            let doc = optional_text(options.doc, "subpy_define_options.doc")?;
-            define(interp, text(name, len, "name")?, options.flags, signature, doc, code)
-        }))
+        boundary::status(
+            error,
+            registering(r#fn, userdata, finalize, move |code| {
+                let options = boundary::options(options, "subpy_define_options")?;
+                known_flags(options.flags.into(), KNOWN_FLAGS.into(), "subpy_define_options.flags")?;
+                known_flags(options.reserved.into(), 0, "subpy_define_options.reserved")?;
+                let signature = optional_text(options.signature, "subpy_define_options.signature")?;
+                let doc = optional_text(options.doc, "subpy_define_options.doc")?;
+                define(interp, text(name, len, "name")?, options.flags, signature, doc, code)
+            }),
+        )
     }
 }
 
@@ -288,11 +294,7 @@ pub unsafe extern "C" fn subpy_context_raise(
 /// @param len   its length in bytes, or SUBPY_AUTO_LEN
 /// @return as subpy_context_raise(). Any thread, until the host function returns.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn subpy_context_note(
-    ctx: *mut subpy_context,
-    text: *const c_char,
-    len: usize,
-) -> subpy_status {
+pub unsafe extern "C" fn subpy_context_note(ctx: *mut subpy_context, text: *const c_char, len: usize) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
         boundary::status(std::ptr::null_mut(), || {

@@ -46,12 +46,7 @@ pub unsafe extern "C" fn subpy_call_in_thread(
 }
 
 /// Copies a run and starts a thread for it. When nobody wants the thread's handle it is freed at once.
-pub(super) fn start(
-    interp: subpy_interp,
-    code: Code,
-    wanted: bool,
-    output: Option<RunOutput>,
-) -> Result<subpy_thread> {
+pub(super) fn start(interp: subpy_interp, code: Code, wanted: bool, output: Option<RunOutput>) -> Result<subpy_thread> {
     let output = output.map(|output| Box::new(output.callback()) as Callback);
     let thread = manager::run_in_thread(interp, code, wanted, output)?;
     if !wanted {

@@ -14,9 +14,9 @@ use crate::python::Failure;
 use crate::python::attach::detached;
 use crate::python::hooks::Watcher;
 use crate::python::interp::{Interp, Scope};
+use crate::python::loaded_api;
 use crate::python::object::Py;
 use crate::python::stack::OwnStack;
-use crate::python::loaded_api;
 use crate::python::thread_end::AtThreadEnd;
 
 pub struct Here {
@@ -133,6 +133,12 @@ impl Watcher for Interpreter {
 
     fn library_ends(&self) -> bool {
         self.gate.is_closing()
+    }
+
+    fn cleared(&self) {
+        if let Some(python) = &self.python {
+            python.close_interrupts();
+        }
     }
 
     fn stays(&self) -> bool {

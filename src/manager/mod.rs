@@ -6,6 +6,7 @@
 //! | `error` | what can go wrong |
 //! | `handle`, `registry`, `last` | handles, and what they stand for |
 //! | `gate` | who may be in an interpreter: running, busy policy, closing |
+//! | `attempt` | a close that goes on, as those see it who wait for it |
 //! | `interpreter` | one interpreter: its gate, its place in the books, its end |
 //! | `output` | where an interpreter's output goes |
 //! | `function` | callables that were looked up once |
@@ -16,8 +17,11 @@
 //! | `runtime` | CPython's life in this process: start, adopt, stop |
 //! | `thread` | runs on threads of their own |
 //! | `interpreters` | the operations of `concurrent.interpreters` |
+//! | `close` | closing within a time |
 //! | `shutdown` | the end of everything |
 
+mod attempt;
+mod close;
 mod error;
 mod function;
 mod gate;
@@ -35,6 +39,8 @@ mod session;
 mod shutdown;
 mod thread;
 
+pub use attempt::CloseOptions;
+pub use close::close_with;
 pub use error::{Error, Kind, Ran, Result};
 #[cfg(feature = "capi")]
 pub use function::Function;
@@ -46,19 +52,19 @@ pub use host::{
 pub use interpreters::{
     Options, close, create, find, get_current, get_main, id, interrupt, is_running, list_all, whence,
 };
+pub use output::set_output;
 #[cfg(feature = "capi")]
 pub use run::copy;
-pub use output::set_output;
 pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_to};
 pub use runtime::{RuntimeOptions, init, python_library, python_version};
-pub use shutdown::shutdown;
+pub use shutdown::{shutdown, shutdown_with};
 pub use thread::{join, run_in_thread, thread_free, wait};
 
 // What those above need to speak of: they use nothing of `python` but this.
 pub use crate::python::exception::{Exception, Frame, Syntax};
+pub use crate::python::guest::Config;
 pub use crate::python::hooks::forked;
 pub use crate::python::host::{Context, HostCode, How};
-pub use crate::python::interp::Config;
 pub use crate::python::output::Callback;
 pub use crate::python::run::Code;
 pub use crate::python::start::Startup;

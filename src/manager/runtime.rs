@@ -72,6 +72,11 @@ pub fn is_up() -> bool {
     UP.load(Ordering::Acquire)
 }
 
+/// It runs, in a CPython that a host had initialised.
+pub fn is_adopted() -> bool {
+    matches!(&*lock(&PHASE), Phase::Up(up) if up.is_adopted())
+}
+
 /// Keeps the runtime from being shut down. It has the number of that runtime, because a host may end its CPython all
 /// the same.
 pub struct Use(u32);

@@ -7,6 +7,8 @@ mod word;
 
 use std::cell::RefCell;
 
+pub use drain::InTheWay;
+
 use crate::python::attach::detached;
 use crate::python::loaded_api;
 use sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, lock, sleep};

@@ -5,12 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::atomic::Ordering;
 
+use super::super::Failure;
 use super::super::api;
 use super::super::api::Api;
 use super::super::convert::{borrow, to_python};
 use super::super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised};
 use super::super::types::{PyObject, PyThreadState};
-use super::super::Failure;
 use super::context::{self, Outcome};
 use super::finalize::sweep_if_watched;
 use super::object::function_of;
@@ -39,7 +39,10 @@ pub unsafe extern "C" fn vectorcall(
         let count = nargsf & !PY_VECTORCALL_ARGUMENTS_OFFSET;
         let called = catch_unwind(AssertUnwindSafe(|| call(py, function, args, count, names)));
         let result = called.unwrap_or_else(|_| {
-            Err(py.raise(py.api.PyExc_SystemError.get(), "internal error in subpy, please report it: a host call panicked"))
+            Err(py.raise(
+                py.api.PyExc_SystemError.get(),
+                "internal error in subpy, please report it: a host call panicked",
+            ))
         });
         result.map_or(ptr::null_mut(), Obj::into_ptr)
     }
@@ -103,7 +106,8 @@ unsafe fn call_with_many<'py>(
                     Some(name) => format!("argument '{name}'"),
                     None => "an argument".into(),
                 };
-                let key = borrow(py, name, &mut owned).map_err(|failure| bad_argument(py, function, &place(), failure))?;
+                let key =
+                    borrow(py, name, &mut owned).map_err(|failure| bad_argument(py, function, &place(), failure))?;
                 let value = borrow(py, *args.add(count + index), &mut owned);
                 let value = value.map_err(|failure| bad_argument(py, function, &place(), failure))?;
                 kwargs.push(subpy_pair { key, value });

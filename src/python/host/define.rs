@@ -12,12 +12,7 @@ use super::super::types;
 use super::{Definition, HostFunction, object};
 
 /// Makes the object, and binds it in `__main__` or in a module, which is imported or made.
-pub fn define(
-    py: Py,
-    scope: &Scope,
-    function: &Arc<HostFunction>,
-    definition: Definition,
-) -> Result<(), Box<Failure>> {
+pub fn define(py: Py, scope: &Scope, function: &Arc<HostFunction>, definition: Definition) -> Result<(), Box<Failure>> {
     bind(py, scope, function, definition).map_err(|Raised| {
         // A module may have kept the object all the same.
         function.retired.store(true, Ordering::Relaxed);

@@ -102,9 +102,8 @@ fn kind<'py>(py: Py<'py>, kept: &AtomicPtr<PyObject>) -> PyResult<Obj<'py>> {
         slot(types::Py_tp_methods, METHODS.0.as_ptr().cast()),
         slot(0, ptr::null()),
     ];
-    let flags = types::Py_TPFLAGS_HAVE_VECTORCALL
-        | types::Py_TPFLAGS_IMMUTABLETYPE
-        | types::Py_TPFLAGS_DISALLOW_INSTANTIATION;
+    let flags =
+        types::Py_TPFLAGS_HAVE_VECTORCALL | types::Py_TPFLAGS_IMMUTABLETYPE | types::Py_TPFLAGS_DISALLOW_INSTANTIATION;
     let mut spec = PyType_Spec {
         name: c"subpy.HostFunction".as_ptr(),
         // What the data need, beyond what the base has.
@@ -202,4 +201,3 @@ unsafe extern "C" fn get(object: *mut PyObject, _: *mut PyObject, _: *mut PyObje
         object
     }
 }
-

@@ -286,9 +286,8 @@ fn flush(py: Py, sink: &Sink) -> PyResult<()> {
 
 fn pass_on(py: Py, sink: &Sink, all: bool, more: &[u8]) -> PyResult<()> {
     // errno is the thread's own, but attaching again may change it.
-    let written = detached(Some(py.api), || {
-        sink.pass_on(all, more).map_err(|error| error.raw_os_error().unwrap_or(libc::EINTR))
-    });
+    let written =
+        detached(Some(py.api), || sink.pass_on(all, more).map_err(|error| error.raw_os_error().unwrap_or(libc::EINTR)));
     written.map_err(|errno| {
         // SAFETY: sets errno of this thread and raises the OSError that belongs to it; attached.
         unsafe {
