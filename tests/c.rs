@@ -28,6 +28,7 @@ c_tests! {
     basics
     block
     busy
+    cancel
     churn
     close
     codecs
