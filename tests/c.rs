@@ -42,6 +42,7 @@ c_tests! {
     functions
     interpreters
     interrupt
+    late_hits
     leak
     left_threads
     lifecycle
