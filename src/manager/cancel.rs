@@ -91,7 +91,7 @@ mod tests {
     use crate::manager::interpreters::{Options, close, create};
     use crate::manager::limits::Limits;
     use crate::manager::run::{run, run_with};
-    use crate::manager::runtime::{self, RuntimeOptions};
+    use crate::manager::runtime;
     use crate::python::interrupt::test_without_look_up;
     use crate::python::run::Code;
     use crate::value::Args;

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use super::api::Api;
 use super::exception::Exception;
 use super::object::Py;
+use super::quiet::{Quiet, loud, quiet};
 use super::types::PyInterpreterState;
 use super::{Failure, api, lock};
 
@@ -171,7 +172,14 @@ pub struct Interrupts {
     wishes: Mutex<Wishes>,
     /// When it was looked last, there were some that are to end.
     unfinished: AtomicBool,
+    /// There is one from the first hit until the last run that was hit has ended. Locked with the GIL alone.
+    quiet: Mutex<Option<Quiet>>,
 }
+
+// SAFETY: the reference in `quiet` is used with the GIL of the interpreter that it is of.
+unsafe impl Send for Interrupts {}
+// SAFETY: as above; the list changes with that GIL too.
+unsafe impl Sync for Interrupts {}
 
 impl Default for Interrupts {
     fn default() -> Interrupts {
@@ -181,6 +189,7 @@ impl Default for Interrupts {
             begun: AtomicU64::new(0),
             wishes,
             unfinished: AtomicBool::new(false),
+            quiet: Mutex::default(),
         }
     }
 }
@@ -211,8 +220,8 @@ impl Interrupts {
     /// It can no longer be interrupted. Says whether it was the last one. Attached to the interpreter.
     #[inline(always)]
     pub fn unlink(&self, run: &Run) -> bool {
-        if run.is.get().sent {
-            take_back(run);
+        if run.is.get().hit {
+            self.after_hits(run);
         }
         if !ptr::eq(self.newest.load(Ordering::Relaxed), run) {
             self.take_out(run);
@@ -221,6 +230,24 @@ impl Interrupts {
         let older = run.older.get();
         self.newest.store(older.cast_mut(), Ordering::Relaxed);
         older.is_null()
+    }
+
+    /// A run that was hit ends. Attached to the interpreter.
+    #[cold]
+    fn after_hits(&self, run: &Run) {
+        let api = api();
+        // SAFETY: attached.
+        unsafe {
+            // What was sent and has not come is not for the next one.
+            if run.is.get().sent {
+                (api.PyThreadState_SetAsyncExc)(run.thread as c_long, ptr::null_mut());
+            }
+            if self.runs().filter(|run| run.is.get().hit).count() == 1 {
+                // Not under the lock: it may be the last reference to an object of the user's.
+                let quiet = lock(&self.quiet).take();
+                quiet.into_iter().for_each(|quiet| loud(Py::attached(api), quiet));
+            }
+        }
     }
 
     /// Another thread's has begun later and not ended.
@@ -297,7 +324,7 @@ impl Interrupts {
     ///
     /// # Safety
     /// Attached to the interpreter that the list is of.
-    unsafe fn hit(&self, api: &Api) -> bool {
+    unsafe fn hit(&self, api: &'static Api) -> bool {
         let wishes = {
             let mut wishes = lock(&self.wishes);
             wishes.queued = false;
@@ -324,6 +351,10 @@ impl Interrupts {
                 if of_thread().next().is_some_and(|newest| !ptr::eq(newest, run)) || !run.is_ripe() {
                     continue;
                 }
+                let mut hook = lock(&self.quiet);
+                if hook.is_none() {
+                    *hook = quiet(Py::attached(api));
+                }
                 let is_here = run.thread == here;
                 raise |= is_here;
                 if !is_here {
@@ -337,13 +368,6 @@ impl Interrupts {
             raise
         }
     }
-}
-
-/// What was sent and has not come is not for the next one. Attached to the interpreter of the run.
-#[cold]
-fn take_back(run: &Run) {
-    // SAFETY: attached; takes back what is set for this thread's state.
-    unsafe { (api().PyThreadState_SetAsyncExc)(run.thread as c_long, ptr::null_mut()) };
 }
 
 /// CPython runs it once, with the GIL of the interpreter, at the latest when that ends.

@@ -11,6 +11,7 @@
 //! | `arenas` | memory for objects, from one interpreter to the next |
 //! | `interp` | one interpreter: create, set up, run in, end |
 //! | `interrupt` | KeyboardInterrupt in runs that are to end |
+//! | `quiet` | less noise from them |
 //! | `frozen` | modules that new interpreters do not have to read from files |
 //! | `thread_end` | what is to be done when a thread ends |
 //! | `run`, `dedent` | exec, eval, call, prepare_main |
@@ -43,6 +44,7 @@ pub mod many;
 mod names;
 pub mod object;
 pub mod output;
+mod quiet;
 pub mod run;
 pub mod sources;
 pub mod stack;

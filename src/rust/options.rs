@@ -1,6 +1,7 @@
 //! How interpreters and CPython are started: options that later versions can add to.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::manager::{Busy, Config, Kind, Options, Result, RuntimeOptions, Startup};
 
@@ -20,6 +21,13 @@ impl Options {
     #[must_use]
     pub fn config(self, config: Config) -> Options {
         Options { config, ..self }
+    }
+
+    /// How long each run in it may take, if it does not say so itself ([`Limits`](crate::Limits)).
+    /// [`Duration::ZERO`] is no limit.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Options {
+        Options { timeout: (!timeout.is_zero()).then_some(timeout), ..self }
     }
 
     /// What C's texts cannot say, Rust's can.

@@ -68,6 +68,27 @@ static void code_that_catches(void) {
   OK(subpy_close(interp, &error));
 }
 
+static subpy_interp noisy;
+
+static void be_noisy(void) {
+  CHECK(exec_for(noisy, "n = 0\nfor i in range(100): A()\nwhile True: pass", 100) == SUBPY_ERROR_TIMEOUT);
+  subpy_error_free(error);
+  error = NULL;
+}
+
+/* "Exception ignored in ..." comes once a run, and the hook is as it was afterwards. */
+static void noise(void) {
+  noisy = create();
+  run(noisy, "import sys\nbefore = sys.unraisablehook\nn = 0\n"
+             "class A:\n  def __del__(self):\n    global n\n    n += 1\n    while n < 20: pass");
+  char *text = capture(2, be_noisy);
+  const char *first = strstr(text, "Exception ignored");
+  CHECK(number(noisy, "n") > 3 && first && !strstr(first + 1, "Exception ignored"));
+  free(text);
+  CHECK(number(noisy, "sys.unraisablehook is before"));
+  OK(subpy_close(noisy, &error));
+}
+
 /* Rendering an exception is a step of the library's, and user code. */
 static void rendering(void) {
   subpy_interp interp = create();
@@ -264,6 +285,7 @@ static void abandoned(void) {
 int main(void) {
   code_that_never_ends();
   code_that_catches();
+  noise();
   rendering();
   defaults();
   arguments();
