@@ -55,6 +55,7 @@ c_tests! {
     no_memory
     output
     race_all
+    race_cancel
     race_close_shutdown
     race_find_create
     race_guests

@@ -37,15 +37,14 @@ static void *runs(void *number) {
     targets[(uintptr_t)number] = cancel;
     subpy_status status = subpy_run(&request, &result, &error);
     bool asked = atomic_exchange(&targets[(uintptr_t)number], 0) != cancel;
-    if (status == SUBPY_OK) ended++;
-    else if (status == SUBPY_ERROR_INTERRUPTED) stopped++, unasked += !asked;
-    else OK(status);
-    subpy_error_free(error);
-    error = NULL;
+    ended += status == SUBPY_OK;
+    stopped += status == SUBPY_ERROR_INTERRUPTED;
+    unasked += status == SUBPY_ERROR_INTERRUPTED && !asked;
+    EXPECT_ONE_OF(status, error, SUBPY_OK, SUBPY_ERROR_INTERRUPTED);
     /* The token may be fired at this moment, or be freed and then fired. */
     if (random & 4096) subpy_cancel_free(cancel);
     status = subpy_call(interp, "g", 1, &n, 1, NULL, &result, &error);
-    if (status != SUBPY_OK) late++;
+    late += status != SUBPY_OK;
     subpy_error_free(error);
     error = NULL;
     if (!(random & 4096)) subpy_cancel_free(cancel);
