@@ -40,12 +40,17 @@ c_tests! {
     foreign_stack
     fork
     functions
+    host_context
+    host_finalize
     host_functions
+    host_nested
+    host_threads
     interpreters
     interrupt
     leak
     left_threads
     lifecycle
+    limits
     main
     many
     many_threads

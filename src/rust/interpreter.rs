@@ -15,7 +15,7 @@ use super::session::Session;
 use super::thread::Thread;
 use super::to_rust::FromValue;
 use super::unless_forked;
-use crate::manager::{self, CloseOptions, Code, Kind, Options, Result};
+use crate::manager::{self, CloseOptions, Code, InThread, Kind, Options, Result};
 use crate::value::{OwnedValue, check_owned_main_names};
 
 /// An interpreter, by its handle. It can be cloned, sent to any thread, and used by many at a time.
@@ -221,7 +221,10 @@ impl Interpreter {
     ) -> Result<Thread> {
         let call = Call::new(args, kwargs)?;
         let code = Code::Call { callable, args: call.args()? };
-        unless_forked(|| manager::run_in_thread(self.handle, code, true, None)).map(Thread)
+        unless_forked(|| {
+            manager::run_in_thread(self.handle, code, InThread { want_result: true, ..InThread::default() })
+        })
+        .map(Thread)
     }
 
     /// Binds names in its `__main__`, all or none. Python: `Interpreter.prepare_main()`.
