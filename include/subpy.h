@@ -824,8 +824,8 @@ SUBPY_API subpy_status subpy_find(int64_t id, subpy_interp *interp, subpy_error 
  *
  * Called on the thread that printed, or on one that passes on what has come together, without a GIL; never twice at
  * once for the same interpreter or run. It may call any function, also print through a run in the same interpreter
- * (which comes when it has returned); it must not wait for another thread's run there, which may be waiting for it. It
- * must return, not unwind.
+ * (which comes when it has returned). What it must not do is to wait, by means of its own, for another thread that
+ * prints there: that one may be waiting for it. It must return, not unwind.
  */
 typedef void (*subpy_output_fn)(void *userdata, subpy_interp interp, int32_t stream, const char *text, size_t len);
 

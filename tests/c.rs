@@ -64,6 +64,7 @@ c_tests! {
     race_find_create
     race_guests
     race_host_exit
+    race_output
     race_refused_shutdown
     race_run_close
     race_thread_start

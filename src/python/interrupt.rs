@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::api::Api;
 use super::exception::Exception;
-use super::object::Py;
+use super::object::{Py, PyResult, Raised};
 use super::types::{PyInterpreterState, PyThreadState};
 use super::{Failure, api, lock};
 
@@ -174,6 +174,8 @@ pub struct Interrupts {
     wishes: Mutex<Wishes>,
     /// When it was looked last, there were some that are to end.
     unfinished: AtomicBool,
+    /// How often something was wished: those that wait without the GIL look whether it has changed.
+    asked: AtomicU64,
 }
 
 impl Default for Interrupts {
@@ -184,6 +186,7 @@ impl Default for Interrupts {
             begun: AtomicU64::new(0),
             wishes,
             unfinished: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
         }
     }
 }
@@ -272,6 +275,7 @@ impl Interrupts {
         if !wishes.alive {
             return true;
         }
+        self.asked.fetch_add(1, Ordering::Relaxed);
         match which {
             Which::Run(number) => {
                 let known = wishes.numbers.iter().any(|(known, _)| *known == number);
@@ -300,6 +304,31 @@ impl Interrupts {
     /// Whether there may be runs that are to end and have not.
     pub fn is_interrupting(&self) -> bool {
         self.any() && (self.unfinished.load(Ordering::Relaxed) || lock(&self.wishes).queued)
+    }
+
+    /// Changes when something is wished. From any thread, attached or not.
+    #[inline]
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// For a run that waits: whether it is to end. Then KeyboardInterrupt is set. Attached.
+    #[cold]
+    pub fn check(&self, py: Py) -> PyResult<()> {
+        // SAFETY: attached to the interpreter that the list is of.
+        unsafe {
+            if (py.api.Py_MakePendingCalls)() != 0 {
+                return Err(Raised);
+            }
+            // It may have been sent while another thread had the GIL.
+            let here = (py.api.PyThread_get_thread_ident)();
+            let sent = self.runs().find(|run| run.thread == here).is_some_and(|run| run.is.get().hit);
+            if !sent {
+                return Ok(());
+            }
+            (py.api.PyErr_SetNone)(py.api.PyExc_KeyboardInterrupt.get());
+            Err(Raised)
+        }
     }
 
     /// Hits what is to be hit. True: the exception is to be raised here. Attached to the interpreter.

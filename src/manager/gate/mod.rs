@@ -11,6 +11,7 @@ pub use drain::InTheWay;
 
 use crate::python::attach::detached;
 use crate::python::loaded_api;
+use crate::python::output::waiting;
 use sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, lock, sleep};
 use turn::Queue;
 use word::{CLOSED, CLOSING, DRAINING, FREE, NOT_OPEN, RUNS, SESSION, SESSIONS, TELL, UNDECIDED, VISIT, VISITS};
@@ -247,7 +248,7 @@ impl Gate {
                     _ if self.busy == Busy::Wait => {
                         let stopped = || stop.is_some_and(Stop::is_stopped).then_some(Refused::Stopped);
                         let reason = || drain::turned_away(self.load()).or_else(stopped);
-                        return detached(loaded_api(), || self.wait_for_turn(reason));
+                        return detached(loaded_api(), || waiting(|| self.wait_for_turn(reason)));
                     }
                     word if word & RUNS != 0 => return Err(Refused::Running),
                     // The one who was inside has left.
