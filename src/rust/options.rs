@@ -215,7 +215,7 @@ mod tests {
         let options = RuntimeOptions::new().python("/p").startup(startup);
         assert_eq!((options.python, options.startup), (Some("/p".into()), startup));
         let second = Duration::from_secs(1);
-        assert_eq!(set(CloseOptions::new()), "timeout: Some( 0ns,");
+        assert_eq!(set(CloseOptions::new()), "timeout: Some(");
         assert_eq!(set(CloseOptions::new().no_timeout().drain(true)), "timeout: None drain: true");
         assert_eq!(CloseOptions::default().timeout(second).timeout, Some(second));
         assert!(CloseOptions::new().interrupt(true).interrupt);
