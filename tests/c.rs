@@ -40,12 +40,17 @@ c_tests! {
     foreign_stack
     fork
     functions
+    host_context
+    host_finalize
     host_functions
+    host_nested
+    host_threads
     interpreters
     interrupt
     leak
     left_threads
     lifecycle
+    limits
     main
     many
     many_threads
@@ -55,9 +60,11 @@ c_tests! {
     output
     race_all
     race_close_shutdown
+    race_close_with
     race_find_create
     race_guests
     race_host_exit
+    race_output
     race_refused_shutdown
     race_run_close
     race_thread_start
@@ -67,6 +74,7 @@ c_tests! {
     run_output
     sessions
     set_output
+    shutdown_with
     signals
     small_stack
     sources

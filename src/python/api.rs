@@ -233,6 +233,7 @@ api! {
         fn PyType_GetName(*mut PyTypeObject) -> *mut PyObject;
         fn PyType_GetQualName(*mut PyTypeObject) -> *mut PyObject;
         fn PyType_GetModuleName(*mut PyTypeObject) -> *mut PyObject;
+        fn PyType_GetBaseByToken(*mut PyTypeObject, *mut c_void, *mut *mut PyTypeObject) -> c_int;
         fn PyType_FromSpec(*mut PyType_Spec) -> *mut PyObject;
         fn PyType_GenericAlloc(*mut PyTypeObject, Ssize) -> *mut PyObject;
         fn PyLong_FromLongLong(i64) -> *mut PyObject;
@@ -293,6 +294,7 @@ api! {
         fn PyErr_GivenExceptionMatches(*mut PyObject, *mut PyObject) -> c_int;
         fn PyErr_NoMemory() -> *mut PyObject;
         fn PyErr_SetInterrupt();
+        fn Py_MakePendingCalls() -> c_int;
         fn PyErr_SetFromErrno(*mut PyObject) -> *mut PyObject;
         fn PyErr_SetNone(*mut PyObject);
         fn PyErr_SetObject(*mut PyObject, *mut PyObject);

@@ -226,7 +226,7 @@ impl Interp {
 
     fn set_up(&mut self, entry: Entry, config: &Config) -> Result<(), Failure> {
         let py = entry.py();
-        let output = Output::new(config.unbuffered);
+        let output = Output::new(config.unbuffered, Arc::clone(&self.interrupts));
         let result = (|| {
             set_up_guest(py, &output, config, self.id)?;
             if self.id != 0 {
@@ -321,7 +321,7 @@ impl Interp {
             && output.flush(py).is_err()
         {
             // A run that failed for another reason keeps that one.
-            let unwritten = Failure::exception(py);
+            let unwritten = run.failure(py);
             result = result.and(Err(unwritten.into()));
         }
         active.end();
@@ -339,6 +339,11 @@ impl Interp {
     /// Whether this CPython has a way to.
     pub fn can_interrupt(&self) -> bool {
         api()._PyEval_AddPendingCall.is_some()
+    }
+
+    /// Whether there may be runs that were interrupted and have not ended.
+    pub fn is_interrupting(&self) -> bool {
+        self.interrupts.is_interrupting()
     }
 
     /// Nothing can be interrupted any more: it ends, or has ended.

@@ -8,13 +8,13 @@
 use std::cell::Cell;
 use std::ffi::{c_int, c_long, c_ulong, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::api::Api;
 use super::exception::Exception;
-use super::object::Py;
+use super::object::{Py, PyResult, Raised};
 use super::types::{PyInterpreterState, PyThreadState};
 use super::{Failure, api, lock};
 
@@ -27,9 +27,13 @@ pub enum Reason {
     Interrupted,
 }
 
+/// Whether this CPython has a way to interrupt code.
+pub fn is_supported() -> bool {
+    api()._PyEval_AddPendingCall.is_some()
+}
+
 /// Which of an interpreter's runs are to end. What runs inside of one on the same thread does too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code)] // until
 pub enum Which {
     /// The one with this number (`Run::number`).
     Run(u64),
@@ -168,12 +172,22 @@ pub struct Interrupts {
     /// How many have begun. Changed with the GIL.
     begun: AtomicU64,
     wishes: Mutex<Wishes>,
+    /// When it was looked last, there were some that are to end.
+    unfinished: AtomicBool,
+    /// How often something was wished: those that wait without the GIL look whether it has changed.
+    asked: AtomicU64,
 }
 
 impl Default for Interrupts {
     fn default() -> Interrupts {
         let wishes = Mutex::new(Wishes { alive: true, ..Wishes::default() });
-        Interrupts { newest: AtomicPtr::default(), begun: AtomicU64::new(0), wishes }
+        Interrupts {
+            newest: AtomicPtr::default(),
+            begun: AtomicU64::new(0),
+            wishes,
+            unfinished: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
+        }
     }
 }
 
@@ -261,6 +275,7 @@ impl Interrupts {
         if !wishes.alive {
             return true;
         }
+        self.asked.fetch_add(1, Ordering::Relaxed);
         match which {
             Which::Run(number) => {
                 let known = wishes.numbers.iter().any(|(known, _)| *known == number);
@@ -286,6 +301,36 @@ impl Interrupts {
         true
     }
 
+    /// Whether there may be runs that are to end and have not.
+    pub fn is_interrupting(&self) -> bool {
+        self.any() && (self.unfinished.load(Ordering::Relaxed) || lock(&self.wishes).queued)
+    }
+
+    /// Changes when something is wished. From any thread, attached or not.
+    #[inline]
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// For a run that waits: whether it is to end. Then KeyboardInterrupt is set. Attached.
+    #[cold]
+    pub fn check(&self, py: Py) -> PyResult<()> {
+        // SAFETY: attached to the interpreter that the list is of.
+        unsafe {
+            if (py.api.Py_MakePendingCalls)() != 0 {
+                return Err(Raised);
+            }
+            // It may have been sent while another thread had the GIL.
+            let here = (py.api.PyThread_get_thread_ident)();
+            let sent = self.runs().find(|run| run.thread == here).is_some_and(|run| run.is.get().hit);
+            if !sent {
+                return Ok(());
+            }
+            (py.api.PyErr_SetNone)(py.api.PyExc_KeyboardInterrupt.get());
+            Err(Raised)
+        }
+    }
+
     /// Hits what is to be hit. True: the exception is to be raised here. Attached to the interpreter.
     ///
     /// # Safety
@@ -305,6 +350,7 @@ impl Interrupts {
                     self.runs().take_while(|newer| !ptr::eq(*newer, run)).for_each(|newer| newer.is_inside(run));
                 }
             }
+            self.unfinished.store(self.runs().any(|run| run.is.get().wanted), Ordering::Relaxed);
             let mut raise = false;
             for run in self.runs().filter(|run| run.is.get().wanted) {
                 // A thread is in the newest of its runs, which is to end if one further out is.
