@@ -16,7 +16,7 @@ const { withArena } = require('./memory');
 const { encode, readAnywhere, readKeywords } = require('./values');
 
 const CALL = 1, RAN = 2, TEXT = 3, FORGET = 4; // messages
-const ANY = 0, WAIT = 1, TEXT_ONLY = 2;
+const ANY = 0, WAIT = 1, TEXT_ONLY = 2; // which
 const MOST_NOTE = 16 * 1024;
 
 /** The call that the running code answers: of which interpreter, on which thread, and what it runs in. */
@@ -90,6 +90,11 @@ class Loop {
       if (what === 0) return;
       this.#handle(what);
     }
+  }
+
+  /** Passes on what was printed. */
+  servePrinted() {
+    this.serve(TEXT_ONLY);
   }
 
   /** Has something run on the thread of a call, and waits. Returns the status; undefined when the thread waits no more. */
@@ -200,7 +205,7 @@ function callHere(id, context, args, nargs, kwargs) {
 /** Python code on another thread calls, which waits. */
 function callThere(id, address, context, args, nargs, kwargs) {
   const { fn, how, interp } = loop.entries.get(id);
-  const call = new HostCall(interp, context, answering.getStore());
+  const call = new HostCall(interp, context, undefined);
   Object.assign(call, { address, over: false });
   const end = (answer, value) => {
     try {
