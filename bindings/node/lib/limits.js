@@ -2,6 +2,8 @@
 
 // What a run may be given besides its arguments: a time limit, an AbortSignal, and where its output goes.
 
+const { defaultMaxListeners, getMaxListeners, setMaxListeners } = require('node:events');
+
 const native = require('./native');
 const { check, ExecutionInterrupted, INTERRUPTED, ownError } = require('./errors');
 const { OUT, withArena } = require('./memory');
@@ -69,6 +71,8 @@ class Limits {
         native.cancelFire(this.cancel);
         this.onabort?.();
       };
+      // Many runs with one signal are no leak.
+      if (getMaxListeners(signal) === defaultMaxListeners) setMaxListeners(0, signal);
       signal.addEventListener('abort', this.#fire, { once: true });
     }
     if (write !== undefined) [this.#id, this.sink] = theLoop().add(write);
