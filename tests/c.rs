@@ -45,6 +45,7 @@ c_tests! {
     host_finalize
     host_functions
     host_nested
+    host_stack
     host_threads
     interpreters
     interrupt
