@@ -131,6 +131,7 @@ type hostFunction struct {
 	params   []reflect.Type
 	rest     reflect.Type // of the elements of a variadic last parameter, which is not among params
 	hasError bool         // whether the last result is an error
+	typed    typedCall    // nil: by reflection
 	kept     *kept
 }
 
@@ -141,7 +142,11 @@ var (
 )
 
 func newHostFunction(name string, fn any) (*hostFunction, error) {
-	h := &hostFunction{name: name[strings.LastIndexByte(name, ':')+1:], fn: reflect.ValueOf(fn)}
+	h := &hostFunction{name: name[strings.LastIndexByte(name, ':')+1:]}
+	if of, ok := fn.(TypedFunc); ok {
+		fn, h.typed = of.fn, of.call
+	}
+	h.fn = reflect.ValueOf(fn)
 	if h.fn.Kind() != reflect.Func || h.fn.IsNil() {
 		return nil, conversionError("a %T is no function", fn).of("fn", true)
 	}
@@ -229,6 +234,8 @@ func (h *hostFunction) guarded(r *reply, args []value, kwargs *value) (err error
 		err = typeError("%s() takes no keyword arguments", h.name)
 	case len(args) < len(h.params) || len(args) > len(h.params) && h.rest == nil:
 		err = h.wrongNumber(len(args))
+	case h.typed != nil:
+		err = h.typed(h, r, args)
 	default:
 		err = h.reflected(r, args, kwargs)
 	}
