@@ -354,6 +354,7 @@ api! {
         PyExc_ImportError: ExceptionClass;
         PyExc_MemoryError: ExceptionClass;
         PyExc_OSError: ExceptionClass;
+        PyExc_RecursionError: ExceptionClass;
         PyExc_RuntimeError: ExceptionClass;
         PyExc_SyntaxError: ExceptionClass;
         PyExc_SystemError: ExceptionClass;

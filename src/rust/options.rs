@@ -23,6 +23,13 @@ impl Options {
         Options { config, ..self }
     }
 
+    /// How long each run in it may take, if it does not say so itself ([`Limits`](crate::Limits)).
+    /// [`Duration::ZERO`] is no limit.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Options {
+        Options { timeout: (!timeout.is_zero()).then_some(timeout), ..self }
+    }
+
     /// What C's texts cannot say, Rust's can.
     pub(super) fn check(&self) -> Result<()> {
         let mut path = self.config.path.iter().enumerate();

@@ -107,7 +107,7 @@ public class Host {
 
       Check.thrown(NullPointerException.class, () -> interp.define("f", null));
       Check.thrown(NullPointerException.class, () -> interp.define(null, call -> 1));
-      for (String wrong : new String[] {"", "a:", ":b", "a b", "1"}) {
+      for (String wrong : new String[] {"", "a:", ":b"}) {
         Check.refusedLike(Status.INVALID_ARGUMENT, () -> interp.define(wrong, call -> 1));
       }
       interp.close();

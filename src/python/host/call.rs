@@ -11,6 +11,7 @@ use super::super::api;
 use super::super::api::Api;
 use super::super::convert::{borrow, copy, to_python};
 use super::super::object::{LONGEST_NAME, Obj, Py, PyResult};
+use super::super::stack::has_room_for_host;
 use super::super::types::{PyObject, PyThreadState};
 use super::context::{self, Outcome};
 use super::finalize::sweep_if_watched;
@@ -190,6 +191,9 @@ impl Drop for Detached {
 /// Has the host do it, and gives Python what comes of it.
 #[inline]
 fn run<'py>(py: Py<'py>, function: &HostFunction, args: Args) -> PyResult<Obj<'py>> {
+    if !has_room_for_host() {
+        return Err(py.raise(py.api.PyExc_RecursionError.get(), "too little stack is left for a host function"));
+    }
     // SAFETY: attached. It looks how much is left of the stack, and raises RecursionError.
     py.check(unsafe { (py.api.Py_EnterRecursiveCall)(c" in a host function".as_ptr()) })?;
     let outcome = host(py, function, args);
