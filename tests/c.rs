@@ -30,6 +30,7 @@ c_tests! {
     busy
     churn
     close
+    close_with
     codecs
     dedent
     eval_call
@@ -39,6 +40,7 @@ c_tests! {
     foreign_stack
     fork
     functions
+    host_functions
     interpreters
     interrupt
     leak

@@ -1,7 +1,8 @@
 //! One interpreter: what is known of it, who is let in, and its end.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use super::attempt::Attempt;
 use super::error::{Error, Kind, Result};
 use super::gate::{Busy, Gate, Inside, Refused, Visiting};
 use super::handle::{self, interpreter_handle, interpreter_id};
@@ -20,11 +21,17 @@ pub struct Interpreter {
     pub(super) gate: Gate,
     /// None for one that Python code made, which is listed and never driven.
     pub(super) python: Option<Interp>,
+    /// It is ending within a time, which may be over.
+    pub(super) ending: Mutex<Option<Arc<Attempt>>>,
 }
 
 pub(super) static INTERPRETERS: Registry<Interpreter> = Registry::new();
 
 impl Interpreter {
+    fn new(handle: u64, id: i64, busy: Busy, python: Option<Interp>) -> Interpreter {
+        Interpreter { handle, id, gate: Gate::new(busy), python, ending: Mutex::new(None) }
+    }
+
     /// Makes an interpreter of ours known.
     pub(super) fn register(python: Interp, busy: Busy) -> Result<Arc<Interpreter>> {
         let id = python.id;
@@ -32,7 +39,7 @@ impl Interpreter {
             python.end();
             return Err(Kind::Interpreter(format!("this process has used up its handles (interpreter ID {id})")).into());
         };
-        let interpreter = Arc::new(Interpreter { handle, id, gate: Gate::new(busy), python: Some(python) });
+        let interpreter = Arc::new(Interpreter::new(handle, id, busy, Some(python)));
         // Nobody finds it before its end is watched, and nobody who looks for it meanwhile takes it for gone.
         let watched = || id == 0 || hooks::watch(id, hooks::weak(&interpreter));
         let registered = INTERPRETERS.settle(handle, |_| watched().then(|| Arc::clone(&interpreter)));
@@ -52,9 +59,11 @@ impl Interpreter {
     }
 
     /// Finalizes it; the gate must be closing. Until that is done, everybody sees it in that state.
-    pub(super) fn end(&self) {
-        if let Some(python) = &self.python {
-            python.end();
+    pub(super) fn end(&self, interruptibly: bool) {
+        match &self.python {
+            Some(python) if interruptibly => python.end_interruptibly(),
+            Some(python) => python.end(),
+            None => {}
         }
         hooks::unwatch(self.id);
         self.gate.closed();
@@ -91,7 +100,7 @@ pub(super) fn get(handle: u64) -> Result<Arc<Interpreter>> {
 /// The handle of an interpreter by CPython's id, if it is alive. One that Python code made gets its handle here.
 pub(super) fn by_id(id: i64) -> Option<u64> {
     let handle = interpreter_handle(handle::runtime(), id)?;
-    let theirs = || Arc::new(Interpreter { handle, id, gate: Gate::new(Busy::Refuse), python: None });
+    let theirs = || Arc::new(Interpreter::new(handle, id, Busy::Refuse, None));
     let find = |it: Option<Arc<Interpreter>>| match it {
         Some(it) => Some(it).filter(|it| it.is_known()),
         None => hooks::is_foreign(id).then(theirs),
@@ -137,8 +146,13 @@ impl Interpreter {
         let Some(python) = &self.python else { return Err(unrecognized("exec code for", self).into()) };
         let stack = own_stack.check().map_err(too_small)?;
         let outside = loaded_api().and_then(|api| Outside::step_out_to(api, pinned));
-        let running = self.gate.enter(self.handle, inside).map_err(|refused| self.refused(refused))?;
-        let result = python.run(pinned, stack, |py, scope| act(py, scope, python));
+        let caller = outside.as_ref().and_then(|outside| python.caller(outside));
+        let running = match caller {
+            None => self.gate.enter(self.handle, inside),
+            Some(_) => self.gate.enter_again(self.handle, inside),
+        };
+        let running = running.map_err(|refused| self.refused(refused))?;
+        let result = python.run(outside.as_ref(), caller, pinned, stack, |py, scope| act(py, scope, python));
         drop(running);
         drop(outside);
         result.map_err(|failure| Box::new(Error::from(*failure).of(self.handle)))

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use super::api::Api;
 use super::exception::Exception;
 use super::object::{Py, PyResult, Raised};
-use super::types::PyInterpreterState;
+use super::types::{PyInterpreterState, PyThreadState};
 use super::{Failure, api, lock};
 
 /// Why a run is to end.
@@ -49,6 +49,8 @@ pub struct Run {
     older: Cell<*const Run>,
     /// In an interpreter, what a thread runs later it runs inside of what it ran before.
     thread: c_ulong,
+    /// The thread's state in the interpreter.
+    state: *mut PyThreadState,
     /// The how manieth of its interpreter's: it is its own for good.
     number: Cell<u64>,
     /// The library makes text of an exception; and since when it is known that the run is to end.
@@ -70,9 +72,10 @@ struct Is {
 
 impl Run {
     #[inline]
-    pub fn new(api: &Api) -> Run {
+    pub fn new(api: &Api, state: *mut PyThreadState) -> Run {
         Run {
             older: Cell::new(ptr::null()),
+            state,
             // SAFETY: may be called on any thread.
             thread: unsafe { (api.PyThread_get_thread_ident)() },
             number: Cell::new(0),
@@ -239,6 +242,12 @@ impl Interrupts {
     #[inline]
     pub fn any(&self) -> bool {
         !self.newest.load(Ordering::Relaxed).is_null()
+    }
+
+    /// The states of the threads that are in it, the newest first. Attached to the interpreter.
+    pub fn states(&self) -> Vec<*mut PyThreadState> {
+        // SAFETY: attached, and nothing runs meanwhile.
+        unsafe { self.runs().map(|run| run.state).collect() }
     }
 
     /// Nobody may interrupt anything from now on: the interpreter is about to end.

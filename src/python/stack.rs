@@ -73,6 +73,11 @@ pub fn this_stack() -> Stack {
     stack_at(here())
 }
 
+/// The stack that an address lies on.
+pub fn stack_of(address: usize) -> Stack {
+    stack_at(address)
+}
+
 #[inline]
 fn stack_at(here: usize) -> Stack {
     match OWN_STACK.get() {

@@ -7,6 +7,8 @@ mod word;
 
 use std::cell::RefCell;
 
+pub use drain::InTheWay;
+
 use crate::python::attach::detached;
 use crate::python::loaded_api;
 use crate::python::output::waiting;
@@ -137,6 +139,14 @@ impl Gate {
         if !self.enter_if_free() {
             self.enter_slowly(inside.contains(handle))?;
         }
+        inside.0.borrow_mut().push(handle);
+        Ok(Running { gate: self, inside })
+    }
+
+    /// The same for a thread that comes from Python code in there, by a run or not: it has the interpreter already.
+    #[cold]
+    pub fn enter_again<'a>(&'a self, handle: u64, inside: &'a Inside) -> Result<Running<'a>, Refused> {
+        self.enter_slowly(true)?;
         inside.0.borrow_mut().push(handle);
         Ok(Running { gate: self, inside })
     }

@@ -43,7 +43,7 @@ pub fn int(py: Py, object: &Obj) -> Option<i64> {
 /// # Safety
 /// The object must be alive, and of that type.
 #[inline]
-unsafe fn int_of(py: Py, object: *mut PyObject, kind: *mut PyTypeObject) -> Option<i64> {
+pub(super) unsafe fn int_of(py: Py, object: *mut PyObject, kind: *mut PyTypeObject) -> Option<i64> {
     // SAFETY: promised by the caller; the getter is called for its exact type alone.
     unsafe {
         if kind != py.api.PyLong_Type.0 {
