@@ -82,8 +82,8 @@ mod value;
 
 pub use manager::{Busy, Config, Error, Exception, Frame, Kind, Options, Result, RuntimeOptions, Startup, Syntax};
 pub use rust::{
-    Arg, Args, FromValue, Function, Interpreter, ListItem, Session, Thread, Value, WrongType, find, get_current,
-    get_main, init, list_all, python_library, python_version, shutdown, version,
+    Arg, Args, FromValue, Function, Interpreter, ListItem, Session, Stream, Thread, Value, WrongType, find,
+    get_current, get_main, init, list_all, python_library, python_version, shutdown, version,
 };
 #[cfg(feature = "serde")]
 pub use rust::{Serde, from_value, to_value};

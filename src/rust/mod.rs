@@ -6,6 +6,7 @@
 //! | `interpreter` | an interpreter: create, run, close, and the questions one can ask |
 //! | `function` | callables that were looked up once |
 //! | `many` | many calls of one |
+//! | `output` | where what Python prints goes |
 //! | `session` | threads that stay in an interpreter from run to run |
 //! | `thread` | runs on threads of their own |
 //! | `options` | how interpreters and CPython are started |
@@ -24,6 +25,7 @@ mod function;
 mod interpreter;
 mod many;
 mod options;
+mod output;
 mod runtime;
 #[cfg(feature = "serde")]
 mod serde;
@@ -36,6 +38,7 @@ pub use args::{Arg, Args};
 pub use from_rust::ListItem;
 pub use function::Function;
 pub use interpreter::{Interpreter, find, get_current, get_main, list_all};
+pub use output::Stream;
 pub use runtime::{init, python_library, python_version, shutdown, version};
 #[cfg(feature = "serde")]
 pub use serde::{Serde, from_value, to_value};
