@@ -127,7 +127,7 @@ extern "C" {
 typedef int32_t subpy_status;
 
 /**
- * An interpreter. Handles (of interpreters, threads and functions) are numbers below 2^53, never 0, and never used
+ * An interpreter. Handles (of interpreters, threads, functions and cancel tokens) are numbers below 2^53, never 0, and never used
  * twice in a process. To use one that is stale or invented is an error, never undefined behaviour.
  */
 typedef uint64_t subpy_interp;
@@ -137,6 +137,9 @@ typedef uint64_t subpy_thread;
 
 /** A prepared function: a callable that was looked up, until it is freed. */
 typedef uint64_t subpy_function;
+
+/** A cancel token, until it is freed. */
+typedef uint64_t subpy_cancel;
 
 /**
  * Told that the library has made its last call with this `userdata`: once, on any thread. Nothing of the library is
@@ -273,6 +276,12 @@ SUBPY_NODISCARD SUBPY_API subpy_interp subpy_error_interp(const struct subpy_err
  * @return true; or false, with nothing written, when the error is not one of a row
  */
 SUBPY_API bool subpy_error_row(const struct subpy_error *error, size_t *row);
+
+/**
+ * The number that a host function gave the exception with subpy_context_tag(), when it is that exception that came out
+ * of the run; 0: none.
+ */
+SUBPY_NODISCARD SUBPY_API uint64_t subpy_error_tag(const struct subpy_error *error);
 
 /** Free an error. NULL, and one that is in results (SUBPY_KIND_ERROR), is left as it is. Never blocks and runs no Python; works after subpy_shutdown(). */
 SUBPY_API void subpy_error_free(struct subpy_error *error);
@@ -627,6 +636,8 @@ typedef struct subpy_interp_options {
   const char *const *path;
   /** how many */
   size_t path_len;
+  /** how long each run in it may take, in milliseconds, if its request does not say so itself; 0: no limit */
+  int64_t timeout_ms;
 } subpy_interp_options;
 
 /**
@@ -860,6 +871,12 @@ SUBPY_API subpy_status subpy_set_output(subpy_interp interp, subpy_output_fn fn,
 #define SUBPY_RUN_FUNCTION 4
 /** exec leaves indentation as it is, see subpy_exec() */
 #define SUBPY_KEEP_INDENT 1
+/**
+ * subpy_run_in_thread(): whoever waits for the run learns that it was stopped even if it does not end, because it is
+ * blocked in C or catches every exception. It goes on all the same: its interpreter stays busy, and subpy_shutdown() is
+ * SUBPY_ERROR_BUSY until it ends. What then becomes of it is not told to anybody.
+ */
+#define SUBPY_ABANDON 2
 
 /** What subpy_run() and subpy_run_in_thread() are to run. Fields that do not apply must be zero. */
 typedef struct subpy_run_request {
@@ -869,7 +886,7 @@ typedef struct subpy_run_request {
   subpy_interp interp;
   /** SUBPY_RUN_EXEC, _EVAL, _CALL or _FUNCTION */
   int32_t what;
-  /** SUBPY_KEEP_INDENT, for exec */
+  /** SUBPY_KEEP_INDENT, for exec; SUBPY_ABANDON, for subpy_run_in_thread() */
   uint32_t flags;
   /** the source, expression or callable, in UTF-8; not for a function */
   const char *text;
@@ -885,6 +902,13 @@ typedef struct subpy_run_request {
   const subpy_value *kwargs;
   /** for exec and eval: the file name for tracebacks, UTF-8 that ends with a NUL; NULL: "<script>" */
   const char *filename;
+  /**
+   * how long it may take, in milliseconds, the time that it waits for its turn included; 0: as long as the
+   * interpreter's options say. Then it ends with SUBPY_ERROR_TIMEOUT
+   */
+  int64_t timeout_ms;
+  /** stops it with SUBPY_ERROR_INTERRUPTED when it is fired, or was; 0: none */
+  subpy_cancel cancel;
   /** takes what the run prints on its own thread, see subpy_output_fn; NULL: it goes where the interpreter's goes */
   subpy_output_fn output;
   /** passed on to `output` */
@@ -1353,6 +1377,41 @@ SUBPY_API void subpy_thread_free(subpy_thread thread);
  * not in the next run, nor in Python's own threads. What is blocked in C (`time.sleep`, a lock, a socket) is stopped
  * when that returns.
  * --------------------------------------------------------------------------------------------------------------------- */
+
+/**
+ * Make a cancel token. Runs are given it with subpy_run_request.cancel, as many as you like, one after the other or at
+ * the same time, in any interpreters.
+ *
+ * @param cancel  the new token, not NULL; to be freed with subpy_cancel_free()
+ * @param error   optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; SUBPY_ERROR_INVALID_ARGUMENT when `cancel` is NULL
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_cancel_new(subpy_cancel *cancel, subpy_error **error);
+
+/**
+ * Stop the runs that have this token, and refuse those that are given it later: they end with
+ * SUBPY_ERROR_INTERRUPTED. There is no way back: a token is fired for good.
+ *
+ * Python code gets a KeyboardInterrupt, again and again until the run ends: code that catches it is hit anew. So does
+ * what such a run has called out to, and what that runs in turn, in other interpreters too, on its thread. A run that
+ * waits for its turn is refused at once. A run that has ended, and any other, is never hit.
+ *
+ * @param cancel  the token; 0, and one that was freed, is ignored
+ *
+ * Returns at once. Any thread, also inside of the run.
+ */
+SUBPY_API void subpy_cancel_fire(subpy_cancel cancel);
+
+/**
+ * Free a cancel token. Runs that have it go on, and nobody can fire it any more.
+ *
+ * @param cancel  the token; 0, or one that was freed already, is ignored
+ *
+ * Works after subpy_shutdown() too. Any thread, also while another one fires it.
+ */
+SUBPY_API void subpy_cancel_free(subpy_cancel cancel);
 
 /**
  * Stop what runs in an interpreter now, whoever started it: each of these runs ends with SUBPY_ERROR_INTERRUPTED.

@@ -28,6 +28,7 @@ c_tests! {
     basics
     block
     busy
+    cancel
     churn
     close
     close_with
@@ -40,12 +41,19 @@ c_tests! {
     foreign_stack
     fork
     functions
+    host_context
+    host_finalize
     host_functions
+    host_nested
+    host_stack
+    host_threads
     interpreters
     interrupt
+    late_hits
     leak
     left_threads
     lifecycle
+    limits
     main
     many
     many_threads
@@ -54,7 +62,9 @@ c_tests! {
     no_memory
     output
     race_all
+    race_cancel
     race_close_shutdown
+    race_close_with
     race_find_create
     race_guests
     race_host_exit
@@ -68,6 +78,7 @@ c_tests! {
     run_output
     sessions
     set_output
+    shutdown_with
     signals
     small_stack
     sources

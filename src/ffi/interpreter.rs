@@ -8,6 +8,7 @@ use std::ptr;
 
 use super::boundary::{self, invalid, known_flags};
 use super::error::subpy_error;
+use super::run::milliseconds;
 use super::runtime::{close_options, subpy_close_options};
 use super::status::{SUBPY_AUTO_LEN, subpy_interp, subpy_status};
 use crate::manager::{self, Busy, Config, Kind, Options, Result};
@@ -62,6 +63,8 @@ pub struct subpy_interp_options {
     pub path: *const *const c_char,
     /// how many
     pub path_len: usize,
+    /// how long each run in it may take, in milliseconds, if its request does not say so itself; 0: no limit
+    pub timeout_ms: i64,
 }
 
 /// Create an interpreter. Starts the runtime if it is not running. Python: create().
@@ -144,7 +147,8 @@ unsafe fn to_options(options: &subpy_interp_options) -> Result<Options> {
         no_stdin: has(SUBPY_INTERP_NO_STDIN),
         path,
     };
-    Ok(Options { busy, config })
+    let timeout = milliseconds(options.timeout_ms, "subpy_interp_options.timeout_ms")?;
+    Ok(Options { busy, config, timeout })
 }
 
 /// Finalize and destroy an interpreter. Python: Interpreter.close().

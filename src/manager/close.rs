@@ -14,7 +14,8 @@ use super::error::{Error, Kind, Result};
 use super::gate::{InTheWay, Refused};
 use super::here::here;
 use super::interpreter::Interpreter;
-use super::interpreters::{closable, close, no_interrupts};
+use super::interpreters::{closable, close};
+use super::limits;
 use super::runtime;
 use crate::python::attach::detached;
 use crate::python::closing::{Closing, Look};
@@ -93,7 +94,7 @@ pub fn begin_drain(interpreter: &Interpreter, plan: &Plan) -> Result<()> {
         && let Some(python) = &interpreter.python
         && !python.can_interrupt()
     {
-        return Err(no_interrupts());
+        return Err(limits::unsupported());
     }
     let begun = interpreter.gate.begin_drain(!plan.lets_runs_end());
     begun.map_err(|refused| match refused {

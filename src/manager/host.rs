@@ -39,7 +39,7 @@ pub fn define(handle: u64, function: &Function, code: Box<dyn HostCode>) -> Resu
     };
     let function = HostFunction::new(code, &function.how, handle, &python.hosts, name);
     let define = |py: Py, scope: &Scope, _: &Interp| host::define(py, scope, &function, definition);
-    let defined = here(|here| here.run_in(&interpreter, define));
+    let defined = here(|here| here.run_in(&interpreter, None, define));
     if defined.is_err() {
         host::release(function);
     }

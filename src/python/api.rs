@@ -233,6 +233,7 @@ api! {
         fn PyType_GetName(*mut PyTypeObject) -> *mut PyObject;
         fn PyType_GetQualName(*mut PyTypeObject) -> *mut PyObject;
         fn PyType_GetModuleName(*mut PyTypeObject) -> *mut PyObject;
+        fn PyType_GetBaseByToken(*mut PyTypeObject, *mut c_void, *mut *mut PyTypeObject) -> c_int;
         fn PyType_FromSpec(*mut PyType_Spec) -> *mut PyObject;
         fn PyType_GenericAlloc(*mut PyTypeObject, Ssize) -> *mut PyObject;
         fn PyLong_FromLongLong(i64) -> *mut PyObject;
@@ -353,6 +354,7 @@ api! {
         PyExc_ImportError: ExceptionClass;
         PyExc_MemoryError: ExceptionClass;
         PyExc_OSError: ExceptionClass;
+        PyExc_RecursionError: ExceptionClass;
         PyExc_RuntimeError: ExceptionClass;
         PyExc_SyntaxError: ExceptionClass;
         PyExc_SystemError: ExceptionClass;

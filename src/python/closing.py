@@ -20,7 +20,9 @@ def look(stop, runs, frames):
     # Copies, and no lock: code that was interrupted may have left it locked.
     started = threading._active.copy()
     threads = [*started.values(), *threading._limbo.copy().values()]
-    threads = [thread for thread in threads if not (thread._daemonic or type(thread) is threading._MainThread)]
+    # Those that Python started, and that its end waits for.
+    others = threading._MainThread, threading._DummyThread
+    threads = [thread for thread in threads if not (thread._daemonic or type(thread) in others)]
     if stop:
         wake(stop, threading, pools, threads)
     places = {id(thread_of(frame, threading)): frame for frame in frames or ()}

@@ -341,6 +341,11 @@ impl Interp {
         api()._PyEval_AddPendingCall.is_some()
     }
 
+    /// Whether there may be runs that were interrupted and have not ended.
+    pub fn is_interrupting(&self) -> bool {
+        self.interrupts.is_interrupting()
+    }
+
     /// Nothing can be interrupted any more: it ends, or has ended.
     pub fn close_interrupts(&self) {
         self.interrupts.close();

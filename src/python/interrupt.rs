@@ -8,13 +8,14 @@
 use std::cell::Cell;
 use std::ffi::{c_int, c_long, c_ulong, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::api::Api;
 use super::exception::Exception;
 use super::object::{Py, PyResult, Raised};
+use super::quiet::{Quiet, loud, quiet};
 use super::types::{PyInterpreterState, PyThreadState};
 use super::{Failure, api, lock};
 
@@ -27,9 +28,13 @@ pub enum Reason {
     Interrupted,
 }
 
+/// Whether this CPython has a way to interrupt code.
+pub fn is_supported() -> bool {
+    api()._PyEval_AddPendingCall.is_some()
+}
+
 /// Which of an interpreter's runs are to end. What runs inside of one on the same thread does too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code)] // until
 pub enum Which {
     /// The one with this number (`Run::number`).
     Run(u64),
@@ -168,14 +173,30 @@ pub struct Interrupts {
     /// How many have begun. Changed with the GIL.
     begun: AtomicU64,
     wishes: Mutex<Wishes>,
+    /// When it was looked last, there were some that are to end.
+    unfinished: AtomicBool,
     /// How often something was wished: those that wait without the GIL look whether it has changed.
     asked: AtomicU64,
+    /// There is one from the first hit until the last run that was hit has ended. Locked with the GIL alone.
+    quiet: Mutex<Option<Quiet>>,
 }
+
+// SAFETY: the reference in `quiet` is used with the GIL of the interpreter that it is of.
+unsafe impl Send for Interrupts {}
+// SAFETY: as above; the list changes with that GIL too.
+unsafe impl Sync for Interrupts {}
 
 impl Default for Interrupts {
     fn default() -> Interrupts {
         let wishes = Mutex::new(Wishes { alive: true, ..Wishes::default() });
-        Interrupts { newest: AtomicPtr::default(), begun: AtomicU64::new(0), wishes, asked: AtomicU64::new(0) }
+        Interrupts {
+            newest: AtomicPtr::default(),
+            begun: AtomicU64::new(0),
+            wishes,
+            unfinished: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
+            quiet: Mutex::default(),
+        }
     }
 }
 
@@ -205,8 +226,8 @@ impl Interrupts {
     /// It can no longer be interrupted. Says whether it was the last one. Attached to the interpreter.
     #[inline(always)]
     pub fn unlink(&self, run: &Run) -> bool {
-        if run.is.get().sent {
-            take_back(run);
+        if run.is.get().hit {
+            self.after_hits(run);
         }
         if !ptr::eq(self.newest.load(Ordering::Relaxed), run) {
             self.take_out(run);
@@ -215,6 +236,24 @@ impl Interrupts {
         let older = run.older.get();
         self.newest.store(older.cast_mut(), Ordering::Relaxed);
         older.is_null()
+    }
+
+    /// A run that was hit ends. Attached to the interpreter.
+    #[cold]
+    fn after_hits(&self, run: &Run) {
+        let api = api();
+        // SAFETY: attached.
+        unsafe {
+            // What was sent and has not come is not for the next one.
+            if run.is.get().sent {
+                (api.PyThreadState_SetAsyncExc)(run.thread as c_long, ptr::null_mut());
+            }
+            if self.runs().filter(|run| run.is.get().hit).count() == 1 {
+                // Not under the lock: it may be the last reference to an object of the user's.
+                let quiet = lock(&self.quiet).take();
+                quiet.into_iter().for_each(|quiet| loud(Py::attached(api), quiet));
+            }
+        }
     }
 
     /// Another thread's has begun later and not ended.
@@ -289,6 +328,11 @@ impl Interrupts {
         true
     }
 
+    /// Whether there may be runs that are to end and have not.
+    pub fn is_interrupting(&self) -> bool {
+        self.any() && (self.unfinished.load(Ordering::Relaxed) || lock(&self.wishes).queued)
+    }
+
     /// Changes when something is wished. From any thread, attached or not.
     #[inline]
     pub fn asked(&self) -> u64 {
@@ -318,12 +362,16 @@ impl Interrupts {
     ///
     /// # Safety
     /// Attached to the interpreter that the list is of.
-    unsafe fn hit(&self, api: &Api) -> bool {
+    unsafe fn hit(&self, api: &'static Api) -> bool {
         let wishes = {
             let mut wishes = lock(&self.wishes);
             wishes.queued = false;
             Wishes { first: wishes.first.take(), numbers: std::mem::take(&mut wishes.numbers), ..Wishes::default() }
         };
+        #[cfg(test)]
+        if WITHOUT_LOOK_UP.load(Ordering::Relaxed) {
+            return true;
+        }
         // SAFETY: attached, until all is done; nothing here runs Python code.
         unsafe {
             let here = (api.PyThread_get_thread_ident)();
@@ -333,12 +381,17 @@ impl Interrupts {
                     self.runs().take_while(|newer| !ptr::eq(*newer, run)).for_each(|newer| newer.is_inside(run));
                 }
             }
+            self.unfinished.store(self.runs().any(|run| run.is.get().wanted), Ordering::Relaxed);
             let mut raise = false;
             for run in self.runs().filter(|run| run.is.get().wanted) {
                 // A thread is in the newest of its runs, which is to end if one further out is.
                 let of_thread = || self.runs().filter(|other| other.thread == run.thread);
                 if of_thread().next().is_some_and(|newest| !ptr::eq(newest, run)) || !run.is_ripe() {
                     continue;
+                }
+                let mut hook = lock(&self.quiet);
+                if hook.is_none() {
+                    *hook = quiet(Py::attached(api));
                 }
                 let is_here = run.thread == here;
                 raise |= is_here;
@@ -355,13 +408,6 @@ impl Interrupts {
     }
 }
 
-/// What was sent and has not come is not for the next one. Attached to the interpreter of the run.
-#[cold]
-fn take_back(run: &Run) {
-    // SAFETY: attached; takes back what is set for this thread's state.
-    unsafe { (api().PyThreadState_SetAsyncExc)(run.thread as c_long, ptr::null_mut()) };
-}
-
 /// CPython runs it once, with the GIL of the interpreter, at the latest when that ends.
 unsafe extern "C" fn pending(list: *mut c_void) -> c_int {
     let api = api();
@@ -374,4 +420,13 @@ unsafe extern "C" fn pending(list: *mut c_void) -> c_int {
         (api.PyErr_SetNone)(api.PyExc_KeyboardInterrupt.get());
         -1
     }
+}
+
+#[cfg(test)]
+static WITHOUT_LOOK_UP: AtomicBool = AtomicBool::new(false);
+
+/// Whatever runs when a pending call comes is hit: so a test can show that it would see that.
+#[cfg(test)]
+pub fn test_without_look_up(so: bool) {
+    WITHOUT_LOOK_UP.store(so, Ordering::Relaxed);
 }

@@ -11,7 +11,7 @@ pub use pyo3_ffi::{
     _frozen, METH_NOARGS, METH_O, METH_VARARGS, Py_CONSTANT_FALSE, Py_CONSTANT_TRUE, Py_READONLY, Py_RELATIVE_OFFSET,
     Py_T_OBJECT_EX, Py_T_PYSSIZET, Py_TPFLAGS_DISALLOW_INSTANTIATION, Py_TPFLAGS_HAVE_VECTORCALL,
     Py_TPFLAGS_IMMUTABLETYPE, Py_buffer, Py_eval_input, Py_file_input, Py_ssize_t, Py_tp_call, Py_tp_dealloc,
-    Py_tp_descr_get, Py_tp_members, Py_tp_methods, Py_tp_repr, PyBUF_FULL_RO, PyBUF_SIMPLE, PyCFunction,
+    Py_tp_descr_get, Py_tp_members, Py_tp_methods, Py_tp_repr, Py_tp_token, PyBUF_FULL_RO, PyBUF_SIMPLE, PyCFunction,
     PyCapsule_Destructor, PyCompilerFlags, PyFrameObject, PyInitConfig, PyInterpreterConfig,
     PyInterpreterConfig_OWN_GIL, PyInterpreterConfig_SHARED_GIL, PyInterpreterState, PyMemAllocatorDomain,
     PyMemAllocatorEx, PyMemberDef, PyMethodDef, PyMethodDefPointer, PyObject, PyObjectArenaAllocator, PyStatus,
@@ -151,6 +151,7 @@ mod own {
     pub const Py_tp_methods: c_int = 64;
     pub const Py_tp_repr: c_int = 66;
     pub const Py_tp_members: c_int = 72;
+    pub const Py_tp_token: c_int = 83;
 
     // Include/descrobject.h
     #[repr(C)]
@@ -232,7 +233,7 @@ mod tests {
         same_layout!(PyType_Spec: name basicsize itemsize flags slots);
         same_layout!(PyMemberDef: name type_code offset flags doc);
         same_value!(Py_TPFLAGS_DISALLOW_INSTANTIATION Py_TPFLAGS_IMMUTABLETYPE Py_TPFLAGS_HAVE_VECTORCALL Py_tp_call
-            Py_tp_dealloc Py_tp_descr_get Py_tp_members Py_tp_methods Py_tp_repr Py_T_OBJECT_EX Py_T_PYSSIZET
+            Py_tp_dealloc Py_tp_descr_get Py_tp_members Py_tp_methods Py_tp_repr Py_tp_token Py_T_OBJECT_EX Py_T_PYSSIZET
             Py_READONLY Py_RELATIVE_OFFSET);
         let _: pyo3_ffi::vectorcallfunc = vectorcall;
         let _: own::vectorcallfunc = own_vectorcall;

@@ -1,13 +1,8 @@
 /* subpy_close_with(): what is waited for, what is made to end, and what is said when it does not end in time. */
 #include "child.h"
-#include "guest.h"
+#include "closing.h"
 
 static subpy_error *error;
-
-static subpy_status close_in(subpy_interp interp, int64_t timeout_ms, uint32_t flags) {
-  const subpy_close_options options = {.size = sizeof options, .timeout_ms = timeout_ms, .flags = flags};
-  return subpy_close_with(interp, &options, &error);
-}
 
 static subpy_interp waiting(void) {
   subpy_interp interp = 0;
@@ -16,23 +11,8 @@ static subpy_interp waiting(void) {
   return interp;
 }
 
-/* A run on a thread of the library's own, which has begun when this returns: the code calls begin(). */
-static subpy_thread run_there(subpy_interp interp, const char *code) {
-  signal_pipe begun = signal_new();
-  char text[2000];
-  snprintf(text, sizeof text, "import os\ndef begin(): os.write(%d, b'.')", begun.out);
-  run(interp, text);
-  subpy_thread thread = 0;
-  subpy_run_request request = {.size = sizeof request, .what = SUBPY_RUN_EXEC, .interp = interp};
-  request.text = code;
-  request.text_len = SUBPY_AUTO_LEN;
-  OK(subpy_run_in_thread(&request, &thread, &error));
-  signal_wait(begun);
-  return thread;
-}
-
 static void gone(subpy_interp interp) {
-  FAILS(SUBPY_ERROR_NOT_FOUND, "...", close_in(interp, 0, 0));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", close_in(interp, 0, 0, &error));
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_exec(interp, "", 0, &error));
 }
 
@@ -42,7 +22,7 @@ static void idle(void) {
     for (uint32_t flags = 0; flags < 4; flags++) {
       subpy_interp interp = create();
       run(interp, "import threading\nx = 1");
-      OK(close_in(interp, limits[i], flags));
+      OK(close_in(interp, limits[i], flags, &error));
       gone(interp);
     }
   }
@@ -53,16 +33,16 @@ static void idle(void) {
 
 static void bad_options(void) {
   subpy_interp interp = create(), main = 0;
-  FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "subpy_close_options.timeout_ms is -2, must be -1 or more", close_in(interp, -2, 0));
-  FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "subpy_close_options.flags has unknown bits set: 0x4", close_in(interp, 0, 6));
+  FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "subpy_close_options.timeout_ms is -2, must be -1 or more", close_in(interp, -2, 0, &error));
+  FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "subpy_close_options.flags has unknown bits set: 0x4", close_in(interp, 0, 6, &error));
   subpy_close_options options = {.size = sizeof options, .reserved = 1};
   FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "subpy_close_options.reserved is 1, must be 0",
         subpy_close_with(interp, &options, &error));
   options = (subpy_close_options){.size = 1};
   FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "...set it to sizeof", subpy_close_with(interp, &options, &error));
   OK(subpy_get_main(&main, &error));
-  FAILS(SUBPY_ERROR_INTERPRETER, "cannot destroy the main interpreter, subpy_shutdown() ends it", close_in(main, 0, 3));
-  OK(close_in(interp, 0, 0));
+  FAILS(SUBPY_ERROR_INTERPRETER, "cannot destroy the main interpreter, subpy_shutdown() ends it", close_in(main, 0, 3, &error));
+  OK(close_in(interp, 0, 0, &error));
 }
 
 /* A run that ends is waited for, one that does not is named, and then everything is as it was. */
@@ -71,15 +51,15 @@ static void drains(void) {
   signal_pipe begun = signal_new(), end = signal_new();
   define_block(interp, begun, end);
   subpy_thread thread = block_in_thread(interp, begun);
-  FAILS(SUBPY_ERROR_BUSY, "interpreter running", close_in(interp, 1000, 0));
-  FAILS(SUBPY_ERROR_BUSY, "not closed: a run at <script>:4 in block", close_in(interp, 0, SUBPY_CLOSE_DRAIN));
+  FAILS(SUBPY_ERROR_BUSY, "interpreter running", close_in(interp, 1000, 0, &error));
+  FAILS(SUBPY_ERROR_BUSY, "not closed: a run at <script>:4 in block", close_in(interp, 0, SUBPY_CLOSE_DRAIN, &error));
   FAILS(SUBPY_ERROR_BUSY, "not closed within 20 ms: a run at <script>:4 in block",
-        close_in(interp, 20, SUBPY_CLOSE_DRAIN));
+        close_in(interp, 20, SUBPY_CLOSE_DRAIN, &error));
   end_block(thread, end);
   CHECK(number(interp, "1 + 1") == 2);
   thread = block_in_thread(interp, begun);
   signal_send(end);
-  OK(close_in(interp, 60000, SUBPY_CLOSE_DRAIN));
+  OK(close_in(interp, 60000, SUBPY_CLOSE_DRAIN, &error));
   OK(subpy_thread_join(thread, NULL, &error));
   gone(interp);
 }
@@ -88,7 +68,7 @@ static void drains(void) {
 static void interrupts(const char *code) {
   subpy_interp interp = create();
   subpy_thread thread = run_there(interp, code);
-  OK(close_in(interp, 60000, SUBPY_CLOSE_INTERRUPT));
+  OK(close_in(interp, 60000, SUBPY_CLOSE_INTERRUPT, &error));
   FAILS(SUBPY_ERROR_INTERRUPTED, "...", subpy_thread_join(thread, NULL, &error));
   gone(interp);
 }
@@ -115,9 +95,12 @@ static void ends_threads(void) {
   const char *codes[] = {
       "def spin():\n  while True: pass\nfor _ in range(3): threading.Thread(target=spin).start()",
       "threading.Timer(1000, print).start()",
-      "async def main(): await asyncio.sleep(1000)\nthreading.Thread(target=asyncio.run, args=(main(),)).start()",
-      "async def main():\n  while True: await asyncio.sleep(0)\n"
-      "threading.Thread(target=asyncio.run, args=(main(),)).start()",
+      "async def main(): begun.set(); await asyncio.sleep(1000)\n"
+      "threading.Thread(target=asyncio.run, args=(main(),)).start(); begun.wait()",
+      "async def main():\n"
+      "  begun.set()\n"
+      "  while True: await asyncio.sleep(0)\n"
+      "threading.Thread(target=asyncio.run, args=(main(),)).start(); begun.wait()",
       "pool = ThreadPoolExecutor(3)\nfor _ in range(30): pool.submit(time.sleep, 0.01)",
       "def spin():\n  while True: pass\npool = ThreadPoolExecutor(3)\nfor _ in range(30): pool.submit(spin)",
       "def chain():\n  time.sleep(0.001); threading.Thread(target=chain).start()\nchain()",
@@ -125,14 +108,15 @@ static void ends_threads(void) {
   };
   for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
     subpy_interp interp = create();
-    run(interp, "import asyncio, sys, threading, time\nfrom concurrent.futures import ThreadPoolExecutor");
+    run(interp, "import asyncio, sys, threading, time\nfrom concurrent.futures import ThreadPoolExecutor\n"
+                "begun = threading.Event()");
     run(interp, codes[i]);
     if (i != 6) { /* there is a moment in which none of the chain is alive */
-      FAILS(SUBPY_ERROR_BUSY, "...not closed: thread '", close_in(interp, 0, 0));
-      FAILS(SUBPY_ERROR_BUSY, "...not closed within 10 ms: thread '", close_in(interp, 10, SUBPY_CLOSE_DRAIN));
+      FAILS(SUBPY_ERROR_BUSY, "...not closed: thread '", close_in(interp, 0, 0, &error));
+      FAILS(SUBPY_ERROR_BUSY, "...not closed within 10 ms: thread '", close_in(interp, 10, SUBPY_CLOSE_DRAIN, &error));
     }
     CHECK(number(interp, "1 + 1") == 2);
-    OK(close_in(interp, 60000, SUBPY_CLOSE_INTERRUPT));
+    OK(close_in(interp, 60000, SUBPY_CLOSE_INTERRUPT, &error));
     gone(interp);
   }
 }
@@ -143,11 +127,11 @@ static void waits_for_threads(void) {
   run(interp, "import threading, time\n"
               "def work(): time.sleep(0.05); print('done')\n"
               "threading.Thread(target=work).start()");
-  OK(close_in(interp, 60000, 0));
+  OK(close_in(interp, 60000, 0, &error));
   interp = create();
   run(interp, "from concurrent.futures import ThreadPoolExecutor\n"
               "pool = ThreadPoolExecutor(4); list(pool.map(str, range(100)))");
-  OK(close_in(interp, 60000, 0)); /* as many idle threads as there are */
+  OK(close_in(interp, 60000, 0, &error)); /* as many idle threads as there are */
 }
 
 static void names_threads(void) {
@@ -164,13 +148,13 @@ static void names_threads(void) {
   run(interp, code);
   FAILS(SUBPY_ERROR_BUSY,
         "not closed: thread 'first' at <script>:3 in wait_here, thread 'the second' at <script>:3 in wait_here",
-        close_in(interp, 0, 0));
+        close_in(interp, 0, 0, &error));
   /* Blocked in C code: they notice when it returns. */
-  FAILS(SUBPY_ERROR_BUSY, "...thread 'first' at <script>:3 in wait_here", close_in(interp, 20, SUBPY_CLOSE_INTERRUPT));
+  FAILS(SUBPY_ERROR_BUSY, "...thread 'first' at <script>:3 in wait_here", close_in(interp, 20, SUBPY_CLOSE_INTERRUPT, &error));
   CHECK(number(interp, "len(threads)") == 2);
   signal_send(end);
   signal_send(end);
-  OK(close_in(interp, 60000, 0));
+  OK(close_in(interp, 60000, 0, &error));
 }
 
 /* Those who wait for their turn get it, or are turned away. */
@@ -188,7 +172,7 @@ static void with_a_queue(void) {
     subpy_status statuses[3];
     for (int i = 0; i < 3; i++) CHECK(pthread_create(&threads[i], NULL, queues, &statuses[i]) == 0);
     usleep(50000);
-    OK(close_in(queued, 60000, flags));
+    OK(close_in(queued, 60000, flags, &error));
     for (int i = 0; i < 3; i++) {
       CHECK(pthread_join(threads[i], NULL) == 0);
       CHECK(statuses[i] == (flags == SUBPY_CLOSE_DRAIN ? SUBPY_OK : SUBPY_ERROR_BUSY));
@@ -204,20 +188,20 @@ static void with_a_queue(void) {
 static void drains_first(void) {
   subpy_interp interp = create();
   subpy_thread thread = run_there(interp, "begin()\nimport time\nfor _ in range(10): time.sleep(0.01)");
-  OK(close_in(interp, 60000, SUBPY_CLOSE_DRAIN | SUBPY_CLOSE_INTERRUPT));
+  OK(close_in(interp, 60000, SUBPY_CLOSE_DRAIN | SUBPY_CLOSE_INTERRUPT, &error));
   OK(subpy_thread_join(thread, NULL, &error));
   interp = create();
   thread = run_there(interp, "begin()\nwhile True: pass");
-  OK(close_in(interp, 200, SUBPY_CLOSE_DRAIN | SUBPY_CLOSE_INTERRUPT));
+  OK(close_in(interp, 2000, SUBPY_CLOSE_DRAIN | SUBPY_CLOSE_INTERRUPT, &error));
   FAILS(SUBPY_ERROR_INTERRUPTED, "...", subpy_thread_join(thread, NULL, &error));
 }
 
 static void sessions_are_named(void) {
   subpy_interp interp = create();
   OK(subpy_enter(interp, &error));
-  FAILS(SUBPY_ERROR_BUSY, "this thread has entered the interpreter: subpy_leave() comes first", close_in(interp, 0, 3));
+  FAILS(SUBPY_ERROR_BUSY, "this thread has entered the interpreter: subpy_leave() comes first", close_in(interp, 0, 3, &error));
   OK(subpy_leave(interp, &error));
-  OK(close_in(interp, 0, 0));
+  OK(close_in(interp, 0, 0, &error));
 }
 
 static void *enters(void *pipes) {
@@ -236,18 +220,18 @@ static void sessions_of_others(void) {
   queued = create();
   CHECK(pthread_create(&thread, NULL, enters, pipes) == 0);
   signal_wait(pipes[0]);
-  FAILS(SUBPY_ERROR_BUSY, "...has entered the interpreter", close_in(queued, 10, 0));
+  FAILS(SUBPY_ERROR_BUSY, "...has entered the interpreter", close_in(queued, 10, 0, &error));
   FAILS(SUBPY_ERROR_BUSY,
         "not closed within 10 ms: a thread that has entered it and not left it (subpy_enter, subpy_leave)",
-        close_in(queued, 10, SUBPY_CLOSE_INTERRUPT));
+        close_in(queued, 10, SUBPY_CLOSE_INTERRUPT, &error));
   signal_send(pipes[1]);
-  OK(close_in(queued, 60000, SUBPY_CLOSE_DRAIN));
+  OK(close_in(queued, 60000, SUBPY_CLOSE_DRAIN, &error));
   CHECK(pthread_join(thread, NULL) == 0);
 }
 
 static subpy_interp itself;
 static subpy_status from_inside;
-static void closes_itself(void) { from_inside = close_in(itself, -1, SUBPY_CLOSE_DRAIN); }
+static void closes_itself(void) { from_inside = close_in(itself, -1, SUBPY_CLOSE_DRAIN, &error); }
 static void through_another(void) {
   subpy_interp other = create();
   call_from_python(other, "CFUNCTYPE", closes_itself);
@@ -275,13 +259,13 @@ static void while_it_ends(void) {
   snprintf(code, sizeof code, "import atexit, os\natexit.register(os.read, %d, 1)", end.in);
   run(interp, code);
   FAILS(SUBPY_ERROR_TIMEOUT, "...the interpreter is ending, and has not ended within 10 ms: it waits for code that runs",
-        close_in(interp, 10, SUBPY_CLOSE_INTERRUPT));
+        close_in(interp, 10, SUBPY_CLOSE_INTERRUPT, &error));
   FAILS(SUBPY_ERROR_BUSY, "interpreter is closing", subpy_exec(interp, "", 0, &error));
   FAILS(SUBPY_ERROR_BUSY, "interpreter is closing", subpy_close(interp, &error));
   FAILS(SUBPY_ERROR_BUSY, "...is ending, and waits for code", subpy_shutdown(&error));
-  FAILS(SUBPY_ERROR_TIMEOUT, "...", close_in(interp, 0, 0));
+  FAILS(SUBPY_ERROR_TIMEOUT, "...", close_in(interp, 0, 0, &error));
   signal_send(end);
-  OK(close_in(interp, 60000, 0));
+  OK(close_in(interp, 60000, 0, &error));
   gone(interp);
 }
 
@@ -294,7 +278,7 @@ static void interrupts_the_end(void) {
   for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
     subpy_interp interp = create();
     run(interp, codes[i]);
-    OK(close_in(interp, 60000, SUBPY_CLOSE_INTERRUPT));
+    OK(close_in(interp, 60000, SUBPY_CLOSE_INTERRUPT, &error));
     gone(interp);
   }
 }

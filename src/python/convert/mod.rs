@@ -20,7 +20,7 @@ mod hexadecimal;
 mod refusals;
 mod to_python;
 
-pub use borrow::borrow;
+pub use borrow::{borrow, copy};
 pub use call::call;
 pub use from_python::{append, from_python, int};
 pub use to_python::to_python;

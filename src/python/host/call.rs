@@ -1,5 +1,6 @@
 //! Calling a host function from Python.
 
+use std::fmt::Arguments;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -8,15 +9,16 @@ use std::sync::atomic::Ordering;
 use super::super::Failure;
 use super::super::api;
 use super::super::api::Api;
-use super::super::convert::{borrow, to_python};
-use super::super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised};
+use super::super::convert::{borrow, copy, to_python};
+use super::super::object::{LONGEST_NAME, Obj, Py, PyResult};
+use super::super::stack::has_room_for_host;
 use super::super::types::{PyObject, PyThreadState};
 use super::context::{self, Outcome};
 use super::finalize::sweep_if_watched;
 use super::object::function_of;
 use super::raise::raise;
 use super::{HostFunction, this_thread};
-use crate::value::{Args, subpy_pair, subpy_value};
+use crate::value::{Args, OwnedValue, subpy_pair, subpy_value};
 
 /// Most calls have few arguments; they need no allocation.
 const FEW: usize = 8;
@@ -66,10 +68,14 @@ unsafe fn call<'py>(
     let mut owned = Vec::new();
     for (index, value) in values[..count].iter_mut().enumerate() {
         // SAFETY: so many live objects.
-        match unsafe { borrow(py, *args.add(index), &mut owned) } {
-            Ok(borrowed) => value.write(borrowed),
-            Err(failure) => return Err(bad_argument(py, function, &format!("argument {}", index + 1), failure)),
+        let object = unsafe { *args.add(index) };
+        // SAFETY: as above.
+        let borrowed = match unsafe { borrow(py, object) } {
+            Some(borrowed) => borrowed,
+            // SAFETY: as above.
+            None => unsafe { positional(py, function, object, &mut owned, index)? },
         };
+        value.write(borrowed);
     }
     // SAFETY: so many were written.
     let items = unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), count) };
@@ -92,8 +98,7 @@ unsafe fn call_with_many<'py>(
     items.try_reserve_exact(count).map_err(|_| py.no_memory())?;
     for index in 0..count {
         // SAFETY: promised by the caller.
-        let value = unsafe { borrow(py, *args.add(index), &mut owned) };
-        items.push(value.map_err(|failure| bad_argument(py, function, &format!("argument {}", index + 1), failure))?);
+        unsafe { items.push(positional(py, function, *args.add(index), &mut owned, index)?) };
     }
     if !names.is_null() {
         // SAFETY: a tuple of str; behind the others there is one value for each.
@@ -102,14 +107,10 @@ unsafe fn call_with_many<'py>(
             kwargs.try_reserve_exact(len).map_err(|_| py.no_memory())?;
             for index in 0..len {
                 let name = (py.api.PyTuple_GetItem)(names, index as isize);
-                let place = || match py.borrowed(name).ok().and_then(|name| name.to_text(LONGEST_NAME)) {
-                    Some(name) => format!("argument '{name}'"),
-                    None => "an argument".into(),
-                };
-                let key =
-                    borrow(py, name, &mut owned).map_err(|failure| bad_argument(py, function, &place(), failure))?;
-                let value = borrow(py, *args.add(count + index), &mut owned);
-                let value = value.map_err(|failure| bad_argument(py, function, &place(), failure))?;
+                let text = py.borrowed(name)?.to_text(LONGEST_NAME).unwrap_or_default();
+                let key = lend(py, function, name, &mut owned, format_args!("the name of an argument"))?;
+                let place = format_args!("argument '{text}'");
+                let value = lend(py, function, *args.add(count + index), &mut owned, place)?;
                 kwargs.push(subpy_pair { key, value });
             }
         }
@@ -117,21 +118,42 @@ unsafe fn call_with_many<'py>(
     run(py, function, Args { items: &items, kwargs: &kwargs })
 }
 
-/// Raises what is wrong with an argument.
 #[cold]
-fn bad_argument(py: Py, function: &HostFunction, place: &str, failure: Box<Failure>) -> Raised {
-    match *failure {
+unsafe fn positional(
+    py: Py,
+    function: &HostFunction,
+    object: *mut PyObject,
+    owned: &mut Vec<OwnedValue>,
+    index: usize,
+) -> PyResult<subpy_value> {
+    // SAFETY: promised by the caller: a live object.
+    unsafe { lend(py, function, object, owned, format_args!("argument {}", index + 1)) }
+}
+
+/// The value of an argument; raises TypeError when it has none.
+unsafe fn lend(
+    py: Py,
+    function: &HostFunction,
+    object: *mut PyObject,
+    owned: &mut Vec<OwnedValue>,
+    name: Arguments,
+) -> PyResult<subpy_value> {
+    // SAFETY: promised by the caller: a live object.
+    if let Some(value) = unsafe { borrow(py, object) } {
+        return Ok(value);
+    }
+    // SAFETY: as above.
+    unsafe { copy(py, object, owned, name) }.map_err(|failure| match failure {
         Failure::NotShareable(text) => {
-            // The path begins with what it is of, and the hints are made for results.
-            let rest = text.strip_prefix("result").unwrap_or(&text);
-            let rest = match rest.rfind("return ") {
-                Some(at) => format!("{}pass {}", &rest[..at], &rest[at + "return ".len()..]),
-                None => rest.to_owned(),
+            // The hints are made for results.
+            let text = match text.rfind("return ") {
+                Some(at) => format!("{}pass {}", &text[..at], &text[at + "return ".len()..]),
+                None => text,
             };
-            py.raise(py.api.PyExc_TypeError.get(), &format!("{}() {place}{rest}", function.name))
+            py.raise(py.api.PyExc_TypeError.get(), &format!("{}() {text}", function.name))
         }
         _ => py.no_memory(),
-    }
+    })
 }
 
 impl HostFunction {
@@ -144,7 +166,7 @@ impl HostFunction {
     fn check(&self, py: Py) -> PyResult<()> {
         let refuse = |why: &str| Err(py.raise(py.api.PyExc_RuntimeError.get(), &format!("{}() {why}", self.name)));
         if self.retired.load(Ordering::Relaxed) {
-            return refuse("is a function of a host that has shut subpy down");
+            return refuse("can be called no more: the host has shut subpy down, or did not define it after all");
         }
         if self.thread.is_some_and(|thread| thread != this_thread()) {
             return refuse("may be called only on the thread that defined it");
@@ -169,6 +191,9 @@ impl Drop for Detached {
 /// Has the host do it, and gives Python what comes of it.
 #[inline]
 fn run<'py>(py: Py<'py>, function: &HostFunction, args: Args) -> PyResult<Obj<'py>> {
+    if !has_room_for_host() {
+        return Err(py.raise(py.api.PyExc_RecursionError.get(), "too little stack is left for a host function"));
+    }
     // SAFETY: attached. It looks how much is left of the stack, and raises RecursionError.
     py.check(unsafe { (py.api.Py_EnterRecursiveCall)(c" in a host function".as_ptr()) })?;
     let outcome = host(py, function, args);

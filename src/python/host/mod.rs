@@ -8,6 +8,7 @@
 //! | `object` | the Python object |
 //! | `call` | calling it |
 //! | `raise` | exceptions that hosts raise |
+//! | `tag` | numbers that stay with exceptions |
 //! | `define`, `modules.py` | binding it to a name |
 
 use std::cell::UnsafeCell;
@@ -21,10 +22,12 @@ mod define;
 mod finalize;
 mod object;
 mod raise;
+mod tag;
 
 pub use context::{Context, Over, Raise, calling, this_thread};
 pub use define::define;
 pub use finalize::{Ending, release};
+pub use tag::get as tag;
 
 use super::names::Names;
 use super::object::Py;
@@ -112,24 +115,27 @@ pub struct Hosts {
     /// The number of the interpreter.
     number: u64,
     functions: finalize::Functions,
-    /// The type of the objects, a strong reference; NULL before the first.
+    /// The types of the objects and of tags, strong references; NULL before the first is needed.
     kind: AtomicPtr<PyObject>,
+    tags: AtomicPtr<PyObject>,
     /// For the keys of dicts that functions return.
     names: Names,
 }
 
 impl Hosts {
     pub fn new(number: u64) -> Arc<Hosts> {
-        let kind = AtomicPtr::new(ptr::null_mut());
-        Arc::new(Hosts { number, functions: finalize::Functions::default(), kind, names: Names::default() })
+        let [kind, tags] = [const { AtomicPtr::new(ptr::null_mut()) }; 2];
+        Arc::new(Hosts { number, functions: finalize::Functions::default(), kind, tags, names: Names::default() })
     }
 
     /// Gives the references to Python objects back. Attached to the interpreter, which is about to end.
     pub fn give_back_all(&self, py: Py) {
         self.names.give_back_all(py);
-        let kind = self.kind.swap(ptr::null_mut(), Ordering::Relaxed);
-        // SAFETY: the reference that was kept; Py_DecRef ignores NULL.
-        unsafe { (py.api.Py_DecRef)(kind) }
+        for kept in [&self.kind, &self.tags] {
+            let kind = kept.swap(ptr::null_mut(), Ordering::Relaxed);
+            // SAFETY: the reference that was kept; Py_DecRef ignores NULL.
+            unsafe { (py.api.Py_DecRef)(kind) }
+        }
     }
 
     /// From now on calls are refused. Attached to the interpreter, which goes on.

@@ -63,7 +63,8 @@ const fn member(name: &'static CStr, kind: c_int, offset: usize) -> PyMemberDef 
     PyMemberDef { name: name.as_ptr(), type_code: kind, offset: offset as isize, flags, doc: ptr::null() }
 }
 
-struct Static<T>(T);
+/// What C only reads.
+pub struct Static<T>(pub T);
 
 // SAFETY: constant data: names, addresses of functions, numbers.
 unsafe impl<T> Sync for Static<T> {}
@@ -84,43 +85,54 @@ static METHODS: Static<[PyMethodDef; 2]> = Static([
     PyMethodDef { ml_name: ptr::null(), ..definition(c"", reduce, 0) },
 ]);
 
-/// The type, made when the first object is. Attached to the interpreter.
-fn kind<'py>(py: Py<'py>, kept: &AtomicPtr<PyObject>) -> PyResult<Obj<'py>> {
+/// A type that the interpreter keeps, made when it is needed first. Attached to the interpreter.
+pub fn kept<'py>(
+    py: Py<'py>,
+    kept: &AtomicPtr<PyObject>,
+    make: impl FnOnce() -> PyResult<Obj<'py>>,
+) -> PyResult<Obj<'py>> {
     let kind = kept.load(Ordering::Relaxed);
     if !kind.is_null() {
         // SAFETY: kept until the interpreter ends.
         return unsafe { py.borrowed(kind) };
     }
-    let slot = |slot, pfunc: *const c_void| PyType_Slot { slot, pfunc: pfunc.cast_mut() };
-    let mut slots = [
-        slot(types::Py_tp_call, py.api.PyVectorcall_Call as *const c_void),
-        slot(types::Py_tp_dealloc, dealloc as *const c_void),
-        slot(types::Py_tp_repr, repr as *const c_void),
-        // inspect and pydoc take it for a routine then; and it is no method when it is put into a class.
-        slot(types::Py_tp_descr_get, get as *const c_void),
-        slot(types::Py_tp_members, MEMBERS.0.as_ptr().cast()),
-        slot(types::Py_tp_methods, METHODS.0.as_ptr().cast()),
-        slot(0, ptr::null()),
-    ];
-    let flags =
-        types::Py_TPFLAGS_HAVE_VECTORCALL | types::Py_TPFLAGS_IMMUTABLETYPE | types::Py_TPFLAGS_DISALLOW_INSTANTIATION;
-    let mut spec = PyType_Spec {
-        name: c"subpy.HostFunction".as_ptr(),
-        // What the data need, beyond what the base has.
-        basicsize: -(size_of::<Data>() as c_int),
-        itemsize: 0,
-        flags: flags as u32,
-        slots: slots.as_mut_ptr(),
-    };
-    // SAFETY: a specification that ends where it should; CPython copies what it keeps. A new reference.
-    let made = unsafe { py.owned((py.api.PyType_FromSpec)(&mut spec))? };
-    // SAFETY: a live object; the second reference is the kept one. Nothing since has given the GIL away but to make it:
-    // when another thread was faster, that one's is given back.
+    let made = make()?;
+    // SAFETY: live objects; the second reference is the kept one. When another thread was faster, that one's is given
+    // back.
     unsafe {
         (py.api.Py_IncRef)(made.as_ptr());
         (py.api.Py_DecRef)(kept.swap(made.as_ptr(), Ordering::Relaxed));
     }
     Ok(made)
+}
+
+fn kind<'py>(py: Py<'py>, kept: &AtomicPtr<PyObject>) -> PyResult<Obj<'py>> {
+    self::kept(py, kept, || {
+        let slot = |slot, pfunc: *const c_void| PyType_Slot { slot, pfunc: pfunc.cast_mut() };
+        let mut slots = [
+            slot(types::Py_tp_call, py.api.PyVectorcall_Call as *const c_void),
+            slot(types::Py_tp_dealloc, dealloc as *const c_void),
+            slot(types::Py_tp_repr, repr as *const c_void),
+            // inspect and pydoc take it for a routine then; and it is no method when it is put into a class.
+            slot(types::Py_tp_descr_get, get as *const c_void),
+            slot(types::Py_tp_members, MEMBERS.0.as_ptr().cast()),
+            slot(types::Py_tp_methods, METHODS.0.as_ptr().cast()),
+            slot(0, ptr::null()),
+        ];
+        let flags = types::Py_TPFLAGS_HAVE_VECTORCALL
+            | types::Py_TPFLAGS_IMMUTABLETYPE
+            | types::Py_TPFLAGS_DISALLOW_INSTANTIATION;
+        let mut spec = PyType_Spec {
+            name: c"subpy.HostFunction".as_ptr(),
+            // What the data need, beyond what the base has.
+            basicsize: -(size_of::<Data>() as c_int),
+            itemsize: 0,
+            flags: flags as u32,
+            slots: slots.as_mut_ptr(),
+        };
+        // SAFETY: a specification that ends where it should; CPython copies what it keeps. A new reference.
+        unsafe { py.owned((py.api.PyType_FromSpec)(&mut spec)) }
+    })
 }
 
 /// A new object that calls it.

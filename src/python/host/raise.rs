@@ -1,8 +1,8 @@
 //! Exceptions that hosts raise.
 
 use super::super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised};
-use super::HostFunction;
 use super::context::{Raise, Told};
+use super::{HostFunction, tag};
 
 /// Sets the exception that the host has asked for; or one that says why there is none such.
 #[cold]
@@ -24,6 +24,11 @@ pub fn raise(py: Py, function: &HostFunction, told: Told) -> Raised {
     for note in &told.notes {
         // An exception may refuse it; it is raised all the same.
         let _ = py.str(note).and_then(|note| exception.attr(c"add_note")?.call(&[&note]));
+        py.clear();
+    }
+    if told.tag != 0 {
+        // Without memory it has none.
+        let _ = tag::set(py, &function.hosts.tags, &exception, told.tag);
         py.clear();
     }
     // SAFETY: an exception, whose reference is handed over.
