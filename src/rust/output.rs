@@ -44,6 +44,25 @@ impl Interpreter {
         unless_forked(|| manager::set_output(self.handle(), Some(Box::new(callback(output)))))
     }
 
+    /// Gives a closure what is printed in it by this thread's runs while `act` runs, and nobody else's: threads that
+    /// these runs start print where the interpreter's output goes. All text has come when it returns.
+    ///
+    /// ```
+    /// # fn main() -> subpy::Result<()> {
+    /// let interp = subpy::Interpreter::create()?;
+    /// let mut printed = String::new();
+    /// let answer: i64 = interp.capture(|_, text| printed.push_str(text), || interp.eval("print('at work') or 42"))??;
+    /// assert_eq!((answer, printed.as_str()), (42, "at work\n"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`set_output`](Interpreter::set_output); then `act` has not been called.
+    pub fn capture<R>(&self, output: impl FnMut(Stream, &str) + Send, act: impl FnOnce() -> R) -> Result<R> {
+        unless_forked(|| manager::capture(self.handle(), &mut callback(output), act))
+    }
+
     /// What it prints goes to the file descriptors 1 and 2 again.
     ///
     /// # Errors
