@@ -10,12 +10,9 @@ use crate::python::interp::{Interp, Scope};
 use crate::python::kept::Hold;
 use crate::python::many::call_many;
 use crate::python::object::Py;
-use crate::python::output::Callback;
+use crate::python::output::{Callback, RunOutput};
 use crate::python::run::{self, Code, find_callable};
 use crate::value::{Args, Builder, OwnedValue, Rows, subpy_pair, subpy_value};
-
-/// Takes what a run prints: the stream, and text that ends with a NUL.
-pub type RunOutput<'a> = &'a mut (dyn FnMut(i32, &str) + Send);
 
 /// What a message says that an interpreter which Python code made refuses, in Python's words.
 const EXEC: &str = "exec code for";
@@ -51,7 +48,7 @@ pub fn run_with(
             return here.run_in(&interpreter, limits, |py, scope, _| run::run(py, scope, code, wanted));
         };
         let to = interpreter.output()?;
-        here.run_in(&interpreter, limits, |py, scope, _| to.to(py, output, || run::run(py, scope, code, wanted)))
+        here.run_in(&interpreter, limits, |py, scope, _| to.to(output, || run::run(py, scope, code, wanted)))
     })
 }
 
