@@ -159,17 +159,17 @@ impl Interpreter {
         let Some(python) = &self.python else { return Err(unrecognized("exec code for", self).into()) };
         let stack = own_stack.check().map_err(too_small)?;
         let outside = loaded_api().and_then(|api| Outside::step_out_to(api, pinned));
-        let caller = outside.as_ref().and_then(|outside| python.caller(outside));
-        let running = match caller {
-            None => self.gate.enter(self.handle, inside, limit.map(|limit| limit as &dyn Stop)),
-            Some(_) => self.gate.enter_again(self.handle, inside),
+        let again = outside.as_ref().is_some_and(|outside| python.is_left(outside));
+        let running = match again {
+            false => self.gate.enter(self.handle, inside, limit.map(|limit| limit as &dyn Stop)),
+            true => self.gate.enter_again(self.handle, inside),
         };
         let running = running.map_err(|refused| match (refused, limit) {
             (Refused::Stopped, Some(limit)) => limit.waited(),
             (refused, _) => self.refused(refused),
         })?;
         let mut late = None;
-        let result = python.run(outside.as_ref(), caller, pinned, stack, |py, scope| {
+        let result = python.run(outside.as_ref(), pinned, stack, |py, scope| {
             if let Some(limit) = limit {
                 late = limit.begins(scope.run.number());
                 if late.is_some() {
