@@ -299,7 +299,7 @@ impl Interp {
 
     /// Enters for one run, which `is_running()` in a guest sees, and flushes what it printed at its end. With the state
     /// that this thread keeps, if it does.
-    #[inline]
+    #[inline(always)]
     pub fn run<R>(
         &self,
         pinned: Option<&Pinned>,
