@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// A section: its title, and the files that it is made of.
-const SECTIONS: [(&str, &[&str]); 11] = [
+const SECTIONS: &[(&str, &[&str])] = &[
     ("Status codes and handles", &["src/ffi/status.rs"]),
     ("Errors", &["src/ffi/error.rs"]),
     ("Values", &["src/ffi/value.rs", "src/value/mod.rs"]),
@@ -14,6 +14,7 @@ const SECTIONS: [(&str, &[&str]); 11] = [
     ("Output", &["src/ffi/output.rs"]),
     ("Running code", &["src/ffi/run.rs"]),
     ("Prepared functions", &["src/ffi/function.rs"]),
+    ("Host functions", &["src/ffi/host.rs"]),
     ("Sessions", &["src/ffi/session.rs"]),
     ("Threads", &["src/ffi/thread.rs"]),
     ("Limits", &["src/ffi/cancel.rs"]),

@@ -277,6 +277,12 @@ SUBPY_NODISCARD SUBPY_API subpy_interp subpy_error_interp(const struct subpy_err
  */
 SUBPY_API bool subpy_error_row(const struct subpy_error *error, size_t *row);
 
+/**
+ * The number that a host function gave the exception with subpy_context_tag(), when it is that exception that came out
+ * of the run; 0: none.
+ */
+SUBPY_NODISCARD SUBPY_API uint64_t subpy_error_tag(const struct subpy_error *error);
+
 /** Free an error. NULL, and one that is in results (SUBPY_KIND_ERROR), is left as it is. Never blocks and runs no Python; works after subpy_shutdown(). */
 SUBPY_API void subpy_error_free(struct subpy_error *error);
 
@@ -444,6 +450,16 @@ SUBPY_API void subpy_value_free(struct subpy_value *value);
  * Python code that writes to a closed pipe then gets a BrokenPipeError instead of ending the process.
  */
 #define SUBPY_RUNTIME_KEEP_SIGPIPE 4
+/** Runs that are in, or wait for their turn, may finish. Newcomers are refused with SUBPY_ERROR_BUSY. */
+#define SUBPY_CLOSE_DRAIN 1
+/**
+ * Runs that are in get a KeyboardInterrupt, again and again until they end with SUBPY_ERROR_INTERRUPTED; those that wait
+ * for their turn, and newcomers, are refused with SUBPY_ERROR_BUSY. Python's own threads get a SystemExit, which ends
+ * them silently; threading.Timer is cancelled, pools of threads drop what they have not begun, loops of asyncio are
+ * woken. What is blocked in C code (time.sleep(), a lock, a socket) notices when that returns. With SUBPY_CLOSE_DRAIN
+ * too, all this begins when half of the time is over, or at once if there is no limit.
+ */
+#define SUBPY_CLOSE_INTERRUPT 2
 
 /** Options of subpy_init(). Zero is the default of every field. */
 typedef struct subpy_runtime_options {
@@ -457,6 +473,18 @@ typedef struct subpy_runtime_options {
   /** SUBPY_RUNTIME_* */
   uint64_t flags;
 } subpy_runtime_options;
+
+/** Options of subpy_shutdown_with() and subpy_close_with(). */
+typedef struct subpy_close_options {
+  /** sizeof(subpy_close_options) */
+  size_t size;
+  /** milliseconds that everything may take; 0: wait for nothing; -1: no limit */
+  int64_t timeout_ms;
+  /** SUBPY_CLOSE_* */
+  uint32_t flags;
+  /** 0 */
+  uint32_t reserved;
+} subpy_close_options;
 
 /**
  * Start the runtime, unless it runs already with the same options.
@@ -505,6 +533,28 @@ SUBPY_API subpy_status subpy_init(const struct subpy_runtime_options *options, s
  * Any thread, but not one that Python code started.
  */
 SUBPY_API subpy_status subpy_shutdown(subpy_error **error);
+
+/**
+ * Close every interpreter and finalize CPython within a time, and have what runs end: subpy_close_with() for all of them
+ * at the same time, main included. All or nothing: when the time is over before all have come to rest, all go on as
+ * before, but for what was interrupted.
+ *
+ * Then they end, one after the other, and CPython is finalized unless it was adopted. In an adopted CPython only runs in
+ * main are waited for or interrupted; its other threads are its owner's.
+ *
+ * If Python code cannot be made to end, exit() and _exit() still end the process: the library waits for nothing then.
+ *
+ * @param options  NULL: as if all bytes were zero, which waits for nothing
+ * @param error    optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK, also when the runtime does not run; any error of subpy_shutdown();
+ *         SUBPY_ERROR_BUSY              the message names what is still there, by interpreter; everything is as it was
+ *         SUBPY_ERROR_TIMEOUT           all are ending, and have not ended in time; call it again to wait on. Until
+ *                                       then no interpreter can be used or created
+ *         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense
+ *
+ * Any thread, but not one that Python code started.
+ */
+SUBPY_API subpy_status subpy_shutdown_with(const struct subpy_close_options *options, subpy_error **error);
 
 /**
  * The version of the library: major * 1000000 + minor * 1000 + patch, so 1000 is 0.1.0. If you open the library at run
@@ -631,6 +681,35 @@ SUBPY_API subpy_status subpy_create(const struct subpy_interp_options *options, 
 SUBPY_API subpy_status subpy_close(subpy_interp interp, subpy_error **error);
 
 /**
+ * Finalize and destroy an interpreter within a time, and have what is in it end.
+ *
+ * The interpreter must have come to rest: no run in it, no thread that has entered it (subpy_enter()), and no thread
+ * alive that Python code started with `threading` (daemons do not count, nor the idle threads of a
+ * `concurrent.futures` pool). Without flags only those threads are waited for, and a run is SUBPY_ERROR_BUSY at once, as
+ * with subpy_close(). If the time is over before that, the interpreter goes on as before, but for what was interrupted.
+ *
+ * Then it ends. That cannot be taken back, and may run Python code: atexit handlers, `__del__`. With
+ * SUBPY_CLOSE_INTERRUPT these get a KeyboardInterrupt too. Ending always gets half a second, however short the time is;
+ * after that it is SUBPY_ERROR_TIMEOUT, while a thread of the library's goes on with it. Call this function again to
+ * wait on.
+ *
+ * @param interp   the interpreter
+ * @param options  NULL: as if all bytes were zero, which waits for nothing
+ * @param error    optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; any error of subpy_close();
+ *         SUBPY_ERROR_BUSY              it has not come to rest in time; the message names each run and thread that is
+ *                                       still there, and where its code is. The interpreter is as it was
+ *         SUBPY_ERROR_TIMEOUT           it is ending, and has not ended in time
+ *         SUBPY_ERROR_INTERPRETER       this thread is running something in it, maybe further out
+ *         SUBPY_ERROR_WRONG_STATE       this CPython cannot be interrupted
+ *         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_close_with(subpy_interp interp, const subpy_close_options *options,
+    subpy_error **error);
+
+/**
  * Bind names in the interpreter's `__main__`: all of them or, on failure, none. Python: Interpreter.prepare_main().
  *
  * @param interp  the interpreter
@@ -745,8 +824,8 @@ SUBPY_API subpy_status subpy_find(int64_t id, subpy_interp *interp, subpy_error 
  *
  * Called on the thread that printed, or on one that passes on what has come together, without a GIL; never twice at
  * once for the same interpreter or run. It may call any function, also print through a run in the same interpreter
- * (which comes when it has returned); it must not wait for another thread's run there, which may be waiting for it. It
- * must return, not unwind.
+ * (which comes when it has returned). What it must not do is to wait, by means of its own, for another thread that
+ * prints there: that one may be waiting for it. It must return, not unwind.
  */
 typedef void (*subpy_output_fn)(void *userdata, subpy_interp interp, int32_t stream, const char *text, size_t len);
 
@@ -1013,6 +1092,176 @@ SUBPY_API subpy_status subpy_function_call_many(subpy_function function, const s
  * Never blocks and runs no Python; works after subpy_close() and subpy_shutdown() too. Any thread.
  */
 SUBPY_API void subpy_function_free(subpy_function function);
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * Host functions
+ *
+ * Python code calls the host: a host function is an object like a builtin function.
+ *
+ * The interpreter's GIL is released while the host's code runs, which may call any function of the library: more of
+ * the same interpreter, which goes on with the Python thread state that is there already (threading.local, context
+ * variables), or of others. A run that is nested like this is never SUBPY_ERROR_BUSY, unless the interpreter is closing.
+ *
+ * A host function must return in the ordinary way. An exception of C++, a panic or longjmp() that leaves it is caught
+ * by nobody: C++ exceptions and panics end the process, and a longjmp() past the library is undefined. Bindings catch
+ * what their language can throw and pass it on with subpy_context_raise().
+ * --------------------------------------------------------------------------------------------------------------------- */
+
+/**
+ * The GIL is kept while the host's code runs: for what takes nanoseconds. Functions of the library that need a GIL
+ * release it meanwhile.
+ */
+#define SUBPY_DEFINE_KEEP_GIL 1
+/**
+ * Only on the thread that calls subpy_define(): Python code on any other one gets a RuntimeError. For hosts whose code
+ * must not run on threads that they do not know.
+ */
+#define SUBPY_DEFINE_CALLER_THREAD_ONLY 2
+
+/**
+ * One call of a host function. It stands for a number and is never dereferenced: to use one when the call is over, or
+ * any that was made up, is SUBPY_ERROR_NOT_FOUND.
+ */
+typedef struct subpy_context subpy_context;
+
+/**
+ * What Python code calls.
+ *
+ * The arguments are valid until it returns, and must not be changed or freed. What it returns, or raises, it says with
+ * subpy_context_return() or subpy_context_raise(): else Python gets None.
+ *
+ * `kwargs` is a DICT with STR keys, or NULL when there are no keyword arguments. The interpreter's GIL is not held,
+ * unless SUBPY_DEFINE_KEEP_GIL says so. Several threads may call it at the same time.
+ */
+typedef void (*subpy_host_fn)(void *userdata,
+                              struct subpy_context *ctx,
+                              const subpy_value *args,
+                              size_t nargs,
+                              const subpy_value *kwargs);
+
+/** Options of subpy_define_with(). Zero is the default of every field. */
+typedef struct subpy_define_options {
+  /** sizeof(subpy_define_options) */
+  size_t size;
+  /** SUBPY_DEFINE_* */
+  uint32_t flags;
+  /** 0 */
+  uint32_t reserved;
+  /**
+   * what inspect.signature() and help() show, such as "(a, b=0, *, c=None)", UTF-8 that ends with a NUL; NULL: none.
+   * The arguments of calls are not checked against it
+   */
+  const char *signature;
+  /** the docstring, likewise */
+  const char *doc;
+} subpy_define_options;
+
+/**
+ * Define a function that Python code can call.
+ *
+ * A module that is imported, or can be, is used; otherwise one is made, and its parents, so that `import` finds it. A
+ * name that is bound already is bound anew.
+ *
+ * Defining is a run: it imports the module, and waits or is refused as SUBPY_BUSY_* says, but not on a thread that is
+ * inside the interpreter already.
+ *
+ * `finalize(userdata)` is called exactly once: when Python has given the function up (it was redefined, say) and no call
+ * of it is running, or else when the interpreter is closed or destroyed, the runtime is shut down, or the Python of a
+ * host is finalized; and before subpy_define() returns when that fails. A call that is still running on a daemon thread
+ * of Python's by then is waited for, and keeps nobody else.
+ *
+ * @param interp    the interpreter
+ * @param name      "name" in `__main__`, or "package.module:name"
+ * @param len       its length in bytes, or SUBPY_AUTO_LEN
+ * @param flags     0 or SUBPY_DEFINE_*
+ * @param fn        the function, not NULL
+ * @param userdata  passed to `fn` and `finalize`; may be NULL
+ * @param finalize  NULL, or what is to be called when the function is needed no more
+ * @param error     optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; any error of subpy_exec(); SUBPY_ERROR_INVALID_ARGUMENT for a name that makes no sense;
+ *         SUBPY_ERROR_EXECUTION_FAILED when the module raises an exception while it is imported
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_define(subpy_interp interp, const char *name, size_t len, uint32_t flags,
+    subpy_host_fn fn, void *userdata, subpy_finalize_fn finalize, subpy_error **error);
+
+/**
+ * Define a function that Python code can call, with a signature and a docstring.
+ *
+ * @param interp    the interpreter
+ * @param name      "name" in `__main__`, or "package.module:name"
+ * @param len       its length in bytes, or SUBPY_AUTO_LEN
+ * @param options   NULL for the defaults
+ * @param fn        the function, not NULL
+ * @param userdata  passed to `fn` and `finalize`; may be NULL
+ * @param finalize  NULL, or what is to be called when the function is needed no more
+ * @param error     optional; set on failure, to be freed with subpy_error_free()
+ * @return as subpy_define(); SUBPY_ERROR_INVALID_ARGUMENT also for an option that makes no sense
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_define_with(subpy_interp interp, const char *name, size_t len,
+    const struct subpy_define_options *options, subpy_host_fn fn, void *userdata, subpy_finalize_fn finalize,
+    subpy_error **error);
+
+/**
+ * Say what a call of a host function returns.
+ *
+ * The value is copied at once. The last one counts, but none after a subpy_context_raise(). A value that makes no sense
+ * is raised in Python as a TypeError, and the status says so.
+ *
+ * @param ctx    the call
+ * @param value  NULL: None
+ * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND when the call is over; SUBPY_ERROR_INVALID_ARGUMENT; SUBPY_ERROR_NO_MEMORY
+ *
+ * Any thread, until the host function returns.
+ */
+SUBPY_API subpy_status subpy_context_return(struct subpy_context *ctx, const subpy_value *value);
+
+/**
+ * Have a call of a host function raise an exception when it returns. The last one counts; it wins over what is
+ * returned, before or after.
+ *
+ * The class is called with the message, in Python. A class that is missing, or is none of an exception, is a TypeError
+ * there that says so and has the message.
+ *
+ * @param ctx       the call
+ * @param type      "ValueError", or any other builtin one, or "package.module:Type"
+ * @param type_len  its length in bytes, or SUBPY_AUTO_LEN
+ * @param message   the message
+ * @param len       its length in bytes, or SUBPY_AUTO_LEN
+ * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND when the call is over; SUBPY_ERROR_INVALID_ARGUMENT for text that is not UTF-8;
+ *         SUBPY_ERROR_NO_MEMORY
+ *
+ * Any thread, until the host function returns.
+ */
+SUBPY_API subpy_status subpy_context_raise(struct subpy_context *ctx, const char *type, size_t type_len,
+    const char *message, size_t len);
+
+/**
+ * Add a note to the exception that a call of a host function is to raise, such as the host's own stack. Python shows it
+ * below the traceback (PEP 678). Without an exception it says nothing.
+ *
+ * @param ctx   the call
+ * @param text  the note, which may have several lines
+ * @param len   its length in bytes, or SUBPY_AUTO_LEN
+ * @return as subpy_context_raise(). Any thread, until the host function returns.
+ */
+SUBPY_API subpy_status subpy_context_note(struct subpy_context *ctx, const char *text, size_t len);
+
+/**
+ * Give the exception that a call of a host function is to raise a number. subpy_error_tag() has it when the exception
+ * comes out of a run: so a host finds its own exception again.
+ *
+ * @param ctx  the call
+ * @param tag  any number; 0: none
+ * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND when the call is over. Any thread, until the host function returns.
+ */
+SUBPY_API subpy_status subpy_context_tag(struct subpy_context *ctx, uint64_t tag);
+
+/** The interpreter that a call of a host function comes from; 0 when the call is over. Any thread. */
+SUBPY_NODISCARD SUBPY_API subpy_interp subpy_context_interp(const struct subpy_context *ctx);
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * Sessions

@@ -31,6 +31,7 @@ c_tests! {
     cancel
     churn
     close
+    close_with
     codecs
     dedent
     eval_call
@@ -40,6 +41,12 @@ c_tests! {
     foreign_stack
     fork
     functions
+    host_context
+    host_finalize
+    host_functions
+    host_nested
+    host_stack
+    host_threads
     interpreters
     interrupt
     late_hits
@@ -57,9 +64,11 @@ c_tests! {
     race_all
     race_cancel
     race_close_shutdown
+    race_close_with
     race_find_create
     race_guests
     race_host_exit
+    race_output
     race_refused_shutdown
     race_run_close
     race_thread_start
@@ -69,6 +78,7 @@ c_tests! {
     run_output
     sessions
     set_output
+    shutdown_with
     signals
     small_stack
     sources

@@ -255,7 +255,8 @@ fn declarations(header: &str) -> BTreeMap<String, String> {
         } else if rest.starts_with('#') {
             rest = rest.split_once('\n').map_or("", |(_, after)| after);
         } else if let Some(after) = rest.strip_prefix(';') {
-            if let Some((before, _)) = code.split_once('(') {
+            // A type of functions is none itself.
+            if let Some((before, _)) = code.split_once('(').filter(|_| !code.trim_start().starts_with("typedef")) {
                 let name = before.rsplit([' ', '*', '\n']).next().expect("a name");
                 found.insert(name.to_owned(), std::mem::take(&mut comment));
             }

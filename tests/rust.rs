@@ -11,7 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use subpy::{
-    Arg, Busy, Config, Error, FromValue, Function, Interpreter, Kind, Options, RuntimeOptions, Startup, Thread, Value,
+    Arg, Busy, CloseOptions, Config, Error, FromValue, Function, Interpreter, Kind, Options, RuntimeOptions, Startup,
+    Thread, Value,
 };
 
 /// The CPython of the tests, for all tests of this process: the first that comes chooses it.
@@ -674,4 +675,28 @@ fn a_crate_that_uses_it_builds_without_python() {
                     AttributeError: 'int' object has no attribute 'lower'\n";
     assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
     fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn closing_within_a_time() {
+    let interp = Interpreter::create().unwrap();
+    interp
+        .exec("import threading\nstop = threading.Event()\nthreading.Thread(target=stop.wait, name='waits').start()")
+        .unwrap();
+    let error = interp.close_with(CloseOptions::new()).unwrap_err();
+    assert!(matches!(error.kind, Kind::Busy(_)) && error.to_string().contains("thread 'waits' at "), "{error}");
+    interp.exec("stop.set()").unwrap();
+    interp.close_with(CloseOptions::new().timeout(Duration::from_secs(60))).unwrap();
+
+    let interp = Interpreter::create().unwrap();
+    let runs = interp.clone();
+    let runaway = thread::spawn(move || runs.exec("while True: pass"));
+    while !interp.is_running().unwrap() {
+        thread::yield_now();
+    }
+    let error = interp.close_with(CloseOptions::new().timeout(Duration::from_millis(1)).drain(true)).unwrap_err();
+    assert!(matches!(error.kind, Kind::Busy(_)), "{error}");
+    interp.close_with(CloseOptions::new().no_timeout().interrupt(true)).unwrap();
+    assert!(matches!(runaway.join().unwrap().unwrap_err().kind, Kind::Interrupted(_)));
+    assert!(matches!(interp.close_with(CloseOptions::new()).unwrap_err().kind, Kind::NotFound(_)));
 }

@@ -39,6 +39,7 @@ struct Texts {
     frames: Vec<FrameTexts>,
     syntax: Option<(i32, i32, Option<Text>)>,
     exit_status: Option<i32>,
+    tag: u64,
 }
 
 /// The texts of a frame, and its numbers.
@@ -100,6 +101,7 @@ impl Texts {
             frames,
             syntax: exception.syntax.map(|it| (it.line, it.column, it.text.map(Text::new))),
             exit_status: exception.exit_status,
+            tag: exception.tag,
         }
     }
 }
@@ -367,6 +369,17 @@ pub unsafe extern "C" fn subpy_error_row(error: *const subpy_error, row: *mut us
         let Some(its_row) = error.as_ref().and_then(|error| error.row) else { return false };
         write(row, its_row);
         true
+    })
+}
+
+/// The number that a host function gave the exception with subpy_context_tag(), when it is that exception that came out
+/// of the run; 0: none.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_error_tag(error: *const subpy_error) -> u64 {
+    // SAFETY: the caller's pointer is as the declaration says.
+    boundary::value(0, || unsafe {
+        error.as_ref().and_then(|error| error.exception.as_ref()).map_or(0, |exception| exception.tag)
     })
 }
 

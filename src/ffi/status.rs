@@ -58,7 +58,7 @@ pub type subpy_function = u64;
 /// Told that the library has made its last call with this `userdata`: once, on any thread. Nothing of the library is
 /// locked, so it may call any function; it must return, not unwind. NULL: nobody is told.
 #[allow(non_camel_case_types)]
-pub type subpy_finalize_fn = Option<unsafe extern "C" fn(userdata: *mut c_void)>;
+pub type subpy_finalize_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c_void)>;
 
 /// A cancel token, until it is freed.
 #[allow(non_camel_case_types)]

@@ -18,7 +18,7 @@ use crate::python::interp::{Interp, Scope};
 use crate::python::loaded_api;
 use crate::python::object::Py;
 use crate::python::stack::OwnStack;
-use crate::python::thread_end::at_thread_end;
+use crate::python::thread_end::AtThreadEnd;
 
 pub struct Here {
     /// The interpreters that the thread is in.
@@ -123,8 +123,9 @@ impl Here {
 
     #[cold]
     fn watch(&self) {
+        static END: AtThreadEnd = AtThreadEnd::new(thread_ends);
         self.watched.set(true);
-        at_thread_end(thread_ends);
+        END.watch();
     }
 }
 
@@ -163,6 +164,12 @@ impl Watcher for Interpreter {
         self.gate.is_closing()
     }
 
+    fn cleared(&self) {
+        if let Some(python) = &self.python {
+            python.close_interrupts();
+        }
+    }
+
     fn stays(&self) -> bool {
         self.gate.is_open()
     }
@@ -172,6 +179,7 @@ impl Watcher for Interpreter {
         INTERPRETERS.remove(self.handle);
         // It is being cleared, on this thread.
         if let Some(python) = &self.python {
+            python.hosts.retire();
             detached(loaded_api(), || python.ended());
         }
     }

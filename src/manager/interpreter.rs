@@ -1,8 +1,9 @@
 //! One interpreter: what is known of it, who is let in, and its end.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::attempt::Attempt;
 use super::error::{Error, Kind, Result};
 use super::gate::{Busy, Gate, Inside, Refused, Stop, Visiting};
 use super::handle::{self, interpreter_handle, interpreter_id};
@@ -23,11 +24,17 @@ pub struct Interpreter {
     pub(super) timeout: Option<Duration>,
     /// None for one that Python code made, which is listed and never driven.
     pub(super) python: Option<Interp>,
+    /// It is ending within a time, which may be over.
+    pub(super) ending: Mutex<Option<Arc<Attempt>>>,
 }
 
 pub(super) static INTERPRETERS: Registry<Interpreter> = Registry::new();
 
 impl Interpreter {
+    fn new(handle: u64, id: i64, busy: Busy, timeout: Option<Duration>, python: Option<Interp>) -> Interpreter {
+        Interpreter { handle, id, gate: Gate::new(busy), timeout, python, ending: Mutex::new(None) }
+    }
+
     /// Makes an interpreter of ours known.
     pub(super) fn register(python: Interp, busy: Busy, timeout: Option<Duration>) -> Result<Arc<Interpreter>> {
         let id = python.id;
@@ -35,7 +42,7 @@ impl Interpreter {
             python.end();
             return Err(Kind::Interpreter(format!("this process has used up its handles (interpreter ID {id})")).into());
         };
-        let interpreter = Arc::new(Interpreter { handle, id, gate: Gate::new(busy), timeout, python: Some(python) });
+        let interpreter = Arc::new(Interpreter::new(handle, id, busy, timeout, Some(python)));
         // Nobody finds it before its end is watched, and nobody who looks for it meanwhile takes it for gone.
         let watched = || id == 0 || hooks::watch(id, hooks::weak(&interpreter));
         let registered = INTERPRETERS.settle(handle, |_| watched().then(|| Arc::clone(&interpreter)));
@@ -56,9 +63,11 @@ impl Interpreter {
     }
 
     /// Finalizes it; the gate must be closing. Until that is done, everybody sees it in that state.
-    pub(super) fn end(&self) {
-        if let Some(python) = &self.python {
-            python.end();
+    pub(super) fn end(&self, interruptibly: bool) {
+        match &self.python {
+            Some(python) if interruptibly => python.end_interruptibly(),
+            Some(python) => python.end(),
+            None => {}
         }
         hooks::unwatch(self.id);
         self.gate.closed();
@@ -95,7 +104,7 @@ pub(super) fn get(handle: u64) -> Result<Arc<Interpreter>> {
 /// The handle of an interpreter by CPython's id, if it is alive. One that Python code made gets its handle here.
 pub(super) fn by_id(id: i64) -> Option<u64> {
     let handle = interpreter_handle(handle::runtime(), id)?;
-    let theirs = || Arc::new(Interpreter { handle, id, gate: Gate::new(Busy::Refuse), timeout: None, python: None });
+    let theirs = || Arc::new(Interpreter::new(handle, id, Busy::Refuse, None, None));
     let find = |it: Option<Arc<Interpreter>>| match it {
         Some(it) => Some(it).filter(|it| it.is_known()),
         None => hooks::is_foreign(id).then(theirs),
@@ -170,12 +179,17 @@ impl Interpreter {
         let Some(python) = &self.python else { return Err(unrecognized("exec code for", self).into()) };
         let stack = own_stack.check().map_err(too_small)?;
         let outside = loaded_api().and_then(|api| Outside::step_out_to(api, pinned));
-        let running = self.gate.enter(self.handle, inside, limit.stop()).map_err(|refused| match refused {
+        let caller = outside.as_ref().and_then(|outside| python.caller(outside));
+        let running = match caller {
+            None => self.gate.enter(self.handle, inside, limit.stop()),
+            Some(_) => self.gate.enter_again(self.handle, inside),
+        };
+        let running = running.map_err(|refused| match refused {
             Refused::Stopped => limit.waited(),
             refused => self.refused(refused),
         })?;
         let mut late = None;
-        let result = python.run(pinned, stack, |py, scope| {
+        let result = python.run(outside.as_ref(), caller, pinned, stack, |py, scope| {
             late = limit.begins(scope.run.number());
             if late.is_some() { Err(Failure::Running.into()) } else { act(py, scope, python) }
         });

@@ -1,5 +1,6 @@
 //! The operations of `concurrent.interpreters`: create, close, and the questions one can ask.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -9,8 +10,9 @@ use super::interpreter::{INTERPRETERS, Interpreter, by_id, check_stack, get, unr
 use super::limits;
 use super::runtime;
 use crate::python::attach::{current_interpreter, detached};
+use crate::python::guest::Config;
 use crate::python::hooks;
-use crate::python::interp::{Config, Interp};
+use crate::python::interp::Interp;
 use crate::python::loaded_api;
 use crate::python::stack::{self, STACK_SIZE};
 
@@ -73,12 +75,12 @@ fn create_on_a_thread(options: &Options) -> Result<Interp> {
     }
 }
 
-/// `close()`
-pub fn close(handle: u64) -> Result<()> {
+/// The interpreter, if this thread may close it.
+pub(super) fn closable(handle: u64) -> Result<Arc<Interpreter>> {
     let interpreter = get(handle)?;
-    let Some(python) = &interpreter.python else {
+    if interpreter.python.is_none() {
         return Err(unrecognized("destroy", &interpreter));
-    };
+    }
     let fail = |kind: Kind| Err(Error::from(kind).of(handle));
     if interpreter.id == 0 {
         return fail(Kind::Interpreter("cannot destroy the main interpreter, subpy_shutdown() ends it".into()));
@@ -87,6 +89,13 @@ pub fn close(handle: u64) -> Result<()> {
         return fail(Kind::Interpreter("cannot destroy the current interpreter".into()));
     }
     check_stack()?;
+    Ok(interpreter)
+}
+
+/// `close()`
+pub fn close(handle: u64) -> Result<()> {
+    let interpreter = closable(handle)?;
+    let Some(python) = &interpreter.python else { return Err(unrecognized("destroy", &interpreter)) };
     detached(loaded_api(), || {
         interpreter.gate.begin_close().map_err(|refused| match refused {
             Refused::Running => Error::from(Kind::Busy("interpreter running".into())).of(handle),
@@ -98,7 +107,7 @@ pub fn close(handle: u64) -> Result<()> {
             return Err(refused.of(handle));
         }
         interpreter.gate.close();
-        interpreter.end();
+        interpreter.end(false);
         Ok(())
     })
 }

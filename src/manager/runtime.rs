@@ -73,6 +73,11 @@ pub fn is_up() -> bool {
     UP.load(Ordering::Acquire)
 }
 
+/// It runs, in a CPython that a host had initialised.
+pub fn is_adopted() -> bool {
+    matches!(&*lock(&PHASE), Phase::Up(up) if up.is_adopted())
+}
+
 /// Keeps the runtime from being shut down. It has the number of that runtime, because a host may end its CPython all
 /// the same.
 pub struct Use(u32);
@@ -115,7 +120,11 @@ fn host_exits() {
 /// A host has finalized its CPython: the runtime is down, without any of what a shutdown does in it.
 fn host_ended() {
     let mut phase = lock(&PHASE);
-    if let Phase::Up(up) = &*phase {
+    if !matches!(*phase, Phase::Up(_)) {
+        return;
+    }
+    let ended = std::mem::replace(&mut *phase, Phase::Down);
+    if let Phase::Up(up) = &ended {
         if let Some(main) = &up.main.python {
             main.close_interrupts();
         }
@@ -124,7 +133,13 @@ fn host_ended() {
         UP.store(false, Ordering::Release);
         handle::next_runtime();
         hooks::set_started(false);
-        *phase = Phase::Down;
+    }
+    drop(phase);
+    if let Phase::Up(up) = ended
+        && let Some(python) = &up.main.python
+    {
+        python.hosts.retire();
+        python.hosts.end();
     }
 }
 

@@ -16,7 +16,7 @@ use super::run::Work;
 use super::runtime;
 use crate::python::attach::detached;
 use crate::python::object::{LONGEST_NAME, cut};
-use crate::python::output::{Callback, print_error};
+use crate::python::output::{Callback, print_error, waiting};
 use crate::python::run::Code;
 use crate::python::stack::STACK_SIZE;
 use crate::python::{loaded_api, lock};
@@ -191,7 +191,7 @@ pub fn join(handle: u64, want_result: bool) -> Result<OwnedValue> {
     if let Some(join) = join
         && !thread.given_up.load(Ordering::Relaxed)
     {
-        let _ = detached(loaded_api(), || join.join());
+        let _ = detached(loaded_api(), || waiting(|| join.join()));
     }
     match std::mem::replace(&mut *lock(&thread.outcome), Outcome::Taken) {
         Outcome::Done(Err(Error { kind: Kind::NotShareable(_), .. })) if !want_result => Ok(OwnedValue::none()),
@@ -238,7 +238,9 @@ impl Thread {
             }
         };
         let what = format_args!("thread subpy-{}", self.number);
-        here(|here| here.limits.waiting(self, what, |stopped| detached(loaded_api(), || until_ended(stopped))))
+        here(|here| {
+            here.limits.waiting(self, what, |stopped| detached(loaded_api(), || waiting(|| until_ended(stopped))))
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_ulong, c_void};
 use super::types::{
     _frozen, Py_buffer, PyCapsule_Destructor, PyCompilerFlags, PyFrameObject, PyInitConfig, PyInterpreterConfig,
     PyInterpreterState, PyMemAllocatorDomain, PyMemAllocatorEx, PyMethodDef, PyObject, PyObjectArenaAllocator,
-    PyStatus, PyThreadState, PyTypeObject, PyUnicodeWriter,
+    PyStatus, PyThreadState, PyType_Spec, PyTypeObject, PyUnicodeWriter,
 };
 
 type Ssize = super::types::Py_ssize_t;
@@ -199,12 +199,15 @@ api! {
         fn PyInterpreterState_Next(*mut PyInterpreterState) -> *mut PyInterpreterState;
         fn PyInterpreterState_ThreadHead(*mut PyInterpreterState) -> *mut PyThreadState;
         fn PyThreadState_Next(*mut PyThreadState) -> *mut PyThreadState;
+        fn PyThreadState_GetFrame(*mut PyThreadState) -> *mut PyFrameObject;
         fn PyThreadState_SetAsyncExc(c_long, *mut PyObject) -> c_int;
         fn PyThread_get_thread_ident() -> c_ulong;
         fn PyGILState_GetThisThreadState() -> *mut PyThreadState;
         fn PyEval_GetFrame() -> *mut PyFrameObject;
         fn PyEval_SaveThread() -> *mut PyThreadState;
         fn PyEval_RestoreThread(*mut PyThreadState);
+        fn Py_EnterRecursiveCall(*const c_char) -> c_int;
+        fn Py_LeaveRecursiveCall();
         // objects
         fn Py_IncRef(*mut PyObject);
         fn Py_DecRef(*mut PyObject);
@@ -215,7 +218,13 @@ api! {
         fn PyObject_GetAttr(*mut PyObject, *mut PyObject) -> *mut PyObject;
         fn PyObject_GetAttrString(*mut PyObject, *const c_char) -> *mut PyObject;
         fn PyObject_SetAttrString(*mut PyObject, *const c_char, *mut PyObject) -> c_int;
+        fn PyObject_SetAttr(*mut PyObject, *mut PyObject, *mut PyObject) -> c_int;
+        fn PyObject_GenericGetDict(*mut PyObject, *mut c_void) -> *mut PyObject;
+        fn PyObject_GetTypeData(*mut PyObject, *mut PyTypeObject) -> *mut c_void;
+        fn PyObject_ClearWeakRefs(*mut PyObject);
+        fn PyObject_Free(*mut c_void);
         fn PyObject_Vectorcall(*mut PyObject, *const *mut PyObject, usize, *mut PyObject) -> *mut PyObject;
+        fn PyVectorcall_Call(*mut PyObject, *mut PyObject, *mut PyObject) -> *mut PyObject;
         fn PyObject_GetBuffer(*mut PyObject, *mut Py_buffer, c_int) -> c_int;
         fn PyBuffer_Release(*mut Py_buffer);
         fn PyBuffer_IsContiguous(*const Py_buffer, c_char) -> c_int;
@@ -224,6 +233,9 @@ api! {
         fn PyType_GetName(*mut PyTypeObject) -> *mut PyObject;
         fn PyType_GetQualName(*mut PyTypeObject) -> *mut PyObject;
         fn PyType_GetModuleName(*mut PyTypeObject) -> *mut PyObject;
+        fn PyType_GetBaseByToken(*mut PyTypeObject, *mut c_void, *mut *mut PyTypeObject) -> c_int;
+        fn PyType_FromSpec(*mut PyType_Spec) -> *mut PyObject;
+        fn PyType_GenericAlloc(*mut PyTypeObject, Ssize) -> *mut PyObject;
         fn PyLong_FromLongLong(i64) -> *mut PyObject;
         fn PyLong_AsLongLongAndOverflow(*mut PyObject, *mut c_int) -> i64;
         fn PyLong_FromString(*const c_char, *mut *mut c_char, c_int) -> *mut PyObject;
@@ -330,17 +342,21 @@ api! {
         PyList_Type: StaticType;
         PyDict_Type: StaticType;
         PyCode_Type: StaticType;
+        PyType_Type: StaticType;
         PyCoro_Type: StaticType;
         PyFunction_Type: StaticType;
         PyMethod_Type: StaticType;
         PyExc_AttributeError: ExceptionClass;
+        PyExc_BaseException: ExceptionClass;
         PyExc_Exception: ExceptionClass;
         PyExc_KeyboardInterrupt: ExceptionClass;
         PyExc_ImportError: ExceptionClass;
         PyExc_MemoryError: ExceptionClass;
         PyExc_OSError: ExceptionClass;
+        PyExc_RecursionError: ExceptionClass;
         PyExc_RuntimeError: ExceptionClass;
         PyExc_SyntaxError: ExceptionClass;
+        PyExc_SystemError: ExceptionClass;
         PyExc_SystemExit: ExceptionClass;
         PyExc_TypeError: ExceptionClass;
         PyImport_FrozenModules: FrozenModules;

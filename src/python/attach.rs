@@ -11,6 +11,7 @@ use std::ptr;
 use std::rc::Rc;
 
 use super::api::Api;
+use super::host::calling;
 use super::object::Py;
 use super::stack::{Stack, protect};
 use super::types::{PyInterpreterState, PyThreadState};
@@ -23,9 +24,18 @@ pub struct Entry<'a> {
     /// What was attached before: nothing, unless CPython has taken the binding away from a state that is attached, as
     /// it does on a thread that ends an interpreter.
     previous: *mut PyThreadState,
-    /// The state lasts longer than the entry; and the stack that it was used on before.
-    pinned: Option<(&'a Pinned, Stack)>,
+    lasts: Lasts<'a>,
     not_send: PhantomData<*mut ()>,
+}
+
+/// How long the state of an entry lasts.
+enum Lasts<'a> {
+    /// As long as the entry.
+    Entry,
+    /// It is the thread's own. And the stack that it was used on before.
+    Pinned(&'a Pinned, Stack),
+    /// It is that of Python code further out; likewise.
+    Caller(Stack),
 }
 
 impl Entry<'_> {
@@ -37,13 +47,19 @@ impl Entry<'_> {
         unsafe {
             let state = new_state(api, interp, stack)?;
             let previous = (api.PyThreadState_Swap)(state);
-            Some(Entry { api, state, previous, pinned: None, not_send: PhantomData })
+            Some(Entry { api, state, previous, lasts: Lasts::Entry, not_send: PhantomData })
         }
     }
 
     pub fn py(&self) -> Py<'_> {
         // SAFETY: attached until the entry is dropped; the token borrows it.
         unsafe { Py::attached(self.api) }
+    }
+
+    /// The thread's state in it.
+    #[inline]
+    pub fn state(&self) -> *mut PyThreadState {
+        self.state
     }
 
     /// Leaves it. No exception is set.
@@ -58,11 +74,19 @@ impl Entry<'_> {
     fn detach(&mut self) {
         // SAFETY: the state is this thread's, and attached. Delete wants it detached.
         unsafe {
-            if let Some((pinned, stack)) = self.pinned {
-                pinned.entries.set(pinned.entries.get() - 1);
-                pinned.is_on(stack);
-                (self.api.PyThreadState_Swap)(self.previous);
-                return;
+            match self.lasts {
+                Lasts::Entry => {}
+                Lasts::Pinned(pinned, stack) => {
+                    pinned.entries.set(pinned.entries.get() - 1);
+                    pinned.is_on(stack);
+                    (self.api.PyThreadState_Swap)(self.previous);
+                    return;
+                }
+                Lasts::Caller(stack) => {
+                    protect(self.api, self.state, stack);
+                    (self.api.PyThreadState_Swap)(self.previous);
+                    return;
+                }
             }
             (self.api.PyThreadState_Clear)(self.state);
             (self.api.PyThreadState_Swap)(self.previous);
@@ -151,6 +175,10 @@ impl Pinned {
         self.entries.get() == 0
     }
 
+    pub fn has(&self, caller: Caller) -> bool {
+        self.state == caller.state
+    }
+
     /// Attaches it. An entry of this thread that is further out may have it too, and has called out of Python.
     #[inline]
     pub fn enter(&self, stack: Stack) -> Entry<'_> {
@@ -159,7 +187,7 @@ impl Pinned {
         self.entries.set(self.entries.get() + 1);
         // SAFETY: this thread's own state, of an interpreter that is alive (`new`).
         let previous = unsafe { (api.PyThreadState_Swap)(state) };
-        Entry { api, state, previous, pinned: Some((self, stack)), not_send: PhantomData }
+        Entry { api, state, previous, lasts: Lasts::Pinned(self, stack), not_send: PhantomData }
     }
 
     /// The thread goes on on this stack. Returns the one that it was on.
@@ -177,7 +205,7 @@ impl Pinned {
     /// may have it.
     pub fn last_entry(&self, stack: Stack) -> Entry<'static> {
         self.forget();
-        Entry { pinned: None, ..*ManuallyDrop::new(self.enter(stack)) }
+        Entry { lasts: Lasts::Entry, ..*ManuallyDrop::new(self.enter(stack)) }
     }
 
     /// It is no longer one of this thread's: with a host's CPython its interpreter is gone, and the state with it.
@@ -207,8 +235,27 @@ fn bound_state(api: &Api) -> *mut PyThreadState {
 /// others wait for.
 pub struct Outside {
     api: &'static Api,
-    state: *mut PyThreadState,
+    caller: Caller,
     attached: bool,
+    /// What the thread had left when it entered the interpreter that this is in.
+    further: Cell<*const Outside>,
+}
+
+/// Python code that has called out, and waits for that to return: by the thread state that it runs with.
+#[derive(Clone, Copy)]
+pub struct Caller {
+    state: *mut PyThreadState,
+    interp: *mut PyInterpreterState,
+    /// The number of the interpreter (`Interp::number`), when it is a host function that was called. Other C code does
+    /// not say, and an interpreter that ended meanwhile may have left its address to another one.
+    number: Option<u64>,
+    /// The stack that it is on, if that is known.
+    stack: Option<Stack>,
+}
+
+thread_local! {
+    /// What the thread has left when it entered the interpreters that it is in: the innermost.
+    static FURTHER_OUT: Cell<*const Outside> = const { Cell::new(ptr::null()) };
 }
 
 impl Outside {
@@ -230,26 +277,77 @@ impl Outside {
 
     #[cold]
     fn beyond(api: &'static Api, bound: *mut PyThreadState) -> Option<Outside> {
-        // SAFETY: GetUnchecked needs no state; SaveThread is called only when one is attached.
+        // SAFETY: GetUnchecked needs no state; SaveThread is called only when one is attached. CPython does not free a
+        // state while its thread may come back to it, and GetInterpreter reads one field.
         unsafe {
-            if !(api.PyThreadState_GetUnchecked)().is_null() {
-                return Some(Outside { api, state: (api.PyEval_SaveThread)(), attached: true });
+            let attached = !(api.PyThreadState_GetUnchecked)().is_null();
+            if !attached && (bound.is_null() || is_idle(bound)) {
+                return None;
             }
+            let state = if attached { (api.PyEval_SaveThread)() } else { bound };
+            let interp = (api.PyThreadState_GetInterpreter)(state);
+            let (number, stack) = calling(state).unzip();
+            let caller = Caller { state, interp, number, stack };
+            Some(Outside { api, caller, attached, further: Cell::new(ptr::null()) })
         }
-        (!bound.is_null() && !is_idle(bound)).then_some(Outside { api, state: bound, attached: false })
+    }
+
+    /// The Python code of this interpreter that the thread comes from, if it comes from any: straight, or through others.
+    pub fn from(&self, interp: *mut PyInterpreterState, number: u64) -> Option<Caller> {
+        // SAFETY: each is borrowed by whoever has put it there (`Within`), further out on this thread's stack.
+        let outer = |outside: &&Outside| unsafe { outside.further.get().as_ref() };
+        // SAFETY: as above.
+        let innermost = unsafe { FURTHER_OUT.get().as_ref() };
+        let others = std::iter::successors(innermost, outer).map(|outside| outside.caller);
+        let is_from = |caller: &Caller| caller.interp == interp && caller.number.is_none_or(|its| its == number);
+        std::iter::once(self.caller).chain(others).find(is_from)
+    }
+
+    /// The thread enters an interpreter, until this is dropped.
+    pub fn enters(&self) -> Within<'_> {
+        self.further.set(FURTHER_OUT.replace(self));
+        Within(self)
+    }
+}
+
+/// The thread is in an interpreter that it has come to from Python code.
+pub struct Within<'a>(&'a Outside);
+
+impl Drop for Within<'_> {
+    fn drop(&mut self) {
+        FURTHER_OUT.set(self.0.further.get());
+    }
+}
+
+impl Caller {
+    /// Comes back to it: attaches its state, which goes on from there.
+    ///
+    /// # Safety
+    /// It is this thread's, is not attached, and its interpreter is alive and stays so until the entry is dropped.
+    pub unsafe fn enter(self, api: &'static Api, stack: Stack) -> Entry<'static> {
+        let before = self.stack.unwrap_or(stack);
+        // SAFETY: promised by the caller.
+        unsafe {
+            if before != stack {
+                protect(api, self.state, stack);
+            }
+            let previous = (api.PyThreadState_Swap)(self.state);
+            Entry { api, state: self.state, previous, lasts: Lasts::Caller(before), not_send: PhantomData }
+        }
     }
 }
 
 impl Drop for Outside {
     fn drop(&mut self) {
+        let state = self.caller.state;
         // SAFETY: a state of this thread's that Python code further out uses: that code waits for this call to return.
         // When its interpreter has ended, CPython has not freed the state, and lets nobody attach it.
         unsafe {
             if self.attached {
-                (self.api.PyEval_RestoreThread)(self.state);
-            } else if bound_state(self.api) != self.state {
+                (self.api.PyEval_RestoreThread)(state);
+            } else if bound_state(self.api) != state {
                 // PyGILState_* are to find what they found before. Only attaching binds a state.
-                (self.api.PyThreadState_Swap)(self.state);
+                (self.api.PyThreadState_Swap)(state);
                 (self.api.PyThreadState_Swap)(ptr::null_mut());
             }
         }

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::host::tag;
 use super::object::{Obj, Py, PyResult};
 use super::types::PyObject;
 
@@ -31,6 +32,8 @@ pub struct Exception {
     pub syntax: Option<Syntax>,
     /// The status that SystemExit asked for.
     pub exit_status: Option<i32>,
+    /// The number that a host function gave it; 0: none.
+    pub tag: u64,
     /// What the library adds to its own message.
     pub(crate) hint: Option<String>,
 }
@@ -135,6 +138,7 @@ fn render<'py>(py: Py<'py>, exception: &Obj<'py>) -> Exception {
         hint: hint.map(Into::into),
         syntax: exception.is_instance(py.api.PyExc_SyntaxError.get()).then(|| syntax(py, exception)),
         exit_status: exception.is_instance(py.api.PyExc_SystemExit.get()).then(|| exit_status(py, exception)),
+        tag: tag(py, exception),
         type_name,
         type_qualname,
         type_module,

@@ -1,49 +1,26 @@
 //! One CPython interpreter: created, set up, entered, ended.
 
-use std::ffi::CStr;
 use std::mem::ManuallyDrop;
 use std::ptr;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::types::{PyInterpreterConfig, PyInterpreterState, PyObject};
 
-use super::attach::{Entry, Outside, Pinned};
+use super::attach::{Caller, Entry, Outside, Pinned};
 use super::exception::Exception;
+use super::guest::{Config, set_up_guest};
 use super::hooks::{self, Host};
+use super::host::{Ending, Hosts};
 use super::interrupt::{Interrupts, Reason, Run, Which};
 use super::kept::KeptObjects;
 use super::names::Names;
-use super::object::{Obj, Py, PyResult, own_source};
+use super::object::{Obj, Py, PyResult};
 use super::output::Output;
 use super::sources::Sources;
 use super::stack::{Stack, this_stack};
-use super::{Count, Failure, api, frozen, lock};
-
-/// What an interpreter may do (CPython: PyInterpreterConfig). All false is what `concurrent.interpreters` calls
-/// "isolated".
-#[derive(Debug, Clone, Default)]
-pub struct Config {
-    /// It shares the main interpreter's GIL instead of having its own: it loads more extension modules, and runs when
-    /// main and its like do not.
-    pub(crate) shared_gil: bool,
-    /// Its code may call `os.fork()`.
-    pub(crate) allow_fork: bool,
-    /// Its code may call `os.exec*()`, which replaces the process.
-    pub(crate) allow_exec: bool,
-    /// Its code cannot start threads.
-    pub(crate) no_threads: bool,
-    /// Its code may start daemon threads.
-    pub(crate) allow_daemon_threads: bool,
-    /// It loads extension modules that do not say that they support interpreters; only with `shared_gil`.
-    pub(crate) no_extension_check: bool,
-    /// What it prints is passed on at once.
-    pub(crate) unbuffered: bool,
-    /// Its sys.stdin is at its end.
-    pub(crate) no_stdin: bool,
-    /// Put in front of sys.path.
-    pub(crate) path: Vec<String>,
-}
+use super::{Count, Failure, api};
 
 /// `__main__`, a strong reference until the end, and its `__dict__`: looking it up would cost as much as a call. The
 /// module is held and not the dict alone, because CPython's finalization clears the modules that are left, and no
@@ -67,6 +44,8 @@ pub struct Scope<'py> {
 pub struct Interp {
     state: *mut PyInterpreterState,
     pub id: i64,
+    /// Counts the interpreters of this process: neither an id nor an address is of one alone.
+    pub number: u64,
     /// Where CPython says that it came from.
     pub whence: i64,
     main: Main,
@@ -76,8 +55,9 @@ pub struct Interp {
     pub kept: KeptObjects,
     names: Names,
     sources: Arc<Sources>,
+    pub hosts: Arc<Hosts>,
     /// Runs that are attached. The first of them marks the interpreter as running, the last unmarks it.
-    interrupts: Arc<Interrupts>,
+    pub(super) interrupts: Arc<Interrupts>,
     /// States that threads keep; they mark it too. Counted with the GIL.
     pins: Count,
 }
@@ -147,18 +127,22 @@ impl Interp {
     /// # Safety
     /// The interpreter must be alive.
     unsafe fn new(state: *mut PyInterpreterState, id: i64) -> Interp {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let main = Main { module: ptr::null_mut(), dict: ptr::null_mut() };
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed) + 1;
         // SAFETY: alive, as promised; reads one field.
         let whence = api()._PyInterpreterState_GetWhence.map_or(0, |whence| unsafe { whence(state) });
         Interp {
             state,
             id,
+            number,
             whence,
             main,
             output: None,
             kept: KeptObjects::default(),
             names: Names::default(),
             sources: Arc::default(),
+            hosts: Hosts::new(number),
             interrupts: Arc::default(),
             pins: Count::default(),
         }
@@ -242,7 +226,7 @@ impl Interp {
 
     fn set_up(&mut self, entry: Entry, config: &Config) -> Result<(), Failure> {
         let py = entry.py();
-        let output = Output::new(config.unbuffered);
+        let output = Output::new(config.unbuffered, Arc::clone(&self.interrupts));
         let result = (|| {
             set_up_guest(py, &output, config, self.id)?;
             if self.id != 0 {
@@ -261,7 +245,7 @@ impl Interp {
     }
 
     #[inline]
-    fn enter_on(&self, stack: Stack) -> Result<Entry<'static>, Failure> {
+    pub(super) fn enter_on(&self, stack: Stack) -> Result<Entry<'static>, Failure> {
         // SAFETY: alive until `end` takes it.
         match unsafe { Entry::new(api(), self.state, stack) } {
             Some(entry) => Ok(entry),
@@ -297,21 +281,33 @@ impl Interp {
         drop(entry);
     }
 
+    /// Python code of this interpreter that the thread comes from.
+    pub fn caller(&self, outside: &Outside) -> Option<Caller> {
+        outside.from(self.state, self.number)
+    }
+
     /// Enters for one run, which `is_running()` in a guest sees, and flushes what it printed at its end. With the state
-    /// that this thread keeps, if it does.
+    /// of the Python code in it that has called, if any; or with the one that this thread keeps, if it does.
     #[inline(always)]
     pub fn run<R>(
         &self,
+        outside: Option<&Outside>,
+        caller: Option<Caller>,
         pinned: Option<&Pinned>,
         stack: Stack,
         act: impl FnOnce(Py, &Scope) -> Result<R, Box<Failure>>,
     ) -> Result<R, Box<Failure>> {
-        let entry = match pinned {
-            Some(pinned) => pinned.enter(stack),
-            None => self.enter_on(stack)?,
+        let _within = outside.map(Outside::enters);
+        let entry = match (caller, pinned) {
+            // SAFETY: of this interpreter, which is alive until `end` takes it; the thread has stepped out of it.
+            (Some(caller), pinned) if !pinned.is_some_and(|pinned| pinned.has(caller)) => unsafe {
+                caller.enter(api(), stack)
+            },
+            (_, Some(pinned)) => pinned.enter(stack),
+            (_, None) => self.enter_on(stack)?,
         };
         let py = entry.py();
-        let run = Run::new(py.api);
+        let run = Run::new(py.api, entry.state());
         let active = Active::begin(self, py, &run).ok_or_else(Failure::running)?;
         self.kept.give_back_dropped(py);
         let printing = self.output.as_ref().map(Printing::new);
@@ -325,7 +321,7 @@ impl Interp {
             && output.flush(py).is_err()
         {
             // A run that failed for another reason keeps that one.
-            let unwritten = Failure::exception(py);
+            let unwritten = run.failure(py);
             result = result.and(Err(unwritten.into()));
         }
         active.end();
@@ -338,6 +334,11 @@ impl Interp {
     /// Has KeyboardInterrupt raised in these runs, from any thread, at any time. False when this CPython has no way to.
     pub fn interrupt(&self, which: Which, reason: Reason) -> bool {
         self.interrupts.interrupt(self.state, which, reason)
+    }
+
+    /// Whether this CPython has a way to.
+    pub fn can_interrupt(&self) -> bool {
+        api()._PyEval_AddPendingCall.is_some()
     }
 
     /// Whether there may be runs that were interrupted and have not ended.
@@ -391,25 +392,51 @@ impl Interp {
     /// Finalizes and frees the interpreter. Nobody may be in it, or enter it from now on.
     pub fn end(&self) {
         self.close_interrupts();
+        self.end_now();
+    }
+
+    /// The same, and what runs meanwhile can be interrupted, until `hooks` is told that the interpreter is cleared.
+    pub fn end_interruptibly(&self) {
+        if !hooks::is_hooked() {
+            self.close_interrupts();
+        }
+        self.end_now();
+    }
+
+    fn end_now(&self) {
         // Without memory for a state the interpreter stays, unused.
         let Ok(entry) = self.enter() else { return };
+        let _ending = Ending::begins();
         // While it ends no guest can destroy it as well. One that has looked already is not held back: CPython looks
         // without a lock.
         self.mark(entry.py());
+        let run = Run::new(entry.py().api, entry.state());
+        // Never taken out: the list is not used any more when the interpreter is freed.
+        self.interrupts.link(&run);
         // SAFETY: attached; the reference that `set_up` took is given back once. Nobody else is in it (the caller's
         // promise), so it can end.
         unsafe {
             self.kept.give_back_all(entry.py());
             self.names.give_back_all(entry.py());
             self.sources.give_back_all(entry.py());
+            self.hosts.give_back_all(entry.py());
             (entry.py().api.Py_DecRef)(self.main.module);
             entry.end_interpreter();
         }
         self.ended();
     }
 
-    /// It prints no more: what is left is passed on, and the host's function let go. Detached.
+    /// Host functions of a Python that goes on without the library refuse to be called.
+    pub fn retire(&self) {
+        if let Ok(_entry) = self.enter() {
+            self.hosts.retire();
+        }
+    }
+
+    /// Nothing of it can print or call the host any more: what is left is passed on, and the host's functions let go.
+    /// Detached.
     pub fn ended(&self) {
+        self.hosts.end();
         if let Some(output) = &self.output {
             output.close();
         }
@@ -422,6 +449,7 @@ impl Interp {
             self.kept.give_back_all(entry.py());
             self.names.give_back_all(entry.py());
             self.sources.give_back_all(entry.py());
+            self.hosts.give_back_all(entry.py());
             // SAFETY: as in `end`.
             unsafe { (entry.py().api.Py_DecRef)(self.main.module) }
         }
@@ -434,58 +462,6 @@ fn main(py: Py) -> PyResult<Main> {
         let module = py.owned((py.api.PyImport_AddModuleRef)(c"__main__".as_ptr()))?;
         let dict = (py.api.PyModule_GetDict)(module.as_ptr());
         Ok(Main { module: module.into_ptr(), dict })
-    }
-}
-
-/// Runs guest.py's `setup` in a namespace of its own.
-fn set_up_guest(py: Py, output: &Output, config: &Config, id: i64) -> PyResult<()> {
-    let namespace = py.own_namespace()?;
-    py.evaluate(&guest_code(py)?, &namespace)?;
-    // SAFETY: a borrowed reference of a live dict, or NULL.
-    let setup = unsafe {
-        let mut setup = ptr::null_mut();
-        (py.api.PyDict_GetItemRef)(namespace.as_ptr(), py.str("setup")?.as_ptr(), &mut setup);
-        py.owned(setup)?
-    };
-    let (stdout, stderr) = (output.functions(py, 1)?, output.functions(py, 2)?);
-    // SAFETY: a new list; SetItem takes the references to its items over.
-    let list = unsafe {
-        let list = py.owned((py.api.PyList_New)(config.path.len() as isize))?;
-        for (index, folder) in config.path.iter().enumerate() {
-            let folder = py.str(folder)?.into_ptr();
-            py.check((py.api.PyList_SetItem)(list.as_ptr(), index as isize, folder))?;
-        }
-        list
-    };
-    let replace = super::version() < (3, 15, 0) && id != 0;
-    let flag = |set| {
-        let constant = if set { super::types::Py_CONSTANT_TRUE } else { super::types::Py_CONSTANT_FALSE };
-        // SAFETY: an immortal constant.
-        unsafe { py.borrowed((py.api.Py_GetConstantBorrowed)(constant)) }
-    };
-    let (no_stdin, replace) = (flag(config.no_stdin)?, flag(replace)?);
-    setup.call(&[&stdout, &stderr, &no_stdin, &list, &frozen::names(py)?, &replace])?;
-    Ok(())
-}
-
-/// guest.py's code object. It is compiled once a process: every interpreter of one CPython understands the marshal.
-fn guest_code(py: Py) -> PyResult<Obj> {
-    static MARSHALLED: Mutex<Option<Arc<[u8]>>> = Mutex::new(None);
-    const SOURCE: &CStr = own_source(concat!(include_str!("guest.py"), "\0"));
-    /// Include/cpython/marshal.h of 3.14; a constant slice needs it.
-    const MARSHAL_VERSION: i32 = 5;
-    let marshalled = lock(&MARSHALLED).clone();
-    // SAFETY: attached; pointers and lengths of live bytes; new references.
-    unsafe {
-        if let Some(bytes) = marshalled {
-            return py.owned((py.api.PyMarshal_ReadObjectFromString)(bytes.as_ptr().cast(), bytes.len() as isize));
-        }
-        let code = py.compile_own(SOURCE, super::types::Py_file_input)?;
-        let bytes = py.owned((py.api.PyMarshal_WriteObjectToString)(code.as_ptr(), MARSHAL_VERSION))?;
-        let (mut data, mut len) = (ptr::null_mut(), 0);
-        py.check((py.api.PyBytes_AsStringAndSize)(bytes.as_ptr(), &mut data, &mut len))?;
-        *lock(&MARSHALLED) = Some(std::slice::from_raw_parts(data.cast::<u8>(), len as usize).into());
-        Ok(code)
     }
 }
 

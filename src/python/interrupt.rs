@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use super::api::Api;
 use super::exception::Exception;
-use super::object::Py;
+use super::object::{Py, PyResult, Raised};
 use super::quiet::{Quiet, loud, quiet};
-use super::types::PyInterpreterState;
+use super::types::{PyInterpreterState, PyThreadState};
 use super::{Failure, api, lock};
 
 /// Why a run is to end.
@@ -54,6 +54,8 @@ pub struct Run {
     older: Cell<*const Run>,
     /// In an interpreter, what a thread runs later it runs inside of what it ran before.
     thread: c_ulong,
+    /// The thread's state in the interpreter.
+    state: *mut PyThreadState,
     /// The how manieth of its interpreter's: it is its own for good.
     number: Cell<u64>,
     /// The library makes text of an exception; and since when it is known that the run is to end.
@@ -75,9 +77,10 @@ struct Is {
 
 impl Run {
     #[inline]
-    pub fn new(api: &Api) -> Run {
+    pub fn new(api: &Api, state: *mut PyThreadState) -> Run {
         Run {
             older: Cell::new(ptr::null()),
+            state,
             // SAFETY: may be called on any thread.
             thread: unsafe { (api.PyThread_get_thread_ident)() },
             number: Cell::new(0),
@@ -172,6 +175,8 @@ pub struct Interrupts {
     wishes: Mutex<Wishes>,
     /// When it was looked last, there were some that are to end.
     unfinished: AtomicBool,
+    /// How often something was wished: those that wait without the GIL look whether it has changed.
+    asked: AtomicU64,
     /// There is one from the first hit until the last run that was hit has ended. Locked with the GIL alone.
     quiet: Mutex<Option<Quiet>>,
 }
@@ -189,6 +194,7 @@ impl Default for Interrupts {
             begun: AtomicU64::new(0),
             wishes,
             unfinished: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
             quiet: Mutex::default(),
         }
     }
@@ -277,6 +283,12 @@ impl Interrupts {
         !self.newest.load(Ordering::Relaxed).is_null()
     }
 
+    /// The states of the threads that are in it, the newest first. Attached to the interpreter.
+    pub fn states(&self) -> Vec<*mut PyThreadState> {
+        // SAFETY: attached, and nothing runs meanwhile.
+        unsafe { self.runs().map(|run| run.state).collect() }
+    }
+
     /// Nobody may interrupt anything from now on: the interpreter is about to end.
     pub fn close(&self) {
         lock(&self.wishes).alive = false;
@@ -290,6 +302,7 @@ impl Interrupts {
         if !wishes.alive {
             return true;
         }
+        self.asked.fetch_add(1, Ordering::Relaxed);
         match which {
             Which::Run(number) => {
                 let known = wishes.numbers.iter().any(|(known, _)| *known == number);
@@ -320,6 +333,30 @@ impl Interrupts {
         self.any() && (self.unfinished.load(Ordering::Relaxed) || lock(&self.wishes).queued)
     }
 
+    /// Changes when something is wished. From any thread, attached or not.
+    #[inline]
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// For a run that waits: whether it is to end. Then KeyboardInterrupt is set. Attached.
+    #[cold]
+    pub fn check(&self, py: Py) -> PyResult<()> {
+        // SAFETY: attached to the interpreter that the list is of.
+        unsafe {
+            // CPython runs pending calls between instructions of Python code, and there are none here.
+            let hit = self.hit(py.api);
+            // It may have been sent while another thread had the GIL.
+            let here = (py.api.PyThread_get_thread_ident)();
+            let sent = || self.runs().find(|run| run.thread == here).is_some_and(|run| run.is.get().hit);
+            if !hit && !sent() {
+                return Ok(());
+            }
+            (py.api.PyErr_SetNone)(py.api.PyExc_KeyboardInterrupt.get());
+            Err(Raised)
+        }
+    }
+
     /// Hits what is to be hit. True: the exception is to be raised here. Attached to the interpreter.
     ///
     /// # Safety
@@ -327,7 +364,6 @@ impl Interrupts {
     unsafe fn hit(&self, api: &'static Api) -> bool {
         let wishes = {
             let mut wishes = lock(&self.wishes);
-            wishes.queued = false;
             Wishes { first: wishes.first.take(), numbers: std::mem::take(&mut wishes.numbers), ..Wishes::default() }
         };
         #[cfg(test)]
@@ -376,6 +412,7 @@ unsafe extern "C" fn pending(list: *mut c_void) -> c_int {
     // SAFETY: the count that `interrupt` gave away. Attached.
     unsafe {
         let list = Arc::from_raw(list.cast::<Interrupts>());
+        lock(&list.wishes).queued = false;
         if !list.hit(api) {
             return 0;
         }

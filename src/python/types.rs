@@ -8,11 +8,14 @@
 pub use own::*;
 #[cfg(test)]
 pub use pyo3_ffi::{
-    _frozen, METH_NOARGS, METH_O, METH_VARARGS, Py_CONSTANT_FALSE, Py_CONSTANT_TRUE, Py_buffer, Py_eval_input,
-    Py_file_input, Py_ssize_t, PyBUF_FULL_RO, PyBUF_SIMPLE, PyCFunction, PyCapsule_Destructor, PyCompilerFlags,
-    PyFrameObject, PyInitConfig, PyInterpreterConfig, PyInterpreterConfig_OWN_GIL, PyInterpreterConfig_SHARED_GIL,
-    PyInterpreterState, PyMemAllocatorDomain, PyMemAllocatorEx, PyMethodDef, PyMethodDefPointer, PyObject,
-    PyObjectArenaAllocator, PyStatus, PyThreadState, PyTypeObject, PyUnicodeWriter,
+    _frozen, METH_NOARGS, METH_O, METH_VARARGS, Py_CONSTANT_FALSE, Py_CONSTANT_TRUE, Py_READONLY, Py_RELATIVE_OFFSET,
+    Py_T_OBJECT_EX, Py_T_PYSSIZET, Py_TPFLAGS_DISALLOW_INSTANTIATION, Py_TPFLAGS_HAVE_VECTORCALL,
+    Py_TPFLAGS_IMMUTABLETYPE, Py_buffer, Py_eval_input, Py_file_input, Py_ssize_t, Py_tp_call, Py_tp_dealloc,
+    Py_tp_descr_get, Py_tp_members, Py_tp_methods, Py_tp_repr, Py_tp_token, PyBUF_FULL_RO, PyBUF_SIMPLE, PyCFunction,
+    PyCapsule_Destructor, PyCompilerFlags, PyFrameObject, PyInitConfig, PyInterpreterConfig,
+    PyInterpreterConfig_OWN_GIL, PyInterpreterConfig_SHARED_GIL, PyInterpreterState, PyMemAllocatorDomain,
+    PyMemAllocatorEx, PyMemberDef, PyMethodDef, PyMethodDefPointer, PyObject, PyObjectArenaAllocator, PyStatus,
+    PyThreadState, PyType_Slot, PyType_Spec, PyTypeObject, PyUnicodeWriter, vectorcallfunc,
 };
 #[cfg(test)]
 pub const PYMEM_DOMAIN_RAW: PyMemAllocatorDomain = PyMemAllocatorDomain::PYMEM_DOMAIN_RAW;
@@ -20,7 +23,7 @@ pub const PYMEM_DOMAIN_RAW: PyMemAllocatorDomain = PyMemAllocatorDomain::PYMEM_D
 #[cfg_attr(test, allow(dead_code))]
 #[allow(non_camel_case_types, non_upper_case_globals, non_snake_case)]
 mod own {
-    use std::ffi::{c_char, c_int, c_uint, c_void};
+    use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
     use std::marker::{PhantomData, PhantomPinned};
 
     pub type Py_ssize_t = isize;
@@ -117,6 +120,53 @@ mod own {
     pub const METH_NOARGS: c_int = 4;
     pub const METH_O: c_int = 8;
 
+    // Include/cpython/object.h, Include/object.h
+    pub type vectorcallfunc = unsafe extern "C" fn(
+        callable: *mut PyObject,
+        args: *const *mut PyObject,
+        nargsf: usize,
+        kwnames: *mut PyObject,
+    ) -> *mut PyObject;
+    #[repr(C)]
+    pub struct PyType_Slot {
+        pub slot: c_int,
+        pub pfunc: *mut c_void,
+    }
+    #[repr(C)]
+    pub struct PyType_Spec {
+        pub name: *const c_char,
+        pub basicsize: c_int,
+        pub itemsize: c_int,
+        pub flags: c_uint,
+        pub slots: *mut PyType_Slot,
+    }
+    pub const Py_TPFLAGS_DISALLOW_INSTANTIATION: c_ulong = 1 << 7;
+    pub const Py_TPFLAGS_IMMUTABLETYPE: c_ulong = 1 << 8;
+    pub const Py_TPFLAGS_HAVE_VECTORCALL: c_ulong = 1 << 11;
+
+    // Include/typeslots.h
+    pub const Py_tp_call: c_int = 50;
+    pub const Py_tp_dealloc: c_int = 52;
+    pub const Py_tp_descr_get: c_int = 54;
+    pub const Py_tp_methods: c_int = 64;
+    pub const Py_tp_repr: c_int = 66;
+    pub const Py_tp_members: c_int = 72;
+    pub const Py_tp_token: c_int = 83;
+
+    // Include/descrobject.h
+    #[repr(C)]
+    pub struct PyMemberDef {
+        pub name: *const c_char,
+        pub type_code: c_int,
+        pub offset: Py_ssize_t,
+        pub flags: c_int,
+        pub doc: *const c_char,
+    }
+    pub const Py_T_OBJECT_EX: c_int = 16;
+    pub const Py_T_PYSSIZET: c_int = 19;
+    pub const Py_READONLY: c_int = 1;
+    pub const Py_RELATIVE_OFFSET: c_int = 8;
+
     // Include/pycapsule.h
     pub type PyCapsule_Destructor = unsafe extern "C" fn(capsule: *mut PyObject);
 
@@ -179,11 +229,36 @@ mod tests {
         same_layout!(PyMethodDefPointer: PyCFunction);
         same_layout!(_frozen: name code size is_package);
         same_layout!(PyCompilerFlags: cf_flags cf_feature_version);
+        same_layout!(PyType_Slot: slot pfunc);
+        same_layout!(PyType_Spec: name basicsize itemsize flags slots);
+        same_layout!(PyMemberDef: name type_code offset flags doc);
+        same_value!(Py_TPFLAGS_DISALLOW_INSTANTIATION Py_TPFLAGS_IMMUTABLETYPE Py_TPFLAGS_HAVE_VECTORCALL Py_tp_call
+            Py_tp_dealloc Py_tp_descr_get Py_tp_members Py_tp_methods Py_tp_repr Py_tp_token Py_T_OBJECT_EX Py_T_PYSSIZET
+            Py_READONLY Py_RELATIVE_OFFSET);
+        let _: pyo3_ffi::vectorcallfunc = vectorcall;
+        let _: own::vectorcallfunc = own_vectorcall;
         same_value!(PyInterpreterConfig_SHARED_GIL PyInterpreterConfig_OWN_GIL PyBUF_SIMPLE PyBUF_FULL_RO METH_VARARGS METH_NOARGS
             METH_O Py_file_input Py_eval_input Py_CONSTANT_FALSE Py_CONSTANT_TRUE);
         assert_eq!(size_of::<own::Py_ssize_t>(), size_of::<pyo3_ffi::Py_ssize_t>());
         let _: pyo3_ffi::PyCapsule_Destructor = capsule_destructor;
         let _: own::PyCapsule_Destructor = own_capsule_destructor;
+    }
+
+    unsafe extern "C" fn vectorcall(
+        _: *mut pyo3_ffi::PyObject,
+        _: *const *mut pyo3_ffi::PyObject,
+        _: usize,
+        _: *mut pyo3_ffi::PyObject,
+    ) -> *mut pyo3_ffi::PyObject {
+        std::ptr::null_mut()
+    }
+    unsafe extern "C" fn own_vectorcall(
+        _: *mut own::PyObject,
+        _: *const *mut own::PyObject,
+        _: usize,
+        _: *mut own::PyObject,
+    ) -> *mut own::PyObject {
+        std::ptr::null_mut()
     }
 
     unsafe extern "C" fn capsule_destructor(_: *mut pyo3_ffi::PyObject) {}

@@ -16,7 +16,7 @@ use super::session::Session;
 use super::thread::Thread;
 use super::to_rust::FromValue;
 use super::unless_forked;
-use crate::manager::{self, Code, InThread, Kind, Options, Result};
+use crate::manager::{self, CloseOptions, Code, InThread, Kind, Options, Result};
 use crate::value::{OwnedValue, check_owned_main_names};
 
 /// An interpreter, by its handle. It can be cloned, sent to any thread, and used by many at a time.
@@ -334,6 +334,29 @@ impl Interpreter {
     /// when it was closed already. [`Kind::Interpreter`] from inside itself, and for the main one.
     pub fn close(&self) -> Result<()> {
         close(self.handle)
+    }
+
+    /// As [`close`](Interpreter::close), within a time: what runs in it is waited for, or made to end, and so are the
+    /// threads that Python code started.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`] when the time was over before nothing was left: the message names what is, and it stays as it was.
+    /// [`Kind::Timeout`](crate::Kind::Timeout) when it is ending, and code that runs at the end (atexit handlers,
+    /// `__del__`) has not returned in time: call it again to wait on. And those of [`close`](Interpreter::close).
+    ///
+    /// ```
+    /// # fn main() -> subpy::Result<()> {
+    /// use std::time::Duration;
+    /// use subpy::{CloseOptions, Interpreter};
+    ///
+    /// let interp = Interpreter::create()?;
+    /// interp.exec("import threading\nthreading.Timer(3600, print).start()")?;
+    /// interp.close_with(CloseOptions::new().timeout(Duration::from_secs(10)).interrupt(true))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn close_with(&self, options: CloseOptions) -> Result<()> {
+        unless_forked(|| manager::close_with(self.handle, options))
     }
 }
 

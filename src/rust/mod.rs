@@ -39,7 +39,7 @@ pub use from_rust::ListItem;
 pub use function::Function;
 pub use interpreter::{Interpreter, find, get_current, get_main, list_all};
 pub use limits::{Cancel, Limited, Limits};
-pub use runtime::{init, python_library, python_version, shutdown, version};
+pub use runtime::{init, python_library, python_version, shutdown, shutdown_with, version};
 #[cfg(feature = "serde")]
 pub use serde::{Serde, from_value, to_value};
 pub use session::Session;

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::ptr::{self, NonNull};
 
+use super::check::is_plain;
 use super::text::copy_text;
 use super::{BLOCK_HEADER, BlockHeader, ERROR, OWNS_BLOCK, element_size, slice, subpy_value};
 
@@ -20,6 +21,17 @@ impl OwnedValue {
     #[inline]
     pub fn int(value: i64) -> OwnedValue {
         OwnedValue(subpy_value::int(value))
+    }
+
+    /// A value that points nowhere.
+    #[inline]
+    pub fn plain(value: &subpy_value) -> Option<OwnedValue> {
+        is_plain(value).then_some(OwnedValue(*value))
+    }
+
+    /// The same value for others to read: the duty to free it stays here.
+    pub fn lent(&self) -> subpy_value {
+        subpy_value { flags: 0, ..self.0 }
     }
 
     /// Hands the value, and the duty to free it, over to C.

@@ -210,6 +210,16 @@ pub fn check_owned_main_names(names: &OwnedValue) -> Result<&[subpy_pair], Strin
     unsafe { check_main_names(names.as_value()) }
 }
 
+/// Checks a value; a message calls it `name`.
+///
+/// # Safety
+/// All that it points to must be as it says.
+#[cfg(feature = "capi")]
+pub unsafe fn check_value(value: &subpy_value, name: &str) -> Result<(), String> {
+    // SAFETY: promised by the caller.
+    unsafe { check(value) }.map_err(|bad| bad.at(name))
+}
+
 pub fn kind_name(kind: i32) -> String {
     match kind {
         NONE => "SUBPY_KIND_NONE".into(),

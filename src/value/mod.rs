@@ -22,7 +22,7 @@ pub use args::{Args, Rows};
 use block::Attachments;
 pub use block::{Builder, OwnedValue};
 #[cfg(feature = "capi")]
-pub use check::check_main_names;
+pub use check::{check_main_names, check_value};
 pub use check::{check_owned_main_names, printable};
 pub(crate) use text::{SHORT, ends, is_ascii, utf8};
 pub use view::{ValueRef, View};
@@ -281,6 +281,12 @@ impl subpy_value {
             *self = subpy_value::none();
         }
     }
+}
+
+/// A DICT of these entries, which must outlive it.
+#[cfg(feature = "capi")]
+pub(crate) fn dict_of(pairs: &[subpy_pair]) -> subpy_value {
+    subpy_value::pointing(DICT, pairs.as_ptr().cast(), pairs.len())
 }
 
 /// A slice of `len` elements that allows NULL when there are none.

@@ -43,6 +43,8 @@ static void in_a_fork(void) {
   FORKED(subpy_create(NULL, &other, &error));
   CHECK(other == 0);
   FORKED(subpy_close(interp, &error));
+  FORKED(subpy_close_with(interp, NULL, &error));
+  FORKED(subpy_set_output(interp, NULL, NULL, NULL, &error));
   FORKED(subpy_interrupt(interp, &error));
   FORKED(subpy_exec(interp, "1", 1, &error));
   FORKED(subpy_eval(interp, "1", 1, &value, &error));

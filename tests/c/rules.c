@@ -23,6 +23,8 @@ static void no_interpreter(uint64_t bad) {
   int64_t id = 77;
   const char *whence = "junk";
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_close(bad, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_close_with(bad, NULL, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_set_output(bad, NULL, NULL, NULL, &error));
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_interrupt(bad, &error));
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_prepare_main(bad, &names, &error));
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_is_running(bad, &running, &error));

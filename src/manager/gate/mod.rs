@@ -7,8 +7,11 @@ mod word;
 
 use std::cell::RefCell;
 
+pub use drain::InTheWay;
+
 use crate::python::attach::detached;
 use crate::python::loaded_api;
+use crate::python::output::waiting;
 use sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, lock, sleep};
 use turn::Queue;
 use word::{CLOSED, CLOSING, DRAINING, FREE, NOT_OPEN, RUNS, SESSION, SESSIONS, TELL, UNDECIDED, VISIT, VISITS};
@@ -152,6 +155,14 @@ impl Gate {
         Ok(Running { gate: self, inside })
     }
 
+    /// The same for a thread that comes from Python code in there, by a run or not: it has the interpreter already.
+    #[cold]
+    pub fn enter_again<'a>(&'a self, handle: u64, inside: &'a Inside) -> Result<Running<'a>, Refused> {
+        self.enter_slowly(true, None)?;
+        inside.0.borrow_mut().push(handle);
+        Ok(Running { gate: self, inside })
+    }
+
     /// Lets a run in when nobody is running, waiting or closing.
     #[inline]
     fn enter_if_free(&self) -> bool {
@@ -237,7 +248,7 @@ impl Gate {
                     _ if self.busy == Busy::Wait => {
                         let stopped = || stop.is_some_and(Stop::is_stopped).then_some(Refused::Stopped);
                         let reason = || drain::turned_away(self.load()).or_else(stopped);
-                        return detached(loaded_api(), || self.wait_for_turn(reason));
+                        return detached(loaded_api(), || waiting(|| self.wait_for_turn(reason)));
                     }
                     word if word & RUNS != 0 => return Err(Refused::Running),
                     // The one who was inside has left.

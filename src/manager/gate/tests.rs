@@ -1,4 +1,3 @@
-use super::drain::InTheWay;
 use super::word::{AWAITED, FAIR};
 use super::*;
 use std::sync::{Barrier, mpsc};
@@ -61,7 +60,7 @@ fn after_a_long_run_nobody_overtakes() {
             let _running = gate.enter(1, &inside, None).unwrap();
             turns.fetch_add(1, Ordering::SeqCst);
         });
-        while lock(&gate.queue).len() == 0 {
+        while lock(&gate.queue).is_empty() {
             thread::yield_now();
         }
         thread::sleep(Duration::from_millis(20));
@@ -236,7 +235,7 @@ fn a_drain_lets_in_whom_it_should() {
     assert_eq!(gate.begin_drain(true), Err(Refused::Running));
     thread::scope(|scope| {
         let waits = scope.spawn(|| gate.enter(1, &Inside::default(), None).map(drop));
-        while lock(&gate.queue).len() == 0 {
+        while lock(&gate.queue).is_empty() {
             thread::yield_now();
         }
         assert_eq!(gate.begin_drain(false), Ok(()));
@@ -267,7 +266,7 @@ fn who_is_turned_away_does_not_get_its_turn() {
     let long = gate.enter(1, &inside, None).unwrap();
     thread::scope(|scope| {
         let waits = scope.spawn(|| gate.enter(1, &Inside::default(), None).map(drop));
-        while lock(&gate.queue).len() == 0 {
+        while lock(&gate.queue).is_empty() {
             thread::yield_now();
         }
         assert_eq!(gate.begin_drain(false), Ok(()));

@@ -28,7 +28,7 @@ pub fn from_python(py: Py, object: &Obj, result: &mut OwnedValue) -> Result<(), 
     if let Some(value) = int(py, object) {
         *result = OwnedValue::int(value);
     } else if !object.is_none() {
-        *result = from_any(py, object)?;
+        *result = from_any(py, object, format_args!("result"))?;
     }
     Ok(())
 }
@@ -43,7 +43,7 @@ pub fn int(py: Py, object: &Obj) -> Option<i64> {
 /// # Safety
 /// The object must be alive, and of that type.
 #[inline]
-unsafe fn int_of(py: Py, object: *mut PyObject, kind: *mut PyTypeObject) -> Option<i64> {
+pub(super) unsafe fn int_of(py: Py, object: *mut PyObject, kind: *mut PyTypeObject) -> Option<i64> {
     // SAFETY: promised by the caller; the getter is called for its exact type alone.
     unsafe {
         if kind != py.api.PyLong_Type.0 {
@@ -55,7 +55,8 @@ unsafe fn int_of(py: Py, object: *mut PyObject, kind: *mut PyTypeObject) -> Opti
     }
 }
 
-fn from_any(py: Py, object: &Obj) -> Result<OwnedValue, Failure> {
+/// The value of any object; an error calls it `name`.
+pub(super) fn from_any(py: Py, object: &Obj, name: Arguments) -> Result<OwnedValue, Failure> {
     let api = py.api;
     let kind = object.type_ptr();
     if kind != api.PyDict_Type.0 && kind != api.PyList_Type.0 && kind != api.PyTuple_Type.0 {
@@ -63,11 +64,11 @@ fn from_any(py: Py, object: &Obj) -> Result<OwnedValue, Failure> {
         // SAFETY: `object` is a strong reference; see Reader.
         return match unsafe { (Reader { py }).shallow(object.as_ptr(), &mut builder) } {
             Ok(root) => Ok(builder.finish_bytes(root)),
-            Err(refused) => Err(failure(refused, "result")),
+            Err(refused) => Err(failure(refused, &name.to_string())),
         };
     }
     let mut builder = Builder::new();
-    let root = append(py, object, &mut builder, format_args!("result"))?;
+    let root = append(py, object, &mut builder, name)?;
     builder.finish(root).ok_or_else(Failure::no_memory)
 }
 

@@ -9,15 +9,18 @@
 //! | `to_python` | values to Python objects |
 //! | `call` | calling something with values |
 //! | `from_python` | Python objects to values |
+//! | `borrow` | values that are lent for a call |
 //! | `hexadecimal` | numbers that do not fit 64 bits, as text |
 //! | `refusals` | why an object has no value |
 
+mod borrow;
 mod call;
 mod from_python;
 mod hexadecimal;
 mod refusals;
 mod to_python;
 
+pub use borrow::{borrow, copy};
 pub use call::call;
 pub use from_python::{append, from_python, int};
 pub use to_python::to_python;

@@ -1,0 +1,125 @@
+//! Host functions: defining them, and what their hosts say of calls.
+
+use super::error::{Error, Kind, Result};
+use super::here::here;
+use super::interpreter::driven;
+use crate::python::attach::detached;
+use crate::python::host::{self, Context, Definition, HostCode, HostFunction, How, Over, Raise};
+use crate::python::interp::{Interp, Scope};
+use crate::python::loaded_api;
+use crate::python::object::Py;
+use crate::value::OwnedValue;
+
+/// What a function is to be, but for what it does.
+pub struct Function<'a> {
+    /// `name` in `__main__`, or `module:name`
+    pub name: &'a str,
+    /// `(a, b=0)`
+    pub signature: Option<&'a str>,
+    /// The docstring.
+    pub doc: Option<&'a str>,
+    /// How it is called.
+    pub how: How,
+}
+
+/// Binds a function to a name. Whatever comes of it, the code is dropped once, when nobody can call it any more.
+pub fn define(handle: u64, function: &Function, code: Box<dyn HostCode>) -> Result<()> {
+    let definition = match definition(function) {
+        Ok(definition) => definition,
+        Err(error) => return refused(code, error),
+    };
+    let interpreter = match driven(handle, "define a function in") {
+        Ok(interpreter) => interpreter,
+        Err(error) => return refused(code, error),
+    };
+    let Some(python) = &interpreter.python else { return refused(code, Kind::NoMemory.into()) };
+    let name = match definition.module {
+        Some(module) => format!("{module}.{}", definition.name),
+        None => definition.name.into(),
+    };
+    let function = HostFunction::new(code, &function.how, handle, &python.hosts, name);
+    let define = |py: Py, scope: &Scope, _: &Interp| host::define(py, scope, &function, definition);
+    let defined = here(|here| here.run_in(&interpreter, None, define));
+    if defined.is_err() {
+        host::release(function);
+    }
+    defined.map_err(|error| *error)
+}
+
+/// The code's end may run anything, so that is not done under anybody's GIL.
+fn refused(code: Box<dyn HostCode>, error: Error) -> Result<()> {
+    outside(|| drop(code));
+    Err(error)
+}
+
+fn definition<'a>(function: &Function<'a>) -> Result<Definition<'a>> {
+    let (module, name) = match function.name.split_once(':') {
+        Some((module, name)) => (Some(module), name),
+        None => (None, function.name),
+    };
+    let invalid = |why: &str| Err(Kind::InvalidArgument(format!("name {:?}: {why}", shown(function.name))).into());
+    if module.is_some_and(|module| module.split('.').any(str::is_empty)) {
+        return invalid("the module has an empty name; it must be \"name\" or \"package.module:name\"");
+    }
+    if name.is_empty() || name.contains(['.', ':']) {
+        return invalid("a function must have a plain name; it must be \"name\" or \"package.module:name\"");
+    }
+    if function.name.contains('\0') {
+        return invalid("it has a NUL");
+    }
+    Ok(Definition { module, name, signature: function.signature, doc: function.doc })
+}
+
+/// Not more of a name than a message can bear.
+fn shown(name: &str) -> String {
+    name.chars().take(100).collect()
+}
+
+/// Does something that may block, or run whatever it likes, under nobody's GIL.
+pub fn outside<R>(act: impl FnOnce() -> R) -> R {
+    detached(loaded_api(), act)
+}
+
+// ---- what a host says of a call ----
+
+fn over<T>(result: std::result::Result<T, Over>) -> Result<T> {
+    result.map_err(|Over| Kind::NotFound("the call of the host function that this context is of is over".into()).into())
+}
+
+/// The call is to return this. What is wrong with the value is raised there.
+#[inline]
+pub fn context_return(context: usize, value: std::result::Result<OwnedValue, Kind>) -> Result<()> {
+    let context = Context(context);
+    match value {
+        Ok(value) => over(context.returns(value)),
+        Err(kind) => {
+            let class = if matches!(kind, Kind::NoMemory) { "MemoryError" } else { "TypeError" };
+            let message = format!("the host function returned what is no value: {kind}");
+            over(context.raises(Raise { kind: class.into(), message }))?;
+            Err(kind.into())
+        }
+    }
+}
+
+/// The call is to raise this.
+pub fn context_raise(context: usize, kind: String, message: String) -> Result<()> {
+    over(Context(context).raises(Raise { kind, message }))
+}
+
+/// The exception that the call raises is to have this note.
+pub fn context_note(context: usize, text: String) -> Result<()> {
+    match over(Context(context).note(text))? {
+        true => Ok(()),
+        false => Err(Kind::NoMemory.into()),
+    }
+}
+
+/// The exception that the call raises is to have this number.
+pub fn context_tag(context: usize, tag: u64) -> Result<()> {
+    over(Context(context).tag(tag))
+}
+
+/// The interpreter that the call comes from; 0 when it is over.
+pub fn context_interp(context: usize) -> u64 {
+    Context(context).owner().unwrap_or(0)
+}

@@ -1,0 +1,231 @@
+//! Calling a host function from Python.
+
+use std::fmt::Arguments;
+use std::mem::MaybeUninit;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::atomic::Ordering;
+
+use super::super::Failure;
+use super::super::api;
+use super::super::api::Api;
+use super::super::convert::{borrow, copy, to_python};
+use super::super::object::{LONGEST_NAME, Obj, Py, PyResult};
+use super::super::stack::has_room_for_host;
+use super::super::types::{PyObject, PyThreadState};
+use super::context::{self, Outcome};
+use super::finalize::sweep_if_watched;
+use super::object::function_of;
+use super::raise::raise;
+use super::{HostFunction, this_thread};
+use crate::value::{Args, OwnedValue, subpy_pair, subpy_value};
+
+/// Most calls have few arguments; they need no allocation.
+const FEW: usize = 8;
+
+/// Include/cpython/abstract.h: the bit beside the number of arguments.
+const PY_VECTORCALL_ARGUMENTS_OFFSET: usize = 1 << (usize::BITS - 1);
+
+/// What CPython calls (PEP 590).
+pub unsafe extern "C" fn vectorcall(
+    object: *mut PyObject,
+    args: *const *mut PyObject,
+    nargsf: usize,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: called by Python with the GIL, with an object of ours, so many arguments, and a tuple of names or NULL.
+    // Whoever calls holds the references until this returns.
+    unsafe {
+        let py = Py::attached(api());
+        let function = function_of(py.api, object);
+        let count = nargsf & !PY_VECTORCALL_ARGUMENTS_OFFSET;
+        let called = catch_unwind(AssertUnwindSafe(|| call(py, function, args, count, names)));
+        let result = called.unwrap_or_else(|_| {
+            Err(py.raise(
+                py.api.PyExc_SystemError.get(),
+                "internal error in subpy, please report it: a host call panicked",
+            ))
+        });
+        result.map_or(ptr::null_mut(), Obj::into_ptr)
+    }
+}
+
+/// # Safety
+/// As for `vectorcall`.
+#[inline(always)]
+unsafe fn call<'py>(
+    py: Py<'py>,
+    function: &HostFunction,
+    args: *const *mut PyObject,
+    count: usize,
+    names: *mut PyObject,
+) -> PyResult<Obj<'py>> {
+    let mut values = [const { MaybeUninit::<subpy_value>::uninit() }; FEW];
+    if count > FEW || !names.is_null() || function.is_restricted() {
+        // SAFETY: promised by the caller.
+        return unsafe { call_with_many(py, function, args, count, names) };
+    }
+    let mut owned = Vec::new();
+    for (index, value) in values[..count].iter_mut().enumerate() {
+        // SAFETY: so many live objects.
+        let object = unsafe { *args.add(index) };
+        // SAFETY: as above.
+        let borrowed = match unsafe { borrow(py, object) } {
+            Some(borrowed) => borrowed,
+            // SAFETY: as above.
+            None => unsafe { positional(py, function, object, &mut owned, index)? },
+        };
+        value.write(borrowed);
+    }
+    // SAFETY: so many were written.
+    let items = unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), count) };
+    run(py, function, Args { items, kwargs: &[] })
+}
+
+/// The same, in all generality.
+#[cold]
+#[inline(never)]
+unsafe fn call_with_many<'py>(
+    py: Py<'py>,
+    function: &HostFunction,
+    args: *const *mut PyObject,
+    count: usize,
+    names: *mut PyObject,
+) -> PyResult<Obj<'py>> {
+    function.check(py)?;
+    let mut owned = Vec::new();
+    let (mut items, mut kwargs) = (Vec::new(), Vec::new());
+    items.try_reserve_exact(count).map_err(|_| py.no_memory())?;
+    for index in 0..count {
+        // SAFETY: promised by the caller.
+        unsafe { items.push(positional(py, function, *args.add(index), &mut owned, index)?) };
+    }
+    if !names.is_null() {
+        // SAFETY: a tuple of str; behind the others there is one value for each.
+        unsafe {
+            let len = (py.api.PyTuple_Size)(names).max(0) as usize;
+            kwargs.try_reserve_exact(len).map_err(|_| py.no_memory())?;
+            for index in 0..len {
+                let name = (py.api.PyTuple_GetItem)(names, index as isize);
+                let text = py.borrowed(name)?.to_text(LONGEST_NAME).unwrap_or_default();
+                let key = lend(py, function, name, &mut owned, format_args!("the name of an argument"))?;
+                let place = format_args!("argument '{text}'");
+                let value = lend(py, function, *args.add(count + index), &mut owned, place)?;
+                kwargs.push(subpy_pair { key, value });
+            }
+        }
+    }
+    run(py, function, Args { items: &items, kwargs: &kwargs })
+}
+
+#[cold]
+unsafe fn positional(
+    py: Py,
+    function: &HostFunction,
+    object: *mut PyObject,
+    owned: &mut Vec<OwnedValue>,
+    index: usize,
+) -> PyResult<subpy_value> {
+    // SAFETY: promised by the caller: a live object.
+    unsafe { lend(py, function, object, owned, format_args!("argument {}", index + 1)) }
+}
+
+/// The value of an argument; raises TypeError when it has none.
+unsafe fn lend(
+    py: Py,
+    function: &HostFunction,
+    object: *mut PyObject,
+    owned: &mut Vec<OwnedValue>,
+    name: Arguments,
+) -> PyResult<subpy_value> {
+    // SAFETY: promised by the caller: a live object.
+    if let Some(value) = unsafe { borrow(py, object) } {
+        return Ok(value);
+    }
+    // SAFETY: as above.
+    unsafe { copy(py, object, owned, name) }.map_err(|failure| match failure {
+        Failure::NotShareable(text) => {
+            // The hints are made for results.
+            let text = match text.rfind("return ") {
+                Some(at) => format!("{}pass {}", &text[..at], &text[at + "return ".len()..]),
+                None => text,
+            };
+            py.raise(py.api.PyExc_TypeError.get(), &format!("{}() {text}", function.name))
+        }
+        _ => py.no_memory(),
+    })
+}
+
+impl HostFunction {
+    /// It must not be called by everybody.
+    #[inline]
+    fn is_restricted(&self) -> bool {
+        self.thread.is_some() || self.retired.load(Ordering::Relaxed)
+    }
+
+    fn check(&self, py: Py) -> PyResult<()> {
+        let refuse = |why: &str| Err(py.raise(py.api.PyExc_RuntimeError.get(), &format!("{}() {why}", self.name)));
+        if self.retired.load(Ordering::Relaxed) {
+            return refuse("can be called no more: the host has shut subpy down, or did not define it after all");
+        }
+        if self.thread.is_some_and(|thread| thread != this_thread()) {
+            return refuse("may be called only on the thread that defined it");
+        }
+        Ok(())
+    }
+}
+
+/// The thread is detached, until this is dropped.
+struct Detached {
+    api: &'static Api,
+    state: *mut PyThreadState,
+}
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        // SAFETY: the state that this thread has stepped out of.
+        unsafe { (self.api.PyEval_RestoreThread)(self.state) }
+    }
+}
+
+/// Has the host do it, and gives Python what comes of it.
+#[inline]
+fn run<'py>(py: Py<'py>, function: &HostFunction, args: Args) -> PyResult<Obj<'py>> {
+    if !has_room_for_host() {
+        return Err(py.raise(py.api.PyExc_RecursionError.get(), "too little stack is left for a host function"));
+    }
+    // SAFETY: attached. It looks how much is left of the stack, and raises RecursionError.
+    py.check(unsafe { (py.api.Py_EnterRecursiveCall)(c" in a host function".as_ptr()) })?;
+    let outcome = host(py, function, args);
+    // SAFETY: as entered.
+    unsafe { (py.api.Py_LeaveRecursiveCall)() };
+    match outcome? {
+        Outcome::Returned(value) => to_python(py, &function.hosts.names, value.as_value()),
+        Outcome::Raised(told) => Err(raise(py, function, *told)),
+    }
+}
+
+#[inline]
+fn host(py: Py, function: &HostFunction, args: Args) -> PyResult<Outcome> {
+    let Some(call) = context::begin(function) else { return Err(py.no_memory()) };
+    // SAFETY: it is not finalized, because this call is running (`Call::runs`).
+    let Some(code) = (unsafe { &*function.code.get() }) else {
+        call.end();
+        return Err(py.raise(py.api.PyExc_RuntimeError.get(), "the host function was finalized"));
+    };
+    if function.keep_gil {
+        code.call(call.context(), args);
+        let outcome = call.end();
+        sweep_if_watched();
+        return Ok(outcome);
+    }
+    // SAFETY: attached.
+    let detached = Detached { api: py.api, state: unsafe { (py.api.PyEval_SaveThread)() } };
+    call.detached(detached.state);
+    code.call(call.context(), args);
+    let outcome = call.end();
+    sweep_if_watched();
+    // Last: where the interpreter has ended meanwhile the thread does not come back.
+    drop(detached);
+    Ok(outcome)
+}
