@@ -288,7 +288,7 @@ impl Interp {
 
     /// Enters for one run, which `is_running()` in a guest sees, and flushes what it printed at its end. With the state
     /// of the Python code in it that has called, if any; or with the one that this thread keeps, if it does.
-    #[inline]
+    #[inline(always)]
     pub fn run<R>(
         &self,
         outside: Option<&Outside>,

@@ -96,6 +96,24 @@ static void rows_100(void) { rows(function, 100, 2); }
 
 static void rows_of_c(void) { rows(from_c, 100, 1); }
 
+static subpy_cancel cancel;
+
+static void run_call(int64_t timeout_ms, subpy_cancel with) {
+  subpy_error *error = NULL;
+  subpy_value args[] = {subpy_int(1), subpy_int(2000)}, result = {0};
+  subpy_run_request request = {.size = sizeof request, .interp = interp, .what = SUBPY_RUN_CALL, .text = "add",
+                               .text_len = SUBPY_AUTO_LEN, .args = args, .nargs = 2, .timeout_ms = timeout_ms,
+                               .cancel = with};
+  OK(subpy_run(&request, &result, &error));
+  subpy_value_free(&result);
+}
+
+static void run_2(void) { run_call(0, 0); }
+
+static void run_2_limit(void) { run_call(10000, 0); }
+
+static void run_2_token(void) { run_call(0, cancel); }
+
 static void exec(void) {
   subpy_error *error = NULL;
   OK(subpy_exec(interp, "x = 1", SUBPY_AUTO_LEN, &error));
@@ -139,6 +157,9 @@ static const struct {
     {"math:sqrt(int), 100 rows", rows_of_c},
     {"host function(int, int), 100 times", host_released},
     {"host function(int, int) with the GIL, 100 times", host_kept},
+    {"run add(int, int)", run_2},
+    {"run add(int, int) with a time limit", run_2_limit},
+    {"run add(int, int) with a token", run_2_token},
     {"exec x = 1", exec},
     {"enter and leave", enter_and_leave},
 };
@@ -158,6 +179,7 @@ int main(void) {
   OK(subpy_define(interp, "kept", SUBPY_AUTO_LEN, SUBPY_DEFINE_KEEP_GIL, sum, NULL, NULL, &error));
   run(interp, "def loop_released():\n  for _ in range(100): released(1000, 2000)\n"
               "def loop_kept():\n  for _ in range(100): kept(1000, 2000)");
+  OK(subpy_cancel_new(&cancel, &error));
   OK(subpy_function_new(interp, "add", SUBPY_AUTO_LEN, &function, &error));
   OK(subpy_function_new(interp, "math:sqrt", SUBPY_AUTO_LEN, &from_c, &error));
   static char letters[1025];
