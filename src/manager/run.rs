@@ -10,7 +10,7 @@ use crate::python::interp::{Interp, Scope};
 use crate::python::kept::Hold;
 use crate::python::many::call_many;
 use crate::python::object::Py;
-use crate::python::output::{Callback, RunOutput};
+use crate::python::output::RunOutput;
 use crate::python::run::{self, Code, find_callable};
 use crate::value::{Args, Builder, OwnedValue, Rows, subpy_pair, subpy_value};
 
@@ -180,7 +180,7 @@ impl Work {
         interp: u64,
         want_result: bool,
         limits: Option<&Limits>,
-        mut output: Option<Callback>,
+        output: Option<RunOutput>,
     ) -> Result<OwnedValue> {
         let code = match self {
             Work::Exec { source, filename, keep_indent } => {
@@ -192,7 +192,6 @@ impl Work {
         };
         let mut result = OwnedValue::none();
         let wanted = want_result.then_some(&mut result);
-        let output = output.as_mut().map(|output| &mut **output as RunOutput);
         run_with(interp, code, wanted, limits, output).map_err(|error| *error)?;
         Ok(result)
     }
