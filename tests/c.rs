@@ -28,6 +28,7 @@ c_tests! {
     basics
     block
     busy
+    cancel
     churn
     close
     close_with
@@ -48,6 +49,7 @@ c_tests! {
     host_threads
     interpreters
     interrupt
+    late_hits
     leak
     left_threads
     lifecycle
@@ -60,6 +62,7 @@ c_tests! {
     no_memory
     output
     race_all
+    race_cancel
     race_close_shutdown
     race_close_with
     race_find_create

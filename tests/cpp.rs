@@ -153,7 +153,10 @@ fn everything_compiles_with_clang_and_as_cpp20() {
 /// CPython itself is not built with the sanitizers, so leaks are looked for elsewhere (valgrind, below).
 #[test]
 fn no_undefined_behaviour_and_no_bad_access() {
-    let unit = together("sanitized.cpp", &["conversions", "custom", "errors", "values", "threads", "functions", "host", "output"]);
+    let unit = together(
+        "sanitized.cpp",
+        &["conversions", "custom", "errors", "values", "threads", "functions", "host", "output"],
+    );
     let mut compiler = cpp("c++", "c++20");
     compiler.args(["-O0", "-fsanitize=undefined,address", "-fno-sanitize-recover=all"]).arg(&unit);
     let program = link(compiler, "sanitized");

@@ -36,7 +36,8 @@ fn source() -> PathBuf {
 fn extension(arguments: &[String]) -> &'static Path {
     static EXTENSION: OnceLock<PathBuf> = OnceLock::new();
     EXTENSION.get_or_init(|| {
-        let mut arguments: Vec<String> = arguments.iter().filter(|argument| !argument.starts_with("-l")).cloned().collect();
+        let mut arguments: Vec<String> =
+            arguments.iter().filter(|argument| !argument.starts_with("-l")).cloned().collect();
         arguments.extend(["-shared", "-fPIC"].map(String::from));
         build_with(&source(), &arguments)
     })
@@ -102,7 +103,8 @@ fn the_demo_prints_what_it_says() {
     let output = shell.wait_with_output().expect("the shell ends");
     std::fs::remove_dir_all(folder).expect("the folder can be removed");
 
-    let promised = demo.lines().skip_while(|line| *line != "-- Prints:").skip(1).map_while(|line| line.strip_prefix("--   "));
+    let promised =
+        demo.lines().skip_while(|line| *line != "-- Prints:").skip(1).map_while(|line| line.strip_prefix("--   "));
     let promised: String = promised.map(|line| format!("{line}\n")).collect();
     assert!(!promised.is_empty() && output.status.success());
     assert_eq!(String::from_utf8_lossy(&output.stdout), promised);

@@ -84,3 +84,58 @@ pub fn cancel_fire(handle: u64) {
 pub fn cancel_free(handle: u64) {
     TOKENS.remove(handle);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manager::interpreters::{Options, close, create};
+    use crate::manager::limits::Limits;
+    use crate::manager::run::{run, run_with};
+    use crate::manager::runtime;
+    use crate::python::interrupt::test_without_look_up;
+    use crate::python::run::Code;
+    use crate::value::Args;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    /// Runs that end about when they are cancelled, each followed by one that nobody cancels: how many of these were
+    /// hit.
+    fn late_hits(runs: usize, enough: usize) -> usize {
+        let handle = create(&Options::default()).unwrap();
+        let exec = |source| Code::Exec { source, filename: None, keep_indent: true };
+        run(handle, exec("def f():\n  for _ in range(100): pass"), None).unwrap();
+        let call = || Code::Call { callable: "f", args: Args { items: &[], kwargs: &[] } };
+        let (target, over) = (Mutex::new(None::<Arc<Token>>), AtomicBool::new(false));
+        let mut late = 0;
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let token = lock(&target).take();
+                    token.inspect(|token| token.fire());
+                }
+            });
+            for _ in 0..runs {
+                let limits = Limits { cancel: Some(Arc::default()), ..Limits::default() };
+                lock(&target).clone_from(&limits.cancel);
+                let _ = run_with(handle, call(), None, Some(&limits), None);
+                late += usize::from(run(handle, call(), None).is_err());
+                if late >= enough {
+                    break;
+                }
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+        close(handle).unwrap();
+        late
+    }
+
+    #[test]
+    fn a_cancel_never_hits_the_next_run_and_the_look_up_is_why() {
+        let _runtime = runtime::for_tests();
+        assert_eq!(late_hits(20_000, 1), 0);
+        test_without_look_up(true);
+        let seen = late_hits(1_000_000, 1);
+        test_without_look_up(false);
+        assert_eq!(seen, 1, "this test sees a late hit");
+    }
+}

@@ -197,7 +197,6 @@ mod tests {
     use super::*;
     use crate::manager::here::here;
     use crate::manager::interpreter::driven;
-    use crate::manager::runtime::RuntimeOptions;
     use crate::manager::shutdown::shutdown;
     use crate::python::Failure;
     use crate::python::interp::Scope;
@@ -206,8 +205,7 @@ mod tests {
 
     #[test]
     fn a_panic_inside_leaves_nothing_running() {
-        let python = std::env::var_os("SUBPY_TEST_PYTHON").expect("the CPython to test with");
-        runtime::init(&RuntimeOptions { python: Some(python.into()), ..RuntimeOptions::default() }).unwrap();
+        let _runtime = runtime::for_tests();
         let handle = create(&Options::default()).unwrap();
         let interpreter = driven(handle, "test").unwrap();
         let act = |_: Py, _: &Scope, _: &Interp| -> std::result::Result<(), Box<Failure>> { panic!("on purpose") };

@@ -326,11 +326,6 @@ impl Here {
         lock(&slot.frames).waits_for = before;
         result
     }
-
-    /// Whether what this thread runs is to end.
-    pub fn is_stopped(&self) -> bool {
-        self.any() && self.slot.borrow().as_ref().is_some_and(|slot| lock(&slot.frames).stopped().is_some())
-    }
 }
 
 /// A run in the slot of its thread; out of it when dropped.

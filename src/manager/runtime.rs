@@ -407,3 +407,13 @@ pub fn python_version() -> Option<&'static CStr> {
 pub fn python_library() -> Option<&'static CStr> {
     start::library().map(|library| library.path_text.as_c_str())
 }
+
+/// The runtime for one test at a time.
+#[cfg(test)]
+pub(super) fn for_tests() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    let one = lock(&ONE);
+    let python = std::env::var_os("SUBPY_TEST_PYTHON").expect("the CPython to test with");
+    init(&RuntimeOptions { python: Some(python.into()), ..RuntimeOptions::default() }).expect("it starts");
+    one
+}

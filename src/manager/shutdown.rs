@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
 
-use super::attempt::{Attempt, CloseOptions, FIRST_PAUSE, Plan, Stage, in_the_way};
+use super::attempt::{Attempt, CloseOptions, FIRST_PAUSE, LONGEST_PAUSE, Plan, Stage, in_the_way};
 use super::close::{begin_drain, interrupt_all, prepare, start};
 use super::error::{Error, Kind, Result};
 use super::gate::Refused;
@@ -58,7 +58,7 @@ pub fn shutdown_with(options: CloseOptions) -> Result<()> {
     }
     let plan = Plan::new(options);
     detached(loaded_api(), || {
-        let mut drained = Drained(Vec::new());
+        let (mut drained, mut pause, mut late) = (Drained(Vec::new()), FIRST_PAUSE, None);
         loop {
             let going_on = lock(&GOING_ON).clone();
             let stopping = match going_on {
@@ -73,10 +73,16 @@ pub fn shutdown_with(options: CloseOptions) -> Result<()> {
             if !stopping.wait_while_asking(&plan) {
                 stopping.give_up(|| {});
             }
-            match stopping.wait_for_end(&plan, "the runtime", || drained.interrupt()) {
-                // Something came late.
-                Err(Error { kind: Kind::Busy(_), .. }) if plan.lets_runs_end() && !plan.is_over() => {
-                    thread::sleep(FIRST_PAUSE);
+            if stopping.is_given_up() {
+                let starting = || in_the_way(&plan, "another thread is starting or stopping it").into();
+                return Err(late.unwrap_or_else(starting));
+            }
+            let result = stopping.wait_for_end(&plan, "the runtime", || drained.interrupt());
+            match result {
+                Err(error) if matches!(error.kind, Kind::Busy(_)) && plan.lets_runs_end() && !plan.is_over() => {
+                    late = Some(error);
+                    thread::sleep(pause);
+                    pause = LONGEST_PAUSE.min(pause * 2);
                 }
                 result => return result,
             }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use super::api::Api;
 use super::exception::Exception;
 use super::object::{Py, PyResult, Raised};
+use super::quiet::{Quiet, loud, quiet};
 use super::types::{PyInterpreterState, PyThreadState};
 use super::{Failure, api, lock};
 
@@ -176,7 +177,14 @@ pub struct Interrupts {
     unfinished: AtomicBool,
     /// How often something was wished: those that wait without the GIL look whether it has changed.
     asked: AtomicU64,
+    /// There is one from the first hit until the last run that was hit has ended. Locked with the GIL alone.
+    quiet: Mutex<Option<Quiet>>,
 }
+
+// SAFETY: the reference in `quiet` is used with the GIL of the interpreter that it is of.
+unsafe impl Send for Interrupts {}
+// SAFETY: as above; the list changes with that GIL too.
+unsafe impl Sync for Interrupts {}
 
 impl Default for Interrupts {
     fn default() -> Interrupts {
@@ -187,6 +195,7 @@ impl Default for Interrupts {
             wishes,
             unfinished: AtomicBool::new(false),
             asked: AtomicU64::new(0),
+            quiet: Mutex::default(),
         }
     }
 }
@@ -217,8 +226,8 @@ impl Interrupts {
     /// It can no longer be interrupted. Says whether it was the last one. Attached to the interpreter.
     #[inline(always)]
     pub fn unlink(&self, run: &Run) -> bool {
-        if run.is.get().sent {
-            take_back(run);
+        if run.is.get().hit {
+            self.after_hits(run);
         }
         if !ptr::eq(self.newest.load(Ordering::Relaxed), run) {
             self.take_out(run);
@@ -227,6 +236,24 @@ impl Interrupts {
         let older = run.older.get();
         self.newest.store(older.cast_mut(), Ordering::Relaxed);
         older.is_null()
+    }
+
+    /// A run that was hit ends. Attached to the interpreter.
+    #[cold]
+    fn after_hits(&self, run: &Run) {
+        let api = api();
+        // SAFETY: attached.
+        unsafe {
+            // What was sent and has not come is not for the next one.
+            if run.is.get().sent {
+                (api.PyThreadState_SetAsyncExc)(run.thread as c_long, ptr::null_mut());
+            }
+            if self.runs().filter(|run| run.is.get().hit).count() == 1 {
+                // Not under the lock: it may be the last reference to an object of the user's.
+                let quiet = lock(&self.quiet).take();
+                quiet.into_iter().for_each(|quiet| loud(Py::attached(api), quiet));
+            }
+        }
     }
 
     /// Another thread's has begun later and not ended.
@@ -317,13 +344,12 @@ impl Interrupts {
     pub fn check(&self, py: Py) -> PyResult<()> {
         // SAFETY: attached to the interpreter that the list is of.
         unsafe {
-            if (py.api.Py_MakePendingCalls)() != 0 {
-                return Err(Raised);
-            }
+            // CPython runs pending calls between instructions of Python code, and there are none here.
+            let hit = self.hit(py.api);
             // It may have been sent while another thread had the GIL.
             let here = (py.api.PyThread_get_thread_ident)();
-            let sent = self.runs().find(|run| run.thread == here).is_some_and(|run| run.is.get().hit);
-            if !sent {
+            let sent = || self.runs().find(|run| run.thread == here).is_some_and(|run| run.is.get().hit);
+            if !hit && !sent() {
                 return Ok(());
             }
             (py.api.PyErr_SetNone)(py.api.PyExc_KeyboardInterrupt.get());
@@ -335,12 +361,15 @@ impl Interrupts {
     ///
     /// # Safety
     /// Attached to the interpreter that the list is of.
-    unsafe fn hit(&self, api: &Api) -> bool {
+    unsafe fn hit(&self, api: &'static Api) -> bool {
         let wishes = {
             let mut wishes = lock(&self.wishes);
-            wishes.queued = false;
             Wishes { first: wishes.first.take(), numbers: std::mem::take(&mut wishes.numbers), ..Wishes::default() }
         };
+        #[cfg(test)]
+        if WITHOUT_LOOK_UP.load(Ordering::Relaxed) {
+            return true;
+        }
         // SAFETY: attached, until all is done; nothing here runs Python code.
         unsafe {
             let here = (api.PyThread_get_thread_ident)();
@@ -358,6 +387,10 @@ impl Interrupts {
                 if of_thread().next().is_some_and(|newest| !ptr::eq(newest, run)) || !run.is_ripe() {
                     continue;
                 }
+                let mut hook = lock(&self.quiet);
+                if hook.is_none() {
+                    *hook = quiet(Py::attached(api));
+                }
                 let is_here = run.thread == here;
                 raise |= is_here;
                 if !is_here {
@@ -373,23 +406,26 @@ impl Interrupts {
     }
 }
 
-/// What was sent and has not come is not for the next one. Attached to the interpreter of the run.
-#[cold]
-fn take_back(run: &Run) {
-    // SAFETY: attached; takes back what is set for this thread's state.
-    unsafe { (api().PyThreadState_SetAsyncExc)(run.thread as c_long, ptr::null_mut()) };
-}
-
 /// CPython runs it once, with the GIL of the interpreter, at the latest when that ends.
 unsafe extern "C" fn pending(list: *mut c_void) -> c_int {
     let api = api();
     // SAFETY: the count that `interrupt` gave away. Attached.
     unsafe {
         let list = Arc::from_raw(list.cast::<Interrupts>());
+        lock(&list.wishes).queued = false;
         if !list.hit(api) {
             return 0;
         }
         (api.PyErr_SetNone)(api.PyExc_KeyboardInterrupt.get());
         -1
     }
+}
+
+#[cfg(test)]
+static WITHOUT_LOOK_UP: AtomicBool = AtomicBool::new(false);
+
+/// Whatever runs when a pending call comes is hit: so a test can show that it would see that.
+#[cfg(test)]
+pub fn test_without_look_up(so: bool) {
+    WITHOUT_LOOK_UP.store(so, Ordering::Relaxed);
 }

@@ -12,6 +12,7 @@
 //! | `interp` | one interpreter: create, set up, run in, end |
 //! | `closing`, `closing.py` | what is in the way of an end |
 //! | `interrupt` | KeyboardInterrupt in runs that are to end |
+//! | `quiet` | less noise from them |
 //! | `frozen` | modules that new interpreters do not have to read from files |
 //! | `thread_end` | what is to be done when a thread ends |
 //! | `run`, `dedent` | exec, eval, call, prepare_main |
@@ -49,6 +50,7 @@ pub mod many;
 mod names;
 pub mod object;
 pub mod output;
+mod quiet;
 pub mod run;
 pub mod sources;
 pub mod stack;

@@ -10,6 +10,7 @@ use super::args::{Arg, Args};
 use super::block::encode;
 use super::call::{self, Call, NO_KWARGS};
 use super::function::Function;
+use super::limits::{Limited, Limits};
 use super::options::no_nul;
 use super::session::Session;
 use super::thread::Thread;
@@ -255,6 +256,34 @@ impl Interpreter {
     /// with AttributeError, ModuleNotFoundError or TypeError.
     pub fn function(&self, callable: &str) -> Result<Function> {
         Function::new(self.handle, callable)
+    }
+
+    /// The same interpreter, for runs that may take no longer than that, or can be cancelled.
+    ///
+    /// ```
+    /// # fn main() -> subpy::Result<()> {
+    /// use std::time::Duration;
+    /// use subpy::{Interpreter, Kind, Limits};
+    ///
+    /// let interp = Interpreter::create()?;
+    /// let limits = Limits::new().timeout(Duration::from_millis(50));
+    /// let error = interp.with_limits(limits).exec("while True: pass").unwrap_err();
+    /// assert!(matches!(error.kind, Kind::Timeout(_)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_limits(&self, limits: Limits) -> Limited<'_> {
+        Limited { interpreter: self, limits }
+    }
+
+    /// Stops what runs in it now, whoever started it: each of these runs ends with [`Kind::Interrupted`]. When nothing
+    /// runs nothing happens, and no later run is hit.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`]; [`Kind::Interpreter`] when Python code created it; [`Kind::WrongState`] when this CPython
+    /// cannot be interrupted.
+    pub fn interrupt(&self) -> Result<()> {
+        unless_forked(|| manager::interrupt(self.handle))
     }
 
     /// Keeps this thread in it, until the [`Session`] is dropped. Runs are cheaper meanwhile, and what Python keeps for

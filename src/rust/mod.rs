@@ -8,6 +8,7 @@
 //! | `many` | many calls of one |
 //! | `session` | threads that stay in an interpreter from run to run |
 //! | `thread` | runs on threads of their own |
+//! | `limits` | time limits and cancelling |
 //! | `options` | how interpreters and CPython are started |
 //! | `value` | values |
 //! | `from_rust`, `to_rust` | values from and to Rust's types |
@@ -22,6 +23,7 @@ mod call;
 mod from_rust;
 mod function;
 mod interpreter;
+mod limits;
 mod many;
 mod options;
 mod runtime;
@@ -36,6 +38,7 @@ pub use args::{Arg, Args};
 pub use from_rust::ListItem;
 pub use function::Function;
 pub use interpreter::{Interpreter, find, get_current, get_main, list_all};
+pub use limits::{Cancel, Limited, Limits};
 pub use runtime::{init, python_library, python_version, shutdown, shutdown_with, version};
 #[cfg(feature = "serde")]
 pub use serde::{Serde, from_value, to_value};

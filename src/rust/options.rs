@@ -23,6 +23,13 @@ impl Options {
         Options { config, ..self }
     }
 
+    /// How long each run in it may take, if it does not say so itself ([`Limits`](crate::Limits)).
+    /// [`Duration::ZERO`] is no limit.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Options {
+        Options { timeout: (!timeout.is_zero()).then_some(timeout), ..self }
+    }
+
     /// What C's texts cannot say, Rust's can.
     pub(super) fn check(&self) -> Result<()> {
         let mut path = self.config.path.iter().enumerate();
@@ -208,7 +215,7 @@ mod tests {
         let options = RuntimeOptions::new().python("/p").startup(startup);
         assert_eq!((options.python, options.startup), (Some("/p".into()), startup));
         let second = Duration::from_secs(1);
-        assert_eq!(set(CloseOptions::new()), "timeout: Some( 0ns,");
+        assert_eq!(set(CloseOptions::new()), "timeout: Some(");
         assert_eq!(set(CloseOptions::new().no_timeout().drain(true)), "timeout: None drain: true");
         assert_eq!(CloseOptions::default().timeout(second).timeout, Some(second));
         assert!(CloseOptions::new().interrupt(true).interrupt);

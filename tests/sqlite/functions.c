@@ -205,7 +205,7 @@ static void aggregates(void) {
 }
 
 int main(int argc, char **argv) {
-  CHECK(argc == 2);
+  CHECK(argc >= 2);
   extension = argv[1];
   db = connect(":memory:");
   values();
