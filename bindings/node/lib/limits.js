@@ -72,7 +72,7 @@ class Limits {
         this.onabort?.();
       };
       // Many runs with one signal are no leak.
-      if (getMaxListeners(signal) === defaultMaxListeners) setMaxListeners(0, signal);
+      if (getMaxListeners(signal) === defaultMaxListeners) setMaxListeners(1500, signal);
       signal.addEventListener('abort', this.#fire, { once: true });
     }
     if (write !== undefined) [this.#id, this.sink] = theLoop().add(write);
