@@ -324,3 +324,12 @@ pub unsafe extern "C" fn subpy_context_tag(ctx: *mut subpy_context, tag: u64) ->
 pub extern "C" fn subpy_context_interp(ctx: *const subpy_context) -> subpy_interp {
     boundary::value(0, || manager::context_interp(number(ctx)))
 }
+
+/// Whether the run that a call of a host function comes from was cancelled, or is beyond its time limit: the Python code
+/// is stopped as soon as the host function returns. A host function that takes long asks, and returns. The thread of the
+/// call; false on any other, when the call is over, and on a thread that Python code started.
+#[must_use]
+#[unsafe(no_mangle)]
+pub extern "C" fn subpy_context_cancelled(ctx: *const subpy_context) -> bool {
+    boundary::value(false, || manager::context_cancelled(number(ctx)))
+}

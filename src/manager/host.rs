@@ -133,3 +133,8 @@ pub fn context_tag(context: usize, tag: u64) -> Result<()> {
 pub fn context_interp(context: usize) -> u64 {
     Context(context).owner().unwrap_or(0)
 }
+
+/// Whether the run that the call comes from is to end, asked on the thread of the call.
+pub fn context_cancelled(context: usize) -> bool {
+    Context(context).is_here().unwrap_or(false) && here(|here| here.limits.is_stopped())
+}

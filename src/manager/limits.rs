@@ -241,6 +241,11 @@ impl Here {
         self.depth.get() > 0
     }
 
+    /// What this thread runs is to end.
+    pub fn is_stopped(&self) -> bool {
+        self.any() && self.slot.borrow().as_ref().is_some_and(|slot| lock(&slot.frames).stopped().is_some())
+    }
+
     /// The thread ends.
     pub fn forget(&self) {
         if let Some(slot) = self.slot.take() {

@@ -302,6 +302,11 @@ impl Context {
         Ok(self.call()?.owner.load(Ordering::Relaxed))
     }
 
+    /// Whether it is a call of this thread.
+    pub fn is_here(self) -> Result<bool, Over> {
+        Ok(self.call()?.thread.load(Ordering::Relaxed) == this_thread())
+    }
+
     /// It is to return this. The last one counts, and none after a `raise`.
     #[inline]
     pub fn returns(self, value: OwnedValue) -> Result<(), Over> {
