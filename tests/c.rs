@@ -41,6 +41,7 @@ c_tests! {
     foreign_stack
     fork
     functions
+    host_cancelled
     host_context
     host_finalize
     host_functions

@@ -253,8 +253,7 @@ fn end_all(up: &Up, ours: &[Arc<Interpreter>], interruptibly: bool) {
             let args = Args { items: &args, kwargs: &[] };
             let destroy = Code::Call { callable: "_interpreters:destroy", args };
             // One that is gone by now (its creator held it) is no harm.
-            let _: Result<(), _> =
-                main.run(None, None, None, this_stack(), |py, scope| run::run(py, scope, destroy, None));
+            let _: Result<(), _> = main.run(None, None, this_stack(), |py, scope| run::run(py, scope, destroy, None));
         }
         main.release();
         if up.is_adopted() {
