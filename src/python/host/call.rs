@@ -12,7 +12,6 @@ use super::super::api::Api;
 use super::super::convert::{borrow, copy, to_python};
 use super::super::object::{LONGEST_NAME, Obj, Py, PyResult};
 use super::super::types::{PyObject, PyThreadState};
-use super::context::{self, Outcome};
 use super::finalize::sweep_if_watched;
 use super::object::function_of;
 use super::raise::raise;
@@ -38,53 +37,49 @@ pub unsafe extern "C" fn vectorcall(
         let py = Py::attached(api());
         let function = function_of(py.api, object);
         let count = nargsf & !PY_VECTORCALL_ARGUMENTS_OFFSET;
-        let called = catch_unwind(AssertUnwindSafe(|| call(py, function, args, count, names)));
-        let result = called.unwrap_or_else(|_| {
-            Err(py.raise(
-                py.api.PyExc_SystemError.get(),
-                "internal error in subpy, please report it: a host call panicked",
-            ))
-        });
-        result.map_or(ptr::null_mut(), Obj::into_ptr)
+        let mut values = [const { MaybeUninit::uninit() }; FEW];
+        if names.is_null() && count <= FEW && !function.is_restricted() {
+            let values = &mut values[..count];
+            let lent = values.iter_mut().enumerate().all(|(index, value)| match borrow(py, *args.add(index)) {
+                Some(lent) => {
+                    value.write(lent);
+                    true
+                }
+                None => false,
+            });
+            if lent {
+                // Nothing in here panics.
+                let items = std::slice::from_raw_parts(values.as_ptr().cast(), count);
+                return run(py, function, Args { items, kwargs: &[] }).map_or(ptr::null_mut(), Obj::into_ptr);
+            }
+        }
+        call_any(py, function, args, count, names)
     }
 }
 
-/// # Safety
-/// As for `vectorcall`.
-#[inline(always)]
-unsafe fn call<'py>(
-    py: Py<'py>,
+#[cold]
+#[inline(never)]
+unsafe fn call_any(
+    py: Py,
     function: &HostFunction,
     args: *const *mut PyObject,
     count: usize,
     names: *mut PyObject,
-) -> PyResult<Obj<'py>> {
-    let mut values = [const { MaybeUninit::<subpy_value>::uninit() }; FEW];
-    if count > FEW || !names.is_null() || function.is_restricted() {
-        // SAFETY: promised by the caller.
-        return unsafe { call_with_many(py, function, args, count, names) };
-    }
-    let mut owned = Vec::new();
-    for (index, value) in values[..count].iter_mut().enumerate() {
-        // SAFETY: so many live objects.
-        let object = unsafe { *args.add(index) };
-        // SAFETY: as above.
-        let borrowed = match unsafe { borrow(py, object) } {
-            Some(borrowed) => borrowed,
-            // SAFETY: as above.
-            None => unsafe { positional(py, function, object, &mut owned, index)? },
-        };
-        value.write(borrowed);
-    }
-    // SAFETY: so many were written.
-    let items = unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), count) };
-    run(py, function, Args { items, kwargs: &[] })
+) -> *mut PyObject {
+    // SAFETY: promised by the caller.
+    let called = catch_unwind(AssertUnwindSafe(|| unsafe { call(py, function, args, count, names) }));
+    let result = called.unwrap_or_else(|_| {
+        let message = "internal error in subpy, please report it: a call of a host function panicked";
+        Err(py.raise(py.api.PyExc_SystemError.get(), message))
+    });
+    result.map_or(ptr::null_mut(), Obj::into_ptr)
 }
 
-/// The same, in all generality.
-#[cold]
-#[inline(never)]
-unsafe fn call_with_many<'py>(
+/// A call with whatever arguments there are.
+///
+/// # Safety
+/// As for `vectorcall`.
+unsafe fn call<'py>(
     py: Py<'py>,
     function: &HostFunction,
     args: *const *mut PyObject,
@@ -181,47 +176,38 @@ struct Detached {
 }
 
 impl Drop for Detached {
+    #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: the state that this thread has stepped out of.
         unsafe { (self.api.PyEval_RestoreThread)(self.state) }
     }
 }
 
-/// Has the host do it, and gives Python what comes of it.
-#[inline]
+/// Has the host do it, and gives Python what comes of it. What Python code calls has some stack: CPython has looked.
+#[inline(always)]
 fn run<'py>(py: Py<'py>, function: &HostFunction, args: Args) -> PyResult<Obj<'py>> {
-    // SAFETY: attached. It looks how much is left of the stack, and raises RecursionError.
-    py.check(unsafe { (py.api.Py_EnterRecursiveCall)(c" in a host function".as_ptr()) })?;
-    let outcome = host(py, function, args);
-    // SAFETY: as entered.
-    unsafe { (py.api.Py_LeaveRecursiveCall)() };
-    match outcome? {
-        Outcome::Returned(value) => to_python(py, &function.hosts.names, value.as_value()),
-        Outcome::Raised(told) => Err(raise(py, function, *told)),
-    }
-}
-
-#[inline]
-fn host(py: Py, function: &HostFunction, args: Args) -> PyResult<Outcome> {
-    let Some(call) = context::begin(function) else { return Err(py.no_memory()) };
-    // SAFETY: it is not finalized, because this call is running (`Call::runs`).
-    let Some(code) = (unsafe { &*function.code.get() }) else {
-        call.end();
-        return Err(py.raise(py.api.PyExc_RuntimeError.get(), "the host function was finalized"));
-    };
-    if function.keep_gil {
-        code.call(call.context(), args);
-        let outcome = call.end();
+    let hosts = &*function.hosts;
+    let Some(place) = hosts.places.begin(function) else { return Err(py.no_memory()) };
+    let told = if function.keep_gil {
+        function.code().call(place.context(), args);
+        let told = place.end();
         sweep_if_watched();
-        return Ok(outcome);
+        told
+    } else {
+        // SAFETY: attached.
+        let detached = Detached { api: py.api, state: unsafe { (py.api.PyEval_SaveThread)() } };
+        place.detached(detached.state);
+        function.code().call(place.context(), args);
+        let told = place.end();
+        sweep_if_watched();
+        // Last: where the interpreter has ended meanwhile the thread does not come back.
+        drop(detached);
+        told
+    };
+    let returned = place.returned.replace(OwnedValue::none());
+    hosts.places.put_back(place);
+    match told {
+        None => to_python(py, &hosts.names, returned.as_value()),
+        Some(told) => Err(raise(py, function, *told)),
     }
-    // SAFETY: attached.
-    let detached = Detached { api: py.api, state: unsafe { (py.api.PyEval_SaveThread)() } };
-    call.detached(detached.state);
-    code.call(call.context(), args);
-    let outcome = call.end();
-    sweep_if_watched();
-    // Last: where the interpreter has ended meanwhile the thread does not come back.
-    drop(detached);
-    Ok(outcome)
 }
