@@ -11,7 +11,7 @@ version := $(shell sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo
 sources := src Cargo.toml Cargo.lock build.rs cbindgen.toml bindings/c
 rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: build install uninstall demo test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-quick clean help
+.PHONY: build install uninstall demo sqlite test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-quick clean help
 .PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
 
@@ -54,6 +54,18 @@ demo: need-cargo need-cc ## build examples/census.c and run it; ARGS="-j 8 folde
 	$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude examples/census.c -o "$(target)/examples/census" \
 		-L"$(target)/release" -lsubpy -lpthread -Wl,-rpath,'$$ORIGIN/../release'; \
 	SUBPY_PYTHON=$$python "$(target)/examples/census" $(ARGS)
+
+sqlite: need-cargo need-cc ## build examples/sqlite, SQL functions in Python, and run its demo in the sqlite3 shell
+	@python=$$(tools/get-python); sqlite=$$(tools/get-sqlite --cflags); \
+	cargo build --release; \
+	mkdir -p "$(target)/examples"; \
+	eval "sqlite=($$sqlite)"; \
+	$(CC) -std=c11 -O2 -Wall -Wextra -fPIC -shared -Iinclude "$${sqlite[@]}" examples/sqlite/subpy_sqlite.c \
+		-o "$(target)/examples/subpy_sqlite.so" -L"$(target)/release" -lsubpy -lpthread -Wl,-rpath,'$$ORIGIN/../release'; \
+	echo "built $(target)/examples/subpy_sqlite.so"; \
+	command -v sqlite3 >/dev/null || { echo "no sqlite3 shell to run examples/sqlite/demo.sql (install the package sqlite3)" >&2; exit 0; }; \
+	demo=$$PWD/examples/sqlite/demo.sql; cd "$(target)/examples"; \
+	SUBPY_PYTHON=$$python sqlite3 -bail :memory: <"$$demo"
 
 test: lint need-cc need-valgrind ## format, lints, all tests; SUBPY_TEST_GCC=1 repeats them on a second CPython
 	@tests/run

@@ -127,7 +127,7 @@ extern "C" {
 typedef int32_t subpy_status;
 
 /**
- * An interpreter. Handles (of interpreters, threads and functions) are numbers below 2^53, never 0, and never used
+ * An interpreter. Handles (of interpreters, threads, functions and cancel tokens) are numbers below 2^53, never 0, and never used
  * twice in a process. To use one that is stale or invented is an error, never undefined behaviour.
  */
 typedef uint64_t subpy_interp;
@@ -137,6 +137,9 @@ typedef uint64_t subpy_thread;
 
 /** A prepared function: a callable that was looked up, until it is freed. */
 typedef uint64_t subpy_function;
+
+/** A cancel token, until it is freed. */
+typedef uint64_t subpy_cancel;
 
 /**
  * Told that the library has made its last call with this `userdata`: once, on any thread. Nothing of the library is
@@ -447,6 +450,16 @@ SUBPY_API void subpy_value_free(struct subpy_value *value);
  * Python code that writes to a closed pipe then gets a BrokenPipeError instead of ending the process.
  */
 #define SUBPY_RUNTIME_KEEP_SIGPIPE 4
+/** Runs that are in, or wait for their turn, may finish. Newcomers are refused with SUBPY_ERROR_BUSY. */
+#define SUBPY_CLOSE_DRAIN 1
+/**
+ * Runs that are in get a KeyboardInterrupt, again and again until they end with SUBPY_ERROR_INTERRUPTED; those that wait
+ * for their turn, and newcomers, are refused with SUBPY_ERROR_BUSY. Python's own threads get a SystemExit, which ends
+ * them silently; threading.Timer is cancelled, pools of threads drop what they have not begun, loops of asyncio are
+ * woken. What is blocked in C code (time.sleep(), a lock, a socket) notices when that returns. With SUBPY_CLOSE_DRAIN
+ * too, all this begins when half of the time is over, or at once if there is no limit.
+ */
+#define SUBPY_CLOSE_INTERRUPT 2
 
 /** Options of subpy_init(). Zero is the default of every field. */
 typedef struct subpy_runtime_options {
@@ -460,6 +473,18 @@ typedef struct subpy_runtime_options {
   /** SUBPY_RUNTIME_* */
   uint64_t flags;
 } subpy_runtime_options;
+
+/** Options of subpy_shutdown_with() and subpy_close_with(). */
+typedef struct subpy_close_options {
+  /** sizeof(subpy_close_options) */
+  size_t size;
+  /** milliseconds that everything may take; 0: wait for nothing; -1: no limit */
+  int64_t timeout_ms;
+  /** SUBPY_CLOSE_* */
+  uint32_t flags;
+  /** 0 */
+  uint32_t reserved;
+} subpy_close_options;
 
 /**
  * Start the runtime, unless it runs already with the same options.
@@ -508,6 +533,28 @@ SUBPY_API subpy_status subpy_init(const struct subpy_runtime_options *options, s
  * Any thread, but not one that Python code started.
  */
 SUBPY_API subpy_status subpy_shutdown(subpy_error **error);
+
+/**
+ * Close every interpreter and finalize CPython within a time, and have what runs end: subpy_close_with() for all of them
+ * at the same time, main included. All or nothing: when the time is over before all have come to rest, all go on as
+ * before, but for what was interrupted.
+ *
+ * Then they end, one after the other, and CPython is finalized unless it was adopted. In an adopted CPython only runs in
+ * main are waited for or interrupted; its other threads are its owner's.
+ *
+ * If Python code cannot be made to end, exit() and _exit() still end the process: the library waits for nothing then.
+ *
+ * @param options  NULL: as if all bytes were zero, which waits for nothing
+ * @param error    optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK, also when the runtime does not run; any error of subpy_shutdown();
+ *         SUBPY_ERROR_BUSY              the message names what is still there, by interpreter; everything is as it was
+ *         SUBPY_ERROR_TIMEOUT           all are ending, and have not ended in time; call it again to wait on. Until
+ *                                       then no interpreter can be used or created
+ *         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense
+ *
+ * Any thread, but not one that Python code started.
+ */
+SUBPY_API subpy_status subpy_shutdown_with(const struct subpy_close_options *options, subpy_error **error);
 
 /**
  * The version of the library: major * 1000000 + minor * 1000 + patch, so 1000 is 0.1.0. If you open the library at run
@@ -589,6 +636,8 @@ typedef struct subpy_interp_options {
   const char *const *path;
   /** how many */
   size_t path_len;
+  /** how long each run in it may take, in milliseconds, if its request does not say so itself; 0: no limit */
+  int64_t timeout_ms;
 } subpy_interp_options;
 
 /**
@@ -630,6 +679,35 @@ SUBPY_API subpy_status subpy_create(const struct subpy_interp_options *options, 
  * Any thread.
  */
 SUBPY_API subpy_status subpy_close(subpy_interp interp, subpy_error **error);
+
+/**
+ * Finalize and destroy an interpreter within a time, and have what is in it end.
+ *
+ * The interpreter must have come to rest: no run in it, no thread that has entered it (subpy_enter()), and no thread
+ * alive that Python code started with `threading` (daemons do not count, nor the idle threads of a
+ * `concurrent.futures` pool). Without flags only those threads are waited for, and a run is SUBPY_ERROR_BUSY at once, as
+ * with subpy_close(). If the time is over before that, the interpreter goes on as before, but for what was interrupted.
+ *
+ * Then it ends. That cannot be taken back, and may run Python code: atexit handlers, `__del__`. With
+ * SUBPY_CLOSE_INTERRUPT these get a KeyboardInterrupt too. Ending always gets half a second, however short the time is;
+ * after that it is SUBPY_ERROR_TIMEOUT, while a thread of the library's goes on with it. Call this function again to
+ * wait on.
+ *
+ * @param interp   the interpreter
+ * @param options  NULL: as if all bytes were zero, which waits for nothing
+ * @param error    optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; any error of subpy_close();
+ *         SUBPY_ERROR_BUSY              it has not come to rest in time; the message names each run and thread that is
+ *                                       still there, and where its code is. The interpreter is as it was
+ *         SUBPY_ERROR_TIMEOUT           it is ending, and has not ended in time
+ *         SUBPY_ERROR_INTERPRETER       this thread is running something in it, maybe further out
+ *         SUBPY_ERROR_WRONG_STATE       this CPython cannot be interrupted
+ *         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_close_with(subpy_interp interp, const subpy_close_options *options,
+    subpy_error **error);
 
 /**
  * Bind names in the interpreter's `__main__`: all of them or, on failure, none. Python: Interpreter.prepare_main().
@@ -746,8 +824,8 @@ SUBPY_API subpy_status subpy_find(int64_t id, subpy_interp *interp, subpy_error 
  *
  * Called on the thread that printed, or on one that passes on what has come together, without a GIL; never twice at
  * once for the same interpreter or run. It may call any function, also print through a run in the same interpreter
- * (which comes when it has returned); it must not wait for another thread's run there, which may be waiting for it. It
- * must return, not unwind.
+ * (which comes when it has returned). What it must not do is to wait, by means of its own, for another thread that
+ * prints there: that one may be waiting for it. It must return, not unwind.
  */
 typedef void (*subpy_output_fn)(void *userdata, subpy_interp interp, int32_t stream, const char *text, size_t len);
 
@@ -793,6 +871,12 @@ SUBPY_API subpy_status subpy_set_output(subpy_interp interp, subpy_output_fn fn,
 #define SUBPY_RUN_FUNCTION 4
 /** exec leaves indentation as it is, see subpy_exec() */
 #define SUBPY_KEEP_INDENT 1
+/**
+ * subpy_run_in_thread(): whoever waits for the run learns that it was stopped even if it does not end, because it is
+ * blocked in C or catches every exception. It goes on all the same: its interpreter stays busy, and subpy_shutdown() is
+ * SUBPY_ERROR_BUSY until it ends. What then becomes of it is not told to anybody.
+ */
+#define SUBPY_ABANDON 2
 
 /** What subpy_run() and subpy_run_in_thread() are to run. Fields that do not apply must be zero. */
 typedef struct subpy_run_request {
@@ -802,7 +886,7 @@ typedef struct subpy_run_request {
   subpy_interp interp;
   /** SUBPY_RUN_EXEC, _EVAL, _CALL or _FUNCTION */
   int32_t what;
-  /** SUBPY_KEEP_INDENT, for exec */
+  /** SUBPY_KEEP_INDENT, for exec; SUBPY_ABANDON, for subpy_run_in_thread() */
   uint32_t flags;
   /** the source, expression or callable, in UTF-8; not for a function */
   const char *text;
@@ -818,6 +902,13 @@ typedef struct subpy_run_request {
   const subpy_value *kwargs;
   /** for exec and eval: the file name for tracebacks, UTF-8 that ends with a NUL; NULL: "<script>" */
   const char *filename;
+  /**
+   * how long it may take, in milliseconds, the time that it waits for its turn included; 0: as long as the
+   * interpreter's options say. Then it ends with SUBPY_ERROR_TIMEOUT
+   */
+  int64_t timeout_ms;
+  /** stops it with SUBPY_ERROR_INTERRUPTED when it is fired, or was; 0: none */
+  subpy_cancel cancel;
   /** takes what the run prints on its own thread, see subpy_output_fn; NULL: it goes where the interpreter's goes */
   subpy_output_fn output;
   /** passed on to `output` */
@@ -1172,6 +1263,12 @@ SUBPY_API subpy_status subpy_context_tag(struct subpy_context *ctx, uint64_t tag
 /** The interpreter that a call of a host function comes from; 0 when the call is over. Any thread. */
 SUBPY_NODISCARD SUBPY_API subpy_interp subpy_context_interp(const struct subpy_context *ctx);
 
+/**
+ * Whether the run that a call of a host function is in was cancelled, or its time is up: the host function should
+ * return soon. False when the call is over. Any thread.
+ */
+SUBPY_NODISCARD SUBPY_API bool subpy_context_cancelled(const struct subpy_context *ctx);
+
 /* ---------------------------------------------------------------------------------------------------------------------
  * Sessions
  *
@@ -1286,6 +1383,41 @@ SUBPY_API void subpy_thread_free(subpy_thread thread);
  * not in the next run, nor in Python's own threads. What is blocked in C (`time.sleep`, a lock, a socket) is stopped
  * when that returns.
  * --------------------------------------------------------------------------------------------------------------------- */
+
+/**
+ * Make a cancel token. Runs are given it with subpy_run_request.cancel, as many as you like, one after the other or at
+ * the same time, in any interpreters.
+ *
+ * @param cancel  the new token, not NULL; to be freed with subpy_cancel_free()
+ * @param error   optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; SUBPY_ERROR_INVALID_ARGUMENT when `cancel` is NULL
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_cancel_new(subpy_cancel *cancel, subpy_error **error);
+
+/**
+ * Stop the runs that have this token, and refuse those that are given it later: they end with
+ * SUBPY_ERROR_INTERRUPTED. There is no way back: a token is fired for good.
+ *
+ * Python code gets a KeyboardInterrupt, again and again until the run ends: code that catches it is hit anew. So does
+ * what such a run has called out to, and what that runs in turn, in other interpreters too, on its thread. A run that
+ * waits for its turn is refused at once. A run that has ended, and any other, is never hit.
+ *
+ * @param cancel  the token; 0, and one that was freed, is ignored
+ *
+ * Returns at once. Any thread, also inside of the run.
+ */
+SUBPY_API void subpy_cancel_fire(subpy_cancel cancel);
+
+/**
+ * Free a cancel token. Runs that have it go on, and nobody can fire it any more.
+ *
+ * @param cancel  the token; 0, or one that was freed already, is ignored
+ *
+ * Works after subpy_shutdown() too. Any thread, also while another one fires it.
+ */
+SUBPY_API void subpy_cancel_free(subpy_cancel cancel);
 
 /**
  * Stop what runs in an interpreter now, whoever started it: each of these runs ends with SUBPY_ERROR_INTERRUPTED.

@@ -80,10 +80,14 @@ mod python;
 mod rust;
 mod value;
 
-pub use manager::{Busy, Config, Error, Exception, Frame, Kind, Options, Result, RuntimeOptions, Startup, Syntax};
+pub use manager::{
+    Busy, CloseOptions, Config, Error, Exception, Frame, Kind, Options, Result, RuntimeOptions, Startup, Stopped,
+    Syntax,
+};
 pub use rust::{
-    Arg, Args, FromValue, Function, Interpreter, ListItem, Session, Thread, Value, WrongType, find, get_current,
-    get_main, init, list_all, python_library, python_version, shutdown, version,
+    Arg, Args, Cancel, FromValue, Function, Interpreter, Limited, Limits, ListItem, Session, Stream, Thread, Value,
+    WrongType, find, get_current, get_main, init, list_all, python_library, python_version, shutdown, shutdown_with,
+    version,
 };
 #[cfg(feature = "serde")]
 pub use rust::{Serde, from_value, to_value};

@@ -28,8 +28,10 @@ c_tests! {
     basics
     block
     busy
+    cancel
     churn
     close
+    close_with
     codecs
     dedent
     eval_call
@@ -43,12 +45,15 @@ c_tests! {
     host_finalize
     host_functions
     host_nested
+    host_stack
     host_threads
     interpreters
     interrupt
+    late_hits
     leak
     left_threads
     lifecycle
+    limits
     main
     many
     many_threads
@@ -57,12 +62,16 @@ c_tests! {
     no_memory
     output
     race_all
+    race_cancel
     race_close_shutdown
+    race_close_with
     race_find_create
     race_guests
     race_host_exit
+    race_output
     race_refused_shutdown
     race_run_close
+    race_shutdown_with
     race_thread_start
     race_wait
     request
@@ -70,6 +79,7 @@ c_tests! {
     run_output
     sessions
     set_output
+    shutdown_with
     signals
     small_stack
     sources

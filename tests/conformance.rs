@@ -16,8 +16,29 @@ fn table() -> Json {
     serde_json::from_str(&text).expect("JSON")
 }
 
-fn cases() -> Vec<Json> {
-    table()["cases"].as_array().expect("cases").clone()
+/// What a list of cases is of, besides running something.
+#[derive(Clone, Copy, PartialEq)]
+enum Of {
+    Running,
+    Host,
+    Limits,
+    Output,
+}
+
+const LISTS: [(&str, Of); 4] =
+    [("cases", Of::Running), ("host", Of::Host), ("limits", Of::Limits), ("output", Of::Output)];
+
+/// All cases but those of many calls at once.
+fn all_cases() -> Vec<(Of, Json)> {
+    let table = table();
+    let list =
+        |(name, of): (&str, Of)| items(&table[name]).iter().map(|case| (of, case.clone())).collect::<Vec<(Of, Json)>>();
+    LISTS.into_iter().flat_map(list).collect()
+}
+
+/// The times of a case, and what it is to print.
+fn number(case: &Json, member: &str) -> Option<i64> {
+    case.get(member).map(|number| number.as_i64().expect("a number"))
 }
 
 /// Those of many calls at once.
@@ -70,11 +91,20 @@ fn the_table_makes_sense() {
         object.as_object().expect("an object").keys().find(|key| !known.contains(&key.as_str())).cloned()
     };
     let mut names = std::collections::BTreeSet::new();
-    for case in cases() {
+    for (of, case) in all_cases() {
         let name = text(&case, "name");
         assert!(names.insert(name.to_owned()), "{name} is there twice");
         assert!(["exec", "eval", "call", "prepare_main"].contains(&text(&case, "do")), "{name}");
-        assert_eq!(unknown(&case, &members), None, "{name}");
+        let more: &[&str] = match of {
+            Of::Running | Of::Host => &[],
+            Of::Limits => &["interp_timeout_ms", "timeout_ms", "cancel_ms"],
+            Of::Output => &["output", "stdout", "stdout_length", "stderr", "no_stdin"],
+        };
+        assert_eq!(unknown(&case, &[&members[..], more].concat()), None, "{name}");
+        if of == Of::Output {
+            assert!(["interpreter", "run"].contains(&text(&case, "output")), "{name}");
+            assert!(case.get("stdout").is_some() != case.get("stdout_length").is_some(), "{name}");
+        }
         if let Some(error) = case.get("error") {
             assert_eq!(unknown(error, &errors), None, "{name}");
             assert!(case.get("result").is_none() && error["status"].is_string(), "{name}");
@@ -212,7 +242,7 @@ fn check_in_rust(name: &str, error: &Error, expected: &Json) {
 fn in_rust() {
     // SAFETY: the variable is set before anything of this process reads it.
     unsafe { std::env::set_var("SUBPY_PYTHON", support::python()) };
-    let cases = cases();
+    let cases: Vec<Json> = all_cases().into_iter().filter(|(of, _)| *of == Of::Running).map(|(_, case)| case).collect();
     for case in &cases {
         let name = text(case, "name");
         for way in 0..if case["do"] == "call" { 4 } else { 1 } {
@@ -357,10 +387,17 @@ fn c_dict(pairs: &[Json]) -> String {
     }
 }
 
-fn c_case(number: usize, case: &Json) -> String {
+fn c_case(number: usize, of: Of, case: &Json) -> String {
     let name = literal(text(case, "name").as_bytes()).0;
+    let time = |member: &str, or: i64| self::number(case, member).unwrap_or(or);
     let mut body = format!(
-        "static void case_{number}(void) {{\n  subpy_interp interp = begin({});\n  subpy_error *error = NULL;\n",
+        "static void case_{number}(void) {{\n  const struct wanted wanted = {{.host = {}, .captured = {}, .interp_timeout_ms = {}, \
+         .interp_flags = {}, .cancel_ms = {}}};\n  subpy_interp interp = begin_wanted({}, &wanted);\n  subpy_error *error = NULL;\n",
+        of == Of::Host,
+        case["output"] == "interpreter",
+        time("interp_timeout_ms", 0),
+        if case["no_stdin"] == true { "SUBPY_INTERP_NO_STDIN" } else { "0" },
+        time("cancel_ms", -1),
         literals(text(case, "setup"))
     );
     let what = match text(case, "do") {
@@ -378,6 +415,12 @@ fn c_case(number: usize, case: &Json) -> String {
     if case["keep_indent"] == true {
         body += "  request.flags = SUBPY_KEEP_INDENT;\n";
     }
+    if let Some(limit) = case.get("timeout_ms") {
+        body += &format!("  request.timeout_ms = {limit};\n");
+    }
+    if case["output"] == "run" {
+        body += "  request.output = print_to, request.output_data = &printed;\n";
+    }
     let kwargs = items(&case["kwargs"]);
     if case["do"] == "prepare_main" {
         body +=
@@ -394,7 +437,9 @@ fn c_case(number: usize, case: &Json) -> String {
         );
     }
     let ways = if what == "CALL" { "WAYS" } else { "1" };
-    body += &format!("  for (int way = 0; way < {ways}; way++) {{\n    struct outcome out = perform(way, request);\n");
+    body += &format!(
+        "  for (int way = 0; way < {ways}; way++) {{\n    struct outcome out = perform_wanted(way, request, &wanted);\n"
+    );
     match (case.get("error"), case.get("result")) {
         (Some(error), _) => body += &format!("{}    subpy_error_free(out.error);\n", c_error(&name, error)),
         (None, Some(result)) => {
@@ -402,6 +447,14 @@ fn c_case(number: usize, case: &Json) -> String {
                 &format!("    subpy_value expected = {};\n    expect_ok({name}, &out, &expected);\n", c_value(result));
         }
         (None, None) => body += &format!("    expect_ok({name}, &out, NULL);\n"),
+    }
+    for (stream, member) in [(1, "stdout"), (2, "stderr")] {
+        if let Some(expected) = case.get(member).and_then(Json::as_str) {
+            body += &format!("    expect_printed({name}, {stream}, {});\n", literals(expected));
+        }
+    }
+    if let Some(length) = case.get("stdout_length") {
+        body += &format!("    CHECK(characters(1) == {length});\n");
     }
     body + "  }\n  OK(subpy_close(interp, &error));\n}\n\n"
 }
@@ -520,11 +573,19 @@ fn cpp_value(json: &Json) -> String {
     }
 }
 
-fn cpp_case(number: usize, case: &Json) -> String {
+fn cpp_case(number: usize, of: Of, case: &Json) -> String {
     let name = literal(text(case, "name").as_bytes()).0;
     let string = |text: &str| format!("std::string({})", literals(text));
-    let mut body =
-        format!("void case_{number}() {{\n  const auto interp = prepared({});\n", string(text(case, "setup")));
+    let time = |member: &str| Some(format!("std::chrono::milliseconds({})", self::number(case, member)?));
+    let mut body = format!("void case_{number}() {{\n  subpy::interpreter_options made_with;\n");
+    if let Some(limit) = time("interp_timeout_ms") {
+        body += &format!("  made_with.timeout = {limit};\n");
+    }
+    if case["no_stdin"] == true {
+        body += "  made_with.no_stdin = true;\n";
+    }
+    body +=
+        &format!("  const auto interp = prepared({}, made_with, {});\n", string(text(case, "setup")), of == Of::Host);
     let script = string(text(case, "text"));
     let named = |pair: &Json| format!("kw({}, {})", string(pair[0].as_str().expect("a name")), cpp_value(&pair[1]));
     let mut arguments: Vec<String> = items(&case["args"]).iter().map(cpp_value).collect();
@@ -538,7 +599,18 @@ fn cpp_case(number: usize, case: &Json) -> String {
     if case["keep_indent"] == true {
         options += "options.keep_indent = true; ";
     }
+    if let Some(limit) = time("timeout_ms") {
+        options += &format!("options.timeout = {limit}; ");
+    }
     body += &format!("  subpy::run_options options;\n  {options}\n");
+    match text(case, "output") {
+        "run" => body += "  printed printed;\n  options.output = printed.to();\n",
+        "interpreter" => body += "  printed printed;\n  interp.set_output(printed.to());\n",
+        _ => {}
+    }
+    // Calls take options only where there are some.
+    let with = if of == Of::Limits { "options, " } else { "" };
+    let first = if with.is_empty() || !list.is_empty() { with } else { "options" };
     let outcomes = match text(case, "do") {
         "exec" => vec![format!("interp.try_exec({script}, options)")],
         "eval" => vec![format!("interp.try_eval<value>({script}, options)")],
@@ -547,19 +619,24 @@ fn cpp_case(number: usize, case: &Json) -> String {
             vec![format!("interp.try_eval<value>({script}, options)")]
         }
         _ => vec![
-            format!("interp.try_call<value>({script}{after})"),
+            format!("interp.try_call<value>({with}{script}{after})"),
             format!(
                 "[&]() -> subpy::result<value> {{ auto f = interp.try_function({script}); if (!f) return f.error(); return \
-                 f->try_call<value>({list}); }}()"
+                 f->try_call<value>({first}{list}); }}()"
             ),
             format!(
-                "[&]() -> subpy::result<value> {{ auto t = interp.try_call_in_thread({script}{after}); if (!t) return t.error(); \
+                "[&]() -> subpy::result<value> {{ auto t = interp.try_call_in_thread({with}{script}{after}); if (!t) return t.error(); \
                  return t->template try_join<value>(); }}()"
             ),
-            format!("[&] {{ const auto session = interp.enter(); return interp.try_call<value>({script}{after}); }}()"),
+            format!(
+                "[&] {{ const auto session = interp.enter(); return interp.try_call<value>({with}{script}{after}); }}()"
+            ),
         ],
     };
-    for outcome in outcomes {
+    for mut outcome in outcomes {
+        if let Some(after) = time("cancel_ms") {
+            outcome = format!("cancelled_after({after}, options, [&] {{ return {outcome}; }})");
+        }
         body += "  {\n";
         match (case.get("error"), case.get("result")) {
             (Some(error), _) => {
@@ -568,6 +645,14 @@ fn cpp_case(number: usize, case: &Json) -> String {
             }
             (None, Some(result)) => body += &format!("    expect({name}, {outcome}, {});\n", cpp_value(result)),
             (None, None) => body += &format!("    expect_ok({name}, {outcome});\n"),
+        }
+        for (member, found) in [("stdout", "printed.out"), ("stderr", "printed.err")] {
+            if let Some(expected) = case.get(member).and_then(Json::as_str) {
+                body += &format!("    CHECK_TEXT({found}, std::string_view({}));\n", literals(expected));
+            }
+        }
+        if let Some(length) = case.get("stdout_length") {
+            body += &format!("    CHECK(characters(printed.out) == {length});\n");
         }
         body += "  }\n";
     }
@@ -664,14 +749,15 @@ fn cpp_many(number: usize, case: &Json) -> String {
 }
 
 /// What makes the function of a case.
-type MakeCase = fn(usize, &Json) -> String;
+type MakeCase = fn(usize, Of, &Json) -> String;
+type MakeMany = fn(usize, &Json) -> String;
 
 /// Writes the program, builds it and runs it.
-fn run_program(runner: &str, main: &str, [case, many_case]: [MakeCase; 2], standard: &str) {
-    let (cases, many) = (&cases(), &many());
+fn run_program(runner: &str, main: &str, case: MakeCase, many_case: MakeMany, standard: &str) {
+    let (cases, many) = (&all_cases(), &many());
     let mut program = format!("#include \"{}\"\n\n", root().join("tests/conformance").join(runner).display());
-    for (number, json) in cases.iter().enumerate() {
-        program += &case(number, json);
+    for (number, (of, json)) in cases.iter().enumerate() {
+        program += &case(number, *of, json);
     }
     for (number, json) in many.iter().enumerate() {
         program += &many_case(number, json);
@@ -699,10 +785,10 @@ fn run_program(runner: &str, main: &str, [case, many_case]: [MakeCase; 2], stand
 
 #[test]
 fn in_c() {
-    run_program("runner.h", "int main(void) {\n", [c_case, c_many], "-std=c11");
+    run_program("runner.h", "int main(void) {\n", c_case, c_many, "-std=c11");
 }
 
 #[test]
 fn in_cpp() {
-    run_program("runner.hpp", "int main() {\n", [cpp_case, cpp_many], "-std=c++17");
+    run_program("runner.hpp", "int main() {\n", cpp_case, cpp_many, "-std=c++17");
 }

@@ -108,8 +108,11 @@ cpp_tests! {
     custom
     errors
     functions
+    host
     interpreter
+    limits
     no_exceptions
+    output
     run_code
     runtime
     threads
@@ -150,7 +153,10 @@ fn everything_compiles_with_clang_and_as_cpp20() {
 /// CPython itself is not built with the sanitizers, so leaks are looked for elsewhere (valgrind, below).
 #[test]
 fn no_undefined_behaviour_and_no_bad_access() {
-    let unit = together("sanitized.cpp", &["conversions", "custom", "errors", "values", "threads", "functions"]);
+    let unit = together(
+        "sanitized.cpp",
+        &["conversions", "custom", "errors", "values", "threads", "functions", "host", "output"],
+    );
     let mut compiler = cpp("c++", "c++20");
     compiler.args(["-O0", "-fsanitize=undefined,address", "-fno-sanitize-recover=all"]).arg(&unit);
     let program = link(compiler, "sanitized");
@@ -238,7 +244,7 @@ fn it_can_be_included_everywhere() {
 }
 
 /// Mistakes that the compiler finds, with a part of what it says.
-const REFUSED: [(&str, &str); 14] = [
+const REFUSED: [(&str, &str); 20] = [
     ("interp.call<std::string_view>(\"f\");", "this would point into a result that is gone"),
     ("interp.eval<std::vector<subpy::value_view>>(\"f\");", "this would point into a result that is gone"),
     ("interp.call<std::map<std::string, subpy::bytes_view>>(\"f\");", "this would point into a result that is gone"),
@@ -252,6 +258,12 @@ const REFUSED: [(&str, &str); 14] = [
     ("interp.call<const int &>(\"f\");", "a result is a value, without const and reference"),
     ("interp.prepare_main(1, 2);", "a name and its value are kw(name, value)"),
     ("subpy::interpreter copy = interp;", "delete"),
+    ("interp.define(\"f\", [](auto any) { return any; });", "one operator() that is no template"),
+    ("interp.define(\"f\", 5);", "one operator() that is no template"),
+    ("interp.define(\"f\", [](int &out) { out = 1; });", "changes would not reach Python"),
+    ("struct other {}; interp.define(\"f\", [](other) {});", "has no subpy::convert<T>::from_python()"),
+    ("struct other {}; interp.define(\"f\", [] { return other(); });", "has no subpy::convert<T>::to_python()"),
+    ("interp.define(\"f\", [](subpy::keywords, subpy::keywords) {});", "subpy::keywords at most"),
     ("subpy::thread thread = interp.call_in_thread(\"f\"); auto copy = thread;", "delete"),
 ];
 
@@ -291,7 +303,7 @@ fn clang_tidy_has_nothing_to_say() {
         return;
     };
     // The tests use all of the header; but it is the header that is looked at.
-    for name in ["run_code", "custom"] {
+    for name in ["run_code", "custom", "host", "output"] {
         let mut tidy = Command::new(program);
         tidy.arg(format!("--config-file={}", root().join("bindings/cpp/.clang-tidy").display()));
         tidy.args(["--quiet", "--line-filter=[{\"name\":\"subpy.hpp\"}]"]).arg(test_file(name));

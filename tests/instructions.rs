@@ -21,11 +21,7 @@ const LIMITS: &[(&str, &str, u64)] = &[
     ("function(int, int) in a session", "function(int, int) in a session", 140),
     ("exec x = 1", "exec x = 1", 103),
     ("host function(int, int), 100 times", "host function(int, int), 100 times", 150),
-    (
-        "host function(int, int) with the GIL, 100 times",
-        "host function(int, int) with the GIL, 100 times",
-        200,
-    ),
+    ("host function(int, int) with the GIL, 100 times", "host function(int, int) with the GIL, 100 times", 200),
 ];
 
 #[test]

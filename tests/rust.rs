@@ -7,11 +7,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use subpy::{
-    Arg, Busy, Config, Error, FromValue, Function, Interpreter, Kind, Options, RuntimeOptions, Startup, Thread, Value,
+    Arg, Busy, CloseOptions, Config, Error, FromValue, Function, Interpreter, Kind, Options, RuntimeOptions, Startup,
+    Stream, Thread, Value,
 };
 
 /// The CPython of the tests, for all tests of this process: the first that comes chooses it.
@@ -674,4 +676,70 @@ fn a_crate_that_uses_it_builds_without_python() {
                     AttributeError: 'int' object has no attribute 'lower'\n";
     assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
     fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn output_goes_to_a_closure_until_it_is_replaced() {
+    let interp = create();
+    let taken: Arc<Mutex<Vec<(Stream, String)>>> = Arc::default();
+    let sees = |taken: &Arc<Mutex<Vec<(Stream, String)>>>| {
+        let taken = Arc::clone(taken);
+        move |stream, text: &str| taken.lock().unwrap().push((stream, text.to_owned()))
+    };
+    interp.set_output(sees(&taken)).unwrap();
+    interp.exec("import sys\nprint('\u{20ac}')\nprint('err', file=sys.stderr)").unwrap();
+    assert_eq!(*taken.lock().unwrap(), [(Stream::Stdout, "\u{20ac}\n".into()), (Stream::Stderr, "err\n".into())]);
+    assert_eq!(Arc::strong_count(&taken), 2);
+
+    // It may run something, and print. A panic is its own affair.
+    let nested = interp.clone().leak();
+    let mut calls = 0;
+    let again = sees(&taken);
+    interp
+        .set_output(move |stream, text| {
+            again(stream, text);
+            calls += 1;
+            if calls == 1 {
+                nested.exec("print('nested')").unwrap();
+                std::panic::resume_unwind(Box::new("on purpose"));
+            }
+        })
+        .unwrap();
+    taken.lock().unwrap().clear();
+    interp.exec("print('outer')").unwrap();
+    let texts = taken.lock().unwrap().iter().map(|(_, text)| text.clone()).collect::<String>();
+    assert_eq!(texts, "outer\nnested\n");
+    interp.reset_output().unwrap();
+    assert_eq!(Arc::strong_count(&taken), 1);
+
+    // Dropped at the end, and when it cannot be set.
+    interp.set_output(sees(&taken)).unwrap();
+    interp.close().unwrap();
+    assert_eq!(Arc::strong_count(&taken), 1);
+    assert!(matches!(interp.set_output(sees(&taken)).unwrap_err().kind, Kind::NotFound(_)));
+    assert_eq!(Arc::strong_count(&taken), 1);
+}
+
+#[test]
+fn closing_within_a_time() {
+    let interp = Interpreter::create().unwrap();
+    interp
+        .exec("import threading\nstop = threading.Event()\nthreading.Thread(target=stop.wait, name='waits').start()")
+        .unwrap();
+    let error = interp.close_with(CloseOptions::new()).unwrap_err();
+    assert!(matches!(error.kind, Kind::Busy(_)) && error.to_string().contains("thread 'waits' at "), "{error}");
+    interp.exec("stop.set()").unwrap();
+    interp.close_with(CloseOptions::new().timeout(Duration::from_secs(60))).unwrap();
+
+    let interp = Interpreter::create().unwrap();
+    let runs = interp.clone();
+    let runaway = thread::spawn(move || runs.exec("while True: pass"));
+    while !interp.is_running().unwrap() {
+        thread::yield_now();
+    }
+    let error = interp.close_with(CloseOptions::new().timeout(Duration::from_millis(1)).drain(true)).unwrap_err();
+    assert!(matches!(error.kind, Kind::Busy(_)), "{error}");
+    interp.close_with(CloseOptions::new().no_timeout().interrupt(true)).unwrap();
+    assert!(matches!(runaway.join().unwrap().unwrap_err().kind, Kind::Interrupted(_)));
+    assert!(matches!(interp.close_with(CloseOptions::new()).unwrap_err().kind, Kind::NotFound(_)));
 }

@@ -43,6 +43,136 @@
 
 #endif  // SUBPY_CONFIG_HPP
 
+/* C++ exceptions that pass through Python. */
+#ifndef SUBPY_CAUSE_HPP
+#define SUBPY_CAUSE_HPP
+
+#if SUBPY_CPP_EXCEPTIONS
+
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <unordered_map>
+#include <utility>
+
+#endif
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
+
+namespace detail {
+
+#if SUBPY_CPP_EXCEPTIONS
+
+/// The runs of this header's that a thread is in, and the last exception that a host function threw meanwhile.
+struct thread_runs {
+  unsigned depth = 0;
+  std::uint64_t newest = 0;
+};
+
+inline thread_local thread_runs this_thread_runs;
+
+/// What host functions threw, until the run that it may come out of has returned. The Python exception has the tag.
+class cause_store {
+ public:
+  /// Never destroyed: threads of Python's may go on while the program ends.
+  static cause_store &get() {
+    static auto &store = *new cause_store;
+    return store;
+  }
+
+  /// Keeps it until the outermost run of this thread returns. A thread that this header runs nothing on has none: of what
+  /// is thrown there the last few are kept, for the one who joins.
+  std::uint64_t keep(const std::exception_ptr &cause) {
+    thread_runs &runs = this_thread_runs;
+    kept::node_type dropped;  // destroyed without the lock: that is code of the program's
+    const std::lock_guard<std::mutex> guard(lock_);
+    // Tags of other bindings, or of another copy of this one, are other numbers.
+    const std::uint64_t tag = (reinterpret_cast<std::uintptr_t>(this) << 16U) + ++last_;
+    if (runs.depth != 0) {
+      kept_.emplace(tag, entry{cause, runs.newest, false});
+      runs.newest = tag;
+      return tag;
+    }
+    strays_.push_back(tag);
+    kept_.emplace(tag, entry{cause, 0, true});
+    if (strays_.size() > most_strays) {
+      dropped = kept_.extract(strays_.front());
+      strays_.pop_front();
+    }
+    return tag;
+  }
+
+  /// The exception with this tag; null when there is none any more.
+  [[nodiscard]] std::exception_ptr find(std::uint64_t tag) {
+    const std::lock_guard<std::mutex> guard(lock_);
+    const auto found = kept_.find(tag);
+    if (found == kept_.end()) return nullptr;
+    std::exception_ptr cause = found->second.cause;
+    if (found->second.stray) kept_.erase(found);
+    return cause;
+  }
+
+  /// Drops what this thread has kept.
+  void drop(thread_runs &runs) noexcept {
+    std::uint64_t tag = std::exchange(runs.newest, 0);
+    while (tag != 0) {
+      kept::node_type dropped;
+      const std::lock_guard<std::mutex> guard(lock_);
+      dropped = kept_.extract(tag);
+      tag = dropped.empty() ? 0 : dropped.mapped().older;
+    }
+  }
+
+ private:
+  struct entry {
+    std::exception_ptr cause;
+    std::uint64_t older;
+    bool stray;
+  };
+  using kept = std::unordered_map<std::uint64_t, entry>;
+  static constexpr std::size_t most_strays = 64;
+
+  std::mutex lock_;
+  kept kept_;
+  std::deque<std::uint64_t> strays_;
+  std::uint64_t last_ = 0;
+};
+
+/// As long as a run of this header's lasts.
+class in_run {
+ public:
+  in_run() noexcept { this_thread_runs.depth++; }
+  in_run(const in_run &) = delete;
+  in_run(in_run &&) = delete;
+  in_run &operator=(const in_run &) = delete;
+  in_run &operator=(in_run &&) = delete;
+  ~in_run() {
+    thread_runs &runs = this_thread_runs;
+    if (--runs.depth == 0 && runs.newest != 0) cause_store::get().drop(runs);
+  }
+};
+
+#else
+
+class in_run {
+ public:
+  in_run() noexcept {}
+  in_run(const in_run &) = delete;
+  in_run &operator=(const in_run &) = delete;
+  ~in_run() {}
+};
+
+#endif
+
+}  // namespace detail
+
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_CAUSE_HPP
+
 /* Errors: what went wrong, as an object and as exceptions. */
 #ifndef SUBPY_ERROR_HPP
 #define SUBPY_ERROR_HPP
@@ -77,6 +207,8 @@ enum class status : std::int32_t {
   syntax = SUBPY_ERROR_SYNTAX,
   python_not_found = SUBPY_ERROR_PYTHON_NOT_FOUND,
   python_unsupported = SUBPY_ERROR_PYTHON_UNSUPPORTED,
+  timeout = SUBPY_ERROR_TIMEOUT,
+  interrupted = SUBPY_ERROR_INTERRUPTED,
   no_memory = SUBPY_ERROR_NO_MEMORY,
   forked = SUBPY_ERROR_FORKED,
   wrong_state = SUBPY_ERROR_WRONG_STATE,
@@ -110,6 +242,10 @@ struct failure {
   std::string path;                                 // conversion: the way to the value, such as "[3]['x']"
   std::string reason;                               // conversion: what is wrong with it
   std::optional<std::size_t> row;                   // conversion: of many calls, whose result it is
+  std::string python_type{};                        // python_exception: its type
+#if SUBPY_CPP_EXCEPTIONS
+  std::exception_ptr cause{};  // what a host function threw, when that is what came out
+#endif
 };
 
 inline std::string_view view_of(const char *text, std::size_t length) noexcept {
@@ -127,6 +263,15 @@ struct conversion_path {
   static error within(const error &inner, const std::string &element);
   /// Another word than "value" for where the way begins.
   static error rooted(const error &inner, std::string_view root);
+};
+
+/// What a host function makes of an error.
+struct host_error {
+  /// The type of a python_exception; empty for all others.
+  static const std::string &python_type(const error &of) noexcept;
+  /// The message of a python_exception, without its type.
+  static const std::string &python_message(const error &of) noexcept;
+  static error make(std::string type, std::string message);
 };
 
 /// The errors of a row of many calls.
@@ -250,7 +395,8 @@ class error : public std::exception {
     return detail::view_of(text, length);
   }
 
-  /// The Python exception: there is one for status::execution_failed and status::syntax.
+  /// The Python exception: there is one for status::execution_failed, syntax, timeout and interrupted. Empty when a run was
+  /// stopped before it began.
   [[nodiscard]] std::optional<exception_info> excinfo() const noexcept {
     if (subpy_error_type_name(state_->source.get(), nullptr) == nullptr) return std::nullopt;
     return exception_info(state_);
@@ -275,12 +421,17 @@ class error : public std::exception {
   [[nodiscard]] subpy_interp interp() const noexcept { return subpy_error_interp(state_->source.get()); }
 
 #if SUBPY_CPP_EXCEPTIONS
+  /// What a host function threw, when that is the exception that Python did not catch; null for all other errors. The
+  /// class that is thrown for the error has it as its nested exception: std::rethrow_if_nested(error).
+  [[nodiscard]] std::exception_ptr cause() const noexcept { return state_->cause; }
+
   /// Throws it, as the class that belongs to its code.
   [[noreturn]] void raise() const;
 #endif
 
  private:
   friend struct detail::conversion_path;
+  friend struct detail::host_error;
   friend struct detail::row_error;
 
   explicit error(detail::failure &&state) : state_(std::make_shared<const detail::failure>(std::move(state))) {}
@@ -290,8 +441,21 @@ class error : public std::exception {
     state.source.reset(raw);
     state.code = code;
     if (raw == nullptr) state.message = status_name(code);
+    find_cause(state);
     return state;
   }
+
+  static void find_cause([[maybe_unused]] detail::failure &state) {
+#if SUBPY_CPP_EXCEPTIONS
+    const std::uint64_t tag = subpy_error_tag(state.source.get());
+    if (tag != 0) state.cause = detail::cause_store::get().find(tag);
+#endif
+  }
+
+#if SUBPY_CPP_EXCEPTIONS
+  template <class Error>
+  [[noreturn]] void throw_as() const;
+#endif
 
   std::shared_ptr<const detail::failure> state_;  // never null: there is no move that would leave it so
 };
@@ -379,47 +543,85 @@ class wrong_state_error : public error {
   explicit wrong_state_error(const error &cause) noexcept : error(cause) {}
 };
 
+/// The time limit was over. excinfo() shows where Python was.
+class timeout_error : public error {
+ public:
+  explicit timeout_error(const error &cause) noexcept : error(cause) {}
+};
+
+/// The run was cancelled. excinfo() shows where Python was.
+class interrupted_error : public error {
+ public:
+  explicit interrupted_error(const error &cause) noexcept : error(cause) {}
+};
+
 /// A bug in subpy; please report it.
 class panic_error : public error {
  public:
   explicit panic_error(const error &cause) noexcept : error(cause) {}
 };
 
+/// The Python exception that a host function wants to raise: `throw subpy::python_exception("KeyError", "no such user")`,
+/// or returned as the error of a subpy::result.
+class python_exception : public error {
+ public:
+  /// `type` is the name of a builtin exception, or "package.module:Type".
+  python_exception(std::string type, std::string message)
+      : error(detail::host_error::make(std::move(type), std::move(message))) {}
+
+  explicit python_exception(const error &cause) noexcept : error(cause) {}
+};
+
 #if SUBPY_CPP_EXCEPTIONS
+template <class Error>
+void error::throw_as() const {
+  if (state_->cause == nullptr) throw Error(*this);
+  try {
+    std::rethrow_exception(state_->cause);
+  } catch (...) {  // which makes it the exception that is nested
+    std::throw_with_nested(Error(*this));
+  }
+}
+
 inline void error::raise() const {
+  if (!state_->python_type.empty()) throw_as<python_exception>();
   switch (code()) {
     case status::invalid_argument:
-      throw invalid_argument_error(*this);
+      throw_as<invalid_argument_error>();
     case status::not_found:
-      throw interpreter_not_found_error(*this);
+      throw_as<interpreter_not_found_error>();
     case status::busy:
-      throw busy_error(*this);
+      throw_as<busy_error>();
     case status::execution_failed:
-      throw execution_failed(*this);
+      throw_as<execution_failed>();
     case status::not_shareable:
-      throw not_shareable_error(*this);
+      throw_as<not_shareable_error>();
     case status::interpreter:
-      throw interpreter_error(*this);
+      throw_as<interpreter_error>();
     case status::syntax:
-      throw syntax_error(*this);
+      throw_as<syntax_error>();
     case status::python_not_found:
-      throw python_not_found_error(*this);
+      throw_as<python_not_found_error>();
     case status::python_unsupported:
-      throw python_unsupported_error(*this);
+      throw_as<python_unsupported_error>();
+    case status::timeout:
+      throw_as<timeout_error>();
+    case status::interrupted:
+      throw_as<interrupted_error>();
     case status::no_memory:
-      throw no_memory_error(*this);
+      throw_as<no_memory_error>();
     case status::forked:
-      throw forked_error(*this);
+      throw_as<forked_error>();
     case status::wrong_state:
-      throw wrong_state_error(*this);
+      throw_as<wrong_state_error>();
     case status::panic:
-      throw panic_error(*this);
+      throw_as<panic_error>();
     case status::conversion:
-      throw conversion_error(*this);
+      throw_as<conversion_error>();
     case status::ok:
       break;
   }
-  throw error(*this);  // a code of a newer library
+  throw_as<error>();  // a code of a newer library
 }
 #endif
 
@@ -440,11 +642,24 @@ inline error conversion_path::rooted(const error &inner, std::string_view root) 
   return state.code == status::conversion ? make(root, state.path, state.reason) : inner;
 }
 
+inline const std::string &host_error::python_type(const error &of) noexcept { return of.state_->python_type; }
+inline const std::string &host_error::python_message(const error &of) noexcept { return of.state_->reason; }
+
+inline error host_error::make(std::string type, std::string message) {
+  failure state;
+  state.code = status::execution_failed;
+  state.message = message.empty() ? type : type + ": " + message;
+  state.reason = std::move(message);
+  state.python_type = std::move(type);
+  return error(std::move(state));
+}
+
 inline error row_error::shared(const subpy_error *raw, std::shared_ptr<const void> results) {
   failure state;
   state.code = static_cast<status>(subpy_error_status(raw));
   // Nothing changes an error; only its owner frees it.
   state.source = {const_cast<subpy_error *>(raw), free_error{std::move(results)}};
+  error::find_cause(state);
   return error(std::move(state));
 }
 
@@ -463,13 +678,14 @@ inline error row_error::conversion(const error &inner, std::size_t row) {
 
 }  // namespace detail
 
-/// Takes errors that nobody can be told of, because they come up in a destructor. It may be called on any thread.
+/// Takes errors that nobody can be told of, because they come up in a destructor, or in a function that output goes to. It
+/// may be called on any thread.
 using unraisable_hook = void (*)(const error &) noexcept;
 
 namespace detail {
 
 inline void print_unraisable(const error &ignored) noexcept {
-  std::fprintf(stderr, "subpy: error in a destructor: %s: %s\n", status_name(ignored.code()), ignored.what());
+  std::fprintf(stderr, "subpy: ignored: %s: %s\n", status_name(ignored.code()), ignored.what());
 }
 
 inline std::atomic<unraisable_hook> current_unraisable_hook{print_unraisable};
@@ -480,7 +696,7 @@ inline void report(subpy_status code, subpy_error *raw) noexcept {
   try {
     current_unraisable_hook.load()(error(code, raw));
   } catch (const std::bad_alloc &) {
-    std::fprintf(stderr, "subpy: error in a destructor: %s\n", subpy_status_name(code));
+    std::fprintf(stderr, "subpy: ignored: %s\n", subpy_status_name(code));
   }
 #else
   current_unraisable_hook.load()(error(code, raw));
@@ -2179,6 +2395,8 @@ struct convert<std::variant<Ts...>> {
 #ifndef SUBPY_RUNTIME_HPP
 #define SUBPY_RUNTIME_HPP
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -2200,11 +2418,22 @@ struct runtime_options {
   bool keep_sigpipe = false;
 };
 
+/// Options of interpreter_ref::close() and shutdown(). Those of subpy_close_options.
+struct close_options {
+  /// How long to wait; zero does not wait at all, and without one there is no limit.
+  std::optional<std::chrono::milliseconds> timeout{};
+  /// Runs that are in it, or wait to get in, may finish; new ones are refused.
+  bool drain = false;
+  /// What runs in it is interrupted, the threads of Python's own too.
+  bool interrupt = false;
+};
+
 namespace detail {
 
 /// Runs a C function that writes an error.
 template <class Function>
 result<void> attempt(const Function &function) {
+  const in_run here;
   subpy_error *cause = nullptr;
   const subpy_status code = function(&cause);
   if (code != SUBPY_OK) return error(code, cause);
@@ -2239,9 +2468,22 @@ inline std::optional<error> nul_in(const std::string &text, const char *what) {
   return error(status::invalid_argument, std::string(what) + ": a NUL inside: " + quoted(text));
 }
 
+/// A time limit for the C interface, rounded up. Zero is no limit there, so one that is over already is a millisecond.
+inline std::int64_t limit_of(const std::optional<std::chrono::milliseconds> &limit) noexcept {
+  return limit ? std::max<std::int64_t>(limit->count(), 1) : 0;
+}
+
 inline const char *or_null(const std::string &text) noexcept { return text.empty() ? nullptr : text.c_str(); }
 
 inline std::uint64_t flag(bool set, std::uint64_t value) noexcept { return set ? value : 0; }
+
+inline subpy_close_options raw_options(const close_options &options) noexcept {
+  subpy_close_options raw{};
+  raw.size = sizeof raw;
+  raw.timeout_ms = options.timeout ? std::max<std::int64_t>(options.timeout->count(), 0) : -1;
+  raw.flags = (options.drain ? SUBPY_CLOSE_DRAIN : 0U) | (options.interrupt ? SUBPY_CLOSE_INTERRUPT : 0U);
+  return raw;
+}
 
 }  // namespace detail
 
@@ -2262,9 +2504,17 @@ inline std::uint64_t flag(bool set, std::uint64_t value) noexcept { return set ?
 /// for what it closed may stay: their destructors do nothing then.
 [[nodiscard]] inline result<void> try_shutdown() { return detail::attempt(subpy_shutdown); }
 
+/// The same with a time limit, and with what becomes of what still runs. status::busy: everything is as it was, and the
+/// message says what is still there. status::timeout: all are ending, and have not ended in time.
+[[nodiscard]] inline result<void> try_shutdown(const close_options &options) {
+  const subpy_close_options raw = detail::raw_options(options);
+  return detail::attempt([&](subpy_error **cause) { return subpy_shutdown_with(&raw, cause); });
+}
+
 #if SUBPY_CPP_EXCEPTIONS
 inline void init(const runtime_options &options = {}) { try_init(options).value(); }
 inline void shutdown() { try_shutdown().value(); }
+inline void shutdown(const close_options &options) { try_shutdown(options).value(); }
 #endif
 
 /// The version of the library: major * 1000000 + minor * 1000 + patch. SUBPY_VERSION is that of the headers.
@@ -2284,6 +2534,304 @@ inline void shutdown() { try_shutdown().value(); }
 
 #endif  // SUBPY_RUNTIME_HPP
 
+/* Stopping runs from outside. */
+#ifndef SUBPY_CANCEL_HPP
+#define SUBPY_CANCEL_HPP
+
+#include <memory>
+#include <utility>
+
+#if __cplusplus >= 202002L
+#include <stop_token>
+#endif
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
+
+/// Stops the runs that it is given to as run_options::cancel: they end with status::interrupted, one that has not begun
+/// does not begin. It stays fired. Copies are the same token; any thread may use it at any time.
+///
+/// With C++20 a std::stop_token does: `options.cancel = token`.
+class cancel {
+ public:
+  /// No token: nothing is stopped.
+  cancel() noexcept = default;
+
+  [[nodiscard]] static result<cancel> try_create() { return try_make<token>(); }
+
+#if defined(__cpp_lib_jthread)
+  /// Fires when a stop is requested, as long as a copy lives, or a run that it was given to.
+  [[nodiscard]] static result<cancel> try_create(const std::stop_token &stop) {
+    if (!stop.stop_possible()) return cancel();
+    return try_make<linked_token>(stop);
+  }
+#endif
+
+#if SUBPY_CPP_EXCEPTIONS
+  [[nodiscard]] static cancel create() { return try_create().value(); }
+#if defined(__cpp_lib_jthread)
+  cancel(const std::stop_token &stop) : cancel(try_create(stop).value()) {}
+#endif
+#endif
+
+  /// Stops the runs. Never waits for them.
+  void fire() const noexcept { subpy_cancel_fire(handle()); }
+
+  [[nodiscard]] subpy_cancel handle() const noexcept { return token_ == nullptr ? 0 : token_->handle; }
+
+ private:
+  struct token {
+    token() noexcept : code(subpy_cancel_new(&handle, &cause)) {}
+    token(const token &) = delete;
+    token(token &&) = delete;
+    token &operator=(const token &) = delete;
+    token &operator=(token &&) = delete;
+    ~token() { subpy_cancel_free(handle); }
+
+    subpy_cancel handle = 0;
+    subpy_error *cause = nullptr;
+    const subpy_status code;
+  };
+
+#if defined(__cpp_lib_jthread)
+  struct fire_it {
+    subpy_cancel handle;
+    void operator()() const noexcept { subpy_cancel_fire(handle); }
+  };
+
+  struct linked_token : token {
+    explicit linked_token(const std::stop_token &stop) : link(stop, fire_it{handle}) {}
+
+    const std::stop_callback<fire_it> link;
+  };
+#endif
+
+  template <class Token, class... Args>
+  static result<cancel> try_make(const Args &...args) {
+    const auto made = std::make_shared<Token>(args...);
+    if (made->code != SUBPY_OK) return error(made->code, std::exchange(made->cause, nullptr));
+    cancel created;
+    created.token_ = made;
+    return created;
+  }
+
+  std::shared_ptr<const token> token_;
+};
+
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_CANCEL_HPP
+
+/* What Python prints. */
+#ifndef SUBPY_OUTPUT_HPP
+#define SUBPY_OUTPUT_HPP
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
+
+/// What a text was printed to.
+enum class stream : std::int32_t {
+  out = 1,
+  err = 2,
+};
+
+namespace detail {
+
+class sink {
+ public:
+  sink() = default;
+  sink(const sink &) = delete;
+  sink(sink &&) = delete;
+  sink &operator=(const sink &) = delete;
+  sink &operator=(sink &&) = delete;
+  virtual ~sink() = default;
+  virtual void write(stream from, std::string_view text) = 0;
+};
+
+template <class Function>
+class function_sink : public sink {
+ public:
+  explicit function_sink(Function function) : function_(std::move(function)) {}
+  void write(stream from, std::string_view text) override { function_(from, text); }
+
+ private:
+  Function function_;
+};
+
+/// Several interpreters may print to one stream at once.
+class stream_sink : public sink {
+ public:
+  stream_sink(std::ostream &out, std::ostream &err) noexcept : out_(out), err_(err) {}
+
+  void write(stream from, std::string_view text) override {
+    std::ostream &to = from == stream::err ? err_ : out_;
+    const std::lock_guard<std::recursive_mutex> guard(lock_of(to));
+    to.write(text.data(), static_cast<std::streamsize>(text.size()));
+  }
+
+ private:
+  static std::recursive_mutex &lock_of(const std::ostream &to) {
+    static auto &locks = *new std::array<std::recursive_mutex, 16>;
+    return locks[std::hash<const std::ostream *>()(&to) / alignof(std::max_align_t) % locks.size()];
+  }
+
+  std::ostream &out_;
+  std::ostream &err_;
+};
+
+#if SUBPY_CPP_EXCEPTIONS
+inline void report_thrown(const char *what) noexcept {
+  try {
+    current_unraisable_hook.load()(
+        error(status::execution_failed, std::string("an output function threw: ").append(what)));
+  } catch (const std::bad_alloc &) {
+    std::fputs("subpy: ignored: an output function threw\n", stderr);
+  }
+}
+#endif
+
+/// print() goes on whatever becomes of its text. What is thrown goes to the unraisable hook.
+template <class Write>
+void write_quietly(const Write &write) noexcept {
+#if SUBPY_CPP_EXCEPTIONS
+  try {
+    write();
+  } catch (const error &thrown) {
+    current_unraisable_hook.load()(thrown);
+  } catch (const std::exception &thrown) {
+    report_thrown(thrown.what());
+  } catch (...) {
+    report_thrown("an exception that is no std::exception");
+  }
+#else
+  write();
+#endif
+}
+
+/// A subpy_output_fn; its data is a sink.
+inline void write_to_sink(void *data, subpy_interp /*unused*/, std::int32_t from, const char *text,
+                          std::size_t length) noexcept {
+  write_quietly([&] { static_cast<sink *>(data)->write(static_cast<stream>(from), {text, length}); });
+}
+
+/// A subpy_output_fn; its data is a pointer to a sink, for the one who has no other place to keep it.
+inline void write_to_kept_sink(void *data, subpy_interp interp, std::int32_t from, const char *text,
+                               std::size_t length) noexcept {
+  write_to_sink(static_cast<std::shared_ptr<sink> *>(data)->get(), interp, from, text, length);
+}
+
+inline void drop_sink(void *data) noexcept { delete static_cast<std::shared_ptr<sink> *>(data); }
+
+/// The outputs of runs on threads of their own. Such a run may go on after its owner has let go of it, and print; then the
+/// output is closed, and the library's pointer is a number that is not found.
+class open_outputs {
+ public:
+  static open_outputs &get() {
+    static auto &outputs = *new open_outputs;
+    return outputs;
+  }
+
+  [[nodiscard]] std::uintptr_t open(std::shared_ptr<sink> to) {
+    auto made = std::make_shared<gate>();
+    made->to = std::move(to);
+    const std::lock_guard<std::mutex> guard(lock_);
+    open_.emplace(++last_, std::move(made));
+    return last_;
+  }
+
+  /// Waits for a text that is being written, unless this is called by what writes it.
+  void close(std::uintptr_t number) noexcept {
+    if (number == 0) return;
+    std::shared_ptr<gate> found;
+    {
+      const std::lock_guard<std::mutex> guard(lock_);
+      const auto at = open_.find(number);
+      if (at == open_.end()) return;
+      found = std::move(at->second);
+      open_.erase(at);
+    }
+    std::shared_ptr<sink> to;  // destroyed without the lock
+    const std::lock_guard<std::recursive_mutex> guard(found->lock);
+    to = std::move(found->to);
+  }
+
+  /// A subpy_output_fn; its data is the number.
+  static void write(void *data, subpy_interp /*unused*/, std::int32_t from, const char *text,
+                    std::size_t length) noexcept {
+    const auto found = get().find(reinterpret_cast<std::uintptr_t>(data));
+    if (found == nullptr) return;
+    const std::lock_guard<std::recursive_mutex> guard(found->lock);
+    const auto to = found->to;
+    if (to != nullptr) write_quietly([&] { to->write(static_cast<stream>(from), {text, length}); });
+  }
+
+ private:
+  struct gate {
+    std::recursive_mutex lock;
+    std::shared_ptr<sink> to;
+  };
+
+  [[nodiscard]] std::shared_ptr<gate> find(std::uintptr_t number) {
+    const std::lock_guard<std::mutex> guard(lock_);
+    const auto at = open_.find(number);
+    return at == open_.end() ? nullptr : at->second;
+  }
+
+  std::mutex lock_;
+  std::unordered_map<std::uintptr_t, std::shared_ptr<gate>> open_;
+  std::uintptr_t last_ = 0;
+};
+
+}  // namespace detail
+
+/// Where output goes: interpreter_ref::set_output(), run_options::output. A std::ostream, or a function that takes a
+/// subpy::stream and a std::string_view. Copies share it. Texts come one at a time for each interpreter, on any thread, as
+/// Python flushes them; characters are whole. What is thrown there goes to the unraisable hook, and print() does not notice.
+class output {
+ public:
+  /// Nowhere else: what is printed goes to the file descriptors, or where the interpreter's goes.
+  output() noexcept = default;
+
+  /// Both go there. The stream has to live as long as texts may come.
+  output(std::ostream &both) : output(both, both) {}
+  output(std::ostream &out, std::ostream &err) : sink_(std::make_shared<detail::stream_sink>(out, err)) {}
+
+  /// The function is called by one thread at a time for each interpreter, so it needs a lock when several share it.
+  template <class Function, std::enable_if_t<std::is_invocable_v<std::decay_t<Function> &, stream, std::string_view>,
+                                             int> = 0>
+  output(Function &&function)
+      : sink_(std::make_shared<detail::function_sink<std::decay_t<Function>>>(std::forward<Function>(function))) {}
+
+  explicit operator bool() const noexcept { return sink_ != nullptr; }
+
+  /// For the C interface.
+  [[nodiscard]] const std::shared_ptr<detail::sink> &shared() const noexcept { return sink_; }
+
+ private:
+  std::shared_ptr<detail::sink> sink_;
+};
+
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_OUTPUT_HPP
+
 /* Runs on threads of their own. */
 #ifndef SUBPY_THREAD_HPP
 #define SUBPY_THREAD_HPP
@@ -2292,6 +2840,7 @@ inline void shutdown() { try_shutdown().value(); }
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -2333,6 +2882,7 @@ class receiver {
   }
 
  private:
+  const in_run here_;
   subpy_value raw_{};
   subpy_error *cause_ = nullptr;
 };
@@ -2350,7 +2900,21 @@ class receiver<void> {
   }
 
  private:
+  const in_run here_;
   subpy_error *cause_ = nullptr;
+};
+
+/// What a run on a thread of its own uses, as long as somebody may join it.
+struct thread_needs {
+  thread_needs() noexcept = default;
+  thread_needs(const thread_needs &) = delete;
+  thread_needs(thread_needs &&) = delete;
+  thread_needs &operator=(const thread_needs &) = delete;
+  thread_needs &operator=(thread_needs &&) = delete;
+  ~thread_needs() { open_outputs::get().close(output); }
+
+  subpy::cancel cancel;
+  std::uintptr_t output = 0;
 };
 
 }  // namespace detail
@@ -2359,21 +2923,26 @@ class receiver<void> {
 /// threads at once.
 ///
 /// Destroying one that was not joined lets the run go on by itself, unlike std::thread, which ends the program. Its
-/// failure is not lost: it is printed to stderr, as Python's threads do it.
+/// failure is not lost: it is printed to stderr, as Python's threads do it. What it prints from then on does not go to
+/// run_options::output any more, and a std::stop_token does not stop it.
 class thread {
  public:
   /// No thread.
   thread() noexcept = default;
   /// Takes over a thread of the C interface.
   explicit thread(subpy_thread handle) noexcept : handle_(handle) {}
+  /// One that uses these until it is joined or detached.
+  thread(subpy_thread handle, std::unique_ptr<detail::thread_needs> needs) noexcept
+      : handle_(handle), needs_(std::move(needs)) {}
 
   thread(const thread &) = delete;
   thread &operator=(const thread &) = delete;
-  thread(thread &&other) noexcept : handle_(std::exchange(other.handle_, 0)) {}
+  thread(thread &&other) noexcept : handle_(std::exchange(other.handle_, 0)), needs_(std::move(other.needs_)) {}
   thread &operator=(thread &&other) noexcept {
     if (this != &other) {
       detach();
       handle_ = std::exchange(other.handle_, 0);
+      needs_ = std::move(other.needs_);
     }
     return *this;
   }
@@ -2388,7 +2957,10 @@ class thread {
   [[nodiscard]] result<T> try_join() {
     detail::receiver<T> received;
     const subpy_status code = subpy_thread_join(handle_, received.value(), received.cause());
-    if (code != SUBPY_ERROR_WRONG_STATE) handle_ = 0;
+    if (code != SUBPY_ERROR_WRONG_STATE) {
+      handle_ = 0;
+      needs_.reset();  // an abandoned run may still print
+    }
     return received.take(code);
   }
 
@@ -2420,10 +2992,14 @@ class thread {
 #endif
 
   /// Lets the run go on by itself.
-  void detach() noexcept { subpy_thread_free(std::exchange(handle_, 0)); }
+  void detach() noexcept {
+    subpy_thread_free(std::exchange(handle_, 0));
+    needs_.reset();
+  }
 
  private:
   subpy_thread handle_ = 0;
+  std::unique_ptr<detail::thread_needs> needs_;
 };
 
 }  // namespace SUBPY_CPP_MODE
@@ -2435,9 +3011,12 @@ class thread {
 #ifndef SUBPY_RUN_HPP
 #define SUBPY_RUN_HPP
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -2478,18 +3057,68 @@ struct interpreter_options {
   /// Extension modules that do not declare support for sub-interpreters load too. Needs gil_policy::shared.
   bool no_extension_check = false;
   /// Folders to put in front of sys.path.
-  std::vector<std::string> path;
+  std::vector<std::string> path{};
+  /// The time limit of every run in it that has none of its own.
+  std::optional<std::chrono::milliseconds> timeout{};
+  /// input() and sys.stdin are at their end.
+  bool no_stdin = false;
+  /// What is printed goes out at once, not when the run has ended.
+  bool unbuffered = false;
 };
 
-/// Options of exec() and eval().
+/// Options of a run: behind the source of exec() and eval(), in front of what a call() calls.
 struct run_options {
-  /// The file name in tracebacks. Empty: "<script>".
-  std::string filename;
+  /// For exec() and eval(): the file name in tracebacks. Empty: "<script>".
+  std::string filename{};
   /// exec() does not take the common indentation off.
   bool keep_indent = false;
+  /// The time limit, after which it ends with status::timeout. One that is over already is a millisecond.
+  std::optional<std::chrono::milliseconds> timeout{};
+  /// Stops it: status::interrupted. A subpy::cancel, or a std::stop_token.
+  subpy::cancel cancel{};
+  /// Where what it prints goes: what this run prints, and nobody else. The threads that it starts print to the
+  /// interpreter's output.
+  subpy::output output{};
+  /// On a thread of its own: when the time limit is over or it is cancelled, join() does not wait for a run that CPython
+  /// cannot stop, such as one in time.sleep(). The interpreter is busy until it really ends.
+  bool abandon = false;
 };
 
 namespace detail {
+
+/// A request with these options, which it borrows; `filename` has no NUL in it.
+inline subpy_run_request request_with(const run_options &options) noexcept {
+  subpy_run_request made{};
+  made.size = sizeof made;
+  made.flags = (options.keep_indent ? SUBPY_KEEP_INDENT : 0U) | (options.abandon ? SUBPY_ABANDON : 0U);
+  made.filename = or_null(options.filename);
+  made.timeout_ms = limit_of(options.timeout);
+  made.cancel = options.cancel.handle();
+  if (options.output) {
+    made.output = write_to_sink;
+    made.output_data = options.output.shared().get();
+  }
+  return made;
+}
+
+/// Starts it on a thread of its own, which keeps what the options lend.
+inline result<thread> start(subpy_run_request request, const run_options &options) {
+  std::unique_ptr<thread_needs> needs;
+  if (options.output || options.cancel.handle() != 0) {
+    needs = std::make_unique<thread_needs>();
+    needs->cancel = options.cancel;
+  }
+  if (options.output) {
+    needs->output = open_outputs::get().open(options.output.shared());
+    request.output = open_outputs::write;
+    request.output_data = reinterpret_cast<void *>(needs->output);  // NOLINT(performance-no-int-to-ptr)
+  }
+  subpy_thread started = 0;
+  subpy_error *cause = nullptr;
+  const subpy_status code = subpy_run_in_thread(&request, &started, &cause);
+  if (code != SUBPY_OK) return error(code, cause);
+  return thread(started, std::move(needs));
+}
 
 template <class T>
 struct is_keyword : std::false_type {};
@@ -2767,6 +3396,18 @@ class function {
                                              received.cause()));
   }
 
+  /// The same, with a time limit, a token or an output: `f.call<int>(options, 1, 2)`.
+  template <class T = void, class... Args>
+  [[nodiscard]] result<T> try_call(const run_options &options, const Args &...args) const {
+    if (auto wrong = detail::nul_in(options.filename, "filename")) return *wrong;
+    encoder room;
+    const auto gathered = detail::gather(room, args...);
+    const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
+    const subpy_run_request request = call_request(options, gathered, kwargs);
+    detail::receiver<T> received;
+    return received.take(subpy_run(&request, received.value(), received.cause()));
+  }
+
   /// Calls it with one row of arguments after the other, in a fraction of the time of as many calls: the interpreter is
   /// entered once. A row is a tuple (std::tuple, std::pair, std::array), unpack(container), or one argument:
   /// `f.call_many<int>(std::vector<std::pair<int, int>>{{1, 2}, {3, 4}})`. All have as many arguments. The first row
@@ -2795,25 +3436,27 @@ class function {
   /// Calls it on a new thread. The arguments are copied first.
   template <class... Args>
   [[nodiscard]] result<thread> try_call_in_thread(const Args &...args) const {
+    return try_call_in_thread(run_options(), args...);
+  }
+
+  /// The same with options: `f.call_in_thread(options, 1, 2)`.
+  template <class... Args>
+  [[nodiscard]] result<thread> try_call_in_thread(const run_options &options, const Args &...args) const {
+    if (auto wrong = detail::nul_in(options.filename, "filename")) return *wrong;
     encoder room;
     const auto gathered = detail::gather(room, args...);
     const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
-    subpy_run_request request{};
-    request.size = sizeof request;
-    request.what = SUBPY_RUN_FUNCTION;
-    request.function = handle_;
-    request.args = gathered.items;
-    request.nargs = gathered.item_count;
-    request.kwargs = gathered.pair_count == 0 ? nullptr : &kwargs;
-    return detail::fetch<thread, subpy_thread>([&](subpy_thread *started, subpy_error **cause) {
-      return subpy_run_in_thread(&request, started, cause);
-    });
+    return detail::start(call_request(options, gathered, kwargs), options);
   }
 
 #if SUBPY_CPP_EXCEPTIONS
   template <class T = void, class... Args>
   T call(const Args &...args) const {
     return try_call<T>(args...).value();
+  }
+  template <class T = void, class... Args>
+  T call(const run_options &options, const Args &...args) const {
+    return try_call<T>(options, args...).value();
   }
   template <class T = void, class Rows>
   auto call_many(const Rows &rows) const {
@@ -2827,9 +3470,24 @@ class function {
   [[nodiscard]] thread call_in_thread(const Args &...args) const {
     return try_call_in_thread(args...).value();
   }
+  template <class... Args>
+  [[nodiscard]] thread call_in_thread(const run_options &options, const Args &...args) const {
+    return try_call_in_thread(options, args...).value();
+  }
 #endif
 
  private:
+  [[nodiscard]] subpy_run_request call_request(const run_options &options, const detail::arguments &gathered,
+                                               const subpy_value &kwargs) const noexcept {
+    subpy_run_request request = detail::request_with(options);
+    request.what = SUBPY_RUN_FUNCTION;
+    request.function = handle_;
+    request.args = gathered.items;
+    request.nargs = gathered.item_count;
+    request.kwargs = gathered.pair_count == 0 ? nullptr : &kwargs;
+    return request;
+  }
+
   subpy_function handle_ = 0;
 };
 
@@ -2898,6 +3556,664 @@ class session {
 
 #endif  // SUBPY_SESSION_HPP
 
+/* C++ exceptions that become Python's. */
+#ifndef SUBPY_RAISE_HPP
+#define SUBPY_RAISE_HPP
+
+#include <cstdlib>
+#include <exception>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#if defined(__cpp_rtti) && defined(__GNUC__)
+#include <cxxabi.h>
+
+#include <typeinfo>
+#endif
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
+
+namespace detail {
+
+inline void raise(subpy_context *context, std::string_view type, std::string_view message) noexcept {
+  subpy_context_raise(context, type.data(), type.size(), message.data(), message.size());
+}
+
+/// The type of the Python exception that an error is about, as subpy_context_raise() takes it.
+inline std::string name_of_type(const exception_info &info) {
+  if (info.type_module() == "builtins") return std::string(info.type_name());
+  return std::string(info.type_module()).append(":").append(info.type_qualname());
+}
+
+/// Whether the interpreter that calls has this type too: what a script defines no other one has.
+inline bool can_name(const subpy_context *context, const error &thrown, const exception_info &info) noexcept {
+  return info.type_module() != "__main__" || thrown.interp() == subpy_context_interp(context);
+}
+
+/// Raises what an error is about: a python_exception, the exception that ended a run inside, or the nearest builtin one.
+inline void raise_error(subpy_context *context, const error &thrown) {
+  if (const std::string &type = host_error::python_type(thrown); !type.empty())
+    return raise(context, type, host_error::python_message(thrown));
+  const auto info = thrown.excinfo();
+  switch (thrown.code()) {
+    case status::timeout:
+      raise(context, "TimeoutError", thrown.message());
+      break;
+    case status::interrupted:
+      raise(context, "KeyboardInterrupt", thrown.message());
+      break;
+    case status::execution_failed:
+    case status::syntax:
+      if (info && can_name(context, thrown, *info))
+        raise(context, name_of_type(*info), info->msg());
+      else
+        raise(context, "RuntimeError", thrown.message());
+      break;
+    case status::conversion:
+    case status::not_shareable:
+      raise(context, "TypeError", thrown.message());
+      break;
+    case status::invalid_argument:
+      raise(context, "ValueError", thrown.message());
+      break;
+    case status::no_memory:
+      raise(context, "MemoryError", thrown.message());
+      break;
+    default:
+      raise(context, "RuntimeError", thrown.message());
+      break;
+  }
+  if (!info) return;
+  // The other traceback: that of the run inside.
+  const std::string_view display = info->errdisplay();
+  subpy_context_note(context, display.data(), display.size());
+}
+
+#if SUBPY_CPP_EXCEPTIONS
+
+/// What kind of exception it was, which Python's does not tell: "C++: std::logic_error".
+inline void note(subpy_context *context, [[maybe_unused]] const std::exception &thrown, std::string text) {
+#if defined(__cpp_rtti) && defined(__GNUC__)
+  int code = 0;
+  const char *name = typeid(thrown).name();
+  char *readable = abi::__cxa_demangle(name, nullptr, nullptr, &code);
+  text.append(readable == nullptr ? name : readable);
+  std::free(readable);  // NOLINT(cppcoreguidelines-no-malloc)
+#else
+  text.append("std::exception");
+#endif
+  subpy_context_note(context, text.data(), text.size());
+}
+
+inline void note_nested(subpy_context *context, const std::exception &outer) {
+#if defined(__cpp_rtti)
+  try {
+    std::rethrow_if_nested(outer);
+  } catch (const std::exception &inner) {
+    note(context, inner, std::string("caused by: ").append(inner.what()).append(", C++: "));
+    note_nested(context, inner);
+  }
+#else
+  static_cast<void>(context);
+  static_cast<void>(outer);
+#endif
+}
+
+inline void raise_standard(subpy_context *context, const char *type, const std::exception &thrown) {
+  raise(context, type, thrown.what());
+  note(context, thrown, "C++: ");
+  note_nested(context, thrown);
+}
+
+/// Raises what was thrown, as the nearest exception of Python's.
+inline void raise_nearest(subpy_context *context) {
+  try {
+    throw;
+  } catch (const error &thrown) {
+    raise_error(context, thrown);
+  } catch (const std::bad_alloc &thrown) {
+    raise_standard(context, "MemoryError", thrown);
+  } catch (const std::out_of_range &thrown) {
+    raise_standard(context, "IndexError", thrown);
+  } catch (const std::invalid_argument &thrown) {
+    raise_standard(context, "ValueError", thrown);
+  } catch (const std::domain_error &thrown) {
+    raise_standard(context, "ValueError", thrown);
+  } catch (const std::length_error &thrown) {
+    raise_standard(context, "ValueError", thrown);
+  } catch (const std::range_error &thrown) {
+    raise_standard(context, "ValueError", thrown);
+  } catch (const std::overflow_error &thrown) {
+    raise_standard(context, "OverflowError", thrown);
+  } catch (const std::system_error &thrown) {
+    raise_standard(context, "OSError", thrown);
+  } catch (const std::exception &thrown) {
+    raise_standard(context, "RuntimeError", thrown);
+  } catch (...) {
+    raise(context, "RuntimeError", "a C++ exception that is no std::exception");
+  }
+}
+
+/// Raises what was thrown, and keeps it for the run that it may come out of.
+inline void raise_current(subpy_context *context) noexcept {
+  try {
+    raise_nearest(context);
+    subpy_context_tag(context, cause_store::get().keep(std::current_exception()));
+  } catch (...) {  // while its message was made
+    raise(context, "MemoryError", "no memory for a C++ exception");
+  }
+}
+
+#endif
+
+/// Raises the error that a host function has returned.
+inline void raise_returned(subpy_context *context, const error &returned) {
+#if SUBPY_CPP_EXCEPTIONS
+  static_cast<void>(context);
+  returned.raise();
+#else
+  raise_error(context, returned);
+#endif
+}
+
+}  // namespace detail
+
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_RAISE_HPP
+
+/* What a function of the program takes, and how Python's arguments find their places. */
+#ifndef SUBPY_PARAMETERS_HPP
+#define SUBPY_PARAMETERS_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
+
+/// A parameter of a host function: the positional arguments that no other parameter takes. Valid during the call.
+class positional {
+ public:
+  positional(const subpy_value *items, std::size_t count) noexcept : items_(items, count), first_(items) {}
+
+  [[nodiscard]] std::size_t size() const noexcept { return items_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+  [[nodiscard]] auto begin() const noexcept { return items_.begin(); }
+  [[nodiscard]] auto end() const noexcept { return items_.end(); }
+
+  [[nodiscard]] subpy_value raw() const noexcept {
+    return detail::make_sequence(SUBPY_KIND_TUPLE, first_, items_.size());
+  }
+
+ private:
+  items_view items_;
+  const subpy_value *first_;
+};
+
+/// A parameter of a host function: the keyword arguments that no other parameter takes. Valid during the call.
+class keywords {
+ public:
+  keywords(const subpy_pair *pairs, std::size_t count) noexcept : raw_(detail::make_dict(pairs, count)) {}
+
+  [[nodiscard]] std::size_t size() const noexcept { return raw_.len; }
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+  [[nodiscard]] bool contains(std::string_view name) const noexcept { return view().contains(name); }
+  [[nodiscard]] std::optional<value_view> find(std::string_view name) const noexcept { return view().find(name); }
+  /// The one of this name as a T, or an error.
+  template <class T>
+  [[nodiscard]] result<T> try_get(std::string_view name) const {
+    return view().try_get<T>(name);
+  }
+#if SUBPY_CPP_EXCEPTIONS
+  template <class T>
+  [[nodiscard]] T get(std::string_view name) const {
+    return try_get<T>(name).value();
+  }
+#endif
+  /// `for (auto [name, value] : keywords)`
+  [[nodiscard]] auto begin() const noexcept { return view().pairs().begin(); }
+  [[nodiscard]] auto end() const noexcept { return view().pairs().end(); }
+
+  [[nodiscard]] const subpy_value &raw() const noexcept { return raw_; }
+
+ private:
+  [[nodiscard]] value_view view() const noexcept { return value_view(raw_); }
+
+  subpy_value raw_;
+};
+
+/// Passing them on.
+template <>
+struct convert<positional> {
+  static subpy_value to_python(const positional &from, encoder & /*unused*/) noexcept { return from.raw(); }
+};
+template <>
+struct convert<keywords> {
+  static subpy_value to_python(const keywords &from, encoder & /*unused*/) noexcept { return from.raw(); }
+};
+
+namespace detail {
+
+/// What Python passed.
+struct passed {
+  const subpy_value *args;
+  std::size_t nargs;
+  const subpy_pair *kwargs;
+  std::size_t nkwargs;
+};
+
+/// One parameter of a host function.
+struct parameter {
+  /// Empty: it can be passed by position alone.
+  std::string name;
+  bool optional = false;
+};
+
+/// What a host function takes, and how arguments find their places.
+class parameter_list {
+ public:
+  parameter_list(std::string_view function, std::vector<parameter> all, bool rest, bool names)
+      : function_(function.substr(function.rfind(':') + 1)),
+        all_(std::move(all)),
+        positional_(all_.size()),
+        rest_(rest),
+        names_(names) {}
+
+  /// Takes the names from a signature such as "(a, /, b=0, *rest, c=None, **names)".
+  [[nodiscard]] result<void> read(std::string_view signature) {
+    std::size_t found = 0;
+    std::vector<std::string_view> parts = split(signature);
+    for (const std::string_view part : parts) {
+      const std::string_view name = part.substr(0, part.find_first_of("=: \t\n"));
+      if (name == "/") {
+        for (std::size_t i = 0; i < std::min(found, all_.size()); i++) all_[i].name.clear();
+      } else if (name.substr(0, 1) == "*") {
+        if (name.substr(0, 2) != "**") positional_ = std::min(found, all_.size());
+      } else {
+        if (found < all_.size()) all_[found].name = name;
+        found++;
+      }
+    }
+    if (found == all_.size()) return {};
+    return error(status::invalid_argument, "signature: " + std::to_string(found) + " parameters, the function has " +
+                                               std::to_string(all_.size()));
+  }
+
+  /// Finds the argument of each parameter; null where there is none. What is left over by name goes to `left`, if there is
+  /// a parameter for that. Returns what is wrong.
+  [[nodiscard]] std::optional<std::string> place(const passed &from, const subpy_value **places,
+                                                 std::vector<subpy_pair> &left) const {
+    for (std::size_t i = 0; i < positional_ && i < from.nargs; i++) places[i] = &from.args[i];
+    if (from.nargs > positional_ && !rest_) return count_is_wrong(from.nargs);
+    for (std::size_t i = 0; i < from.nkwargs; i++) {
+      const subpy_pair &pair = from.kwargs[i];
+      const std::string_view name(pair.key.u.as_str, pair.key.len);
+      const std::size_t at = index_of(name);
+      if (at == all_.size()) {
+        if (!names_) return function_ + "() got an unexpected keyword argument " + quoted(name);
+        left.push_back(pair);
+      } else if (places[at] != nullptr) {
+        return function_ + "() got multiple values for argument " + quoted(name);
+      } else {
+        places[at] = &pair.value;
+      }
+    }
+    for (std::size_t i = 0; i < all_.size(); i++) {
+      if (places[i] != nullptr || all_[i].optional) continue;
+      if (all_[i].name.empty()) return count_is_wrong(from.nargs);
+      return function_ + "() missing required argument " + quoted(all_[i].name) + " (pos " + std::to_string(i + 1) + ")";
+    }
+    return std::nullopt;
+  }
+
+  /// How many arguments by position have parameters of their own.
+  [[nodiscard]] std::size_t positional_count() const noexcept { return positional_; }
+
+  /// What an argument is called in a message.
+  [[nodiscard]] std::string word_for(std::size_t index) const {
+    const std::string &name = all_[index].name;
+    return function_ + "() argument " + (name.empty() ? std::to_string(index + 1) : quoted(name));
+  }
+
+ private:
+  /// The parts of "(a, b=(1, 2))" between the outer commas, without what is around them.
+  static std::vector<std::string_view> split(std::string_view signature) {
+    std::vector<std::string_view> parts;
+    const std::size_t open = signature.find('(');
+    if (open == std::string_view::npos) return parts;
+    std::size_t depth = 0;
+    char quote = 0;
+    std::size_t start = open + 1;
+    for (std::size_t i = start; i < signature.size(); i++) {
+      const char letter = signature[i];
+      const bool ends = depth == 0 && quote == 0 && (letter == ',' || letter == ')');
+      if (ends) {
+        add_stripped(parts, signature.substr(start, i - start));
+        start = i + 1;
+        if (letter == ')') break;
+      } else if (quote != 0) {
+        if (letter == '\\')
+          i++;
+        else if (letter == quote)
+          quote = 0;
+      } else if (letter == '\'' || letter == '"') {
+        quote = letter;
+      } else if (letter == '(' || letter == '[' || letter == '{') {
+        depth++;
+      } else if (letter == ')' || letter == ']' || letter == '}') {
+        depth--;
+      }
+    }
+    return parts;
+  }
+
+  static void add_stripped(std::vector<std::string_view> &parts, std::string_view part) {
+    const std::size_t first = part.find_first_not_of(" \t\n");
+    if (first != std::string_view::npos) parts.push_back(part.substr(first));
+  }
+
+  [[nodiscard]] std::size_t index_of(std::string_view name) const noexcept {
+    std::size_t index = 0;
+    while (index < all_.size() && (name.empty() || all_[index].name != name)) index++;
+    return index;
+  }
+
+  [[nodiscard]] std::string count_is_wrong(std::size_t given) const {
+    std::size_t least = 0;
+    for (std::size_t i = 0; i < positional_; i++) least += all_[i].optional ? 0U : 1U;
+    std::string takes = function_ + "() takes ";
+    if (rest_)
+      takes += "at least " + std::to_string(least);
+    else if (least < positional_)
+      takes += "from " + std::to_string(least) + " to " + std::to_string(positional_);
+    else
+      takes += std::to_string(positional_);
+    const bool one = (rest_ ? least : positional_) == 1;
+    return takes + " positional argument" + (one ? "" : "s") + " but " + std::to_string(given) +
+           (given == 1 ? " was given" : " were given");
+  }
+
+  std::string function_;
+  std::vector<parameter> all_;
+  std::size_t positional_;
+  bool rest_;
+  bool names_;
+};
+
+}  // namespace detail
+
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_PARAMETERS_HPP
+
+/* Functions of the program that Python calls. */
+#ifndef SUBPY_HOST_HPP
+#define SUBPY_HOST_HPP
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
+
+class interpreter_ref;
+
+/// Options of interpreter_ref::define(). Those of subpy_define_options.
+struct define_options {
+  /// The parameters as Python sees them, "(a, b=0, *, c=None)". Then they can be passed by these names, which are those of
+  /// the function's parameters in order. What has a default here is a std::optional there. Empty: by position alone.
+  std::string signature{};
+  /// Its `__doc__`.
+  std::string doc{};
+  /// Python does not run meanwhile: for functions of nanoseconds, which must not wait, nor use an interpreter.
+  bool keep_gil = false;
+  /// Only the thread that defines it may call it. Others get a RuntimeError.
+  bool caller_thread_only = false;
+};
+
+/// The first parameter of a host function that wants to know about the call. Valid during the call; a copy that is kept
+/// knows nothing afterwards, and does no harm.
+class context {
+ public:
+  explicit context(subpy_context *raw) noexcept : raw_(raw) {}
+
+  /// The interpreter that calls.
+  [[nodiscard]] inline interpreter_ref interpreter() const noexcept;
+
+  /// Whether the run that calls has been cancelled, or its time limit is over: then a long function should give up.
+  [[nodiscard]] bool cancelled() const noexcept { return subpy_context_cancelled(raw_); }
+
+  /// Adds a note to the exception that the function is about to throw, as BaseException.add_note().
+  [[nodiscard]] result<void> try_add_note(std::string_view text) const {
+    const subpy_status code = subpy_context_note(raw_, text.data(), text.size());
+    if (code != SUBPY_OK) return error(code, nullptr);
+    return {};
+  }
+#if SUBPY_CPP_EXCEPTIONS
+  void add_note(std::string_view text) const { try_add_note(text).value(); }
+#endif
+
+  [[nodiscard]] subpy_context *raw() const noexcept { return raw_; }
+
+ private:
+  subpy_context *raw_;
+};
+
+namespace detail {
+
+inline subpy_define_options raw_options(const define_options &options) noexcept {
+  subpy_define_options raw{};
+  raw.size = sizeof raw;
+  raw.flags = (options.keep_gil ? SUBPY_DEFINE_KEEP_GIL : 0U) |
+              (options.caller_thread_only ? SUBPY_DEFINE_CALLER_THREAD_ONLY : 0U);
+  raw.signature = or_null(options.signature);
+  raw.doc = or_null(options.doc);
+  return raw;
+}
+
+/// The parameters and the result of a callable that has one operator().
+template <class R, class... Params>
+struct call_signature {
+  using result = R;
+  using parameters = std::tuple<Params...>;
+};
+
+template <class Member>
+struct member_signature {};
+template <class R, class C, class... Params>
+struct member_signature<R (C::*)(Params...)> : call_signature<R, Params...> {};
+template <class R, class C, class... Params>
+struct member_signature<R (C::*)(Params...) const> : call_signature<R, Params...> {};
+template <class R, class C, class... Params>
+struct member_signature<R (C::*)(Params...) noexcept> : call_signature<R, Params...> {};
+template <class R, class C, class... Params>
+struct member_signature<R (C::*)(Params...) const noexcept> : call_signature<R, Params...> {};
+
+template <class F, class = void>
+struct signature_of {};
+template <class F>
+struct signature_of<F, std::void_t<decltype(&F::operator())>> : member_signature<decltype(&F::operator())> {};
+template <class R, class... Params>
+struct signature_of<R (*)(Params...)> : call_signature<R, Params...> {};
+template <class R, class... Params>
+struct signature_of<R (*)(Params...) noexcept> : call_signature<R, Params...> {};
+
+template <class F, class = void>
+struct has_signature : std::false_type {};
+template <class F>
+struct has_signature<F, std::void_t<typename signature_of<F>::parameters>> : std::true_type {};
+
+template <class T>
+struct is_optional : std::false_type {};
+template <class T>
+struct is_optional<std::optional<T>> : std::true_type {};
+
+template <class T>
+struct is_result : std::false_type {};
+template <class T>
+struct is_result<result<T>> : std::true_type {};
+
+/// A parameter that takes one argument; the others are about the call.
+template <class P>
+inline constexpr bool takes_argument = !is_one_of<plain<P>, context, positional, keywords>;
+
+template <class P, class... Others>
+inline constexpr std::size_t count_of = (std::size_t{0} + ... + (std::is_same_v<plain<Others>, P> ? 1U : 0U));
+
+template <class F, class Params = typename signature_of<F>::parameters>
+class host_function;
+
+/// What the library calls: the function, and what it takes.
+template <class F, class... Params>
+class host_function<F, std::tuple<Params...>> {
+  using returned = typename signature_of<F>::result;
+  static_assert(((!std::is_lvalue_reference_v<Params> || std::is_const_v<std::remove_reference_t<Params>> ||
+                  !takes_argument<Params>)&&...),
+                "subpy: a parameter of a host function is a value or a const reference: changes would not reach Python");
+  static_assert(((has_from_python<plain<Params>>::value || !takes_argument<Params>)&&...),
+                "subpy: a parameter of this type has no subpy::convert<T>::from_python()");
+  static_assert(count_of<context, Params...> <= 1 && count_of<positional, Params...> <= 1 &&
+                    count_of<keywords, Params...> <= 1,
+                "subpy: a host function has one subpy::context, subpy::positional and subpy::keywords at most");
+
+ public:
+  host_function(F function, parameter_list list) : function_(std::move(function)), list_(std::move(list)) {}
+
+  [[nodiscard]] static result<parameter_list> parameters(std::string_view name, const define_options &options) {
+    std::vector<parameter> all;
+    (add<Params>(all), ...);
+    parameter_list list(name, std::move(all), count_of<positional, Params...> != 0,
+                        count_of<keywords, Params...> != 0);
+    if (options.signature.empty()) return list;
+    if (auto read = list.read(options.signature); !read) return read.error();
+    return list;
+  }
+
+  /// A subpy_host_fn.
+  static void call(void *self, subpy_context *raw, const subpy_value *args, std::size_t nargs,
+                   const subpy_value *kwargs) noexcept {
+    const passed from{args, nargs, kwargs == nullptr ? nullptr : kwargs->u.as_pairs, kwargs == nullptr ? 0 : kwargs->len};
+    auto &host = *static_cast<host_function *>(self);
+#if SUBPY_CPP_EXCEPTIONS
+    try {
+      host.answer(raw, from, std::index_sequence_for<Params...>());
+    } catch (...) {
+      raise_current(raw);
+    }
+#else
+    host.answer(raw, from, std::index_sequence_for<Params...>());
+#endif
+  }
+
+  /// A subpy_finalize_fn.
+  static void finalize(void *self) noexcept { delete static_cast<host_function *>(self); }
+
+ private:
+  static constexpr std::size_t count = (std::size_t{0} + ... + (takes_argument<Params> ? 1U : 0U));
+
+  template <class P>
+  static void add(std::vector<parameter> &all) {
+    if constexpr (takes_argument<P>) all.push_back({{}, is_optional<plain<P>>::value});
+  }
+
+  /// Which of the arguments the parameter at this index takes.
+  static constexpr std::size_t place_of(std::size_t index) {
+    constexpr std::array<bool, sizeof...(Params) + 1> takes{takes_argument<Params>..., false};
+    std::size_t place = 0;
+    for (std::size_t i = 0; i < index; i++) place += takes[i] ? 1U : 0U;
+    return place;
+  }
+
+  struct call_state {
+    subpy_context *raw = nullptr;
+    const passed &from;
+    std::array<const subpy_value *, count + 1> places{};
+    std::vector<subpy_pair> left;
+  };
+
+  template <std::size_t... Is>
+  void answer(subpy_context *raw, const passed &from, std::index_sequence<Is...> /*unused*/) {
+    call_state state{raw, from, {}, {}};
+    if (const auto wrong = list_.place(from, state.places.data(), state.left))
+      return detail::raise(raw, "TypeError", *wrong);
+    [[maybe_unused]] std::tuple<result<plain<Params>>...> given{argument<plain<Params>>(state, place_of(Is))...};
+    if constexpr (count != 0) {
+      std::optional<std::string> wrong;
+      [[maybe_unused]] const auto look = [&](std::size_t place, const auto &one) {
+        if (!wrong && !one) wrong = conversion_path::rooted(one.error(), list_.word_for(place)).message();
+      };
+      (look(place_of(Is), std::get<Is>(given)), ...);
+      if (wrong) return detail::raise(raw, "TypeError", *wrong);
+    }
+    if constexpr (std::is_void_v<returned>)
+      function_(static_cast<Params &&>(*std::get<Is>(given))...);
+    else
+      give(raw, function_(static_cast<Params &&>(*std::get<Is>(given))...));
+  }
+
+  template <class T>
+  [[nodiscard]] result<T> argument(const call_state &state, [[maybe_unused]] std::size_t place) const {
+    if constexpr (std::is_same_v<T, context>) {
+      return context(state.raw);
+    } else if constexpr (std::is_same_v<T, positional>) {
+      const std::size_t taken = std::min(list_.positional_count(), state.from.nargs);
+      return positional(taken == state.from.nargs ? nullptr : state.from.args + taken, state.from.nargs - taken);
+    } else if constexpr (std::is_same_v<T, keywords>) {
+      return keywords(state.left.data(), state.left.size());
+    } else {
+      const subpy_value *found = state.places[place];
+      if constexpr (is_optional<T>::value) {
+        if (found == nullptr) return T();
+      }
+      return convert<T>::from_python(value_view(*found));
+    }
+  }
+
+  template <class Returned>
+  static void give(subpy_context *raw, const Returned &value) {
+    if constexpr (is_result<Returned>::value) {
+      if (!value) return raise_returned(raw, value.error());
+      if constexpr (!std::is_void_v<typename Returned::value_type>) give(raw, *value);
+    } else {
+      static_assert(has_to_python<plain<Returned>>::value,
+                    "subpy: what this host function returns has no subpy::convert<T>::to_python()");
+      encoder room;
+      const subpy_value made = room.value(value);
+      subpy_context_return(raw, &made);
+    }
+  }
+
+  F function_;
+  const parameter_list list_;
+};
+
+}  // namespace detail
+
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_HOST_HPP
+
 /* Interpreters. */
 #ifndef SUBPY_INTERPRETER_HPP
 #define SUBPY_INTERPRETER_HPP
@@ -2905,8 +4221,10 @@ class session {
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -2949,6 +4267,18 @@ class interpreter_ref {
                                     received.cause()));
   }
 
+  /// The same, with a time limit, a token or an output: `call<int>(options, "f", 1)`.
+  template <class T = void, class... Args>
+  [[nodiscard]] result<T> try_call(const run_options &options, std::string_view callable, const Args &...args) const {
+    if (auto wrong = detail::nul_in(options.filename, "filename")) return *wrong;
+    encoder room;
+    const auto gathered = detail::gather(room, args...);
+    const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
+    const subpy_run_request made = call_request(options, callable, gathered, kwargs);
+    detail::receiver<T> received;
+    return received.take(subpy_run(&made, received.value(), received.cause()));
+  }
+
   /// Calls something by its name on a new thread. The arguments are copied first. Python: Interpreter.call_in_thread().
   template <class... Args>
   [[nodiscard]] result<thread> try_call_in_thread(std::string_view callable, const Args &...args) const {
@@ -2959,6 +4289,17 @@ class interpreter_ref {
       return subpy_call_in_thread(handle_, callable.data(), callable.size(), gathered.items, gathered.item_count,
                                   gathered.pair_count == 0 ? nullptr : &kwargs, started, cause);
     });
+  }
+
+  /// The same with options: `call_in_thread(options, "f", 1)`.
+  template <class... Args>
+  [[nodiscard]] result<thread> try_call_in_thread(const run_options &options, std::string_view callable,
+                                                  const Args &...args) const {
+    if (auto wrong = detail::nul_in(options.filename, "filename")) return *wrong;
+    encoder room;
+    const auto gathered = detail::gather(room, args...);
+    const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
+    return detail::start(call_request(options, callable, gathered, kwargs), options);
   }
 
   /// Looks a callable up, by its name as try_call() takes it, to call it many times.
@@ -3000,6 +4341,58 @@ class interpreter_ref {
     return detail::attempt([&](subpy_error **cause) { return subpy_prepare_main(handle_, &dict, cause); });
   }
 
+  /// Makes a function of the program's callable from Python: "name" in `__main__`, or "module:name", where the module is
+  /// made when there is none. A function, a lambda or any object with one operator(); its parameters and its result are
+  /// types that have a conversion:
+  ///
+  ///   interp.define("host:add", [](int a, int b) { return a + b; });
+  ///   interp.exec("import host; print(host.add(1, 2))");
+  ///
+  /// A std::optional parameter may be missing; subpy::positional takes the other positional arguments, subpy::keywords
+  /// those by name, and a first parameter of type subpy::context tells about the call. Parameters that point into their
+  /// argument, such as std::string_view, are valid during the call.
+  ///
+  /// The function is called without the GIL, on the thread that Python calls it on, from several at once when it has
+  /// several; it may use the interpreter. What it throws becomes a Python exception: a python_exception the type that it
+  /// names, an error the Python exception that it is about, the standard exceptions their nearest relatives (see
+  /// docs/cpp.md). It is destroyed when Python has no use for it any more, at the latest when the interpreter is closed.
+  template <class Function>
+  [[nodiscard]] result<void> try_define(std::string_view name, Function &&function,
+                                        const define_options &options = {}) const {
+    static_assert(detail::has_signature<std::decay_t<Function>>::value,
+                  "subpy: a host function is a function or an object with one operator() that is no template");
+    using host = detail::host_function<std::decay_t<Function>>;
+    if (auto wrong = detail::nul_in(options.signature, "signature")) return *wrong;
+    if (auto wrong = detail::nul_in(options.doc, "doc")) return *wrong;
+    auto parameters = host::parameters(name, options);
+    if (!parameters) return parameters.error();
+    const subpy_define_options raw = detail::raw_options(options);
+    auto made = std::make_unique<host>(std::forward<Function>(function), *std::move(parameters));
+    return detail::attempt([&](subpy_error **cause) {
+      return subpy_define_with(handle_, name.data(), name.size(), &raw, host::call, made.release(), host::finalize,
+                               cause);
+    });
+  }
+
+  /// Where stdout and stderr go from now on: `set_output(std::cout)`, `set_output([](subpy::stream, std::string_view) {})`.
+  /// Without an argument to the file descriptors again.
+  [[nodiscard]] result<void> try_set_output(const output &to = {}) const {
+    if (!to) {
+      return detail::attempt([&](subpy_error **cause) {
+        return subpy_set_output(handle_, nullptr, nullptr, nullptr, cause);
+      });
+    }
+    auto kept = std::make_unique<std::shared_ptr<detail::sink>>(to.shared());
+    return detail::attempt([&](subpy_error **cause) {
+      return subpy_set_output(handle_, detail::write_to_kept_sink, kept.release(), detail::drop_sink, cause);
+    });
+  }
+
+  /// Raises KeyboardInterrupt in whatever runs in it now. To stop one run and no other, use run_options::cancel.
+  [[nodiscard]] result<void> try_interrupt() const {
+    return detail::attempt([&](subpy_error **cause) { return subpy_interrupt(handle_, cause); });
+  }
+
   /// Whether something is being run in it by this library. Python: Interpreter.is_running().
   [[nodiscard]] result<bool> try_is_running() const {
     return detail::fetch<bool>([&](bool *found, subpy_error **cause) {
@@ -3027,6 +4420,13 @@ class interpreter_ref {
     return detail::attempt([&](subpy_error **cause) { return subpy_close(handle_, cause); });
   }
 
+  /// The same with a time limit, and with what becomes of what still runs in it. status::busy: the interpreter is as it
+  /// was, and the message says what is still there. status::timeout: it is ending, and has not ended in time.
+  [[nodiscard]] result<void> try_close(const close_options &options) const {
+    const subpy_close_options raw = detail::raw_options(options);
+    return detail::attempt([&](subpy_error **cause) { return subpy_close_with(handle_, &raw, cause); });
+  }
+
 #if SUBPY_CPP_EXCEPTIONS
   void exec(std::string_view code, const run_options &options = {}) const { try_exec(code, options).value(); }
   template <class T>
@@ -3037,9 +4437,18 @@ class interpreter_ref {
   T call(std::string_view callable, const Args &...args) const {
     return try_call<T>(callable, args...).value();
   }
+  template <class T = void, class... Args>
+  T call(const run_options &options, std::string_view callable, const Args &...args) const {
+    return try_call<T>(options, callable, args...).value();
+  }
   template <class... Args>
   [[nodiscard]] thread call_in_thread(std::string_view callable, const Args &...args) const {
     return try_call_in_thread(callable, args...).value();
+  }
+  template <class... Args>
+  [[nodiscard]] thread call_in_thread(const run_options &options, std::string_view callable,
+                                      const Args &...args) const {
+    return try_call_in_thread(options, callable, args...).value();
   }
   [[nodiscard]] subpy::function function(std::string_view callable) const { return try_function(callable).value(); }
   [[nodiscard]] session enter() const { return try_enter().value(); }
@@ -3053,10 +4462,17 @@ class interpreter_ref {
   void prepare_main(const Args &...names) const {
     try_prepare_main(names...).value();
   }
+  template <class Function>
+  void define(std::string_view name, Function &&function, const define_options &options = {}) const {
+    try_define(name, std::forward<Function>(function), options).value();
+  }
+  void set_output(const output &to = {}) const { try_set_output(to).value(); }
+  void interrupt() const { try_interrupt().value(); }
   [[nodiscard]] bool is_running() const { return try_is_running().value(); }
   [[nodiscard]] std::int64_t id() const { return try_id().value(); }
   [[nodiscard]] std::string_view whence() const { return try_whence().value(); }
   void close() const { try_close().value(); }
+  void close(const close_options &options) const { try_close(options).value(); }
 #endif
 
   friend bool operator==(interpreter_ref one, interpreter_ref other) noexcept { return one.handle_ == other.handle_; }
@@ -3068,15 +4484,23 @@ class interpreter_ref {
 
  private:
   /// The request of an exec or eval, which borrows all of it.
-  [[nodiscard]] subpy_run_request request(std::int32_t what, std::string_view text, const run_options &options) const {
-    subpy_run_request made{};
-    made.size = sizeof made;
+  [[nodiscard]] subpy_run_request request(std::int32_t what, std::string_view text,
+                                          const run_options &options) const noexcept {
+    subpy_run_request made = detail::request_with(options);
     made.interp = handle_;
     made.what = what;
-    made.flags = options.keep_indent ? SUBPY_KEEP_INDENT : 0U;
     made.text = text.data();
     made.text_len = text.size();
-    made.filename = detail::or_null(options.filename);
+    return made;
+  }
+
+  [[nodiscard]] subpy_run_request call_request(const run_options &options, std::string_view callable,
+                                               const detail::arguments &gathered,
+                                               const subpy_value &kwargs) const noexcept {
+    subpy_run_request made = request(SUBPY_RUN_CALL, callable, options);
+    made.args = gathered.items;
+    made.nargs = gathered.item_count;
+    made.kwargs = gathered.pair_count == 0 ? nullptr : &kwargs;
     return made;
   }
 
@@ -3091,12 +4515,11 @@ class interpreter_ref {
   [[nodiscard]] result<thread> try_run_in_thread(std::int32_t what, std::string_view text,
                                                  const run_options &options) const {
     if (auto wrong = detail::nul_in(options.filename, "filename")) return *wrong;
-    const subpy_run_request made = request(what, text, options);
-    return detail::fetch<thread, subpy_thread>([&](subpy_thread *started, subpy_error **cause) {
-      return subpy_run_in_thread(&made, started, cause);
-    });
+    return detail::start(request(what, text, options), options);
   }
 };
+
+inline interpreter_ref context::interpreter() const noexcept { return interpreter_ref(subpy_context_interp(raw_)); }
 
 /// An interpreter and the duty to close it. Movable, not copyable; all else is in interpreter_ref, which it converts to.
 ///
@@ -3144,6 +4567,9 @@ class interpreter : public interpreter_ref {
                 detail::flag(options.no_threads, SUBPY_INTERP_NO_THREADS) |
                 detail::flag(options.allow_daemon_threads, SUBPY_INTERP_ALLOW_DAEMON_THREADS) |
                 detail::flag(options.no_extension_check, SUBPY_INTERP_NO_EXTENSION_CHECK);
+    raw.flags |= detail::flag(options.unbuffered, SUBPY_INTERP_UNBUFFERED) |
+                 detail::flag(options.no_stdin, SUBPY_INTERP_NO_STDIN);
+    raw.timeout_ms = detail::limit_of(options.timeout);
     raw.path = path.empty() ? nullptr : path.data();
     raw.path_len = path.size();
     const auto created = detail::fetch<interpreter_ref, subpy_interp>([&](subpy_interp *to, subpy_error **cause) {

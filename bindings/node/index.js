@@ -7,16 +7,20 @@ const errors = require('./lib/errors');
 const { Interpreter, PreparedFunction } = require('./lib/interpreter');
 const { pool } = require('./lib/pool');
 const runtime = require('./lib/runtime');
-const { Float, Tuple } = require('./lib/values');
+const { Float, Keywords, Tuple } = require('./lib/values');
 
 module.exports = {
   ExecutionFailed: errors.ExecutionFailed,
+  ExecutionInterrupted: errors.ExecutionInterrupted,
+  ExecutionTimeout: errors.ExecutionTimeout,
   Float,
   Interpreter,
   InterpreterError: errors.InterpreterError,
   InterpreterNotFoundError: errors.InterpreterNotFoundError,
+  Keywords,
   NotShareableError: errors.NotShareableError,
   PreparedFunction,
+  PythonError: errors.PythonError,
   PythonSyntaxError: errors.PythonSyntaxError,
   Tuple,
   create: runtime.create,

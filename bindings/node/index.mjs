@@ -6,12 +6,16 @@ export default subpy;
 
 export const {
   ExecutionFailed,
+  ExecutionInterrupted,
+  ExecutionTimeout,
   Float,
   Interpreter,
   InterpreterError,
   InterpreterNotFoundError,
+  Keywords,
   NotShareableError,
   PreparedFunction,
+  PythonError,
   PythonSyntaxError,
   Tuple,
   create,

@@ -324,3 +324,11 @@ pub unsafe extern "C" fn subpy_context_tag(ctx: *mut subpy_context, tag: u64) ->
 pub extern "C" fn subpy_context_interp(ctx: *const subpy_context) -> subpy_interp {
     boundary::value(0, || manager::context_interp(number(ctx)))
 }
+
+/// Whether the run that a call of a host function is in was cancelled, or its time is up: the host function should
+/// return soon. False when the call is over. Any thread.
+#[must_use]
+#[unsafe(no_mangle)]
+pub extern "C" fn subpy_context_cancelled(ctx: *const subpy_context) -> bool {
+    boundary::value(false, || manager::context_cancelled(number(ctx)))
+}

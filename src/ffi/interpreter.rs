@@ -8,6 +8,8 @@ use std::ptr;
 
 use super::boundary::{self, invalid, known_flags};
 use super::error::subpy_error;
+use super::run::milliseconds;
+use super::runtime::{close_options, subpy_close_options};
 use super::status::{SUBPY_AUTO_LEN, subpy_interp, subpy_status};
 use crate::manager::{self, Busy, Config, Kind, Options, Result};
 use crate::value::{check_main_names, subpy_value};
@@ -61,6 +63,8 @@ pub struct subpy_interp_options {
     pub path: *const *const c_char,
     /// how many
     pub path_len: usize,
+    /// how long each run in it may take, in milliseconds, if its request does not say so itself; 0: no limit
+    pub timeout_ms: i64,
 }
 
 /// Create an interpreter. Starts the runtime if it is not running. Python: create().
@@ -143,7 +147,8 @@ unsafe fn to_options(options: &subpy_interp_options) -> Result<Options> {
         no_stdin: has(SUBPY_INTERP_NO_STDIN),
         path,
     };
-    Ok(Options { busy, config })
+    let timeout = milliseconds(options.timeout_ms, "subpy_interp_options.timeout_ms")?;
+    Ok(Options { busy, config, timeout })
 }
 
 /// Finalize and destroy an interpreter. Python: Interpreter.close().
@@ -166,6 +171,40 @@ unsafe fn to_options(options: &subpy_interp_options) -> Result<Options> {
 pub unsafe extern "C" fn subpy_close(interp: subpy_interp, error: *mut *mut subpy_error) -> subpy_status {
     // SAFETY: the caller's pointer is as the declaration says.
     unsafe { boundary::status(error, || manager::close(interp)) }
+}
+
+/// Finalize and destroy an interpreter within a time, and have what is in it end.
+///
+/// The interpreter must have come to rest: no run in it, no thread that has entered it (subpy_enter()), and no thread
+/// alive that Python code started with `threading` (daemons do not count, nor the idle threads of a
+/// `concurrent.futures` pool). Without flags only those threads are waited for, and a run is SUBPY_ERROR_BUSY at once, as
+/// with subpy_close(). If the time is over before that, the interpreter goes on as before, but for what was interrupted.
+///
+/// Then it ends. That cannot be taken back, and may run Python code: atexit handlers, `__del__`. With
+/// SUBPY_CLOSE_INTERRUPT these get a KeyboardInterrupt too. Ending always gets half a second, however short the time is;
+/// after that it is SUBPY_ERROR_TIMEOUT, while a thread of the library's goes on with it. Call this function again to
+/// wait on.
+///
+/// @param interp   the interpreter
+/// @param options  NULL: as if all bytes were zero, which waits for nothing
+/// @param error    optional; set on failure, to be freed with subpy_error_free()
+/// @return SUBPY_OK; any error of subpy_close();
+///         SUBPY_ERROR_BUSY              it has not come to rest in time; the message names each run and thread that is
+///                                       still there, and where its code is. The interpreter is as it was
+///         SUBPY_ERROR_TIMEOUT           it is ending, and has not ended in time
+///         SUBPY_ERROR_INTERPRETER       this thread is running something in it, maybe further out
+///         SUBPY_ERROR_WRONG_STATE       this CPython cannot be interrupted
+///         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense
+///
+/// Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_close_with(
+    interp: subpy_interp,
+    options: *const subpy_close_options,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe { boundary::status(error, || manager::close_with(interp, close_options(options)?)) }
 }
 
 /// Bind names in the interpreter's `__main__`: all of them or, on failure, none. Python: Interpreter.prepare_main().

@@ -7,7 +7,7 @@ use std::ffi::{c_char, c_void};
 use super::boundary;
 use super::error::subpy_error;
 use super::status::{subpy_finalize_fn, subpy_interp, subpy_status};
-use crate::manager::{self, Callback};
+use crate::manager::{self, Callback, Result};
 
 /// Takes text that Python code has printed.
 ///
@@ -19,8 +19,8 @@ use crate::manager::{self, Callback};
 ///
 /// Called on the thread that printed, or on one that passes on what has come together, without a GIL; never twice at
 /// once for the same interpreter or run. It may call any function, also print through a run in the same interpreter
-/// (which comes when it has returned); it must not wait for another thread's run there, which may be waiting for it. It
-/// must return, not unwind.
+/// (which comes when it has returned). What it must not do is to wait, by means of its own, for another thread that
+/// prints there: that one may be waiting for it. It must return, not unwind.
 #[allow(non_camel_case_types)]
 pub type subpy_output_fn = Option<
     unsafe extern "C" fn(userdata: *mut c_void, interp: subpy_interp, stream: i32, text: *const c_char, len: usize),
@@ -53,20 +53,27 @@ pub unsafe extern "C" fn subpy_set_output(
     finalize: subpy_finalize_fn,
     error: *mut *mut subpy_error,
 ) -> subpy_status {
-    let owned = Userdata { data: userdata, finalize };
     // SAFETY: the caller's pointers are as the declaration says.
-    unsafe {
-        boundary::status(error, || {
-            let output = RunOutput::new(r#fn, userdata, interp);
-            let callback = output.map(|output| {
-                let mut call = output.callback();
-                Box::new(move |stream: i32, text: &str| {
-                    let _owned = &owned;
-                    call(stream, text);
-                }) as Callback
-            });
-            manager::set_output(interp, callback)
-        })
+    unsafe { boundary::status(error, setting(interp, r#fn, userdata, finalize)) }
+}
+
+/// What subpy_set_output() does. `userdata` is finalized whatever becomes of it.
+fn setting(
+    interp: subpy_interp,
+    call: subpy_output_fn,
+    userdata: *mut c_void,
+    finalize: subpy_finalize_fn,
+) -> impl FnOnce() -> Result<()> {
+    let owned = Userdata { data: userdata, finalize };
+    move || {
+        let callback = RunOutput::new(call, userdata, interp).map(|output| {
+            let mut call = output.callback();
+            Box::new(move |stream: i32, text: &str| {
+                let _owned = &owned;
+                call(stream, text);
+            }) as Callback
+        });
+        manager::set_output(interp, callback)
     }
 }
 

@@ -4,13 +4,14 @@
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::boundary::{self, invalid, known_flags, optional_text, text};
 use super::error::subpy_error;
 use super::output::{RunOutput, subpy_output_fn};
-use super::status::{subpy_function, subpy_interp, subpy_status};
+use super::status::{subpy_cancel, subpy_function, subpy_interp, subpy_status};
 use super::thread::start;
-use crate::manager::{self, Code, Function, Result};
+use crate::manager::{self, Callback, Code, Function, InThread, Limits, Result};
 use crate::value::{Args, subpy_value};
 
 /// exec: statements
@@ -24,6 +25,10 @@ pub const SUBPY_RUN_FUNCTION: i32 = 4;
 
 /// exec leaves indentation as it is, see subpy_exec()
 pub const SUBPY_KEEP_INDENT: u32 = 1;
+/// subpy_run_in_thread(): whoever waits for the run learns that it was stopped even if it does not end, because it is
+/// blocked in C or catches every exception. It goes on all the same: its interpreter stays busy, and subpy_shutdown() is
+/// SUBPY_ERROR_BUSY until it ends. What then becomes of it is not told to anybody.
+pub const SUBPY_ABANDON: u32 = 2;
 
 /// What subpy_run() and subpy_run_in_thread() are to run. Fields that do not apply must be zero.
 #[repr(C)]
@@ -36,7 +41,7 @@ pub struct subpy_run_request {
     pub interp: subpy_interp,
     /// SUBPY_RUN_EXEC, _EVAL, _CALL or _FUNCTION
     pub what: i32,
-    /// SUBPY_KEEP_INDENT, for exec
+    /// SUBPY_KEEP_INDENT, for exec; SUBPY_ABANDON, for subpy_run_in_thread()
     pub flags: u32,
     /// the source, expression or callable, in UTF-8; not for a function
     pub text: *const c_char,
@@ -52,6 +57,11 @@ pub struct subpy_run_request {
     pub kwargs: *const subpy_value,
     /// for exec and eval: the file name for tracebacks, UTF-8 that ends with a NUL; NULL: "<script>"
     pub filename: *const c_char,
+    /// how long it may take, in milliseconds, the time that it waits for its turn included; 0: as long as the
+    /// interpreter's options say. Then it ends with SUBPY_ERROR_TIMEOUT
+    pub timeout_ms: i64,
+    /// stops it with SUBPY_ERROR_INTERRUPTED when it is fired, or was; 0: none
+    pub cancel: subpy_cancel,
     /// takes what the run prints on its own thread, see subpy_output_fn; NULL: it goes where the interpreter's goes
     pub output: subpy_output_fn,
     /// passed on to `output`
@@ -178,10 +188,12 @@ pub unsafe extern "C" fn subpy_run(
     unsafe {
         boundary::run(result, error, |wanted| {
             let request = Request::read(request)?;
-            match &request.output {
-                None => manager::run(request.interp, request.code(), wanted),
-                Some(output) => manager::run_to(request.interp, request.code(), wanted, &mut output.callback()),
+            if request.abandon {
+                return Ok(invalid("subpy_run_request.flags: SUBPY_ABANDON is for subpy_run_in_thread()")?);
             }
+            let mut output = request.output.map(RunOutput::callback);
+            let output = output.as_mut().map(|output| output as manager::RunOutput);
+            manager::run_with(request.interp, request.code(), wanted, request.limits.as_ref(), output)
         })
     }
 }
@@ -210,7 +222,13 @@ pub unsafe extern "C" fn subpy_run_in_thread(
     unsafe {
         boundary::output(thread, 0, error, || {
             let request = Request::read(request)?;
-            start(request.interp, request.code(), !thread.is_null(), request.output)
+            let how = InThread {
+                want_result: !thread.is_null(),
+                output: request.output.map(|output| Box::new(output.callback()) as Callback),
+                limits: request.limits.clone(),
+                abandon: request.abandon,
+            };
+            start(request.interp, request.code(), how)
         })
     }
 }
@@ -220,6 +238,8 @@ struct Request<'a> {
     interp: subpy_interp,
     what: What<'a>,
     output: Option<RunOutput>,
+    limits: Option<Limits>,
+    abandon: bool,
 }
 
 enum What<'a> {
@@ -245,6 +265,8 @@ impl Request<'_> {
         unsafe {
             let request = boundary::options(request, "subpy_run_request")?;
             request.check_unused()?;
+            let limits = request.limits()?;
+            let abandon = request.flags & SUBPY_ABANDON != 0;
             if request.what == SUBPY_RUN_FUNCTION {
                 let args = Args::check(request.args, request.nargs, request.kwargs).or_else(invalid)?;
                 let function = manager::find_function(request.function)?;
@@ -253,7 +275,7 @@ impl Request<'_> {
                     return invalid("subpy_run_request.interp is not the function's interpreter; it may be 0");
                 }
                 let output = RunOutput::new(request.output, request.output_data, interp);
-                return Ok(Request { interp, what: What::Function(function, args), output });
+                return Ok(Request { interp, what: What::Function(function, args), output, limits, abandon });
             }
             let text = text(request.text, request.text_len, "subpy_run_request.text")?;
             let filename = optional_text(request.filename, "subpy_run_request.filename")?;
@@ -269,7 +291,7 @@ impl Request<'_> {
                 }
             };
             let output = RunOutput::new(request.output, request.output_data, request.interp);
-            Ok(Request { interp: request.interp, what: What::Code(code), output })
+            Ok(Request { interp: request.interp, what: What::Code(code), output, limits, abandon })
         }
     }
 }
@@ -286,7 +308,7 @@ impl subpy_run_request {
             return set("what", &why);
         }
         let is = |what| self.what == what;
-        let flags = if is(SUBPY_RUN_EXEC) { SUBPY_KEEP_INDENT } else { 0 };
+        let flags = SUBPY_ABANDON | if is(SUBPY_RUN_EXEC) { SUBPY_KEEP_INDENT } else { 0 };
         known_flags(self.flags.into(), flags.into(), "subpy_run_request.flags (for this kind of run)")?;
         let calls = is(SUBPY_RUN_CALL) || is(SUBPY_RUN_FUNCTION);
         let no_arguments = self.args.is_null() && self.nargs == 0 && self.kwargs.is_null();
@@ -302,9 +324,30 @@ impl subpy_run_request {
         if !is(SUBPY_RUN_FUNCTION) && self.function != 0 {
             return set("function", "is for SUBPY_RUN_FUNCTION");
         }
+        if self.flags & SUBPY_ABANDON != 0 && self.timeout_ms == 0 && self.cancel == 0 {
+            return set("flags", "has SUBPY_ABANDON, which is for runs with timeout_ms or cancel");
+        }
         if self.output.is_none() && !self.output_data.is_null() {
             return set("output_data", "is for subpy_run_request.output, which is NULL");
         }
         Ok(())
+    }
+
+    fn limits(&self) -> Result<Option<Limits>> {
+        if self.timeout_ms == 0 && self.cancel == 0 {
+            return Ok(None);
+        }
+        let timeout = milliseconds(self.timeout_ms, "subpy_run_request.timeout_ms")?;
+        let cancel = if self.cancel == 0 { None } else { Some(manager::cancel_find(self.cancel)?) };
+        Ok(Some(Limits { timeout, cancel, abandon: None }))
+    }
+}
+
+/// A limit; 0 is none.
+pub(super) fn milliseconds(timeout_ms: i64, name: &str) -> Result<Option<Duration>> {
+    match u64::try_from(timeout_ms) {
+        Ok(0) => Ok(None),
+        Ok(timeout) => Ok(Some(Duration::from_millis(timeout))),
+        Err(_) => invalid(format!("{name} is {timeout_ms}, must be 0 (no limit) or more")),
     }
 }

@@ -3,11 +3,12 @@
 
 use std::ffi::c_char;
 use std::ptr;
+use std::time::Duration;
 
-use super::boundary::{self, known_flags, optional_text};
+use super::boundary::{self, invalid, known_flags, optional_text};
 use super::error::subpy_error;
 use super::status::subpy_status;
-use crate::manager::{self, RuntimeOptions, Startup};
+use crate::manager::{self, CloseOptions, Result, RuntimeOptions, Startup};
 
 /// The version that this header belongs to: major * 1000000 + minor * 1000 + patch.
 pub const SUBPY_VERSION: u32 = 1_000;
@@ -102,6 +103,78 @@ pub unsafe extern "C" fn subpy_init(
 pub unsafe extern "C" fn subpy_shutdown(error: *mut *mut subpy_error) -> subpy_status {
     // SAFETY: the caller's pointer is as the declaration says.
     unsafe { boundary::status(error, manager::shutdown) }
+}
+
+/// Runs that are in, or wait for their turn, may finish. Newcomers are refused with SUBPY_ERROR_BUSY.
+pub const SUBPY_CLOSE_DRAIN: u32 = 1;
+/// Runs that are in get a KeyboardInterrupt, again and again until they end with SUBPY_ERROR_INTERRUPTED; those that wait
+/// for their turn, and newcomers, are refused with SUBPY_ERROR_BUSY. Python's own threads get a SystemExit, which ends
+/// them silently; threading.Timer is cancelled, pools of threads drop what they have not begun, loops of asyncio are
+/// woken. What is blocked in C code (time.sleep(), a lock, a socket) notices when that returns. With SUBPY_CLOSE_DRAIN
+/// too, all this begins when half of the time is over, or at once if there is no limit.
+pub const SUBPY_CLOSE_INTERRUPT: u32 = 2;
+
+/// Options of subpy_shutdown_with() and subpy_close_with().
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct subpy_close_options {
+    /// sizeof(subpy_close_options)
+    pub size: usize,
+    /// milliseconds that everything may take; 0: wait for nothing; -1: no limit
+    pub timeout_ms: i64,
+    /// SUBPY_CLOSE_*
+    pub flags: u32,
+    /// 0
+    pub reserved: u32,
+}
+
+/// Close every interpreter and finalize CPython within a time, and have what runs end: subpy_close_with() for all of them
+/// at the same time, main included. All or nothing: when the time is over before all have come to rest, all go on as
+/// before, but for what was interrupted.
+///
+/// Then they end, one after the other, and CPython is finalized unless it was adopted. In an adopted CPython only runs in
+/// main are waited for or interrupted; its other threads are its owner's.
+///
+/// If Python code cannot be made to end, exit() and _exit() still end the process: the library waits for nothing then.
+///
+/// @param options  NULL: as if all bytes were zero, which waits for nothing
+/// @param error    optional; set on failure, to be freed with subpy_error_free()
+/// @return SUBPY_OK, also when the runtime does not run; any error of subpy_shutdown();
+///         SUBPY_ERROR_BUSY              the message names what is still there, by interpreter; everything is as it was
+///         SUBPY_ERROR_TIMEOUT           all are ending, and have not ended in time; call it again to wait on. Until
+///                                       then no interpreter can be used or created
+///         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense
+///
+/// Any thread, but not one that Python code started.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_shutdown_with(
+    options: *const subpy_close_options,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe { boundary::status(error, || manager::shutdown_with(close_options(options)?)) }
+}
+
+/// # Safety
+/// As for [`boundary::options`].
+pub(super) unsafe fn close_options(options: *const subpy_close_options) -> Result<CloseOptions> {
+    // SAFETY: promised by the caller.
+    let options = unsafe { boundary::options(options, "subpy_close_options")? };
+    let known = u64::from(SUBPY_CLOSE_DRAIN | SUBPY_CLOSE_INTERRUPT);
+    known_flags(u64::from(options.flags), known, "subpy_close_options.flags")?;
+    if options.reserved != 0 {
+        return invalid(format!("subpy_close_options.reserved is {}, must be 0", options.reserved));
+    }
+    let timeout = match options.timeout_ms {
+        -1 => None,
+        limit => match u64::try_from(limit) {
+            Ok(limit) => Some(Duration::from_millis(limit)),
+            Err(_) => return invalid(format!("subpy_close_options.timeout_ms is {limit}, must be -1 or more")),
+        },
+    };
+    let has = |flag| options.flags & flag != 0;
+    Ok(CloseOptions { timeout, drain: has(SUBPY_CLOSE_DRAIN), interrupt: has(SUBPY_CLOSE_INTERRUPT) })
 }
 
 /// The version of the library: major * 1000000 + minor * 1000 + patch, so 1000 is 0.1.0. If you open the library at run

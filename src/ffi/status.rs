@@ -44,7 +44,7 @@ pub const SUBPY_ERROR_WRONG_STATE: i32 = -14;
 /// a bug in subpy; please report it
 pub const SUBPY_ERROR_PANIC: i32 = -15;
 
-/// An interpreter. Handles (of interpreters, threads and functions) are numbers below 2^53, never 0, and never used
+/// An interpreter. Handles (of interpreters, threads, functions and cancel tokens) are numbers below 2^53, never 0, and never used
 /// twice in a process. To use one that is stale or invented is an error, never undefined behaviour.
 #[allow(non_camel_case_types)]
 pub type subpy_interp = u64;
@@ -59,6 +59,10 @@ pub type subpy_function = u64;
 /// locked, so it may call any function; it must return, not unwind. NULL: nobody is told.
 #[allow(non_camel_case_types)]
 pub type subpy_finalize_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c_void)>;
+
+/// A cancel token, until it is freed.
+#[allow(non_camel_case_types)]
+pub type subpy_cancel = u64;
 
 /// The name of a status code.
 ///

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use super::boundary::{self, invalid, text};
 use super::error::subpy_error;
-use super::output::RunOutput;
 use super::status::{subpy_interp, subpy_status, subpy_thread};
-use crate::manager::{self, Callback, Code, Result, forked};
+use crate::manager::{self, Code, InThread, Result, forked};
 use crate::value::{Args, OwnedValue, subpy_value};
 
 /// Call something by its name on a new thread of its own. The callable and the arguments are copied first. Python:
@@ -40,20 +39,19 @@ pub unsafe extern "C" fn subpy_call_in_thread(
         boundary::output(thread, 0, error, || {
             let callable = text(callable, len, "callable")?;
             let args = Args::check(args, nargs, kwargs).or_else(invalid)?;
-            start(interp, Code::Call { callable, args }, !thread.is_null(), None)
+            start(
+                interp,
+                Code::Call { callable, args },
+                InThread { want_result: !thread.is_null(), ..InThread::default() },
+            )
         })
     }
 }
 
 /// Copies a run and starts a thread for it. When nobody wants the thread's handle it is freed at once.
-pub(super) fn start(
-    interp: subpy_interp,
-    code: Code,
-    wanted: bool,
-    output: Option<RunOutput>,
-) -> Result<subpy_thread> {
-    let output = output.map(|output| Box::new(output.callback()) as Callback);
-    let thread = manager::run_in_thread(interp, code, wanted, output)?;
+pub(super) fn start(interp: subpy_interp, code: Code, how: InThread) -> Result<subpy_thread> {
+    let wanted = how.want_result;
+    let thread = manager::run_in_thread(interp, code, how)?;
     if !wanted {
         manager::thread_free(thread);
     }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::error::{Error, Ran, Result};
 use super::function::{Function, find_function};
 use super::gate::Inside;
-use super::interpreter::{INTERPRETERS, Interpreter, driven};
+use super::interpreter::{INTERPRETERS, Interpreter, Limit, driven};
 use super::last::Last;
+use super::limits::{self, Limits};
 use super::session::Sessions;
 use crate::python::Failure;
 use crate::python::attach::detached;
@@ -27,6 +28,7 @@ pub struct Here {
     interpreter: Last<Arc<Interpreter>>,
     function: Last<Arc<Function>>,
     pub sessions: Sessions,
+    pub limits: limits::Here,
     stack: OwnStack,
     /// Its end is going to be noticed.
     watched: Cell<bool>,
@@ -41,6 +43,7 @@ impl Here {
             interpreter: Last::new(),
             function: Last::new(),
             sessions: Sessions::new(),
+            limits: limits::Here::new(),
             stack: OwnStack::new(),
             watched: Cell::new(false),
             ended: Cell::new(false),
@@ -52,14 +55,23 @@ impl Here {
     pub fn run_in<R>(
         &self,
         interpreter: &Interpreter,
+        limits: Option<&Limits>,
         act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
     ) -> Result<R, Box<Error>> {
+        let limited = match limits.is_some() || interpreter.timeout.is_some() || self.limits.any() {
+            true => Some(self.limits.begin(interpreter, limits)?),
+            false => None,
+        };
+        let limit = limited.as_ref().map(|limited| limited as &dyn Limit);
         let state = self.sessions.take_state(interpreter.handle);
-        let result = interpreter.inside(&self.inside, &self.stack, state.as_deref(), act);
+        let result = interpreter.inside(&self.inside, &self.stack, state.as_deref(), limit, act);
         if let Some(state) = state {
             self.sessions.put_back(interpreter.handle, state);
         }
-        result
+        match limited {
+            Some(limited) => limited.end(result),
+            None => result,
+        }
     }
 
     /// Uses the interpreter with this handle, and remembers it.
@@ -135,6 +147,12 @@ impl Watcher for Interpreter {
         self.gate.is_closing()
     }
 
+    fn cleared(&self) {
+        if let Some(python) = &self.python {
+            python.close_interrupts();
+        }
+    }
+
     fn stays(&self) -> bool {
         self.gate.is_open()
     }
@@ -159,5 +177,6 @@ fn thread_ends() {
         here.interpreter.forget();
         here.function.forget();
         here.inside.forget();
+        here.limits.forget();
     });
 }

@@ -3,6 +3,7 @@
 use super::error::{Error, Kind, Ran, Result};
 use super::here::here;
 use super::interpreter::driven;
+use super::limits;
 use crate::python::attach::detached;
 use crate::python::host::{self, Context, Definition, HostCode, HostFunction, How, Over, Raise};
 use crate::python::interp::{Interp, Scope};
@@ -39,7 +40,7 @@ pub fn define(handle: u64, function: &Function, code: Box<dyn HostCode>) -> Resu
     };
     let function = HostFunction::new(code, &function.how, handle, &python.hosts, name);
     let define = |py: Py, scope: &Scope, _: &Interp| host::define(py, scope, &function, definition);
-    let defined = here(|here| here.run_in(&interpreter, define));
+    let defined = here(|here| here.run_in(&interpreter, None, define));
     if defined.is_err() {
         host::release(function);
     }
@@ -132,4 +133,9 @@ pub fn context_tag(context: usize, tag: u64) -> Result<()> {
 /// The interpreter that the call comes from; 0 when it is over.
 pub fn context_interp(context: usize) -> u64 {
     Context(context).owner().unwrap_or(0)
+}
+
+/// Whether the run that the call is in was cancelled, or its time is up.
+pub fn context_cancelled(context: usize) -> bool {
+    Context(context).thread().is_ok_and(limits::is_stopped)
 }

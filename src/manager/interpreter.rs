@@ -1,9 +1,11 @@
 //! One interpreter: what is known of it, who is let in, and its end.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use super::attempt::Attempt;
 use super::error::{Error, Kind, Result};
-use super::gate::{Busy, Gate, Inside, Refused, Visiting};
+use super::gate::{Busy, Gate, Inside, Refused, Stop, Visiting};
 use super::handle::{self, interpreter_handle, interpreter_id};
 use super::registry::Registry;
 use crate::python::attach::{Outside, Pinned};
@@ -18,21 +20,29 @@ pub struct Interpreter {
     pub(super) handle: u64,
     pub(super) id: i64,
     pub(super) gate: Gate,
+    /// How long a run in it may take, if it does not say so itself.
+    pub(super) timeout: Option<Duration>,
     /// None for one that Python code made, which is listed and never driven.
     pub(super) python: Option<Interp>,
+    /// It is ending within a time, which may be over.
+    pub(super) ending: Mutex<Option<Arc<Attempt>>>,
 }
 
 pub(super) static INTERPRETERS: Registry<Interpreter> = Registry::new();
 
 impl Interpreter {
+    fn new(handle: u64, id: i64, busy: Busy, timeout: Option<Duration>, python: Option<Interp>) -> Interpreter {
+        Interpreter { handle, id, gate: Gate::new(busy), timeout, python, ending: Mutex::new(None) }
+    }
+
     /// Makes an interpreter of ours known.
-    pub(super) fn register(python: Interp, busy: Busy) -> Result<Arc<Interpreter>> {
+    pub(super) fn register(python: Interp, busy: Busy, timeout: Option<Duration>) -> Result<Arc<Interpreter>> {
         let id = python.id;
         let Some(handle) = interpreter_handle(handle::runtime(), id) else {
             python.end();
             return Err(Kind::Interpreter(format!("this process has used up its handles (interpreter ID {id})")).into());
         };
-        let interpreter = Arc::new(Interpreter { handle, id, gate: Gate::new(busy), python: Some(python) });
+        let interpreter = Arc::new(Interpreter::new(handle, id, busy, timeout, Some(python)));
         // Nobody finds it before its end is watched, and nobody who looks for it meanwhile takes it for gone.
         let watched = || id == 0 || hooks::watch(id, hooks::weak(&interpreter));
         let registered = INTERPRETERS.settle(handle, |_| watched().then(|| Arc::clone(&interpreter)));
@@ -47,14 +57,17 @@ impl Interpreter {
             }
             Refused::Closing => Kind::Busy("interpreter is closing".into()),
             Refused::Closed => not_found(self.handle),
+            Refused::Stopped => Kind::Panic("a run without a limit was stopped".into()),
         };
         Error::from(kind).of(self.handle)
     }
 
     /// Finalizes it; the gate must be closing. Until that is done, everybody sees it in that state.
-    pub(super) fn end(&self) {
-        if let Some(python) = &self.python {
-            python.end();
+    pub(super) fn end(&self, interruptibly: bool) {
+        match &self.python {
+            Some(python) if interruptibly => python.end_interruptibly(),
+            Some(python) => python.end(),
+            None => {}
         }
         hooks::unwatch(self.id);
         self.gate.closed();
@@ -91,7 +104,7 @@ pub(super) fn get(handle: u64) -> Result<Arc<Interpreter>> {
 /// The handle of an interpreter by CPython's id, if it is alive. One that Python code made gets its handle here.
 pub(super) fn by_id(id: i64) -> Option<u64> {
     let handle = interpreter_handle(handle::runtime(), id)?;
-    let theirs = || Arc::new(Interpreter { handle, id, gate: Gate::new(Busy::Refuse), python: None });
+    let theirs = || Arc::new(Interpreter::new(handle, id, Busy::Refuse, None, None));
     let find = |it: Option<Arc<Interpreter>>| match it {
         Some(it) => Some(it).filter(|it| it.is_known()),
         None => hooks::is_foreign(id).then(theirs),
@@ -123,6 +136,14 @@ pub(super) fn driven(handle: u64, what: &str) -> Result<Arc<Interpreter>> {
     if interpreter.python.is_none() { Err(unrecognized(what, &interpreter)) } else { Ok(interpreter) }
 }
 
+/// What can stop a run.
+pub(super) trait Limit: Stop {
+    /// The error of a run that was stopped when it waited for its turn.
+    fn waited(&self) -> Error;
+    /// The run begins, with this number in its interpreter: the error if it is not to begin.
+    fn begins(&self, run: u64) -> Option<Error>;
+}
+
 impl Interpreter {
     /// Does something inside: as a run, when the gate lets it in. With the state that the thread keeps in it, if it
     /// does.
@@ -132,6 +153,7 @@ impl Interpreter {
         inside: &Inside,
         own_stack: &OwnStack,
         pinned: Option<&Pinned>,
+        limit: Option<&dyn Limit>,
         act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
     ) -> Result<R, Box<Error>> {
         let Some(python) = &self.python else { return Err(unrecognized("exec code for", self).into()) };
@@ -139,14 +161,26 @@ impl Interpreter {
         let outside = loaded_api().and_then(|api| Outside::step_out_to(api, pinned));
         let again = outside.as_ref().is_some_and(|outside| python.is_left(outside));
         let running = match again {
-            false => self.gate.enter(self.handle, inside),
+            false => self.gate.enter(self.handle, inside, limit.map(|limit| limit as &dyn Stop)),
             true => self.gate.enter_again(self.handle, inside),
         };
-        let running = running.map_err(|refused| self.refused(refused))?;
-        let result = python.run(outside.as_ref(), pinned, stack, |py, scope| act(py, scope, python));
+        let running = running.map_err(|refused| match (refused, limit) {
+            (Refused::Stopped, Some(limit)) => limit.waited(),
+            (refused, _) => self.refused(refused),
+        })?;
+        let mut late = None;
+        let result = python.run(outside.as_ref(), pinned, stack, |py, scope| {
+            if let Some(limit) = limit {
+                late = limit.begins(scope.run.number());
+                if late.is_some() {
+                    return Err(Failure::Running.into());
+                }
+            }
+            act(py, scope, python)
+        });
         drop(running);
         drop(outside);
-        result.map_err(|failure| Box::new(Error::from(*failure).of(self.handle)))
+        result.map_err(|failure| Box::new(late.unwrap_or_else(|| Error::from(*failure).of(self.handle))))
     }
 
     /// Does something that is no run, for a moment, whatever runs. It must not run code of users.

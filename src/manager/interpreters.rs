@@ -1,15 +1,18 @@
 //! The operations of `concurrent.interpreters`: create, close, and the questions one can ask.
 
+use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use super::error::{Error, Kind, Result};
 use super::gate::{Busy, Refused};
 use super::interpreter::{INTERPRETERS, Interpreter, by_id, check_stack, get, unrecognized};
+use super::limits;
 use super::runtime;
 use crate::python::attach::{current_interpreter, detached};
+use crate::python::guest::Config;
 use crate::python::hooks;
-use crate::python::interp::{Config, Interp};
-use crate::python::interrupt::{Reason, Which};
+use crate::python::interp::Interp;
 use crate::python::loaded_api;
 use crate::python::stack::{self, STACK_SIZE};
 
@@ -20,6 +23,8 @@ pub struct Options {
     pub(crate) busy: Busy,
     /// What it may do.
     pub(crate) config: Config,
+    /// How long a run in it may take, if it does not say so itself.
+    pub(crate) timeout: Option<Duration>,
 }
 
 /// `create()`; starts the runtime when it is not running.
@@ -36,9 +41,12 @@ pub fn create(options: &Options) -> Result<u64> {
     detached(loaded_api(), || {
         let _use = runtime::enter()?;
         runtime::check_host_stays()?;
+        if options.timeout.is_some() {
+            limits::check_supported()?;
+        }
         let elsewhere = stack::is_main_thread() || !stack::is_own_stack();
         let python = if elsewhere { create_on_a_thread(options)? } else { create_here(options)? };
-        Ok(Interpreter::register(python, options.busy)?.handle)
+        Ok(Interpreter::register(python, options.busy, options.timeout)?.handle)
     })
 }
 
@@ -67,12 +75,12 @@ fn create_on_a_thread(options: &Options) -> Result<Interp> {
     }
 }
 
-/// `close()`
-pub fn close(handle: u64) -> Result<()> {
+/// The interpreter, if this thread may close it.
+pub(super) fn closable(handle: u64) -> Result<Arc<Interpreter>> {
     let interpreter = get(handle)?;
-    let Some(python) = &interpreter.python else {
+    if interpreter.python.is_none() {
         return Err(unrecognized("destroy", &interpreter));
-    };
+    }
     let fail = |kind: Kind| Err(Error::from(kind).of(handle));
     if interpreter.id == 0 {
         return fail(Kind::Interpreter("cannot destroy the main interpreter, subpy_shutdown() ends it".into()));
@@ -81,6 +89,13 @@ pub fn close(handle: u64) -> Result<()> {
         return fail(Kind::Interpreter("cannot destroy the current interpreter".into()));
     }
     check_stack()?;
+    Ok(interpreter)
+}
+
+/// `close()`
+pub fn close(handle: u64) -> Result<()> {
+    let interpreter = closable(handle)?;
+    let Some(python) = &interpreter.python else { return Err(unrecognized("destroy", &interpreter)) };
     detached(loaded_api(), || {
         interpreter.gate.begin_close().map_err(|refused| match refused {
             Refused::Running => Error::from(Kind::Busy("interpreter running".into())).of(handle),
@@ -92,7 +107,7 @@ pub fn close(handle: u64) -> Result<()> {
             return Err(refused.of(handle));
         }
         interpreter.gate.close();
-        interpreter.end();
+        interpreter.end(false);
         Ok(())
     })
 }
@@ -109,8 +124,10 @@ pub fn is_running(handle: u64) -> Result<bool> {
 /// Stops what runs in it now, all of it.
 pub fn interrupt(handle: u64) -> Result<()> {
     let interpreter = get(handle)?;
-    let Some(python) = &interpreter.python else { return Err(unrecognized("interrupt", &interpreter)) };
-    if python.interrupt(Which::All, Reason::Interrupted) { Ok(()) } else { Err(no_interrupts().of(handle)) }
+    if interpreter.python.is_none() {
+        return Err(unrecognized("interrupt", &interpreter));
+    }
+    limits::interrupt_all(&interpreter).map_err(|error| error.of(handle))
 }
 
 /// CPython's id
@@ -175,16 +192,11 @@ pub fn find(id: i64) -> Result<u64> {
     })
 }
 
-fn no_interrupts() -> Error {
-    Kind::WrongState("this CPython cannot be interrupted: it lacks _PyEval_AddPendingCall".into()).into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::manager::here::here;
     use crate::manager::interpreter::driven;
-    use crate::manager::runtime::RuntimeOptions;
     use crate::manager::shutdown::shutdown;
     use crate::python::Failure;
     use crate::python::interp::Scope;
@@ -193,12 +205,11 @@ mod tests {
 
     #[test]
     fn a_panic_inside_leaves_nothing_running() {
-        let python = std::env::var_os("SUBPY_TEST_PYTHON").expect("the CPython to test with");
-        runtime::init(&RuntimeOptions { python: Some(python.into()), ..RuntimeOptions::default() }).unwrap();
+        let _runtime = runtime::for_tests();
         let handle = create(&Options::default()).unwrap();
         let interpreter = driven(handle, "test").unwrap();
         let act = |_: Py, _: &Scope, _: &Interp| -> std::result::Result<(), Box<Failure>> { panic!("on purpose") };
-        let panicked = here(|here| catch_unwind(AssertUnwindSafe(|| here.run_in(&interpreter, act))));
+        let panicked = here(|here| catch_unwind(AssertUnwindSafe(|| here.run_in(&interpreter, None, act))));
         assert!(panicked.is_err());
         assert!(!is_running(handle).unwrap());
         assert_eq!(loaded_api().and_then(current_interpreter), None);

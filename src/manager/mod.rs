@@ -6,18 +6,26 @@
 //! | `error` | what can go wrong |
 //! | `handle`, `registry`, `last` | handles, and what they stand for |
 //! | `gate` | who may be in an interpreter: running, busy policy, closing |
+//! | `attempt` | a close that goes on, as those see it who wait for it |
+//! | `timer` | the thread for what is to happen at a time |
 //! | `interpreter` | one interpreter: its gate, its place in the books, its end |
 //! | `output` | where an interpreter's output goes |
 //! | `function` | callables that were looked up once |
 //! | `session` | threads that stay in an interpreter from run to run |
+//! | `cancel` | cancel tokens |
+//! | `limits` | time limits, and runs that can be stopped |
 //! | `here` | what a thread remembers of all these |
 //! | `run` | what a thread does in interpreters |
 //! | `host` | functions that Python code calls |
 //! | `runtime` | CPython's life in this process: start, adopt, stop |
 //! | `thread` | runs on threads of their own |
 //! | `interpreters` | the operations of `concurrent.interpreters` |
+//! | `close` | closing within a time |
 //! | `shutdown` | the end of everything |
 
+mod attempt;
+mod cancel;
+mod close;
 mod error;
 mod function;
 mod gate;
@@ -27,6 +35,7 @@ mod host;
 mod interpreter;
 mod interpreters;
 mod last;
+mod limits;
 mod output;
 mod registry;
 mod run;
@@ -34,32 +43,37 @@ mod runtime;
 mod session;
 mod shutdown;
 mod thread;
+mod timer;
 
-pub use error::{Error, Kind, Ran, Result};
+pub use attempt::CloseOptions;
+pub use cancel::{Token, cancel_find, cancel_fire, cancel_free, cancel_new};
+pub use close::close_with;
+pub use error::{Error, Kind, Ran, Result, Stopped};
 #[cfg(feature = "capi")]
 pub use function::Function;
 pub use function::{find_function, function_free};
 pub use gate::Busy;
 pub use host::{
-    Function as HostFunction, context_interp, context_note, context_raise, context_return, context_return_plain,
+    Function as HostFunction, context_cancelled, context_interp, context_note, context_raise, context_return, context_return_plain,
     context_tag, define, outside,
 };
 pub use interpreters::{
     Options, close, create, find, get_current, get_main, id, interrupt, is_running, list_all, whence,
 };
+pub use limits::Limits;
+pub use output::{capture, set_output};
 #[cfg(feature = "capi")]
 pub use run::copy;
-pub use output::set_output;
-pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_to};
+pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_with};
 pub use runtime::{RuntimeOptions, init, python_library, python_version};
-pub use shutdown::shutdown;
-pub use thread::{join, run_in_thread, thread_free, wait};
+pub use shutdown::{shutdown, shutdown_with};
+pub use thread::{InThread, join, run_in_thread, thread_free, wait};
 
 // What those above need to speak of: they use nothing of `python` but this.
 pub use crate::python::exception::{Exception, Frame, Syntax};
+pub use crate::python::guest::Config;
 pub use crate::python::hooks::forked;
 pub use crate::python::host::{Context, HostCode, How};
-pub use crate::python::interp::Config;
-pub use crate::python::output::Callback;
+pub use crate::python::output::{Callback, RunOutput};
 pub use crate::python::run::Code;
 pub use crate::python::start::Startup;

@@ -5,16 +5,14 @@ use super::error::{Error, Kind, Ran, Result};
 use super::function::Function;
 use super::here::here;
 use super::interpreter::{Interpreter, driven};
+use super::limits::Limits;
 use crate::python::interp::{Interp, Scope};
 use crate::python::kept::Hold;
 use crate::python::many::call_many;
 use crate::python::object::Py;
-use crate::python::output::Callback;
+use crate::python::output::{Callback, RunOutput};
 use crate::python::run::{self, Code, find_callable};
 use crate::value::{Args, Builder, OwnedValue, Rows, subpy_pair, subpy_value};
-
-/// Takes what a run prints: the stream, and text that ends with a NUL.
-pub type RunOutput<'a> = &'a mut (dyn FnMut(i32, &str) + Send);
 
 /// What a message says that an interpreter which Python code made refuses, in Python's words.
 const EXEC: &str = "exec code for";
@@ -29,18 +27,28 @@ pub fn run(handle: u64, code: Code, wanted: Option<&mut OwnedValue>) -> Ran {
     };
     here(|here| {
         let find = || driven(handle, what());
-        let act =
-            |interpreter: &Interpreter| here.run_in(interpreter, |py, scope, _| run::run(py, scope, code, wanted));
+        let act = |interpreter: &Interpreter| {
+            here.run_in(interpreter, None, |py, scope, _| run::run(py, scope, code, wanted))
+        };
         here.with_interpreter(handle, find, act)
     })
 }
 
-/// The same; what it prints on this thread goes to this function.
-pub fn run_to(handle: u64, code: Code, wanted: Option<&mut OwnedValue>, output: RunOutput) -> Ran {
+/// The same, with limits, and with a function that what it prints on this thread goes to.
+pub fn run_with(
+    handle: u64,
+    code: Code,
+    wanted: Option<&mut OwnedValue>,
+    limits: Option<&Limits>,
+    output: Option<RunOutput>,
+) -> Ran {
     here(|here| {
         let interpreter = driven(handle, EXEC)?;
+        let Some(output) = output else {
+            return here.run_in(&interpreter, limits, |py, scope, _| run::run(py, scope, code, wanted));
+        };
         let to = interpreter.output()?;
-        here.run_in(&interpreter, |py, scope, _| to.to(py, output, || run::run(py, scope, code, wanted)))
+        here.run_in(&interpreter, limits, |py, scope, _| to.to(output, || run::run(py, scope, code, wanted)))
     })
 }
 
@@ -48,14 +56,14 @@ pub fn run_to(handle: u64, code: Code, wanted: Option<&mut OwnedValue>, output: 
 pub fn prepare_main(handle: u64, names: &[subpy_pair]) -> Result<()> {
     let interpreter = driven(handle, "update __main__ for")?;
     let prepare = |py: Py, scope: &Scope, _: &Interp| run::prepare_main(py, scope, names);
-    here(|here| here.run_in(&interpreter, prepare)).map_err(|error| *error)
+    here(|here| here.run_in(&interpreter, None, prepare)).map_err(|error| *error)
 }
 
 /// Looks a callable up, as a call does, to call it many times.
 pub fn function_new(interp: u64, callable: &str) -> Result<u64> {
     let interpreter = driven(interp, CALL)?;
     let keep = |py: Py, scope: &Scope, python: &Interp| Ok(python.kept.keep(find_callable(py, scope, callable)?));
-    let hold = here(|here| here.run_in(&interpreter, keep)).map_err(|error| *error)?;
+    let hold = here(|here| here.run_in(&interpreter, None, keep)).map_err(|error| *error)?;
     Function::register(interpreter, hold)
 }
 
@@ -65,7 +73,7 @@ pub fn function_call(handle: u64, args: Args, wanted: Option<&mut OwnedValue>) -
     here(|here| {
         let call = |function: &Function| {
             let interpreter = function.interpreter(handle)?;
-            here.run_in(interpreter, |py, scope, _| run::call_function(py, scope, function.kept(), args, wanted))
+            here.run_in(interpreter, None, |py, scope, _| run::call_function(py, scope, function.kept(), args, wanted))
         };
         here.with_function(handle, call)
     })
@@ -87,7 +95,7 @@ pub fn function_call_many(
             let mut collect = collect.as_mut().map(|collect| {
                 |failure, results: &mut Builder| collect(Error::from(failure).of(interpreter.handle), results)
             });
-            here.run_in(interpreter, |py, scope, _| {
+            here.run_in(interpreter, None, |py, scope, _| {
                 call_many(py, scope, function.kept(), rows, wanted, collect.as_mut().map(|collect| collect as _))
             })
         };
@@ -167,7 +175,13 @@ impl Work {
     }
 
     /// Does it.
-    pub fn run(&self, interp: u64, want_result: bool, output: Option<Callback>) -> Result<OwnedValue> {
+    pub fn run(
+        &self,
+        interp: u64,
+        want_result: bool,
+        limits: Option<&Limits>,
+        mut output: Option<Callback>,
+    ) -> Result<OwnedValue> {
         let code = match self {
             Work::Exec { source, filename, keep_indent } => {
                 Code::Exec { source, filename: filename.as_deref(), keep_indent: *keep_indent }
@@ -178,11 +192,8 @@ impl Work {
         };
         let mut result = OwnedValue::none();
         let wanted = want_result.then_some(&mut result);
-        match output {
-            Some(mut output) => run_to(interp, code, wanted, &mut *output),
-            None => run(interp, code, wanted),
-        }
-        .map_err(|error| *error)?;
+        let output = output.as_mut().map(|output| &mut **output as RunOutput);
+        run_with(interp, code, wanted, limits, output).map_err(|error| *error)?;
         Ok(result)
     }
 

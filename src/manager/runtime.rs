@@ -14,6 +14,7 @@ use super::error::{Error, Kind, Result};
 use super::gate::Busy;
 use super::handle;
 use super::interpreter::{INTERPRETERS, Interpreter, check_stack};
+use super::timer;
 use crate::python::attach::detached;
 use crate::python::find::{Found, Installation, loaded, locate};
 use crate::python::hooks::Host;
@@ -70,6 +71,11 @@ thread_local! {
 
 pub fn is_up() -> bool {
     UP.load(Ordering::Acquire)
+}
+
+/// It runs, in a CPython that a host had initialised.
+pub fn is_adopted() -> bool {
+    matches!(&*lock(&PHASE), Phase::Up(up) if up.is_adopted())
 }
 
 /// Keeps the runtime from being shut down. It has the number of that runtime, because a host may end its CPython all
@@ -275,7 +281,7 @@ fn start(options: RuntimeOptions) -> Result<Up> {
     let host = adopted.then_some(Host { exits: host_exits, ended: host_ended });
     let ready = detached(loaded_api(), || Interp::main(host))
         .map_err(Error::from)
-        .and_then(|main| Interpreter::register(main, Busy::Refuse));
+        .and_then(|main| Interpreter::register(main, Busy::Refuse, None));
     match ready {
         Ok(main) => Ok(Up { options, main, thread, uses: 0 }),
         Err(error) => {
@@ -373,6 +379,7 @@ pub(super) fn stop<T>(prepare: impl FnOnce(&Up) -> Result<T>, end: impl FnOnce(&
     UP.store(false, Ordering::Release);
     drop(phase);
     end(&up, prepared);
+    timer::stop();
     let adopted = up.is_adopted();
     finish(up.thread);
     if let Some(main) = &up.main.python {
@@ -399,4 +406,14 @@ pub fn python_version() -> Option<&'static CStr> {
 /// The path of the libpython in use; None before the first init.
 pub fn python_library() -> Option<&'static CStr> {
     start::library().map(|library| library.path_text.as_c_str())
+}
+
+/// The runtime for one test at a time.
+#[cfg(test)]
+pub(super) fn for_tests() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    let one = lock(&ONE);
+    let python = std::env::var_os("SUBPY_TEST_PYTHON").expect("the CPython to test with");
+    init(&RuntimeOptions { python: Some(python.into()), ..RuntimeOptions::default() }).expect("it starts");
+    one
 }

@@ -46,6 +46,11 @@ impl Sessions {
         self.last.put(handle, state);
     }
 
+    /// Whether this thread has one there.
+    pub fn has(&self, handle: u64) -> bool {
+        find(&mut self.list.borrow_mut(), handle).is_some()
+    }
+
     #[cold]
     fn find_state(&self, handle: u64) -> Option<Rc<Pinned>> {
         Some(Rc::clone(&find(&mut self.list.borrow_mut(), handle)?.state))

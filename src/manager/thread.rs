@@ -1,19 +1,22 @@
 //! Runs on threads of their own: `call_in_thread()`, with a result to join for.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::error::{Error, Kind, Result};
 use super::handle::{self, Numbers};
+use super::here::here;
 use super::interpreter::{Interpreter, check_alive, get};
+use super::limits::{Abandon, Limits, Wake};
 use super::registry::Registry;
 use super::run::Work;
 use super::runtime;
 use crate::python::attach::detached;
 use crate::python::object::{LONGEST_NAME, cut};
-use crate::python::output::{Callback, print_error};
+use crate::python::output::{Callback, print_error, waiting};
 use crate::python::run::Code;
 use crate::python::stack::STACK_SIZE;
 use crate::python::{loaded_api, lock};
@@ -33,6 +36,8 @@ struct Thread {
     name: String,
     interp: u64,
     outcome: Mutex<Outcome>,
+    /// It was stopped and did not end, and whoever waits was told. Changed with the lock of `outcome`.
+    given_up: AtomicBool,
     /// Signalled when the outcome is there, and when nobody may wait for it any more.
     changed: Condvar,
     handle: Mutex<Option<JoinHandle<()>>>,
@@ -50,13 +55,24 @@ static THREADS: Registry<Thread> = Registry::new();
 /// Those that have not ended, detached ones included.
 static UNFINISHED: Registry<Thread> = Registry::new();
 
-/// Copies a run and starts a thread for it. The result is converted when it is wanted: somebody may ask for it.
-pub fn run_in_thread(interp: u64, code: Code, want_result: bool, output: Option<Callback>) -> Result<u64> {
-    let work = Work::of(code)?;
-    detached(loaded_api(), || start(interp, work, want_result, output))
+/// What is asked of a run on a thread of its own, beside what it runs.
+#[derive(Default)]
+pub struct InThread {
+    /// The result is converted: somebody may ask for it.
+    pub want_result: bool,
+    pub output: Option<Callback>,
+    pub limits: Option<Limits>,
+    /// Who waits for it is told when it was stopped and does not end.
+    pub abandon: bool,
 }
 
-fn start(interp: u64, work: Work, want_result: bool, output: Option<Callback>) -> Result<u64> {
+/// Copies a run and starts a thread for it.
+pub fn run_in_thread(interp: u64, code: Code, how: InThread) -> Result<u64> {
+    let work = Work::of(code)?;
+    detached(loaded_api(), || start(interp, work, how))
+}
+
+fn start(interp: u64, work: Work, mut how: InThread) -> Result<u64> {
     static NUMBERS: Numbers = Numbers::new(handle::THREAD);
     // The interpreter is gone if the runtime is: that is not started for it.
     let in_use = runtime::enter_if_up();
@@ -64,8 +80,18 @@ fn start(interp: u64, work: Work, want_result: bool, output: Option<Callback>) -
     let _use = in_use?;
     let (number, handle) = NUMBERS.next()?;
     let name = cut(work.name().as_bytes(), LONGEST_NAME).ok_or(Kind::NoMemory)?;
-    let outcome = Mutex::new(Outcome::Running);
-    let thread = Arc::new(Thread { number, name, interp, outcome, changed: Condvar::new(), handle: Mutex::new(None) });
+    let thread = Arc::new(Thread {
+        number,
+        name,
+        interp,
+        outcome: Mutex::new(Outcome::Running),
+        given_up: AtomicBool::new(false),
+        changed: Condvar::new(),
+        handle: Mutex::new(None),
+    });
+    if how.abandon {
+        how.limits.get_or_insert_default().abandon = Some(Arc::clone(&thread) as _);
+    }
     THREADS.insert(handle, Arc::clone(&thread));
     UNFINISHED.insert(handle, Arc::clone(&thread));
     let its_own = Arc::clone(&thread);
@@ -73,7 +99,9 @@ fn start(interp: u64, work: Work, want_result: bool, output: Option<Callback>) -
     let mut slot = lock(&thread.handle);
     let spawned = thread::Builder::new().name(format!("subpy-{number}")).stack_size(STACK_SIZE).spawn(move || {
         THIS.set(number);
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work.run(interp, want_result, output)));
+        let InThread { want_result, limits, output, .. } = how;
+        let run = || work.run(interp, want_result, limits.as_ref(), output);
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
         its_own.finish(handle, result.unwrap_or_else(|_| Err(Kind::Panic("a run panicked".into()).into())));
     });
     match spawned {
@@ -96,7 +124,9 @@ impl Thread {
         UNFINISHED.remove(handle);
         match &*outcome {
             Outcome::Detached => self.report(&result),
-            _ => *outcome = Outcome::Done(result),
+            Outcome::Running => *outcome = Outcome::Done(result),
+            // It was given up: nobody asks any more what becomes of it.
+            Outcome::Done(_) | Outcome::Taken => {}
         }
         self.changed.notify_all();
     }
@@ -127,6 +157,24 @@ fn not_found(handle: u64) -> Error {
     Kind::NotFound(format!("{handle} is not the handle of a thread, or it was joined or freed")).into()
 }
 
+impl Abandon for Thread {
+    fn abandoned(&self, error: Error) {
+        let mut outcome = lock(&self.outcome);
+        if let Outcome::Running = &*outcome {
+            self.given_up.store(true, Ordering::Relaxed);
+            *outcome = Outcome::Done(Err(error));
+            self.changed.notify_all();
+        }
+    }
+}
+
+impl Wake for Thread {
+    fn wake(&self) {
+        let _outcome = lock(&self.outcome);
+        self.changed.notify_all();
+    }
+}
+
 /// Waits for the end of a run and returns its outcome; once. A result that is not wanted need not be shareable.
 pub fn join(handle: u64, want_result: bool) -> Result<OwnedValue> {
     let thread = THREADS.get(handle).ok_or_else(|| not_found(handle))?;
@@ -135,9 +183,15 @@ pub fn join(handle: u64, want_result: bool) -> Result<OwnedValue> {
     }
     // Whoever removes it has it.
     THREADS.remove(handle).ok_or_else(|| not_found(handle))?;
+    if let Err(stopped) = thread.wait(None) {
+        THREADS.insert(handle, thread);
+        return Err(stopped);
+    }
     let join = lock(&thread.handle).take();
-    if let Some(join) = join {
-        let _ = detached(loaded_api(), || join.join());
+    if let Some(join) = join
+        && !thread.given_up.load(Ordering::Relaxed)
+    {
+        let _ = detached(loaded_api(), || waiting(|| join.join()));
     }
     match std::mem::replace(&mut *lock(&thread.outcome), Outcome::Taken) {
         Outcome::Done(Err(Error { kind: Kind::NotShareable(_), .. })) if !want_result => Ok(OwnedValue::none()),
@@ -155,24 +209,39 @@ pub fn wait(handle: u64, limit: Option<Duration>) -> Result<bool> {
     if thread.is_this() {
         return Err(Kind::WrongState("a thread cannot wait for itself".into()).into());
     }
-    // A limit beyond what the clock can tell is none.
-    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-    detached(loaded_api(), || {
-        let mut outcome = lock(&thread.outcome);
-        loop {
-            match &*outcome {
-                Outcome::Done(_) => return Ok(true),
-                Outcome::Detached | Outcome::Taken => return Err(not_found(handle)),
-                Outcome::Running => {}
+    thread.wait(limit)?.ok_or_else(|| not_found(handle))
+}
+
+impl Thread {
+    /// Whether it has ended when it has, or the time is up; None when nobody may ask any more. Fails when the run that
+    /// this thread waits in is to end.
+    fn wait(self: &Arc<Self>, limit: Option<Duration>) -> Result<Option<bool>> {
+        // A limit beyond what the clock can tell is none.
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let until_ended = |stopped: &dyn Fn() -> Option<Error>| {
+            let mut outcome = lock(&self.outcome);
+            loop {
+                match &*outcome {
+                    Outcome::Done(_) => return Ok(Some(true)),
+                    Outcome::Detached | Outcome::Taken => return Ok(None),
+                    Outcome::Running => {}
+                }
+                if let Some(error) = stopped() {
+                    return Err(error);
+                }
+                let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+                outcome = match left {
+                    None => self.changed.wait(outcome).unwrap_or_else(PoisonError::into_inner),
+                    Some(Duration::ZERO) => return Ok(Some(false)),
+                    Some(left) => self.changed.wait_timeout(outcome, left).unwrap_or_else(PoisonError::into_inner).0,
+                };
             }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            outcome = match left {
-                None => thread.changed.wait(outcome).unwrap_or_else(PoisonError::into_inner),
-                Some(Duration::ZERO) => return Ok(false),
-                Some(left) => thread.changed.wait_timeout(outcome, left).unwrap_or_else(PoisonError::into_inner).0,
-            };
-        }
-    })
+        };
+        let what = format_args!("thread subpy-{}", self.number);
+        here(|here| {
+            here.limits.waiting(self, what, |stopped| detached(loaded_api(), || waiting(|| until_ended(stopped))))
+        })
+    }
 }
 
 /// Forgets a run. If it fails, or has failed, that is printed.
@@ -200,7 +269,11 @@ impl Thread {
 /// Fails when a thread has not ended.
 pub(super) fn check_idle() -> Result<()> {
     match UNFINISHED.all().first() {
-        Some(thread) => Err(Kind::Busy(format!("thread subpy-{} is running {}", thread.number, thread.name)).into()),
+        Some(thread) => {
+            let given_up =
+                if thread.given_up.load(Ordering::Relaxed) { ": it was given up, and has not ended" } else { "" };
+            Err(Kind::Busy(format!("thread subpy-{} is running {}{given_up}", thread.number, thread.name)).into())
+        }
         None => Ok(()),
     }
 }

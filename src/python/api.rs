@@ -199,6 +199,7 @@ api! {
         fn PyInterpreterState_Next(*mut PyInterpreterState) -> *mut PyInterpreterState;
         fn PyInterpreterState_ThreadHead(*mut PyInterpreterState) -> *mut PyThreadState;
         fn PyThreadState_Next(*mut PyThreadState) -> *mut PyThreadState;
+        fn PyThreadState_GetFrame(*mut PyThreadState) -> *mut PyFrameObject;
         fn PyThreadState_SetAsyncExc(c_long, *mut PyObject) -> c_int;
         fn PyThread_get_thread_ident() -> c_ulong;
         fn PyGILState_GetThisThreadState() -> *mut PyThreadState;
@@ -352,6 +353,7 @@ api! {
         PyExc_ImportError: ExceptionClass;
         PyExc_MemoryError: ExceptionClass;
         PyExc_OSError: ExceptionClass;
+        PyExc_RecursionError: ExceptionClass;
         PyExc_RuntimeError: ExceptionClass;
         PyExc_SyntaxError: ExceptionClass;
         PyExc_SystemError: ExceptionClass;

@@ -56,6 +56,12 @@ impl Entry<'_> {
         unsafe { Py::attached(self.api) }
     }
 
+    /// The thread's state in it.
+    #[inline]
+    pub fn state(&self) -> *mut PyThreadState {
+        self.state
+    }
+
     /// Leaves it. No exception is set.
     #[inline]
     pub fn leave(self) {

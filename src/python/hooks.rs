@@ -23,6 +23,8 @@ pub trait Watcher: Send + Sync {
     fn guest_destroys(&self);
     /// It is the library that ends the interpreter. Then it does the books itself, when that is over.
     fn library_ends(&self) -> bool;
+    /// Nothing in it can be used any more.
+    fn cleared(&self);
     /// Nobody is ending the interpreter.
     fn stays(&self) -> bool;
     /// Somebody else has ended it: ask no more of it.
@@ -264,7 +266,10 @@ fn cleared(id: i64) {
             _ => None,
         };
         // It is listed as ours, and no fork is safe, until CPython has freed it.
-        if watcher.as_ref().is_some_and(|watcher| watcher.library_ends()) {
+        if let Some(watcher) = &watcher
+            && watcher.library_ends()
+        {
+            watcher.cleared();
             return;
         }
         books.goes(id);

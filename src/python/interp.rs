@@ -1,51 +1,26 @@
 //! One CPython interpreter: created, set up, entered, ended.
 
-use std::ffi::CStr;
 use std::mem::ManuallyDrop;
 use std::ptr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use super::types::{PyInterpreterConfig, PyInterpreterState, PyObject};
 
 use super::attach::{Entry, Outside, Pinned};
 use super::exception::Exception;
+use super::guest::{Config, set_up_guest};
 use super::hooks::{self, Host};
 use super::host::{Ending, Hosts};
 use super::interrupt::{Interrupts, Reason, Run, Which};
 use super::kept::KeptObjects;
 use super::names::Names;
-use super::object::{Obj, Py, PyResult, own_source};
+use super::object::{Obj, Py, PyResult};
 use super::output::Output;
 use super::sources::Sources;
 use super::stack::{Stack, this_stack};
-use super::{Count, Failure, api, frozen, lock};
-
-/// What an interpreter may do (CPython: PyInterpreterConfig). All false is what `concurrent.interpreters` calls
-/// "isolated".
-#[derive(Debug, Clone, Default)]
-pub struct Config {
-    /// It shares the main interpreter's GIL instead of having its own: it loads more extension modules, and runs when
-    /// main and its like do not.
-    pub(crate) shared_gil: bool,
-    /// Its code may call `os.fork()`.
-    pub(crate) allow_fork: bool,
-    /// Its code may call `os.exec*()`, which replaces the process.
-    pub(crate) allow_exec: bool,
-    /// Its code cannot start threads.
-    pub(crate) no_threads: bool,
-    /// Its code may start daemon threads.
-    pub(crate) allow_daemon_threads: bool,
-    /// It loads extension modules that do not say that they support interpreters; only with `shared_gil`.
-    pub(crate) no_extension_check: bool,
-    /// What it prints is passed on at once.
-    pub(crate) unbuffered: bool,
-    /// Its sys.stdin is at its end.
-    pub(crate) no_stdin: bool,
-    /// Put in front of sys.path.
-    pub(crate) path: Vec<String>,
-}
+use super::{Count, Failure, api};
 
 /// `__main__`, a strong reference until the end, and its `__dict__`: looking it up would cost as much as a call. The
 /// module is held and not the dict alone, because CPython's finalization clears the modules that are left, and no
@@ -82,7 +57,7 @@ pub struct Interp {
     sources: Arc<Sources>,
     pub hosts: Arc<Hosts>,
     /// Runs that are attached. The first of them marks the interpreter as running, the last unmarks it.
-    interrupts: Arc<Interrupts>,
+    pub(super) interrupts: Arc<Interrupts>,
     /// States that threads keep; they mark it too. Counted with the GIL.
     pins: Count,
 }
@@ -251,7 +226,7 @@ impl Interp {
 
     fn set_up(&mut self, entry: Entry, config: &Config) -> Result<(), Failure> {
         let py = entry.py();
-        let output = Output::new(config.unbuffered);
+        let output = Output::new(config.unbuffered, Arc::clone(&self.interrupts));
         let result = (|| {
             set_up_guest(py, &output, config, self.id)?;
             if self.id != 0 {
@@ -270,7 +245,7 @@ impl Interp {
     }
 
     #[inline]
-    fn enter_on(&self, stack: Stack) -> Result<Entry<'static>, Failure> {
+    pub(super) fn enter_on(&self, stack: Stack) -> Result<Entry<'static>, Failure> {
         // SAFETY: alive until `end` takes it.
         match unsafe { Entry::new(api(), self.state, stack) } {
             Some(entry) => Ok(entry),
@@ -330,7 +305,7 @@ impl Interp {
             (None, None) => self.enter_on(stack)?,
         };
         let py = entry.py();
-        let run = Run::new(py.api);
+        let run = Run::new(py.api, entry.state());
         let active = Active::begin(self, py, &run).ok_or_else(Failure::running)?;
         self.kept.give_back_dropped(py);
         let printing = self.output.as_ref().map(Printing::new);
@@ -344,7 +319,7 @@ impl Interp {
             && output.flush(py).is_err()
         {
             // A run that failed for another reason keeps that one.
-            let unwritten = Failure::exception(py);
+            let unwritten = run.failure(py);
             result = result.and(Err(unwritten.into()));
         }
         active.end();
@@ -357,6 +332,16 @@ impl Interp {
     /// Has KeyboardInterrupt raised in these runs, from any thread, at any time. False when this CPython has no way to.
     pub fn interrupt(&self, which: Which, reason: Reason) -> bool {
         self.interrupts.interrupt(self.state, which, reason)
+    }
+
+    /// Whether this CPython has a way to.
+    pub fn can_interrupt(&self) -> bool {
+        api()._PyEval_AddPendingCall.is_some()
+    }
+
+    /// Whether there may be runs that were interrupted and have not ended.
+    pub fn is_interrupting(&self) -> bool {
+        self.interrupts.is_interrupting()
     }
 
     /// Nothing can be interrupted any more: it ends, or has ended.
@@ -405,12 +390,27 @@ impl Interp {
     /// Finalizes and frees the interpreter. Nobody may be in it, or enter it from now on.
     pub fn end(&self) {
         self.close_interrupts();
+        self.end_now();
+    }
+
+    /// The same, and what runs meanwhile can be interrupted, until `hooks` is told that the interpreter is cleared.
+    pub fn end_interruptibly(&self) {
+        if !hooks::is_hooked() {
+            self.close_interrupts();
+        }
+        self.end_now();
+    }
+
+    fn end_now(&self) {
         // Without memory for a state the interpreter stays, unused.
         let Ok(entry) = self.enter() else { return };
         let _ending = Ending::begins();
         // While it ends no guest can destroy it as well. One that has looked already is not held back: CPython looks
         // without a lock.
         self.mark(entry.py());
+        let run = Run::new(entry.py().api, entry.state());
+        // Never taken out: the list is not used any more when the interpreter is freed.
+        self.interrupts.link(&run);
         // SAFETY: attached; the reference that `set_up` took is given back once. Nobody else is in it (the caller's
         // promise), so it can end.
         unsafe {
@@ -460,58 +460,6 @@ fn main(py: Py) -> PyResult<Main> {
         let module = py.owned((py.api.PyImport_AddModuleRef)(c"__main__".as_ptr()))?;
         let dict = (py.api.PyModule_GetDict)(module.as_ptr());
         Ok(Main { module: module.into_ptr(), dict })
-    }
-}
-
-/// Runs guest.py's `setup` in a namespace of its own.
-fn set_up_guest(py: Py, output: &Output, config: &Config, id: i64) -> PyResult<()> {
-    let namespace = py.own_namespace()?;
-    py.evaluate(&guest_code(py)?, &namespace)?;
-    // SAFETY: a borrowed reference of a live dict, or NULL.
-    let setup = unsafe {
-        let mut setup = ptr::null_mut();
-        (py.api.PyDict_GetItemRef)(namespace.as_ptr(), py.str("setup")?.as_ptr(), &mut setup);
-        py.owned(setup)?
-    };
-    let (stdout, stderr) = (output.functions(py, 1)?, output.functions(py, 2)?);
-    // SAFETY: a new list; SetItem takes the references to its items over.
-    let list = unsafe {
-        let list = py.owned((py.api.PyList_New)(config.path.len() as isize))?;
-        for (index, folder) in config.path.iter().enumerate() {
-            let folder = py.str(folder)?.into_ptr();
-            py.check((py.api.PyList_SetItem)(list.as_ptr(), index as isize, folder))?;
-        }
-        list
-    };
-    let replace = super::version() < (3, 15, 0) && id != 0;
-    let flag = |set| {
-        let constant = if set { super::types::Py_CONSTANT_TRUE } else { super::types::Py_CONSTANT_FALSE };
-        // SAFETY: an immortal constant.
-        unsafe { py.borrowed((py.api.Py_GetConstantBorrowed)(constant)) }
-    };
-    let (no_stdin, replace) = (flag(config.no_stdin)?, flag(replace)?);
-    setup.call(&[&stdout, &stderr, &no_stdin, &list, &frozen::names(py)?, &replace])?;
-    Ok(())
-}
-
-/// guest.py's code object. It is compiled once a process: every interpreter of one CPython understands the marshal.
-fn guest_code(py: Py) -> PyResult<Obj> {
-    static MARSHALLED: Mutex<Option<Arc<[u8]>>> = Mutex::new(None);
-    const SOURCE: &CStr = own_source(concat!(include_str!("guest.py"), "\0"));
-    /// Include/cpython/marshal.h of 3.14; a constant slice needs it.
-    const MARSHAL_VERSION: i32 = 5;
-    let marshalled = lock(&MARSHALLED).clone();
-    // SAFETY: attached; pointers and lengths of live bytes; new references.
-    unsafe {
-        if let Some(bytes) = marshalled {
-            return py.owned((py.api.PyMarshal_ReadObjectFromString)(bytes.as_ptr().cast(), bytes.len() as isize));
-        }
-        let code = py.compile_own(SOURCE, super::types::Py_file_input)?;
-        let bytes = py.owned((py.api.PyMarshal_WriteObjectToString)(code.as_ptr(), MARSHAL_VERSION))?;
-        let (mut data, mut len) = (ptr::null_mut(), 0);
-        py.check((py.api.PyBytes_AsStringAndSize)(bytes.as_ptr(), &mut data, &mut len))?;
-        *lock(&MARSHALLED) = Some(std::slice::from_raw_parts(data.cast::<u8>(), len as usize).into());
-        Ok(code)
     }
 }
 

@@ -8,14 +8,15 @@
 use std::cell::Cell;
 use std::ffi::{c_int, c_long, c_ulong, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::api::Api;
 use super::exception::Exception;
-use super::object::Py;
-use super::types::PyInterpreterState;
+use super::object::{Py, PyResult, Raised};
+use super::quiet::{Quiet, loud, quiet};
+use super::types::{PyInterpreterState, PyThreadState};
 use super::{Failure, api, lock};
 
 /// Why a run is to end.
@@ -27,9 +28,13 @@ pub enum Reason {
     Interrupted,
 }
 
+/// Whether this CPython has a way to interrupt code.
+pub fn is_supported() -> bool {
+    api()._PyEval_AddPendingCall.is_some()
+}
+
 /// Which of an interpreter's runs are to end. What runs inside of one on the same thread does too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code)] // until
 pub enum Which {
     /// The one with this number (`Run::number`).
     Run(u64),
@@ -49,6 +54,8 @@ pub struct Run {
     older: Cell<*const Run>,
     /// In an interpreter, what a thread runs later it runs inside of what it ran before.
     thread: c_ulong,
+    /// The thread's state in the interpreter.
+    state: *mut PyThreadState,
     /// The how manieth of its interpreter's: it is its own for good.
     number: Cell<u64>,
     /// The library makes text of an exception; and since when it is known that the run is to end.
@@ -70,9 +77,10 @@ struct Is {
 
 impl Run {
     #[inline]
-    pub fn new(api: &Api) -> Run {
+    pub fn new(api: &Api, state: *mut PyThreadState) -> Run {
         Run {
             older: Cell::new(ptr::null()),
+            state,
             // SAFETY: may be called on any thread.
             thread: unsafe { (api.PyThread_get_thread_ident)() },
             number: Cell::new(0),
@@ -165,12 +173,30 @@ pub struct Interrupts {
     /// How many have begun. Changed with the GIL.
     begun: AtomicU64,
     wishes: Mutex<Wishes>,
+    /// When it was looked last, there were some that are to end.
+    unfinished: AtomicBool,
+    /// How often something was wished: those that wait without the GIL look whether it has changed.
+    asked: AtomicU64,
+    /// There is one from the first hit until the last run that was hit has ended. Locked with the GIL alone.
+    quiet: Mutex<Option<Quiet>>,
 }
+
+// SAFETY: the reference in `quiet` is used with the GIL of the interpreter that it is of.
+unsafe impl Send for Interrupts {}
+// SAFETY: as above; the list changes with that GIL too.
+unsafe impl Sync for Interrupts {}
 
 impl Default for Interrupts {
     fn default() -> Interrupts {
         let wishes = Mutex::new(Wishes { alive: true, ..Wishes::default() });
-        Interrupts { newest: AtomicPtr::default(), begun: AtomicU64::new(0), wishes }
+        Interrupts {
+            newest: AtomicPtr::default(),
+            begun: AtomicU64::new(0),
+            wishes,
+            unfinished: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
+            quiet: Mutex::default(),
+        }
     }
 }
 
@@ -200,8 +226,8 @@ impl Interrupts {
     /// It can no longer be interrupted. Says whether it was the last one. Attached to the interpreter.
     #[inline(always)]
     pub fn unlink(&self, run: &Run) -> bool {
-        if run.is.get().sent {
-            take_back(run);
+        if run.is.get().hit {
+            self.after_hits(run);
         }
         if !ptr::eq(self.newest.load(Ordering::Relaxed), run) {
             self.take_out(run);
@@ -210,6 +236,24 @@ impl Interrupts {
         let older = run.older.get();
         self.newest.store(older.cast_mut(), Ordering::Relaxed);
         older.is_null()
+    }
+
+    /// A run that was hit ends. Attached to the interpreter.
+    #[cold]
+    fn after_hits(&self, run: &Run) {
+        let api = api();
+        // SAFETY: attached.
+        unsafe {
+            // What was sent and has not come is not for the next one.
+            if run.is.get().sent {
+                (api.PyThreadState_SetAsyncExc)(run.thread as c_long, ptr::null_mut());
+            }
+            if self.runs().filter(|run| run.is.get().hit).count() == 1 {
+                // Not under the lock: it may be the last reference to an object of the user's.
+                let quiet = lock(&self.quiet).take();
+                quiet.into_iter().for_each(|quiet| loud(Py::attached(api), quiet));
+            }
+        }
     }
 
     /// Another thread's has begun later and not ended.
@@ -239,6 +283,12 @@ impl Interrupts {
         !self.newest.load(Ordering::Relaxed).is_null()
     }
 
+    /// The states of the threads that are in it, the newest first. Attached to the interpreter.
+    pub fn states(&self) -> Vec<*mut PyThreadState> {
+        // SAFETY: attached, and nothing runs meanwhile.
+        unsafe { self.runs().map(|run| run.state).collect() }
+    }
+
     /// Nobody may interrupt anything from now on: the interpreter is about to end.
     pub fn close(&self) {
         lock(&self.wishes).alive = false;
@@ -252,6 +302,7 @@ impl Interrupts {
         if !wishes.alive {
             return true;
         }
+        self.asked.fetch_add(1, Ordering::Relaxed);
         match which {
             Which::Run(number) => {
                 let known = wishes.numbers.iter().any(|(known, _)| *known == number);
@@ -277,16 +328,48 @@ impl Interrupts {
         true
     }
 
+    /// Whether there may be runs that are to end and have not.
+    pub fn is_interrupting(&self) -> bool {
+        self.any() && (self.unfinished.load(Ordering::Relaxed) || lock(&self.wishes).queued)
+    }
+
+    /// Changes when something is wished. From any thread, attached or not.
+    #[inline]
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// For a run that waits: whether it is to end. Then KeyboardInterrupt is set. Attached.
+    #[cold]
+    pub fn check(&self, py: Py) -> PyResult<()> {
+        // SAFETY: attached to the interpreter that the list is of.
+        unsafe {
+            // CPython runs pending calls between instructions of Python code, and there are none here.
+            let hit = self.hit(py.api);
+            // It may have been sent while another thread had the GIL.
+            let here = (py.api.PyThread_get_thread_ident)();
+            let sent = || self.runs().find(|run| run.thread == here).is_some_and(|run| run.is.get().hit);
+            if !hit && !sent() {
+                return Ok(());
+            }
+            (py.api.PyErr_SetNone)(py.api.PyExc_KeyboardInterrupt.get());
+            Err(Raised)
+        }
+    }
+
     /// Hits what is to be hit. True: the exception is to be raised here. Attached to the interpreter.
     ///
     /// # Safety
     /// Attached to the interpreter that the list is of.
-    unsafe fn hit(&self, api: &Api) -> bool {
+    unsafe fn hit(&self, api: &'static Api) -> bool {
         let wishes = {
             let mut wishes = lock(&self.wishes);
-            wishes.queued = false;
             Wishes { first: wishes.first.take(), numbers: std::mem::take(&mut wishes.numbers), ..Wishes::default() }
         };
+        #[cfg(test)]
+        if WITHOUT_LOOK_UP.load(Ordering::Relaxed) {
+            return true;
+        }
         // SAFETY: attached, until all is done; nothing here runs Python code.
         unsafe {
             let here = (api.PyThread_get_thread_ident)();
@@ -296,12 +379,17 @@ impl Interrupts {
                     self.runs().take_while(|newer| !ptr::eq(*newer, run)).for_each(|newer| newer.is_inside(run));
                 }
             }
+            self.unfinished.store(self.runs().any(|run| run.is.get().wanted), Ordering::Relaxed);
             let mut raise = false;
             for run in self.runs().filter(|run| run.is.get().wanted) {
                 // A thread is in the newest of its runs, which is to end if one further out is.
                 let of_thread = || self.runs().filter(|other| other.thread == run.thread);
                 if of_thread().next().is_some_and(|newest| !ptr::eq(newest, run)) || !run.is_ripe() {
                     continue;
+                }
+                let mut hook = lock(&self.quiet);
+                if hook.is_none() {
+                    *hook = quiet(Py::attached(api));
                 }
                 let is_here = run.thread == here;
                 raise |= is_here;
@@ -318,23 +406,26 @@ impl Interrupts {
     }
 }
 
-/// What was sent and has not come is not for the next one. Attached to the interpreter of the run.
-#[cold]
-fn take_back(run: &Run) {
-    // SAFETY: attached; takes back what is set for this thread's state.
-    unsafe { (api().PyThreadState_SetAsyncExc)(run.thread as c_long, ptr::null_mut()) };
-}
-
 /// CPython runs it once, with the GIL of the interpreter, at the latest when that ends.
 unsafe extern "C" fn pending(list: *mut c_void) -> c_int {
     let api = api();
     // SAFETY: the count that `interrupt` gave away. Attached.
     unsafe {
         let list = Arc::from_raw(list.cast::<Interrupts>());
+        lock(&list.wishes).queued = false;
         if !list.hit(api) {
             return 0;
         }
         (api.PyErr_SetNone)(api.PyExc_KeyboardInterrupt.get());
         -1
     }
+}
+
+#[cfg(test)]
+static WITHOUT_LOOK_UP: AtomicBool = AtomicBool::new(false);
+
+/// Whatever runs when a pending call comes is hit: so a test can show that it would see that.
+#[cfg(test)]
+pub fn test_without_look_up(so: bool) {
+    WITHOUT_LOOK_UP.store(so, Ordering::Relaxed);
 }

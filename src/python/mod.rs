@@ -10,7 +10,9 @@
 //! | `stack`, `chunks`, `state_blocks` | what makes that cheap: the bounds of stacks, memory for frames and states |
 //! | `arenas` | memory for objects, from one interpreter to the next |
 //! | `interp` | one interpreter: create, set up, run in, end |
+//! | `closing`, `closing.py` | what is in the way of an end |
 //! | `interrupt` | KeyboardInterrupt in runs that are to end |
+//! | `quiet` | less noise from them |
 //! | `frozen` | modules that new interpreters do not have to read from files |
 //! | `thread_end` | what is to be done when a thread ends |
 //! | `run`, `dedent` | exec, eval, call, prepare_main |
@@ -21,7 +23,8 @@
 //! | `host` | Python objects that call the host |
 //! | `convert` | values from and to Python objects |
 //! | `exception` | an uncaught exception as text |
-//! | `output`, `guest.py` | sys.stdout and sys.stderr of an interpreter |
+//! | `output` | sys.stdout and sys.stderr of an interpreter |
+//! | `guest` | what is set up in each interpreter |
 //! | `hooks` | what CPython tells: interpreters that come and go, forks |
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,11 +34,13 @@ pub mod api;
 mod arenas;
 pub mod attach;
 mod chunks;
+pub mod closing;
 mod convert;
 mod dedent;
 pub mod exception;
 pub mod find;
 mod frozen;
+pub mod guest;
 pub mod hooks;
 pub mod host;
 pub mod interp;
@@ -45,6 +50,7 @@ pub mod many;
 mod names;
 pub mod object;
 pub mod output;
+mod quiet;
 pub mod run;
 pub mod sources;
 pub mod stack;

@@ -88,8 +88,7 @@ fn stack_at(here: usize) -> Stack {
 
 #[cold]
 fn other_stack(here: usize) -> Stack {
-    let own = OWN_STACK.get().unwrap_or_else(thread_stack);
-    OWN_STACK.set(Some(own));
+    let own = OWN_STACK.get().unwrap_or_else(own_stack);
     if own.contains(here) {
         return own;
     }
@@ -167,6 +166,30 @@ pub fn check_stack() -> Result<Stack, StackTooSmall> {
     // Of a stack whose bounds are not known, this is all that is below.
     let left = here.wrapping_sub(stack.base.addr());
     if left < NEEDED_STACK { Err(StackTooSmall { left, size: stack.size }) } else { Ok(stack) }
+}
+
+/// Bytes that must be left of a thread's own stack when the host is called. A JVM needs 96 KiB before it runs anything
+/// (its guard pages, and those that it keeps for C), and ends the process when they are not there.
+const HOST_STACK: usize = 160 * 1024;
+
+/// The part of the thread's own stack in which the host can be called: its begin and its size. None: here it cannot.
+/// Other stacks than the thread's own are left to CPython: their owners (`this_stack`) change back to the thread's own
+/// before they run anything.
+#[cold]
+pub fn room_for_host(here: usize) -> Option<(usize, usize)> {
+    let own = OWN_STACK.get().unwrap_or_else(own_stack);
+    if !own.contains(here) {
+        return Some((0, 0));
+    }
+    let (begin, size) = (own.base.addr() + HOST_STACK, own.size.saturating_sub(HOST_STACK));
+    (here.wrapping_sub(begin) < size).then_some((begin, size))
+}
+
+#[cold]
+fn own_stack() -> Stack {
+    let own = thread_stack();
+    OWN_STACK.set(Some(own));
+    own
 }
 
 /// The bounds of a thread's own stack, where its user finds them without looking a thread-local variable up.

@@ -7,7 +7,7 @@ use super::many;
 use super::thread::Thread;
 use super::to_rust::FromValue;
 use super::unless_forked;
-use crate::manager::{self, Code, Result, forked};
+use crate::manager::{self, Code, InThread, Result, forked};
 
 /// A callable that was looked up once ([`Interpreter::function`]), to be called many times, from any thread.
 ///
@@ -127,7 +127,11 @@ impl Function {
         let args = call.args()?;
         unless_forked(|| {
             let function = manager::find_function(self.handle)?;
-            manager::run_in_thread(self.interp, Code::Function { kept: function.kept(), args }, true, None)
+            manager::run_in_thread(
+                self.interp,
+                Code::Function { kept: function.kept(), args },
+                InThread { want_result: true, ..InThread::default() },
+            )
         })
         .map(Thread)
     }

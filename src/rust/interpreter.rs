@@ -10,12 +10,13 @@ use super::args::{Arg, Args};
 use super::block::encode;
 use super::call::{self, Call, NO_KWARGS};
 use super::function::Function;
+use super::limits::{Limited, Limits};
 use super::options::no_nul;
 use super::session::Session;
 use super::thread::Thread;
 use super::to_rust::FromValue;
 use super::unless_forked;
-use crate::manager::{self, Code, Kind, Options, Result};
+use crate::manager::{self, CloseOptions, Code, InThread, Kind, Options, Result};
 use crate::value::{OwnedValue, check_owned_main_names};
 
 /// An interpreter, by its handle. It can be cloned, sent to any thread, and used by many at a time.
@@ -221,7 +222,10 @@ impl Interpreter {
     ) -> Result<Thread> {
         let call = Call::new(args, kwargs)?;
         let code = Code::Call { callable, args: call.args()? };
-        unless_forked(|| manager::run_in_thread(self.handle, code, true, None)).map(Thread)
+        unless_forked(|| {
+            manager::run_in_thread(self.handle, code, InThread { want_result: true, ..InThread::default() })
+        })
+        .map(Thread)
     }
 
     /// Binds names in its `__main__`, all or none. Python: `Interpreter.prepare_main()`.
@@ -252,6 +256,34 @@ impl Interpreter {
     /// with AttributeError, ModuleNotFoundError or TypeError.
     pub fn function(&self, callable: &str) -> Result<Function> {
         Function::new(self.handle, callable)
+    }
+
+    /// The same interpreter, for runs that may take no longer than that, or can be cancelled.
+    ///
+    /// ```
+    /// # fn main() -> subpy::Result<()> {
+    /// use std::time::Duration;
+    /// use subpy::{Interpreter, Kind, Limits};
+    ///
+    /// let interp = Interpreter::create()?;
+    /// let limits = Limits::new().timeout(Duration::from_millis(50));
+    /// let error = interp.with_limits(limits).exec("while True: pass").unwrap_err();
+    /// assert!(matches!(error.kind, Kind::Timeout(_)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_limits(&self, limits: Limits) -> Limited<'_> {
+        Limited { interpreter: self, limits }
+    }
+
+    /// Stops what runs in it now, whoever started it: each of these runs ends with [`Kind::Interrupted`]. When nothing
+    /// runs nothing happens, and no later run is hit.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`]; [`Kind::Interpreter`] when Python code created it; [`Kind::WrongState`] when this CPython
+    /// cannot be interrupted.
+    pub fn interrupt(&self) -> Result<()> {
+        unless_forked(|| manager::interrupt(self.handle))
     }
 
     /// Keeps this thread in it, until the [`Session`] is dropped. Runs are cheaper meanwhile, and what Python keeps for
@@ -302,6 +334,29 @@ impl Interpreter {
     /// when it was closed already. [`Kind::Interpreter`] from inside itself, and for the main one.
     pub fn close(&self) -> Result<()> {
         close(self.handle)
+    }
+
+    /// As [`close`](Interpreter::close), within a time: what runs in it is waited for, or made to end, and so are the
+    /// threads that Python code started.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`] when the time was over before nothing was left: the message names what is, and it stays as it was.
+    /// [`Kind::Timeout`](crate::Kind::Timeout) when it is ending, and code that runs at the end (atexit handlers,
+    /// `__del__`) has not returned in time: call it again to wait on. And those of [`close`](Interpreter::close).
+    ///
+    /// ```
+    /// # fn main() -> subpy::Result<()> {
+    /// use std::time::Duration;
+    /// use subpy::{CloseOptions, Interpreter};
+    ///
+    /// let interp = Interpreter::create()?;
+    /// interp.exec("import threading\nthreading.Timer(3600, print).start()")?;
+    /// interp.close_with(CloseOptions::new().timeout(Duration::from_secs(10)).interrupt(true))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn close_with(&self, options: CloseOptions) -> Result<()> {
+        unless_forked(|| manager::close_with(self.handle, options))
     }
 }
 

@@ -6,8 +6,10 @@
 //! | `interpreter` | an interpreter: create, run, close, and the questions one can ask |
 //! | `function` | callables that were looked up once |
 //! | `many` | many calls of one |
+//! | `output` | where what Python prints goes |
 //! | `session` | threads that stay in an interpreter from run to run |
 //! | `thread` | runs on threads of their own |
+//! | `limits` | time limits and cancelling |
 //! | `options` | how interpreters and CPython are started |
 //! | `value` | values |
 //! | `from_rust`, `to_rust` | values from and to Rust's types |
@@ -22,8 +24,10 @@ mod call;
 mod from_rust;
 mod function;
 mod interpreter;
+mod limits;
 mod many;
 mod options;
+mod output;
 mod runtime;
 #[cfg(feature = "serde")]
 mod serde;
@@ -36,7 +40,9 @@ pub use args::{Arg, Args};
 pub use from_rust::ListItem;
 pub use function::Function;
 pub use interpreter::{Interpreter, find, get_current, get_main, list_all};
-pub use runtime::{init, python_library, python_version, shutdown, version};
+pub use limits::{Cancel, Limited, Limits};
+pub use output::Stream;
+pub use runtime::{init, python_library, python_version, shutdown, shutdown_with, version};
 #[cfg(feature = "serde")]
 pub use serde::{Serde, from_value, to_value};
 pub use session::Session;

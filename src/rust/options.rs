@@ -1,8 +1,9 @@
 //! How interpreters and CPython are started: options that later versions can add to.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::manager::{Busy, Config, Kind, Options, Result, RuntimeOptions, Startup};
+use crate::manager::{Busy, CloseOptions, Config, Kind, Options, Result, RuntimeOptions, Startup};
 
 impl Options {
     /// The default: what `concurrent.interpreters` does.
@@ -20,6 +21,13 @@ impl Options {
     #[must_use]
     pub fn config(self, config: Config) -> Options {
         Options { config, ..self }
+    }
+
+    /// How long each run in it may take, if it does not say so itself ([`Limits`](crate::Limits)).
+    /// [`Duration::ZERO`] is no limit.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Options {
+        Options { timeout: (!timeout.is_zero()).then_some(timeout), ..self }
     }
 
     /// What C's texts cannot say, Rust's can.
@@ -71,6 +79,18 @@ impl Config {
     #[must_use]
     pub fn no_extension_check(self, no_extension_check: bool) -> Config {
         Config { no_extension_check, ..self }
+    }
+
+    /// What it prints is passed on at once, as `python -u` does it.
+    #[must_use]
+    pub fn unbuffered(self, unbuffered: bool) -> Config {
+        Config { unbuffered, ..self }
+    }
+
+    /// Its `sys.stdin` is at its end: `input()` raises EOFError.
+    #[must_use]
+    pub fn no_stdin(self, no_stdin: bool) -> Config {
+        Config { no_stdin, ..self }
     }
 
     /// Folders to put in front of `sys.path`, instead of those that were given before.
@@ -130,6 +150,45 @@ impl Startup {
     }
 }
 
+/// As in the C ABI when all bytes are zero: nothing is waited for.
+impl Default for CloseOptions {
+    fn default() -> CloseOptions {
+        CloseOptions::new()
+    }
+}
+
+impl CloseOptions {
+    /// The default: nothing is waited for, and what runs is left alone.
+    pub fn new() -> CloseOptions {
+        CloseOptions { timeout: Some(Duration::ZERO), drain: false, interrupt: false }
+    }
+
+    /// All that has to be waited for may take so long.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> CloseOptions {
+        CloseOptions { timeout: Some(timeout), ..self }
+    }
+
+    /// It may take as long as it does.
+    #[must_use]
+    pub fn no_timeout(self) -> CloseOptions {
+        CloseOptions { timeout: None, ..self }
+    }
+
+    /// Runs that are in, or wait for their turn, may finish. Newcomers are refused with [`Kind::Busy`].
+    #[must_use]
+    pub fn drain(self, drain: bool) -> CloseOptions {
+        CloseOptions { drain, ..self }
+    }
+
+    /// Runs that are in get a KeyboardInterrupt, again and again until they end, and Python's own threads a SystemExit.
+    /// With [`drain`](CloseOptions::drain) too, that begins when half of the time is over.
+    #[must_use]
+    pub fn interrupt(self, interrupt: bool) -> CloseOptions {
+        CloseOptions { interrupt, ..self }
+    }
+}
+
 /// Python reads some texts up to a NUL.
 pub(super) fn no_nul(text: &[u8], what: &str) -> Result<()> {
     if text.contains(&0) {
@@ -158,6 +217,8 @@ mod tests {
         assert_eq!(set(Config::new().no_threads(true)), "no_threads: true");
         assert_eq!(set(Config::new().allow_daemon_threads(true)), "allow_daemon_threads: true");
         assert_eq!(set(Config::new().no_extension_check(true)), "no_extension_check: true");
+        assert_eq!(set(Config::new().unbuffered(true)), "unbuffered: true");
+        assert_eq!(set(Config::new().no_stdin(true)), "no_stdin: true");
         assert_eq!(set(Config::new().no_threads(true).no_threads(false)), "");
         assert_eq!(Config::new().path(["a"]).path(["b", "c"]).path, ["b", "c"]);
         assert_eq!(set(Startup::new()), "");
@@ -167,6 +228,11 @@ mod tests {
         let startup = Startup::new().no_site(true);
         let options = RuntimeOptions::new().python("/p").startup(startup);
         assert_eq!((options.python, options.startup), (Some("/p".into()), startup));
+        let second = Duration::from_secs(1);
+        assert_eq!(set(CloseOptions::new()), "timeout: Some(");
+        assert_eq!(set(CloseOptions::new().no_timeout().drain(true)), "timeout: None drain: true");
+        assert_eq!(CloseOptions::default().timeout(second).timeout, Some(second));
+        assert!(CloseOptions::new().interrupt(true).interrupt);
         let options = Options::new().busy(Busy::Wait).config(Config::new().no_threads(true));
         assert!(options.busy == Busy::Wait && options.config.no_threads);
     }

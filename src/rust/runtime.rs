@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::unless_forked;
-use crate::manager::{self, Result, RuntimeOptions};
+use crate::manager::{self, CloseOptions, Result, RuntimeOptions};
 
 /// Starts CPython, to choose which one and how. Without it, the first use of an interpreter starts it with the
 /// defaults.
@@ -37,6 +37,17 @@ pub fn init(options: &RuntimeOptions) -> Result<()> {
 /// [`Kind::Busy`](crate::Kind::Busy) while something runs: everything stays as it was.
 pub fn shutdown() -> Result<()> {
     unless_forked(manager::shutdown)
+}
+
+/// As [`shutdown`], within a time: [`Interpreter::close_with`](crate::Interpreter::close_with) for all interpreters at the
+/// same time, the main one included.
+///
+/// # Errors
+/// [`Kind::Busy`](crate::Kind::Busy) when the time was over before nothing was left anywhere: the message names what is,
+/// and everything stays as it was. [`Kind::Timeout`](crate::Kind::Timeout) when everything is ending, and has not ended
+/// in time: call it again to wait on.
+pub fn shutdown_with(options: CloseOptions) -> Result<()> {
+    unless_forked(|| manager::shutdown_with(options))
 }
 
 /// The version of this crate, `"0.1.0"`.

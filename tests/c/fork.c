@@ -7,6 +7,7 @@
 static subpy_interp interp;
 static subpy_thread thread;
 static subpy_function function;
+static subpy_cancel cancel;
 static subpy_error *old_error;
 static subpy_value old_result, old_errors;
 
@@ -42,6 +43,8 @@ static void in_a_fork(void) {
   FORKED(subpy_create(NULL, &other, &error));
   CHECK(other == 0);
   FORKED(subpy_close(interp, &error));
+  FORKED(subpy_close_with(interp, NULL, &error));
+  FORKED(subpy_set_output(interp, NULL, NULL, NULL, &error));
   FORKED(subpy_interrupt(interp, &error));
   FORKED(subpy_exec(interp, "1", 1, &error));
   FORKED(subpy_eval(interp, "1", 1, &value, &error));
@@ -68,6 +71,13 @@ static void in_a_fork(void) {
   FORKED(subpy_thread_wait(thread, 0, &done, &error));
   FORKED(subpy_function_new(interp, "f", 1, &made, &error));
   CHECK(!done && made == 0);
+  subpy_cancel another_token = 5;
+  FORKED(subpy_cancel_new(&another_token, &error));
+  CHECK(another_token == 0);
+  subpy_cancel_fire(cancel);
+  subpy_cancel_free(cancel);
+  request.cancel = cancel, request.timeout_ms = 5;
+  FORKED(subpy_run(&request, &value, &error));
   FORKED(subpy_function_call(function, NULL, 0, NULL, &value, &error));
   value = subpy_int(5);
   FORKED(subpy_function_call_many(function, NULL, 3, 0, SUBPY_RETURN_ERRORS, &value, &error));
@@ -108,6 +118,7 @@ static void with_busy_workers(void) {
   run(interp, "import threading\nheld = threading.Event()\ndef f(): return [1, 'x']\ndef wait(): held.wait()");
   OK(subpy_call(interp, "f", SUBPY_AUTO_LEN, NULL, 0, NULL, &old_result, &error));
   CHECK(subpy_exec(interp, "1/0", SUBPY_AUTO_LEN, &old_error) == SUBPY_ERROR_EXECUTION_FAILED);
+  OK(subpy_cancel_new(&cancel, &error));
   OK(subpy_function_new(interp, "f", SUBPY_AUTO_LEN, &function, &error));
   const subpy_value wrong[] = {subpy_int(1), subpy_int(2)};
   OK(subpy_function_call_many(function, wrong, 2, 1, SUBPY_RETURN_ERRORS, &old_errors, &error));

@@ -167,8 +167,8 @@ static void options(void) {
   wrong = zero, wrong.busy = 3;
   FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "subpy_interp_options.busy is 3, must be one of SUBPY_BUSY_*",
         subpy_create(&wrong, &interp, &error));
-  wrong = zero, wrong.flags = UINT64_C(1) << 40 | SUBPY_INTERP_NO_THREADS | 32;
-  FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "subpy_interp_options.flags has unknown bits set: 0x10000000020",
+  wrong = zero, wrong.flags = UINT64_C(1) << 40 | SUBPY_INTERP_NO_THREADS | UINT64_C(1) << 33;
+  FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "subpy_interp_options.flags has unknown bits set: 0x10200000000",
         subpy_create(&wrong, &interp, &error));
   wrong = zero, wrong.flags = SUBPY_INTERP_NO_EXTENSION_CHECK;
   FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "...SUBPY_INTERP_NO_EXTENSION_CHECK needs SUBPY_GIL_SHARED",

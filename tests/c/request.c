@@ -84,8 +84,8 @@ static void fields_that_do_not_apply(void) {
     subpy_run_request good = request(kinds[index], "f"), bad = good;
     bad.function = 1;
     refused(bad, "...subpy_run_request.function ");
-    bad = good, bad.flags = 2;
-    refused(bad, "subpy_run_request.flags (for this kind of run) has unknown bits set: 0x2");
+    bad = good, bad.flags = 4;
+    refused(bad, "subpy_run_request.flags (for this kind of run) has unknown bits set: 0x4");
     bad = good, bad.flags = UINT32_C(1) << 31;
     refused(bad, "...unknown bits set: 0x80000000");
     if (kinds[index] == SUBPY_RUN_CALL) continue;

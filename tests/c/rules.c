@@ -23,6 +23,8 @@ static void no_interpreter(uint64_t bad) {
   int64_t id = 77;
   const char *whence = "junk";
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_close(bad, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_close_with(bad, NULL, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_set_output(bad, NULL, NULL, NULL, &error));
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_interrupt(bad, &error));
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_prepare_main(bad, &names, &error));
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_is_running(bad, &running, &error));
@@ -68,13 +70,27 @@ static void no_thread(uint64_t bad) {
   subpy_thread_free(bad);
 }
 
-static void handles_of_another_kind(subpy_interp interp, subpy_function function, subpy_thread thread) {
-  const uint64_t all[] = {interp, function, thread};
+static void no_token(uint64_t bad, subpy_interp interp) {
+  subpy_value value = junk();
+  subpy_run_request request = {.size = sizeof request, .interp = interp, .what = SUBPY_RUN_EVAL, .text = "1", .text_len = 1,
+                               .cancel = bad};
+  subpy_thread thread = 77;
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_run(&request, &value, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_run_in_thread(&request, &thread, &error));
+  CHECK(empty(&value) && thread == 0);
+  subpy_cancel_fire(bad);
+  subpy_cancel_free(bad);
+}
+
+static void handles_of_another_kind(subpy_interp interp, subpy_function function, subpy_thread thread,
+                                    subpy_cancel cancel) {
+  const uint64_t all[] = {interp, function, thread, cancel};
   for (size_t i = 0; i < COUNT(all); i++) {
     CHECK(all[i] != 0 && all[i] < (UINT64_C(1) << 53));
     if (all[i] != interp) no_interpreter(all[i]);
     if (all[i] != function) no_function(all[i]);
     if (all[i] != thread) no_thread(all[i]);
+    if (all[i] != cancel) no_token(all[i], interp);
   }
 }
 
@@ -125,12 +141,14 @@ int main(void) {
   subpy_interp interp = create(), other = create();
   subpy_function function = 0;
   subpy_thread thread = 0, failed = 0;
+  subpy_cancel cancel = 0;
+  OK(subpy_cancel_new(&cancel, &error));
   OK(subpy_function_new(interp, "builtins:len", SUBPY_AUTO_LEN, &function, &error));
   OK(subpy_call_in_thread(interp, "builtins:dict", SUBPY_AUTO_LEN, NULL, 0, NULL, &thread, &error));
   bool done = false;
   OK(subpy_thread_wait(thread, -1, &done, &error));
   CHECK(done);
-  handles_of_another_kind(interp, function, thread);
+  handles_of_another_kind(interp, function, thread, cancel);
   other_outputs();
   results(interp, other);
 
@@ -147,12 +165,15 @@ int main(void) {
     subpy_function_free(function);
     subpy_thread_free(thread);
     subpy_thread_free(failed);
+    subpy_cancel_fire(cancel);
+    subpy_cancel_free(cancel);
     subpy_value_free(&kept);
     subpy_error_free(old);
     old = NULL;
   }
   subpy_function_free(0);
   subpy_thread_free(0);
+  subpy_cancel_free(0);
   subpy_value_free(NULL);
   no_interpreter(interp);
   no_function(function);

@@ -1,5 +1,6 @@
 /* subpy_set_output(): where what an interpreter prints goes, when, in which order, and for how long. */
 #include <pthread.h>
+#include <time.h>
 
 #include "child.h"
 
@@ -451,6 +452,83 @@ static void no_stdin(void) {
   run(interp, "sys.stdin.close()");
 }
 
+/* ---- waits that end with the run ---- */
+
+static subpy_status blocked_status;
+static const char *blocked_code;
+
+static void *is_blocked(void *interp) {
+  blocked_status = subpy_exec(*(subpy_interp *)interp, blocked_code, SUBPY_AUTO_LEN, NULL);
+  return NULL;
+}
+
+/* Interrupts the run until it ends. */
+static void ends_when_interrupted(subpy_interp interp, const char *code) {
+  subpy_error *error = NULL;
+  pthread_t thread;
+  blocked_code = code;
+  CHECK(pthread_create(&thread, NULL, is_blocked, &interp) == 0);
+  usleep(60000);
+  struct timespec now;
+  do {
+    OK(subpy_interrupt(interp, &error));
+    CHECK(clock_gettime(CLOCK_REALTIME, &now) == 0);
+    now.tv_nsec += 10000000;
+    if (now.tv_nsec >= 1000000000) now.tv_sec++, now.tv_nsec -= 1000000000;
+  } while (pthread_timedjoin_np(thread, NULL, &now) != 0);
+  CHECK(blocked_status == SUBPY_ERROR_INTERRUPTED);
+}
+
+/* Nobody reads. What could not be written is lost, and nothing waits for it any more. */
+static void full_pipe(void) {
+  subpy_error *error = NULL;
+  int ends[2];
+  CHECK(pipe(ends) == 0 && dup2(ends[1], 1) == 1);
+  CHECK(fcntl(1, F_SETFL, O_NONBLOCK) == 0);
+  while (write(1, "pipe is full", 12) > 0) continue;
+  CHECK(fcntl(1, F_SETFL, 0) == 0);
+  subpy_interp interp = create();
+  ends_when_interrupted(interp, "print('at the end')");
+  ends_when_interrupted(interp, "print('flushed', flush=True)");
+  ends_when_interrupted(interp, "print('x' * (2 << 20))");
+  ends_when_interrupted(interp, "while True:\n  try: print('x', flush=True)\n  except KeyboardInterrupt: break\nprint('again')");
+  run(interp, "1 + 1");
+  OK(subpy_close(interp, &error));
+  shut_down();
+}
+
+static bool let_go_on;
+static void blocks(void *userdata, subpy_interp interp, int32_t stream, const char *text, size_t len) {
+  take(userdata, interp, stream, text, len);
+  while (!__atomic_load_n(&let_go_on, __ATOMIC_SEQ_CST)) usleep(1000);
+}
+
+static void *starts_a_thread(void *interp) {
+  subpy_exec(*(subpy_interp *)interp,
+             "import threading\nthread = threading.Thread(target=print, args=('first',), daemon=False); thread.start()",
+             SUBPY_AUTO_LEN, NULL);
+  return NULL;
+}
+
+/* Another thread's text is being delivered. It is delivered later, and nothing is lost. */
+static void slow_function(void) {
+  subpy_error *error = NULL;
+  subpy_interp interp = create_with(0, SUBPY_BUSY_SHARE);
+  taken *log = new_log();
+  OK(subpy_set_output(interp, blocks, log, finalize, &error));
+  /* Either the thread delivers it, or the run that started the thread does at its end. */
+  pthread_t starter;
+  CHECK(pthread_create(&starter, NULL, starts_a_thread, &interp) == 0);
+  while (__atomic_load_n(&log->calls, __ATOMIC_SEQ_CST) == 0) usleep(1000);
+  ends_when_interrupted(interp, "print('second')");
+  ends_when_interrupted(interp, "print('third', flush=True)");
+  __atomic_store_n(&let_go_on, true, __ATOMIC_SEQ_CST);
+  CHECK(pthread_join(starter, NULL) == 0);
+  OK(subpy_close(interp, &error));
+  GOT(log, "1:first\n|1:second\nthird\n|");
+  CHECK(log->finalized == 1);
+}
+
 static void with_input(void) {
   int ends[2];
   CHECK(pipe(ends) == 0 && dup2(ends[0], 0) == 0 && write(ends[1], "input", 5) == 5);
@@ -476,5 +554,7 @@ int main(void) {
   no_mixed_lines();
   EXPECT(detached_runs, "", "");
   EXPECT(with_input, "", "");
+  EXPECT(full_pipe, "", "");
+  EXPECT(slow_function, "", "");
   return 0;
 }

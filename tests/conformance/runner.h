@@ -1,4 +1,7 @@
 /* Runs one case of conformance/cases.json through the C interface; tests/conformance.rs writes the program around it. */
+#include <pthread.h>
+#include <time.h>
+
 #include "../c/values.h"
 
 struct outcome {
@@ -6,6 +9,31 @@ struct outcome {
   subpy_value result;
   subpy_error *error;
 };
+
+/* What a case wants besides, for the interpreter and for the run. */
+struct wanted {
+  bool host;
+  bool captured;
+  int64_t interp_timeout_ms;
+  uint64_t interp_flags;
+  /* -1: no token */
+  int64_t cancel_ms;
+};
+
+/* What was printed, to the interpreter's output or the run's. */
+struct printed {
+  char text[3][200000];
+  size_t len[3];
+};
+
+static struct printed printed;
+
+static void print_to(void *userdata, subpy_interp interp, int32_t stream, const char *text, size_t len) {
+  struct printed *to = userdata;
+  CHECK(interp != 0 && (stream == 1 || stream == 2) && to->len[stream] + len < sizeof to->text[stream]);
+  memcpy(to->text[stream] + to->len[stream], text, len);
+  to->len[stream] += len;
+}
 
 /* The ways to call something, all with the same outcome. */
 enum { BY_NAME, PREPARED, IN_THREAD, IN_SESSION, WAYS };
@@ -19,6 +47,13 @@ static struct outcome perform(int way, subpy_run_request request) {
     case PREPARED:
       out.status = subpy_function_new(request.interp, request.text, request.text_len, &function, &out.error);
       if (out.status != SUBPY_OK) return out;
+      if (request.timeout_ms || request.cancel || request.output) {
+        request.what = SUBPY_RUN_FUNCTION, request.function = function;
+        request.text = NULL, request.text_len = 0;
+        out.status = subpy_run(&request, &out.result, &out.error);
+        subpy_function_free(function);
+        return out;
+      }
       out.status = subpy_function_call(function, request.args, request.nargs, request.kwargs, &out.result, &out.error);
       subpy_function_free(function);
       return out;
@@ -37,11 +72,135 @@ static struct outcome perform(int way, subpy_run_request request) {
   }
 }
 
-static subpy_interp begin(const char *setup, size_t len) {
-  subpy_interp interp = create();
+/* Fires a token when its time has come, unless the run has ended before. */
+struct canceller {
+  pthread_t thread;
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  bool ended;
+  int64_t after_ms;
+  subpy_cancel token;
+};
+
+static void *fire_later(void *argument) {
+  struct canceller *canceller = argument;
+  struct timespec end;
+  clock_gettime(CLOCK_REALTIME, &end);
+  end.tv_sec += canceller->after_ms / 1000;
+  end.tv_nsec += canceller->after_ms % 1000 * 1000000;
+  if (end.tv_nsec >= 1000000000) end.tv_sec++, end.tv_nsec -= 1000000000;
+  pthread_mutex_lock(&canceller->lock);
+  int woken = 0;
+  while (!canceller->ended && woken == 0) woken = pthread_cond_timedwait(&canceller->changed, &canceller->lock, &end);
+  if (!canceller->ended) subpy_cancel_fire(canceller->token);
+  pthread_mutex_unlock(&canceller->lock);
+  return NULL;
+}
+
+/* perform(), with what the case wants. */
+static struct outcome perform_wanted(int way, subpy_run_request request, const struct wanted *wanted) {
+  struct canceller canceller = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
   subpy_error *error = NULL;
+  printed.len[1] = printed.len[2] = 0;
+  if (wanted->cancel_ms < 0) return perform(way, request);
+  OK(subpy_cancel_new(&canceller.token, &error));
+  request.cancel = canceller.token;
+  canceller.after_ms = wanted->cancel_ms;
+  if (wanted->cancel_ms == 0)
+    subpy_cancel_fire(canceller.token);
+  else
+    CHECK(pthread_create(&canceller.thread, NULL, fire_later, &canceller) == 0);
+  struct outcome out = perform(way, request);
+  if (wanted->cancel_ms != 0) {
+    pthread_mutex_lock(&canceller.lock);
+    canceller.ended = true;
+    pthread_cond_signal(&canceller.changed);
+    pthread_mutex_unlock(&canceller.lock);
+    pthread_join(canceller.thread, NULL);
+  }
+  subpy_cancel_free(canceller.token);
+  return out;
+}
+
+/* ---- the functions of the module `host` ---- */
+
+static void host_echo(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs,
+                      const subpy_value *kwargs) {
+  (void)userdata, (void)kwargs;
+  CHECK(nargs == 1 && subpy_context_return(ctx, &args[0]) == SUBPY_OK);
+}
+
+static void host_arguments(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs,
+                           const subpy_value *kwargs) {
+  (void)userdata;
+  subpy_value parts[] = {subpy_list(args, nargs), kwargs ? *kwargs : subpy_dict(NULL, 0)};
+  parts[1].flags = 0;
+  subpy_value both = subpy_tuple(parts, 2);
+  CHECK(subpy_context_return(ctx, &both) == SUBPY_OK);
+}
+
+static void host_nothing(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs,
+                         const subpy_value *kwargs) {
+  (void)userdata, (void)ctx, (void)args, (void)nargs, (void)kwargs;
+}
+
+static void host_fail(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs,
+                      const subpy_value *kwargs) {
+  (void)userdata, (void)kwargs;
+  CHECK(nargs == 2);
+  CHECK(subpy_context_raise(ctx, args[0].u.as_str, args[0].len, args[1].u.as_str, args[1].len) == SUBPY_OK);
+}
+
+static void host_again(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs,
+                       const subpy_value *kwargs) {
+  (void)userdata, (void)kwargs;
+  subpy_error *error = NULL;
+  subpy_value result = {0};
+  CHECK(nargs == 1);
+  OK(subpy_eval(subpy_context_interp(ctx), args[0].u.as_str, args[0].len, &result, &error));
+  CHECK(subpy_context_return(ctx, &result) == SUBPY_OK);
+  subpy_value_free(&result);
+}
+
+static void define_host(subpy_interp interp) {
+  subpy_error *error = NULL;
+  static const struct {
+    const char *name;
+    subpy_host_fn function;
+  } functions[] = {{"host:echo", host_echo},
+                   {"host:arguments", host_arguments},
+                   {"host:nothing", host_nothing},
+                   {"host:fail", host_fail},
+                   {"host:again", host_again}};
+  for (size_t i = 0; i < COUNT(functions); i++)
+    OK(subpy_define(interp, functions[i].name, SUBPY_AUTO_LEN, 0, functions[i].function, NULL, NULL, &error));
+}
+
+static subpy_interp begin_wanted(const char *setup, size_t len, const struct wanted *wanted) {
+  subpy_interp_options options = {
+      .size = sizeof options, .flags = wanted->interp_flags, .timeout_ms = wanted->interp_timeout_ms};
+  subpy_interp interp = 0;
+  subpy_error *error = NULL;
+  OK(subpy_create(&options, &interp, &error));
+  if (wanted->host) define_host(interp);
+  if (wanted->captured) OK(subpy_set_output(interp, print_to, &printed, NULL, &error));
   OK(subpy_exec(interp, setup, len, &error));
   return interp;
+}
+
+static subpy_interp begin(const char *setup, size_t len) { return begin_wanted(setup, len, &(struct wanted){0}); }
+
+/* How many characters of UTF-8. */
+static size_t characters(int stream) {
+  size_t count = 0;
+  for (size_t i = 0; i < printed.len[stream]; i++) count += ((unsigned char)printed.text[stream][i] & 0xC0) != 0x80;
+  return count;
+}
+
+static void expect_printed(const char *name, int stream, const char *expected, size_t len) {
+  if (printed.len[stream] == len && memcmp(printed.text[stream], expected, len) == 0) return;
+  fprintf(stderr, "%s: printed\n  %.*s\nnot\n  %s\n", name, (int)printed.len[stream], printed.text[stream], expected);
+  exit(1);
 }
 
 static void expect_ok(const char *name, struct outcome *out, const subpy_value *result) {

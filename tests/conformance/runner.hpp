@@ -1,5 +1,10 @@
 // Runs one case of conformance/cases.json through the C++ header; tests/conformance.rs writes the program around it.
+#include <chrono>
+#include <condition_variable>
 #include <cstring>
+#include <mutex>
+#include <string>
+#include <thread>
 #include <vector>
 
 #include "../cpp/test.hpp"
@@ -42,10 +47,69 @@ inline bool same(const subpy_value &one, const subpy_value &other) {
   return true;
 }
 
-inline subpy::interpreter prepared(std::string_view setup) {
-  auto interp = subpy::interpreter::create();
+inline void define_host(const subpy::interpreter &interp) {
+  interp.define("host:echo", [](subpy::value_view any) { return any; });
+  interp.define("host:arguments", [](subpy::positional args, subpy::keywords kwargs) {
+    return std::tuple(std::vector<subpy::value_view>(args.begin(), args.end()), kwargs);
+  });
+  interp.define("host:nothing", [] {});
+  interp.define("host:fail", [](const std::string &type, const std::string &message) {
+    throw subpy::python_exception(type, message);
+  });
+  interp.define("host:again", [](subpy::context call, std::string_view code) {
+    return call.interpreter().eval<value>(code);
+  });
+}
+
+inline subpy::interpreter prepared(std::string_view setup, const subpy::interpreter_options &options = {},
+                                   bool host = false) {
+  auto interp = subpy::interpreter::create(options);
+  if (host) define_host(interp);
   interp.exec(setup);
   return interp;
+}
+
+/// What was printed, to the interpreter's output or the run's.
+struct printed {
+  std::string out;
+  std::string err;
+
+  subpy::output to() {
+    return [this](subpy::stream from, std::string_view text) { (from == subpy::stream::err ? err : out).append(text); };
+  }
+};
+
+/// How many characters of UTF-8.
+inline std::size_t characters(std::string_view text) {
+  std::size_t count = 0;
+  for (const char letter : text) count += (static_cast<unsigned char>(letter) & 0xC0U) != 0x80U ? 1U : 0U;
+  return count;
+}
+
+/// Runs with a token that is fired when its time has come, unless the run has ended before.
+template <class Run>
+auto cancelled_after(std::chrono::milliseconds time, subpy::run_options &options, const Run &run) {
+  const auto token = subpy::cancel::create();
+  options.cancel = token;
+  if (time.count() == 0) {
+    token.fire();
+    return run();
+  }
+  std::mutex lock;
+  std::condition_variable changed;
+  bool ended = false;
+  std::thread canceller([&] {
+    std::unique_lock<std::mutex> guard(lock);
+    if (!changed.wait_for(guard, time, [&] { return ended; })) token.fire();
+  });
+  auto outcome = run();
+  {
+    const std::lock_guard<std::mutex> guard(lock);
+    ended = true;
+  }
+  changed.notify_one();
+  canceller.join();
+  return outcome;
 }
 
 template <class T>

@@ -30,6 +30,26 @@ int main() {
   CHECK(failed.error().code() == subpy::status::execution_failed);
   CHECK_TEXT(failed.error().excinfo()->formatted(), "ZeroDivisionError: division by zero");
 
+  // a host function returns what is wrong
+  CHECK(interp.try_define("host:half", [](int n) -> subpy::result<int> {
+                if (n % 2 != 0) return subpy::python_exception("ValueError", "odd");
+                return n / 2;
+              }).has_value());
+  CHECK(interp.try_exec("import host").has_value() && *interp.try_eval<int>("host.half(8)") == 4);
+  CHECK_ERROR(interp.try_eval<int>("host.half(7)"), execution_failed, "ValueError: odd");
+  CHECK_ERROR(interp.try_eval<int>("host.half('x')"), execution_failed,
+              "TypeError: half() argument 1: str does not convert to std::int32_t");
+  std::string printed;
+  subpy::run_options limits;
+  limits.timeout = std::chrono::milliseconds(30);
+  limits.output = [&](subpy::stream, std::string_view text) { printed.append(text); };
+  CHECK(interp.try_exec("print('x', flush=True)\nwhile True: pass", limits).error().code() == subpy::status::timeout);
+  CHECK(printed == "x\n");
+  const auto token = subpy::cancel::try_create();
+  limits.cancel = *token;
+  token->fire();
+  CHECK(interp.try_exec("pass", limits).error().code() == subpy::status::interrupted);
+
   auto thread = interp.try_call_in_thread("f", 1);
   CHECK(thread.has_value() && thread->try_join<subpy::value>().has_value());
   CHECK(*interp.try_id() == 1 && !*interp.try_is_running() && *interp.try_whence() == "C-API");

@@ -97,6 +97,11 @@ fn handle_layout() -> Vec<String> {
 
 /// Builds a C program against libsubpy.so and returns its path.
 pub fn build(source: &Path) -> PathBuf {
+    build_with(source, &[])
+}
+
+/// The same with more arguments for the compiler.
+pub fn build_with(source: &Path, arguments: &[String]) -> PathBuf {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let name = source.file_stem().expect("a file name").to_string_lossy().into_owned();
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -106,6 +111,7 @@ pub fn build(source: &Path) -> PathBuf {
     command.args(handle_layout());
     command.arg("-std=c11").arg("-D_GNU_SOURCE").arg(source).arg("-o").arg(&program);
     command.arg("-L").arg(&folder).arg("-lsubpy").arg("-ldl").arg("-lm").arg("-pthread");
+    command.args(arguments);
     // An old-style path, which comes before the LD_LIBRARY_PATH that cargo sets: there an older build may lie.
     command.arg(format!("-Wl,--disable-new-dtags,-rpath,{}", folder.display()));
     let output = command.output().expect("the C compiler runs");

@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "config.hpp"
+#include "cause.hpp"
 
 namespace subpy {
 inline namespace SUBPY_CPP_MODE {
@@ -34,6 +34,8 @@ enum class status : std::int32_t {
   syntax = SUBPY_ERROR_SYNTAX,
   python_not_found = SUBPY_ERROR_PYTHON_NOT_FOUND,
   python_unsupported = SUBPY_ERROR_PYTHON_UNSUPPORTED,
+  timeout = SUBPY_ERROR_TIMEOUT,
+  interrupted = SUBPY_ERROR_INTERRUPTED,
   no_memory = SUBPY_ERROR_NO_MEMORY,
   forked = SUBPY_ERROR_FORKED,
   wrong_state = SUBPY_ERROR_WRONG_STATE,
@@ -67,6 +69,10 @@ struct failure {
   std::string path;                                 // conversion: the way to the value, such as "[3]['x']"
   std::string reason;                               // conversion: what is wrong with it
   std::optional<std::size_t> row;                   // conversion: of many calls, whose result it is
+  std::string python_type{};                        // python_exception: its type
+#if SUBPY_CPP_EXCEPTIONS
+  std::exception_ptr cause{};  // what a host function threw, when that is what came out
+#endif
 };
 
 inline std::string_view view_of(const char *text, std::size_t length) noexcept {
@@ -84,6 +90,15 @@ struct conversion_path {
   static error within(const error &inner, const std::string &element);
   /// Another word than "value" for where the way begins.
   static error rooted(const error &inner, std::string_view root);
+};
+
+/// What a host function makes of an error.
+struct host_error {
+  /// The type of a python_exception; empty for all others.
+  static const std::string &python_type(const error &of) noexcept;
+  /// The message of a python_exception, without its type.
+  static const std::string &python_message(const error &of) noexcept;
+  static error make(std::string type, std::string message);
 };
 
 /// The errors of a row of many calls.
@@ -207,7 +222,8 @@ class error : public std::exception {
     return detail::view_of(text, length);
   }
 
-  /// The Python exception: there is one for status::execution_failed and status::syntax.
+  /// The Python exception: there is one for status::execution_failed, syntax, timeout and interrupted. Empty when a run was
+  /// stopped before it began.
   [[nodiscard]] std::optional<exception_info> excinfo() const noexcept {
     if (subpy_error_type_name(state_->source.get(), nullptr) == nullptr) return std::nullopt;
     return exception_info(state_);
@@ -232,12 +248,17 @@ class error : public std::exception {
   [[nodiscard]] subpy_interp interp() const noexcept { return subpy_error_interp(state_->source.get()); }
 
 #if SUBPY_CPP_EXCEPTIONS
+  /// What a host function threw, when that is the exception that Python did not catch; null for all other errors. The
+  /// class that is thrown for the error has it as its nested exception: std::rethrow_if_nested(error).
+  [[nodiscard]] std::exception_ptr cause() const noexcept { return state_->cause; }
+
   /// Throws it, as the class that belongs to its code.
   [[noreturn]] void raise() const;
 #endif
 
  private:
   friend struct detail::conversion_path;
+  friend struct detail::host_error;
   friend struct detail::row_error;
 
   explicit error(detail::failure &&state) : state_(std::make_shared<const detail::failure>(std::move(state))) {}
@@ -247,8 +268,21 @@ class error : public std::exception {
     state.source.reset(raw);
     state.code = code;
     if (raw == nullptr) state.message = status_name(code);
+    find_cause(state);
     return state;
   }
+
+  static void find_cause([[maybe_unused]] detail::failure &state) {
+#if SUBPY_CPP_EXCEPTIONS
+    const std::uint64_t tag = subpy_error_tag(state.source.get());
+    if (tag != 0) state.cause = detail::cause_store::get().find(tag);
+#endif
+  }
+
+#if SUBPY_CPP_EXCEPTIONS
+  template <class Error>
+  [[noreturn]] void throw_as() const;
+#endif
 
   std::shared_ptr<const detail::failure> state_;  // never null: there is no move that would leave it so
 };
@@ -336,47 +370,85 @@ class wrong_state_error : public error {
   explicit wrong_state_error(const error &cause) noexcept : error(cause) {}
 };
 
+/// The time limit was over. excinfo() shows where Python was.
+class timeout_error : public error {
+ public:
+  explicit timeout_error(const error &cause) noexcept : error(cause) {}
+};
+
+/// The run was cancelled. excinfo() shows where Python was.
+class interrupted_error : public error {
+ public:
+  explicit interrupted_error(const error &cause) noexcept : error(cause) {}
+};
+
 /// A bug in subpy; please report it.
 class panic_error : public error {
  public:
   explicit panic_error(const error &cause) noexcept : error(cause) {}
 };
 
+/// The Python exception that a host function wants to raise: `throw subpy::python_exception("KeyError", "no such user")`,
+/// or returned as the error of a subpy::result.
+class python_exception : public error {
+ public:
+  /// `type` is the name of a builtin exception, or "package.module:Type".
+  python_exception(std::string type, std::string message)
+      : error(detail::host_error::make(std::move(type), std::move(message))) {}
+
+  explicit python_exception(const error &cause) noexcept : error(cause) {}
+};
+
 #if SUBPY_CPP_EXCEPTIONS
+template <class Error>
+void error::throw_as() const {
+  if (state_->cause == nullptr) throw Error(*this);
+  try {
+    std::rethrow_exception(state_->cause);
+  } catch (...) {  // which makes it the exception that is nested
+    std::throw_with_nested(Error(*this));
+  }
+}
+
 inline void error::raise() const {
+  if (!state_->python_type.empty()) throw_as<python_exception>();
   switch (code()) {
     case status::invalid_argument:
-      throw invalid_argument_error(*this);
+      throw_as<invalid_argument_error>();
     case status::not_found:
-      throw interpreter_not_found_error(*this);
+      throw_as<interpreter_not_found_error>();
     case status::busy:
-      throw busy_error(*this);
+      throw_as<busy_error>();
     case status::execution_failed:
-      throw execution_failed(*this);
+      throw_as<execution_failed>();
     case status::not_shareable:
-      throw not_shareable_error(*this);
+      throw_as<not_shareable_error>();
     case status::interpreter:
-      throw interpreter_error(*this);
+      throw_as<interpreter_error>();
     case status::syntax:
-      throw syntax_error(*this);
+      throw_as<syntax_error>();
     case status::python_not_found:
-      throw python_not_found_error(*this);
+      throw_as<python_not_found_error>();
     case status::python_unsupported:
-      throw python_unsupported_error(*this);
+      throw_as<python_unsupported_error>();
+    case status::timeout:
+      throw_as<timeout_error>();
+    case status::interrupted:
+      throw_as<interrupted_error>();
     case status::no_memory:
-      throw no_memory_error(*this);
+      throw_as<no_memory_error>();
     case status::forked:
-      throw forked_error(*this);
+      throw_as<forked_error>();
     case status::wrong_state:
-      throw wrong_state_error(*this);
+      throw_as<wrong_state_error>();
     case status::panic:
-      throw panic_error(*this);
+      throw_as<panic_error>();
     case status::conversion:
-      throw conversion_error(*this);
+      throw_as<conversion_error>();
     case status::ok:
       break;
   }
-  throw error(*this);  // a code of a newer library
+  throw_as<error>();  // a code of a newer library
 }
 #endif
 
@@ -397,11 +469,24 @@ inline error conversion_path::rooted(const error &inner, std::string_view root) 
   return state.code == status::conversion ? make(root, state.path, state.reason) : inner;
 }
 
+inline const std::string &host_error::python_type(const error &of) noexcept { return of.state_->python_type; }
+inline const std::string &host_error::python_message(const error &of) noexcept { return of.state_->reason; }
+
+inline error host_error::make(std::string type, std::string message) {
+  failure state;
+  state.code = status::execution_failed;
+  state.message = message.empty() ? type : type + ": " + message;
+  state.reason = std::move(message);
+  state.python_type = std::move(type);
+  return error(std::move(state));
+}
+
 inline error row_error::shared(const subpy_error *raw, std::shared_ptr<const void> results) {
   failure state;
   state.code = static_cast<status>(subpy_error_status(raw));
   // Nothing changes an error; only its owner frees it.
   state.source = {const_cast<subpy_error *>(raw), free_error{std::move(results)}};
+  error::find_cause(state);
   return error(std::move(state));
 }
 
@@ -420,13 +505,14 @@ inline error row_error::conversion(const error &inner, std::size_t row) {
 
 }  // namespace detail
 
-/// Takes errors that nobody can be told of, because they come up in a destructor. It may be called on any thread.
+/// Takes errors that nobody can be told of, because they come up in a destructor, or in a function that output goes to. It
+/// may be called on any thread.
 using unraisable_hook = void (*)(const error &) noexcept;
 
 namespace detail {
 
 inline void print_unraisable(const error &ignored) noexcept {
-  std::fprintf(stderr, "subpy: error in a destructor: %s: %s\n", status_name(ignored.code()), ignored.what());
+  std::fprintf(stderr, "subpy: ignored: %s: %s\n", status_name(ignored.code()), ignored.what());
 }
 
 inline std::atomic<unraisable_hook> current_unraisable_hook{print_unraisable};
@@ -437,7 +523,7 @@ inline void report(subpy_status code, subpy_error *raw) noexcept {
   try {
     current_unraisable_hook.load()(error(code, raw));
   } catch (const std::bad_alloc &) {
-    std::fprintf(stderr, "subpy: error in a destructor: %s\n", subpy_status_name(code));
+    std::fprintf(stderr, "subpy: ignored: %s\n", subpy_status_name(code));
   }
 #else
   current_unraisable_hook.load()(error(code, raw));

@@ -47,6 +47,18 @@ class function {
                                              received.cause()));
   }
 
+  /// The same, with a time limit, a token or an output: `f.call<int>(options, 1, 2)`.
+  template <class T = void, class... Args>
+  [[nodiscard]] result<T> try_call(const run_options &options, const Args &...args) const {
+    if (auto wrong = detail::nul_in(options.filename, "filename")) return *wrong;
+    encoder room;
+    const auto gathered = detail::gather(room, args...);
+    const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
+    const subpy_run_request request = call_request(options, gathered, kwargs);
+    detail::receiver<T> received;
+    return received.take(subpy_run(&request, received.value(), received.cause()));
+  }
+
   /// Calls it with one row of arguments after the other, in a fraction of the time of as many calls: the interpreter is
   /// entered once. A row is a tuple (std::tuple, std::pair, std::array), unpack(container), or one argument:
   /// `f.call_many<int>(std::vector<std::pair<int, int>>{{1, 2}, {3, 4}})`. All have as many arguments. The first row
@@ -75,25 +87,27 @@ class function {
   /// Calls it on a new thread. The arguments are copied first.
   template <class... Args>
   [[nodiscard]] result<thread> try_call_in_thread(const Args &...args) const {
+    return try_call_in_thread(run_options(), args...);
+  }
+
+  /// The same with options: `f.call_in_thread(options, 1, 2)`.
+  template <class... Args>
+  [[nodiscard]] result<thread> try_call_in_thread(const run_options &options, const Args &...args) const {
+    if (auto wrong = detail::nul_in(options.filename, "filename")) return *wrong;
     encoder room;
     const auto gathered = detail::gather(room, args...);
     const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
-    subpy_run_request request{};
-    request.size = sizeof request;
-    request.what = SUBPY_RUN_FUNCTION;
-    request.function = handle_;
-    request.args = gathered.items;
-    request.nargs = gathered.item_count;
-    request.kwargs = gathered.pair_count == 0 ? nullptr : &kwargs;
-    return detail::fetch<thread, subpy_thread>([&](subpy_thread *started, subpy_error **cause) {
-      return subpy_run_in_thread(&request, started, cause);
-    });
+    return detail::start(call_request(options, gathered, kwargs), options);
   }
 
 #if SUBPY_CPP_EXCEPTIONS
   template <class T = void, class... Args>
   T call(const Args &...args) const {
     return try_call<T>(args...).value();
+  }
+  template <class T = void, class... Args>
+  T call(const run_options &options, const Args &...args) const {
+    return try_call<T>(options, args...).value();
   }
   template <class T = void, class Rows>
   auto call_many(const Rows &rows) const {
@@ -107,9 +121,24 @@ class function {
   [[nodiscard]] thread call_in_thread(const Args &...args) const {
     return try_call_in_thread(args...).value();
   }
+  template <class... Args>
+  [[nodiscard]] thread call_in_thread(const run_options &options, const Args &...args) const {
+    return try_call_in_thread(options, args...).value();
+  }
 #endif
 
  private:
+  [[nodiscard]] subpy_run_request call_request(const run_options &options, const detail::arguments &gathered,
+                                               const subpy_value &kwargs) const noexcept {
+    subpy_run_request request = detail::request_with(options);
+    request.what = SUBPY_RUN_FUNCTION;
+    request.function = handle_;
+    request.args = gathered.items;
+    request.nargs = gathered.item_count;
+    request.kwargs = gathered.pair_count == 0 ? nullptr : &kwargs;
+    return request;
+  }
+
   subpy_function handle_ = 0;
 };
 

@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
-#include "session.hpp"
+#include "host.hpp"
 
 namespace subpy {
 inline namespace SUBPY_CPP_MODE {
@@ -51,6 +53,18 @@ class interpreter_ref {
                                     received.cause()));
   }
 
+  /// The same, with a time limit, a token or an output: `call<int>(options, "f", 1)`.
+  template <class T = void, class... Args>
+  [[nodiscard]] result<T> try_call(const run_options &options, std::string_view callable, const Args &...args) const {
+    if (auto wrong = detail::nul_in(options.filename, "filename")) return *wrong;
+    encoder room;
+    const auto gathered = detail::gather(room, args...);
+    const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
+    const subpy_run_request made = call_request(options, callable, gathered, kwargs);
+    detail::receiver<T> received;
+    return received.take(subpy_run(&made, received.value(), received.cause()));
+  }
+
   /// Calls something by its name on a new thread. The arguments are copied first. Python: Interpreter.call_in_thread().
   template <class... Args>
   [[nodiscard]] result<thread> try_call_in_thread(std::string_view callable, const Args &...args) const {
@@ -61,6 +75,17 @@ class interpreter_ref {
       return subpy_call_in_thread(handle_, callable.data(), callable.size(), gathered.items, gathered.item_count,
                                   gathered.pair_count == 0 ? nullptr : &kwargs, started, cause);
     });
+  }
+
+  /// The same with options: `call_in_thread(options, "f", 1)`.
+  template <class... Args>
+  [[nodiscard]] result<thread> try_call_in_thread(const run_options &options, std::string_view callable,
+                                                  const Args &...args) const {
+    if (auto wrong = detail::nul_in(options.filename, "filename")) return *wrong;
+    encoder room;
+    const auto gathered = detail::gather(room, args...);
+    const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
+    return detail::start(call_request(options, callable, gathered, kwargs), options);
   }
 
   /// Looks a callable up, by its name as try_call() takes it, to call it many times.
@@ -102,6 +127,58 @@ class interpreter_ref {
     return detail::attempt([&](subpy_error **cause) { return subpy_prepare_main(handle_, &dict, cause); });
   }
 
+  /// Makes a function of the program's callable from Python: "name" in `__main__`, or "module:name", where the module is
+  /// made when there is none. A function, a lambda or any object with one operator(); its parameters and its result are
+  /// types that have a conversion:
+  ///
+  ///   interp.define("host:add", [](int a, int b) { return a + b; });
+  ///   interp.exec("import host; print(host.add(1, 2))");
+  ///
+  /// A std::optional parameter may be missing; subpy::positional takes the other positional arguments, subpy::keywords
+  /// those by name, and a first parameter of type subpy::context tells about the call. Parameters that point into their
+  /// argument, such as std::string_view, are valid during the call.
+  ///
+  /// The function is called without the GIL, on the thread that Python calls it on, from several at once when it has
+  /// several; it may use the interpreter. What it throws becomes a Python exception: a python_exception the type that it
+  /// names, an error the Python exception that it is about, the standard exceptions their nearest relatives (see
+  /// docs/cpp.md). It is destroyed when Python has no use for it any more, at the latest when the interpreter is closed.
+  template <class Function>
+  [[nodiscard]] result<void> try_define(std::string_view name, Function &&function,
+                                        const define_options &options = {}) const {
+    static_assert(detail::has_signature<std::decay_t<Function>>::value,
+                  "subpy: a host function is a function or an object with one operator() that is no template");
+    using host = detail::host_function<std::decay_t<Function>>;
+    if (auto wrong = detail::nul_in(options.signature, "signature")) return *wrong;
+    if (auto wrong = detail::nul_in(options.doc, "doc")) return *wrong;
+    auto parameters = host::parameters(name, options);
+    if (!parameters) return parameters.error();
+    const subpy_define_options raw = detail::raw_options(options);
+    auto made = std::make_unique<host>(std::forward<Function>(function), *std::move(parameters));
+    return detail::attempt([&](subpy_error **cause) {
+      return subpy_define_with(handle_, name.data(), name.size(), &raw, host::call, made.release(), host::finalize,
+                               cause);
+    });
+  }
+
+  /// Where stdout and stderr go from now on: `set_output(std::cout)`, `set_output([](subpy::stream, std::string_view) {})`.
+  /// Without an argument to the file descriptors again.
+  [[nodiscard]] result<void> try_set_output(const output &to = {}) const {
+    if (!to) {
+      return detail::attempt([&](subpy_error **cause) {
+        return subpy_set_output(handle_, nullptr, nullptr, nullptr, cause);
+      });
+    }
+    auto kept = std::make_unique<std::shared_ptr<detail::sink>>(to.shared());
+    return detail::attempt([&](subpy_error **cause) {
+      return subpy_set_output(handle_, detail::write_to_kept_sink, kept.release(), detail::drop_sink, cause);
+    });
+  }
+
+  /// Raises KeyboardInterrupt in whatever runs in it now. To stop one run and no other, use run_options::cancel.
+  [[nodiscard]] result<void> try_interrupt() const {
+    return detail::attempt([&](subpy_error **cause) { return subpy_interrupt(handle_, cause); });
+  }
+
   /// Whether something is being run in it by this library. Python: Interpreter.is_running().
   [[nodiscard]] result<bool> try_is_running() const {
     return detail::fetch<bool>([&](bool *found, subpy_error **cause) {
@@ -129,6 +206,13 @@ class interpreter_ref {
     return detail::attempt([&](subpy_error **cause) { return subpy_close(handle_, cause); });
   }
 
+  /// The same with a time limit, and with what becomes of what still runs in it. status::busy: the interpreter is as it
+  /// was, and the message says what is still there. status::timeout: it is ending, and has not ended in time.
+  [[nodiscard]] result<void> try_close(const close_options &options) const {
+    const subpy_close_options raw = detail::raw_options(options);
+    return detail::attempt([&](subpy_error **cause) { return subpy_close_with(handle_, &raw, cause); });
+  }
+
 #if SUBPY_CPP_EXCEPTIONS
   void exec(std::string_view code, const run_options &options = {}) const { try_exec(code, options).value(); }
   template <class T>
@@ -139,9 +223,18 @@ class interpreter_ref {
   T call(std::string_view callable, const Args &...args) const {
     return try_call<T>(callable, args...).value();
   }
+  template <class T = void, class... Args>
+  T call(const run_options &options, std::string_view callable, const Args &...args) const {
+    return try_call<T>(options, callable, args...).value();
+  }
   template <class... Args>
   [[nodiscard]] thread call_in_thread(std::string_view callable, const Args &...args) const {
     return try_call_in_thread(callable, args...).value();
+  }
+  template <class... Args>
+  [[nodiscard]] thread call_in_thread(const run_options &options, std::string_view callable,
+                                      const Args &...args) const {
+    return try_call_in_thread(options, callable, args...).value();
   }
   [[nodiscard]] subpy::function function(std::string_view callable) const { return try_function(callable).value(); }
   [[nodiscard]] session enter() const { return try_enter().value(); }
@@ -155,10 +248,17 @@ class interpreter_ref {
   void prepare_main(const Args &...names) const {
     try_prepare_main(names...).value();
   }
+  template <class Function>
+  void define(std::string_view name, Function &&function, const define_options &options = {}) const {
+    try_define(name, std::forward<Function>(function), options).value();
+  }
+  void set_output(const output &to = {}) const { try_set_output(to).value(); }
+  void interrupt() const { try_interrupt().value(); }
   [[nodiscard]] bool is_running() const { return try_is_running().value(); }
   [[nodiscard]] std::int64_t id() const { return try_id().value(); }
   [[nodiscard]] std::string_view whence() const { return try_whence().value(); }
   void close() const { try_close().value(); }
+  void close(const close_options &options) const { try_close(options).value(); }
 #endif
 
   friend bool operator==(interpreter_ref one, interpreter_ref other) noexcept { return one.handle_ == other.handle_; }
@@ -170,15 +270,23 @@ class interpreter_ref {
 
  private:
   /// The request of an exec or eval, which borrows all of it.
-  [[nodiscard]] subpy_run_request request(std::int32_t what, std::string_view text, const run_options &options) const {
-    subpy_run_request made{};
-    made.size = sizeof made;
+  [[nodiscard]] subpy_run_request request(std::int32_t what, std::string_view text,
+                                          const run_options &options) const noexcept {
+    subpy_run_request made = detail::request_with(options);
     made.interp = handle_;
     made.what = what;
-    made.flags = options.keep_indent ? SUBPY_KEEP_INDENT : 0U;
     made.text = text.data();
     made.text_len = text.size();
-    made.filename = detail::or_null(options.filename);
+    return made;
+  }
+
+  [[nodiscard]] subpy_run_request call_request(const run_options &options, std::string_view callable,
+                                               const detail::arguments &gathered,
+                                               const subpy_value &kwargs) const noexcept {
+    subpy_run_request made = request(SUBPY_RUN_CALL, callable, options);
+    made.args = gathered.items;
+    made.nargs = gathered.item_count;
+    made.kwargs = gathered.pair_count == 0 ? nullptr : &kwargs;
     return made;
   }
 
@@ -193,12 +301,11 @@ class interpreter_ref {
   [[nodiscard]] result<thread> try_run_in_thread(std::int32_t what, std::string_view text,
                                                  const run_options &options) const {
     if (auto wrong = detail::nul_in(options.filename, "filename")) return *wrong;
-    const subpy_run_request made = request(what, text, options);
-    return detail::fetch<thread, subpy_thread>([&](subpy_thread *started, subpy_error **cause) {
-      return subpy_run_in_thread(&made, started, cause);
-    });
+    return detail::start(request(what, text, options), options);
   }
 };
+
+inline interpreter_ref context::interpreter() const noexcept { return interpreter_ref(subpy_context_interp(raw_)); }
 
 /// An interpreter and the duty to close it. Movable, not copyable; all else is in interpreter_ref, which it converts to.
 ///
@@ -246,6 +353,9 @@ class interpreter : public interpreter_ref {
                 detail::flag(options.no_threads, SUBPY_INTERP_NO_THREADS) |
                 detail::flag(options.allow_daemon_threads, SUBPY_INTERP_ALLOW_DAEMON_THREADS) |
                 detail::flag(options.no_extension_check, SUBPY_INTERP_NO_EXTENSION_CHECK);
+    raw.flags |= detail::flag(options.unbuffered, SUBPY_INTERP_UNBUFFERED) |
+                 detail::flag(options.no_stdin, SUBPY_INTERP_NO_STDIN);
+    raw.timeout_ms = detail::limit_of(options.timeout);
     raw.path = path.empty() ? nullptr : path.data();
     raw.path_len = path.size();
     const auto created = detail::fetch<interpreter_ref, subpy_interp>([&](subpy_interp *to, subpy_error **cause) {

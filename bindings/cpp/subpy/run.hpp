@@ -2,9 +2,12 @@
 #ifndef SUBPY_RUN_HPP
 #define SUBPY_RUN_HPP
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -47,18 +50,68 @@ struct interpreter_options {
   /// Extension modules that do not declare support for sub-interpreters load too. Needs gil_policy::shared.
   bool no_extension_check = false;
   /// Folders to put in front of sys.path.
-  std::vector<std::string> path;
+  std::vector<std::string> path{};
+  /// The time limit of every run in it that has none of its own.
+  std::optional<std::chrono::milliseconds> timeout{};
+  /// input() and sys.stdin are at their end.
+  bool no_stdin = false;
+  /// What is printed goes out at once, not when the run has ended.
+  bool unbuffered = false;
 };
 
-/// Options of exec() and eval().
+/// Options of a run: behind the source of exec() and eval(), in front of what a call() calls.
 struct run_options {
-  /// The file name in tracebacks. Empty: "<script>".
-  std::string filename;
+  /// For exec() and eval(): the file name in tracebacks. Empty: "<script>".
+  std::string filename{};
   /// exec() does not take the common indentation off.
   bool keep_indent = false;
+  /// The time limit, after which it ends with status::timeout. One that is over already is a millisecond.
+  std::optional<std::chrono::milliseconds> timeout{};
+  /// Stops it: status::interrupted. A subpy::cancel, or a std::stop_token.
+  subpy::cancel cancel{};
+  /// Where what it prints goes: what this run prints, and nobody else. The threads that it starts print to the
+  /// interpreter's output.
+  subpy::output output{};
+  /// On a thread of its own: when the time limit is over or it is cancelled, join() does not wait for a run that CPython
+  /// cannot stop, such as one in time.sleep(). The interpreter is busy until it really ends.
+  bool abandon = false;
 };
 
 namespace detail {
+
+/// A request with these options, which it borrows; `filename` has no NUL in it.
+inline subpy_run_request request_with(const run_options &options) noexcept {
+  subpy_run_request made{};
+  made.size = sizeof made;
+  made.flags = (options.keep_indent ? SUBPY_KEEP_INDENT : 0U) | (options.abandon ? SUBPY_ABANDON : 0U);
+  made.filename = or_null(options.filename);
+  made.timeout_ms = limit_of(options.timeout);
+  made.cancel = options.cancel.handle();
+  if (options.output) {
+    made.output = write_to_sink;
+    made.output_data = options.output.shared().get();
+  }
+  return made;
+}
+
+/// Starts it on a thread of its own, which keeps what the options lend.
+inline result<thread> start(subpy_run_request request, const run_options &options) {
+  std::unique_ptr<thread_needs> needs;
+  if (options.output || options.cancel.handle() != 0) {
+    needs = std::make_unique<thread_needs>();
+    needs->cancel = options.cancel;
+  }
+  if (options.output) {
+    needs->output = open_outputs::get().open(options.output.shared());
+    request.output = open_outputs::write;
+    request.output_data = reinterpret_cast<void *>(needs->output);  // NOLINT(performance-no-int-to-ptr)
+  }
+  subpy_thread started = 0;
+  subpy_error *cause = nullptr;
+  const subpy_status code = subpy_run_in_thread(&request, &started, &cause);
+  if (code != SUBPY_OK) return error(code, cause);
+  return thread(started, std::move(needs));
+}
 
 template <class T>
 struct is_keyword : std::false_type {};

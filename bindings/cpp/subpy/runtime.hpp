@@ -2,6 +2,8 @@
 #ifndef SUBPY_RUNTIME_HPP
 #define SUBPY_RUNTIME_HPP
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -25,11 +27,22 @@ struct runtime_options {
   bool keep_sigpipe = false;
 };
 
+/// Options of interpreter_ref::close() and shutdown(). Those of subpy_close_options.
+struct close_options {
+  /// How long to wait; zero does not wait at all, and without one there is no limit.
+  std::optional<std::chrono::milliseconds> timeout{};
+  /// Runs that are in it, or wait to get in, may finish; new ones are refused.
+  bool drain = false;
+  /// What runs in it is interrupted, the threads of Python's own too.
+  bool interrupt = false;
+};
+
 namespace detail {
 
 /// Runs a C function that writes an error.
 template <class Function>
 result<void> attempt(const Function &function) {
+  const in_run here;
   subpy_error *cause = nullptr;
   const subpy_status code = function(&cause);
   if (code != SUBPY_OK) return error(code, cause);
@@ -64,9 +77,22 @@ inline std::optional<error> nul_in(const std::string &text, const char *what) {
   return error(status::invalid_argument, std::string(what) + ": a NUL inside: " + quoted(text));
 }
 
+/// A time limit for the C interface, rounded up. Zero is no limit there, so one that is over already is a millisecond.
+inline std::int64_t limit_of(const std::optional<std::chrono::milliseconds> &limit) noexcept {
+  return limit ? std::max<std::int64_t>(limit->count(), 1) : 0;
+}
+
 inline const char *or_null(const std::string &text) noexcept { return text.empty() ? nullptr : text.c_str(); }
 
 inline std::uint64_t flag(bool set, std::uint64_t value) noexcept { return set ? value : 0; }
+
+inline subpy_close_options raw_options(const close_options &options) noexcept {
+  subpy_close_options raw{};
+  raw.size = sizeof raw;
+  raw.timeout_ms = options.timeout ? std::max<std::int64_t>(options.timeout->count(), 0) : -1;
+  raw.flags = (options.drain ? SUBPY_CLOSE_DRAIN : 0U) | (options.interrupt ? SUBPY_CLOSE_INTERRUPT : 0U);
+  return raw;
+}
 
 }  // namespace detail
 
@@ -87,9 +113,17 @@ inline std::uint64_t flag(bool set, std::uint64_t value) noexcept { return set ?
 /// for what it closed may stay: their destructors do nothing then.
 [[nodiscard]] inline result<void> try_shutdown() { return detail::attempt(subpy_shutdown); }
 
+/// The same with a time limit, and with what becomes of what still runs. status::busy: everything is as it was, and the
+/// message says what is still there. status::timeout: all are ending, and have not ended in time.
+[[nodiscard]] inline result<void> try_shutdown(const close_options &options) {
+  const subpy_close_options raw = detail::raw_options(options);
+  return detail::attempt([&](subpy_error **cause) { return subpy_shutdown_with(&raw, cause); });
+}
+
 #if SUBPY_CPP_EXCEPTIONS
 inline void init(const runtime_options &options = {}) { try_init(options).value(); }
 inline void shutdown() { try_shutdown().value(); }
+inline void shutdown(const close_options &options) { try_shutdown(options).value(); }
 #endif
 
 /// The version of the library: major * 1000000 + minor * 1000 + patch. SUBPY_VERSION is that of the headers.

@@ -28,6 +28,7 @@
 #define SUBPY_HPP
 
 #include "config.hpp"
+#include "cause.hpp"
 #include "error.hpp"
 #include "result.hpp"
 #include "convert.hpp"
@@ -37,11 +38,16 @@
 #include "fields.hpp"
 #include "standard.hpp"
 #include "runtime.hpp"
+#include "cancel.hpp"
+#include "output.hpp"
 #include "thread.hpp"
 #include "run.hpp"
 #include "many.hpp"
 #include "function.hpp"
 #include "session.hpp"
+#include "raise.hpp"
+#include "parameters.hpp"
+#include "host.hpp"
 #include "interpreter.hpp"
 
 #endif  // SUBPY_HPP

@@ -6,12 +6,13 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
-#include "runtime.hpp"
+#include "output.hpp"
 
 namespace subpy {
 inline namespace SUBPY_CPP_MODE {
@@ -49,6 +50,7 @@ class receiver {
   }
 
  private:
+  const in_run here_;
   subpy_value raw_{};
   subpy_error *cause_ = nullptr;
 };
@@ -66,7 +68,21 @@ class receiver<void> {
   }
 
  private:
+  const in_run here_;
   subpy_error *cause_ = nullptr;
+};
+
+/// What a run on a thread of its own uses, as long as somebody may join it.
+struct thread_needs {
+  thread_needs() noexcept = default;
+  thread_needs(const thread_needs &) = delete;
+  thread_needs(thread_needs &&) = delete;
+  thread_needs &operator=(const thread_needs &) = delete;
+  thread_needs &operator=(thread_needs &&) = delete;
+  ~thread_needs() { open_outputs::get().close(output); }
+
+  subpy::cancel cancel;
+  std::uintptr_t output = 0;
 };
 
 }  // namespace detail
@@ -75,21 +91,26 @@ class receiver<void> {
 /// threads at once.
 ///
 /// Destroying one that was not joined lets the run go on by itself, unlike std::thread, which ends the program. Its
-/// failure is not lost: it is printed to stderr, as Python's threads do it.
+/// failure is not lost: it is printed to stderr, as Python's threads do it. What it prints from then on does not go to
+/// run_options::output any more, and a std::stop_token does not stop it.
 class thread {
  public:
   /// No thread.
   thread() noexcept = default;
   /// Takes over a thread of the C interface.
   explicit thread(subpy_thread handle) noexcept : handle_(handle) {}
+  /// One that uses these until it is joined or detached.
+  thread(subpy_thread handle, std::unique_ptr<detail::thread_needs> needs) noexcept
+      : handle_(handle), needs_(std::move(needs)) {}
 
   thread(const thread &) = delete;
   thread &operator=(const thread &) = delete;
-  thread(thread &&other) noexcept : handle_(std::exchange(other.handle_, 0)) {}
+  thread(thread &&other) noexcept : handle_(std::exchange(other.handle_, 0)), needs_(std::move(other.needs_)) {}
   thread &operator=(thread &&other) noexcept {
     if (this != &other) {
       detach();
       handle_ = std::exchange(other.handle_, 0);
+      needs_ = std::move(other.needs_);
     }
     return *this;
   }
@@ -104,7 +125,10 @@ class thread {
   [[nodiscard]] result<T> try_join() {
     detail::receiver<T> received;
     const subpy_status code = subpy_thread_join(handle_, received.value(), received.cause());
-    if (code != SUBPY_ERROR_WRONG_STATE) handle_ = 0;
+    if (code != SUBPY_ERROR_WRONG_STATE) {
+      handle_ = 0;
+      needs_.reset();  // an abandoned run may still print
+    }
     return received.take(code);
   }
 
@@ -136,10 +160,14 @@ class thread {
 #endif
 
   /// Lets the run go on by itself.
-  void detach() noexcept { subpy_thread_free(std::exchange(handle_, 0)); }
+  void detach() noexcept {
+    subpy_thread_free(std::exchange(handle_, 0));
+    needs_.reset();
+  }
 
  private:
   subpy_thread handle_ = 0;
+  std::unique_ptr<detail::thread_needs> needs_;
 };
 
 }  // namespace SUBPY_CPP_MODE

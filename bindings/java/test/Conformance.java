@@ -1,9 +1,14 @@
+import io.github.subpy.Cancel;
 import io.github.subpy.ExecutionFailedException;
 import io.github.subpy.Function;
 import io.github.subpy.Interpreter;
 import io.github.subpy.Keywords;
+import io.github.subpy.Options;
 import io.github.subpy.Outcome;
+import io.github.subpy.Output;
+import io.github.subpy.PythonException;
 import io.github.subpy.PythonThread;
+import io.github.subpy.RunOptions;
 import io.github.subpy.Session;
 import io.github.subpy.Source;
 import io.github.subpy.Subpy;
@@ -13,12 +18,14 @@ import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 
 /** The table of what every binding does (conformance/README.md), all of it. The argument is the path of cases.json. */
 public class Conformance {
@@ -31,12 +38,32 @@ public class Conformance {
 
   private static final List<String> MANY_MEMBERS = List.of("name", "setup", "text", "rows", "outcomes", "ends");
 
+  private static final List<String> LIMITS_MEMBERS =
+      Stream.concat(MEMBERS.stream(), Stream.of("interp_timeout_ms", "timeout_ms", "cancel_ms")).toList();
+
+  private static final List<String> OUTPUT_MEMBERS =
+      Stream.concat(MEMBERS.stream(), Stream.of("output", "stdout", "stderr", "stdout_length", "no_stdin")).toList();
+
   /** The ways to call something. */
   private enum Way {
     BY_NAME,
     PREPARED,
     THREAD,
     SESSION
+  }
+
+  /** The parts of the table whose cases are alike. */
+  private enum Section {
+    CASES(MEMBERS),
+    HOST(MEMBERS),
+    LIMITS(LIMITS_MEMBERS),
+    OUTPUT(OUTPUT_MEMBERS);
+
+    private final List<String> members;
+
+    Section(List<String> members) {
+      this.members = members;
+    }
   }
 
   private interface Action {
@@ -47,15 +74,20 @@ public class Conformance {
     Map<?, ?> table = (Map<?, ?>) Json.parse(Files.readString(Path.of(args[0])));
     List<String> failures = new ArrayList<>();
     List<String> names = new ArrayList<>();
-    List<Map<?, ?>> cases = known(table.get("cases"), MEMBERS, names);
-    for (Map<?, ?> one : cases) {
-      for (Way way : one.get("do").equals("call") ? Way.values() : new Way[] {Way.BY_NAME}) {
-        try {
-          run(one, way);
-        } catch (Throwable t) {
-          failures.add(one.get("name") + ", " + way + ": " + t);
+    int count = 0;
+    for (Section section : Section.values()) {
+      List<Map<?, ?>> cases = known(table.get(section.name().toLowerCase()), section.members, names);
+      Check.that(!cases.isEmpty());
+      for (Map<?, ?> one : cases) {
+        for (Way way : one.get("do").equals("call") ? Way.values() : new Way[] {Way.BY_NAME}) {
+          try {
+            run(one, way, section);
+          } catch (Throwable t) {
+            failures.add(one.get("name") + ", " + way + ": " + t);
+          }
         }
       }
+      count += cases.size();
     }
     List<Map<?, ?>> many = known(table.get("many"), MANY_MEMBERS, names);
     for (Map<?, ?> one : many) {
@@ -71,7 +103,7 @@ public class Conformance {
     Check.that(names.containsAll(SKIPPED.keySet()), SKIPPED.keySet());
     failures.forEach(System.out::println);
     Check.that(failures.isEmpty(), failures.size() + " failed");
-    System.out.println("conformance: " + (cases.size() + many.size()) + " cases in Java");
+    System.out.println("conformance: " + (count + many.size()) + " cases in Java");
     theRunnerSeesDifferences();
     Subpy.shutdown();
     System.out.println("done");
@@ -96,25 +128,96 @@ public class Conformance {
     return known;
   }
 
-  private static void run(Map<?, ?> one, Way way) throws Exception {
-    try (Interpreter interp = Subpy.create()) {
+  private static void run(Map<?, ?> one, Way way, Section section) throws Exception {
+    Options interpOptions = Options.DEFAULT;
+    if (one.get("interp_timeout_ms") instanceof BigDecimal timeout) {
+      interpOptions = interpOptions.timeout(Duration.ofMillis(timeout.longValueExact()));
+    }
+    if (Boolean.TRUE.equals(one.get("no_stdin"))) {
+      interpOptions = interpOptions.flag(Options.Flag.NO_STDIN);
+    }
+    RunOptions options = null;
+    if (one.get("timeout_ms") instanceof BigDecimal timeout) {
+      options = RunOptions.DEFAULT.timeout(Duration.ofMillis(timeout.longValueExact()));
+    }
+    Map<Output.Stream, StringBuilder> printed =
+        Map.of(Output.Stream.STDOUT, new StringBuilder(), Output.Stream.STDERR, new StringBuilder());
+    Output output = (stream, text) -> printed.get(stream).append(text);
+    if ("run".equals(one.get("output"))) {
+      options = RunOptions.DEFAULT.output(output);
+    }
+    try (Interpreter interp = Subpy.create(interpOptions);
+        Cancel cancel = new Cancel()) {
+      if (section == Section.HOST) {
+        defineHost(interp);
+      }
+      if ("interpreter".equals(one.get("output"))) {
+        interp.setOutput(output);
+      }
       if (one.get("setup") instanceof String setup) {
         interp.exec(setup);
       }
-      Object result = null;
-      try {
-        result = action(one, interp, way).run();
-      } catch (SubpyException e) {
-        if (!(one.get("error") instanceof Map<?, ?> error)) {
-          throw e;
+      Thread firing = null;
+      if (one.get("cancel_ms") instanceof BigDecimal after) {
+        options = RunOptions.DEFAULT.cancel(cancel);
+        if (after.signum() == 0) {
+          cancel.fire();
+        } else {
+          firing = Thread.ofVirtual().start(() -> fireAfter(after.longValueExact(), cancel));
         }
-        compare(e, error);
-        return;
       }
-      Check.that(!one.containsKey("error"), "no error, but", result);
-      if (one.containsKey("result")) {
-        Check.that(same(result, value(one.get("result"))), "it is", result, "and not", one.get("result"));
+      compareOutcome(one, action(one, interp, way, options));
+      if (firing != null) {
+        firing.interrupt();
+        firing.join();
       }
+    }
+    printed.forEach(
+        (stream, text) -> {
+          if (one.get(stream.name().toLowerCase()) instanceof String expected) {
+            Check.equal(text.toString(), expected);
+          }
+        });
+    if (one.get("stdout_length") instanceof BigDecimal length) {
+      Check.equal(printed.get(Output.Stream.STDOUT).length(), length.intValueExact());
+    }
+  }
+
+  private static void fireAfter(long milliseconds, Cancel cancel) {
+    try {
+      Thread.sleep(milliseconds);
+      cancel.fire();
+    } catch (InterruptedException over) {
+      // The run has ended before.
+    }
+  }
+
+  private static void defineHost(Interpreter interp) {
+    interp.define("host:echo", call -> call.arg(0));
+    interp.define("host:arguments", call -> Tuple.of(call.args(), call.kwargs()));
+    interp.define("host:nothing", call -> null);
+    interp.define(
+        "host:fail",
+        call -> {
+          throw new PythonException((String) call.arg(0), (String) call.arg(1));
+        });
+    interp.define("host:again", call -> interp.eval((String) call.arg(0)));
+  }
+
+  private static void compareOutcome(Map<?, ?> one, Action action) throws Exception {
+    Object result = null;
+    try {
+      result = action.run();
+    } catch (SubpyException e) {
+      if (!(one.get("error") instanceof Map<?, ?> error)) {
+        throw e;
+      }
+      compare(e, error);
+      return;
+    }
+    Check.that(!one.containsKey("error"), "no error, but", result);
+    if (one.containsKey("result")) {
+      Check.that(same(result, value(one.get("result"))), "it is", result, "and not", one.get("result"));
     }
   }
 
@@ -178,7 +281,8 @@ public class Conformance {
     return copy;
   }
 
-  private static Action action(Map<?, ?> one, Interpreter interp, Way way) {
+  /** What a case does; without options by the methods that have none. */
+  private static Action action(Map<?, ?> one, Interpreter interp, Way way, RunOptions options) {
     String text = (String) one.get("text");
     String filename = (String) one.get("filename");
     boolean keepIndent = Boolean.TRUE.equals(one.get("keep_indent"));
@@ -186,38 +290,46 @@ public class Conformance {
     Source source = new Source(text, filename, keepIndent);
     return switch ((String) one.get("do")) {
       case "exec" -> () -> {
-        if (plain) {
+        if (options != null) {
+          interp.exec(options, source);
+        } else if (plain) {
           interp.exec(text);
         } else {
           interp.exec(source);
         }
         return null;
       };
-      case "eval" -> () -> plain ? interp.eval(text) : interp.eval(source);
+      case "eval" -> () -> {
+        if (options != null) {
+          return interp.eval(options, source);
+        }
+        return plain ? interp.eval(text) : interp.eval(source);
+      };
       case "prepare_main" -> () -> {
         interp.prepareMain(pairs(one.get("kwargs")));
         return interp.eval(text);
       };
-      case "call" -> () -> call(interp, text, arguments(one), way);
+      case "call" -> () -> call(interp, text, arguments(one), way, options);
       default -> throw new AssertionError(one.get("do"));
     };
   }
 
-  private static Object call(Interpreter interp, String callable, Object[] args, Way way) {
+  private static Object call(Interpreter interp, String callable, Object[] args, Way way, RunOptions options) {
     switch (way) {
       case BY_NAME:
-        return interp.call(callable, args);
+        return options == null ? interp.call(callable, args) : interp.call(options, callable, args);
       case PREPARED:
         try (Function function = interp.function(callable)) {
-          return function.call(args);
+          return options == null ? function.call(args) : function.call(options, args);
         }
       case THREAD:
-        try (PythonThread thread = interp.callInThread(callable, args)) {
+        RunOptions some = options == null ? RunOptions.DEFAULT : options;
+        try (PythonThread thread = interp.callInThread(some, callable, args)) {
           return thread.join();
         }
       default:
         try (Session _ = interp.enter()) {
-          return interp.call(callable, args);
+          return options == null ? interp.call(callable, args) : interp.call(options, callable, args);
         }
     }
   }
@@ -399,6 +511,8 @@ public class Conformance {
       "{'do': 'eval', 'text': '(1,)', 'result': {'list': [{'int': '1'}]}}",
       "{'do': 'eval', 'text': '{0: 0, 1: 0}', 'result': {'dict': [[{'int': '1'}, {'int': '0'}], [{'int': '0'}, "
           + "{'int': '0'}]]}}",
+      "{'do': 'exec', 'text': 'print()', 'output': 'run', 'stdout': ''}",
+      "{'do': 'exec', 'text': 'print()', 'output': 'interpreter', 'stdout_length': 0}",
       "{'do': 'eval', 'text': '1', 'error': {'status': 'SUBPY_ERROR_SYNTAX'}}",
       "{'do': 'exec', 'text': '1/0'}",
       "{'do': 'exec', 'text': '1/0', 'error': {'status': 'SUBPY_ERROR_SYNTAX'}}",
@@ -410,7 +524,7 @@ public class Conformance {
     for (String each : wrong) {
       boolean seen = false;
       try {
-        run((Map<?, ?>) Json.parse(each.replace('\'', '"')), Way.BY_NAME);
+        run((Map<?, ?>) Json.parse(each.replace('\'', '"')), Way.BY_NAME, Section.CASES);
       } catch (AssertionError | SubpyException e) {
         seen = true;
       }

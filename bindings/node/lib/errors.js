@@ -5,6 +5,7 @@
 const koffi = require('koffi');
 
 const native = require('./native');
+const { take } = require('./kept');
 const { ERROR, FRAME, FRAME_SIZE, OUT, OUT_2, OUT_3, withArena } = require('./memory');
 
 /**
@@ -53,7 +54,33 @@ class ExecutionFailed extends InterpreterError {}
  */
 class PythonSyntaxError extends InterpreterError {}
 
-const NOT_FOUND = -2, EXECUTION_FAILED = -4, NOT_SHAREABLE = -5, SYNTAX = -7;
+/**
+ * The code ran longer than it was allowed to. When none ran yet, because it waited for its turn, excinfo is that of
+ * nothing: its members are null.
+ */
+class ExecutionTimeout extends ExecutionFailed {}
+
+/** The code was stopped: by an AbortSignal, whose reason is the `cause` then, by interrupt(), or by a close. As above. */
+class ExecutionInterrupted extends ExecutionFailed {}
+
+/**
+ * Thrown by a host function: Python gets an exception of the type that it names.
+ *
+ * @property {string} type  a builtin one such as "ValueError", or "package.module:Type"
+ */
+class PythonError extends Error {
+  constructor(type, message = '', options = undefined) {
+    if (typeof type !== 'string') throw new TypeError('the type of a PythonError is a string');
+    super(message, options);
+    this.type = type;
+  }
+
+  get name() {
+    return this.constructor.name;
+  }
+}
+
+const NOT_FOUND = -2, EXECUTION_FAILED = -4, NOT_SHAREABLE = -5, SYNTAX = -7, TIMEOUT = -10, INTERRUPTED = -11;
 
 /** The class of a status that has one of its own. */
 const classes = new Map([
@@ -61,7 +88,12 @@ const classes = new Map([
   [EXECUTION_FAILED, ExecutionFailed],
   [NOT_SHAREABLE, NotShareableError],
   [SYNTAX, PythonSyntaxError],
+  [TIMEOUT, ExecutionTimeout],
+  [INTERRUPTED, ExecutionInterrupted],
 ]);
+
+/** Those in which Python code has run. */
+const RAN = [EXECUTION_FAILED, TIMEOUT, INTERRUPTED];
 
 /** Throws when a call failed. The error is read from the arena, and freed. */
 function check(arena, status) {
@@ -86,13 +118,27 @@ function readError(arena, error, status) {
   const { head } = arena;
   const row = native.errorRow(error, arena.out) ? head.word(OUT) : null;
   const details = { code: native.statusName(status), status, handle: native.errorInterp(error), row };
-  if (status === EXECUTION_FAILED || status === SYNTAX) details.excinfo = excinfo(arena, error);
-  if (status === EXECUTION_FAILED) {
+  if (RAN.includes(status) || status === SYNTAX) details.excinfo = excinfo(arena, error);
+  if (RAN.includes(status)) {
     details.frames = frames(arena, error);
     details.exitStatus = native.errorExitStatus(error, arena.out) ? head.view.getInt32(OUT, true) : null;
   }
   if (status === SYNTAX) Object.assign(details, place(arena, error));
-  return new (classes.get(status) ?? InterpreterError)(text(arena, error, native.errorMessage), details);
+  const found = new (classes.get(status) ?? InterpreterError)(text(arena, error, native.errorMessage), details);
+  const thrown = take(native.errorTag(error));
+  if (thrown) found.cause = thrown.error;
+  return found;
+}
+
+/** An error that is not the library's, but like one. */
+function ownError(status, message, handle = 0) {
+  const details = { code: native.statusName(status), status, handle, row: null };
+  if (RAN.includes(status)) {
+    const type = { name: null, qualname: null, module: null };
+    Object.assign(details, { excinfo: { type, msg: null, formatted: null, errdisplay: null }, frames: [] });
+    details.exitStatus = null;
+  }
+  return new (classes.get(status) ?? InterpreterError)(message, details);
 }
 
 function excinfo(arena, error) {
@@ -153,10 +199,15 @@ function name(address) {
 
 module.exports = {
   ExecutionFailed,
+  ExecutionInterrupted,
+  ExecutionTimeout,
+  INTERRUPTED,
   InterpreterError,
   InterpreterNotFoundError,
   NotShareableError,
+  PythonError,
   PythonSyntaxError,
   check,
+  ownError,
   rowError,
 };

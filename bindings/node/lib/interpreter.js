@@ -5,19 +5,28 @@
 const koffi = require('koffi');
 
 const native = require('./native');
-const { choice, known, path, string } = require('./arguments');
-const { check, InterpreterNotFoundError } = require('./errors');
+const { choice, flags, known, path, string } = require('./arguments');
+const { check, INTERRUPTED, InterpreterNotFoundError, ownError } = require('./errors');
+const kept = require('./kept');
+const { LIMITS, limitsOf, milliseconds, tolerant, writer } = require('./limits');
+const { blocking, callerIn, theLoop } = require('./loop');
 const { OUT, giveArena, takeArena, withArena } = require('./memory');
 const pool = require('./pool');
-const { CALL_MANY, RUN } = require('./slot');
+const { CALL_MANY, CLOSE, RUN } = require('./slot');
 const { encode, encodeArgs, encodeRows, takeResult, takeResults } = require('./values');
 
 const EXEC = 1, EVAL = 2, CALL = 3, FUNCTION = 4;
 const KEEP_INDENT = 1;
 const RETURN_ERRORS = 1;
 
-// Size of the struct in include/subpy.h.
-const RUN_REQUEST = 80;
+// Sizes of the structs in include/subpy.h.
+const RUN_REQUEST = 112;
+const CLOSE_OPTIONS = 24;
+const DEFINE_OPTIONS = 32;
+
+const BUSY = -3;
+const CLOSE_FLAGS = { drain: 1, interrupt: 2 };
+const CALLER_THREAD_ONLY = 2;
 
 /** What results become. */
 const INTEGERS = { auto: 'auto', number: 'number', bigint: 'bigint' };
@@ -31,40 +40,82 @@ function reading({ integers = 'auto', dicts = 'map' }) {
 /** Calls whose promises are not settled, of this thread of Node's. */
 let pending = 0;
 
-/** Runs a request on this thread. */
-function run(how, makeRequest) {
-  return withArena((arena) => {
-    check(arena, native.run(makeRequest(arena), arena.result, arena.error));
-    return takeResult(arena, how);
-  });
+/** Runs a request on this thread, or on the one that waits for the function that is running now. */
+function run(how, interp, options, makeRequest) {
+  const limits = limitsOf(options);
+  try {
+    return withArena((arena) => {
+      const request = limited(arena, makeRequest(arena), limits);
+      const caller = callerIn(interp);
+      const status = caller
+        ? runThere(interp, caller, request, arena)
+        : blocking(() => native.run(request, arena.result, arena.error));
+      check(arena, status);
+      return takeResult(arena, how);
+    });
+  } catch (error) {
+    throw limits.failure(error);
+  } finally {
+    limits.release();
+  }
+}
+
+function runThere(interp, caller, request, arena) {
+  const status = theLoop().runThere(caller, request, arena.result, arena.error);
+  if (status === undefined) throw ownError(INTERRUPTED, 'the run that called this function is over', interp);
+  return status;
+}
+
+/** Calls the library, which enters the interpreter: not while a thread that is in it waits for this one. */
+function enter(interp, call) {
+  if (callerIn(interp)) {
+    throw ownError(BUSY, 'interpreter already running: on the thread that waits for this function', interp);
+  }
+  return blocking(call);
 }
 
 /** Runs a request on a thread of the pool. */
-function start(how, interp, makeRequest) {
-  return startCall(interp, RUN, (arena) => [makeRequest(arena)], (arena) => takeResult(arena, how));
+async function start(how, interp, options, makeRequest) {
+  if (callerIn(interp)) return run(how, interp, options, makeRequest);
+  const limits = limitsOf(options);
+  try {
+    const makeArguments = (arena) => [limited(arena, makeRequest(arena), limits), arena.result, arena.error];
+    return await startCall(interp, RUN, makeArguments, (arena) => takeResult(arena, how), limits);
+  } catch (error) {
+    throw limits.failure(error);
+  } finally {
+    limits.release();
+  }
 }
 
 /**
- * Calls a function of the library on a thread of the pool, with a result and an error behind its arguments. The memory that it is in belongs to this thread of Node's, which ends its pool,
- * and waits for it, before it gives memory back: also when it is terminated.
+ * Calls a function of the library on a thread of the pool. The memory that its arguments are in belongs to this thread of
+ * Node's, which ends its pool, and waits for it, before it gives memory back: also when it is terminated.
  */
-async function startCall(interp, which, makeArguments, take) {
+async function startCall(interp, which, makeArguments, take, limits = undefined) {
   const arena = takeArena();
   try {
-    const args = makeArguments(arena);
+    const job = { interp, which, args: makeArguments(arena) };
+    if (limits) {
+      limits.onabort = () => {
+        if (pool.withdraw(job)) job.reject(ownError(INTERRUPTED, 'the run was cancelled before it started', interp));
+      };
+    }
     pending += 1;
+    kept.enter();
     try {
-      check(arena, await pool.run(interp, which, [...args, arena.result, arena.error]));
+      check(arena, await pool.run(job));
       return take(arena);
     } finally {
       pending -= 1;
+      kept.leave();
     }
   } finally {
     giveArena(arena);
   }
 }
 
-/** Writes a subpy_run_request, and returns its address. */
+/** Writes a subpy_run_request, and returns where. */
 function request(arena, { interp, what, flags = 0, text, fn = 0, args = 0, nargs = 0, kwargs = 0, filename = 0 }) {
   const length = text === undefined ? 0 : Buffer.byteLength(text);
   const textAddress = text === undefined ? 0 : arena.text(length, text);
@@ -81,11 +132,33 @@ function request(arena, { interp, what, flags = 0, text, fn = 0, args = 0, nargs
   chunk.setWord(at + 56, nargs);
   chunk.setWord(at + 64, kwargs);
   chunk.setWord(at + 72, filename);
+  for (let more = at + 80; more < at + RUN_REQUEST; more += 8) chunk.setWord(more, 0);
+  return { chunk, at };
+}
+
+/** Writes limits into a request, and returns its address. */
+function limited(arena, { chunk, at }, limits) {
+  chunk.setWord(at + 80, limits.timeout);
+  chunk.setWord(at + 88, limits.cancel);
+  chunk.setWord(at + 96, limits.outputFunction);
+  chunk.setWord(at + 104, limits.sink);
+  return chunk.address + at;
+}
+
+/** Writes a subpy_close_options, and returns its address. */
+function closeOptions(arena, options = {}) {
+  const { timeout } = known('options', options, ['timeout', ...Object.keys(CLOSE_FLAGS)]);
+  const at = arena.reserve(CLOSE_OPTIONS);
+  const { chunk } = arena;
+  chunk.setWord(at, CLOSE_OPTIONS);
+  const time = timeout === undefined || timeout === Infinity ? -1 : milliseconds('timeout', timeout, 0);
+  chunk.view.setBigInt64(at + 8, BigInt(time), true);
+  chunk.setWord(at + 16, flags(options, CLOSE_FLAGS));
   return chunk.address + at;
 }
 
 function sourceRequest(arena, interp, what, source, options = {}) {
-  const { filename, keepIndent = false } = known('options', options, ['filename', 'keepIndent']);
+  const { filename, keepIndent = false } = known('options', options, ['filename', 'keepIndent', ...LIMITS]);
   return request(arena, {
     interp,
     what,
@@ -165,21 +238,24 @@ class Interpreter {
    * Runs statements in its `__main__`.
    *
    * @param {string} code  indentation that all lines share is taken off
-   * @param {{filename?: string, keepIndent?: boolean}} options  the file name in tracebacks; whether to leave the
-   *   indentation as it is
+   * @param {object} options
+   *   filename: in tracebacks; keepIndent: leave the indentation as it is;
+   *   timeout: milliseconds after which it gets a KeyboardInterrupt, and is an ExecutionTimeout;
+   *   signal: an AbortSignal that stops it in the same way, ExecutionInterrupted;
+   *   output: what it prints goes there: a function of a text and "stdout" or "stderr", a stream, or { stdout, stderr }
    */
   exec(code, options) {
-    run(this.#how, (arena) => sourceRequest(arena, this.#handle, EXEC, code, options));
+    run(this.#how, this.#handle, options, (arena) => sourceRequest(arena, this.#handle, EXEC, code, options));
   }
 
   /**
    * The value of an expression.
    *
    * @param {string} expression
-   * @param {{filename?: string}} options
+   * @param {object} options  as for exec(), without keepIndent
    */
   eval(expression, options) {
-    return run(this.#how, (arena) => sourceRequest(arena, this.#handle, EVAL, expression, options));
+    return run(this.#how, this.#handle, options, (arena) => sourceRequest(arena, this.#handle, EVAL, expression, options));
   }
 
   /**
@@ -188,24 +264,29 @@ class Interpreter {
    * @param {string} callable  "name" in `__main__`, or "package.module:attribute"
    * @param {Array} args  positional arguments
    * @param {object|Map} kwargs  keyword arguments
+   * @param {{timeout?: number, signal?: AbortSignal, output?: object}} options  limits, as for exec()
    */
-  call(callable, args, kwargs) {
-    return run(this.#how, (arena) => this.#named(arena, callable, args, kwargs));
+  call(callable, args, kwargs, options) {
+    const makeRequest = (arena) => this.#named(arena, callable, args, kwargs);
+    return run(this.#how, this.#handle, limitsAlone(options), makeRequest);
   }
 
   /** exec() on a thread of the pool. @returns {Promise<void>} */
   async execInThread(code, options) {
-    await start(this.#how, this.#handle, (arena) => sourceRequest(arena, this.#handle, EXEC, code, options));
+    const makeRequest = (arena) => sourceRequest(arena, this.#handle, EXEC, code, options);
+    await start(this.#how, this.#handle, options, makeRequest);
   }
 
   /** eval() on a thread of the pool. @returns {Promise<any>} */
   async evalInThread(expression, options) {
-    return start(this.#how, this.#handle, (arena) => sourceRequest(arena, this.#handle, EVAL, expression, options));
+    const makeRequest = (arena) => sourceRequest(arena, this.#handle, EVAL, expression, options);
+    return start(this.#how, this.#handle, options, makeRequest);
   }
 
   /** call() on a thread of the pool. @returns {Promise<any>} */
-  async callInThread(callable, args, kwargs) {
-    return start(this.#how, this.#handle, (arena) => this.#named(arena, callable, args, kwargs));
+  async callInThread(callable, args, kwargs, options) {
+    const makeRequest = (arena) => this.#named(arena, callable, args, kwargs);
+    return start(this.#how, this.#handle, limitsAlone(options), makeRequest);
   }
 
   /**
@@ -218,7 +299,7 @@ class Interpreter {
     const handle = withArena((arena) => {
       const length = Buffer.byteLength(string('the callable', callable));
       const text = arena.text(length, callable);
-      check(arena, native.functionNew(this.#handle, text, length, arena.out, arena.error));
+      check(arena, enter(this.#handle, () => native.functionNew(this.#handle, text, length, arena.out, arena.error)));
       return arena.head.word(OUT);
     });
     return new PreparedFunction(SECRET, handle, this.#handle, this.#how);
@@ -226,12 +307,100 @@ class Interpreter {
 
   /** Binds names in its `__main__`. @param {object|Map} names */
   prepareMain(names) {
-    withArena((arena) => check(arena, native.prepareMain(this.#handle, encode(arena, names, 'names'), arena.error)));
+    withArena((arena) => {
+      const values = encode(arena, names, 'names');
+      check(arena, enter(this.#handle, () => native.prepareMain(this.#handle, values, arena.error)));
+    });
+  }
+
+  /**
+   * Makes a JS function callable from Python.
+   *
+   * Called by Python code that this thread runs, it is called at once. Called on another thread, of the pool or one that
+   * Python code started, it is called by the event loop, while that thread waits, and may return a promise. What it throws
+   * becomes a Python exception. Keyword arguments are its last argument, an instance of Keywords.
+   *
+   * @param {string} name  "name" in `__main__`, or "module:name", where the module is made when there is none
+   * @param {Function} fn
+   * @param {object} options
+   *   signature: what inspect.signature() shows, "(a, b=0)"; doc: its docstring;
+   *   callerThreadOnly: RuntimeError in Python on any other thread
+   */
+  define(name, fn, options = {}) {
+    if (typeof fn !== 'function') throw new TypeError('fn: a function is expected');
+    const { signature, doc, callerThreadOnly } = known(
+      'options', options, ['signature', 'doc', 'callerThreadOnly'],
+    );
+    withArena((arena) => {
+      const length = Buffer.byteLength(string('the name', name));
+      const text = arena.text(length, name);
+      const texts = [[16, 'signature', signature], [24, 'doc', doc]].map(([at, what, given]) => {
+        return [at, given === undefined ? 0 : path(arena, what, given)];
+      });
+      const at = arena.reserve(DEFINE_OPTIONS);
+      const { chunk } = arena;
+      chunk.setWord(at, DEFINE_OPTIONS);
+      chunk.setWord(at + 8, callerThreadOnly ? CALLER_THREAD_ONLY : 0);
+      for (const [offset, address] of texts) chunk.setWord(at + offset, address);
+      const loop = theLoop();
+      const [, userdata] = loop.add({ fn, how: this.#how, interp: this.#handle });
+      const define = () => native.defineWith(
+        this.#handle, text, length, chunk.address + at, loop.call, userdata, loop.finalize, arena.error,
+      );
+      check(arena, enter(this.#handle, define));
+    });
+  }
+
+  /**
+   * Where everything goes that it prints, unless a run has an output of its own.
+   *
+   * @param {?(Function|object)} output  a function of a text and "stdout" or "stderr", a stream, or { stdout, stderr } of
+   *   streams; null for the process's stdout and stderr again
+   */
+  setOutput(output) {
+    withArena((arena) => {
+      if (output === null) {
+        check(arena, native.setOutput(this.#handle, 0, 0, 0, arena.error));
+        return;
+      }
+      const loop = theLoop();
+      const [, userdata] = loop.add(tolerant(writer('output', output)));
+      check(arena, native.setOutput(this.#handle, loop.output, userdata, loop.finalize, arena.error));
+    });
+  }
+
+  /** A KeyboardInterrupt for whatever runs in it now. */
+  interrupt() {
+    withArena((arena) => check(arena, native.interrupt(this.#handle, arena.error)));
   }
 
   /** Ends it. Waits for the threads that Python code started in it, and runs its atexit handlers. */
   close() {
-    withArena((arena) => check(arena, native.close(this.#handle, arena.error)));
+    withArena((arena) => check(arena, enter(this.#handle, () => native.close(this.#handle, arena.error))));
+    pool.patient.delete(this.#handle);
+  }
+
+  /**
+   * Ends it as close() does, but waits for what runs in it, or ends that. When it fails, the message says what still lives,
+   * and the interpreter is intact.
+   *
+   * @param {{timeout?: number, drain?: boolean, interrupt?: boolean}} options
+   *   timeout: how many milliseconds to wait, without limit when it is not there;
+   *   drain: refuse new runs, and let those that are there finish; interrupt: stop them, Python's own threads too
+   */
+  closeWith(options) {
+    withArena((arena) => {
+      const struct = closeOptions(arena, options);
+      check(arena, enter(this.#handle, () => native.closeWith(this.#handle, struct, arena.error)));
+    });
+    pool.patient.delete(this.#handle);
+  }
+
+  /** closeWith() on a thread of the pool. @returns {Promise<void>} */
+  async closeInThread(options) {
+    const makeArguments = (arena) => [this.#handle, closeOptions(arena, options), arena.error];
+    if (callerIn(this.#handle)) this.closeWith(options);
+    await startCall(-1, CLOSE, makeArguments, () => {});
     pool.patient.delete(this.#handle);
   }
 
@@ -262,13 +431,15 @@ class PreparedFunction {
   }
 
   /** Calls it, and returns what it returns. @param {Array} args @param {object|Map} kwargs */
-  call(args, kwargs) {
-    return run(this.#how, (arena) => this.#request(arena, args, kwargs));
+  call(args, kwargs, options) {
+    const makeRequest = (arena) => this.#request(arena, args, kwargs);
+    return run(this.#how, this.#interp, limitsAlone(options), makeRequest);
   }
 
   /** call() on a thread of the pool. @returns {Promise<any>} */
-  async callInThread(args, kwargs) {
-    return this.#keep(() => start(this.#how, this.#interp, (arena) => this.#request(arena, args, kwargs)));
+  async callInThread(args, kwargs, options) {
+    const makeRequest = (arena) => this.#request(arena, args, kwargs);
+    return this.#keep(() => start(this.#how, this.#interp, limitsAlone(options), makeRequest));
   }
 
   /**
@@ -282,7 +453,8 @@ class PreparedFunction {
     const returnErrors = wantsErrors(options);
     return withArena((arena) => {
       const args = this.#many(arena, rows, returnErrors);
-      check(arena, native.functionCallMany(...args, arena.result, arena.error));
+      const call = () => native.functionCallMany(...args, arena.result, arena.error);
+      check(arena, enter(this.#interp, call));
       return takeResults(arena, this.#how, returnErrors);
     });
   }
@@ -290,7 +462,8 @@ class PreparedFunction {
   /** callMany() on a thread of the pool. @returns {Promise<Array>} */
   async callManyInThread(rows, options) {
     const returnErrors = wantsErrors(options);
-    const makeArguments = (arena) => this.#many(arena, rows, returnErrors);
+    const makeArguments = (arena) => [...this.#many(arena, rows, returnErrors), arena.result, arena.error];
+    enter(this.#interp, () => {});
     const take = (arena) => takeResults(arena, this.#how, returnErrors);
     return this.#keep(() => startCall(this.#interp, CALL_MANY, makeArguments, take));
   }
@@ -333,6 +506,11 @@ class PreparedFunction {
   }
 }
 
+/** The options of a call: limits, and nothing else. */
+function limitsAlone(options = {}) {
+  return known('options', options, LIMITS);
+}
+
 function wantsErrors(options = {}) {
   return Boolean(known('options', options, ['returnErrors']).returnErrors);
 }
@@ -353,4 +531,4 @@ if (Symbol.dispose) {
   Object.defineProperty(PreparedFunction.prototype, Symbol.dispose, { value: PreparedFunction.prototype.free });
 }
 
-module.exports = { Interpreter, PreparedFunction, READING, pendingCalls: () => pending, reading };
+module.exports = { Interpreter, PreparedFunction, READING, closeOptions, pendingCalls: () => pending, reading };

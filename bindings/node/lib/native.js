@@ -83,12 +83,14 @@ module.exports = {
 
   init: declare('init', status, address, address),
   shutdown: declare('shutdown', status, address),
+  shutdownWith: declare('shutdown_with', status, address, address),
   version: declare('version_string', 'str'),
   pythonVersion: declare('python_version', 'str'),
   pythonLibrary: declare('python_library', 'str'),
 
   create: declare('create', status, address, address, address),
   close: declare('close', status, handle, address),
+  closeWith: declare('close_with', status, handle, address, address),
   prepareMain: declare('prepare_main', status, handle, address, address),
   isRunning: declare('is_running', status, handle, address, address),
   id: declare('id', status, handle, address, address),
@@ -104,6 +106,21 @@ module.exports = {
   ),
   functionNew: declare('function_new', status, handle, address, 'size_t', address, address),
   functionFree: declare('function_free', 'void', handle),
+
+  defineWith: declare(
+    'define_with', status, handle, address, 'size_t', address, address, address, address, address,
+  ),
+  contextReturn: declare('context_return', status, address, address),
+  contextRaise: declare('context_raise', status, address, address, 'size_t', address, 'size_t'),
+  contextNote: declare('context_note', status, address, address, 'size_t'),
+  contextTag: declare('context_tag', status, address, handle),
+  contextCancelled: declare('context_cancelled', 'bool', address),
+  setOutput: declare('set_output', status, handle, address, address, address, address),
+
+  cancelNew: declare('cancel_new', status, address, address),
+  cancelFire: declare('cancel_fire', 'void', handle),
+  cancelFree: declare('cancel_free', 'void', handle),
+  interrupt: declare('interrupt', status, handle, address),
 
   valueBlock: declare('value_block', 'bool', address, address, address),
   valueFree: declare('value_free', 'void', address),
@@ -121,6 +138,7 @@ module.exports = {
   errorFrame: declare('error_frame', 'bool', address, 'size_t', address),
   errorSyntax: declare('error_syntax', 'bool', address, address, address, address),
   errorExitStatus: declare('error_exit_status', 'bool', address, address),
+  errorTag: declare('error_tag', handle, address),
   errorRow: declare('error_row', 'bool', address, address),
   errorInterp: declare('error_interp', handle, address),
   errorFree: declare('error_free', 'void', address),

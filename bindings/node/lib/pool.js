@@ -106,14 +106,14 @@ function serve() {
 /**
  * Calls a function of the library on one of the threads.
  *
- * @param {number} interp  handle of the interpreter
- * @param {number} which  RUN or CALL_MANY
- * @param {number[]} args  its arguments; the C memory that they point to stays until the promise is settled
+ * @param {object} job  interp: handle of the interpreter; which: RUN, CALL_MANY or CLOSE; args: its arguments, where the C
+ *   memory that they point to stays until the promise is settled
  * @returns {Promise<number>} the status
  */
-function run(interp, which, args) {
+function run(job) {
   return new Promise((resolve, reject) => {
-    const job = { interp, which, args, resolve, reject };
+    Object.assign(job, { resolve, reject });
+    const { interp } = job;
     if (patient.has(interp)) {
       const lane = lanes.get(interp);
       if (lane !== undefined) {
@@ -132,6 +132,22 @@ function run(interp, which, args) {
       throw failure;
     }
   });
+}
+
+/** Takes a job back. Returns false when it has begun, or is done. */
+function withdraw(job) {
+  const lane = lanes.get(job.interp);
+  const waiting = lane?.indexOf(job) ?? -1;
+  if (waiting >= 0) {
+    lane.splice(waiting, 1);
+    return true;
+  }
+  const at = queue.indexOf(job);
+  if (at < 0) return false;
+  queue.splice(at, 1);
+  done(job);
+  serve();
+  return true;
 }
 
 /** How many calls run at the same time. */
@@ -157,4 +173,4 @@ const pool = {
   },
 };
 
-module.exports = { patient, pool, run };
+module.exports = { patient, pool, run, withdraw };

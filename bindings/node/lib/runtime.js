@@ -4,8 +4,10 @@
 
 const native = require('./native');
 const { choice, flags, known, path } = require('./arguments');
-const { InterpreterError, check } = require('./errors');
-const { Interpreter, READING, pendingCalls, reading } = require('./interpreter');
+const { check, ownError } = require('./errors');
+const { Interpreter, READING, closeOptions, pendingCalls, reading } = require('./interpreter');
+const { milliseconds } = require('./limits');
+const { blocking } = require('./loop');
 const { OUT, withArena } = require('./memory');
 const { patient } = require('./pool');
 
@@ -13,11 +15,13 @@ const BUSY_STATUS = -3;
 
 // Sizes of the structs in include/subpy.h.
 const RUNTIME_OPTIONS = 24;
-const INTERP_OPTIONS = 40;
+const INTERP_OPTIONS = 48;
 
 const GIL = { own: 0, shared: 1 };
 const BUSY = { refuse: 0, wait: 1, share: 2 };
-const INTERP_FLAGS = { allowFork: 1, allowExec: 2, noThreads: 4, allowDaemonThreads: 8, noExtensionCheck: 16 };
+const INTERP_FLAGS = {
+  allowFork: 1, allowExec: 2, noThreads: 4, allowDaemonThreads: 8, noExtensionCheck: 16, unbuffered: 32, noStdin: 64,
+};
 const RUNTIME_FLAGS = { useEnvironment: 1, noSite: 2, keepSigpipe: 4 };
 
 /**
@@ -44,15 +48,20 @@ function init(options = {}) {
 /**
  * Closes all interpreters and finalizes CPython. init() and create() work again afterwards. Await all promises first:
  * while one of this worker is pending, as while anything runs, this is SUBPY_ERROR_BUSY.
+ *
+ * @param {object} options  as for Interpreter.closeWith(): wait for what runs, or stop it; with `interrupt` promises may be
+ *   pending, which are settled afterwards
  */
-function shutdown() {
+function shutdown(options = undefined) {
   const pending = pendingCalls();
-  if (pending > 0) {
+  if (pending > 0 && !options?.interrupt) {
     const runs = pending === 1 ? '1 promise of a run is' : `${pending} promises of runs are`;
-    const details = { code: 'SUBPY_ERROR_BUSY', status: BUSY_STATUS, handle: 0, row: null };
-    throw new InterpreterError(`${runs} not settled yet: await them before the shutdown`, details);
+    throw ownError(BUSY_STATUS, `${runs} not settled yet: await them before the shutdown`);
   }
-  withArena((arena) => check(arena, native.shutdown(arena.error)));
+  withArena((arena) => {
+    const struct = options === undefined ? 0 : closeOptions(arena, options);
+    check(arena, blocking(() => (struct ? native.shutdownWith(struct, arena.error) : native.shutdown(arena.error))));
+  });
   patient.clear();
 }
 
@@ -63,13 +72,14 @@ function shutdown() {
  *   gil: "own" (the default) or "shared" with the main interpreter;
  *   busy: what happens to a run while another one is going on: "refuse" (the default), "wait" or "share";
  *   path: folders to put in front of sys.path;
- *   allowFork, allowExec, noThreads, allowDaemonThreads, noExtensionCheck: see include/subpy.h;
+ *   timeout: the time limit in milliseconds of every run in it that has none of its own;
+ *   allowFork, allowExec, noThreads, allowDaemonThreads, noExtensionCheck, unbuffered, noStdin: see include/subpy.h;
  *   integers, dicts: what its results become here, see Interpreter
  * @returns {Interpreter}
  */
 function create(options = {}) {
-  known('options', options, ['gil', 'busy', 'path', ...Object.keys(INTERP_FLAGS), ...READING]);
-  const { gil = 'own', busy = 'refuse', path: folders = [] } = options;
+  known('options', options, ['gil', 'busy', 'path', 'timeout', ...Object.keys(INTERP_FLAGS), ...READING]);
+  const { gil = 'own', busy = 'refuse', path: folders = [], timeout } = options;
   const how = reading(options);
   if (!Array.isArray(folders)) throw new TypeError('path: an array of folders is expected');
   return withArena((arena) => {
@@ -85,6 +95,7 @@ function create(options = {}) {
     chunk.setWord(at + 16, flags(options, INTERP_FLAGS));
     chunk.setWord(at + 24, listAddress);
     chunk.setWord(at + 32, texts.length);
+    chunk.setWord(at + 40, timeout === undefined ? 0 : milliseconds('timeout', timeout, Number.MIN_VALUE));
     check(arena, native.create(chunk.address + at, arena.out, arena.error));
     const handle = arena.head.word(OUT);
     if (busy === 'wait') patient.add(handle);

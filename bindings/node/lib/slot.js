@@ -12,5 +12,6 @@ module.exports = {
   FUNCTION: 1,
   RUN: 0,
   CALL_MANY: 1,
+  CLOSE: 2,
   ARGUMENTS: 2,
 };

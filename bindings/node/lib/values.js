@@ -30,6 +30,9 @@ class Float {
   }
 }
 
+/** The keyword arguments of a host function, its last argument when there are any. */
+class Keywords {}
+
 // ---- to Python
 
 /** Something that has no Python value. Its message names the way to it, which is known when all callers have added theirs. */
@@ -381,4 +384,75 @@ function readObject(how, block, base, length, at) {
   return object;
 }
 
-module.exports = { Float, Tuple, checked, encode, encodeArgs, encodeRows, takeResult, takeResults };
+// ---- the arguments of host functions
+
+/**
+ * Reads values that lie anywhere in memory, and stay the library's.
+ *
+ * @param {number} address  of the first
+ * @param {number} count  how many there are
+ * @returns {Array}
+ */
+function readAnywhere(how, address, count) {
+  const chunk = copyOf(address, count * SIZE);
+  return Array.from({ length: count }, (_, index) => readOne(how, chunk, index * SIZE));
+}
+
+/** The keyword arguments of a call: a dict, or nothing at address 0. */
+function readKeywords(how, address) {
+  const keywords = new Keywords();
+  if (address !== 0) {
+    const chunk = copyOf(address, SIZE);
+    const [length, first] = [chunk.word(8), chunk.word(16)];
+    const items = readAnywhere(how, first, 2 * length);
+    for (let index = 0; index < length; index++) {
+      const property = { value: items[2 * index + 1], writable: true, enumerable: true, configurable: true };
+      Object.defineProperty(keywords, items[2 * index], property);
+    }
+  }
+  return keywords;
+}
+
+function copyOf(address, size) {
+  const chunk = new Chunk(size);
+  if (size > 0) native.memcpy(chunk.address, address, size);
+  return chunk;
+}
+
+function readOne(how, from, at) {
+  const kind = from.view.getInt32(at, true);
+  if (kind <= INT || kind === FLOAT) return read(how, from, 0, at);
+  const [length, address] = [from.word(at + 8), from.word(at + 16)];
+  switch (kind) {
+    case LIST:
+      return readAnywhere(how, address, length);
+    case TUPLE: {
+      const tuple = new Tuple();
+      for (const item of readAnywhere(how, address, length)) tuple.push(item);
+      return tuple;
+    }
+    case DICT:
+      return dictOf(how, readAnywhere(how, address, 2 * length));
+    default: {
+      const block = copyOf(address, length);
+      return readBlock(how, block, address, kind, length, 0);
+    }
+  }
+}
+
+/** A dict of keys and values one after the other. */
+function dictOf(how, items) {
+  const pairs = [];
+  for (let index = 0; index < items.length; index += 2) pairs.push([items[index], items[index + 1]]);
+  if (how.dicts !== 'object') {
+    const dict = new Map(pairs);
+    if (dict.size !== pairs.length) throw new RangeError('a dict with several NaNs as keys has no Map');
+    return dict;
+  }
+  if (pairs.some(([key]) => typeof key !== 'string')) {
+    throw new RangeError("a dict with a key that is no str has no object: dicts 'map' makes a Map of it");
+  }
+  return Object.fromEntries(pairs);
+}
+
+module.exports = { Float, Keywords, Tuple, checked, encode, encodeArgs, encodeRows, readAnywhere, readKeywords, takeResult, takeResults };

@@ -9,7 +9,7 @@ use super::word::{
 };
 use super::{Gate, Refused, Visiting, in_the_way, refused};
 
-/// What keeps a close waiting.
+/// Who is in the way of a close.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub struct InTheWay {
     pub runs: bool,
@@ -45,7 +45,7 @@ impl Gate {
         self.decide(|word| word | TURN_AWAY);
     }
 
-    /// Waits until the last one has left. False: not in time. An error when somebody else ends the interpreter.
+    /// Waits until the last one has left. False: not in time, or it drains no more. An error when somebody else ends the interpreter.
     pub fn wait_drained(&self, limit: Option<Duration>) -> Result<bool, Refused> {
         let until = limit.map(Moment::after);
         let mut queue = lock(&self.queue);
@@ -56,6 +56,9 @@ impl Gate {
             }
             if word & !DRAIN == 0 {
                 return Ok(true);
+            }
+            if word & DRAINING == 0 {
+                return Ok(false);
             }
             let is_over;
             (queue, is_over) = sleep(queue, &self.changed, until);

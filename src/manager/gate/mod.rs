@@ -7,8 +7,11 @@ mod word;
 
 use std::cell::RefCell;
 
+pub use drain::InTheWay;
+
 use crate::python::attach::detached;
 use crate::python::loaded_api;
+use crate::python::output::waiting;
 use sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, lock, sleep};
 use turn::Queue;
 use word::{CLOSED, CLOSING, DRAINING, FREE, NOT_OPEN, RUNS, SESSION, SESSIONS, TELL, UNDECIDED, VISIT, VISITS};
@@ -35,6 +38,13 @@ pub enum Refused {
     Entered,
     Closing,
     Closed,
+    /// It waited, and is to wait no longer.
+    Stopped,
+}
+
+/// What may stop a run that waits for its turn. Who makes it do so wakes the gate.
+pub trait Stop {
+    fn is_stopped(&self) -> bool;
 }
 
 /// The gate of one interpreter.
@@ -132,9 +142,14 @@ impl Gate {
 
     /// Lets a run of this thread in, now or, if the policy is to wait, when its turn has come.
     #[inline]
-    pub fn enter<'a>(&'a self, handle: u64, inside: &'a Inside) -> Result<Running<'a>, Refused> {
+    pub fn enter<'a>(
+        &'a self,
+        handle: u64,
+        inside: &'a Inside,
+        stop: Option<&dyn Stop>,
+    ) -> Result<Running<'a>, Refused> {
         if !self.enter_if_free() {
-            self.enter_slowly(inside.contains(handle))?;
+            self.enter_slowly(inside.contains(handle), stop)?;
         }
         inside.0.borrow_mut().push(handle);
         Ok(Running { gate: self, inside })
@@ -143,7 +158,7 @@ impl Gate {
     /// The same for a thread that comes from Python code in there, by a run or not: it has the interpreter already.
     #[cold]
     pub fn enter_again<'a>(&'a self, handle: u64, inside: &'a Inside) -> Result<Running<'a>, Refused> {
-        self.enter_slowly(true)?;
+        self.enter_slowly(true, None)?;
         inside.0.borrow_mut().push(handle);
         Ok(Running { gate: self, inside })
     }
@@ -216,7 +231,7 @@ impl Gate {
     }
 
     #[cold]
-    fn enter_slowly(&self, inside: bool) -> Result<(), Refused> {
+    fn enter_slowly(&self, inside: bool, stop: Option<&dyn Stop>) -> Result<(), Refused> {
         loop {
             // Whoever is inside may run more: it has the interpreter already.
             if inside || self.busy == Busy::Share {
@@ -231,7 +246,9 @@ impl Gate {
                 match self.load() {
                     word if word & (NOT_OPEN | DRAINING) != 0 => self.decided(word)?,
                     _ if self.busy == Busy::Wait => {
-                        return detached(loaded_api(), || self.wait_for_turn(|| drain::turned_away(self.load())));
+                        let stopped = || stop.is_some_and(Stop::is_stopped).then_some(Refused::Stopped);
+                        let reason = || drain::turned_away(self.load()).or_else(stopped);
+                        return detached(loaded_api(), || waiting(|| self.wait_for_turn(reason)));
                     }
                     word if word & RUNS != 0 => return Err(Refused::Running),
                     // The one who was inside has left.
@@ -239,6 +256,11 @@ impl Gate {
                 }
             }
         }
+    }
+
+    /// Those who wait look again whether they are to.
+    pub fn wake(&self) {
+        lock(&self.queue).wake();
     }
 
     pub fn is_running(&self) -> Result<bool, Refused> {

@@ -97,7 +97,7 @@ impl Room {
 
     fn run(&self) -> Result<(), Refused> {
         let inside = Inside::default();
-        let _running = self.gate.enter(1, &inside)?;
+        let _running = self.gate.enter(1, &inside, None)?;
         self.inside.with_mut(|_| ());
         Ok(())
     }
@@ -213,8 +213,8 @@ fn nested_runs() {
         let room = Room::new();
         let others = [(); 2].map(|()| go(&room, Room::runs));
         let inside = Inside::default();
-        let outer = room.gate.enter(1, &inside).map_err(drop).expect("a turn");
-        drop(room.gate.enter(1, &inside).map_err(drop).expect("it is inside"));
+        let outer = room.gate.enter(1, &inside, None).map_err(drop).expect("a turn");
+        drop(room.gate.enter(1, &inside, None).map_err(drop).expect("it is inside"));
         room.inside.with_mut(|_| ());
         drop(outer);
         join(others);
@@ -414,8 +414,8 @@ fn a_drain_beside_a_nested_run_and_a_session() {
         let room = Room::new();
         let nested = |room: &Room| {
             let inside = Inside::default();
-            let Ok(_outer) = room.gate.enter(1, &inside) else { return };
-            assert!(room.gate.enter(1, &inside).is_ok());
+            let Ok(_outer) = room.gate.enter(1, &inside, None) else { return };
+            assert!(room.gate.enter(1, &inside, None).is_ok());
             room.inside.with_mut(|_| ());
         };
         let entered = |room: &Room| {

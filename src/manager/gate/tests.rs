@@ -1,4 +1,3 @@
-use super::drain::InTheWay;
 use super::word::{AWAITED, FAIR};
 use super::*;
 use std::sync::{Barrier, mpsc};
@@ -9,19 +8,19 @@ use std::time::Duration;
 fn one_run_at_a_time_but_more_from_inside() {
     let gate = Gate::new(Busy::Refuse);
     let inside = Inside::default();
-    let outer = gate.enter(1, &inside).unwrap();
-    assert!(gate.enter(1, &inside).is_ok(), "nested on the same thread");
+    let outer = gate.enter(1, &inside, None).unwrap();
+    assert!(gate.enter(1, &inside, None).is_ok(), "nested on the same thread");
     thread::scope(|scope| {
-        scope.spawn(|| assert!(matches!(gate.enter(1, &Inside::default()), Err(Refused::Running))));
+        scope.spawn(|| assert!(matches!(gate.enter(1, &Inside::default(), None), Err(Refused::Running))));
     });
     assert_eq!(gate.begin_close(), Err(Refused::Running));
     drop(outer);
     assert!(!inside.any());
     assert_eq!(gate.begin_close(), Ok(()));
     gate.close();
-    assert!(matches!(gate.enter(1, &Inside::default()), Err(Refused::Closing)));
+    assert!(matches!(gate.enter(1, &Inside::default(), None), Err(Refused::Closing)));
     gate.closed();
-    assert!(matches!(gate.enter(1, &Inside::default()), Err(Refused::Closed)));
+    assert!(matches!(gate.enter(1, &Inside::default(), None), Err(Refused::Closed)));
 }
 
 #[test]
@@ -30,12 +29,12 @@ fn those_who_wait_come_in_order() {
     let (sender, order) = mpsc::channel();
     thread::scope(|scope| {
         let inside = Inside::default();
-        let first = gate.enter(1, &inside).unwrap();
+        let first = gate.enter(1, &inside, None).unwrap();
         for number in 0..5 {
             let (gate, sender) = (&gate, sender.clone());
             scope.spawn(move || {
                 let inside = Inside::default();
-                let _running = gate.enter(1, &inside).unwrap();
+                let _running = gate.enter(1, &inside, None).unwrap();
                 sender.send(number).unwrap();
             });
             while lock(&gate.queue).len() <= number {
@@ -55,20 +54,20 @@ fn after_a_long_run_nobody_overtakes() {
     let gate = Gate::new(Busy::Wait);
     let (inside, turns) = (Inside::default(), AtomicUsize::new(0));
     thread::scope(|scope| {
-        let long = gate.enter(1, &inside).unwrap();
+        let long = gate.enter(1, &inside, None).unwrap();
         scope.spawn(|| {
             let inside = Inside::default();
-            let _running = gate.enter(1, &inside).unwrap();
+            let _running = gate.enter(1, &inside, None).unwrap();
             turns.fetch_add(1, Ordering::SeqCst);
         });
-        while lock(&gate.queue).len() == 0 {
+        while lock(&gate.queue).is_empty() {
             thread::yield_now();
         }
         thread::sleep(Duration::from_millis(20));
         assert_eq!(gate.load() & (AWAITED | TELL | FAIR), AWAITED | TELL, "it sleeps and is to be told");
         assert_eq!(turns.load(Ordering::SeqCst), 0);
         drop(long);
-        let _again = gate.enter(1, &inside).unwrap();
+        let _again = gate.enter(1, &inside, None).unwrap();
         assert_eq!(turns.load(Ordering::SeqCst), 1);
         assert_eq!(gate.load(), 1, "nobody waits");
     });
@@ -79,7 +78,7 @@ fn after_a_long_run_nobody_overtakes() {
 fn nobody_starves() {
     let gate = Gate::new(Busy::Wait);
     let (begun, turns) = (Barrier::new(3), AtomicUsize::new(0));
-    let run = || drop(gate.enter(1, &Inside::default()).unwrap());
+    let run = || drop(gate.enter(1, &Inside::default(), None).unwrap());
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -109,7 +108,7 @@ fn nobody_is_lost_in_the_crowd() {
                 scope.spawn(|| {
                     for _ in 0..2_000 {
                         let inside = Inside::default();
-                        let Ok(_running) = gate.enter(1, &inside) else { continue };
+                        let Ok(_running) = gate.enter(1, &inside, None) else { continue };
                         let others = now.fetch_add(1, Ordering::SeqCst);
                         assert!(others == 0 || busy == Busy::Share);
                         entered.fetch_add(1, Ordering::SeqCst);
@@ -131,7 +130,7 @@ fn ending_from_outside_waits_for_the_last_run() {
         let gate = &gate;
         scope.spawn(move || {
             let inside = Inside::default();
-            let _running = gate.enter(1, &inside).unwrap();
+            let _running = gate.enter(1, &inside, None).unwrap();
             entered.send(()).unwrap();
             while refused(gate.load()).is_none() {
                 thread::yield_now();
@@ -156,10 +155,10 @@ fn a_close_that_is_taken_back_is_waited_through() {
                 scope.spawn(move || {
                     while closes.load(Ordering::SeqCst) < 2_000 {
                         let mine = Inside::default();
-                        match gate.enter(1, &mine) {
+                        match gate.enter(1, &mine, None) {
                             Ok(_running) => {
                                 inside.fetch_add(1, Ordering::SeqCst);
-                                let nested = gate.enter(1, &mine).map(drop);
+                                let nested = gate.enter(1, &mine, None).map(drop);
                                 assert_eq!(nested, Ok(()));
                                 inside.fetch_sub(1, Ordering::SeqCst);
                             }
@@ -197,7 +196,7 @@ fn who_waits_for_a_decision_gets_it() {
             let gate = Gate::new(busy);
             assert_eq!(gate.begin_close(), Ok(()));
             thread::scope(|scope| {
-                let runs = scope.spawn(|| gate.enter(1, &Inside::default()).map(drop));
+                let runs = scope.spawn(|| gate.enter(1, &Inside::default(), None).map(drop));
                 let visits = scope.spawn(|| gate.visit().map(drop));
                 let ends = (!closes).then(|| scope.spawn(|| gate.begin_close().map(|()| gate.reopen())));
                 thread::sleep(Duration::from_millis(20));
@@ -232,20 +231,20 @@ fn who_waits_for_a_decision_gets_it() {
 fn a_drain_lets_in_whom_it_should() {
     let gate = Gate::new(Busy::Wait);
     let inside = Inside::default();
-    let outer = gate.enter(1, &inside).unwrap();
+    let outer = gate.enter(1, &inside, None).unwrap();
     assert_eq!(gate.begin_drain(true), Err(Refused::Running));
     thread::scope(|scope| {
-        let waits = scope.spawn(|| gate.enter(1, &Inside::default()).map(drop));
-        while lock(&gate.queue).len() == 0 {
+        let waits = scope.spawn(|| gate.enter(1, &Inside::default(), None).map(drop));
+        while lock(&gate.queue).is_empty() {
             thread::yield_now();
         }
         assert_eq!(gate.begin_drain(false), Ok(()));
         assert_eq!(gate.begin_drain(false), Err(Refused::Closing));
         assert_eq!(gate.begin_close(), Err(Refused::Closing));
-        let newcomer = scope.spawn(|| gate.enter(1, &Inside::default()).map(drop));
+        let newcomer = scope.spawn(|| gate.enter(1, &Inside::default(), None).map(drop));
         assert_eq!(newcomer.join().unwrap(), Err(Refused::Closing));
         assert_eq!(gate.visit().map(drop), Err(Refused::Closing));
-        assert!(gate.enter(1, &inside).is_ok(), "it is inside");
+        assert!(gate.enter(1, &inside, None).is_ok(), "it is inside");
         assert!(gate.visit_drained().is_ok());
         assert_eq!(gate.wait_drained(Some(Duration::from_millis(1))), Ok(false));
         assert_eq!(gate.in_the_way(), InTheWay { runs: true, sessions: false });
@@ -257,17 +256,17 @@ fn a_drain_lets_in_whom_it_should() {
     gate.reopen();
     gate.end_drain();
     assert_eq!(gate.load(), 0, "the word is back at zero");
-    assert!(gate.enter(1, &inside).is_ok());
+    assert!(gate.enter(1, &inside, None).is_ok());
 }
 
 #[test]
 fn who_is_turned_away_does_not_get_its_turn() {
     let gate = Gate::new(Busy::Wait);
     let inside = Inside::default();
-    let long = gate.enter(1, &inside).unwrap();
+    let long = gate.enter(1, &inside, None).unwrap();
     thread::scope(|scope| {
-        let waits = scope.spawn(|| gate.enter(1, &Inside::default()).map(drop));
-        while lock(&gate.queue).len() == 0 {
+        let waits = scope.spawn(|| gate.enter(1, &Inside::default(), None).map(drop));
+        while lock(&gate.queue).is_empty() {
             thread::yield_now();
         }
         assert_eq!(gate.begin_drain(false), Ok(()));
@@ -286,7 +285,7 @@ fn a_drain_waits_for_sessions() {
     gate.begin_session(&gate.visit().map_err(drop).unwrap());
     assert_eq!(gate.begin_drain(true), Err(Refused::Entered));
     assert_eq!(gate.begin_drain(false), Ok(()));
-    assert_eq!(gate.enter(1, &Inside::default()).map(drop), Err(Refused::Closing));
+    assert_eq!(gate.enter(1, &Inside::default(), None).map(drop), Err(Refused::Closing));
     assert_eq!(gate.wait_drained(Some(Duration::ZERO)), Ok(false));
     assert_eq!(gate.in_the_way(), InTheWay { runs: false, sessions: true });
     thread::scope(|scope| {

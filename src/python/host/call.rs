@@ -10,8 +10,9 @@ use super::super::Failure;
 use super::super::api;
 use super::super::api::Api;
 use super::super::convert::{borrow, copy, to_python};
-use super::super::object::{LONGEST_NAME, Obj, Py, PyResult};
+use super::super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised};
 use super::super::types::{PyObject, PyThreadState};
+use super::context::NoPlace;
 use super::finalize::sweep_if_watched;
 use super::object::function_of;
 use super::raise::raise;
@@ -37,17 +38,15 @@ pub unsafe extern "C" fn vectorcall(
         let py = Py::attached(api());
         let function = function_of(py.api, object);
         let count = nargsf & !PY_VECTORCALL_ARGUMENTS_OFFSET;
-        let mut values = [const { MaybeUninit::uninit() }; FEW];
+        let mut values = [const { MaybeUninit::<subpy_value>::uninit() }; FEW];
         if names.is_null() && count <= FEW && !function.is_restricted() {
-            let values = &mut values[..count];
-            let lent = values.iter_mut().enumerate().all(|(index, value)| match borrow(py, *args.add(index)) {
-                Some(lent) => {
-                    value.write(lent);
-                    true
-                }
-                None => false,
-            });
-            if lent {
+            let mut lent = 0;
+            while lent < count {
+                let Some(value) = borrow(py, *args.add(lent)) else { break };
+                values.as_mut_ptr().add(lent).cast::<subpy_value>().write(value);
+                lent += 1;
+            }
+            if lent == count {
                 // Nothing in here panics.
                 let items = std::slice::from_raw_parts(values.as_ptr().cast(), count);
                 return run(py, function, Args { items, kwargs: &[] }).map_or(ptr::null_mut(), Obj::into_ptr);
@@ -154,12 +153,12 @@ impl HostFunction {
     /// It must not be called by everybody.
     #[inline]
     fn is_restricted(&self) -> bool {
-        self.thread.is_some() || self.retired.load(Ordering::Relaxed)
+        self.restricted.load(Ordering::Relaxed)
     }
 
     fn check(&self, py: Py) -> PyResult<()> {
         let refuse = |why: &str| Err(py.raise(py.api.PyExc_RuntimeError.get(), &format!("{}() {why}", self.name)));
-        if self.retired.load(Ordering::Relaxed) {
+        if self.is_retired() {
             return refuse("can be called no more: the host has shut subpy down, or did not define it after all");
         }
         if self.thread.is_some_and(|thread| thread != this_thread()) {
@@ -183,11 +182,14 @@ impl Drop for Detached {
     }
 }
 
-/// Has the host do it, and gives Python what comes of it. What Python code calls has some stack: CPython has looked.
+/// Has the host do it, and gives Python what comes of it.
 #[inline(always)]
 fn run<'py>(py: Py<'py>, function: &HostFunction, args: Args) -> PyResult<Obj<'py>> {
     let hosts = &*function.hosts;
-    let Some(place) = hosts.places.begin(function) else { return Err(py.no_memory()) };
+    let place = match hosts.places.begin(function) {
+        Ok(place) => place,
+        Err(why) => return Err(no_place(py, &why)),
+    };
     let told = if function.keep_gil {
         function.code().call(place.context(), args);
         let told = place.end();
@@ -207,7 +209,18 @@ fn run<'py>(py: Py<'py>, function: &HostFunction, args: Args) -> PyResult<Obj<'p
     let returned = place.returned.replace(OwnedValue::none());
     hosts.places.put_back(place);
     match told {
-        None => to_python(py, &hosts.names, returned.as_value()),
+        None => match returned.as_plain_int() {
+            Some(int) => py.int(int),
+            None => to_python(py, &hosts.names, returned.as_value()),
+        },
         Some(told) => Err(raise(py, function, *told)),
+    }
+}
+
+#[cold]
+fn no_place(py: Py, why: &NoPlace) -> Raised {
+    match why {
+        NoPlace::Memory => py.no_memory(),
+        NoPlace::Stack => py.raise(py.api.PyExc_RecursionError.get(), "too little stack is left for a host function"),
     }
 }

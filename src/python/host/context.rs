@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use super::super::lock;
-use super::super::stack::{Stack, stack_of};
+use super::super::stack::{Stack, room_for_host, stack_of};
 use super::super::types::PyThreadState;
 use super::HostFunction;
 use crate::value::OwnedValue;
@@ -42,8 +42,10 @@ pub struct Told {
 pub struct Place {
     /// The number of the call, which begins with that of the place; 0: none.
     context: AtomicUsize,
-    /// The thread that the call is on.
+    /// The thread that the call is on, and the part of its stack in which the host can be called: it is on the same one
+    /// next time, in most cases.
     thread: AtomicUsize,
+    room: Cell<(usize, usize)>,
     /// Whose call it is (`HostFunction::owner`).
     owner: AtomicU64,
     /// The function, while it is running.
@@ -87,33 +89,57 @@ unsafe impl Sync for Places {}
 // SAFETY: a place may be used by any thread.
 unsafe impl Send for Places {}
 
-/// A thread among those that live.
+/// This thread, by a number that no other one has as long as it lives.
 #[inline(always)]
-fn this() -> usize {
+pub fn this() -> usize {
     // SAFETY: it only asks.
     unsafe { libc::pthread_self() as usize }
 }
 
+/// Why a call cannot begin.
+pub enum NoPlace {
+    /// There is none left, or no memory for more.
+    Memory,
+    /// There is too little stack.
+    Stack,
+}
+
 impl Places {
-    /// Begins a call on this thread, attached. None: no memory, or too many calls.
+    /// Begins a call on this thread, attached.
     #[inline(always)]
-    pub fn begin(&self, function: &HostFunction) -> Option<&'static Place> {
+    pub fn begin(&self, function: &HostFunction) -> Result<&'static Place, NoPlace> {
         let place = match self.0.get() {
             Some(place) => {
                 self.0.set(place.next.get());
                 place
             }
-            None => new_place()?,
+            None => new_place().ok_or(NoPlace::Memory)?,
         };
         let marker = 0u8;
-        place.address.store(ptr::from_ref(&marker).addr(), Ordering::Relaxed);
-        place.thread.store(this(), Ordering::Relaxed);
+        let address = ptr::from_ref(std::hint::black_box(&marker)).addr();
+        let (begin, size) = place.room.get();
+        if place.thread.load(Ordering::Relaxed) != this() || address.wrapping_sub(begin) >= size {
+            self.moves(place, address)?;
+        }
+        place.address.store(address, Ordering::Relaxed);
         place.owner.store(function.owner, Ordering::Relaxed);
         place.function.store(ptr::from_ref(function).cast_mut(), Ordering::Release);
         let context = place.next_context.get();
         place.next_context.set(context.wrapping_add(INDEX + 1));
         place.context.store(context, Ordering::Release);
-        Some(place)
+        Ok(place)
+    }
+
+    /// The call is on another thread than the last one that was there, or on another part of the stack.
+    #[cold]
+    fn moves(&self, place: &'static Place, address: usize) -> Result<(), NoPlace> {
+        let Some(room) = room_for_host(address) else {
+            self.put_back(place);
+            return Err(NoPlace::Stack);
+        };
+        place.room.set(room);
+        place.thread.store(this(), Ordering::Relaxed);
+        Ok(())
     }
 
     /// The call has ended, and nobody needs what it has returned any more. Attached.
@@ -161,6 +187,7 @@ impl Place {
         Place {
             context: AtomicUsize::new(0),
             thread: AtomicUsize::new(0),
+            room: Cell::new((0, 0)),
             owner: AtomicU64::new(0),
             function: AtomicPtr::new(ptr::null_mut()),
             returned: Cell::new(OwnedValue::none()),
@@ -228,9 +255,8 @@ pub fn all() -> impl Iterator<Item = &'static Place> {
 #[cold]
 pub fn calling(state: *mut PyThreadState) -> Option<(u64, Stack)> {
     let this = this();
-    let is_of = |place: &&Place| {
-        place.state.load(Ordering::Relaxed) == state && place.thread.load(Ordering::Relaxed) == this
-    };
+    let is_of =
+        |place: &&Place| place.state.load(Ordering::Relaxed) == state && place.thread.load(Ordering::Relaxed) == this;
     let place = all().find(is_of)?;
     // SAFETY: its call is running, further out on this thread's stack.
     let function = unsafe { place.function.load(Ordering::Relaxed).as_ref() }?;
@@ -256,6 +282,11 @@ impl Context {
     /// Whose function it is.
     pub fn owner(self) -> Result<u64, Over> {
         Ok(self.place()?.owner.load(Ordering::Relaxed))
+    }
+
+    /// The thread that it is on (`this`).
+    pub fn thread(self) -> Result<usize, Over> {
+        Ok(self.place()?.thread.load(Ordering::Relaxed))
     }
 
     /// It is to return this. The last one counts, and none after a `raise`.

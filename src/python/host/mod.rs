@@ -24,7 +24,7 @@ mod object;
 mod raise;
 mod tag;
 
-pub use context::{Context, Over, Raise, calling};
+pub use context::{Context, Over, Raise, calling, this};
 pub use define::define;
 pub use finalize::{Ending, release};
 pub use tag::get as tag;
@@ -63,8 +63,10 @@ pub struct HostFunction {
     keep_gil: bool,
     /// The thread that it may be called on.
     thread: Option<u64>,
-    /// Its interpreter takes part in the library no more, but Python goes on.
+    /// Its interpreter takes part in the library no more, but Python goes on. And whether there is anything to be looked
+    /// at before a call.
     retired: AtomicBool,
+    restricted: AtomicBool,
     finalized: AtomicBool,
 }
 
@@ -92,12 +94,23 @@ impl HostFunction {
             keep_gil: how.keep_gil,
             thread: how.this_thread_only.then(this_thread),
             retired: AtomicBool::new(false),
+            restricted: AtomicBool::new(how.this_thread_only),
             finalized: AtomicBool::new(false),
         })
     }
 
     fn number(&self) -> u64 {
         self.hosts.number
+    }
+
+    /// From now on calls are refused. Attached.
+    fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+        self.restricted.store(true, Ordering::Relaxed);
+    }
+
+    fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
     }
 
     /// It is not finalized, since a call is running (`Place::runs`), and none begins without it.
@@ -171,7 +184,7 @@ impl Hosts {
 
     /// From now on calls are refused. Attached to the interpreter, which goes on.
     pub fn retire(&self) {
-        self.functions.all().iter().for_each(|function| function.retired.store(true, Ordering::Relaxed));
+        self.functions.all().iter().for_each(|function| function.retire());
     }
 
     /// No call can begin any more: finalizes what is left.

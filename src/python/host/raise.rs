@@ -1,8 +1,8 @@
 //! Exceptions that hosts raise.
 
 use super::super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised};
-use super::{HostFunction, tag};
 use super::context::{Raise, Told};
+use super::{HostFunction, tag};
 
 /// Sets the exception that the host has asked for; or one that says why there is none such.
 #[cold]

@@ -1,17 +1,22 @@
 //! Text on its way to a host's function: one queue for both streams, which keeps their order, and one call at a time.
 
+use std::cell::Cell;
 use std::collections::TryReserveError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::super::lock;
 use super::decode::Decoder;
 use super::descriptor::SLICE;
-use super::{FULL, stop, this_thread};
+use super::{FULL, Stop, this_thread};
 
 /// The host's function: 1 or 2, and text that ends with a NUL, which is not part of it.
 pub type Callback = Box<dyn FnMut(i32, &str) + Send>;
+
+/// The same, lent for a run.
+pub type RunOutput<'a> = &'a mut (dyn FnMut(i32, &str) + Send);
 
 enum Piece {
     /// Text of a stream. There is room for the NUL.
@@ -35,6 +40,8 @@ struct Queue {
     delivered: u64,
     /// The thread that delivers, and how far it goes.
     delivering: Option<(usize, u64)>,
+    /// Its function waits for something, which may be what waits for the delivery.
+    blocked: bool,
     /// The memory of a piece that was delivered.
     spare: Vec<u8>,
 }
@@ -102,25 +109,31 @@ impl Channel {
         Ok(())
     }
 
-    /// Delivers what has come so far, or waits until another thread has. Called by the function itself (at the end of a
-    /// run that it has made) it leaves that to the delivery that goes on. Detached.
-    pub fn deliver(&self) {
+    /// Delivers what has come so far, or waits until another thread has. It is left to the delivery that goes on by the
+    /// function itself (at the end of a run that it has made), and by whom the function may be waiting for. False: it
+    /// was to stop. Detached.
+    pub fn deliver(&self, stop: Stop) -> bool {
         let mut queue = lock(&self.queue);
         let come = queue.come;
         while queue.delivered < come {
+            let blocked = queue.blocked;
             match &mut queue.delivering {
-                None => return self.deliver_until(queue, come),
-                Some((thread, until)) if *thread == this_thread() => {
+                None => {
+                    self.deliver_until(queue, come);
+                    return true;
+                }
+                Some((thread, until)) if *thread == this_thread() || blocked => {
                     *until = come;
-                    return;
+                    return true;
                 }
                 Some(_) => {}
             }
             queue = self.wait(queue);
             if queue.delivered < come && stop() {
-                return;
+                return false;
             }
         }
+        true
     }
 
     fn wait<'a>(&self, queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
@@ -134,7 +147,10 @@ impl Channel {
             let mut callback = queue.callback.take();
             queue.len = 0;
             drop(queue);
+            let calling = Calling { channel: self, outer: CALLING.get() };
+            CALLING.set(&raw const calling);
             let spare = call(&mut callback, pieces);
+            CALLING.set(calling.outer);
             queue = lock(&self.queue);
             queue.callback = callback;
             queue.delivered = come;
@@ -191,6 +207,41 @@ impl Queue {
         }
         self.len += text.len() - before;
         appended
+    }
+}
+
+/// This thread calls a channel's function, perhaps within that of another one.
+struct Calling {
+    channel: *const Channel,
+    outer: *const Calling,
+}
+
+thread_local! {
+    /// The innermost of this thread's.
+    static CALLING: Cell<*const Calling> = const { Cell::new(ptr::null()) };
+}
+
+/// Waits for something that other threads do. When it is a host's function for text that does so, those threads must not
+/// wait for it in turn.
+pub fn waiting<R>(wait: impl FnOnce() -> R) -> R {
+    if CALLING.get().is_null() {
+        return wait();
+    }
+    set_blocked(true);
+    let result = wait();
+    set_blocked(false);
+    result
+}
+
+fn set_blocked(blocked: bool) {
+    let mut calling = CALLING.get();
+    // SAFETY: each is further out on this thread's stack, in a delivery of its channel, which takes it out of the list.
+    while let Some(Calling { channel, outer }) = unsafe { calling.as_ref() } {
+        // SAFETY: as above.
+        let channel = unsafe { &**channel };
+        lock(&channel.queue).blocked = blocked;
+        channel.changed.notify_all();
+        calling = *outer;
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::super::lock;
-use super::{FULL, Pass, stop};
+use super::{FULL, NEVER, Pass, Stop};
 
 /// A line up to this length is passed on in one piece.
 const LONGEST_LINE: usize = 16 * FULL;
@@ -29,19 +29,20 @@ impl Turn {
         Turn { state: Mutex::new((false, 0)), free: Condvar::new() }
     }
 
-    fn take(&self) -> io::Result<Taken<'_>> {
+    /// None: it is to stop.
+    fn take(&self, stop: Stop) -> Option<Taken<'_>> {
         let mut state = lock(&self.state);
         state.1 += 1;
         while state.0 {
             state = self.free.wait_timeout(state, SLICE).unwrap_or_else(PoisonError::into_inner).0;
             if state.0 && stop() {
                 state.1 -= 1;
-                return Err(io::ErrorKind::Interrupted.into());
+                return None;
             }
         }
         state.1 -= 1;
         state.0 = true;
-        Ok(Taken(self))
+        Some(Taken(self))
     }
 }
 
@@ -55,6 +56,14 @@ impl Drop for Taken<'_> {
             self.0.free.notify_one();
         }
     }
+}
+
+/// Why text has not been passed on.
+pub enum Unwritten {
+    /// The errno. The text is gone.
+    Failed(i32),
+    /// It was to stop: this much text was taken and not written, and so many bytes of what was to follow were.
+    Stopped(Vec<u8>, usize),
 }
 
 /// What one interpreter has for a descriptor.
@@ -106,15 +115,40 @@ impl Sink {
     }
 
     /// Passes on what has come together, all of it or the lines that are whole, and then `more`. Detached.
-    pub fn pass_on(&self, all: bool, more: &[u8]) -> io::Result<()> {
+    pub fn pass_on(&self, all: bool, more: &[u8], stop: Stop) -> Result<(), Unwritten> {
         if more.is_empty() && !self.is_waiting() {
             return Ok(());
         }
-        let _turn = TURNS[self.fd as usize - 1].take()?;
-        let text = self.take(all);
-        let result = write_all(self.fd, &text).and_then(|()| write_all(self.fd, more));
-        self.written(text);
-        result
+        let Some(_turn) = TURNS[self.fd as usize - 1].take(stop) else {
+            return Err(Unwritten::Stopped(Vec::new(), 0));
+        };
+        let mut text = self.take(all);
+        let (mut left, mut more_left) = (&*text, more);
+        match write_all(self.fd, &mut left, stop).and_then(|()| write_all(self.fd, &mut more_left, stop)) {
+            Ok(()) => {
+                self.written(text);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                let written = text.len() - left.len();
+                text.drain(..written);
+                Err(Unwritten::Stopped(text, more.len() - more_left.len()))
+            }
+            Err(error) => {
+                self.written(text);
+                // What is no errno cannot come from write() or poll().
+                Err(Unwritten::Failed(error.raw_os_error().unwrap_or(libc::EIO)))
+            }
+        }
+    }
+
+    /// It is to go on after all. Without memory for what has come meanwhile, it is lost.
+    pub fn put_back(&self, mut rest: Vec<u8>) {
+        let mut text = lock(&self.text);
+        if rest.try_reserve(text.len()).is_ok() {
+            rest.extend_from_slice(&text);
+            *text = rest;
+        }
     }
 
     fn take(&self, all: bool) -> Vec<u8> {
@@ -130,7 +164,7 @@ impl Sink {
 
     /// Not before now, because a run whose text another thread passes on has to wait for it. The larger buffer is used
     /// again, if it did not grow beyond reason.
-    fn written(&self, mut used: Vec<u8>) {
+    pub fn written(&self, mut used: Vec<u8>) {
         let mut text = lock(&self.text);
         self.waiting.store(!text.is_empty(), Ordering::Relaxed);
         if text.len() <= used.capacity() && text.capacity() < used.capacity() && used.capacity() <= 2 * FULL {
@@ -142,14 +176,14 @@ impl Sink {
 }
 
 /// Writes it all, in steps that do not block, so that whoever waits for a reader can be stopped.
-fn write_all(fd: i32, mut text: &[u8]) -> io::Result<()> {
+fn write_all(fd: i32, text: &mut &[u8], stop: Stop) -> io::Result<()> {
     let step = if text.len() > libc::PIPE_BUF && is_file(fd) { usize::MAX } else { libc::PIPE_BUF };
     while !text.is_empty() {
-        wait_writable(fd)?;
+        wait_writable(fd, stop)?;
         // SAFETY: pointer and length of a slice, which is no shorter.
         let written = unsafe { libc::write(fd, text.as_ptr().cast(), text.len().min(step)) };
         if written >= 0 {
-            text = &text[written as usize..];
+            *text = &text[written as usize..];
             continue;
         }
         let error = io::Error::last_os_error();
@@ -169,7 +203,7 @@ fn is_file(fd: i32) -> bool {
 }
 
 /// Until there is room for PIPE_BUF bytes, or something to be told of.
-fn wait_writable(fd: i32) -> io::Result<()> {
+fn wait_writable(fd: i32, stop: Stop) -> io::Result<()> {
     let mut wanted = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
     // SAFETY: one pollfd.
     while unsafe { libc::poll(&mut wanted, 1, SLICE.as_millis() as i32) } == 0 {
@@ -184,6 +218,6 @@ fn wait_writable(fd: i32) -> io::Result<()> {
 /// larger than there is memory for it as a whole.
 pub fn print_error(parts: &[&str]) {
     // A closed stderr leaves nobody to tell.
-    let _turn = TURNS[1].take();
-    let _ = parts.iter().try_for_each(|part| write_all(2, part.as_bytes()));
+    let _turn = TURNS[1].take(NEVER);
+    let _ = parts.iter().try_for_each(|part| write_all(2, &mut part.as_bytes(), NEVER));
 }

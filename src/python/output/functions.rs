@@ -64,7 +64,10 @@ unsafe extern "C" fn drop_stream(capsule: *mut PyObject) {
 }
 
 /// What a C function that Python calls does: find its stream, do it, give the result or NULL.
-unsafe fn called<'py>(capsule: *mut PyObject, act: impl FnOnce(Py<'py>, &Stream) -> PyResult<Obj<'py>>) -> *mut PyObject {
+unsafe fn called<'py>(
+    capsule: *mut PyObject,
+    act: impl FnOnce(Py<'py>, &Stream) -> PyResult<Obj<'py>>,
+) -> *mut PyObject {
     let api: &'static Api = api();
     // SAFETY: Python calls with the GIL; the capsule is the function's own and keeps the stream alive.
     unsafe {

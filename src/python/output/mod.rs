@@ -12,22 +12,22 @@
 //! | `functions` | what Python calls |
 
 use std::ffi::CStr;
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::attach::detached;
+use super::interrupt::Interrupts;
 use super::object::{Obj, Py, PyResult, Raised};
-use super::{Count, lock};
+use super::{Count, loaded_api, lock};
 use channel::Channel;
-use descriptor::Sink;
+use descriptor::{Sink, Unwritten};
 
 mod channel;
 mod decode;
 mod descriptor;
 mod functions;
 
-pub use channel::{Callback, let_go};
+pub use channel::{Callback, RunOutput, let_go, waiting};
 pub use descriptor::print_error;
 pub use functions::definition;
 
@@ -43,6 +43,8 @@ pub struct Shared {
     stderr: Sink,
     /// What is printed is passed on at once.
     unbuffered: bool,
+    /// A run that waits may be interrupted.
+    interrupts: Arc<Interrupts>,
     /// Active runs in the interpreter.
     runs: Count,
     /// Some of it, or all, goes to a function: it has to be looked where. Changed with the lock of `runs_own`.
@@ -75,17 +77,19 @@ fn this_thread() -> usize {
     HERE.with(|here| std::ptr::from_ref(here).addr())
 }
 
-/// Whether the run of this thread is to give up what it waits for.
-fn stop() -> bool {
-    false
-}
+/// Asked now and then by what waits: whether it is to give up, at least for as long as it takes to ask CPython.
+type Stop<'a> = &'a dyn Fn() -> bool;
+
+/// For what does not.
+const NEVER: Stop = &|| false;
 
 impl Output {
-    pub fn new(unbuffered: bool) -> Output {
+    pub fn new(unbuffered: bool, interrupts: Arc<Interrupts>) -> Output {
         Output(Arc::new(Shared {
             stdout: Sink::new(1, false),
             stderr: Sink::new(2, true),
             unbuffered,
+            interrupts,
             runs: Count::default(),
             routed: AtomicBool::new(false),
             channel: Channel::default(),
@@ -116,15 +120,15 @@ impl Output {
     }
 
     /// What this thread prints in the interpreter while `act` runs goes to this function, and all of it has come there
-    /// in the end. Attached.
-    pub fn to<R>(&self, py: Py, callback: &mut (dyn FnMut(i32, &str) + Send), act: impl FnOnce() -> R) -> R {
+    /// in the end. Attached or not.
+    pub fn to<R>(&self, callback: RunOutput, act: impl FnOnce() -> R) -> R {
         // SAFETY: the lifetime ends with this function: `Own` closes the channel when it is dropped, and a closed one
         // has let its callback go.
-        let callback: &'static mut (dyn FnMut(i32, &str) + Send) = unsafe { std::mem::transmute(callback) };
+        let callback: RunOutput<'static> = unsafe { std::mem::transmute(callback) };
         let channel = Arc::new(Channel::new(Box::new(move |stream, text| callback(stream, text))));
         lock(&self.0.runs_own).push((this_thread(), Arc::clone(&channel)));
         self.0.route();
-        let _own = Own { py, shared: &self.0, channel: &channel };
+        let _own = Own { shared: &self.0, channel: &channel };
         act()
     }
 
@@ -132,8 +136,8 @@ impl Output {
     /// interpreter has ended. Detached.
     pub fn set(&self, callback: Option<Callback>) -> bool {
         let shared = &*self.0;
-        // What was printed before goes where it went before. Where that fails, nobody is left to be told.
-        let _ = shared.pass_all_on();
+        // What was printed before goes where it went before.
+        shared.pass_all_on();
         let switched = shared.channel.switch(callback);
         shared.route();
         match switched {
@@ -152,14 +156,14 @@ impl Output {
             return false;
         }
         let appended = parts.iter().all(|part| matches!(shared.channel.append(2, part.as_bytes()), Ok(Some(_))));
-        shared.channel.deliver();
+        shared.channel.deliver(NEVER);
         appended
     }
 
     /// The interpreter has ended: nothing is printed any more. Detached.
     pub fn close(&self) {
         self.0.channel.close();
-        let _ = self.0.pass_all_on();
+        self.0.pass_all_on();
         self.0.route();
     }
 }
@@ -172,17 +176,16 @@ impl Drop for Output {
 
 /// A run's own channel, until the run ends.
 struct Own<'a> {
-    py: Py<'a>,
     shared: &'a Shared,
     channel: &'a Arc<Channel>,
 }
 
 impl Drop for Own<'_> {
     fn drop(&mut self) {
-        detached(Some(self.py.api), || self.channel.deliver());
+        detached(loaded_api(), || self.channel.deliver(NEVER));
         lock(&self.shared.runs_own).retain(|(_, channel)| !Arc::ptr_eq(channel, self.channel));
         self.shared.route();
-        detached(Some(self.py.api), || self.channel.close());
+        detached(loaded_api(), || self.channel.close());
     }
 }
 
@@ -213,30 +216,78 @@ impl Shared {
         for part in data.chunks(FULL) {
             let Some(length) = channel.append(number, part).map_err(|_| py.no_memory())? else { return Ok(false) };
             if self.unbuffered || length >= FULL || (each_line && part.contains(&b'\n')) {
-                detached(Some(py.api), || channel.deliver());
+                self.deliver(py, channel)?;
             }
         }
         Ok(true)
     }
 
     /// What has come together for the descriptors. Detached.
-    fn pass_all_on(&self) -> io::Result<()> {
-        let stdout = self.stdout.pass_on(true, &[]);
-        self.stderr.pass_on(true, &[]).and(stdout)
+    fn pass_all_on(&self) {
+        // Where that fails, nobody is left to be told.
+        let _ = self.stdout.pass_on(true, &[], NEVER);
+        let _ = self.stderr.pass_on(true, &[], NEVER);
     }
 
     #[cold]
     fn flush_all(&self, py: Py) -> PyResult<()> {
         // What a nested run has printed belongs to the run that it is nested in.
-        let own = self.own().filter(|own| own.is_waiting());
-        if own.is_some() || self.channel.is_waiting() {
-            detached(Some(py.api), || {
-                own.inspect(|own| own.deliver());
-                self.channel.deliver();
-            });
+        if let Some(own) = self.own().filter(|own| own.is_waiting()) {
+            self.deliver(py, &own)?;
         }
-        let stdout = flush(py, &self.stdout);
-        flush(py, &self.stderr).and(stdout)
+        if self.channel.is_waiting() {
+            self.deliver(py, &self.channel)?;
+        }
+        let stdout = self.flush(py, &self.stdout);
+        self.flush(py, &self.stderr).and(stdout)
+    }
+
+    fn deliver(&self, py: Py, channel: &Channel) -> PyResult<()> {
+        self.waiting(py, |stop| channel.deliver(stop).then_some(()))
+    }
+
+    fn flush(&self, py: Py, sink: &Sink) -> PyResult<()> {
+        if sink.is_waiting() { self.pass_on(py, sink, true, &[]) } else { Ok(()) }
+    }
+
+    fn pass_on(&self, py: Py, sink: &Sink, all: bool, mut more: &[u8]) -> PyResult<()> {
+        let mut rest = Vec::new();
+        let passed = self.waiting(py, |stop| {
+            if !rest.is_empty() {
+                sink.put_back(std::mem::take(&mut rest));
+            }
+            match sink.pass_on(all, more, stop) {
+                Err(Unwritten::Stopped(unwritten, written)) => {
+                    (rest, more) = (unwritten, &more[written..]);
+                    None
+                }
+                Err(Unwritten::Failed(errno)) => Some(Err(errno)),
+                Ok(()) => Some(Ok(())),
+            }
+        });
+        match passed {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(errno)) => Err(raise_errno(py, errno)),
+            Err(raised) => {
+                sink.written(Vec::new());
+                Err(raised)
+            }
+        }
+    }
+
+    /// Waits, detached, for something that gives a result, or none when it was to stop. It is tried again unless this
+    /// thread's run is to end.
+    fn waiting<R>(&self, py: Py, mut wait: impl FnMut(Stop) -> Option<R>) -> PyResult<R> {
+        // What was wished before has to be looked for once.
+        let mut asked = None;
+        loop {
+            let stop = || asked != Some(self.interrupts.asked());
+            if let Some(result) = detached(Some(py.api), || wait(&stop)) {
+                return Ok(result);
+            }
+            asked = Some(self.interrupts.asked());
+            self.interrupts.check(py)?;
+        }
     }
 }
 
@@ -259,9 +310,9 @@ impl Stream {
         let sink = self.sink();
         match sink.append(data, shared.unbuffered, shared.runs.get() == 0) {
             Pass::Nothing => Ok(()),
-            Pass::Lines => pass_on(py, sink, false, &[]),
-            Pass::All => pass_on(py, sink, true, &[]),
-            Pass::AllAndMore => pass_on(py, sink, true, data),
+            Pass::Lines => shared.pass_on(py, sink, false, &[]),
+            Pass::All => shared.pass_on(py, sink, true, &[]),
+            Pass::AllAndMore => shared.pass_on(py, sink, true, data),
         }
     }
 
@@ -269,9 +320,9 @@ impl Stream {
         let shared = &*self.shared;
         if shared.routed.load(Ordering::Relaxed) {
             let own = shared.own();
-            detached(Some(py.api), || own.as_deref().unwrap_or(&shared.channel).deliver());
+            shared.deliver(py, own.as_deref().unwrap_or(&shared.channel))?;
         }
-        flush(py, self.sink())
+        shared.flush(py, self.sink())
     }
 
     /// What this thread prints goes to a function.
@@ -280,25 +331,12 @@ impl Stream {
     }
 }
 
-fn flush(py: Py, sink: &Sink) -> PyResult<()> {
-    if sink.is_waiting() { pass_on(py, sink, true, &[]) } else { Ok(()) }
-}
-
-fn pass_on(py: Py, sink: &Sink, all: bool, more: &[u8]) -> PyResult<()> {
-    // errno is the thread's own, but attaching again may change it.
-    let written = detached(Some(py.api), || {
-        sink.pass_on(all, more).map_err(|error| error.raw_os_error().unwrap_or(libc::EINTR))
-    });
-    written.map_err(|errno| {
-        // SAFETY: sets errno of this thread and raises the OSError that belongs to it; attached.
-        unsafe {
-            if errno == libc::EINTR {
-                (py.api.PyErr_SetNone)(py.api.PyExc_KeyboardInterrupt.get());
-            } else {
-                *libc::__errno_location() = errno;
-                (py.api.PyErr_SetFromErrno)(py.api.PyExc_OSError.get());
-            }
-        }
-        Raised
-    })
+fn raise_errno(py: Py, errno: i32) -> Raised {
+    // SAFETY: sets errno of this thread, which attaching again may have changed, and raises the OSError that belongs to
+    // it; attached.
+    unsafe {
+        *libc::__errno_location() = errno;
+        (py.api.PyErr_SetFromErrno)(py.api.PyExc_OSError.get());
+    }
+    Raised
 }

@@ -106,5 +106,6 @@ final class Call implements AutoCloseable {
   @Override
   public void close() {
     arena.close();
+    Thrown.returned();
   }
 }

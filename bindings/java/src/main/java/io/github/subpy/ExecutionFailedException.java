@@ -7,8 +7,12 @@ import java.util.OptionalInt;
 /**
  * A Python exception that the code did not catch, SystemExit included ({@link Status#EXECUTION_FAILED}), or a source
  * that does not compile ({@link Status#SYNTAX}). The message is one line; {@link #traceback()} is what Python prints.
+ *
+ * <p>Its cause is what a {@link HostFunction} threw, when that is what Python did not catch. The subclasses are for runs
+ * that were stopped.
  */
-public final class ExecutionFailedException extends SubpyException {
+public sealed class ExecutionFailedException extends SubpyException
+    permits ExecutionTimeoutException, ExecutionInterruptedException {
   private static final long serialVersionUID = 1;
 
   /**

@@ -48,6 +48,21 @@ public final class Function implements AutoCloseable {
   }
 
   /**
+   * Calls it with limits, or with an output of its own.
+   *
+   * @param options which
+   * @param args as for {@link #call(Object...)}
+   * @return what it returned
+   */
+  public Object call(RunOptions options, Object... args) {
+    try (Call call = new Call()) {
+      return Run.run(options, Request.function(handle, args, call), call);
+    } finally {
+      Reference.reachabilityFence(this);
+    }
+  }
+
+  /**
    * Calls it with one row of arguments after the other, which takes a fraction of the time of as many calls. The first
    * error ends it and is thrown, with the index of its {@link SubpyException#row row}: the rows behind it are not
    * called, and there are no results.
@@ -93,14 +108,23 @@ public final class Function implements AutoCloseable {
    * Starts a call on a new thread of the library. The arguments are copied before this returns, and the function may be
    * closed at once.
    *
-   * @param args as for {@link #call}
+   * @param args as for {@link #call(Object...)}
    * @return the thread, to be joined
    */
   public PythonThread callInThread(Object... args) {
+    return callInThread(RunOptions.DEFAULT, args);
+  }
+
+  /**
+   * The same with limits, or with an output of its own.
+   *
+   * @param options which
+   * @param args as for {@link #call(Object...)}
+   * @return the thread, to be joined
+   */
+  public PythonThread callInThread(RunOptions options, Object... args) {
     try (Call call = new Call()) {
-      Arguments values = Arguments.of(args, call);
-      call.check(Native.runInThread(Request.function(handle, values, call), call.output(), call.error()));
-      return new PythonThread(call.number());
+      return PythonThread.start(options, Request.function(handle, args, call), call);
     } finally {
       Reference.reachabilityFence(this);
     }

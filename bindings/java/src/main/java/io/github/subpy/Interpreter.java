@@ -1,8 +1,12 @@
 package io.github.subpy;
 
+import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_BOOLEAN;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.MemorySegment;
+import java.time.Duration;
 import java.util.Map;
 import java.util.Objects;
 
@@ -63,6 +67,28 @@ public final class Interpreter implements AutoCloseable {
   }
 
   /**
+   * Runs statements with limits, or with an output of its own.
+   *
+   * @param options which
+   * @param code the source
+   */
+  public void exec(RunOptions options, String code) {
+    exec(options, Source.of(code));
+  }
+
+  /**
+   * The same for a source with a file name.
+   *
+   * @param options limits, and where its output goes
+   * @param code the source
+   */
+  public void exec(RunOptions options, Source code) {
+    try (Call call = new Call()) {
+      Run.run(options, Request.source(handle, Request.EXEC, code, call), call);
+    }
+  }
+
+  /**
    * Evaluates an expression.
    *
    * @param expression the source
@@ -87,6 +113,30 @@ public final class Interpreter implements AutoCloseable {
       MemorySegment request = Request.source(handle, Request.EVAL, expression, call);
       call.check(Native.run(request, call.output(), call.error()));
       return call.result();
+    }
+  }
+
+  /**
+   * Evaluates an expression with limits, or with an output of its own.
+   *
+   * @param options which
+   * @param expression the source
+   * @return its value
+   */
+  public Object eval(RunOptions options, String expression) {
+    return eval(options, Source.of(expression));
+  }
+
+  /**
+   * The same for a source with a file name.
+   *
+   * @param options limits, and where its output goes
+   * @param expression the source
+   * @return its value
+   */
+  public Object eval(RunOptions options, Source expression) {
+    try (Call call = new Call()) {
+      return Run.run(options, Request.source(handle, Request.EVAL, expression, call), call);
     }
   }
 
@@ -116,34 +166,111 @@ public final class Interpreter implements AutoCloseable {
   }
 
   /**
+   * Calls something by its name with limits, or with an output of its own.
+   *
+   * @param options which
+   * @param callable as for {@link #call(String, Object...)}
+   * @param args as for {@link #call(String, Object...)}
+   * @return what it returned
+   */
+  public Object call(RunOptions options, String callable, Object... args) {
+    try (Call call = new Call()) {
+      return Run.run(options, Request.named(handle, callable, args, call), call);
+    }
+  }
+
+  /**
    * Starts a call on a new thread of the library. The arguments are copied before this returns.
    *
-   * @param callable as for {@link #call}
-   * @param args as for {@link #call}
+   * @param callable as for {@link #call(String, Object...)}
+   * @param args as for {@link #call(String, Object...)}
    * @return the thread, to be joined
    */
   public PythonThread callInThread(String callable, Object... args) {
+    return callInThread(RunOptions.DEFAULT, callable, args);
+  }
+
+  /**
+   * The same with limits, or with an output of its own.
+   *
+   * @param options which
+   * @param callable as for {@link #call(String, Object...)}
+   * @param args as for {@link #call(String, Object...)}
+   * @return the thread, to be joined
+   */
+  public PythonThread callInThread(RunOptions options, String callable, Object... args) {
     try (Call call = new Call()) {
-      MemorySegment name = call.text(callable, "callable");
-      Arguments values = Arguments.of(args, call);
-      call.check(
-          Native.callInThread(
-              handle,
-              name,
-              name.byteSize(),
-              values.positional(),
-              values.count(),
-              values.keywords(),
-              call.output(),
-              call.error()));
-      return new PythonThread(call.number());
+      return PythonThread.start(options, Request.named(handle, callable, args, call), call);
+    }
+  }
+
+  /**
+   * Makes a Java function callable from Python: in its {@code __main__}, or in a module, which is made when there is none:
+   * after {@code define("host:add", ...)}, {@code import host} finds it. One that is there already is replaced.
+   *
+   * @param name {@code "name"}, or {@code "module:name"}
+   * @param function what is called; kept until it is replaced and nothing in Python refers to it, or the interpreter is
+   *     closed
+   */
+  public void define(String name, HostFunction function) {
+    define(name, DefineOptions.DEFAULT, function);
+  }
+
+  /**
+   * The same with options.
+   *
+   * @param name {@code "name"}, or {@code "module:name"}
+   * @param options what Python shows of it, and how it is called
+   * @param function what is called
+   */
+  public void define(String name, DefineOptions options, HostFunction function) {
+    Objects.requireNonNull(function, "function");
+    try (Call call = new Call()) {
+      MemorySegment text = call.text(name, "name");
+      MemorySegment struct = call.allocate(32);
+      struct.set(JAVA_LONG, 0, struct.byteSize());
+      struct.set(JAVA_INT, 8, options.flagBits());
+      if (options.signature() != null) {
+        struct.set(ADDRESS, 16, call.text(options.signature() + "\0", "signature"));
+      }
+      if (options.doc() != null) {
+        struct.set(ADDRESS, 24, call.text(options.doc() + "\0", "doc"));
+      }
+      long id = Upcalls.remember(function);
+      // From here on the library forgets it, also when this fails.
+      call.check(HostNative.defineWith(handle, text, struct, Upcalls.HOST, id, Upcalls.FORGET, call.error()));
+    }
+  }
+
+  /**
+   * Where everything goes that it prints, unless a run has an output of its own: what its threads print, and what is
+   * printed while no run is active, too.
+   *
+   * @param output takes it; null for the file descriptors 1 and 2 again
+   */
+  public void setOutput(Output output) {
+    try (Call call = new Call()) {
+      long id = Run.remember(output);
+      MemorySegment function = output == null ? MemorySegment.NULL : Upcalls.OUTPUT;
+      MemorySegment forget = output == null ? MemorySegment.NULL : Upcalls.FORGET;
+      call.check(HostNative.setOutput(handle, function, id, forget, call.error()));
+    }
+  }
+
+  /**
+   * Raises a KeyboardInterrupt in whatever runs in it now, which may be over before it comes: {@link RunOptions#cancel}
+   * stops one run and no other.
+   */
+  public void interrupt() {
+    try (Call call = new Call()) {
+      call.check(HostNative.interrupt(handle, call.error()));
     }
   }
 
   /**
    * Looks something up, to call it many times.
    *
-   * @param callable as for {@link #call}
+   * @param callable as for {@link #call(String, Object...)}
    * @return the function, to be closed
    */
   public Function function(String callable) {
@@ -211,6 +338,29 @@ public final class Interpreter implements AutoCloseable {
     } catch (InterpreterNotFoundException closedAlready) {
       // AutoCloseable asks for it.
     }
+  }
+
+  /**
+   * Ends it as {@link #close()} does, but first waits for what runs in it, or ends that. When it fails, the message says
+   * what still lives, and the interpreter is intact. One that is closed already is left alone.
+   *
+   * @param timeout how long to wait; null for no limit
+   * @param flags what to do about what runs
+   */
+  public void closeWith(Duration timeout, CloseFlag... flags) {
+    try (Call call = new Call()) {
+      call.check(HostNative.closeWith(handle, closeOptions(timeout, flags, call), call.error()));
+    } catch (InterpreterNotFoundException closedAlready) {
+      // As above.
+    }
+  }
+
+  static MemorySegment closeOptions(Duration timeout, CloseFlag[] flags, Call call) {
+    MemorySegment struct = call.allocate(24);
+    struct.set(JAVA_LONG, 0, struct.byteSize());
+    struct.set(JAVA_LONG, 8, timeout == null ? -1 : Checks.milliseconds(timeout));
+    struct.set(JAVA_INT, 16, CloseFlag.bits(flags));
+    return struct;
   }
 
   @Override

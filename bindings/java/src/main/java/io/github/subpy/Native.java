@@ -29,8 +29,6 @@ final class Native {
   private static final MethodHandle EVAL = status("eval", JAVA_LONG, ADDRESS, JAVA_LONG, ADDRESS);
   private static final MethodHandle CALL =
       status("call", JAVA_LONG, ADDRESS, JAVA_LONG, ADDRESS, JAVA_LONG, ADDRESS, ADDRESS);
-  private static final MethodHandle CALL_IN_THREAD =
-      status("call_in_thread", JAVA_LONG, ADDRESS, JAVA_LONG, ADDRESS, JAVA_LONG, ADDRESS, ADDRESS);
   private static final MethodHandle RUN = status("run", ADDRESS, ADDRESS);
   private static final MethodHandle RUN_IN_THREAD = status("run_in_thread", ADDRESS, ADDRESS);
   private static final MethodHandle FUNCTION_NEW = status("function_new", JAVA_LONG, ADDRESS, JAVA_LONG, ADDRESS);
@@ -54,7 +52,7 @@ final class Native {
 
   private Native() {}
 
-  private static MethodHandle status(String name, MemoryLayout... arguments) {
+  static MethodHandle status(String name, MemoryLayout... arguments) {
     MemoryLayout[] withError = Arrays.copyOf(arguments, arguments.length + 1);
     withError[arguments.length] = ADDRESS;
     return Library.function(name, JAVA_INT, withError);
@@ -183,22 +181,6 @@ final class Native {
       MemorySegment error) {
     try {
       return (int) CALL.invokeExact(interp, callable, length, args, nargs, kwargs, result, error);
-    } catch (Throwable t) {
-      throw Library.unexpected(t);
-    }
-  }
-
-  static int callInThread(
-      long interp,
-      MemorySegment callable,
-      long length,
-      MemorySegment args,
-      long nargs,
-      MemorySegment kwargs,
-      MemorySegment thread,
-      MemorySegment error) {
-    try {
-      return (int) CALL_IN_THREAD.invokeExact(interp, callable, length, args, nargs, kwargs, thread, error);
     } catch (Throwable t) {
       throw Library.unexpected(t);
     }

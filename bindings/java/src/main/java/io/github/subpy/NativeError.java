@@ -31,6 +31,7 @@ final class NativeError {
       Library.function("error_exit_status", JAVA_BOOLEAN, ADDRESS, ADDRESS);
   private static final MethodHandle ROW = Library.function("error_row", JAVA_BOOLEAN, ADDRESS, ADDRESS);
   private static final MethodHandle STATUS = Library.function("error_status", JAVA_INT, ADDRESS);
+  private static final MethodHandle TAG = Library.function("error_tag", JAVA_LONG, ADDRESS);
   private static final MethodHandle FREE = Library.function("error_free", null, ADDRESS);
 
   /** The size of a subpy_frame: its size; file, function and source, each with its length; four ints. */
@@ -70,7 +71,12 @@ final class NativeError {
 
   private static SubpyException copy(int code, MemorySegment error) {
     try (Arena arena = Arena.ofConfined()) {
-      return new NativeError(error, arena).exception(code);
+      SubpyException exception = new NativeError(error, arena).exception(code);
+      Throwable cause = Thrown.take((long) TAG.invokeExact(error));
+      if (cause != null) {
+        exception.initCause(cause);
+      }
+      return exception;
     } catch (Throwable t) {
       throw Library.unexpected(t);
     }
@@ -96,7 +102,7 @@ final class NativeError {
       case EXECUTION_FAILED, SYNTAX -> new ExecutionFailedException(
           status,
           message,
-          new ExecutionFailedException.Type(text(TYPE_NAME), text(TYPE_QUALNAME), text(TYPE_MODULE)),
+          type(),
           text(EXCEPTION_MESSAGE),
           text(FORMATTED),
           text(DISPLAY),
@@ -104,8 +110,18 @@ final class NativeError {
           location(),
           exitStatus(),
           row());
+      case TIMEOUT -> new ExecutionTimeoutException(
+          message, type(), text(EXCEPTION_MESSAGE), text(FORMATTED), text(DISPLAY), frames(), row());
+      case INTERRUPTED -> new ExecutionInterruptedException(
+          message, type(), text(EXCEPTION_MESSAGE), text(FORMATTED), text(DISPLAY), frames(), row());
       default -> new SubpyException(code, message, row());
     };
+  }
+
+  /** Null when there is no Python exception: it was stopped before anything ran. */
+  private ExecutionFailedException.Type type() throws Throwable {
+    String name = text(TYPE_NAME);
+    return name == null ? null : new ExecutionFailedException.Type(name, text(TYPE_QUALNAME), text(TYPE_MODULE));
   }
 
   private String text(MethodHandle accessor) throws Throwable {

@@ -1,6 +1,7 @@
 package io.github.subpy;
 
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.EnumSet;
@@ -14,10 +15,11 @@ import java.util.Set;
  * @param busy what a run in it does while it is running
  * @param flags what Python code in it may do
  * @param path folders to put in front of {@code sys.path}
+ * @param timeout the time limit of every run in it that has none of its own; null for no limit
  */
-public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path) {
+public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path, Duration timeout) {
   /** What Python's {@code concurrent.interpreters} does. */
-  public static final Options DEFAULT = new Options(Gil.OWN, Busy.REFUSE, Set.of(), List.of());
+  public static final Options DEFAULT = new Options(Gil.OWN, Busy.REFUSE, Set.of(), List.of(), null);
 
   /** Whose GIL an interpreter has. */
   public enum Gil {
@@ -48,13 +50,18 @@ public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path) {
     /** Start daemon threads. */
     ALLOW_DAEMON_THREADS,
     /** Load extension modules that do not support sub-interpreters; needs {@link Gil#SHARED}. */
-    NO_EXTENSION_CHECK
+    NO_EXTENSION_CHECK,
+    /** Have each write of stdout and stderr arrive at once, instead of what a run wrote at its end. */
+    UNBUFFERED,
+    /** Not read the process's stdin: {@code input()} is EOFError. */
+    NO_STDIN
   }
 
   /** Options of copies of the set and the list. */
   public Options {
     flags = Collections.unmodifiableSet(flags.isEmpty() ? EnumSet.noneOf(Flag.class) : EnumSet.copyOf(flags));
     path = List.copyOf(path);
+    Checks.positive(timeout);
   }
 
   /**
@@ -64,7 +71,7 @@ public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path) {
    * @return the options with it
    */
   public Options gil(Gil gil) {
-    return new Options(gil, busy, flags, path);
+    return new Options(gil, busy, flags, path, timeout);
   }
 
   /**
@@ -74,7 +81,7 @@ public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path) {
    * @return the options with it
    */
   public Options busy(Busy busy) {
-    return new Options(gil, busy, flags, path);
+    return new Options(gil, busy, flags, path, timeout);
   }
 
   /**
@@ -86,7 +93,7 @@ public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path) {
   public Options flag(Flag flag) {
     Set<Flag> more = EnumSet.of(flag);
     more.addAll(flags);
-    return new Options(gil, busy, more, path);
+    return new Options(gil, busy, more, path, timeout);
   }
 
   /**
@@ -98,7 +105,17 @@ public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path) {
   public Options path(Path folder) {
     List<Path> more = new ArrayList<>(path);
     more.add(folder);
-    return new Options(gil, busy, flags, more);
+    return new Options(gil, busy, flags, more, timeout);
+  }
+
+  /**
+   * The same with a time limit for every run in it.
+   *
+   * @param timeout how long a run may take that has no limit of its own
+   * @return the options with it
+   */
+  public Options timeout(Duration timeout) {
+    return new Options(gil, busy, flags, path, timeout);
   }
 
   /** The flags as the library takes them. */

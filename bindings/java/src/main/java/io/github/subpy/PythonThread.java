@@ -2,44 +2,84 @@ package io.github.subpy;
 
 import static java.lang.foreign.ValueLayout.JAVA_BOOLEAN;
 
+import java.lang.foreign.MemorySegment;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
 import java.time.Duration;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 
 /**
  * A call that runs on a thread of its own, which is the library's. When it is closed, or nobody refers to it any more,
- * the call goes on by itself; if it fails, the traceback is then printed to the process's standard error.
+ * the call goes on by itself; if it fails, the traceback is then printed to the process's standard error, and what it
+ * prints to an output of its own is lost.
+ *
+ * <p>{@link #join()} gives the result once. As a {@link Future} it gives it as often as asked for, and is cancelled by
+ * {@link #cancel}. A virtual thread that waits here keeps its carrier thread.
  */
-public final class PythonThread implements AutoCloseable {
+public final class PythonThread implements Future<Object>, AutoCloseable {
+  private static final long SLICE = 20; // how often an interrupt is looked for
+
   private final long handle;
+  private final Cancel cancel;
   private final Cleaner.Cleanable cleanable;
 
-  PythonThread(long handle) {
+  /** What it came to, when somebody took it as a Future's. */
+  private Outcome outcome;
+
+  private volatile boolean cancelled;
+
+  private PythonThread(long handle, Cancel cancel, Runnable done) {
     this.handle = handle;
+    this.cancel = cancel;
     // Never blocks; one that was joined is ignored.
-    cleanable = Finalizers.register(this, () -> Native.threadFree(handle));
+    cleanable =
+        Finalizers.register(
+            this,
+            () -> {
+              Native.threadFree(handle);
+              done.run();
+            });
+  }
+
+  /** Starts a run. */
+  static PythonThread start(RunOptions options, MemorySegment request, Call call) {
+    Cancel cancel = Cancel.after(options.cancel());
+    long output = Run.remember(options.output());
+    try {
+      Run.write(request, options, cancel, output);
+      call.check(Native.runInThread(request, call.output(), call.error()));
+    } catch (Throwable t) {
+      Upcalls.forget(output);
+      cancel.close();
+      throw t;
+    }
+    return new PythonThread(
+        call.number(),
+        cancel,
+        () -> {
+          Upcalls.forget(output);
+          cancel.close();
+        });
   }
 
   /** {@return whether the call has ended} Does not wait. */
+  @Override
   public boolean isDone() {
-    return ended(0);
+    return taken() != null || ended(0);
   }
 
   /**
-   * Waits for the call to end, but not for longer than this. Takes nothing: the thread is still to be joined. A virtual
-   * thread that waits here keeps its carrier thread.
+   * Waits for the call to end, but not for longer than this. Takes nothing: the thread is still to be joined.
    *
    * @param timeout how long at most; what is not positive means not at all
    * @return whether the call has ended
    */
   public boolean join(Duration timeout) {
-    long milliseconds;
-    try {
-      milliseconds = timeout.plusNanos(999_999).toMillis(); // not shorter than it was asked for
-    } catch (ArithmeticException e) {
-      milliseconds = timeout.isNegative() ? 0 : Long.MAX_VALUE;
-    }
-    return ended(Math.max(milliseconds, 0));
+    return taken() != null || ended(Checks.milliseconds(timeout));
   }
 
   private boolean ended(long milliseconds) {
@@ -53,7 +93,7 @@ public final class PythonThread implements AutoCloseable {
 
   /**
    * Waits for the call to end and returns, or throws, what it did. Once: then it is {@link
-   * InterpreterNotFoundException}. A virtual thread that waits here keeps its carrier thread.
+   * InterpreterNotFoundException}.
    *
    * @return what was called returned
    */
@@ -64,6 +104,108 @@ public final class PythonThread implements AutoCloseable {
     } finally {
       Reference.reachabilityFence(this);
     }
+  }
+
+  /**
+   * Stops the call: Python gets a KeyboardInterrupt. Does not wait until it has ended, which {@link #get()} and {@link
+   * #join()} do, and never blocks. Only then it {@link #isDone is done}.
+   *
+   * @param mayInterruptIfRunning false does nothing: a call runs from the start
+   * @return whether it had not ended yet
+   */
+  @Override
+  public boolean cancel(boolean mayInterruptIfRunning) {
+    if (!mayInterruptIfRunning || isDone()) {
+      return false;
+    }
+    cancelled = true;
+    cancel.fire();
+    return true;
+  }
+
+  /** {@return whether the call has ended because it was cancelled} */
+  @Override
+  public boolean isCancelled() {
+    return cancelled
+        && isDone()
+        && take() instanceof Outcome.Failure failure
+        && failure.error() instanceof ExecutionInterruptedException;
+  }
+
+  /**
+   * Waits for the call to end, and returns what it returned.
+   *
+   * @return what was called returned
+   * @throws InterruptedException if this thread is interrupted, which does not stop the call
+   * @throws ExecutionException for what the call failed with, which is its cause
+   * @throws CancellationException if {@link #cancel} ended it
+   */
+  @Override
+  public Object get() throws InterruptedException, ExecutionException {
+    while (!interruptibly(SLICE)) {
+      // Once more.
+    }
+    return value();
+  }
+
+  /**
+   * Waits for the call to end, but not for longer than this, and returns what it returned.
+   *
+   * @param timeout how long at most
+   * @param unit the unit of that
+   * @return what was called returned
+   * @throws InterruptedException as for {@link #get()}
+   * @throws ExecutionException as for {@link #get()}
+   * @throws TimeoutException if it has not ended
+   */
+  @Override
+  public Object get(long timeout, TimeUnit unit) throws InterruptedException, ExecutionException, TimeoutException {
+    long end = System.nanoTime() + unit.toNanos(timeout);
+    while (true) {
+      long left = Math.max(end - System.nanoTime(), 0);
+      if (interruptibly(Math.min(SLICE, TimeUnit.NANOSECONDS.toMillis(left + 999_999)))) {
+        return value();
+      }
+      if (left == 0) {
+        throw new TimeoutException("the call has not ended");
+      }
+    }
+  }
+
+  private boolean interruptibly(long milliseconds) throws InterruptedException {
+    if (Thread.interrupted()) {
+      throw new InterruptedException();
+    }
+    return taken() != null || ended(milliseconds);
+  }
+
+  private Object value() throws ExecutionException {
+    return switch (take()) {
+      case Outcome.Success(Object value) -> value;
+      case Outcome.Failure(SubpyException error) -> {
+        if (cancelled && error instanceof ExecutionInterruptedException) {
+          CancellationException cancellation = new CancellationException(error.getMessage());
+          cancellation.initCause(error);
+          throw cancellation;
+        }
+        throw new ExecutionException(error);
+      }
+    };
+  }
+
+  private synchronized Outcome taken() {
+    return outcome;
+  }
+
+  private synchronized Outcome take() {
+    if (outcome == null) {
+      try {
+        outcome = new Outcome.Success(join());
+      } catch (SubpyException e) {
+        outcome = new Outcome.Failure(e);
+      }
+    }
+    return outcome;
   }
 
   /** Forgets the thread. Never blocks. */

@@ -10,9 +10,10 @@ import java.lang.foreign.MemorySegment;
 final class Request {
   static final int EXEC = 1;
   static final int EVAL = 2;
+  private static final int CALL = 3;
   private static final int FUNCTION = 4;
 
-  private static final long SIZE = 80;
+  private static final long SIZE = 112;
 
   private Request() {}
 
@@ -30,10 +31,25 @@ final class Request {
     return request;
   }
 
+  /** A call of something by its name. */
+  static MemorySegment named(long interp, String callable, Object[] args, Call call) {
+    MemorySegment text = call.text(callable, "callable");
+    MemorySegment request = arguments(CALL, Arguments.of(args, call), call);
+    request.set(JAVA_LONG, 8, interp);
+    request.set(ADDRESS, 24, text);
+    request.set(JAVA_LONG, 32, text.byteSize());
+    return request;
+  }
+
   /** A call of a prepared function. */
-  static MemorySegment function(long function, Arguments args, Call call) {
-    MemorySegment request = request(FUNCTION, call);
+  static MemorySegment function(long function, Object[] args, Call call) {
+    MemorySegment request = arguments(FUNCTION, Arguments.of(args, call), call);
     request.set(JAVA_LONG, 40, function);
+    return request;
+  }
+
+  private static MemorySegment arguments(int what, Arguments args, Call call) {
+    MemorySegment request = request(what, call);
     request.set(ADDRESS, 48, args.positional());
     request.set(JAVA_LONG, 56, args.count());
     request.set(ADDRESS, 64, args.keywords());

@@ -11,6 +11,7 @@ import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -21,6 +22,8 @@ import java.util.Map;
  * recurse, so that deep nesting needs no stack, except that of keys: Java makes their hash codes by recursion.
  */
 final class Result {
+  private static final Result EVERYWHERE = new Result(MemorySegment.NULL.reinterpret(Long.MAX_VALUE));
+
   private final MemorySegment block;
 
   private Result(MemorySegment block) {
@@ -52,6 +55,25 @@ final class Result {
     } finally {
       Native.valueFree(value);
     }
+  }
+
+  /** The positional arguments of a host function, which lie anywhere in memory, and stay the library's. */
+  static List<Object> args(MemorySegment args, long count) {
+    Object[] objects = new Object[Math.toIntExact(count)];
+    for (int index = 0; index < objects.length; index++) {
+      objects[index] = EVERYWHERE.readAll(EVERYWHERE.block, args.address() + index * Kind.SIZE);
+    }
+    return Collections.unmodifiableList(Arrays.asList(objects));
+  }
+
+  /** Its keyword arguments: a dict, or NULL. */
+  static Map<String, Object> kwargs(MemorySegment kwargs) {
+    Map<String, Object> map = new LinkedHashMap<>();
+    if (!kwargs.equals(MemorySegment.NULL)) {
+      Map<?, ?> dict = (Map<?, ?>) EVERYWHERE.readAll(EVERYWHERE.block, kwargs.address());
+      dict.forEach((name, value) -> map.put((String) name, value));
+    }
+    return Collections.unmodifiableMap(map);
   }
 
   private static Result block(MemorySegment value, Call call) {

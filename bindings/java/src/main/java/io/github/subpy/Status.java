@@ -22,6 +22,10 @@ public enum Status {
   PYTHON_NOT_FOUND(-8),
   /** The CPython that was asked for does not fit. */
   PYTHON_UNSUPPORTED(-9),
+  /** The run was stopped at its time limit. */
+  TIMEOUT(-10),
+  /** The run was cancelled or interrupted. */
+  INTERRUPTED(-11),
   /** Out of memory. */
   NO_MEMORY(-12),
   /** This process is a fork of one in which Python runs. */

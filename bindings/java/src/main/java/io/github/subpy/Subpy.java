@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -60,6 +61,19 @@ public final class Subpy {
     }
   }
 
+  /**
+   * Closes all interpreters and ends Python, as {@link #shutdown()} does, but first waits for what runs, or ends it.
+   * When it fails, the message says what still runs, and everything stays as it was.
+   *
+   * @param timeout how long to wait; null for no limit
+   * @param flags what to do about what runs
+   */
+  public static void shutdownWith(Duration timeout, CloseFlag... flags) {
+    try (Call call = new Call()) {
+      call.check(HostNative.shutdownWith(Interpreter.closeOptions(timeout, flags, call), call.error()));
+    }
+  }
+
   /** {@return a new interpreter, to be closed by the caller} */
   public static Interpreter create() {
     return create(Options.DEFAULT);
@@ -77,13 +91,16 @@ public final class Subpy {
       for (int index = 0; index < options.path().size(); index++) {
         folders.setAtIndex(ADDRESS, index, string(options.path().get(index), call));
       }
-      MemorySegment struct = call.allocate(40);
+      MemorySegment struct = call.allocate(48);
       struct.set(JAVA_LONG, 0, struct.byteSize());
       struct.set(JAVA_INT, 8, options.gil().ordinal());
       struct.set(JAVA_INT, 12, options.busy().ordinal());
       struct.set(JAVA_LONG, 16, options.flagBits());
       struct.set(ADDRESS, 24, folders);
       struct.set(JAVA_LONG, 32, options.path().size());
+      if (options.timeout() != null) {
+        struct.set(JAVA_LONG, 40, Checks.milliseconds(options.timeout()));
+      }
       call.check(Native.create(struct, call.output(), call.error()));
       return Interpreter.ofHandle(call.number());
     }

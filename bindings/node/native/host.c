@@ -1,0 +1,365 @@
+// How threads that are not a JS thread's call its functions. koffi would post such a call to the event loop and keep the
+// thread until JS has returned: for ever when the JS thread is waiting for that thread, and not until a promise is
+// settled. Here the thread waits for an answer that may come at any time, and stops waiting when its run is cancelled,
+// when the JS thread is gone, or when that runs Python itself and so cannot answer.
+//
+// Every JS thread that defines a function has a loop: a queue of messages, and a socket whose other end tells libuv that
+// there are some.
+
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+// A JS thread that has been inside one call of the library for so long is taken to wait for the caller.
+#define PATIENCE_MS 2000
+#define SLICE_MS 20
+// Text that waits for a JS thread that does not take it.
+#define MOST_TEXT ((size_t)16 << 20)
+
+static int32_t (*run)(const void *request, void *result, void *error);
+static int32_t (*context_raise)(void *context, const char *type, size_t type_len, const char *message, size_t len);
+static bool (*context_cancelled)(const void *context);
+
+enum { CALL = 1, RAN, TEXT, FORGET };
+
+struct message {
+    struct message *next;
+    int32_t what;
+    int32_t stream; // of TEXT
+    uint64_t id;    // of the function or the output
+    size_t len;     // of TEXT, which lies behind this
+};
+
+struct loop {
+    pthread_mutex_t lock;
+    pthread_cond_t changed; // for the JS thread that waits in host_next(), and for all callers
+    struct message *first, **last;
+    size_t text;
+    bool told, closed;
+    int fds[2]; // JS has the first
+    // Odd while the JS thread is inside a call of the library. It counts by itself.
+    uint64_t inside;
+    // koffi's, for this thread alone.
+    void (*direct)(uint64_t id, void *context, const void *args, size_t nargs, const void *kwargs);
+    void (*drain)(void);
+};
+
+struct function {
+    struct message forget;
+    struct loop *loop;
+};
+
+// READING: JS reads the arguments.
+enum { WAITING, READING, TAKEN, DONE };
+
+// A call of a function by another thread. Belongs to both; who is last frees it.
+struct call {
+    struct message message, ran;
+    struct loop *loop;
+    void *context;
+    const void *args, *kwargs;
+    size_t nargs;
+    int state;
+    bool left;
+    // Something that JS wants to be run on the thread that waits.
+    const void *request;
+    void *result, *error;
+    int32_t status;
+};
+
+// The loop of this thread. Not found by the id of a thread, which a later thread may have, too.
+static __thread struct loop *mine;
+
+static uint64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void wait_slice(struct loop *loop) {
+    struct timespec end;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_nsec += SLICE_MS * 1000000L;
+    if (end.tv_nsec >= 1000000000L) {
+        end.tv_nsec -= 1000000000L;
+        end.tv_sec += 1;
+    }
+    pthread_cond_timedwait(&loop->changed, &loop->lock, &end);
+}
+
+static uint64_t inside(struct loop *loop) {
+    return __atomic_load_n(&loop->inside, __ATOMIC_RELAXED);
+}
+
+// Whether a JS thread stays inside one call of the library, since a moment that is remembered.
+struct patience {
+    uint64_t inside, since;
+};
+
+static bool out_of_patience(struct loop *loop, struct patience *patience) {
+    uint64_t at = inside(loop);
+    if (at % 2 == 0 || at != patience->inside || patience->since == 0) {
+        *patience = (struct patience){at, now_ms()};
+        return false;
+    }
+    return now_ms() - patience->since >= PATIENCE_MS;
+}
+
+// With the lock. Fails when the JS thread is gone.
+static bool push(struct loop *loop, struct message *message) {
+    if (loop->closed) return false;
+    message->next = NULL;
+    *loop->last = message;
+    loop->last = &message->next;
+    if (!loop->told) {
+        // Full: there is enough in it to wake JS.
+        if (send(loop->fds[1], "", 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EAGAIN) loop->closed = true;
+        loop->told = true;
+    }
+    pthread_cond_broadcast(&loop->changed);
+    return true;
+}
+
+static void take_back(struct loop *loop, struct message *message) {
+    for (struct message **at = &loop->first; *at; at = &(*at)->next) {
+        if (*at != message) continue;
+        *at = message->next;
+        if (loop->last == &message->next) loop->last = at;
+        return;
+    }
+}
+
+static void fail(void *context, const char *message) {
+    context_raise(context, "RuntimeError", strlen("RuntimeError"), message, strlen(message));
+}
+
+// ---- what JS calls, and gives to the library
+
+// Looks up the functions of the library, which is open already.
+int32_t host_open(const char *library) {
+    void *opened = dlopen(library, RTLD_LAZY | RTLD_NOLOAD);
+    if (!opened) return -1;
+    *(void **)&run = dlsym(opened, "subpy_run");
+    *(void **)&context_raise = dlsym(opened, "subpy_context_raise");
+    *(void **)&context_cancelled = dlsym(opened, "subpy_context_cancelled");
+    return run && context_raise && context_cancelled ? 0 : -1;
+}
+
+// Makes the loop of this thread, which is never freed: a thread may come to it at any time.
+struct loop *host_loop(void *direct, void *drain, int32_t *fd) {
+    struct loop *loop = calloc(1, sizeof *loop);
+    if (!loop) return NULL;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, loop->fds) < 0) {
+        free(loop);
+        return NULL;
+    }
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&loop->changed, &attributes);
+    pthread_mutex_init(&loop->lock, NULL);
+    loop->last = &loop->first;
+    *(void **)&loop->direct = direct;
+    *(void **)&loop->drain = drain;
+    *fd = loop->fds[0];
+    return mine = loop;
+}
+
+// The JS thread ends: callers get an exception, now and later.
+void host_close(struct loop *loop) {
+    pthread_mutex_lock(&loop->lock);
+    loop->closed = true;
+    pthread_cond_broadcast(&loop->changed);
+    pthread_mutex_unlock(&loop->lock);
+    mine = NULL;
+}
+
+uint64_t *host_inside(struct loop *loop) {
+    return &loop->inside;
+}
+
+// The userdata of a function or of an output.
+struct function *host_function(struct loop *loop, uint64_t id) {
+    struct function *function = calloc(1, sizeof *function);
+    if (!function) return NULL;
+    function->loop = loop;
+    function->forget.what = FORGET;
+    function->forget.id = id;
+    return function;
+}
+
+void host_free(void *memory) {
+    free(memory);
+}
+
+// A subpy_finalize_fn.
+void host_finalize(struct function *function) {
+    struct loop *loop = function->loop;
+    pthread_mutex_lock(&loop->lock);
+    bool pushed = push(loop, &function->forget);
+    pthread_mutex_unlock(&loop->lock);
+    if (!pushed) free(function);
+}
+
+// A subpy_host_fn.
+void host_call(struct function *function, void *context, const void *args, size_t nargs, const void *kwargs) {
+    struct loop *loop = function->loop;
+    if (loop == mine) {
+        loop->direct(function->forget.id, context, args, nargs, kwargs);
+        return;
+    }
+    struct call *call = calloc(1, sizeof *call);
+    if (!call) {
+        context_raise(context, "MemoryError", strlen("MemoryError"), "", 0);
+        return;
+    }
+    *call = (struct call){.loop = loop, .context = context, .args = args, .kwargs = kwargs, .nargs = nargs};
+    call->message.what = CALL;
+    call->message.id = function->forget.id;
+    call->ran.what = RAN;
+    struct patience patience = {0, 0};
+    pthread_mutex_lock(&loop->lock);
+    push(loop, &call->message);
+    while (call->state != DONE) {
+        if (call->request) {
+            const void *request = call->request;
+            call->request = NULL;
+            pthread_mutex_unlock(&loop->lock);
+            int32_t status = run(request, call->result, call->error);
+            pthread_mutex_lock(&loop->lock);
+            call->status = status;
+            push(loop, &call->ran);
+            continue;
+        }
+        const char *problem = NULL;
+        if (call->state == READING) {
+            wait_slice(loop);
+            continue;
+        }
+        if (loop->closed) {
+            problem = "the JavaScript thread of this function has ended";
+        } else if (call->state == WAITING && out_of_patience(loop, &patience)) {
+            problem =
+                "the JavaScript thread of this function runs Python, and so cannot run the function that another thread "
+                "of Python calls: run Python with the methods whose names end with InThread";
+        }
+        if (problem || context_cancelled(context)) {
+            if (problem) fail(context, problem);
+            if (call->state == WAITING) take_back(loop, &call->message);
+            break;
+        }
+        wait_slice(loop);
+    }
+    bool theirs = call->state == TAKEN;
+    call->left = true;
+    pthread_mutex_unlock(&loop->lock);
+    // One that JS has taken is freed by host_done().
+    if (!theirs) free(call);
+}
+
+// A subpy_output_fn.
+void host_output(struct function *function, uint64_t interp, int32_t stream, const char *text, size_t len) {
+    (void)interp;
+    struct loop *loop = function->loop;
+    struct message *message = malloc(sizeof *message + len);
+    if (!message) return;
+    *message = (struct message){.what = TEXT, .stream = stream, .id = function->forget.id, .len = len};
+    memcpy(message + 1, text, len);
+    struct patience patience = {0, 0};
+    pthread_mutex_lock(&loop->lock);
+    // Not faster than JS takes it, if it can.
+    while (loop != mine && loop->text > MOST_TEXT && !loop->closed && !out_of_patience(loop, &patience)) wait_slice(loop);
+    bool pushed = push(loop, message);
+    if (pushed) loop->text += len;
+    pthread_mutex_unlock(&loop->lock);
+    if (!pushed) free(message);
+    if (loop == mine) loop->drain();
+}
+
+// The next message of the JS thread, as numbers; 0 when there is none. `how` is one of these.
+enum { ANY, WAIT, TEXT_ONLY };
+int32_t host_next(struct loop *loop, int32_t how, uint64_t out[6]) {
+    pthread_mutex_lock(&loop->lock);
+    while (!loop->first && how == WAIT && !loop->closed) pthread_cond_wait(&loop->changed, &loop->lock);
+    struct message *message = loop->first;
+    while (message && how == TEXT_ONLY && message->what != TEXT) message = message->next;
+    if (!message) {
+        if (!loop->first) loop->told = false;
+        pthread_mutex_unlock(&loop->lock);
+        return 0;
+    }
+    take_back(loop, message);
+    int32_t what = message->what;
+    out[0] = message->id;
+    if (what == CALL) {
+        struct call *call = (struct call *)message;
+        call->state = READING;
+        out[1] = (uint64_t)(uintptr_t)call;
+        out[2] = (uint64_t)(uintptr_t)call->context;
+        out[3] = (uint64_t)(uintptr_t)call->args;
+        out[4] = call->nargs;
+        out[5] = (uint64_t)(uintptr_t)call->kwargs;
+    } else if (what == RAN) {
+        struct call *call = (struct call *)((char *)message - offsetof(struct call, ran));
+        out[1] = (uint64_t)(uintptr_t)call;
+        out[2] = (uint64_t)(int64_t)call->status;
+    } else if (what == TEXT) {
+        loop->text -= message->len;
+        pthread_cond_broadcast(&loop->changed);
+        out[1] = (uint64_t)(uintptr_t)message; // to be freed
+        out[2] = (uint64_t)(uintptr_t)(message + 1);
+        out[3] = message->len;
+        out[4] = (uint64_t)message->stream;
+    }
+    pthread_mutex_unlock(&loop->lock);
+    if (what == FORGET) free(message);
+    return what;
+}
+
+// JS has read the arguments of a call.
+void host_taken(struct call *call) {
+    pthread_mutex_lock(&call->loop->lock);
+    call->state = TAKEN;
+    pthread_mutex_unlock(&call->loop->lock);
+}
+
+// A call is answered, by the functions of its context: its thread goes on.
+void host_done(struct call *call) {
+    struct loop *loop = call->loop;
+    pthread_mutex_lock(&loop->lock);
+    bool left = call->left;
+    call->state = DONE;
+    pthread_cond_broadcast(&loop->changed);
+    pthread_mutex_unlock(&loop->lock);
+    if (left) free(call);
+}
+
+// Has a request run on the thread of a call, which is in the interpreter already; RAN says that it is done. False when
+// the thread has stopped waiting.
+bool host_run(struct call *call, const void *request, void *result, void *error) {
+    struct loop *loop = call->loop;
+    pthread_mutex_lock(&loop->lock);
+    bool there = !call->left && call->state == TAKEN;
+    if (there) {
+        call->request = request;
+        call->result = result;
+        call->error = error;
+        pthread_cond_broadcast(&loop->changed);
+    }
+    pthread_mutex_unlock(&loop->lock);
+    return there;
+}
+
+// What subpy_define() and subpy_set_output() take.
+const void *host_address(int32_t which) {
+    return which == CALL ? (void *)host_call : which == TEXT ? (void *)host_output : (void *)host_finalize;
+}

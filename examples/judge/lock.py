@@ -1,0 +1,6 @@
+# A lock that nobody will release.
+import threading
+
+lock = threading.Lock()
+lock.acquire()
+lock.acquire()

@@ -1,0 +1,2 @@
+# A line that nobody will type.
+input()

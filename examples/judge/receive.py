@@ -1,0 +1,5 @@
+# A message that nobody will send.
+import socket
+
+ours, theirs = socket.socketpair()
+ours.recv(1)

@@ -1,0 +1,141 @@
+//! Cancel tokens: fired once, for good, from any thread. What runs with one is stopped, and what is to run is refused.
+
+use std::sync::{Arc, Mutex};
+
+use super::error::{Error, Kind, Result};
+use super::handle::{self, Numbers};
+use super::registry::Registry;
+use crate::python::interrupt::Reason;
+use crate::python::lock;
+
+/// A token.
+#[derive(Default)]
+pub struct Token(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    fired: bool,
+    /// The runs that have it.
+    runs: Vec<(Arc<dyn Stop>, u64)>,
+}
+
+/// Where runs are that can be stopped.
+pub trait Stop: Send + Sync {
+    /// Stops one of them, if it has not ended.
+    fn stop(&self, run: u64, reason: Reason);
+}
+
+static TOKENS: Registry<Token> = Registry::new();
+
+impl Token {
+    /// From now on the run is stopped when it is fired. True: it was fired.
+    pub fn attach(&self, place: Arc<dyn Stop>, run: u64) -> Result<bool> {
+        let mut state = lock(&self.0);
+        if !state.fired {
+            state.runs.try_reserve(1).map_err(|_| Kind::NoMemory)?;
+            state.runs.push((place, run));
+        }
+        Ok(state.fired)
+    }
+
+    pub fn detach(&self, place: &dyn Stop, run: u64) {
+        let mut state = lock(&self.0);
+        if let Some(index) =
+            state.runs.iter().position(|(other, id)| *id == run && std::ptr::addr_eq(&raw const **other, place))
+        {
+            state.runs.swap_remove(index);
+        }
+    }
+
+    /// Stops what runs with it, and what will.
+    pub fn fire(&self) {
+        let runs = {
+            let mut state = lock(&self.0);
+            state.fired = true;
+            std::mem::take(&mut state.runs)
+        };
+        runs.iter().for_each(|(place, run)| place.stop(*run, Reason::Interrupted));
+    }
+}
+
+/// Makes one.
+pub fn cancel_new() -> Result<u64> {
+    static NUMBERS: Numbers = Numbers::new(handle::CANCEL);
+    let (_, handle) = NUMBERS.next()?;
+    TOKENS.insert(handle, Arc::default());
+    Ok(handle)
+}
+
+/// The token with this handle.
+pub fn cancel_find(handle: u64) -> Result<Arc<Token>> {
+    let not_found =
+        || Error::from(Kind::NotFound(format!("{handle} is not the handle of a cancel token, or it was freed")));
+    TOKENS.get(handle).ok_or_else(not_found)
+}
+
+/// Fires it; nothing when there is none.
+pub fn cancel_fire(handle: u64) {
+    if let Some(token) = TOKENS.get(handle) {
+        token.fire();
+    }
+}
+
+/// Forgets it. Runs that have it go on.
+pub fn cancel_free(handle: u64) {
+    TOKENS.remove(handle);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manager::interpreters::{Options, close, create};
+    use crate::manager::limits::Limits;
+    use crate::manager::run::{run, run_with};
+    use crate::manager::runtime;
+    use crate::python::interrupt::test_without_look_up;
+    use crate::python::run::Code;
+    use crate::value::Args;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    /// Runs that end about when they are cancelled, each followed by one that nobody cancels: how many of these were
+    /// hit.
+    fn late_hits(runs: usize, enough: usize) -> usize {
+        let handle = create(&Options::default()).unwrap();
+        let exec = |source| Code::Exec { source, filename: None, keep_indent: true };
+        run(handle, exec("def f():\n  for _ in range(100): pass"), None).unwrap();
+        let call = || Code::Call { callable: "f", args: Args { items: &[], kwargs: &[] } };
+        let (target, over) = (Mutex::new(None::<Arc<Token>>), AtomicBool::new(false));
+        let mut late = 0;
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let token = lock(&target).take();
+                    token.inspect(|token| token.fire());
+                }
+            });
+            for _ in 0..runs {
+                let limits = Limits { cancel: Some(Arc::default()), ..Limits::default() };
+                lock(&target).clone_from(&limits.cancel);
+                let _ = run_with(handle, call(), None, Some(&limits), None);
+                late += usize::from(run(handle, call(), None).is_err());
+                if late >= enough {
+                    break;
+                }
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+        close(handle).unwrap();
+        late
+    }
+
+    #[test]
+    fn a_cancel_never_hits_the_next_run_and_the_look_up_is_why() {
+        let _runtime = runtime::for_tests();
+        assert_eq!(late_hits(20_000, 1), 0);
+        test_without_look_up(true);
+        let seen = late_hits(1_000_000, 1);
+        test_without_look_up(false);
+        assert_eq!(seen, 1, "this test sees a late hit");
+    }
+}

@@ -1,0 +1,101 @@
+# Runs in an interpreter that is to be closed: what is in the way, and how to have it end. See closing.rs.
+import sys
+
+# Idents of the threads in which asyncio's loops were seen to run.
+loop_threads = set()
+# Threads that end by themselves once they are woken are told so often before anything is raised in them.
+PATIENCE = 6
+
+
+def look(stop, runs, frames):
+    """What is still there, in words, and the idents of threads that are to be told to end.
+
+    stop is 0, or how many times they were told, counted from 1. runs are the innermost frames of the runs that are in,
+    frames those of all threads: None while runs are in."""
+    found = ["a run at " + place(frame) for frame in runs]
+    threading = sys.modules.get("threading")
+    if threading is None:
+        return found
+    pools = sys.modules.get("concurrent.futures.thread")
+    # Copies, and no lock: code that was interrupted may have left it locked.
+    started = threading._active.copy()
+    threads = [*started.values(), *threading._limbo.copy().values()]
+    # Those that Python started, and that its end waits for.
+    others = threading._MainThread, threading._DummyThread
+    threads = [thread for thread in threads if not (thread._daemonic or type(thread) in others)]
+    if stop:
+        wake(stop, threading, pools, threads)
+    places = {id(thread_of(frame, threading)): frame for frame in frames or ()}
+    for thread in threads:
+        frame = places.get(id(thread))
+        queue = pools and pools._threads_queues.get(thread)
+        if queue is not None and frame and frame.f_code is pools._worker.__code__ and queue.empty():
+            continue  # It has nothing to do, and the end of the interpreter wakes it up.
+        found.append(f"thread {thread._name!r}" + (f" at {place(frame)}" if frame else ""))
+        # A thread that has not quite started would leave the one that starts it waiting. Those of pools and loops clean
+        # up, and complain when something is raised meanwhile.
+        cleans_up = queue is not None or thread._ident in loop_threads
+        if stop > (PATIENCE if cleans_up else 0) and started.get(thread._ident) is thread:
+            found.append(thread._ident)
+    return found
+
+
+def place(frame):
+    code = frame.f_code
+    return f"{code.co_filename}:{frame.f_lineno} in {code.co_name}"
+
+
+def thread_of(frame, threading):
+    """The threading.Thread that has this frame innermost."""
+    beginning = threading.Thread._bootstrap_inner.__code__
+    while frame is not None:
+        if frame.f_code is beginning:
+            return frame.f_locals.get("self")
+        frame = frame.f_back
+
+
+def wake(stop, threading, pools, threads):
+    """Nothing is raised in what sleeps in C code: timers, loops and pools are told in their own ways."""
+    for thread in threads:
+        if issubclass(type(thread), threading.Timer):
+            thread.finished.set()
+    loops = sys.modules.get("asyncio.base_events")
+    # Looking through all objects takes a while, and nearly always once is enough.
+    if (pools or loops) and stop % 8 == 1:
+        import gc
+
+        idents = {thread._ident for thread in threads}
+        for thing in gc.get_objects():
+            try:
+                if loops and issubclass(type(thing), loops.BaseEventLoop):
+                    wake_loop(thing, idents)
+                elif pools and issubclass(type(thing), pools.ThreadPoolExecutor):
+                    end_pool(thing)
+            except Exception:
+                pass  # Not quite made, or gone already.
+
+
+def wake_loop(loop, idents):
+    # The loop of a run has only to wake up: what is sent to the run is then raised in it.
+    if loop.is_running():
+        loop_threads.add(loop._thread_id)
+        loop.call_soon_threadsafe(end_thread if loop._thread_id in idents else wake_up)
+
+
+def end_thread():
+    raise SystemExit
+
+
+def wake_up():
+    pass
+
+
+def end_pool(pool):
+    """Its shutdown(wait=False, cancel_futures=True), without the locks."""
+    pool._shutdown = True
+    queue = pool._work_queue
+    while not queue.empty():
+        item = queue.get_nowait()
+        if item is not None:
+            item.future.cancel()
+    queue.put(None)

@@ -1,0 +1,134 @@
+//! What is in the way of closing an interpreter: the runs in it, and the threads that Python code has started. Where they
+//! are, and how to have them end.
+
+use std::ffi::{CStr, c_long};
+use std::ptr;
+
+use super::interp::Interp;
+use super::kept::Hold;
+use super::object::{LONGEST_NAME, Obj, Py, PyResult, own_source};
+use super::stack::this_stack;
+use super::types::{PyObject, PyThreadState};
+use super::{Failure, types};
+
+const SOURCE: &CStr = own_source(concat!(include_str!("closing.py"), "\0"));
+
+/// How to look.
+#[derive(Clone, Copy)]
+pub struct Look {
+    /// Python's threads are told to end: for the how manieth time, from 1. 0: they are not.
+    pub stop: u32,
+    /// Nobody is in it but Python's own threads, and this one.
+    pub drained: bool,
+}
+
+/// Looks at one interpreter again and again.
+#[derive(Default)]
+pub struct Closing {
+    /// closing.py's function.
+    look: Option<Hold>,
+}
+
+impl Closing {
+    /// What is still there, each in words. What makes it fail is in nobody's way: a guest that has broken `threading`.
+    /// The gate has let this thread in.
+    pub fn look(&mut self, interp: &Interp, how: Look) -> Result<Vec<String>, Failure> {
+        let entry = interp.enter_on(this_stack())?;
+        let found = self.found(entry.py(), interp, how).unwrap_or_default();
+        Ok(found)
+    }
+
+    fn found(&mut self, py: Py, interp: &Interp, how: Look) -> PyResult<Vec<String>> {
+        if how.drained && !is_imported(py, "threading")? {
+            return Ok(Vec::new());
+        }
+        let look = self.function(py, interp)?;
+        let mut states = interp.interrupts.states();
+        // A thread that calls out and in again uses the state that it has.
+        states.dedup();
+        let runs = frames(py, states)?;
+        // SAFETY: attached; nobody else is in it, so all states are of Python's threads, which unlink theirs with the
+        // GIL. None of them runs until the list is done.
+        let threads = how.drained.then(|| unsafe { threads(py) });
+        let threads = match threads {
+            Some(threads) => frames(py, threads)?,
+            // SAFETY: None is immortal.
+            None => unsafe { py.borrowed(py.none())? },
+        };
+        let found = look.call(&[&py.int(i64::from(how.stop))?, &runs, &threads])?;
+        drop((runs, threads));
+        let mut texts = Vec::new();
+        // SAFETY: a live list, whose items are borrowed and are used before anything runs; SetAsyncExc looks for the
+        // thread among those of this interpreter.
+        unsafe {
+            for index in 0..(py.api.PyList_Size)(found.as_ptr()) {
+                let item = py.borrowed((py.api.PyList_GetItem)(found.as_ptr(), index))?;
+                if let Some(ident) = item.to_i64() {
+                    (py.api.PyThreadState_SetAsyncExc)(ident as c_long, py.api.PyExc_SystemExit.get());
+                } else if let Some(text) = item.to_text(LONGEST_NAME) {
+                    texts.push(text);
+                }
+            }
+        }
+        Ok(texts)
+    }
+
+    fn function<'py>(&mut self, py: Py<'py>, interp: &Interp) -> PyResult<Obj<'py>> {
+        let hold = match &mut self.look {
+            Some(hold) => hold,
+            look => {
+                let namespace = py.own_namespace()?;
+                py.evaluate(&py.compile_own(SOURCE, types::Py_file_input)?, &namespace)?;
+                let mut function = ptr::null_mut();
+                // SAFETY: live objects; a new reference, or NULL.
+                let function = unsafe {
+                    (py.api.PyDict_GetItemRef)(namespace.as_ptr(), py.str("look")?.as_ptr(), &mut function);
+                    py.owned(function)?
+                };
+                look.insert(interp.kept.keep(function))
+            }
+        };
+        // SAFETY: attached to the interpreter that it is of, which has not begun to end.
+        unsafe { interp.kept.get(py, hold.kept()) }.unwrap_or(Err(super::object::Raised))
+    }
+}
+
+fn is_imported(py: Py, module: &str) -> PyResult<bool> {
+    // SAFETY: a live str; a new reference, or NULL.
+    let found = unsafe { py.owned((py.api.PyImport_GetModule)(py.str(module)?.as_ptr())) };
+    py.clear();
+    Ok(found.is_ok())
+}
+
+/// The states of this interpreter's threads.
+///
+/// # Safety
+/// Attached, and nobody may remove a state as long as they are used.
+unsafe fn threads(py: Py) -> Vec<*mut PyThreadState> {
+    let mut states = Vec::new();
+    // SAFETY: promised by the caller.
+    unsafe {
+        let interp = (py.api.PyThreadState_GetInterpreter)((py.api.PyThreadState_GetUnchecked)());
+        let mut state = (py.api.PyInterpreterState_ThreadHead)(interp);
+        while !state.is_null() {
+            states.push(state);
+            state = (py.api.PyThreadState_Next)(state);
+        }
+    }
+    states
+}
+
+/// A list of the innermost frames of these states, as far as they have one.
+fn frames<'py>(py: Py<'py>, states: impl IntoIterator<Item = *mut PyThreadState>) -> PyResult<Obj<'py>> {
+    // SAFETY: attached, and the states are alive. A frame is a new reference, which the list does not take over.
+    unsafe {
+        let list = py.owned((py.api.PyList_New)(0))?;
+        for state in states {
+            let frame: *mut PyObject = (py.api.PyThreadState_GetFrame)(state).cast();
+            if let Ok(frame) = py.owned(frame) {
+                py.check((py.api.PyList_Insert)(list.as_ptr(), 0, frame.as_ptr()))?;
+            }
+        }
+        Ok(list)
+    }
+}

@@ -1,0 +1,86 @@
+//! What an interpreter may do, and what is set up in each new one (guest.py).
+
+use std::ffi::CStr;
+use std::ptr;
+use std::sync::{Arc, Mutex};
+
+use super::object::{Obj, Py, PyResult, own_source};
+use super::output::Output;
+use super::{frozen, lock};
+
+/// What an interpreter may do (CPython: PyInterpreterConfig). All false is what `concurrent.interpreters` calls
+/// "isolated".
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// It shares the main interpreter's GIL instead of having its own: it loads more extension modules, and runs when
+    /// main and its like do not.
+    pub(crate) shared_gil: bool,
+    /// Its code may call `os.fork()`.
+    pub(crate) allow_fork: bool,
+    /// Its code may call `os.exec*()`, which replaces the process.
+    pub(crate) allow_exec: bool,
+    /// Its code cannot start threads.
+    pub(crate) no_threads: bool,
+    /// Its code may start daemon threads.
+    pub(crate) allow_daemon_threads: bool,
+    /// It loads extension modules that do not say that they support interpreters; only with `shared_gil`.
+    pub(crate) no_extension_check: bool,
+    /// What it prints is passed on at once.
+    pub(crate) unbuffered: bool,
+    /// Its sys.stdin is at its end.
+    pub(crate) no_stdin: bool,
+    /// Put in front of sys.path.
+    pub(crate) path: Vec<String>,
+}
+
+/// Runs guest.py's `setup` in a namespace of its own.
+pub fn set_up_guest(py: Py, output: &Output, config: &Config, id: i64) -> PyResult<()> {
+    let namespace = py.own_namespace()?;
+    py.evaluate(&guest_code(py)?, &namespace)?;
+    // SAFETY: a borrowed reference of a live dict, or NULL.
+    let setup = unsafe {
+        let mut setup = ptr::null_mut();
+        (py.api.PyDict_GetItemRef)(namespace.as_ptr(), py.str("setup")?.as_ptr(), &mut setup);
+        py.owned(setup)?
+    };
+    let (stdout, stderr) = (output.functions(py, 1)?, output.functions(py, 2)?);
+    // SAFETY: a new list; SetItem takes the references to its items over.
+    let list = unsafe {
+        let list = py.owned((py.api.PyList_New)(config.path.len() as isize))?;
+        for (index, folder) in config.path.iter().enumerate() {
+            let folder = py.str(folder)?.into_ptr();
+            py.check((py.api.PyList_SetItem)(list.as_ptr(), index as isize, folder))?;
+        }
+        list
+    };
+    let replace = super::version() < (3, 15, 0) && id != 0;
+    let flag = |set| {
+        let constant = if set { super::types::Py_CONSTANT_TRUE } else { super::types::Py_CONSTANT_FALSE };
+        // SAFETY: an immortal constant.
+        unsafe { py.borrowed((py.api.Py_GetConstantBorrowed)(constant)) }
+    };
+    let (no_stdin, replace) = (flag(config.no_stdin)?, flag(replace)?);
+    setup.call(&[&stdout, &stderr, &no_stdin, &list, &frozen::names(py)?, &replace])?;
+    Ok(())
+}
+
+/// guest.py's code object. It is compiled once a process: every interpreter of one CPython understands the marshal.
+fn guest_code(py: Py) -> PyResult<Obj> {
+    static MARSHALLED: Mutex<Option<Arc<[u8]>>> = Mutex::new(None);
+    const SOURCE: &CStr = own_source(concat!(include_str!("guest.py"), "\0"));
+    /// Include/cpython/marshal.h of 3.14; a constant slice needs it.
+    const MARSHAL_VERSION: i32 = 5;
+    let marshalled = lock(&MARSHALLED).clone();
+    // SAFETY: attached; pointers and lengths of live bytes; new references.
+    unsafe {
+        if let Some(bytes) = marshalled {
+            return py.owned((py.api.PyMarshal_ReadObjectFromString)(bytes.as_ptr().cast(), bytes.len() as isize));
+        }
+        let code = py.compile_own(SOURCE, super::types::Py_file_input)?;
+        let bytes = py.owned((py.api.PyMarshal_WriteObjectToString)(code.as_ptr(), MARSHAL_VERSION))?;
+        let (mut data, mut len) = (ptr::null_mut(), 0);
+        py.check((py.api.PyBytes_AsStringAndSize)(bytes.as_ptr(), &mut data, &mut len))?;
+        *lock(&MARSHALLED) = Some(std::slice::from_raw_parts(data.cast::<u8>(), len as usize).into());
+        Ok(code)
+    }
+}
