@@ -5,6 +5,7 @@ use super::here::here;
 use super::interpreter::driven;
 use super::limits;
 use crate::python::attach::detached;
+use crate::python::hooks::forked;
 use crate::python::host::{self, Context, Definition, HostCode, HostFunction, How, Over, Raise};
 use crate::python::interp::{Interp, Scope};
 use crate::python::loaded_api;
@@ -137,5 +138,5 @@ pub fn context_interp(context: usize) -> u64 {
 
 /// Whether the run that the call is in was cancelled, or its time is up.
 pub fn context_cancelled(context: usize) -> bool {
-    Context(context).thread().is_ok_and(limits::is_stopped)
+    !forked() && Context(context).thread().is_ok_and(limits::is_stopped)
 }
