@@ -103,9 +103,10 @@ fn start(interp: u64, work: Work, mut how: InThread) -> Result<u64> {
     let spawned = thread::Builder::new().name(format!("subpy-{number}")).stack_size(STACK_SIZE).spawn(move || {
         THIS.set(number);
         let InThread { want_result, limits, .. } = how;
-        let mut print = |stream, text: &str| match &mut *lock(&its_own.output) {
-            Some(output) => output(stream, text),
-            None => {}
+        let mut print = |stream, text: &str| {
+            if let Some(output) = &mut *lock(&its_own.output) {
+                output(stream, text);
+            }
         };
         let output = lock(&its_own.output).is_some().then_some(&mut print as RunOutput);
         let run = || work.run(interp, want_result, limits.as_ref(), output);
