@@ -12,6 +12,7 @@
 //! | `output` | where an interpreter's output goes |
 //! | `function` | callables that were looked up once |
 //! | `session` | threads that stay in an interpreter from run to run |
+//! | `interrupts` | interpreters in which everything was interrupted |
 //! | `cancel` | cancel tokens |
 //! | `limits` | time limits, and runs that can be stopped |
 //! | `here` | what a thread remembers of all these |
@@ -34,6 +35,7 @@ mod here;
 mod host;
 mod interpreter;
 mod interpreters;
+mod interrupts;
 mod last;
 mod limits;
 mod output;
@@ -54,7 +56,8 @@ pub use function::Function;
 pub use function::{find_function, function_free};
 pub use gate::Busy;
 pub use host::{
-    Function as HostFunction, context_interp, context_note, context_raise, context_return, context_tag, define, outside,
+    Function as HostFunction, context_cancelled, context_interp, context_note, context_raise, context_return,
+    context_return_plain, context_tag, define, outside,
 };
 pub use interpreters::{
     Options, close, create, find, get_current, get_main, id, interrupt, is_running, list_all, whence,

@@ -3,7 +3,7 @@
 
 use super::error::{Error, Kind, Ran, Result};
 use super::function::Function;
-use super::here::here;
+use super::here::{Here, here};
 use super::interpreter::{Interpreter, driven};
 use super::limits::Limits;
 use crate::python::interp::{Interp, Scope};
@@ -42,14 +42,14 @@ pub fn run_with(
     limits: Option<&Limits>,
     output: Option<RunOutput>,
 ) -> Ran {
-    here(|here| {
-        let interpreter = driven(handle, EXEC)?;
+    let act = |here: &Here, interpreter: &Interpreter| {
         let Some(output) = output else {
-            return here.run_in(&interpreter, limits, |py, scope, _| run::run(py, scope, code, wanted));
+            return here.run_in(interpreter, limits, |py, scope, _| run::run(py, scope, code, wanted));
         };
         let to = interpreter.output()?;
-        here.run_in(&interpreter, limits, |py, scope, _| to.to(output, || run::run(py, scope, code, wanted)))
-    })
+        here.run_in(interpreter, limits, |py, scope, _| to.to(output, || run::run(py, scope, code, wanted)))
+    };
+    here(|here| here.with_interpreter(handle, || driven(handle, EXEC), |interpreter| act(here, interpreter)))
 }
 
 /// `prepare_main()`
