@@ -133,18 +133,6 @@ void one_of_many() {
   for (auto &thread : threads) thread.join();
 }
 
-void inside_a_host_function() {
-  const auto interp = subpy::interpreter::create();
-  interp.define("host:wait", [](const subpy::context &call) {
-    while (!call.cancelled()) std::this_thread::sleep_for(1ms);
-    throw std::runtime_error("given up");
-  });
-  interp.exec("import host");
-  const auto late = interp.try_exec("host.wait()", within(30ms));
-  CHECK(late.error().code() == subpy::status::timeout);
-  CHECK(interp.eval<int>("1") == 1);
-}
-
 void interrupting() {
   const auto interp = subpy::interpreter::create();
   interp.exec(loops);
@@ -157,7 +145,7 @@ void interrupting() {
   CHECK(gone.try_interrupt().error().code() == subpy::status::not_found);
 }
 
-void closing() {
+void closing_in_time() {
   subpy::close_options options;
   options.timeout = 30ms;
   {
@@ -213,9 +201,8 @@ int main() {
   time_limits();
   cancelling();
   one_of_many();
-  inside_a_host_function();
   interrupting();
-  closing();
+  closing_in_time();
 #if defined(__cpp_lib_jthread)
   stop_tokens();
 #endif
