@@ -911,7 +911,7 @@ typedef struct subpy_run_request {
   subpy_cancel cancel;
   /** takes what the run prints on its own thread, see subpy_output_fn; NULL: it goes where the interpreter's goes */
   subpy_output_fn output;
-  /** passed on to `output` */
+  /** passed on to `output`, which is not called any more when the run has returned, or was joined for */
   void *output_data;
 } subpy_run_request;
 
@@ -1262,6 +1262,13 @@ SUBPY_API subpy_status subpy_context_tag(struct subpy_context *ctx, uint64_t tag
 
 /** The interpreter that a call of a host function comes from; 0 when the call is over. Any thread. */
 SUBPY_NODISCARD SUBPY_API subpy_interp subpy_context_interp(const struct subpy_context *ctx);
+
+/**
+ * Whether the run that a call of a host function comes from was cancelled, or is beyond its time limit: the Python code
+ * is stopped as soon as the host function returns. A host function that takes long asks, and returns. The thread of the
+ * call; false on any other, when the call is over, and on a thread that Python code started.
+ */
+SUBPY_NODISCARD SUBPY_API bool subpy_context_cancelled(const struct subpy_context *ctx);
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * Sessions

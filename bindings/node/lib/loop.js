@@ -44,7 +44,7 @@ class Loop {
     this.open = lib.func('host_open', 'int32_t', ['str']);
     const make = lib.func('host_loop', address, [address, address, address]);
     const addressOf = lib.func('host_address', address, ['int32_t']);
-    this.function = lib.func('host_function', address, [address, 'uint64_t']);
+    this.function = lib.func('host_function', address, [address, 'uint64_t', 'uint64_t']);
     this.free = lib.func('host_free', 'void', [address]);
     this.next = lib.func('host_next', 'int32_t', [address, 'int32_t', address]);
     this.taken = lib.func('host_taken', 'void', [address]);
@@ -67,7 +67,9 @@ class Loop {
     );
     if (this.address === 0) throw new Error('out of memory or file descriptors');
     this.out = Number(koffi.address(this.#out));
-    this.inside = new Uint32Array(koffi.view(BigInt(inside(this.address)), 8));
+    const state = koffi.view(BigInt(inside(this.address)), 16);
+    this.inside = new Uint32Array(state, 0, 1);
+    this.where = new BigUint64Array(state, 8, 1);
     const socket = new net.Socket({ fd: fd[0], readable: true, writable: false });
     socket.on('data', () => this.serve(ANY));
     socket.unref();
@@ -77,7 +79,7 @@ class Loop {
   /** Keeps something until the library has no use for it. Returns its userdata. */
   add(entry) {
     this.#last += 1;
-    const userdata = this.function(this.address, this.#last);
+    const userdata = this.function(this.address, this.#last, entry.interp ?? 0);
     if (userdata === 0) throw new Error('out of memory');
     this.entries.set(this.#last, entry);
     return [this.#last, userdata];
@@ -90,11 +92,6 @@ class Loop {
       if (what === 0) return;
       this.#handle(what);
     }
-  }
-
-  /** Passes on what was printed. */
-  servePrinted() {
-    this.serve(TEXT_ONLY);
   }
 
   /** Has something run on the thread of a call, and waits. Returns the status; undefined when the thread waits no more. */
@@ -145,25 +142,30 @@ function guarded(callback) {
   };
 }
 
-/** Calls the library: other threads are told meanwhile that this one cannot answer. */
-function blocking(call) {
+/**
+ * Calls the library: other threads are told meanwhile that this one cannot answer, and in which interpreter it waits for
+ * what runs there, if it does.
+ */
+function blocking(call, where = 0) {
   depth += 1;
-  kept.enter();
-  if (depth === 1 && loop) loop.inside[0] += 1;
+  if (loop && depth === 1) loop.inside[0] += 1;
+  const before = loop?.where[0];
+  if (loop && where !== 0) loop.where[0] = BigInt(where);
   try {
     return call();
   } finally {
     depth -= 1;
-    if (depth === 0 && loop) {
+    if (loop && before !== undefined) loop.where[0] = before;
+    if (loop && depth === 0) {
       if (loop.inside[0] % 2 === 1) loop.inside[0] += 1;
       loop.serve(TEXT_ONLY);
     }
-    kept.leave();
   }
 }
 
+/** Passes on what was printed so far. */
 function printed() {
-  loop.serve(TEXT_ONLY);
+  loop?.serve(TEXT_ONLY);
 }
 
 /** What `this` is in a host function. */
@@ -310,4 +312,14 @@ function callerIn(interp) {
   return null;
 }
 
-module.exports = { blocking, callerIn, theLoop };
+/** Lends an arena to a function that calls Python: what host functions throw meanwhile is kept until it returns. */
+function withCall(use) {
+  kept.enter();
+  try {
+    return withArena(use);
+  } finally {
+    kept.leave();
+  }
+}
+
+module.exports = { blocking, callerIn, printed, theLoop, withCall };
