@@ -4000,6 +4000,9 @@ class context {
   /// The interpreter that calls.
   [[nodiscard]] inline interpreter_ref interpreter() const noexcept;
 
+  /// Whether the run that calls has been cancelled, or its time limit is over: then a long function should give up.
+  [[nodiscard]] bool cancelled() const noexcept { return subpy_context_cancelled(raw_); }
+
   /// Adds a note to the exception that the function is about to throw, as BaseException.add_note().
   [[nodiscard]] result<void> try_add_note(std::string_view text) const {
     const subpy_status code = subpy_context_note(raw_, text.data(), text.size());

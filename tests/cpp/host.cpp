@@ -118,7 +118,7 @@ void names_of_arguments() {
       "host:g",
       [](const subpy::context &call, int a, std::optional<int> b, subpy::positional rest, subpy::keywords names) {
         CHECK(names.size() == 0 || (names.contains("k") && names.get<int>("k") == 9 && !names.find("j")));
-        CHECK(call.interpreter().handle() != 0);
+        CHECK(call.interpreter().handle() != 0 && !call.cancelled());
         return std::tuple(a, b.value_or(0), rest, names);
       },
       options);

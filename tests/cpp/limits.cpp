@@ -133,6 +133,30 @@ void one_of_many() {
   for (auto &thread : threads) thread.join();
 }
 
+void inside_a_host_function() {
+  const auto interp = subpy::interpreter::create();
+  bool seen = false;
+  interp.define("host:wait", [&](const subpy::context &call) {
+    while (!call.cancelled()) std::this_thread::sleep_for(1ms);
+    seen = true;
+  });
+  interp.exec("import host");
+  const auto late = interp.try_exec("host.wait()\nwhile True: pass", within(30ms));
+  CHECK(seen && late.error().code() == subpy::status::timeout);
+
+  // a run inside that is stopped, stops the one outside by its exception
+  interp.define("host:inside", [&](const std::string &code) { interp.exec(code, within(30ms)); });
+  const auto passed_on = interp.try_exec("host.inside('while True: pass')");
+  CHECK(passed_on.error().excinfo()->type_name() == "TimeoutError");
+  bool found = false;
+  try {
+    std::rethrow_exception(passed_on.error().cause());
+  } catch (const subpy::timeout_error &) {
+    found = true;
+  }
+  CHECK(found && interp.eval<int>("1") == 1);
+}
+
 void interrupting() {
   const auto interp = subpy::interpreter::create();
   interp.exec(loops);
@@ -201,6 +225,7 @@ int main() {
   time_limits();
   cancelling();
   one_of_many();
+  inside_a_host_function();
   interrupting();
   closing_in_time();
 #if defined(__cpp_lib_jthread)
