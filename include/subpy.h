@@ -911,7 +911,7 @@ typedef struct subpy_run_request {
   subpy_cancel cancel;
   /** takes what the run prints on its own thread, see subpy_output_fn; NULL: it goes where the interpreter's goes */
   subpy_output_fn output;
-  /** passed on to `output` */
+  /** passed on to `output`, which is not called any more when the run has returned, or was joined for */
   void *output_data;
 } subpy_run_request;
 

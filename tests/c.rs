@@ -72,6 +72,7 @@ c_tests! {
     race_output
     race_refused_shutdown
     race_run_close
+    race_shutdown_with
     race_thread_start
     race_wait
     request

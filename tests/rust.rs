@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use subpy::{
     Arg, Busy, CloseOptions, Config, Error, FromValue, Function, Interpreter, Kind, Options, RuntimeOptions, Startup,
-    Thread, Value,
+    Stream, Thread, Value,
 };
 
 /// The CPython of the tests, for all tests of this process: the first that comes chooses it.
@@ -675,6 +676,48 @@ fn a_crate_that_uses_it_builds_without_python() {
                     AttributeError: 'int' object has no attribute 'lower'\n";
     assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
     fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn output_goes_to_a_closure_until_it_is_replaced() {
+    let interp = create();
+    let taken: Arc<Mutex<Vec<(Stream, String)>>> = Arc::default();
+    let sees = |taken: &Arc<Mutex<Vec<(Stream, String)>>>| {
+        let taken = Arc::clone(taken);
+        move |stream, text: &str| taken.lock().unwrap().push((stream, text.to_owned()))
+    };
+    interp.set_output(sees(&taken)).unwrap();
+    interp.exec("import sys\nprint('\u{20ac}')\nprint('err', file=sys.stderr)").unwrap();
+    assert_eq!(*taken.lock().unwrap(), [(Stream::Stdout, "\u{20ac}\n".into()), (Stream::Stderr, "err\n".into())]);
+    assert_eq!(Arc::strong_count(&taken), 2);
+
+    // It may run something, and print. A panic is its own affair.
+    let nested = interp.clone().leak();
+    let mut calls = 0;
+    let again = sees(&taken);
+    interp
+        .set_output(move |stream, text| {
+            again(stream, text);
+            calls += 1;
+            if calls == 1 {
+                nested.exec("print('nested')").unwrap();
+                std::panic::resume_unwind(Box::new("on purpose"));
+            }
+        })
+        .unwrap();
+    taken.lock().unwrap().clear();
+    interp.exec("print('outer')").unwrap();
+    let texts = taken.lock().unwrap().iter().map(|(_, text)| text.clone()).collect::<String>();
+    assert_eq!(texts, "outer\nnested\n");
+    interp.reset_output().unwrap();
+    assert_eq!(Arc::strong_count(&taken), 1);
+
+    // Dropped at the end, and when it cannot be set.
+    interp.set_output(sees(&taken)).unwrap();
+    interp.close().unwrap();
+    assert_eq!(Arc::strong_count(&taken), 1);
+    assert!(matches!(interp.set_output(sees(&taken)).unwrap_err().kind, Kind::NotFound(_)));
+    assert_eq!(Arc::strong_count(&taken), 1);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Host functions: defining them, and what their hosts say of calls.
 
-use super::error::{Error, Kind, Result};
+use super::error::{Error, Kind, Ran, Result};
 use super::here::here;
 use super::interpreter::driven;
 use crate::python::attach::detached;
@@ -83,11 +83,21 @@ pub fn outside<R>(act: impl FnOnce() -> R) -> R {
 // ---- what a host says of a call ----
 
 fn over<T>(result: std::result::Result<T, Over>) -> Result<T> {
-    result.map_err(|Over| Kind::NotFound("the call of the host function that this context is of is over".into()).into())
+    result.map_err(|Over| *is_over())
+}
+
+#[cold]
+fn is_over() -> Box<Error> {
+    Error::from(Kind::NotFound("the call of the host function that this context is of is over".into())).into()
+}
+
+/// The call is to return this, which points nowhere.
+#[inline]
+pub fn context_return_plain(context: usize, value: OwnedValue) -> Ran {
+    Context(context).returns(value).map_err(|Over| is_over())
 }
 
 /// The call is to return this. What is wrong with the value is raised there.
-#[inline]
 pub fn context_return(context: usize, value: std::result::Result<OwnedValue, Kind>) -> Result<()> {
     let context = Context(context);
     match value {

@@ -275,38 +275,40 @@ impl Here {
         }
         let slot = self.slot()?;
         let deadline = timeout.map_or(NEVER, |timeout| timer::now().saturating_add(timer::nanoseconds(timeout)));
-        let id = {
-            let mut frames = lock(&slot.frames);
-            frames.frames.try_reserve(1).map_err(|_| Kind::NoMemory)?;
-            frames.last_id += 1;
-            let id = frames.last_id;
-            frames.frames.push(Frame {
-                id,
-                interpreter: interpreter.handle,
-                run: 0,
-                deadline,
-                limit: timeout.unwrap_or_default(),
-                stopped: None,
-                since: 0,
-                abandon: limits.and_then(|limits| limits.abandon.clone()),
-            });
-            if deadline < slot.due.load(Ordering::Relaxed) {
-                slot.due.store(deadline, Ordering::SeqCst);
-            }
-            id
-        };
+        let mut frames = lock(&slot.frames);
+        frames.frames.try_reserve(1).map_err(|_| Kind::NoMemory)?;
+        frames.last_id += 1;
+        let id = frames.last_id;
+        frames.frames.push(Frame {
+            id,
+            interpreter: interpreter.handle,
+            run: 0,
+            deadline,
+            limit: timeout.unwrap_or_default(),
+            stopped: None,
+            since: 0,
+            abandon: limits.and_then(|limits| limits.abandon.clone()),
+        });
+        if deadline < slot.due.load(Ordering::Relaxed) {
+            slot.due.store(deadline, Ordering::SeqCst);
+        }
+        let outer = frames.stopped().is_some();
+        drop(frames);
         self.depth.set(self.depth.get() + 1);
-        let limited = Limited { here: self, slot, id, cancel: cancel.cloned(), interpreter: interpreter.handle };
+        let mut limited = Limited { here: self, slot, id, cancel: None, interpreter: interpreter.handle };
         timer::due_at(deadline, &TASKS)?;
-        if let Some(token) = cancel
-            && token.attach(Arc::clone(&limited.slot) as _, id)?
-        {
+        let fired = match cancel {
+            Some(token) => token.attach(Arc::clone(&limited.slot) as _, id)?,
+            None => false,
+        };
+        limited.cancel = cancel.cloned();
+        if fired {
             limited.slot.stop(id, Reason::Interrupted);
         }
-        match limited.stopped_before() {
-            Some(error) => Err(error),
-            None => Ok(limited),
+        if fired || outer {
+            return Err(limited.before_it_started(&lock(&limited.slot.frames)));
         }
+        Ok(limited)
     }
 
     /// Waits for something that is woken when this thread's run is to end; then the error that says so, and what was
@@ -345,13 +347,11 @@ pub struct Limited<'a> {
 impl Limited<'_> {
     /// The error of a run that is to end before it has begun.
     #[cold]
-    fn stopped_before(&self) -> Option<Error> {
-        let frames = lock(&self.slot.frames);
-        let (index, reason) = frames.stopped()?;
+    fn before_it_started(&self, frames: &Frames) -> Error {
+        let Some((index, reason)) = frames.stopped() else { return Kind::Panic("nothing was stopped".into()).into() };
         let frame = &frames.frames[index];
-        let (what, outer) =
-            (what_happened(frame, reason), if frame.id == self.id { "" } else { ", with the run around it," });
-        Some(stopped(reason, format!("{what}{outer} before it started")).of(self.interpreter))
+        let outer = if frame.id == self.id { "" } else { ", with the run around it," };
+        stopped(reason, format!("{}{outer} before it started", what_happened(frame, reason))).of(self.interpreter)
     }
 
     /// What the error of the run is to say.
@@ -383,6 +383,10 @@ impl gate::Stop for Limited<'_> {
 }
 
 impl Limit for Limited<'_> {
+    fn stop(&self) -> Option<&dyn gate::Stop> {
+        Some(self)
+    }
+
     fn waited(&self) -> Error {
         let frames = lock(&self.slot.frames);
         let (message, reason) = match frames.stopped() {
@@ -392,14 +396,13 @@ impl Limit for Limited<'_> {
         stopped(reason, format!("{message}, and did not start: it waited for its turn")).of(self.interpreter)
     }
 
-    fn begins(&self, run: u64) -> Option<Error> {
+    fn begins(&self, run: u64) -> Option<Box<Error>> {
         let mut frames = lock(&self.slot.frames);
         if let Some(frame) = frames.frames.last_mut() {
             frame.run = run;
         }
         frames.stopped()?;
-        drop(frames);
-        self.stopped_before()
+        Some(self.before_it_started(&frames).into())
     }
 }
 

@@ -127,7 +127,7 @@ pub fn calling(state: *mut PyThreadState) -> Option<(u64, Stack)> {
 }
 
 /// Begins a call on this thread, attached. None: no memory, or too many calls.
-#[inline]
+#[inline(always)]
 pub fn begin(function: &HostFunction) -> Option<&'static Call> {
     CALLS.with(|calls| {
         let call = match calls.next.get() {
@@ -159,7 +159,7 @@ impl Call {
     }
 
     /// Ends it, on its thread. From now on the function may be finalized.
-    #[inline]
+    #[inline(always)]
     pub fn end(&'static self) -> Outcome {
         CALLS.with(|calls| {
             let generation = self.generation.load(Ordering::Relaxed);

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use super::attach::detached;
 use super::interrupt::Interrupts;
 use super::object::{Obj, Py, PyResult, Raised};
-use super::{Count, lock};
+use super::{Count, loaded_api, lock};
 use channel::Channel;
 use descriptor::{Sink, Unwritten};
 
@@ -27,7 +27,7 @@ mod decode;
 mod descriptor;
 mod functions;
 
-pub use channel::{Callback, let_go, waiting};
+pub use channel::{Callback, RunOutput, let_go, waiting};
 pub use descriptor::print_error;
 pub use functions::definition;
 
@@ -120,15 +120,15 @@ impl Output {
     }
 
     /// What this thread prints in the interpreter while `act` runs goes to this function, and all of it has come there
-    /// in the end. Attached.
-    pub fn to<R>(&self, py: Py, callback: &mut (dyn FnMut(i32, &str) + Send), act: impl FnOnce() -> R) -> R {
+    /// in the end. Attached or not.
+    pub fn to<R>(&self, callback: RunOutput, act: impl FnOnce() -> R) -> R {
         // SAFETY: the lifetime ends with this function: `Own` closes the channel when it is dropped, and a closed one
         // has let its callback go.
-        let callback: &'static mut (dyn FnMut(i32, &str) + Send) = unsafe { std::mem::transmute(callback) };
+        let callback: RunOutput<'static> = unsafe { std::mem::transmute(callback) };
         let channel = Arc::new(Channel::new(Box::new(move |stream, text| callback(stream, text))));
         lock(&self.0.runs_own).push((this_thread(), Arc::clone(&channel)));
         self.0.route();
-        let _own = Own { py, shared: &self.0, channel: &channel };
+        let _own = Own { shared: &self.0, channel: &channel };
         act()
     }
 
@@ -176,17 +176,16 @@ impl Drop for Output {
 
 /// A run's own channel, until the run ends.
 struct Own<'a> {
-    py: Py<'a>,
     shared: &'a Shared,
     channel: &'a Arc<Channel>,
 }
 
 impl Drop for Own<'_> {
     fn drop(&mut self) {
-        detached(Some(self.py.api), || self.channel.deliver(NEVER));
+        detached(loaded_api(), || self.channel.deliver(NEVER));
         lock(&self.shared.runs_own).retain(|(_, channel)| !Arc::ptr_eq(channel, self.channel));
         self.shared.route();
-        detached(Some(self.py.api), || self.channel.close());
+        detached(loaded_api(), || self.channel.close());
     }
 }
 
