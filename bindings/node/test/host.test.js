@@ -48,6 +48,33 @@ async function running(one) {
   while (!one.isRunning()) await sleep(1);
 }
 
+// ---- what docs/node.md shows
+
+test('the page', async () => {
+  const one = subpy.create({ busy: 'wait' });
+  const prices = new Map([['tea', 3]]);
+  one.define('shop:price', (name, { count = 1 } = {}) => {
+    if (!prices.has(name)) throw new subpy.PythonError('KeyError', name);
+    return prices.get(name) * count;
+  });
+  assert.equal(one.eval("__import__('shop').price('tea', count=2)"), 6);
+
+  one.define('fetch_text', async (url) => (await fetch(url)).text());
+  assert.equal(await one.evalInThread("fetch_text('data:,hello')"), 'hello');
+
+  try {
+    await one.execInThread('while True: pass', { signal: AbortSignal.timeout(50) });
+  } catch (error) {
+    if (error.name !== 'AbortError') throw error;
+    console.log(error.excinfo.errdisplay); // where it was
+  }
+
+  let printed = '';
+  one.exec("print('for me')", { output: (text) => (printed += text) });
+  assert.equal(printed, 'for me\n');
+  one.close();
+});
+
 // ---- functions
 
 test('Python calls functions', async () => {
