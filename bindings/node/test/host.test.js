@@ -255,6 +255,13 @@ test('functions run code, in the same interpreter and in others', async () => {
     one.define('down', down(one, other));
     other.define('down', down(other, one));
     assert.equal(one.call('down', [50]), 50);
+    assert.equal(await one.callInThread('down', [50]), 50);
+    // Without end.
+    one.define('deeper', () => one.eval('deeper()'));
+    for (const run of [() => one.eval('deeper()'), () => one.evalInThread('deeper()')]) {
+      const error = await rejected(subpy.ExecutionFailed, (async () => run())());
+      assert.equal(error.excinfo.type.name, 'RecursionError');
+    }
     // An exception on the way.
     const failed = await rejected(subpy.ExecutionFailed, one.evalInThread("again('1 / 0')"));
     assert.equal(failed.excinfo.type.name, 'ZeroDivisionError');
