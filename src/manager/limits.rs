@@ -14,6 +14,7 @@ use super::cancel::{Stop, Token};
 use super::error::{Error, Kind, Result, Stopped};
 use super::gate;
 use super::interpreter::{INTERPRETERS, Interpreter, Limit};
+use super::interrupts::{self, FIRST_PAUSE, LONGEST_PAUSE};
 use super::timer::{self, NEVER, Tasks, Time};
 use crate::python::interrupt::{Reason, Which};
 use crate::python::lock;
@@ -79,8 +80,6 @@ static TASKS: Tasks = Tasks { run: run_tasks, next: next_task };
 
 /// How long the code of a run has to end after it was hit, before the run is given up.
 const GRACE: Time = 20_000_000;
-const FIRST_PAUSE: Time = 1_000_000;
-const LONGEST_PAUSE: Time = 50_000_000;
 
 /// Who has to be told of a stop when no lock is held any more.
 #[derive(Default)]
@@ -214,13 +213,13 @@ fn run_tasks(now: Time) -> Time {
         slots.iter().filter(|slot| slot.due.load(Ordering::SeqCst) <= now).map(Arc::clone).collect()
     };
     due.iter().for_each(|slot| slot.tick(now));
-    again::run(now);
+    interrupts::run(now);
     next_task()
 }
 
 fn next_task() -> Time {
     let slots = lock(&SLOTS).iter().map(|slot| slot.due.load(Ordering::SeqCst)).min();
-    slots.unwrap_or(NEVER).min(again::next())
+    slots.unwrap_or(NEVER).min(interrupts::next())
 }
 
 /// What a thread remembers of its slot.
@@ -439,53 +438,5 @@ pub fn interrupt_all(interpreter: &Interpreter) -> Result<()> {
     let Some(python) = &interpreter.python else { return Ok(()) };
     check_supported()?;
     python.interrupt(Which::All, Reason::Interrupted);
-    again::add(interpreter.handle)
-}
-
-/// Interpreters in which something was interrupted that may catch the exception.
-mod again {
-    use super::{
-        FIRST_PAUSE, INTERPRETERS, Kind, LONGEST_PAUSE, NEVER, Reason, Result, TASKS, Time, Which, lock, timer,
-    };
-    use std::sync::Mutex;
-
-    struct Interrupted {
-        interpreter: u64,
-        next: Time,
-        pause: Time,
-    }
-
-    static ALL: Mutex<Vec<Interrupted>> = Mutex::new(Vec::new());
-
-    pub fn add(interpreter: u64) -> Result<()> {
-        let next = timer::now().saturating_add(FIRST_PAUSE);
-        {
-            let mut all = lock(&ALL);
-            all.retain(|it| it.interpreter != interpreter);
-            all.try_reserve(1).map_err(|_| Kind::NoMemory)?;
-            all.push(Interrupted { interpreter, next, pause: FIRST_PAUSE });
-        }
-        timer::due_at(next, &TASKS)
-    }
-
-    pub fn next() -> Time {
-        lock(&ALL).iter().map(|it| it.next).min().unwrap_or(NEVER)
-    }
-
-    pub fn run(now: Time) {
-        lock(&ALL).retain_mut(|it| {
-            if it.next > now {
-                return true;
-            }
-            let interpreter = INTERPRETERS.get(it.interpreter);
-            let python = interpreter.as_ref().and_then(|it| it.python.as_ref());
-            let goes_on = python.is_some_and(|python| {
-                let goes_on = python.is_interrupting();
-                goes_on && python.interrupt(Which::Again, Reason::Interrupted)
-            });
-            it.pause = (it.pause * 2).min(LONGEST_PAUSE);
-            it.next = now.saturating_add(it.pause);
-            goes_on
-        });
-    }
+    interrupts::repeat(interpreter.handle, &TASKS)
 }

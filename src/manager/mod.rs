@@ -12,6 +12,7 @@
 //! | `output` | where an interpreter's output goes |
 //! | `function` | callables that were looked up once |
 //! | `session` | threads that stay in an interpreter from run to run |
+//! | `interrupts` | interpreters in which everything was interrupted |
 //! | `cancel` | cancel tokens |
 //! | `limits` | time limits, and runs that can be stopped |
 //! | `here` | what a thread remembers of all these |
@@ -34,6 +35,7 @@ mod here;
 mod host;
 mod interpreter;
 mod interpreters;
+mod interrupts;
 mod last;
 mod limits;
 mod output;
