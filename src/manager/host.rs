@@ -1,6 +1,8 @@
 //! Host functions: defining them, and what their hosts say of calls.
 
-use super::error::{Error, Kind, Ran, Result};
+#[cfg(feature = "capi")]
+use super::error::Ran;
+use super::error::{Error, Kind, Result};
 use super::here::here;
 use super::interpreter::driven;
 use super::limits;
@@ -94,6 +96,7 @@ fn is_over() -> Box<Error> {
 }
 
 /// The call is to return this, which points nowhere.
+#[cfg(feature = "capi")]
 #[inline]
 pub fn context_return_plain(context: usize, value: OwnedValue) -> Ran {
     Context(context).returns(value).map_err(|Over| is_over())
@@ -127,6 +130,7 @@ pub fn context_note(context: usize, text: String) -> Result<()> {
 }
 
 /// The exception that the call raises is to have this number.
+#[cfg(feature = "capi")]
 pub fn context_tag(context: usize, tag: u64) -> Result<()> {
     over(Context(context).tag(tag))
 }

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::ptr::{self, NonNull};
 
+#[cfg(feature = "capi")]
 use super::check::is_plain;
 use super::text::copy_text;
 use super::{BLOCK_HEADER, BlockHeader, ERROR, OWNS_BLOCK, element_size, slice, subpy_value};
@@ -24,6 +25,7 @@ impl OwnedValue {
     }
 
     /// A value that points nowhere.
+    #[cfg(feature = "capi")]
     #[inline]
     pub fn plain(value: &subpy_value) -> Option<OwnedValue> {
         is_plain(value).then_some(OwnedValue(*value))
