@@ -11,7 +11,7 @@ version := $(shell sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo
 sources := src Cargo.toml Cargo.lock build.rs cbindgen.toml bindings/c
 rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: build install uninstall demo sqlite test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-quick clean help
+.PHONY: build install uninstall demo judge sqlite test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-quick clean help
 .PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
 
@@ -54,6 +54,14 @@ demo: need-cargo need-cc ## build examples/census.c and run it; ARGS="-j 8 folde
 	$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude examples/census.c -o "$(target)/examples/census" \
 		-L"$(target)/release" -lsubpy -lpthread -Wl,-rpath,'$$ORIGIN/../release'; \
 	SUBPY_PYTHON=$$python "$(target)/examples/census" $(ARGS)
+
+judge: need-cargo need-cc ## build examples/judge.c and have it run the programs in examples/judge; ARGS="-j 8 -t 500 folder" are its arguments
+	@python=$$(tools/get-python); \
+	cargo build --release; \
+	mkdir -p "$(target)/examples"; \
+	$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude examples/judge.c -o "$(target)/examples/judge" \
+		-L"$(target)/release" -lsubpy -lpthread -Wl,-rpath,'$$ORIGIN/../release'; \
+	SUBPY_PYTHON=$$python "$(target)/examples/judge" $(or $(ARGS),examples/judge/ordinary examples/judge)
 
 sqlite: need-cargo need-cc ## build examples/sqlite, SQL functions in Python, and run its demo in the sqlite3 shell
 	@python=$$(tools/get-python); sqlite=$$(tools/get-sqlite --cflags); \

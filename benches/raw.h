@@ -35,6 +35,14 @@ typedef struct {
   void *(*alloc)(void *ctx, size_t size);
   void (*free)(void *ctx, void *block, size_t size);
 } PyObjectArenaAllocator;
+/* Include/methodobject.h */
+typedef struct {
+  const char *name;
+  PyObject *(*function)(PyObject *self, PyObject *const *args, intptr_t nargs);
+  int flags;
+  const char *doc;
+} PyMethodDef;
+enum { METH_FASTCALL = 0x80 };
 enum { OWN_GIL = 2, FILE_INPUT = 257, EVAL_INPUT = 258 };
 
 #define RAW_FUNCTIONS(X)                                                                    \
@@ -54,6 +62,9 @@ enum { OWN_GIL = 2, FILE_INPUT = 257, EVAL_INPUT = 258 };
   X(PyInterpreterState *, PyThreadState_GetInterpreter, (PyThreadState *))                  \
   X(int, PyUnstable_ThreadState_SetStackProtection, (PyThreadState *, void *, size_t))      \
   X(PyThreadState *, PyEval_SaveThread, (void))                                             \
+  X(void, PyEval_RestoreThread, (PyThreadState *))                                          \
+  X(PyObject *, PyCMethod_New, (PyMethodDef *, PyObject *, PyObject *, PyObject *))         \
+  X(int, PyDict_SetItemString, (PyObject *, const char *, PyObject *))                      \
   X(PyObject *, PyImport_AddModuleRef, (const char *))                                      \
   X(PyObject *, PyImport_ImportModule, (const char *))                                      \
   X(PyObject *, PyModule_GetDict, (PyObject *))                                             \

@@ -689,7 +689,7 @@ SUBPY_API subpy_status subpy_close(subpy_interp interp, subpy_error **error);
  * with subpy_close(). If the time is over before that, the interpreter goes on as before, but for what was interrupted.
  *
  * Then it ends. That cannot be taken back, and may run Python code: atexit handlers, `__del__`. With
- * SUBPY_CLOSE_INTERRUPT these get a KeyboardInterrupt too. Ending always gets half a second, however short the time is;
+ * SUBPY_CLOSE_INTERRUPT these get a KeyboardInterrupt too. Ending always gets a second, however short the time is;
  * after that it is SUBPY_ERROR_TIMEOUT, while a thread of the library's goes on with it. Call this function again to
  * wait on.
  *
@@ -911,7 +911,7 @@ typedef struct subpy_run_request {
   subpy_cancel cancel;
   /** takes what the run prints on its own thread, see subpy_output_fn; NULL: it goes where the interpreter's goes */
   subpy_output_fn output;
-  /** passed on to `output` */
+  /** passed on to `output`, which is not called any more when the run has returned, or was joined for */
   void *output_data;
 } subpy_run_request;
 
@@ -1262,6 +1262,12 @@ SUBPY_API subpy_status subpy_context_tag(struct subpy_context *ctx, uint64_t tag
 
 /** The interpreter that a call of a host function comes from; 0 when the call is over. Any thread. */
 SUBPY_NODISCARD SUBPY_API subpy_interp subpy_context_interp(const struct subpy_context *ctx);
+
+/**
+ * Whether the run that a call of a host function is in was cancelled, or its time is up: the host function should
+ * return soon. False when the call is over. Any thread.
+ */
+SUBPY_NODISCARD SUBPY_API bool subpy_context_cancelled(const struct subpy_context *ctx);
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * Sessions

@@ -41,6 +41,7 @@ c_tests! {
     foreign_stack
     fork
     functions
+    host_cancelled
     host_context
     host_finalize
     host_functions
@@ -64,6 +65,7 @@ c_tests! {
     race_all
     race_cancel
     race_close_shutdown
+    race_define
     race_close_with
     race_find_create
     race_guests
@@ -71,6 +73,7 @@ c_tests! {
     race_output
     race_refused_shutdown
     race_run_close
+    race_shutdown_with
     race_thread_start
     race_wait
     request

@@ -20,6 +20,14 @@ const LIMITS: &[(&str, &str, u64)] = &[
     ("function(int, int)", "call(int, int)", 90),
     ("function(int, int) in a session", "function(int, int) in a session", 140),
     ("exec x = 1", "exec x = 1", 103),
+    ("host function(int, int), 100 times", "host function(int, int), 100 times", 150),
+    ("host function(int, int) with the GIL, 100 times", "host function(int, int) with the GIL, 100 times", 200),
+];
+
+/// What an act of calls.c may take all in all, in percent of another one.
+const OWN_LIMITS: &[(&str, &str, u64)] = &[
+    ("run add(int, int) with a time limit", "run add(int, int)", 115),
+    ("run add(int, int) with a token", "run add(int, int)", 115),
 ];
 
 #[test]
@@ -58,6 +66,14 @@ fn calls_keep_to_their_budget() {
         println!("{ours:>6} {name}, all in all; {theirs} {raw_name} with the C API: {} %", ours * 100 / theirs);
         if ours * 100 > theirs * limit {
             writeln!(wrong, "{name}: {ours} instructions all in all, {limit} % of {theirs} are allowed")
+                .expect("memory");
+        }
+    }
+    for (name, without, limit) in OWN_LIMITS {
+        let (with, without) = (count(&counts, name).all, count(&counts, without).all);
+        println!("{with:>6} {name}, all in all; {without} without: {} %", with * 100 / without);
+        if with * 100 > without * limit {
+            writeln!(wrong, "{name}: {with} instructions all in all, {limit} % of {without} are allowed")
                 .expect("memory");
         }
     }

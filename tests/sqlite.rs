@@ -76,13 +76,25 @@ fn interrupt() {
     run("interrupt", false);
 }
 
-#[test]
-fn no_invalid_access() {
+fn no_invalid_access(name: &str) {
     if have("valgrind", "the SQLite extension under valgrind", "install the package valgrind") {
-        for name in ["functions", "threads", "interrupt"] {
-            run(name, true);
-        }
+        run(name, true);
     }
+}
+
+#[test]
+fn functions_under_valgrind() {
+    no_invalid_access("functions");
+}
+
+#[test]
+fn threads_under_valgrind() {
+    no_invalid_access("threads");
+}
+
+#[test]
+fn interrupt_under_valgrind() {
+    no_invalid_access("interrupt");
 }
 
 /// Any version of the shell will do, also one that is older than the headers that the extension was built with.

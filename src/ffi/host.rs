@@ -13,7 +13,7 @@ use std::ffi::{c_char, c_void};
 use super::boundary::{self, invalid, known_flags, optional_text, text};
 use super::error::subpy_error;
 use super::status::{subpy_finalize_fn, subpy_interp, subpy_status};
-use crate::manager::{self, Context, HostCode, How, Kind, Result};
+use crate::manager::{self, Context, HostCode, How, Kind, Ran, Result};
 use crate::value::{self, Args, OwnedValue, subpy_value};
 
 /// One call of a host function. It stands for a number and is never dereferenced: to use one when the call is over, or
@@ -234,24 +234,27 @@ pub unsafe extern "C" fn subpy_context_return(ctx: *mut subpy_context, value: *c
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
         boundary::status(std::ptr::null_mut(), || {
-            let value = match value.as_ref() {
-                None => Ok(OwnedValue::none()),
-                Some(value) => match OwnedValue::plain(value) {
-                    Some(plain) => Ok(plain),
-                    None => copy_of(value),
-                },
-            };
-            manager::context_return(number(ctx), value)
+            let plain = value.as_ref().map_or_else(|| Some(OwnedValue::none()), OwnedValue::plain);
+            match plain {
+                Some(plain) => manager::context_return_plain(number(ctx), plain),
+                None => return_copy_of(number(ctx), value),
+            }
         })
     }
 }
 
 /// # Safety
-/// All that the value points to must be as it says.
-unsafe fn copy_of(value: &subpy_value) -> std::result::Result<OwnedValue, Kind> {
+/// `value` is a value, and all that it points to must be as it says.
+#[cold]
+unsafe fn return_copy_of(context: usize, value: *const subpy_value) -> Ran {
     // SAFETY: promised by the caller.
-    unsafe { value::check_value(value, "value") }.map_err(Kind::InvalidArgument)?;
-    OwnedValue::copy_of(value).ok_or(Kind::NoMemory)
+    let value = unsafe { &*value };
+    // SAFETY: as above.
+    let copy = match unsafe { value::check_value(value, "value") } {
+        Ok(()) => OwnedValue::copy_of(value).ok_or(Kind::NoMemory),
+        Err(bad) => Err(Kind::InvalidArgument(bad)),
+    };
+    Ok(manager::context_return(context, copy)?)
 }
 
 /// Have a call of a host function raise an exception when it returns. The last one counts; it wins over what is
@@ -320,4 +323,12 @@ pub unsafe extern "C" fn subpy_context_tag(ctx: *mut subpy_context, tag: u64) ->
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_context_interp(ctx: *const subpy_context) -> subpy_interp {
     boundary::value(0, || manager::context_interp(number(ctx)))
+}
+
+/// Whether the run that a call of a host function is in was cancelled, or its time is up: the host function should
+/// return soon. False when the call is over. Any thread.
+#[must_use]
+#[unsafe(no_mangle)]
+pub extern "C" fn subpy_context_cancelled(ctx: *const subpy_context) -> bool {
+    boundary::value(false, || manager::context_cancelled(number(ctx)))
 }

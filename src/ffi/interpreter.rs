@@ -181,7 +181,7 @@ pub unsafe extern "C" fn subpy_close(interp: subpy_interp, error: *mut *mut subp
 /// with subpy_close(). If the time is over before that, the interpreter goes on as before, but for what was interrupted.
 ///
 /// Then it ends. That cannot be taken back, and may run Python code: atexit handlers, `__del__`. With
-/// SUBPY_CLOSE_INTERRUPT these get a KeyboardInterrupt too. Ending always gets half a second, however short the time is;
+/// SUBPY_CLOSE_INTERRUPT these get a KeyboardInterrupt too. Ending always gets a second, however short the time is;
 /// after that it is SUBPY_ERROR_TIMEOUT, while a thread of the library's goes on with it. Call this function again to
 /// wait on.
 ///

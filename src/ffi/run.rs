@@ -64,7 +64,7 @@ pub struct subpy_run_request {
     pub cancel: subpy_cancel,
     /// takes what the run prints on its own thread, see subpy_output_fn; NULL: it goes where the interpreter's goes
     pub output: subpy_output_fn,
-    /// passed on to `output`
+    /// passed on to `output`, which is not called any more when the run has returned, or was joined for
     pub output_data: *mut c_void,
 }
 

@@ -19,7 +19,7 @@ pub struct CloseOptions {
 
 /// To ask what is in an interpreter, and to end one that has nothing to do, takes milliseconds. Both get so long, however
 /// short the time is.
-const GRACE: Duration = Duration::from_millis(500);
+const GRACE: Duration = Duration::from_secs(1);
 /// What runs while an interpreter ends has so long before it is interrupted.
 const UNTIL_INTERRUPT: Duration = Duration::from_millis(50);
 /// The pauses between interrupts, and between looks at what is in the way.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::error::{Error, Ran, Result};
 use super::function::{Function, find_function};
 use super::gate::Inside;
-use super::interpreter::{INTERPRETERS, Interpreter, Limit, driven};
+use super::interpreter::{INTERPRETERS, Interpreter, Limit, NoLimit, driven};
 use super::last::Last;
 use super::limits::{self, Limits};
 use super::session::Sessions;
@@ -51,27 +51,44 @@ impl Here {
     }
 
     /// Does something inside of an interpreter, as a run of this thread's.
-    #[inline]
+    #[inline(always)]
     pub fn run_in<R>(
         &self,
         interpreter: &Interpreter,
         limits: Option<&Limits>,
         act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
     ) -> Result<R, Box<Error>> {
-        let limited = match limits.is_some() || interpreter.timeout.is_some() || self.limits.any() {
-            true => Some(self.limits.begin(interpreter, limits)?),
-            false => None,
-        };
-        let limit = limited.as_ref().map(|limited| limited as &dyn Limit);
+        if limits.is_some() || interpreter.timeout.is_some() || self.limits.any() {
+            return self.run_limited(interpreter, limits, act);
+        }
+        self.run_in_with(interpreter, &NoLimit, act)
+    }
+
+    #[inline(never)]
+    fn run_limited<R>(
+        &self,
+        interpreter: &Interpreter,
+        limits: Option<&Limits>,
+        act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
+    ) -> Result<R, Box<Error>> {
+        let limited = self.limits.begin(interpreter, limits)?;
+        let result = self.run_in_with(interpreter, &limited, act);
+        limited.end(result)
+    }
+
+    #[inline(always)]
+    fn run_in_with<R>(
+        &self,
+        interpreter: &Interpreter,
+        limit: &impl Limit,
+        act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
+    ) -> Result<R, Box<Error>> {
         let state = self.sessions.take_state(interpreter.handle);
         let result = interpreter.inside(&self.inside, &self.stack, state.as_deref(), limit, act);
         if let Some(state) = state {
             self.sessions.put_back(interpreter.handle, state);
         }
-        match limited {
-            Some(limited) => limited.end(result),
-            None => result,
-        }
+        result
     }
 
     /// Uses the interpreter with this handle, and remembers it.

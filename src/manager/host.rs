@@ -1,9 +1,13 @@
 //! Host functions: defining them, and what their hosts say of calls.
 
+#[cfg(feature = "capi")]
+use super::error::Ran;
 use super::error::{Error, Kind, Result};
 use super::here::here;
 use super::interpreter::driven;
+use super::limits;
 use crate::python::attach::detached;
+use crate::python::hooks::forked;
 use crate::python::host::{self, Context, Definition, HostCode, HostFunction, How, Over, Raise};
 use crate::python::interp::{Interp, Scope};
 use crate::python::loaded_api;
@@ -83,11 +87,22 @@ pub fn outside<R>(act: impl FnOnce() -> R) -> R {
 // ---- what a host says of a call ----
 
 fn over<T>(result: std::result::Result<T, Over>) -> Result<T> {
-    result.map_err(|Over| Kind::NotFound("the call of the host function that this context is of is over".into()).into())
+    result.map_err(|Over| *is_over())
+}
+
+#[cold]
+fn is_over() -> Box<Error> {
+    Error::from(Kind::NotFound("the call of the host function that this context is of is over".into())).into()
+}
+
+/// The call is to return this, which points nowhere.
+#[cfg(feature = "capi")]
+#[inline]
+pub fn context_return_plain(context: usize, value: OwnedValue) -> Ran {
+    Context(context).returns(value).map_err(|Over| is_over())
 }
 
 /// The call is to return this. What is wrong with the value is raised there.
-#[inline]
 pub fn context_return(context: usize, value: std::result::Result<OwnedValue, Kind>) -> Result<()> {
     let context = Context(context);
     match value {
@@ -115,6 +130,7 @@ pub fn context_note(context: usize, text: String) -> Result<()> {
 }
 
 /// The exception that the call raises is to have this number.
+#[cfg(feature = "capi")]
 pub fn context_tag(context: usize, tag: u64) -> Result<()> {
     over(Context(context).tag(tag))
 }
@@ -122,4 +138,9 @@ pub fn context_tag(context: usize, tag: u64) -> Result<()> {
 /// The interpreter that the call comes from; 0 when it is over.
 pub fn context_interp(context: usize) -> u64 {
     Context(context).owner().unwrap_or(0)
+}
+
+/// Whether the run that the call is in was cancelled, or its time is up.
+pub fn context_cancelled(context: usize) -> bool {
+    !forked() && Context(context).thread().is_ok_and(limits::is_stopped)
 }

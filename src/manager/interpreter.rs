@@ -137,50 +137,65 @@ pub(super) fn driven(handle: u64, what: &str) -> Result<Arc<Interpreter>> {
 }
 
 /// What can stop a run.
-pub(super) trait Limit: Stop {
+pub(super) trait Limit {
+    /// What is to be asked while it waits for its turn.
+    fn stop(&self) -> Option<&dyn Stop>;
     /// The error of a run that was stopped when it waited for its turn.
     fn waited(&self) -> Error;
     /// The run begins, with this number in its interpreter: the error if it is not to begin.
-    fn begins(&self, run: u64) -> Option<Error>;
+    fn begins(&self, run: u64) -> Option<Box<Error>>;
+}
+
+/// Nothing can.
+pub(super) struct NoLimit;
+
+impl Limit for NoLimit {
+    fn stop(&self) -> Option<&dyn Stop> {
+        None
+    }
+
+    fn waited(&self) -> Error {
+        Kind::Panic("a run without a limit was stopped".into()).into()
+    }
+
+    #[inline(always)]
+    fn begins(&self, _: u64) -> Option<Box<Error>> {
+        None
+    }
 }
 
 impl Interpreter {
     /// Does something inside: as a run, when the gate lets it in. With the state that the thread keeps in it, if it
     /// does.
-    #[inline]
+    #[inline(always)]
     pub(super) fn inside<R>(
         &self,
         inside: &Inside,
         own_stack: &OwnStack,
         pinned: Option<&Pinned>,
-        limit: Option<&dyn Limit>,
+        limit: &impl Limit,
         act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
     ) -> Result<R, Box<Error>> {
         let Some(python) = &self.python else { return Err(unrecognized("exec code for", self).into()) };
         let stack = own_stack.check().map_err(too_small)?;
         let outside = loaded_api().and_then(|api| Outside::step_out_to(api, pinned));
-        let caller = outside.as_ref().and_then(|outside| python.caller(outside));
-        let running = match caller {
-            None => self.gate.enter(self.handle, inside, limit.map(|limit| limit as &dyn Stop)),
-            Some(_) => self.gate.enter_again(self.handle, inside),
+        let again = outside.as_ref().is_some_and(|outside| python.is_left(outside));
+        let running = match again {
+            false => self.gate.enter(self.handle, inside, limit.stop()),
+            true => self.gate.enter_again(self.handle, inside),
         };
-        let running = running.map_err(|refused| match (refused, limit) {
-            (Refused::Stopped, Some(limit)) => limit.waited(),
-            (refused, _) => self.refused(refused),
+        let running = running.map_err(|refused| match refused {
+            Refused::Stopped => limit.waited(),
+            refused => self.refused(refused),
         })?;
         let mut late = None;
-        let result = python.run(outside.as_ref(), caller, pinned, stack, |py, scope| {
-            if let Some(limit) = limit {
-                late = limit.begins(scope.run.number());
-                if late.is_some() {
-                    return Err(Failure::Running.into());
-                }
-            }
-            act(py, scope, python)
+        let result = python.run(outside.as_ref(), pinned, stack, |py, scope| {
+            late = limit.begins(scope.run.number());
+            if late.is_some() { Err(Failure::Running.into()) } else { act(py, scope, python) }
         });
         drop(running);
         drop(outside);
-        result.map_err(|failure| Box::new(late.unwrap_or_else(|| Error::from(*failure).of(self.handle))))
+        result.map_err(|failure| late.unwrap_or_else(|| Error::from(*failure).of(self.handle).into()))
     }
 
     /// Does something that is no run, for a moment, whatever runs. It must not run code of users.

@@ -14,7 +14,9 @@ use super::cancel::{Stop, Token};
 use super::error::{Error, Kind, Result, Stopped};
 use super::gate;
 use super::interpreter::{INTERPRETERS, Interpreter, Limit};
+use super::interrupts::{self, FIRST_PAUSE, LONGEST_PAUSE};
 use super::timer::{self, NEVER, Tasks, Time};
+use crate::python::host;
 use crate::python::interrupt::{Reason, Which};
 use crate::python::lock;
 
@@ -67,6 +69,8 @@ struct Frames {
 }
 
 pub struct Slot {
+    /// The thread that it is of.
+    thread: usize,
     /// When the timer has to look.
     due: AtomicU64,
     frames: Mutex<Frames>,
@@ -79,8 +83,6 @@ static TASKS: Tasks = Tasks { run: run_tasks, next: next_task };
 
 /// How long the code of a run has to end after it was hit, before the run is given up.
 const GRACE: Time = 20_000_000;
-const FIRST_PAUSE: Time = 1_000_000;
-const LONGEST_PAUSE: Time = 50_000_000;
 
 /// Who has to be told of a stop when no lock is held any more.
 #[derive(Default)]
@@ -208,19 +210,25 @@ impl Slot {
     }
 }
 
+/// Whether something that runs on this thread is to end.
+pub fn is_stopped(thread: usize) -> bool {
+    let slot = lock(&SLOTS).iter().find(|slot| slot.thread == thread).map(Arc::clone);
+    slot.is_some_and(|slot| lock(&slot.frames).stopped().is_some())
+}
+
 fn run_tasks(now: Time) -> Time {
     let due: Vec<Arc<Slot>> = {
         let slots = lock(&SLOTS);
         slots.iter().filter(|slot| slot.due.load(Ordering::SeqCst) <= now).map(Arc::clone).collect()
     };
     due.iter().for_each(|slot| slot.tick(now));
-    again::run(now);
+    interrupts::run(now);
     next_task()
 }
 
 fn next_task() -> Time {
     let slots = lock(&SLOTS).iter().map(|slot| slot.due.load(Ordering::SeqCst)).min();
-    slots.unwrap_or(NEVER).min(again::next())
+    slots.unwrap_or(NEVER).min(interrupts::next())
 }
 
 /// What a thread remembers of its slot.
@@ -253,7 +261,7 @@ impl Here {
         if let Some(slot) = &*slot {
             return Ok(Arc::clone(slot));
         }
-        let made = Arc::new(Slot { due: AtomicU64::new(NEVER), frames: Mutex::default() });
+        let made = Arc::new(Slot { thread: host::this(), due: AtomicU64::new(NEVER), frames: Mutex::default() });
         let mut slots = lock(&SLOTS);
         slots.try_reserve(1).map_err(|_| Kind::NoMemory)?;
         slots.push(Arc::clone(&made));
@@ -270,38 +278,40 @@ impl Here {
         }
         let slot = self.slot()?;
         let deadline = timeout.map_or(NEVER, |timeout| timer::now().saturating_add(timer::nanoseconds(timeout)));
-        let id = {
-            let mut frames = lock(&slot.frames);
-            frames.frames.try_reserve(1).map_err(|_| Kind::NoMemory)?;
-            frames.last_id += 1;
-            let id = frames.last_id;
-            frames.frames.push(Frame {
-                id,
-                interpreter: interpreter.handle,
-                run: 0,
-                deadline,
-                limit: timeout.unwrap_or_default(),
-                stopped: None,
-                since: 0,
-                abandon: limits.and_then(|limits| limits.abandon.clone()),
-            });
-            if deadline < slot.due.load(Ordering::Relaxed) {
-                slot.due.store(deadline, Ordering::SeqCst);
-            }
-            id
-        };
+        let mut frames = lock(&slot.frames);
+        frames.frames.try_reserve(1).map_err(|_| Kind::NoMemory)?;
+        frames.last_id += 1;
+        let id = frames.last_id;
+        frames.frames.push(Frame {
+            id,
+            interpreter: interpreter.handle,
+            run: 0,
+            deadline,
+            limit: timeout.unwrap_or_default(),
+            stopped: None,
+            since: 0,
+            abandon: limits.and_then(|limits| limits.abandon.clone()),
+        });
+        if deadline < slot.due.load(Ordering::Relaxed) {
+            slot.due.store(deadline, Ordering::SeqCst);
+        }
+        let outer = frames.stopped().is_some();
+        drop(frames);
         self.depth.set(self.depth.get() + 1);
-        let limited = Limited { here: self, slot, id, cancel: cancel.cloned(), interpreter: interpreter.handle };
+        let mut limited = Limited { here: self, slot, id, cancel: None, interpreter: interpreter.handle };
         timer::due_at(deadline, &TASKS)?;
-        if let Some(token) = cancel
-            && token.attach(Arc::clone(&limited.slot) as _, id)?
-        {
+        let fired = match cancel {
+            Some(token) => token.attach(Arc::clone(&limited.slot) as _, id)?,
+            None => false,
+        };
+        limited.cancel = cancel.cloned();
+        if fired {
             limited.slot.stop(id, Reason::Interrupted);
         }
-        match limited.stopped_before() {
-            Some(error) => Err(error),
-            None => Ok(limited),
+        if fired || outer {
+            return Err(limited.before_it_started(&lock(&limited.slot.frames)));
         }
+        Ok(limited)
     }
 
     /// Waits for something that is woken when this thread's run is to end; then the error that says so, and what was
@@ -340,13 +350,11 @@ pub struct Limited<'a> {
 impl Limited<'_> {
     /// The error of a run that is to end before it has begun.
     #[cold]
-    fn stopped_before(&self) -> Option<Error> {
-        let frames = lock(&self.slot.frames);
-        let (index, reason) = frames.stopped()?;
+    fn before_it_started(&self, frames: &Frames) -> Error {
+        let Some((index, reason)) = frames.stopped() else { return Kind::Panic("nothing was stopped".into()).into() };
         let frame = &frames.frames[index];
-        let (what, outer) =
-            (what_happened(frame, reason), if frame.id == self.id { "" } else { ", with the run around it," });
-        Some(stopped(reason, format!("{what}{outer} before it started")).of(self.interpreter))
+        let outer = if frame.id == self.id { "" } else { ", with the run around it," };
+        stopped(reason, format!("{}{outer} before it started", what_happened(frame, reason))).of(self.interpreter)
     }
 
     /// What the error of the run is to say.
@@ -378,6 +386,10 @@ impl gate::Stop for Limited<'_> {
 }
 
 impl Limit for Limited<'_> {
+    fn stop(&self) -> Option<&dyn gate::Stop> {
+        Some(self)
+    }
+
     fn waited(&self) -> Error {
         let frames = lock(&self.slot.frames);
         let (message, reason) = match frames.stopped() {
@@ -387,14 +399,13 @@ impl Limit for Limited<'_> {
         stopped(reason, format!("{message}, and did not start: it waited for its turn")).of(self.interpreter)
     }
 
-    fn begins(&self, run: u64) -> Option<Error> {
+    fn begins(&self, run: u64) -> Option<Box<Error>> {
         let mut frames = lock(&self.slot.frames);
         if let Some(frame) = frames.frames.last_mut() {
             frame.run = run;
         }
         frames.stopped()?;
-        drop(frames);
-        self.stopped_before()
+        Some(self.before_it_started(&frames).into())
     }
 }
 
@@ -431,53 +442,5 @@ pub fn interrupt_all(interpreter: &Interpreter) -> Result<()> {
     let Some(python) = &interpreter.python else { return Ok(()) };
     check_supported()?;
     python.interrupt(Which::All, Reason::Interrupted);
-    again::add(interpreter.handle)
-}
-
-/// Interpreters in which something was interrupted that may catch the exception.
-mod again {
-    use super::{
-        FIRST_PAUSE, INTERPRETERS, Kind, LONGEST_PAUSE, NEVER, Reason, Result, TASKS, Time, Which, lock, timer,
-    };
-    use std::sync::Mutex;
-
-    struct Interrupted {
-        interpreter: u64,
-        next: Time,
-        pause: Time,
-    }
-
-    static ALL: Mutex<Vec<Interrupted>> = Mutex::new(Vec::new());
-
-    pub fn add(interpreter: u64) -> Result<()> {
-        let next = timer::now().saturating_add(FIRST_PAUSE);
-        {
-            let mut all = lock(&ALL);
-            all.retain(|it| it.interpreter != interpreter);
-            all.try_reserve(1).map_err(|_| Kind::NoMemory)?;
-            all.push(Interrupted { interpreter, next, pause: FIRST_PAUSE });
-        }
-        timer::due_at(next, &TASKS)
-    }
-
-    pub fn next() -> Time {
-        lock(&ALL).iter().map(|it| it.next).min().unwrap_or(NEVER)
-    }
-
-    pub fn run(now: Time) {
-        lock(&ALL).retain_mut(|it| {
-            if it.next > now {
-                return true;
-            }
-            let interpreter = INTERPRETERS.get(it.interpreter);
-            let python = interpreter.as_ref().and_then(|it| it.python.as_ref());
-            let goes_on = python.is_some_and(|python| {
-                let goes_on = python.is_interrupting();
-                goes_on && python.interrupt(Which::Again, Reason::Interrupted)
-            });
-            it.pause = (it.pause * 2).min(LONGEST_PAUSE);
-            it.next = now.saturating_add(it.pause);
-            goes_on
-        });
-    }
+    interrupts::repeat(interpreter.handle, &TASKS)
 }

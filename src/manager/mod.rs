@@ -12,6 +12,7 @@
 //! | `output` | where an interpreter's output goes |
 //! | `function` | callables that were looked up once |
 //! | `session` | threads that stay in an interpreter from run to run |
+//! | `interrupts` | interpreters in which everything was interrupted |
 //! | `cancel` | cancel tokens |
 //! | `limits` | time limits, and runs that can be stopped |
 //! | `here` | what a thread remembers of all these |
@@ -34,6 +35,7 @@ mod here;
 mod host;
 mod interpreter;
 mod interpreters;
+mod interrupts;
 mod last;
 mod limits;
 mod output;
@@ -54,16 +56,18 @@ pub use function::Function;
 pub use function::{find_function, function_free};
 pub use gate::Busy;
 pub use host::{
-    Function as HostFunction, context_interp, context_note, context_raise, context_return, context_tag, define, outside,
+    Function as HostFunction, context_cancelled, context_interp, context_note, context_raise, context_return, define,
 };
+#[cfg(feature = "capi")]
+pub use host::{context_return_plain, context_tag, outside};
 pub use interpreters::{
     Options, close, create, find, get_current, get_main, id, interrupt, is_running, list_all, whence,
 };
 pub use limits::Limits;
-pub use output::set_output;
+pub use output::{capture, set_output};
 #[cfg(feature = "capi")]
 pub use run::copy;
-pub use run::{RunOutput, enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_with};
+pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_with};
 pub use runtime::{RuntimeOptions, init, python_library, python_version};
 pub use shutdown::{shutdown, shutdown_with};
 pub use thread::{InThread, join, run_in_thread, thread_free, wait};
@@ -73,6 +77,7 @@ pub use crate::python::exception::{Exception, Frame, Syntax};
 pub use crate::python::guest::Config;
 pub use crate::python::hooks::forked;
 pub use crate::python::host::{Context, HostCode, How};
-pub use crate::python::output::Callback;
+#[cfg(feature = "capi")]
+pub use crate::python::output::{Callback, RunOutput};
 pub use crate::python::run::Code;
 pub use crate::python::start::Startup;

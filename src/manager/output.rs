@@ -5,7 +5,7 @@ use super::gate::Refused;
 use super::interpreter::{Interpreter, driven};
 use crate::python::attach::detached;
 use crate::python::loaded_api;
-use crate::python::output::{Callback, Output, let_go};
+use crate::python::output::{Callback, Output, RunOutput, let_go};
 
 /// What a message says that an interpreter which Python code made refuses.
 const CAPTURE: &str = "capture the output of";
@@ -26,6 +26,12 @@ pub fn set_output(handle: u64, mut callback: Option<Callback>) -> Result<()> {
         let_go(callback);
         result
     })
+}
+
+/// What this thread prints in the interpreter while `act` runs goes to this function.
+pub fn capture<R>(handle: u64, output: RunOutput, act: impl FnOnce() -> R) -> Result<R> {
+    let interpreter = driven(handle, CAPTURE)?;
+    Ok(interpreter.output()?.to(output, act))
 }
 
 impl Interpreter {

@@ -3,19 +3,16 @@
 
 use super::error::{Error, Kind, Ran, Result};
 use super::function::Function;
-use super::here::here;
+use super::here::{Here, here};
 use super::interpreter::{Interpreter, driven};
 use super::limits::Limits;
 use crate::python::interp::{Interp, Scope};
 use crate::python::kept::Hold;
 use crate::python::many::call_many;
 use crate::python::object::Py;
-use crate::python::output::Callback;
+use crate::python::output::RunOutput;
 use crate::python::run::{self, Code, find_callable};
 use crate::value::{Args, Builder, OwnedValue, Rows, subpy_pair, subpy_value};
-
-/// Takes what a run prints: the stream, and text that ends with a NUL.
-pub type RunOutput<'a> = &'a mut (dyn FnMut(i32, &str) + Send);
 
 /// What a message says that an interpreter which Python code made refuses, in Python's words.
 const EXEC: &str = "exec code for";
@@ -45,14 +42,14 @@ pub fn run_with(
     limits: Option<&Limits>,
     output: Option<RunOutput>,
 ) -> Ran {
-    here(|here| {
-        let interpreter = driven(handle, EXEC)?;
+    let act = |here: &Here, interpreter: &Interpreter| {
         let Some(output) = output else {
-            return here.run_in(&interpreter, limits, |py, scope, _| run::run(py, scope, code, wanted));
+            return here.run_in(interpreter, limits, |py, scope, _| run::run(py, scope, code, wanted));
         };
         let to = interpreter.output()?;
-        here.run_in(&interpreter, limits, |py, scope, _| to.to(py, output, || run::run(py, scope, code, wanted)))
-    })
+        here.run_in(interpreter, limits, |py, scope, _| to.to(output, || run::run(py, scope, code, wanted)))
+    };
+    here(|here| here.with_interpreter(handle, || driven(handle, EXEC), |interpreter| act(here, interpreter)))
 }
 
 /// `prepare_main()`
@@ -183,7 +180,7 @@ impl Work {
         interp: u64,
         want_result: bool,
         limits: Option<&Limits>,
-        mut output: Option<Callback>,
+        output: Option<RunOutput>,
     ) -> Result<OwnedValue> {
         let code = match self {
             Work::Exec { source, filename, keep_indent } => {
@@ -195,7 +192,6 @@ impl Work {
         };
         let mut result = OwnedValue::none();
         let wanted = want_result.then_some(&mut result);
-        let output = output.as_mut().map(|output| &mut **output as RunOutput);
         run_with(interp, code, wanted, limits, output).map_err(|error| *error)?;
         Ok(result)
     }

@@ -63,7 +63,10 @@ pub fn shutdown_with(options: CloseOptions) -> Result<()> {
             let going_on = lock(&GOING_ON).clone();
             let stopping = match going_on {
                 Some(stopping) => stopping,
-                None if !runtime::is_up() => return runtime::stop(|_| Ok(()), |_, ()| {}),
+                None if !runtime::is_up() => match runtime::stop(started_meanwhile, |_, ()| {}) {
+                    Err(Error { kind: Kind::Busy(_), .. }) => continue,
+                    result => return result,
+                },
                 None => {
                     drained.add_new(&plan)?;
                     drained.wait(&plan)?;
@@ -88,6 +91,10 @@ pub fn shutdown_with(options: CloseOptions) -> Result<()> {
             }
         }
     })
+}
+
+fn started_meanwhile(_: &Up) -> Result<()> {
+    Err(Kind::Busy("the runtime was started meanwhile".into()).into())
 }
 
 /// Interpreters into which nobody comes any more; as before when dropped, but for those that end.
@@ -246,8 +253,7 @@ fn end_all(up: &Up, ours: &[Arc<Interpreter>], interruptibly: bool) {
             let args = Args { items: &args, kwargs: &[] };
             let destroy = Code::Call { callable: "_interpreters:destroy", args };
             // One that is gone by now (its creator held it) is no harm.
-            let _: Result<(), _> =
-                main.run(None, None, None, this_stack(), |py, scope| run::run(py, scope, destroy, None));
+            let _: Result<(), _> = main.run(None, None, this_stack(), |py, scope| run::run(py, scope, destroy, None));
         }
         main.release();
         if up.is_adopted() {

@@ -16,7 +16,7 @@ use super::run::Work;
 use super::runtime;
 use crate::python::attach::detached;
 use crate::python::object::{LONGEST_NAME, cut};
-use crate::python::output::{Callback, print_error, waiting};
+use crate::python::output::{Callback, RunOutput, print_error, waiting};
 use crate::python::run::Code;
 use crate::python::stack::STACK_SIZE;
 use crate::python::{loaded_api, lock};
@@ -38,6 +38,8 @@ struct Thread {
     outcome: Mutex<Outcome>,
     /// It was stopped and did not end, and whoever waits was told. Changed with the lock of `outcome`.
     given_up: AtomicBool,
+    /// Takes what the run prints, until whoever joins it was told that it was given up.
+    output: Mutex<Option<Callback>>,
     /// Signalled when the outcome is there, and when nobody may wait for it any more.
     changed: Condvar,
     handle: Mutex<Option<JoinHandle<()>>>,
@@ -86,6 +88,7 @@ fn start(interp: u64, work: Work, mut how: InThread) -> Result<u64> {
         interp,
         outcome: Mutex::new(Outcome::Running),
         given_up: AtomicBool::new(false),
+        output: Mutex::new(how.output.take()),
         changed: Condvar::new(),
         handle: Mutex::new(None),
     });
@@ -99,7 +102,13 @@ fn start(interp: u64, work: Work, mut how: InThread) -> Result<u64> {
     let mut slot = lock(&thread.handle);
     let spawned = thread::Builder::new().name(format!("subpy-{number}")).stack_size(STACK_SIZE).spawn(move || {
         THIS.set(number);
-        let InThread { want_result, limits, output, .. } = how;
+        let InThread { want_result, limits, .. } = how;
+        let mut print = |stream, text: &str| {
+            if let Some(output) = &mut *lock(&its_own.output) {
+                output(stream, text);
+            }
+        };
+        let output = lock(&its_own.output).is_some().then_some(&mut print as RunOutput);
         let run = || work.run(interp, want_result, limits.as_ref(), output);
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
         its_own.finish(handle, result.unwrap_or_else(|_| Err(Kind::Panic("a run panicked".into()).into())));
@@ -193,6 +202,7 @@ pub fn join(handle: u64, want_result: bool) -> Result<OwnedValue> {
     {
         let _ = detached(loaded_api(), || waiting(|| join.join()));
     }
+    detached(loaded_api(), || drop(lock(&thread.output).take()));
     match std::mem::replace(&mut *lock(&thread.outcome), Outcome::Taken) {
         Outcome::Done(Err(Error { kind: Kind::NotShareable(_), .. })) if !want_result => Ok(OwnedValue::none()),
         Outcome::Done(result) => result,

@@ -294,7 +294,6 @@ api! {
         fn PyErr_GivenExceptionMatches(*mut PyObject, *mut PyObject) -> c_int;
         fn PyErr_NoMemory() -> *mut PyObject;
         fn PyErr_SetInterrupt();
-        fn Py_MakePendingCalls() -> c_int;
         fn PyErr_SetFromErrno(*mut PyObject) -> *mut PyObject;
         fn PyErr_SetNone(*mut PyObject);
         fn PyErr_SetObject(*mut PyObject, *mut PyObject);

@@ -175,10 +175,6 @@ impl Pinned {
         self.entries.get() == 0
     }
 
-    pub fn has(&self, caller: Caller) -> bool {
-        self.state == caller.state
-    }
-
     /// Attaches it. An entry of this thread that is further out may have it too, and has called out of Python.
     #[inline]
     pub fn enter(&self, stack: Stack) -> Entry<'_> {
@@ -233,17 +229,23 @@ fn bound_state(api: &Api) -> *mut PyThreadState {
 /// interpreter of ours or of a host's. It comes back to it when this is dropped, and if that interpreter has ended
 /// meanwhile, CPython parks the thread there for ever. So this is dropped last, when the thread holds nothing that
 /// others wait for.
-pub struct Outside {
+///
+/// Most threads come from no Python code, so it is no larger than a pointer.
+pub struct Outside(Box<Left>);
+
+struct Left {
     api: &'static Api,
     caller: Caller,
     attached: bool,
     /// What the thread had left when it entered the interpreter that this is in.
-    further: Cell<*const Outside>,
+    further: Cell<*const Left>,
+    /// The Python code to come back to, of the interpreter that it enters now.
+    back_to: Cell<Option<Caller>>,
 }
 
 /// Python code that has called out, and waits for that to return: by the thread state that it runs with.
 #[derive(Clone, Copy)]
-pub struct Caller {
+struct Caller {
     state: *mut PyThreadState,
     interp: *mut PyInterpreterState,
     /// The number of the interpreter (`Interp::number`), when it is a host function that was called. Other C code does
@@ -255,7 +257,7 @@ pub struct Caller {
 
 thread_local! {
     /// What the thread has left when it entered the interpreters that it is in: the innermost.
-    static FURTHER_OUT: Cell<*const Outside> = const { Cell::new(ptr::null()) };
+    static FURTHER_OUT: Cell<*const Left> = const { Cell::new(ptr::null()) };
 }
 
 impl Outside {
@@ -288,25 +290,57 @@ impl Outside {
             let interp = (api.PyThreadState_GetInterpreter)(state);
             let (number, stack) = calling(state).unzip();
             let caller = Caller { state, interp, number, stack };
-            Some(Outside { api, caller, attached, further: Cell::new(ptr::null()) })
+            Some(Outside(Box::new(Left {
+                api,
+                caller,
+                attached,
+                further: Cell::new(ptr::null()),
+                back_to: Cell::new(None),
+            })))
         }
     }
 
-    /// The Python code of this interpreter that the thread comes from, if it comes from any: straight, or through others.
-    pub fn from(&self, interp: *mut PyInterpreterState, number: u64) -> Option<Caller> {
+    /// Whether the thread comes from Python code of this interpreter: straight, or through others.
+    #[cold]
+    pub fn comes_from(&self, interp: *mut PyInterpreterState, number: u64) -> bool {
         // SAFETY: each is borrowed by whoever has put it there (`Within`), further out on this thread's stack.
-        let outer = |outside: &&Outside| unsafe { outside.further.get().as_ref() };
+        let outer = |left: &&Left| unsafe { left.further.get().as_ref() };
         // SAFETY: as above.
         let innermost = unsafe { FURTHER_OUT.get().as_ref() };
-        let others = std::iter::successors(innermost, outer).map(|outside| outside.caller);
-        let is_from = |caller: &Caller| caller.interp == interp && caller.number.is_none_or(|its| its == number);
-        std::iter::once(self.caller).chain(others).find(is_from)
+        let others = std::iter::successors(innermost, outer).map(|left| left.caller);
+        let is_of = |caller: &Caller| caller.interp == interp && caller.number.is_none_or(|its| its == number);
+        let caller = std::iter::once(self.0.caller).chain(others).find(is_of);
+        self.0.back_to.set(caller);
+        caller.is_some()
     }
 
     /// The thread enters an interpreter, until this is dropped.
+    #[cold]
     pub fn enters(&self) -> Within<'_> {
-        self.further.set(FURTHER_OUT.replace(self));
+        self.0.further.set(FURTHER_OUT.replace(&raw const *self.0));
         Within(self)
+    }
+
+    /// Comes back to the Python code that `comes_from` has found: attaches its state, which goes on from there. None
+    /// when it has found none.
+    ///
+    /// # Safety
+    /// That interpreter is alive, and stays so until the entry is dropped.
+    #[cold]
+    pub unsafe fn come_back<'a>(&self, pinned: Option<&'a Pinned>, stack: Stack) -> Option<Entry<'a>> {
+        let Caller { state, stack: before, .. } = self.0.back_to.get()?;
+        if let Some(pinned) = pinned.filter(|pinned| pinned.state == state) {
+            return Some(pinned.enter(stack));
+        }
+        let (api, before) = (self.0.api, before.unwrap_or(stack));
+        // SAFETY: a state of this thread's, which has stepped out of it; alive as promised.
+        unsafe {
+            if before != stack {
+                protect(api, state, stack);
+            }
+            let previous = (api.PyThreadState_Swap)(state);
+            Some(Entry { api, state, previous, lasts: Lasts::Caller(before), not_send: PhantomData })
+        }
     }
 }
 
@@ -315,40 +349,22 @@ pub struct Within<'a>(&'a Outside);
 
 impl Drop for Within<'_> {
     fn drop(&mut self) {
-        FURTHER_OUT.set(self.0.further.get());
-    }
-}
-
-impl Caller {
-    /// Comes back to it: attaches its state, which goes on from there.
-    ///
-    /// # Safety
-    /// It is this thread's, is not attached, and its interpreter is alive and stays so until the entry is dropped.
-    pub unsafe fn enter(self, api: &'static Api, stack: Stack) -> Entry<'static> {
-        let before = self.stack.unwrap_or(stack);
-        // SAFETY: promised by the caller.
-        unsafe {
-            if before != stack {
-                protect(api, self.state, stack);
-            }
-            let previous = (api.PyThreadState_Swap)(self.state);
-            Entry { api, state: self.state, previous, lasts: Lasts::Caller(before), not_send: PhantomData }
-        }
+        FURTHER_OUT.set(self.0.0.further.get());
     }
 }
 
 impl Drop for Outside {
     fn drop(&mut self) {
-        let state = self.caller.state;
+        let Left { api, caller: Caller { state, .. }, attached, .. } = *self.0;
         // SAFETY: a state of this thread's that Python code further out uses: that code waits for this call to return.
         // When its interpreter has ended, CPython has not freed the state, and lets nobody attach it.
         unsafe {
-            if self.attached {
-                (self.api.PyEval_RestoreThread)(state);
-            } else if bound_state(self.api) != state {
+            if attached {
+                (api.PyEval_RestoreThread)(state);
+            } else if bound_state(api) != state {
                 // PyGILState_* are to find what they found before. Only attaching binds a state.
-                (self.api.PyThreadState_Swap)(state);
-                (self.api.PyThreadState_Swap)(ptr::null_mut());
+                (api.PyThreadState_Swap)(state);
+                (api.PyThreadState_Swap)(ptr::null_mut());
             }
         }
     }

@@ -43,7 +43,10 @@ impl Closing {
             return Ok(Vec::new());
         }
         let look = self.function(py, interp)?;
-        let runs = frames(py, interp.interrupts.states())?;
+        let mut states = interp.interrupts.states();
+        // A thread that calls out and in again uses the state that it has.
+        states.dedup();
+        let runs = frames(py, states)?;
         // SAFETY: attached; nobody else is in it, so all states are of Python's threads, which unlink theirs with the
         // GIL. None of them runs until the list is done.
         let threads = how.drained.then(|| unsafe { threads(py) });

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::types::{PyInterpreterConfig, PyInterpreterState, PyObject};
 
-use super::attach::{Caller, Entry, Outside, Pinned};
+use super::attach::{Entry, Outside, Pinned};
 use super::exception::Exception;
 use super::guest::{Config, set_up_guest};
 use super::hooks::{self, Host};
@@ -281,30 +281,28 @@ impl Interp {
         drop(entry);
     }
 
-    /// Python code of this interpreter that the thread comes from.
-    pub fn caller(&self, outside: &Outside) -> Option<Caller> {
-        outside.from(self.state, self.number)
+    /// Whether the thread comes from Python code of this interpreter.
+    pub fn is_left(&self, outside: &Outside) -> bool {
+        outside.comes_from(self.state, self.number)
     }
 
     /// Enters for one run, which `is_running()` in a guest sees, and flushes what it printed at its end. With the state
     /// of the Python code in it that has called, if any; or with the one that this thread keeps, if it does.
-    #[inline]
+    #[inline(always)]
     pub fn run<R>(
         &self,
         outside: Option<&Outside>,
-        caller: Option<Caller>,
         pinned: Option<&Pinned>,
         stack: Stack,
         act: impl FnOnce(Py, &Scope) -> Result<R, Box<Failure>>,
     ) -> Result<R, Box<Failure>> {
         let _within = outside.map(Outside::enters);
-        let entry = match (caller, pinned) {
-            // SAFETY: of this interpreter, which is alive until `end` takes it; the thread has stepped out of it.
-            (Some(caller), pinned) if !pinned.is_some_and(|pinned| pinned.has(caller)) => unsafe {
-                caller.enter(api(), stack)
-            },
-            (_, Some(pinned)) => pinned.enter(stack),
-            (_, None) => self.enter_on(stack)?,
+        // SAFETY: alive until `end` takes it.
+        let back = outside.and_then(|outside| unsafe { outside.come_back(pinned, stack) });
+        let entry = match (back, pinned) {
+            (Some(entry), _) => entry,
+            (None, Some(pinned)) => pinned.enter(stack),
+            (None, None) => self.enter_on(stack)?,
         };
         let py = entry.py();
         let run = Run::new(py.api, entry.state());

@@ -344,13 +344,12 @@ impl Interrupts {
     pub fn check(&self, py: Py) -> PyResult<()> {
         // SAFETY: attached to the interpreter that the list is of.
         unsafe {
-            if (py.api.Py_MakePendingCalls)() != 0 {
-                return Err(Raised);
-            }
+            // CPython runs pending calls between instructions of Python code, and there are none here.
+            let hit = self.hit(py.api);
             // It may have been sent while another thread had the GIL.
             let here = (py.api.PyThread_get_thread_ident)();
-            let sent = self.runs().find(|run| run.thread == here).is_some_and(|run| run.is.get().hit);
-            if !sent {
+            let sent = || self.runs().find(|run| run.thread == here).is_some_and(|run| run.is.get().hit);
+            if !hit && !sent() {
                 return Ok(());
             }
             (py.api.PyErr_SetNone)(py.api.PyExc_KeyboardInterrupt.get());
@@ -365,7 +364,6 @@ impl Interrupts {
     unsafe fn hit(&self, api: &'static Api) -> bool {
         let wishes = {
             let mut wishes = lock(&self.wishes);
-            wishes.queued = false;
             Wishes { first: wishes.first.take(), numbers: std::mem::take(&mut wishes.numbers), ..Wishes::default() }
         };
         #[cfg(test)]
@@ -414,6 +412,7 @@ unsafe extern "C" fn pending(list: *mut c_void) -> c_int {
     // SAFETY: the count that `interrupt` gave away. Attached.
     unsafe {
         let list = Arc::from_raw(list.cast::<Interrupts>());
+        lock(&list.wishes).queued = false;
         if !list.hit(api) {
             return 0;
         }

@@ -5,7 +5,9 @@
 //! | `runtime` | init, shutdown, versions |
 //! | `interpreter` | an interpreter: create, run, close, and the questions one can ask |
 //! | `function` | callables that were looked up once |
+//! | `host` | functions of Rust's that Python code calls |
 //! | `many` | many calls of one |
+//! | `output` | where what Python prints goes |
 //! | `session` | threads that stay in an interpreter from run to run |
 //! | `thread` | runs on threads of their own |
 //! | `limits` | time limits and cancelling |
@@ -22,10 +24,12 @@ mod block;
 mod call;
 mod from_rust;
 mod function;
+mod host;
 mod interpreter;
 mod limits;
 mod many;
 mod options;
+mod output;
 mod runtime;
 #[cfg(feature = "serde")]
 mod serde;
@@ -37,8 +41,10 @@ mod value;
 pub use args::{Arg, Args};
 pub use from_rust::ListItem;
 pub use function::Function;
+pub use host::{DefineOptions, HostCall, HostFn, Raise};
 pub use interpreter::{Interpreter, find, get_current, get_main, list_all};
 pub use limits::{Cancel, Limited, Limits};
+pub use output::Stream;
 pub use runtime::{init, python_library, python_version, shutdown, shutdown_with, version};
 #[cfg(feature = "serde")]
 pub use serde::{Serde, from_value, to_value};

@@ -81,6 +81,18 @@ impl Config {
         Config { no_extension_check, ..self }
     }
 
+    /// What it prints is passed on at once, as `python -u` does it.
+    #[must_use]
+    pub fn unbuffered(self, unbuffered: bool) -> Config {
+        Config { unbuffered, ..self }
+    }
+
+    /// Its `sys.stdin` is at its end: `input()` raises EOFError.
+    #[must_use]
+    pub fn no_stdin(self, no_stdin: bool) -> Config {
+        Config { no_stdin, ..self }
+    }
+
     /// Folders to put in front of `sys.path`, instead of those that were given before.
     #[must_use]
     pub fn path<T: Into<String>>(self, folders: impl IntoIterator<Item = T>) -> Config {
@@ -205,6 +217,8 @@ mod tests {
         assert_eq!(set(Config::new().no_threads(true)), "no_threads: true");
         assert_eq!(set(Config::new().allow_daemon_threads(true)), "allow_daemon_threads: true");
         assert_eq!(set(Config::new().no_extension_check(true)), "no_extension_check: true");
+        assert_eq!(set(Config::new().unbuffered(true)), "unbuffered: true");
+        assert_eq!(set(Config::new().no_stdin(true)), "no_stdin: true");
         assert_eq!(set(Config::new().no_threads(true).no_threads(false)), "");
         assert_eq!(Config::new().path(["a"]).path(["b", "c"]).path, ["b", "c"]);
         assert_eq!(set(Startup::new()), "");

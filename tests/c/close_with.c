@@ -292,7 +292,6 @@ static void interrupts_a_loop(void) {
 }
 
 static void quiet(void) {
-  interrupts_runs();
   ends_threads();
   shut_down();
 }
@@ -305,6 +304,7 @@ int main(void) {
   }
   outcome = in_child(interrupts_a_loop);
   CHECK(outcome.status == 0);
+  interrupts_runs();
   idle();
   bad_options();
   drains();

@@ -26,7 +26,7 @@ static subpy_interp create_with(int32_t busy, signal_pipe begun) {
 static void a_loop(void) {
   signal_pipe begun = signal_new();
   subpy_interp interp = create_with(SUBPY_BUSY_REFUSE, begun);
-  for (int i = 0; i < 100; i++) {
+  for (int i = 0; i < 20; i++) {
     subpy_thread thread = start(interp, begun, "def f():\n  begun()\n  while True:\n    pass\nf()");
     OK(subpy_interrupt(interp, &error));
     CHECK(subpy_thread_join(thread, NULL, &error) == SUBPY_ERROR_INTERRUPTED);

@@ -153,6 +153,27 @@ static void nested(void) {
   GOT(&inner, "1:nested, its own\n|1:elsewhere, its own\n|");
 }
 
+/* One that is given up prints to nobody. */
+static void given_up(void) {
+  subpy_error *error = NULL;
+  subpy_interp interp = create();
+  taken to = {0};
+  int go[2];
+  char code[120];
+  CHECK(pipe(go) == 0);
+  snprintf(code, sizeof code, "import os\nprint('before', flush=True)\nos.read(%d, 1)\nprint('after', flush=True)", go[0]);
+  subpy_run_request exec = request(interp, SUBPY_RUN_EXEC, code, &to);
+  exec.flags = SUBPY_ABANDON;
+  exec.timeout_ms = 50;
+  subpy_thread thread = 0;
+  OK(subpy_run_in_thread(&exec, &thread, &error));
+  FAILS(SUBPY_ERROR_TIMEOUT, "...", subpy_thread_join(thread, NULL, &error));
+  to.over = true;
+  CHECK(write(go[1], "x", 1) == 1);
+  while (subpy_close(interp, NULL) == SUBPY_ERROR_BUSY) usleep(1000);
+  GOT(&to, "1:before\n|");
+}
+
 /* ---- threads that share an interpreter ---- */
 
 typedef struct {
@@ -221,6 +242,7 @@ int main(void) {
   EXPECT(each_kind, "not captured\n", "");
   EXPECT(with_the_interpreters, "7\n", "");
   EXPECT(threads_outlive_it, "", "");
+  EXPECT(given_up, "", "");
   EXPECT(nested, "elsewhere\n", "");
   outcome outcome = in_child(shared);
   CHECK(outcome.status == 0 && outcome.out.len == 30 * 6 && outcome.err.len == 0);

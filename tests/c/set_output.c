@@ -503,17 +503,27 @@ static void blocks(void *userdata, subpy_interp interp, int32_t stream, const ch
   while (!__atomic_load_n(&let_go_on, __ATOMIC_SEQ_CST)) usleep(1000);
 }
 
+static void *starts_a_thread(void *interp) {
+  subpy_exec(*(subpy_interp *)interp,
+             "import threading\nthread = threading.Thread(target=print, args=('first',), daemon=False); thread.start()",
+             SUBPY_AUTO_LEN, NULL);
+  return NULL;
+}
+
 /* Another thread's text is being delivered. It is delivered later, and nothing is lost. */
 static void slow_function(void) {
   subpy_error *error = NULL;
   subpy_interp interp = create_with(0, SUBPY_BUSY_SHARE);
   taken *log = new_log();
   OK(subpy_set_output(interp, blocks, log, finalize, &error));
-  run(interp, "import threading\nthread = threading.Thread(target=print, args=('first',), daemon=False); thread.start()");
+  /* Either the thread delivers it, or the run that started the thread does at its end. */
+  pthread_t starter;
+  CHECK(pthread_create(&starter, NULL, starts_a_thread, &interp) == 0);
   while (__atomic_load_n(&log->calls, __ATOMIC_SEQ_CST) == 0) usleep(1000);
   ends_when_interrupted(interp, "print('second')");
   ends_when_interrupted(interp, "print('third', flush=True)");
   __atomic_store_n(&let_go_on, true, __ATOMIC_SEQ_CST);
+  CHECK(pthread_join(starter, NULL) == 0);
   OK(subpy_close(interp, &error));
   GOT(log, "1:first\n|1:second\nthird\n|");
   CHECK(log->finalized == 1);

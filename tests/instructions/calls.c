@@ -96,6 +96,24 @@ static void rows_100(void) { rows(function, 100, 2); }
 
 static void rows_of_c(void) { rows(from_c, 100, 1); }
 
+static subpy_cancel cancel;
+
+static void run_call(int64_t timeout_ms, subpy_cancel with) {
+  subpy_error *error = NULL;
+  subpy_value args[] = {subpy_int(1), subpy_int(2000)}, result = {0};
+  subpy_run_request request = {.size = sizeof request, .interp = interp, .what = SUBPY_RUN_CALL, .text = "add",
+                               .text_len = SUBPY_AUTO_LEN, .args = args, .nargs = 2, .timeout_ms = timeout_ms,
+                               .cancel = with};
+  OK(subpy_run(&request, &result, &error));
+  subpy_value_free(&result);
+}
+
+static void run_2(void) { run_call(0, 0); }
+
+static void run_2_limit(void) { run_call(10000, 0); }
+
+static void run_2_token(void) { run_call(0, cancel); }
+
 static void exec(void) {
   subpy_error *error = NULL;
   OK(subpy_exec(interp, "x = 1", SUBPY_AUTO_LEN, &error));
@@ -106,6 +124,15 @@ static void enter_and_leave(void) {
   OK(subpy_enter(interp, &error));
   OK(subpy_leave(interp, &error));
 }
+
+static void sum(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs, const subpy_value *kwargs) {
+  (void)userdata, (void)nargs, (void)kwargs;
+  subpy_value result = subpy_int(args[0].u.as_int + args[1].u.as_int);
+  (void)subpy_context_return(ctx, &result);
+}
+
+static void host_released(void) { call("loop_released", NULL, 0, NULL); }
+static void host_kept(void) { call("loop_kept", NULL, 0, NULL); }
 
 static const struct {
   const char *name;
@@ -128,6 +155,11 @@ static const struct {
     {"function(int, int), 10 rows", rows_10},
     {"function(int, int), 100 rows", rows_100},
     {"math:sqrt(int), 100 rows", rows_of_c},
+    {"host function(int, int), 100 times", host_released},
+    {"host function(int, int) with the GIL, 100 times", host_kept},
+    {"run add(int, int)", run_2},
+    {"run add(int, int) with a time limit", run_2_limit},
+    {"run add(int, int) with a token", run_2_token},
     {"exec x = 1", exec},
     {"enter and leave", enter_and_leave},
 };
@@ -143,6 +175,11 @@ int main(void) {
               "def length(value): return len(value)\ndef numbers(): return NUMBERS\ndef table(): return TABLE\n"
               "NUMBERS = list(range(1000, 2000))\n"
               "TABLE = {f'key {i}': {'id': i, 'name': f'name {i}', 'price': i + .5, 'active': True} for i in range(50)}");
+  OK(subpy_define(interp, "released", SUBPY_AUTO_LEN, 0, sum, NULL, NULL, &error));
+  OK(subpy_define(interp, "kept", SUBPY_AUTO_LEN, SUBPY_DEFINE_KEEP_GIL, sum, NULL, NULL, &error));
+  run(interp, "def loop_released():\n  for _ in range(100): released(1000, 2000)\n"
+              "def loop_kept():\n  for _ in range(100): kept(1000, 2000)");
+  OK(subpy_cancel_new(&cancel, &error));
   OK(subpy_function_new(interp, "add", SUBPY_AUTO_LEN, &function, &error));
   OK(subpy_function_new(interp, "math:sqrt", SUBPY_AUTO_LEN, &from_c, &error));
   static char letters[1025];

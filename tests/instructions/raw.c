@@ -60,6 +60,45 @@ static void call_kept(void) {
 
 static void exec(void) { run("x = 1"); }
 
+/* What a host's function does: through a pointer, as a library has it. */
+static long long sum(long long a, long long b) { return a + b; }
+static long long (*volatile host)(long long, long long) = sum;
+
+static PyObject *kept_gil(PyObject *self, PyObject *const *args, intptr_t nargs) {
+  (void)self, (void)nargs;
+  long long a = raw.PyLong_AsLongLong(args[0]), b = raw.PyLong_AsLongLong(args[1]);
+  return raw.PyLong_FromLongLong(host(a, b));
+}
+
+static PyObject *released_gil(PyObject *self, PyObject *const *args, intptr_t nargs) {
+  (void)self, (void)nargs;
+  long long a = raw.PyLong_AsLongLong(args[0]), b = raw.PyLong_AsLongLong(args[1]);
+  PyThreadState *state = raw.PyEval_SaveThread();
+  long long result = host(a, b);
+  raw.PyEval_RestoreThread(state);
+  return raw.PyLong_FromLongLong(result);
+}
+
+static void define(const char *name, PyObject *(*function)(PyObject *, PyObject *const *, intptr_t)) {
+  static PyMethodDef definitions[2];
+  PyMethodDef *definition = &definitions[definitions[0].name != NULL];
+  *definition = (PyMethodDef){name, function, METH_FASTCALL, NULL};
+  raw_entry entry = raw_enter(&interp);
+  PyObject *object = checked(raw.PyCMethod_New(definition, NULL, NULL, NULL));
+  raw.PyDict_SetItemString(interp.main_dict, name, object);
+  raw.Py_DecRef(object);
+  raw_leave(entry);
+}
+
+static void call_host(const char *loop) {
+  raw_entry entry = raw_enter(&interp);
+  call_with(raw.PyDict_GetItemString(interp.main_dict, loop), NULL, 0);
+  raw_leave(entry);
+}
+
+static void host_released(void) { call_host("loop_released"); }
+static void host_kept(void) { call_host("loop_kept"); }
+
 static void count(const char *name, void (*act)(void)) {
   for (int n = 0; n < 100; n++) act();
   CALLGRIND_ZERO_STATS;
@@ -75,6 +114,12 @@ int main(int argc, char **argv) {
   count("call()", call_0);
   count("call(int, int)", call_2);
   count("exec x = 1", exec);
+  define("released", released_gil);
+  define("kept", kept_gil);
+  run("def loop_released():\n  for _ in range(100): released(1000, 2000)\n"
+      "def loop_kept():\n  for _ in range(100): kept(1000, 2000)");
+  count("host function(int, int), 100 times", host_released);
+  count("host function(int, int) with the GIL, 100 times", host_kept);
   kept = raw_thread_state(&interp);
   PyThreadState *previous = raw.PyThreadState_Swap(kept);
   add = checked(raw.PyDict_GetItemString(interp.main_dict, "add"));

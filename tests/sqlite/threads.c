@@ -7,9 +7,9 @@
 
 #include "sql.h"
 
-enum { THREADS = 4, ROUNDS = 3 };
+enum { MOST = 4 };
 
-static int rows = 10000;
+static int threads = MOST, rounds = 3, rows = 10000;
 
 static char file[] = "/tmp/subpy_sqlite_XXXXXX";
 
@@ -55,7 +55,7 @@ static void *query(void *argument) {
   int number = (int)(intptr_t)argument;
   sqlite3 *db = connect_as(number);
   char expected[1000], *at = expected;
-  for (int round = 1; round <= ROUNDS; round++) {
+  for (int round = 1; round <= rounds; round++) {
     sprintf(expected, "%d", rows / 10);
     GIVES(db, "SELECT count(*) FROM t WHERE keep(x)", expected);
     sprintf(expected, "%d", round * rows);
@@ -78,7 +78,7 @@ static void *query(void *argument) {
 
 /* Opens and closes, some with Python and some without. */
 static void *come_and_go(void *argument) {
-  for (int i = 0; i < 10; i++) {
+  for (int i = 0; i < 3 * rounds; i++) {
     sqlite3 *db = connect(file);
     if (i % 3) {
       GIVES(db, "SELECT python_function('f', 1, 'builtins:abs')", "NULL");
@@ -91,9 +91,9 @@ static void *come_and_go(void *argument) {
 }
 
 static void in_threads(void *(*const function)(void *)) {
-  pthread_t threads[THREADS];
-  for (int i = 0; i < THREADS; i++) CHECK(pthread_create(&threads[i], NULL, function, (void *)(intptr_t)i) == 0);
-  for (int i = 0; i < THREADS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+  pthread_t thread[MOST];
+  for (int i = 0; i < threads; i++) CHECK(pthread_create(&thread[i], NULL, function, (void *)(intptr_t)i) == 0);
+  for (int i = 0; i < threads; i++) CHECK(pthread_join(thread[i], NULL) == 0);
   check_closed();
 }
 
@@ -106,11 +106,13 @@ static void *query_shared(void *argument) {
 }
 
 static void one_connection(void) {
-  pthread_t threads[THREADS];
+  pthread_t thread[MOST];
   shared = connect_as(1);
-  for (int i = 0; i < THREADS; i++) CHECK(pthread_create(&threads[i], NULL, query_shared, NULL) == 0);
-  for (int i = 0; i < THREADS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
-  GIVES(shared, "SELECT seen()", "8000"); /* 4 threads, 20 times, 100 rows */
+  for (int i = 0; i < threads; i++) CHECK(pthread_create(&thread[i], NULL, query_shared, NULL) == 0);
+  for (int i = 0; i < threads; i++) CHECK(pthread_join(thread[i], NULL) == 0);
+  char expected[20];
+  sprintf(expected, "%d", threads * 20 * 100);
+  GIVES(shared, "SELECT seen()", expected);
   CHECK(sqlite3_close(shared) == SQLITE_OK);
   check_closed();
 }
@@ -164,7 +166,7 @@ static void close_with_a_thread_inside(void) {
 int main(int argc, char **argv) {
   CHECK(argc >= 2);
   extension = argv[1];
-  if (argc > 2) rows = 200;
+  if (argc > 2) threads = 2, rounds = 1, rows = 200;
   make_table();
   in_threads(query);
   in_threads(come_and_go);

@@ -9,7 +9,7 @@ const { choice, flags, known, path, string } = require('./arguments');
 const { check, INTERRUPTED, InterpreterNotFoundError, ownError } = require('./errors');
 const kept = require('./kept');
 const { LIMITS, limitsOf, milliseconds, tolerant, writer } = require('./limits');
-const { blocking, callerIn, theLoop } = require('./loop');
+const { blocking, callerIn, printed, theLoop, withCall } = require('./loop');
 const { OUT, giveArena, takeArena, withArena } = require('./memory');
 const pool = require('./pool');
 const { CALL_MANY, CLOSE, RUN } = require('./slot');
@@ -44,12 +44,12 @@ let pending = 0;
 function run(how, interp, options, makeRequest) {
   const limits = limitsOf(options);
   try {
-    return withArena((arena) => {
+    return withCall((arena) => {
       const request = limited(arena, makeRequest(arena), limits);
       const caller = callerIn(interp);
       const status = caller
         ? runThere(interp, caller, request, arena)
-        : blocking(() => native.run(request, arena.result, arena.error));
+        : blocking(() => native.run(request, arena.result, arena.error), waitsIn(interp));
       check(arena, status);
       return takeResult(arena, how);
     });
@@ -71,7 +71,12 @@ function enter(interp, call) {
   if (callerIn(interp)) {
     throw ownError(BUSY, 'interpreter already running: on the thread that waits for this function', interp);
   }
-  return blocking(call);
+  return blocking(call, waitsIn(interp));
+}
+
+/** The interpreter, if a call waits for its turn there; 0 if it is refused, or runs as well. */
+function waitsIn(interp) {
+  return pool.patient.has(interp) ? interp : 0;
 }
 
 /** Runs a request on a thread of the pool. */
@@ -104,7 +109,9 @@ async function startCall(interp, which, makeArguments, take, limits = undefined)
     pending += 1;
     kept.enter();
     try {
-      check(arena, await pool.run(job));
+      const status = await pool.run(job);
+      printed();
+      check(arena, status);
       return take(arena);
     } finally {
       pending -= 1;
@@ -296,7 +303,7 @@ class Interpreter {
    * @returns {PreparedFunction}
    */
   function(callable) {
-    const handle = withArena((arena) => {
+    const handle = withCall((arena) => {
       const length = Buffer.byteLength(string('the callable', callable));
       const text = arena.text(length, callable);
       check(arena, enter(this.#handle, () => native.functionNew(this.#handle, text, length, arena.out, arena.error)));
@@ -307,7 +314,7 @@ class Interpreter {
 
   /** Binds names in its `__main__`. @param {object|Map} names */
   prepareMain(names) {
-    withArena((arena) => {
+    withCall((arena) => {
       const values = encode(arena, names, 'names');
       check(arena, enter(this.#handle, () => native.prepareMain(this.#handle, values, arena.error)));
     });
@@ -331,7 +338,7 @@ class Interpreter {
     const { signature, doc, callerThreadOnly } = known(
       'options', options, ['signature', 'doc', 'callerThreadOnly'],
     );
-    withArena((arena) => {
+    withCall((arena) => {
       const length = Buffer.byteLength(string('the name', name));
       const text = arena.text(length, name);
       const texts = [[16, 'signature', signature], [24, 'doc', doc]].map(([at, what, given]) => {
@@ -376,7 +383,7 @@ class Interpreter {
 
   /** Ends it. Waits for the threads that Python code started in it, and runs its atexit handlers. */
   close() {
-    withArena((arena) => check(arena, enter(this.#handle, () => native.close(this.#handle, arena.error))));
+    withCall((arena) => check(arena, enter(this.#handle, () => native.close(this.#handle, arena.error))));
     pool.patient.delete(this.#handle);
   }
 
@@ -389,9 +396,10 @@ class Interpreter {
    *   drain: refuse new runs, and let those that are there finish; interrupt: stop them, Python's own threads too
    */
   closeWith(options) {
-    withArena((arena) => {
+    withCall((arena) => {
       const struct = closeOptions(arena, options);
-      check(arena, enter(this.#handle, () => native.closeWith(this.#handle, struct, arena.error)));
+      enter(this.#handle, () => {}); // as close()
+      check(arena, blocking(() => native.closeWith(this.#handle, struct, arena.error), this.#handle));
     });
     pool.patient.delete(this.#handle);
   }
@@ -451,7 +459,7 @@ class PreparedFunction {
    */
   callMany(rows, options) {
     const returnErrors = wantsErrors(options);
-    return withArena((arena) => {
+    return withCall((arena) => {
       const args = this.#many(arena, rows, returnErrors);
       const call = () => native.functionCallMany(...args, arena.result, arena.error);
       check(arena, enter(this.#interp, call));

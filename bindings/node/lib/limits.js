@@ -7,7 +7,7 @@ const { defaultMaxListeners, getMaxListeners, setMaxListeners } = require('node:
 const native = require('./native');
 const { check, ExecutionInterrupted, INTERRUPTED, ownError } = require('./errors');
 const { OUT, withArena } = require('./memory');
-const { theLoop } = require('./loop');
+const { printed, theLoop, warn } = require('./loop');
 
 const NAMES = ['timeout', 'signal', 'output'];
 
@@ -30,7 +30,7 @@ function tolerant(write) {
     } catch (error) {
       if (failed) return;
       failed = true;
-      process.emitWarning(error instanceof Error ? error : String(error));
+      warn(error);
     }
   };
 }
@@ -72,7 +72,7 @@ class Limits {
         this.onabort?.();
       };
       // Many runs with one signal are no leak.
-      if (getMaxListeners(signal) === defaultMaxListeners) setMaxListeners(0, signal);
+      if (getMaxListeners(signal) === defaultMaxListeners) setMaxListeners(1500, signal);
       signal.addEventListener('abort', this.#fire, { once: true });
     }
     if (write !== undefined) [this.#id, this.sink] = theLoop().add(write);
@@ -103,7 +103,7 @@ class Limits {
     }
     if (this.sink !== 0) {
       const loop = theLoop();
-      loop.servePrinted();
+      printed();
       loop.entries.delete(this.#id);
       loop.free(this.sink);
     }

@@ -19,6 +19,9 @@ const CALL = 1, RAN = 2, TEXT = 3, FORGET = 4; // messages
 const ANY = 0, WAIT = 1, TEXT_ONLY = 2; // which
 const MOST_NOTE = 16 * 1024;
 
+/** How many runs may be in one another on another thread: well below what the stack of JS has room for. */
+const MOST_WAITS = 64;
+
 /** The call that the running code answers: of which interpreter, on which thread, and what it runs in. */
 const answering = new AsyncLocalStorage();
 
@@ -44,7 +47,7 @@ class Loop {
     this.open = lib.func('host_open', 'int32_t', ['str']);
     const make = lib.func('host_loop', address, [address, address, address]);
     const addressOf = lib.func('host_address', address, ['int32_t']);
-    this.function = lib.func('host_function', address, [address, 'uint64_t']);
+    this.function = lib.func('host_function', address, [address, 'uint64_t', 'uint64_t']);
     this.free = lib.func('host_free', 'void', [address]);
     this.next = lib.func('host_next', 'int32_t', [address, 'int32_t', address]);
     this.taken = lib.func('host_taken', 'void', [address]);
@@ -67,7 +70,9 @@ class Loop {
     );
     if (this.address === 0) throw new Error('out of memory or file descriptors');
     this.out = Number(koffi.address(this.#out));
-    this.inside = new Uint32Array(koffi.view(BigInt(inside(this.address)), 8));
+    const state = koffi.view(BigInt(inside(this.address)), 16);
+    this.inside = new Uint32Array(state, 0, 1);
+    this.where = new BigUint64Array(state, 8, 1);
     const socket = new net.Socket({ fd: fd[0], readable: true, writable: false });
     socket.on('data', () => this.serve(ANY));
     socket.unref();
@@ -77,7 +82,7 @@ class Loop {
   /** Keeps something until the library has no use for it. Returns its userdata. */
   add(entry) {
     this.#last += 1;
-    const userdata = this.function(this.address, this.#last);
+    const userdata = this.function(this.address, this.#last, entry.interp ?? 0);
     if (userdata === 0) throw new Error('out of memory');
     this.entries.set(this.#last, entry);
     return [this.#last, userdata];
@@ -92,17 +97,19 @@ class Loop {
     }
   }
 
-  /** Passes on what was printed. */
-  servePrinted() {
-    this.serve(TEXT_ONLY);
-  }
-
   /** Has something run on the thread of a call, and waits. Returns the status; undefined when the thread waits no more. */
   runThere(call, request, result, error) {
+    if (waits === MOST_WAITS) throw new RangeError(`Maximum call stack size exceeded: ${waits} runs in one another`);
     if (call.over || !this.run(call.address, request, result, error)) return undefined;
     waits += 1;
     try {
-      while (!this.#ran.has(call.address)) this.#handle(this.next(this.address, WAIT, this.out));
+      while (!this.#ran.has(call.address)) {
+        try {
+          this.#handle(this.next(this.address, WAIT, this.out));
+        } catch (error) {
+          warn(error); // the other thread goes on, in memory of this one
+        }
+      }
     } finally {
       waits -= 1;
     }
@@ -134,36 +141,46 @@ function theLoop() {
   return loop;
 }
 
+/** Tells of an error that has nowhere to go. */
+function warn(error) {
+  process.emitWarning(error instanceof Error ? error : String(error));
+}
+
 /** What C calls must not throw. */
 function guarded(callback) {
   return (...args) => {
     try {
       callback(...args);
     } catch (error) {
-      process.emitWarning(error instanceof Error ? error : String(error));
+      warn(error);
     }
   };
 }
 
-/** Calls the library: other threads are told meanwhile that this one cannot answer. */
-function blocking(call) {
+/**
+ * Calls the library: other threads are told meanwhile that this one cannot answer, and in which interpreter it waits for
+ * what runs there, if it does.
+ */
+function blocking(call, where = 0) {
   depth += 1;
-  kept.enter();
-  if (depth === 1 && loop) loop.inside[0] += 1;
+  if (loop && depth === 1) loop.inside[0] += 1;
+  const before = loop?.where[0];
+  if (loop && where !== 0) loop.where[0] = BigInt(where);
   try {
     return call();
   } finally {
     depth -= 1;
-    if (depth === 0 && loop) {
+    if (loop && before !== undefined) loop.where[0] = before;
+    if (loop && depth === 0) {
       if (loop.inside[0] % 2 === 1) loop.inside[0] += 1;
       loop.serve(TEXT_ONLY);
     }
-    kept.leave();
   }
 }
 
+/** Passes on what was printed so far. */
 function printed() {
-  loop.serve(TEXT_ONLY);
+  loop?.serve(TEXT_ONLY);
 }
 
 /** What `this` is in a host function. */
@@ -310,4 +327,14 @@ function callerIn(interp) {
   return null;
 }
 
-module.exports = { blocking, callerIn, theLoop };
+/** Lends an arena to a function that calls Python: what host functions throw meanwhile is kept until it returns. */
+function withCall(use) {
+  kept.enter();
+  try {
+    return withArena(use);
+  } finally {
+    kept.leave();
+  }
+}
+
+module.exports = { blocking, callerIn, printed, theLoop, warn, withCall };

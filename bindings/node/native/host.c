@@ -46,8 +46,9 @@ struct loop {
     size_t text;
     bool told, closed;
     int fds[2]; // JS has the first
-    // Odd while the JS thread is inside a call of the library. It counts by itself.
-    uint64_t inside;
+    // Odd while the JS thread is inside a call of the library. And the interpreter in which it waits for its turn, or
+    // whose end it waits for. JS sets both.
+    uint64_t inside, where;
     // koffi's, for this thread alone.
     void (*direct)(uint64_t id, void *context, const void *args, size_t nargs, const void *kwargs);
     void (*drain)(void);
@@ -56,6 +57,7 @@ struct loop {
 struct function {
     struct message forget;
     struct loop *loop;
+    uint64_t interp;
 };
 
 // READING: JS reads the arguments.
@@ -112,6 +114,11 @@ static bool out_of_patience(struct loop *loop, struct patience *patience) {
         return false;
     }
     return now_ms() - patience->since >= PATIENCE_MS;
+}
+
+// Whether the JS thread waits for what runs in the interpreter of a function, which the caller does.
+static bool waits_for(struct loop *loop, struct function *function) {
+    return __atomic_load_n(&loop->where, __ATOMIC_RELAXED) == function->interp;
 }
 
 // With the lock. Fails when the JS thread is gone.
@@ -188,10 +195,11 @@ uint64_t *host_inside(struct loop *loop) {
 }
 
 // The userdata of a function or of an output.
-struct function *host_function(struct loop *loop, uint64_t id) {
+struct function *host_function(struct loop *loop, uint64_t id, uint64_t interp) {
     struct function *function = calloc(1, sizeof *function);
     if (!function) return NULL;
     function->loop = loop;
+    function->interp = interp;
     function->forget.what = FORGET;
     function->forget.id = id;
     return function;
@@ -247,7 +255,7 @@ void host_call(struct function *function, void *context, const void *args, size_
         }
         if (loop->closed) {
             problem = "the JavaScript thread of this function has ended";
-        } else if (call->state == WAITING && out_of_patience(loop, &patience)) {
+        } else if (waits_for(loop, function) || out_of_patience(loop, &patience)) {
             problem =
                 "the JavaScript thread of this function runs Python, and so cannot run the function that another thread "
                 "of Python calls: run Python with the methods whose names end with InThread";

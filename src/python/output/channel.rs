@@ -15,6 +15,9 @@ use super::{FULL, Stop, this_thread};
 /// The host's function: 1 or 2, and text that ends with a NUL, which is not part of it.
 pub type Callback = Box<dyn FnMut(i32, &str) + Send>;
 
+/// The same, lent for a run.
+pub type RunOutput<'a> = &'a mut (dyn FnMut(i32, &str) + Send);
+
 enum Piece {
     /// Text of a stream. There is room for the NUL.
     Text(i32, Vec<u8>),

@@ -1,0 +1,2 @@
+# It ends, and has printed.
+print("the answer is", 6 * 7)

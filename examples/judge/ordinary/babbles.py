@@ -1,0 +1,3 @@
+# More output than anybody wants to see.
+for number in range(20_000):
+    print("line", number)

@@ -1,0 +1,5 @@
+# An exit status.
+import sys
+
+print("giving up", file=sys.stderr)
+sys.exit(3)

@@ -1,0 +1,2 @@
+# It does not compile.
+print("nothing of this is run"

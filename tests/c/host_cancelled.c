@@ -1,0 +1,46 @@
+/* Host functions that take long, and look whether their run is to end. */
+#include "guest.h"
+
+static subpy_error *error;
+static subpy_context *kept;
+static subpy_cancel cancel;
+
+static void waits(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs, const subpy_value *kwargs) {
+  (void)args, (void)nargs, (void)kwargs;
+  CHECK(!subpy_context_cancelled(ctx));
+  if (userdata) subpy_cancel_fire(*(subpy_cancel *)userdata);
+  while (!subpy_context_cancelled(ctx)) continue;
+  kept = ctx;
+}
+
+static void looks(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs, const subpy_value *kwargs) {
+  (void)args, (void)nargs, (void)kwargs;
+  *(bool *)userdata = subpy_context_cancelled(ctx);
+}
+
+int main(void) {
+  subpy_interp interp;
+  OK(subpy_create(NULL, &interp, &error));
+  bool cancelled = true;
+  OK(subpy_define(interp, "looks", SUBPY_AUTO_LEN, 0, looks, &cancelled, NULL, &error));
+  run(interp, "looks()");
+  CHECK(!cancelled);
+
+  OK(subpy_define(interp, "waits", SUBPY_AUTO_LEN, 0, waits, NULL, NULL, &error));
+  subpy_run_request request = {
+      .size = sizeof request, .interp = interp, .what = SUBPY_RUN_EXEC, .text = "waits()\nwhile True: pass", .text_len = SUBPY_AUTO_LEN, .timeout_ms = 50};
+  CHECK(subpy_run(&request, NULL, NULL) == SUBPY_ERROR_TIMEOUT);
+  CHECK(!subpy_context_cancelled(kept) && !subpy_context_cancelled(NULL));
+
+  OK(subpy_cancel_new(&cancel, &error));
+  OK(subpy_define(interp, "waits", SUBPY_AUTO_LEN, 0, waits, &cancel, NULL, &error));
+  request.timeout_ms = 0;
+  request.cancel = cancel;
+  CHECK(subpy_run(&request, NULL, NULL) == SUBPY_ERROR_INTERRUPTED);
+  subpy_cancel_free(cancel);
+
+  cancelled = true;
+  run(interp, "looks()"); /* the next run is not */
+  CHECK(!cancelled);
+  OK(subpy_shutdown(&error));
+}
