@@ -88,7 +88,7 @@ func run[T any](ctx context.Context, in *Interpreter, request runRequest, text, 
 		}
 		defer c.end()
 		if f.counted { // Go may be called
-			defer onThread(c.ctx)()
+			defer onThread(ctx)()
 		}
 	}
 	address := place(f, request)
