@@ -158,6 +158,11 @@ fn java_and_what_a_jvm_is_like() {
 }
 
 #[test]
+fn java_host_control() {
+    java_done(&["Host"]);
+}
+
+#[test]
 fn java_conformance() {
     let cases = root().join("conformance/cases.json");
     let Some(jdk) = jdk() else { return };

@@ -3,7 +3,9 @@
 use super::error::{Error, Kind, Ran, Result};
 use super::here::here;
 use super::interpreter::driven;
+use super::limits;
 use crate::python::attach::detached;
+use crate::python::hooks::forked;
 use crate::python::host::{self, Context, Definition, HostCode, HostFunction, How, Over, Raise};
 use crate::python::interp::{Interp, Scope};
 use crate::python::loaded_api;
@@ -134,7 +136,7 @@ pub fn context_interp(context: usize) -> u64 {
     Context(context).owner().unwrap_or(0)
 }
 
-/// Whether the run that the call comes from is to end, asked on the thread of the call.
+/// Whether the run that the call is in was cancelled, or its time is up.
 pub fn context_cancelled(context: usize) -> bool {
-    Context(context).is_here().unwrap_or(false) && here(|here| here.limits.is_stopped())
+    !forked() && Context(context).thread().is_ok_and(limits::is_stopped)
 }

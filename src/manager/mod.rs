@@ -76,6 +76,7 @@ pub use crate::python::exception::{Exception, Frame, Syntax};
 pub use crate::python::guest::Config;
 pub use crate::python::hooks::forked;
 pub use crate::python::host::{Context, HostCode, How};
+#[cfg(feature = "capi")]
 pub use crate::python::output::{Callback, RunOutput};
 pub use crate::python::run::Code;
 pub use crate::python::start::Startup;

@@ -29,6 +29,12 @@ impl OwnedValue {
         is_plain(value).then_some(OwnedValue(*value))
     }
 
+    /// The number, when it is an INT.
+    #[inline]
+    pub fn as_plain_int(&self) -> Option<i64> {
+        (self.0.kind == super::INT).then(|| self.0.as_int())
+    }
+
     /// The same value for others to read: the duty to free it stays here.
     pub fn lent(&self) -> subpy_value {
         subpy_value { flags: 0, ..self.0 }

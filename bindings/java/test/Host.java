@@ -51,6 +51,7 @@ public class Host {
   private static final String LOOP = "def loop():\n  while True: pass";
 
   public static void main(String[] args) throws Exception {
+    thePage();
     functions();
     whatPythonSeesOfThem();
     exceptions();
@@ -71,6 +72,36 @@ public class Host {
     races();
     Subpy.shutdownWith(LONG, CloseFlag.INTERRUPT);
     System.out.println("done");
+  }
+
+  /** What docs/java.md shows. */
+  private static void thePage() throws Exception {
+    Map<String, Long> prices = Map.of("tea", 3L);
+    try (Interpreter interp = Subpy.create(Options.DEFAULT.timeout(Duration.ofSeconds(10)))) {
+      interp.define("shop:price", call -> {
+        Long price = prices.get((String) call.arg(0));
+        if (price == null) {
+          throw new PythonException("KeyError", (String) call.arg(0));
+        }
+        return price * (long) call.kwargs().getOrDefault("count", 1L);
+      });
+      Check.equal(interp.eval("__import__('shop').price('tea', count=2)"), 6L);
+
+      RunOptions options = RunOptions.DEFAULT.timeout(Duration.ofMillis(50));
+      try {
+        interp.exec(options, "while True: pass");
+        throw new AssertionError("it ended");
+      } catch (ExecutionTimeoutException e) {
+        System.out.println(e.traceback()); // where it was
+      }
+
+      Future<Object> future = interp.callInThread("time:sleep", 0.01);
+      Check.equal(future.get(), null);
+
+      StringBuilder printed = new StringBuilder();
+      interp.exec(RunOptions.DEFAULT.output(Output.to(printed::append)), "print('for me')");
+      Check.equal(printed.toString(), "for me\n");
+    }
   }
 
   @SuppressWarnings("try") // what is closed twice, on purpose
