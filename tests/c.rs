@@ -65,6 +65,7 @@ c_tests! {
     race_all
     race_cancel
     race_close_shutdown
+    race_define
     race_close_with
     race_find_create
     race_guests

@@ -325,9 +325,8 @@ pub extern "C" fn subpy_context_interp(ctx: *const subpy_context) -> subpy_inter
     boundary::value(0, || manager::context_interp(number(ctx)))
 }
 
-/// Whether the run that a call of a host function comes from was cancelled, or is beyond its time limit: the Python code
-/// is stopped as soon as the host function returns. A host function that takes long asks, and returns. The thread of the
-/// call; false on any other, when the call is over, and on a thread that Python code started.
+/// Whether the run that a call of a host function is in was cancelled, or its time is up: the host function should
+/// return soon. False when the call is over. Any thread.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_context_cancelled(ctx: *const subpy_context) -> bool {

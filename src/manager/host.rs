@@ -1,9 +1,13 @@
 //! Host functions: defining them, and what their hosts say of calls.
 
-use super::error::{Error, Kind, Ran, Result};
+#[cfg(feature = "capi")]
+use super::error::Ran;
+use super::error::{Error, Kind, Result};
 use super::here::here;
 use super::interpreter::driven;
+use super::limits;
 use crate::python::attach::detached;
+use crate::python::hooks::forked;
 use crate::python::host::{self, Context, Definition, HostCode, HostFunction, How, Over, Raise};
 use crate::python::interp::{Interp, Scope};
 use crate::python::loaded_api;
@@ -92,6 +96,7 @@ fn is_over() -> Box<Error> {
 }
 
 /// The call is to return this, which points nowhere.
+#[cfg(feature = "capi")]
 #[inline]
 pub fn context_return_plain(context: usize, value: OwnedValue) -> Ran {
     Context(context).returns(value).map_err(|Over| is_over())
@@ -125,6 +130,7 @@ pub fn context_note(context: usize, text: String) -> Result<()> {
 }
 
 /// The exception that the call raises is to have this number.
+#[cfg(feature = "capi")]
 pub fn context_tag(context: usize, tag: u64) -> Result<()> {
     over(Context(context).tag(tag))
 }
@@ -134,7 +140,7 @@ pub fn context_interp(context: usize) -> u64 {
     Context(context).owner().unwrap_or(0)
 }
 
-/// Whether the run that the call comes from is to end, asked on the thread of the call.
+/// Whether the run that the call is in was cancelled, or its time is up.
 pub fn context_cancelled(context: usize) -> bool {
-    Context(context).is_here().unwrap_or(false) && here(|here| here.limits.is_stopped())
+    !forked() && Context(context).thread().is_ok_and(limits::is_stopped)
 }

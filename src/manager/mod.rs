@@ -56,9 +56,10 @@ pub use function::Function;
 pub use function::{find_function, function_free};
 pub use gate::Busy;
 pub use host::{
-    Function as HostFunction, context_cancelled, context_interp, context_note, context_raise, context_return,
-    context_return_plain, context_tag, define, outside,
+    Function as HostFunction, context_cancelled, context_interp, context_note, context_raise, context_return, define,
 };
+#[cfg(feature = "capi")]
+pub use host::{context_return_plain, context_tag, outside};
 pub use interpreters::{
     Options, close, create, find, get_current, get_main, id, interrupt, is_running, list_all, whence,
 };
@@ -76,6 +77,7 @@ pub use crate::python::exception::{Exception, Frame, Syntax};
 pub use crate::python::guest::Config;
 pub use crate::python::hooks::forked;
 pub use crate::python::host::{Context, HostCode, How};
+#[cfg(feature = "capi")]
 pub use crate::python::output::{Callback, RunOutput};
 pub use crate::python::run::Code;
 pub use crate::python::start::Startup;

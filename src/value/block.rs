@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::ptr::{self, NonNull};
 
+#[cfg(feature = "capi")]
 use super::check::is_plain;
 use super::text::copy_text;
 use super::{BLOCK_HEADER, BlockHeader, ERROR, OWNS_BLOCK, element_size, slice, subpy_value};
@@ -24,9 +25,16 @@ impl OwnedValue {
     }
 
     /// A value that points nowhere.
+    #[cfg(feature = "capi")]
     #[inline]
     pub fn plain(value: &subpy_value) -> Option<OwnedValue> {
         is_plain(value).then_some(OwnedValue(*value))
+    }
+
+    /// The number, when it is an INT.
+    #[inline]
+    pub fn as_plain_int(&self) -> Option<i64> {
+        (self.0.kind == super::INT).then(|| self.0.as_int())
     }
 
     /// The same value for others to read: the duty to free it stays here.
