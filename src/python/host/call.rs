@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use super::super::Failure;
 use super::super::api;
 use super::super::api::Api;
+use super::super::attach::in_host;
 use super::super::convert::{borrow, copy, to_python};
 use super::super::object::{LONGEST_NAME, Obj, Py, PyResult};
 use super::super::stack::has_room_for_host;
@@ -222,7 +223,7 @@ fn host(py: Py, function: &HostFunction, args: Args) -> PyResult<Outcome> {
     // SAFETY: attached.
     let detached = Detached { api: py.api, state: unsafe { (py.api.PyEval_SaveThread)() } };
     call.detached(detached.state);
-    code.call(call.context(), args);
+    in_host(|| code.call(call.context(), args));
     let outcome = call.end();
     sweep_if_watched();
     // Last: where the interpreter has ended meanwhile the thread does not come back.
