@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ctypes import CFUNCTYPE, c_bool, c_int32, c_int64, c_size_t, c_uint64, c_void_p, string_at
 from typing import Any
 
-from ._errors import keep
+from ._errors import InterpreterError, Status, keep
 from ._library import library
 from ._values import Arguments, lent
 
@@ -25,9 +25,21 @@ Finalize = CFUNCTYPE(None, c_void_p)
 
 def register(function: Callable[..., Any]) -> int:
     """The number by which the library calls it, until finalize() or release()."""
+    if not _is_main():
+        message = "only the main interpreter of this Python can be called, not code in another one that uses this package"
+        raise InterpreterError(message, Status.WRONG_STATE)
     number = next(_numbers)
     _called[number] = function
     return number
+
+
+def _is_main() -> bool:
+    # ctypes calls in the main interpreter, whose objects these are not.
+    try:
+        import _interpreters
+    except ImportError:  # an older Python, which the library refuses anyway
+        return True
+    return bool(_interpreters.get_current()[0] == _interpreters.get_main()[0])
 
 
 def release(number: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import threading
 from collections.abc import Callable
@@ -75,10 +76,10 @@ class _CtrlC:
 
     def __init__(self) -> None:
         self.tokens: list[Token] = []  # of the runs that the main thread is in, from the outside in
-        self.struck: set[Token] = set()  # those of them that Ctrl-C has fired
+        self._struck: set[Token] = set()  # those of them that Ctrl-C has fired
         self._spare: Token | None = None
-        self._pipe: tuple[int, int] | None = None
-        self._settled = threading.Semaphore(0)
+        self._pipe: tuple[int, int] = (-1, -1)
+        self._lock = threading.RLock()  # a signal handler may come in between
         self._available: bool | None = None
         self._main = threading.main_thread().ident
 
@@ -86,54 +87,70 @@ class _CtrlC:
         """Whether the runs of this thread are to have a token."""
         return self._available is not False and threading.get_ident() == self._main and self._begins()
 
-    def take(self) -> Token:
-        """A token for a run that begins."""
-        spare, self._spare = self._spare, None
-        return spare if spare is not None else Token()
+    def begin(self) -> Token:
+        """A token for a run that begins. Signals that have come before do not hit it: Python's handler has them."""
+        with self._lock:
+            spare, self._spare = self._spare, None
+            token = spare if spare is not None else Token()
+            if self._arrived.poll(0):
+                self._read()
+            self.tokens.append(token)
+            return token
 
-    def give_back(self, token: Token) -> None:
-        """The run has ended."""
-        if not token.fired:
-            self._spare = token
-
-    def settle(self) -> None:
-        """Signals that have come before do not hit what is run from now on."""
-        if self._pipe is not None:
-            os.write(self._pipe[1], b"\0")
-            self._settled.acquire(timeout=1)
+    def end(self, token: Token) -> bool:
+        """The run has ended. Whether it was struck."""
+        with self._lock:
+            self.tokens.remove(token)
+            if not token.fired:
+                self._spare = token
+            struck = token in self._struck
+            self._struck.discard(token)
+            return struck
 
     def _begins(self) -> bool:
         if self._available is None:
             self._available = False  # in a sub-interpreter it is another one's signal
             reading, writing = os.pipe()
-            os.set_blocking(writing, False)
+            for end in reading, writing:
+                os.set_blocking(end, False)
             try:
                 before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
             except ValueError:
-                before = 0
+                before = None
             if before == -1:
                 self._pipe = reading, writing
+                self._arrived = select.poll()
+                self._arrived.register(reading, select.POLLIN)
+                watched = select.poll()  # one that is polled cannot be polled by another thread
+                watched.register(reading, select.POLLIN)
+                threading.Thread(target=self._watch, args=(watched,), name="subpy-ctrl-c", daemon=True).start()
                 self._available = True
-                threading.Thread(target=self._watch, args=(reading,), name="subpy-ctrl-c", daemon=True).start()
             else:
                 os.close(reading)
                 os.close(writing)
-                if before > 0:
+                if before is not None:
                     signal.set_wakeup_fd(before)
         return self._available
 
-    def _watch(self, reading: int) -> None:
-        while signals := os.read(reading, 64):
-            if signal.SIGINT in signals and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-                for token in list(self.tokens):
-                    self.struck.add(token)
-                    token.fire()
-            for _ in range(signals.count(0)):
-                self._settled.release()
+    def _watch(self, arrived: select.poll) -> None:
+        while True:
+            arrived.poll()
+            with self._lock:
+                signals = self._read()
+                if signal.SIGINT in signals and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                    for token in self.tokens:
+                        self._struck.add(token)
+                        token.fire()
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self._pipe[0], 64)
+        except BlockingIOError:  # the other one was first
+            return b""
 
     def forked(self) -> None:
         """In the child process there is nobody who reads, and the pipe is the parent's."""
-        if self._pipe is not None:
+        if self._available:
             before = signal.set_wakeup_fd(-1)
             if before not in (-1, self._pipe[1]):
                 signal.set_wakeup_fd(before)
@@ -152,26 +169,22 @@ def stoppable(request: RunRequest, cancel: Cancel | None, perform: Callable[[], 
         if cancel is not None:
             request.cancel = cancel._token.handle
         return perform()
-    token = ctrl_c.take()
-    request.cancel = token.handle
-    if cancel is not None:
-        cancel._add(token)
-    ctrl_c.tokens.append(token)
+    token = ctrl_c.begin()
+    struck = False
     try:
-        return perform()
+        try:
+            request.cancel = token.handle
+            if cancel is not None:
+                cancel._add(token)
+            return perform()
+        finally:
+            if cancel is not None:
+                cancel._others.discard(token)
+            struck = ctrl_c.end(token)
     except InterpreterInterruptedError as interrupted:
-        if token in ctrl_c.struck:
+        if struck:
             raise KeyboardInterrupt from interrupted
         raise
-    except KeyboardInterrupt:
-        ctrl_c.settle()
-        raise
-    finally:
-        ctrl_c.tokens.remove(token)
-        ctrl_c.struck.discard(token)
-        if cancel is not None:
-            cancel._others.discard(token)
-        ctrl_c.give_back(token)
 
 
 def milliseconds(seconds: float | None, none: int) -> int:
