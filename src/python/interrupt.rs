@@ -104,9 +104,10 @@ impl Run {
         result
     }
 
-    /// The exception that is set, taken apart: as the end of a run that was hit, if it was.
+    /// The exception that is set, taken apart: as the end of a run that was hit, if it was, or was about to be.
     #[cold]
-    pub fn failure(&self, py: Py) -> Failure {
+    pub fn failure(&self, py: Py, interrupts: &Interrupts) -> Failure {
+        interrupts.look(self);
         let reason = if self.is.get().hit { self.wanted() } else { None };
         let exception = self.rendering(|| Exception::take(py));
         match reason {
@@ -354,6 +355,18 @@ impl Interrupts {
             }
             (py.api.PyErr_SetNone)(py.api.PyExc_KeyboardInterrupt.get());
             Err(Raised)
+        }
+    }
+
+    /// What was wished of a run that has an exception counts, though no pending call has come: a host function that has
+    /// seen it was faster. Attached to the interpreter, on the thread of the run.
+    fn look(&self, run: &Run) {
+        let wishes = lock(&self.wishes);
+        // SAFETY: attached.
+        let on_thread = unsafe { self.runs().filter(|other| other.thread == run.thread) };
+        if let Some(reason) = on_thread.into_iter().find_map(|outer| wishes.for_run(outer)) {
+            run.want(reason);
+            run.is.set(Is { hit: true, ..run.is.get() });
         }
     }
 

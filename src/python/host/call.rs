@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use super::super::Failure;
 use super::super::api;
 use super::super::api::Api;
+use super::super::attach::in_host;
 use super::super::convert::{borrow, copy, to_python};
 use super::super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised};
 use super::super::types::{PyObject, PyThreadState};
@@ -199,7 +200,7 @@ fn run<'py>(py: Py<'py>, function: &HostFunction, args: Args) -> PyResult<Obj<'p
         // SAFETY: attached.
         let detached = Detached { api: py.api, state: unsafe { (py.api.PyEval_SaveThread)() } };
         place.detached(detached.state);
-        function.code().call(place.context(), args);
+        in_host(|| function.code().call(place.context(), args));
         let told = place.end();
         sweep_if_watched();
         // Last: where the interpreter has ended meanwhile the thread does not come back.
