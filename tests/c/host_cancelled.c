@@ -13,6 +13,12 @@ static void waits(void *userdata, subpy_context *ctx, const subpy_value *args, s
   kept = ctx;
 }
 
+/* It is faster than the interrupt, in most cases. */
+static void gives_up(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs, const subpy_value *kwargs) {
+  waits(userdata, ctx, args, nargs, kwargs);
+  CHECK(subpy_context_raise(ctx, "ValueError", SUBPY_AUTO_LEN, "given up", SUBPY_AUTO_LEN) == SUBPY_OK);
+}
+
 static void looks(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs, const subpy_value *kwargs) {
   (void)args, (void)nargs, (void)kwargs;
   *(bool *)userdata = subpy_context_cancelled(ctx);
@@ -38,6 +44,18 @@ int main(void) {
   request.cancel = cancel;
   CHECK(subpy_run(&request, NULL, NULL) == SUBPY_ERROR_INTERRUPTED);
   subpy_cancel_free(cancel);
+
+  /* A run that was to end is stopped, whatever exception it ends with. */
+  request.text = "gives_up()";
+  for (int i = 0; i < 100; i++) {
+    OK(subpy_cancel_new(&cancel, &error));
+    OK(subpy_define(interp, "gives_up", SUBPY_AUTO_LEN, 0, gives_up, &cancel, NULL, &error));
+    request.cancel = cancel;
+    CHECK(subpy_run(&request, NULL, &error) == SUBPY_ERROR_INTERRUPTED && subpy_error_type_name(error, NULL) != NULL);
+    subpy_error_free(error);
+    subpy_cancel_free(cancel);
+  }
+  error = NULL;
 
   cancelled = true;
   run(interp, "looks()"); /* the next run is not */
