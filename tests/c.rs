@@ -31,6 +31,7 @@ c_tests! {
     cancel
     churn
     close
+    close_finalize
     close_with
     codecs
     dedent

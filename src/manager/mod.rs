@@ -9,13 +9,13 @@
 //! | `attempt` | a close that goes on, as those see it who wait for it |
 //! | `timer` | the thread for what is to happen at a time |
 //! | `interpreter` | one interpreter: its gate, its place in the books, its end |
-//! | `output` | where an interpreter's output goes |
 //! | `function` | callables that were looked up once |
 //! | `session` | threads that stay in an interpreter from run to run |
 //! | `interrupts` | interpreters in which everything was interrupted |
 //! | `cancel`, `tokens` | cancel tokens, and their handles |
 //! | `limits` | time limits, and runs that can be stopped |
 //! | `here` | what a thread remembers of all these |
+//! | `output` | where an interpreter's output goes |
 //! | `run` | what a thread does in interpreters |
 //! | `host` | functions that Python code calls |
 //! | `runtime` | CPython's life in this process: start, adopt, stop |

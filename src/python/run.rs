@@ -91,8 +91,9 @@ fn convert_result(
 /// The exception that is set, with the lines of sources of ours in its traceback.
 #[cold]
 pub(super) fn raised(py: Py, scope: &Scope) -> Failure {
+    let reason = scope.interrupts.why(scope.run);
     scope.run.rendering(|| scope.sources.show(py));
-    scope.failure(py)
+    scope.run.failure(py, reason)
 }
 
 /// What the compiler does not get to see of a source.
