@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::ptr::{self, NonNull};
 
-#[cfg(feature = "capi")]
 use super::check::is_plain;
 use super::text::copy_text;
 use super::{BLOCK_HEADER, BlockHeader, ERROR, OWNS_BLOCK, element_size, slice, subpy_value};
@@ -24,11 +23,25 @@ impl OwnedValue {
         OwnedValue(subpy_value::int(value))
     }
 
-    /// A value that points nowhere.
+    /// Becomes a value that points nowhere. False, and as it was: either does point somewhere.
     #[cfg(feature = "capi")]
-    #[inline]
-    pub fn plain(value: &subpy_value) -> Option<OwnedValue> {
-        is_plain(value).then_some(OwnedValue(*value))
+    #[inline(always)]
+    pub fn set_plain(&mut self, value: &subpy_value) -> bool {
+        let both = is_plain(value) && is_plain(&self.0);
+        if both {
+            self.0 = *value;
+        }
+        both
+    }
+
+    /// Becomes None.
+    #[inline(always)]
+    pub fn clear(&mut self) {
+        if is_plain(&self.0) {
+            self.0 = subpy_value::none();
+        } else {
+            *self = OwnedValue::none();
+        }
     }
 
     /// The number, when it is an INT.

@@ -43,8 +43,9 @@ pub unsafe extern "C" fn vectorcall(
         if names.is_null() && count <= FEW && !function.is_restricted() {
             let mut lent = 0;
             while lent < count {
-                let Some(value) = borrow(py, *args.add(lent)) else { break };
-                values.as_mut_ptr().add(lent).cast::<subpy_value>().write(value);
+                if !borrow(py, *args.add(lent), values.as_mut_ptr().add(lent).cast()) {
+                    break;
+                }
                 lent += 1;
             }
             if lent == count {
@@ -132,8 +133,9 @@ unsafe fn lend(
     owned: &mut Vec<OwnedValue>,
     name: Arguments,
 ) -> PyResult<subpy_value> {
+    let mut value = subpy_value::none();
     // SAFETY: promised by the caller: a live object.
-    if let Some(value) = unsafe { borrow(py, object) } {
+    if unsafe { borrow(py, object, &mut value) } {
         return Ok(value);
     }
     // SAFETY: as above.
@@ -207,13 +209,14 @@ fn run<'py>(py: Py<'py>, function: &HostFunction, args: Args) -> PyResult<Obj<'p
         drop(detached);
         told
     };
-    let returned = place.returned.replace(OwnedValue::none());
+    let returned = place.give(|returned| match (&told, returned.as_plain_int()) {
+        (Some(_), _) => Err(Raised),
+        (None, Some(int)) => py.int(int),
+        (None, None) => to_python(py, &hosts.names, returned.as_value()),
+    });
     hosts.places.put_back(place);
     match told {
-        None => match returned.as_plain_int() {
-            Some(int) => py.int(int),
-            None => to_python(py, &hosts.names, returned.as_value()),
-        },
+        None => returned,
         Some(told) => Err(raise(py, function, *told)),
     }
 }
