@@ -5,9 +5,10 @@
  *
  * Prints:
  *   SUBPY_ERROR_TIMEOUT: timed out after 50 ms: KeyboardInterrupt, at <script>:1 in <module>
- *   SUBPY_ERROR_INTERRUPTED: interrupted: KeyboardInterrupt, at <script>:1 in <module>
+ *   SUBPY_ERROR_INTERRUPTED: cancelled: KeyboardInterrupt, at <script>:1 in <module>
  *   3
  */
+#define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
 #include <stdio.h>
 #include <time.h>
