@@ -45,6 +45,7 @@ c_tests! {
     host_cancelled
     host_context
     host_finalize
+    host_finalizes
     host_functions
     host_nested
     host_stack

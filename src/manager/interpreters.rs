@@ -41,7 +41,7 @@ pub fn create(options: &Options) -> Result<u64> {
     check_stack()?;
     detached(loaded_api(), || {
         let _use = runtime::enter()?;
-        runtime::check_host_stays()?;
+        runtime::check_host_takes_more()?;
         if options.timeout.is_some() {
             limits::check_supported()?;
         }

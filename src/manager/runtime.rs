@@ -16,7 +16,7 @@ use super::handle;
 use super::here::here;
 use super::interpreter::{INTERPRETERS, Interpreter, check_stack};
 use super::timer;
-use crate::python::attach::detached;
+use crate::python::attach::{current_interpreter, detached};
 use crate::python::find::{Found, Installation, loaded, locate};
 use crate::python::hooks::Host;
 use crate::python::interp::Interp;
@@ -99,6 +99,8 @@ static HOST_EXITS: Mutex<u64> = Mutex::new(0);
 thread_local! {
     /// The exit that is on this thread. (`thread::current()` panics in late destructors of a thread.)
     static HOST_EXITS_HERE: Cell<u64> = const { Cell::new(0) };
+    /// And whether an interpreter of ours was ended in it.
+    static HOST_ENDS_OTHERS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// CPython's finalization takes every interpreter that it finds for a whole one that nobody else is ending. So it waits
@@ -107,6 +109,7 @@ fn host_exits() {
     static EXITS: AtomicU64 = AtomicU64::new(0);
     let exit = EXITS.fetch_add(1, Ordering::Relaxed) + 1;
     HOST_EXITS_HERE.set(exit);
+    HOST_ENDS_OTHERS.set(false);
     *lock(&HOST_EXITS) = exit;
     let changing = || match &*lock(&PHASE) {
         Phase::Up(up) => up.uses > 0 || INTERPRETERS.all().iter().any(|interpreter| interpreter.gate.may_be_closing()),
@@ -118,13 +121,18 @@ fn host_exits() {
     }
 }
 
+fn host_ends_others() {
+    HOST_ENDS_OTHERS.set(true);
+}
+
 /// A host has finalized its CPython: the runtime is down, without any of what a shutdown does in it.
 fn host_ended() {
     let mut phase = lock(&PHASE);
     if !matches!(*phase, Phase::Up(_)) {
         return;
     }
-    let ended = std::mem::replace(&mut *phase, Phase::Down);
+    // Until the host has been told: what it does then must not begin anew.
+    let ended = std::mem::replace(&mut *phase, Phase::Stopping);
     if let Phase::Up(up) = &ended {
         if let Some(main) = &up.main.python {
             main.close_interrupts();
@@ -142,6 +150,8 @@ fn host_ended() {
         python.hosts.retire();
         python.hosts.end();
     }
+    *lock(&PHASE) = Phase::Down;
+    CHANGED.notify_all();
 }
 
 /// Fails when a host is finalizing its CPython on another thread. To be asked when what it forbids has begun.
@@ -150,7 +160,19 @@ pub fn check_host_stays() -> Result<()> {
     if exit == 0 || exit == HOST_EXITS_HERE.get() {
         return Ok(());
     }
-    Err(Kind::WrongState("the host's Python is being finalized".into()).into())
+    Err(host_is_being_finalized())
+}
+
+fn host_is_being_finalized() -> Error {
+    Kind::WrongState("the host's Python is being finalized".into()).into()
+}
+
+/// Fails also on the thread that finalizes it, once CPython ends the interpreters: it would miss a new one, and abort.
+pub fn check_host_takes_more() -> Result<()> {
+    check_host_stays()?;
+    let is_exiting = HOST_EXITS_HERE.get() != 0 && HOST_EXITS_HERE.get() == *lock(&HOST_EXITS);
+    let in_another = || loaded_api().and_then(current_interpreter).is_some_and(|id| id != 0);
+    if is_exiting && (HOST_ENDS_OTHERS.get() || in_another()) { Err(host_is_being_finalized()) } else { Ok(()) }
 }
 
 /// Starts the runtime with the default options when it is not running, and keeps it running for the caller's while. To
@@ -279,7 +301,7 @@ fn start(options: RuntimeOptions) -> Result<Up> {
     // Whatever host there was before has finished.
     *lock(&HOST_EXITS) = 0;
     // The first time it is only now known that this thread comes from Python code.
-    let host = adopted.then_some(Host { exits: host_exits, ended: host_ended });
+    let host = adopted.then_some(Host { exits: host_exits, ends_others: host_ends_others, ended: host_ended });
     let ready = detached(loaded_api(), || Interp::main(host))
         .map_err(Error::from)
         .and_then(|main| Interpreter::register(main, Busy::Refuse, None));

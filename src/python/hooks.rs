@@ -276,6 +276,7 @@ fn cleared(id: i64) {
         watcher
     };
     if let Some(watcher) = watcher {
+        HOST.get().inspect(|host| (host.ends_others)());
         watcher.gone();
     }
 }
@@ -291,6 +292,8 @@ fn may_fork() -> bool {
 pub struct Host {
     /// It begins. Called detached.
     pub exits: fn(),
+    /// Somebody else than the library ends one of our interpreters: maybe CPython, which ends all that are left then.
+    pub ends_others: fn(),
     /// Its main interpreter is being cleared: nobody may use it any more. Also called when the library finalizes its
     /// own.
     pub ended: fn(),
