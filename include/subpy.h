@@ -1264,9 +1264,8 @@ SUBPY_API subpy_status subpy_context_tag(struct subpy_context *ctx, uint64_t tag
 SUBPY_NODISCARD SUBPY_API subpy_interp subpy_context_interp(const struct subpy_context *ctx);
 
 /**
- * Whether the run that a call of a host function comes from was cancelled, or is beyond its time limit: the Python code
- * is stopped as soon as the host function returns. A host function that takes long asks, and returns. The thread of the
- * call; false on any other, when the call is over, and on a thread that Python code started.
+ * Whether the run that a call of a host function is in was cancelled, or its time is up: the host function should
+ * return soon. False when the call is over. Any thread.
  */
 SUBPY_NODISCARD SUBPY_API bool subpy_context_cancelled(const struct subpy_context *ctx);
 

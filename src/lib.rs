@@ -85,9 +85,9 @@ pub use manager::{
     Syntax,
 };
 pub use rust::{
-    Arg, Args, Cancel, FromValue, Function, Interpreter, Limited, Limits, ListItem, Session, Stream, Thread, Value,
-    WrongType, find, get_current, get_main, init, list_all, python_library, python_version, shutdown, shutdown_with,
-    version,
+    Arg, Args, Cancel, DefineOptions, FromValue, Function, HostCall, HostFn, Interpreter, Limited, Limits, ListItem,
+    Raise, Session, Stream, Thread, Value, WrongType, find, get_current, get_main, init, list_all, python_library,
+    python_version, shutdown, shutdown_with, version,
 };
 #[cfg(feature = "serde")]
 pub use rust::{Serde, from_value, to_value};

@@ -31,6 +31,7 @@ c_tests! {
     cancel
     churn
     close
+    close_finalize
     close_with
     codecs
     dedent
@@ -65,6 +66,7 @@ c_tests! {
     race_all
     race_cancel
     race_close_shutdown
+    race_define
     race_close_with
     race_find_create
     race_guests

@@ -158,6 +158,11 @@ fn java_and_what_a_jvm_is_like() {
 }
 
 #[test]
+fn java_host_control() {
+    java_done(&["Host"]);
+}
+
+#[test]
 fn java_conformance() {
     let cases = root().join("conformance/cases.json");
     let Some(jdk) = jdk() else { return };
@@ -178,7 +183,7 @@ fn java_bench_runs() {
     assert_eq!(printed(java(jdk, &["Bench", "0.001"])).lines().count(), BENCH_LINES);
 }
 
-const BENCH_LINES: usize = 7;
+const BENCH_LINES: usize = 8;
 
 /// The first block of code in this language in docs/java.md after a line.
 fn block_of_page(language: &str, after: &str) -> String {

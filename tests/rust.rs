@@ -12,8 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use subpy::{
-    Arg, Busy, CloseOptions, Config, Error, FromValue, Function, Interpreter, Kind, Options, RuntimeOptions, Startup,
-    Stream, Thread, Value,
+    Arg, Busy, CloseOptions, Config, DefineOptions, Error, FromValue, Function, HostCall, Interpreter, Kind, Options,
+    Raise, RuntimeOptions, Startup, Stream, Thread, Value,
 };
 
 /// The CPython of the tests, for all tests of this process: the first that comes chooses it.
@@ -742,4 +742,82 @@ fn closing_within_a_time() {
     interp.close_with(CloseOptions::new().no_timeout().interrupt(true)).unwrap();
     assert!(matches!(runaway.join().unwrap().unwrap_err().kind, Kind::Interrupted(_)));
     assert!(matches!(interp.close_with(CloseOptions::new()).unwrap_err().kind, Kind::NotFound(_)));
+}
+
+// ---- functions that Python calls ----
+
+#[test]
+fn functions_of_any_fitting_signature() {
+    let interp = Interpreter::create().unwrap();
+    interp.define("host:none", || ()).unwrap();
+    interp.define("host:seven", || 7).unwrap();
+    interp.define("host:add", |a: i64, b: i64| a + b).unwrap();
+    interp
+        .define("host:join", |texts: Vec<String>, sep: Option<char>| {
+            texts.join(&sep.map_or(String::new(), String::from))
+        })
+        .unwrap();
+    interp.define("host:parse", |text: String| text.parse::<u16>()).unwrap();
+    interp.define("host:fails", || Err::<(), _>(Raise::new("json:JSONDecodeError", "x"))).unwrap();
+    interp.define("host:key", |key: String| Err::<(), _>(Raise::new("KeyError", key).with_note("a note"))).unwrap();
+    interp.define("host:panics", || -> i64 { panic!("on purpose") }).unwrap();
+    std::panic::set_hook(Box::new(|_| {}));
+    interp
+        .exec(
+            "
+        import host
+        def raised(f, *args, **kwargs):
+            try: f(*args, **kwargs)
+            except Exception as e: return type(e).__name__, str(e), getattr(e, '__notes__', [])
+        assert host.none() is None and host.seven() == 7 and host.add(2, 3) == 5
+        assert host.join(['a', 'b'], '-') == 'a-b' and host.join(['a', 'b'], None) == 'ab' and host.parse('77') == 77
+        assert raised(host.parse, 'x') == ('RuntimeError', 'invalid digit found in string', [])
+        assert raised(host.key, 'k') == ('KeyError', \"'k'\", ['a note'])
+        assert raised(host.panics) == ('RuntimeError', 'the function panicked: on purpose', [])
+        assert raised(host.add, 1) == ('TypeError', 'the function takes 2 arguments, got 1', [])
+        assert raised(host.seven, a=1) == ('TypeError', 'the function takes no keyword arguments, got \"a\"', [])
+        assert raised(host.add, 1, 'x') == ('TypeError', 'argument 2: str is not int', [])
+        assert raised(host.join, ['a', 1], None) == ('TypeError', 'argument 1[1]: int is not str', [])
+        assert raised(host.fails)[0] == 'TypeError'
+    ",
+        )
+        .unwrap();
+    let _ = std::panic::take_hook();
+    interp.close().unwrap();
+}
+
+#[test]
+fn a_function_is_dropped_once_and_may_run_more() {
+    let alive = std::sync::Arc::new(());
+    let interp = Interpreter::create().unwrap();
+    let held = std::sync::Arc::clone(&alive);
+    let call = move |call: HostCall| {
+        let _held = &held;
+        let inner: i64 = call.interpreter().eval("x + 1")?;
+        assert!(!call.is_cancelled());
+        let failed = call.interpreter().exec("raise LookupError('inside')");
+        if call.kwarg("fail").is_some() {
+            failed?;
+        }
+        Ok(Value::from(inner + call.args().len() as i64))
+    };
+    let options = DefineOptions::new().signature("(*args, fail=False)").doc("Runs more.");
+    interp.define_with("more", &options, call).unwrap();
+    interp.exec("x = 1").unwrap();
+    assert_eq!(interp.eval::<i64>("more(1, 2, 3)").unwrap(), 5);
+    let error = interp.exec("more(fail=True)").unwrap_err();
+    let exception = error.exception().unwrap();
+    assert_eq!(exception.formatted, "LookupError: inside");
+    assert!(
+        exception.display.contains(
+            "Traceback (most recent call last):\n  File \"<script>\", line 1, in <module>\n    raise LookupError"
+        ),
+        "{}",
+        exception.display
+    );
+    assert_eq!(std::sync::Arc::strong_count(&alive), 2);
+    interp.define("more", || 1).unwrap();
+    assert_eq!(std::sync::Arc::strong_count(&alive), 1);
+    assert!(matches!(interp.define("a.b", || 1), Err(Error { kind: Kind::InvalidArgument(_), .. })));
+    interp.close().unwrap();
 }

@@ -67,6 +67,52 @@ export interface InitOptions {
   keepSigpipe?: boolean;
 }
 
+/** Where what Python prints goes: a function of a text and its stream, a stream, or a stream for each. */
+export type Output =
+  | ((text: string, stream: 'stdout' | 'stderr') => void)
+  | { write(text: string): unknown }
+  | { stdout: { write(text: string): unknown }; stderr: { write(text: string): unknown } };
+
+/** Limits of one run, and where its output goes. */
+export interface RunOptions {
+  /** Milliseconds after which it gets a KeyboardInterrupt, and is an {@link ExecutionTimeout}. */
+  timeout?: number;
+  /** Stops it: {@link ExecutionInterrupted} with the name `"AbortError"`, when the run has ended. */
+  signal?: AbortSignal;
+  /** Takes what it prints, instead of the interpreter's output. */
+  output?: Output;
+}
+
+/** What becomes of what runs, and how long to wait for it. */
+export interface CloseOptions {
+  /** Milliseconds; without limit when it is not there. */
+  timeout?: number;
+  /** New runs are refused, and those that are there finish. */
+  drain?: boolean;
+  /** What runs is interrupted, Python's own threads too. */
+  interrupt?: boolean;
+}
+
+export interface DefineOptions {
+  /** What `inspect.signature()` shows: `"(a, b=0)"`. Arguments are not checked against it. */
+  signature?: string;
+  /** Its docstring. */
+  doc?: string;
+  /** Python gets a RuntimeError when it calls the function on any other thread than this one. */
+  callerThreadOnly?: boolean;
+}
+
+/** What `this` is in a host function. */
+export interface HostCall {
+  /** The interpreter's. */
+  readonly handle: number;
+  /** Whether the run is to end: what takes long looks, and returns. Only for calls on this thread. */
+  readonly cancelled: boolean;
+}
+
+/** A JS function that Python calls. Keyword arguments are its last argument, an instance of {@link Keywords}. */
+export type HostFunction = (this: HostCall, ...args: any[]) => Value | void | PromiseLike<Value | void>;
+
 export interface CreateOptions extends ReadingOptions {
   /** Its own GIL, the default, or that of the main interpreter. */
   gil?: 'own' | 'shared';
@@ -79,6 +125,12 @@ export interface CreateOptions extends ReadingOptions {
   noThreads?: boolean;
   allowDaemonThreads?: boolean;
   noExtensionCheck?: boolean;
+  /** Each write of stdout and stderr arrives at once, instead of what a run wrote at its end. */
+  unbuffered?: boolean;
+  /** `input()` is EOFError. */
+  noStdin?: boolean;
+  /** The time limit in milliseconds of every run that has none of its own. */
+  timeout?: number;
 }
 
 /** Positional arguments of many calls. */
@@ -89,7 +141,7 @@ export interface CallManyOptions {
   returnErrors?: boolean;
 }
 
-export interface EvalOptions {
+export interface EvalOptions extends RunOptions {
   /** The file name in tracebacks. */
   filename?: string;
 }
@@ -120,16 +172,25 @@ export class Interpreter {
   /** The value of an expression. */
   eval<T = any>(expression: string, options?: EvalOptions): T;
   /** Calls `"name"` in `__main__`, or `"package.module:attribute"`. */
-  call<T = any>(callable: string, args?: readonly Value[], kwargs?: Names | null): T;
+  call<T = any>(callable: string, args?: readonly Value[], kwargs?: Names | null, options?: RunOptions): T;
   execInThread(code: string, options?: ExecOptions): Promise<void>;
   evalInThread<T = any>(expression: string, options?: EvalOptions): Promise<T>;
-  callInThread<T = any>(callable: string, args?: readonly Value[], kwargs?: Names | null): Promise<T>;
+  callInThread<T = any>(callable: string, args?: readonly Value[], kwargs?: Names | null, options?: RunOptions): Promise<T>;
   /** Looks a callable up, to call it many times. */
   function<T = any>(callable: string): PreparedFunction<T>;
   /** Binds names in its `__main__`. */
   prepareMain(names: Names): void;
+  /** Makes a JS function callable from Python: `"name"` in `__main__`, or `"module:name"`. */
+  define(name: string, fn: HostFunction, options?: DefineOptions): void;
+  /** Where everything goes that it prints; null for the process's stdout and stderr again. */
+  setOutput(output: Output | null): void;
+  /** A KeyboardInterrupt for whatever runs in it now. */
+  interrupt(): void;
   /** Ends it. Waits for the threads that Python code started in it, and runs its atexit handlers. */
   close(): void;
+  /** close() that waits for what runs, or ends it. When it fails, the interpreter is intact. */
+  closeWith(options?: CloseOptions): void;
+  closeInThread(options?: CloseOptions): Promise<void>;
   /** close(), or nothing when it is closed. */
   [Symbol.dispose](): void;
 }
@@ -137,8 +198,8 @@ export class Interpreter {
 /** A callable that was looked up once. Made by {@link Interpreter.function}. */
 export class PreparedFunction<T = any> {
   private constructor();
-  call(args?: readonly Value[], kwargs?: Names | null): T;
-  callInThread(args?: readonly Value[], kwargs?: Names | null): Promise<T>;
+  call(args?: readonly Value[], kwargs?: Names | null, options?: RunOptions): T;
+  callInThread(args?: readonly Value[], kwargs?: Names | null, options?: RunOptions): Promise<T>;
   /**
    * Calls it with one row of arguments after the other; all have the same number of them. This takes a fraction of the
    * time of as many calls. The first error ends it, and is thrown: there are no results then.
@@ -151,6 +212,18 @@ export class PreparedFunction<T = any> {
   /** Gives the Python object back, when the calls that were started are done. What is garbage is freed as well. */
   free(): void;
   [Symbol.dispose](): void;
+}
+
+/** The keyword arguments of a host function. */
+export class Keywords {
+  readonly [name: string]: any;
+}
+
+/** Thrown by a host function: Python gets an exception of the type that it names. */
+export class PythonError extends Error {
+  /** @param type  a builtin one such as `"ValueError"`, or `"package.module:Type"` */
+  constructor(type: string, message?: string, options?: ErrorOptions);
+  readonly type: string;
 }
 
 /** What is known of a Python exception. */
@@ -201,14 +274,24 @@ export class NotShareableError extends InterpreterError {
   private constructor();
 }
 
-/** Python code ended with an exception that nobody caught. */
+/** Python code ended with an exception that nobody caught. Its `cause` is what a host function threw, if it is that. */
 export class ExecutionFailed extends InterpreterError {
-  private constructor();
+  protected constructor();
   readonly excinfo: ExceptionInfo;
   /** The traceback, the outermost frame first. */
   readonly frames: Frame[];
   /** What SystemExit asked for; null for any other exception. */
   readonly exitStatus: number | null;
+}
+
+/** The code ran longer than it was allowed to. When none ran yet, the members of its `excinfo` are null. */
+export class ExecutionTimeout extends ExecutionFailed {
+  private constructor();
+}
+
+/** The code was stopped: by a signal, whose reason is the `cause`, by interrupt() or by a close. As above. */
+export class ExecutionInterrupted extends ExecutionFailed {
+  private constructor();
 }
 
 /** The source does not compile; nothing ran. */
@@ -235,8 +318,8 @@ export const pool: Pool;
 /** Starts CPython, or makes sure that it runs. Needed only to choose which one, and how. */
 export function init(options?: InitOptions): void;
 
-/** Closes all interpreters and finalizes CPython. Await all promises first. */
-export function shutdown(): void;
+/** Closes all interpreters and finalizes CPython. Await all promises first, or interrupt what runs. */
+export function shutdown(options?: CloseOptions): void;
 
 /** Creates an interpreter. */
 export function create(options?: CreateOptions): Interpreter;

@@ -365,14 +365,14 @@ static bool open_python(connection *c, sqlite3_context *ctx) {
 }
 
 static void close_python(connection *c) {
-  /* Threads that Python code has started get a KeyboardInterrupt, and a second to end. */
-  subpy_close_options options = {.size = sizeof options, .timeout_ms = 1000, .flags = SUBPY_CLOSE_INTERRUPT};
+  /* Threads that Python code has started get a KeyboardInterrupt, and five seconds to end. */
+  subpy_close_options options = {.size = sizeof options, .timeout_ms = 5000, .flags = SUBPY_CLOSE_INTERRUPT};
   subpy_error *error = NULL;
   stop_watching(c);
   free_methods(c);
   subpy_cancel_free(c->cancel);
   if (subpy_close_with(c->interp, &options, &error) != SUBPY_OK)
-    sqlite3_log(SQLITE_WARNING, "subpy_sqlite: an interpreter stays open: %s", subpy_error_message(error, NULL));
+    sqlite3_log(SQLITE_WARNING, "subpy_sqlite: an interpreter was not closed: %s", subpy_error_message(error, NULL));
   subpy_error_free(error);
 }
 

@@ -13,7 +13,7 @@ use super::limits::{self, Limits};
 use super::session::Sessions;
 use crate::python::Failure;
 use crate::python::attach::detached;
-use crate::python::hooks::Watcher;
+use crate::python::hooks::{self, Watcher};
 use crate::python::interp::{Interp, Scope};
 use crate::python::loaded_api;
 use crate::python::object::Py;
@@ -23,6 +23,8 @@ use crate::python::thread_end::AtThreadEnd;
 pub struct Here {
     /// The interpreters that the thread is in.
     pub inside: Inside,
+    /// Those whose end would wait for it: it passes on what they have printed, or ends them, and the host is called.
+    pub keeps: Inside,
     /// The interpreter that it ran in last, and the function that it called. To find one in the registry costs four
     /// locked instructions, a tenth of a call. What was closed or freed meanwhile says so itself.
     interpreter: Last<Arc<Interpreter>>,
@@ -40,6 +42,7 @@ impl Here {
     const fn new() -> Here {
         Here {
             inside: Inside::new(),
+            keeps: Inside::new(),
             interpreter: Last::new(),
             function: Last::new(),
             sessions: Sessions::new(),
@@ -145,6 +148,21 @@ pub fn here<R>(act: impl FnOnce(&Here) -> R) -> R {
     })
 }
 
+impl Interpreter {
+    /// Finalizes it; the gate must be closing. Until that is done, everybody sees it in that state.
+    pub(super) fn end(&self, interruptibly: bool) {
+        let end = || match &self.python {
+            Some(python) if interruptibly => python.end_interruptibly(),
+            Some(python) => python.end(),
+            None => {}
+        };
+        here(|here| here.keeps.during(self.handle, end));
+        hooks::unwatch(self.id);
+        self.gate.closed();
+        INTERPRETERS.remove(self.handle);
+    }
+}
+
 impl Watcher for Interpreter {
     fn guest_destroys(&self) {
         // What this thread itself has there would be waited for without end. A run of its own is running what only
@@ -194,6 +212,7 @@ fn thread_ends() {
         here.interpreter.forget();
         here.function.forget();
         here.inside.forget();
+        here.keeps.forget();
         here.limits.forget();
     });
 }

@@ -1,14 +1,18 @@
 //! Host functions: defining them, and what their hosts say of calls.
 
-use super::error::{Error, Kind, Ran, Result};
+use super::error::{Error, Kind, Result};
 use super::here::here;
 use super::interpreter::driven;
+use super::limits;
 use crate::python::attach::detached;
+use crate::python::hooks::forked;
 use crate::python::host::{self, Context, Definition, HostCode, HostFunction, How, Over, Raise};
 use crate::python::interp::{Interp, Scope};
 use crate::python::loaded_api;
 use crate::python::object::Py;
 use crate::value::OwnedValue;
+#[cfg(feature = "capi")]
+use crate::value::subpy_value;
 
 /// What a function is to be, but for what it does.
 pub struct Function<'a> {
@@ -83,18 +87,15 @@ pub fn outside<R>(act: impl FnOnce() -> R) -> R {
 // ---- what a host says of a call ----
 
 fn over<T>(result: std::result::Result<T, Over>) -> Result<T> {
-    result.map_err(|Over| *is_over())
+    let is_over = "the call of the host function that this context is of is over";
+    result.map_err(|Over| Kind::NotFound(is_over.into()).into())
 }
 
-#[cold]
-fn is_over() -> Box<Error> {
-    Error::from(Kind::NotFound("the call of the host function that this context is of is over".into())).into()
-}
-
-/// The call is to return this, which points nowhere.
-#[inline]
-pub fn context_return_plain(context: usize, value: OwnedValue) -> Ran {
-    Context(context).returns(value).map_err(|Over| is_over())
+/// The call is to return this, if that is all that there is to it: `context_return` does what is left.
+#[cfg(feature = "capi")]
+#[inline(always)]
+pub fn context_return_plain(context: usize, value: &subpy_value) -> bool {
+    !forked() && Context(context).returns_plain(value)
 }
 
 /// The call is to return this. What is wrong with the value is raised there.
@@ -125,6 +126,7 @@ pub fn context_note(context: usize, text: String) -> Result<()> {
 }
 
 /// The exception that the call raises is to have this number.
+#[cfg(feature = "capi")]
 pub fn context_tag(context: usize, tag: u64) -> Result<()> {
     over(Context(context).tag(tag))
 }
@@ -134,7 +136,7 @@ pub fn context_interp(context: usize) -> u64 {
     Context(context).owner().unwrap_or(0)
 }
 
-/// Whether the run that the call comes from is to end, asked on the thread of the call.
+/// Whether the run that the call is in was cancelled, or its time is up.
 pub fn context_cancelled(context: usize) -> bool {
-    Context(context).is_here().unwrap_or(false) && here(|here| here.limits.is_stopped())
+    !forked() && Context(context).thread().is_ok_and(limits::is_stopped)
 }

@@ -62,18 +62,6 @@ impl Interpreter {
         Error::from(kind).of(self.handle)
     }
 
-    /// Finalizes it; the gate must be closing. Until that is done, everybody sees it in that state.
-    pub(super) fn end(&self, interruptibly: bool) {
-        match &self.python {
-            Some(python) if interruptibly => python.end_interruptibly(),
-            Some(python) => python.end(),
-            None => {}
-        }
-        hooks::unwatch(self.id);
-        self.gate.closed();
-        INTERPRETERS.remove(self.handle);
-    }
-
     /// What can be asked of one that Python code made.
     pub(super) fn foreign(&self) -> Result<ForeignState> {
         hooks::foreign(self.id).ok_or_else(|| Error::from(not_found(self.handle)).of(self.handle))

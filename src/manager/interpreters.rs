@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::error::{Error, Kind, Result};
 use super::gate::{Busy, Refused};
+use super::here::here;
 use super::interpreter::{INTERPRETERS, Interpreter, by_id, check_stack, get, unrecognized};
 use super::limits;
 use super::runtime;
@@ -87,6 +88,11 @@ pub(super) fn closable(handle: u64) -> Result<Arc<Interpreter>> {
     }
     if loaded_api().and_then(current_interpreter) == Some(interpreter.id) {
         return fail(Kind::Interpreter("cannot destroy the current interpreter".into()));
+    }
+    if here(|here| here.keeps.contains(handle)) {
+        let what = "a function of the host's that takes what the interpreter prints, or is told of its end, is running on \
+                    this thread";
+        return fail(Kind::Busy(what.into()));
     }
     check_stack()?;
     Ok(interpreter)

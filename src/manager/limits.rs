@@ -16,6 +16,7 @@ use super::gate;
 use super::interpreter::{INTERPRETERS, Interpreter, Limit};
 use super::interrupts::{self, FIRST_PAUSE, LONGEST_PAUSE};
 use super::timer::{self, NEVER, Tasks, Time};
+use crate::python::host;
 use crate::python::interrupt::{Reason, Which};
 use crate::python::lock;
 
@@ -68,6 +69,8 @@ struct Frames {
 }
 
 pub struct Slot {
+    /// The thread that it is of.
+    thread: usize,
     /// When the timer has to look.
     due: AtomicU64,
     frames: Mutex<Frames>,
@@ -207,6 +210,12 @@ impl Slot {
     }
 }
 
+/// Whether something that runs on this thread is to end.
+pub fn is_stopped(thread: usize) -> bool {
+    let slot = lock(&SLOTS).iter().find(|slot| slot.thread == thread).map(Arc::clone);
+    slot.is_some_and(|slot| lock(&slot.frames).stopped().is_some())
+}
+
 fn run_tasks(now: Time) -> Time {
     let due: Vec<Arc<Slot>> = {
         let slots = lock(&SLOTS);
@@ -240,11 +249,6 @@ impl Here {
         self.depth.get() > 0
     }
 
-    /// What this thread runs is to end.
-    pub fn is_stopped(&self) -> bool {
-        self.any() && self.slot.borrow().as_ref().is_some_and(|slot| lock(&slot.frames).stopped().is_some())
-    }
-
     /// The thread ends.
     pub fn forget(&self) {
         if let Some(slot) = self.slot.take() {
@@ -257,7 +261,7 @@ impl Here {
         if let Some(slot) = &*slot {
             return Ok(Arc::clone(slot));
         }
-        let made = Arc::new(Slot { due: AtomicU64::new(NEVER), frames: Mutex::default() });
+        let made = Arc::new(Slot { thread: host::this(), due: AtomicU64::new(NEVER), frames: Mutex::default() });
         let mut slots = lock(&SLOTS);
         slots.try_reserve(1).map_err(|_| Kind::NoMemory)?;
         slots.push(Arc::clone(&made));

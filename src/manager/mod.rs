@@ -9,13 +9,13 @@
 //! | `attempt` | a close that goes on, as those see it who wait for it |
 //! | `timer` | the thread for what is to happen at a time |
 //! | `interpreter` | one interpreter: its gate, its place in the books, its end |
-//! | `output` | where an interpreter's output goes |
 //! | `function` | callables that were looked up once |
 //! | `session` | threads that stay in an interpreter from run to run |
 //! | `interrupts` | interpreters in which everything was interrupted |
-//! | `cancel` | cancel tokens |
+//! | `cancel`, `tokens` | cancel tokens, and their handles |
 //! | `limits` | time limits, and runs that can be stopped |
 //! | `here` | what a thread remembers of all these |
+//! | `output` | where an interpreter's output goes |
 //! | `run` | what a thread does in interpreters |
 //! | `host` | functions that Python code calls |
 //! | `runtime` | CPython's life in this process: start, adopt, stop |
@@ -46,9 +46,11 @@ mod session;
 mod shutdown;
 mod thread;
 mod timer;
+#[cfg(feature = "capi")]
+mod tokens;
 
 pub use attempt::CloseOptions;
-pub use cancel::{Token, cancel_find, cancel_fire, cancel_free, cancel_new};
+pub use cancel::Token;
 pub use close::close_with;
 pub use error::{Error, Kind, Ran, Result, Stopped};
 #[cfg(feature = "capi")]
@@ -56,9 +58,10 @@ pub use function::Function;
 pub use function::{find_function, function_free};
 pub use gate::Busy;
 pub use host::{
-    Function as HostFunction, context_cancelled, context_interp, context_note, context_raise, context_return,
-    context_return_plain, context_tag, define, outside,
+    Function as HostFunction, context_cancelled, context_interp, context_note, context_raise, context_return, define,
 };
+#[cfg(feature = "capi")]
+pub use host::{context_return_plain, context_tag, outside};
 pub use interpreters::{
     Options, close, create, find, get_current, get_main, id, interrupt, is_running, list_all, whence,
 };
@@ -70,12 +73,15 @@ pub use run::{enter, function_call, function_call_many, function_new, leave, pre
 pub use runtime::{RuntimeOptions, init, python_library, python_version};
 pub use shutdown::{shutdown, shutdown_with};
 pub use thread::{InThread, join, run_in_thread, thread_free, wait};
+#[cfg(feature = "capi")]
+pub use tokens::{cancel_find, cancel_fire, cancel_free, cancel_new};
 
 // What those above need to speak of: they use nothing of `python` but this.
 pub use crate::python::exception::{Exception, Frame, Syntax};
 pub use crate::python::guest::Config;
 pub use crate::python::hooks::forked;
 pub use crate::python::host::{Context, HostCode, How};
+#[cfg(feature = "capi")]
 pub use crate::python::output::{Callback, RunOutput};
 pub use crate::python::run::Code;
 pub use crate::python::start::Startup;

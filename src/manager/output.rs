@@ -2,6 +2,7 @@
 
 use super::error::{Error, Kind, Result};
 use super::gate::Refused;
+use super::here::here;
 use super::interpreter::{Interpreter, driven};
 use crate::python::attach::detached;
 use crate::python::loaded_api;
@@ -17,7 +18,8 @@ pub fn set_output(handle: u64, mut callback: Option<Callback>) -> Result<()> {
     detached(loaded_api(), || {
         let set = || {
             let interpreter = found?;
-            match interpreter.output()?.set(callback.take()) {
+            let output = interpreter.output()?;
+            match here(|here| here.keeps.during(handle, || output.set(callback.take()))) {
                 true => Ok(()),
                 false => Err(interpreter.refused(Refused::Closed)),
             }

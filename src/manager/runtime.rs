@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::error::{Error, Kind, Result};
 use super::gate::Busy;
 use super::handle;
+use super::here::here;
 use super::interpreter::{INTERPRETERS, Interpreter, check_stack};
 use super::timer;
 use crate::python::attach::detached;
@@ -360,7 +361,7 @@ fn finish(thread: Option<RuntimeThread>) {
 /// Stops the runtime, if it runs and `prepare` agrees; `end` does what has to be done while CPython is still there.
 pub(super) fn stop<T>(prepare: impl FnOnce(&Up) -> Result<T>, end: impl FnOnce(&Up, T)) -> Result<()> {
     let mut phase = lock_phase()?;
-    let up = match std::mem::replace(&mut *phase, Phase::Stopping) {
+    let mut up = match std::mem::replace(&mut *phase, Phase::Stopping) {
         Phase::Up(up) => up,
         Phase::Stopping => return Err(stopping()),
         Phase::Down | Phase::Starting => {
@@ -378,13 +379,16 @@ pub(super) fn stop<T>(prepare: impl FnOnce(&Up) -> Result<T>, end: impl FnOnce(&
     };
     UP.store(false, Ordering::Release);
     drop(phase);
-    end(&up, prepared);
-    timer::stop();
-    let adopted = up.is_adopted();
-    finish(up.thread);
-    if let Some(main) = &up.main.python {
-        main.ended();
-    }
+    let (adopted, main) = (up.is_adopted(), up.main.handle);
+    let end = || {
+        end(&up, prepared);
+        timer::stop();
+        finish(up.thread.take());
+        if let Some(main) = &up.main.python {
+            main.ended();
+        }
+    };
+    here(|here| here.keeps.during(main, end));
     // An adopted CPython goes on, with its ids and with whatever a thread of the host is ending at this moment.
     if !adopted {
         hooks::forget_all();

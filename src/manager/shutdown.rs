@@ -35,10 +35,15 @@ fn current() -> Option<i64> {
     if runtime::is_up() { loaded_api().and_then(current_interpreter) } else { None }
 }
 
+/// An interpreter waits for this thread, or would when it ends.
+fn is_kept() -> bool {
+    here(|here| here.inside.any() || here.keeps.any())
+}
+
 fn check_caller(current: Option<i64>, is_adopted: bool) -> Result<()> {
     // A thread that Python code started is in no run of ours, and would be waited for all the same. Main alone may be
     // where a host's own Python calls from.
-    if here(|here| here.inside.any()) || current.is_some_and(|id| id != 0 || !is_adopted) {
+    if is_kept() || current.is_some_and(|id| id != 0 || !is_adopted) {
         return Err(Kind::Busy("cannot shut down from inside an interpreter".into()).into());
     }
     check_stack()?;
@@ -53,7 +58,7 @@ pub fn shutdown_with(options: CloseOptions) -> Result<()> {
     if options == CloseOptions::PLAIN {
         return shutdown();
     }
-    if runtime::is_up() {
+    if runtime::is_up() || is_kept() {
         check_caller(current(), runtime::is_adopted())?;
     }
     let plan = Plan::new(options);

@@ -38,6 +38,15 @@ pub struct Scope<'py> {
     pub sources: &'py Arc<Sources>,
     pub kept: &'py KeptObjects,
     pub run: &'py Run,
+    pub interrupts: &'py Interrupts,
+}
+
+impl Scope<'_> {
+    /// The exception that is set, as the end of the run.
+    #[cold]
+    pub fn failure(&self, py: Py) -> Failure {
+        self.run.failure(py, self.interrupts.why(self.run))
+    }
 }
 
 /// An interpreter of CPython's. Whoever holds it makes sure that nobody is in it when it ends.
@@ -311,7 +320,8 @@ impl Interp {
         let printing = self.output.as_ref().map(Printing::new);
         // SAFETY: the module keeps it until the end of the interpreter; so this reference is not counted.
         let main = unsafe { py.owned(self.main.dict) }.map(ManuallyDrop::new).map_err(|_| Failure::NoMemory)?;
-        let scope = Scope { main, names: &self.names, kept: &self.kept, sources: &self.sources, run: &run };
+        let (kept, sources, interrupts) = (&self.kept, &self.sources, &*self.interrupts);
+        let scope = Scope { main, names: &self.names, kept, sources, run: &run, interrupts };
         let mut result = act(py, &scope);
         // First the end, then the flush: what a thread prints in between goes out by itself.
         drop(printing);
@@ -319,7 +329,7 @@ impl Interp {
             && output.flush(py).is_err()
         {
             // A run that failed for another reason keeps that one.
-            let unwritten = run.failure(py);
+            let unwritten = scope.failure(py);
             result = result.and(Err(unwritten.into()));
         }
         active.end();

@@ -104,10 +104,9 @@ impl Run {
         result
     }
 
-    /// The exception that is set, taken apart: as the end of a run that was hit, if it was.
+    /// The exception that is set, taken apart: as the end of a run that is to end, for that reason (`Interrupts::why`).
     #[cold]
-    pub fn failure(&self, py: Py) -> Failure {
-        let reason = if self.is.get().hit { self.wanted() } else { None };
+    pub fn failure(&self, py: Py, reason: Option<Reason>) -> Failure {
         let exception = self.rendering(|| Exception::take(py));
         match reason {
             Some(reason) => Failure::Stopped(reason, exception),
@@ -244,14 +243,15 @@ impl Interrupts {
         let api = api();
         // SAFETY: attached.
         unsafe {
-            // What was sent and has not come is not for the next one.
-            if run.is.get().sent {
-                (api.PyThreadState_SetAsyncExc)(run.thread as c_long, ptr::null_mut());
-            }
             if self.runs().filter(|run| run.is.get().hit).count() == 1 {
                 // Not under the lock: it may be the last reference to an object of the user's.
                 let quiet = lock(&self.quiet).take();
                 quiet.into_iter().for_each(|quiet| loud(Py::attached(api), quiet));
+            }
+            // Last, since that object's end may run code, which can be hit. What was sent and has not come is not for the
+            // next one.
+            if run.is.get().sent {
+                (api.PyThreadState_SetAsyncExc)(run.thread as c_long, ptr::null_mut());
             }
         }
     }
@@ -331,6 +331,14 @@ impl Interrupts {
     /// Whether there may be runs that are to end and have not.
     pub fn is_interrupting(&self) -> bool {
         self.any() && (self.unfinished.load(Ordering::Relaxed) || lock(&self.wishes).queued)
+    }
+
+    /// Why the run is to end, if it is; also when no code has run since then that could be hit: a host function has looked
+    /// whether it is to end, and raised an exception. To be asked before code of the library's runs, which is not meant.
+    /// Attached to the interpreter.
+    #[cold]
+    pub fn why(&self, run: &Run) -> Option<Reason> {
+        run.wanted().or_else(|| lock(&self.wishes).for_run(run))
     }
 
     /// Changes when something is wished. From any thread, attached or not.

@@ -91,8 +91,9 @@ fn convert_result(
 /// The exception that is set, with the lines of sources of ours in its traceback.
 #[cold]
 pub(super) fn raised(py: Py, scope: &Scope) -> Failure {
+    let reason = scope.interrupts.why(scope.run);
     scope.run.rendering(|| scope.sources.show(py));
-    scope.run.failure(py)
+    scope.run.failure(py, reason)
 }
 
 /// What the compiler does not get to see of a source.
@@ -144,7 +145,7 @@ fn compile<'py>(py: Py<'py>, source: &Source, filename: &Obj<'py>, start: i32) -
 /// The exception that the compiler set, with the place in the source as it came.
 #[cold]
 fn does_not_compile(py: Py, scope: &Scope, source: &str, removed: Removed) -> Failure {
-    let mut exception = match scope.run.failure(py) {
+    let mut exception = match scope.failure(py) {
         Failure::Exception(exception) => exception,
         // What the compiler warned of was code of users too.
         stopped => return stopped,
@@ -292,7 +293,7 @@ fn no_main_attribute(py: Py, name: &str) -> Raised {
 
 /// Binds names in `__main__`. All or nothing: every value is made before the first name is bound.
 pub fn prepare_main(py: Py, scope: &Scope, names: &[subpy_pair]) -> Result<(), Box<Failure>> {
-    bind_all(py, scope, names).map_err(|Raised| scope.run.failure(py).into())
+    bind_all(py, scope, names).map_err(|Raised| scope.failure(py).into())
 }
 
 fn bind_all<'py>(py: Py<'py>, scope: &Scope<'py>, names: &[subpy_pair]) -> PyResult<()> {

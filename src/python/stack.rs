@@ -172,13 +172,17 @@ pub fn check_stack() -> Result<Stack, StackTooSmall> {
 /// (its guard pages, and those that it keeps for C), and ends the process when they are not there.
 const HOST_STACK: usize = 160 * 1024;
 
-/// Whether the host can be called on what is left of the stack. Other stacks than the thread's own are left to CPython:
-/// their owners (`this_stack`) change back to the thread's own before they run anything.
-#[inline]
-pub fn has_room_for_host() -> bool {
-    let here = here();
+/// The part of the thread's own stack in which the host can be called: its begin and its size. None: here it cannot.
+/// Other stacks than the thread's own are left to CPython: their owners (`this_stack`) change back to the thread's own
+/// before they run anything.
+#[cold]
+pub fn room_for_host(here: usize) -> Option<(usize, usize)> {
     let own = OWN_STACK.get().unwrap_or_else(own_stack);
-    !own.contains(here) || here.wrapping_sub(own.base.addr()) >= HOST_STACK
+    if !own.contains(here) {
+        return Some((0, 0));
+    }
+    let (begin, size) = (own.base.addr() + HOST_STACK, own.size.saturating_sub(HOST_STACK));
+    (here.wrapping_sub(begin) < size).then_some((begin, size))
 }
 
 #[cold]

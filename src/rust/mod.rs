@@ -5,6 +5,7 @@
 //! | `runtime` | init, shutdown, versions |
 //! | `interpreter` | an interpreter: create, run, close, and the questions one can ask |
 //! | `function` | callables that were looked up once |
+//! | `host` | functions of Rust's that Python code calls |
 //! | `many` | many calls of one |
 //! | `output` | where what Python prints goes |
 //! | `session` | threads that stay in an interpreter from run to run |
@@ -23,6 +24,7 @@ mod block;
 mod call;
 mod from_rust;
 mod function;
+mod host;
 mod interpreter;
 mod limits;
 mod many;
@@ -39,6 +41,7 @@ mod value;
 pub use args::{Arg, Args};
 pub use from_rust::ListItem;
 pub use function::Function;
+pub use host::{DefineOptions, HostCall, HostFn, Raise};
 pub use interpreter::{Interpreter, find, get_current, get_main, list_all};
 pub use limits::{Cancel, Limited, Limits};
 pub use output::Stream;

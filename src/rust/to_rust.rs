@@ -28,6 +28,11 @@ impl WrongType {
         WrongType::new(format!("{name} has {len} items, not {expected}"))
     }
 
+    /// In words, of a value that is called `name`.
+    pub(super) fn of(&self, name: &str) -> String {
+        format!("{name}{}: {}", self.path, self.reason)
+    }
+
     /// The same, of a part of the value.
     pub(super) fn at(mut self, part: std::fmt::Arguments) -> WrongType {
         self.path = format!("{part}{}", self.path);

@@ -1,6 +1,7 @@
 //! Arguments that were checked.
 
 use super::check::{self, check_flags, check_len, check_names, is_plain};
+use super::view::ValueRef;
 use super::{DICT, NONE, OwnedValue, TUPLE, slice, subpy_pair, subpy_value};
 
 /// Arguments that were checked: every kind is known, every pointer and length makes sense, text is UTF-8.
@@ -26,6 +27,17 @@ impl<'a> Args<'a> {
         let args = Args::of(items, kwargs);
         // SAFETY: an owned value is complete.
         unsafe { Args::check(args.items.as_ptr(), args.items.len(), kwargs.as_value()) }
+    }
+
+    /// The positional ones, to be read.
+    pub fn positional(self) -> impl Iterator<Item = ValueRef<'a>> {
+        self.items.iter().map(ValueRef::of_checked)
+    }
+
+    /// The names and the values of the others.
+    pub fn keywords(self) -> impl Iterator<Item = (&'a str, ValueRef<'a>)> {
+        // SAFETY: the keys were checked: they are text.
+        self.kwargs.iter().map(|pair| (unsafe { pair.key.text() }, ValueRef::of_checked(&pair.value)))
     }
 
     /// Copies them into memory of their own, as a TUPLE and a DICT.

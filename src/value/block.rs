@@ -23,10 +23,31 @@ impl OwnedValue {
         OwnedValue(subpy_value::int(value))
     }
 
-    /// A value that points nowhere.
+    /// Becomes a value that points nowhere. False, and as it was: either does point somewhere.
+    #[cfg(feature = "capi")]
+    #[inline(always)]
+    pub fn set_plain(&mut self, value: &subpy_value) -> bool {
+        let both = is_plain(value) && is_plain(&self.0);
+        if both {
+            self.0 = *value;
+        }
+        both
+    }
+
+    /// Becomes None.
+    #[inline(always)]
+    pub fn clear(&mut self) {
+        if is_plain(&self.0) {
+            self.0 = subpy_value::none();
+        } else {
+            *self = OwnedValue::none();
+        }
+    }
+
+    /// The number, when it is an INT.
     #[inline]
-    pub fn plain(value: &subpy_value) -> Option<OwnedValue> {
-        is_plain(value).then_some(OwnedValue(*value))
+    pub fn as_plain_int(&self) -> Option<i64> {
+        (self.0.kind == super::INT).then(|| self.0.as_int())
     }
 
     /// The same value for others to read: the duty to free it stays here.

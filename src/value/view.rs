@@ -29,6 +29,11 @@ impl OwnedValue {
 }
 
 impl<'a> ValueRef<'a> {
+    /// A value that was checked, with all that it points to.
+    pub(super) fn of_checked(value: &'a subpy_value) -> ValueRef<'a> {
+        ValueRef(value)
+    }
+
     pub fn view(self) -> View<'a> {
         // SAFETY: an owned value is complete, and its text is UTF-8.
         let text = || unsafe { std::str::from_utf8_unchecked(self.0.bytes()) };

@@ -27,6 +27,18 @@ static void check_exit(pid_t child) {
     CHECK((subpy_error_free(error), error = NULL) == NULL);                                                  \
   } while (0)
 
+static int finalized;
+
+static void finalize(void *userdata) {
+  (void)userdata;
+  finalized++;
+}
+
+static void nothing(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs,
+                    const subpy_value *kwargs) {
+  (void)userdata, (void)ctx, (void)args, (void)nargs, (void)kwargs;
+}
+
 /* Every function with a status says so; what gives memory back works; what only asks works. */
 static void in_a_fork(void) {
   subpy_error *error = NULL;
@@ -84,6 +96,12 @@ static void in_a_fork(void) {
   CHECK(value.kind == SUBPY_KIND_NONE);
   size_t row = 5;
   CHECK(old_errors.u.as_items[1].kind == SUBPY_KIND_ERROR && subpy_error_row(old_errors.u.as_items[1].u.as_error, &row) && row == 1);
+  FORKED(subpy_define(interp, "f", 1, 0, nothing, NULL, finalize, &error));
+  FORKED(subpy_define_with(interp, "f", 1, NULL, nothing, NULL, finalize, &error));
+  CHECK(finalized % 2 == 0 && finalized > 0 && subpy_error_tag(old_error) == 0);
+  CHECK(subpy_context_return(NULL, NULL) == SUBPY_ERROR_FORKED && subpy_context_raise(NULL, "x", 1, "", 0) == SUBPY_ERROR_FORKED);
+  CHECK(subpy_context_note(NULL, "", 0) == SUBPY_ERROR_FORKED && subpy_context_tag(NULL, 1) == SUBPY_ERROR_FORKED);
+  CHECK(subpy_context_interp(NULL) == 0 && !subpy_context_cancelled(NULL));
   FORKED(subpy_enter(interp, &error));
   FORKED(subpy_leave(interp, &error));
   CHECK(subpy_exec(interp, "1", 1, NULL) == SUBPY_ERROR_FORKED);

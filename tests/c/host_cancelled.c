@@ -13,6 +13,13 @@ static void waits(void *userdata, subpy_context *ctx, const subpy_value *args, s
   kept = ctx;
 }
 
+/* It does not return, but raises: there is no Python code any more that could be interrupted. */
+static void gives_up(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs, const subpy_value *kwargs) {
+  (void)userdata, (void)args, (void)nargs, (void)kwargs;
+  while (!subpy_context_cancelled(ctx)) continue;
+  OK(subpy_context_raise(ctx, "RuntimeError", SUBPY_AUTO_LEN, "gave up", SUBPY_AUTO_LEN));
+}
+
 static void looks(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs, const subpy_value *kwargs) {
   (void)args, (void)nargs, (void)kwargs;
   *(bool *)userdata = subpy_context_cancelled(ctx);
@@ -39,6 +46,14 @@ int main(void) {
   CHECK(subpy_run(&request, NULL, NULL) == SUBPY_ERROR_INTERRUPTED);
   subpy_cancel_free(cancel);
 
+  OK(subpy_define(interp, "gives_up", SUBPY_AUTO_LEN, 0, gives_up, NULL, NULL, &error));
+  request.timeout_ms = 20;
+  request.cancel = 0;
+  const char *codes[] = {"gives_up()", "try: gives_up()\nfinally: x = 1", "list(map(lambda _: gives_up(), [1]))"};
+  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+    request.text = codes[i];
+    FAILS(SUBPY_ERROR_TIMEOUT, "...timed out after 20 ms: RuntimeError: gave up", subpy_run(&request, NULL, &error));
+  }
   cancelled = true;
   run(interp, "looks()"); /* the next run is not */
   CHECK(!cancelled);

@@ -268,6 +268,32 @@ static void after_the_call(void) {
   is_over((subpy_context *)&local);
 }
 
+/* ---- the run is to end ---- */
+
+static void waits_until_cancelled(subpy_context *ctx) {
+  while (!subpy_context_cancelled(ctx)) usleep(100);
+}
+
+static void cancelled(void) {
+  subpy_run_request request = {.size = sizeof request, .interp = interp, .what = SUBPY_RUN_EXEC, .text = "act()",
+                               .text_len = SUBPY_AUTO_LEN, .timeout_ms = 20};
+  act = waits_until_cancelled;
+  FAILS(SUBPY_ERROR_TIMEOUT, "...timed out after 20 ms", subpy_run(&request, NULL, &error));
+  subpy_cancel cancel = 0;
+  subpy_thread thread = 0;
+  OK(subpy_cancel_new(&cancel, &error));
+  request.timeout_ms = 0;
+  request.cancel = cancel;
+  OK(subpy_run_in_thread(&request, &thread, &error));
+  subpy_cancel_fire(cancel);
+  error = NULL;
+  CHECK(subpy_thread_join(thread, NULL, &error) == SUBPY_ERROR_INTERRUPTED);
+  subpy_error_free(error);
+  error = NULL;
+  subpy_cancel_free(cancel);
+  CHECK(!subpy_context_cancelled(NULL));
+}
+
 /* More calls in one another than there is room for in one piece, and each has its own context. */
 static subpy_context *all[100];
 static int depth;
@@ -294,6 +320,7 @@ int main(void) {
   notes_and_numbers();
   on_other_threads();
   after_the_call();
+  cancelled();
   subpy_value value = call(nests);
   CHECK(value.u.as_int == 0);
   for (int i = 0; i < 100; i++) is_over(all[i]);

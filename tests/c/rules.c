@@ -11,6 +11,28 @@ static bool empty(const subpy_value *value) {
   return memcmp(value, &none, sizeof none) == 0;
 }
 
+static void nothing(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs,
+                    const subpy_value *kwargs) {
+  (void)userdata, (void)ctx, (void)args, (void)nargs, (void)kwargs;
+}
+
+static int finalized;
+
+static void finalize(void *userdata) {
+  (void)userdata;
+  finalized++;
+}
+
+/* A context that is none, or whose call is over: nothing happens. */
+static void no_context(void) {
+  subpy_context *ctx = (subpy_context *)(uintptr_t)0x123456789;
+  CHECK(subpy_context_return(ctx, NULL) == SUBPY_ERROR_NOT_FOUND);
+  CHECK(subpy_context_raise(ctx, "x", 1, "", 0) == SUBPY_ERROR_NOT_FOUND);
+  CHECK(subpy_context_note(ctx, "x", 1) == SUBPY_ERROR_NOT_FOUND);
+  CHECK(subpy_context_tag(ctx, 1) == SUBPY_ERROR_NOT_FOUND);
+  CHECK(subpy_context_interp(ctx) == 0 && !subpy_context_cancelled(ctx));
+}
+
 /* A number that is no handle of the right kind, in every place for one: an error, and outputs made empty. */
 static void no_interpreter(uint64_t bad) {
   subpy_value value = junk();
@@ -43,6 +65,10 @@ static void no_interpreter(uint64_t bad) {
   thread = 77;
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_call_in_thread(bad, "f", 1, NULL, 0, NULL, &thread, &error));
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_function_new(bad, "f", 1, &function, &error));
+  finalized = 0;
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_define(bad, "f", 1, 0, nothing, NULL, finalize, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_define_with(bad, "f", 1, NULL, nothing, NULL, finalize, &error));
+  CHECK(finalized == 2);
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_enter(bad, &error));
   FAILS(SUBPY_ERROR_WRONG_STATE, "...this thread has not entered the interpreter", subpy_leave(bad, &error));
   CHECK(!running && id == 0 && !whence && thread == 0 && function == 0);
@@ -149,6 +175,7 @@ int main(void) {
   OK(subpy_thread_wait(thread, -1, &done, &error));
   CHECK(done);
   handles_of_another_kind(interp, function, thread, cancel);
+  no_context();
   other_outputs();
   results(interp, other);
 

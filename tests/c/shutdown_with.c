@@ -127,11 +127,26 @@ static void not_from_inside(void) {
   shut_down();
 }
 
+static signal_pipe waits;
+
+static void never_returns(void *userdata, subpy_context *context, const subpy_value *args, size_t count,
+                          const subpy_value *kwargs) {
+  (void)userdata, (void)context, (void)args, (void)count, (void)kwargs;
+  signal_send(waits);
+  for (;;) pause();
+}
+
 /* A process in which something cannot be ended can still exit. */
 static void exits(void) {
   subpy_interp interp = create();
-  run_there(interp, "import time\nbegin()\nwhile True: time.sleep(1000)");
-  FAILS(SUBPY_ERROR_BUSY, "...a run at <script>:3 in <module>", shut_down_in(20, SUBPY_CLOSE_INTERRUPT, &error));
+  subpy_thread thread = 0;
+  waits = signal_new();
+  OK(subpy_define(interp, "wait", SUBPY_AUTO_LEN, 0, never_returns, NULL, NULL, &error));
+  run(interp, "def work(): wait()");
+  OK(subpy_call_in_thread(interp, "work", SUBPY_AUTO_LEN, NULL, 0, NULL, &thread, &error));
+  signal_wait(waits);
+  FAILS(SUBPY_ERROR_BUSY, "not closed within 20 ms: interpreter 1: a run at <script>:1 in work",
+        shut_down_in(20, SUBPY_CLOSE_INTERRUPT, &error));
   exit(0);
 }
 

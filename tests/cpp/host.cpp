@@ -1,4 +1,4 @@
-// Functions of the program that Python calls: arguments, results, exceptions both ways, re-entry, threads, lifetimes.
+// Functions of the program that Python calls: arguments, results, exceptions both ways, re-entry, threads, how_long_functions_live.
 #include <atomic>
 #include <functional>
 #include <map>
@@ -39,7 +39,7 @@ struct my_error : std::runtime_error {
   witness seen;
 };
 
-struct point {
+struct spot {
   int x = 0;
   int y = 0;
 };
@@ -52,8 +52,8 @@ std::string outcome(const subpy::interpreter &interp, const std::string &express
 }  // namespace
 
 template <>
-struct subpy::convert<point> : subpy::convert_as_dict<point> {
-  static constexpr auto fields = std::tuple{subpy::field{"x", &point::x}, subpy::field{"y", &point::y}};
+struct subpy::convert<spot> : subpy::convert_as_dict<spot> {
+  static constexpr auto fields = std::tuple{subpy::field{"x", &spot::x}, subpy::field{"y", &spot::y}};
 };
 
 namespace {
@@ -70,7 +70,7 @@ void arguments_and_results() {
                                    return joined;
                                  }));
   interp.define("host:nothing", [] {});
-  interp.define("host:swap", [](point p) { return point{p.y, p.x}; });
+  interp.define("host:swap", [](spot p) { return spot{p.y, p.x}; });
   interp.define("host:any", [](const subpy::value &any) { return any; });
   interp.define("host:view", [](subpy::value_view any) { return std::string(any.type_name()); });
   interp.define("host:either", [](std::variant<int, std::string> one) { return one.index(); });
@@ -337,7 +337,7 @@ void threads() {
 }
 
 // A function lives until nothing can call it any more, and no longer.
-void lifetimes() {
+void how_long_functions_live() {
   const auto alive = std::make_shared<int>(1);
   const auto holding = [alive] { return *alive; };
   for (int round = 0; round < 50; round++) {
@@ -399,7 +399,7 @@ int main() {
   nothing_is_kept();
   re_entry();
   threads();
-  lifetimes();
+  how_long_functions_live();
   races();
   subpy::shutdown();
   return 0;

@@ -135,14 +135,26 @@ void one_of_many() {
 
 void inside_a_host_function() {
   const auto interp = subpy::interpreter::create();
-  interp.define("host:wait", [](const subpy::context &call) {
+  bool seen = false;
+  interp.define("host:wait", [&](const subpy::context &call) {
     while (!call.cancelled()) std::this_thread::sleep_for(1ms);
-    throw std::runtime_error("given up");
+    seen = true;
   });
   interp.exec("import host");
-  const auto late = interp.try_exec("host.wait()", within(30ms));
-  CHECK(late.error().code() == subpy::status::timeout);
-  CHECK(interp.eval<int>("1") == 1);
+  const auto late = interp.try_exec("host.wait()\nwhile True: pass", within(30ms));
+  CHECK(seen && late.error().code() == subpy::status::timeout);
+
+  // a run inside that is stopped, stops the one outside by its exception
+  interp.define("host:inside", [&](const std::string &code) { interp.exec(code, within(30ms)); });
+  const auto passed_on = interp.try_exec("host.inside('while True: pass')");
+  CHECK(passed_on.error().excinfo()->type_name() == "TimeoutError");
+  bool found = false;
+  try {
+    std::rethrow_exception(passed_on.error().cause());
+  } catch (const subpy::timeout_error &) {
+    found = true;
+  }
+  CHECK(found && interp.eval<int>("1") == 1);
 }
 
 void interrupting() {
@@ -157,7 +169,7 @@ void interrupting() {
   CHECK(gone.try_interrupt().error().code() == subpy::status::not_found);
 }
 
-void closing() {
+void closing_in_time() {
   subpy::close_options options;
   options.timeout = 30ms;
   {
@@ -215,7 +227,7 @@ int main() {
   one_of_many();
   inside_a_host_function();
   interrupting();
-  closing();
+  closing_in_time();
 #if defined(__cpp_lib_jthread)
   stop_tokens();
 #endif

@@ -10,9 +10,9 @@
 
 namespace {
 
-std::string last_ignored;
+std::string ignored_last;
 
-void remember(const subpy::error &ignored) noexcept { last_ignored = ignored.what(); }
+void keep_ignored(const subpy::error &ignored) noexcept { ignored_last = ignored.what(); }
 
 struct kept {
   std::string out;
@@ -79,23 +79,23 @@ void of_a_run_that_goes_on() {
 }
 
 void what_fails() {
-  const auto before = subpy::set_unraisable_hook(remember);
+  const auto before = subpy::set_unraisable_hook(keep_ignored);
   const auto interp = subpy::interpreter::create();
   interp.set_output([](subpy::stream, std::string_view) { throw std::runtime_error("no paper"); });
   interp.exec("print('x')");
-  CHECK_TEXT(last_ignored, "an output function threw: no paper");
+  CHECK_TEXT(ignored_last, "an output function threw: no paper");
   interp.set_output([](subpy::stream, std::string_view) { throw 1; });
   interp.exec("print('x')");
-  CHECK_TEXT(last_ignored, "an output function threw: an exception that is no std::exception");
+  CHECK_TEXT(ignored_last, "an output function threw: an exception that is no std::exception");
   interp.set_output([](subpy::stream, std::string_view) { throw subpy::python_exception("OSError", "full"); });
   interp.exec("print('x')");
-  CHECK_TEXT(last_ignored, "OSError: full");
+  CHECK_TEXT(ignored_last, "OSError: full");
   std::ofstream closed;
   closed.exceptions(std::ios::badbit);
-  last_ignored.clear();
+  ignored_last.clear();
   interp.set_output(closed);
   interp.exec("print('x')");
-  CHECK(last_ignored.find("an output function threw") == 0);
+  CHECK(ignored_last.find("an output function threw") == 0);
   interp.set_output();
   subpy::set_unraisable_hook(before);
 }
@@ -121,7 +121,7 @@ void at_once() {
   CHECK(count == 150);
 }
 
-void options() {
+void of_other_interpreters() {
   subpy::interpreter_options options;
   options.no_stdin = true;
   options.unbuffered = true;
@@ -135,7 +135,7 @@ void options() {
 }
 
 // What output goes to lives until it is replaced, or the interpreter is gone.
-void lifetimes() {
+void how_long_outputs_live() {
   const auto alive = std::make_shared<int>(1);
   for (int round = 0; round < 50; round++) {
     auto interp = subpy::interpreter::create();
@@ -161,8 +161,8 @@ int main() {
   of_a_run_that_goes_on();
   what_fails();
   at_once();
-  options();
-  lifetimes();
+  of_other_interpreters();
+  how_long_outputs_live();
   subpy::shutdown();
   return 0;
 }

@@ -8,9 +8,6 @@
 #ifndef SUBPY_GO_BRIDGE_H
 #define SUBPY_GO_BRIDGE_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* dladdr */
-#endif
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <subpy.h>
@@ -26,8 +23,9 @@ typedef struct {
     size_t             block;      /* how many bytes the result points to */
     subpy_status       status;
     bool               ignore;     /* the result is not wanted, and not converted */
+    bool               counted;
     size_t             size, used;
-    uintptr_t          more;       /* these three are Go's */
+    uintptr_t          more;       /* these four are Go's */
 } subpy_go_frame;
 
 static inline bool subpy_go_has_block(const subpy_value *value)
@@ -81,9 +79,11 @@ static inline void subpy_go_call_many(uintptr_t address, subpy_function function
     subpy_go_done(frame);
 }
 
-/* Go's texts may be NULL when they are empty. */
+/* Go's texts may be NULL when they are empty. A function has none. */
 static inline void subpy_go_set_text(subpy_run_request *request, const char *text, size_t len)
 {
+    if (request->what == SUBPY_RUN_FUNCTION)
+        return;
     request->text = len ? text : "";
     request->text_len = len;
 }
@@ -99,8 +99,7 @@ static inline void subpy_go_run(uintptr_t address, uintptr_t request, const char
 static inline void subpy_go_start(uintptr_t address, uintptr_t request, const char *callable, size_t len)
 {
     subpy_go_frame *frame = (subpy_go_frame *)address;
-    if (((subpy_run_request *)request)->what == SUBPY_RUN_CALL)
-        subpy_go_set_text((subpy_run_request *)request, callable, len);
+    subpy_go_set_text((subpy_run_request *)request, callable, len);
     frame->status = subpy_run_in_thread((subpy_run_request *)request, &frame->out, &frame->error);
 }
 
@@ -122,6 +121,7 @@ typedef struct {
     const char   *source_line;
     size_t        frames, row;
     subpy_interp  interp;
+    uint64_t      tag;
     int32_t       line, column, exit_status, status;
     bool          is_exit, is_row;
 } subpy_go_error;
@@ -139,6 +139,7 @@ static inline void subpy_go_read_error(const subpy_error *error, subpy_go_error 
     fields->interp = subpy_error_interp(error);
     subpy_error_syntax(error, &fields->line, &fields->column, &fields->source_line);
     fields->is_exit = subpy_error_exit_status(error, &fields->exit_status);
+    fields->tag = subpy_error_tag(error);
     fields->is_row = subpy_error_row(error, &fields->row);
     fields->status = subpy_error_status(error);
 }
@@ -147,6 +148,52 @@ static inline void subpy_go_read_frames(const subpy_error *error, subpy_frame *f
 {
     for (size_t i = 0; i < count; i++)
         subpy_error_frame(error, i, &frames[i]);
+}
+
+/* What C calls, and the Go functions that do the work. Their handles are numbers. */
+
+extern bool subpyGoCalled(uintptr_t handle, uintptr_t context, uintptr_t args, size_t nargs, uintptr_t kwargs, uintptr_t result);
+extern void subpyGoPrinted(uintptr_t handle, int32_t stream, uintptr_t text, size_t len);
+extern void subpyGoFinalized(uintptr_t handle);
+
+/* A result that is no block of memory goes back without a crossing of its own. */
+static inline void subpy_go_called(void *handle, subpy_context *context, const subpy_value *args, size_t nargs,
+                                   const subpy_value *kwargs)
+{
+    subpy_value result = {0};
+    if (subpyGoCalled((uintptr_t)handle, (uintptr_t)context, (uintptr_t)args, nargs, (uintptr_t)kwargs, (uintptr_t)&result))
+        subpy_context_return(context, &result);
+}
+
+static inline void subpy_go_printed(void *handle, subpy_interp interp, int32_t stream, const char *text, size_t len)
+{
+    (void)interp;
+    subpyGoPrinted((uintptr_t)handle, stream, (uintptr_t)text, len);
+}
+
+static inline void subpy_go_finalized(void *handle)
+{
+    subpyGoFinalized((uintptr_t)handle);
+}
+
+static inline subpy_status subpy_go_define(subpy_interp interp, const char *name, size_t len, uintptr_t options, uintptr_t handle,
+                                           subpy_error **error)
+{
+    return subpy_define_with(interp, name, len, (const subpy_define_options *)options, subpy_go_called, (void *)handle,
+                             subpy_go_finalized, error);
+}
+
+/* 0 for the handle: back to the file descriptors. */
+static inline subpy_status subpy_go_set_output(subpy_interp interp, uintptr_t handle, subpy_error **error)
+{
+    if (!handle)
+        return subpy_set_output(interp, NULL, NULL, NULL, error);
+    return subpy_set_output(interp, subpy_go_printed, (void *)handle, subpy_go_finalized, error);
+}
+
+static inline uintptr_t subpy_go_output(void)
+{
+    return (uintptr_t)subpy_go_printed;
 }
 
 /* The file that the library was loaded from, "" when it cannot be told. */

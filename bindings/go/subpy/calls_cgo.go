@@ -4,6 +4,7 @@ package subpy
 
 /*
 #cgo pkg-config: subpy
+#cgo CFLAGS: -D_GNU_SOURCE
 #include "bridge.h"
 */
 import "C"
@@ -39,6 +40,11 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(runRequest{}.text)-unsafe.Offsetof(C.subpy_run_request{}.text)]
 	_ = [1]struct{}{}[unsafe.Offsetof(runRequest{}.textLen)-unsafe.Offsetof(C.subpy_run_request{}.text_len)]
 	_ = [1]struct{}{}[unsafe.Offsetof(runRequest{}.filename)-unsafe.Offsetof(C.subpy_run_request{}.filename)]
+	_ = [1]struct{}{}[unsafe.Offsetof(runRequest{}.timeout)-unsafe.Offsetof(C.subpy_run_request{}.timeout_ms)]
+	_ = [1]struct{}{}[unsafe.Offsetof(runRequest{}.outputData)-unsafe.Offsetof(C.subpy_run_request{}.output_data)]
+	_ = [1]struct{}{}[unsafe.Offsetof(interpOptions{}.timeout)-unsafe.Offsetof(C.subpy_interp_options{}.timeout_ms)]
+	_ = [1]struct{}{}[unsafe.Offsetof(defineRequest{}.doc)-unsafe.Offsetof(C.subpy_define_options{}.doc)]
+	_ = [1]struct{}{}[unsafe.Offsetof(closeRequest{}.flags)-unsafe.Offsetof(C.subpy_close_options{}.flags)]
 	_ = [1]struct{}{}[unsafe.Sizeof(tracebackFrame{})-unsafe.Sizeof(C.subpy_frame{})]
 	_ = [1]struct{}{}[unsafe.Offsetof(tracebackFrame{}.endColumn)-unsafe.Offsetof(C.subpy_frame{}.end_column)]
 )
@@ -62,6 +68,11 @@ var (
 	_ = [1]struct{}{}[interpNoThreads-C.SUBPY_INTERP_NO_THREADS]
 	_ = [1]struct{}{}[interpAllowDaemonThreads-C.SUBPY_INTERP_ALLOW_DAEMON_THREADS]
 	_ = [1]struct{}{}[interpNoExtensionCheck-C.SUBPY_INTERP_NO_EXTENSION_CHECK]
+	_ = [1]struct{}{}[interpUnbuffered-C.SUBPY_INTERP_UNBUFFERED]
+	_ = [1]struct{}{}[interpNoStdin-C.SUBPY_INTERP_NO_STDIN]
+	_ = [1]struct{}{}[defineKeepGIL-C.SUBPY_DEFINE_KEEP_GIL]
+	_ = [1]struct{}{}[closeDrain-C.SUBPY_CLOSE_DRAIN]
+	_ = [1]struct{}{}[closeInterrupt-C.SUBPY_CLOSE_INTERRUPT]
 	_ = [1]struct{}{}[runtimeUseEnvironment-C.SUBPY_RUNTIME_USE_ENVIRONMENT]
 	_ = [1]struct{}{}[runtimeNoSite-C.SUBPY_RUNTIME_NO_SITE]
 	_ = [1]struct{}{}[runtimeKeepSIGPIPE-C.SUBPY_RUNTIME_KEEP_SIGPIPE]
@@ -141,6 +152,86 @@ func (f *frame) close(interp uint64) {
 // closeNow is close without an error.
 func closeNow(interp uint64) Status {
 	return Status(C.subpy_close(C.subpy_interp(interp), nil))
+}
+
+func (f *frame) closeWith(interp uint64, options uintptr) {
+	f.status = Status(C.subpy_close_with(C.subpy_interp(interp), at[C.subpy_close_options](options), f.failure()))
+}
+
+func (f *frame) shutdownWith(options uintptr) {
+	f.status = Status(C.subpy_shutdown_with(at[C.subpy_close_options](options), f.failure()))
+}
+
+func (f *frame) interrupt(interp uint64) {
+	f.status = Status(C.subpy_interrupt(C.subpy_interp(interp), f.failure()))
+}
+
+func (f *frame) newCancel() {
+	f.status = Status(C.subpy_cancel_new(output[C.subpy_cancel](f), f.failure()))
+}
+
+func fireCancel(cancel uint64) {
+	C.subpy_cancel_fire(C.subpy_cancel(cancel))
+}
+
+func freeCancel(cancel uint64) {
+	C.subpy_cancel_free(C.subpy_cancel(cancel))
+}
+
+func (f *frame) define(interp uint64, name string, options, handle uintptr) {
+	f.status = Status(C.subpy_go_define(C.subpy_interp(interp), text(name), C.size_t(len(name)), C.uintptr_t(options),
+		C.uintptr_t(handle), f.failure()))
+}
+
+func (f *frame) setOutput(interp uint64, handle uintptr) {
+	f.status = Status(C.subpy_go_set_output(C.subpy_interp(interp), C.uintptr_t(handle), f.failure()))
+}
+
+// outputCallback is the C function for the output of a run.
+func outputCallback() uintptr {
+	return uintptr(C.subpy_go_output())
+}
+
+//export subpyGoCalled
+func subpyGoCalled(handle, context, args C.uintptr_t, nargs C.size_t, kwargs, result C.uintptr_t) C.bool {
+	return C.bool(called(uintptr(handle), uintptr(context), unsafe.Slice(at[value](uintptr(args)), uintptr(nargs)),
+		at[value](uintptr(kwargs)), at[value](uintptr(result))))
+}
+
+//export subpyGoPrinted
+func subpyGoPrinted(handle C.uintptr_t, stream C.int32_t, text C.uintptr_t, length C.size_t) {
+	printed(uintptr(handle), int32(stream), span{uintptr(text), uintptr(length)})
+}
+
+//export subpyGoFinalized
+func subpyGoFinalized(handle C.uintptr_t) {
+	finalized(uintptr(handle))
+}
+
+// What a host function does with its call.
+
+func contextOf(address uintptr) *C.subpy_context {
+	return *(**C.subpy_context)(unsafe.Pointer(&address))
+}
+
+func contextReturn(call uintptr, result *value) Status {
+	return Status(C.subpy_context_return(contextOf(call), (*C.subpy_value)(unsafe.Pointer(result))))
+}
+
+func contextRaise(call uintptr, kind, message string) Status {
+	return Status(C.subpy_context_raise(contextOf(call), text(kind), C.size_t(len(kind)), text(message), C.size_t(len(message))))
+}
+
+func contextNote(call uintptr, note string) {
+	C.subpy_context_note(contextOf(call), text(note), C.size_t(len(note)))
+}
+
+func contextTag(call uintptr, tag uint64) {
+	C.subpy_context_tag(contextOf(call), C.uint64_t(tag))
+}
+
+func isCancelled(call uintptr) bool {
+	return bool(C.subpy_context_cancelled(contextOf(call)))
 }
 
 func (f *frame) prepareMain(interp uint64) {

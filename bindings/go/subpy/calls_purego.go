@@ -29,6 +29,8 @@ var lib struct {
 	create, close, prepareMain, isRunning, id, whence, listAll, getCurrent, getMain, find,
 	call, run, runInThread, valueFree,
 	functionNew, functionCall, functionCallMany, functionFree, enter, leave, threadJoin, threadWait, threadFree,
+	closeWith, shutdownWith, interrupt, cancelNew, cancelFire, cancelFree, setOutput,
+	defineWith, contextReturn, contextRaise, contextNote, contextTag, contextCancelled, errorTag,
 	errorStatus, errorMessage, errorTypeName, errorTypeQualname, errorTypeModule, errorExceptionMessage, errorFormatted,
 	errorDisplay, errorFrameCount, errorFrame, errorSyntax, errorExitStatus, errorInterp, errorRow, errorFree uintptr
 }
@@ -67,6 +69,14 @@ var load = sync.OnceValue(func() error {
 		"subpy_enter":         &lib.enter, "subpy_leave": &lib.leave, "subpy_thread_join": &lib.threadJoin,
 		"subpy_thread_wait": &lib.threadWait, "subpy_thread_free": &lib.threadFree,
 
+		"subpy_close_with": &lib.closeWith, "subpy_shutdown_with": &lib.shutdownWith, "subpy_interrupt": &lib.interrupt,
+		"subpy_cancel_new": &lib.cancelNew, "subpy_cancel_fire": &lib.cancelFire, "subpy_cancel_free": &lib.cancelFree,
+		"subpy_set_output": &lib.setOutput,
+
+		"subpy_define_with": &lib.defineWith, "subpy_context_return": &lib.contextReturn,
+		"subpy_context_raise": &lib.contextRaise, "subpy_context_note": &lib.contextNote,
+		"subpy_context_tag": &lib.contextTag, "subpy_context_cancelled": &lib.contextCancelled,
+
 		"subpy_error_status": &lib.errorStatus, "subpy_error_message": &lib.errorMessage,
 		"subpy_error_type_name": &lib.errorTypeName, "subpy_error_type_qualname": &lib.errorTypeQualname,
 		"subpy_error_type_module": &lib.errorTypeModule, "subpy_error_exception_message": &lib.errorExceptionMessage,
@@ -74,6 +84,7 @@ var load = sync.OnceValue(func() error {
 		"subpy_error_frame_count": &lib.errorFrameCount, "subpy_error_frame": &lib.errorFrame,
 		"subpy_error_syntax": &lib.errorSyntax, "subpy_error_exit_status": &lib.errorExitStatus,
 		"subpy_error_interp": &lib.errorInterp, "subpy_error_row": &lib.errorRow, "subpy_error_free": &lib.errorFree,
+		"subpy_error_tag": &lib.errorTag,
 	} {
 		if *address, err = purego.Dlsym(handle, name); err != nil {
 			return fmt.Errorf("subpy: %s is incomplete: %w", found(), err)
@@ -219,23 +230,27 @@ func (f *frame) callMany(function uint64, count int, flags uint32) {
 }
 
 func (f *frame) run(request uintptr, source string) {
-	if text, ok := f.copied(source); ok {
-		r := at[runRequest](request)
-		r.text, r.textLen = text, uintptr(len(source))
+	if f.setText(request, source) {
 		f.do(lib.run, request, f.into())
 		f.done()
 	}
 }
 
 func (f *frame) start(request uintptr, callable string) {
-	if r := at[runRequest](request); r.what == runCall {
-		name, ok := f.copied(callable)
-		if !ok {
-			return
-		}
-		r.text, r.textLen = name, uintptr(len(callable))
+	if f.setText(request, callable) {
+		f.do(lib.runInThread, request, f.output())
 	}
-	f.do(lib.runInThread, request, f.output())
+}
+
+// setText gives a request its text. A function has none.
+func (f *frame) setText(request uintptr, text string) (ok bool) {
+	r := at[runRequest](request)
+	if r.what == runFunction {
+		return true
+	}
+	r.text, ok = f.copied(text)
+	r.textLen = uintptr(len(text))
+	return ok
 }
 
 func (f *frame) join(thread uint64) {
@@ -249,6 +264,89 @@ func (f *frame) init(options uintptr)   { f.do(lib.init, options) }
 func (f *frame) shutdown()              { f.do(lib.shutdown) }
 func (f *frame) create(options uintptr) { f.do(lib.create, options, f.output()) }
 func (f *frame) close(interp uint64)    { f.do(lib.close, uintptr(interp)) }
+
+func (f *frame) closeWith(interp uint64, options uintptr) {
+	f.do(lib.closeWith, uintptr(interp), options)
+}
+func (f *frame) shutdownWith(options uintptr) { f.do(lib.shutdownWith, options) }
+func (f *frame) interrupt(interp uint64)      { f.do(lib.interrupt, uintptr(interp)) }
+
+func (f *frame) newCancel()    { f.do(lib.cancelNew, f.output()) }
+func fireCancel(cancel uint64) { invoke(lib.cancelFire, uintptr(cancel)) }
+func freeCancel(cancel uint64) { invoke(lib.cancelFree, uintptr(cancel)) }
+
+// callbacks are the C functions that call Go: three for all, because purego never frees one.
+var callbacks = sync.OnceValue(func() (c struct{ called, printed, finalized uintptr }) {
+	c.called = purego.NewCallback(func(handle, context, args, nargs, kwargs uintptr) {
+		f := idleFrame() // what C reads lies in C memory
+		if f == nil {
+			contextRaise(context, "MemoryError", "")
+			return
+		}
+		if called(handle, context, unsafe.Slice(at[value](args), nargs), at[value](kwargs), &f.kwargs) {
+			contextReturn(context, &f.kwargs)
+		}
+		f.release(nil)
+	})
+	c.printed = purego.NewCallback(func(handle, interp, stream, text, length uintptr) {
+		printed(handle, int32(stream), span{text, length})
+	})
+	c.finalized = purego.NewCallback(finalized)
+	return c
+})
+
+func outputCallback() uintptr { return callbacks().printed }
+
+func (f *frame) define(interp uint64, name string, options, handle uintptr) {
+	address, ok := f.copied(name)
+	if !ok {
+		finalized(handle)
+		return
+	}
+	f.do(lib.defineWith, uintptr(interp), address, uintptr(len(name)), options, callbacks().called, handle, callbacks().finalized)
+}
+
+func (f *frame) setOutput(interp uint64, handle uintptr) {
+	if handle == 0 {
+		f.do(lib.setOutput, uintptr(interp), 0, 0, 0)
+	} else {
+		f.do(lib.setOutput, uintptr(interp), callbacks().printed, handle, callbacks().finalized)
+	}
+}
+
+// What a host function does with its call.
+
+func contextReturn(call uintptr, result *value) Status {
+	return Status(int32(invoke(lib.contextReturn, call, uintptr(unsafe.Pointer(result)))))
+}
+
+func contextRaise(call uintptr, kind, message string) (status Status) {
+	withText(kind, func(kind, length uintptr) {
+		withText(message, func(message, messageLength uintptr) {
+			status = Status(int32(invoke(lib.contextRaise, call, kind, length, message, messageLength)))
+		})
+	})
+	return status
+}
+
+func contextNote(call uintptr, note string) {
+	withText(note, func(note, length uintptr) { invoke(lib.contextNote, call, note, length) })
+}
+
+func contextTag(call uintptr, tag uint64) { invoke(lib.contextTag, call, uintptr(tag)) }
+
+func isCancelled(call uintptr) bool { return invoke(lib.contextCancelled, call)&0xff != 0 }
+
+// withText calls a function with a copy of text in C memory, an empty one when there is no memory.
+func withText(text string, use func(address, length uintptr)) {
+	memory := allocate(uintptr(len(text)) + 1)
+	if memory == 0 {
+		text = ""
+	}
+	copy(unsafe.Slice(at[byte](memory), len(text)), text)
+	use(memory, uintptr(len(text)))
+	free(memory)
+}
 
 // closeNow is close without an error.
 func closeNow(interp uint64) Status {
@@ -302,6 +400,7 @@ func readError(from uintptr, fields *errorFields) {
 	fields.interp = uint64(invoke(lib.errorInterp, from))
 	invoke(lib.errorSyntax, from, uintptr(unsafe.Pointer(&fields.line)), uintptr(unsafe.Pointer(&fields.column)),
 		uintptr(unsafe.Pointer(&fields.sourceLine)))
+	fields.tag = uint64(invoke(lib.errorTag, from))
 	fields.status = int32(invoke(lib.errorStatus, from))
 	// A C bool is one byte of the register.
 	fields.isRow = invoke(lib.errorRow, from, uintptr(unsafe.Pointer(&fields.row)))&0xff != 0

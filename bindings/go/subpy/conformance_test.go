@@ -2,6 +2,7 @@ package subpy
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+	"unicode/utf8"
 )
 
 // conformanceSkipped are the cases that Go cannot express, with the reason.
@@ -32,6 +35,16 @@ type conformanceCase struct {
 	KeepIndent bool            `json:"keep_indent"`
 	Result     json.RawMessage // nil when it is absent, "null" for None
 	Error      map[string]json.RawMessage
+
+	// Of the cases with limits, and of those whose output is captured.
+	InterpTimeout int64   `json:"interp_timeout_ms"`
+	Timeout       int64   `json:"timeout_ms"`
+	Cancel        *int64  `json:"cancel_ms"`
+	Output        string  `json:"output"`
+	Stdout        *string `json:"stdout"`
+	Stderr        *string `json:"stderr"`
+	StdoutLength  *int    `json:"stdout_length"`
+	NoStdin       bool    `json:"no_stdin"`
 }
 
 // A manyCase is a row of the other table in it, for calls of many rows.
@@ -54,15 +67,15 @@ func TestConformance(t *testing.T) {
 		skipOutside(t, path)
 	}
 	var table struct {
-		Cases []conformanceCase
-		Many  []manyCase
+		Cases, Host, Limits, Output []conformanceCase
+		Many                        []manyCase
 	}
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&table); err != nil {
 		t.Fatal(err)
 	}
-	if len(table.Cases) == 0 || len(table.Many) == 0 {
+	if len(table.Cases) == 0 || len(table.Many) == 0 || len(table.Host) == 0 || len(table.Limits) == 0 || len(table.Output) == 0 {
 		t.Fatal("there are no cases")
 	}
 	count, names := 0, map[string]bool{}
@@ -85,6 +98,15 @@ func TestConformance(t *testing.T) {
 	for _, c := range table.Cases {
 		run(c.Name, c.ways(), c.run)
 	}
+	for _, c := range table.Host {
+		run(c.Name, c.ways(), c.runHost)
+	}
+	for _, c := range table.Limits {
+		run(c.Name, c.ways(), c.run)
+	}
+	for _, c := range table.Output {
+		run(c.Name, c.ways(), c.runOutput)
+	}
 	for _, c := range table.Many {
 		run(c.Name, []string{untilOneFails, errorsCollected}, c.run)
 	}
@@ -105,9 +127,64 @@ func (c *conformanceCase) ways() []string {
 
 // run returns what is wrong, "" for nothing.
 func (c *conformanceCase) run(t *testing.T, way string) string {
-	interp := create(t, c.Setup)
+	var options []Option
+	if c.InterpTimeout != 0 {
+		options = append(options, WithTimeLimit(time.Duration(c.InterpTimeout)*time.Millisecond))
+	}
+	interp := create(t, c.Setup, options...)
 	defer interp.Close()
-	result, err := c.outcome(interp, way)
+	return c.wrong(interp, way, nil)
+}
+
+// runHost is run where the host functions of the table are.
+func (c *conformanceCase) runHost(t *testing.T, way string) string {
+	interp := create(t, "")
+	defer interp.Close()
+	for name, fn := range map[string]any{
+		"echo":      func(v Ordered, _ ...any) Ordered { return v },
+		"arguments": func(c *Call, args ...Ordered) (any, Dict) { return args, c.Kwargs },
+		"nothing":   func() {},
+		"fail":      Raise,
+		"again":     func(c *Call, expression string) (any, error) { return c.Interpreter().Eval(expression) },
+	} {
+		check(interp.Define("host:"+name, fn))
+	}
+	check(interp.Exec(c.Setup))
+	return c.wrong(interp, way, nil)
+}
+
+// runOutput is run that looks at what the code prints.
+func (c *conformanceCase) runOutput(t *testing.T, way string) string {
+	var stdout, stderr strings.Builder
+	var options []Option
+	if c.NoStdin {
+		options = append(options, WithNoStdin())
+	}
+	var run *outputs
+	if c.Output == "run" {
+		run = &outputs{&stdout, &stderr}
+	} else {
+		options = append(options, WithOutput(&stdout, &stderr))
+	}
+	interp := create(t, c.Setup, options...)
+	defer interp.Close()
+	problem := c.wrong(interp, way, run)
+	if c.Stdout != nil && stdout.String() != *c.Stdout || c.Stderr != nil && stderr.String() != *c.Stderr ||
+		c.StdoutLength != nil && utf8.RuneCountInString(stdout.String()) != *c.StdoutLength {
+		problem += fmt.Sprintf(" it printed %.200q, and to stderr %.200q", stdout.String(), stderr.String())
+	}
+	return problem
+}
+
+// wrong makes the run and compares what comes out.
+func (c *conformanceCase) wrong(interp *Interpreter, way string, output *outputs) string {
+	var result any
+	var err error
+	if c.Timeout != 0 || c.Cancel != nil || output != nil {
+		result, err = c.outcomeWith(interp, way, output)
+	} else {
+		result, err = c.outcome(interp, way)
+	}
 	switch {
 	case c.Error != nil:
 		return wrongError(err, c.Error)
@@ -119,6 +196,48 @@ func (c *conformanceCase) run(t *testing.T, way string) string {
 		}
 	}
 	return ""
+}
+
+// outcomeWith is outcome of a run with a context. None has arguments.
+func (c *conformanceCase) outcomeWith(interp *Interpreter, way string, output *outputs) (any, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if c.Cancel != nil && *c.Cancel == 0 {
+		cancel()
+	} else if c.Cancel != nil {
+		defer time.AfterFunc(time.Duration(*c.Cancel)*time.Millisecond, cancel).Stop()
+	}
+	if c.Timeout != 0 {
+		ctx = ContextWithTimeLimit(ctx, time.Duration(c.Timeout)*time.Millisecond)
+	}
+	if output != nil {
+		ctx = ContextWithOutput(ctx, output.stdout, output.stderr)
+	}
+	var result Ordered
+	var err error
+	switch way {
+	case "exec":
+		err = interp.ExecContext(ctx, c.Text)
+	case "eval":
+		result, err = EvalAsContext[Ordered](ctx, interp, c.Text)
+	case "by name":
+		result, err = CallAsContext[Ordered](ctx, interp, c.Text)
+	case "prepared":
+		result, err = CallFunctionAsContext[Ordered](ctx, must(interp.Function(c.Text)))
+	case "on a thread":
+		var thread *Thread
+		if thread, err = interp.CallInThreadContext(ctx, c.Text); err == nil {
+			result, err = JoinAs[Ordered](thread)
+		}
+	case "in a session":
+		err = interp.Session(func() (err error) {
+			result, err = CallAsContext[Ordered](ctx, interp, c.Text)
+			return err
+		})
+	default:
+		err = fmt.Errorf("the table says %q", c.Do)
+	}
+	return result.Value, err
 }
 
 func (c *conformanceCase) outcome(interp *Interpreter, way string) (any, error) {
@@ -365,19 +484,17 @@ func errorMembers(err error) map[string]any {
 	var conversion *ConversionError
 	var failed *ExecutionFailedError
 	var syntax *SyntaxError
-	var exception *Exception
+	exception := exceptionOf(err)
 	switch {
 	case errors.As(err, &plain):
 		members["message"] = plain.Message
 	case errors.As(err, &conversion):
 		members["message"] = conversion.Path + ": " + conversion.Problem
 	case errors.As(err, &failed):
-		exception = &failed.Exception
 		if status, ok := failed.ExitStatus(); ok {
 			members["exit_status"] = float64(status)
 		}
 	case errors.As(err, &syntax):
-		exception = &syntax.Exception
 		members["syntax"] = map[string]any{
 			"line": float64(syntax.Line), "column": float64(syntax.Column), "text": syntax.Text,
 		}

@@ -73,6 +73,16 @@ occupies as long as it lasts, as every call of C does. So does a run that waits 
 program with many goroutines and few interpreters had better let the goroutines wait for a free interpreter in Go, with a
 channel, than keep thousands of threads, of which Go allows 10,000.
 
-Python code cannot be interrupted in this version, so no function takes a context.
+# Contexts
+
+Functions whose names end with Context take a context, as in database/sql: when that is done Python code is interrupted. They
+return when it has ended. See [Interpreter.ExecContext]. Those without do not watch anything.
+
+Two things about a run go by its context as well: [ContextWithTimeLimit] and [ContextWithOutput].
+
+# Go functions
+
+[Interpreter.Define] makes a Go function callable from Python. Its errors and panics become exceptions there, and errors.Is and
+errors.As find them again in the error of a run that such an exception ends.
 */
 package subpy

@@ -1,7 +1,10 @@
 package subpy
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unsafe"
 )
@@ -24,6 +27,8 @@ const (
 	ErrSyntax            Status = -7  // the source does not compile, see [SyntaxError]; nothing ran
 	ErrPythonNotFound    Status = -8  // no CPython that fits
 	ErrPythonUnsupported Status = -9  // the CPython that was asked for, or is in the process, does not fit
+	ErrTimeout           Status = -10 // a run took longer than it may, see [TimeoutError]
+	ErrInterrupted       Status = -11 // a run was cancelled or interrupted, see [InterruptedError]
 	ErrNoMemory          Status = -12 // out of memory
 	ErrForked            Status = -13 // this process was forked from one in which Python runs
 	ErrWrongState        Status = -14 // not now: something has to come before, or is going on
@@ -40,6 +45,8 @@ var statusTexts = map[Status]string{
 	ErrSyntax:            "Python source does not compile",
 	ErrPythonNotFound:    "no CPython found that fits",
 	ErrPythonUnsupported: "CPython not supported",
+	ErrTimeout:           "time limit reached",
+	ErrInterrupted:       "interrupted",
 	ErrNoMemory:          "out of memory",
 	ErrForked:            "process was forked",
 	ErrWrongState:        "wrong state",
@@ -110,10 +117,12 @@ type Exception struct {
 	Display   string // the traceback that Python would print, without the final newline
 	Frames    []Frame
 
-	text  string
-	about uint64
-	row   int
-	isRow bool
+	text   string
+	about  uint64
+	row    int
+	isRow  bool
+	causes []error // Go errors
+	byGo   bool    // a Go function saw that the run is to end before the library had stopped it
 }
 
 // Frame is an entry of a traceback. Those of an [Exception] begin with the outermost.
@@ -160,15 +169,75 @@ type ExecutionFailedError struct {
 	exitStatus int
 }
 
-// Unwrap returns ErrExecutionFailed.
-func (e *ExecutionFailedError) Unwrap() error {
-	return ErrExecutionFailed
+// Unwrap returns ErrExecutionFailed and, when the exception is one that a Go function caused, see [Interpreter.Define], its
+// error.
+func (e *ExecutionFailedError) Unwrap() []error {
+	return e.wrap(ErrExecutionFailed)
 }
 
 // ExitStatus returns the status that SystemExit asked for, and whether the exception is one: sys.exit() does not end the
 // process. The status is 0 for None, and 1 for anything that is no int.
 func (e *ExecutionFailedError) ExitStatus() (status int, ok bool) {
 	return e.exitStatus, e.isExit
+}
+
+// TimeoutError is the error of a run that took longer than it may: see [WithTimeLimit] and [Interpreter.ExecContext]. Its
+// Exception is the one that ended the code, usually a KeyboardInterrupt; it has no Type when the run had not begun. It wraps
+// [ErrTimeout] and context.DeadlineExceeded.
+type TimeoutError struct {
+	Exception
+}
+
+// Unwrap returns ErrTimeout, context.DeadlineExceeded, and what Go errors there are.
+func (e *TimeoutError) Unwrap() []error {
+	return append(e.wrap(ErrTimeout), context.DeadlineExceeded)
+}
+
+// Timeout returns true, for those who look for errors of the package net.
+func (e *TimeoutError) Timeout() bool {
+	return true
+}
+
+// InterruptedError is the error of a run that was cancelled by its context or by [Interpreter.Interrupt]. Its Exception is the
+// one that ended the code, usually a KeyboardInterrupt; it has no Type when the run had not begun. It wraps [ErrInterrupted] and,
+// when a context was cancelled, context.Canceled and the cause that context.Cause returns.
+type InterruptedError struct {
+	Exception
+}
+
+// Unwrap returns ErrInterrupted and the errors of the context.
+func (e *InterruptedError) Unwrap() []error {
+	return e.wrap(ErrInterrupted)
+}
+
+// wrap returns a status and the causes.
+func (e *Exception) wrap(status Status) []error {
+	return append([]error{status}, e.causes...)
+}
+
+// because returns the exception with more causes.
+func (e Exception) because(causes ...error) Exception {
+	e.causes = append(slices.Clip(e.causes), causes...)
+	return e
+}
+
+// exceptionOf returns the Python exception in an error, nil when there is none.
+func exceptionOf(err error) *Exception {
+	var failed *ExecutionFailedError
+	var syntax *SyntaxError
+	var timeout *TimeoutError
+	var interrupted *InterruptedError
+	switch {
+	case errors.As(err, &failed):
+		return &failed.Exception
+	case errors.As(err, &syntax):
+		return &syntax.Exception
+	case errors.As(err, &timeout):
+		return &timeout.Exception
+	case errors.As(err, &interrupted):
+		return &interrupted.Exception
+	}
+	return nil
 }
 
 // SyntaxError is the error of source that does not compile. It wraps [ErrSyntax].
@@ -206,8 +275,12 @@ func newError(from uintptr, fields *errorFields) error {
 	readError(from, fields)
 	switch status := Status(fields.status); status {
 	case ErrExecutionFailed:
+		exception := newException(from, fields)
+		if exception.byGo {
+			return &TimeoutError{exception} // unless a context was cancelled
+		}
 		return &ExecutionFailedError{
-			Exception:  newException(from, fields),
+			Exception:  exception,
 			isExit:     fields.isExit,
 			exitStatus: int(fields.exitStatus),
 		}
@@ -218,6 +291,10 @@ func newError(from uintptr, fields *errorFields) error {
 			Column:    int(fields.column),
 			Text:      cText(fields.sourceLine),
 		}
+	case ErrTimeout:
+		return &TimeoutError{newException(from, fields)}
+	case ErrInterrupted:
+		return &InterruptedError{newException(from, fields)}
 	default:
 		return &Error{
 			Status:  status,
@@ -230,7 +307,7 @@ func newError(from uintptr, fields *errorFields) error {
 }
 
 func newException(from uintptr, fields *errorFields) Exception {
-	return Exception{
+	e := Exception{
 		Type:      fields.typeName.String(),
 		Qualname:  fields.qualname.String(),
 		Module:    fields.module.String(),
@@ -243,6 +320,14 @@ func newException(from uintptr, fields *errorFields) Exception {
 		row:       int(fields.row),
 		isRow:     fields.isRow,
 	}
+	switch cause := findKept(fields.interp, fields.tag).(type) {
+	case nil:
+	case *stoppedError:
+		e.byGo = true
+	default:
+		e.causes = []error{cause}
+	}
+	return e
 }
 
 // Frames of a traceback are read in C memory that is freed at once: there may be many.

@@ -1,10 +1,15 @@
 package subpy_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log"
+	"os"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/subpy/subpy/bindings/go/subpy"
 )
@@ -302,4 +307,99 @@ func ExampleDict() {
 	}
 	fmt.Println(keys)
 	// Output: [first second]
+}
+
+func ExampleInterpreter_Define() {
+	interp, err := subpy.Create(subpy.WithOutput(os.Stdout, os.Stderr))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer interp.Close()
+	prices := map[string]float64{"tea": 2.5, "cake": 4}
+	err = interp.Define("shop:price", func(name string, count int) (float64, error) {
+		price, ok := prices[name]
+		if !ok {
+			return 0, subpy.Raise("LookupError", "there is no "+name)
+		}
+		return float64(count) * price, nil
+	}, subpy.WithSignature("(name, count)"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	err = interp.Exec(`
+import shop
+print(shop.price("tea", 2))
+try:
+    shop.price("coffee", 1)
+except LookupError as error:
+    print(error)
+`)
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// 5.0
+	// there is no coffee
+}
+
+// An error that Python does not catch is found again.
+func ExampleInterpreter_Define_errors() {
+	interp, err := subpy.Create()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer interp.Close()
+	if err := interp.Define("open_file", func() error { return fs.ErrNotExist }); err != nil {
+		log.Fatal(err)
+	}
+	err = interp.Exec("open_file()")
+	fmt.Println(err)
+	fmt.Println(errors.Is(err, fs.ErrNotExist))
+	// Output:
+	// FileNotFoundError: file does not exist
+	// true
+}
+
+func ExampleInterpreter_ExecContext() {
+	interp, err := subpy.Create()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer interp.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	err = interp.ExecContext(ctx, "while True: pass")
+	var timeout *subpy.TimeoutError
+	if errors.As(err, &timeout) && errors.Is(err, context.DeadlineExceeded) {
+		fmt.Println(timeout.Type, "in line", timeout.Frames[0].Line)
+	}
+	// Output: KeyboardInterrupt in line 1
+}
+
+func ExampleContextWithOutput() {
+	interp, err := subpy.Create()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer interp.Close()
+	var stdout strings.Builder
+	ctx := subpy.ContextWithOutput(context.Background(), &stdout, os.Stderr)
+	if err := interp.ExecContext(ctx, "print('captured')"); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%q\n", stdout.String())
+	// Output: "captured\n"
+}
+
+func ExampleInterpreter_CloseWith() {
+	interp, err := subpy.Create()
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := interp.Exec("import threading\nthreading.Thread(target=lambda: sum(1 for _ in iter(int, 1))).start()"); err != nil {
+		log.Fatal(err)
+	}
+	err = interp.CloseWith(subpy.CloseOptions{Timeout: time.Second, Drain: true, Interrupt: true})
+	fmt.Println(err)
+	// Output: <nil>
 }

@@ -22,9 +22,11 @@ type frame struct {
 	block  uintptr
 	status Status
 	ignore bool
-	size   uintptr // of the memory that begins with the frame
-	used   uintptr // of that
-	more   uintptr // the newest chunk, for arguments that do not fit; 0 when they do
+	// counted says that it is one of the runs for which the interpreter keeps errors.
+	counted bool
+	size    uintptr // of the memory that begins with the frame
+	used    uintptr // of that
+	more    uintptr // the newest chunk, for arguments that do not fit; 0 when they do
 }
 
 // A chunk is more C memory for one run. It begins with this.
@@ -55,7 +57,17 @@ var idle struct {
 
 // newFrame returns a frame for a run in an interpreter, or, for nil, in none that is known. Whoever has a frame has the
 // library, too.
-func newFrame(in *Interpreter) (*frame, error) {
+func newFrame(in *Interpreter) (f *frame, err error) {
+	if f, err = takeFrame(in); err == nil && in != nil {
+		if kept := in.kept.Load(); kept != nil {
+			kept.begin()
+			f.counted = true
+		}
+	}
+	return f, err
+}
+
+func takeFrame(in *Interpreter) (*frame, error) {
 	if in != nil && in.spare != nil {
 		if address := in.spare.Swap(0); address != 0 {
 			return at[frame](address), nil
@@ -101,6 +113,10 @@ func (f *frame) address() uintptr {
 // release gives the frame back. What was read from its memory is invalid from then on. It keeps the interpreter from
 // being taken for dropped before.
 func (f *frame) release(in *Interpreter) {
+	if f.counted {
+		f.counted = false
+		in.kept.Load().end()
+	}
 	if f.more != 0 || f.block > idleSize {
 		f = f.tidy()
 	}
@@ -275,6 +291,19 @@ type interpOptions struct {
 	flags     uint64
 	path      uintptr
 	pathLen   uintptr
+	timeout   int64 // in milliseconds
+}
+
+type defineRequest struct {
+	size           uintptr
+	flags, _       uint32
+	signature, doc uintptr
+}
+
+type closeRequest struct {
+	size     uintptr
+	timeout  int64 // in milliseconds
+	flags, _ uint32
 }
 
 type runRequest struct {
@@ -287,6 +316,10 @@ type runRequest struct {
 	args, nargs   uintptr
 	kwargs        uintptr
 	filename      uintptr
+	timeout       int64 // in milliseconds
+	cancel        uint64
+	output        uintptr
+	outputData    uintptr
 }
 
 type tracebackFrame struct {
@@ -301,7 +334,7 @@ type errorFields struct {
 
 	sourceLine                       uintptr // ends with a NUL
 	frames, row                      uintptr
-	interp                           uint64
+	interp, tag                      uint64
 	line, column, exitStatus, status int32
 	isExit, isRow                    bool
 }

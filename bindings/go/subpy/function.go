@@ -1,6 +1,7 @@
 package subpy
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 )
@@ -56,12 +57,17 @@ func CallFunctionAs[T any](fn *Function, args ...any) (result T, err error) {
 
 // CallInThread starts a call on a new OS thread, as [Interpreter.CallInThread] does. The function may be freed meanwhile.
 func (fn *Function) CallInThread(args ...any) (*Thread, error) {
+	return fn.CallInThreadContext(context.Background(), args...)
+}
+
+// CallInThreadContext is [Function.CallInThread] of a call that ends with the context, as [Interpreter.ExecContext] does.
+func (fn *Function) CallInThreadContext(ctx context.Context, args ...any) (*Thread, error) {
 	in, handle := fn.parts()
 	if handle == 0 {
 		return nil, ErrNotFound
 	}
 	defer runtime.KeepAlive(fn)
-	return start(in, handle, "", args)
+	return start(ctx, in, handle, "", args)
 }
 
 // Free frees the function. Calls that are running finish.

@@ -1,8 +1,11 @@
 package subpy
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
+	"sync/atomic"
+	"time"
 	"unsafe"
 )
 
@@ -15,6 +18,7 @@ type Interpreter struct {
 	_       noCopy
 	handle  uint64
 	spare   *spare // nil in a zero Interpreter
+	kept    atomic.Pointer[kept]
 	cleanup runtime.Cleanup
 }
 
@@ -60,6 +64,8 @@ const (
 	interpNoThreads          = 4
 	interpAllowDaemonThreads = 8
 	interpNoExtensionCheck   = 16
+	interpUnbuffered         = 32
+	interpNoStdin            = 64
 )
 
 // An Option changes what [Create] creates.
@@ -69,6 +75,8 @@ type options struct {
 	gil, busy int32
 	flags     uint64
 	path      []string
+	timeLimit time.Duration
+	output    *outputs
 }
 
 // WithBusy sets what happens to a run while the interpreter is running.
@@ -79,6 +87,13 @@ func WithBusy(busy Busy) Option {
 // WithPath puts folders in front of sys.path.
 func WithPath(folders ...string) Option {
 	return func(o *options) { o.path = append(o.path, folders...) }
+}
+
+// WithTimeLimit sets how long each run in the interpreter may take, by whichever function. One that takes longer is interrupted
+// by a KeyboardInterrupt and is a [*TimeoutError]. See [Interpreter.ExecContext] for what that means, and
+// [ContextWithTimeLimit] for a run that may take longer.
+func WithTimeLimit(limit time.Duration) Option {
+	return func(o *options) { o.timeLimit = limit }
 }
 
 // WithSharedGIL gives the interpreter the main interpreter's GIL in place of its own. More extension modules load, but
@@ -142,6 +157,9 @@ func Create(opts ...Option) (*Interpreter, error) {
 		path:    path,
 		pathLen: uintptr(len(o.path)),
 	}
+	if o.timeLimit > 0 {
+		create.timeout = milliseconds(o.timeLimit)
+	}
 	create.size = unsafe.Sizeof(create)
 	options := place(f, create)
 	if options == 0 {
@@ -151,7 +169,13 @@ func Create(opts ...Option) (*Interpreter, error) {
 	if f.status != success {
 		return nil, f.outcome()
 	}
-	return owned(f.out), nil
+	in := owned(f.out)
+	if o.output != nil {
+		if err := in.SetOutput(o.output.stdout, o.output.stderr); err != nil {
+			return nil, errors.Join(err, in.Close())
+		}
+	}
+	return in, nil
 }
 
 // Main returns the main interpreter, and starts the runtime when it is not running. Packages that refuse other
@@ -160,8 +184,8 @@ func Main() (*Interpreter, error) {
 	return found((*frame).getMain)
 }
 
-// Current returns the interpreter whose Python code called the Go code that calls Current. It is [ErrNotFound] when none
-// did, which is as good as always.
+// Current returns the interpreter whose Python code called the Go code that calls Current, see [Interpreter.Define]. It is
+// [ErrNotFound] when none did.
 func Current() (*Interpreter, error) {
 	return found((*frame).getCurrent)
 }
@@ -218,6 +242,13 @@ func (in *Interpreter) Close() error {
 	if err == nil {
 		in.disown()
 	}
+	return err
+}
+
+// Interrupt raises a KeyboardInterrupt in whatever the interpreter runs at the moment: the runs end with an [*InterruptedError].
+// What runs next is not interrupted. To cancel one run give it a context, see [Interpreter.ExecContext].
+func (in *Interpreter) Interrupt() error {
+	_, err := ask(in, (*frame).interrupt)
 	return err
 }
 

@@ -11,7 +11,8 @@ import (
 var registry = struct {
 	sync.Mutex
 	known map[uint64]weak.Pointer[Interpreter]
-}{known: map[uint64]weak.Pointer[Interpreter]{}}
+	kept  map[uint64]*kept // of the interpreters in which functions are defined
+}{known: map[uint64]weak.Pointer[Interpreter]{}, kept: map[uint64]*kept{}}
 
 // known returns the *Interpreter of a handle.
 func known(handle uint64) *Interpreter {
@@ -35,6 +36,7 @@ func lookUp(handle uint64) *Interpreter {
 		return in
 	}
 	in := &Interpreter{handle: handle, spare: new(spare)}
+	in.kept.Store(registry.kept[handle])
 	runtime.AddCleanup(in, forget, handle)
 	runtime.AddCleanup(in, freeSpare, in.spare)
 	registry.known[handle] = weak.Make(in)
@@ -48,6 +50,47 @@ func forget(handle uint64) {
 	if registry.known[handle].Value() == nil {
 		delete(registry.known, handle)
 	}
+}
+
+// keepErrors is for a function that is to be defined in an interpreter: until it is dropped, errors are kept there.
+func keepErrors(in *Interpreter) *kept {
+	if in == nil {
+		return new(kept)
+	}
+	registry.Lock()
+	defer registry.Unlock()
+	k := in.kept.Load()
+	if k == nil {
+		k = &kept{interp: in.handle}
+		in.kept.Store(k)
+	}
+	k.functions++
+	registry.kept[in.handle] = k
+	return k
+}
+
+func (k *kept) drop() {
+	registry.Lock()
+	defer registry.Unlock()
+	if k.functions--; k.functions == 0 && registry.kept[k.interp] == k {
+		delete(registry.kept, k.interp)
+	}
+}
+
+// findKept returns the error that a host function of an interpreter returned, by its tag; nil when there is none.
+func findKept(interp, tag uint64) error {
+	if tag == 0 {
+		return nil
+	}
+	registry.Lock()
+	k := registry.kept[interp]
+	if k == nil { // the functions are gone, but not the interpreter
+		if in := registry.known[interp].Value(); in != nil {
+			k = in.kept.Load()
+		}
+	}
+	registry.Unlock()
+	return k.find(tag)
 }
 
 func freeSpare(of *spare) {

@@ -1,6 +1,7 @@
 package subpy
 
 import (
+	"context"
 	"reflect"
 	"unsafe"
 )
@@ -36,51 +37,69 @@ func WithKeepIndent() RunOption {
 
 // Exec runs statements in the interpreter's __main__, whose names last from run to run.
 func (in *Interpreter) Exec(code string, options ...RunOption) error {
-	_, err := run[Ignored](in, runExec, code, options)
+	_, err := runSource[Ignored](noContext, in, runExec, code, options)
 	return err
 }
 
 // Eval returns the value of an expression in the interpreter's __main__.
 func (in *Interpreter) Eval(expression string, options ...RunOption) (any, error) {
-	return run[any](in, runEval, expression, options)
+	return runSource[any](noContext, in, runEval, expression, options)
 }
 
 // EvalAs is [Interpreter.Eval] with a result of type T.
 func EvalAs[T any](in *Interpreter, expression string, options ...RunOption) (T, error) {
-	return run[T](in, runEval, expression, options)
+	return runSource[T](noContext, in, runEval, expression, options)
 }
 
-func run[T any](in *Interpreter, what int32, source string, opts []RunOption) (result T, err error) {
+func runSource[T any](ctx context.Context, in *Interpreter, what int32, source string, opts []RunOption) (T, error) {
 	var o runOptions
 	for _, option := range opts {
 		if option != nil {
 			option(&o)
 		}
 	}
+	return run[T](ctx, in, runRequest{what: what, flags: o.flags}, source, o.filename, nil)
+}
+
+// noContext is for runs that nothing ends.
+var noContext context.Context
+
+// run makes a run of any kind, under a context or with noContext.
+func run[T any](ctx context.Context, in *Interpreter, request runRequest, text, filename string, args []any) (result T, err error) {
 	f, err := newFrame(in)
 	if err != nil {
 		return result, err
 	}
 	defer f.release(in)
-	var filename uintptr
-	if o.filename != "" {
-		if filename, err = f.cString("filename", o.filename); err != nil {
+	if filename != "" {
+		if request.filename, err = f.cString("filename", filename); err != nil {
 			return result, err
 		}
 	}
-	request := place(f, runRequest{
-		size:     unsafe.Sizeof(runRequest{}),
-		interp:   in.number(),
-		what:     what,
-		flags:    o.flags,
-		filename: filename,
-	})
-	if request == 0 {
+	if err = f.encodeArgs(args); err != nil {
+		return result, err
+	}
+	request.size, request.interp = unsafe.Sizeof(request), in.number()
+	request.args, request.nargs, request.kwargs = f.args, f.nargs, f.keywords()
+	var c *control
+	if ctx != noContext {
+		if c, err = f.control(ctx, &request, false); err != nil {
+			return result, err
+		}
+		defer c.end()
+		if f.counted { // Go may be called
+			defer onThread(ctx)()
+		}
+	}
+	address := place(f, request)
+	if address == 0 {
 		return result, ErrNoMemory
 	}
 	f.ignore = isIgnored[T]()
-	f.run(request, source)
-	err = take(f, &result)
+	f.run(address, text)
+	if err = take(f, &result); err != nil && c != nil {
+		err = c.explain(err)
+	}
 	return result, err
 }
 

@@ -1,7 +1,10 @@
 package subpy
 
 import (
+	"context"
+	"errors"
 	"runtime"
+	"sync"
 	"time"
 	"unsafe"
 )
@@ -14,6 +17,29 @@ type Thread struct {
 	_      noCopy
 	handle uint64
 	in     *Interpreter // keeps it from being closed before the call begins
+	ends   *threadEnd
+}
+
+// A threadEnd is what there is to give back when the thread is joined, freed or dropped.
+type threadEnd struct {
+	once    sync.Once
+	handle  uint64
+	control *control
+	kept    *kept // of the interpreter, nil when that has none
+}
+
+func (e *threadEnd) end() {
+	e.once.Do(func() {
+		e.control.end()
+		if e.kept != nil {
+			e.kept.end()
+		}
+	})
+}
+
+func dropThread(e *threadEnd) {
+	freeThread(e.handle)
+	e.end()
 }
 
 // CallInThread starts a call, as [Interpreter.Call] makes it, on a new OS thread. The arguments are copied first. Errors
@@ -21,11 +47,16 @@ type Thread struct {
 //
 // A goroutine that uses Call does the same; a Thread is for what has to be like in Python.
 func (in *Interpreter) CallInThread(callable string, args ...any) (*Thread, error) {
-	return start(in, 0, callable, args)
+	return start(context.Background(), in, 0, callable, args)
+}
+
+// CallInThreadContext is [Interpreter.CallInThread] of a call that ends with the context, as [Interpreter.ExecContext] does.
+func (in *Interpreter) CallInThreadContext(ctx context.Context, callable string, args ...any) (*Thread, error) {
+	return start(ctx, in, 0, callable, args)
 }
 
 // start starts a call of a callable by its name or, when it is not 0, of a function.
-func start(in *Interpreter, function uint64, callable string, args []any) (*Thread, error) {
+func start(ctx context.Context, in *Interpreter, function uint64, callable string, args []any) (*Thread, error) {
 	f, err := newFrame(in)
 	if err != nil {
 		return nil, err
@@ -46,21 +77,37 @@ func start(in *Interpreter, function uint64, callable string, args []any) (*Thre
 	if function == 0 {
 		request.what = runCall
 	}
+	ends := &threadEnd{}
+	if ends.control, err = f.control(ctx, &request, true); err != nil {
+		return nil, err
+	}
 	address := place(f, request)
 	if address == 0 {
+		ends.end()
 		return nil, ErrNoMemory
 	}
+	if f.counted {
+		ends.kept = in.kept.Load()
+		ends.kept.begin()
+	}
 	if f.start(address, callable); f.status != success {
+		ends.end()
 		return nil, f.outcome()
 	}
-	t := &Thread{handle: f.out, in: in}
-	runtime.AddCleanup(t, freeThread, t.handle)
+	ends.handle = f.out
+	t := &Thread{handle: f.out, in: in, ends: ends}
+	runtime.AddCleanup(t, dropThread, ends)
 	return t, nil
 }
 
 // Join waits for the call to end and returns its result. It does so once: the next Join is [ErrNotFound].
 func (t *Thread) Join() (any, error) {
 	return JoinAs[any](t)
+}
+
+// JoinContext is [Thread.Join] that cancels the call when the context is done. It waits for the call's end all the same.
+func (t *Thread) JoinContext(ctx context.Context) (any, error) {
+	return JoinAsContext[any](ctx, t)
 }
 
 // JoinAs is [Thread.Join] with a result of type T. When the result does not go into a T, it is lost.
@@ -72,8 +119,28 @@ func JoinAs[T any](t *Thread) (result T, err error) {
 	defer f.release(nil)
 	f.ignore = false
 	f.join(t.number())
-	runtime.KeepAlive(t)
 	err = take(f, &result)
+	if t != nil && t.ends != nil {
+		if err != nil {
+			err = t.ends.control.explain(err)
+		}
+		if !errors.Is(err, ErrNotFound) { // of another goroutine, which joins it
+			t.ends.end()
+		}
+	}
+	runtime.KeepAlive(t)
+	return result, err
+}
+
+// JoinAsContext is [Thread.JoinContext] with a result of type T.
+func JoinAsContext[T any](ctx context.Context, t *Thread) (T, error) {
+	if t.number() != 0 {
+		defer context.AfterFunc(ctx, func() { fireCancel(t.ends.control.cancel) })()
+	}
+	result, err := JoinAs[T](t)
+	if err != nil {
+		err = (&control{ctx: ctx}).explain(err)
+	}
 	return result, err
 }
 
@@ -85,24 +152,29 @@ func (t *Thread) Wait(timeout time.Duration) (ended bool, err error) {
 		return false, err
 	}
 	defer f.release(nil)
-	milliseconds := int64(-1)
-	if timeout >= 0 {
-		milliseconds = int64(timeout / time.Millisecond)
-		if timeout%time.Millisecond != 0 {
-			milliseconds++ // or it would end before the timeout
-		}
-	}
 	f.out = 0
-	f.wait(t.number(), milliseconds)
+	f.wait(t.number(), milliseconds(timeout))
 	runtime.KeepAlive(t)
 	return f.out != 0, f.outcome()
+}
+
+// milliseconds is a timeout for C, where a negative one has no end.
+func milliseconds(timeout time.Duration) int64 {
+	if timeout < 0 {
+		return -1
+	}
+	count := int64(timeout / time.Millisecond)
+	if timeout%time.Millisecond != 0 {
+		count++ // or it would end before the timeout
+	}
+	return count
 }
 
 // Free forgets the thread. It goes on by itself; if its call fails, the traceback is printed to stderr. Keep the
 // interpreter meanwhile: one that is dropped may be closed before the call begins.
 func (t *Thread) Free() {
-	if handle := t.number(); handle != 0 {
-		freeThread(handle)
+	if t.number() != 0 {
+		dropThread(t.ends)
 	}
 	runtime.KeepAlive(t)
 }

@@ -7,7 +7,7 @@ const { defaultMaxListeners, getMaxListeners, setMaxListeners } = require('node:
 const native = require('./native');
 const { check, ExecutionInterrupted, INTERRUPTED, ownError } = require('./errors');
 const { OUT, withArena } = require('./memory');
-const { printed, theLoop } = require('./loop');
+const { printed, theLoop, warn } = require('./loop');
 
 const NAMES = ['timeout', 'signal', 'output'];
 
@@ -30,7 +30,7 @@ function tolerant(write) {
     } catch (error) {
       if (failed) return;
       failed = true;
-      process.emitWarning(error instanceof Error ? error : String(error));
+      warn(error);
     }
   };
 }

@@ -19,6 +19,9 @@ const CALL = 1, RAN = 2, TEXT = 3, FORGET = 4; // messages
 const ANY = 0, WAIT = 1, TEXT_ONLY = 2; // which
 const MOST_NOTE = 16 * 1024;
 
+/** How many runs may be in one another on another thread: well below what the stack of JS has room for. */
+const MOST_WAITS = 64;
+
 /** The call that the running code answers: of which interpreter, on which thread, and what it runs in. */
 const answering = new AsyncLocalStorage();
 
@@ -96,10 +99,17 @@ class Loop {
 
   /** Has something run on the thread of a call, and waits. Returns the status; undefined when the thread waits no more. */
   runThere(call, request, result, error) {
+    if (waits === MOST_WAITS) throw new RangeError(`Maximum call stack size exceeded: ${waits} runs in one another`);
     if (call.over || !this.run(call.address, request, result, error)) return undefined;
     waits += 1;
     try {
-      while (!this.#ran.has(call.address)) this.#handle(this.next(this.address, WAIT, this.out));
+      while (!this.#ran.has(call.address)) {
+        try {
+          this.#handle(this.next(this.address, WAIT, this.out));
+        } catch (error) {
+          warn(error); // the other thread goes on, in memory of this one
+        }
+      }
     } finally {
       waits -= 1;
     }
@@ -131,13 +141,18 @@ function theLoop() {
   return loop;
 }
 
+/** Tells of an error that has nowhere to go. */
+function warn(error) {
+  process.emitWarning(error instanceof Error ? error : String(error));
+}
+
 /** What C calls must not throw. */
 function guarded(callback) {
   return (...args) => {
     try {
       callback(...args);
     } catch (error) {
-      process.emitWarning(error instanceof Error ? error : String(error));
+      warn(error);
     }
   };
 }
@@ -322,4 +337,4 @@ function withCall(use) {
   }
 }
 
-module.exports = { blocking, callerIn, printed, theLoop, withCall };
+module.exports = { blocking, callerIn, printed, theLoop, warn, withCall };

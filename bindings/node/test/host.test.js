@@ -48,6 +48,33 @@ async function running(one) {
   while (!one.isRunning()) await sleep(1);
 }
 
+// ---- what docs/node.md shows
+
+test('the page', async () => {
+  const one = subpy.create({ busy: 'wait' });
+  const prices = new Map([['tea', 3]]);
+  one.define('shop:price', (name, { count = 1 } = {}) => {
+    if (!prices.has(name)) throw new subpy.PythonError('KeyError', name);
+    return prices.get(name) * count;
+  });
+  assert.equal(one.eval("__import__('shop').price('tea', count=2)"), 6);
+
+  one.define('fetch_text', async (url) => (await fetch(url)).text());
+  assert.equal(await one.evalInThread("fetch_text('data:,hello')"), 'hello');
+
+  try {
+    await one.execInThread('while True: pass', { signal: AbortSignal.timeout(50) });
+  } catch (error) {
+    if (error.name !== 'AbortError') throw error;
+    console.log(error.excinfo.errdisplay); // where it was
+  }
+
+  let printed = '';
+  one.exec("print('for me')", { output: (text) => (printed += text) });
+  assert.equal(printed, 'for me\n');
+  one.close();
+});
+
 // ---- functions
 
 test('Python calls functions', async () => {
@@ -228,6 +255,14 @@ test('functions run code, in the same interpreter and in others', async () => {
     one.define('down', down(one, other));
     other.define('down', down(other, one));
     assert.equal(one.call('down', [50]), 50);
+    assert.equal(await one.callInThread('down', [50]), 50);
+    // Without end.
+    one.define('deeper', () => one.eval('deeper()'));
+    for (const run of [() => one.eval('deeper()'), () => one.evalInThread('deeper()')]) {
+      const error = await rejected(subpy.ExecutionFailed, (async () => run())());
+      // RuntimeError: a run that does not begin, for want of stack.
+      assert.match(error.excinfo.type.name, /^(RecursionError|RuntimeError)$/);
+    }
     // An exception on the way.
     const failed = await rejected(subpy.ExecutionFailed, one.evalInThread("again('1 / 0')"));
     assert.equal(failed.excinfo.type.name, 'ZeroDivisionError');

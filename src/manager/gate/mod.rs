@@ -82,6 +82,19 @@ impl Inside {
     pub fn any(&self) -> bool {
         !self.0.borrow().is_empty()
     }
+
+    /// The thread is in that interpreter while it does this.
+    pub fn during<R>(&self, handle: u64, act: impl FnOnce() -> R) -> R {
+        struct Within<'a>(&'a Inside);
+        impl Drop for Within<'_> {
+            fn drop(&mut self) {
+                self.0.0.borrow_mut().pop();
+            }
+        }
+        self.0.borrow_mut().push(handle);
+        let _within = Within(self);
+        act()
+    }
 }
 
 /// A run that was let in; leaves when dropped.

@@ -11,10 +11,9 @@ use super::super::api;
 use super::super::api::Api;
 use super::super::attach::in_host;
 use super::super::convert::{borrow, copy, to_python};
-use super::super::object::{LONGEST_NAME, Obj, Py, PyResult};
-use super::super::stack::has_room_for_host;
+use super::super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised};
 use super::super::types::{PyObject, PyThreadState};
-use super::context::{self, Outcome};
+use super::context::NoPlace;
 use super::finalize::sweep_if_watched;
 use super::object::function_of;
 use super::raise::raise;
@@ -40,53 +39,48 @@ pub unsafe extern "C" fn vectorcall(
         let py = Py::attached(api());
         let function = function_of(py.api, object);
         let count = nargsf & !PY_VECTORCALL_ARGUMENTS_OFFSET;
-        let called = catch_unwind(AssertUnwindSafe(|| call(py, function, args, count, names)));
-        let result = called.unwrap_or_else(|_| {
-            Err(py.raise(
-                py.api.PyExc_SystemError.get(),
-                "internal error in subpy, please report it: a host call panicked",
-            ))
-        });
-        result.map_or(ptr::null_mut(), Obj::into_ptr)
+        let mut values = [const { MaybeUninit::<subpy_value>::uninit() }; FEW];
+        if names.is_null() && count <= FEW && !function.is_restricted() {
+            let mut lent = 0;
+            while lent < count {
+                if !borrow(py, *args.add(lent), values.as_mut_ptr().add(lent).cast()) {
+                    break;
+                }
+                lent += 1;
+            }
+            if lent == count {
+                // Nothing in here panics.
+                let items = std::slice::from_raw_parts(values.as_ptr().cast(), count);
+                return run(py, function, Args { items, kwargs: &[] }).map_or(ptr::null_mut(), Obj::into_ptr);
+            }
+        }
+        call_any(py, function, args, count, names)
     }
 }
 
-/// # Safety
-/// As for `vectorcall`.
-#[inline(always)]
-unsafe fn call<'py>(
-    py: Py<'py>,
+#[cold]
+#[inline(never)]
+unsafe fn call_any(
+    py: Py,
     function: &HostFunction,
     args: *const *mut PyObject,
     count: usize,
     names: *mut PyObject,
-) -> PyResult<Obj<'py>> {
-    let mut values = [const { MaybeUninit::<subpy_value>::uninit() }; FEW];
-    if count > FEW || !names.is_null() || function.is_restricted() {
-        // SAFETY: promised by the caller.
-        return unsafe { call_with_many(py, function, args, count, names) };
-    }
-    let mut owned = Vec::new();
-    for (index, value) in values[..count].iter_mut().enumerate() {
-        // SAFETY: so many live objects.
-        let object = unsafe { *args.add(index) };
-        // SAFETY: as above.
-        let borrowed = match unsafe { borrow(py, object) } {
-            Some(borrowed) => borrowed,
-            // SAFETY: as above.
-            None => unsafe { positional(py, function, object, &mut owned, index)? },
-        };
-        value.write(borrowed);
-    }
-    // SAFETY: so many were written.
-    let items = unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), count) };
-    run(py, function, Args { items, kwargs: &[] })
+) -> *mut PyObject {
+    // SAFETY: promised by the caller.
+    let called = catch_unwind(AssertUnwindSafe(|| unsafe { call(py, function, args, count, names) }));
+    let result = called.unwrap_or_else(|_| {
+        let message = "internal error in subpy, please report it: a call of a host function panicked";
+        Err(py.raise(py.api.PyExc_SystemError.get(), message))
+    });
+    result.map_or(ptr::null_mut(), Obj::into_ptr)
 }
 
-/// The same, in all generality.
-#[cold]
-#[inline(never)]
-unsafe fn call_with_many<'py>(
+/// A call with whatever arguments there are.
+///
+/// # Safety
+/// As for `vectorcall`.
+unsafe fn call<'py>(
     py: Py<'py>,
     function: &HostFunction,
     args: *const *mut PyObject,
@@ -139,8 +133,9 @@ unsafe fn lend(
     owned: &mut Vec<OwnedValue>,
     name: Arguments,
 ) -> PyResult<subpy_value> {
+    let mut value = subpy_value::none();
     // SAFETY: promised by the caller: a live object.
-    if let Some(value) = unsafe { borrow(py, object) } {
+    if unsafe { borrow(py, object, &mut value) } {
         return Ok(value);
     }
     // SAFETY: as above.
@@ -161,12 +156,12 @@ impl HostFunction {
     /// It must not be called by everybody.
     #[inline]
     fn is_restricted(&self) -> bool {
-        self.thread.is_some() || self.retired.load(Ordering::Relaxed)
+        self.restricted.load(Ordering::Relaxed)
     }
 
     fn check(&self, py: Py) -> PyResult<()> {
         let refuse = |why: &str| Err(py.raise(py.api.PyExc_RuntimeError.get(), &format!("{}() {why}", self.name)));
-        if self.retired.load(Ordering::Relaxed) {
+        if self.is_retired() {
             return refuse("can be called no more: the host has shut subpy down, or did not define it after all");
         }
         if self.thread.is_some_and(|thread| thread != this_thread()) {
@@ -183,6 +178,7 @@ struct Detached {
 }
 
 impl Drop for Detached {
+    #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: the state that this thread has stepped out of.
         unsafe { (self.api.PyEval_RestoreThread)(self.state) }
@@ -190,43 +186,45 @@ impl Drop for Detached {
 }
 
 /// Has the host do it, and gives Python what comes of it.
-#[inline]
+#[inline(always)]
 fn run<'py>(py: Py<'py>, function: &HostFunction, args: Args) -> PyResult<Obj<'py>> {
-    if !has_room_for_host() {
-        return Err(py.raise(py.api.PyExc_RecursionError.get(), "too little stack is left for a host function"));
-    }
-    // SAFETY: attached. It looks how much is left of the stack, and raises RecursionError.
-    py.check(unsafe { (py.api.Py_EnterRecursiveCall)(c" in a host function".as_ptr()) })?;
-    let outcome = host(py, function, args);
-    // SAFETY: as entered.
-    unsafe { (py.api.Py_LeaveRecursiveCall)() };
-    match outcome? {
-        Outcome::Returned(value) => to_python(py, &function.hosts.names, value.as_value()),
-        Outcome::Raised(told) => Err(raise(py, function, *told)),
+    let hosts = &*function.hosts;
+    let place = match hosts.places.begin(function) {
+        Ok(place) => place,
+        Err(why) => return Err(no_place(py, &why)),
+    };
+    let told = if function.keep_gil {
+        function.code().call(place.context(), args);
+        let told = place.end();
+        sweep_if_watched();
+        told
+    } else {
+        // SAFETY: attached.
+        let detached = Detached { api: py.api, state: unsafe { (py.api.PyEval_SaveThread)() } };
+        place.detached(detached.state);
+        in_host(|| function.code().call(place.context(), args));
+        let told = place.end();
+        sweep_if_watched();
+        // Last: where the interpreter has ended meanwhile the thread does not come back.
+        drop(detached);
+        told
+    };
+    let returned = place.give(|returned| match (&told, returned.as_plain_int()) {
+        (Some(_), _) => Err(Raised),
+        (None, Some(int)) => py.int(int),
+        (None, None) => to_python(py, &hosts.names, returned.as_value()),
+    });
+    hosts.places.put_back(place);
+    match told {
+        None => returned,
+        Some(told) => Err(raise(py, function, *told)),
     }
 }
 
-#[inline]
-fn host(py: Py, function: &HostFunction, args: Args) -> PyResult<Outcome> {
-    let Some(call) = context::begin(function) else { return Err(py.no_memory()) };
-    // SAFETY: it is not finalized, because this call is running (`Call::runs`).
-    let Some(code) = (unsafe { &*function.code.get() }) else {
-        call.end();
-        return Err(py.raise(py.api.PyExc_RuntimeError.get(), "the host function was finalized"));
-    };
-    if function.keep_gil {
-        code.call(call.context(), args);
-        let outcome = call.end();
-        sweep_if_watched();
-        return Ok(outcome);
+#[cold]
+fn no_place(py: Py, why: &NoPlace) -> Raised {
+    match why {
+        NoPlace::Memory => py.no_memory(),
+        NoPlace::Stack => py.raise(py.api.PyExc_RecursionError.get(), "too little stack is left for a host function"),
     }
-    // SAFETY: attached.
-    let detached = Detached { api: py.api, state: unsafe { (py.api.PyEval_SaveThread)() } };
-    call.detached(detached.state);
-    in_host(|| code.call(call.context(), args));
-    let outcome = call.end();
-    sweep_if_watched();
-    // Last: where the interpreter has ended meanwhile the thread does not come back.
-    drop(detached);
-    Ok(outcome)
 }

@@ -1,18 +1,18 @@
-//! The calls of host functions that are running: each has a place here as long as it does. What a host gets is a number
-//! that stands for the place and the call, and not a pointer: it may keep it longer than it should.
+//! The calls of host functions that are running: each has a place as long as it does. What a host gets is a number that
+//! stands for the place and the call, and no pointer: it may keep it longer than it should.
 
-use std::cell::Cell;
-use std::mem::ManuallyDrop;
+use std::cell::{Cell, UnsafeCell};
 use std::ptr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use super::super::lock;
-use super::super::stack::{Stack, stack_of};
-use super::super::thread_end::AtThreadEnd;
+use super::super::stack::{Stack, room_for_host, stack_of};
 use super::super::types::PyThreadState;
 use super::HostFunction;
 use crate::value::OwnedValue;
+#[cfg(feature = "capi")]
+use crate::value::subpy_value;
 
 /// One call, as its host knows it. Every number will do: one that is no call is over.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,201 +33,152 @@ pub struct Raise {
 #[derive(Default)]
 pub struct Told {
     /// Of which call this is.
-    generation: usize,
+    context: usize,
     returned: Option<OwnedValue>,
     pub raise: Option<Raise>,
     pub notes: Vec<String>,
     pub tag: u64,
 }
 
-/// What became of a call.
-pub enum Outcome {
-    Returned(OwnedValue),
-    Raised(Box<Told>),
-}
-
-/// A place. It belongs to one thread, whose calls are in one another.
-pub struct Call {
-    index: usize,
-    /// Odd while a call is running here; each has its own.
-    generation: AtomicUsize,
-    /// The number of its thread.
-    thread: AtomicU64,
+/// A place. It is of one interpreter's, which has it on a list while no call is there. Threads do not share a cache line.
+#[repr(align(64))]
+pub struct Place {
+    /// The number of the call, which begins with that of the place; 0: none.
+    context: AtomicUsize,
+    /// The thread that the call is on, and the part of its stack in which the host can be called: it is on the same one
+    /// next time, in most cases.
+    thread: AtomicUsize,
+    room: Cell<(usize, usize)>,
     /// Whose call it is (`HostFunction::owner`).
     owner: AtomicU64,
     /// The function, while it is running.
     function: AtomicPtr<HostFunction>,
-    /// What the thread that it is on has said. And where on the stack it is, its state, and its interpreter's number.
-    returned: Cell<OwnedValue>,
-    state: Cell<*mut PyThreadState>,
-    number: Cell<u64>,
-    address: Cell<usize>,
-    outer: Cell<Option<&'static Call>>,
-    inner: Cell<Option<&'static Call>>,
-    /// All else. The generation is that of `told`, once something is in there.
+    /// What this thread has said that it returns.
+    returned: UnsafeCell<OwnedValue>,
+    /// The state that it has stepped out of, and where on the stack it is.
+    state: AtomicPtr<PyThreadState>,
+    address: AtomicUsize,
+    /// All else that was said. The number is that of the call, once something was.
     told_of: AtomicUsize,
     told: Mutex<Told>,
+    /// The number of the next call. With the GIL.
+    next_context: Cell<usize>,
+    /// The next one on the list. With the GIL.
+    next: Cell<Option<&'static Place>>,
 }
 
-// SAFETY: the cells are used by the thread alone that the place belongs to.
-unsafe impl Sync for Call {}
+// SAFETY: `returned` is used by the thread of the call alone, and the other cells with the GIL of the interpreter that
+// has the place.
+unsafe impl Sync for Place {}
 
 /// How many calls there can be at a time, and how many places are made at once.
 const INDEX_BITS: u32 = if usize::BITS == 64 { 20 } else { 12 };
-const CHUNK: usize = 64;
-const CHUNKS: usize = (1 << INDEX_BITS) / CHUNK;
+const INDEX: usize = (1 << INDEX_BITS) - 1;
+const CHUNK: usize = 16;
+const CHUNKS: usize = (INDEX + 1) / CHUNK;
 
 /// All places, which are never freed.
-static PLACES: [AtomicPtr<Call>; CHUNKS] = [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS];
+static PLACES: [AtomicPtr<Place>; CHUNKS] = [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS];
 
-/// Those that no thread has, and how many chunks there are.
-static FREE: Mutex<(Vec<&'static Call>, usize)> = Mutex::new((Vec::new(), 0));
+/// Those that no interpreter has, and how many chunks there are.
+static FREE: Mutex<(Vec<&'static Place>, usize)> = Mutex::new((Vec::new(), 0));
 
-static THREADS: AtomicU64 = AtomicU64::new(0);
+/// The places of one interpreter in which no call is. Used with its GIL, or when it has ended.
+#[derive(Default)]
+pub struct Places(Cell<Option<&'static Place>>);
 
-/// The calls of one thread.
-struct Calls {
-    /// Its number; 0 before it is asked for.
-    thread: Cell<u64>,
-    /// The innermost.
-    running: Cell<Option<&'static Call>>,
-    /// The place of the next one.
-    next: Cell<Option<&'static Call>>,
-    /// The first place that the thread has.
-    first: Cell<Option<&'static Call>>,
-}
+// SAFETY: as it says.
+unsafe impl Sync for Places {}
+// SAFETY: a place may be used by any thread.
+unsafe impl Send for Places {}
 
-thread_local! {
-    /// Without a destructor, so that it is there until the very end of the thread.
-    static CALLS: ManuallyDrop<Calls> = const {
-        ManuallyDrop::new(Calls {
-            thread: Cell::new(0),
-            running: Cell::new(None),
-            next: Cell::new(None),
-            first: Cell::new(None),
-        })
-    };
-}
-
-/// The number of this thread: the first has 1, and none is used twice.
-pub fn this_thread() -> u64 {
-    CALLS.with(|calls| {
-        if calls.thread.get() == 0 {
-            calls.thread.set(THREADS.fetch_add(1, Ordering::Relaxed) + 1);
-        }
-        calls.thread.get()
-    })
-}
-
-/// For the state of Python code that has called a host function on this thread: the number of its interpreter, and the
-/// stack that the code is on.
-pub fn calling(state: *mut PyThreadState) -> Option<(u64, Stack)> {
-    let call = CALLS.with(|calls| calls.running.get()).filter(|call| call.state.get() == state)?;
-    Some((call.number.get(), stack_of(call.address.get())))
-}
-
-/// Begins a call on this thread, attached. None: no memory, or too many calls.
+/// This thread, by a number that no other one has as long as it lives.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #[inline(always)]
-pub fn begin(function: &HostFunction) -> Option<&'static Call> {
-    CALLS.with(|calls| {
-        let call = match calls.next.get() {
-            Some(call) => call,
-            None => calls.new_place()?,
-        };
-        calls.running.set(Some(call));
-        calls.next.set(call.inner.get());
-        let marker = 0u8;
-        call.address.set(ptr::from_ref(&marker).addr());
-        call.state.set(ptr::null_mut());
-        call.number.set(function.number());
-        call.owner.store(function.owner, Ordering::Relaxed);
-        call.function.store(ptr::from_ref(function).cast_mut(), Ordering::Release);
-        call.generation.store(call.generation.load(Ordering::Relaxed) + 1, Ordering::Release);
-        Some(call)
-    })
+pub fn this() -> usize {
+    let thread: usize;
+    // SAFETY: the x86-64 ABI has the address of the thread's own block there ("ELF Handling For Thread-Local Storage"),
+    // which is what pthread_self() returns, without a call.
+    unsafe { std::arch::asm!("mov {}, fs:0", out(reg) thread, options(pure, readonly, nostack, preserves_flags)) }
+    thread
 }
 
-impl Call {
-    pub fn context(&self) -> Context {
-        Context(self.generation.load(Ordering::Relaxed) << INDEX_BITS | self.index)
-    }
+/// This thread, by a number that no other one has as long as it lives.
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+#[inline(always)]
+pub fn this() -> usize {
+    // SAFETY: it only asks.
+    unsafe { libc::pthread_self() as usize }
+}
 
-    /// The state that the thread has stepped out of for it.
-    #[inline]
-    pub fn detached(&self, state: *mut PyThreadState) {
-        self.state.set(state);
-    }
+/// Why a call cannot begin.
+pub enum NoPlace {
+    /// There is none left, or no memory for more.
+    Memory,
+    /// There is too little stack.
+    Stack,
+}
 
-    /// Ends it, on its thread. From now on the function may be finalized.
+impl Places {
+    /// Begins a call on this thread, attached.
     #[inline(always)]
-    pub fn end(&'static self) -> Outcome {
-        CALLS.with(|calls| {
-            let generation = self.generation.load(Ordering::Relaxed);
-            self.generation.store(generation + 1, Ordering::Release);
-            let returned = self.returned.replace(OwnedValue::none());
-            calls.running.set(self.outer.get());
-            calls.next.set(Some(self));
-            let outcome = match self.told_of.load(Ordering::Acquire) == generation {
-                false => Outcome::Returned(returned),
-                true => self.told(generation, returned),
-            };
-            self.function.store(ptr::null_mut(), Ordering::Release);
-            outcome
-        })
+    pub fn begin(&self, function: &HostFunction) -> Result<&'static Place, NoPlace> {
+        let place = match self.0.get() {
+            Some(place) => {
+                self.0.set(place.next.get());
+                place
+            }
+            None => new_place().ok_or(NoPlace::Memory)?,
+        };
+        let marker = 0u8;
+        let address = ptr::from_ref(std::hint::black_box(&marker)).addr();
+        let (begin, size) = place.room.get();
+        if place.thread.load(Ordering::Relaxed) != this() || address.wrapping_sub(begin) >= size {
+            self.moves(place, address)?;
+        }
+        place.address.store(address, Ordering::Relaxed);
+        place.owner.store(function.owner, Ordering::Relaxed);
+        place.function.store(ptr::from_ref(function).cast_mut(), Ordering::Release);
+        let context = place.next_context.get();
+        place.next_context.set(context.wrapping_add(INDEX + 1));
+        place.context.store(context, Ordering::Release);
+        Ok(place)
     }
 
+    /// The call is on another thread than the last one that was there, or on another part of the stack.
     #[cold]
-    fn told(&self, generation: usize, returned: OwnedValue) -> Outcome {
-        let told = std::mem::take(&mut *lock(&self.told));
-        match told {
-            told if told.generation != generation => Outcome::Returned(returned),
-            told if told.raise.is_some() => Outcome::Raised(Box::new(told)),
-            told => Outcome::Returned(told.returned.unwrap_or(returned)),
+    fn moves(&self, place: &'static Place, address: usize) -> Result<(), NoPlace> {
+        let Some(room) = room_for_host(address) else {
+            self.put_back(place);
+            return Err(NoPlace::Stack);
+        };
+        place.room.set(room);
+        place.thread.store(this(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The call has ended, and nobody needs what it has returned any more. Attached.
+    #[inline(always)]
+    pub fn put_back(&self, place: &'static Place) {
+        place.next.set(self.0.get());
+        self.0.set(Some(place));
+    }
+
+    /// The interpreter has ended.
+    pub fn end(&self) {
+        let mut free = lock(&FREE);
+        let mut first = self.0.take();
+        while let Some(place) = first {
+            first = place.next.take();
+            // There is room for all (`new_place`).
+            free.0.push(place);
         }
     }
-
-    /// Whether the function is running here.
-    pub fn runs(&self, function: &HostFunction) -> bool {
-        ptr::eq(self.function.load(Ordering::Acquire), function)
-    }
 }
 
-/// The place with this index.
-#[inline]
-fn find(index: usize) -> Option<&'static Call> {
-    let chunk = PLACES[index / CHUNK].load(Ordering::Acquire);
-    // SAFETY: a chunk has so many places, and is never freed.
-    (!chunk.is_null()).then(|| unsafe { &*chunk.add(index % CHUNK) })
-}
-
-/// All places that there are.
-pub fn all() -> impl Iterator<Item = &'static Call> {
-    let chunks = PLACES.iter().map_while(|chunk| {
-        let chunk = chunk.load(Ordering::Acquire);
-        // SAFETY: as in `find`.
-        (!chunk.is_null()).then(|| unsafe { std::slice::from_raw_parts(chunk.cast_const(), CHUNK) })
-    });
-    chunks.flatten()
-}
-
-impl Calls {
-    #[cold]
-    #[inline(never)]
-    fn new_place(&self) -> Option<&'static Call> {
-        static END: AtThreadEnd = AtThreadEnd::new(thread_ends);
-        END.watch();
-        let call = free_place()?;
-        call.thread.store(this_thread(), Ordering::Relaxed);
-        call.outer.set(self.running.get());
-        match self.running.get() {
-            Some(outer) => outer.inner.set(Some(call)),
-            None => self.first.set(Some(call)),
-        }
-        Some(call)
-    }
-}
-
-fn free_place() -> Option<&'static Call> {
+#[cold]
+#[inline(never)]
+fn new_place() -> Option<&'static Place> {
     let mut free = lock(&FREE);
     let (places, chunks) = &mut *free;
     if places.is_empty() {
@@ -236,84 +187,158 @@ fn free_place() -> Option<&'static Call> {
         }
         let mut chunk = Vec::new();
         chunk.try_reserve_exact(CHUNK).ok()?;
-        // There is room for all that there are: so giving one back needs no memory.
         places.try_reserve((*chunks + 1) * CHUNK).ok()?;
-        chunk.extend((0..CHUNK).map(|index| Call::new(*chunks * CHUNK + index)));
-        let chunk = chunk.leak();
-        PLACES[*chunks].store(chunk.as_mut_ptr(), Ordering::Release);
+        chunk.extend((0..CHUNK).map(|index| Place::new(*chunks * CHUNK + index)));
+        let chunk: &'static [Place] = chunk.leak();
+        PLACES[*chunks].store(chunk.as_ptr().cast_mut(), Ordering::Release);
         *chunks += 1;
-        places.extend(chunk.iter());
+        places.extend(chunk.iter().rev());
     }
     places.pop()
 }
 
-impl Call {
-    fn new(index: usize) -> Call {
-        Call {
-            index,
-            generation: AtomicUsize::new(0),
-            thread: AtomicU64::new(0),
+impl Place {
+    fn new(index: usize) -> Place {
+        Place {
+            context: AtomicUsize::new(0),
+            thread: AtomicUsize::new(0),
+            room: Cell::new((0, 0)),
             owner: AtomicU64::new(0),
             function: AtomicPtr::new(ptr::null_mut()),
-            returned: Cell::new(OwnedValue::none()),
-            state: Cell::new(ptr::null_mut()),
-            number: Cell::new(0),
-            address: Cell::new(0),
-            outer: Cell::new(None),
-            inner: Cell::new(None),
+            returned: UnsafeCell::new(OwnedValue::none()),
+            state: AtomicPtr::new(ptr::null_mut()),
+            address: AtomicUsize::new(0),
             told_of: AtomicUsize::new(0),
             told: Mutex::default(),
+            next_context: Cell::new(INDEX + 1 + index),
+            next: Cell::new(None),
         }
+    }
+
+    #[inline(always)]
+    pub fn context(&self) -> Context {
+        Context(self.context.load(Ordering::Relaxed))
+    }
+
+    /// The state that the thread has stepped out of for the call.
+    #[inline(always)]
+    pub fn detached(&self, state: *mut PyThreadState) {
+        self.state.store(state, Ordering::Relaxed);
+    }
+
+    /// Ends the call, on its thread: what was said, but for a plain return. From now on the function may be finalized.
+    #[inline(always)]
+    pub fn end(&self) -> Option<Box<Told>> {
+        let context = self.context.load(Ordering::Relaxed);
+        self.context.store(0, Ordering::Release);
+        self.state.store(ptr::null_mut(), Ordering::Relaxed);
+        let told = if self.told_of.load(Ordering::Acquire) == context { self.take_told(context) } else { None };
+        self.function.store(ptr::null_mut(), Ordering::Release);
+        told
+    }
+
+    #[cold]
+    fn take_told(&self, context: usize) -> Option<Box<Told>> {
+        let mut told = std::mem::take(&mut *lock(&self.told));
+        if told.context != context {
+            return None;
+        }
+        if let Some(returned) = told.returned.take() {
+            // SAFETY: the call's own thread, as in `give`.
+            unsafe { *self.returned.get() = returned }
+        }
+        told.raise.is_some().then(|| Box::new(told))
+    }
+
+    /// Gives what was returned to whoever makes an object of it, in place: to move a value that was just written in
+    /// pieces takes a processor longer than all the rest (`subpy_value::in_one_piece`). On the thread of the call, which
+    /// has ended; before `put_back`.
+    #[inline(always)]
+    pub fn give<R>(&self, to: impl FnOnce(&OwnedValue) -> R) -> R {
+        // SAFETY: only the call's own thread uses it, while the call is running, or here. Nobody else has the place before
+        // it is put back, so that what `to` runs uses others.
+        let returned = unsafe { &mut *self.returned.get() };
+        let given = to(returned);
+        returned.clear();
+        given
+    }
+
+    /// Whether the function is running here.
+    pub fn runs(&self, function: &HostFunction) -> bool {
+        ptr::eq(self.function.load(Ordering::Acquire), function)
     }
 }
 
-/// Gives the places back. A thread that ends within a call keeps them: the call never ends.
-fn thread_ends() {
-    CALLS.with(|calls| {
-        if calls.running.get().is_some() {
-            return;
-        }
-        calls.next.set(None);
-        let mut place = calls.first.take();
-        let mut free = lock(&FREE);
-        while let Some(call) = place {
-            call.thread.store(0, Ordering::Relaxed);
-            call.outer.set(None);
-            place = call.inner.take();
-            free.0.push(call);
-        }
+/// All places that there are.
+pub fn all() -> impl Iterator<Item = &'static Place> {
+    let chunks = PLACES.iter().map_while(|chunk| {
+        let chunk = chunk.load(Ordering::Acquire);
+        // SAFETY: a chunk has so many places, and is never freed.
+        (!chunk.is_null()).then(|| unsafe { std::slice::from_raw_parts(chunk.cast_const(), CHUNK) })
     });
+    chunks.flatten()
+}
+
+/// For the state of Python code that has called a host function on this thread: the number of its interpreter, and the
+/// stack that the code is on.
+#[cold]
+pub fn calling(state: *mut PyThreadState) -> Option<(u64, Stack)> {
+    let this = this();
+    let is_of =
+        |place: &&Place| place.state.load(Ordering::Relaxed) == state && place.thread.load(Ordering::Relaxed) == this;
+    let place = all().find(is_of)?;
+    // SAFETY: its call is running, further out on this thread's stack.
+    let function = unsafe { place.function.load(Ordering::Relaxed).as_ref() }?;
+    Some((function.number(), stack_of(place.address.load(Ordering::Relaxed))))
 }
 
 // ---- what a host says of its call ----
 
 impl Context {
     /// The call, if it is running.
-    fn call(self) -> Result<&'static Call, Over> {
-        let call = find(self.0 & ((1 << INDEX_BITS) - 1)).ok_or(Over)?;
-        let generation = self.0 >> INDEX_BITS;
-        // The bits that a context has no room for.
-        let running = call.generation.load(Ordering::Acquire) << INDEX_BITS >> INDEX_BITS;
-        if generation % 2 == 1 && running == generation { Ok(call) } else { Err(Over) }
+    #[inline(always)]
+    fn place(self) -> Result<&'static Place, Over> {
+        let index = self.0 & INDEX;
+        let chunk = PLACES[index / CHUNK].load(Ordering::Acquire);
+        if chunk.is_null() || self.0 == 0 {
+            return Err(Over);
+        }
+        // SAFETY: as in `all`.
+        let place = unsafe { &*chunk.add(index % CHUNK) };
+        if place.context.load(Ordering::Acquire) == self.0 { Ok(place) } else { Err(Over) }
     }
 
     /// Whose function it is.
     pub fn owner(self) -> Result<u64, Over> {
-        Ok(self.call()?.owner.load(Ordering::Relaxed))
+        Ok(self.place()?.owner.load(Ordering::Relaxed))
     }
 
-    /// Whether it is a call of this thread.
-    pub fn is_here(self) -> Result<bool, Over> {
-        Ok(self.call()?.thread.load(Ordering::Relaxed) == this_thread())
+    /// The thread that it is on (`this`).
+    pub fn thread(self) -> Result<usize, Over> {
+        Ok(self.place()?.thread.load(Ordering::Relaxed))
+    }
+
+    /// What its own thread has it return, while nothing else was said.
+    #[inline(always)]
+    fn returned(self) -> Option<&'static UnsafeCell<OwnedValue>> {
+        let place = self.place().ok()?;
+        let plain = place.thread.load(Ordering::Relaxed) == this() && place.told_of.load(Ordering::Relaxed) != self.0;
+        plain.then_some(&place.returned)
+    }
+
+    /// It is to return this, which points nowhere, like what it was to return before. False: see `returns`.
+    #[cfg(feature = "capi")]
+    #[inline(always)]
+    pub fn returns_plain(self, value: &subpy_value) -> bool {
+        // SAFETY: used by the thread of the call alone, which is here.
+        self.returned().is_some_and(|returned| unsafe { (*returned.get()).set_plain(value) })
     }
 
     /// It is to return this. The last one counts, and none after a `raise`.
-    #[inline]
     pub fn returns(self, value: OwnedValue) -> Result<(), Over> {
-        let call = self.call()?;
-        let here = CALLS.with(|calls| calls.thread.get()) == call.thread.load(Ordering::Relaxed);
-        if here && call.told_of.load(Ordering::Relaxed) != call.generation.load(Ordering::Relaxed) {
-            drop(call.returned.replace(value));
+        if let Some(returned) = self.returned() {
+            // SAFETY: as above.
+            unsafe { *returned.get() = value }
             return Ok(());
         }
         self.tell(|told| drop(told.returned.replace(value)))
@@ -337,20 +362,21 @@ impl Context {
     }
 
     /// The exception is to have this number.
+    #[cfg(feature = "capi")]
     pub fn tag(self, tag: u64) -> Result<(), Over> {
         self.tell(|told| told.tag = tag)
     }
 
+    #[cold]
     fn tell(self, tell: impl FnOnce(&mut Told)) -> Result<(), Over> {
-        let call = self.call()?;
-        let mut told = lock(&call.told);
+        let mut told = lock(&self.place()?.told);
         // Whoever had the lock before has seen the call's end, if this comes too late.
-        let generation = self.call()?.generation.load(Ordering::Relaxed);
-        if told.generation != generation {
-            *told = Told { generation, ..Told::default() };
+        let place = self.place()?;
+        if told.context != self.0 {
+            *told = Told { context: self.0, ..Told::default() };
         }
         tell(&mut told);
-        call.told_of.store(generation, Ordering::Release);
+        place.told_of.store(self.0, Ordering::Release);
         Ok(())
     }
 }

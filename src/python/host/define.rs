@@ -2,7 +2,6 @@
 
 use std::ffi::CStr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::super::Failure;
 use super::super::interp::Scope;
@@ -15,7 +14,7 @@ use super::{Definition, HostFunction, object};
 pub fn define(py: Py, scope: &Scope, function: &Arc<HostFunction>, definition: Definition) -> Result<(), Box<Failure>> {
     bind(py, scope, function, definition).map_err(|Raised| {
         // A module may have kept the object all the same.
-        function.retired.store(true, Ordering::Relaxed);
+        function.retire();
         raised(py, scope).into()
     })
 }

@@ -100,7 +100,7 @@ fn sweep() {
     fence(Ordering::SeqCst);
     let over: Vec<_> = {
         let mut watched = lock(&WATCHED);
-        let runs = |function: &HostFunction| context::all().any(|call| call.runs(function));
+        let runs = |function: &HostFunction| context::all().any(|place| place.runs(function));
         let over: Vec<_> = watched.extract_if(.., |function| !runs(function)).collect();
         WATCHING.fetch_sub(over.len(), Ordering::SeqCst);
         over

@@ -11,10 +11,10 @@
 //! | `tag` | numbers that stay with exceptions |
 //! | `define`, `modules.py` | binding it to a name |
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 mod call;
 mod context;
@@ -24,7 +24,7 @@ mod object;
 mod raise;
 mod tag;
 
-pub use context::{Context, Over, Raise, calling, this_thread};
+pub use context::{Context, Over, Raise, calling, this};
 pub use define::define;
 pub use finalize::{Ending, release};
 pub use tag::get as tag;
@@ -64,8 +64,10 @@ pub struct HostFunction {
     keep_gil: bool,
     /// The thread that it may be called on.
     thread: Option<u64>,
-    /// Its interpreter takes part in the library no more, but Python goes on.
+    /// Its interpreter takes part in the library no more, but Python goes on. And whether there is anything to be looked
+    /// at before a call.
     retired: AtomicBool,
+    restricted: AtomicBool,
     finalized: AtomicBool,
 }
 
@@ -93,12 +95,33 @@ impl HostFunction {
             keep_gil: how.keep_gil,
             thread: how.this_thread_only.then(this_thread),
             retired: AtomicBool::new(false),
+            restricted: AtomicBool::new(how.this_thread_only),
             finalized: AtomicBool::new(false),
         })
     }
 
     fn number(&self) -> u64 {
         self.hosts.number
+    }
+
+    /// From now on calls are refused. Attached.
+    fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+        self.restricted.store(true, Ordering::Relaxed);
+    }
+
+    fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
+    }
+
+    /// It is not finalized, since a call is running (`Place::runs`), and none begins without it.
+    #[inline(always)]
+    fn code(&self) -> &dyn HostCode {
+        // SAFETY: so nobody takes it out.
+        match unsafe { &*self.code.get() } {
+            Some(code) => &**code,
+            None => &NoCode,
+        }
     }
 
     /// No call of it is running, and none can begin. Detached, and no lock is held.
@@ -112,6 +135,25 @@ impl HostFunction {
     }
 }
 
+/// Does nothing.
+struct NoCode;
+
+impl HostCode for NoCode {
+    fn call(&self, _: Context, _: Args) {}
+}
+
+/// The number of this thread: the first has 1, and none is used twice.
+fn this_thread() -> u64 {
+    static THREADS: AtomicU64 = AtomicU64::new(0);
+    thread_local! {
+        static THIS: Cell<u64> = const { Cell::new(0) };
+    }
+    if THIS.get() == 0 {
+        THIS.set(THREADS.fetch_add(1, Ordering::Relaxed) + 1);
+    }
+    THIS.get()
+}
+
 /// What one interpreter has for its host functions.
 pub struct Hosts {
     /// The number of the interpreter.
@@ -122,12 +164,14 @@ pub struct Hosts {
     tags: AtomicPtr<PyObject>,
     /// For the keys of dicts that functions return.
     names: Names,
+    places: context::Places,
 }
 
 impl Hosts {
     pub fn new(number: u64) -> Arc<Hosts> {
         let [kind, tags] = [const { AtomicPtr::new(ptr::null_mut()) }; 2];
-        Arc::new(Hosts { number, functions: finalize::Functions::default(), kind, tags, names: Names::default() })
+        let (functions, names, places) = (finalize::Functions::default(), Names::default(), context::Places::default());
+        Arc::new(Hosts { number, functions, kind, tags, names, places })
     }
 
     /// Gives the references to Python objects back. Attached to the interpreter, which is about to end.
@@ -142,11 +186,12 @@ impl Hosts {
 
     /// From now on calls are refused. Attached to the interpreter, which goes on.
     pub fn retire(&self) {
-        self.functions.all().iter().for_each(|function| function.retired.store(true, Ordering::Relaxed));
+        self.functions.all().iter().for_each(|function| function.retire());
     }
 
     /// No call can begin any more: finalizes what is left.
     pub fn end(&self) {
         self.functions.end();
+        self.places.end();
     }
 }

@@ -47,6 +47,8 @@ pub struct Shared {
     interrupts: Arc<Interrupts>,
     /// Active runs in the interpreter.
     runs: Count,
+    /// Text may wait in one of these. Set by what is printed; changed with the GIL.
+    waiting: AtomicBool,
     /// Some of it, or all, goes to a function: it has to be looked where. Changed with the lock of `runs_own`.
     routed: AtomicBool,
     /// To the interpreter's function, if there is one.
@@ -91,6 +93,7 @@ impl Output {
             unbuffered,
             interrupts,
             runs: Count::default(),
+            waiting: AtomicBool::new(false),
             routed: AtomicBool::new(false),
             channel: Channel::default(),
             runs_own: Mutex::default(),
@@ -114,9 +117,7 @@ impl Output {
     /// Passes on what was printed. On failure the exception is set (such as BrokenPipeError).
     #[inline]
     pub fn flush(&self, py: Py) -> PyResult<()> {
-        let shared = &*self.0;
-        let waiting = shared.stdout.is_waiting() || shared.stderr.is_waiting() || shared.channel.is_waiting();
-        if waiting || shared.routed.load(Ordering::Relaxed) { shared.flush_all(py) } else { Ok(()) }
+        if self.0.waiting.load(Ordering::Relaxed) { self.0.flush_all(py) } else { Ok(()) }
     }
 
     /// What this thread prints in the interpreter while `act` runs goes to this function, and all of it has come there
@@ -239,11 +240,14 @@ impl Shared {
             self.deliver(py, &self.channel)?;
         }
         let stdout = self.flush(py, &self.stdout);
-        self.flush(py, &self.stderr).and(stdout)
+        let flushed = self.flush(py, &self.stderr).and(stdout);
+        let waiting = self.stdout.is_waiting() || self.stderr.is_waiting() || self.channel.is_waiting();
+        self.waiting.store(waiting || self.routed.load(Ordering::Relaxed), Ordering::Relaxed);
+        flushed
     }
 
     fn deliver(&self, py: Py, channel: &Channel) -> PyResult<()> {
-        self.waiting(py, |stop| channel.deliver(stop).then_some(()))
+        self.wait_for(py, |stop| channel.deliver(stop).then_some(()))
     }
 
     fn flush(&self, py: Py, sink: &Sink) -> PyResult<()> {
@@ -252,7 +256,7 @@ impl Shared {
 
     fn pass_on(&self, py: Py, sink: &Sink, all: bool, mut more: &[u8]) -> PyResult<()> {
         let mut rest = Vec::new();
-        let passed = self.waiting(py, |stop| {
+        let passed = self.wait_for(py, |stop| {
             if !rest.is_empty() {
                 sink.put_back(std::mem::take(&mut rest));
             }
@@ -277,7 +281,7 @@ impl Shared {
 
     /// Waits, detached, for something that gives a result, or none when it was to stop. It is tried again unless this
     /// thread's run is to end.
-    fn waiting<R>(&self, py: Py, mut wait: impl FnMut(Stop) -> Option<R>) -> PyResult<R> {
+    fn wait_for<R>(&self, py: Py, mut wait: impl FnMut(Stop) -> Option<R>) -> PyResult<R> {
         // What was wished before has to be looked for once.
         let mut asked = None;
         loop {
@@ -304,6 +308,7 @@ impl Stream {
     /// Appends, and passes on when it is time. `data` belongs to a Python object that the caller holds.
     fn write(&self, py: Py, data: &[u8]) -> PyResult<()> {
         let shared = &*self.shared;
+        shared.waiting.store(true, Ordering::Relaxed);
         if shared.routed.load(Ordering::Relaxed) && shared.write_routed(py, self.number, data)? {
             return Ok(());
         }

@@ -3,8 +3,10 @@
 //	go run . -addr localhost:8080
 //	curl --data 'to be or not to be' localhost:8080/words
 //
-// Each interpreter has its own GIL, so as many requests are answered at the same time as there are interpreters. On
-// SIGINT and SIGTERM the server takes no new requests, answers those that it has, and closes the interpreters.
+// Each interpreter has its own GIL, so as many requests are answered at the same time as there are interpreters. When a
+// client goes away, or an answer takes too long, the Python that works on it is stopped, and the interpreter is free for the
+// next request. What Python prints is logged. On SIGINT and SIGTERM the server takes no new requests, answers those that it
+// has, and closes the interpreters.
 package main
 
 import (
@@ -35,7 +37,10 @@ type word struct {
 	Count int    `subpy:"count" json:"count"`
 }
 
-const largestText = 1 << 20
+const (
+	largestText  = 1 << 20
+	longestWords = 10 * time.Second
+)
 
 // A pool has the interpreters that nobody uses at the moment. Goroutines wait for one in Go, where waiting costs next to
 // nothing and ends with the request.
@@ -44,7 +49,7 @@ type pool chan *subpy.Interpreter
 func newPool(size int) (pool, error) {
 	p := make(pool, size)
 	for range size {
-		interp, err := subpy.Create()
+		interp, err := subpy.Create(subpy.WithOutput(log.Writer(), log.Writer()), subpy.WithNoStdin())
 		if err != nil {
 			return nil, errors.Join(err, p.close())
 		}
@@ -69,7 +74,7 @@ func (p pool) words(ctx context.Context, text string) ([]word, error) {
 	select {
 	case interp := <-p:
 		defer func() { p <- interp }()
-		return subpy.CallAs[[]word](interp, "words", text)
+		return subpy.CallAsContext[[]word](ctx, interp, "words", text)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -81,7 +86,9 @@ func (p pool) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	words, err := p.words(r.Context(), string(text))
+	ctx, cancel := context.WithTimeout(r.Context(), longestWords)
+	defer cancel()
+	words, err := p.words(ctx, string(text))
 	var failed *subpy.ExecutionFailedError
 	switch {
 	case err == nil:
@@ -89,6 +96,8 @@ func (p pool) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if err := json.NewEncoder(w).Encode(words); err != nil {
 			log.Print(err)
 		}
+	case r.Context().Err() != nil: // nobody wants an answer any more
+		log.Print(err)
 	case errors.Is(err, subpy.ErrInvalidArgument), errors.As(err, &failed) && failed.Type == "ValueError":
 		http.Error(w, err.Error(), http.StatusBadRequest)
 	case errors.As(err, &failed):

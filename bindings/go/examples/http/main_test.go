@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -14,8 +17,12 @@ import (
 	"github.com/subpy/subpy/bindings/go/subpy"
 )
 
-// start runs the server, and returns its address and a function that ends it.
+// start runs the server with three interpreters, and returns its address and a function that ends it.
 func start(t *testing.T) (url string, stop func()) {
+	return startWith(t, 3)
+}
+
+func startWith(t *testing.T, interpreters int) (url string, stop func()) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "localhost:0")
 	if err != nil {
@@ -23,7 +30,7 @@ func start(t *testing.T) (url string, stop func()) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
-	go func() { ended <- serve(ctx, listener, 3) }()
+	go func() { ended <- serve(ctx, listener, interpreters) }()
 	return "http://" + listener.Addr().String(), func() {
 		http.DefaultClient.CloseIdleConnections() // or the server waits for requests on them, for seconds
 		cancel()
@@ -132,3 +139,48 @@ func TestWaitingEndsWithTheRequest(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// When a client goes away, the Python that works for it stops, and the only interpreter is there for the next one.
+func TestClientGoesAway(t *testing.T) {
+	real := code
+	defer func() { code = real }()
+	code += `
+count = words
+def words(text):
+    while text == "for ever":
+        print("working")
+    return count(text)
+`
+	working := make(chan struct{})
+	var once sync.Once
+	log.SetOutput(writerFunc(func(p []byte) (int, error) {
+		if strings.Contains(string(p), "working\n") {
+			once.Do(func() { close(working) })
+		}
+		return len(p), nil
+	}))
+	defer log.SetOutput(os.Stderr)
+
+	url, stop := startWith(t, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-working
+		cancel()
+	}()
+	request, err := http.NewRequestWithContext(ctx, "POST", url+"/words", strings.NewReader("for ever"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response, err := http.DefaultClient.Do(request); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, %v", response, err)
+	}
+	status, answer, err := post(url+"/words", "next")
+	if want := `[{"text":"next","count":1}]`; err != nil || status != 200 || answer != want {
+		t.Errorf("the next request: %d, %s, %v", status, answer, err)
+	}
+	stop()
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

@@ -2,12 +2,16 @@
 
 import subpy, {
   ExecutionFailed,
+  ExecutionInterrupted,
+  ExecutionTimeout,
   Float,
   Interpreter,
   InterpreterError,
   InterpreterNotFoundError,
+  Keywords,
   NotShareableError,
   PreparedFunction,
+  PythonError,
   PythonSyntaxError,
   Tuple,
   create,
@@ -23,6 +27,7 @@ import subpy, {
   version,
   type CreateOptions,
   type Frame,
+  type HostCall,
   type Result,
   type Value,
 } from 'subpy';
@@ -108,6 +113,36 @@ same.handle = 3;
 same.close();
 same[Symbol.dispose]();
 
+interp.define('f', (a: number, b: number) => a + b);
+interp.define('host:f', async function (this: HostCall, value: string, { times = 1 }: Keywords = {}) {
+  is<Same<typeof this.handle, number>>();
+  is<Same<typeof this.cancelled, boolean>>();
+  if (value === '') throw new PythonError('ValueError', 'empty', { cause: 1 });
+  return [value, times];
+}, { signature: '(value, *, times=1)', doc: 'Text.', callerThreadOnly: false });
+interp.define('nothing', () => {});
+// @ts-expect-error: a Date is no value
+interp.define('f', () => new Date());
+// @ts-expect-error: there is no such option
+interp.define('f', () => 1, { docs: '' });
+interp.setOutput((text, stream) => is<Same<typeof stream, 'stdout' | 'stderr'>>());
+interp.setOutput(process.stdout);
+interp.setOutput({ stdout: process.stdout, stderr: { write: (text) => text.length } });
+interp.setOutput(null);
+// @ts-expect-error: no stream
+interp.setOutput({ stdout: process.stdout });
+interp.exec('1', { timeout: 1000, signal: AbortSignal.timeout(10), output: process.stderr, filename: 'x' });
+is<Same<ReturnType<typeof interp.call<number>>, number>>();
+interp.call('f', [], null, { timeout: 1000 });
+add.callInThread([1], null, { signal: new AbortController().signal });
+// @ts-expect-error: a call has no file name
+interp.call('f', [], null, { filename: 'x' });
+interp.interrupt();
+interp.closeWith({ timeout: 1000, drain: true });
+is<Same<ReturnType<typeof interp.closeInThread>, Promise<void>>>();
+create({ timeout: 1000, unbuffered: true, noStdin: true });
+shutdown({ timeout: 1000, interrupt: true });
+
 const all: Interpreter[] = [...listAll(), getMain(), getCurrent(), find(1, { integers: 'number' })];
 is<Same<typeof all.length, number>>();
 pool.size = 8;
@@ -126,7 +161,9 @@ shown(interp.eval('1'));
 try {
   interp.exec('1 / 0');
 } catch (error) {
-  if (error instanceof ExecutionFailed) {
+  if (error instanceof ExecutionTimeout || error instanceof ExecutionInterrupted) {
+    is<Same<typeof error.cause, unknown>>();
+  } else if (error instanceof ExecutionFailed) {
     const frame: Frame | undefined = error.frames[0];
     is<Same<typeof error.exitStatus, number | null>>();
     is<Same<typeof error.excinfo.type.qualname, string>>();
