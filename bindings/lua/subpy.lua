@@ -705,8 +705,6 @@ local function set_limits(filled, options, in_thread)
   local output = options.output
   if output == nil then return end
   if in_thread then error("output: a Lua function cannot be called on another thread", 0) end
-  prepare_callbacks()
-  output_callback = output_callback or ffi.cast("subpy_output_fn", on_output)
   last_number = last_number + 1
   if type(output) == "function" then
     callbacks[last_number] = { run = function(_, stream, text) output(stream, text) end }
@@ -847,6 +845,14 @@ function Interpreter:with_options(options)
     all[name] = value
   end
   set_limits(ffi.new("subpy_run_request"), { timeout = all.timeout, cancel = all.cancel })
+  local kind = type(all.output)
+  if all.output ~= nil then
+    if kind ~= "function" and (kind ~= "table" and kind ~= "userdata" or not all.output.write) then
+      error("output: a function or a file is expected, not a " .. kind, 0)
+    end
+    prepare_callbacks()
+    output_callback = output_callback or ffi.cast("subpy_output_fn", on_output)
+  end
   return setmetatable({ cell = self.cell, options = all }, Interpreter)
 end
 
@@ -1087,15 +1093,15 @@ local Session = class("subpy.Session")
 --- Stays in the interpreter until the session is closed: calls of this thread are cheaper, and what Python keeps for a
 --- thread (threading.local, contextvars) lasts from call to call. Sessions nest. The interpreter cannot be closed
 --- meanwhile. A session that is garbage is closed by the collector.
-function Interpreter:enter()
+Interpreter.enter = calls_back(function(self)
   local failure = error_out()
   local status = C.subpy_enter(self.cell[0], failure)
   if status ~= 0 then fail(status, failure) end
   -- The finalizer holds the interpreter's own cell, so that of the two the session is finalized first.
   local inside = self.cell
-  local cell = ffi.gc(handle_out(inside[0]), calls_back(function() C.subpy_leave(inside[0], nil) end))
+  local cell = ffi.gc(handle_out(inside[0]), function() C.subpy_leave(inside[0], nil) end)
   return setmetatable({ cell = cell, interp = self }, Session)
-end
+end)
 
 --- Leaves the interpreter. Once: a session that is closed already is left alone.
 Session.close = calls_back(function(self)
