@@ -92,7 +92,7 @@ fn convert_result(
 #[cold]
 pub(super) fn raised(py: Py, scope: &Scope) -> Failure {
     let reason = scope.interrupts.why(scope.run);
-    scope.run.rendering(|| scope.sources.show(py));
+    scope.run.own(|| scope.sources.show(py));
     scope.run.failure(py, reason)
 }
 
