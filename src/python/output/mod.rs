@@ -112,7 +112,7 @@ impl Output {
     }
 
     /// Passes on what was printed. On failure the exception is set (such as BrokenPipeError).
-    #[inline]
+    #[inline(always)]
     pub fn flush(&self, py: Py) -> PyResult<()> {
         let shared = &*self.0;
         let waiting = shared.stdout.is_waiting() || shared.stderr.is_waiting() || shared.channel.is_waiting();
