@@ -320,7 +320,7 @@ impl Interp {
             (Some(outside), _) => self.enter_from(outside, pinned, stack)?,
         };
         let py = entry.py();
-        let run = Run::new(py.api, entry.state());
+        let run = Run::new(entry.state());
         let active = Active::begin(self, py, &run).ok_or_else(Failure::running)?;
         self.kept.give_back_dropped(py);
         let printing = self.output.as_ref().map(Printing::new);
@@ -423,7 +423,7 @@ impl Interp {
         // While it ends no guest can destroy it as well. One that has looked already is not held back: CPython looks
         // without a lock.
         self.mark(entry.py());
-        let run = Run::new(entry.py().api, entry.state());
+        let run = Run::new(entry.state());
         // Never taken out: the list is not used any more when the interpreter is freed.
         self.interrupts.link(&run);
         // SAFETY: attached; the reference that `set_up` took is given back once. Nobody else is in it (the caller's

@@ -115,7 +115,7 @@ impl Output {
     #[inline(always)]
     pub fn flush(&self, py: Py) -> PyResult<()> {
         let shared = &*self.0;
-        let waiting = shared.stdout.is_waiting() || shared.stderr.is_waiting() || shared.channel.is_waiting();
+        let waiting = shared.stdout.is_waiting() || shared.stderr.is_waiting();
         if waiting || shared.routed.load(Ordering::Relaxed) { shared.flush_all(py) } else { Ok(()) }
     }
 
@@ -193,7 +193,9 @@ impl Shared {
     /// Says where to look, after a change.
     fn route(&self) {
         let runs_own = lock(&self.runs_own);
-        self.routed.store(!runs_own.is_empty() || self.channel.is_open(), Ordering::Relaxed);
+        // What came for a function that is gone may still be on its way.
+        let to_channel = self.channel.is_open() || self.channel.is_waiting();
+        self.routed.store(to_channel || !runs_own.is_empty(), Ordering::Relaxed);
     }
 
     /// The channel of a run of this thread.
