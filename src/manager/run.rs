@@ -31,7 +31,7 @@ pub fn run(handle: u64, code: Code, wanted: Option<&mut OwnedValue>) -> Ran {
     here(|here| {
         let find = || driven(handle, refused(&code));
         let act = |interpreter: &Interpreter| {
-            here.run_in(interpreter, None, |py, scope, _| run::run(py, scope, code, wanted))
+            here.run_in(interpreter, None, |py, scope, _| run::run_in_line(py, scope, code, wanted))
         };
         here.with_interpreter(handle, find, act)
     })

@@ -34,8 +34,10 @@ pub struct Entry<'a> {
 enum Lasts<'a> {
     /// As long as the entry.
     Entry,
-    /// It is the thread's own. And the stack that it was used on before.
-    Pinned(&'a Pinned, Stack),
+    /// It is the thread's own.
+    Pinned(&'a Pinned),
+    /// The same, on another stack than before: that one.
+    Moved(&'a Pinned, Stack),
     /// It is that of Python code further out; likewise.
     Caller(Stack),
 }
@@ -78,9 +80,14 @@ impl Entry<'_> {
         unsafe {
             match self.lasts {
                 Lasts::Entry => {}
-                Lasts::Pinned(pinned, stack) => {
+                Lasts::Pinned(pinned) => {
                     pinned.entries.set(pinned.entries.get() - 1);
-                    pinned.is_on(stack);
+                    (self.api.PyThreadState_Swap)(self.previous);
+                    return;
+                }
+                Lasts::Moved(pinned, stack) => {
+                    pinned.entries.set(pinned.entries.get() - 1);
+                    pinned.moves_to(stack);
                     (self.api.PyThreadState_Swap)(self.previous);
                     return;
                 }
@@ -181,22 +188,20 @@ impl Pinned {
     #[inline]
     pub fn enter(&self, stack: Stack) -> Entry<'_> {
         let (api, state) = (self.api, self.state);
-        let stack = self.is_on(stack);
+        let lasts = if self.stack.get() == stack { Lasts::Pinned(self) } else { self.moves_to(stack) };
         self.entries.set(self.entries.get() + 1);
         // SAFETY: this thread's own state, of an interpreter that is alive (`new`).
         let previous = unsafe { (api.PyThreadState_Swap)(state) };
-        Entry { api, state, previous, lasts: Lasts::Pinned(self, stack), not_send: PhantomData }
+        Entry { api, state, previous, lasts, not_send: PhantomData }
     }
 
-    /// The thread goes on on this stack. Returns the one that it was on.
-    #[inline]
-    fn is_on(&self, stack: Stack) -> Stack {
+    /// The thread goes on on this stack.
+    #[cold]
+    fn moves_to(&self, stack: Stack) -> Lasts<'_> {
         let before = self.stack.replace(stack);
-        if before != stack {
-            // SAFETY: this thread's own state.
-            unsafe { protect(self.api, self.state, stack) }
-        }
-        before
+        // SAFETY: this thread's own state.
+        unsafe { protect(self.api, self.state, stack) }
+        Lasts::Moved(self, before)
     }
 
     /// Attaches it for the last time: with this entry the state ends. On the thread that made it; no entry further out
@@ -239,6 +244,8 @@ struct Left {
     api: &'static Api,
     caller: Caller,
     attached: bool,
+    /// It has entered an interpreter from here.
+    entered: Cell<bool>,
     /// What the thread had left when it entered the interpreter that this is in.
     further: Cell<*const Left>,
     /// The Python code to come back to, of the interpreter that it enters now.
@@ -270,13 +277,15 @@ impl Outside {
     }
 
     /// The same for a thread that has a state pinned, which is what is bound in most cases.
-    #[inline]
     pub fn step_out_to(api: &'static Api, pinned: Option<&Pinned>) -> Option<Outside> {
+        if Outside::is_there(api, pinned) { Outside::step_out(api) } else { None }
+    }
+
+    /// Whether this thread may come from Python code, as far as a look at what is bound tells.
+    #[inline(always)]
+    pub fn is_there(api: &Api, pinned: Option<&Pinned>) -> bool {
         let bound = bound_state(api);
-        if bound.is_null() || pinned.is_some_and(|pinned| pinned.state == bound && pinned.is_idle()) {
-            return None;
-        }
-        Outside::beyond(api, bound)
+        !bound.is_null() && pinned.is_none_or(|pinned| pinned.state != bound || !pinned.is_idle())
     }
 
     #[cold]
@@ -296,6 +305,7 @@ impl Outside {
                 api,
                 caller,
                 attached,
+                entered: Cell::new(false),
                 further: Cell::new(ptr::null()),
                 back_to: Cell::new(None),
             })))
@@ -305,7 +315,7 @@ impl Outside {
     /// Whether the thread comes from Python code of this interpreter: straight, or through others.
     #[cold]
     pub fn comes_from(&self, interp: *mut PyInterpreterState, number: u64) -> bool {
-        // SAFETY: each is borrowed by whoever has put it there (`Within`), further out on this thread's stack.
+        // SAFETY: each is borrowed by whoever has put it there (`enters`), further out on this thread's stack.
         let outer = |left: &&Left| unsafe { left.further.get().as_ref() };
         // SAFETY: as above.
         let innermost = unsafe { FURTHER_OUT.get().as_ref() };
@@ -316,11 +326,11 @@ impl Outside {
         caller.is_some()
     }
 
-    /// The thread enters an interpreter, until this is dropped.
+    /// The thread enters an interpreter, once. It is in there until this is dropped.
     #[cold]
-    pub fn enters(&self) -> Within<'_> {
+    pub fn enters(&self) {
+        self.0.entered.set(true);
         self.0.further.set(FURTHER_OUT.replace(&raw const *self.0));
-        Within(self)
     }
 
     /// Comes back to the Python code that `comes_from` has found: attaches its state, which goes on from there. None
@@ -346,18 +356,12 @@ impl Outside {
     }
 }
 
-/// The thread is in an interpreter that it has come to from Python code.
-pub struct Within<'a>(&'a Outside);
-
-impl Drop for Within<'_> {
-    fn drop(&mut self) {
-        FURTHER_OUT.set(self.0.0.further.get());
-    }
-}
-
 impl Drop for Outside {
     fn drop(&mut self) {
         let Left { api, caller: Caller { state, .. }, attached, .. } = *self.0;
+        if self.0.entered.get() {
+            FURTHER_OUT.set(self.0.further.get());
+        }
         // SAFETY: a state of this thread's that Python code further out uses: that code waits for this call to return.
         // When its interpreter has ended, CPython has not freed the state, and lets nobody attach it.
         unsafe {
@@ -412,7 +416,7 @@ fn in_host_python<R>(call: impl FnOnce() -> R) -> R {
     let (number, stack) = calling(state).unzip();
     let caller = Caller { state, interp, number, stack };
     let (further, back_to) = (Cell::new(FURTHER_OUT.get()), Cell::new(None));
-    let left = Left { api, caller, attached: false, further, back_to };
+    let left = Left { api, caller, attached: false, entered: Cell::new(false), further, back_to };
     let _home = AtHome::new(&left, main);
     call()
 }
