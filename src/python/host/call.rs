@@ -50,7 +50,9 @@ pub unsafe extern "C" fn vectorcall(
             if lent == count {
                 // Nothing in here panics.
                 let items = std::slice::from_raw_parts(values.as_ptr().cast(), count);
-                return run(py, function, Args { items, kwargs: &[] }).map_or(ptr::null_mut(), Obj::into_ptr);
+                let here = values.as_ptr().addr();
+                let result = run(py, function, Args { items, kwargs: &[] }, here);
+                return result.map_or(ptr::null_mut(), Obj::into_ptr);
             }
         }
         call_any(py, function, args, count, names)
@@ -109,7 +111,7 @@ unsafe fn call<'py>(
             }
         }
     }
-    run(py, function, Args { items: &items, kwargs: &kwargs })
+    run(py, function, Args { items: &items, kwargs: &kwargs }, ptr::from_ref(&items).addr())
 }
 
 #[cold]
@@ -184,38 +186,40 @@ impl Drop for Detached {
     }
 }
 
-/// Has the host do it, and gives Python what comes of it.
+/// Has the host do it, and gives Python what comes of it. `here` is an address on this stack.
 #[inline(always)]
-fn run<'py>(py: Py<'py>, function: &HostFunction, args: Args) -> PyResult<Obj<'py>> {
+fn run<'py>(py: Py<'py>, function: &HostFunction, args: Args, here: usize) -> PyResult<Obj<'py>> {
     let hosts = &*function.hosts;
-    let place = match hosts.places.begin(function) {
-        Ok(place) => place,
+    let (place, context) = match hosts.places.begin(function, here) {
+        Ok(begun) => begun,
         Err(why) => return Err(no_place(py, &why)),
     };
     let told = if function.keep_gil {
-        function.code().call(place.context(), args);
-        let told = place.end();
+        function.code().call(context, args);
+        let told = place.end(context);
         sweep_if_watched();
         told
     } else {
         // SAFETY: attached.
         let detached = Detached { api: py.api, state: unsafe { (py.api.PyEval_SaveThread)() } };
         place.detached(detached.state);
-        function.code().call(place.context(), args);
-        let told = place.end();
+        function.code().call(context, args);
+        let told = place.end(context);
         sweep_if_watched();
         // Last: where the interpreter has ended meanwhile the thread does not come back.
         drop(detached);
         told
     };
-    let returned = place.give(|returned| match (&told, returned.as_plain_int()) {
-        (Some(_), _) => Err(Raised),
-        (None, Some(int)) => py.int(int),
-        (None, None) => to_python(py, &hosts.names, returned.as_value()),
-    });
+    if told.is_none()
+        && let Some(int) = place.take_int()
+    {
+        hosts.places.put_back(place);
+        return py.int(int);
+    }
+    let returned = place.take();
     hosts.places.put_back(place);
     match told {
-        None => returned,
+        None => to_python(py, &hosts.names, returned.as_value()),
         Some(told) => Err(raise(py, function, *told)),
     }
 }
