@@ -12,7 +12,7 @@ use super::super::api::Api;
 use super::super::convert::{borrow, copy, to_python};
 use super::super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised};
 use super::super::types::{PyObject, PyThreadState};
-use super::context::NoPlace;
+use super::context::{NoPlace, Place, Told};
 use super::finalize::sweep_if_watched;
 use super::object::function_of;
 use super::raise::raise;
@@ -216,6 +216,13 @@ fn run<'py>(py: Py<'py>, function: &HostFunction, args: Args, here: usize) -> Py
         hosts.places.put_back(place);
         return py.int(int);
     }
+    give(py, function, place, told)
+}
+
+/// The rest of `run`, for all but ints: apart, so that they do not pay for it.
+#[inline(never)]
+fn give<'py>(py: Py<'py>, function: &HostFunction, place: &'static Place, told: Option<Box<Told>>) -> PyResult<Obj<'py>> {
+    let hosts = &*function.hosts;
     let returned = place.take();
     hosts.places.put_back(place);
     match told {
