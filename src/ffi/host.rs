@@ -172,11 +172,13 @@ impl HostCode for Registered {
     #[inline]
     fn call(&self, Context(context): Context, args: Args) {
         let Some(function) = self.function else { return };
-        let kwargs = value::dict_of(args.kwargs);
-        let kwargs = if args.kwargs.is_empty() { std::ptr::null() } else { &raw const kwargs };
-        let context = std::ptr::without_provenance_mut(context);
-        // SAFETY: the host's function, as it was declared to be.
-        unsafe { function(self.userdata, context, args.items.as_ptr(), args.items.len(), kwargs) }
+        let call = |kwargs: *const subpy_value| {
+            let context = std::ptr::without_provenance_mut(context);
+            // SAFETY: the host's function, as it was declared to be.
+            unsafe { function(self.userdata, context, args.items.as_ptr(), args.items.len(), kwargs) }
+        };
+        // Without keyword arguments there is nothing to come back to: it is a jump.
+        if args.kwargs.is_empty() { call(std::ptr::null()) } else { call(&value::dict_of(args.kwargs)) }
     }
 }
 

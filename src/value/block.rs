@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::ptr::{self, NonNull};
 
+#[cfg(feature = "capi")]
 use super::check::is_plain;
 use super::text::copy_text;
 use super::{BLOCK_HEADER, BlockHeader, ERROR, OWNS_BLOCK, element_size, slice, subpy_value};
@@ -34,20 +35,10 @@ impl OwnedValue {
         both
     }
 
-    /// Becomes None.
+    /// The number, when it is an INT; that becomes None.
     #[inline(always)]
-    pub fn clear(&mut self) {
-        if is_plain(&self.0) {
-            self.0 = subpy_value::none();
-        } else {
-            *self = OwnedValue::none();
-        }
-    }
-
-    /// The number, when it is an INT.
-    #[inline]
-    pub fn as_plain_int(&self) -> Option<i64> {
-        (self.0.kind == super::INT).then(|| self.0.as_int())
+    pub fn take_int(&mut self) -> Option<i64> {
+        (self.0.kind == super::INT).then(|| std::mem::replace(&mut self.0, subpy_value::none()).as_int())
     }
 
     /// The same value for others to read: the duty to free it stays here.

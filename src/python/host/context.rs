@@ -120,9 +120,9 @@ pub enum NoPlace {
 }
 
 impl Places {
-    /// Begins a call on this thread, attached.
+    /// Begins a call on this thread, attached, with an address on the stack that it is on.
     #[inline(always)]
-    pub fn begin(&self, function: &HostFunction) -> Result<&'static Place, NoPlace> {
+    pub fn begin(&self, function: &HostFunction, address: usize) -> Result<(&'static Place, Context), NoPlace> {
         let place = match self.0.get() {
             Some(place) => {
                 self.0.set(place.next.get());
@@ -130,8 +130,6 @@ impl Places {
             }
             None => new_place().ok_or(NoPlace::Memory)?,
         };
-        let marker = 0u8;
-        let address = ptr::from_ref(std::hint::black_box(&marker)).addr();
         let (begin, size) = place.room.get();
         if place.thread.load(Ordering::Relaxed) != this() || address.wrapping_sub(begin) >= size {
             self.moves(place, address)?;
@@ -142,7 +140,7 @@ impl Places {
         let context = place.next_context.get();
         place.next_context.set(context.wrapping_add(INDEX + 1));
         place.context.store(context, Ordering::Release);
-        Ok(place)
+        Ok((place, Context(context)))
     }
 
     /// The call is on another thread than the last one that was there, or on another part of the stack.
@@ -215,11 +213,6 @@ impl Place {
         }
     }
 
-    #[inline(always)]
-    pub fn context(&self) -> Context {
-        Context(self.context.load(Ordering::Relaxed))
-    }
-
     /// The state that the thread has stepped out of for the call.
     #[inline(always)]
     pub fn detached(&self, state: *mut PyThreadState) {
@@ -228,8 +221,7 @@ impl Place {
 
     /// Ends the call, on its thread: what was said, but for a plain return. From now on the function may be finalized.
     #[inline(always)]
-    pub fn end(&self) -> Option<Box<Told>> {
-        let context = self.context.load(Ordering::Relaxed);
+    pub fn end(&self, Context(context): Context) -> Option<Box<Told>> {
         self.context.store(0, Ordering::Release);
         self.state.store(ptr::null_mut(), Ordering::Relaxed);
         let told = if self.told_of.load(Ordering::Acquire) == context { self.take_told(context) } else { None };
@@ -244,23 +236,25 @@ impl Place {
             return None;
         }
         if let Some(returned) = told.returned.take() {
-            // SAFETY: the call's own thread, as in `give`.
+            // SAFETY: the call's own thread, as in `take_int`.
             unsafe { *self.returned.get() = returned }
         }
         told.raise.is_some().then(|| Box::new(told))
     }
 
-    /// Gives what was returned to whoever makes an object of it, in place: to move a value that was just written in
+    /// What was returned, when it is an int, without moving the whole value: to read at once what was just written in
     /// pieces takes a processor longer than all the rest (`subpy_value::in_one_piece`). On the thread of the call, which
     /// has ended; before `put_back`.
     #[inline(always)]
-    pub fn give<R>(&self, to: impl FnOnce(&OwnedValue) -> R) -> R {
-        // SAFETY: only the call's own thread uses it, while the call is running, or here. Nobody else has the place before
-        // it is put back, so that what `to` runs uses others.
-        let returned = unsafe { &mut *self.returned.get() };
-        let given = to(returned);
-        returned.clear();
-        given
+    pub fn take_int(&self) -> Option<i64> {
+        // SAFETY: only the call's own thread uses it, while the call is running, or here.
+        unsafe { (*self.returned.get()).take_int() }
+    }
+
+    /// The same for whatever was returned.
+    pub fn take(&self) -> OwnedValue {
+        // SAFETY: as above.
+        unsafe { std::mem::replace(&mut *self.returned.get(), OwnedValue::none()) }
     }
 
     /// Whether the function is running here.
