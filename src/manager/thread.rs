@@ -132,7 +132,12 @@ impl Thread {
         // Before anybody learns that it has ended: a shutdown may come next.
         UNFINISHED.remove(handle);
         match &*outcome {
-            Outcome::Detached => self.report(&result),
+            Outcome::Detached => {
+                // Not under the lock: it may call the host.
+                drop(outcome);
+                self.report(&result);
+                return;
+            }
             Outcome::Running => *outcome = Outcome::Done(result),
             // It was given up: nobody asks any more what becomes of it.
             Outcome::Done(_) | Outcome::Taken => {}
@@ -156,7 +161,8 @@ impl Thread {
         let parts = [&*head, text, "\n"];
         let interpreter = get(self.interp);
         let captured = |interpreter: &Interpreter| interpreter.output().is_ok_and(|output| output.print_error(&parts));
-        if !detached(loaded_api(), || interpreter.is_ok_and(|interpreter| captured(&interpreter))) {
+        let print = || interpreter.is_ok_and(|interpreter| captured(&interpreter));
+        if !detached(loaded_api(), || here(|here| here.keeps.during(self.interp, print))) {
             print_error(&parts);
         }
     }

@@ -2,11 +2,14 @@
 #include "closing.h"
 #include "values.h"
 
+#include <stdatomic.h>
+
 static subpy_error *error;
 
 /* What is to be closed, once. */
 static subpy_interp its;
-static int finalized, tried;
+static int finalized;
+static atomic_int tried;
 static size_t printed;
 
 static void refused(subpy_status status) {
@@ -18,13 +21,13 @@ static void try_to_end(void) {
   subpy_interp interp = its;
   its = 0;
   if (interp == 0) return;
-  tried++;
   refused(subpy_close(interp, NULL));
   refused(close_in(interp, -1, SUBPY_CLOSE_DRAIN, NULL));
   refused(close_in(interp, -1, SUBPY_CLOSE_INTERRUPT, NULL));
   refused(subpy_shutdown(NULL));
   refused(shut_down_in(-1, SUBPY_CLOSE_DRAIN, NULL));
   refused(shut_down_in(-1, SUBPY_CLOSE_INTERRUPT, NULL));
+  tried++;
 }
 
 static void finalize(void *unused) {
@@ -76,6 +79,19 @@ static void when_output_is_replaced(void) {
   CHECK(finalized == 1 && printed == 8);
 }
 
+/* A run that nobody joins for fails: the library prints that. */
+static void when_a_run_has_failed(void) {
+  subpy_interp interp = create();
+  OK(subpy_set_output(interp, prints, &its, NULL, &error));
+  tried = 0;
+  its = interp;
+  subpy_run_request request = {.size = sizeof request, .interp = interp, .what = SUBPY_RUN_EXEC, .text = "1/0", .text_len = 3};
+  OK(subpy_run_in_thread(&request, NULL, &error));
+  while (!tried) usleep(1000);
+  OK(close_in(interp, -1, SUBPY_CLOSE_DRAIN, &error));
+  CHECK(tried == 1);
+}
+
 /* The end of the interpreter, or of everything: a host function's and that of an output. */
 static void at_the_end(subpy_status (*end)(subpy_interp interp), bool of_output) {
   subpy_interp interp = create();
@@ -105,6 +121,7 @@ static subpy_status shuts_down_in(subpy_interp interp) { return (void)interp, sh
 
 int main(void) {
   when_output_is_replaced();
+  when_a_run_has_failed();
   subpy_status (*const ends[])(subpy_interp) = {closes, closes_in, shuts_down, shuts_down_in};
   for (size_t i = 0; i < COUNT(ends); i++) {
     at_the_end(ends[i], false);

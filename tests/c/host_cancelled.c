@@ -20,6 +20,11 @@ static void gives_up(void *userdata, subpy_context *ctx, const subpy_value *args
   OK(subpy_context_raise(ctx, "RuntimeError", SUBPY_AUTO_LEN, "gave up", SUBPY_AUTO_LEN));
 }
 
+static void raises_endless(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs, const subpy_value *kwargs) {
+  (void)userdata, (void)args, (void)nargs, (void)kwargs;
+  OK(subpy_context_raise(ctx, "__main__:Endless", SUBPY_AUTO_LEN, "", 0));
+}
+
 static void looks(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs, const subpy_value *kwargs) {
   (void)args, (void)nargs, (void)kwargs;
   *(bool *)userdata = subpy_context_cancelled(ctx);
@@ -54,6 +59,15 @@ int main(void) {
     request.text = codes[i];
     FAILS(SUBPY_ERROR_TIMEOUT, "...timed out after 20 ms: RuntimeError: gave up", subpy_run(&request, NULL, &error));
   }
+  /* Code that does not want to be interrupted sees a KeyboardInterrupt, also out of the constructor of an exception. */
+  OK(subpy_define(interp, "raises", SUBPY_AUTO_LEN, 0, raises_endless, NULL, NULL, &error));
+  request.text = "class Endless(Exception):\n"
+                 "  def __init__(self, message):\n"
+                 "    while True: pass\n"
+                 "try: raises()\n"
+                 "except Exception as e: wrong = repr(e)";
+  FAILS(SUBPY_ERROR_TIMEOUT, "...timed out after 20 ms: KeyboardInterrupt", subpy_run(&request, NULL, &error));
+
   cancelled = true;
   run(interp, "looks()"); /* the next run is not */
   CHECK(!cancelled);

@@ -11,7 +11,15 @@ pub fn raise(py: Py, function: &HostFunction, told: Told) -> Raised {
     let exception = match make(py, wanted) {
         Ok(exception) => exception,
         Err(Raised) => {
-            let why = py.take_exception().map(|why| reason(py, &why)).unwrap_or_default();
+            let why = match py.take_exception() {
+                // The run is to end.
+                Some(why) if !why.is_instance(py.api.PyExc_Exception.get()) => {
+                    // SAFETY: an exception, whose reference is handed over.
+                    unsafe { (py.api.PyErr_SetRaisedException)(why.into_ptr()) };
+                    return Raised;
+                }
+                why => why.map(|why| reason(py, &why)).unwrap_or_default(),
+            };
             let Raise { kind, message } = wanted;
             py.raise(
                 py.api.PyExc_TypeError.get(),
