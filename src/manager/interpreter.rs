@@ -62,6 +62,7 @@ impl Interpreter {
 
     /// The error of a run.
     #[cold]
+    #[expect(clippy::boxed_local, reason = "one register on the way through the layers, as in `Ran`")]
     pub(super) fn failed(&self, failure: Box<Failure>) -> Box<Error> {
         Error::from(*failure).of(self.handle).into()
     }
