@@ -31,7 +31,7 @@ c_tests! {
     cancel
     churn
     close
-    close_finalize
+    close_itself
     close_with
     codecs
     dedent

@@ -10,7 +10,7 @@ use super::here::here;
 use super::interpreter::{INTERPRETERS, Interpreter, by_id, check_stack, get, unrecognized};
 use super::limits;
 use super::runtime;
-use crate::python::attach::{current_interpreter, detached};
+use crate::python::attach::{Outside, current_interpreter, detached};
 use crate::python::guest::Config;
 use crate::python::hooks;
 use crate::python::interp::Interp;
@@ -79,15 +79,18 @@ fn create_on_a_thread(options: &Options) -> Result<Interp> {
 /// The interpreter, if this thread may close it.
 pub(super) fn closable(handle: u64) -> Result<Arc<Interpreter>> {
     let interpreter = get(handle)?;
-    if interpreter.python.is_none() {
-        return Err(unrecognized("destroy", &interpreter));
-    }
+    let Some(python) = &interpreter.python else { return Err(unrecognized("destroy", &interpreter)) };
     let fail = |kind: Kind| Err(Error::from(kind).of(handle));
     if interpreter.id == 0 {
         return fail(Kind::Interpreter("cannot destroy the main interpreter, subpy_shutdown() ends it".into()));
     }
     if loaded_api().and_then(current_interpreter) == Some(interpreter.id) {
         return fail(Kind::Interpreter("cannot destroy the current interpreter".into()));
+    }
+    // A thread that Python code started there has no run of ours in it, and would be waited for.
+    let comes_from_it = || loaded_api().and_then(Outside::step_out).is_some_and(|outside| python.is_left(&outside));
+    if !here(|here| here.inside.contains(handle)) && comes_from_it() {
+        return fail(Kind::Interpreter("cannot destroy the interpreter: this thread is running something in it".into()));
     }
     if here(|here| here.keeps.contains(handle)) {
         let what = "a function of the host's that takes what the interpreter prints, or is told of its end, is running on \

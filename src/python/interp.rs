@@ -420,8 +420,9 @@ impl Interp {
 
     /// The same, and what runs meanwhile can be interrupted, until `hooks` is told that the interpreter is cleared.
     pub fn end_interruptibly(&self) {
-        if !hooks::is_hooked() {
-            self.close_interrupts();
+        match hooks::is_hooked() {
+            true => self.interrupts.ends(),
+            false => self.close_interrupts(),
         }
         self.end_now();
     }

@@ -208,6 +208,8 @@ pub struct Interrupts {
     wishes: Mutex<Wishes>,
     /// When it was looked last, there were some that are to end.
     unfinished: AtomicBool,
+    /// The interpreter is ending, and what runs meanwhile is interrupted.
+    ending: AtomicBool,
     /// How often something was wished: those that wait without the GIL look whether it has changed.
     asked: AtomicU64,
     /// There is one from the first hit until the last run that was hit has ended. Locked with the GIL alone.
@@ -227,6 +229,7 @@ impl Default for Interrupts {
             begun: AtomicU64::new(0),
             wishes,
             unfinished: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
             asked: AtomicU64::new(0),
             quiet: Mutex::default(),
         }
@@ -319,6 +322,24 @@ impl Interrupts {
     pub fn states(&self) -> Vec<*mut PyThreadState> {
         // SAFETY: attached, and nothing runs meanwhile.
         unsafe { self.runs().map(|run| run.state).collect() }
+    }
+
+    /// From now on the interpreter is ending, and waits for Python's own threads. They were told to end before; one that
+    /// came late was not.
+    pub fn ends(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this thread is such a one.
+    ///
+    /// # Safety
+    /// Attached to the interpreter that the list is of.
+    unsafe fn is_late(&self, api: &Api) -> bool {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let here = (api.PyThread_get_thread_ident)();
+            self.ending.load(Ordering::Relaxed) && self.runs().all(|run| run.thread != here)
+        }
     }
 
     /// Nobody may interrupt anything from now on: the interpreter is about to end.
@@ -453,10 +474,12 @@ unsafe extern "C" fn pending(list: *mut c_void) -> c_int {
     unsafe {
         let list = Arc::from_raw(list.cast::<Interrupts>());
         lock(&list.wishes).queued = false;
-        if !list.hit(api) {
-            return 0;
-        }
-        (api.PyErr_SetNone)(api.PyExc_KeyboardInterrupt.get());
+        let exception = match list.hit(api) {
+            true => &api.PyExc_KeyboardInterrupt,
+            false if list.is_late(api) => &api.PyExc_SystemExit,
+            false => return 0,
+        };
+        (api.PyErr_SetNone)(exception.get());
         -1
     }
 }

@@ -121,6 +121,21 @@ static void ends_threads(void) {
   }
 }
 
+/* One that `threading` does not list: so is a thread whose start was interrupted, until it runs. Only the end waits for
+ * it. */
+static void ends_late_threads(void) {
+  subpy_interp interp = create();
+  run(interp, "import threading\n"
+              "def spin():\n"
+              "  try:\n"
+              "    while True: pass\n"
+              "  finally: threading._active[threading.get_ident()] = None\n"
+              "for _ in range(2): threading.Thread(target=spin, daemon=False).start()\n"
+              "threading._active.clear()");
+  OK(close_in(interp, 10000, SUBPY_CLOSE_INTERRUPT, &error));
+  gone(interp);
+}
+
 /* Threads that end by themselves are waited for, whatever the flags. */
 static void waits_for_threads(void) {
   subpy_interp interp = create();
@@ -308,6 +323,7 @@ int main(void) {
   idle();
   bad_options();
   drains();
+  ends_late_threads();
   waits_for_threads();
   names_threads();
   with_a_queue();

@@ -1,4 +1,5 @@
-/* A finalizer, or an output function, that closes what it is of or shuts down is refused: it would wait for itself. */
+/* What would wait for itself is refused: a finalizer, or an output function, that closes what it is of or shuts down; a
+ * thread of Python's that closes its interpreter from within another one. */
 #include "closing.h"
 #include "values.h"
 
@@ -92,6 +93,34 @@ static void when_a_run_has_failed(void) {
   CHECK(tried == 1);
 }
 
+static subpy_interp outer, inner;
+
+static void goes_on(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs, const subpy_value *kwargs) {
+  (void)userdata, (void)ctx, (void)args, (void)nargs, (void)kwargs;
+  CHECK(subpy_exec(inner, "ends()", SUBPY_AUTO_LEN, NULL) == SUBPY_OK);
+}
+
+static void ends_outer(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs, const subpy_value *kwargs) {
+  (void)userdata, (void)ctx, (void)args, (void)nargs, (void)kwargs;
+  FAILS(SUBPY_ERROR_INTERPRETER, "cannot destroy the interpreter: this thread is running something in it", subpy_close(outer, &error));
+  FAILS(SUBPY_ERROR_INTERPRETER, "...", close_in(outer, -1, SUBPY_CLOSE_DRAIN, &error));
+  FAILS(SUBPY_ERROR_INTERPRETER, "...", close_in(outer, -1, SUBPY_CLOSE_INTERRUPT, &error));
+  tried = 1;
+}
+
+/* No run is in the outer one: its thread has nothing but Python code there. */
+static void from_within_another(void) {
+  outer = create();
+  inner = create();
+  OK(subpy_define(outer, "goes_on", SUBPY_AUTO_LEN, 0, goes_on, NULL, NULL, &error));
+  OK(subpy_define(inner, "ends", SUBPY_AUTO_LEN, 0, ends_outer, NULL, NULL, &error));
+  tried = 0;
+  run(outer, "import threading\nthreading.Thread(target=goes_on, daemon=False).start()");
+  while (!tried) usleep(1000);
+  OK(subpy_close(outer, &error));
+  OK(subpy_close(inner, &error));
+}
+
 /* The end of the interpreter, or of everything: a host function's and that of an output. */
 static void at_the_end(subpy_status (*end)(subpy_interp interp), bool of_output) {
   subpy_interp interp = create();
@@ -122,6 +151,7 @@ static subpy_status shuts_down_in(subpy_interp interp) { return (void)interp, sh
 int main(void) {
   when_output_is_replaced();
   when_a_run_has_failed();
+  from_within_another();
   subpy_status (*const ends[])(subpy_interp) = {closes, closes_in, shuts_down, shuts_down_in};
   for (size_t i = 0; i < COUNT(ends); i++) {
     at_the_end(ends[i], false);
