@@ -269,5 +269,7 @@ fn call(callback: &mut Option<Callback>, pieces: Vec<Piece>) -> Vec<u8> {
 
 /// Tells the host that it is called no more. No lock is held.
 pub fn let_go(callback: Option<Callback>) {
-    let _ = catch_unwind(AssertUnwindSafe(|| in_host(|| drop(callback))));
+    if callback.is_some() {
+        let _ = catch_unwind(AssertUnwindSafe(|| in_host(|| drop(callback))));
+    }
 }
