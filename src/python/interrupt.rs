@@ -334,10 +334,10 @@ impl Interrupts {
     ///
     /// # Safety
     /// Attached to the interpreter that the list is of.
-    unsafe fn is_late(&self, api: &Api) -> bool {
+    unsafe fn is_late(&self) -> bool {
         // SAFETY: promised by the caller.
         unsafe {
-            let here = (api.PyThread_get_thread_ident)();
+            let here = this_thread();
             self.ending.load(Ordering::Relaxed) && self.runs().all(|run| run.thread != here)
         }
     }
@@ -476,7 +476,7 @@ unsafe extern "C" fn pending(list: *mut c_void) -> c_int {
         lock(&list.wishes).queued = false;
         let exception = match list.hit(api) {
             true => &api.PyExc_KeyboardInterrupt,
-            false if list.is_late(api) => &api.PyExc_SystemExit,
+            false if list.is_late() => &api.PyExc_SystemExit,
             false => return 0,
         };
         (api.PyErr_SetNone)(exception.get());
