@@ -8,8 +8,8 @@ use super::error::{Error, Kind, Result};
 use super::gate::{Busy, Gate, Refused, Visiting};
 use super::handle::{self, interpreter_handle, interpreter_id};
 use super::registry::Registry;
-use crate::python::hooks::{self, ForeignState};
 use crate::python::Failure;
+use crate::python::hooks::{self, ForeignState};
 use crate::python::interp::Interp;
 use crate::python::stack::{self, Stack, StackTooSmall};
 
