@@ -62,8 +62,8 @@ impl Interpreter {
 
     /// The error of a run.
     #[cold]
-    pub(super) fn failed(&self, failure: Box<Failure>) -> Box<Error> {
-        Error::from(*failure).of(self.handle).into()
+    pub(super) fn failed(&self, failure: Failure) -> Box<Error> {
+        Error::from(failure).of(self.handle).into()
     }
 
     /// Finalizes it; the gate must be closing. Until that is done, everybody sees it in that state.
