@@ -47,7 +47,7 @@ impl Special<'_> {
     #[cold]
     #[inline(never)]
     fn failed(&self, interpreter: &Interpreter, failure: Box<Failure>, late: Option<Box<Error>>) -> Box<Error> {
-        let error = late.unwrap_or_else(|| interpreter.failed(failure));
+        let error = late.unwrap_or_else(|| interpreter.failed(*failure));
         match &self.limited {
             Some(limited) => limited.explain(error),
             None => error,
@@ -143,7 +143,7 @@ impl Here {
         drop(running);
         match (result, special) {
             (Ok(result), _) => Ok(result),
-            (Err(failure), None) => Err(interpreter.failed(failure)),
+            (Err(failure), None) => Err(interpreter.failed(*failure)),
             (Err(failure), Some(special)) => Err(special.failed(interpreter, failure, late)),
         }
     }

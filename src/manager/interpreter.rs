@@ -62,9 +62,8 @@ impl Interpreter {
 
     /// The error of a run.
     #[cold]
-    #[expect(clippy::boxed_local, reason = "one register on the way through the layers, as in `Ran`")]
-    pub(super) fn failed(&self, failure: Box<Failure>) -> Box<Error> {
-        Error::from(*failure).of(self.handle).into()
+    pub(super) fn failed(&self, failure: Failure) -> Box<Error> {
+        Error::from(failure).of(self.handle).into()
     }
 
     /// What can be asked of one that Python code made.

@@ -18,7 +18,7 @@ use crate::value::{Args, Builder, OwnedValue, Rows, subpy_pair, subpy_value};
 const EXEC: &str = "exec code for";
 const CALL: &str = "make a call in";
 
-fn refused(code: &Code) -> &'static str {
+fn what(code: &Code) -> &'static str {
     match code {
         Code::Exec { .. } | Code::Eval { .. } => EXEC,
         Code::Call { .. } | Code::Function { .. } => CALL,
@@ -29,7 +29,7 @@ fn refused(code: &Code) -> &'static str {
 #[inline]
 pub fn run(handle: u64, code: Code, wanted: Option<&mut OwnedValue>) -> Ran {
     here(|here| {
-        let find = || driven(handle, refused(&code));
+        let find = || driven(handle, what(&code));
         let act = |interpreter: &Interpreter| {
             here.run_in(interpreter, None, |py, scope, _| run::run_in_line(py, scope, code, wanted))
         };
@@ -52,7 +52,7 @@ pub fn run_with(
         let to = interpreter.output()?;
         here.run_in(interpreter, limits, |py, scope, _| to.to(output, || run::run(py, scope, code, wanted)))
     };
-    here(|here| here.with_interpreter(handle, || driven(handle, refused(&code)), |interpreter| act(here, interpreter)))
+    here(|here| here.with_interpreter(handle, || driven(handle, what(&code)), |interpreter| act(here, interpreter)))
 }
 
 /// `prepare_main()`

@@ -486,3 +486,12 @@ pub fn current_interpreter(api: &Api) -> Option<i64> {
         Some((api.PyInterpreterState_GetID)((api.PyThreadState_GetInterpreter)(state)))
     }
 }
+
+/// Whether this thread comes from code of another interpreter than main, also further out.
+pub fn comes_from_another(api: &Api) -> bool {
+    // SAFETY: as in `comes_from`; only the address is used.
+    let (further, main) = unsafe { (FURTHER_OUT.get().as_ref(), (api.PyInterpreterState_Main)()) };
+    // SAFETY: as above.
+    let mut all = std::iter::successors(further, |left| unsafe { left.further.get().as_ref() });
+    all.any(|left| left.caller.interp != main) || current_interpreter(api).is_some_and(|id| id != 0)
+}
