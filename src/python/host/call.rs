@@ -221,7 +221,12 @@ fn run<'py>(py: Py<'py>, function: &HostFunction, args: Args, here: usize) -> Py
 
 /// The rest of `run`, for all but ints: apart, so that they do not pay for it.
 #[inline(never)]
-fn give<'py>(py: Py<'py>, function: &HostFunction, place: &'static Place, told: Option<Box<Told>>) -> PyResult<Obj<'py>> {
+fn give<'py>(
+    py: Py<'py>,
+    function: &HostFunction,
+    place: &'static Place,
+    told: Option<Box<Told>>,
+) -> PyResult<Obj<'py>> {
     let hosts = &*function.hosts;
     let returned = place.take();
     hosts.places.put_back(place);
