@@ -75,6 +75,13 @@ def forever(begun):
         pass
 
 
+def until_interrupted(begun):
+    try:
+        forever(begun)
+    except KeyboardInterrupt:
+        return 1
+
+
 # For contenders that can only call functions.
 
 

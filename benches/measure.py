@@ -91,11 +91,12 @@ class Cancels(Measurement):
     all_cores = True
     threads = ("worker",)
 
-    def __init__(self, name):
+    def __init__(self, name, function):
+        self.function = function
         self.lines = [(f"{name}, median", "µs"), (f"{name}, 99 %", "µs")]
 
     def measure(self, contender, thread, size):
-        return [time / 1000 for time in contender.ask(f"cancel {size.cancels}")]
+        return [time / 1000 for time in contender.ask(f"cancel {self.function} {size.cancels}")]
 
 
 class Memory(Measurement):

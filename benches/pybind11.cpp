@@ -210,6 +210,6 @@ static int64_t run_2(slot *at, int64_t count) { return call_2(at, count); }
 
 static int64_t run_2_limit(slot *at, int64_t count) { return call_2(at, count); }
 
-static void run_forever(slot *, int) { die("no way to cancel"); }
+static void run_cancelled(slot *, int, int) { die("no way to cancel"); }
 
-static void stop_forever(slot *) { die("no way to cancel"); }
+static void cancel(slot *) { die("no way to cancel"); }

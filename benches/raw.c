@@ -356,21 +356,27 @@ static int64_t run_2(slot *at, int64_t count) { return call_2(at, count); }
 
 static int64_t run_2_limit(slot *at, int64_t count) { return call_2(at, count); }
 
-static void run_forever(slot *at, int begun) {
+static void run_cancelled(slot *at, int function, int begun) {
   raw_entry entry = enter(at);
   at->runner = raw.PyThread_get_thread_ident();
-  if (call_with(at, F_forever, raw.PyLong_FromLongLong(begun)) != NULL) die("the cancel");
+  PyObject *result = call_with(at, function, raw.PyLong_FromLongLong(begun));
+  if ((result == NULL) != (function == F_forever)) die("the cancel");
+  char *display = NULL;
+  PyObject *error = NULL;
+  if (result == NULL) display = traceback_of(error = raw.PyErr_GetRaisedException());
+  raw.Py_DecRef(result == NULL ? error : result);
   leave(entry);
+  free(display);
 }
 
-/** No thread but the one that runs forever() evaluates anything in that interpreter. */
+/** No thread but the one that is cancelled evaluates anything in that interpreter. */
 static int interrupted(void *unused) {
   (void)unused;
   raw.PyErr_SetNone(*raw.PyExc_KeyboardInterrupt);
   return -1;
 }
 
-static void stop_forever(slot *at) {
+static void cancel(slot *at) {
   if (!keeps) {
     if (raw._PyEval_AddPendingCall(at->interp.state, interrupted, NULL, 0) != 0) die("_PyEval_AddPendingCall");
     return;

@@ -266,13 +266,14 @@ static int64_t run_2(slot *at, int64_t count) { return runs_2(at, 0, count); }
 
 static int64_t run_2_limit(slot *at, int64_t count) { return runs_2(at, 10000, count); }
 
-static void run_forever(slot *at, int begun) {
+static void run_cancelled(slot *at, int function, int begun) {
   subpy_error *error = NULL;
   subpy_value arg = subpy_int(begun), result;
   expect(subpy_cancel_new(&at->cancel, &error), error);
-  if (run(at, F_forever, &arg, 1, 0, at->cancel, &result, &error) != SUBPY_ERROR_INTERRUPTED) die("the cancel");
+  subpy_status status = run(at, function, &arg, 1, 0, at->cancel, &result, &error);
+  if (status != (function == F_forever ? SUBPY_ERROR_INTERRUPTED : SUBPY_OK)) die("the cancel");
   subpy_error_free(error);
   subpy_cancel_free(at->cancel);
 }
 
-static void stop_forever(slot *at) { subpy_cancel_fire(at->cancel); }
+static void cancel(slot *at) { subpy_cancel_fire(at->cancel); }

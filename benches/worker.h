@@ -15,8 +15,8 @@
  *   waits WORK KIND THREADS MS
  *                        the same, and how long one waits: what it returned, and of the longest times that each thread
  *                        took for WORK in each tenth of a second, the median, the 99th percentile and the longest
- *   cancel N             N times run forever() and cancel it from another thread: of the times from the begin of the
- *                        cancel to the end of the run, the median and the 99th percentile
+ *   cancel FUNCTION N    N times run forever() or until_interrupted() and cancel it from another thread: of the times
+ *                        from the begin of the cancel to the end of the run, the median and the 99th percentile
  *   map, unmap           have 3,000 more mappings
  */
 #ifndef WORKER_H
@@ -60,15 +60,15 @@ CALLS(X)
 static int64_t evals(slot *at, const char *expression, int64_t count);
 /** call_2 so many times at once: the sum of what came back. */
 static int64_t many(slot *at, int64_t rows, int64_t count);
-/** Runs forever(begun), which must end with an exception. */
-static void run_forever(slot *at, int begun);
-/** Stops it, on another thread. */
-static void stop_forever(slot *at);
+/** Runs forever(begun), which must end with an exception, or until_interrupted(begun), which must end without. */
+static void run_cancelled(slot *at, int function, int begun);
+/** On another thread. */
+static void cancel(slot *at);
 
 /* ---- what they call in guest.py ---- */
 
 #define FUNCTIONS(X) X(nothing) X(add) X(same) X(length) X(numbers) X(table) X(say) X(fail) X(spin) X(ask) \
-  X(ask_with_gil) X(forever)
+  X(ask_with_gil) X(forever) X(until_interrupted)
 
 enum {
 #define X(name) F_##name,
@@ -222,7 +222,7 @@ typedef struct {
   pthread_mutex_t *mutex;
   const bool *stop;
   int64_t *longest; /* of each tenth of a second */
-  int tenths;
+  int tenths, function;
 } job;
 
 static inline void *job_time(void *argument) {
@@ -345,14 +345,14 @@ static inline void parallel(const char *work, const char *kind, int threads, int
 typedef struct {
   slot *at;
   int64_t count, *ends;
-  int begun;
-} forever_job;
+  int function, begun;
+} cancelled_job;
 
-static inline void *job_forever(void *argument) {
-  forever_job *job_ = (forever_job *)argument;
+static inline void *job_cancelled(void *argument) {
+  cancelled_job *job_ = (cancelled_job *)argument;
   slot_begin(job_->at);
   for (int64_t i = 0; i < job_->count; i++) {
-    run_forever(job_->at, job_->begun);
+    run_cancelled(job_->at, job_->function, job_->begun);
     job_->ends[i] = now();
   }
   slot_end(job_->at);
@@ -366,8 +366,8 @@ static inline void *job_cancel(void *argument) {
   pthread_t runner;
   int64_t *times = (int64_t *)calloc((size_t)job_->count, 2 * sizeof *times);
   if (times == NULL || pipe(begun) != 0) die("pipe");
-  forever_job forever = {job_->at, job_->count, times + job_->count, begun[1]};
-  if (pthread_create(&runner, NULL, job_forever, &forever) != 0) die("a thread");
+  cancelled_job cancelled = {job_->at, job_->count, times + job_->count, job_->function, begun[1]};
+  if (pthread_create(&runner, NULL, job_cancelled, &cancelled) != 0) die("a thread");
   slot_begin(job_->at);
   unsigned random = 7;
   for (int64_t i = 0; i < job_->count; i++) {
@@ -376,11 +376,11 @@ static inline void *job_cancel(void *argument) {
     random = random * 1103515245 + 12345;
     usleep(200 + (random >> 16) % 700);
     times[i] = now();
-    stop_forever(job_->at);
+    cancel(job_->at);
   }
   slot_end(job_->at);
   pthread_join(runner, NULL);
-  for (int64_t i = 0; i < job_->count; i++) times[i] = forever.ends[i] - times[i];
+  for (int64_t i = 0; i < job_->count; i++) times[i] = cancelled.ends[i] - times[i];
   qsort(times, (size_t)job_->count, sizeof *times, compare_times);
   job_->create_time = times[job_->count / 2];
   job_->close_time = times[job_->count * 99 / 100];
@@ -436,8 +436,9 @@ static inline void command(const char *line, FILE *answers) {
     parallel(work, thread, threads, ms, false, answers);
   } else if (sscanf(line, "waits %31s %31s %d %d", work, thread, &threads, &ms) == 4) {
     parallel(work, thread, threads, ms, true, answers);
-  } else if (sscanf(line, "cancel %ld", &count) == 1) {
+  } else if (sscanf(line, "cancel %31s %ld", work, &count) == 2) {
     job job_ = {0};
+    job_.function = strcmp(work, "forever") == 0 ? F_forever : F_until_interrupted;
     job_.at = slot_of("own", 0);
     job_.count = count;
     run_on("worker", job_cancel, &job_);
