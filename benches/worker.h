@@ -145,8 +145,10 @@ static inline int64_t check_traceback(const char *text) {
   return strstr(text, "ValueError: wrong") != NULL && strstr(text, "guest.py") != NULL;
 }
 
-/** What the functions of the host do, host() and host_with_gil(): their own data has to reach them. */
-static inline int64_t host_sum(const void *userdata, int64_t a, int64_t b) { return a + b + *(const int64_t *)userdata; }
+/** What host() and host_with_gil() do, the functions of the host: their own data has to reach them. */
+static inline int64_t host_sum(const void *userdata, int64_t a, int64_t b) {
+  return a + b + *(const int64_t *)userdata;
+}
 
 static int64_t host_data = 0;
 
