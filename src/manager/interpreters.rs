@@ -90,7 +90,9 @@ pub(super) fn closable(handle: u64) -> Result<Arc<Interpreter>> {
     // A thread that Python code started there has no run of ours in it, and would be waited for.
     let comes_from_it = || loaded_api().and_then(Outside::step_out).is_some_and(|outside| python.is_left(&outside));
     if !here(|here| here.inside.contains(handle)) && comes_from_it() {
-        return fail(Kind::Interpreter("cannot destroy the interpreter: this thread is running something in it".into()));
+        return fail(Kind::Interpreter(
+            "cannot destroy the interpreter: this thread is running something in it".into(),
+        ));
     }
     if here(|here| here.keeps.contains(handle)) {
         let what = "a function of the host's that takes what the interpreter prints, or is told of its end, is running on \
