@@ -6,9 +6,11 @@ mod support;
 use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use serde_json::Value as Json;
-use subpy::{Error, Interpreter, Kind, Value};
+use subpy::{Cancel, Config, DefineOptions, Error, HostCall, Interpreter, Kind, Limits, Options, Raise, Stream, Value};
 use support::{build_folder, command, compiler, expect_success, library_folder, root};
 
 fn table() -> Json {
@@ -165,9 +167,109 @@ fn same(one: &Value, other: &Value) -> bool {
     }
 }
 
-fn run_in_rust(case: &Json, way: usize) -> Result<Value, Error> {
-    let interp = Interpreter::create()?;
+/// What was printed.
+#[derive(Default)]
+struct Printed {
+    stdout: String,
+    stderr: String,
+}
+
+impl Printed {
+    fn push(&mut self, stream: Stream, text: &str) {
+        match stream {
+            Stream::Stdout => self.stdout.push_str(text),
+            Stream::Stderr => self.stderr.push_str(text),
+        }
+    }
+}
+
+fn milliseconds(case: &Json, member: &str) -> Option<Duration> {
+    number(case, member).map(|number| Duration::from_millis(number.try_into().expect("a time")))
+}
+
+/// The functions of the module `host`.
+fn define_host(interp: &Interpreter) -> Result<(), Error> {
+    let with = DefineOptions::new();
+    interp.define("host:echo", |any: Value| any)?;
+    interp.define_with("host:arguments", &with, |call: HostCall| {
+        let pairs = call.kwargs().iter().map(|(name, value)| (Value::Str(name.clone()), value.clone()));
+        Ok(Value::Tuple(vec![Value::List(call.args().to_vec()), Value::Dict(pairs.collect())]))
+    })?;
+    interp.define("host:nothing", || ())?;
+    interp.define("host:fail", |class: String, message: String| -> Result<(), Raise> {
+        Err(Raise::new(class, message))
+    })?;
+    interp.define_with("host:again", &with, |call: HostCall| {
+        let [Value::Str(code)] = call.args() else { return Err(Raise::new("TypeError", "one str")) };
+        Ok(call.interpreter().eval(code)?)
+    })
+}
+
+/// Fires the token when its time has come, unless the run has ended before.
+fn cancelled_after<R>(after: Option<Duration>, cancel: &Cancel, run: impl FnOnce() -> R) -> R {
+    let Some(after) = after else { return run() };
+    if after.is_zero() {
+        cancel.fire();
+        return run();
+    }
+    std::thread::scope(|scope| {
+        let (running, ended) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            if ended.recv_timeout(after) == Err(mpsc::RecvTimeoutError::Timeout) {
+                cancel.fire();
+            }
+        });
+        let outcome = run();
+        drop(running);
+        outcome
+    })
+}
+
+fn run_with_limits(interp: &Interpreter, case: &Json, way: usize) -> Result<Value, Error> {
+    let cancel = Cancel::new();
+    let after = milliseconds(case, "cancel_ms");
+    let limits = Limits::new().timeout(milliseconds(case, "timeout_ms").unwrap_or_default());
+    let limits = if after.is_some() { limits.cancel(&cancel) } else { limits };
+    let (limited, what) = (interp.with_limits(limits), text(case, "text"));
+    let args: Vec<Value> = items(&case["args"]).iter().map(value).collect();
+    cancelled_after(after, &cancel, || match (text(case, "do"), way) {
+        ("exec", _) => limited.exec(what).map(|()| Value::None),
+        ("eval", _) => limited.eval(what),
+        (_, 0) => limited.call(what, args),
+        _ => limited.call_in_thread(what, args)?.join(),
+    })
+}
+
+/// How many ways there are to run a case.
+fn ways_in_rust(of: Of, case: &Json) -> usize {
+    match (of, text(case, "do")) {
+        (Of::Limits, "call") => 2,
+        (_, "call") => 4,
+        _ => 1,
+    }
+}
+
+fn run_in_rust(of: Of, case: &Json, way: usize, printed: &Arc<Mutex<Printed>>) -> Result<Value, Error> {
+    let mut options = Options::new().config(Config::new().no_stdin(case["no_stdin"] == true));
+    if let Some(limit) = milliseconds(case, "interp_timeout_ms") {
+        options = options.timeout(limit);
+    }
+    let interp = Interpreter::with_options(&options)?;
+    if of == Of::Host {
+        define_host(&interp)?;
+    }
     interp.exec(text(case, "setup"))?;
+    let to = Arc::clone(printed);
+    let push = move |stream: Stream, text: &str| to.lock().expect("no panic").push(stream, text);
+    match text(case, "output") {
+        "run" => return interp.capture(push, || perform_in_rust(&interp, case, way))?,
+        "interpreter" => interp.set_output(push)?,
+        _ => {}
+    }
+    if of == Of::Limits { run_with_limits(&interp, case, way) } else { perform_in_rust(&interp, case, way) }
+}
+
+fn perform_in_rust(interp: &Interpreter, case: &Json, way: usize) -> Result<Value, Error> {
     let args: Vec<Value> = items(&case["args"]).iter().map(value).collect();
     let pair = |pair: &Json| (pair[0].as_str().expect("a name").to_owned(), value(&pair[1]));
     let kwargs: Vec<(String, Value)> = items(&case["kwargs"]).iter().map(pair).collect();
@@ -199,6 +301,8 @@ fn check_in_rust(name: &str, error: &Error, expected: &Json) {
         Kind::Syntax(_) => "SUBPY_ERROR_SYNTAX",
         Kind::NotShareable(_) => "SUBPY_ERROR_NOT_SHAREABLE",
         Kind::InvalidArgument(_) => "SUBPY_ERROR_INVALID_ARGUMENT",
+        Kind::Timeout(_) => "SUBPY_ERROR_TIMEOUT",
+        Kind::Interrupted(_) => "SUBPY_ERROR_INTERRUPTED",
         other => panic!("{name}: {other:?}"),
     };
     assert_eq!(status, text(expected, "status"), "{name}: {error}");
@@ -208,7 +312,10 @@ fn check_in_rust(name: &str, error: &Error, expected: &Json) {
         }
     };
     is("message", &error.to_string());
-    let Some(exception) = error.exception() else { return };
+    let Some(exception) = error.exception() else {
+        assert!(expected.get("type_name").is_none(), "{name}: no exception: {error}");
+        return;
+    };
     is("type_name", &exception.type_name);
     is("type_qualname", &exception.type_qualname);
     is("type_module", &exception.type_module);
@@ -242,11 +349,12 @@ fn check_in_rust(name: &str, error: &Error, expected: &Json) {
 fn in_rust() {
     // SAFETY: the variable is set before anything of this process reads it.
     unsafe { std::env::set_var("SUBPY_PYTHON", support::python()) };
-    let cases: Vec<Json> = all_cases().into_iter().filter(|(of, _)| *of == Of::Running).map(|(_, case)| case).collect();
-    for case in &cases {
+    let cases = all_cases();
+    for (of, case) in &cases {
         let name = text(case, "name");
-        for way in 0..if case["do"] == "call" { 4 } else { 1 } {
-            match (run_in_rust(case, way), case.get("error")) {
+        for way in 0..ways_in_rust(*of, case) {
+            let printed = Arc::default();
+            match (run_in_rust(*of, case, way, &printed), case.get("error")) {
                 (Ok(result), None) => {
                     if let Some(expected) = case.get("result") {
                         assert!(same(&result, &value(expected)), "{name}: {result:?}");
@@ -254,6 +362,15 @@ fn in_rust() {
                 }
                 (Err(error), Some(expected)) => check_in_rust(name, &error, expected),
                 (outcome, _) => panic!("{name}: {outcome:?}"),
+            }
+            let printed = printed.lock().expect("no panic");
+            for (member, found) in [("stdout", &printed.stdout), ("stderr", &printed.stderr)] {
+                if let Some(expected) = case.get(member) {
+                    assert_eq!(Some(found.as_str()), expected.as_str(), "{name}: {member}");
+                }
+            }
+            if let Some(expected) = case.get("stdout_length") {
+                assert_eq!(Some(printed.stdout.chars().count() as u64), expected.as_u64(), "{name}");
             }
         }
     }

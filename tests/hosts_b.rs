@@ -183,7 +183,7 @@ fn java_bench_runs() {
     assert_eq!(printed(java(jdk, &["Bench", "0.001"])).lines().count(), BENCH_LINES);
 }
 
-const BENCH_LINES: usize = 7;
+const BENCH_LINES: usize = 8;
 
 /// The first block of code in this language in docs/java.md after a line.
 fn block_of_page(language: &str, after: &str) -> String {
@@ -534,14 +534,26 @@ fn python_at_exit() {
         let output = expect_success(python_host(&["at_exit.py", "creating"]));
         assert_eq!(String::from_utf8_lossy(&output.stdout), end);
     }
-    for (how, expected) in
-        [("left", "the exit handler of an interpreter\nan object of __main__ is finalised\n"), ("daemon", "")]
-    {
+    for (how, expected) in [
+        ("left", "the exit handler of an interpreter\nan object of __main__ is finalised\n"),
+        ("daemon", ""),
+        ("called", "printed: at exit\ncalled\n"),
+    ] {
         let output = expect_success(python_host(&["at_exit.py", how]));
         assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{end}{expected}"), "{how}");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.contains("RuntimeWarning: remaining subinterpreters"), "{how}: {said}");
     }
+}
+
+#[test]
+fn python_host_functions() {
+    python_done(&["host.py"]);
+}
+
+#[test]
+fn python_limits() {
+    python_done(&["limits.py"]);
 }
 
 #[test]

@@ -51,6 +51,9 @@ local function open()
     .. "SUBPY_LIBRARY to its path", 0)
 end
 
+-- For what Python holds on to: it must not be in Lua's memory.
+ffi.cdef("void *calloc(size_t count, size_t size); void free(void *memory);")
+
 local C, opened = open()
 
 -- First of all: LuaJIT looks functions up when they are used, and another version may lack some.
@@ -452,7 +455,8 @@ end
 
 --- What the functions raise: a table with `code` ("SUBPY_ERROR_BUSY", "SUBPY_ERROR_UNKNOWN" for one that this version
 --- does not know), `status` (-3), `message` and `handle`; for a Python exception `excinfo`, `frames` and `exit_status`;
---- for a source that does not compile `excinfo`, `line`, `column` and `text`; for a row of call_many() `row`.
+--- for a source that does not compile `excinfo`, `line`, `column` and `text`; for a row of call_many() `row`; for an
+--- exception that a Lua function raised in Python, `cause`: what it raised.
 local Error = class("subpy.Error")
 M.Error = Error
 
@@ -508,6 +512,16 @@ local function frames(raw)
   return list
 end
 
+-- What Lua functions have raised in Python, by the number that the library has for each, and how many of these functions
+-- are running. A run that is no function's gives up what is left of its own, so one run longer than it may be needed.
+local originals, stale, last_tag, calling = {}, {}, 0, 0
+
+local function settle()
+  if calling == 0 and (next(originals) ~= nil or next(stale) ~= nil) then
+    stale, originals = originals, {}
+  end
+end
+
 -- An error as one copy without the library's memory.
 local function copy_error(status, raw)
   local size = size_out()
@@ -518,8 +532,14 @@ local function copy_error(status, raw)
     message = message ~= nil and ffi.string(message, size[0]) or "",
     handle = tonumber(C.subpy_error_interp(raw)),
   }
-  if status == C.SUBPY_ERROR_EXECUTION_FAILED then
+  local stopped = status == C.SUBPY_ERROR_TIMEOUT or status == C.SUBPY_ERROR_INTERRUPTED
+  if status == C.SUBPY_ERROR_EXECUTION_FAILED or stopped and C.subpy_error_type_name(raw, nil) ~= nil then
     copy.excinfo, copy.frames = excinfo(raw), frames(raw)
+    local tag = tonumber(C.subpy_error_tag(raw))
+    if tag ~= 0 then
+      local original = originals[tag] or stale[tag]
+      copy.cause = original and original.value
+    end
     local exit_status = int_out()
     if C.subpy_error_exit_status(raw, exit_status) then copy.exit_status = exit_status[0] end
   elseif status == C.SUBPY_ERROR_SYNTAX then
@@ -601,13 +621,17 @@ end
 
 local Interpreter = class("subpy.Interpreter")
 
+local function close_last(cell)
+  C.subpy_close(cell[0], nil)
+end
+
 local function interpreter(handle, owned)
   local cell = handle_out(handle)
-  if owned then ffi.gc(cell, function(last) C.subpy_close(last[0], nil) end) end
+  if owned then ffi.gc(cell, close_last) end
   return setmetatable({ cell = cell }, Interpreter)
 end
 
-local EXEC, EVAL, FUNCTION = 1, 2, 4
+local EXEC, EVAL, CALL, FUNCTION = 1, 2, 3, 4
 
 -- The bits of the options that are set. What is neither a flag nor among `others` is an error.
 local function flags(options, bits, others)
@@ -626,6 +650,255 @@ end
 -- takes a local variable that is not used any more for dead, so this uses it.
 local function keep(anchors)
   anchors.kept = true
+  settle()
+end
+
+-- ---- what Python calls
+
+local Cancel = class("subpy.Cancel")
+
+-- What a run is to pass to a function as it prints: by number, like Lua functions that Python calls.
+local callbacks, last_number = {}, 0
+
+local function number_of(userdata)
+  return tonumber(ffi.cast("uintptr_t", userdata))
+end
+
+local output_callback, host_callback
+
+-- LuaJIT must call what may call back from its interpreter, not from machine code that it has made. So with the first
+-- function that can be called, such functions of this module are compiled no more.
+local calling_back, may_call_back = {}, false
+
+local function calls_back(run)
+  calling_back[#calling_back + 1] = run
+  return run
+end
+
+local function prepare_callbacks()
+  if may_call_back then return end
+  may_call_back = true
+  if not jit then return end
+  for _, run in ipairs(calling_back) do jit.off(run, true) end
+  jit.flush()
+end
+
+-- Calls a function with the text that a run has printed. Whatever it raises, the run goes on.
+local function on_output(userdata, _, stream, text, len)
+  local callback = callbacks[number_of(userdata)]
+  local ok, failure = pcall(callback.run, callback.target, stream, ffi.string(text, len))
+  if not ok then io.stderr:write("subpy: a function that takes output failed: ", tostring(failure), "\n") end
+end
+
+-- What a user said of runs: time limit, token, and a function for output, which is given a number until the run ends.
+local function set_limits(filled, options, in_thread)
+  if not options then return end
+  if options.timeout ~= nil then
+    local seconds = options.timeout
+    if type(seconds) ~= "number" or not (seconds > 0) then error("timeout: a number of seconds above 0 is expected", 0) end
+    filled.timeout_ms = math.max(1, math.ceil(math.min(seconds, FOR_EVER) * 1000))
+  end
+  if options.cancel ~= nil then
+    if getmetatable(options.cancel) ~= Cancel then error("cancel: what subpy.cancel() returns is expected", 0) end
+    filled.cancel = options.cancel.cell[0]
+  end
+  local output = options.output
+  if output == nil then return end
+  if in_thread then error("output: a Lua function cannot be called on another thread", 0) end
+  last_number = last_number + 1
+  if type(output) == "function" then
+    callbacks[last_number] = { run = function(_, stream, text) output(stream, text) end }
+  else
+    callbacks[last_number] = { run = function(file, _, text) file:write(text) end, target = output }
+  end
+  filled.output, filled.output_data = output_callback, ffi.cast("void *", last_number)
+  return last_number
+end
+
+-- Runs what was requested.
+local perform = calls_back(function(filled, anchors, options)
+  local number = set_limits(filled, options)
+  local result, failure = value_array(1), error_out()
+  local status = C.subpy_run(filled, result, failure)
+  keep(anchors)
+  if number then callbacks[number] = nil end
+  if status ~= 0 then fail(status, failure) end
+  return take(result)
+end)
+
+local Raised = class("subpy.exception")
+
+--- What a function that Python calls raises, to have Python raise it: error(subpy.exception("ValueError", "no good")).
+--- `kind` is a builtin exception, or "package.module:Type".
+function M.exception(kind, message)
+  return setmetatable({ kind = string_arg("kind", kind), message = string_arg("message", message) }, Raised)
+end
+
+function Raised:__tostring() return self.kind .. ": " .. self.message end
+
+-- The functions that Python may call, by the address of what stands for each: a result of the library's, which becomes
+-- None when the library needs the function no more. It cannot say so by a call, since that may come on any thread.
+local functions = {}
+
+local function sweep()
+  for address, entry in pairs(functions) do
+    if entry.cell.kind == NONE then
+      functions[address] = nil
+      ffi.C.free(entry.cell)
+    end
+  end
+end
+
+local function note_of(value)
+  local text = tostring(type(value) == "table" and value.message or value)
+  return { value = value, note = "In Lua:\n\n" .. debug.traceback(text, 2) }
+end
+
+-- Has Python raise what a function has raised.
+local function raise(ctx, original)
+  local value = original.value
+  local kind, message = "RuntimeError", tostring(value)
+  if getmetatable(value) == Raised then
+    kind, message = value.kind, value.message
+  elseif M.is_error(value) and value.excinfo then
+    local of = value.excinfo.type
+    kind = of.module == "builtins" and of.name or of.module .. ":" .. of.qualname
+    message = value.excinfo.msg or ""
+  end
+  if C.subpy_context_raise(ctx, kind, #kind, message, #message) ~= 0 then
+    C.subpy_context_raise(ctx, "RuntimeError", 12, "an error whose text is no UTF-8", 31)
+  end
+  C.subpy_context_note(ctx, original.note, #original.note)
+  last_tag = last_tag + 1
+  originals[last_tag] = original
+  C.subpy_context_tag(ctx, last_tag)
+end
+
+local current
+
+local function answer(run, ctx, args, nargs, kwargs)
+  local given, n = {}, tonumber(nargs)
+  for i = 1, n do given[i] = read(args[i - 1]) end
+  if kwargs ~= nil then
+    n = n + 1
+    given[n] = M.kwargs(read(kwargs[0]))
+  end
+  local result = run(unpack(given, 1, n))
+  local slot, anchors = value_array(1), {}
+  encode("result", slot[0], result, anchors)
+  C.subpy_context_return(ctx, slot)
+  anchors.kept = true
+end
+
+local function on_call(userdata, ctx, args, nargs, kwargs)
+  local outer = current
+  current, calling = ctx, calling + 1
+  local entry = functions[number_of(userdata)]
+  local ok, original = xpcall(function() answer(entry.run, ctx, args, nargs, kwargs) end, note_of)
+  if not ok then
+    -- Out of memory, or of stack, there is no table.
+    if type(original) ~= "table" then original = { value = original, note = "In Lua" } end
+    pcall(raise, ctx, original)
+  end
+  current, calling = outer, calling - 1
+end
+
+--- In a function that Python has called: whether the run that it comes from is to end, by its time limit or its token.
+--- The function should return soon then.
+function M.cancelled()
+  return current ~= nil and C.subpy_context_cancelled(current)
+end
+
+--- A token that stops runs: those that are given it with with_options(). `handle`, from cancel:handle(), is for another
+--- Lua state, which may be on another thread.
+function M.cancel(handle)
+  if handle ~= nil then
+    if not is_whole(handle) or handle < 0 then error("a handle is a whole number", 2) end
+    return setmetatable({ cell = handle_out(handle) }, Cancel)
+  end
+  local cell, failure = handle_out(), error_out()
+  local status = C.subpy_cancel_new(cell, failure)
+  if status ~= 0 then fail(status, failure) end
+  return setmetatable({ cell = ffi.gc(cell, function(last) C.subpy_cancel_free(last[0]) end) }, Cancel)
+end
+
+--- Stops the runs that have it, on threads of their own, and refuses those that are given it later, with
+--- SUBPY_ERROR_INTERRUPTED. There is no way back. A function that Python has called may stop the run that it is in.
+function Cancel:fire()
+  C.subpy_cancel_fire(self.cell[0])
+end
+
+--- The library's number for it.
+function Cancel:handle()
+  return tonumber(self.cell[0])
+end
+
+--- The same interpreter, for runs with options: interp:with_options{ timeout = 2 }:call("f"). `options`: timeout, how
+--- many seconds a run may take (SUBPY_ERROR_TIMEOUT); cancel, a token; output, a function of the stream (1: stdout, 2:
+--- stderr) and the text, or a file to write to, for what a run prints on this thread. Functions that are prepared with
+--- it have the options too.
+function Interpreter:with_options(options)
+  local all = {}
+  for name, value in pairs(self.options or {}) do all[name] = value end
+  for name, value in pairs(options) do
+    if name ~= "timeout" and name ~= "cancel" and name ~= "output" then error("there is no option " .. tostring(name), 0) end
+    all[name] = value
+  end
+  set_limits(ffi.new("subpy_run_request"), { timeout = all.timeout, cancel = all.cancel })
+  local kind = type(all.output)
+  if all.output ~= nil then
+    if kind ~= "function" and (kind ~= "table" and kind ~= "userdata" or not all.output.write) then
+      error("output: a function or a file is expected, not a " .. kind, 0)
+    end
+    prepare_callbacks()
+    output_callback = output_callback or ffi.cast("subpy_output_fn", on_output)
+  end
+  return setmetatable({ cell = self.cell, options = all }, Interpreter)
+end
+
+local DEFINE_OPTIONS = { signature = true, doc = true }
+
+--- Lets Python code call a Lua function: "name" in `__main__`, or "package.module:name". It is called on this thread
+--- only: for Python code on any other it is a RuntimeError. It gets the arguments, with kwargs{...} behind them if there
+--- are any, and returns one value. What it raises is a RuntimeError in Python, unless it is from subpy.exception().
+--- `options`: signature, such as "(a, b=0)", and doc.
+Interpreter.define = calls_back(function(self, name, run, options)
+  string_arg("name", name)
+  if type(run) ~= "function" then error("define: a function is expected, not a " .. type(run), 0) end
+  options = options or {}
+  flags(options, {}, DEFINE_OPTIONS)
+  local filled = ffi.new("subpy_define_options")
+  filled.size = ffi.sizeof(filled)
+  filled.flags = C.SUBPY_DEFINE_CALLER_THREAD_ONLY
+  for option in pairs(options) do
+    if string_arg(option, options[option]):find("\0", 1, true) then error(option .. ": a string without NUL is expected", 0) end
+    filled[option] = options[option]
+  end
+  prepare_callbacks()
+  sweep()
+  host_callback = host_callback or ffi.cast("subpy_host_fn", on_call)
+  local cell = ffi.cast("subpy_value *", ffi.C.calloc(1, ffi.sizeof("subpy_value")))
+  if cell == nil then error("not enough memory", 0) end
+  local failure = error_out()
+  local status = C.subpy_eval(self.cell[0], "'a result'", 10, cell, failure)
+  if status ~= 0 then
+    ffi.C.free(cell)
+    fail(status, failure)
+  end
+  functions[number_of(cell)] = { run = run, cell = cell }
+  local freed = ffi.cast("subpy_finalize_fn", C.subpy_value_free)
+  local anchors = { options, filled }
+  status = C.subpy_define_with(self.cell[0], name, #name, filled, host_callback, cell, freed, failure)
+  keep(anchors)
+  sweep()
+  if status ~= 0 then fail(status, failure) end
+end)
+
+--- Stops what runs in it now, on threads, with SUBPY_ERROR_INTERRUPTED. Returns at once.
+function Interpreter:interrupt()
+  local failure = error_out()
+  local status = C.subpy_interrupt(self.cell[0], failure)
+  if status ~= 0 then fail(status, failure) end
 end
 
 -- Positional arguments as an array, and the keyword arguments behind them.
@@ -672,22 +945,28 @@ end
 
 local function run(self, what, text, options)
   local anchors = {}
-  local filled = request(self, anchors, what, text, options)
-  local result, failure = value_array(1), error_out()
-  local status = C.subpy_run(filled, result, failure)
-  keep(anchors)
-  if status ~= 0 then fail(status, failure) end
-  return take(result)
+  return perform(request(self, anchors, what, text, options), anchors, self.options)
 end
 
-local function run_in_thread(self, what, text, options)
-  local anchors = {}
-  local filled = request(self, anchors, what, text, options)
+-- A call by name or of a function, which has options.
+local function call_with(self, filled, anchors, ...)
+  filled.size = ffi.sizeof(filled)
+  filled.args, filled.nargs, filled.kwargs = arguments(anchors, ...)
+  return perform(filled, anchors, self.options)
+end
+
+local function start(filled, anchors, options, interp)
+  set_limits(filled, options, true)
   local handle, failure = handle_out(), error_out()
   local status = C.subpy_run_in_thread(filled, handle, failure)
   keep(anchors)
   if status ~= 0 then fail(status, failure) end
-  return thread(handle[0], self)
+  return thread(handle[0], interp)
+end
+
+local function run_in_thread(self, what, text, options)
+  local anchors = {}
+  return start(request(self, anchors, what, text, options), anchors, self.options, self)
 end
 
 --- Runs statements. `options`: filename, the name in tracebacks; keep_indent, to leave common indentation.
@@ -701,16 +980,22 @@ function Interpreter:eval(expression, options)
 end
 
 --- Calls "name" in `__main__`, or "package.module:attribute". The last argument may be kwargs{...}.
-function Interpreter:call(callable, ...)
+Interpreter.call = calls_back(function(self, callable, ...)
   string_arg("callable", callable)
   local anchors = {}
+  if self.options then
+    local filled = ffi.new("subpy_run_request")
+    filled.what, filled.interp, filled.text, filled.text_len = CALL, self.cell[0], callable, #callable
+    anchors[1] = callable
+    return call_with(self, filled, anchors, ...)
+  end
   local args, n, names = arguments(anchors, ...)
   local result, failure = value_array(1), error_out()
   local status = C.subpy_call(self.cell[0], callable, #callable, args, n, names, result, failure)
   keep(anchors)
   if status ~= 0 then fail(status, failure) end
   return take(result)
-end
+end)
 
 --- exec() on a thread of its own, which is returned; see Thread:join().
 function Interpreter:exec_in_thread(code, options)
@@ -725,13 +1010,12 @@ end
 --- call() on a thread of its own.
 function Interpreter:call_in_thread(callable, ...)
   string_arg("callable", callable)
-  local anchors = {}
-  local args, n, names = arguments(anchors, ...)
-  local handle, failure = handle_out(), error_out()
-  local status = C.subpy_call_in_thread(self.cell[0], callable, #callable, args, n, names, handle, failure)
-  keep(anchors)
-  if status ~= 0 then fail(status, failure) end
-  return thread(handle[0], self)
+  local anchors = { callable }
+  local filled = ffi.new("subpy_run_request")
+  filled.size = ffi.sizeof(filled)
+  filled.what, filled.interp, filled.text, filled.text_len = CALL, self.cell[0], callable, #callable
+  filled.args, filled.nargs, filled.kwargs = arguments(anchors, ...)
+  return start(filled, anchors, self.options, self)
 end
 
 -- ---- prepared functions
@@ -740,26 +1024,32 @@ local Function = class("subpy.Function")
 
 --- Looks a callable up once, to call it many times: function(...) or function:call(...). Binding its name to something
 --- else later does not change it. It ends with its interpreter, when it is closed, and as garbage.
-function Interpreter:prepare(callable)
+Interpreter.prepare = calls_back(function(self, callable)
   string_arg("callable", callable)
   local handle, failure = handle_out(), error_out()
   local status = C.subpy_function_new(self.cell[0], callable, #callable, handle, failure)
   if status ~= 0 then fail(status, failure) end
   local cell = ffi.gc(handle, function(last) C.subpy_function_free(last[0]) end)
   -- The interpreter stays alive as long as its functions do.
-  return setmetatable({ cell = cell, interp = self }, Function)
-end
+  return setmetatable({ cell = cell, interp = self, options = self.options }, Function)
+end)
 
 --- Calls it. The last argument may be kwargs{...}.
-function Function:call(...)
+Function.call = calls_back(function(self, ...)
   local anchors = {}
+  if self.options then
+    local filled = ffi.new("subpy_run_request")
+    filled.what = FUNCTION
+    filled["function"] = self.cell[0]
+    return call_with(self, filled, anchors, ...)
+  end
   local args, n, names = arguments(anchors, ...)
   local result, failure = value_array(1), error_out()
   local status = C.subpy_function_call(self.cell[0], args, n, names, result, failure)
   keep(anchors)
   if status ~= 0 then fail(status, failure) end
   return take(result)
-end
+end)
 Function.__call = Function.call
 
 local CALL_MANY_FLAGS = { return_errors = 1 }
@@ -768,7 +1058,7 @@ local CALL_MANY_FLAGS = { return_errors = 1 }
 --- function:call_many{ { 1, 2 }, { 3, 4 } }. All rows have the same number of arguments. Returns a list of what the
 --- calls return. The first error ends it, and there are no results then. `options`: return_errors, to go on after a row
 --- that fails, with its error among the results (is_error() tells).
-function Function:call_many(rows, options)
+Function.call_many = calls_back(function(self, rows, options)
   local bits = flags(options or {}, CALL_MANY_FLAGS, {})
   local anchors = { rows }
   local array, count, width = encode_rows(rows, anchors)
@@ -777,7 +1067,7 @@ function Function:call_many(rows, options)
   keep(anchors)
   if status ~= 0 then fail(status, failure) end
   return take(results)
-end
+end)
 
 --- Calls it on a thread of its own.
 function Function:call_in_thread(...)
@@ -787,11 +1077,7 @@ function Function:call_in_thread(...)
   filled.what = FUNCTION
   filled["function"] = self.cell[0]
   filled.args, filled.nargs, filled.kwargs = arguments(anchors, ...)
-  local handle, failure = handle_out(), error_out()
-  local status = C.subpy_run_in_thread(filled, handle, failure)
-  keep(anchors)
-  if status ~= 0 then fail(status, failure) end
-  return thread(handle[0], self.interp)
+  return start(filled, anchors, self.options, self.interp)
 end
 
 --- Gives it back. Calls that are running finish.
@@ -807,7 +1093,7 @@ local Session = class("subpy.Session")
 --- Stays in the interpreter until the session is closed: calls of this thread are cheaper, and what Python keeps for a
 --- thread (threading.local, contextvars) lasts from call to call. Sessions nest. The interpreter cannot be closed
 --- meanwhile. A session that is garbage is closed by the collector.
-function Interpreter:enter()
+Interpreter.enter = calls_back(function(self)
   local failure = error_out()
   local status = C.subpy_enter(self.cell[0], failure)
   if status ~= 0 then fail(status, failure) end
@@ -815,17 +1101,17 @@ function Interpreter:enter()
   local inside = self.cell
   local cell = ffi.gc(handle_out(inside[0]), function() C.subpy_leave(inside[0], nil) end)
   return setmetatable({ cell = cell, interp = self }, Session)
-end
+end)
 
 --- Leaves the interpreter. Once: a session that is closed already is left alone.
-function Session:close()
+Session.close = calls_back(function(self)
   if not self.cell then return end
   local failure = error_out()
   local status = C.subpy_leave(self.cell[0], failure)
   if status ~= 0 then fail(status, failure) end
   ffi.gc(self.cell, nil)
   self.cell = nil
-end
+end)
 
 local function leave(session, ok, ...)
   session:close()
@@ -842,13 +1128,13 @@ end
 -- ---- what else there is in an interpreter
 
 --- Binds names in `__main__`: a table with names, or a dict.
-function Interpreter:prepare_main(names)
+Interpreter.prepare_main = calls_back(function(self, names)
   local anchors, slot, failure = {}, value_array(1), error_out()
   encode("names", slot[0], names, anchors)
   local status = C.subpy_prepare_main(self.cell[0], slot, failure)
   keep(anchors)
   if status ~= 0 then fail(status, failure) end
-end
+end)
 
 --- Whether something is being run in it by this library.
 function Interpreter:is_running()
@@ -879,19 +1165,43 @@ function Interpreter:handle()
   return tonumber(self.cell[0])
 end
 
---- Ends it. Waits for the threads that Python code started in it. The garbage collector does it otherwise.
-function Interpreter:close()
-  local failure = error_out()
-  local status = C.subpy_close(self.cell[0], failure)
+calls_back(close_last)
+
+local CLOSE_FLAGS = { drain = 1, interrupt = 2 }
+
+local function close_options(options)
+  local filled = ffi.new("subpy_close_options")
+  filled.size = ffi.sizeof(filled)
+  filled.flags = flags(options, CLOSE_FLAGS, { timeout = true })
+  filled.timeout_ms = -1
+  if options.timeout ~= nil then
+    if type(options.timeout) ~= "number" then error("timeout: a number of seconds is expected", 0) end
+    filled.timeout_ms = math.ceil(math.max(0, math.min(options.timeout, FOR_EVER)) * 1000)
+  end
+  return filled
+end
+
+--- Ends it. Waits for the threads that Python code started in it. The garbage collector does it otherwise. `options`:
+--- timeout, how many seconds to wait at most; drain, to let runs on other threads finish; interrupt, to make runs and
+--- threads end. What has not ended in time is SUBPY_ERROR_BUSY, and the interpreter goes on.
+Interpreter.close = calls_back(function(self, options)
+  local failure, status = error_out(), nil
+  if options then
+    status = C.subpy_close_with(self.cell[0], close_options(options), failure)
+  else
+    status = C.subpy_close(self.cell[0], failure)
+  end
   if status ~= 0 then fail(status, failure) end
   ffi.gc(self.cell, nil)
-end
+  sweep()
+end)
 
 -- ---- the module
 
 local GIL = { own = 0, shared = 1 }
 local BUSY = { refuse = 0, wait = 1, share = 2 }
-local INTERP_FLAGS = { allow_fork = 1, allow_exec = 2, no_threads = 4, allow_daemon_threads = 8, no_extension_check = 16 }
+local INTERP_FLAGS = { allow_fork = 1, allow_exec = 2, no_threads = 4, allow_daemon_threads = 8, no_extension_check = 16,
+  unbuffered = 32, no_stdin = 64 }
 local RUNTIME_FLAGS = { use_environment = 1, no_site = 2, keep_sigpipe = 4 }
 
 local function choice(name, value, choices, default)
@@ -900,12 +1210,19 @@ local function choice(name, value, choices, default)
 end
 
 --- Creates an interpreter. `options`: gil "own" or "shared"; busy "refuse", "wait" or "share"; path, folders to put in
---- front of sys.path; allow_fork, allow_exec, no_threads, allow_daemon_threads, no_extension_check.
+--- front of sys.path; timeout, how many seconds each run may take; allow_fork, allow_exec, no_threads,
+--- allow_daemon_threads, no_extension_check, unbuffered, no_stdin.
 function M.create(options)
   options = options or {}
   local filled = ffi.new("subpy_interp_options")
   filled.size = ffi.sizeof(filled)
-  filled.flags = flags(options, INTERP_FLAGS, { gil = true, busy = true, path = true })
+  filled.flags = flags(options, INTERP_FLAGS, { gil = true, busy = true, path = true, timeout = true })
+  if options.timeout ~= nil then
+    if type(options.timeout) ~= "number" or not (options.timeout > 0) then
+      error("timeout: a number of seconds above 0 is expected", 0)
+    end
+    filled.timeout_ms = math.max(1, math.ceil(math.min(options.timeout, FOR_EVER) * 1000))
+  end
   filled.gil = choice("gil", options.gil, GIL, GIL.own)
   filled.busy = choice("busy", options.busy, BUSY, BUSY.refuse)
   local folders = options.path or {}
@@ -944,12 +1261,17 @@ function M.init(options)
   if status ~= 0 then fail(status, failure) end
 end
 
---- Closes all interpreters and finalizes CPython.
-function M.shutdown()
-  local failure = error_out()
-  local status = C.subpy_shutdown(failure)
+--- Closes all interpreters and finalizes CPython. `options` are those of Interpreter:close(), for all of them.
+M.shutdown = calls_back(function(options)
+  local failure, status = error_out(), nil
+  if options then
+    status = C.subpy_shutdown_with(close_options(options), failure)
+  else
+    status = C.subpy_shutdown(failure)
+  end
   if status ~= 0 then fail(status, failure) end
-end
+  sweep()
+end)
 
 --- All interpreters by ascending id.
 function M.list_all()

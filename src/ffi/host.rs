@@ -12,8 +12,8 @@ use std::ffi::{c_char, c_void};
 
 use super::boundary::{self, invalid, known_flags, optional_text, text};
 use super::error::subpy_error;
-use super::status::{subpy_finalize_fn, subpy_interp, subpy_status};
-use crate::manager::{self, Context, HostCode, How, Kind, Ran, Result};
+use super::status::{SUBPY_OK, subpy_finalize_fn, subpy_interp, subpy_status};
+use crate::manager::{self, Context, HostCode, How, Kind, Result};
 use crate::value::{self, Args, OwnedValue, subpy_value};
 
 /// One call of a host function. It stands for a number and is never dereferenced: to use one when the call is over, or
@@ -172,11 +172,13 @@ impl HostCode for Registered {
     #[inline]
     fn call(&self, Context(context): Context, args: Args) {
         let Some(function) = self.function else { return };
-        let kwargs = value::dict_of(args.kwargs);
-        let kwargs = if args.kwargs.is_empty() { std::ptr::null() } else { &raw const kwargs };
-        let context = std::ptr::without_provenance_mut(context);
-        // SAFETY: the host's function, as it was declared to be.
-        unsafe { function(self.userdata, context, args.items.as_ptr(), args.items.len(), kwargs) }
+        let call = |kwargs: *const subpy_value| {
+            let context = std::ptr::without_provenance_mut(context);
+            // SAFETY: the host's function, as it was declared to be.
+            unsafe { function(self.userdata, context, args.items.as_ptr(), args.items.len(), kwargs) }
+        };
+        // Without keyword arguments there is nothing to come back to: it is a jump.
+        if args.kwargs.is_empty() { call(std::ptr::null()) } else { call(&value::dict_of(args.kwargs)) }
     }
 }
 
@@ -233,28 +235,28 @@ fn number(context: *const subpy_context) -> usize {
 pub unsafe extern "C" fn subpy_context_return(ctx: *mut subpy_context, value: *const subpy_value) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
-        boundary::status(std::ptr::null_mut(), || {
-            let plain = value.as_ref().map_or_else(|| Some(OwnedValue::none()), OwnedValue::plain);
-            match plain {
-                Some(plain) => manager::context_return_plain(number(ctx), plain),
-                None => return_copy_of(number(ctx), value),
-            }
-        })
+        let plain = |value| boundary::value(false, || manager::context_return_plain(number(ctx), value));
+        if value.as_ref().is_some_and(plain) { SUBPY_OK } else { return_copy_of(ctx, value) }
     }
 }
 
 /// # Safety
-/// `value` is a value, and all that it points to must be as it says.
-#[cold]
-unsafe fn return_copy_of(context: usize, value: *const subpy_value) -> Ran {
-    // SAFETY: promised by the caller.
-    let value = unsafe { &*value };
-    // SAFETY: as above.
-    let copy = match unsafe { value::check_value(value, "value") } {
-        Ok(()) => OwnedValue::copy_of(value).ok_or(Kind::NoMemory),
-        Err(bad) => Err(Kind::InvalidArgument(bad)),
-    };
-    Ok(manager::context_return(context, copy)?)
+/// `value` is NULL, or a value, and all that it points to must be as it says.
+#[inline(never)]
+unsafe fn return_copy_of(ctx: *mut subpy_context, value: *const subpy_value) -> subpy_status {
+    // SAFETY: promised by the caller; the check comes before the copy.
+    unsafe {
+        boundary::status(std::ptr::null_mut(), || {
+            let copy = match value.as_ref() {
+                None => Ok(OwnedValue::none()),
+                Some(value) => match value::check_value(value, "value") {
+                    Ok(()) => OwnedValue::copy_of(value).ok_or(Kind::NoMemory),
+                    Err(bad) => Err(Kind::InvalidArgument(bad)),
+                },
+            };
+            manager::context_return(number(ctx), copy)
+        })
+    }
 }
 
 /// Have a call of a host function raise an exception when it returns. The last one counts; it wins over what is

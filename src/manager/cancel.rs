@@ -2,9 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::error::{Error, Kind, Result};
-use super::handle::{self, Numbers};
-use super::registry::Registry;
+use super::error::{Kind, Result};
 use crate::python::interrupt::Reason;
 use crate::python::lock;
 
@@ -24,8 +22,6 @@ pub trait Stop: Send + Sync {
     /// Stops one of them, if it has not ended.
     fn stop(&self, run: u64, reason: Reason);
 }
-
-static TOKENS: Registry<Token> = Registry::new();
 
 impl Token {
     /// From now on the run is stopped when it is fired. True: it was fired.
@@ -56,33 +52,6 @@ impl Token {
         };
         runs.iter().for_each(|(place, run)| place.stop(*run, Reason::Interrupted));
     }
-}
-
-/// Makes one.
-pub fn cancel_new() -> Result<u64> {
-    static NUMBERS: Numbers = Numbers::new(handle::CANCEL);
-    let (_, handle) = NUMBERS.next()?;
-    TOKENS.insert(handle, Arc::default());
-    Ok(handle)
-}
-
-/// The token with this handle.
-pub fn cancel_find(handle: u64) -> Result<Arc<Token>> {
-    let not_found =
-        || Error::from(Kind::NotFound(format!("{handle} is not the handle of a cancel token, or it was freed")));
-    TOKENS.get(handle).ok_or_else(not_found)
-}
-
-/// Fires it; nothing when there is none.
-pub fn cancel_fire(handle: u64) {
-    if let Some(token) = TOKENS.get(handle) {
-        token.fire();
-    }
-}
-
-/// Forgets it. Runs that have it go on.
-pub fn cancel_free(handle: u64) {
-    TOKENS.remove(handle);
 }
 
 #[cfg(test)]

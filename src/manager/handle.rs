@@ -19,6 +19,7 @@ pub const RUNTIME_SHIFT: u32 = 32;
 pub const INTERPRETER: u64 = 1;
 pub const FUNCTION: u64 = 2;
 pub const THREAD: u64 = 3;
+#[cfg(feature = "capi")]
 pub const CANCEL: u64 = 4;
 
 const LAST_NUMBER: u64 = (1 << KIND_SHIFT) - 1;

@@ -6,19 +6,54 @@ use std::sync::Arc;
 
 use super::error::{Error, Ran, Result};
 use super::function::{Function, find_function};
-use super::gate::Inside;
-use super::interpreter::{INTERPRETERS, Interpreter, Limit, NoLimit, driven};
+use super::gate::{Inside, Refused, Stop};
+use super::interpreter::{INTERPRETERS, Interpreter, driven, too_small, unrecognized};
 use super::last::Last;
-use super::limits::{self, Limits};
+use super::limits::{self, Limited, Limits};
 use super::session::Sessions;
 use crate::python::Failure;
-use crate::python::attach::detached;
+use crate::python::attach::{Outside, Pinned, detached};
 use crate::python::hooks::{self, Watcher};
 use crate::python::interp::{Interp, Scope};
 use crate::python::loaded_api;
 use crate::python::object::Py;
 use crate::python::stack::OwnStack;
 use crate::python::thread_end::AtThreadEnd;
+
+/// What most runs do without. In a run it costs no more than to see that it is not there.
+struct Special<'a> {
+    /// The Python code that the thread comes from.
+    outside: Option<Outside>,
+    /// It is of the same interpreter.
+    again: bool,
+    /// What can stop the run. It goes last: the thread is back where it came from.
+    limited: Option<Limited<'a>>,
+}
+
+impl Stop for Special<'_> {
+    fn is_stopped(&self) -> bool {
+        self.limited.as_ref().is_some_and(Limited::is_stopped)
+    }
+}
+
+impl Special<'_> {
+    #[cold]
+    #[inline(never)]
+    fn begins(&self, scope: &Scope) -> Option<Box<Error>> {
+        self.limited.as_ref()?.begins(scope.run.number())
+    }
+
+    /// The error of the run; that it was not to begin is one.
+    #[cold]
+    #[inline(never)]
+    fn failed(&self, interpreter: &Interpreter, failure: Box<Failure>, late: Option<Box<Error>>) -> Box<Error> {
+        let error = late.unwrap_or_else(|| interpreter.failed(*failure));
+        match &self.limited {
+            Some(limited) => limited.explain(error),
+            None => error,
+        }
+    }
+}
 
 pub struct Here {
     /// The interpreters that the thread is in.
@@ -53,7 +88,8 @@ impl Here {
         }
     }
 
-    /// Does something inside of an interpreter, as a run of this thread's.
+    /// Does something inside of an interpreter, as a run of this thread's, when the gate lets it in. With the state that
+    /// the thread keeps in it, if it does.
     #[inline(always)]
     pub fn run_in<R>(
         &self,
@@ -61,37 +97,71 @@ impl Here {
         limits: Option<&Limits>,
         act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
     ) -> Result<R, Box<Error>> {
-        if limits.is_some() || interpreter.timeout.is_some() || self.limits.any() {
-            return self.run_limited(interpreter, limits, act);
-        }
-        self.run_in_with(interpreter, &NoLimit, act)
-    }
-
-    #[inline(never)]
-    fn run_limited<R>(
-        &self,
-        interpreter: &Interpreter,
-        limits: Option<&Limits>,
-        act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
-    ) -> Result<R, Box<Error>> {
-        let limited = self.limits.begin(interpreter, limits)?;
-        let result = self.run_in_with(interpreter, &limited, act);
-        limited.end(result)
-    }
-
-    #[inline(always)]
-    fn run_in_with<R>(
-        &self,
-        interpreter: &Interpreter,
-        limit: &impl Limit,
-        act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
-    ) -> Result<R, Box<Error>> {
         let state = self.sessions.take_state(interpreter.handle);
-        let result = interpreter.inside(&self.inside, &self.stack, state.as_deref(), limit, act);
+        let result = self.inside(interpreter, state.as_deref(), limits, act);
         if let Some(state) = state {
             self.sessions.put_back(interpreter.handle, state);
         }
         result
+    }
+
+    #[inline(always)]
+    fn inside<R>(
+        &self,
+        interpreter: &Interpreter,
+        pinned: Option<&Pinned>,
+        limits: Option<&Limits>,
+        act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
+    ) -> Result<R, Box<Error>> {
+        let Some(python) = &interpreter.python else { return Err(unrecognized("exec code for", interpreter).into()) };
+        let special;
+        let limited = limits.is_some() || interpreter.timeout.is_some() || self.limits.any();
+        let special = match limited || loaded_api().is_some_and(|api| Outside::is_there(api, pinned)) {
+            false => None,
+            true => {
+                special = self.special(interpreter, python, pinned, limits, limited)?;
+                Some(&special)
+            }
+        };
+        let stack = self.stack.check().map_err(too_small)?;
+        let running = match special {
+            Some(special) if special.again => interpreter.gate.enter_again(interpreter.handle, &self.inside),
+            _ => interpreter.gate.enter(interpreter.handle, &self.inside, special.map(|special| special as &dyn Stop)),
+        };
+        let running = running.map_err(|refused| not_let_in(interpreter, special, refused))?;
+        let outside = special.and_then(|special| special.outside.as_ref());
+        let mut late = None;
+        let result = python.run(outside, pinned, stack, |py, scope| {
+            if let Some(special) = special {
+                late = special.begins(scope);
+                if late.is_some() {
+                    return Err(Failure::Running.into());
+                }
+            }
+            act(py, scope, python)
+        });
+        drop(running);
+        match (result, special) {
+            (Ok(result), _) => Ok(result),
+            (Err(failure), None) => Err(interpreter.failed(*failure)),
+            (Err(failure), Some(special)) => Err(special.failed(interpreter, failure, late)),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn special(
+        &self,
+        interpreter: &Interpreter,
+        python: &Interp,
+        pinned: Option<&Pinned>,
+        limits: Option<&Limits>,
+        limited: bool,
+    ) -> Result<Special<'_>, Box<Error>> {
+        let limited = if limited { Some(self.limits.begin(interpreter, limits)?) } else { None };
+        let outside = loaded_api().and_then(|api| Outside::step_out_to(api, pinned));
+        let again = outside.as_ref().is_some_and(|outside| python.is_left(outside));
+        Ok(Special { outside, again, limited })
     }
 
     /// Uses the interpreter with this handle, and remembers it.
@@ -129,6 +199,14 @@ impl Here {
         static END: AtThreadEnd = AtThreadEnd::new(thread_ends);
         self.watched.set(true);
         END.watch();
+    }
+}
+
+#[cold]
+fn not_let_in(interpreter: &Interpreter, special: Option<&Special>, refused: Refused) -> Box<Error> {
+    match (refused, special.and_then(|special| special.limited.as_ref())) {
+        (Refused::Stopped, Some(limited)) => limited.waited().into(),
+        (refused, _) => interpreter.refused(refused).into(),
     }
 }
 

@@ -1,7 +1,5 @@
 //! Host functions: defining them, and what their hosts say of calls.
 
-#[cfg(feature = "capi")]
-use super::error::Ran;
 use super::error::{Error, Kind, Result};
 use super::here::here;
 use super::interpreter::driven;
@@ -13,6 +11,8 @@ use crate::python::interp::{Interp, Scope};
 use crate::python::loaded_api;
 use crate::python::object::Py;
 use crate::value::OwnedValue;
+#[cfg(feature = "capi")]
+use crate::value::subpy_value;
 
 /// What a function is to be, but for what it does.
 pub struct Function<'a> {
@@ -87,19 +87,15 @@ pub fn outside<R>(act: impl FnOnce() -> R) -> R {
 // ---- what a host says of a call ----
 
 fn over<T>(result: std::result::Result<T, Over>) -> Result<T> {
-    result.map_err(|Over| *is_over())
+    let is_over = "the call of the host function that this context is of is over";
+    result.map_err(|Over| Kind::NotFound(is_over.into()).into())
 }
 
-#[cold]
-fn is_over() -> Box<Error> {
-    Error::from(Kind::NotFound("the call of the host function that this context is of is over".into())).into()
-}
-
-/// The call is to return this, which points nowhere.
+/// The call is to return this, if that is all that there is to it: `context_return` does what is left.
 #[cfg(feature = "capi")]
-#[inline]
-pub fn context_return_plain(context: usize, value: OwnedValue) -> Ran {
-    Context(context).returns(value).map_err(|Over| is_over())
+#[inline(always)]
+pub fn context_return_plain(context: usize, value: &subpy_value) -> bool {
+    !forked() && Context(context).returns_plain(value)
 }
 
 /// The call is to return this. What is wrong with the value is raised there.

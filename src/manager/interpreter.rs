@@ -5,15 +5,13 @@ use std::time::Duration;
 
 use super::attempt::Attempt;
 use super::error::{Error, Kind, Result};
-use super::gate::{Busy, Gate, Inside, Refused, Stop, Visiting};
+use super::gate::{Busy, Gate, Refused, Visiting};
 use super::handle::{self, interpreter_handle, interpreter_id};
 use super::registry::Registry;
-use crate::python::attach::{Outside, Pinned};
+use crate::python::Failure;
 use crate::python::hooks::{self, ForeignState};
-use crate::python::interp::{Interp, Scope};
-use crate::python::object::Py;
-use crate::python::stack::{self, OwnStack, Stack, StackTooSmall};
-use crate::python::{Failure, loaded_api};
+use crate::python::interp::Interp;
+use crate::python::stack::{self, Stack, StackTooSmall};
 
 /// One interpreter of this process.
 pub struct Interpreter {
@@ -62,6 +60,12 @@ impl Interpreter {
         Error::from(kind).of(self.handle)
     }
 
+    /// The error of a run.
+    #[cold]
+    pub(super) fn failed(&self, failure: Failure) -> Box<Error> {
+        Error::from(failure).of(self.handle).into()
+    }
+
     /// What can be asked of one that Python code made.
     pub(super) fn foreign(&self) -> Result<ForeignState> {
         hooks::foreign(self.id).ok_or_else(|| Error::from(not_found(self.handle)).of(self.handle))
@@ -107,7 +111,7 @@ pub(super) fn check_stack() -> Result<Stack> {
 }
 
 #[cold]
-fn too_small(StackTooSmall { left, size }: StackTooSmall) -> Error {
+pub(super) fn too_small(StackTooSmall { left, size }: StackTooSmall) -> Error {
     let message = format!(
         "this thread has {} KiB of its stack of {} KiB left, CPython needs at least {} KiB (256 KiB or more are \
          recommended); create the thread with a larger stack, or make the call further out",
@@ -124,68 +128,7 @@ pub(super) fn driven(handle: u64, what: &str) -> Result<Arc<Interpreter>> {
     if interpreter.python.is_none() { Err(unrecognized(what, &interpreter)) } else { Ok(interpreter) }
 }
 
-/// What can stop a run.
-pub(super) trait Limit {
-    /// What is to be asked while it waits for its turn.
-    fn stop(&self) -> Option<&dyn Stop>;
-    /// The error of a run that was stopped when it waited for its turn.
-    fn waited(&self) -> Error;
-    /// The run begins, with this number in its interpreter: the error if it is not to begin.
-    fn begins(&self, run: u64) -> Option<Box<Error>>;
-}
-
-/// Nothing can.
-pub(super) struct NoLimit;
-
-impl Limit for NoLimit {
-    fn stop(&self) -> Option<&dyn Stop> {
-        None
-    }
-
-    fn waited(&self) -> Error {
-        Kind::Panic("a run without a limit was stopped".into()).into()
-    }
-
-    #[inline(always)]
-    fn begins(&self, _: u64) -> Option<Box<Error>> {
-        None
-    }
-}
-
 impl Interpreter {
-    /// Does something inside: as a run, when the gate lets it in. With the state that the thread keeps in it, if it
-    /// does.
-    #[inline(always)]
-    pub(super) fn inside<R>(
-        &self,
-        inside: &Inside,
-        own_stack: &OwnStack,
-        pinned: Option<&Pinned>,
-        limit: &impl Limit,
-        act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
-    ) -> Result<R, Box<Error>> {
-        let Some(python) = &self.python else { return Err(unrecognized("exec code for", self).into()) };
-        let stack = own_stack.check().map_err(too_small)?;
-        let outside = loaded_api().and_then(|api| Outside::step_out_to(api, pinned));
-        let again = outside.as_ref().is_some_and(|outside| python.is_left(outside));
-        let running = match again {
-            false => self.gate.enter(self.handle, inside, limit.stop()),
-            true => self.gate.enter_again(self.handle, inside),
-        };
-        let running = running.map_err(|refused| match refused {
-            Refused::Stopped => limit.waited(),
-            refused => self.refused(refused),
-        })?;
-        let mut late = None;
-        let result = python.run(outside.as_ref(), pinned, stack, |py, scope| {
-            late = limit.begins(scope.run.number());
-            if late.is_some() { Err(Failure::Running.into()) } else { act(py, scope, python) }
-        });
-        drop(running);
-        drop(outside);
-        result.map_err(|failure| late.unwrap_or_else(|| Error::from(*failure).of(self.handle).into()))
-    }
-
     /// Does something that is no run, for a moment, whatever runs. It must not run code of users.
     pub(super) fn visit<R>(&self, act: impl FnOnce(&Interp, &Visiting) -> Result<R>) -> Result<R> {
         let Some(python) = &self.python else { return Err(unrecognized("exec code for", self)) };

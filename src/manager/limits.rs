@@ -12,8 +12,7 @@ use std::time::Duration;
 
 use super::cancel::{Stop, Token};
 use super::error::{Error, Kind, Result, Stopped};
-use super::gate;
-use super::interpreter::{INTERPRETERS, Interpreter, Limit};
+use super::interpreter::{INTERPRETERS, Interpreter};
 use super::interrupts::{self, FIRST_PAUSE, LONGEST_PAUSE};
 use super::timer::{self, NEVER, Tasks, Time};
 use crate::python::host;
@@ -269,7 +268,7 @@ impl Here {
     }
 
     /// A run of this thread's, from before it waits for its turn until it has ended. Fails when it is to end already.
-    #[cold]
+    #[inline]
     pub fn begin(&self, interpreter: &Interpreter, limits: Option<&Limits>) -> Result<Limited<'_>> {
         let timeout = limits.and_then(|limits| limits.timeout).or(interpreter.timeout);
         let cancel = limits.and_then(|limits| limits.cancel.as_ref());
@@ -358,7 +357,7 @@ impl Limited<'_> {
     }
 
     /// What the error of the run is to say.
-    fn explain(&self, mut error: Box<Error>) -> Box<Error> {
+    pub fn explain(&self, mut error: Box<Error>) -> Box<Error> {
         let frames = lock(&self.slot.frames);
         if let Some((index, reason)) = frames.stopped() {
             match (&mut error.kind, reason) {
@@ -372,25 +371,16 @@ impl Limited<'_> {
         }
         error
     }
-
-    /// The end of the run.
-    pub fn end<R>(self, result: Result<R, Box<Error>>) -> Result<R, Box<Error>> {
-        result.map_err(|error| self.explain(error))
-    }
 }
 
-impl gate::Stop for Limited<'_> {
-    fn is_stopped(&self) -> bool {
+impl Limited<'_> {
+    /// It is to end, or one that it runs inside of.
+    pub fn is_stopped(&self) -> bool {
         lock(&self.slot.frames).stopped().is_some()
     }
-}
 
-impl Limit for Limited<'_> {
-    fn stop(&self) -> Option<&dyn gate::Stop> {
-        Some(self)
-    }
-
-    fn waited(&self) -> Error {
+    /// The error of a run that was stopped when it waited for its turn.
+    pub fn waited(&self) -> Error {
         let frames = lock(&self.slot.frames);
         let (message, reason) = match frames.stopped() {
             Some((index, reason)) => (what_happened(&frames.frames[index], reason), reason),
@@ -399,7 +389,8 @@ impl Limit for Limited<'_> {
         stopped(reason, format!("{message}, and did not start: it waited for its turn")).of(self.interpreter)
     }
 
-    fn begins(&self, run: u64) -> Option<Box<Error>> {
+    /// The run begins, with this number in its interpreter: the error if it is not to begin.
+    pub fn begins(&self, run: u64) -> Option<Box<Error>> {
         let mut frames = lock(&self.slot.frames);
         if let Some(frame) = frames.frames.last_mut() {
             frame.run = run;

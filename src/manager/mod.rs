@@ -12,7 +12,7 @@
 //! | `function` | callables that were looked up once |
 //! | `session` | threads that stay in an interpreter from run to run |
 //! | `interrupts` | interpreters in which everything was interrupted |
-//! | `cancel` | cancel tokens |
+//! | `cancel`, `tokens` | cancel tokens, and their handles |
 //! | `limits` | time limits, and runs that can be stopped |
 //! | `here` | what a thread remembers of all these |
 //! | `output` | where an interpreter's output goes |
@@ -46,9 +46,11 @@ mod session;
 mod shutdown;
 mod thread;
 mod timer;
+#[cfg(feature = "capi")]
+mod tokens;
 
 pub use attempt::CloseOptions;
-pub use cancel::{Token, cancel_find, cancel_fire, cancel_free, cancel_new};
+pub use cancel::Token;
 pub use close::close_with;
 pub use error::{Error, Kind, Ran, Result, Stopped};
 #[cfg(feature = "capi")]
@@ -71,6 +73,8 @@ pub use run::{enter, function_call, function_call_many, function_new, leave, pre
 pub use runtime::{RuntimeOptions, init, python_library, python_version};
 pub use shutdown::{shutdown, shutdown_with};
 pub use thread::{InThread, join, run_in_thread, thread_free, wait};
+#[cfg(feature = "capi")]
+pub use tokens::{cancel_find, cancel_fire, cancel_free, cancel_new};
 
 // What those above need to speak of: they use nothing of `python` but this.
 pub use crate::python::exception::{Exception, Frame, Syntax};

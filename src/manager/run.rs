@@ -18,17 +18,20 @@ use crate::value::{Args, Builder, OwnedValue, Rows, subpy_pair, subpy_value};
 const EXEC: &str = "exec code for";
 const CALL: &str = "make a call in";
 
+fn what(code: &Code) -> &'static str {
+    match code {
+        Code::Exec { .. } | Code::Eval { .. } => EXEC,
+        Code::Call { .. } | Code::Function { .. } => CALL,
+    }
+}
+
 /// `exec()`, `eval()` or `call()`. The result is converted when it is wanted.
 #[inline]
 pub fn run(handle: u64, code: Code, wanted: Option<&mut OwnedValue>) -> Ran {
-    let what = || match code {
-        Code::Exec { .. } | Code::Eval { .. } => EXEC,
-        Code::Call { .. } | Code::Function { .. } => CALL,
-    };
     here(|here| {
-        let find = || driven(handle, what());
+        let find = || driven(handle, what(&code));
         let act = |interpreter: &Interpreter| {
-            here.run_in(interpreter, None, |py, scope, _| run::run(py, scope, code, wanted))
+            here.run_in(interpreter, None, |py, scope, _| run::run_in_line(py, scope, code, wanted))
         };
         here.with_interpreter(handle, find, act)
     })
@@ -49,7 +52,7 @@ pub fn run_with(
         let to = interpreter.output()?;
         here.run_in(interpreter, limits, |py, scope, _| to.to(output, || run::run(py, scope, code, wanted)))
     };
-    here(|here| here.with_interpreter(handle, || driven(handle, EXEC), |interpreter| act(here, interpreter)))
+    here(|here| here.with_interpreter(handle, || driven(handle, what(&code)), |interpreter| act(here, interpreter)))
 }
 
 /// `prepare_main()`

@@ -16,7 +16,7 @@ use super::handle;
 use super::here::here;
 use super::interpreter::{INTERPRETERS, Interpreter, check_stack};
 use super::timer;
-use crate::python::attach::{current_interpreter, detached};
+use crate::python::attach::{comes_from_another, detached};
 use crate::python::find::{Found, Installation, loaded, locate};
 use crate::python::hooks::Host;
 use crate::python::interp::Interp;
@@ -171,7 +171,7 @@ fn host_is_being_finalized() -> Error {
 pub fn check_host_takes_more() -> Result<()> {
     check_host_stays()?;
     let is_exiting = HOST_EXITS_HERE.get() != 0 && HOST_EXITS_HERE.get() == *lock(&HOST_EXITS);
-    let in_another = || loaded_api().and_then(current_interpreter).is_some_and(|id| id != 0);
+    let in_another = || loaded_api().is_some_and(comes_from_another);
     if is_exiting && (HOST_ENDS_OTHERS.get() || in_another()) { Err(host_is_being_finalized()) } else { Ok(()) }
 }
 

@@ -2,23 +2,20 @@
 //! sleeps until the earliest of the times that it was told of.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::error::{Kind, Result};
 use crate::python::lock;
 
-/// A time, in nanoseconds since the first question.
+/// A time, in nanoseconds of the clock that never goes back.
 pub type Time = u64;
 
 /// Later than all others.
 pub const NEVER: Time = Time::MAX;
 
-pub fn now() -> Time {
-    static FIRST: OnceLock<Instant> = OnceLock::new();
-    nanoseconds(FIRST.get_or_init(Instant::now).elapsed())
-}
+pub use crate::python::clock::now;
 
 /// As much as there is room for.
 pub fn nanoseconds(time: Duration) -> Time {

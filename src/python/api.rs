@@ -7,7 +7,7 @@
 
 #![allow(non_snake_case)]
 
-use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_ulong, c_void};
+use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
 
 use super::types::{
     _frozen, Py_buffer, PyCapsule_Destructor, PyCompilerFlags, PyFrameObject, PyInitConfig, PyInterpreterConfig,
@@ -201,7 +201,6 @@ api! {
         fn PyThreadState_Next(*mut PyThreadState) -> *mut PyThreadState;
         fn PyThreadState_GetFrame(*mut PyThreadState) -> *mut PyFrameObject;
         fn PyThreadState_SetAsyncExc(c_long, *mut PyObject) -> c_int;
-        fn PyThread_get_thread_ident() -> c_ulong;
         fn PyGILState_GetThisThreadState() -> *mut PyThreadState;
         fn PyEval_GetFrame() -> *mut PyFrameObject;
         fn PyEval_SaveThread() -> *mut PyThreadState;

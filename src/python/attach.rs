@@ -9,11 +9,13 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::api;
 use super::api::Api;
 use super::host::calling;
 use super::object::Py;
-use super::stack::{Stack, protect};
+use super::stack::{Stack, protect, this_stack};
 use super::types::{PyInterpreterState, PyThreadState};
 
 /// One stay in an interpreter. The thread is attached from `enter` until the entry is dropped, on the same thread. Who
@@ -32,8 +34,10 @@ pub struct Entry<'a> {
 enum Lasts<'a> {
     /// As long as the entry.
     Entry,
-    /// It is the thread's own. And the stack that it was used on before.
-    Pinned(&'a Pinned, Stack),
+    /// It is the thread's own.
+    Pinned(&'a Pinned),
+    /// The same, on another stack than before: that one.
+    Moved(&'a Pinned, Stack),
     /// It is that of Python code further out; likewise.
     Caller(Stack),
 }
@@ -76,9 +80,14 @@ impl Entry<'_> {
         unsafe {
             match self.lasts {
                 Lasts::Entry => {}
-                Lasts::Pinned(pinned, stack) => {
+                Lasts::Pinned(pinned) => {
                     pinned.entries.set(pinned.entries.get() - 1);
-                    pinned.is_on(stack);
+                    (self.api.PyThreadState_Swap)(self.previous);
+                    return;
+                }
+                Lasts::Moved(pinned, stack) => {
+                    pinned.entries.set(pinned.entries.get() - 1);
+                    pinned.moves_to(stack);
                     (self.api.PyThreadState_Swap)(self.previous);
                     return;
                 }
@@ -179,22 +188,20 @@ impl Pinned {
     #[inline]
     pub fn enter(&self, stack: Stack) -> Entry<'_> {
         let (api, state) = (self.api, self.state);
-        let stack = self.is_on(stack);
+        let lasts = if self.stack.get() == stack { Lasts::Pinned(self) } else { self.moves_to(stack) };
         self.entries.set(self.entries.get() + 1);
         // SAFETY: this thread's own state, of an interpreter that is alive (`new`).
         let previous = unsafe { (api.PyThreadState_Swap)(state) };
-        Entry { api, state, previous, lasts: Lasts::Pinned(self, stack), not_send: PhantomData }
+        Entry { api, state, previous, lasts, not_send: PhantomData }
     }
 
-    /// The thread goes on on this stack. Returns the one that it was on.
-    #[inline]
-    fn is_on(&self, stack: Stack) -> Stack {
+    /// The thread goes on on this stack.
+    #[cold]
+    fn moves_to(&self, stack: Stack) -> Lasts<'_> {
         let before = self.stack.replace(stack);
-        if before != stack {
-            // SAFETY: this thread's own state.
-            unsafe { protect(self.api, self.state, stack) }
-        }
-        before
+        // SAFETY: this thread's own state.
+        unsafe { protect(self.api, self.state, stack) }
+        Lasts::Moved(self, before)
     }
 
     /// Attaches it for the last time: with this entry the state ends. On the thread that made it; no entry further out
@@ -237,6 +244,8 @@ struct Left {
     api: &'static Api,
     caller: Caller,
     attached: bool,
+    /// It has entered an interpreter from here.
+    entered: Cell<bool>,
     /// What the thread had left when it entered the interpreter that this is in.
     further: Cell<*const Left>,
     /// The Python code to come back to, of the interpreter that it enters now.
@@ -268,13 +277,15 @@ impl Outside {
     }
 
     /// The same for a thread that has a state pinned, which is what is bound in most cases.
-    #[inline]
     pub fn step_out_to(api: &'static Api, pinned: Option<&Pinned>) -> Option<Outside> {
+        if Outside::is_there(api, pinned) { Outside::step_out(api) } else { None }
+    }
+
+    /// Whether this thread may come from Python code, as far as a look at what is bound tells.
+    #[inline(always)]
+    pub fn is_there(api: &Api, pinned: Option<&Pinned>) -> bool {
         let bound = bound_state(api);
-        if bound.is_null() || pinned.is_some_and(|pinned| pinned.state == bound && pinned.is_idle()) {
-            return None;
-        }
-        Outside::beyond(api, bound)
+        !bound.is_null() && pinned.is_none_or(|pinned| pinned.state != bound || !pinned.is_idle())
     }
 
     #[cold]
@@ -294,6 +305,7 @@ impl Outside {
                 api,
                 caller,
                 attached,
+                entered: Cell::new(false),
                 further: Cell::new(ptr::null()),
                 back_to: Cell::new(None),
             })))
@@ -303,7 +315,7 @@ impl Outside {
     /// Whether the thread comes from Python code of this interpreter: straight, or through others.
     #[cold]
     pub fn comes_from(&self, interp: *mut PyInterpreterState, number: u64) -> bool {
-        // SAFETY: each is borrowed by whoever has put it there (`Within`), further out on this thread's stack.
+        // SAFETY: each is borrowed by whoever has put it there (`enters`), further out on this thread's stack.
         let outer = |left: &&Left| unsafe { left.further.get().as_ref() };
         // SAFETY: as above.
         let innermost = unsafe { FURTHER_OUT.get().as_ref() };
@@ -314,11 +326,11 @@ impl Outside {
         caller.is_some()
     }
 
-    /// The thread enters an interpreter, until this is dropped.
+    /// The thread enters an interpreter, once. It is in there until this is dropped.
     #[cold]
-    pub fn enters(&self) -> Within<'_> {
+    pub fn enters(&self) {
+        self.0.entered.set(true);
         self.0.further.set(FURTHER_OUT.replace(&raw const *self.0));
-        Within(self)
     }
 
     /// Comes back to the Python code that `comes_from` has found: attaches its state, which goes on from there. None
@@ -344,18 +356,12 @@ impl Outside {
     }
 }
 
-/// The thread is in an interpreter that it has come to from Python code.
-pub struct Within<'a>(&'a Outside);
-
-impl Drop for Within<'_> {
-    fn drop(&mut self) {
-        FURTHER_OUT.set(self.0.0.further.get());
-    }
-}
-
 impl Drop for Outside {
     fn drop(&mut self) {
         let Left { api, caller: Caller { state, .. }, attached, .. } = *self.0;
+        if self.0.entered.get() {
+            FURTHER_OUT.set(self.0.further.get());
+        }
         // SAFETY: a state of this thread's that Python code further out uses: that code waits for this call to return.
         // When its interpreter has ended, CPython has not freed the state, and lets nobody attach it.
         unsafe {
@@ -376,6 +382,92 @@ pub fn detached<R>(api: Option<&'static Api>, blocking: impl FnOnce() -> R) -> R
     blocking()
 }
 
+/// Set when the CPython is a host's own.
+static ADOPTED: AtomicBool = AtomicBool::new(false);
+
+/// From now on the host may be Python itself.
+pub fn host_is_python() {
+    ADOPTED.store(true, Ordering::Relaxed);
+}
+
+/// Calls code of the host's, detached. When that is Python, it comes in with PyGILState_Ensure (so does ctypes), which
+/// must find a state of main, and not that of the interpreter that has called: its objects would be used in there.
+#[inline]
+pub fn in_host<R>(call: impl FnOnce() -> R) -> R {
+    if ADOPTED.load(Ordering::Relaxed) {
+        return in_host_python(call);
+    }
+    call()
+}
+
+#[cold]
+fn in_host_python<R>(call: impl FnOnce() -> R) -> R {
+    let api = api();
+    let state = bound_state(api);
+    // SAFETY: the state that this thread is to come back to is not freed; main lives as long as the library uses CPython.
+    let (interp, main) = unsafe {
+        let main = (api.PyInterpreterState_Main)();
+        (if state.is_null() { main } else { (api.PyThreadState_GetInterpreter)(state) }, main)
+    };
+    if interp == main {
+        return call();
+    }
+    // The state is not bound any more while the host's code runs, but what that runs in turn may come back to it.
+    let (number, stack) = calling(state).unzip();
+    let caller = Caller { state, interp, number, stack };
+    let (further, back_to) = (Cell::new(FURTHER_OUT.get()), Cell::new(None));
+    let left = Left { api, caller, attached: false, entered: Cell::new(false), further, back_to };
+    let _home = AtHome::new(&left, main);
+    call()
+}
+
+/// A state of main's is bound, and not attached: the one with which the thread has come from main, or else a new one.
+struct AtHome<'a> {
+    left: &'a Left,
+    fresh: Option<*mut PyThreadState>,
+}
+
+impl AtHome<'_> {
+    fn new(left: &Left, main: *mut PyInterpreterState) -> AtHome<'_> {
+        // SAFETY: as in `comes_from`.
+        let all = std::iter::successors(unsafe { left.further.get().as_ref() }, |left| unsafe {
+            left.further.get().as_ref()
+        });
+        let own = all.map(|left| left.caller).find(|caller| caller.interp == main).map(|caller| caller.state);
+        let api = left.api;
+        // SAFETY: main is alive. The state is this thread's own, and not attached; nor is any other.
+        let fresh = unsafe {
+            let fresh = own.is_none().then(|| new_state(api, main, this_stack()));
+            // Ensure would end the process too.
+            let fresh = fresh.map(|fresh| fresh.expect("memory for a thread state of the host's"));
+            if let Some(state) = own.or(fresh) {
+                // Only attaching binds.
+                (api.PyThreadState_Swap)(state);
+                (api.PyThreadState_Swap)(ptr::null_mut());
+            }
+            fresh
+        };
+        FURTHER_OUT.set(&raw const *left);
+        AtHome { left, fresh }
+    }
+}
+
+impl Drop for AtHome<'_> {
+    fn drop(&mut self) {
+        FURTHER_OUT.set(self.left.further.get());
+        let Some(state) = self.fresh else { return };
+        let api = self.left.api;
+        // SAFETY: made by `new` on this thread, which is detached. What it was bound in place of is bound when the thread
+        // comes back to it.
+        unsafe {
+            (api.PyThreadState_Swap)(state);
+            (api.PyThreadState_Clear)(state);
+            (api.PyThreadState_Swap)(ptr::null_mut());
+            (api.PyThreadState_Delete)(state);
+        }
+    }
+}
+
 /// The id of the interpreter that this thread is in: attached, or detached to call out of it. With a pinned state that
 /// is in no use it is in none.
 pub fn current_interpreter(api: &Api) -> Option<i64> {
@@ -393,4 +485,13 @@ pub fn current_interpreter(api: &Api) -> Option<i64> {
         }
         Some((api.PyInterpreterState_GetID)((api.PyThreadState_GetInterpreter)(state)))
     }
+}
+
+/// Whether this thread comes from code of another interpreter than main, also further out.
+pub fn comes_from_another(api: &Api) -> bool {
+    // SAFETY: as in `comes_from`; only the address is used.
+    let (further, main) = unsafe { (FURTHER_OUT.get().as_ref(), (api.PyInterpreterState_Main)()) };
+    // SAFETY: as above.
+    let mut all = std::iter::successors(further, |left| unsafe { left.further.get().as_ref() });
+    all.any(|left| left.caller.interp != main) || current_interpreter(api).is_some_and(|id| id != 0)
 }

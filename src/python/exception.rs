@@ -113,6 +113,21 @@ impl Exception {
     }
 }
 
+/// Imports what taking an exception apart needs. The exception that is set stays.
+pub fn prepare(py: Py) {
+    let raised = py.take_exception();
+    // traceback imports the last two when it underlines an expression.
+    for module in ["linecache", "traceback", "ast", "unicodedata"] {
+        // One that is missing is missed later.
+        let _ = py.str(module).and_then(|module| py.import(&module));
+        py.clear();
+    }
+    if let Some(raised) = raised {
+        // SAFETY: attached; the reference is handed over.
+        unsafe { (py.api.PyErr_SetRaisedException)(raised.into_ptr()) }
+    }
+}
+
 fn render<'py>(py: Py<'py>, exception: &Obj<'py>) -> Exception {
     let (type_name, type_qualname, type_module) = type_names(py, exception);
     let message = message(py, exception);

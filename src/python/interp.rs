@@ -295,6 +295,24 @@ impl Interp {
         outside.comes_from(self.state, self.number)
     }
 
+    /// With the state of the Python code in it that the thread comes from, if any; or as any other thread.
+    #[cold]
+    #[inline(never)]
+    fn enter_from<'a>(
+        &self,
+        outside: &Outside,
+        pinned: Option<&'a Pinned>,
+        stack: Stack,
+    ) -> Result<Entry<'a>, Failure> {
+        outside.enters();
+        // SAFETY: alive until `end` takes it.
+        match (unsafe { outside.come_back(pinned, stack) }, pinned) {
+            (Some(entry), _) => Ok(entry),
+            (None, Some(pinned)) => Ok(pinned.enter(stack)),
+            (None, None) => self.enter_on(stack),
+        }
+    }
+
     /// Enters for one run, which `is_running()` in a guest sees, and flushes what it printed at its end. With the state
     /// of the Python code in it that has called, if any; or with the one that this thread keeps, if it does.
     #[inline(always)]
@@ -305,16 +323,13 @@ impl Interp {
         stack: Stack,
         act: impl FnOnce(Py, &Scope) -> Result<R, Box<Failure>>,
     ) -> Result<R, Box<Failure>> {
-        let _within = outside.map(Outside::enters);
-        // SAFETY: alive until `end` takes it.
-        let back = outside.and_then(|outside| unsafe { outside.come_back(pinned, stack) });
-        let entry = match (back, pinned) {
-            (Some(entry), _) => entry,
+        let entry = match (outside, pinned) {
             (None, Some(pinned)) => pinned.enter(stack),
             (None, None) => self.enter_on(stack)?,
+            (Some(outside), _) => self.enter_from(outside, pinned, stack)?,
         };
         let py = entry.py();
-        let run = Run::new(py.api, entry.state());
+        let run = Run::new(entry.state());
         let active = Active::begin(self, py, &run).ok_or_else(Failure::running)?;
         self.kept.give_back_dropped(py);
         let printing = self.output.as_ref().map(Printing::new);
@@ -419,7 +434,7 @@ impl Interp {
         // While it ends no guest can destroy it as well. One that has looked already is not held back: CPython looks
         // without a lock.
         self.mark(entry.py());
-        let run = Run::new(entry.py().api, entry.state());
+        let run = Run::new(entry.state());
         // Never taken out: the list is not used any more when the interpreter is freed.
         self.interrupts.link(&run);
         // SAFETY: attached; the reference that `set_up` took is given back once. Nobody else is in it (the caller's

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::api::Api;
-use super::exception::Exception;
+use super::exception::{self, Exception};
 use super::object::{Py, PyResult, Raised};
 use super::quiet::{Quiet, loud, quiet};
 use super::types::{PyInterpreterState, PyThreadState};
@@ -46,6 +46,16 @@ pub enum Which {
 
 /// How long the library may take to make text of an exception, which runs Python code, before that is hit.
 const GRACE: Duration = Duration::from_millis(250);
+/// The same for what runs no code of users in most cases: imports, which keep a lock for good when they are hit.
+const LONG_GRACE: Duration = Duration::from_secs(5);
+
+/// A step of the library's own in a run.
+struct Step {
+    /// Since when it is known that the run is to end.
+    since: Cell<Option<Instant>>,
+    /// How long it has then.
+    grace: Duration,
+}
 
 /// One run, while it is in its interpreter. Read and changed with the GIL of that interpreter alone. Every run makes
 /// one, so it is small.
@@ -58,8 +68,8 @@ pub struct Run {
     state: *mut PyThreadState,
     /// The how manieth of its interpreter's: it is its own for good.
     number: Cell<u64>,
-    /// The library makes text of an exception; and since when it is known that the run is to end.
-    rendering: Cell<*const Cell<Option<Instant>>>,
+    /// The library does something itself.
+    step: Cell<*const Step>,
     is: Cell<Is>,
 }
 
@@ -75,16 +85,22 @@ struct Is {
     sent: bool,
 }
 
+/// What CPython calls this thread: its `PyThread_get_thread_ident` asks the same and takes ten times as long.
+#[inline(always)]
+fn this_thread() -> c_ulong {
+    // SAFETY: only reads.
+    unsafe { libc::pthread_self() }
+}
+
 impl Run {
-    #[inline]
-    pub fn new(api: &Api, state: *mut PyThreadState) -> Run {
+    #[inline(always)]
+    pub fn new(state: *mut PyThreadState) -> Run {
         Run {
             older: Cell::new(ptr::null()),
             state,
-            // SAFETY: may be called on any thread.
-            thread: unsafe { (api.PyThread_get_thread_ident)() },
+            thread: this_thread(),
             number: Cell::new(0),
-            rendering: Cell::new(ptr::null()),
+            step: Cell::new(ptr::null()),
             is: Cell::default(),
         }
     }
@@ -94,20 +110,38 @@ impl Run {
         self.number.get()
     }
 
-    /// Runs a step of the library's own that may run Python code of users.
+    /// Runs a step of the library's own that runs no Python code but its own and CPython's.
     #[cold]
-    pub fn rendering<R>(&self, step: impl FnOnce() -> R) -> R {
-        let since = Cell::new(None);
-        let before = self.rendering.replace(&since);
-        let result = step();
-        self.rendering.set(before);
+    pub fn own<R>(&self, act: impl FnOnce() -> R) -> R {
+        self.step(LONG_GRACE, act)
+    }
+
+    fn step<R>(&self, grace: Duration, act: impl FnOnce() -> R) -> R {
+        let step = Step { since: Cell::new(None), grace };
+        let before = self.step.replace(&step);
+        self.take_back();
+        let result = act();
+        self.step.set(before);
         result
+    }
+
+    /// What was sent and has not come is for nothing that comes now. Attached, on the run's thread.
+    fn take_back(&self) {
+        if self.is.get().sent {
+            // SAFETY: attached; for this thread's state.
+            unsafe { (api().PyThreadState_SetAsyncExc)(self.thread as c_long, ptr::null_mut()) };
+            self.is.set(Is { sent: false, ..self.is.get() });
+        }
     }
 
     /// The exception that is set, taken apart: as the end of a run that is to end, for that reason (`Interrupts::why`).
     #[cold]
     pub fn failure(&self, py: Py, reason: Option<Reason>) -> Failure {
-        let exception = self.rendering(|| Exception::take(py));
+        if reason.is_some() {
+            self.own(|| exception::prepare(py));
+        }
+        // It runs code of users (`__str__`).
+        let exception = self.step(GRACE, || Exception::take(py));
         match reason {
             Some(reason) => Failure::Stopped(reason, exception),
             None => Failure::Exception(exception),
@@ -116,11 +150,11 @@ impl Run {
 
     /// Whether it may be hit now. A step of the library's has some time.
     fn is_ripe(&self) -> bool {
-        // SAFETY: a place in the frame of `rendering`, which waits for the step. The GIL is held.
-        let Some(since) = (unsafe { self.rendering.get().as_ref() }) else { return true };
-        let known = since.get().unwrap_or_else(Instant::now);
-        since.set(Some(known));
-        known.elapsed() >= GRACE
+        // SAFETY: a place in the frame of `step`, which waits for what it runs. The GIL is held.
+        let Some(step) = (unsafe { self.step.get().as_ref() }) else { return true };
+        let known = step.since.get().unwrap_or_else(Instant::now);
+        step.since.set(Some(known));
+        known.elapsed() >= step.grace
     }
 
     fn wanted(&self) -> Option<Reason> {
@@ -253,9 +287,7 @@ impl Interrupts {
             }
             // Last, since that object's end may run code, which can be hit. What was sent and has not come is not for the
             // next one.
-            if run.is.get().sent {
-                (api.PyThreadState_SetAsyncExc)(run.thread as c_long, ptr::null_mut());
-            }
+            run.take_back();
         }
     }
 
@@ -302,10 +334,10 @@ impl Interrupts {
     ///
     /// # Safety
     /// Attached to the interpreter that the list is of.
-    unsafe fn is_late(&self, api: &Api) -> bool {
+    unsafe fn is_late(&self) -> bool {
         // SAFETY: promised by the caller.
         unsafe {
-            let here = (api.PyThread_get_thread_ident)();
+            let here = this_thread();
             self.ending.load(Ordering::Relaxed) && self.runs().all(|run| run.thread != here)
         }
     }
@@ -376,7 +408,7 @@ impl Interrupts {
             // CPython runs pending calls between instructions of Python code, and there are none here.
             let hit = self.hit(py.api);
             // It may have been sent while another thread had the GIL.
-            let here = (py.api.PyThread_get_thread_ident)();
+            let here = this_thread();
             let sent = || self.runs().find(|run| run.thread == here).is_some_and(|run| run.is.get().hit);
             if !hit && !sent() {
                 return Ok(());
@@ -401,7 +433,7 @@ impl Interrupts {
         }
         // SAFETY: attached, until all is done; nothing here runs Python code.
         unsafe {
-            let here = (api.PyThread_get_thread_ident)();
+            let here = this_thread();
             for run in self.runs() {
                 if let Some(reason) = wishes.for_run(run) {
                     run.want(reason);
@@ -444,7 +476,7 @@ unsafe extern "C" fn pending(list: *mut c_void) -> c_int {
         lock(&list.wishes).queued = false;
         let exception = match list.hit(api) {
             true => &api.PyExc_KeyboardInterrupt,
-            false if list.is_late(api) => &api.PyExc_SystemExit,
+            false if list.is_late() => &api.PyExc_SystemExit,
             false => return 0,
         };
         (api.PyErr_SetNone)(exception.get());

@@ -14,6 +14,7 @@
 //! | `interrupt` | KeyboardInterrupt in runs that are to end |
 //! | `quiet` | less noise from them |
 //! | `frozen` | modules that new interpreters do not have to read from files |
+//! | `clock` | the time |
 //! | `thread_end` | what is to be done when a thread ends |
 //! | `run`, `dedent` | exec, eval, call, prepare_main |
 //! | `many` | many calls in one run |
@@ -34,6 +35,7 @@ pub mod api;
 mod arenas;
 pub mod attach;
 mod chunks;
+pub mod clock;
 pub mod closing;
 mod convert;
 mod dedent;

@@ -27,8 +27,13 @@ pub enum Code<'a> {
 }
 
 /// Runs it in `__main__`. The result is converted when it is wanted.
-#[inline]
 pub fn run(py: Py, scope: &Scope, code: Code, wanted: Option<&mut OwnedValue>) -> Result<(), Box<Failure>> {
+    run_in_line(py, scope, code, wanted)
+}
+
+/// The same, for the one caller who must not lose the time of a call.
+#[inline(always)]
+pub fn run_in_line(py: Py, scope: &Scope, code: Code, wanted: Option<&mut OwnedValue>) -> Result<(), Box<Failure>> {
     let result = match code {
         Code::Call { callable, args } => match resolve(py, scope, callable) {
             Ok(found) => convert::call(py, scope.names, &found, args),
@@ -41,6 +46,7 @@ pub fn run(py: Py, scope: &Scope, code: Code, wanted: Option<&mut OwnedValue>) -
     convert_result(py, scope, result, wanted)
 }
 
+#[inline(never)]
 fn exec(py: Py, scope: &Scope, source: &str, filename: Option<&str>, keep_indent: bool) -> Result<(), Box<Failure>> {
     let dedented = if keep_indent { None } else { dedent(source).map_err(|_| Failure::NoMemory)? };
     let removed = dedented.as_ref().map_or(Removed::Nothing, |dedented| Removed::Margin(dedented.margin));
@@ -49,6 +55,7 @@ fn exec(py: Py, scope: &Scope, source: &str, filename: Option<&str>, keep_indent
     Ok(script.run(py, scope).map(drop)?)
 }
 
+#[inline(never)]
 fn eval<'py>(py: Py<'py>, scope: &Scope<'py>, source: &str, filename: Option<&str>) -> Result<Obj<'py>, Failure> {
     let expression = source.trim_start_matches([' ', '\t']);
     let removed = Removed::Blanks(source.len() - expression.len());
@@ -92,7 +99,7 @@ fn convert_result(
 #[cold]
 pub(super) fn raised(py: Py, scope: &Scope) -> Failure {
     let reason = scope.interrupts.why(scope.run);
-    scope.run.rendering(|| scope.sources.show(py));
+    scope.run.own(|| scope.sources.show(py));
     scope.run.failure(py, reason)
 }
 

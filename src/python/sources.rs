@@ -145,7 +145,7 @@ impl Sources {
     #[inline]
     pub fn show_if_imported(self: &Arc<Self>, py: Py, scope: &Scope) {
         if !self.shown.get() && is_imported(py, scope, "linecache") {
-            scope.run.rendering(|| self.show_now(py));
+            scope.run.own(|| self.show_now(py));
         }
     }
 

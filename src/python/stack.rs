@@ -63,7 +63,7 @@ fn is_readable(address: usize) -> bool {
 #[inline(always)]
 fn here() -> usize {
     let marker = 0u8;
-    ptr::from_ref(std::hint::black_box(&marker)).addr()
+    ptr::from_ref(&marker).addr()
 }
 
 /// The stack that this runs on. It need not be the one that the thread was created with: coroutines, fibers, and FFIs
@@ -193,28 +193,35 @@ fn own_stack() -> Stack {
 }
 
 /// The bounds of a thread's own stack, where its user finds them without looking a thread-local variable up.
-pub struct OwnStack(Cell<Option<Stack>>);
+pub struct OwnStack {
+    own: Cell<Stack>,
+    /// What is above the part that must be left: 0 until the bounds are known.
+    room: Cell<usize>,
+}
 
 impl OwnStack {
     pub const fn new() -> OwnStack {
-        OwnStack(Cell::new(None))
+        OwnStack { own: Cell::new(Stack::UNKNOWN), room: Cell::new(0) }
     }
 
     /// As [`check_stack`] does.
-    #[inline]
+    #[inline(always)]
     pub fn check(&self) -> Result<Stack, StackTooSmall> {
-        let here = here();
-        match self.0.get() {
-            Some(own) if here.wrapping_sub(own.base.addr()).wrapping_sub(NEEDED_STACK) < own.room() => Ok(own),
-            _ => self.check_slowly(),
+        let own = self.own.get();
+        if here().wrapping_sub(own.base.addr()).wrapping_sub(NEEDED_STACK) < self.room.get() {
+            return Ok(own);
         }
+        self.check_slowly()
     }
 
     #[cold]
     #[inline(never)]
     fn check_slowly(&self) -> Result<Stack, StackTooSmall> {
         let stack = check_stack();
-        self.0.set(OWN_STACK.get());
+        if let Some(own) = OWN_STACK.get() {
+            self.own.set(own);
+            self.room.set(own.room());
+        }
         stack
     }
 }

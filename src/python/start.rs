@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use super::types::{PyInitConfig, PyThreadState};
 
 use super::api::Api;
-use super::attach::{Entry, detached};
+use super::attach::{Entry, detached, host_is_python};
 use super::chunks::cache_chunks;
 use super::find::{Found, Installation, is_shortage};
 use super::object::Py;
@@ -252,6 +252,7 @@ fn hook(py: Py) -> Result<(), StartError> {
 
 /// Prepares a CPython that a host has initialised.
 pub fn adopt() -> Result<(), StartError> {
+    host_is_python();
     detached(Some(api()), hook_into_host)
 }
 

@@ -24,17 +24,21 @@ impl OwnedValue {
         OwnedValue(subpy_value::int(value))
     }
 
-    /// A value that points nowhere.
+    /// Becomes a value that points nowhere. False, and as it was: either does point somewhere.
     #[cfg(feature = "capi")]
-    #[inline]
-    pub fn plain(value: &subpy_value) -> Option<OwnedValue> {
-        is_plain(value).then_some(OwnedValue(*value))
+    #[inline(always)]
+    pub fn set_plain(&mut self, value: &subpy_value) -> bool {
+        let both = is_plain(value) && is_plain(&self.0);
+        if both {
+            self.0 = *value;
+        }
+        both
     }
 
-    /// The number, when it is an INT.
-    #[inline]
-    pub fn as_plain_int(&self) -> Option<i64> {
-        (self.0.kind == super::INT).then(|| self.0.as_int())
+    /// The number, when it is an INT; that becomes None.
+    #[inline(always)]
+    pub fn take_int(&mut self) -> Option<i64> {
+        (self.0.kind == super::INT).then(|| std::mem::replace(&mut self.0, subpy_value::none()).as_int())
     }
 
     /// The same value for others to read: the duty to free it stays here.

@@ -41,7 +41,9 @@ static void a_life(void) {
   memset(called, 0, sizeof called);
   memset(finalized, 0, sizeof finalized);
   printed = 0;
-  ((void (*)(int))symbol("Py_InitializeEx"))(0);
+  void (*initialize)(int);
+  *(void **)&initialize = symbol("Py_InitializeEx");
+  initialize(0);
   OK(subpy_get_main(&main_one, &error));
   other = create();
   define(main_one, "host:f", IN_MAIN);
@@ -58,7 +60,9 @@ static void a_life(void) {
              "ctypes.pythonapi.Py_IncRef(ctypes.py_object(host.leaked))\n"
              "atexit.register(print, 'bye')\n"
              "atexit.register(f)");
-  ((int (*)(void))symbol("Py_FinalizeEx"))();
+  int (*finalize_python)(void);
+  *(void **)&finalize_python = symbol("Py_FinalizeEx");
+  finalize_python();
   for (int i = 0; i < COUNT_OF_ALL; i++) CHECK(finalized[i] == 1);
   CHECK(called[IN_MAIN] == 1 && called[IN_MAIN_LEAKED] == 1 && called[IN_OTHER] == 1 && printed == 4);
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_exec(other, "1", 1, &error));

@@ -34,7 +34,8 @@ static void define(subpy_interp interp, const char *name, subpy_host_fn function
 }
 
 static void values(subpy_interp interp) {
-  int calls = 0;
+  static int calls; /* the function outlives this one */
+  calls = 0;
   for (uint32_t flags = 0; flags <= SUBPY_DEFINE_KEEP_GIL; flags++) {
     OK(subpy_define(interp, "host:same", SUBPY_AUTO_LEN, flags, same_back, &calls, NULL, &error));
     calls = 0;

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // A Call is a call of a Go function by Python code, for a function that has a *Call for its first parameter. See
@@ -13,14 +14,14 @@ type Call struct {
 	// Kwargs are the keyword arguments, nil when there are none.
 	Kwargs Dict
 
-	h      *hostFunction
-	ctx    context.Context
-	cancel context.CancelFunc
+	h   *hostFunction
+	ctx callContext
 }
 
-func newCall(h *hostFunction) *Call {
+func newCall(h *hostFunction, address uintptr) *Call {
 	call := &Call{h: h}
-	call.ctx, call.cancel = context.WithCancel(contextOfThread())
+	call.ctx.address = address
+	call.ctx.Context, call.ctx.cancel = context.WithCancel(contextOfThread())
 	return call
 }
 
@@ -29,14 +30,48 @@ func (c *Call) Interpreter() *Interpreter {
 	return known(c.h.kept.interp)
 }
 
-// Context returns a context that is done when the call has ended. It is derived from the context that the run was given, so it
-// has its values, and is done when that is, or when the time is over that [ContextWithTimeLimit] set. A function that may wait
-// for long uses it: Python cannot be stopped before the function returns.
-//
-// It does not know of the interpreter's time limit and of [Interpreter.Interrupt]; nor, on threads of Python's own and those of
-// [Interpreter.CallInThread], of any run.
+// Context returns a context that is done when the run that makes the call is cancelled or over its time, and when the call has
+// ended; it does not notice [Interpreter.Interrupt]. It is derived from the context that the run was given, if that happens on
+// the same thread, and has its values. A function that may wait for long uses it: Python cannot be stopped before the function
+// returns.
 func (c *Call) Context() context.Context {
-	return c.ctx
+	return &c.ctx
+}
+
+// A callContext is the context of a call. It asks the library whether the run is to end when somebody wants to know, and
+// when somebody waits, now and then: a time limit tells nobody.
+type callContext struct {
+	context.Context
+	cancel  context.CancelFunc
+	address uintptr
+	watched sync.Once
+}
+
+func (c *callContext) Done() <-chan struct{} {
+	done := c.Context.Done()
+	c.watched.Do(func() { go c.watch(done) })
+	return done
+}
+
+func (c *callContext) Err() error {
+	if err := c.Context.Err(); err != nil {
+		return err
+	}
+	if isCancelled(c.address) {
+		c.cancel()
+	}
+	return c.Context.Err()
+}
+
+func (c *callContext) watch(done <-chan struct{}) {
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for c.Err() == nil {
+		select {
+		case <-done:
+		case <-ticker.C:
+		}
+	}
 }
 
 // threads has the contexts of the runs that may call Go, by the OS threads that they are on.

@@ -230,6 +230,10 @@ func contextTag(call uintptr, tag uint64) {
 	C.subpy_context_tag(contextOf(call), C.uint64_t(tag))
 }
 
+func isCancelled(call uintptr) bool {
+	return bool(C.subpy_context_cancelled(contextOf(call)))
+}
+
 func (f *frame) prepareMain(interp uint64) {
 	names := (*C.subpy_value)(unsafe.Pointer(&f.kwargs))
 	f.status = Status(C.subpy_prepare_main(C.subpy_interp(interp), names, f.failure()))

@@ -30,7 +30,7 @@ var lib struct {
 	call, run, runInThread, valueFree,
 	functionNew, functionCall, functionCallMany, functionFree, enter, leave, threadJoin, threadWait, threadFree,
 	closeWith, shutdownWith, interrupt, cancelNew, cancelFire, cancelFree, setOutput,
-	defineWith, contextReturn, contextRaise, contextNote, contextTag, errorTag,
+	defineWith, contextReturn, contextRaise, contextNote, contextTag, contextCancelled, errorTag,
 	errorStatus, errorMessage, errorTypeName, errorTypeQualname, errorTypeModule, errorExceptionMessage, errorFormatted,
 	errorDisplay, errorFrameCount, errorFrame, errorSyntax, errorExitStatus, errorInterp, errorRow, errorFree uintptr
 }
@@ -75,7 +75,7 @@ var load = sync.OnceValue(func() error {
 
 		"subpy_define_with": &lib.defineWith, "subpy_context_return": &lib.contextReturn,
 		"subpy_context_raise": &lib.contextRaise, "subpy_context_note": &lib.contextNote,
-		"subpy_context_tag": &lib.contextTag,
+		"subpy_context_tag": &lib.contextTag, "subpy_context_cancelled": &lib.contextCancelled,
 
 		"subpy_error_status": &lib.errorStatus, "subpy_error_message": &lib.errorMessage,
 		"subpy_error_type_name": &lib.errorTypeName, "subpy_error_type_qualname": &lib.errorTypeQualname,
@@ -334,6 +334,8 @@ func contextNote(call uintptr, note string) {
 }
 
 func contextTag(call uintptr, tag uint64) { invoke(lib.contextTag, call, uintptr(tag)) }
+
+func isCancelled(call uintptr) bool { return invoke(lib.contextCancelled, call)&0xff != 0 }
 
 // withText calls a function with a copy of text in C memory, an empty one when there is no memory.
 func withText(text string, use func(address, length uintptr)) {

@@ -44,8 +44,7 @@ func settingsOf(ctx context.Context) settings {
 
 // A control is what a run has besides what it does: a way to end it, and where its output goes.
 type control struct {
-	ctx    context.Context // with the run's own time limit, when Go functions may be called
-	over   context.CancelFunc
+	ctx    context.Context
 	cancel uint64
 	stop   func() bool
 	output uintptr
@@ -62,9 +61,6 @@ func (f *frame) control(ctx context.Context, request *runRequest, always bool) (
 	switch {
 	case s.limit > 0:
 		request.timeout = milliseconds(s.limit)
-		if f.counted {
-			c.ctx, c.over = context.WithTimeout(ctx, s.limit)
-		}
 	case s.limit < 0:
 		request.timeout = math.MaxInt64
 	}
@@ -87,9 +83,6 @@ func (f *frame) control(ctx context.Context, request *runRequest, always bool) (
 }
 
 func (c *control) end() {
-	if c.over != nil {
-		c.over()
-	}
 	if c.stop != nil {
 		c.stop()
 		freeCancel(c.cancel)
@@ -99,19 +92,18 @@ func (c *control) end() {
 	}
 }
 
-// explain says of an error of the run how the context ended it. When a Go function has seen that first, it is the
-// KeyboardInterrupt that the function raised.
+// explain says of an error of the run how the context ended it.
 func (c *control) explain(err error) error {
 	var interrupted *InterruptedError
-	var failed *ExecutionFailedError
+	var timeout *TimeoutError
 	var exception Exception
 	switch {
 	case c.ctx.Err() == nil:
 		return err
 	case errors.As(err, &interrupted):
 		exception = interrupted.Exception
-	case errors.As(err, &failed) && failed.Type == "KeyboardInterrupt" && failed.Module == "builtins":
-		exception = failed.Exception
+	case errors.As(err, &timeout) && timeout.byGo:
+		exception = timeout.Exception
 	default:
 		return err
 	}

@@ -266,6 +266,28 @@ func TestCallContext(t *testing.T) {
 		}
 	}
 
+	// Where no context of a run is known, the library knows.
+	for _, name := range []string{"wait", "poll"} {
+		thread, err := interp.CallInThreadContext(soon(t, nil), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := thread.Join(); !errors.Is(err, context.Canceled) || !errors.Is(err, ErrInterrupted) {
+			t.Errorf("%s on a thread: got %v", name, err)
+		}
+		limited := create(t, "", WithTimeLimit(20*time.Millisecond))
+		define(t, limited, name, func(ctx context.Context) error {
+			for name == "poll" && ctx.Err() == nil {
+				runtime.Gosched()
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		if err := limited.Exec(name + "()"); !errors.Is(err, ErrTimeout) {
+			t.Errorf("%s with a time limit of the interpreter: got %v", name, err)
+		}
+	}
+
 	if err := interp.Exec("keep()"); err != nil {
 		t.Fatal(err)
 	}

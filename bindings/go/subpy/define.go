@@ -2,7 +2,6 @@ package subpy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"reflect"
 	"runtime/debug"
@@ -131,6 +130,7 @@ type hostFunction struct {
 	params   []reflect.Type
 	rest     reflect.Type // of the elements of a variadic last parameter, which is not among params
 	hasError bool         // whether the last result is an error
+	typed    typedCall    // nil: by reflection
 	kept     *kept
 }
 
@@ -141,7 +141,11 @@ var (
 )
 
 func newHostFunction(name string, fn any) (*hostFunction, error) {
-	h := &hostFunction{name: name[strings.LastIndexByte(name, ':')+1:], fn: reflect.ValueOf(fn)}
+	h := &hostFunction{name: name[strings.LastIndexByte(name, ':')+1:]}
+	if of, ok := fn.(TypedFunc); ok {
+		fn, h.typed = of.fn, of.call
+	}
+	h.fn = reflect.ValueOf(fn)
 	if h.fn.Kind() != reflect.Func || h.fn.IsNil() {
 		return nil, conversionError("a %T is no function", fn).of("fn", true)
 	}
@@ -198,7 +202,7 @@ func called(handle, call uintptr, args []value, kwargs, result *value) (pending 
 	}
 	h := object.(*hostFunction)
 	r := reply{value: result}
-	if err := h.guarded(&r, args, kwargs); err != nil {
+	if err := h.guarded(&r, call, args, kwargs); err != nil {
 		h.raise(call, err)
 	} else if r.frame == nil {
 		return true
@@ -212,7 +216,7 @@ func called(handle, call uintptr, args []value, kwargs, result *value) (pending 
 }
 
 // guarded calls the function so that a panic is an error.
-func (h *hostFunction) guarded(r *reply, args []value, kwargs *value) (err error) {
+func (h *hostFunction) guarded(r *reply, call uintptr, args []value, kwargs *value) (err error) {
 	returned := false
 	defer func() {
 		if returned {
@@ -229,8 +233,10 @@ func (h *hostFunction) guarded(r *reply, args []value, kwargs *value) (err error
 		err = typeError("%s() takes no keyword arguments", h.name)
 	case len(args) < len(h.params) || len(args) > len(h.params) && h.rest == nil:
 		err = h.wrongNumber(len(args))
+	case h.typed != nil:
+		err = h.typed(h, r, args)
 	default:
-		err = h.reflected(r, args, kwargs)
+		err = h.reflected(r, call, args, kwargs)
 	}
 	returned = true
 	return err
@@ -266,11 +272,11 @@ func (h *hostFunction) badArgument(i int, err *ConversionError) error {
 	return typeError("%s(): %s: %s", h.name, err.at(i).of("args", false).Path, err.Problem)
 }
 
-func (h *hostFunction) reflected(r *reply, args []value, kwargs *value) error {
+func (h *hostFunction) reflected(r *reply, address uintptr, args []value, kwargs *value) error {
 	in := make([]reflect.Value, 0, len(args)+1)
 	if h.leading != nil {
-		call := newCall(h)
-		defer call.cancel()
+		call := newCall(h, address)
+		defer call.ctx.cancel()
 		if kwargs != nil {
 			var err *ConversionError
 			if call.Kwargs, err = decodeDict(kwargs.pairs(), true); err != nil {
@@ -354,8 +360,9 @@ func (h *hostFunction) badResult(err *ConversionError) error {
 // raise has an error raised as an exception in Python, with what belongs to it.
 func (h *hostFunction) raise(call uintptr, err error) {
 	e := describe(err)
-	if contextOfThread().Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
-		e.name = "KeyboardInterrupt" // it ends because the run is to end
+	if isDone(err) && (isCancelled(call) || contextOfThread().Err() != nil) {
+		e.name = "KeyboardInterrupt"
+		err = &stoppedError{err}
 	}
 	contextRaise(call, e.name, strings.ToValidUTF8(e.message, "\ufffd"))
 	if e.note != "" {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 func define(t testing.TB, in *Interpreter, name string, fn any, options ...DefineOption) {
@@ -116,6 +117,44 @@ func TestDefine(t *testing.T) {
 	}
 }
 
+func TestTypedFunctions(t *testing.T) {
+	interp := create(t, "")
+	type point struct{ X, Y int }
+	define(t, interp, "half", Func1(func(x float64) (float64, error) { return x / 2, nil }))
+	define(t, interp, "upper", Func1(func(text string) (string, error) { return strings.ToUpper(text), nil }))
+	define(t, interp, "divide", Func2(func(a, b int) (int, error) {
+		if b == 0 {
+			return 0, Raise("ZeroDivisionError", "b is 0")
+		}
+		return a / b, nil
+	}))
+	define(t, interp, "move", Func3(func(p point, x, y int) (any, error) { return point{p.X + x, p.Y + y}, nil }))
+	define(t, interp, "even", Func1(func(n int) (bool, error) { return n%2 == 0, nil }))
+	define(t, interp, "panics", Func1(func(n int) (any, error) { return []int{}[n], nil }))
+	for expression, want := range map[string]string{
+		"half(3)":                      "1.5",
+		"half(x=1)":                    "TypeError: half() takes no keyword arguments",
+		"upper('aé')":                  "AÉ",
+		"divide(7, 2)":                 "3",
+		"divide(7)":                    "TypeError: divide() takes 2 positional arguments but 1 was given",
+		"divide(7, 0)":                 "ZeroDivisionError: b is 0",
+		"divide(7, 'a')":               "TypeError: divide(): args[1]: a Python str does not go into a Go int",
+		"move({'X': 1, 'Y': 2}, 3, 4)": "map[X:4 Y:6]",
+		"move({}, '', 4)":              "TypeError: move(): args[1]: a Python str does not go into a Go int",
+		"even(2)":                      "true",
+		"panics(0)":                    "RuntimeError: panic: runtime error: index out of range [0] with length 0",
+	} {
+		got, err := interp.Eval(expression)
+		var failed *ExecutionFailedError
+		if errors.As(err, &failed) {
+			got = failed.Formatted
+		}
+		if sprint(got) != want {
+			t.Errorf("%s: got %v, %v, want %s", expression, got, err, want)
+		}
+	}
+}
+
 func TestDefineInMain(t *testing.T) {
 	interp := create(t, "")
 	define(t, interp, "twice", func(n int) int { return 2 * n }, WithSignature("(n, /)"), WithDoc("Twice the number."), WithKeepGIL())
@@ -132,7 +171,8 @@ func TestDefineInMain(t *testing.T) {
 func TestDefineMisuse(t *testing.T) {
 	interp := create(t, "")
 	for what, fn := range map[string]any{
-		"a nil": nil, "an int": 1, "a nil function": (func())(nil), "a channel parameter": func(chan int) {},
+		"a nil": nil, "an int": 1, "a nil function": (func())(nil), "a typed nil function": Func1[int, int](nil), "a TypedFunc of nothing": TypedFunc{},
+		"a typed channel": Func2(func(int, int) (chan int, error) { return nil, nil }), "a channel parameter": func(chan int) {},
 		"a channel result": func() chan int { return nil }, "an interface with methods": func(fmt.Stringer) {},
 		"a variadic function of functions": func(...func()) {}, "a Call that is not the first": func(int, context.Context) {},
 	} {
@@ -396,6 +436,33 @@ func TestPythonThreadsCallGo(t *testing.T) {
 		"for t in threads: t.start()\nfor t in threads: t.join()\nassert not failed, failed")
 	if err != nil || calls.Load() != 160 {
 		t.Errorf("%d calls, %v", calls.Load(), err)
+	}
+}
+
+// An interpreter that the program drops is closed although functions are defined in it, unless they refer to it.
+func TestDroppedWithFunctions(t *testing.T) {
+	id := func() int64 {
+		interp, err := Create()
+		if err != nil {
+			t.Fatal(err)
+		}
+		define(t, interp, "f", func(c *Call) error { return c.Interpreter().Exec("x = 1") })
+		if err := interp.Exec("f()\nassert x == 1"); err != nil {
+			t.Fatal(err)
+		}
+		id, err := interp.ID()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		runtime.GC()
+		if _, err := Find(id); errors.Is(err, ErrNotFound) && definedFunctions() == 0 {
+			return
+		} else if time.Now().After(end) {
+			t.Fatalf("it is still there, %v, with %d functions", err, definedFunctions())
+		}
 	}
 }
 

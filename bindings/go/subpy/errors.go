@@ -122,6 +122,7 @@ type Exception struct {
 	row    int
 	isRow  bool
 	causes []error // Go errors
+	byGo   bool    // a Go function saw that the run is to end before the library had stopped it
 }
 
 // Frame is an entry of a traceback. Those of an [Exception] begin with the outermost.
@@ -274,8 +275,12 @@ func newError(from uintptr, fields *errorFields) error {
 	readError(from, fields)
 	switch status := Status(fields.status); status {
 	case ErrExecutionFailed:
+		exception := newException(from, fields)
+		if exception.byGo {
+			return &TimeoutError{exception} // unless a context was cancelled
+		}
 		return &ExecutionFailedError{
-			Exception:  newException(from, fields),
+			Exception:  exception,
 			isExit:     fields.isExit,
 			exitStatus: int(fields.exitStatus),
 		}
@@ -315,7 +320,11 @@ func newException(from uintptr, fields *errorFields) Exception {
 		row:       int(fields.row),
 		isRow:     fields.isRow,
 	}
-	if cause := findKept(fields.interp, fields.tag); cause != nil {
+	switch cause := findKept(fields.interp, fields.tag).(type) {
+	case nil:
+	case *stoppedError:
+		e.byGo = true
+	default:
 		e.causes = []error{cause}
 	}
 	return e

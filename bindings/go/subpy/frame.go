@@ -295,15 +295,15 @@ type interpOptions struct {
 }
 
 type defineRequest struct {
-	size            uintptr
-	flags, reserved uint32
-	signature, doc  uintptr
+	size           uintptr
+	flags, _       uint32
+	signature, doc uintptr
 }
 
 type closeRequest struct {
-	size            uintptr
-	timeout         int64 // in milliseconds
-	flags, reserved uint32
+	size     uintptr
+	timeout  int64 // in milliseconds
+	flags, _ uint32
 }
 
 type runRequest struct {

@@ -184,8 +184,8 @@ func Main() (*Interpreter, error) {
 	return found((*frame).getMain)
 }
 
-// Current returns the interpreter whose Python code called the Go code that calls Current. It is [ErrNotFound] when none
-// did, which is as good as always.
+// Current returns the interpreter whose Python code called the Go code that calls Current, see [Interpreter.Define]. It is
+// [ErrNotFound] when none did.
 func Current() (*Interpreter, error) {
 	return found((*frame).getCurrent)
 }

@@ -51,6 +51,15 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
+// A stoppedError is the error of a context with which a host function ends because the run that calls it is to end.
+type stoppedError struct {
+	error
+}
+
+func isDone(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
 // pythonTypes are the exceptions that Python has for well-known errors.
 var pythonTypes = []struct {
 	err  error

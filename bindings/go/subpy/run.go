@@ -37,18 +37,18 @@ func WithKeepIndent() RunOption {
 
 // Exec runs statements in the interpreter's __main__, whose names last from run to run.
 func (in *Interpreter) Exec(code string, options ...RunOption) error {
-	_, err := runSource[Ignored](nil, in, runExec, code, options)
+	_, err := runSource[Ignored](noContext, in, runExec, code, options)
 	return err
 }
 
 // Eval returns the value of an expression in the interpreter's __main__.
 func (in *Interpreter) Eval(expression string, options ...RunOption) (any, error) {
-	return runSource[any](nil, in, runEval, expression, options)
+	return runSource[any](noContext, in, runEval, expression, options)
 }
 
 // EvalAs is [Interpreter.Eval] with a result of type T.
 func EvalAs[T any](in *Interpreter, expression string, options ...RunOption) (T, error) {
-	return runSource[T](nil, in, runEval, expression, options)
+	return runSource[T](noContext, in, runEval, expression, options)
 }
 
 func runSource[T any](ctx context.Context, in *Interpreter, what int32, source string, opts []RunOption) (T, error) {
@@ -61,7 +61,10 @@ func runSource[T any](ctx context.Context, in *Interpreter, what int32, source s
 	return run[T](ctx, in, runRequest{what: what, flags: o.flags}, source, o.filename, nil)
 }
 
-// run makes a run of any kind, under a context or, when that is nil, without.
+// noContext is for runs that nothing ends.
+var noContext context.Context
+
+// run makes a run of any kind, under a context or with noContext.
 func run[T any](ctx context.Context, in *Interpreter, request runRequest, text, filename string, args []any) (result T, err error) {
 	f, err := newFrame(in)
 	if err != nil {
@@ -79,13 +82,13 @@ func run[T any](ctx context.Context, in *Interpreter, request runRequest, text, 
 	request.size, request.interp = unsafe.Sizeof(request), in.number()
 	request.args, request.nargs, request.kwargs = f.args, f.nargs, f.keywords()
 	var c *control
-	if ctx != nil {
+	if ctx != noContext {
 		if c, err = f.control(ctx, &request, false); err != nil {
 			return result, err
 		}
 		defer c.end()
 		if f.counted { // Go may be called
-			defer onThread(c.ctx)()
+			defer onThread(ctx)()
 		}
 	}
 	address := place(f, request)

@@ -30,6 +30,9 @@ public class Bench {
           measure("the same, in a session", () -> add.call(2, 3));
         }
       }
+      interp.define("host", call -> (long) call.arg(0) + (long) call.arg(1));
+      interp.exec("def calls():\n  for _ in range(1000): host(2, 3)");
+      measure("Python calls Java", () -> interp.call("calls"), 1000);
       measure("eval '1'", () -> interp.eval("1"));
       measure("a list of 1,000 ints out", () -> interp.eval("numbers"));
       measure("a list of 1,000 ints in", () -> interp.call("builtins:len", numbers));

@@ -311,11 +311,9 @@ public class Host {
                   return repr([self])  # through C, so that it takes stack
           """);
       for (long kib : new long[] {0, 256, 1024, 16 * 1024}) {
-        Thread thread =
-            Thread.ofPlatform()
-                .stackSize(kib * 1024)
-                .start(() -> Check.equal(failure(interp, "repr(Nested())").type().name(), "RecursionError"));
-        thread.join();
+        joined(
+            Thread.ofPlatform().stackSize(kib * 1024),
+            () -> Check.equal(failure(interp, "repr(Nested())").type().name(), "RecursionError"));
       }
       interp.exec("import threading\ndef run():\n  try: repr(Nested())\n  except RecursionError: seen.append(1)");
       interp.exec("seen = []\nt = threading.Thread(target=run)\nt.start()\nt.join()");
@@ -324,7 +322,7 @@ public class Host {
   }
 
   @SuppressWarnings("try") // as above
-  private static void reentry() {
+  private static void reentry() throws Exception {
     try (Interpreter interp = Subpy.create();
         Interpreter other = Subpy.create()) {
       interp.define("again", call -> interp.eval((String) call.arg(0)));
@@ -334,7 +332,9 @@ public class Host {
         return level == 0 ? 0L : (long) (level % 2 == 0 ? interp : other).call("down", level - 1) + 1;
       });
       other.define("down", call -> interp.call("down", call.arg(0)));
-      Check.equal(interp.call("down", 50), 50L);
+      // A library that is built for debugging needs more than the 1 MiB that threads have.
+      joined(Thread.ofPlatform().stackSize(16 << 20), () -> Check.equal(interp.call("down", 50), 50L));
+      Check.equal(interp.call("down", 10), 10L);
       // On the same thread state: what Python keeps for a thread is there inside.
       interp.exec("import threading\nlocal = threading.local()\nlocal.x = 1\ndef f():\n  local.x = 5\n  return again('local.x')");
       Check.equal(interp.call("f"), 5L);
@@ -777,9 +777,9 @@ public class Host {
       }
       Check.equal(all.toString(), "");
       // Whose thread was forgotten: what it prints is lost.
-      AtomicReference<String> late = new AtomicReference<>();
-      interp.callInThread(RunOptions.DEFAULT.output((stream, text) -> late.set(text)), "builtins:print", 1).close();
-      while (interp.isRunning()) {
+      interp.exec("done = []\ndef late():\n  print(1)\n  done.append(1)");
+      interp.callInThread(RunOptions.DEFAULT.output((stream, text) -> {}), "late").close();
+      while ((long) interp.eval("len(done)") == 0 || interp.isRunning()) {
         Thread.sleep(1);
       }
     }
@@ -876,6 +876,17 @@ public class Host {
       if (wrong.get() != null) {
         throw new AssertionError(wrong.get());
       }
+    }
+  }
+
+  private static void joined(Thread.Builder kind, Runnable action) throws Exception {
+    AtomicReference<Throwable> failure = new AtomicReference<>();
+    Thread thread = kind.unstarted(action);
+    thread.setUncaughtExceptionHandler((which, t) -> failure.set(t));
+    thread.start();
+    thread.join();
+    if (failure.get() != null) {
+      throw new AssertionError(failure.get());
     }
   }
 

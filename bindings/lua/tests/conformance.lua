@@ -5,10 +5,16 @@ local ffi = require("ffi")
 local bit = require("bit")
 local subpy = require("subpy")
 
+local ONE_THREAD = "Python's threads print too, and cannot call Lua: only the output of runs is captured"
+
 -- What cannot be said in Lua, by the names of the cases, with the reason.
 local SKIPPED = {
   ["a NaN keeps its payload"] = "LuaJIT has one NaN",
   ["a row with an argument that is wrong"] = "bigint() refuses it",
+  ["a host function is called on a thread of Python's"] = "a Lua state belongs to one thread: there it is a RuntimeError",
+  ["print goes to the interpreter's output"] = ONE_THREAD,
+  ["stderr is a stream of its own"] = ONE_THREAD,
+  ["a long text arrives whole"] = ONE_THREAD,
 }
 
 -- ---- JSON: null is subpy.none, an array a table with n, an object a list of its names in order, with the values by name.
@@ -161,6 +167,7 @@ end
 
 -- The class of what subpy.list{}, ... make.
 local LIST, TUPLE, DICT = getmetatable(subpy.list()), getmetatable(subpy.tuple()), getmetatable(subpy.dict())
+local KWARGS = getmetatable(subpy.kwargs{})
 local BYTES, BIGINT = getmetatable(subpy.bytes("")), getmetatable(subpy.bigint("0x0"))
 
 -- A result and a value of the table as texts, which are the same when the values are. A number that is whole is an int:
@@ -273,6 +280,15 @@ end
 local function ways(case)
   local text, options = case.text, { filename = case.filename, keep_indent = case.keep_indent }
   local args, n = arguments(case)
+  if case.cancel_ms and case.cancel_ms > 0 then -- nothing in a Lua state can fire a token while it waits for a run
+    return { { "on a thread", function(interp)
+      local start = case["do"] == "eval" and interp.eval_in_thread or interp.call_in_thread
+      local thread = start(interp, text)
+      thread:wait(case.cancel_ms / 1000)
+      interp.options.cancel:fire()
+      return thread:join()
+    end } }
+  end
   if case["do"] == "exec" then
     return { { "exec", function(interp) interp:exec(text, options) end } }
   elseif case["do"] == "eval" then
@@ -285,6 +301,10 @@ local function ways(case)
   elseif case["do"] ~= "call" then
     error("there is no " .. tostring(case["do"]) .. " to do")
   end
+  local by_name = { "by name", function(interp) return interp:call(text, unpack(args, 1, n)) end }
+  if case.section == "host" then -- on other threads it would be a RuntimeError
+    return { by_name, { "prepared", function(interp) return interp:prepare(text)(unpack(args, 1, n)) end } }
+  end
   return {
     { "by name", function(interp) return interp:call(text, unpack(args, 1, n)) end },
     { "prepared", function(interp) return interp:prepare(text)(unpack(args, 1, n)) end },
@@ -295,9 +315,41 @@ local function ways(case)
   }
 end
 
-local function check(case, interp, run)
-  if case.setup then interp:exec(case.setup) end
-  local ok, result = pcall(run, interp)
+local function define_host(interp)
+  interp:define("host:echo", function(value) return value end)
+  interp:define("host:arguments", function(...)
+    local given, n = { ... }, select("#", ...)
+    local names = subpy.dict()
+    if n > 0 and getmetatable(given[n]) == KWARGS then names, n = given[n].names, n - 1 end
+    local args = { n = n }
+    for i = 1, n do args[i] = given[i] end
+    return subpy.tuple{ subpy.list(args), names }
+  end)
+  interp:define("host:nothing", function() end)
+  interp:define("host:fail", function(kind, message) error(subpy.exception(kind, message)) end)
+  interp:define("host:again", function(text) return interp:eval(text) end)
+end
+
+-- An interpreter with what the case says of it, and an object of it with the case's options.
+local function prepared(case)
+  local limit = case.interp_timeout_ms and case.interp_timeout_ms / 1000
+  local interp = subpy.create{ timeout = limit, no_stdin = case.no_stdin }
+  if case.section == "host" then define_host(interp) end
+  local options, printed = { timeout = case.timeout_ms and case.timeout_ms / 1000 }, { "", "" }
+  if case.cancel_ms then
+    options.cancel = subpy.cancel()
+    if case.cancel_ms == 0 then options.cancel:fire() end
+  end
+  if case.output then
+    options.output = function(stream, text) printed[stream] = printed[stream] .. text end
+  end
+  return interp, next(options) and interp:with_options(options) or interp, printed
+end
+
+local function check(case, interp, way, printed)
+  local ok, result = pcall(way, interp)
+  if case.stdout then compare("stdout", printed[1], case.stdout) end
+  if case.stderr then compare("stderr", printed[2], case.stderr) end
   if ok then
     if case.error then error("returned " .. shown(result), 0) end
     if case.result ~= nil then compare("the result", shown(result, case.result), shown_expected(case.result)) end
@@ -366,7 +418,16 @@ local text = file:read("*a")
 file:close()
 
 local parsed = json(text)
-local cases, names, count, failed = parsed.cases, {}, 0, 0
+local names, count, failed = {}, 0, 0
+local cases = { n = 0 }
+for _, section in ipairs{ "cases", "host", "limits", "output" } do
+  assert(parsed[section].n > 0)
+  for i = 1, parsed[section].n do
+    cases.n = cases.n + 1
+    cases[cases.n] = parsed[section][i]
+    cases[cases.n].section = section
+  end
+end
 for i = 1, cases.n do
   local case = cases[i]
   names[case.name] = true
@@ -375,8 +436,9 @@ for i = 1, cases.n do
   else
     count = count + 1
     for _, way in ipairs(ways(case)) do
-      local interp = subpy.create()
-      local ok, failure = pcall(check, case, interp, way[2])
+      local interp, with_options, printed = prepared(case)
+      if case.setup then interp:exec(case.setup) end
+      local ok, failure = pcall(check, case, with_options, way[2], printed)
       interp:close()
       if not ok then
         failed = failed + 1

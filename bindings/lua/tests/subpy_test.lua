@@ -760,6 +760,211 @@ test("a kind or a status that this version does not know is an error with its nu
   equal({ ok, failure.status, failure.code, failure.message }, { false, -77, "SUBPY_ERROR_UNKNOWN", "" })
 end)
 
+-- ---- host control
+
+test("Python calls Lua functions", function()
+  local one = subpy.create()
+  one:define("host:add", function(a, b) return a + b end, { signature = "(a, b, /)", doc = "The sum." })
+  one:define("plain", function() end)
+  one:exec("import host, inspect")
+  equal(one:eval("(host.add(2, 3), plain(), host.add.__doc__, str(inspect.signature(host.add)))"),
+    tuple{ 5, none, "The sum.", "(a, b, /)" })
+  local sum = 0
+  for n = 1, 2000 do sum = sum + one:call("host:add", n, 1) end -- hot: it would be compiled
+  equal(sum, 2003000)
+  local add = one:prepare("host:add")
+  for n = 1, 2000 do equal(add(n, 1), n + 1) end
+  equal(#add:call_many({ { 1, 2 }, { 3, 4 } }), 2)
+  one:define("host:seen", function(...)
+    local last = select(select("#", ...), ...)
+    return list{ select("#", ...), (...), last.names:get("k") }
+  end)
+  equal(one:eval("host.seen(None, b'x', k=[1])"), list{ 3, none, list{ 1 } })
+  one:define("host:add", function() return "anew" end)
+  equal(one:eval("host.add(1, 2)"), "anew")
+  for _, wrong in ipairs{ "", "a..b:c", "host:a.b" } do
+    raised("SUBPY_ERROR_INVALID_ARGUMENT", one.define, one, wrong, print)
+  end
+  refused("define: a function is expected", one.define, one, "f", 1)
+  refused("there is no option keep", one.define, one, "f", print, { keep = true })
+  one:close()
+  raised("SUBPY_ERROR_NOT_FOUND", one.define, one, "f", print)
+end)
+
+test("what a Lua function raises is an exception, and comes back", function()
+  local one = subpy.create()
+  local original = { "a table" }
+  one:define("host:fail", function(how)
+    if how == "kind" then error(subpy.exception("KeyError", "k")) end
+    if how == "module" then error(subpy.exception("decimal:InvalidOperation", "d")) end
+    if how == "table" then error(original) end
+    if how == "python" then one:exec("[][1]") end
+    if how == "result" then return print end
+    error("in words", 0)
+  end)
+  one:exec("import host\ndef catch(how):\n    try: host.fail(how)\n    except Exception as e: return type(e).__name__, str(e)")
+  equal(one:call("catch", "kind"), tuple{ "KeyError", "'k'" })
+  equal(one:call("catch", "module"), tuple{ "InvalidOperation", "d" })
+  equal(one:call("catch", "words"), tuple{ "RuntimeError", "in words" })
+  equal(one:call("catch", "python"), tuple{ "IndexError", "list index out of range" })
+  equal(one:call("catch", "result"), tuple{ "RuntimeError", "result is a function, which has no Python value" })
+  equal(one:call("catch", "table")[1], "RuntimeError")
+  local failure = raised("SUBPY_ERROR_EXECUTION_FAILED", one.exec, one, "host.fail('table')")
+  if failure.cause ~= original then error("the original is lost") end
+  if not failure.excinfo.errdisplay:find("In Lua:", 1, true) then error(failure.excinfo.errdisplay) end
+  failure = raised("SUBPY_ERROR_EXECUTION_FAILED", one.exec, one, "host.fail('python')")
+  equal({ failure.excinfo.type.name, failure.cause.code }, { "IndexError", "SUBPY_ERROR_EXECUTION_FAILED" })
+  one:close()
+end)
+
+test("Lua functions run Python, in the same interpreter and in others", function()
+  local one, two = subpy.create(), subpy.create()
+  one:define("host:again", function(text) return one:eval(text) end)
+  one:define("host:over", function(text) return two:eval(text) end)
+  two:define("back", function(text) return one:eval(text) end)
+  one:exec("import host; x = 20")
+  for _ = 1, 300 do
+    equal(one:eval("host.again('x + 1') + 1"), 22)
+    equal(one:eval("host.over('back(\"x\")')"), 20)
+    equal(one:eval("host.again('host.over(\"back(1)\")') if False else host.again('host.again(\"3\")')"), 3)
+  end
+  one:define("host:co", function() coroutine.yield(1) end)
+  local co = coroutine.wrap(function()
+    equal(one:eval("host.again('x')"), 20)
+    return one:exec("host.co()")
+  end)
+  local ok, failure = pcall(co)
+  equal({ ok, failure.excinfo.type.name }, { false, "RuntimeError" })
+  one:session(function() equal(one:eval("host.again('x')"), 20) end)
+  two:close()
+  one:close()
+end)
+
+test("Python's own threads cannot call Lua functions", function()
+  local one = subpy.create()
+  one:define("host:f", function() return 1 end)
+  one:exec([[
+    import host, threading
+    def work():
+        global seen
+        try: host.f()
+        except RuntimeError as e: seen = str(e)
+    t = threading.Thread(target=work, daemon=False); t.start(); t.join()
+  ]])
+  equal(one:eval("seen"), "host.f() may be called only on the thread that defined it")
+  local failure = raised("SUBPY_ERROR_EXECUTION_FAILED", function() one:call_in_thread("host:f"):join() end)
+  equal(failure.excinfo.type.name, "RuntimeError")
+  one:exec("import atexit; atexit.register(lambda: host.f() and None)")
+  one:close()
+end)
+
+test("nothing is left of functions and errors", function()
+  local one = subpy.create()
+  local alive = setmetatable({}, { __mode = "k" })
+  one:define("host:raises", function()
+    local original = { string.rep("x", 1000) }
+    alive[original] = true
+    error(original)
+  end)
+  one:exec("import host\ndef swallow():\n    try: host.raises()\n    except RuntimeError: pass")
+  for _ = 1, 200 do
+    local f = function() return 1 end
+    alive[f] = true
+    one:define("host:f", f)
+    one:call("swallow")
+    pcall(one.exec, one, "host.raises()")
+  end
+  one:define("host:f", print)
+  one:exec("pass")
+  one:exec("pass")
+  collectgarbage()
+  collectgarbage()
+  local left = 0
+  for _ in pairs(alive) do left = left + 1 end
+  if left > 2 then error(left .. " are alive") end
+  one:close()
+end)
+
+test("runs have time limits and tokens", function()
+  local one = subpy.create()
+  one:exec("def loop():\n    while True: pass")
+  local short = one:with_options{ timeout = 0.05 }
+  equal(short:eval("1"), 1)
+  local failure = raised("SUBPY_ERROR_TIMEOUT", short.exec, short, "while True: pass")
+  equal({ failure.excinfo.type.name, #failure.frames }, { "KeyboardInterrupt", 1 })
+  raised("SUBPY_ERROR_TIMEOUT", short.call, short, "loop")
+  raised("SUBPY_ERROR_TIMEOUT", short:prepare("loop"))
+  raised("SUBPY_ERROR_TIMEOUT", function() short:call_in_thread("loop"):join() end)
+  raised("SUBPY_ERROR_TIMEOUT", function() short:exec_in_thread("loop()"):join() end)
+  one:define("wait", function() repeat until subpy.cancelled() end)
+  raised("SUBPY_ERROR_TIMEOUT", short.exec, short, "wait()")
+  equal(subpy.cancelled(), false)
+
+  local token = subpy.cancel()
+  local mine = one:with_options{ cancel = token }
+  equal(mine:eval("1"), 1)
+  local thread = mine:call_in_thread("loop")
+  subpy.cancel(token:handle()):fire()
+  raised("SUBPY_ERROR_INTERRUPTED", thread.join, thread)
+  equal(raised("SUBPY_ERROR_INTERRUPTED", mine.eval, mine, "1").excinfo, nil)
+  local own = subpy.cancel()
+  one:define("stop", function() own:fire() end)
+  local stopped = one:with_options{ cancel = own }
+  raised("SUBPY_ERROR_INTERRUPTED", stopped.exec, stopped, "stop()\nloop()")
+  thread = one:call_in_thread("loop")
+  repeat until one:is_running()
+  one:interrupt()
+  raised("SUBPY_ERROR_INTERRUPTED", thread.join, thread)
+  for _, wrong in ipairs{ 0, -1, 0 / 0, "1" } do
+    refused("timeout: a number of seconds above 0", one.with_options, one, { timeout = wrong })
+  end
+  refused("cancel: what subpy.cancel() returns", one.with_options, one, { cancel = 1 })
+  refused("there is no option limit", one.with_options, one, { limit = 1 })
+  equal(one:eval("1"), 1)
+  one:close()
+
+  local limited = subpy.create{ timeout = 0.05, no_stdin = true }
+  raised("SUBPY_ERROR_TIMEOUT", limited.exec, limited, "while True: pass")
+  equal(raised("SUBPY_ERROR_EXECUTION_FAILED", limited.exec, limited, "input()").excinfo.type.name, "EOFError")
+  limited:close()
+end)
+
+test("what a run prints comes to a function or a file", function()
+  local one = subpy.create()
+  local texts = { "", "" }
+  local captured = one:with_options{ output = function(stream, text) texts[stream] = texts[stream] .. text end }
+  captured:exec("import sys\nprint('out')\nprint('err', file=sys.stderr)")
+  equal(texts, { "out\n", "err\n" })
+  captured:call("builtins:print", "more")
+  captured:prepare("builtins:print")("most")
+  equal(texts[1], "out\nmore\nmost\n")
+  for _ = 1, 1000 do captured:call("builtins:print", "x") end
+  equal(#texts[1], 14 + 2000)
+  local nested = one:with_options{ output = function() texts[3] = one:eval("6 * 7") end }
+  nested:exec("print(1)")
+  equal(texts[3], 42)
+  local file = assert(io.tmpfile())
+  one:with_options{ output = file }:exec("print('to a file')")
+  file:seek("set")
+  equal(file:read("*a"), "to a file\n")
+  refused("output: a Lua function cannot be called on another thread", captured.call_in_thread, captured, "builtins:print")
+  refused("output: a function or a file is expected", one.with_options, one, { output = 3 })
+  one:close()
+end)
+
+test("an interpreter is closed within a time", function()
+  local one = subpy.create()
+  one:exec("def loop():\n    while True: pass")
+  local thread = one:call_in_thread("loop")
+  repeat until one:is_running()
+  raised("SUBPY_ERROR_BUSY", one.close, one, { timeout = 0 })
+  raised("SUBPY_ERROR_BUSY", one.close, one, { timeout = 0.05, drain = true })
+  raised("SUBPY_ERROR_BUSY", subpy.shutdown, { timeout = 0 })
+  refused("there is no option now", one.close, one, { now = true })
+  one:close{ timeout = 60, interrupt = true }
+  raised("SUBPY_ERROR_INTERRUPTED", thread.join, thread)
+end)
+
 -- ---- the standard library
 
 test("extension modules find what they need", function()

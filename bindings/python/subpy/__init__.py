@@ -16,29 +16,36 @@ one that the system's loader finds.
 from __future__ import annotations
 
 import enum
+import inspect
 import math
 import operator
 import os
-from collections.abc import Iterable, Mapping
-from ctypes import byref, c_bool, c_char_p, c_int64, c_size_t, c_uint64, c_void_p, sizeof
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from ctypes import byref, c_bool, c_char_p, c_int64, c_size_t, c_uint64, c_void_p, cast, sizeof
+from typing import Any, NamedTuple
 
+from . import _host
 from ._errors import (
     ExecutionFailed,
     Frame,
     InterpreterError,
+    InterpreterInterruptedError,
     InterpreterNotFoundError,
+    InterpreterTimeoutError,
     NotShareableError,
     SourceError,
     Status,
     exception,
     run,
 )
-from ._library import InterpOptions, RunRequest, RuntimeOptions, library
+from ._host import cancelled
+from ._library import CloseOptions, DefineOptions, InterpOptions, RunRequest, RuntimeOptions, library
+from ._limits import Cancel, ctrl_c, milliseconds, stoppable
 from ._values import Arguments, fetch
 
 __all__ = [
     "Busy",
+    "Cancel",
     "ExecutionFailed",
     "Flag",
     "Frame",
@@ -46,13 +53,16 @@ __all__ = [
     "Gil",
     "Interpreter",
     "InterpreterError",
+    "InterpreterInterruptedError",
     "InterpreterNotFoundError",
+    "InterpreterTimeoutError",
     "NotShareableError",
     "RuntimeFlag",
     "Session",
     "SourceError",
     "Status",
     "Thread",
+    "cancelled",
     "create",
     "get_current",
     "get_main",
@@ -65,11 +75,13 @@ __all__ = [
 ]
 
 
-_EXEC, _EVAL, _FUNCTION = 1, 2, 4
+_EXEC, _EVAL, _CALL, _FUNCTION = 1, 2, 3, 4
 _KEEP_INDENT = 1
 _RETURN_ERRORS = 1
 _UNTOUCHED = 1  # no address of an error
 _FOR_EVER = 1e12  # seconds
+_SLICE = 50  # milliseconds that the main thread waits before it looks for signals
+_DRAIN, _INTERRUPT = 1, 2
 
 
 class Gil(enum.IntEnum):
@@ -96,6 +108,8 @@ class Flag(enum.IntFlag):
     NO_THREADS = 4
     ALLOW_DAEMON_THREADS = 8
     NO_EXTENSION_CHECK = 16
+    UNBUFFERED = 32
+    NO_STDIN = 64
 
 
 class RuntimeFlag(enum.IntFlag):
@@ -114,12 +128,17 @@ def init(python: str | os.PathLike[str] | None = None, flags: RuntimeFlag = Runt
     run(library.subpy_init, byref(options))
 
 
-def shutdown() -> None:
+def shutdown(*, timeout: float | None = None, interrupt: bool = False, drain: bool = False) -> None:
     """Close all interpreters. Only a program calls this, not a package: at its end, or with `atexit`.
 
-    Raises InterpreterError (BUSY), and changes nothing, while anything runs.
+    Raises InterpreterError (BUSY), and changes nothing, while anything runs. The arguments are those of
+    Interpreter.close(): with them, what runs is waited for, or made to end.
     """
-    run(library.subpy_shutdown)
+    options = _close_options(timeout, interrupt, drain)
+    if options is None:
+        run(library.subpy_shutdown)
+    else:
+        run(library.subpy_shutdown_with, byref(options))
 
 
 def create(
@@ -128,11 +147,16 @@ def create(
     busy: Busy = Busy.REFUSE,
     flags: Flag = Flag.NONE,
     path: Iterable[str | os.PathLike[str]] = (),
+    timeout: float | None = None,
 ) -> Interpreter:
-    """A new interpreter, to be closed with close() or `with`, or by shutdown(). `path` is put in front of sys.path."""
+    """A new interpreter, to be closed with close() or `with`, or by shutdown(). `path` is put in front of sys.path.
+
+    `timeout` is how many seconds each run in it may take, unless it has a limit of its own.
+    """
     gil, busy, word = Gil(gil), Busy(busy), _flags(Flag, flags)
     folders = [_path(folder) for folder in path]
     options = InterpOptions(sizeof(InterpOptions), gil, busy, word, (c_char_p * len(folders))(*folders), len(folders))
+    options.timeout_ms = milliseconds(timeout, 0)
     handle = c_uint64()
     try:
         run(library.subpy_create, byref(options), byref(handle))
@@ -192,13 +216,13 @@ class Interpreter:
     It lives until it is closed, whether or not an object refers to it. Two objects for the same one are equal.
     """
 
-    __slots__ = ("_handle",)
+    __slots__ = ("_handle", "_options")
 
     def __init__(self, id: int) -> None:
         number = operator.index(id)
         if not -(2**63) <= number < 2**63:  # ctypes would take the lower bits
             raise InterpreterError("interpreter ID must be from 0 to 2**63 - 1", Status.INVALID_ARGUMENT)
-        self._handle = c_uint64()
+        self._handle, self._options = c_uint64(), None
         run(library.subpy_find, number, byref(self._handle))
 
     @property
@@ -221,6 +245,78 @@ class Interpreter:
         run(library.subpy_is_running, self._handle, byref(running))
         return running.value
 
+    def with_options(
+        self, *, timeout: float | None = None, cancel: Cancel | None = None, output: Any = None
+    ) -> Interpreter:
+        """The same interpreter, for runs that have limits: `interp.with_options(timeout=2).call("f", 1)`.
+
+        `timeout` is how many seconds a run may take (InterpreterTimeoutError), and `cancel` stops it
+        (InterpreterInterruptedError). `output` takes what it prints, as for set_output(). Functions that are looked up
+        with it have the options too. One that is None is as it is in this object.
+        """
+        before = self._options or _Options(0, None, None)
+        limit, taker = milliseconds(timeout, before.timeout_ms), before.output
+        if cancel is not None and not isinstance(cancel, Cancel):
+            raise TypeError(f"cancel must be a Cancel, not {type(cancel).__name__}")
+        if output is not None:
+            taker = _host.taker(output)
+        interpreter = _interpreter(self._handle)
+        interpreter._options = _Options(limit, cancel or before.cancel, taker)
+        return interpreter
+
+    def interrupt(self) -> None:
+        """Stop what runs in it now, whoever started it: these runs end with InterpreterInterruptedError.
+
+        When nothing runs nothing happens. Returns at once.
+        """
+        run(library.subpy_interrupt, self._handle)
+
+    def set_output(self, output: Any) -> None:
+        """Give all that its code prints to a function of the stream (1: stdout, 2: stderr) and the text, or to a file.
+
+        A file gets both streams, with write(). None: back to the file descriptors. The function is called on the thread
+        that prints, also on threads of its code's, or on one that passes on what has come together.
+        """
+        if output is None:
+            run(library.subpy_set_output, self._handle, None, None, None)
+            return
+        number = _host.register(_host.taker(output))  # which is released whatever becomes of it
+        run(library.subpy_set_output, self._handle, _host.output, number, _host.finalize)
+
+    def define(
+        self,
+        name: str,
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        signature: str | None = None,
+        doc: str | None = None,
+    ) -> Any:
+        """Let its code call a function of this Python: "name" in its `__main__`, or "package.module:name".
+
+        Also as a decorator: `@interp.define("host:add")`. Arguments and results are copied, exceptions cross both ways:
+        one that the code does not catch is the `__cause__` of the ExecutionFailed that comes out here. It is called on
+        the thread that calls it over there, with the GIL of this Python; that may be a thread of that code's.
+        `signature` is what help() shows, such as "(a, b=0)", and `doc` the docstring, which is else the function's.
+        """
+        if function is None:
+            def decorator(function: Callable[..., Any]) -> Callable[..., Any]:
+                self.define(name, function, signature=signature, doc=doc)
+                return function
+
+            return decorator
+        if not callable(function):
+            raise TypeError(f"a function to define must be callable, not {type(function).__name__}")
+        where = _source(name, "name")
+        options = DefineOptions(sizeof(DefineOptions))
+        options.signature = None if signature is None else _text(signature, "signature")
+        text = inspect.getdoc(function) if doc is None and not isinstance(function, type) else doc
+        options.doc = None if text is None else _text(text, "doc")
+        number = _host.register(function)  # which is released whatever becomes of it
+        place = self._handle, where, len(where), byref(options)
+        run(library.subpy_define_with, *place, _host.host, number, _host.finalize)
+        return function
+
     def exec(
         self, code: str, *, filename: str | os.PathLike[str] = "<script>", keep_indent: bool = False
     ) -> None:
@@ -237,26 +333,28 @@ class Interpreter:
     def _run(self, what: int, source: bytes, filename: str | os.PathLike[str], flags: int) -> Any:
         request = RunRequest(sizeof(RunRequest), self._handle, what, flags, source, len(source))
         request.filename = _path(filename)
-        return fetch(library.subpy_run, byref(request), filename=os.fsdecode(filename))
+        return _perform(request, self._options, os.fsdecode(filename))
 
     def call(self, callable: str, /, *args: object, **kwargs: object) -> Any:
         """Call "name" in its `__main__`, or "package.module:attribute.attribute", and return the result."""
         name = _source(callable, "callable")
         given = _Given(args, kwargs)
-        return fetch(library.subpy_call, self._handle, name, len(name), *given.places)
+        if self._options is None and not ctrl_c.watches():
+            return fetch(library.subpy_call, self._handle, name, len(name), *given.places)
+        request = RunRequest(sizeof(RunRequest), self._handle, _CALL, 0, name, len(name), 0, *given.places)
+        return _perform(request, self._options)
 
     def call_in_thread(self, callable: str, /, *args: object, **kwargs: object) -> Thread:
         """Start a call on a new thread of the library, which no GIL of ours holds up."""
         name = _source(callable, "callable")
         given = _Given(args, kwargs)
-        thread = Thread(c_uint64())  # now, so that it frees the thread also when a signal handler raises
-        run(library.subpy_call_in_thread, self._handle, name, len(name), *given.places, byref(thread._handle))
-        return thread
+        request = RunRequest(sizeof(RunRequest), self._handle, _CALL, 0, name, len(name), 0, *given.places)
+        return _start(request, self._options)
 
     def function(self, callable: str, /) -> Function:
         """Look "name" or "package.module:attribute.attribute" up once, to call it many times."""
         name = _source(callable, "callable")
-        function = Function(c_uint64())  # as for threads
+        function = Function(c_uint64(), self._options)  # as for threads
         run(library.subpy_function_new, self._handle, name, len(name), byref(function._handle))
         return function
 
@@ -269,9 +367,18 @@ class Interpreter:
         names = Arguments([{**(ns or {}), **kwargs}], lambda _: "names")
         run(library.subpy_prepare_main, self._handle, names.at(0))
 
-    def close(self) -> None:
-        """End it, after the threads that its code started. InterpreterError (BUSY) while something runs in it."""
-        run(library.subpy_close, self._handle)
+    def close(self, *, timeout: float | None = None, interrupt: bool = False, drain: bool = False) -> None:
+        """End it, after the threads that its code started. InterpreterError (BUSY) while something runs in it.
+
+        `timeout` is how many seconds it may wait for these threads. `drain` also lets runs finish, and `interrupt` makes
+        runs and threads end. If they have not in time, it is InterpreterError (BUSY), and the interpreter goes on;
+        InterpreterTimeoutError if it has begun to end.
+        """
+        options = _close_options(timeout, interrupt, drain)
+        if options is None:
+            run(library.subpy_close, self._handle)
+        else:
+            run(library.subpy_close_with, self._handle, byref(options))
 
     def __enter__(self) -> Interpreter:
         return self
@@ -301,15 +408,18 @@ class Function:
     It ends with its interpreter, when it is closed, and with this object.
     """
 
-    __slots__ = ("_handle",)
+    __slots__ = ("_handle", "_options")
 
-    def __init__(self, handle: c_uint64) -> None:
-        self._handle = handle
+    def __init__(self, handle: c_uint64, options: _Options | None = None) -> None:
+        self._handle, self._options = handle, options
 
     def __call__(self, /, *args: object, **kwargs: object) -> Any:
         """Call it, and return the result."""
         given = _Given(args, kwargs)
-        return fetch(library.subpy_function_call, self._handle, *given.places)
+        if self._options is None and not ctrl_c.watches():
+            return fetch(library.subpy_function_call, self._handle, *given.places)
+        request = RunRequest(sizeof(RunRequest), 0, _FUNCTION, 0, None, 0, self._handle, *given.places)
+        return _perform(request, self._options)
 
     def call_many(self, rows: Iterable[Iterable[object]], /, *, return_exceptions: bool = False) -> list[Any]:
         """Call it with one row of positional arguments after the other, and return the list of results.
@@ -340,12 +450,8 @@ class Function:
     def call_in_thread(self, /, *args: object, **kwargs: object) -> Thread:
         """Start a call on a new thread of the library."""
         given = _Given(args, kwargs)
-        request = RunRequest(sizeof(RunRequest), 0, _FUNCTION)
-        request.function = self._handle
-        request.args, request.nargs, request.kwargs = given.places
-        thread = Thread(c_uint64())
-        run(library.subpy_run_in_thread, byref(request), byref(thread._handle))
-        return thread
+        request = RunRequest(sizeof(RunRequest), 0, _FUNCTION, 0, None, 0, self._handle, *given.places)
+        return _start(request, self._options)
 
     def close(self) -> None:
         """Give it back. Calls that are running finish. Never an error."""
@@ -401,21 +507,34 @@ class Thread:
     One that nobody joins goes on when this object is dropped; its exception is then printed to stderr.
     """
 
-    __slots__ = ("_handle",)
+    __slots__ = ("_handle", "_output")
 
     def __init__(self, handle: c_uint64) -> None:
-        self._handle = handle
+        self._handle, self._output = handle, 0
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the call has ended, at most for so many seconds. Whether it has; join() is still to be called."""
-        milliseconds = -1 if timeout is None else math.ceil(max(0, min(timeout, _FOR_EVER)) * 1000)
+        left = -1 if timeout is None else math.ceil(max(0, min(timeout, _FOR_EVER)) * 1000)
         done = c_bool()
-        run(library.subpy_thread_wait, self._handle, milliseconds, byref(done))
+        while ctrl_c.watches() and (left < 0 or left > _SLICE):  # signals are handled in between
+            run(library.subpy_thread_wait, self._handle, _SLICE, byref(done))
+            if done:
+                return True
+            left = max(left - _SLICE, -1) if left > 0 else left
+        run(library.subpy_thread_wait, self._handle, left, byref(done))
         return done.value
 
     def join(self) -> Any:
-        """Wait for the call to end, and return or raise what it did. Once: then it is InterpreterNotFoundError."""
-        return fetch(library.subpy_thread_join, self._handle)
+        """Wait for the call to end, and return or raise what it did. Once: then it is InterpreterNotFoundError.
+
+        Ctrl-C while the main thread waits leaves the call as it is; it can be joined later.
+        """
+        if ctrl_c.watches():
+            self.wait()
+        try:
+            return fetch(library.subpy_thread_join, self._handle)
+        finally:
+            _host.release(self._output)
 
     def __del__(self, free: Any = library.subpy_thread_free) -> None:  # a default, because at exit modules are emptied
         free(self._handle)
@@ -423,8 +542,54 @@ class Thread:
 
 def _interpreter(handle: c_uint64) -> Interpreter:
     interpreter = Interpreter.__new__(Interpreter)
-    interpreter._handle = handle
+    interpreter._handle, interpreter._options = handle, None
     return interpreter
+
+
+class _Options(NamedTuple):
+    """What with_options() says of runs."""
+
+    timeout_ms: int
+    cancel: Cancel | None
+    output: Callable[[int, str], object] | None
+
+
+def _perform(request: RunRequest, options: _Options | None, filename: str = "<script>") -> Any:
+    """Runs what is requested."""
+    number = 0
+    if options is not None:
+        request.timeout_ms = options.timeout_ms
+        if options.output is not None:
+            number = _host.register(options.output)
+            request.output, request.output_data = cast(_host.output, c_void_p), number
+    try:
+        perform = lambda: fetch(library.subpy_run, byref(request), filename=filename)
+        return stoppable(request, options and options.cancel, perform)
+    finally:
+        if number:
+            _host.release(number)
+
+
+def _start(request: RunRequest, options: _Options | None) -> Thread:
+    """Runs it on a thread of its own."""
+    thread = Thread(c_uint64())  # now, so that it frees the thread also when a signal handler raises
+    if options is not None:
+        request.timeout_ms = options.timeout_ms
+        if options.cancel is not None:
+            request.cancel = options.cancel._token.handle
+        if options.output is not None:
+            thread._output = _host.register(options.output)
+            request.output, request.output_data = cast(_host.output, c_void_p), thread._output
+    run(library.subpy_run_in_thread, byref(request), byref(thread._handle))
+    return thread
+
+
+def _close_options(timeout: float | None, interrupt: bool, drain: bool) -> CloseOptions | None:
+    if timeout is None and not interrupt and not drain:
+        return None
+    limit = -1 if timeout is None else math.ceil(max(0, min(timeout, _FOR_EVER)) * 1000)
+    flags = (_INTERRUPT if interrupt else 0) | (_DRAIN if drain else 0)
+    return CloseOptions(sizeof(CloseOptions), limit, flags)
 
 
 class _Given:
@@ -467,6 +632,14 @@ def _source(text: str, what: str) -> bytes:
     if not isinstance(text, str):
         raise TypeError(f"{what} must be a str, not {type(text).__name__}")
     return text.encode()
+
+
+def _text(text: str, what: str) -> bytes:
+    # Text that the library takes with a NUL at its end.
+    encoded = _source(text, what)
+    if b"\0" in encoded:
+        raise ValueError(f"{what}: embedded null character")
+    return encoded
 
 
 def _flags(kind: type[enum.IntFlag], flags: int) -> int:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import enum
+import itertools
 import os
+import sys
+import threading
 from ctypes import byref, c_char_p, c_int32, c_size_t, c_void_p, sizeof, string_at
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -25,6 +28,8 @@ class Status(enum.IntEnum):
     SYNTAX = -7
     PYTHON_NOT_FOUND = -8
     PYTHON_UNSUPPORTED = -9
+    TIMEOUT = -10
+    INTERRUPTED = -11
     NO_MEMORY = -12
     FORKED = -13
     WRONG_STATE = -14
@@ -91,6 +96,30 @@ class ExecutionFailed(InterpreterError):
         return f"{super().__str__()}\n\nUncaught in the interpreter:\n\n{self.excinfo.errdisplay}"
 
 
+class _Stopped(InterpreterError):
+    """`excinfo` is that of ExecutionFailed, and says where the code was; None when no Python code had begun."""
+
+    excinfo: SimpleNamespace | None = None
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text if self.excinfo is None else f"{text}\n\nUncaught in the interpreter:\n\n{self.excinfo.errdisplay}"
+
+
+class InterpreterTimeoutError(_Stopped, TimeoutError):
+    """The time was up: code was stopped, or an interpreter has not ended in time.
+
+    `excinfo` is that of ExecutionFailed, and says where the code was; None when no Python code had begun.
+    """
+
+
+class InterpreterInterruptedError(_Stopped):
+    """The run was cancelled or interrupted, in Python code or before it began.
+
+    `excinfo` is that of ExecutionFailed, and says where the code was; None when no Python code had begun.
+    """
+
+
 class SourceError(InterpreterError, SyntaxError):
     """The source does not compile, nothing ran.
 
@@ -130,10 +159,44 @@ def run(function: Any, *arguments: Any, filename: str = "<script>") -> None:
     try:
         status = function(*arguments, byref(error))
         if status:
-            raise exception(status, error, filename)
-    except BaseException:
+            raised = exception(status, error, filename)
+            if raised.__cause__ is not None and not isinstance(raised.__cause__, Exception):
+                raise raised.__cause__  # an exit or a Ctrl-C of the host's: nobody means to catch these as another one
+            raise raised
+    except BaseException as caught:
+        if error and isinstance(caught, KeyboardInterrupt) and caught.__cause__ is None:
+            caught.__cause__ = exception(library.subpy_error_status(error), error, filename)  # where the code was
         library.subpy_error_free(error)
         raise
+    finally:
+        if _kept:
+            _forget()
+
+
+# Exceptions of host functions, by the number that the library has for each, with the thread that each
+# was raised on. They are there to be found again when Python does not catch them.
+_kept: dict[int, tuple[int, BaseException]] = {}
+_tags = itertools.count(1)
+
+
+def keep(error: BaseException) -> int:
+    """A number for an exception that a host function raises, on a thread that comes from run()."""
+    tag = next(_tags)
+    _kept[tag] = threading.get_ident(), error
+    return tag
+
+
+def _forget() -> None:
+    """A run has ended. When it was the outermost of its thread, nothing of what was kept there can come any more."""
+    frame: Any = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code is run.__code__:
+            return
+        frame = frame.f_back
+    thread = threading.get_ident()
+    for tag, (owner, _) in list(_kept.items()):
+        if owner == thread:
+            _kept.pop(tag, None)
 
 
 def exception(status: int, error: c_void_p, filename: str = "<script>") -> InterpreterError:
@@ -141,6 +204,9 @@ def exception(status: int, error: c_void_p, filename: str = "<script>") -> Inter
     made, row = _without_row(status, error, filename), c_size_t()
     if library.subpy_error_row(error, byref(row)):
         made.row = row.value
+    tag = library.subpy_error_tag(error)
+    if tag:
+        _, made.__cause__ = _kept.pop(tag, (0, None))
     return made
 
 
@@ -153,6 +219,12 @@ def _without_row(status: int, error: c_void_p, filename: str) -> InterpreterErro
         library.subpy_error_syntax(error, byref(line), byref(column), byref(text))
         place = (filename, line.value or None, column.value or None, _string(text))
         return SourceError(message, place, _excinfo(error))
+    if status == Status.TIMEOUT or status == Status.INTERRUPTED:
+        kind = InterpreterTimeoutError if status == Status.TIMEOUT else InterpreterInterruptedError
+        stopped = kind(message, Status(status))
+        if library.subpy_error_type_name(error, None):
+            stopped.excinfo = _excinfo(error)
+        return stopped
     if status == Status.NOT_FOUND:
         return InterpreterNotFoundError(message, Status.NOT_FOUND)
     if status == Status.NOT_SHAREABLE:

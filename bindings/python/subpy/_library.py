@@ -35,6 +35,10 @@ class RunRequest(Structure):
         ("nargs", c_size_t),
         ("kwargs", c_void_p),
         ("filename", c_char_p),
+        ("timeout_ms", c_int64),
+        ("cancel", c_uint64),
+        ("output", c_void_p),
+        ("output_data", c_void_p),
     ]
 
 
@@ -48,6 +52,25 @@ class InterpOptions(Structure):
         ("flags", c_uint64),
         ("path", POINTER(c_char_p)),
         ("path_len", c_size_t),
+        ("timeout_ms", c_int64),
+    ]
+
+
+class CloseOptions(Structure):
+    """subpy_close_options"""
+
+    _fields_ = [("size", c_size_t), ("timeout_ms", c_int64), ("flags", c_uint32), ("reserved", c_uint32)]
+
+
+class DefineOptions(Structure):
+    """subpy_define_options"""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("flags", c_uint32),
+        ("reserved", c_uint32),
+        ("signature", c_char_p),
+        ("doc", c_char_p),
     ]
 
 
@@ -127,8 +150,10 @@ def _load() -> ctypes.CDLL:
     call = (handle, *text, c_void_p, c_size_t, c_void_p)
     declare(c_int32, "init", POINTER(RuntimeOptions), error)
     declare(c_int32, "shutdown", error)
+    declare(c_int32, "shutdown_with", POINTER(CloseOptions), error)
     declare(c_int32, "create", POINTER(InterpOptions), POINTER(handle), error)
-    declare(c_int32, "close", handle, error)
+    declare(c_int32, "close interrupt", handle, error)
+    declare(c_int32, "close_with", handle, POINTER(CloseOptions), error)
     declare(c_int32, "prepare_main", handle, c_void_p, error)
     declare(c_int32, "is_running", handle, POINTER(c_bool), error)
     declare(c_int32, "id", handle, POINTER(c_int64), error)
@@ -148,6 +173,15 @@ def _load() -> ctypes.CDLL:
     declare(c_int32, "thread_join", handle, value, error)
     declare(c_int32, "thread_wait", handle, c_int64, POINTER(c_bool), error)
     declare(None, "thread_free", handle)
+    declare(c_int32, "define_with", handle, *text, POINTER(DefineOptions), c_void_p, c_void_p, c_void_p, error)
+    declare(c_int32, "context_return", c_void_p, c_void_p)
+    declare(c_int32, "context_raise", c_void_p, *text, *text)
+    declare(c_int32, "context_note", c_void_p, *text)
+    declare(c_int32, "context_tag", c_void_p, c_uint64)
+    declare(c_bool, "context_cancelled", c_void_p)
+    declare(c_int32, "set_output", handle, c_void_p, c_void_p, c_void_p, error)
+    declare(c_int32, "cancel_new", POINTER(handle), error)
+    declare(None, "cancel_fire cancel_free", handle)
     declare(c_bool, "value_block", value, POINTER(c_void_p), POINTER(c_size_t))
     declare(None, "value_free", value)
 
@@ -161,6 +195,7 @@ def _load() -> ctypes.CDLL:
     declare(c_bool, "error_syntax", c_void_p, number, number, strings)
     declare(c_bool, "error_exit_status", c_void_p, number)
     declare(c_bool, "error_row", c_void_p, length)
+    declare(c_uint64, "error_tag", c_void_p)
     declare(None, "error_free", c_void_p)
     return library
 

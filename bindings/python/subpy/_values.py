@@ -138,15 +138,24 @@ def fetch(function: Any, *arguments: Any, filename: str = "<script>", with_error
         block = string_at(base, size.value) if size.value else b""
         root = bytes(result)
         if with_errors:  # which are gone with the result
-            return _read(root, block, base.value or 0)
+            return _read(root, _within(block, base.value or 0))[0]
     finally:  # not in a __del__ of the result: what a signal handler raises there is lost
         if result.kind != _INT:  # which owns nothing
             library.subpy_value_free(place)
-    return _read(root, block, base.value or 0)
+    return _read(root, _within(block, base.value or 0))[0]
 
 
-def _read(root: bytes, block: bytes, base: int) -> Any:
-    """The object of a value that points into `block`, which was at the address `base`."""
+def lent(address: int, count: int) -> list[Any]:
+    """The objects of an array of values that the library lends, which point to wherever they like."""
+    return _read(_lent(address, count * _ITEM.size), _lent)
+
+
+def _lent(address: int, size: int) -> bytes:
+    return string_at(address, size) if size else b""
+
+
+def _read(root: bytes, take: Callable[[int, int], bytes]) -> list[Any]:
+    """The objects of values. `take` has what is at an address."""
     kind, items, done = None, _ITEM.iter_unpack(root), []
     outer = []  # the containers that are being read, from the outside in: each as the three above
     while True:
@@ -156,19 +165,19 @@ def _read(root: bytes, block: bytes, base: int) -> Any:
             elif item == _FLOAT:
                 done.append(_FLOAT_PAYLOAD.unpack(_INT_PAYLOAD.pack(payload))[0])
             elif item == _STR:
-                done.append(_slice(block, payload - base, length).decode())
+                done.append(take(payload, length).decode())
             elif item == _BYTES:
-                done.append(_slice(block, payload - base, length))
+                done.append(take(payload, length))
             elif item == _NONE:
                 done.append(None)
             elif item == _BOOL:
-                done.append(payload != 0)
+                done.append(payload & 0xFF != 0)  # all there is in arguments
             elif item == _BIGINT:
-                done.append(int(_slice(block, payload - base, length), 16))
+                done.append(int(take(payload, length), 16))
             elif item in _CONTAINERS.values():
                 outer.append((kind, items, done))
                 size = length * _ITEM.size * (2 if item == _DICT else 1)
-                kind, items, done = item, _ITEM.iter_unpack(_slice(block, payload - base, size)), []
+                kind, items, done = item, _ITEM.iter_unpack(take(payload, size)), []
                 break
             elif item == _ERROR:
                 error = c_void_p(payload)
@@ -178,7 +187,7 @@ def _read(root: bytes, block: bytes, base: int) -> Any:
                 raise NotShareableError(message, Status.NOT_SHAREABLE)
         else:
             if not outer:
-                return done[0]
+                return done
             value: Any = done
             if kind == _TUPLE:
                 value = tuple(done)
@@ -188,9 +197,15 @@ def _read(root: bytes, block: bytes, base: int) -> Any:
             done.append(value)
 
 
-def _slice(block: bytes, at: int, size: int) -> bytes:
-    if size == 0:
-        return b""  # then the pointer means nothing
-    if not 0 <= at <= at + size <= len(block):
-        raise SystemError("a result of libsubpy points out of its block")
-    return block[at : at + size]
+def _within(block: bytes, base: int) -> Callable[[int, int], bytes]:
+    """What is in a block that was at the address `base`."""
+
+    def take(address: int, size: int) -> bytes:
+        if size == 0:
+            return b""  # then the pointer means nothing
+        at = address - base
+        if not 0 <= at <= at + size <= len(block):
+            raise SystemError("a result of libsubpy points out of its block")
+        return block[at : at + size]
+
+    return take

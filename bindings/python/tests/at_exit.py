@@ -1,4 +1,4 @@
-"""A host that ends while interpreters are there: `at_exit.py tidy`, `left`, `daemon`, `creating` or `late`."""
+"""A host that ends while interpreters are there: `at_exit.py tidy`, `left`, `daemon`, `creating`, `late` or `called`."""
 
 import atexit
 import sys
@@ -68,6 +68,14 @@ def creating() -> None:
     started.wait()
 
 
+def called() -> None:
+    """Exit handlers of interpreters call host functions and print to the host, which is ending itself."""
+    interp = subpy.create()
+    interp.define("host:show", lambda text: print(text, flush=True))
+    interp.set_output(lambda stream, text: print("printed:", text, end="", flush=True))
+    interp.exec("import atexit, host; atexit.register(host.show, 'called'); atexit.register(print, 'at exit')")
+
+
 class Late:
     def __init__(self, interp: subpy.Interpreter) -> None:
         self.interp = interp
@@ -87,5 +95,5 @@ def late() -> None:
 
 
 if __name__ == "__main__":
-    {"tidy": tidy, "left": left, "daemon": daemon, "creating": creating, "late": late}[sys.argv[1]]()
+    {"tidy": tidy, "left": left, "daemon": daemon, "creating": creating, "late": late, "called": called}[sys.argv[1]]()
     print("the end of the program")

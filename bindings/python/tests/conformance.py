@@ -1,8 +1,10 @@
 """The cases that every binding runs: `conformance.py ../../../conformance/cases.json`; its README explains them."""
 
+import importlib
 import json
 import struct
 import sys
+import threading
 from collections.abc import Callable, Iterator
 
 import subpy
@@ -130,6 +132,55 @@ def ways(case: dict, interp: subpy.Interpreter) -> Iterator[tuple[str, Callable[
             raise AssertionError(f"there is no {other!r} to do")
 
 
+def define_host(interp: subpy.Interpreter) -> None:
+    def fail(kind: str, message: str) -> None:
+        module, _, name = kind.rpartition(":")
+        raise getattr(importlib.import_module(module or "builtins"), name)(message)
+
+    interp.define("host:echo", lambda value: value)
+    interp.define("host:arguments", lambda *args, **kwargs: (list(args), kwargs))
+    interp.define("host:nothing", lambda: None)
+    interp.define("host:fail", fail)
+    interp.define("host:again", interp.eval)
+
+
+def prepared(case: dict) -> tuple[subpy.Interpreter, dict[str, list[str]]]:
+    """An interpreter with what the case says of it, and where its output comes, by the names in the table."""
+    printed: dict[str, list[str]] = {"stdout": [], "stderr": []}
+
+    def take(stream: int, text: str) -> None:
+        printed["stdout" if stream == 1 else "stderr"].append(text)
+
+    limit = case.get("interp_timeout_ms")
+    flags = subpy.Flag.NO_STDIN if case.get("no_stdin") else subpy.Flag.NONE
+    interp = subpy.create(timeout=limit and limit / 1000, flags=flags)
+    if case["section"] == "host":
+        define_host(interp)
+    if "setup" in case:
+        interp.exec(case["setup"])
+    if case.get("output") == "interpreter":
+        interp.set_output(take)
+    limit, cancel = case.get("timeout_ms"), None
+    if "cancel_ms" in case:
+        cancel = subpy.Cancel()
+        if case["cancel_ms"] == 0:
+            cancel.fire()
+        else:
+            timer = threading.Timer(case["cancel_ms"] / 1000, cancel.fire)
+            timer.daemon = True
+            timer.start()
+    output = take if case.get("output") == "run" else None
+    return interp.with_options(timeout=limit and limit / 1000, cancel=cancel, output=output), printed
+
+
+def check_printed(case: dict, printed: dict[str, list[str]]) -> None:
+    for name in ("stdout", "stderr"):
+        if name in case:
+            compare(name, "".join(printed[name]), case[name])
+    if "stdout_length" in case:
+        compare("stdout_length", len("".join(printed["stdout"])), case["stdout_length"])
+
+
 def check(case: dict, run: Callable[[], object]) -> None:
     try:
         result = run()
@@ -146,14 +197,14 @@ def check(case: dict, run: Callable[[], object]) -> None:
 def run_case(case: dict) -> None:
     turn, turns = 0, 1
     while turn < turns:
-        with subpy.create() as interp:
-            if "setup" in case:
-                interp.exec(case["setup"])
+        interp, printed = prepared(case)
+        with interp:
             found = list(ways(case, interp))
             turns = len(found)
             name, run = found[turn]
             try:
                 check(case, run)
+                check_printed(case, printed)
             except Exception as error:
                 error.add_note(f"in the case {case['name']!r}, {name}")
                 raise
@@ -200,7 +251,9 @@ def run_many(case: dict) -> None:
 def main() -> None:
     with open(sys.argv[1], encoding="utf-8") as file:
         table = json.load(file)
-    cases = table["cases"] + table["many"]
+    cases = []
+    for section in ("cases", "many", "host", "limits", "output"):
+        cases += [{"section": section, **case} for case in table[section]]
     unknown = SKIPPED.keys() - {case["name"] for case in cases}
     assert not unknown, f"skipped, but not there: {unknown}"
     count = 0

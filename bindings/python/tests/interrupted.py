@@ -76,13 +76,13 @@ def results_and_errors() -> None:
                 raise ValueError("x" * (1 << 20))
         """)
         grows(100, "run", lambda: interp.eval("result()"))
-        grows(100, "call", lambda: interp.call("result"))
-        grows(100, "call", lambda: interp.call("fail"))
+        grows(100, "run", lambda: interp.call("result"))
+        grows(100, "run", lambda: interp.call("fail"))
         grows(100, "run", lambda: interp.exec("fail()"))
         grows(100, "value_block", lambda: interp.call("result"))
         grows(100, "thread_join", lambda: interp.call_in_thread("result").join())
         function = interp.function("result")
-        grows(100, "function_call", function)
+        grows(100, "run", function)
         grows(100, "function_call_many", lambda: function.call_many([()]))
         fail = interp.function("fail")
         grows(100, "function_call_many", lambda: fail.call_many([()]))
@@ -153,7 +153,7 @@ def threads() -> None:
                 while interp.eval("done") == before:
                     pass
 
-        grows(100, "call_in_thread", start)
+        grows(100, "run_in_thread", start)
 
 
 def created() -> None:

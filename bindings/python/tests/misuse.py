@@ -24,8 +24,7 @@ def refused(status: subpy.Status, message: str, function: Callable, *args: objec
 
 def garbage_handles() -> None:
     for number in (0, 1, 2**53 - 1, 2**64 - 1):
-        garbage = object.__new__(subpy.Interpreter)
-        garbage._handle = ctypes.c_uint64(number)
+        garbage = subpy._interpreter(ctypes.c_uint64(number))
         for function, *args in (
             (garbage.exec, "1"),
             (garbage.eval, "1"),
@@ -222,19 +221,19 @@ def errors_travel(interp: subpy.Interpreter) -> None:
 
 def newer_library(interp: subpy.Interpreter) -> None:
     """What a newer library may answer: a kind and a status that this version does not know."""
-    real_run, real_call = library.subpy_run, library.subpy_call
+    real_run, real_close = library.subpy_run, library.subpy_close
 
     def kind(request: object, place: object, error: object) -> int:
         place._obj.kind = 77
         return 0
 
-    library.subpy_run, library.subpy_call = kind, lambda *arguments: -77
+    library.subpy_run, library.subpy_close = kind, lambda *arguments: -77
     try:
         message = "result: values of kind 77 are unknown to this package; the library is newer"
         refused(subpy.Status.NOT_SHAREABLE, message, interp.eval, "1")
-        refused(-77, "", interp.call, "f")
+        refused(-77, "", interp.close)
     finally:
-        library.subpy_run, library.subpy_call = real_run, real_call
+        library.subpy_run, library.subpy_close = real_run, real_close
 
 
 def wrong_sessions(interp: subpy.Interpreter) -> None:

@@ -9,19 +9,44 @@ use super::super::types::PyObject;
 use super::from_python::{from_any, int_of};
 use crate::value::{self, OwnedValue, subpy_value};
 
-/// The value of an object that can be lent, as long as the object is alive.
+/// Writes the value of an object that can be lent, as long as the object is alive; false when it cannot. It is written
+/// where it is to be: to move it would take longer (`subpy_value::in_one_piece`).
 ///
 /// # Safety
+/// The object must be alive, and there must be room for the value.
+#[inline(always)]
+pub unsafe fn borrow(py: Py, object: *mut PyObject, to: *mut subpy_value) -> bool {
+    // SAFETY: promised by the caller.
+    unsafe {
+        match int_of(py, object, py.api.type_of(object)) {
+            Some(value) => {
+                to.write(subpy_value::int(value));
+                true
+            }
+            None => borrow_other(py, object, to),
+        }
+    }
+}
+
+/// Apart, so that ints do not pay for it.
+#[inline(never)]
+unsafe fn borrow_other(py: Py, object: *mut PyObject, to: *mut subpy_value) -> bool {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let Some(value) = other(py, object) else { return false };
+        to.write(value);
+        true
+    }
+}
+
+/// # Safety
 /// The object must be alive.
-#[inline]
-pub unsafe fn borrow(py: Py, object: *mut PyObject) -> Option<subpy_value> {
+unsafe fn other(py: Py, object: *mut PyObject) -> Option<subpy_value> {
     let api = py.api;
     // SAFETY: promised by the caller; each getter is called for its exact type alone.
     unsafe {
         let kind = api.type_of(object);
-        if let Some(value) = int_of(py, object, kind) {
-            Some(subpy_value::int(value))
-        } else if kind == api.PyUnicode_Type.0 {
+        if kind == api.PyUnicode_Type.0 {
             let mut len = 0;
             let data = (api.PyUnicode_AsUTF8AndSize)(object, &mut len);
             if data.is_null() {

@@ -9,10 +9,11 @@ use std::sync::atomic::Ordering;
 use super::super::Failure;
 use super::super::api;
 use super::super::api::Api;
+use super::super::attach::in_host;
 use super::super::convert::{borrow, copy, to_python};
 use super::super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised};
 use super::super::types::{PyObject, PyThreadState};
-use super::context::NoPlace;
+use super::context::{NoPlace, Place, Told};
 use super::finalize::sweep_if_watched;
 use super::object::function_of;
 use super::raise::raise;
@@ -42,14 +43,17 @@ pub unsafe extern "C" fn vectorcall(
         if names.is_null() && count <= FEW && !function.is_restricted() {
             let mut lent = 0;
             while lent < count {
-                let Some(value) = borrow(py, *args.add(lent)) else { break };
-                values.as_mut_ptr().add(lent).cast::<subpy_value>().write(value);
+                if !borrow(py, *args.add(lent), values.as_mut_ptr().add(lent).cast()) {
+                    break;
+                }
                 lent += 1;
             }
             if lent == count {
                 // Nothing in here panics.
                 let items = std::slice::from_raw_parts(values.as_ptr().cast(), count);
-                return run(py, function, Args { items, kwargs: &[] }).map_or(ptr::null_mut(), Obj::into_ptr);
+                let here = values.as_ptr().addr();
+                let result = run(py, function, Args { items, kwargs: &[] }, here);
+                return result.map_or(ptr::null_mut(), Obj::into_ptr);
             }
         }
         call_any(py, function, args, count, names)
@@ -108,7 +112,7 @@ unsafe fn call<'py>(
             }
         }
     }
-    run(py, function, Args { items: &items, kwargs: &kwargs })
+    run(py, function, Args { items: &items, kwargs: &kwargs }, ptr::from_ref(&items).addr())
 }
 
 #[cold]
@@ -131,8 +135,9 @@ unsafe fn lend(
     owned: &mut Vec<OwnedValue>,
     name: Arguments,
 ) -> PyResult<subpy_value> {
+    let mut value = subpy_value::none();
     // SAFETY: promised by the caller: a live object.
-    if let Some(value) = unsafe { borrow(py, object) } {
+    if unsafe { borrow(py, object, &mut value) } {
         return Ok(value);
     }
     // SAFETY: as above.
@@ -182,37 +187,52 @@ impl Drop for Detached {
     }
 }
 
-/// Has the host do it, and gives Python what comes of it.
+/// Has the host do it, and gives Python what comes of it. `here` is an address on this stack.
 #[inline(always)]
-fn run<'py>(py: Py<'py>, function: &HostFunction, args: Args) -> PyResult<Obj<'py>> {
+fn run<'py>(py: Py<'py>, function: &HostFunction, args: Args, here: usize) -> PyResult<Obj<'py>> {
     let hosts = &*function.hosts;
-    let place = match hosts.places.begin(function) {
-        Ok(place) => place,
+    let (place, context) = match hosts.places.begin(function, here) {
+        Ok(begun) => begun,
         Err(why) => return Err(no_place(py, &why)),
     };
     let told = if function.keep_gil {
-        function.code().call(place.context(), args);
-        let told = place.end();
+        function.code().call(context, args);
+        let told = place.end(context);
         sweep_if_watched();
         told
     } else {
         // SAFETY: attached.
         let detached = Detached { api: py.api, state: unsafe { (py.api.PyEval_SaveThread)() } };
         place.detached(detached.state);
-        function.code().call(place.context(), args);
-        let told = place.end();
+        in_host(|| function.code().call(context, args));
+        let told = place.end(context);
         sweep_if_watched();
         // Last: where the interpreter has ended meanwhile the thread does not come back.
         drop(detached);
         told
     };
-    let returned = place.returned.replace(OwnedValue::none());
+    if told.is_none()
+        && let Some(int) = place.take_int()
+    {
+        hosts.places.put_back(place);
+        return py.int(int);
+    }
+    give(py, function, place, told)
+}
+
+/// The rest of `run`, for all but ints: apart, so that they do not pay for it.
+#[inline(never)]
+fn give<'py>(
+    py: Py<'py>,
+    function: &HostFunction,
+    place: &'static Place,
+    told: Option<Box<Told>>,
+) -> PyResult<Obj<'py>> {
+    let hosts = &*function.hosts;
+    let returned = place.take();
     hosts.places.put_back(place);
     match told {
-        None => match returned.as_plain_int() {
-            Some(int) => py.int(int),
-            None => to_python(py, &hosts.names, returned.as_value()),
-        },
+        None => to_python(py, &hosts.names, returned.as_value()),
         Some(told) => Err(raise(py, function, *told)),
     }
 }

@@ -29,6 +29,7 @@ pub use define::define;
 pub use finalize::{Ending, release};
 pub use tag::get as tag;
 
+use super::attach::in_host;
 use super::names::Names;
 use super::object::Py;
 use super::types::PyObject;
@@ -128,7 +129,8 @@ impl HostFunction {
         if !self.finalized.swap(true, Ordering::AcqRel) {
             self.hosts.functions.remove(self);
             // SAFETY: by the first who comes here, and nobody calls it.
-            drop(unsafe { (*self.code.get()).take() });
+            let code = unsafe { (*self.code.get()).take() };
+            in_host(|| drop(code));
         }
     }
 }

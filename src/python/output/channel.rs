@@ -7,6 +7,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use super::super::attach::in_host;
 use super::super::lock;
 use super::decode::Decoder;
 use super::descriptor::SLICE;
@@ -255,7 +256,7 @@ fn call(callback: &mut Option<Callback>, pieces: Vec<Piece>) -> Vec<u8> {
                     text.push(0);
                     // It comes from the decoder, which writes nothing else.
                     let text = std::str::from_utf8(&text).unwrap_or("\0");
-                    let _ = catch_unwind(AssertUnwindSafe(|| callback(stream, text)));
+                    let _ = catch_unwind(AssertUnwindSafe(|| in_host(|| callback(stream, text))));
                 }
                 text.clear();
                 spare = text;
@@ -268,5 +269,7 @@ fn call(callback: &mut Option<Callback>, pieces: Vec<Piece>) -> Vec<u8> {
 
 /// Tells the host that it is called no more. No lock is held.
 pub fn let_go(callback: Option<Callback>) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(callback)));
+    if callback.is_some() {
+        let _ = catch_unwind(AssertUnwindSafe(|| in_host(|| drop(callback))));
+    }
 }

@@ -115,7 +115,7 @@ impl Output {
     }
 
     /// Passes on what was printed. On failure the exception is set (such as BrokenPipeError).
-    #[inline]
+    #[inline(always)]
     pub fn flush(&self, py: Py) -> PyResult<()> {
         if self.0.waiting.load(Ordering::Relaxed) { self.0.flush_all(py) } else { Ok(()) }
     }
@@ -194,7 +194,9 @@ impl Shared {
     /// Says where to look, after a change.
     fn route(&self) {
         let runs_own = lock(&self.runs_own);
-        self.routed.store(!runs_own.is_empty() || self.channel.is_open(), Ordering::Relaxed);
+        // What came for a function that is gone may still be on its way.
+        let to_channel = self.channel.is_open() || self.channel.is_waiting();
+        self.routed.store(to_channel || !runs_own.is_empty(), Ordering::Relaxed);
     }
 
     /// The channel of a run of this thread.
