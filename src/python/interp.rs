@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::types::{PyInterpreterConfig, PyInterpreterState, PyObject};
+use super::types::{PyInterpreterConfig, PyInterpreterState};
 
 use super::attach::{Entry, Outside, Pinned};
 use super::exception::Exception;
@@ -16,7 +16,7 @@ use super::host::{Ending, Hosts};
 use super::interrupt::{Interrupts, Reason, Run, Which};
 use super::kept::KeptObjects;
 use super::names::Names;
-use super::object::{Obj, Py, PyResult};
+use super::object::{Obj, Py};
 use super::output::Output;
 use super::sources::Sources;
 use super::stack::{Stack, this_stack};
