@@ -38,13 +38,14 @@ class Size:
     parallel_ms: int
     waiting_ms: int  # of 8 threads on one that waits
     waits_ms: int  # of the same, to find the longest wait
+    cancels: int  # in a batch
     patience: float  # seconds that may be spent waiting until nobody else computes
 
 
 SIZES = {
-    "full": Size(51, 4000, 2, 20, 1000, (1, 2, 4, 8, 64), 50, 1000, 10000, 60),
-    "quick": Size(5, 1000, 1, 5, 20, (1, 2, 8), 20, 100, 300, 0),
-    "test": Size(1, 10, 1, 1, 1, (1, 2), 1, 1, 1, 0),
+    "full": Size(51, 4000, 2, 20, 1000, (1, 2, 4, 8, 64), 50, 1000, 10000, 1000, 60),
+    "quick": Size(5, 1000, 1, 5, 20, (1, 2, 8), 20, 100, 300, 200, 0),
+    "test": Size(1, 10, 1, 1, 1, (1, 2), 1, 1, 1, 3, 0),
 }
 
 def reason(name, line):
@@ -197,7 +198,7 @@ def main():
     version = ctypes.CDLL(str(library / "libsubpy.so")).subpy_version_string
     version.restype = ctypes.c_char_p
     about.update(subpy=version().decode(), python=platform.python_version())
-    about.update(size=options.size, held=size.held, left=size.left, waits=size.waits_ms / 1000)
+    about.update(size=options.size, held=size.held, left=size.left, waits=size.waits_ms / 1000, cancels=f"{size.cancels:,}")
 
     start, start_busy = time.monotonic(), busy()
     ready, missing = build_all(library, options.build.resolve())

@@ -1,5 +1,9 @@
 """What the contenders run: each imports everything from here into `__main__` of its interpreters."""
 
+import os
+
+import __main__
+
 x = 0
 NUMBERS = list(range(1_000_000, 1_001_000))
 TABLE = {f"key {i}": {"id": i, "name": f"name {i}", "price": i + 0.5, "active": i % 2 == 0} for i in range(50)}
@@ -49,6 +53,33 @@ def spin():
     for i in range(5_000):
         total += i * i
     return total
+
+
+def ask(count):
+    host = __main__.host
+    for _ in range(count):
+        result = host(1000, 2000)
+    return result
+
+
+def ask_with_gil(count):
+    host = __main__.host_with_gil
+    for _ in range(count):
+        result = host(1000, 2000)
+    return result
+
+
+def forever(begun):
+    os.write(begun, b".")
+    while True:
+        pass
+
+
+def until_interrupted(begun):
+    try:
+        forever(begun)
+    except KeyboardInterrupt:
+        return 1
 
 
 # For contenders that can only call functions.

@@ -84,6 +84,21 @@ class Cycle(Measurement):
         return [time / size.cycles / 1e6 for time in contender.ask(f"cycle {thread} {size.cycles}")]
 
 
+class Cancels(Measurement):
+    """Microseconds from the begin of a cancel until what was cancelled is over."""
+
+    share = 1 / 10
+    all_cores = True
+    threads = ("worker",)
+
+    def __init__(self, name, function):
+        self.function = function
+        self.lines = [(f"{name}, median", "µs"), (f"{name}, 99 %", "µs")]
+
+    def measure(self, contender, thread, size):
+        return [time / 1000 for time in contender.ask(f"cancel {self.function} {size.cancels}")]
+
+
 class Memory(Measurement):
     share = 1 / 20
     threads = ("main",)

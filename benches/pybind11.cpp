@@ -54,6 +54,10 @@ static void slot_exec(slot *at, const char *source) {
 static void slot_prepare(slot *at) {
   inside(at, [&] {
     py::module_ main = py::module_::import("__main__");
+    const void *data = &host_data;
+    const auto sum = [data](int64_t a, int64_t b) { return host_sum(data, a, b); };
+    main.attr("host") = py::cpp_function(sum, py::call_guard<py::gil_scoped_release>());
+    main.attr("host_with_gil") = py::cpp_function(sum);
     for (int i = 0; i < FUNCTION_COUNT; i++)
       at->functions[i] = main.attr(names[i]).cast<py::object>().release().ptr();
   });
@@ -192,3 +196,20 @@ static int64_t exception(slot *at, int64_t count) {
 static int64_t spin(slot *at, int64_t count) {
   return calls(at, F_spin, count, [](py::handle function) { return function().cast<int64_t>(); });
 }
+
+static int64_t host(slot *at, int64_t count) {
+  return calls(at, F_ask, 1, [&](py::handle function) { return function(count).cast<int64_t>(); });
+}
+
+static int64_t host_with_gil(slot *at, int64_t count) {
+  return calls(at, F_ask_with_gil, 1, [&](py::handle function) { return function(count).cast<int64_t>(); });
+}
+
+// What it has not: work.py does not ask.
+static int64_t run_2(slot *at, int64_t count) { return call_2(at, count); }
+
+static int64_t run_2_limit(slot *at, int64_t count) { return call_2(at, count); }
+
+static void run_cancelled(slot *, int, int) { die("no way to cancel"); }
+
+static void cancel(slot *) { die("no way to cancel"); }

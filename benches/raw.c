@@ -14,6 +14,7 @@ enum { ID, NAME, PRICE, ACTIVE, FIELDS };
 struct slot {
   raw_interp interp;
   PyObject *functions[FUNCTION_COUNT], *fields[FIELDS];
+  unsigned long runner;
 };
 
 static bool keeps;
@@ -64,7 +65,10 @@ static void slot_exec(slot *at, const char *source) {
 }
 
 static void slot_prepare(slot *at) {
+  static raw_host sum = {host_sum, &host_data};
   raw_entry entry = enter(at);
+  raw_define(&at->interp, "host", false, &sum);
+  raw_define(&at->interp, "host_with_gil", true, &sum);
   for (int i = 0; i < FUNCTION_COUNT; i++) {
     at->functions[i] = checked(raw.PyDict_GetItemString(at->interp.main_dict, names[i]));
     raw.Py_IncRef(at->functions[i]);
@@ -334,4 +338,50 @@ static int64_t spin(slot *at, int64_t count) {
     leave(entry);
   }
   return value;
+}
+
+static int64_t asks(slot *at, int function, int64_t count) {
+  raw_entry entry = enter(at);
+  int64_t value = int_of(call_with(at, function, raw.PyLong_FromLongLong(count)));
+  leave(entry);
+  return value;
+}
+
+static int64_t host(slot *at, int64_t count) { return asks(at, F_ask, count); }
+
+static int64_t host_with_gil(slot *at, int64_t count) { return asks(at, F_ask_with_gil, count); }
+
+/* There are no requests and no time limits: work.py does not ask. */
+static int64_t run_2(slot *at, int64_t count) { return call_2(at, count); }
+
+static int64_t run_2_limit(slot *at, int64_t count) { return call_2(at, count); }
+
+static void run_cancelled(slot *at, int function, int begun) {
+  raw_entry entry = enter(at);
+  at->runner = raw.PyThread_get_thread_ident();
+  PyObject *result = call_with(at, function, raw.PyLong_FromLongLong(begun));
+  if ((result == NULL) != (function == F_forever)) die("the cancel");
+  char *display = NULL;
+  PyObject *error = NULL;
+  if (result == NULL) display = traceback_of(error = raw.PyErr_GetRaisedException());
+  raw.Py_DecRef(result == NULL ? error : result);
+  leave(entry);
+  free(display);
+}
+
+/** No thread but the one that is cancelled evaluates anything in that interpreter. */
+static int interrupted(void *unused) {
+  (void)unused;
+  raw.PyErr_SetNone(*raw.PyExc_KeyboardInterrupt);
+  return -1;
+}
+
+static void cancel(slot *at) {
+  if (!keeps) {
+    if (raw._PyEval_AddPendingCall(at->interp.state, interrupted, NULL, 0) != 0) die("_PyEval_AddPendingCall");
+    return;
+  }
+  raw_entry entry = enter(at);
+  raw.PyThreadState_SetAsyncExc(at->runner, *raw.PyExc_KeyboardInterrupt);
+  leave(entry);
 }

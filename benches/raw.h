@@ -75,6 +75,14 @@ enum { OWN_GIL = 2, FILE_INPUT = 257, EVAL_INPUT = 258 };
   X(PyObject *, PyErr_GetRaisedException, (void))                                           \
   X(void, PyErr_Print, (void))                                                              \
   X(void, PyErr_Clear, (void))                                                              \
+  X(PyObject *, PyErr_Occurred, (void))                                                     \
+  X(void, PyErr_SetNone, (PyObject *))                                                      \
+  X(void, PyErr_SetString, (PyObject *, const char *))                                      \
+  X(PyObject *, PyCapsule_New, (void *, const char *, void (*)(PyObject *)))                \
+  X(void *, PyCapsule_GetPointer, (PyObject *, const char *))                               \
+  X(unsigned long, PyThread_get_thread_ident, (void))                                       \
+  X(int, PyThreadState_SetAsyncExc, (unsigned long, PyObject *))                            \
+  X(int, _PyEval_AddPendingCall, (PyInterpreterState *, int (*)(void *), void *, int))      \
   X(PyObject *, PyLong_FromLongLong, (long long))                                           \
   X(long long, PyLong_AsLongLong, (PyObject *))                                             \
   X(PyObject *, PyFloat_FromDouble, (double))                                               \
@@ -105,6 +113,7 @@ static struct {
 #define X(type, name, arguments) type(*name) arguments;
   RAW_FUNCTIONS(X)
 #undef X
+  PyObject **PyExc_KeyboardInterrupt, **PyExc_TypeError;
 } raw;
 
 static void raw_fail(const char *what) {
@@ -120,6 +129,9 @@ static inline void raw_load(void *library) {
   if (raw.name == NULL) raw_fail(#name);
   RAW_FUNCTIONS(X)
 #undef X
+  raw.PyExc_KeyboardInterrupt = dlsym(library, "PyExc_KeyboardInterrupt");
+  raw.PyExc_TypeError = dlsym(library, "PyExc_TypeError");
+  if (raw.PyExc_KeyboardInterrupt == NULL || raw.PyExc_TypeError == NULL) raw_fail("exceptions");
 }
 
 typedef struct {
@@ -192,6 +204,53 @@ static inline void raw_close(raw_interp interp) {
   raw.Py_DecRef(interp.main_dict);
   raw.Py_EndInterpreter(entry.state);
   raw.PyThreadState_Swap(entry.previous);
+}
+
+/* Functions of the host: Python calls what a pointer says, with data of the host's own, as a library has it. */
+
+typedef struct {
+  int64_t (*call)(const void *userdata, int64_t a, int64_t b);
+  const void *userdata;
+} raw_host;
+
+static inline bool raw_host_args(PyObject *const *args, intptr_t nargs, int64_t values[2]) {
+  if (nargs != 2) {
+    raw.PyErr_SetString(*raw.PyExc_TypeError, "two ints are needed");
+    return false;
+  }
+  for (int i = 0; i < 2; i++) {
+    values[i] = raw.PyLong_AsLongLong(args[i]);
+    if (values[i] == -1 && raw.PyErr_Occurred() != NULL) return false;
+  }
+  return true;
+}
+
+static inline PyObject *raw_call_host(PyObject *self, PyObject *const *args, intptr_t nargs) {
+  const raw_host *host = raw.PyCapsule_GetPointer(self, NULL);
+  int64_t values[2];
+  if (host == NULL || !raw_host_args(args, nargs, values)) return NULL;
+  PyThreadState *state = raw.PyEval_SaveThread();
+  int64_t result = host->call(host->userdata, values[0], values[1]);
+  raw.PyEval_RestoreThread(state);
+  return raw.PyLong_FromLongLong(result);
+}
+
+static inline PyObject *raw_call_host_with_gil(PyObject *self, PyObject *const *args, intptr_t nargs) {
+  const raw_host *host = raw.PyCapsule_GetPointer(self, NULL);
+  int64_t values[2];
+  if (host == NULL || !raw_host_args(args, nargs, values)) return NULL;
+  return raw.PyLong_FromLongLong(host->call(host->userdata, values[0], values[1]));
+}
+
+/** In between raw_enter() and raw_leave(). The host stays for good. */
+static inline void raw_define(const raw_interp *interp, const char *name, bool with_gil, raw_host *host) {
+  static PyMethodDef definitions[] = {{"host", raw_call_host, METH_FASTCALL, NULL},
+                                      {"host", raw_call_host_with_gil, METH_FASTCALL, NULL}};
+  PyObject *self = raw.PyCapsule_New(host, NULL, NULL);
+  PyObject *function = raw.PyCMethod_New(&definitions[with_gil], self, NULL, NULL);
+  if (function == NULL || raw.PyDict_SetItemString(interp->main_dict, name, function) != 0) raw_fail(name);
+  raw.Py_DecRef(function);
+  raw.Py_DecRef(self);
 }
 
 /* The cache of data-stack blocks. */

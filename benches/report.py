@@ -73,7 +73,8 @@ def percent(part):
 
 def scatter(results):
     """What the rounds tell of the figures: sentences."""
-    timed = [line for line in results["lines"] if line["unit"] == "µs" and "quartiles" in line["contenders"]["raw"]]
+    timed = [line for line in results["lines"]
+             if line["unit"] == "µs" and "quartiles" in line["contenders"].get("raw", {})]
     if timed:
         raw = [line["contenders"]["raw"] for line in timed]
         middle = median((each["quartiles"][1] - each["quartiles"][0]) / each["median"] for each in raw)

@@ -6,6 +6,7 @@
 struct slot {
   subpy_interp interp;
   subpy_function functions[FUNCTION_COUNT];
+  subpy_cancel cancel;
 };
 
 static bool prepared, sessions;
@@ -42,8 +43,21 @@ static void slot_exec(slot *at, const char *source) {
   expect(subpy_exec(at->interp, source, SUBPY_AUTO_LEN, &error), error);
 }
 
+static void on_host(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs,
+                    const subpy_value *kwargs) {
+  if (nargs != 2 || kwargs != NULL || args[0].kind != SUBPY_KIND_INT || args[1].kind != SUBPY_KIND_INT) {
+    (void)subpy_context_raise(ctx, "TypeError", SUBPY_AUTO_LEN, "two ints are needed", SUBPY_AUTO_LEN);
+    return;
+  }
+  subpy_value result = subpy_int(host_sum(userdata, args[0].u.as_int, args[1].u.as_int));
+  (void)subpy_context_return(ctx, &result);
+}
+
 static void slot_prepare(slot *at) {
   subpy_error *error = NULL;
+  expect(subpy_define(at->interp, "host", SUBPY_AUTO_LEN, 0, on_host, &host_data, NULL, &error), error);
+  expect(subpy_define(at->interp, "host_with_gil", SUBPY_AUTO_LEN, SUBPY_DEFINE_KEEP_GIL, on_host, &host_data, NULL,
+                      &error), error);
   for (int i = 0; prepared && i < FUNCTION_COUNT; i++)
     expect(subpy_function_new(at->interp, names[i], SUBPY_AUTO_LEN, &at->functions[i], &error), error);
 }
@@ -219,3 +233,47 @@ static int64_t exception(slot *at, int64_t count) {
 }
 
 static int64_t spin(slot *at, int64_t count) { return calls(at, F_spin, NULL, 0, count).u.as_int; }
+
+static int64_t host(slot *at, int64_t count) {
+  subpy_value arg = subpy_int(count);
+  return call(at, F_ask, &arg, 1).u.as_int;
+}
+
+static int64_t host_with_gil(slot *at, int64_t count) {
+  subpy_value arg = subpy_int(count);
+  return call(at, F_ask_with_gil, &arg, 1).u.as_int;
+}
+
+static subpy_status run(slot *at, int function, const subpy_value *args, size_t nargs, int64_t timeout_ms,
+                        subpy_cancel cancel, subpy_value *result, subpy_error **error) {
+  subpy_run_request request = {.size = sizeof request, .interp = at->interp, .what = SUBPY_RUN_CALL,
+                               .text = names[function], .text_len = SUBPY_AUTO_LEN, .args = args, .nargs = nargs,
+                               .timeout_ms = timeout_ms, .cancel = cancel};
+  return subpy_run(&request, result, error);
+}
+
+static int64_t runs_2(slot *at, int64_t timeout_ms, int64_t count) {
+  subpy_value result = {0};
+  subpy_error *error = NULL;
+  while (count-- > 0) {
+    subpy_value args[] = {subpy_int(1000), subpy_int(2000)};
+    expect(run(at, F_add, args, 2, timeout_ms, 0, &result, &error), error);
+  }
+  return result.u.as_int;
+}
+
+static int64_t run_2(slot *at, int64_t count) { return runs_2(at, 0, count); }
+
+static int64_t run_2_limit(slot *at, int64_t count) { return runs_2(at, 10000, count); }
+
+static void run_cancelled(slot *at, int function, int begun) {
+  subpy_error *error = NULL;
+  subpy_value arg = subpy_int(begun), result;
+  expect(subpy_cancel_new(&at->cancel, &error), error);
+  subpy_status status = run(at, function, &arg, 1, 0, at->cancel, &result, &error);
+  if (status != (function == F_forever ? SUBPY_ERROR_INTERRUPTED : SUBPY_OK)) die("the cancel");
+  subpy_error_free(error);
+  subpy_cancel_free(at->cancel);
+}
+
+static void cancel(slot *at) { subpy_cancel_fire(at->cancel); }

@@ -4,7 +4,7 @@ To find how a contender does something: `Time("...", "call_2", ...)` is the func
 new line is an entry of MEASUREMENTS, its name in CALLS (worker.h), and a function in each contender's file.
 """
 
-from measure import Cycle, Goal, Left, Memory, Panel, Parallel, Time, Waits
+from measure import Cancels, Cycle, Goal, Left, Memory, Panel, Parallel, Time, Waits
 
 # Column, program, mode, what it is.
 CONTENDERS = [
@@ -40,6 +40,12 @@ MEASUREMENTS = [
     Time("eval", "eval", 3),
     Time("print of a short line", "print", 0),
     Time("exception, with its traceback", "exception", 1),
+    Time("host function of (int, int)", "host", 3000),
+    Time("host function of (int, int), with the GIL", "host_with_gil", 3000),
+    Time("run f(a, b)", "run_2", 3000),
+    Time("run f(a, b), with a time limit", "run_2_limit", 3000),
+    Cancels("cancel, caught by Python code", "until_interrupted"),
+    Cancels("cancel, with its traceback", "forever"),
     Cycle("create", "close"),
     Cycle("create, two at once", "close, two at once", two=True),
     Time("call f(a, b), 3,000 more mappings", "call_2", 3000, mapped=True),
@@ -55,11 +61,20 @@ MEASUREMENTS = [
 
 # Contender, what is in the line's name, why it has no figure there.
 AS_BEFORE = "nothing in it is prepared or kept: as in the column before"
+POOLS = ("interpreter pool", "process pool")
 CANNOT = [
     ("function", "exec", "a prepared function is called, source is not"),
     ("function", "eval", "a prepared function is called, source is not"),
     *((name, line, AS_BEFORE) for name in ("function", "session", "raw kept", "pybind11 kept")
       for line in ("create", "close", "memory")),
+    ("function", "run f", "a request has a name"),
+    *((name, "run f", "has no requests: as the call of the same") for name in ("raw", "raw kept")),
+    *((name, "run f", "has neither requests nor time limits")
+      for name in ("interpreters", *POOLS, "pybind11", "pybind11 kept")),
+    *((name, "host function", "has no functions of the host") for name in ("interpreters", *POOLS)),
+    ("function", "cancel", AS_BEFORE),
+    *((name, "cancel", "cannot stop what runs, except with the process")
+      for name in ("interpreters", *POOLS, "pybind11", "pybind11 kept")),
     ("interpreters", "one that", "runs one thing at a time, the others get an error"),
     ("interpreter pool", "one that is shared", "a worker does one thing at a time"),
     ("process pool", "one that is shared", "a worker does one thing at a time"),
@@ -87,6 +102,8 @@ GOALS = [
     Goal("exec of a short source", BOTH, "subpy", "raw", at_most=1.03),
     Goal("print of a short line", BOTH, "subpy", "raw", at_most=2),
     Goal("exception, with its traceback", BOTH, "subpy", "interpreters", at_most=0.8),
+    Goal("cancel, with its traceback, median", ["worker"], "subpy", None, at_most=100),
+    Goal("cancel, with its traceback, 99 %", ["worker"], "subpy", None, at_most=10_000),
     Goal("create", ["main"], "subpy", "raw", at_most=0.8),
     Goal("close", ["main"], "subpy", "raw", at_most=1.03),
     Goal("memory of an interpreter", ["main"], "subpy", "raw", at_most=1),

@@ -15,6 +15,8 @@
  *   waits WORK KIND THREADS MS
  *                        the same, and how long one waits: what it returned, and of the longest times that each thread
  *                        took for WORK in each tenth of a second, the median, the 99th percentile and the longest
+ *   cancel FUNCTION N    N times run forever() or until_interrupted() and cancel it from another thread: of the times
+ *                        from the begin of the cancel to the end of the run, the median and the 99th percentile
  *   map, unmap           have 3,000 more mappings
  */
 #ifndef WORKER_H
@@ -51,17 +53,22 @@ static void slot_end(slot *at);
 /** Each is a function that does the work `count` times and returns a number made of the last result. */
 #define CALLS(X) \
   X(call_0) X(call_2) X(text) X(text_short) X(text_wide) X(list_in) X(list_out) X(floats) X(bytes) X(dict_in) \
-  X(dict_out) X(print) X(exception) X(spin)
+  X(dict_out) X(print) X(exception) X(spin) X(host) X(host_with_gil) X(run_2) X(run_2_limit)
 #define X(work) static int64_t work(slot *at, int64_t count);
 CALLS(X)
 #undef X
 static int64_t evals(slot *at, const char *expression, int64_t count);
 /** call_2 so many times at once: the sum of what came back. */
 static int64_t many(slot *at, int64_t rows, int64_t count);
+/** Runs forever(begun), which must end with an exception, or until_interrupted(begun), which must end without. */
+static void run_cancelled(slot *at, int function, int begun);
+/** On another thread. */
+static void cancel(slot *at);
 
 /* ---- what they call in guest.py ---- */
 
-#define FUNCTIONS(X) X(nothing) X(add) X(same) X(length) X(numbers) X(table) X(say) X(fail) X(spin)
+#define FUNCTIONS(X) X(nothing) X(add) X(same) X(length) X(numbers) X(table) X(say) X(fail) X(spin) X(ask) \
+  X(ask_with_gil) X(forever) X(until_interrupted)
 
 enum {
 #define X(name) F_##name,
@@ -138,6 +145,11 @@ static inline int64_t check_traceback(const char *text) {
   return strstr(text, "ValueError: wrong") != NULL && strstr(text, "guest.py") != NULL;
 }
 
+/** What the functions of the host do, host() and host_with_gil(): their own data has to reach them. */
+static inline int64_t host_sum(const void *userdata, int64_t a, int64_t b) { return a + b + *(const int64_t *)userdata; }
+
+static int64_t host_data = 0;
+
 /* ---- what is the same for all ---- */
 
 static inline int64_t exec_short(slot *at, int64_t count) {
@@ -210,7 +222,7 @@ typedef struct {
   pthread_mutex_t *mutex;
   const bool *stop;
   int64_t *longest; /* of each tenth of a second */
-  int tenths;
+  int tenths, function;
 } job;
 
 static inline void *job_time(void *argument) {
@@ -330,6 +342,54 @@ static inline void parallel(const char *work, const char *kind, int threads, int
   }
 }
 
+typedef struct {
+  slot *at;
+  int64_t count, *ends;
+  int function, begun;
+} cancelled_job;
+
+static inline void *job_cancelled(void *argument) {
+  cancelled_job *job_ = (cancelled_job *)argument;
+  slot_begin(job_->at);
+  for (int64_t i = 0; i < job_->count; i++) {
+    run_cancelled(job_->at, job_->function, job_->begun);
+    job_->ends[i] = now();
+  }
+  slot_end(job_->at);
+  return NULL;
+}
+
+/** Code says itself that it runs, and is cancelled some hundreds of microseconds later. */
+static inline void *job_cancel(void *argument) {
+  job *job_ = (job *)argument;
+  int begun[2];
+  pthread_t runner;
+  int64_t *times = (int64_t *)calloc((size_t)job_->count, 2 * sizeof *times);
+  if (times == NULL || pipe(begun) != 0) die("pipe");
+  cancelled_job cancelled = {job_->at, job_->count, times + job_->count, job_->function, begun[1]};
+  if (pthread_create(&runner, NULL, job_cancelled, &cancelled) != 0) die("a thread");
+  slot_begin(job_->at);
+  unsigned random = 7;
+  for (int64_t i = 0; i < job_->count; i++) {
+    char byte;
+    if (read(begun[0], &byte, 1) != 1) die("read");
+    random = random * 1103515245 + 12345;
+    usleep(200 + (random >> 16) % 700);
+    times[i] = now();
+    cancel(job_->at);
+  }
+  slot_end(job_->at);
+  pthread_join(runner, NULL);
+  for (int64_t i = 0; i < job_->count; i++) times[i] = cancelled.ends[i] - times[i];
+  qsort(times, (size_t)job_->count, sizeof *times, compare_times);
+  job_->create_time = times[job_->count / 2];
+  job_->close_time = times[job_->count * 99 / 100];
+  free(times);
+  close(begun[0]);
+  close(begun[1]);
+  return NULL;
+}
+
 /** 3,000 more mappings: the kernel keeps one for each run of pages with the same protection. */
 static inline void map_more(bool more) {
   static char *pages;
@@ -376,6 +436,13 @@ static inline void command(const char *line, FILE *answers) {
     parallel(work, thread, threads, ms, false, answers);
   } else if (sscanf(line, "waits %31s %31s %d %d", work, thread, &threads, &ms) == 4) {
     parallel(work, thread, threads, ms, true, answers);
+  } else if (sscanf(line, "cancel %31s %ld", work, &count) == 2) {
+    job job_ = {0};
+    job_.function = strcmp(work, "forever") == 0 ? F_forever : F_until_interrupted;
+    job_.at = slot_of("own", 0);
+    job_.count = count;
+    run_on("worker", job_cancel, &job_);
+    fprintf(answers, "%ld %ld\n", (long)job_.create_time, (long)job_.close_time);
   } else if (strcmp(line, "map\n") == 0 || strcmp(line, "unmap\n") == 0) {
     map_more(line[0] == 'm');
     fprintf(answers, "0\n");

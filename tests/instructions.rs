@@ -20,8 +20,8 @@ const LIMITS: &[(&str, &str, u64)] = &[
     ("function(int, int)", "call(int, int)", 90),
     ("function(int, int) in a session", "function(int, int) in a session", 140),
     ("exec x = 1", "exec x = 1", 103),
-    ("host function(int, int), 100 times", "host function(int, int), 100 times", 129),
-    ("host function(int, int) with the GIL, 100 times", "host function(int, int) with the GIL, 100 times", 147),
+    ("host function(int, int), 100 times", "host function(int, int), 100 times", 124),
+    ("host function(int, int) with the GIL, 100 times", "host function(int, int) with the GIL, 100 times", 137),
 ];
 
 /// What an act of calls.c may take all in all, in percent of another one.

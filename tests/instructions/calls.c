@@ -126,8 +126,11 @@ static void enter_and_leave(void) {
 }
 
 static void sum(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs, const subpy_value *kwargs) {
-  (void)userdata, (void)nargs, (void)kwargs;
-  subpy_value result = subpy_int(args[0].u.as_int + args[1].u.as_int);
+  if (nargs != 2 || kwargs != NULL || args[0].kind != SUBPY_KIND_INT || args[1].kind != SUBPY_KIND_INT) {
+    (void)subpy_context_raise(ctx, "TypeError", SUBPY_AUTO_LEN, "two ints are needed", SUBPY_AUTO_LEN);
+    return;
+  }
+  subpy_value result = subpy_int(args[0].u.as_int + args[1].u.as_int + *(const int64_t *)userdata);
   (void)subpy_context_return(ctx, &result);
 }
 
@@ -167,6 +170,7 @@ static const struct {
 enum { FIRST = 100, COUNTED = 200 };
 
 int main(void) {
+  static int64_t data;
   subpy_error *error = NULL;
   interp = create();
   puts(subpy_python_library());
@@ -175,8 +179,8 @@ int main(void) {
               "def length(value): return len(value)\ndef numbers(): return NUMBERS\ndef table(): return TABLE\n"
               "NUMBERS = list(range(1000, 2000))\n"
               "TABLE = {f'key {i}': {'id': i, 'name': f'name {i}', 'price': i + .5, 'active': True} for i in range(50)}");
-  OK(subpy_define(interp, "released", SUBPY_AUTO_LEN, 0, sum, NULL, NULL, &error));
-  OK(subpy_define(interp, "kept", SUBPY_AUTO_LEN, SUBPY_DEFINE_KEEP_GIL, sum, NULL, NULL, &error));
+  OK(subpy_define(interp, "released", SUBPY_AUTO_LEN, 0, sum, &data, NULL, &error));
+  OK(subpy_define(interp, "kept", SUBPY_AUTO_LEN, SUBPY_DEFINE_KEEP_GIL, sum, &data, NULL, &error));
   run(interp, "def loop_released():\n  for _ in range(100): released(1000, 2000)\n"
               "def loop_kept():\n  for _ in range(100): kept(1000, 2000)");
   OK(subpy_cancel_new(&cancel, &error));

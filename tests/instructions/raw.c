@@ -60,33 +60,13 @@ static void call_kept(void) {
 
 static void exec(void) { run("x = 1"); }
 
-/* What a host's function does: through a pointer, as a library has it. */
-static long long sum(long long a, long long b) { return a + b; }
-static long long (*volatile host)(long long, long long) = sum;
+static int64_t sum(const void *userdata, int64_t a, int64_t b) { return a + b + *(const int64_t *)userdata; }
 
-static PyObject *kept_gil(PyObject *self, PyObject *const *args, intptr_t nargs) {
-  (void)self, (void)nargs;
-  long long a = raw.PyLong_AsLongLong(args[0]), b = raw.PyLong_AsLongLong(args[1]);
-  return raw.PyLong_FromLongLong(host(a, b));
-}
-
-static PyObject *released_gil(PyObject *self, PyObject *const *args, intptr_t nargs) {
-  (void)self, (void)nargs;
-  long long a = raw.PyLong_AsLongLong(args[0]), b = raw.PyLong_AsLongLong(args[1]);
-  PyThreadState *state = raw.PyEval_SaveThread();
-  long long result = host(a, b);
-  raw.PyEval_RestoreThread(state);
-  return raw.PyLong_FromLongLong(result);
-}
-
-static void define(const char *name, PyObject *(*function)(PyObject *, PyObject *const *, intptr_t)) {
-  static PyMethodDef definitions[2];
-  PyMethodDef *definition = &definitions[definitions[0].name != NULL];
-  *definition = (PyMethodDef){name, function, METH_FASTCALL, NULL};
+static void define(const char *name, bool with_gil) {
+  static int64_t data;
+  static raw_host host = {sum, &data};
   raw_entry entry = raw_enter(&interp);
-  PyObject *object = checked(raw.PyCMethod_New(definition, NULL, NULL, NULL));
-  raw.PyDict_SetItemString(interp.main_dict, name, object);
-  raw.Py_DecRef(object);
+  raw_define(&interp, name, with_gil, &host);
   raw_leave(entry);
 }
 
@@ -114,8 +94,8 @@ int main(int argc, char **argv) {
   count("call()", call_0);
   count("call(int, int)", call_2);
   count("exec x = 1", exec);
-  define("released", released_gil);
-  define("kept", kept_gil);
+  define("released", false);
+  define("kept", true);
   run("def loop_released():\n  for _ in range(100): released(1000, 2000)\n"
       "def loop_kept():\n  for _ in range(100): kept(1000, 2000)");
   count("host function(int, int), 100 times", host_released);
