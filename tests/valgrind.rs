@@ -11,15 +11,20 @@ use support::{build, command, expect_success, have, root};
 /// What valgrind runs: all but the races (it lets one thread run at a time), `exceptions` and `no_memory` (use up the
 /// memory on purpose), `fork`, `left_threads` and `state_blocks` (glibc finds no stack bounds in their children under
 /// valgrind), `leak` (counts pages of its own), `churn` (too slow there to say anything), `signals` (its threads are
-/// disturbed by the clock, which is not slower there), and `foreign_stack`, `lifecycle`, `many_threads`, `output`,
-/// `sources` and `values_large`, which would take minutes.
+/// disturbed by the clock, which is not slower there; so are those of `close_with`, `interrupt`, `late_hits` and
+/// `shutdown_with`), `set_output`, `run_output` and others whose parts are child processes, `host_stack` and
+/// `host_threads` (the end of a stack, pages), and `foreign_stack`, `lifecycle`, `many_threads`, `output`, `sources` and
+/// `values_large`, which would take minutes.
 ///
 /// What is used up to the end, freed, left and closed is looked at in every run of the tests. The rest of it calls and
 /// converts, which AddressSanitizer sees as well: `make test-valgrind` runs that too.
 const ALWAYS: &[&str] = &[
     "block",
     "close",
+    "close_itself",
     "functions",
+    "host_cancelled",
+    "host_finalizes",
     "many",
     "nested",
     "rules",
@@ -32,12 +37,18 @@ const ALWAYS: &[&str] = &[
 const WHOLE: &[&str] = &[
     "basics",
     "busy",
+    "cancel",
     "codecs",
     "dedent",
     "eval_call",
     "exec",
     "foreign",
+    "host_context",
+    "host_finalize",
+    "host_functions",
+    "host_nested",
     "interpreters",
+    "limits",
     "main",
     "misuse",
     "request",

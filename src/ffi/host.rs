@@ -12,7 +12,7 @@ use std::ffi::{c_char, c_void};
 
 use super::boundary::{self, invalid, known_flags, optional_text, text};
 use super::error::subpy_error;
-use super::status::{SUBPY_OK, subpy_finalize_fn, subpy_interp, subpy_status};
+use super::status::{SUBPY_ERROR_PANIC, SUBPY_OK, subpy_finalize_fn, subpy_interp, subpy_status};
 use crate::manager::{self, Context, HostCode, How, Kind, Result};
 use crate::value::{self, Args, OwnedValue, subpy_value};
 
@@ -235,8 +235,10 @@ fn number(context: *const subpy_context) -> usize {
 pub unsafe extern "C" fn subpy_context_return(ctx: *mut subpy_context, value: *const subpy_value) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
-        let plain = |value| boundary::value(false, || manager::context_return_plain(number(ctx), value));
-        if value.as_ref().is_some_and(plain) { SUBPY_OK } else { return_copy_of(ctx, value) }
+        boundary::value(SUBPY_ERROR_PANIC, || {
+            let plain = |value| manager::context_return_plain(number(ctx), value);
+            if value.as_ref().is_some_and(plain) { SUBPY_OK } else { return_copy_of(ctx, value) }
+        })
     }
 }
 

@@ -160,8 +160,9 @@ unsafe fn to_options(options: &subpy_interp_options) -> Result<Options> {
 /// @param interp  the interpreter
 /// @param error   optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK;
-///         SUBPY_ERROR_BUSY         something is running in it, a thread has entered it (subpy_enter()), or another
-///                                  thread is closing it; it stays as it was
+///         SUBPY_ERROR_BUSY         something is running in it, a thread has entered it (subpy_enter()), another thread
+///                                  is closing it, or this is called by a subpy_output_fn or subpy_finalize_fn of it;
+///                                  it stays as it was
 ///         SUBPY_ERROR_INTERPRETER  it is the one that this thread is inside of, or main, or Python code created it
 ///         SUBPY_ERROR_NOT_FOUND    no such interpreter; it may be closed already
 ///         SUBPY_ERROR_WRONG_STATE  this thread's stack is too small, or the Python that was adopted is being finalized

@@ -85,7 +85,7 @@ pub fn shutdown_with(options: CloseOptions) -> Result<()> {
                 let starting = || in_the_way(&plan, "another thread is starting or stopping it").into();
                 return Err(late.unwrap_or_else(starting));
             }
-            let result = stopping.wait_for_end(&plan, "the runtime", || drained.interrupt());
+            let result = stopping.wait_for_end(&plan, "the runtime", interrupt_ending);
             match result {
                 Err(error) if matches!(error.kind, Kind::Busy(_)) && plan.lets_runs_end() && !plan.is_over() => {
                     late = Some(error);
@@ -159,10 +159,12 @@ impl Drained {
         }
         Err(in_the_way(plan, &found.join("; ")).into())
     }
+}
 
-    fn interrupt(&self) {
-        self.0.iter().filter_map(|(interpreter, _)| interpreter.python.as_ref()).for_each(interrupt_all);
-    }
+/// Interrupts what runs while interpreters end, whoever had them end.
+fn interrupt_ending() {
+    let ending = INTERPRETERS.all().into_iter().filter(|interpreter| interpreter.gate.is_closing());
+    ending.for_each(|interpreter| interpreter.python.iter().for_each(interrupt_all));
 }
 
 fn named(interpreter: &Interpreter, error: Error) -> Error {

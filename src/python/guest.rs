@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::object::{Obj, Py, PyResult, own_source};
 use super::output::Output;
+use super::types::PyObject;
 use super::{frozen, lock};
 
 /// What an interpreter may do (CPython: PyInterpreterConfig). All false is what `concurrent.interpreters` calls
@@ -82,5 +83,22 @@ fn guest_code(py: Py) -> PyResult<Obj> {
         py.check((py.api.PyBytes_AsStringAndSize)(bytes.as_ptr(), &mut data, &mut len))?;
         *lock(&MARSHALLED) = Some(std::slice::from_raw_parts(data.cast::<u8>(), len as usize).into());
         Ok(code)
+    }
+}
+
+/// `__main__`, a strong reference until the end, and its `__dict__`: looking it up would cost as much as a call. The
+/// module is held and not the dict alone, because CPython's finalization clears the modules that are left, and no
+/// dicts.
+pub struct Main {
+    pub module: *mut PyObject,
+    pub dict: *mut PyObject,
+}
+
+pub fn main(py: Py) -> PyResult<Main> {
+    // SAFETY: attached; AddModuleRef gives a new reference, GetDict a borrowed one.
+    unsafe {
+        let module = py.owned((py.api.PyImport_AddModuleRef)(c"__main__".as_ptr()))?;
+        let dict = (py.api.PyModule_GetDict)(module.as_ptr());
+        Ok(Main { module: module.into_ptr(), dict })
     }
 }

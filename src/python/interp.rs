@@ -6,46 +6,54 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::types::{PyInterpreterConfig, PyInterpreterState, PyObject};
+use super::types::{PyInterpreterConfig, PyInterpreterState};
 
 use super::attach::{Entry, Outside, Pinned};
 use super::exception::Exception;
-use super::guest::{Config, set_up_guest};
+use super::guest::{Config, Main, main, set_up_guest};
 use super::hooks::{self, Host};
 use super::host::{Ending, Hosts};
 use super::interrupt::{Interrupts, Reason, Run, Which};
 use super::kept::KeptObjects;
 use super::names::Names;
-use super::object::{Obj, Py, PyResult};
+use super::object::{Obj, Py};
 use super::output::Output;
 use super::sources::Sources;
 use super::stack::{Stack, this_stack};
 use super::{Count, Failure, api};
 
-/// `__main__`, a strong reference until the end, and its `__dict__`: looking it up would cost as much as a call. The
-/// module is held and not the dict alone, because CPython's finalization clears the modules that are left, and no
-/// dicts.
-struct Main {
-    module: *mut PyObject,
-    dict: *mut PyObject,
-}
-
 /// What a run finds in its interpreter.
 pub struct Scope<'py> {
     /// `__main__.__dict__`
     pub main: ManuallyDrop<Obj<'py>>,
-    pub names: &'py Names,
-    pub sources: &'py Arc<Sources>,
-    pub kept: &'py KeptObjects,
+    interp: &'py Interp,
     pub run: &'py Run,
-    pub interrupts: &'py Interrupts,
 }
 
-impl Scope<'_> {
+impl<'py> Scope<'py> {
+    #[inline(always)]
+    pub fn names(&self) -> &'py Names {
+        &self.interp.names
+    }
+
+    #[inline(always)]
+    pub fn kept(&self) -> &'py KeptObjects {
+        &self.interp.kept
+    }
+
+    pub fn sources(&self) -> &'py Arc<Sources> {
+        &self.interp.sources
+    }
+
+    /// Why the run is to end, if it is.
+    pub fn why(&self) -> Option<Reason> {
+        self.interp.interrupts.why(self.run)
+    }
+
     /// The exception that is set, as the end of the run.
     #[cold]
     pub fn failure(&self, py: Py) -> Failure {
-        self.run.failure(py, self.interrupts.why(self.run))
+        self.run.failure(py, self.why())
     }
 }
 
@@ -335,8 +343,7 @@ impl Interp {
         let printing = self.output.as_ref().map(Printing::new);
         // SAFETY: the module keeps it until the end of the interpreter; so this reference is not counted.
         let main = unsafe { py.owned(self.main.dict) }.map(ManuallyDrop::new).map_err(|_| Failure::NoMemory)?;
-        let (kept, sources, interrupts) = (&self.kept, &self.sources, &*self.interrupts);
-        let scope = Scope { main, names: &self.names, kept, sources, run: &run, interrupts };
+        let scope = Scope { main, interp: self, run: &run };
         let mut result = act(py, &scope);
         // First the end, then the flush: what a thread prints in between goes out by itself.
         drop(printing);
@@ -477,15 +484,6 @@ impl Interp {
             // SAFETY: as in `end`.
             unsafe { (entry.py().api.Py_DecRef)(self.main.module) }
         }
-    }
-}
-
-fn main(py: Py) -> PyResult<Main> {
-    // SAFETY: attached; AddModuleRef gives a new reference, GetDict a borrowed one.
-    unsafe {
-        let module = py.owned((py.api.PyImport_AddModuleRef)(c"__main__".as_ptr()))?;
-        let dict = (py.api.PyModule_GetDict)(module.as_ptr());
-        Ok(Main { module: module.into_ptr(), dict })
     }
 }
 

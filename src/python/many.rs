@@ -39,7 +39,7 @@ pub fn call_many(
 ) -> Result<(), Box<Failure>> {
     let raised = |Raised| raised(py, scope);
     // SAFETY: attached to the interpreter that the scope is of, for a run that its gate let in.
-    let Some(callable) = (unsafe { scope.kept.get(py, kept) }) else { return Err(Failure::Freed.into()) };
+    let Some(callable) = (unsafe { scope.kept().get(py, kept) }) else { return Err(Failure::Freed.into()) };
     let callable = callable.map_err(raised)?;
     let mut list = wanted.is_some().then(|| List::new(rows.count())).transpose()?;
     let mut few = [ptr::null_mut(); FEW + 1];
@@ -49,7 +49,7 @@ pub fn call_many(
         places.resize(rows.width() + 1, ptr::null_mut());
     }
     let places = if places.is_empty() { &mut few[..] } else { &mut places };
-    let mut calls = Calls { py, names: scope.names, callable: &callable, places };
+    let mut calls = Calls { py, names: scope.names(), callable: &callable, places };
     let rows_a_step = if steps_by_itself(py, &callable) { ROWS_A_STEP } else { 1 };
     let mut step = None;
     for row in 0..rows.count() {
@@ -105,9 +105,9 @@ fn steps_by_itself(py: Py, callable: &Obj) -> bool {
 fn take_step<'py>(py: Py<'py>, scope: &Scope<'py>, step: &mut Option<Obj<'py>>) -> PyResult<()> {
     let callable = match step {
         Some(step) => step,
-        None => step.insert(scope.kept.step(py)?),
+        None => step.insert(scope.kept().step(py)?),
     };
-    Calls { py, names: scope.names, callable, places: &mut [ptr::null_mut()] }.call(&[]).map(drop)
+    Calls { py, names: scope.names(), callable, places: &mut [ptr::null_mut()] }.call(&[]).map(drop)
 }
 
 /// Whether the exception that is set is an Exception: SystemExit and KeyboardInterrupt, for two, are not.

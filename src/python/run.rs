@@ -36,7 +36,7 @@ pub fn run(py: Py, scope: &Scope, code: Code, wanted: Option<&mut OwnedValue>) -
 pub fn run_in_line(py: Py, scope: &Scope, code: Code, wanted: Option<&mut OwnedValue>) -> Result<(), Box<Failure>> {
     let result = match code {
         Code::Call { callable, args } => match resolve(py, scope, callable) {
-            Ok(found) => convert::call(py, scope.names, &found, args),
+            Ok(found) => convert::call(py, scope.names(), &found, args),
             Err(Raised) => return Err(not_found(py, scope, callable).into()),
         },
         Code::Function { kept, args } => return call_function(py, scope, kept, args, wanted),
@@ -73,9 +73,9 @@ pub fn call_function(
     wanted: Option<&mut OwnedValue>,
 ) -> Result<(), Box<Failure>> {
     // SAFETY: attached to the interpreter that the scope is of, for a run that its gate let in.
-    let Some(callable) = (unsafe { scope.kept.get(py, kept) }) else { return Err(Failure::Freed.into()) };
+    let Some(callable) = (unsafe { scope.kept().get(py, kept) }) else { return Err(Failure::Freed.into()) };
     let result = match callable {
-        Ok(callable) => convert::call(py, scope.names, &callable, args),
+        Ok(callable) => convert::call(py, scope.names(), &callable, args),
         Err(Raised) => Err(Raised),
     };
     convert_result(py, scope, result, wanted)
@@ -98,8 +98,8 @@ fn convert_result(
 /// The exception that is set, with the lines of sources of ours in its traceback.
 #[cold]
 pub(super) fn raised(py: Py, scope: &Scope) -> Failure {
-    let reason = scope.interrupts.why(scope.run);
-    scope.run.own(|| scope.sources.show(py));
+    let reason = scope.why();
+    scope.run.own(|| scope.sources().show(py));
     scope.run.failure(py, reason)
 }
 
@@ -128,7 +128,7 @@ impl Script<'_> {
     fn run<'py>(self, py: Py<'py>, scope: &Scope<'py>) -> Result<Obj<'py>, Failure> {
         let text = self.text.ok_or_else(Failure::no_memory)?;
         let filename = self.filename.unwrap_or("<script>");
-        let compiled = scope.names.get(py, filename).and_then(|filename| compile(py, &text, &filename, self.start));
+        let compiled = scope.names().get(py, filename).and_then(|filename| compile(py, &text, &filename, self.start));
         let code = compiled.map_err(|Raised| does_not_compile(py, scope, self.source, self.removed))?;
         let run = |code: &Obj<'py>| py.evaluate(code, &scope.main).map_err(|Raised| raised(py, scope));
         // Python shows lines of what is no file for such names alone.
@@ -193,7 +193,7 @@ fn resolve<'py>(py: Py<'py>, scope: &Scope<'py>, callable: &str) -> PyResult<Obj
 
 #[inline(never)]
 fn follow_path<'py>(py: Py<'py>, scope: &Scope<'py>, callable: &str) -> PyResult<Obj<'py>> {
-    let name = |text| scope.names.get(py, text);
+    let name = |text| scope.names().get(py, text);
     let (module, path) = match split_at_first(callable, b':') {
         (module, Some(path)) => (Some(module), path),
         (path, None) => (None, path),
@@ -264,7 +264,7 @@ fn meant(py: Py, scope: &Scope, callable: &str) -> Option<String> {
         return None;
     }
     py.clear();
-    let object = |name: &str| scope.names.get(py, name).ok();
+    let object = |name: &str| scope.names().get(py, name).ok();
     if py.import(&object("builtins")?).ok()?.attr_object(&object(first)?).is_ok() {
         return Some(format!("builtins:{callable}"));
     }
@@ -281,7 +281,7 @@ fn meant(py: Py, scope: &Scope, callable: &str) -> Option<String> {
 
 #[inline]
 fn main_attribute<'py>(py: Py<'py>, scope: &Scope<'py>, name: &str) -> PyResult<Obj<'py>> {
-    let key = scope.names.get(py, name)?;
+    let key = scope.names().get(py, name)?;
     let mut object = ptr::null_mut();
     // SAFETY: live objects; 1 with a new reference, 0 with NULL, -1 with an exception.
     unsafe {
@@ -307,7 +307,7 @@ fn bind_all<'py>(py: Py<'py>, scope: &Scope<'py>, names: &[subpy_pair]) -> PyRes
     let mut objects = Vec::new();
     objects.try_reserve_exact(names.len()).map_err(|_| py.no_memory())?;
     for pair in names {
-        objects.push((to_python(py, scope.names, &pair.key)?, to_python(py, scope.names, &pair.value)?));
+        objects.push((to_python(py, scope.names(), &pair.key)?, to_python(py, scope.names(), &pair.value)?));
     }
     for (name, value) in &objects {
         // SAFETY: live objects.

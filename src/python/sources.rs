@@ -98,7 +98,7 @@ pub struct Running<'a, 'py> {
 impl Sources {
     /// Keeps a source as long as there is code of it. Attached to the interpreter.
     pub fn run<'a, 'py>(py: Py<'py>, scope: &'a Scope<'py>, code: Obj<'py>, source: Source) -> Running<'a, 'py> {
-        let this = scope.sources;
+        let this = scope.sources();
         this.show_if_imported(py, scope);
         // SAFETY: the GIL is held, and nothing runs until the borrow ends.
         let scripts = unsafe { &mut *this.scripts.get() };
@@ -268,7 +268,7 @@ fn each_code<'py>(py: Py<'py>, code: Obj<'py>, co_consts: &Obj<'py>, mut act: im
 fn is_imported(py: Py, scope: &Scope, module: &str) -> bool {
     // SAFETY: a live str; a new reference, or NULL.
     let found = |name: Obj| unsafe { py.owned((py.api.PyImport_GetModule)(name.as_ptr())) };
-    let imported = scope.names.get(py, module).and_then(found).is_ok();
+    let imported = scope.names().get(py, module).and_then(found).is_ok();
     if !imported {
         py.clear();
     }
@@ -294,7 +294,7 @@ impl<'py> Running<'_, 'py> {
 impl Drop for Running<'_, '_> {
     #[inline]
     fn drop(&mut self) {
-        let (py, this) = (self.py, self.scope.sources);
+        let (py, this) = (self.py, self.scope.sources());
         // SAFETY: as above.
         let scripts = unsafe { &mut *this.scripts.get() };
         let at = scripts.iter().rposition(|script| script.running == self.code.as_ptr());
@@ -318,7 +318,7 @@ fn note_what_is_left<'py>(py: Py<'py>, scope: &Scope<'py>, code: Obj<'py>, scrip
     let is_last = unsafe { (py.api.PyUnstable_Object_IsUniquelyReferenced)(code.as_ptr()) != 0 };
     let mut objects = 0;
     // Interned: a look-up of another string is slow.
-    let Ok(co_consts) = scope.names.get(py, CO_CONSTS) else {
+    let Ok(co_consts) = scope.names().get(py, CO_CONSTS) else {
         py.clear();
         return false;
     };

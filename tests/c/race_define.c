@@ -113,7 +113,7 @@ static void *closes(void *unused) {
 static void *shuts_down(void *unused) {
   (void)unused;
   subpy_error *error = NULL;
-  while (!race_over) {
+  while (!race_over || closed == 0) {
     usleep(2000);
     subpy_status status = subpy_shutdown(&error);
     closed += status == SUBPY_OK;

@@ -103,6 +103,15 @@ static void while_it_ends(void) {
 }
 
 /* An interpreter whose end is stuck keeps the rest, and is named. */
+/* What one call could not end, another one can. */
+static void interrupts_what_another_call_began(void) {
+  run(create(), "import atexit\n"
+                "def spin():\n  while True: pass\n"
+                "atexit.register(spin)");
+  FAILS(SUBPY_ERROR_TIMEOUT, "...the runtime is ending, and has not ended", shut_down_in(0, SUBPY_CLOSE_DRAIN, &error));
+  OK(shut_down_in(60000, SUBPY_CLOSE_INTERRUPT, &error));
+}
+
 static void beside_a_close_that_is_stuck(void) {
   subpy_interp interp = create();
   signal_pipe end = signal_new();
@@ -156,6 +165,7 @@ int main(void) {
   idle();
   all_or_none();
   interrupts();
+  interrupts_what_another_call_began();
   while_it_ends();
   beside_a_close_that_is_stuck();
   not_from_inside();

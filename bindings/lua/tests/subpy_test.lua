@@ -912,8 +912,7 @@ test("runs have time limits and tokens", function()
   local stopped = one:with_options{ cancel = own }
   raised("SUBPY_ERROR_INTERRUPTED", stopped.exec, stopped, "stop()\nloop()")
   thread = one:call_in_thread("loop")
-  repeat until one:is_running()
-  one:interrupt()
+  repeat one:interrupt() until thread:wait(0.01) -- nothing is hit before it has begun
   raised("SUBPY_ERROR_INTERRUPTED", thread.join, thread)
   for _, wrong in ipairs{ 0, -1, 0 / 0, "1" } do
     refused("timeout: a number of seconds above 0", one.with_options, one, { timeout = wrong })

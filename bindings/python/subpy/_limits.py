@@ -123,8 +123,13 @@ class _CtrlC:
                 self._arrived.register(reading, select.POLLIN)
                 watched = select.poll()  # one that is polled cannot be polled by another thread
                 watched.register(reading, select.POLLIN)
-                threading.Thread(target=self._watch, args=(watched,), name="subpy-ctrl-c", daemon=True).start()
-                self._available = True
+                try:
+                    threading.Thread(target=self._watch, args=(watched,), name="subpy-ctrl-c", daemon=True).start()
+                    self._available = True
+                except RuntimeError:  # this Python is ending, or has no more threads
+                    signal.set_wakeup_fd(-1)
+                    os.close(reading)
+                    os.close(writing)
             else:
                 os.close(reading)
                 os.close(writing)

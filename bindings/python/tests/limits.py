@@ -74,8 +74,8 @@ def tokens() -> None:
         own = subpy.Cancel()
         interp.define("stop", own.fire)
         refused(subpy.InterpreterInterruptedError, lambda: interp.with_options(cancel=own).exec("stop()\n" + LOOP))
-        threading.Timer(0.05, interp.interrupt).start()
-        refused(subpy.InterpreterInterruptedError, lambda: interp.exec(LOOP))
+        interp.define("begun", lambda: threading.Thread(target=interp.interrupt).start())
+        refused(subpy.InterpreterInterruptedError, lambda: interp.exec("begun()\n" + LOOP))
 
         for _ in range(100):  # a token that is fired just then
             token = subpy.Cancel()
@@ -93,18 +93,19 @@ def press() -> None:
 
 def ctrl_c() -> None:
     with subpy.create() as interp:
-        interp.exec("def loop():\n    global ended\n    try:\n        while True: pass\n    finally: ended = True")
+        interp.define("begun", lambda: threading.Timer(0.05, press).start())
+        interp.exec("def loop():\n    global ended\n    try:\n        begun()\n        while True: pass\n    finally: ended = True")
         token = subpy.Cancel()
         for use in (
-            lambda: interp.exec(LOOP),
+            lambda: interp.exec("loop()"),
             lambda: interp.call("loop"),
             interp.function("loop"),
             lambda: interp.with_options(timeout=60, cancel=token).call("loop"),
         ):
             interp.prepare_main(ended=False)
-            threading.Timer(0.1, press).start()
             error = refused(KeyboardInterrupt, use)
-            assert type(error.__cause__) is subpy.InterpreterInterruptedError, error.__cause__
+            # On a busy machine the signal may come while the host function is still there.
+            assert isinstance(error.__cause__, (subpy.InterpreterInterruptedError, subpy.ExecutionFailed)), error.__cause__
             assert not interp.is_running() and not token.fired
             assert interp.eval("1") == 1
         assert interp.eval("ended")

@@ -1,13 +1,13 @@
 //! Who may be in an interpreter: one run at a time or several, and none while it closes.
 
 mod drain;
+mod inside;
 mod sync;
 mod turn;
 mod word;
 
-use std::cell::RefCell;
-
 pub use drain::InTheWay;
+pub use inside::Inside;
 
 use crate::python::attach::detached;
 use crate::python::loaded_api;
@@ -56,47 +56,6 @@ pub struct Gate {
     changed: Condvar,
 }
 
-/// The handles of the interpreters that one thread is in, the innermost last.
-#[derive(Default)]
-pub struct Inside(RefCell<Vec<u64>>);
-
-impl Inside {
-    pub const fn new() -> Inside {
-        Inside(RefCell::new(Vec::new()))
-    }
-
-    /// True when the thread runs something in that interpreter, maybe further out.
-    pub fn contains(&self, handle: u64) -> bool {
-        self.0.borrow().contains(&handle)
-    }
-
-    /// The thread ends: gives the memory back, if it is in none.
-    pub fn forget(&self) {
-        let mut inside = self.0.borrow_mut();
-        if inside.is_empty() {
-            *inside = Vec::new();
-        }
-    }
-
-    /// True when the thread runs something in any interpreter.
-    pub fn any(&self) -> bool {
-        !self.0.borrow().is_empty()
-    }
-
-    /// The thread is in that interpreter while it does this.
-    pub fn during<R>(&self, handle: u64, act: impl FnOnce() -> R) -> R {
-        struct Within<'a>(&'a Inside);
-        impl Drop for Within<'_> {
-            fn drop(&mut self) {
-                self.0.0.borrow_mut().pop();
-            }
-        }
-        self.0.borrow_mut().push(handle);
-        let _within = Within(self);
-        act()
-    }
-}
-
 /// A run that was let in; leaves when dropped.
 pub struct Running<'a> {
     gate: &'a Gate,
@@ -105,7 +64,7 @@ pub struct Running<'a> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.inside.0.borrow_mut().pop();
+        self.inside.pop();
         self.gate.left(1, RUNS);
     }
 }
@@ -164,7 +123,7 @@ impl Gate {
         if !self.enter_if_free() {
             self.enter_slowly(inside.contains(handle), stop)?;
         }
-        inside.0.borrow_mut().push(handle);
+        inside.push(handle);
         Ok(Running { gate: self, inside })
     }
 
@@ -172,7 +131,7 @@ impl Gate {
     #[cold]
     pub fn enter_again<'a>(&'a self, handle: u64, inside: &'a Inside) -> Result<Running<'a>, Refused> {
         self.enter_slowly(true, None)?;
-        inside.0.borrow_mut().push(handle);
+        inside.push(handle);
         Ok(Running { gate: self, inside })
     }
 

@@ -24,12 +24,12 @@ fn bind(py: Py, scope: &Scope, function: &Arc<HostFunction>, definition: Definit
         return Err(py.no_memory());
     }
     let object = object::new(py, function, definition)?;
-    let name = scope.names.get(py, definition.name)?;
+    let name = scope.names().get(py, definition.name)?;
     let Some(module) = definition.module else {
         // SAFETY: live objects.
         return py.check(unsafe { (py.api.PyDict_SetItem)(scope.main.as_ptr(), name.as_ptr(), object.as_ptr()) });
     };
-    let module = self::module(py, &scope.names.get(py, module)?)?;
+    let module = self::module(py, &scope.names().get(py, module)?)?;
     // SAFETY: live objects.
     py.check(unsafe { (py.api.PyObject_SetAttr)(module.as_ptr(), name.as_ptr(), object.as_ptr()) })
 }
