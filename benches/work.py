@@ -104,7 +104,6 @@ GOALS = [
     Goal("exception, with its traceback", BOTH, "subpy", "interpreters", at_most=0.8),
     Goal("cancel, caught by Python code, median", ["worker"], "subpy", None, at_most=100),
     Goal("cancel, caught by Python code, 99 %", ["worker"], "subpy", None, at_most=10_000),
-    Goal("cancel, with its traceback, median", ["worker"], "subpy", "raw", at_most=1.2),
     Goal("create", ["main"], "subpy", "raw", at_most=0.8),
     Goal("close", ["main"], "subpy", "raw", at_most=1.03),
     Goal("memory of an interpreter", ["main"], "subpy", "raw", at_most=1),

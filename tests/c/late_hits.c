@@ -37,8 +37,8 @@ static void *runs(void *number) {
   _Atomic subpy_cancel *target = &pairs[(uintptr_t)number].target;
   subpy_interp interp = create();
   subpy_error *error = NULL;
-  /* With fewer processors than threads, the canceller gets one at once. */
-  run(interp, "from os import sched_yield\ndef f(n):\n  sched_yield()\n  for i in range(n): pass\n  return n\n"
+  /* With fewer processors than threads, the canceller of every second run gets one at once. */
+  run(interp, "from os import sched_yield\ndef f(n):\n  if n % 2: sched_yield()\n  for i in range(n): pass\n  return n\n"
               "def g(n):\n  for i in range(n): pass\n  return n");
   unsigned random = 7u + (unsigned)(uintptr_t)number;
   int64_t longest = 3000;
