@@ -2,8 +2,8 @@
  * What the C and C++ contenders share: reading commands, threads, clocks, the data that is passed.
  *
  * A contender is a process. It reads a command a line from stdin and answers each with a line of numbers on stdout, or
- * with - when it cannot do that. What its Python code prints goes to /dev/null. stdlib.py has the same commands. Times
- * are in nanoseconds.
+ * with - when it cannot do that. What its Python code prints goes to /dev/null. stdlib.py has the same commands, but for
+ * cancel. Times are in nanoseconds.
  *
  *   time WORK THREAD N   N times WORK, on the main or on a worker thread: what the last one returned, the time
  *   cycle THREAD N       N times create, exec("x = 1"), close: the time of all creates, of all closes; if THREAD is two,
