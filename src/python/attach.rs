@@ -391,17 +391,18 @@ pub fn host_is_python() {
 }
 
 /// Calls code of the host's, detached. When that is Python, it comes in with PyGILState_Ensure (so does ctypes), which
-/// must find a state of main, and not that of the interpreter that has called: its objects would be used in there.
+/// must find a state of main, and not that of the interpreter that has called: its objects would be used in there. None:
+/// there is no memory for such a state, and nothing was called.
 #[inline]
-pub fn in_host<R>(call: impl FnOnce() -> R) -> R {
+pub fn in_host<R>(call: impl FnOnce() -> R) -> Option<R> {
     if ADOPTED.load(Ordering::Relaxed) {
         return in_host_python(call);
     }
-    call()
+    Some(call())
 }
 
 #[cold]
-fn in_host_python<R>(call: impl FnOnce() -> R) -> R {
+fn in_host_python<R>(call: impl FnOnce() -> R) -> Option<R> {
     let api = api();
     let state = bound_state(api);
     // SAFETY: the state that this thread is to come back to is not freed; main lives as long as the library uses CPython.
@@ -410,15 +411,15 @@ fn in_host_python<R>(call: impl FnOnce() -> R) -> R {
         (if state.is_null() { main } else { (api.PyThreadState_GetInterpreter)(state) }, main)
     };
     if interp == main {
-        return call();
+        return Some(call());
     }
     // The state is not bound any more while the host's code runs, but what that runs in turn may come back to it.
     let (number, stack) = calling(state).unzip();
     let caller = Caller { state, interp, number, stack };
     let (further, back_to) = (Cell::new(FURTHER_OUT.get()), Cell::new(None));
     let left = Left { api, caller, attached: false, entered: Cell::new(false), further, back_to };
-    let _home = AtHome::new(&left, main);
-    call()
+    let _home = AtHome::new(&left, main)?;
+    Some(call())
 }
 
 /// A state of main's is bound, and not attached: the one with which the thread has come from main, or else a new one.
@@ -428,7 +429,7 @@ struct AtHome<'a> {
 }
 
 impl AtHome<'_> {
-    fn new(left: &Left, main: *mut PyInterpreterState) -> AtHome<'_> {
+    fn new(left: &Left, main: *mut PyInterpreterState) -> Option<AtHome<'_>> {
         // SAFETY: as in `comes_from`.
         let all = std::iter::successors(unsafe { left.further.get().as_ref() }, |left| unsafe {
             left.further.get().as_ref()
@@ -437,9 +438,7 @@ impl AtHome<'_> {
         let api = left.api;
         // SAFETY: main is alive. The state is this thread's own, and not attached; nor is any other.
         let fresh = unsafe {
-            let fresh = own.is_none().then(|| new_state(api, main, this_stack()));
-            // Ensure would end the process too.
-            let fresh = fresh.map(|fresh| fresh.expect("memory for a thread state of the host's"));
+            let fresh = if own.is_none() { Some(new_state(api, main, this_stack())?) } else { None };
             if let Some(state) = own.or(fresh) {
                 // Only attaching binds.
                 (api.PyThreadState_Swap)(state);
@@ -448,7 +447,7 @@ impl AtHome<'_> {
             fresh
         };
         FURTHER_OUT.set(&raw const *left);
-        AtHome { left, fresh }
+        Some(AtHome { left, fresh })
     }
 }
 

@@ -204,11 +204,15 @@ fn run<'py>(py: Py<'py>, function: &HostFunction, args: Args, here: usize) -> Py
         // SAFETY: attached.
         let detached = Detached { api: py.api, state: unsafe { (py.api.PyEval_SaveThread)() } };
         place.detached(detached.state);
-        in_host(|| function.code().call(context, args));
+        let called = in_host(|| function.code().call(context, args));
         let told = place.end(context);
         sweep_if_watched();
         // Last: where the interpreter has ended meanwhile the thread does not come back.
         drop(detached);
+        if called.is_none() {
+            hosts.places.put_back(place);
+            return Err(py.no_memory());
+        }
         told
     };
     if told.is_none()

@@ -130,7 +130,11 @@ impl HostFunction {
             self.hosts.functions.remove(self);
             // SAFETY: by the first who comes here, and nobody calls it.
             let code = unsafe { (*self.code.get()).take() };
-            in_host(|| drop(code));
+            // Without memory it is never told: its code must not run here.
+            let code = Cell::new(code);
+            if in_host(|| drop(code.take())).is_none() {
+                std::mem::forget(code);
+            }
         }
     }
 }

@@ -269,7 +269,12 @@ fn call(callback: &mut Option<Callback>, pieces: Vec<Piece>) -> Vec<u8> {
 
 /// Tells the host that it is called no more. No lock is held.
 pub fn let_go(callback: Option<Callback>) {
-    if callback.is_some() {
-        let _ = catch_unwind(AssertUnwindSafe(|| in_host(|| drop(callback))));
+    if callback.is_none() {
+        return;
+    }
+    // Without memory it is never told: its code must not run here.
+    let callback = Cell::new(callback);
+    if let Ok(None) = catch_unwind(AssertUnwindSafe(|| in_host(|| drop(callback.take())))) {
+        std::mem::forget(callback);
     }
 }
