@@ -198,7 +198,8 @@ def main():
     version = ctypes.CDLL(str(library / "libsubpy.so")).subpy_version_string
     version.restype = ctypes.c_char_p
     about.update(subpy=version().decode(), python=platform.python_version())
-    about.update(size=options.size, held=size.held, left=size.left, waits=size.waits_ms / 1000, cancels=f"{size.cancels:,}")
+    about.update(size=options.size, held=size.held, left=size.left, waits=size.waits_ms / 1000)
+    about.update(cancels=f"{size.cancels:,}")
 
     start, start_busy = time.monotonic(), busy()
     ready, missing = build_all(library, options.build.resolve())

@@ -2,8 +2,8 @@
  * What the C and C++ contenders share: reading commands, threads, clocks, the data that is passed.
  *
  * A contender is a process. It reads a command a line from stdin and answers each with a line of numbers on stdout, or
- * with - when it cannot do that. What its Python code prints goes to /dev/null. stdlib.py has the same commands. Times
- * are in nanoseconds.
+ * with - when it cannot do that. What its Python code prints goes to /dev/null. stdlib.py has the same commands, but for
+ * cancel. Times are in nanoseconds.
  *
  *   time WORK THREAD N   N times WORK, on the main or on a worker thread: what the last one returned, the time
  *   cycle THREAD N       N times create, exec("x = 1"), close: the time of all creates, of all closes; if THREAD is two,
@@ -145,8 +145,10 @@ static inline int64_t check_traceback(const char *text) {
   return strstr(text, "ValueError: wrong") != NULL && strstr(text, "guest.py") != NULL;
 }
 
-/** What the functions of the host do, host() and host_with_gil(): their own data has to reach them. */
-static inline int64_t host_sum(const void *userdata, int64_t a, int64_t b) { return a + b + *(const int64_t *)userdata; }
+/** What host() and host_with_gil() do, the functions of the host: their own data has to reach them. */
+static inline int64_t host_sum(const void *userdata, int64_t a, int64_t b) {
+  return a + b + *(const int64_t *)userdata;
+}
 
 static int64_t host_data = 0;
 
