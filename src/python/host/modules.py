@@ -7,7 +7,9 @@ def module(name):
         return import_module(name)
     except ModuleNotFoundError as error:
         missing = error.name
-        if name in sys.modules or missing is None or not f'{name}.'.startswith(f'{missing}.'):
+        # None forbids the import. Anything else has come meanwhile.
+        forbidden = sys.modules.get(name, name) is None
+        if forbidden or missing is None or not f'{name}.'.startswith(f'{missing}.'):
             raise
     parent, _, child = name.rpartition('.')
     package = module(parent) if parent else None
