@@ -1110,7 +1110,8 @@ SUBPY_API void subpy_function_free(subpy_function function);
 
 /**
  * The GIL is kept while the host's code runs: for what takes nanoseconds. Functions of the library that need a GIL
- * release it meanwhile.
+ * release it meanwhile; on a daemon thread of Python's whose interpreter has ended they do not return then, and what
+ * the function was defined with is not finalized: CPython parks such a thread when it wants its GIL back.
  */
 #define SUBPY_DEFINE_KEEP_GIL 1
 /**

@@ -42,7 +42,8 @@ pub type subpy_host_fn = Option<
 >;
 
 /// The GIL is kept while the host's code runs: for what takes nanoseconds. Functions of the library that need a GIL
-/// release it meanwhile.
+/// release it meanwhile; on a daemon thread of Python's whose interpreter has ended they do not return then, and what
+/// the function was defined with is not finalized: CPython parks such a thread when it wants its GIL back.
 pub const SUBPY_DEFINE_KEEP_GIL: u32 = 1;
 /// Only on the thread that calls subpy_define(): Python code on any other one gets a RuntimeError. For hosts whose code
 /// must not run on threads that they do not know.

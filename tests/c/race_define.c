@@ -5,6 +5,7 @@
 
 typedef struct userdata {
   atomic_int running, finalized;
+  bool keeps_gil;
 } userdata;
 
 static _Atomic subpy_interp current;
@@ -16,8 +17,9 @@ static void runs(void *data, subpy_context *ctx, const subpy_value *args, size_t
   own->running++;
   CHECK(!own->finalized);
   calls++;
-  /* Once in a while more of the same interpreter, which may be ending. */
-  if (args[0].kind == SUBPY_KIND_INT && args[0].u.as_int % 8 == 0) {
+  /* Once in a while more of the same interpreter, which may be ending. A function that keeps the GIL would not come back
+   * then on a daemon thread: CPython parks it (docs/host-functions.md). */
+  if (!own->keeps_gil && args[0].kind == SUBPY_KIND_INT && args[0].u.as_int % 8 == 0) {
     subpy_error *error = NULL;
     subpy_status status = subpy_exec(subpy_context_interp(ctx), "x = 1", SUBPY_AUTO_LEN, &error);
     EXPECT_ONE_OF(status, error, SUBPY_OK, SUBPY_ERROR_BUSY, SUBPY_ERROR_NOT_FOUND);
@@ -42,8 +44,10 @@ static void *defines(void *unused) {
     userdata *own = calloc(1, sizeof *own);
     CHECK(own);
     defined++;
+    own->keeps_gil = defined % 3 == 0;
     const char *names[] = {"f", "host:f", "new.module:f", "host:g"};
-    subpy_status status = subpy_define(current, names[defined % 4], SUBPY_AUTO_LEN, defined % 3 == 0, runs, own, finalize, &error);
+    subpy_status status = subpy_define(current, names[defined % 4], SUBPY_AUTO_LEN,
+                                       own->keeps_gil ? SUBPY_DEFINE_KEEP_GIL : 0, runs, own, finalize, &error);
     refused += status != SUBPY_OK;
     EXPECT_ONE_OF(status, error, SUBPY_OK, SUBPY_ERROR_BUSY, SUBPY_ERROR_NOT_FOUND, SUBPY_ERROR_WRONG_STATE);
   }
@@ -126,7 +130,7 @@ static void *shuts_down(void *unused) {
 static void all_over(const char *what) {
   while (subpy_shutdown(NULL) == SUBPY_ERROR_BUSY) usleep(1000);
   for (int i = 0; i < 10000 && finalized < defined; i++) usleep(1000);
-  printf("%s: %ld defined, %ld refused, %ld calls, %ld closed\n", what, defined, refused, calls, closed);
+  printf("%s: %ld defined, %ld finalized, %ld refused, %ld calls, %ld closed\n", what, defined, finalized, refused, calls, closed);
   CHECK(finalized == defined && calls > 0 && closed > 0 && refused < defined);
   defined = finalized = calls = refused = closed = 0;
 }
