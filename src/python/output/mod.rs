@@ -284,8 +284,9 @@ impl Shared {
     /// Waits, detached, for something that gives a result, or none when it was to stop. It is tried again unless this
     /// thread's run is to end.
     fn wait_for<R>(&self, py: Py, mut wait: impl FnMut(Stop) -> Option<R>) -> PyResult<R> {
-        // What was wished before has to be looked for once.
-        let mut asked = None;
+        // What was wished before has to be looked for once. Not without need: the text of others may come in between then.
+        let now = self.interrupts.asked();
+        let mut asked = if self.interrupts.is_interrupting() { None } else { Some(now) };
         loop {
             let stop = || asked != Some(self.interrupts.asked());
             if let Some(result) = detached(Some(py.api), || wait(&stop)) {
