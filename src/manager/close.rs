@@ -90,11 +90,8 @@ fn begin(interpreter: &Arc<Interpreter>, plan: &Plan) -> Result<Arc<Attempt>> {
 }
 
 pub fn begin_drain(interpreter: &Interpreter, plan: &Plan) -> Result<()> {
-    if plan.options.interrupt
-        && let Some(python) = &interpreter.python
-        && !python.can_interrupt()
-    {
-        return Err(limits::unsupported());
+    if plan.options.interrupt {
+        limits::check_supported()?;
     }
     let begun = interpreter.gate.begin_drain(!plan.lets_runs_end());
     begun.map_err(|refused| match refused {

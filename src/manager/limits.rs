@@ -15,9 +15,10 @@ use super::error::{Error, Kind, Result, Stopped};
 use super::interpreter::{INTERPRETERS, Interpreter};
 use super::interrupts::{self, FIRST_PAUSE, LONGEST_PAUSE};
 use super::timer::{self, NEVER, Tasks, Time};
-use crate::python::host;
+
 use crate::python::interrupt::{Reason, Which};
 use crate::python::lock;
+use crate::python::thread_id::this_thread;
 
 /// What is asked of one run.
 #[derive(Clone, Default)]
@@ -260,7 +261,7 @@ impl Here {
         if let Some(slot) = &*slot {
             return Ok(Arc::clone(slot));
         }
-        let made = Arc::new(Slot { thread: host::this(), due: AtomicU64::new(NEVER), frames: Mutex::default() });
+        let made = Arc::new(Slot { thread: this_thread(), due: AtomicU64::new(NEVER), frames: Mutex::default() });
         let mut slots = lock(&SLOTS);
         slots.try_reserve(1).map_err(|_| Kind::NoMemory)?;
         slots.push(Arc::clone(&made));
@@ -420,12 +421,10 @@ impl Drop for Limited<'_> {
 
 /// Fails when this CPython cannot be interrupted.
 pub fn check_supported() -> Result<()> {
-    if crate::python::interrupt::is_supported() { Ok(()) } else { Err(unsupported()) }
-}
-
-/// Why nothing can be stopped.
-pub fn unsupported() -> Error {
-    Kind::WrongState("this CPython cannot be interrupted: it lacks _PyEval_AddPendingCall".into()).into()
+    if crate::python::interrupt::is_supported() {
+        return Ok(());
+    }
+    Err(Kind::WrongState("this CPython cannot be interrupted: it lacks _PyEval_AddPendingCall".into()).into())
 }
 
 /// Stops what runs in an interpreter, whoever runs it, until it has ended.

@@ -366,11 +366,6 @@ impl Interp {
         self.interrupts.interrupt(self.state, which, reason)
     }
 
-    /// Whether this CPython has a way to.
-    pub fn can_interrupt(&self) -> bool {
-        api()._PyEval_AddPendingCall.is_some()
-    }
-
     /// Whether there may be runs that were interrupted and have not ended.
     pub fn is_interrupting(&self) -> bool {
         self.interrupts.is_interrupting()

@@ -6,7 +6,7 @@
 //! alone; a run that has ended is not in it, and nothing is left for the next one.
 
 use std::cell::Cell;
-use std::ffi::{c_int, c_long, c_ulong, c_void};
+use std::ffi::{c_int, c_long, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,6 +16,7 @@ use super::api::Api;
 use super::exception::{self, Exception};
 use super::object::{Py, PyResult, Raised};
 use super::quiet::{Quiet, loud, quiet};
+use super::thread_id::this_thread;
 use super::types::{PyInterpreterState, PyThreadState};
 use super::{Failure, api, lock};
 
@@ -63,7 +64,7 @@ pub struct Run {
     /// The next one in the list, which began earlier.
     older: Cell<*const Run>,
     /// In an interpreter, what a thread runs later it runs inside of what it ran before.
-    thread: c_ulong,
+    thread: usize,
     /// The thread's state in the interpreter.
     state: *mut PyThreadState,
     /// The how manieth of its interpreter's: it is its own for good.
@@ -83,13 +84,6 @@ struct Is {
     hit: bool,
     /// It was sent, and may not have come.
     sent: bool,
-}
-
-/// What CPython calls this thread: its `PyThread_get_thread_ident` asks the same and takes ten times as long.
-#[inline(always)]
-fn this_thread() -> c_ulong {
-    // SAFETY: only reads.
-    unsafe { libc::pthread_self() }
 }
 
 impl Run {

@@ -15,7 +15,7 @@
 //! | `quiet` | less noise from them |
 //! | `frozen` | modules that new interpreters do not have to read from files |
 //! | `clock` | the time |
-//! | `thread_end` | what is to be done when a thread ends |
+//! | `thread_id`, `thread_end` | which thread this is; what is to be done when a thread ends |
 //! | `run`, `dedent` | exec, eval, call, prepare_main |
 //! | `many` | many calls in one run |
 //! | `sources` | the source of what was run, for tracebacks |
@@ -59,6 +59,7 @@ pub mod stack;
 pub mod start;
 mod state_blocks;
 pub mod thread_end;
+pub mod thread_id;
 mod types;
 
 use api::Api;

@@ -17,7 +17,7 @@ use super::context::{NoPlace, Place, Told};
 use super::finalize::sweep_if_watched;
 use super::object::function_of;
 use super::raise::raise;
-use super::{HostFunction, this_thread};
+use super::{HostFunction, own_number};
 use crate::value::{Args, OwnedValue, subpy_pair, subpy_value};
 
 /// Most calls have few arguments; they need no allocation.
@@ -166,7 +166,7 @@ impl HostFunction {
         if self.is_retired() {
             return refuse("can be called no more: the host has shut subpy down, or did not define it after all");
         }
-        if self.thread.is_some_and(|thread| thread != this_thread()) {
+        if self.thread.is_some_and(|thread| thread != own_number()) {
             return refuse("may be called only on the thread that defined it");
         }
         Ok(())

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use super::super::lock;
 use super::super::stack::{Stack, room_for_host, stack_of};
+use super::super::thread_id::this_thread;
 use super::super::types::PyThreadState;
 use super::HostFunction;
 use crate::value::OwnedValue;
@@ -92,25 +93,6 @@ unsafe impl Sync for Places {}
 // SAFETY: a place may be used by any thread.
 unsafe impl Send for Places {}
 
-/// This thread, by a number that no other one has as long as it lives.
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-#[inline(always)]
-pub fn this() -> usize {
-    let thread: usize;
-    // SAFETY: the x86-64 ABI has the address of the thread's own block there ("ELF Handling For Thread-Local Storage"),
-    // which is what pthread_self() returns, without a call.
-    unsafe { std::arch::asm!("mov {}, fs:0", out(reg) thread, options(pure, readonly, nostack, preserves_flags)) }
-    thread
-}
-
-/// This thread, by a number that no other one has as long as it lives.
-#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
-#[inline(always)]
-pub fn this() -> usize {
-    // SAFETY: it only asks.
-    unsafe { libc::pthread_self() as usize }
-}
-
 /// Why a call cannot begin.
 pub enum NoPlace {
     /// There is none left, or no memory for more.
@@ -131,7 +113,7 @@ impl Places {
             None => new_place().ok_or(NoPlace::Memory)?,
         };
         let (begin, size) = place.room.get();
-        if place.thread.load(Ordering::Relaxed) != this() || address.wrapping_sub(begin) >= size {
+        if place.thread.load(Ordering::Relaxed) != this_thread() || address.wrapping_sub(begin) >= size {
             self.moves(place, address)?;
         }
         place.address.store(address, Ordering::Relaxed);
@@ -151,7 +133,7 @@ impl Places {
             return Err(NoPlace::Stack);
         };
         place.room.set(room);
-        place.thread.store(this(), Ordering::Relaxed);
+        place.thread.store(this_thread(), Ordering::Relaxed);
         Ok(())
     }
 
@@ -277,7 +259,7 @@ pub fn all() -> impl Iterator<Item = &'static Place> {
 /// stack that the code is on.
 #[cold]
 pub fn calling(state: *mut PyThreadState) -> Option<(u64, Stack)> {
-    let this = this();
+    let this = this_thread();
     let is_of =
         |place: &&Place| place.state.load(Ordering::Relaxed) == state && place.thread.load(Ordering::Relaxed) == this;
     let place = all().find(is_of)?;
@@ -316,7 +298,8 @@ impl Context {
     #[inline(always)]
     fn returned(self) -> Option<&'static UnsafeCell<OwnedValue>> {
         let place = self.place().ok()?;
-        let plain = place.thread.load(Ordering::Relaxed) == this() && place.told_of.load(Ordering::Relaxed) != self.0;
+        let plain =
+            place.thread.load(Ordering::Relaxed) == this_thread() && place.told_of.load(Ordering::Relaxed) != self.0;
         plain.then_some(&place.returned)
     }
 

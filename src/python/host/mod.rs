@@ -24,7 +24,7 @@ mod object;
 mod raise;
 mod tag;
 
-pub use context::{Context, Over, Raise, calling, this};
+pub use context::{Context, Over, Raise, calling};
 pub use define::define;
 pub use finalize::{Ending, release};
 pub use tag::get as tag;
@@ -93,7 +93,7 @@ impl HostFunction {
             owner,
             hosts: Arc::clone(hosts),
             keep_gil: how.keep_gil,
-            thread: how.this_thread_only.then(this_thread),
+            thread: how.this_thread_only.then(own_number),
             retired: AtomicBool::new(false),
             restricted: AtomicBool::new(how.this_thread_only),
             finalized: AtomicBool::new(false),
@@ -147,7 +147,7 @@ impl HostCode for NoCode {
 }
 
 /// The number of this thread: the first has 1, and none is used twice.
-fn this_thread() -> u64 {
+fn own_number() -> u64 {
     static THREADS: AtomicU64 = AtomicU64::new(0);
     thread_local! {
         static THIS: Cell<u64> = const { Cell::new(0) };

@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex};
 use super::attach::detached;
 use super::interrupt::Interrupts;
 use super::object::{Obj, Py, PyResult, Raised};
+use super::thread_id::this_thread;
 use super::{Count, loaded_api, lock};
 use channel::Channel;
 use descriptor::{Sink, Unwritten};
@@ -71,12 +72,6 @@ enum Pass {
     All,
     /// All, and then what has not been appended.
     AllAndMore,
-}
-
-/// A number that no other thread has while this one lives.
-fn this_thread() -> usize {
-    thread_local!(static HERE: u8 = const { 0 });
-    HERE.with(|here| std::ptr::from_ref(here).addr())
 }
 
 /// Asked now and then by what waits: whether it is to give up, at least for as long as it takes to ask CPython.
