@@ -36,7 +36,10 @@ static void code_that_never_ends(void) {
   FAILS(SUBPY_ERROR_TIMEOUT, "timed out after 300 ms: ValueError: cleaning up, at <script>:4 in <module>",
         exec_for(interp, "try:\n  while True: pass\nexcept BaseException:\n  raise ValueError('cleaning up') from None", 300));
   TIMES_OUT(interp, "def g():\n  while True: yield\nfor _ in g(): pass", "...timed out after 30 ms");
-  TIMES_OUT(interp, "import asyncio\nasync def f():\n  while True: await asyncio.sleep(0)\nasyncio.run(f())",
+  /* Not asyncio.run(): its loop can lose a task to an exception that comes at any moment, and waits for it then. */
+  TIMES_OUT(interp, "class Later:\n  def __await__(self): yield\n"
+                    "async def f():\n  while True: await Later()\n"
+                    "task = f()\nwhile True: task.send(None)",
             "...timed out after 30 ms");
   TIMES_OUT(interp, "import time\nwhile True: time.sleep(0.001)", "...timed out after 30 ms");
   /* Time enough, and the next run has no limit. */
@@ -76,16 +79,21 @@ static void be_noisy(void) {
   error = NULL;
 }
 
-/* "Exception ignored in ..." comes once a run, and the hook is as it was afterwards. */
+/* "Exception ignored in ..." comes at most once a run, and the hook is as it was afterwards. (The run is over when a hit comes
+   between two finalizers: then there was no noise to keep back, and it is tried again.) */
 static void noise(void) {
   noisy = create();
   run(noisy, "import sys\nbefore = sys.unraisablehook\nn = 0\n"
              "class A:\n  def __del__(self):\n    global n\n    n += 1\n    while n < 20: pass");
-  char *text = capture(2, be_noisy);
-  const char *first = strstr(text, "Exception ignored");
-  CHECK(number(noisy, "n") > 3 && first && !strstr(first + 1, "Exception ignored"));
-  free(text);
-  CHECK(number(noisy, "sys.unraisablehook is before"));
+  bool enough = false;
+  while (!enough) {
+    char *text = capture(2, be_noisy);
+    const char *first = strstr(text, "Exception ignored");
+    CHECK(!first || !strstr(first + 1, "Exception ignored"));
+    enough = first && number(noisy, "n") > 3;
+    free(text);
+    CHECK(number(noisy, "sys.unraisablehook is before"));
+  }
   OK(subpy_close(noisy, &error));
 }
 
