@@ -1,5 +1,6 @@
 //! Is a value from outside what it says it is? What is wrong is named with the way to it.
 
+use super::tag::{TAG_BITS, check_tag};
 use super::{
     BIGINT, BOOL, BYTES, DICT, ERROR, FLOAT, INT, LIST, MAX_DEPTH, NONE, OWNS_BLOCK, OwnedValue, STR, TUPLE,
     element_size, is_ascii, subpy_pair, subpy_value, utf8,
@@ -137,7 +138,8 @@ unsafe fn check_shallow(value: &subpy_value) -> Result<(), String> {
     }
     check_flags(value)?;
     if size == 0 {
-        return Ok(());
+        // SAFETY: it points nowhere.
+        return unsafe { check_tag(value) };
     }
     if value.len > 0 && value.pointer().is_null() {
         let len = if value.len == usize::MAX { String::new() } else { format!(" with len {}", value.len) };
@@ -150,6 +152,7 @@ unsafe fn check_shallow(value: &subpy_value) -> Result<(), String> {
     }
     // SAFETY: promised by the caller: `len` bytes.
     unsafe {
+        check_tag(value)?;
         match value.kind {
             STR => check_utf8(value.bytes()),
             BIGINT => check_bigint(value.bytes()),
@@ -158,10 +161,9 @@ unsafe fn check_shallow(value: &subpy_value) -> Result<(), String> {
     }
 }
 
-/// A result that is passed back as an argument carries its mark; everything else carries nothing, so that the bits stay
-/// free.
+/// A tag, and the mark of a result that is passed back as an argument; nothing else, so that the bits stay free.
 pub(super) fn check_flags(value: &subpy_value) -> Result<(), String> {
-    match value.flags {
+    match value.flags & !TAG_BITS {
         0 => Ok(()),
         OWNS_BLOCK if element_size(value.kind) > 0 => Ok(()),
         flags => {
@@ -307,7 +309,7 @@ mod tests {
         assert!(message(&subpy_value::pointing(BYTES, b"x".as_ptr(), usize::MAX)).contains("SUBPY_AUTO_LEN"));
         assert!(message(&text("12")).is_empty());
         for good in [subpy_value::int(1), text("x")] {
-            for flags in [1, 1 << 15, 1 << 16, 1 << 31, OWNS_BLOCK | 2, u32::MAX] {
+            for flags in [1 << 8, 1 << 15, 1 << 16, 1 << 31, OWNS_BLOCK | 1 << 8, u32::MAX] {
                 let bad = message(&subpy_value { flags, ..good });
                 assert!(bad.contains("flags has unknown bits set"), "{flags:#x}: {bad}");
             }

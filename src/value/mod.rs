@@ -5,6 +5,7 @@
 //! |---|---|
 //! | this one | `subpy_value`, its kinds, reading one |
 //! | `check` | is a value from outside what it says? |
+//! | `tag` | what a value stands for that has no kind of its own |
 //! | `args` | arguments that were checked |
 //! | `block` | a value that owns its memory, and the builder of its one block |
 //! | `view` | reading a whole value safely |
@@ -13,6 +14,7 @@
 mod args;
 mod block;
 mod check;
+pub(crate) mod tag;
 mod text;
 mod view;
 
@@ -235,7 +237,7 @@ impl subpy_value {
     }
 
     fn owns_block(&self) -> bool {
-        self.flags == OWNS_BLOCK && element_size(self.kind) > 0
+        self.flags & !tag::TAG_BITS == OWNS_BLOCK && element_size(self.kind) > 0
     }
 
     /// The memory that a result points into, without its header; None for anything else.
