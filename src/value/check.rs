@@ -2,8 +2,8 @@
 
 use super::tag::{TAG_BITS, check_tag};
 use super::{
-    BIGINT, BOOL, BYTES, DICT, ERROR, FLOAT, INT, LIST, MAX_DEPTH, NONE, OWNS_BLOCK, OwnedValue, STR, TUPLE,
-    element_size, is_ascii, subpy_pair, subpy_value, utf8,
+    BIGINT, BOOL, BUFFER, BYTES, DICT, ERROR, FLOAT, INT, LIST, MAX_DEPTH, NONE, OBJECT, OWNS_BLOCK, OwnedValue, QUEUE,
+    STR, TUPLE, element_size, is_ascii, subpy_pair, subpy_value, utf8,
 };
 
 /// Checks a DICT of names to values (keyword arguments, prepare_main) and returns its entries.
@@ -102,7 +102,9 @@ pub(super) unsafe fn check(root: &subpy_value) -> Result<(), BadValue> {
         // SAFETY: promised by the caller.
         if let Err(reason) = unsafe { check_shallow(value) } {
             outer.push(level);
-            return Err(BadValue { path: input_path(&outer[1..]), reason });
+            let levels = outer[1..].iter().map(|level| (level.kind, level.elements, level.next - 1));
+            // SAFETY: promised by the caller; the elements on the way were checked.
+            return Err(BadValue { path: unsafe { path_of(levels) }, reason });
         }
         if value.is_container() {
             if outer.len() == MAX_DEPTH {
@@ -133,7 +135,7 @@ unsafe fn check_shallow(value: &subpy_value) -> Result<(), String> {
     if value.kind == ERROR {
         return Err("SUBPY_KIND_ERROR cannot be passed to Python".into());
     }
-    if size == 0 && !matches!(value.kind, NONE | BOOL | INT | FLOAT) {
+    if size == 0 && !matches!(value.kind, NONE | BOOL | INT | FLOAT | OBJECT | BUFFER | QUEUE) {
         return Err(format!("kind {} is not one of SUBPY_KIND_*", value.kind));
     }
     check_flags(value)?;
@@ -165,7 +167,7 @@ unsafe fn check_shallow(value: &subpy_value) -> Result<(), String> {
 pub(super) fn check_flags(value: &subpy_value) -> Result<(), String> {
     match value.flags & !TAG_BITS {
         0 => Ok(()),
-        OWNS_BLOCK if element_size(value.kind) > 0 => Ok(()),
+        OWNS_BLOCK if element_size(value.kind) > 0 || value.is_handle() => Ok(()),
         flags => {
             let bits = if flags & !OWNS_BLOCK == 0 { flags } else { flags & !OWNS_BLOCK };
             Err(format!("flags has unknown bits set: {bits:#x}; they must be 0"))
@@ -234,23 +236,29 @@ pub fn kind_name(kind: i32) -> String {
         TUPLE => "SUBPY_KIND_TUPLE".into(),
         LIST => "SUBPY_KIND_LIST".into(),
         DICT => "SUBPY_KIND_DICT".into(),
+        OBJECT => "SUBPY_KIND_OBJECT".into(),
+        BUFFER => "SUBPY_KIND_BUFFER".into(),
+        QUEUE => "SUBPY_KIND_QUEUE".into(),
         ERROR => "SUBPY_KIND_ERROR".into(),
         other => format!("{other} (no SUBPY_KIND_*)"),
     }
 }
 
-/// `[3]['x']`: the way from the root to the element that is looked at now. Built only when there is an error.
-fn input_path(levels: &[Level]) -> String {
+/// `[3]['x']`: the way from the root to an element. Built only when there is an error. Each container on the way has its
+/// kind, its elements, and the place among them of the one that comes next.
+///
+/// # Safety
+/// The values must be checked, up to the one that is the last on the way.
+pub unsafe fn path_of<'a>(levels: impl Iterator<Item = (i32, &'a [subpy_value], usize)>) -> String {
     let mut path = String::new();
-    for level in levels {
-        let index = level.next - 1;
-        if level.kind != DICT {
+    for (kind, elements, index) in levels {
+        if kind != DICT {
             path.push_str(&format!("[{index}]"));
         } else if index.is_multiple_of(2) {
             path.push_str(&format!(" key {}", index / 2));
         } else {
             // SAFETY: the key was checked before its value.
-            path.push_str(&unsafe { key_text(&level.elements[index - 1]) });
+            path.push_str(&unsafe { key_text(&elements[index - 1]) });
         }
     }
     path

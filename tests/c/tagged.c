@@ -256,7 +256,7 @@ static subpy_value instance(subpy_pair *pairs, size_t count, const char *class) 
 }
 
 static void dataclasses(void) {
-  subpy_pair pairs[5] = {{0}}, inner[2] = {{0}};
+  subpy_pair pairs[5], inner[2];
   pairs[1] = (subpy_pair){TEXT("x"), subpy_int(1)};
   inner[1] = (subpy_pair){TEXT("name"), TEXT("n")};
   pairs[2] = (subpy_pair){TEXT("y"), instance(inner, 2, "__main__:Frozen")};

@@ -9,7 +9,7 @@ use super::from_python::Refused;
 use crate::value::{self, Builder, subpy_buffer, subpy_value};
 
 /// PyTuple_GetItem or PyList_GetItem.
-pub(super) type GetItem = unsafe extern "C" fn(*mut PyObject, isize) -> *mut PyObject;
+type GetItem = unsafe extern "C" fn(*mut PyObject, isize) -> *mut PyObject;
 
 /// The numbers, and the buffer that describes them.
 struct Array<T> {
@@ -24,15 +24,17 @@ unsafe impl<T: Send> Send for Array<T> {}
 /// The row as a BUFFER, when it is not empty and all of it are floats, or all of it are ints that fit 64 bits.
 ///
 /// # Safety
-/// A live tuple or list of that length, and what gets its items.
+/// A live tuple or list, as the kind says, of that length.
 pub(super) unsafe fn array(
     py: Py,
     row: *mut PyObject,
-    get: GetItem,
-    len: usize,
+    kind: i32,
+    len: isize,
     builder: &mut Builder,
 ) -> Result<Option<subpy_value>, Refused> {
     let api = py.api;
+    let get = if kind == value::TUPLE { api.PyTuple_GetItem } else { api.PyList_GetItem };
+    let len = len.unsigned_abs();
     // SAFETY: promised by the caller; the getters are called for their exact types alone.
     unsafe {
         let float = |item, kind: *mut PyTypeObject| (kind == api.PyFloat_Type.0).then(|| (api.PyFloat_AsDouble)(item));

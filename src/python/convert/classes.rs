@@ -102,7 +102,7 @@ impl Classes {
                 "_decimal" => "decimal",
                 module => module,
             };
-            py.import(&*names.get(py, module)?)?;
+            py.import(&names.get(py, module)?)?;
             found = self.find(py, names, known);
         }
         match found {

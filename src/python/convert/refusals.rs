@@ -41,7 +41,10 @@ impl Reader<'_> {
     }
 
     /// `module.qualname`, without the module for builtins and `__main__`.
-    unsafe fn type_name(&self, kind: *mut PyTypeObject) -> String {
+    ///
+    /// # Safety
+    /// A live type.
+    pub(super) unsafe fn type_name(&self, kind: *mut PyTypeObject) -> String {
         let api = self.py.api;
         // SAFETY: promised by the caller: a live type; new references, or NULL with an exception.
         let (module, name) = unsafe {

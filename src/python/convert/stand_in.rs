@@ -7,7 +7,7 @@ use super::super::object::{LONGEST_NAME, Obj, Py, PyResult};
 use super::super::own::Own;
 use super::super::types::{PyObject, PyTypeObject};
 use super::classes::{Known, by_name, inherited, is_class, is_member, item, item_of, member, name_of};
-use super::from_python::Refused;
+use super::from_python::{Reader, Refused};
 use crate::value::tag;
 
 /// What stands for an object.
@@ -23,6 +23,45 @@ pub(super) struct StandIns<'py, 'a> {
     pub(super) own: &'a Own,
 }
 
+/// What stands for objects of a value that is being read.
+pub(super) struct Standing<'py, 'a> {
+    stand_ins: StandIns<'py, 'a>,
+    /// Those that are being read, and how many containers are around each.
+    held: Vec<(usize, Obj<'py>)>,
+}
+
+impl<'py, 'a> Standing<'py, 'a> {
+    pub(super) fn new(stand_ins: StandIns<'py, 'a>) -> Standing<'py, 'a> {
+        Standing { stand_ins, held: Vec::new() }
+    }
+
+    /// What is to be read in place of an element, and its tag; the element itself when nothing stands for it. `depth`
+    /// containers are around the one that it is in. Alive until the element next to it is looked for, or `is_read` of a
+    /// container.
+    ///
+    /// # Safety
+    /// The object must be alive.
+    pub(super) unsafe fn find(&mut self, object: *mut PyObject, depth: usize) -> Result<(*mut PyObject, u32), Refused> {
+        // Those of elements next to this one have been read.
+        self.is_read(depth + 1);
+        // SAFETY: promised by the caller.
+        let Some(StandIn { tag, object: stand_in }) = (unsafe { self.stand_ins.find(object)? }) else {
+            return Ok((object, 0));
+        };
+        self.held.try_reserve(1).map_err(|_| Refused::NO_MEMORY)?;
+        let found = stand_in.as_ptr();
+        self.held.push((depth + 1, stand_in));
+        Ok((found, tag))
+    }
+
+    /// The container with `depth` around it was read. Whether anything stood for it, or for something in it.
+    pub(super) fn is_read(&mut self, depth: usize) -> bool {
+        let before = self.held.len();
+        while self.held.pop_if(|(around, _)| *around >= depth).is_some() {}
+        self.held.len() < before
+    }
+}
+
 type Found<'py> = Result<StandIn<'py>, Refused>;
 
 impl<'py> StandIns<'py, '_> {
@@ -31,10 +70,25 @@ impl<'py> StandIns<'py, '_> {
     /// # Safety
     /// The object must be alive.
     pub(super) unsafe fn find(self, object: *mut PyObject) -> Result<Option<StandIn<'py>>, Refused> {
+        let api = self.py.api;
+        // SAFETY: promised by the caller.
+        let kind = unsafe { api.type_of(object) };
+        let have_kinds = [
+            api.PyDict_Type, api.PyList_Type, api.PyTuple_Type, api.PyUnicode_Type, api.PyLong_Type, api.PyFloat_Type,
+            api.PyBool_Type, api.PyBytes_Type, api.PyByteArray_Type, api.PyMemoryView_Type,
+        ];
+        if object == self.py.none() || have_kinds.iter().any(|has_kind| has_kind.0 == kind) {
+            return Ok(None);
+        }
+        // SAFETY: promised by the caller; a type is alive as long as its object.
+        unsafe { self.search(object, kind).map_err(|refused| refused.of(|| Reader { py: self.py }.type_name(kind))) }
+    }
+
+    /// The same for an object of another type.
+    unsafe fn search(self, object: *mut PyObject, kind: *mut PyTypeObject) -> Result<Option<StandIn<'py>>, Refused> {
         let (py, api) = (self.py, self.py.api);
         // SAFETY: promised by the caller; new references.
         unsafe {
-            let kind = api.type_of(object);
             if kind == api.PySet_Type.0 {
                 return self.made(tag::SET, py.owned((api.PySequence_List)(object))).map(Some);
             }

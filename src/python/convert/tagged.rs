@@ -11,16 +11,10 @@ use crate::value::tag;
 const PY_EQ: c_int = 2;
 
 impl<'py> StandIns<'py, '_> {
-    /// The object that a tag and a plain object stand for, which are checked to fit. `path` is the way to it, for the
-    /// message of what does not.
+    /// The object that a tag and a plain object stand for; an exception when they do not fit.
     #[cold]
-    pub(super) fn restore(self, tag: u32, plain: Obj<'py>, path: impl Fn() -> String) -> PyResult<Obj<'py>> {
-        let py = self.py;
-        let made = self.made_of(tag, &plain);
-        made.map_err(|Raised| say_where(py, path))
-    }
-
-    fn made_of(self, tag: u32, plain: &Obj<'py>) -> PyResult<Obj<'py>> {
+    pub(super) fn restore(self, tag: u32, plain: Obj<'py>) -> PyResult<Obj<'py>> {
+        let plain = &plain;
         let (py, api) = (self.py, self.py.api);
         let class = |known| self.own.classes.import(py, &self.own.names, known);
         let from_iso = |known| class(known)?.attr(c"fromisoformat")?.call(&[plain]);
@@ -156,7 +150,7 @@ fn parts<'py>(py: Py<'py>, tuple: &Obj<'py>) -> PyResult<[Obj<'py>; 3]> {
 
 /// Turns the exception that is set into a ValueError (a TypeError stays one) that has the way to the value in front. What
 /// means something else, such as MemoryError or an interrupt, stays as it is.
-fn say_where(py: Py, path: impl Fn() -> String) -> Raised {
+pub(super) fn say_where(py: Py, path: impl Fn() -> String) -> Raised {
     let Some(exception) = py.take_exception() else { return Raised };
     let api = py.api;
     let other = [api.PyExc_MemoryError, api.PyExc_RecursionError, api.PyExc_ImportError];
@@ -171,5 +165,5 @@ fn say_where(py: Py, path: impl Fn() -> String) -> Raised {
     py.clear();
     let is_type_error = exception.is_instance(api.PyExc_TypeError.get());
     let class = if is_type_error { api.PyExc_TypeError } else { api.PyExc_ValueError };
-    py.raise(class.get(), &format!("{}: {message}", path()))
+    py.raise(class.get(), &format!("value{}: {message}", path()))
 }
