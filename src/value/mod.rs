@@ -24,11 +24,11 @@ use std::ffi::{c_char, c_void};
 
 pub use args::{Args, Rows};
 use block::Attachments;
-use tag::TAG_BITS;
 pub use block::{Builder, OwnedValue};
 #[cfg(feature = "capi")]
 pub use check::{check_main_names, check_value};
 pub use check::{check_owned_main_names, kind_name, path_of, printable};
+use tag::TAG_BITS;
 pub(crate) use text::{SHORT, ends, is_ascii, utf8};
 pub use view::{ValueRef, View};
 pub use wanted::{Results, Wanted};

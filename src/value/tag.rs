@@ -76,7 +76,10 @@ pub(super) unsafe fn check_tag(value: &subpy_value) -> Result<(), String> {
             // SAFETY: as above.
             let first = elements.first().is_some_and(|key| unsafe { text_of(key) } == CLASS.as_bytes());
             let named = elements.iter().step_by(2).all(|key| key.kind == STR && key.tag() == 0);
-            (first && named && class(elements.get(1)), "the names of its fields, behind \"__class__\": \"module:qualname\"")
+            (
+                first && named && class(elements.get(1)),
+                "the names of its fields, behind \"__class__\": \"module:qualname\"",
+            )
         }
         _ => return Ok(()),
     };
@@ -88,7 +91,8 @@ pub(super) unsafe fn check_tag(value: &subpy_value) -> Result<(), String> {
 /// # Safety
 /// As for `check`.
 unsafe fn text_of<'a>(value: &subpy_value) -> &'a [u8] {
-    let usable = value.kind == STR && value.tag() == 0 && !value.pointer().is_null() && value.len <= isize::MAX as usize;
+    let usable =
+        value.kind == STR && value.tag() == 0 && !value.pointer().is_null() && value.len <= isize::MAX as usize;
     // SAFETY: promised by the caller: a STR has `len` bytes where it points to.
     if usable { unsafe { value.bytes() } } else { &[] }
 }
@@ -105,7 +109,9 @@ mod tests {
 
     fn tagged(tag: u32, value: subpy_value) -> String {
         // SAFETY: the tests' values point to what they say.
-        unsafe { check(&subpy_value { flags: value.flags | tag, ..value }) }.err().map_or_else(String::new, |bad| bad.at("x"))
+        unsafe { check(&subpy_value { flags: value.flags | tag, ..value }) }
+            .err()
+            .map_or_else(String::new, |bad| bad.at("x"))
     }
 
     fn tuple(items: &[subpy_value]) -> subpy_value {

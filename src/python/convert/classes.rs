@@ -82,7 +82,8 @@ impl Classes {
         let found = in_module(py, names, module, name)?;
         // SAFETY: the flags of a class, when it is one. The table is borrowed only to write a pointer.
         unsafe {
-            let native = || (py.api.PyType_GetFlags)(found.as_ptr().cast()) & types::Py_TPFLAGS_IMMUTABLETYPE as u64 != 0;
+            let native =
+                || (py.api.PyType_GetFlags)(found.as_ptr().cast()) & types::Py_TPFLAGS_IMMUTABLETYPE as u64 != 0;
             if known.is_native() && !(is_class(py, &found) && native()) {
                 return None;
             }
@@ -197,7 +198,7 @@ pub(super) unsafe fn inherited<'py>(
     unsafe {
         let mro = names.get(py, "__mro__").map_err(|_| py.clear()).ok()?;
         let mro = in_class(py, py.api.PyType_Type.0, &mro)?;
-        let mro = member(py, &mro, class.cast())?;
+        let mro = get(py, &mro, class.cast())?;
         let len = (py.api.PyTuple_Size)(mro.as_ptr());
         (0..len).find_map(|index| in_class(py, (py.api.PyTuple_GetItem)(mro.as_ptr(), index).cast(), &name))
     }
@@ -209,11 +210,17 @@ pub(super) unsafe fn inherited<'py>(
 /// # Safety
 /// The object must be alive.
 pub(super) unsafe fn member<'py>(py: Py<'py>, descriptor: &Obj<'py>, object: *mut PyObject) -> Option<Obj<'py>> {
-    if !is_member(py, descriptor) {
-        return None;
-    }
-    // SAFETY: promised by the caller; a member descriptor has this function, of this type (Include/object.h:
-    // descrgetfunc), which checks what it is given and returns a new reference, or NULL with an exception.
+    // SAFETY: promised by the caller.
+    if is_member(py, descriptor) { unsafe { get(py, descriptor, object) } } else { None }
+}
+
+/// What a descriptor of C's gives for an object. Leaves no exception behind.
+///
+/// # Safety
+/// The object must be alive.
+unsafe fn get<'py>(py: Py<'py>, descriptor: &Obj<'py>, object: *mut PyObject) -> Option<Obj<'py>> {
+    // SAFETY: promised by the caller; a descriptor has this function, of this type (Include/object.h: descrgetfunc),
+    // which checks what it is given and returns a new reference, or NULL with an exception.
     unsafe {
         type Get = unsafe extern "C" fn(*mut PyObject, *mut PyObject, *mut PyObject) -> *mut PyObject;
         let get = (py.api.PyType_GetSlot)(descriptor.type_ptr(), types::Py_tp_descr_get as c_int);

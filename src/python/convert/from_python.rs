@@ -176,7 +176,12 @@ pub fn append(
 
 /// What stands for the whole object, if anything does.
 #[inline]
-fn stand_in<'py>(py: Py<'py>, object: &Obj<'py>, asked: Asked, name: &Arguments) -> Result<Option<StandIn<'py>>, Failure> {
+fn stand_in<'py>(
+    py: Py<'py>,
+    object: &Obj<'py>,
+    asked: Asked,
+    name: &Arguments,
+) -> Result<Option<StandIn<'py>>, Failure> {
     let Some(stand_ins) = asked.stand_ins(py) else { return Ok(None) };
     // SAFETY: a strong reference.
     unsafe { stand_ins.find(object.as_ptr()) }.map_err(|refused| failure(refused, &name.to_string()))
@@ -433,7 +438,12 @@ impl Reader<'_> {
     ///
     /// # Safety
     /// The object must be alive.
-    unsafe fn shallow(self, object: *mut PyObject, asked: Asked, builder: &mut Builder) -> Result<subpy_value, Refused> {
+    unsafe fn shallow(
+        self,
+        object: *mut PyObject,
+        asked: Asked,
+        builder: &mut Builder,
+    ) -> Result<subpy_value, Refused> {
         let api = self.py.api;
         // SAFETY: promised by the caller; each getter is called for its exact type alone.
         unsafe {

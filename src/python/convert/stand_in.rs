@@ -74,8 +74,16 @@ impl<'py> StandIns<'py, '_> {
         // SAFETY: promised by the caller.
         let kind = unsafe { api.type_of(object) };
         let have_kinds = [
-            api.PyDict_Type, api.PyList_Type, api.PyTuple_Type, api.PyUnicode_Type, api.PyLong_Type, api.PyFloat_Type,
-            api.PyBool_Type, api.PyBytes_Type, api.PyByteArray_Type, api.PyMemoryView_Type,
+            api.PyDict_Type,
+            api.PyList_Type,
+            api.PyTuple_Type,
+            api.PyUnicode_Type,
+            api.PyLong_Type,
+            api.PyFloat_Type,
+            api.PyBool_Type,
+            api.PyBytes_Type,
+            api.PyByteArray_Type,
+            api.PyMemoryView_Type,
         ];
         if object == self.py.none() || have_kinds.iter().any(|has_kind| has_kind.0 == kind) {
             return Ok(None);
@@ -144,7 +152,8 @@ impl<'py> StandIns<'py, '_> {
     fn refuse_lossy(self, object: &Obj<'py>) -> Result<(), Refused> {
         let zone = object.attr(c"tzinfo").map_err(|_| self.failed())?;
         if !zone.is_none() {
-            let plain = self.own.classes.find(self.py, &self.own.names, Known::TimeZone) == Some(zone.type_ptr().cast());
+            let plain =
+                self.own.classes.find(self.py, &self.own.names, Known::TimeZone) == Some(zone.type_ptr().cast());
             if !plain {
                 // SAFETY: the type of a live object.
                 let name = unsafe { name_of(self.py, zone.type_ptr()) }.unwrap_or_default();
@@ -161,12 +170,28 @@ impl<'py> StandIns<'py, '_> {
                     "its tzinfo has a name, which would be lost, use datetime.timezone(offset)".into(),
                 ));
             }
+            if self.is_tiny(&parts)? {
+                return Err(Refused::because(
+                    "its offset is less than a second, which Python reads as UTC, return value.astimezone(datetime.timezone.utc)"
+                        .into(),
+                ));
+            }
         }
         let fold = object.attr(c"fold").map_err(|_| self.failed())?.to_i64();
         if fold != Some(0) {
             return Err(Refused::because("its fold is 1, which would be lost, return value.replace(fold=0)".into()));
         }
         Ok(())
+    }
+
+    /// The offset, a timedelta in a tuple, is a part of a second: fromisoformat() takes that for none.
+    fn is_tiny(self, parts: &Obj<'py>) -> Result<bool, Refused> {
+        // SAFETY: a live tuple; its item is borrowed.
+        let offset = unsafe { self.py.borrowed((self.py.api.PyTuple_GetItem)(parts.as_ptr(), 0)) };
+        let offset = offset.map_err(|_| self.failed())?;
+        let part = |name| offset.attr(name).ok().and_then(|part| part.to_i64()).ok_or_else(|| self.failed());
+        let seconds = part(c"days")? * 86400 + part(c"seconds")?;
+        Ok(matches!(seconds, 0 | -1) && part(c"microseconds")? != 0)
     }
 
     fn failed(self) -> Refused {
@@ -231,8 +256,16 @@ impl<'py> StandIns<'py, '_> {
         // SAFETY: promised by the caller; a new dict, in which only strs are keys.
         unsafe {
             let bases = [
-                api.PyLong_Type, api.PyFloat_Type, api.PyUnicode_Type, api.PyBytes_Type, api.PyByteArray_Type,
-                api.PyTuple_Type, api.PyList_Type, api.PyDict_Type, api.PySet_Type, api.PyFrozenSet_Type,
+                api.PyLong_Type,
+                api.PyFloat_Type,
+                api.PyUnicode_Type,
+                api.PyBytes_Type,
+                api.PyByteArray_Type,
+                api.PyTuple_Type,
+                api.PyList_Type,
+                api.PyDict_Type,
+                api.PySet_Type,
+                api.PyFrozenSet_Type,
                 api.PyComplex_Type,
             ];
             let is_more = bases.iter().any(|base| (api.PyType_IsSubtype)(class, base.0) != 0);
@@ -263,7 +296,12 @@ impl<'py> StandIns<'py, '_> {
     ///
     /// # Safety
     /// The class must be alive.
-    unsafe fn shared_value(self, object: &Obj<'py>, class: *mut PyTypeObject, name: &Obj<'py>) -> Result<Obj<'py>, Refused> {
+    unsafe fn shared_value(
+        self,
+        object: &Obj<'py>,
+        class: *mut PyTypeObject,
+        name: &Obj<'py>,
+    ) -> Result<Obj<'py>, Refused> {
         let text = name.to_text(LONGEST_NAME).unwrap_or_default();
         // SAFETY: promised by the caller.
         unsafe {
@@ -275,7 +313,9 @@ impl<'py> StandIns<'py, '_> {
                 return value.ok_or_else(|| Refused::because(format!("its field '{text}' has no value")));
             }
             if inherited(self.py, &self.own.names, there.type_ptr(), "__get__").is_some() {
-                return Err(Refused::because(format!("its field '{text}' is a descriptor, whose code would have to run")));
+                return Err(Refused::because(format!(
+                    "its field '{text}' is a descriptor, whose code would have to run"
+                )));
             }
             Ok(there)
         }
@@ -326,7 +366,11 @@ impl<'py> DataclassFields<'py> {
             let all = inherited(py, names, class, "__dataclass_fields__")?;
             (all, inherited(py, names, field.cast(), "_field_type")?)
         };
-        (all.type_ptr() == py.api.PyDict_Type.0 && is_member(py, &kind)).then_some(DataclassFields { all, kind, is_field })
+        (all.type_ptr() == py.api.PyDict_Type.0 && is_member(py, &kind)).then_some(DataclassFields {
+            all,
+            kind,
+            is_field,
+        })
     }
 
     /// The names of the fields, in their order.

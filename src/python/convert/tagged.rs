@@ -97,7 +97,9 @@ impl<'py> StandIns<'py, '_> {
     /// An instance of a dataclass, made without its `__init__`, of a dict of its fields that has the class in front.
     fn instance(self, plain: &Obj<'py>) -> PyResult<Obj<'py>> {
         let (py, api) = (self.py, self.py.api);
-        let Some(class_name) = item(py, &self.own.names, plain, tag::CLASS) else { return Err(self.wrong("no class".into())) };
+        let Some(class_name) = item(py, &self.own.names, plain, tag::CLASS) else {
+            return Err(self.wrong("no class".into()));
+        };
         let class = self.class(&class_name, "dataclass")?;
         let Some(fields) = DataclassFields::of(self, class.as_ptr().cast()) else {
             return Err(self.wrong(format!("{} is no dataclass", text(&class_name))));
@@ -154,7 +156,8 @@ pub(super) fn say_where(py: Py, path: impl Fn() -> String) -> Raised {
     let Some(exception) = py.take_exception() else { return Raised };
     let api = py.api;
     let other = [api.PyExc_MemoryError, api.PyExc_RecursionError, api.PyExc_ImportError];
-    if !exception.is_instance(api.PyExc_Exception.get()) || other.iter().any(|class| exception.is_instance(class.get())) {
+    if !exception.is_instance(api.PyExc_Exception.get()) || other.iter().any(|class| exception.is_instance(class.get()))
+    {
         // SAFETY: takes the reference over.
         unsafe { (api.PyErr_SetRaisedException)(exception.into_ptr()) };
         return Raised;

@@ -16,9 +16,7 @@ pub fn to_python<'py>(py: Py<'py>, own: &Own, value: &subpy_value) -> PyResult<O
     match value.kind {
         value::INT => py.int(value.as_int()),
         value::TUPLE | value::LIST | value::DICT => container(py, own, value),
-        _ => other_scalar(py, own, value).map_err(|Raised| {
-            if value.tag() == 0 { Raised } else { say_where(py, &[]) }
-        }),
+        _ => other_scalar(py, own, value).map_err(|Raised| if value.tag() == 0 { Raised } else { say_where(py, &[]) }),
     }
 }
 
@@ -56,7 +54,9 @@ fn container<'py>(py: Py<'py>, own: &Own, root: &subpy_value) -> PyResult<Obj<'p
 #[cold]
 fn say_where(py: Py, outer: &[Filling]) -> Raised {
     // SAFETY: all values were checked.
-    tagged::say_where(py, || unsafe { value::path_of(outer.iter().map(|level| (level.kind, level.elements, level.place()))) })
+    tagged::say_where(py, || unsafe {
+        value::path_of(outer.iter().map(|level| (level.kind, level.elements, level.place())))
+    })
 }
 
 /// A tuple, list or dict that is being filled.
