@@ -5,7 +5,7 @@ use std::ptr;
 
 use super::super::object::Py;
 use super::super::types::{PyObject, PyTypeObject};
-use super::from_python::Refused;
+use super::asked::Refused;
 use crate::value::{self, Builder, subpy_buffer, subpy_value};
 
 /// PyTuple_GetItem or PyList_GetItem.

@@ -7,7 +7,8 @@ use super::super::Failure;
 use super::super::object::Py;
 use super::super::own::Own;
 use super::super::types::PyObject;
-use super::from_python::{Asked, from_any, int_of};
+use super::asked::Asked;
+use super::from_python::{from_any, int_of};
 use crate::value::{self, OwnedValue, subpy_value};
 
 /// Writes the value of an object that can be lent, as long as the object is alive; false when it cannot. It is written

@@ -44,7 +44,7 @@ impl Known {
 
     /// The class is CPython's own, in C: its methods run no Python code, and nobody can change them.
     fn is_native(self) -> bool {
-        (self as usize) <= Known::Decimal as usize
+        !matches!(self, Known::Uuid | Known::EnumType | Known::Field | Known::IsField)
     }
 }
 

@@ -6,51 +6,14 @@ use std::ptr;
 
 use super::super::Failure;
 use super::super::object::{Obj, Py};
-use super::super::own::Own;
 use super::super::types::{PyObject, PyTypeObject};
 use super::arrays::array;
+use super::asked::{Asked, Refused};
 use super::hexadecimal::hexadecimal;
 use super::memory::bytes;
-use super::stand_in::{StandIn, StandIns, Standing};
+use super::reading::{FEW_KEYS, Keys, Reading, Text};
+use super::stand_in::{StandIn, Standing};
 use crate::value::{self, Builder, MAX_DEPTH, OwnedValue, Results, subpy_pair, subpy_value};
-
-/// Why an object has no value: what to say of it, or None when there was no memory. Small, since every element may have
-/// one.
-pub(super) struct Refused(Option<Box<str>>);
-
-impl Refused {
-    pub(super) const NO_MEMORY: Refused = Refused(None);
-
-    pub(super) fn because(reason: String) -> Refused {
-        Refused(Some(reason.into()))
-    }
-
-    /// With the name of the type in front.
-    pub(super) fn of(self, name: impl FnOnce() -> String) -> Refused {
-        Refused(self.0.map(|reason| format!("{}: {reason}", name()).into()))
-    }
-}
-
-/// In what form values are asked for, and by whom: what the slow paths need to know.
-#[derive(Clone, Copy)]
-pub struct Asked<'a> {
-    pub how: Results,
-    /// Of the interpreter that the objects are of.
-    pub own: Option<&'a Own>,
-}
-
-impl<'a> Asked<'a> {
-    /// The arguments of a host function.
-    pub(super) fn argument(own: &'a Own) -> Asked<'a> {
-        Asked { how: Results::VALUE, own: Some(own) }
-    }
-
-    /// What finds stand-ins, when they are wanted.
-    #[inline]
-    fn stand_ins<'py>(self, py: Py<'py>) -> Option<StandIns<'py, 'a>> {
-        self.own.filter(|own| own.gives_tags()).map(|own| StandIns { py, own })
-    }
-}
 
 /// Makes the value of a Python object. The result is None before.
 #[inline]
@@ -97,7 +60,7 @@ pub(super) fn from_any(py: Py, object: &Obj, asked: Asked, name: Arguments) -> R
         // SAFETY: `object` is a strong reference; see Reader.
         return match unsafe { (Reader { py }).shallow(object.as_ptr(), asked, &mut builder) } {
             Ok(root) => Ok(builder.finish_bytes(root)),
-            Err(refused) => Err(failure(refused, &name.to_string())),
+            Err(refused) => Err(refused.at(&name.to_string())),
         };
     }
     let mut builder = Builder::new();
@@ -122,7 +85,7 @@ pub fn append(
     // SAFETY: `object` is a strong reference; see Reader.
     let root = match unsafe { reader.shallow(object.as_ptr(), asked, builder) } {
         Ok(root) => root,
-        Err(refused) => return Err(failure(refused, &name.to_string())),
+        Err(refused) => return Err(refused.at(&name.to_string())),
     };
     if !root.is_container() {
         return Ok(root);
@@ -170,7 +133,7 @@ pub fn append(
         };
         inner.insert(0, first);
         // SAFETY: as above.
-        return Err(failure(refused, &unsafe { reader.path(&inner, name) }));
+        return Err(refused.at(&unsafe { reader.path(&inner, name) }));
     }
 }
 
@@ -184,65 +147,8 @@ fn stand_in<'py>(
 ) -> Result<Option<StandIn<'py>>, Failure> {
     let Some(stand_ins) = asked.stand_ins(py) else { return Ok(None) };
     // SAFETY: a strong reference.
-    unsafe { stand_ins.find(object.as_ptr()) }.map_err(|refused| failure(refused, &name.to_string()))
+    unsafe { stand_ins.find(object.as_ptr()) }.map_err(|refused| refused.at(&name.to_string()))
 }
-
-fn failure(refused: Refused, path: &str) -> Failure {
-    match refused.0 {
-        Some(reason) => Failure::NotShareable(format!("{path}: {reason}")),
-        None => Failure::NoMemory,
-    }
-}
-
-/// A container that is being read.
-pub(super) struct Reading {
-    pub(super) object: *mut PyObject,
-    pub(super) kind: i32,
-    /// Where its values go in the block: the first, the next, the end (a dict's keys and values take turns).
-    first: usize,
-    next: usize,
-    end: usize,
-    /// PyDict_Next's position, and the value that belongs to the key that was read last, if that is not read yet.
-    position: isize,
-    value: *mut PyObject,
-}
-
-impl Reading {
-    /// `value` is the object's, with the offset of its elements.
-    fn new(object: *mut PyObject, value: &subpy_value) -> Reading {
-        let len = if value.kind == value::DICT { value.len * 2 } else { value.len };
-        let first = value.as_int() as usize;
-        let end = first + len * size_of::<subpy_value>();
-        Reading { object, kind: value.kind, first, next: first, end, position: 0, value: ptr::null_mut() }
-    }
-
-    /// How many elements were read, with the one that was begun.
-    pub(super) fn done(&self) -> usize {
-        (self.next - self.first) / size_of::<subpy_value>()
-    }
-
-    /// Where the value of the last element that was read goes.
-    fn last_place(&self) -> usize {
-        self.next - size_of::<subpy_value>()
-    }
-
-    /// Where the value of the next element goes.
-    #[inline]
-    fn next_place(&mut self) -> usize {
-        self.next += size_of::<subpy_value>();
-        self.last_place()
-    }
-}
-
-/// The keys of the last dict with few, and their values: rows of a table have the same ones, which are then the same
-/// objects. They are alive, since nothing is freed while a value is read, and their text lies in the block.
-type Keys = [Key; FEW_KEYS];
-type Key = (*mut PyObject, Text);
-
-/// Offset and length of a text in the block.
-type Text = (usize, usize);
-
-const FEW_KEYS: usize = 16;
 
 /// Passed by value: the compiler then knows that nothing changes the table of functions.
 #[derive(Clone, Copy)]

@@ -7,7 +7,8 @@ use std::ptr;
 use super::super::Failure;
 use super::super::object::LONGEST_NAME;
 use super::super::types::{PyObject, PyTypeObject};
-use super::from_python::{Reader, Reading};
+use super::from_python::Reader;
+use super::reading::Reading;
 use crate::value::{self, MAX_DEPTH};
 
 impl Reader<'_> {

@@ -6,8 +6,9 @@ use std::ptr;
 use super::super::object::{LONGEST_NAME, Obj, Py, PyResult};
 use super::super::own::Own;
 use super::super::types::{PyObject, PyTypeObject};
+use super::asked::Refused;
 use super::classes::{Known, by_name, inherited, is_class, is_member, item, item_of, member, name_of};
-use super::from_python::{Reader, Refused};
+use super::from_python::Reader;
 use crate::value::tag;
 
 /// What stands for an object.
