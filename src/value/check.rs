@@ -14,12 +14,14 @@ pub unsafe fn check_names<'a>(dict: &subpy_value, what: &str) -> Result<&'a [sub
     if dict.kind != DICT {
         return Err(format!("{what}: kind is {}, must be SUBPY_KIND_DICT with str keys", kind_name(dict.kind)));
     }
+    check_untagged(dict).map_err(|reason| format!("{what}: {reason}"))?;
     // SAFETY: promised by the caller; the check comes before the entries are read.
     let pairs = unsafe {
         check(dict).map_err(|bad| bad.at(what))?;
         dict.pairs()
     };
     for (index, pair) in pairs.iter().enumerate() {
+        check_untagged(&pair.key).map_err(|reason| format!("{what}: key {index}: {reason}"))?;
         if pair.key.kind != STR {
             return Err(format!("{what}: key {index} is {}, must be SUBPY_KIND_STR", kind_name(pair.key.kind)));
         }
@@ -173,6 +175,12 @@ pub(super) fn check_flags(value: &subpy_value) -> Result<(), String> {
             Err(format!("flags has unknown bits set: {bits:#x}; they must be 0"))
         }
     }
+}
+
+/// What is to be what its kind says, such as the name of an argument. The other bits are checked as well.
+pub(super) fn check_untagged(value: &subpy_value) -> Result<(), String> {
+    check_flags(value)?;
+    if value.tag() == 0 { Ok(()) } else { Err(format!("must have no tag, has {}", value.tag())) }
 }
 
 fn check_utf8(bytes: &[u8]) -> Result<(), String> {

@@ -344,6 +344,20 @@ static void malformed(void) {
   pair.value = tagged(SUBPY_TAG_UUID, one);
   invalid(subpy_dict(&pair, 1), "args[0]['x']: SUBPY_TAG_UUID needs SUBPY_KIND_STR, not SUBPY_KIND_INT");
 
+  /* Names are names. */
+  subpy_error *error = NULL;
+  subpy_pair named = {TEXT("x"), one};
+  subpy_value names = tagged(SUBPY_TAG_DATACLASS, subpy_dict(&named, 1)), none = tagged(SUBPY_TAG_SET, subpy_none());
+  FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "kwargs: must have no tag, has 11",
+        subpy_call(interp, "echo", SUBPY_AUTO_LEN, NULL, 0, &names, NULL, &error));
+  FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "kwargs: must have no tag, has 1",
+        subpy_call(interp, "echo", SUBPY_AUTO_LEN, NULL, 0, &none, NULL, &error));
+  named.key = text(SUBPY_TAG_DATE, "2026-01-01");
+  names = subpy_dict(&named, 1);
+  FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "kwargs: key 0: must have no tag, has 4",
+        subpy_call(interp, "echo", SUBPY_AUTO_LEN, NULL, 0, &names, NULL, &error));
+  FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "names: key 0: must have no tag, has 4", subpy_prepare_main(interp, &names, &error));
+
   raises(text(SUBPY_TAG_DATE, "2026-02-30"), "...ValueError: value: ");
   raises(text(SUBPY_TAG_TIME, "25:00"), "...ValueError: value: ");
   raises(text(SUBPY_TAG_DATETIME, "yesterday"), "ValueError: value: Invalid isoformat string: 'yesterday'");
