@@ -28,24 +28,23 @@ pub struct Scope<'py> {
     /// `__main__.__dict__`
     pub main: ManuallyDrop<Obj<'py>>,
     interp: &'py Interp,
-    own: &'py Own,
     pub run: &'py Run,
 }
 
 impl<'py> Scope<'py> {
     #[inline(always)]
     pub fn names(&self) -> &'py Names {
-        &self.own.names
+        &self.interp.own.names
     }
 
     #[inline(always)]
     pub fn kept(&self) -> &'py KeptObjects {
-        &self.own.kept
+        &self.interp.own.kept
     }
 
     #[inline(always)]
     pub fn own(&self) -> &'py Own {
-        self.own
+        &self.interp.own
     }
 
     pub fn sources(&self) -> &'py Arc<Sources> {
@@ -352,7 +351,7 @@ impl Interp {
         let printing = self.output.as_ref().map(Printing::new);
         // SAFETY: the module keeps it until the end of the interpreter; so this reference is not counted.
         let main = unsafe { py.owned(self.main.dict) }.map(ManuallyDrop::new).map_err(|_| Failure::NoMemory)?;
-        let scope = Scope { main, interp: self, own: &self.own, run: &run };
+        let scope = Scope { main, interp: self, run: &run };
         let mut result = act(py, &scope);
         // First the end, then the flush: what a thread prints in between goes out by itself.
         drop(printing);

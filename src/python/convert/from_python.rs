@@ -5,6 +5,7 @@ use std::fmt::Arguments;
 use std::ptr;
 
 use super::super::Failure;
+use super::super::interp::Scope;
 use super::super::object::{Obj, Py};
 use super::super::types::{PyObject, PyTypeObject};
 use super::arrays::array;
@@ -17,10 +18,17 @@ use crate::value::{self, Builder, MAX_DEPTH, OwnedValue, Results, subpy_pair, su
 
 /// Makes the value of a Python object. The result is None before.
 #[inline]
-pub fn from_python(py: Py, object: &Obj, asked: Asked, result: &mut OwnedValue) -> Result<(), Box<Failure>> {
+pub fn from_python(
+    py: Py,
+    scope: &Scope,
+    object: &Obj,
+    how: Results,
+    result: &mut OwnedValue,
+) -> Result<(), Box<Failure>> {
     if let Some(value) = int(py, object) {
         *result = OwnedValue::int(value);
     } else if !object.is_none() {
+        let asked = Asked { how, own: Some(scope.own()) };
         *result = from_any(py, object, asked, format_args!("result"))?;
     }
     Ok(())
