@@ -347,7 +347,7 @@ SUBPY_API void subpy_error_free(struct subpy_error *error);
 #define SUBPY_TAG_DECIMAL 8
 /** uuid.UUID, as a STR: str() */
 #define SUBPY_TAG_UUID 9
-/** a member of an Enum, as a TUPLE: "module:qualname", its name, its value */
+/** a member of an Enum, as a TUPLE: "module:qualname", its name, its value. Members of a Flag may have no name: "" */
 #define SUBPY_TAG_ENUM 10
 /** an instance of a dataclass, as a DICT: "__class__": "module:qualname", and then its fields */
 #define SUBPY_TAG_DATACLASS 11
@@ -714,6 +714,11 @@ SUBPY_NODISCARD SUBPY_API const char *subpy_python_library(void);
 #define SUBPY_INTERP_UNBUFFERED 32
 /** sys.stdin is at its end: input() raises EOFError. Descriptor 0 stays what it is, for os.read(0) and child processes. */
 #define SUBPY_INTERP_NO_STDIN 64
+/**
+ * Sets, complex numbers, dates and times, decimals, UUIDs, enums and dataclasses come out as tagged values (SUBPY_TAG_*),
+ * where they are SUBPY_ERROR_NOT_SHAREABLE otherwise: in results, and as arguments of host functions.
+ */
+#define SUBPY_INTERP_TAGGED_VALUES 128
 
 /** Options of subpy_create(). Zero is the default of every field, and what `concurrent.interpreters` does. */
 typedef struct subpy_interp_options {

@@ -25,6 +25,7 @@ macro_rules! c_tests {
 
 c_tests! {
     arenas
+    arrays
     basics
     block
     busy
@@ -89,6 +90,7 @@ c_tests! {
     sources
     state_blocks
     syntax
+    tagged
     thread_end
     threads
     values_exact

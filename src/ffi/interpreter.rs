@@ -45,6 +45,9 @@ pub const SUBPY_INTERP_NO_EXTENSION_CHECK: u64 = 16;
 pub const SUBPY_INTERP_UNBUFFERED: u64 = 32;
 /// sys.stdin is at its end: input() raises EOFError. Descriptor 0 stays what it is, for os.read(0) and child processes.
 pub const SUBPY_INTERP_NO_STDIN: u64 = 64;
+/// Sets, complex numbers, dates and times, decimals, UUIDs, enums and dataclasses come out as tagged values (SUBPY_TAG_*),
+/// where they are SUBPY_ERROR_NOT_SHAREABLE otherwise: in results, and as arguments of host functions.
+pub const SUBPY_INTERP_TAGGED_VALUES: u64 = 128;
 
 /// Options of subpy_create(). Zero is the default of every field, and what `concurrent.interpreters` does.
 #[repr(C)]
@@ -109,7 +112,8 @@ unsafe fn to_options(options: &subpy_interp_options) -> Result<Options> {
         | SUBPY_INTERP_ALLOW_DAEMON_THREADS
         | SUBPY_INTERP_NO_EXTENSION_CHECK
         | SUBPY_INTERP_UNBUFFERED
-        | SUBPY_INTERP_NO_STDIN;
+        | SUBPY_INTERP_NO_STDIN
+        | SUBPY_INTERP_TAGGED_VALUES;
     known_flags(options.flags, known, "subpy_interp_options.flags")?;
     let shared_gil = match options.gil {
         SUBPY_GIL_OWN => false,
@@ -145,6 +149,7 @@ unsafe fn to_options(options: &subpy_interp_options) -> Result<Options> {
         no_extension_check: has(SUBPY_INTERP_NO_EXTENSION_CHECK),
         unbuffered: has(SUBPY_INTERP_UNBUFFERED),
         no_stdin: has(SUBPY_INTERP_NO_STDIN),
+        tagged_values: has(SUBPY_INTERP_TAGGED_VALUES),
         path,
     };
     let timeout = milliseconds(options.timeout_ms, "subpy_interp_options.timeout_ms")?;

@@ -248,6 +248,9 @@ impl Interp {
 
     fn set_up(&mut self, entry: Entry, config: &Config) -> Result<(), Failure> {
         let py = entry.py();
+        if config.tagged_values {
+            self.own.give_tags();
+        }
         let output = Output::new(config.unbuffered, Arc::clone(&self.interrupts));
         let result = (|| {
             set_up_guest(py, &output, config, self.id)?;

@@ -5,8 +5,9 @@ use std::ptr::{self, NonNull};
 
 #[cfg(feature = "capi")]
 use super::check::is_plain;
+use super::tag::TAG_BITS;
 use super::text::copy_text;
-use super::{BLOCK_HEADER, BlockHeader, ERROR, OWNS_BLOCK, TAG_BITS, element_size, slice, subpy_value};
+use super::{BLOCK_HEADER, BlockHeader, ERROR, OWNS_BLOCK, element_size, slice, subpy_value};
 
 /// A value that owns the memory it points to.
 pub struct OwnedValue(subpy_value);
@@ -39,6 +40,12 @@ impl OwnedValue {
     #[inline(always)]
     pub fn take_int(&mut self) -> Option<i64> {
         (self.0.kind == super::INT).then(|| std::mem::replace(&mut self.0, subpy_value::none()).as_int())
+    }
+
+    /// The same value, which stands for something else now.
+    pub fn with_tag(mut self, tag: u32) -> OwnedValue {
+        self.0.flags |= tag;
+        self
     }
 
     /// The same value for others to read: the duty to free it stays here.
