@@ -81,7 +81,7 @@ mod rust;
 mod value;
 
 pub use manager::{
-    Busy, CloseOptions, Config, Error, Exception, Frame, Kind, Options, Result, RuntimeOptions, Startup, Stopped,
+    Busy, CloseOptions, Config, Error, Exception, Frame, Kind, Memory, Options, Result, RuntimeOptions, Startup, Stopped,
     Syntax,
 };
 pub use rust::{

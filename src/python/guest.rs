@@ -30,6 +30,8 @@ pub struct Config {
     pub(crate) unbuffered: bool,
     /// Its sys.stdin is at its end.
     pub(crate) no_stdin: bool,
+    /// It counts the memory that it uses.
+    pub(crate) count_memory: bool,
     /// Put in front of sys.path.
     pub(crate) path: Vec<String>,
 }
