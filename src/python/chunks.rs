@@ -7,8 +7,8 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use super::api::Api;
-use super::{arenas, counted};
 use super::types::PyObjectArenaAllocator;
+use super::{arenas, counted};
 
 /// A thread state's first data-stack block (Python/pystate.c: DATA_STACK_CHUNK_SIZE). obmalloc's arenas are 1 MiB.
 const CHUNK: usize = 16 * 1024;

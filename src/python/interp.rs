@@ -56,6 +56,7 @@ impl<'py> Scope<'py> {
     /// The exception that is set, as the end of the run.
     #[cold]
     pub fn failure(&self, py: Py) -> Failure {
+        let _explaining = self.interp.account.as_ref().map(Counted::explains);
         self.run.failure(py, self.why())
     }
 }
@@ -203,7 +204,7 @@ impl Interp {
             };
             // SAFETY: the interpreter is alive, since nobody knows of it yet.
             let mut interp = unsafe { Interp::new(state, id) };
-            let counts = account.as_ref().is_none_or(|account| account.is_of(state));
+            let counts = account.as_ref().is_none_or(|account| account.is_of(&interp));
             interp.account = account;
             drop(creating);
             if !counts {

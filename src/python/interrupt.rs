@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::api::{AddPendingCall, Api, ExceptionClass};
 use super::exception::{self, Exception};
-use super::memory::Account;
+use super::memory::{Account, Asking};
 use super::object::{Py, PyResult, Raised};
 use super::quiet::{Quiet, loud, quiet};
 use super::thread_id::this_thread;
@@ -187,7 +187,7 @@ struct Wishes {
     first: Option<(u64, Reason)>,
     numbers: Vec<(u64, Reason)>,
     /// The thread that has gone beyond its interpreter's limit of memory.
-    memory: Option<(usize, &'static Account)>,
+    memory: Option<(Asking, &'static Account)>,
 }
 
 impl Wishes {
@@ -413,7 +413,9 @@ impl Interrupts {
             // It may have been sent while another thread had the GIL.
             let is = || self.runs().find(|run| run.thread == this_thread()).map(|run| run.is.get());
             let sent = || is().is_some_and(|is| is.hit && is.wanted);
-            let Some(exception) = hit.or_else(|| sent().then_some(py.api.PyExc_KeyboardInterrupt)) else { return Ok(()) };
+            let Some(exception) = hit.or_else(|| sent().then_some(py.api.PyExc_KeyboardInterrupt)) else {
+                return Ok(());
+            };
             (py.api.PyErr_SetNone)(exception.get());
             Err(Raised)
         }
@@ -466,7 +468,7 @@ impl Interrupts {
             }
             match wishes.memory {
                 _ if raise => Some(api.PyExc_KeyboardInterrupt),
-                Some((thread, account)) if self.hit_for_memory(api, thread, account) => Some(api.PyExc_MemoryError),
+                Some((asking, account)) if self.hit_for_memory(api, asking, account) => Some(api.PyExc_MemoryError),
                 _ => None,
             }
         }

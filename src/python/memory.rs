@@ -10,9 +10,10 @@
 use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use super::api;
+use super::interrupt::Interrupts;
 use super::thread_id::this_thread;
 use super::types::PyInterpreterState;
 
@@ -36,10 +37,26 @@ pub struct Account {
     /// Beyond this much, somebody has to be told.
     next: AtomicU64,
     refused: AtomicU64,
-    /// The thread that is to be told; 0: none.
-    asked: AtomicUsize,
+    asks: Mutex<Asks>,
+    /// So many threads make text of an exception: they get what they need for it.
+    explaining: AtomicUsize,
     /// No interpreter has it any more.
     closed: AtomicBool,
+}
+
+/// An interrupt that is wanted.
+struct Asks {
+    /// Of the interpreter that has the account.
+    runs: Option<Arc<Interrupts>>,
+    who: Option<Asking>,
+}
+
+/// Who went beyond the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asking {
+    pub thread: usize,
+    /// So many runs had begun in the interpreter. It is not for those that come later.
+    pub begun: u64,
 }
 
 /// In bytes.
@@ -175,7 +192,8 @@ impl Account {
             limit: AtomicU64::new(NO_LIMIT),
             next: AtomicU64::new(NO_LIMIT),
             refused: AtomicU64::new(0),
-            asked: AtomicUsize::new(0),
+            asks: Mutex::new(Asks { runs: None, who: None }),
+            explaining: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
         }
     }
@@ -192,7 +210,8 @@ impl Account {
     }
 
     /// From now on what this interpreter asks for is booked here.
-    pub(super) fn is_of(&'static self, interp: *mut PyInterpreterState) -> bool {
+    pub(super) fn is_of(&'static self, interp: *mut PyInterpreterState, runs: &Arc<Interrupts>) -> bool {
+        *locked(&self.asks) = Asks { runs: Some(Arc::clone(runs)), who: None };
         let mut all = locked(&COUNTING);
         if all.try_reserve(1).is_err() {
             return false;
@@ -212,6 +231,8 @@ impl Account {
 
     /// Nobody asks any more. What is booked here may go later.
     pub(super) fn close(&'static self) {
+        let asks = std::mem::replace(&mut *locked(&self.asks), Asks { runs: None, who: None });
+        drop(asks);
         self.closed.store(true, Ordering::SeqCst);
         if self.used.load(Ordering::SeqCst) == 0 {
             self.recycle();
@@ -225,7 +246,6 @@ impl Account {
         }
         self.peak.store(0, Ordering::Relaxed);
         self.refused.store(0, Ordering::Relaxed);
-        self.asked.store(0, Ordering::Relaxed);
         let mut unused = locked(&UNUSED);
         if unused.try_reserve(1).is_ok() {
             unused.push(self);
@@ -256,11 +276,23 @@ impl Account {
     fn allows_beyond(&self, size: usize, after: u64) -> bool {
         let limit = self.limit.load(Ordering::Relaxed);
         let end = limit.saturating_add(limit.max(LEAST_BEYOND));
-        let allowed = size < LARGE && after <= end;
+        let allowed = (size < LARGE || self.explaining.load(Ordering::Relaxed) > 0) && after <= end;
         if !allowed {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
         allowed
+    }
+
+    /// Until this is dropped, large blocks are not refused at the limit.
+    pub(super) fn explains(&self) -> impl Drop + '_ {
+        struct Explaining<'a>(&'a AtomicUsize);
+        impl Drop for Explaining<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        self.explaining.fetch_add(1, Ordering::Relaxed);
+        Explaining(&self.explaining)
     }
 
     #[inline]
@@ -291,19 +323,19 @@ impl Account {
     fn ask(&self, used: u64) {
         let limit = self.limit.load(Ordering::Relaxed);
         self.next.store(used.saturating_add((limit / 16).max(LEAST_STEP)), Ordering::Relaxed);
-        self.asked.store(this_thread(), Ordering::Relaxed);
+        if let Some(mut asks) = unless_locked(&self.asks) {
+            let begun = asks.runs.as_ref().map_or(0, |runs| runs.begun());
+            asks.who = Some(Asking { thread: this_thread(), begun });
+        }
         ASKED.store(true, Ordering::SeqCst);
         if let Some(tell) = TELL.get() {
             tell();
         }
     }
 
-    /// The thread that has asked, and is to be interrupted.
-    pub(super) fn take_asked(&self) -> Option<usize> {
-        match self.asked.swap(0, Ordering::Relaxed) {
-            0 => None,
-            thread => Some(thread),
-        }
+    /// Who has asked, and is to be interrupted.
+    pub(super) fn take_asked(&self) -> Option<Asking> {
+        locked(&self.asks).who.take()
     }
 
     /// Memory may have been given back before the interrupt came. Otherwise it counts as refused.
@@ -345,6 +377,9 @@ mod tests {
         account.take(100 * MIB);
         assert!(!account.allows(LARGE, LARGE) && account.allows(LARGE - 1, LARGE - 1));
         assert!(account.allows(2 * LARGE, 0), "a block that does not grow");
+        let explaining = account.explains();
+        assert!(account.allows(LARGE, LARGE));
+        drop(explaining);
         account.take(100 * MIB);
         assert!(!account.allows(16, 16));
         assert_eq!(account.memory().refused, 2);
@@ -357,19 +392,20 @@ mod tests {
         let account = Box::leak(Box::new(Account::new()));
         account.set_limit(Some(160 * MIB as u64));
         account.take(160 * MIB);
+        let asking = Asking { thread: this_thread(), begun: 0 };
         assert_eq!(account.take_asked(), None);
         account.take(1);
-        assert_eq!(account.take_asked(), Some(this_thread()));
+        assert_eq!(account.take_asked(), Some(asking));
         assert!(account.refuses_now());
         account.take(MIB);
         assert_eq!(account.take_asked(), None);
         account.take(10 * MIB);
-        assert_eq!(account.take_asked(), Some(this_thread()));
+        assert_eq!(account.take_asked(), Some(asking));
         // Back below, the next time is the first one again.
         account.give(20 * MIB);
         assert!(!account.refuses_now());
         account.take(20 * MIB);
-        assert_eq!(account.take_asked(), Some(this_thread()));
+        assert_eq!(account.take_asked(), Some(asking));
         assert_eq!(account.memory().refused, 1);
     }
 }

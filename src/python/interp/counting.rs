@@ -3,7 +3,6 @@
 use super::Interp;
 use crate::python::Failure;
 use crate::python::memory::{Account, Creating, Memory};
-use crate::python::types::PyInterpreterState;
 
 /// The account of an interpreter's memory, until this is dropped.
 pub struct Counted(&'static Account);
@@ -24,9 +23,14 @@ impl Counted {
         Creating::begin(self.0)
     }
 
+    /// Until this is dropped, the library makes text of an exception, which may be that there is no memory.
+    pub fn explains(&self) -> impl Drop {
+        self.0.explains()
+    }
+
     /// False when there is no memory to remember it.
-    pub fn is_of(&self, state: *mut PyInterpreterState) -> bool {
-        self.0.is_of(state)
+    pub fn is_of(&self, interp: &Interp) -> bool {
+        self.0.is_of(interp.state, &interp.interrupts)
     }
 }
 
@@ -46,9 +50,9 @@ impl Interp {
     /// Has MemoryError raised in the run that has gone beyond the limit, if there is one.
     pub fn refuse_memory(&self) {
         if let Some(account) = &self.account
-            && let Some(thread) = account.0.take_asked()
+            && let Some(asking) = account.0.take_asked()
         {
-            self.interrupts.refuse_memory(self.state, account.0, thread);
+            self.interrupts.refuse_memory(self.state, account.0, asking);
         }
     }
 

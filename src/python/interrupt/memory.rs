@@ -3,22 +3,28 @@
 
 use std::ffi::c_long;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::{Interrupts, Is, Run};
 use crate::python::api::Api;
-use crate::python::memory::Account;
+use crate::python::memory::{Account, Asking};
 use crate::python::thread_id::this_thread;
 use crate::python::types::PyInterpreterState;
 use crate::python::{api, lock};
 
 impl Interrupts {
+    /// How many runs have begun. From any thread, attached or not.
+    pub fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Acquire)
+    }
+
     /// Has MemoryError raised in the run that the thread is in, as soon as its code can be interrupted and if the account
     /// is overdrawn then: from any thread but one that allocates.
-    pub fn refuse_memory(self: &Arc<Self>, interp: *mut PyInterpreterState, account: &'static Account, thread: usize) {
+    pub fn refuse_memory(self: &Arc<Self>, interp: *mut PyInterpreterState, account: &'static Account, asking: Asking) {
         let Some(add_pending_call) = api()._PyEval_AddPendingCall else { return };
         let mut wishes = lock(&self.wishes);
         if wishes.alive {
-            wishes.memory = Some((thread, account));
+            wishes.memory = Some((asking, account));
             self.queue(interp, &mut wishes, add_pending_call);
         }
     }
@@ -29,11 +35,12 @@ impl Interrupts {
     ///
     /// # Safety
     /// Attached to the interpreter that the list is of.
-    pub(super) unsafe fn hit_for_memory(&self, api: &'static Api, thread: usize, account: &Account) -> bool {
+    pub(super) unsafe fn hit_for_memory(&self, api: &'static Api, asking: Asking, account: &Account) -> bool {
         // SAFETY: attached, as promised.
         unsafe {
+            let Asking { thread, begun } = asking;
             let newest = self.runs().find(|run| run.thread == thread);
-            let free = |run: &&Run| run.step.get().is_null() && !run.is.get().wanted;
+            let free = |run: &&Run| run.number() <= begun && run.step.get().is_null() && !run.is.get().wanted;
             let Some(run) = newest.filter(free) else { return false };
             if !account.refuses_now() {
                 return false;
