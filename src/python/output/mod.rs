@@ -84,6 +84,7 @@ const NEVER: Stop = &|| false;
 pub struct Printing<'a>(&'a Output);
 
 impl<'a> Printing<'a> {
+    #[inline(always)]
     pub fn new(output: &'a Output) -> Printing<'a> {
         output.0.runs.up();
         Printing(output)
@@ -91,6 +92,7 @@ impl<'a> Printing<'a> {
 }
 
 impl Drop for Printing<'_> {
+    #[inline(always)]
     fn drop(&mut self) {
         self.0.0.runs.down();
     }
