@@ -61,6 +61,7 @@ c_tests! {
     main
     many
     many_threads
+    memory
     misuse
     nested
     no_memory

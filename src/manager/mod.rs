@@ -12,6 +12,7 @@
 //! | `function` | callables that were looked up once |
 //! | `session` | threads that stay in an interpreter from run to run |
 //! | `interrupts` | interpreters in which everything was interrupted |
+//! | `memory` | how much memory interpreters use |
 //! | `cancel`, `tokens` | cancel tokens, and their handles |
 //! | `limits` | time limits, and runs that can be stopped |
 //! | `here` | what a thread remembers of all these |
@@ -38,6 +39,7 @@ mod interpreters;
 mod interrupts;
 mod last;
 mod limits;
+mod memory;
 mod output;
 mod registry;
 mod run;
@@ -66,6 +68,7 @@ pub use interpreters::{
     Options, close, create, find, get_current, get_main, id, interrupt, is_running, list_all, whence,
 };
 pub use limits::Limits;
+pub use memory::{Memory, memory};
 pub use output::{capture, set_output};
 #[cfg(feature = "capi")]
 pub use run::copy;

@@ -23,6 +23,10 @@ pub type AuditHook = unsafe extern "C" fn(*const c_char, *mut PyObject, *mut c_v
 /// What CPython runs with the GIL of an interpreter; -1: the exception that it has set is raised there.
 pub type PendingCall = unsafe extern "C" fn(*mut c_void) -> c_int;
 
+/// _PyEval_AddPendingCall
+pub type AddPendingCall =
+    unsafe extern "C" fn(*mut PyInterpreterState, Option<PendingCall>, *mut c_void, c_int) -> c_int;
+
 macro_rules! api {
     (
         checked { $( fn $c:ident ( $($ct:ty),* $(,)? ) $(-> $cr:ty)?; )* }
