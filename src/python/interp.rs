@@ -18,6 +18,7 @@ use super::kept::KeptObjects;
 use super::names::Names;
 use super::object::{Obj, Py};
 use super::output::Output;
+use super::queue::{Queues, add_finder};
 use super::sources::Sources;
 use super::stack::{Stack, this_stack};
 use super::{Count, Failure, api};
@@ -73,6 +74,7 @@ pub struct Interp {
     names: Names,
     sources: Arc<Sources>,
     pub hosts: Arc<Hosts>,
+    queues: Arc<Queues>,
     /// Runs that are attached. The first of them marks the interpreter as running, the last unmarks it.
     pub(super) interrupts: Arc<Interrupts>,
     /// States that threads keep; they mark it too. Counted with the GIL.
@@ -146,6 +148,7 @@ impl Interp {
     unsafe fn new(state: *mut PyInterpreterState, id: i64) -> Interp {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let main = Main { module: ptr::null_mut(), dict: ptr::null_mut() };
+        let interrupts = Arc::default();
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed) + 1;
         // SAFETY: alive, as promised; reads one field.
         let whence = api()._PyInterpreterState_GetWhence.map_or(0, |whence| unsafe { whence(state) });
@@ -160,7 +163,8 @@ impl Interp {
             names: Names::default(),
             sources: Arc::default(),
             hosts: Hosts::new(number),
-            interrupts: Arc::default(),
+            queues: Queues::new(&interrupts, id == 0),
+            interrupts,
             pins: Count::default(),
         }
     }
@@ -231,7 +235,7 @@ impl Interp {
             let _outside = Outside::step_out(api());
             let entry = interp.enter()?;
             let py = entry.py();
-            let ready = hooks::watch_host(py, host).and_then(|()| main(py));
+            let ready = hooks::watch_host(py, host).and_then(|()| add_finder(py, &interp.queues)).and_then(|()| main(py));
             interp.main = ready.map_err(|_| Failure::exception(py))?;
             drop(entry);
         } else {
@@ -245,7 +249,7 @@ impl Interp {
         let py = entry.py();
         let output = Output::new(config.unbuffered, Arc::clone(&self.interrupts));
         let result = (|| {
-            set_up_guest(py, &output, config, self.id)?;
+            set_up_guest(py, &output, &self.queues, config, self.id)?;
             if self.id != 0 {
                 hooks::register_at_exit(py, self.id)?;
             }
@@ -446,6 +450,7 @@ impl Interp {
             self.names.give_back_all(entry.py());
             self.sources.give_back_all(entry.py());
             self.hosts.give_back_all(entry.py());
+            self.queues.give_back_all(entry.py());
             (entry.py().api.Py_DecRef)(self.main.module);
             entry.end_interpreter();
         }
@@ -463,6 +468,7 @@ impl Interp {
     /// Detached.
     pub fn ended(&self) {
         self.hosts.end();
+        self.queues.end();
         if let Some(output) = &self.output {
             output.close();
         }
@@ -476,6 +482,7 @@ impl Interp {
             self.names.give_back_all(entry.py());
             self.sources.give_back_all(entry.py());
             self.hosts.give_back_all(entry.py());
+            self.queues.give_back_all(entry.py());
             // SAFETY: as in `end`.
             unsafe { (entry.py().api.Py_DecRef)(self.main.module) }
         }

@@ -24,6 +24,7 @@
 //! | `host` | Python objects that call the host |
 //! | `convert` | values from and to Python objects |
 //! | `exception` | an uncaught exception as text |
+//! | `queue` | queues between interpreters |
 //! | `output` | sys.stdout and sys.stderr of an interpreter |
 //! | `guest` | what is set up in each interpreter |
 //! | `hooks` | what CPython tells: interpreters that come and go, forks |
@@ -52,6 +53,7 @@ pub mod many;
 mod names;
 pub mod object;
 pub mod output;
+mod queue;
 mod quiet;
 pub mod run;
 pub mod sources;

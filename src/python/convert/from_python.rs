@@ -56,7 +56,7 @@ pub(super) unsafe fn int_of(py: Py, object: *mut PyObject, kind: *mut PyTypeObje
 }
 
 /// The value of any object; an error calls it `name`.
-pub(super) fn from_any(py: Py, object: &Obj, name: Arguments) -> Result<OwnedValue, Failure> {
+pub fn from_any(py: Py, object: &Obj, name: Arguments) -> Result<OwnedValue, Failure> {
     let api = py.api;
     let kind = object.type_ptr();
     if kind != api.PyDict_Type.0 && kind != api.PyList_Type.0 && kind != api.PyTuple_Type.0 {

@@ -22,7 +22,7 @@ mod to_python;
 
 pub use borrow::{borrow, copy};
 pub use call::call;
-pub use from_python::{append, from_python, int};
+pub use from_python::{append, from_any, from_python, int};
 pub use to_python::to_python;
 
 use super::object::{Py, Raised};
