@@ -20,7 +20,7 @@ use crate::python::output::{Callback, RunOutput, print_error, waiting};
 use crate::python::run::Code;
 use crate::python::stack::STACK_SIZE;
 use crate::python::{loaded_api, lock};
-use crate::value::OwnedValue;
+use crate::value::{OwnedValue, Results};
 
 enum Outcome {
     Running,
@@ -62,6 +62,7 @@ static UNFINISHED: Registry<Thread> = Registry::new();
 pub struct InThread {
     /// The result is converted: somebody may ask for it.
     pub want_result: bool,
+    pub results: Results,
     pub output: Option<Callback>,
     pub limits: Option<Limits>,
     /// Who waits for it is told when it was stopped and does not end.
@@ -102,14 +103,14 @@ fn start(interp: u64, work: Work, mut how: InThread) -> Result<u64> {
     let mut slot = lock(&thread.handle);
     let spawned = thread::Builder::new().name(format!("subpy-{number}")).stack_size(STACK_SIZE).spawn(move || {
         THIS.set(number);
-        let InThread { want_result, limits, .. } = how;
+        let InThread { want_result, results, limits, .. } = how;
         let mut print = |stream, text: &str| {
             if let Some(output) = &mut *lock(&its_own.output) {
                 output(stream, text);
             }
         };
         let output = lock(&its_own.output).is_some().then_some(&mut print as RunOutput);
-        let run = || work.run(interp, want_result, limits.as_ref(), output);
+        let run = || work.run(interp, want_result, results, limits.as_ref(), output);
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
         its_own.finish(handle, result.unwrap_or_else(|_| Err(Kind::Panic("a run panicked".into()).into())));
     });

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::super::attach::detached;
 use super::super::interrupt::Interrupts;
-use super::super::names::Names;
 use super::super::object::{Obj, Py, PyResult, Raised};
 use super::super::output::waiting;
+use super::super::own::Own;
 use super::super::types::PyObject;
 use super::core::{For, Queue, Waited};
 use super::handles;
@@ -35,8 +35,7 @@ const SIGNALS: Duration = Duration::from_millis(50);
 
 pub struct Queues {
     interrupts: Arc<Interrupts>,
-    /// For the keys of dicts.
-    pub(super) names: Names,
+    pub(super) own: Arc<Own>,
     /// Strong references; NULL before the module is imported.
     kept: [AtomicPtr<PyObject>; KEPT],
     is_main: bool,
@@ -46,10 +45,10 @@ pub struct Queues {
 }
 
 impl Queues {
-    pub fn new(interrupts: &Arc<Interrupts>, is_main: bool) -> Arc<Queues> {
+    pub fn new(interrupts: &Arc<Interrupts>, own: &Arc<Own>, is_main: bool) -> Arc<Queues> {
         Arc::new(Queues {
             interrupts: Arc::clone(interrupts),
-            names: Names::default(),
+            own: Arc::clone(own),
             kept: [const { AtomicPtr::new(ptr::null_mut()) }; KEPT],
             is_main,
             ended: AtomicBool::new(false),
@@ -115,7 +114,6 @@ impl Queues {
 
     /// Gives the references back. Attached to the interpreter, which is about to end.
     pub fn give_back_all(&self, py: Py) {
-        self.names.give_back_all(py);
         for kept in &self.kept {
             // SAFETY: the reference that was kept; Py_DecRef ignores NULL.
             unsafe { (py.api.Py_DecRef)(kept.swap(ptr::null_mut(), Ordering::Relaxed)) }

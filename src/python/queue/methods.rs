@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::super::Failure;
 use super::super::api;
-use super::super::convert;
+use super::super::convert::{self, Asked};
 use super::super::host::Static;
 use super::super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised};
 use super::super::output::definition;
@@ -19,6 +19,7 @@ use super::guest::{Kept, Queues};
 use super::handles;
 use super::module::of_capsule;
 use super::object::{OwnData, object};
+use crate::value::Results;
 
 type WithKeywords = unsafe extern "C" fn(*mut PyObject, *mut PyObject, *mut PyObject) -> *mut PyObject;
 
@@ -195,7 +196,7 @@ fn take<'py>(py: Py<'py>, queue: &Arc<Queue>, queues: &Queues, patience: Patienc
     loop {
         match (queue.get(), patience) {
             (Ok(item), _) => {
-                let object = convert::to_python(py, &queues.names, item.as_value());
+                let object = convert::to_python(py, &queues.own, item.as_value());
                 if object.is_err() {
                     queue.put_back(item);
                 }
@@ -214,7 +215,8 @@ fn give<'py>(
     object: &Obj<'py>,
     patience: Patience,
 ) -> PyResult<Obj<'py>> {
-    let item = convert::from_any(py, object, format_args!("item")).map_err(|failure| match failure {
+    let asked = Asked { how: Results::VALUE, own: Some(&queues.own) };
+    let item = convert::from_any(py, object, asked, format_args!("item")).map_err(|failure| match failure {
         Failure::NotShareable(text) => {
             // The hints are made for results.
             let text = match text.rfind("return ") {
