@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::value::NotCopied;
 use crate::python::Failure;
 use crate::python::exception::{Exception, Frame};
 use crate::python::find::LocateError;
@@ -213,6 +214,18 @@ impl From<Failure> for Error {
             Failure::Running => Kind::Busy("interpreter already running".into()),
             Failure::NoMemory => Kind::NoMemory,
             Failure::InRow(row, failure) => return Error::from(*failure).in_row(row),
+        })
+    }
+}
+
+impl From<NotCopied> for Error {
+    fn from(why: NotCopied) -> Error {
+        Error::from(match why {
+            NotCopied::NoMemory => Kind::NoMemory,
+            NotCopied::NotFound(handle, what) => {
+                Kind::NotFound(format!("{handle} is not the handle of {what}, or it was freed"))
+            }
+            NotCopied::NotShareable(why) => Kind::NotShareable(why),
         })
     }
 }

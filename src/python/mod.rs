@@ -55,7 +55,7 @@ mod names;
 pub mod object;
 pub mod output;
 mod own;
-mod queue;
+pub mod queue;
 mod quiet;
 pub mod run;
 pub mod sources;
@@ -67,6 +67,7 @@ pub mod thread_id;
 mod types;
 
 use api::Api;
+pub use convert::keep;
 use exception::Exception;
 use interrupt::Reason;
 

@@ -7,6 +7,7 @@ use std::ptr;
 use super::super::Failure;
 use super::super::object::{Obj, Py};
 use super::super::own::Own;
+use super::super::queue;
 use super::super::types::{PyObject, PyTypeObject};
 use super::hexadecimal::hexadecimal;
 use super::memory::bytes;
@@ -414,6 +415,9 @@ impl Reader<'_> {
             }
             if kind == api.PyMemoryView_Type.0 {
                 return self.memoryview(object, builder);
+            }
+            if let Some(queue) = queue::queue_of(self.py, object) {
+                return queue::append(&queue, builder).ok_or(Refused::NO_MEMORY);
             }
             Err(Refused::because(self.why_not(object)))
         }

@@ -11,6 +11,7 @@
 //! | `from_python` | Python objects to values |
 //! | `memory` | the values of objects that are memory |
 //! | `borrow` | values that are lent for a call |
+//! | `keep` | what is in copies of values, and lies elsewhere |
 //! | `hexadecimal` | numbers that do not fit 64 bits, as text |
 //! | `refusals` | why an object has no value |
 
@@ -18,6 +19,7 @@ mod borrow;
 mod call;
 mod from_python;
 mod hexadecimal;
+mod keep;
 mod memory;
 mod refusals;
 mod to_python;
@@ -25,6 +27,7 @@ mod to_python;
 pub use borrow::{borrow, copy};
 pub use call::call;
 pub use from_python::{Asked, append, from_any, from_python, int};
+pub use keep::keep;
 pub use to_python::to_python;
 
 use super::object::{Py, Raised};

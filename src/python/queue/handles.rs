@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use super::super::lock;
 use super::core::Queue;
+use crate::value::{self, Builder, NotCopied, subpy_value};
 
 /// The kind of these handles (`manager/handle.rs`).
 pub const KIND: u64 = 6;
@@ -61,4 +62,27 @@ pub fn find(handle: u64) -> Option<Arc<Queue>> {
 /// Gives a handle up. What is returned is to be dropped where a host's code may run.
 pub fn free(handle: u64) -> Option<Arc<Queue>> {
     HANDLES.write().unwrap_or_else(PoisonError::into_inner).as_mut()?.remove(&handle)
+}
+
+/// A handle that belongs to a value.
+struct Claim(u64);
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        drop(free(self.0));
+    }
+}
+
+/// The value of a queue, in a block that keeps it.
+pub fn append(queue: &Arc<Queue>, builder: &mut Builder) -> Option<subpy_value> {
+    let handle = new_handle(queue)?;
+    builder.attach(Box::new(Claim(handle)))?;
+    Some(subpy_value::handle(value::QUEUE, handle))
+}
+
+/// A copy of a value that is a queue.
+pub fn keep(value: &subpy_value, builder: &mut Builder) -> Result<subpy_value, NotCopied> {
+    let handle = value.as_int().cast_unsigned();
+    let queue = find(handle).ok_or(NotCopied::NotFound(handle, "a queue"))?;
+    append(&queue, builder).ok_or(NotCopied::NoMemory)
 }

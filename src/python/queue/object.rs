@@ -15,6 +15,7 @@ use super::super::object::{Obj, Py, PyResult};
 use super::super::types::{self, PyMemberDef, PyObject, PyType_Slot, PyType_Spec, PyTypeObject};
 use super::core::Queue;
 use super::guest::{Kept, Queues};
+use super::handles;
 use super::methods::METHODS;
 
 /// Its address says that a type is this one.
@@ -103,17 +104,20 @@ unsafe fn data(py: Py, object: *mut PyObject) -> Option<*mut Data> {
 pub unsafe fn queue_of(py: Py, object: *mut PyObject) -> Option<Arc<Queue>> {
     // SAFETY: promised by the caller; the object holds a count.
     unsafe {
-        let queue = (*data(py, object)?).queue;
-        if queue.is_null() {
-            return None;
-        }
-        Arc::increment_strong_count(queue);
-        Some(Arc::from_raw(queue))
+        let data = OwnData::of(py, object)?;
+        // A class of the user's would lose what it is.
+        let class = data.queues.kept(py, Kept::Class).ok()?;
+        (py.api.type_of(object) == class.as_ptr().cast()).then(|| Arc::clone(&data.queue))
     }
 }
 
-/// The object of a queue, in this interpreter. Attached.
-pub fn to_python<'py>(py: Py<'py>, queue: &Queue) -> PyResult<Obj<'py>> {
+/// The object of a queue by its handle, in this interpreter. Attached.
+#[cold]
+pub fn to_python<'py>(py: Py<'py>, handle: u64) -> PyResult<Obj<'py>> {
+    let Some(queue) = handles::find(handle) else {
+        let message = format!("{handle} is not the handle of a queue, or it was freed");
+        return Err(py.raise(py.api.PyExc_TypeError.get(), &message));
+    };
     let module = py.import(&py.str("subpy_queues")?)?;
     module.attr(c"Queue")?.call(&[&py.int(queue.id as i64)?])
 }
