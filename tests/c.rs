@@ -64,6 +64,7 @@ c_tests! {
     nested
     no_memory
     output
+    queues
     race_all
     race_cancel
     race_close_shutdown
