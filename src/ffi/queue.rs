@@ -211,7 +211,11 @@ pub unsafe extern "C" fn subpy_queue_len(
 ///
 /// Any thread.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn subpy_queue_fd(queue: subpy_queue, fd: *mut i32, error: *mut *mut subpy_error) -> subpy_status {
+pub unsafe extern "C" fn subpy_queue_fd(
+    queue: subpy_queue,
+    fd: *mut i32,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe { boundary::output(fd, -1, error, || manager::queue_fd(queue)) }
 }

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use crate::value::NotCopied;
 use crate::python::Failure;
 use crate::python::exception::{Exception, Frame};
 use crate::python::find::LocateError;
 use crate::python::interrupt::Reason;
 use crate::python::start::StartError;
+use crate::value::NotCopied;
 
 /// What went wrong.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -175,10 +175,9 @@ fn late(wait: &Wait, wanted: For) -> Error {
 fn refused(not: Not, wanted: For) -> Error {
     Error::from(match (not, wanted) {
         (Not::NoMemory, _) => Kind::NoMemory,
-        (Not::Event(errno), _) => Kind::Interpreter(format!(
-            "no descriptor for the queue: {}",
-            std::io::Error::from_raw_os_error(errno)
-        )),
+        (Not::Event(errno), _) => {
+            Kind::Interpreter(format!("no descriptor for the queue: {}", std::io::Error::from_raw_os_error(errno)))
+        }
         (_, For::Item) => Kind::WrongState("the queue is closed and empty".into()),
         (_, For::Room) => Kind::WrongState("the queue is closed".into()),
     })

@@ -241,7 +241,8 @@ impl Interp {
             let _outside = Outside::step_out(api());
             let entry = interp.enter()?;
             let py = entry.py();
-            let ready = hooks::watch_host(py, host).and_then(|()| add_finder(py, &interp.queues)).and_then(|()| main(py));
+            let ready =
+                hooks::watch_host(py, host).and_then(|()| add_finder(py, &interp.queues)).and_then(|()| main(py));
             interp.main = ready.map_err(|_| Failure::exception(py))?;
             drop(entry);
         } else {

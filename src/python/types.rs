@@ -8,14 +8,15 @@
 pub use own::*;
 #[cfg(test)]
 pub use pyo3_ffi::{
-    _frozen, METH_KEYWORDS, METH_NOARGS, METH_O, METH_VARARGS, Py_CONSTANT_FALSE, Py_CONSTANT_TRUE, Py_READONLY, Py_RELATIVE_OFFSET,
-    Py_T_OBJECT_EX, Py_T_PYSSIZET, Py_TPFLAGS_BASETYPE, Py_TPFLAGS_DISALLOW_INSTANTIATION, Py_TPFLAGS_HAVE_VECTORCALL,
-    Py_TPFLAGS_IMMUTABLETYPE, Py_buffer, Py_eval_input, Py_file_input, Py_ssize_t, Py_tp_call, Py_tp_dealloc,
-    Py_tp_descr_get, Py_tp_free, Py_tp_members, Py_tp_methods, Py_tp_repr, Py_tp_token, PyBUF_FULL_RO, PyBUF_SIMPLE, PyCFunction,
-    PyCapsule_Destructor, PyCompilerFlags, PyFrameObject, PyInitConfig, PyInterpreterConfig,
-    PyInterpreterConfig_OWN_GIL, PyInterpreterConfig_SHARED_GIL, PyInterpreterState, PyMemAllocatorDomain,
-    PyMemAllocatorEx, PyMemberDef, PyMethodDef, PyMethodDefPointer, PyObject, PyObjectArenaAllocator, PyStatus,
-    PyThreadState, PyType_Slot, PyType_Spec, PyTypeObject, PyUnicodeWriter, vectorcallfunc,
+    _frozen, METH_KEYWORDS, METH_NOARGS, METH_O, METH_VARARGS, Py_CONSTANT_FALSE, Py_CONSTANT_TRUE, Py_READONLY,
+    Py_RELATIVE_OFFSET, Py_T_OBJECT_EX, Py_T_PYSSIZET, Py_TPFLAGS_BASETYPE, Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    Py_TPFLAGS_HAVE_VECTORCALL, Py_TPFLAGS_IMMUTABLETYPE, Py_buffer, Py_eval_input, Py_file_input, Py_ssize_t,
+    Py_tp_call, Py_tp_dealloc, Py_tp_descr_get, Py_tp_free, Py_tp_members, Py_tp_methods, Py_tp_repr, Py_tp_token,
+    PyBUF_FULL_RO, PyBUF_SIMPLE, PyCFunction, PyCapsule_Destructor, PyCompilerFlags, PyFrameObject, PyInitConfig,
+    PyInterpreterConfig, PyInterpreterConfig_OWN_GIL, PyInterpreterConfig_SHARED_GIL, PyInterpreterState,
+    PyMemAllocatorDomain, PyMemAllocatorEx, PyMemberDef, PyMethodDef, PyMethodDefPointer, PyObject,
+    PyObjectArenaAllocator, PyStatus, PyThreadState, PyType_Slot, PyType_Spec, PyTypeObject, PyUnicodeWriter,
+    vectorcallfunc,
 };
 #[cfg(test)]
 pub const PYMEM_DOMAIN_RAW: PyMemAllocatorDomain = PyMemAllocatorDomain::PYMEM_DOMAIN_RAW;

@@ -2,8 +2,8 @@
 
 use super::check::{self, check_flags, check_len, check_names, is_plain};
 use super::view::ValueRef;
-use super::{Keep, NotCopied};
 use super::{DICT, NONE, OwnedValue, TUPLE, slice, subpy_pair, subpy_value};
+use super::{Keep, NotCopied};
 
 /// Arguments that were checked: every kind is known, every pointer and length makes sense, text is UTF-8.
 #[derive(Clone, Copy)]

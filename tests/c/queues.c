@@ -198,7 +198,8 @@ static void guests(subpy_interp interp) {
       "assert raises(TypeError, subpy_queues.Queue, 'x') is True\n"
       "assert raises(RuntimeError, object.__new__(subpy_queues.Queue).get) is True\n"
       "class Mine(subpy_queues.Queue): pass\n"
-      "mine = Mine(subpy_queues.create().id) if False else None\n");
+      "q = subpy_queues.create(); mine = Mine(q.id)\n"
+      "assert mine is q");
   subpy_error_free(exception(interp, "subpy_queues.Queue(there.id).get(timeout='x')"));
 
   /* A conversion that fails leaves the item where it was. */
@@ -299,7 +300,7 @@ static void waits(void) {
   run(interp, "import threading\n[threading.Thread(target=q.get).start() for _ in range(3)]");
   CHECK(pthread_create(&thread, NULL, guest_waits, &it) == 0);
   CHECK(get(begun) == 1);
-  subpy_close_options close = {.size = sizeof close, .timeout_ms = 20000, .flags = SUBPY_CLOSE_DRAIN | SUBPY_CLOSE_INTERRUPT};
+  subpy_close_options close = {.size = sizeof close, .timeout_ms = 20000, .flags = SUBPY_CLOSE_INTERRUPT};
   OK(subpy_close_with(interp, &close, &error));
   CHECK(pthread_join(thread, NULL) == 0 && it.status == SUBPY_ERROR_INTERRUPTED);
   put(queue, 3);

@@ -1,8 +1,8 @@
 //! What one interpreter has for its queues, and how its code waits at one.
 
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::time::{Duration, Instant};
 
 use super::super::attach::detached;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
+use super::super::hooks::forked;
 use super::super::lock;
 use super::core::Queue;
 use crate::value::{self, Builder, NotCopied, subpy_value};
@@ -69,7 +70,10 @@ struct Claim(u64);
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        drop(free(self.0));
+        // In a fork a lock may be held by a thread that does not exist there.
+        if !forked() {
+            drop(free(self.0));
+        }
     }
 }
 

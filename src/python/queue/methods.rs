@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::super::Failure;
 use super::super::api;
 use super::super::convert::{self, Asked};
+use super::super::hooks::forked;
 use super::super::host::Static;
 use super::super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised};
 use super::super::output::definition;
@@ -83,6 +84,11 @@ pub(super) unsafe fn argument<'py>(py: Py<'py>, args: *mut PyObject, index: isiz
 
 /// Nothing of what goes wrong in Rust gets into Python's C code.
 pub(super) fn guarded<'py>(py: Py<'py>, act: impl FnOnce() -> PyResult<Obj<'py>>) -> *mut PyObject {
+    if forked() {
+        // A lock may be held by a thread that does not exist here.
+        py.raise(py.api.PyExc_RuntimeError.get(), "queues do not work in a forked process");
+        return ptr::null_mut();
+    }
     let result = catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| {
         let message = "internal error in subpy, please report it: a function of a queue panicked";
         Err(py.raise(py.api.PyExc_SystemError.get(), message))
@@ -400,4 +406,3 @@ unsafe extern "C" fn register(capsule: *mut PyObject, args: *mut PyObject) -> *m
         })
     }
 }
-

@@ -6,10 +6,10 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::super::api;
+use super::super::host::Static;
 use super::super::object::{Obj, Py, PyResult, own_source};
 use super::super::output::definition;
 use super::super::types::{self, METH_O, METH_VARARGS, PyMethodDef, PyObject};
-use super::super::host::Static;
 use super::guest::{Kept, Queues};
 use super::methods::{argument, functions, guarded};
 use super::object;

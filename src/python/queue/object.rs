@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::super::api;
 use super::super::api::Api;
 use super::super::attach::{detached, in_host};
+use super::super::hooks::forked;
 use super::super::host::Static;
 use super::super::object::{Obj, Py, PyResult};
 use super::super::types::{self, PyMemberDef, PyObject, PyType_Slot, PyType_Spec, PyTypeObject};
@@ -146,7 +147,12 @@ impl OwnData {
 }
 
 /// A new object of a class that derives from the type.
-pub(super) fn object<'py>(py: Py<'py>, queues: &Arc<Queues>, class: &Obj<'py>, queue: Arc<Queue>) -> PyResult<Obj<'py>> {
+pub(super) fn object<'py>(
+    py: Py<'py>,
+    queues: &Arc<Queues>,
+    class: &Obj<'py>,
+    queue: Arc<Queue>,
+) -> PyResult<Obj<'py>> {
     let base = queues.kept(py, Kept::Base)?;
     // SAFETY: live objects. The data are those of an object that nobody has yet.
     unsafe {
@@ -186,8 +192,11 @@ unsafe extern "C" fn dealloc(object: *mut PyObject) {
         }
         (py.api.Py_DecRef)(kind.cast());
         let _ = catch_unwind(AssertUnwindSafe(|| {
-            if let Some(queue) = queue {
-                let_go(py, queue);
+            match queue {
+                // A lock may be held by a thread that does not exist here.
+                Some(queue) if forked() => std::mem::forget(queue),
+                Some(queue) => let_go(py, queue),
+                None => {}
             }
             drop(queues);
         }));
