@@ -65,6 +65,7 @@ c_tests! {
     no_memory
     output
     queues
+    queues_cpython
     race_all
     race_cancel
     race_close_shutdown

@@ -153,7 +153,9 @@ pub unsafe extern "C" fn subpy_queue_get(
     error: *mut *mut subpy_error,
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
-    unsafe { get(queue, timeout_ms, 0, value, error) }
+    unsafe {
+        boundary::output(value, subpy_value::none(), error, || get(queue, wait(timeout_ms, 0)?, !value.is_null()))
+    }
 }
 
 /// The same, with a cancel token that ends the wait.
@@ -176,7 +178,9 @@ pub unsafe extern "C" fn subpy_queue_get_with(
     error: *mut *mut subpy_error,
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
-    unsafe { get(queue, timeout_ms, cancel, value, error) }
+    unsafe {
+        boundary::output(value, subpy_value::none(), error, || get(queue, wait(timeout_ms, cancel)?, !value.is_null()))
+    }
 }
 
 /// How many items are in a queue. Others may change that at any time.
@@ -270,22 +274,9 @@ unsafe fn put(queue: subpy_queue, value: *const subpy_value, wait: Wait) -> Resu
     }
 }
 
-/// # Safety
-/// `value` and `error` must be NULL or point to room.
-unsafe fn get(
-    queue: subpy_queue,
-    timeout_ms: i64,
-    cancel: subpy_cancel,
-    value: *mut subpy_value,
-    error: *mut *mut subpy_error,
-) -> subpy_status {
-    // SAFETY: promised by the caller.
-    unsafe {
-        boundary::output(value, subpy_value::none(), error, || {
-            if value.is_null() {
-                return invalid("value is NULL: the item would be lost");
-            }
-            Ok(manager::queue_get(queue, &wait(timeout_ms, cancel)?)?.into_raw())
-        })
+fn get(queue: subpy_queue, wait: Wait, is_wanted: bool) -> Result<subpy_value> {
+    if !is_wanted {
+        return invalid("value is NULL: the item would be lost");
     }
+    Ok(manager::queue_get(queue, &wait)?.into_raw())
 }
