@@ -19,6 +19,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("Threads", &["src/ffi/thread.rs"]),
     ("Limits", &["src/ffi/cancel.rs"]),
     ("Memory", &["src/ffi/memory.rs"]),
+    ("Queues", &["src/ffi/queue.rs"]),
 ];
 
 pub fn write(root: &Path) {

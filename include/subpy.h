@@ -1597,6 +1597,179 @@ typedef struct subpy_memory_info {
  */
 SUBPY_API subpy_status subpy_memory(subpy_interp interp, struct subpy_memory_info *info, subpy_error **error);
 
+/* ---------------------------------------------------------------------------------------------------------------------
+ * Queues
+ *
+ * Queues between the program and interpreters, and between interpreters. What is put in is copied, once; it is what
+ * subpy_call() can pass, but for objects. Any number of threads may put and get at the same time, and each item comes
+ * out once, in the order in which it went in. A queue belongs to no interpreter and to no runtime: it stays as it is
+ * when these end, until the last who has it gives it up.
+ *
+ * In Python they are the Queue of the module `subpy_queues`: pass one as a value (subpy_value_from_queue()), with
+ * subpy_prepare_main() for example. Python's counterpart: concurrent.interpreters.Queue.
+ * --------------------------------------------------------------------------------------------------------------------- */
+
+/** What a queue is to be. All bytes zero, but for `size`, are the defaults. */
+typedef struct subpy_queue_options {
+  /** sizeof(subpy_queue_options) */
+  size_t size;
+  /** how many items have room; 0: as many as memory has */
+  size_t capacity;
+  /** 0 */
+  uint64_t flags;
+} subpy_queue_options;
+
+/**
+ * Make a queue.
+ *
+ * @param options  NULL: the defaults
+ * @param queue    the new queue, not NULL; to be freed with subpy_queue_free()
+ * @param error    optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; SUBPY_ERROR_INVALID_ARGUMENT when `queue` is NULL, or an option makes no sense
+ *
+ * Any thread, also before subpy_init() and after subpy_shutdown(). Python's counterpart: subpy_queues.create().
+ */
+SUBPY_API subpy_status subpy_queue_new(const struct subpy_queue_options *options, subpy_queue *queue,
+    subpy_error **error);
+
+/**
+ * Make a handle of one's own, for example of a queue in a result, which is gone with the result.
+ *
+ * @param queue  the queue
+ * @param own    another handle of the same queue, not NULL; to be freed with subpy_queue_free()
+ * @param error  optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; SUBPY_ERROR_INVALID_ARGUMENT when `own` is NULL; SUBPY_ERROR_NOT_FOUND
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_queue_keep(subpy_queue queue, subpy_queue *own, subpy_error **error);
+
+/**
+ * Put a copy of a value into a queue. When this is SUBPY_OK the value is in; otherwise it is not.
+ *
+ * While there is no room, this waits. A wait ends early when the thread is in a run that is to end.
+ *
+ * @param queue       the queue
+ * @param value       not NULL
+ * @param timeout_ms  how long to wait for room at most, in milliseconds; 0: do not wait; -1: no limit
+ * @param error       optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK;
+ *         SUBPY_ERROR_TIMEOUT           there was no room in time
+ *         SUBPY_ERROR_WRONG_STATE       the queue is closed
+ *         SUBPY_ERROR_INTERRUPTED       the run that this thread is in was cancelled
+ *         SUBPY_ERROR_NOT_SHAREABLE     there is an object in the value
+ *         SUBPY_ERROR_NOT_FOUND         no such queue
+ *         SUBPY_ERROR_INVALID_ARGUMENT  a value that makes no sense, or a `timeout_ms` less than -1
+ *         SUBPY_ERROR_NO_MEMORY
+ *
+ * Any thread. Python's counterpart: Queue.put().
+ */
+SUBPY_API subpy_status subpy_queue_put(subpy_queue queue, const subpy_value *value, int64_t timeout_ms,
+    subpy_error **error);
+
+/**
+ * The same, with a cancel token that ends the wait.
+ *
+ * @param queue       as in subpy_queue_put()
+ * @param value       likewise
+ * @param timeout_ms  likewise
+ * @param cancel      the token; 0: none
+ * @param error       optional; set on failure, to be freed with subpy_error_free()
+ * @return as subpy_queue_put(); SUBPY_ERROR_INTERRUPTED when the token was fired, before or meanwhile;
+ *         SUBPY_ERROR_NOT_FOUND when there is no such token
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_queue_put_with(subpy_queue queue, const subpy_value *value, int64_t timeout_ms,
+    subpy_cancel cancel, subpy_error **error);
+
+/**
+ * Take the first item out of a queue. When this is SUBPY_OK the item is the caller's; otherwise none was taken.
+ *
+ * While there is none, this waits. A wait ends early when the thread is in a run that is to end.
+ *
+ * @param queue       the queue
+ * @param timeout_ms  how long to wait for an item at most, in milliseconds; 0: do not wait; -1: no limit
+ * @param value       the item, not NULL; to be freed with subpy_value_free()
+ * @param error       optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK;
+ *         SUBPY_ERROR_TIMEOUT           there was none in time
+ *         SUBPY_ERROR_WRONG_STATE       the queue is closed, and empty
+ *         SUBPY_ERROR_INTERRUPTED       the run that this thread is in was cancelled
+ *         SUBPY_ERROR_NOT_FOUND         no such queue
+ *         SUBPY_ERROR_INVALID_ARGUMENT  `value` is NULL, or `timeout_ms` is less than -1
+ *
+ * Any thread. Python's counterpart: Queue.get().
+ */
+SUBPY_API subpy_status subpy_queue_get(subpy_queue queue, int64_t timeout_ms, subpy_value *value,
+    subpy_error **error);
+
+/**
+ * The same, with a cancel token that ends the wait.
+ *
+ * @param queue       as in subpy_queue_get()
+ * @param timeout_ms  likewise
+ * @param value       likewise
+ * @param cancel      the token; 0: none
+ * @param error       optional; set on failure, to be freed with subpy_error_free()
+ * @return as subpy_queue_get(); SUBPY_ERROR_INTERRUPTED when the token was fired, before or meanwhile;
+ *         SUBPY_ERROR_NOT_FOUND when there is no such token
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_queue_get_with(subpy_queue queue, int64_t timeout_ms, subpy_value *value,
+    subpy_cancel cancel, subpy_error **error);
+
+/**
+ * How many items are in a queue. Others may change that at any time.
+ *
+ * @param queue  the queue
+ * @param len    receives it; may be NULL
+ * @param error  optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND
+ *
+ * Any thread. Python's counterpart: Queue.qsize().
+ */
+SUBPY_API subpy_status subpy_queue_len(subpy_queue queue, size_t *len, subpy_error **error);
+
+/**
+ * A descriptor for poll(), epoll and the event loops that are made of them: readable while there is something to get,
+ * or the queue is closed.
+ *
+ * Others may be faster: then subpy_queue_get() with a `timeout_ms` of 0 is SUBPY_ERROR_TIMEOUT, and the descriptor not
+ * readable any more.
+ *
+ * @param queue  the queue
+ * @param fd     receives the same one each time; the queue closes it in its end: do not read it, write to it or close
+ *               it. -1 on failure
+ * @param error  optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_INTERPRETER when the system has none left
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_queue_fd(subpy_queue queue, int32_t *fd, subpy_error **error);
+
+/**
+ * Close a queue: nothing goes in any more, and what is in it can still be taken out. Whoever waits is woken.
+ *
+ * @param queue  the queue; one that is closed stays so
+ * @param error  optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND
+ *
+ * Any thread. Python's counterpart: Queue.close().
+ */
+SUBPY_API subpy_status subpy_queue_close(subpy_queue queue, subpy_error **error);
+
+/**
+ * Give a handle up. The queue goes with the last one, when no value, no item and no Python object has it either; what is
+ * in it goes too. Who waits goes on waiting: close the queue to end that.
+ *
+ * @param queue  the queue; 0, or a handle that was given up already, is ignored
+ *
+ * Works after subpy_shutdown() too. Any thread.
+ */
+SUBPY_API void subpy_queue_free(subpy_queue queue);
+
 #ifdef __cplusplus
 } /* extern "C" */
 #endif

@@ -66,6 +66,8 @@ c_tests! {
     nested
     no_memory
     output
+    queues
+    queues_cpython
     race_all
     race_cancel
     race_close_shutdown

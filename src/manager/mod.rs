@@ -17,6 +17,7 @@
 //! | `limits` | time limits, and runs that can be stopped |
 //! | `here` | what a thread remembers of all these |
 //! | `output` | where an interpreter's output goes |
+//! | `queue` | queues, as hosts use them |
 //! | `run` | what a thread does in interpreters |
 //! | `host` | functions that Python code calls |
 //! | `runtime` | CPython's life in this process: start, adopt, stop |
@@ -41,6 +42,7 @@ mod last;
 mod limits;
 mod memory;
 mod output;
+mod queue;
 mod registry;
 mod run;
 mod runtime;
@@ -70,8 +72,11 @@ pub use interpreters::{
 pub use limits::Limits;
 pub use memory::{Memory, memory};
 pub use output::{capture, set_output};
+pub use queue::{
+    Wait, item_of, queue_close, queue_fd, queue_free, queue_get, queue_keep, queue_len, queue_new, queue_put,
+};
 #[cfg(feature = "capi")]
-pub use run::copy;
+pub use run::{copy, copy_of};
 pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_with};
 pub use runtime::{RuntimeOptions, init, python_library, python_version};
 pub use shutdown::{shutdown, shutdown_with};

@@ -228,6 +228,7 @@ api! {
         fn PyObject_GetTypeData(*mut PyObject, *mut PyTypeObject) -> *mut c_void;
         fn PyObject_ClearWeakRefs(*mut PyObject);
         fn PyObject_Free(*mut c_void);
+        fn PyObject_IsTrue(*mut PyObject) -> c_int;
         fn PyObject_Vectorcall(*mut PyObject, *const *mut PyObject, usize, *mut PyObject) -> *mut PyObject;
         fn PyVectorcall_Call(*mut PyObject, *mut PyObject, *mut PyObject) -> *mut PyObject;
         fn PyObject_GetBuffer(*mut PyObject, *mut Py_buffer, c_int) -> c_int;
@@ -235,12 +236,12 @@ api! {
         fn PyBuffer_IsContiguous(*const Py_buffer, c_char) -> c_int;
         fn PyType_GetFlags(*mut PyTypeObject) -> std::ffi::c_ulong;
         fn PyType_IsSubtype(*mut PyTypeObject, *mut PyTypeObject) -> c_int;
+        fn PyType_GetSlot(*mut PyTypeObject, c_int) -> *mut c_void;
         fn PyType_GetName(*mut PyTypeObject) -> *mut PyObject;
         fn PyType_GetQualName(*mut PyTypeObject) -> *mut PyObject;
         fn PyType_GetModuleName(*mut PyTypeObject) -> *mut PyObject;
         fn PyType_GetBaseByToken(*mut PyTypeObject, *mut c_void, *mut *mut PyTypeObject) -> c_int;
         fn PyType_GetDict(*mut PyTypeObject) -> *mut PyObject;
-        fn PyType_GetSlot(*mut PyTypeObject, c_int) -> *mut c_void;
         fn PyType_FromSpec(*mut PyType_Spec) -> *mut PyObject;
         fn PyType_GenericAlloc(*mut PyTypeObject, Ssize) -> *mut PyObject;
         fn PyLong_FromLongLong(i64) -> *mut PyObject;

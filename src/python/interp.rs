@@ -19,6 +19,7 @@ use super::names::Names;
 use super::object::{Obj, Py};
 use super::output::{Output, Printing};
 use super::own::Own;
+use super::queue::{Queues, add_finder};
 use super::sources::Sources;
 use super::stack::{Stack, this_stack};
 use super::{Count, Failure, api};
@@ -81,6 +82,7 @@ pub struct Interp {
     pub own: Arc<Own>,
     sources: Arc<Sources>,
     pub hosts: Arc<Hosts>,
+    queues: Arc<Queues>,
     /// Runs that are attached. The first of them marks the interpreter as running, the last unmarks it.
     pub(super) interrupts: Arc<Interrupts>,
     /// States that threads keep; they mark it too. Counted with the GIL.
@@ -140,6 +142,7 @@ impl Interp {
     unsafe fn new(state: *mut PyInterpreterState, id: i64) -> Interp {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let main = Main { module: ptr::null_mut(), dict: ptr::null_mut() };
+        let interrupts = Arc::default();
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed) + 1;
         let own = Arc::<Own>::default();
         let hosts = Hosts::new(number, &own);
@@ -152,10 +155,11 @@ impl Interp {
             whence,
             main,
             output: None,
-            own,
             sources: Arc::default(),
             hosts,
-            interrupts: Arc::default(),
+            queues: Queues::new(&interrupts, &own, id == 0),
+            own,
+            interrupts,
             pins: Count::default(),
             account: None,
         }
@@ -236,7 +240,8 @@ impl Interp {
             let _outside = Outside::step_out(api());
             let entry = interp.enter()?;
             let py = entry.py();
-            let ready = hooks::watch_host(py, host).and_then(|()| main(py));
+            let ready =
+                hooks::watch_host(py, host).and_then(|()| add_finder(py, &interp.queues)).and_then(|()| main(py));
             interp.main = ready.map_err(|_| Failure::exception(py))?;
             drop(entry);
         } else {
@@ -253,7 +258,7 @@ impl Interp {
         }
         let output = Output::new(config.unbuffered, Arc::clone(&self.interrupts));
         let result = (|| {
-            set_up_guest(py, &output, config, self.id)?;
+            set_up_guest(py, &output, &self.queues, config, self.id)?;
             if self.id != 0 {
                 hooks::register_at_exit(py, self.id)?;
             }
@@ -455,6 +460,7 @@ impl Interp {
             self.own.give_back_all(entry.py());
             self.sources.give_back_all(entry.py());
             self.hosts.give_back_all(entry.py());
+            self.queues.give_back_all(entry.py());
             (entry.py().api.Py_DecRef)(self.main.module);
             entry.end_interpreter();
         }
@@ -473,6 +479,7 @@ impl Interp {
     pub fn ended(&self) {
         self.counts_no_more();
         self.hosts.end();
+        self.queues.end();
         if let Some(output) = &self.output {
             output.close();
         }
@@ -486,6 +493,7 @@ impl Interp {
             self.own.give_back_all(entry.py());
             self.sources.give_back_all(entry.py());
             self.hosts.give_back_all(entry.py());
+            self.queues.give_back_all(entry.py());
             // SAFETY: as in `end`.
             unsafe { (entry.py().api.Py_DecRef)(self.main.module) }
         }

@@ -63,8 +63,15 @@ impl OwnedValue {
         &self.0
     }
 
-    /// A deep copy of checked arguments, for a run on another thread.
+    /// A deep copy of a value that names nothing outside of it.
+    #[cfg(test)]
     pub fn copy_of(root: &subpy_value) -> Option<OwnedValue> {
+        OwnedValue::copy_with(root, |value, _| Ok(*value)).ok()
+    }
+
+    /// A deep copy of a checked value, to be used when the caller's is gone. `keep` makes the copy of what is an object, a
+    /// buffer or a queue, with a claim of its own.
+    pub fn copy_with(root: &subpy_value, keep: Keep) -> Result<OwnedValue, NotCopied> {
         let mut builder = if root.is_container() { Builder::new() } else { Builder::of_bytes() };
         let mut root_copy = *root;
         // Every value that was copied and whose contents were not yet: where it lies in the block (None: the root).
@@ -72,14 +79,16 @@ impl OwnedValue {
         while let Some((place, value)) = pending.pop() {
             let size = element_size(value.kind);
             let mut copy = subpy_value { flags: value.flags & TAG_BITS, ..value };
-            if size > 0 {
+            if value.is_handle() {
+                copy = keep(&copy, &mut builder)?;
+            } else if size > 0 {
                 // SAFETY: a checked value.
                 let bytes = unsafe { slice(value.pointer(), value.len * size) };
-                let start = builder.append(bytes, size > 1)?;
+                let start = builder.append(bytes, size > 1).ok_or(NotCopied::NoMemory)?;
                 copy.u.as_int = start as i64;
                 let values = value.len * size / size_of::<subpy_value>();
                 if size > 1 {
-                    pending.try_reserve(values).ok()?;
+                    pending.try_reserve(values).map_err(|_| NotCopied::NoMemory)?;
                     for index in 0..values {
                         let at = start + index * size_of::<subpy_value>();
                         pending.push((Some(at), builder.read(at)));
@@ -91,8 +100,21 @@ impl OwnedValue {
                 None => root_copy = copy,
             }
         }
-        builder.finish(root_copy)
+        builder.finish(root_copy).ok_or(NotCopied::NoMemory)
     }
+}
+
+/// Makes the value of a copy from one that `is_handle`, and attaches to the block what keeps it.
+pub type Keep = fn(&subpy_value, &mut Builder) -> Result<subpy_value, NotCopied>;
+
+/// Why a value was not copied.
+#[derive(Debug)]
+pub enum NotCopied {
+    NoMemory,
+    /// A handle of nothing, and what it should be of.
+    NotFound(u64, &'static str),
+    /// What cannot go where the copy is for.
+    NotShareable(String),
 }
 
 impl Drop for OwnedValue {

@@ -24,7 +24,7 @@ use std::ffi::{c_char, c_void};
 
 pub use args::{Args, Rows};
 use block::Attachments;
-pub use block::{Builder, OwnedValue};
+pub use block::{Builder, Keep, NotCopied, OwnedValue};
 #[cfg(feature = "capi")]
 pub use check::{check_main_names, check_value};
 pub use check::{check_owned_main_names, kind_name, path_of, printable};
@@ -180,7 +180,6 @@ impl subpy_value {
     }
 
     /// An object or a queue.
-    #[cfg(feature = "capi")]
     pub(crate) fn handle(kind: i32, handle: u64) -> subpy_value {
         subpy_value { kind, u: subpy_value_data { as_object: handle }, ..subpy_value::none() }
     }
@@ -321,6 +320,10 @@ impl subpy_value {
             let size = if self.is_container() { (*self.header()).size - BLOCK_HEADER } else { self.len + 1 };
             Some(std::slice::from_raw_parts(self.pointer(), size))
         }
+    }
+
+    pub(crate) fn is_object(&self) -> bool {
+        self.kind == OBJECT
     }
 
     fn header(&self) -> *mut BlockHeader {

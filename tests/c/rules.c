@@ -108,15 +108,37 @@ static void no_token(uint64_t bad, subpy_interp interp) {
   subpy_cancel_free(bad);
 }
 
+static void no_queue(uint64_t bad, subpy_interp interp) {
+  subpy_value value = junk(), item = subpy_value_from_queue(bad);
+  subpy_queue own = 77;
+  subpy_thread thread = 77;
+  size_t len = 77;
+  int fd = 77;
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_keep(bad, &own, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_put(bad, &value, 0, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_put_with(bad, &value, 0, 0, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_get(bad, 0, &value, &error));
+  CHECK(empty(&value));
+  value = junk();
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_get_with(bad, 0, &value, 0, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_len(bad, &len, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_fd(bad, &fd, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_close(bad, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_call_in_thread(interp, "print", 5, &item, 1, NULL, &thread, &error));
+  CHECK(empty(&value) && own == 0 && len == 0 && fd == -1 && thread == 0);
+  subpy_queue_free(bad);
+}
+
 static void handles_of_another_kind(subpy_interp interp, subpy_function function, subpy_thread thread,
-                                    subpy_cancel cancel) {
-  const uint64_t all[] = {interp, function, thread, cancel};
+                                    subpy_cancel cancel, subpy_queue queue) {
+  const uint64_t all[] = {interp, function, thread, cancel, queue};
   for (size_t i = 0; i < COUNT(all); i++) {
     CHECK(all[i] != 0 && all[i] < (UINT64_C(1) << 53));
     if (all[i] != interp) no_interpreter(all[i]);
     if (all[i] != function) no_function(all[i]);
     if (all[i] != thread) no_thread(all[i]);
     if (all[i] != cancel) no_token(all[i], interp);
+    if (all[i] != queue) no_queue(all[i], interp);
   }
 }
 
@@ -169,12 +191,14 @@ int main(void) {
   subpy_thread thread = 0, failed = 0;
   subpy_cancel cancel = 0;
   OK(subpy_cancel_new(&cancel, &error));
+  subpy_queue queue = 0;
+  OK(subpy_queue_new(NULL, &queue, &error));
   OK(subpy_function_new(interp, "builtins:len", SUBPY_AUTO_LEN, &function, &error));
   OK(subpy_call_in_thread(interp, "builtins:dict", SUBPY_AUTO_LEN, NULL, 0, NULL, &thread, &error));
   bool done = false;
   OK(subpy_thread_wait(thread, -1, &done, &error));
   CHECK(done);
-  handles_of_another_kind(interp, function, thread, cancel);
+  handles_of_another_kind(interp, function, thread, cancel, queue);
   no_context();
   other_outputs();
   results(interp, other);
@@ -194,6 +218,7 @@ int main(void) {
     subpy_thread_free(failed);
     subpy_cancel_fire(cancel);
     subpy_cancel_free(cancel);
+    subpy_queue_free(queue);
     subpy_value_free(&kept);
     subpy_error_free(old);
     old = NULL;
@@ -201,6 +226,7 @@ int main(void) {
   subpy_function_free(0);
   subpy_thread_free(0);
   subpy_cancel_free(0);
+  subpy_queue_free(0);
   subpy_value_free(NULL);
   no_interpreter(interp);
   no_function(function);

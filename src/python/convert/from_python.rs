@@ -7,6 +7,7 @@ use std::ptr;
 use super::super::Failure;
 use super::super::interp::Scope;
 use super::super::object::{Obj, Py};
+use super::super::queue;
 use super::super::types::{PyObject, PyTypeObject};
 use super::arrays::array;
 use super::asked::{Asked, Refused};
@@ -57,7 +58,7 @@ pub(super) unsafe fn int_of(py: Py, object: *mut PyObject, kind: *mut PyTypeObje
 }
 
 /// The value of any object; an error calls it `name`.
-pub(super) fn from_any(py: Py, object: &Obj, asked: Asked, name: Arguments) -> Result<OwnedValue, Failure> {
+pub fn from_any(py: Py, object: &Obj, asked: Asked, name: Arguments) -> Result<OwnedValue, Failure> {
     let api = py.api;
     if let Some(stand_in) = stand_in(py, object, asked, &name)? {
         return Ok(from_any(py, &stand_in.object, asked, name)?.with_tag(stand_in.tag));
@@ -397,6 +398,9 @@ impl Reader<'_> {
             }
             if kind == api.PyMemoryView_Type.0 {
                 return self.memoryview(object, builder);
+            }
+            if let Some(queue) = queue::queue_of(self.py, object) {
+                return queue::append(&queue, builder).ok_or(Refused::NO_MEMORY);
             }
             Err(Refused::because(self.why_not(object)))
         }

@@ -17,6 +17,7 @@
 //! | `tagged` | objects made of what stands for them |
 //! | `classes` | the classes that these two need |
 //! | `arrays` | rows of numbers |
+//! | `keep` | what is in copies of values, and lies elsewhere |
 //! | `hexadecimal` | numbers that do not fit 64 bits, as text |
 //! | `refusals` | why an object has no value |
 
@@ -27,6 +28,7 @@ mod call;
 mod classes;
 mod from_python;
 mod hexadecimal;
+mod keep;
 mod memory;
 mod reading;
 mod refusals;
@@ -38,7 +40,8 @@ pub use asked::Asked;
 pub use borrow::{borrow, copy};
 pub use call::call;
 pub use classes::Classes;
-pub use from_python::{append, from_python, int};
+pub use from_python::{append, from_any, from_python, int};
+pub use keep::keep;
 pub use to_python::to_python;
 
 use super::object::{Py, Raised};

@@ -5,6 +5,7 @@ use std::ptr;
 
 use super::super::object::{Obj, Py, PyResult, Raised};
 use super::super::own::Own;
+use super::super::queue;
 use super::super::types::PyObject;
 use super::stand_in::StandIns;
 use super::tagged;
@@ -237,6 +238,9 @@ fn other_scalar<'py>(py: Py<'py>, own: &Own, value: &subpy_value) -> PyResult<Ob
 /// What lies elsewhere.
 #[cold]
 fn handle<'py>(py: Py<'py>, _: &Own, value: &subpy_value) -> PyResult<Obj<'py>> {
+    if value.kind == value::QUEUE {
+        return queue::to_python(py, value.as_int().cast_unsigned());
+    }
     let message = format!("{} cannot be passed to Python yet", value::kind_name(value.kind));
     Err(py.raise(py.api.PyExc_TypeError.get(), &message))
 }
