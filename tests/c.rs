@@ -64,6 +64,8 @@ c_tests! {
     nested
     no_memory
     output
+    pool
+    pool_limits
     race_all
     race_cancel
     race_close_shutdown

@@ -22,6 +22,7 @@
 //! | `thread` | runs on threads of their own |
 //! | `interpreters` | the operations of `concurrent.interpreters` |
 //! | `close` | closing within a time |
+//! | `pool` | interpreters that take tasks from a queue |
 //! | `shutdown` | the end of everything |
 
 mod attempt;
@@ -39,6 +40,7 @@ mod interrupts;
 mod last;
 mod limits;
 mod output;
+mod pool;
 mod registry;
 mod run;
 mod runtime;
@@ -67,12 +69,16 @@ pub use interpreters::{
 };
 pub use limits::Limits;
 pub use output::{capture, set_output};
+pub use pool::{
+    Map, MapOptions, OutputFor, PoolOptions, PoolStats, Prepare, Row, Submit, close as pool_close, new as pool_new,
+    stats as pool_stats, submit as pool_submit,
+};
 #[cfg(feature = "capi")]
 pub use run::copy;
 pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_with};
 pub use runtime::{RuntimeOptions, init, python_library, python_version};
 pub use shutdown::{shutdown, shutdown_with};
-pub use thread::{InThread, join, run_in_thread, thread_free, wait};
+pub use thread::{InThread, Notify, fd, join, notify, run_in_thread, thread_free, wait};
 #[cfg(feature = "capi")]
 pub use tokens::{cancel_find, cancel_fire, cancel_free, cancel_new};
 
