@@ -141,14 +141,14 @@ typedef uint64_t subpy_function;
 /** A cancel token, until it is freed. */
 typedef uint64_t subpy_cancel;
 
+/** A Python object, until it is freed. Prepared functions are such objects too. */
+typedef uint64_t subpy_object;
+
+/** A queue, until it is freed. */
+typedef uint64_t subpy_queue;
+
 /** A pool of interpreters, until it is closed. */
 typedef uint64_t subpy_pool;
-
-/**
- * Told that the library has made its last call with this `userdata`: once, on any thread. Nothing of the library is
- * locked, so it may call any function; it must return, not unwind. NULL: nobody is told.
- */
-typedef void (*subpy_finalize_fn)(void *userdata);
 
 /**
  * The name of a status code.
@@ -320,8 +320,83 @@ SUBPY_API void subpy_error_free(struct subpy_error *error);
 #define SUBPY_KIND_LIST 8
 /** dict: as_pairs, in insertion order */
 #define SUBPY_KIND_DICT 9
+/** an object that stays in Python: as_object */
+#define SUBPY_KIND_OBJECT 10
+/** memory that is shared and not copied: as_buffer */
+#define SUBPY_KIND_BUFFER 11
+/** a queue: as_queue */
+#define SUBPY_KIND_QUEUE 12
 /** the error of a row, only in results of subpy_function_call_many(), never an argument: as_error */
 #define SUBPY_KIND_ERROR 13
+/**
+ * set, as a LIST. This and the other tags are the low 8 bits of subpy_value.flags: what the value was in Python. A host
+ * that does not know them reads the kind as ever. Results have them only in interpreters with
+ * SUBPY_INTERP_TAGGED_VALUES; arguments may have them in any
+ */
+#define SUBPY_TAG_SET 1
+/** frozenset, as a TUPLE */
+#define SUBPY_TAG_FROZENSET 2
+/** complex, as a TUPLE of two FLOAT */
+#define SUBPY_TAG_COMPLEX 3
+/** datetime.date, as a STR: isoformat() */
+#define SUBPY_TAG_DATE 4
+/** datetime.time, as a STR: isoformat() */
+#define SUBPY_TAG_TIME 5
+/** datetime.datetime, as a STR: isoformat() */
+#define SUBPY_TAG_DATETIME 6
+/** datetime.timedelta, as a TUPLE of three INT: days, seconds, microseconds */
+#define SUBPY_TAG_TIMEDELTA 7
+/** decimal.Decimal, as a STR: str() */
+#define SUBPY_TAG_DECIMAL 8
+/** uuid.UUID, as a STR: str() */
+#define SUBPY_TAG_UUID 9
+/** a member of an Enum, as a TUPLE: "module:qualname", its name, its value */
+#define SUBPY_TAG_ENUM 10
+/** an instance of a dataclass, as a DICT: "__class__": "module:qualname", and then its fields */
+#define SUBPY_TAG_DATACLASS 11
+/** Python may write to the memory */
+#define SUBPY_BUFFER_WRITABLE 1
+/**
+ * The memory is there for one call: when it returns, Python's views of it are revoked. Is there anything left that
+ * still uses it, such as a slice, then the call is SUBPY_ERROR_BUSY, the views stay safe, and `release` comes when they
+ * are gone
+ */
+#define SUBPY_BUFFER_LENT 2
+
+/**
+ * Told that the library has made its last call with this `userdata`: once, on any thread. Nothing of the library is
+ * locked, so it may call any function; it must return, not unwind. NULL: nobody is told.
+ */
+typedef void (*subpy_finalize_fn)(void *userdata);
+
+/**
+ * Memory that is shared and not copied: the host's, which Python sees as a memoryview, or an object's of Python, in a
+ * result. Python's counterpart: Py_buffer.
+ */
+typedef struct subpy_buffer {
+  /** sizeof(subpy_buffer) */
+  size_t size;
+  /** where the first element lies */
+  void *data;
+  /** how many bytes there are from `data` on */
+  size_t len;
+  /** what the elements are, in the letters of Python's struct module; NULL: "B", bytes */
+  const char *format;
+  /** the size of an element in bytes; 0: what the format says */
+  size_t itemsize;
+  /** how many elements there are in each of `ndim` dimensions; NULL: one dimension, of len / itemsize elements */
+  const size_t *shape;
+  /** how many bytes there are from one element to the next in each dimension; NULL: C contiguous */
+  const ptrdiff_t *strides;
+  /** how many dimensions; 0: 1 */
+  int32_t ndim;
+  /** SUBPY_BUFFER_* */
+  uint32_t flags;
+  /** told, once for each time that the buffer was passed, when Python has let go of it; NULL: the memory stays for ever */
+  subpy_finalize_fn release;
+  /** passed to `release` */
+  void *userdata;
+} subpy_buffer;
 
 /** The payload of a subpy_value. BIGINT uses as_str; NONE uses nothing. */
 typedef union subpy_value_data {
@@ -335,6 +410,12 @@ typedef union subpy_value_data {
   const uint8_t *as_bytes;
   /** TUPLE and LIST */
   const struct subpy_value *as_items;
+  /** OBJECT: its handle */
+  uint64_t as_object;
+  /** BUFFER */
+  const struct subpy_buffer *as_buffer;
+  /** QUEUE: its handle */
+  uint64_t as_queue;
   /** BOOL: one byte is read, true unless 0; all eight are written */
   bool as_bool;
   /** DICT */
@@ -355,7 +436,10 @@ typedef union subpy_value_data {
 typedef struct subpy_value {
   /** one of SUBPY_KIND_* */
   int32_t kind;
-  /** 0. In results, the library's mark: a result may be passed as an argument, but any other bit is an error */
+  /**
+   * one of SUBPY_TAG_* or 0; and in results the library's mark: a result may be passed as an argument, but any other
+   * bit is an error
+   */
   uint32_t flags;
   /** how many bytes (STR, BYTES, BIGINT), items (TUPLE, LIST) or pairs (DICT); ignored for the other kinds */
   size_t len;
@@ -400,6 +484,15 @@ SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_list(const struct subpy_value
 
 /** A dict that borrows `len` pairs. */
 SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_dict(const struct subpy_pair *pairs, size_t len);
+
+/** A memoryview of `buffer`, which must not change until the call returns that the value is passed to. */
+SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_value_from_buffer(const struct subpy_buffer *buffer);
+
+/** An object of Python's, to be passed to its own interpreter. The handle stays the caller's. */
+SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_value_from_object(subpy_object object);
+
+/** A queue. The handle stays the caller's. */
+SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_value_from_queue(subpy_queue queue);
 
 /**
  * Look up a STR key in a DICT. The pairs are compared one by one.
@@ -881,6 +974,19 @@ SUBPY_API subpy_status subpy_set_output(subpy_interp interp, subpy_output_fn fn,
  * SUBPY_ERROR_BUSY until it ends. What then becomes of it is not told to anybody.
  */
 #define SUBPY_ABANDON 2
+/** the result stays in Python: a handle of the object comes back (SUBPY_KIND_OBJECT), whatever it is */
+#define SUBPY_RESULT_OBJECT 4
+/** what has no value, anywhere in the result, comes back as a handle of the object (SUBPY_KIND_OBJECT) */
+#define SUBPY_RESULT_OBJECTS 8
+/** bytes, bytearray, array, memoryview, any C contiguous buffer in the result is shared, not copied (SUBPY_KIND_BUFFER) */
+#define SUBPY_RESULT_BUFFER 16
+/**
+ * lists and tuples that are not empty and have floats alone, or ints alone that fit 64 bits, come back as an array:
+ * SUBPY_KIND_BUFFER of format "d" or "q"
+ */
+#define SUBPY_RESULT_ARRAY 32
+/** an awaitable that the code returns is run to its end on the event loop of the interpreter (of the session, in one) */
+#define SUBPY_RUN_ASYNC 64
 
 /** What subpy_run() and subpy_run_in_thread() are to run. Fields that do not apply must be zero. */
 typedef struct subpy_run_request {
@@ -890,7 +996,7 @@ typedef struct subpy_run_request {
   subpy_interp interp;
   /** SUBPY_RUN_EXEC, _EVAL, _CALL or _FUNCTION */
   int32_t what;
-  /** SUBPY_KEEP_INDENT, for exec; SUBPY_ABANDON, for subpy_run_in_thread() */
+  /** SUBPY_KEEP_INDENT, for exec; SUBPY_ABANDON, for subpy_run_in_thread(); SUBPY_RESULT_* and SUBPY_RUN_ASYNC */
   uint32_t flags;
   /** the source, expression or callable, in UTF-8; not for a function */
   const char *text;

@@ -65,7 +65,10 @@ c_tests! {
     no_memory
     output
     pool
+    pool_close
     pool_limits
+    pool_map
+    pool_outcomes
     race_all
     race_cancel
     race_close_shutdown
@@ -75,6 +78,7 @@ c_tests! {
     race_guests
     race_host_exit
     race_output
+    race_pool
     race_refused_shutdown
     race_run_close
     race_shutdown_with

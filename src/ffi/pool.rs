@@ -156,16 +156,24 @@ pub unsafe extern "C" fn subpy_pool_new(
     error: *mut *mut subpy_error,
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
-    unsafe {
-        boundary::output(pool, 0, error, || {
-            let options = boundary::options(options, "subpy_pool_options")?;
-            // From here on it is finalized, whatever comes of it.
-            let prepare = options.prepare();
-            if pool.is_null() {
-                return invalid("pool is NULL: nobody could use or close the pool");
-            }
-            manager::pool_new(options.to_options(prepare)?)
-        })
+    unsafe { boundary::output(pool, 0, error, making(options, pool)) }
+}
+
+/// What `boundary::output` is to do: what is to be finalized is finalized even when it does nothing.
+///
+/// # Safety
+/// As for [`boundary::options`].
+unsafe fn making(options: *const subpy_pool_options, pool: *mut subpy_pool) -> impl FnOnce() -> Result<subpy_pool> {
+    // SAFETY: promised by the caller.
+    let options = unsafe { boundary::options(options, "subpy_pool_options") };
+    let options = options.map(|options| (options, options.prepare()));
+    move || {
+        let (options, prepare) = options?;
+        if pool.is_null() {
+            return invalid("pool is NULL: nobody could use or close the pool");
+        }
+        // SAFETY: promised by the caller.
+        manager::pool_new(unsafe { options.to_options(prepare)? })
     }
 }
 
@@ -306,6 +314,7 @@ unsafe fn submit(
     let how = Submit {
         submitter,
         want_result: !outcome.is_null(),
+        results: request.results,
         output: request.output.map(output_for),
         limits: request.limits.clone(),
         abandon: request.abandon,
@@ -369,6 +378,7 @@ pub unsafe extern "C" fn subpy_pool_map(
             let rows = Rows::check(rows, count, nargs).or_else(invalid)?;
             let how = MapOptions {
                 want_results: r#fn.is_some(),
+                results: request.results,
                 output: request.output.map(output_for),
                 limits: request.limits.clone(),
             };
@@ -442,21 +452,32 @@ pub unsafe extern "C" fn subpy_pool_get_stats(
     error: *mut *mut subpy_error,
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
-    unsafe {
-        boundary::status(error, || {
-            if stats.is_null() {
-                return invalid("stats is NULL");
-            }
-            let size = stats.cast::<usize>().read();
-            if size < size_of::<usize>() {
-                return invalid(format!("subpy_pool_stats->size is {size}, set it to sizeof(subpy_pool_stats)"));
-            }
-            let room = size.min(size_of::<subpy_pool_stats>());
-            ptr::write_bytes(stats.cast::<u8>().add(size_of::<usize>()), 0, room - size_of::<usize>());
-            let known = subpy_pool_stats::of(manager::pool_stats(pool)?, size);
-            ptr::copy_nonoverlapping((&raw const known).cast::<u8>(), stats.cast::<u8>(), room);
-            Ok::<(), manager::Error>(())
-        })
+    unsafe { boundary::status(error, asking(pool, stats)) }
+}
+
+/// What `boundary::status` is to do: `stats` is made empty even when it does nothing.
+///
+/// # Safety
+/// `stats` must be NULL, or point to as many bytes as its first field says.
+unsafe fn asking(pool: subpy_pool, stats: *mut subpy_pool_stats) -> impl FnOnce() -> Result<()> {
+    // SAFETY: promised by the caller.
+    let size = if stats.is_null() { 0 } else { unsafe { stats.cast::<usize>().read() } };
+    let room = size.min(size_of::<subpy_pool_stats>());
+    if let Some(rest) = room.checked_sub(size_of::<usize>()) {
+        // SAFETY: as above.
+        unsafe { ptr::write_bytes(stats.cast::<u8>().add(size_of::<usize>()), 0, rest) }
+    }
+    move || {
+        if stats.is_null() {
+            return invalid("stats is NULL");
+        }
+        if size < size_of::<usize>() {
+            return invalid(format!("subpy_pool_stats->size is {size}, set it to sizeof(subpy_pool_stats)"));
+        }
+        let known = subpy_pool_stats::of(manager::pool_stats(pool)?, size);
+        // SAFETY: promised by the caller; no more than there is room for.
+        unsafe { ptr::copy_nonoverlapping((&raw const known).cast::<u8>(), stats.cast::<u8>(), room) }
+        Ok(())
     }
 }
 

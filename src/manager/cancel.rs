@@ -67,7 +67,7 @@ mod tests {
     use crate::manager::runtime;
     use crate::python::interrupt::test_without_look_up;
     use crate::python::run::Code;
-    use crate::value::Args;
+    use crate::value::{Args, Wanted};
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 
@@ -76,7 +76,7 @@ mod tests {
     fn late_hits(runs: usize, enough: usize) -> usize {
         let handle = create(&Options::default()).unwrap();
         let exec = |source| Code::Exec { source, filename: None, keep_indent: true };
-        run(handle, exec("def f():\n  for _ in range(100): pass"), None).unwrap();
+        run(handle, exec("def f():\n  for _ in range(100): pass"), Wanted::value(None)).unwrap();
         let call = || Code::Call { callable: "f", args: Args { items: &[], kwargs: &[] } };
         let (target, over) = (Mutex::new(None::<Arc<Token>>), AtomicBool::new(false));
         let mut late = 0;
@@ -90,8 +90,8 @@ mod tests {
             for _ in 0..runs {
                 let limits = Limits { cancel: Some(Arc::default()), ..Limits::default() };
                 lock(&target).clone_from(&limits.cancel);
-                let _ = run_with(handle, call(), None, Some(&limits), None);
-                late += usize::from(run(handle, call(), None).is_err());
+                let _ = run_with(handle, call(), Wanted::value(None), Some(&limits), None);
+                late += usize::from(run(handle, call(), Wanted::value(None)).is_err());
                 if late >= enough {
                     break;
                 }

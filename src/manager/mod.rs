@@ -70,7 +70,7 @@ pub use interpreters::{
 pub use limits::Limits;
 pub use output::{capture, set_output};
 pub use pool::{
-    Map, MapOptions, OutputFor, PoolOptions, PoolStats, Prepare, Row, Submit, close as pool_close, new as pool_new,
+    Map, MapOptions, OutputFor, PoolOptions, PoolStats, Prepare, Submit, close as pool_close, new as pool_new,
     stats as pool_stats, submit as pool_submit,
 };
 #[cfg(feature = "capi")]
@@ -78,7 +78,7 @@ pub use run::copy;
 pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_with};
 pub use runtime::{RuntimeOptions, init, python_library, python_version};
 pub use shutdown::{shutdown, shutdown_with};
-pub use thread::{InThread, Notify, fd, join, notify, run_in_thread, thread_free, wait};
+pub use thread::{InThread, fd, join, notify, run_in_thread, thread_free, wait};
 #[cfg(feature = "capi")]
 pub use tokens::{cancel_find, cancel_fire, cancel_free, cancel_new};
 

@@ -19,7 +19,7 @@ use crate::python::interp::Interp;
 use crate::python::run::{self, Code};
 use crate::python::stack::{STACK_SIZE, this_stack};
 use crate::python::{hooks, loaded_api, lock};
-use crate::value::{Args, subpy_value};
+use crate::value::{Args, Wanted, subpy_value};
 
 /// Closes every interpreter and finalises CPython, unless something runs. Fine when it does not run.
 pub fn shutdown() -> Result<()> {
@@ -276,7 +276,8 @@ fn end_all(up: &Up, ours: &[Arc<Interpreter>], interruptibly: bool) {
             let args = Args { items: &args, kwargs: &[] };
             let destroy = Code::Call { callable: "_interpreters:destroy", args };
             // One that is gone by now (its creator held it) is no harm.
-            let _: Result<(), _> = main.run(None, None, this_stack(), |py, scope| run::run(py, scope, destroy, None));
+            let _: Result<(), _> =
+                main.run(None, None, this_stack(), |py, scope| run::run(py, scope, destroy, Wanted::value(None)));
         }
         main.release();
         if up.is_adopted() {

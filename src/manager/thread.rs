@@ -22,7 +22,7 @@ use crate::python::output::{Callback, RunOutput, print_error, waiting};
 use crate::python::run::Code;
 use crate::python::stack::STACK_SIZE;
 use crate::python::{loaded_api, lock};
-use crate::value::OwnedValue;
+use crate::value::{OwnedValue, Results};
 
 enum Outcome {
     Running,
@@ -91,6 +91,7 @@ static UNFINISHED: Registry<Thread> = Registry::new();
 pub struct InThread {
     /// The result is converted: somebody may ask for it.
     pub want_result: bool,
+    pub results: Results,
     pub output: Option<Callback>,
     pub limits: Option<Limits>,
     /// Who waits for it is told when it was stopped and does not end.
@@ -118,8 +119,8 @@ fn start(interp: u64, work: Work, mut how: InThread) -> Result<u64> {
     // Under the lock, so that a join that is quick finds the handle.
     let mut slot = lock(&thread.handle);
     let spawned = thread::Builder::new().name(format!("subpy-{number}")).stack_size(STACK_SIZE).spawn(move || {
-        let InThread { want_result, limits, .. } = how;
-        let result = its_own.run(|output| work.run(interp, want_result, limits.as_ref(), output));
+        let InThread { want_result, results, limits, .. } = how;
+        let result = its_own.run(|output| work.run(interp, want_result, results, limits.as_ref(), output));
         // Before anybody learns that it has ended: a shutdown may come next.
         UNFINISHED.remove(handle);
         its_own.finish(result);

@@ -18,6 +18,7 @@ use super::kept::KeptObjects;
 use super::names::Names;
 use super::object::{Obj, Py};
 use super::output::Output;
+use super::own::Own;
 use super::sources::Sources;
 use super::stack::{Stack, this_stack};
 use super::{Count, Failure, api};
@@ -27,18 +28,24 @@ pub struct Scope<'py> {
     /// `__main__.__dict__`
     pub main: ManuallyDrop<Obj<'py>>,
     interp: &'py Interp,
+    own: &'py Own,
     pub run: &'py Run,
 }
 
 impl<'py> Scope<'py> {
     #[inline(always)]
     pub fn names(&self) -> &'py Names {
-        &self.interp.names
+        &self.own.names
     }
 
     #[inline(always)]
     pub fn kept(&self) -> &'py KeptObjects {
-        &self.interp.kept
+        &self.own.kept
+    }
+
+    #[inline(always)]
+    pub fn own(&self) -> &'py Own {
+        self.own
     }
 
     pub fn sources(&self) -> &'py Arc<Sources> {
@@ -68,9 +75,7 @@ pub struct Interp {
     main: Main,
     /// None: a host's main, whose streams are left alone.
     pub output: Option<Output>,
-    /// What prepared functions hold.
-    pub kept: KeptObjects,
-    names: Names,
+    pub own: Arc<Own>,
     sources: Arc<Sources>,
     pub hosts: Arc<Hosts>,
     /// Runs that are attached. The first of them marks the interpreter as running, the last unmarks it.
@@ -147,6 +152,8 @@ impl Interp {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let main = Main { module: ptr::null_mut(), dict: ptr::null_mut() };
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed) + 1;
+        let own = Arc::<Own>::default();
+        let hosts = Hosts::new(number, &own);
         // SAFETY: alive, as promised; reads one field.
         let whence = api()._PyInterpreterState_GetWhence.map_or(0, |whence| unsafe { whence(state) });
         Interp {
@@ -156,10 +163,9 @@ impl Interp {
             whence,
             main,
             output: None,
-            kept: KeptObjects::default(),
-            names: Names::default(),
+            own,
             sources: Arc::default(),
-            hosts: Hosts::new(number),
+            hosts,
             interrupts: Arc::default(),
             pins: Count::default(),
         }
@@ -339,11 +345,11 @@ impl Interp {
         let py = entry.py();
         let run = Run::new(entry.state());
         let active = Active::begin(self, py, &run).ok_or_else(Failure::running)?;
-        self.kept.give_back_dropped(py);
+        self.own.kept.give_back_dropped(py);
         let printing = self.output.as_ref().map(Printing::new);
         // SAFETY: the module keeps it until the end of the interpreter; so this reference is not counted.
         let main = unsafe { py.owned(self.main.dict) }.map(ManuallyDrop::new).map_err(|_| Failure::NoMemory)?;
-        let scope = Scope { main, interp: self, run: &run };
+        let scope = Scope { main, interp: self, own: &self.own, run: &run };
         let mut result = act(py, &scope);
         // First the end, then the flush: what a thread prints in between goes out by itself.
         drop(printing);
@@ -442,8 +448,7 @@ impl Interp {
         // SAFETY: attached; the reference that `set_up` took is given back once. Nobody else is in it (the caller's
         // promise), so it can end.
         unsafe {
-            self.kept.give_back_all(entry.py());
-            self.names.give_back_all(entry.py());
+            self.own.give_back_all(entry.py());
             self.sources.give_back_all(entry.py());
             self.hosts.give_back_all(entry.py());
             (entry.py().api.Py_DecRef)(self.main.module);
@@ -472,8 +477,7 @@ impl Interp {
     pub fn release(&self) {
         self.close_interrupts();
         if let Ok(entry) = self.enter() {
-            self.kept.give_back_all(entry.py());
-            self.names.give_back_all(entry.py());
+            self.own.give_back_all(entry.py());
             self.sources.give_back_all(entry.py());
             self.hosts.give_back_all(entry.py());
             // SAFETY: as in `end`.

@@ -21,6 +21,7 @@
 //! | `sources` | the source of what was run, for tracebacks |
 //! | `names` | names as Python strings |
 //! | `kept` | objects that prepared functions hold |
+//! | `own` | all of these that conversions need |
 //! | `host` | Python objects that call the host |
 //! | `convert` | values from and to Python objects |
 //! | `exception` | an uncaught exception as text |
@@ -52,6 +53,7 @@ pub mod many;
 mod names;
 pub mod object;
 pub mod output;
+mod own;
 mod quiet;
 pub mod run;
 pub mod sources;

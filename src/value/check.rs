@@ -1,8 +1,8 @@
 //! Is a value from outside what it says it is? What is wrong is named with the way to it.
 
 use super::{
-    BIGINT, BOOL, BYTES, DICT, ERROR, FLOAT, INT, LIST, MAX_DEPTH, NONE, OWNS_BLOCK, OwnedValue, STR, TUPLE,
-    element_size, is_ascii, subpy_pair, subpy_value, utf8,
+    BIGINT, BOOL, BUFFER, BYTES, DICT, ERROR, FLOAT, INT, LIST, MAX_DEPTH, NONE, OBJECT, OWNS_BLOCK, OwnedValue, QUEUE,
+    STR, TUPLE, element_size, is_ascii, subpy_pair, subpy_value, utf8,
 };
 
 /// Checks a DICT of names to values (keyword arguments, prepare_main) and returns its entries.
@@ -132,7 +132,7 @@ unsafe fn check_shallow(value: &subpy_value) -> Result<(), String> {
     if value.kind == ERROR {
         return Err("SUBPY_KIND_ERROR cannot be passed to Python".into());
     }
-    if size == 0 && !matches!(value.kind, NONE | BOOL | INT | FLOAT) {
+    if size == 0 && !matches!(value.kind, NONE | BOOL | INT | FLOAT | OBJECT | BUFFER | QUEUE) {
         return Err(format!("kind {} is not one of SUBPY_KIND_*", value.kind));
     }
     check_flags(value)?;
@@ -163,7 +163,7 @@ unsafe fn check_shallow(value: &subpy_value) -> Result<(), String> {
 pub(super) fn check_flags(value: &subpy_value) -> Result<(), String> {
     match value.flags {
         0 => Ok(()),
-        OWNS_BLOCK if element_size(value.kind) > 0 => Ok(()),
+        OWNS_BLOCK if element_size(value.kind) > 0 || value.is_handle() => Ok(()),
         flags => {
             let bits = if flags & !OWNS_BLOCK == 0 { flags } else { flags & !OWNS_BLOCK };
             Err(format!("flags has unknown bits set: {bits:#x}; they must be 0"))
@@ -232,6 +232,9 @@ pub fn kind_name(kind: i32) -> String {
         TUPLE => "SUBPY_KIND_TUPLE".into(),
         LIST => "SUBPY_KIND_LIST".into(),
         DICT => "SUBPY_KIND_DICT".into(),
+        OBJECT => "SUBPY_KIND_OBJECT".into(),
+        BUFFER => "SUBPY_KIND_BUFFER".into(),
+        QUEUE => "SUBPY_KIND_QUEUE".into(),
         ERROR => "SUBPY_KIND_ERROR".into(),
         other => format!("{other} (no SUBPY_KIND_*)"),
     }

@@ -119,9 +119,9 @@ int main(void) {
   /* into Python: kinds, lengths, pointers */
   subpy_value items[] = {subpy_int(1), subpy_none()};
   subpy_pair pairs[] = {{TEXT("k"), subpy_list(items, 2)}, {subpy_int(7), subpy_list(items, 2)}};
-  items[1].kind = 10;
-  invalid(items[1], "args[0]: kind 10 is not one of SUBPY_KIND_*");
-  invalid(subpy_dict(pairs, 1), "args[0]['k'][1]: kind 10 is not one of SUBPY_KIND_*");
+  items[1].kind = 14;
+  invalid(items[1], "args[0]: kind 14 is not one of SUBPY_KIND_*");
+  invalid(subpy_dict(pairs, 1), "args[0]['k'][1]: kind 14 is not one of SUBPY_KIND_*");
   items[1].kind = -1;
   invalid(subpy_dict(pairs + 1, 1), "args[0][7][1]: kind -1 is not one of SUBPY_KIND_*");
   items[1] = subpy_str("ab\xff", 3);

@@ -17,13 +17,13 @@ use crate::python::interrupt::Reason;
 use crate::python::lock;
 use crate::python::output::RunOutput;
 use crate::python::run::Code;
-use crate::value::Rows as Values;
-use crate::value::{Args, OwnedValue};
+use crate::value::{Args, OwnedValue, Results, Rows as Values, Wanted};
 
 /// How the calls are made.
 #[derive(Default)]
 pub struct MapOptions {
     pub want_results: bool,
+    pub results: Results,
     pub output: Option<OutputFor>,
     /// Of each row.
     pub limits: Option<Limits>,
@@ -39,6 +39,7 @@ pub struct Rows {
     count: usize,
     width: usize,
     want_results: bool,
+    form: Results,
     results: Mutex<Vec<Row>>,
     /// Rows that were run since that was asked last, and whether the last of them was hit.
     progress: AtomicU64,
@@ -62,7 +63,7 @@ impl Rows {
         let first = lock(&self.results).len();
         for index in first..self.count {
             let mut result = OwnedValue::none();
-            let wanted = self.want_results.then_some(&mut result);
+            let wanted = Wanted { result: self.want_results.then_some(&mut result), how: self.form };
             let code = Code::Call { callable: &self.callable, args: Args { items: rows.row(index), kwargs } };
             let output = output.as_mut().map(|output| &mut **output as RunOutput);
             let start = now();
@@ -139,6 +140,7 @@ impl Map {
             count,
             width,
             want_results: self.how.want_results,
+            form: self.how.results,
             results: Mutex::new(results),
             progress: AtomicU64::new(0),
             hit: AtomicBool::new(false),

@@ -23,7 +23,7 @@ mod turns;
 mod worker;
 
 pub use end::{close, pause_all};
-pub use map::{Map, MapOptions, Row};
+pub use map::{Map, MapOptions};
 pub use task::{OutputFor, Submit, submit};
 
 use std::cell::Cell;

@@ -18,6 +18,7 @@ use super::{HERE, Pool, State};
 use crate::python::lock;
 use crate::python::run::Code;
 use crate::python::stack::STACK_SIZE;
+use crate::value::Wanted;
 
 /// How long one that was replaced has to end, and how long it is until it is tried again.
 const CLOSING: CloseOptions = CloseOptions { timeout: Some(Duration::from_secs(1)), drain: false, interrupt: true };
@@ -77,7 +78,7 @@ impl Pool {
             let Some(source) = &self.setup else { return Ok(()) };
             let limits = limits::check_supported().is_ok().then(|| Limits { cancel: Some(stop), ..Limits::default() });
             let code = Code::Exec { source, filename: Some("<setup>"), keep_indent: false };
-            run_with(interp, code, None, limits.as_ref(), None).map_err(|error| *error)
+            run_with(interp, code, Wanted::value(None), limits.as_ref(), None).map_err(|error| *error)
         };
         let panicked = |_| Err(Kind::Panic("the setup of a pool's interpreter panicked".into()).into());
         if let Err(error) = catch_unwind(AssertUnwindSafe(set_up)).unwrap_or_else(panicked) {

@@ -19,7 +19,7 @@ use crate::python::loaded_api;
 use crate::python::lock;
 use crate::python::output::{Callback, RunOutput, waiting};
 use crate::python::run::Code;
-use crate::value::OwnedValue;
+use crate::value::{OwnedValue, Results};
 
 /// What takes the output of a task, once it is known in which interpreter it runs.
 pub type OutputFor = Arc<dyn Fn(u64) -> Callback + Send + Sync>;
@@ -31,6 +31,7 @@ pub struct Submit {
     pub submitter: u64,
     /// The result is converted: somebody may ask for it.
     pub want_result: bool,
+    pub results: Results,
     pub output: Option<OutputFor>,
     pub limits: Option<Limits>,
     /// It is given up when it was stopped and does not end.
@@ -200,7 +201,7 @@ impl Task {
             self.thread.set_output(output(interp));
         }
         self.thread.run(|output: Option<RunOutput>| match job {
-            Job::Run(work) => work.run(interp, self.how.want_result, limits, output),
+            Job::Run(work) => work.run(interp, self.how.want_result, self.how.results, limits, output),
             Job::Rows(rows) => rows.run(interp, limits, output).map(|()| OwnedValue::none()),
         })
     }

@@ -6,7 +6,7 @@ use std::fmt::Arguments;
 use super::super::Failure;
 use super::super::object::Py;
 use super::super::types::PyObject;
-use super::from_python::{from_any, int_of};
+use super::from_python::{Asked, from_any, int_of};
 use crate::value::{self, OwnedValue, subpy_value};
 
 /// Writes the value of an object that can be lent, as long as the object is alive; false when it cannot. It is written
@@ -83,7 +83,7 @@ pub unsafe fn copy(
 ) -> Result<subpy_value, Failure> {
     // SAFETY: promised by the caller.
     let object = unsafe { py.borrowed(object) }.map_err(|_| Failure::NoMemory)?;
-    let value = from_any(py, &object, name)?;
+    let value = from_any(py, &object, Asked::ARGUMENT, name)?;
     owned.try_reserve(1).map_err(|_| Failure::NoMemory)?;
     let lent = value.lent();
     owned.push(value);

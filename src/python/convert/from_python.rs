@@ -1,34 +1,50 @@
 //! Python objects to values.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::c_int;
 use std::fmt::Arguments;
 use std::ptr;
 
 use super::super::Failure;
-use super::super::object::{LONGEST_NAME, Obj, Py, cut};
-use super::super::types::{self, PyObject, PyTypeObject};
+use super::super::object::{Obj, Py};
+use super::super::own::Own;
+use super::super::types::{PyObject, PyTypeObject};
 use super::hexadecimal::hexadecimal;
-use crate::value::{self, Builder, MAX_DEPTH, OwnedValue, subpy_pair, subpy_value};
+use super::memory::bytes;
+use crate::value::{self, Builder, MAX_DEPTH, OwnedValue, Results, subpy_pair, subpy_value};
 
 /// Why an object has no value: what to say of it, or None when there was no memory. Small, since every element may have
 /// one.
 pub(super) struct Refused(Option<Box<str>>);
 
 impl Refused {
-    const NO_MEMORY: Refused = Refused(None);
+    pub(super) const NO_MEMORY: Refused = Refused(None);
 
-    fn because(reason: String) -> Refused {
+    pub(super) fn because(reason: String) -> Refused {
         Refused(Some(reason.into()))
     }
 }
 
+/// In what form values are asked for, and by whom: what the slow paths need to know.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    pub how: Results,
+    /// Of the interpreter that the objects are of; None for the arguments of host functions.
+    #[allow(dead_code)]
+    pub own: Option<&'a Own>,
+}
+
+impl Asked<'_> {
+    /// The arguments of a host function.
+    pub(super) const ARGUMENT: Asked<'static> = Asked { how: Results::VALUE, own: None };
+}
+
 /// Makes the value of a Python object. The result is None before.
 #[inline]
-pub fn from_python(py: Py, object: &Obj, result: &mut OwnedValue) -> Result<(), Box<Failure>> {
+pub fn from_python(py: Py, object: &Obj, asked: Asked, result: &mut OwnedValue) -> Result<(), Box<Failure>> {
     if let Some(value) = int(py, object) {
         *result = OwnedValue::int(value);
     } else if !object.is_none() {
-        *result = from_any(py, object, format_args!("result"))?;
+        *result = from_any(py, object, asked, format_args!("result"))?;
     }
     Ok(())
 }
@@ -56,28 +72,34 @@ pub(super) unsafe fn int_of(py: Py, object: *mut PyObject, kind: *mut PyTypeObje
 }
 
 /// The value of any object; an error calls it `name`.
-pub(super) fn from_any(py: Py, object: &Obj, name: Arguments) -> Result<OwnedValue, Failure> {
+pub(super) fn from_any(py: Py, object: &Obj, asked: Asked, name: Arguments) -> Result<OwnedValue, Failure> {
     let api = py.api;
     let kind = object.type_ptr();
     if kind != api.PyDict_Type.0 && kind != api.PyList_Type.0 && kind != api.PyTuple_Type.0 {
         let mut builder = Builder::of_bytes();
         // SAFETY: `object` is a strong reference; see Reader.
-        return match unsafe { (Reader { py }).shallow(object.as_ptr(), &mut builder) } {
+        return match unsafe { (Reader { py }).shallow(object.as_ptr(), asked, &mut builder) } {
             Ok(root) => Ok(builder.finish_bytes(root)),
             Err(refused) => Err(failure(refused, &name.to_string())),
         };
     }
     let mut builder = Builder::new();
-    let root = append(py, object, &mut builder, name)?;
+    let root = append(py, object, asked, &mut builder, name)?;
     builder.finish(root).ok_or_else(Failure::no_memory)
 }
 
 /// Reads an object, with all that is in it, into a block that is being built. `name` is what an error calls it.
 #[inline]
-pub fn append(py: Py, object: &Obj, builder: &mut Builder, name: Arguments) -> Result<subpy_value, Failure> {
+pub fn append(
+    py: Py,
+    object: &Obj,
+    asked: Asked,
+    builder: &mut Builder,
+    name: Arguments,
+) -> Result<subpy_value, Failure> {
     let reader = Reader { py };
     // SAFETY: `object` is a strong reference; see Reader.
-    let root = match unsafe { reader.shallow(object.as_ptr(), builder) } {
+    let root = match unsafe { reader.shallow(object.as_ptr(), asked, builder) } {
         Ok(root) => root,
         Err(refused) => return Err(failure(refused, &name.to_string())),
     };
@@ -99,7 +121,7 @@ pub fn append(py: Py, object: &Obj, builder: &mut Builder, name: Arguments) -> R
                 None => return Ok(root),
             },
             // SAFETY: as above.
-            Ok(element) => match unsafe { reader.other(element, builder) } {
+            Ok(element) => match unsafe { reader.other(element, asked, builder) } {
                 Ok(value) => {
                     builder.write(top.last_place(), value);
                     if !value.is_container() {
@@ -337,14 +359,14 @@ impl Reader<'_> {
     /// # Safety
     /// The object must be alive.
     #[inline(always)]
-    unsafe fn other(self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {
+    unsafe fn other(self, object: *mut PyObject, asked: Asked, builder: &mut Builder) -> Result<subpy_value, Refused> {
         let api = self.py.api;
         // SAFETY: promised by the caller.
         unsafe {
             if api.type_of(object) == api.PyDict_Type.0 {
                 return container(value::DICT, (api.PyDict_Size)(object), builder);
             }
-            self.shallow(object, builder)
+            self.shallow(object, asked, builder)
         }
     }
 
@@ -352,7 +374,7 @@ impl Reader<'_> {
     ///
     /// # Safety
     /// The object must be alive.
-    unsafe fn shallow(self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {
+    unsafe fn shallow(self, object: *mut PyObject, _: Asked, builder: &mut Builder) -> Result<subpy_value, Refused> {
         let api = self.py.api;
         // SAFETY: promised by the caller; each getter is called for its exact type alone.
         unsafe {
@@ -447,33 +469,6 @@ impl Reader<'_> {
             None => Refused::NO_MEMORY,
         }
     }
-
-    unsafe fn memoryview(self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {
-        let api = self.py.api;
-        // SAFETY: an exact memoryview (`shallow`). All bytes zero is a Py_buffer that nothing was put into.
-        unsafe {
-            let mut view: types::Py_buffer = std::mem::zeroed();
-            if (api.PyObject_GetBuffer)(object, &mut view, types::PyBUF_FULL_RO) != 0 {
-                self.py.clear();
-                return Err(Refused::because("a released memoryview cannot be shared".into()));
-            }
-            let format = if view.format.is_null() { b"B" } else { std::ffi::CStr::from_ptr(view.format).to_bytes() };
-            let fits = view.ndim == 1
-                && (api.PyBuffer_IsContiguous)(&view, b'C' as c_char) != 0
-                && matches!(format, b"B" | b"b" | b"c");
-            let result = if fits {
-                bytes(view.buf.cast(), view.len, builder)
-            } else {
-                Err(Refused::because(format!(
-                    "memoryview of format {:?} with {} dimension(s) cannot be shared, return bytes(view)",
-                    cut(format, LONGEST_NAME).unwrap_or_default(),
-                    view.ndim
-                )))
-            };
-            (api.PyBuffer_Release)(&mut view);
-            result
-        }
-    }
 }
 
 /// A container with room for its elements.
@@ -483,13 +478,4 @@ fn container(kind: i32, len: isize, builder: &mut Builder) -> Result<subpy_value
     let each = if kind == value::DICT { 2 } else { 1 };
     let start = len.checked_mul(each).and_then(|count| builder.array(count)).ok_or(Refused::NO_MEMORY)?;
     Ok(subpy_value::at_offset(kind, start, len))
-}
-
-/// A BYTES value.
-unsafe fn bytes(data: *const c_char, len: isize, builder: &mut Builder) -> Result<subpy_value, Refused> {
-    let len = if data.is_null() { 0 } else { len as usize };
-    // SAFETY: CPython's pointer to that many bytes; it may be NULL when there are none.
-    let data = unsafe { if len == 0 { &[] } else { std::slice::from_raw_parts(data.cast(), len) } };
-    let start = builder.append(data, false).ok_or(Refused::NO_MEMORY)?;
-    Ok(subpy_value::at_offset(value::BYTES, start, len))
 }

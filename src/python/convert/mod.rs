@@ -9,6 +9,7 @@
 //! | `to_python` | values to Python objects |
 //! | `call` | calling something with values |
 //! | `from_python` | Python objects to values |
+//! | `memory` | the values of objects that are memory |
 //! | `borrow` | values that are lent for a call |
 //! | `hexadecimal` | numbers that do not fit 64 bits, as text |
 //! | `refusals` | why an object has no value |
@@ -17,12 +18,13 @@ mod borrow;
 mod call;
 mod from_python;
 mod hexadecimal;
+mod memory;
 mod refusals;
 mod to_python;
 
 pub use borrow::{borrow, copy};
 pub use call::call;
-pub use from_python::{append, from_python, int};
+pub use from_python::{Asked, append, from_python, int};
 pub use to_python::to_python;
 
 use super::object::{Py, Raised};

@@ -3,33 +3,33 @@
 use std::ffi::c_char;
 use std::ptr;
 
-use super::super::names::Names;
 use super::super::object::{Obj, Py, PyResult};
+use super::super::own::Own;
 use super::super::types::PyObject;
 use crate::value::{self, subpy_value};
 
 /// Makes the Python object of a checked value.
 #[inline]
-pub fn to_python<'py>(py: Py<'py>, names: &Names, value: &subpy_value) -> PyResult<Obj<'py>> {
+pub fn to_python<'py>(py: Py<'py>, own: &Own, value: &subpy_value) -> PyResult<Obj<'py>> {
     match value.kind {
         value::INT => py.int(value.as_int()),
-        value::TUPLE | value::LIST | value::DICT => container(py, names, value),
-        _ => other_scalar(py, value),
+        value::TUPLE | value::LIST | value::DICT => container(py, own, value),
+        _ => other_scalar(py, own, value),
     }
 }
 
-fn container<'py>(py: Py<'py>, names: &Names, root: &subpy_value) -> PyResult<Obj<'py>> {
+fn container<'py>(py: Py<'py>, own: &Own, root: &subpy_value) -> PyResult<Obj<'py>> {
     // The containers on the way from the root to the one that is being filled.
     let mut outer: Vec<Filling> = Vec::new();
     let mut filling = Filling::new(py, root)?;
     loop {
-        if let Some(inner) = filling.fill(py, names)? {
+        if let Some(inner) = filling.fill(py, own)? {
             outer.push(std::mem::replace(&mut filling, Filling::new(py, inner)?));
             continue;
         }
         let Some(parent) = outer.pop() else { return Ok(filling.object) };
         let done = std::mem::replace(&mut filling, parent).object;
-        filling.put(py, names, done)?;
+        filling.put(py, own, done)?;
     }
 }
 
@@ -63,21 +63,21 @@ impl<'py, 'a> Filling<'py, 'a> {
     }
 
     /// Puts elements in until there are no more, or one is a container itself: that one.
-    fn fill(&mut self, py: Py<'py>, names: &Names) -> PyResult<Option<&'a subpy_value>> {
+    fn fill(&mut self, py: Py<'py>, own: &Own) -> PyResult<Option<&'a subpy_value>> {
         match self.kind {
-            value::DICT => self.fill_dict(py, names),
-            _ => self.fill_row(py),
+            value::DICT => self.fill_dict(py, own),
+            _ => self.fill_row(py, own),
         }
     }
 
-    fn fill_row(&mut self, py: Py<'py>) -> PyResult<Option<&'a subpy_value>> {
+    fn fill_row(&mut self, py: Py<'py>, own: &Own) -> PyResult<Option<&'a subpy_value>> {
         while let Some(element) = self.elements.get(self.filled) {
             // Rows of numbers come first.
             let object = match element.kind {
                 value::INT => py.int(element.as_int())?,
                 value::FLOAT => float(py, element)?,
                 value::TUPLE | value::LIST | value::DICT => return Ok(Some(element)),
-                _ => other_scalar(py, element)?,
+                _ => other_scalar(py, own, element)?,
             };
             self.put_row(py, object)?;
         }
@@ -94,7 +94,7 @@ impl<'py, 'a> Filling<'py, 'a> {
         Ok(())
     }
 
-    fn fill_dict(&mut self, py: Py<'py>, names: &Names) -> PyResult<Option<&'a subpy_value>> {
+    fn fill_dict(&mut self, py: Py<'py>, own: &Own) -> PyResult<Option<&'a subpy_value>> {
         while let [key, value, ..] = &self.elements[self.filled..] {
             if key.kind == value::STR && !self.mixed {
                 if value.is_container() {
@@ -104,13 +104,13 @@ impl<'py, 'a> Filling<'py, 'a> {
                 let (made, object) = match constant(py, value) {
                     Some(constant) => (None, constant),
                     None => {
-                        let made = scalar(py, value)?;
+                        let made = scalar(py, own, value)?;
                         let object = made.as_ptr();
                         (Some(made), object)
                     }
                 };
                 // SAFETY: a checked text; the object is alive as long as `made`, or for good.
-                unsafe { names.set_item(py, &self.object, key.text(), object)? };
+                unsafe { own.names.set_item(py, &self.object, key.text(), object)? };
                 drop(made);
                 self.filled += 2;
                 continue;
@@ -119,13 +119,13 @@ impl<'py, 'a> Filling<'py, 'a> {
             if element.is_container() {
                 return Ok(Some(element));
             }
-            self.put(py, names, scalar(py, element)?)?;
+            self.put(py, own, scalar(py, own, element)?)?;
         }
         Ok(None)
     }
 
     /// Puts in what `fill` stopped at.
-    fn put(&mut self, py: Py<'py>, names: &Names, element: Obj<'py>) -> PyResult<()> {
+    fn put(&mut self, py: Py<'py>, own: &Own, element: Obj<'py>) -> PyResult<()> {
         if self.kind != value::DICT {
             return self.put_row(py, element);
         }
@@ -133,7 +133,7 @@ impl<'py, 'a> Filling<'py, 'a> {
         let key = match self.key.take() {
             Some(key) => key,
             // SAFETY: a checked text.
-            None if key.kind == value::STR => names.key(py, unsafe { key.text() })?,
+            None if key.kind == value::STR => own.names.key(py, unsafe { key.text() })?,
             None => {
                 (self.key, self.mixed) = (Some(element), true);
                 return Ok(());
@@ -164,7 +164,7 @@ fn float<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
 }
 
 #[inline(always)]
-fn scalar<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
+fn scalar<'py>(py: Py<'py>, own: &Own, value: &subpy_value) -> PyResult<Obj<'py>> {
     // SAFETY: attached; the value was checked, so its bytes are there and text is valid UTF-8. All but the constants
     // are new references.
     unsafe {
@@ -177,13 +177,23 @@ fn scalar<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
                 py.owned((py.api.PyBytes_FromStringAndSize)(data, value.len as isize))
             }
             value::BIGINT => bigint(py, value.text()),
-            _ => py.borrowed(constant(py, value).unwrap_or(py.none())),
+            _ => match constant(py, value) {
+                Some(constant) => py.borrowed(constant),
+                None => handle(py, own, value),
+            },
         }
     }
 }
 
-fn other_scalar<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
-    scalar(py, value)
+fn other_scalar<'py>(py: Py<'py>, own: &Own, value: &subpy_value) -> PyResult<Obj<'py>> {
+    scalar(py, own, value)
+}
+
+/// What lies elsewhere.
+#[cold]
+fn handle<'py>(py: Py<'py>, _: &Own, value: &subpy_value) -> PyResult<Obj<'py>> {
+    let message = format!("{} cannot be passed to Python yet", value::kind_name(value.kind));
+    Err(py.raise(py.api.PyExc_TypeError.get(), &message))
 }
 
 #[cold]

@@ -236,7 +236,7 @@ fn give<'py>(
     let returned = place.take();
     hosts.places.put_back(place);
     match told {
-        None => to_python(py, &hosts.names, returned.as_value()),
+        None => to_python(py, &hosts.own, returned.as_value()),
         Some(told) => Err(raise(py, function, *told)),
     }
 }
