@@ -68,6 +68,11 @@ c_tests! {
     output
     queues
     queues_cpython
+    pool
+    pool_close
+    pool_limits
+    pool_map
+    pool_outcomes
     race_all
     race_cancel
     race_close_shutdown
@@ -77,6 +82,7 @@ c_tests! {
     race_guests
     race_host_exit
     race_output
+    race_pool
     race_refused_shutdown
     race_run_close
     race_shutdown_with
