@@ -27,6 +27,7 @@ c_tests! {
     arenas
     basics
     block
+    buffers
     busy
     cancel
     churn

@@ -253,7 +253,8 @@ unsafe fn return_copy_of(ctx: *mut subpy_context, value: *const subpy_value) -> 
             let copy = match value.as_ref() {
                 None => Ok(OwnedValue::none()),
                 Some(value) => match value::check_value(value, "value") {
-                    Ok(()) => OwnedValue::copy_of(value).ok_or(Kind::NoMemory),
+                    Ok(false) => OwnedValue::copy_of(value).ok_or(Kind::NoMemory),
+                    Ok(true) => OwnedValue::claim([value], manager::tell).map(|([copy], _)| copy).ok_or(Kind::NoMemory),
                     Err(bad) => Err(Kind::InvalidArgument(bad)),
                 },
             };

@@ -12,7 +12,7 @@ use super::run::milliseconds;
 use super::runtime::{close_options, subpy_close_options};
 use super::status::{SUBPY_AUTO_LEN, subpy_interp, subpy_status};
 use crate::manager::{self, Busy, Config, Kind, Options, Result};
-use crate::value::{check_main_names, subpy_value};
+use crate::value::{OwnedValue, check_main_names, subpy_value};
 
 /// Its own GIL: runs in parallel with the others.
 pub const SUBPY_GIL_OWN: i32 = 0;
@@ -226,7 +226,12 @@ pub unsafe extern "C" fn subpy_prepare_main(
     unsafe {
         boundary::status(error, || {
             let Some(names) = names.as_ref() else { return invalid("names is NULL") };
-            manager::prepare_main(interp, check_main_names(names).or_else(invalid)?)
+            let (pairs, buffers) = check_main_names(names).or_else(invalid)?;
+            if !buffers {
+                return manager::prepare_main(interp, pairs);
+            }
+            let ([copy], _) = OwnedValue::claim([names], manager::tell).ok_or(Kind::NoMemory)?;
+            manager::prepare_main(interp, copy.as_value().pairs())
         })
     }
 }

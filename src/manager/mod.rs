@@ -77,6 +77,8 @@ pub use thread::{InThread, join, run_in_thread, thread_free, wait};
 pub use tokens::{cancel_find, cancel_fire, cancel_free, cancel_new};
 
 // What those above need to speak of: they use nothing of `python` but this.
+#[cfg(feature = "capi")]
+pub use crate::python::buffers::tell;
 pub use crate::python::exception::{Exception, Frame, Syntax};
 pub use crate::python::guest::Config;
 pub use crate::python::hooks::forked;

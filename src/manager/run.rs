@@ -6,13 +6,14 @@ use super::function::Function;
 use super::here::{Here, here};
 use super::interpreter::{Interpreter, driven};
 use super::limits::Limits;
+use crate::python::buffers;
 use crate::python::interp::{Interp, Scope};
 use crate::python::kept::Hold;
 use crate::python::many::call_many;
 use crate::python::object::Py;
 use crate::python::output::RunOutput;
 use crate::python::run::{self, Code, find_callable};
-use crate::value::{Args, Builder, OwnedValue, Results, Rows, Wanted, subpy_pair, subpy_value};
+use crate::value::{Args, Builder, OwnedArgs, OwnedValue, Results, Rows, Wanted, subpy_pair, subpy_value};
 
 /// What a message says that an interpreter which Python code made refuses, in Python's words.
 const EXEC: &str = "exec code for";
@@ -127,26 +128,20 @@ pub enum Work {
     Call {
         /// `name` or `module:attr.attr`
         callable: String,
-        /// A TUPLE.
-        args: OwnedValue,
-        /// A DICT.
-        kwargs: OwnedValue,
+        args: OwnedArgs,
     },
     /// a prepared function
     Function {
         /// What it holds; the function itself may be freed meanwhile.
         hold: Hold,
-        /// A TUPLE.
-        args: OwnedValue,
-        /// A DICT.
-        kwargs: OwnedValue,
+        args: OwnedArgs,
     },
 }
 
 impl Work {
     /// Copies a run.
     pub fn of(code: Code) -> Result<Work> {
-        let owned = |args: Args| args.to_owned().ok_or_else(|| Error::from(Kind::NoMemory));
+        let owned = |args: Args| args.to_owned(buffers::tell).ok_or_else(|| Error::from(Kind::NoMemory));
         Ok(match code {
             Code::Exec { source, filename, keep_indent } => {
                 Work::Exec { source: copy(source)?, filename: filename.map(copy).transpose()?, keep_indent }
@@ -154,14 +149,11 @@ impl Work {
             Code::Eval { expression, filename } => {
                 Work::Eval { expression: copy(expression)?, filename: filename.map(copy).transpose()? }
             }
-            Code::Call { callable, args } => {
-                let (args, kwargs) = owned(args)?;
-                Work::Call { callable: copy(callable)?, args, kwargs }
-            }
+            Code::Call { callable, args } => Work::Call { args: owned(args)?, callable: copy(callable)? },
             Code::Function { kept, args } => {
+                let args = owned(args)?;
                 let hold = Hold::of(kept).ok_or_else(|| Kind::NotFound("the function was freed".into()))?;
-                let (args, kwargs) = owned(args)?;
-                Work::Function { hold, args, kwargs }
+                Work::Function { hold, args }
             }
         })
     }
@@ -180,8 +172,8 @@ impl Work {
                 Code::Exec { source, filename: filename.as_deref(), keep_indent: *keep_indent }
             }
             Work::Eval { expression, filename } => Code::Eval { expression, filename: filename.as_deref() },
-            Work::Call { callable, args, kwargs } => Code::Call { callable, args: Args::of(args, kwargs) },
-            Work::Function { hold, args, kwargs } => Code::Function { kept: hold.kept(), args: Args::of(args, kwargs) },
+            Work::Call { callable, args } => Code::Call { callable, args: args.args() },
+            Work::Function { hold, args } => Code::Function { kept: hold.kept(), args: args.args() },
         };
         let mut result = OwnedValue::none();
         let wanted = Wanted { result: want_result.then_some(&mut result), how };

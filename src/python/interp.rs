@@ -43,7 +43,7 @@ impl<'py> Scope<'py> {
     }
 
     #[inline(always)]
-    pub fn own(&self) -> &'py Own {
+    pub fn own(&self) -> &'py Arc<Own> {
         &self.interp.own
     }
 
@@ -467,6 +467,7 @@ impl Interp {
     /// Detached.
     pub fn ended(&self) {
         self.hosts.end();
+        self.own.buffers.end();
         if let Some(output) = &self.output {
             output.close();
         }

@@ -1,5 +1,6 @@
 //! What an interpreter has of its own, for values that go in and come out.
 
+use super::buffers::Buffers;
 use super::kept::KeptObjects;
 use super::names::Names;
 use super::object::Py;
@@ -10,6 +11,8 @@ pub struct Own {
     pub names: Names,
     /// What prepared functions hold.
     pub kept: KeptObjects,
+    /// The host's memory.
+    pub buffers: Buffers,
 }
 
 impl Own {
@@ -17,5 +20,6 @@ impl Own {
     pub fn give_back_all(&self, py: Py) {
         self.kept.give_back_all(py);
         self.names.give_back_all(py);
+        self.buffers.give_back_all(py);
     }
 }

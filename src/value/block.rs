@@ -6,7 +6,9 @@ use std::ptr::{self, NonNull};
 #[cfg(feature = "capi")]
 use super::check::is_plain;
 use super::text::copy_text;
-use super::{BLOCK_HEADER, BlockHeader, ERROR, OWNS_BLOCK, TAG_BITS, element_size, slice, subpy_value};
+use super::{
+    BLOCK_HEADER, BUFFER, BlockHeader, Claims, ERROR, OWNS_BLOCK, TAG_BITS, Tell, element_size, slice, subpy_value,
+};
 
 /// A value that owns the memory it points to.
 pub struct OwnedValue(subpy_value);
@@ -15,7 +17,7 @@ pub struct OwnedValue(subpy_value);
 unsafe impl Send for OwnedValue {}
 
 impl OwnedValue {
-    pub fn none() -> OwnedValue {
+    pub const fn none() -> OwnedValue {
         OwnedValue(subpy_value::none())
     }
 
@@ -56,8 +58,34 @@ impl OwnedValue {
         &self.0
     }
 
-    /// A deep copy of checked arguments, for a run on another thread.
+    /// A deep copy of checked values without buffers, for a run on another thread.
+    #[cfg(any(feature = "capi", test))]
     pub fn copy_of(root: &subpy_value) -> Option<OwnedValue> {
+        OwnedValue::copy_claiming(root, None)
+    }
+
+    /// Deep copies of checked values. The buffers in them are claimed, also when there is no memory (None): the host is
+    /// told when they are its own again.
+    ///
+    /// # Safety
+    /// Checked values.
+    pub unsafe fn claim<const N: usize>(roots: [&subpy_value; N], tell: Tell) -> Option<([OwnedValue; N], Claims)> {
+        let mut claims = Claims::new(tell);
+        let mut copies = [const { OwnedValue::none() }; N];
+        for (root, copy) in roots.iter().zip(&mut copies) {
+            match OwnedValue::copy_claiming(root, Some(&mut claims)) {
+                Some(made) => *copy = made,
+                None => {
+                    // SAFETY: promised by the caller.
+                    unsafe { claims.give_up(&roots.map(std::slice::from_ref)) };
+                    return None;
+                }
+            }
+        }
+        Some((copies, claims))
+    }
+
+    fn copy_claiming(root: &subpy_value, mut claims: Option<&mut Claims>) -> Option<OwnedValue> {
         let mut builder = if root.is_container() { Builder::new() } else { Builder::of_bytes() };
         let mut root_copy = *root;
         // Every value that was copied and whose contents were not yet: where it lies in the block (None: the root).
@@ -65,6 +93,12 @@ impl OwnedValue {
         while let Some((place, value)) = pending.pop() {
             let size = element_size(value.kind);
             let mut copy = subpy_value { flags: value.flags & TAG_BITS, ..value };
+            if value.kind == BUFFER
+                && let Some(claims) = &mut claims
+            {
+                // SAFETY: a checked value.
+                copy = unsafe { claims.claim(&value, &mut builder) }?;
+            }
             if size > 0 {
                 // SAFETY: a checked value.
                 let bytes = unsafe { slice(value.pointer(), value.len * size) };
