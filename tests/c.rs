@@ -25,6 +25,7 @@ macro_rules! c_tests {
 
 c_tests! {
     arenas
+    arrays
     basics
     block
     buffers
@@ -61,10 +62,18 @@ c_tests! {
     main
     many
     many_threads
+    memory
     misuse
     nested
     no_memory
     output
+    queues
+    queues_cpython
+    pool
+    pool_close
+    pool_limits
+    pool_map
+    pool_outcomes
     race_all
     race_cancel
     race_close_shutdown
@@ -74,6 +83,7 @@ c_tests! {
     race_guests
     race_host_exit
     race_output
+    race_pool
     race_refused_shutdown
     race_run_close
     race_shutdown_with
@@ -90,6 +100,7 @@ c_tests! {
     sources
     state_blocks
     syntax
+    tagged
     thread_end
     threads
     values_exact

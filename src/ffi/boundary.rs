@@ -194,7 +194,7 @@ pub fn claim(args: Args) -> Result<Option<OwnedArgs>> {
 
 #[cold]
 fn claim_some(args: Args) -> Result<Option<OwnedArgs>> {
-    args.to_owned(manager::tell).map(Some).ok_or_else(|| Kind::NoMemory.into())
+    manager::claim(args).map(Some)
 }
 
 /// The same, of many calls.
@@ -203,7 +203,7 @@ pub fn claim_rows(rows: Rows) -> Result<Option<OwnedRows>> {
     if !rows.buffers().are_passed() {
         return Ok(None);
     }
-    rows.to_owned(manager::tell).map(Some).ok_or_else(|| Kind::NoMemory.into())
+    manager::claim_rows(rows).map(Some)
 }
 
 /// Refuses flag bits that do not exist.

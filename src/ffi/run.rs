@@ -44,7 +44,7 @@ pub const SUBPY_RUN_ASYNC: u32 = 64;
 /// The flags of this kind that there are, and that this version has.
 const RESULT_FLAGS: u32 =
     SUBPY_RESULT_OBJECT | SUBPY_RESULT_OBJECTS | SUBPY_RESULT_BUFFER | SUBPY_RESULT_ARRAY | SUBPY_RUN_ASYNC;
-const RESULT_FLAGS_HERE: u32 = 0;
+const RESULT_FLAGS_HERE: u32 = SUBPY_RESULT_ARRAY;
 
 /// What subpy_run() and subpy_run_in_thread() are to run. Fields that do not apply must be zero.
 #[repr(C)]
@@ -259,16 +259,16 @@ pub unsafe extern "C" fn subpy_run_in_thread(
 }
 
 /// A request that was checked.
-struct Request<'a> {
+pub(super) struct Request<'a> {
     interp: subpy_interp,
     what: What<'a>,
     args: Args<'a>,
     /// The arguments, when there are buffers among them.
     owned: Option<OwnedArgs>,
-    output: Option<RunOutput>,
-    limits: Option<Limits>,
-    abandon: bool,
-    results: Results,
+    pub output: Option<RunOutput>,
+    pub limits: Option<Limits>,
+    pub abandon: bool,
+    pub results: Results,
 }
 
 enum What<'a> {
@@ -279,7 +279,7 @@ enum What<'a> {
 }
 
 impl Request<'_> {
-    fn code(&self) -> Code<'_> {
+    pub fn code(&self) -> Code<'_> {
         let args = self.owned.as_ref().map_or(self.args, OwnedArgs::args);
         match &self.what {
             What::Exec { source, filename, keep_indent } => {
@@ -289,6 +289,33 @@ impl Request<'_> {
             What::Call(callable) => Code::Call { callable, args },
             What::Function(function) => Code::Function { kept: function.kept(), args },
         }
+    }
+
+    /// What to call by its name, and with what, if it is that.
+    pub fn call(&self) -> Option<(&str, Args<'_>)> {
+        match &self.what {
+            What::Call(callable) => Some((callable, self.owned.as_ref().map_or(self.args, OwnedArgs::args))),
+            _ => None,
+        }
+    }
+
+    /// A request that names no interpreter.
+    ///
+    /// # Safety
+    /// As for `read`.
+    pub unsafe fn read_for_pool<'a>(request: *const subpy_run_request) -> Result<Request<'a>> {
+        // SAFETY: promised by the caller.
+        let request = unsafe { Request::read(request)? };
+        if matches!(request.what, What::Function(..)) {
+            return invalid(
+                "subpy_run_request.what is SUBPY_RUN_FUNCTION: a prepared function is of one interpreter, and a pool \
+                 chooses it; use SUBPY_RUN_CALL",
+            );
+        }
+        if request.interp != 0 {
+            return invalid("subpy_run_request.interp must be 0: the pool chooses the interpreter");
+        }
+        Ok(request)
     }
 
     /// # Safety

@@ -43,6 +43,11 @@ impl Token {
         }
     }
 
+    /// What is to begin with it is refused.
+    pub fn is_fired(&self) -> bool {
+        lock(&self.0).fired
+    }
+
     /// Stops what runs with it, and what will.
     pub fn fire(&self) {
         let runs = {

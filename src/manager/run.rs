@@ -8,11 +8,14 @@ use super::interpreter::{Interpreter, driven};
 use super::limits::Limits;
 use crate::python::buffers;
 use crate::python::interp::{Interp, Scope};
+use crate::python::keep;
 use crate::python::kept::Hold;
 use crate::python::many::call_many;
 use crate::python::object::Py;
 use crate::python::output::RunOutput;
 use crate::python::run::{self, Code, find_callable};
+#[cfg(feature = "capi")]
+use crate::value::OwnedRows;
 use crate::value::{Args, Builder, OwnedArgs, OwnedValue, Results, Rows, Wanted, subpy_pair, subpy_value};
 
 /// What a message says that an interpreter which Python code made refuses, in Python's words.
@@ -141,7 +144,7 @@ pub enum Work {
 impl Work {
     /// Copies a run.
     pub fn of(code: Code) -> Result<Work> {
-        let owned = |args: Args| args.to_owned(buffers::tell).ok_or_else(|| Error::from(Kind::NoMemory));
+        let owned = |args: Args| args.to_owned(keep, buffers::tell).map_err(Error::from);
         Ok(match code {
             Code::Exec { source, filename, keep_indent } => {
                 Work::Exec { source: copy(source)?, filename: filename.map(copy).transpose()?, keep_indent }
@@ -190,6 +193,30 @@ impl Work {
             Work::Function { .. } => "function",
         }
     }
+}
+
+/// A copy of a value for later.
+#[cfg(feature = "capi")]
+pub fn copy_of(value: &subpy_value) -> Result<OwnedValue> {
+    OwnedValue::claim([value], keep, buffers::tell).map(|([copy], _)| copy).map_err(Error::from)
+}
+
+/// Copies some rows, as one TUPLE of their values, and the keyword arguments as a DICT.
+#[cfg(feature = "capi")]
+pub fn copy_rows(rows: &Rows, first: usize, count: usize, kwargs: Args) -> Result<(OwnedValue, OwnedValue)> {
+    rows.copy(first, count, kwargs, keep, buffers::tell).map(OwnedArgs::into_parts).map_err(Error::from)
+}
+
+/// Takes the buffers among arguments over: whoever passed them is told when they are needed no more.
+#[cfg(feature = "capi")]
+pub fn claim(args: Args) -> Result<OwnedArgs> {
+    args.to_owned(keep, buffers::tell).map_err(Error::from)
+}
+
+/// The same, of many calls.
+#[cfg(feature = "capi")]
+pub fn claim_rows(rows: Rows) -> Result<OwnedRows> {
+    rows.to_owned(keep, buffers::tell).map_err(Error::from)
 }
 
 /// A text whose size a caller chose.

@@ -1,8 +1,8 @@
 //! Arguments that were checked.
 
-use super::check::{self, check_flags, check_len, check_names, is_plain};
+use super::check::{self, check_len, check_names, check_untagged, is_plain};
 use super::view::ValueRef;
-use super::{Claims, DICT, NONE, OwnedValue, TUPLE, Tell, slice, subpy_pair, subpy_value};
+use super::{Claims, DICT, Keep, NONE, NotCopied, OwnedValue, TUPLE, Tell, slice, subpy_pair, subpy_value};
 
 /// Arguments that were checked: every kind is known, every pointer and length makes sense, text is UTF-8.
 #[derive(Clone, Copy)]
@@ -53,6 +53,12 @@ pub struct OwnedArgs {
 }
 
 impl OwnedArgs {
+    /// The TUPLE and the DICT.
+    #[cfg(feature = "capi")]
+    pub fn into_parts(self) -> (OwnedValue, OwnedValue) {
+        (self.items, self.kwargs)
+    }
+
     pub fn args(&self) -> Args<'_> {
         Args { buffers: Buffers::Claimed(&self.claims), ..Args::of(&self.items, &self.kwargs) }
     }
@@ -86,15 +92,13 @@ impl<'a> Args<'a> {
         self.kwargs.iter().map(|pair| (unsafe { pair.key.text() }, ValueRef::of_checked(&pair.value)))
     }
 
-    /// Copies them into memory of their own. The buffers among them are claimed, also when there is no memory (None): the
-    /// host is told when they are its own again.
-    pub fn to_owned(self, tell: Tell) -> Option<OwnedArgs> {
+    /// Copies them into memory of their own. The buffers among them are claimed, also when this fails: the host is
+    /// told when they are its own again.
+    pub fn to_owned(self, keep: Keep, tell: Tell) -> Result<OwnedArgs, NotCopied> {
         let items = subpy_value::pointing(TUPLE, self.items.as_ptr().cast(), self.items.len());
         let kwargs = subpy_value::pointing(DICT, self.kwargs.as_ptr().cast(), self.kwargs.len());
-        // SAFETY: checked values.
-        let (copies, claims) = unsafe { OwnedValue::claim([&items, &kwargs], tell) }?;
-        let [items, kwargs] = copies;
-        Some(OwnedArgs { items, kwargs, claims })
+        let ([items, kwargs], claims) = OwnedValue::claim([&items, &kwargs], keep, tell)?;
+        Ok(OwnedArgs { items, kwargs, claims })
     }
 
     /// # Safety
@@ -133,7 +137,7 @@ impl<'a> Args<'a> {
         // SAFETY: not NULL, promised by the caller.
         let kwargs = unsafe { &*kwargs };
         if kwargs.kind == NONE {
-            check_flags(kwargs).map_err(|reason| format!("kwargs: {reason}"))?;
+            check_untagged(kwargs).map_err(|reason| format!("kwargs: {reason}"))?;
             return Ok(Args { items, kwargs: &[], buffers: Buffers::passed(some) });
         }
         // SAFETY: as above.
@@ -211,11 +215,10 @@ impl<'a> Rows<'a> {
 
     /// As [`Args::to_owned`].
     #[cfg(feature = "capi")]
-    pub fn to_owned(self, tell: Tell) -> Option<OwnedRows> {
+    pub fn to_owned(self, keep: Keep, tell: Tell) -> Result<OwnedRows, NotCopied> {
         let values = subpy_value::pointing(TUPLE, self.values.as_ptr().cast(), self.values.len());
-        // SAFETY: checked values.
-        let ([values], claims) = unsafe { OwnedValue::claim([&values], tell) }?;
-        Some(OwnedRows { values, count: self.count, width: self.width, claims })
+        let ([values], claims) = OwnedValue::claim([&values], keep, tell)?;
+        Ok(OwnedRows { values, count: self.count, width: self.width, claims })
     }
 
     /// How many rows there are.
@@ -226,6 +229,19 @@ impl<'a> Rows<'a> {
     /// How many arguments are in each.
     pub fn width(&self) -> usize {
         self.width
+    }
+
+    /// Copies some of them, as one TUPLE of their values, and the keyword arguments as a DICT.
+    pub fn copy(
+        &self,
+        first: usize,
+        count: usize,
+        kwargs: Args,
+        keep: Keep,
+        tell: Tell,
+    ) -> Result<OwnedArgs, NotCopied> {
+        let items = &self.values[first * self.width..][..count * self.width];
+        Args { items, kwargs: kwargs.kwargs, buffers: Buffers::None }.to_owned(keep, tell)
     }
 
     #[inline]

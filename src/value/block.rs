@@ -5,10 +5,9 @@ use std::ptr::{self, NonNull};
 
 #[cfg(feature = "capi")]
 use super::check::is_plain;
+use super::tag::TAG_BITS;
 use super::text::copy_text;
-use super::{
-    BLOCK_HEADER, BUFFER, BlockHeader, Claims, ERROR, OWNS_BLOCK, TAG_BITS, Tell, element_size, slice, subpy_value,
-};
+use super::{BLOCK_HEADER, BUFFER, BlockHeader, Claims, ERROR, OWNS_BLOCK, Tell, element_size, slice, subpy_value};
 
 /// A value that owns the memory it points to.
 pub struct OwnedValue(subpy_value);
@@ -43,6 +42,12 @@ impl OwnedValue {
         (self.0.kind == super::INT).then(|| std::mem::replace(&mut self.0, subpy_value::none()).as_int())
     }
 
+    /// The same value, which stands for something else now.
+    pub fn with_tag(mut self, tag: u32) -> OwnedValue {
+        self.0.flags |= tag;
+        self
+    }
+
     /// The same value for others to read: the duty to free it stays here.
     pub fn lent(&self) -> subpy_value {
         subpy_value { flags: self.0.flags & TAG_BITS, ..self.0 }
@@ -58,34 +63,36 @@ impl OwnedValue {
         &self.0
     }
 
-    /// A deep copy of checked values without buffers, for a run on another thread.
-    #[cfg(any(feature = "capi", test))]
+    /// A deep copy of a value that names nothing outside of it.
+    #[cfg(test)]
     pub fn copy_of(root: &subpy_value) -> Option<OwnedValue> {
-        OwnedValue::copy_claiming(root, None)
+        OwnedValue::copy(root, |value, _| Ok(*value), &mut Claims::new(|_, _| ())).ok()
     }
 
-    /// Deep copies of checked values. The buffers in them are claimed, also when there is no memory (None): the host is
-    /// told when they are its own again.
-    ///
-    /// # Safety
-    /// Checked values.
-    pub unsafe fn claim<const N: usize>(roots: [&subpy_value; N], tell: Tell) -> Option<([OwnedValue; N], Claims)> {
+    /// Deep copies of checked values, to be used when the caller's are gone. `keep` makes the copy of what is an object or
+    /// a queue, with a claim of its own. The buffers are claimed here, also when this fails: `tell` is called when they
+    /// are the host's own again.
+    pub fn claim<const N: usize>(
+        roots: [&subpy_value; N],
+        keep: Keep,
+        tell: Tell,
+    ) -> Result<([OwnedValue; N], Claims), NotCopied> {
         let mut claims = Claims::new(tell);
         let mut copies = [const { OwnedValue::none() }; N];
         for (root, copy) in roots.iter().zip(&mut copies) {
-            match OwnedValue::copy_claiming(root, Some(&mut claims)) {
-                Some(made) => *copy = made,
-                None => {
-                    // SAFETY: promised by the caller.
+            match OwnedValue::copy(root, keep, &mut claims) {
+                Ok(made) => *copy = made,
+                Err(why) => {
+                    // SAFETY: checked values.
                     unsafe { claims.give_up(&roots.map(std::slice::from_ref)) };
-                    return None;
+                    return Err(why);
                 }
             }
         }
-        Some((copies, claims))
+        Ok((copies, claims))
     }
 
-    fn copy_claiming(root: &subpy_value, mut claims: Option<&mut Claims>) -> Option<OwnedValue> {
+    fn copy(root: &subpy_value, keep: Keep, claims: &mut Claims) -> Result<OwnedValue, NotCopied> {
         let mut builder = if root.is_container() { Builder::new() } else { Builder::of_bytes() };
         let mut root_copy = *root;
         // Every value that was copied and whose contents were not yet: where it lies in the block (None: the root).
@@ -93,20 +100,19 @@ impl OwnedValue {
         while let Some((place, value)) = pending.pop() {
             let size = element_size(value.kind);
             let mut copy = subpy_value { flags: value.flags & TAG_BITS, ..value };
-            if value.kind == BUFFER
-                && let Some(claims) = &mut claims
-            {
+            if value.kind == BUFFER {
                 // SAFETY: a checked value.
-                copy = unsafe { claims.claim(&value, &mut builder) }?;
-            }
-            if size > 0 {
+                copy = unsafe { claims.claim(&value, &mut builder) }.ok_or(NotCopied::NoMemory)?;
+            } else if value.is_handle() {
+                copy = keep(&copy, &mut builder)?;
+            } else if size > 0 {
                 // SAFETY: a checked value.
                 let bytes = unsafe { slice(value.pointer(), value.len * size) };
-                let start = builder.append(bytes, size > 1)?;
+                let start = builder.append(bytes, size > 1).ok_or(NotCopied::NoMemory)?;
                 copy.u.as_int = start as i64;
                 let values = value.len * size / size_of::<subpy_value>();
                 if size > 1 {
-                    pending.try_reserve(values).ok()?;
+                    pending.try_reserve(values).map_err(|_| NotCopied::NoMemory)?;
                     for index in 0..values {
                         let at = start + index * size_of::<subpy_value>();
                         pending.push((Some(at), builder.read(at)));
@@ -118,8 +124,21 @@ impl OwnedValue {
                 None => root_copy = copy,
             }
         }
-        builder.finish(root_copy)
+        builder.finish(root_copy).ok_or(NotCopied::NoMemory)
     }
+}
+
+/// Makes the value of a copy from one that `is_handle`, and attaches to the block what keeps it.
+pub type Keep = fn(&subpy_value, &mut Builder) -> Result<subpy_value, NotCopied>;
+
+/// Why a value was not copied.
+#[derive(Debug)]
+pub enum NotCopied {
+    NoMemory,
+    /// A handle of nothing, and what it should be of.
+    NotFound(u64, &'static str),
+    /// What cannot go where the copy is for.
+    NotShareable(String),
 }
 
 impl Drop for OwnedValue {
