@@ -64,6 +64,7 @@ c_tests! {
     nested
     no_memory
     output
+    queue_stress
     queues
     queues_cpython
     race_all
