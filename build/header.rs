@@ -18,6 +18,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("Sessions", &["src/ffi/session.rs"]),
     ("Threads", &["src/ffi/thread.rs"]),
     ("Limits", &["src/ffi/cancel.rs"]),
+    ("Memory", &["src/ffi/memory.rs"]),
     ("Queues", &["src/ffi/queue.rs"]),
 ];
 

@@ -347,7 +347,7 @@ SUBPY_API void subpy_error_free(struct subpy_error *error);
 #define SUBPY_TAG_DECIMAL 8
 /** uuid.UUID, as a STR: str() */
 #define SUBPY_TAG_UUID 9
-/** a member of an Enum, as a TUPLE: "module:qualname", its name, its value */
+/** a member of an Enum, as a TUPLE: "module:qualname", its name, its value. Members of a Flag may have no name: "" */
 #define SUBPY_TAG_ENUM 10
 /** an instance of a dataclass, as a DICT: "__class__": "module:qualname", and then its fields */
 #define SUBPY_TAG_DATACLASS 11
@@ -714,6 +714,13 @@ SUBPY_NODISCARD SUBPY_API const char *subpy_python_library(void);
 #define SUBPY_INTERP_UNBUFFERED 32
 /** sys.stdin is at its end: input() raises EOFError. Descriptor 0 stays what it is, for os.read(0) and child processes. */
 #define SUBPY_INTERP_NO_STDIN 64
+/**
+ * Sets, complex numbers, dates and times, decimals, UUIDs, enums and dataclasses come out as tagged values (SUBPY_TAG_*),
+ * where they are SUBPY_ERROR_NOT_SHAREABLE otherwise: in results, and as arguments of host functions.
+ */
+#define SUBPY_INTERP_TAGGED_VALUES 128
+/** The interpreter counts the memory that it uses: see subpy_memory(). Needs SUBPY_GIL_OWN. */
+#define SUBPY_INTERP_COUNT_MEMORY 256
 
 /** Options of subpy_create(). Zero is the default of every field, and what `concurrent.interpreters` does. */
 typedef struct subpy_interp_options {
@@ -731,6 +738,11 @@ typedef struct subpy_interp_options {
   size_t path_len;
   /** how long each run in it may take, in milliseconds, if its request does not say so itself; 0: no limit */
   int64_t timeout_ms;
+  /**
+   * how much memory it may use, in bytes; 0: no limit. Beyond it, code gets a MemoryError, and goes on in full when it
+   * has given memory back. A limit counts, too (SUBPY_INTERP_COUNT_MEMORY)
+   */
+  uint64_t memory_limit;
 } subpy_interp_options;
 
 /**
@@ -743,10 +755,11 @@ typedef struct subpy_interp_options {
  * @param interp   the new interpreter, not NULL; to be closed with subpy_close(), or by subpy_shutdown()
  * @param error    optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK; any error of subpy_init();
- *         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense, or `interp` is NULL
+ *         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense, such as a memory_limit that is less than what a new
+ *                                       interpreter uses, or `interp` is NULL
  *         SUBPY_ERROR_INTERPRETER       CPython did not create it; the message has the reason
  *         SUBPY_ERROR_WRONG_STATE       the runtime, or the Python that was adopted, is being shut down, or this
- *                                       thread's stack is too small
+ *                                       thread's stack is too small, or memory cannot be counted with this CPython
  *
  * Any thread. Several threads may create interpreters at the same time.
  */
@@ -1543,6 +1556,46 @@ SUBPY_API void subpy_cancel_free(subpy_cancel cancel);
  * Any thread, also inside of the interpreter.
  */
 SUBPY_API subpy_status subpy_interrupt(subpy_interp interp, subpy_error **error);
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * Memory
+ *
+ * An interpreter can count its memory, with SUBPY_INTERP_COUNT_MEMORY, and have a limit to it, `memory_limit` of its
+ * options. Counted is what CPython asks for on behalf of the interpreter; not what C libraries get from malloc().
+ * --------------------------------------------------------------------------------------------------------------------- */
+
+/** How much memory an interpreter uses, in bytes. */
+typedef struct subpy_memory_info {
+  /** sizeof(subpy_memory_info), set by the caller beforehand */
+  size_t size;
+  /** what it uses now */
+  uint64_t used;
+  /** the most that it has used since it was created */
+  uint64_t peak;
+  /** `memory_limit` of its options; 0: none */
+  uint64_t limit;
+  /** how often the limit has led to a MemoryError, or to a block of memory that CPython was not given */
+  uint64_t refused;
+} subpy_memory_info;
+
+/**
+ * How much memory an interpreter uses. Python has no such function.
+ *
+ * The numbers are those of this moment, and cost nothing: no lock is taken, and the interpreter may be running.
+ *
+ * @param interp  the interpreter
+ * @param info    receives the numbers; its `size` must be set, and may be more than this library knows: then the rest
+ *                is made zero. On failure all but `size` is zero
+ * @param error   optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK;
+ *         SUBPY_ERROR_NOT_FOUND         no such interpreter
+ *         SUBPY_ERROR_WRONG_STATE       it does not count its memory
+ *         SUBPY_ERROR_INTERPRETER       Python code created it
+ *         SUBPY_ERROR_INVALID_ARGUMENT  `info` is NULL, or its size is none
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_memory(subpy_interp interp, struct subpy_memory_info *info, subpy_error **error);
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * Queues

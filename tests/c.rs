@@ -25,6 +25,7 @@ macro_rules! c_tests {
 
 c_tests! {
     arenas
+    arrays
     basics
     block
     busy
@@ -60,6 +61,7 @@ c_tests! {
     main
     many
     many_threads
+    memory
     misuse
     nested
     no_memory
@@ -92,6 +94,7 @@ c_tests! {
     sources
     state_blocks
     syntax
+    tagged
     thread_end
     threads
     values_exact

@@ -12,6 +12,7 @@
 //! | `function` | callables that were looked up once |
 //! | `session` | threads that stay in an interpreter from run to run |
 //! | `interrupts` | interpreters in which everything was interrupted |
+//! | `memory` | how much memory interpreters use |
 //! | `cancel`, `tokens` | cancel tokens, and their handles |
 //! | `limits` | time limits, and runs that can be stopped |
 //! | `here` | what a thread remembers of all these |
@@ -39,6 +40,7 @@ mod interpreters;
 mod interrupts;
 mod last;
 mod limits;
+mod memory;
 mod output;
 mod queue;
 mod registry;
@@ -68,6 +70,7 @@ pub use interpreters::{
     Options, close, create, find, get_current, get_main, id, interrupt, is_running, list_all, whence,
 };
 pub use limits::Limits;
+pub use memory::{Memory, memory};
 pub use output::{capture, set_output};
 pub use queue::{
     Wait, item_of, queue_close, queue_fd, queue_free, queue_get, queue_keep, queue_len, queue_new, queue_put,

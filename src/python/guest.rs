@@ -31,6 +31,10 @@ pub struct Config {
     pub(crate) unbuffered: bool,
     /// Its sys.stdin is at its end.
     pub(crate) no_stdin: bool,
+    /// What has no kind of its own comes out as a tagged value.
+    pub(crate) tagged_values: bool,
+    /// It counts the memory that it uses.
+    pub(crate) count_memory: bool,
     /// Put in front of sys.path.
     pub(crate) path: Vec<String>,
 }

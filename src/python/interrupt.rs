@@ -13,14 +13,17 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::api::Api;
+use super::api::{AddPendingCall, Api, ExceptionClass};
 use super::exception::{self, Exception};
+use super::memory::{Account, Asking};
 use super::object::{Py, PyResult, Raised};
 use super::queue::Queue;
 use super::quiet::{Quiet, loud, quiet};
 use super::thread_id::this_thread;
 use super::types::{PyInterpreterState, PyThreadState};
 use super::{Failure, api, lock};
+
+mod memory;
 
 /// Why a run is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +85,7 @@ struct Is {
     wanted: bool,
     /// Because the time is up.
     late: bool,
-    /// KeyboardInterrupt was raised in it, or was sent.
+    /// An exception was raised in it, or was sent: KeyboardInterrupt if it is to end, or MemoryError.
     hit: bool,
     /// It was sent, and may not have come.
     sent: bool,
@@ -185,6 +188,8 @@ struct Wishes {
     /// Those of the first so many runs that have not ended.
     first: Option<(u64, Reason)>,
     numbers: Vec<(u64, Reason)>,
+    /// The thread that has gone beyond its interpreter's limit of memory.
+    memory: Option<(Asking, &'static Account)>,
 }
 
 impl Wishes {
@@ -368,6 +373,11 @@ impl Interrupts {
             Which::Again if self.any() => {}
             Which::All | Which::Again => return true,
         }
+        self.queue(interp, &mut wishes, add_pending_call);
+        true
+    }
+
+    fn queue(self: &Arc<Self>, interp: *mut PyInterpreterState, wishes: &mut Wishes, add_pending_call: AddPendingCall) {
         if !wishes.queued {
             let this = Arc::into_raw(Arc::clone(self)).cast_mut();
             // SAFETY: the interpreter is alive until the lock is released. Without a lock of ours CPython takes none
@@ -378,7 +388,6 @@ impl Interrupts {
                 drop(unsafe { Arc::from_raw(this) });
             }
         }
-        true
     }
 
     /// Whether there may be runs that are to end and have not.
@@ -432,28 +441,29 @@ impl Interrupts {
             // CPython runs pending calls between instructions of Python code, and there are none here.
             let hit = self.hit(py.api);
             // It may have been sent while another thread had the GIL.
-            let here = this_thread();
-            let sent = || self.runs().find(|run| run.thread == here).is_some_and(|run| run.is.get().hit);
-            if !hit && !sent() {
+            let is = || self.runs().find(|run| run.thread == this_thread()).map(|run| run.is.get());
+            let sent = || is().is_some_and(|is| is.hit && is.wanted);
+            let Some(exception) = hit.or_else(|| sent().then_some(py.api.PyExc_KeyboardInterrupt)) else {
                 return Ok(());
-            }
-            (py.api.PyErr_SetNone)(py.api.PyExc_KeyboardInterrupt.get());
+            };
+            (py.api.PyErr_SetNone)(exception.get());
             Err(Raised)
         }
     }
 
-    /// Hits what is to be hit. True: the exception is to be raised here. Attached to the interpreter.
+    /// Hits what is to be hit. What is to be raised here, if anything is. Attached to the interpreter.
     ///
     /// # Safety
     /// Attached to the interpreter that the list is of.
-    unsafe fn hit(&self, api: &'static Api) -> bool {
+    unsafe fn hit(&self, api: &'static Api) -> Option<ExceptionClass> {
         let wishes = {
             let mut wishes = lock(&self.wishes);
-            Wishes { first: wishes.first.take(), numbers: std::mem::take(&mut wishes.numbers), ..Wishes::default() }
+            let numbers = std::mem::take(&mut wishes.numbers);
+            Wishes { first: wishes.first.take(), numbers, memory: wishes.memory.take(), ..Wishes::default() }
         };
         #[cfg(test)]
         if WITHOUT_LOOK_UP.load(Ordering::Relaxed) {
-            return true;
+            return Some(api.PyExc_KeyboardInterrupt);
         }
         // SAFETY: attached, until all is done; nothing here runs Python code.
         unsafe {
@@ -486,7 +496,11 @@ impl Interrupts {
                     run.is.set(Is { hit: true, sent: is.sent || !is_here, ..is });
                 }
             }
-            raise
+            match wishes.memory {
+                _ if raise => Some(api.PyExc_KeyboardInterrupt),
+                Some((asking, account)) if self.hit_for_memory(api, asking, account) => Some(api.PyExc_MemoryError),
+                _ => None,
+            }
         }
     }
 }
@@ -516,9 +530,9 @@ unsafe extern "C" fn pending(list: *mut c_void) -> c_int {
         let list = Arc::from_raw(list.cast::<Interrupts>());
         lock(&list.wishes).queued = false;
         let exception = match list.hit(api) {
-            true => &api.PyExc_KeyboardInterrupt,
-            false if list.is_late() => &api.PyExc_SystemExit,
-            false => return 0,
+            Some(exception) => exception,
+            None if list.is_late() => api.PyExc_SystemExit,
+            None => return 0,
         };
         (api.PyErr_SetNone)(exception.get());
         -1

@@ -9,6 +9,7 @@
 //! | `attach` | thread states: entering and leaving an interpreter |
 //! | `stack`, `chunks`, `state_blocks` | what makes that cheap: the bounds of stacks, memory for frames and states |
 //! | `arenas` | memory for objects, from one interpreter to the next |
+//! | `memory`, `counted` | how much memory interpreters use, and their limits; the allocators that count it |
 //! | `interp` | one interpreter: create, set up, run in, end |
 //! | `closing`, `closing.py` | what is in the way of an end |
 //! | `interrupt` | KeyboardInterrupt in runs that are to end |
@@ -40,6 +41,7 @@ mod chunks;
 pub mod clock;
 pub mod closing;
 mod convert;
+pub mod counted;
 mod dedent;
 pub mod exception;
 pub mod find;
@@ -51,6 +53,7 @@ pub mod interp;
 pub mod interrupt;
 pub mod kept;
 pub mod many;
+pub mod memory;
 mod names;
 pub mod object;
 pub mod output;

@@ -1,6 +1,6 @@
 //! Arguments that were checked.
 
-use super::check::{self, check_flags, check_len, check_names, is_plain};
+use super::check::{self, check_len, check_names, check_untagged, is_plain};
 use super::view::ValueRef;
 use super::{DICT, NONE, OwnedValue, TUPLE, slice, subpy_pair, subpy_value};
 use super::{Keep, NotCopied};
@@ -83,7 +83,7 @@ impl<'a> Args<'a> {
         // SAFETY: not NULL, promised by the caller.
         let kwargs = unsafe { &*kwargs };
         if kwargs.kind == NONE {
-            check_flags(kwargs).map_err(|reason| format!("kwargs: {reason}"))?;
+            check_untagged(kwargs).map_err(|reason| format!("kwargs: {reason}"))?;
             return Ok(Args { items, kwargs: &[] });
         }
         // SAFETY: as above.

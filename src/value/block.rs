@@ -5,8 +5,9 @@ use std::ptr::{self, NonNull};
 
 #[cfg(feature = "capi")]
 use super::check::is_plain;
+use super::tag::TAG_BITS;
 use super::text::copy_text;
-use super::{BLOCK_HEADER, BlockHeader, ERROR, OWNS_BLOCK, TAG_BITS, element_size, slice, subpy_value};
+use super::{BLOCK_HEADER, BlockHeader, ERROR, OWNS_BLOCK, element_size, slice, subpy_value};
 
 /// A value that owns the memory it points to.
 pub struct OwnedValue(subpy_value);
@@ -39,6 +40,12 @@ impl OwnedValue {
     #[inline(always)]
     pub fn take_int(&mut self) -> Option<i64> {
         (self.0.kind == super::INT).then(|| std::mem::replace(&mut self.0, subpy_value::none()).as_int())
+    }
+
+    /// The same value, which stands for something else now.
+    pub fn with_tag(mut self, tag: u32) -> OwnedValue {
+        self.0.flags |= tag;
+        self
     }
 
     /// The same value for others to read: the duty to free it stays here.
@@ -153,6 +160,8 @@ pub struct Builder {
     /// Where the values with an offset lie that were written last. Each knows the one before it (`chained`): a list of
     /// them would need memory of its own. Two chains, since a processor follows both as fast as one.
     last: [usize; CHAINS],
+    /// Some of them have tags.
+    tagged: bool,
     attached: Option<Box<Attachments>>,
 }
 
@@ -203,7 +212,7 @@ impl Builder {
     }
 
     fn behind(header: usize) -> Builder {
-        Builder { data: ptr::null_mut(), len: header, capacity: 0, last: [0; CHAINS], attached: None }
+        Builder { data: ptr::null_mut(), len: header, capacity: 0, last: [0; CHAINS], tagged: false, attached: None }
     }
 
     /// Gives an error to the block, to be dropped with it; the value that points to it. None: no memory.
@@ -295,6 +304,9 @@ impl Builder {
             if element_size(value.kind) > 0 {
                 let last = std::mem::replace(&mut self.last[chain(at)], at);
                 let chained = chained(value.kind, value.flags, last);
+                if value.flags != 0 {
+                    self.tagged = true;
+                }
                 place.cast::<u64>().write_unaligned(chained);
             }
         }
@@ -322,24 +334,23 @@ impl Builder {
         }
         let base = std::mem::replace(&mut self.data, ptr::null_mut());
         // Returns the place of the next.
-        let fix = |at: usize| {
+        let fix = |at: usize, tagged: bool| {
             // SAFETY: a value that `write` has put into the block, with the place of the next in its first eight bytes.
             unsafe {
                 let value = base.add(at).cast::<subpy_value>();
                 let (kind, flags, next) = unchained(value.cast::<u64>().read_unaligned());
                 let data = base.add((*value).as_int() as usize);
+                let flags = if tagged { flags } else { 0 };
                 value.write(subpy_value { flags, ..subpy_value::pointing(kind, data, (*value).len) });
                 next
             }
         };
-        let mut chains = self.last;
-        while chains.iter().all(|at| *at > 0) {
-            chains = chains.map(fix);
-        }
-        for mut at in chains {
-            while at > 0 {
-                at = fix(at);
-            }
+        let last = self.last;
+        // Most have no tags, and it takes time to put them back.
+        if self.tagged {
+            fix_all(last, |at| fix(at, true))
+        } else {
+            fix_all(last, |at| fix(at, false))
         }
         let mut root = root;
         debug_assert!(root.as_int() == BLOCK_HEADER as i64);
@@ -365,6 +376,19 @@ impl Builder {
             root.flags |= OWNS_BLOCK;
         }
         OwnedValue(root)
+    }
+}
+
+/// Goes along the chains, from their last places.
+#[inline(always)]
+fn fix_all(mut chains: [usize; CHAINS], fix: impl Fn(usize) -> usize) {
+    while chains.iter().all(|at| *at > 0) {
+        chains = chains.map(&fix);
+    }
+    for mut at in chains {
+        while at > 0 {
+            at = fix(at);
+        }
     }
 }
 
