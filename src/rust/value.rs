@@ -1,5 +1,7 @@
 //! Values.
 
+use super::queue::Queue;
+
 /// A value that crosses between Rust and Python, always as a copy.
 ///
 /// None, bool, int, float, str, bytes, tuple, list and dict cross exactly, in both directions. What Python returns
@@ -17,6 +19,7 @@
 /// | tuple | tuples of up to eight |
 /// | list | [`Vec`], arrays, `Box<[T]>`; to Python also slices |
 /// | dict | [`HashMap`], [`BTreeMap`]; [`Value::Dict`] keeps the order |
+/// | `subpy_queues.Queue` | [`Queue`] |
 ///
 /// [`HashMap`]: std::collections::HashMap
 /// [`BTreeMap`]: std::collections::BTreeMap
@@ -66,6 +69,8 @@ pub enum Value {
     List(Vec<Value>),
     /// dict, in insertion order
     Dict(Vec<(Value, Value)>),
+    /// a queue: the same one, and no copy
+    Queue(Queue),
 }
 
 impl Value {
@@ -92,6 +97,7 @@ impl Value {
             Value::Tuple(_) => "tuple",
             Value::List(_) => "list",
             Value::Dict(_) => "dict",
+            Value::Queue(_) => "Queue",
         }
     }
 

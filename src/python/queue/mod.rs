@@ -18,6 +18,8 @@ mod object;
 
 pub use core::{For, Not, Queue, Waited};
 pub use guest::Queues;
-pub use handles::{KIND, append, find, free, keep, new_handle};
+pub use handles::{KIND, append, find, keep};
+#[cfg(feature = "capi")]
+pub use handles::{free, new_handle};
 pub use module::{add_finder, finder};
 pub use object::{queue_of, to_python};
