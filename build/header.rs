@@ -20,6 +20,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("Limits", &["src/ffi/cancel.rs"]),
     ("Memory", &["src/ffi/memory.rs"]),
     ("Queues", &["src/ffi/queue.rs"]),
+    ("Pools", &["src/ffi/pool.rs"]),
 ];
 
 pub fn write(root: &Path) {

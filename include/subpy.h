@@ -127,7 +127,7 @@ extern "C" {
 typedef int32_t subpy_status;
 
 /**
- * An interpreter. Handles (of interpreters, threads, functions and cancel tokens) are numbers below 2^53, never 0, and never used
+ * An interpreter. Handles (of interpreters, threads, functions, pools and so on) are numbers below 2^53, never 0, and never used
  * twice in a process. To use one that is stale or invented is an error, never undefined behaviour.
  */
 typedef uint64_t subpy_interp;
@@ -146,6 +146,9 @@ typedef uint64_t subpy_object;
 
 /** A queue, until it is freed. */
 typedef uint64_t subpy_queue;
+
+/** A pool of interpreters, until it is closed. */
+typedef uint64_t subpy_pool;
 
 /**
  * The name of a status code.
@@ -1435,8 +1438,18 @@ SUBPY_API subpy_status subpy_leave(subpy_interp interp, subpy_error **error);
 /* ---------------------------------------------------------------------------------------------------------------------
  * Threads
  *
- * Runs on threads of their own. Each has one outcome, which goes to whoever joins it.
+ * Runs on threads of their own, and tasks of pools. Each has one outcome, which goes to whoever joins it.
  * --------------------------------------------------------------------------------------------------------------------- */
+
+/**
+ * Called when the run of a thread has ended.
+ *
+ * @param userdata  what was given with the function
+ *
+ * Called on any thread, without a GIL and with nothing of the library locked, so it may call any function; but others
+ * wait for it to return, so it should pass the word on and no more. It must return, not unwind.
+ */
+typedef void (*subpy_notify_fn)(void *userdata);
 
 /**
  * Call something by its name on a new thread of its own. The callable and the arguments are copied first. Python:
@@ -1486,6 +1499,39 @@ SUBPY_API subpy_status subpy_thread_join(subpy_thread thread, subpy_value *resul
  * Any thread.
  */
 SUBPY_API subpy_status subpy_thread_wait(subpy_thread thread, int64_t timeout_ms, bool *done, subpy_error **error);
+
+/**
+ * Have a function called when the run of a thread has ended, or was given up (SUBPY_ABANDON): once, and at once, before
+ * this returns, if that is so already. It is called even if the thread is joined or freed meanwhile.
+ *
+ * @param thread    the thread
+ * @param fn        the function, not NULL
+ * @param userdata  passed on to `fn`
+ * @param error     optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK: `fn` was called or will be; otherwise it will not:
+ *         SUBPY_ERROR_INVALID_ARGUMENT  `fn` is NULL
+ *         SUBPY_ERROR_NOT_FOUND         no such thread, or it was joined or freed
+ *
+ * Any thread. To call this again is to have one more function called. Python: Future.add_done_callback().
+ */
+SUBPY_API subpy_status subpy_thread_notify(subpy_thread thread, subpy_notify_fn fn, void *userdata,
+    subpy_error **error);
+
+/**
+ * A file descriptor that becomes readable when the run of a thread has ended, or was given up: for poll(), epoll and
+ * event loops.
+ *
+ * @param thread  the thread
+ * @param fd      receives the descriptor. It belongs to the thread and is closed when that is joined or freed: do not
+ *                read or close it
+ * @param error   optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK, with the same descriptor each time; `fd` is -1 otherwise:
+ *         SUBPY_ERROR_NOT_FOUND    no such thread, or it was joined or freed
+ *         SUBPY_ERROR_INTERPRETER  the process has no descriptor left
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_thread_fd(subpy_thread thread, int *fd, subpy_error **error);
 
 /**
  * Forget a thread. Its run goes on; if it fails, or has failed, the traceback is printed to stderr, as Python does it
@@ -1769,6 +1815,248 @@ SUBPY_API subpy_status subpy_queue_close(subpy_queue queue, subpy_error **error)
  * Works after subpy_shutdown() too. Any thread.
  */
 SUBPY_API void subpy_queue_free(subpy_queue queue);
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * Pools
+ *
+ * A pool has a number of interpreters, each with a thread of its own, and runs tasks in them: requests as for
+ * subpy_run(), whose outcomes are threads that can be waited for, joined, cancelled and freed. docs/pools.md says more.
+ *
+ * Tasks begin in the order in which they were submitted. Submitters, if there are several, take turns. An interpreter is
+ * replaced when a run in it was interrupted, ran out of memory or was given up, because what it holds may be in any
+ * state then, and when it has done its share. Interpreters that are made in advance take its place, and nobody waits
+ * while the old one is closed.
+ * --------------------------------------------------------------------------------------------------------------------- */
+
+/** A task for which there is no room is refused with SUBPY_ERROR_BUSY, and does not wait. */
+#define SUBPY_POOL_REFUSE 1
+/** No interpreter is made in advance: one that takes another's place is made when it is needed. */
+#define SUBPY_POOL_NO_SPARES 2
+
+/**
+ * Prepares a new interpreter of a pool, before its setup runs: with subpy_define() or subpy_set_output(), say.
+ *
+ * @param userdata  what was given with the function
+ * @param interp    the interpreter
+ *
+ * Called on a thread of the pool's, without a GIL; for several interpreters at the same time. It must return, not
+ * unwind, and must not close the pool.
+ */
+typedef void (*subpy_prepare_fn)(void *userdata, subpy_interp interp);
+
+/** Options of subpy_pool_new(). Zero is the default of every field. */
+typedef struct subpy_pool_options {
+  /** sizeof(subpy_pool_options) */
+  size_t size;
+  /** how many interpreters run tasks at the same time; 0: one a core */
+  size_t workers;
+  /** how many tasks may wait; 0: 16 a worker. Beyond it subpy_pool_submit() waits, see SUBPY_POOL_REFUSE */
+  size_t backlog;
+  /** how many interpreters are ready to take the place of one that is replaced; 0: one, see SUBPY_POOL_NO_SPARES */
+  size_t spares;
+  /** how the interpreters are created; NULL: the defaults */
+  const subpy_interp_options *interp;
+  /** statements that run once in each interpreter, in UTF-8; NULL: none */
+  const char *setup;
+  /** the length of `setup` in bytes, or SUBPY_AUTO_LEN */
+  size_t setup_len;
+  /** called with each new interpreter; NULL: nothing is */
+  subpy_prepare_fn prepare;
+  /** passed on to `prepare` and `finalize` */
+  void *userdata;
+  /**
+   * called with `userdata` when `prepare` will not be called any more: the pool was closed, or subpy_pool_new() has
+   * failed
+   */
+  subpy_finalize_fn finalize;
+  /** how many runs there are in one interpreter before it is replaced; 0: any number */
+  uint64_t runs_per_worker;
+  /** SUBPY_POOL_* */
+  uint64_t flags;
+} subpy_pool_options;
+
+/**
+ * Takes what became of one row of subpy_pool_map().
+ *
+ * @param userdata  what was given with the function
+ * @param index     the row
+ * @param result    what the call has returned; NULL after an error. It is freed when the function returns, unless taken:
+ *                  by copying the struct and setting this one to subpy_none()
+ * @param error     NULL, or the error of the call, which is freed when the function returns
+ * @return true: go on; false: what is left is cancelled
+ *
+ * Called on the thread that called subpy_pool_map(), without a GIL, with one row after the other. It must return, not
+ * unwind.
+ */
+typedef bool (*subpy_map_fn)(void *userdata, size_t index, subpy_value *result, const subpy_error *error);
+
+/** What a pool has done, and has to do. The times are those of all tasks so far, a sixteenth too large at most. */
+typedef struct subpy_pool_stats {
+  /** sizeof(subpy_pool_stats) */
+  size_t size;
+  /** interpreters that run tasks; one that is replaced at this moment is not among them */
+  uint64_t workers;
+  /** interpreters that are ready to take the place of one of those */
+  uint64_t spares;
+  /** tasks that wait */
+  uint64_t queued;
+  /** tasks that run */
+  uint64_t running;
+  /** tasks that were accepted: queued, running and done */
+  uint64_t submitted;
+  /** tasks that have ended, whatever their outcome */
+  uint64_t done;
+  /** those of them that ended with an error */
+  uint64_t failed;
+  /** those of them that ended with SUBPY_ERROR_INTERRUPTED */
+  uint64_t cancelled;
+  /** interpreters that were replaced */
+  uint64_t replaced;
+  /** how long tasks waited before they began, in microseconds: half of them no longer than this */
+  uint64_t wait_p50_us;
+  /** nine of ten */
+  uint64_t wait_p90_us;
+  /** 99 of 100 */
+  uint64_t wait_p99_us;
+  /** how long tasks ran, in microseconds: half of them no longer than this */
+  uint64_t run_p50_us;
+  /** nine of ten */
+  uint64_t run_p90_us;
+  /** 99 of 100 */
+  uint64_t run_p99_us;
+  /**
+   * interpreters that were replaced and cannot be closed, because of threads that Python code has left in them. They
+   * are tried again every few seconds, and when the pool is closed
+   */
+  uint64_t left;
+} subpy_pool_stats;
+
+/**
+ * Make a pool, and wait until all of its interpreters are ready. Starts the runtime if it is not running. Python:
+ * InterpreterPoolExecutor.
+ *
+ * No thread is started in the process for pools before the first one is made. A pool has a thread for each worker, one
+ * that makes spare interpreters, and one that closes old ones.
+ *
+ * @param options  NULL for the defaults
+ * @param pool     the new pool, not NULL; to be closed with subpy_pool_close(), or by subpy_shutdown()
+ * @param error    optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; any error of subpy_create();
+ *         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense, or `pool` is NULL
+ *         and the error of the setup, if that fails
+ *
+ * If a later interpreter cannot be made, the others go on, and it is tried again: when nobody has an interpreter, with
+ * each task, which fails with the error if it is of no use.
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_pool_new(const struct subpy_pool_options *options, subpy_pool *pool,
+    subpy_error **error);
+
+/**
+ * Have a pool run what the request says, as soon as a worker is free. Everything the request points to is copied first.
+ *
+ * The time of `timeout_ms` counts from when the run starts. A cancel token also takes a task out of the queue, and ends
+ * the wait for room. With SUBPY_ABANDON a worker whose task was stopped and does not end is replaced: the pool goes on,
+ * and the old thread ends when its code does. The result's objects, if SUBPY_RESULT_* asks for such, are of the
+ * interpreter in which the task has run, and go when that is replaced or the pool is closed.
+ *
+ * Waits while the pool has no room, unless SUBPY_POOL_REFUSE says otherwise: until it has, or is closed, or the token is
+ * fired, or a run is stopped that this thread is inside of. A task can submit others to its own pool. If it waits for
+ * them, another worker has to be free to run them: when every worker waits like this, they wait until they are stopped.
+ *
+ * @param pool     the pool
+ * @param request  what to run: an exec, eval or call, with `interp` 0
+ * @param outcome  receives the thread to be joined or freed; NULL: it is freed at once, and an error printed
+ * @param error    optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK when the task waits or runs;
+ *         SUBPY_ERROR_INVALID_ARGUMENT  as for subpy_run(); also for a prepared function, and for an interpreter
+ *         SUBPY_ERROR_NOT_FOUND         no such pool
+ *         SUBPY_ERROR_BUSY              the pool has no room (SUBPY_POOL_REFUSE), or is closing
+ *         SUBPY_ERROR_INTERRUPTED       cancelled while it waited for room
+ *         SUBPY_ERROR_TIMEOUT           the run that this thread is inside of timed out while it waited for room
+ *         SUBPY_ERROR_WRONG_STATE       the pool was closed
+ *
+ * Any thread. Python: Executor.submit().
+ */
+SUBPY_API subpy_status subpy_pool_submit(subpy_pool pool, const subpy_run_request *request, subpy_thread *outcome,
+    subpy_error **error);
+
+/**
+ * The same for one of several submitters. Those that have tasks in the queue take turns, one task each, so that one
+ * with many does not keep the others waiting. subpy_pool_submit() is for submitter 0.
+ *
+ * @param pool       the pool
+ * @param submitter  any number
+ * @param request    as for subpy_pool_submit()
+ * @param outcome    as for subpy_pool_submit()
+ * @param error      optional; set on failure, to be freed with subpy_error_free()
+ * @return as subpy_pool_submit(). Any thread.
+ */
+SUBPY_API subpy_status subpy_pool_submit_as(subpy_pool pool, uint64_t submitter, const subpy_run_request *request,
+    subpy_thread *outcome, subpy_error **error);
+
+/**
+ * Call something once for each row of arguments, in all of the pool's interpreters, and take the results in the order
+ * of the rows, as they come. Python: Executor.map().
+ *
+ * Each row is a run of its own, to which the request's limits, `kwargs` and output apply. A few tasks wait or run at
+ * the same time, not all of them. A row that fails has an error, and the others go on.
+ *
+ * @param pool      the pool
+ * @param request   what to call: SUBPY_RUN_CALL, `interp` 0, without `args` and SUBPY_ABANDON
+ * @param rows      `count` times `nargs` values, row after row; copied as they are needed; may be NULL when there are none
+ * @param count     how many rows
+ * @param nargs     how many arguments in each
+ * @param chunk     how many rows make a task: more cost less, and are less evenly spread; 0: 1
+ * @param fn        takes the results; NULL: nobody does, and the first error ends it
+ * @param userdata  passed on to `fn`
+ * @param error     optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK when all rows were passed on, or `fn` has returned false; any error of subpy_pool_submit();
+ *         SUBPY_ERROR_INTERRUPTED  the request's token was fired, also for rows that have begun
+ *
+ * Has returned from nothing before all that it began has ended. Any thread, but a task of the pool: as one that waits,
+ * see subpy_pool_submit().
+ */
+SUBPY_API subpy_status subpy_pool_map(subpy_pool pool, const subpy_run_request *request, const subpy_value *rows,
+    size_t count, size_t nargs, size_t chunk, subpy_map_fn fn, void *userdata, subpy_error **error);
+
+/**
+ * What a pool has done, and has to do.
+ *
+ * @param pool   the pool
+ * @param stats  `size` must be set; receives the rest, as far as it has room, and zero on failure
+ * @param error  optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_INVALID_ARGUMENT when `stats` is NULL, or its size makes no
+ *         sense. Any thread.
+ */
+SUBPY_API subpy_status subpy_pool_get_stats(subpy_pool pool, struct subpy_pool_stats *stats, subpy_error **error);
+
+/**
+ * Close a pool and its interpreters, as subpy_close_with() closes one. Python: Executor.shutdown().
+ *
+ * With SUBPY_CLOSE_DRAIN the tasks that run or wait may finish, and new ones are SUBPY_ERROR_BUSY. With
+ * SUBPY_CLOSE_INTERRUPT those that wait are cancelled and those that run are interrupted. If the time is over before
+ * that is done, the pool goes on as before, but for what was cancelled or interrupted. A task that was given up
+ * (SUBPY_ABANDON) is not waited for.
+ *
+ * Then the pool has ended: nothing can be submitted any more, and its threads are gone. If one of its interpreters
+ * cannot be closed in time, the error says why; to call this again is to try that again.
+ *
+ * @param pool     the pool
+ * @param options  NULL: as if all bytes were zero, which waits for nothing
+ * @param error    optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK: the handle is gone. Outcomes that were not joined can still be joined;
+ *         SUBPY_ERROR_BUSY              tasks run or wait, or an interpreter has not come to rest; the message names them
+ *         SUBPY_ERROR_TIMEOUT           an interpreter is ending, and has not ended in time
+ *         SUBPY_ERROR_NOT_FOUND         no such pool; it may be closed already
+ *         SUBPY_ERROR_WRONG_STATE       called from a task of the pool, or from what that has called; or this CPython
+ *                                       cannot be interrupted
+ *         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_pool_close(subpy_pool pool, const subpy_close_options *options, subpy_error **error);
 
 #ifdef __cplusplus
 } /* extern "C" */

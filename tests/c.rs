@@ -69,6 +69,11 @@ c_tests! {
     queue_stress
     queues
     queues_cpython
+    pool
+    pool_close
+    pool_limits
+    pool_map
+    pool_outcomes
     race_all
     race_cancel
     race_close_shutdown
@@ -78,6 +83,7 @@ c_tests! {
     race_guests
     race_host_exit
     race_output
+    race_pool
     race_refused_shutdown
     race_run_close
     race_shutdown_with

@@ -111,7 +111,7 @@ pub unsafe extern "C" fn subpy_create(
 
 /// # Safety
 /// `path` must point to `path_len` C strings.
-unsafe fn to_options(options: &subpy_interp_options) -> Result<Options> {
+pub(super) unsafe fn to_options(options: &subpy_interp_options) -> Result<Options> {
     let known = SUBPY_INTERP_ALLOW_FORK
         | SUBPY_INTERP_ALLOW_EXEC
         | SUBPY_INTERP_NO_THREADS

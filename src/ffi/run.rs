@@ -257,13 +257,13 @@ pub unsafe extern "C" fn subpy_run_in_thread(
 }
 
 /// A request that was checked.
-struct Request<'a> {
+pub(super) struct Request<'a> {
     interp: subpy_interp,
     what: What<'a>,
-    output: Option<RunOutput>,
-    limits: Option<Limits>,
-    abandon: bool,
-    results: Results,
+    pub output: Option<RunOutput>,
+    pub limits: Option<Limits>,
+    pub abandon: bool,
+    pub results: Results,
 }
 
 enum What<'a> {
@@ -272,11 +272,38 @@ enum What<'a> {
 }
 
 impl Request<'_> {
-    fn code(&self) -> Code<'_> {
+    pub fn code(&self) -> Code<'_> {
         match &self.what {
             What::Code(code) => *code,
             What::Function(function, args) => Code::Function { kept: function.kept(), args: *args },
         }
+    }
+
+    /// What to call by its name, and with what, if it is that.
+    pub fn call(&self) -> Option<(&str, Args<'_>)> {
+        match &self.what {
+            What::Code(Code::Call { callable, args }) => Some((callable, *args)),
+            _ => None,
+        }
+    }
+
+    /// A request that names no interpreter.
+    ///
+    /// # Safety
+    /// As for `read`.
+    pub unsafe fn read_for_pool<'a>(request: *const subpy_run_request) -> Result<Request<'a>> {
+        // SAFETY: promised by the caller.
+        let request = unsafe { Request::read(request)? };
+        if matches!(request.what, What::Function(..)) {
+            return invalid(
+                "subpy_run_request.what is SUBPY_RUN_FUNCTION: a prepared function is of one interpreter, and a pool \
+                 chooses it; use SUBPY_RUN_CALL",
+            );
+        }
+        if request.interp != 0 {
+            return invalid("subpy_run_request.interp must be 0: the pool chooses the interpreter");
+        }
+        Ok(request)
     }
 
     /// # Safety

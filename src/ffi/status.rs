@@ -45,7 +45,7 @@ pub const SUBPY_ERROR_WRONG_STATE: i32 = -14;
 /// a bug in subpy; please report it
 pub const SUBPY_ERROR_PANIC: i32 = -15;
 
-/// An interpreter. Handles (of interpreters, threads, functions and cancel tokens) are numbers below 2^53, never 0, and never used
+/// An interpreter. Handles (of interpreters, threads, functions, pools and so on) are numbers below 2^53, never 0, and never used
 /// twice in a process. To use one that is stale or invented is an error, never undefined behaviour.
 #[allow(non_camel_case_types)]
 pub type subpy_interp = u64;
@@ -59,6 +59,9 @@ pub type subpy_function = u64;
 /// A Python object, until it is freed. Prepared functions are such objects too.
 #[allow(non_camel_case_types)]
 pub type subpy_object = u64;
+/// A pool of interpreters, until it is closed.
+#[allow(non_camel_case_types)]
+pub type subpy_pool = u64;
 /// A queue, until it is freed.
 #[allow(non_camel_case_types)]
 pub type subpy_queue = u64;

@@ -23,6 +23,7 @@ pub const THREAD: u64 = 3;
 #[cfg(feature = "capi")]
 pub const CANCEL: u64 = 4;
 pub const QUEUE: u64 = 6;
+pub const POOL: u64 = 7;
 
 const LAST_NUMBER: u64 = (1 << KIND_SHIFT) - 1;
 

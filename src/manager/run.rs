@@ -207,6 +207,12 @@ pub fn copy_of(value: &subpy_value) -> Result<OwnedValue> {
     OwnedValue::copy_with(value, keep).map_err(Error::from)
 }
 
+/// Copies some rows, as one TUPLE of their values, and the keyword arguments as a DICT.
+#[cfg(feature = "capi")]
+pub fn copy_rows(rows: &Rows, first: usize, count: usize, kwargs: Args) -> Result<(OwnedValue, OwnedValue)> {
+    rows.copy(first, count, kwargs, keep).map_err(Error::from)
+}
+
 /// A text whose size a caller chose.
 pub fn copy(text: &str) -> Result<String> {
     let mut copy = String::new();

@@ -142,6 +142,18 @@ impl<'a> Rows<'a> {
         self.width
     }
 
+    /// Copies some of them, as one TUPLE of their values, and the keyword arguments as a DICT.
+    pub fn copy(
+        &self,
+        first: usize,
+        count: usize,
+        kwargs: Args,
+        keep: Keep,
+    ) -> Result<(OwnedValue, OwnedValue), NotCopied> {
+        let items = &self.values[first * self.width..][..count * self.width];
+        Args { items, kwargs: kwargs.kwargs }.to_owned(keep)
+    }
+
     #[inline]
     pub fn row(&self, row: usize) -> &'a [subpy_value] {
         &self.values[row * self.width..][..self.width]

@@ -92,8 +92,32 @@ static void no_thread(uint64_t bad) {
   bool done = true;
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_thread_join(bad, &value, &error));
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_thread_wait(bad, 0, &done, &error));
-  CHECK(empty(&value) && !done);
+  int fd = 77;
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_thread_fd(bad, &fd, &error));
+  int before = finalized;
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_thread_notify(bad, finalize, NULL, &error));
+  CHECK(empty(&value) && !done && fd == -1 && finalized == before);
   subpy_thread_free(bad);
+}
+
+static bool never(void *userdata, size_t index, subpy_value *result, const subpy_error *failed) {
+  (void)userdata, (void)index, (void)result, (void)failed;
+  CHECK(false);
+}
+
+static void no_pool(uint64_t bad) {
+  subpy_run_request request = {.size = sizeof request, .what = SUBPY_RUN_CALL, .text = "f", .text_len = 1};
+  subpy_thread thread = 77;
+  subpy_pool_stats stats = {.size = sizeof stats, .done = 77};
+  subpy_value row = subpy_int(1);
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_pool_submit(bad, &request, &thread, &error));
+  CHECK(thread == 0);
+  thread = 77;
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_pool_submit_as(bad, 1, &request, &thread, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_pool_map(bad, &request, &row, 1, 1, 1, never, NULL, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_pool_get_stats(bad, &stats, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_pool_close(bad, NULL, &error));
+  CHECK(thread == 0 && stats.done == 0);
 }
 
 static void no_token(uint64_t bad, subpy_interp interp) {
@@ -130,8 +154,8 @@ static void no_queue(uint64_t bad, subpy_interp interp) {
 }
 
 static void handles_of_another_kind(subpy_interp interp, subpy_function function, subpy_thread thread,
-                                    subpy_cancel cancel, subpy_queue queue) {
-  const uint64_t all[] = {interp, function, thread, cancel, queue};
+                                    subpy_cancel cancel, subpy_queue queue, subpy_pool pool) {
+  const uint64_t all[] = {interp, function, thread, cancel, queue, pool};
   for (size_t i = 0; i < COUNT(all); i++) {
     CHECK(all[i] != 0 && all[i] < (UINT64_C(1) << 53));
     if (all[i] != interp) no_interpreter(all[i]);
@@ -139,6 +163,7 @@ static void handles_of_another_kind(subpy_interp interp, subpy_function function
     if (all[i] != thread) no_thread(all[i]);
     if (all[i] != cancel) no_token(all[i], interp);
     if (all[i] != queue) no_queue(all[i], interp);
+    if (all[i] != pool) no_pool(all[i]);
   }
 }
 
@@ -198,7 +223,9 @@ int main(void) {
   bool done = false;
   OK(subpy_thread_wait(thread, -1, &done, &error));
   CHECK(done);
-  handles_of_another_kind(interp, function, thread, cancel, queue);
+  subpy_pool pool = 0;
+  OK(subpy_pool_new(NULL, &pool, &error));
+  handles_of_another_kind(interp, function, thread, cancel, queue, pool);
   no_context();
   other_outputs();
   results(interp, other);
@@ -231,6 +258,7 @@ int main(void) {
   no_interpreter(interp);
   no_function(function);
   no_thread(thread);
+  no_pool(pool);
 
   /* In the next runtime CPython gives the same ids again; the handles are others. */
   subpy_interp next = create();
