@@ -83,6 +83,7 @@ c_tests! {
     race_guests
     race_host_exit
     race_output
+    race_queues
     race_pool
     race_refused_shutdown
     race_run_close
