@@ -1,8 +1,9 @@
 //! Values in the form that `python` reads and writes: one block of memory.
 
+use super::queue::Queue;
 use super::to_rust::WrongType;
 use super::value::{Tag, Value};
-use crate::manager::{Error, Kind, Result};
+use crate::manager::{self, Error, Kind, Result};
 use crate::value::{
     BIGINT, BYTES, Builder, DICT, LIST, MAX_DEPTH, OwnedValue, STR, TUPLE, ValueRef, View, subpy_value,
 };
@@ -42,6 +43,7 @@ fn copy(root: &Value) -> Result<OwnedValue> {
             Value::BigInt(text) => bytes(BIGINT, text.as_bytes())?,
             Value::Str(text) => bytes(STR, text.as_bytes())?,
             Value::Bytes(data) => bytes(BYTES, data)?,
+            Value::Queue(queue) => manager::append_queue(&queue.0, &mut builder).ok_or_else(no_memory)?,
             Value::Tuple(items) | Value::List(items) => {
                 let start = builder.array(items.len()).ok_or_else(no_memory)?;
                 let place = |index| Some(start + index * size_of::<subpy_value>());
@@ -123,6 +125,10 @@ pub(super) fn decode(root: ValueRef) -> Result<Value> {
                 }
                 container(next, Vec::new())?
             }
+            View::Queue(handle) => match manager::find_queue(handle) {
+                Some(queue) => Value::Queue(Queue(queue)),
+                None => return Err(Kind::NotFound("a queue in a value was freed".into()).into()),
+            },
             View::Unknown(kind) => return Err(WrongType::new(format!("kind {kind} is not known")).into()),
         };
         done = tagged(next, done)?;

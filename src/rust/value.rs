@@ -1,5 +1,7 @@
 //! Values.
 
+use super::queue::Queue;
+
 /// A value that crosses between Rust and Python, always as a copy.
 ///
 /// None, bool, int, float, str, bytes, tuple, list and dict cross exactly, in both directions. What Python returns
@@ -17,6 +19,7 @@
 /// | tuple | tuples of up to eight |
 /// | list | [`Vec`], arrays, `Box<[T]>`; to Python also slices |
 /// | dict | [`HashMap`], [`BTreeMap`]; [`Value::Dict`] keeps the order |
+/// | `subpy_queues.Queue` | [`Queue`] |
 ///
 /// [`HashMap`]: std::collections::HashMap
 /// [`BTreeMap`]: std::collections::BTreeMap
@@ -69,6 +72,8 @@ pub enum Value {
     /// what has no variant of its own, as the value that the tag says. Results have them only in interpreters with
     /// [`Config::tagged_values`](crate::Config::tagged_values)
     Tagged(Tag, Box<Value>),
+    /// a queue: the same one, and no copy
+    Queue(Queue),
 }
 
 /// What a [`Value::Tagged`] is, and in which form its value is then.
@@ -164,6 +169,7 @@ impl Value {
             Value::List(_) => "list",
             Value::Dict(_) => "dict",
             Value::Tagged(tag, _) => tag.type_name(),
+            Value::Queue(_) => "Queue",
         }
     }
 

@@ -341,6 +341,7 @@ impl subpy_value {
         }
     }
 
+    #[cfg(feature = "capi")]
     pub(crate) fn is_object(&self) -> bool {
         self.kind == OBJECT
     }
