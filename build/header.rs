@@ -19,6 +19,8 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("Threads", &["src/ffi/thread.rs"]),
     ("Limits", &["src/ffi/cancel.rs"]),
     ("Memory", &["src/ffi/memory.rs"]),
+    ("Queues", &["src/ffi/queue.rs"]),
+    ("Pools", &["src/ffi/pool.rs"]),
 ];
 
 pub fn write(root: &Path) {

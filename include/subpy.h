@@ -127,7 +127,7 @@ extern "C" {
 typedef int32_t subpy_status;
 
 /**
- * An interpreter. Handles (of interpreters, threads, functions and cancel tokens) are numbers below 2^53, never 0, and never used
+ * An interpreter. Handles (of interpreters, threads, functions, pools and so on) are numbers below 2^53, never 0, and never used
  * twice in a process. To use one that is stale or invented is an error, never undefined behaviour.
  */
 typedef uint64_t subpy_interp;
@@ -141,11 +141,14 @@ typedef uint64_t subpy_function;
 /** A cancel token, until it is freed. */
 typedef uint64_t subpy_cancel;
 
-/**
- * Told that the library has made its last call with this `userdata`: once, on any thread. Nothing of the library is
- * locked, so it may call any function; it must return, not unwind. NULL: nobody is told.
- */
-typedef void (*subpy_finalize_fn)(void *userdata);
+/** A Python object, until it is freed. Prepared functions are such objects too. */
+typedef uint64_t subpy_object;
+
+/** A queue, until it is freed. */
+typedef uint64_t subpy_queue;
+
+/** A pool of interpreters, until it is closed. */
+typedef uint64_t subpy_pool;
 
 /**
  * The name of a status code.
@@ -317,8 +320,83 @@ SUBPY_API void subpy_error_free(struct subpy_error *error);
 #define SUBPY_KIND_LIST 8
 /** dict: as_pairs, in insertion order */
 #define SUBPY_KIND_DICT 9
+/** an object that stays in Python: as_object */
+#define SUBPY_KIND_OBJECT 10
+/** memory that is shared and not copied: as_buffer */
+#define SUBPY_KIND_BUFFER 11
+/** a queue: as_queue */
+#define SUBPY_KIND_QUEUE 12
 /** the error of a row, only in results of subpy_function_call_many(), never an argument: as_error */
 #define SUBPY_KIND_ERROR 13
+/**
+ * set, as a LIST. This and the other tags are the low 8 bits of subpy_value.flags: what the value was in Python. A host
+ * that does not know them reads the kind as ever. Results have them only in interpreters with
+ * SUBPY_INTERP_TAGGED_VALUES; arguments may have them in any
+ */
+#define SUBPY_TAG_SET 1
+/** frozenset, as a TUPLE */
+#define SUBPY_TAG_FROZENSET 2
+/** complex, as a TUPLE of two FLOAT */
+#define SUBPY_TAG_COMPLEX 3
+/** datetime.date, as a STR: isoformat() */
+#define SUBPY_TAG_DATE 4
+/** datetime.time, as a STR: isoformat() */
+#define SUBPY_TAG_TIME 5
+/** datetime.datetime, as a STR: isoformat() */
+#define SUBPY_TAG_DATETIME 6
+/** datetime.timedelta, as a TUPLE of three INT: days, seconds, microseconds */
+#define SUBPY_TAG_TIMEDELTA 7
+/** decimal.Decimal, as a STR: str() */
+#define SUBPY_TAG_DECIMAL 8
+/** uuid.UUID, as a STR: str() */
+#define SUBPY_TAG_UUID 9
+/** a member of an Enum, as a TUPLE: "module:qualname", its name, its value. Members of a Flag may have no name: "" */
+#define SUBPY_TAG_ENUM 10
+/** an instance of a dataclass, as a DICT: "__class__": "module:qualname", and then its fields */
+#define SUBPY_TAG_DATACLASS 11
+/** Python may write to the memory */
+#define SUBPY_BUFFER_WRITABLE 1
+/**
+ * The memory is there for one call: when it returns, Python's views of it are revoked. Is there anything left that
+ * still uses it, such as a slice, then the call is SUBPY_ERROR_BUSY, the views stay safe, and `release` comes when they
+ * are gone
+ */
+#define SUBPY_BUFFER_LENT 2
+
+/**
+ * Told that the library has made its last call with this `userdata`: once, on any thread. Nothing of the library is
+ * locked, so it may call any function; it must return, not unwind. NULL: nobody is told.
+ */
+typedef void (*subpy_finalize_fn)(void *userdata);
+
+/**
+ * Memory that is shared and not copied: the host's, which Python sees as a memoryview, or an object's of Python, in a
+ * result. Python's counterpart: Py_buffer.
+ */
+typedef struct subpy_buffer {
+  /** sizeof(subpy_buffer) */
+  size_t size;
+  /** where the first element lies */
+  void *data;
+  /** how many bytes there are from `data` on */
+  size_t len;
+  /** what the elements are, in the letters of Python's struct module; NULL: "B", bytes */
+  const char *format;
+  /** the size of an element in bytes; 0: what the format says */
+  size_t itemsize;
+  /** how many elements there are in each of `ndim` dimensions; NULL: one dimension, of len / itemsize elements */
+  const size_t *shape;
+  /** how many bytes there are from one element to the next in each dimension; NULL: C contiguous */
+  const ptrdiff_t *strides;
+  /** how many dimensions; 0: 1 */
+  int32_t ndim;
+  /** SUBPY_BUFFER_* */
+  uint32_t flags;
+  /** told, once for each time that the buffer was passed, when Python has let go of it; NULL: the memory stays for ever */
+  subpy_finalize_fn release;
+  /** passed to `release` */
+  void *userdata;
+} subpy_buffer;
 
 /** The payload of a subpy_value. BIGINT uses as_str; NONE uses nothing. */
 typedef union subpy_value_data {
@@ -332,6 +410,12 @@ typedef union subpy_value_data {
   const uint8_t *as_bytes;
   /** TUPLE and LIST */
   const struct subpy_value *as_items;
+  /** OBJECT: its handle */
+  uint64_t as_object;
+  /** BUFFER */
+  const struct subpy_buffer *as_buffer;
+  /** QUEUE: its handle */
+  uint64_t as_queue;
   /** BOOL: one byte is read, true unless 0; all eight are written */
   bool as_bool;
   /** DICT */
@@ -352,7 +436,10 @@ typedef union subpy_value_data {
 typedef struct subpy_value {
   /** one of SUBPY_KIND_* */
   int32_t kind;
-  /** 0. In results, the library's mark: a result may be passed as an argument, but any other bit is an error */
+  /**
+   * one of SUBPY_TAG_* or 0; and in results the library's mark: a result may be passed as an argument, but any other
+   * bit is an error
+   */
   uint32_t flags;
   /** how many bytes (STR, BYTES, BIGINT), items (TUPLE, LIST) or pairs (DICT); ignored for the other kinds */
   size_t len;
@@ -397,6 +484,15 @@ SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_list(const struct subpy_value
 
 /** A dict that borrows `len` pairs. */
 SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_dict(const struct subpy_pair *pairs, size_t len);
+
+/** A memoryview of `buffer`, which must not change until the call returns that the value is passed to. */
+SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_value_from_buffer(const struct subpy_buffer *buffer);
+
+/** An object of Python's, to be passed to its own interpreter. The handle stays the caller's. */
+SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_value_from_object(subpy_object object);
+
+/** A queue. The handle stays the caller's. */
+SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_value_from_queue(subpy_queue queue);
 
 /**
  * Look up a STR key in a DICT. The pairs are compared one by one.
@@ -621,6 +717,11 @@ SUBPY_NODISCARD SUBPY_API const char *subpy_python_library(void);
 #define SUBPY_INTERP_UNBUFFERED 32
 /** sys.stdin is at its end: input() raises EOFError. Descriptor 0 stays what it is, for os.read(0) and child processes. */
 #define SUBPY_INTERP_NO_STDIN 64
+/**
+ * Sets, complex numbers, dates and times, decimals, UUIDs, enums and dataclasses come out as tagged values (SUBPY_TAG_*),
+ * where they are SUBPY_ERROR_NOT_SHAREABLE otherwise: in results, and as arguments of host functions.
+ */
+#define SUBPY_INTERP_TAGGED_VALUES 128
 /** The interpreter counts the memory that it uses: see subpy_memory(). Needs SUBPY_GIL_OWN. */
 #define SUBPY_INTERP_COUNT_MEMORY 256
 
@@ -886,6 +987,19 @@ SUBPY_API subpy_status subpy_set_output(subpy_interp interp, subpy_output_fn fn,
  * SUBPY_ERROR_BUSY until it ends. What then becomes of it is not told to anybody.
  */
 #define SUBPY_ABANDON 2
+/** the result stays in Python: a handle of the object comes back (SUBPY_KIND_OBJECT), whatever it is */
+#define SUBPY_RESULT_OBJECT 4
+/** what has no value, anywhere in the result, comes back as a handle of the object (SUBPY_KIND_OBJECT) */
+#define SUBPY_RESULT_OBJECTS 8
+/** bytes, bytearray, array, memoryview, any C contiguous buffer in the result is shared, not copied (SUBPY_KIND_BUFFER) */
+#define SUBPY_RESULT_BUFFER 16
+/**
+ * lists and tuples that are not empty and have floats alone, or ints alone that fit 64 bits, come back as an array:
+ * SUBPY_KIND_BUFFER of format "d" or "q"
+ */
+#define SUBPY_RESULT_ARRAY 32
+/** an awaitable that the code returns is run to its end on the event loop of the interpreter (of the session, in one) */
+#define SUBPY_RUN_ASYNC 64
 
 /** What subpy_run() and subpy_run_in_thread() are to run. Fields that do not apply must be zero. */
 typedef struct subpy_run_request {
@@ -895,7 +1009,7 @@ typedef struct subpy_run_request {
   subpy_interp interp;
   /** SUBPY_RUN_EXEC, _EVAL, _CALL or _FUNCTION */
   int32_t what;
-  /** SUBPY_KEEP_INDENT, for exec; SUBPY_ABANDON, for subpy_run_in_thread() */
+  /** SUBPY_KEEP_INDENT, for exec; SUBPY_ABANDON, for subpy_run_in_thread(); SUBPY_RESULT_* and SUBPY_RUN_ASYNC */
   uint32_t flags;
   /** the source, expression or callable, in UTF-8; not for a function */
   const char *text;
@@ -1324,8 +1438,18 @@ SUBPY_API subpy_status subpy_leave(subpy_interp interp, subpy_error **error);
 /* ---------------------------------------------------------------------------------------------------------------------
  * Threads
  *
- * Runs on threads of their own. Each has one outcome, which goes to whoever joins it.
+ * Runs on threads of their own, and tasks of pools. Each has one outcome, which goes to whoever joins it.
  * --------------------------------------------------------------------------------------------------------------------- */
+
+/**
+ * Called when the run of a thread has ended.
+ *
+ * @param userdata  what was given with the function
+ *
+ * Called on any thread, without a GIL and with nothing of the library locked, so it may call any function; but others
+ * wait for it to return, so it should pass the word on and no more. It must return, not unwind.
+ */
+typedef void (*subpy_notify_fn)(void *userdata);
 
 /**
  * Call something by its name on a new thread of its own. The callable and the arguments are copied first. Python:
@@ -1375,6 +1499,39 @@ SUBPY_API subpy_status subpy_thread_join(subpy_thread thread, subpy_value *resul
  * Any thread.
  */
 SUBPY_API subpy_status subpy_thread_wait(subpy_thread thread, int64_t timeout_ms, bool *done, subpy_error **error);
+
+/**
+ * Have a function called when the run of a thread has ended, or was given up (SUBPY_ABANDON): once, and at once, before
+ * this returns, if that is so already. It is called even if the thread is joined or freed meanwhile.
+ *
+ * @param thread    the thread
+ * @param fn        the function, not NULL
+ * @param userdata  passed on to `fn`
+ * @param error     optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK: `fn` was called or will be; otherwise it will not:
+ *         SUBPY_ERROR_INVALID_ARGUMENT  `fn` is NULL
+ *         SUBPY_ERROR_NOT_FOUND         no such thread, or it was joined or freed
+ *
+ * Any thread. To call this again is to have one more function called. Python: Future.add_done_callback().
+ */
+SUBPY_API subpy_status subpy_thread_notify(subpy_thread thread, subpy_notify_fn fn, void *userdata,
+    subpy_error **error);
+
+/**
+ * A file descriptor that becomes readable when the run of a thread has ended, or was given up: for poll(), epoll and
+ * event loops.
+ *
+ * @param thread  the thread
+ * @param fd      receives the descriptor. It belongs to the thread and is closed when that is joined or freed: do not
+ *                read or close it
+ * @param error   optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK, with the same descriptor each time; `fd` is -1 otherwise:
+ *         SUBPY_ERROR_NOT_FOUND    no such thread, or it was joined or freed
+ *         SUBPY_ERROR_INTERPRETER  the process has no descriptor left
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_thread_fd(subpy_thread thread, int *fd, subpy_error **error);
 
 /**
  * Forget a thread. Its run goes on; if it fails, or has failed, the traceback is printed to stderr, as Python does it
@@ -1485,6 +1642,421 @@ typedef struct subpy_memory_info {
  * Any thread.
  */
 SUBPY_API subpy_status subpy_memory(subpy_interp interp, struct subpy_memory_info *info, subpy_error **error);
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * Queues
+ *
+ * Queues between the program and interpreters, and between interpreters. What is put in is copied, once; it is what
+ * subpy_call() can pass, but for objects. Any number of threads may put and get at the same time, and each item comes
+ * out once, in the order in which it went in. A queue belongs to no interpreter and to no runtime: it stays as it is
+ * when these end, until the last who has it gives it up.
+ *
+ * In Python they are the Queue of the module `subpy_queues`: pass one as a value (subpy_value_from_queue()), with
+ * subpy_prepare_main() for example. Python's counterpart: concurrent.interpreters.Queue.
+ * --------------------------------------------------------------------------------------------------------------------- */
+
+/** What a queue is to be. All bytes zero, but for `size`, are the defaults. */
+typedef struct subpy_queue_options {
+  /** sizeof(subpy_queue_options) */
+  size_t size;
+  /** how many items have room; 0: as many as memory has */
+  size_t capacity;
+  /** 0 */
+  uint64_t flags;
+} subpy_queue_options;
+
+/**
+ * Make a queue.
+ *
+ * @param options  NULL: the defaults
+ * @param queue    the new queue, not NULL; to be freed with subpy_queue_free()
+ * @param error    optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; SUBPY_ERROR_INVALID_ARGUMENT when `queue` is NULL, or an option makes no sense
+ *
+ * Any thread, also before subpy_init() and after subpy_shutdown(). Python's counterpart: subpy_queues.create().
+ */
+SUBPY_API subpy_status subpy_queue_new(const struct subpy_queue_options *options, subpy_queue *queue,
+    subpy_error **error);
+
+/**
+ * Make a handle of one's own, for example of a queue in a result, which is gone with the result.
+ *
+ * @param queue  the queue
+ * @param own    another handle of the same queue, not NULL; to be freed with subpy_queue_free()
+ * @param error  optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; SUBPY_ERROR_INVALID_ARGUMENT when `own` is NULL; SUBPY_ERROR_NOT_FOUND
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_queue_keep(subpy_queue queue, subpy_queue *own, subpy_error **error);
+
+/**
+ * Put a copy of a value into a queue. When this is SUBPY_OK the value is in; otherwise it is not.
+ *
+ * While there is no room, this waits. A wait ends early when the thread is in a run that is to end.
+ *
+ * @param queue       the queue
+ * @param value       not NULL
+ * @param timeout_ms  how long to wait for room at most, in milliseconds; 0: do not wait; -1: no limit
+ * @param error       optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK;
+ *         SUBPY_ERROR_TIMEOUT           there was no room in time
+ *         SUBPY_ERROR_WRONG_STATE       the queue is closed
+ *         SUBPY_ERROR_INTERRUPTED       the run that this thread is in was cancelled
+ *         SUBPY_ERROR_NOT_SHAREABLE     there is an object in the value
+ *         SUBPY_ERROR_NOT_FOUND         no such queue
+ *         SUBPY_ERROR_INVALID_ARGUMENT  a value that makes no sense, or a `timeout_ms` less than -1
+ *         SUBPY_ERROR_NO_MEMORY
+ *
+ * Any thread. Python's counterpart: Queue.put().
+ */
+SUBPY_API subpy_status subpy_queue_put(subpy_queue queue, const subpy_value *value, int64_t timeout_ms,
+    subpy_error **error);
+
+/**
+ * The same, with a cancel token that ends the wait.
+ *
+ * @param queue       as in subpy_queue_put()
+ * @param value       likewise
+ * @param timeout_ms  likewise
+ * @param cancel      the token; 0: none
+ * @param error       optional; set on failure, to be freed with subpy_error_free()
+ * @return as subpy_queue_put(); SUBPY_ERROR_INTERRUPTED when the token was fired, before or meanwhile;
+ *         SUBPY_ERROR_NOT_FOUND when there is no such token
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_queue_put_with(subpy_queue queue, const subpy_value *value, int64_t timeout_ms,
+    subpy_cancel cancel, subpy_error **error);
+
+/**
+ * Take the first item out of a queue. When this is SUBPY_OK the item is the caller's; otherwise none was taken.
+ *
+ * While there is none, this waits. A wait ends early when the thread is in a run that is to end.
+ *
+ * @param queue       the queue
+ * @param timeout_ms  how long to wait for an item at most, in milliseconds; 0: do not wait; -1: no limit
+ * @param value       the item, not NULL; to be freed with subpy_value_free()
+ * @param error       optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK;
+ *         SUBPY_ERROR_TIMEOUT           there was none in time
+ *         SUBPY_ERROR_WRONG_STATE       the queue is closed, and empty
+ *         SUBPY_ERROR_INTERRUPTED       the run that this thread is in was cancelled
+ *         SUBPY_ERROR_NOT_FOUND         no such queue
+ *         SUBPY_ERROR_INVALID_ARGUMENT  `value` is NULL, or `timeout_ms` is less than -1
+ *
+ * Any thread. Python's counterpart: Queue.get().
+ */
+SUBPY_API subpy_status subpy_queue_get(subpy_queue queue, int64_t timeout_ms, subpy_value *value,
+    subpy_error **error);
+
+/**
+ * The same, with a cancel token that ends the wait.
+ *
+ * @param queue       as in subpy_queue_get()
+ * @param timeout_ms  likewise
+ * @param value       likewise
+ * @param cancel      the token; 0: none
+ * @param error       optional; set on failure, to be freed with subpy_error_free()
+ * @return as subpy_queue_get(); SUBPY_ERROR_INTERRUPTED when the token was fired, before or meanwhile;
+ *         SUBPY_ERROR_NOT_FOUND when there is no such token
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_queue_get_with(subpy_queue queue, int64_t timeout_ms, subpy_value *value,
+    subpy_cancel cancel, subpy_error **error);
+
+/**
+ * How many items are in a queue. Others may change that at any time.
+ *
+ * @param queue  the queue
+ * @param len    receives it; may be NULL
+ * @param error  optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND
+ *
+ * Any thread. Python's counterpart: Queue.qsize().
+ */
+SUBPY_API subpy_status subpy_queue_len(subpy_queue queue, size_t *len, subpy_error **error);
+
+/**
+ * A descriptor for poll(), epoll and the event loops that are made of them: readable while there is something to get,
+ * or the queue is closed.
+ *
+ * Others may be faster: then subpy_queue_get() with a `timeout_ms` of 0 is SUBPY_ERROR_TIMEOUT, and the descriptor not
+ * readable any more.
+ *
+ * @param queue  the queue
+ * @param fd     receives the same one each time; the queue closes it in its end: do not read it, write to it or close
+ *               it. -1 on failure
+ * @param error  optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_INTERPRETER when the system has none left
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_queue_fd(subpy_queue queue, int32_t *fd, subpy_error **error);
+
+/**
+ * Close a queue: nothing goes in any more, and what is in it can still be taken out. Whoever waits is woken.
+ *
+ * @param queue  the queue; one that is closed stays so
+ * @param error  optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND
+ *
+ * Any thread. Python's counterpart: Queue.close().
+ */
+SUBPY_API subpy_status subpy_queue_close(subpy_queue queue, subpy_error **error);
+
+/**
+ * Give a handle up. The queue goes with the last one, when no value, no item and no Python object has it either; what is
+ * in it goes too. Who waits goes on waiting: close the queue to end that.
+ *
+ * @param queue  the queue; 0, or a handle that was given up already, is ignored
+ *
+ * Works after subpy_shutdown() too. Any thread.
+ */
+SUBPY_API void subpy_queue_free(subpy_queue queue);
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * Pools
+ *
+ * A pool has a number of interpreters, each with a thread of its own, and runs tasks in them: requests as for
+ * subpy_run(), whose outcomes are threads that can be waited for, joined, cancelled and freed. docs/pools.md says more.
+ *
+ * Tasks begin in the order in which they were submitted. Submitters, if there are several, take turns. An interpreter is
+ * replaced when a run in it was interrupted, ran out of memory or was given up, because what it holds may be in any
+ * state then, and when it has done its share. Interpreters that are made in advance take its place, and nobody waits
+ * while the old one is closed.
+ * --------------------------------------------------------------------------------------------------------------------- */
+
+/** A task for which there is no room is refused with SUBPY_ERROR_BUSY, and does not wait. */
+#define SUBPY_POOL_REFUSE 1
+/** No interpreter is made in advance: one that takes another's place is made when it is needed. */
+#define SUBPY_POOL_NO_SPARES 2
+
+/**
+ * Prepares a new interpreter of a pool, before its setup runs: with subpy_define() or subpy_set_output(), say.
+ *
+ * @param userdata  what was given with the function
+ * @param interp    the interpreter
+ *
+ * Called on a thread of the pool's, without a GIL; for several interpreters at the same time. It must return, not
+ * unwind, and must not close the pool.
+ */
+typedef void (*subpy_prepare_fn)(void *userdata, subpy_interp interp);
+
+/** Options of subpy_pool_new(). Zero is the default of every field. */
+typedef struct subpy_pool_options {
+  /** sizeof(subpy_pool_options) */
+  size_t size;
+  /** how many interpreters run tasks at the same time; 0: one a core */
+  size_t workers;
+  /** how many tasks may wait; 0: 16 a worker. Beyond it subpy_pool_submit() waits, see SUBPY_POOL_REFUSE */
+  size_t backlog;
+  /** how many interpreters are ready to take the place of one that is replaced; 0: one, see SUBPY_POOL_NO_SPARES */
+  size_t spares;
+  /** how the interpreters are created; NULL: the defaults */
+  const subpy_interp_options *interp;
+  /** statements that run once in each interpreter, in UTF-8; NULL: none */
+  const char *setup;
+  /** the length of `setup` in bytes, or SUBPY_AUTO_LEN */
+  size_t setup_len;
+  /** called with each new interpreter; NULL: nothing is */
+  subpy_prepare_fn prepare;
+  /** passed on to `prepare` and `finalize` */
+  void *userdata;
+  /**
+   * called with `userdata` when `prepare` will not be called any more: the pool was closed, or subpy_pool_new() has
+   * failed
+   */
+  subpy_finalize_fn finalize;
+  /** how many runs there are in one interpreter before it is replaced; 0: any number */
+  uint64_t runs_per_worker;
+  /** SUBPY_POOL_* */
+  uint64_t flags;
+} subpy_pool_options;
+
+/**
+ * Takes what became of one row of subpy_pool_map().
+ *
+ * @param userdata  what was given with the function
+ * @param index     the row
+ * @param result    what the call has returned; NULL after an error. It is freed when the function returns, unless taken:
+ *                  by copying the struct and setting this one to subpy_none()
+ * @param error     NULL, or the error of the call, which is freed when the function returns
+ * @return true: go on; false: what is left is cancelled
+ *
+ * Called on the thread that called subpy_pool_map(), without a GIL, with one row after the other. It must return, not
+ * unwind.
+ */
+typedef bool (*subpy_map_fn)(void *userdata, size_t index, subpy_value *result, const subpy_error *error);
+
+/** What a pool has done, and has to do. The times are those of all tasks so far, a sixteenth too large at most. */
+typedef struct subpy_pool_stats {
+  /** sizeof(subpy_pool_stats) */
+  size_t size;
+  /** interpreters that run tasks; one that is replaced at this moment is not among them */
+  uint64_t workers;
+  /** interpreters that are ready to take the place of one of those */
+  uint64_t spares;
+  /** tasks that wait */
+  uint64_t queued;
+  /** tasks that run */
+  uint64_t running;
+  /** tasks that were accepted: queued, running and done */
+  uint64_t submitted;
+  /** tasks that have ended, whatever their outcome */
+  uint64_t done;
+  /** those of them that ended with an error */
+  uint64_t failed;
+  /** those of them that ended with SUBPY_ERROR_INTERRUPTED */
+  uint64_t cancelled;
+  /** interpreters that were replaced */
+  uint64_t replaced;
+  /** how long tasks waited before they began, in microseconds: half of them no longer than this */
+  uint64_t wait_p50_us;
+  /** nine of ten */
+  uint64_t wait_p90_us;
+  /** 99 of 100 */
+  uint64_t wait_p99_us;
+  /** how long tasks ran, in microseconds: half of them no longer than this */
+  uint64_t run_p50_us;
+  /** nine of ten */
+  uint64_t run_p90_us;
+  /** 99 of 100 */
+  uint64_t run_p99_us;
+  /**
+   * interpreters that were replaced and cannot be closed, because of threads that Python code has left in them. They
+   * are tried again every few seconds, and when the pool is closed
+   */
+  uint64_t left;
+} subpy_pool_stats;
+
+/**
+ * Make a pool, and wait until all of its interpreters are ready. Starts the runtime if it is not running. Python:
+ * InterpreterPoolExecutor.
+ *
+ * No thread is started in the process for pools before the first one is made. A pool has a thread for each worker, one
+ * that makes spare interpreters, and one that closes old ones.
+ *
+ * @param options  NULL for the defaults
+ * @param pool     the new pool, not NULL; to be closed with subpy_pool_close(), or by subpy_shutdown()
+ * @param error    optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; any error of subpy_create();
+ *         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense, or `pool` is NULL
+ *         and the error of the setup, if that fails
+ *
+ * If a later interpreter cannot be made, the others go on, and it is tried again: when nobody has an interpreter, with
+ * each task, which fails with the error if it is of no use.
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_pool_new(const struct subpy_pool_options *options, subpy_pool *pool,
+    subpy_error **error);
+
+/**
+ * Have a pool run what the request says, as soon as a worker is free. Everything the request points to is copied first.
+ *
+ * The time of `timeout_ms` counts from when the run starts. A cancel token also takes a task out of the queue, and ends
+ * the wait for room. With SUBPY_ABANDON a worker whose task was stopped and does not end is replaced: the pool goes on,
+ * and the old thread ends when its code does. The result's objects, if SUBPY_RESULT_* asks for such, are of the
+ * interpreter in which the task has run, and go when that is replaced or the pool is closed.
+ *
+ * Waits while the pool has no room, unless SUBPY_POOL_REFUSE says otherwise: until it has, or is closed, or the token is
+ * fired, or a run is stopped that this thread is inside of. A task can submit others to its own pool. If it waits for
+ * them, another worker has to be free to run them: when every worker waits like this, they wait until they are stopped.
+ *
+ * @param pool     the pool
+ * @param request  what to run: an exec, eval or call, with `interp` 0
+ * @param outcome  receives the thread to be joined or freed; NULL: it is freed at once, and an error printed
+ * @param error    optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK when the task waits or runs;
+ *         SUBPY_ERROR_INVALID_ARGUMENT  as for subpy_run(); also for a prepared function, and for an interpreter
+ *         SUBPY_ERROR_NOT_FOUND         no such pool
+ *         SUBPY_ERROR_BUSY              the pool has no room (SUBPY_POOL_REFUSE), or is closing
+ *         SUBPY_ERROR_INTERRUPTED       cancelled while it waited for room
+ *         SUBPY_ERROR_TIMEOUT           the run that this thread is inside of timed out while it waited for room
+ *         SUBPY_ERROR_WRONG_STATE       the pool was closed
+ *
+ * Any thread. Python: Executor.submit().
+ */
+SUBPY_API subpy_status subpy_pool_submit(subpy_pool pool, const subpy_run_request *request, subpy_thread *outcome,
+    subpy_error **error);
+
+/**
+ * The same for one of several submitters. Those that have tasks in the queue take turns, one task each, so that one
+ * with many does not keep the others waiting. subpy_pool_submit() is for submitter 0.
+ *
+ * @param pool       the pool
+ * @param submitter  any number
+ * @param request    as for subpy_pool_submit()
+ * @param outcome    as for subpy_pool_submit()
+ * @param error      optional; set on failure, to be freed with subpy_error_free()
+ * @return as subpy_pool_submit(). Any thread.
+ */
+SUBPY_API subpy_status subpy_pool_submit_as(subpy_pool pool, uint64_t submitter, const subpy_run_request *request,
+    subpy_thread *outcome, subpy_error **error);
+
+/**
+ * Call something once for each row of arguments, in all of the pool's interpreters, and take the results in the order
+ * of the rows, as they come. Python: Executor.map().
+ *
+ * Each row is a run of its own, to which the request's limits, `kwargs` and output apply. A few tasks wait or run at
+ * the same time, not all of them. A row that fails has an error, and the others go on.
+ *
+ * @param pool      the pool
+ * @param request   what to call: SUBPY_RUN_CALL, `interp` 0, without `args` and SUBPY_ABANDON
+ * @param rows      `count` times `nargs` values, row after row; copied as they are needed; may be NULL when there are none
+ * @param count     how many rows
+ * @param nargs     how many arguments in each
+ * @param chunk     how many rows make a task: more cost less, and are less evenly spread; 0: 1
+ * @param fn        takes the results; NULL: nobody does, and the first error ends it
+ * @param userdata  passed on to `fn`
+ * @param error     optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK when all rows were passed on, or `fn` has returned false; any error of subpy_pool_submit();
+ *         SUBPY_ERROR_INTERRUPTED  the request's token was fired, also for rows that have begun
+ *
+ * Has returned from nothing before all that it began has ended. Any thread, but a task of the pool: as one that waits,
+ * see subpy_pool_submit().
+ */
+SUBPY_API subpy_status subpy_pool_map(subpy_pool pool, const subpy_run_request *request, const subpy_value *rows,
+    size_t count, size_t nargs, size_t chunk, subpy_map_fn fn, void *userdata, subpy_error **error);
+
+/**
+ * What a pool has done, and has to do.
+ *
+ * @param pool   the pool
+ * @param stats  `size` must be set; receives the rest, as far as it has room, and zero on failure
+ * @param error  optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_INVALID_ARGUMENT when `stats` is NULL, or its size makes no
+ *         sense. Any thread.
+ */
+SUBPY_API subpy_status subpy_pool_get_stats(subpy_pool pool, struct subpy_pool_stats *stats, subpy_error **error);
+
+/**
+ * Close a pool and its interpreters, as subpy_close_with() closes one. Python: Executor.shutdown().
+ *
+ * With SUBPY_CLOSE_DRAIN the tasks that run or wait may finish, and new ones are SUBPY_ERROR_BUSY. With
+ * SUBPY_CLOSE_INTERRUPT those that wait are cancelled and those that run are interrupted. If the time is over before
+ * that is done, the pool goes on as before, but for what was cancelled or interrupted. A task that was given up
+ * (SUBPY_ABANDON) is not waited for.
+ *
+ * Then the pool has ended: nothing can be submitted any more, and its threads are gone. If one of its interpreters
+ * cannot be closed in time, the error says why; to call this again is to try that again.
+ *
+ * @param pool     the pool
+ * @param options  NULL: as if all bytes were zero, which waits for nothing
+ * @param error    optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK: the handle is gone. Outcomes that were not joined can still be joined;
+ *         SUBPY_ERROR_BUSY              tasks run or wait, or an interpreter has not come to rest; the message names them
+ *         SUBPY_ERROR_TIMEOUT           an interpreter is ending, and has not ended in time
+ *         SUBPY_ERROR_NOT_FOUND         no such pool; it may be closed already
+ *         SUBPY_ERROR_WRONG_STATE       called from a task of the pool, or from what that has called; or this CPython
+ *                                       cannot be interrupted
+ *         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_pool_close(subpy_pool pool, const subpy_close_options *options, subpy_error **error);
 
 #ifdef __cplusplus
 } /* extern "C" */

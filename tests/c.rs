@@ -25,6 +25,7 @@ macro_rules! c_tests {
 
 c_tests! {
     arenas
+    arrays
     basics
     block
     busy
@@ -66,6 +67,13 @@ c_tests! {
     nested
     no_memory
     output
+    queues
+    queues_cpython
+    pool
+    pool_close
+    pool_limits
+    pool_map
+    pool_outcomes
     race_all
     race_cancel
     race_close_shutdown
@@ -75,6 +83,7 @@ c_tests! {
     race_guests
     race_host_exit
     race_output
+    race_pool
     race_refused_shutdown
     race_run_close
     race_shutdown_with
@@ -91,6 +100,7 @@ c_tests! {
     sources
     state_blocks
     syntax
+    tagged
     thread_end
     threads
     values_exact

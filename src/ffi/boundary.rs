@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::error::subpy_error;
 use super::status::{SUBPY_AUTO_LEN, SUBPY_OK, subpy_status};
 use crate::manager::{Error, Kind, Ran, Result, forked};
-use crate::value::{self, OwnedValue, subpy_value};
+use crate::value::{self, OwnedValue, Wanted, subpy_value};
 
 /// A function that can fail and has no output.
 ///
@@ -57,10 +57,10 @@ unsafe fn failure(error: *mut *mut subpy_error, failed: Error) -> subpy_status {
 pub unsafe fn run(
     result: *mut subpy_value,
     error: *mut *mut subpy_error,
-    body: impl FnOnce(Option<&mut OwnedValue>) -> Ran,
+    body: impl FnOnce(Wanted) -> Ran,
 ) -> subpy_status {
     let mut value = OwnedValue::none();
-    let wanted = (!result.is_null()).then_some(&mut value);
+    let wanted = Wanted::value((!result.is_null()).then_some(&mut value));
     // SAFETY: promised by the caller.
     unsafe {
         let status = status(error, || body(wanted));

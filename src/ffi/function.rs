@@ -115,7 +115,7 @@ pub unsafe extern "C" fn subpy_function_call_many(
             known_flags(flags.into(), SUBPY_RETURN_ERRORS.into(), "flags")?;
             let mut collect = |error, results: &mut Builder| results.attach_error(subpy_error::in_results(error));
             let mut collect = (flags & SUBPY_RETURN_ERRORS != 0).then_some(&mut collect as _);
-            if collect.is_some() && wanted.is_none() {
+            if collect.is_some() && wanted.result.is_none() {
                 invalid("results is NULL: the errors that SUBPY_RETURN_ERRORS asks for would be lost")?;
             }
             let rows = Rows::check(rows, count, nargs).or_else(invalid)?;

@@ -45,6 +45,9 @@ pub const SUBPY_INTERP_NO_EXTENSION_CHECK: u64 = 16;
 pub const SUBPY_INTERP_UNBUFFERED: u64 = 32;
 /// sys.stdin is at its end: input() raises EOFError. Descriptor 0 stays what it is, for os.read(0) and child processes.
 pub const SUBPY_INTERP_NO_STDIN: u64 = 64;
+/// Sets, complex numbers, dates and times, decimals, UUIDs, enums and dataclasses come out as tagged values (SUBPY_TAG_*),
+/// where they are SUBPY_ERROR_NOT_SHAREABLE otherwise: in results, and as arguments of host functions.
+pub const SUBPY_INTERP_TAGGED_VALUES: u64 = 128;
 /// The interpreter counts the memory that it uses: see subpy_memory(). Needs SUBPY_GIL_OWN.
 pub const SUBPY_INTERP_COUNT_MEMORY: u64 = 256;
 
@@ -108,7 +111,7 @@ pub unsafe extern "C" fn subpy_create(
 
 /// # Safety
 /// `path` must point to `path_len` C strings.
-unsafe fn to_options(options: &subpy_interp_options) -> Result<Options> {
+pub(super) unsafe fn to_options(options: &subpy_interp_options) -> Result<Options> {
     let known = SUBPY_INTERP_ALLOW_FORK
         | SUBPY_INTERP_ALLOW_EXEC
         | SUBPY_INTERP_NO_THREADS
@@ -116,6 +119,7 @@ unsafe fn to_options(options: &subpy_interp_options) -> Result<Options> {
         | SUBPY_INTERP_NO_EXTENSION_CHECK
         | SUBPY_INTERP_UNBUFFERED
         | SUBPY_INTERP_NO_STDIN
+        | SUBPY_INTERP_TAGGED_VALUES
         | SUBPY_INTERP_COUNT_MEMORY;
     known_flags(options.flags, known, "subpy_interp_options.flags")?;
     let shared_gil = match options.gil {
@@ -152,6 +156,7 @@ unsafe fn to_options(options: &subpy_interp_options) -> Result<Options> {
         no_extension_check: has(SUBPY_INTERP_NO_EXTENSION_CHECK),
         unbuffered: has(SUBPY_INTERP_UNBUFFERED),
         no_stdin: has(SUBPY_INTERP_NO_STDIN),
+        tagged_values: has(SUBPY_INTERP_TAGGED_VALUES),
         count_memory: has(SUBPY_INTERP_COUNT_MEMORY),
         path,
     };

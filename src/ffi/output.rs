@@ -105,10 +105,17 @@ pub(super) struct RunOutput {
 
 // SAFETY: the declaration says that it is called on any thread.
 unsafe impl Send for RunOutput {}
+// SAFETY: as above.
+unsafe impl Sync for RunOutput {}
 
 impl RunOutput {
     pub fn new(output: subpy_output_fn, userdata: *mut c_void, interp: subpy_interp) -> Option<RunOutput> {
         output.map(|call| RunOutput { call, userdata, interp })
+    }
+
+    /// The same, for what is printed in that interpreter.
+    pub fn of(self, interp: subpy_interp) -> RunOutput {
+        RunOutput { interp, ..self }
     }
 
     /// For text that ends with a NUL.

@@ -12,7 +12,7 @@ use super::output::{RunOutput, subpy_output_fn};
 use super::status::{subpy_cancel, subpy_function, subpy_interp, subpy_status};
 use super::thread::start;
 use crate::manager::{self, Callback, Code, Function, InThread, Limits, Result};
-use crate::value::{Args, subpy_value};
+use crate::value::{Args, Results, Wanted, subpy_value};
 
 /// exec: statements
 pub const SUBPY_RUN_EXEC: i32 = 1;
@@ -29,6 +29,22 @@ pub const SUBPY_KEEP_INDENT: u32 = 1;
 /// blocked in C or catches every exception. It goes on all the same: its interpreter stays busy, and subpy_shutdown() is
 /// SUBPY_ERROR_BUSY until it ends. What then becomes of it is not told to anybody.
 pub const SUBPY_ABANDON: u32 = 2;
+/// the result stays in Python: a handle of the object comes back (SUBPY_KIND_OBJECT), whatever it is
+pub const SUBPY_RESULT_OBJECT: u32 = 4;
+/// what has no value, anywhere in the result, comes back as a handle of the object (SUBPY_KIND_OBJECT)
+pub const SUBPY_RESULT_OBJECTS: u32 = 8;
+/// bytes, bytearray, array, memoryview, any C contiguous buffer in the result is shared, not copied (SUBPY_KIND_BUFFER)
+pub const SUBPY_RESULT_BUFFER: u32 = 16;
+/// lists and tuples that are not empty and have floats alone, or ints alone that fit 64 bits, come back as an array:
+/// SUBPY_KIND_BUFFER of format "d" or "q"
+pub const SUBPY_RESULT_ARRAY: u32 = 32;
+/// an awaitable that the code returns is run to its end on the event loop of the interpreter (of the session, in one)
+pub const SUBPY_RUN_ASYNC: u32 = 64;
+
+/// The flags of this kind that there are, and that this version has.
+const RESULT_FLAGS: u32 =
+    SUBPY_RESULT_OBJECT | SUBPY_RESULT_OBJECTS | SUBPY_RESULT_BUFFER | SUBPY_RESULT_ARRAY | SUBPY_RUN_ASYNC;
+const RESULT_FLAGS_HERE: u32 = SUBPY_RESULT_ARRAY;
 
 /// What subpy_run() and subpy_run_in_thread() are to run. Fields that do not apply must be zero.
 #[repr(C)]
@@ -41,7 +57,7 @@ pub struct subpy_run_request {
     pub interp: subpy_interp,
     /// SUBPY_RUN_EXEC, _EVAL, _CALL or _FUNCTION
     pub what: i32,
-    /// SUBPY_KEEP_INDENT, for exec; SUBPY_ABANDON, for subpy_run_in_thread()
+    /// SUBPY_KEEP_INDENT, for exec; SUBPY_ABANDON, for subpy_run_in_thread(); SUBPY_RESULT_* and SUBPY_RUN_ASYNC
     pub flags: u32,
     /// the source, expression or callable, in UTF-8; not for a function
     pub text: *const c_char,
@@ -98,7 +114,7 @@ pub unsafe extern "C" fn subpy_exec(
     unsafe {
         boundary::status(error, || {
             let source = text(code, len, "code")?;
-            manager::run(interp, Code::Exec { source, filename: None, keep_indent: false }, None)
+            manager::run(interp, Code::Exec { source, filename: None, keep_indent: false }, Wanted::value(None))
         })
     }
 }
@@ -193,7 +209,13 @@ pub unsafe extern "C" fn subpy_run(
             }
             let mut output = request.output.map(RunOutput::callback);
             let output = output.as_mut().map(|output| output as manager::RunOutput);
-            manager::run_with(request.interp, request.code(), wanted, request.limits.as_ref(), output)
+            manager::run_with(
+                request.interp,
+                request.code(),
+                wanted.with(request.results),
+                request.limits.as_ref(),
+                output,
+            )
         })
     }
 }
@@ -224,6 +246,7 @@ pub unsafe extern "C" fn subpy_run_in_thread(
             let request = Request::read(request)?;
             let how = InThread {
                 want_result: !thread.is_null(),
+                results: request.results,
                 output: request.output.map(|output| Box::new(output.callback()) as Callback),
                 limits: request.limits.clone(),
                 abandon: request.abandon,
@@ -234,12 +257,13 @@ pub unsafe extern "C" fn subpy_run_in_thread(
 }
 
 /// A request that was checked.
-struct Request<'a> {
+pub(super) struct Request<'a> {
     interp: subpy_interp,
     what: What<'a>,
-    output: Option<RunOutput>,
-    limits: Option<Limits>,
-    abandon: bool,
+    pub output: Option<RunOutput>,
+    pub limits: Option<Limits>,
+    pub abandon: bool,
+    pub results: Results,
 }
 
 enum What<'a> {
@@ -248,11 +272,38 @@ enum What<'a> {
 }
 
 impl Request<'_> {
-    fn code(&self) -> Code<'_> {
+    pub fn code(&self) -> Code<'_> {
         match &self.what {
             What::Code(code) => *code,
             What::Function(function, args) => Code::Function { kept: function.kept(), args: *args },
         }
+    }
+
+    /// What to call by its name, and with what, if it is that.
+    pub fn call(&self) -> Option<(&str, Args<'_>)> {
+        match &self.what {
+            What::Code(Code::Call { callable, args }) => Some((callable, *args)),
+            _ => None,
+        }
+    }
+
+    /// A request that names no interpreter.
+    ///
+    /// # Safety
+    /// As for `read`.
+    pub unsafe fn read_for_pool<'a>(request: *const subpy_run_request) -> Result<Request<'a>> {
+        // SAFETY: promised by the caller.
+        let request = unsafe { Request::read(request)? };
+        if matches!(request.what, What::Function(..)) {
+            return invalid(
+                "subpy_run_request.what is SUBPY_RUN_FUNCTION: a prepared function is of one interpreter, and a pool \
+                 chooses it; use SUBPY_RUN_CALL",
+            );
+        }
+        if request.interp != 0 {
+            return invalid("subpy_run_request.interp must be 0: the pool chooses the interpreter");
+        }
+        Ok(request)
     }
 
     /// # Safety
@@ -267,6 +318,7 @@ impl Request<'_> {
             request.check_unused()?;
             let limits = request.limits()?;
             let abandon = request.flags & SUBPY_ABANDON != 0;
+            let results = Results::of_flags(request.flags);
             if request.what == SUBPY_RUN_FUNCTION {
                 let args = Args::check(request.args, request.nargs, request.kwargs).or_else(invalid)?;
                 let function = manager::find_function(request.function)?;
@@ -275,7 +327,7 @@ impl Request<'_> {
                     return invalid("subpy_run_request.interp is not the function's interpreter; it may be 0");
                 }
                 let output = RunOutput::new(request.output, request.output_data, interp);
-                return Ok(Request { interp, what: What::Function(function, args), output, limits, abandon });
+                return Ok(Request { interp, what: What::Function(function, args), output, limits, abandon, results });
             }
             let text = text(request.text, request.text_len, "subpy_run_request.text")?;
             let filename = optional_text(request.filename, "subpy_run_request.filename")?;
@@ -291,7 +343,7 @@ impl Request<'_> {
                 }
             };
             let output = RunOutput::new(request.output, request.output_data, request.interp);
-            Ok(Request { interp: request.interp, what: What::Code(code), output, limits, abandon })
+            Ok(Request { interp: request.interp, what: What::Code(code), output, limits, abandon, results })
         }
     }
 }
@@ -308,7 +360,10 @@ impl subpy_run_request {
             return set("what", &why);
         }
         let is = |what| self.what == what;
-        let flags = SUBPY_ABANDON | if is(SUBPY_RUN_EXEC) { SUBPY_KEEP_INDENT } else { 0 };
+        if self.flags & RESULT_FLAGS & !RESULT_FLAGS_HERE != 0 {
+            return set("flags", "has SUBPY_RESULT_* or SUBPY_RUN_ASYNC bits that this version does not have");
+        }
+        let flags = SUBPY_ABANDON | RESULT_FLAGS_HERE | if is(SUBPY_RUN_EXEC) { SUBPY_KEEP_INDENT } else { 0 };
         known_flags(self.flags.into(), flags.into(), "subpy_run_request.flags (for this kind of run)")?;
         let calls = is(SUBPY_RUN_CALL) || is(SUBPY_RUN_FUNCTION);
         let no_arguments = self.args.is_null() && self.nargs == 0 && self.kwargs.is_null();

@@ -1,8 +1,9 @@
 //! What all functions share.
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, c_char};
 
 use super::boundary;
+pub use crate::value::subpy_finalize_fn;
 
 /// A length that means: the text ends with a NUL.
 pub const SUBPY_AUTO_LEN: usize = usize::MAX;
@@ -44,7 +45,7 @@ pub const SUBPY_ERROR_WRONG_STATE: i32 = -14;
 /// a bug in subpy; please report it
 pub const SUBPY_ERROR_PANIC: i32 = -15;
 
-/// An interpreter. Handles (of interpreters, threads, functions and cancel tokens) are numbers below 2^53, never 0, and never used
+/// An interpreter. Handles (of interpreters, threads, functions, pools and so on) are numbers below 2^53, never 0, and never used
 /// twice in a process. To use one that is stale or invented is an error, never undefined behaviour.
 #[allow(non_camel_case_types)]
 pub type subpy_interp = u64;
@@ -55,10 +56,15 @@ pub type subpy_thread = u64;
 #[allow(non_camel_case_types)]
 pub type subpy_function = u64;
 
-/// Told that the library has made its last call with this `userdata`: once, on any thread. Nothing of the library is
-/// locked, so it may call any function; it must return, not unwind. NULL: nobody is told.
+/// A Python object, until it is freed. Prepared functions are such objects too.
 #[allow(non_camel_case_types)]
-pub type subpy_finalize_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c_void)>;
+pub type subpy_object = u64;
+/// A pool of interpreters, until it is closed.
+#[allow(non_camel_case_types)]
+pub type subpy_pool = u64;
+/// A queue, until it is freed.
+#[allow(non_camel_case_types)]
+pub type subpy_queue = u64;
 
 /// A cancel token, until it is freed.
 #[allow(non_camel_case_types)]

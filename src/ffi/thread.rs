@@ -1,6 +1,6 @@
-//! Runs on threads of their own. Each has one outcome, which goes to whoever joins it.
+//! Runs on threads of their own, and tasks of pools. Each has one outcome, which goes to whoever joins it.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int, c_void};
 use std::time::Duration;
 
 use super::boundary::{self, invalid, text};
@@ -114,6 +114,82 @@ pub unsafe extern "C" fn subpy_thread_wait(
             manager::wait(thread, limit)
         })
     }
+}
+
+/// Called when the run of a thread has ended.
+///
+/// @param userdata  what was given with the function
+///
+/// Called on any thread, without a GIL and with nothing of the library locked, so it may call any function; but others
+/// wait for it to return, so it should pass the word on and no more. It must return, not unwind.
+#[allow(non_camel_case_types)]
+pub type subpy_notify_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c_void)>;
+
+/// What a host wants to be told, and with what.
+struct Notified {
+    notify: unsafe extern "C-unwind" fn(*mut c_void),
+    userdata: *mut c_void,
+}
+
+// SAFETY: the declaration says that it is called on any thread.
+unsafe impl Send for Notified {}
+
+/// Have a function called when the run of a thread has ended, or was given up (SUBPY_ABANDON): once, and at once, before
+/// this returns, if that is so already. It is called even if the thread is joined or freed meanwhile.
+///
+/// @param thread    the thread
+/// @param fn        the function, not NULL
+/// @param userdata  passed on to `fn`
+/// @param error     optional; set on failure, to be freed with subpy_error_free()
+/// @return SUBPY_OK: `fn` was called or will be; otherwise it will not:
+///         SUBPY_ERROR_INVALID_ARGUMENT  `fn` is NULL
+///         SUBPY_ERROR_NOT_FOUND         no such thread, or it was joined or freed
+///
+/// Any thread. To call this again is to have one more function called. Python: Future.add_done_callback().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_thread_notify(
+    thread: subpy_thread,
+    r#fn: subpy_notify_fn,
+    userdata: *mut c_void,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe {
+        boundary::status(error, || {
+            let Some(notify) = r#fn else { return invalid("fn is NULL") };
+            let notified = Notified { notify, userdata };
+            manager::notify(
+                thread,
+                Box::new(move || {
+                    let whole = notified;
+                    // SAFETY: the host's function, as it was declared to be; once.
+                    (whole.notify)(whole.userdata);
+                }),
+            )
+        })
+    }
+}
+
+/// A file descriptor that becomes readable when the run of a thread has ended, or was given up: for poll(), epoll and
+/// event loops.
+///
+/// @param thread  the thread
+/// @param fd      receives the descriptor. It belongs to the thread and is closed when that is joined or freed: do not
+///                read or close it
+/// @param error   optional; set on failure, to be freed with subpy_error_free()
+/// @return SUBPY_OK, with the same descriptor each time; `fd` is -1 otherwise:
+///         SUBPY_ERROR_NOT_FOUND    no such thread, or it was joined or freed
+///         SUBPY_ERROR_INTERPRETER  the process has no descriptor left
+///
+/// Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_thread_fd(
+    thread: subpy_thread,
+    fd: *mut c_int,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe { boundary::output(fd, -1, error, || manager::fd(thread)) }
 }
 
 /// Forget a thread. Its run goes on; if it fails, or has failed, the traceback is printed to stderr, as Python does it

@@ -9,8 +9,8 @@ use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
 
 use super::boundary;
-use super::status::SUBPY_AUTO_LEN;
-use crate::value::{self, subpy_pair, subpy_value};
+use super::status::{SUBPY_AUTO_LEN, subpy_object, subpy_queue};
+use crate::value::{self, subpy_buffer, subpy_pair, subpy_value};
 
 /// None: the union is not used
 pub const SUBPY_KIND_NONE: i32 = 0;
@@ -32,8 +32,46 @@ pub const SUBPY_KIND_TUPLE: i32 = 7;
 pub const SUBPY_KIND_LIST: i32 = 8;
 /// dict: as_pairs, in insertion order
 pub const SUBPY_KIND_DICT: i32 = 9;
+/// an object that stays in Python: as_object
+pub const SUBPY_KIND_OBJECT: i32 = 10;
+/// memory that is shared and not copied: as_buffer
+pub const SUBPY_KIND_BUFFER: i32 = 11;
+/// a queue: as_queue
+pub const SUBPY_KIND_QUEUE: i32 = 12;
 /// the error of a row, only in results of subpy_function_call_many(), never an argument: as_error
 pub const SUBPY_KIND_ERROR: i32 = 13;
+
+/// set, as a LIST. This and the other tags are the low 8 bits of subpy_value.flags: what the value was in Python. A host
+/// that does not know them reads the kind as ever. Results have them only in interpreters with
+/// SUBPY_INTERP_TAGGED_VALUES; arguments may have them in any
+pub const SUBPY_TAG_SET: u32 = 1;
+/// frozenset, as a TUPLE
+pub const SUBPY_TAG_FROZENSET: u32 = 2;
+/// complex, as a TUPLE of two FLOAT
+pub const SUBPY_TAG_COMPLEX: u32 = 3;
+/// datetime.date, as a STR: isoformat()
+pub const SUBPY_TAG_DATE: u32 = 4;
+/// datetime.time, as a STR: isoformat()
+pub const SUBPY_TAG_TIME: u32 = 5;
+/// datetime.datetime, as a STR: isoformat()
+pub const SUBPY_TAG_DATETIME: u32 = 6;
+/// datetime.timedelta, as a TUPLE of three INT: days, seconds, microseconds
+pub const SUBPY_TAG_TIMEDELTA: u32 = 7;
+/// decimal.Decimal, as a STR: str()
+pub const SUBPY_TAG_DECIMAL: u32 = 8;
+/// uuid.UUID, as a STR: str()
+pub const SUBPY_TAG_UUID: u32 = 9;
+/// a member of an Enum, as a TUPLE: "module:qualname", its name, its value. Members of a Flag may have no name: ""
+pub const SUBPY_TAG_ENUM: u32 = 10;
+/// an instance of a dataclass, as a DICT: "__class__": "module:qualname", and then its fields
+pub const SUBPY_TAG_DATACLASS: u32 = 11;
+
+/// Python may write to the memory
+pub const SUBPY_BUFFER_WRITABLE: u32 = 1;
+/// The memory is there for one call: when it returns, Python's views of it are revoked. Is there anything left that
+/// still uses it, such as a slice, then the call is SUBPY_ERROR_BUSY, the views stay safe, and `release` comes when they
+/// are gone
+pub const SUBPY_BUFFER_LENT: u32 = 2;
 
 /// None. Like all constructors, for any thread.
 #[must_use]
@@ -117,6 +155,27 @@ pub extern "C" fn subpy_list(items: *const subpy_value, len: usize) -> subpy_val
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_dict(pairs: *const subpy_pair, len: usize) -> subpy_value {
     boundary::value(subpy_value::none(), || subpy_value::pointing(value::DICT, pairs.cast(), len).in_one_piece())
+}
+
+/// A memoryview of `buffer`, which must not change until the call returns that the value is passed to.
+#[must_use]
+#[unsafe(no_mangle)]
+pub extern "C" fn subpy_value_from_buffer(buffer: *const subpy_buffer) -> subpy_value {
+    boundary::value(subpy_value::none(), || subpy_value::pointing(value::BUFFER, buffer.cast(), 0).in_one_piece())
+}
+
+/// An object of Python's, to be passed to its own interpreter. The handle stays the caller's.
+#[must_use]
+#[unsafe(no_mangle)]
+pub extern "C" fn subpy_value_from_object(object: subpy_object) -> subpy_value {
+    boundary::value(subpy_value::none(), || subpy_value::handle(value::OBJECT, object).in_one_piece())
+}
+
+/// A queue. The handle stays the caller's.
+#[must_use]
+#[unsafe(no_mangle)]
+pub extern "C" fn subpy_value_from_queue(queue: subpy_queue) -> subpy_value {
+    boundary::value(subpy_value::none(), || subpy_value::handle(value::QUEUE, queue).in_one_piece())
 }
 
 /// Look up a STR key in a DICT. The pairs are compared one by one.

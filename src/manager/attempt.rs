@@ -19,7 +19,7 @@ pub struct CloseOptions {
 
 /// To ask what is in an interpreter, and to end one that has nothing to do, takes milliseconds. Both get so long, however
 /// short the time is.
-const GRACE: Duration = Duration::from_secs(1);
+pub const GRACE: Duration = Duration::from_secs(1);
 /// What runs while an interpreter ends has so long before it is interrupted.
 const UNTIL_INTERRUPT: Duration = Duration::from_millis(50);
 /// The pauses between interrupts, and between looks at what is in the way.
@@ -66,6 +66,11 @@ impl Plan {
 
     pub fn is_over(&self) -> bool {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// How long it may still take. None: as long as it takes.
+    pub fn left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
     fn within(&self) -> String {

@@ -43,6 +43,11 @@ impl Token {
         }
     }
 
+    /// What is to begin with it is refused.
+    pub fn is_fired(&self) -> bool {
+        lock(&self.0).fired
+    }
+
     /// Stops what runs with it, and what will.
     pub fn fire(&self) {
         let runs = {
@@ -63,7 +68,7 @@ mod tests {
     use crate::manager::runtime;
     use crate::python::interrupt::test_without_look_up;
     use crate::python::run::Code;
-    use crate::value::Args;
+    use crate::value::{Args, Wanted};
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 
@@ -72,7 +77,7 @@ mod tests {
     fn late_hits(runs: usize, enough: usize) -> usize {
         let handle = create(&Options::default()).unwrap();
         let exec = |source| Code::Exec { source, filename: None, keep_indent: true };
-        run(handle, exec("def f():\n  for _ in range(100): pass"), None).unwrap();
+        run(handle, exec("def f():\n  for _ in range(100): pass"), Wanted::value(None)).unwrap();
         let call = || Code::Call { callable: "f", args: Args { items: &[], kwargs: &[] } };
         let (target, over) = (Mutex::new(None::<Arc<Token>>), AtomicBool::new(false));
         let mut late = 0;
@@ -86,8 +91,8 @@ mod tests {
             for _ in 0..runs {
                 let limits = Limits { cancel: Some(Arc::default()), ..Limits::default() };
                 lock(&target).clone_from(&limits.cancel);
-                let _ = run_with(handle, call(), None, Some(&limits), None);
-                late += usize::from(run(handle, call(), None).is_err());
+                let _ = run_with(handle, call(), Wanted::value(None), Some(&limits), None);
+                late += usize::from(run(handle, call(), Wanted::value(None)).is_err());
                 if late >= enough {
                     break;
                 }

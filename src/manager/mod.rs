@@ -17,12 +17,14 @@
 //! | `limits` | time limits, and runs that can be stopped |
 //! | `here` | what a thread remembers of all these |
 //! | `output` | where an interpreter's output goes |
+//! | `queue` | queues, as hosts use them |
 //! | `run` | what a thread does in interpreters |
 //! | `host` | functions that Python code calls |
 //! | `runtime` | CPython's life in this process: start, adopt, stop |
 //! | `thread` | runs on threads of their own |
 //! | `interpreters` | the operations of `concurrent.interpreters` |
 //! | `close` | closing within a time |
+//! | `pool` | interpreters that take tasks from a queue |
 //! | `shutdown` | the end of everything |
 
 mod attempt;
@@ -41,6 +43,8 @@ mod last;
 mod limits;
 mod memory;
 mod output;
+mod pool;
+mod queue;
 mod registry;
 mod run;
 mod runtime;
@@ -70,12 +74,19 @@ pub use interpreters::{
 pub use limits::Limits;
 pub use memory::{Memory, memory};
 pub use output::{capture, set_output};
+pub use pool::{
+    Map, MapOptions, OutputFor, PoolOptions, PoolStats, Prepare, Submit, close as pool_close, new as pool_new,
+    stats as pool_stats, submit as pool_submit,
+};
+pub use queue::{
+    Wait, item_of, queue_close, queue_fd, queue_free, queue_get, queue_keep, queue_len, queue_new, queue_put,
+};
 #[cfg(feature = "capi")]
-pub use run::copy;
+pub use run::{copy, copy_of, copy_rows};
 pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_with};
 pub use runtime::{RuntimeOptions, init, python_library, python_version};
 pub use shutdown::{shutdown, shutdown_with};
-pub use thread::{InThread, join, run_in_thread, thread_free, wait};
+pub use thread::{InThread, fd, join, notify, run_in_thread, thread_free, wait};
 #[cfg(feature = "capi")]
 pub use tokens::{cancel_find, cancel_fire, cancel_free, cancel_new};
 

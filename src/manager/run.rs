@@ -7,12 +7,13 @@ use super::here::{Here, here};
 use super::interpreter::{Interpreter, driven};
 use super::limits::Limits;
 use crate::python::interp::{Interp, Scope};
+use crate::python::keep;
 use crate::python::kept::Hold;
 use crate::python::many::call_many;
 use crate::python::object::Py;
 use crate::python::output::RunOutput;
 use crate::python::run::{self, Code, find_callable};
-use crate::value::{Args, Builder, OwnedValue, Rows, subpy_pair, subpy_value};
+use crate::value::{Args, Builder, OwnedValue, Results, Rows, Wanted, subpy_pair, subpy_value};
 
 /// What a message says that an interpreter which Python code made refuses, in Python's words.
 const EXEC: &str = "exec code for";
@@ -27,7 +28,7 @@ fn what(code: &Code) -> &'static str {
 
 /// `exec()`, `eval()` or `call()`. The result is converted when it is wanted.
 #[inline]
-pub fn run(handle: u64, code: Code, wanted: Option<&mut OwnedValue>) -> Ran {
+pub fn run(handle: u64, code: Code, wanted: Wanted) -> Ran {
     here(|here| {
         let find = || driven(handle, what(&code));
         let act = |interpreter: &Interpreter| {
@@ -38,13 +39,7 @@ pub fn run(handle: u64, code: Code, wanted: Option<&mut OwnedValue>) -> Ran {
 }
 
 /// The same, with limits, and with a function that what it prints on this thread goes to.
-pub fn run_with(
-    handle: u64,
-    code: Code,
-    wanted: Option<&mut OwnedValue>,
-    limits: Option<&Limits>,
-    output: Option<RunOutput>,
-) -> Ran {
+pub fn run_with(handle: u64, code: Code, wanted: Wanted, limits: Option<&Limits>, output: Option<RunOutput>) -> Ran {
     let act = |here: &Here, interpreter: &Interpreter| {
         let Some(output) = output else {
             return here.run_in(interpreter, limits, |py, scope, _| run::run(py, scope, code, wanted));
@@ -65,14 +60,14 @@ pub fn prepare_main(handle: u64, names: &[subpy_pair]) -> Result<()> {
 /// Looks a callable up, as a call does, to call it many times.
 pub fn function_new(interp: u64, callable: &str) -> Result<u64> {
     let interpreter = driven(interp, CALL)?;
-    let keep = |py: Py, scope: &Scope, python: &Interp| Ok(python.kept.keep(find_callable(py, scope, callable)?));
+    let keep = |py: Py, scope: &Scope, python: &Interp| Ok(python.own.kept.keep(find_callable(py, scope, callable)?));
     let hold = here(|here| here.run_in(&interpreter, None, keep)).map_err(|error| *error)?;
     Function::register(interpreter, hold)
 }
 
 /// Calls a prepared function.
 #[inline]
-pub fn function_call(handle: u64, args: Args, wanted: Option<&mut OwnedValue>) -> Ran {
+pub fn function_call(handle: u64, args: Args, wanted: Wanted) -> Ran {
     here(|here| {
         let call = |function: &Function| {
             let interpreter = function.interpreter(handle)?;
@@ -86,12 +81,7 @@ pub fn function_call(handle: u64, args: Args, wanted: Option<&mut OwnedValue>) -
 pub type CollectErrors<'a> = dyn FnMut(Error, &mut Builder) -> Option<subpy_value> + 'a;
 
 /// Calls a prepared function with one row after the other. Without `collect` the first error ends it.
-pub fn function_call_many(
-    handle: u64,
-    rows: Rows,
-    wanted: Option<&mut OwnedValue>,
-    mut collect: Option<&mut CollectErrors>,
-) -> Ran {
+pub fn function_call_many(handle: u64, rows: Rows, wanted: Wanted, mut collect: Option<&mut CollectErrors>) -> Ran {
     here(|here| {
         let call = |function: &Function| {
             let interpreter = function.interpreter(handle)?;
@@ -157,7 +147,7 @@ pub enum Work {
 impl Work {
     /// Copies a run.
     pub fn of(code: Code) -> Result<Work> {
-        let owned = |args: Args| args.to_owned().ok_or_else(|| Error::from(Kind::NoMemory));
+        let owned = |args: Args| args.to_owned(keep).map_err(Error::from);
         Ok(match code {
             Code::Exec { source, filename, keep_indent } => {
                 Work::Exec { source: copy(source)?, filename: filename.map(copy).transpose()?, keep_indent }
@@ -182,6 +172,7 @@ impl Work {
         &self,
         interp: u64,
         want_result: bool,
+        how: Results,
         limits: Option<&Limits>,
         output: Option<RunOutput>,
     ) -> Result<OwnedValue> {
@@ -194,7 +185,7 @@ impl Work {
             Work::Function { hold, args, kwargs } => Code::Function { kept: hold.kept(), args: Args::of(args, kwargs) },
         };
         let mut result = OwnedValue::none();
-        let wanted = want_result.then_some(&mut result);
+        let wanted = Wanted { result: want_result.then_some(&mut result), how };
         run_with(interp, code, wanted, limits, output).map_err(|error| *error)?;
         Ok(result)
     }
@@ -208,6 +199,18 @@ impl Work {
             Work::Function { .. } => "function",
         }
     }
+}
+
+/// A copy of a value for later.
+#[cfg(feature = "capi")]
+pub fn copy_of(value: &subpy_value) -> Result<OwnedValue> {
+    OwnedValue::copy_with(value, keep).map_err(Error::from)
+}
+
+/// Copies some rows, as one TUPLE of their values, and the keyword arguments as a DICT.
+#[cfg(feature = "capi")]
+pub fn copy_rows(rows: &Rows, first: usize, count: usize, kwargs: Args) -> Result<(OwnedValue, OwnedValue)> {
+    rows.copy(first, count, kwargs, keep).map_err(Error::from)
 }
 
 /// A text whose size a caller chose.

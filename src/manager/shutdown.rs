@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::attempt::{Attempt, CloseOptions, FIRST_PAUSE, LONGEST_PAUSE, Plan, Stage, in_the_way};
 use super::close::{begin_drain, interrupt_all, prepare, start};
@@ -11,6 +11,7 @@ use super::error::{Error, Kind, Result};
 use super::gate::Refused;
 use super::here::here;
 use super::interpreter::{INTERPRETERS, Interpreter, check_stack};
+use super::pool;
 use super::runtime::{self, Up};
 use super::thread::{check_idle, forget_all};
 use crate::python::attach::{current_interpreter, detached};
@@ -18,7 +19,7 @@ use crate::python::interp::Interp;
 use crate::python::run::{self, Code};
 use crate::python::stack::{STACK_SIZE, this_stack};
 use crate::python::{hooks, loaded_api, lock};
-use crate::value::{Args, subpy_value};
+use crate::value::{Args, Wanted, subpy_value};
 
 /// Closes every interpreter and finalises CPython, unless something runs. Fine when it does not run.
 pub fn shutdown() -> Result<()> {
@@ -27,7 +28,15 @@ pub fn shutdown() -> Result<()> {
         check_caller(current, up.is_adopted())?;
         close_all_gates(up, &[])
     };
-    detached(loaded_api(), || runtime::stop(prepare, |up, ours| end_all(up, &ours, false)))
+    if runtime::is_up() {
+        check_caller(current, runtime::is_adopted())?;
+    }
+    detached(loaded_api(), || {
+        let pools = pool::pause_all(&Plan::new(CloseOptions { timeout: Some(Duration::ZERO), ..CloseOptions::PLAIN }))?;
+        runtime::stop(prepare, |up, ours| end_all(up, &ours, false))?;
+        pools.end();
+        Ok(())
+    })
 }
 
 /// The interpreter that this thread is in.
@@ -63,39 +72,46 @@ pub fn shutdown_with(options: CloseOptions) -> Result<()> {
     }
     let plan = Plan::new(options);
     detached(loaded_api(), || {
-        let (mut drained, mut pause, mut late) = (Drained(Vec::new()), FIRST_PAUSE, None);
-        loop {
-            let going_on = lock(&GOING_ON).clone();
-            let stopping = match going_on {
-                Some(stopping) => stopping,
-                None if !runtime::is_up() => match runtime::stop(started_meanwhile, |_, ()| {}) {
-                    Err(Error { kind: Kind::Busy(_), .. }) => continue,
-                    result => return result,
-                },
-                None => {
-                    drained.add_new(&plan)?;
-                    drained.wait(&plan)?;
-                    stop(&drained)?
-                }
-            };
-            if !stopping.wait_while_asking(&plan) {
-                stopping.give_up(|| {});
-            }
-            if stopping.is_given_up() {
-                let starting = || in_the_way(&plan, "another thread is starting or stopping it").into();
-                return Err(late.unwrap_or_else(starting));
-            }
-            let result = stopping.wait_for_end(&plan, "the runtime", interrupt_ending);
-            match result {
-                Err(error) if matches!(error.kind, Kind::Busy(_)) && plan.lets_runs_end() && !plan.is_over() => {
-                    late = Some(error);
-                    thread::sleep(pause);
-                    pause = LONGEST_PAUSE.min(pause * 2);
-                }
-                result => return result,
-            }
-        }
+        let pools = pool::pause_all(&plan)?;
+        stop_within(&plan)?;
+        pools.end();
+        Ok(())
     })
+}
+
+fn stop_within(plan: &Plan) -> Result<()> {
+    let (mut drained, mut pause, mut late) = (Drained(Vec::new()), FIRST_PAUSE, None);
+    loop {
+        let going_on = lock(&GOING_ON).clone();
+        let stopping = match going_on {
+            Some(stopping) => stopping,
+            None if !runtime::is_up() => match runtime::stop(started_meanwhile, |_, ()| {}) {
+                Err(Error { kind: Kind::Busy(_), .. }) => continue,
+                result => return result,
+            },
+            None => {
+                drained.add_new(plan)?;
+                drained.wait(plan)?;
+                stop(&drained)?
+            }
+        };
+        if !stopping.wait_while_asking(plan) {
+            stopping.give_up(|| {});
+        }
+        if stopping.is_given_up() {
+            let starting = || in_the_way(plan, "another thread is starting or stopping it").into();
+            return Err(late.unwrap_or_else(starting));
+        }
+        let result = stopping.wait_for_end(plan, "the runtime", interrupt_ending);
+        match result {
+            Err(error) if matches!(error.kind, Kind::Busy(_)) && plan.lets_runs_end() && !plan.is_over() => {
+                late = Some(error);
+                thread::sleep(pause);
+                pause = LONGEST_PAUSE.min(pause * 2);
+            }
+            result => return result,
+        }
+    }
 }
 
 fn started_meanwhile(_: &Up) -> Result<()> {
@@ -260,7 +276,8 @@ fn end_all(up: &Up, ours: &[Arc<Interpreter>], interruptibly: bool) {
             let args = Args { items: &args, kwargs: &[] };
             let destroy = Code::Call { callable: "_interpreters:destroy", args };
             // One that is gone by now (its creator held it) is no harm.
-            let _: Result<(), _> = main.run(None, None, this_stack(), |py, scope| run::run(py, scope, destroy, None));
+            let _: Result<(), _> =
+                main.run(None, None, this_stack(), |py, scope| run::run(py, scope, destroy, Wanted::value(None)));
         }
         main.release();
         if up.is_adopted() {

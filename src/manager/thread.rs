@@ -1,8 +1,10 @@
-//! Runs on threads of their own: `call_in_thread()`, with a result to join for.
+//! Runs on threads of their own: `call_in_thread()`, with a result to join for. A pool's tasks have outcomes like theirs.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::io::{PipeReader, PipeWriter, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -20,7 +22,7 @@ use crate::python::output::{Callback, RunOutput, print_error, waiting};
 use crate::python::run::Code;
 use crate::python::stack::STACK_SIZE;
 use crate::python::{loaded_api, lock};
-use crate::value::OwnedValue;
+use crate::value::{OwnedValue, Results};
 
 enum Outcome {
     Running,
@@ -31,12 +33,39 @@ enum Outcome {
     Taken,
 }
 
-struct Thread {
+/// What is called when the outcome is there, without any GIL.
+pub type Notify = Box<dyn FnOnce() + Send>;
+
+struct State {
+    outcome: Outcome,
+    notify: Vec<Notify>,
+    ready: Option<Ready>,
+}
+
+/// A descriptor that is readable when the outcome is there.
+struct Ready {
+    reader: PipeReader,
+    /// Until then.
+    writer: Option<PipeWriter>,
+}
+
+impl Ready {
+    fn signal(&mut self) {
+        if let Some(mut writer) = self.writer.take() {
+            // One byte always fits; without it the end of the pipe is readable as well.
+            let _ = writer.write(&[1]);
+        }
+    }
+}
+
+/// A run, as those see it who want its outcome.
+pub struct Thread {
     number: u64,
     name: String,
-    interp: u64,
-    outcome: Mutex<Outcome>,
-    /// It was stopped and did not end, and whoever waits was told. Changed with the lock of `outcome`.
+    /// 0: it has none yet.
+    interp: AtomicU64,
+    state: Mutex<State>,
+    /// It was stopped and did not end, and whoever waits was told. Changed with the lock of `state`.
     given_up: AtomicBool,
     /// Takes what the run prints, until whoever joins it was told that it was given up.
     output: Mutex<Option<Callback>>,
@@ -62,6 +91,7 @@ static UNFINISHED: Registry<Thread> = Registry::new();
 pub struct InThread {
     /// The result is converted: somebody may ask for it.
     pub want_result: bool,
+    pub results: Results,
     pub output: Option<Callback>,
     pub limits: Option<Limits>,
     /// Who waits for it is told when it was stopped and does not end.
@@ -75,43 +105,25 @@ pub fn run_in_thread(interp: u64, code: Code, how: InThread) -> Result<u64> {
 }
 
 fn start(interp: u64, work: Work, mut how: InThread) -> Result<u64> {
-    static NUMBERS: Numbers = Numbers::new(handle::THREAD);
     // The interpreter is gone if the runtime is: that is not started for it.
     let in_use = runtime::enter_if_up();
     check_alive(interp)?;
     let _use = in_use?;
-    let (number, handle) = NUMBERS.next()?;
-    let name = cut(work.name().as_bytes(), LONGEST_NAME).ok_or(Kind::NoMemory)?;
-    let thread = Arc::new(Thread {
-        number,
-        name,
-        interp,
-        outcome: Mutex::new(Outcome::Running),
-        given_up: AtomicBool::new(false),
-        output: Mutex::new(how.output.take()),
-        changed: Condvar::new(),
-        handle: Mutex::new(None),
-    });
+    let (handle, thread) = Thread::new(work.name(), interp, how.output.take())?;
+    let number = thread.number;
     if how.abandon {
         how.limits.get_or_insert_default().abandon = Some(Arc::clone(&thread) as _);
     }
-    THREADS.insert(handle, Arc::clone(&thread));
     UNFINISHED.insert(handle, Arc::clone(&thread));
     let its_own = Arc::clone(&thread);
     // Under the lock, so that a join that is quick finds the handle.
     let mut slot = lock(&thread.handle);
     let spawned = thread::Builder::new().name(format!("subpy-{number}")).stack_size(STACK_SIZE).spawn(move || {
-        THIS.set(number);
-        let InThread { want_result, limits, .. } = how;
-        let mut print = |stream, text: &str| {
-            if let Some(output) = &mut *lock(&its_own.output) {
-                output(stream, text);
-            }
-        };
-        let output = lock(&its_own.output).is_some().then_some(&mut print as RunOutput);
-        let run = || work.run(interp, want_result, limits.as_ref(), output);
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
-        its_own.finish(handle, result.unwrap_or_else(|_| Err(Kind::Panic("a run panicked".into()).into())));
+        let InThread { want_result, results, limits, .. } = how;
+        let result = its_own.run(|output| work.run(interp, want_result, results, limits.as_ref(), output));
+        // Before anybody learns that it has ended: a shutdown may come next.
+        UNFINISHED.remove(handle);
+        its_own.finish(result);
     });
     match spawned {
         Ok(join) => {
@@ -127,22 +139,82 @@ fn start(interp: u64, work: Work, mut how: InThread) -> Result<u64> {
 }
 
 impl Thread {
-    fn finish(&self, handle: u64, result: Result<OwnedValue>) {
-        let mut outcome = lock(&self.outcome);
-        // Before anybody learns that it has ended: a shutdown may come next.
-        UNFINISHED.remove(handle);
-        match &*outcome {
-            Outcome::Detached => {
-                // Not under the lock: it may call the host.
-                drop(outcome);
-                self.report(&result);
-                return;
+    /// One that can be joined or freed from now on, by its handle.
+    pub(super) fn new(name: &str, interp: u64, output: Option<Callback>) -> Result<(u64, Arc<Thread>)> {
+        static NUMBERS: Numbers = Numbers::new(handle::THREAD);
+        let (number, handle) = NUMBERS.next()?;
+        let thread = Arc::new(Thread {
+            number,
+            name: cut(name.as_bytes(), LONGEST_NAME).ok_or(Kind::NoMemory)?,
+            interp: AtomicU64::new(interp),
+            state: Mutex::new(State { outcome: Outcome::Running, notify: Vec::new(), ready: None }),
+            given_up: AtomicBool::new(false),
+            output: Mutex::new(output),
+            changed: Condvar::new(),
+            handle: Mutex::new(None),
+        });
+        THREADS.insert(handle, Arc::clone(&thread));
+        Ok((handle, thread))
+    }
+
+    /// How it is called in messages.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// That is where it runs.
+    pub(super) fn is_in(&self, interp: u64) {
+        self.interp.store(interp, Ordering::Relaxed);
+    }
+
+    /// Takes from now on what it prints.
+    pub(super) fn set_output(&self, output: Callback) {
+        *lock(&self.output) = Some(output);
+    }
+
+    /// Runs it on this thread.
+    pub(super) fn run<T>(&self, run: impl FnOnce(Option<RunOutput>) -> Result<T>) -> Result<T> {
+        THIS.set(self.number);
+        let mut print = |stream, text: &str| {
+            if let Some(output) = &mut *lock(&self.output) {
+                output(stream, text);
             }
-            Outcome::Running => *outcome = Outcome::Done(result),
-            // It was given up: nobody asks any more what becomes of it.
+        };
+        let output = lock(&self.output).is_some().then_some(&mut print as RunOutput);
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(output)));
+        THIS.set(0);
+        result.unwrap_or_else(|_| Err(Kind::Panic("a run panicked".into()).into()))
+    }
+
+    /// That is its outcome, unless it was given up: then nobody asks any more.
+    pub(super) fn finish(&self, result: Result<OwnedValue>) {
+        let (mut state, mut unwanted) = (lock(&self.state), None);
+        match &state.outcome {
+            Outcome::Detached => unwanted = Some(result),
+            Outcome::Running => state.outcome = Outcome::Done(result),
             Outcome::Done(_) | Outcome::Taken => {}
         }
+        self.is_done(state);
+        if let Some(result) = unwanted {
+            self.report(&result);
+        }
+    }
+
+    /// Tells everybody. Whom the host has named is called without a lock.
+    fn is_done(&self, mut state: MutexGuard<State>) {
+        let notify = std::mem::take(&mut state.notify);
+        if let Some(ready) = &mut state.ready {
+            ready.signal();
+        }
         self.changed.notify_all();
+        drop(state);
+        if !notify.is_empty() {
+            detached(loaded_api(), || notify.into_iter().for_each(|notify| notify()));
+        }
     }
 
     /// What `threading.excepthook` prints; SystemExit is silent there too.
@@ -159,10 +231,11 @@ impl Thread {
         let text = error.to_string();
         let text = error.exception().map_or(&*text, |exception| &*exception.display);
         let parts = [&*head, text, "\n"];
-        let interpreter = get(self.interp);
+        let interp = self.interp.load(Ordering::Relaxed);
+        let interpreter = get(interp);
         let captured = |interpreter: &Interpreter| interpreter.output().is_ok_and(|output| output.print_error(&parts));
         let print = || interpreter.is_ok_and(|interpreter| captured(&interpreter));
-        if !detached(loaded_api(), || here(|here| here.keeps.during(self.interp, print))) {
+        if !detached(loaded_api(), || here(|here| here.keeps.during(interp, print))) {
             print_error(&parts);
         }
     }
@@ -174,18 +247,18 @@ fn not_found(handle: u64) -> Error {
 
 impl Abandon for Thread {
     fn abandoned(&self, error: Error) {
-        let mut outcome = lock(&self.outcome);
-        if let Outcome::Running = &*outcome {
+        let mut state = lock(&self.state);
+        if let Outcome::Running = &state.outcome {
             self.given_up.store(true, Ordering::Relaxed);
-            *outcome = Outcome::Done(Err(error));
-            self.changed.notify_all();
+            state.outcome = Outcome::Done(Err(error));
+            self.is_done(state);
         }
     }
 }
 
 impl Wake for Thread {
     fn wake(&self) {
-        let _outcome = lock(&self.outcome);
+        let _state = lock(&self.state);
         self.changed.notify_all();
     }
 }
@@ -209,7 +282,7 @@ pub fn join(handle: u64, want_result: bool) -> Result<OwnedValue> {
         let _ = detached(loaded_api(), || waiting(|| join.join()));
     }
     detached(loaded_api(), || drop(lock(&thread.output).take()));
-    match std::mem::replace(&mut *lock(&thread.outcome), Outcome::Taken) {
+    match thread.take(Outcome::Taken) {
         Outcome::Done(Err(Error { kind: Kind::NotShareable(_), .. })) if !want_result => Ok(OwnedValue::none()),
         Outcome::Done(result) => result,
         Outcome::Running | Outcome::Detached | Outcome::Taken => {
@@ -235,9 +308,9 @@ impl Thread {
         // A limit beyond what the clock can tell is none.
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         let until_ended = |stopped: &dyn Fn() -> Option<Error>| {
-            let mut outcome = lock(&self.outcome);
+            let mut state = lock(&self.state);
             loop {
-                match &*outcome {
+                match &state.outcome {
                     Outcome::Done(_) => return Ok(Some(true)),
                     Outcome::Detached | Outcome::Taken => return Ok(None),
                     Outcome::Running => {}
@@ -246,10 +319,10 @@ impl Thread {
                     return Err(error);
                 }
                 let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-                outcome = match left {
-                    None => self.changed.wait(outcome).unwrap_or_else(PoisonError::into_inner),
+                state = match left {
+                    None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
                     Some(Duration::ZERO) => return Ok(Some(false)),
-                    Some(left) => self.changed.wait_timeout(outcome, left).unwrap_or_else(PoisonError::into_inner).0,
+                    Some(left) => self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
                 };
             }
         };
@@ -258,6 +331,44 @@ impl Thread {
             here.limits.waiting(self, what, |stopped| detached(loaded_api(), || waiting(|| until_ended(stopped))))
         })
     }
+}
+
+/// Has something called when a run has ended: at once, if it has.
+pub fn notify(handle: u64, notify: Notify) -> Result<()> {
+    let thread = THREADS.get(handle).ok_or_else(|| not_found(handle))?;
+    {
+        let mut state = lock(&thread.state);
+        match &state.outcome {
+            Outcome::Running => {
+                state.notify.try_reserve(1).map_err(|_| Kind::NoMemory)?;
+                state.notify.push(notify);
+                return Ok(());
+            }
+            Outcome::Done(_) => {}
+            Outcome::Detached | Outcome::Taken => return Err(not_found(handle)),
+        }
+    }
+    detached(loaded_api(), notify);
+    Ok(())
+}
+
+/// A descriptor that is readable when a run has ended, until the thread is joined or freed.
+pub fn fd(handle: u64) -> Result<RawFd> {
+    let thread = THREADS.get(handle).ok_or_else(|| not_found(handle))?;
+    let mut state = lock(&thread.state);
+    if matches!(state.outcome, Outcome::Detached | Outcome::Taken) {
+        return Err(not_found(handle));
+    }
+    if let Some(ready) = &state.ready {
+        return Ok(ready.reader.as_raw_fd());
+    }
+    let pipe = std::io::pipe();
+    let (reader, writer) = pipe.map_err(|error| Kind::Interpreter(format!("no descriptor could be made: {error}")))?;
+    let mut ready = Ready { reader, writer: Some(writer) };
+    if matches!(state.outcome, Outcome::Done(_)) {
+        ready.signal();
+    }
+    Ok(state.ready.insert(ready).reader.as_raw_fd())
 }
 
 /// Forgets a run. If it fails, or has failed, that is printed.
@@ -273,10 +384,16 @@ impl Thread {
         THIS.get() == self.number
     }
 
-    fn detach(&self) {
-        let outcome = std::mem::replace(&mut *lock(&self.outcome), Outcome::Detached);
+    /// Takes the outcome; its descriptor goes with it.
+    fn take(&self, then: Outcome) -> Outcome {
+        let mut state = lock(&self.state);
+        state.ready = None;
         self.changed.notify_all();
-        if let Outcome::Done(result) = outcome {
+        std::mem::replace(&mut state.outcome, then)
+    }
+
+    fn detach(&self) {
+        if let Outcome::Done(result) = self.take(Outcome::Detached) {
             self.report(&result);
         }
     }

@@ -70,6 +70,8 @@ impl Closing {
                 }
             }
         }
+        // What was sent to them comes when their code goes on.
+        interp.interrupts.look_around();
         Ok(texts)
     }
 
@@ -85,11 +87,11 @@ impl Closing {
                     (py.api.PyDict_GetItemRef)(namespace.as_ptr(), py.str("look")?.as_ptr(), &mut function);
                     py.owned(function)?
                 };
-                look.insert(interp.kept.keep(function))
+                look.insert(interp.own.kept.keep(function))
             }
         };
         // SAFETY: attached to the interpreter that it is of, which has not begun to end.
-        unsafe { interp.kept.get(py, hold.kept()) }.unwrap_or(Err(super::object::Raised))
+        unsafe { interp.own.kept.get(py, hold.kept()) }.unwrap_or(Err(super::object::Raised))
     }
 }
 

@@ -18,6 +18,8 @@ use super::kept::KeptObjects;
 use super::names::Names;
 use super::object::{Obj, Py};
 use super::output::{Output, Printing};
+use super::own::Own;
+use super::queue::{Queues, add_finder};
 use super::sources::Sources;
 use super::stack::{Stack, this_stack};
 use super::{Count, Failure, api};
@@ -36,12 +38,17 @@ pub struct Scope<'py> {
 impl<'py> Scope<'py> {
     #[inline(always)]
     pub fn names(&self) -> &'py Names {
-        &self.interp.names
+        &self.interp.own.names
     }
 
     #[inline(always)]
     pub fn kept(&self) -> &'py KeptObjects {
-        &self.interp.kept
+        &self.interp.own.kept
+    }
+
+    #[inline(always)]
+    pub fn own(&self) -> &'py Own {
+        &self.interp.own
     }
 
     pub fn sources(&self) -> &'py Arc<Sources> {
@@ -73,11 +80,10 @@ pub struct Interp {
     main: Main,
     /// None: a host's main, whose streams are left alone.
     pub output: Option<Output>,
-    /// What prepared functions hold.
-    pub kept: KeptObjects,
-    names: Names,
+    pub own: Arc<Own>,
     sources: Arc<Sources>,
     pub hosts: Arc<Hosts>,
+    queues: Arc<Queues>,
     /// Runs that are attached. The first of them marks the interpreter as running, the last unmarks it.
     pub(super) interrupts: Arc<Interrupts>,
     /// States that threads keep; they mark it too. Counted with the GIL.
@@ -137,7 +143,10 @@ impl Interp {
     unsafe fn new(state: *mut PyInterpreterState, id: i64) -> Interp {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let main = Main { module: ptr::null_mut(), dict: ptr::null_mut() };
+        let interrupts = Arc::default();
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed) + 1;
+        let own = Arc::<Own>::default();
+        let hosts = Hosts::new(number, &own);
         // SAFETY: alive, as promised; reads one field.
         let whence = api()._PyInterpreterState_GetWhence.map_or(0, |whence| unsafe { whence(state) });
         Interp {
@@ -147,11 +156,11 @@ impl Interp {
             whence,
             main,
             output: None,
-            kept: KeptObjects::default(),
-            names: Names::default(),
             sources: Arc::default(),
-            hosts: Hosts::new(number),
-            interrupts: Arc::default(),
+            hosts,
+            queues: Queues::new(&interrupts, &own, id == 0),
+            own,
+            interrupts,
             pins: Count::default(),
             account: None,
         }
@@ -232,7 +241,8 @@ impl Interp {
             let _outside = Outside::step_out(api());
             let entry = interp.enter()?;
             let py = entry.py();
-            let ready = hooks::watch_host(py, host).and_then(|()| main(py));
+            let ready =
+                hooks::watch_host(py, host).and_then(|()| add_finder(py, &interp.queues)).and_then(|()| main(py));
             interp.main = ready.map_err(|_| Failure::exception(py))?;
             drop(entry);
         } else {
@@ -244,9 +254,12 @@ impl Interp {
 
     fn set_up(&mut self, entry: Entry, config: &Config) -> Result<(), Failure> {
         let py = entry.py();
+        if config.tagged_values {
+            self.own.give_tags();
+        }
         let output = Output::new(config.unbuffered, Arc::clone(&self.interrupts));
         let result = (|| {
-            set_up_guest(py, &output, config, self.id)?;
+            set_up_guest(py, &output, &self.queues, config, self.id)?;
             if self.id != 0 {
                 hooks::register_at_exit(py, self.id)?;
             }
@@ -340,7 +353,7 @@ impl Interp {
         let py = entry.py();
         let run = Run::new(entry.state());
         let active = Active::begin(self, py, &run).ok_or_else(Failure::running)?;
-        self.kept.give_back_dropped(py);
+        self.own.kept.give_back_dropped(py);
         let printing = self.output.as_ref().map(Printing::new);
         // SAFETY: the module keeps it until the end of the interpreter; so this reference is not counted.
         let main = unsafe { py.owned(self.main.dict) }.map(ManuallyDrop::new).map_err(|_| Failure::NoMemory)?;
@@ -445,10 +458,10 @@ impl Interp {
         // SAFETY: attached; the reference that `set_up` took is given back once. Nobody else is in it (the caller's
         // promise), so it can end.
         unsafe {
-            self.kept.give_back_all(entry.py());
-            self.names.give_back_all(entry.py());
+            self.own.give_back_all(entry.py());
             self.sources.give_back_all(entry.py());
             self.hosts.give_back_all(entry.py());
+            self.queues.give_back_all(entry.py());
             (entry.py().api.Py_DecRef)(self.main.module);
             entry.end_interpreter();
         }
@@ -467,6 +480,7 @@ impl Interp {
     pub fn ended(&self) {
         self.counts_no_more();
         self.hosts.end();
+        self.queues.end();
         if let Some(output) = &self.output {
             output.close();
         }
@@ -477,10 +491,10 @@ impl Interp {
         self.close_interrupts();
         self.lift_limit();
         if let Ok(entry) = self.enter() {
-            self.kept.give_back_all(entry.py());
-            self.names.give_back_all(entry.py());
+            self.own.give_back_all(entry.py());
             self.sources.give_back_all(entry.py());
             self.hosts.give_back_all(entry.py());
+            self.queues.give_back_all(entry.py());
             // SAFETY: as in `end`.
             unsafe { (entry.py().api.Py_DecRef)(self.main.module) }
         }

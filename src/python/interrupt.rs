@@ -6,6 +6,7 @@
 //! alone; a run that has ended is not in it, and nothing is left for the next one.
 
 use std::cell::Cell;
+use std::collections::TryReserveError;
 use std::ffi::{c_int, c_long, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
@@ -16,6 +17,7 @@ use super::api::{AddPendingCall, Api, ExceptionClass};
 use super::exception::{self, Exception};
 use super::memory::{Account, Asking};
 use super::object::{Py, PyResult, Raised};
+use super::queue::Queue;
 use super::quiet::{Quiet, loud, quiet};
 use super::thread_id::this_thread;
 use super::types::{PyInterpreterState, PyThreadState};
@@ -211,6 +213,8 @@ pub struct Interrupts {
     ending: AtomicBool,
     /// How often something was wished: those that wait without the GIL look whether it has changed.
     asked: AtomicU64,
+    /// The queues that its code waits at: who waits there looks when something is wished.
+    waits: Mutex<Vec<Arc<Queue>>>,
     /// There is one from the first hit until the last run that was hit has ended. Locked with the GIL alone.
     quiet: Mutex<Option<Quiet>>,
 }
@@ -230,6 +234,7 @@ impl Default for Interrupts {
             unfinished: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             asked: AtomicU64::new(0),
+            waits: Mutex::default(),
             quiet: Mutex::default(),
         }
     }
@@ -355,6 +360,7 @@ impl Interrupts {
             return true;
         }
         self.asked.fetch_add(1, Ordering::Relaxed);
+        self.wake_waits();
         match which {
             Which::Run(number) => {
                 let known = wishes.numbers.iter().any(|(known, _)| *known == number);
@@ -395,6 +401,30 @@ impl Interrupts {
     #[cold]
     pub fn why(&self, run: &Run) -> Option<Reason> {
         run.wanted().or_else(|| lock(&self.wishes).for_run(run))
+    }
+
+    /// Something else than a wish has been left for threads that may wait at a queue.
+    pub fn look_around(&self) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.wake_waits();
+    }
+
+    fn wake_waits(&self) {
+        lock(&self.waits).iter().for_each(|queue| queue.wake_all());
+    }
+
+    /// Code of the interpreter waits at this queue, until what is returned is dropped.
+    pub fn waits(&self, queue: &Arc<Queue>) -> Result<Waiting<'_>, TryReserveError> {
+        let mut waits = lock(&self.waits);
+        waits.try_reserve(1)?;
+        waits.push(Arc::clone(queue));
+        Ok(Waiting { interrupts: self, queue: Arc::as_ptr(queue) })
+    }
+
+    /// The interpreter has ended; none of these comes back.
+    pub fn forget_waits(&self) {
+        let gone = std::mem::take(&mut *lock(&self.waits));
+        drop(gone);
     }
 
     /// Changes when something is wished. From any thread, attached or not.
@@ -472,6 +502,23 @@ impl Interrupts {
                 _ => None,
             }
         }
+    }
+}
+
+/// One who waits at a queue.
+pub struct Waiting<'a> {
+    interrupts: &'a Interrupts,
+    queue: *const Queue,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut waits = lock(&self.interrupts.waits);
+        let place = waits.iter().position(|queue| ptr::eq(Arc::as_ptr(queue), self.queue));
+        let queue = place.map(|place| waits.swap_remove(place));
+        // Not under the lock: it may be the last who has it.
+        drop(waits);
+        drop(queue);
     }
 }
 

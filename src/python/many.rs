@@ -4,14 +4,14 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::Failure;
-use super::convert::{append, int, to_python};
+use super::convert::{Asked, append, int, to_python};
 use super::interp::Scope;
 use super::kept::Kept;
-use super::names::Names;
 use super::object::{Obj, Py, PyResult, Raised};
+use super::own::Own;
 use super::run::raised;
 use super::types::PyObject;
-use crate::value::{self, Builder, OwnedValue, Rows, subpy_value};
+use crate::value::{self, Builder, OwnedValue, Rows, Wanted, subpy_value};
 
 /// Makes the value that stands for the failure of a row in the results. None: no memory.
 pub type Collect<'a> = dyn FnMut(Failure, &mut Builder) -> Option<subpy_value> + 'a;
@@ -34,14 +34,15 @@ pub fn call_many(
     scope: &Scope,
     kept: &Arc<Kept>,
     rows: Rows,
-    wanted: Option<&mut OwnedValue>,
+    wanted: Wanted,
     mut collect: Option<&mut Collect>,
 ) -> Result<(), Box<Failure>> {
     let raised = |Raised| raised(py, scope);
     // SAFETY: attached to the interpreter that the scope is of, for a run that its gate let in.
     let Some(callable) = (unsafe { scope.kept().get(py, kept) }) else { return Err(Failure::Freed.into()) };
     let callable = callable.map_err(raised)?;
-    let mut list = wanted.is_some().then(|| List::new(rows.count())).transpose()?;
+    let mut list = wanted.result.is_some().then(|| List::new(rows.count())).transpose()?;
+    let asked = Asked { how: wanted.how, own: Some(scope.own()) };
     let mut few = [ptr::null_mut(); FEW + 1];
     let mut places = Vec::new();
     if rows.count() > 0 && rows.width() > FEW {
@@ -49,7 +50,7 @@ pub fn call_many(
         places.resize(rows.width() + 1, ptr::null_mut());
     }
     let places = if places.is_empty() { &mut few[..] } else { &mut places };
-    let mut calls = Calls { py, names: scope.names(), callable: &callable, places };
+    let mut calls = Calls { py, own: scope.own(), callable: &callable, places };
     let rows_a_step = if steps_by_itself(py, &callable) { ROWS_A_STEP } else { 1 };
     let mut step = None;
     for row in 0..rows.count() {
@@ -61,11 +62,13 @@ pub fn call_many(
         let failure = match calls.call(rows.row(row)) {
             Ok(object) => {
                 let Some(list) = &mut list else { continue };
-                if let Some(value) = int(py, &object) {
+                if asked.how.is_value()
+                    && let Some(value) = int(py, &object)
+                {
                     list.put(subpy_value::int(value));
                     continue;
                 }
-                match list.push(py, &object) {
+                match list.push(py, &object, asked) {
                     Ok(()) => continue,
                     Err(Failure::NoMemory) => return Err(Failure::NoMemory.into()),
                     Err(failure) => failure,
@@ -83,8 +86,8 @@ pub fn call_many(
             _ => return Err(in_row(failure)),
         }
     }
-    if let (Some(list), Some(wanted)) = (list, wanted) {
-        *wanted = list.finish()?;
+    if let (Some(list), Some(result)) = (list, wanted.result) {
+        *result = list.finish()?;
     }
     Ok(())
 }
@@ -107,7 +110,7 @@ fn take_step<'py>(py: Py<'py>, scope: &Scope<'py>, step: &mut Option<Obj<'py>>) 
         Some(step) => step,
         None => step.insert(scope.kept().step(py)?),
     };
-    Calls { py, names: scope.names(), callable, places: &mut [ptr::null_mut()] }.call(&[]).map(drop)
+    Calls { py, own: scope.own(), callable, places: &mut [ptr::null_mut()] }.call(&[]).map(drop)
 }
 
 /// Whether the exception that is set is an Exception: SystemExit and KeyboardInterrupt, for two, are not.
@@ -124,7 +127,7 @@ fn is_exception(py: Py) -> bool {
 /// Calls of one callable.
 struct Calls<'py, 'a> {
     py: Py<'py>,
-    names: &'a Names,
+    own: &'a Own,
     callable: &'a Obj<'py>,
     /// One that the callee may use, and those of the arguments.
     places: &'a mut [*mut PyObject],
@@ -136,7 +139,7 @@ impl<'py> Calls<'py, '_> {
         let api = self.py.api;
         let places = &mut self.places[..=row.len()];
         for (filled, value) in row.iter().enumerate() {
-            match to_python(self.py, self.names, value) {
+            match to_python(self.py, self.own, value) {
                 Ok(object) => places[filled + 1] = object.into_ptr(),
                 Err(Raised) => {
                     self.give_back(filled);
@@ -180,9 +183,9 @@ impl List {
     }
 
     #[inline(never)]
-    fn push(&mut self, py: Py, object: &Obj) -> Result<(), Failure> {
+    fn push(&mut self, py: Py, object: &Obj, asked: Asked) -> Result<(), Failure> {
         let end = self.builder.end();
-        match append(py, object, &mut self.builder, format_args!("result")) {
+        match append(py, object, asked, &mut self.builder, format_args!("result")) {
             Ok(value) => self.put(value),
             Err(failure) => {
                 // What was read before it is not wanted.

@@ -22,9 +22,11 @@
 //! | `sources` | the source of what was run, for tracebacks |
 //! | `names` | names as Python strings |
 //! | `kept` | objects that prepared functions hold |
+//! | `own` | all of these that conversions need |
 //! | `host` | Python objects that call the host |
 //! | `convert` | values from and to Python objects |
 //! | `exception` | an uncaught exception as text |
+//! | `queue` | queues between interpreters |
 //! | `output` | sys.stdout and sys.stderr of an interpreter |
 //! | `guest` | what is set up in each interpreter |
 //! | `hooks` | what CPython tells: interpreters that come and go, forks |
@@ -55,6 +57,8 @@ pub mod memory;
 mod names;
 pub mod object;
 pub mod output;
+mod own;
+pub mod queue;
 mod quiet;
 pub mod run;
 pub mod sources;
@@ -66,6 +70,7 @@ pub mod thread_id;
 mod types;
 
 use api::Api;
+pub use convert::keep;
 use exception::Exception;
 use interrupt::Reason;
 

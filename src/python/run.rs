@@ -12,7 +12,7 @@ use super::interp::Scope;
 use super::kept::Kept;
 use super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised, cut};
 use super::sources::{Source, Sources, line_of};
-use crate::value::{Args, OwnedValue, subpy_pair};
+use crate::value::{Args, Wanted, subpy_pair};
 
 /// Include/cpython/compile.h: the source is a str, so a coding cookie says nothing.
 const PYCF_IGNORE_COOKIE: i32 = 0x0800;
@@ -27,16 +27,16 @@ pub enum Code<'a> {
 }
 
 /// Runs it in `__main__`. The result is converted when it is wanted.
-pub fn run(py: Py, scope: &Scope, code: Code, wanted: Option<&mut OwnedValue>) -> Result<(), Box<Failure>> {
+pub fn run(py: Py, scope: &Scope, code: Code, wanted: Wanted) -> Result<(), Box<Failure>> {
     run_in_line(py, scope, code, wanted)
 }
 
 /// The same, for the one caller who must not lose the time of a call.
 #[inline(always)]
-pub fn run_in_line(py: Py, scope: &Scope, code: Code, wanted: Option<&mut OwnedValue>) -> Result<(), Box<Failure>> {
+pub fn run_in_line(py: Py, scope: &Scope, code: Code, wanted: Wanted) -> Result<(), Box<Failure>> {
     let result = match code {
         Code::Call { callable, args } => match resolve(py, scope, callable) {
-            Ok(found) => convert::call(py, scope.names(), &found, args),
+            Ok(found) => convert::call(py, scope.own(), &found, args),
             Err(Raised) => return Err(not_found(py, scope, callable).into()),
         },
         Code::Function { kept, args } => return call_function(py, scope, kept, args, wanted),
@@ -65,32 +65,21 @@ fn eval<'py>(py: Py<'py>, scope: &Scope<'py>, source: &str, filename: Option<&st
 
 /// Calls a prepared function.
 #[inline(always)]
-pub fn call_function(
-    py: Py,
-    scope: &Scope,
-    kept: &Kept,
-    args: Args,
-    wanted: Option<&mut OwnedValue>,
-) -> Result<(), Box<Failure>> {
+pub fn call_function(py: Py, scope: &Scope, kept: &Kept, args: Args, wanted: Wanted) -> Result<(), Box<Failure>> {
     // SAFETY: attached to the interpreter that the scope is of, for a run that its gate let in.
     let Some(callable) = (unsafe { scope.kept().get(py, kept) }) else { return Err(Failure::Freed.into()) };
     let result = match callable {
-        Ok(callable) => convert::call(py, scope.names(), &callable, args),
+        Ok(callable) => convert::call(py, scope.own(), &callable, args),
         Err(Raised) => Err(Raised),
     };
     convert_result(py, scope, result, wanted)
 }
 
 #[inline(always)]
-fn convert_result(
-    py: Py,
-    scope: &Scope,
-    result: PyResult<Obj>,
-    wanted: Option<&mut OwnedValue>,
-) -> Result<(), Box<Failure>> {
-    match (result, wanted) {
+fn convert_result(py: Py, scope: &Scope, result: PyResult<Obj>, wanted: Wanted) -> Result<(), Box<Failure>> {
+    match (result, wanted.result) {
         (Err(Raised), _) => Err(raised(py, scope).into()),
-        (Ok(object), Some(wanted)) => from_python(py, &object, wanted),
+        (Ok(object), Some(result)) => from_python(py, scope, &object, wanted.how, result),
         (Ok(_), None) => Ok(()),
     }
 }
@@ -307,7 +296,7 @@ fn bind_all<'py>(py: Py<'py>, scope: &Scope<'py>, names: &[subpy_pair]) -> PyRes
     let mut objects = Vec::new();
     objects.try_reserve_exact(names.len()).map_err(|_| py.no_memory())?;
     for pair in names {
-        objects.push((to_python(py, scope.names(), &pair.key)?, to_python(py, scope.names(), &pair.value)?));
+        objects.push((to_python(py, scope.own(), &pair.key)?, to_python(py, scope.own(), &pair.value)?));
     }
     for (name, value) in &objects {
         // SAFETY: live objects.

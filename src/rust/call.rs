@@ -7,7 +7,7 @@ use super::to_rust::FromValue;
 use super::unless_forked;
 use super::value::Value;
 use crate::manager::{Kind, Ran, Result};
-use crate::value::{self, OwnedValue, printable};
+use crate::value::{self, OwnedValue, Wanted, printable};
 
 /// The arguments of a call: a tuple and a dict, as blocks.
 pub(super) struct Call {
@@ -49,10 +49,10 @@ pub(super) fn run<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 /// Runs something that has a result, if that is wanted.
-pub(super) fn run_wanting(wanted: bool, body: impl FnOnce(Option<&mut OwnedValue>) -> Ran) -> Result<OwnedValue> {
+pub(super) fn run_wanting(wanted: bool, body: impl FnOnce(Wanted) -> Ran) -> Result<OwnedValue> {
     run(|| {
         let mut result = OwnedValue::none();
-        body(wanted.then_some(&mut result)).map_err(|error| *error)?;
+        body(Wanted::value(wanted.then_some(&mut result))).map_err(|error| *error)?;
         Ok(result)
     })
 }

@@ -5,6 +5,7 @@ use std::ptr::{self, NonNull};
 
 #[cfg(feature = "capi")]
 use super::check::is_plain;
+use super::tag::TAG_BITS;
 use super::text::copy_text;
 use super::{BLOCK_HEADER, BlockHeader, ERROR, OWNS_BLOCK, element_size, slice, subpy_value};
 
@@ -41,9 +42,15 @@ impl OwnedValue {
         (self.0.kind == super::INT).then(|| std::mem::replace(&mut self.0, subpy_value::none()).as_int())
     }
 
+    /// The same value, which stands for something else now.
+    pub fn with_tag(mut self, tag: u32) -> OwnedValue {
+        self.0.flags |= tag;
+        self
+    }
+
     /// The same value for others to read: the duty to free it stays here.
     pub fn lent(&self) -> subpy_value {
-        subpy_value { flags: 0, ..self.0 }
+        subpy_value { flags: self.0.flags & TAG_BITS, ..self.0 }
     }
 
     /// Hands the value, and the duty to free it, over to C.
@@ -56,23 +63,32 @@ impl OwnedValue {
         &self.0
     }
 
-    /// A deep copy of checked arguments, for a run on another thread.
+    /// A deep copy of a value that names nothing outside of it.
+    #[cfg(test)]
     pub fn copy_of(root: &subpy_value) -> Option<OwnedValue> {
+        OwnedValue::copy_with(root, |value, _| Ok(*value)).ok()
+    }
+
+    /// A deep copy of a checked value, to be used when the caller's is gone. `keep` makes the copy of what is an object, a
+    /// buffer or a queue, with a claim of its own.
+    pub fn copy_with(root: &subpy_value, keep: Keep) -> Result<OwnedValue, NotCopied> {
         let mut builder = if root.is_container() { Builder::new() } else { Builder::of_bytes() };
         let mut root_copy = *root;
         // Every value that was copied and whose contents were not yet: where it lies in the block (None: the root).
         let mut pending: Vec<(Option<usize>, subpy_value)> = vec![(None, *root)];
         while let Some((place, value)) = pending.pop() {
             let size = element_size(value.kind);
-            let mut copy = subpy_value { flags: 0, ..value };
-            if size > 0 {
+            let mut copy = subpy_value { flags: value.flags & TAG_BITS, ..value };
+            if value.is_handle() {
+                copy = keep(&copy, &mut builder)?;
+            } else if size > 0 {
                 // SAFETY: a checked value.
                 let bytes = unsafe { slice(value.pointer(), value.len * size) };
-                let start = builder.append(bytes, size > 1)?;
+                let start = builder.append(bytes, size > 1).ok_or(NotCopied::NoMemory)?;
                 copy.u.as_int = start as i64;
                 let values = value.len * size / size_of::<subpy_value>();
                 if size > 1 {
-                    pending.try_reserve(values).ok()?;
+                    pending.try_reserve(values).map_err(|_| NotCopied::NoMemory)?;
                     for index in 0..values {
                         let at = start + index * size_of::<subpy_value>();
                         pending.push((Some(at), builder.read(at)));
@@ -84,8 +100,21 @@ impl OwnedValue {
                 None => root_copy = copy,
             }
         }
-        builder.finish(root_copy)
+        builder.finish(root_copy).ok_or(NotCopied::NoMemory)
     }
+}
+
+/// Makes the value of a copy from one that `is_handle`, and attaches to the block what keeps it.
+pub type Keep = fn(&subpy_value, &mut Builder) -> Result<subpy_value, NotCopied>;
+
+/// Why a value was not copied.
+#[derive(Debug)]
+pub enum NotCopied {
+    NoMemory,
+    /// A handle of nothing, and what it should be of.
+    NotFound(u64, &'static str),
+    /// What cannot go where the copy is for.
+    NotShareable(String),
 }
 
 impl Drop for OwnedValue {
@@ -102,9 +131,24 @@ pub(super) struct Attachments(Vec<NonNull<dyn Any + Send>>);
 impl Drop for Attachments {
     fn drop(&mut self) {
         for thing in &self.0 {
-            // SAFETY: it came from a box (`Builder::attach_error`), and is dropped once.
+            // SAFETY: it came from a box (`Builder::attach`), and is dropped once.
             drop(unsafe { Box::from_raw(thing.as_ptr()) });
         }
+    }
+}
+
+impl Attachments {
+    /// As the length of a value that has no other. 0: there is nothing.
+    fn into_len(attached: Option<Box<Attachments>>) -> usize {
+        attached.map_or(0, |attached| Box::into_raw(attached).expose_provenance())
+    }
+
+    /// # Safety
+    /// `len` came from `into_len`, and is taken back once.
+    pub(super) unsafe fn from_len(len: usize) -> Option<Box<Attachments>> {
+        let attached: *mut Attachments = ptr::with_exposed_provenance_mut(len);
+        // SAFETY: promised by the caller.
+        (!attached.is_null()).then(|| unsafe { Box::from_raw(attached) })
     }
 }
 
@@ -116,6 +160,8 @@ pub struct Builder {
     /// Where the values with an offset lie that were written last. Each knows the one before it (`chained`): a list of
     /// them would need memory of its own. Two chains, since a processor follows both as fast as one.
     last: [usize; CHAINS],
+    /// Some of them have tags.
+    tagged: bool,
     attached: Option<Box<Attachments>>,
 }
 
@@ -133,22 +179,26 @@ fn chain(at: usize) -> usize {
     at / 16 % CHAINS
 }
 
-/// Kinds need so few bits, and places are multiples of a value's alignment: both fit where kind and flags will be.
+/// Kinds and tags need so few bits, and places are multiples of a value's alignment: all fit where kind and flags will
+/// be.
 const KIND_BITS: u32 = 4;
-const _: () = assert!((ERROR as u64) < 1 << KIND_BITS);
+const HEAD_BITS: u32 = KIND_BITS + TAG_BITS.count_ones();
+const _: () = assert!((ERROR as u64) < 1 << KIND_BITS && TAG_BITS.trailing_ones() == TAG_BITS.count_ones());
 
-/// Kind and flags of a value with an offset, until `finish`: its kind, and the place in the block of another such value.
+/// Kind and flags of a value with an offset, until `finish`: its kind and tag, and the place of another such value.
 /// They are written and read in one piece: a processor waits when it reads at once what was written in two.
 #[inline]
-fn chained(kind: i32, place: usize) -> u64 {
-    ((place / align_of::<subpy_value>()) as u64) << KIND_BITS | u64::from(kind.cast_unsigned())
+fn chained(kind: i32, flags: u32, place: usize) -> u64 {
+    let head = u64::from((flags & TAG_BITS) << KIND_BITS | kind.cast_unsigned());
+    ((place / align_of::<subpy_value>()) as u64) << HEAD_BITS | head
 }
 
-/// The kind and the place.
+/// The kind, the tag and the place.
 #[inline]
-fn unchained(both: u64) -> (i32, usize) {
-    let kind = (both as i32) & ((1 << KIND_BITS) - 1);
-    (kind, (both >> KIND_BITS) as usize * align_of::<subpy_value>())
+fn unchained(all: u64) -> (i32, u32, usize) {
+    let kind = (all as i32) & ((1 << KIND_BITS) - 1);
+    let tag = (all >> KIND_BITS) as u32 & TAG_BITS;
+    (kind, tag, (all >> HEAD_BITS) as usize * align_of::<subpy_value>())
 }
 
 impl Builder {
@@ -156,23 +206,31 @@ impl Builder {
         Builder::behind(BLOCK_HEADER)
     }
 
-    /// For a root that is no container: its bytes are the whole block.
+    /// For a root that is no container: its bytes are the whole block, if it has any.
     pub fn of_bytes() -> Builder {
         Builder::behind(0)
     }
 
     fn behind(header: usize) -> Builder {
-        Builder { data: ptr::null_mut(), len: header, capacity: 0, last: [0; CHAINS], attached: None }
+        Builder { data: ptr::null_mut(), len: header, capacity: 0, last: [0; CHAINS], tagged: false, attached: None }
     }
 
     /// Gives an error to the block, to be dropped with it; the value that points to it. None: no memory.
     #[cfg(any(feature = "capi", test))]
     pub fn attach_error<T: Any + Send>(&mut self, error: Box<T>) -> Option<subpy_value> {
+        let error = self.attach(error)?;
+        Some(subpy_value::pointing(super::ERROR, error.cast(), 0))
+    }
+
+    /// Gives a thing to the block, to be dropped with it: on any thread, perhaps without any interpreter, but with no lock
+    /// of the library's held. Where it lies. None: no memory; then it was dropped.
+    #[allow(dead_code)]
+    pub fn attach<T: Any + Send>(&mut self, thing: Box<T>) -> Option<*const T> {
         let attached = &mut self.attached.get_or_insert_default().0;
         attached.try_reserve(1).ok()?;
-        let error = Box::into_raw(error);
-        attached.extend(NonNull::new(error as *mut (dyn Any + Send)));
-        Some(subpy_value::pointing(super::ERROR, error.cast(), 0))
+        let thing = Box::into_raw(thing);
+        attached.extend(NonNull::new(thing as *mut (dyn Any + Send)));
+        Some(thing)
     }
 
     /// Room for `size` more bytes, aligned for values, or for text with a NUL behind it; its offset. None: no memory.
@@ -244,7 +302,11 @@ impl Builder {
             let place = self.data.add(at).cast::<subpy_value>();
             place.write(value);
             if element_size(value.kind) > 0 {
-                let chained = chained(value.kind, std::mem::replace(&mut self.last[chain(at)], at));
+                let last = std::mem::replace(&mut self.last[chain(at)], at);
+                let chained = chained(value.kind, value.flags, last);
+                if value.flags != 0 {
+                    self.tagged = true;
+                }
                 place.cast::<u64>().write_unaligned(chained);
             }
         }
@@ -272,24 +334,23 @@ impl Builder {
         }
         let base = std::mem::replace(&mut self.data, ptr::null_mut());
         // Returns the place of the next.
-        let fix = |at: usize| {
+        let fix = |at: usize, tagged: bool| {
             // SAFETY: a value that `write` has put into the block, with the place of the next in its first eight bytes.
             unsafe {
                 let value = base.add(at).cast::<subpy_value>();
-                let (kind, next) = unchained(value.cast::<u64>().read_unaligned());
+                let (kind, flags, next) = unchained(value.cast::<u64>().read_unaligned());
                 let data = base.add((*value).as_int() as usize);
-                value.write(subpy_value::pointing(kind, data, (*value).len));
+                let flags = if tagged { flags } else { 0 };
+                value.write(subpy_value { flags, ..subpy_value::pointing(kind, data, (*value).len) });
                 next
             }
         };
-        let mut chains = self.last;
-        while chains.iter().all(|at| *at > 0) {
-            chains = chains.map(fix);
-        }
-        for mut at in chains {
-            while at > 0 {
-                at = fix(at);
-            }
+        let last = self.last;
+        // Most have no tags, and it takes time to put them back.
+        if self.tagged {
+            fix_all(last, |at| fix(at, true))
+        } else {
+            fix_all(last, |at| fix(at, false))
         }
         let mut root = root;
         debug_assert!(root.as_int() == BLOCK_HEADER as i64);
@@ -298,7 +359,7 @@ impl Builder {
             base.cast::<BlockHeader>().write(BlockHeader { size: self.len, attached: self.attached.take() });
             root.u.as_bytes = base.add(BLOCK_HEADER);
         }
-        root.flags = OWNS_BLOCK;
+        root.flags |= OWNS_BLOCK;
         Some(OwnedValue(root))
     }
 
@@ -309,9 +370,25 @@ impl Builder {
             debug_assert!(root.as_int() == 0);
             root.u.as_bytes = self.data.cast_const();
             self.data = ptr::null_mut();
-            root.flags = OWNS_BLOCK;
+            root.flags |= OWNS_BLOCK;
+        } else if root.is_handle() {
+            root.len = Attachments::into_len(self.attached.take());
+            root.flags |= OWNS_BLOCK;
         }
         OwnedValue(root)
+    }
+}
+
+/// Goes along the chains, from their last places.
+#[inline(always)]
+fn fix_all(mut chains: [usize; CHAINS], fix: impl Fn(usize) -> usize) {
+    while chains.iter().all(|at| *at > 0) {
+        chains = chains.map(&fix);
+    }
+    for mut at in chains {
+        while at > 0 {
+            at = fix(at);
+        }
     }
 }
 
@@ -378,10 +455,43 @@ mod tests {
     }
 
     #[test]
+    fn a_root_without_a_block_has_what_is_to_be_dropped() {
+        let attached = Arc::new(7);
+        let mut value = Builder::of_bytes();
+        value.attach(Box::new(Arc::clone(&attached))).unwrap();
+        let value = value.finish(subpy_value { kind: super::super::OBJECT, ..subpy_value::int(5) }).unwrap();
+        assert_eq!(value.as_value().as_int(), 5);
+        assert_eq!(Arc::strong_count(&attached), 2);
+        let mut value = value.into_raw();
+        // SAFETY: a result, and then a value that owns nothing.
+        unsafe {
+            value.free();
+            value.free();
+        }
+        assert_eq!(Arc::strong_count(&attached), 1);
+    }
+
+    #[test]
+    fn a_tag_stays() {
+        let tagged = subpy_value { flags: 8, ..text("1.5") };
+        let list = subpy_value::pointing(LIST, (&raw const tagged).cast(), 1);
+        let list = OwnedValue::copy_of(&list).unwrap();
+        // SAFETY: the list is alive and has one item.
+        unsafe {
+            assert_eq!(list.as_value().items()[0].flags, 8);
+            assert_eq!(list.as_value().items()[0].bytes(), b"1.5");
+        }
+        assert_eq!(OwnedValue::copy_of(&tagged).unwrap().as_value().flags, 8 | OWNS_BLOCK);
+    }
+
+    #[test]
     fn a_value_keeps_a_place() {
         for kind in [STR, DICT] {
-            for place in [0, BLOCK_HEADER, 8 * 0xffff_ffff, 8 * 0x1_0000_0000, isize::MAX as usize & !7] {
-                assert_eq!(unchained(chained(kind, place)), (kind, place));
+            // Beyond what a processor addresses.
+            for place in [0, BLOCK_HEADER, 8 * 0xffff_ffff, 8 * 0x1_0000_0000, (1 << 55) - 8] {
+                for flags in [0, 1, TAG_BITS] {
+                    assert_eq!(unchained(chained(kind, flags, place)), (kind, flags, place));
+                }
             }
         }
     }

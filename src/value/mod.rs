@@ -5,27 +5,33 @@
 //! |---|---|
 //! | this one | `subpy_value`, its kinds, reading one |
 //! | `check` | is a value from outside what it says? |
+//! | `tag` | what a value stands for that has no kind of its own |
 //! | `args` | arguments that were checked |
 //! | `block` | a value that owns its memory, and the builder of its one block |
 //! | `view` | reading a whole value safely |
 //! | `text` | short texts, a word at a time |
+//! | `wanted` | what a caller wants of a result |
 
 mod args;
 mod block;
 mod check;
+pub(crate) mod tag;
 mod text;
 mod view;
+mod wanted;
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 
 pub use args::{Args, Rows};
 use block::Attachments;
-pub use block::{Builder, OwnedValue};
+pub use block::{Builder, Keep, NotCopied, OwnedValue};
 #[cfg(feature = "capi")]
 pub use check::{check_main_names, check_value};
-pub use check::{check_owned_main_names, printable};
+pub use check::{check_owned_main_names, kind_name, path_of, printable};
+use tag::TAG_BITS;
 pub(crate) use text::{SHORT, ends, is_ascii, utf8};
 pub use view::{ValueRef, View};
+pub use wanted::{Results, Wanted};
 
 /// Containers may be nested this deep, in both directions.
 pub(crate) const MAX_DEPTH: usize = 1000;
@@ -43,7 +49,8 @@ pub(crate) const MAX_DEPTH: usize = 1000;
 pub struct subpy_value {
     /// one of SUBPY_KIND_*
     pub kind: i32,
-    /// 0. In results, the library's mark: a result may be passed as an argument, but any other bit is an error
+    /// one of SUBPY_TAG_* or 0; and in results the library's mark: a result may be passed as an argument, but any other
+    /// bit is an error
     pub flags: u32,
     /// how many bytes (STR, BYTES, BIGINT), items (TUPLE, LIST) or pairs (DICT); ignored for the other kinds
     pub len: usize,
@@ -69,6 +76,47 @@ pub union subpy_value_data {
     pub as_bytes: *const u8,
     /// TUPLE and LIST
     pub as_items: *const subpy_value,
+    /// OBJECT: its handle
+    pub as_object: u64,
+    /// BUFFER
+    pub as_buffer: *const subpy_buffer,
+    /// QUEUE: its handle
+    pub as_queue: u64,
+}
+
+/// Told that the library has made its last call with this `userdata`: once, on any thread. Nothing of the library is
+/// locked, so it may call any function; it must return, not unwind. NULL: nobody is told.
+#[allow(non_camel_case_types)]
+pub type subpy_finalize_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c_void)>;
+
+/// Memory that is shared and not copied: the host's, which Python sees as a memoryview, or an object's of Python, in a
+/// result. Python's counterpart: Py_buffer.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct subpy_buffer {
+    /// sizeof(subpy_buffer)
+    pub size: usize,
+    /// where the first element lies
+    pub data: *mut c_void,
+    /// how many bytes there are from `data` on
+    pub len: usize,
+    /// what the elements are, in the letters of Python's struct module; NULL: "B", bytes
+    pub format: *const c_char,
+    /// the size of an element in bytes; 0: what the format says
+    pub itemsize: usize,
+    /// how many elements there are in each of `ndim` dimensions; NULL: one dimension, of len / itemsize elements
+    pub shape: *const usize,
+    /// how many bytes there are from one element to the next in each dimension; NULL: C contiguous
+    pub strides: *const isize,
+    /// how many dimensions; 0: 1
+    pub ndim: i32,
+    /// SUBPY_BUFFER_*
+    pub flags: u32,
+    /// told, once for each time that the buffer was passed, when Python has let go of it; NULL: the memory stays for ever
+    pub release: subpy_finalize_fn,
+    /// passed to `release`
+    pub userdata: *mut c_void,
 }
 
 /// One entry of a DICT.
@@ -92,7 +140,9 @@ pub(crate) const BYTES: i32 = 6;
 pub(crate) const TUPLE: i32 = 7;
 pub(crate) const LIST: i32 = 8;
 pub(crate) const DICT: i32 = 9;
-// 10 to 12 are kept for objects, buffers and queues.
+pub(crate) const OBJECT: i32 = 10;
+pub(crate) const BUFFER: i32 = 11;
+pub(crate) const QUEUE: i32 = 12;
 pub(crate) const ERROR: i32 = 13;
 
 /// Marks the root of a result that owns a block: the upper half of `flags`. The lower half is free for flags to come.
@@ -127,6 +177,16 @@ impl subpy_value {
 
     pub(crate) fn float(value: f64) -> subpy_value {
         subpy_value { kind: FLOAT, u: subpy_value_data { as_float: value }, ..subpy_value::none() }
+    }
+
+    /// An object or a queue.
+    pub(crate) fn handle(kind: i32, handle: u64) -> subpy_value {
+        subpy_value { kind, u: subpy_value_data { as_object: handle }, ..subpy_value::none() }
+    }
+
+    /// A buffer, which is described there.
+    pub(crate) fn buffer(buffer: *const subpy_buffer) -> subpy_value {
+        subpy_value { kind: BUFFER, u: subpy_value_data { as_buffer: buffer }, ..subpy_value::none() }
     }
 
     /// A value whose `len` bytes, items or pairs lie at an offset of a block that is being built.
@@ -235,7 +295,14 @@ impl subpy_value {
     }
 
     fn owns_block(&self) -> bool {
-        self.flags == OWNS_BLOCK && element_size(self.kind) > 0
+        self.flags & !TAG_BITS == OWNS_BLOCK && (element_size(self.kind) > 0 || self.is_handle())
+    }
+
+    /// OBJECT, BUFFER or QUEUE: what it stands for lies outside of the block. A root of these kinds has no block, but the
+    /// list of what is to be dropped with it, where others have their length.
+    #[inline]
+    pub(crate) fn is_handle(&self) -> bool {
+        matches!(self.kind, OBJECT | BUFFER | QUEUE)
     }
 
     /// The memory that a result points into, without its header; None for anything else.
@@ -244,7 +311,7 @@ impl subpy_value {
     /// A value that carries the mark must be (a copy of) the root of a result that was not freed yet.
     #[cfg(feature = "capi")]
     pub(crate) unsafe fn block<'a>(&self) -> Option<&'a [u8]> {
-        if !self.owns_block() {
+        if !self.owns_block() || self.is_handle() {
             return None;
         }
         // SAFETY: the root of a result points behind the header of its block (`Builder::finish`), or to its bytes, behind
@@ -253,6 +320,10 @@ impl subpy_value {
             let size = if self.is_container() { (*self.header()).size - BLOCK_HEADER } else { self.len + 1 };
             Some(std::slice::from_raw_parts(self.pointer(), size))
         }
+    }
+
+    pub(crate) fn is_object(&self) -> bool {
+        self.kind == OBJECT
     }
 
     fn header(&self) -> *mut BlockHeader {
@@ -266,7 +337,7 @@ impl subpy_value {
     pub(crate) unsafe fn free(&mut self) {
         if self.owns_block() {
             // SAFETY: the root of a result points behind the header of its block, which malloc made (`Builder`), or to
-            // the begin of one without a header.
+            // the begin of one without a header; or it has its list (`Builder::finish_bytes`).
             unsafe {
                 if self.is_container() {
                     let header = self.header();
@@ -274,6 +345,8 @@ impl subpy_value {
                         drop((*header).attached.take());
                     }
                     libc::free(header.cast());
+                } else if self.is_handle() {
+                    drop(Attachments::from_len(self.len));
                 } else {
                     libc::free(self.pointer().cast_mut().cast());
                 }

@@ -84,8 +84,8 @@ static void fields_that_do_not_apply(void) {
     subpy_run_request good = request(kinds[index], "f"), bad = good;
     bad.function = 1;
     refused(bad, "...subpy_run_request.function ");
-    bad = good, bad.flags = 4;
-    refused(bad, "subpy_run_request.flags (for this kind of run) has unknown bits set: 0x4");
+    bad = good, bad.flags = 128;
+    refused(bad, "subpy_run_request.flags (for this kind of run) has unknown bits set: 0x80");
     bad = good, bad.flags = UINT32_C(1) << 31;
     refused(bad, "...unknown bits set: 0x80000000");
     if (kinds[index] == SUBPY_RUN_CALL) continue;
@@ -122,11 +122,11 @@ static void wrong_fields(void) {
   refused(bad, "the length of subpy_run_request.text is 9223372036854775808, more than memory can hold");
   bad = request(SUBPY_RUN_CALL, "f"), bad.nargs = 3;
   refused(bad, "args is NULL but nargs is 3");
-  subpy_value wrong = {.kind = 10};
+  subpy_value wrong = {.kind = 14};
   bad.args = &wrong, bad.nargs = 1;
-  refused(bad, "args[0]: kind 10 is not one of SUBPY_KIND_*");
+  refused(bad, "args[0]: kind 14 is not one of SUBPY_KIND_*");
   bad.args = NULL, bad.nargs = 0, bad.kwargs = &wrong;
-  refused(bad, "kwargs: kind is 10 (no SUBPY_KIND_*), must be SUBPY_KIND_DICT with str keys");
+  refused(bad, "kwargs: kind is 14 (no SUBPY_KIND_*), must be SUBPY_KIND_DICT with str keys");
 
   /* What the caller did wrong comes before what is wrong with the interpreter. */
   bad = request(7, "1"), bad.interp = 99;

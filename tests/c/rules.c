@@ -92,8 +92,32 @@ static void no_thread(uint64_t bad) {
   bool done = true;
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_thread_join(bad, &value, &error));
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_thread_wait(bad, 0, &done, &error));
-  CHECK(empty(&value) && !done);
+  int fd = 77;
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_thread_fd(bad, &fd, &error));
+  int before = finalized;
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_thread_notify(bad, finalize, NULL, &error));
+  CHECK(empty(&value) && !done && fd == -1 && finalized == before);
   subpy_thread_free(bad);
+}
+
+static bool never(void *userdata, size_t index, subpy_value *result, const subpy_error *failed) {
+  (void)userdata, (void)index, (void)result, (void)failed;
+  CHECK(false);
+}
+
+static void no_pool(uint64_t bad) {
+  subpy_run_request request = {.size = sizeof request, .what = SUBPY_RUN_CALL, .text = "f", .text_len = 1};
+  subpy_thread thread = 77;
+  subpy_pool_stats stats = {.size = sizeof stats, .done = 77};
+  subpy_value row = subpy_int(1);
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_pool_submit(bad, &request, &thread, &error));
+  CHECK(thread == 0);
+  thread = 77;
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_pool_submit_as(bad, 1, &request, &thread, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_pool_map(bad, &request, &row, 1, 1, 1, never, NULL, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_pool_get_stats(bad, &stats, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_pool_close(bad, NULL, &error));
+  CHECK(thread == 0 && stats.done == 0);
 }
 
 static void no_token(uint64_t bad, subpy_interp interp) {
@@ -108,15 +132,38 @@ static void no_token(uint64_t bad, subpy_interp interp) {
   subpy_cancel_free(bad);
 }
 
+static void no_queue(uint64_t bad, subpy_interp interp) {
+  subpy_value value = junk(), item = subpy_value_from_queue(bad);
+  subpy_queue own = 77;
+  subpy_thread thread = 77;
+  size_t len = 77;
+  int fd = 77;
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_keep(bad, &own, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_put(bad, &value, 0, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_put_with(bad, &value, 0, 0, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_get(bad, 0, &value, &error));
+  CHECK(empty(&value));
+  value = junk();
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_get_with(bad, 0, &value, 0, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_len(bad, &len, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_fd(bad, &fd, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_close(bad, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_call_in_thread(interp, "print", 5, &item, 1, NULL, &thread, &error));
+  CHECK(empty(&value) && own == 0 && len == 0 && fd == -1 && thread == 0);
+  subpy_queue_free(bad);
+}
+
 static void handles_of_another_kind(subpy_interp interp, subpy_function function, subpy_thread thread,
-                                    subpy_cancel cancel) {
-  const uint64_t all[] = {interp, function, thread, cancel};
+                                    subpy_cancel cancel, subpy_queue queue, subpy_pool pool) {
+  const uint64_t all[] = {interp, function, thread, cancel, queue, pool};
   for (size_t i = 0; i < COUNT(all); i++) {
     CHECK(all[i] != 0 && all[i] < (UINT64_C(1) << 53));
     if (all[i] != interp) no_interpreter(all[i]);
     if (all[i] != function) no_function(all[i]);
     if (all[i] != thread) no_thread(all[i]);
     if (all[i] != cancel) no_token(all[i], interp);
+    if (all[i] != queue) no_queue(all[i], interp);
+    if (all[i] != pool) no_pool(all[i]);
   }
 }
 
@@ -169,12 +216,16 @@ int main(void) {
   subpy_thread thread = 0, failed = 0;
   subpy_cancel cancel = 0;
   OK(subpy_cancel_new(&cancel, &error));
+  subpy_queue queue = 0;
+  OK(subpy_queue_new(NULL, &queue, &error));
   OK(subpy_function_new(interp, "builtins:len", SUBPY_AUTO_LEN, &function, &error));
   OK(subpy_call_in_thread(interp, "builtins:dict", SUBPY_AUTO_LEN, NULL, 0, NULL, &thread, &error));
   bool done = false;
   OK(subpy_thread_wait(thread, -1, &done, &error));
   CHECK(done);
-  handles_of_another_kind(interp, function, thread, cancel);
+  subpy_pool pool = 0;
+  OK(subpy_pool_new(NULL, &pool, &error));
+  handles_of_another_kind(interp, function, thread, cancel, queue, pool);
   no_context();
   other_outputs();
   results(interp, other);
@@ -194,6 +245,7 @@ int main(void) {
     subpy_thread_free(failed);
     subpy_cancel_fire(cancel);
     subpy_cancel_free(cancel);
+    subpy_queue_free(queue);
     subpy_value_free(&kept);
     subpy_error_free(old);
     old = NULL;
@@ -201,10 +253,12 @@ int main(void) {
   subpy_function_free(0);
   subpy_thread_free(0);
   subpy_cancel_free(0);
+  subpy_queue_free(0);
   subpy_value_free(NULL);
   no_interpreter(interp);
   no_function(function);
   no_thread(thread);
+  no_pool(pool);
 
   /* In the next runtime CPython gives the same ids again; the handles are others. */
   subpy_interp next = create();

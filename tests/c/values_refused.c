@@ -119,9 +119,9 @@ int main(void) {
   /* into Python: kinds, lengths, pointers */
   subpy_value items[] = {subpy_int(1), subpy_none()};
   subpy_pair pairs[] = {{TEXT("k"), subpy_list(items, 2)}, {subpy_int(7), subpy_list(items, 2)}};
-  items[1].kind = 10;
-  invalid(items[1], "args[0]: kind 10 is not one of SUBPY_KIND_*");
-  invalid(subpy_dict(pairs, 1), "args[0]['k'][1]: kind 10 is not one of SUBPY_KIND_*");
+  items[1].kind = 14;
+  invalid(items[1], "args[0]: kind 14 is not one of SUBPY_KIND_*");
+  invalid(subpy_dict(pairs, 1), "args[0]['k'][1]: kind 14 is not one of SUBPY_KIND_*");
   items[1].kind = -1;
   invalid(subpy_dict(pairs + 1, 1), "args[0][7][1]: kind -1 is not one of SUBPY_KIND_*");
   items[1] = subpy_str("ab\xff", 3);
@@ -148,7 +148,7 @@ int main(void) {
     invalid(subpy_bigint(bad[i], SUBPY_AUTO_LEN), message);
   }
   /* Flags stay free for later: what nobody knows is refused, on every kind and wherever it stands. */
-  static const uint32_t unknown[] = {1, 1 << 15, 1 << 16, UINT32_C(1) << 31, UINT32_MAX};
+  static const uint32_t unknown[] = {1 << 8, 1 << 15, 1 << 16, UINT32_C(1) << 31, UINT32_MAX};
   subpy_value kinds[] = {subpy_none(), subpy_bool(true), subpy_int(1), subpy_float(1), TEXT("x"), subpy_list(NULL, 0)};
   for (size_t i = 0; i < COUNT(kinds); i++) {
     for (size_t flag = 0; flag < COUNT(unknown); flag++) {

@@ -3,8 +3,8 @@
 use std::collections::TryReserveError;
 use std::ptr;
 
-use super::super::names::Names;
 use super::super::object::{LONGEST_NAME, Obj, Py, PyResult, cut};
+use super::super::own::Own;
 use super::super::types::PyObject;
 use super::to_python::to_python;
 use crate::value::{Args, subpy_pair};
@@ -40,36 +40,36 @@ impl Drop for Arguments<'_, '_> {
 
 /// Calls `callable(*args, **kwargs)`.
 #[inline(always)]
-pub fn call<'py>(py: Py<'py>, names: &Names, callable: &Obj<'py>, args: Args) -> PyResult<Obj<'py>> {
+pub fn call<'py>(py: Py<'py>, own: &Own, callable: &Obj<'py>, args: Args) -> PyResult<Obj<'py>> {
     if args.items.len() + args.kwargs.len() <= FEW {
-        call_with(py, names, callable, args, &mut [ptr::null_mut(); FEW])
+        call_with(py, own, callable, args, &mut [ptr::null_mut(); FEW])
     } else {
-        call_with_many(py, names, callable, args)
+        call_with_many(py, own, callable, args)
     }
 }
 
 #[cold]
-fn call_with_many<'py>(py: Py<'py>, names: &Names, callable: &Obj<'py>, args: Args) -> PyResult<Obj<'py>> {
+fn call_with_many<'py>(py: Py<'py>, own: &Own, callable: &Obj<'py>, args: Args) -> PyResult<Obj<'py>> {
     let count = args.items.len() + args.kwargs.len();
     let mut places = Vec::new();
     places.try_reserve_exact(count).map_err(|_| py.no_memory())?;
     places.resize(count, ptr::null_mut());
-    call_with(py, names, callable, args, &mut places)
+    call_with(py, own, callable, args, &mut places)
 }
 
 #[inline(always)]
 fn call_with<'py>(
     py: Py<'py>,
-    names: &Names,
+    own: &Own,
     callable: &Obj<'py>,
     args: Args,
     places: &mut [*mut PyObject],
 ) -> PyResult<Obj<'py>> {
     let mut arguments = Arguments { py, places, len: 0 };
     for value in args.items {
-        arguments.push(to_python(py, names, value)?);
+        arguments.push(to_python(py, own, value)?);
     }
-    let names = if args.kwargs.is_empty() { None } else { Some(keywords(py, names, args.kwargs, &mut arguments)?) };
+    let names = if args.kwargs.is_empty() { None } else { Some(keywords(py, own, args.kwargs, &mut arguments)?) };
     let names = names.as_ref().map_or(ptr::null_mut(), Obj::as_ptr);
     // SAFETY: live objects; first the positional arguments and then one for each of the names.
     unsafe {
@@ -82,7 +82,7 @@ fn call_with<'py>(
 /// comparing pointers.
 fn keywords<'py>(
     py: Py<'py>,
-    names: &Names,
+    own: &Own,
     pairs: &[subpy_pair],
     arguments: &mut Arguments<'py, '_>,
 ) -> PyResult<Obj<'py>> {
@@ -96,9 +96,9 @@ fn keywords<'py>(
         }
         let tuple = py.owned((py.api.PyTuple_New)(pairs.len() as isize))?;
         for (index, pair) in pairs.iter().enumerate() {
-            let name = names.get(py, text(pair))?;
+            let name = own.names.get(py, text(pair))?;
             py.check((py.api.PyTuple_SetItem)(tuple.as_ptr(), index as isize, name.into_ptr()))?;
-            arguments.push(to_python(py, names, &pair.value)?);
+            arguments.push(to_python(py, own, &pair.value)?);
         }
         Ok(tuple)
     }

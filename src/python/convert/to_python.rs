@@ -3,39 +3,68 @@
 use std::ffi::c_char;
 use std::ptr;
 
-use super::super::names::Names;
-use super::super::object::{Obj, Py, PyResult};
+use super::super::object::{Obj, Py, PyResult, Raised};
+use super::super::own::Own;
+use super::super::queue;
 use super::super::types::PyObject;
+use super::stand_in::StandIns;
+use super::tagged;
 use crate::value::{self, subpy_value};
 
 /// Makes the Python object of a checked value.
 #[inline]
-pub fn to_python<'py>(py: Py<'py>, names: &Names, value: &subpy_value) -> PyResult<Obj<'py>> {
+pub fn to_python<'py>(py: Py<'py>, own: &Own, value: &subpy_value) -> PyResult<Obj<'py>> {
     match value.kind {
         value::INT => py.int(value.as_int()),
-        value::TUPLE | value::LIST | value::DICT => container(py, names, value),
-        _ => other_scalar(py, value),
+        value::TUPLE | value::LIST | value::DICT => container(py, own, value),
+        _ => other_scalar(py, own, value).map_err(|Raised| if value.tag() == 0 { Raised } else { say_where(py, &[]) }),
     }
 }
 
-fn container<'py>(py: Py<'py>, names: &Names, root: &subpy_value) -> PyResult<Obj<'py>> {
+fn container<'py>(py: Py<'py>, own: &Own, root: &subpy_value) -> PyResult<Obj<'py>> {
     // The containers on the way from the root to the one that is being filled.
     let mut outer: Vec<Filling> = Vec::new();
     let mut filling = Filling::new(py, root)?;
     loop {
-        if let Some(inner) = filling.fill(py, names)? {
-            outer.push(std::mem::replace(&mut filling, Filling::new(py, inner)?));
-            continue;
+        match filling.fill(py, own) {
+            Ok(Some(inner)) => outer.push(std::mem::replace(&mut filling, Filling::new(py, inner)?)),
+            Ok(None) => {
+                let Filling { object, tag, .. } = filling;
+                let done = if tag == 0 {
+                    object
+                } else {
+                    StandIns { py, own }.restore(tag, object).map_err(|Raised| say_where(py, &outer))?
+                };
+                let Some(parent) = outer.pop() else { return Ok(done) };
+                filling = parent;
+                filling.put(py, own, done)?;
+            }
+            Err(Raised) => {
+                // What has no tag does not depend on Python's opinion of it.
+                if filling.element().is_some_and(|element| element.tag() != 0) {
+                    outer.push(filling);
+                    say_where(py, &outer);
+                }
+                return Err(Raised);
+            }
         }
-        let Some(parent) = outer.pop() else { return Ok(filling.object) };
-        let done = std::mem::replace(&mut filling, parent).object;
-        filling.put(py, names, done)?;
     }
+}
+
+/// Puts the way to a value, through these containers, in front of the exception's message.
+#[cold]
+fn say_where(py: Py, outer: &[Filling]) -> Raised {
+    // SAFETY: all values were checked.
+    tagged::say_where(py, || unsafe {
+        value::path_of(outer.iter().map(|level| (level.kind, level.elements, level.place())))
+    })
 }
 
 /// A tuple, list or dict that is being filled.
 struct Filling<'py, 'a> {
     kind: i32,
+    /// What the value stands for.
+    tag: u32,
     object: Obj<'py>,
     /// What it is made of (a dict's are key, value, key, value...), and how much of that is in it.
     elements: &'a [subpy_value],
@@ -59,25 +88,35 @@ impl<'py, 'a> Filling<'py, 'a> {
             };
             (py.owned(object)?, value.elements())
         };
-        Ok(Filling { kind: value.kind, object, elements, filled: 0, key: None, mixed: false })
+        Ok(Filling { kind: value.kind, tag: value.tag(), object, elements, filled: 0, key: None, mixed: false })
+    }
+
+    /// The place of the element that is to be put in.
+    fn place(&self) -> usize {
+        let has_key = || self.key.is_some() || self.elements.get(self.filled).is_some_and(is_text);
+        self.filled + usize::from(self.kind == value::DICT && has_key())
+    }
+
+    fn element(&self) -> Option<&'a subpy_value> {
+        self.elements.get(self.place())
     }
 
     /// Puts elements in until there are no more, or one is a container itself: that one.
-    fn fill(&mut self, py: Py<'py>, names: &Names) -> PyResult<Option<&'a subpy_value>> {
+    fn fill(&mut self, py: Py<'py>, own: &Own) -> PyResult<Option<&'a subpy_value>> {
         match self.kind {
-            value::DICT => self.fill_dict(py, names),
-            _ => self.fill_row(py),
+            value::DICT => self.fill_dict(py, own),
+            _ => self.fill_row(py, own),
         }
     }
 
-    fn fill_row(&mut self, py: Py<'py>) -> PyResult<Option<&'a subpy_value>> {
+    fn fill_row(&mut self, py: Py<'py>, own: &Own) -> PyResult<Option<&'a subpy_value>> {
         while let Some(element) = self.elements.get(self.filled) {
             // Rows of numbers come first.
             let object = match element.kind {
                 value::INT => py.int(element.as_int())?,
                 value::FLOAT => float(py, element)?,
                 value::TUPLE | value::LIST | value::DICT => return Ok(Some(element)),
-                _ => other_scalar(py, element)?,
+                _ => other_scalar(py, own, element)?,
             };
             self.put_row(py, object)?;
         }
@@ -94,9 +133,9 @@ impl<'py, 'a> Filling<'py, 'a> {
         Ok(())
     }
 
-    fn fill_dict(&mut self, py: Py<'py>, names: &Names) -> PyResult<Option<&'a subpy_value>> {
+    fn fill_dict(&mut self, py: Py<'py>, own: &Own) -> PyResult<Option<&'a subpy_value>> {
         while let [key, value, ..] = &self.elements[self.filled..] {
-            if key.kind == value::STR && !self.mixed {
+            if is_text(key) && !self.mixed {
                 if value.is_container() {
                     return Ok(Some(value));
                 }
@@ -104,28 +143,28 @@ impl<'py, 'a> Filling<'py, 'a> {
                 let (made, object) = match constant(py, value) {
                     Some(constant) => (None, constant),
                     None => {
-                        let made = scalar(py, value)?;
+                        let made = scalar(py, own, value)?;
                         let object = made.as_ptr();
                         (Some(made), object)
                     }
                 };
                 // SAFETY: a checked text; the object is alive as long as `made`, or for good.
-                unsafe { names.set_item(py, &self.object, key.text(), object)? };
+                unsafe { own.names.set_item(py, &self.object, key.text(), object)? };
                 drop(made);
                 self.filled += 2;
                 continue;
             }
-            let element = if key.kind == value::STR || self.key.is_some() { value } else { key };
+            let element = if is_text(key) || self.key.is_some() { value } else { key };
             if element.is_container() {
                 return Ok(Some(element));
             }
-            self.put(py, names, scalar(py, element)?)?;
+            self.put(py, own, scalar(py, own, element)?)?;
         }
         Ok(None)
     }
 
     /// Puts in what `fill` stopped at.
-    fn put(&mut self, py: Py<'py>, names: &Names, element: Obj<'py>) -> PyResult<()> {
+    fn put(&mut self, py: Py<'py>, own: &Own, element: Obj<'py>) -> PyResult<()> {
         if self.kind != value::DICT {
             return self.put_row(py, element);
         }
@@ -133,7 +172,7 @@ impl<'py, 'a> Filling<'py, 'a> {
         let key = match self.key.take() {
             Some(key) => key,
             // SAFETY: a checked text.
-            None if key.kind == value::STR => names.key(py, unsafe { key.text() })?,
+            None if is_text(key) => own.names.key(py, unsafe { key.text() })?,
             None => {
                 (self.key, self.mixed) = (Some(element), true);
                 return Ok(());
@@ -144,6 +183,12 @@ impl<'py, 'a> Filling<'py, 'a> {
         self.filled += 2;
         Ok(())
     }
+}
+
+/// A str, and nothing else in the form of one.
+#[inline]
+fn is_text(value: &subpy_value) -> bool {
+    value.kind == value::STR && value.tag() == 0
 }
 
 /// None, True and False: borrowed and immortal.
@@ -164,12 +209,13 @@ fn float<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
 }
 
 #[inline(always)]
-fn scalar<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
+fn scalar<'py>(py: Py<'py>, own: &Own, value: &subpy_value) -> PyResult<Obj<'py>> {
     // SAFETY: attached; the value was checked, so its bytes are there and text is valid UTF-8. All but the constants
     // are new references.
     unsafe {
         match value.kind {
             value::INT => py.int(value.as_int()),
+            value::STR if value.tag() != 0 => StandIns { py, own }.restore(value.tag(), py.str(value.text())?),
             value::STR => py.str(value.text()),
             value::FLOAT => py.owned((py.api.PyFloat_FromDouble)(value.as_float())),
             value::BYTES => {
@@ -177,13 +223,26 @@ fn scalar<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
                 py.owned((py.api.PyBytes_FromStringAndSize)(data, value.len as isize))
             }
             value::BIGINT => bigint(py, value.text()),
-            _ => py.borrowed(constant(py, value).unwrap_or(py.none())),
+            _ => match constant(py, value) {
+                Some(constant) => py.borrowed(constant),
+                None => handle(py, own, value),
+            },
         }
     }
 }
 
-fn other_scalar<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
-    scalar(py, value)
+fn other_scalar<'py>(py: Py<'py>, own: &Own, value: &subpy_value) -> PyResult<Obj<'py>> {
+    scalar(py, own, value)
+}
+
+/// What lies elsewhere.
+#[cold]
+fn handle<'py>(py: Py<'py>, _: &Own, value: &subpy_value) -> PyResult<Obj<'py>> {
+    if value.kind == value::QUEUE {
+        return queue::to_python(py, value.as_int().cast_unsigned());
+    }
+    let message = format!("{} cannot be passed to Python yet", value::kind_name(value.kind));
+    Err(py.raise(py.api.PyExc_TypeError.get(), &message))
 }
 
 #[cold]

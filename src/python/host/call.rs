@@ -141,7 +141,7 @@ unsafe fn lend(
         return Ok(value);
     }
     // SAFETY: as above.
-    unsafe { copy(py, object, owned, name) }.map_err(|failure| match failure {
+    unsafe { copy(py, &function.hosts.own, object, owned, name) }.map_err(|failure| match failure {
         Failure::NotShareable(text) => {
             // The hints are made for results.
             let text = match text.rfind("return ") {
@@ -236,7 +236,7 @@ fn give<'py>(
     let returned = place.take();
     hosts.places.put_back(place);
     match told {
-        None => to_python(py, &hosts.names, returned.as_value()),
+        None => to_python(py, &hosts.own, returned.as_value()),
         Some(told) => Err(raise(py, function, *told)),
     }
 }

@@ -27,11 +27,12 @@ mod tag;
 pub use context::{Context, Over, Raise, calling};
 pub use define::define;
 pub use finalize::{Ending, release};
+pub use object::Static;
 pub use tag::get as tag;
 
 use super::attach::in_host;
-use super::names::Names;
 use super::object::Py;
+use super::own::Own;
 use super::types::PyObject;
 use crate::value::Args;
 
@@ -166,21 +167,20 @@ pub struct Hosts {
     /// The types of the objects and of tags, strong references; NULL before the first is needed.
     kind: AtomicPtr<PyObject>,
     tags: AtomicPtr<PyObject>,
-    /// For the keys of dicts that functions return.
-    names: Names,
+    /// For what functions return.
+    own: Arc<Own>,
     places: context::Places,
 }
 
 impl Hosts {
-    pub fn new(number: u64) -> Arc<Hosts> {
+    pub fn new(number: u64, own: &Arc<Own>) -> Arc<Hosts> {
         let [kind, tags] = [const { AtomicPtr::new(ptr::null_mut()) }; 2];
-        let (functions, names, places) = (finalize::Functions::default(), Names::default(), context::Places::default());
-        Arc::new(Hosts { number, functions, kind, tags, names, places })
+        let (functions, places) = (finalize::Functions::default(), context::Places::default());
+        Arc::new(Hosts { number, functions, kind, tags, own: Arc::clone(own), places })
     }
 
     /// Gives the references to Python objects back. Attached to the interpreter, which is about to end.
     pub fn give_back_all(&self, py: Py) {
-        self.names.give_back_all(py);
         for kept in [&self.kind, &self.tags] {
             let kind = kept.swap(ptr::null_mut(), Ordering::Relaxed);
             // SAFETY: the reference that was kept; Py_DecRef ignores NULL.

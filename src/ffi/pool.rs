@@ -1,0 +1,538 @@
+//! A pool has a number of interpreters, each with a thread of its own, and runs tasks in them: requests as for
+//! subpy_run(), whose outcomes are threads that can be waited for, joined, cancelled and freed. docs/pools.md says more.
+//!
+//! Tasks begin in the order in which they were submitted. Submitters, if there are several, take turns. An interpreter is
+//! replaced when a run in it was interrupted, ran out of memory or was given up, because what it holds may be in any
+//! state then, and when it has done its share. Interpreters that are made in advance take its place, and nobody waits
+//! while the old one is closed.
+
+use std::ffi::{c_char, c_void};
+use std::ptr;
+use std::sync::Arc;
+
+use super::boundary::{self, invalid, known_flags, text};
+use super::error::subpy_error;
+use super::interpreter::{subpy_interp_options, to_options};
+use super::output::RunOutput;
+use super::run::{Request, subpy_run_request};
+use super::runtime::{close_options, subpy_close_options};
+use super::status::{subpy_finalize_fn, subpy_interp, subpy_pool, subpy_status, subpy_thread};
+use crate::manager::{
+    self, Callback, Map, MapOptions, Options, OutputFor, PoolOptions, PoolStats, Prepare, Result, Submit,
+};
+use crate::value::{Rows, subpy_value};
+
+/// A task for which there is no room is refused with SUBPY_ERROR_BUSY, and does not wait.
+pub const SUBPY_POOL_REFUSE: u64 = 1;
+/// No interpreter is made in advance: one that takes another's place is made when it is needed.
+pub const SUBPY_POOL_NO_SPARES: u64 = 2;
+
+/// Prepares a new interpreter of a pool, before its setup runs: with subpy_define() or subpy_set_output(), say.
+///
+/// @param userdata  what was given with the function
+/// @param interp    the interpreter
+///
+/// Called on a thread of the pool's, without a GIL; for several interpreters at the same time. It must return, not
+/// unwind, and must not close the pool.
+#[allow(non_camel_case_types)]
+pub type subpy_prepare_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c_void, interp: subpy_interp)>;
+
+/// Options of subpy_pool_new(). Zero is the default of every field.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct subpy_pool_options {
+    /// sizeof(subpy_pool_options)
+    pub size: usize,
+    /// how many interpreters run tasks at the same time; 0: one a core
+    pub workers: usize,
+    /// how many tasks may wait; 0: 16 a worker. Beyond it subpy_pool_submit() waits, see SUBPY_POOL_REFUSE
+    pub backlog: usize,
+    /// how many interpreters are ready to take the place of one that is replaced; 0: one, see SUBPY_POOL_NO_SPARES
+    pub spares: usize,
+    /// how the interpreters are created; NULL: the defaults
+    pub interp: *const subpy_interp_options,
+    /// statements that run once in each interpreter, in UTF-8; NULL: none
+    pub setup: *const c_char,
+    /// the length of `setup` in bytes, or SUBPY_AUTO_LEN
+    pub setup_len: usize,
+    /// called with each new interpreter; NULL: nothing is
+    pub prepare: subpy_prepare_fn,
+    /// passed on to `prepare` and `finalize`
+    pub userdata: *mut c_void,
+    /// called with `userdata` when `prepare` will not be called any more: the pool was closed, or subpy_pool_new() has
+    /// failed
+    pub finalize: subpy_finalize_fn,
+    /// how many runs there are in one interpreter before it is replaced; 0: any number
+    pub runs_per_worker: u64,
+    /// SUBPY_POOL_*
+    pub flags: u64,
+}
+
+/// What a pool has done, and has to do. The times are those of all tasks so far, a sixteenth too large at most.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct subpy_pool_stats {
+    /// sizeof(subpy_pool_stats)
+    pub size: usize,
+    /// interpreters that run tasks; one that is replaced at this moment is not among them
+    pub workers: u64,
+    /// interpreters that are ready to take the place of one of those
+    pub spares: u64,
+    /// tasks that wait
+    pub queued: u64,
+    /// tasks that run
+    pub running: u64,
+    /// tasks that were accepted: queued, running and done
+    pub submitted: u64,
+    /// tasks that have ended, whatever their outcome
+    pub done: u64,
+    /// those of them that ended with an error
+    pub failed: u64,
+    /// those of them that ended with SUBPY_ERROR_INTERRUPTED
+    pub cancelled: u64,
+    /// interpreters that were replaced
+    pub replaced: u64,
+    /// how long tasks waited before they began, in microseconds: half of them no longer than this
+    pub wait_p50_us: u64,
+    /// nine of ten
+    pub wait_p90_us: u64,
+    /// 99 of 100
+    pub wait_p99_us: u64,
+    /// how long tasks ran, in microseconds: half of them no longer than this
+    pub run_p50_us: u64,
+    /// nine of ten
+    pub run_p90_us: u64,
+    /// 99 of 100
+    pub run_p99_us: u64,
+    /// interpreters that were replaced and cannot be closed, because of threads that Python code has left in them. They
+    /// are tried again every few seconds, and when the pool is closed
+    pub left: u64,
+}
+
+/// Takes what became of one row of subpy_pool_map().
+///
+/// @param userdata  what was given with the function
+/// @param index     the row
+/// @param result    what the call has returned; NULL after an error. It is freed when the function returns, unless taken:
+///                  by copying the struct and setting this one to subpy_none()
+/// @param error     NULL, or the error of the call, which is freed when the function returns
+/// @return true: go on; false: what is left is cancelled
+///
+/// Called on the thread that called subpy_pool_map(), without a GIL, with one row after the other. It must return, not
+/// unwind.
+#[allow(non_camel_case_types)]
+pub type subpy_map_fn = Option<
+    unsafe extern "C-unwind" fn(
+        userdata: *mut c_void,
+        index: usize,
+        result: *mut subpy_value,
+        error: *const subpy_error,
+    ) -> bool,
+>;
+
+/// Make a pool, and wait until all of its interpreters are ready. Starts the runtime if it is not running. Python:
+/// InterpreterPoolExecutor.
+///
+/// No thread is started in the process for pools before the first one is made. A pool has a thread for each worker, one
+/// that makes spare interpreters, and one that closes old ones.
+///
+/// @param options  NULL for the defaults
+/// @param pool     the new pool, not NULL; to be closed with subpy_pool_close(), or by subpy_shutdown()
+/// @param error    optional; set on failure, to be freed with subpy_error_free()
+/// @return SUBPY_OK; any error of subpy_create();
+///         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense, or `pool` is NULL
+///         and the error of the setup, if that fails
+///
+/// If a later interpreter cannot be made, the others go on, and it is tried again: when nobody has an interpreter, with
+/// each task, which fails with the error if it is of no use.
+///
+/// Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_pool_new(
+    options: *const subpy_pool_options,
+    pool: *mut subpy_pool,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe { boundary::output(pool, 0, error, making(options, pool)) }
+}
+
+/// What `boundary::output` is to do: what is to be finalized is finalized even when it does nothing.
+///
+/// # Safety
+/// As for [`boundary::options`].
+unsafe fn making(options: *const subpy_pool_options, pool: *mut subpy_pool) -> impl FnOnce() -> Result<subpy_pool> {
+    // SAFETY: promised by the caller.
+    let options = unsafe { boundary::options(options, "subpy_pool_options") };
+    let options = options.map(|options| (options, options.prepare()));
+    move || {
+        let (options, prepare) = options?;
+        if pool.is_null() {
+            return invalid("pool is NULL: nobody could use or close the pool");
+        }
+        // SAFETY: promised by the caller.
+        manager::pool_new(unsafe { options.to_options(prepare)? })
+    }
+}
+
+/// What a host has given along for new interpreters, and the duty to finalize it.
+struct Prepared {
+    prepare: subpy_prepare_fn,
+    userdata: *mut c_void,
+    finalize: subpy_finalize_fn,
+}
+
+// SAFETY: the host has to expect calls on any thread (`subpy_prepare_fn`).
+unsafe impl Send for Prepared {}
+// SAFETY: as above.
+unsafe impl Sync for Prepared {}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        if let Some(finalize) = self.finalize {
+            // SAFETY: the host's function, as it was declared to be; once.
+            manager::outside(|| unsafe { finalize(self.userdata) });
+        }
+    }
+}
+
+impl subpy_pool_options {
+    fn prepare(&self) -> Prepare {
+        let prepared = Prepared { prepare: self.prepare, userdata: self.userdata, finalize: self.finalize };
+        Box::new(move |interp| {
+            let whole = &prepared;
+            if let Some(prepare) = whole.prepare {
+                // SAFETY: the host's function, as it was declared to be.
+                unsafe { prepare(whole.userdata, interp) }
+            }
+        })
+    }
+
+    /// # Safety
+    /// What it points to must be as it says.
+    unsafe fn to_options(&self, prepare: Prepare) -> Result<PoolOptions> {
+        known_flags(self.flags, SUBPY_POOL_REFUSE | SUBPY_POOL_NO_SPARES, "subpy_pool_options.flags")?;
+        let no_spares = self.flags & SUBPY_POOL_NO_SPARES != 0;
+        if no_spares && self.spares > 0 {
+            return invalid("subpy_pool_options.spares is set, and SUBPY_POOL_NO_SPARES too");
+        }
+        // SAFETY: promised by the caller.
+        unsafe {
+            let interp = match self.interp.is_null() {
+                true => Options::default(),
+                false => to_options(&boundary::options(self.interp, "subpy_interp_options")?)?,
+            };
+            let setup = match self.setup.is_null() {
+                true if self.setup_len > 0 => {
+                    return invalid("subpy_pool_options.setup is NULL but setup_len is not 0");
+                }
+                true => None,
+                false => Some(manager::copy(text(self.setup, self.setup_len, "subpy_pool_options.setup")?)?),
+            };
+            Ok(PoolOptions {
+                workers: self.workers,
+                backlog: self.backlog,
+                spares: if no_spares { 0 } else { self.spares.max(1) },
+                refuse: self.flags & SUBPY_POOL_REFUSE != 0,
+                interp,
+                setup,
+                prepare: Some(prepare),
+                runs_per_worker: self.runs_per_worker,
+            })
+        }
+    }
+}
+
+/// Have a pool run what the request says, as soon as a worker is free. Everything the request points to is copied first.
+///
+/// The time of `timeout_ms` counts from when the run starts. A cancel token also takes a task out of the queue, and ends
+/// the wait for room. With SUBPY_ABANDON a worker whose task was stopped and does not end is replaced: the pool goes on,
+/// and the old thread ends when its code does. The result's objects, if SUBPY_RESULT_* asks for such, are of the
+/// interpreter in which the task has run, and go when that is replaced or the pool is closed.
+///
+/// Waits while the pool has no room, unless SUBPY_POOL_REFUSE says otherwise: until it has, or is closed, or the token is
+/// fired, or a run is stopped that this thread is inside of. A task can submit others to its own pool. If it waits for
+/// them, another worker has to be free to run them: when every worker waits like this, they wait until they are stopped.
+///
+/// @param pool     the pool
+/// @param request  what to run: an exec, eval or call, with `interp` 0
+/// @param outcome  receives the thread to be joined or freed; NULL: it is freed at once, and an error printed
+/// @param error    optional; set on failure, to be freed with subpy_error_free()
+/// @return SUBPY_OK when the task waits or runs;
+///         SUBPY_ERROR_INVALID_ARGUMENT  as for subpy_run(); also for a prepared function, and for an interpreter
+///         SUBPY_ERROR_NOT_FOUND         no such pool
+///         SUBPY_ERROR_BUSY              the pool has no room (SUBPY_POOL_REFUSE), or is closing
+///         SUBPY_ERROR_INTERRUPTED       cancelled while it waited for room
+///         SUBPY_ERROR_TIMEOUT           the run that this thread is inside of timed out while it waited for room
+///         SUBPY_ERROR_WRONG_STATE       the pool was closed
+///
+/// Any thread. Python: Executor.submit().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_pool_submit(
+    pool: subpy_pool,
+    request: *const subpy_run_request,
+    outcome: *mut subpy_thread,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe { boundary::output(outcome, 0, error, || submit(pool, 0, request, outcome)) }
+}
+
+/// The same for one of several submitters. Those that have tasks in the queue take turns, one task each, so that one
+/// with many does not keep the others waiting. subpy_pool_submit() is for submitter 0.
+///
+/// @param pool       the pool
+/// @param submitter  any number
+/// @param request    as for subpy_pool_submit()
+/// @param outcome    as for subpy_pool_submit()
+/// @param error      optional; set on failure, to be freed with subpy_error_free()
+/// @return as subpy_pool_submit(). Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_pool_submit_as(
+    pool: subpy_pool,
+    submitter: u64,
+    request: *const subpy_run_request,
+    outcome: *mut subpy_thread,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe { boundary::output(outcome, 0, error, || submit(pool, submitter, request, outcome)) }
+}
+
+/// # Safety
+/// As for [`Request::read`].
+unsafe fn submit(
+    pool: subpy_pool,
+    submitter: u64,
+    request: *const subpy_run_request,
+    outcome: *mut subpy_thread,
+) -> Result<subpy_thread> {
+    // SAFETY: promised by the caller.
+    let request = unsafe { Request::read_for_pool(request)? };
+    let how = Submit {
+        submitter,
+        want_result: !outcome.is_null(),
+        results: request.results,
+        output: request.output.map(output_for),
+        limits: request.limits.clone(),
+        abandon: request.abandon,
+    };
+    let thread = manager::pool_submit(pool, request.code(), how)?;
+    if outcome.is_null() {
+        manager::thread_free(thread);
+    }
+    Ok(thread)
+}
+
+fn output_for(output: RunOutput) -> OutputFor {
+    Arc::new(move |interp| Box::new(output.of(interp).callback()) as Callback)
+}
+
+/// Call something once for each row of arguments, in all of the pool's interpreters, and take the results in the order
+/// of the rows, as they come. Python: Executor.map().
+///
+/// Each row is a run of its own, to which the request's limits, `kwargs` and output apply. A few tasks wait or run at
+/// the same time, not all of them. A row that fails has an error, and the others go on.
+///
+/// @param pool      the pool
+/// @param request   what to call: SUBPY_RUN_CALL, `interp` 0, without `args` and SUBPY_ABANDON
+/// @param rows      `count` times `nargs` values, row after row; copied as they are needed; may be NULL when there are none
+/// @param count     how many rows
+/// @param nargs     how many arguments in each
+/// @param chunk     how many rows make a task: more cost less, and are less evenly spread; 0: 1
+/// @param fn        takes the results; NULL: nobody does, and the first error ends it
+/// @param userdata  passed on to `fn`
+/// @param error     optional; set on failure, to be freed with subpy_error_free()
+/// @return SUBPY_OK when all rows were passed on, or `fn` has returned false; any error of subpy_pool_submit();
+///         SUBPY_ERROR_INTERRUPTED  the request's token was fired, also for rows that have begun
+///
+/// Has returned from nothing before all that it began has ended. Any thread, but a task of the pool: as one that waits,
+/// see subpy_pool_submit().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_pool_map(
+    pool: subpy_pool,
+    request: *const subpy_run_request,
+    rows: *const subpy_value,
+    count: usize,
+    nargs: usize,
+    chunk: usize,
+    r#fn: subpy_map_fn,
+    userdata: *mut c_void,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe {
+        boundary::status(error, || {
+            let request = Request::read_for_pool(request)?;
+            let (callable, args) = match request.call() {
+                Some(call) if !request.abandon => call,
+                _ => return invalid("subpy_run_request: must be SUBPY_RUN_CALL, and without SUBPY_ABANDON, for a map"),
+            };
+            if !args.items.is_empty() {
+                return invalid(
+                    "subpy_run_request.args must be NULL for a map, and nargs 0: the arguments are in rows",
+                );
+            }
+            let rows = Rows::check(rows, count, nargs).or_else(invalid)?;
+            let how = MapOptions {
+                want_results: r#fn.is_some(),
+                results: request.results,
+                output: request.output.map(output_for),
+                limits: request.limits.clone(),
+            };
+            let map = Map::new(pool, callable, how)?;
+            let take = |index, result, error: *const subpy_error| {
+                let Some(take) = r#fn else { return true };
+                // SAFETY: the host's function, as it was declared to be, with pointers to locals.
+                manager::outside(|| take(userdata, index, result, error))
+            };
+            drive(map, rows, args, chunk.max(1), take, r#fn.is_none())
+        })
+    }
+}
+
+/// Submits and takes, in turn.
+fn drive(
+    mut map: Map,
+    rows: Rows,
+    args: crate::value::Args,
+    chunk: usize,
+    take: impl Fn(usize, *mut subpy_value, *const subpy_error) -> bool,
+    first_error_ends: bool,
+) -> Result<()> {
+    let (mut submitted, mut taken) = (0, 0);
+    while taken < rows.count() {
+        while submitted < rows.count() && !map.is_full() {
+            let count = chunk.min(rows.count() - submitted);
+            let (values, kwargs) = manager::copy_rows(&rows, submitted, count, args)?;
+            map.submit(values, kwargs, count, rows.width())?;
+            submitted += count;
+        }
+        let Some(results) = map.next() else { break };
+        for result in results? {
+            let goes_on = match result {
+                Ok(value) => {
+                    let mut value = value.into_raw();
+                    let goes_on = take(taken, &mut value, ptr::null());
+                    // SAFETY: it is the result, or what the host has put in its place as it was told.
+                    unsafe { super::value::subpy_value_free(&mut value) };
+                    goes_on
+                }
+                Err(error) => {
+                    let error = error.in_row(taken);
+                    if first_error_ends {
+                        return Err(error);
+                    }
+                    let error = subpy_error::new(error);
+                    take(taken, ptr::null_mut(), &*error)
+                }
+            };
+            if !goes_on {
+                return Ok(());
+            }
+            taken += 1;
+        }
+    }
+    Ok(())
+}
+
+/// What a pool has done, and has to do.
+///
+/// @param pool   the pool
+/// @param stats  `size` must be set; receives the rest, as far as it has room, and zero on failure
+/// @param error  optional; set on failure, to be freed with subpy_error_free()
+/// @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_INVALID_ARGUMENT when `stats` is NULL, or its size makes no
+///         sense. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_pool_get_stats(
+    pool: subpy_pool,
+    stats: *mut subpy_pool_stats,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe { boundary::status(error, asking(pool, stats)) }
+}
+
+/// What `boundary::status` is to do: `stats` is made empty even when it does nothing.
+///
+/// # Safety
+/// `stats` must be NULL, or point to as many bytes as its first field says.
+unsafe fn asking(pool: subpy_pool, stats: *mut subpy_pool_stats) -> impl FnOnce() -> Result<()> {
+    // SAFETY: promised by the caller.
+    let size = if stats.is_null() { 0 } else { unsafe { stats.cast::<usize>().read() } };
+    let room = size.min(size_of::<subpy_pool_stats>());
+    if let Some(rest) = room.checked_sub(size_of::<usize>()) {
+        // SAFETY: as above.
+        unsafe { ptr::write_bytes(stats.cast::<u8>().add(size_of::<usize>()), 0, rest) }
+    }
+    move || {
+        if stats.is_null() {
+            return invalid("stats is NULL");
+        }
+        if size < size_of::<usize>() {
+            return invalid(format!("subpy_pool_stats->size is {size}, set it to sizeof(subpy_pool_stats)"));
+        }
+        let known = subpy_pool_stats::of(manager::pool_stats(pool)?, size);
+        // SAFETY: promised by the caller; no more than there is room for.
+        unsafe { ptr::copy_nonoverlapping((&raw const known).cast::<u8>(), stats.cast::<u8>(), room) }
+        Ok(())
+    }
+}
+
+impl subpy_pool_stats {
+    fn of(stats: PoolStats, size: usize) -> subpy_pool_stats {
+        subpy_pool_stats {
+            size,
+            workers: stats.workers,
+            spares: stats.spares,
+            queued: stats.queued,
+            running: stats.running,
+            submitted: stats.submitted,
+            done: stats.done,
+            failed: stats.failed,
+            cancelled: stats.cancelled,
+            replaced: stats.replaced,
+            wait_p50_us: stats.wait_p50_us,
+            wait_p90_us: stats.wait_p90_us,
+            wait_p99_us: stats.wait_p99_us,
+            run_p50_us: stats.run_p50_us,
+            run_p90_us: stats.run_p90_us,
+            run_p99_us: stats.run_p99_us,
+            left: stats.left,
+        }
+    }
+}
+
+/// Close a pool and its interpreters, as subpy_close_with() closes one. Python: Executor.shutdown().
+///
+/// With SUBPY_CLOSE_DRAIN the tasks that run or wait may finish, and new ones are SUBPY_ERROR_BUSY. With
+/// SUBPY_CLOSE_INTERRUPT those that wait are cancelled and those that run are interrupted. If the time is over before
+/// that is done, the pool goes on as before, but for what was cancelled or interrupted. A task that was given up
+/// (SUBPY_ABANDON) is not waited for.
+///
+/// Then the pool has ended: nothing can be submitted any more, and its threads are gone. If one of its interpreters
+/// cannot be closed in time, the error says why; to call this again is to try that again.
+///
+/// @param pool     the pool
+/// @param options  NULL: as if all bytes were zero, which waits for nothing
+/// @param error    optional; set on failure, to be freed with subpy_error_free()
+/// @return SUBPY_OK: the handle is gone. Outcomes that were not joined can still be joined;
+///         SUBPY_ERROR_BUSY              tasks run or wait, or an interpreter has not come to rest; the message names them
+///         SUBPY_ERROR_TIMEOUT           an interpreter is ending, and has not ended in time
+///         SUBPY_ERROR_NOT_FOUND         no such pool; it may be closed already
+///         SUBPY_ERROR_WRONG_STATE       called from a task of the pool, or from what that has called; or this CPython
+///                                       cannot be interrupted
+///         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense
+///
+/// Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_pool_close(
+    pool: subpy_pool,
+    options: *const subpy_close_options,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe { boundary::status(error, || manager::pool_close(pool, close_options(options)?)) }
+}

@@ -1,0 +1,174 @@
+//! The interpreters of a pool: made, kept ready, and closed, each on a thread where nobody waits for it but those who
+//! want one.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::super::attempt::CloseOptions;
+use super::super::close::close_with;
+use super::super::error::{Error, Kind, Result};
+use super::super::handle;
+use super::super::interpreters::create;
+use super::super::limits::{self, Limits};
+use super::super::run::run_with;
+use super::super::runtime;
+use super::{HERE, Pool, State};
+use crate::python::lock;
+use crate::python::run::Code;
+use crate::python::stack::STACK_SIZE;
+use crate::value::Wanted;
+
+/// How long one that was replaced has to end, and how long it is until it is tried again.
+const CLOSING: CloseOptions = CloseOptions { timeout: Some(Duration::from_secs(1)), drain: false, interrupt: true };
+const UNTIL_AGAIN: Duration = Duration::from_secs(5);
+
+/// An interpreter is being made, or closed: counted until dropped.
+struct Counted<'a>(&'a Pool, fn(&mut State) -> &mut usize);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        *(self.1)(&mut self.0.state()) -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Pool {
+    /// An interpreter for a worker: one that is ready, or a new one.
+    pub(super) fn supply(&self) -> Result<u64> {
+        {
+            let mut state = self.state();
+            if let Some(spare) = state.spares.pop() {
+                state.no_spares = false;
+                self.supply.notify_all();
+                return Ok(spare);
+            }
+        }
+        let made = self.make()?;
+        self.state().no_spares = false;
+        self.supply.notify_all();
+        Ok(made)
+    }
+
+    /// A new interpreter, set up.
+    fn make(&self) -> Result<u64> {
+        let stop = {
+            let mut state = self.state();
+            if !state.is_open() {
+                return Err(Kind::Busy("the pool is closing".into()).into());
+            }
+            state.making += 1;
+            Arc::clone(&state.stop)
+        };
+        let _making = Counted(self, |state| &mut state.making);
+        let interp = {
+            // What comes after the end of its runtime is none of this pool's.
+            let in_use = runtime::enter_if_up()?;
+            if in_use.is_none() || handle::runtime() != self.runtime {
+                return Err(Kind::WrongState("the runtime in which the pool was made has ended".into()).into());
+            }
+            create(&self.interp)?
+        };
+        let set_up = || -> Result<()> {
+            let prepare = lock(&self.prepare).clone();
+            if let Some(prepare) = prepare {
+                prepare(interp);
+            }
+            let Some(source) = &self.setup else { return Ok(()) };
+            let limits = limits::check_supported().is_ok().then(|| Limits { cancel: Some(stop), ..Limits::default() });
+            let code = Code::Exec { source, filename: Some("<setup>"), keep_indent: false };
+            run_with(interp, code, Wanted::value(None), limits.as_ref(), None).map_err(|error| *error)
+        };
+        let panicked = |_| Err(Kind::Panic("the setup of a pool's interpreter panicked".into()).into());
+        if let Err(error) = catch_unwind(AssertUnwindSafe(set_up)).unwrap_or_else(panicked) {
+            self.retire(interp);
+            return Err(error);
+        }
+        Ok(interp)
+    }
+
+    /// It is to be closed, by the thread that does that.
+    pub(super) fn retire(&self, interp: u64) {
+        self.state().retired.push(interp);
+        self.supply.notify_all();
+    }
+
+    pub(super) fn add_helpers(self: &Arc<Self>, state: &mut State) -> Result<()> {
+        if self.spares > 0 {
+            self.add_helper(state, "subpy-spares", Pool::make_spares)?;
+        }
+        self.add_helper(state, "subpy-retired", Pool::close_retired)
+    }
+
+    fn add_helper(self: &Arc<Self>, state: &mut State, name: &str, does: fn(&Pool)) -> Result<()> {
+        let pool = Arc::clone(self);
+        let spawned = thread::Builder::new().name(name.into()).stack_size(STACK_SIZE).spawn(move || {
+            HERE.set(pool.number);
+            does(&pool);
+        });
+        state.helpers.push(spawned.map_err(no_thread)?);
+        Ok(())
+    }
+
+    fn make_spares(&self) {
+        loop {
+            let mut state = self.state();
+            loop {
+                if state.ended {
+                    return;
+                }
+                // The workers come first.
+                let wanted = state.begun >= self.workers && state.spares.len() < self.spares && !state.no_spares;
+                if wanted && state.is_open() {
+                    break;
+                }
+                state = self.wait(state, &self.supply, None);
+            }
+            drop(state);
+            let made = self.make();
+            let mut state = self.state();
+            match made {
+                Ok(interp) => state.spares.push(interp),
+                // Whoever needs one will say so. What stops when the pool does is tried again when that was taken back.
+                Err(_) => state.no_spares = true,
+            }
+        }
+    }
+
+    fn close_retired(&self) {
+        loop {
+            let mut state = self.state();
+            let interp = loop {
+                if state.ended {
+                    return;
+                }
+                if state.is_open() && !state.retired.is_empty() {
+                    break state.retired.remove(0);
+                }
+                let pause = (state.is_open() && !state.left.is_empty()).then_some(UNTIL_AGAIN);
+                state = self.wait(state, &self.supply, pause);
+                if pause.is_some() && state.is_open() && state.retired.is_empty() && !state.left.is_empty() {
+                    break state.left.remove(0);
+                }
+            };
+            state.closing += 1;
+            drop(state);
+            let _closing = Counted(self, |state| &mut state.closing);
+            if !close_old(interp) {
+                self.state().left.push(interp);
+            }
+        }
+    }
+}
+
+/// Closes one that was replaced; false: something is in the way.
+pub fn close_old(interp: u64) -> bool {
+    let interrupt = limits::check_supported().is_ok();
+    let closed = close_with(interp, CloseOptions { interrupt, ..CLOSING });
+    matches!(closed, Ok(()) | Err(Error { kind: Kind::NotFound(_), .. }))
+}
+
+pub fn no_thread(error: std::io::Error) -> Error {
+    Kind::Interpreter(format!("can't start new thread: {error}")).into()
+}
