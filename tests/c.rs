@@ -29,6 +29,7 @@ c_tests! {
     basics
     block
     buffers
+    buffers_out
     busy
     cancel
     churn

@@ -29,7 +29,7 @@ pub fn from_python(
     if let Some(value) = int(py, object) {
         *result = OwnedValue::int(value);
     } else if !object.is_none() {
-        let asked = Asked { how, own: Some(scope.own()) };
+        let asked = Asked::of(py, how, scope.own());
         *result = from_any(py, object, asked, format_args!("result"))?;
     }
     Ok(())
@@ -387,6 +387,12 @@ impl Reader<'_> {
             }
             if kind == api.PyDict_Type.0 {
                 return container(value::DICT, (api.PyDict_Size)(object), builder);
+            }
+            if asked.how.has(Results::BUFFER)
+                && let Some(own) = asked.own
+                && let Some(shared) = self.shared(object, own, builder)?
+            {
+                return Ok(shared);
             }
             if kind == api.PyBytes_Type.0 {
                 let (mut data, mut len) = (ptr::null_mut(), 0);
