@@ -64,10 +64,12 @@ c_tests! {
     many
     many_threads
     memory
+    memory_limit
     misuse
     nested
     no_memory
     output
+    queue_stress
     queues
     queues_cpython
     pool
@@ -84,6 +86,7 @@ c_tests! {
     race_guests
     race_host_exit
     race_output
+    race_queues
     race_pool
     race_refused_shutdown
     race_run_close

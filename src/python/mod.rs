@@ -144,6 +144,11 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The exception that is set, taken apart.
+    pub fn exception(py: object::Py) -> Failure {
+        Failure::Exception(Exception::take(py))
+    }
+
     /// For `ok_or_else`: with `ok_or` every success has to drop a failure.
     #[cold]
     fn no_memory() -> Failure {

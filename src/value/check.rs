@@ -38,21 +38,16 @@ const KIND_FLOAT: u64 = FLOAT as u64;
 /// One of the kinds that point nowhere, without flags: nothing can be wrong with it.
 #[inline]
 pub(super) fn is_plain(value: &subpy_value) -> bool {
-    matches!(head(value), KIND_NONE | KIND_BOOL | KIND_INT | KIND_FLOAT)
+    matches!(value.head(), KIND_NONE | KIND_BOOL | KIND_INT | KIND_FLOAT)
 }
 
 /// How many of the first elements are ints, in fours: rows of numbers are long.
 #[inline]
 fn ints(elements: &[subpy_value]) -> usize {
     let (fours, _) = elements.as_chunks::<4>();
-    let are_ints = |four: &&[subpy_value; 4]| four.iter().fold(0, |other, value| other | (head(value) ^ KIND_INT)) == 0;
+    let are_ints =
+        |four: &&[subpy_value; 4]| four.iter().fold(0, |other, value| other | (value.head() ^ KIND_INT)) == 0;
     fours.iter().take_while(are_ints).count() * 4
-}
-
-/// Kind and flags, which lie side by side: one comparison is of both.
-#[inline]
-fn head(value: &subpy_value) -> u64 {
-    u64::from(value.flags) << 32 | u64::from(value.kind.cast_unsigned())
 }
 
 pub(super) fn check_len<T>(len: usize) -> Result<(), String> {
@@ -130,7 +125,7 @@ pub(super) unsafe fn check(root: &subpy_value) -> Result<bool, BadValue> {
 #[inline]
 unsafe fn is_ascii_text(value: &subpy_value) -> bool {
     // SAFETY: promised by the caller.
-    head(value) == STR as u64
+    value.head() == STR as u64
         && !value.pointer().is_null()
         && value.len <= isize::MAX as usize
         && unsafe { is_ascii(value.bytes()) }

@@ -294,6 +294,12 @@ impl subpy_value {
         unsafe { slice(self.pointer().cast(), self.len * each) }
     }
 
+    /// Kind and flags, which lie side by side: one comparison is of both.
+    #[inline]
+    pub(crate) fn head(&self) -> u64 {
+        u64::from(self.flags) << 32 | u64::from(self.kind.cast_unsigned())
+    }
+
     /// TUPLE, LIST or DICT.
     #[inline]
     pub(crate) fn is_container(&self) -> bool {
@@ -338,6 +344,7 @@ impl subpy_value {
         }
     }
 
+    #[cfg(feature = "capi")]
     pub(crate) fn is_object(&self) -> bool {
         self.kind == OBJECT
     }

@@ -15,6 +15,8 @@ type GetItem = unsafe extern "C" fn(*mut PyObject, isize) -> *mut PyObject;
 ///
 /// # Safety
 /// A live tuple or list, as the kind says, of that length.
+#[cold]
+#[inline(never)]
 pub(super) unsafe fn array(
     py: Py,
     row: *mut PyObject,

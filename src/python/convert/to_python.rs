@@ -19,7 +19,7 @@ pub fn to_python<'py>(py: Py<'py>, own: &Arc<Own>, value: &subpy_value) -> PyRes
     match value.kind {
         value::INT => py.int(value.as_int()),
         value::TUPLE | value::LIST | value::DICT => container(py, own, value),
-        _ => other_scalar(py, own, value).map_err(|Raised| if value.tag() == 0 { Raised } else { say_where(py, &[]) }),
+        _ => other_scalar(py, own, value),
     }
 }
 
@@ -187,10 +187,10 @@ impl<'py, 'a> Filling<'py, 'a> {
     }
 }
 
-/// A str, and nothing else in the form of one.
+/// A str, and nothing else in the form of one. The root of a result is none either, which only takes longer then.
 #[inline]
 fn is_text(value: &subpy_value) -> bool {
-    value.kind == value::STR && value.tag() == 0
+    value.head() == value::STR as u64
 }
 
 /// None, True and False: borrowed and immortal.
@@ -217,7 +217,7 @@ fn scalar<'py>(py: Py<'py>, own: &Arc<Own>, value: &subpy_value) -> PyResult<Obj
     unsafe {
         match value.kind {
             value::INT => py.int(value.as_int()),
-            value::STR if value.tag() != 0 => StandIns { py, own }.restore(value.tag(), py.str(value.text())?),
+            value::STR if value.tag() != 0 => tagged_text(py, own, value),
             value::STR => py.str(value.text()),
             value::FLOAT => py.owned((py.api.PyFloat_FromDouble)(value.as_float())),
             value::BYTES => {
@@ -235,6 +235,15 @@ fn scalar<'py>(py: Py<'py>, own: &Arc<Own>, value: &subpy_value) -> PyResult<Obj
 
 fn other_scalar<'py>(py: Py<'py>, own: &Arc<Own>, value: &subpy_value) -> PyResult<Obj<'py>> {
     scalar(py, own, value)
+}
+
+/// An object that a checked text stands for.
+#[cold]
+#[inline(never)]
+fn tagged_text<'py>(py: Py<'py>, own: &Own, value: &subpy_value) -> PyResult<Obj<'py>> {
+    // SAFETY: a checked text.
+    let text = py.str(unsafe { value.text() })?;
+    StandIns { py, own }.restore(value.tag(), text).map_err(|Raised| say_where(py, &[]))
 }
 
 /// What lies elsewhere.
