@@ -60,7 +60,7 @@ impl<'a> Asked<'a> {
     /// Tagged values are wanted.
     #[inline(always)]
     pub(super) fn for_tags(self) -> bool {
-        self.own.is_some_and(Own::gives_tags)
+        self.own.is_some_and(|own| own.gives_tags())
     }
 
     /// What finds stand-ins, when they are wanted.
