@@ -179,10 +179,8 @@ pub unsafe extern "C" fn subpy_call(
         boundary::run(result, error, |wanted| {
             let callable = text(callable, len, "callable")?;
             let args = Args::check(args, nargs, kwargs).or_else(invalid)?;
-            let owned = boundary::claim(args)?;
-            let args = owned.as_ref().map_or(args, OwnedArgs::args);
-            let code = Code::Call { callable, args };
-            manager::run(interp, code, wanted)
+            let call = |args: Args| manager::run(interp, Code::Call { callable, args }, wanted);
+            if args.buffers.are_passed() { boundary::claimed(args, call) } else { call(args) }
         })
     }
 }
