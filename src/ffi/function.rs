@@ -67,8 +67,10 @@ pub unsafe extern "C" fn subpy_function_call(
     unsafe {
         boundary::run(result, error, |wanted| {
             let args = Args::check(args, nargs, kwargs).or_else(invalid)?;
-            let call = |args: Args| manager::function_call(function, args, wanted);
-            if args.buffers.are_passed() { boundary::claimed(args, call) } else { call(args) }
+            if args.buffers.are_passed() {
+                return boundary::claimed(args, |args: Args| manager::function_call(function, args, wanted));
+            }
+            manager::function_call(function, args, wanted)
         })
     }
 }

@@ -179,8 +179,11 @@ pub unsafe extern "C" fn subpy_call(
         boundary::run(result, error, |wanted| {
             let callable = text(callable, len, "callable")?;
             let args = Args::check(args, nargs, kwargs).or_else(invalid)?;
-            let call = |args: Args| manager::run(interp, Code::Call { callable, args }, wanted);
-            if args.buffers.are_passed() { boundary::claimed(args, call) } else { call(args) }
+            if args.buffers.are_passed() {
+                let call = |args: Args| manager::run(interp, Code::Call { callable, args }, wanted);
+                return boundary::claimed(args, call);
+            }
+            manager::run(interp, Code::Call { callable, args }, wanted)
         })
     }
 }

@@ -424,10 +424,7 @@ impl Reader<'_> {
             if kind == api.PyDict_Type.0 {
                 return container(value::DICT, (api.PyDict_Size)(object), builder);
             }
-            if asked.how.has(Results::BUFFER)
-                && let Some(own) = asked.own
-                && let Some(shared) = self.shared(object, own, builder)?
-            {
+            if let Some(shared) = self.shared(object, asked, builder)? {
                 return Ok(shared);
             }
             if kind == api.PyBytes_Type.0 {

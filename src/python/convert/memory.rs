@@ -1,15 +1,14 @@
 //! The values of objects that are memory.
 
 use std::ffi::{CStr, c_char};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use super::super::object::{LONGEST_NAME, Py, cut};
-use super::super::own::Own;
 use super::super::pins::{Pin, View};
 use super::super::types::{self, PyObject};
-use super::asked::Refused;
+use super::asked::{Asked, Refused};
 use super::from_python::Reader;
-use crate::value::{self, Builder, Export, subpy_value};
+use crate::value::{self, Builder, Export, Results, subpy_value};
 
 /// What is smaller is copied: a pin takes as long as that, and outlives its interpreter less well.
 const SMALL: isize = 4 << 10;
@@ -41,16 +40,17 @@ unsafe fn slot(py: Py, kind: *mut PyObject) -> usize {
 }
 
 impl Reader<'_> {
-    /// The memory of an object as a BUFFER; None: it has none, or only code in Python could tell.
+    /// The memory of an object as a BUFFER; None: it is not asked for, there is none, or only code in Python could tell.
     ///
     /// # Safety
     /// A live object.
     pub(super) unsafe fn shared(
         self,
         object: *mut PyObject,
-        own: &Arc<Own>,
+        asked: Asked,
         builder: &mut Builder,
     ) -> Result<Option<subpy_value>, Refused> {
+        let Some(own) = asked.own.filter(|_| asked.how.has(Results::BUFFER)) else { return Ok(None) };
         let api = self.py.api;
         // SAFETY: promised by the caller. What is filled in is released once, here or by the pin.
         unsafe {
