@@ -481,20 +481,6 @@ impl Reader<'_> {
             Ok((start.ok_or(Refused::NO_MEMORY)?, len as usize))
         }
     }
-
-    /// The exception that PyUnicode_AsUTF8AndSize set: a lone surrogate, or no memory.
-    #[cold]
-    fn why_no_text(self) -> Refused {
-        let Some(exception) = self.py.take_exception() else { return Refused::NO_MEMORY };
-        let position = exception.attr(c"start").ok().and_then(|start| start.to_i64());
-        self.py.clear();
-        match position {
-            Some(position) => Refused::because(format!(
-                "str with a lone surrogate at index {position} cannot be shared, return text.encode('utf-8', 'surrogatepass')"
-            )),
-            None => Refused::NO_MEMORY,
-        }
-    }
 }
 
 /// A container with room for its elements.
