@@ -29,6 +29,7 @@ c_tests! {
     basics
     block
     buffers
+    buffers_out
     busy
     cancel
     churn
@@ -77,6 +78,7 @@ c_tests! {
     pool_map
     pool_outcomes
     race_all
+    race_buffers
     race_cancel
     race_close_shutdown
     race_define

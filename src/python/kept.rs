@@ -97,12 +97,20 @@ impl KeptObjects {
         here.then(|| unsafe { py.borrowed(kept.object) })
     }
 
-    /// Gives back what nobody needs. Attached to the interpreter.
+    /// Something of this interpreter is needed no more.
+    pub fn some_are_dropped(&self) {
+        self.some_dropped.swap(true, Ordering::Release);
+    }
+
+    /// Whether something is, since this was asked last.
     #[inline(always)]
+    pub fn take_some_dropped(&self) -> bool {
+        self.some_dropped.load(Ordering::Relaxed) && self.some_dropped.swap(false, Ordering::Acquire)
+    }
+
+    /// Gives back what nobody needs. Attached to the interpreter.
     pub fn give_back_dropped(&self, py: Py) {
-        if self.some_dropped.load(Ordering::Relaxed) && self.some_dropped.swap(false, Ordering::Acquire) {
-            self.give_back(py, Kept::is_dropped);
-        }
+        self.give_back(py, Kept::is_dropped);
     }
 
     /// Gives everything back. Attached to the interpreter, which is about to end.

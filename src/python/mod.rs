@@ -22,6 +22,7 @@
 //! | `sources` | the source of what was run, for tracebacks |
 //! | `names` | names as Python strings |
 //! | `kept` | objects that prepared functions hold |
+//! | `pins` | objects whose memory results share |
 //! | `buffers` | the host's memory in Python |
 //! | `own` | all of these that conversions need |
 //! | `host` | Python objects that call the host |
@@ -60,6 +61,7 @@ mod names;
 pub mod object;
 pub mod output;
 mod own;
+mod pins;
 pub mod queue;
 mod quiet;
 pub mod run;
