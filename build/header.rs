@@ -14,6 +14,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("Output", &["src/ffi/output.rs"]),
     ("Running code", &["src/ffi/run.rs"]),
     ("Prepared functions", &["src/ffi/function.rs"]),
+    ("Objects", &["src/ffi/object.rs"]),
     ("Host functions", &["src/ffi/host.rs"]),
     ("Sessions", &["src/ffi/session.rs"]),
     ("Threads", &["src/ffi/thread.rs"]),

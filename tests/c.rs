@@ -66,6 +66,7 @@ c_tests! {
     memory_limit
     misuse
     nested
+    objects
     no_memory
     output
     queue_stress

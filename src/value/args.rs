@@ -13,7 +13,7 @@ pub struct Args<'a> {
     pub buffers: Buffers<'a>,
 }
 
-/// The buffers that are among values.
+/// The buffers and objects that are among values.
 #[derive(Clone, Copy)]
 pub enum Buffers<'a> {
     None,
