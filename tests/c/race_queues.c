@@ -49,7 +49,7 @@ static void *hosts(void *number) {
     subpy_queue own = 0, queue = any(&state);
     subpy_value value = next(&state) % 3 ? subpy_int(1) : subpy_value_from_queue(any(&state)), taken = subpy_none();
     if (next(&state) % 2 && subpy_queue_keep(queue, &own, NULL) == SUBPY_OK) queue = own;
-    count(subpy_queue_put_with(queue, &value, next(&state) % 3, cancel, &error), error, &put);
+    if (next(&state) % 4) count(subpy_queue_put_with(queue, &value, next(&state) % 3, cancel, &error), error, &put);
     error = NULL;
     count(subpy_queue_get_with(queue, next(&state) % 3, &taken, cancel, &error), error, &got);
     subpy_value_free(&taken);
