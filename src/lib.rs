@@ -86,7 +86,7 @@ pub use manager::{
 };
 pub use rust::{
     Arg, Args, Cancel, DefineOptions, FromValue, Function, HostCall, HostFn, Interpreter, Limited, Limits, ListItem,
-    Queue, Raise, Session, Stream, Thread, Value, WrongType, find, get_current, get_main, init, list_all,
+    Queue, Raise, Session, Stream, Tag, Thread, Value, WrongType, find, get_current, get_main, init, list_all,
     python_library, python_version, shutdown, shutdown_with, version,
 };
 #[cfg(feature = "serde")]

@@ -28,6 +28,7 @@ c_tests! {
     arrays
     basics
     block
+    buffers
     busy
     cancel
     churn

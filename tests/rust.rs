@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use subpy::{
     Arg, Busy, Cancel, CloseOptions, Config, DefineOptions, Error, FromValue, Function, HostCall, Interpreter, Kind,
-    Limits, Options, Queue, Raise, RuntimeOptions, Startup, Stream, Thread, Value,
+    Limits, Options, Queue, Raise, RuntimeOptions, Startup, Stream, Tag, Thread, Value,
 };
 
 /// The CPython of the tests, for all tests of this process: the first that comes chooses it.
@@ -68,6 +68,26 @@ fn values_come_back_as_they_went_in() {
     same(&interp, [0u8, 255]);
     same(&interp, Box::<[u8]>::from([0, 255]));
     same(&interp, BTreeMap::from([('x', vec![vec![0u8], vec![]])]));
+}
+
+#[test]
+fn tagged_values_come_back_as_they_went_in() {
+    let options = Options::new().config(Config::new().tagged_values(true));
+    let interp = Interpreter::with_options(&options).unwrap();
+    interp.exec("def same(value): return value").unwrap();
+    let tagged = |tag, value| Value::Tagged(tag, Box::new(value));
+    let date = tagged(Tag::Date, "2026-02-28".into());
+    let values = Value::List(vec![
+        date.clone(),
+        tagged(Tag::FrozenSet, Value::Tuple(vec![date.clone()])),
+        tagged(Tag::Complex, Value::Tuple(vec![(-0.0).into(), 1.5.into()])),
+        Value::Dict(vec![(date, tagged(Tag::Decimal, "1.50".into()))]),
+    ]);
+    assert_eq!(interp.call::<Value>("same", (values.clone(),)).unwrap(), values);
+    let type_name: String = interp.call("builtins:repr", (&values,)).unwrap();
+    assert!(type_name.starts_with("[datetime.date(2026, 2, 28), frozenset({"), "{type_name}");
+    assert_eq!(message(interp.eval::<Vec<i32>>("{1, 2}")), "result: set is not list");
+    assert_eq!(message(create().eval::<Value>("{1, 2}")), "result: set cannot be shared");
 }
 
 #[test]

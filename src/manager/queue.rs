@@ -10,6 +10,7 @@ use super::error::{Error, Kind, Result, Stopped};
 use super::here::here;
 use super::limits::Wake;
 use crate::python::attach::detached;
+use crate::python::buffers::tell;
 use crate::python::interrupt::Reason;
 #[cfg(feature = "capi")]
 use crate::python::keep;
@@ -86,7 +87,7 @@ pub fn queue_free(handle: u64) {
 /// A copy of a value to be put in.
 #[cfg(feature = "capi")]
 pub fn item_of(value: &subpy_value) -> Result<OwnedValue> {
-    OwnedValue::copy_with(value, keep_item).map_err(Error::from)
+    OwnedValue::claim([value], keep_item, tell).map(|([copy], _)| copy).map_err(Error::from)
 }
 
 /// Items have a claim on what they name; objects belong to an interpreter, and cannot be.

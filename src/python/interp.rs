@@ -46,7 +46,7 @@ impl<'py> Scope<'py> {
     }
 
     #[inline(always)]
-    pub fn own(&self) -> &'py Own {
+    pub fn own(&self) -> &'py Arc<Own> {
         &self.interp.own
     }
 
@@ -481,6 +481,7 @@ impl Interp {
     pub fn ended(&self) {
         self.counts_no_more();
         self.hosts.end();
+        self.own.buffers.end();
         self.queues.end();
         if let Some(output) = &self.output {
             output.close();

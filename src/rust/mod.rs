@@ -54,7 +54,7 @@ pub use serde::{Serde, from_value, to_value};
 pub use session::Session;
 pub use thread::Thread;
 pub use to_rust::{FromValue, WrongType};
-pub use value::Value;
+pub use value::{Tag, Value};
 
 use crate::manager::{Kind, Result, forked};
 

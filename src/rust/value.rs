@@ -71,6 +71,77 @@ pub enum Value {
     Dict(Vec<(Value, Value)>),
     /// a queue: the same one, and no copy
     Queue(Queue),
+    /// what has no variant of its own, as the value that the tag says. Results have them only in interpreters with
+    /// [`Config::tagged_values`](crate::Config::tagged_values)
+    Tagged(Tag, Box<Value>),
+}
+
+/// What a [`Value::Tagged`] is, and in which form its value is then.
+///
+/// docs/values.md says what is exact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Tag {
+    /// set: a list
+    Set = 1,
+    /// frozenset: a tuple
+    FrozenSet = 2,
+    /// complex: a tuple of two floats
+    Complex = 3,
+    /// `datetime.date`: a str, ISO 8601
+    Date = 4,
+    /// `datetime.time`: a str, ISO 8601
+    Time = 5,
+    /// `datetime.datetime`: a str, ISO 8601
+    DateTime = 6,
+    /// `datetime.timedelta`: a tuple of three ints: days, seconds, microseconds
+    TimeDelta = 7,
+    /// `decimal.Decimal`: a str
+    Decimal = 8,
+    /// `uuid.UUID`: a str
+    Uuid = 9,
+    /// a member of an Enum: a tuple of `module:qualname`, its name and its value
+    Enum = 10,
+    /// an instance of a dataclass: a dict of its fields, behind `__class__`, which is `module:qualname`
+    Dataclass = 11,
+}
+
+impl Tag {
+    const ALL: [Tag; 11] = [
+        Tag::Set,
+        Tag::FrozenSet,
+        Tag::Complex,
+        Tag::Date,
+        Tag::Time,
+        Tag::DateTime,
+        Tag::TimeDelta,
+        Tag::Decimal,
+        Tag::Uuid,
+        Tag::Enum,
+        Tag::Dataclass,
+    ];
+
+    /// The tag of that number.
+    pub(super) fn of(number: u32) -> Option<Tag> {
+        Tag::ALL.into_iter().find(|tag| *tag as u32 == number)
+    }
+
+    /// The name of the type in Python.
+    fn type_name(self) -> &'static str {
+        match self {
+            Tag::Set => "set",
+            Tag::FrozenSet => "frozenset",
+            Tag::Complex => "complex",
+            Tag::Date => "date",
+            Tag::Time => "time",
+            Tag::DateTime => "datetime",
+            Tag::TimeDelta => "timedelta",
+            Tag::Decimal => "Decimal",
+            Tag::Uuid => "UUID",
+            Tag::Enum => "Enum",
+            Tag::Dataclass => "dataclass",
+        }
+    }
 }
 
 impl Value {
@@ -98,6 +169,7 @@ impl Value {
             Value::List(_) => "list",
             Value::Dict(_) => "dict",
             Value::Queue(_) => "Queue",
+            Value::Tagged(tag, _) => tag.type_name(),
         }
     }
 
@@ -108,6 +180,7 @@ impl Value {
             match value {
                 Value::Tuple(items) | Value::List(items) => pending.extend(items),
                 Value::Dict(pairs) => pending.extend(pairs.into_iter().flat_map(|(key, value)| [key, value])),
+                Value::Tagged(_, value) => pending.push(*value),
                 _ => {}
             }
         }
@@ -123,7 +196,7 @@ mod tests {
         let nested = (0..1_000_000).fold(Value::Int(1), |inner, level| match level % 3 {
             0 => Value::List(vec![Value::None, inner]),
             1 => Value::Tuple(vec![inner]),
-            _ => Value::Dict(vec![(Value::None, inner)]),
+            _ => Value::Tagged(Tag::Set, Box::new(Value::Dict(vec![(Value::None, inner)]))),
         });
         nested.take_apart();
     }

@@ -56,6 +56,11 @@ impl<'a> ValueRef<'a> {
         }
     }
 
+    /// What it stands for (`value::tag`), or 0.
+    pub fn tag(self) -> u32 {
+        self.0.tag()
+    }
+
     /// The n-th element of a container; a DICT's are key, value, key, value...
     pub fn element(self, n: usize) -> Option<ValueRef<'a>> {
         if !self.0.is_container() {
