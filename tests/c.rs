@@ -63,6 +63,7 @@ c_tests! {
     many
     many_threads
     memory
+    memory_limit
     misuse
     nested
     no_memory

@@ -61,6 +61,7 @@ impl<'py> Scope<'py> {
 
     /// The exception that is set, as the end of the run.
     #[cold]
+    #[inline(never)]
     pub fn failure(&self, py: Py) -> Failure {
         let _explaining = self.interp.account.as_ref().map(Counted::explains);
         self.run.failure(py, self.why())

@@ -69,11 +69,11 @@ pub enum Value {
     List(Vec<Value>),
     /// dict, in insertion order
     Dict(Vec<(Value, Value)>),
-    /// a queue: the same one, and no copy
-    Queue(Queue),
     /// what has no variant of its own, as the value that the tag says. Results have them only in interpreters with
     /// [`Config::tagged_values`](crate::Config::tagged_values)
     Tagged(Tag, Box<Value>),
+    /// a queue: the same one, and no copy
+    Queue(Queue),
 }
 
 /// What a [`Value::Tagged`] is, and in which form its value is then.
@@ -168,8 +168,8 @@ impl Value {
             Value::Tuple(_) => "tuple",
             Value::List(_) => "list",
             Value::Dict(_) => "dict",
-            Value::Queue(_) => "Queue",
             Value::Tagged(tag, _) => tag.type_name(),
+            Value::Queue(_) => "Queue",
         }
     }
 

@@ -98,8 +98,8 @@ impl<'de> Deserializer<'de> for Source {
             Value::Tuple(items) => sequence("tuple", items, self.depth, visitor),
             Value::List(items) => sequence("list", items, self.depth, visitor),
             Value::Dict(pairs) => dict(pairs, false, self.depth, visitor),
-            queue @ Value::Queue(_) => Err(WrongType::expected("something that serde knows", &queue)),
             Value::Tagged(_, value) => Source::at(*value, self.depth).deserialize_any(visitor),
+            queue @ Value::Queue(_) => Err(WrongType::expected("something that serde knows", &queue)),
         }
     }
 
