@@ -125,7 +125,7 @@ static void handles(void) {
   /* A queue in a queue in a queue: they go without a stack as deep. */
   subpy_queue first = new_queue(0), last = 0;
   OK(subpy_queue_keep(first, &last, &error));
-  for (int i = 0; i < 200000; i++) {
+  for (int i = 0; i < 50000; i++) {
     subpy_queue next = new_queue(0);
     item = subpy_value_from_queue(next);
     OK(subpy_queue_put(last, &item, 0, &error));
