@@ -89,13 +89,16 @@ impl Queues {
         if self.interrupts.is_interrupting() {
             self.interrupts.check(py)?;
         }
+        // A host's main goes on when the library has done with it.
+        let lasts = self.ended.load(Ordering::Acquire);
+        let has_ended = || !lasts && self.ended.load(Ordering::Acquire);
         loop {
             let slice = self.is_main.then(|| Instant::now() + SIGNALS);
             let next = slice.into_iter().chain(until).min();
-            let stop = || asked != self.interrupts.asked() || self.ended.load(Ordering::Acquire);
+            let stop = || asked != self.interrupts.asked() || has_ended();
             let waited = detached(Some(py.api), || {
                 let waited = waiting(|| queue.wait(wanted, next, &stop));
-                if self.ended.load(Ordering::Acquire) {
+                if has_ended() {
                     // This thread does not come back.
                     queue.pass_on(wanted);
                 }
