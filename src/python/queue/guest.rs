@@ -67,8 +67,10 @@ impl Queues {
     /// What is kept. Attached to the interpreter.
     pub(super) fn kept<'py>(&self, py: Py<'py>, what: Kept) -> PyResult<Obj<'py>> {
         // SAFETY: alive as long as it is kept, or NULL.
-        unsafe { py.borrowed(self.kept[what as usize].load(Ordering::Relaxed)) }
-            .map_err(|Raised| py.raise(py.api.PyExc_RuntimeError.get(), "subpy_queues was not imported to its end"))
+        unsafe { py.borrowed(self.kept[what as usize].load(Ordering::Relaxed)) }.map_err(|Raised| {
+            let message = "subpy_queues does not work here: the host has shut subpy down, or the import has failed";
+            py.raise(py.api.PyExc_RuntimeError.get(), message)
+        })
     }
 
     /// Raises one of the module's exceptions.
