@@ -51,6 +51,7 @@ const WHOLE: &[&str] = &[
     "limits",
     "main",
     "misuse",
+    "queues",
     "request",
     "small_stack",
     "syntax",
