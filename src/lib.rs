@@ -86,8 +86,8 @@ pub use manager::{
 };
 pub use rust::{
     Arg, Args, Cancel, DefineOptions, FromValue, Function, HostCall, HostFn, Interpreter, Limited, Limits, ListItem,
-    Raise, Session, Stream, Thread, Value, WrongType, find, get_current, get_main, init, list_all, python_library,
-    python_version, shutdown, shutdown_with, version,
+    Queue, Raise, Session, Stream, Tag, Thread, Value, WrongType, find, get_current, get_main, init, list_all,
+    python_library, python_version, shutdown, shutdown_with, version,
 };
 #[cfg(feature = "serde")]
 pub use rust::{Serde, from_value, to_value};

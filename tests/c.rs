@@ -28,6 +28,7 @@ c_tests! {
     arrays
     basics
     block
+    buffers
     busy
     cancel
     churn
@@ -67,6 +68,7 @@ c_tests! {
     nested
     no_memory
     output
+    queue_stress
     queues
     queues_cpython
     pool
@@ -83,6 +85,7 @@ c_tests! {
     race_guests
     race_host_exit
     race_output
+    race_queues
     race_pool
     race_refused_shutdown
     race_run_close

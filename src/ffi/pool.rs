@@ -20,7 +20,7 @@ use super::status::{subpy_finalize_fn, subpy_interp, subpy_pool, subpy_status, s
 use crate::manager::{
     self, Callback, Map, MapOptions, Options, OutputFor, PoolOptions, PoolStats, Prepare, Result, Submit,
 };
-use crate::value::{Rows, subpy_value};
+use crate::value::{OwnedRows, Rows, subpy_value};
 
 /// A task for which there is no room is refused with SUBPY_ERROR_BUSY, and does not wait.
 pub const SUBPY_POOL_REFUSE: u64 = 1;
@@ -376,6 +376,8 @@ pub unsafe extern "C" fn subpy_pool_map(
                 );
             }
             let rows = Rows::check(rows, count, nargs).or_else(invalid)?;
+            let owned = boundary::claim_rows(rows)?;
+            let rows = owned.as_ref().map_or(rows, OwnedRows::rows);
             let how = MapOptions {
                 want_results: r#fn.is_some(),
                 results: request.results,

@@ -10,6 +10,7 @@
 //! | `output` | where what Python prints goes |
 //! | `session` | threads that stay in an interpreter from run to run |
 //! | `thread` | runs on threads of their own |
+//! | `queue` | queues between the program and interpreters |
 //! | `limits` | time limits and cancelling |
 //! | `options` | how interpreters and CPython are started |
 //! | `value` | values |
@@ -30,6 +31,7 @@ mod limits;
 mod many;
 mod options;
 mod output;
+mod queue;
 mod runtime;
 #[cfg(feature = "serde")]
 mod serde;
@@ -45,13 +47,14 @@ pub use host::{DefineOptions, HostCall, HostFn, Raise};
 pub use interpreter::{Interpreter, find, get_current, get_main, list_all};
 pub use limits::{Cancel, Limited, Limits};
 pub use output::Stream;
+pub use queue::Queue;
 pub use runtime::{init, python_library, python_version, shutdown, shutdown_with, version};
 #[cfg(feature = "serde")]
 pub use serde::{Serde, from_value, to_value};
 pub use session::Session;
 pub use thread::Thread;
 pub use to_rust::{FromValue, WrongType};
-pub use value::Value;
+pub use value::{Tag, Value};
 
 use crate::manager::{Kind, Result, forked};
 
