@@ -23,7 +23,6 @@ use super::sources::Sources;
 use super::stack::{Stack, this_stack};
 use super::{Count, Failure, api};
 use counting::Counted;
-
 mod counting;
 
 /// What a run finds in its interpreter.
@@ -61,7 +60,6 @@ impl<'py> Scope<'py> {
 
     /// The exception that is set, as the end of the run.
     #[cold]
-    #[inline(never)]
     pub fn failure(&self, py: Py) -> Failure {
         let _explaining = self.interp.account.as_ref().map(Counted::explains);
         self.run.failure(py, self.why())
@@ -180,7 +178,7 @@ impl Interp {
                 super::types::PyInterpreterConfig_OWN_GIL
             },
         };
-        let account = if count_memory { Some(Counted::open()?) } else { None };
+        let account = count_memory.then(Counted::open).transpose()?;
         hooks::creating(|| {
             let creating = account.as_ref().map(Counted::creating);
             // SAFETY: with nothing attached CPython copies main's configuration. The first state is cleared and deleted
