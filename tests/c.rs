@@ -85,6 +85,7 @@ c_tests! {
     race_find_create
     race_guests
     race_host_exit
+    race_memory
     race_output
     race_queues
     race_pool

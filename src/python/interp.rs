@@ -22,7 +22,6 @@ use super::stack::{Stack, this_stack};
 use super::types::{PyInterpreterConfig, PyInterpreterState};
 use super::{Count, Failure, api};
 use counting::Counted;
-
 mod counting;
 
 /// What a run finds in its interpreter.
@@ -60,7 +59,6 @@ impl<'py> Scope<'py> {
 
     /// The exception that is set, as the end of the run.
     #[cold]
-    #[inline(never)]
     pub fn failure(&self, py: Py) -> Failure {
         let _explaining = self.interp.account.as_ref().map(Counted::explains);
         self.run.failure(py, self.why())
@@ -178,7 +176,7 @@ impl Interp {
                 super::types::PyInterpreterConfig_OWN_GIL
             },
         };
-        let account = if count_memory { Some(Counted::open()?) } else { None };
+        let account = count_memory.then(Counted::open).transpose()?;
         hooks::creating(|| {
             let creating = account.as_ref().map(Counted::creating);
             // SAFETY: with nothing attached CPython copies main's configuration. The first state is cleared and deleted
