@@ -18,7 +18,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("Sessions", &["src/ffi/session.rs"]),
     ("Threads", &["src/ffi/thread.rs"]),
     ("Limits", &["src/ffi/cancel.rs"]),
-    ("Pools", &["src/ffi/pool.rs"]),
+    ("Pools", &["src/ffi/pool.rs", "src/ffi/pool_map.rs"]),
 ];
 
 pub fn write(root: &Path) {

@@ -81,13 +81,13 @@ mod rust;
 mod value;
 
 pub use manager::{
-    Busy, CloseOptions, Config, Error, Exception, Frame, Kind, Options, Result, RuntimeOptions, Startup, Stopped,
-    Syntax,
+    Busy, CloseOptions, Config, Error, Exception, Frame, Kind, Options, PoolStats, Result, RuntimeOptions, Startup,
+    Stopped, Syntax,
 };
 pub use rust::{
     Arg, Args, Cancel, DefineOptions, FromValue, Function, HostCall, HostFn, Interpreter, Limited, Limits, ListItem,
-    Raise, Session, Stream, Thread, Value, WrongType, find, get_current, get_main, init, list_all, python_library,
-    python_version, shutdown, shutdown_with, version,
+    Outcome, Pool, PoolMap, PoolOptions, Raise, Session, Stream, TaskOptions, Tasks, Thread, Value, WrongType, find,
+    get_current, get_main, init, list_all, python_library, python_version, shutdown, shutdown_with, version,
 };
 #[cfg(feature = "serde")]
 pub use rust::{Serde, from_value, to_value};

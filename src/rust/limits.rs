@@ -58,7 +58,7 @@ impl fmt::Debug for Cancel {
 pub struct Limits {
     timeout: Option<Duration>,
     cancel: Option<Cancel>,
-    abandon: bool,
+    pub(super) abandon: bool,
 }
 
 impl Limits {
@@ -88,7 +88,7 @@ impl Limits {
         Limits { abandon, ..self }
     }
 
-    fn to_manager(&self) -> manager::Limits {
+    pub(super) fn to_manager(&self) -> manager::Limits {
         let cancel = self.cancel.as_ref().map(|cancel| Arc::clone(&cancel.0));
         manager::Limits { timeout: self.timeout, cancel, abandon: None }
     }

@@ -10,6 +10,7 @@
 //! | `output` | where what Python prints goes |
 //! | `session` | threads that stay in an interpreter from run to run |
 //! | `thread` | runs on threads of their own |
+//! | `pool` | interpreters that take tasks from a queue |
 //! | `limits` | time limits and cancelling |
 //! | `options` | how interpreters and CPython are started |
 //! | `value` | values |
@@ -30,6 +31,7 @@ mod limits;
 mod many;
 mod options;
 mod output;
+mod pool;
 mod runtime;
 #[cfg(feature = "serde")]
 mod serde;
@@ -45,6 +47,7 @@ pub use host::{DefineOptions, HostCall, HostFn, Raise};
 pub use interpreter::{Interpreter, find, get_current, get_main, list_all};
 pub use limits::{Cancel, Limited, Limits};
 pub use output::Stream;
+pub use pool::{Outcome, Pool, PoolMap, PoolOptions, TaskOptions, Tasks};
 pub use runtime::{init, python_library, python_version, shutdown, shutdown_with, version};
 #[cfg(feature = "serde")]
 pub use serde::{Serde, from_value, to_value};
