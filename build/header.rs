@@ -18,6 +18,8 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("Sessions", &["src/ffi/session.rs"]),
     ("Threads", &["src/ffi/thread.rs"]),
     ("Limits", &["src/ffi/cancel.rs"]),
+    ("Memory", &["src/ffi/memory.rs"]),
+    ("Queues", &["src/ffi/queue.rs"]),
     ("Pools", &["src/ffi/pool.rs", "src/ffi/pool_map.rs"]),
 ];
 

@@ -350,7 +350,7 @@ SUBPY_API void subpy_error_free(struct subpy_error *error);
 #define SUBPY_TAG_DECIMAL 8
 /** uuid.UUID, as a STR: str() */
 #define SUBPY_TAG_UUID 9
-/** a member of an Enum, as a TUPLE: "module:qualname", its name, its value */
+/** a member of an Enum, as a TUPLE: "module:qualname", its name, its value. Members of a Flag may have no name: "" */
 #define SUBPY_TAG_ENUM 10
 /** an instance of a dataclass, as a DICT: "__class__": "module:qualname", and then its fields */
 #define SUBPY_TAG_DATACLASS 11
@@ -717,6 +717,13 @@ SUBPY_NODISCARD SUBPY_API const char *subpy_python_library(void);
 #define SUBPY_INTERP_UNBUFFERED 32
 /** sys.stdin is at its end: input() raises EOFError. Descriptor 0 stays what it is, for os.read(0) and child processes. */
 #define SUBPY_INTERP_NO_STDIN 64
+/**
+ * Sets, complex numbers, dates and times, decimals, UUIDs, enums and dataclasses come out as tagged values (SUBPY_TAG_*),
+ * where they are SUBPY_ERROR_NOT_SHAREABLE otherwise: in results, and as arguments of host functions.
+ */
+#define SUBPY_INTERP_TAGGED_VALUES 128
+/** The interpreter counts the memory that it uses: see subpy_memory(). Needs SUBPY_GIL_OWN. */
+#define SUBPY_INTERP_COUNT_MEMORY 256
 
 /** Options of subpy_create(). Zero is the default of every field, and what `concurrent.interpreters` does. */
 typedef struct subpy_interp_options {
@@ -734,6 +741,11 @@ typedef struct subpy_interp_options {
   size_t path_len;
   /** how long each run in it may take, in milliseconds, if its request does not say so itself; 0: no limit */
   int64_t timeout_ms;
+  /**
+   * how much memory it may use, in bytes; 0: no limit. Beyond it, code gets a MemoryError, and goes on in full when it
+   * has given memory back. A limit counts, too (SUBPY_INTERP_COUNT_MEMORY)
+   */
+  uint64_t memory_limit;
 } subpy_interp_options;
 
 /**
@@ -746,10 +758,11 @@ typedef struct subpy_interp_options {
  * @param interp   the new interpreter, not NULL; to be closed with subpy_close(), or by subpy_shutdown()
  * @param error    optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK; any error of subpy_init();
- *         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense, or `interp` is NULL
+ *         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense, such as a memory_limit that is less than what a new
+ *                                       interpreter uses, or `interp` is NULL
  *         SUBPY_ERROR_INTERPRETER       CPython did not create it; the message has the reason
  *         SUBPY_ERROR_WRONG_STATE       the runtime, or the Python that was adopted, is being shut down, or this
- *                                       thread's stack is too small
+ *                                       thread's stack is too small, or memory cannot be counted with this CPython
  *
  * Any thread. Several threads may create interpreters at the same time.
  */
@@ -1591,6 +1604,219 @@ SUBPY_API void subpy_cancel_free(subpy_cancel cancel);
 SUBPY_API subpy_status subpy_interrupt(subpy_interp interp, subpy_error **error);
 
 /* ---------------------------------------------------------------------------------------------------------------------
+ * Memory
+ *
+ * An interpreter can count its memory, with SUBPY_INTERP_COUNT_MEMORY, and have a limit to it, `memory_limit` of its
+ * options. Counted is what CPython asks for on behalf of the interpreter; not what C libraries get from malloc().
+ * --------------------------------------------------------------------------------------------------------------------- */
+
+/** How much memory an interpreter uses, in bytes. */
+typedef struct subpy_memory_info {
+  /** sizeof(subpy_memory_info), set by the caller beforehand */
+  size_t size;
+  /** what it uses now */
+  uint64_t used;
+  /** the most that it has used since it was created */
+  uint64_t peak;
+  /** `memory_limit` of its options; 0: none */
+  uint64_t limit;
+  /** how often the limit has led to a MemoryError, or to a block of memory that CPython was not given */
+  uint64_t refused;
+} subpy_memory_info;
+
+/**
+ * How much memory an interpreter uses. Python has no such function.
+ *
+ * The numbers are those of this moment, and cost nothing: no lock is taken, and the interpreter may be running.
+ *
+ * @param interp  the interpreter
+ * @param info    receives the numbers; its `size` must be set, and may be more than this library knows: then the rest
+ *                is made zero. On failure all but `size` is zero
+ * @param error   optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK;
+ *         SUBPY_ERROR_NOT_FOUND         no such interpreter
+ *         SUBPY_ERROR_WRONG_STATE       it does not count its memory
+ *         SUBPY_ERROR_INTERPRETER       Python code created it
+ *         SUBPY_ERROR_INVALID_ARGUMENT  `info` is NULL, or its size is none
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_memory(subpy_interp interp, struct subpy_memory_info *info, subpy_error **error);
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * Queues
+ *
+ * Queues between the program and interpreters, and between interpreters. What is put in is copied, once; it is what
+ * subpy_call() can pass, but for objects. Any number of threads may put and get at the same time, and each item comes
+ * out once, in the order in which it went in. A queue belongs to no interpreter and to no runtime: it stays as it is
+ * when these end, until the last who has it gives it up.
+ *
+ * In Python they are the Queue of the module `subpy_queues`: pass one as a value (subpy_value_from_queue()), with
+ * subpy_prepare_main() for example. Python's counterpart: concurrent.interpreters.Queue.
+ * --------------------------------------------------------------------------------------------------------------------- */
+
+/** What a queue is to be. All bytes zero, but for `size`, are the defaults. */
+typedef struct subpy_queue_options {
+  /** sizeof(subpy_queue_options) */
+  size_t size;
+  /** how many items have room; 0: as many as memory has */
+  size_t capacity;
+  /** 0 */
+  uint64_t flags;
+} subpy_queue_options;
+
+/**
+ * Make a queue.
+ *
+ * @param options  NULL: the defaults
+ * @param queue    the new queue, not NULL; to be freed with subpy_queue_free()
+ * @param error    optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; SUBPY_ERROR_INVALID_ARGUMENT when `queue` is NULL, or an option makes no sense
+ *
+ * Any thread, also before subpy_init() and after subpy_shutdown(). Python's counterpart: subpy_queues.create().
+ */
+SUBPY_API subpy_status subpy_queue_new(const struct subpy_queue_options *options, subpy_queue *queue,
+    subpy_error **error);
+
+/**
+ * Make a handle of one's own, for example of a queue in a result, which is gone with the result.
+ *
+ * @param queue  the queue
+ * @param own    another handle of the same queue, not NULL; to be freed with subpy_queue_free()
+ * @param error  optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; SUBPY_ERROR_INVALID_ARGUMENT when `own` is NULL; SUBPY_ERROR_NOT_FOUND
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_queue_keep(subpy_queue queue, subpy_queue *own, subpy_error **error);
+
+/**
+ * Put a copy of a value into a queue. When this is SUBPY_OK the value is in; otherwise it is not.
+ *
+ * While there is no room, this waits. A wait ends early when the thread is in a run that is to end.
+ *
+ * @param queue       the queue
+ * @param value       not NULL
+ * @param timeout_ms  how long to wait for room at most, in milliseconds; 0: do not wait; -1: no limit
+ * @param error       optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK;
+ *         SUBPY_ERROR_TIMEOUT           there was no room in time
+ *         SUBPY_ERROR_WRONG_STATE       the queue is closed
+ *         SUBPY_ERROR_INTERRUPTED       the run that this thread is in was cancelled
+ *         SUBPY_ERROR_NOT_SHAREABLE     there is an object in the value
+ *         SUBPY_ERROR_NOT_FOUND         no such queue
+ *         SUBPY_ERROR_INVALID_ARGUMENT  a value that makes no sense, or a `timeout_ms` less than -1
+ *         SUBPY_ERROR_NO_MEMORY
+ *
+ * Any thread. Python's counterpart: Queue.put().
+ */
+SUBPY_API subpy_status subpy_queue_put(subpy_queue queue, const subpy_value *value, int64_t timeout_ms,
+    subpy_error **error);
+
+/**
+ * The same, with a cancel token that ends the wait.
+ *
+ * @param queue       as in subpy_queue_put()
+ * @param value       likewise
+ * @param timeout_ms  likewise
+ * @param cancel      the token; 0: none
+ * @param error       optional; set on failure, to be freed with subpy_error_free()
+ * @return as subpy_queue_put(); SUBPY_ERROR_INTERRUPTED when the token was fired, before or meanwhile;
+ *         SUBPY_ERROR_NOT_FOUND when there is no such token
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_queue_put_with(subpy_queue queue, const subpy_value *value, int64_t timeout_ms,
+    subpy_cancel cancel, subpy_error **error);
+
+/**
+ * Take the first item out of a queue. When this is SUBPY_OK the item is the caller's; otherwise none was taken.
+ *
+ * While there is none, this waits. A wait ends early when the thread is in a run that is to end.
+ *
+ * @param queue       the queue
+ * @param timeout_ms  how long to wait for an item at most, in milliseconds; 0: do not wait; -1: no limit
+ * @param value       the item, not NULL; to be freed with subpy_value_free()
+ * @param error       optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK;
+ *         SUBPY_ERROR_TIMEOUT           there was none in time
+ *         SUBPY_ERROR_WRONG_STATE       the queue is closed, and empty
+ *         SUBPY_ERROR_INTERRUPTED       the run that this thread is in was cancelled
+ *         SUBPY_ERROR_NOT_FOUND         no such queue
+ *         SUBPY_ERROR_INVALID_ARGUMENT  `value` is NULL, or `timeout_ms` is less than -1
+ *
+ * Any thread. Python's counterpart: Queue.get().
+ */
+SUBPY_API subpy_status subpy_queue_get(subpy_queue queue, int64_t timeout_ms, subpy_value *value,
+    subpy_error **error);
+
+/**
+ * The same, with a cancel token that ends the wait.
+ *
+ * @param queue       as in subpy_queue_get()
+ * @param timeout_ms  likewise
+ * @param value       likewise
+ * @param cancel      the token; 0: none
+ * @param error       optional; set on failure, to be freed with subpy_error_free()
+ * @return as subpy_queue_get(); SUBPY_ERROR_INTERRUPTED when the token was fired, before or meanwhile;
+ *         SUBPY_ERROR_NOT_FOUND when there is no such token
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_queue_get_with(subpy_queue queue, int64_t timeout_ms, subpy_value *value,
+    subpy_cancel cancel, subpy_error **error);
+
+/**
+ * How many items are in a queue. Others may change that at any time.
+ *
+ * @param queue  the queue
+ * @param len    receives it; may be NULL
+ * @param error  optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND
+ *
+ * Any thread. Python's counterpart: Queue.qsize().
+ */
+SUBPY_API subpy_status subpy_queue_len(subpy_queue queue, size_t *len, subpy_error **error);
+
+/**
+ * A descriptor for poll(), epoll and the event loops that are made of them: readable while there is something to get,
+ * or the queue is closed.
+ *
+ * Others may be faster: then subpy_queue_get() with a `timeout_ms` of 0 is SUBPY_ERROR_TIMEOUT, and the descriptor not
+ * readable any more.
+ *
+ * @param queue  the queue
+ * @param fd     receives the same one each time; the queue closes it in its end: do not read it, write to it or close
+ *               it. -1 on failure
+ * @param error  optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_INTERPRETER when the system has none left
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_queue_fd(subpy_queue queue, int32_t *fd, subpy_error **error);
+
+/**
+ * Close a queue: nothing goes in any more, and what is in it can still be taken out. Whoever waits is woken.
+ *
+ * @param queue  the queue; one that is closed stays so
+ * @param error  optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND
+ *
+ * Any thread. Python's counterpart: Queue.close().
+ */
+SUBPY_API subpy_status subpy_queue_close(subpy_queue queue, subpy_error **error);
+
+/**
+ * Give a handle up. The queue goes with the last one, when no value, no item and no Python object has it either; what is
+ * in it goes too. Who waits goes on waiting: close the queue to end that.
+ *
+ * @param queue  the queue; 0, or a handle that was given up already, is ignored
+ *
+ * Works after subpy_shutdown() too. Any thread.
+ */
+SUBPY_API void subpy_queue_free(subpy_queue queue);
+
+/* ---------------------------------------------------------------------------------------------------------------------
  * Pools
  *
  * A pool has a number of interpreters, each with a thread of its own, and runs tasks in them: requests as for
@@ -1649,21 +1875,6 @@ typedef struct subpy_pool_options {
   uint64_t flags;
 } subpy_pool_options;
 
-/**
- * Takes what became of one row of subpy_pool_map().
- *
- * @param userdata  what was given with the function
- * @param index     the row
- * @param result    what the call has returned; NULL after an error. It is freed when the function returns, unless taken:
- *                  by copying the struct and setting this one to subpy_none()
- * @param error     NULL, or the error of the call, which is freed when the function returns
- * @return true: go on; false: what is left is cancelled
- *
- * Called on the thread that called subpy_pool_map(), without a GIL, with one row after the other. It must return, not
- * unwind.
- */
-typedef bool (*subpy_map_fn)(void *userdata, size_t index, subpy_value *result, const subpy_error *error);
-
 /** What a pool has done, and has to do. The times are those of all tasks so far, a sixteenth too large at most. */
 typedef struct subpy_pool_stats {
   /** sizeof(subpy_pool_stats) */
@@ -1704,6 +1915,21 @@ typedef struct subpy_pool_stats {
    */
   uint64_t left;
 } subpy_pool_stats;
+
+/**
+ * Takes what became of one row of subpy_pool_map().
+ *
+ * @param userdata  what was given with the function
+ * @param index     the row
+ * @param result    what the call has returned; NULL after an error. It is freed when the function returns, unless taken:
+ *                  by copying the struct and setting this one to subpy_none()
+ * @param error     NULL, or the error of the call, which is freed when the function returns
+ * @return true: go on; false: what is left is cancelled
+ *
+ * Called on the thread that called subpy_pool_map(), without a GIL, with one row after the other. It must return, not
+ * unwind.
+ */
+typedef bool (*subpy_map_fn)(void *userdata, size_t index, subpy_value *result, const subpy_error *error);
 
 /**
  * Make a pool, and wait until all of its interpreters are ready. Starts the runtime if it is not running. Python:
@@ -1771,31 +1997,6 @@ SUBPY_API subpy_status subpy_pool_submit_as(subpy_pool pool, uint64_t submitter,
     subpy_thread *outcome, subpy_error **error);
 
 /**
- * Call something once for each row of arguments, in all of the pool's interpreters, and take the results in the order
- * of the rows, as they come. Python: Executor.map().
- *
- * Each row is a run of its own, to which the request's limits, `kwargs` and output apply. A few tasks wait or run at
- * the same time, not all of them. A row that fails has an error, and the others go on.
- *
- * @param pool      the pool
- * @param request   what to call: SUBPY_RUN_CALL, `interp` 0, without `args` and SUBPY_ABANDON
- * @param rows      `count` times `nargs` values, row after row; copied as they are needed; may be NULL when there are none
- * @param count     how many rows
- * @param nargs     how many arguments in each
- * @param chunk     how many rows make a task: more cost less, and are less evenly spread; 0: 1
- * @param fn        takes the results; NULL: nobody does, and the first error ends it
- * @param userdata  passed on to `fn`
- * @param error     optional; set on failure, to be freed with subpy_error_free()
- * @return SUBPY_OK when all rows were passed on, or `fn` has returned false; any error of subpy_pool_submit();
- *         SUBPY_ERROR_INTERRUPTED  the request's token was fired, also for rows that have begun
- *
- * Has returned from nothing before all that it began has ended. Any thread, but a task of the pool: as one that waits,
- * see subpy_pool_submit().
- */
-SUBPY_API subpy_status subpy_pool_map(subpy_pool pool, const subpy_run_request *request, const subpy_value *rows,
-    size_t count, size_t nargs, size_t chunk, subpy_map_fn fn, void *userdata, subpy_error **error);
-
-/**
  * What a pool has done, and has to do.
  *
  * @param pool   the pool
@@ -1831,6 +2032,31 @@ SUBPY_API subpy_status subpy_pool_get_stats(subpy_pool pool, struct subpy_pool_s
  * Any thread.
  */
 SUBPY_API subpy_status subpy_pool_close(subpy_pool pool, const subpy_close_options *options, subpy_error **error);
+
+/**
+ * Call something once for each row of arguments, in all of the pool's interpreters, and take the results in the order
+ * of the rows, as they come. Python: Executor.map().
+ *
+ * Each row is a run of its own, to which the request's limits, `kwargs` and output apply. A few tasks wait or run at
+ * the same time, not all of them. A row that fails has an error, and the others go on.
+ *
+ * @param pool      the pool
+ * @param request   what to call: SUBPY_RUN_CALL, `interp` 0, without `args` and SUBPY_ABANDON
+ * @param rows      `count` times `nargs` values, row after row; copied as they are needed; may be NULL when there are none
+ * @param count     how many rows
+ * @param nargs     how many arguments in each
+ * @param chunk     how many rows make a task: more cost less, and are less evenly spread; 0: 1
+ * @param fn        takes the results; NULL: nobody does, and the first error ends it
+ * @param userdata  passed on to `fn`
+ * @param error     optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK when all rows were passed on, or `fn` has returned false; any error of subpy_pool_submit();
+ *         SUBPY_ERROR_INTERRUPTED  the request's token was fired, also for rows that have begun
+ *
+ * Has returned from nothing before all that it began has ended. Any thread, but a task of the pool: as one that waits,
+ * see subpy_pool_submit().
+ */
+SUBPY_API subpy_status subpy_pool_map(subpy_pool pool, const subpy_run_request *request, const subpy_value *rows,
+    size_t count, size_t nargs, size_t chunk, subpy_map_fn fn, void *userdata, subpy_error **error);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -81,8 +81,8 @@ mod rust;
 mod value;
 
 pub use manager::{
-    Busy, CloseOptions, Config, Error, Exception, Frame, Kind, Options, PoolStats, Result, RuntimeOptions, Startup,
-    Stopped, Syntax,
+    Busy, CloseOptions, Config, Error, Exception, Frame, Kind, Memory, Options, PoolStats, Result, RuntimeOptions,
+    Startup, Stopped, Syntax,
 };
 pub use rust::{
     Arg, Args, Cancel, DefineOptions, FromValue, Function, HostCall, HostFn, Interpreter, Limited, Limits, ListItem,

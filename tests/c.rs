@@ -25,6 +25,7 @@ macro_rules! c_tests {
 
 c_tests! {
     arenas
+    arrays
     basics
     block
     busy
@@ -60,10 +61,13 @@ c_tests! {
     main
     many
     many_threads
+    memory
     misuse
     nested
     no_memory
     output
+    queues
+    queues_cpython
     pool
     pool_close
     pool_limits
@@ -95,6 +99,7 @@ c_tests! {
     sources
     state_blocks
     syntax
+    tagged
     thread_end
     threads
     values_exact

@@ -920,7 +920,7 @@ fn an_outcome_is_a_future() {
     let sum = async {
         let (one, two) = (pool.call::<i64>("double", (1,))?, pool.call::<i64>("double", (2,))?);
         pool.call::<()>("time:sleep", (0.05,))?.await?;
-        subpy::Result::Ok(one.await? + two.await?)
+        Ok::<i64, Error>(one.await? + two.await?)
     };
     assert_eq!(block_on(sum).unwrap(), 6);
     for n in 0..1000 {

@@ -45,6 +45,11 @@ pub const SUBPY_INTERP_NO_EXTENSION_CHECK: u64 = 16;
 pub const SUBPY_INTERP_UNBUFFERED: u64 = 32;
 /// sys.stdin is at its end: input() raises EOFError. Descriptor 0 stays what it is, for os.read(0) and child processes.
 pub const SUBPY_INTERP_NO_STDIN: u64 = 64;
+/// Sets, complex numbers, dates and times, decimals, UUIDs, enums and dataclasses come out as tagged values (SUBPY_TAG_*),
+/// where they are SUBPY_ERROR_NOT_SHAREABLE otherwise: in results, and as arguments of host functions.
+pub const SUBPY_INTERP_TAGGED_VALUES: u64 = 128;
+/// The interpreter counts the memory that it uses: see subpy_memory(). Needs SUBPY_GIL_OWN.
+pub const SUBPY_INTERP_COUNT_MEMORY: u64 = 256;
 
 /// Options of subpy_create(). Zero is the default of every field, and what `concurrent.interpreters` does.
 #[repr(C)]
@@ -65,6 +70,9 @@ pub struct subpy_interp_options {
     pub path_len: usize,
     /// how long each run in it may take, in milliseconds, if its request does not say so itself; 0: no limit
     pub timeout_ms: i64,
+    /// how much memory it may use, in bytes; 0: no limit. Beyond it, code gets a MemoryError, and goes on in full when it
+    /// has given memory back. A limit counts, too (SUBPY_INTERP_COUNT_MEMORY)
+    pub memory_limit: u64,
 }
 
 /// Create an interpreter. Starts the runtime if it is not running. Python: create().
@@ -76,10 +84,11 @@ pub struct subpy_interp_options {
 /// @param interp   the new interpreter, not NULL; to be closed with subpy_close(), or by subpy_shutdown()
 /// @param error    optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK; any error of subpy_init();
-///         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense, or `interp` is NULL
+///         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense, such as a memory_limit that is less than what a new
+///                                       interpreter uses, or `interp` is NULL
 ///         SUBPY_ERROR_INTERPRETER       CPython did not create it; the message has the reason
 ///         SUBPY_ERROR_WRONG_STATE       the runtime, or the Python that was adopted, is being shut down, or this
-///                                       thread's stack is too small
+///                                       thread's stack is too small, or memory cannot be counted with this CPython
 ///
 /// Any thread. Several threads may create interpreters at the same time.
 #[unsafe(no_mangle)]
@@ -109,7 +118,9 @@ pub(super) unsafe fn to_options(options: &subpy_interp_options) -> Result<Option
         | SUBPY_INTERP_ALLOW_DAEMON_THREADS
         | SUBPY_INTERP_NO_EXTENSION_CHECK
         | SUBPY_INTERP_UNBUFFERED
-        | SUBPY_INTERP_NO_STDIN;
+        | SUBPY_INTERP_NO_STDIN
+        | SUBPY_INTERP_TAGGED_VALUES
+        | SUBPY_INTERP_COUNT_MEMORY;
     known_flags(options.flags, known, "subpy_interp_options.flags")?;
     let shared_gil = match options.gil {
         SUBPY_GIL_OWN => false,
@@ -145,10 +156,13 @@ pub(super) unsafe fn to_options(options: &subpy_interp_options) -> Result<Option
         no_extension_check: has(SUBPY_INTERP_NO_EXTENSION_CHECK),
         unbuffered: has(SUBPY_INTERP_UNBUFFERED),
         no_stdin: has(SUBPY_INTERP_NO_STDIN),
+        tagged_values: has(SUBPY_INTERP_TAGGED_VALUES),
+        count_memory: has(SUBPY_INTERP_COUNT_MEMORY),
         path,
     };
     let timeout = milliseconds(options.timeout_ms, "subpy_interp_options.timeout_ms")?;
-    Ok(Options { busy, config, timeout })
+    let memory_limit = (options.memory_limit != 0).then_some(options.memory_limit);
+    Ok(Options { busy, config, timeout, memory_limit })
 }
 
 /// Finalize and destroy an interpreter. Python: Interpreter.close().

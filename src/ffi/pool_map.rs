@@ -9,7 +9,7 @@ use super::pool::output_for;
 use super::run::{Request, subpy_run_request};
 use super::status::{subpy_pool, subpy_status};
 use super::value::subpy_value_free;
-use crate::manager::{self, Kind, Map, MapOptions, Result};
+use crate::manager::{self, Map, MapOptions, Result};
 use crate::value::{Args, Rows, subpy_value};
 
 /// Takes what became of one row of subpy_pool_map().
@@ -109,7 +109,7 @@ fn drive(
     while taken < rows.count() {
         while submitted < rows.count() && !map.is_full() {
             let count = chunk.min(rows.count() - submitted);
-            let (values, kwargs) = rows.copy(submitted, count, args).ok_or(Kind::NoMemory)?;
+            let (values, kwargs) = manager::copy_rows(&rows, submitted, count, args)?;
             map.submit(values, kwargs, count, rows.width())?;
             submitted += count;
         }

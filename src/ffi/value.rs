@@ -61,7 +61,7 @@ pub const SUBPY_TAG_TIMEDELTA: u32 = 7;
 pub const SUBPY_TAG_DECIMAL: u32 = 8;
 /// uuid.UUID, as a STR: str()
 pub const SUBPY_TAG_UUID: u32 = 9;
-/// a member of an Enum, as a TUPLE: "module:qualname", its name, its value
+/// a member of an Enum, as a TUPLE: "module:qualname", its name, its value. Members of a Flag may have no name: ""
 pub const SUBPY_TAG_ENUM: u32 = 10;
 /// an instance of a dataclass, as a DICT: "__class__": "module:qualname", and then its fields
 pub const SUBPY_TAG_DATACLASS: u32 = 11;

@@ -43,6 +43,7 @@ impl Token {
         }
     }
 
+    /// What is to begin with it is refused.
     pub fn is_fired(&self) -> bool {
         lock(&self.0).fired
     }

@@ -7,6 +7,7 @@ use crate::python::exception::{Exception, Frame};
 use crate::python::find::LocateError;
 use crate::python::interrupt::Reason;
 use crate::python::start::StartError;
+use crate::value::NotCopied;
 
 /// What went wrong.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -213,6 +214,18 @@ impl From<Failure> for Error {
             Failure::Running => Kind::Busy("interpreter already running".into()),
             Failure::NoMemory => Kind::NoMemory,
             Failure::InRow(row, failure) => return Error::from(*failure).in_row(row),
+        })
+    }
+}
+
+impl From<NotCopied> for Error {
+    fn from(why: NotCopied) -> Error {
+        Error::from(match why {
+            NotCopied::NoMemory => Kind::NoMemory,
+            NotCopied::NotFound(handle, what) => {
+                Kind::NotFound(format!("{handle} is not the handle of {what}, or it was freed"))
+            }
+            NotCopied::NotShareable(why) => Kind::NotShareable(why),
         })
     }
 }

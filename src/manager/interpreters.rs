@@ -9,6 +9,7 @@ use super::gate::{Busy, Refused};
 use super::here::here;
 use super::interpreter::{INTERPRETERS, Interpreter, by_id, check_stack, get, unrecognized};
 use super::limits;
+use super::memory;
 use super::runtime;
 use crate::python::attach::{Outside, current_interpreter, detached};
 use crate::python::guest::Config;
@@ -26,6 +27,15 @@ pub struct Options {
     pub(crate) config: Config,
     /// How long a run in it may take, if it does not say so itself.
     pub(crate) timeout: Option<Duration>,
+    /// How much memory it may use, in bytes.
+    pub(crate) memory_limit: Option<u64>,
+}
+
+impl Options {
+    /// It counts the memory that it uses.
+    fn counts_memory(&self) -> bool {
+        self.config.count_memory || self.memory_limit.is_some()
+    }
 }
 
 /// `create()`; starts the runtime when it is not running.
@@ -38,22 +48,39 @@ pub fn create(options: &Options) -> Result<u64> {
         )
         .into());
     }
+    if options.counts_memory() && options.config.shared_gil {
+        return Err(Kind::InvalidArgument(
+            "SUBPY_INTERP_COUNT_MEMORY and memory_limit need SUBPY_GIL_OWN: with SUBPY_GIL_SHARED an interpreter's objects \
+             lie between those of main"
+                .into(),
+        )
+        .into());
+    }
     check_stack()?;
     detached(loaded_api(), || {
         let _use = runtime::enter()?;
         runtime::check_host_takes_more()?;
-        if options.timeout.is_some() {
+        if options.timeout.is_some() || options.memory_limit.is_some() {
             limits::check_supported()?;
+        }
+        if options.counts_memory() {
+            memory::check_countable()?;
         }
         let elsewhere = stack::is_main_thread() || !stack::is_own_stack();
         let python = if elsewhere { create_on_a_thread(options)? } else { create_here(options)? };
+        if let Some(limit) = options.memory_limit
+            && let Err(error) = limits::limit_memory(&python, limit)
+        {
+            python.end();
+            return Err(error);
+        }
         Ok(Interpreter::register(python, options.busy, options.timeout)?.handle)
     })
 }
 
 #[inline(never)] // its frame is a large one
 fn create_here(options: &Options) -> Result<Interp> {
-    Ok(detached(loaded_api(), || Interp::create(&options.config))?)
+    Ok(detached(loaded_api(), || Interp::create(&options.config, options.counts_memory()))?)
 }
 
 /// On the process's main thread CPython reads /proc/self/maps for every thread state that it makes, a dozen for one

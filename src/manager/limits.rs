@@ -14,10 +14,14 @@ use super::cancel::{Stop, Token};
 use super::error::{Error, Kind, Result, Stopped};
 use super::interpreter::{INTERPRETERS, Interpreter};
 use super::interrupts::{self, FIRST_PAUSE, LONGEST_PAUSE};
+use super::memory;
 use super::timer::{self, NEVER, Tasks, Time};
 
+use crate::python::hooks::forked;
+use crate::python::interp::Interp;
 use crate::python::interrupt::{Reason, Which};
 use crate::python::lock;
+use crate::python::memory::tell;
 use crate::python::thread_id::this_thread;
 
 /// What is asked of one run.
@@ -223,12 +227,13 @@ fn run_tasks(now: Time) -> Time {
     };
     due.iter().for_each(|slot| slot.tick(now));
     interrupts::run(now);
+    memory::run();
     next_task()
 }
 
 fn next_task() -> Time {
     let slots = lock(&SLOTS).iter().map(|slot| slot.due.load(Ordering::SeqCst)).min();
-    slots.unwrap_or(NEVER).min(interrupts::next())
+    slots.unwrap_or(NEVER).min(interrupts::next()).min(memory::next())
 }
 
 /// What a thread remembers of its slot.
@@ -433,4 +438,25 @@ pub fn interrupt_all(interpreter: &Interpreter) -> Result<()> {
     check_supported()?;
     python.interrupt(Which::All, Reason::Interrupted);
     interrupts::repeat(interpreter.handle, &TASKS)
+}
+
+/// From now on an interpreter may use so much memory.
+pub fn limit_memory(python: &Interp, limit: u64) -> Result<()> {
+    let used = python.memory().map_or(0, |memory| memory.used);
+    if limit <= used {
+        let message = format!(
+            "memory_limit is {limit}, and a new interpreter uses {used} bytes itself: {} MiB or more make sense",
+            used.saturating_mul(2).div_ceil(1 << 20)
+        );
+        return Err(Kind::InvalidArgument(message).into());
+    }
+    // The thread that an allocator tells: it cannot start one.
+    tell(|| {
+        if !forked() {
+            let _ = timer::due_at(0, &TASKS);
+        }
+    });
+    timer::due_at(0, &TASKS)?;
+    python.limit_memory(limit);
+    Ok(())
 }

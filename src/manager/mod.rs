@@ -12,10 +12,12 @@
 //! | `function` | callables that were looked up once |
 //! | `session` | threads that stay in an interpreter from run to run |
 //! | `interrupts` | interpreters in which everything was interrupted |
+//! | `memory` | how much memory interpreters use |
 //! | `cancel`, `tokens` | cancel tokens, and their handles |
 //! | `limits` | time limits, and runs that can be stopped |
 //! | `here` | what a thread remembers of all these |
 //! | `output` | where an interpreter's output goes |
+//! | `queue` | queues, as hosts use them |
 //! | `run` | what a thread does in interpreters |
 //! | `host` | functions that Python code calls |
 //! | `runtime` | CPython's life in this process: start, adopt, stop |
@@ -39,8 +41,10 @@ mod interpreters;
 mod interrupts;
 mod last;
 mod limits;
+mod memory;
 mod output;
 mod pool;
+mod queue;
 mod registry;
 mod run;
 mod runtime;
@@ -68,13 +72,17 @@ pub use interpreters::{
     Options, close, create, find, get_current, get_main, id, interrupt, is_running, list_all, whence,
 };
 pub use limits::Limits;
+pub use memory::{Memory, memory};
 pub use output::{capture, set_output};
 pub use pool::{
     Map, MapOptions, OutputFor, PoolOptions, PoolStats, Prepare, Submit, close as pool_close, new as pool_new,
     stats as pool_stats, submit as pool_submit,
 };
+pub use queue::{
+    Wait, item_of, queue_close, queue_fd, queue_free, queue_get, queue_keep, queue_len, queue_new, queue_put,
+};
 #[cfg(feature = "capi")]
-pub use run::copy;
+pub use run::{copy, copy_of, copy_rows};
 pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_with};
 pub use runtime::{RuntimeOptions, init, python_library, python_version};
 pub use shutdown::{shutdown, shutdown_with};
@@ -87,7 +95,8 @@ pub use crate::python::exception::{Exception, Frame, Syntax};
 pub use crate::python::guest::Config;
 pub use crate::python::hooks::forked;
 pub use crate::python::host::{Context, HostCode, How};
+pub use crate::python::output::Callback;
 #[cfg(feature = "capi")]
-pub use crate::python::output::{Callback, RunOutput};
+pub use crate::python::output::RunOutput;
 pub use crate::python::run::Code;
 pub use crate::python::start::Startup;

@@ -7,6 +7,7 @@ use super::here::{Here, here};
 use super::interpreter::{Interpreter, driven};
 use super::limits::Limits;
 use crate::python::interp::{Interp, Scope};
+use crate::python::keep;
 use crate::python::kept::Hold;
 use crate::python::many::call_many;
 use crate::python::object::Py;
@@ -146,7 +147,7 @@ pub enum Work {
 impl Work {
     /// Copies a run.
     pub fn of(code: Code) -> Result<Work> {
-        let owned = |args: Args| args.to_owned().ok_or_else(|| Error::from(Kind::NoMemory));
+        let owned = |args: Args| args.to_owned(keep).map_err(Error::from);
         Ok(match code {
             Code::Exec { source, filename, keep_indent } => {
                 Work::Exec { source: copy(source)?, filename: filename.map(copy).transpose()?, keep_indent }
@@ -198,6 +199,18 @@ impl Work {
             Work::Function { .. } => "function",
         }
     }
+}
+
+/// A copy of a value for later.
+#[cfg(feature = "capi")]
+pub fn copy_of(value: &subpy_value) -> Result<OwnedValue> {
+    OwnedValue::copy_with(value, keep).map_err(Error::from)
+}
+
+/// Copies some rows, as one TUPLE of their values, and the keyword arguments as a DICT.
+#[cfg(feature = "capi")]
+pub fn copy_rows(rows: &Rows, first: usize, count: usize, kwargs: Args) -> Result<(OwnedValue, OwnedValue)> {
+    rows.copy(first, count, kwargs, keep).map_err(Error::from)
 }
 
 /// A text whose size a caller chose.

@@ -23,6 +23,10 @@ pub type AuditHook = unsafe extern "C" fn(*const c_char, *mut PyObject, *mut c_v
 /// What CPython runs with the GIL of an interpreter; -1: the exception that it has set is raised there.
 pub type PendingCall = unsafe extern "C" fn(*mut c_void) -> c_int;
 
+/// _PyEval_AddPendingCall
+pub type AddPendingCall =
+    unsafe extern "C" fn(*mut PyInterpreterState, Option<PendingCall>, *mut c_void, c_int) -> c_int;
+
 macro_rules! api {
     (
         checked { $( fn $c:ident ( $($ct:ty),* $(,)? ) $(-> $cr:ty)?; )* }
@@ -218,10 +222,13 @@ api! {
         fn PyObject_GetAttrString(*mut PyObject, *const c_char) -> *mut PyObject;
         fn PyObject_SetAttrString(*mut PyObject, *const c_char, *mut PyObject) -> c_int;
         fn PyObject_SetAttr(*mut PyObject, *mut PyObject, *mut PyObject) -> c_int;
+        fn PyObject_GenericSetAttr(*mut PyObject, *mut PyObject, *mut PyObject) -> c_int;
+        fn PyObject_RichCompareBool(*mut PyObject, *mut PyObject, c_int) -> c_int;
         fn PyObject_GenericGetDict(*mut PyObject, *mut c_void) -> *mut PyObject;
         fn PyObject_GetTypeData(*mut PyObject, *mut PyTypeObject) -> *mut c_void;
         fn PyObject_ClearWeakRefs(*mut PyObject);
         fn PyObject_Free(*mut c_void);
+        fn PyObject_IsTrue(*mut PyObject) -> c_int;
         fn PyObject_Vectorcall(*mut PyObject, *const *mut PyObject, usize, *mut PyObject) -> *mut PyObject;
         fn PyVectorcall_Call(*mut PyObject, *mut PyObject, *mut PyObject) -> *mut PyObject;
         fn PyObject_GetBuffer(*mut PyObject, *mut Py_buffer, c_int) -> c_int;
@@ -229,10 +236,12 @@ api! {
         fn PyBuffer_IsContiguous(*const Py_buffer, c_char) -> c_int;
         fn PyType_GetFlags(*mut PyTypeObject) -> std::ffi::c_ulong;
         fn PyType_IsSubtype(*mut PyTypeObject, *mut PyTypeObject) -> c_int;
+        fn PyType_GetSlot(*mut PyTypeObject, c_int) -> *mut c_void;
         fn PyType_GetName(*mut PyTypeObject) -> *mut PyObject;
         fn PyType_GetQualName(*mut PyTypeObject) -> *mut PyObject;
         fn PyType_GetModuleName(*mut PyTypeObject) -> *mut PyObject;
         fn PyType_GetBaseByToken(*mut PyTypeObject, *mut c_void, *mut *mut PyTypeObject) -> c_int;
+        fn PyType_GetDict(*mut PyTypeObject) -> *mut PyObject;
         fn PyType_FromSpec(*mut PyType_Spec) -> *mut PyObject;
         fn PyType_GenericAlloc(*mut PyTypeObject, Ssize) -> *mut PyObject;
         fn PyLong_FromLongLong(i64) -> *mut PyObject;
@@ -241,6 +250,9 @@ api! {
         fn PyLong_AsNativeBytes(*mut PyObject, *mut c_void, Ssize, c_int) -> Ssize;
         fn PyFloat_FromDouble(f64) -> *mut PyObject;
         fn PyFloat_AsDouble(*mut PyObject) -> f64;
+        fn PyComplex_FromDoubles(f64, f64) -> *mut PyObject;
+        fn PyComplex_RealAsDouble(*mut PyObject) -> f64;
+        fn PyComplex_ImagAsDouble(*mut PyObject) -> f64;
         fn PyUnicode_GetLength(*mut PyObject) -> Ssize;
         fn PyUnicode_DecodeUTF8(*const c_char, Ssize, *const c_char) -> *mut PyObject;
         fn PyUnicode_AsUTF8AndSize(*mut PyObject, *mut Ssize) -> *const c_char;
@@ -262,6 +274,10 @@ api! {
         fn PyList_GetItem(*mut PyObject, Ssize) -> *mut PyObject;
         fn PyList_SetItem(*mut PyObject, Ssize, *mut PyObject) -> c_int;
         fn PyList_Insert(*mut PyObject, Ssize, *mut PyObject) -> c_int;
+        fn PySequence_List(*mut PyObject) -> *mut PyObject;
+        fn PySequence_Tuple(*mut PyObject) -> *mut PyObject;
+        fn PySet_New(*mut PyObject) -> *mut PyObject;
+        fn PyFrozenSet_New(*mut PyObject) -> *mut PyObject;
         fn PyDict_New() -> *mut PyObject;
         fn PyDict_Size(*mut PyObject) -> Ssize;
         fn PyDict_Next(*mut PyObject, *mut Ssize, *mut *mut PyObject, *mut *mut PyObject) -> c_int;
@@ -333,6 +349,7 @@ api! {
         PyBool_Type: StaticType;
         PyLong_Type: StaticType;
         PyFloat_Type: StaticType;
+        PyComplex_Type: StaticType;
         PyUnicode_Type: StaticType;
         PyBytes_Type: StaticType;
         PyByteArray_Type: StaticType;
@@ -340,6 +357,10 @@ api! {
         PyTuple_Type: StaticType;
         PyList_Type: StaticType;
         PyDict_Type: StaticType;
+        PySet_Type: StaticType;
+        PyFrozenSet_Type: StaticType;
+        PyBaseObject_Type: StaticType;
+        PyMemberDescr_Type: StaticType;
         PyCode_Type: StaticType;
         PyType_Type: StaticType;
         PyCoro_Type: StaticType;
@@ -358,6 +379,7 @@ api! {
         PyExc_SystemError: ExceptionClass;
         PyExc_SystemExit: ExceptionClass;
         PyExc_TypeError: ExceptionClass;
+        PyExc_ValueError: ExceptionClass;
         PyImport_FrozenModules: FrozenModules;
     }
 }

@@ -7,8 +7,8 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use super::api::Api;
-use super::arenas;
 use super::types::PyObjectArenaAllocator;
+use super::{arenas, counted};
 
 /// A thread state's first data-stack block (Python/pystate.c: DATA_STACK_CHUNK_SIZE). obmalloc's arenas are 1 MiB.
 const CHUNK: usize = 16 * 1024;
@@ -90,6 +90,10 @@ extern "C" fn chunk_alloc(_: *mut c_void, size: usize) -> *mut c_void {
 #[cold]
 #[inline(never)]
 fn other_alloc(size: usize) -> *mut c_void {
+    counted::arena(size, || make(size))
+}
+
+fn make(size: usize) -> *mut c_void {
     if let Some(arena) = arenas::take(size) {
         return arena;
     }
@@ -107,12 +111,42 @@ extern "C" fn chunk_free(_: *mut c_void, block: *mut c_void, size: usize) {
     }
 }
 
+/// The same, when some interpreter counts its memory.
+extern "C" fn counted_free(ctx: *mut c_void, block: *mut c_void, size: usize) {
+    counted::arena_goes(block, size);
+    chunk_free(ctx, block, size);
+}
+
 #[cold]
 #[inline(never)]
 fn other_free(block: *mut c_void, size: usize) {
     if !arenas::keep(block, size) {
         original_free(block, size);
     }
+}
+
+fn parts(allocator: &PyObjectArenaAllocator) -> (*mut c_void, usize, usize) {
+    let (alloc, free) = (allocator.alloc.map(|alloc| alloc as usize), allocator.free.map(|free| free as usize));
+    (allocator.ctx, alloc.unwrap_or_default(), free.unwrap_or_default())
+}
+
+/// From now on blocks that were booked are seen when they come back. False when something else is in front of the cache.
+pub fn count_chunks(api: &Api) -> bool {
+    let Some(Original(original)) = ORIGINAL.get() else { return false };
+    let mut now = PyObjectArenaAllocator { ctx: ptr::null_mut(), alloc: None, free: None };
+    // SAFETY: fills the struct in.
+    unsafe { (api.PyObject_GetArenaAllocator)(&mut now) };
+    let with = |free| PyObjectArenaAllocator { ctx: original.ctx, alloc: Some(chunk_alloc), free: Some(free) };
+    let mut counted = with(counted_free);
+    if parts(&now) == parts(&counted) {
+        return true;
+    }
+    if parts(&now) != parts(&with(chunk_free)) {
+        return false;
+    }
+    // SAFETY: the struct is copied. It forwards to the same functions.
+    unsafe { (api.PyObject_SetArenaAllocator)(&mut counted) }
+    true
 }
 
 /// Puts the cache between CPython and its arena allocator, unless it is there already: CPython takes it away when it is
@@ -124,9 +158,6 @@ pub unsafe fn cache_chunks(api: &Api) {
     let mut now = PyObjectArenaAllocator { ctx: ptr::null_mut(), alloc: None, free: None };
     // SAFETY: fills the struct in.
     unsafe { (api.PyObject_GetArenaAllocator)(&mut now) };
-    let parts = |allocator: &PyObjectArenaAllocator| {
-        (allocator.ctx, allocator.alloc.map(|alloc| alloc as usize), allocator.free.map(|free| free as usize))
-    };
     let (ctx, there) = (now.ctx, parts(&now));
     // Blocks go back to the allocator that made them, and only the first one is known.
     if there != parts(&ORIGINAL.get_or_init(|| Original(now)).0) {

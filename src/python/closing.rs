@@ -70,6 +70,8 @@ impl Closing {
                 }
             }
         }
+        // What was sent to them comes when their code goes on.
+        interp.interrupts.look_around();
         Ok(texts)
     }
 

@@ -95,13 +95,15 @@ def look_like_a_file(module):
         module.__cached__ = spec.cached
 
 
-def setup(stdout, stderr, no_stdin, path, frozen, replace_current_frames):
+def setup(stdout, stderr, no_stdin, path, frozen, find_spec, replace_current_frames):
     sys.stdout = sys.__stdout__ = stream(1, "<stdout>", "surrogateescape", False, stdout)
     sys.stderr = sys.__stderr__ = stream(2, "<stderr>", "backslashreplace", True, stderr)
     if no_stdin:
         sys.stdin = sys.__stdin__ = _io.TextIOWrapper(NoInput(), "utf-8", "surrogateescape")
         sys.stdin.mode = "r"
     sys.path[:0] = path
+    # For subpy_queues.
+    sys.meta_path.append(type(sys.implementation)(find_spec=find_spec))
     for module in map(sys.modules.get, frozen):
         if getattr(module, "__file__", None) and module.__spec__.origin == "frozen":
             look_like_a_file(module)

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::object::{Obj, Py, PyResult, own_source};
 use super::output::Output;
+use super::queue::{Queues, finder};
 use super::types::PyObject;
 use super::{frozen, lock};
 
@@ -30,12 +31,16 @@ pub struct Config {
     pub(crate) unbuffered: bool,
     /// Its sys.stdin is at its end.
     pub(crate) no_stdin: bool,
+    /// What has no kind of its own comes out as a tagged value.
+    pub(crate) tagged_values: bool,
+    /// It counts the memory that it uses.
+    pub(crate) count_memory: bool,
     /// Put in front of sys.path.
     pub(crate) path: Vec<String>,
 }
 
 /// Runs guest.py's `setup` in a namespace of its own.
-pub fn set_up_guest(py: Py, output: &Output, config: &Config, id: i64) -> PyResult<()> {
+pub fn set_up_guest(py: Py, output: &Output, queues: &Arc<Queues>, config: &Config, id: i64) -> PyResult<()> {
     let namespace = py.own_namespace()?;
     py.evaluate(&guest_code(py)?, &namespace)?;
     // SAFETY: a borrowed reference of a live dict, or NULL.
@@ -61,7 +66,7 @@ pub fn set_up_guest(py: Py, output: &Output, config: &Config, id: i64) -> PyResu
         unsafe { py.borrowed((py.api.Py_GetConstantBorrowed)(constant)) }
     };
     let (no_stdin, replace) = (flag(config.no_stdin)?, flag(replace)?);
-    setup.call(&[&stdout, &stderr, &no_stdin, &list, &frozen::names(py)?, &replace])?;
+    setup.call(&[&stdout, &stderr, &no_stdin, &list, &frozen::names(py)?, &finder(py, queues)?, &replace])?;
     Ok(())
 }
 

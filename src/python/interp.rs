@@ -17,35 +17,38 @@ use super::interrupt::{Interrupts, Reason, Run, Which};
 use super::kept::KeptObjects;
 use super::names::Names;
 use super::object::{Obj, Py};
-use super::output::Output;
+use super::output::{Output, Printing};
 use super::own::Own;
+use super::queue::{Queues, add_finder};
 use super::sources::Sources;
 use super::stack::{Stack, this_stack};
 use super::{Count, Failure, api};
+use counting::Counted;
+
+mod counting;
 
 /// What a run finds in its interpreter.
 pub struct Scope<'py> {
     /// `__main__.__dict__`
     pub main: ManuallyDrop<Obj<'py>>,
     interp: &'py Interp,
-    own: &'py Own,
     pub run: &'py Run,
 }
 
 impl<'py> Scope<'py> {
     #[inline(always)]
     pub fn names(&self) -> &'py Names {
-        &self.own.names
+        &self.interp.own.names
     }
 
     #[inline(always)]
     pub fn kept(&self) -> &'py KeptObjects {
-        &self.own.kept
+        &self.interp.own.kept
     }
 
     #[inline(always)]
     pub fn own(&self) -> &'py Own {
-        self.own
+        &self.interp.own
     }
 
     pub fn sources(&self) -> &'py Arc<Sources> {
@@ -60,6 +63,7 @@ impl<'py> Scope<'py> {
     /// The exception that is set, as the end of the run.
     #[cold]
     pub fn failure(&self, py: Py) -> Failure {
+        let _explaining = self.interp.account.as_ref().map(Counted::explains);
         self.run.failure(py, self.why())
     }
 }
@@ -78,10 +82,13 @@ pub struct Interp {
     pub own: Arc<Own>,
     sources: Arc<Sources>,
     pub hosts: Arc<Hosts>,
+    queues: Arc<Queues>,
     /// Runs that are attached. The first of them marks the interpreter as running, the last unmarks it.
     pub(super) interrupts: Arc<Interrupts>,
     /// States that threads keep; they mark it too. Counted with the GIL.
     pins: Count,
+    /// None: its memory is not counted.
+    account: Option<Counted>,
 }
 
 // SAFETY: the pointers are used only by threads that have entered the interpreter, thus hold its GIL, or are handed to
@@ -129,28 +136,13 @@ impl Drop for Active<'_> {
     }
 }
 
-/// Text that is printed may wait for the run's end; until dropped, attached still.
-struct Printing<'a>(&'a Output);
-
-impl<'a> Printing<'a> {
-    fn new(output: &'a Output) -> Printing<'a> {
-        output.run_begins();
-        Printing(output)
-    }
-}
-
-impl Drop for Printing<'_> {
-    fn drop(&mut self) {
-        self.0.run_ends();
-    }
-}
-
 impl Interp {
     /// # Safety
     /// The interpreter must be alive.
     unsafe fn new(state: *mut PyInterpreterState, id: i64) -> Interp {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let main = Main { module: ptr::null_mut(), dict: ptr::null_mut() };
+        let interrupts = Arc::default();
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed) + 1;
         let own = Arc::<Own>::default();
         let hosts = Hosts::new(number, &own);
@@ -163,16 +155,18 @@ impl Interp {
             whence,
             main,
             output: None,
-            own,
             sources: Arc::default(),
             hosts,
-            interrupts: Arc::default(),
+            queues: Queues::new(&interrupts, &own, id == 0),
+            own,
+            interrupts,
             pins: Count::default(),
+            account: None,
         }
     }
 
     /// Creates an interpreter, on any thread, outside of Python code.
-    pub fn create(config: &Config) -> Result<Interp, Failure> {
+    pub fn create(config: &Config, count_memory: bool) -> Result<Interp, Failure> {
         let api = api();
         let ours = PyInterpreterConfig {
             use_main_obmalloc: i32::from(config.shared_gil),
@@ -187,7 +181,9 @@ impl Interp {
                 super::types::PyInterpreterConfig_OWN_GIL
             },
         };
+        let account = if count_memory { Some(Counted::open()?) } else { None };
         hooks::creating(|| {
+            let creating = account.as_ref().map(Counted::creating);
             // SAFETY: with nothing attached CPython copies main's configuration. The first state is cleared and deleted
             // on this thread; what was attached before is attached again.
             let (state, id) = unsafe {
@@ -217,6 +213,13 @@ impl Interp {
             };
             // SAFETY: the interpreter is alive, since nobody knows of it yet.
             let mut interp = unsafe { Interp::new(state, id) };
+            let counts = account.as_ref().is_none_or(|account| account.is_of(&interp));
+            interp.account = account;
+            drop(creating);
+            if !counts {
+                interp.end();
+                return Err(Failure::NoMemory);
+            }
             let entry = interp.enter()?;
             let ready = interp.set_up(entry, config);
             if let Err(failure) = ready {
@@ -237,7 +240,8 @@ impl Interp {
             let _outside = Outside::step_out(api());
             let entry = interp.enter()?;
             let py = entry.py();
-            let ready = hooks::watch_host(py, host).and_then(|()| main(py));
+            let ready =
+                hooks::watch_host(py, host).and_then(|()| add_finder(py, &interp.queues)).and_then(|()| main(py));
             interp.main = ready.map_err(|_| Failure::exception(py))?;
             drop(entry);
         } else {
@@ -249,9 +253,12 @@ impl Interp {
 
     fn set_up(&mut self, entry: Entry, config: &Config) -> Result<(), Failure> {
         let py = entry.py();
+        if config.tagged_values {
+            self.own.give_tags();
+        }
         let output = Output::new(config.unbuffered, Arc::clone(&self.interrupts));
         let result = (|| {
-            set_up_guest(py, &output, config, self.id)?;
+            set_up_guest(py, &output, &self.queues, config, self.id)?;
             if self.id != 0 {
                 hooks::register_at_exit(py, self.id)?;
             }
@@ -349,7 +356,7 @@ impl Interp {
         let printing = self.output.as_ref().map(Printing::new);
         // SAFETY: the module keeps it until the end of the interpreter; so this reference is not counted.
         let main = unsafe { py.owned(self.main.dict) }.map(ManuallyDrop::new).map_err(|_| Failure::NoMemory)?;
-        let scope = Scope { main, interp: self, own: &self.own, run: &run };
+        let scope = Scope { main, interp: self, run: &run };
         let mut result = act(py, &scope);
         // First the end, then the flush: what a thread prints in between goes out by itself.
         drop(printing);
@@ -436,6 +443,8 @@ impl Interp {
     }
 
     fn end_now(&self) {
+        // What is left to do is not refused memory.
+        self.lift_limit();
         // Without memory for a state the interpreter stays, unused.
         let Ok(entry) = self.enter() else { return };
         let _ending = Ending::begins();
@@ -451,6 +460,7 @@ impl Interp {
             self.own.give_back_all(entry.py());
             self.sources.give_back_all(entry.py());
             self.hosts.give_back_all(entry.py());
+            self.queues.give_back_all(entry.py());
             (entry.py().api.Py_DecRef)(self.main.module);
             entry.end_interpreter();
         }
@@ -467,7 +477,9 @@ impl Interp {
     /// Nothing of it can print or call the host any more: what is left is passed on, and the host's functions let go.
     /// Detached.
     pub fn ended(&self) {
+        self.counts_no_more();
         self.hosts.end();
+        self.queues.end();
         if let Some(output) = &self.output {
             output.close();
         }
@@ -476,10 +488,12 @@ impl Interp {
     /// Gives the references to its objects back, for an interpreter that somebody else ends.
     pub fn release(&self) {
         self.close_interrupts();
+        self.lift_limit();
         if let Ok(entry) = self.enter() {
             self.own.give_back_all(entry.py());
             self.sources.give_back_all(entry.py());
             self.hosts.give_back_all(entry.py());
+            self.queues.give_back_all(entry.py());
             // SAFETY: as in `end`.
             unsafe { (entry.py().api.Py_DecRef)(self.main.module) }
         }

@@ -6,19 +6,24 @@
 //! alone; a run that has ended is not in it, and nothing is left for the next one.
 
 use std::cell::Cell;
+use std::collections::TryReserveError;
 use std::ffi::{c_int, c_long, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::api::Api;
+use super::api::{AddPendingCall, Api, ExceptionClass};
 use super::exception::{self, Exception};
+use super::memory::{Account, Asking};
 use super::object::{Py, PyResult, Raised};
+use super::queue::Queue;
 use super::quiet::{Quiet, loud, quiet};
 use super::thread_id::this_thread;
 use super::types::{PyInterpreterState, PyThreadState};
 use super::{Failure, api, lock};
+
+mod memory;
 
 /// Why a run is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +85,7 @@ struct Is {
     wanted: bool,
     /// Because the time is up.
     late: bool,
-    /// KeyboardInterrupt was raised in it, or was sent.
+    /// An exception was raised in it, or was sent: KeyboardInterrupt if it is to end, or MemoryError.
     hit: bool,
     /// It was sent, and may not have come.
     sent: bool,
@@ -183,6 +188,8 @@ struct Wishes {
     /// Those of the first so many runs that have not ended.
     first: Option<(u64, Reason)>,
     numbers: Vec<(u64, Reason)>,
+    /// The thread that has gone beyond its interpreter's limit of memory.
+    memory: Option<(Asking, &'static Account)>,
 }
 
 impl Wishes {
@@ -206,6 +213,8 @@ pub struct Interrupts {
     ending: AtomicBool,
     /// How often something was wished: those that wait without the GIL look whether it has changed.
     asked: AtomicU64,
+    /// The queues that its code waits at: who waits there looks when something is wished.
+    waits: Mutex<Vec<Arc<Queue>>>,
     /// There is one from the first hit until the last run that was hit has ended. Locked with the GIL alone.
     quiet: Mutex<Option<Quiet>>,
 }
@@ -225,6 +234,7 @@ impl Default for Interrupts {
             unfinished: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             asked: AtomicU64::new(0),
+            waits: Mutex::default(),
             quiet: Mutex::default(),
         }
     }
@@ -350,6 +360,7 @@ impl Interrupts {
             return true;
         }
         self.asked.fetch_add(1, Ordering::Relaxed);
+        self.wake_waits();
         match which {
             Which::Run(number) => {
                 let known = wishes.numbers.iter().any(|(known, _)| *known == number);
@@ -362,6 +373,11 @@ impl Interrupts {
             Which::Again if self.any() => {}
             Which::All | Which::Again => return true,
         }
+        self.queue(interp, &mut wishes, add_pending_call);
+        true
+    }
+
+    fn queue(self: &Arc<Self>, interp: *mut PyInterpreterState, wishes: &mut Wishes, add_pending_call: AddPendingCall) {
         if !wishes.queued {
             let this = Arc::into_raw(Arc::clone(self)).cast_mut();
             // SAFETY: the interpreter is alive until the lock is released. Without a lock of ours CPython takes none
@@ -372,7 +388,6 @@ impl Interrupts {
                 drop(unsafe { Arc::from_raw(this) });
             }
         }
-        true
     }
 
     /// Whether there may be runs that are to end and have not.
@@ -386,6 +401,30 @@ impl Interrupts {
     #[cold]
     pub fn why(&self, run: &Run) -> Option<Reason> {
         run.wanted().or_else(|| lock(&self.wishes).for_run(run))
+    }
+
+    /// Something else than a wish has been left for threads that may wait at a queue.
+    pub fn look_around(&self) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.wake_waits();
+    }
+
+    fn wake_waits(&self) {
+        lock(&self.waits).iter().for_each(|queue| queue.wake_all());
+    }
+
+    /// Code of the interpreter waits at this queue, until what is returned is dropped.
+    pub fn waits(&self, queue: &Arc<Queue>) -> Result<Waiting<'_>, TryReserveError> {
+        let mut waits = lock(&self.waits);
+        waits.try_reserve(1)?;
+        waits.push(Arc::clone(queue));
+        Ok(Waiting { interrupts: self, queue: Arc::as_ptr(queue) })
+    }
+
+    /// The interpreter has ended; none of these comes back.
+    pub fn forget_waits(&self) {
+        let gone = std::mem::take(&mut *lock(&self.waits));
+        drop(gone);
     }
 
     /// Changes when something is wished. From any thread, attached or not.
@@ -402,28 +441,29 @@ impl Interrupts {
             // CPython runs pending calls between instructions of Python code, and there are none here.
             let hit = self.hit(py.api);
             // It may have been sent while another thread had the GIL.
-            let here = this_thread();
-            let sent = || self.runs().find(|run| run.thread == here).is_some_and(|run| run.is.get().hit);
-            if !hit && !sent() {
+            let is = || self.runs().find(|run| run.thread == this_thread()).map(|run| run.is.get());
+            let sent = || is().is_some_and(|is| is.hit && is.wanted);
+            let Some(exception) = hit.or_else(|| sent().then_some(py.api.PyExc_KeyboardInterrupt)) else {
                 return Ok(());
-            }
-            (py.api.PyErr_SetNone)(py.api.PyExc_KeyboardInterrupt.get());
+            };
+            (py.api.PyErr_SetNone)(exception.get());
             Err(Raised)
         }
     }
 
-    /// Hits what is to be hit. True: the exception is to be raised here. Attached to the interpreter.
+    /// Hits what is to be hit. What is to be raised here, if anything is. Attached to the interpreter.
     ///
     /// # Safety
     /// Attached to the interpreter that the list is of.
-    unsafe fn hit(&self, api: &'static Api) -> bool {
+    unsafe fn hit(&self, api: &'static Api) -> Option<ExceptionClass> {
         let wishes = {
             let mut wishes = lock(&self.wishes);
-            Wishes { first: wishes.first.take(), numbers: std::mem::take(&mut wishes.numbers), ..Wishes::default() }
+            let numbers = std::mem::take(&mut wishes.numbers);
+            Wishes { first: wishes.first.take(), numbers, memory: wishes.memory.take(), ..Wishes::default() }
         };
         #[cfg(test)]
         if WITHOUT_LOOK_UP.load(Ordering::Relaxed) {
-            return true;
+            return Some(api.PyExc_KeyboardInterrupt);
         }
         // SAFETY: attached, until all is done; nothing here runs Python code.
         unsafe {
@@ -456,8 +496,29 @@ impl Interrupts {
                     run.is.set(Is { hit: true, sent: is.sent || !is_here, ..is });
                 }
             }
-            raise
+            match wishes.memory {
+                _ if raise => Some(api.PyExc_KeyboardInterrupt),
+                Some((asking, account)) if self.hit_for_memory(api, asking, account) => Some(api.PyExc_MemoryError),
+                _ => None,
+            }
         }
+    }
+}
+
+/// One who waits at a queue.
+pub struct Waiting<'a> {
+    interrupts: &'a Interrupts,
+    queue: *const Queue,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut waits = lock(&self.interrupts.waits);
+        let place = waits.iter().position(|queue| ptr::eq(Arc::as_ptr(queue), self.queue));
+        let queue = place.map(|place| waits.swap_remove(place));
+        // Not under the lock: it may be the last who has it.
+        drop(waits);
+        drop(queue);
     }
 }
 
@@ -469,9 +530,9 @@ unsafe extern "C" fn pending(list: *mut c_void) -> c_int {
         let list = Arc::from_raw(list.cast::<Interrupts>());
         lock(&list.wishes).queued = false;
         let exception = match list.hit(api) {
-            true => &api.PyExc_KeyboardInterrupt,
-            false if list.is_late() => &api.PyExc_SystemExit,
-            false => return 0,
+            Some(exception) => exception,
+            None if list.is_late() => api.PyExc_SystemExit,
+            None => return 0,
         };
         (api.PyErr_SetNone)(exception.get());
         -1

@@ -9,6 +9,7 @@
 //! | `attach` | thread states: entering and leaving an interpreter |
 //! | `stack`, `chunks`, `state_blocks` | what makes that cheap: the bounds of stacks, memory for frames and states |
 //! | `arenas` | memory for objects, from one interpreter to the next |
+//! | `memory`, `counted` | how much memory interpreters use, and their limits; the allocators that count it |
 //! | `interp` | one interpreter: create, set up, run in, end |
 //! | `closing`, `closing.py` | what is in the way of an end |
 //! | `interrupt` | KeyboardInterrupt in runs that are to end |
@@ -25,6 +26,7 @@
 //! | `host` | Python objects that call the host |
 //! | `convert` | values from and to Python objects |
 //! | `exception` | an uncaught exception as text |
+//! | `queue` | queues between interpreters |
 //! | `output` | sys.stdout and sys.stderr of an interpreter |
 //! | `guest` | what is set up in each interpreter |
 //! | `hooks` | what CPython tells: interpreters that come and go, forks |
@@ -39,6 +41,7 @@ mod chunks;
 pub mod clock;
 pub mod closing;
 mod convert;
+pub mod counted;
 mod dedent;
 pub mod exception;
 pub mod find;
@@ -50,10 +53,12 @@ pub mod interp;
 pub mod interrupt;
 pub mod kept;
 pub mod many;
+pub mod memory;
 mod names;
 pub mod object;
 pub mod output;
 mod own;
+pub mod queue;
 mod quiet;
 pub mod run;
 pub mod sources;
@@ -65,6 +70,7 @@ pub mod thread_id;
 mod types;
 
 use api::Api;
+pub use convert::keep;
 use exception::Exception;
 use interrupt::Reason;
 

@@ -1,5 +1,8 @@
 //! What an interpreter has of its own, for values that go in and come out.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::convert::Classes;
 use super::kept::KeptObjects;
 use super::names::Names;
 use super::object::Py;
@@ -10,12 +13,26 @@ pub struct Own {
     pub names: Names,
     /// What prepared functions hold.
     pub kept: KeptObjects,
+    pub classes: Classes,
+    /// What has no kind of its own goes out as a tagged value.
+    tagged: AtomicBool,
 }
 
 impl Own {
+    /// From now on. The interpreter is being set up.
+    pub fn give_tags(&self) {
+        self.tagged.store(true, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub fn gives_tags(&self) -> bool {
+        self.tagged.load(Ordering::Relaxed)
+    }
+
     /// Gives the references to its objects back. Attached to the interpreter, which is about to end.
     pub fn give_back_all(&self, py: Py) {
         self.kept.give_back_all(py);
         self.names.give_back_all(py);
+        self.classes.give_back_all(py);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::types::PyCompilerFlags;
 
 use super::Failure;
-use super::convert::{self, Asked, from_python, to_python};
+use super::convert::{self, from_python, to_python};
 use super::dedent::dedent;
 use super::interp::Scope;
 use super::kept::Kept;
@@ -77,10 +77,9 @@ pub fn call_function(py: Py, scope: &Scope, kept: &Kept, args: Args, wanted: Wan
 
 #[inline(always)]
 fn convert_result(py: Py, scope: &Scope, result: PyResult<Obj>, wanted: Wanted) -> Result<(), Box<Failure>> {
-    let asked = Asked { how: wanted.how, own: Some(scope.own()) };
     match (result, wanted.result) {
         (Err(Raised), _) => Err(raised(py, scope).into()),
-        (Ok(object), Some(result)) => from_python(py, &object, asked, result),
+        (Ok(object), Some(result)) => from_python(py, scope, &object, wanted.how, result),
         (Ok(_), None) => Ok(()),
     }
 }

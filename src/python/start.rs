@@ -172,6 +172,8 @@ pub fn initialize(installation: &Installation, startup: Startup) -> Result<MainS
                     return Err(refused);
                 }
                 frozen::freeze(py);
+                // A start that is not the first takes away what was there before it.
+                cache_chunks(api());
                 cache_state_blocks(api(), (api().PyInterpreterState_Main)());
                 Ok(MainState((api().PyEval_SaveThread)()))
             }

@@ -38,9 +38,10 @@ fn place(block: *mut c_void) -> &'static AtomicPtr<c_void> {
 }
 
 /// The allocator that was there before.
-struct Original {
-    functions: PyMemAllocatorEx,
-    calloc: extern "C" fn(*mut c_void, usize, usize) -> *mut c_void,
+pub(super) struct Original {
+    pub functions: PyMemAllocatorEx,
+    pub malloc: extern "C" fn(*mut c_void, usize) -> *mut c_void,
+    pub calloc: extern "C" fn(*mut c_void, usize, usize) -> *mut c_void,
     realloc: extern "C" fn(*mut c_void, *mut c_void, usize) -> *mut c_void,
     free: extern "C" fn(*mut c_void, *mut c_void),
 }
@@ -51,6 +52,25 @@ unsafe impl Send for Original {}
 unsafe impl Sync for Original {}
 
 static ORIGINAL: OnceLock<Original> = OnceLock::new();
+
+/// None before `cache_state_blocks`.
+#[inline]
+pub(super) fn original() -> Option<&'static Original> {
+    ORIGINAL.get()
+}
+
+/// Whether a block of this size may be a thread state's.
+#[inline]
+pub(super) fn may_be_one(size: usize) -> bool {
+    let wanted = SIZE.load(Ordering::Relaxed);
+    wanted == UNKNOWN || wanted == size
+}
+
+/// This allocator, in front of that one. The context stays: a thread that allocates while it is put there may see some
+/// functions of the one and some of the other.
+pub(super) fn in_front(original: &Original) -> PyMemAllocatorEx {
+    PyMemAllocatorEx { calloc: Some(calloc), realloc: Some(realloc), free: Some(free), ..original.functions }
+}
 
 /// For blocks that the original allocator made.
 fn original_free(block: *mut c_void) {
@@ -68,7 +88,7 @@ fn is_known(block: *mut c_void) -> bool {
     place(block).load(Ordering::Relaxed) == block
 }
 
-extern "C" fn calloc(ctx: *mut c_void, count: usize, size: usize) -> *mut c_void {
+pub(super) extern "C" fn calloc(ctx: *mut c_void, count: usize, size: usize) -> *mut c_void {
     let wanted = SIZE.load(Ordering::Relaxed);
     if count == 1 && size == wanted {
         return state_block(ctx, size);
@@ -104,14 +124,14 @@ extern "C" fn calloc_measured(ctx: *mut c_void, count: usize, size: usize) -> *m
     block
 }
 
-extern "C" fn realloc(ctx: *mut c_void, block: *mut c_void, size: usize) -> *mut c_void {
+pub(super) extern "C" fn realloc(ctx: *mut c_void, block: *mut c_void, size: usize) -> *mut c_void {
     if is_known(block) {
         place(block).store(ptr::null_mut(), Ordering::Relaxed);
     }
     ORIGINAL.get().map_or(ptr::null_mut(), |original| (original.realloc)(ctx, block, size))
 }
 
-extern "C" fn free(ctx: *mut c_void, block: *mut c_void) {
+pub(super) extern "C" fn free(ctx: *mut c_void, block: *mut c_void) {
     match ORIGINAL.get() {
         Some(original) if !is_known(block) => (original.free)(ctx, block),
         _ => free_known(ctx, block),
@@ -175,9 +195,15 @@ unsafe fn put_in_front(api: &Api) {
     let mut now = PyMemAllocatorEx { ctx: ptr::null_mut(), malloc: None, calloc: None, realloc: None, free: None };
     // SAFETY: fills the struct in.
     unsafe { (api.PyMem_GetAllocator)(PYMEM_DOMAIN_RAW, &mut now) };
-    let (Some(old_calloc), Some(old_realloc), Some(old_free)) = (now.calloc, now.realloc, now.free) else { return };
-    let original =
-        ORIGINAL.get_or_init(|| Original { functions: now, calloc: old_calloc, realloc: old_realloc, free: old_free });
+    let (Some(malloc), Some(old_calloc)) = (now.malloc, now.calloc) else { return };
+    let (Some(old_realloc), Some(old_free)) = (now.realloc, now.free) else { return };
+    let original = ORIGINAL.get_or_init(|| Original {
+        functions: now,
+        malloc,
+        calloc: old_calloc,
+        realloc: old_realloc,
+        free: old_free,
+    });
     // Those that are kept go back to the allocator that made them.
     let there = (now.ctx, old_calloc as usize, old_realloc as usize, old_free as usize);
     let first = (original.functions.ctx, original.calloc as usize, original.realloc as usize, original.free as usize);
@@ -186,8 +212,7 @@ unsafe fn put_in_front(api: &Api) {
     }
     // Some may have been freed while this was not there.
     KNOWN.iter().for_each(|place| place.store(ptr::null_mut(), Ordering::Relaxed));
-    // The context stays: a thread that allocates meanwhile may see some functions of the one and some of the other.
-    let mut cached = PyMemAllocatorEx { calloc: Some(calloc), realloc: Some(realloc), free: Some(free), ..now };
+    let mut cached = in_front(original);
     // SAFETY: the struct is copied. The new allocator forwards what the old one has made, as CPython demands of those
     // that come when it is initialised.
     unsafe { (api.PyMem_SetAllocator)(PYMEM_DOMAIN_RAW, &mut cached) }

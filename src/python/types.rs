@@ -8,14 +8,15 @@
 pub use own::*;
 #[cfg(test)]
 pub use pyo3_ffi::{
-    _frozen, METH_NOARGS, METH_O, METH_VARARGS, Py_CONSTANT_FALSE, Py_CONSTANT_TRUE, Py_READONLY, Py_RELATIVE_OFFSET,
-    Py_T_OBJECT_EX, Py_T_PYSSIZET, Py_TPFLAGS_DISALLOW_INSTANTIATION, Py_TPFLAGS_HAVE_VECTORCALL,
-    Py_TPFLAGS_IMMUTABLETYPE, Py_buffer, Py_eval_input, Py_file_input, Py_ssize_t, Py_tp_call, Py_tp_dealloc,
-    Py_tp_descr_get, Py_tp_members, Py_tp_methods, Py_tp_repr, Py_tp_token, PyBUF_FULL_RO, PyBUF_SIMPLE, PyCFunction,
-    PyCapsule_Destructor, PyCompilerFlags, PyFrameObject, PyInitConfig, PyInterpreterConfig,
-    PyInterpreterConfig_OWN_GIL, PyInterpreterConfig_SHARED_GIL, PyInterpreterState, PyMemAllocatorDomain,
-    PyMemAllocatorEx, PyMemberDef, PyMethodDef, PyMethodDefPointer, PyObject, PyObjectArenaAllocator, PyStatus,
-    PyThreadState, PyType_Slot, PyType_Spec, PyTypeObject, PyUnicodeWriter, vectorcallfunc,
+    _frozen, METH_KEYWORDS, METH_NOARGS, METH_O, METH_VARARGS, Py_CONSTANT_FALSE, Py_CONSTANT_TRUE, Py_READONLY,
+    Py_RELATIVE_OFFSET, Py_T_OBJECT_EX, Py_T_PYSSIZET, Py_TPFLAGS_BASETYPE, Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    Py_TPFLAGS_HAVE_VECTORCALL, Py_TPFLAGS_IMMUTABLETYPE, Py_buffer, Py_eval_input, Py_file_input, Py_ssize_t,
+    Py_tp_call, Py_tp_dealloc, Py_tp_descr_get, Py_tp_free, Py_tp_members, Py_tp_methods, Py_tp_repr, Py_tp_token,
+    PyBUF_FULL_RO, PyBUF_SIMPLE, PyCFunction, PyCapsule_Destructor, PyCompilerFlags, PyFrameObject, PyInitConfig,
+    PyInterpreterConfig, PyInterpreterConfig_OWN_GIL, PyInterpreterConfig_SHARED_GIL, PyInterpreterState,
+    PyMemAllocatorDomain, PyMemAllocatorEx, PyMemberDef, PyMethodDef, PyMethodDefPointer, PyObject,
+    PyObjectArenaAllocator, PyStatus, PyThreadState, PyType_Slot, PyType_Spec, PyTypeObject, PyUnicodeWriter,
+    vectorcallfunc,
 };
 #[cfg(test)]
 pub const PYMEM_DOMAIN_RAW: PyMemAllocatorDomain = PyMemAllocatorDomain::PYMEM_DOMAIN_RAW;
@@ -117,6 +118,7 @@ mod own {
         pub ml_doc: *const c_char,
     }
     pub const METH_VARARGS: c_int = 1;
+    pub const METH_KEYWORDS: c_int = 2;
     pub const METH_NOARGS: c_int = 4;
     pub const METH_O: c_int = 8;
 
@@ -142,6 +144,7 @@ mod own {
     }
     pub const Py_TPFLAGS_DISALLOW_INSTANTIATION: c_ulong = 1 << 7;
     pub const Py_TPFLAGS_IMMUTABLETYPE: c_ulong = 1 << 8;
+    pub const Py_TPFLAGS_BASETYPE: c_ulong = 1 << 10;
     pub const Py_TPFLAGS_HAVE_VECTORCALL: c_ulong = 1 << 11;
 
     // Include/typeslots.h
@@ -151,6 +154,7 @@ mod own {
     pub const Py_tp_methods: c_int = 64;
     pub const Py_tp_repr: c_int = 66;
     pub const Py_tp_members: c_int = 72;
+    pub const Py_tp_free: c_int = 74;
     pub const Py_tp_token: c_int = 83;
 
     // Include/descrobject.h
@@ -232,7 +236,7 @@ mod tests {
         same_layout!(PyType_Slot: slot pfunc);
         same_layout!(PyType_Spec: name basicsize itemsize flags slots);
         same_layout!(PyMemberDef: name type_code offset flags doc);
-        same_value!(Py_TPFLAGS_DISALLOW_INSTANTIATION Py_TPFLAGS_IMMUTABLETYPE Py_TPFLAGS_HAVE_VECTORCALL Py_tp_call
+        same_value!(METH_KEYWORDS Py_TPFLAGS_BASETYPE Py_tp_free Py_TPFLAGS_DISALLOW_INSTANTIATION Py_TPFLAGS_IMMUTABLETYPE Py_TPFLAGS_HAVE_VECTORCALL Py_tp_call
             Py_tp_dealloc Py_tp_descr_get Py_tp_members Py_tp_methods Py_tp_repr Py_tp_token Py_T_OBJECT_EX Py_T_PYSSIZET
             Py_READONLY Py_RELATIVE_OFFSET);
         let _: pyo3_ffi::vectorcallfunc = vectorcall;

@@ -16,7 +16,7 @@ use super::session::Session;
 use super::thread::Thread;
 use super::to_rust::FromValue;
 use super::unless_forked;
-use crate::manager::{self, CloseOptions, Code, InThread, Kind, Options, Result};
+use crate::manager::{self, CloseOptions, Code, InThread, Kind, Memory, Options, Result};
 use crate::value::{OwnedValue, check_owned_main_names};
 
 /// An interpreter, by its handle. It can be cloned, sent to any thread, and used by many at a time.
@@ -306,6 +306,32 @@ impl Interpreter {
     /// [`Kind::NotFound`]
     pub fn is_running(&self) -> Result<bool> {
         unless_forked(|| manager::is_running(self.handle))
+    }
+
+    /// How much memory it uses, if it counts that: with a [`memory_limit`](Options::memory_limit), or
+    /// [`Config::count_memory`](crate::Config::count_memory).
+    ///
+    /// ```
+    /// # fn main() -> subpy::Result<()> {
+    /// use subpy::{Interpreter, Kind, Options};
+    ///
+    /// let interp = Interpreter::with_options(&Options::new().memory_limit(64 << 20))?;
+    /// let before = interp.memory()?;
+    /// interp.exec("kept = bytearray(10_000_000)")?;
+    /// assert!(interp.memory()?.used >= before.used + 10_000_000);
+    /// let error = interp.exec("more = bytearray(100_000_000)").unwrap_err();
+    /// let Kind::ExecutionFailed(exception) = &error.kind else { panic!("{error}") };
+    /// assert_eq!(exception.type_name, "MemoryError");
+    /// assert_eq!(interp.memory()?.refused, before.refused + 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`]; [`Kind::WrongState`] when it does not count; [`Kind::Interpreter`] when Python code created
+    /// it.
+    pub fn memory(&self) -> Result<Memory> {
+        unless_forked(|| manager::memory(self.handle))
     }
 
     /// CPython's id: 0 for main, then ascending. Python: `Interpreter.id`.

@@ -30,6 +30,13 @@ impl Options {
         Options { timeout: (!timeout.is_zero()).then_some(timeout), ..self }
     }
 
+    /// How much memory it may use, in bytes. Beyond it its code gets a MemoryError, and goes on in full when it has given
+    /// memory back. 0 is no limit. See [`Interpreter::memory`](crate::Interpreter::memory).
+    #[must_use]
+    pub fn memory_limit(self, bytes: u64) -> Options {
+        Options { memory_limit: (bytes != 0).then_some(bytes), ..self }
+    }
+
     /// What C's texts cannot say, Rust's can.
     pub(super) fn check(&self) -> Result<()> {
         let mut path = self.config.path.iter().enumerate();
@@ -91,6 +98,13 @@ impl Config {
     #[must_use]
     pub fn no_stdin(self, no_stdin: bool) -> Config {
         Config { no_stdin, ..self }
+    }
+
+    /// It counts the memory that it uses, also without a limit ([`Interpreter::memory`](crate::Interpreter::memory)). It
+    /// has to have a GIL of its own.
+    #[must_use]
+    pub fn count_memory(self, count_memory: bool) -> Config {
+        Config { count_memory, ..self }
     }
 
     /// Folders to put in front of `sys.path`, instead of those that were given before.
@@ -219,6 +233,9 @@ mod tests {
         assert_eq!(set(Config::new().no_extension_check(true)), "no_extension_check: true");
         assert_eq!(set(Config::new().unbuffered(true)), "unbuffered: true");
         assert_eq!(set(Config::new().no_stdin(true)), "no_stdin: true");
+        assert_eq!(set(Config::new().count_memory(true)), "count_memory: true");
+        assert_eq!(Options::new().memory_limit(1).memory_limit, Some(1));
+        assert_eq!(Options::new().memory_limit(0).memory_limit, None);
         assert_eq!(set(Config::new().no_threads(true).no_threads(false)), "");
         assert_eq!(Config::new().path(["a"]).path(["b", "c"]).path, ["b", "c"]);
         assert_eq!(set(Startup::new()), "");

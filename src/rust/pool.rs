@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -395,6 +396,16 @@ impl<T: FromValue> Outcome<T> {
     /// [`Kind::NotFound`](crate::Kind::NotFound) after a [`shutdown`](crate::shutdown).
     pub fn wait_timeout(&self, limit: Duration) -> Result<bool> {
         unless_forked(|| manager::wait(self.handle, Some(limit)))
+    }
+
+    /// A file descriptor that becomes readable when the task has ended, for event loops. It is closed with this outcome:
+    /// it is not to be read or closed.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`](crate::Kind::NotFound) after a [`shutdown`](crate::shutdown);
+    /// [`Kind::Interpreter`](crate::Kind::Interpreter) when the process has no descriptor left.
+    pub fn fd(&self) -> Result<RawFd> {
+        unless_forked(|| manager::fd(self.handle))
     }
 }
 

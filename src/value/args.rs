@@ -1,8 +1,9 @@
 //! Arguments that were checked.
 
-use super::check::{self, check_flags, check_len, check_names, is_plain};
+use super::check::{self, check_len, check_names, check_untagged, is_plain};
 use super::view::ValueRef;
 use super::{DICT, NONE, OwnedValue, TUPLE, slice, subpy_pair, subpy_value};
+use super::{Keep, NotCopied};
 
 /// Arguments that were checked: every kind is known, every pointer and length makes sense, text is UTF-8.
 #[derive(Clone, Copy)]
@@ -41,10 +42,10 @@ impl<'a> Args<'a> {
     }
 
     /// Copies them into memory of their own, as a TUPLE and a DICT.
-    pub fn to_owned(self) -> Option<(OwnedValue, OwnedValue)> {
+    pub fn to_owned(self, keep: Keep) -> Result<(OwnedValue, OwnedValue), NotCopied> {
         let items = subpy_value::pointing(TUPLE, self.items.as_ptr().cast(), self.items.len());
         let kwargs = subpy_value::pointing(DICT, self.kwargs.as_ptr().cast(), self.kwargs.len());
-        Some((OwnedValue::copy_of(&items)?, OwnedValue::copy_of(&kwargs)?))
+        Ok((OwnedValue::copy_with(&items, keep)?, OwnedValue::copy_with(&kwargs, keep)?))
     }
 
     /// # Safety
@@ -82,7 +83,7 @@ impl<'a> Args<'a> {
         // SAFETY: not NULL, promised by the caller.
         let kwargs = unsafe { &*kwargs };
         if kwargs.kind == NONE {
-            check_flags(kwargs).map_err(|reason| format!("kwargs: {reason}"))?;
+            check_untagged(kwargs).map_err(|reason| format!("kwargs: {reason}"))?;
             return Ok(Args { items, kwargs: &[] });
         }
         // SAFETY: as above.
@@ -142,9 +143,15 @@ impl<'a> Rows<'a> {
     }
 
     /// Copies some of them, as one TUPLE of their values, and the keyword arguments as a DICT.
-    pub fn copy(&self, first: usize, count: usize, kwargs: Args) -> Option<(OwnedValue, OwnedValue)> {
+    pub fn copy(
+        &self,
+        first: usize,
+        count: usize,
+        kwargs: Args,
+        keep: Keep,
+    ) -> Result<(OwnedValue, OwnedValue), NotCopied> {
         let items = &self.values[first * self.width..][..count * self.width];
-        Args { items, kwargs: kwargs.kwargs }.to_owned()
+        Args { items, kwargs: kwargs.kwargs }.to_owned(keep)
     }
 
     #[inline]

@@ -5,8 +5,9 @@ use std::ptr::{self, NonNull};
 
 #[cfg(feature = "capi")]
 use super::check::is_plain;
+use super::tag::TAG_BITS;
 use super::text::copy_text;
-use super::{BLOCK_HEADER, BlockHeader, ERROR, OWNS_BLOCK, TAG_BITS, element_size, slice, subpy_value};
+use super::{BLOCK_HEADER, BlockHeader, ERROR, OWNS_BLOCK, element_size, slice, subpy_value};
 
 /// A value that owns the memory it points to.
 pub struct OwnedValue(subpy_value);
@@ -41,6 +42,12 @@ impl OwnedValue {
         (self.0.kind == super::INT).then(|| std::mem::replace(&mut self.0, subpy_value::none()).as_int())
     }
 
+    /// The same value, which stands for something else now.
+    pub fn with_tag(mut self, tag: u32) -> OwnedValue {
+        self.0.flags |= tag;
+        self
+    }
+
     /// The same value for others to read: the duty to free it stays here.
     pub fn lent(&self) -> subpy_value {
         subpy_value { flags: self.0.flags & TAG_BITS, ..self.0 }
@@ -56,8 +63,15 @@ impl OwnedValue {
         &self.0
     }
 
-    /// A deep copy of checked arguments, for a run on another thread.
+    /// A deep copy of a value that names nothing outside of it.
+    #[cfg(test)]
     pub fn copy_of(root: &subpy_value) -> Option<OwnedValue> {
+        OwnedValue::copy_with(root, |value, _| Ok(*value)).ok()
+    }
+
+    /// A deep copy of a checked value, to be used when the caller's is gone. `keep` makes the copy of what is an object, a
+    /// buffer or a queue, with a claim of its own.
+    pub fn copy_with(root: &subpy_value, keep: Keep) -> Result<OwnedValue, NotCopied> {
         let mut builder = if root.is_container() { Builder::new() } else { Builder::of_bytes() };
         let mut root_copy = *root;
         // Every value that was copied and whose contents were not yet: where it lies in the block (None: the root).
@@ -65,14 +79,16 @@ impl OwnedValue {
         while let Some((place, value)) = pending.pop() {
             let size = element_size(value.kind);
             let mut copy = subpy_value { flags: value.flags & TAG_BITS, ..value };
-            if size > 0 {
+            if value.is_handle() {
+                copy = keep(&copy, &mut builder)?;
+            } else if size > 0 {
                 // SAFETY: a checked value.
                 let bytes = unsafe { slice(value.pointer(), value.len * size) };
-                let start = builder.append(bytes, size > 1)?;
+                let start = builder.append(bytes, size > 1).ok_or(NotCopied::NoMemory)?;
                 copy.u.as_int = start as i64;
                 let values = value.len * size / size_of::<subpy_value>();
                 if size > 1 {
-                    pending.try_reserve(values).ok()?;
+                    pending.try_reserve(values).map_err(|_| NotCopied::NoMemory)?;
                     for index in 0..values {
                         let at = start + index * size_of::<subpy_value>();
                         pending.push((Some(at), builder.read(at)));
@@ -84,8 +100,21 @@ impl OwnedValue {
                 None => root_copy = copy,
             }
         }
-        builder.finish(root_copy)
+        builder.finish(root_copy).ok_or(NotCopied::NoMemory)
     }
+}
+
+/// Makes the value of a copy from one that `is_handle`, and attaches to the block what keeps it.
+pub type Keep = fn(&subpy_value, &mut Builder) -> Result<subpy_value, NotCopied>;
+
+/// Why a value was not copied.
+#[derive(Debug)]
+pub enum NotCopied {
+    NoMemory,
+    /// A handle of nothing, and what it should be of.
+    NotFound(u64, &'static str),
+    /// What cannot go where the copy is for.
+    NotShareable(String),
 }
 
 impl Drop for OwnedValue {
@@ -131,6 +160,8 @@ pub struct Builder {
     /// Where the values with an offset lie that were written last. Each knows the one before it (`chained`): a list of
     /// them would need memory of its own. Two chains, since a processor follows both as fast as one.
     last: [usize; CHAINS],
+    /// Some of them have tags.
+    tagged: bool,
     attached: Option<Box<Attachments>>,
 }
 
@@ -181,7 +212,7 @@ impl Builder {
     }
 
     fn behind(header: usize) -> Builder {
-        Builder { data: ptr::null_mut(), len: header, capacity: 0, last: [0; CHAINS], attached: None }
+        Builder { data: ptr::null_mut(), len: header, capacity: 0, last: [0; CHAINS], tagged: false, attached: None }
     }
 
     /// Gives an error to the block, to be dropped with it; the value that points to it. None: no memory.
@@ -273,6 +304,9 @@ impl Builder {
             if element_size(value.kind) > 0 {
                 let last = std::mem::replace(&mut self.last[chain(at)], at);
                 let chained = chained(value.kind, value.flags, last);
+                if value.flags != 0 {
+                    self.tagged = true;
+                }
                 place.cast::<u64>().write_unaligned(chained);
             }
         }
@@ -300,24 +334,23 @@ impl Builder {
         }
         let base = std::mem::replace(&mut self.data, ptr::null_mut());
         // Returns the place of the next.
-        let fix = |at: usize| {
+        let fix = |at: usize, tagged: bool| {
             // SAFETY: a value that `write` has put into the block, with the place of the next in its first eight bytes.
             unsafe {
                 let value = base.add(at).cast::<subpy_value>();
                 let (kind, flags, next) = unchained(value.cast::<u64>().read_unaligned());
                 let data = base.add((*value).as_int() as usize);
+                let flags = if tagged { flags } else { 0 };
                 value.write(subpy_value { flags, ..subpy_value::pointing(kind, data, (*value).len) });
                 next
             }
         };
-        let mut chains = self.last;
-        while chains.iter().all(|at| *at > 0) {
-            chains = chains.map(fix);
-        }
-        for mut at in chains {
-            while at > 0 {
-                at = fix(at);
-            }
+        let last = self.last;
+        // Most have no tags, and it takes time to put them back.
+        if self.tagged {
+            fix_all(last, |at| fix(at, true))
+        } else {
+            fix_all(last, |at| fix(at, false))
         }
         let mut root = root;
         debug_assert!(root.as_int() == BLOCK_HEADER as i64);
@@ -343,6 +376,19 @@ impl Builder {
             root.flags |= OWNS_BLOCK;
         }
         OwnedValue(root)
+    }
+}
+
+/// Goes along the chains, from their last places.
+#[inline(always)]
+fn fix_all(mut chains: [usize; CHAINS], fix: impl Fn(usize) -> usize) {
+    while chains.iter().all(|at| *at > 0) {
+        chains = chains.map(&fix);
+    }
+    for mut at in chains {
+        while at > 0 {
+            at = fix(at);
+        }
     }
 }
 

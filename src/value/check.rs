@@ -1,5 +1,6 @@
 //! Is a value from outside what it says it is? What is wrong is named with the way to it.
 
+use super::tag::{TAG_BITS, check_tag};
 use super::{
     BIGINT, BOOL, BUFFER, BYTES, DICT, ERROR, FLOAT, INT, LIST, MAX_DEPTH, NONE, OBJECT, OWNS_BLOCK, OwnedValue, QUEUE,
     STR, TUPLE, element_size, is_ascii, subpy_pair, subpy_value, utf8,
@@ -13,12 +14,14 @@ pub unsafe fn check_names<'a>(dict: &subpy_value, what: &str) -> Result<&'a [sub
     if dict.kind != DICT {
         return Err(format!("{what}: kind is {}, must be SUBPY_KIND_DICT with str keys", kind_name(dict.kind)));
     }
+    check_untagged(dict).map_err(|reason| format!("{what}: {reason}"))?;
     // SAFETY: promised by the caller; the check comes before the entries are read.
     let pairs = unsafe {
         check(dict).map_err(|bad| bad.at(what))?;
         dict.pairs()
     };
     for (index, pair) in pairs.iter().enumerate() {
+        check_untagged(&pair.key).map_err(|reason| format!("{what}: key {index}: {reason}"))?;
         if pair.key.kind != STR {
             return Err(format!("{what}: key {index} is {}, must be SUBPY_KIND_STR", kind_name(pair.key.kind)));
         }
@@ -101,7 +104,9 @@ pub(super) unsafe fn check(root: &subpy_value) -> Result<(), BadValue> {
         // SAFETY: promised by the caller.
         if let Err(reason) = unsafe { check_shallow(value) } {
             outer.push(level);
-            return Err(BadValue { path: input_path(&outer[1..]), reason });
+            let levels = outer[1..].iter().map(|level| (level.kind, level.elements, level.next - 1));
+            // SAFETY: promised by the caller; the elements on the way were checked.
+            return Err(BadValue { path: unsafe { path_of(levels) }, reason });
         }
         if value.is_container() {
             if outer.len() == MAX_DEPTH {
@@ -137,7 +142,8 @@ unsafe fn check_shallow(value: &subpy_value) -> Result<(), String> {
     }
     check_flags(value)?;
     if size == 0 {
-        return Ok(());
+        // SAFETY: it points nowhere.
+        return unsafe { check_tag(value) };
     }
     if value.len > 0 && value.pointer().is_null() {
         let len = if value.len == usize::MAX { String::new() } else { format!(" with len {}", value.len) };
@@ -150,6 +156,7 @@ unsafe fn check_shallow(value: &subpy_value) -> Result<(), String> {
     }
     // SAFETY: promised by the caller: `len` bytes.
     unsafe {
+        check_tag(value)?;
         match value.kind {
             STR => check_utf8(value.bytes()),
             BIGINT => check_bigint(value.bytes()),
@@ -158,10 +165,9 @@ unsafe fn check_shallow(value: &subpy_value) -> Result<(), String> {
     }
 }
 
-/// A result that is passed back as an argument carries its mark; everything else carries nothing, so that the bits stay
-/// free.
+/// A tag, and the mark of a result that is passed back as an argument; nothing else, so that the bits stay free.
 pub(super) fn check_flags(value: &subpy_value) -> Result<(), String> {
-    match value.flags {
+    match value.flags & !TAG_BITS {
         0 => Ok(()),
         OWNS_BLOCK if element_size(value.kind) > 0 || value.is_handle() => Ok(()),
         flags => {
@@ -169,6 +175,12 @@ pub(super) fn check_flags(value: &subpy_value) -> Result<(), String> {
             Err(format!("flags has unknown bits set: {bits:#x}; they must be 0"))
         }
     }
+}
+
+/// What is to be what its kind says, such as the name of an argument. The other bits are checked as well.
+pub(super) fn check_untagged(value: &subpy_value) -> Result<(), String> {
+    check_flags(value)?;
+    if value.tag() == 0 { Ok(()) } else { Err(format!("must have no tag, has {}", value.tag())) }
 }
 
 fn check_utf8(bytes: &[u8]) -> Result<(), String> {
@@ -240,18 +252,21 @@ pub fn kind_name(kind: i32) -> String {
     }
 }
 
-/// `[3]['x']`: the way from the root to the element that is looked at now. Built only when there is an error.
-fn input_path(levels: &[Level]) -> String {
+/// `[3]['x']`: the way from the root to an element. Built only when there is an error. Each container on the way has its
+/// kind, its elements, and the place among them of the one that comes next.
+///
+/// # Safety
+/// The values must be checked, up to the one that is the last on the way.
+pub unsafe fn path_of<'a>(levels: impl Iterator<Item = (i32, &'a [subpy_value], usize)>) -> String {
     let mut path = String::new();
-    for level in levels {
-        let index = level.next - 1;
-        if level.kind != DICT {
+    for (kind, elements, index) in levels {
+        if kind != DICT {
             path.push_str(&format!("[{index}]"));
         } else if index.is_multiple_of(2) {
             path.push_str(&format!(" key {}", index / 2));
         } else {
             // SAFETY: the key was checked before its value.
-            path.push_str(&unsafe { key_text(&level.elements[index - 1]) });
+            path.push_str(&unsafe { key_text(&elements[index - 1]) });
         }
     }
     path
@@ -310,7 +325,7 @@ mod tests {
         assert!(message(&subpy_value::pointing(BYTES, b"x".as_ptr(), usize::MAX)).contains("SUBPY_AUTO_LEN"));
         assert!(message(&text("12")).is_empty());
         for good in [subpy_value::int(1), text("x")] {
-            for flags in [1, 1 << 15, 1 << 16, 1 << 31, OWNS_BLOCK | 2, u32::MAX] {
+            for flags in [1 << 8, 1 << 15, 1 << 16, 1 << 31, OWNS_BLOCK | 1 << 8, u32::MAX] {
                 let bad = message(&subpy_value { flags, ..good });
                 assert!(bad.contains("flags has unknown bits set"), "{flags:#x}: {bad}");
             }

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | this one | `subpy_value`, its kinds, reading one |
 //! | `check` | is a value from outside what it says? |
+//! | `tag` | what a value stands for that has no kind of its own |
 //! | `args` | arguments that were checked |
 //! | `block` | a value that owns its memory, and the builder of its one block |
 //! | `view` | reading a whole value safely |
@@ -14,6 +15,7 @@
 mod args;
 mod block;
 mod check;
+pub(crate) mod tag;
 mod text;
 mod view;
 mod wanted;
@@ -22,10 +24,11 @@ use std::ffi::{c_char, c_void};
 
 pub use args::{Args, Rows};
 use block::Attachments;
-pub use block::{Builder, OwnedValue};
+pub use block::{Builder, Keep, NotCopied, OwnedValue};
 #[cfg(feature = "capi")]
 pub use check::{check_main_names, check_value};
-pub use check::{check_owned_main_names, kind_name, printable};
+pub use check::{check_owned_main_names, kind_name, path_of, printable};
+use tag::TAG_BITS;
 pub(crate) use text::{SHORT, ends, is_ascii, utf8};
 pub use view::{ValueRef, View};
 pub use wanted::{Results, Wanted};
@@ -145,9 +148,6 @@ pub(crate) const ERROR: i32 = 13;
 /// Marks the root of a result that owns a block: the upper half of `flags`. The lower half is free for flags to come.
 const OWNS_BLOCK: u32 = 0x5355_0000;
 
-/// SUBPY_TAG_*, in `flags`.
-pub(crate) const TAG_BITS: u32 = 0xff;
-
 /// What the block of a container begins with; what the root points to comes behind it. That of text or bytes has none. As
 /// large as malloc's alignment, so that values behind it are aligned.
 #[repr(C, align(16))]
@@ -180,9 +180,13 @@ impl subpy_value {
     }
 
     /// An object or a queue.
-    #[cfg(feature = "capi")]
     pub(crate) fn handle(kind: i32, handle: u64) -> subpy_value {
         subpy_value { kind, u: subpy_value_data { as_object: handle }, ..subpy_value::none() }
+    }
+
+    /// A buffer, which is described there.
+    pub(crate) fn buffer(buffer: *const subpy_buffer) -> subpy_value {
+        subpy_value { kind: BUFFER, u: subpy_value_data { as_buffer: buffer }, ..subpy_value::none() }
     }
 
     /// A value whose `len` bytes, items or pairs lie at an offset of a block that is being built.
@@ -316,6 +320,10 @@ impl subpy_value {
             let size = if self.is_container() { (*self.header()).size - BLOCK_HEADER } else { self.len + 1 };
             Some(std::slice::from_raw_parts(self.pointer(), size))
         }
+    }
+
+    pub(crate) fn is_object(&self) -> bool {
+        self.kind == OBJECT
     }
 
     fn header(&self) -> *mut BlockHeader {

@@ -27,8 +27,9 @@ impl Results {
     /// Those of these bits that are known here.
     #[cfg(feature = "capi")]
     pub fn of_flags(flags: u32) -> Results {
-        let known = [Results::OBJECT, Results::OBJECTS, Results::BUFFER, Results::ARRAY, Results::ASYNC];
-        Results(flags & known.iter().fold(0, |bits, known| bits | known.0))
+        const KNOWN: u32 =
+            Results::OBJECT.0 | Results::OBJECTS.0 | Results::BUFFER.0 | Results::ARRAY.0 | Results::ASYNC.0;
+        Results(flags & KNOWN)
     }
 
     /// A value, and nothing else.

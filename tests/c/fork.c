@@ -8,9 +8,10 @@ static subpy_interp interp;
 static subpy_thread thread;
 static subpy_function function;
 static subpy_cancel cancel;
+static subpy_queue queue;
 static subpy_pool pool;
 static subpy_error *old_error;
-static subpy_value old_result, old_errors;
+static subpy_value old_result, old_errors, old_queue;
 
 static void check_exit(pid_t child) {
   int status;
@@ -122,6 +123,23 @@ static void in_a_fork(void) {
   CHECK(subpy_context_return(NULL, NULL) == SUBPY_ERROR_FORKED && subpy_context_raise(NULL, "x", 1, "", 0) == SUBPY_ERROR_FORKED);
   CHECK(subpy_context_note(NULL, "", 0) == SUBPY_ERROR_FORKED && subpy_context_tag(NULL, 1) == SUBPY_ERROR_FORKED);
   CHECK(subpy_context_interp(NULL) == 0 && !subpy_context_cancelled(NULL));
+  subpy_queue another_queue = 5;
+  size_t len = 5;
+  int fd = 5;
+  FORKED(subpy_queue_new(NULL, &another_queue, &error));
+  FORKED(subpy_queue_keep(queue, &another_queue, &error));
+  CHECK(another_queue == 0);
+  FORKED(subpy_queue_put(queue, &value, -1, &error));
+  FORKED(subpy_queue_put_with(queue, &value, -1, cancel, &error));
+  value = subpy_int(5);
+  FORKED(subpy_queue_get(queue, -1, &value, &error));
+  FORKED(subpy_queue_get_with(queue, -1, &value, cancel, &error));
+  FORKED(subpy_queue_len(queue, &len, &error));
+  FORKED(subpy_queue_fd(queue, &fd, &error));
+  FORKED(subpy_queue_close(queue, &error));
+  CHECK(value.kind == SUBPY_KIND_NONE && len == 0 && fd == -1);
+  subpy_queue_free(queue);
+  subpy_value_free(&old_queue);
   FORKED(subpy_enter(interp, &error));
   FORKED(subpy_leave(interp, &error));
   CHECK(subpy_exec(interp, "1", 1, NULL) == SUBPY_ERROR_FORKED);
@@ -137,6 +155,14 @@ static void in_a_fork(void) {
   CHECK(subpy_version() == SUBPY_VERSION && subpy_python_version() && subpy_python_library());
 }
 
+/* Handles come and go under their lock, while others fork. */
+static void keep_and_free(void) {
+  subpy_error *error = NULL;
+  subpy_queue own = 0;
+  OK(subpy_queue_keep(queue, &own, &error));
+  subpy_queue_free(own);
+}
+
 static void *works(void *unused) {
   (void)unused;
   subpy_interp own = create();
@@ -146,6 +172,7 @@ static void *works(void *unused) {
     OK(subpy_exec(own, "for i in range(10_000): str(i)", SUBPY_AUTO_LEN, &error));
     OK(subpy_create(NULL, &brief, &error));
     OK(subpy_close(brief, &error));
+    for (int i = 0; i < 1000; i++) keep_and_free();
   }
 }
 
@@ -157,6 +184,9 @@ static void with_busy_workers(void) {
   OK(subpy_call(interp, "f", SUBPY_AUTO_LEN, NULL, 0, NULL, &old_result, &error));
   CHECK(subpy_exec(interp, "1/0", SUBPY_AUTO_LEN, &old_error) == SUBPY_ERROR_EXECUTION_FAILED);
   OK(subpy_cancel_new(&cancel, &error));
+  OK(subpy_queue_new(NULL, &queue, &error));
+  run(interp, "import subpy_queues");
+  OK(subpy_eval(interp, "subpy_queues.create()", SUBPY_AUTO_LEN, &old_queue, &error));
   OK(subpy_pool_new(NULL, &pool, &error));
   OK(subpy_function_new(interp, "f", SUBPY_AUTO_LEN, &function, &error));
   const subpy_value wrong[] = {subpy_int(1), subpy_int(2)};

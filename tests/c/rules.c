@@ -132,15 +132,37 @@ static void no_token(uint64_t bad, subpy_interp interp) {
   subpy_cancel_free(bad);
 }
 
+static void no_queue(uint64_t bad, subpy_interp interp) {
+  subpy_value value = junk(), item = subpy_value_from_queue(bad);
+  subpy_queue own = 77;
+  subpy_thread thread = 77;
+  size_t len = 77;
+  int fd = 77;
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_keep(bad, &own, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_put(bad, &value, 0, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_put_with(bad, &value, 0, 0, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_get(bad, 0, &value, &error));
+  CHECK(empty(&value));
+  value = junk();
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_get_with(bad, 0, &value, 0, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_len(bad, &len, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_fd(bad, &fd, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_close(bad, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_call_in_thread(interp, "print", 5, &item, 1, NULL, &thread, &error));
+  CHECK(empty(&value) && own == 0 && len == 0 && fd == -1 && thread == 0);
+  subpy_queue_free(bad);
+}
+
 static void handles_of_another_kind(subpy_interp interp, subpy_function function, subpy_thread thread,
-                                    subpy_cancel cancel, subpy_pool pool) {
-  const uint64_t all[] = {interp, function, thread, cancel, pool};
+                                    subpy_cancel cancel, subpy_queue queue, subpy_pool pool) {
+  const uint64_t all[] = {interp, function, thread, cancel, queue, pool};
   for (size_t i = 0; i < COUNT(all); i++) {
     CHECK(all[i] != 0 && all[i] < (UINT64_C(1) << 53));
     if (all[i] != interp) no_interpreter(all[i]);
     if (all[i] != function) no_function(all[i]);
     if (all[i] != thread) no_thread(all[i]);
     if (all[i] != cancel) no_token(all[i], interp);
+    if (all[i] != queue) no_queue(all[i], interp);
     if (all[i] != pool) no_pool(all[i]);
   }
 }
@@ -194,6 +216,8 @@ int main(void) {
   subpy_thread thread = 0, failed = 0;
   subpy_cancel cancel = 0;
   OK(subpy_cancel_new(&cancel, &error));
+  subpy_queue queue = 0;
+  OK(subpy_queue_new(NULL, &queue, &error));
   OK(subpy_function_new(interp, "builtins:len", SUBPY_AUTO_LEN, &function, &error));
   OK(subpy_call_in_thread(interp, "builtins:dict", SUBPY_AUTO_LEN, NULL, 0, NULL, &thread, &error));
   bool done = false;
@@ -201,7 +225,7 @@ int main(void) {
   CHECK(done);
   subpy_pool pool = 0;
   OK(subpy_pool_new(NULL, &pool, &error));
-  handles_of_another_kind(interp, function, thread, cancel, pool);
+  handles_of_another_kind(interp, function, thread, cancel, queue, pool);
   no_context();
   other_outputs();
   results(interp, other);
@@ -221,6 +245,7 @@ int main(void) {
     subpy_thread_free(failed);
     subpy_cancel_fire(cancel);
     subpy_cancel_free(cancel);
+    subpy_queue_free(queue);
     subpy_value_free(&kept);
     subpy_error_free(old);
     old = NULL;
@@ -228,6 +253,7 @@ int main(void) {
   subpy_function_free(0);
   subpy_thread_free(0);
   subpy_cancel_free(0);
+  subpy_queue_free(0);
   subpy_value_free(NULL);
   no_interpreter(interp);
   no_function(function);

@@ -23,9 +23,9 @@ static inline subpy_value call1(subpy_interp interp, const char *function, subpy
   return value;
 }
 
-/* The same kind and content, floats bit for bit. The texts of results end with a NUL. */
+/* The same kind, tag and content, floats bit for bit. The texts of results end with a NUL. */
 static inline bool same(const subpy_value *one, const subpy_value *other) {
-  if (one->kind != other->kind) return false;
+  if (one->kind != other->kind || (one->flags & 0xff) != (other->flags & 0xff)) return false;
   switch (one->kind) {
     case SUBPY_KIND_NONE:
       return true;

@@ -148,7 +148,7 @@ int main(void) {
     invalid(subpy_bigint(bad[i], SUBPY_AUTO_LEN), message);
   }
   /* Flags stay free for later: what nobody knows is refused, on every kind and wherever it stands. */
-  static const uint32_t unknown[] = {1, 1 << 15, 1 << 16, UINT32_C(1) << 31, UINT32_MAX};
+  static const uint32_t unknown[] = {1 << 8, 1 << 15, 1 << 16, UINT32_C(1) << 31, UINT32_MAX};
   subpy_value kinds[] = {subpy_none(), subpy_bool(true), subpy_int(1), subpy_float(1), TEXT("x"), subpy_list(NULL, 0)};
   for (size_t i = 0; i < COUNT(kinds); i++) {
     for (size_t flag = 0; flag < COUNT(unknown); flag++) {

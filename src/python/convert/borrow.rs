@@ -5,8 +5,10 @@ use std::fmt::Arguments;
 
 use super::super::Failure;
 use super::super::object::Py;
+use super::super::own::Own;
 use super::super::types::PyObject;
-use super::from_python::{Asked, from_any, int_of};
+use super::asked::Asked;
+use super::from_python::{from_any, int_of};
 use crate::value::{self, OwnedValue, subpy_value};
 
 /// Writes the value of an object that can be lent, as long as the object is alive; false when it cannot. It is written
@@ -77,13 +79,14 @@ unsafe fn other(py: Py, object: *mut PyObject) -> Option<subpy_value> {
 #[cold]
 pub unsafe fn copy(
     py: Py,
+    own: &Own,
     object: *mut PyObject,
     owned: &mut Vec<OwnedValue>,
     name: Arguments,
 ) -> Result<subpy_value, Failure> {
     // SAFETY: promised by the caller.
     let object = unsafe { py.borrowed(object) }.map_err(|_| Failure::NoMemory)?;
-    let value = from_any(py, &object, Asked::ARGUMENT, name)?;
+    let value = from_any(py, &object, Asked::argument(own), name)?;
     owned.try_reserve(1).map_err(|_| Failure::NoMemory)?;
     let lent = value.lent();
     owned.push(value);

@@ -5,45 +5,31 @@ use std::fmt::Arguments;
 use std::ptr;
 
 use super::super::Failure;
+use super::super::interp::Scope;
 use super::super::object::{Obj, Py};
-use super::super::own::Own;
+use super::super::queue;
 use super::super::types::{PyObject, PyTypeObject};
+use super::arrays::array;
+use super::asked::{Asked, Refused};
 use super::hexadecimal::hexadecimal;
 use super::memory::bytes;
+use super::reading::{FEW_KEYS, Keys, Reading, Text};
+use super::stand_in::{StandIn, Standing};
 use crate::value::{self, Builder, MAX_DEPTH, OwnedValue, Results, subpy_pair, subpy_value};
-
-/// Why an object has no value: what to say of it, or None when there was no memory. Small, since every element may have
-/// one.
-pub(super) struct Refused(Option<Box<str>>);
-
-impl Refused {
-    pub(super) const NO_MEMORY: Refused = Refused(None);
-
-    pub(super) fn because(reason: String) -> Refused {
-        Refused(Some(reason.into()))
-    }
-}
-
-/// In what form values are asked for, and by whom: what the slow paths need to know.
-#[derive(Clone, Copy)]
-pub struct Asked<'a> {
-    pub how: Results,
-    /// Of the interpreter that the objects are of; None for the arguments of host functions.
-    #[allow(dead_code)]
-    pub own: Option<&'a Own>,
-}
-
-impl Asked<'_> {
-    /// The arguments of a host function.
-    pub(super) const ARGUMENT: Asked<'static> = Asked { how: Results::VALUE, own: None };
-}
 
 /// Makes the value of a Python object. The result is None before.
 #[inline]
-pub fn from_python(py: Py, object: &Obj, asked: Asked, result: &mut OwnedValue) -> Result<(), Box<Failure>> {
+pub fn from_python(
+    py: Py,
+    scope: &Scope,
+    object: &Obj,
+    how: Results,
+    result: &mut OwnedValue,
+) -> Result<(), Box<Failure>> {
     if let Some(value) = int(py, object) {
         *result = OwnedValue::int(value);
     } else if !object.is_none() {
+        let asked = Asked { how, own: Some(scope.own()) };
         *result = from_any(py, object, asked, format_args!("result"))?;
     }
     Ok(())
@@ -72,15 +58,18 @@ pub(super) unsafe fn int_of(py: Py, object: *mut PyObject, kind: *mut PyTypeObje
 }
 
 /// The value of any object; an error calls it `name`.
-pub(super) fn from_any(py: Py, object: &Obj, asked: Asked, name: Arguments) -> Result<OwnedValue, Failure> {
+pub fn from_any(py: Py, object: &Obj, asked: Asked, name: Arguments) -> Result<OwnedValue, Failure> {
     let api = py.api;
+    if let Some(stand_in) = stand_in(py, object, asked, &name)? {
+        return Ok(from_any(py, &stand_in.object, asked, name)?.with_tag(stand_in.tag));
+    }
     let kind = object.type_ptr();
     if kind != api.PyDict_Type.0 && kind != api.PyList_Type.0 && kind != api.PyTuple_Type.0 {
         let mut builder = Builder::of_bytes();
         // SAFETY: `object` is a strong reference; see Reader.
         return match unsafe { (Reader { py }).shallow(object.as_ptr(), asked, &mut builder) } {
             Ok(root) => Ok(builder.finish_bytes(root)),
-            Err(refused) => Err(failure(refused, &name.to_string())),
+            Err(refused) => Err(refused.at(&name.to_string())),
         };
     }
     let mut builder = Builder::new();
@@ -97,11 +86,15 @@ pub fn append(
     builder: &mut Builder,
     name: Arguments,
 ) -> Result<subpy_value, Failure> {
+    if let Some(stand_in) = stand_in(py, object, asked, &name)? {
+        let root = append(py, &stand_in.object, asked, builder, name)?;
+        return Ok(subpy_value { flags: stand_in.tag, ..root });
+    }
     let reader = Reader { py };
     // SAFETY: `object` is a strong reference; see Reader.
     let root = match unsafe { reader.shallow(object.as_ptr(), asked, builder) } {
         Ok(root) => root,
-        Err(refused) => return Err(failure(refused, &name.to_string())),
+        Err(refused) => return Err(refused.at(&name.to_string())),
     };
     if !root.is_container() {
         return Ok(root);
@@ -111,18 +104,26 @@ pub fn append(
     // The containers in it on the way to the one that is being read. None is moved: a processor waits when it reads at
     // once in larger pieces what was written in smaller ones.
     let mut inner: Vec<Reading> = Vec::new();
+    let mut standing = asked.stand_ins(py).map(Standing::new);
     loop {
+        let depth = inner.len();
         let top = inner.last_mut().unwrap_or(&mut first);
-        // SAFETY: containers are alive: their root is, and nothing runs that could change them.
+        // SAFETY: containers are alive: their root is, or what stands for one, and nothing runs that could change them.
         let read = unsafe { reader.read(top, &mut keys, builder) };
         let refused = match read {
             Ok(element) if element.is_null() => match inner.pop() {
-                Some(_) => continue,
+                Some(_) => {
+                    if standing.as_mut().is_some_and(|standing| standing.is_read(depth)) {
+                        // Keys that are gone now may be among them.
+                        keys = [(ptr::null_mut(), (0, 0)); FEW_KEYS];
+                    }
+                    continue;
+                }
                 None => return Ok(root),
             },
             // SAFETY: as above.
-            Ok(element) => match unsafe { reader.other(element, asked, builder) } {
-                Ok(value) => {
+            Ok(element) => match unsafe { reader.any(element, depth, &mut standing, asked, builder) } {
+                Ok((element, value)) => {
                     builder.write(top.last_place(), value);
                     if !value.is_container() {
                         continue;
@@ -141,66 +142,22 @@ pub fn append(
         };
         inner.insert(0, first);
         // SAFETY: as above.
-        return Err(failure(refused, &unsafe { reader.path(&inner, name) }));
+        return Err(refused.at(&unsafe { reader.path(&inner, name) }));
     }
 }
 
-fn failure(refused: Refused, path: &str) -> Failure {
-    match refused.0 {
-        Some(reason) => Failure::NotShareable(format!("{path}: {reason}")),
-        None => Failure::NoMemory,
-    }
+/// What stands for the whole object, if anything does.
+#[inline]
+fn stand_in<'py>(
+    py: Py<'py>,
+    object: &Obj<'py>,
+    asked: Asked,
+    name: &Arguments,
+) -> Result<Option<StandIn<'py>>, Failure> {
+    let Some(stand_ins) = asked.stand_ins(py) else { return Ok(None) };
+    // SAFETY: a strong reference.
+    unsafe { stand_ins.find(object.as_ptr()) }.map_err(|refused| refused.at(&name.to_string()))
 }
-
-/// A container that is being read.
-pub(super) struct Reading {
-    pub(super) object: *mut PyObject,
-    pub(super) kind: i32,
-    /// Where its values go in the block: the first, the next, the end (a dict's keys and values take turns).
-    first: usize,
-    next: usize,
-    end: usize,
-    /// PyDict_Next's position, and the value that belongs to the key that was read last, if that is not read yet.
-    position: isize,
-    value: *mut PyObject,
-}
-
-impl Reading {
-    /// `value` is the object's, with the offset of its elements.
-    fn new(object: *mut PyObject, value: &subpy_value) -> Reading {
-        let len = if value.kind == value::DICT { value.len * 2 } else { value.len };
-        let first = value.as_int() as usize;
-        let end = first + len * size_of::<subpy_value>();
-        Reading { object, kind: value.kind, first, next: first, end, position: 0, value: ptr::null_mut() }
-    }
-
-    /// How many elements were read, with the one that was begun.
-    pub(super) fn done(&self) -> usize {
-        (self.next - self.first) / size_of::<subpy_value>()
-    }
-
-    /// Where the value of the last element that was read goes.
-    fn last_place(&self) -> usize {
-        self.next - size_of::<subpy_value>()
-    }
-
-    /// Where the value of the next element goes.
-    #[inline]
-    fn next_place(&mut self) -> usize {
-        self.next += size_of::<subpy_value>();
-        self.last_place()
-    }
-}
-
-/// The keys of the last dict with few, and their values: rows of a table have the same ones, which are then the same
-/// objects. They are alive, since nothing is freed while a value is read, and their text lies in the block.
-type Keys = [Key; FEW_KEYS];
-type Key = (*mut PyObject, Text);
-
-/// Offset and length of a text in the block.
-type Text = (usize, usize);
-
-const FEW_KEYS: usize = 16;
 
 /// Passed by value: the compiler then knows that nothing changes the table of functions.
 #[derive(Clone, Copy)]
@@ -354,7 +311,29 @@ impl Reader<'_> {
         }
     }
 
-    /// `shallow` for an element that `write_scalar` left: often a dict.
+    /// An element that `write_scalar` left, or what stands for it, and its value.
+    ///
+    /// # Safety
+    /// The object must be alive.
+    #[inline(always)]
+    unsafe fn any<'py>(
+        self,
+        object: *mut PyObject,
+        depth: usize,
+        standing: &mut Option<Standing<'py, '_>>,
+        asked: Asked,
+        builder: &mut Builder,
+    ) -> Result<(*mut PyObject, subpy_value), Refused> {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let Some(standing) = standing else { return Ok((object, self.other(object, asked, builder)?)) };
+            let (object, tag) = standing.find(object, depth)?;
+            let value = self.other(object, asked, builder)?;
+            Ok((object, subpy_value { flags: tag, ..value }))
+        }
+    }
+
+    /// `shallow` for such an element: often a dict.
     ///
     /// # Safety
     /// The object must be alive.
@@ -374,7 +353,12 @@ impl Reader<'_> {
     ///
     /// # Safety
     /// The object must be alive.
-    unsafe fn shallow(self, object: *mut PyObject, _: Asked, builder: &mut Builder) -> Result<subpy_value, Refused> {
+    unsafe fn shallow(
+        self,
+        object: *mut PyObject,
+        asked: Asked,
+        builder: &mut Builder,
+    ) -> Result<subpy_value, Refused> {
         let api = self.py.api;
         // SAFETY: promised by the caller; each getter is called for its exact type alone.
         unsafe {
@@ -396,10 +380,10 @@ impl Reader<'_> {
                 return Ok(subpy_value::bool(object == api._Py_TrueStruct.0));
             }
             if kind == api.PyList_Type.0 {
-                return container(value::LIST, (api.PyList_Size)(object), builder);
+                return self.row(value::LIST, object, (api.PyList_Size)(object), asked, builder);
             }
             if kind == api.PyTuple_Type.0 {
-                return container(value::TUPLE, (api.PyTuple_Size)(object), builder);
+                return self.row(value::TUPLE, object, (api.PyTuple_Size)(object), asked, builder);
             }
             if kind == api.PyDict_Type.0 {
                 return container(value::DICT, (api.PyDict_Size)(object), builder);
@@ -415,8 +399,30 @@ impl Reader<'_> {
             if kind == api.PyMemoryView_Type.0 {
                 return self.memoryview(object, builder);
             }
+            if let Some(queue) = queue::queue_of(self.py, object) {
+                return queue::append(&queue, builder).ok_or(Refused::NO_MEMORY);
+            }
             Err(Refused::because(self.why_not(object)))
         }
+    }
+
+    /// A tuple or list, or the array that it is asked to be.
+    #[inline]
+    unsafe fn row(
+        self,
+        kind: i32,
+        object: *mut PyObject,
+        len: isize,
+        asked: Asked,
+        builder: &mut Builder,
+    ) -> Result<subpy_value, Refused> {
+        // SAFETY: promised by the caller: a live object of that kind.
+        if asked.how.has(Results::ARRAY)
+            && let Some(array) = unsafe { array(self.py, object, kind, len, builder)? }
+        {
+            return Ok(array);
+        }
+        container(kind, len, builder)
     }
 
     unsafe fn int(self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {

@@ -4,7 +4,8 @@ use std::ffi::c_char;
 
 use super::super::object::{LONGEST_NAME, cut};
 use super::super::types::{self, PyObject};
-use super::from_python::{Reader, Refused};
+use super::asked::Refused;
+use super::from_python::Reader;
 use crate::value::{self, Builder, subpy_value};
 
 impl Reader<'_> {

@@ -9,22 +9,39 @@
 //! | `to_python` | values to Python objects |
 //! | `call` | calling something with values |
 //! | `from_python` | Python objects to values |
+//! | `asked` | what values are asked for, and why there may be none |
+//! | `reading` | where a reader of values is |
 //! | `memory` | the values of objects that are memory |
 //! | `borrow` | values that are lent for a call |
+//! | `stand_in` | what stands for an object that has no kind of its own |
+//! | `tagged` | objects made of what stands for them |
+//! | `classes` | the classes that these two need |
+//! | `arrays` | rows of numbers |
+//! | `keep` | what is in copies of values, and lies elsewhere |
 //! | `hexadecimal` | numbers that do not fit 64 bits, as text |
 //! | `refusals` | why an object has no value |
 
+mod arrays;
+mod asked;
 mod borrow;
 mod call;
+mod classes;
 mod from_python;
 mod hexadecimal;
+mod keep;
 mod memory;
+mod reading;
 mod refusals;
+mod stand_in;
+mod tagged;
 mod to_python;
 
+pub use asked::Asked;
 pub use borrow::{borrow, copy};
 pub use call::call;
-pub use from_python::{Asked, append, from_python, int};
+pub use classes::Classes;
+pub use from_python::{append, from_any, from_python, int};
+pub use keep::keep;
 pub use to_python::to_python;
 
 use super::object::{Py, Raised};

@@ -7,7 +7,8 @@ use std::ptr;
 use super::super::Failure;
 use super::super::object::LONGEST_NAME;
 use super::super::types::{PyObject, PyTypeObject};
-use super::from_python::{Reader, Reading};
+use super::from_python::Reader;
+use super::reading::Reading;
 use crate::value::{self, MAX_DEPTH};
 
 impl Reader<'_> {
@@ -41,7 +42,10 @@ impl Reader<'_> {
     }
 
     /// `module.qualname`, without the module for builtins and `__main__`.
-    unsafe fn type_name(&self, kind: *mut PyTypeObject) -> String {
+    ///
+    /// # Safety
+    /// A live type.
+    pub(super) unsafe fn type_name(&self, kind: *mut PyTypeObject) -> String {
         let api = self.py.api;
         // SAFETY: promised by the caller: a live type; new references, or NULL with an exception.
         let (module, name) = unsafe {

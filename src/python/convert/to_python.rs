@@ -3,9 +3,12 @@
 use std::ffi::c_char;
 use std::ptr;
 
-use super::super::object::{Obj, Py, PyResult};
+use super::super::object::{Obj, Py, PyResult, Raised};
 use super::super::own::Own;
+use super::super::queue;
 use super::super::types::PyObject;
+use super::stand_in::StandIns;
+use super::tagged;
 use crate::value::{self, subpy_value};
 
 /// Makes the Python object of a checked value.
@@ -14,7 +17,7 @@ pub fn to_python<'py>(py: Py<'py>, own: &Own, value: &subpy_value) -> PyResult<O
     match value.kind {
         value::INT => py.int(value.as_int()),
         value::TUPLE | value::LIST | value::DICT => container(py, own, value),
-        _ => other_scalar(py, own, value),
+        _ => other_scalar(py, own, value).map_err(|Raised| if value.tag() == 0 { Raised } else { say_where(py, &[]) }),
     }
 }
 
@@ -23,19 +26,45 @@ fn container<'py>(py: Py<'py>, own: &Own, root: &subpy_value) -> PyResult<Obj<'p
     let mut outer: Vec<Filling> = Vec::new();
     let mut filling = Filling::new(py, root)?;
     loop {
-        if let Some(inner) = filling.fill(py, own)? {
-            outer.push(std::mem::replace(&mut filling, Filling::new(py, inner)?));
-            continue;
+        match filling.fill(py, own) {
+            Ok(Some(inner)) => outer.push(std::mem::replace(&mut filling, Filling::new(py, inner)?)),
+            Ok(None) => {
+                let Filling { object, tag, .. } = filling;
+                let done = if tag == 0 {
+                    object
+                } else {
+                    StandIns { py, own }.restore(tag, object).map_err(|Raised| say_where(py, &outer))?
+                };
+                let Some(parent) = outer.pop() else { return Ok(done) };
+                filling = parent;
+                filling.put(py, own, done)?;
+            }
+            Err(Raised) => {
+                // What has no tag does not depend on Python's opinion of it.
+                if filling.element().is_some_and(|element| element.tag() != 0) {
+                    outer.push(filling);
+                    say_where(py, &outer);
+                }
+                return Err(Raised);
+            }
         }
-        let Some(parent) = outer.pop() else { return Ok(filling.object) };
-        let done = std::mem::replace(&mut filling, parent).object;
-        filling.put(py, own, done)?;
     }
+}
+
+/// Puts the way to a value, through these containers, in front of the exception's message.
+#[cold]
+fn say_where(py: Py, outer: &[Filling]) -> Raised {
+    // SAFETY: all values were checked.
+    tagged::say_where(py, || unsafe {
+        value::path_of(outer.iter().map(|level| (level.kind, level.elements, level.place())))
+    })
 }
 
 /// A tuple, list or dict that is being filled.
 struct Filling<'py, 'a> {
     kind: i32,
+    /// What the value stands for.
+    tag: u32,
     object: Obj<'py>,
     /// What it is made of (a dict's are key, value, key, value...), and how much of that is in it.
     elements: &'a [subpy_value],
@@ -59,7 +88,17 @@ impl<'py, 'a> Filling<'py, 'a> {
             };
             (py.owned(object)?, value.elements())
         };
-        Ok(Filling { kind: value.kind, object, elements, filled: 0, key: None, mixed: false })
+        Ok(Filling { kind: value.kind, tag: value.tag(), object, elements, filled: 0, key: None, mixed: false })
+    }
+
+    /// The place of the element that is to be put in.
+    fn place(&self) -> usize {
+        let has_key = || self.key.is_some() || self.elements.get(self.filled).is_some_and(is_text);
+        self.filled + usize::from(self.kind == value::DICT && has_key())
+    }
+
+    fn element(&self) -> Option<&'a subpy_value> {
+        self.elements.get(self.place())
     }
 
     /// Puts elements in until there are no more, or one is a container itself: that one.
@@ -96,7 +135,7 @@ impl<'py, 'a> Filling<'py, 'a> {
 
     fn fill_dict(&mut self, py: Py<'py>, own: &Own) -> PyResult<Option<&'a subpy_value>> {
         while let [key, value, ..] = &self.elements[self.filled..] {
-            if key.kind == value::STR && !self.mixed {
+            if is_text(key) && !self.mixed {
                 if value.is_container() {
                     return Ok(Some(value));
                 }
@@ -115,7 +154,7 @@ impl<'py, 'a> Filling<'py, 'a> {
                 self.filled += 2;
                 continue;
             }
-            let element = if key.kind == value::STR || self.key.is_some() { value } else { key };
+            let element = if is_text(key) || self.key.is_some() { value } else { key };
             if element.is_container() {
                 return Ok(Some(element));
             }
@@ -133,7 +172,7 @@ impl<'py, 'a> Filling<'py, 'a> {
         let key = match self.key.take() {
             Some(key) => key,
             // SAFETY: a checked text.
-            None if key.kind == value::STR => own.names.key(py, unsafe { key.text() })?,
+            None if is_text(key) => own.names.key(py, unsafe { key.text() })?,
             None => {
                 (self.key, self.mixed) = (Some(element), true);
                 return Ok(());
@@ -144,6 +183,12 @@ impl<'py, 'a> Filling<'py, 'a> {
         self.filled += 2;
         Ok(())
     }
+}
+
+/// A str, and nothing else in the form of one.
+#[inline]
+fn is_text(value: &subpy_value) -> bool {
+    value.kind == value::STR && value.tag() == 0
 }
 
 /// None, True and False: borrowed and immortal.
@@ -170,6 +215,7 @@ fn scalar<'py>(py: Py<'py>, own: &Own, value: &subpy_value) -> PyResult<Obj<'py>
     unsafe {
         match value.kind {
             value::INT => py.int(value.as_int()),
+            value::STR if value.tag() != 0 => StandIns { py, own }.restore(value.tag(), py.str(value.text())?),
             value::STR => py.str(value.text()),
             value::FLOAT => py.owned((py.api.PyFloat_FromDouble)(value.as_float())),
             value::BYTES => {
@@ -192,6 +238,9 @@ fn other_scalar<'py>(py: Py<'py>, own: &Own, value: &subpy_value) -> PyResult<Ob
 /// What lies elsewhere.
 #[cold]
 fn handle<'py>(py: Py<'py>, _: &Own, value: &subpy_value) -> PyResult<Obj<'py>> {
+    if value.kind == value::QUEUE {
+        return queue::to_python(py, value.as_int().cast_unsigned());
+    }
     let message = format!("{} cannot be passed to Python yet", value::kind_name(value.kind));
     Err(py.raise(py.api.PyExc_TypeError.get(), &message))
 }

@@ -141,7 +141,7 @@ unsafe fn lend(
         return Ok(value);
     }
     // SAFETY: as above.
-    unsafe { copy(py, object, owned, name) }.map_err(|failure| match failure {
+    unsafe { copy(py, &function.hosts.own, object, owned, name) }.map_err(|failure| match failure {
         Failure::NotShareable(text) => {
             // The hints are made for results.
             let text = match text.rfind("return ") {

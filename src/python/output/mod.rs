@@ -80,6 +80,24 @@ type Stop<'a> = &'a dyn Fn() -> bool;
 /// For what does not.
 const NEVER: Stop = &|| false;
 
+/// A run is active, until this is dropped, attached still: text that is printed may wait for its end.
+pub struct Printing<'a>(&'a Output);
+
+impl<'a> Printing<'a> {
+    #[inline(always)]
+    pub fn new(output: &'a Output) -> Printing<'a> {
+        output.0.runs.up();
+        Printing(output)
+    }
+}
+
+impl Drop for Printing<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.0.0.runs.down();
+    }
+}
+
 impl Output {
     pub fn new(unbuffered: bool, interrupts: Arc<Interrupts>) -> Output {
         Output(Arc::new(Shared {
@@ -98,15 +116,6 @@ impl Output {
     /// What guest.py needs for a stream.
     pub fn functions<'py>(&self, py: Py<'py>, number: i32) -> PyResult<Obj<'py>> {
         functions::functions(py, &self.0, number)
-    }
-
-    /// From now on a run is active: text may wait for its end.
-    pub fn run_begins(&self) {
-        self.0.runs.up();
-    }
-
-    pub fn run_ends(&self) {
-        self.0.runs.down();
     }
 
     /// Passes on what was printed. On failure the exception is set (such as BrokenPipeError).

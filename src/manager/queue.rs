@@ -1,0 +1,200 @@
+//! Queues, as hosts use them: by handles, with waits that can be cancelled. The host owns them: they do not need a
+//! runtime, and are the same in the next one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::cancel::{Stop, Token};
+use super::error::{Error, Kind, Result, Stopped};
+use super::here::here;
+use super::limits::Wake;
+use crate::python::attach::detached;
+use crate::python::interrupt::Reason;
+use crate::python::output::waiting;
+use crate::python::queue::{self, For, Not, Queue, Waited};
+use crate::python::{keep, loaded_api};
+use crate::value::{Builder, NotCopied, OwnedValue, subpy_value};
+
+impl Wake for Queue {
+    fn wake(&self) {
+        self.wake_all();
+    }
+}
+
+/// A wait that has a cancel token.
+struct Cancelled {
+    queue: Arc<Queue>,
+    fired: AtomicBool,
+}
+
+impl Stop for Cancelled {
+    fn stop(&self, _: u64, _: Reason) {
+        self.fired.store(true, Ordering::Release);
+        self.queue.wake_all();
+    }
+}
+
+/// How somebody waits.
+#[derive(Default)]
+pub struct Wait {
+    /// None: for ever.
+    pub limit: Option<Duration>,
+    pub cancel: Option<Arc<Token>>,
+}
+
+fn not_found(handle: u64) -> Error {
+    Kind::NotFound(format!("{handle} is not the handle of a queue, or it was freed")).into()
+}
+
+fn find(handle: u64) -> Result<Arc<Queue>> {
+    queue::find(handle).ok_or_else(|| not_found(handle))
+}
+
+fn new_handle(queue: &Arc<Queue>) -> Result<u64> {
+    queue::new_handle(queue).ok_or_else(|| Kind::NoMemory.into())
+}
+
+/// A new queue, with room for so many items; 0: no bound.
+pub fn queue_new(capacity: usize) -> Result<u64> {
+    let queue = Queue::new(i64::try_from(capacity).unwrap_or(i64::MAX)).ok_or(Kind::NoMemory)?;
+    new_handle(&queue)
+}
+
+/// A handle of one's own.
+pub fn queue_keep(handle: u64) -> Result<u64> {
+    new_handle(&find(handle)?)
+}
+
+/// Gives a handle up, and what is in the queue with the last one.
+pub fn queue_free(handle: u64) {
+    if let Some(queue) = queue::free(handle) {
+        detached(loaded_api(), || drop(queue));
+    }
+}
+
+/// A copy of a value to be put in.
+pub fn item_of(value: &subpy_value) -> Result<OwnedValue> {
+    OwnedValue::copy_with(value, keep_item).map_err(Error::from)
+}
+
+/// Items have a claim on what they name; objects belong to an interpreter, and cannot be.
+fn keep_item(value: &subpy_value, builder: &mut Builder) -> Result<subpy_value, NotCopied> {
+    if value.is_object() {
+        let message = "an object belongs to its interpreter and cannot be put into a queue";
+        return Err(NotCopied::NotShareable(message.into()));
+    }
+    keep(value, builder)
+}
+
+/// Puts an item in; when there is no room, waits for it.
+pub fn queue_put(handle: u64, item: OwnedValue, wait: &Wait) -> Result<()> {
+    let queue = find(handle)?;
+    let mut item = Some(item);
+    let put = until(&queue, For::Room, wait, || queue.put(&mut item));
+    // What was not put goes here, where nothing is locked.
+    detached_drop(item);
+    put
+}
+
+fn detached_drop(item: Option<OwnedValue>) {
+    if item.is_some() {
+        detached(loaded_api(), || drop(item));
+    }
+}
+
+/// Takes the first item out; when there is none, waits for it.
+pub fn queue_get(handle: u64, wait: &Wait) -> Result<OwnedValue> {
+    let queue = find(handle)?;
+    until(&queue, For::Item, wait, || queue.get())
+}
+
+/// Tries until it is done, or the wait is over.
+fn until<R>(queue: &Arc<Queue>, wanted: For, wait: &Wait, mut attempt: impl FnMut() -> Result<R, Not>) -> Result<R> {
+    let what = match wanted {
+        For::Item => "something to get from a queue",
+        For::Room => "room in a queue",
+    };
+    let interrupted = || {
+        let message = format!("cancelled while it waited for {what}");
+        Error::from(Kind::Interrupted(Stopped { message, exception: None }))
+    };
+    if wait.cancel.as_ref().is_some_and(|token| token.is_fired()) {
+        return Err(interrupted());
+    }
+    match attempt() {
+        Ok(done) => return Ok(done),
+        Err(Not::Now) if wait.limit == Some(Duration::ZERO) => return Err(late(wait, wanted)),
+        Err(Not::Now) => {}
+        Err(not) => return Err(refused(not, wanted)),
+    }
+    // A limit beyond what the clock can tell is none.
+    let deadline = wait.limit.and_then(|limit| Instant::now().checked_add(limit));
+    let cancelled = Arc::new(Cancelled { queue: Arc::clone(queue), fired: AtomicBool::new(false) });
+    let place: Arc<dyn Stop> = cancelled.clone();
+    if let Some(token) = &wait.cancel
+        && token.attach(Arc::clone(&place), 0)?
+    {
+        cancelled.fired.store(true, Ordering::Release);
+    }
+    let result = here(|here| {
+        here.limits.waiting(queue, format_args!("{what}"), |stopped| {
+            detached(loaded_api(), || {
+                waiting(|| {
+                    let stop = || cancelled.fired.load(Ordering::Acquire) || stopped().is_some();
+                    loop {
+                        match queue.wait(wanted, deadline, &stop) {
+                            Waited::Look => match attempt() {
+                                Ok(done) => return Ok(done),
+                                Err(Not::Now) => {}
+                                Err(not) => return Err(refused(not, wanted)),
+                            },
+                            Waited::Late => return Err(late(wait, wanted)),
+                            Waited::Stopped => return Err(stopped().unwrap_or_else(interrupted)),
+                        }
+                    }
+                })
+            })
+        })
+    });
+    if let Some(token) = &wait.cancel {
+        token.detach(&*place, 0);
+    }
+    result
+}
+
+fn late(wait: &Wait, wanted: For) -> Error {
+    let state = if wanted == For::Item { "empty" } else { "full" };
+    let message = match wait.limit {
+        Some(limit) if !limit.is_zero() => format!("the queue was {state} for {} ms", limit.as_millis()),
+        _ => format!("the queue is {state}"),
+    };
+    Kind::Timeout(Stopped { message, exception: None }).into()
+}
+
+fn refused(not: Not, wanted: For) -> Error {
+    Error::from(match (not, wanted) {
+        (Not::NoMemory, _) => Kind::NoMemory,
+        (Not::Event(errno), _) => {
+            Kind::Interpreter(format!("no descriptor for the queue: {}", std::io::Error::from_raw_os_error(errno)))
+        }
+        (_, For::Item) => Kind::WrongState("the queue is closed and empty".into()),
+        (_, For::Room) => Kind::WrongState("the queue is closed".into()),
+    })
+}
+
+/// How many items are in it.
+pub fn queue_len(handle: u64) -> Result<usize> {
+    Ok(find(handle)?.len())
+}
+
+/// A descriptor that is readable while there is something to get, or the queue is closed.
+pub fn queue_fd(handle: u64) -> Result<i32> {
+    find(handle)?.descriptor(For::Item).map_err(|not| refused(not, For::Item))
+}
+
+/// Nothing goes in any more.
+pub fn queue_close(handle: u64) -> Result<()> {
+    find(handle)?.close();
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! MemoryError in runs that go beyond their interpreter's limit of memory. Unlike what ends a run, it comes once, and is
+//! an exception like any other.
+
+use std::ffi::c_long;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{Interrupts, Is, Run};
+use crate::python::api::Api;
+use crate::python::memory::{Account, Asking};
+use crate::python::thread_id::this_thread;
+use crate::python::types::PyInterpreterState;
+use crate::python::{api, lock};
+
+impl Interrupts {
+    /// How many runs have begun. From any thread, attached or not.
+    pub fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Acquire)
+    }
+
+    /// Has MemoryError raised in the run that the thread is in, as soon as its code can be interrupted and if the account
+    /// is overdrawn then: from any thread but one that allocates.
+    pub fn refuse_memory(self: &Arc<Self>, interp: *mut PyInterpreterState, account: &'static Account, asking: Asking) {
+        let Some(add_pending_call) = api()._PyEval_AddPendingCall else { return };
+        let mut wishes = lock(&self.wishes);
+        if wishes.alive {
+            wishes.memory = Some((asking, account));
+            self.queue(interp, &mut wishes, add_pending_call);
+        }
+    }
+
+    /// Raises MemoryError in what the thread runs, if that is no step of the library's and is not to end anyway: it may
+    /// need the memory to end. True: it is to be raised here. Threads that Python started get none: they may just have
+    /// begun, and others wait for that.
+    ///
+    /// # Safety
+    /// Attached to the interpreter that the list is of.
+    pub(super) unsafe fn hit_for_memory(&self, api: &'static Api, asking: Asking, account: &Account) -> bool {
+        // SAFETY: attached, as promised.
+        unsafe {
+            let Asking { thread, begun } = asking;
+            let newest = self.runs().find(|run| run.thread == thread);
+            let free = |run: &&Run| run.number() <= begun && run.step.get().is_null() && !run.is.get().wanted;
+            let Some(run) = newest.filter(free) else { return false };
+            if !account.refuses_now() {
+                return false;
+            }
+            let is_here = thread == this_thread();
+            if !is_here {
+                (api.PyThreadState_SetAsyncExc)(thread as c_long, api.PyExc_MemoryError.get());
+            }
+            let is = run.is.get();
+            run.is.set(Is { hit: true, sent: is.sent || !is_here, ..is });
+            is_here
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! A queue: owned values in order, and those who wait for one, or for room.
+//!
+//! Nobody is woken unless he waits, and then without the lock. Who is woken looks again and takes what is there himself,
+//! so nothing has to be handed over, nor taken back from one who does not come.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::super::lock;
+use super::event::Event;
+use super::handles;
+use crate::value::OwnedValue;
+
+/// Why something did not go in, or nothing came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Not {
+    /// It is full, or empty.
+    Now,
+    /// It is closed; and empty, for who wants something out of it.
+    Open,
+    NoMemory,
+    /// No descriptor is left.
+    Event(i32),
+}
+
+/// What somebody waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum For {
+    /// Something to get.
+    Item,
+    /// Room.
+    Room,
+}
+
+/// Why a wait has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waited {
+    /// It may be there now.
+    Look,
+    Late,
+    Stopped,
+}
+
+pub struct Queue {
+    pub id: u64,
+    /// No bound when it is not above 0.
+    capacity: i64,
+    state: Mutex<State>,
+    item: Condvar,
+    room: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    items: VecDeque<OwnedValue>,
+    /// How many wait for an item, and how many for room.
+    takers: usize,
+    putters: usize,
+    closed: bool,
+    /// How often all were woken.
+    wakes: u64,
+    /// Made when they are asked for first.
+    has_item: Option<Event>,
+    has_room: Option<Event>,
+}
+
+impl Queue {
+    /// None: no memory.
+    pub fn new(capacity: i64) -> Option<Arc<Queue>> {
+        static IDS: AtomicU64 = AtomicU64::new(0);
+        let id = IDS.fetch_add(1, Ordering::Relaxed) + 1;
+        let queue = Queue { id, capacity, state: Mutex::default(), item: Condvar::new(), room: Condvar::new() };
+        let queue = Arc::new(queue);
+        handles::know(&queue)?;
+        Some(queue)
+    }
+
+    pub fn capacity(&self) -> i64 {
+        self.capacity
+    }
+
+    pub fn len(&self) -> usize {
+        lock(&self.state).items.len()
+    }
+
+    fn is_full(&self, state: &State) -> bool {
+        self.capacity > 0 && state.items.len() as i64 >= self.capacity
+    }
+
+    /// What nobody can do now, or why it will never be possible; None: it can be done.
+    fn not(&self, state: &State, wanted: For) -> Option<Not> {
+        match wanted {
+            For::Item if !state.items.is_empty() => None,
+            _ if state.closed => Some(Not::Open),
+            For::Room if !self.is_full(state) => None,
+            _ => Some(Not::Now),
+        }
+    }
+
+    /// Puts one in, if there is room: `item` is then taken.
+    pub fn put(&self, item: &mut Option<OwnedValue>) -> Result<(), Not> {
+        let mut state = lock(&self.state);
+        if let Some(not) = self.not(&state, For::Room) {
+            return Err(not);
+        }
+        state.items.try_reserve(1).map_err(|_| Not::NoMemory)?;
+        state.items.extend(item.take());
+        self.changed(state, For::Item);
+        Ok(())
+    }
+
+    /// Takes the first one out.
+    pub fn get(&self) -> Result<OwnedValue, Not> {
+        let mut state = lock(&self.state);
+        let Some(item) = state.items.pop_front() else { return Err(self.not(&state, For::Item).unwrap_or(Not::Now)) };
+        // What was put back may be beyond the bound.
+        if self.is_full(&state) {
+            state.update(self);
+        } else {
+            self.changed(state, For::Room);
+        }
+        Ok(item)
+    }
+
+    /// What was taken out could not be delivered: it is the first one again, also beyond the bound.
+    pub fn put_back(&self, item: OwnedValue) {
+        let mut state = lock(&self.state);
+        // There was room for it, but others may have filled that.
+        if state.items.try_reserve(1).is_ok() {
+            state.items.push_front(item);
+        }
+        self.changed(state, For::Item);
+    }
+
+    /// Something has come in, or there is room: one who waits for it is woken.
+    fn changed(&self, mut state: MutexGuard<State>, what: For) {
+        state.update(self);
+        let waiting = *state.waiting(what);
+        drop(state);
+        if waiting > 0 {
+            self.signal(what).notify_one();
+        }
+    }
+
+    /// Waits until there may be what is wanted, or until it is late. `stop` is asked at first, and when all were woken
+    /// (`wake_all`); without the lock, because it takes others.
+    pub fn wait(&self, wanted: For, until: Option<Instant>, stop: &dyn Fn() -> bool) -> Waited {
+        let mut state = lock(&self.state);
+        *state.waiting(wanted) += 1;
+        let mut asked = None;
+        let waited = loop {
+            if self.not(&state, wanted) != Some(Not::Now) {
+                break Waited::Look;
+            }
+            if asked != Some(state.wakes) {
+                asked = Some(state.wakes);
+                drop(state);
+                let stopped = stop();
+                state = lock(&self.state);
+                if stopped {
+                    break Waited::Stopped;
+                }
+                continue;
+            }
+            let signal = self.signal(wanted);
+            state = match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                None => signal.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(left) if left.is_zero() => break Waited::Late,
+                Some(left) => signal.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        };
+        *state.waiting(wanted) -= 1;
+        // It may have been woken for what it does not take.
+        if waited != Waited::Look && self.not(&state, wanted) != Some(Not::Now) {
+            self.changed(state, wanted);
+        }
+        waited
+    }
+
+    fn signal(&self, wanted: For) -> &Condvar {
+        match wanted {
+            For::Item => &self.item,
+            For::Room => &self.room,
+        }
+    }
+
+    /// One who was woken has not taken what is there: it is for another one.
+    pub fn pass_on(&self, wanted: For) {
+        let state = lock(&self.state);
+        if self.not(&state, wanted) != Some(Not::Now) {
+            self.changed(state, wanted);
+        }
+    }
+
+    /// All who wait look whether they are to stop.
+    pub fn wake_all(&self) {
+        lock(&self.state).wakes += 1;
+        self.item.notify_all();
+        self.room.notify_all();
+    }
+
+    /// Nothing goes in any more.
+    pub fn close(&self) {
+        let mut state = lock(&self.state);
+        state.closed = true;
+        state.update(self);
+        drop(state);
+        self.item.notify_all();
+        self.room.notify_all();
+    }
+
+    pub fn is_closed(&self) -> bool {
+        lock(&self.state).closed
+    }
+
+    /// A descriptor that is readable while there is what is wanted, or the queue is closed.
+    pub fn descriptor(&self, wanted: For) -> Result<i32, Not> {
+        let mut state = lock(&self.state);
+        if state.event(wanted).is_none() {
+            *state.event(wanted) = Some(Event::new().map_err(Not::Event)?);
+            state.update(self);
+        }
+        Ok(state.event(wanted).as_ref().map_or(-1, Event::descriptor))
+    }
+}
+
+thread_local! {
+    /// What is in queues that are being dropped on this thread. A queue may be in a queue, and so on.
+    static DROPPING: RefCell<Option<Vec<VecDeque<OwnedValue>>>> = const { RefCell::new(None) };
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        handles::forget(self.id);
+        let items = std::mem::take(&mut lock(&self.state).items);
+        if items.is_empty() {
+            return;
+        }
+        // One in the other they would need as much stack as there are. Who drops the first one drops all.
+        let rest = DROPPING.try_with(|dropping| match &mut *dropping.borrow_mut() {
+            Some(others) => {
+                others.push(items);
+                None
+            }
+            none => {
+                *none = Some(Vec::new());
+                Some(items)
+            }
+        });
+        let mut next = rest.unwrap_or(None);
+        while let Some(items) = next {
+            drop(items);
+            next = DROPPING.with_borrow_mut(|dropping| {
+                let next = dropping.as_mut().and_then(Vec::pop);
+                if next.is_none() {
+                    *dropping = None;
+                }
+                next
+            });
+        }
+    }
+}
+
+impl State {
+    fn waiting(&mut self, wanted: For) -> &mut usize {
+        match wanted {
+            For::Item => &mut self.takers,
+            For::Room => &mut self.putters,
+        }
+    }
+
+    fn event(&mut self, wanted: For) -> &mut Option<Event> {
+        match wanted {
+            For::Item => &mut self.has_item,
+            For::Room => &mut self.has_room,
+        }
+    }
+
+    /// The descriptors say what is so now.
+    fn update(&mut self, queue: &Queue) {
+        for wanted in [For::Item, For::Room] {
+            let so = queue.not(self, wanted) != Some(Not::Now);
+            if let Some(event) = self.event(wanted) {
+                event.set(so);
+            }
+        }
+    }
+}

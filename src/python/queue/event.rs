@@ -1,0 +1,44 @@
+//! A descriptor that is readable or not.
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+/// An eventfd, whose count is 1 while it is readable, else 0.
+pub struct Event {
+    descriptor: OwnedFd,
+    readable: bool,
+}
+
+impl Event {
+    /// The error is an errno.
+    pub fn new() -> Result<Event, i32> {
+        // SAFETY: a call without pointers; a descriptor that nobody else has.
+        unsafe {
+            let descriptor = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
+            if descriptor < 0 {
+                return Err(*libc::__errno_location());
+            }
+            Ok(Event { descriptor: OwnedFd::from_raw_fd(descriptor), readable: false })
+        }
+    }
+
+    pub fn descriptor(&self) -> i32 {
+        self.descriptor.as_raw_fd()
+    }
+
+    pub fn set(&mut self, readable: bool) {
+        if self.readable == readable {
+            return;
+        }
+        self.readable = readable;
+        let mut count = 1u64;
+        let (descriptor, number) = (self.descriptor(), (&raw mut count).cast());
+        // SAFETY: eight bytes, of which one is read or all are written. It never blocks.
+        unsafe {
+            if readable {
+                libc::write(descriptor, number, size_of::<u64>());
+            } else {
+                libc::read(descriptor, number, size_of::<u64>());
+            }
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Queues between the host and interpreters, and between interpreters.
+//!
+//! | file | what |
+//! |---|---|
+//! | `core`, `event` | a queue, without Python; a descriptor that says whether there is something in it |
+//! | `handles` | queues by their handles and by their ids |
+//! | `guest` | what an interpreter has for them, and how its code waits |
+//! | `object`, `methods` | the type that is the base of Queue, its methods, and the functions that queues.py needs |
+//! | `module`, `queues.py` | the module `subpy_queues`, made when it is imported |
+
+mod core;
+mod event;
+mod guest;
+mod handles;
+mod methods;
+mod module;
+mod object;
+
+pub use core::{For, Not, Queue, Waited};
+pub use guest::Queues;
+pub use handles::{KIND, append, find, free, keep, new_handle};
+pub use module::{add_finder, finder};
+pub use object::{queue_of, to_python};
