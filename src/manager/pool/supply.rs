@@ -39,6 +39,10 @@ impl Pool {
     pub(super) fn supply(&self) -> Result<u64> {
         {
             let mut state = self.state();
+            // Or they would come together faster than they are closed.
+            while state.retired.len() > 2 * self.workers && state.is_open() {
+                state = self.wait(state, &self.changed, None);
+            }
             if let Some(spare) = state.spares.pop() {
                 state.no_spares = false;
                 self.supply.notify_all();
