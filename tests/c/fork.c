@@ -125,7 +125,7 @@ static void in_a_fork(void) {
   CHECK(subpy_context_interp(NULL) == 0 && !subpy_context_cancelled(NULL));
   subpy_queue another_queue = 5;
   size_t len = 5;
-  int fd = 5;
+  fd = 5;
   FORKED(subpy_queue_new(NULL, &another_queue, &error));
   FORKED(subpy_queue_keep(queue, &another_queue, &error));
   CHECK(another_queue == 0);
