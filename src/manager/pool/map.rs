@@ -128,9 +128,10 @@ impl Map {
         Ok(Map { pool, callable: copy(callable)?.into(), how, window: VecDeque::new(), submitted: 0, token, link })
     }
 
-    /// The next results come before more rows.
+    /// The next results come before more rows. A row that takes long must not keep all workers waiting, and other
+    /// submitters need room too.
     pub fn is_full(&self) -> bool {
-        self.window.len() >= self.pool.workers.saturating_mul(2)
+        self.window.len() >= self.pool.workers.saturating_add(self.pool.backlog / 2)
     }
 
     /// Submits rows: a TUPLE of all their values, and keyword arguments for each of them.
