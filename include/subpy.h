@@ -376,9 +376,9 @@ typedef void (*subpy_finalize_fn)(void *userdata);
 typedef struct subpy_buffer {
   /** sizeof(subpy_buffer) */
   size_t size;
-  /** where the first element lies */
+  /** the memory. The element with the lowest address lies here: with a negative stride that is not the first */
   void *data;
-  /** how many bytes there are from `data` on */
+  /** how many bytes there are from `data` on: as many as the elements need, or, with strides, at least that */
   size_t len;
   /** what the elements are, in the letters of Python's struct module; NULL: "B", bytes */
   const char *format;

@@ -28,6 +28,7 @@ c_tests! {
     arrays
     basics
     block
+    buffers
     busy
     cancel
     churn
@@ -62,10 +63,12 @@ c_tests! {
     many
     many_threads
     memory
+    memory_limit
     misuse
     nested
     no_memory
     output
+    queue_stress
     queues
     queues_cpython
     pool
@@ -83,6 +86,7 @@ c_tests! {
     race_guests
     race_host_exit
     race_output
+    race_queues
     race_pool
     race_refused_shutdown
     race_run_close

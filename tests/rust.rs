@@ -12,8 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use subpy::{
-    Arg, Busy, CloseOptions, Config, DefineOptions, Error, FromValue, Function, HostCall, Interpreter, Kind, Limits,
-    Options, Pool, PoolOptions, Raise, RuntimeOptions, Startup, Stream, TaskOptions, Thread, Value,
+    Arg, Busy, Cancel, CloseOptions, Config, DefineOptions, Error, FromValue, Function, HostCall, Interpreter, Kind,
+    Limits, Options, Pool, PoolOptions, Queue, Raise, RuntimeOptions, Startup, Stream, Tag, TaskOptions, Thread, Value,
 };
 
 /// The CPython of the tests, for all tests of this process: the first that comes chooses it.
@@ -68,6 +68,26 @@ fn values_come_back_as_they_went_in() {
     same(&interp, [0u8, 255]);
     same(&interp, Box::<[u8]>::from([0, 255]));
     same(&interp, BTreeMap::from([('x', vec![vec![0u8], vec![]])]));
+}
+
+#[test]
+fn tagged_values_come_back_as_they_went_in() {
+    let options = Options::new().config(Config::new().tagged_values(true));
+    let interp = Interpreter::with_options(&options).unwrap();
+    interp.exec("def same(value): return value").unwrap();
+    let tagged = |tag, value| Value::Tagged(tag, Box::new(value));
+    let date = tagged(Tag::Date, "2026-02-28".into());
+    let values = Value::List(vec![
+        date.clone(),
+        tagged(Tag::FrozenSet, Value::Tuple(vec![date.clone()])),
+        tagged(Tag::Complex, Value::Tuple(vec![(-0.0).into(), 1.5.into()])),
+        Value::Dict(vec![(date, tagged(Tag::Decimal, "1.50".into()))]),
+    ]);
+    assert_eq!(interp.call::<Value>("same", (values.clone(),)).unwrap(), values);
+    let type_name: String = interp.call("builtins:repr", (&values,)).unwrap();
+    assert!(type_name.starts_with("[datetime.date(2026, 2, 28), frozenset({"), "{type_name}");
+    assert_eq!(message(interp.eval::<Vec<i32>>("{1, 2}")), "result: set is not list");
+    assert_eq!(message(create().eval::<Value>("{1, 2}")), "result: set cannot be shared");
 }
 
 #[test]
@@ -931,4 +951,53 @@ fn an_outcome_is_a_future() {
     let fire = std::thread::spawn(move || cancel.fire());
     assert!(matches!(block_on(spins).unwrap_err().kind, Kind::Interrupted(_)));
     fire.join().unwrap();
+}
+
+#[test]
+fn queues_cross_and_wait() {
+    let interp = create();
+    let (tasks, results) = (Queue::new().unwrap(), Queue::bounded(2).unwrap());
+    interp.exec("def work(tasks, results):\n  for task in tasks: results.put([task, results])").unwrap();
+    let worker = interp.call_in_thread("work", (&tasks, results.clone())).unwrap();
+    for task in 0..10 {
+        tasks.put(task).unwrap();
+    }
+    tasks.close().unwrap();
+    for task in 0..10 {
+        let (number, queue): (i32, Queue) = match results.get().unwrap() {
+            Value::List(items) => {
+                (i32::from_value(items[0].clone()).unwrap(), Queue::from_value(items[1].clone()).unwrap())
+            }
+            other => panic!("{other:?}"),
+        };
+        assert!(number == task && queue == results && queue != tasks);
+    }
+    worker.join::<()>().unwrap();
+    assert_eq!(message(tasks.put(1)), "the queue is closed");
+    assert_eq!(message(tasks.get::<i32>()), "the queue is closed and empty");
+
+    // What is no such thing is still there.
+    results.put("text").unwrap();
+    assert_eq!(message(results.get::<i32>()), "result: str is not int");
+    results.try_put(1).unwrap();
+    assert_eq!(message(results.try_put(2)), "the queue is full");
+    assert_eq!(
+        message(results.put_with(2, &Limits::new().timeout(Duration::from_millis(5)))),
+        "the queue was full for 5 ms"
+    );
+    assert_eq!(results.len(), 2);
+    assert_eq!(results.get::<String>().unwrap(), "text");
+    assert_eq!(results.try_get::<i32>().unwrap(), 1);
+    assert_eq!(message(results.try_get::<i32>()), "the queue is empty");
+    assert!(results.is_empty() && results.fd().unwrap() >= 0);
+
+    let cancel = Cancel::new();
+    let limits = Limits::new().cancel(&cancel);
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| results.get_with::<i32>(&limits));
+        cancel.fire();
+        let error = waiting.join().unwrap().unwrap_err();
+        assert!(matches!(error.kind, Kind::Interrupted(_)));
+    });
+    interp.close().unwrap();
 }

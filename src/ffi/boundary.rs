@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::error::subpy_error;
 use super::status::{SUBPY_AUTO_LEN, SUBPY_OK, subpy_status};
-use crate::manager::{Error, Kind, Ran, Result, forked};
-use crate::value::{self, OwnedValue, Wanted, subpy_value};
+use crate::manager::{self, Error, Kind, Ran, Result, forked};
+use crate::value::{self, Args, OwnedArgs, OwnedRows, OwnedValue, Rows, Wanted, subpy_value};
 
 /// A function that can fail and has no output.
 ///
@@ -183,6 +183,27 @@ pub unsafe fn options<T: Copy>(options: *const T, name: &str) -> Result<T> {
         std::ptr::copy_nonoverlapping(theirs.as_ptr(), (&raw mut known).cast::<u8>(), copied);
         Ok(known)
     }
+}
+
+/// Takes the buffers among the arguments over, if there are any: from now on whoever passed them is told when they are
+/// needed no more, whatever comes of the call. So nothing may be an invalid argument any more.
+#[inline(always)]
+pub fn claim(args: Args) -> Result<Option<OwnedArgs>> {
+    if args.buffers.are_passed() { claim_some(args) } else { Ok(None) }
+}
+
+#[cold]
+fn claim_some(args: Args) -> Result<Option<OwnedArgs>> {
+    manager::claim(args).map(Some)
+}
+
+/// The same, of many calls.
+#[inline(always)]
+pub fn claim_rows(rows: Rows) -> Result<Option<OwnedRows>> {
+    if !rows.buffers().are_passed() {
+        return Ok(None);
+    }
+    manager::claim_rows(rows).map(Some)
 }
 
 /// Refuses flag bits that do not exist.

@@ -7,7 +7,7 @@ use super::boundary::{self, invalid, known_flags, text};
 use super::error::subpy_error;
 use super::status::{subpy_function, subpy_interp, subpy_status};
 use crate::manager;
-use crate::value::{Args, Builder, Rows, subpy_value};
+use crate::value::{Args, Builder, OwnedArgs, OwnedRows, Rows, subpy_value};
 
 /// Look up a callable, to call it many times.
 ///
@@ -67,6 +67,8 @@ pub unsafe extern "C" fn subpy_function_call(
     unsafe {
         boundary::run(result, error, |wanted| {
             let args = Args::check(args, nargs, kwargs).or_else(invalid)?;
+            let owned = boundary::claim(args)?;
+            let args = owned.as_ref().map_or(args, OwnedArgs::args);
             manager::function_call(function, args, wanted)
         })
     }
@@ -119,6 +121,8 @@ pub unsafe extern "C" fn subpy_function_call_many(
                 invalid("results is NULL: the errors that SUBPY_RETURN_ERRORS asks for would be lost")?;
             }
             let rows = Rows::check(rows, count, nargs).or_else(invalid)?;
+            let owned = boundary::claim_rows(rows)?;
+            let rows = owned.as_ref().map_or(rows, OwnedRows::rows);
             manager::function_call_many(function, rows, wanted, collect.take())
         })
     }

@@ -253,7 +253,7 @@ unsafe fn return_copy_of(ctx: *mut subpy_context, value: *const subpy_value) -> 
             let copy = match value.as_ref() {
                 None => Ok(OwnedValue::none()),
                 Some(value) => match value::check_value(value, "value") {
-                    Ok(()) => manager::copy_of(value).map_err(|error| error.kind),
+                    Ok(_) => manager::copy_of(value).map_err(|error| error.kind),
                     Err(bad) => Err(Kind::InvalidArgument(bad)),
                 },
             };

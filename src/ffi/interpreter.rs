@@ -240,7 +240,12 @@ pub unsafe extern "C" fn subpy_prepare_main(
     unsafe {
         boundary::status(error, || {
             let Some(names) = names.as_ref() else { return invalid("names is NULL") };
-            manager::prepare_main(interp, check_main_names(names).or_else(invalid)?)
+            let (pairs, buffers) = check_main_names(names).or_else(invalid)?;
+            if !buffers {
+                return manager::prepare_main(interp, pairs);
+            }
+            let copy = manager::copy_of(names)?;
+            manager::prepare_main(interp, copy.as_value().pairs())
         })
     }
 }

@@ -10,7 +10,7 @@ use super::run::{Request, subpy_run_request};
 use super::status::{subpy_pool, subpy_status};
 use super::value::subpy_value_free;
 use crate::manager::{self, Map, MapOptions, Result};
-use crate::value::{Args, Rows, subpy_value};
+use crate::value::{Args, OwnedRows, Rows, subpy_value};
 
 /// Takes what became of one row of subpy_pool_map().
 ///
@@ -79,6 +79,8 @@ pub unsafe extern "C" fn subpy_pool_map(
                 );
             }
             let rows = Rows::check(rows, count, nargs).or_else(invalid)?;
+            let owned = boundary::claim_rows(rows)?;
+            let rows = owned.as_ref().map_or(rows, OwnedRows::rows);
             let how = MapOptions {
                 want_results: r#fn.is_some(),
                 results: request.results,

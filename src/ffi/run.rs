@@ -11,8 +11,8 @@ use super::error::subpy_error;
 use super::output::{RunOutput, subpy_output_fn};
 use super::status::{subpy_cancel, subpy_function, subpy_interp, subpy_status};
 use super::thread::start;
-use crate::manager::{self, Callback, Code, Function, InThread, Limits, Result};
-use crate::value::{Args, Results, Wanted, subpy_value};
+use crate::manager::{self, Callback, Code, Function, InThread, Kind, Limits, Result};
+use crate::value::{Args, OwnedArgs, Results, Wanted, subpy_value};
 
 /// exec: statements
 pub const SUBPY_RUN_EXEC: i32 = 1;
@@ -179,6 +179,8 @@ pub unsafe extern "C" fn subpy_call(
         boundary::run(result, error, |wanted| {
             let callable = text(callable, len, "callable")?;
             let args = Args::check(args, nargs, kwargs).or_else(invalid)?;
+            let owned = boundary::claim(args)?;
+            let args = owned.as_ref().map_or(args, OwnedArgs::args);
             let code = Code::Call { callable, args };
             manager::run(interp, code, wanted)
         })
@@ -260,6 +262,9 @@ pub unsafe extern "C" fn subpy_run_in_thread(
 pub(super) struct Request<'a> {
     interp: subpy_interp,
     what: What<'a>,
+    args: Args<'a>,
+    /// The arguments, when there are buffers among them.
+    owned: Option<OwnedArgs>,
     pub output: Option<RunOutput>,
     pub limits: Option<Limits>,
     pub abandon: bool,
@@ -267,22 +272,29 @@ pub(super) struct Request<'a> {
 }
 
 enum What<'a> {
-    Code(Code<'a>),
-    Function(Arc<Function>, Args<'a>),
+    Exec { source: &'a str, filename: Option<&'a str>, keep_indent: bool },
+    Eval { expression: &'a str, filename: Option<&'a str> },
+    Call(&'a str),
+    Function(Arc<Function>),
 }
 
 impl Request<'_> {
     pub fn code(&self) -> Code<'_> {
+        let args = self.owned.as_ref().map_or(self.args, OwnedArgs::args);
         match &self.what {
-            What::Code(code) => *code,
-            What::Function(function, args) => Code::Function { kept: function.kept(), args: *args },
+            What::Exec { source, filename, keep_indent } => {
+                Code::Exec { source, filename: *filename, keep_indent: *keep_indent }
+            }
+            What::Eval { expression, filename } => Code::Eval { expression, filename: *filename },
+            What::Call(callable) => Code::Call { callable, args },
+            What::Function(function) => Code::Function { kept: function.kept(), args },
         }
     }
 
     /// What to call by its name, and with what, if it is that.
     pub fn call(&self) -> Option<(&str, Args<'_>)> {
         match &self.what {
-            What::Code(Code::Call { callable, args }) => Some((callable, *args)),
+            What::Call(callable) => Some((callable, self.owned.as_ref().map_or(self.args, OwnedArgs::args))),
             _ => None,
         }
     }
@@ -316,34 +328,34 @@ impl Request<'_> {
         unsafe {
             let request = boundary::options(request, "subpy_run_request")?;
             request.check_unused()?;
-            let limits = request.limits()?;
             let abandon = request.flags & SUBPY_ABANDON != 0;
             let results = Results::of_flags(request.flags);
-            if request.what == SUBPY_RUN_FUNCTION {
-                let args = Args::check(request.args, request.nargs, request.kwargs).or_else(invalid)?;
-                let function = manager::find_function(request.function)?;
-                let interp = function.interp();
-                if request.interp != 0 && request.interp != interp {
-                    return invalid("subpy_run_request.interp is not the function's interpreter; it may be 0");
-                }
-                let output = RunOutput::new(request.output, request.output_data, interp);
-                return Ok(Request { interp, what: What::Function(function, args), output, limits, abandon, results });
-            }
-            let text = text(request.text, request.text_len, "subpy_run_request.text")?;
-            let filename = optional_text(request.filename, "subpy_run_request.filename")?;
-            let code = match request.what {
-                SUBPY_RUN_EXEC => {
-                    let keep_indent = request.flags & SUBPY_KEEP_INDENT != 0;
-                    Code::Exec { source: text, filename, keep_indent }
-                }
-                SUBPY_RUN_EVAL => Code::Eval { expression: text, filename },
-                _ => {
-                    let args = Args::check(request.args, request.nargs, request.kwargs).or_else(invalid)?;
-                    Code::Call { callable: text, args }
-                }
+            let timeout = milliseconds(request.timeout_ms, "subpy_run_request.timeout_ms")?;
+            let text = match request.what {
+                SUBPY_RUN_FUNCTION => "",
+                _ => text(request.text, request.text_len, "subpy_run_request.text")?,
             };
-            let output = RunOutput::new(request.output, request.output_data, request.interp);
-            Ok(Request { interp: request.interp, what: What::Code(code), output, limits, abandon, results })
+            let filename = optional_text(request.filename, "subpy_run_request.filename")?;
+            let args = Args::check(request.args, request.nargs, request.kwargs).or_else(invalid)?;
+            let found = request.find(timeout);
+            // From here on the buffers are not the caller's, if it is not its fault.
+            let owned = match &found {
+                Err(error) if matches!(error.kind, Kind::InvalidArgument(_)) => None,
+                _ => boundary::claim(args)?,
+            };
+            let (limits, function) = found?;
+            let interp = function.as_ref().map_or(request.interp, |function| function.interp());
+            let what = match (request.what, function) {
+                (_, Some(function)) => What::Function(function),
+                (SUBPY_RUN_EXEC, _) => {
+                    let keep_indent = request.flags & SUBPY_KEEP_INDENT != 0;
+                    What::Exec { source: text, filename, keep_indent }
+                }
+                (SUBPY_RUN_EVAL, _) => What::Eval { expression: text, filename },
+                _ => What::Call(text),
+            };
+            let output = RunOutput::new(request.output, request.output_data, interp);
+            Ok(Request { interp, what, args, owned, output, limits, abandon, results })
         }
     }
 }
@@ -388,13 +400,18 @@ impl subpy_run_request {
         Ok(())
     }
 
-    fn limits(&self) -> Result<Option<Limits>> {
-        if self.timeout_ms == 0 && self.cancel == 0 {
-            return Ok(None);
-        }
-        let timeout = milliseconds(self.timeout_ms, "subpy_run_request.timeout_ms")?;
+    /// Its limits, and its function if it has one.
+    fn find(&self, timeout: Option<Duration>) -> Result<(Option<Limits>, Option<Arc<Function>>)> {
         let cancel = if self.cancel == 0 { None } else { Some(manager::cancel_find(self.cancel)?) };
-        Ok(Some(Limits { timeout, cancel, abandon: None }))
+        let limits = (timeout.is_some() || cancel.is_some()).then_some(Limits { timeout, cancel, abandon: None });
+        if self.what != SUBPY_RUN_FUNCTION {
+            return Ok((limits, None));
+        }
+        let function = manager::find_function(self.function)?;
+        if self.interp != 0 && self.interp != function.interp() {
+            return invalid("subpy_run_request.interp is not the function's interpreter; it may be 0");
+        }
+        Ok((limits, Some(function)))
     }
 }
 

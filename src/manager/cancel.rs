@@ -68,7 +68,7 @@ mod tests {
     use crate::manager::runtime;
     use crate::python::interrupt::test_without_look_up;
     use crate::python::run::Code;
-    use crate::value::{Args, Wanted};
+    use crate::value::{Args, Buffers, Wanted};
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 
@@ -78,7 +78,7 @@ mod tests {
         let handle = create(&Options::default()).unwrap();
         let exec = |source| Code::Exec { source, filename: None, keep_indent: true };
         run(handle, exec("def f():\n  for _ in range(100): pass"), Wanted::value(None)).unwrap();
-        let call = || Code::Call { callable: "f", args: Args { items: &[], kwargs: &[] } };
+        let call = || Code::Call { callable: "f", args: Args { items: &[], kwargs: &[], buffers: Buffers::None } };
         let (target, over) = (Mutex::new(None::<Arc<Token>>), AtomicBool::new(false));
         let mut late = 0;
         thread::scope(|scope| {

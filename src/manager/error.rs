@@ -209,6 +209,10 @@ impl From<Failure> for Error {
                 Kind::Interrupted(Stopped::by("interrupted", exception))
             }
             Failure::NotShareable(message) => Kind::NotShareable(message),
+            Failure::Lent(views) => Kind::Busy(format!(
+                "{views} views of what was lent for the call are still in use; they stay good, and `release` comes when \
+                 they are gone"
+            )),
             Failure::NotCreated(message) => Kind::Interpreter(message),
             Failure::Freed => Kind::NotFound("the function was freed".into()),
             Failure::Running => Kind::Busy("interpreter already running".into()),

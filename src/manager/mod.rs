@@ -78,11 +78,11 @@ pub use pool::{
     Map, MapOptions, OutputFor, PoolOptions, PoolStats, Prepare, Submit, close as pool_close, new as pool_new,
     stats as pool_stats, submit as pool_submit,
 };
-pub use queue::{
-    Wait, item_of, queue_close, queue_fd, queue_free, queue_get, queue_keep, queue_len, queue_new, queue_put,
-};
+pub use queue::{Wait, descriptor_of, get_from, put_into, queue_make};
 #[cfg(feature = "capi")]
-pub use run::{copy, copy_of, copy_rows};
+pub use queue::{item_of, queue_close, queue_fd, queue_free, queue_get, queue_keep, queue_len, queue_new, queue_put};
+#[cfg(feature = "capi")]
+pub use run::{claim, claim_rows, copy, copy_of, copy_rows};
 pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_with};
 pub use runtime::{RuntimeOptions, init, python_library, python_version};
 pub use shutdown::{shutdown, shutdown_with};
@@ -98,5 +98,6 @@ pub use crate::python::host::{Context, HostCode, How};
 pub use crate::python::output::Callback;
 #[cfg(feature = "capi")]
 pub use crate::python::output::RunOutput;
+pub use crate::python::queue::{Queue, append as append_queue, find as find_queue};
 pub use crate::python::run::Code;
 pub use crate::python::start::Startup;

@@ -10,11 +10,18 @@ use super::error::{Error, Kind, Result, Stopped};
 use super::here::here;
 use super::limits::Wake;
 use crate::python::attach::detached;
+use crate::python::buffers::tell;
 use crate::python::interrupt::Reason;
+#[cfg(feature = "capi")]
+use crate::python::keep;
+use crate::python::loaded_api;
 use crate::python::output::waiting;
-use crate::python::queue::{self, For, Not, Queue, Waited};
-use crate::python::{keep, loaded_api};
-use crate::value::{Builder, NotCopied, OwnedValue, subpy_value};
+#[cfg(feature = "capi")]
+use crate::python::queue;
+use crate::python::queue::{For, Not, Queue, Waited};
+use crate::value::OwnedValue;
+#[cfg(feature = "capi")]
+use crate::value::{Builder, NotCopied, subpy_value};
 
 impl Wake for Queue {
     fn wake(&self) {
@@ -43,42 +50,48 @@ pub struct Wait {
     pub cancel: Option<Arc<Token>>,
 }
 
-fn not_found(handle: u64) -> Error {
-    Kind::NotFound(format!("{handle} is not the handle of a queue, or it was freed")).into()
-}
-
+#[cfg(feature = "capi")]
 fn find(handle: u64) -> Result<Arc<Queue>> {
-    queue::find(handle).ok_or_else(|| not_found(handle))
+    let not_found = || Kind::NotFound(format!("{handle} is not the handle of a queue, or it was freed"));
+    queue::find(handle).ok_or_else(|| not_found().into())
 }
 
+#[cfg(feature = "capi")]
 fn new_handle(queue: &Arc<Queue>) -> Result<u64> {
     queue::new_handle(queue).ok_or_else(|| Kind::NoMemory.into())
 }
 
 /// A new queue, with room for so many items; 0: no bound.
+pub fn queue_make(capacity: usize) -> Result<Arc<Queue>> {
+    Ok(Queue::new(i64::try_from(capacity).unwrap_or(i64::MAX)).ok_or(Kind::NoMemory)?)
+}
+
+/// The same; its handle.
+#[cfg(feature = "capi")]
 pub fn queue_new(capacity: usize) -> Result<u64> {
-    let queue = Queue::new(i64::try_from(capacity).unwrap_or(i64::MAX)).ok_or(Kind::NoMemory)?;
-    new_handle(&queue)
+    new_handle(&queue_make(capacity)?)
 }
 
 /// A handle of one's own.
+#[cfg(feature = "capi")]
 pub fn queue_keep(handle: u64) -> Result<u64> {
     new_handle(&find(handle)?)
 }
 
 /// Gives a handle up, and what is in the queue with the last one.
+#[cfg(feature = "capi")]
 pub fn queue_free(handle: u64) {
-    if let Some(queue) = queue::free(handle) {
-        detached(loaded_api(), || drop(queue));
-    }
+    drop(queue::free(handle));
 }
 
 /// A copy of a value to be put in.
+#[cfg(feature = "capi")]
 pub fn item_of(value: &subpy_value) -> Result<OwnedValue> {
-    OwnedValue::copy_with(value, keep_item).map_err(Error::from)
+    OwnedValue::claim([value], keep_item, tell).map(|([copy], _)| copy).map_err(Error::from)
 }
 
 /// Items have a claim on what they name; objects belong to an interpreter, and cannot be.
+#[cfg(feature = "capi")]
 fn keep_item(value: &subpy_value, builder: &mut Builder) -> Result<subpy_value, NotCopied> {
     if value.is_object() {
         let message = "an object belongs to its interpreter and cannot be put into a queue";
@@ -88,25 +101,24 @@ fn keep_item(value: &subpy_value, builder: &mut Builder) -> Result<subpy_value, 
 }
 
 /// Puts an item in; when there is no room, waits for it.
-pub fn queue_put(handle: u64, item: OwnedValue, wait: &Wait) -> Result<()> {
-    let queue = find(handle)?;
+pub fn put_into(queue: &Arc<Queue>, item: OwnedValue, wait: &Wait) -> Result<()> {
     let mut item = Some(item);
-    let put = until(&queue, For::Room, wait, || queue.put(&mut item));
-    // What was not put goes here, where nothing is locked.
-    detached_drop(item);
-    put
+    until(queue, For::Room, wait, || queue.put(&mut item))
 }
 
-fn detached_drop(item: Option<OwnedValue>) {
-    if item.is_some() {
-        detached(loaded_api(), || drop(item));
-    }
+#[cfg(feature = "capi")]
+pub fn queue_put(handle: u64, item: OwnedValue, wait: &Wait) -> Result<()> {
+    put_into(&find(handle)?, item, wait)
 }
 
 /// Takes the first item out; when there is none, waits for it.
+pub fn get_from(queue: &Arc<Queue>, wait: &Wait) -> Result<OwnedValue> {
+    until(queue, For::Item, wait, || queue.get())
+}
+
+#[cfg(feature = "capi")]
 pub fn queue_get(handle: u64, wait: &Wait) -> Result<OwnedValue> {
-    let queue = find(handle)?;
-    until(&queue, For::Item, wait, || queue.get())
+    get_from(&find(handle)?, wait)
 }
 
 /// Tries until it is done, or the wait is over.
@@ -184,16 +196,23 @@ fn refused(not: Not, wanted: For) -> Error {
 }
 
 /// How many items are in it.
+#[cfg(feature = "capi")]
 pub fn queue_len(handle: u64) -> Result<usize> {
     Ok(find(handle)?.len())
 }
 
 /// A descriptor that is readable while there is something to get, or the queue is closed.
+pub fn descriptor_of(queue: &Queue) -> Result<i32> {
+    queue.descriptor(For::Item).map_err(|not| refused(not, For::Item))
+}
+
+#[cfg(feature = "capi")]
 pub fn queue_fd(handle: u64) -> Result<i32> {
-    find(handle)?.descriptor(For::Item).map_err(|not| refused(not, For::Item))
+    descriptor_of(&*find(handle)?)
 }
 
 /// Nothing goes in any more.
+#[cfg(feature = "capi")]
 pub fn queue_close(handle: u64) -> Result<()> {
     find(handle)?.close();
     Ok(())

@@ -6,6 +6,7 @@ use super::function::Function;
 use super::here::{Here, here};
 use super::interpreter::{Interpreter, driven};
 use super::limits::Limits;
+use crate::python::buffers;
 use crate::python::interp::{Interp, Scope};
 use crate::python::keep;
 use crate::python::kept::Hold;
@@ -13,7 +14,9 @@ use crate::python::many::call_many;
 use crate::python::object::Py;
 use crate::python::output::RunOutput;
 use crate::python::run::{self, Code, find_callable};
-use crate::value::{Args, Builder, OwnedValue, Results, Rows, Wanted, subpy_pair, subpy_value};
+#[cfg(feature = "capi")]
+use crate::value::OwnedRows;
+use crate::value::{Args, Builder, OwnedArgs, OwnedValue, Results, Rows, Wanted, subpy_pair, subpy_value};
 
 /// What a message says that an interpreter which Python code made refuses, in Python's words.
 const EXEC: &str = "exec code for";
@@ -128,26 +131,20 @@ pub enum Work {
     Call {
         /// `name` or `module:attr.attr`
         callable: String,
-        /// A TUPLE.
-        args: OwnedValue,
-        /// A DICT.
-        kwargs: OwnedValue,
+        args: OwnedArgs,
     },
     /// a prepared function
     Function {
         /// What it holds; the function itself may be freed meanwhile.
         hold: Hold,
-        /// A TUPLE.
-        args: OwnedValue,
-        /// A DICT.
-        kwargs: OwnedValue,
+        args: OwnedArgs,
     },
 }
 
 impl Work {
     /// Copies a run.
     pub fn of(code: Code) -> Result<Work> {
-        let owned = |args: Args| args.to_owned(keep).map_err(Error::from);
+        let owned = |args: Args| args.to_owned(keep, buffers::tell).map_err(Error::from);
         Ok(match code {
             Code::Exec { source, filename, keep_indent } => {
                 Work::Exec { source: copy(source)?, filename: filename.map(copy).transpose()?, keep_indent }
@@ -155,14 +152,11 @@ impl Work {
             Code::Eval { expression, filename } => {
                 Work::Eval { expression: copy(expression)?, filename: filename.map(copy).transpose()? }
             }
-            Code::Call { callable, args } => {
-                let (args, kwargs) = owned(args)?;
-                Work::Call { callable: copy(callable)?, args, kwargs }
-            }
+            Code::Call { callable, args } => Work::Call { args: owned(args)?, callable: copy(callable)? },
             Code::Function { kept, args } => {
+                let args = owned(args)?;
                 let hold = Hold::of(kept).ok_or_else(|| Kind::NotFound("the function was freed".into()))?;
-                let (args, kwargs) = owned(args)?;
-                Work::Function { hold, args, kwargs }
+                Work::Function { hold, args }
             }
         })
     }
@@ -181,8 +175,8 @@ impl Work {
                 Code::Exec { source, filename: filename.as_deref(), keep_indent: *keep_indent }
             }
             Work::Eval { expression, filename } => Code::Eval { expression, filename: filename.as_deref() },
-            Work::Call { callable, args, kwargs } => Code::Call { callable, args: Args::of(args, kwargs) },
-            Work::Function { hold, args, kwargs } => Code::Function { kept: hold.kept(), args: Args::of(args, kwargs) },
+            Work::Call { callable, args } => Code::Call { callable, args: args.args() },
+            Work::Function { hold, args } => Code::Function { kept: hold.kept(), args: args.args() },
         };
         let mut result = OwnedValue::none();
         let wanted = Wanted { result: want_result.then_some(&mut result), how };
@@ -204,13 +198,25 @@ impl Work {
 /// A copy of a value for later.
 #[cfg(feature = "capi")]
 pub fn copy_of(value: &subpy_value) -> Result<OwnedValue> {
-    OwnedValue::copy_with(value, keep).map_err(Error::from)
+    OwnedValue::claim([value], keep, buffers::tell).map(|([copy], _)| copy).map_err(Error::from)
 }
 
 /// Copies some rows, as one TUPLE of their values, and the keyword arguments as a DICT.
 #[cfg(feature = "capi")]
 pub fn copy_rows(rows: &Rows, first: usize, count: usize, kwargs: Args) -> Result<(OwnedValue, OwnedValue)> {
-    rows.copy(first, count, kwargs, keep).map_err(Error::from)
+    rows.copy(first, count, kwargs, keep, buffers::tell).map(OwnedArgs::into_parts).map_err(Error::from)
+}
+
+/// Takes the buffers among arguments over: whoever passed them is told when they are needed no more.
+#[cfg(feature = "capi")]
+pub fn claim(args: Args) -> Result<OwnedArgs> {
+    args.to_owned(keep, buffers::tell).map_err(Error::from)
+}
+
+/// The same, of many calls.
+#[cfg(feature = "capi")]
+pub fn claim_rows(rows: Rows) -> Result<OwnedRows> {
+    rows.to_owned(keep, buffers::tell).map_err(Error::from)
 }
 
 /// A text whose size a caller chose.

@@ -19,7 +19,7 @@ use crate::python::interp::Interp;
 use crate::python::run::{self, Code};
 use crate::python::stack::{STACK_SIZE, this_stack};
 use crate::python::{hooks, loaded_api, lock};
-use crate::value::{Args, Wanted, subpy_value};
+use crate::value::{Args, Buffers, Wanted, subpy_value};
 
 /// Closes every interpreter and finalises CPython, unless something runs. Fine when it does not run.
 pub fn shutdown() -> Result<()> {
@@ -273,7 +273,7 @@ fn end_all(up: &Up, ours: &[Arc<Interpreter>], interruptibly: bool) {
         // finalize_subinterpreters).
         for id in hooks::foreign_ids().into_iter().rev() {
             let args = [subpy_value::int(id)];
-            let args = Args { items: &args, kwargs: &[] };
+            let args = Args { items: &args, kwargs: &[], buffers: Buffers::None };
             let destroy = Code::Call { callable: "_interpreters:destroy", args };
             // One that is gone by now (its creator held it) is no harm.
             let _: Result<(), _> =

@@ -232,6 +232,7 @@ api! {
         fn PyObject_Vectorcall(*mut PyObject, *const *mut PyObject, usize, *mut PyObject) -> *mut PyObject;
         fn PyVectorcall_Call(*mut PyObject, *mut PyObject, *mut PyObject) -> *mut PyObject;
         fn PyObject_GetBuffer(*mut PyObject, *mut Py_buffer, c_int) -> c_int;
+        fn PyMemoryView_FromObject(*mut PyObject) -> *mut PyObject;
         fn PyBuffer_Release(*mut Py_buffer);
         fn PyBuffer_IsContiguous(*const Py_buffer, c_char) -> c_int;
         fn PyType_GetFlags(*mut PyTypeObject) -> std::ffi::c_ulong;
@@ -368,6 +369,7 @@ api! {
         PyMethod_Type: StaticType;
         PyExc_AttributeError: ExceptionClass;
         PyExc_BaseException: ExceptionClass;
+        PyExc_BufferError: ExceptionClass;
         PyExc_Exception: ExceptionClass;
         PyExc_KeyboardInterrupt: ExceptionClass;
         PyExc_ImportError: ExceptionClass;

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::types::{PyInterpreterConfig, PyInterpreterState};
 
 use super::attach::{Entry, Outside, Pinned};
-use super::exception::Exception;
 use super::guest::{Config, Main, main, set_up_guest};
 use super::hooks::{self, Host};
 use super::host::{Ending, Hosts};
@@ -47,7 +46,7 @@ impl<'py> Scope<'py> {
     }
 
     #[inline(always)]
-    pub fn own(&self) -> &'py Own {
+    pub fn own(&self) -> &'py Arc<Own> {
         &self.interp.own
     }
 
@@ -62,6 +61,7 @@ impl<'py> Scope<'py> {
 
     /// The exception that is set, as the end of the run.
     #[cold]
+    #[inline(never)]
     pub fn failure(&self, py: Py) -> Failure {
         let _explaining = self.interp.account.as_ref().map(Counted::explains);
         self.run.failure(py, self.why())
@@ -142,9 +142,8 @@ impl Interp {
     unsafe fn new(state: *mut PyInterpreterState, id: i64) -> Interp {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let main = Main { module: ptr::null_mut(), dict: ptr::null_mut() };
-        let interrupts = Arc::default();
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed) + 1;
-        let own = Arc::<Own>::default();
+        let (own, interrupts) = (Arc::<Own>::default(), Arc::default());
         let hosts = Hosts::new(number, &own);
         // SAFETY: alive, as promised; reads one field.
         let whence = api()._PyInterpreterState_GetWhence.map_or(0, |whence| unsafe { whence(state) });
@@ -457,14 +456,18 @@ impl Interp {
         // SAFETY: attached; the reference that `set_up` took is given back once. Nobody else is in it (the caller's
         // promise), so it can end.
         unsafe {
-            self.own.give_back_all(entry.py());
-            self.sources.give_back_all(entry.py());
-            self.hosts.give_back_all(entry.py());
-            self.queues.give_back_all(entry.py());
+            self.give_back_all(entry.py());
             (entry.py().api.Py_DecRef)(self.main.module);
             entry.end_interpreter();
         }
         self.ended();
+    }
+
+    fn give_back_all(&self, py: Py) {
+        self.own.give_back_all(py);
+        self.sources.give_back_all(py);
+        self.hosts.give_back_all(py);
+        self.queues.give_back_all(py);
     }
 
     /// Host functions of a Python that goes on without the library refuse to be called.
@@ -479,6 +482,7 @@ impl Interp {
     pub fn ended(&self) {
         self.counts_no_more();
         self.hosts.end();
+        self.own.buffers.end();
         self.queues.end();
         if let Some(output) = &self.output {
             output.close();
@@ -490,19 +494,9 @@ impl Interp {
         self.close_interrupts();
         self.lift_limit();
         if let Ok(entry) = self.enter() {
-            self.own.give_back_all(entry.py());
-            self.sources.give_back_all(entry.py());
-            self.hosts.give_back_all(entry.py());
-            self.queues.give_back_all(entry.py());
+            self.give_back_all(entry.py());
             // SAFETY: as in `end`.
             unsafe { (entry.py().api.Py_DecRef)(self.main.module) }
         }
-    }
-}
-
-impl Failure {
-    /// The exception that is set, taken apart.
-    pub fn exception(py: Py) -> Failure {
-        Failure::Exception(Exception::take(py))
     }
 }

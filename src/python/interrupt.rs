@@ -6,8 +6,7 @@
 //! alone; a run that has ended is not in it, and nothing is left for the next one.
 
 use std::cell::Cell;
-use std::collections::TryReserveError;
-use std::ffi::{c_int, c_long, c_void};
+use std::ffi::c_long;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,13 +16,16 @@ use super::api::{AddPendingCall, Api, ExceptionClass};
 use super::exception::{self, Exception};
 use super::memory::{Account, Asking};
 use super::object::{Py, PyResult, Raised};
-use super::queue::Queue;
+use super::queue::Waits;
 use super::quiet::{Quiet, loud, quiet};
 use super::thread_id::this_thread;
 use super::types::{PyInterpreterState, PyThreadState};
 use super::{Failure, api, lock};
 
 mod memory;
+mod pending;
+
+use pending::pending;
 
 /// Why a run is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,7 +216,7 @@ pub struct Interrupts {
     /// How often something was wished: those that wait without the GIL look whether it has changed.
     asked: AtomicU64,
     /// The queues that its code waits at: who waits there looks when something is wished.
-    waits: Mutex<Vec<Arc<Queue>>>,
+    pub waits: Waits,
     /// There is one from the first hit until the last run that was hit has ended. Locked with the GIL alone.
     quiet: Mutex<Option<Quiet>>,
 }
@@ -234,7 +236,7 @@ impl Default for Interrupts {
             unfinished: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             asked: AtomicU64::new(0),
-            waits: Mutex::default(),
+            waits: Waits::default(),
             quiet: Mutex::default(),
         }
     }
@@ -360,7 +362,7 @@ impl Interrupts {
             return true;
         }
         self.asked.fetch_add(1, Ordering::Relaxed);
-        self.wake_waits();
+        self.waits.wake();
         match which {
             Which::Run(number) => {
                 let known = wishes.numbers.iter().any(|(known, _)| *known == number);
@@ -406,25 +408,7 @@ impl Interrupts {
     /// Something else than a wish has been left for threads that may wait at a queue.
     pub fn look_around(&self) {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        self.wake_waits();
-    }
-
-    fn wake_waits(&self) {
-        lock(&self.waits).iter().for_each(|queue| queue.wake_all());
-    }
-
-    /// Code of the interpreter waits at this queue, until what is returned is dropped.
-    pub fn waits(&self, queue: &Arc<Queue>) -> Result<Waiting<'_>, TryReserveError> {
-        let mut waits = lock(&self.waits);
-        waits.try_reserve(1)?;
-        waits.push(Arc::clone(queue));
-        Ok(Waiting { interrupts: self, queue: Arc::as_ptr(queue) })
-    }
-
-    /// The interpreter has ended; none of these comes back.
-    pub fn forget_waits(&self) {
-        let gone = std::mem::take(&mut *lock(&self.waits));
-        drop(gone);
+        self.waits.wake();
     }
 
     /// Changes when something is wished. From any thread, attached or not.
@@ -502,40 +486,6 @@ impl Interrupts {
                 _ => None,
             }
         }
-    }
-}
-
-/// One who waits at a queue.
-pub struct Waiting<'a> {
-    interrupts: &'a Interrupts,
-    queue: *const Queue,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        let mut waits = lock(&self.interrupts.waits);
-        let place = waits.iter().position(|queue| ptr::eq(Arc::as_ptr(queue), self.queue));
-        let queue = place.map(|place| waits.swap_remove(place));
-        // Not under the lock: it may be the last who has it.
-        drop(waits);
-        drop(queue);
-    }
-}
-
-/// CPython runs it once, with the GIL of the interpreter, at the latest when that ends.
-unsafe extern "C" fn pending(list: *mut c_void) -> c_int {
-    let api = api();
-    // SAFETY: the count that `interrupt` gave away. Attached.
-    unsafe {
-        let list = Arc::from_raw(list.cast::<Interrupts>());
-        lock(&list.wishes).queued = false;
-        let exception = match list.hit(api) {
-            Some(exception) => exception,
-            None if list.is_late() => api.PyExc_SystemExit,
-            None => return 0,
-        };
-        (api.PyErr_SetNone)(exception.get());
-        -1
     }
 }
 

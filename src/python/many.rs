@@ -4,6 +4,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::Failure;
+use super::buffers::revoke;
 use super::convert::{Asked, append, int, to_python};
 use super::interp::Scope;
 use super::kept::Kept;
@@ -30,6 +31,23 @@ const ROWS_A_STEP: usize = 256;
 /// Calls what is kept with one row after the other, and makes a list of what they return when it is wanted. The first
 /// failure ends it; with `collect` only those do that no `except Exception` would catch.
 pub fn call_many(
+    py: Py,
+    scope: &Scope,
+    kept: &Arc<Kept>,
+    rows: Rows,
+    wanted: Wanted,
+    collect: Option<&mut Collect>,
+) -> Result<(), Box<Failure>> {
+    let claims = rows.buffers().claims();
+    let called = call_all(py, scope, kept, rows, wanted, collect);
+    match claims.map_or(0, |claims| revoke(py, claims)) {
+        0 => called,
+        used => called.and(Err(Failure::Lent(used).into())),
+    }
+}
+
+#[inline(always)]
+fn call_all(
     py: Py,
     scope: &Scope,
     kept: &Arc<Kept>,
@@ -127,7 +145,7 @@ fn is_exception(py: Py) -> bool {
 /// Calls of one callable.
 struct Calls<'py, 'a> {
     py: Py<'py>,
-    own: &'a Own,
+    own: &'a Arc<Own>,
     callable: &'a Obj<'py>,
     /// One that the callee may use, and those of the arguments.
     places: &'a mut [*mut PyObject],

@@ -23,6 +23,12 @@ const LARGE: usize = 64 * 1024;
 /// At least so much lies between the limit and the end of everything.
 const LEAST_BEYOND: u64 = 64 << 20;
 
+/// What a run gets beyond the end, because it may be the one that gives memory back; all of them together; and text of
+/// exceptions.
+const FOR_A_RUN: u64 = 1 << 20;
+const FOR_RUNS: u64 = 64 << 20;
+const FOR_TEXT: u64 = 8 << 20;
+
 /// Code that has been told of the limit gets at least so much to clean up, before it is told again.
 const LEAST_STEP: u64 = 1 << 20;
 
@@ -49,6 +55,29 @@ struct Asks {
     /// Of the interpreter that has the account.
     runs: Option<Arc<Interrupts>>,
     who: Option<Asking>,
+    /// How far beyond the end it has come, and how many runs had begun then.
+    beyond: u64,
+    begun: u64,
+}
+
+impl Asks {
+    const fn of(runs: Option<Arc<Interrupts>>) -> Asks {
+        Asks { runs, who: None, beyond: 0, begun: 0 }
+    }
+
+    fn begun(&self) -> u64 {
+        self.runs.as_ref().map_or(0, |runs| runs.begun())
+    }
+
+    /// What may be used beyond the end, when so much is.
+    fn allowed_beyond(&mut self, used: u64) -> u64 {
+        let begun = self.begun();
+        if begun != self.begun {
+            self.begun = begun;
+            self.beyond = used.saturating_add(FOR_A_RUN).min(FOR_RUNS);
+        }
+        self.beyond
+    }
 }
 
 /// Who went beyond the limit.
@@ -192,7 +221,7 @@ impl Account {
             limit: AtomicU64::new(NO_LIMIT),
             next: AtomicU64::new(NO_LIMIT),
             refused: AtomicU64::new(0),
-            asks: Mutex::new(Asks { runs: None, who: None }),
+            asks: Mutex::new(Asks::of(None)),
             explaining: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
         }
@@ -211,7 +240,7 @@ impl Account {
 
     /// From now on what this interpreter asks for is booked here.
     pub(super) fn is_of(&'static self, interp: *mut PyInterpreterState, runs: &Arc<Interrupts>) -> bool {
-        *locked(&self.asks) = Asks { runs: Some(Arc::clone(runs)), who: None };
+        *locked(&self.asks) = Asks::of(Some(Arc::clone(runs)));
         let mut all = locked(&COUNTING);
         if all.try_reserve(1).is_err() {
             return false;
@@ -231,7 +260,7 @@ impl Account {
 
     /// Nobody asks any more. What is booked here may go later.
     pub(super) fn close(&'static self) {
-        let asks = std::mem::replace(&mut *locked(&self.asks), Asks { runs: None, who: None });
+        let asks = std::mem::replace(&mut *locked(&self.asks), Asks::of(None));
         drop(asks);
         self.closed.store(true, Ordering::SeqCst);
         if self.used.load(Ordering::SeqCst) == 0 {
@@ -276,11 +305,21 @@ impl Account {
     fn allows_beyond(&self, size: usize, after: u64) -> bool {
         let limit = self.limit.load(Ordering::Relaxed);
         let end = limit.saturating_add(limit.max(LEAST_BEYOND));
-        let allowed = (size < LARGE || self.explaining.load(Ordering::Relaxed) > 0) && after <= end;
+        let explaining = self.explaining.load(Ordering::Relaxed) > 0;
+        let allowed = match after.checked_sub(end) {
+            None | Some(0) => size < LARGE || explaining,
+            Some(beyond) if explaining => beyond <= FOR_RUNS + FOR_TEXT,
+            Some(beyond) => size < LARGE && self.allows_at_the_end(beyond, end),
+        };
         if !allowed {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
         allowed
+    }
+
+    fn allows_at_the_end(&self, beyond: u64, end: u64) -> bool {
+        let used = self.used.load(Ordering::Relaxed).saturating_sub(end);
+        unless_locked(&self.asks).is_some_and(|mut asks| beyond <= asks.allowed_beyond(used))
     }
 
     /// Until this is dropped, large blocks are not refused at the limit.
@@ -324,7 +363,7 @@ impl Account {
         let limit = self.limit.load(Ordering::Relaxed);
         self.next.store(used.saturating_add((limit / 16).max(LEAST_STEP)), Ordering::Relaxed);
         if let Some(mut asks) = unless_locked(&self.asks) {
-            let begun = asks.runs.as_ref().map_or(0, |runs| runs.begun());
+            let begun = asks.begun();
             asks.who = Some(Asking { thread: this_thread(), begun });
         }
         ASKED.store(true, Ordering::SeqCst);

@@ -22,6 +22,7 @@
 //! | `sources` | the source of what was run, for tracebacks |
 //! | `names` | names as Python strings |
 //! | `kept` | objects that prepared functions hold |
+//! | `buffers` | the host's memory in Python |
 //! | `own` | all of these that conversions need |
 //! | `host` | Python objects that call the host |
 //! | `convert` | values from and to Python objects |
@@ -37,6 +38,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 pub mod api;
 mod arenas;
 pub mod attach;
+pub mod buffers;
 mod chunks;
 pub mod clock;
 pub mod closing;
@@ -130,6 +132,8 @@ pub enum Failure {
     NotCreated(String),
     /// A guest is running something in it, past the library.
     Running,
+    /// So many views are left of what was lent for the run.
+    Lent(usize),
     /// A prepared function that was freed.
     Freed,
     NoMemory,
@@ -138,6 +142,11 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The exception that is set, taken apart.
+    pub fn exception(py: object::Py) -> Failure {
+        Failure::Exception(Exception::take(py))
+    }
+
     /// For `ok_or_else`: with `ok_or` every success has to drop a failure.
     #[cold]
     fn no_memory() -> Failure {

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::buffers::Buffers;
 use super::convert::Classes;
 use super::kept::KeptObjects;
 use super::names::Names;
@@ -13,6 +14,8 @@ pub struct Own {
     pub names: Names,
     /// What prepared functions hold.
     pub kept: KeptObjects,
+    /// The host's memory.
+    pub buffers: Buffers,
     pub classes: Classes,
     /// What has no kind of its own goes out as a tagged value.
     tagged: AtomicBool,
@@ -33,6 +36,7 @@ impl Own {
     pub fn give_back_all(&self, py: Py) {
         self.kept.give_back_all(py);
         self.names.give_back_all(py);
+        self.buffers.give_back_all(py);
         self.classes.give_back_all(py);
     }
 }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use super::types::PyCompilerFlags;
 
 use super::Failure;
+use super::buffers::revoke;
 use super::convert::{self, from_python, to_python};
 use super::dedent::dedent;
 use super::interp::Scope;
 use super::kept::Kept;
 use super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised, cut};
 use super::sources::{Source, Sources, line_of};
-use crate::value::{Args, Wanted, subpy_pair};
+use crate::value::{Args, Buffers, Claims, Wanted, subpy_pair};
 
 /// Include/cpython/compile.h: the source is a str, so a coding cookie says nothing.
 const PYCF_IGNORE_COOKIE: i32 = 0x0800;
@@ -36,14 +37,17 @@ pub fn run(py: Py, scope: &Scope, code: Code, wanted: Wanted) -> Result<(), Box<
 pub fn run_in_line(py: Py, scope: &Scope, code: Code, wanted: Wanted) -> Result<(), Box<Failure>> {
     let result = match code {
         Code::Call { callable, args } => match resolve(py, scope, callable) {
-            Ok(found) => convert::call(py, scope.own(), &found, args),
+            Ok(found) => {
+                let result = convert::call(py, scope.own(), &found, args);
+                return convert_result(py, scope, result, wanted, args.buffers);
+            }
             Err(Raised) => return Err(not_found(py, scope, callable).into()),
         },
         Code::Function { kept, args } => return call_function(py, scope, kept, args, wanted),
         Code::Exec { source, filename, keep_indent } => return exec(py, scope, source, filename, keep_indent),
         Code::Eval { expression, filename } => Ok(eval(py, scope, expression, filename)?),
     };
-    convert_result(py, scope, result, wanted)
+    convert_result(py, scope, result, wanted, Buffers::None)
 }
 
 #[inline(never)]
@@ -72,15 +76,44 @@ pub fn call_function(py: Py, scope: &Scope, kept: &Kept, args: Args, wanted: Wan
         Ok(callable) => convert::call(py, scope.own(), &callable, args),
         Err(Raised) => Err(Raised),
     };
-    convert_result(py, scope, result, wanted)
+    convert_result(py, scope, result, wanted, args.buffers)
 }
 
 #[inline(always)]
-fn convert_result(py: Py, scope: &Scope, result: PyResult<Obj>, wanted: Wanted) -> Result<(), Box<Failure>> {
+fn convert_result(
+    py: Py,
+    scope: &Scope,
+    result: PyResult<Obj>,
+    wanted: Wanted,
+    buffers: Buffers,
+) -> Result<(), Box<Failure>> {
+    if let Some(claims) = buffers.claims() {
+        return convert_last(py, scope, result, wanted, claims);
+    }
     match (result, wanted.result) {
         (Err(Raised), _) => Err(raised(py, scope).into()),
         (Ok(object), Some(result)) => from_python(py, scope, &object, wanted.how, result),
         (Ok(_), None) => Ok(()),
+    }
+}
+
+/// The same when buffers were passed: those that were lent are taken back when nothing of the run is left.
+#[cold]
+fn convert_last(
+    py: Py,
+    scope: &Scope,
+    result: PyResult<Obj>,
+    wanted: Wanted,
+    claims: &Claims,
+) -> Result<(), Box<Failure>> {
+    let converted = match (result, wanted.result) {
+        (Err(Raised), _) => Err(raised(py, scope).into()),
+        (Ok(object), Some(result)) => from_python(py, scope, &object, wanted.how, result),
+        (Ok(_), None) => Ok(()),
+    };
+    match revoke(py, claims) {
+        0 => converted,
+        used => converted.and(Err(Failure::Lent(used).into())),
     }
 }
 

@@ -10,13 +10,14 @@ pub use own::*;
 pub use pyo3_ffi::{
     _frozen, METH_KEYWORDS, METH_NOARGS, METH_O, METH_VARARGS, Py_CONSTANT_FALSE, Py_CONSTANT_TRUE, Py_READONLY,
     Py_RELATIVE_OFFSET, Py_T_OBJECT_EX, Py_T_PYSSIZET, Py_TPFLAGS_BASETYPE, Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    Py_TPFLAGS_HAVE_VECTORCALL, Py_TPFLAGS_IMMUTABLETYPE, Py_buffer, Py_eval_input, Py_file_input, Py_ssize_t,
-    Py_tp_call, Py_tp_dealloc, Py_tp_descr_get, Py_tp_free, Py_tp_members, Py_tp_methods, Py_tp_repr, Py_tp_token,
-    PyBUF_FULL_RO, PyBUF_SIMPLE, PyCFunction, PyCapsule_Destructor, PyCompilerFlags, PyFrameObject, PyInitConfig,
-    PyInterpreterConfig, PyInterpreterConfig_OWN_GIL, PyInterpreterConfig_SHARED_GIL, PyInterpreterState,
-    PyMemAllocatorDomain, PyMemAllocatorEx, PyMemberDef, PyMethodDef, PyMethodDefPointer, PyObject,
-    PyObjectArenaAllocator, PyStatus, PyThreadState, PyType_Slot, PyType_Spec, PyTypeObject, PyUnicodeWriter,
-    vectorcallfunc,
+    Py_TPFLAGS_HAVE_VECTORCALL, Py_TPFLAGS_IMMUTABLETYPE, Py_bf_getbuffer, Py_bf_releasebuffer, Py_buffer,
+    Py_eval_input, Py_file_input, Py_ssize_t, Py_tp_call, Py_tp_dealloc, Py_tp_descr_get, Py_tp_free, Py_tp_members,
+    Py_tp_methods, Py_tp_repr, Py_tp_token, PyBUF_ANY_CONTIGUOUS, PyBUF_C_CONTIGUOUS, PyBUF_F_CONTIGUOUS, PyBUF_FORMAT,
+    PyBUF_FULL_RO, PyBUF_ND, PyBUF_SIMPLE, PyBUF_STRIDES, PyBUF_WRITABLE, PyCFunction, PyCapsule_Destructor,
+    PyCompilerFlags, PyFrameObject, PyInitConfig, PyInterpreterConfig, PyInterpreterConfig_OWN_GIL,
+    PyInterpreterConfig_SHARED_GIL, PyInterpreterState, PyMemAllocatorDomain, PyMemAllocatorEx, PyMemberDef,
+    PyMethodDef, PyMethodDefPointer, PyObject, PyObjectArenaAllocator, PyStatus, PyThreadState, PyType_Slot,
+    PyType_Spec, PyTypeObject, PyUnicodeWriter, vectorcallfunc,
 };
 #[cfg(test)]
 pub const PYMEM_DOMAIN_RAW: PyMemAllocatorDomain = PyMemAllocatorDomain::PYMEM_DOMAIN_RAW;
@@ -101,6 +102,13 @@ mod own {
         pub internal: *mut c_void,
     }
     pub const PyBUF_SIMPLE: c_int = 0;
+    pub const PyBUF_WRITABLE: c_int = 1;
+    pub const PyBUF_FORMAT: c_int = 4;
+    pub const PyBUF_ND: c_int = 8;
+    pub const PyBUF_STRIDES: c_int = 0x18;
+    pub const PyBUF_C_CONTIGUOUS: c_int = 0x38;
+    pub const PyBUF_F_CONTIGUOUS: c_int = 0x58;
+    pub const PyBUF_ANY_CONTIGUOUS: c_int = 0x98;
     pub const PyBUF_FULL_RO: c_int = 0x11c;
 
     // Include/methodobject.h
@@ -148,6 +156,8 @@ mod own {
     pub const Py_TPFLAGS_HAVE_VECTORCALL: c_ulong = 1 << 11;
 
     // Include/typeslots.h
+    pub const Py_bf_getbuffer: c_int = 1;
+    pub const Py_bf_releasebuffer: c_int = 2;
     pub const Py_tp_call: c_int = 50;
     pub const Py_tp_dealloc: c_int = 52;
     pub const Py_tp_descr_get: c_int = 54;

@@ -1,8 +1,9 @@
 //! Values in the form that `python` reads and writes: one block of memory.
 
+use super::queue::Queue;
 use super::to_rust::WrongType;
-use super::value::Value;
-use crate::manager::{Error, Kind, Result};
+use super::value::{Tag, Value};
+use crate::manager::{self, Error, Kind, Result};
 use crate::value::{
     BIGINT, BYTES, Builder, DICT, LIST, MAX_DEPTH, OwnedValue, STR, TUPLE, ValueRef, View, subpy_value,
 };
@@ -19,16 +20,15 @@ pub(super) fn encode(root: Value) -> Result<OwnedValue> {
 
 fn copy(root: &Value) -> Result<OwnedValue> {
     let no_memory = || Error::from(Kind::NoMemory);
-    let mut builder = match root {
-        Value::Tuple(_) | Value::List(_) | Value::Dict(_) => Builder::new(),
-        _ => Builder::of_bytes(),
-    };
+    let (untagged, _) = untag(root)?;
+    let mut builder = if is_container(untagged) { Builder::new() } else { Builder::of_bytes() };
     let mut encoded_root = subpy_value::none();
     // What is still to do: where it goes in the block (None: the root), and how deep it is.
     let mut pending = vec![(None, root, 0)];
     while let Some((place, value, depth)) = pending.pop() {
+        let (value, tag) = untag(value)?;
         // The root is the arguments, and no level of any of them.
-        if depth > MAX_DEPTH && matches!(value, Value::Tuple(_) | Value::List(_) | Value::Dict(_)) {
+        if depth > MAX_DEPTH && is_container(value) {
             return Err(Kind::InvalidArgument(format!("a value is nested deeper than {MAX_DEPTH} levels")).into());
         }
         let mut bytes = |kind, bytes: &[u8]| {
@@ -43,6 +43,7 @@ fn copy(root: &Value) -> Result<OwnedValue> {
             Value::BigInt(text) => bytes(BIGINT, text.as_bytes())?,
             Value::Str(text) => bytes(STR, text.as_bytes())?,
             Value::Bytes(data) => bytes(BYTES, data)?,
+            Value::Queue(queue) => manager::append_queue(&queue.0, &mut builder).ok_or_else(no_memory)?,
             Value::Tuple(items) | Value::List(items) => {
                 let start = builder.array(items.len()).ok_or_else(no_memory)?;
                 let place = |index| Some(start + index * size_of::<subpy_value>());
@@ -59,13 +60,41 @@ fn copy(root: &Value) -> Result<OwnedValue> {
                 pending.extend(elements.map(|(index, element)| (place(index), element, depth + 1)));
                 subpy_value::at_offset(DICT, start, pairs.len())
             }
+            Value::Tagged(..) => subpy_value::none(), // `untag` has refused it
         };
+        let encoded = subpy_value { flags: tag, ..encoded };
         match place {
             Some(at) => builder.write(at, encoded),
             None => encoded_root = encoded,
         }
     }
     builder.finish(encoded_root).ok_or_else(no_memory)
+}
+
+/// The value without its tag, and that, or 0. More than one is too many.
+fn untag(value: &Value) -> Result<(&Value, u32)> {
+    match value {
+        Value::Tagged(_, inner) if matches!(**inner, Value::Tagged(..)) => {
+            Err(Kind::InvalidArgument("a value has more than one tag".into()).into())
+        }
+        Value::Tagged(tag, inner) => Ok((inner, *tag as u32)),
+        _ => Ok((value, 0)),
+    }
+}
+
+fn is_container(value: &Value) -> bool {
+    matches!(value, Value::Tuple(_) | Value::List(_) | Value::Dict(_))
+}
+
+/// The value with the tag that it has in the block.
+fn tagged(of: ValueRef, value: Value) -> Result<Value> {
+    match of.tag() {
+        0 => Ok(value),
+        tag => match Tag::of(tag) {
+            Some(tag) => Ok(Value::Tagged(tag, Box::new(value))),
+            None => Err(WrongType::new(format!("tag {tag} is not known")).into()),
+        },
+    }
 }
 
 /// A container whose elements are being decoded.
@@ -96,8 +125,13 @@ pub(super) fn decode(root: ValueRef) -> Result<Value> {
                 }
                 container(next, Vec::new())?
             }
+            View::Queue(handle) => match manager::find_queue(handle) {
+                Some(queue) => Value::Queue(Queue(queue)),
+                None => return Err(Kind::NotFound("a queue in a value was freed".into()).into()),
+            },
             View::Unknown(kind) => return Err(WrongType::new(format!("kind {kind} is not known")).into()),
         };
+        done = tagged(next, done)?;
         // Into the innermost container; when that is complete, it goes into the next one.
         loop {
             let Some(mut top) = open.pop() else { return Ok(done) };
@@ -108,7 +142,7 @@ pub(super) fn decode(root: ValueRef) -> Result<Value> {
                 open.push(top);
                 break;
             }
-            done = container(top.container, top.elements)?;
+            done = tagged(top.container, container(top.container, top.elements)?)?;
         }
     }
 }
@@ -166,6 +200,11 @@ mod tests {
             (Value::Tuple(vec![Value::None]), Value::BigInt("-0x1ffffffffffffffffff".into())),
             (Value::Bool(true), Value::Float(-0.0)),
         ]));
+        let tagged = |tag, value| Value::Tagged(tag, Box::new(value));
+        round_trip(&tagged(Tag::Decimal, "1.50".into()));
+        round_trip(&tagged(Tag::Set, Value::List(vec![tagged(Tag::FrozenSet, Value::Tuple(vec![])), Value::None])));
+        let twice = tagged(Tag::Date, tagged(Tag::Date, "2026-01-01".into()));
+        assert!(matches!(encode(Value::List(vec![twice])), Err(Error { kind: Kind::InvalidArgument(_), .. })));
     }
 
     #[test]

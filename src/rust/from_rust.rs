@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use super::queue::Queue;
 use super::value::Value;
 
 macro_rules! from_small_int {
@@ -53,6 +54,8 @@ from_simple! {
     Cow<'_, str>: text => Value::Str(text.into_owned());
     char: letter => Value::Str(letter.into());
     &Value: value => value.clone();
+    Queue: queue => Value::Queue(queue);
+    &Queue: queue => Value::Queue(queue.clone());
 }
 
 /// None

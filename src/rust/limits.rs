@@ -88,6 +88,11 @@ impl Limits {
         Limits { abandon, ..self }
     }
 
+    pub(super) fn to_wait(&self) -> manager::Wait {
+        let limits = self.to_manager();
+        manager::Wait { limit: limits.timeout, cancel: limits.cancel }
+    }
+
     pub(super) fn to_manager(&self) -> manager::Limits {
         let cancel = self.cancel.as_ref().map(|cancel| Arc::clone(&cancel.0));
         manager::Limits { timeout: self.timeout, cancel, abandon: None }

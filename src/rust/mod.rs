@@ -11,6 +11,7 @@
 //! | `session` | threads that stay in an interpreter from run to run |
 //! | `thread` | runs on threads of their own |
 //! | `pool` | interpreters that take tasks from a queue |
+//! | `queue` | queues between the program and interpreters |
 //! | `limits` | time limits and cancelling |
 //! | `options` | how interpreters and CPython are started |
 //! | `value` | values |
@@ -32,6 +33,7 @@ mod many;
 mod options;
 mod output;
 mod pool;
+mod queue;
 mod runtime;
 #[cfg(feature = "serde")]
 mod serde;
@@ -48,13 +50,14 @@ pub use interpreter::{Interpreter, find, get_current, get_main, list_all};
 pub use limits::{Cancel, Limited, Limits};
 pub use output::Stream;
 pub use pool::{Outcome, Pool, PoolMap, PoolOptions, TaskOptions, Tasks};
+pub use queue::Queue;
 pub use runtime::{init, python_library, python_version, shutdown, shutdown_with, version};
 #[cfg(feature = "serde")]
 pub use serde::{Serde, from_value, to_value};
 pub use session::Session;
 pub use thread::Thread;
 pub use to_rust::{FromValue, WrongType};
-pub use value::Value;
+pub use value::{Tag, Value};
 
 use crate::manager::{Kind, Result, forked};
 

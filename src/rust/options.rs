@@ -107,6 +107,13 @@ impl Config {
         Config { count_memory, ..self }
     }
 
+    /// Sets, complex numbers, dates and times, decimals, UUIDs, enums and dataclasses come out as
+    /// [`Value::Tagged`](crate::Value::Tagged).
+    #[must_use]
+    pub fn tagged_values(self, tagged_values: bool) -> Config {
+        Config { tagged_values, ..self }
+    }
+
     /// Folders to put in front of `sys.path`, instead of those that were given before.
     #[must_use]
     pub fn path<T: Into<String>>(self, folders: impl IntoIterator<Item = T>) -> Config {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash};
 
+use super::queue::Queue;
 use super::value::Value;
 use crate::manager::{Error, Kind};
 
@@ -149,6 +150,15 @@ to_int! {
                 Value::Bytes(bytes) => Ok(bytes),
                 other => Err(WrongType::expected("bytes", &other)),
             }
+        }
+    }
+}
+
+impl FromValue for Queue {
+    fn from_value(value: Value) -> Result<Queue, WrongType> {
+        match value {
+            Value::Queue(queue) => Ok(queue),
+            other => Err(WrongType::expected("Queue", &other)),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Values.
 
+use super::queue::Queue;
+
 /// A value that crosses between Rust and Python, always as a copy.
 ///
 /// None, bool, int, float, str, bytes, tuple, list and dict cross exactly, in both directions. What Python returns
@@ -17,6 +19,7 @@
 /// | tuple | tuples of up to eight |
 /// | list | [`Vec`], arrays, `Box<[T]>`; to Python also slices |
 /// | dict | [`HashMap`], [`BTreeMap`]; [`Value::Dict`] keeps the order |
+/// | `subpy_queues.Queue` | [`Queue`] |
 ///
 /// [`HashMap`]: std::collections::HashMap
 /// [`BTreeMap`]: std::collections::BTreeMap
@@ -66,6 +69,79 @@ pub enum Value {
     List(Vec<Value>),
     /// dict, in insertion order
     Dict(Vec<(Value, Value)>),
+    /// what has no variant of its own, as the value that the tag says. Results have them only in interpreters with
+    /// [`Config::tagged_values`](crate::Config::tagged_values)
+    Tagged(Tag, Box<Value>),
+    /// a queue: the same one, and no copy
+    Queue(Queue),
+}
+
+/// What a [`Value::Tagged`] is, and in which form its value is then.
+///
+/// docs/values.md says what is exact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Tag {
+    /// set: a list
+    Set = 1,
+    /// frozenset: a tuple
+    FrozenSet = 2,
+    /// complex: a tuple of two floats
+    Complex = 3,
+    /// `datetime.date`: a str, ISO 8601
+    Date = 4,
+    /// `datetime.time`: a str, ISO 8601
+    Time = 5,
+    /// `datetime.datetime`: a str, ISO 8601
+    DateTime = 6,
+    /// `datetime.timedelta`: a tuple of three ints: days, seconds, microseconds
+    TimeDelta = 7,
+    /// `decimal.Decimal`: a str
+    Decimal = 8,
+    /// `uuid.UUID`: a str
+    Uuid = 9,
+    /// a member of an Enum: a tuple of `module:qualname`, its name and its value
+    Enum = 10,
+    /// an instance of a dataclass: a dict of its fields, behind `__class__`, which is `module:qualname`
+    Dataclass = 11,
+}
+
+impl Tag {
+    const ALL: [Tag; 11] = [
+        Tag::Set,
+        Tag::FrozenSet,
+        Tag::Complex,
+        Tag::Date,
+        Tag::Time,
+        Tag::DateTime,
+        Tag::TimeDelta,
+        Tag::Decimal,
+        Tag::Uuid,
+        Tag::Enum,
+        Tag::Dataclass,
+    ];
+
+    /// The tag of that number.
+    pub(super) fn of(number: u32) -> Option<Tag> {
+        Tag::ALL.into_iter().find(|tag| *tag as u32 == number)
+    }
+
+    /// The name of the type in Python.
+    fn type_name(self) -> &'static str {
+        match self {
+            Tag::Set => "set",
+            Tag::FrozenSet => "frozenset",
+            Tag::Complex => "complex",
+            Tag::Date => "date",
+            Tag::Time => "time",
+            Tag::DateTime => "datetime",
+            Tag::TimeDelta => "timedelta",
+            Tag::Decimal => "Decimal",
+            Tag::Uuid => "UUID",
+            Tag::Enum => "Enum",
+            Tag::Dataclass => "dataclass",
+        }
+    }
 }
 
 impl Value {
@@ -92,6 +168,8 @@ impl Value {
             Value::Tuple(_) => "tuple",
             Value::List(_) => "list",
             Value::Dict(_) => "dict",
+            Value::Tagged(tag, _) => tag.type_name(),
+            Value::Queue(_) => "Queue",
         }
     }
 
@@ -102,6 +180,7 @@ impl Value {
             match value {
                 Value::Tuple(items) | Value::List(items) => pending.extend(items),
                 Value::Dict(pairs) => pending.extend(pairs.into_iter().flat_map(|(key, value)| [key, value])),
+                Value::Tagged(_, value) => pending.push(*value),
                 _ => {}
             }
         }
@@ -117,7 +196,7 @@ mod tests {
         let nested = (0..1_000_000).fold(Value::Int(1), |inner, level| match level % 3 {
             0 => Value::List(vec![Value::None, inner]),
             1 => Value::Tuple(vec![inner]),
-            _ => Value::Dict(vec![(Value::None, inner)]),
+            _ => Value::Tagged(Tag::Set, Box::new(Value::Dict(vec![(Value::None, inner)]))),
         });
         nested.take_apart();
     }

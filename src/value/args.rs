@@ -2,8 +2,7 @@
 
 use super::check::{self, check_len, check_names, check_untagged, is_plain};
 use super::view::ValueRef;
-use super::{DICT, NONE, OwnedValue, TUPLE, slice, subpy_pair, subpy_value};
-use super::{Keep, NotCopied};
+use super::{Claims, DICT, Keep, NONE, NotCopied, OwnedValue, TUPLE, Tell, slice, subpy_pair, subpy_value};
 
 /// Arguments that were checked: every kind is known, every pointer and length makes sense, text is UTF-8.
 #[derive(Clone, Copy)]
@@ -11,6 +10,58 @@ pub struct Args<'a> {
     pub items: &'a [subpy_value],
     /// Keyword arguments: NULL, or a DICT whose keys are STR.
     pub kwargs: &'a [subpy_pair],
+    pub buffers: Buffers<'a>,
+}
+
+/// The buffers that are among values.
+#[derive(Clone, Copy)]
+pub enum Buffers<'a> {
+    None,
+    /// The host's, still.
+    Passed,
+    Claimed(&'a Claims),
+}
+
+impl<'a> Buffers<'a> {
+    fn passed(some: bool) -> Buffers<'static> {
+        if some { Buffers::Passed } else { Buffers::None }
+    }
+
+    /// Those that were claimed.
+    #[inline(always)]
+    pub fn claims(self) -> Option<&'a Claims> {
+        match self {
+            Buffers::Claimed(claims) => Some(claims),
+            Buffers::None | Buffers::Passed => None,
+        }
+    }
+
+    /// There are some, and they are still the host's.
+    #[cfg(feature = "capi")]
+    #[inline(always)]
+    pub fn are_passed(self) -> bool {
+        matches!(self, Buffers::Passed)
+    }
+}
+
+/// Arguments in memory of their own, and the buffers among them.
+pub struct OwnedArgs {
+    /// A TUPLE and a DICT.
+    items: OwnedValue,
+    kwargs: OwnedValue,
+    claims: Claims,
+}
+
+impl OwnedArgs {
+    /// The TUPLE and the DICT.
+    #[cfg(feature = "capi")]
+    pub fn into_parts(self) -> (OwnedValue, OwnedValue) {
+        (self.items, self.kwargs)
+    }
+
+    pub fn args(&self) -> Args<'_> {
+        Args { buffers: Buffers::Claimed(&self.claims), ..Args::of(&self.items, &self.kwargs) }
+    }
 }
 
 impl<'a> Args<'a> {
@@ -20,7 +71,7 @@ impl<'a> Args<'a> {
         assert!(items.kind == TUPLE && kwargs.kind == DICT, "the kinds of arguments");
         // SAFETY: an owned value is complete, lives as long as it is borrowed, and these are of the kinds that are
         // read.
-        unsafe { Args { items: items.items(), kwargs: kwargs.pairs() } }
+        unsafe { Args { items: items.items(), kwargs: kwargs.pairs(), buffers: Buffers::None } }
     }
 
     /// The same, when nothing is known of what they hold.
@@ -41,11 +92,13 @@ impl<'a> Args<'a> {
         self.kwargs.iter().map(|pair| (unsafe { pair.key.text() }, ValueRef::of_checked(&pair.value)))
     }
 
-    /// Copies them into memory of their own, as a TUPLE and a DICT.
-    pub fn to_owned(self, keep: Keep) -> Result<(OwnedValue, OwnedValue), NotCopied> {
+    /// Copies them into memory of their own. The buffers among them are claimed, also when this fails: the host is
+    /// told when they are its own again.
+    pub fn to_owned(self, keep: Keep, tell: Tell) -> Result<OwnedArgs, NotCopied> {
         let items = subpy_value::pointing(TUPLE, self.items.as_ptr().cast(), self.items.len());
         let kwargs = subpy_value::pointing(DICT, self.kwargs.as_ptr().cast(), self.kwargs.len());
-        Ok((OwnedValue::copy_with(&items, keep)?, OwnedValue::copy_with(&kwargs, keep)?))
+        let ([items, kwargs], claims) = OwnedValue::claim([&items, &kwargs], keep, tell)?;
+        Ok(OwnedArgs { items, kwargs, claims })
     }
 
     /// # Safety
@@ -57,7 +110,7 @@ impl<'a> Args<'a> {
             // SAFETY: promised by the caller.
             let items: &[subpy_value] = unsafe { slice(items, len) };
             if items.iter().all(is_plain) {
-                return Ok(Args { items, kwargs: &[] });
+                return Ok(Args { items, kwargs: &[], buffers: Buffers::None });
             }
         }
         // SAFETY: as above.
@@ -71,24 +124,44 @@ impl<'a> Args<'a> {
         check_len::<subpy_value>(len).map_err(|reason| format!("args: {reason}"))?;
         // SAFETY: promised by the caller; a wrong pointer or length cannot be told from a right one.
         let items: &[subpy_value] = unsafe { slice(items, len) };
+        let mut some = false;
         for (index, item) in items.iter().enumerate() {
             if !is_plain(item) {
                 // SAFETY: as above.
-                unsafe { check::check(item) }.map_err(|bad| bad.at(&format!("args[{index}]")))?;
+                some |= unsafe { check::check(item) }.map_err(|bad| bad.at(&format!("args[{index}]")))?;
             }
         }
         if kwargs.is_null() {
-            return Ok(Args { items, kwargs: &[] });
+            return Ok(Args { items, kwargs: &[], buffers: Buffers::passed(some) });
         }
         // SAFETY: not NULL, promised by the caller.
         let kwargs = unsafe { &*kwargs };
         if kwargs.kind == NONE {
             check_untagged(kwargs).map_err(|reason| format!("kwargs: {reason}"))?;
-            return Ok(Args { items, kwargs: &[] });
+            return Ok(Args { items, kwargs: &[], buffers: Buffers::passed(some) });
         }
         // SAFETY: as above.
-        let kwargs = unsafe { check_names(kwargs, "kwargs")? };
-        Ok(Args { items, kwargs })
+        let (kwargs, more) = unsafe { check_names(kwargs, "kwargs")? };
+        Ok(Args { items, kwargs, buffers: Buffers::passed(some || more) })
+    }
+}
+
+/// Rows in memory of their own, and the buffers in them.
+#[cfg(feature = "capi")]
+pub struct OwnedRows {
+    /// A TUPLE.
+    values: OwnedValue,
+    count: usize,
+    width: usize,
+    claims: Claims,
+}
+
+#[cfg(feature = "capi")]
+impl OwnedRows {
+    pub fn rows(&self) -> Rows<'_> {
+        // SAFETY: an owned value is complete.
+        let values = unsafe { self.values.as_value().items() };
+        Rows { values, count: self.count, width: self.width, buffers: Buffers::Claimed(&self.claims) }
     }
 }
 
@@ -98,6 +171,7 @@ pub struct Rows<'a> {
     values: &'a [subpy_value],
     count: usize,
     width: usize,
+    buffers: Buffers<'a>,
 }
 
 impl<'a> Rows<'a> {
@@ -114,14 +188,15 @@ impl<'a> Rows<'a> {
         }
         // SAFETY: promised by the caller.
         let values: &[subpy_value] = unsafe { slice(values, all) };
+        let mut some = false;
         for (index, value) in values.iter().enumerate() {
             if !is_plain(value) {
                 let place = || format!("rows[{}][{}]", index / width, index % width);
                 // SAFETY: as above.
-                unsafe { check::check(value) }.map_err(|bad| bad.at(&place()))?;
+                some |= unsafe { check::check(value) }.map_err(|bad| bad.at(&place()))?;
             }
         }
-        Ok(Rows { values, count, width })
+        Ok(Rows { values, count, width, buffers: Buffers::passed(some) })
     }
 
     /// The rows of an owned TUPLE of all their values, of which nothing is known yet.
@@ -130,6 +205,20 @@ impl<'a> Rows<'a> {
         assert!(values.kind == TUPLE && Some(values.len) == count.checked_mul(width), "as many values as there are");
         // SAFETY: an owned value is complete.
         unsafe { Rows::check(values.items().as_ptr(), count, width) }
+    }
+
+    /// The buffers in all of them.
+    #[inline(always)]
+    pub fn buffers(&self) -> Buffers<'a> {
+        self.buffers
+    }
+
+    /// As [`Args::to_owned`].
+    #[cfg(feature = "capi")]
+    pub fn to_owned(self, keep: Keep, tell: Tell) -> Result<OwnedRows, NotCopied> {
+        let values = subpy_value::pointing(TUPLE, self.values.as_ptr().cast(), self.values.len());
+        let ([values], claims) = OwnedValue::claim([&values], keep, tell)?;
+        Ok(OwnedRows { values, count: self.count, width: self.width, claims })
     }
 
     /// How many rows there are.
@@ -149,9 +238,10 @@ impl<'a> Rows<'a> {
         count: usize,
         kwargs: Args,
         keep: Keep,
-    ) -> Result<(OwnedValue, OwnedValue), NotCopied> {
+        tell: Tell,
+    ) -> Result<OwnedArgs, NotCopied> {
         let items = &self.values[first * self.width..][..count * self.width];
-        Args { items, kwargs: kwargs.kwargs }.to_owned(keep)
+        Args { items, kwargs: kwargs.kwargs, buffers: Buffers::None }.to_owned(keep, tell)
     }
 
     #[inline]

@@ -7,7 +7,7 @@ use std::ptr::{self, NonNull};
 use super::check::is_plain;
 use super::tag::TAG_BITS;
 use super::text::copy_text;
-use super::{BLOCK_HEADER, BlockHeader, ERROR, OWNS_BLOCK, element_size, slice, subpy_value};
+use super::{BLOCK_HEADER, BUFFER, BlockHeader, Claims, ERROR, OWNS_BLOCK, Tell, element_size, slice, subpy_value};
 
 /// A value that owns the memory it points to.
 pub struct OwnedValue(subpy_value);
@@ -16,7 +16,7 @@ pub struct OwnedValue(subpy_value);
 unsafe impl Send for OwnedValue {}
 
 impl OwnedValue {
-    pub fn none() -> OwnedValue {
+    pub const fn none() -> OwnedValue {
         OwnedValue(subpy_value::none())
     }
 
@@ -66,12 +66,33 @@ impl OwnedValue {
     /// A deep copy of a value that names nothing outside of it.
     #[cfg(test)]
     pub fn copy_of(root: &subpy_value) -> Option<OwnedValue> {
-        OwnedValue::copy_with(root, |value, _| Ok(*value)).ok()
+        OwnedValue::copy(root, |value, _| Ok(*value), &mut Claims::new(|_, _| ())).ok()
     }
 
-    /// A deep copy of a checked value, to be used when the caller's is gone. `keep` makes the copy of what is an object, a
-    /// buffer or a queue, with a claim of its own.
-    pub fn copy_with(root: &subpy_value, keep: Keep) -> Result<OwnedValue, NotCopied> {
+    /// Deep copies of checked values, to be used when the caller's are gone. `keep` makes the copy of what is an object or
+    /// a queue, with a claim of its own. The buffers are claimed here, also when this fails: `tell` is called when they
+    /// are the host's own again.
+    pub fn claim<const N: usize>(
+        roots: [&subpy_value; N],
+        keep: Keep,
+        tell: Tell,
+    ) -> Result<([OwnedValue; N], Claims), NotCopied> {
+        let mut claims = Claims::new(tell);
+        let mut copies = [const { OwnedValue::none() }; N];
+        for (root, copy) in roots.iter().zip(&mut copies) {
+            match OwnedValue::copy(root, keep, &mut claims) {
+                Ok(made) => *copy = made,
+                Err(why) => {
+                    // SAFETY: checked values.
+                    unsafe { claims.give_up(&roots.map(std::slice::from_ref)) };
+                    return Err(why);
+                }
+            }
+        }
+        Ok((copies, claims))
+    }
+
+    fn copy(root: &subpy_value, keep: Keep, claims: &mut Claims) -> Result<OwnedValue, NotCopied> {
         let mut builder = if root.is_container() { Builder::new() } else { Builder::of_bytes() };
         let mut root_copy = *root;
         // Every value that was copied and whose contents were not yet: where it lies in the block (None: the root).
@@ -79,7 +100,10 @@ impl OwnedValue {
         while let Some((place, value)) = pending.pop() {
             let size = element_size(value.kind);
             let mut copy = subpy_value { flags: value.flags & TAG_BITS, ..value };
-            if value.is_handle() {
+            if value.kind == BUFFER {
+                // SAFETY: a checked value.
+                copy = unsafe { claims.claim(&value, &mut builder) }.ok_or(NotCopied::NoMemory)?;
+            } else if value.is_handle() {
                 copy = keep(&copy, &mut builder)?;
             } else if size > 0 {
                 // SAFETY: a checked value.

@@ -2,23 +2,24 @@
 
 use super::tag::{TAG_BITS, check_tag};
 use super::{
-    BIGINT, BOOL, BUFFER, BYTES, DICT, ERROR, FLOAT, INT, LIST, MAX_DEPTH, NONE, OBJECT, OWNS_BLOCK, OwnedValue, QUEUE,
-    STR, TUPLE, element_size, is_ascii, subpy_pair, subpy_value, utf8,
+    BIGINT, BOOL, BUFFER, BYTES, CLAIMED, DICT, ERROR, FLOAT, INT, LIST, MAX_DEPTH, NONE, OBJECT, OWNS_BLOCK,
+    OwnedValue, QUEUE, STR, TUPLE, buffer, element_size, is_ascii, subpy_pair, subpy_value, utf8,
 };
 
-/// Checks a DICT of names to values (keyword arguments, prepare_main) and returns its entries.
+/// Checks a DICT of names to values (keyword arguments, prepare_main) and returns its entries, and whether there are
+/// buffers in them.
 ///
 /// # Safety
 /// As for `Args::check`.
-pub unsafe fn check_names<'a>(dict: &subpy_value, what: &str) -> Result<&'a [subpy_pair], String> {
+pub unsafe fn check_names<'a>(dict: &subpy_value, what: &str) -> Result<(&'a [subpy_pair], bool), String> {
     if dict.kind != DICT {
         return Err(format!("{what}: kind is {}, must be SUBPY_KIND_DICT with str keys", kind_name(dict.kind)));
     }
     check_untagged(dict).map_err(|reason| format!("{what}: {reason}"))?;
     // SAFETY: promised by the caller; the check comes before the entries are read.
-    let pairs = unsafe {
-        check(dict).map_err(|bad| bad.at(what))?;
-        dict.pairs()
+    let (pairs, buffers) = unsafe {
+        let buffers = check(dict).map_err(|bad| bad.at(what))?;
+        (dict.pairs(), buffers)
     };
     for (index, pair) in pairs.iter().enumerate() {
         check_untagged(&pair.key).map_err(|reason| format!("{what}: key {index}: {reason}"))?;
@@ -26,7 +27,7 @@ pub unsafe fn check_names<'a>(dict: &subpy_value, what: &str) -> Result<&'a [sub
             return Err(format!("{what}: key {index} is {}, must be SUBPY_KIND_STR", kind_name(pair.key.kind)));
         }
     }
-    Ok(pairs)
+    Ok((pairs, buffers))
 }
 
 const KIND_NONE: u64 = NONE as u64;
@@ -37,21 +38,16 @@ const KIND_FLOAT: u64 = FLOAT as u64;
 /// One of the kinds that point nowhere, without flags: nothing can be wrong with it.
 #[inline]
 pub(super) fn is_plain(value: &subpy_value) -> bool {
-    matches!(head(value), KIND_NONE | KIND_BOOL | KIND_INT | KIND_FLOAT)
+    matches!(value.head(), KIND_NONE | KIND_BOOL | KIND_INT | KIND_FLOAT)
 }
 
 /// How many of the first elements are ints, in fours: rows of numbers are long.
 #[inline]
 fn ints(elements: &[subpy_value]) -> usize {
     let (fours, _) = elements.as_chunks::<4>();
-    let are_ints = |four: &&[subpy_value; 4]| four.iter().fold(0, |other, value| other | (head(value) ^ KIND_INT)) == 0;
+    let are_ints =
+        |four: &&[subpy_value; 4]| four.iter().fold(0, |other, value| other | (value.head() ^ KIND_INT)) == 0;
     fours.iter().take_while(are_ints).count() * 4
-}
-
-/// Kind and flags, which lie side by side: one comparison is of both.
-#[inline]
-fn head(value: &subpy_value) -> u64 {
-    u64::from(value.flags) << 32 | u64::from(value.kind.cast_unsigned())
 }
 
 pub(super) fn check_len<T>(len: usize) -> Result<(), String> {
@@ -80,16 +76,18 @@ struct Level<'a> {
     next: usize,
 }
 
-/// Checks a value and everything below it, without recursion: host threads may have small stacks.
-pub(super) unsafe fn check(root: &subpy_value) -> Result<(), BadValue> {
+/// Checks a value and everything below it, without recursion: host threads may have small stacks. Whether there are
+/// buffers in it.
+pub(super) unsafe fn check(root: &subpy_value) -> Result<bool, BadValue> {
     // The first one is no container: it has the root.
     let mut outer: Vec<Level> = Vec::new();
+    let mut buffers = false;
     let mut level = Level { kind: NONE, elements: std::slice::from_ref(root), next: 0 };
     loop {
         let Some(value) = level.elements.get(level.next) else {
             match outer.pop() {
                 Some(container) => level = container,
-                None => return Ok(()),
+                None => return Ok(buffers),
             }
             continue;
         };
@@ -108,6 +106,7 @@ pub(super) unsafe fn check(root: &subpy_value) -> Result<(), BadValue> {
             // SAFETY: promised by the caller; the elements on the way were checked.
             return Err(BadValue { path: unsafe { path_of(levels) }, reason });
         }
+        buffers |= value.kind == BUFFER;
         if value.is_container() {
             if outer.len() == MAX_DEPTH {
                 return Err(BadValue {
@@ -126,7 +125,7 @@ pub(super) unsafe fn check(root: &subpy_value) -> Result<(), BadValue> {
 #[inline]
 unsafe fn is_ascii_text(value: &subpy_value) -> bool {
     // SAFETY: promised by the caller.
-    head(value) == STR as u64
+    value.head() == STR as u64
         && !value.pointer().is_null()
         && value.len <= isize::MAX as usize
         && unsafe { is_ascii(value.bytes()) }
@@ -141,6 +140,13 @@ unsafe fn check_shallow(value: &subpy_value) -> Result<(), String> {
         return Err(format!("kind {} is not one of SUBPY_KIND_*", value.kind));
     }
     check_flags(value)?;
+    if value.is_claimed() {
+        return Ok(());
+    }
+    if value.kind == BUFFER {
+        // SAFETY: promised by the caller.
+        return unsafe { buffer::check(value) };
+    }
     if size == 0 {
         // SAFETY: it points nowhere.
         return unsafe { check_tag(value) };
@@ -170,6 +176,7 @@ pub(super) fn check_flags(value: &subpy_value) -> Result<(), String> {
     match value.flags & !TAG_BITS {
         0 => Ok(()),
         OWNS_BLOCK if element_size(value.kind) > 0 || value.is_handle() => Ok(()),
+        _ if value.is_claimed() && value.flags & !(TAG_BITS | CLAIMED | OWNS_BLOCK) == 0 => Ok(()),
         flags => {
             let bits = if flags & !OWNS_BLOCK == 0 { flags } else { flags & !OWNS_BLOCK };
             Err(format!("flags has unknown bits set: {bits:#x}; they must be 0"))
@@ -198,20 +205,21 @@ fn check_bigint(text: &[u8]) -> Result<(), String> {
     }
 }
 
-/// Checks names for `__main__` (prepare_main) and what they are bound to, and returns the entries.
+/// Checks names for `__main__` (prepare_main) and what they are bound to, and returns the entries, and whether there are
+/// buffers in them.
 ///
 /// # Safety
 /// As for `Args::check`.
-pub unsafe fn check_main_names<'a>(names: &subpy_value) -> Result<&'a [subpy_pair], String> {
+pub unsafe fn check_main_names<'a>(names: &subpy_value) -> Result<(&'a [subpy_pair], bool), String> {
     // SAFETY: promised by the caller.
     unsafe {
-        let pairs = check_names(names, "names")?;
+        let (pairs, buffers) = check_names(names, "names")?;
         if pairs.is_empty() {
             return Err("names must be a non-empty dict".into());
         }
         match pairs.iter().position(|pair| pair.key.bytes().contains(&0)) {
             Some(index) => Err(format!("names: key {index} has an embedded NUL character")),
-            None => Ok(pairs),
+            None => Ok((pairs, buffers)),
         }
     }
 }
@@ -219,15 +227,15 @@ pub unsafe fn check_main_names<'a>(names: &subpy_value) -> Result<&'a [subpy_pai
 /// The same, of an owned DICT.
 pub fn check_owned_main_names(names: &OwnedValue) -> Result<&[subpy_pair], String> {
     // SAFETY: an owned value is complete.
-    unsafe { check_main_names(names.as_value()) }
+    unsafe { check_main_names(names.as_value()) }.map(|(pairs, _)| pairs)
 }
 
-/// Checks a value; a message calls it `name`.
+/// Checks a value; a message calls it `name`. Whether there are buffers in it.
 ///
 /// # Safety
 /// All that it points to must be as it says.
 #[cfg(feature = "capi")]
-pub unsafe fn check_value(value: &subpy_value, name: &str) -> Result<(), String> {
+pub unsafe fn check_value(value: &subpy_value, name: &str) -> Result<bool, String> {
     // SAFETY: promised by the caller.
     unsafe { check(value) }.map_err(|bad| bad.at(name))
 }

@@ -9,11 +9,13 @@
 //! | `args` | arguments that were checked |
 //! | `block` | a value that owns its memory, and the builder of its one block |
 //! | `view` | reading a whole value safely |
+//! | `buffer` | the host's memory, and who gives it back |
 //! | `text` | short texts, a word at a time |
 //! | `wanted` | what a caller wants of a result |
 
 mod args;
 mod block;
+mod buffer;
 mod check;
 pub(crate) mod tag;
 mod text;
@@ -22,9 +24,12 @@ mod wanted;
 
 use std::ffi::{c_char, c_void};
 
-pub use args::{Args, Rows};
+#[cfg(feature = "capi")]
+pub use args::OwnedRows;
+pub use args::{Args, Buffers, OwnedArgs, Rows};
 use block::Attachments;
 pub use block::{Builder, Keep, NotCopied, OwnedValue};
+pub use buffer::{Claim, Claims, Tell};
 #[cfg(feature = "capi")]
 pub use check::{check_main_names, check_value};
 pub use check::{check_owned_main_names, kind_name, path_of, printable};
@@ -97,9 +102,9 @@ pub type subpy_finalize_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c
 pub struct subpy_buffer {
     /// sizeof(subpy_buffer)
     pub size: usize,
-    /// where the first element lies
+    /// the memory. The element with the lowest address lies here: with a negative stride that is not the first
     pub data: *mut c_void,
-    /// how many bytes there are from `data` on
+    /// how many bytes there are from `data` on: as many as the elements need, or, with strides, at least that
     pub len: usize,
     /// what the elements are, in the letters of Python's struct module; NULL: "B", bytes
     pub format: *const c_char,
@@ -147,6 +152,9 @@ pub(crate) const ERROR: i32 = 13;
 
 /// Marks the root of a result that owns a block: the upper half of `flags`. The lower half is free for flags to come.
 const OWNS_BLOCK: u32 = 0x5355_0000;
+
+/// Marks a BUFFER of the library's own, in `flags`: it points to a claim.
+const CLAIMED: u32 = 0x100;
 
 /// What the block of a container begins with; what the root points to comes behind it. That of text or bytes has none. As
 /// large as malloc's alignment, so that values behind it are aligned.
@@ -288,14 +296,25 @@ impl subpy_value {
         unsafe { slice(self.pointer().cast(), self.len * each) }
     }
 
+    /// Kind and flags, which lie side by side: one comparison is of both.
+    #[inline]
+    pub(crate) fn head(&self) -> u64 {
+        u64::from(self.flags) << 32 | u64::from(self.kind.cast_unsigned())
+    }
+
     /// TUPLE, LIST or DICT.
     #[inline]
     pub(crate) fn is_container(&self) -> bool {
         matches!(self.kind, TUPLE | LIST | DICT)
     }
 
+    /// A BUFFER that points to a claim.
+    pub(crate) fn is_claimed(&self) -> bool {
+        self.kind == BUFFER && self.flags & CLAIMED != 0
+    }
+
     fn owns_block(&self) -> bool {
-        self.flags & !TAG_BITS == OWNS_BLOCK && (element_size(self.kind) > 0 || self.is_handle())
+        self.flags & !(TAG_BITS | CLAIMED) == OWNS_BLOCK && (element_size(self.kind) > 0 || self.is_handle())
     }
 
     /// OBJECT, BUFFER or QUEUE: what it stands for lies outside of the block. A root of these kinds has no block, but the
@@ -322,6 +341,7 @@ impl subpy_value {
         }
     }
 
+    #[cfg(feature = "capi")]
     pub(crate) fn is_object(&self) -> bool {
         self.kind == OBJECT
     }

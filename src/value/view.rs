@@ -1,6 +1,6 @@
 //! Reading a whole value safely.
 
-use super::{BIGINT, BOOL, BYTES, DICT, FLOAT, INT, LIST, NONE, OwnedValue, STR, TUPLE, subpy_value};
+use super::{BIGINT, BOOL, BYTES, DICT, FLOAT, INT, LIST, NONE, OwnedValue, QUEUE, STR, TUPLE, subpy_value};
 
 /// An owned value, or a part of one, to be read.
 #[derive(Clone, Copy)]
@@ -18,6 +18,8 @@ pub enum View<'a> {
     Tuple,
     List,
     Dict,
+    /// By its handle.
+    Queue(u64),
     /// A kind that is not one of these.
     Unknown(i32),
 }
@@ -49,8 +51,14 @@ impl<'a> ValueRef<'a> {
             TUPLE => View::Tuple,
             LIST => View::List,
             DICT => View::Dict,
+            QUEUE => View::Queue(self.0.as_int().cast_unsigned()),
             kind => View::Unknown(kind),
         }
+    }
+
+    /// What it stands for (`value::tag`), or 0.
+    pub fn tag(self) -> u32 {
+        self.0.tag()
     }
 
     /// The n-th element of a container; a DICT's are key, value, key, value...

@@ -315,6 +315,34 @@ static void waits(void) {
   subpy_queue_free(begun);
 }
 
+/* Threads that an interpreter's end leaves behind wait in front of the host: what they are woken for is not lost. */
+static void left_behind(void) {
+  subpy_interp interp = 0;
+  subpy_interp_options options = {.size = sizeof options, .flags = SUBPY_INTERP_ALLOW_DAEMON_THREADS};
+  OK(subpy_create(&options, &interp, &error));
+  subpy_queue queue = new_queue(0);
+  subpy_pair name = {TEXT("q"), subpy_value_from_queue(queue)};
+  subpy_value main = subpy_dict(&name, 1);
+  OK(subpy_prepare_main(interp, &main, &error));
+  run(interp,
+      "import threading, time, sys\n"
+      "threads = [threading.Thread(target=q.get, daemon=True) for _ in range(8)]\n"
+      "for t in threads: t.start()\n"
+      "time.sleep(0.05)");
+  waiter its[4];
+  pthread_t threads[4];
+  for (int i = 0; i < 4; i++) {
+    its[i] = (waiter){.queue = queue};
+    CHECK(pthread_create(&threads[i], NULL, host_waits, &its[i]) == 0);
+  }
+  usleep(20000);
+  OK(subpy_close(interp, &error));
+  for (int i = 0; i < 4; i++) put(queue, i);
+  for (int i = 0; i < 4; i++) CHECK(pthread_join(threads[i], NULL) == 0 && its[i].status == SUBPY_OK);
+  CHECK(length(queue) == 0);
+  subpy_queue_free(queue);
+}
+
 /* asyncio waits without a thread; main has the module too, and queues outlive the runtime. */
 static void loops(void) {
   subpy_interp interp = create(), main_interp = 0;
@@ -365,6 +393,7 @@ int main(void) {
   OK(subpy_close(interp, &error));
   two_interpreters();
   waits();
+  left_behind();
   loops();
   return 0;
 }

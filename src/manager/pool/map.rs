@@ -17,7 +17,7 @@ use crate::python::interrupt::Reason;
 use crate::python::lock;
 use crate::python::output::RunOutput;
 use crate::python::run::Code;
-use crate::value::{Args, OwnedValue, Results, Rows as Values, Wanted};
+use crate::value::{Args, Buffers, OwnedValue, Results, Rows as Values, Wanted};
 
 /// How the calls are made.
 #[derive(Default)]
@@ -66,7 +66,10 @@ impl Rows {
         for index in first..self.count {
             let mut result = OwnedValue::none();
             let wanted = Wanted { result: self.want_results.then_some(&mut result), how: self.form };
-            let code = Code::Call { callable: &self.callable, args: Args { items: rows.row(index), kwargs } };
+            let code = Code::Call {
+                callable: &self.callable,
+                args: Args { items: rows.row(index), kwargs, buffers: Buffers::None },
+            };
             let output = output.as_mut().map(|output| &mut **output as RunOutput);
             let start = now();
             let ran = run_with(interp, code, wanted, limits, output).map(|()| result).map_err(|error| *error);

@@ -25,6 +25,8 @@ unsafe impl<T: Send> Send for Array<T> {}
 ///
 /// # Safety
 /// A live tuple or list, as the kind says, of that length.
+#[cold]
+#[inline(never)]
 pub(super) unsafe fn array(
     py: Py,
     row: *mut PyObject,

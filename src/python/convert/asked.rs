@@ -45,8 +45,13 @@ impl<'a> Asked<'a> {
         Asked { how: Results::VALUE, own: Some(own) }
     }
 
+    /// Tagged values are wanted.
+    #[inline(always)]
+    pub(super) fn for_tags(self) -> bool {
+        self.own.is_some_and(Own::gives_tags)
+    }
+
     /// What finds stand-ins, when they are wanted.
-    #[inline]
     pub(super) fn stand_ins<'py>(self, py: Py<'py>) -> Option<StandIns<'py, 'a>> {
         self.own.filter(|own| own.gives_tags()).map(|own| StandIns { py, own })
     }

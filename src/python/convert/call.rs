@@ -2,6 +2,7 @@
 
 use std::collections::TryReserveError;
 use std::ptr;
+use std::sync::Arc;
 
 use super::super::object::{LONGEST_NAME, Obj, Py, PyResult, cut};
 use super::super::own::Own;
@@ -40,7 +41,7 @@ impl Drop for Arguments<'_, '_> {
 
 /// Calls `callable(*args, **kwargs)`.
 #[inline(always)]
-pub fn call<'py>(py: Py<'py>, own: &Own, callable: &Obj<'py>, args: Args) -> PyResult<Obj<'py>> {
+pub fn call<'py>(py: Py<'py>, own: &Arc<Own>, callable: &Obj<'py>, args: Args) -> PyResult<Obj<'py>> {
     if args.items.len() + args.kwargs.len() <= FEW {
         call_with(py, own, callable, args, &mut [ptr::null_mut(); FEW])
     } else {
@@ -49,7 +50,7 @@ pub fn call<'py>(py: Py<'py>, own: &Own, callable: &Obj<'py>, args: Args) -> PyR
 }
 
 #[cold]
-fn call_with_many<'py>(py: Py<'py>, own: &Own, callable: &Obj<'py>, args: Args) -> PyResult<Obj<'py>> {
+fn call_with_many<'py>(py: Py<'py>, own: &Arc<Own>, callable: &Obj<'py>, args: Args) -> PyResult<Obj<'py>> {
     let count = args.items.len() + args.kwargs.len();
     let mut places = Vec::new();
     places.try_reserve_exact(count).map_err(|_| py.no_memory())?;
@@ -60,7 +61,7 @@ fn call_with_many<'py>(py: Py<'py>, own: &Own, callable: &Obj<'py>, args: Args) 
 #[inline(always)]
 fn call_with<'py>(
     py: Py<'py>,
-    own: &Own,
+    own: &Arc<Own>,
     callable: &Obj<'py>,
     args: Args,
     places: &mut [*mut PyObject],
@@ -82,7 +83,7 @@ fn call_with<'py>(
 /// comparing pointers.
 fn keywords<'py>(
     py: Py<'py>,
-    own: &Own,
+    own: &Arc<Own>,
     pairs: &[subpy_pair],
     arguments: &mut Arguments<'py, '_>,
 ) -> PyResult<Obj<'py>> {

@@ -82,8 +82,7 @@ impl Classes {
         let found = in_module(py, names, module, name)?;
         // SAFETY: the flags of a class, when it is one. The table is borrowed only to write a pointer.
         unsafe {
-            let native =
-                || (py.api.PyType_GetFlags)(found.as_ptr().cast()) & types::Py_TPFLAGS_IMMUTABLETYPE as u64 != 0;
+            let native = || (py.api.PyType_GetFlags)(found.as_ptr().cast()) & types::Py_TPFLAGS_IMMUTABLETYPE != 0;
             if known.is_native() && !(is_class(py, &found) && native()) {
                 return None;
             }

@@ -58,11 +58,24 @@ pub(super) unsafe fn int_of(py: Py, object: *mut PyObject, kind: *mut PyTypeObje
 }
 
 /// The value of any object; an error calls it `name`.
+#[inline(never)]
 pub fn from_any(py: Py, object: &Obj, asked: Asked, name: Arguments) -> Result<OwnedValue, Failure> {
-    let api = py.api;
-    if let Some(stand_in) = stand_in(py, object, asked, &name)? {
-        return Ok(from_any(py, &stand_in.object, asked, name)?.with_tag(stand_in.tag));
+    if asked.for_tags() { from_any_tagged(py, object, asked, name) } else { from::<false>(py, object, asked, name) }
+}
+
+#[cold]
+#[inline(never)]
+fn from_any_tagged(py: Py, object: &Obj, asked: Asked, name: Arguments) -> Result<OwnedValue, Failure> {
+    match stand_in(py, object, asked, name)? {
+        Some(stand_in) => Ok(from::<true>(py, &stand_in.object, asked, name)?.with_tag(stand_in.tag)),
+        None => from::<true>(py, object, asked, name),
     }
+}
+
+/// The value of an object that nothing stands for; with `TAGS`, something may stand for what is in it.
+#[inline(always)]
+fn from<const TAGS: bool>(py: Py, object: &Obj, asked: Asked, name: Arguments) -> Result<OwnedValue, Failure> {
+    let api = py.api;
     let kind = object.type_ptr();
     if kind != api.PyDict_Type.0 && kind != api.PyList_Type.0 && kind != api.PyTuple_Type.0 {
         let mut builder = Builder::of_bytes();
@@ -73,7 +86,7 @@ pub fn from_any(py: Py, object: &Obj, asked: Asked, name: Arguments) -> Result<O
         };
     }
     let mut builder = Builder::new();
-    let root = append(py, object, asked, &mut builder, name)?;
+    let root = read::<TAGS>(py, object, asked, &mut builder, name)?;
     builder.finish(root).ok_or_else(Failure::no_memory)
 }
 
@@ -86,10 +99,38 @@ pub fn append(
     builder: &mut Builder,
     name: Arguments,
 ) -> Result<subpy_value, Failure> {
-    if let Some(stand_in) = stand_in(py, object, asked, &name)? {
-        let root = append(py, &stand_in.object, asked, builder, name)?;
-        return Ok(subpy_value { flags: stand_in.tag, ..root });
+    if asked.for_tags() {
+        append_tagged(py, object, asked, builder, name)
+    } else {
+        read::<false>(py, object, asked, builder, name)
     }
+}
+
+#[cold]
+#[inline(never)]
+fn append_tagged(
+    py: Py,
+    object: &Obj,
+    asked: Asked,
+    builder: &mut Builder,
+    name: Arguments,
+) -> Result<subpy_value, Failure> {
+    let Some(stand_in) = stand_in(py, object, asked, name)? else {
+        return read::<true>(py, object, asked, builder, name);
+    };
+    let root = read::<true>(py, &stand_in.object, asked, builder, name)?;
+    Ok(subpy_value { flags: stand_in.tag, ..root })
+}
+
+/// As `append`, of an object that nothing stands for; with `TAGS`, something may stand for what is in it.
+#[inline(always)]
+fn read<const TAGS: bool>(
+    py: Py,
+    object: &Obj,
+    asked: Asked,
+    builder: &mut Builder,
+    name: Arguments,
+) -> Result<subpy_value, Failure> {
     let reader = Reader { py };
     // SAFETY: `object` is a strong reference; see Reader.
     let root = match unsafe { reader.shallow(object.as_ptr(), asked, builder) } {
@@ -104,55 +145,60 @@ pub fn append(
     // The containers in it on the way to the one that is being read. None is moved: a processor waits when it reads at
     // once in larger pieces what was written in smaller ones.
     let mut inner: Vec<Reading> = Vec::new();
-    let mut standing = asked.stand_ins(py).map(Standing::new);
-    loop {
+    let mut standing = if TAGS { asked.stand_ins(py).map(Standing::new) } else { None };
+    let refused = loop {
         let depth = inner.len();
         let top = inner.last_mut().unwrap_or(&mut first);
         // SAFETY: containers are alive: their root is, or what stands for one, and nothing runs that could change them.
-        let read = unsafe { reader.read(top, &mut keys, builder) };
-        let refused = match read {
-            Ok(element) if element.is_null() => match inner.pop() {
-                Some(_) => {
-                    if standing.as_mut().is_some_and(|standing| standing.is_read(depth)) {
-                        // Keys that are gone now may be among them.
-                        keys = [(ptr::null_mut(), (0, 0)); FEW_KEYS];
-                    }
-                    continue;
-                }
-                None => return Ok(root),
-            },
-            // SAFETY: as above.
-            Ok(element) => match unsafe { reader.any(element, depth, &mut standing, asked, builder) } {
-                Ok((element, value)) => {
-                    builder.write(top.last_place(), value);
-                    if !value.is_container() {
-                        continue;
-                    }
-                    if inner.len() + 1 == MAX_DEPTH {
-                        inner.insert(0, first);
-                        // SAFETY: as above.
-                        return Err(unsafe { reader.too_deep(&inner, name) });
-                    }
-                    inner.push(Reading::new(element, &value));
-                    continue;
-                }
-                Err(refused) => refused,
-            },
-            Err(refused) => refused,
+        let element = match unsafe { reader.read(top, &mut keys, builder) } {
+            Ok(element) => element,
+            Err(refused) => break refused,
         };
-        inner.insert(0, first);
+        if element.is_null() {
+            if inner.pop().is_none() {
+                return Ok(root);
+            }
+            if TAGS && standing.as_mut().is_some_and(|standing| standing.is_read(depth)) {
+                // Keys that are gone now may be among them.
+                keys = [(ptr::null_mut(), (0, 0)); FEW_KEYS];
+            }
+            continue;
+        }
+        let (element, tag) = match &mut standing {
+            // SAFETY: as above.
+            Some(standing) if TAGS => match unsafe { standing.find(element, depth) } {
+                Ok(found) => found,
+                Err(refused) => break refused,
+            },
+            _ => (element, 0),
+        };
         // SAFETY: as above.
-        return Err(refused.at(&unsafe { reader.path(&inner, name) }));
-    }
+        let value = match unsafe { reader.other(element, asked, builder) } {
+            Ok(value) => value,
+            Err(refused) => break refused,
+        };
+        builder.write(top.last_place(), if TAGS { subpy_value { flags: tag, ..value } } else { value });
+        if !value.is_container() {
+            continue;
+        }
+        if inner.len() + 1 == MAX_DEPTH {
+            inner.insert(0, first);
+            // SAFETY: as above.
+            return Err(unsafe { reader.too_deep(&inner, name) });
+        }
+        inner.push(Reading::new(element, &value));
+    };
+    inner.insert(0, first);
+    // SAFETY: as above.
+    Err(refused.at(&unsafe { reader.path(&inner, name) }))
 }
 
 /// What stands for the whole object, if anything does.
-#[inline]
 fn stand_in<'py>(
     py: Py<'py>,
     object: &Obj<'py>,
     asked: Asked,
-    name: &Arguments,
+    name: Arguments,
 ) -> Result<Option<StandIn<'py>>, Failure> {
     let Some(stand_ins) = asked.stand_ins(py) else { return Ok(None) };
     // SAFETY: a strong reference.
@@ -311,29 +357,7 @@ impl Reader<'_> {
         }
     }
 
-    /// An element that `write_scalar` left, or what stands for it, and its value.
-    ///
-    /// # Safety
-    /// The object must be alive.
-    #[inline(always)]
-    unsafe fn any<'py>(
-        self,
-        object: *mut PyObject,
-        depth: usize,
-        standing: &mut Option<Standing<'py, '_>>,
-        asked: Asked,
-        builder: &mut Builder,
-    ) -> Result<(*mut PyObject, subpy_value), Refused> {
-        // SAFETY: promised by the caller.
-        unsafe {
-            let Some(standing) = standing else { return Ok((object, self.other(object, asked, builder)?)) };
-            let (object, tag) = standing.find(object, depth)?;
-            let value = self.other(object, asked, builder)?;
-            Ok((object, subpy_value { flags: tag, ..value }))
-        }
-    }
-
-    /// `shallow` for such an element: often a dict.
+    /// `shallow` for an element that `write_scalar` left: often a dict.
     ///
     /// # Safety
     /// The object must be alive.
@@ -380,10 +404,22 @@ impl Reader<'_> {
                 return Ok(subpy_value::bool(object == api._Py_TrueStruct.0));
             }
             if kind == api.PyList_Type.0 {
-                return self.row(value::LIST, object, (api.PyList_Size)(object), asked, builder);
+                let len = (api.PyList_Size)(object);
+                if asked.how.has(Results::ARRAY)
+                    && let Some(array) = array(self.py, object, value::LIST, len, builder)?
+                {
+                    return Ok(array);
+                }
+                return container(value::LIST, len, builder);
             }
             if kind == api.PyTuple_Type.0 {
-                return self.row(value::TUPLE, object, (api.PyTuple_Size)(object), asked, builder);
+                let len = (api.PyTuple_Size)(object);
+                if asked.how.has(Results::ARRAY)
+                    && let Some(array) = array(self.py, object, value::TUPLE, len, builder)?
+                {
+                    return Ok(array);
+                }
+                return container(value::TUPLE, len, builder);
             }
             if kind == api.PyDict_Type.0 {
                 return container(value::DICT, (api.PyDict_Size)(object), builder);
@@ -404,25 +440,6 @@ impl Reader<'_> {
             }
             Err(Refused::because(self.why_not(object)))
         }
-    }
-
-    /// A tuple or list, or the array that it is asked to be.
-    #[inline]
-    unsafe fn row(
-        self,
-        kind: i32,
-        object: *mut PyObject,
-        len: isize,
-        asked: Asked,
-        builder: &mut Builder,
-    ) -> Result<subpy_value, Refused> {
-        // SAFETY: promised by the caller: a live object of that kind.
-        if asked.how.has(Results::ARRAY)
-            && let Some(array) = unsafe { array(self.py, object, kind, len, builder)? }
-        {
-            return Ok(array);
-        }
-        container(kind, len, builder)
     }
 
     unsafe fn int(self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {

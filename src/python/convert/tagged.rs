@@ -168,5 +168,7 @@ pub(super) fn say_where(py: Py, path: impl Fn() -> String) -> Raised {
     py.clear();
     let is_type_error = exception.is_instance(api.PyExc_TypeError.get());
     let class = if is_type_error { api.PyExc_TypeError } else { api.PyExc_ValueError };
+    // It may have been said already, of the value alone.
+    let message = message.strip_prefix("value: ").unwrap_or(&message);
     py.raise(class.get(), &format!("value{}: {message}", path()))
 }

@@ -2,7 +2,9 @@
 
 use std::ffi::c_char;
 use std::ptr;
+use std::sync::Arc;
 
+use super::super::buffers::view;
 use super::super::object::{Obj, Py, PyResult, Raised};
 use super::super::own::Own;
 use super::super::queue;
@@ -13,15 +15,15 @@ use crate::value::{self, subpy_value};
 
 /// Makes the Python object of a checked value.
 #[inline]
-pub fn to_python<'py>(py: Py<'py>, own: &Own, value: &subpy_value) -> PyResult<Obj<'py>> {
+pub fn to_python<'py>(py: Py<'py>, own: &Arc<Own>, value: &subpy_value) -> PyResult<Obj<'py>> {
     match value.kind {
         value::INT => py.int(value.as_int()),
         value::TUPLE | value::LIST | value::DICT => container(py, own, value),
-        _ => other_scalar(py, own, value).map_err(|Raised| if value.tag() == 0 { Raised } else { say_where(py, &[]) }),
+        _ => other_scalar(py, own, value),
     }
 }
 
-fn container<'py>(py: Py<'py>, own: &Own, root: &subpy_value) -> PyResult<Obj<'py>> {
+fn container<'py>(py: Py<'py>, own: &Arc<Own>, root: &subpy_value) -> PyResult<Obj<'py>> {
     // The containers on the way from the root to the one that is being filled.
     let mut outer: Vec<Filling> = Vec::new();
     let mut filling = Filling::new(py, root)?;
@@ -102,14 +104,14 @@ impl<'py, 'a> Filling<'py, 'a> {
     }
 
     /// Puts elements in until there are no more, or one is a container itself: that one.
-    fn fill(&mut self, py: Py<'py>, own: &Own) -> PyResult<Option<&'a subpy_value>> {
+    fn fill(&mut self, py: Py<'py>, own: &Arc<Own>) -> PyResult<Option<&'a subpy_value>> {
         match self.kind {
             value::DICT => self.fill_dict(py, own),
             _ => self.fill_row(py, own),
         }
     }
 
-    fn fill_row(&mut self, py: Py<'py>, own: &Own) -> PyResult<Option<&'a subpy_value>> {
+    fn fill_row(&mut self, py: Py<'py>, own: &Arc<Own>) -> PyResult<Option<&'a subpy_value>> {
         while let Some(element) = self.elements.get(self.filled) {
             // Rows of numbers come first.
             let object = match element.kind {
@@ -133,7 +135,7 @@ impl<'py, 'a> Filling<'py, 'a> {
         Ok(())
     }
 
-    fn fill_dict(&mut self, py: Py<'py>, own: &Own) -> PyResult<Option<&'a subpy_value>> {
+    fn fill_dict(&mut self, py: Py<'py>, own: &Arc<Own>) -> PyResult<Option<&'a subpy_value>> {
         while let [key, value, ..] = &self.elements[self.filled..] {
             if is_text(key) && !self.mixed {
                 if value.is_container() {
@@ -164,7 +166,7 @@ impl<'py, 'a> Filling<'py, 'a> {
     }
 
     /// Puts in what `fill` stopped at.
-    fn put(&mut self, py: Py<'py>, own: &Own, element: Obj<'py>) -> PyResult<()> {
+    fn put(&mut self, py: Py<'py>, own: &Arc<Own>, element: Obj<'py>) -> PyResult<()> {
         if self.kind != value::DICT {
             return self.put_row(py, element);
         }
@@ -185,10 +187,10 @@ impl<'py, 'a> Filling<'py, 'a> {
     }
 }
 
-/// A str, and nothing else in the form of one.
+/// A str, and nothing else in the form of one. The root of a result is none either, which only takes longer then.
 #[inline]
 fn is_text(value: &subpy_value) -> bool {
-    value.kind == value::STR && value.tag() == 0
+    value.head() == value::STR as u64
 }
 
 /// None, True and False: borrowed and immortal.
@@ -209,13 +211,13 @@ fn float<'py>(py: Py<'py>, value: &subpy_value) -> PyResult<Obj<'py>> {
 }
 
 #[inline(always)]
-fn scalar<'py>(py: Py<'py>, own: &Own, value: &subpy_value) -> PyResult<Obj<'py>> {
+fn scalar<'py>(py: Py<'py>, own: &Arc<Own>, value: &subpy_value) -> PyResult<Obj<'py>> {
     // SAFETY: attached; the value was checked, so its bytes are there and text is valid UTF-8. All but the constants
     // are new references.
     unsafe {
         match value.kind {
             value::INT => py.int(value.as_int()),
-            value::STR if value.tag() != 0 => StandIns { py, own }.restore(value.tag(), py.str(value.text())?),
+            value::STR if value.tag() != 0 => tagged_text(py, own, value),
             value::STR => py.str(value.text()),
             value::FLOAT => py.owned((py.api.PyFloat_FromDouble)(value.as_float())),
             value::BYTES => {
@@ -231,13 +233,26 @@ fn scalar<'py>(py: Py<'py>, own: &Own, value: &subpy_value) -> PyResult<Obj<'py>
     }
 }
 
-fn other_scalar<'py>(py: Py<'py>, own: &Own, value: &subpy_value) -> PyResult<Obj<'py>> {
+fn other_scalar<'py>(py: Py<'py>, own: &Arc<Own>, value: &subpy_value) -> PyResult<Obj<'py>> {
     scalar(py, own, value)
+}
+
+/// An object that a checked text stands for.
+#[cold]
+#[inline(never)]
+fn tagged_text<'py>(py: Py<'py>, own: &Own, value: &subpy_value) -> PyResult<Obj<'py>> {
+    // SAFETY: a checked text.
+    let text = py.str(unsafe { value.text() })?;
+    StandIns { py, own }.restore(value.tag(), text).map_err(|Raised| say_where(py, &[]))
 }
 
 /// What lies elsewhere.
 #[cold]
-fn handle<'py>(py: Py<'py>, _: &Own, value: &subpy_value) -> PyResult<Obj<'py>> {
+fn handle<'py>(py: Py<'py>, own: &Arc<Own>, value: &subpy_value) -> PyResult<Obj<'py>> {
+    if value.is_claimed() {
+        // SAFETY: the library's own mark: the block is alive as long as the value is.
+        return unsafe { view(py, own, value) };
+    }
     if value.kind == value::QUEUE {
         return queue::to_python(py, value.as_int().cast_unsigned());
     }

@@ -18,7 +18,7 @@ use super::finalize::sweep_if_watched;
 use super::object::function_of;
 use super::raise::raise;
 use super::{HostFunction, own_number};
-use crate::value::{Args, OwnedValue, subpy_pair, subpy_value};
+use crate::value::{Args, Buffers, OwnedValue, subpy_pair, subpy_value};
 
 /// Most calls have few arguments; they need no allocation.
 const FEW: usize = 8;
@@ -52,7 +52,7 @@ pub unsafe extern "C" fn vectorcall(
                 // Nothing in here panics.
                 let items = std::slice::from_raw_parts(values.as_ptr().cast(), count);
                 let here = values.as_ptr().addr();
-                let result = run(py, function, Args { items, kwargs: &[] }, here);
+                let result = run(py, function, Args { items, kwargs: &[], buffers: Buffers::None }, here);
                 return result.map_or(ptr::null_mut(), Obj::into_ptr);
             }
         }
@@ -112,7 +112,7 @@ unsafe fn call<'py>(
             }
         }
     }
-    run(py, function, Args { items: &items, kwargs: &kwargs }, ptr::from_ref(&items).addr())
+    run(py, function, Args { items: &items, kwargs: &kwargs, buffers: Buffers::None }, ptr::from_ref(&items).addr())
 }
 
 #[cold]

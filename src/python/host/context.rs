@@ -315,10 +315,13 @@ impl Context {
     pub fn returns(self, value: OwnedValue) -> Result<(), Over> {
         if let Some(returned) = self.returned() {
             // SAFETY: as above.
-            unsafe { *returned.get() = value }
+            let before = unsafe { std::mem::replace(&mut *returned.get(), value) };
+            drop(before);
             return Ok(());
         }
-        self.tell(|told| drop(told.returned.replace(value)))
+        let mut before = None;
+        // What it was to return before is dropped when nothing is locked: that may call the host.
+        self.tell(|told| before = told.returned.replace(value))
     }
 
     /// It is to raise this. The last one counts.

@@ -27,7 +27,7 @@ mod tag;
 pub use context::{Context, Over, Raise, calling};
 pub use define::define;
 pub use finalize::{Ending, release};
-pub use object::Static;
+pub use object::{Static, kept as kept_type};
 pub use tag::get as tag;
 
 use super::attach::in_host;

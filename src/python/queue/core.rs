@@ -1,15 +1,18 @@
-//! A queue: owned values in order, and those who wait for one, or for room.
+//! A queue: owned values in order, and those who wait for one, or for room. It knows nothing of Python, but that its end
+//! may come where a GIL is held.
 //!
 //! Nobody is woken unless he waits, and then without the lock. Who is woken looks again and takes what is there himself,
 //! so nothing has to be handed over, nor taken back from one who does not come.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::super::lock;
+use super::super::attach::{detached, in_host};
+use super::super::hooks::forked;
+use super::super::{loaded_api, lock};
 use super::event::Event;
 use super::handles;
 use crate::value::OwnedValue;
@@ -234,6 +237,10 @@ thread_local! {
 
 impl Drop for Queue {
     fn drop(&mut self) {
+        if forked() {
+            // A lock may be held by a thread that does not exist here.
+            return;
+        }
         handles::forget(self.id);
         let items = std::mem::take(&mut lock(&self.state).items);
         if items.is_empty() {
@@ -252,7 +259,12 @@ impl Drop for Queue {
         });
         let mut next = rest.unwrap_or(None);
         while let Some(items) = next {
-            drop(items);
+            // The end of a buffer calls the host, without any GIL.
+            let items = Cell::new(items);
+            if detached(loaded_api(), || in_host(|| drop(items.take()))).is_none() {
+                // Without memory it is never told: its code must not run here.
+                std::mem::forget(items);
+            }
             next = DROPPING.with_borrow_mut(|dropping| {
                 let next = dropping.as_mut().and_then(Vec::pop);
                 if next.is_none() {

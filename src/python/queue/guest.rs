@@ -83,7 +83,7 @@ impl Queues {
     /// here, such as the KeyboardInterrupt of a run that is to end.
     #[cold]
     pub(super) fn wait(&self, py: Py, queue: &Arc<Queue>, wanted: For, until: Option<Instant>) -> PyResult<bool> {
-        let _registered = self.interrupts.waits(queue).map_err(|_| py.no_memory())?;
+        let _registered = self.interrupts.waits.at(queue).map_err(|_| py.no_memory())?;
         // What was wished before has to be looked for once.
         let mut asked = self.interrupts.asked();
         if self.interrupts.is_interrupting() {
@@ -125,7 +125,7 @@ impl Queues {
         self.ended.store(true, Ordering::Release);
         if self.imported.load(Ordering::Relaxed) {
             handles::all().iter().for_each(|queue| queue.wake_all());
-            self.interrupts.forget_waits();
+            self.interrupts.waits.forget();
         }
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `core`, `event` | a queue, without Python; a descriptor that says whether there is something in it |
 //! | `handles` | queues by their handles and by their ids |
+//! | `waits` | the queues that code of an interpreter waits at |
 //! | `guest` | what an interpreter has for them, and how its code waits |
 //! | `object`, `methods` | the type that is the base of Queue, its methods, and the functions that queues.py needs |
 //! | `module`, `queues.py` | the module `subpy_queues`, made when it is imported |
@@ -15,9 +16,13 @@ mod handles;
 mod methods;
 mod module;
 mod object;
+mod waits;
 
 pub use core::{For, Not, Queue, Waited};
 pub use guest::Queues;
-pub use handles::{KIND, append, find, free, keep, new_handle};
+pub use handles::{KIND, append, find, keep};
+#[cfg(feature = "capi")]
+pub use handles::{free, new_handle};
 pub use module::{add_finder, finder};
 pub use object::{queue_of, to_python};
+pub use waits::Waits;

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::api;
 use super::super::api::Api;
-use super::super::attach::{detached, in_host};
 use super::super::hooks::forked;
 use super::super::host::Static;
 use super::super::object::{Obj, Py, PyResult};
@@ -195,21 +194,12 @@ unsafe extern "C" fn dealloc(object: *mut PyObject) {
             match queue {
                 // A lock may be held by a thread that does not exist here.
                 Some(queue) if forked() => std::mem::forget(queue),
-                Some(queue) => let_go(py, queue),
-                None => {}
+                queue => drop(queue),
             }
             drop(queues);
         }));
         if let Some(raised) = raised {
             (py.api.PyErr_SetRaisedException)(raised.into_ptr());
         }
-    }
-}
-
-/// What is in a queue goes with the last who has it; to release a buffer is to call the host, without the GIL.
-fn let_go(py: Py, queue: Arc<Queue>) {
-    let Some(queue) = Arc::into_inner(queue) else { return };
-    if queue.len() > 0 {
-        detached(Some(py.api), || in_host(|| drop(queue)));
     }
 }

@@ -43,7 +43,15 @@ pub struct Source {
 
 impl Source {
     pub fn new(value: Value) -> Source {
-        Source { value, depth: 0 }
+        Source::at(value, 0)
+    }
+
+    /// A tag says nothing to serde: it gets what the value is without one.
+    fn at(value: Value, depth: usize) -> Source {
+        match value {
+            Value::Tagged(_, value) => Source { value: *value, depth },
+            value => Source { value, depth },
+        }
     }
 }
 
@@ -90,6 +98,8 @@ impl<'de> Deserializer<'de> for Source {
             Value::Tuple(items) => sequence("tuple", items, self.depth, visitor),
             Value::List(items) => sequence("list", items, self.depth, visitor),
             Value::Dict(pairs) => dict(pairs, false, self.depth, visitor),
+            Value::Tagged(_, value) => Source::at(*value, self.depth).deserialize_any(visitor),
+            queue @ Value::Queue(_) => Err(WrongType::expected("something that serde knows", &queue)),
         }
     }
 
@@ -186,9 +196,7 @@ impl<'de> SeqAccess<'de> for Items {
         let Some(item) = self.items.next() else { return Ok(None) };
         let index = self.next;
         self.next += 1;
-        seed.deserialize(Source { value: item, depth: self.depth })
-            .map(Some)
-            .map_err(|wrong| wrong.at(format_args!("[{index}]")))
+        seed.deserialize(Source::at(item, self.depth)).map(Some).map_err(|wrong| wrong.at(format_args!("[{index}]")))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -221,12 +229,12 @@ impl<'de> MapAccess<'de> for Pairs {
         let fields = self.fields;
         // A name that is not a field's says so itself.
         let place = |wrong: WrongType| if fields { wrong } else { wrong.at(format_args!(" key {index}")) };
-        seed.deserialize(Source { value: key, depth: self.depth }).map(Some).map_err(place)
+        seed.deserialize(Source::at(key, self.depth)).map(Some).map_err(place)
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value> {
         let (name, value) = self.value.take().unwrap_or_default();
-        seed.deserialize(Source { value, depth: self.depth }).map_err(|wrong| wrong.at(format_args!("{name}")))
+        seed.deserialize(Source::at(value, self.depth)).map_err(|wrong| wrong.at(format_args!("{name}")))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -255,7 +263,7 @@ impl Variant {
     fn inside<T>(self, make: impl FnOnce(Source) -> Result<T>) -> Result<T> {
         let Variant { name, value, depth } = self;
         let value = value.ok_or_else(|| WrongType::new(format!("{name:?} has no value: str is not dict")))?;
-        make(Source { value, depth }).map_err(|wrong| wrong.at(format_args!(".{name}")))
+        make(Source::at(value, depth)).map_err(|wrong| wrong.at(format_args!(".{name}")))
     }
 }
 

@@ -1,0 +1,24 @@
+//! What CPython calls between two instructions, when something is wished.
+
+use std::ffi::{c_int, c_void};
+use std::sync::Arc;
+
+use super::Interrupts;
+use crate::python::{api, lock};
+
+/// CPython runs it once, with the GIL of the interpreter, at the latest when that ends.
+pub(super) unsafe extern "C" fn pending(list: *mut c_void) -> c_int {
+    let api = api();
+    // SAFETY: the count that `interrupt` gave away. Attached.
+    unsafe {
+        let list = Arc::from_raw(list.cast::<Interrupts>());
+        lock(&list.wishes).queued = false;
+        let exception = match list.hit(api) {
+            Some(exception) => exception,
+            None if list.is_late() => api.PyExc_SystemExit,
+            None => return 0,
+        };
+        (api.PyErr_SetNone)(exception.get());
+        -1
+    }
+}
