@@ -1,25 +1,17 @@
 //! Pools: interpreters that take tasks from a queue.
 
-use std::collections::VecDeque;
-use std::future::Future;
-use std::marker::PhantomData;
-use std::os::fd::RawFd;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::sync::Arc;
 
 use super::args::{Arg, Args};
-use super::block::encode;
-use super::call::{self, Call, NO_KWARGS};
+use super::call::{Call, NO_KWARGS};
 use super::interpreter::Interpreter;
 use super::limits::Limits;
-use super::many::Rows;
 use super::options::no_nul;
+use super::outcome::Outcome;
 use super::output::{Stream, callback};
+use super::pool_map::PoolMap;
 use super::to_rust::FromValue;
 use super::unless_forked;
-use super::value::Value;
 use crate::manager::{
     self, CloseOptions, Code, MapOptions, Options, OutputFor, PoolStats, Prepare, Result, Submit, forked,
 };
@@ -301,7 +293,7 @@ impl Tasks<'_> {
             ..Submit::default()
         };
         let handle = unless_forked(|| manager::pool_submit(self.pool.0, code, how))?;
-        Ok(Outcome { handle, waker: None, result: PhantomData })
+        Ok(Outcome::new(handle))
     }
 
     /// As [`Pool::exec`].
@@ -359,166 +351,6 @@ impl Tasks<'_> {
             ..MapOptions::default()
         };
         let map = unless_forked(|| manager::Map::new(self.pool.0, callable, how))?;
-        Ok(PoolMap {
-            map: Some(map),
-            rows: Some(rows.into_iter()),
-            chunk: options.chunk.max(1),
-            begun: 0,
-            ready: VecDeque::new(),
-            result: PhantomData,
-        })
-    }
-}
-
-/// What becomes of a task: to be waited for, on this thread or as a [`Future`] with any executor. Dropping it detaches the
-/// task: if it fails, its traceback is printed to stderr.
-#[derive(Debug)]
-#[must_use = "dropping it detaches the task, and its outcome is lost"]
-pub struct Outcome<T> {
-    handle: u64,
-    waker: Option<Arc<Mutex<Option<Waker>>>>,
-    result: PhantomData<fn() -> T>,
-}
-
-impl<T: FromValue> Outcome<T> {
-    /// Waits for the end of the task and returns its result.
-    ///
-    /// # Errors
-    /// Those of [`Interpreter::call`](crate::Interpreter::call) and of limits.
-    pub fn join(self) -> Result<T> {
-        call::result(unless_forked(|| manager::join(self.handle, true))?)
-    }
-
-    /// Waits for the end of the task, but no longer than that; says whether it has ended. [`Duration::ZERO`] asks and
-    /// does not wait.
-    ///
-    /// # Errors
-    /// [`Kind::NotFound`](crate::Kind::NotFound) after a [`shutdown`](crate::shutdown).
-    pub fn wait_timeout(&self, limit: Duration) -> Result<bool> {
-        unless_forked(|| manager::wait(self.handle, Some(limit)))
-    }
-
-    /// A file descriptor that becomes readable when the task has ended, for event loops. It is closed with this outcome:
-    /// it is not to be read or closed.
-    ///
-    /// # Errors
-    /// [`Kind::NotFound`](crate::Kind::NotFound) after a [`shutdown`](crate::shutdown);
-    /// [`Kind::Interpreter`](crate::Kind::Interpreter) when the process has no descriptor left.
-    pub fn fd(&self) -> Result<RawFd> {
-        unless_forked(|| manager::fd(self.handle))
-    }
-}
-
-impl<T: FromValue> Future for Outcome<T> {
-    type Output = Result<T>;
-
-    /// The task that waits is woken on a thread of the pool's.
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context) -> Poll<Result<T>> {
-        let is_new = self.waker.is_none();
-        let waker = Arc::clone(self.waker.get_or_insert_default());
-        // Before it is asked whether the task has ended: then either that is seen, or it is woken.
-        *waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
-        match unless_forked(|| manager::wait(self.handle, Some(Duration::ZERO))) {
-            Ok(false) => {}
-            Ok(true) => return Poll::Ready(unless_forked(|| manager::join(self.handle, true)).and_then(call::result)),
-            Err(error) => return Poll::Ready(Err(error)),
-        }
-        if is_new {
-            let wake = move || {
-                let waker = waker.lock().unwrap_or_else(PoisonError::into_inner).take();
-                waker.into_iter().for_each(Waker::wake);
-            };
-            if let Err(error) = unless_forked(|| manager::notify(self.handle, Box::new(wake))) {
-                return Poll::Ready(Err(error));
-            }
-        }
-        Poll::Pending
-    }
-}
-
-impl<T> Drop for Outcome<T> {
-    fn drop(&mut self) {
-        if !forked() {
-            manager::thread_free(self.handle);
-        }
-    }
-}
-
-/// The results of a [`Pool::map`].
-#[must_use = "what is left of it is cancelled when it is dropped"]
-pub struct PoolMap<I, T> {
-    /// None: it is over.
-    map: Option<manager::Map>,
-    /// None: there are no more.
-    rows: Option<I>,
-    chunk: usize,
-    /// How many rows were submitted.
-    begun: usize,
-    ready: VecDeque<Result<T>>,
-    result: PhantomData<fn() -> T>,
-}
-
-impl<I, T> std::fmt::Debug for PoolMap<I, T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.debug_struct("PoolMap").field("begun", &self.begun).finish_non_exhaustive()
-    }
-}
-
-impl<I: Iterator, T: FromValue> PoolMap<I, T>
-where
-    I::Item: Args,
-{
-    /// More rows for the pool, as many as it has use for.
-    fn submit(&mut self) -> Result<()> {
-        while let (Some(map), Some(rows)) = (&mut self.map, &mut self.rows) {
-            if map.is_full() {
-                break;
-            }
-            let chunk: Vec<I::Item> = rows.take(self.chunk).collect();
-            if chunk.len() < self.chunk {
-                self.rows = None;
-            }
-            if chunk.is_empty() {
-                break;
-            }
-            let begun = self.begun;
-            let rows = Rows::new(chunk).map_err(|error| {
-                let row = begun + error.row().unwrap_or(0);
-                error.in_row(row)
-            })?;
-            rows.checked()?;
-            let (count, width) = (rows.count, rows.width);
-            unless_forked(|| map.submit(rows.values, encode(Value::Dict(Vec::new()))?, count, width))?;
-            self.begun += count;
-        }
-        Ok(())
-    }
-}
-
-impl<I: Iterator, T: FromValue> Iterator for PoolMap<I, T>
-where
-    I::Item: Args,
-{
-    type Item = Result<T>;
-
-    /// The first error that is not one of a row's ends it.
-    fn next(&mut self) -> Option<Result<T>> {
-        if let Some(ready) = self.ready.pop_front() {
-            return Some(ready);
-        }
-        let results = match self.submit() {
-            Ok(()) => unless_forked(|| self.map.as_mut().and_then(manager::Map::next).transpose()).transpose()?,
-            Err(error) => Err(error),
-        };
-        match results {
-            Ok(results) => {
-                self.ready.extend(results.into_iter().map(|row| call::result(row?)));
-                self.ready.pop_front()
-            }
-            Err(error) => {
-                (self.map, self.rows) = (None, None);
-                Some(Err(error))
-            }
-        }
+        Ok(PoolMap::new(map, rows.into_iter(), options.chunk.max(1)))
     }
 }
