@@ -21,7 +21,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("Limits", &["src/ffi/cancel.rs"]),
     ("Memory", &["src/ffi/memory.rs"]),
     ("Queues", &["src/ffi/queue.rs"]),
-    ("Pools", &["src/ffi/pool.rs"]),
+    ("Pools", &["src/ffi/pool.rs", "src/ffi/pool_map.rs"]),
 ];
 
 pub fn write(root: &Path) {

@@ -2025,21 +2025,6 @@ typedef struct subpy_pool_options {
   uint64_t flags;
 } subpy_pool_options;
 
-/**
- * Takes what became of one row of subpy_pool_map().
- *
- * @param userdata  what was given with the function
- * @param index     the row
- * @param result    what the call has returned; NULL after an error. It is freed when the function returns, unless taken:
- *                  by copying the struct and setting this one to subpy_none()
- * @param error     NULL, or the error of the call, which is freed when the function returns
- * @return true: go on; false: what is left is cancelled
- *
- * Called on the thread that called subpy_pool_map(), without a GIL, with one row after the other. It must return, not
- * unwind.
- */
-typedef bool (*subpy_map_fn)(void *userdata, size_t index, subpy_value *result, const subpy_error *error);
-
 /** What a pool has done, and has to do. The times are those of all tasks so far, a sixteenth too large at most. */
 typedef struct subpy_pool_stats {
   /** sizeof(subpy_pool_stats) */
@@ -2080,6 +2065,21 @@ typedef struct subpy_pool_stats {
    */
   uint64_t left;
 } subpy_pool_stats;
+
+/**
+ * Takes what became of one row of subpy_pool_map().
+ *
+ * @param userdata  what was given with the function
+ * @param index     the row
+ * @param result    what the call has returned; NULL after an error. It is freed when the function returns, unless taken:
+ *                  by copying the struct and setting this one to subpy_none()
+ * @param error     NULL, or the error of the call, which is freed when the function returns
+ * @return true: go on; false: what is left is cancelled
+ *
+ * Called on the thread that called subpy_pool_map(), without a GIL, with one row after the other. It must return, not
+ * unwind.
+ */
+typedef bool (*subpy_map_fn)(void *userdata, size_t index, subpy_value *result, const subpy_error *error);
 
 /**
  * Make a pool, and wait until all of its interpreters are ready. Starts the runtime if it is not running. Python:
@@ -2147,31 +2147,6 @@ SUBPY_API subpy_status subpy_pool_submit_as(subpy_pool pool, uint64_t submitter,
     subpy_thread *outcome, subpy_error **error);
 
 /**
- * Call something once for each row of arguments, in all of the pool's interpreters, and take the results in the order
- * of the rows, as they come. Python: Executor.map().
- *
- * Each row is a run of its own, to which the request's limits, `kwargs` and output apply. A few tasks wait or run at
- * the same time, not all of them. A row that fails has an error, and the others go on.
- *
- * @param pool      the pool
- * @param request   what to call: SUBPY_RUN_CALL, `interp` 0, without `args` and SUBPY_ABANDON
- * @param rows      `count` times `nargs` values, row after row; copied as they are needed; may be NULL when there are none
- * @param count     how many rows
- * @param nargs     how many arguments in each
- * @param chunk     how many rows make a task: more cost less, and are less evenly spread; 0: 1
- * @param fn        takes the results; NULL: nobody does, and the first error ends it
- * @param userdata  passed on to `fn`
- * @param error     optional; set on failure, to be freed with subpy_error_free()
- * @return SUBPY_OK when all rows were passed on, or `fn` has returned false; any error of subpy_pool_submit();
- *         SUBPY_ERROR_INTERRUPTED  the request's token was fired, also for rows that have begun
- *
- * Has returned from nothing before all that it began has ended. Any thread, but a task of the pool: as one that waits,
- * see subpy_pool_submit().
- */
-SUBPY_API subpy_status subpy_pool_map(subpy_pool pool, const subpy_run_request *request, const subpy_value *rows,
-    size_t count, size_t nargs, size_t chunk, subpy_map_fn fn, void *userdata, subpy_error **error);
-
-/**
  * What a pool has done, and has to do.
  *
  * @param pool   the pool
@@ -2207,6 +2182,31 @@ SUBPY_API subpy_status subpy_pool_get_stats(subpy_pool pool, struct subpy_pool_s
  * Any thread.
  */
 SUBPY_API subpy_status subpy_pool_close(subpy_pool pool, const subpy_close_options *options, subpy_error **error);
+
+/**
+ * Call something once for each row of arguments, in all of the pool's interpreters, and take the results in the order
+ * of the rows, as they come. Python: Executor.map().
+ *
+ * Each row is a run of its own, to which the request's limits, `kwargs` and output apply. A few tasks wait or run at
+ * the same time, not all of them. A row that fails has an error, and the others go on.
+ *
+ * @param pool      the pool
+ * @param request   what to call: SUBPY_RUN_CALL, `interp` 0, without `args` and SUBPY_ABANDON
+ * @param rows      `count` times `nargs` values, row after row; copied as they are needed; may be NULL when there are none
+ * @param count     how many rows
+ * @param nargs     how many arguments in each
+ * @param chunk     how many rows make a task: more cost less, and are less evenly spread; 0: 1
+ * @param fn        takes the results; NULL: nobody does, and the first error ends it
+ * @param userdata  passed on to `fn`
+ * @param error     optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK when all rows were passed on, or `fn` has returned false; any error of subpy_pool_submit();
+ *         SUBPY_ERROR_INTERRUPTED  the request's token was fired, also for rows that have begun
+ *
+ * Has returned from nothing before all that it began has ended. Any thread, but a task of the pool: as one that waits,
+ * see subpy_pool_submit().
+ */
+SUBPY_API subpy_status subpy_pool_map(subpy_pool pool, const subpy_run_request *request, const subpy_value *rows,
+    size_t count, size_t nargs, size_t chunk, subpy_map_fn fn, void *userdata, subpy_error **error);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -77,6 +77,7 @@ c_tests! {
     pool_limits
     pool_map
     pool_outcomes
+    pool_soak
     race_all
     race_cancel
     race_close_shutdown

@@ -99,8 +99,9 @@ pub use crate::python::guest::Config;
 pub use crate::python::hooks::forked;
 pub use crate::python::host::{Context, HostCode, How};
 pub use crate::python::objects::Act;
+pub use crate::python::output::Callback;
 #[cfg(feature = "capi")]
-pub use crate::python::output::{Callback, RunOutput};
+pub use crate::python::output::RunOutput;
 pub use crate::python::queue::{Queue, append as append_queue, find as find_queue};
 pub use crate::python::run::Code;
 pub use crate::python::start::Startup;

@@ -232,6 +232,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Copies some of them, as one TUPLE of their values, and the keyword arguments as a DICT.
+    #[cfg(feature = "capi")]
     pub fn copy(
         &self,
         first: usize,
