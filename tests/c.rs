@@ -29,6 +29,7 @@ c_tests! {
     basics
     block
     buffers
+    buffers_out
     busy
     cancel
     churn
@@ -79,6 +80,7 @@ c_tests! {
     pool_outcomes
     pool_soak
     race_all
+    race_buffers
     race_cancel
     race_close_shutdown
     race_define

@@ -237,6 +237,7 @@ api! {
         fn PyObject_GetBuffer(*mut PyObject, *mut Py_buffer, c_int) -> c_int;
         fn PyMemoryView_FromObject(*mut PyObject) -> *mut PyObject;
         fn PyBuffer_Release(*mut Py_buffer);
+        fn PyBuffer_ToContiguous(*mut c_void, *const Py_buffer, Ssize, c_char) -> c_int;
         fn PyBuffer_IsContiguous(*const Py_buffer, c_char) -> c_int;
         fn PyType_GetFlags(*mut PyTypeObject) -> std::ffi::c_ulong;
         fn PyType_IsSubtype(*mut PyTypeObject, *mut PyTypeObject) -> c_int;

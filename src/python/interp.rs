@@ -347,7 +347,7 @@ impl Interp {
         let py = entry.py();
         let run = Run::new(entry.state());
         let active = Active::begin(self, py, &run).ok_or_else(Failure::running)?;
-        self.own.kept.give_back_dropped(py);
+        self.own.give_back_dropped(py);
         let printing = self.output.as_ref().map(Printing::new);
         // SAFETY: the module keeps it until the end of the interpreter; so this reference is not counted.
         let main = unsafe { py.owned(self.main.dict) }.map(ManuallyDrop::new).map_err(|_| Failure::NoMemory)?;

@@ -1,7 +1,7 @@
 //! Python objects that outlive the run that found them: what prepared functions hold, and what hosts have handles of.
 
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::lock;
@@ -41,6 +41,8 @@ struct Keeper {
     /// The list of those that nobody needs, each a count of its Arc. Neither to put one there takes memory or a lock, nor
     /// to find those that are there time for the others.
     dropped: AtomicPtr<Kept>,
+    /// Something is on the list, or is needed no more and kept elsewhere (`pins`).
+    some_dropped: AtomicBool,
 }
 
 /// The end of the list when the interpreter takes nothing back any more: it has.
@@ -50,7 +52,11 @@ fn closed() -> *mut Kept {
 
 impl Keeper {
     fn new() -> Keeper {
-        Keeper { interp: AtomicU64::new(0), dropped: AtomicPtr::new(ptr::null_mut()) }
+        Keeper {
+            interp: AtomicU64::new(0),
+            dropped: AtomicPtr::new(ptr::null_mut()),
+            some_dropped: AtomicBool::new(false),
+        }
     }
 
     fn put(&self, kept: Arc<Kept>) {
@@ -63,6 +69,8 @@ impl Keeper {
                 Ok(_) => {
                     // The list has this count now.
                     let _ = Arc::into_raw(kept);
+                    // A swap and no store: whoever takes the flag away then sees all that was put there before.
+                    self.some_dropped.swap(true, Ordering::Release);
                     return;
                 }
                 Err(other) => first = other,
@@ -206,16 +214,20 @@ impl KeptObjects {
         here.then(|| unsafe { py.borrowed(kept.object) })
     }
 
-    /// Gives back what nobody needs. Attached to the interpreter.
-    #[inline(always)]
-    pub fn give_back_dropped(&self, py: Py) {
-        if !self.keeper.dropped.load(Ordering::Relaxed).is_null() {
-            self.give_back(py);
-        }
+    /// Something of this interpreter is needed no more.
+    pub fn some_are_dropped(&self) {
+        self.keeper.some_dropped.swap(true, Ordering::Release);
     }
 
-    #[cold]
-    fn give_back(&self, py: Py) {
+    /// Whether something is, since this was asked last.
+    #[inline(always)]
+    pub fn take_some_dropped(&self) -> bool {
+        let some = &self.keeper.some_dropped;
+        some.load(Ordering::Relaxed) && some.swap(false, Ordering::Acquire)
+    }
+
+    /// Gives back what nobody needs. Attached to the interpreter.
+    pub fn give_back_dropped(&self, py: Py) {
         for kept in self.keeper.take(ptr::null_mut()) {
             {
                 let mut all = lock(&self.all);

@@ -67,7 +67,7 @@ fn call_all(
     let Some(callable) = (unsafe { scope.kept().get(py, kept) }) else { return Err(Failure::Freed.into()) };
     let callable = callable.map_err(raised)?;
     let mut list = wanted.result.is_some().then(|| List::new(rows.count())).transpose()?;
-    let asked = Asked { how: wanted.how, own: Some(scope.own()) };
+    let asked = Asked::of(py, wanted.how, scope.own());
     let mut few = [ptr::null_mut(); FEW + 1];
     let mut places = Vec::new();
     if rows.count() > 0 && rows.width() > FEW {

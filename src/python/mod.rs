@@ -23,6 +23,7 @@
 //! | `names` | names as Python strings |
 //! | `kept` | objects that outlive the run that found them |
 //! | `objects` | their handles, and what hosts do with them |
+//! | `pins` | objects whose memory results share |
 //! | `buffers` | the host's memory in Python |
 //! | `own` | all of these that conversions need |
 //! | `host` | Python objects that call the host |
@@ -62,6 +63,7 @@ pub mod object;
 pub mod objects;
 pub mod output;
 mod own;
+mod pins;
 pub mod queue;
 mod quiet;
 pub mod run;

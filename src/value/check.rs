@@ -2,7 +2,7 @@
 
 use super::tag::{TAG_BITS, check_tag};
 use super::{
-    BIGINT, BOOL, BUFFER, BYTES, CLAIMED, DICT, ERROR, FLOAT, INT, LIST, MAX_DEPTH, NONE, OBJECT, OWNS_BLOCK,
+    BIGINT, BOOL, BUFFER, BYTES, CLAIMED, DICT, ERROR, EXPORTED, FLOAT, INT, LIST, MAX_DEPTH, NONE, OBJECT, OWNS_BLOCK,
     OwnedValue, QUEUE, STR, TUPLE, buffer, element_size, is_ascii, subpy_pair, subpy_value, utf8,
 };
 
@@ -176,7 +176,7 @@ pub(super) fn check_flags(value: &subpy_value) -> Result<(), String> {
     match value.flags & !TAG_BITS {
         0 => Ok(()),
         OWNS_BLOCK if element_size(value.kind) > 0 || value.is_handle() => Ok(()),
-        _ if value.is_claimed() && value.flags & !(TAG_BITS | CLAIMED | OWNS_BLOCK) == 0 => Ok(()),
+        _ if value.kind == BUFFER && value.flags & !(CLAIMED | EXPORTED | OWNS_BLOCK) == 0 => Ok(()),
         flags => {
             let bits = if flags & !OWNS_BLOCK == 0 { flags } else { flags & !OWNS_BLOCK };
             Err(format!("flags has unknown bits set: {bits:#x}; they must be 0"))

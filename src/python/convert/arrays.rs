@@ -7,20 +7,10 @@ use std::ptr;
 use super::super::object::Py;
 use super::super::types::{PyObject, PyTypeObject};
 use super::asked::Refused;
-use crate::value::{self, Builder, subpy_buffer, subpy_value};
+use crate::value::{self, Builder, Export, subpy_value};
 
 /// PyTuple_GetItem or PyList_GetItem.
 type GetItem = unsafe extern "C" fn(*mut PyObject, isize) -> *mut PyObject;
-
-/// The numbers, and the buffer that describes them.
-struct Array<T> {
-    buffer: subpy_buffer,
-    shape: usize,
-    _numbers: Vec<T>,
-}
-
-// SAFETY: the pointers of the buffer lead to the array's own parts and to a constant.
-unsafe impl<T: Send> Send for Array<T> {}
 
 /// The row as a BUFFER, when it is not empty and all of it are floats, or all of it are ints that fit 64 bits.
 ///
@@ -96,22 +86,8 @@ fn attach<T: Send + 'static>(
     format: &'static CStr,
     builder: &mut Builder,
 ) -> Result<subpy_value, Refused> {
-    let buffer = subpy_buffer {
-        size: size_of::<subpy_buffer>(),
-        data: numbers.as_ptr().cast_mut().cast(),
-        len: size_of_val(numbers.as_slice()),
-        format: format.as_ptr(),
-        itemsize: size_of::<T>(),
-        shape: ptr::null(),
-        strides: ptr::null(),
-        ndim: 1,
-        flags: 0,
-        release: None,
-        userdata: ptr::null_mut(),
-    };
-    let mut array = Box::new(Array { buffer, shape: numbers.len(), _numbers: numbers });
-    array.buffer.shape = &raw const array.shape;
-    let array = builder.attach(array).ok_or(Refused::NO_MEMORY)?;
-    // SAFETY: attached, so it lives as long as the block.
-    Ok(subpy_value::buffer(unsafe { &raw const (*array).buffer }))
+    let memory = (numbers.as_ptr().cast_mut().cast(), size_of_val(numbers.as_slice()));
+    let shape = [numbers.len() as isize];
+    let export = Export::new(memory, format, size_of::<T>(), &shape, false, Box::new(numbers));
+    export.and_then(|export| export.attach(builder)).ok_or(Refused::NO_MEMORY)
 }

@@ -31,7 +31,7 @@ pub fn from_python(
     } else if let Some(value) = int(py, object) {
         *result = OwnedValue::int(value);
     } else if !object.is_none() {
-        let asked = Asked { how, own: Some(scope.own()) };
+        let asked = Asked::of(py, how, scope.own());
         *result = from_any(py, object, asked, format_args!("result"))?;
     }
     Ok(())
@@ -455,6 +455,9 @@ impl Reader<'_> {
             if kind == api.PyDict_Type.0 {
                 return container(value::DICT, (api.PyDict_Size)(object), builder);
             }
+            if let Some(shared) = self.shared(object, asked, builder)? {
+                return Ok(shared);
+            }
             if kind == api.PyBytes_Type.0 {
                 let (mut data, mut len) = (ptr::null_mut(), 0);
                 (api.PyBytes_AsStringAndSize)(object, &mut data, &mut len);
@@ -507,20 +510,6 @@ impl Reader<'_> {
             }
             let start = builder.append(std::slice::from_raw_parts(data.cast(), len as usize), false);
             Ok((start.ok_or(Refused::NO_MEMORY)?, len as usize))
-        }
-    }
-
-    /// The exception that PyUnicode_AsUTF8AndSize set: a lone surrogate, or no memory.
-    #[cold]
-    fn why_no_text(self) -> Refused {
-        let Some(exception) = self.py.take_exception() else { return Refused::NO_MEMORY };
-        let position = exception.attr(c"start").ok().and_then(|start| start.to_i64());
-        self.py.clear();
-        match position {
-            Some(position) => Refused::because(format!(
-                "str with a lone surrogate at index {position} cannot be shared, return text.encode('utf-8', 'surrogatepass')"
-            )),
-            None => Refused::NO_MEMORY,
         }
     }
 }
