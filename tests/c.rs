@@ -67,6 +67,7 @@ c_tests! {
     memory_limit
     misuse
     nested
+    objects
     no_memory
     output
     queue_stress
@@ -77,6 +78,7 @@ c_tests! {
     pool_limits
     pool_map
     pool_outcomes
+    pool_soak
     race_all
     race_buffers
     race_cancel
@@ -86,6 +88,7 @@ c_tests! {
     race_find_create
     race_guests
     race_host_exit
+    race_memory
     race_output
     race_queues
     race_pool

@@ -44,7 +44,8 @@ pub const SUBPY_RUN_ASYNC: u32 = 64;
 /// The flags of this kind that there are, and that this version has.
 const RESULT_FLAGS: u32 =
     SUBPY_RESULT_OBJECT | SUBPY_RESULT_OBJECTS | SUBPY_RESULT_BUFFER | SUBPY_RESULT_ARRAY | SUBPY_RUN_ASYNC;
-const RESULT_FLAGS_HERE: u32 = SUBPY_RESULT_ARRAY | SUBPY_RESULT_BUFFER;
+pub(super) const RESULT_FLAGS_HERE: u32 =
+    SUBPY_RESULT_OBJECT | SUBPY_RESULT_OBJECTS | SUBPY_RESULT_ARRAY | SUBPY_RESULT_BUFFER;
 
 /// What subpy_run() and subpy_run_in_thread() are to run. Fields that do not apply must be zero.
 #[repr(C)]

@@ -217,6 +217,9 @@ api! {
         fn PyUnstable_Object_IsUniquelyReferenced(*mut PyObject) -> c_int;
         fn Py_GetConstantBorrowed(c_uint) -> *mut PyObject;
         fn PyCallable_Check(*mut PyObject) -> c_int;
+        fn PyObject_GetItem(*mut PyObject, *mut PyObject) -> *mut PyObject;
+        fn PyObject_GetIter(*mut PyObject) -> *mut PyObject;
+        fn PyIter_NextItem(*mut PyObject, *mut *mut PyObject) -> c_int;
         fn PyObject_Str(*mut PyObject) -> *mut PyObject;
         fn PyObject_GetAttr(*mut PyObject, *mut PyObject) -> *mut PyObject;
         fn PyObject_GetAttrString(*mut PyObject, *const c_char) -> *mut PyObject;

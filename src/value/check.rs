@@ -81,13 +81,13 @@ struct Level<'a> {
 pub(super) unsafe fn check(root: &subpy_value) -> Result<bool, BadValue> {
     // The first one is no container: it has the root.
     let mut outer: Vec<Level> = Vec::new();
-    let mut buffers = false;
+    let mut claimed = false;
     let mut level = Level { kind: NONE, elements: std::slice::from_ref(root), next: 0 };
     loop {
         let Some(value) = level.elements.get(level.next) else {
             match outer.pop() {
                 Some(container) => level = container,
-                None => return Ok(buffers),
+                None => return Ok(claimed),
             }
             continue;
         };
@@ -106,7 +106,7 @@ pub(super) unsafe fn check(root: &subpy_value) -> Result<bool, BadValue> {
             // SAFETY: promised by the caller; the elements on the way were checked.
             return Err(BadValue { path: unsafe { path_of(levels) }, reason });
         }
-        buffers |= value.kind == BUFFER;
+        claimed |= matches!(value.kind, BUFFER | OBJECT);
         if value.is_container() {
             if outer.len() == MAX_DEPTH {
                 return Err(BadValue {

@@ -32,7 +32,7 @@ pub use block::{Builder, Keep, NotCopied, OwnedValue};
 pub use buffer::{Claim, Claims, Export, Tell};
 #[cfg(feature = "capi")]
 pub use check::{check_main_names, check_value};
-pub use check::{check_owned_main_names, kind_name, path_of, printable};
+pub use check::{check_owned_main_names, path_of, printable};
 use tag::TAG_BITS;
 pub(crate) use text::{SHORT, ends, is_ascii, utf8};
 pub use view::{ValueRef, View};

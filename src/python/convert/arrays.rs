@@ -1,6 +1,7 @@
 //! Rows of numbers as arrays: one piece of memory that belongs to the result, in place of a value for each number.
 
 use std::ffi::{CStr, c_int};
+use std::mem::MaybeUninit;
 use std::ptr;
 
 use super::super::object::Py;
@@ -15,7 +16,6 @@ type GetItem = unsafe extern "C" fn(*mut PyObject, isize) -> *mut PyObject;
 ///
 /// # Safety
 /// A live tuple or list, as the kind says, of that length.
-#[cold]
 #[inline(never)]
 pub(super) unsafe fn array(
     py: Py,
@@ -51,7 +51,7 @@ pub(super) unsafe fn array(
 /// # Safety
 /// As for `array`.
 #[inline(always)]
-unsafe fn of_numbers<T>(
+unsafe fn of_numbers<T: Copy>(
     py: Py,
     row: *mut PyObject,
     get: GetItem,
@@ -68,10 +68,16 @@ unsafe fn of_numbers<T>(
     if !(0..len.min(TRIED)).all(|index| item(index).is_some()) {
         return Ok(None);
     }
-    let mut numbers = Vec::new();
+    let mut numbers: Vec<T> = Vec::new();
     numbers.try_reserve_exact(len).map_err(|_| Refused::NO_MEMORY)?;
-    numbers.extend((0..len).map_while(item));
-    Ok((numbers.len() == len).then_some(numbers))
+    let places: &mut [MaybeUninit<T>] = numbers.spare_capacity_mut();
+    for (index, place) in places[..len].iter_mut().enumerate() {
+        let Some(number) = item(index) else { return Ok(None) };
+        place.write(number);
+    }
+    // SAFETY: all have been written.
+    unsafe { numbers.set_len(len) };
+    Ok(Some(numbers))
 }
 
 /// Gives the numbers to the block. They stay where they are when it moves.

@@ -16,6 +16,10 @@ pub(super) struct Refused(Option<Box<str>>);
 impl Refused {
     pub(super) const NO_MEMORY: Refused = Refused(None);
 
+    pub(super) fn is_no_memory(&self) -> bool {
+        self.0.is_none()
+    }
+
     pub(super) fn because(reason: String) -> Refused {
         Refused(Some(reason.into()))
     }
