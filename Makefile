@@ -12,6 +12,7 @@ sources := src Cargo.toml Cargo.lock build.rs cbindgen.toml bindings/c
 rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
 .PHONY: build install uninstall demo judge sqlite test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-quick clean help
+.PHONY: soak-pool
 .PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
 
@@ -86,6 +87,12 @@ test-model: need-cargo ## the gate in more orders of its threads than `make test
 
 test-c test-cpp test-rust test-hosts test-go test-asan: test-%: need-cargo need-cc ## the tests of one part alone
 	@tests/run $*
+
+soak-pool: need-cargo need-cc ## a million tasks through a pool of two, of which some hang, raise or use up their memory; minutes
+	@cargo build --release; mkdir -p "$(target)/soak"; \
+	$(CC) -std=c11 -O2 -D_GNU_SOURCE -Iinclude tests/c/pool_soak.c -o "$(target)/soak/pool" \
+		-L"$(target)/release" -lsubpy -lpthread -Wl,-rpath,'$$ORIGIN/../release'; \
+	SUBPY_PYTHON=$$(tools/get-python) SUBPY_SOAK_TASKS=$(or $(TASKS),1000000) "$(target)/soak/pool"
 
 lint: need-cargo need-cc ## formatting and lints alone
 	cargo fmt --check

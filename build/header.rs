@@ -14,13 +14,14 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("Output", &["src/ffi/output.rs"]),
     ("Running code", &["src/ffi/run.rs"]),
     ("Prepared functions", &["src/ffi/function.rs"]),
+    ("Objects", &["src/ffi/object.rs"]),
     ("Host functions", &["src/ffi/host.rs"]),
     ("Sessions", &["src/ffi/session.rs"]),
     ("Threads", &["src/ffi/thread.rs"]),
     ("Limits", &["src/ffi/cancel.rs"]),
     ("Memory", &["src/ffi/memory.rs"]),
     ("Queues", &["src/ffi/queue.rs"]),
-    ("Pools", &["src/ffi/pool.rs"]),
+    ("Pools", &["src/ffi/pool.rs", "src/ffi/pool_map.rs"]),
 ];
 
 pub fn write(root: &Path) {

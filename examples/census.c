@@ -2,9 +2,9 @@
  * census: what is in a folder of Python sources, counted by many Python interpreters at once.
  *
  * Each file is parsed with Python's own ast module, first by one interpreter, then by one for each core, and the two
- * results are compared. Each interpreter has its own lock (GIL) and is driven by its own C thread, so the threads
- * really compute at the same time. The Python below only looks at one file; sharing out the work, adding up and
- * printing is done in C, on the plain values that the calls return.
+ * results are compared. The interpreters are those of a pool: each has its own lock (GIL) and its own thread, so they
+ * really compute at the same time. The Python below only looks at one file; adding up and printing is done in C, on
+ * the plain values that the calls return.
  *
  *     cc -std=c11 -O2 census.c -lsubpy -lpthread -o census
  *     ./census                     the standard library of the Python that subpy finds
@@ -15,8 +15,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,7 +167,7 @@ static bool complain(const char *what, subpy_error *error)
     return false;
 }
 
-/* ---- One run: as many interpreters as jobs, and a thread for each -------------------------------------------- */
+/* ---- One run: a pool with as many interpreters as jobs ------------------------------------------------------- */
 
 enum { LINES, FUNCTIONS, CLASSES, IMPORTS, DOCUMENTED, DOCUMENTABLE, COMPLEXITY, COUNTS };
 enum { TOP = 10, MAX_JOBS = 256, MAX_ROUNDS = 3, ENOUGH_SECONDS = 15 };
@@ -181,9 +179,7 @@ static const char *const COUNT_NAMES[COUNTS] = {
 struct run {
     const subpy_value *files, *order;
     size_t             jobs;
-    atomic_size_t      next;            /* position in order: whoever is free takes it and moves it on */
-    atomic_bool        stop;
-    pthread_mutex_t    lock;            /* of the progress, which is the next three */
+    bool               ok;
     int64_t            size, done;      /* bytes of source */
     double             drawn;           /* when the bar was drawn last */
     double             seconds;
@@ -192,13 +188,6 @@ struct run {
     size_t             failed;
     const subpy_value *top[TOP + 1];    /* the most complex functions, in file order where equal; one to spare */
     size_t             top_len;
-};
-
-struct worker {
-    struct run  *run;
-    subpy_interp interp;
-    pthread_t    thread;
-    subpy_error *error;
 };
 
 static double now(void)
@@ -239,7 +228,6 @@ static int terminal_width(void)
 /* Progress on stderr: a bar on a terminal, ten times a second at most; else a line each quarter. */
 static void advance(struct run *run, int64_t size)
 {
-    pthread_mutex_lock(&run->lock);
     int before = run->size ? (int)(run->done * 100 / run->size) : 100;
     run->done += size;
     int percent = run->size ? (int)(run->done * 100 / run->size) : 100;
@@ -255,50 +243,35 @@ static void advance(struct run *run, int64_t size)
         fprintf(stderr, "\rinterpreters: %-3zu [%s] %3d %%", run->jobs, bar, percent);
         run->drawn = now();
     }
-    pthread_mutex_unlock(&run->lock);
 }
 
-static void *work(void *argument)
+/* One result of the pool's; they come in the order of the rows. */
+static bool take(void *argument, size_t turn, subpy_value *report, const subpy_error *error)
 {
-    struct worker *self = argument;
-    struct run *run = self->run;
-    size_t turn;
-
-    while (!atomic_load(&run->stop) && (turn = atomic_fetch_add(&run->next, 1)) < run->order->len) {
-        int64_t index = run->order->u.as_items[turn].u.as_int;
-        const subpy_value *file = &run->files->u.as_items[index];
-        subpy_status status = subpy_call(self->interp, "census", SUBPY_AUTO_LEN, file, 1, NULL,
-                                         &run->reports[index], &self->error);
-        if (status != SUBPY_OK)
-            atomic_store(&run->stop, true);
-        advance(run, get_int(file, "size"));
+    struct run *run = argument;
+    int64_t index = run->order->u.as_items[turn].u.as_int;
+    run->ok = error == NULL;
+    if (error) {
+        fprintf(stderr, "census: the analysis failed: %s\n", subpy_error_message(error, NULL));
+        return false;
     }
-    return NULL;
+    run->reports[index] = *report;      /* taken: now it is ours to free */
+    *report = subpy_none();
+    advance(run, get_int(&run->files->u.as_items[index], "size"));
+    return true;
 }
 
-static bool run_threads(struct run *run, struct worker *workers)
+static bool run_pool(struct run *run, subpy_pool pool, const subpy_value *rows)
 {
-    size_t started = 0;
-    pthread_mutex_init(&run->lock, NULL);
+    subpy_run_request request = { .size = sizeof request, .what = SUBPY_RUN_CALL, .text = "census",
+                                  .text_len = SUBPY_AUTO_LEN };
+    subpy_error *error = NULL;
     double start = now();
-    while (started < run->jobs && pthread_create(&workers[started].thread, NULL, work, &workers[started]) == 0)
-        started++;
-    bool ok = started == run->jobs;
-    if (!ok)
-        atomic_store(&run->stop, true);
-    for (size_t i = 0; i < started; i++)
-        pthread_join(workers[i].thread, NULL);
+    subpy_status status = subpy_pool_map(pool, &request, rows, run->order->len, 1, 1, take, run, &error);
     run->seconds = now() - start;
-
-    pthread_mutex_destroy(&run->lock);
     if (run->drawn > 0)
         fprintf(stderr, "\r%*s\r", terminal_width() - 1, "");
-    if (!ok)
-        fprintf(stderr, "census: cannot start thread %zu\n", started + 1);
-    for (size_t i = 0; i < started; i++)
-        if (workers[i].error)
-            ok = complain("the analysis failed", workers[i].error);
-    return ok;
+    return status == SUBPY_OK ? run->ok : complain("the analysis failed", error);
 }
 
 static void rank(struct run *run, const subpy_value *function)
@@ -333,26 +306,30 @@ static bool open_interpreter(const char *source, subpy_interp *interp)
     return complain("cannot prepare an interpreter", error);
 }
 
-/* Every run has interpreters of its own, created and prepared before the clock starts. */
+/* Every run has a pool of its own, whose interpreters are ready before the clock starts. */
 static bool run_all(struct run *run, size_t jobs, const subpy_value *listing)
 {
-    struct worker workers[MAX_JOBS] = { 0 };
-    size_t opened = 0;
+    subpy_pool_options options = { .size = sizeof options, .workers = jobs, .setup = CENSUS,
+                                   .setup_len = SUBPY_AUTO_LEN, .flags = SUBPY_POOL_NO_SPARES };
+    subpy_pool pool = 0;
+    subpy_error *error = NULL;
 
     run->jobs = jobs;
     run->files = get(listing, "files");
     run->order = get(listing, "order");
     run->size = get_int(listing, "size");
     run->reports = calloc(run->files->len, sizeof *run->reports);       /* all zero is None, which may be freed */
-    if (!run->reports) {
+    subpy_value *rows = calloc(run->files->len, sizeof *rows);
+    bool ok = run->reports && rows;
+    if (!ok)
         fprintf(stderr, "census: out of memory\n");
-        return false;
-    }
-    for (; opened < run->jobs && open_interpreter(CENSUS, &workers[opened].interp); opened++)
-        workers[opened].run = run;
-    bool ok = opened == run->jobs && run_threads(run, workers);
-    while (opened > 0)
-        subpy_close(workers[--opened].interp, NULL);
+    for (size_t i = 0; ok && i < run->files->len; i++)
+        rows[i] = run->files->u.as_items[run->order->u.as_items[i].u.as_int];
+    if (ok && subpy_pool_new(&options, &pool, &error) != SUBPY_OK)
+        ok = complain("cannot make a pool of interpreters", error);
+    ok = ok && run_pool(run, pool, rows);
+    subpy_pool_close(pool, NULL, NULL);
+    free(rows);
     if (ok)
         add_up(run);
     return ok;

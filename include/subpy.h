@@ -1223,6 +1223,156 @@ SUBPY_API subpy_status subpy_function_call_many(subpy_function function, const s
 SUBPY_API void subpy_function_free(subpy_function function);
 
 /* ---------------------------------------------------------------------------------------------------------------------
+ * Objects
+ *
+ * Objects that stay in Python. A handle holds a reference to the object; an object belongs to an interpreter, and once
+ * that is closed, what is done with the object is SUBPY_ERROR_NOT_FOUND.
+ *
+ * A run gives one with SUBPY_RESULT_OBJECT, and those inside of a result with SUBPY_RESULT_OBJECTS. These handles belong to
+ * the result, and go with subpy_value_free(): subpy_object_keep() makes one that stays. A prepared function is an object,
+ * and what can be called is a function: their handles may be used for each other.
+ * --------------------------------------------------------------------------------------------------------------------- */
+
+/**
+ * Make a handle of one's own, for example of an object in a result, which is gone with the result.
+ *
+ * @param object  the object
+ * @param own     another handle of the same object, not NULL; to be freed with subpy_object_free()
+ * @param error   optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; SUBPY_ERROR_INVALID_ARGUMENT when `own` is NULL; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_NO_MEMORY
+ *
+ * Runs no Python. Any thread.
+ */
+SUBPY_API subpy_status subpy_object_keep(subpy_object object, subpy_object *own, subpy_error **error);
+
+/**
+ * Read an attribute. Python: getattr().
+ *
+ * @param object  the object
+ * @param name    the attribute's name, in UTF-8
+ * @param len     its length in bytes, or SUBPY_AUTO_LEN
+ * @param flags   0 or SUBPY_RESULT_*
+ * @param result  its value, to be freed with subpy_value_free(); NULL: it is not converted at all
+ * @param error   optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; any error of subpy_eval(). No such attribute is SUBPY_ERROR_EXECUTION_FAILED with an AttributeError.
+ *         SUBPY_ERROR_NOT_FOUND when the object was freed, or its interpreter closed
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_object_attr(subpy_object object, const char *name, size_t len, uint32_t flags,
+    subpy_value *result, subpy_error **error);
+
+/**
+ * Read an item. Python: object[key].
+ *
+ * @param object  the object: a list, a dict, anything that can be subscripted
+ * @param key     the index or key, not NULL
+ * @param flags   0 or SUBPY_RESULT_*
+ * @param result  the item's value, to be freed with subpy_value_free(); NULL: it is not converted at all
+ * @param error   optional; set on failure, to be freed with subpy_error_free()
+ * @return as subpy_object_attr(); no such item is SUBPY_ERROR_EXECUTION_FAILED with a KeyError or an IndexError
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_object_item(subpy_object object, const subpy_value *key, uint32_t flags,
+    subpy_value *result, subpy_error **error);
+
+/**
+ * Call an object, or a method of it.
+ *
+ * @param object  the object
+ * @param method  the method's name, in UTF-8; NULL: the object itself is called
+ * @param len     the length of the name in bytes, or SUBPY_AUTO_LEN; 0 when it is NULL
+ * @param args    `nargs` positional arguments, copied into the interpreter; may be NULL when that is 0
+ * @param nargs   how many
+ * @param kwargs  keyword arguments, copied too: a DICT with STR keys; NULL: none
+ * @param flags   0 or SUBPY_RESULT_*
+ * @param result  what it returns, to be freed with subpy_value_free(); NULL: that is not converted at all
+ * @param error   optional; set on failure, to be freed with subpy_error_free()
+ * @return as subpy_object_attr(); any error of subpy_call()
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_object_call(subpy_object object, const char *method, size_t len,
+    const subpy_value *args, size_t nargs, const subpy_value *kwargs, uint32_t flags, subpy_value *result,
+    subpy_error **error);
+
+/**
+ * Make an iterator. Python: iter().
+ *
+ * @param object    the object: a list, a dict, a generator, anything that can be iterated over
+ * @param iterator  receives the iterator, not NULL; for subpy_object_next(), and to be freed with subpy_object_free()
+ * @param error     optional; set on failure, to be freed with subpy_error_free()
+ * @return as subpy_object_attr(); SUBPY_ERROR_EXECUTION_FAILED with a TypeError when it cannot be iterated over
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_object_iter(subpy_object object, subpy_object *iterator, subpy_error **error);
+
+/**
+ * Take the next element of an iterator: of a generator, say. Python: next().
+ *
+ * @param iterator  the iterator
+ * @param flags     0 or SUBPY_RESULT_*
+ * @param more      receives whether there was one, not NULL: false at the end, and on failure
+ * @param result    the element, to be freed with subpy_value_free(), None at the end; NULL: it is not converted at all
+ * @param error     optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK, also at the end; as subpy_object_attr(); SUBPY_ERROR_EXECUTION_FAILED with a TypeError when it is no
+ *         iterator (subpy_object_iter()). An element that has no value is SUBPY_ERROR_NOT_SHAREABLE, and was taken
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_object_next(subpy_object iterator, uint32_t flags, bool *more, subpy_value *result,
+    subpy_error **error);
+
+/**
+ * The value of an object, as runs have it: a copy.
+ *
+ * @param object  the object
+ * @param flags   0 or SUBPY_RESULT_*
+ * @param result  the value, to be freed with subpy_value_free(); NULL: it is not converted at all
+ * @param error   optional; set on failure, to be freed with subpy_error_free()
+ * @return as subpy_object_attr(); SUBPY_ERROR_NOT_SHAREABLE when it has none
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_object_value(subpy_object object, uint32_t flags, subpy_value *result,
+    subpy_error **error);
+
+/**
+ * An object as text. Python: str().
+ *
+ * @param object  the object
+ * @param text    a STR, to be freed with subpy_value_free(); NULL: it is made and thrown away
+ * @param error   optional; set on failure, to be freed with subpy_error_free()
+ * @return as subpy_object_attr()
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_object_text(subpy_object object, subpy_value *text, subpy_error **error);
+
+/**
+ * The interpreter that an object is of.
+ *
+ * @param object  the object
+ * @param interp  receives its interpreter, which may have been closed; 0 on failure; may be NULL
+ * @param error   optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND
+ *
+ * Runs no Python. Any thread.
+ */
+SUBPY_API subpy_status subpy_object_interp(subpy_object object, subpy_interp *interp, subpy_error **error);
+
+/**
+ * Free a handle. When it was the last, the reference to the object is dropped when the interpreter is entered next.
+ *
+ * @param object  the object; 0, or one that was freed already, is ignored
+ *
+ * Never blocks and runs no Python; works after subpy_close() and subpy_shutdown() too. Any thread.
+ */
+SUBPY_API void subpy_object_free(subpy_object object);
+
+/* ---------------------------------------------------------------------------------------------------------------------
  * Host functions
  *
  * Python code calls the host: a host function is an object like a builtin function.
@@ -1881,21 +2031,6 @@ typedef struct subpy_pool_options {
   uint64_t flags;
 } subpy_pool_options;
 
-/**
- * Takes what became of one row of subpy_pool_map().
- *
- * @param userdata  what was given with the function
- * @param index     the row
- * @param result    what the call has returned; NULL after an error. It is freed when the function returns, unless taken:
- *                  by copying the struct and setting this one to subpy_none()
- * @param error     NULL, or the error of the call, which is freed when the function returns
- * @return true: go on; false: what is left is cancelled
- *
- * Called on the thread that called subpy_pool_map(), without a GIL, with one row after the other. It must return, not
- * unwind.
- */
-typedef bool (*subpy_map_fn)(void *userdata, size_t index, subpy_value *result, const subpy_error *error);
-
 /** What a pool has done, and has to do. The times are those of all tasks so far, a sixteenth too large at most. */
 typedef struct subpy_pool_stats {
   /** sizeof(subpy_pool_stats) */
@@ -1936,6 +2071,21 @@ typedef struct subpy_pool_stats {
    */
   uint64_t left;
 } subpy_pool_stats;
+
+/**
+ * Takes what became of one row of subpy_pool_map().
+ *
+ * @param userdata  what was given with the function
+ * @param index     the row
+ * @param result    what the call has returned; NULL after an error. It is freed when the function returns, unless taken:
+ *                  by copying the struct and setting this one to subpy_none()
+ * @param error     NULL, or the error of the call, which is freed when the function returns
+ * @return true: go on; false: what is left is cancelled
+ *
+ * Called on the thread that called subpy_pool_map(), without a GIL, with one row after the other. It must return, not
+ * unwind.
+ */
+typedef bool (*subpy_map_fn)(void *userdata, size_t index, subpy_value *result, const subpy_error *error);
 
 /**
  * Make a pool, and wait until all of its interpreters are ready. Starts the runtime if it is not running. Python:
@@ -2003,31 +2153,6 @@ SUBPY_API subpy_status subpy_pool_submit_as(subpy_pool pool, uint64_t submitter,
     subpy_thread *outcome, subpy_error **error);
 
 /**
- * Call something once for each row of arguments, in all of the pool's interpreters, and take the results in the order
- * of the rows, as they come. Python: Executor.map().
- *
- * Each row is a run of its own, to which the request's limits, `kwargs` and output apply. A few tasks wait or run at
- * the same time, not all of them. A row that fails has an error, and the others go on.
- *
- * @param pool      the pool
- * @param request   what to call: SUBPY_RUN_CALL, `interp` 0, without `args` and SUBPY_ABANDON
- * @param rows      `count` times `nargs` values, row after row; copied as they are needed; may be NULL when there are none
- * @param count     how many rows
- * @param nargs     how many arguments in each
- * @param chunk     how many rows make a task: more cost less, and are less evenly spread; 0: 1
- * @param fn        takes the results; NULL: nobody does, and the first error ends it
- * @param userdata  passed on to `fn`
- * @param error     optional; set on failure, to be freed with subpy_error_free()
- * @return SUBPY_OK when all rows were passed on, or `fn` has returned false; any error of subpy_pool_submit();
- *         SUBPY_ERROR_INTERRUPTED  the request's token was fired, also for rows that have begun
- *
- * Has returned from nothing before all that it began has ended. Any thread, but a task of the pool: as one that waits,
- * see subpy_pool_submit().
- */
-SUBPY_API subpy_status subpy_pool_map(subpy_pool pool, const subpy_run_request *request, const subpy_value *rows,
-    size_t count, size_t nargs, size_t chunk, subpy_map_fn fn, void *userdata, subpy_error **error);
-
-/**
  * What a pool has done, and has to do.
  *
  * @param pool   the pool
@@ -2063,6 +2188,31 @@ SUBPY_API subpy_status subpy_pool_get_stats(subpy_pool pool, struct subpy_pool_s
  * Any thread.
  */
 SUBPY_API subpy_status subpy_pool_close(subpy_pool pool, const subpy_close_options *options, subpy_error **error);
+
+/**
+ * Call something once for each row of arguments, in all of the pool's interpreters, and take the results in the order
+ * of the rows, as they come. Python: Executor.map().
+ *
+ * Each row is a run of its own, to which the request's limits, `kwargs` and output apply. A few tasks wait or run at
+ * the same time, not all of them. A row that fails has an error, and the others go on.
+ *
+ * @param pool      the pool
+ * @param request   what to call: SUBPY_RUN_CALL, `interp` 0, without `args` and SUBPY_ABANDON
+ * @param rows      `count` times `nargs` values, row after row; copied as they are needed; may be NULL when there are none
+ * @param count     how many rows
+ * @param nargs     how many arguments in each
+ * @param chunk     how many rows make a task: more cost less, and are less evenly spread; 0: 1
+ * @param fn        takes the results; NULL: nobody does, and the first error ends it
+ * @param userdata  passed on to `fn`
+ * @param error     optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK when all rows were passed on, or `fn` has returned false; any error of subpy_pool_submit();
+ *         SUBPY_ERROR_INTERRUPTED  the request's token was fired, also for rows that have begun
+ *
+ * Has returned from nothing before all that it began has ended. Any thread, but a task of the pool: as one that waits,
+ * see subpy_pool_submit().
+ */
+SUBPY_API subpy_status subpy_pool_map(subpy_pool pool, const subpy_run_request *request, const subpy_value *rows,
+    size_t count, size_t nargs, size_t chunk, subpy_map_fn fn, void *userdata, subpy_error **error);
 
 #ifdef __cplusplus
 } /* extern "C" */

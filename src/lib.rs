@@ -81,13 +81,14 @@ mod rust;
 mod value;
 
 pub use manager::{
-    Busy, CloseOptions, Config, Error, Exception, Frame, Kind, Memory, Options, Result, RuntimeOptions, Startup,
-    Stopped, Syntax,
+    Busy, CloseOptions, Config, Error, Exception, Frame, Kind, Memory, Options, PoolStats, Result, RuntimeOptions,
+    Startup, Stopped, Syntax,
 };
 pub use rust::{
     Arg, Args, Cancel, DefineOptions, FromValue, Function, HostCall, HostFn, Interpreter, Limited, Limits, ListItem,
-    Queue, Raise, Session, Stream, Tag, Thread, Value, WrongType, find, get_current, get_main, init, list_all,
-    python_library, python_version, shutdown, shutdown_with, version,
+    Outcome, Pool, PoolMap, PoolOptions, Queue, Raise, Session, Stream, Tag, TaskOptions, Tasks, Thread, Value,
+    WrongType, find, get_current, get_main, init, list_all, python_library, python_version, shutdown, shutdown_with,
+    version,
 };
 #[cfg(feature = "serde")]
 pub use rust::{Serde, from_value, to_value};

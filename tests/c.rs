@@ -29,6 +29,7 @@ c_tests! {
     basics
     block
     buffers
+    buffers_out
     busy
     cancel
     churn
@@ -66,6 +67,7 @@ c_tests! {
     memory_limit
     misuse
     nested
+    objects
     no_memory
     output
     queue_stress
@@ -76,7 +78,9 @@ c_tests! {
     pool_limits
     pool_map
     pool_outcomes
+    pool_soak
     race_all
+    race_buffers
     race_cancel
     race_close_shutdown
     race_define
@@ -84,6 +88,7 @@ c_tests! {
     race_find_create
     race_guests
     race_host_exit
+    race_memory
     race_output
     race_queues
     race_pool

@@ -52,7 +52,8 @@ CHECK(value_len, offsetof(subpy_value, len) == 8);
 CHECK(value_u, offsetof(subpy_value, u) == 16);
 CHECK(pair, sizeof(subpy_pair) == 48 && offsetof(subpy_pair, value) == 24);
 CHECK(runtime_options, sizeof(subpy_runtime_options) == 24);
-CHECK(interp_options, sizeof(subpy_interp_options) == 48);
+CHECK(interp_options, sizeof(subpy_interp_options) == 56);
+CHECK(memory_info, sizeof(subpy_memory_info) == 40);
 CHECK(run_request, sizeof(subpy_run_request) == 112);
 CHECK(frame, sizeof(subpy_frame) == 72);
 #endif

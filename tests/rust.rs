@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use subpy::{
     Arg, Busy, Cancel, CloseOptions, Config, DefineOptions, Error, FromValue, Function, HostCall, Interpreter, Kind,
-    Limits, Options, Queue, Raise, RuntimeOptions, Startup, Stream, Tag, Thread, Value,
+    Limits, Options, Pool, PoolOptions, Queue, Raise, RuntimeOptions, Startup, Stream, Tag, TaskOptions, Thread, Value,
 };
 
 /// The CPython of the tests, for all tests of this process: the first that comes chooses it.
@@ -72,6 +72,7 @@ fn values_come_back_as_they_went_in() {
 
 #[test]
 fn tagged_values_come_back_as_they_went_in() {
+    let plain = create();
     let options = Options::new().config(Config::new().tagged_values(true));
     let interp = Interpreter::with_options(&options).unwrap();
     interp.exec("def same(value): return value").unwrap();
@@ -87,7 +88,7 @@ fn tagged_values_come_back_as_they_went_in() {
     let type_name: String = interp.call("builtins:repr", (&values,)).unwrap();
     assert!(type_name.starts_with("[datetime.date(2026, 2, 28), frozenset({"), "{type_name}");
     assert_eq!(message(interp.eval::<Vec<i32>>("{1, 2}")), "result: set is not list");
-    assert_eq!(message(create().eval::<Value>("{1, 2}")), "result: set cannot be shared");
+    assert_eq!(message(plain.eval::<Value>("{1, 2}")), "result: set cannot be shared");
 }
 
 #[test]
@@ -808,9 +809,9 @@ fn functions_of_any_fitting_signature() {
 
 #[test]
 fn a_function_is_dropped_once_and_may_run_more() {
-    let alive = std::sync::Arc::new(());
+    let alive = Arc::new(());
     let interp = Interpreter::create().unwrap();
-    let held = std::sync::Arc::clone(&alive);
+    let held = Arc::clone(&alive);
     let call = move |call: HostCall| {
         let _held = &held;
         let inner: i64 = call.interpreter().eval("x + 1")?;
@@ -840,6 +841,117 @@ fn a_function_is_dropped_once_and_may_run_more() {
     assert_eq!(std::sync::Arc::strong_count(&alive), 1);
     assert!(matches!(interp.define("a.b", || 1), Err(Error { kind: Kind::InvalidArgument(_), .. })));
     interp.close().unwrap();
+}
+
+fn pool(options: PoolOptions) -> Pool {
+    Pool::with_options(options.setup("def double(n): return 2 * n\ndef spin():\n  while True: pass")).unwrap()
+}
+
+#[test]
+fn a_pool_runs_tasks() {
+    start();
+    let pool = pool(PoolOptions::new().workers(2));
+    let outcomes: Vec<_> = (0..50).map(|n| pool.call::<i64>("double", (n,)).unwrap()).collect();
+    for (n, outcome) in outcomes.into_iter().enumerate() {
+        assert_eq!(outcome.join().unwrap(), 2 * n as i64);
+    }
+    pool.exec("x = 1").unwrap().join().unwrap();
+    assert_eq!(pool.eval::<String>("'a' * 3").unwrap().join().unwrap(), "aaa");
+    let failed = pool.eval::<i64>("1 / 0").unwrap().join();
+    assert!(matches!(failed.unwrap_err().kind, Kind::ExecutionFailed(_)));
+    let limits = Limits::new().timeout(Duration::from_millis(20));
+    let spins = pool.with(TaskOptions::new().limits(&limits).submitter(3)).call::<()>("spin", ()).unwrap();
+    assert!(matches!(spins.join().unwrap_err().kind, Kind::Timeout(_)));
+    let stats = pool.stats().unwrap();
+    assert_eq!((stats.submitted, stats.done, stats.failed, stats.queued), (54, 54, 2, 0));
+    let blocked = pool.call::<()>("time:sleep", (0.2,)).unwrap();
+    assert!(matches!(pool.close_with(CloseOptions::new()), Err(error) if matches!(error.kind, Kind::Busy(_))));
+    pool.close_with(CloseOptions::new().timeout(Duration::from_secs(60)).drain(true)).unwrap();
+    blocked.join().unwrap();
+    assert!(matches!(pool.exec("1").unwrap_err().kind, Kind::NotFound(_)));
+}
+
+#[test]
+fn a_pool_is_prepared_and_what_prepares_it_is_dropped() {
+    start();
+    let answer = Arc::new(42);
+    let weak = Arc::downgrade(&answer);
+    let prepare = move |interp: &Interpreter| {
+        let answer = Arc::clone(&answer);
+        interp.define("answer", move || *answer).unwrap();
+    };
+    let pool = pool(PoolOptions::new().workers(1).spares(0).prepare(prepare));
+    assert_eq!(pool.call::<i64>("answer", ()).unwrap().join().unwrap(), 42);
+    let printed = Arc::new(Mutex::new(String::new()));
+    let to = Arc::clone(&printed);
+    let output = TaskOptions::new().output(move |_, _, text| to.lock().unwrap().push_str(text));
+    pool.with(output).call::<()>("builtins:print", (1,)).unwrap().join().unwrap();
+    assert_eq!(*printed.lock().unwrap(), "1\n");
+    pool.close().unwrap();
+    assert_eq!(weak.strong_count(), 0);
+    let failed = Pool::with_options(PoolOptions::new().setup("1 / 0"));
+    assert!(matches!(failed.unwrap_err().kind, Kind::ExecutionFailed(_)));
+}
+
+#[test]
+fn a_pool_maps_rows_as_they_are_asked_for() {
+    start();
+    let pool = pool(PoolOptions::new().workers(2));
+    let asked = std::cell::Cell::new(0);
+    let rows = (0..).map(|n: i64| {
+        asked.set(n + 1);
+        (n,)
+    });
+    let mut results = pool.with(TaskOptions::new().chunk(3)).map::<i64, _>("double", rows).unwrap();
+    assert_eq!(asked.get(), 0);
+    assert!((0..100).all(|n| results.next().unwrap().unwrap() == 2 * n));
+    assert!((100..200).contains(&asked.get()), "{}", asked.get());
+    drop(results);
+    let rows = [("1",), ("x",), ("3",)];
+    let mut results = pool.map::<i64, _>("builtins:int", rows).unwrap();
+    assert_eq!(results.next().unwrap().unwrap(), 1);
+    assert_eq!(results.next().unwrap().unwrap_err().row(), Some(1));
+    assert_eq!(results.next().unwrap().unwrap(), 3);
+    assert!(results.next().is_none() && results.next().is_none());
+    assert_eq!((pool.stats().unwrap().queued, pool.stats().unwrap().running), (0, 0));
+}
+
+/// The least executor: parks until it is woken.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let (mut future, mut context) = (std::pin::pin!(future), std::task::Context::from_waker(&waker));
+    loop {
+        match future.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(result) => return result,
+            std::task::Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+#[test]
+fn an_outcome_is_a_future() {
+    start();
+    let pool = pool(PoolOptions::new().workers(2));
+    let sum = async {
+        let (one, two) = (pool.call::<i64>("double", (1,))?, pool.call::<i64>("double", (2,))?);
+        pool.call::<()>("time:sleep", (0.05,))?.await?;
+        Ok::<i64, Error>(one.await? + two.await?)
+    };
+    assert_eq!(block_on(sum).unwrap(), 6);
+    for n in 0..1000 {
+        assert_eq!(block_on(pool.call::<i64>("double", (n,)).unwrap()).unwrap(), 2 * n);
+    }
+    let cancel = subpy::Cancel::new();
+    let spins = pool.with(TaskOptions::new().limits(&Limits::new().cancel(&cancel))).call::<()>("spin", ()).unwrap();
+    let fire = std::thread::spawn(move || cancel.fire());
+    assert!(matches!(block_on(spins).unwrap_err().kind, Kind::Interrupted(_)));
+    fire.join().unwrap();
 }
 
 #[test]

@@ -14,7 +14,8 @@ use support::{build, command, expect_success, have, root};
 /// disturbed by the clock, which is not slower there; so are those of `close_with`, `interrupt`, `late_hits` and
 /// `shutdown_with`), `set_output`, `run_output` and others whose parts are child processes, `host_stack` and
 /// `host_threads` (the end of a stack, pages), and `foreign_stack`, `lifecycle`, `many_threads`, `output`, `sources` and
-/// `values_large`, which would take minutes.
+/// `values_large`, which would take minutes, and `memory` (blocks that are counted are told from others by what they end
+/// with, which those others have not written).
 ///
 /// What is used up to the end, freed, left and closed is looked at in every run of the tests. The rest of it calls and
 /// converts, which AddressSanitizer sees as well: `make test-valgrind` runs that too.
@@ -51,6 +52,7 @@ const WHOLE: &[&str] = &[
     "limits",
     "main",
     "misuse",
+    "queues",
     "request",
     "small_stack",
     "syntax",

@@ -197,7 +197,14 @@ fn claim_some(args: Args) -> Result<Option<OwnedArgs>> {
     manager::claim(args).map(Some)
 }
 
-/// The same, of many calls.
+/// Makes a call, when there are buffers among its arguments. Apart, so that the others do not pay for it.
+#[cold]
+#[inline(never)]
+pub fn claimed(args: Args, call: impl FnOnce(Args) -> Ran) -> Ran {
+    call(manager::claim(args)?.args())
+}
+
+/// As `claim`, of many calls.
 #[inline(always)]
 pub fn claim_rows(rows: Rows) -> Result<Option<OwnedRows>> {
     if !rows.buffers().are_passed() {

@@ -7,7 +7,7 @@ use super::boundary::{self, invalid, known_flags, text};
 use super::error::subpy_error;
 use super::status::{subpy_function, subpy_interp, subpy_status};
 use crate::manager;
-use crate::value::{Args, Builder, OwnedArgs, OwnedRows, Rows, subpy_value};
+use crate::value::{Args, Builder, OwnedRows, Rows, subpy_value};
 
 /// Look up a callable, to call it many times.
 ///
@@ -67,8 +67,9 @@ pub unsafe extern "C" fn subpy_function_call(
     unsafe {
         boundary::run(result, error, |wanted| {
             let args = Args::check(args, nargs, kwargs).or_else(invalid)?;
-            let owned = boundary::claim(args)?;
-            let args = owned.as_ref().map_or(args, OwnedArgs::args);
+            if args.buffers.are_passed() {
+                return boundary::claimed(args, |args: Args| manager::function_call(function, args, wanted));
+            }
             manager::function_call(function, args, wanted)
         })
     }

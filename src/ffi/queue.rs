@@ -103,7 +103,7 @@ pub unsafe extern "C" fn subpy_queue_put(
     error: *mut *mut subpy_error,
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
-    unsafe { boundary::status(error, || put(queue, value, wait(timeout_ms, 0)?)) }
+    unsafe { boundary::status(error, || put(queue, value, timeout_ms, 0)) }
 }
 
 /// The same, with a cancel token that ends the wait.
@@ -126,7 +126,7 @@ pub unsafe extern "C" fn subpy_queue_put_with(
     error: *mut *mut subpy_error,
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
-    unsafe { boundary::status(error, || put(queue, value, wait(timeout_ms, cancel)?)) }
+    unsafe { boundary::status(error, || put(queue, value, timeout_ms, cancel)) }
 }
 
 /// Take the first item out of a queue. When this is SUBPY_OK the item is the caller's; otherwise none was taken.
@@ -153,9 +153,7 @@ pub unsafe extern "C" fn subpy_queue_get(
     error: *mut *mut subpy_error,
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
-    unsafe {
-        boundary::output(value, subpy_value::none(), error, || get(queue, wait(timeout_ms, 0)?, !value.is_null()))
-    }
+    unsafe { boundary::output(value, subpy_value::none(), error, || get(queue, timeout_ms, 0, !value.is_null())) }
 }
 
 /// The same, with a cancel token that ends the wait.
@@ -178,9 +176,7 @@ pub unsafe extern "C" fn subpy_queue_get_with(
     error: *mut *mut subpy_error,
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
-    unsafe {
-        boundary::output(value, subpy_value::none(), error, || get(queue, wait(timeout_ms, cancel)?, !value.is_null()))
-    }
+    unsafe { boundary::output(value, subpy_value::none(), error, || get(queue, timeout_ms, cancel, !value.is_null())) }
 }
 
 /// How many items are in a queue. Others may change that at any time.
@@ -253,30 +249,36 @@ pub extern "C" fn subpy_queue_free(queue: subpy_queue) {
     });
 }
 
-fn wait(timeout_ms: i64, cancel: subpy_cancel) -> Result<Wait> {
-    let limit = match timeout_ms {
-        -1 => None,
-        0.. => Some(Duration::from_millis(timeout_ms.cast_unsigned())),
-        _ => return invalid(format!("timeout_ms is {timeout_ms}, must be -1 (no limit), 0 or more")),
-    };
+fn limit(timeout_ms: i64) -> Result<Option<Duration>> {
+    match timeout_ms {
+        -1 => Ok(None),
+        0.. => Ok(Some(Duration::from_millis(timeout_ms.cast_unsigned()))),
+        _ => invalid(format!("timeout_ms is {timeout_ms}, must be -1 (no limit), 0 or more")),
+    }
+}
+
+fn wait(limit: Option<Duration>, cancel: subpy_cancel) -> Result<Wait> {
     let cancel = if cancel == 0 { None } else { Some(manager::cancel_find(cancel)?) };
     Ok(Wait { limit, cancel })
 }
 
 /// # Safety
 /// `value` is NULL, or a value, and all that it points to must be as it says.
-unsafe fn put(queue: subpy_queue, value: *const subpy_value, wait: Wait) -> Result<()> {
+unsafe fn put(queue: subpy_queue, value: *const subpy_value, timeout_ms: i64, cancel: subpy_cancel) -> Result<()> {
     // SAFETY: promised by the caller; the check comes before the copy.
     unsafe {
         let Some(value) = value.as_ref() else { return invalid("value is NULL: for None pass subpy_none()") };
+        let limit = limit(timeout_ms)?;
         check_value(value, "value").or_else(invalid)?;
-        manager::queue_put(queue, manager::item_of(value)?, &wait)
+        // From here on its buffers are the library's, whatever is wrong with the rest.
+        let item = manager::item_of(value)?;
+        manager::queue_put(queue, item, &wait(limit, cancel)?)
     }
 }
 
-fn get(queue: subpy_queue, wait: Wait, is_wanted: bool) -> Result<subpy_value> {
+fn get(queue: subpy_queue, timeout_ms: i64, cancel: subpy_cancel, is_wanted: bool) -> Result<subpy_value> {
     if !is_wanted {
         return invalid("value is NULL: the item would be lost");
     }
-    Ok(manager::queue_get(queue, &wait)?.into_raw())
+    Ok(manager::queue_get(queue, &wait(limit(timeout_ms)?, cancel)?)?.into_raw())
 }

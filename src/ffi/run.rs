@@ -44,7 +44,8 @@ pub const SUBPY_RUN_ASYNC: u32 = 64;
 /// The flags of this kind that there are, and that this version has.
 const RESULT_FLAGS: u32 =
     SUBPY_RESULT_OBJECT | SUBPY_RESULT_OBJECTS | SUBPY_RESULT_BUFFER | SUBPY_RESULT_ARRAY | SUBPY_RUN_ASYNC;
-const RESULT_FLAGS_HERE: u32 = SUBPY_RESULT_ARRAY;
+pub(super) const RESULT_FLAGS_HERE: u32 =
+    SUBPY_RESULT_OBJECT | SUBPY_RESULT_OBJECTS | SUBPY_RESULT_ARRAY | SUBPY_RESULT_BUFFER;
 
 /// What subpy_run() and subpy_run_in_thread() are to run. Fields that do not apply must be zero.
 #[repr(C)]
@@ -179,10 +180,11 @@ pub unsafe extern "C" fn subpy_call(
         boundary::run(result, error, |wanted| {
             let callable = text(callable, len, "callable")?;
             let args = Args::check(args, nargs, kwargs).or_else(invalid)?;
-            let owned = boundary::claim(args)?;
-            let args = owned.as_ref().map_or(args, OwnedArgs::args);
-            let code = Code::Call { callable, args };
-            manager::run(interp, code, wanted)
+            if args.buffers.are_passed() {
+                let call = |args: Args| manager::run(interp, Code::Call { callable, args }, wanted);
+                return boundary::claimed(args, call);
+            }
+            manager::run(interp, Code::Call { callable, args }, wanted)
         })
     }
 }

@@ -25,6 +25,7 @@ pub trait Stop: Send + Sync {
 
 impl Token {
     /// From now on the run is stopped when it is fired. True: it was fired.
+    #[inline]
     pub fn attach(&self, place: Arc<dyn Stop>, run: u64) -> Result<bool> {
         let mut state = lock(&self.0);
         if !state.fired {
@@ -34,6 +35,7 @@ impl Token {
         Ok(state.fired)
     }
 
+    #[inline]
     pub fn detach(&self, place: &dyn Stop, run: u64) {
         let mut state = lock(&self.0);
         if let Some(index) =

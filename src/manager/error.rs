@@ -28,6 +28,9 @@ pub enum Kind {
     /// NotShareableError: a Python object that has no value.
     #[error("{0}")]
     NotShareable(String),
+    /// Nothing ran: an object of another interpreter was passed.
+    #[error("{0}")]
+    Elsewhere(String),
     /// A value is not of the Rust type that was asked for. The C ABI has no such error.
     #[error("{0}")]
     WrongType(String),
@@ -152,7 +155,7 @@ impl Error {
             Kind::NotFound(_) => -2,
             Kind::Busy(_) => -3,
             Kind::ExecutionFailed(_) => -4,
-            Kind::NotShareable(_) => -5,
+            Kind::NotShareable(_) | Kind::Elsewhere(_) => -5,
             Kind::Interpreter(_) => -6,
             Kind::Syntax(_) => -7,
             Kind::PythonNotFound(_) => -8,
@@ -209,6 +212,7 @@ impl From<Failure> for Error {
                 Kind::Interrupted(Stopped::by("interrupted", exception))
             }
             Failure::NotShareable(message) => Kind::NotShareable(message),
+            Failure::Elsewhere(message) => Kind::Elsewhere(message),
             Failure::Lent(views) => Kind::Busy(format!(
                 "{views} views of what was lent for the call are still in use; they stay good, and `release` comes when \
                  they are gone"

@@ -1,14 +1,14 @@
-//! Prepared functions: a callable that was looked up once.
+//! Prepared functions: a callable that was looked up once. Any object can be called as one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::error::{Error, Kind, Result};
 use super::handle::{self, Numbers};
-use super::interpreter::Interpreter;
+use super::interpreter::{self, Interpreter};
 use super::registry::Registry;
 use crate::python::kept::{Hold, Kept};
-use crate::python::lock;
+use crate::python::{lock, objects};
 
 /// A callable of an interpreter. It may outlive the interpreter, which says then that it is gone.
 pub struct Function {
@@ -39,9 +39,17 @@ impl Function {
     pub fn register(interpreter: Arc<Interpreter>, hold: Hold) -> Result<u64> {
         static NUMBERS: Numbers = Numbers::new(handle::FUNCTION);
         let (_, handle) = NUMBERS.next()?;
-        let (kept, hold, freed) = (Arc::clone(hold.kept()), Mutex::new(Some(hold)), AtomicBool::new(false));
-        FUNCTIONS.insert(handle, Arc::new(Function { interpreter, kept, hold, freed }));
+        // It is an object, too.
+        if !Hold::of(hold.kept()).is_some_and(|hold| objects::register(handle, hold)) {
+            return Err(Kind::NoMemory.into());
+        }
+        FUNCTIONS.insert(handle, Arc::new(Function::of(interpreter, hold)));
         Ok(handle)
+    }
+
+    fn of(interpreter: Arc<Interpreter>, hold: Hold) -> Function {
+        let (kept, hold, freed) = (Arc::clone(hold.kept()), Mutex::new(Some(hold)), AtomicBool::new(false));
+        Function { interpreter, kept, hold, freed }
     }
 
     /// The interpreter to call it in; fails when the function was freed.
@@ -58,15 +66,25 @@ impl Function {
 /// Forgets it. Calls that run finish, and so do those on threads; then the reference is given back when the interpreter
 /// is entered next.
 pub fn function_free(handle: u64) {
+    objects::free(handle);
     if let Some(function) = FUNCTIONS.remove(handle) {
         function.freed.store(true, Ordering::Relaxed);
         drop(lock(&function.hold).take());
     }
 }
 
-/// The function with this handle.
+/// The function with this handle, or a new one of the object with this handle.
 pub fn find_function(handle: u64) -> Result<Arc<Function>> {
-    FUNCTIONS.get(handle).ok_or_else(|| no_function(handle).into())
+    if let Some(function) = FUNCTIONS.get(handle) {
+        return Ok(function);
+    }
+    let hold = objects::find(handle).ok_or_else(|| no_function(handle))?;
+    Ok(Arc::new(Function::of(interpreter::get(hold.kept().interp())?, hold)))
+}
+
+/// Whether a function is told when it is freed, so that it can be remembered.
+pub fn is_function(handle: u64) -> bool {
+    handle >> handle::KIND_SHIFT == handle::FUNCTION
 }
 
 fn no_function(handle: u64) -> Kind {

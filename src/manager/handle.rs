@@ -12,7 +12,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::error::{Kind, Result};
-use crate::python::queue;
+use crate::python::{objects, queue};
 
 pub const KIND_SHIFT: u32 = 48;
 pub const RUNTIME_SHIFT: u32 = 32;
@@ -22,13 +22,14 @@ pub const FUNCTION: u64 = 2;
 pub const THREAD: u64 = 3;
 #[cfg(feature = "capi")]
 pub const CANCEL: u64 = 4;
+pub const OBJECT: u64 = 5;
 pub const QUEUE: u64 = 6;
 pub const POOL: u64 = 7;
 
 const LAST_NUMBER: u64 = (1 << KIND_SHIFT) - 1;
 
-// Python's objects of queues make handles too, below this.
-const _: () = assert!(QUEUE == queue::KIND);
+// Values and Python's objects of queues make handles too, below this.
+const _: () = assert!(QUEUE == queue::KIND && OBJECT == objects::KIND);
 
 // There is room for 31 kinds.
 const _: () = assert!((31 << KIND_SHIFT) + LAST_NUMBER < 1 << 53);

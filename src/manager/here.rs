@@ -5,7 +5,7 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use super::error::{Error, Ran, Result};
-use super::function::{Function, find_function};
+use super::function::{Function, find_function, is_function};
 use super::gate::{Inside, Refused, Stop};
 use super::interpreter::{INTERPRETERS, Interpreter, driven, too_small, unrecognized};
 use super::last::Last;
@@ -190,7 +190,9 @@ impl Here {
     pub fn with_function(&self, handle: u64, act: impl FnOnce(&Function) -> Ran) -> Ran {
         let function = self.function.take(handle).map_or_else(|| find_function(handle), Ok)?;
         let result = act(&function);
-        self.function.put(handle, function);
+        if is_function(handle) {
+            self.function.put(handle, function);
+        }
         result
     }
 

@@ -40,6 +40,7 @@ impl Interpreter {
             python.end();
             return Err(Kind::Interpreter(format!("this process has used up its handles (interpreter ID {id})")).into());
         };
+        python.own.kept.belong_to(handle);
         let interpreter = Arc::new(Interpreter::new(handle, id, busy, timeout, Some(python)));
         // Nobody finds it before its end is watched, and nobody who looks for it meanwhile takes it for gone.
         let watched = || id == 0 || hooks::watch(id, hooks::weak(&interpreter));

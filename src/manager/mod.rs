@@ -19,6 +19,7 @@
 //! | `output` | where an interpreter's output goes |
 //! | `queue` | queues, as hosts use them |
 //! | `run` | what a thread does in interpreters |
+//! | `object` | objects that stay in Python |
 //! | `host` | functions that Python code calls |
 //! | `runtime` | CPython's life in this process: start, adopt, stop |
 //! | `thread` | runs on threads of their own |
@@ -42,6 +43,7 @@ mod interrupts;
 mod last;
 mod limits;
 mod memory;
+mod object;
 mod output;
 mod pool;
 mod queue;
@@ -73,6 +75,7 @@ pub use interpreters::{
 };
 pub use limits::Limits;
 pub use memory::{Memory, memory};
+pub use object::{object_act, object_free, object_interp, object_iter, object_keep};
 pub use output::{capture, set_output};
 pub use pool::{
     Map, MapOptions, OutputFor, PoolOptions, PoolStats, Prepare, Submit, close as pool_close, new as pool_new,
@@ -95,8 +98,10 @@ pub use crate::python::exception::{Exception, Frame, Syntax};
 pub use crate::python::guest::Config;
 pub use crate::python::hooks::forked;
 pub use crate::python::host::{Context, HostCode, How};
+pub use crate::python::objects::Act;
+pub use crate::python::output::Callback;
 #[cfg(feature = "capi")]
-pub use crate::python::output::{Callback, RunOutput};
+pub use crate::python::output::RunOutput;
 pub use crate::python::queue::{Queue, append as append_queue, find as find_queue};
 pub use crate::python::run::Code;
 pub use crate::python::start::Startup;

@@ -10,6 +10,7 @@ use super::error::{Error, Kind, Result, Stopped};
 use super::here::here;
 use super::limits::Wake;
 use crate::python::attach::detached;
+#[cfg(feature = "capi")]
 use crate::python::buffers::tell;
 use crate::python::interrupt::Reason;
 #[cfg(feature = "capi")]

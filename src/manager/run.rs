@@ -6,6 +6,7 @@ use super::function::Function;
 use super::here::{Here, here};
 use super::interpreter::{Interpreter, driven};
 use super::limits::Limits;
+use crate::python::Failure;
 use crate::python::buffers;
 use crate::python::interp::{Interp, Scope};
 use crate::python::keep;
@@ -63,7 +64,10 @@ pub fn prepare_main(handle: u64, names: &[subpy_pair]) -> Result<()> {
 /// Looks a callable up, as a call does, to call it many times.
 pub fn function_new(interp: u64, callable: &str) -> Result<u64> {
     let interpreter = driven(interp, CALL)?;
-    let keep = |py: Py, scope: &Scope, python: &Interp| Ok(python.own.kept.keep(find_callable(py, scope, callable)?));
+    let keep = |py: Py, scope: &Scope, python: &Interp| {
+        let found = find_callable(py, scope, callable)?;
+        python.own.kept.keep(found).ok_or_else(|| Failure::NoMemory.into())
+    };
     let hold = here(|here| here.run_in(&interpreter, None, keep)).map_err(|error| *error)?;
     Function::register(interpreter, hold)
 }

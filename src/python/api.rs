@@ -217,6 +217,9 @@ api! {
         fn PyUnstable_Object_IsUniquelyReferenced(*mut PyObject) -> c_int;
         fn Py_GetConstantBorrowed(c_uint) -> *mut PyObject;
         fn PyCallable_Check(*mut PyObject) -> c_int;
+        fn PyObject_GetItem(*mut PyObject, *mut PyObject) -> *mut PyObject;
+        fn PyObject_GetIter(*mut PyObject) -> *mut PyObject;
+        fn PyIter_NextItem(*mut PyObject, *mut *mut PyObject) -> c_int;
         fn PyObject_Str(*mut PyObject) -> *mut PyObject;
         fn PyObject_GetAttr(*mut PyObject, *mut PyObject) -> *mut PyObject;
         fn PyObject_GetAttrString(*mut PyObject, *const c_char) -> *mut PyObject;
@@ -234,6 +237,7 @@ api! {
         fn PyObject_GetBuffer(*mut PyObject, *mut Py_buffer, c_int) -> c_int;
         fn PyMemoryView_FromObject(*mut PyObject) -> *mut PyObject;
         fn PyBuffer_Release(*mut Py_buffer);
+        fn PyBuffer_ToContiguous(*mut c_void, *const Py_buffer, Ssize, c_char) -> c_int;
         fn PyBuffer_IsContiguous(*const Py_buffer, c_char) -> c_int;
         fn PyType_GetFlags(*mut PyTypeObject) -> std::ffi::c_ulong;
         fn PyType_IsSubtype(*mut PyTypeObject, *mut PyTypeObject) -> c_int;

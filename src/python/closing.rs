@@ -87,7 +87,7 @@ impl Closing {
                     (py.api.PyDict_GetItemRef)(namespace.as_ptr(), py.str("look")?.as_ptr(), &mut function);
                     py.owned(function)?
                 };
-                look.insert(interp.own.kept.keep(function))
+                look.insert(interp.own.kept.keep(function).ok_or_else(|| py.no_memory())?)
             }
         };
         // SAFETY: attached to the interpreter that it is of, which has not begun to end.

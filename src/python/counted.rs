@@ -124,7 +124,6 @@ extern "C" fn realloc(ctx: *mut c_void, block: *mut c_void, size: usize) -> *mut
     if block.is_null() {
         return malloc(ctx, size);
     }
-    let Some(original) = state_blocks::original() else { return ptr::null_mut() };
     // SAFETY: the original allocator has made it, and that is malloc(); the caller's to change.
     let booked = unsafe { booked(block) };
     let account = booked.map(|(account, ..)| account).or_else(owner);
@@ -151,7 +150,6 @@ extern "C" fn realloc(ctx: *mut c_void, block: *mut c_void, size: usize) -> *mut
         Some(more) => account.take(more),
         None => account.give(old - new),
     }
-    let _ = original;
     moved
 }
 

@@ -6,8 +6,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::types::{PyInterpreterConfig, PyInterpreterState};
-
 use super::attach::{Entry, Outside, Pinned};
 use super::guest::{Config, Main, main, set_up_guest};
 use super::hooks::{self, Host};
@@ -21,9 +19,9 @@ use super::own::Own;
 use super::queue::{Queues, add_finder};
 use super::sources::Sources;
 use super::stack::{Stack, this_stack};
+use super::types::{PyInterpreterConfig, PyInterpreterState};
 use super::{Count, Failure, api};
 use counting::Counted;
-
 mod counting;
 
 /// What a run finds in its interpreter.
@@ -61,7 +59,6 @@ impl<'py> Scope<'py> {
 
     /// The exception that is set, as the end of the run.
     #[cold]
-    #[inline(never)]
     pub fn failure(&self, py: Py) -> Failure {
         let _explaining = self.interp.account.as_ref().map(Counted::explains);
         self.run.failure(py, self.why())
@@ -144,7 +141,6 @@ impl Interp {
         let main = Main { module: ptr::null_mut(), dict: ptr::null_mut() };
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed) + 1;
         let (own, interrupts) = (Arc::<Own>::default(), Arc::default());
-        let hosts = Hosts::new(number, &own);
         // SAFETY: alive, as promised; reads one field.
         let whence = api()._PyInterpreterState_GetWhence.map_or(0, |whence| unsafe { whence(state) });
         Interp {
@@ -155,7 +151,7 @@ impl Interp {
             main,
             output: None,
             sources: Arc::default(),
-            hosts,
+            hosts: Hosts::new(number, &own),
             queues: Queues::new(&interrupts, &own, id == 0),
             own,
             interrupts,
@@ -180,7 +176,7 @@ impl Interp {
                 super::types::PyInterpreterConfig_OWN_GIL
             },
         };
-        let account = if count_memory { Some(Counted::open()?) } else { None };
+        let account = count_memory.then(Counted::open).transpose()?;
         hooks::creating(|| {
             let creating = account.as_ref().map(Counted::creating);
             // SAFETY: with nothing attached CPython copies main's configuration. The first state is cleared and deleted
@@ -351,7 +347,7 @@ impl Interp {
         let py = entry.py();
         let run = Run::new(entry.state());
         let active = Active::begin(self, py, &run).ok_or_else(Failure::running)?;
-        self.own.kept.give_back_dropped(py);
+        self.own.give_back_dropped(py);
         let printing = self.output.as_ref().map(Printing::new);
         // SAFETY: the module keeps it until the end of the interpreter; so this reference is not counted.
         let main = unsafe { py.owned(self.main.dict) }.map(ManuallyDrop::new).map_err(|_| Failure::NoMemory)?;

@@ -1,6 +1,7 @@
-//! Python objects that outlive the run that found them: what prepared functions hold.
+//! Python objects that outlive the run that found them: what prepared functions hold, and what hosts have handles of.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::lock;
@@ -13,9 +14,12 @@ pub struct Kept {
     object: *mut PyObject,
     /// Those who need it. Once it is 0, it stays 0.
     holders: AtomicUsize,
-    /// Of all that the interpreter keeps: some are needed no more. Each interpreter has its own, so it says whose this
-    /// is.
-    some_dropped: Arc<AtomicBool>,
+    /// Where it is among all that the interpreter keeps.
+    place: usize,
+    /// The next one on the list of those that nobody needs.
+    next: AtomicPtr<Kept>,
+    /// Each interpreter has its own, so it says whose this is.
+    keeper: Arc<Keeper>,
 }
 
 // SAFETY: the pointer is used only with the GIL of its interpreter.
@@ -24,8 +28,82 @@ unsafe impl Send for Kept {}
 unsafe impl Sync for Kept {}
 
 impl Kept {
-    fn is_dropped(&self) -> bool {
-        self.holders.load(Ordering::Acquire) == 0
+    /// The handle of the interpreter that it is of.
+    pub fn interp(&self) -> u64 {
+        self.keeper.interp.load(Ordering::Relaxed)
+    }
+}
+
+/// What an interpreter and all that it keeps know of each other.
+struct Keeper {
+    /// The handle of the interpreter, when it has one.
+    interp: AtomicU64,
+    /// The list of those that nobody needs, each a count of its Arc. Neither to put one there takes memory or a lock, nor
+    /// to find those that are there time for the others.
+    dropped: AtomicPtr<Kept>,
+    /// Something is on the list, or is needed no more and kept elsewhere (`pins`).
+    some_dropped: AtomicBool,
+}
+
+/// The end of the list when the interpreter takes nothing back any more: it has.
+fn closed() -> *mut Kept {
+    ptr::without_provenance_mut(align_of::<Kept>())
+}
+
+impl Keeper {
+    fn new() -> Keeper {
+        Keeper {
+            interp: AtomicU64::new(0),
+            dropped: AtomicPtr::new(ptr::null_mut()),
+            some_dropped: AtomicBool::new(false),
+        }
+    }
+
+    fn put(&self, kept: Arc<Kept>) {
+        let mut first = self.dropped.load(Ordering::Relaxed);
+        while first != closed() {
+            kept.next.store(first, Ordering::Relaxed);
+            // Release: whoever takes the list sees what was done with the object before.
+            let new = Arc::as_ptr(&kept).cast_mut();
+            match self.dropped.compare_exchange_weak(first, new, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => {
+                    // The list has this count now.
+                    let _ = Arc::into_raw(kept);
+                    // A swap and no store: whoever takes the flag away then sees all that was put there before.
+                    self.some_dropped.swap(true, Ordering::Release);
+                    return;
+                }
+                Err(other) => first = other,
+            }
+        }
+    }
+
+    /// Takes the list away, and leaves an empty one, or none.
+    fn take(&self, leave: *mut Kept) -> Dropped {
+        Dropped(self.dropped.swap(leave, Ordering::Acquire))
+    }
+}
+
+/// A list that was taken away.
+struct Dropped(*mut Kept);
+
+impl Iterator for Dropped {
+    type Item = Arc<Kept>;
+
+    fn next(&mut self) -> Option<Arc<Kept>> {
+        if self.0.is_null() || self.0 == closed() {
+            return None;
+        }
+        // SAFETY: `put` has left this count to the list, which nobody else has any more.
+        let kept = unsafe { Arc::from_raw(self.0) };
+        self.0 = kept.next.load(Ordering::Relaxed);
+        Some(kept)
+    }
+}
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.for_each(drop);
     }
 }
 
@@ -47,29 +125,63 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        if self.0.holders.fetch_sub(1, Ordering::Release) == 1 {
-            // A swap and no store: whoever takes the flag away then sees the counts of all who have set it, and not of
-            // the last one alone.
-            self.0.some_dropped.swap(true, Ordering::Release);
+        if self.0.holders.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.keeper.put(Arc::clone(&self.0));
         }
     }
 }
 
 /// All that one interpreter keeps.
-#[derive(Default)]
 pub struct KeptObjects {
-    list: Mutex<Vec<Arc<Kept>>>,
-    some_dropped: Arc<AtomicBool>,
+    all: Mutex<Places>,
+    keeper: Arc<Keeper>,
     /// A Python function that does nothing: a call of it is a step of Python's loop (`many`).
     step: OnceLock<Hold>,
 }
 
+/// What is kept, each at its place, and the places that are free.
+#[derive(Default)]
+struct Places {
+    list: Vec<Option<Arc<Kept>>>,
+    free: Vec<usize>,
+}
+
+impl Default for KeptObjects {
+    fn default() -> KeptObjects {
+        KeptObjects { all: Mutex::default(), keeper: Arc::new(Keeper::new()), step: OnceLock::new() }
+    }
+}
+
 impl KeptObjects {
-    pub fn keep(&self, object: Obj) -> Hold {
-        let some_dropped = Arc::clone(&self.some_dropped);
-        let kept = Arc::new(Kept { object: object.into_ptr(), holders: AtomicUsize::new(1), some_dropped });
-        lock(&self.list).push(Arc::clone(&kept));
-        Hold(kept)
+    /// The interpreter has this handle from now on.
+    pub fn belong_to(&self, interp: u64) {
+        self.keeper.interp.store(interp, Ordering::Relaxed);
+    }
+
+    /// None: no memory.
+    pub fn keep(&self, object: Obj) -> Option<Hold> {
+        let mut all = lock(&self.all);
+        // Room for the place when it is free again, too.
+        let most = all.list.len() + 1;
+        let more = most.saturating_sub(all.free.len());
+        all.free.try_reserve(more).ok()?;
+        let place = match all.free.pop() {
+            Some(place) => place,
+            None => {
+                all.list.try_reserve(1).ok()?;
+                all.list.push(None);
+                most - 1
+            }
+        };
+        let kept = Arc::new(Kept {
+            object: object.into_ptr(),
+            holders: AtomicUsize::new(1),
+            place,
+            next: AtomicPtr::new(ptr::null_mut()),
+            keeper: Arc::clone(&self.keeper),
+        });
+        all.list[place] = Some(Arc::clone(&kept));
+        Some(Hold(kept))
     }
 
     /// A Python function that does nothing, made when it is needed first. Attached to this interpreter.
@@ -80,10 +192,15 @@ impl KeptObjects {
         }
         let step = py.evaluate(&py.compile_own(c"lambda: None", types::Py_eval_input)?, &py.own_namespace()?)?;
         // SAFETY: a live object.
-        let kept = self.keep(unsafe { py.borrowed(step.as_ptr())? });
+        let kept = self.keep(unsafe { py.borrowed(step.as_ptr())? }).ok_or_else(|| py.no_memory())?;
         // When another thread was faster, this one's is given back like all that nobody needs.
         let _ = self.step.set(kept);
         Ok(step)
+    }
+
+    /// Whether it is kept here.
+    pub fn has(&self, kept: &Kept) -> bool {
+        Arc::ptr_eq(&self.keeper, &kept.keeper)
     }
 
     /// The object, if it is kept here and somebody needs it.
@@ -91,30 +208,44 @@ impl KeptObjects {
     /// # Safety
     /// Attached to this interpreter, which has not begun to end.
     pub unsafe fn get<'py>(&self, py: Py<'py>, kept: &Kept) -> Option<PyResult<Obj<'py>>> {
-        let here = Arc::ptr_eq(&self.some_dropped, &kept.some_dropped) && !kept.is_dropped();
+        let here = self.has(kept) && kept.holders.load(Ordering::Acquire) > 0;
         // What is needed now stays until this thread gives the GIL away, and the new reference beyond that.
         // SAFETY: promised by the caller; the object is one of this interpreter's.
         here.then(|| unsafe { py.borrowed(kept.object) })
     }
 
-    /// Gives back what nobody needs. Attached to the interpreter.
+    /// Something of this interpreter is needed no more.
+    pub fn some_are_dropped(&self) {
+        self.keeper.some_dropped.swap(true, Ordering::Release);
+    }
+
+    /// Whether something is, since this was asked last.
     #[inline(always)]
+    pub fn take_some_dropped(&self) -> bool {
+        let some = &self.keeper.some_dropped;
+        some.load(Ordering::Relaxed) && some.swap(false, Ordering::Acquire)
+    }
+
+    /// Gives back what nobody needs. Attached to the interpreter.
     pub fn give_back_dropped(&self, py: Py) {
-        if self.some_dropped.load(Ordering::Relaxed) && self.some_dropped.swap(false, Ordering::Acquire) {
-            self.give_back(py, Kept::is_dropped);
+        for kept in self.keeper.take(ptr::null_mut()) {
+            {
+                let mut all = lock(&self.all);
+                all.list[kept.place] = None;
+                all.free.push(kept.place);
+            }
+            // SAFETY: attached; the reference that was kept, once: what nobody needs is put on the list once. It may run
+            // Python code, so nothing is locked.
+            unsafe { (py.api.Py_DecRef)(kept.object) }
         }
     }
 
     /// Gives everything back. Attached to the interpreter, which is about to end.
     pub fn give_back_all(&self, py: Py) {
-        self.give_back(py, |_| true);
-    }
-
-    fn give_back(&self, py: Py, which: impl Fn(&Kept) -> bool) {
-        let gone: Vec<_> = lock(&self.list).extract_if(.., |kept| which(kept)).collect();
-        for kept in gone {
-            // SAFETY: attached; the list's reference, which left the list. It may run Python code, so nothing is
-            // locked.
+        drop(self.keeper.take(closed()));
+        let all = std::mem::take(&mut *lock(&self.all));
+        for kept in all.list.into_iter().flatten() {
+            // SAFETY: as above; what is given back here is on no list any more.
             unsafe { (py.api.Py_DecRef)(kept.object) }
         }
     }

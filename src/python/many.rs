@@ -9,6 +9,7 @@ use super::convert::{Asked, append, int, to_python};
 use super::interp::Scope;
 use super::kept::Kept;
 use super::object::{Obj, Py, PyResult, Raised};
+use super::objects;
 use super::own::Own;
 use super::run::raised;
 use super::types::PyObject;
@@ -39,6 +40,12 @@ pub fn call_many(
     collect: Option<&mut Collect>,
 ) -> Result<(), Box<Failure>> {
     let claims = rows.buffers().claims();
+    if claims.is_some() {
+        for row in 0..rows.count() {
+            let in_row = |failure| Box::new(Failure::InRow(row, Box::new(failure)));
+            objects::check_items(scope.own(), rows.row(row)).map_err(in_row)?;
+        }
+    }
     let called = call_all(py, scope, kept, rows, wanted, collect);
     match claims.map_or(0, |claims| revoke(py, claims)) {
         0 => called,
@@ -60,7 +67,7 @@ fn call_all(
     let Some(callable) = (unsafe { scope.kept().get(py, kept) }) else { return Err(Failure::Freed.into()) };
     let callable = callable.map_err(raised)?;
     let mut list = wanted.result.is_some().then(|| List::new(rows.count())).transpose()?;
-    let asked = Asked { how: wanted.how, own: Some(scope.own()) };
+    let asked = Asked::of(py, wanted.how, scope.own());
     let mut few = [ptr::null_mut(); FEW + 1];
     let mut places = Vec::new();
     if rows.count() > 0 && rows.width() > FEW {

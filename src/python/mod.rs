@@ -21,7 +21,9 @@
 //! | `many` | many calls in one run |
 //! | `sources` | the source of what was run, for tracebacks |
 //! | `names` | names as Python strings |
-//! | `kept` | objects that prepared functions hold |
+//! | `kept` | objects that outlive the run that found them |
+//! | `objects` | their handles, and what hosts do with them |
+//! | `pins` | objects whose memory results share |
 //! | `buffers` | the host's memory in Python |
 //! | `own` | all of these that conversions need |
 //! | `host` | Python objects that call the host |
@@ -58,8 +60,10 @@ pub mod many;
 pub mod memory;
 mod names;
 pub mod object;
+pub mod objects;
 pub mod output;
 mod own;
+mod pins;
 pub mod queue;
 mod quiet;
 pub mod run;
@@ -128,6 +132,8 @@ pub enum Failure {
     Stopped(Reason, Box<Exception>),
     /// A Python object has no value; the text names the path to it.
     NotShareable(String),
+    /// Nothing ran: an object of another interpreter was passed; the text names the path to it.
+    Elsewhere(String),
     /// CPython did not create the interpreter.
     NotCreated(String),
     /// A guest is running something in it, past the library.

@@ -7,6 +7,7 @@ use super::convert::Classes;
 use super::kept::KeptObjects;
 use super::names::Names;
 use super::object::Py;
+use super::pins::Pins;
 
 /// Shared by the interpreter and its host functions.
 #[derive(Default)]
@@ -16,6 +17,8 @@ pub struct Own {
     pub kept: KeptObjects,
     /// The host's memory.
     pub buffers: Buffers,
+    /// What results share.
+    pub pins: Pins,
     pub classes: Classes,
     /// What has no kind of its own goes out as a tagged value.
     tagged: AtomicBool,
@@ -32,9 +35,24 @@ impl Own {
         self.tagged.load(Ordering::Relaxed)
     }
 
+    /// Gives back what nobody needs. Attached to the interpreter.
+    #[inline(always)]
+    pub fn give_back_dropped(&self, py: Py) {
+        if self.kept.take_some_dropped() {
+            self.give_back(py);
+        }
+    }
+
+    #[cold]
+    fn give_back(&self, py: Py) {
+        self.kept.give_back_dropped(py);
+        self.pins.give_back(py);
+    }
+
     /// Gives the references to its objects back. Attached to the interpreter, which is about to end.
     pub fn give_back_all(&self, py: Py) {
         self.kept.give_back_all(py);
+        self.pins.give_back(py);
         self.names.give_back_all(py);
         self.buffers.give_back_all(py);
         self.classes.give_back_all(py);

@@ -12,8 +12,9 @@ use super::dedent::dedent;
 use super::interp::Scope;
 use super::kept::Kept;
 use super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised, cut};
+use super::objects;
 use super::sources::{Source, Sources, line_of};
-use crate::value::{Args, Buffers, Claims, Wanted, subpy_pair};
+use crate::value::{Args, Buffers, Claims, Wanted, printable, subpy_pair};
 
 /// Include/cpython/compile.h: the source is a str, so a coding cookie says nothing.
 const PYCF_IGNORE_COOKIE: i32 = 0x0800;
@@ -38,6 +39,7 @@ pub fn run_in_line(py: Py, scope: &Scope, code: Code, wanted: Wanted) -> Result<
     let result = match code {
         Code::Call { callable, args } => match resolve(py, scope, callable) {
             Ok(found) => {
+                check_objects(scope, args)?;
                 let result = convert::call(py, scope.own(), &found, args);
                 return convert_result(py, scope, result, wanted, args.buffers);
             }
@@ -72,6 +74,7 @@ fn eval<'py>(py: Py<'py>, scope: &Scope<'py>, source: &str, filename: Option<&st
 pub fn call_function(py: Py, scope: &Scope, kept: &Kept, args: Args, wanted: Wanted) -> Result<(), Box<Failure>> {
     // SAFETY: attached to the interpreter that the scope is of, for a run that its gate let in.
     let Some(callable) = (unsafe { scope.kept().get(py, kept) }) else { return Err(Failure::Freed.into()) };
+    check_objects(scope, args)?;
     let result = match callable {
         Ok(callable) => convert::call(py, scope.own(), &callable, args),
         Err(Raised) => Err(Raised),
@@ -79,8 +82,17 @@ pub fn call_function(py: Py, scope: &Scope, kept: &Kept, args: Args, wanted: Wan
     convert_result(py, scope, result, wanted, args.buffers)
 }
 
+/// Refuses objects of other interpreters. Those that are passed were claimed.
 #[inline(always)]
-fn convert_result(
+pub(super) fn check_objects(scope: &Scope, args: Args) -> Result<(), Box<Failure>> {
+    match args.buffers.claims() {
+        Some(_) => Ok(objects::check_args(scope.own(), args)?),
+        None => Ok(()),
+    }
+}
+
+#[inline(always)]
+pub(super) fn convert_result(
     py: Py,
     scope: &Scope,
     result: PyResult<Obj>,
@@ -322,6 +334,11 @@ fn no_main_attribute(py: Py, name: &str) -> Raised {
 
 /// Binds names in `__main__`. All or nothing: every value is made before the first name is bound.
 pub fn prepare_main(py: Py, scope: &Scope, names: &[subpy_pair]) -> Result<(), Box<Failure>> {
+    for pair in names {
+        // SAFETY: a checked text.
+        let name = || format!("names['{}']", printable(unsafe { pair.key.text() }));
+        objects::check(scope.own(), &pair.value, name)?;
+    }
     bind_all(py, scope, names).map_err(|Raised| scope.failure(py).into())
 }
 

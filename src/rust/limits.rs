@@ -58,7 +58,7 @@ impl fmt::Debug for Cancel {
 pub struct Limits {
     timeout: Option<Duration>,
     cancel: Option<Cancel>,
-    abandon: bool,
+    pub(super) abandon: bool,
 }
 
 impl Limits {
@@ -93,7 +93,7 @@ impl Limits {
         manager::Wait { limit: limits.timeout, cancel: limits.cancel }
     }
 
-    fn to_manager(&self) -> manager::Limits {
+    pub(super) fn to_manager(&self) -> manager::Limits {
         let cancel = self.cancel.as_ref().map(|cancel| Arc::clone(&cancel.0));
         manager::Limits { timeout: self.timeout, cancel, abandon: None }
     }

@@ -9,14 +9,14 @@ use crate::manager::{self, Error, Kind, Result};
 use crate::value::{self, Builder, OwnedValue, subpy_value};
 
 /// The arguments of all calls, as one block.
-struct Rows {
-    values: OwnedValue,
-    count: usize,
-    width: usize,
+pub(super) struct Rows {
+    pub values: OwnedValue,
+    pub count: usize,
+    pub width: usize,
 }
 
 impl Rows {
-    fn new(rows: impl IntoIterator<Item = impl Args>) -> Result<Rows> {
+    pub fn new(rows: impl IntoIterator<Item = impl Args>) -> Result<Rows> {
         let mut rows = rows.into_iter();
         let (mut values, mut count, mut width) = (Vec::new(), 0, None);
         while let Some(row) = rows.next() {
@@ -31,7 +31,7 @@ impl Rows {
         Ok(Rows { values: encode(Value::Tuple(values))?, count, width: width.unwrap_or(0) })
     }
 
-    fn checked(&self) -> Result<value::Rows<'_>> {
+    pub fn checked(&self) -> Result<value::Rows<'_>> {
         value::Rows::check_owned(&self.values, self.count, self.width).map_err(|bad| Kind::InvalidArgument(bad).into())
     }
 }

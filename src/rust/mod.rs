@@ -10,6 +10,7 @@
 //! | `output` | where what Python prints goes |
 //! | `session` | threads that stay in an interpreter from run to run |
 //! | `thread` | runs on threads of their own |
+//! | `pool`, `outcome`, `pool_map` | interpreters that take tasks from a queue, and what becomes of these |
 //! | `queue` | queues between the program and interpreters |
 //! | `limits` | time limits and cancelling |
 //! | `options` | how interpreters and CPython are started |
@@ -30,7 +31,10 @@ mod interpreter;
 mod limits;
 mod many;
 mod options;
+mod outcome;
 mod output;
+mod pool;
+mod pool_map;
 mod queue;
 mod runtime;
 #[cfg(feature = "serde")]
@@ -46,7 +50,10 @@ pub use function::Function;
 pub use host::{DefineOptions, HostCall, HostFn, Raise};
 pub use interpreter::{Interpreter, find, get_current, get_main, list_all};
 pub use limits::{Cancel, Limited, Limits};
+pub use outcome::Outcome;
 pub use output::Stream;
+pub use pool::{Pool, PoolOptions, TaskOptions, Tasks};
+pub use pool_map::PoolMap;
 pub use queue::Queue;
 pub use runtime::{init, python_library, python_version, shutdown, shutdown_with, version};
 #[cfg(feature = "serde")]

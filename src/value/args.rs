@@ -13,7 +13,7 @@ pub struct Args<'a> {
     pub buffers: Buffers<'a>,
 }
 
-/// The buffers that are among values.
+/// The buffers and objects that are among values.
 #[derive(Clone, Copy)]
 pub enum Buffers<'a> {
     None,
@@ -232,6 +232,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Copies some of them, as one TUPLE of their values, and the keyword arguments as a DICT.
+    #[cfg(feature = "capi")]
     pub fn copy(
         &self,
         first: usize,

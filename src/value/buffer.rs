@@ -1,10 +1,11 @@
 //! The host's memory as Python is to see it: is it what it says, and whose turn is it to give it back?
 
+use std::any::Any;
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
-use super::{BUFFER, Builder, subpy_buffer, subpy_finalize_fn, subpy_value};
+use super::{BUFFER, Builder, EXPORTED, subpy_buffer, subpy_finalize_fn, subpy_value};
 
 const WRITABLE: u32 = 1;
 const LENT: u32 = 2;
@@ -133,6 +134,74 @@ fn itemsize(format: &CStr, given: usize) -> Result<usize, String> {
     Ok(known)
 }
 
+/// Memory of a result's: what describes it, and whatever keeps it there.
+#[repr(C)]
+pub struct Export {
+    /// First: a BUFFER of a result points to it.
+    buffer: subpy_buffer,
+    _format: Box<[u8]>,
+    _shape: Box<[isize]>,
+    _strides: Box<[isize]>,
+    _keeps: Box<dyn Any + Send>,
+}
+
+// SAFETY: the pointers lead to its own parts, and to what `_keeps` keeps, which is Send.
+unsafe impl Send for Export {}
+// SAFETY: nothing of it changes but the memory, and that is for those to agree on who use it.
+unsafe impl Sync for Export {}
+
+impl Export {
+    /// C contiguous memory. None: no memory to describe it with.
+    pub fn new(
+        (data, len): (*mut c_void, usize),
+        format: &CStr,
+        itemsize: usize,
+        shape: &[isize],
+        writable: bool,
+        keeps: Box<dyn Any + Send>,
+    ) -> Option<Arc<Export>> {
+        let copy = |len: usize| {
+            let mut list = Vec::new();
+            list.try_reserve_exact(len).ok()?;
+            Some(list)
+        };
+        let (mut shape_copy, mut strides) = (copy(shape.len())?, copy(shape.len())?);
+        shape_copy.extend_from_slice(shape);
+        strides.resize(shape.len(), 0);
+        let mut stride = itemsize as isize;
+        for at in (0..shape.len()).rev() {
+            strides[at] = stride;
+            stride = stride.wrapping_mul(shape[at].max(1));
+        }
+        let mut text = Vec::new();
+        text.try_reserve_exact(format.count_bytes() + 1).ok()?;
+        text.extend_from_slice(format.to_bytes_with_nul());
+        let (text, shape, strides) =
+            (text.into_boxed_slice(), shape_copy.into_boxed_slice(), strides.into_boxed_slice());
+        let buffer = subpy_buffer {
+            size: size_of::<subpy_buffer>(),
+            data,
+            len,
+            format: text.as_ptr().cast(),
+            itemsize,
+            shape: shape.as_ptr().cast(),
+            strides: strides.as_ptr(),
+            ndim: shape.len() as i32,
+            flags: if writable { WRITABLE } else { 0 },
+            release: None,
+            userdata: std::ptr::null_mut(),
+        };
+        Some(Arc::new(Export { buffer, _format: text, _shape: shape, _strides: strides, _keeps: keeps }))
+    }
+
+    /// The BUFFER, of which the block has a share. None: no memory.
+    pub fn attach(self: Arc<Export>, block: &mut Builder) -> Option<subpy_value> {
+        let value = subpy_value { flags: EXPORTED, ..subpy_value::pointing(BUFFER, Arc::as_ptr(&self).cast(), 0) };
+        block.attach(Box::new(self))?;
+        Some(value)
+    }
+}
+
 /// A buffer that was passed: the duty to tell the host, once, that Python has let go of it. That is when the last one who
 /// needs it is gone, or when `over` says so.
 #[repr(C)]
@@ -143,6 +212,8 @@ pub struct Claim {
     format: Box<[u8]>,
     shape: Box<[isize]>,
     strides: Box<[isize]>,
+    /// It is the memory of a result.
+    export: Option<Arc<Export>>,
     tell: Tell,
     told: AtomicBool,
     /// How many views Python has of it. Changed with the GIL of the interpreter.
@@ -163,7 +234,7 @@ impl Claim {
     ///
     /// # Safety
     /// A buffer that was checked.
-    unsafe fn new(buffer: &subpy_buffer, tell: Tell) -> Option<Arc<Claim>> {
+    unsafe fn new(buffer: &subpy_buffer, export: Option<Arc<Export>>, tell: Tell) -> Option<Arc<Claim>> {
         // SAFETY: promised by the caller.
         let layout = unsafe { layout(buffer) }.ok()?;
         let text = layout.format.to_bytes_with_nul();
@@ -209,6 +280,7 @@ impl Claim {
             format,
             shape,
             strides,
+            export,
             tell,
             told: AtomicBool::new(false),
             exports: AtomicUsize::new(0),
@@ -302,11 +374,18 @@ impl Claims {
     pub(super) unsafe fn claim(&mut self, value: &subpy_value, block: &mut Builder) -> Option<subpy_value> {
         self.list.try_reserve(1).ok()?;
         self.new |= !value.is_claimed();
-        // SAFETY: promised by the caller; and a claim's own value points to it.
+        // SAFETY: promised by the caller; and the library's own values point to a claim or an export.
         let claim = unsafe {
             match value.is_claimed() {
                 true => Claim::of(value),
-                false => Claim::new(&*value.pointer().cast::<subpy_buffer>(), self.tell)?,
+                false => {
+                    let export: *const Export = value.pointer().cast();
+                    let export = value.is_exported().then(|| {
+                        Arc::increment_strong_count(export);
+                        Arc::from_raw(export)
+                    });
+                    Claim::new(&*value.pointer().cast::<subpy_buffer>(), export, self.tell)?
+                }
             }
         };
         let copy =

@@ -2,7 +2,7 @@
 
 use super::tag::{TAG_BITS, check_tag};
 use super::{
-    BIGINT, BOOL, BUFFER, BYTES, CLAIMED, DICT, ERROR, FLOAT, INT, LIST, MAX_DEPTH, NONE, OBJECT, OWNS_BLOCK,
+    BIGINT, BOOL, BUFFER, BYTES, CLAIMED, DICT, ERROR, EXPORTED, FLOAT, INT, LIST, MAX_DEPTH, NONE, OBJECT, OWNS_BLOCK,
     OwnedValue, QUEUE, STR, TUPLE, buffer, element_size, is_ascii, subpy_pair, subpy_value, utf8,
 };
 
@@ -81,13 +81,13 @@ struct Level<'a> {
 pub(super) unsafe fn check(root: &subpy_value) -> Result<bool, BadValue> {
     // The first one is no container: it has the root.
     let mut outer: Vec<Level> = Vec::new();
-    let mut buffers = false;
+    let mut claimed = false;
     let mut level = Level { kind: NONE, elements: std::slice::from_ref(root), next: 0 };
     loop {
         let Some(value) = level.elements.get(level.next) else {
             match outer.pop() {
                 Some(container) => level = container,
-                None => return Ok(buffers),
+                None => return Ok(claimed),
             }
             continue;
         };
@@ -106,7 +106,7 @@ pub(super) unsafe fn check(root: &subpy_value) -> Result<bool, BadValue> {
             // SAFETY: promised by the caller; the elements on the way were checked.
             return Err(BadValue { path: unsafe { path_of(levels) }, reason });
         }
-        buffers |= value.kind == BUFFER;
+        claimed |= matches!(value.kind, BUFFER | OBJECT);
         if value.is_container() {
             if outer.len() == MAX_DEPTH {
                 return Err(BadValue {
@@ -176,7 +176,7 @@ pub(super) fn check_flags(value: &subpy_value) -> Result<(), String> {
     match value.flags & !TAG_BITS {
         0 => Ok(()),
         OWNS_BLOCK if element_size(value.kind) > 0 || value.is_handle() => Ok(()),
-        _ if value.is_claimed() && value.flags & !(TAG_BITS | CLAIMED | OWNS_BLOCK) == 0 => Ok(()),
+        _ if value.kind == BUFFER && value.flags & !(CLAIMED | EXPORTED | OWNS_BLOCK) == 0 => Ok(()),
         flags => {
             let bits = if flags & !OWNS_BLOCK == 0 { flags } else { flags & !OWNS_BLOCK };
             Err(format!("flags has unknown bits set: {bits:#x}; they must be 0"))

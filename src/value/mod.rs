@@ -29,10 +29,10 @@ pub use args::OwnedRows;
 pub use args::{Args, Buffers, OwnedArgs, Rows};
 use block::Attachments;
 pub use block::{Builder, Keep, NotCopied, OwnedValue};
-pub use buffer::{Claim, Claims, Tell};
+pub use buffer::{Claim, Claims, Export, Tell};
 #[cfg(feature = "capi")]
 pub use check::{check_main_names, check_value};
-pub use check::{check_owned_main_names, kind_name, path_of, printable};
+pub use check::{check_owned_main_names, path_of, printable};
 use tag::TAG_BITS;
 pub(crate) use text::{SHORT, ends, is_ascii, utf8};
 pub use view::{ValueRef, View};
@@ -156,6 +156,9 @@ const OWNS_BLOCK: u32 = 0x5355_0000;
 /// Marks a BUFFER of the library's own, in `flags`: it points to a claim.
 const CLAIMED: u32 = 0x100;
 
+/// The same: it points to an export.
+const EXPORTED: u32 = 0x200;
+
 /// What the block of a container begins with; what the root points to comes behind it. That of text or bytes has none. As
 /// large as malloc's alignment, so that values behind it are aligned.
 #[repr(C, align(16))]
@@ -190,11 +193,6 @@ impl subpy_value {
     /// An object or a queue.
     pub(crate) fn handle(kind: i32, handle: u64) -> subpy_value {
         subpy_value { kind, u: subpy_value_data { as_object: handle }, ..subpy_value::none() }
-    }
-
-    /// A buffer, which is described there.
-    pub(crate) fn buffer(buffer: *const subpy_buffer) -> subpy_value {
-        subpy_value { kind: BUFFER, u: subpy_value_data { as_buffer: buffer }, ..subpy_value::none() }
     }
 
     /// A value whose `len` bytes, items or pairs lie at an offset of a block that is being built.
@@ -313,8 +311,13 @@ impl subpy_value {
         self.kind == BUFFER && self.flags & CLAIMED != 0
     }
 
+    /// A BUFFER that points to an export.
+    fn is_exported(&self) -> bool {
+        self.kind == BUFFER && self.flags & EXPORTED != 0
+    }
+
     fn owns_block(&self) -> bool {
-        self.flags & !(TAG_BITS | CLAIMED) == OWNS_BLOCK && (element_size(self.kind) > 0 || self.is_handle())
+        self.flags & !(TAG_BITS | CLAIMED | EXPORTED) == OWNS_BLOCK && (element_size(self.kind) > 0 || self.is_handle())
     }
 
     /// OBJECT, BUFFER or QUEUE: what it stands for lies outside of the block. A root of these kinds has no block, but the

@@ -60,6 +60,7 @@ static void in_a_fork(void) {
   FORKED(subpy_close_with(interp, NULL, &error));
   FORKED(subpy_set_output(interp, NULL, NULL, NULL, &error));
   FORKED(subpy_interrupt(interp, &error));
+  FORKED(subpy_memory(interp, &(subpy_memory_info){.size = sizeof(subpy_memory_info)}, &error));
   FORKED(subpy_exec(interp, "1", 1, &error));
   FORKED(subpy_eval(interp, "1", 1, &value, &error));
   CHECK(value.kind == SUBPY_KIND_NONE);
@@ -126,6 +127,20 @@ static void in_a_fork(void) {
   CHECK(subpy_context_return(NULL, NULL) == SUBPY_ERROR_FORKED && subpy_context_raise(NULL, "x", 1, "", 0) == SUBPY_ERROR_FORKED);
   CHECK(subpy_context_note(NULL, "", 0) == SUBPY_ERROR_FORKED && subpy_context_tag(NULL, 1) == SUBPY_ERROR_FORKED);
   CHECK(subpy_context_interp(NULL) == 0 && !subpy_context_cancelled(NULL));
+  subpy_object another_object = 5;
+  bool more = true;
+  FORKED(subpy_object_keep(function, &another_object, &error));
+  FORKED(subpy_object_iter(function, &another_object, &error));
+  CHECK(another_object == 0);
+  FORKED(subpy_object_attr(function, "x", 1, 0, NULL, &error));
+  FORKED(subpy_object_item(function, &value, 0, NULL, &error));
+  FORKED(subpy_object_call(function, NULL, 0, NULL, 0, NULL, 0, NULL, &error));
+  FORKED(subpy_object_next(function, 0, &more, NULL, &error));
+  FORKED(subpy_object_value(function, 0, NULL, &error));
+  FORKED(subpy_object_text(function, NULL, &error));
+  FORKED(subpy_object_interp(function, NULL, &error));
+  CHECK(!more);
+  subpy_object_free(function);
   subpy_queue another_queue = 5;
   size_t len = 5;
   fd = 5;

@@ -116,7 +116,7 @@ static void order(void) {
   subpy_pool pool = new_pool((subpy_pool_options){.workers = 1, .backlog = 100, .setup = SETUP, .setup_len = SUBPY_AUTO_LEN});
   gate_open = false;
   subpy_thread blocked = submit(pool, waits_at_gate()), outcomes[9];
-  while (get_stats(pool).running == 0) usleep(1000);
+  while (get_stats(pool).running == 0) usleep(500);
   for (int i = 0; i < 9; i++) {
     subpy_value tag = subpy_int(i);
     subpy_run_request request = call("note", &tag);

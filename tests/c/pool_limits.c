@@ -70,6 +70,7 @@ static void cancelled(void) {
   gate_open = false;
   subpy_cancel token = new_token(), other = new_token();
   subpy_thread blocked = submit(pool, waits_at_gate());
+  while (get_stats(pool).running == 0) usleep(500);
   subpy_run_request request = call("spin", NULL);
   request.cancel = token;
   subpy_thread queued = submit(pool, request);

@@ -1,5 +1,6 @@
 /* Queues: what they carry, who has them, and how waits end. */
 #include <poll.h>
+#include <stdatomic.h>
 
 #include "guest.h"
 #include "values.h"
@@ -124,7 +125,7 @@ static void handles(void) {
   /* A queue in a queue in a queue: they go without a stack as deep. */
   subpy_queue first = new_queue(0), last = 0;
   OK(subpy_queue_keep(first, &last, &error));
-  for (int i = 0; i < 200000; i++) {
+  for (int i = 0; i < 50000; i++) {
     subpy_queue next = new_queue(0);
     item = subpy_value_from_queue(next);
     OK(subpy_queue_put(last, &item, 0, &error));
@@ -226,6 +227,46 @@ static void two_interpreters(void) {
   OK(subpy_close(second, &error));
   CHECK(length(queue) == 0);
   subpy_queue_free(queue);
+}
+
+static atomic_int released;
+
+static void release(void *userdata) {
+  (void)userdata;
+  released++;
+}
+
+/* A buffer moves with its item, and is let go once, wherever that ends: in Python, in a result, in the queue. */
+static void buffers(void) {
+  static char memory[] = "0123456789";
+  subpy_interp interp = create();
+  subpy_queue queue = new_queue(2);
+  subpy_pair name = {TEXT("q"), subpy_value_from_queue(queue)};
+  subpy_value main = subpy_dict(&name, 1);
+  OK(subpy_prepare_main(interp, &main, &error));
+  subpy_buffer buffer = {.size = sizeof buffer, .data = memory, .len = 10, .release = release};
+  subpy_value item = subpy_value_from_buffer(&buffer), list = subpy_list(&item, 1);
+  OK(subpy_queue_put(queue, &list, 0, &error));
+  CHECK(released == 0);
+  run(interp, "view = q.get()[0]\nassert bytes(view) == b'0123456789'");
+  CHECK(released == 0);
+  run(interp, "del view");
+  CHECK(released == 1);
+  OK(subpy_queue_put(queue, &item, 0, &error));
+  OK(subpy_queue_put(queue, &item, 0, &error));
+  /* It was taken over, so it is let go when there is no room. */
+  FAILS(SUBPY_ERROR_TIMEOUT, "the queue is full", subpy_queue_put(queue, &item, 0, &error));
+  CHECK(released == 2);
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_put_with(queue, &item, 0, 77, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_put(77, &item, 0, &error));
+  CHECK(released == 4);
+  FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "...", subpy_queue_put(queue, &item, -2, &error));
+  CHECK(released == 4);
+  run(interp, "view = q.get()");
+  OK(subpy_close(interp, &error));
+  CHECK(released == 5);
+  subpy_queue_free(queue);
+  CHECK(released == 6);
 }
 
 typedef struct {
@@ -392,6 +433,7 @@ int main(void) {
   guests(interp);
   OK(subpy_close(interp, &error));
   two_interpreters();
+  buffers();
   waits();
   left_behind();
   loops();

@@ -9,6 +9,7 @@
 enum { SECONDS = 4, PLACES = 3 };
 
 static _Atomic subpy_queue places[PLACES];
+static atomic_bool resting;
 static counter put, got, late, ended, guests, shutdowns, forks;
 
 static unsigned next(unsigned *state) { return (*state = *state * 1103515245u + 12345u) >> 8; }
@@ -48,7 +49,7 @@ static void *hosts(void *number) {
     subpy_queue own = 0, queue = any(&state);
     subpy_value value = next(&state) % 3 ? subpy_int(1) : subpy_value_from_queue(any(&state)), taken = subpy_none();
     if (next(&state) % 2 && subpy_queue_keep(queue, &own, NULL) == SUBPY_OK) queue = own;
-    count(subpy_queue_put_with(queue, &value, next(&state) % 3, cancel, &error), error, &put);
+    if (next(&state) % 4) count(subpy_queue_put_with(queue, &value, next(&state) % 3, cancel, &error), error, &put);
     error = NULL;
     count(subpy_queue_get_with(queue, next(&state) % 3, &taken, cancel, &error), error, &got);
     subpy_value_free(&taken);
@@ -105,6 +106,8 @@ static void *one_guest(void *pointer) {
 static void *makes_guests(void *number) {
   unsigned state = (unsigned)(intptr_t)number * 99 + 1;
   while (!race_over) {
+    /* Or there would be one in a session whenever the runtime is to end. */
+    while (resting) usleep(1000);
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, one_guest, &state) == 0 && pthread_join(thread, NULL) == 0);
   }
@@ -115,8 +118,10 @@ static void *shuts_down(void *number) {
   unsigned state = (unsigned)(intptr_t)number;
   while (!race_over) {
     usleep(20000 + next(&state) % 100000);
-    subpy_close_options options = {.size = sizeof options, .timeout_ms = 500, .flags = SUBPY_CLOSE_INTERRUPT};
+    subpy_close_options options = {.size = sizeof options, .timeout_ms = 1000, .flags = SUBPY_CLOSE_INTERRUPT};
+    resting = next(&state) % 4;
     if (subpy_shutdown_with(&options, NULL) == SUBPY_OK) shutdowns++;
+    resting = false;
     pid_t child = fork();
     if (child == 0) _exit(0);
     CHECK(child > 0 && waitpid(child, NULL, 0) == child);

@@ -48,6 +48,9 @@ static void no_interpreter(uint64_t bad) {
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_close_with(bad, NULL, &error));
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_set_output(bad, NULL, NULL, NULL, &error));
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_interrupt(bad, &error));
+  subpy_memory_info info = {.size = sizeof info, .used = 77};
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_memory(bad, &info, &error));
+  CHECK(info.size == sizeof info && info.used == 0);
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_prepare_main(bad, &names, &error));
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_is_running(bad, &running, &error));
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_id(bad, &id, &error));

@@ -36,6 +36,8 @@ pub type Row = Result<OwnedValue>;
 pub struct Rows {
     callable: Arc<str>,
     values: Mutex<(OwnedValue, OwnedValue)>,
+    /// How many rows of the map come before these.
+    first: usize,
     count: usize,
     width: usize,
     want_results: bool,
@@ -81,7 +83,7 @@ impl Rows {
             let fired = limits.and_then(|limits| limits.cancel.as_ref()).is_some_and(|token| token.is_fired());
             let hit = is_suspect(&ran) || late || fired;
             self.progress.fetch_add(1, Ordering::Relaxed);
-            lock(&self.results).push(ran.map_err(|error| error.in_row(index)));
+            lock(&self.results).push(ran.map_err(|error| error.in_row(self.first + index)));
             if hit {
                 self.hit.store(true, Ordering::Relaxed);
                 break;
@@ -106,6 +108,8 @@ pub struct Map {
     callable: Arc<str>,
     how: MapOptions,
     window: VecDeque<(u64, Arc<Rows>)>,
+    /// Rows that were submitted.
+    submitted: usize,
     token: Arc<Token>,
     link: Option<(Arc<Token>, Arc<Linked>)>,
 }
@@ -124,12 +128,13 @@ impl Map {
             }
             link = Some((theirs, linked));
         }
-        Ok(Map { pool, callable: copy(callable)?.into(), how, window: VecDeque::new(), token, link })
+        Ok(Map { pool, callable: copy(callable)?.into(), how, window: VecDeque::new(), submitted: 0, token, link })
     }
 
-    /// The next results come before more rows.
+    /// The next results come before more rows. A row that takes long must not keep all workers waiting, and other
+    /// submitters need room too.
     pub fn is_full(&self) -> bool {
-        self.window.len() >= self.pool.workers.saturating_mul(2)
+        self.window.len() >= self.pool.workers.saturating_add(self.pool.backlog / 2)
     }
 
     /// Submits rows: a TUPLE of all their values, and keyword arguments for each of them.
@@ -140,6 +145,7 @@ impl Map {
         let rows = Arc::new(Rows {
             callable: Arc::clone(&self.callable),
             values: Mutex::new((values, kwargs)),
+            first: self.submitted,
             count,
             width,
             want_results: self.how.want_results,
@@ -156,6 +162,7 @@ impl Map {
         };
         let handle = self.pool.submit(&self.callable, Job::Rows(Arc::clone(&rows)), how, false)?;
         self.window.push_back((handle, rows));
+        self.submitted += count;
         Ok(())
     }
 

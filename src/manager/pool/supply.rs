@@ -20,8 +20,10 @@ use crate::python::run::Code;
 use crate::python::stack::STACK_SIZE;
 use crate::value::Wanted;
 
-/// How long one that was replaced has to end, and how long it is until it is tried again.
-const CLOSING: CloseOptions = CloseOptions { timeout: Some(Duration::from_secs(1)), drain: false, interrupt: true };
+/// How long threads that Python code has left in one that was replaced have to end by themselves, and then when they are
+/// interrupted; and how long it is until that is tried again.
+const PATIENCE: Duration = Duration::from_millis(100);
+const INTERRUPTING: Duration = Duration::from_secs(1);
 const UNTIL_AGAIN: Duration = Duration::from_secs(5);
 
 /// An interpreter is being made, or closed: counted until dropped.
@@ -39,6 +41,10 @@ impl Pool {
     pub(super) fn supply(&self) -> Result<u64> {
         {
             let mut state = self.state();
+            // Or they would come together faster than they are closed.
+            while state.retired.len() > 2 * self.workers && state.is_open() {
+                state = self.wait(state, &self.changed, None);
+            }
             if let Some(spare) = state.spares.pop() {
                 state.no_spares = false;
                 self.supply.notify_all();
@@ -164,9 +170,11 @@ impl Pool {
 
 /// Closes one that was replaced; false: something is in the way.
 pub fn close_old(interp: u64) -> bool {
-    let interrupt = limits::check_supported().is_ok();
-    let closed = close_with(interp, CloseOptions { interrupt, ..CLOSING });
-    matches!(closed, Ok(()) | Err(Error { kind: Kind::NotFound(_), .. }))
+    let close = |timeout, interrupt| {
+        let closed = close_with(interp, CloseOptions { timeout: Some(timeout), drain: false, interrupt });
+        matches!(closed, Ok(()) | Err(Error { kind: Kind::NotFound(_), .. }))
+    };
+    close(PATIENCE, false) || (limits::check_supported().is_ok() && close(INTERRUPTING, true))
 }
 
 pub fn no_thread(error: std::io::Error) -> Error {

@@ -1,31 +1,21 @@
 //! Rows of numbers as arrays: one piece of memory that belongs to the result, in place of a value for each number.
 
 use std::ffi::{CStr, c_int};
+use std::mem::MaybeUninit;
 use std::ptr;
 
 use super::super::object::Py;
 use super::super::types::{PyObject, PyTypeObject};
 use super::asked::Refused;
-use crate::value::{self, Builder, subpy_buffer, subpy_value};
+use crate::value::{self, Builder, Export, subpy_value};
 
 /// PyTuple_GetItem or PyList_GetItem.
 type GetItem = unsafe extern "C" fn(*mut PyObject, isize) -> *mut PyObject;
-
-/// The numbers, and the buffer that describes them.
-struct Array<T> {
-    buffer: subpy_buffer,
-    shape: usize,
-    _numbers: Vec<T>,
-}
-
-// SAFETY: the pointers of the buffer lead to the array's own parts and to a constant.
-unsafe impl<T: Send> Send for Array<T> {}
 
 /// The row as a BUFFER, when it is not empty and all of it are floats, or all of it are ints that fit 64 bits.
 ///
 /// # Safety
 /// A live tuple or list, as the kind says, of that length.
-#[cold]
 #[inline(never)]
 pub(super) unsafe fn array(
     py: Py,
@@ -61,7 +51,7 @@ pub(super) unsafe fn array(
 /// # Safety
 /// As for `array`.
 #[inline(always)]
-unsafe fn of_numbers<T>(
+unsafe fn of_numbers<T: Copy>(
     py: Py,
     row: *mut PyObject,
     get: GetItem,
@@ -78,10 +68,16 @@ unsafe fn of_numbers<T>(
     if !(0..len.min(TRIED)).all(|index| item(index).is_some()) {
         return Ok(None);
     }
-    let mut numbers = Vec::new();
+    let mut numbers: Vec<T> = Vec::new();
     numbers.try_reserve_exact(len).map_err(|_| Refused::NO_MEMORY)?;
-    numbers.extend((0..len).map_while(item));
-    Ok((numbers.len() == len).then_some(numbers))
+    let places: &mut [MaybeUninit<T>] = numbers.spare_capacity_mut();
+    for (index, place) in places[..len].iter_mut().enumerate() {
+        let Some(number) = item(index) else { return Ok(None) };
+        place.write(number);
+    }
+    // SAFETY: all have been written.
+    unsafe { numbers.set_len(len) };
+    Ok(Some(numbers))
 }
 
 /// Gives the numbers to the block. They stay where they are when it moves.
@@ -90,22 +86,8 @@ fn attach<T: Send + 'static>(
     format: &'static CStr,
     builder: &mut Builder,
 ) -> Result<subpy_value, Refused> {
-    let buffer = subpy_buffer {
-        size: size_of::<subpy_buffer>(),
-        data: numbers.as_ptr().cast_mut().cast(),
-        len: size_of_val(numbers.as_slice()),
-        format: format.as_ptr(),
-        itemsize: size_of::<T>(),
-        shape: ptr::null(),
-        strides: ptr::null(),
-        ndim: 1,
-        flags: 0,
-        release: None,
-        userdata: ptr::null_mut(),
-    };
-    let mut array = Box::new(Array { buffer, shape: numbers.len(), _numbers: numbers });
-    array.buffer.shape = &raw const array.shape;
-    let array = builder.attach(array).ok_or(Refused::NO_MEMORY)?;
-    // SAFETY: attached, so it lives as long as the block.
-    Ok(subpy_value::buffer(unsafe { &raw const (*array).buffer }))
+    let memory = (numbers.as_ptr().cast_mut().cast(), size_of_val(numbers.as_slice()));
+    let shape = [numbers.len() as isize];
+    let export = Export::new(memory, format, size_of::<T>(), &shape, false, Box::new(numbers));
+    export.and_then(|export| export.attach(builder)).ok_or(Refused::NO_MEMORY)
 }

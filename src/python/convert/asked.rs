@@ -1,8 +1,11 @@
 //! What values are asked for, and why there may be none.
 
+use std::sync::Arc;
+
 use super::super::Failure;
 use super::super::object::Py;
 use super::super::own::Own;
+use super::memory::prepare;
 use super::stand_in::StandIns;
 use crate::value::Results;
 
@@ -12,6 +15,10 @@ pub(super) struct Refused(Option<Box<str>>);
 
 impl Refused {
     pub(super) const NO_MEMORY: Refused = Refused(None);
+
+    pub(super) fn is_no_memory(&self) -> bool {
+        self.0.is_none()
+    }
 
     pub(super) fn because(reason: String) -> Refused {
         Refused(Some(reason.into()))
@@ -36,19 +43,28 @@ impl Refused {
 pub struct Asked<'a> {
     pub how: Results,
     /// Of the interpreter that the objects are of.
-    pub own: Option<&'a Own>,
+    pub own: Option<&'a Arc<Own>>,
 }
 
 impl<'a> Asked<'a> {
+    /// A result, in this form.
+    #[inline(always)]
+    pub fn of(py: Py, how: Results, own: &'a Arc<Own>) -> Asked<'a> {
+        if how.has(Results::BUFFER) {
+            prepare(py);
+        }
+        Asked { how, own: Some(own) }
+    }
+
     /// The arguments of a host function.
-    pub(super) fn argument(own: &'a Own) -> Asked<'a> {
+    pub(super) fn argument(own: &'a Arc<Own>) -> Asked<'a> {
         Asked { how: Results::VALUE, own: Some(own) }
     }
 
     /// Tagged values are wanted.
     #[inline(always)]
     pub(super) fn for_tags(self) -> bool {
-        self.own.is_some_and(Own::gives_tags)
+        self.own.is_some_and(|own| own.gives_tags())
     }
 
     /// What finds stand-ins, when they are wanted.

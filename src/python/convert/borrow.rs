@@ -2,6 +2,7 @@
 //! containers, and in bytes that others may write to, is copied.
 
 use std::fmt::Arguments;
+use std::sync::Arc;
 
 use super::super::Failure;
 use super::super::object::Py;
@@ -79,7 +80,7 @@ unsafe fn other(py: Py, object: *mut PyObject) -> Option<subpy_value> {
 #[cold]
 pub unsafe fn copy(
     py: Py,
-    own: &Own,
+    own: &Arc<Own>,
     object: *mut PyObject,
     owned: &mut Vec<OwnedValue>,
     name: Arguments,

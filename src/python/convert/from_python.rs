@@ -7,8 +7,8 @@ use std::ptr;
 use super::super::Failure;
 use super::super::interp::Scope;
 use super::super::object::{Obj, Py};
-use super::super::queue;
 use super::super::types::{PyObject, PyTypeObject};
+use super::super::{objects, queue};
 use super::arrays::array;
 use super::asked::{Asked, Refused};
 use super::hexadecimal::hexadecimal;
@@ -26,13 +26,23 @@ pub fn from_python(
     how: Results,
     result: &mut OwnedValue,
 ) -> Result<(), Box<Failure>> {
-    if let Some(value) = int(py, object) {
+    if how.has(Results::OBJECT) {
+        *result = stay(py, scope, object)?;
+    } else if let Some(value) = int(py, object) {
         *result = OwnedValue::int(value);
     } else if !object.is_none() {
-        let asked = Asked { how, own: Some(scope.own()) };
+        let asked = Asked::of(py, how, scope.own());
         *result = from_any(py, object, asked, format_args!("result"))?;
     }
     Ok(())
+}
+
+/// The object, as a value.
+#[cold]
+fn stay(py: Py, scope: &Scope, object: &Obj) -> Result<OwnedValue, Failure> {
+    // SAFETY: a live object.
+    let object = unsafe { py.borrowed(object.as_ptr()) }.map_err(|_| Failure::NoMemory)?;
+    objects::object_value(scope.own(), object).ok_or_else(Failure::no_memory)
 }
 
 /// The value of an int, when it is one that fits 64 bits: most of what is read.
@@ -344,7 +354,8 @@ impl Reader<'_> {
             if let Some(value) = int_of(self.py, object, kind) {
                 builder.write(at, subpy_value::int(value));
             } else if kind == api.PyUnicode_Type.0 {
-                let (start, len) = self.text(object, builder)?;
+                // `other` says why.
+                let Ok((start, len)) = self.text(object, builder) else { return Ok(false) };
                 builder.write(at, subpy_value::at_offset(value::STR, start, len));
             } else if kind == api.PyFloat_Type.0 {
                 builder.write(at, subpy_value::float((api.PyFloat_AsDouble)(object)));
@@ -373,11 +384,31 @@ impl Reader<'_> {
         }
     }
 
-    /// The value of an object, a container's elements still None. Data goes into the block; pointers are offsets.
+    /// The value of an object, a container's elements still None. Data goes into the block; pointers are offsets. What
+    /// has none stays in Python, if so asked.
     ///
     /// # Safety
     /// The object must be alive.
     unsafe fn shallow(
+        self,
+        object: *mut PyObject,
+        asked: Asked,
+        builder: &mut Builder,
+    ) -> Result<subpy_value, Refused> {
+        // SAFETY: promised by the caller.
+        match (unsafe { self.shallow_value(object, asked, builder) }, asked.own) {
+            (Err(refused), Some(own)) if asked.how.has(Results::OBJECTS) && !refused.is_no_memory() => {
+                // SAFETY: as above.
+                let object = unsafe { self.py.borrowed(object) }.map_err(|_| Refused::NO_MEMORY)?;
+                objects::keep_object(own, object, builder).ok_or(Refused::NO_MEMORY)
+            }
+            (value, _) => value,
+        }
+    }
+
+    /// # Safety
+    /// The object must be alive.
+    unsafe fn shallow_value(
         self,
         object: *mut PyObject,
         asked: Asked,
@@ -423,6 +454,9 @@ impl Reader<'_> {
             }
             if kind == api.PyDict_Type.0 {
                 return container(value::DICT, (api.PyDict_Size)(object), builder);
+            }
+            if let Some(shared) = self.shared(object, asked, builder)? {
+                return Ok(shared);
             }
             if kind == api.PyBytes_Type.0 {
                 let (mut data, mut len) = (ptr::null_mut(), 0);
@@ -476,20 +510,6 @@ impl Reader<'_> {
             }
             let start = builder.append(std::slice::from_raw_parts(data.cast(), len as usize), false);
             Ok((start.ok_or(Refused::NO_MEMORY)?, len as usize))
-        }
-    }
-
-    /// The exception that PyUnicode_AsUTF8AndSize set: a lone surrogate, or no memory.
-    #[cold]
-    fn why_no_text(self) -> Refused {
-        let Some(exception) = self.py.take_exception() else { return Refused::NO_MEMORY };
-        let position = exception.attr(c"start").ok().and_then(|start| start.to_i64());
-        self.py.clear();
-        match position {
-            Some(position) => Refused::because(format!(
-                "str with a lone surrogate at index {position} cannot be shared, return text.encode('utf-8', 'surrogatepass')"
-            )),
-            None => Refused::NO_MEMORY,
         }
     }
 }

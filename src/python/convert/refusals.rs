@@ -7,11 +7,26 @@ use std::ptr;
 use super::super::Failure;
 use super::super::object::LONGEST_NAME;
 use super::super::types::{PyObject, PyTypeObject};
+use super::asked::Refused;
 use super::from_python::Reader;
 use super::reading::Reading;
 use crate::value::{self, MAX_DEPTH};
 
 impl Reader<'_> {
+    /// The exception that PyUnicode_AsUTF8AndSize set: a lone surrogate, or no memory.
+    #[cold]
+    pub(super) fn why_no_text(self) -> Refused {
+        let Some(exception) = self.py.take_exception() else { return Refused::NO_MEMORY };
+        let position = exception.attr(c"start").ok().and_then(|start| start.to_i64());
+        self.py.clear();
+        match position {
+            Some(position) => Refused::because(format!(
+                "str with a lone surrogate at index {position} cannot be shared, return text.encode('utf-8', 'surrogatepass')"
+            )),
+            None => Refused::NO_MEMORY,
+        }
+    }
+
     /// What to say of an object of a type that has no value.
     pub(super) unsafe fn why_not(&self, object: *mut PyObject) -> String {
         let api = self.py.api;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::super::buffers::view;
 use super::super::object::{Obj, Py, PyResult, Raised};
 use super::super::own::Own;
-use super::super::queue;
 use super::super::types::PyObject;
+use super::super::{objects, queue};
 use super::stand_in::StandIns;
 use super::tagged;
 use crate::value::{self, subpy_value};
@@ -256,8 +256,7 @@ fn handle<'py>(py: Py<'py>, own: &Arc<Own>, value: &subpy_value) -> PyResult<Obj
     if value.kind == value::QUEUE {
         return queue::to_python(py, value.as_int().cast_unsigned());
     }
-    let message = format!("{} cannot be passed to Python yet", value::kind_name(value.kind));
-    Err(py.raise(py.api.PyExc_TypeError.get(), &message))
+    objects::to_python(py, own, value.as_int().cast_unsigned())
 }
 
 #[cold]

@@ -67,8 +67,10 @@ impl Queues {
     /// What is kept. Attached to the interpreter.
     pub(super) fn kept<'py>(&self, py: Py<'py>, what: Kept) -> PyResult<Obj<'py>> {
         // SAFETY: alive as long as it is kept, or NULL.
-        unsafe { py.borrowed(self.kept[what as usize].load(Ordering::Relaxed)) }
-            .map_err(|Raised| py.raise(py.api.PyExc_RuntimeError.get(), "subpy_queues was not imported to its end"))
+        unsafe { py.borrowed(self.kept[what as usize].load(Ordering::Relaxed)) }.map_err(|Raised| {
+            let message = "subpy_queues does not work here: the host has shut subpy down, or the import has failed";
+            py.raise(py.api.PyExc_RuntimeError.get(), message)
+        })
     }
 
     /// Raises one of the module's exceptions.
@@ -89,13 +91,16 @@ impl Queues {
         if self.interrupts.is_interrupting() {
             self.interrupts.check(py)?;
         }
+        // A host's main goes on when the library has done with it.
+        let lasts = self.ended.load(Ordering::Acquire);
+        let has_ended = || !lasts && self.ended.load(Ordering::Acquire);
         loop {
             let slice = self.is_main.then(|| Instant::now() + SIGNALS);
             let next = slice.into_iter().chain(until).min();
-            let stop = || asked != self.interrupts.asked() || self.ended.load(Ordering::Acquire);
+            let stop = || asked != self.interrupts.asked() || has_ended();
             let waited = detached(Some(py.api), || {
                 let waited = waiting(|| queue.wait(wanted, next, &stop));
-                if self.ended.load(Ordering::Acquire) {
+                if has_ended() {
                     // This thread does not come back.
                     queue.pass_on(wanted);
                 }

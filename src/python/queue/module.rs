@@ -32,7 +32,10 @@ def spec(name, execute):
 const ADD: &CStr = c"
 def add(find_spec):
     import sys
-    sys.meta_path.append(type(sys.implementation)(find_spec=find_spec))
+    # A host's main outlives the library's runtime, and may have met one before.
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not hasattr(finder, 'finds_subpy_queues')]
+    sys.modules.pop('subpy_queues', None)
+    sys.meta_path.append(type(sys.implementation)(find_spec=find_spec, finds_subpy_queues=True))
 ";
 
 static FIND: Static<PyMethodDef> = Static(definition(c"find_spec", find_spec, METH_VARARGS));

@@ -106,7 +106,10 @@ pub unsafe fn queue_of(py: Py, object: *mut PyObject) -> Option<Arc<Queue>> {
     unsafe {
         let data = OwnData::of(py, object)?;
         // A class of the user's would lose what it is.
-        let class = data.queues.kept(py, Kept::Class).ok()?;
+        let Ok(class) = data.queues.kept(py, Kept::Class) else {
+            py.clear();
+            return None;
+        };
         (py.api.type_of(object) == class.as_ptr().cast()).then(|| Arc::clone(&data.queue))
     }
 }

@@ -1,0 +1,173 @@
+//! Objects of Python's by their handles. A handle holds a reference (`kept`); its number is never used again.
+
+mod act;
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+use super::Failure;
+use super::hooks::forked;
+use super::kept::{Hold, Kept};
+use super::object::{Obj, Py, PyResult};
+use super::own::Own;
+use crate::value::{self, Args, Builder, NotCopied, OwnedValue, subpy_value};
+pub use act::{Act, act};
+
+/// The kind of these handles (`manager/handle.rs`).
+pub const KIND: u64 = 5;
+const KIND_SHIFT: u32 = 48;
+const SHARDS: usize = 16;
+
+type Shard = RwLock<Option<HashMap<u64, Hold>>>;
+
+/// Neighbours are in different shards, so that threads do not wait for each other.
+static HANDLES: [Shard; SHARDS] = [const { RwLock::new(None) }; SHARDS];
+
+fn shard(handle: u64) -> &'static Shard {
+    &HANDLES[handle as usize % SHARDS]
+}
+
+/// Gives something that is kept a handle. None: no memory.
+pub fn new_handle(hold: Hold) -> Option<u64> {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let handle = KIND << KIND_SHIFT | (LAST.fetch_add(1, Ordering::Relaxed) + 1);
+    register(handle, hold).then_some(handle)
+}
+
+/// The same for a handle of another kind: a function's. False: no memory.
+pub fn register(handle: u64, hold: Hold) -> bool {
+    let mut shard = shard(handle).write().unwrap_or_else(PoisonError::into_inner);
+    let shard = shard.get_or_insert_default();
+    if shard.try_reserve(1).is_err() {
+        return false;
+    }
+    shard.insert(handle, hold);
+    true
+}
+
+/// What a handle is of.
+pub fn find(handle: u64) -> Option<Hold> {
+    let shard = shard(handle).read().unwrap_or_else(PoisonError::into_inner);
+    Hold::of(shard.as_ref()?.get(&handle)?.kept())
+}
+
+/// Gives a handle up. Never blocks for long, and runs no Python.
+pub fn free(handle: u64) {
+    let hold = {
+        let mut shard = shard(handle).write().unwrap_or_else(PoisonError::into_inner);
+        shard.as_mut().and_then(|shard| shard.remove(&handle))
+    };
+    drop(hold);
+}
+
+/// A handle that belongs to a value.
+struct Claim(u64);
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // In a fork a lock may be held by a thread that does not exist there.
+        if !forked() {
+            free(self.0);
+        }
+    }
+}
+
+fn append(hold: Hold, builder: &mut Builder) -> Option<subpy_value> {
+    let handle = new_handle(hold)?;
+    // Nobody knows the handle before the claim has it.
+    builder.attach(Box::new(Claim(handle)))?;
+    Some(subpy_value::handle(value::OBJECT, handle))
+}
+
+/// The value of an object that stays in Python, in a block that keeps it. Attached to the interpreter. None: no memory.
+pub fn keep_object(own: &Own, object: Obj, builder: &mut Builder) -> Option<subpy_value> {
+    append(own.kept.keep(object)?, builder)
+}
+
+/// The same, as a value of its own.
+pub fn object_value(own: &Own, object: Obj) -> Option<OwnedValue> {
+    let mut builder = Builder::of_bytes();
+    let root = keep_object(own, object, &mut builder)?;
+    Some(builder.finish_bytes(root))
+}
+
+/// A copy of a value that is an object.
+pub fn keep(value: &subpy_value, builder: &mut Builder) -> Result<subpy_value, NotCopied> {
+    let handle = value.as_int().cast_unsigned();
+    let hold = find(handle).ok_or(NotCopied::NotFound(handle, "an object"))?;
+    append(hold, builder).ok_or(NotCopied::NoMemory)
+}
+
+/// The object that a handle is of, which must be one of this interpreter's.
+pub fn to_python<'py>(py: Py<'py>, own: &Own, handle: u64) -> PyResult<Obj<'py>> {
+    let found = find(handle);
+    // SAFETY: attached to the interpreter that `own` is of, for a run or a call that it is not about to end.
+    match found.as_ref().and_then(|hold| unsafe { own.kept.get(py, hold.kept()) }) {
+        Some(object) => object,
+        None => {
+            let message = found.map_or_else(|| gone(handle), |hold| elsewhere(hold.kept()));
+            Err(py.raise(py.api.PyExc_TypeError.get(), &message))
+        }
+    }
+}
+
+fn gone(handle: u64) -> String {
+    format!("{handle} is not the handle of an object, or it was freed")
+}
+
+fn elsewhere(kept: &Kept) -> String {
+    format!(
+        "the object is of another interpreter ({}): only there can it be passed, elsewhere pass a value of it \
+         (subpy_object_value)",
+        kept.interp()
+    )
+}
+
+/// Refuses arguments among which is an object of another interpreter. They were claimed, so their handles stay good.
+pub fn check_args(own: &Own, args: Args) -> Result<(), Failure> {
+    check_items(own, args.items)?;
+    for pair in args.kwargs {
+        // SAFETY: the keys were checked: they are text.
+        check(own, &pair.value, || format!("kwargs['{}']", value::printable(unsafe { pair.key.text() })))?;
+    }
+    Ok(())
+}
+
+/// The same, of positional arguments.
+pub fn check_items(own: &Own, items: &[subpy_value]) -> Result<(), Failure> {
+    items.iter().enumerate().try_for_each(|(index, item)| check(own, item, || format!("args[{index}]")))
+}
+
+/// The same, of one value.
+pub fn check(own: &Own, root: &subpy_value, name: impl Fn() -> String) -> Result<(), Failure> {
+    if !root.is_container() && root.kind != value::OBJECT {
+        return Ok(());
+    }
+    let mut pending = vec![(root, String::new())];
+    while let Some((value, path)) = pending.pop() {
+        if value.kind == value::OBJECT {
+            let handle = value.as_int().cast_unsigned();
+            match find(handle) {
+                Some(hold) if own.kept.has(hold.kept()) => {}
+                Some(hold) => {
+                    return Err(Failure::Elsewhere(format!("{}{path}: {}", name(), elsewhere(hold.kept()))));
+                }
+                None => return Err(Failure::Elsewhere(format!("{}{path}: {}", name(), gone(handle)))),
+            }
+        } else if value.is_container() {
+            // SAFETY: a checked value, whose elements are borrowed as it is.
+            for (index, element) in unsafe { value.elements() }.iter().enumerate() {
+                if element.kind == value::OBJECT || element.is_container() {
+                    let mut path = path.clone();
+                    let at = if value.kind == value::DICT { index / 2 } else { index };
+                    let _ = write!(path, "[{at}]");
+                    pending.try_reserve(1).map_err(|_| Failure::NoMemory)?;
+                    pending.push((element, path));
+                }
+            }
+        }
+    }
+    Ok(())
+}
