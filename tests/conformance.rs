@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 use subpy::{
-    Cancel, Config, DefineOptions, Error, HostCall, Interpreter, Kind, Limits, Options, Queue, Raise, Stream, Tag, Value,
+    Cancel, Config, DefineOptions, Error, HostCall, Interpreter, Kind, Limits, Options, Pool, PoolOptions, Queue,
+    Raise, Stream, Tag, TaskOptions, Value,
 };
 use support::{build_folder, command, compiler, expect_success, library_folder, root};
 
@@ -30,26 +31,12 @@ enum Of {
     Data,
 }
 
-const LISTS: [(&str, Of); 5] = [
-    ("cases", Of::Running),
-    ("host", Of::Host),
-    ("limits", Of::Limits),
-    ("output", Of::Output),
-    ("data", Of::Data),
-];
+const LISTS: [(&str, Of); 5] =
+    [("cases", Of::Running), ("host", Of::Host), ("limits", Of::Limits), ("output", Of::Output), ("data", Of::Data)];
 
 /// Members of the cases of data, besides those of limits.
-const OF_DATA: [&str; 9] = [
-    "tagged_values",
-    "memory_limit",
-    "flags",
-    "object",
-    "object_in",
-    "queue",
-    "queue_closed",
-    "queue_after",
-    "pool",
-];
+const OF_DATA: [&str; 9] =
+    ["tagged_values", "memory_limit", "flags", "object", "object_in", "queue", "queue_closed", "queue_after", "pool"];
 
 /// All cases but those of many calls at once.
 fn all_cases() -> Vec<(Of, Json)> {
@@ -185,7 +172,7 @@ const TAGS: [(&str, Tag); 11] = [
 ];
 
 /// What the crate has no counterpart of yet: objects, coroutines, memory that is not copied.
-const NOT_IN_RUST: [&str; 6] = ["object", "objects", "async", "buffer", "array", "pool"];
+const NOT_IN_RUST: [&str; 5] = ["object", "objects", "async", "buffer", "array"];
 
 fn value(json: &Json) -> Value {
     match json {
@@ -292,7 +279,7 @@ fn run_with_limits(interp: &Interpreter, case: &Json, way: usize) -> Result<Valu
     let limits = Limits::new().timeout(milliseconds(case, "timeout_ms").unwrap_or_default());
     let limits = if after.is_some() { limits.cancel(&cancel) } else { limits };
     let (limited, what) = (interp.with_limits(limits), text(case, "text"));
-    let args: Vec<Value> = items(&case["args"]).iter().map(value).collect();
+    let args = values_in_rust(case);
     cancelled_after(after, &cancel, || match (text(case, "do"), way) {
         ("exec", _) => limited.exec(what).map(|()| Value::None),
         ("eval", _) => limited.eval(what),
@@ -305,12 +292,36 @@ fn run_with_limits(interp: &Interpreter, case: &Json, way: usize) -> Result<Valu
 fn ways_in_rust(of: Of, case: &Json) -> usize {
     match (of, text(case, "do")) {
         (Of::Limits, "call") => 2,
+        (Of::Data, _) if case["pool"] == true => 1,
         (_, "call") => 4,
         _ => 1,
     }
 }
 
+/// Runs it as a task of a pool of one worker.
+fn run_in_pool(case: &Json) -> Result<Value, Error> {
+    let pool = Pool::with_options(PoolOptions::new().workers(1).setup(text(case, "setup")))?;
+    let limits = Limits::new().timeout(milliseconds(case, "timeout_ms").unwrap_or_default());
+    let (tasks, what) = (pool.with(TaskOptions::new().limits(&limits)), text(case, "text"));
+    match text(case, "do") {
+        "exec" => tasks.exec(what)?.join().map(|()| Value::None),
+        _ => tasks.call_kw(what, values_in_rust(case), kwargs_in_rust(case))?.join(),
+    }
+}
+
+fn values_in_rust(case: &Json) -> Vec<Value> {
+    items(&case["args"]).iter().map(value).collect()
+}
+
+fn kwargs_in_rust(case: &Json) -> Vec<(String, Value)> {
+    let pair = |pair: &Json| (pair[0].as_str().expect("a name").to_owned(), value(&pair[1]));
+    items(&case["kwargs"]).iter().map(pair).collect()
+}
+
 fn run_in_rust(of: Of, case: &Json, way: usize, printed: &Arc<Mutex<Printed>>) -> Result<Value, Error> {
+    if case["pool"] == true {
+        return run_in_pool(case);
+    }
     let config = Config::new().no_stdin(case["no_stdin"] == true).tagged_values(case["tagged_values"] == true);
     let mut options = Options::new().config(config);
     if let Some(limit) = case["memory_limit"].as_u64() {
@@ -341,7 +352,7 @@ fn queue_of(items: &[Json]) -> Queue {
 }
 
 fn perform_in_rust(interp: &Interpreter, case: &Json, way: usize) -> Result<Value, Error> {
-    let mut args: Vec<Value> = items(&case["args"]).iter().map(value).collect();
+    let mut args = values_in_rust(case);
     let queue = case.get("queue").map(|queue| queue_of(items(queue)));
     if let Some(queue) = &queue {
         if case["queue_closed"] == true {
@@ -361,8 +372,7 @@ fn perform_in_rust(interp: &Interpreter, case: &Json, way: usize) -> Result<Valu
 }
 
 fn perform_with_args(interp: &Interpreter, case: &Json, way: usize, args: Vec<Value>) -> Result<Value, Error> {
-    let pair = |pair: &Json| (pair[0].as_str().expect("a name").to_owned(), value(&pair[1]));
-    let kwargs: Vec<(String, Value)> = items(&case["kwargs"]).iter().map(pair).collect();
+    let kwargs = kwargs_in_rust(case);
     let what = text(case, "text");
     match (text(case, "do"), way) {
         ("exec", _) => match case.get("filename") {
@@ -1088,7 +1098,10 @@ fn run_program(runner: &str, main: &str, case: MakeCase, many_case: MakeMany, st
     let (mut cases, many) = (all_cases(), &many());
     let skipped = cases.extract_if(.., |(_, case)| needs(case, &NOT_IN_THE_LIBRARY).is_some());
     for (_, case) in skipped {
-        tell(&format!("skipped: conformance in {runner}: {}: the library does not have this yet\n", text(&case, "name")));
+        tell(&format!(
+            "skipped: conformance in {runner}: {}: the library does not have this yet\n",
+            text(&case, "name")
+        ));
     }
     let mut program = format!("#include \"{}\"\n\n", root().join("tests/conformance").join(runner).display());
     for (number, (of, json)) in cases.iter().enumerate() {
