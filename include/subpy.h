@@ -286,6 +286,12 @@ SUBPY_API bool subpy_error_row(const struct subpy_error *error, size_t *row);
  */
 SUBPY_NODISCARD SUBPY_API uint64_t subpy_error_tag(const struct subpy_error *error);
 
+/**
+ * Copy an error, to keep one that belongs to somebody else: to results (SUBPY_KIND_ERROR), or to the one who calls a
+ * subpy_map_fn. The copy is to be freed with subpy_error_free(). NULL for NULL.
+ */
+SUBPY_NODISCARD SUBPY_API struct subpy_error *subpy_error_copy(const struct subpy_error *error);
+
 /** Free an error. NULL, and one that is in results (SUBPY_KIND_ERROR), is left as it is. Never blocks and runs no Python; works after subpy_shutdown(). */
 SUBPY_API void subpy_error_free(struct subpy_error *error);
 

@@ -10,7 +10,10 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use serde_json::Value as Json;
-use subpy::{Cancel, Config, DefineOptions, Error, HostCall, Interpreter, Kind, Limits, Options, Raise, Stream, Value};
+use subpy::{
+    Cancel, Config, DefineOptions, Error, HostCall, Interpreter, Kind, Limits, Options, Pool, PoolOptions, Queue,
+    Raise, Stream, Tag, TaskOptions, Value,
+};
 use support::{build_folder, command, compiler, expect_success, library_folder, root};
 
 fn table() -> Json {
@@ -25,10 +28,15 @@ enum Of {
     Host,
     Limits,
     Output,
+    Data,
 }
 
-const LISTS: [(&str, Of); 4] =
-    [("cases", Of::Running), ("host", Of::Host), ("limits", Of::Limits), ("output", Of::Output)];
+const LISTS: [(&str, Of); 5] =
+    [("cases", Of::Running), ("host", Of::Host), ("limits", Of::Limits), ("output", Of::Output), ("data", Of::Data)];
+
+/// Members of the cases of data, besides those of limits.
+const OF_DATA: [&str; 9] =
+    ["tagged_values", "memory_limit", "flags", "object", "object_in", "queue", "queue_closed", "queue_after", "pool"];
 
 /// All cases but those of many calls at once.
 fn all_cases() -> Vec<(Of, Json)> {
@@ -36,6 +44,17 @@ fn all_cases() -> Vec<(Of, Json)> {
     let list =
         |(name, of): (&str, Of)| items(&table[name]).iter().map(|case| (of, case.clone())).collect::<Vec<(Of, Json)>>();
     LISTS.into_iter().flat_map(list).collect()
+}
+
+/// What a case of data needs that is not there yet, among these.
+fn needs<'a>(case: &Json, these: &[&'a str]) -> Option<&'a str> {
+    let flagged = |what: &str| items(&case["flags"]).iter().any(|flag| flag == what);
+    let there = |what: &str| {
+        flagged(what)
+            || case.get(what).is_some()
+            || what == "buffer" && items(&case["args"]).iter().any(|value| value.get(what).is_some())
+    };
+    these.iter().copied().find(|what| there(what))
 }
 
 /// The times of a case, and what it is to print.
@@ -54,6 +73,11 @@ fn text<'a>(case: &'a Json, member: &str) -> &'a str {
 
 fn items(value: &Json) -> &[Json] {
     value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// `{"tag": "set", "value": ...}`
+fn with_tag(value: &Json) -> Option<(&str, &Json)> {
+    Some((value.get("tag")?.as_str().expect("a tag"), &value["value"]))
 }
 
 /// The one member of `{"int": "12"}`.
@@ -101,6 +125,7 @@ fn the_table_makes_sense() {
             Of::Running | Of::Host => &[],
             Of::Limits => &["interp_timeout_ms", "timeout_ms", "cancel_ms"],
             Of::Output => &["output", "stdout", "stdout_length", "stderr", "no_stdin"],
+            Of::Data => &[&OF_DATA[..], &["timeout_ms"]].concat(),
         };
         assert_eq!(unknown(&case, &[&members[..], more].concat()), None, "{name}");
         if of == Of::Output {
@@ -132,12 +157,33 @@ fn the_table_makes_sense() {
 
 // ---- Rust ----
 
+const TAGS: [(&str, Tag); 11] = [
+    ("set", Tag::Set),
+    ("frozenset", Tag::FrozenSet),
+    ("complex", Tag::Complex),
+    ("date", Tag::Date),
+    ("time", Tag::Time),
+    ("datetime", Tag::DateTime),
+    ("timedelta", Tag::TimeDelta),
+    ("decimal", Tag::Decimal),
+    ("uuid", Tag::Uuid),
+    ("enum", Tag::Enum),
+    ("dataclass", Tag::Dataclass),
+];
+
+/// What the crate has no counterpart of yet: objects, coroutines, memory that is not copied.
+const NOT_IN_RUST: [&str; 5] = ["object", "objects", "async", "buffer", "array"];
+
 fn value(json: &Json) -> Value {
     match json {
         Json::Null => return Value::None,
         Json::Bool(value) => return Value::Bool(*value),
         Json::String(text) => return Value::Str(text.clone()),
         _ => {}
+    }
+    if let Some((name, inner)) = with_tag(json) {
+        let tag = TAGS.iter().find(|(known, _)| *known == name).expect("a tag").1;
+        return Value::Tagged(tag, Box::new(value(inner)));
     }
     let (tag, inner) = tagged(json);
     let values = || items(inner).iter().map(value).collect();
@@ -149,6 +195,7 @@ fn value(json: &Json) -> Value {
         "tuple" => Value::Tuple(values()),
         "list" => Value::List(values()),
         "dict" => Value::Dict(items(inner).iter().map(|pair| (value(&pair[0]), value(&pair[1]))).collect()),
+        "object" | "buffer" => panic!("skipped in Rust: {json}"),
         _ => panic!("no value: {json}"),
     }
 }
@@ -159,6 +206,7 @@ fn same(one: &Value, other: &Value) -> bool {
         |one: &[Value], other: &[Value]| one.len() == other.len() && one.iter().zip(other).all(|(a, b)| same(a, b));
     match (one, other) {
         (Value::Float(one), Value::Float(other)) => one.to_bits() == other.to_bits(),
+        (Value::Tagged(one, inner), Value::Tagged(other, its)) => one == other && same(inner, its),
         (Value::Tuple(one), Value::Tuple(other)) | (Value::List(one), Value::List(other)) => all(one, other),
         (Value::Dict(one), Value::Dict(other)) => {
             one.len() == other.len() && one.iter().zip(other).all(|(a, b)| same(&a.0, &b.0) && same(&a.1, &b.1))
@@ -231,7 +279,7 @@ fn run_with_limits(interp: &Interpreter, case: &Json, way: usize) -> Result<Valu
     let limits = Limits::new().timeout(milliseconds(case, "timeout_ms").unwrap_or_default());
     let limits = if after.is_some() { limits.cancel(&cancel) } else { limits };
     let (limited, what) = (interp.with_limits(limits), text(case, "text"));
-    let args: Vec<Value> = items(&case["args"]).iter().map(value).collect();
+    let args = values_in_rust(case);
     cancelled_after(after, &cancel, || match (text(case, "do"), way) {
         ("exec", _) => limited.exec(what).map(|()| Value::None),
         ("eval", _) => limited.eval(what),
@@ -244,13 +292,41 @@ fn run_with_limits(interp: &Interpreter, case: &Json, way: usize) -> Result<Valu
 fn ways_in_rust(of: Of, case: &Json) -> usize {
     match (of, text(case, "do")) {
         (Of::Limits, "call") => 2,
+        (Of::Data, _) if case["pool"] == true => 1,
         (_, "call") => 4,
         _ => 1,
     }
 }
 
+/// Runs it as a task of a pool of one worker.
+fn run_in_pool(case: &Json) -> Result<Value, Error> {
+    let pool = Pool::with_options(PoolOptions::new().workers(1).setup(text(case, "setup")))?;
+    let limits = Limits::new().timeout(milliseconds(case, "timeout_ms").unwrap_or_default());
+    let (tasks, what) = (pool.with(TaskOptions::new().limits(&limits)), text(case, "text"));
+    match text(case, "do") {
+        "exec" => tasks.exec(what)?.join().map(|()| Value::None),
+        _ => tasks.call_kw(what, values_in_rust(case), kwargs_in_rust(case))?.join(),
+    }
+}
+
+fn values_in_rust(case: &Json) -> Vec<Value> {
+    items(&case["args"]).iter().map(value).collect()
+}
+
+fn kwargs_in_rust(case: &Json) -> Vec<(String, Value)> {
+    let pair = |pair: &Json| (pair[0].as_str().expect("a name").to_owned(), value(&pair[1]));
+    items(&case["kwargs"]).iter().map(pair).collect()
+}
+
 fn run_in_rust(of: Of, case: &Json, way: usize, printed: &Arc<Mutex<Printed>>) -> Result<Value, Error> {
-    let mut options = Options::new().config(Config::new().no_stdin(case["no_stdin"] == true));
+    if case["pool"] == true {
+        return run_in_pool(case);
+    }
+    let config = Config::new().no_stdin(case["no_stdin"] == true).tagged_values(case["tagged_values"] == true);
+    let mut options = Options::new().config(config);
+    if let Some(limit) = case["memory_limit"].as_u64() {
+        options = options.memory_limit(limit);
+    }
     if let Some(limit) = milliseconds(case, "interp_timeout_ms") {
         options = options.timeout(limit);
     }
@@ -269,10 +345,34 @@ fn run_in_rust(of: Of, case: &Json, way: usize, printed: &Arc<Mutex<Printed>>) -
     if of == Of::Limits { run_with_limits(&interp, case, way) } else { perform_in_rust(&interp, case, way) }
 }
 
+fn queue_of(items: &[Json]) -> Queue {
+    let queue = Queue::new().expect("a queue");
+    items.iter().for_each(|item| queue.put(value(item)).expect("room"));
+    queue
+}
+
 fn perform_in_rust(interp: &Interpreter, case: &Json, way: usize) -> Result<Value, Error> {
-    let args: Vec<Value> = items(&case["args"]).iter().map(value).collect();
-    let pair = |pair: &Json| (pair[0].as_str().expect("a name").to_owned(), value(&pair[1]));
-    let kwargs: Vec<(String, Value)> = items(&case["kwargs"]).iter().map(pair).collect();
+    let mut args = values_in_rust(case);
+    let queue = case.get("queue").map(|queue| queue_of(items(queue)));
+    if let Some(queue) = &queue {
+        if case["queue_closed"] == true {
+            queue.close()?;
+        }
+        args.insert(0, Value::Queue(queue.clone()));
+    }
+    let outcome = perform_with_args(interp, case, way, args);
+    if let Some(queue) = queue.filter(|_| case.get("queue_after").is_some()) {
+        for expected in items(&case["queue_after"]) {
+            let item: Value = queue.try_get()?;
+            assert!(same(&item, &value(expected)), "{}: {item:?}", text(case, "name"));
+        }
+        assert!(queue.is_empty(), "{}", text(case, "name"));
+    }
+    outcome
+}
+
+fn perform_with_args(interp: &Interpreter, case: &Json, way: usize, args: Vec<Value>) -> Result<Value, Error> {
+    let kwargs = kwargs_in_rust(case);
     let what = text(case, "text");
     match (text(case, "do"), way) {
         ("exec", _) => match case.get("filename") {
@@ -349,9 +449,14 @@ fn check_in_rust(name: &str, error: &Error, expected: &Json) {
 fn in_rust() {
     // SAFETY: the variable is set before anything of this process reads it.
     unsafe { std::env::set_var("SUBPY_PYTHON", support::python()) };
-    let cases = all_cases();
-    for (of, case) in &cases {
+    let mut count = 0;
+    for (of, case) in &all_cases() {
         let name = text(case, "name");
+        if let Some(missing) = needs(case, &NOT_IN_RUST) {
+            tell(&format!("skipped: conformance in Rust: {name}: the crate does not have this yet: {missing}\n"));
+            continue;
+        }
+        count += 1;
         for way in 0..ways_in_rust(*of, case) {
             let printed = Arc::default();
             match (run_in_rust(*of, case, way, &printed), case.get("error")) {
@@ -374,7 +479,7 @@ fn in_rust() {
             }
         }
     }
-    say(cases.len(), "Rust");
+    say(count, "Rust");
 }
 
 /// The first error among the outcomes of many calls, and its row.
@@ -428,14 +533,17 @@ fn many_in_rust() {
 }
 
 fn say(count: usize, language: &str) {
+    tell(&format!("conformance: {count} cases in {language}\n"));
+}
+
+fn tell(line: &str) {
     // Not with println!, which is shown for failed tests alone.
-    let _ = std::io::Write::write_all(
-        &mut std::io::stderr(),
-        format!("conformance: {count} cases in {language}\n").as_bytes(),
-    );
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
 }
 
 // ---- C and C++ ----
+
+const NOT_IN_THE_LIBRARY: [&str; 3] = ["object", "objects", "async"];
 
 /// A literal of these bytes, and their number.
 fn literal(bytes: &[u8]) -> (String, usize) {
@@ -473,6 +581,9 @@ fn c_value(json: &Json) -> String {
         Json::String(text) => return format!("subpy_str({})", literals(text)),
         _ => {}
     }
+    if let Some((tag, value)) = with_tag(json) {
+        return format!("with_tag({}, SUBPY_TAG_{})", c_value(value), tag.to_uppercase());
+    }
     let (tag, inner) = tagged(json);
     let array = |kind: &str| {
         let values: Vec<String> = items(inner).iter().map(c_value).collect();
@@ -490,6 +601,18 @@ fn c_value(json: &Json) -> String {
             format!("subpy_bytes((const uint8_t *){literal}, {len})")
         }
         "dict" => c_dict(items(inner)),
+        "object" => format!("object_with_text({})", literals(inner.as_str().expect("a text"))),
+        "buffer" => {
+            let (literal, len) = literal(&bytes(&inner["bytes"]));
+            let shape: Vec<String> = items(&inner["shape"]).iter().map(Json::to_string).collect();
+            format!(
+                "subpy_value_from_buffer(&(subpy_buffer){{.size = sizeof(subpy_buffer), .data = {literal}, .len = {len}, .format = \"{}\", \
+                 .shape = (size_t[]){{{}}}, .ndim = {}}})",
+                text(inner, "format"),
+                shape.join(", "),
+                shape.len()
+            )
+        }
         kind => array(kind),
     }
 }
@@ -509,11 +632,14 @@ fn c_case(number: usize, of: Of, case: &Json) -> String {
     let time = |member: &str, or: i64| self::number(case, member).unwrap_or(or);
     let mut body = format!(
         "static void case_{number}(void) {{\n  const struct wanted wanted = {{.host = {}, .captured = {}, .interp_timeout_ms = {}, \
-         .interp_flags = {}, .cancel_ms = {}}};\n  subpy_interp interp = begin_wanted({}, &wanted);\n  subpy_error *error = NULL;\n",
+         .interp_flags = {} | {}, .memory_limit = {}, .cancel_ms = {}}};\n  subpy_interp interp = begin_wanted({}, &wanted);\n  \
+         subpy_error *error = NULL;\n",
         of == Of::Host,
         case["output"] == "interpreter",
         time("interp_timeout_ms", 0),
         if case["no_stdin"] == true { "SUBPY_INTERP_NO_STDIN" } else { "0" },
+        if case["tagged_values"] == true { "SUBPY_INTERP_TAGGED_VALUES" } else { "0" },
+        time("memory_limit", 0),
         time("cancel_ms", -1),
         literals(text(case, "setup"))
     );
@@ -532,6 +658,11 @@ fn c_case(number: usize, of: Of, case: &Json) -> String {
     if case["keep_indent"] == true {
         body += "  request.flags = SUBPY_KEEP_INDENT;\n";
     }
+    for flag in items(&case["flags"]) {
+        let flag = flag.as_str().expect("a flag");
+        let of = if flag == "async" { "RUN" } else { "RESULT" };
+        body += &format!("  request.flags |= SUBPY_{of}_{};\n", flag.to_uppercase());
+    }
     if let Some(limit) = case.get("timeout_ms") {
         body += &format!("  request.timeout_ms = {limit};\n");
     }
@@ -545,7 +676,19 @@ fn c_case(number: usize, of: Of, case: &Json) -> String {
     } else if !kwargs.is_empty() {
         body += &format!("  subpy_value kwargs = {};\n  request.kwargs = &kwargs;\n", c_dict(kwargs));
     }
-    let args: Vec<String> = items(&case["args"]).iter().map(c_value).collect();
+    let mut args: Vec<String> = items(&case["args"]).iter().map(c_value).collect();
+    if let Some(expression) = case.get("object") {
+        let of = if case.get("object_in").is_some() { "another" } else { "interp" };
+        body += &format!(
+            "  subpy_interp another = begin(\"\", 0);\n  subpy_value object = object_of({of}, {});\n",
+            literals(expression.as_str().expect("an expression"))
+        );
+        args.insert(0, "object".into());
+    }
+    let queue = case.get("queue").map(|queue| items(queue).iter().map(c_value).collect::<Vec<String>>());
+    if queue.is_some() {
+        args.insert(0, "subpy_none()".into());
+    }
     if !args.is_empty() {
         body += &format!(
             "  subpy_value args[] = {{{}}};\n  request.args = args, request.nargs = {};\n",
@@ -553,10 +696,20 @@ fn c_case(number: usize, of: Of, case: &Json) -> String {
             args.len()
         );
     }
-    let ways = if what == "CALL" { "WAYS" } else { "1" };
-    body += &format!(
-        "  for (int way = 0; way < {ways}; way++) {{\n    struct outcome out = perform_wanted(way, request, &wanted);\n"
-    );
+    let ways = if what == "CALL" && case["pool"] != true { "WAYS" } else { "1" };
+    body += &format!("  for (int way = 0; way < {ways}; way++) {{\n");
+    if let Some(queue) = &queue {
+        body += &format!(
+            "    subpy_queue queue = queue_of({}, {}, {});\n    args[0] = subpy_value_from_queue(queue);\n",
+            c_array(queue),
+            queue.len(),
+            case["queue_closed"] == true
+        );
+    }
+    body += &match case["pool"] == true {
+        true => format!("    struct outcome out = perform_in_pool(request, {});\n", literals(text(case, "setup"))),
+        false => "    struct outcome out = perform_wanted(way, request, &wanted);\n".into(),
+    };
     match (case.get("error"), case.get("result")) {
         (Some(error), _) => body += &format!("{}    subpy_error_free(out.error);\n", c_error(&name, error)),
         (None, Some(result)) => {
@@ -573,7 +726,18 @@ fn c_case(number: usize, of: Of, case: &Json) -> String {
     if let Some(length) = case.get("stdout_length") {
         body += &format!("    CHECK(characters(1) == {length});\n");
     }
-    body + "  }\n  OK(subpy_close(interp, &error));\n}\n\n"
+    if let Some(after) = case.get("queue_after") {
+        let after: Vec<String> = items(after).iter().map(c_value).collect();
+        body += &format!("    expect_queue({name}, queue, {}, {});\n", c_array(&after), after.len());
+    }
+    if queue.is_some() {
+        body += "    subpy_queue_free(queue);\n";
+    }
+    body += "  }\n";
+    if case.get("object").is_some() {
+        body += "  subpy_value_free(&object);\n  OK(subpy_close(another, &error));\n";
+    }
+    body + "  OK(subpy_close(interp, &error));\n}\n\n"
 }
 
 const TEXTS: [&str; 7] =
@@ -673,8 +837,14 @@ fn cpp_value(json: &Json) -> String {
         Json::String(text) => return format!("value(std::string({}))", literals(text)),
         _ => {}
     }
+    if let Some((tag, value)) = with_tag(json) {
+        let tag = if tag == "enum" { "enumeration" } else { tag };
+        return format!("value::tagged(subpy::tag::{tag}, {})", cpp_value(value));
+    }
     let (tag, inner) = tagged(json);
     match tag {
+        "object" => format!("object_with_text(std::string({}))", literals(inner.as_str().expect("a text"))),
+        "buffer" => format!("buffer_with(\"{}\", {})", text(inner, "format"), shape_and_bytes(inner)),
         "int" => format!("value(std::int64_t({}))", int(inner)),
         "bigint" => format!("value(subpy::bigint{{{}}})", literal(inner.as_str().expect("an int").as_bytes()).0),
         "float" => format!("number({}U)", bits(inner)),
@@ -690,6 +860,23 @@ fn cpp_value(json: &Json) -> String {
     }
 }
 
+/// The arguments of buffer_with() and buffer_of().
+fn shape_and_bytes(buffer: &Json) -> String {
+    let shape: Vec<String> = items(&buffer["shape"]).iter().map(Json::to_string).collect();
+    let (literal, len) = literal(&bytes(&buffer["bytes"]));
+    format!("{{{}}}, std::string({literal}, {len})", shape.join(", "))
+}
+
+/// A value as an argument: memory of the program's is none that a value owns.
+fn cpp_argument(json: &Json) -> String {
+    let Some(buffer) = json.get("buffer") else { return cpp_value(json) };
+    let item = match text(buffer, "format") {
+        "h" => "std::int16_t",
+        other => panic!("no C++ type for {other}"),
+    };
+    format!("buffer_of<{item}>({})", shape_and_bytes(buffer))
+}
+
 fn cpp_case(number: usize, of: Of, case: &Json) -> String {
     let name = literal(text(case, "name").as_bytes()).0;
     let string = |text: &str| format!("std::string({})", literals(text));
@@ -698,14 +885,30 @@ fn cpp_case(number: usize, of: Of, case: &Json) -> String {
     if let Some(limit) = time("interp_timeout_ms") {
         body += &format!("  made_with.timeout = {limit};\n");
     }
-    if case["no_stdin"] == true {
-        body += "  made_with.no_stdin = true;\n";
+    for flag in ["no_stdin", "tagged_values"] {
+        if case[flag] == true {
+            body += &format!("  made_with.{flag} = true;\n");
+        }
+    }
+    if let Some(limit) = self::number(case, "memory_limit") {
+        body += &format!("  made_with.memory_limit = {limit};\n");
     }
     body +=
         &format!("  const auto interp = prepared({}, made_with, {});\n", string(text(case, "setup")), of == Of::Host);
     let script = string(text(case, "text"));
     let named = |pair: &Json| format!("kw({}, {})", string(pair[0].as_str().expect("a name")), cpp_value(&pair[1]));
-    let mut arguments: Vec<String> = items(&case["args"]).iter().map(cpp_value).collect();
+    let mut arguments: Vec<String> = items(&case["args"]).iter().map(cpp_argument).collect();
+    if let Some(expression) = case.get("object") {
+        let of = if case.get("object_in").is_some() { "another" } else { "interp" };
+        body += &format!(
+            "  const auto another = prepared(\"\");\n  const auto object = {of}.eval<subpy::object>({});\n",
+            string(expression.as_str().expect("an expression"))
+        );
+        arguments.insert(0, "object".into());
+    }
+    if case.get("queue").is_some() {
+        arguments.insert(0, "queue".into());
+    }
     arguments.extend(items(&case["kwargs"]).iter().map(named));
     let list = arguments.join(", ");
     let after = if list.is_empty() { String::new() } else { format!(", {list}") };
@@ -719,6 +922,16 @@ fn cpp_case(number: usize, of: Of, case: &Json) -> String {
     if let Some(limit) = time("timeout_ms") {
         options += &format!("options.timeout = {limit}; ");
     }
+    for flag in items(&case["flags"]) {
+        let option = match flag.as_str().expect("a flag") {
+            "object" => "keep_object",
+            "buffer" => "buffers",
+            "array" => "arrays",
+            "async" => "run_async",
+            same => same,
+        };
+        options += &format!("options.{option} = true; ");
+    }
     body += &format!("  subpy::run_options options;\n  {options}\n");
     match text(case, "output") {
         "run" => body += "  printed printed;\n  options.output = printed.to();\n",
@@ -726,9 +939,12 @@ fn cpp_case(number: usize, of: Of, case: &Json) -> String {
         _ => {}
     }
     // Calls take options only where there are some.
-    let with = if of == Of::Limits { "options, " } else { "" };
+    let with = if of == Of::Limits || of == Of::Data { "options, " } else { "" };
     let first = if with.is_empty() || !list.is_empty() { with } else { "options" };
+    let task = |task: &str| format!("pool_with({}).{task}.value().try_get()", string(text(case, "setup")));
     let outcomes = match text(case, "do") {
+        "call" if case["pool"] == true => vec![task(&format!("try_submit<value>(options, {script}{after})"))],
+        "exec" if case["pool"] == true => vec![task(&format!("try_submit_exec({script}, options)"))],
         "exec" => vec![format!("interp.try_exec({script}, options)")],
         "eval" => vec![format!("interp.try_eval<value>({script}, options)")],
         "prepare_main" => {
@@ -755,6 +971,11 @@ fn cpp_case(number: usize, of: Of, case: &Json) -> String {
             outcome = format!("cancelled_after({after}, options, [&] {{ return {outcome}; }})");
         }
         body += "  {\n";
+        let values = |values: &Json| items(values).iter().map(cpp_value).collect::<Vec<_>>().join(", ");
+        if let Some(queue) = case.get("queue") {
+            body +=
+                &format!("    const auto queue = queue_of({{{}}}, {});\n", values(queue), case["queue_closed"] == true);
+        }
         match (case.get("error"), case.get("result")) {
             (Some(error), _) => {
                 body += &format!("    const auto error = failed({name}, {outcome}, \"{}\");\n", text(error, "status"));
@@ -770,6 +991,9 @@ fn cpp_case(number: usize, of: Of, case: &Json) -> String {
         }
         if let Some(length) = case.get("stdout_length") {
             body += &format!("    CHECK(characters(printed.out) == {length});\n");
+        }
+        if let Some(after) = case.get("queue_after") {
+            body += &format!("    expect_queue(queue, {{{}}});\n", values(after));
         }
         body += "  }\n";
     }
@@ -871,7 +1095,14 @@ type MakeMany = fn(usize, &Json) -> String;
 
 /// Writes the program, builds it and runs it.
 fn run_program(runner: &str, main: &str, case: MakeCase, many_case: MakeMany, standard: &str) {
-    let (cases, many) = (&all_cases(), &many());
+    let (mut cases, many) = (all_cases(), &many());
+    let skipped = cases.extract_if(.., |(_, case)| needs(case, &NOT_IN_THE_LIBRARY).is_some());
+    for (_, case) in skipped {
+        tell(&format!(
+            "skipped: conformance in {runner}: {}: the library does not have this yet\n",
+            text(&case, "name")
+        ));
+    }
     let mut program = format!("#include \"{}\"\n\n", root().join("tests/conformance").join(runner).display());
     for (number, (of, json)) in cases.iter().enumerate() {
         program += &case(number, *of, json);

@@ -104,6 +104,7 @@ macro_rules! cpp_tests {
 }
 
 cpp_tests! {
+    buffers
     conversions
     custom
     errors
@@ -113,8 +114,11 @@ cpp_tests! {
     limits
     no_exceptions
     output
+    pools
+    queues
     run_code
     runtime
+    tagged
     threads
     values
 }
@@ -155,7 +159,19 @@ fn everything_compiles_with_clang_and_as_cpp20() {
 fn no_undefined_behaviour_and_no_bad_access() {
     let unit = together(
         "sanitized.cpp",
-        &["conversions", "custom", "errors", "values", "threads", "functions", "host", "output"],
+        &[
+            "buffers",
+            "conversions",
+            "custom",
+            "errors",
+            "functions",
+            "host",
+            "output",
+            "queues",
+            "tagged",
+            "threads",
+            "values",
+        ],
     );
     let mut compiler = cpp("c++", "c++20");
     compiler.args(["-O0", "-fsanitize=undefined,address", "-fno-sanitize-recover=all"]).arg(&unit);
@@ -244,7 +260,7 @@ fn it_can_be_included_everywhere() {
 }
 
 /// Mistakes that the compiler finds, with a part of what it says.
-const REFUSED: [(&str, &str); 20] = [
+const REFUSED: [(&str, &str); 26] = [
     ("interp.call<std::string_view>(\"f\");", "this would point into a result that is gone"),
     ("interp.eval<std::vector<subpy::value_view>>(\"f\");", "this would point into a result that is gone"),
     ("interp.call<std::map<std::string, subpy::bytes_view>>(\"f\");", "this would point into a result that is gone"),
@@ -265,6 +281,12 @@ const REFUSED: [(&str, &str); 20] = [
     ("struct other {}; interp.define(\"f\", [] { return other(); });", "has no subpy::convert<T>::to_python()"),
     ("interp.define(\"f\", [](subpy::keywords, subpy::keywords) {});", "subpy::keywords at most"),
     ("subpy::thread thread = interp.call_in_thread(\"f\"); auto copy = thread;", "delete"),
+    ("interp.call<subpy::buffer_view>(\"f\");", "this would point into a result that is gone"),
+    ("interp.call<subpy::buffer>(\"f\");", "this type has no subpy::convert<T>::from_python()"),
+    ("interp.call<subpy::array<std::string>>(\"f\");", "an array is one of numbers or bytes"),
+    ("std::vector<int> numbers; interp.call(\"f\", subpy::buffer(numbers));", "no matching function"),
+    ("subpy::array<int> one; auto copy = one;", "delete"),
+    ("subpy::future<int> one; auto copy = one;", "delete"),
 ];
 
 #[test]

@@ -278,6 +278,8 @@ struct host_error {
 struct row_error {
   /// One among the results, which it keeps.
   static error shared(const subpy_error *raw, std::shared_ptr<const void> results);
+  /// One that is lent.
+  static error kept(const subpy_error *raw);
   /// Its result does not fit.
   static error conversion(const error &inner, std::size_t row);
 };
@@ -663,6 +665,8 @@ inline error row_error::shared(const subpy_error *raw, std::shared_ptr<const voi
   return error(std::move(state));
 }
 
+inline error row_error::kept(const subpy_error *raw) { return {subpy_error_status(raw), subpy_error_copy(raw)}; }
+
 inline error row_error::conversion(const error &inner, std::size_t row) {
   const failure &of = *inner.state_;
   if (of.code != status::conversion) return inner;
@@ -873,6 +877,7 @@ inline namespace SUBPY_CPP_MODE {
  * --------------------------------------------------------------------------------------------------------------------- */
 
 class encoder;
+class object;
 class value;
 class value_view;
 
@@ -883,10 +888,11 @@ class value_view;
 ///   std::string name()                            Optional: what messages call the type.
 ///   bool borrows                                  Optional: true when a T points into the value that it came from,
 ///                                                 as std::string_view does. It can then be no result of a call.
+///   std::uint32_t wants                           Optional: the SUBPY_RESULT_* that a result with a T in it needs.
 template <class T, class Enable = void>
 struct convert {};
 
-/// What a value is in Python.
+/// What a value is.
 enum class kind : std::int32_t {
   none = SUBPY_KIND_NONE,
   boolean = SUBPY_KIND_BOOL,
@@ -900,6 +906,39 @@ enum class kind : std::int32_t {
   tuple = SUBPY_KIND_TUPLE,
   list = SUBPY_KIND_LIST,
   dict = SUBPY_KIND_DICT,
+  /// Something that stays in Python: subpy::object.
+  object = SUBPY_KIND_OBJECT,
+  /// Memory that is not copied: subpy::buffer_view.
+  buffer = SUBPY_KIND_BUFFER,
+  queue = SUBPY_KIND_QUEUE,
+};
+
+/// Which Python type a value is of, when its kind does not tell; see interpreter_options::tagged_values. Such a value is
+/// also read as what its kind says.
+enum class tag : std::uint32_t {
+  none = 0,
+  /// A list.
+  set = SUBPY_TAG_SET,
+  /// A tuple.
+  frozenset = SUBPY_TAG_FROZENSET,
+  /// A tuple of two floats.
+  complex = SUBPY_TAG_COMPLEX,
+  /// A str as date.isoformat() makes it.
+  date = SUBPY_TAG_DATE,
+  /// A str as time.isoformat() makes it.
+  time = SUBPY_TAG_TIME,
+  /// A str as datetime.isoformat() makes it.
+  datetime = SUBPY_TAG_DATETIME,
+  /// A tuple of three ints: days, seconds, microseconds.
+  timedelta = SUBPY_TAG_TIMEDELTA,
+  /// A str.
+  decimal = SUBPY_TAG_DECIMAL,
+  /// A str.
+  uuid = SUBPY_TAG_UUID,
+  /// A member of an Enum: a tuple of "module:qualname", the name and the value.
+  enumeration = SUBPY_TAG_ENUM,
+  /// A dict of the fields, behind an entry "__class__": "module:qualname".
+  dataclass = SUBPY_TAG_DATACLASS,
 };
 
 namespace detail {
@@ -928,6 +967,20 @@ struct borrows<T, std::void_t<decltype(convert<T>::borrows)>> : std::bool_consta
 
 template <class... Ts>
 inline constexpr bool any_borrows = (borrows<Ts>::value || ...);
+
+template <class T, class = void>
+struct wants : std::integral_constant<std::uint32_t, 0> {};
+template <class T>
+struct wants<T, std::void_t<decltype(convert<T>::wants)>> : std::integral_constant<std::uint32_t, convert<T>::wants> {};
+
+template <class... Ts>
+inline constexpr std::uint32_t all_want = (std::uint32_t{0} | ... | wants<Ts>::value);
+
+/// A T that may keep a result instead of reading it.
+template <class T, class = void>
+struct has_take : std::false_type {};
+template <class T>
+struct has_take<T, std::void_t<decltype(convert<T>::take(std::declval<subpy_value &>()))>> : std::true_type {};
 
 template <class T, class = void>
 struct has_name : std::false_type {};
@@ -1008,6 +1061,25 @@ inline subpy_value make_dict(const subpy_pair *pairs, std::size_t count) noexcep
   return made;
 }
 
+constexpr std::uint32_t tag_bits = 0xFF;
+
+inline subpy_value with_tag(tag what, subpy_value made) noexcept {
+  made.flags |= static_cast<std::uint32_t>(what);
+  return made;
+}
+
+inline subpy_value make_object(subpy_object handle) noexcept {
+  subpy_value made = make(SUBPY_KIND_OBJECT);
+  made.u.as_object = handle;
+  return made;
+}
+
+inline subpy_value make_buffer(const subpy_buffer *buffer) noexcept {
+  subpy_value made = make(SUBPY_KIND_BUFFER);
+  made.u.as_buffer = buffer;
+  return made;
+}
+
 inline bool is_text(const subpy_value &raw) noexcept {
   return raw.kind == SUBPY_KIND_STR || raw.kind == SUBPY_KIND_BYTES || raw.kind == SUBPY_KIND_BIGINT;
 }
@@ -1056,6 +1128,7 @@ inline std::string element(std::string_view key) { return "[" + quoted(key) + "]
 #ifndef SUBPY_VIEW_HPP
 #define SUBPY_VIEW_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -1109,8 +1182,9 @@ class value_view {
 
   [[nodiscard]] subpy::kind kind() const noexcept { return static_cast<subpy::kind>(raw_->kind); }
   [[nodiscard]] bool is_none() const noexcept { return kind() == subpy::kind::none; }
+  [[nodiscard]] subpy::tag tag() const noexcept { return static_cast<subpy::tag>(raw_->flags & detail::tag_bits); }
 
-  /// The name of the Python type: "int", "NoneType".
+  /// The name of the Python type: "int", "NoneType"; what is behind an object is not looked at.
   [[nodiscard]] const char *type_name() const noexcept;
 
   /// How many bytes, items or entries; 0 for values that have none.
@@ -1251,7 +1325,43 @@ inline pairs_view value_view::pairs() const noexcept {
 inline auto value_view::begin() const noexcept { return items().begin(); }
 inline auto value_view::end() const noexcept { return items().end(); }
 
+namespace detail {
+
+/// The name of the type of a value with a tag; null without one.
+inline const char *name_of_tagged(tag what) noexcept {
+  switch (what) {
+    case tag::set:
+      return "set";
+    case tag::frozenset:
+      return "frozenset";
+    case tag::complex:
+      return "complex";
+    case tag::date:
+      return "date";
+    case tag::time:
+      return "time";
+    case tag::datetime:
+      return "datetime";
+    case tag::timedelta:
+      return "timedelta";
+    case tag::decimal:
+      return "Decimal";
+    case tag::uuid:
+      return "UUID";
+    case tag::enumeration:
+      return "Enum";
+    case tag::dataclass:
+      return "dataclass";
+    case tag::none:
+      break;
+  }
+  return nullptr;
+}
+
+}  // namespace detail
+
 inline const char *value_view::type_name() const noexcept {
+  if (const char *tagged = detail::name_of_tagged(tag())) return tagged;
   switch (kind()) {
     case subpy::kind::none:
       return "NoneType";
@@ -1272,6 +1382,12 @@ inline const char *value_view::type_name() const noexcept {
       return "list";
     case subpy::kind::dict:
       return "dict";
+    case subpy::kind::object:
+      return "object";
+    case subpy::kind::buffer:
+      return "memoryview";
+    case subpy::kind::queue:
+      return "Queue";
   }
   return "unknown";
 }
@@ -1320,14 +1436,34 @@ result<T> value_view::try_get(const Keys &...keys) const {
   return detail::descend<T>(*this, keys...);
 }
 
-/// Equal kinds and contents: True is not 1, and dicts have the same entries in the same order. As in Python a NaN equals
-/// nothing.
+namespace detail {
+
+/// What a subpy_buffer leaves out.
+inline std::size_t dimensions_of(const subpy_buffer &raw) noexcept {
+  return raw.ndim <= 0 ? 1 : static_cast<std::size_t>(raw.ndim);
+}
+
+inline std::string_view format_of(const subpy_buffer &raw) noexcept { return raw.format == nullptr ? "B" : raw.format; }
+
+/// Equal formats, shapes and bytes; those of values have no gaps.
+inline bool same_buffer(const subpy_buffer &one, const subpy_buffer &other) noexcept {
+  if (one.len != other.len || dimensions_of(one) != dimensions_of(other) || format_of(one) != format_of(other))
+    return false;
+  if (one.shape != nullptr && other.shape != nullptr && !std::equal(one.shape, one.shape + dimensions_of(one), other.shape))
+    return false;
+  return one.len == 0 || std::memcmp(one.data, other.data, one.len) == 0;
+}
+
+}  // namespace detail
+
+/// Equal kinds, tags and contents: True is not 1, dicts have the same entries in the same order, sets their items.
+/// As in Python a NaN equals nothing. Objects and queues equal themselves: no Python code is run.
 inline bool operator==(value_view one, value_view other) {
   std::vector<std::pair<const subpy_value *, const subpy_value *>> todo{{&one.raw(), &other.raw()}};
   while (!todo.empty()) {
     const auto [left, right] = todo.back();
     todo.pop_back();
-    if (left->kind != right->kind) return false;
+    if (left->kind != right->kind || ((left->flags ^ right->flags) & detail::tag_bits) != 0) return false;
     if (detail::points_to_something(*left) && left->len != right->len) return false;
     switch (left->kind) {
       case SUBPY_KIND_BOOL:
@@ -1350,6 +1486,15 @@ inline bool operator==(value_view one, value_view other) {
         }
         break;
       case SUBPY_KIND_NONE:
+        break;
+      case SUBPY_KIND_OBJECT:
+        if (left->u.as_object != right->u.as_object) return false;
+        break;
+      case SUBPY_KIND_QUEUE:
+        if (left->u.as_queue != right->u.as_queue) return false;
+        break;
+      case SUBPY_KIND_BUFFER:
+        if (!detail::same_buffer(*left->u.as_buffer, *right->u.as_buffer)) return false;
         break;
       default:  // texts, of any bytes
         if (left->len != 0 && std::memcmp(left->u.as_bytes, right->u.as_bytes, left->len) != 0) return false;
@@ -1421,6 +1566,7 @@ class encoder {
   encoder &operator=(const encoder &) = delete;
   encoder &operator=(encoder &&) = delete;
   ~encoder() {
+    if (lent_ != nullptr) release_lent();
     if (chunks_ != nullptr) free_chunks();
   }
 
@@ -1459,6 +1605,21 @@ class encoder {
     [[maybe_unused]] std::size_t count = 0;
     (::new (&made[count++]) subpy_pair(entry(entries)), ...);
     return detail::make_dict(made, sizeof...(Ts));
+  }
+
+  /// Memory that Python sees without a copy: what `lend` returns, a subpy_buffer. This encoder releases it, unless a call
+  /// has taken it over: passed().
+  template <class Lend>
+  [[nodiscard]] subpy_value buffer(const Lend &lend) {
+    void *place = allocate(sizeof(lent));
+    lent_ = ::new (place) lent{lend(), lent_};
+    return detail::make_buffer(&lent_->memory);
+  }
+
+  /// To be told the status of the function that the values were passed to, which it returns.
+  subpy_status passed(subpy_status code) noexcept {
+    if (code != SUBPY_ERROR_INVALID_ARGUMENT && code != SUBPY_ERROR_FORKED) lent_ = nullptr;
+    return code;
   }
 
   /// Room for values, to be filled in; it lives as long as the encoder.
@@ -1511,6 +1672,11 @@ class encoder {
     chunk *older;
   };
 
+  struct lent {
+    subpy_buffer memory;
+    lent *older;
+  };
+
   /// Too many are as many bytes as no allocation has.
   static constexpr std::size_t bytes_of(std::size_t count, std::size_t size) noexcept {
     constexpr std::size_t most = std::numeric_limits<std::size_t>::max() / 4;
@@ -1537,6 +1703,12 @@ class encoder {
     left_ = room;
   }
 
+  void release_lent() noexcept {
+    for (const lent *each = lent_; each != nullptr; each = each->older) {
+      if (each->memory.release != nullptr) each->memory.release(each->memory.userdata);
+    }
+  }
+
   void free_chunks() noexcept {
     while (chunks_ != nullptr) ::operator delete(std::exchange(chunks_, chunks_->older));
   }
@@ -1546,6 +1718,7 @@ class encoder {
   std::size_t left_ = local_size;
   std::size_t chunk_size_ = first_chunk_size;
   chunk *chunks_ = nullptr;
+  lent *lent_ = nullptr;
 };
 
 }  // namespace SUBPY_CPP_MODE
@@ -1559,6 +1732,7 @@ class encoder {
 
 #include <cstddef>
 #include <cstring>
+#include <deque>
 #include <initializer_list>
 #include <map>
 #include <memory>
@@ -1575,10 +1749,67 @@ inline namespace SUBPY_CPP_MODE {
 
 namespace detail {
 
-/// A value, and the block of memory with all that it points to.
+/// What a copy of a value holds besides its block: handles of its own, and the contents of buffers.
+class kept {
+ public:
+  kept() noexcept = default;
+  kept(const kept &) = delete;
+  kept(kept &&) = delete;
+  kept &operator=(const kept &) = delete;
+  kept &operator=(kept &&) = delete;
+  ~kept() {
+    for (const subpy_queue each : queues_) subpy_queue_free(each);
+  }
+
+  /// Makes the value, whose queue or buffer is somebody else's, one with its own. 0 when there is no such handle
+  /// any more: then it is not found when it is used.
+  void keep(subpy_value &part) {
+    if (part.kind == SUBPY_KIND_QUEUE) {
+      queues_.push_back(0);
+      subpy_queue_keep(part.u.as_queue, &queues_.back(), nullptr);
+      part.u.as_queue = queues_.back();
+    } else {
+      part.u.as_buffer = copy(*part.u.as_buffer);
+    }
+  }
+
+ private:
+  struct copied {
+    subpy_buffer raw{};
+    std::vector<std::max_align_t> bytes;
+    std::string format;
+    std::vector<std::size_t> shape;
+  };
+
+  const subpy_buffer *copy(const subpy_buffer &from) {
+    copied &made = buffers_.emplace_back();
+    made.raw = from;
+    // No size: it can be read, but is refused as an argument, since nobody would know when Python lets go of the bytes.
+    made.raw.size = 0;
+    made.raw.release = nullptr;
+    made.raw.userdata = nullptr;
+    made.raw.strides = nullptr;
+    made.bytes.resize((from.len + sizeof(std::max_align_t) - 1) / sizeof(std::max_align_t));
+    if (from.len != 0) std::memcpy(made.bytes.data(), from.data, from.len);
+    made.raw.data = made.bytes.data();
+    made.format = format_of(from);
+    made.raw.format = made.format.c_str();
+    if (from.shape != nullptr) {
+      made.shape.assign(from.shape, from.shape + dimensions_of(from));
+      made.raw.shape = made.shape.data();
+    }
+    return &made.raw;
+  }
+
+  std::vector<subpy_queue> queues_;
+  std::deque<copied> buffers_;  // whose members stay where they are
+};
+
+/// A value, and all that it points to.
 struct tree {
   subpy_value root{};
   std::unique_ptr<std::byte[]> block;  // null when nothing is pointed to
+  std::unique_ptr<detail::kept> kept;  // null when there are no handles and no buffers
 };
 
 /// A copy of a value with all that it points to. Does not recurse, so any depth is fine.
@@ -1597,7 +1828,7 @@ inline tree deep_copy(const subpy_value &from) {
     if (!is_text(part)) values += value_view(part).size() * (part.kind == SUBPY_KIND_DICT ? 2 : 1);
   }
 
-  tree copy{from, nullptr};
+  tree copy{from, nullptr, nullptr};
   if (values + letters != 0) copy.block.reset(new std::byte[values * sizeof(subpy_value) + letters]);
   std::byte *room = copy.block.get();
   char *text_room = reinterpret_cast<char *>(room) + values * sizeof(subpy_value);
@@ -1605,7 +1836,7 @@ inline tree deep_copy(const subpy_value &from) {
   while (!copies.empty()) {
     subpy_value &part = *copies.back();
     copies.pop_back();
-    part.flags = 0;  // the library's mark of a result, which a copy is not
+    part.flags &= tag_bits;  // without the library's mark of a result, which a copy is not
     if (points_nowhere(part)) part = make(-1);  // of no kind: still refused when it is used, and nothing can read it
     if (is_text(part)) {
       if (part.len != 0) std::memcpy(text_room, part.u.as_str, part.len);
@@ -1624,6 +1855,9 @@ inline tree deep_copy(const subpy_value &from) {
       std::uninitialized_copy_n(part.u.as_pairs, part.len, pairs);
       for (std::size_t i = 0; i < part.len; i++) copies.insert(copies.end(), {&pairs[i].key, &pairs[i].value});
       part.u.as_pairs = pairs;
+    } else if (part.kind == SUBPY_KIND_QUEUE || part.kind == SUBPY_KIND_BUFFER) {
+      if (copy.kept == nullptr) copy.kept = std::make_unique<kept>();
+      copy.kept->keep(part);
     }
   }
   return copy;
@@ -1642,11 +1876,13 @@ template <>
 struct convert<value> {
   static inline subpy_value to_python(const value &from, encoder & /*unused*/) noexcept;
   static inline result<value> from_python(value_view view);
+  static inline result<value> take(subpy_value &raw) noexcept;
 };
 
 /// Any Python value, with all that is in it: a tree in one block of memory. Cheap to move, and to pass on as an argument.
 /// It does not change; build it from containers of values, which convert as they do: `std::map<std::string, value>`.
-/// Views of it are valid as long as it lives and is not assigned to or moved.
+/// Views of it are valid as long as it lives and is not assigned to or moved. A copy has handles of its own for the same
+/// queues; of buffers it has the bytes, to be read alone: pass a subpy::buffer on.
 class value {
  public:
   /// None.
@@ -1660,7 +1896,7 @@ class value {
 
   value(const value &other) : tree_(detail::deep_copy(other.tree_.root)) {}
   value(value &&other) noexcept
-      : tree_{std::exchange(other.tree_.root, subpy_value{}), std::move(other.tree_.block)} {}
+      : tree_{std::exchange(other.tree_.root, subpy_value{}), std::move(other.tree_.block), std::move(other.tree_.kept)} {}
   value &operator=(const value &other) {
     if (this != &other) *this = value(other);
     return *this;
@@ -1698,6 +1934,16 @@ class value {
     });
   }
 
+  /// What it holds, of another Python type: `value::tagged(subpy::tag::decimal, "1.50")`.
+  template <class T>
+  [[nodiscard]] static value tagged(subpy::tag what, const T &content) {
+    return made([&](encoder &to) {
+      subpy_value made = to.value(content);
+      made.flags = 0;
+      return detail::with_tag(what, made);
+    });
+  }
+
   [[nodiscard]] value_view view() const & noexcept { return value_view(tree_.root); }
   value_view view() const && = delete;
   operator value_view() const & noexcept { return view(); }
@@ -1705,6 +1951,7 @@ class value {
 
   [[nodiscard]] subpy::kind kind() const noexcept { return view().kind(); }
   [[nodiscard]] bool is_none() const noexcept { return view().is_none(); }
+  [[nodiscard]] subpy::tag tag() const noexcept { return view().tag(); }
   [[nodiscard]] const char *type_name() const noexcept { return view().type_name(); }
   [[nodiscard]] std::size_t size() const noexcept { return view().size(); }
   [[nodiscard]] bool contains(std::string_view key) const noexcept { return view().contains(key); }
@@ -1788,6 +2035,7 @@ inline subpy_value convert<value>::to_python(const value &from, encoder & /*unus
   return from.view().raw();
 }
 inline result<value> convert<value>::from_python(value_view view) { return value(view); }
+inline result<value> convert<value>::take(subpy_value &raw) noexcept { return value::take(raw); }
 
 }  // namespace SUBPY_CPP_MODE
 }  // namespace subpy
@@ -1868,12 +2116,472 @@ struct field {
 
 #endif  // SUBPY_FIELDS_HPP
 
+/* Memory that Python and the program share. */
+#ifndef SUBPY_BUFFER_HPP
+#define SUBPY_BUFFER_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
+
+namespace detail {
+
+template <class T, class... Others>
+inline constexpr bool is_one_of = (std::is_same_v<T, Others> || ...);
+
+template <class T>
+inline constexpr bool is_byte = is_one_of<T, std::byte, std::uint8_t>;
+
+/// What an item of a buffer is.
+enum class item_kind : std::uint8_t { other, boolean, byte, signed_int, unsigned_int, floating };
+
+struct item_type {
+  item_kind kind = item_kind::other;
+  std::size_t size = 0;
+
+  friend bool operator==(item_type one, item_type two) noexcept { return one.kind == two.kind && one.size == two.size; }
+};
+
+/// What the items of a C++ type are; `other` when Python has none like them.
+template <class T>
+constexpr item_type item_type_of() noexcept {
+  if constexpr (std::is_same_v<T, bool>) return {item_kind::boolean, sizeof(T)};
+  if constexpr (is_one_of<T, char, std::byte>) return {item_kind::byte, 1};
+  if constexpr (is_one_of<T, float, double>) return {item_kind::floating, sizeof(T)};
+  if constexpr (std::is_integral_v<T> && !is_one_of<T, bool, char, wchar_t, char16_t, char32_t> &&
+                sizeof(T) <= sizeof(std::int64_t))
+    return {std::is_signed_v<T> ? item_kind::signed_int : item_kind::unsigned_int, sizeof(T)};
+  return {};
+}
+
+/// The same in the words of Python's struct module.
+template <class T>
+constexpr const char *format_for() noexcept {
+  constexpr item_type type = item_type_of<T>();
+  switch (type.kind) {
+    case item_kind::boolean:
+      return "?";
+    case item_kind::floating:
+      return type.size == sizeof(float) ? "f" : "d";
+    case item_kind::signed_int:
+      return type.size == 1 ? "b" : type.size == 2 ? "h" : type.size == 4 ? "i" : "q";
+    case item_kind::unsigned_int:
+      return type.size == 1 ? "B" : type.size == 2 ? "H" : type.size == 4 ? "I" : "Q";
+    case item_kind::byte:
+    case item_kind::other:
+      break;
+  }
+  return "B";
+}
+
+template <class T>
+inline constexpr bool is_item = item_type_of<std::remove_cv_t<T>>().kind != item_kind::other;
+
+/// What a format of one letter says, in the byte order of this machine.
+inline item_type item_type_of(std::string_view format, std::size_t size) noexcept {
+  if (!format.empty() && (format.front() == '@' || format.front() == '=')) format.remove_prefix(1);
+  if (format.size() != 1) return {};
+  const char letter = format.front();
+  if (letter == '?') return {item_kind::boolean, size};
+  if (letter == 'c') return {item_kind::byte, size};
+  const bool number = size == 1 || size == 2 || size == 4 || size == 8;
+  if (number && std::string_view("bhilqn").find(letter) != std::string_view::npos) return {item_kind::signed_int, size};
+  if (number && std::string_view("BHILQN").find(letter) != std::string_view::npos) return {item_kind::unsigned_int, size};
+  if (letter == (size == sizeof(float) ? 'f' : 'd')) return {item_kind::floating, size};
+  return {};
+}
+
+/// One item of a buffer as a value, which lives as long as this.
+class item_value {
+ public:
+  item_value(item_type type, const std::byte *at) noexcept {
+    switch (type.kind) {
+      case item_kind::boolean:
+        raw_ = make_bool(load<std::uint8_t>(at) != 0);
+        break;
+      case item_kind::floating:
+        raw_ = make_float(type.size == sizeof(float) ? static_cast<double>(load<float>(at)) : load<double>(at));
+        break;
+      case item_kind::signed_int:
+        raw_ = make_int(type.size == 1   ? load<std::int8_t>(at)
+                        : type.size == 2 ? load<std::int16_t>(at)
+                        : type.size == 4 ? load<std::int32_t>(at)
+                                         : load<std::int64_t>(at));
+        break;
+      case item_kind::byte:
+        raw_ = make_bytes(at, 1);
+        break;
+      case item_kind::unsigned_int:
+      case item_kind::other:
+        set_unsigned(type.size == 1   ? load<std::uint8_t>(at)
+                     : type.size == 2 ? load<std::uint16_t>(at)
+                     : type.size == 4 ? load<std::uint32_t>(at)
+                                      : load<std::uint64_t>(at));
+        break;
+    }
+  }
+  item_value(const item_value &) = delete;
+  item_value(item_value &&) = delete;
+  item_value &operator=(const item_value &) = delete;
+  item_value &operator=(item_value &&) = delete;
+  ~item_value() = default;
+
+  [[nodiscard]] value_view view() const noexcept { return value_view(raw_); }
+
+ private:
+  template <class T>
+  static T load(const std::byte *at) noexcept {
+    T loaded{};
+    std::memcpy(&loaded, at, sizeof loaded);
+    return loaded;
+  }
+
+  void set_unsigned(std::uint64_t number) noexcept {
+    if (number >> 63U == 0) {
+      raw_ = make_int(static_cast<std::int64_t>(number));
+      return;
+    }
+    const int length = std::snprintf(hex_, sizeof hex_, "0x%llx", static_cast<unsigned long long>(number));
+    raw_ = make_text(SUBPY_KIND_BIGINT, {hex_, static_cast<std::size_t>(length)});
+  }
+
+  subpy_value raw_{};
+  char hex_[24]{};
+};
+
+}  // namespace detail
+
+/// Items that lie one behind the other in memory of somebody else's; converts to a std::span.
+template <class T>
+class array_view {
+ public:
+  using value_type = std::remove_cv_t<T>;
+
+  array_view() noexcept = default;
+  array_view(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
+
+  [[nodiscard]] T *data() const noexcept { return data_; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] T *begin() const noexcept { return data_; }
+  [[nodiscard]] T *end() const noexcept { return data_ + size_; }
+  [[nodiscard]] T &operator[](std::size_t index) const noexcept { return data_[index]; }
+
+ private:
+  T *data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// The memory that a value of kind::buffer shows, as long as that value lives: `value.as<subpy::buffer_view>()`. Its items
+/// lie one behind the other, the last index running fastest.
+class buffer_view {
+ public:
+  explicit buffer_view(const subpy_buffer &raw) noexcept : raw_(&raw) {}
+
+  [[nodiscard]] void *data() const noexcept { return raw_->data; }
+  /// In bytes.
+  [[nodiscard]] std::size_t size() const noexcept { return raw_->len; }
+  /// What the items are, in the words of Python's struct module.
+  [[nodiscard]] std::string_view format() const noexcept { return detail::format_of(*raw_); }
+  [[nodiscard]] std::size_t item_size() const noexcept { return raw_->itemsize == 0 ? 1 : raw_->itemsize; }
+  /// How many items there are in all.
+  [[nodiscard]] std::size_t count() const noexcept { return size() / item_size(); }
+  [[nodiscard]] std::vector<std::size_t> shape() const {
+    if (raw_->shape == nullptr) return {count()};
+    return {raw_->shape, raw_->shape + detail::dimensions_of(*raw_)};
+  }
+  [[nodiscard]] bool writable() const noexcept { return (raw_->flags & SUBPY_BUFFER_WRITABLE) != 0; }
+
+  /// All items, if that is what they are: `view.try_items<const double>()`. Those that are not const have to be writable.
+  template <class T>
+  [[nodiscard]] result<array_view<T>> try_items() const {
+    static_assert(detail::is_item<T>, "subpy: Python has no buffers with items of this type");
+    using item = std::remove_cv_t<T>;
+    if (!holds<item>()) {
+      return conversion_error("memoryview of format '" + std::string(format()) + "' does not convert to " +
+                              detail::name_of<item>() + "s");
+    }
+    if constexpr (!std::is_const_v<T>) {
+      if (!writable()) return conversion_error("memoryview is read-only");
+    }
+    return array_view<T>(static_cast<T *>(data()), count());
+  }
+#if SUBPY_CPP_EXCEPTIONS
+  template <class T>
+  [[nodiscard]] array_view<T> items() const {
+    return try_items<T>().value();
+  }
+#endif
+
+  [[nodiscard]] detail::item_type item_type() const noexcept { return detail::item_type_of(format(), item_size()); }
+  [[nodiscard]] const subpy_buffer &raw() const noexcept { return *raw_; }
+
+ private:
+  template <class T>
+  [[nodiscard]] bool holds() const noexcept {
+    const auto address = reinterpret_cast<std::uintptr_t>(data());
+    const detail::item_type type = item_type();
+    const bool bytes = sizeof(T) == 1 && type.size == 1 && type.kind != detail::item_kind::other &&
+                       detail::item_type_of<T>().kind == detail::item_kind::byte;
+    return (type == detail::item_type_of<T>() || bytes) && address % alignof(T) == 0;
+  }
+
+  const subpy_buffer *raw_;
+};
+
+template <>
+struct convert<buffer_view> {
+  static constexpr bool borrows = true;
+  static constexpr std::uint32_t wants = SUBPY_RESULT_BUFFER;
+  static std::string name() { return "subpy::buffer_view"; }
+  static result<buffer_view> from_python(value_view view) {
+    if (view.kind() != kind::buffer) return wrong_type<buffer_view>(view);
+    return buffer_view(*view.raw().u.as_buffer);
+  }
+};
+
+/// Memory of the program's that Python sees without a copy, as a memoryview:
+///
+///   interp.call("f", subpy::buffer(std::move(frame)));
+///
+/// It lives as long as a copy of this, or a view in Python: copies share it. To learn when it is gone, give it an owner
+/// with a deleter. Python only reads it, unless it is writable(). What the program writes meanwhile, Python sees.
+class buffer {
+ public:
+  /// No memory.
+  buffer() : buffer(static_cast<const std::byte *>(nullptr), 0, nullptr) {}
+
+  /// What a container holds that moves into this: a std::vector, a std::string or the like, of numbers or bytes.
+  template <class Container, class T = std::remove_pointer_t<decltype(std::data(std::declval<Container &>()))>,
+            std::enable_if_t<std::is_rvalue_reference_v<Container &&> && !std::is_const_v<Container> && detail::is_item<T>,
+                             int> = 0>
+  explicit buffer(Container &&container) {
+    auto owner = std::make_shared<Container>(std::forward<Container>(container));
+    state_ = made(std::data(*owner), std::size(*owner), owner);
+  }
+
+  /// `count` items that stay where they are as long as `owner` lives: a shared pointer to anything, whose deleter may be
+  /// a function of yours. It runs on any thread, without a GIL.
+  template <class T>
+  buffer(T *data, std::size_t count, std::shared_ptr<const void> owner) : state_(made(data, count, std::move(owner))) {}
+
+  /// The same memory, which Python may write to.
+  [[nodiscard]] buffer writable() const {
+    return changed([](state &to) { to.raw.flags |= SUBPY_BUFFER_WRITABLE; });
+  }
+
+  /// The same memory for one call: its views are released when the call returns. If Python has kept another view of it
+  /// then, such as a slice, the call ends with status::busy, and the memory lives on until that is gone.
+  [[nodiscard]] buffer lent() const {
+    return changed([](state &to) { to.raw.flags |= SUBPY_BUFFER_LENT; });
+  }
+
+  /// The same memory with so many items in each dimension, and, when they do not lie one behind the other, so many bytes
+  /// from one to the next. What does not fit the memory is status::invalid_argument when it is passed.
+  [[nodiscard]] buffer shaped(std::vector<std::size_t> shape, std::vector<std::ptrdiff_t> strides = {}) const {
+    return changed([&](state &to) {
+      to.shape = std::move(shape);
+      to.strides = std::move(strides);
+      to.raw.ndim = static_cast<std::int32_t>(to.shape.size());
+      to.raw.shape = to.shape.data();
+      to.raw.strides = to.strides.empty() ? nullptr : to.strides.data();
+      if (!to.strides.empty() && to.strides.size() != to.shape.size()) to.raw.ndim = -1;
+    });
+  }
+
+  [[nodiscard]] buffer_view view() const & noexcept { return buffer_view(state_->raw); }
+  buffer_view view() const && = delete;
+
+  /// The memory for the C interface, one more time: to be released once, by raw.release(raw.userdata).
+  [[nodiscard]] subpy_buffer lend() const {
+    subpy_buffer raw = state_->raw;
+    raw.userdata = std::make_unique<std::shared_ptr<const state>>(state_).release();
+    raw.release = [](void *data) noexcept { delete static_cast<std::shared_ptr<const state> *>(data); };
+    return raw;
+  }
+
+ private:
+  struct state {
+    subpy_buffer raw{};
+    std::vector<std::size_t> shape;
+    std::vector<std::ptrdiff_t> strides;
+    std::shared_ptr<const void> owner;
+  };
+
+  template <class T>
+  static std::shared_ptr<const state> made(T *data, std::size_t count, std::shared_ptr<const void> owner) {
+    using item = std::remove_cv_t<T>;
+    static_assert(detail::is_item<item>, "subpy: Python has no buffers with items of this type");
+    auto state = std::make_shared<buffer::state>();
+    state->raw.size = sizeof state->raw;
+    state->raw.data = const_cast<item *>(data);
+    state->raw.len = count * sizeof(item);
+    state->raw.format = detail::format_for<item>();
+    state->raw.itemsize = sizeof(item);
+    state->owner = std::move(owner);
+    return state;
+  }
+
+  template <class Change>
+  [[nodiscard]] buffer changed(const Change &change) const {
+    auto copy = std::make_shared<state>();
+    copy->raw = state_->raw;
+    copy->owner = state_->owner;
+    if (state_->raw.shape != nullptr) {
+      copy->shape = state_->shape;
+      copy->raw.shape = copy->shape.data();
+    }
+    if (state_->raw.strides != nullptr) {
+      copy->strides = state_->strides;
+      copy->raw.strides = copy->strides.data();
+    }
+    change(*copy);
+    buffer other(*this);
+    other.state_ = std::move(copy);
+    return other;
+  }
+
+  std::shared_ptr<const state> state_;
+};
+
+/// Numbers that a call has returned, to be read where they lie: `interp.call<subpy::array<double>>("f")`. Those of a list,
+/// of an array.array, of anything with a buffer of such items are not copied; what else converts to a std::vector<T> is.
+/// Movable, not copyable; converts to a std::span. What Python writes into a buffer meanwhile is seen here.
+template <class T>
+class array {
+  static_assert(detail::is_item<T> && !std::is_const_v<T> && !detail::is_one_of<T, bool, char>,
+                "subpy: an array is one of numbers or bytes");
+
+ public:
+  using value_type = T;
+
+  array() noexcept = default;
+  array(const array &) = delete;
+  array &operator=(const array &) = delete;
+  array(array &&other) noexcept
+      : owner_(std::exchange(other.owner_, subpy_value{})),
+        copied_(std::move(other.copied_)),
+        items_(std::exchange(other.items_, {})) {}
+  array &operator=(array &&other) noexcept {
+    std::swap(owner_, other.owner_);
+    std::swap(copied_, other.copied_);
+    std::swap(items_, other.items_);
+    return *this;
+  }
+  ~array() { subpy_value_free(&owner_); }
+
+  [[nodiscard]] const T *data() const noexcept { return items_.data(); }
+  [[nodiscard]] std::size_t size() const noexcept { return items_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return items_.empty(); }
+  [[nodiscard]] const T *begin() const noexcept { return items_.begin(); }
+  [[nodiscard]] const T *end() const noexcept { return items_.end(); }
+  [[nodiscard]] const T &operator[](std::size_t index) const noexcept { return items_[index]; }
+  /// Whether it is a copy.
+  [[nodiscard]] bool copied() const noexcept { return !copied_.empty(); }
+
+ private:
+  friend struct convert<array<T>>;
+
+  subpy_value owner_{};
+  std::vector<T> copied_;
+  array_view<const T> items_;
+};
+
+template <class T>
+struct convert<array<T>> {
+  static constexpr std::uint32_t wants = SUBPY_RESULT_BUFFER | SUBPY_RESULT_ARRAY;
+  static std::string name() { return "subpy::array<" + detail::name_of<T>() + ">"; }
+
+  /// A part of something larger is copied.
+  static result<array<T>> from_python(value_view view) {
+    auto copied = view.try_as<std::vector<T>>();
+    if (!copied) return copied.error();
+    array<T> made;
+    made.copied_ = *std::move(copied);
+    made.items_ = {made.copied_.data(), made.copied_.size()};
+    return made;
+  }
+
+  static result<array<T>> take(subpy_value &raw) {
+    if (raw.kind == SUBPY_KIND_BUFFER) {
+      const buffer_view view(*raw.u.as_buffer);
+      const auto items = view.try_items<const T>();
+      if (items && detail::dimensions_of(view.raw()) == 1) {
+        array<T> made;
+        made.items_ = *items;
+        made.owner_ = std::exchange(raw, subpy_value{});
+        return made;
+      }
+    }
+    return from_python(value_view(raw));
+  }
+};
+
+template <>
+struct convert<buffer> {
+  static subpy_value to_python(const buffer &from, encoder &encoder) { return encoder.buffer([&] { return from.lend(); }); }
+};
+
+namespace detail {
+
+/// Reads the items of a buffer of one dimension into a container, each as it would be read from a list.
+template <class T, class Sequence>
+result<Sequence> read_items(value_view view) {
+  const buffer_view from(*view.raw().u.as_buffer);
+  const item_type type = from.item_type();
+  if (dimensions_of(from.raw()) != 1 || type.kind == item_kind::other) return wrong_type<Sequence>(view);
+  const auto *data = static_cast<const std::byte *>(from.data());
+  if constexpr (std::is_trivially_copyable_v<T> && !std::is_same_v<T, bool> && is_item<T>) {
+    // Bytes are bytes.
+    const bool bytes = sizeof(T) == 1 && type.size == 1 && is_byte<T>;
+    if (type == item_type_of<T>() || bytes) {
+      Sequence to(from.count());
+      if (from.size() != 0) std::memcpy(to.data(), data, from.size());
+      return to;
+    }
+  }
+  if constexpr (is_byte<T>) {
+    return wrong_type<Sequence>(view);
+  } else {
+    Sequence to;
+    to.reserve(from.count());
+    for (std::size_t i = 0; i < from.count(); i++) {
+      const item_value item(type, data + i * type.size);
+      auto read = item.view().try_as<T>();
+      if (!read) return conversion_path::within(read.error(), element(i));
+      to.push_back(*std::move(read));
+    }
+    return to;
+  }
+}
+
+}  // namespace detail
+
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_BUFFER_HPP
+
 /* The types of the standard library. */
 #ifndef SUBPY_STANDARD_HPP
 #define SUBPY_STANDARD_HPP
 
 #include <array>
+#include <chrono>
 #include <cmath>
+#include <complex>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -1881,11 +2589,13 @@ struct field {
 #include <map>
 #include <new>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -1899,9 +2609,6 @@ inline namespace SUBPY_CPP_MODE {
 
 namespace detail {
 
-template <class T, class... Others>
-inline constexpr bool is_one_of = (std::is_same_v<T, Others> || ...);
-
 /// Numbers. The character types are none: `char` is a std::string or an int, and only the caller knows which.
 template <class T>
 inline constexpr bool is_integer = std::is_integral_v<T> && !is_one_of<T, bool, char, wchar_t, char16_t, char32_t
@@ -1910,9 +2617,6 @@ inline constexpr bool is_integer = std::is_integral_v<T> && !is_one_of<T, bool, 
                                                                        char8_t
 #endif
                                                                        >;
-
-template <class T>
-inline constexpr bool is_byte = is_one_of<T, std::byte, std::uint8_t>;
 
 template <class T>
 [[nodiscard]] error misfit(value_view view, const std::string &shown) {
@@ -2133,6 +2837,7 @@ struct convert<std::monostate> {
 template <class T>
 struct convert<std::optional<T>> {
   static constexpr bool borrows = detail::borrows<T>::value;
+  static constexpr std::uint32_t wants = detail::wants<T>::value;
   static std::string name() { return "std::optional<" + detail::name_of<T>() + ">"; }
   static subpy_value to_python(const std::optional<T> &from, encoder &encoder) {
     return from ? encoder.value(*from) : subpy_value{};
@@ -2145,11 +2850,12 @@ struct convert<std::optional<T>> {
   }
 };
 
-/// Bytes are bytes, anything else is a list. A tuple from Python is fine too.
+/// Bytes are bytes, anything else is a list. A tuple, a set and a buffer of one dimension from Python are fine too.
 template <class T, class Allocator>
 struct convert<std::vector<T, Allocator>> {
   using sequence = std::vector<T, Allocator>;
   static constexpr bool borrows = detail::borrows<T>::value;
+  static constexpr std::uint32_t wants = detail::wants<T>::value;
   static std::string name() { return "std::vector<" + detail::name_of<T>() + ">"; }
 
   static subpy_value to_python(const sequence &from, encoder &encoder) {
@@ -2161,6 +2867,9 @@ struct convert<std::vector<T, Allocator>> {
 
   static result<sequence> from_python(value_view view) {
     const subpy_value &raw = view.raw();
+    if constexpr (!detail::borrows<T>::value) {
+      if (raw.kind == SUBPY_KIND_BUFFER) return detail::read_items<T, sequence>(view);
+    }
     if constexpr (detail::is_byte<T>) {
       if (raw.kind != SUBPY_KIND_BYTES) return wrong_type<sequence>(view);
       const auto *data = reinterpret_cast<const T *>(raw.u.as_bytes);
@@ -2193,6 +2902,7 @@ template <class T>
 template <class T, std::size_t N>
 struct convert<std::array<T, N>> {
   static constexpr bool borrows = detail::borrows<T>::value;
+  static constexpr std::uint32_t wants = detail::wants<T>::value;
   static std::string name() { return "std::array<" + detail::name_of<T>() + ", " + std::to_string(N) + ">"; }
 
   static subpy_value to_python(const std::array<T, N> &from, encoder &encoder) {
@@ -2238,6 +2948,7 @@ struct convert<std::span<T, Extent>> {
 template <class... Ts>
 struct convert<std::tuple<Ts...>> {
   static constexpr bool borrows = detail::any_borrows<Ts...>;
+  static constexpr std::uint32_t wants = detail::all_want<Ts...>;
   static std::string name() {
     if constexpr (sizeof...(Ts) == 0)
       return "std::tuple<>";
@@ -2274,6 +2985,7 @@ struct convert<std::tuple<Ts...>> {
 template <class First, class Second>
 struct convert<std::pair<First, Second>> {
   static constexpr bool borrows = detail::any_borrows<First, Second>;
+  static constexpr std::uint32_t wants = detail::all_want<First, Second>;
   static std::string name() { return "std::pair<" + detail::names_of<First, Second>() + ">"; }
 
   static subpy_value to_python(const std::pair<First, Second> &from, encoder &encoder) {
@@ -2298,6 +3010,7 @@ struct convert_map {
   using key_type = typename Map::key_type;
   using mapped_type = typename Map::mapped_type;
   static constexpr bool borrows = any_borrows<key_type, mapped_type>;
+  static constexpr std::uint32_t wants = all_want<key_type, mapped_type>;
 
   static subpy_value to_python(const Map &from, encoder &encoder) {
     subpy_pair *pairs = encoder.pairs(from.size());
@@ -2344,11 +3057,96 @@ struct convert<std::unordered_map<Key, T, Hash, Equal, Allocator>>
   static std::string name() { return "std::unordered_map<" + detail::names_of<Key, T>() + ">"; }
 };
 
+namespace detail {
+
+template <class Set>
+struct convert_set {
+  using key_type = typename Set::key_type;
+  static constexpr bool borrows = detail::borrows<key_type>::value;
+  static constexpr std::uint32_t wants = detail::wants<key_type>::value;
+
+  static subpy_value to_python(const Set &from, encoder &encoder) {
+    return with_tag(tag::set, encoder.list(from));
+  }
+
+  static result<Set> from_python(value_view view) {
+    if (view.tag() != tag::set && view.tag() != tag::frozenset) return wrong_type<Set>(view);
+    Set to;
+    for (const value_view item : view.items()) {
+      auto key = item.try_as<key_type>();
+      if (!key) return key.error();
+      if (!to.insert(*std::move(key)).second)
+        return conversion_error("two items are the same " + name_of<key_type>());
+    }
+    return to;
+  }
+};
+
+}  // namespace detail
+
+/// A set; a frozenset from Python is fine too. From interpreters with interpreter_options::tagged_values.
+template <class Key, class Compare, class Allocator>
+struct convert<std::set<Key, Compare, Allocator>> : detail::convert_set<std::set<Key, Compare, Allocator>> {
+  static std::string name() { return "std::set<" + detail::name_of<Key>() + ">"; }
+};
+
+template <class Key, class Hash, class Equal, class Allocator>
+struct convert<std::unordered_set<Key, Hash, Equal, Allocator>>
+    : detail::convert_set<std::unordered_set<Key, Hash, Equal, Allocator>> {
+  static std::string name() { return "std::unordered_set<" + detail::name_of<Key>() + ">"; }
+};
+
+/// From interpreters with interpreter_options::tagged_values.
+template <>
+struct convert<std::complex<double>> {
+  static std::string name() { return "std::complex<double>"; }
+  static subpy_value to_python(const std::complex<double> &from, encoder &encoder) {
+    return detail::with_tag(tag::complex, encoder.tuple(from.real(), from.imag()));
+  }
+  static result<std::complex<double>> from_python(value_view view) {
+    if (view.tag() != tag::complex || view.size() != 2) return wrong_type<std::complex<double>>(view);
+    const subpy_value *parts = view.raw().u.as_items;
+    return std::complex<double>(parts[0].u.as_float, parts[1].u.as_float);
+  }
+};
+
+/// A datetime.timedelta, which has microseconds too. From interpreters with interpreter_options::tagged_values.
+template <>
+struct convert<std::chrono::microseconds> {
+  using rep = std::chrono::microseconds::rep;
+  static constexpr rep in_second = 1000000;
+  static constexpr rep in_day = 86400 * in_second;
+
+  static std::string name() { return "std::chrono::microseconds"; }
+
+  static subpy_value to_python(std::chrono::microseconds from, encoder &encoder) {
+    const rep days = from.count() / in_day - (from.count() % in_day < 0 ? 1 : 0);
+    const rep rest = (from.count() % in_day + in_day) % in_day;
+    return detail::with_tag(tag::timedelta, encoder.tuple(days, rest / in_second, rest % in_second));
+  }
+
+  static result<std::chrono::microseconds> from_python(value_view view) {
+    if (view.tag() != tag::timedelta || view.size() != 3) return wrong_type<std::chrono::microseconds>(view);
+    const subpy_value *parts = view.raw().u.as_items;
+    const rep days = parts[0].u.as_int;
+    const rep rest = parts[1].u.as_int * in_second + parts[2].u.as_int;
+    // Both of one sign, so that what fits is not too large on the way.
+    const rep whole = days < 0 ? days + 1 : days;
+    const rep part = days < 0 ? rest - in_day : rest;
+    constexpr rep last = std::numeric_limits<rep>::max() / in_day;
+    constexpr rep last_part = std::numeric_limits<rep>::max() % in_day;
+    if (whole < -last || whole > last || (whole == last && part > last_part) || (whole == -last && part < -last_part - 1))
+      return detail::misfit<std::chrono::microseconds>(view, "of " + std::to_string(days) + " days");
+    return std::chrono::microseconds(whole * in_day + part);
+  }
+};
+
 /// From Python: the first alternative that fits. An int is a double only when no other alternative takes it.
 template <class... Ts>
 struct convert<std::variant<Ts...>> {
   using variant = std::variant<Ts...>;
   static constexpr bool borrows = detail::any_borrows<Ts...>;
+  static constexpr std::uint32_t wants = detail::all_want<Ts...>;
   static std::string name() { return "std::variant<" + detail::names_of<Ts...>() + ">"; }
 
   static subpy_value to_python(const variant &from, encoder &encoder) {
@@ -2696,32 +3494,37 @@ class stream_sink : public sink {
 };
 
 #if SUBPY_CPP_EXCEPTIONS
-inline void report_thrown(const char *what) noexcept {
+inline void report_thrown(const char *who, const char *what) noexcept {
   try {
-    current_unraisable_hook.load()(
-        error(status::execution_failed, std::string("an output function threw: ").append(what)));
+    current_unraisable_hook.load()(error(status::execution_failed, std::string(who).append(" threw: ").append(what)));
   } catch (const std::bad_alloc &) {
-    std::fputs("subpy: ignored: an output function threw\n", stderr);
+    std::fprintf(stderr, "subpy: ignored: %s threw\n", who);
   }
 }
 #endif
 
-/// print() goes on whatever becomes of its text. What is thrown goes to the unraisable hook.
-template <class Write>
-void write_quietly(const Write &write) noexcept {
+/// Calls a function of the program's that nobody waits for. What it throws goes to the unraisable hook.
+template <class Function>
+void call_quietly([[maybe_unused]] const char *who, const Function &function) noexcept {
 #if SUBPY_CPP_EXCEPTIONS
   try {
-    write();
+    function();
   } catch (const error &thrown) {
     current_unraisable_hook.load()(thrown);
   } catch (const std::exception &thrown) {
-    report_thrown(thrown.what());
+    report_thrown(who, thrown.what());
   } catch (...) {
-    report_thrown("an exception that is no std::exception");
+    report_thrown(who, "an exception that is no std::exception");
   }
 #else
-  write();
+  function();
 #endif
+}
+
+/// print() goes on whatever becomes of its text.
+template <class Write>
+void write_quietly(const Write &write) noexcept {
+  call_quietly("an output function", write);
 }
 
 /// A subpy_output_fn; its data is a sink.
@@ -2851,11 +3654,32 @@ inline namespace SUBPY_CPP_MODE {
 
 namespace detail {
 
+/// What a T needs of a call that returns it. A single object stays in Python whatever it is.
+template <class T>
+inline constexpr std::uint32_t root_wants = wants<T>::value;
+template <>
+inline constexpr std::uint32_t root_wants<object> = SUBPY_RESULT_OBJECT;
+
+/// A T out of a result, which stays the caller's as far as the T does not take it.
+template <class T>
+result<T> read_result(subpy_value &raw) {
+  const auto read = [&] {
+    if constexpr (has_take<T>::value)
+      return convert<T>::take(raw);
+    else
+      return convert<T>::from_python(value_view(raw));
+  };
+  auto converted = read();
+  if (!converted) converted = conversion_path::rooted(converted.error(), "result");
+  return converted;
+}
+
 /// Where a C function puts a result and an error, and what becomes of them: a T or the error.
 template <class T>
 class receiver {
   static_assert(std::is_same_v<T, plain<T>>, "subpy: a result is a value, without const and reference");
-  static_assert(has_from_python<T>::value, "subpy: this type has no subpy::convert<T>::from_python()");
+  static_assert(has_from_python<T>::value || has_take<T>::value,
+                "subpy: this type has no subpy::convert<T>::from_python()");
   static_assert(!borrows<T>::value,
                 "subpy: this would point into a result that is gone; use std::string, std::vector or subpy::value");
 
@@ -2867,18 +3691,13 @@ class receiver {
   receiver &operator=(receiver &&) = delete;
   ~receiver() { subpy_value_free(&raw_); }
 
+  static constexpr std::uint32_t flags = root_wants<T>;
   [[nodiscard]] subpy_value *value() noexcept { return &raw_; }
   [[nodiscard]] subpy_error **cause() noexcept { return &cause_; }
 
   [[nodiscard]] result<T> take(subpy_status code) {
     if (code != SUBPY_OK) return error(code, cause_);
-    if constexpr (std::is_same_v<T, subpy::value>) {
-      return subpy::value::take(raw_);
-    } else {
-      auto converted = convert<T>::from_python(value_view(raw_));
-      if (!converted) converted = conversion_path::rooted(converted.error(), "result");
-      return converted;
-    }
+    return read_result<T>(raw_);
   }
 
  private:
@@ -2891,6 +3710,7 @@ class receiver {
 template <>
 class receiver<void> {
  public:
+  static constexpr std::uint32_t flags = 0;
   [[nodiscard]] static subpy_value *value() noexcept { return nullptr; }
   [[nodiscard]] subpy_error **cause() noexcept { return &cause_; }
 
@@ -2903,6 +3723,13 @@ class receiver<void> {
   const in_run here_;
   subpy_error *cause_ = nullptr;
 };
+
+/// A subpy_notify_fn; its data is the function, which is dropped afterwards.
+template <class Function>
+void call_once(void *data) noexcept {
+  const std::unique_ptr<Function> function(static_cast<Function *>(data));
+  call_quietly("a function to notify", [&] { (*function)(); });
+}
 
 /// What a run on a thread of its own uses, as long as somebody may join it.
 struct thread_needs {
@@ -2997,6 +3824,33 @@ class thread {
     needs_.reset();
   }
 
+  /// Calls the function once, when the run has ended: on any thread, or here and now if it has ended. It should be short:
+  /// to wake somebody, such as an event loop. What it throws goes to the unraisable hook.
+  template <class Function>
+  [[nodiscard]] result<void> try_notify(Function &&function) const {
+    using kept = std::decay_t<Function>;
+    auto made = std::make_unique<kept>(std::forward<Function>(function));
+    auto set = detail::attempt([&](subpy_error **cause) {
+      return subpy_thread_notify(handle_, detail::call_once<kept>, made.get(), cause);
+    });
+    if (set) static_cast<void>(made.release());
+    return set;
+  }
+
+  /// A file descriptor that can be read from when the run has ended, for poll() and the like. It belongs to this thread:
+  /// do not read from it, nor close it; it is closed when the thread is joined or detached.
+  [[nodiscard]] result<int> try_fd() const {
+    return detail::fetch<int>([&](int *fd, subpy_error **cause) { return subpy_thread_fd(handle_, fd, cause); });
+  }
+
+#if SUBPY_CPP_EXCEPTIONS
+  template <class Function>
+  void notify(Function &&function) const {
+    try_notify(std::forward<Function>(function)).value();
+  }
+  [[nodiscard]] int fd() const { return try_fd().value(); }
+#endif
+
  private:
   subpy_thread handle_ = 0;
   std::unique_ptr<detail::thread_needs> needs_;
@@ -3064,6 +3918,12 @@ struct interpreter_options {
   bool no_stdin = false;
   /// What is printed goes out at once, not when the run has ended.
   bool unbuffered = false;
+  /// Results have sets, complex numbers, dates, decimals, UUIDs, members of enums and dataclasses, with a subpy::tag.
+  bool tagged_values = false;
+  /// How many bytes its Python objects may take; beyond it there is a MemoryError. 0: no limit.
+  std::uint64_t memory_limit = 0;
+  /// interpreter_ref::memory() knows. So it does where there is a limit.
+  bool count_memory = false;
 };
 
 /// Options of a run: behind the source of exec() and eval(), in front of what a call() calls.
@@ -3082,6 +3942,10 @@ struct run_options {
   /// On a thread of its own: when the time limit is over or it is cancelled, join() does not wait for a run that CPython
   /// cannot stop, such as one in time.sleep(). The interpreter is busy until it really ends.
   bool abandon = false;
+  /// Bytes, and what else has a buffer, are pinned instead of copied, wherever they are in the result.
+  bool buffers = false;
+  /// Lists and tuples of floats, or of ints of 64 bits, come back as one buffer.
+  bool arrays = false;
 };
 
 namespace detail {
@@ -3090,7 +3954,8 @@ namespace detail {
 inline subpy_run_request request_with(const run_options &options) noexcept {
   subpy_run_request made{};
   made.size = sizeof made;
-  made.flags = (options.keep_indent ? SUBPY_KEEP_INDENT : 0U) | (options.abandon ? SUBPY_ABANDON : 0U);
+  made.flags = (options.keep_indent ? SUBPY_KEEP_INDENT : 0U) | (options.abandon ? SUBPY_ABANDON : 0U) |
+               (options.buffers ? SUBPY_RESULT_BUFFER : 0U) | (options.arrays ? SUBPY_RESULT_ARRAY : 0U);
   made.filename = or_null(options.filename);
   made.timeout_ms = limit_of(options.timeout);
   made.cancel = options.cancel.handle();
@@ -3101,8 +3966,9 @@ inline subpy_run_request request_with(const run_options &options) noexcept {
   return made;
 }
 
-/// Starts it on a thread of its own, which keeps what the options lend.
-inline result<thread> start(subpy_run_request request, const run_options &options) {
+/// Starts it on a thread of its own, or where else `run` does, which keeps what the options lend.
+template <class Run>
+result<thread> start(subpy_run_request request, const run_options &options, const Run &run) {
   std::unique_ptr<thread_needs> needs;
   if (options.output || options.cancel.handle() != 0) {
     needs = std::make_unique<thread_needs>();
@@ -3115,7 +3981,7 @@ inline result<thread> start(subpy_run_request request, const run_options &option
   }
   subpy_thread started = 0;
   subpy_error *cause = nullptr;
-  const subpy_status code = subpy_run_in_thread(&request, &started, &cause);
+  const subpy_status code = run(&request, &started, &cause);
   if (code != SUBPY_OK) return error(code, cause);
   return thread(started, std::move(needs));
 }
@@ -3314,6 +4180,7 @@ template <class Rows>
   subpy_error *cause = nullptr;
   const subpy_status code = subpy_function_call_many(function, gathered.values(), gathered.count(), gathered.nargs(),
                                                      flags, &results->root, &cause);
+  room.passed(code);
   if (code != SUBPY_OK) return error(code, cause);
   return std::shared_ptr<const results_list>(std::move(results));
 }
@@ -3360,6 +4227,34 @@ template <class T, class Rows>
 namespace subpy {
 inline namespace SUBPY_CPP_MODE {
 
+namespace detail {
+
+/// The call of a function or an object, which borrows all of it.
+inline subpy_run_request function_request(subpy_function handle, const run_options &options, const arguments &gathered,
+                                          const subpy_value &kwargs) noexcept {
+  subpy_run_request request = request_with(options);
+  request.what = SUBPY_RUN_FUNCTION;
+  request.function = handle;
+  request.args = gathered.items;
+  request.nargs = gathered.item_count;
+  request.kwargs = gathered.pair_count == 0 ? nullptr : &kwargs;
+  return request;
+}
+
+template <class T, class... Args>
+result<T> call_function(subpy_function handle, const run_options &options, const Args &...args) {
+  if (auto wrong = nul_in(options.filename, "filename")) return *wrong;
+  encoder room;
+  const auto gathered = gather(room, args...);
+  const subpy_value kwargs = make_dict(gathered.pairs, gathered.pair_count);
+  subpy_run_request request = function_request(handle, options, gathered, kwargs);
+  request.flags |= receiver<T>::flags;
+  receiver<T> received;
+  return received.take(room.passed(subpy_run(&request, received.value(), received.cause())));
+}
+
+}  // namespace detail
+
 /// A callable that was looked up once, to be called many times, from any thread: interpreter_ref::function(). It holds the
 /// object, whatever its name is bound to later. Movable, not copyable. May outlive its interpreter: then calls are
 /// status::not_found.
@@ -3384,28 +4279,26 @@ class function {
 
   [[nodiscard]] subpy_function handle() const noexcept { return handle_; }
 
+  /// Gives up the ownership.
+  subpy_function release() noexcept { return std::exchange(handle_, 0); }
+
   /// Calls it in its interpreter. Arguments and result are those of interpreter_ref::call().
   template <class T = void, class... Args>
   [[nodiscard]] result<T> try_call(const Args &...args) const {
+    if constexpr (detail::receiver<T>::flags != 0) return try_call<T>(run_options(), args...);
     encoder room;
     const auto gathered = detail::gather(room, args...);
     const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
     detail::receiver<T> received;
-    return received.take(subpy_function_call(handle_, gathered.items, gathered.item_count,
-                                             gathered.pair_count == 0 ? nullptr : &kwargs, received.value(),
-                                             received.cause()));
+    return received.take(room.passed(subpy_function_call(handle_, gathered.items, gathered.item_count,
+                                                         gathered.pair_count == 0 ? nullptr : &kwargs, received.value(),
+                                                         received.cause())));
   }
 
   /// The same, with a time limit, a token or an output: `f.call<int>(options, 1, 2)`.
   template <class T = void, class... Args>
   [[nodiscard]] result<T> try_call(const run_options &options, const Args &...args) const {
-    if (auto wrong = detail::nul_in(options.filename, "filename")) return *wrong;
-    encoder room;
-    const auto gathered = detail::gather(room, args...);
-    const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
-    const subpy_run_request request = call_request(options, gathered, kwargs);
-    detail::receiver<T> received;
-    return received.take(subpy_run(&request, received.value(), received.cause()));
+    return detail::call_function<T>(handle_, options, args...);
   }
 
   /// Calls it with one row of arguments after the other, in a fraction of the time of as many calls: the interpreter is
@@ -3419,8 +4312,8 @@ class function {
       const detail::rows_of<Rows> gathered(room, rows);
       if (!gathered.odd().empty()) return result<void>(error(status::invalid_argument, gathered.odd()));
       detail::receiver<void> received;
-      return received.take(subpy_function_call_many(handle_, gathered.values(), gathered.count(), gathered.nargs(), 0,
-                                                    nullptr, received.cause()));
+      return received.take(room.passed(subpy_function_call_many(handle_, gathered.values(), gathered.count(),
+                                                                gathered.nargs(), 0, nullptr, received.cause())));
     } else {
       return detail::call_many<T>(handle_, rows);
     }
@@ -3446,7 +4339,9 @@ class function {
     encoder room;
     const auto gathered = detail::gather(room, args...);
     const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
-    return detail::start(call_request(options, gathered, kwargs), options);
+    return detail::start(detail::function_request(handle_, options, gathered, kwargs), options, [&](auto... given) {
+      return room.passed(subpy_run_in_thread(given...));
+    });
   }
 
 #if SUBPY_CPP_EXCEPTIONS
@@ -3477,17 +4372,6 @@ class function {
 #endif
 
  private:
-  [[nodiscard]] subpy_run_request call_request(const run_options &options, const detail::arguments &gathered,
-                                               const subpy_value &kwargs) const noexcept {
-    subpy_run_request request = detail::request_with(options);
-    request.what = SUBPY_RUN_FUNCTION;
-    request.function = handle_;
-    request.args = gathered.items;
-    request.nargs = gathered.item_count;
-    request.kwargs = gathered.pair_count == 0 ? nullptr : &kwargs;
-    return request;
-  }
-
   subpy_function handle_ = 0;
 };
 
@@ -3495,6 +4379,240 @@ class function {
 }  // namespace subpy
 
 #endif  // SUBPY_FUNCTION_HPP
+
+/* What is gone through once, with `for`. */
+#ifndef SUBPY_RANGE_HPP
+#define SUBPY_RANGE_HPP
+
+#include <cstddef>
+#include <iterator>
+#include <optional>
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
+
+namespace detail {
+
+/// A range of what Self::try_next() returns, until that is nothing; errors are thrown. To be gone through once.
+template <class T, class Self>
+class next_range {
+#if SUBPY_CPP_EXCEPTIONS
+ public:
+  class iterator {
+   public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = T;
+    using difference_type = std::ptrdiff_t;
+    using pointer = T *;
+    using reference = T &;
+
+    /// The end.
+    iterator() noexcept = default;
+    explicit iterator(next_range &range) : range_(&range) { ++*this; }
+
+    T &operator*() const noexcept { return *range_->current_; }
+    T *operator->() const noexcept { return &*range_->current_; }
+    iterator &operator++() {
+      range_->current_ = static_cast<Self *>(range_)->next();
+      if (!range_->current_) range_ = nullptr;
+      return *this;
+    }
+    void operator++(int) { ++*this; }
+    friend bool operator==(const iterator &one, const iterator &other) noexcept { return one.range_ == other.range_; }
+    friend bool operator!=(const iterator &one, const iterator &other) noexcept { return !(one == other); }
+
+   private:
+    next_range *range_ = nullptr;
+  };
+
+  [[nodiscard]] iterator begin() { return iterator(*this); }
+  [[nodiscard]] iterator end() noexcept { return iterator(); }
+
+ private:
+  std::optional<T> current_;
+#endif
+};
+
+}  // namespace detail
+
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_RANGE_HPP
+
+/* Queues between the program and interpreters. */
+#ifndef SUBPY_QUEUE_HPP
+#define SUBPY_QUEUE_HPP
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
+
+/// How long a queue is waited for.
+struct wait_options {
+  /// Zero does not wait at all, and without one there is no limit. Then it is status::timeout.
+  std::optional<std::chrono::milliseconds> timeout{};
+  /// Ends the waiting: status::interrupted. A subpy::cancel, or a std::stop_token.
+  subpy::cancel cancel{};
+};
+
+template <class T>
+class queue_items;
+
+/// A queue of values, for the program's threads and for interpreters, where it is a subpy_queues.Queue: pass it as an
+/// argument, or bind it with prepare_main(). What is put is copied. Copies of this are the same queue; any thread may use
+/// it at any time. Python: concurrent.interpreters.Queue.
+class queue {
+ public:
+  /// No queue.
+  queue() noexcept = default;
+  /// Takes over a queue of the C interface.
+  explicit queue(subpy_queue handle) : owned_(std::make_shared<const owned>(handle)) {}
+
+  /// At most `capacity` items are in it at one time; 0: no bound.
+  [[nodiscard]] static result<queue> try_create(std::size_t capacity = 0) {
+    if (auto wrong = detail::version_mismatch()) return *wrong;
+    subpy_queue_options options{};
+    options.size = sizeof options;
+    options.capacity = capacity;
+    return detail::fetch<queue, subpy_queue>([&](subpy_queue *made, subpy_error **cause) {
+      return subpy_queue_new(&options, made, cause);
+    });
+  }
+
+  [[nodiscard]] subpy_queue handle() const noexcept { return owned_ == nullptr ? 0 : owned_->handle; }
+  explicit operator bool() const noexcept { return owned_ != nullptr; }
+
+  /// Waits while it is full. status::wrong_state when it is closed.
+  template <class T>
+  [[nodiscard]] result<void> try_put(const T &item, const wait_options &options = {}) const {
+    encoder room;
+    const subpy_value raw = room.value(item);
+    return detail::attempt([&](subpy_error **cause) {
+      return room.passed(subpy_queue_put_with(handle(), &raw, milliseconds(options), options.cancel.handle(), cause));
+    });
+  }
+
+  /// Waits while it is empty. status::wrong_state when it is closed and empty. An item that is no T is an error, and
+  /// gone: where there may be any, take a subpy::value.
+  template <class T = value>
+  [[nodiscard]] result<T> try_get(const wait_options &options = {}) const {
+    detail::receiver<T> received;
+    return received.take(subpy_queue_get_with(handle(), milliseconds(options), received.value(), options.cancel.handle(),
+                                              received.cause()));
+  }
+
+  /// How many items are in it.
+  [[nodiscard]] result<std::size_t> try_size() const {
+    return detail::fetch<std::size_t>([&](std::size_t *found, subpy_error **cause) {
+      return subpy_queue_len(handle(), found, cause);
+    });
+  }
+
+  /// Nothing more can be put; what is in it can be taken. Who waits is woken.
+  [[nodiscard]] result<void> try_close() const {
+    return detail::attempt([&](subpy_error **cause) { return subpy_queue_close(handle(), cause); });
+  }
+
+  /// A file descriptor that can be read from while there is something to take, or it is closed, for poll() and the like.
+  /// It belongs to the queue: do not read from it, nor close it.
+  [[nodiscard]] result<int> try_fd() const {
+    return detail::fetch<int>([&](int *fd, subpy_error **cause) { return subpy_queue_fd(handle(), fd, cause); });
+  }
+
+  /// What comes out of it until it is closed and empty: `for (int item : queue.items<int>())`.
+  template <class T = value>
+  [[nodiscard]] queue_items<T> items() const;
+
+#if SUBPY_CPP_EXCEPTIONS
+  [[nodiscard]] static queue create(std::size_t capacity = 0) { return try_create(capacity).value(); }
+  template <class T>
+  void put(const T &item, const wait_options &options = {}) const {
+    try_put(item, options).value();
+  }
+  template <class T = value>
+  [[nodiscard]] T get(const wait_options &options = {}) const {
+    return try_get<T>(options).value();
+  }
+  [[nodiscard]] std::size_t size() const { return try_size().value(); }
+  void close() const { try_close().value(); }
+  [[nodiscard]] int fd() const { return try_fd().value(); }
+#endif
+
+ private:
+  struct owned {
+    explicit owned(subpy_queue taken) noexcept : handle(taken) {}
+    owned(const owned &) = delete;
+    owned(owned &&) = delete;
+    owned &operator=(const owned &) = delete;
+    owned &operator=(owned &&) = delete;
+    ~owned() { subpy_queue_free(handle); }
+
+    const subpy_queue handle;
+  };
+
+  static std::int64_t milliseconds(const wait_options &options) noexcept {
+    return options.timeout ? std::max<std::int64_t>(options.timeout->count(), 0) : -1;
+  }
+
+  std::shared_ptr<const owned> owned_;
+};
+
+/// The queue itself, in any interpreter.
+template <>
+struct convert<queue> {
+  static std::string name() { return "subpy::queue"; }
+
+  static subpy_value to_python(const queue &from, encoder & /*unused*/) noexcept {
+    subpy_value made = detail::make(SUBPY_KIND_QUEUE);
+    made.u.as_queue = from.handle();
+    return made;
+  }
+
+  static result<queue> from_python(value_view view) {
+    if (view.kind() != kind::queue) return wrong_type<queue>(view);
+    return detail::fetch<queue, subpy_queue>([&](subpy_queue *own, subpy_error **cause) {
+      return subpy_queue_keep(view.raw().u.as_queue, own, cause);
+    });
+  }
+};
+
+/// What comes out of a queue: queue::items().
+template <class T>
+class queue_items : public detail::next_range<T, queue_items<T>> {
+ public:
+  explicit queue_items(queue from) noexcept : from_(std::move(from)) {}
+
+  /// The next item; empty when the queue is closed, and all that was in it has been taken.
+  [[nodiscard]] result<std::optional<T>> try_next() {
+    auto item = from_.template try_get<T>();
+    if (item) return std::optional<T>(*std::move(item));
+    if (item.error().code() == status::wrong_state) return std::optional<T>();
+    return item.error();
+  }
+#if SUBPY_CPP_EXCEPTIONS
+  [[nodiscard]] std::optional<T> next() { return try_next().value(); }
+#endif
+
+ private:
+  queue from_;
+};
+
+template <class T>
+queue_items<T> queue::items() const {
+  return queue_items<T>(*this);
+}
+
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_QUEUE_HPP
 
 /* Threads that stay in an interpreter. */
 #ifndef SUBPY_SESSION_HPP
@@ -4199,7 +5317,7 @@ class host_function<F, std::tuple<Params...>> {
                     "subpy: what this host function returns has no subpy::convert<T>::to_python()");
       encoder room;
       const subpy_value made = room.value(value);
-      subpy_context_return(raw, &made);
+      room.passed(subpy_context_return(raw, &made));
     }
   }
 
@@ -4231,6 +5349,17 @@ class host_function<F, std::tuple<Params...>> {
 namespace subpy {
 inline namespace SUBPY_CPP_MODE {
 
+/// What interpreter_ref::memory() says, in bytes.
+struct memory_info {
+  std::uint64_t used = 0;
+  /// The most that were used at one time.
+  std::uint64_t peak = 0;
+  /// 0: none.
+  std::uint64_t limit = 0;
+  /// How many times the limit was reached.
+  std::uint64_t refused = 0;
+};
+
 /// An interpreter that somebody else owns, by its handle: may be copied, and may outlive it. Whatever is asked of one
 /// that is gone is status::not_found. All operations may be called from any thread at any time.
 class interpreter_ref {
@@ -4258,13 +5387,14 @@ class interpreter_ref {
   /// Interpreter.call().
   template <class T = void, class... Args>
   [[nodiscard]] result<T> try_call(std::string_view callable, const Args &...args) const {
+    if constexpr (detail::receiver<T>::flags != 0) return try_call<T>(run_options(), callable, args...);
     encoder room;
     const auto gathered = detail::gather(room, args...);
     const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
     detail::receiver<T> received;
-    return received.take(subpy_call(handle_, callable.data(), callable.size(), gathered.items, gathered.item_count,
-                                    gathered.pair_count == 0 ? nullptr : &kwargs, received.value(),
-                                    received.cause()));
+    return received.take(room.passed(subpy_call(handle_, callable.data(), callable.size(), gathered.items,
+                                                gathered.item_count, gathered.pair_count == 0 ? nullptr : &kwargs,
+                                                received.value(), received.cause())));
   }
 
   /// The same, with a time limit, a token or an output: `call<int>(options, "f", 1)`.
@@ -4274,9 +5404,10 @@ class interpreter_ref {
     encoder room;
     const auto gathered = detail::gather(room, args...);
     const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
-    const subpy_run_request made = call_request(options, callable, gathered, kwargs);
+    subpy_run_request made = call_request(options, callable, gathered, kwargs);
+    made.flags |= detail::receiver<T>::flags;
     detail::receiver<T> received;
-    return received.take(subpy_run(&made, received.value(), received.cause()));
+    return received.take(room.passed(subpy_run(&made, received.value(), received.cause())));
   }
 
   /// Calls something by its name on a new thread. The arguments are copied first. Python: Interpreter.call_in_thread().
@@ -4286,8 +5417,9 @@ class interpreter_ref {
     const auto gathered = detail::gather(room, args...);
     const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
     return detail::fetch<thread, subpy_thread>([&](subpy_thread *started, subpy_error **cause) {
-      return subpy_call_in_thread(handle_, callable.data(), callable.size(), gathered.items, gathered.item_count,
-                                  gathered.pair_count == 0 ? nullptr : &kwargs, started, cause);
+      return room.passed(subpy_call_in_thread(handle_, callable.data(), callable.size(), gathered.items,
+                                              gathered.item_count, gathered.pair_count == 0 ? nullptr : &kwargs,
+                                              started, cause));
     });
   }
 
@@ -4299,7 +5431,9 @@ class interpreter_ref {
     encoder room;
     const auto gathered = detail::gather(room, args...);
     const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
-    return detail::start(call_request(options, callable, gathered, kwargs), options);
+    return detail::start(call_request(options, callable, gathered, kwargs), options, [&](auto... given) {
+      return room.passed(subpy_run_in_thread(given...));
+    });
   }
 
   /// Looks a callable up, by its name as try_call() takes it, to call it many times.
@@ -4338,7 +5472,7 @@ class interpreter_ref {
       static_assert((detail::is_keyword<Args>::value && ...), "subpy: a name and its value are kw(name, value)");
       dict = room.dict(names...);
     }
-    return detail::attempt([&](subpy_error **cause) { return subpy_prepare_main(handle_, &dict, cause); });
+    return detail::attempt([&](subpy_error **cause) { return room.passed(subpy_prepare_main(handle_, &dict, cause)); });
   }
 
   /// Makes a function of the program's callable from Python: "name" in `__main__`, or "module:name", where the module is
@@ -4414,6 +5548,15 @@ class interpreter_ref {
     });
   }
 
+  /// What its Python objects take. status::wrong_state when it does not count: interpreter_options::count_memory.
+  [[nodiscard]] result<memory_info> try_memory() const {
+    subpy_memory_info raw{};
+    raw.size = sizeof raw;
+    const auto asked = detail::attempt([&](subpy_error **cause) { return subpy_memory(handle_, &raw, cause); });
+    if (!asked) return asked.error();
+    return memory_info{raw.used, raw.peak, raw.limit, raw.refused};
+  }
+
   /// Finalizes and destroys it. Waits for the threads that Python code started, without end if one never ends.
   /// status::busy while something runs in it: it stays as it was. Python: Interpreter.close().
   [[nodiscard]] result<void> try_close() const {
@@ -4471,6 +5614,7 @@ class interpreter_ref {
   [[nodiscard]] bool is_running() const { return try_is_running().value(); }
   [[nodiscard]] std::int64_t id() const { return try_id().value(); }
   [[nodiscard]] std::string_view whence() const { return try_whence().value(); }
+  [[nodiscard]] memory_info memory() const { return try_memory().value(); }
   void close() const { try_close().value(); }
   void close(const close_options &options) const { try_close(options).value(); }
 #endif
@@ -4507,7 +5651,8 @@ class interpreter_ref {
   template <class T>
   result<T> try_run(std::int32_t what, std::string_view text, const run_options &options) const {
     if (auto wrong = detail::nul_in(options.filename, "filename")) return *wrong;
-    const subpy_run_request made = request(what, text, options);
+    subpy_run_request made = request(what, text, options);
+    made.flags |= detail::receiver<T>::flags;
     detail::receiver<T> received;
     return received.take(subpy_run(&made, received.value(), received.cause()));
   }
@@ -4515,9 +5660,43 @@ class interpreter_ref {
   [[nodiscard]] result<thread> try_run_in_thread(std::int32_t what, std::string_view text,
                                                  const run_options &options) const {
     if (auto wrong = detail::nul_in(options.filename, "filename")) return *wrong;
-    return detail::start(request(what, text, options), options);
+    return detail::start(request(what, text, options), options, subpy_run_in_thread);
   }
 };
+
+namespace detail {
+
+/// The folders of the options for the C interface.
+inline std::optional<error> path_of(const interpreter_options &options, std::vector<const char *> &path) {
+  path.reserve(options.path.size());
+  for (const std::string &folder : options.path) {
+    if (auto wrong = nul_in(folder, "path")) return wrong;
+    path.push_back(folder.c_str());
+  }
+  return std::nullopt;
+}
+
+inline subpy_interp_options raw_options(const interpreter_options &options,
+                                        const std::vector<const char *> &path) noexcept {
+  subpy_interp_options raw{};
+  raw.size = sizeof raw;
+  raw.gil = static_cast<std::int32_t>(options.gil);
+  raw.busy = static_cast<std::int32_t>(options.busy);
+  raw.flags = flag(options.allow_fork, SUBPY_INTERP_ALLOW_FORK) | flag(options.allow_exec, SUBPY_INTERP_ALLOW_EXEC) |
+              flag(options.no_threads, SUBPY_INTERP_NO_THREADS) |
+              flag(options.allow_daemon_threads, SUBPY_INTERP_ALLOW_DAEMON_THREADS) |
+              flag(options.no_extension_check, SUBPY_INTERP_NO_EXTENSION_CHECK) |
+              flag(options.unbuffered, SUBPY_INTERP_UNBUFFERED) | flag(options.no_stdin, SUBPY_INTERP_NO_STDIN) |
+              flag(options.tagged_values, SUBPY_INTERP_TAGGED_VALUES) |
+              flag(options.count_memory, SUBPY_INTERP_COUNT_MEMORY);
+  raw.timeout_ms = limit_of(options.timeout);
+  raw.path = path.empty() ? nullptr : path.data();
+  raw.path_len = path.size();
+  raw.memory_limit = options.memory_limit;
+  return raw;
+}
+
+}  // namespace detail
 
 inline interpreter_ref context::interpreter() const noexcept { return interpreter_ref(subpy_context_interp(raw_)); }
 
@@ -4553,25 +5732,8 @@ class interpreter : public interpreter_ref {
   [[nodiscard]] static result<interpreter> try_create(const interpreter_options &options = {}) {
     if (auto wrong = detail::version_mismatch()) return *wrong;
     std::vector<const char *> path;
-    path.reserve(options.path.size());
-    for (const std::string &folder : options.path) {
-      if (auto wrong = detail::nul_in(folder, "path")) return *wrong;
-      path.push_back(folder.c_str());
-    }
-    subpy_interp_options raw{};
-    raw.size = sizeof raw;
-    raw.gil = static_cast<std::int32_t>(options.gil);
-    raw.busy = static_cast<std::int32_t>(options.busy);
-    raw.flags = detail::flag(options.allow_fork, SUBPY_INTERP_ALLOW_FORK) |
-                detail::flag(options.allow_exec, SUBPY_INTERP_ALLOW_EXEC) |
-                detail::flag(options.no_threads, SUBPY_INTERP_NO_THREADS) |
-                detail::flag(options.allow_daemon_threads, SUBPY_INTERP_ALLOW_DAEMON_THREADS) |
-                detail::flag(options.no_extension_check, SUBPY_INTERP_NO_EXTENSION_CHECK);
-    raw.flags |= detail::flag(options.unbuffered, SUBPY_INTERP_UNBUFFERED) |
-                 detail::flag(options.no_stdin, SUBPY_INTERP_NO_STDIN);
-    raw.timeout_ms = detail::limit_of(options.timeout);
-    raw.path = path.empty() ? nullptr : path.data();
-    raw.path_len = path.size();
+    if (auto wrong = detail::path_of(options, path)) return *wrong;
+    const subpy_interp_options raw = detail::raw_options(options, path);
     const auto created = detail::fetch<interpreter_ref, subpy_interp>([&](subpy_interp *to, subpy_error **cause) {
       return subpy_create(&raw, to, cause);
     });
@@ -4650,5 +5812,457 @@ struct std::hash<subpy::interpreter_ref> {
 };
 
 #endif  // SUBPY_INTERPRETER_HPP
+
+/* Pools of interpreters. */
+#ifndef SUBPY_POOL_HPP
+#define SUBPY_POOL_HPP
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace subpy {
+inline namespace SUBPY_CPP_MODE {
+
+/// Options of pool::create(). Those of subpy_pool_options.
+struct pool_options {
+  /// How many interpreters run at the same time; 0: as many as the machine has cores.
+  std::size_t workers = 0;
+  /// How many tasks may wait; 0: 16 for each worker. What submits more waits, too.
+  std::size_t backlog = 0;
+  /// What would have to wait to submit is status::busy instead.
+  bool refuse = false;
+  /// How many interpreters are ready to take the place of one that was interrupted, or has done its share.
+  std::size_t spares = 1;
+  /// What the interpreters are like.
+  interpreter_options interpreter{};
+  /// Runs in each new interpreter.
+  std::string setup{};
+  /// Is called for each new interpreter before that: to define functions, to set its output. On any thread, by several at
+  /// once; what it throws goes to the unraisable hook.
+  std::function<void(interpreter_ref)> prepare{};
+  /// After so many tasks an interpreter is replaced; 0: never.
+  std::uint64_t runs_per_worker = 0;
+};
+
+/// What pool::stats() says. Times are in microseconds.
+struct pool_stats {
+  std::uint64_t workers = 0;
+  std::uint64_t spares = 0;
+  /// Tasks now.
+  std::uint64_t queued = 0;
+  std::uint64_t running = 0;
+  /// Tasks so far.
+  std::uint64_t submitted = 0;
+  std::uint64_t done = 0;
+  /// Of these, those that ended with an error, and those that were cancelled among them.
+  std::uint64_t failed = 0;
+  std::uint64_t cancelled = 0;
+  /// Interpreters that were replaced.
+  std::uint64_t replaced = 0;
+  /// How long tasks waited and ran: half of them at most so long, 90 % and 99 % of them.
+  std::uint64_t wait_p50_us = 0;
+  std::uint64_t wait_p90_us = 0;
+  std::uint64_t wait_p99_us = 0;
+  std::uint64_t run_p50_us = 0;
+  std::uint64_t run_p90_us = 0;
+  std::uint64_t run_p99_us = 0;
+};
+
+/// The outcome of a task of a pool: much like a std::future. Movable, not copyable; may outlive the pool. Destroying one
+/// lets the task go on, as destroying a subpy::thread does.
+template <class T>
+class future {
+ public:
+  /// No task.
+  future() noexcept = default;
+  future(thread task, subpy::cancel token) noexcept : task_(std::move(task)), token_(std::move(token)) {}
+
+  /// Whether there is an outcome to get: get() takes it.
+  [[nodiscard]] bool valid() const noexcept { return task_.joinable(); }
+
+  /// Waits for the task to end, and takes its result or its error. Once.
+  [[nodiscard]] result<T> try_get() { return task_.template try_join<T>(); }
+  [[nodiscard]] result<void> try_wait() const { return task_.try_wait(); }
+  /// Waits until the task has ended or the time is up, and says whether it has ended. Zero or less only looks.
+  template <class Rep, class Period>
+  [[nodiscard]] result<bool> try_wait_for(std::chrono::duration<Rep, Period> limit) const {
+    return task_.try_wait_for(limit);
+  }
+
+  /// Stops the task, whether it waits or runs: it ends with status::interrupted. Where the task has a token in its
+  /// run_options, that is fired, with all that it stops.
+  void cancel() const noexcept { token_.fire(); }
+
+  /// As those of subpy::thread.
+  template <class Function>
+  [[nodiscard]] result<void> try_notify(Function &&function) const {
+    return task_.try_notify(std::forward<Function>(function));
+  }
+  [[nodiscard]] result<int> try_fd() const { return task_.try_fd(); }
+
+#if SUBPY_CPP_EXCEPTIONS
+  T get() { return try_get().value(); }
+  void wait() const { try_wait().value(); }
+  template <class Rep, class Period>
+  bool wait_for(std::chrono::duration<Rep, Period> limit) const {
+    return try_wait_for(limit).value();
+  }
+  template <class Function>
+  void notify(Function &&function) const {
+    try_notify(std::forward<Function>(function)).value();
+  }
+  [[nodiscard]] int fd() const { return try_fd().value(); }
+#endif
+
+ private:
+  thread task_;
+  subpy::cancel token_;
+};
+
+/// How pool::map() goes about it.
+struct map_options {
+  /// Limits and output of each task.
+  run_options run{};
+  /// How many rows are one task. Short calls are faster with some more.
+  std::size_t chunk = 1;
+};
+
+namespace detail {
+
+/// A part of a container.
+template <class Iterator>
+class range {
+ public:
+  range(Iterator first, Iterator last) : first_(first), last_(last) {}
+  [[nodiscard]] Iterator begin() const { return first_; }
+  [[nodiscard]] Iterator end() const { return last_; }
+
+ private:
+  Iterator first_;
+  Iterator last_;
+};
+
+/// What pool::map() gives the results to. The function returns nothing, or false to stop.
+template <class T, class Function>
+class map_sink {
+ public:
+  explicit map_sink(Function &function) noexcept : function_(function) {}
+  map_sink(const map_sink &) = delete;
+  map_sink(map_sink &&) = delete;
+  map_sink &operator=(const map_sink &) = delete;
+  map_sink &operator=(map_sink &&) = delete;
+  ~map_sink() = default;
+
+  /// A subpy_map_fn.
+  static bool call(void *self, std::size_t index, subpy_value *value, const subpy_error *cause) noexcept {
+    auto &sink = *static_cast<map_sink *>(self);
+#if SUBPY_CPP_EXCEPTIONS
+    try {
+      return sink.give(index, value, cause);
+    } catch (...) {
+      sink.thrown_ = std::current_exception();
+      return false;
+    }
+#else
+    return sink.give(index, value, cause);
+#endif
+  }
+
+  void rethrow() const {
+#if SUBPY_CPP_EXCEPTIONS
+    if (thrown_ != nullptr) std::rethrow_exception(thrown_);
+#endif
+  }
+
+ private:
+  bool give(std::size_t index, subpy_value *value, const subpy_error *cause) {
+    result<T> outcome = cause == nullptr ? read(*value) : row_error::kept(cause);
+    if constexpr (std::is_same_v<decltype(function_(index, std::move(outcome))), bool>) {
+      return function_(index, std::move(outcome));
+    } else {
+      function_(index, std::move(outcome));
+      return true;
+    }
+  }
+
+  static result<T> read(subpy_value &value) {
+    if constexpr (std::is_void_v<T>)
+      return {};
+    else
+      return read_result<T>(value);
+  }
+
+  Function &function_;
+#if SUBPY_CPP_EXCEPTIONS
+  std::exception_ptr thrown_;
+#endif
+};
+
+}  // namespace detail
+
+/// Interpreters that run tasks, and the duty to close them. Movable, not copyable. Any thread may submit at any time.
+/// Tasks of one submitter begin in the order in which they were submitted. Python: InterpreterPoolExecutor.
+///
+/// Destroying one that is open interrupts what runs, cancels what waits, and waits for that, as a std::jthread does: call
+/// close() to let all that was submitted end. What goes wrong in the destructor goes to the unraisable hook.
+class pool {
+ public:
+  /// No pool.
+  pool() noexcept = default;
+  /// Takes over a pool of the C interface.
+  explicit pool(subpy_pool handle) noexcept : handle_(handle) {}
+
+  pool(const pool &) = delete;
+  pool &operator=(const pool &) = delete;
+  pool(pool &&other) noexcept : handle_(std::exchange(other.handle_, 0)) {}
+  pool &operator=(pool &&other) noexcept {
+    if (this != &other) {
+      stop();
+      handle_ = std::exchange(other.handle_, 0);
+    }
+    return *this;
+  }
+  ~pool() { stop(); }
+
+  [[nodiscard]] subpy_pool handle() const noexcept { return handle_; }
+
+  /// Creates the interpreters, and runs the setup in them.
+  [[nodiscard]] static result<pool> try_create(const pool_options &options = {}) {
+    if (auto wrong = detail::version_mismatch()) return *wrong;
+    std::vector<const char *> path;
+    if (auto wrong = detail::path_of(options.interpreter, path)) return *wrong;
+    const subpy_interp_options interp = detail::raw_options(options.interpreter, path);
+    subpy_pool_options raw{};
+    raw.size = sizeof raw;
+    raw.workers = options.workers;
+    raw.backlog = options.backlog;
+    raw.spares = options.spares;
+    raw.interp = &interp;
+    raw.setup = options.setup.data();
+    raw.setup_len = options.setup.size();
+    raw.runs_per_worker = options.runs_per_worker;
+    raw.flags = detail::flag(options.refuse, SUBPY_POOL_REFUSE) | detail::flag(options.spares == 0, SUBPY_POOL_NO_SPARES);
+    std::unique_ptr<preparation> prepare;
+    if (options.prepare) {
+      prepare = std::make_unique<preparation>(options.prepare);
+      raw.prepare = call_preparation;
+      raw.userdata = prepare.release();
+      raw.finalize = drop_preparation;
+    }
+    return detail::fetch<pool, subpy_pool>([&](subpy_pool *made, subpy_error **cause) {
+      return subpy_pool_new(&raw, made, cause);
+    });
+  }
+
+  /// Calls something in one of its interpreters: what interpreter_ref::call() takes. The arguments are copied. Waits while
+  /// the backlog is full.
+  template <class T = void, class... Args>
+  [[nodiscard]] result<future<T>> try_submit(std::string_view callable, const Args &...args) const {
+    return try_submit<T>(run_options(), callable, args...);
+  }
+
+  /// The same with a time limit, a token or an output: `pool.submit<int>(options, "f", 1)`.
+  template <class T = void, class... Args>
+  [[nodiscard]] result<future<T>> try_submit(const run_options &options, std::string_view callable,
+                                             const Args &...args) const {
+    encoder room;
+    const auto gathered = detail::gather(room, args...);
+    const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
+    subpy_run_request request{};
+    request.args = gathered.items;
+    request.nargs = gathered.item_count;
+    request.kwargs = gathered.pair_count == 0 ? nullptr : &kwargs;
+    return submit_request<T>(SUBPY_RUN_CALL, callable, request, options, &room);
+  }
+
+  /// Runs statements.
+  [[nodiscard]] result<future<void>> try_submit_exec(std::string_view code, const run_options &options = {}) const {
+    return submit_request<void>(SUBPY_RUN_EXEC, code, {}, options, nullptr);
+  }
+
+  /// Evaluates an expression.
+  template <class T>
+  [[nodiscard]] result<future<T>> try_submit_eval(std::string_view expression, const run_options &options = {}) const {
+    return submit_request<T>(SUBPY_RUN_EVAL, expression, {}, options, nullptr);
+  }
+
+  /// Calls something with one row of arguments after the other, as function::call_many() does, in all interpreters at
+  /// once. The results come in the order of the rows. The first row that fails ends it.
+  template <class T = value, class Rows>
+  [[nodiscard]] result<std::vector<T>> try_map(std::string_view callable, const Rows &rows,
+                                               const map_options &options = {}) const {
+    std::vector<T> all;
+    std::optional<error> wrong;
+    const auto collect = [&](std::size_t row, result<T> outcome) {
+      if (!outcome) {
+        wrong = detail::row_error::conversion(outcome.error(), row);
+        return false;
+      }
+      all.push_back(*std::move(outcome));
+      return true;
+    };
+    if (auto mapped = try_map<T>(callable, rows, collect, options); !mapped) return mapped.error();
+    if (wrong) return *wrong;
+    return all;
+  }
+
+  /// The same, and the function is given each result as it comes, in the order of the rows, on this thread:
+  /// `pool.map<int>("f", rows, [](std::size_t row, subpy::result<int> outcome) { ... })`. When it returns false, it ends.
+  template <class T = value, class Rows, class Function,
+            std::enable_if_t<std::is_invocable_v<Function &, std::size_t, result<T>>, int> = 0>
+  [[nodiscard]] result<void> try_map(std::string_view callable, const Rows &rows, Function &&function,
+                                     const map_options &options = {}) const {
+    if (auto wrong = detail::nul_in(options.run.filename, "filename")) return *wrong;
+    encoder room;
+    const detail::rows_of<Rows> gathered(room, rows);
+    if (!gathered.odd().empty()) return error(status::invalid_argument, gathered.odd());
+    subpy_run_request request = detail::request_with(options.run);
+    request.what = SUBPY_RUN_CALL;
+    request.text = callable.data();
+    request.text_len = callable.size();
+    if constexpr (!std::is_void_v<T>) request.flags |= detail::root_wants<T>;
+    detail::map_sink<T, std::remove_reference_t<Function>> sink(function);
+    auto mapped = detail::attempt([&](subpy_error **cause) {
+      return room.passed(subpy_pool_map(handle_, &request, gathered.values(), gathered.count(), gathered.nargs(),
+                                        options.chunk, sink.call, &sink, cause));
+    });
+    sink.rethrow();
+    return mapped;
+  }
+
+  [[nodiscard]] result<pool_stats> try_stats() const {
+    subpy_pool_stats raw{};
+    raw.size = sizeof raw;
+    const auto asked = detail::attempt([&](subpy_error **cause) { return subpy_pool_get_stats(handle_, &raw, cause); });
+    if (!asked) return asked.error();
+    return pool_stats{raw.workers,     raw.spares,      raw.queued,      raw.running,     raw.submitted,
+                      raw.done,        raw.failed,      raw.cancelled,   raw.replaced,    raw.wait_p50_us,
+                      raw.wait_p90_us, raw.wait_p99_us, raw.run_p50_us,  raw.run_p90_us,  raw.run_p99_us};
+  }
+
+  /// Lets all tasks that were submitted end, and closes the interpreters. Python: Executor.shutdown().
+  [[nodiscard]] result<void> try_close() {
+    close_options options;
+    options.drain = true;
+    return try_close(options);
+  }
+
+  /// The same with a time limit, and with what becomes of the tasks. status::busy: the pool is as it was.
+  [[nodiscard]] result<void> try_close(const close_options &options) {
+    const subpy_close_options raw = detail::raw_options(options);
+    auto closed = detail::attempt([&](subpy_error **cause) { return subpy_pool_close(handle_, &raw, cause); });
+    if (closed) handle_ = 0;
+    return closed;
+  }
+
+#if SUBPY_CPP_EXCEPTIONS
+  [[nodiscard]] static pool create(const pool_options &options = {}) { return try_create(options).value(); }
+  template <class T = void, class... Args>
+  [[nodiscard]] future<T> submit(std::string_view callable, const Args &...args) const {
+    return try_submit<T>(callable, args...).value();
+  }
+  template <class T = void, class... Args>
+  [[nodiscard]] future<T> submit(const run_options &options, std::string_view callable, const Args &...args) const {
+    return try_submit<T>(options, callable, args...).value();
+  }
+  [[nodiscard]] future<void> submit_exec(std::string_view code, const run_options &options = {}) const {
+    return try_submit_exec(code, options).value();
+  }
+  template <class T>
+  [[nodiscard]] future<T> submit_eval(std::string_view expression, const run_options &options = {}) const {
+    return try_submit_eval<T>(expression, options).value();
+  }
+  template <class T = value, class Rows>
+  [[nodiscard]] std::vector<T> map(std::string_view callable, const Rows &rows, const map_options &options = {}) const {
+    return try_map<T>(callable, rows, options).value();
+  }
+  template <class T = value, class Rows, class Function,
+            std::enable_if_t<std::is_invocable_v<Function &, std::size_t, result<T>>, int> = 0>
+  void map(std::string_view callable, const Rows &rows, Function &&function, const map_options &options = {}) const {
+    try_map<T>(callable, rows, function, options).value();
+  }
+  /// As std::transform: the rows between two iterators, and where the results go. Returns where they end.
+  template <class T = value, class Iterator, class Output>
+  Output map(std::string_view callable, Iterator first, Iterator last, Output to, const map_options &options = {}) const {
+    const auto write = [&](std::size_t row, result<T> outcome) {
+      if (!outcome) detail::row_error::conversion(outcome.error(), row).raise();
+      *to++ = *std::move(outcome);
+    };
+    try_map<T>(callable, detail::range<Iterator>(first, last), write, options).value();
+    return to;
+  }
+  [[nodiscard]] pool_stats stats() const { return try_stats().value(); }
+  void close() { try_close().value(); }
+  void close(const close_options &options) { try_close(options).value(); }
+#endif
+
+ private:
+  using preparation = std::function<void(interpreter_ref)>;
+
+  /// A subpy_prepare_fn.
+  static void call_preparation(void *data, subpy_interp interp) noexcept {
+    detail::call_quietly("a function that prepares interpreters",
+                         [&] { (*static_cast<preparation *>(data))(interpreter_ref(interp)); });
+  }
+  static void drop_preparation(void *data) noexcept { delete static_cast<preparation *>(data); }
+
+  template <class T>
+  [[nodiscard]] result<future<T>> submit_request(std::int32_t what, std::string_view text,
+                                                 const subpy_run_request &arguments, const run_options &options,
+                                                 encoder *room) const {
+    if (auto wrong = detail::nul_in(options.filename, "filename")) return *wrong;
+    run_options with = options;
+    if (with.cancel.handle() == 0) {
+      auto token = cancel::try_create();
+      if (!token) return token.error();
+      with.cancel = *std::move(token);
+    }
+    subpy_run_request request = detail::request_with(with);
+    request.flags |= detail::receiver<T>::flags;
+    request.what = what;
+    request.text = text.data();
+    request.text_len = text.size();
+    request.args = arguments.args;
+    request.nargs = arguments.nargs;
+    request.kwargs = arguments.kwargs;
+    auto task = detail::start(request, with, [&](const subpy_run_request *to_run, subpy_thread *outcome, subpy_error **cause) {
+      const subpy_status code = subpy_pool_submit(handle_, to_run, outcome, cause);
+      return room == nullptr ? code : room->passed(code);
+    });
+    if (!task) return task.error();
+    return future<T>(*std::move(task), with.cancel);
+  }
+
+  void stop() noexcept {
+    if (handle_ == 0) return;
+    close_options options;
+    options.interrupt = true;
+    const subpy_close_options raw = detail::raw_options(options);
+    subpy_error *cause = nullptr;
+    const subpy_status code = subpy_pool_close(std::exchange(handle_, 0), &raw, &cause);
+    const bool gone = code == SUBPY_ERROR_NOT_FOUND || code == SUBPY_ERROR_FORKED;
+    if (gone)
+      subpy_error_free(cause);
+    else if (code != SUBPY_OK)
+      detail::report(code, cause);
+  }
+
+  subpy_pool handle_ = 0;
+};
+
+}  // namespace SUBPY_CPP_MODE
+}  // namespace subpy
+
+#endif  // SUBPY_POOL_HPP
 
 #endif  // SUBPY_HPP

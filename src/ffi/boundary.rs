@@ -71,6 +71,28 @@ pub unsafe fn run(
     }
 }
 
+/// The same with one more output, which may be NULL; on failure it is made empty.
+///
+/// # Safety
+/// As for [`run`] and [`output`].
+pub unsafe fn run_and_output<T: Copy>(
+    result: *mut subpy_value,
+    output: *mut T,
+    empty: T,
+    error: *mut *mut subpy_error,
+    body: impl FnOnce(Wanted, &mut T) -> Ran,
+) -> subpy_status {
+    let mut value = empty;
+    // SAFETY: promised by the caller.
+    unsafe {
+        let status = run(result, error, |wanted| body(wanted, &mut value));
+        if !output.is_null() {
+            output.write(if status == SUBPY_OK { value } else { empty });
+        }
+        status
+    }
+}
+
 /// A function that can fail and has one output, which may be NULL; on failure it is made empty.
 ///
 /// # Safety

@@ -70,6 +70,15 @@ impl Text {
         if self.0.is_empty() { c"".as_ptr() } else { self.0.as_ptr().cast() }
     }
 
+    /// Empty when there is no memory for it.
+    fn copy(&self) -> Text {
+        let mut bytes = Vec::new();
+        if bytes.try_reserve_exact(self.0.len()).is_ok() {
+            bytes.extend_from_slice(&self.0);
+        }
+        Text(bytes)
+    }
+
     /// Without the NUL.
     fn len(&self) -> usize {
         self.0.len().saturating_sub(1)
@@ -102,6 +111,30 @@ impl Texts {
             syntax: exception.syntax.map(|it| (it.line, it.column, it.text.map(Text::new))),
             exit_status: exception.exit_status,
             tag: exception.tag,
+        }
+    }
+
+    fn copy(&self) -> Texts {
+        let frame = |frame: &FrameTexts| FrameTexts {
+            file: frame.file.copy(),
+            function: frame.function.copy(),
+            source: frame.source.as_ref().map(Text::copy),
+            ..*frame
+        };
+        let mut frames = Vec::new();
+        if frames.try_reserve_exact(self.frames.len()).is_ok() {
+            frames.extend(self.frames.iter().map(frame));
+        }
+        Texts {
+            type_name: self.type_name.copy(),
+            type_qualname: self.type_qualname.copy(),
+            type_module: self.type_module.copy(),
+            message: self.message.copy(),
+            formatted: self.formatted.copy(),
+            display: self.display.copy(),
+            frames,
+            syntax: self.syntax.as_ref().map(|(line, column, text)| (*line, *column, text.as_ref().map(Text::copy))),
+            ..*self
         }
     }
 }
@@ -140,6 +173,15 @@ impl subpy_error {
         let mut error = subpy_error::new(error);
         error.in_results = true;
         error
+    }
+
+    fn copy(&self) -> Box<subpy_error> {
+        Box::new(subpy_error {
+            in_results: false,
+            message: self.message.copy(),
+            exception: self.exception.as_ref().map(Texts::copy),
+            ..*self
+        })
     }
 }
 
@@ -380,6 +422,17 @@ pub unsafe extern "C" fn subpy_error_tag(error: *const subpy_error) -> u64 {
     // SAFETY: the caller's pointer is as the declaration says.
     boundary::value(0, || unsafe {
         error.as_ref().and_then(|error| error.exception.as_ref()).map_or(0, |exception| exception.tag)
+    })
+}
+
+/// Copy an error, to keep one that belongs to somebody else: to results (SUBPY_KIND_ERROR), or to the one who calls a
+/// subpy_map_fn. The copy is to be freed with subpy_error_free(). NULL for NULL.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_error_copy(error: *const subpy_error) -> *mut subpy_error {
+    // SAFETY: the caller's pointer is NULL or an error that was not freed.
+    boundary::value(ptr::null_mut(), || unsafe {
+        error.as_ref().map_or(ptr::null_mut(), |error| Box::into_raw(error.copy()))
     })
 }
 

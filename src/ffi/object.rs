@@ -187,21 +187,13 @@ pub unsafe extern "C" fn subpy_object_next(
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
-        let mut found = false;
-        if !more.is_null() {
-            more.write(false);
-        }
-        let status = boundary::run(result, error, |wanted| {
+        boundary::run_and_output(result, more, false, error, |wanted, found| {
             let wanted = in_form(wanted, flags)?;
             if more.is_null() {
                 return Ok(invalid("more is NULL: nobody would know the end")?);
             }
-            manager::object_act(iterator, Act::Next(&mut found), wanted)
-        });
-        if status == super::status::SUBPY_OK && !more.is_null() {
-            more.write(found);
-        }
-        status
+            manager::object_act(iterator, Act::Next(found), wanted)
+        })
     }
 }
 

@@ -121,6 +121,9 @@ static void in_a_fork(void) {
   FORKED(subpy_define(interp, "f", 1, 0, nothing, NULL, finalize, &error));
   FORKED(subpy_define_with(interp, "f", 1, NULL, nothing, NULL, finalize, &error));
   CHECK(finalized % 2 == 0 && finalized > 0 && subpy_error_tag(old_error) == 0);
+  subpy_error *copied = subpy_error_copy(old_error);
+  CHECK(strcmp(subpy_error_display(copied, NULL), subpy_error_display(old_error, NULL)) == 0);
+  subpy_error_free(copied);
   CHECK(subpy_context_return(NULL, NULL) == SUBPY_ERROR_FORKED && subpy_context_raise(NULL, "x", 1, "", 0) == SUBPY_ERROR_FORKED);
   CHECK(subpy_context_note(NULL, "", 0) == SUBPY_ERROR_FORKED && subpy_context_tag(NULL, 1) == SUBPY_ERROR_FORKED);
   CHECK(subpy_context_interp(NULL) == 0 && !subpy_context_cancelled(NULL));

@@ -215,7 +215,26 @@ static void errors_in_the_results(void) {
   subpy_value none = {.kind = SUBPY_KIND_ERROR};
   FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "kwargs: kind is SUBPY_KIND_ERROR, must be SUBPY_KIND_DICT with str keys",
         subpy_call(interp, "builtins:dict", SUBPY_AUTO_LEN, NULL, 0, &none, NULL, &error));
+
+  /* But a copy of one, and all that is in it, is its own. */
+  subpy_error *copies[] = {subpy_error_copy(list.u.as_items[0].u.as_error), subpy_error_copy(list.u.as_items[1].u.as_error)};
   subpy_value_free(&copy); /* one of the two, as for any result */
+  for (int i = 0; i < 2; i++) {
+    subpy_error *of = subpy_error_copy(copies[i]);
+    subpy_error_free(copies[i]);
+    CHECK(row_is(of, (size_t)i) && subpy_error_interp(of) != 0);
+    if (i == 0) {
+      subpy_frame frame = frame_at(of, 0);
+      CHECK(strcmp(subpy_error_message(of, NULL), "row 0: Own: 10") == 0 && strcmp(subpy_error_type_name(of, NULL), "Own") == 0);
+      CHECK(strcmp(subpy_error_type_qualname(of, NULL), "Own") == 0 && strcmp(subpy_error_type_module(of, NULL), "__main__") == 0);
+      CHECK(strcmp(subpy_error_exception_message(of, NULL), "10") == 0 && strcmp(subpy_error_formatted(of, NULL), "Own: 10") == 0);
+      CHECK(strstr(subpy_error_display(of, NULL), "raise Own(n)") && subpy_error_frame_count(of) == 1);
+      CHECK(frame.line == 7 && strcmp(frame.function, "f") == 0 && strstr(frame.source, "raise Own(n)"));
+    } else {
+      CHECK(strcmp(subpy_error_message(of, NULL), "row 1: result[2]: function cannot be shared") == 0);
+    }
+    subpy_error_free(of);
+  }
 
   /* What `except Exception` does not catch ends the call, and the errors so far are dropped. */
   run(interp, "class Worse(BaseException): pass\n"

@@ -250,7 +250,10 @@ int main(void) {
     subpy_cancel_free(cancel);
     subpy_queue_free(queue);
     subpy_value_free(&kept);
+    subpy_error *copied = subpy_error_copy(old);
     subpy_error_free(old);
+    CHECK((copied == NULL) == (old == NULL) && subpy_error_row(copied, NULL) == false);
+    subpy_error_free(copied);
     old = NULL;
   }
   subpy_function_free(0);

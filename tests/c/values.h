@@ -23,10 +23,21 @@ static inline subpy_value call1(subpy_interp interp, const char *function, subpy
   return value;
 }
 
+/* The same format, shape and bytes, of buffers without gaps. */
+static inline bool same_buffer(const subpy_buffer *one, const subpy_buffer *other) {
+  if (one->len != other->len || one->ndim != other->ndim || strcmp(one->format, other->format) != 0) return false;
+  for (int32_t i = 0; i < one->ndim; i++) {
+    if (one->shape[i] != other->shape[i]) return false;
+  }
+  return one->len == 0 || memcmp(one->data, other->data, one->len) == 0;
+}
+
 /* The same kind, tag and content, floats bit for bit. The texts of results end with a NUL. */
 static inline bool same(const subpy_value *one, const subpy_value *other) {
   if (one->kind != other->kind || (one->flags & 0xff) != (other->flags & 0xff)) return false;
   switch (one->kind) {
+    case SUBPY_KIND_BUFFER:
+      return same_buffer(one->u.as_buffer, other->u.as_buffer);
     case SUBPY_KIND_NONE:
       return true;
     case SUBPY_KIND_BOOL:

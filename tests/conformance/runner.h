@@ -16,6 +16,7 @@ struct wanted {
   bool captured;
   int64_t interp_timeout_ms;
   uint64_t interp_flags;
+  uint64_t memory_limit;
   /* -1: no token */
   int64_t cancel_ms;
 };
@@ -38,6 +39,21 @@ static void print_to(void *userdata, subpy_interp interp, int32_t stream, const 
 /* The ways to call something, all with the same outcome. */
 enum { BY_NAME, PREPARED, IN_THREAD, IN_SESSION, WAYS };
 
+/* Runs it as a task of a pool, which has a worker with this setup. */
+static struct outcome perform_in_pool(subpy_run_request request, const char *setup, size_t len) {
+  struct outcome out = {0};
+  subpy_error *error = NULL;
+  subpy_pool pool = 0;
+  subpy_thread task = 0;
+  subpy_pool_options options = {.size = sizeof options, .workers = 1, .setup = setup, .setup_len = len};
+  OK(subpy_pool_new(&options, &pool, &error));
+  request.interp = 0;
+  out.status = subpy_pool_submit(pool, &request, &task, &out.error);
+  if (out.status == SUBPY_OK) out.status = subpy_thread_join(task, &out.result, &out.error);
+  OK(subpy_pool_close(pool, &(subpy_close_options){.size = sizeof(subpy_close_options), .timeout_ms = -1}, &error));
+  return out;
+}
+
 static struct outcome perform(int way, subpy_run_request request) {
   struct outcome out = {0};
   subpy_error *error = NULL;
@@ -47,7 +63,7 @@ static struct outcome perform(int way, subpy_run_request request) {
     case PREPARED:
       out.status = subpy_function_new(request.interp, request.text, request.text_len, &function, &out.error);
       if (out.status != SUBPY_OK) return out;
-      if (request.timeout_ms || request.cancel || request.output) {
+      if (request.timeout_ms || request.cancel || request.output || request.flags) {
         request.what = SUBPY_RUN_FUNCTION, request.function = function;
         request.text = NULL, request.text_len = 0;
         out.status = subpy_run(&request, &out.result, &out.error);
@@ -178,7 +194,8 @@ static void define_host(subpy_interp interp) {
 
 static subpy_interp begin_wanted(const char *setup, size_t len, const struct wanted *wanted) {
   subpy_interp_options options = {
-      .size = sizeof options, .flags = wanted->interp_flags, .timeout_ms = wanted->interp_timeout_ms};
+      .size = sizeof options, .flags = wanted->interp_flags, .timeout_ms = wanted->interp_timeout_ms,
+      .memory_limit = wanted->memory_limit};
   subpy_interp interp = 0;
   subpy_error *error = NULL;
   OK(subpy_create(&options, &interp, &error));
@@ -201,6 +218,38 @@ static void expect_printed(const char *name, int stream, const char *expected, s
   if (printed.len[stream] == len && memcmp(printed.text[stream], expected, len) == 0) return;
   fprintf(stderr, "%s: printed\n  %.*s\nnot\n  %s\n", name, (int)printed.len[stream], printed.text[stream], expected);
   exit(1);
+}
+
+/* ---- data ---- */
+
+static subpy_value with_tag(subpy_value value, uint32_t tag) {
+  value.flags = tag;
+  return value;
+}
+
+static subpy_queue queue_of(const subpy_value *items, size_t count, bool closed) {
+  subpy_queue_options options = {.size = sizeof options};
+  subpy_queue queue = 0;
+  subpy_error *error = NULL;
+  OK(subpy_queue_new(&options, &queue, &error));
+  for (size_t i = 0; i < count; i++) OK(subpy_queue_put(queue, &items[i], 0, &error));
+  if (closed) OK(subpy_queue_close(queue, &error));
+  return queue;
+}
+
+/* What is in the queue is this. */
+static void expect_queue(const char *name, subpy_queue queue, const subpy_value *items, size_t count) {
+  subpy_error *error = NULL;
+  subpy_value item = {0};
+  for (size_t i = 0; i < count; i++) {
+    OK(subpy_queue_get(queue, 0, &item, &error));
+    if (!same(&item, &items[i])) {
+      fprintf(stderr, "%s: another item at %zu\n", name, i);
+      exit(1);
+    }
+    subpy_value_free(&item);
+  }
+  CHECK(subpy_queue_get(queue, 0, &item, NULL) == SUBPY_ERROR_TIMEOUT);
 }
 
 static void expect_ok(const char *name, struct outcome *out, const subpy_value *result) {

@@ -18,9 +18,49 @@ inline value number(std::uint64_t bits) {
   return value(made);
 }
 
-/// The same kind and content, floats bit for bit, which `==` does not say of NaN.
+/// What is to be in a result: such a buffer.
+inline value buffer_with(const char *format, std::vector<std::size_t> shape, std::string bytes) {
+  subpy_buffer raw{};
+  raw.data = bytes.data();
+  raw.len = bytes.size();
+  raw.format = format;
+  raw.shape = shape.data();
+  raw.ndim = static_cast<std::int32_t>(shape.size());
+  const subpy_value made = subpy_value_from_buffer(&raw);
+  return value(subpy::value_view(made));
+}
+
+/// An argument: these bytes as Ts.
+template <class T>
+subpy::buffer buffer_of(std::vector<std::size_t> shape, std::string_view bytes) {
+  std::vector<T> items(bytes.size() / sizeof(T));
+  std::memcpy(items.data(), bytes.data(), bytes.size());
+  return subpy::buffer(std::move(items)).shaped(std::move(shape));
+}
+
+inline subpy::queue queue_of(const std::vector<value> &items, bool closed) {
+  auto made = subpy::queue::create();
+  for (const value &item : items) made.put(item);
+  if (closed) made.close();
+  return made;
+}
+
+/// What is in the queue is this.
+inline void expect_queue(const subpy::queue &queue, const std::vector<value> &items) {
+  for (const value &item : items) CHECK(queue.get() == item);
+  CHECK(queue.size() == 0);
+}
+
+inline subpy::pool pool_with(std::string_view setup) {
+  subpy::pool_options options;
+  options.workers = 1;
+  options.setup = setup;
+  return subpy::pool::create(options);
+}
+
+/// The same kind, tag and content, floats bit for bit, which `==` does not say of NaN.
 inline bool same(const subpy_value &one, const subpy_value &other) {
-  if (one.kind != other.kind) return false;
+  if (one.kind != other.kind || ((one.flags ^ other.flags) & 0xFFU) != 0) return false;
   switch (one.kind) {
     case SUBPY_KIND_NONE:
       return true;
@@ -30,6 +70,8 @@ inline bool same(const subpy_value &one, const subpy_value &other) {
       return one.u.as_int == other.u.as_int;
     case SUBPY_KIND_FLOAT:
       return std::memcmp(&one.u.as_float, &other.u.as_float, sizeof(double)) == 0;
+    case SUBPY_KIND_BUFFER:
+      return subpy::value_view(one) == subpy::value_view(other);
     default:
       break;
   }

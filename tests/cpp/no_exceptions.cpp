@@ -56,6 +56,26 @@ int main() {
   CHECK(subpy::interpreter::try_list_all()->size() == 2);
   CHECK(*subpy::interpreter::try_find(1) == interp && *subpy::interpreter::try_get_main() != interp);
   CHECK(!subpy::interpreter::try_get_current());
+
+  CHECK(*interp.try_call<int>("builtins:sum", subpy::buffer(std::vector<int>{4, 5})) == 9);
+  CHECK(interp.try_eval<subpy::array<double>>("[1.5]")->size() == 1);
+  const auto queue = subpy::queue::try_create(1);
+  CHECK(queue.has_value() && queue->try_put(1).has_value() && *queue->try_size() == 1);
+  subpy::wait_options at_once;
+  at_once.timeout = std::chrono::milliseconds(0);
+  CHECK(queue->try_put(2, at_once).error().code() == subpy::status::timeout && *queue->try_get<int>() == 1);
+  CHECK(queue->try_close().has_value() && !*queue->items().try_next());
+  subpy::pool_options workers;
+  workers.workers = 1;
+  auto pool = subpy::pool::try_create(workers);
+  CHECK(pool.has_value());
+  auto task = pool->try_submit<double>("math:sqrt", 4.0);
+  CHECK(task.has_value() && task->try_wait().has_value() && *task->try_get() == 2.0);
+  CHECK(pool->try_map<double>("math:sqrt", std::vector<double>{1, 4})->size() == 2);
+  CHECK(pool->try_map<double>("math:sqrt", std::vector<double>{1, -4}).error().row() == 1U);
+  CHECK(pool->try_stats()->done >= 5 && pool->try_close().has_value());
+  CHECK(interp.try_memory().error().code() == subpy::status::wrong_state);
+
   CHECK(interp.try_close().has_value());
   CHECK(subpy::try_shutdown().has_value());
   return 0;

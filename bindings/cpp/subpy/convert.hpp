@@ -39,6 +39,7 @@ inline namespace SUBPY_CPP_MODE {
  * --------------------------------------------------------------------------------------------------------------------- */
 
 class encoder;
+class object;
 class value;
 class value_view;
 
@@ -49,10 +50,11 @@ class value_view;
 ///   std::string name()                            Optional: what messages call the type.
 ///   bool borrows                                  Optional: true when a T points into the value that it came from,
 ///                                                 as std::string_view does. It can then be no result of a call.
+///   std::uint32_t wants                           Optional: the SUBPY_RESULT_* that a result with a T in it needs.
 template <class T, class Enable = void>
 struct convert {};
 
-/// What a value is in Python.
+/// What a value is.
 enum class kind : std::int32_t {
   none = SUBPY_KIND_NONE,
   boolean = SUBPY_KIND_BOOL,
@@ -66,6 +68,39 @@ enum class kind : std::int32_t {
   tuple = SUBPY_KIND_TUPLE,
   list = SUBPY_KIND_LIST,
   dict = SUBPY_KIND_DICT,
+  /// Something that stays in Python: subpy::object.
+  object = SUBPY_KIND_OBJECT,
+  /// Memory that is not copied: subpy::buffer_view.
+  buffer = SUBPY_KIND_BUFFER,
+  queue = SUBPY_KIND_QUEUE,
+};
+
+/// Which Python type a value is of, when its kind does not tell; see interpreter_options::tagged_values. Such a value is
+/// also read as what its kind says.
+enum class tag : std::uint32_t {
+  none = 0,
+  /// A list.
+  set = SUBPY_TAG_SET,
+  /// A tuple.
+  frozenset = SUBPY_TAG_FROZENSET,
+  /// A tuple of two floats.
+  complex = SUBPY_TAG_COMPLEX,
+  /// A str as date.isoformat() makes it.
+  date = SUBPY_TAG_DATE,
+  /// A str as time.isoformat() makes it.
+  time = SUBPY_TAG_TIME,
+  /// A str as datetime.isoformat() makes it.
+  datetime = SUBPY_TAG_DATETIME,
+  /// A tuple of three ints: days, seconds, microseconds.
+  timedelta = SUBPY_TAG_TIMEDELTA,
+  /// A str.
+  decimal = SUBPY_TAG_DECIMAL,
+  /// A str.
+  uuid = SUBPY_TAG_UUID,
+  /// A member of an Enum: a tuple of "module:qualname", the name and the value.
+  enumeration = SUBPY_TAG_ENUM,
+  /// A dict of the fields, behind an entry "__class__": "module:qualname".
+  dataclass = SUBPY_TAG_DATACLASS,
 };
 
 namespace detail {
@@ -94,6 +129,20 @@ struct borrows<T, std::void_t<decltype(convert<T>::borrows)>> : std::bool_consta
 
 template <class... Ts>
 inline constexpr bool any_borrows = (borrows<Ts>::value || ...);
+
+template <class T, class = void>
+struct wants : std::integral_constant<std::uint32_t, 0> {};
+template <class T>
+struct wants<T, std::void_t<decltype(convert<T>::wants)>> : std::integral_constant<std::uint32_t, convert<T>::wants> {};
+
+template <class... Ts>
+inline constexpr std::uint32_t all_want = (std::uint32_t{0} | ... | wants<Ts>::value);
+
+/// A T that may keep a result instead of reading it.
+template <class T, class = void>
+struct has_take : std::false_type {};
+template <class T>
+struct has_take<T, std::void_t<decltype(convert<T>::take(std::declval<subpy_value &>()))>> : std::true_type {};
 
 template <class T, class = void>
 struct has_name : std::false_type {};
@@ -171,6 +220,25 @@ inline subpy_value make_sequence(std::int32_t what, const subpy_value *items, st
 inline subpy_value make_dict(const subpy_pair *pairs, std::size_t count) noexcept {
   subpy_value made = make(SUBPY_KIND_DICT, count);
   made.u.as_pairs = pairs;
+  return made;
+}
+
+constexpr std::uint32_t tag_bits = 0xFF;
+
+inline subpy_value with_tag(tag what, subpy_value made) noexcept {
+  made.flags |= static_cast<std::uint32_t>(what);
+  return made;
+}
+
+inline subpy_value make_object(subpy_object handle) noexcept {
+  subpy_value made = make(SUBPY_KIND_OBJECT);
+  made.u.as_object = handle;
+  return made;
+}
+
+inline subpy_value make_buffer(const subpy_buffer *buffer) noexcept {
+  subpy_value made = make(SUBPY_KIND_BUFFER);
+  made.u.as_buffer = buffer;
   return made;
 }
 

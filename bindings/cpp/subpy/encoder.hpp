@@ -55,6 +55,7 @@ class encoder {
   encoder &operator=(const encoder &) = delete;
   encoder &operator=(encoder &&) = delete;
   ~encoder() {
+    if (lent_ != nullptr) release_lent();
     if (chunks_ != nullptr) free_chunks();
   }
 
@@ -93,6 +94,21 @@ class encoder {
     [[maybe_unused]] std::size_t count = 0;
     (::new (&made[count++]) subpy_pair(entry(entries)), ...);
     return detail::make_dict(made, sizeof...(Ts));
+  }
+
+  /// Memory that Python sees without a copy: what `lend` returns, a subpy_buffer. This encoder releases it, unless a call
+  /// has taken it over: passed().
+  template <class Lend>
+  [[nodiscard]] subpy_value buffer(const Lend &lend) {
+    void *place = allocate(sizeof(lent));
+    lent_ = ::new (place) lent{lend(), lent_};
+    return detail::make_buffer(&lent_->memory);
+  }
+
+  /// To be told the status of the function that the values were passed to, which it returns.
+  subpy_status passed(subpy_status code) noexcept {
+    if (code != SUBPY_ERROR_INVALID_ARGUMENT && code != SUBPY_ERROR_FORKED) lent_ = nullptr;
+    return code;
   }
 
   /// Room for values, to be filled in; it lives as long as the encoder.
@@ -145,6 +161,11 @@ class encoder {
     chunk *older;
   };
 
+  struct lent {
+    subpy_buffer memory;
+    lent *older;
+  };
+
   /// Too many are as many bytes as no allocation has.
   static constexpr std::size_t bytes_of(std::size_t count, std::size_t size) noexcept {
     constexpr std::size_t most = std::numeric_limits<std::size_t>::max() / 4;
@@ -171,6 +192,12 @@ class encoder {
     left_ = room;
   }
 
+  void release_lent() noexcept {
+    for (const lent *each = lent_; each != nullptr; each = each->older) {
+      if (each->memory.release != nullptr) each->memory.release(each->memory.userdata);
+    }
+  }
+
   void free_chunks() noexcept {
     while (chunks_ != nullptr) ::operator delete(std::exchange(chunks_, chunks_->older));
   }
@@ -180,6 +207,7 @@ class encoder {
   std::size_t left_ = local_size;
   std::size_t chunk_size_ = first_chunk_size;
   chunk *chunks_ = nullptr;
+  lent *lent_ = nullptr;
 };
 
 }  // namespace SUBPY_CPP_MODE

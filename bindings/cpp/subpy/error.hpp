@@ -105,6 +105,8 @@ struct host_error {
 struct row_error {
   /// One among the results, which it keeps.
   static error shared(const subpy_error *raw, std::shared_ptr<const void> results);
+  /// One that is lent.
+  static error kept(const subpy_error *raw);
   /// Its result does not fit.
   static error conversion(const error &inner, std::size_t row);
 };
@@ -489,6 +491,8 @@ inline error row_error::shared(const subpy_error *raw, std::shared_ptr<const voi
   error::find_cause(state);
   return error(std::move(state));
 }
+
+inline error row_error::kept(const subpy_error *raw) { return {subpy_error_status(raw), subpy_error_copy(raw)}; }
 
 inline error row_error::conversion(const error &inner, std::size_t row) {
   const failure &of = *inner.state_;

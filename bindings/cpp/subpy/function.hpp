@@ -11,6 +11,34 @@
 namespace subpy {
 inline namespace SUBPY_CPP_MODE {
 
+namespace detail {
+
+/// The call of a function or an object, which borrows all of it.
+inline subpy_run_request function_request(subpy_function handle, const run_options &options, const arguments &gathered,
+                                          const subpy_value &kwargs) noexcept {
+  subpy_run_request request = request_with(options);
+  request.what = SUBPY_RUN_FUNCTION;
+  request.function = handle;
+  request.args = gathered.items;
+  request.nargs = gathered.item_count;
+  request.kwargs = gathered.pair_count == 0 ? nullptr : &kwargs;
+  return request;
+}
+
+template <class T, class... Args>
+result<T> call_function(subpy_function handle, const run_options &options, const Args &...args) {
+  if (auto wrong = nul_in(options.filename, "filename")) return *wrong;
+  encoder room;
+  const auto gathered = gather(room, args...);
+  const subpy_value kwargs = make_dict(gathered.pairs, gathered.pair_count);
+  subpy_run_request request = function_request(handle, options, gathered, kwargs);
+  request.flags |= receiver<T>::flags;
+  receiver<T> received;
+  return received.take(room.passed(subpy_run(&request, received.value(), received.cause())));
+}
+
+}  // namespace detail
+
 /// A callable that was looked up once, to be called many times, from any thread: interpreter_ref::function(). It holds the
 /// object, whatever its name is bound to later. Movable, not copyable. May outlive its interpreter: then calls are
 /// status::not_found.
@@ -35,28 +63,26 @@ class function {
 
   [[nodiscard]] subpy_function handle() const noexcept { return handle_; }
 
+  /// Gives up the ownership.
+  subpy_function release() noexcept { return std::exchange(handle_, 0); }
+
   /// Calls it in its interpreter. Arguments and result are those of interpreter_ref::call().
   template <class T = void, class... Args>
   [[nodiscard]] result<T> try_call(const Args &...args) const {
+    if constexpr (detail::receiver<T>::flags != 0) return try_call<T>(run_options(), args...);
     encoder room;
     const auto gathered = detail::gather(room, args...);
     const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
     detail::receiver<T> received;
-    return received.take(subpy_function_call(handle_, gathered.items, gathered.item_count,
-                                             gathered.pair_count == 0 ? nullptr : &kwargs, received.value(),
-                                             received.cause()));
+    return received.take(room.passed(subpy_function_call(handle_, gathered.items, gathered.item_count,
+                                                         gathered.pair_count == 0 ? nullptr : &kwargs, received.value(),
+                                                         received.cause())));
   }
 
   /// The same, with a time limit, a token or an output: `f.call<int>(options, 1, 2)`.
   template <class T = void, class... Args>
   [[nodiscard]] result<T> try_call(const run_options &options, const Args &...args) const {
-    if (auto wrong = detail::nul_in(options.filename, "filename")) return *wrong;
-    encoder room;
-    const auto gathered = detail::gather(room, args...);
-    const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
-    const subpy_run_request request = call_request(options, gathered, kwargs);
-    detail::receiver<T> received;
-    return received.take(subpy_run(&request, received.value(), received.cause()));
+    return detail::call_function<T>(handle_, options, args...);
   }
 
   /// Calls it with one row of arguments after the other, in a fraction of the time of as many calls: the interpreter is
@@ -70,8 +96,8 @@ class function {
       const detail::rows_of<Rows> gathered(room, rows);
       if (!gathered.odd().empty()) return result<void>(error(status::invalid_argument, gathered.odd()));
       detail::receiver<void> received;
-      return received.take(subpy_function_call_many(handle_, gathered.values(), gathered.count(), gathered.nargs(), 0,
-                                                    nullptr, received.cause()));
+      return received.take(room.passed(subpy_function_call_many(handle_, gathered.values(), gathered.count(),
+                                                                gathered.nargs(), 0, nullptr, received.cause())));
     } else {
       return detail::call_many<T>(handle_, rows);
     }
@@ -97,7 +123,9 @@ class function {
     encoder room;
     const auto gathered = detail::gather(room, args...);
     const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
-    return detail::start(call_request(options, gathered, kwargs), options);
+    return detail::start(detail::function_request(handle_, options, gathered, kwargs), options, [&](auto... given) {
+      return room.passed(subpy_run_in_thread(given...));
+    });
   }
 
 #if SUBPY_CPP_EXCEPTIONS
@@ -128,17 +156,6 @@ class function {
 #endif
 
  private:
-  [[nodiscard]] subpy_run_request call_request(const run_options &options, const detail::arguments &gathered,
-                                               const subpy_value &kwargs) const noexcept {
-    subpy_run_request request = detail::request_with(options);
-    request.what = SUBPY_RUN_FUNCTION;
-    request.function = handle_;
-    request.args = gathered.items;
-    request.nargs = gathered.item_count;
-    request.kwargs = gathered.pair_count == 0 ? nullptr : &kwargs;
-    return request;
-  }
-
   subpy_function handle_ = 0;
 };
 

@@ -241,7 +241,7 @@ class host_function<F, std::tuple<Params...>> {
                     "subpy: what this host function returns has no subpy::convert<T>::to_python()");
       encoder room;
       const subpy_value made = room.value(value);
-      subpy_context_return(raw, &made);
+      room.passed(subpy_context_return(raw, &made));
     }
   }
 

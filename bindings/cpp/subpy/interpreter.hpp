@@ -17,6 +17,17 @@
 namespace subpy {
 inline namespace SUBPY_CPP_MODE {
 
+/// What interpreter_ref::memory() says, in bytes.
+struct memory_info {
+  std::uint64_t used = 0;
+  /// The most that were used at one time.
+  std::uint64_t peak = 0;
+  /// 0: none.
+  std::uint64_t limit = 0;
+  /// How many times the limit was reached.
+  std::uint64_t refused = 0;
+};
+
 /// An interpreter that somebody else owns, by its handle: may be copied, and may outlive it. Whatever is asked of one
 /// that is gone is status::not_found. All operations may be called from any thread at any time.
 class interpreter_ref {
@@ -44,13 +55,14 @@ class interpreter_ref {
   /// Interpreter.call().
   template <class T = void, class... Args>
   [[nodiscard]] result<T> try_call(std::string_view callable, const Args &...args) const {
+    if constexpr (detail::receiver<T>::flags != 0) return try_call<T>(run_options(), callable, args...);
     encoder room;
     const auto gathered = detail::gather(room, args...);
     const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
     detail::receiver<T> received;
-    return received.take(subpy_call(handle_, callable.data(), callable.size(), gathered.items, gathered.item_count,
-                                    gathered.pair_count == 0 ? nullptr : &kwargs, received.value(),
-                                    received.cause()));
+    return received.take(room.passed(subpy_call(handle_, callable.data(), callable.size(), gathered.items,
+                                                gathered.item_count, gathered.pair_count == 0 ? nullptr : &kwargs,
+                                                received.value(), received.cause())));
   }
 
   /// The same, with a time limit, a token or an output: `call<int>(options, "f", 1)`.
@@ -60,9 +72,10 @@ class interpreter_ref {
     encoder room;
     const auto gathered = detail::gather(room, args...);
     const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
-    const subpy_run_request made = call_request(options, callable, gathered, kwargs);
+    subpy_run_request made = call_request(options, callable, gathered, kwargs);
+    made.flags |= detail::receiver<T>::flags;
     detail::receiver<T> received;
-    return received.take(subpy_run(&made, received.value(), received.cause()));
+    return received.take(room.passed(subpy_run(&made, received.value(), received.cause())));
   }
 
   /// Calls something by its name on a new thread. The arguments are copied first. Python: Interpreter.call_in_thread().
@@ -72,8 +85,9 @@ class interpreter_ref {
     const auto gathered = detail::gather(room, args...);
     const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
     return detail::fetch<thread, subpy_thread>([&](subpy_thread *started, subpy_error **cause) {
-      return subpy_call_in_thread(handle_, callable.data(), callable.size(), gathered.items, gathered.item_count,
-                                  gathered.pair_count == 0 ? nullptr : &kwargs, started, cause);
+      return room.passed(subpy_call_in_thread(handle_, callable.data(), callable.size(), gathered.items,
+                                              gathered.item_count, gathered.pair_count == 0 ? nullptr : &kwargs,
+                                              started, cause));
     });
   }
 
@@ -85,7 +99,9 @@ class interpreter_ref {
     encoder room;
     const auto gathered = detail::gather(room, args...);
     const subpy_value kwargs = detail::make_dict(gathered.pairs, gathered.pair_count);
-    return detail::start(call_request(options, callable, gathered, kwargs), options);
+    return detail::start(call_request(options, callable, gathered, kwargs), options, [&](auto... given) {
+      return room.passed(subpy_run_in_thread(given...));
+    });
   }
 
   /// Looks a callable up, by its name as try_call() takes it, to call it many times.
@@ -124,7 +140,7 @@ class interpreter_ref {
       static_assert((detail::is_keyword<Args>::value && ...), "subpy: a name and its value are kw(name, value)");
       dict = room.dict(names...);
     }
-    return detail::attempt([&](subpy_error **cause) { return subpy_prepare_main(handle_, &dict, cause); });
+    return detail::attempt([&](subpy_error **cause) { return room.passed(subpy_prepare_main(handle_, &dict, cause)); });
   }
 
   /// Makes a function of the program's callable from Python: "name" in `__main__`, or "module:name", where the module is
@@ -200,6 +216,15 @@ class interpreter_ref {
     });
   }
 
+  /// What its Python objects take. status::wrong_state when it does not count: interpreter_options::count_memory.
+  [[nodiscard]] result<memory_info> try_memory() const {
+    subpy_memory_info raw{};
+    raw.size = sizeof raw;
+    const auto asked = detail::attempt([&](subpy_error **cause) { return subpy_memory(handle_, &raw, cause); });
+    if (!asked) return asked.error();
+    return memory_info{raw.used, raw.peak, raw.limit, raw.refused};
+  }
+
   /// Finalizes and destroys it. Waits for the threads that Python code started, without end if one never ends.
   /// status::busy while something runs in it: it stays as it was. Python: Interpreter.close().
   [[nodiscard]] result<void> try_close() const {
@@ -257,6 +282,7 @@ class interpreter_ref {
   [[nodiscard]] bool is_running() const { return try_is_running().value(); }
   [[nodiscard]] std::int64_t id() const { return try_id().value(); }
   [[nodiscard]] std::string_view whence() const { return try_whence().value(); }
+  [[nodiscard]] memory_info memory() const { return try_memory().value(); }
   void close() const { try_close().value(); }
   void close(const close_options &options) const { try_close(options).value(); }
 #endif
@@ -293,7 +319,8 @@ class interpreter_ref {
   template <class T>
   result<T> try_run(std::int32_t what, std::string_view text, const run_options &options) const {
     if (auto wrong = detail::nul_in(options.filename, "filename")) return *wrong;
-    const subpy_run_request made = request(what, text, options);
+    subpy_run_request made = request(what, text, options);
+    made.flags |= detail::receiver<T>::flags;
     detail::receiver<T> received;
     return received.take(subpy_run(&made, received.value(), received.cause()));
   }
@@ -301,9 +328,43 @@ class interpreter_ref {
   [[nodiscard]] result<thread> try_run_in_thread(std::int32_t what, std::string_view text,
                                                  const run_options &options) const {
     if (auto wrong = detail::nul_in(options.filename, "filename")) return *wrong;
-    return detail::start(request(what, text, options), options);
+    return detail::start(request(what, text, options), options, subpy_run_in_thread);
   }
 };
+
+namespace detail {
+
+/// The folders of the options for the C interface.
+inline std::optional<error> path_of(const interpreter_options &options, std::vector<const char *> &path) {
+  path.reserve(options.path.size());
+  for (const std::string &folder : options.path) {
+    if (auto wrong = nul_in(folder, "path")) return wrong;
+    path.push_back(folder.c_str());
+  }
+  return std::nullopt;
+}
+
+inline subpy_interp_options raw_options(const interpreter_options &options,
+                                        const std::vector<const char *> &path) noexcept {
+  subpy_interp_options raw{};
+  raw.size = sizeof raw;
+  raw.gil = static_cast<std::int32_t>(options.gil);
+  raw.busy = static_cast<std::int32_t>(options.busy);
+  raw.flags = flag(options.allow_fork, SUBPY_INTERP_ALLOW_FORK) | flag(options.allow_exec, SUBPY_INTERP_ALLOW_EXEC) |
+              flag(options.no_threads, SUBPY_INTERP_NO_THREADS) |
+              flag(options.allow_daemon_threads, SUBPY_INTERP_ALLOW_DAEMON_THREADS) |
+              flag(options.no_extension_check, SUBPY_INTERP_NO_EXTENSION_CHECK) |
+              flag(options.unbuffered, SUBPY_INTERP_UNBUFFERED) | flag(options.no_stdin, SUBPY_INTERP_NO_STDIN) |
+              flag(options.tagged_values, SUBPY_INTERP_TAGGED_VALUES) |
+              flag(options.count_memory, SUBPY_INTERP_COUNT_MEMORY);
+  raw.timeout_ms = limit_of(options.timeout);
+  raw.path = path.empty() ? nullptr : path.data();
+  raw.path_len = path.size();
+  raw.memory_limit = options.memory_limit;
+  return raw;
+}
+
+}  // namespace detail
 
 inline interpreter_ref context::interpreter() const noexcept { return interpreter_ref(subpy_context_interp(raw_)); }
 
@@ -339,25 +400,8 @@ class interpreter : public interpreter_ref {
   [[nodiscard]] static result<interpreter> try_create(const interpreter_options &options = {}) {
     if (auto wrong = detail::version_mismatch()) return *wrong;
     std::vector<const char *> path;
-    path.reserve(options.path.size());
-    for (const std::string &folder : options.path) {
-      if (auto wrong = detail::nul_in(folder, "path")) return *wrong;
-      path.push_back(folder.c_str());
-    }
-    subpy_interp_options raw{};
-    raw.size = sizeof raw;
-    raw.gil = static_cast<std::int32_t>(options.gil);
-    raw.busy = static_cast<std::int32_t>(options.busy);
-    raw.flags = detail::flag(options.allow_fork, SUBPY_INTERP_ALLOW_FORK) |
-                detail::flag(options.allow_exec, SUBPY_INTERP_ALLOW_EXEC) |
-                detail::flag(options.no_threads, SUBPY_INTERP_NO_THREADS) |
-                detail::flag(options.allow_daemon_threads, SUBPY_INTERP_ALLOW_DAEMON_THREADS) |
-                detail::flag(options.no_extension_check, SUBPY_INTERP_NO_EXTENSION_CHECK);
-    raw.flags |= detail::flag(options.unbuffered, SUBPY_INTERP_UNBUFFERED) |
-                 detail::flag(options.no_stdin, SUBPY_INTERP_NO_STDIN);
-    raw.timeout_ms = detail::limit_of(options.timeout);
-    raw.path = path.empty() ? nullptr : path.data();
-    raw.path_len = path.size();
+    if (auto wrong = detail::path_of(options, path)) return *wrong;
+    const subpy_interp_options raw = detail::raw_options(options, path);
     const auto created = detail::fetch<interpreter_ref, subpy_interp>([&](subpy_interp *to, subpy_error **cause) {
       return subpy_create(&raw, to, cause);
     });

@@ -127,6 +127,7 @@ template <class Rows>
   subpy_error *cause = nullptr;
   const subpy_status code = subpy_function_call_many(function, gathered.values(), gathered.count(), gathered.nargs(),
                                                      flags, &results->root, &cause);
+  room.passed(code);
   if (code != SUBPY_OK) return error(code, cause);
   return std::shared_ptr<const results_list>(std::move(results));
 }

@@ -73,32 +73,37 @@ class stream_sink : public sink {
 };
 
 #if SUBPY_CPP_EXCEPTIONS
-inline void report_thrown(const char *what) noexcept {
+inline void report_thrown(const char *who, const char *what) noexcept {
   try {
-    current_unraisable_hook.load()(
-        error(status::execution_failed, std::string("an output function threw: ").append(what)));
+    current_unraisable_hook.load()(error(status::execution_failed, std::string(who).append(" threw: ").append(what)));
   } catch (const std::bad_alloc &) {
-    std::fputs("subpy: ignored: an output function threw\n", stderr);
+    std::fprintf(stderr, "subpy: ignored: %s threw\n", who);
   }
 }
 #endif
 
-/// print() goes on whatever becomes of its text. What is thrown goes to the unraisable hook.
-template <class Write>
-void write_quietly(const Write &write) noexcept {
+/// Calls a function of the program's that nobody waits for. What it throws goes to the unraisable hook.
+template <class Function>
+void call_quietly([[maybe_unused]] const char *who, const Function &function) noexcept {
 #if SUBPY_CPP_EXCEPTIONS
   try {
-    write();
+    function();
   } catch (const error &thrown) {
     current_unraisable_hook.load()(thrown);
   } catch (const std::exception &thrown) {
-    report_thrown(thrown.what());
+    report_thrown(who, thrown.what());
   } catch (...) {
-    report_thrown("an exception that is no std::exception");
+    report_thrown(who, "an exception that is no std::exception");
   }
 #else
-  write();
+  function();
 #endif
+}
+
+/// print() goes on whatever becomes of its text.
+template <class Write>
+void write_quietly(const Write &write) noexcept {
+  call_quietly("an output function", write);
 }
 
 /// A subpy_output_fn; its data is a sink.

@@ -57,6 +57,12 @@ struct interpreter_options {
   bool no_stdin = false;
   /// What is printed goes out at once, not when the run has ended.
   bool unbuffered = false;
+  /// Results have sets, complex numbers, dates, decimals, UUIDs, members of enums and dataclasses, with a subpy::tag.
+  bool tagged_values = false;
+  /// How many bytes its Python objects may take; beyond it there is a MemoryError. 0: no limit.
+  std::uint64_t memory_limit = 0;
+  /// interpreter_ref::memory() knows. So it does where there is a limit.
+  bool count_memory = false;
 };
 
 /// Options of a run: behind the source of exec() and eval(), in front of what a call() calls.
@@ -75,6 +81,10 @@ struct run_options {
   /// On a thread of its own: when the time limit is over or it is cancelled, join() does not wait for a run that CPython
   /// cannot stop, such as one in time.sleep(). The interpreter is busy until it really ends.
   bool abandon = false;
+  /// Bytes, and what else has a buffer, are pinned instead of copied, wherever they are in the result.
+  bool buffers = false;
+  /// Lists and tuples of floats, or of ints of 64 bits, come back as one buffer.
+  bool arrays = false;
 };
 
 namespace detail {
@@ -83,7 +93,8 @@ namespace detail {
 inline subpy_run_request request_with(const run_options &options) noexcept {
   subpy_run_request made{};
   made.size = sizeof made;
-  made.flags = (options.keep_indent ? SUBPY_KEEP_INDENT : 0U) | (options.abandon ? SUBPY_ABANDON : 0U);
+  made.flags = (options.keep_indent ? SUBPY_KEEP_INDENT : 0U) | (options.abandon ? SUBPY_ABANDON : 0U) |
+               (options.buffers ? SUBPY_RESULT_BUFFER : 0U) | (options.arrays ? SUBPY_RESULT_ARRAY : 0U);
   made.filename = or_null(options.filename);
   made.timeout_ms = limit_of(options.timeout);
   made.cancel = options.cancel.handle();
@@ -94,8 +105,9 @@ inline subpy_run_request request_with(const run_options &options) noexcept {
   return made;
 }
 
-/// Starts it on a thread of its own, which keeps what the options lend.
-inline result<thread> start(subpy_run_request request, const run_options &options) {
+/// Starts it on a thread of its own, or where else `run` does, which keeps what the options lend.
+template <class Run>
+result<thread> start(subpy_run_request request, const run_options &options, const Run &run) {
   std::unique_ptr<thread_needs> needs;
   if (options.output || options.cancel.handle() != 0) {
     needs = std::make_unique<thread_needs>();
@@ -108,7 +120,7 @@ inline result<thread> start(subpy_run_request request, const run_options &option
   }
   subpy_thread started = 0;
   subpy_error *cause = nullptr;
-  const subpy_status code = subpy_run_in_thread(&request, &started, &cause);
+  const subpy_status code = run(&request, &started, &cause);
   if (code != SUBPY_OK) return error(code, cause);
   return thread(started, std::move(needs));
 }

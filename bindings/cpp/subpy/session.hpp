@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "function.hpp"
+#include "queue.hpp"
 
 namespace subpy {
 inline namespace SUBPY_CPP_MODE {

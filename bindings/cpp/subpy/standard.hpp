@@ -3,7 +3,9 @@
 #define SUBPY_STANDARD_HPP
 
 #include <array>
+#include <chrono>
 #include <cmath>
+#include <complex>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -11,11 +13,13 @@
 #include <map>
 #include <new>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -24,15 +28,12 @@
 #include <span>
 #endif
 
-#include "fields.hpp"
+#include "buffer.hpp"
 
 namespace subpy {
 inline namespace SUBPY_CPP_MODE {
 
 namespace detail {
-
-template <class T, class... Others>
-inline constexpr bool is_one_of = (std::is_same_v<T, Others> || ...);
 
 /// Numbers. The character types are none: `char` is a std::string or an int, and only the caller knows which.
 template <class T>
@@ -42,9 +43,6 @@ inline constexpr bool is_integer = std::is_integral_v<T> && !is_one_of<T, bool, 
                                                                        char8_t
 #endif
                                                                        >;
-
-template <class T>
-inline constexpr bool is_byte = is_one_of<T, std::byte, std::uint8_t>;
 
 template <class T>
 [[nodiscard]] error misfit(value_view view, const std::string &shown) {
@@ -265,6 +263,7 @@ struct convert<std::monostate> {
 template <class T>
 struct convert<std::optional<T>> {
   static constexpr bool borrows = detail::borrows<T>::value;
+  static constexpr std::uint32_t wants = detail::wants<T>::value;
   static std::string name() { return "std::optional<" + detail::name_of<T>() + ">"; }
   static subpy_value to_python(const std::optional<T> &from, encoder &encoder) {
     return from ? encoder.value(*from) : subpy_value{};
@@ -277,11 +276,12 @@ struct convert<std::optional<T>> {
   }
 };
 
-/// Bytes are bytes, anything else is a list. A tuple from Python is fine too.
+/// Bytes are bytes, anything else is a list. A tuple, a set and a buffer of one dimension from Python are fine too.
 template <class T, class Allocator>
 struct convert<std::vector<T, Allocator>> {
   using sequence = std::vector<T, Allocator>;
   static constexpr bool borrows = detail::borrows<T>::value;
+  static constexpr std::uint32_t wants = detail::wants<T>::value;
   static std::string name() { return "std::vector<" + detail::name_of<T>() + ">"; }
 
   static subpy_value to_python(const sequence &from, encoder &encoder) {
@@ -293,6 +293,9 @@ struct convert<std::vector<T, Allocator>> {
 
   static result<sequence> from_python(value_view view) {
     const subpy_value &raw = view.raw();
+    if constexpr (!detail::borrows<T>::value) {
+      if (raw.kind == SUBPY_KIND_BUFFER) return detail::read_items<T, sequence>(view);
+    }
     if constexpr (detail::is_byte<T>) {
       if (raw.kind != SUBPY_KIND_BYTES) return wrong_type<sequence>(view);
       const auto *data = reinterpret_cast<const T *>(raw.u.as_bytes);
@@ -325,6 +328,7 @@ template <class T>
 template <class T, std::size_t N>
 struct convert<std::array<T, N>> {
   static constexpr bool borrows = detail::borrows<T>::value;
+  static constexpr std::uint32_t wants = detail::wants<T>::value;
   static std::string name() { return "std::array<" + detail::name_of<T>() + ", " + std::to_string(N) + ">"; }
 
   static subpy_value to_python(const std::array<T, N> &from, encoder &encoder) {
@@ -370,6 +374,7 @@ struct convert<std::span<T, Extent>> {
 template <class... Ts>
 struct convert<std::tuple<Ts...>> {
   static constexpr bool borrows = detail::any_borrows<Ts...>;
+  static constexpr std::uint32_t wants = detail::all_want<Ts...>;
   static std::string name() {
     if constexpr (sizeof...(Ts) == 0)
       return "std::tuple<>";
@@ -406,6 +411,7 @@ struct convert<std::tuple<Ts...>> {
 template <class First, class Second>
 struct convert<std::pair<First, Second>> {
   static constexpr bool borrows = detail::any_borrows<First, Second>;
+  static constexpr std::uint32_t wants = detail::all_want<First, Second>;
   static std::string name() { return "std::pair<" + detail::names_of<First, Second>() + ">"; }
 
   static subpy_value to_python(const std::pair<First, Second> &from, encoder &encoder) {
@@ -430,6 +436,7 @@ struct convert_map {
   using key_type = typename Map::key_type;
   using mapped_type = typename Map::mapped_type;
   static constexpr bool borrows = any_borrows<key_type, mapped_type>;
+  static constexpr std::uint32_t wants = all_want<key_type, mapped_type>;
 
   static subpy_value to_python(const Map &from, encoder &encoder) {
     subpy_pair *pairs = encoder.pairs(from.size());
@@ -476,11 +483,96 @@ struct convert<std::unordered_map<Key, T, Hash, Equal, Allocator>>
   static std::string name() { return "std::unordered_map<" + detail::names_of<Key, T>() + ">"; }
 };
 
+namespace detail {
+
+template <class Set>
+struct convert_set {
+  using key_type = typename Set::key_type;
+  static constexpr bool borrows = detail::borrows<key_type>::value;
+  static constexpr std::uint32_t wants = detail::wants<key_type>::value;
+
+  static subpy_value to_python(const Set &from, encoder &encoder) {
+    return with_tag(tag::set, encoder.list(from));
+  }
+
+  static result<Set> from_python(value_view view) {
+    if (view.tag() != tag::set && view.tag() != tag::frozenset) return wrong_type<Set>(view);
+    Set to;
+    for (const value_view item : view.items()) {
+      auto key = item.try_as<key_type>();
+      if (!key) return key.error();
+      if (!to.insert(*std::move(key)).second)
+        return conversion_error("two items are the same " + name_of<key_type>());
+    }
+    return to;
+  }
+};
+
+}  // namespace detail
+
+/// A set; a frozenset from Python is fine too. From interpreters with interpreter_options::tagged_values.
+template <class Key, class Compare, class Allocator>
+struct convert<std::set<Key, Compare, Allocator>> : detail::convert_set<std::set<Key, Compare, Allocator>> {
+  static std::string name() { return "std::set<" + detail::name_of<Key>() + ">"; }
+};
+
+template <class Key, class Hash, class Equal, class Allocator>
+struct convert<std::unordered_set<Key, Hash, Equal, Allocator>>
+    : detail::convert_set<std::unordered_set<Key, Hash, Equal, Allocator>> {
+  static std::string name() { return "std::unordered_set<" + detail::name_of<Key>() + ">"; }
+};
+
+/// From interpreters with interpreter_options::tagged_values.
+template <>
+struct convert<std::complex<double>> {
+  static std::string name() { return "std::complex<double>"; }
+  static subpy_value to_python(const std::complex<double> &from, encoder &encoder) {
+    return detail::with_tag(tag::complex, encoder.tuple(from.real(), from.imag()));
+  }
+  static result<std::complex<double>> from_python(value_view view) {
+    if (view.tag() != tag::complex || view.size() != 2) return wrong_type<std::complex<double>>(view);
+    const subpy_value *parts = view.raw().u.as_items;
+    return std::complex<double>(parts[0].u.as_float, parts[1].u.as_float);
+  }
+};
+
+/// A datetime.timedelta, which has microseconds too. From interpreters with interpreter_options::tagged_values.
+template <>
+struct convert<std::chrono::microseconds> {
+  using rep = std::chrono::microseconds::rep;
+  static constexpr rep in_second = 1000000;
+  static constexpr rep in_day = 86400 * in_second;
+
+  static std::string name() { return "std::chrono::microseconds"; }
+
+  static subpy_value to_python(std::chrono::microseconds from, encoder &encoder) {
+    const rep days = from.count() / in_day - (from.count() % in_day < 0 ? 1 : 0);
+    const rep rest = (from.count() % in_day + in_day) % in_day;
+    return detail::with_tag(tag::timedelta, encoder.tuple(days, rest / in_second, rest % in_second));
+  }
+
+  static result<std::chrono::microseconds> from_python(value_view view) {
+    if (view.tag() != tag::timedelta || view.size() != 3) return wrong_type<std::chrono::microseconds>(view);
+    const subpy_value *parts = view.raw().u.as_items;
+    const rep days = parts[0].u.as_int;
+    const rep rest = parts[1].u.as_int * in_second + parts[2].u.as_int;
+    // Both of one sign, so that what fits is not too large on the way.
+    const rep whole = days < 0 ? days + 1 : days;
+    const rep part = days < 0 ? rest - in_day : rest;
+    constexpr rep last = std::numeric_limits<rep>::max() / in_day;
+    constexpr rep last_part = std::numeric_limits<rep>::max() % in_day;
+    if (whole < -last || whole > last || (whole == last && part > last_part) || (whole == -last && part < -last_part - 1))
+      return detail::misfit<std::chrono::microseconds>(view, "of " + std::to_string(days) + " days");
+    return std::chrono::microseconds(whole * in_day + part);
+  }
+};
+
 /// From Python: the first alternative that fits. An int is a double only when no other alternative takes it.
 template <class... Ts>
 struct convert<std::variant<Ts...>> {
   using variant = std::variant<Ts...>;
   static constexpr bool borrows = detail::any_borrows<Ts...>;
+  static constexpr std::uint32_t wants = detail::all_want<Ts...>;
   static std::string name() { return "std::variant<" + detail::names_of<Ts...>() + ">"; }
 
   static subpy_value to_python(const variant &from, encoder &encoder) {

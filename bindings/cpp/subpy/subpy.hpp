@@ -36,6 +36,7 @@
 #include "encoder.hpp"
 #include "value.hpp"
 #include "fields.hpp"
+#include "buffer.hpp"
 #include "standard.hpp"
 #include "runtime.hpp"
 #include "cancel.hpp"
@@ -44,10 +45,13 @@
 #include "run.hpp"
 #include "many.hpp"
 #include "function.hpp"
+#include "range.hpp"
+#include "queue.hpp"
 #include "session.hpp"
 #include "raise.hpp"
 #include "parameters.hpp"
 #include "host.hpp"
 #include "interpreter.hpp"
+#include "pool.hpp"
 
 #endif  // SUBPY_HPP

@@ -19,11 +19,32 @@ inline namespace SUBPY_CPP_MODE {
 
 namespace detail {
 
+/// What a T needs of a call that returns it. A single object stays in Python whatever it is.
+template <class T>
+inline constexpr std::uint32_t root_wants = wants<T>::value;
+template <>
+inline constexpr std::uint32_t root_wants<object> = SUBPY_RESULT_OBJECT;
+
+/// A T out of a result, which stays the caller's as far as the T does not take it.
+template <class T>
+result<T> read_result(subpy_value &raw) {
+  const auto read = [&] {
+    if constexpr (has_take<T>::value)
+      return convert<T>::take(raw);
+    else
+      return convert<T>::from_python(value_view(raw));
+  };
+  auto converted = read();
+  if (!converted) converted = conversion_path::rooted(converted.error(), "result");
+  return converted;
+}
+
 /// Where a C function puts a result and an error, and what becomes of them: a T or the error.
 template <class T>
 class receiver {
   static_assert(std::is_same_v<T, plain<T>>, "subpy: a result is a value, without const and reference");
-  static_assert(has_from_python<T>::value, "subpy: this type has no subpy::convert<T>::from_python()");
+  static_assert(has_from_python<T>::value || has_take<T>::value,
+                "subpy: this type has no subpy::convert<T>::from_python()");
   static_assert(!borrows<T>::value,
                 "subpy: this would point into a result that is gone; use std::string, std::vector or subpy::value");
 
@@ -35,18 +56,13 @@ class receiver {
   receiver &operator=(receiver &&) = delete;
   ~receiver() { subpy_value_free(&raw_); }
 
+  static constexpr std::uint32_t flags = root_wants<T>;
   [[nodiscard]] subpy_value *value() noexcept { return &raw_; }
   [[nodiscard]] subpy_error **cause() noexcept { return &cause_; }
 
   [[nodiscard]] result<T> take(subpy_status code) {
     if (code != SUBPY_OK) return error(code, cause_);
-    if constexpr (std::is_same_v<T, subpy::value>) {
-      return subpy::value::take(raw_);
-    } else {
-      auto converted = convert<T>::from_python(value_view(raw_));
-      if (!converted) converted = conversion_path::rooted(converted.error(), "result");
-      return converted;
-    }
+    return read_result<T>(raw_);
   }
 
  private:
@@ -59,6 +75,7 @@ class receiver {
 template <>
 class receiver<void> {
  public:
+  static constexpr std::uint32_t flags = 0;
   [[nodiscard]] static subpy_value *value() noexcept { return nullptr; }
   [[nodiscard]] subpy_error **cause() noexcept { return &cause_; }
 
@@ -71,6 +88,13 @@ class receiver<void> {
   const in_run here_;
   subpy_error *cause_ = nullptr;
 };
+
+/// A subpy_notify_fn; its data is the function, which is dropped afterwards.
+template <class Function>
+void call_once(void *data) noexcept {
+  const std::unique_ptr<Function> function(static_cast<Function *>(data));
+  call_quietly("a function to notify", [&] { (*function)(); });
+}
 
 /// What a run on a thread of its own uses, as long as somebody may join it.
 struct thread_needs {
@@ -164,6 +188,33 @@ class thread {
     subpy_thread_free(std::exchange(handle_, 0));
     needs_.reset();
   }
+
+  /// Calls the function once, when the run has ended: on any thread, or here and now if it has ended. It should be short:
+  /// to wake somebody, such as an event loop. What it throws goes to the unraisable hook.
+  template <class Function>
+  [[nodiscard]] result<void> try_notify(Function &&function) const {
+    using kept = std::decay_t<Function>;
+    auto made = std::make_unique<kept>(std::forward<Function>(function));
+    auto set = detail::attempt([&](subpy_error **cause) {
+      return subpy_thread_notify(handle_, detail::call_once<kept>, made.get(), cause);
+    });
+    if (set) static_cast<void>(made.release());
+    return set;
+  }
+
+  /// A file descriptor that can be read from when the run has ended, for poll() and the like. It belongs to this thread:
+  /// do not read from it, nor close it; it is closed when the thread is joined or detached.
+  [[nodiscard]] result<int> try_fd() const {
+    return detail::fetch<int>([&](int *fd, subpy_error **cause) { return subpy_thread_fd(handle_, fd, cause); });
+  }
+
+#if SUBPY_CPP_EXCEPTIONS
+  template <class Function>
+  void notify(Function &&function) const {
+    try_notify(std::forward<Function>(function)).value();
+  }
+  [[nodiscard]] int fd() const { return try_fd().value(); }
+#endif
 
  private:
   subpy_thread handle_ = 0;

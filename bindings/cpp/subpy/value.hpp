@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <deque>
 #include <initializer_list>
 #include <map>
 #include <memory>
@@ -22,10 +23,67 @@ inline namespace SUBPY_CPP_MODE {
 
 namespace detail {
 
-/// A value, and the block of memory with all that it points to.
+/// What a copy of a value holds besides its block: handles of its own, and the contents of buffers.
+class kept {
+ public:
+  kept() noexcept = default;
+  kept(const kept &) = delete;
+  kept(kept &&) = delete;
+  kept &operator=(const kept &) = delete;
+  kept &operator=(kept &&) = delete;
+  ~kept() {
+    for (const subpy_queue each : queues_) subpy_queue_free(each);
+  }
+
+  /// Makes the value, whose queue or buffer is somebody else's, one with its own. 0 when there is no such handle
+  /// any more: then it is not found when it is used.
+  void keep(subpy_value &part) {
+    if (part.kind == SUBPY_KIND_QUEUE) {
+      queues_.push_back(0);
+      subpy_queue_keep(part.u.as_queue, &queues_.back(), nullptr);
+      part.u.as_queue = queues_.back();
+    } else {
+      part.u.as_buffer = copy(*part.u.as_buffer);
+    }
+  }
+
+ private:
+  struct copied {
+    subpy_buffer raw{};
+    std::vector<std::max_align_t> bytes;
+    std::string format;
+    std::vector<std::size_t> shape;
+  };
+
+  const subpy_buffer *copy(const subpy_buffer &from) {
+    copied &made = buffers_.emplace_back();
+    made.raw = from;
+    // No size: it can be read, but is refused as an argument, since nobody would know when Python lets go of the bytes.
+    made.raw.size = 0;
+    made.raw.release = nullptr;
+    made.raw.userdata = nullptr;
+    made.raw.strides = nullptr;
+    made.bytes.resize((from.len + sizeof(std::max_align_t) - 1) / sizeof(std::max_align_t));
+    if (from.len != 0) std::memcpy(made.bytes.data(), from.data, from.len);
+    made.raw.data = made.bytes.data();
+    made.format = format_of(from);
+    made.raw.format = made.format.c_str();
+    if (from.shape != nullptr) {
+      made.shape.assign(from.shape, from.shape + dimensions_of(from));
+      made.raw.shape = made.shape.data();
+    }
+    return &made.raw;
+  }
+
+  std::vector<subpy_queue> queues_;
+  std::deque<copied> buffers_;  // whose members stay where they are
+};
+
+/// A value, and all that it points to.
 struct tree {
   subpy_value root{};
   std::unique_ptr<std::byte[]> block;  // null when nothing is pointed to
+  std::unique_ptr<detail::kept> kept;  // null when there are no handles and no buffers
 };
 
 /// A copy of a value with all that it points to. Does not recurse, so any depth is fine.
@@ -44,7 +102,7 @@ inline tree deep_copy(const subpy_value &from) {
     if (!is_text(part)) values += value_view(part).size() * (part.kind == SUBPY_KIND_DICT ? 2 : 1);
   }
 
-  tree copy{from, nullptr};
+  tree copy{from, nullptr, nullptr};
   if (values + letters != 0) copy.block.reset(new std::byte[values * sizeof(subpy_value) + letters]);
   std::byte *room = copy.block.get();
   char *text_room = reinterpret_cast<char *>(room) + values * sizeof(subpy_value);
@@ -52,7 +110,7 @@ inline tree deep_copy(const subpy_value &from) {
   while (!copies.empty()) {
     subpy_value &part = *copies.back();
     copies.pop_back();
-    part.flags = 0;  // the library's mark of a result, which a copy is not
+    part.flags &= tag_bits;  // without the library's mark of a result, which a copy is not
     if (points_nowhere(part)) part = make(-1);  // of no kind: still refused when it is used, and nothing can read it
     if (is_text(part)) {
       if (part.len != 0) std::memcpy(text_room, part.u.as_str, part.len);
@@ -71,6 +129,9 @@ inline tree deep_copy(const subpy_value &from) {
       std::uninitialized_copy_n(part.u.as_pairs, part.len, pairs);
       for (std::size_t i = 0; i < part.len; i++) copies.insert(copies.end(), {&pairs[i].key, &pairs[i].value});
       part.u.as_pairs = pairs;
+    } else if (part.kind == SUBPY_KIND_QUEUE || part.kind == SUBPY_KIND_BUFFER) {
+      if (copy.kept == nullptr) copy.kept = std::make_unique<kept>();
+      copy.kept->keep(part);
     }
   }
   return copy;
@@ -89,11 +150,13 @@ template <>
 struct convert<value> {
   static inline subpy_value to_python(const value &from, encoder & /*unused*/) noexcept;
   static inline result<value> from_python(value_view view);
+  static inline result<value> take(subpy_value &raw) noexcept;
 };
 
 /// Any Python value, with all that is in it: a tree in one block of memory. Cheap to move, and to pass on as an argument.
 /// It does not change; build it from containers of values, which convert as they do: `std::map<std::string, value>`.
-/// Views of it are valid as long as it lives and is not assigned to or moved.
+/// Views of it are valid as long as it lives and is not assigned to or moved. A copy has handles of its own for the same
+/// queues; of buffers it has the bytes, to be read alone: pass a subpy::buffer on.
 class value {
  public:
   /// None.
@@ -107,7 +170,7 @@ class value {
 
   value(const value &other) : tree_(detail::deep_copy(other.tree_.root)) {}
   value(value &&other) noexcept
-      : tree_{std::exchange(other.tree_.root, subpy_value{}), std::move(other.tree_.block)} {}
+      : tree_{std::exchange(other.tree_.root, subpy_value{}), std::move(other.tree_.block), std::move(other.tree_.kept)} {}
   value &operator=(const value &other) {
     if (this != &other) *this = value(other);
     return *this;
@@ -145,6 +208,16 @@ class value {
     });
   }
 
+  /// What it holds, of another Python type: `value::tagged(subpy::tag::decimal, "1.50")`.
+  template <class T>
+  [[nodiscard]] static value tagged(subpy::tag what, const T &content) {
+    return made([&](encoder &to) {
+      subpy_value made = to.value(content);
+      made.flags = 0;
+      return detail::with_tag(what, made);
+    });
+  }
+
   [[nodiscard]] value_view view() const & noexcept { return value_view(tree_.root); }
   value_view view() const && = delete;
   operator value_view() const & noexcept { return view(); }
@@ -152,6 +225,7 @@ class value {
 
   [[nodiscard]] subpy::kind kind() const noexcept { return view().kind(); }
   [[nodiscard]] bool is_none() const noexcept { return view().is_none(); }
+  [[nodiscard]] subpy::tag tag() const noexcept { return view().tag(); }
   [[nodiscard]] const char *type_name() const noexcept { return view().type_name(); }
   [[nodiscard]] std::size_t size() const noexcept { return view().size(); }
   [[nodiscard]] bool contains(std::string_view key) const noexcept { return view().contains(key); }
@@ -235,6 +309,7 @@ inline subpy_value convert<value>::to_python(const value &from, encoder & /*unus
   return from.view().raw();
 }
 inline result<value> convert<value>::from_python(value_view view) { return value(view); }
+inline result<value> convert<value>::take(subpy_value &raw) noexcept { return value::take(raw); }
 
 }  // namespace SUBPY_CPP_MODE
 }  // namespace subpy

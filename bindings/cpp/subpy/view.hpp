@@ -2,6 +2,7 @@
 #ifndef SUBPY_VIEW_HPP
 #define SUBPY_VIEW_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -57,8 +58,9 @@ class value_view {
 
   [[nodiscard]] subpy::kind kind() const noexcept { return static_cast<subpy::kind>(raw_->kind); }
   [[nodiscard]] bool is_none() const noexcept { return kind() == subpy::kind::none; }
+  [[nodiscard]] subpy::tag tag() const noexcept { return static_cast<subpy::tag>(raw_->flags & detail::tag_bits); }
 
-  /// The name of the Python type: "int", "NoneType".
+  /// The name of the Python type: "int", "NoneType"; what is behind an object is not looked at.
   [[nodiscard]] const char *type_name() const noexcept;
 
   /// How many bytes, items or entries; 0 for values that have none.
@@ -199,7 +201,43 @@ inline pairs_view value_view::pairs() const noexcept {
 inline auto value_view::begin() const noexcept { return items().begin(); }
 inline auto value_view::end() const noexcept { return items().end(); }
 
+namespace detail {
+
+/// The name of the type of a value with a tag; null without one.
+inline const char *name_of_tagged(tag what) noexcept {
+  switch (what) {
+    case tag::set:
+      return "set";
+    case tag::frozenset:
+      return "frozenset";
+    case tag::complex:
+      return "complex";
+    case tag::date:
+      return "date";
+    case tag::time:
+      return "time";
+    case tag::datetime:
+      return "datetime";
+    case tag::timedelta:
+      return "timedelta";
+    case tag::decimal:
+      return "Decimal";
+    case tag::uuid:
+      return "UUID";
+    case tag::enumeration:
+      return "Enum";
+    case tag::dataclass:
+      return "dataclass";
+    case tag::none:
+      break;
+  }
+  return nullptr;
+}
+
+}  // namespace detail
+
 inline const char *value_view::type_name() const noexcept {
+  if (const char *tagged = detail::name_of_tagged(tag())) return tagged;
   switch (kind()) {
     case subpy::kind::none:
       return "NoneType";
@@ -220,6 +258,12 @@ inline const char *value_view::type_name() const noexcept {
       return "list";
     case subpy::kind::dict:
       return "dict";
+    case subpy::kind::object:
+      return "object";
+    case subpy::kind::buffer:
+      return "memoryview";
+    case subpy::kind::queue:
+      return "Queue";
   }
   return "unknown";
 }
@@ -268,14 +312,34 @@ result<T> value_view::try_get(const Keys &...keys) const {
   return detail::descend<T>(*this, keys...);
 }
 
-/// Equal kinds and contents: True is not 1, and dicts have the same entries in the same order. As in Python a NaN equals
-/// nothing.
+namespace detail {
+
+/// What a subpy_buffer leaves out.
+inline std::size_t dimensions_of(const subpy_buffer &raw) noexcept {
+  return raw.ndim <= 0 ? 1 : static_cast<std::size_t>(raw.ndim);
+}
+
+inline std::string_view format_of(const subpy_buffer &raw) noexcept { return raw.format == nullptr ? "B" : raw.format; }
+
+/// Equal formats, shapes and bytes; those of values have no gaps.
+inline bool same_buffer(const subpy_buffer &one, const subpy_buffer &other) noexcept {
+  if (one.len != other.len || dimensions_of(one) != dimensions_of(other) || format_of(one) != format_of(other))
+    return false;
+  if (one.shape != nullptr && other.shape != nullptr && !std::equal(one.shape, one.shape + dimensions_of(one), other.shape))
+    return false;
+  return one.len == 0 || std::memcmp(one.data, other.data, one.len) == 0;
+}
+
+}  // namespace detail
+
+/// Equal kinds, tags and contents: True is not 1, dicts have the same entries in the same order, sets their items.
+/// As in Python a NaN equals nothing. Objects and queues equal themselves: no Python code is run.
 inline bool operator==(value_view one, value_view other) {
   std::vector<std::pair<const subpy_value *, const subpy_value *>> todo{{&one.raw(), &other.raw()}};
   while (!todo.empty()) {
     const auto [left, right] = todo.back();
     todo.pop_back();
-    if (left->kind != right->kind) return false;
+    if (left->kind != right->kind || ((left->flags ^ right->flags) & detail::tag_bits) != 0) return false;
     if (detail::points_to_something(*left) && left->len != right->len) return false;
     switch (left->kind) {
       case SUBPY_KIND_BOOL:
@@ -298,6 +362,15 @@ inline bool operator==(value_view one, value_view other) {
         }
         break;
       case SUBPY_KIND_NONE:
+        break;
+      case SUBPY_KIND_OBJECT:
+        if (left->u.as_object != right->u.as_object) return false;
+        break;
+      case SUBPY_KIND_QUEUE:
+        if (left->u.as_queue != right->u.as_queue) return false;
+        break;
+      case SUBPY_KIND_BUFFER:
+        if (!detail::same_buffer(*left->u.as_buffer, *right->u.as_buffer)) return false;
         break;
       default:  // texts, of any bytes
         if (left->len != 0 && std::memcmp(left->u.as_bytes, right->u.as_bytes, left->len) != 0) return false;

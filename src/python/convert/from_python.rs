@@ -11,7 +11,6 @@ use super::super::types::{PyObject, PyTypeObject};
 use super::super::{objects, queue};
 use super::arrays::array;
 use super::asked::{Asked, Refused};
-use super::hexadecimal::hexadecimal;
 use super::memory::bytes;
 use super::reading::{FEW_KEYS, Keys, Reading, Text};
 use super::stand_in::{StandIn, Standing};
@@ -27,7 +26,7 @@ pub fn from_python(
     result: &mut OwnedValue,
 ) -> Result<(), Box<Failure>> {
     if how.has(Results::OBJECT) {
-        *result = stay(py, scope, object)?;
+        *result = objects::stay(py, scope.own(), object)?;
     } else if let Some(value) = int(py, object) {
         *result = OwnedValue::int(value);
     } else if !object.is_none() {
@@ -35,14 +34,6 @@ pub fn from_python(
         *result = from_any(py, object, asked, format_args!("result"))?;
     }
     Ok(())
-}
-
-/// The object, as a value.
-#[cold]
-fn stay(py: Py, scope: &Scope, object: &Obj) -> Result<OwnedValue, Failure> {
-    // SAFETY: a live object.
-    let object = unsafe { py.borrowed(object.as_ptr()) }.map_err(|_| Failure::NoMemory)?;
-    objects::object_value(scope.own(), object).ok_or_else(Failure::no_memory)
 }
 
 /// The value of an int, when it is one that fits 64 bits: most of what is read.
@@ -473,28 +464,6 @@ impl Reader<'_> {
                 return queue::append(&queue, builder).ok_or(Refused::NO_MEMORY);
             }
             Err(Refused::because(self.why_not(object)))
-        }
-    }
-
-    unsafe fn int(self, object: *mut PyObject, builder: &mut Builder) -> Result<subpy_value, Refused> {
-        let api = self.py.api;
-        let mut overflow: c_int = 0;
-        // SAFETY: an exact int (`shallow`); NativeBytes is asked for the size first and then given that much room.
-        unsafe {
-            let value = (api.PyLong_AsLongLongAndOverflow)(object, &mut overflow);
-            if overflow == 0 {
-                return Ok(subpy_value::int(value));
-            }
-            // Big-endian two's complement (flags 0), from which hexadecimal takes linear time.
-            let size = (api.PyLong_AsNativeBytes)(object, ptr::null_mut(), 0, 0);
-            let len = usize::try_from(size).map_err(|_| Refused::NO_MEMORY)?;
-            let mut bytes = Vec::new();
-            bytes.try_reserve_exact(len).map_err(|_| Refused::NO_MEMORY)?;
-            bytes.resize(len, 0u8);
-            (api.PyLong_AsNativeBytes)(object, bytes.as_mut_ptr().cast(), size, 0);
-            let text = hexadecimal(bytes, overflow < 0).map_err(|_| Refused::NO_MEMORY)?;
-            let start = builder.append(text.as_bytes(), false).ok_or(Refused::NO_MEMORY)?;
-            Ok(subpy_value::at_offset(value::BIGINT, start, text.len()))
         }
     }
 

@@ -87,10 +87,13 @@ pub fn keep_object(own: &Own, object: Obj, builder: &mut Builder) -> Option<subp
 }
 
 /// The same, as a value of its own.
-pub fn object_value(own: &Own, object: Obj) -> Option<OwnedValue> {
+#[cold]
+pub fn stay(py: Py, own: &Own, object: &Obj) -> Result<OwnedValue, Failure> {
     let mut builder = Builder::of_bytes();
-    let root = keep_object(own, object, &mut builder)?;
-    Some(builder.finish_bytes(root))
+    // SAFETY: a live object.
+    let object = unsafe { py.borrowed(object.as_ptr()) }.map_err(|_| Failure::NoMemory)?;
+    let root = keep_object(own, object, &mut builder).ok_or(Failure::NoMemory)?;
+    Ok(builder.finish_bytes(root))
 }
 
 /// A copy of a value that is an object.
