@@ -20,7 +20,7 @@ static const void *array(const subpy_value *value, const char *format, size_t co
   const subpy_buffer *buffer = value->u.as_buffer;
   CHECK(buffer->size == sizeof *buffer && strcmp(buffer->format, format) == 0);
   CHECK(buffer->itemsize == 8 && buffer->len == count * 8 && buffer->ndim == 1);
-  CHECK(buffer->shape && buffer->shape[0] == count && !buffer->strides && !buffer->release && buffer->flags == 0);
+  CHECK(buffer->shape && buffer->shape[0] == count && buffer->strides && buffer->strides[0] == 8 && !buffer->release && buffer->flags == 0);
   CHECK((uintptr_t)buffer->data % 8 == 0);
   return buffer->data;
 }

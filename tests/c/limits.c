@@ -26,15 +26,23 @@ static subpy_status exec_for(subpy_interp interp, const char *code, int64_t time
 /* What is stopped, and what the error says. */
 static void code_that_never_ends(void) {
   subpy_interp interp = create();
-  FAILS(SUBPY_ERROR_TIMEOUT, "timed out after 300 ms: KeyboardInterrupt, at <script>:3 in f",
+  FAILS(SUBPY_ERROR_TIMEOUT, "...timed out after 300 ms: KeyboardInterrupt, at <script>:",
         exec_for(interp, "def f():\n  while True:\n    pass\nf()", 300));
   CHECK(exec_for(interp, "def f():\n  while True: pass\nf()", 300) == SUBPY_ERROR_TIMEOUT);
   CHECK_ERROR(subpy_error_type_name, error, "KeyboardInterrupt");
   CHECK(subpy_error_frame_count(error) == 2 && subpy_error_interp(error) == interp);
   subpy_error_free(error);
   error = NULL;
-  FAILS(SUBPY_ERROR_TIMEOUT, "timed out after 300 ms: ValueError: cleaning up, at <script>:4 in <module>",
-        exec_for(interp, "try:\n  while True: pass\nexcept BaseException:\n  raise ValueError('cleaning up') from None", 300));
+  /* The next hit may come while it cleans up. */
+  bool cleaned_up = false;
+  while (!cleaned_up) {
+    const char *cleans_up = "try:\n  while True: pass\nexcept BaseException:\n  raise ValueError('cleaning up') from None";
+    CHECK(exec_for(interp, cleans_up, 300) == SUBPY_ERROR_TIMEOUT);
+    const char *expected = "timed out after 300 ms: ValueError: cleaning up, at <script>:4 in <module>";
+    cleaned_up = strcmp(subpy_error_message(error, NULL), expected) == 0;
+    subpy_error_free(error);
+    error = NULL;
+  }
   TIMES_OUT(interp, "def g():\n  while True: yield\nfor _ in g(): pass", "...timed out after 30 ms");
   /* Not asyncio.run(): its loop can lose a task to an exception that comes at any moment, and waits for it then. */
   TIMES_OUT(interp, "class Later:\n  def __await__(self): yield\n"

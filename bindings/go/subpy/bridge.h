@@ -25,7 +25,7 @@ typedef struct {
     bool               ignore;     /* the result is not wanted, and not converted */
     bool               counted;
     size_t             size, used;
-    uintptr_t          more;       /* these four are Go's */
+    uintptr_t          more, shared; /* these five are Go's */
 } subpy_go_frame;
 
 static inline bool subpy_go_has_block(const subpy_value *value)
@@ -194,6 +194,115 @@ static inline subpy_status subpy_go_set_output(subpy_interp interp, uintptr_t ha
 static inline uintptr_t subpy_go_output(void)
 {
     return (uintptr_t)subpy_go_printed;
+}
+
+/* Pools. */
+
+extern bool subpyGoMapped(uintptr_t handle, uintptr_t result, uintptr_t failure);
+extern void subpyGoPrepared(uintptr_t handle, subpy_interp interp);
+
+static inline void subpy_go_prepared(void *handle, subpy_interp interp)
+{
+    subpyGoPrepared((uintptr_t)handle, interp);
+}
+
+static inline bool subpy_go_mapped(void *handle, size_t index, subpy_value *result, const subpy_error *failure)
+{
+    (void)index;
+    return subpyGoMapped((uintptr_t)handle, (uintptr_t)result, (uintptr_t)failure);
+}
+
+static inline void subpy_go_submit(uintptr_t address, subpy_pool pool, uint64_t submitter, uintptr_t request, const char *text,
+                                   size_t len)
+{
+    subpy_go_frame *frame = (subpy_go_frame *)address;
+    subpy_go_set_text((subpy_run_request *)request, text, len);
+    frame->status = subpy_pool_submit_as(pool, submitter, (subpy_run_request *)request, &frame->out, &frame->error);
+}
+
+static inline void subpy_go_map(uintptr_t address, subpy_pool pool, uintptr_t request, const char *callable, size_t len,
+                                size_t count, size_t chunk, uintptr_t handle)
+{
+    subpy_go_frame *frame = (subpy_go_frame *)address;
+    subpy_go_set_text((subpy_run_request *)request, callable, len);
+    frame->status = subpy_pool_map(pool, (subpy_run_request *)request, frame->args, count, frame->nargs, chunk, subpy_go_mapped,
+                                   (void *)handle, &frame->error);
+}
+
+static inline subpy_status subpy_go_notify(subpy_thread thread, uintptr_t handle, subpy_error **error)
+{
+    return subpy_thread_notify(thread, subpy_go_finalized, (void *)handle, error);
+}
+
+static inline uintptr_t subpy_go_finalizer(void)
+{
+    return (uintptr_t)subpy_go_finalized;
+}
+
+static inline uintptr_t subpy_go_preparer(void)
+{
+    return (uintptr_t)subpy_go_prepared;
+}
+
+/* Objects: what has a result, in one crossing. */
+
+static inline void subpy_go_attr(uintptr_t address, subpy_object object, const char *name, size_t len, uint32_t flags)
+{
+    subpy_go_frame *frame = (subpy_go_frame *)address;
+    frame->status = subpy_object_attr(object, len ? name : "", len, flags, subpy_go_result(frame), &frame->error);
+    subpy_go_done(frame);
+}
+
+static inline void subpy_go_item(uintptr_t address, subpy_object object, uint32_t flags)
+{
+    subpy_go_frame *frame = (subpy_go_frame *)address;
+    frame->status = subpy_object_item(object, frame->args, flags, subpy_go_result(frame), &frame->error);
+    subpy_go_done(frame);
+}
+
+static inline void subpy_go_call_object(uintptr_t address, subpy_object object, const char *method, size_t len, uint32_t flags)
+{
+    subpy_go_frame *frame = (subpy_go_frame *)address;
+    frame->status = subpy_object_call(object, len ? method : NULL, len, frame->args, frame->nargs, subpy_go_kwargs(frame), flags,
+                                      subpy_go_result(frame), &frame->error);
+    subpy_go_done(frame);
+}
+
+static inline void subpy_go_next(uintptr_t address, subpy_object iterator, uint32_t flags)
+{
+    subpy_go_frame *frame = (subpy_go_frame *)address;
+    frame->status = subpy_object_next(iterator, flags, (bool *)&frame->out, subpy_go_result(frame), &frame->error);
+    subpy_go_done(frame);
+}
+
+static inline void subpy_go_object_value(uintptr_t address, subpy_object object, uint32_t flags)
+{
+    subpy_go_frame *frame = (subpy_go_frame *)address;
+    frame->status = subpy_object_value(object, flags, subpy_go_result(frame), &frame->error);
+    subpy_go_done(frame);
+}
+
+static inline void subpy_go_object_text(uintptr_t address, subpy_object object)
+{
+    subpy_go_frame *frame = (subpy_go_frame *)address;
+    frame->status = subpy_object_text(object, subpy_go_result(frame), &frame->error);
+    subpy_go_done(frame);
+}
+
+/* Queues. */
+
+static inline void subpy_go_put(uintptr_t address, subpy_queue queue, int64_t timeout, subpy_cancel cancel)
+{
+    subpy_go_frame *frame = (subpy_go_frame *)address;
+    frame->status = cancel ? subpy_queue_put_with(queue, &frame->kwargs, timeout, cancel, &frame->error)
+                           : subpy_queue_put(queue, &frame->kwargs, timeout, &frame->error);
+}
+
+static inline void subpy_go_get(uintptr_t address, subpy_queue queue)
+{
+    subpy_go_frame *frame = (subpy_go_frame *)address;
+    frame->status = subpy_queue_get(queue, 0, subpy_go_result(frame), &frame->error);
+    subpy_go_done(frame);
 }
 
 /* The file that the library was loaded from, "" when it cannot be told. */

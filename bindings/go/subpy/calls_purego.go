@@ -50,7 +50,7 @@ var load = sync.OnceValue(func() error {
 	if err := checkVersion(uint32(invoke(version)), found); err != nil {
 		return err
 	}
-	for name, address := range map[string]*uintptr{
+	names := map[string]*uintptr{
 		"calloc": &lib.calloc, "free": &lib.free, // the library is linked to libc
 
 		"subpy_init": &lib.init, "subpy_shutdown": &lib.shutdown, "subpy_version_string": &lib.versionString,
@@ -85,8 +85,10 @@ var load = sync.OnceValue(func() error {
 		"subpy_error_syntax": &lib.errorSyntax, "subpy_error_exit_status": &lib.errorExitStatus,
 		"subpy_error_interp": &lib.errorInterp, "subpy_error_row": &lib.errorRow, "subpy_error_free": &lib.errorFree,
 		"subpy_error_tag": &lib.errorTag,
-	} {
-		if *address, err = purego.Dlsym(handle, name); err != nil {
+	}
+	addDataFunctions(names)
+	for name, address := range names {
+		if *address, err = purego.Dlsym(handle, name); err != nil && os.Getenv("SUBPY_LAX") == "" {
 			return fmt.Errorf("subpy: %s is incomplete: %w", found(), err)
 		}
 	}
@@ -275,27 +277,39 @@ func (f *frame) newCancel()    { f.do(lib.cancelNew, f.output()) }
 func fireCancel(cancel uint64) { invoke(lib.cancelFire, uintptr(cancel)) }
 func freeCancel(cancel uint64) { invoke(lib.cancelFree, uintptr(cancel)) }
 
-// callbacks are the C functions that call Go: three for all, because purego never frees one.
-var callbacks = sync.OnceValue(func() (c struct{ called, printed, finalized uintptr }) {
-	c.called = purego.NewCallback(func(handle, context, args, nargs, kwargs uintptr) {
-		f := idleFrame() // what C reads lies in C memory
-		if f == nil {
-			contextRaise(context, "MemoryError", "")
-			return
-		}
-		if called(handle, context, unsafe.Slice(at[value](args), nargs), at[value](kwargs), &f.kwargs) {
-			contextReturn(context, &f.kwargs)
-		}
-		f.release(nil)
+// The C functions that call Go: one of a kind for all, because purego never frees one.
+var (
+	calledCallback = sync.OnceValue(func() uintptr {
+		return purego.NewCallback(func(handle, context, args, nargs, kwargs uintptr) {
+			f := idleFrame() // what C reads lies in C memory
+			if f == nil {
+				contextRaise(context, "MemoryError", "")
+				return
+			}
+			if called(handle, context, unsafe.Slice(at[value](args), nargs), at[value](kwargs), &f.kwargs) {
+				contextReturn(context, &f.kwargs)
+			}
+			f.release(nil)
+		})
 	})
-	c.printed = purego.NewCallback(func(handle, interp, stream, text, length uintptr) {
-		printed(handle, int32(stream), span{text, length})
+	outputCallback = sync.OnceValue(func() uintptr {
+		return purego.NewCallback(func(handle, interp, stream, text, length uintptr) {
+			printed(handle, int32(stream), span{text, length})
+		})
 	})
-	c.finalized = purego.NewCallback(finalized)
-	return c
-})
-
-func outputCallback() uintptr { return callbacks().printed }
+	finalizeCallback = sync.OnceValue(func() uintptr { return purego.NewCallback(finalized) })
+	prepareCallback  = sync.OnceValue(func() uintptr {
+		return purego.NewCallback(func(handle, interp uintptr) { prepared(handle, uint64(interp)) })
+	})
+	mapCallback = sync.OnceValue(func() uintptr {
+		return purego.NewCallback(func(handle, index, result, failure uintptr) uintptr {
+			if mapped(handle, at[value](result), failure) {
+				return 1
+			}
+			return 0
+		})
+	})
+)
 
 func (f *frame) define(interp uint64, name string, options, handle uintptr) {
 	address, ok := f.copied(name)
@@ -303,14 +317,14 @@ func (f *frame) define(interp uint64, name string, options, handle uintptr) {
 		finalized(handle)
 		return
 	}
-	f.do(lib.defineWith, uintptr(interp), address, uintptr(len(name)), options, callbacks().called, handle, callbacks().finalized)
+	f.do(lib.defineWith, uintptr(interp), address, uintptr(len(name)), options, calledCallback(), handle, finalizeCallback())
 }
 
 func (f *frame) setOutput(interp uint64, handle uintptr) {
 	if handle == 0 {
 		f.do(lib.setOutput, uintptr(interp), 0, 0, 0)
 	} else {
-		f.do(lib.setOutput, uintptr(interp), callbacks().printed, handle, callbacks().finalized)
+		f.do(lib.setOutput, uintptr(interp), outputCallback(), handle, finalizeCallback())
 	}
 }
 

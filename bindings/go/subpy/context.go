@@ -31,8 +31,10 @@ func ContextWithOutput(ctx context.Context, stdout, stderr io.Writer) context.Co
 
 // settings are what a context says about the runs that it is given to.
 type settings struct {
-	limit  time.Duration
-	output *outputs // nil: the interpreter's
+	limit     time.Duration
+	output    *outputs // nil: the interpreter's
+	flags     uint32   // of requests
+	submitter uint64   // of tasks for a pool
 }
 
 type settingsKey struct{}
@@ -58,6 +60,7 @@ func (f *frame) control(ctx context.Context, request *runRequest, always bool) (
 	}
 	c := &control{ctx: ctx}
 	s := settingsOf(ctx)
+	request.flags |= s.flags
 	switch {
 	case s.limit > 0:
 		request.timeout = milliseconds(s.limit)

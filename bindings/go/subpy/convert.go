@@ -52,7 +52,7 @@ func (e *ConversionError) at(index int) *ConversionError {
 }
 
 func (e *ConversionError) atKey(key *value) *ConversionError {
-	any, err := decodeAny(key, true)
+	any, err := decodeAny(&reading{ordered: true}, key)
 	text := fmt.Sprint(any)
 	if err != nil {
 		text = err.Problem

@@ -8,10 +8,36 @@ import (
 	"unsafe"
 )
 
-// decodeAny reads a result as the Go type that fits its kind. ordered makes each dict a Dict.
-func decodeAny(from *value, ordered bool) (any, *ConversionError) {
+// A reading is what there is to know while a value is read.
+type reading struct {
+	root    *value       // nil when somebody else frees it, so that nothing in it can be taken over
+	ordered bool         // each dict is a Dict
+	handles bool         // there are handles in it, or memory that is pinned, so that it is freed at once
+	pins    bool         // buffers may be pinned memory, and not arrays alone
+	owner   *bufferOwner // of the buffers that have been read, nil when there are none
+}
+
+// special tells whether the result is not done with when it was read.
+func (r *reading) special() bool {
+	return r.handles || r.owner != nil
+}
+
+// finish is called when a result was read, of which the program did not get all, or that is special. What it did not get is freed.
+func (r *reading) finish(f *frame, err *ConversionError) {
+	if err == nil && r.owner != nil {
+		r.owner.adopt(r.root)
+	} else {
+		f.freeResult()
+	}
+}
+
+// decodeAny reads a result as the Go type that fits its kind.
+func decodeAny(r *reading, from *value) (any, *ConversionError) {
 	if from.kind == kindInt {
 		return int64(from.data), nil
+	}
+	if from.tag() != 0 {
+		return decodeTag(r, from)
 	}
 	switch from.kind {
 	case kindNone:
@@ -27,12 +53,18 @@ func decodeAny(from *value, ordered bool) (any, *ConversionError) {
 	case kindBigInt:
 		return from.bigInt(), nil
 	case kindList:
-		return decodeItems(from, ordered)
+		return decodeItems(r, from)
 	case kindTuple:
-		items, err := decodeItems(from, ordered)
+		items, err := decodeItems(r, from)
 		return Tuple(items), err
 	case kindDict:
-		return decodePairs(from, ordered)
+		return decodePairs(r, from)
+	case kindObject:
+		return r.object(from)
+	case kindQueue:
+		return r.queue(from)
+	case kindBuffer:
+		return r.buffer(from)
 	default:
 		return nil, errUnknownKind(from.kind)
 	}
@@ -43,10 +75,10 @@ func errUnknownKind(kind int32) *ConversionError {
 	return conversionError("a value of kind %d, which this package does not know", kind)
 }
 
-func decodeItems(from *value, ordered bool) ([]any, *ConversionError) {
+func decodeItems(r *reading, from *value) ([]any, *ConversionError) {
 	items := make([]any, from.len)
 	for i := range items {
-		item, err := decodeAny(&from.items()[i], ordered)
+		item, err := decodeAny(r, &from.items()[i])
 		if err != nil {
 			return nil, err.at(i)
 		}
@@ -55,16 +87,16 @@ func decodeItems(from *value, ordered bool) ([]any, *ConversionError) {
 	return items, nil
 }
 
-func decodePairs(from *value, ordered bool) (any, *ConversionError) {
+func decodePairs(r *reading, from *value) (any, *ConversionError) {
 	pairs, keys := from.pairs(), anyKeys
-	if !ordered {
+	if !r.ordered {
 		keys = keysOf(pairs)
 	}
 	switch keys {
 	case strKeys:
 		result := make(map[string]any, len(pairs))
 		for i := range pairs {
-			element, err := decodeAny(&pairs[i].value, false)
+			element, err := decodeAny(r, &pairs[i].value)
 			if err != nil {
 				return nil, err.atKey(&pairs[i].key)
 			}
@@ -74,7 +106,7 @@ func decodePairs(from *value, ordered bool) (any, *ConversionError) {
 	case mapKeys:
 		result := make(map[any]any, len(pairs))
 		for i := range pairs {
-			entry, err := decodePair(&pairs[i], false)
+			entry, err := decodePair(r, &pairs[i])
 			if err != nil {
 				return nil, err
 			}
@@ -82,14 +114,14 @@ func decodePairs(from *value, ordered bool) (any, *ConversionError) {
 		}
 		return result, nil
 	default:
-		return decodeDict(pairs, ordered)
+		return decodeDict(r, pairs)
 	}
 }
 
-func decodeDict(pairs []pair, ordered bool) (Dict, *ConversionError) {
+func decodeDict(r *reading, pairs []pair) (Dict, *ConversionError) {
 	result := make(Dict, len(pairs))
 	for i := range pairs {
-		entry, err := decodePair(&pairs[i], ordered)
+		entry, err := decodePair(r, &pairs[i])
 		if err != nil {
 			return nil, err
 		}
@@ -98,11 +130,11 @@ func decodeDict(pairs []pair, ordered bool) (Dict, *ConversionError) {
 	return result, nil
 }
 
-func decodePair(from *pair, ordered bool) (entry Pair, err *ConversionError) {
-	if entry.Key, err = decodeAny(&from.key, ordered); err != nil {
+func decodePair(r *reading, from *pair) (entry Pair, err *ConversionError) {
+	if entry.Key, err = decodeAny(r, &from.key); err != nil {
 		return entry, err.inKey()
 	}
-	if entry.Value, err = decodeAny(&from.value, ordered); err != nil {
+	if entry.Value, err = decodeAny(r, &from.value); err != nil {
 		return entry, err.atKey(&from.key)
 	}
 	return entry, nil
@@ -120,6 +152,9 @@ func keysOf(pairs []pair) int {
 	for i := range pairs {
 		switch key := &pairs[i].key; key.kind {
 		case kindStr:
+			if key.tag() != 0 {
+				keys = mapKeys
+			}
 		case kindNone, kindBool, kindInt:
 			keys = mapKeys
 		case kindFloat:
@@ -136,9 +171,9 @@ func keysOf(pairs []pair) int {
 
 // decodeTo reads a result as a T. The types that programs use most are told apart here, one by one, since a switch would
 // jump to where the processor does not expect it. The rest is left to reflection, which wants a copy on the heap.
-func decodeTo[T any](from *value, to *T) *ConversionError {
+func decodeTo[T any](r *reading, from *value, to *T) *ConversionError {
 	if to, ok := any(to).(*any); ok {
-		result, err := decodeAny(from, false)
+		result, err := decodeAny(r, from)
 		if err == nil {
 			*to = result
 		}
@@ -162,7 +197,7 @@ func decodeTo[T any](from *value, to *T) *ConversionError {
 		return nil
 	}
 	result := new(T)
-	if err := decode(from, reflect.ValueOf(result).Elem()); err != nil {
+	if err := decode(r, from, reflect.ValueOf(result).Elem()); err != nil {
 		return err
 	}
 	*to = *result
@@ -170,7 +205,12 @@ func decodeTo[T any](from *value, to *T) *ConversionError {
 }
 
 // decode reads a result into a Go value of any type. What does not fit exactly is an error.
-func decode(from *value, to reflect.Value) *ConversionError {
+func decode(r *reading, from *value, to reflect.Value) *ConversionError {
+	if from.kind >= kindObject || from.tag() != 0 {
+		if done, err := r.specially(from, to); done {
+			return err
+		}
+	}
 	switch to.Kind() {
 	case reflect.Bool:
 		if from.kind == kindBool {
@@ -190,20 +230,20 @@ func decode(from *value, to reflect.Value) *ConversionError {
 		}
 	case reflect.Interface:
 		if to.NumMethod() == 0 {
-			result, err := decodeAny(from, false)
+			result, err := decodeAny(r, from)
 			setAny(to, result)
 			return err
 		}
 	case reflect.Pointer:
-		return decodePointer(from, to)
+		return decodePointer(r, from, to)
 	case reflect.Slice:
-		return decodeSlice(from, to)
+		return decodeSlice(r, from, to)
 	case reflect.Array:
-		return decodeArray(from, to)
+		return decodeArray(r, from, to)
 	case reflect.Map:
-		return decodeMap(from, to)
+		return decodeMap(r, from, to)
 	case reflect.Struct:
-		return decodeStruct(from, to)
+		return decodeStruct(r, from, to)
 	}
 	return mismatch(from, to)
 }
@@ -216,7 +256,8 @@ func setAny(to reflect.Value, result any) {
 	}
 }
 
-var pythonNames = [...]string{"None", "bool", "int", "int", "float", "str", "bytes", "tuple", "list", "dict"}
+var pythonNames = [...]string{"None", "bool", "int", "int", "float", "str", "bytes", "tuple", "list", "dict",
+	"object", "buffer", "queue"}
 
 // kindName is what Python calls a kind, for errors.
 func kindName(kind int32) string {
@@ -227,7 +268,7 @@ func kindName(kind int32) string {
 }
 
 func mismatch(from *value, to reflect.Value) *ConversionError {
-	if from.kind < kindNone || from.kind > kindDict {
+	if from.kind < kindNone || from.kind > kindQueue {
 		return errUnknownKind(from.kind)
 	}
 	return conversionError("a Python %s does not go into a Go %s", kindName(from.kind), to.Type())
@@ -295,22 +336,25 @@ func decodeFloat(from *value, to reflect.Value) *ConversionError {
 	return mismatch(from, to)
 }
 
-func decodePointer(from *value, to reflect.Value) *ConversionError {
+func decodePointer(r *reading, from *value, to reflect.Value) *ConversionError {
 	if from.kind == kindNone {
 		to.SetZero()
 		return nil
 	}
+	if t := to.Type(); t == objectType || t == bufferType || t == queueType {
+		return mismatch(from, to) // or it would have been read before
+	}
 	if to.IsNil() {
 		to.Set(reflect.New(to.Type().Elem()))
 	}
-	return decode(from, to.Elem())
+	return decode(r, from, to.Elem())
 }
 
 func isSequence(v *value) bool {
 	return v.kind == kindList || v.kind == kindTuple
 }
 
-func decodeSlice(from *value, to reflect.Value) *ConversionError {
+func decodeSlice(r *reading, from *value, to reflect.Value) *ConversionError {
 	switch t := to.Type(); {
 	case from.kind == kindNone:
 		to.SetZero()
@@ -319,13 +363,13 @@ func decodeSlice(from *value, to reflect.Value) *ConversionError {
 		to.SetBytes([]byte(from.text()))
 		return nil
 	case from.kind == kindDict && t == dictType:
-		dict, err := decodeDict(from.pairs(), false)
+		dict, err := decodeDict(r, from.pairs())
 		to.Set(reflect.ValueOf(dict))
 		return err
 	case from.kind == kindTuple, from.kind == kindList && t != tupleType:
 		if t != dictType && t.Elem().Kind() != reflect.Uint8 {
 			items := reflect.MakeSlice(t, int(from.len), int(from.len))
-			err := decodeElements(from, items)
+			err := decodeElements(r, from, items)
 			to.Set(items)
 			return err
 		}
@@ -333,17 +377,17 @@ func decodeSlice(from *value, to reflect.Value) *ConversionError {
 	return mismatch(from, to)
 }
 
-func decodeElements(from *value, to reflect.Value) *ConversionError {
+func decodeElements(r *reading, from *value, to reflect.Value) *ConversionError {
 	items := from.items()
 	for i := range items {
-		if err := decode(&items[i], to.Index(i)); err != nil {
+		if err := decode(r, &items[i], to.Index(i)); err != nil {
 			return err.at(i)
 		}
 	}
 	return nil
 }
 
-func decodeArray(from *value, to reflect.Value) *ConversionError {
+func decodeArray(r *reading, from *value, to reflect.Value) *ConversionError {
 	bytes := to.Type().Elem().Kind() == reflect.Uint8
 	if bytes && from.kind != kindBytes || !bytes && !isSequence(from) {
 		return mismatch(from, to)
@@ -352,13 +396,13 @@ func decodeArray(from *value, to reflect.Value) *ConversionError {
 		return conversionError("a Python %s of length %d does not go into a Go %s", kindName(from.kind), from.len, to.Type())
 	}
 	if !bytes {
-		return decodeElements(from, to)
+		return decodeElements(r, from, to)
 	}
 	copy(to.Bytes(), from.text())
 	return nil
 }
 
-func decodeMap(from *value, to reflect.Value) *ConversionError {
+func decodeMap(r *reading, from *value, to reflect.Value) *ConversionError {
 	if from.kind == kindNone {
 		to.SetZero()
 		return nil
@@ -370,13 +414,13 @@ func decodeMap(from *value, to reflect.Value) *ConversionError {
 	result := reflect.MakeMapWithSize(t, len(pairs))
 	for i := range pairs {
 		key, element := reflect.New(t.Key()).Elem(), reflect.New(t.Elem()).Elem()
-		if err := decode(&pairs[i].key, key); err != nil {
+		if err := decode(r, &pairs[i].key, key); err != nil {
 			return err.inKey()
 		}
 		if !key.Comparable() {
 			return conversionError("a Python %s cannot be a key of a Go map, use subpy.Dict", kindName(pairs[i].key.kind)).inKey()
 		}
-		if err := decode(&pairs[i].value, element); err != nil {
+		if err := decode(r, &pairs[i].value, element); err != nil {
 			return err.atKey(&pairs[i].key)
 		}
 		if result.SetMapIndex(key, element); result.Len() != i+1 {
@@ -388,12 +432,15 @@ func decodeMap(from *value, to reflect.Value) *ConversionError {
 }
 
 // Keys that the struct has no field for are left out, and fields that the dict has no key for are left as they are.
-func decodeStruct(from *value, to reflect.Value) *ConversionError {
+func decodeStruct(r *reading, from *value, to reflect.Value) *ConversionError {
 	if to.Type() == bigIntType {
 		return decodeBig(from, to)
 	}
 	if to.Type() == orderedType {
-		result, err := decodeAny(from, true)
+		outer := r.ordered
+		r.ordered = true
+		result, err := decodeAny(r, from)
+		r.ordered = outer
 		setAny(to.Field(0), result)
 		return err
 	}
@@ -416,7 +463,7 @@ func decodeStruct(from *value, to reflect.Value) *ConversionError {
 		}
 		field, err := settable(to, fields.list[at].index)
 		if err == nil {
-			err = decode(&pairs[i].value, field)
+			err = decode(r, &pairs[i].value, field)
 		}
 		if err != nil {
 			return err.atKey(key)

@@ -113,12 +113,16 @@ func (t *handleTable) add(object any) uintptr {
 	return handle
 }
 
-// finalized is called when C code drops a handle, on any thread.
+// finalized is called when C code drops a handle, or has nothing more to tell to it, on any thread.
 func finalized(handle uintptr) {
-	if object, ok := handles.all.LoadAndDelete(handle); ok {
-		if host, ok := object.(*hostFunction); ok {
-			host.kept.drop()
-		}
+	object, _ := handles.all.LoadAndDelete(handle)
+	switch object := object.(type) {
+	case *hostFunction:
+		object.kept.drop()
+	case *sharedMemory:
+		object.finish()
+	case *notice:
+		object.finish()
 	}
 }
 
@@ -180,7 +184,7 @@ func newHostFunction(name string, fn any) (*hostFunction, error) {
 // hasPlace tells whether a type may have a counterpart in Python. What it is made of is seen when a value is converted.
 func hasPlace(t reflect.Type) bool {
 	switch t.Kind() {
-	case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
+	case reflect.Chan, reflect.Func, reflect.UnsafePointer:
 		return false
 	case reflect.Interface:
 		return t.NumMethod() == 0
@@ -206,8 +210,12 @@ func called(handle, call uintptr, args []value, kwargs, result *value) (pending 
 		h.raise(call, err)
 	} else if r.frame == nil {
 		return true
-	} else if status := contextReturn(call, result); status == ErrNoMemory { // else Python has been told what is wrong
-		h.raise(call, status)
+	} else {
+		status := contextReturn(call, result)
+		r.frame.passed(status)
+		if status == ErrNoMemory { // else Python has been told what is wrong
+			h.raise(call, status)
+		}
 	}
 	if r.frame != nil {
 		r.frame.release(nil)
@@ -274,12 +282,13 @@ func (h *hostFunction) badArgument(i int, err *ConversionError) error {
 
 func (h *hostFunction) reflected(r *reply, address uintptr, args []value, kwargs *value) error {
 	in := make([]reflect.Value, 0, len(args)+1)
+	read := reading{}
 	if h.leading != nil {
 		call := newCall(h, address)
 		defer call.ctx.cancel()
 		if kwargs != nil {
 			var err *ConversionError
-			if call.Kwargs, err = decodeDict(kwargs.pairs(), true); err != nil {
+			if call.Kwargs, err = decodeDict(&reading{ordered: true}, kwargs.pairs()); err != nil {
 				return typeError("%s(): %s: %s", h.name, err.of("kwargs", false).Path, err.Problem)
 			}
 		}
@@ -295,7 +304,7 @@ func (h *hostFunction) reflected(r *reply, address uintptr, args []value, kwargs
 			t = h.params[i]
 		}
 		arg := reflect.New(t).Elem()
-		if err := decode(&args[i], arg); err != nil {
+		if err := decode(&read, &args[i], arg); err != nil {
 			return h.badArgument(i, err)
 		}
 		in = append(in, arg)

@@ -36,7 +36,11 @@ Values are copies. What goes into Python, and what [Interpreter.Call] and [Inter
 
 Pointers and interfaces stand for what is behind them. A nil slice is an empty list, a nil map an empty dict. The order of
 a Go map is unspecified; a [Dict] keeps its own. Types that are defined by a program count as what they are made of.
-Anything else, such as a channel or a time.Time, is a [ConversionError], and nothing runs.
+A complex number is a complex, a map[T]struct{} a set, a time.Time a datetime, and a [Tagged] one of some more types, see
+[WithTaggedValues]. Anything else, such as a channel, is a [ConversionError], and nothing runs.
+
+What is not copied is an [Object], which stays in Python, a [Buffer], which is memory that Go and Python share, or a [Queue].
+They are arguments, and results of runs whose type of result they are, or are in.
 
 A struct becomes a dict of its exported fields. A tag gives a field another name, leaves it out when it is empty (false,
 0, nil, or of length 0), or leaves it out always:
@@ -70,8 +74,8 @@ source that does not compile is a [*SyntaxError], for errors.As. All are copies:
 Everything may be called by any goroutine at any time, and no goroutine has to stay on its OS thread; one that wants to
 stay in an interpreter uses [Interpreter.Session]. A run happens on the thread that the goroutine is on, which it
 occupies as long as it lasts, as every call of C does. So does a run that waits for its interpreter, see [BusyWait]: a
-program with many goroutines and few interpreters had better let the goroutines wait for a free interpreter in Go, with a
-channel, than keep thousands of threads, of which Go allows 10,000.
+program with many goroutines and few interpreters had better have a [Pool], for which goroutines wait in Go, than keep
+thousands of threads, of which Go allows 10,000.
 
 # Contexts
 

@@ -182,6 +182,8 @@ func (f *frame) encodeReflect(to *value, from reflect.Value, depth int) *Convers
 		return f.encodeUint(to, from.Uint())
 	case reflect.Float32, reflect.Float64:
 		*to = floatValue(from.Float())
+	case reflect.Complex64, reflect.Complex128:
+		return f.encodeComplex(to, from.Complex())
 	case reflect.String:
 		return f.encodeText(to, kindStr, from.String())
 	case reflect.Interface:
@@ -213,6 +215,17 @@ func (f *frame) encodePointer(to *value, from reflect.Value, depth int) *Convers
 	switch element := from.Type().Elem(); {
 	case element == bigIntType:
 		return f.encodeBig(to, (*big.Int)(from.UnsafePointer()))
+	case from.Type() == bufferType:
+		return f.encodeBuffer(to, at[Buffer](uintptr(from.UnsafePointer())))
+	case from.Type() == objectType:
+		*to = value{kind: kindObject, data: (*Object)(from.UnsafePointer()).handle}
+		return nil
+	case from.Type() == functionType:
+		*to = value{kind: kindObject, data: (*Function)(from.UnsafePointer()).handle}
+		return nil
+	case from.Type() == queueType:
+		*to = value{kind: kindQueue, data: (*Queue)(from.UnsafePointer()).handle}
+		return nil
 	case element.Kind() == reflect.Pointer, element.Kind() == reflect.Interface:
 		if depth++; depth > maxDepth {
 			return errTooDeep()
@@ -279,6 +292,9 @@ func (f *frame) encodeReflectMap(to *value, from reflect.Value, depth int) *Conv
 	if from.Type() == kwargsType {
 		return errKwargs()
 	}
+	if isSet(from.Type()) {
+		return f.encodeSet(to, from, depth)
+	}
 	pairs, err := f.newPairs(to, from.Len(), depth)
 	if err != nil {
 		return err
@@ -313,8 +329,13 @@ func (f *frame) encodeStruct(to *value, from reflect.Value, depth int) *Conversi
 		}
 		return f.encodeBig(to, (*big.Int)(from.Addr().UnsafePointer()))
 	}
-	if from.Type() == orderedType {
+	switch from.Type() {
+	case orderedType:
 		return f.encodeReflect(to, from.Field(0), depth)
+	case taggedType:
+		return f.encodeTagged(to, Tag(from.Field(0).Uint()), from.Field(1), depth)
+	case timeType:
+		return f.encodeTime(to, timeOf(from))
 	}
 	fields, err := fieldsOf(from.Type())
 	if err != nil {

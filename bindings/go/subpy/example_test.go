@@ -55,36 +55,6 @@ func Example_parallel() {
 	// Output: [499500 1999000 4498500 7998000]
 }
 
-// Many goroutines share few interpreters. Whoever needs one takes it out of a channel, and waits there when none is free.
-func Example_pool() {
-	pool := make(chan *subpy.Interpreter, 2)
-	for range cap(pool) {
-		interp, err := subpy.Create()
-		if err != nil {
-			log.Fatal(err)
-		}
-		defer interp.Close()
-		pool <- interp
-	}
-	lengths := make([]int, 100)
-	var group sync.WaitGroup
-	for i := range lengths {
-		group.Add(1)
-		go func() {
-			defer group.Done()
-			interp := <-pool
-			defer func() { pool <- interp }()
-			var err error
-			if lengths[i], err = subpy.CallAs[int](interp, "builtins:len", make([]byte, i)); err != nil {
-				log.Fatal(err)
-			}
-		}()
-	}
-	group.Wait()
-	fmt.Println(lengths[0], lengths[50], lengths[99])
-	// Output: 0 50 99
-}
-
 func ExampleCallAs() {
 	interp, err := subpy.Create()
 	if err != nil {

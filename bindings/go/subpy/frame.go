@@ -27,6 +27,7 @@ type frame struct {
 	size    uintptr // of the memory that begins with the frame
 	used    uintptr // of that
 	more    uintptr // the newest chunk, for arguments that do not fit; 0 when they do
+	shared  uintptr // the handle of the newest buffer among the arguments, until C has it; 0 when there is none
 }
 
 // A chunk is more C memory for one run. It begins with this.
@@ -116,6 +117,9 @@ func (f *frame) release(in *Interpreter) {
 	if f.counted {
 		f.counted = false
 		in.kept.Load().end()
+	}
+	if f.shared != 0 {
+		f.takeBack()
 	}
 	if f.more != 0 || f.block > idleSize {
 		f = f.tidy()
@@ -292,6 +296,21 @@ type interpOptions struct {
 	path      uintptr
 	pathLen   uintptr
 	timeout   int64 // in milliseconds
+	memory    uint64
+}
+
+type poolRequest struct {
+	size                        uintptr
+	workers, backlog, spares    uintptr
+	interp                      uintptr
+	setup, setupLen             uintptr
+	prepare, userdata, finalize uintptr
+	runsPerWorker, flags        uint64
+}
+
+type queueOptions struct {
+	size, capacity uintptr
+	flags          uint64
 }
 
 type defineRequest struct {

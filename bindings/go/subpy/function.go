@@ -41,6 +41,9 @@ func (fn *Function) Call(args ...any) (any, error) {
 // CallFunctionAs is [Function.Call] with a result of type T.
 func CallFunctionAs[T any](fn *Function, args ...any) (result T, err error) {
 	in, handle := fn.parts()
+	if resultsOf[T]() != 0 && handle != 0 {
+		return callFunctionFor[T](fn, args)
+	}
 	f, err := newFrame(in)
 	if err != nil {
 		return result, err
@@ -48,11 +51,21 @@ func CallFunctionAs[T any](fn *Function, args ...any) (result T, err error) {
 	if err = f.encodeArgs(args); err == nil {
 		f.ignore = isIgnored[T]()
 		f.callFunction(handle)
+		f.passed(f.status)
 		err = take(f, &result)
 	}
 	f.release(in)
+	runtime.KeepAlive(args)
 	runtime.KeepAlive(fn)
 	return result, err
+}
+
+// callFunctionFor is to CallFunctionAs what callFor is to CallAs.
+//
+//go:noinline
+func callFunctionFor[T any](fn *Function, args []any) (T, error) {
+	defer runtime.KeepAlive(fn)
+	return run[T](noContext, fn.in, runRequest{what: runFunction, function: fn.handle}, "", "", args)
 }
 
 // CallInThread starts a call on a new OS thread, as [Interpreter.CallInThread] does. The function may be freed meanwhile.

@@ -83,3 +83,10 @@ func wantMessage(t *testing.T, what string, err error, want string) {
 func sprint(v any) string {
 	return fmt.Sprint(v)
 }
+
+// openFiles is how many files the process has open.
+func openFiles() int {
+	files, err := os.ReadDir("/proc/self/fd")
+	check(err)
+	return len(files)
+}

@@ -66,6 +66,8 @@ const (
 	interpNoExtensionCheck   = 16
 	interpUnbuffered         = 32
 	interpNoStdin            = 64
+	interpTaggedValues       = 128
+	interpCountMemory        = 256
 )
 
 // An Option changes what [Create] creates.
@@ -76,6 +78,7 @@ type options struct {
 	flags     uint64
 	path      []string
 	timeLimit time.Duration
+	memory    uint64
 	output    *outputs
 }
 
@@ -135,35 +138,15 @@ func withFlag(flag uint64) Option {
 
 // Create creates an interpreter, and starts the runtime when it is not running. It takes about ten milliseconds.
 func Create(opts ...Option) (*Interpreter, error) {
-	var o options
-	for _, option := range opts {
-		if option != nil {
-			option(&o)
-		}
-	}
+	o := optionsOf(opts)
 	f, err := newFrame(nil)
 	if err != nil {
 		return nil, err
 	}
 	defer f.release(nil)
-	path, err := f.cStrings("path", o.path)
+	options, err := f.interpOptions(o)
 	if err != nil {
 		return nil, err
-	}
-	create := interpOptions{
-		gil:     o.gil,
-		busy:    o.busy,
-		flags:   o.flags,
-		path:    path,
-		pathLen: uintptr(len(o.path)),
-	}
-	if o.timeLimit > 0 {
-		create.timeout = milliseconds(o.timeLimit)
-	}
-	create.size = unsafe.Sizeof(create)
-	options := place(f, create)
-	if options == 0 {
-		return nil, ErrNoMemory
 	}
 	f.create(options)
 	if f.status != success {
@@ -176,6 +159,40 @@ func Create(opts ...Option) (*Interpreter, error) {
 		}
 	}
 	return in, nil
+}
+
+func optionsOf(opts []Option) *options {
+	o := new(options)
+	for _, option := range opts {
+		if option != nil {
+			option(o)
+		}
+	}
+	return o
+}
+
+// interpOptions copies options into C memory.
+func (f *frame) interpOptions(o *options) (address uintptr, err error) {
+	path, err := f.cStrings("path", o.path)
+	if err != nil {
+		return 0, err
+	}
+	create := interpOptions{
+		gil:     o.gil,
+		busy:    o.busy,
+		flags:   o.flags,
+		path:    path,
+		pathLen: uintptr(len(o.path)),
+		memory:  o.memory,
+	}
+	if o.timeLimit > 0 {
+		create.timeout = milliseconds(o.timeLimit)
+	}
+	create.size = unsafe.Sizeof(create)
+	if address = place(f, create); address == 0 {
+		return 0, ErrNoMemory
+	}
+	return address, nil
 }
 
 // Main returns the main interpreter, and starts the runtime when it is not running. Packages that refuse other

@@ -27,10 +27,15 @@ func CallManyAs[T, A any](fn *Function, rows [][]A) ([]T, error) {
 		if f.ignore {
 			return results, nil
 		}
+		r := reading{root: &f.result}
 		for i, items := 0, f.result.items(); i < len(items); i++ {
-			if err := decodeTo(&items[i], &results[i]); err != nil {
+			if err := decodeTo(&r, &items[i], &results[i]); err != nil {
+				r.finish(f, err)
 				return nil, err.at(i).of("results", false)
 			}
+		}
+		if r.special() {
+			r.finish(f, nil)
 		}
 		return results, nil
 	}, isIgnored[T]())
@@ -55,10 +60,11 @@ func CallEachAs[T, A any](fn *Function, rows [][]A) ([]Outcome[T], error) {
 	return callMany(fn, rows, returnErrors, func(f *frame) ([]Outcome[T], error) {
 		outcomes := make([]Outcome[T], len(rows))
 		var fields *errorFields
+		r := reading{root: &f.result}
 		for i, items := 0, f.result.items(); i < len(items); i++ {
 			outcome, item := &outcomes[i], &items[i]
 			if item.kind != kindError {
-				if err := decodeTo(item, &outcome.Value); err != nil {
+				if err := decodeTo(&r, item, &outcome.Value); err != nil {
 					outcome.Err = err.at(i).of("results", false)
 				}
 				continue
@@ -71,7 +77,10 @@ func CallEachAs[T, A any](fn *Function, rows [][]A) ([]Outcome[T], error) {
 			outcome.Err = newError(uintptr(item.data), fields)
 		}
 		if fields != nil {
-			f.freeResult() // its errors may be large, and do not count as its size
+			r.handles = true // its errors may be large, and do not count as its size
+		}
+		if r.special() {
+			r.finish(f, nil)
 		}
 		return outcomes, nil
 	}, false)
@@ -86,11 +95,13 @@ func callMany[R, A any](fn *Function, rows [][]A, flags uint32, read func(f *fra
 	if err = encodeRows(f, rows); err == nil {
 		f.ignore = ignore
 		f.callMany(handle, len(rows), flags)
+		f.passed(f.status)
 		if err = f.outcome(); err == nil {
 			results, err = read(f)
 		}
 	}
 	f.release(in)
+	runtime.KeepAlive(rows)
 	runtime.KeepAlive(fn)
 	return results, err
 }

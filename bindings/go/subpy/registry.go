@@ -114,10 +114,14 @@ var closing sync.RWMutex
 // closeDropped closes an interpreter that the program dropped. Closing may take long, and must not hold up the goroutine
 // on which the Go runtime calls all cleanups. The interpreter may still be busy, with a thread that was freed.
 func closeDropped(handle uint64) {
+	closeWhenIdle(func() Status { return closeNow(handle) })
+}
+
+func closeWhenIdle(close func() Status) {
 	go func() {
 		for delay := time.Millisecond; ; delay = min(2*delay, time.Second) {
 			closing.RLock()
-			status := closeNow(handle)
+			status := close()
 			closing.RUnlock()
 			if status != ErrBusy {
 				return

@@ -3,6 +3,7 @@ package subpy
 import (
 	"context"
 	"reflect"
+	"runtime"
 	"unsafe"
 )
 
@@ -79,6 +80,7 @@ func run[T any](ctx context.Context, in *Interpreter, request runRequest, text, 
 	if err = f.encodeArgs(args); err != nil {
 		return result, err
 	}
+	request.flags |= resultsOf[T]()
 	request.size, request.interp = unsafe.Sizeof(request), in.number()
 	request.args, request.nargs, request.kwargs = f.args, f.nargs, f.keywords()
 	var c *control
@@ -97,9 +99,12 @@ func run[T any](ctx context.Context, in *Interpreter, request runRequest, text, 
 	}
 	f.ignore = isIgnored[T]()
 	f.run(address, text)
-	if err = take(f, &result); err != nil && c != nil {
+	f.passed(f.status)
+	pins := Results(request.flags)&ResultBuffers != 0
+	if err = takeFrom(f, &result, pins); err != nil && c != nil {
 		err = c.explain(err)
 	}
+	runtime.KeepAlive(args)
 	return result, err
 }
 
@@ -111,6 +116,9 @@ func (in *Interpreter) Call(callable string, args ...any) (any, error) {
 
 // CallAs is [Interpreter.Call] with a result of type T.
 func CallAs[T any](in *Interpreter, callable string, args ...any) (result T, err error) {
+	if resultsOf[T]() != 0 {
+		return callFor[T](in, callable, args)
+	}
 	f, err := newFrame(in)
 	if err != nil {
 		return result, err
@@ -118,10 +126,19 @@ func CallAs[T any](in *Interpreter, callable string, args ...any) (result T, err
 	if err = f.encodeArgs(args); err == nil {
 		f.ignore = isIgnored[T]()
 		f.call(in.number(), callable)
+		f.passed(f.status)
 		err = take(f, &result)
 	}
 	f.release(in)
+	runtime.KeepAlive(args)
 	return result, err
+}
+
+// callFor is CallAs with a result that asks for a form. It is apart because of the memory that a request takes on the stack.
+//
+//go:noinline
+func callFor[T any](in *Interpreter, callable string, args []any) (T, error) {
+	return run[T](noContext, in, runRequest{what: runCall}, callable, "", args)
 }
 
 // PrepareMain binds names in the interpreter's __main__: all of them or, when there is an error, none.
@@ -135,15 +152,27 @@ func (in *Interpreter) PrepareMain(names map[string]any) error {
 		return err.of("names", true)
 	}
 	f.prepareMain(in.number())
+	f.passed(f.status)
+	runtime.KeepAlive(names)
 	return f.outcome()
 }
 
 // take reads the result of a run.
 func take[T any](f *frame, to *T) error {
+	return takeFrom(f, to, true)
+}
+
+// takeFrom is take that knows whether there may be pinned memory in the result.
+func takeFrom[T any](f *frame, to *T, pins bool) error {
 	if f.status != success {
 		return f.outcome()
 	}
-	if err := decodeTo(&f.result, to); err != nil {
+	r := reading{root: &f.result, pins: pins}
+	err := decodeTo(&r, &f.result, to)
+	if err != nil || r.special() {
+		r.finish(f, err)
+	}
+	if err != nil {
 		return err.of("result", false)
 	}
 	return nil

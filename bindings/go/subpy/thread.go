@@ -17,6 +17,7 @@ type Thread struct {
 	_      noCopy
 	handle uint64
 	in     *Interpreter // keeps it from being closed before the call begins
+	pool   *Pool        // as well
 	ends   *threadEnd
 }
 
@@ -26,6 +27,39 @@ type threadEnd struct {
 	handle  uint64
 	control *control
 	kept    *kept // of the interpreter, nil when that has none
+
+	asked  sync.Once
+	notice *notice // nil until somebody wants to know when the call has ended
+}
+
+// A notice is told when a thread is done.
+type notice struct {
+	done  chan struct{}
+	after func() // nil when there is nothing to do
+}
+
+func (n *notice) finish() {
+	if n.after != nil {
+		n.after()
+	}
+	close(n.done)
+}
+
+// notify asks for a notice, once. What is to be done after the call is done by then.
+func (e *threadEnd) notify(after func()) {
+	e.asked.Do(func() {
+		e.notice = &notice{make(chan struct{}), after}
+		handle := handles.add(e.notice)
+		f, err := newFrame(nil)
+		if err == nil {
+			defer f.release(nil)
+			if f.notify(e.handle, handle); f.status == success {
+				return
+			}
+			f.outcome()
+		}
+		finalized(handle) // it was joined
+	})
 }
 
 func (e *threadEnd) end() {
@@ -57,26 +91,31 @@ func (in *Interpreter) CallInThreadContext(ctx context.Context, callable string,
 
 // start starts a call of a callable by its name or, when it is not 0, of a function.
 func start(ctx context.Context, in *Interpreter, function uint64, callable string, args []any) (*Thread, error) {
+	request := runRequest{interp: in.number(), what: runFunction, function: function}
+	if function == 0 {
+		request.what = runCall
+	}
+	return launch(ctx, in, request, "", args, func(f *frame, request uintptr) { f.start(request, callable) })
+}
+
+// launch starts a run of any kind, in whatever way.
+func launch(ctx context.Context, in *Interpreter, request runRequest, filename string, args []any,
+	begin func(f *frame, request uintptr)) (*Thread, error) {
 	f, err := newFrame(in)
 	if err != nil {
 		return nil, err
 	}
 	defer f.release(in)
+	if filename != "" {
+		if request.filename, err = f.cString("filename", filename); err != nil {
+			return nil, err
+		}
+	}
 	if err := f.encodeArgs(args); err != nil {
 		return nil, err
 	}
-	request := runRequest{
-		size:     unsafe.Sizeof(runRequest{}),
-		interp:   in.number(),
-		what:     runFunction,
-		function: function,
-		args:     f.args,
-		nargs:    f.nargs,
-		kwargs:   f.keywords(),
-	}
-	if function == 0 {
-		request.what = runCall
-	}
+	request.size = unsafe.Sizeof(request)
+	request.args, request.nargs, request.kwargs = f.args, f.nargs, f.keywords()
 	ends := &threadEnd{}
 	if ends.control, err = f.control(ctx, &request, true); err != nil {
 		return nil, err
@@ -90,9 +129,12 @@ func start(ctx context.Context, in *Interpreter, function uint64, callable strin
 		ends.kept = in.kept.Load()
 		ends.kept.begin()
 	}
-	if f.start(address, callable); f.status != success {
+	begin(f, address)
+	f.passed(f.status)
+	runtime.KeepAlive(args)
+	if f.status != success {
 		ends.end()
-		return nil, f.outcome()
+		return nil, ends.control.explain(f.outcome())
 	}
 	ends.handle = f.out
 	t := &Thread{handle: f.out, in: in, ends: ends}
@@ -156,6 +198,19 @@ func (t *Thread) Wait(timeout time.Duration) (ended bool, err error) {
 	f.wait(t.number(), milliseconds(timeout))
 	runtime.KeepAlive(t)
 	return f.out != 0, f.outcome()
+}
+
+// Done returns a channel that is closed when the call has ended, or its thread was joined or freed. It takes nothing: the result is
+// for [Thread.Join], which does not wait then. A goroutine that waits for the channel takes no OS thread.
+func (t *Thread) Done() <-chan struct{} {
+	if t.number() == 0 {
+		done := make(chan struct{})
+		close(done)
+		return done
+	}
+	t.ends.notify(nil)
+	runtime.KeepAlive(t)
+	return t.ends.notice.done
 }
 
 // milliseconds is a timeout for C, where a negative one has no end.

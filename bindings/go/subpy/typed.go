@@ -16,7 +16,7 @@ type typedCall func(h *hostFunction, r *reply, args []value) error
 func Func1[A, R any](fn func(A) (R, error)) TypedFunc {
 	return typed(fn, fn == nil, func(h *hostFunction, r *reply, args []value) error {
 		var a A
-		if err := decodeTo(&args[0], &a); err != nil {
+		if err := decodeTo(&reading{}, &args[0], &a); err != nil {
 			return h.badArgument(0, err)
 		}
 		result, err := fn(a)
@@ -29,10 +29,10 @@ func Func2[A, B, R any](fn func(A, B) (R, error)) TypedFunc {
 	return typed(fn, fn == nil, func(h *hostFunction, r *reply, args []value) error {
 		var a A
 		var b B
-		if err := decodeTo(&args[0], &a); err != nil {
+		if err := decodeTo(&reading{}, &args[0], &a); err != nil {
 			return h.badArgument(0, err)
 		}
-		if err := decodeTo(&args[1], &b); err != nil {
+		if err := decodeTo(&reading{}, &args[1], &b); err != nil {
 			return h.badArgument(1, err)
 		}
 		result, err := fn(a, b)
@@ -46,13 +46,13 @@ func Func3[A, B, C, R any](fn func(A, B, C) (R, error)) TypedFunc {
 		var a A
 		var b B
 		var c C
-		if err := decodeTo(&args[0], &a); err != nil {
+		if err := decodeTo(&reading{}, &args[0], &a); err != nil {
 			return h.badArgument(0, err)
 		}
-		if err := decodeTo(&args[1], &b); err != nil {
+		if err := decodeTo(&reading{}, &args[1], &b); err != nil {
 			return h.badArgument(1, err)
 		}
-		if err := decodeTo(&args[2], &c); err != nil {
+		if err := decodeTo(&reading{}, &args[2], &c); err != nil {
 			return h.badArgument(2, err)
 		}
 		result, err := fn(a, b, c)

@@ -82,8 +82,16 @@ const (
 	kindTuple
 	kindList
 	kindDict
-	kindError = 13
+	kindObject
+	kindBuffer
+	kindQueue
+	kindError
 )
+
+// tag is what the value stands for besides its kind, 0 for nothing.
+func (v *value) tag() Tag {
+	return Tag(v.flags & 0xff)
+}
 
 // pointer is what data points to.
 func (v *value) pointer() unsafe.Pointer {

@@ -4,8 +4,8 @@
 //	curl --data 'to be or not to be' localhost:8080/words
 //
 // Each interpreter has its own GIL, so as many requests are answered at the same time as there are interpreters. When a
-// client goes away, or an answer takes too long, the Python that works on it is stopped, and the interpreter is free for the
-// next request. What Python prints is logged. On SIGINT and SIGTERM the server takes no new requests, answers those that it
+// client goes away, or an answer takes too long, the Python that works on it is stopped, and another interpreter takes the next
+// request. What Python prints is logged. On SIGINT and SIGTERM the server takes no new requests, answers those that it
 // has, and closes the interpreters.
 package main
 
@@ -42,45 +42,22 @@ const (
 	longestWords = 10 * time.Second
 )
 
-// A pool has the interpreters that nobody uses at the moment. Goroutines wait for one in Go, where waiting costs next to
-// nothing and ends with the request.
-type pool chan *subpy.Interpreter
-
-func newPool(size int) (pool, error) {
-	p := make(pool, size)
-	for range size {
-		interp, err := subpy.Create(subpy.WithOutput(log.Writer(), log.Writer()), subpy.WithNoStdin())
-		if err != nil {
-			return nil, errors.Join(err, p.close())
-		}
-		p <- interp
-		if err := interp.Exec(code, subpy.WithFilename("words.py")); err != nil {
-			return nil, errors.Join(err, p.close())
-		}
-	}
-	return p, nil
+// A server answers requests in the interpreters of a pool. Goroutines wait for one in Go, where waiting costs next to nothing and
+// ends with the request.
+type server struct {
+	pool *subpy.Pool
 }
 
-// close closes the interpreters that are in the pool, which has to be all of them.
-func (p pool) close() error {
-	var errs []error
-	for range len(p) {
-		errs = append(errs, (<-p).Close())
-	}
-	return errors.Join(errs...)
+func newServer(interpreters int) (server, error) {
+	pool, err := subpy.NewPool(subpy.PoolOptions{
+		Workers:     interpreters,
+		Interpreter: []subpy.Option{subpy.WithOutput(log.Writer(), log.Writer()), subpy.WithNoStdin()},
+		Setup:       code,
+	})
+	return server{pool}, err
 }
 
-func (p pool) words(ctx context.Context, text string) ([]word, error) {
-	select {
-	case interp := <-p:
-		defer func() { p <- interp }()
-		return subpy.CallAsContext[[]word](ctx, interp, "words", text)
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (p pool) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, largestText))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -88,7 +65,7 @@ func (p pool) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), longestWords)
 	defer cancel()
-	words, err := p.words(ctx, string(text))
+	words, err := subpy.CallPoolAs[[]word](ctx, s.pool, "words", string(text))
 	var failed *subpy.ExecutionFailedError
 	switch {
 	case err == nil:
@@ -111,21 +88,23 @@ func (p pool) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve answers requests until the context is done.
 func serve(ctx context.Context, listener net.Listener, interpreters int) (err error) {
-	p, err := newPool(interpreters)
+	s, err := newServer(interpreters)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.close()) }()
+	defer func() {
+		err = errors.Join(err, s.pool.CloseWith(subpy.CloseOptions{Drain: true, Timeout: time.Minute}))
+	}()
 
 	mux := http.NewServeMux()
-	mux.Handle("POST /words", p)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	mux.Handle("POST /words", s)
+	front := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
-		stopped <- server.Shutdown(context.Background())
+		stopped <- front.Shutdown(context.Background())
 	}()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := front.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return <-stopped

@@ -133,14 +133,28 @@ func TestGracefulShutdown(t *testing.T) {
 
 // A request that waits for an interpreter gives up when its client does.
 func TestWaitingEndsWithTheRequest(t *testing.T) {
+	s, err := newServer(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	busy, stop := context.WithCancel(t.Context())
+	running, err := s.pool.Submit(busy, "time:sleep", 0.05)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	if _, err := make(pool).words(ctx, "x"); err != context.DeadlineExceeded {
+	if _, err := s.pool.Call(ctx, "words", "x"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
+	}
+	stop()
+	running.Join()
+	if err := s.pool.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
-// When a client goes away, the Python that works for it stops, and the only interpreter is there for the next one.
+// When a client goes away, the Python that works for it stops, and the only worker is there for the next one.
 func TestClientGoesAway(t *testing.T) {
 	real := code
 	defer func() { code = real }()
