@@ -543,7 +543,7 @@ fn tell(line: &str) {
 
 // ---- C and C++ ----
 
-const NOT_IN_THE_LIBRARY: [&str; 3] = ["object", "objects", "async"];
+const NOT_IN_THE_LIBRARY: [&str; 1] = ["async"];
 
 /// A literal of these bytes, and their number.
 fn literal(bytes: &[u8]) -> (String, usize) {

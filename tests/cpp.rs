@@ -113,6 +113,7 @@ cpp_tests! {
     interpreter
     limits
     no_exceptions
+    objects
     output
     pools
     queues
@@ -166,6 +167,7 @@ fn no_undefined_behaviour_and_no_bad_access() {
             "errors",
             "functions",
             "host",
+            "objects",
             "output",
             "queues",
             "tagged",

@@ -1,9 +1,10 @@
 /*
- * Memory that is not copied, queues, and what has a type of its own.
+ * Objects that stay in Python, memory that is not copied, queues, and what has a type of its own.
  *
  *   c++ -std=c++17 data.cpp $(pkg-config --cflags --libs subpy)
  *
  * Prints:
+ *   the model has 3 words, and says: ada lovelace
  *   a frame of 1000000 bytes, the brightest is 255
  *   python wrote: 0 2 4 6
  *   the sum of 100000 floats is 4999950000
@@ -25,6 +26,9 @@ using subpy::kw;
 
 static const char *definitions = R"(
     import decimal
+    class Model:
+        def __init__(self, *words): self.words = words
+        def say(self): return ' '.join(self.words[:2])
     def brightest(frame): return max(frame)
     def double(numbers):
         for i in range(len(numbers)): numbers[i] *= 2
@@ -39,6 +43,11 @@ int main() {
   options.memory_limit = 200'000'000;
   const auto interp = subpy::interpreter::create(options);
   interp.exec(definitions);
+
+  // An object stays in Python, and its methods are called.
+  const auto model = interp.call<subpy::object>("Model", "ada", "lovelace", "1815");
+  std::cout << "the model has " << model.attr("words").call_method<int>("__len__") << " words, and says: "
+            << model.call_method<std::string>("say") << '\n';
 
   // Memory that moves into a buffer is not copied. It lives until Python has let go of it.
   std::vector<std::uint8_t> frame(1'000'000);

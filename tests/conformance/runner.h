@@ -227,6 +227,17 @@ static subpy_value with_tag(subpy_value value, uint32_t tag) {
   return value;
 }
 
+/* An object that a run has left in Python. */
+static subpy_value object_of(subpy_interp interp, const char *text, size_t len) {
+  subpy_run_request request = {.size = sizeof request, .interp = interp, .what = SUBPY_RUN_EVAL, .text = text,
+                               .text_len = len, .flags = SUBPY_RESULT_OBJECT};
+  subpy_error *error = NULL;
+  subpy_value result = {0};
+  OK(subpy_run(&request, &result, &error));
+  CHECK(result.kind == SUBPY_KIND_OBJECT);
+  return result;
+}
+
 static subpy_queue queue_of(const subpy_value *items, size_t count, bool closed) {
   subpy_queue_options options = {.size = sizeof options};
   subpy_queue queue = 0;
@@ -252,8 +263,38 @@ static void expect_queue(const char *name, subpy_queue queue, const subpy_value 
   CHECK(subpy_queue_get(queue, 0, &item, NULL) == SUBPY_ERROR_TIMEOUT);
 }
 
+/* What is to be in a result: an object with this text. */
+static subpy_value object_with_text(const char *text, size_t len) {
+  subpy_value expected = subpy_value_from_object(0);
+  expected.len = len;
+  expected.u.as_str = text;
+  return expected;
+}
+
+/* The same, where an object is what its text says. */
+static bool same_data(const subpy_value *one, const subpy_value *expected) {
+  if (one->kind == SUBPY_KIND_OBJECT && expected->kind == SUBPY_KIND_OBJECT) {
+    subpy_value text = {0};
+    subpy_error *error = NULL;
+    OK(subpy_object_text(one->u.as_object, &text, &error));
+    const bool equal = text.len == expected->len && memcmp(text.u.as_str, expected->u.as_str, text.len) == 0;
+    subpy_value_free(&text);
+    return equal;
+  }
+  if (one->kind != expected->kind || one->flags % 256 != expected->flags % 256) return false;
+  const bool items = one->kind == SUBPY_KIND_TUPLE || one->kind == SUBPY_KIND_LIST;
+  if (!items && one->kind != SUBPY_KIND_DICT) return same(one, expected);
+  if (one->len != expected->len) return false;
+  for (size_t i = 0; i < one->len; i++) {
+    if (items && !same_data(&one->u.as_items[i], &expected->u.as_items[i])) return false;
+    if (!items && !same_data(&one->u.as_pairs[i].key, &expected->u.as_pairs[i].key)) return false;
+    if (!items && !same_data(&one->u.as_pairs[i].value, &expected->u.as_pairs[i].value)) return false;
+  }
+  return true;
+}
+
 static void expect_ok(const char *name, struct outcome *out, const subpy_value *result) {
-  if (out->status != SUBPY_OK || (result && !same(&out->result, result))) {
+  if (out->status != SUBPY_OK || (result && !same_data(&out->result, result))) {
     fprintf(stderr, "%s: %s, %s\n", name, subpy_status_name(out->status),
             out->error ? subpy_error_message(out->error, NULL) : "and another result");
     exit(1);

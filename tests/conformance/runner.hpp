@@ -18,6 +18,9 @@ inline value number(std::uint64_t bits) {
   return value(made);
 }
 
+/// What is to be in a result: an object with this text.
+inline value object_with_text(const std::string &text) { return value::tagged(static_cast<subpy::tag>(255), text); }
+
 /// What is to be in a result: such a buffer.
 inline value buffer_with(const char *format, std::vector<std::size_t> shape, std::string bytes) {
   subpy_buffer raw{};
@@ -60,6 +63,8 @@ inline subpy::pool pool_with(std::string_view setup) {
 
 /// The same kind, tag and content, floats bit for bit, which `==` does not say of NaN.
 inline bool same(const subpy_value &one, const subpy_value &other) {
+  if (one.kind == SUBPY_KIND_OBJECT)
+    return subpy::value_view(one).as<subpy::object>().text() == std::string_view(other.u.as_str, other.len);
   if (one.kind != other.kind || ((one.flags ^ other.flags) & 0xFFU) != 0) return false;
   switch (one.kind) {
     case SUBPY_KIND_NONE:

@@ -57,6 +57,11 @@ int main() {
   CHECK(*subpy::interpreter::try_find(1) == interp && *subpy::interpreter::try_get_main() != interp);
   CHECK(!subpy::interpreter::try_get_current());
 
+  const auto kept = interp.try_eval<subpy::object>("[1, 2]");
+  CHECK(kept.has_value() && *kept->try_text() == "[1, 2]" && *kept->try_item<int>(1) == 2);
+  CHECK(!kept->try_attr("nothing") && kept->try_call_method<void>("append", 3).has_value());
+  auto items = *kept->try_iter<int>();
+  CHECK(**items.try_next() == 1 && **items.try_next() == 2 && **items.try_next() == 3 && !*items.try_next());
   CHECK(*interp.try_call<int>("builtins:sum", subpy::buffer(std::vector<int>{4, 5})) == 9);
   CHECK(interp.try_eval<subpy::array<double>>("[1.5]")->size() == 1);
   const auto queue = subpy::queue::try_create(1);

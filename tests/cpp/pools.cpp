@@ -59,6 +59,7 @@ void submitting() {
   CHECK_THROWS(subpy::execution_failed, "ValueError: no", workers.submit("fail", "no").get());
   CHECK(workers.submit<std::uint8_t>("add", 300).try_get().error().code() == subpy::status::conversion);
   CHECK(workers.submit(within(20ms), "loop").try_get().error().code() == subpy::status::timeout);
+  CHECK_TEXT(workers.submit<subpy::object>("builtins:range", 3).get().text(), "range(0, 3)");
   CHECK(workers.submit<subpy::array<double>>("array:array", "d", std::vector<double>{1, 2}).get()[1] == 2);
   std::ostringstream printed;
   subpy::run_options options;

@@ -368,6 +368,15 @@ inline subpy_interp_options raw_options(const interpreter_options &options,
 
 inline interpreter_ref context::interpreter() const noexcept { return interpreter_ref(subpy_context_interp(raw_)); }
 
+inline result<interpreter_ref> object::try_interpreter() const {
+  return detail::fetch<interpreter_ref, subpy_interp>([&](subpy_interp *found, subpy_error **cause) {
+    return subpy_object_interp(handle(), found, cause);
+  });
+}
+#if SUBPY_CPP_EXCEPTIONS
+inline interpreter_ref object::interpreter() const { return try_interpreter().value(); }
+#endif
+
 /// An interpreter and the duty to close it. Movable, not copyable; all else is in interpreter_ref, which it converts to.
 ///
 /// Destroying one that is open closes it, and waits as close() does. A destructor cannot fail, closing can: when something

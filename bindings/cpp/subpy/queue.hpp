@@ -9,7 +9,7 @@
 #include <optional>
 #include <utility>
 
-#include "range.hpp"
+#include "object.hpp"
 
 namespace subpy {
 inline namespace SUBPY_CPP_MODE {

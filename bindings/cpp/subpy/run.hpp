@@ -81,10 +81,16 @@ struct run_options {
   /// On a thread of its own: when the time limit is over or it is cancelled, join() does not wait for a run that CPython
   /// cannot stop, such as one in time.sleep(). The interpreter is busy until it really ends.
   bool abandon = false;
+  /// What is returned stays in Python whatever it is, for join<subpy::object>(). Calls that return one need not say so.
+  bool keep_object = false;
+  /// What has no value comes back as a subpy::object, wherever it is in the result.
+  bool objects = false;
   /// Bytes, and what else has a buffer, are pinned instead of copied, wherever they are in the result.
   bool buffers = false;
   /// Lists and tuples of floats, or of ints of 64 bits, come back as one buffer.
   bool arrays = false;
+  /// An awaitable that the code returns is run to its end, on the interpreter's event loop.
+  bool run_async = false;
 };
 
 namespace detail {
@@ -94,7 +100,9 @@ inline subpy_run_request request_with(const run_options &options) noexcept {
   subpy_run_request made{};
   made.size = sizeof made;
   made.flags = (options.keep_indent ? SUBPY_KEEP_INDENT : 0U) | (options.abandon ? SUBPY_ABANDON : 0U) |
-               (options.buffers ? SUBPY_RESULT_BUFFER : 0U) | (options.arrays ? SUBPY_RESULT_ARRAY : 0U);
+               (options.keep_object ? SUBPY_RESULT_OBJECT : 0U) | (options.objects ? SUBPY_RESULT_OBJECTS : 0U) |
+               (options.buffers ? SUBPY_RESULT_BUFFER : 0U) | (options.arrays ? SUBPY_RESULT_ARRAY : 0U) |
+               (options.run_async ? SUBPY_RUN_ASYNC : 0U);
   made.filename = or_null(options.filename);
   made.timeout_ms = limit_of(options.timeout);
   made.cancel = options.cancel.handle();

@@ -46,6 +46,7 @@
 #include "many.hpp"
 #include "function.hpp"
 #include "range.hpp"
+#include "object.hpp"
 #include "queue.hpp"
 #include "session.hpp"
 #include "raise.hpp"

@@ -32,13 +32,18 @@ class kept {
   kept &operator=(const kept &) = delete;
   kept &operator=(kept &&) = delete;
   ~kept() {
+    for (const subpy_object each : objects_) subpy_object_free(each);
     for (const subpy_queue each : queues_) subpy_queue_free(each);
   }
 
-  /// Makes the value, whose queue or buffer is somebody else's, one with its own. 0 when there is no such handle
+  /// Makes the value, whose object, queue or buffer is somebody else's, one with its own. 0 when there is no such handle
   /// any more: then it is not found when it is used.
   void keep(subpy_value &part) {
-    if (part.kind == SUBPY_KIND_QUEUE) {
+    if (part.kind == SUBPY_KIND_OBJECT) {
+      objects_.push_back(0);
+      subpy_object_keep(part.u.as_object, &objects_.back(), nullptr);
+      part.u.as_object = objects_.back();
+    } else if (part.kind == SUBPY_KIND_QUEUE) {
       queues_.push_back(0);
       subpy_queue_keep(part.u.as_queue, &queues_.back(), nullptr);
       part.u.as_queue = queues_.back();
@@ -75,6 +80,7 @@ class kept {
     return &made.raw;
   }
 
+  std::vector<subpy_object> objects_;
   std::vector<subpy_queue> queues_;
   std::deque<copied> buffers_;  // whose members stay where they are
 };
@@ -129,7 +135,7 @@ inline tree deep_copy(const subpy_value &from) {
       std::uninitialized_copy_n(part.u.as_pairs, part.len, pairs);
       for (std::size_t i = 0; i < part.len; i++) copies.insert(copies.end(), {&pairs[i].key, &pairs[i].value});
       part.u.as_pairs = pairs;
-    } else if (part.kind == SUBPY_KIND_QUEUE || part.kind == SUBPY_KIND_BUFFER) {
+    } else if (part.kind == SUBPY_KIND_OBJECT || part.kind == SUBPY_KIND_QUEUE || part.kind == SUBPY_KIND_BUFFER) {
       if (copy.kept == nullptr) copy.kept = std::make_unique<kept>();
       copy.kept->keep(part);
     }
@@ -156,7 +162,7 @@ struct convert<value> {
 /// Any Python value, with all that is in it: a tree in one block of memory. Cheap to move, and to pass on as an argument.
 /// It does not change; build it from containers of values, which convert as they do: `std::map<std::string, value>`.
 /// Views of it are valid as long as it lives and is not assigned to or moved. A copy has handles of its own for the same
-/// queues; of buffers it has the bytes, to be read alone: pass a subpy::buffer on.
+/// objects and queues; of buffers it has the bytes, to be read alone: pass a subpy::buffer on.
 class value {
  public:
   /// None.
