@@ -37,22 +37,18 @@ func newObject(handle uint64, in *Interpreter) *Object {
 
 // object makes an Object of a part of a result, with a handle of its own.
 func (r *reading) object(from *value) (*Object, *ConversionError) {
-	handle := from.data
+	r.handles = true
 	f, err := newFrame(nil)
 	if err != nil {
 		return nil, conversionError("%v", err)
 	}
 	defer f.release(nil)
-	if from == r.root {
-		from.kind = kindNone // it becomes the Object's
-	} else {
-		r.handles = true
-		if f.keepObject(handle); f.status != success {
-			return nil, conversionError("%v", f.outcome())
-		}
-		handle = f.out
+	if f.keepObject(from.data); f.status != success {
+		return nil, conversionError("%v", f.outcome())
 	}
+	handle := f.out
 	if f.objectInterp(handle); f.status != success {
+		freeError(f.error)
 		return newObject(handle, nil), nil // it is closed
 	}
 	return newObject(handle, known(f.out)), nil
