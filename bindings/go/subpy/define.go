@@ -256,6 +256,21 @@ func die(message string) {
 	select {}
 }
 
+// guarded calls a function of the program's for C, through which it must not panic.
+func guarded(what string, call func()) {
+	returned := false
+	defer func() {
+		if !returned {
+			if reason := recover(); reason != nil {
+				die(fmt.Sprintf("%s panicked: %v\n%s", what, reason, panicStack()))
+			}
+			die(what + " called runtime.Goexit, and Python waits for it to return")
+		}
+	}()
+	call()
+	returned = true
+}
+
 func (h *hostFunction) wrongNumber(given int) error {
 	count, least, was := len(h.params), "", "were"
 	if h.rest != nil {

@@ -9,6 +9,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	_ "embed"
 	"encoding/json"
 	"flag"
@@ -19,8 +20,6 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/subpy/subpy/bindings/go/subpy"
@@ -122,34 +121,28 @@ func open(code string) (*subpy.Interpreter, error) {
 	return interp, interp.Exec(code)
 }
 
-// analyse lets so many new interpreters share out the files, and returns their reports and how long it took.
+// analyse has a new pool of so many interpreters look at the files, and returns their reports and how long it took.
 func analyse(l listing, jobs int) ([]report, float64, error) {
-	interps := make([]*subpy.Interpreter, jobs)
-	for i := range interps {
-		var err error
-		if interps[i], err = open(censusCode); err != nil {
-			return nil, 0, err
-		}
-		defer interps[i].Close()
+	pool, err := subpy.NewPool(subpy.PoolOptions{Workers: jobs, Spares: -1, Setup: censusCode})
+	if err != nil {
+		return nil, 0, err
+	}
+	defer pool.Close()
+	rows := make([][]file, len(l.Order))
+	for turn, at := range l.Order {
+		rows[turn] = []file{l.Files[at]}
 	}
 	reports := make([]report, len(l.Files))
-	errs := make([]error, jobs)
-	var next atomic.Int64
-	var group sync.WaitGroup
+	turn := 0
 	start := time.Now()
-	for i, interp := range interps {
-		group.Add(1)
-		go func() {
-			defer group.Done()
-			for turn := next.Add(1) - 1; turn < int64(len(l.Order)) && errs[i] == nil; turn = next.Add(1) - 1 {
-				at := l.Order[turn]
-				reports[at], errs[i] = subpy.CallAs[report](interp, "census", l.Files[at])
-			}
-		}()
+	for r, err := range subpy.MapPoolAs[report](context.Background(), pool, "census", rows, 1) {
+		if err != nil {
+			return nil, 0, err
+		}
+		reports[l.Order[turn]] = r
+		turn++
 	}
-	group.Wait()
-	seconds := time.Since(start).Seconds()
-	return reports, seconds, cmp.Or(errs...)
+	return reports, time.Since(start).Seconds(), nil
 }
 
 // A short analysis is repeated, one interpreter and many in turn, and the fastest of each counts: what else goes on in
