@@ -169,6 +169,7 @@ fn no_undefined_behaviour_and_no_bad_access() {
             "host",
             "objects",
             "output",
+            "pools",
             "queues",
             "tagged",
             "threads",
