@@ -57,6 +57,9 @@ void use(const subpy::interpreter &interp) {
   const object again = interp.eval<object>("kept");
   CHECK(again.handle() != made.handle() && interp.call<bool>("same", made, again));
 
+  interp.define("host:kept", [made] { return made; });
+  interp.exec("import host; assert host.kept() is kept");
+
   // whatever it is
   CHECK(interp.eval<object>("None").try_as<std::nullptr_t>().has_value());
   CHECK_TEXT(interp.eval<object>("1 + 1").text(), "2");

@@ -119,6 +119,14 @@ void with_python() {
   CHECK(interp.eval<int>("q.get()") == 6);
   CHECK(subpy::value(shared).as<queue>().size() == 0);
 
+  // host functions take and return them
+  interp.define("host:other", [shared](const queue &given) {
+    given.put("from the host");
+    return shared;
+  });
+  interp.exec("import host; host.other(q).put(7)");
+  CHECK(shared.get<std::string>() == "from the host" && shared.get<int>() == 7);
+
   // items stay good when their interpreter is gone
   {
     const auto other = subpy::interpreter::create();

@@ -28,7 +28,7 @@ class object {
   /// No object.
   object() noexcept = default;
   /// Takes over an object of the C interface.
-  explicit object(subpy_object handle) : owned_(std::make_shared<const owned>(handle)) {}
+  explicit object(subpy_object handle) : owned_(std::make_shared<owned>(handle)) {}
   /// A prepared function is one.
   explicit object(subpy::function &&of) : object(of.release()) {}
 
@@ -143,15 +143,21 @@ class object {
 #endif
 
  private:
+  friend struct convert<object>;
+
   struct owned {
     explicit owned(subpy_object taken) noexcept : handle(taken) {}
     owned(const owned &) = delete;
     owned(owned &&) = delete;
     owned &operator=(const owned &) = delete;
     owned &operator=(owned &&) = delete;
-    ~owned() { subpy_object_free(handle); }
+    ~owned() {
+      subpy_object_free(handle);
+      subpy_value_free(&result);
+    }
 
-    const subpy_object handle;
+    subpy_object handle;
+    subpy_value result{};  // that the handle belongs to, if it is one's
   };
 
   template <class T, class Ask>
@@ -171,7 +177,7 @@ class object {
     });
   }
 
-  std::shared_ptr<const owned> owned_;
+  std::shared_ptr<owned> owned_;
 };
 
 /// The object itself, in its own interpreter.
@@ -195,7 +201,7 @@ struct convert<object> {
   static result<object> take(subpy_value &raw) {
     if (raw.kind != SUBPY_KIND_OBJECT) return wrong_type<object>(value_view(raw));
     object taken(raw.u.as_object);
-    raw = subpy_value{};
+    taken.owned_->result = std::exchange(raw, subpy_value{});
     return taken;
   }
 };
