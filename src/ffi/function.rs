@@ -68,9 +68,9 @@ pub unsafe extern "C" fn subpy_function_call(
         boundary::run(result, error, |wanted| {
             let args = Args::check(args, nargs, kwargs).or_else(invalid)?;
             if args.buffers.are_passed() {
-                return boundary::claimed(args, |args: Args| manager::function_call(function, args, wanted));
+                return boundary::claimed(args, |args: Args| manager::function_call(function, args, wanted.result));
             }
-            manager::function_call(function, args, wanted)
+            manager::function_call(function, args, wanted.result)
         })
     }
 }

@@ -30,13 +30,13 @@ fn what(code: &Code) -> &'static str {
     }
 }
 
-/// `exec()`, `eval()` or `call()`. The result is converted when it is wanted.
-#[inline]
-pub fn run(handle: u64, code: Code, wanted: Wanted) -> Ran {
+/// `exec()`, `eval()` or `call()`. The result is converted when it is wanted. Its callers have their own code to inline.
+#[inline(never)]
+pub fn run(handle: u64, code: Code, wanted: Option<&mut OwnedValue>) -> Ran {
     here(|here| {
         let find = || driven(handle, what(&code));
         let act = |interpreter: &Interpreter| {
-            here.run_in(interpreter, None, |py, scope, _| run::run_in_line(py, scope, code, wanted))
+            here.run_in(interpreter, None, |py, scope, _| run::run_in_line(py, scope, code, Wanted::value(wanted)))
         };
         here.with_interpreter(handle, find, act)
     })
@@ -73,12 +73,14 @@ pub fn function_new(interp: u64, callable: &str) -> Result<u64> {
 }
 
 /// Calls a prepared function.
-#[inline]
-pub fn function_call(handle: u64, args: Args, wanted: Wanted) -> Ran {
+#[inline(always)]
+pub fn function_call(handle: u64, args: Args, wanted: Option<&mut OwnedValue>) -> Ran {
     here(|here| {
         let call = |function: &Function| {
             let interpreter = function.interpreter(handle)?;
-            here.run_in(interpreter, None, |py, scope, _| run::call_function(py, scope, function.kept(), args, wanted))
+            here.run_in(interpreter, None, |py, scope, _| {
+                run::call_function(py, scope, function.kept(), args, Wanted::value(wanted))
+            })
         };
         here.with_function(handle, call)
     })

@@ -19,21 +19,31 @@ use crate::value::{self, Builder, MAX_DEPTH, OwnedValue, Results, subpy_pair, su
 
 /// Makes the value of a Python object. The result is None before.
 #[inline]
-pub fn from_python(
+pub fn from_python(py: Py, scope: &Scope, object: &Obj, result: &mut OwnedValue) -> Result<(), Box<Failure>> {
+    if let Some(value) = int(py, object) {
+        *result = OwnedValue::int(value);
+    } else if !object.is_none() {
+        let asked = Asked::of(py, Results::VALUE, scope.own());
+        *result = from_any(py, object, asked, format_args!("result"))?;
+    }
+    Ok(())
+}
+
+/// The same, in another form.
+#[cold]
+#[inline(never)]
+pub fn from_python_as(
     py: Py,
     scope: &Scope,
     object: &Obj,
     how: Results,
     result: &mut OwnedValue,
 ) -> Result<(), Box<Failure>> {
-    if how.has(Results::OBJECT) {
-        *result = stay(py, scope, object)?;
-    } else if let Some(value) = int(py, object) {
-        *result = OwnedValue::int(value);
-    } else if !object.is_none() {
-        let asked = Asked::of(py, how, scope.own());
-        *result = from_any(py, object, asked, format_args!("result"))?;
-    }
+    *result = if how.has(Results::OBJECT) {
+        stay(py, scope, object)?
+    } else {
+        from_any(py, object, Asked::of(py, how, scope.own()), format_args!("result"))?
+    };
     Ok(())
 }
 
@@ -243,13 +253,7 @@ impl Reader<'_> {
         let api = self.py.api;
         let get = if top.kind == value::TUPLE { api.PyTuple_GetItem } else { api.PyList_GetItem };
         // SAFETY: a live tuple or list, as promised.
-        unsafe {
-            self.read_alike(get, top, builder, |element, kind| int_of(self.py, element, kind).map(subpy_value::int));
-            self.read_alike(get, top, builder, |element, kind| {
-                let is_float = kind == api.PyFloat_Type.0;
-                is_float.then(|| subpy_value::float((api.PyFloat_AsDouble)(element)))
-            });
-        }
+        unsafe { self.read_numbers(get, top, builder) };
         let mut index = top.done() as isize;
         while top.next < top.end {
             let at = top.next_place();
@@ -265,6 +269,25 @@ impl Reader<'_> {
             index += 1;
         }
         Ok(ptr::null_mut())
+    }
+
+    /// The numbers that a row begins with. A function of its own, for the same reason.
+    #[inline(never)]
+    unsafe fn read_numbers(
+        self,
+        get: unsafe extern "C" fn(*mut PyObject, isize) -> *mut PyObject,
+        top: &mut Reading,
+        builder: &mut Builder,
+    ) {
+        let api = self.py.api;
+        // SAFETY: promised by the caller.
+        unsafe {
+            self.read_alike(get, top, builder, |element, kind| int_of(self.py, element, kind).map(subpy_value::int));
+            self.read_alike(get, top, builder, |element, kind| {
+                let is_float = kind == api.PyFloat_Type.0;
+                is_float.then(|| subpy_value::float((api.PyFloat_AsDouble)(element)))
+            });
+        }
     }
 
     /// Rows of numbers: reads elements as long as they have a value of one kind.
@@ -396,13 +419,32 @@ impl Reader<'_> {
         builder: &mut Builder,
     ) -> Result<subpy_value, Refused> {
         // SAFETY: promised by the caller.
-        match (unsafe { self.shallow_value(object, asked, builder) }, asked.own) {
-            (Err(refused), Some(own)) if asked.how.has(Results::OBJECTS) && !refused.is_no_memory() => {
-                // SAFETY: as above.
-                let object = unsafe { self.py.borrowed(object) }.map_err(|_| Refused::NO_MEMORY)?;
-                objects::keep_object(own, object, builder).ok_or(Refused::NO_MEMORY)
-            }
-            (value, _) => value,
+        let mut value = unsafe { self.shallow_value(object, asked, builder) };
+        if value.is_err() && asked.how.has(Results::OBJECTS) {
+            // SAFETY: as above.
+            unsafe { self.keep(object, asked, builder, &mut value) };
+        }
+        value
+    }
+
+    /// Keeps an object that has no value.
+    ///
+    /// # Safety
+    /// The object must be alive.
+    #[cold]
+    #[inline(never)]
+    unsafe fn keep(
+        self,
+        object: *mut PyObject,
+        asked: Asked,
+        builder: &mut Builder,
+        value: &mut Result<subpy_value, Refused>,
+    ) {
+        let (Err(refused), Some(own)) = (&*value, asked.own) else { return };
+        if !refused.is_no_memory() {
+            // SAFETY: promised by the caller.
+            let object = unsafe { self.py.borrowed(object) }.ok();
+            *value = object.and_then(|object| objects::keep_object(own, object, builder)).ok_or(Refused::NO_MEMORY);
         }
     }
 

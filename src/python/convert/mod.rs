@@ -40,7 +40,7 @@ pub use asked::Asked;
 pub use borrow::{borrow, copy};
 pub use call::call;
 pub use classes::Classes;
-pub use from_python::{append, from_any, from_python, int};
+pub use from_python::{append, from_any, from_python, from_python_as, int};
 pub use keep::keep;
 pub use to_python::to_python;
 
