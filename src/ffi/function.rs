@@ -68,7 +68,8 @@ pub unsafe extern "C" fn subpy_function_call(
         boundary::run(result, error, |wanted| {
             let args = Args::check(args, nargs, kwargs).or_else(invalid)?;
             if args.buffers.are_passed() {
-                return boundary::claimed(args, |args: Args| manager::function_call(function, args, wanted.result));
+                let call = |args: Args| manager::function_call_claimed(function, args, wanted);
+                return boundary::claimed(args.items, args.kwargs, call);
             }
             manager::function_call(function, args, wanted.result)
         })

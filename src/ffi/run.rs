@@ -182,7 +182,7 @@ pub unsafe extern "C" fn subpy_call(
             let args = Args::check(args, nargs, kwargs).or_else(invalid)?;
             if args.buffers.are_passed() {
                 let call = |args: Args| manager::run(interp, Code::Call { callable, args }, wanted.result);
-                return boundary::claimed(args, call);
+                return boundary::claimed(args.items, args.kwargs, call);
             }
             manager::run(interp, Code::Call { callable, args }, wanted.result)
         })

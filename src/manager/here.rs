@@ -186,7 +186,7 @@ impl Here {
     }
 
     /// Uses the function with this handle, and remembers it.
-    #[inline(always)]
+    #[inline]
     pub fn with_function(&self, handle: u64, act: impl FnOnce(&Function) -> Ran) -> Ran {
         let function = self.function.take(handle).map_or_else(|| find_function(handle), Ok)?;
         let result = act(&function);

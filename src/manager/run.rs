@@ -3,6 +3,8 @@
 
 use super::error::{Error, Kind, Ran, Result};
 use super::function::Function;
+#[cfg(feature = "capi")]
+use super::function::find_function;
 use super::here::{Here, here};
 use super::interpreter::{Interpreter, driven};
 use super::limits::Limits;
@@ -73,7 +75,7 @@ pub fn function_new(interp: u64, callable: &str) -> Result<u64> {
 }
 
 /// Calls a prepared function.
-#[inline(always)]
+#[inline]
 pub fn function_call(handle: u64, args: Args, wanted: Option<&mut OwnedValue>) -> Ran {
     here(|here| {
         let call = |function: &Function| {
@@ -84,6 +86,15 @@ pub fn function_call(handle: u64, args: Args, wanted: Option<&mut OwnedValue>) -
         };
         here.with_function(handle, call)
     })
+}
+
+/// The same, with buffers or objects among the arguments. A way of its own, so that the others do not pay for it.
+#[cfg(feature = "capi")]
+#[cold]
+#[inline(never)]
+pub fn function_call_claimed(handle: u64, args: Args, wanted: Wanted) -> Ran {
+    let function = find_function(handle)?;
+    run_with(function.interp(), Code::Function { kept: function.kept(), args }, wanted, None, None)
 }
 
 /// Makes the value that stands for the error of a row in the results. None: no memory.

@@ -178,7 +178,7 @@ struct Calls<'py, 'a> {
 }
 
 impl<'py> Calls<'py, '_> {
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, row: &[subpy_value]) -> PyResult<Obj<'py>> {
         let api = self.py.api;
         let places = &mut self.places[..=row.len()];

@@ -14,7 +14,7 @@ use super::kept::Kept;
 use super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised, cut};
 use super::objects;
 use super::sources::{Source, Sources, line_of};
-use crate::value::{Args, Buffers, Claims, Wanted, printable, subpy_pair};
+use crate::value::{Args, Buffers, Claims, Wanted, printable, subpy_pair, subpy_value};
 
 /// Include/cpython/compile.h: the source is a str, so a coding cookie says nothing.
 const PYCF_IGNORE_COOKIE: i32 = 0x0800;
@@ -39,7 +39,7 @@ pub fn run_in_line(py: Py, scope: &Scope, code: Code, wanted: Wanted) -> Result<
     let result = match code {
         Code::Call { callable, args } => match resolve(py, scope, callable) {
             Ok(found) => match args.buffers.claims() {
-                Some(claims) => return call_claimed(py, scope, &found, args, wanted, claims),
+                Some(claims) => return call_claimed(py, scope, &found, args.items, args.kwargs, claims, wanted),
                 None => convert::call(py, scope.own(), &found, args),
             },
             Err(Raised) => return Err(not_found(py, scope, callable).into()),
@@ -75,7 +75,7 @@ pub fn call_function(py: Py, scope: &Scope, kept: &Kept, args: Args, wanted: Wan
     let Some(callable) = (unsafe { scope.kept().get(py, kept) }) else { return Err(Failure::Freed.into()) };
     let result = match (callable, args.buffers.claims()) {
         (Ok(callable), None) => convert::call(py, scope.own(), &callable, args),
-        (Ok(callable), Some(claims)) => return call_claimed(py, scope, &callable, args, wanted, claims),
+        (Ok(callable), Some(claims)) => return call_claimed(py, scope, &callable, args.items, args.kwargs, claims, wanted),
         (Err(Raised), _) => Err(Raised),
     };
     convert(py, scope, result, wanted)
@@ -88,10 +88,12 @@ fn call_claimed(
     py: Py,
     scope: &Scope,
     callable: &Obj,
-    args: Args,
-    wanted: Wanted,
+    items: &[subpy_value],
+    kwargs: &[subpy_pair],
     claims: &Claims,
+    wanted: Wanted,
 ) -> Result<(), Box<Failure>> {
+    let args = Args { items, kwargs, buffers: Buffers::Claimed(claims) };
     objects::check_args(scope.own(), args)?;
     convert_last(py, scope, convert::call(py, scope.own(), callable, args), wanted, claims)
 }
