@@ -12,7 +12,7 @@ use super::output::{RunOutput, subpy_output_fn};
 use super::status::{subpy_cancel, subpy_function, subpy_interp, subpy_status};
 use super::thread::start;
 use crate::manager::{self, Callback, Code, Function, InThread, Kind, Limits, Result};
-use crate::value::{Args, OwnedArgs, Results, subpy_value};
+use crate::value::{Args, Buffers, OwnedArgs, Results, subpy_value};
 
 /// exec: statements
 pub const SUBPY_RUN_EXEC: i32 = 1;
@@ -184,6 +184,7 @@ pub unsafe extern "C" fn subpy_call(
                 let call = |args: Args| manager::run(interp, Code::Call { callable, args }, wanted.result);
                 return boundary::claimed(args.items, args.kwargs, call);
             }
+            let args = Args { buffers: Buffers::None, ..args };
             manager::run(interp, Code::Call { callable, args }, wanted.result)
         })
     }
@@ -413,7 +414,7 @@ impl subpy_run_request {
         boundary::claim(args)
     }
 
-    #[inline]
+    #[inline(always)]
     fn limits(&self, timeout: Option<Duration>) -> Result<Option<Limits>> {
         if timeout.is_none() && self.cancel == 0 {
             return Ok(None);
@@ -423,7 +424,7 @@ impl subpy_run_request {
     }
 
     /// If it is one of a function.
-    #[inline]
+    #[inline(always)]
     fn function(&self) -> Result<Option<Arc<Function>>> {
         if self.what != SUBPY_RUN_FUNCTION {
             return Ok(None);

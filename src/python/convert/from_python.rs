@@ -98,7 +98,17 @@ fn from<const TAGS: bool>(py: Py, object: &Obj, asked: Asked, name: Arguments) -
     let api = py.api;
     let kind = object.type_ptr();
     if kind != api.PyDict_Type.0 && kind != api.PyList_Type.0 && kind != api.PyTuple_Type.0 {
+        if kind == api.PyFloat_Type.0 {
+            // SAFETY: a float.
+            return Ok(OwnedValue::float(unsafe { (api.PyFloat_AsDouble)(object.as_ptr()) }));
+        }
         let mut builder = Builder::of_bytes();
+        // SAFETY: a str. `shallow` says why there is no text.
+        if kind == api.PyUnicode_Type.0
+            && let Ok((start, len)) = unsafe { (Reader { py }).text(object.as_ptr(), &mut builder) }
+        {
+            return Ok(builder.finish_bytes(subpy_value::at_offset(value::STR, start, len)));
+        }
         // SAFETY: `object` is a strong reference; see Reader.
         return match unsafe { (Reader { py }).shallow(object.as_ptr(), asked, &mut builder) } {
             Ok(root) => Ok(builder.finish_bytes(root)),
@@ -142,8 +152,9 @@ fn append_tagged(
     Ok(subpy_value { flags: stand_in.tag, ..root })
 }
 
-/// As `append`, of an object that nothing stands for; with `TAGS`, something may stand for what is in it.
-#[inline(always)]
+/// As `append`, of an object that nothing stands for; with `TAGS`, something may stand for what is in it. A function of its
+/// own, for it needs all registers.
+#[inline(never)]
 fn read<const TAGS: bool>(
     py: Py,
     object: &Obj,
