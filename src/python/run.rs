@@ -123,7 +123,7 @@ pub(super) fn convert_result(
 fn convert(py: Py, scope: &Scope, result: PyResult<Obj>, wanted: Wanted) -> Result<(), Box<Failure>> {
     match (result, wanted.result) {
         (Err(Raised), _) => Err(raised(py, scope).into()),
-        (Ok(object), Some(result)) if wanted.how.is_value() => from_python(py, scope, &object, result),
+        (Ok(object), Some(result)) if wanted.how.is_value() => from_python(py, scope.own(), &object, result),
         (Ok(object), Some(result)) => from_python_as(py, scope, &object, wanted.how, result),
         (Ok(_), None) => Ok(()),
     }

@@ -3,10 +3,12 @@
 use std::ffi::c_int;
 use std::fmt::Arguments;
 use std::ptr;
+use std::sync::Arc;
 
 use super::super::Failure;
 use super::super::interp::Scope;
 use super::super::object::{Obj, Py};
+use super::super::own::Own;
 use super::super::types::{PyObject, PyTypeObject};
 use super::super::{objects, queue};
 use super::arrays::array;
@@ -19,11 +21,11 @@ use crate::value::{self, Builder, MAX_DEPTH, OwnedValue, Results, subpy_pair, su
 
 /// Makes the value of a Python object. The result is None before.
 #[inline]
-pub fn from_python(py: Py, scope: &Scope, object: &Obj, result: &mut OwnedValue) -> Result<(), Box<Failure>> {
+pub fn from_python(py: Py, own: &Arc<Own>, object: &Obj, result: &mut OwnedValue) -> Result<(), Box<Failure>> {
     if let Some(value) = int(py, object) {
         *result = OwnedValue::int(value);
     } else if !object.is_none() {
-        let asked = Asked::of(py, Results::VALUE, scope.own());
+        let asked = Asked::of(py, Results::VALUE, own);
         *result = from_any(py, object, asked, format_args!("result"))?;
     }
     Ok(())
@@ -152,9 +154,8 @@ fn append_tagged(
     Ok(subpy_value { flags: stand_in.tag, ..root })
 }
 
-/// As `append`, of an object that nothing stands for; with `TAGS`, something may stand for what is in it. A function of its
-/// own, for it needs all registers.
-#[inline(never)]
+/// As `append`, of an object that nothing stands for; with `TAGS`, something may stand for what is in it.
+#[inline(always)]
 fn read<const TAGS: bool>(
     py: Py,
     object: &Obj,
@@ -168,9 +169,20 @@ fn read<const TAGS: bool>(
         Ok(root) => root,
         Err(refused) => return Err(refused.at(&name.to_string())),
     };
-    if !root.is_container() {
-        return Ok(root);
-    }
+    if root.is_container() { read_elements::<TAGS>(py, object, root, asked, builder, name) } else { Ok(root) }
+}
+
+/// Reads what is in a container. A function of its own, for it needs all registers.
+#[inline(never)]
+fn read_elements<const TAGS: bool>(
+    py: Py,
+    object: &Obj,
+    root: subpy_value,
+    asked: Asked,
+    builder: &mut Builder,
+    name: Arguments,
+) -> Result<subpy_value, Failure> {
+    let reader = Reader { py };
     let mut keys: Keys = [(ptr::null_mut(), (0, 0)); FEW_KEYS];
     let mut first = Reading::new(object.as_ptr(), &root);
     // The containers in it on the way to the one that is being read. None is moved: a processor waits when it reads at
