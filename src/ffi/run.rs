@@ -266,8 +266,8 @@ pub(super) struct Request<'a> {
     interp: subpy_interp,
     what: What<'a>,
     args: Args<'a>,
-    /// The arguments, when there are buffers among them.
-    owned: Option<OwnedArgs>,
+    /// The arguments, when there are buffers among them. Boxed, for it is copied with the rest.
+    owned: Option<Box<OwnedArgs>>,
     pub output: Option<RunOutput>,
     pub limits: Option<Limits>,
     pub abandon: bool,
@@ -283,7 +283,7 @@ enum What<'a> {
 
 impl Request<'_> {
     pub fn code(&self) -> Code<'_> {
-        let args = self.owned.as_ref().map_or(self.args, OwnedArgs::args);
+        let args = self.args();
         match &self.what {
             What::Exec { source, filename, keep_indent } => {
                 Code::Exec { source, filename: *filename, keep_indent: *keep_indent }
@@ -294,10 +294,15 @@ impl Request<'_> {
         }
     }
 
+    #[inline(always)]
+    fn args(&self) -> Args<'_> {
+        self.owned.as_ref().map_or(self.args, |owned| owned.args())
+    }
+
     /// What to call by its name, and with what, if it is that.
     pub fn call(&self) -> Option<(&str, Args<'_>)> {
         match &self.what {
-            What::Call(callable) => Some((callable, self.owned.as_ref().map_or(self.args, OwnedArgs::args))),
+            What::Call(callable) => Some((callable, self.args())),
             _ => None,
         }
     }
@@ -375,10 +380,12 @@ impl subpy_run_request {
         }
         let is = |what| self.what == what;
         let flags = SUBPY_ABANDON | RESULT_FLAGS_HERE | if is(SUBPY_RUN_EXEC) { SUBPY_KEEP_INDENT } else { 0 };
-        if self.flags & !flags & RESULT_FLAGS != 0 {
-            return set("flags", "has SUBPY_RESULT_* or SUBPY_RUN_ASYNC bits that this version does not have");
+        if self.flags & !flags != 0 {
+            if self.flags & !flags & RESULT_FLAGS != 0 {
+                return set("flags", "has SUBPY_RESULT_* or SUBPY_RUN_ASYNC bits that this version does not have");
+            }
+            known_flags(self.flags.into(), flags.into(), "subpy_run_request.flags (for this kind of run)")?;
         }
-        known_flags(self.flags.into(), flags.into(), "subpy_run_request.flags (for this kind of run)")?;
         let calls = is(SUBPY_RUN_CALL) || is(SUBPY_RUN_FUNCTION);
         let no_arguments = self.args.is_null() && self.nargs == 0 && self.kwargs.is_null();
         if !calls && !no_arguments {
@@ -406,12 +413,12 @@ impl subpy_run_request {
     /// fault.
     #[cold]
     #[inline(never)]
-    fn claim(&self, args: Args, timeout: Option<Duration>) -> Result<Option<OwnedArgs>> {
+    fn claim(&self, args: Args, timeout: Option<Duration>) -> Result<Option<Box<OwnedArgs>>> {
         let found = self.limits(timeout).and_then(|_| self.function());
         if found.is_err_and(|error| matches!(error.kind, Kind::InvalidArgument(_))) {
             return Ok(None);
         }
-        boundary::claim(args)
+        Ok(boundary::claim(args)?.map(Box::new))
     }
 
     #[inline(always)]

@@ -75,7 +75,9 @@ pub fn call_function(py: Py, scope: &Scope, kept: &Kept, args: Args, wanted: Wan
     let Some(callable) = (unsafe { scope.kept().get(py, kept) }) else { return Err(Failure::Freed.into()) };
     let result = match (callable, args.buffers.claims()) {
         (Ok(callable), None) => convert::call(py, scope.own(), &callable, args),
-        (Ok(callable), Some(claims)) => return call_claimed(py, scope, &callable, args.items, args.kwargs, claims, wanted),
+        (Ok(callable), Some(claims)) => {
+            return call_claimed(py, scope, &callable, args.items, args.kwargs, claims, wanted);
+        }
         (Err(Raised), _) => Err(Raised),
     };
     convert(py, scope, result, wanted)

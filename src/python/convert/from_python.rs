@@ -276,7 +276,13 @@ impl Reader<'_> {
         let api = self.py.api;
         let get = if top.kind == value::TUPLE { api.PyTuple_GetItem } else { api.PyList_GetItem };
         // SAFETY: a live tuple or list, as promised.
-        unsafe { self.read_numbers(get, top, builder) };
+        unsafe {
+            self.read_ints(get, top, builder);
+            self.read_alike(get, top, builder, |element, kind| {
+                let is_float = kind == api.PyFloat_Type.0;
+                is_float.then(|| subpy_value::float((api.PyFloat_AsDouble)(element)))
+            });
+        }
         let mut index = top.done() as isize;
         while top.next < top.end {
             let at = top.next_place();
@@ -294,23 +300,20 @@ impl Reader<'_> {
         Ok(ptr::null_mut())
     }
 
-    /// The numbers that a row begins with. A function of its own, for the same reason.
+    /// The ints that a row begins with. A function of its own, for the same reason.
     #[inline(never)]
-    unsafe fn read_numbers(
+    unsafe fn read_ints(
         self,
         get: unsafe extern "C" fn(*mut PyObject, isize) -> *mut PyObject,
         top: &mut Reading,
         builder: &mut Builder,
     ) {
-        let api = self.py.api;
+        let value_of = |element, kind| {
+            // SAFETY: an element of a live container, and its type.
+            unsafe { int_of(self.py, element, kind) }.map(subpy_value::int)
+        };
         // SAFETY: promised by the caller.
-        unsafe {
-            self.read_alike(get, top, builder, |element, kind| int_of(self.py, element, kind).map(subpy_value::int));
-            self.read_alike(get, top, builder, |element, kind| {
-                let is_float = kind == api.PyFloat_Type.0;
-                is_float.then(|| subpy_value::float((api.PyFloat_AsDouble)(element)))
-            });
-        }
+        unsafe { self.read_alike(get, top, builder, value_of) };
     }
 
     /// Rows of numbers: reads elements as long as they have a value of one kind.
