@@ -105,11 +105,13 @@ fn from<const TAGS: bool>(py: Py, object: &Obj, asked: Asked, name: Arguments) -
             return Ok(OwnedValue::float(unsafe { (api.PyFloat_AsDouble)(object.as_ptr()) }));
         }
         let mut builder = Builder::of_bytes();
-        // SAFETY: a str. `shallow` says why there is no text.
-        if kind == api.PyUnicode_Type.0
-            && let Ok((start, len)) = unsafe { (Reader { py }).text(object.as_ptr(), &mut builder) }
-        {
-            return Ok(builder.finish_bytes(subpy_value::at_offset(value::STR, start, len)));
+        if kind == api.PyUnicode_Type.0 {
+            // SAFETY: a str, and a strong reference.
+            let text = unsafe { (Reader { py }).text(object.as_ptr(), &mut builder) };
+            // `shallow` says why there is none.
+            if let Ok((start, len)) = text {
+                return Ok(builder.finish_bytes(subpy_value::at_offset(value::STR, start, len)));
+            }
         }
         // SAFETY: `object` is a strong reference; see Reader.
         return match unsafe { (Reader { py }).shallow(object.as_ptr(), asked, &mut builder) } {
