@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::error::subpy_error;
 use super::status::{SUBPY_AUTO_LEN, SUBPY_OK, subpy_status};
 use crate::manager::{self, Error, Kind, Ran, Result, forked};
-use crate::value::{self, Args, OwnedArgs, OwnedRows, OwnedValue, Rows, Wanted, subpy_value};
+use crate::value::{self, Args, Buffers, OwnedArgs, OwnedRows, OwnedValue, Rows, Wanted, subpy_pair, subpy_value};
 
 /// A function that can fail and has no output.
 ///
@@ -219,11 +219,12 @@ fn claim_some(args: Args) -> Result<Option<OwnedArgs>> {
     manager::claim(args).map(Some)
 }
 
-/// Makes a call, when there are buffers among its arguments. Apart, so that the others do not pay for it.
+/// Makes a call, when there are buffers among its arguments. Apart, so that the others do not pay for it: nor do they put
+/// all arguments into memory, to pass them in one piece.
 #[cold]
 #[inline(never)]
-pub fn claimed(args: Args, call: impl FnOnce(Args) -> Ran) -> Ran {
-    call(manager::claim(args)?.args())
+pub fn claimed(items: &[subpy_value], kwargs: &[subpy_pair], call: impl FnOnce(Args) -> Ran) -> Ran {
+    call(manager::claim(Args { items, kwargs, buffers: Buffers::Passed })?.args())
 }
 
 /// As `claim`, of many calls.

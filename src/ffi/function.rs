@@ -7,7 +7,7 @@ use super::boundary::{self, invalid, known_flags, text};
 use super::error::subpy_error;
 use super::status::{subpy_function, subpy_interp, subpy_status};
 use crate::manager;
-use crate::value::{Args, Builder, OwnedRows, Rows, subpy_value};
+use crate::value::{Args, Buffers, Builder, OwnedRows, Rows, subpy_value};
 
 /// Look up a callable, to call it many times.
 ///
@@ -68,9 +68,10 @@ pub unsafe extern "C" fn subpy_function_call(
         boundary::run(result, error, |wanted| {
             let args = Args::check(args, nargs, kwargs).or_else(invalid)?;
             if args.buffers.are_passed() {
-                return boundary::claimed(args, |args: Args| manager::function_call(function, args, wanted));
+                let call = |args: Args| manager::function_call_claimed(function, args, wanted);
+                return boundary::claimed(args.items, args.kwargs, call);
             }
-            manager::function_call(function, args, wanted)
+            manager::function_call(function, Args { buffers: Buffers::None, ..args }, wanted.result)
         })
     }
 }

@@ -12,7 +12,7 @@ use super::output::{RunOutput, subpy_output_fn};
 use super::status::{subpy_cancel, subpy_function, subpy_interp, subpy_status};
 use super::thread::start;
 use crate::manager::{self, Callback, Code, Function, InThread, Kind, Limits, Result};
-use crate::value::{Args, OwnedArgs, Results, Wanted, subpy_value};
+use crate::value::{Args, Buffers, OwnedArgs, Results, subpy_value};
 
 /// exec: statements
 pub const SUBPY_RUN_EXEC: i32 = 1;
@@ -115,7 +115,7 @@ pub unsafe extern "C" fn subpy_exec(
     unsafe {
         boundary::status(error, || {
             let source = text(code, len, "code")?;
-            manager::run(interp, Code::Exec { source, filename: None, keep_indent: false }, Wanted::value(None))
+            manager::run(interp, Code::Exec { source, filename: None, keep_indent: false }, None)
         })
     }
 }
@@ -145,7 +145,7 @@ pub unsafe extern "C" fn subpy_eval(
         boundary::run(result, error, |wanted| {
             let expression = text(expression, len, "expression")?;
             let code = Code::Eval { expression, filename: None };
-            manager::run(interp, code, wanted)
+            manager::run(interp, code, wanted.result)
         })
     }
 }
@@ -181,10 +181,11 @@ pub unsafe extern "C" fn subpy_call(
             let callable = text(callable, len, "callable")?;
             let args = Args::check(args, nargs, kwargs).or_else(invalid)?;
             if args.buffers.are_passed() {
-                let call = |args: Args| manager::run(interp, Code::Call { callable, args }, wanted);
-                return boundary::claimed(args, call);
+                let call = |args: Args| manager::run(interp, Code::Call { callable, args }, wanted.result);
+                return boundary::claimed(args.items, args.kwargs, call);
             }
-            manager::run(interp, Code::Call { callable, args }, wanted)
+            let args = Args { buffers: Buffers::None, ..args };
+            manager::run(interp, Code::Call { callable, args }, wanted.result)
         })
     }
 }
@@ -265,8 +266,8 @@ pub(super) struct Request<'a> {
     interp: subpy_interp,
     what: What<'a>,
     args: Args<'a>,
-    /// The arguments, when there are buffers among them.
-    owned: Option<OwnedArgs>,
+    /// The arguments, when there are buffers among them. Boxed, for it is copied with the rest.
+    owned: Option<Box<OwnedArgs>>,
     pub output: Option<RunOutput>,
     pub limits: Option<Limits>,
     pub abandon: bool,
@@ -282,7 +283,7 @@ enum What<'a> {
 
 impl Request<'_> {
     pub fn code(&self) -> Code<'_> {
-        let args = self.owned.as_ref().map_or(self.args, OwnedArgs::args);
+        let args = self.args();
         match &self.what {
             What::Exec { source, filename, keep_indent } => {
                 Code::Exec { source, filename: *filename, keep_indent: *keep_indent }
@@ -293,10 +294,15 @@ impl Request<'_> {
         }
     }
 
+    #[inline(always)]
+    fn args(&self) -> Args<'_> {
+        self.owned.as_ref().map_or(self.args, |owned| owned.args())
+    }
+
     /// What to call by its name, and with what, if it is that.
     pub fn call(&self) -> Option<(&str, Args<'_>)> {
         match &self.what {
-            What::Call(callable) => Some((callable, self.owned.as_ref().map_or(self.args, OwnedArgs::args))),
+            What::Call(callable) => Some((callable, self.args())),
             _ => None,
         }
     }
@@ -339,13 +345,12 @@ impl Request<'_> {
             };
             let filename = optional_text(request.filename, "subpy_run_request.filename")?;
             let args = Args::check(request.args, request.nargs, request.kwargs).or_else(invalid)?;
-            let found = request.find(timeout);
-            // From here on the buffers are not the caller's, if it is not its fault.
-            let owned = match &found {
-                Err(error) if matches!(error.kind, Kind::InvalidArgument(_)) => None,
-                _ => boundary::claim(args)?,
-            };
-            let (limits, function) = found?;
+            let mut owned = None;
+            if args.buffers.are_passed() {
+                owned = request.claim(args, timeout)?;
+            }
+            let limits = request.limits(timeout)?;
+            let function = request.function()?;
             let interp = function.as_ref().map_or(request.interp, |function| function.interp());
             let what = match (request.what, function) {
                 (_, Some(function)) => What::Function(function),
@@ -374,11 +379,13 @@ impl subpy_run_request {
             return set("what", &why);
         }
         let is = |what| self.what == what;
-        if self.flags & RESULT_FLAGS & !RESULT_FLAGS_HERE != 0 {
-            return set("flags", "has SUBPY_RESULT_* or SUBPY_RUN_ASYNC bits that this version does not have");
-        }
         let flags = SUBPY_ABANDON | RESULT_FLAGS_HERE | if is(SUBPY_RUN_EXEC) { SUBPY_KEEP_INDENT } else { 0 };
-        known_flags(self.flags.into(), flags.into(), "subpy_run_request.flags (for this kind of run)")?;
+        if self.flags & !flags != 0 {
+            if self.flags & !flags & RESULT_FLAGS != 0 {
+                return set("flags", "has SUBPY_RESULT_* or SUBPY_RUN_ASYNC bits that this version does not have");
+            }
+            known_flags(self.flags.into(), flags.into(), "subpy_run_request.flags (for this kind of run)")?;
+        }
         let calls = is(SUBPY_RUN_CALL) || is(SUBPY_RUN_FUNCTION);
         let no_arguments = self.args.is_null() && self.nargs == 0 && self.kwargs.is_null();
         if !calls && !no_arguments {
@@ -402,18 +409,38 @@ impl subpy_run_request {
         Ok(())
     }
 
-    /// Its limits, and its function if it has one.
-    fn find(&self, timeout: Option<Duration>) -> Result<(Option<Limits>, Option<Arc<Function>>)> {
+    /// The arguments with the buffers that are among them. From then on these are not the caller's, unless an error is its
+    /// fault.
+    #[cold]
+    #[inline(never)]
+    fn claim(&self, args: Args, timeout: Option<Duration>) -> Result<Option<Box<OwnedArgs>>> {
+        let found = self.limits(timeout).and_then(|_| self.function());
+        if found.is_err_and(|error| matches!(error.kind, Kind::InvalidArgument(_))) {
+            return Ok(None);
+        }
+        Ok(boundary::claim(args)?.map(Box::new))
+    }
+
+    #[inline(always)]
+    fn limits(&self, timeout: Option<Duration>) -> Result<Option<Limits>> {
+        if timeout.is_none() && self.cancel == 0 {
+            return Ok(None);
+        }
         let cancel = if self.cancel == 0 { None } else { Some(manager::cancel_find(self.cancel)?) };
-        let limits = (timeout.is_some() || cancel.is_some()).then_some(Limits { timeout, cancel, abandon: None });
+        Ok(Some(Limits { timeout, cancel, abandon: None }))
+    }
+
+    /// If it is one of a function.
+    #[inline(always)]
+    fn function(&self) -> Result<Option<Arc<Function>>> {
         if self.what != SUBPY_RUN_FUNCTION {
-            return Ok((limits, None));
+            return Ok(None);
         }
         let function = manager::find_function(self.function)?;
         if self.interp != 0 && self.interp != function.interp() {
             return invalid("subpy_run_request.interp is not the function's interpreter; it may be 0");
         }
-        Ok((limits, Some(function)))
+        Ok(Some(function))
     }
 }
 

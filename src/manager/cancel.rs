@@ -25,7 +25,7 @@ pub trait Stop: Send + Sync {
 
 impl Token {
     /// From now on the run is stopped when it is fired. True: it was fired.
-    #[inline]
+    #[inline(always)]
     pub fn attach(&self, place: Arc<dyn Stop>, run: u64) -> Result<bool> {
         let mut state = lock(&self.0);
         if !state.fired {
@@ -35,7 +35,7 @@ impl Token {
         Ok(state.fired)
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn detach(&self, place: &dyn Stop, run: u64) {
         let mut state = lock(&self.0);
         if let Some(index) =
@@ -79,7 +79,7 @@ mod tests {
     fn late_hits(runs: usize, enough: usize) -> usize {
         let handle = create(&Options::default()).unwrap();
         let exec = |source| Code::Exec { source, filename: None, keep_indent: true };
-        run(handle, exec("def f():\n  for _ in range(100): pass"), Wanted::value(None)).unwrap();
+        run(handle, exec("def f():\n  for _ in range(100): pass"), None).unwrap();
         let call = || Code::Call { callable: "f", args: Args { items: &[], kwargs: &[], buffers: Buffers::None } };
         let (target, over) = (Mutex::new(None::<Arc<Token>>), AtomicBool::new(false));
         let mut late = 0;
@@ -94,7 +94,7 @@ mod tests {
                 let limits = Limits { cancel: Some(Arc::default()), ..Limits::default() };
                 lock(&target).clone_from(&limits.cancel);
                 let _ = run_with(handle, call(), Wanted::value(None), Some(&limits), None);
-                late += usize::from(run(handle, call(), Wanted::value(None)).is_err());
+                late += usize::from(run(handle, call(), None).is_err());
                 if late >= enough {
                     break;
                 }

@@ -165,7 +165,7 @@ impl Here {
     }
 
     /// Uses the interpreter with this handle, and remembers it.
-    #[inline]
+    #[inline(always)]
     pub fn with_interpreter(
         &self,
         handle: u64,

@@ -85,6 +85,8 @@ pub use queue::{Wait, descriptor_of, get_from, put_into, queue_make};
 #[cfg(feature = "capi")]
 pub use queue::{item_of, queue_close, queue_fd, queue_free, queue_get, queue_keep, queue_len, queue_new, queue_put};
 #[cfg(feature = "capi")]
+pub use run::function_call_claimed;
+#[cfg(feature = "capi")]
 pub use run::{claim, claim_rows, copy, copy_of, copy_rows};
 pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_with};
 pub use runtime::{RuntimeOptions, init, python_library, python_version};

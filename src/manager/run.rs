@@ -3,6 +3,8 @@
 
 use super::error::{Error, Kind, Ran, Result};
 use super::function::Function;
+#[cfg(feature = "capi")]
+use super::function::find_function;
 use super::here::{Here, here};
 use super::interpreter::{Interpreter, driven};
 use super::limits::Limits;
@@ -30,13 +32,13 @@ fn what(code: &Code) -> &'static str {
     }
 }
 
-/// `exec()`, `eval()` or `call()`. The result is converted when it is wanted.
-#[inline]
-pub fn run(handle: u64, code: Code, wanted: Wanted) -> Ran {
+/// `exec()`, `eval()` or `call()`. The result is converted when it is wanted. Its callers have their own code to inline.
+#[inline(never)]
+pub fn run(handle: u64, code: Code, wanted: Option<&mut OwnedValue>) -> Ran {
     here(|here| {
         let find = || driven(handle, what(&code));
         let act = |interpreter: &Interpreter| {
-            here.run_in(interpreter, None, |py, scope, _| run::run_in_line(py, scope, code, wanted))
+            here.run_in(interpreter, None, |py, scope, _| run::run_in_line(py, scope, code, Wanted::value(wanted)))
         };
         here.with_interpreter(handle, find, act)
     })
@@ -74,14 +76,25 @@ pub fn function_new(interp: u64, callable: &str) -> Result<u64> {
 
 /// Calls a prepared function.
 #[inline]
-pub fn function_call(handle: u64, args: Args, wanted: Wanted) -> Ran {
+pub fn function_call(handle: u64, args: Args, wanted: Option<&mut OwnedValue>) -> Ran {
     here(|here| {
         let call = |function: &Function| {
             let interpreter = function.interpreter(handle)?;
-            here.run_in(interpreter, None, |py, scope, _| run::call_function(py, scope, function.kept(), args, wanted))
+            here.run_in(interpreter, None, |py, scope, _| {
+                run::call_function(py, scope, function.kept(), args, Wanted::value(wanted))
+            })
         };
         here.with_function(handle, call)
     })
+}
+
+/// The same, with buffers or objects among the arguments. A way of its own, so that the others do not pay for it.
+#[cfg(feature = "capi")]
+#[cold]
+#[inline(never)]
+pub fn function_call_claimed(handle: u64, args: Args, wanted: Wanted) -> Ran {
+    let function = find_function(handle)?;
+    run_with(function.interp(), Code::Function { kept: function.kept(), args }, wanted, None, None)
 }
 
 /// Makes the value that stands for the error of a row in the results. None: no memory.

@@ -13,7 +13,7 @@ use super::objects;
 use super::own::Own;
 use super::run::raised;
 use super::types::PyObject;
-use crate::value::{self, Builder, OwnedValue, Rows, Wanted, subpy_value};
+use crate::value::{self, Builder, OwnedValue, Results, Rows, Wanted, subpy_value};
 
 /// Makes the value that stands for the failure of a row in the results. None: no memory.
 pub type Collect<'a> = dyn FnMut(Failure, &mut Builder) -> Option<subpy_value> + 'a;
@@ -39,6 +39,23 @@ pub fn call_many(
     wanted: Wanted,
     collect: Option<&mut Collect>,
 ) -> Result<(), Box<Failure>> {
+    if rows.buffers().claims().is_none() && wanted.how.is_value() {
+        return call_all::<true>(py, scope, kept, rows, wanted, collect);
+    }
+    call_many_specially(py, scope, kept, rows, wanted, collect)
+}
+
+/// With buffers or objects in the rows, or for results that are no values.
+#[cold]
+#[inline(never)]
+fn call_many_specially(
+    py: Py,
+    scope: &Scope,
+    kept: &Arc<Kept>,
+    rows: Rows,
+    wanted: Wanted,
+    collect: Option<&mut Collect>,
+) -> Result<(), Box<Failure>> {
     let claims = rows.buffers().claims();
     if claims.is_some() {
         for row in 0..rows.count() {
@@ -46,15 +63,16 @@ pub fn call_many(
             objects::check_items(scope.own(), rows.row(row)).map_err(in_row)?;
         }
     }
-    let called = call_all(py, scope, kept, rows, wanted, collect);
+    let called = call_all::<false>(py, scope, kept, rows, wanted, collect);
     match claims.map_or(0, |claims| revoke(py, claims)) {
         0 => called,
         used => called.and(Err(Failure::Lent(used).into())),
     }
 }
 
+/// With `VALUES`, values alone are wanted.
 #[inline(always)]
-fn call_all(
+fn call_all<const VALUES: bool>(
     py: Py,
     scope: &Scope,
     kept: &Arc<Kept>,
@@ -67,7 +85,8 @@ fn call_all(
     let Some(callable) = (unsafe { scope.kept().get(py, kept) }) else { return Err(Failure::Freed.into()) };
     let callable = callable.map_err(raised)?;
     let mut list = wanted.result.is_some().then(|| List::new(rows.count())).transpose()?;
-    let asked = Asked::of(py, wanted.how, scope.own());
+    let how = if VALUES { Results::VALUE } else { wanted.how };
+    let asked = Asked::of(py, how, scope.own());
     let mut few = [ptr::null_mut(); FEW + 1];
     let mut places = Vec::new();
     if rows.count() > 0 && rows.width() > FEW {
@@ -87,7 +106,7 @@ fn call_all(
         let failure = match calls.call(rows.row(row)) {
             Ok(object) => {
                 let Some(list) = &mut list else { continue };
-                if asked.how.is_value()
+                if how.is_value()
                     && let Some(value) = int(py, &object)
                 {
                     list.put(subpy_value::int(value));
@@ -159,7 +178,7 @@ struct Calls<'py, 'a> {
 }
 
 impl<'py> Calls<'py, '_> {
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, row: &[subpy_value]) -> PyResult<Obj<'py>> {
         let api = self.py.api;
         let places = &mut self.places[..=row.len()];

@@ -7,14 +7,14 @@ use super::types::PyCompilerFlags;
 
 use super::Failure;
 use super::buffers::revoke;
-use super::convert::{self, from_python, to_python};
+use super::convert::{self, from_python, from_python_as, to_python};
 use super::dedent::dedent;
 use super::interp::Scope;
 use super::kept::Kept;
 use super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised, cut};
 use super::objects;
 use super::sources::{Source, Sources, line_of};
-use crate::value::{Args, Buffers, Claims, Wanted, printable, subpy_pair};
+use crate::value::{Args, Buffers, Claims, Wanted, printable, subpy_pair, subpy_value};
 
 /// Include/cpython/compile.h: the source is a str, so a coding cookie says nothing.
 const PYCF_IGNORE_COOKIE: i32 = 0x0800;
@@ -38,18 +38,17 @@ pub fn run(py: Py, scope: &Scope, code: Code, wanted: Wanted) -> Result<(), Box<
 pub fn run_in_line(py: Py, scope: &Scope, code: Code, wanted: Wanted) -> Result<(), Box<Failure>> {
     let result = match code {
         Code::Call { callable, args } => match resolve(py, scope, callable) {
-            Ok(found) => {
-                check_objects(scope, args)?;
-                let result = convert::call(py, scope.own(), &found, args);
-                return convert_result(py, scope, result, wanted, args.buffers);
-            }
+            Ok(found) => match args.buffers.claims() {
+                Some(claims) => return call_claimed(py, scope, &found, args.items, args.kwargs, claims, wanted),
+                None => convert::call(py, scope.own(), &found, args),
+            },
             Err(Raised) => return Err(not_found(py, scope, callable).into()),
         },
         Code::Function { kept, args } => return call_function(py, scope, kept, args, wanted),
         Code::Exec { source, filename, keep_indent } => return exec(py, scope, source, filename, keep_indent),
         Code::Eval { expression, filename } => Ok(eval(py, scope, expression, filename)?),
     };
-    convert_result(py, scope, result, wanted, Buffers::None)
+    convert(py, scope, result, wanted)
 }
 
 #[inline(never)]
@@ -74,16 +73,34 @@ fn eval<'py>(py: Py<'py>, scope: &Scope<'py>, source: &str, filename: Option<&st
 pub fn call_function(py: Py, scope: &Scope, kept: &Kept, args: Args, wanted: Wanted) -> Result<(), Box<Failure>> {
     // SAFETY: attached to the interpreter that the scope is of, for a run that its gate let in.
     let Some(callable) = (unsafe { scope.kept().get(py, kept) }) else { return Err(Failure::Freed.into()) };
-    check_objects(scope, args)?;
-    let result = match callable {
-        Ok(callable) => convert::call(py, scope.own(), &callable, args),
-        Err(Raised) => Err(Raised),
+    let result = match (callable, args.buffers.claims()) {
+        (Ok(callable), None) => convert::call(py, scope.own(), &callable, args),
+        (Ok(callable), Some(claims)) => {
+            return call_claimed(py, scope, &callable, args.items, args.kwargs, claims, wanted);
+        }
+        (Err(Raised), _) => Err(Raised),
     };
-    convert_result(py, scope, result, wanted, args.buffers)
+    convert(py, scope, result, wanted)
+}
+
+/// A call with buffers or objects among its arguments. Apart, so that the others do not pay for it.
+#[cold]
+#[inline(never)]
+fn call_claimed(
+    py: Py,
+    scope: &Scope,
+    callable: &Obj,
+    items: &[subpy_value],
+    kwargs: &[subpy_pair],
+    claims: &Claims,
+    wanted: Wanted,
+) -> Result<(), Box<Failure>> {
+    let args = Args { items, kwargs, buffers: Buffers::Claimed(claims) };
+    objects::check_args(scope.own(), args)?;
+    convert_last(py, scope, convert::call(py, scope.own(), callable, args), wanted, claims)
 }
 
 /// Refuses objects of other interpreters. Those that are passed were claimed.
-#[inline(always)]
 pub(super) fn check_objects(scope: &Scope, args: Args) -> Result<(), Box<Failure>> {
     match args.buffers.claims() {
         Some(_) => Ok(objects::check_args(scope.own(), args)?),
@@ -91,7 +108,6 @@ pub(super) fn check_objects(scope: &Scope, args: Args) -> Result<(), Box<Failure
     }
 }
 
-#[inline(always)]
 pub(super) fn convert_result(
     py: Py,
     scope: &Scope,
@@ -99,12 +115,18 @@ pub(super) fn convert_result(
     wanted: Wanted,
     buffers: Buffers,
 ) -> Result<(), Box<Failure>> {
-    if let Some(claims) = buffers.claims() {
-        return convert_last(py, scope, result, wanted, claims);
+    match buffers.claims() {
+        Some(claims) => convert_last(py, scope, result, wanted, claims),
+        None => convert(py, scope, result, wanted),
     }
+}
+
+#[inline(always)]
+fn convert(py: Py, scope: &Scope, result: PyResult<Obj>, wanted: Wanted) -> Result<(), Box<Failure>> {
     match (result, wanted.result) {
         (Err(Raised), _) => Err(raised(py, scope).into()),
-        (Ok(object), Some(result)) => from_python(py, scope, &object, wanted.how, result),
+        (Ok(object), Some(result)) if wanted.how.is_value() => from_python(py, scope.own(), &object, result),
+        (Ok(object), Some(result)) => from_python_as(py, scope, &object, wanted.how, result),
         (Ok(_), None) => Ok(()),
     }
 }
@@ -118,11 +140,7 @@ fn convert_last(
     wanted: Wanted,
     claims: &Claims,
 ) -> Result<(), Box<Failure>> {
-    let converted = match (result, wanted.result) {
-        (Err(Raised), _) => Err(raised(py, scope).into()),
-        (Ok(object), Some(result)) => from_python(py, scope, &object, wanted.how, result),
-        (Ok(_), None) => Ok(()),
-    };
+    let converted = convert(py, scope, result, wanted);
     match revoke(py, claims) {
         0 => converted,
         used => converted.and(Err(Failure::Lent(used).into())),

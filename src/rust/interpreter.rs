@@ -297,7 +297,7 @@ impl Interpreter {
     }
 
     fn run(&self, code: Code, want_result: bool) -> Result<OwnedValue> {
-        call::run_wanting(want_result, |wanted| manager::run(self.handle, code, wanted))
+        call::run_wanting(want_result, |wanted| manager::run(self.handle, code, wanted.result))
     }
 
     /// Whether something is being run in it by this crate. Python: `Interpreter.is_running()`.

@@ -25,6 +25,10 @@ impl OwnedValue {
         OwnedValue(subpy_value::int(value))
     }
 
+    pub fn float(value: f64) -> OwnedValue {
+        OwnedValue(subpy_value::float(value))
+    }
+
     /// Becomes a value that points nowhere. False, and as it was: either does point somewhere.
     #[cfg(feature = "capi")]
     #[inline(always)]

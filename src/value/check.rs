@@ -15,14 +15,18 @@ pub unsafe fn check_names<'a>(dict: &subpy_value, what: &str) -> Result<(&'a [su
     if dict.kind != DICT {
         return Err(format!("{what}: kind is {}, must be SUBPY_KIND_DICT with str keys", kind_name(dict.kind)));
     }
-    check_untagged(dict).map_err(|reason| format!("{what}: {reason}"))?;
+    if dict.flags != 0 {
+        check_untagged(dict).map_err(|reason| format!("{what}: {reason}"))?;
+    }
     // SAFETY: promised by the caller; the check comes before the entries are read.
     let (pairs, buffers) = unsafe {
         let buffers = check(dict).map_err(|bad| bad.at(what))?;
         (dict.pairs(), buffers)
     };
     for (index, pair) in pairs.iter().enumerate() {
-        check_untagged(&pair.key).map_err(|reason| format!("{what}: key {index}: {reason}"))?;
+        if pair.key.flags != 0 {
+            check_untagged(&pair.key).map_err(|reason| format!("{what}: key {index}: {reason}"))?;
+        }
         if pair.key.kind != STR {
             return Err(format!("{what}: key {index} is {}, must be SUBPY_KIND_STR", kind_name(pair.key.kind)));
         }
@@ -106,8 +110,9 @@ pub(super) unsafe fn check(root: &subpy_value) -> Result<bool, BadValue> {
             // SAFETY: promised by the caller; the elements on the way were checked.
             return Err(BadValue { path: unsafe { path_of(levels) }, reason });
         }
-        claimed |= matches!(value.kind, BUFFER | OBJECT);
-        if value.is_container() {
+        if !value.is_container() {
+            claimed |= matches!(value.kind, BUFFER | OBJECT);
+        } else {
             if outer.len() == MAX_DEPTH {
                 return Err(BadValue {
                     path: String::new(),
@@ -140,16 +145,12 @@ unsafe fn check_shallow(value: &subpy_value) -> Result<(), String> {
         return Err(format!("kind {} is not one of SUBPY_KIND_*", value.kind));
     }
     check_flags(value)?;
-    if value.is_claimed() {
-        return Ok(());
-    }
-    if value.kind == BUFFER {
-        // SAFETY: promised by the caller.
-        return unsafe { buffer::check(value) };
-    }
     if size == 0 {
-        // SAFETY: it points nowhere.
-        return unsafe { check_tag(value) };
+        if value.is_claimed() {
+            return Ok(());
+        }
+        // SAFETY: promised by the caller; what is no buffer points nowhere.
+        return unsafe { if value.kind == BUFFER { buffer::check(value) } else { check_tag(value) } };
     }
     if value.len > 0 && value.pointer().is_null() {
         let len = if value.len == usize::MAX { String::new() } else { format!(" with len {}", value.len) };

@@ -358,7 +358,8 @@ impl subpy_value {
     /// # Safety
     /// As for [`subpy_value::block`].
     pub(crate) unsafe fn free(&mut self) {
-        if self.owns_block() {
+        // Most have no flags at all.
+        if self.flags != 0 && self.owns_block() {
             // SAFETY: the root of a result points behind the header of its block, which malloc made (`Builder`), or to
             // the begin of one without a header; or it has its list (`Builder::finish_bytes`).
             unsafe {

@@ -51,11 +51,16 @@ fn kind_of(tag: u32) -> Option<(i32, &'static str)> {
 ///
 /// # Safety
 /// As for `check`.
+#[inline(always)]
 pub(super) unsafe fn check_tag(value: &subpy_value) -> Result<(), String> {
+    // SAFETY: promised by the caller.
+    if value.tag() == 0 { Ok(()) } else { unsafe { check_some_tag(value) } }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn check_some_tag(value: &subpy_value) -> Result<(), String> {
     let tag = value.tag();
-    if tag == 0 {
-        return Ok(());
-    }
     let Some((kind, name)) = kind_of(tag) else { return Err(format!("tag {tag} is not one of SUBPY_TAG_*")) };
     if value.kind != kind {
         return Err(format!("{name} needs {}, not {}", kind_name(kind), kind_name(value.kind)));

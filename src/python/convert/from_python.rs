@@ -3,36 +3,47 @@
 use std::ffi::c_int;
 use std::fmt::Arguments;
 use std::ptr;
+use std::sync::Arc;
 
 use super::super::Failure;
 use super::super::interp::Scope;
 use super::super::object::{Obj, Py};
+use super::super::objects;
+use super::super::own::Own;
 use super::super::types::{PyObject, PyTypeObject};
-use super::super::{objects, queue};
-use super::arrays::array;
 use super::asked::{Asked, Refused};
-use super::memory::bytes;
-use super::reading::{FEW_KEYS, Keys, Reading, Text};
+use super::reading::{FEW_KEYS, Keys, Reading};
+use super::shallow::container;
 use super::stand_in::{StandIn, Standing};
 use crate::value::{self, Builder, MAX_DEPTH, OwnedValue, Results, subpy_pair, subpy_value};
 
 /// Makes the value of a Python object. The result is None before.
 #[inline]
-pub fn from_python(
+pub fn from_python(py: Py, own: &Arc<Own>, object: &Obj, result: &mut OwnedValue) -> Result<(), Box<Failure>> {
+    if let Some(value) = int(py, object) {
+        *result = OwnedValue::int(value);
+    } else if !object.is_none() {
+        let asked = Asked::of(py, Results::VALUE, own);
+        *result = from_any(py, object, asked, format_args!("result"))?;
+    }
+    Ok(())
+}
+
+/// The same, in another form.
+#[cold]
+#[inline(never)]
+pub fn from_python_as(
     py: Py,
     scope: &Scope,
     object: &Obj,
     how: Results,
     result: &mut OwnedValue,
 ) -> Result<(), Box<Failure>> {
-    if how.has(Results::OBJECT) {
-        *result = objects::stay(py, scope.own(), object)?;
-    } else if let Some(value) = int(py, object) {
-        *result = OwnedValue::int(value);
-    } else if !object.is_none() {
-        let asked = Asked::of(py, how, scope.own());
-        *result = from_any(py, object, asked, format_args!("result"))?;
-    }
+    *result = if how.has(Results::OBJECT) {
+        objects::stay(py, scope.own(), object)?
+    } else {
+        from_any(py, object, Asked::of(py, how, scope.own()), format_args!("result"))?
+    };
     Ok(())
 }
 
@@ -79,7 +90,19 @@ fn from<const TAGS: bool>(py: Py, object: &Obj, asked: Asked, name: Arguments) -
     let api = py.api;
     let kind = object.type_ptr();
     if kind != api.PyDict_Type.0 && kind != api.PyList_Type.0 && kind != api.PyTuple_Type.0 {
+        if kind == api.PyFloat_Type.0 {
+            // SAFETY: a float.
+            return Ok(OwnedValue::float(unsafe { (api.PyFloat_AsDouble)(object.as_ptr()) }));
+        }
         let mut builder = Builder::of_bytes();
+        if kind == api.PyUnicode_Type.0 {
+            // SAFETY: a str, and a strong reference.
+            let text = unsafe { (Reader { py }).text(object.as_ptr(), &mut builder) };
+            // `shallow` says why there is none.
+            if let Ok((start, len)) = text {
+                return Ok(builder.finish_bytes(subpy_value::at_offset(value::STR, start, len)));
+            }
+        }
         // SAFETY: `object` is a strong reference; see Reader.
         return match unsafe { (Reader { py }).shallow(object.as_ptr(), asked, &mut builder) } {
             Ok(root) => Ok(builder.finish_bytes(root)),
@@ -138,9 +161,20 @@ fn read<const TAGS: bool>(
         Ok(root) => root,
         Err(refused) => return Err(refused.at(&name.to_string())),
     };
-    if !root.is_container() {
-        return Ok(root);
-    }
+    if root.is_container() { read_elements::<TAGS>(py, object, root, asked, builder, name) } else { Ok(root) }
+}
+
+/// Reads what is in a container. A function of its own, for it needs all registers.
+#[inline(never)]
+fn read_elements<const TAGS: bool>(
+    py: Py,
+    object: &Obj,
+    root: subpy_value,
+    asked: Asked,
+    builder: &mut Builder,
+    name: Arguments,
+) -> Result<subpy_value, Failure> {
+    let reader = Reader { py };
     let mut keys: Keys = [(ptr::null_mut(), (0, 0)); FEW_KEYS];
     let mut first = Reading::new(object.as_ptr(), &root);
     // The containers in it on the way to the one that is being read. None is moved: a processor waits when it reads at
@@ -235,7 +269,7 @@ impl Reader<'_> {
         let get = if top.kind == value::TUPLE { api.PyTuple_GetItem } else { api.PyList_GetItem };
         // SAFETY: a live tuple or list, as promised.
         unsafe {
-            self.read_alike(get, top, builder, |element, kind| int_of(self.py, element, kind).map(subpy_value::int));
+            self.read_ints(get, top, builder);
             self.read_alike(get, top, builder, |element, kind| {
                 let is_float = kind == api.PyFloat_Type.0;
                 is_float.then(|| subpy_value::float((api.PyFloat_AsDouble)(element)))
@@ -256,6 +290,22 @@ impl Reader<'_> {
             index += 1;
         }
         Ok(ptr::null_mut())
+    }
+
+    /// The ints that a row begins with. A function of its own, for the same reason.
+    #[inline(never)]
+    unsafe fn read_ints(
+        self,
+        get: unsafe extern "C" fn(*mut PyObject, isize) -> *mut PyObject,
+        top: &mut Reading,
+        builder: &mut Builder,
+    ) {
+        let value_of = |element, kind| {
+            // SAFETY: an element of a live container, and its type.
+            unsafe { int_of(self.py, element, kind) }.map(subpy_value::int)
+        };
+        // SAFETY: promised by the caller.
+        unsafe { self.read_alike(get, top, builder, value_of) };
     }
 
     /// Rows of numbers: reads elements as long as they have a value of one kind.
@@ -374,120 +424,4 @@ impl Reader<'_> {
             self.shallow(object, asked, builder)
         }
     }
-
-    /// The value of an object, a container's elements still None. Data goes into the block; pointers are offsets. What
-    /// has none stays in Python, if so asked.
-    ///
-    /// # Safety
-    /// The object must be alive.
-    unsafe fn shallow(
-        self,
-        object: *mut PyObject,
-        asked: Asked,
-        builder: &mut Builder,
-    ) -> Result<subpy_value, Refused> {
-        // SAFETY: promised by the caller.
-        match (unsafe { self.shallow_value(object, asked, builder) }, asked.own) {
-            (Err(refused), Some(own)) if asked.how.has(Results::OBJECTS) && !refused.is_no_memory() => {
-                // SAFETY: as above.
-                let object = unsafe { self.py.borrowed(object) }.map_err(|_| Refused::NO_MEMORY)?;
-                objects::keep_object(own, object, builder).ok_or(Refused::NO_MEMORY)
-            }
-            (value, _) => value,
-        }
-    }
-
-    /// # Safety
-    /// The object must be alive.
-    unsafe fn shallow_value(
-        self,
-        object: *mut PyObject,
-        asked: Asked,
-        builder: &mut Builder,
-    ) -> Result<subpy_value, Refused> {
-        let api = self.py.api;
-        // SAFETY: promised by the caller; each getter is called for its exact type alone.
-        unsafe {
-            let kind = api.type_of(object);
-            if kind == api.PyLong_Type.0 {
-                return self.int(object, builder);
-            }
-            if kind == api.PyUnicode_Type.0 {
-                let (start, len) = self.text(object, builder)?;
-                return Ok(subpy_value::at_offset(value::STR, start, len));
-            }
-            if kind == api.PyFloat_Type.0 {
-                return Ok(subpy_value::float((api.PyFloat_AsDouble)(object)));
-            }
-            if object == self.py.none() {
-                return Ok(subpy_value::none());
-            }
-            if kind == api.PyBool_Type.0 {
-                return Ok(subpy_value::bool(object == api._Py_TrueStruct.0));
-            }
-            if kind == api.PyList_Type.0 {
-                let len = (api.PyList_Size)(object);
-                if asked.how.has(Results::ARRAY)
-                    && let Some(array) = array(self.py, object, value::LIST, len, builder)?
-                {
-                    return Ok(array);
-                }
-                return container(value::LIST, len, builder);
-            }
-            if kind == api.PyTuple_Type.0 {
-                let len = (api.PyTuple_Size)(object);
-                if asked.how.has(Results::ARRAY)
-                    && let Some(array) = array(self.py, object, value::TUPLE, len, builder)?
-                {
-                    return Ok(array);
-                }
-                return container(value::TUPLE, len, builder);
-            }
-            if kind == api.PyDict_Type.0 {
-                return container(value::DICT, (api.PyDict_Size)(object), builder);
-            }
-            if let Some(shared) = self.shared(object, asked, builder)? {
-                return Ok(shared);
-            }
-            if kind == api.PyBytes_Type.0 {
-                let (mut data, mut len) = (ptr::null_mut(), 0);
-                (api.PyBytes_AsStringAndSize)(object, &mut data, &mut len);
-                return bytes(data, len, builder);
-            }
-            if kind == api.PyByteArray_Type.0 {
-                return bytes((api.PyByteArray_AsString)(object), (api.PyByteArray_Size)(object), builder);
-            }
-            if kind == api.PyMemoryView_Type.0 {
-                return self.memoryview(object, builder);
-            }
-            if let Some(queue) = queue::queue_of(self.py, object) {
-                return queue::append(&queue, builder).ok_or(Refused::NO_MEMORY);
-            }
-            Err(Refused::because(self.why_not(object)))
-        }
-    }
-
-    #[inline]
-    unsafe fn text(self, object: *mut PyObject, builder: &mut Builder) -> Result<Text, Refused> {
-        let api = self.py.api;
-        let mut len = 0;
-        // SAFETY: an exact str (`shallow`); the text lives as long as the object.
-        unsafe {
-            let data = (api.PyUnicode_AsUTF8AndSize)(object, &mut len);
-            if data.is_null() {
-                return Err(self.why_no_text());
-            }
-            let start = builder.append(std::slice::from_raw_parts(data.cast(), len as usize), false);
-            Ok((start.ok_or(Refused::NO_MEMORY)?, len as usize))
-        }
-    }
-}
-
-/// A container with room for its elements.
-#[inline]
-fn container(kind: i32, len: isize, builder: &mut Builder) -> Result<subpy_value, Refused> {
-    let len = usize::try_from(len).unwrap_or(0);
-    let each = if kind == value::DICT { 2 } else { 1 };
-    let start = len.checked_mul(each).and_then(|count| builder.array(count)).ok_or(Refused::NO_MEMORY)?;
-    Ok(subpy_value::at_offset(kind, start, len))
 }

@@ -9,6 +9,7 @@
 //! | `to_python` | values to Python objects |
 //! | `call` | calling something with values |
 //! | `from_python` | Python objects to values |
+//! | `shallow` | one of them, without what is in it |
 //! | `asked` | what values are asked for, and why there may be none |
 //! | `reading` | where a reader of values is |
 //! | `memory` | the values of objects that are memory |
@@ -32,6 +33,7 @@ mod keep;
 mod memory;
 mod reading;
 mod refusals;
+mod shallow;
 mod stand_in;
 mod tagged;
 mod to_python;
@@ -40,7 +42,7 @@ pub use asked::Asked;
 pub use borrow::{borrow, copy};
 pub use call::call;
 pub use classes::Classes;
-pub use from_python::{append, from_any, from_python, int};
+pub use from_python::{append, from_any, from_python, from_python_as, int};
 pub use keep::keep;
 pub use to_python::to_python;
 

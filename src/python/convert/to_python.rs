@@ -28,29 +28,43 @@ fn container<'py>(py: Py<'py>, own: &Arc<Own>, root: &subpy_value) -> PyResult<O
     let mut outer: Vec<Filling> = Vec::new();
     let mut filling = Filling::new(py, root)?;
     loop {
-        match filling.fill(py, own) {
-            Ok(Some(inner)) => outer.push(std::mem::replace(&mut filling, Filling::new(py, inner)?)),
-            Ok(None) => {
-                let Filling { object, tag, .. } = filling;
-                let done = if tag == 0 {
-                    object
-                } else {
-                    StandIns { py, own }.restore(tag, object).map_err(|Raised| say_where(py, &outer))?
-                };
-                let Some(parent) = outer.pop() else { return Ok(done) };
-                filling = parent;
-                filling.put(py, own, done)?;
-            }
-            Err(Raised) => {
-                // What has no tag does not depend on Python's opinion of it.
-                if filling.element().is_some_and(|element| element.tag() != 0) {
-                    outer.push(filling);
-                    say_where(py, &outer);
-                }
-                return Err(Raised);
-            }
+        let Ok(inner) = filling.fill(py, own) else { return Err(not_filled(py, filling, outer)) };
+        if let Some(inner) = inner {
+            outer.push(std::mem::replace(&mut filling, Filling::new(py, inner)?));
+            continue;
         }
+        if filling.tag != 0 {
+            filling = restored(py, own, filling, &outer)?;
+        }
+        let Some(parent) = outer.pop() else { return Ok(filling.object) };
+        let done = std::mem::replace(&mut filling, parent).object;
+        filling.put(py, own, done)?;
     }
+}
+
+/// A container, now what it stands for.
+#[cold]
+#[inline(never)]
+fn restored<'py, 'a>(
+    py: Py<'py>,
+    own: &Arc<Own>,
+    filling: Filling<'py, 'a>,
+    outer: &[Filling],
+) -> PyResult<Filling<'py, 'a>> {
+    let Filling { object, tag, .. } = filling;
+    let object = StandIns { py, own }.restore(tag, object).map_err(|Raised| say_where(py, outer))?;
+    Ok(Filling { object, key: None, ..filling })
+}
+
+#[cold]
+#[inline(never)]
+fn not_filled<'py, 'a>(py: Py<'py>, filling: Filling<'py, 'a>, mut outer: Vec<Filling<'py, 'a>>) -> Raised {
+    // What has no tag does not depend on Python's opinion of it.
+    if filling.element().is_some_and(|element| element.tag() != 0) {
+        outer.push(filling);
+        say_where(py, &outer);
+    }
+    Raised
 }
 
 /// Puts the way to a value, through these containers, in front of the exception's message.
