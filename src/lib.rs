@@ -86,7 +86,7 @@ pub use manager::{
 };
 pub use rust::{
     Arg, Args, Cancel, DefineOptions, FromValue, Function, HostCall, HostFn, Interpreter, Limited, Limits, ListItem,
-    Outcome, Pool, PoolMap, PoolOptions, Queue, Raise, Session, Stream, Tag, TaskOptions, Tasks, Thread, Value,
+    Object, ObjectIter, Outcome, Pool, PoolMap, PoolOptions, Queue, Raise, Session, Stream, Tag, TaskOptions, Tasks, Thread, Value,
     WrongType, find, get_current, get_main, init, list_all, python_library, python_version, shutdown, shutdown_with,
     version,
 };

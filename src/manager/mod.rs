@@ -98,7 +98,7 @@ pub use crate::python::exception::{Exception, Frame, Syntax};
 pub use crate::python::guest::Config;
 pub use crate::python::hooks::forked;
 pub use crate::python::host::{Context, HostCode, How};
-pub use crate::python::objects::Act;
+pub use crate::python::objects::{Act, append_handle as append_object};
 pub use crate::python::output::Callback;
 #[cfg(feature = "capi")]
 pub use crate::python::output::RunOutput;

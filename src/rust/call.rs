@@ -7,7 +7,7 @@ use super::to_rust::FromValue;
 use super::unless_forked;
 use super::value::Value;
 use crate::manager::{Kind, Ran, Result};
-use crate::value::{self, OwnedValue, Wanted, printable};
+use crate::value::{self, OwnedValue, Results, Wanted, printable};
 
 /// The arguments of a call: a tuple and a dict, as blocks.
 pub(super) struct Call {
@@ -55,6 +55,17 @@ pub(super) fn run_wanting(wanted: bool, body: impl FnOnce(Wanted) -> Ran) -> Res
         body(Wanted::value(wanted.then_some(&mut result))).map_err(|error| *error)?;
         Ok(result)
     })
+}
+
+/// The same in the form that a `T` is made of.
+pub(super) fn run_to_value<T: FromValue>(body: impl FnOnce(Wanted) -> Ran) -> Result<OwnedValue> {
+    let how = if T::AS_OBJECT { Results::OBJECT } else { Results::VALUE };
+    run_wanting(true, |wanted| body(Wanted { how, ..wanted }))
+}
+
+/// Runs something whose result is a `T`.
+pub(super) fn run_for<T: FromValue>(body: impl FnOnce(Wanted) -> Ran) -> Result<T> {
+    result(run_to_value::<T>(body)?)
 }
 
 /// The result of a run as what was asked for.

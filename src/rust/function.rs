@@ -60,7 +60,7 @@ impl Function {
     ) -> Result<T> {
         let call = Call::new(args, kwargs)?;
         let args = call.args()?;
-        call::result(call::run_wanting(true, |wanted| manager::function_call(self.handle, args, wanted))?)
+        call::run_for(|wanted| manager::function_call(self.handle, args, wanted))
     }
 
     /// Calls it with one row of arguments after the other, in a fraction of the time of as many calls: the interpreter
