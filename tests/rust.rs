@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use subpy::{
     Arg, Busy, Cancel, CloseOptions, Config, DefineOptions, Error, FromValue, Function, HostCall, Interpreter, Kind,
-    Limits, Object, Options, Pool, PoolOptions, Queue, Raise, RuntimeOptions, Startup, Stream, Tag, TaskOptions, Thread, Value,
+    Limits, Object, Options, Pool, PoolOptions, Queue, Raise, RuntimeOptions, Startup, Stream, Tag, TaskOptions,
+    Thread, Value,
 };
 
 /// The CPython of the tests, for all tests of this process: the first that comes chooses it.
@@ -1036,10 +1037,10 @@ fn objects_stay_in_python() {
     assert!(pair.item::<Object>(0).unwrap() != model);
     assert!(interp.function("same").unwrap().call::<bool>((pair.item::<Object>(0).unwrap(),)).unwrap());
     let error = other.call::<()>("builtins:id", (vec![Value::from(&model)],)).unwrap_err();
-    assert!(matches!(error.kind, Kind::NotShareable(_)), "{error}");
+    assert!(matches!(error.kind, Kind::Elsewhere(_)), "{error}");
     assert!(error.to_string().starts_with("args[0][0]: the object is of another interpreter"), "{error}");
     let error = model.call::<()>((other.eval::<Object>("1").unwrap(),)).unwrap_err();
-    assert!(matches!(error.kind, Kind::NotShareable(_)), "{error}");
+    assert!(matches!(error.kind, Kind::Elsewhere(_)), "{error}");
 
     // An element that has no value is one error; what the generator raises is its end.
     assert_eq!(range.iter().unwrap().collect::<subpy::Result<Vec<i64>>>().unwrap(), [0, 1, 2]);
@@ -1047,7 +1048,8 @@ fn objects_stay_in_python() {
     assert!(matches!(broken[..], [Ok(1), Err(_), Ok(2), Err(_)]), "{broken:?}");
     assert!(message(model.iter::<Value>()).starts_with("TypeError: "));
     let limited = interp.with_limits(Limits::new().timeout(Duration::from_secs(60)));
-    let elements: Vec<Object> = limited.eval::<Object>("[model, 1]").unwrap().iter().unwrap().map(subpy::Result::unwrap).collect();
+    let elements: Vec<Object> =
+        limited.eval::<Object>("[model, 1]").unwrap().iter().unwrap().map(subpy::Result::unwrap).collect();
     assert_eq!(elements[0].text().unwrap(), "the model");
 
     // Clones share it; the last one that is dropped frees it, on any thread.

@@ -15,7 +15,7 @@ use crate::manager::{self, Act, Kind, Result, forked};
 /// attributes, items and calls.
 ///
 /// It belongs to its interpreter, and may outlive it: then what is done with it is [`Kind::NotFound`]. As an argument it
-/// is the very object in its own interpreter, and [`Kind::NotShareable`] in another one. Clones are the same object.
+/// is the very object in its own interpreter, and [`Kind::Elsewhere`] in another one. Clones are the same object.
 /// Dropping it never blocks and runs no Python; the Python object is given back when the interpreter is entered next.
 ///
 /// ```
@@ -186,8 +186,7 @@ impl<T: FromValue> Iterator for ObjectIter<T> {
     fn next(&mut self) -> Option<Result<T>> {
         let mut more = false;
         let iterator = self.iterator.as_ref()?.handle();
-        let element =
-            call::run_to_value::<T>(|wanted| manager::object_act(iterator, Act::Next(&mut more), wanted));
+        let element = call::run_to_value::<T>(|wanted| manager::object_act(iterator, Act::Next(&mut more), wanted));
         let element = match element {
             Ok(_) if !more => {
                 self.iterator = None;
