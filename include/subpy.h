@@ -1004,7 +1004,10 @@ SUBPY_API subpy_status subpy_set_output(subpy_interp interp, subpy_output_fn fn,
  * SUBPY_KIND_BUFFER of format "d" or "q"
  */
 #define SUBPY_RESULT_ARRAY 32
-/** an awaitable that the code returns is run to its end on the event loop of the interpreter (of the session, in one) */
+/**
+ * an awaitable that the code returns is run to its end on the event loop of the interpreter (of the session, in one).
+ * Not in this version: it is SUBPY_ERROR_INVALID_ARGUMENT
+ */
 #define SUBPY_RUN_ASYNC 64
 
 /** What subpy_run() and subpy_run_in_thread() are to run. Fields that do not apply must be zero. */

@@ -89,6 +89,7 @@ c_tests! {
     race_guests
     race_host_exit
     race_memory
+    race_objects
     race_output
     race_queues
     race_pool

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use subpy::{
     Arg, Busy, Cancel, CloseOptions, Config, DefineOptions, Error, FromValue, Function, HostCall, Interpreter, Kind,
-    Limits, Options, Pool, PoolOptions, Queue, Raise, RuntimeOptions, Startup, Stream, Tag, TaskOptions, Thread, Value,
+    Limits, Object, Options, Pool, PoolOptions, Queue, Raise, RuntimeOptions, Startup, Stream, Tag, TaskOptions,
+    Thread, Value,
 };
 
 /// The CPython of the tests, for all tests of this process: the first that comes chooses it.
@@ -1001,4 +1002,65 @@ fn queues_cross_and_wait() {
         assert!(matches!(error.kind, Kind::Interrupted(_)));
     });
     interp.close().unwrap();
+}
+
+#[test]
+fn objects_stay_in_python() {
+    let (interp, other) = (create(), create());
+    interp
+        .exec(
+            "class Model:\n  size = 3\n  names = {'a': range(3)}\n  def predict(self, x, *, by=1): return x * by\n\
+             \x20 def __call__(self, *args): return len(args)\n  def __str__(self): return 'the model'\n\
+             model = Model()\ndef same(*objects, **named): return all(o is model for o in (*objects, *named.values()))\n\
+             def broken():\n  yield 1\n  yield object()\n  yield 2\n  1 / 0",
+        )
+        .unwrap();
+    let model: Object = interp.eval("model").unwrap();
+    assert_eq!(model.interpreter().unwrap(), interp);
+    assert_eq!(model.text().unwrap(), "the model");
+    assert_eq!(model.attr::<i64>("size").unwrap(), 3);
+    assert_eq!(model.call::<i64>((1, 2)).unwrap(), 2);
+    assert_eq!(model.call_method::<i64>("predict", (21,)).unwrap(), 21);
+    assert_eq!(model.call_method_kw::<i64>("predict", (21,), [("by", 2)]).unwrap(), 42);
+    let names: Object = model.attr("names").unwrap();
+    let range: Object = names.item("a").unwrap();
+    assert_eq!(range.item::<i64>(2).unwrap(), 2);
+    assert_eq!(message(names.value::<Value>()), "result['a']: range cannot be shared");
+    assert!(message(model.attr::<()>("none")).starts_with("AttributeError: "));
+    assert!(message(names.item::<()>("b")).starts_with("KeyError: "));
+
+    // As an argument it is the object itself, wherever it is; in another interpreter it is none.
+    assert!(interp.call_kw::<bool>("same", (&model, model.clone()), [("m", &model)]).unwrap());
+    assert!(model == model.clone() && model != names);
+    assert!(interp.call::<bool>("builtins:isinstance", (&model, interp.eval::<Object>("Model").unwrap())).unwrap());
+    let pair = interp.call::<Object>("builtins:list", (vec![Value::from(&model), 1.into()],)).unwrap();
+    assert!(pair.item::<Object>(0).unwrap() != model);
+    assert!(interp.function("same").unwrap().call::<bool>((pair.item::<Object>(0).unwrap(),)).unwrap());
+    let error = other.call::<()>("builtins:id", (vec![Value::from(&model)],)).unwrap_err();
+    assert!(matches!(error.kind, Kind::Elsewhere(_)), "{error}");
+    assert!(error.to_string().starts_with("args[0][0]: the object is of another interpreter"), "{error}");
+    let error = model.call::<()>((other.eval::<Object>("1").unwrap(),)).unwrap_err();
+    assert!(matches!(error.kind, Kind::Elsewhere(_)), "{error}");
+
+    // An element that has no value is one error; what the generator raises is its end.
+    assert_eq!(range.iter().unwrap().collect::<subpy::Result<Vec<i64>>>().unwrap(), [0, 1, 2]);
+    let broken: Vec<subpy::Result<i64>> = interp.call::<Object>("broken", ()).unwrap().iter().unwrap().collect();
+    assert!(matches!(broken[..], [Ok(1), Err(_), Ok(2), Err(_)]), "{broken:?}");
+    assert!(message(model.iter::<Value>()).starts_with("TypeError: "));
+    let limited = interp.with_limits(Limits::new().timeout(Duration::from_secs(60)));
+    let elements: Vec<Object> =
+        limited.eval::<Object>("[model, 1]").unwrap().iter().unwrap().map(subpy::Result::unwrap).collect();
+    assert_eq!(elements[0].text().unwrap(), "the model");
+
+    // Clones share it; the last one that is dropped frees it, on any thread.
+    interp.exec("import weakref\ngone = weakref.ref(model)\ndel model").unwrap();
+    drop((pair, elements));
+    let clone = model.clone();
+    thread::spawn(move || drop(model)).join().unwrap();
+    assert!(!interp.eval::<bool>("gone() is None").unwrap());
+    drop(clone);
+    assert!(interp.eval::<bool>("gone() is None").unwrap());
+
+    interp.close().unwrap();
+    assert!(matches!(range.value::<Value>().unwrap_err().kind, Kind::NotFound(_)));
 }

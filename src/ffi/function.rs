@@ -68,7 +68,7 @@ pub unsafe extern "C" fn subpy_function_call(
         boundary::run(result, error, |wanted| {
             let args = Args::check(args, nargs, kwargs).or_else(invalid)?;
             if args.buffers.are_passed() {
-                let call = |args: Args| manager::function_call_claimed(function, args, wanted);
+                let call = |args: Args| manager::function_call_specially(function, args, wanted);
                 return boundary::claimed(args.items, args.kwargs, call);
             }
             manager::function_call(function, Args { buffers: Buffers::None, ..args }, wanted.result)

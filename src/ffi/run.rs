@@ -38,7 +38,8 @@ pub const SUBPY_RESULT_BUFFER: u32 = 16;
 /// lists and tuples that are not empty and have floats alone, or ints alone that fit 64 bits, come back as an array:
 /// SUBPY_KIND_BUFFER of format "d" or "q"
 pub const SUBPY_RESULT_ARRAY: u32 = 32;
-/// an awaitable that the code returns is run to its end on the event loop of the interpreter (of the session, in one)
+/// an awaitable that the code returns is run to its end on the event loop of the interpreter (of the session, in one).
+/// Not in this version: it is SUBPY_ERROR_INVALID_ARGUMENT
 pub const SUBPY_RUN_ASYNC: u32 = 64;
 
 /// The flags of this kind that there are, and that this version has.

@@ -21,7 +21,6 @@ pub struct Function {
 
 impl Function {
     /// The handle of its interpreter.
-    #[cfg(feature = "capi")]
     pub fn interp(&self) -> u64 {
         self.interpreter.handle
     }

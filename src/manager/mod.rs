@@ -84,10 +84,9 @@ pub use pool::{
 pub use queue::{Wait, descriptor_of, get_from, put_into, queue_make};
 #[cfg(feature = "capi")]
 pub use queue::{item_of, queue_close, queue_fd, queue_free, queue_get, queue_keep, queue_len, queue_new, queue_put};
+pub use run::{claim, function_call_specially};
 #[cfg(feature = "capi")]
-pub use run::function_call_claimed;
-#[cfg(feature = "capi")]
-pub use run::{claim, claim_rows, copy, copy_of, copy_rows};
+pub use run::{claim_rows, copy, copy_of, copy_rows};
 pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_with};
 pub use runtime::{RuntimeOptions, init, python_library, python_version};
 pub use shutdown::{shutdown, shutdown_with};
@@ -100,7 +99,7 @@ pub use crate::python::exception::{Exception, Frame, Syntax};
 pub use crate::python::guest::Config;
 pub use crate::python::hooks::forked;
 pub use crate::python::host::{Context, HostCode, How};
-pub use crate::python::objects::Act;
+pub use crate::python::objects::{Act, append_handle as append_object};
 pub use crate::python::output::Callback;
 #[cfg(feature = "capi")]
 pub use crate::python::output::RunOutput;

@@ -2,9 +2,7 @@
 //! borrowed one that `python` takes ([`Code`]).
 
 use super::error::{Error, Kind, Ran, Result};
-use super::function::Function;
-#[cfg(feature = "capi")]
-use super::function::find_function;
+use super::function::{Function, find_function};
 use super::here::{Here, here};
 use super::interpreter::{Interpreter, driven};
 use super::limits::Limits;
@@ -88,11 +86,11 @@ pub fn function_call(handle: u64, args: Args, wanted: Option<&mut OwnedValue>) -
     })
 }
 
-/// The same, with buffers or objects among the arguments. A way of its own, so that the others do not pay for it.
-#[cfg(feature = "capi")]
+/// The same, with buffers or objects among the arguments, or for a result in another form. A way of its own, so that the
+/// others do not pay for it.
 #[cold]
 #[inline(never)]
-pub fn function_call_claimed(handle: u64, args: Args, wanted: Wanted) -> Ran {
+pub fn function_call_specially(handle: u64, args: Args, wanted: Wanted) -> Ran {
     let function = find_function(handle)?;
     run_with(function.interp(), Code::Function { kept: function.kept(), args }, wanted, None, None)
 }
@@ -225,7 +223,6 @@ pub fn copy_rows(rows: &Rows, first: usize, count: usize, kwargs: Args) -> Resul
 }
 
 /// Takes the buffers among arguments over: whoever passed them is told when they are needed no more.
-#[cfg(feature = "capi")]
 pub fn claim(args: Args) -> Result<OwnedArgs> {
     args.to_owned(keep, buffers::tell).map_err(Error::from)
 }

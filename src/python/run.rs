@@ -102,9 +102,9 @@ fn call_claimed(
 
 /// Refuses objects of other interpreters. Those that are passed were claimed.
 pub(super) fn check_objects(scope: &Scope, args: Args) -> Result<(), Box<Failure>> {
-    match args.buffers.claims() {
-        Some(_) => Ok(objects::check_args(scope.own(), args)?),
-        None => Ok(()),
+    match args.buffers {
+        Buffers::None => Ok(()),
+        Buffers::Passed | Buffers::Claimed(_) => Ok(objects::check_args(scope.own(), args)?),
     }
 }
 

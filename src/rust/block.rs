@@ -1,5 +1,6 @@
 //! Values in the form that `python` reads and writes: one block of memory.
 
+use super::object::Object;
 use super::queue::Queue;
 use super::to_rust::WrongType;
 use super::value::{Tag, Value};
@@ -44,6 +45,7 @@ fn copy(root: &Value) -> Result<OwnedValue> {
             Value::Str(text) => bytes(STR, text.as_bytes())?,
             Value::Bytes(data) => bytes(BYTES, data)?,
             Value::Queue(queue) => manager::append_queue(&queue.0, &mut builder).ok_or_else(no_memory)?,
+            Value::Object(object) => manager::append_object(object.handle(), &mut builder).ok_or_else(no_memory)?,
             Value::Tuple(items) | Value::List(items) => {
                 let start = builder.array(items.len()).ok_or_else(no_memory)?;
                 let place = |index| Some(start + index * size_of::<subpy_value>());
@@ -129,6 +131,7 @@ pub(super) fn decode(root: ValueRef) -> Result<Value> {
                 Some(queue) => Value::Queue(Queue(queue)),
                 None => return Err(Kind::NotFound("a queue in a value was freed".into()).into()),
             },
+            View::Object(handle) => Value::Object(Object::keep(handle)?),
             View::Unknown(kind) => return Err(WrongType::new(format!("kind {kind} is not known")).into()),
         };
         done = tagged(next, done)?;

@@ -6,13 +6,15 @@ use super::session::leave_late;
 use super::to_rust::FromValue;
 use super::unless_forked;
 use super::value::Value;
-use crate::manager::{Kind, Ran, Result};
-use crate::value::{self, OwnedValue, Wanted, printable};
+use crate::manager::{self, Kind, Ran, Result};
+use crate::value::{self, OwnedValue, Results, Wanted, printable};
 
 /// The arguments of a call: a tuple and a dict, as blocks.
 pub(super) struct Call {
     pub args: OwnedValue,
     pub kwargs: OwnedValue,
+    /// The same, with the objects in them claimed, if there are any.
+    claimed: Option<value::OwnedArgs>,
 }
 
 impl Call {
@@ -20,10 +22,18 @@ impl Call {
         // Both before the first error: what is nested too deep must not be dropped in any other way.
         let args = args.into_values().and_then(|args| encode(Value::Tuple(args)));
         let kwargs = named(kwargs, "kwargs").and_then(encode);
-        Ok(Call { args: args?, kwargs: kwargs? })
+        let mut call = Call { args: args?, kwargs: kwargs?, claimed: None };
+        let args = call.args()?;
+        if args.buffers.are_passed() {
+            call.claimed = Some(manager::claim(args)?);
+        }
+        Ok(call)
     }
 
     pub fn args(&self) -> Result<value::Args<'_>> {
+        if let Some(claimed) = &self.claimed {
+            return Ok(claimed.args());
+        }
         value::Args::check_owned(&self.args, &self.kwargs).map_err(|bad| Kind::InvalidArgument(bad).into())
     }
 }
@@ -55,6 +65,17 @@ pub(super) fn run_wanting(wanted: bool, body: impl FnOnce(Wanted) -> Ran) -> Res
         body(Wanted::value(wanted.then_some(&mut result))).map_err(|error| *error)?;
         Ok(result)
     })
+}
+
+/// The same in the form that a `T` is made of.
+pub(super) fn run_to_value<T: FromValue>(body: impl FnOnce(Wanted) -> Ran) -> Result<OwnedValue> {
+    let how = if T::AS_OBJECT { Results::OBJECT } else { Results::VALUE };
+    run_wanting(true, |wanted| body(Wanted { how, ..wanted }))
+}
+
+/// Runs something whose result is a `T`.
+pub(super) fn run_for<T: FromValue>(body: impl FnOnce(Wanted) -> Ran) -> Result<T> {
+    result(run_to_value::<T>(body)?)
 }
 
 /// The result of a run as what was asked for.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use super::object::Object;
 use super::queue::Queue;
 use super::value::Value;
 
@@ -54,6 +55,8 @@ from_simple! {
     Cow<'_, str>: text => Value::Str(text.into_owned());
     char: letter => Value::Str(letter.into());
     &Value: value => value.clone();
+    Object: object => Value::Object(object);
+    &Object: object => Value::Object(object.clone());
     Queue: queue => Value::Queue(queue);
     &Queue: queue => Value::Queue(queue.clone());
 }

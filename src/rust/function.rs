@@ -60,7 +60,10 @@ impl Function {
     ) -> Result<T> {
         let call = Call::new(args, kwargs)?;
         let args = call.args()?;
-        call::result(call::run_wanting(true, |wanted| manager::function_call(self.handle, args, wanted.result))?)
+        call::run_for(|wanted| match wanted.how.is_value() && !args.buffers.are_claimed() {
+            true => manager::function_call(self.handle, args, wanted.result),
+            false => manager::function_call_specially(self.handle, args, wanted),
+        })
     }
 
     /// Calls it with one row of arguments after the other, in a fraction of the time of as many calls: the interpreter

@@ -17,7 +17,7 @@ use super::thread::Thread;
 use super::to_rust::FromValue;
 use super::unless_forked;
 use crate::manager::{self, CloseOptions, Code, InThread, Kind, Memory, Options, Result};
-use crate::value::{OwnedValue, check_owned_main_names};
+use crate::value::check_owned_main_names;
 
 /// An interpreter, by its handle. It can be cloned, sent to any thread, and used by many at a time.
 ///
@@ -124,7 +124,7 @@ impl Interpreter {
     /// ran;
     /// [`Kind::ExecutionFailed`] for an uncaught exception.
     pub fn exec(&self, code: &str) -> Result<()> {
-        self.run(Code::Exec { source: code, filename: None, keep_indent: false }, false).map(drop)
+        self.run(Code::Exec { source: code, filename: None, keep_indent: false })
     }
 
     /// The same, with a file name for tracebacks, and the indentation as it is.
@@ -133,7 +133,7 @@ impl Interpreter {
     /// As [`exec`](Interpreter::exec); [`Kind::InvalidArgument`] for a file name with a NUL.
     pub fn exec_file(&self, code: &str, filename: &str) -> Result<()> {
         no_nul(filename.as_bytes(), "filename")?;
-        self.run(Code::Exec { source: code, filename: Some(filename), keep_indent: true }, false).map(drop)
+        self.run(Code::Exec { source: code, filename: Some(filename), keep_indent: true })
     }
 
     /// Evaluates an expression in its `__main__`.
@@ -151,7 +151,7 @@ impl Interpreter {
     /// As [`exec`](Interpreter::exec); [`Kind::NotShareable`] for a result that has no [`Value`](crate::Value);
     /// [`Kind::WrongType`] for one that is no `T`.
     pub fn eval<T: FromValue>(&self, expression: &str) -> Result<T> {
-        call::result(self.run(Code::Eval { expression, filename: None }, true)?)
+        self.run_for(Code::Eval { expression, filename: None })
     }
 
     /// Calls something by its name: `"name"` in `__main__`, or `"package.module:attribute.attribute"`. Python:
@@ -198,7 +198,7 @@ impl Interpreter {
         kwargs: impl IntoIterator<Item = (impl Into<String>, impl Arg)>,
     ) -> Result<T> {
         let call = Call::new(args, kwargs)?;
-        call::result(self.run(Code::Call { callable, args: call.args()? }, true)?)
+        self.run_for(Code::Call { callable, args: call.args()? })
     }
 
     /// Calls something on a new thread. Python: `Interpreter.call_in_thread()`.
@@ -296,8 +296,15 @@ impl Interpreter {
         Session::new(self.handle)
     }
 
-    fn run(&self, code: Code, want_result: bool) -> Result<OwnedValue> {
-        call::run_wanting(want_result, |wanted| manager::run(self.handle, code, wanted.result))
+    fn run(&self, code: Code) -> Result<()> {
+        call::run_wanting(false, |wanted| manager::run(self.handle, code, wanted.result)).map(drop)
+    }
+
+    fn run_for<T: FromValue>(&self, code: Code) -> Result<T> {
+        call::run_for(|wanted| match wanted.how.is_value() {
+            true => manager::run(self.handle, code, wanted.result),
+            false => manager::run_with(self.handle, code, wanted, None, None),
+        })
     }
 
     /// Whether something is being run in it by this crate. Python: `Interpreter.is_running()`.

@@ -10,8 +10,8 @@ use super::interpreter::Interpreter;
 use super::thread::Thread;
 use super::to_rust::FromValue;
 use super::unless_forked;
-use crate::manager::{self, Code, InThread, Result, Token, forked};
-use crate::value::OwnedValue;
+use crate::manager::{self, Code, InThread, Ran, Result, Token, forked};
+use crate::value::Wanted;
 
 /// Stops runs, from any thread. Clones are the same one. It is fired once, for good: what runs with it ends with
 /// [`Kind::Interrupted`](crate::Kind::Interrupted), and what is to run with it later does not start.
@@ -108,10 +108,16 @@ pub struct Limited<'a> {
 }
 
 impl Limited<'_> {
-    fn run(&self, code: Code, want_result: bool) -> Result<OwnedValue> {
-        let limits = self.limits.to_manager();
-        let handle = self.interpreter.handle();
-        call::run_wanting(want_result, |wanted| manager::run_with(handle, code, wanted, Some(&limits), None))
+    fn run(&self, code: Code) -> Result<()> {
+        call::run_wanting(false, |wanted| self.run_in(code, wanted)).map(drop)
+    }
+
+    fn run_for<T: FromValue>(&self, code: Code) -> Result<T> {
+        call::run_for(|wanted| self.run_in(code, wanted))
+    }
+
+    fn run_in(&self, code: Code, wanted: Wanted) -> Ran {
+        manager::run_with(self.interpreter.handle(), code, wanted, Some(&self.limits.to_manager()), None)
     }
 
     /// As [`Interpreter::exec`].
@@ -120,7 +126,7 @@ impl Limited<'_> {
     /// As there; [`Kind::Timeout`](crate::Kind::Timeout) and [`Kind::Interrupted`](crate::Kind::Interrupted);
     /// [`Kind::WrongState`](crate::Kind::WrongState) when this CPython cannot be interrupted.
     pub fn exec(&self, code: &str) -> Result<()> {
-        self.run(Code::Exec { source: code, filename: None, keep_indent: false }, false).map(drop)
+        self.run(Code::Exec { source: code, filename: None, keep_indent: false })
     }
 
     /// As [`Interpreter::eval`].
@@ -128,7 +134,7 @@ impl Limited<'_> {
     /// # Errors
     /// As there, and as [`exec`](Limited::exec).
     pub fn eval<T: FromValue>(&self, expression: &str) -> Result<T> {
-        call::result(self.run(Code::Eval { expression, filename: None }, true)?)
+        self.run_for(Code::Eval { expression, filename: None })
     }
 
     /// As [`Interpreter::call`].
@@ -150,7 +156,7 @@ impl Limited<'_> {
         kwargs: impl IntoIterator<Item = (impl Into<String>, impl Arg)>,
     ) -> Result<T> {
         let call = Call::new(args, kwargs)?;
-        call::result(self.run(Code::Call { callable, args: call.args()? }, true)?)
+        self.run_for(Code::Call { callable, args: call.args()? })
     }
 
     /// As [`Interpreter::call_in_thread`]. The time begins when the thread does.

@@ -11,6 +11,7 @@
 //! | `session` | threads that stay in an interpreter from run to run |
 //! | `thread` | runs on threads of their own |
 //! | `pool`, `outcome`, `pool_map` | interpreters that take tasks from a queue, and what becomes of these |
+//! | `object` | objects that stay in Python |
 //! | `queue` | queues between the program and interpreters |
 //! | `limits` | time limits and cancelling |
 //! | `options` | how interpreters and CPython are started |
@@ -30,6 +31,7 @@ mod host;
 mod interpreter;
 mod limits;
 mod many;
+mod object;
 mod options;
 mod outcome;
 mod output;
@@ -50,6 +52,7 @@ pub use function::Function;
 pub use host::{DefineOptions, HostCall, HostFn, Raise};
 pub use interpreter::{Interpreter, find, get_current, get_main, list_all};
 pub use limits::{Cancel, Limited, Limits};
+pub use object::{Object, ObjectIter};
 pub use outcome::Outcome;
 pub use output::Stream;
 pub use pool::{Pool, PoolOptions, TaskOptions, Tasks};

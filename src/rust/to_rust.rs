@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash};
 
+use super::object::Object;
 use super::queue::Queue;
 use super::value::Value;
 use crate::manager::{Error, Kind};
@@ -72,6 +73,10 @@ impl From<WrongType> for Error {
 /// }
 /// ```
 pub trait FromValue: Sized {
+    /// Whether results are to stay in Python.
+    #[doc(hidden)]
+    const AS_OBJECT: bool = false;
+
     /// Makes one out of a value.
     ///
     /// # Errors
@@ -150,6 +155,17 @@ to_int! {
                 Value::Bytes(bytes) => Ok(bytes),
                 other => Err(WrongType::expected("bytes", &other)),
             }
+        }
+    }
+}
+
+impl FromValue for Object {
+    const AS_OBJECT: bool = true;
+
+    fn from_value(value: Value) -> Result<Object, WrongType> {
+        match value {
+            Value::Object(object) => Ok(object),
+            other => Err(WrongType::expected("object", &other)),
         }
     }
 }

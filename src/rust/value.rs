@@ -1,5 +1,6 @@
 //! Values.
 
+use super::object::Object;
 use super::queue::Queue;
 
 /// A value that crosses between Rust and Python, always as a copy.
@@ -20,6 +21,7 @@ use super::queue::Queue;
 /// | list | [`Vec`], arrays, `Box<[T]>`; to Python also slices |
 /// | dict | [`HashMap`], [`BTreeMap`]; [`Value::Dict`] keeps the order |
 /// | `subpy_queues.Queue` | [`Queue`] |
+/// | any object, when a result is to be one | [`Object`] |
 ///
 /// [`HashMap`]: std::collections::HashMap
 /// [`BTreeMap`]: std::collections::BTreeMap
@@ -74,6 +76,8 @@ pub enum Value {
     Tagged(Tag, Box<Value>),
     /// a queue: the same one, and no copy
     Queue(Queue),
+    /// an object that stays in Python: as an argument, the very object
+    Object(Object),
 }
 
 /// What a [`Value::Tagged`] is, and in which form its value is then.
@@ -170,6 +174,7 @@ impl Value {
             Value::Dict(_) => "dict",
             Value::Tagged(tag, _) => tag.type_name(),
             Value::Queue(_) => "Queue",
+            Value::Object(_) => "object",
         }
     }
 

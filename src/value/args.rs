@@ -37,10 +37,13 @@ impl<'a> Buffers<'a> {
     }
 
     /// There are some, and they are still the host's.
-    #[cfg(feature = "capi")]
     #[inline(always)]
     pub fn are_passed(self) -> bool {
         matches!(self, Buffers::Passed)
+    }
+
+    pub fn are_claimed(self) -> bool {
+        matches!(self, Buffers::Claimed(_))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading a whole value safely.
 
-use super::{BIGINT, BOOL, BYTES, DICT, FLOAT, INT, LIST, NONE, OwnedValue, QUEUE, STR, TUPLE, subpy_value};
+use super::{BIGINT, BOOL, BYTES, DICT, FLOAT, INT, LIST, NONE, OBJECT, OwnedValue, QUEUE, STR, TUPLE, subpy_value};
 
 /// An owned value, or a part of one, to be read.
 #[derive(Clone, Copy)]
@@ -20,6 +20,8 @@ pub enum View<'a> {
     Dict,
     /// By its handle.
     Queue(u64),
+    /// By its handle.
+    Object(u64),
     /// A kind that is not one of these.
     Unknown(i32),
 }
@@ -51,6 +53,7 @@ impl<'a> ValueRef<'a> {
             TUPLE => View::Tuple,
             LIST => View::List,
             DICT => View::Dict,
+            OBJECT => View::Object(self.0.as_int().cast_unsigned()),
             QUEUE => View::Queue(self.0.as_int().cast_unsigned()),
             kind => View::Unknown(kind),
         }

@@ -38,6 +38,7 @@ static void what_is_done(void) {
   subpy_value_free(&value);
   FAILS(SUBPY_ERROR_EXECUTION_FAILED, "...AttributeError: 'Model' object has no attribute 'x'", subpy_object_attr(model, "x", 1, 0, &value, &error));
   FAILS(SUBPY_ERROR_EXECUTION_FAILED, "...ZeroDivisionError: ", subpy_object_attr(model, "bad", 3, 0, NULL, &error));
+  FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "flags has unknown bits set: 0x40", subpy_object_attr(model, "weights", 7, SUBPY_RUN_ASYNC, &value, &error));
   FAILS(SUBPY_ERROR_NOT_SHAREABLE, "...result['a']: range cannot be shared", subpy_object_attr(model, "names", 5, 0, &value, &error));
   OK(subpy_object_attr(model, "names", 5, SUBPY_RESULT_OBJECTS, &value, &error));
   const subpy_value *range = subpy_value_get(&value, "a", 1);

@@ -156,13 +156,35 @@ static void no_queue(uint64_t bad, subpy_interp interp) {
   subpy_queue_free(bad);
 }
 
-static void handles_of_another_kind(subpy_interp interp, subpy_function function, subpy_thread thread,
-                                    subpy_cancel cancel, subpy_queue queue, subpy_pool pool) {
-  const uint64_t all[] = {interp, function, thread, cancel, queue, pool};
+static void no_object(subpy_object object) {
+  subpy_object own = 77, iterator = 77;
+  subpy_interp interp = 77;
+  subpy_value result = subpy_int(77), key = subpy_int(0);
+  bool more = true;
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...is not the handle of an object", subpy_object_keep(object, &own, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_object_iter(object, &iterator, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_object_interp(object, &interp, &error));
+  CHECK(own == 0 && iterator == 0 && interp == 0);
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_object_attr(object, "x", 1, 0, &result, &error));
+  CHECK(result.kind == SUBPY_KIND_NONE);
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_object_item(object, &key, 0, NULL, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_object_call(object, NULL, 0, NULL, 0, NULL, 0, NULL, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_object_next(object, 0, &more, NULL, &error));
+  CHECK(!more);
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_object_value(object, 0, NULL, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_object_text(object, NULL, &error));
+  subpy_object_free(object);
+}
+
+static void handles_of_another_kind(subpy_interp interp, subpy_function function, subpy_object object,
+                                    subpy_thread thread, subpy_cancel cancel, subpy_queue queue, subpy_pool pool) {
+  const uint64_t all[] = {interp, function, object, thread, cancel, queue, pool};
   for (size_t i = 0; i < COUNT(all); i++) {
     CHECK(all[i] != 0 && all[i] < (UINT64_C(1) << 53));
     if (all[i] != interp) no_interpreter(all[i]);
-    if (all[i] != function) no_function(all[i]);
+    /* A function is an object, and the other way round. */
+    if (all[i] != function && all[i] != object) no_function(all[i]);
+    if (all[i] != function && all[i] != object) no_object(all[i]);
     if (all[i] != thread) no_thread(all[i]);
     if (all[i] != cancel) no_token(all[i], interp);
     if (all[i] != queue) no_queue(all[i], interp);
@@ -216,19 +238,21 @@ static void results(subpy_interp interp, subpy_interp other) {
 int main(void) {
   subpy_interp interp = create(), other = create();
   subpy_function function = 0;
+  subpy_object object = 0;
   subpy_thread thread = 0, failed = 0;
   subpy_cancel cancel = 0;
   OK(subpy_cancel_new(&cancel, &error));
   subpy_queue queue = 0;
   OK(subpy_queue_new(NULL, &queue, &error));
   OK(subpy_function_new(interp, "builtins:len", SUBPY_AUTO_LEN, &function, &error));
+  OK(subpy_object_keep(function, &object, &error));
   OK(subpy_call_in_thread(interp, "builtins:dict", SUBPY_AUTO_LEN, NULL, 0, NULL, &thread, &error));
   bool done = false;
   OK(subpy_thread_wait(thread, -1, &done, &error));
   CHECK(done);
   subpy_pool pool = 0;
   OK(subpy_pool_new(NULL, &pool, &error));
-  handles_of_another_kind(interp, function, thread, cancel, queue, pool);
+  handles_of_another_kind(interp, function, object, thread, cancel, queue, pool);
   no_context();
   other_outputs();
   results(interp, other);
@@ -244,6 +268,7 @@ int main(void) {
   CHECK(subpy_value_get(&kept, "a", 1)->len == 2);
   for (int round = 0; round < 2; round++) {
     subpy_function_free(function);
+    subpy_object_free(object);
     subpy_thread_free(thread);
     subpy_thread_free(failed);
     subpy_cancel_fire(cancel);

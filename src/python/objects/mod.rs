@@ -103,6 +103,11 @@ pub fn keep(value: &subpy_value, builder: &mut Builder) -> Result<subpy_value, N
     append(hold, builder).ok_or(NotCopied::NoMemory)
 }
 
+/// The value of a handle that somebody holds, in a block that keeps the object, too. None: no memory.
+pub fn append_handle(handle: u64, builder: &mut Builder) -> Option<subpy_value> {
+    append(find(handle)?, builder)
+}
+
 /// The object that a handle is of, which must be one of this interpreter's.
 pub fn to_python<'py>(py: Py<'py>, own: &Own, handle: u64) -> PyResult<Obj<'py>> {
     let found = find(handle);
@@ -128,7 +133,8 @@ fn elsewhere(kept: &Kept) -> String {
     )
 }
 
-/// Refuses arguments among which is an object of another interpreter. They were claimed, so their handles stay good.
+/// Refuses arguments among which is an object of another interpreter. Whoever passes them keeps their handles: a claim in C,
+/// the block itself in Rust.
 pub fn check_args(own: &Own, args: Args) -> Result<(), Failure> {
     check_items(own, args.items)?;
     for pair in args.kwargs {

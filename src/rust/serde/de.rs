@@ -99,7 +99,9 @@ impl<'de> Deserializer<'de> for Source {
             Value::List(items) => sequence("list", items, self.depth, visitor),
             Value::Dict(pairs) => dict(pairs, false, self.depth, visitor),
             Value::Tagged(_, value) => Source::at(*value, self.depth).deserialize_any(visitor),
-            queue @ Value::Queue(_) => Err(WrongType::expected("something that serde knows", &queue)),
+            other @ (Value::Queue(_) | Value::Object(_)) => {
+                Err(WrongType::expected("something that serde knows", &other))
+            }
         }
     }
 
