@@ -203,7 +203,8 @@ impl Worker<'_> {
             if !goes_on {
                 break (result, took, replace || is_gone);
             }
-            self.replace(interp);
+            self.pool.state().counts.replaced += 1;
+            self.retire(interp);
             self.supply();
         };
         self.done(task, result, took, replace)
@@ -233,6 +234,10 @@ impl Worker<'_> {
                     if replace {
                         seat.interp = 0;
                     }
+                    // Whoever takes the outcome finds it counted.
+                    if replace && self.interp.is_ok() {
+                        state.counts.replaced += 1;
+                    }
                     // If not, it was given up.
                     if counts {
                         let cancelled = matches!(&result, Err(Error { kind: Kind::Interrupted(_), .. }));
@@ -251,16 +256,15 @@ impl Worker<'_> {
         }
         task.end(result);
         if replace && let Ok(interp) = self.interp {
-            self.replace(interp);
+            self.retire(interp);
             self.supply();
         }
         true
     }
 
     /// Its interpreter is not used any more.
-    fn replace(&mut self, interp: u64) {
+    fn retire(&mut self, interp: u64) {
         self.interp = Err(Kind::WrongState("the interpreter was replaced".into()).into());
-        self.pool.state().counts.replaced += 1;
         self.pool.retire(interp);
     }
 }
