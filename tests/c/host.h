@@ -20,6 +20,7 @@ static void says_where(void) {
 /* Asks the library, in a process of its own. */
 static void find_python(void) {
   outcome where = in_child(says_where);
+  if (where.status != 0) fprintf(stderr, "status %#x: %.*s\n", where.status, (int)where.err.len, where.err.data ? where.err.data : "");
   CHECK(where.status == 0 && sscanf(where.out.data, "%4095[^\n]\n%4095[^\n]", home, python_library) == 2);
   free_outcome(&where);
 }
