@@ -138,6 +138,8 @@ impl Drained {
             }
             match begin_drain(&interpreter, plan) {
                 Ok(()) => {}
+                // It has ended meanwhile: another shutdown goes on.
+                Err(Error { kind: Kind::NotFound(_), .. }) => continue,
                 // Another thread closes it, and may be done in time.
                 Err(Error { kind: Kind::Busy(_), .. }) if plan.lets_runs_end() => continue,
                 Err(error) => return Err(named(&interpreter, error)),
