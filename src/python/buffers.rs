@@ -12,7 +12,7 @@ use super::hooks::forked;
 use super::host::kept_type;
 use super::object::{Obj, Py, PyResult};
 use super::own::Own;
-use super::types::{self, Py_buffer, PyObject, PyType_Slot, PyType_Spec, PyTypeObject};
+use super::types::{self, Py_buffer, PyObject, PyTypeObject};
 use super::{api, loaded_api, lock};
 use crate::value::{Claim, Claims, subpy_finalize_fn, subpy_value};
 
@@ -75,24 +75,13 @@ unsafe fn data(py: Py, object: *mut PyObject) -> *mut Data {
 
 fn kind<'py>(py: Py<'py>, own: &Own) -> PyResult<Obj<'py>> {
     kept_type(py, &own.buffers.kind, || {
-        let slot = |slot, pfunc: *const c_void| PyType_Slot { slot, pfunc: pfunc.cast_mut() };
-        let mut slots = [
-            slot(types::Py_bf_getbuffer, get_buffer as *const c_void),
-            slot(types::Py_bf_releasebuffer, release_buffer as *const c_void),
-            slot(types::Py_tp_dealloc, dealloc as *const c_void),
-            slot(0, ptr::null()),
+        let slots = [
+            (types::Py_bf_getbuffer, get_buffer as *const c_void),
+            (types::Py_bf_releasebuffer, release_buffer as *const c_void),
+            (types::Py_tp_dealloc, dealloc as *const c_void),
         ];
-        let flags = types::Py_TPFLAGS_IMMUTABLETYPE | types::Py_TPFLAGS_DISALLOW_INSTANTIATION;
-        let mut spec = PyType_Spec {
-            name: c"subpy.Buffer".as_ptr(),
-            // What the data need, beyond what the base has.
-            basicsize: -(size_of::<Data>() as c_int),
-            itemsize: 0,
-            flags: flags as u32,
-            slots: slots.as_mut_ptr(),
-        };
-        // SAFETY: a specification that ends where it should; CPython copies what it keeps. A new reference.
-        unsafe { py.owned((py.api.PyType_FromSpec)(&mut spec)) }
+        // SAFETY: functions of the kinds that these slots have.
+        unsafe { py.new_type::<Data>(c"subpy.Buffer", types::Py_TPFLAGS_DISALLOW_INSTANTIATION, &slots) }
     })
 }
 

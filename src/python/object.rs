@@ -1,11 +1,11 @@
 //! Safe handling of Python objects: a token that proves that the thread is attached, and references that count
 //! themselves.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, c_int, c_ulong, c_void};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
-use super::types::{PyObject, PyTypeObject};
+use super::types::{self, PyObject, PyType_Slot, PyType_Spec, PyTypeObject};
 
 use super::api::Api;
 use crate::value::is_ascii;
@@ -272,6 +272,31 @@ impl<'py> Py<'py> {
             }
             self.owned(module)
         }
+    }
+
+    /// A new type that nobody can change, whose objects have room for `T`, beyond what their base has
+    /// (PyObject_GetTypeData).
+    ///
+    /// # Safety
+    /// The slots must be what CPython takes them for; what they point to stays as long as the type.
+    pub unsafe fn new_type<T>(
+        self,
+        name: &'static CStr,
+        flags: c_ulong,
+        slots: &[(c_int, *const c_void)],
+    ) -> PyResult<Obj<'py>> {
+        let slot = |&(slot, pfunc): &(c_int, *const c_void)| PyType_Slot { slot, pfunc: pfunc.cast_mut() };
+        let mut slots: Vec<_> = slots.iter().chain(&[(0, ptr::null())]).map(slot).collect();
+        let mut spec = PyType_Spec {
+            name: name.as_ptr(),
+            basicsize: -(size_of::<T>() as c_int),
+            itemsize: 0,
+            flags: (flags | types::Py_TPFLAGS_IMMUTABLETYPE) as u32,
+            slots: slots.as_mut_ptr(),
+        };
+        // SAFETY: promised by the caller; a specification that ends where it should, of which CPython copies what it
+        // keeps. A new reference.
+        unsafe { self.owned((self.api.PyType_FromSpec)(&mut spec)) }
     }
 
     /// `sys.<name>`, if it is there.

@@ -11,7 +11,7 @@ use super::super::api;
 use super::super::api::Api;
 use super::super::object::{Obj, Py, PyResult};
 use super::super::output::definition;
-use super::super::types::{self, PyMemberDef, PyMethodDef, PyObject, PyType_Slot, PyType_Spec, PyTypeObject};
+use super::super::types::{self, PyMemberDef, PyMethodDef, PyObject, PyTypeObject};
 use super::call::vectorcall;
 use super::{Definition, HostFunction, finalize};
 
@@ -108,30 +108,23 @@ pub fn kept<'py>(
 
 fn kind<'py>(py: Py<'py>, kept: &AtomicPtr<PyObject>) -> PyResult<Obj<'py>> {
     self::kept(py, kept, || {
-        let slot = |slot, pfunc: *const c_void| PyType_Slot { slot, pfunc: pfunc.cast_mut() };
-        let mut slots = [
-            slot(types::Py_tp_call, py.api.PyVectorcall_Call as *const c_void),
-            slot(types::Py_tp_dealloc, dealloc as *const c_void),
-            slot(types::Py_tp_repr, repr as *const c_void),
+        let slots = [
+            (types::Py_tp_call, py.api.PyVectorcall_Call as *const c_void),
+            (types::Py_tp_dealloc, dealloc as *const c_void),
+            (types::Py_tp_repr, repr as *const c_void),
             // inspect and pydoc take it for a routine then; and it is no method when it is put into a class.
-            slot(types::Py_tp_descr_get, get as *const c_void),
-            slot(types::Py_tp_members, MEMBERS.0.as_ptr().cast()),
-            slot(types::Py_tp_methods, METHODS.0.as_ptr().cast()),
-            slot(0, ptr::null()),
+            (types::Py_tp_descr_get, get as *const c_void),
+            (types::Py_tp_members, MEMBERS.0.as_ptr().cast()),
+            (types::Py_tp_methods, METHODS.0.as_ptr().cast()),
         ];
-        let flags = types::Py_TPFLAGS_HAVE_VECTORCALL
-            | types::Py_TPFLAGS_IMMUTABLETYPE
-            | types::Py_TPFLAGS_DISALLOW_INSTANTIATION;
-        let mut spec = PyType_Spec {
-            name: c"subpy.HostFunction".as_ptr(),
-            // What the data need, beyond what the base has.
-            basicsize: -(size_of::<Data>() as c_int),
-            itemsize: 0,
-            flags: flags as u32,
-            slots: slots.as_mut_ptr(),
-        };
-        // SAFETY: a specification that ends where it should; CPython copies what it keeps. A new reference.
-        unsafe { py.owned((py.api.PyType_FromSpec)(&mut spec)) }
+        // SAFETY: functions of the kinds that these slots have, and tables that are static.
+        unsafe {
+            py.new_type::<Data>(
+                c"subpy.HostFunction",
+                types::Py_TPFLAGS_HAVE_VECTORCALL | types::Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                &slots,
+            )
+        }
     })
 }
 

@@ -1,14 +1,14 @@
 //! A number that stays with an exception: an object in its `__dict__`, of a type of our own. Python code can pass it on
 //! and cannot make one.
 
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, c_void};
 use std::ptr;
 use std::sync::atomic::AtomicPtr;
 
 use super::super::api;
 use super::super::object::{Obj, Py, PyResult, Raised};
 use super::super::output::definition;
-use super::super::types::{self, PyMethodDef, PyObject, PyType_Slot, PyType_Spec};
+use super::super::types::{self, PyMethodDef, PyObject};
 use super::object::Static;
 
 const ATTRIBUTE: &CStr = c"__subpy_tag__";
@@ -28,20 +28,9 @@ static METHODS: Static<[PyMethodDef; 2]> = Static([
 /// The type, made when the first object is. Attached to the interpreter.
 fn kind<'py>(py: Py<'py>, kept: &AtomicPtr<PyObject>) -> PyResult<Obj<'py>> {
     super::object::kept(py, kept, || {
-        let mut slots = [
-            PyType_Slot { slot: types::Py_tp_token, pfunc: token() },
-            PyType_Slot { slot: types::Py_tp_methods, pfunc: METHODS.0.as_ptr().cast_mut().cast() },
-            PyType_Slot { slot: 0, pfunc: ptr::null_mut() },
-        ];
-        let mut spec = PyType_Spec {
-            name: c"subpy.Tag".as_ptr(),
-            basicsize: -(size_of::<u64>() as c_int),
-            itemsize: 0,
-            flags: (types::Py_TPFLAGS_IMMUTABLETYPE | types::Py_TPFLAGS_DISALLOW_INSTANTIATION) as u32,
-            slots: slots.as_mut_ptr(),
-        };
-        // SAFETY: a specification that ends where it should; CPython copies what it keeps. A new reference.
-        unsafe { py.owned((py.api.PyType_FromSpec)(&mut spec)) }
+        let slots = [(types::Py_tp_token, token().cast_const()), (types::Py_tp_methods, METHODS.0.as_ptr().cast())];
+        // SAFETY: a token and a table, which are static.
+        unsafe { py.new_type::<u64>(c"subpy.Tag", types::Py_TPFLAGS_DISALLOW_INSTANTIATION, &slots) }
     })
 }
 

@@ -1,6 +1,6 @@
 //! The type that queues.py derives Queue from. Each interpreter has its own.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_void;
 use std::mem::{ManuallyDrop, offset_of};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -12,7 +12,7 @@ use super::super::api::Api;
 use super::super::hooks::forked;
 use super::super::host::Static;
 use super::super::object::{Obj, Py, PyResult};
-use super::super::types::{self, PyMemberDef, PyObject, PyType_Slot, PyType_Spec, PyTypeObject};
+use super::super::types::{self, PyMemberDef, PyObject, PyTypeObject};
 use super::core::Queue;
 use super::guest::{Kept, Queues};
 use super::handles;
@@ -47,23 +47,14 @@ static MEMBERS: Static<[PyMemberDef; 2]> = Static([
 
 /// A new type. Attached to the interpreter.
 pub(super) fn kind(py: Py) -> PyResult<Obj> {
-    let slot = |slot, pfunc: *const c_void| PyType_Slot { slot, pfunc: pfunc.cast_mut() };
-    let mut slots = [
-        slot(types::Py_tp_token, token()),
-        slot(types::Py_tp_dealloc, dealloc as *const c_void),
-        slot(types::Py_tp_members, MEMBERS.0.as_ptr().cast()),
-        slot(types::Py_tp_methods, METHODS.0.as_ptr().cast()),
-        slot(0, ptr::null()),
+    let slots = [
+        (types::Py_tp_token, token().cast_const()),
+        (types::Py_tp_dealloc, dealloc as *const c_void),
+        (types::Py_tp_members, MEMBERS.0.as_ptr().cast()),
+        (types::Py_tp_methods, METHODS.0.as_ptr().cast()),
     ];
-    let mut spec = PyType_Spec {
-        name: c"subpy_queues._Queue".as_ptr(),
-        basicsize: -(size_of::<Data>() as c_int),
-        itemsize: 0,
-        flags: (types::Py_TPFLAGS_IMMUTABLETYPE | types::Py_TPFLAGS_BASETYPE) as u32,
-        slots: slots.as_mut_ptr(),
-    };
-    // SAFETY: a specification that ends where it should; CPython copies what it keeps. A new reference.
-    unsafe { py.owned((py.api.PyType_FromSpec)(&mut spec)) }
+    // SAFETY: functions of the kinds that these slots have, and tables that are static.
+    unsafe { py.new_type::<Data>(c"subpy_queues._Queue", types::Py_TPFLAGS_BASETYPE, &slots) }
 }
 
 /// # Safety
