@@ -32,7 +32,8 @@
 //! | `queue` | queues between interpreters |
 //! | `output` | sys.stdout and sys.stderr of an interpreter |
 //! | `guest` | what is set up in each interpreter |
-//! | `hooks` | what CPython tells: interpreters that come and go, forks |
+//! | `hooks` | what CPython tells: interpreters that come and go |
+//! | `fork` | whether this is the child of a fork |
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -49,6 +50,7 @@ pub mod counted;
 mod dedent;
 pub mod exception;
 pub mod find;
+pub mod fork;
 mod frozen;
 pub mod guest;
 pub mod hooks;

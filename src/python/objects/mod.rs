@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use super::Failure;
-use super::hooks::forked;
+use super::fork::forked;
 use super::kept::{Hold, Kept};
 use super::object::{Obj, Py, PyResult};
 use super::own::Own;
