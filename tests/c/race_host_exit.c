@@ -8,6 +8,31 @@
 
 enum { TRIES = 12 };
 
+static counter passed, released;
+
+static void release(void *userdata) {
+  (void)userdata;
+  released++;
+}
+
+/* Memory that Python keeps, and a result that is read when its interpreter may have ended. */
+static void passes(subpy_interp interp) {
+  static char memory[10000];
+  subpy_error *error = NULL;
+  subpy_buffer buffer = {.size = sizeof buffer, .data = memory, .len = sizeof memory, .release = release};
+  subpy_value value = subpy_value_from_buffer(&buffer), result = {0};
+  subpy_run_request request = {.size = sizeof request, .interp = interp, .what = SUBPY_RUN_CALL,
+                               .flags = SUBPY_RESULT_BUFFER, .text = "keep", .text_len = 4, .args = &value, .nargs = 1};
+  passed++;
+  subpy_status status = subpy_run(&request, &result, &error);
+  EXPECT_ONE_OF(status, error, SUBPY_OK, SUBPY_ERROR_NOT_FOUND, SUBPY_ERROR_BUSY);
+  if (status == SUBPY_OK) {
+    CHECK(result.kind == SUBPY_KIND_BUFFER && result.u.as_buffer->len == 20000);
+    CHECK(((const char *)result.u.as_buffer->data)[19999] == 0);
+  }
+  subpy_value_free(&result);
+}
+
 static void *creates_and_closes(void *unused) {
   (void)unused;
   subpy_error *error = NULL;
@@ -16,9 +41,11 @@ static void *creates_and_closes(void *unused) {
     subpy_status status = subpy_create(NULL, &interp, &error);
     EXPECT_ONE_OF(status, error, SUBPY_OK, SUBPY_ERROR_WRONG_STATE);
     if (status != SUBPY_OK) return NULL;
-    static const char code[] = "import gc; gc.disable()\nx = [[] for _ in range(30000)]\nfor y in x: y.append(x)";
+    static const char code[] = "import gc; gc.disable()\nx = [[] for _ in range(30000)]\nfor y in x: y.append(x)\n"
+                               "def keep(b): x.append(b); return bytearray(20000)";
     status = subpy_exec(interp, code, SUBPY_AUTO_LEN, &error);
     EXPECT_ONE_OF(status, error, SUBPY_OK, SUBPY_ERROR_NOT_FOUND, SUBPY_ERROR_BUSY);
+    passes(interp);
     status = subpy_close(interp, &error);
     EXPECT_ONE_OF(status, error, SUBPY_OK, SUBPY_ERROR_NOT_FOUND, SUBPY_ERROR_BUSY, SUBPY_ERROR_WRONG_STATE);
   }
@@ -92,6 +119,7 @@ static int host(const char *library, unsigned pause) {
   finalized = true;
   CHECK(pthread_join(another, NULL) == 0);
   OK(subpy_shutdown(&error));
+  CHECK(released <= passed);
   /* Not all threads come back: CPython stops those that want its GIL now. */
   fflush(stdout);
   _exit(0);
