@@ -83,7 +83,10 @@ pub use pool::{
 };
 pub use queue::{Wait, descriptor_of, get_from, put_into, queue_make};
 #[cfg(feature = "capi")]
-pub use queue::{item_of, queue_close, queue_fd, queue_free, queue_get, queue_keep, queue_len, queue_new, queue_put};
+pub use queue::{
+    QueueInfo, item_of, queue_close, queue_fd, queue_free, queue_get, queue_info, queue_keep, queue_len, queue_new,
+    queue_put,
+};
 pub use run::{claim, function_call_specially};
 #[cfg(feature = "capi")]
 pub use run::{claim_rows, copy, copy_of, copy_rows};

@@ -142,8 +142,8 @@ pub enum Failure {
     Running,
     /// So many views are left of what was lent for the run.
     Lent(usize),
-    /// A prepared function that was freed.
-    Freed,
+    /// A prepared function, or an object, that was freed.
+    Freed(&'static str),
     NoMemory,
     /// What became of one of many calls.
     InRow(usize, Box<Failure>),
