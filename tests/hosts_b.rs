@@ -562,6 +562,11 @@ fn python_objects() {
 }
 
 #[test]
+fn python_queues() {
+    python_done(&["queues.py"]);
+}
+
+#[test]
 fn python_bench_runs() {
     if let Some(command) = python_host(&["bench.py", "0.001"]) {
         assert_eq!(printed(command).lines().count(), 2 * (5 + 7));

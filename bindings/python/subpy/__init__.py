@@ -42,6 +42,7 @@ from ._host import cancelled
 from ._library import CloseOptions, DefineOptions, InterpOptions, RunRequest, RuntimeOptions, library
 from ._limits import Cancel, ctrl_c, milliseconds, stoppable
 from ._objects import Object
+from ._queues import Queue, QueueClosed, QueueEmpty, QueueFull, create_queue
 from ._runs import CALL, EVAL, EXEC, FUNCTION, Given, Options, Results, nul_ended, path_of, perform, source, word_of
 from ._values import Arguments, fetch, handle_kinds
 
@@ -60,6 +61,10 @@ __all__ = [
     "InterpreterTimeoutError",
     "NotShareableError",
     "Object",
+    "Queue",
+    "QueueClosed",
+    "QueueEmpty",
+    "QueueFull",
     "Results",
     "RuntimeFlag",
     "Session",
@@ -68,6 +73,7 @@ __all__ = [
     "Thread",
     "cancelled",
     "create",
+    "create_queue",
     "get_current",
     "get_main",
     "init",
