@@ -169,7 +169,7 @@ os.register_at_fork(after_in_child=ctrl_c.forked)
 
 
 def stoppable(request: RunRequest, cancel: Cancel | None, perform: Callable[[], Any]) -> Any:
-    """Performs a run of this thread that the token stops, and Ctrl-C on the main thread."""
+    """Performs a run of this thread, or something else that waits, that the token stops, and Ctrl-C on the main thread."""
     if not ctrl_c.watches():
         if cancel is not None:
             request.cancel = cancel._token.handle
