@@ -38,6 +38,7 @@ from ._errors import (
     exception,
     run,
 )
+from ._handles import Owner, finalize, register, release
 from ._host import cancelled
 from ._library import CloseOptions, DefineOptions, InterpOptions, RunRequest, RuntimeOptions, library
 from ._limits import Cancel, ctrl_c, milliseconds, stoppable
@@ -296,8 +297,8 @@ class Interpreter:
         if output is None:
             run(library.subpy_set_output, self._handle, None, None, None)
             return
-        number = _host.register(_host.taker(output))  # which is released whatever becomes of it
-        run(library.subpy_set_output, self._handle, _host.output, number, _host.finalize)
+        number = register(_host.taker(output))  # which is released whatever becomes of it
+        run(library.subpy_set_output, self._handle, _host.output, number, finalize)
 
     def define(
         self,
@@ -328,9 +329,9 @@ class Interpreter:
         options.signature = None if signature is None else nul_ended(signature, "signature")
         text = inspect.getdoc(function) if doc is None and not isinstance(function, type) else doc
         options.doc = None if text is None else nul_ended(text, "doc")
-        number = _host.register(function)  # which is released whatever becomes of it
+        number = register(function)  # which is released whatever becomes of it
         place = self._handle, where, len(where), byref(options)
-        run(library.subpy_define_with, *place, _host.host, number, _host.finalize)
+        run(library.subpy_define_with, *place, _host.host, number, finalize)
         return function
 
     def exec(
@@ -423,16 +424,17 @@ class Interpreter:
             return "<closed subpy.Interpreter>"
 
 
-class Function:
+class Function(Owner):
     """A callable that was looked up. Binding its name to something else later does not change it.
 
     It ends with its interpreter, when it is closed, and with this object.
     """
 
-    __slots__ = ("_handle", "_options")
+    __slots__ = ("_options",)
 
     def __init__(self, handle: c_uint64, options: Options | None = None) -> None:
-        self._handle, self._options = handle, options
+        super().__init__(handle, library.subpy_function_free)
+        self._options = options
 
     def __call__(self, /, *args: object, **kwargs: object) -> Any:
         """Call it, and return the result."""
@@ -482,9 +484,6 @@ class Function:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def __del__(self, free: Any = library.subpy_function_free) -> None:  # a default, as in Thread
-        free(self._handle)
-
 
 class Session:
     """The time that a thread stays in an interpreter: `with interp.session(): ...`.
@@ -520,16 +519,17 @@ class Session:
         run(library.subpy_leave, self._interpreter._handle)
 
 
-class Thread:
+class Thread(Owner):
     """A call that runs on a thread of its own.
 
     One that nobody joins goes on when this object is dropped; its exception is then printed to stderr.
     """
 
-    __slots__ = ("_handle", "_output")
+    __slots__ = ("_output",)
 
     def __init__(self, handle: c_uint64) -> None:
-        self._handle, self._output = handle, 0
+        super().__init__(handle, library.subpy_thread_free)
+        self._output = 0
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the call has ended, at most for so many seconds. Whether it has; join() is still to be called."""
@@ -553,10 +553,7 @@ class Thread:
         try:
             return fetch(library.subpy_thread_join, self._handle)
         finally:
-            _host.release(self._output)
-
-    def __del__(self, free: Any = library.subpy_thread_free) -> None:  # a default, because at exit modules are emptied
-        free(self._handle)
+            release(self._output)
 
 
 def _interpreter(handle: c_uint64) -> Interpreter:
@@ -572,9 +569,9 @@ def _start(request: RunRequest, options: Options | None) -> Thread:
         request.timeout_ms = options.timeout_ms
         request.flags |= options.results
         if options.cancel is not None:
-            request.cancel = options.cancel._token.handle
+            request.cancel = options.cancel._token._handle
         if options.output is not None:
-            thread._output = _host.register(options.output)
+            thread._output = register(options.output)
             request.output, request.output_data = cast(_host.output, c_void_p), thread._output
     run(library.subpy_run_in_thread, byref(request), byref(thread._handle))
     return thread

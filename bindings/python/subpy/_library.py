@@ -188,7 +188,7 @@ def _load() -> ctypes.CDLL:
     declare(c_int32, "queue_put_with", handle, c_void_p, c_int64, handle, error)
     declare(c_int32, "queue_get_with", handle, c_int64, value, handle, error)
     declare(c_int32, "queue_len", handle, POINTER(c_size_t), error)
-    declare(c_int32, "queue_fd", handle, POINTER(c_int32), error)
+    declare(c_int32, "queue_fd queue_room_fd", handle, POINTER(c_int32), error)
     declare(c_int32, "queue_close", handle, error)
     declare(None, "queue_free", handle)
     declare(c_int32, "enter leave", handle, error)

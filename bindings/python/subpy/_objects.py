@@ -7,6 +7,7 @@ from ctypes import byref, c_bool, c_uint64, sizeof
 from typing import TYPE_CHECKING, Any
 
 from ._errors import run
+from ._handles import Owner
 from ._library import RunRequest, library
 from ._limits import ctrl_c
 from ._runs import FUNCTION, Given, Results, perform, source, word_of
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _OBJECT = 10
 
 
-class Object:
+class Object(Owner):
     """An object that stays in its interpreter: a model, a connection, a generator.
 
     `interp.eval_object("expression")` gives one, and so do runs with Results.OBJECT or OBJECTS. It can be an argument in its
@@ -26,10 +27,11 @@ class Object:
     closed, and with this object.
     """
 
-    __slots__ = ("_handle", "_results")
+    __slots__ = ("_results",)
 
     def __init__(self, handle: c_uint64, results: int = 0) -> None:
-        self._handle, self._results = handle, results
+        super().__init__(handle, library.subpy_object_free)
+        self._results = results
 
     def with_results(self, results: Results) -> Object:
         """The same object, whose attributes, items, elements and results stay in the interpreter, or not."""
@@ -107,9 +109,6 @@ class Object:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
-
-    def __del__(self, free: Any = library.subpy_object_free) -> None:  # a default, because at exit modules are emptied
-        free(self._handle)
 
 
 def _own(handle: int, results: int = 0) -> Object:

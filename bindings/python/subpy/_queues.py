@@ -11,6 +11,7 @@ from ctypes import byref, c_int32, c_size_t, c_uint64, sizeof
 from typing import Any
 
 from ._errors import InterpreterError, Status, run
+from ._handles import Owner
 from ._library import QueueOptions, RunRequest, library
 from ._limits import Cancel, stoppable
 from ._values import Arguments, fetch, from_handle, handle_kinds
@@ -27,7 +28,11 @@ class QueueFull(InterpreterError, queue.Full):
     """There is no room in the queue, or was none in time."""
 
 
-class QueueClosed(InterpreterError, queue.ShutDown):
+# Python has it since 3.13. An older one can import this package too, for the library to say what is wrong.
+_ShutDown: Any = getattr(queue, "ShutDown", Exception)
+
+
+class QueueClosed(InterpreterError, _ShutDown):
     """The queue is closed; for get(), and empty."""
 
 
@@ -40,17 +45,17 @@ def create_queue(maxsize: int = 0) -> Queue:
     return made
 
 
-class Queue:
+class Queue(Owner):
     """A queue, which can be an argument and a result: in Python code it is a Queue of the module `subpy_queues`.
 
     An item is what can be an argument, but for objects. It is copied once, and comes out once. Any number of threads may
     put and get at the same time. The queue ends with the last who has it, here and there.
     """
 
-    __slots__ = ("__weakref__", "_handle")
+    __slots__ = ("__weakref__",)
 
     def __init__(self, handle: c_uint64) -> None:
-        self._handle = handle
+        super().__init__(handle, library.subpy_queue_free)
 
     def put(
         self, obj: object, block: bool = True, timeout: float | None = None, *, cancel: Cancel | None = None
@@ -95,16 +100,12 @@ class Queue:
             yield item
 
     async def put_async(self, obj: object) -> None:
-        """put() for asyncio. It waits for room on a thread of asyncio's own."""
-        cancel = Cancel()
-        try:
-            self.put_nowait(obj)
-        except QueueFull:
+        """put() for asyncio. A task that is cancelled has put nothing."""
+        while True:
             try:
-                await asyncio.to_thread(self.put, obj, cancel=cancel)
-            except asyncio.CancelledError:
-                cancel.fire()
-                raise
+                return self.put_nowait(obj)
+            except QueueFull:
+                await _readable(_descriptor(library.subpy_queue_room_fd, self._handle))
 
     async def get_async(self) -> Any:
         """get() for asyncio. A task that is cancelled has taken nothing."""
@@ -138,9 +139,7 @@ class Queue:
 
         Do not read or close it.
         """
-        descriptor = c_int32()
-        run(library.subpy_queue_fd, self._handle, byref(descriptor))
-        return descriptor.value
+        return _descriptor(library.subpy_queue_fd, self._handle)
 
     def close(self) -> None:
         """Nothing goes in any more, and what is in can still be taken out. Whoever waits is woken."""
@@ -149,8 +148,11 @@ class Queue:
     def __repr__(self) -> str:
         return f"<subpy.Queue {self._handle.value}>"
 
-    def __del__(self, free: Any = library.subpy_queue_free) -> None:  # a default, because at exit modules are emptied
-        free(self._handle)
+
+def _descriptor(function: Any, handle: c_uint64) -> int:
+    descriptor = c_int32()
+    run(function, handle, byref(descriptor))
+    return descriptor.value
 
 
 def _get(handle: c_uint64, limit: int, token: int) -> Any:

@@ -10,6 +10,7 @@ from ctypes import byref, c_void_p, cast
 from typing import Any, NamedTuple
 
 from . import _host
+from ._handles import register, release
 from ._library import RunRequest, library
 from ._limits import Cancel, stoppable
 from ._values import Arguments, fetch
@@ -41,14 +42,14 @@ def perform(request: RunRequest, options: Options | None, filename: str = "<scri
         request.timeout_ms = options.timeout_ms
         request.flags |= options.results if request.what != EXEC else 0
         if options.output is not None:
-            number = _host.register(options.output)
+            number = register(options.output)
             request.output, request.output_data = cast(_host.output, c_void_p), number
     try:
         run_it = lambda: fetch(library.subpy_run, byref(request), filename=filename)
         return stoppable(request, options and options.cancel, run_it)
     finally:
         if number:
-            _host.release(number)
+            release(number)
 
 
 class Given:
