@@ -1983,6 +1983,16 @@ SUBPY_API subpy_status subpy_queue_get_info(subpy_queue queue, struct subpy_queu
 SUBPY_API subpy_status subpy_queue_fd(subpy_queue queue, int32_t *fd, subpy_error **error);
 
 /**
+ * The same for those who put: readable while there is room, or the queue is closed.
+ *
+ * @param queue  the queue
+ * @param fd     as for subpy_queue_fd(), but another one
+ * @param error  optional; set on failure, to be freed with subpy_error_free()
+ * @return as subpy_queue_fd(). Any thread.
+ */
+SUBPY_API subpy_status subpy_queue_room_fd(subpy_queue queue, int32_t *fd, subpy_error **error);
+
+/**
  * Close a queue: nothing goes in any more, and what is in it can still be taken out. Whoever waits is woken.
  *
  * @param queue  the queue; one that is closed stays so

@@ -557,6 +557,16 @@ fn python_limits() {
 }
 
 #[test]
+fn python_objects() {
+    python_done(&["objects.py"]);
+}
+
+#[test]
+fn python_queues() {
+    python_done(&["queues.py"]);
+}
+
+#[test]
 fn python_bench_runs() {
     if let Some(command) = python_host(&["bench.py", "0.001"]) {
         assert_eq!(printed(command).lines().count(), 2 * (5 + 7));

@@ -81,12 +81,12 @@ pub use pool::{
     Map, MapOptions, OutputFor, PoolOptions, PoolStats, Prepare, Submit, close as pool_close, new as pool_new,
     stats as pool_stats, submit as pool_submit,
 };
-pub use queue::{Wait, descriptor_of, get_from, put_into, queue_make};
 #[cfg(feature = "capi")]
 pub use queue::{
     QueueInfo, item_of, queue_close, queue_fd, queue_free, queue_get, queue_info, queue_keep, queue_len, queue_new,
     queue_put,
 };
+pub use queue::{Wait, descriptor_of, get_from, put_into, queue_make};
 pub use run::{claim, function_call_specially};
 #[cfg(feature = "capi")]
 pub use run::{claim_rows, copy, copy_of, copy_rows};
@@ -106,6 +106,7 @@ pub use crate::python::objects::{Act, append_handle as append_object};
 pub use crate::python::output::Callback;
 #[cfg(feature = "capi")]
 pub use crate::python::output::RunOutput;
+pub use crate::python::queue::For;
 pub use crate::python::queue::{Queue, append as append_queue, find as find_queue};
 pub use crate::python::run::Code;
 pub use crate::python::start::Startup;

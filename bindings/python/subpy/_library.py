@@ -62,6 +62,12 @@ class CloseOptions(Structure):
     _fields_ = [("size", c_size_t), ("timeout_ms", c_int64), ("flags", c_uint32), ("reserved", c_uint32)]
 
 
+class QueueOptions(Structure):
+    """subpy_queue_options"""
+
+    _fields_ = [("size", c_size_t), ("capacity", c_size_t), ("flags", c_uint64)]
+
+
 class DefineOptions(Structure):
     """subpy_define_options"""
 
@@ -169,6 +175,22 @@ def _load() -> ctypes.CDLL:
     declare(c_int32, "function_call", handle, c_void_p, c_size_t, c_void_p, value, error)
     declare(c_int32, "function_call_many", handle, c_void_p, c_size_t, c_size_t, c_uint32, value, error)
     declare(None, "function_free", handle)
+    declare(c_int32, "object_keep object_iter object_interp", handle, POINTER(handle), error)
+    declare(c_int32, "object_attr", handle, *text, c_uint32, value, error)
+    declare(c_int32, "object_item", handle, c_void_p, c_uint32, value, error)
+    declare(c_int32, "object_call", handle, *text, c_void_p, c_size_t, c_void_p, c_uint32, value, error)
+    declare(c_int32, "object_next", handle, c_uint32, POINTER(c_bool), value, error)
+    declare(c_int32, "object_value", handle, c_uint32, value, error)
+    declare(c_int32, "object_text", handle, value, error)
+    declare(None, "object_free", handle)
+    declare(c_int32, "queue_new", POINTER(QueueOptions), POINTER(handle), error)
+    declare(c_int32, "queue_keep", handle, POINTER(handle), error)
+    declare(c_int32, "queue_put_with", handle, c_void_p, c_int64, handle, error)
+    declare(c_int32, "queue_get_with", handle, c_int64, value, handle, error)
+    declare(c_int32, "queue_len", handle, POINTER(c_size_t), error)
+    declare(c_int32, "queue_fd queue_room_fd", handle, POINTER(c_int32), error)
+    declare(c_int32, "queue_close", handle, error)
+    declare(None, "queue_free", handle)
     declare(c_int32, "enter leave", handle, error)
     declare(c_int32, "thread_join", handle, value, error)
     declare(c_int32, "thread_wait", handle, c_int64, POINTER(c_bool), error)

@@ -11,25 +11,23 @@ from ctypes import byref, c_uint64
 from typing import Any
 
 from ._errors import InterpreterInterruptedError, run
+from ._handles import Owner
 from ._library import RunRequest, library
 
 
-class Token:
+class Token(Owner):
     """A cancel token of the library's."""
 
-    __slots__ = ("fired", "handle")
+    __slots__ = ("fired",)
 
     def __init__(self) -> None:
-        self.handle = c_uint64()
+        super().__init__(c_uint64(), library.subpy_cancel_free)
         self.fired = False
-        run(library.subpy_cancel_new, byref(self.handle))
+        run(library.subpy_cancel_new, byref(self._handle))
 
     def fire(self) -> None:
         self.fired = True
-        library.subpy_cancel_fire(self.handle)
-
-    def __del__(self, free: Any = library.subpy_cancel_free) -> None:  # a default, because at exit modules are emptied
-        free(self.handle)
+        library.subpy_cancel_fire(self._handle)
 
 
 class Cancel:
@@ -169,16 +167,16 @@ os.register_at_fork(after_in_child=ctrl_c.forked)
 
 
 def stoppable(request: RunRequest, cancel: Cancel | None, perform: Callable[[], Any]) -> Any:
-    """Performs a run of this thread that the token stops, and Ctrl-C on the main thread."""
+    """Performs a run of this thread, or something else that waits, that the token stops, and Ctrl-C on the main thread."""
     if not ctrl_c.watches():
         if cancel is not None:
-            request.cancel = cancel._token.handle
+            request.cancel = cancel._token._handle
         return perform()
     token = ctrl_c.begin()
     struck = False
     try:
         try:
-            request.cancel = token.handle
+            request.cancel = token._handle
             if cancel is not None:
                 cancel._add(token)
             return perform()

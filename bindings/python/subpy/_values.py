@@ -15,7 +15,7 @@ from ._errors import NotShareableError, Status, exception, run
 from ._library import Value, library
 
 _NONE, _BOOL, _INT, _BIGINT, _FLOAT, _STR, _BYTES, _TUPLE, _LIST, _DICT = range(10)
-_ERROR = 13
+_OBJECT, _BUFFER, _QUEUE, _ERROR = 10, 11, 12, 13
 _CONTAINERS: dict[type, int] = {tuple: _TUPLE, list: _LIST, dict: _DICT}
 _MAX_DEPTH = 1000
 
@@ -24,6 +24,11 @@ _FLOAT_ITEM = Struct("=iIQd")
 _INT_PAYLOAD, _FLOAT_PAYLOAD = Struct("=q"), Struct("=d")
 _PAYLOAD_AT = 16
 
+# What other modules know how to write and to read: the kinds of classes whose objects have a `_handle`, and what makes an
+# object of a handle that belongs to a result.
+handle_kinds: dict[type, int] = {}
+from_handle: dict[int, Callable[[int], Any]] = {}
+
 
 class Arguments:
     """Values as the library reads them. They stay where they are as long as this object lives."""
@@ -31,6 +36,7 @@ class Arguments:
     def __init__(self, values: Sequence[object], name: Callable[[int], str]) -> None:
         """`name` gives what messages call the value of that index."""
         self._block = bytearray(_ITEM.size * len(values))
+        self._kept: list[Any] = []  # what must not be freed meanwhile
         # Places in the block that hold pointers into it. Until it has an address, these are offsets.
         self._pointers: list[int] = []
         # Containers whose items are not written yet: where those go, the container, its depth, and the way to it, which
@@ -72,6 +78,9 @@ class Arguments:
             self._write_bytes(at, _BIGINT, hex(value).encode())
         elif kind in _CONTAINERS:
             self._write_container(at, value, depth, way)
+        elif kind in handle_kinds:
+            _ITEM.pack_into(self._block, at, handle_kinds[kind], 0, 0, value._handle.value)
+            self._kept.append(value)
         elif value is not None:  # all bytes zero is None
             raise _Problem(f"{kind.__module__}.{kind.__qualname__} cannot be shared")
 
@@ -123,11 +132,8 @@ def _shown(way: tuple[Any, ...], name: Callable[[int], str]) -> str:
     return name(way[1]) + "".join(keys)
 
 
-def fetch(function: Any, *arguments: Any, filename: str = "<script>", with_errors: bool = False) -> Any:
-    """Call a function of the library, with a place for its result, and return the object that the result stands for.
-
-    `with_errors`: there may be errors among the results.
-    """
+def fetch(function: Any, *arguments: Any, filename: str = "<script>") -> Any:
+    """Call a function of the library, with a place for its result, and return the object that the result stands for."""
     result, base, size = Value(), c_void_p(), c_size_t()
     place = byref(result)
     try:
@@ -136,13 +142,11 @@ def fetch(function: Any, *arguments: Any, filename: str = "<script>", with_error
             return result.payload
         library.subpy_value_block(place, byref(base), byref(size))
         block = string_at(base, size.value) if size.value else b""
-        root = bytes(result)
-        if with_errors:  # which are gone with the result
-            return _read(root, _within(block, base.value or 0))[0]
+        # Before it is freed: what else it owns, such as errors and handles, is gone with it.
+        return _read(bytes(result), _within(block, base.value or 0))[0]
     finally:  # not in a __del__ of the result: what a signal handler raises there is lost
         if result.kind != _INT:  # which owns nothing
             library.subpy_value_free(place)
-    return _read(root, _within(block, base.value or 0))[0]
 
 
 def lent(address: int, count: int) -> list[Any]:
@@ -182,6 +186,8 @@ def _read(root: bytes, take: Callable[[int, int], bytes]) -> list[Any]:
             elif item == _ERROR:
                 error = c_void_p(payload)
                 done.append(exception(library.subpy_error_status(error), error))
+            elif item in from_handle:
+                done.append(from_handle[item](payload))
             else:
                 message = f"result: values of kind {item} are unknown to this package; the library is newer"
                 raise NotShareableError(message, Status.NOT_SHAREABLE)
