@@ -300,32 +300,43 @@ static void make_file(void) {
 typedef struct contender {
   const char *name, *mode;
   bool subpy;
-  double ready, seconds;
-  long peak_kib; /* of it and its processes together; 0 where the system does not tell */
+  double ready, seconds, processor; /* to start, to stream; seconds of processor time in all */
+  long peak_kib; /* of it and its processes together; 0 where the system does not tell, as with `processor` */
   char *rows;
   size_t rows_len;
   char version[32];
 } contender;
 
-/* What they have in memory, in KiB: a page that several processes have is counted in parts (Pss of Linux). */
-static long memory_of(long pid) {
-  char path[128], line[256];
-  long sum = 0, child;
+/*
+ * What a process and its children use. Memory, in KiB: a page that several processes have is counted in parts (Pss of
+ * Linux). Processor time, in ticks: up to now, with that of children that have ended.
+ */
+static void add_use(long pid, long *kib, long *ticks) {
+  char path[128], line[1024];
+  long part = 0, child, user, system, ended_user, ended_system;
   snprintf(path, sizeof path, "/proc/%ld/smaps_rollup", pid);
   FILE *file = fopen(path, "r");
-  while (file != NULL && sum == 0 && fgets(line, sizeof line, file) != NULL) sscanf(line, "Pss: %ld", &sum);
+  while (file != NULL && part == 0 && fgets(line, sizeof line, file) != NULL) sscanf(line, "Pss: %ld", &part);
+  if (file != NULL) fclose(file);
+  *kib += part;
+
+  snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+  file = fopen(path, "r");
+  const char *fields = file != NULL && fgets(line, sizeof line, file) != NULL ? strrchr(line, ')') : NULL;
+  if (fields != NULL && sscanf(fields, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %ld %ld %ld %ld", &user, &system,
+                               &ended_user, &ended_system) == 4)
+    *ticks += user + system + ended_user + ended_system;
   if (file != NULL) fclose(file);
 
   glob_t found;
   snprintf(path, sizeof path, "/proc/%ld/task/*/children", pid);
-  if (glob(path, GLOB_NOSORT, NULL, &found) != 0) return sum;
+  if (glob(path, GLOB_NOSORT, NULL, &found) != 0) return;
   for (size_t i = 0; i < found.gl_pathc; i++) {
     if ((file = fopen(found.gl_pathv[i], "r")) == NULL) continue; /* the thread has just ended */
-    while (fscanf(file, "%ld", &child) == 1) sum += memory_of(child);
+    while (fscanf(file, "%ld", &child) == 1) add_use(child, kib, ticks);
     fclose(file);
   }
   globfree(&found);
-  return sum;
 }
 
 /* Starts a process, and returns its number; its input and its output are pipes. */
@@ -392,8 +403,10 @@ static void run(contender *who, int64_t size) {
     }
     /* Not often: to look takes longer the more memory there is. */
     if (over || now() > looked + 0.1) {
-      long kib = memory_of(pid);
+      long kib = 0, ticks = 0;
+      add_use(pid, &kib, &ticks);
       who->peak_kib = kib > who->peak_kib ? kib : who->peak_kib;
+      who->processor = (double)ticks / (double)sysconf(_SC_CLK_TCK);
       looked = now();
     }
   }
@@ -445,13 +458,13 @@ static int compare(void) {
   fputs(all[0].rows ? all[0].rows : "", stdout);
   printf("\n%.0f MiB, Python %s, %zu workers, chunks of %zu KiB\n", (double)file.st_size / MIB, all[0].version,
          options.jobs, options.chunk / 1024);
-  printf("\n%-30s%9s%10s%9s%9s%13s\n", "", "start, s", "stream, s", "MiB/s", "x one", "memory, MiB");
+  printf("\n%-30s%9s%10s%9s%7s%14s%13s\n", "", "start, s", "stream, s", "MiB/s", "x one", "processor, s", "memory, MiB");
   for (size_t i = 0; i < count; i++) {
     const contender *who = &all[i];
-    printf("%-30s%9.2f%10.2f%9.1f%9.2f", who->name, who->ready, who->seconds,
+    printf("%-30s%9.2f%10.2f%9.1f%7.2f", who->name, who->ready, who->seconds,
            (double)file.st_size / MIB / who->seconds, all[0].seconds / who->seconds);
-    if (who->peak_kib > 0) printf("%13.1f\n", (double)who->peak_kib / 1024);
-    else printf("%13s\n", "-");
+    if (who->peak_kib > 0) printf("%14.2f%13.1f\n", who->processor, (double)who->peak_kib / 1024);
+    else printf("%14s%13s\n", "-", "-");
     free(who->rows);
   }
   printf(same ? "all results are identical\n" : "THE RESULTS DIFFER\n");
