@@ -11,7 +11,10 @@ version := $(shell sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo
 sources := src Cargo.toml Cargo.lock build.rs cbindgen.toml bindings/c
 rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: build install uninstall demo judge sqlite test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-quick clean help
+# How large a log `make stream` makes.
+MIB ?= 1024
+
+.PHONY: build install uninstall demo judge stream sqlite test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-quick clean help
 .PHONY: soak-pool
 .PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
@@ -63,6 +66,14 @@ judge: need-cargo need-cc ## build examples/judge.c and have it run the programs
 	$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude examples/judge.c -o "$(target)/examples/judge" \
 		-L"$(target)/release" -lsubpy -lpthread -Wl,-rpath,'$$ORIGIN/../release'; \
 	SUBPY_PYTHON=$$python "$(target)/examples/judge" $(or $(ARGS),examples/judge/ordinary examples/judge)
+
+stream: need-cargo need-cc ## build examples/stream and run it: an access log of 1 GiB through interpreters; MIB=64 makes a smaller one
+	@python=$$(tools/get-python); \
+	cargo build --release; \
+	mkdir -p "$(target)/examples"; \
+	$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude examples/stream/stream.c -o "$(target)/examples/stream" \
+		-L"$(target)/release" -lsubpy -lpthread -Wl,-rpath,'$$ORIGIN/../release'; \
+	SUBPY_PYTHON=$$python "$(target)/examples/stream" -m "$(MIB)" $(ARGS) "$(target)/examples/access-$(MIB).csv"
 
 sqlite: need-cargo need-cc ## build examples/sqlite, SQL functions in Python, and run its demo in the sqlite3 shell
 	@python=$$(tools/get-python); sqlite=$$(tools/get-sqlite --cflags); \
