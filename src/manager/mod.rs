@@ -81,15 +81,15 @@ pub use pool::{
     Map, MapOptions, OutputFor, PoolOptions, PoolStats, Prepare, Submit, close as pool_close, new as pool_new,
     stats as pool_stats, submit as pool_submit,
 };
-pub use queue::{Wait, descriptor_of, get_from, put_into, queue_make};
 #[cfg(feature = "capi")]
 pub use queue::{
     QueueInfo, item_of, queue_close, queue_fd, queue_free, queue_get, queue_info, queue_keep, queue_len, queue_new,
     queue_put,
 };
-pub use run::{claim, function_call_specially};
+pub use queue::{Wait, descriptor_of, get_from, put_into, queue_make};
+pub use run::{claim, claim_rows, function_call_specially};
 #[cfg(feature = "capi")]
-pub use run::{claim_rows, copy, copy_of, copy_rows};
+pub use run::{copy, copy_of, copy_rows};
 pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_with};
 pub use runtime::{RuntimeOptions, init, python_library, python_version};
 pub use shutdown::{shutdown, shutdown_with};
