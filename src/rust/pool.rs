@@ -282,11 +282,12 @@ pub struct Tasks<'a> {
 }
 
 impl Tasks<'_> {
-    fn submit<T>(&self, code: Code, want_result: bool) -> Result<Outcome<T>> {
+    fn submit<T: FromValue>(&self, code: Code, want_result: bool) -> Result<Outcome<T>> {
         let options = &self.options;
         let how = Submit {
             submitter: options.submitter,
             want_result,
+            results: T::ROOT,
             output: options.output.clone(),
             limits: options.limits.as_ref().map(Limits::to_manager),
             abandon: options.limits.as_ref().is_some_and(|limits| limits.abandon),
@@ -346,6 +347,7 @@ impl Tasks<'_> {
         no_nul(callable.as_bytes(), "callable")?;
         let how = MapOptions {
             want_results: true,
+            results: T::ROOT,
             output: options.output.clone(),
             limits: options.limits.as_ref().map(Limits::to_manager),
             ..MapOptions::default()
