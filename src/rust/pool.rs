@@ -291,7 +291,6 @@ impl Tasks<'_> {
             output: options.output.clone(),
             limits: options.limits.as_ref().map(Limits::to_manager),
             abandon: options.limits.as_ref().is_some_and(|limits| limits.abandon),
-            ..Submit::default()
         };
         let handle = unless_forked(|| manager::pool_submit(self.pool.0, code, how))?;
         Ok(Outcome::new(handle))
@@ -350,7 +349,6 @@ impl Tasks<'_> {
             results: T::ROOT,
             output: options.output.clone(),
             limits: options.limits.as_ref().map(Limits::to_manager),
-            ..MapOptions::default()
         };
         let map = unless_forked(|| manager::Map::new(self.pool.0, callable, how))?;
         Ok(PoolMap::new(map, rows.into_iter(), options.chunk.max(1)))

@@ -150,21 +150,7 @@ impl Export {
             return None;
         }
         let shape: Vec<isize> = shape.iter().map(|len| len.cast_signed()).collect();
-        let (memory, keeps) = ((self.data().cast_mut().cast(), self.len()), Box::new(Arc::clone(self)));
-        Export::new(memory, self.c_format(), self.itemsize(), &shape, self.access(), keeps)
-    }
-
-    /// Its owner, when nobody else has it any more.
-    pub fn into_owner<O: Send + Sync + 'static>(self: Arc<Export>) -> Result<O, Arc<Export>> {
-        let whole = Arc::try_unwrap(self)?;
-        let owner = match whole.take_apart::<Arc<O>>() {
-            Ok(owner) => Arc::try_unwrap(owner),
-            Err(whole) => match whole.take_apart::<Arc<Export>>() {
-                Ok(inner) => return inner.into_owner(),
-                Err(whole) => return Err(Arc::new(whole)),
-            },
-        };
-        owner.map_err(|_| unreachable!("nobody else ever had it"))
+        self.with_shape(&shape)
     }
 }
 
@@ -279,7 +265,7 @@ mod tests {
         assert_eq!(shared.write(0, &[5.0f64]), Err(Unfit::Type));
         assert_eq!(shared.copy::<f32>().unwrap(), [1.0, 5.0, 6.0]);
         assert_eq!(shared.copy::<i32>(), Err(Unfit::Type));
-        let (column, other) = (shared.reshaped(&[3, 1]).unwrap(), Arc::clone(&shared));
+        let (column, other) = (shared.reshaped(&[1, 3]).unwrap().reshaped(&[3, 1]).unwrap(), Arc::clone(&shared));
         assert!(shared.reshaped(&[2]).is_none() && shared.reshaped(&[]).is_none());
         assert!(shared.reshaped(&[usize::MAX, 3]).is_none());
         assert_eq!((column.shape(), column.strides()), (&[3usize, 1][..], &[4isize, 4][..]));
@@ -289,7 +275,7 @@ mod tests {
         let column = column.into_owner::<Vec<f32>>().err().unwrap();
         drop(other);
         let column = column.into_owner::<Vec<f64>>().err().unwrap();
-        assert_eq!(column.copy::<f32>().unwrap(), [1.0, 5.0, 6.0]);
+        assert_eq!((column.copy::<f32>().unwrap(), column.shape()), (vec![1.0, 5.0, 6.0], &[3usize, 1][..]));
         assert_eq!(column.into_owner::<Vec<f32>>().ok().unwrap(), [1.0, 5.0, 6.0]);
     }
 }

@@ -124,10 +124,6 @@ impl Export {
         &self.strides
     }
 
-    pub fn access(&self) -> Access {
-        self.access
-    }
-
     /// Nobody writes to it, as long as it is passed with `pass` alone.
     pub fn is_fixed(&self) -> bool {
         matches!(self.access, Access::Fixed | Access::Copied)
@@ -137,12 +133,18 @@ impl Export {
         self.access == Access::Writable
     }
 
-    /// What keeps the memory, if it is a `T`.
-    pub fn take_apart<T: Any>(self) -> Result<T, Export> {
-        match self.keeps.downcast() {
-            Ok(keeps) => Ok(*keeps),
-            Err(keeps) => Err(Export { keeps, ..self }),
-        }
+    /// The same memory in another shape, of as many elements. None: no memory.
+    pub(super) fn with_shape(self: &Arc<Export>, shape: &[isize]) -> Option<Arc<Export>> {
+        // One that keeps one that keeps one would take a stack for each to be dropped.
+        let first = self.keeps.downcast_ref().unwrap_or(self);
+        let (memory, keeps) = ((self.buffer.data, self.len()), Box::new(Arc::clone(first)));
+        Export::new(memory, self.c_format(), self.itemsize(), shape, self.access, keeps)
+    }
+
+    /// What was given to keep the memory, an `Arc<O>`, when nobody else has it any more.
+    pub fn into_owner<O: Send + Sync + 'static>(self: Arc<Export>) -> Result<O, Arc<Export>> {
+        let whole = Arc::try_unwrap(self)?;
+        take_apart(whole.keeps).map_err(|keeps| Arc::new(Export { keeps, ..whole }))
     }
 
     /// A BUFFER of it to be passed, with a claim of its own, of which the block has a share. None: no memory.
@@ -203,4 +205,13 @@ impl Export {
         let memory = (copy.as_mut_ptr().cast(), copy.len());
         Export::new(memory, format, itemsize, shape, Access::Fixed, Box::new(copy))
     }
+}
+
+fn take_apart<O: Send + Sync + 'static>(keeps: Box<dyn Any + Send>) -> Result<O, Box<dyn Any + Send>> {
+    let keeps = match keeps.downcast::<Arc<O>>() {
+        Ok(owner) => return Arc::try_unwrap(*owner).map_err(|owner| Box::new(owner) as _),
+        Err(keeps) => keeps,
+    };
+    // Another shape of it.
+    keeps.downcast::<Arc<Export>>().and_then(|first| first.into_owner().map_err(|first| Box::new(first) as _))
 }
