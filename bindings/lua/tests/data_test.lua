@@ -708,7 +708,7 @@ test("a pool calls something for many rows", function()
   -- Buffers in rows that are not called are free too.
   local buffer = subpy.buffer("abc")
   exception("TypeError", pool.call_many, pool, "half", { { buffer }, { buffer }, { buffer } })
-  equal(buffer:released(), true)
+  repeat until buffer:released() -- a worker drops its arguments when it has passed on what came of them
   pool:close()
 end)
 
