@@ -1102,13 +1102,7 @@ end
 
 local RUN_OPTIONS = { timeout = true, cancel = true, output = true, result = true, abandon = true, async = true }
 
---- The same interpreter, for runs with options: interp:with_options{ timeout = 2 }:call("f"). Functions that are prepared
---- with it have the options too. `options`: timeout, how many seconds a run may take (SUBPY_ERROR_TIMEOUT); cancel, a token;
---- output, a function of the stream (1: stdout, 2: stderr) and the text, or a file to write to, for what a run prints on
---- this thread; result, in what form results come: "object", as an Object; "objects", what has no value as an Object;
---- "buffer", what has a buffer as a Buffer; "array", rows of numbers as a Buffer; or a table of such; async, to run what is
---- awaitable to its end; abandon, for runs in threads: who waits learns that the run was stopped even if it does not end.
-function Interpreter:with_options(options)
+local function run_options(self, options)
   local all = more_options(self, options, RUN_OPTIONS)
   local kind = type(all.output)
   if all.output ~= nil then
@@ -1118,7 +1112,17 @@ function Interpreter:with_options(options)
     prepare_callbacks()
     output_callback = output_callback or ffi.cast("subpy_output_fn", on_output)
   end
-  return setmetatable({ cell = self.cell, options = all }, Interpreter)
+  return all
+end
+
+--- The same interpreter, for runs with options: interp:with_options{ timeout = 2 }:call("f"). Functions that are prepared
+--- with it have the options too. `options`: timeout, how many seconds a run may take (SUBPY_ERROR_TIMEOUT); cancel, a token;
+--- output, a function of the stream (1: stdout, 2: stderr) and the text, or a file to write to, for what a run prints on
+--- this thread; result, in what form results come: "object", as an Object; "objects", what has no value as an Object;
+--- "buffer", what has a buffer as a Buffer; "array", rows of numbers as a Buffer; or a table of such; async, to run what is
+--- awaitable to its end; abandon, for runs in threads: who waits learns that the run was stopped even if it does not end.
+function Interpreter:with_options(options)
+  return setmetatable({ cell = self.cell, options = run_options(self, options) }, Interpreter)
 end
 
 local DEFINE_OPTIONS = { signature = true, doc = true }
@@ -1518,15 +1522,11 @@ end
 local function free_object(cell) C.subpy_object_free(cell[0]) end
 
 -- `interp`, if it is known, stays alive as long as its objects do.
-local function object(handle, interp, bits)
-  return setmetatable({ cell = ffi.gc(handle_out(handle), free_object), interp = interp, bits = bits }, Object)
-end
-
-local function keep_object(handle, interp, bits)
+local function keep_object(handle, interp, options)
   local own, failure = handle_out(), error_out()
   local status = C.subpy_object_keep(handle, own, failure)
   if status ~= 0 then fail(status, failure) end
-  return object(own[0], interp, bits)
+  return setmetatable({ cell = ffi.gc(own, free_object), interp = interp, options = options }, Object)
 end
 
 function read_object(slot, scope)
@@ -1534,25 +1534,26 @@ function read_object(slot, scope)
 end
 
 -- The flags for what an object gives: what has no value is an object, unless the user says otherwise.
-local function bits_of(self)
-  return self.bits or RESULTS.objects
+local function bits_of(self, default)
+  local result = self.options and self.options.result
+  return result and option_bits{ result = result } or default or RESULTS.objects
 end
 
---- The same object, for results in another form: see Interpreter:with_options(), of which it takes `result`. By default
---- what has no value is an Object.
+--- The same object with options, which are those of Interpreter:with_options(). All that an object gives comes in the form
+--- that `result` says; without it, what has no value is an Object. The others are for calls.
 function Object:with_options(options)
-  flags(options, {}, { result = true })
-  return keep_object(self.cell[0], self.interp, option_bits(options))
+  return keep_object(self.cell[0], self.interp, run_options(self, options))
 end
 
---- An attribute. Python: getattr().
-Object.attr = calls_back(function(self, name)
-  string_arg("name", name)
+local read_attr = calls_back(function(self, name, bits)
   local result, failure = value_array(1), error_out()
-  local status = C.subpy_object_attr(self.cell[0], name, #name, bits_of(self), result, failure)
+  local status = C.subpy_object_attr(self.cell[0], name, #name, bits, result, failure)
   if status ~= 0 then fail(status, failure) end
   return take(result, self.interp)
 end)
+
+--- An attribute. Python: getattr().
+function Object:attr(name) return read_attr(self, string_arg("name", name), bits_of(self)) end
 
 --- An item. Python: object[key]; so a list's first one is item(0).
 Object.item = calls_back(function(self, key)
@@ -1566,6 +1567,14 @@ end)
 
 local call_object = calls_back(function(self, method, ...)
   local anchors = {}
+  if self.options then
+    local callable = method and read_attr(self, method, RESULTS.object) or self
+    local filled = ffi.new("subpy_run_request")
+    filled.what, filled.flags = FUNCTION, bits_of(self)
+    filled["function"] = callable.cell[0]
+    anchors[1] = callable
+    return call_with(self, self.interp, filled, anchors, ...)
+  end
   local args, n, names = arguments(anchors, ...)
   local result, failure = value_array(1), error_out()
   local status = C.subpy_object_call(self.cell[0], method, method and #method or 0, args, n, names, bits_of(self), result,
@@ -1578,6 +1587,9 @@ end)
 --- Calls it: object(...) or object:call(...). The last argument may be kwargs{...}.
 function Object:call(...) return call_object(self, nil, ...) end
 Object.__call = Object.call
+
+--- Calls it on a thread of its own, and with many rows, as functions that are prepared.
+Object.call_in_thread, Object.call_many = Function.call_in_thread, Function.call_many
 
 --- Calls a method of it: object:method("predict", 1, 2).
 function Object:method(name, ...) return call_object(self, string_arg("name", name), ...) end
@@ -1604,7 +1616,7 @@ end)
 --- Its value, as runs have it: a copy. What has none is SUBPY_ERROR_NOT_SHAREABLE.
 Object.value = calls_back(function(self)
   local result, failure = value_array(1), error_out()
-  local status = C.subpy_object_value(self.cell[0], self.bits or 0, result, failure)
+  local status = C.subpy_object_value(self.cell[0], bits_of(self, 0), result, failure)
   if status ~= 0 then fail(status, failure) end
   return take(result, self.interp)
 end)
@@ -1618,14 +1630,16 @@ Object.text = calls_back(function(self)
 end)
 
 --- Another handle of the same object, which is closed by itself.
-function Object:keep() return keep_object(self.cell[0], self.interp, self.bits) end
+function Object:keep() return keep_object(self.cell[0], self.interp, self.options) end
 
 --- The interpreter that it is of.
 function Object:interpreter()
   local handle, failure = handle_out(), error_out()
   local status = C.subpy_object_interp(self.cell[0], handle, failure)
   if status ~= 0 then fail(status, failure) end
-  return self.interp or interpreter(handle[0])
+  -- That of a pool's is not ours; any other is kept alive.
+  local known = getmetatable(self.interp) == Interpreter and self.interp.cell or handle
+  return setmetatable({ cell = known }, Interpreter)
 end
 
 --- Lets it go. The garbage collector does it otherwise.
@@ -1654,7 +1668,8 @@ do
 
   -- What LuaJIT knows of a cdata: its format, its shape, and its size in bytes unless it is a pointer.
   local function layout_of(memory)
-    local element, suffix = tostring(ffi.typeof(memory)):match("^ctype<(.-) ?([%[%*&].*)>$")
+    -- A field that is an array is a reference to it.
+    local element, suffix = tostring(ffi.typeof(memory)):gsub("%(&%)", ""):match("^ctype<(.-) *([%[%*].*)>$")
     if not element then error("buffer: an array or a pointer is expected", 0) end
     local shape = {}
     for length in suffix:gmatch("%[(%d+)%]") do shape[#shape + 1] = tonumber(length) end
@@ -2042,7 +2057,8 @@ do
         map.results[row] = copy
         return false
       end
-      local own = value_array(1, { result[0] })
+      local own = value_array(1)
+      own[0] = result[0]
       result[0].kind, result[0].flags = NONE, 0
       local value = take(own, map.pool)
       if value == nil then value = M.none end
@@ -2090,7 +2106,7 @@ do
 
   --- Calls something once for each row of arguments, and iterates over the rows and what the calls return, in order, as they
   --- come: for i, result in pool:map("f", rows) do. `rows` is a table of rows, or a function that returns one after the other.
-  --- Only some are submitted in advance. The first error is raised, when those that have begun have ended. `options`:
+  --- Only some are submitted in advance. The first error ends it: those that have begun are cancelled. `options`:
   --- return_errors, to have errors as results; ahead, how many rows are submitted before the first result is asked for (two a
   --- worker).
   function Pool:map(callable, rows, options)
@@ -2098,7 +2114,10 @@ do
     flags(options, MAP_FLAGS, { ahead = true })
     local ahead = count_arg("ahead", options.ahead or 2 * self:stats().workers)
     local next_row, tasks, first, last, given = each_row(rows), {}, 1, 0, false
+    local own = not (self.options and self.options.cancel) and M.cancel() or nil
+    local pool = own and self:with_options{ cancel = own } or self
     local function stop(failure)
+      if own then own:fire() end
       for i = first, last do pcall(tasks[i].join, tasks[i]) end
       first, given = last + 1, true
       error(failure, 0)
@@ -2111,7 +2130,7 @@ do
         else
           local counted, n = pcall(width_of, row)
           if not counted then refuse(("rows[%d]"):format(last + 1), n, {}) end
-          tasks[last + 1] = self:submit(callable, unpack(row, 1, n))
+          tasks[last + 1] = pool:submit(callable, unpack(row, 1, n))
           last = last + 1
         end
       end
