@@ -182,16 +182,16 @@ class Queue {
     garbage.unregister(this);
     native.queueFree(this.#handle);
     this.#unwatch();
-    const failure = () => ownError(NOT_FOUND, 'no such queue: it was freed');
-    for (const wait of this.#gets.splice(0)) wait.reject(failure());
+    for (const wait of this.#gets.splice(0)) wait.reject(freed());
     // The first one is on its way.
-    for (const { wait } of this.#puts.splice(1)) wait.reject(failure());
+    for (const { wait } of this.#puts.splice(1)) wait.reject(freed());
   }
 
   /** As an argument it is a Queue of the module subpy_queues. */
   [PUT](arena, chunk, at) {
+    if (this.#freed) throw freed();
     arena.hold(this);
-    putHandle(chunk, at, QUEUE, this.#number);
+    putHandle(chunk, at, QUEUE, this.#handle);
   }
 
   #take() {
@@ -368,6 +368,10 @@ class Wait {
     error.cause = this.#signal.reason;
     return error;
   }
+}
+
+function freed() {
+  return ownError(NOT_FOUND, 'no such queue: it was freed');
 }
 
 function queueError(Class, status, message) {
