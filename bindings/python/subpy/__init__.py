@@ -21,10 +21,12 @@ import math
 import operator
 import os
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from ctypes import byref, c_bool, c_char_p, c_int64, c_size_t, c_uint64, c_void_p, cast, sizeof
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import _host
+from ._buffers import Lent
 from ._errors import (
     ExecutionFailed,
     Frame,
@@ -40,11 +42,14 @@ from ._errors import (
 )
 from ._handles import Owner, finalize, register, release
 from ._host import cancelled
-from ._library import CloseOptions, DefineOptions, InterpOptions, RunRequest, RuntimeOptions, library
+from ._library import DefineOptions, MemoryInfo, RunRequest, RuntimeOptions, library
 from ._limits import Cancel, ctrl_c, milliseconds, stoppable
 from ._objects import Object
+from ._options import FOR_EVER, Busy, Flag, Gil, close_options, interp_options, path_of, word_of
+from ._pools import InterpreterPoolExecutor, Stats, complete, notify
 from ._queues import Queue, QueueClosed, QueueEmpty, QueueFull, create_queue
-from ._runs import CALL, EVAL, EXEC, FUNCTION, Given, Options, Results, nul_ended, path_of, perform, source, word_of
+from ._runs import CALL, EVAL, EXEC, FUNCTION, Given, Options, Results, changed, nul_ended, perform, source
+from ._tags import Tag, Tagged
 from ._values import Arguments, fetch, handle_kinds
 
 __all__ = [
@@ -59,7 +64,10 @@ __all__ = [
     "InterpreterError",
     "InterpreterInterruptedError",
     "InterpreterNotFoundError",
+    "InterpreterPoolExecutor",
     "InterpreterTimeoutError",
+    "Lent",
+    "Memory",
     "NotShareableError",
     "Object",
     "Queue",
@@ -70,7 +78,10 @@ __all__ = [
     "RuntimeFlag",
     "Session",
     "SourceError",
+    "Stats",
     "Status",
+    "Tag",
+    "Tagged",
     "Thread",
     "cancelled",
     "create",
@@ -89,37 +100,7 @@ __all__ = [
 _KEEP_INDENT = 1
 _RETURN_ERRORS = 1
 _UNTOUCHED = 1  # no address of an error
-_FOR_EVER = 1e12  # seconds
 _SLICE = 50  # milliseconds that the main thread waits before it looks for signals
-_DRAIN, _INTERRUPT = 1, 2
-
-
-class Gil(enum.IntEnum):
-    """Whose GIL an interpreter has: its own, or the main interpreter's."""
-
-    OWN = 0
-    SHARED = 1
-
-
-class Busy(enum.IntEnum):
-    """What a run in an interpreter that is running does: fail, wait for its turn, or run as well."""
-
-    REFUSE = 0
-    WAIT = 1
-    SHARE = 2
-
-
-class Flag(enum.IntFlag):
-    """What Python code in an interpreter may do: SUBPY_INTERP_* of subpy.h."""
-
-    NONE = 0
-    ALLOW_FORK = 1
-    ALLOW_EXEC = 2
-    NO_THREADS = 4
-    ALLOW_DAEMON_THREADS = 8
-    NO_EXTENSION_CHECK = 16
-    UNBUFFERED = 32
-    NO_STDIN = 64
 
 
 class RuntimeFlag(enum.IntFlag):
@@ -144,7 +125,7 @@ def shutdown(*, timeout: float | None = None, interrupt: bool = False, drain: bo
     Raises InterpreterError (BUSY), and changes nothing, while anything runs. The arguments are those of
     Interpreter.close(): with them, what runs is waited for, or made to end.
     """
-    options = _close_options(timeout, interrupt, drain)
+    options = close_options(timeout, interrupt, drain)
     if options is None:
         run(library.subpy_shutdown)
     else:
@@ -158,15 +139,14 @@ def create(
     flags: Flag = Flag.NONE,
     path: Iterable[str | os.PathLike[str]] = (),
     timeout: float | None = None,
+    memory_limit: int | None = None,
 ) -> Interpreter:
     """A new interpreter, to be closed with close() or `with`, or by shutdown(). `path` is put in front of sys.path.
 
-    `timeout` is how many seconds each run in it may take, unless it has a limit of its own.
+    `timeout` is how many seconds each run in it may take, unless it has a limit of its own. `memory_limit` is how many
+    bytes it may use: beyond it, code gets a MemoryError.
     """
-    gil, busy, word = Gil(gil), Busy(busy), word_of(Flag, flags)
-    folders = [path_of(folder) for folder in path]
-    options = InterpOptions(sizeof(InterpOptions), gil, busy, word, (c_char_p * len(folders))(*folders), len(folders))
-    options.timeout_ms = milliseconds(timeout, 0)
+    options = interp_options(gil, busy, flags, path, timeout, memory_limit)
     handle = c_uint64()
     try:
         run(library.subpy_create, byref(options), byref(handle))
@@ -220,6 +200,15 @@ def python_library() -> str | None:
     return None if text is None else os.fsdecode(text)
 
 
+class Memory(NamedTuple):
+    """What an interpreter uses, in bytes: now, and at most so far; its limit (0: none), and how often that was reached."""
+
+    used: int
+    peak: int
+    limit: int
+    refused: int
+
+
 class Interpreter:
     """An isolated interpreter. `Interpreter(id)` finds one that exists; create() makes one.
 
@@ -232,7 +221,8 @@ class Interpreter:
         number = operator.index(id)
         if not -(2**63) <= number < 2**63:  # ctypes would take the lower bits
             raise InterpreterError("interpreter ID must be from 0 to 2**63 - 1", Status.INVALID_ARGUMENT)
-        self._handle, self._options = c_uint64(), None
+        self._handle = c_uint64()
+        self._options: Options | None = None
         run(library.subpy_find, number, byref(self._handle))
 
     @property
@@ -255,6 +245,12 @@ class Interpreter:
         run(library.subpy_is_running, self._handle, byref(running))
         return running.value
 
+    def memory(self) -> Memory:
+        """What it uses. It must have been created with Flag.COUNT_MEMORY or a `memory_limit`."""
+        info = MemoryInfo(sizeof(MemoryInfo))
+        run(library.subpy_memory, self._handle, byref(info))
+        return Memory(info.used, info.peak, info.limit, info.refused)
+
     def with_options(
         self,
         *,
@@ -262,23 +258,17 @@ class Interpreter:
         cancel: Cancel | None = None,
         output: Any = None,
         results: Results | None = None,
+        run_async: bool | None = None,
     ) -> Interpreter:
         """The same interpreter, for runs that have limits: `interp.with_options(timeout=2).call("f", 1)`.
 
         `timeout` is how many seconds a run may take (InterpreterTimeoutError), and `cancel` stops it
-        (InterpreterInterruptedError). `output` takes what it prints, as for set_output(). `results` says
-        which results stay in the interpreter, and come back as an Object. Functions that are looked up with it have the
-        options too. One that is None is as it is in this object.
+        (InterpreterInterruptedError). `output` takes what it prints, as for set_output(). `results` says in what form
+        results come. With `run_async` an awaitable that the code returns is run to its end on the event loop over there.
+        Functions that are looked up with it have the options too. One that is None is as it is in this object.
         """
-        before = self._options or Options(0, None, None, 0)
-        limit, taker = milliseconds(timeout, before.timeout_ms), before.output
-        if cancel is not None and not isinstance(cancel, Cancel):
-            raise TypeError(f"cancel must be a Cancel, not {type(cancel).__name__}")
-        if output is not None:
-            taker = _host.taker(output)
         interpreter = _interpreter(self._handle)
-        forms = before.results if results is None else word_of(Results, results)
-        interpreter._options = Options(limit, cancel or before.cancel, taker, forms)
+        interpreter._options = changed(self._options, timeout, cancel, output, results, run_async)
         return interpreter
 
     def interrupt(self) -> None:
@@ -362,16 +352,16 @@ class Interpreter:
         name = source(callable, "callable")
         given = Given(args, kwargs)
         if self._options is None and not ctrl_c.watches():
-            return fetch(library.subpy_call, self._handle, name, len(name), *given.places)
+            return fetch(library.subpy_call, self._handle, name, len(name), *given.places, memory=given.memory)
         request = RunRequest(sizeof(RunRequest), self._handle, CALL, 0, name, len(name), 0, *given.places)
-        return perform(request, self._options)
+        return perform(request, self._options, memory=given.memory)
 
     def call_in_thread(self, callable: str, /, *args: object, **kwargs: object) -> Thread:
         """Start a call on a new thread of the library, which no GIL of ours holds up."""
         name = source(callable, "callable")
         given = Given(args, kwargs)
         request = RunRequest(sizeof(RunRequest), self._handle, CALL, 0, name, len(name), 0, *given.places)
-        return _start(request, self._options)
+        return _start(request, self._options, given.memory)
 
     def function(self, callable: str, /) -> Function:
         """Look "name" or "package.module:attribute.attribute" up once, to call it many times."""
@@ -387,7 +377,7 @@ class Interpreter:
     def prepare_main(self, ns: Mapping[str, object] | None = None, /, **kwargs: object) -> None:
         """Bind names in its `__main__`, all or none."""
         names = Arguments([{**(ns or {}), **kwargs}], lambda _: "names")
-        run(library.subpy_prepare_main, self._handle, names.at(0))
+        run(library.subpy_prepare_main, self._handle, names.at(0), memory=names.memory)
 
     def close(self, *, timeout: float | None = None, interrupt: bool = False, drain: bool = False) -> None:
         """End it, after the threads that its code started. InterpreterError (BUSY) while something runs in it.
@@ -396,7 +386,7 @@ class Interpreter:
         runs and threads end. If they have not in time, it is InterpreterError (BUSY), and the interpreter goes on;
         InterpreterTimeoutError if it has begun to end.
         """
-        options = _close_options(timeout, interrupt, drain)
+        options = close_options(timeout, interrupt, drain)
         if options is None:
             run(library.subpy_close, self._handle)
         else:
@@ -440,9 +430,9 @@ class Function(Owner):
         """Call it, and return the result."""
         given = Given(args, kwargs)
         if self._options is None and not ctrl_c.watches():
-            return fetch(library.subpy_function_call, self._handle, *given.places)
+            return fetch(library.subpy_function_call, self._handle, *given.places, memory=given.memory)
         request = RunRequest(sizeof(RunRequest), 0, FUNCTION, 0, None, 0, self._handle, *given.places)
-        return perform(request, self._options)
+        return perform(request, self._options, memory=given.memory)
 
     def call_many(self, rows: Iterable[Iterable[object]], /, *, return_exceptions: bool = False) -> list[Any]:
         """Call it with one row of positional arguments after the other, and return the list of results.
@@ -465,14 +455,14 @@ class Function(Owner):
     def _call_many(self, values: list[object], count: int, width: int, return_exceptions: bool) -> list[Any]:
         rows = Arguments(values, lambda index: f"rows[{index // width}][{index % width}]")
         place = rows.at(0), count, width, _RETURN_ERRORS if return_exceptions else 0
-        results: list[Any] = fetch(library.subpy_function_call_many, self._handle, *place)
+        results: list[Any] = fetch(library.subpy_function_call_many, self._handle, *place, memory=rows.memory)
         return results
 
     def call_in_thread(self, /, *args: object, **kwargs: object) -> Thread:
         """Start a call on a new thread of the library."""
         given = Given(args, kwargs)
         request = RunRequest(sizeof(RunRequest), 0, FUNCTION, 0, None, 0, self._handle, *given.places)
-        return _start(request, self._options)
+        return _start(request, self._options, given.memory)
 
     def close(self) -> None:
         """Give it back. Calls that are running finish. Never an error."""
@@ -533,7 +523,7 @@ class Thread(Owner):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the call has ended, at most for so many seconds. Whether it has; join() is still to be called."""
-        left = -1 if timeout is None else math.ceil(max(0, min(timeout, _FOR_EVER)) * 1000)
+        left = -1 if timeout is None else math.ceil(max(0, min(timeout, FOR_EVER)) * 1000)
         done = c_bool()
         while ctrl_c.watches() and (left < 0 or left > _SLICE):  # signals are handled in between
             run(library.subpy_thread_wait, self._handle, _SLICE, byref(done))
@@ -555,6 +545,21 @@ class Thread(Owner):
         finally:
             release(self._output)
 
+    def future(self) -> Future[Any]:
+        """A future of the outcome, which joins it: complete as soon as the call has ended, without a thread that waits.
+
+        It cannot be cancelled; what the call was given as `cancel` can be fired.
+        """
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()
+
+        def end() -> None:
+            complete(future, self._handle)
+            release(self._output)
+
+        notify(self._handle, end)
+        return future
+
 
 def _interpreter(handle: c_uint64) -> Interpreter:
     interpreter = Interpreter.__new__(Interpreter)
@@ -562,27 +567,19 @@ def _interpreter(handle: c_uint64) -> Interpreter:
     return interpreter
 
 
-def _start(request: RunRequest, options: Options | None) -> Thread:
+def _start(request: RunRequest, options: Options | None, memory: dict[int, memoryview]) -> Thread:
     """Runs it on a thread of its own."""
     thread = Thread(c_uint64())  # now, so that it frees the thread also when a signal handler raises
     if options is not None:
         request.timeout_ms = options.timeout_ms
-        request.flags |= options.results
+        request.flags |= options.flags
         if options.cancel is not None:
             request.cancel = options.cancel._token._handle
         if options.output is not None:
             thread._output = register(options.output)
             request.output, request.output_data = cast(_host.output, c_void_p), thread._output
-    run(library.subpy_run_in_thread, byref(request), byref(thread._handle))
+    run(library.subpy_run_in_thread, byref(request), byref(thread._handle), memory=memory)
     return thread
-
-
-def _close_options(timeout: float | None, interrupt: bool, drain: bool) -> CloseOptions | None:
-    if timeout is None and not interrupt and not drain:
-        return None
-    limit = -1 if timeout is None else math.ceil(max(0, min(timeout, _FOR_EVER)) * 1000)
-    flags = (_INTERRUPT if interrupt else 0) | (_DRAIN if drain else 0)
-    return CloseOptions(sizeof(CloseOptions), limit, flags)
 
 
 def _table(rows: Iterable[Iterable[object]]) -> tuple[list[object], int, int]:

@@ -6,7 +6,7 @@ import functools
 import itertools
 import operator
 from collections.abc import Callable
-from ctypes import CFUNCTYPE, c_uint64, c_void_p
+from ctypes import CFUNCTYPE, c_void_p
 from typing import Any
 
 new_number = itertools.count(1).__next__
@@ -20,7 +20,7 @@ class Owner:
 
     __slots__ = ("_free", "_handle")
 
-    def __init__(self, handle: c_uint64, free: Callable[..., None]) -> None:
+    def __init__(self, handle: Any, free: Callable[..., None]) -> None:
         self._handle = handle
         self._free = functools.partial(free, handle)
 

@@ -6,10 +6,10 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from ctypes import CFUNCTYPE, c_bool, c_int32, c_int64, c_size_t, c_uint64, c_void_p, string_at
+from ctypes import CFUNCTYPE, c_int32, c_size_t, c_uint64, c_void_p, string_at
 from typing import Any
 
-from ._errors import keep
+from ._errors import NOT_TAKEN, keep
 from ._handles import called
 from ._library import library
 from ._values import Arguments, lent
@@ -30,7 +30,10 @@ def host(number: int, context: int, args: int, count: int, kwargs: int | None) -
         named = lent(kwargs, 1)[0] if kwargs else {}
         result = called[number](*positional, **named)
         values = Arguments([result], lambda _: "result")
-        library.subpy_context_return(context, values.at(0))
+        called.update(values.memory)
+        if library.subpy_context_return(context, values.at(0)) in NOT_TAKEN:
+            for taken in values.memory:
+                called.pop(taken, None)
     except BaseException as error:
         _raise(context, error, sys._getframe().f_back is not None)
     finally:

@@ -85,21 +85,22 @@ class _CtrlC:
         """Whether the runs of this thread are to have a token."""
         return self._available is not False and threading.get_ident() == self._main and self._begins()
 
-    def begin(self) -> Token:
+    def begin(self, token: Token | None = None) -> Token:
         """A token for a run that begins. Signals that have come before do not hit it: Python's handler has them."""
         with self._lock:
-            spare, self._spare = self._spare, None
-            token = spare if spare is not None else Token()
+            if token is None:
+                spare, self._spare = self._spare, None
+                token = spare if spare is not None else Token()
             if self._arrived.poll(0):
                 self._read()
             self.tokens.append(token)
             return token
 
-    def end(self, token: Token) -> bool:
-        """The run has ended. Whether it was struck."""
+    def end(self, token: Token, is_spare: bool) -> bool:
+        """The run has ended. Whether it was struck. `is_spare`: another run may have the token."""
         with self._lock:
             self.tokens.remove(token)
-            if not token.fired:
+            if is_spare and not token.fired:
                 self._spare = token
             struck = token in self._struck
             self._struck.discard(token)
@@ -166,13 +167,16 @@ ctrl_c = _CtrlC()
 os.register_at_fork(after_in_child=ctrl_c.forked)
 
 
-def stoppable(request: RunRequest, cancel: Cancel | None, perform: Callable[[], Any]) -> Any:
-    """Performs a run of this thread, or something else that waits, that the token stops, and Ctrl-C on the main thread."""
+def stoppable(request: RunRequest, cancel: Cancel | None, perform: Callable[[], Any], own: Token | None = None) -> Any:
+    """Performs a run of this thread, or something else that waits, that the token stops, and Ctrl-C on the main thread.
+
+    `own` is a token that the request has already.
+    """
     if not ctrl_c.watches():
         if cancel is not None:
             request.cancel = cancel._token._handle
         return perform()
-    token = ctrl_c.begin()
+    token = ctrl_c.begin(own)
     struck = False
     try:
         try:
@@ -183,7 +187,7 @@ def stoppable(request: RunRequest, cancel: Cancel | None, perform: Callable[[], 
         finally:
             if cancel is not None:
                 cancel._others.discard(token)
-            struck = ctrl_c.end(token)
+            struck = ctrl_c.end(token, own is None)
     except InterpreterInterruptedError as interrupted:
         if struck:
             raise KeyboardInterrupt from interrupted

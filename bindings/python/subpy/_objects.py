@@ -10,7 +10,8 @@ from ._errors import run
 from ._handles import Owner
 from ._library import RunRequest, library
 from ._limits import ctrl_c
-from ._runs import FUNCTION, Given, Results, perform, source, word_of
+from ._options import word_of
+from ._runs import FUNCTION, Given, Results, perform, source
 from ._values import Arguments, fetch, from_handle, handle_kinds
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Object(Owner):
     def __getitem__(self, key: object) -> Any:
         """The value of an item."""
         keys = Arguments([key], lambda _: "key")
-        return fetch(library.subpy_object_item, self._handle, keys.at(0), self._results)
+        return fetch(library.subpy_object_item, self._handle, keys.at(0), self._results, memory=keys.memory)
 
     def __call__(self, /, *args: object, **kwargs: object) -> Any:
         """Call it, and return the result."""
@@ -55,7 +56,8 @@ class Object(Owner):
         """Call a method of it, and return the result."""
         name, given = source(method, "method"), Given(args, kwargs)
         if not ctrl_c.watches():
-            return fetch(library.subpy_object_call, self._handle, name, len(name), *given.places, self._results)
+            place = self._handle, name, len(name), *given.places, self._results
+            return fetch(library.subpy_object_call, *place, memory=given.memory)
         # Ctrl-C stops what has a token, and that only requests have.
         with self.with_results(Results.OBJECT).attr(method) as bound:
             bound._results = self._results
@@ -63,7 +65,7 @@ class Object(Owner):
 
     def _call(self, given: Given) -> Any:
         request = RunRequest(sizeof(RunRequest), 0, FUNCTION, self._results, None, 0, self._handle, *given.places)
-        return perform(request, None)
+        return perform(request, None, memory=given.memory)
 
     def __iter__(self) -> Iterator[Any]:
         """Iterate over it. The elements are made when they are wanted."""

@@ -14,10 +14,10 @@ from ._errors import InterpreterError, Status, run
 from ._handles import Owner
 from ._library import QueueOptions, RunRequest, library
 from ._limits import Cancel, stoppable
+from ._options import FOR_EVER, count
 from ._values import Arguments, fetch, from_handle, handle_kinds
 
 _QUEUE = 12
-_FOR_EVER = 1e12  # seconds
 
 
 class QueueEmpty(InterpreterError, queue.Empty):
@@ -32,15 +32,13 @@ class QueueFull(InterpreterError, queue.Full):
 _ShutDown: Any = getattr(queue, "ShutDown", Exception)
 
 
-class QueueClosed(InterpreterError, _ShutDown):
+class QueueClosed(InterpreterError, _ShutDown):  # type: ignore[misc]
     """The queue is closed; for get(), and empty."""
 
 
 def create_queue(maxsize: int = 0) -> Queue:
     """A queue with room for so many items; 0: as many as memory has. It needs no runtime, and outlives it."""
-    if not 0 <= maxsize < 2**63:  # ctypes would take the lower bits
-        raise ValueError(f"maxsize must be from 0 to 2**63 - 1, not {maxsize}")
-    options, made = QueueOptions(sizeof(QueueOptions), maxsize), Queue(c_uint64())
+    options, made = QueueOptions(sizeof(QueueOptions), count(maxsize, "maxsize")), Queue(c_uint64())
     run(library.subpy_queue_new, byref(options), byref(made._handle))
     return made
 
@@ -67,7 +65,7 @@ class Queue(Owner):
         items = Arguments([obj], lambda _: "item")
 
         def put(limit: int, token: int) -> None:
-            run(library.subpy_queue_put_with, self._handle, items.at(0), limit, token)
+            run(library.subpy_queue_put_with, self._handle, items.at(0), limit, token, memory=items.memory)
 
         _wait(put, block, timeout, cancel, QueueFull)
 
@@ -171,7 +169,7 @@ def _wait(
     if block and timeout is not None:
         if not timeout >= 0:
             raise ValueError("'timeout' must be a non-negative number")
-        limit = math.ceil(min(timeout, _FOR_EVER) * 1000)
+        limit = math.ceil(min(timeout, FOR_EVER) * 1000)
     request = RunRequest()  # for its token
     try:
         if limit == 0 and cancel is None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import enum
-import operator
-import os
 from collections.abc import Callable
 from ctypes import byref, c_void_p, cast
 from typing import Any, NamedTuple
@@ -12,18 +10,26 @@ from typing import Any, NamedTuple
 from . import _host
 from ._handles import register, release
 from ._library import RunRequest, library
-from ._limits import Cancel, stoppable
+from ._limits import Cancel, milliseconds, stoppable
+from ._options import word_of
 from ._values import Arguments, fetch
 
 EXEC, EVAL, CALL, FUNCTION = 1, 2, 3, 4
 
 
 class Results(enum.IntFlag):
-    """What becomes of results: SUBPY_RESULT_* of subpy.h. VALUES are copies, and what has no value is an error."""
+    """In what form results come: SUBPY_RESULT_* of subpy.h.
+
+    VALUES are copies, and what has no value is an error. OBJECT: the result stays in the interpreter, whatever it is.
+    OBJECTS: what has no value does. BUFFER: bytes, bytearrays, arrays and other memory come as a memoryview, without a
+    copy. ARRAY: so do lists and tuples of floats alone, or of ints of 64 bits, as "d" or "q".
+    """
 
     VALUES = 0
     OBJECT = 4
     OBJECTS = 8
+    BUFFER = 16
+    ARRAY = 32
 
 
 class Options(NamedTuple):
@@ -32,20 +38,49 @@ class Options(NamedTuple):
     timeout_ms: int
     cancel: Cancel | None
     output: Callable[[int, str], object] | None
-    results: int
+    flags: int
 
 
-def perform(request: RunRequest, options: Options | None, filename: str = "<script>") -> Any:
-    """Runs what is requested."""
+_RUN_ASYNC = 64
+
+
+def changed(
+    options: Options | None,
+    timeout: float | None,
+    cancel: Cancel | None,
+    output: Any,
+    results: Results | None,
+    run_async: bool | None,
+) -> Options:
+    """Options with those that are not None instead."""
+    before = options or Options(0, None, None, 0)
+    if cancel is not None and not isinstance(cancel, Cancel):
+        raise TypeError(f"cancel must be a Cancel, not {type(cancel).__name__}")
+    flags = before.flags
+    if results is not None:
+        flags = flags & _RUN_ASYNC | word_of(Results, results)
+    if run_async is not None:
+        flags = flags & ~_RUN_ASYNC | (_RUN_ASYNC if run_async else 0)
+    taker = before.output if output is None else _host.taker(output)
+    return Options(milliseconds(timeout, before.timeout_ms), cancel or before.cancel, taker, flags)
+
+
+def perform(
+    request: RunRequest,
+    options: Options | None,
+    filename: str = "<script>",
+    memory: dict[int, memoryview] | None = None,
+) -> Any:
+    """Runs what is requested. `memory` is that of its arguments."""
     number = 0
     if options is not None:
         request.timeout_ms = options.timeout_ms
-        request.flags |= options.results if request.what != EXEC else 0
+        request.flags |= options.flags if request.what != EXEC else 0
         if options.output is not None:
             number = register(options.output)
             request.output, request.output_data = cast(_host.output, c_void_p), number
     try:
-        run_it = lambda: fetch(library.subpy_run, byref(request), filename=filename)
+        run_it = lambda: fetch(library.subpy_run, byref(request), filename=filename, memory=memory)
         return stoppable(request, options and options.cancel, run_it)
     finally:
         if number:
@@ -55,12 +90,12 @@ def perform(request: RunRequest, options: Options | None, filename: str = "<scri
 class Given:
     """The arguments of a call. They stay where they are as long as this object lives."""
 
-    __slots__ = ("_values", "places")
+    __slots__ = ("_values", "memory", "places")
 
     def __init__(self, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         count = len(args)
         values = Arguments([*args, kwargs], lambda index: f"args[{index}]" if index < count else "kwargs")
-        self._values = values
+        self._values, self.memory = values, values.memory
         # As the functions take them: positional arguments, how many, keyword arguments.
         self.places = values.at(0), count, values.at(count) if kwargs else None
 
@@ -76,19 +111,4 @@ def nul_ended(text: str, what: str) -> bytes:
     encoded = source(text, what)
     if b"\0" in encoded:
         raise ValueError(f"{what}: embedded null character")
-    return encoded
-
-
-def word_of(kind: type[enum.IntFlag], flags: int) -> int:
-    word = operator.index(flags)
-    if word & ~sum(kind):  # ctypes would take the lower 64 bits
-        raise ValueError(f"{word:#x} is not a valid {kind.__name__}")
-    return word
-
-
-def path_of(path: str | os.PathLike[str]) -> bytes:
-    # The library takes paths that end with a NUL.
-    encoded = os.fsencode(path)
-    if b"\0" in encoded:
-        raise ValueError("embedded null character in a path")
     return encoded
