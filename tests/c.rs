@@ -100,6 +100,7 @@ c_tests! {
     race_wait
     request
     rules
+    run_async
     run_output
     sessions
     set_output
