@@ -80,6 +80,7 @@ c_tests! {
     pool_outcomes
     pool_soak
     race_all
+    race_async
     race_buffers
     race_cancel
     race_close_shutdown

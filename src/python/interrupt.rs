@@ -25,7 +25,7 @@ mod pending;
 mod run;
 
 use on_loop::Wakers;
-pub use on_loop::{OnWake, Waker};
+pub use on_loop::{OnWake, Then, Waker};
 use pending::pending;
 use run::Is;
 pub use run::Run;
@@ -302,7 +302,7 @@ impl Interrupts {
         // SAFETY: attached to the interpreter that the list is of.
         unsafe {
             // CPython runs pending calls between instructions of Python code, and there are none here.
-            let hit = self.hit(py.api);
+            let hit = self.hit(py.api, true);
             // It may have been sent while another thread had the GIL.
             let is = || self.runs().find(|run| run.thread == this_thread()).map(|run| run.is.get());
             let sent = || is().is_some_and(|is| is.hit && is.wanted);
@@ -314,11 +314,12 @@ impl Interrupts {
         }
     }
 
-    /// Hits what is to be hit. What is to be raised here, if anything is. Attached to the interpreter.
+    /// Hits what is to be hit. What is to be raised here, if anything is. Code that `waits` in a function of the library's
+    /// gives an event loop no turn, and has nothing half done. Attached to the interpreter.
     ///
     /// # Safety
     /// Attached to the interpreter that the list is of.
-    unsafe fn hit(&self, api: &'static Api) -> Option<ExceptionClass> {
+    unsafe fn hit(&self, api: &'static Api, waits: bool) -> Option<ExceptionClass> {
         let wishes = {
             let mut wishes = lock(&self.wishes);
             let numbers = std::mem::take(&mut wishes.numbers);
@@ -342,7 +343,8 @@ impl Interrupts {
             for run in self.runs().filter(|run| run.is.get().wanted) {
                 // A thread is in the newest of its runs, which is to end if one further out is.
                 let of_thread = || self.runs().filter(|other| other.thread == run.thread);
-                if of_thread().next().is_some_and(|newest| !ptr::eq(newest, run)) || !run.is_ripe() {
+                let is_ripe = || waits && run.thread == here && run.is_in_code() || run.is_ripe();
+                if of_thread().next().is_some_and(|newest| !ptr::eq(newest, run)) || !is_ripe() {
                     continue;
                 }
                 let mut hook = lock(&self.quiet);

@@ -62,7 +62,8 @@ class Loop:
         if tasks:
             loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.run_until_complete(loop.shutdown_default_executor())
+        if milliseconds is None:
+            loop.run_until_complete(loop.shutdown_default_executor())
 
     def close(self):
         loop = self.loop

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use super::attach::is_pinned;
 use super::hooks::forked;
 use super::interp::Scope;
-use super::interrupt::{Interrupts, OnWake, Run, Waker};
+use super::interrupt::{Interrupts, OnWake, Run, Then, Waker};
 use super::kept::{Hold, KeptObjects};
 use super::object::{Obj, Py, PyResult, Raised, own_source};
 use super::output::{definition, raise_errno};
@@ -59,6 +59,8 @@ unsafe impl Sync for Definition {}
 static ON_WAKE: Definition = Definition(definition(c"on_wake", on_wake, METH_NOARGS));
 
 /// What an awaitable comes to; other objects as they are.
+#[cold]
+#[inline(never)]
 pub fn finish<'py>(py: Py<'py>, scope: &Scope<'py>, object: Obj<'py>) -> Result<Obj<'py>, Failure> {
     if !is_awaitable(py, &object).map_err(|Raised| raised(py, scope))? {
         return Ok(object);
@@ -84,7 +86,8 @@ pub fn finish<'py>(py: Py<'py>, scope: &Scope<'py>, object: Obj<'py>) -> Result<
         let object = taken.object(py, scope.kept());
         if let Ok(object) = object {
             // What is raised there cannot be told to anybody.
-            let _ = scope.run.short(|| object.attr(c"wind_up")?.call(&[&py.int(SHORT)?]));
+            let wind_up = || object.attr(c"wind_up")?.call(&[&py.int(SHORT)?]);
+            let _ = scope.interrupts().on_loop(scope.run, &taken.waker, Then::GoOn, wind_up);
             py.clear();
             let _ = scope.run.own(|| object.attr(c"close")?.call(&[]));
         }
@@ -125,7 +128,10 @@ impl Loop {
             Err(raised) => return (Err(raised), false),
         };
         let run = || object.attr(c"run")?.call(&[]);
-        let ran = scope.interrupts().on_loop(scope.run, &self.waker, run).unwrap_or_else(|_| Err(py.no_memory()));
+        let ran = scope
+            .interrupts()
+            .on_loop(scope.run, &self.waker, Then::Cancel, run)
+            .unwrap_or_else(|_| Err(py.no_memory()));
         scope.run.own(|| {
             let exception = if ran.is_err() { py.take_exception() } else { None };
             let is_done = task.attr(c"done").and_then(|done| done.call(&[]));
@@ -185,7 +191,15 @@ impl Loops {
     }
 
     /// A thread leaves the interpreter: its loop is for others. Attached.
+    #[inline]
     pub fn session_ends(&self, state: *mut PyThreadState) {
+        if self.class.get().is_some() {
+            self.give_away(state);
+        }
+    }
+
+    #[cold]
+    fn give_away(&self, state: *mut PyThreadState) {
         let mut entered = lock(&self.entered);
         if let Some(place) = entered.iter().position(|(of, _)| *of == state as usize) {
             push(&mut lock(&self.idle), entered.swap_remove(place).1);
@@ -230,7 +244,9 @@ impl Loops {
             // SAFETY: None is immortal.
             let whenever = || unsafe { py.borrowed(py.none()) };
             let _ = match run {
-                Some((run, interrupts)) => interrupts.on_loop(run, &kept.waker, || wind_up(whenever())).ok(),
+                Some((run, interrupts)) => {
+                    interrupts.on_loop(run, &kept.waker, Then::Leave, || wind_up(whenever())).ok()
+                }
                 None => Some(wind_up(py.int(LONG))),
             };
             py.clear();

@@ -20,6 +20,17 @@ pub enum OnWake {
     Leave,
 }
 
+/// What becomes of a loop when its run is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// The task of the run is cancelled, and the loop is left if that does not help.
+    Cancel,
+    /// It is left.
+    Leave,
+    /// It ends by itself.
+    GoOn,
+}
+
 /// Wakes an event loop that watches its descriptor.
 pub struct Waker(Mutex<Event>);
 
@@ -67,7 +78,13 @@ impl Drop for Woken<'_> {
 
 impl Interrupts {
     /// Runs code on an event loop that this waker is of. Attached to the interpreter, on the run's thread.
-    pub fn on_loop<R>(&self, run: &Run, waker: &Arc<Waker>, act: impl FnOnce() -> R) -> Result<R, TryReserveError> {
+    pub fn on_loop<R>(
+        &self,
+        run: &Run,
+        waker: &Arc<Waker>,
+        then: Then,
+        act: impl FnOnce() -> R,
+    ) -> Result<R, TryReserveError> {
         let _woken = {
             let mut wakers = lock(&self.loops.0);
             wakers.try_reserve(1)?;
@@ -78,7 +95,7 @@ impl Interrupts {
         if self.why(run).is_some() {
             waker.set(true);
         }
-        Ok(run.on_loop(waker, act))
+        Ok(run.on_loop(waker, then, act))
     }
 
     /// What the loop that was woken has to do. Attached to the interpreter, on the loop's thread.
@@ -86,9 +103,8 @@ impl Interrupts {
         waker.set(false);
         // SAFETY: attached to the interpreter that the list is of.
         let run = unsafe { self.runs().find(|run| run.is_on_loop(waker)) };
-        match run {
-            Some(run) if self.why(run).is_some() => run.leave_loop(),
-            _ => OnWake::GoOn,
-        }
+        let Some(run) = run else { return OnWake::GoOn };
+        run.loop_has_seen();
+        if self.why(run).is_some() { run.leave_loop() } else { OnWake::GoOn }
     }
 }

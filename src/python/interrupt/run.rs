@@ -6,7 +6,8 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 use super::Reason;
-use super::on_loop::{OnWake, Waker};
+use super::on_loop::{OnWake, Then, Waker};
+use crate::python::clock::time_of;
 use crate::python::exception::{self, Exception};
 use crate::python::object::Py;
 use crate::python::thread_id::this_thread;
@@ -20,23 +21,30 @@ const GRACE: Duration = Duration::from_millis(250);
 const LONG_GRACE: Duration = Duration::from_secs(5);
 
 /// What a run does that has some time when the run is to end: a step of the library's own, or code on an event loop.
-struct Step {
-    /// Since when it is known that the run is to end.
-    since: Cell<Option<Instant>>,
-    /// How long it has then.
-    grace: Duration,
-    on_loop: Option<OnLoop>,
+enum Step {
+    Own {
+        /// Since when it is known that the run is to end.
+        since: Cell<Option<Instant>>,
+        /// How long it has then.
+        grace: Duration,
+    },
+    OnLoop(OnLoop),
 }
 
 /// Code of users on an event loop.
 struct OnLoop {
     waker: *const Waker,
+    then: Then,
     /// Since when its task is cancelled.
     cancelled: Cell<Option<Instant>>,
+    /// Since when the loop has not seen that it was woken: the time, and that of the thread.
+    unseen: Cell<Option<(Instant, Duration)>>,
 }
 
-/// A loop that has not seen by then that its task is to be cancelled runs code that gives nothing else a turn.
+/// A loop that does not see within so much of its thread's own time that it was woken runs code that gives nothing else a
+/// turn; also when that code sleeps, for so long.
 const UNSEEN: Duration = Duration::from_millis(20);
+const UNSEEN_ASLEEP: Duration = Duration::from_millis(500);
 
 /// One run, while it is in its interpreter. Read and changed with the GIL of that interpreter alone. Every run makes
 /// one, so it is small.
@@ -95,23 +103,18 @@ impl Run {
         self.step(LONG_GRACE, act)
     }
 
-    /// Runs code of users that ends by itself soon, unless it hangs.
-    pub fn short<R>(&self, act: impl FnOnce() -> R) -> R {
-        self.step(GRACE, act)
-    }
-
     /// Runs code on the event loop that is woken so.
-    pub(super) fn on_loop<R>(&self, waker: &Waker, act: impl FnOnce() -> R) -> R {
-        let on_loop = OnLoop { waker, cancelled: Cell::new(None) };
-        self.during(Step { since: Cell::new(None), grace: UNSEEN, on_loop: Some(on_loop) }, act)
+    pub(super) fn on_loop<R>(&self, waker: &Waker, then: Then, act: impl FnOnce() -> R) -> R {
+        let (cancelled, unseen) = (Cell::default(), Cell::default());
+        self.during(&Step::OnLoop(OnLoop { waker, then, cancelled, unseen }), act)
     }
 
     fn step<R>(&self, grace: Duration, act: impl FnOnce() -> R) -> R {
-        self.during(Step { since: Cell::new(None), grace, on_loop: None }, act)
+        self.during(&Step::Own { since: Cell::default(), grace }, act)
     }
 
-    fn during<R>(&self, step: Step, act: impl FnOnce() -> R) -> R {
-        let before = self.step.replace(&step);
+    fn during<R>(&self, step: &Step, act: impl FnOnce() -> R) -> R {
+        let before = self.step.replace(step);
         self.take_back();
         let result = act();
         self.step.set(before);
@@ -142,42 +145,63 @@ impl Run {
     }
 
     fn current_step(&self) -> Option<&Step> {
-        // SAFETY: a place in the frame of `during`, which waits for what it runs. The GIL is held.
+        // SAFETY: a place in a frame that waits for what it runs (`during`). The GIL is held.
         unsafe { self.step.get().as_ref() }
+    }
+
+    fn loop_step(&self) -> Option<&OnLoop> {
+        match self.current_step() {
+            Some(Step::OnLoop(on_loop)) => Some(on_loop),
+            _ => None,
+        }
     }
 
     /// Whether it may be hit now. A step of the library's has some time.
     pub(super) fn is_ripe(&self) -> bool {
-        let Some(step) = self.current_step() else { return true };
-        if let Some(cancelled) = step.on_loop.as_ref().and_then(|on_loop| on_loop.cancelled.get()) {
-            return cancelled.elapsed() >= GRACE + UNSEEN;
+        match self.current_step() {
+            None => true,
+            Some(Step::Own { since, grace }) => {
+                let known = since.get().unwrap_or_else(Instant::now);
+                since.set(Some(known));
+                known.elapsed() >= *grace
+            }
+            Some(Step::OnLoop(on_loop)) => {
+                // SAFETY: the run is in the list, so its thread has not ended.
+                let used = unsafe { time_of(self.thread) };
+                let (begin, used_before) = on_loop.unseen.get().unwrap_or_else(|| (Instant::now(), used));
+                on_loop.unseen.set(Some((begin, used_before)));
+                used.saturating_sub(used_before) >= UNSEEN || begin.elapsed() >= UNSEEN_ASLEEP
+            }
         }
-        let known = step.since.get().unwrap_or_else(Instant::now);
-        step.since.set(Some(known));
-        known.elapsed() >= step.grace
     }
 
     /// It runs code of users.
     pub(super) fn is_in_code(&self) -> bool {
-        self.current_step().is_none_or(|step| step.on_loop.is_some())
+        !matches!(self.current_step(), Some(Step::Own { .. }))
     }
 
     /// It runs on that event loop.
     pub(super) fn is_on_loop(&self, waker: &Waker) -> bool {
-        let on_loop = self.current_step().and_then(|step| step.on_loop.as_ref());
-        on_loop.is_some_and(|on_loop| ptr::eq(on_loop.waker, waker))
+        self.loop_step().is_some_and(|on_loop| ptr::eq(on_loop.waker, waker))
     }
 
-    /// What the loop of a run that is to end has to do.
+    /// The loop that it is on has seen that it was woken.
+    pub(super) fn loop_has_seen(&self) {
+        self.loop_step().inspect(|on_loop| on_loop.unseen.set(None));
+    }
+
+    /// What the loop has to do when the run is to end.
     pub(super) fn leave_loop(&self) -> OnWake {
-        let Some(on_loop) = self.current_step().and_then(|step| step.on_loop.as_ref()) else { return OnWake::GoOn };
-        match on_loop.cancelled.get() {
-            None => {
+        let Some(on_loop) = self.loop_step() else { return OnWake::GoOn };
+        match (on_loop.then, on_loop.cancelled.get()) {
+            (Then::GoOn, _) => OnWake::GoOn,
+            (Then::Leave, _) => OnWake::Leave,
+            (Then::Cancel, None) => {
                 on_loop.cancelled.set(Some(Instant::now()));
                 OnWake::Cancel
             }
-            Some(cancelled) if cancelled.elapsed() < GRACE => OnWake::GoOn,
-            Some(_) => OnWake::Leave,
+            (Then::Cancel, Some(cancelled)) if cancelled.elapsed() < GRACE => OnWake::GoOn,
+            (Then::Cancel, Some(_)) => OnWake::Leave,
         }
     }
 
