@@ -19,6 +19,7 @@ mod object;
 mod waits;
 
 pub use core::{For, Not, Queue, Waited};
+pub use event::Event;
 pub use guest::Queues;
 pub use handles::{KIND, append, find, keep};
 #[cfg(feature = "capi")]
