@@ -1,5 +1,6 @@
 /* A host ends the CPython that it started while its threads create, run and close: it waits for what goes on, and what
- * comes later is refused. Each try is a process of its own, with a CPython that it starts itself. */
+ * comes later is refused, until CPython can be started anew. Each try is a process of its own, with a CPython that it
+ * starts itself. */
 #include <dlfcn.h>
 #include <sys/wait.h>
 
@@ -50,10 +51,48 @@ static void *creates_and_closes(void *unused) {
   }
 }
 
+static atomic_bool finalized;
+
+/* Goes on until there is a CPython again, which is the library's own. */
+static void *tries_again(void *unused) {
+  (void)unused;
+  subpy_error *error = NULL;
+  for (;;) {
+    bool is_last = finalized;
+    subpy_interp interp = 0;
+    subpy_status status = subpy_create(NULL, &interp, &error);
+    EXPECT_ONE_OF(status, error, SUBPY_OK, SUBPY_ERROR_WRONG_STATE);
+    if (status != SUBPY_OK) continue;
+    status = subpy_close(interp, &error);
+    EXPECT_ONE_OF(status, error, SUBPY_OK, SUBPY_ERROR_NOT_FOUND, SUBPY_ERROR_WRONG_STATE);
+    if (is_last) return NULL;
+  }
+}
+
 static void *symbol(const char *name) {
   void *found = dlsym(RTLD_DEFAULT, name);
   CHECK(found);
   return found;
+}
+
+static void takes_its_time(void *capsule) {
+  (void)capsule;
+  usleep(50000);
+}
+
+/* What lies in the interpreter's own dict goes when it is cleared: when all of it is of no use any more. */
+static void has_a_long_end(void) {
+  void *(*get)(void), *(*dict_of)(void *), *(*capsule_of)(void *, const char *, void (*)(void *));
+  int (*set)(void *, const char *, void *);
+  void (*drop)(void *);
+  *(void **)&get = symbol("PyInterpreterState_Get");
+  *(void **)&dict_of = symbol("PyInterpreterState_GetDict");
+  *(void **)&capsule_of = symbol("PyCapsule_New");
+  *(void **)&set = symbol("PyDict_SetItemString");
+  *(void **)&drop = symbol("Py_DecRef");
+  void *capsule = capsule_of(&finalized, NULL, takes_its_time);
+  CHECK(capsule && set(dict_of(get()), "long", capsule) == 0);
+  drop(capsule);
 }
 
 static int host(const char *library, unsigned pause) {
@@ -69,12 +108,17 @@ static int host(const char *library, unsigned pause) {
   initialize(0);
   subpy_error *error = NULL;
   OK(subpy_init(NULL, &error));
+  has_a_long_end();
   void *state = save();
-  pthread_t threads[2];
+  pthread_t threads[2], another;
   for (int i = 0; i < 2; i++) CHECK(pthread_create(&threads[i], NULL, creates_and_closes, NULL) == 0);
+  CHECK(pthread_create(&another, NULL, tries_again, NULL) == 0);
   usleep(pause);
   restore(state);
   finalize();
+  finalized = true;
+  CHECK(pthread_join(another, NULL) == 0);
+  OK(subpy_shutdown(&error));
   CHECK(released <= passed);
   /* Not all threads come back: CPython stops those that want its GIL now. */
   fflush(stdout);

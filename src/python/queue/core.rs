@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::super::attach::{detached, in_host};
-use super::super::hooks::forked;
+use super::super::fork::forked;
 use super::super::loaded_api;
 use super::event::Event;
 use super::handles;
