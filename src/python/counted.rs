@@ -6,7 +6,7 @@
 //! whose it is. They are signed with its address and a number that nobody knows, so that what other blocks have at their
 //! ends is not taken for that. Arenas, which have no room for it, are in a table.
 
-use std::ffi::{CStr, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::hash::{BuildHasher, RandomState};
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -244,8 +244,19 @@ fn loaded_at(function: *const c_void) -> Option<usize> {
 
 /// The function that CPython calls by this name.
 fn global(name: &CStr) -> *const c_void {
-    // SAFETY: it only asks.
-    unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }
+    const RTLD_DL_SYMENT: c_int = 1;
+    let mut info = MaybeUninit::<libc::Dl_info>::uninit();
+    let mut symbol = ptr::null_mut::<c_void>();
+    // SAFETY: they only ask; the symbol is that of a file that stays loaded, as what CPython calls does.
+    unsafe {
+        let found = libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr());
+        libc::dladdr1(found, info.as_mut_ptr(), &mut symbol, RTLD_DL_SYMENT);
+        // A program at a fixed address that takes the function's, as Node does, has an entry of its own for it.
+        match symbol.cast::<libc::Elf64_Sym>().as_ref() {
+            Some(symbol) if symbol.st_shndx == 0 => libc::dlsym(libc::RTLD_NEXT, name.as_ptr()),
+            _ => found,
+        }
+    }
 }
 
 /// Whether what was found by a name only leads to the function: a program that is not position-independent has that for

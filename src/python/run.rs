@@ -72,7 +72,7 @@ fn eval<'py>(py: Py<'py>, scope: &Scope<'py>, source: &str, filename: Option<&st
 #[inline(always)]
 pub fn call_function(py: Py, scope: &Scope, kept: &Kept, args: Args, wanted: Wanted) -> Result<(), Box<Failure>> {
     // SAFETY: attached to the interpreter that the scope is of, for a run that its gate let in.
-    let Some(callable) = (unsafe { scope.kept().get(py, kept) }) else { return Err(Failure::Freed.into()) };
+    let Some(callable) = (unsafe { scope.kept().get(py, kept) }) else { return Err(Failure::Freed("function").into()) };
     let result = match (callable, args.buffers.claims()) {
         (Ok(callable), None) => convert::call(py, scope.own(), &callable, args),
         (Ok(callable), Some(claims)) => {
