@@ -1213,7 +1213,7 @@ SUBPY_API subpy_status subpy_function_call(subpy_function function, const subpy_
  * @param rows      `count * nargs` positional arguments, the first row first; may be NULL when that is 0
  * @param count     how many rows
  * @param nargs     how many arguments each has
- * @param flags     0 or SUBPY_RETURN_ERRORS
+ * @param flags     0 or SUBPY_RETURN_ERRORS, SUBPY_RESULT_*: the form of each value, and SUBPY_RUN_ASYNC: row by row
  * @param results   a LIST of `count` values, to be freed with subpy_value_free(), which frees the errors in it too;
  *                  NULL: what is returned is not converted at all (not with SUBPY_RETURN_ERRORS)
  * @param error     optional; set on failure, to be freed with subpy_error_free()
@@ -1833,6 +1833,20 @@ typedef struct subpy_queue_options {
   uint64_t flags;
 } subpy_queue_options;
 
+/** What a queue is. */
+typedef struct subpy_queue_info {
+  /** sizeof(subpy_queue_info) */
+  size_t size;
+  /** the number that Python code knows it by, the same in each handle of the queue. Python: Queue.id */
+  uint64_t id;
+  /** how many items have room; 0: as many as memory has. Python: Queue.maxsize */
+  size_t capacity;
+  /** how many items are in it. Others may change that at any time. Python: Queue.qsize() */
+  size_t len;
+  /** whether it was closed: 1, or 0. Python: Queue.closed */
+  uint64_t closed;
+} subpy_queue_info;
+
 /**
  * Make a queue.
  *
@@ -1947,6 +1961,20 @@ SUBPY_API subpy_status subpy_queue_get_with(subpy_queue queue, int64_t timeout_m
 SUBPY_API subpy_status subpy_queue_len(subpy_queue queue, size_t *len, subpy_error **error);
 
 /**
+ * What a queue is: two handles are of the same one when its `id` is the same.
+ *
+ * @param queue  the queue
+ * @param info   receives it; its `size` must be set, and may be more than this library knows: then the rest is made
+ *               zero. On failure all but `size` is zero
+ * @param error  optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_INVALID_ARGUMENT when `info` is NULL, or its size makes no
+ *         sense
+ *
+ * Any thread.
+ */
+SUBPY_API subpy_status subpy_queue_get_info(subpy_queue queue, struct subpy_queue_info *info, subpy_error **error);
+
+/**
  * A descriptor for poll(), epoll and the event loops that are made of them: readable while there is something to get,
  * or the queue is closed.
  *
@@ -1962,6 +1990,16 @@ SUBPY_API subpy_status subpy_queue_len(subpy_queue queue, size_t *len, subpy_err
  * Any thread.
  */
 SUBPY_API subpy_status subpy_queue_fd(subpy_queue queue, int32_t *fd, subpy_error **error);
+
+/**
+ * The same for those who put: readable while there is room, or the queue is closed.
+ *
+ * @param queue  the queue
+ * @param fd     as for subpy_queue_fd(), but another one
+ * @param error  optional; set on failure, to be freed with subpy_error_free()
+ * @return as subpy_queue_fd(). Any thread.
+ */
+SUBPY_API subpy_status subpy_queue_room_fd(subpy_queue queue, int32_t *fd, subpy_error **error);
 
 /**
  * Close a queue: nothing goes in any more, and what is in it can still be taken out. Whoever waits is woken.

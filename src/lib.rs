@@ -85,10 +85,10 @@ pub use manager::{
     Startup, Stopped, Syntax,
 };
 pub use rust::{
-    Arg, Args, Cancel, DefineOptions, FromValue, Function, HostCall, HostFn, Interpreter, Limited, Limits, ListItem,
-    Object, ObjectIter, Outcome, Pool, PoolMap, PoolOptions, Queue, Raise, Session, Stream, Tag, TaskOptions, Tasks,
-    Thread, Value, WrongType, find, get_current, get_main, init, list_all, python_library, python_version, shutdown,
-    shutdown_with, version,
+    Arg, Args, Array, Awaited, Buffer, Buffers, Cancel, DefineOptions, Element, FromValue, Function, HostCall, HostFn,
+    Interpreter, Limited, Limits, ListItem, Object, ObjectIter, Objects, Outcome, Pool, PoolMap, PoolOptions, Queue,
+    Raise, Session, Stream, Tag, TaskOptions, Tasks, Thread, Value, WrongType, find, get_current, get_main, init,
+    list_all, python_library, python_version, shutdown, shutdown_with, version,
 };
 #[cfg(feature = "serde")]
 pub use rust::{Serde, from_value, to_value};

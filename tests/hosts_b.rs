@@ -474,9 +474,11 @@ fn python_first_program_from_the_package_alone() {
 #[test]
 fn python_conformance() {
     let cases = root().join("conformance/cases.json");
-    if let Some(command) =
+    if let Some(mut command) =
         python_host(&["-X", "dev", "-W", "error", "conformance.py", cases.to_str().expect("a path in UTF-8")])
     {
+        // Memory is counted in front of CPython's own allocator, and not of the one that "-X dev" has.
+        command.env("PYTHONMALLOC", "pymalloc");
         packages::show_conformance(&printed(command));
     }
 }
@@ -554,6 +556,16 @@ fn python_host_functions() {
 #[test]
 fn python_limits() {
     python_done(&["limits.py"]);
+}
+
+#[test]
+fn python_objects() {
+    python_done(&["objects.py"]);
+}
+
+#[test]
+fn python_queues() {
+    python_done(&["queues.py"]);
 }
 
 #[test]

@@ -292,6 +292,7 @@ api! {
         fn PyDict_GetItemRef(*mut PyObject, *mut PyObject, *mut *mut PyObject) -> c_int;
         fn PyWeakref_NewRef(*mut PyObject, *mut PyObject) -> *mut PyObject;
         fn PyWeakref_GetRef(*mut PyObject, *mut *mut PyObject) -> c_int;
+        fn Py_AtExit(Option<extern "C" fn()>) -> c_int;
         fn PyCapsule_New(*mut c_void, *const c_char, Option<PyCapsule_Destructor>) -> *mut PyObject;
         fn PyCapsule_GetPointer(*mut PyObject, *const c_char) -> *mut c_void;
         // modules, code and calls

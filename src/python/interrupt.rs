@@ -19,6 +19,7 @@ use super::thread_id::this_thread;
 use super::types::{PyInterpreterState, PyThreadState};
 use super::{api, lock};
 
+mod ending;
 mod memory;
 mod on_loop;
 mod pending;
@@ -208,24 +209,6 @@ impl Interrupts {
         unsafe { self.runs().map(|run| run.state).collect() }
     }
 
-    /// From now on the interpreter is ending, and waits for Python's own threads. They were told to end before; one that
-    /// came late was not.
-    pub fn ends(&self) {
-        self.ending.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether this thread is such a one.
-    ///
-    /// # Safety
-    /// Attached to the interpreter that the list is of.
-    unsafe fn is_late(&self) -> bool {
-        // SAFETY: promised by the caller.
-        unsafe {
-            let here = this_thread();
-            self.ending.load(Ordering::Relaxed) && self.runs().all(|run| run.thread != here)
-        }
-    }
-
     /// Nobody may interrupt anything from now on: the interpreter is about to end.
     pub fn close(&self) {
         lock(&self.wishes).alive = false;
@@ -344,7 +327,8 @@ impl Interrupts {
                 // A thread is in the newest of its runs, which is to end if one further out is.
                 let of_thread = || self.runs().filter(|other| other.thread == run.thread);
                 let is_ripe = || waits && run.thread == here && run.is_in_code() || run.is_ripe();
-                if of_thread().next().is_some_and(|newest| !ptr::eq(newest, run)) || !is_ripe() {
+                if of_thread().next().is_some_and(|newest| !ptr::eq(newest, run)) || !is_ripe() || self.is_between(run)
+                {
                     continue;
                 }
                 let mut hook = lock(&self.quiet);

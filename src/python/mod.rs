@@ -33,7 +33,8 @@
 //! | `queue` | queues between interpreters |
 //! | `output` | sys.stdout and sys.stderr of an interpreter |
 //! | `guest` | what is set up in each interpreter |
-//! | `hooks` | what CPython tells: interpreters that come and go, forks |
+//! | `hooks` | what CPython tells: interpreters that come and go |
+//! | `fork` | whether this is the child of a fork |
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -50,6 +51,7 @@ pub mod counted;
 mod dedent;
 pub mod exception;
 pub mod find;
+pub mod fork;
 mod frozen;
 pub mod guest;
 pub mod hooks;
@@ -142,8 +144,8 @@ pub enum Failure {
     Running,
     /// So many views are left of what was lent for the run.
     Lent(usize),
-    /// A prepared function that was freed.
-    Freed,
+    /// A prepared function, or an object, that was freed.
+    Freed(&'static str),
     NoMemory,
     /// What became of one of many calls.
     InRow(usize, Box<Failure>),

@@ -6,6 +6,7 @@ use super::from_rust::ListItem;
 use super::to_rust::{FromValue, WrongType};
 use super::value::Value;
 use crate::manager::Result;
+use crate::value::Results;
 
 /// One argument: what has a [`Value`], or might have one.
 ///
@@ -135,6 +136,8 @@ macro_rules! tuples {
         }
 
         impl<$($type: FromValue),*> FromValue for ($($type,)*) {
+            const ROOT: Results = Results::VALUE$(.and($type::PART))*;
+
             fn from_value(value: Value) -> std::result::Result<($($type,)*), WrongType> {
                 let Value::Tuple(items) = value else { return Err(WrongType::expected("tuple", &value)) };
                 if items.len() != $count {

@@ -1,5 +1,6 @@
 //! Values in the form that `python` reads and writes: one block of memory.
 
+use super::buffer::Buffer;
 use super::object::Object;
 use super::queue::Queue;
 use super::to_rust::WrongType;
@@ -45,6 +46,7 @@ fn copy(root: &Value) -> Result<OwnedValue> {
             Value::Str(text) => bytes(STR, text.as_bytes())?,
             Value::Bytes(data) => bytes(BYTES, data)?,
             Value::Queue(queue) => manager::append_queue(&queue.0, &mut builder).ok_or_else(no_memory)?,
+            Value::Buffer(buffer) => buffer.append(&mut builder).ok_or_else(no_memory)?,
             Value::Object(object) => manager::append_object(object.handle(), &mut builder).ok_or_else(no_memory)?,
             Value::Tuple(items) | Value::List(items) => {
                 let start = builder.array(items.len()).ok_or_else(no_memory)?;
@@ -64,7 +66,7 @@ fn copy(root: &Value) -> Result<OwnedValue> {
             }
             Value::Tagged(..) => subpy_value::none(), // `untag` has refused it
         };
-        let encoded = subpy_value { flags: tag, ..encoded };
+        let encoded = subpy_value { flags: encoded.flags | tag, ..encoded };
         match place {
             Some(at) => builder.write(at, encoded),
             None => encoded_root = encoded,
@@ -131,6 +133,7 @@ pub(super) fn decode(root: ValueRef) -> Result<Value> {
                 Some(queue) => Value::Queue(Queue(queue)),
                 None => return Err(Kind::NotFound("a queue in a value was freed".into()).into()),
             },
+            View::Buffer => Value::Buffer(Buffer::of_export(next.export().ok_or(Kind::NoMemory)?)),
             View::Object(handle) => Value::Object(Object::keep(handle)?),
             View::Unknown(kind) => return Err(WrongType::new(format!("kind {kind} is not known")).into()),
         };

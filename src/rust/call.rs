@@ -7,7 +7,7 @@ use super::to_rust::FromValue;
 use super::unless_forked;
 use super::value::Value;
 use crate::manager::{self, Kind, Ran, Result};
-use crate::value::{self, OwnedValue, Results, Wanted, printable};
+use crate::value::{self, OwnedValue, Wanted, printable};
 
 /// The arguments of a call: a tuple and a dict, as blocks.
 pub(super) struct Call {
@@ -69,8 +69,7 @@ pub(super) fn run_wanting(wanted: bool, body: impl FnOnce(Wanted) -> Ran) -> Res
 
 /// The same in the form that a `T` is made of.
 pub(super) fn run_to_value<T: FromValue>(body: impl FnOnce(Wanted) -> Ran) -> Result<OwnedValue> {
-    let how = if T::AS_OBJECT { Results::OBJECT } else { Results::VALUE };
-    run_wanting(true, |wanted| body(Wanted { how, ..wanted }))
+    run_wanting(true, |wanted| body(Wanted { how: T::ROOT, ..wanted }))
 }
 
 /// Runs something whose result is a `T`.

@@ -24,6 +24,11 @@ impl Results {
     /// What is awaitable is run to its end first.
     pub(crate) const ASYNC: Results = Results(64);
 
+    /// These and those.
+    pub(crate) const fn and(self, others: Results) -> Results {
+        Results(self.0 | others.0)
+    }
+
     /// Those of these bits that are known here.
     #[cfg(feature = "capi")]
     pub fn of_flags(flags: u32) -> Results {

@@ -31,7 +31,7 @@ pub enum Act<'a> {
 /// Does it.
 pub fn act(py: Py, scope: &Scope, kept: &Kept, act: Act, wanted: Wanted) -> Result<(), Box<Failure>> {
     // SAFETY: attached to the interpreter that the scope is of, for a run that its gate let in.
-    let Some(object) = (unsafe { scope.kept().get(py, kept) }) else { return Err(Failure::Freed.into()) };
+    let Some(object) = (unsafe { scope.kept().get(py, kept) }) else { return Err(Failure::Freed("object").into()) };
     let object = object.map_err(|Raised| raised(py, scope))?;
     let mut buffers = Buffers::None;
     let result = match act {

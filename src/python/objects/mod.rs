@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use super::Failure;
-use super::hooks::forked;
+use super::fork::forked;
 use super::kept::{Hold, Kept};
 use super::object::{Obj, Py, PyResult};
 use super::own::Own;
@@ -90,10 +90,16 @@ pub fn keep_object(own: &Own, object: Obj, builder: &mut Builder) -> Option<subp
 #[cold]
 pub fn stay(py: Py, own: &Own, object: &Obj) -> Result<OwnedValue, Failure> {
     let mut builder = Builder::of_bytes();
+    let root = stay_in(py, own, object, &mut builder)?;
+    Ok(builder.finish_bytes(root))
+}
+
+/// The same, in a block that is being built.
+#[cold]
+pub fn stay_in(py: Py, own: &Own, object: &Obj, builder: &mut Builder) -> Result<subpy_value, Failure> {
     // SAFETY: a live object.
     let object = unsafe { py.borrowed(object.as_ptr()) }.map_err(|_| Failure::NoMemory)?;
-    let root = keep_object(own, object, &mut builder).ok_or(Failure::NoMemory)?;
-    Ok(builder.finish_bytes(root))
+    keep_object(own, object, builder).ok_or(Failure::NoMemory)
 }
 
 /// A copy of a value that is an object.

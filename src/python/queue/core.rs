@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::super::attach::{detached, in_host};
-use super::super::hooks::forked;
+use super::super::fork::forked;
 use super::super::{loaded_api, lock};
 use super::event::Event;
 use super::handles;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
-use super::super::hooks::forked;
+use super::super::fork::forked;
 use super::super::lock;
 use super::core::Queue;
 use crate::value::{self, Builder, NotCopied, subpy_value};
