@@ -15,7 +15,7 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(bufferRequest{}.strides)-unsafe.Offsetof(C.subpy_buffer{}.strides)]
 	_ = [1]struct{}{}[unsafe.Offsetof(bufferRequest{}.flags)-unsafe.Offsetof(C.subpy_buffer{}.flags)]
 	_ = [1]struct{}{}[unsafe.Offsetof(bufferRequest{}.userdata)-unsafe.Offsetof(C.subpy_buffer{}.userdata)]
-	_ = [1]struct{}{}[unsafe.Offsetof(queueOptions{}.flags)-unsafe.Offsetof(C.subpy_queue_options{}.flags)]
+	_ = [1]struct{}{}[unsafe.Sizeof(queueOptions{})-unsafe.Sizeof(C.subpy_queue_options{})]
 	_ = [1]struct{}{}[unsafe.Offsetof(poolRequest{}.interp)-unsafe.Offsetof(C.subpy_pool_options{}.interp)]
 	_ = [1]struct{}{}[unsafe.Offsetof(poolRequest{}.finalize)-unsafe.Offsetof(C.subpy_pool_options{}.finalize)]
 	_ = [1]struct{}{}[unsafe.Offsetof(poolRequest{}.flags)-unsafe.Offsetof(C.subpy_pool_options{}.flags)]

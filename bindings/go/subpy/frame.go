@@ -310,7 +310,7 @@ type poolRequest struct {
 
 type queueOptions struct {
 	size, capacity uintptr
-	flags          uint64
+	_              uint64 // flags
 }
 
 type defineRequest struct {
