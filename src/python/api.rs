@@ -234,6 +234,7 @@ api! {
         fn PyObject_Free(*mut c_void);
         fn PyObject_IsTrue(*mut PyObject) -> c_int;
         fn PyObject_Vectorcall(*mut PyObject, *const *mut PyObject, usize, *mut PyObject) -> *mut PyObject;
+        fn PyObject_VectorcallMethod(*mut PyObject, *const *mut PyObject, usize, *mut PyObject) -> *mut PyObject;
         fn PyVectorcall_Call(*mut PyObject, *mut PyObject, *mut PyObject) -> *mut PyObject;
         fn PyObject_GetBuffer(*mut PyObject, *mut Py_buffer, c_int) -> c_int;
         fn PyMemoryView_FromObject(*mut PyObject) -> *mut PyObject;

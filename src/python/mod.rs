@@ -23,7 +23,7 @@
 //! | `sources` | the source of what was run, for tracebacks |
 //! | `names` | names as Python strings |
 //! | `kept` | objects that outlive the run that found them |
-//! | `objects` | their handles, and what hosts do with them |
+//! | `objects`, `by_handle` | their handles, and what hosts do with them; tables of things by handles |
 //! | `pins` | objects whose memory results share |
 //! | `buffers` | the host's memory in Python |
 //! | `own` | all of these that conversions need |
@@ -43,6 +43,7 @@ pub mod api;
 mod arenas;
 pub mod attach;
 pub mod buffers;
+pub mod by_handle;
 mod chunks;
 pub mod clock;
 pub mod closing;
