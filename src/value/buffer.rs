@@ -307,6 +307,9 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         self.over();
+        if let Some(export) = self.export.take() {
+            export.give_up(self.tell);
+        }
     }
 }
 
