@@ -4,7 +4,7 @@ use std::any::Any;
 use std::ffi::{CStr, c_void};
 use std::sync::Arc;
 
-use super::buffer::{Claim, LENT, Tell, WRITABLE};
+use super::buffer::{Claim, Keeps, LENT, Tell, WRITABLE};
 use super::element::load;
 use super::{BUFFER, Builder, EXPORTED, subpy_buffer, subpy_value};
 
@@ -153,7 +153,7 @@ impl Export {
         let flags = writable | if lent { LENT } else { 0 };
         let buffer = subpy_buffer { flags, ..self.buffer };
         // SAFETY: what it describes itself with is as it says.
-        let claim = unsafe { Claim::new(&buffer, Some(Arc::clone(self)), tell) }?;
+        let claim = unsafe { Claim::new(&buffer, Some(Keeps::Export(Arc::clone(self))), tell) }?;
         claim.attach(block)
     }
 
@@ -176,7 +176,10 @@ impl Export {
         unsafe {
             if value.is_claimed() {
                 let claim = Claim::of(value);
-                return claim.export().cloned().or_else(|| Export::of_claim(&claim));
+                return match claim.origin() {
+                    Keeps::Export(export) => Some(export),
+                    Keeps::Claim(_) => Export::of_claim(&claim),
+                };
             }
             let export: *const Export = value.pointer().cast();
             Arc::increment_strong_count(export);
