@@ -12,7 +12,7 @@ use super::boundary::{self, invalid, known_flags};
 use super::error::subpy_error;
 use super::memory::LARGEST_INFO;
 use super::status::{subpy_cancel, subpy_queue, subpy_status};
-use crate::manager::{self, Result, Wait, forked};
+use crate::manager::{self, For, Result, Wait, forked};
 use crate::value::{check_value, subpy_value};
 
 /// What a queue is to be. All bytes zero, but for `size`, are the defaults.
@@ -270,7 +270,23 @@ pub unsafe extern "C" fn subpy_queue_fd(
     error: *mut *mut subpy_error,
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
-    unsafe { boundary::output(fd, -1, error, || manager::queue_fd(queue)) }
+    unsafe { boundary::output(fd, -1, error, || manager::queue_fd(queue, For::Item)) }
+}
+
+/// The same for those who put: readable while there is room, or the queue is closed.
+///
+/// @param queue  the queue
+/// @param fd     as for subpy_queue_fd(), but another one
+/// @param error  optional; set on failure, to be freed with subpy_error_free()
+/// @return as subpy_queue_fd(). Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_queue_room_fd(
+    queue: subpy_queue,
+    fd: *mut i32,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe { boundary::output(fd, -1, error, || manager::queue_fd(queue, For::Room)) }
 }
 
 /// Close a queue: nothing goes in any more, and what is in it can still be taken out. Whoever waits is woken.

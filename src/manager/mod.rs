@@ -99,13 +99,14 @@ pub use tokens::{cancel_find, cancel_fire, cancel_free, cancel_new};
 
 // What those above need to speak of: they use nothing of `python` but this.
 pub use crate::python::exception::{Exception, Frame, Syntax};
+pub use crate::python::fork::forked;
 pub use crate::python::guest::Config;
-pub use crate::python::hooks::forked;
 pub use crate::python::host::{Context, HostCode, How};
 pub use crate::python::objects::{Act, append_handle as append_object};
 pub use crate::python::output::Callback;
 #[cfg(feature = "capi")]
 pub use crate::python::output::RunOutput;
+pub use crate::python::queue::For;
 pub use crate::python::queue::{Queue, append as append_queue, find as find_queue};
 pub use crate::python::run::Code;
 pub use crate::python::start::Startup;

@@ -220,14 +220,14 @@ pub fn queue_info(handle: u64) -> Result<QueueInfo> {
     Ok(QueueInfo { id: queue.id, capacity, len: queue.len(), closed: queue.is_closed() })
 }
 
-/// A descriptor that is readable while there is something to get, or the queue is closed.
-pub fn descriptor_of(queue: &Queue) -> Result<i32> {
-    queue.descriptor(For::Item).map_err(|not| refused(not, For::Item))
+/// A descriptor that is readable while there is what is wanted, or the queue is closed.
+pub fn descriptor_of(queue: &Queue, wanted: For) -> Result<i32> {
+    queue.descriptor(wanted).map_err(|not| refused(not, wanted))
 }
 
 #[cfg(feature = "capi")]
-pub fn queue_fd(handle: u64) -> Result<i32> {
-    descriptor_of(&*find(handle)?)
+pub fn queue_fd(handle: u64, wanted: For) -> Result<i32> {
+    descriptor_of(&*find(handle)?, wanted)
 }
 
 /// Nothing goes in any more.

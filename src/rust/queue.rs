@@ -10,7 +10,7 @@ use super::block::{decode, encode};
 use super::limits::Limits;
 use super::to_rust::FromValue;
 use super::unless_forked;
-use crate::manager::{self, Kind, Result, Wait};
+use crate::manager::{self, For, Kind, Result, Wait};
 
 /// A queue. Each item is copied once, and comes out once, in the order in which they went in; any number of threads and
 /// of interpreters may put and get. Clones are the same queue.
@@ -182,7 +182,7 @@ impl Queue {
     /// # Errors
     /// [`Kind::Interpreter`] when the system has none left.
     pub fn fd(&self) -> Result<RawFd> {
-        unless_forked(|| manager::descriptor_of(&self.0))
+        unless_forked(|| manager::descriptor_of(&self.0, For::Item))
     }
 }
 

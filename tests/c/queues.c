@@ -51,7 +51,7 @@ static bool readable(int fd) {
 static void hosts_alone(void) {
   subpy_value value = subpy_int(1);
   subpy_queue queue = new_queue(2);
-  int fd = -1, again = -1;
+  int fd = -1, again = -1, room = -1;
   OK(subpy_queue_fd(queue, &fd, &error));
   OK(subpy_queue_fd(queue, &again, &error));
   CHECK(fd >= 0 && fd == again && !readable(fd));
@@ -60,10 +60,13 @@ static void hosts_alone(void) {
   FAILS(SUBPY_ERROR_TIMEOUT, "the queue was empty for 20 ms", subpy_queue_get(queue, 20, &value, &error));
   put(queue, 1);
   CHECK(readable(fd));
+  OK(subpy_queue_room_fd(queue, &room, &error));
+  CHECK(room >= 0 && room != fd && readable(room));
   put(queue, 2);
+  CHECK(!readable(room));
   FAILS(SUBPY_ERROR_TIMEOUT, "the queue is full", subpy_queue_put(queue, &value, 0, &error));
   FAILS(SUBPY_ERROR_TIMEOUT, "the queue was full for 20 ms", subpy_queue_put(queue, &value, 20, &error));
-  CHECK(length(queue) == 2 && get(queue) == 1 && readable(fd) && get(queue) == 2 && !readable(fd));
+  CHECK(length(queue) == 2 && get(queue) == 1 && readable(fd) && readable(room) && get(queue) == 2 && !readable(fd));
 
   /* What is in comes out after a close. */
   put(queue, 3);

@@ -153,6 +153,9 @@ static void no_queue(uint64_t bad, subpy_interp interp) {
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_get_info(bad, &info, &error));
   CHECK(info.size == sizeof info && info.id == 0 && info.capacity == 0 && info.len == 0 && info.closed == 0);
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_fd(bad, &fd, &error));
+  CHECK(fd == -1);
+  fd = 77;
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_room_fd(bad, &fd, &error));
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_close(bad, &error));
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_call_in_thread(interp, "print", 5, &item, 1, NULL, &thread, &error));
   CHECK(empty(&value) && own == 0 && len == 0 && fd == -1 && thread == 0);
