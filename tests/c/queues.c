@@ -331,8 +331,28 @@ static void buffers(void) {
   CHECK(released == 7);
   run(one, "del view");
   CHECK(released == 8);
+
+  /* An interpreter that ends without having let go of it has a share of its own: the other one goes on. */
+  buffer.flags = 0;
+  OK(subpy_queue_put(queue, &item, 0, &error));
+  OK(subpy_queue_get(queue, 0, &taken, &error));
+  run(one, "import ctypes\ndef leak(x): ctypes.pythonapi.Py_IncRef(ctypes.py_object(x))");
+  OK(subpy_call(one, "leak", SUBPY_AUTO_LEN, &taken, 1, NULL, NULL, &error));
+  OK(subpy_call(two, "keep", SUBPY_AUTO_LEN, &taken, 1, NULL, NULL, &error));
+  subpy_value_free(&taken);
   OK(subpy_close(one, &error));
+  CHECK(released == 8);
+  run(two, "assert view[9] == 57; del view");
+  CHECK(released == 9);
+  /* Alone it is told at the end. */
+  run(two, "import ctypes\ndef leak(x): ctypes.pythonapi.Py_IncRef(ctypes.py_object(x))");
+  OK(subpy_queue_put(queue, &item, 0, &error));
+  OK(subpy_queue_get(queue, 0, &taken, &error));
+  OK(subpy_call(two, "leak", SUBPY_AUTO_LEN, &taken, 1, NULL, NULL, &error));
   OK(subpy_close(two, &error));
+  CHECK(released == 9);
+  subpy_value_free(&taken);
+  CHECK(released == 10);
   subpy_queue_free(queue);
 }
 
