@@ -71,7 +71,9 @@ fn luajit_in(folder: &Path, tree: &Path, args: &[&str]) -> Command {
 fn lua() {
     let Some((_, tree)) = rocks() else { return };
     for jit in ["-jon", "-joff"] {
-        run(luajit_in(&root().join("bindings/lua/tests"), tree, &[jit, "subpy_test.lua"]));
+        for tests in ["subpy_test.lua", "data_test.lua"] {
+            run(luajit_in(&root().join("bindings/lua/tests"), tree, &[jit, tests]));
+        }
     }
 }
 

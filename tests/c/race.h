@@ -13,14 +13,19 @@ static atomic_bool race_over;
 /* How often something was seen, for the last line of a test and its checks. */
 typedef atomic_long counter;
 
+/* If it is set: whether all was seen that the test is about. A slow machine needs more time for that. */
+static bool (*race_saw_all)(void);
+
 static inline void *race_timer(void *seconds) {
-  struct timespec time = {*(int *)seconds, 0};
+  struct timespec time = {*(int *)seconds, 0}, a_moment = {0, 20000000};
   nanosleep(&time, NULL);
+  for (int i = 0; i < 3000 && race_saw_all && !race_saw_all(); i++) nanosleep(&a_moment, NULL);
   race_over = true;
   return NULL;
 }
 
-/* Runs each function on a thread of its own, until `seconds` are over and all have returned. They look at race_over. */
+/* Runs each function on a thread of its own, until `seconds` are over, all was seen (or a minute more is over) and all
+ * have returned. They look at race_over. */
 static inline void race(int seconds, void *(*const functions[])(void *), int count) {
   pthread_t threads[16], timer;
   CHECK(count <= 16);

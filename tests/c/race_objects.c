@@ -153,13 +153,18 @@ static void *shuts_down(void *number) {
   return NULL;
 }
 
+static bool saw_all(void) {
+  return made > 0 && used > 0 && gone > 0 && elsewhere > 0 && elements > 0 && closes > 0 && shutdowns > 0 && forks > 0;
+}
+
 int main(void) {
   for (int i = 0; i < INTERPS; i++) renew(i);
   void *(*const functions[])(void *) = {makes, makes, uses, uses, uses, closes_them, shuts_down};
+  race_saw_all = saw_all;
   race(SECONDS, functions, COUNT(functions));
   printf("%ld made, %ld used, %ld gone, %ld elsewhere, %ld elements, %ld closes, %ld shutdowns, %ld forks\n", (long)made,
          (long)used, (long)gone, (long)elsewhere, (long)elements, (long)closes, (long)shutdowns, (long)forks);
-  CHECK(made > 0 && used > 0 && gone > 0 && elsewhere > 0 && elements > 0 && closes > 0 && shutdowns > 0 && forks > 0);
+  CHECK(saw_all());
   subpy_error *error = NULL;
   OK(subpy_shutdown(&error));
   /* Frees after the end are no more than that. */

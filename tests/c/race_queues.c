@@ -130,6 +130,10 @@ static void *shuts_down(void *number) {
   return NULL;
 }
 
+static bool saw_all(void) {
+  return put > 0 && got > 0 && late > 0 && ended > 0 && guests > 0 && shutdowns > 0 && forks > 0;
+}
+
 int main(void) {
   subpy_error *error = NULL;
   for (int i = 0; i < PLACES; i++) {
@@ -138,10 +142,11 @@ int main(void) {
     places[i] = queue;
   }
   void *(*const functions[])(void *) = {makes, hosts, hosts, hosts, makes_guests, makes_guests, shuts_down};
+  race_saw_all = saw_all;
   race(SECONDS, functions, COUNT(functions));
   printf("%ld put, %ld got, %ld late, %ld ended, %ld guests, %ld shutdowns, %ld forks\n", (long)put, (long)got, (long)late,
          (long)ended, (long)guests, (long)shutdowns, (long)forks);
-  CHECK(put > 0 && got > 0 && late > 0 && ended > 0 && guests > 0 && shutdowns > 0 && forks > 0);
+  CHECK(saw_all());
   for (int i = 0; i < PLACES; i++) subpy_queue_free(places[i]);
   /* At exit some wait still: that hinders nobody. */
   pthread_t thread;

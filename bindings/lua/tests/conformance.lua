@@ -7,6 +7,8 @@ local subpy = require("subpy")
 
 local ONE_THREAD = "Python's threads print too, and cannot call Lua: only the output of runs is captured"
 
+local ASYNC = "the library runs no coroutines yet"
+
 -- What cannot be said in Lua, by the names of the cases, with the reason.
 local SKIPPED = {
   ["a NaN keeps its payload"] = "LuaJIT has one NaN",
@@ -15,6 +17,9 @@ local SKIPPED = {
   ["print goes to the interpreter's output"] = ONE_THREAD,
   ["stderr is a stream of its own"] = ONE_THREAD,
   ["a long text arrives whole"] = ONE_THREAD,
+  ["a coroutine is run"] = ASYNC,
+  ["what it raises is raised"] = ASYNC,
+  ["what is no coroutine is a result"] = ASYNC,
 }
 
 -- ---- JSON: null is subpy.none, an array a table with n, an object a list of its names in order, with the values by name.
@@ -161,6 +166,12 @@ local function value(written)
     local dict = subpy.dict()
     for i = 1, content.n do dict:set(value(content[i][1]), value(content[i][2])) end
     return dict
+  elseif kind == "tag" then
+    local inner = value(written.value)
+    if content ~= "complex" then return subpy.tagged(content, inner) end
+    return ffi.new("complex", inner[1].number, inner[2].number)
+  elseif kind == "buffer" then
+    return subpy.buffer(hex_to_bytes(content.bytes), { format = content.format, shape = content.shape })
   end
   error("there is no kind " .. tostring(kind))
 end
@@ -169,6 +180,11 @@ end
 local LIST, TUPLE, DICT = getmetatable(subpy.list()), getmetatable(subpy.tuple()), getmetatable(subpy.dict())
 local KWARGS = getmetatable(subpy.kwargs{})
 local BYTES, BIGINT = getmetatable(subpy.bytes("")), getmetatable(subpy.bigint("0x0"))
+local TAGGED, BUFFER = getmetatable(subpy.tagged("date", "")), getmetatable(subpy.buffer(""))
+
+local function shown_buffer(format, shape, hex)
+  return ("buffer %s [%s] %s"):format(format, table.concat(shape, ", "), hex)
+end
 
 -- A result and a value of the table as texts, which are the same when the values are. A number that is whole is an int:
 -- the case has to say that it expects a float.
@@ -185,12 +201,20 @@ local function shown(result, expected)
     local whole = result == math.floor(result) and math.abs(result) < 2 ^ 53 and 1 / result ~= -math.huge
     if whole and wanted ~= "float" then return ("int %d"):format(result) end
     return "float " .. double_to_hex(result)
+  elseif type(result) == "cdata" and ffi.istype("complex", result) then
+    return ("tag complex tuple (float %s, float %s)"):format(double_to_hex(result.re), double_to_hex(result.im))
   elseif type(result) == "cdata" then
     return "int " .. tostring(result):gsub("LL$", "")
   elseif class == BYTES then
     return "bytes " .. bytes_to_hex(result.data)
   elseif class == BIGINT then
     return "bigint " .. result.hex
+  elseif class == TAGGED then
+    return ("tag %s %s"):format(result.tag, shown(result.value, wanted == "tag" and expected.value or nil))
+  elseif class == BUFFER then
+    return shown_buffer(result:format(), result:shape(), bytes_to_hex(result:bytes()))
+  elseif class.__name == "subpy.Object" then
+    return "object " .. result:text()
   end
   local parts = {}
   local items = wanted and expected[wanted] or {}
@@ -211,6 +235,8 @@ local function shown_expected(expected)
   if type(expected) ~= "table" or rawequal(expected, subpy.none) then return shown(expected) end
   local kind = expected[1]
   local content = expected[kind]
+  if kind == "tag" then return ("tag %s %s"):format(content, shown_expected(expected.value)) end
+  if kind == "buffer" then return shown_buffer(content.format, content.shape, content.bytes) end
   if type(content) == "string" then return kind .. " " .. content end
   local parts = {}
   for i = 1, content.n do
@@ -263,10 +289,14 @@ local function compare_error(failure, expected)
   end
 end
 
--- Values out of the table, behind each other.
-local function arguments(case)
-  local args, n = {}, case.args and case.args.n or 0
-  for i = 1, n do args[i] = value(case.args[i]) end
+-- Values out of the table, behind each other, after those that are made for an interpreter.
+local function arguments(case, made)
+  local args, n = {}, #made
+  for i = 1, n do args[i] = made[i] end
+  for i = 1, case.args and case.args.n or 0 do
+    n = n + 1
+    args[n] = value(case.args[i])
+  end
   if case.kwargs then
     n = n + 1
     local names = subpy.dict()
@@ -276,10 +306,27 @@ local function arguments(case)
   return args, n
 end
 
--- What a case does, in every way that there is: names and functions.
+-- A task of a pool with one worker.
+local function in_pool(case)
+  local pool = subpy.pool{ workers = 1, setup = case.setup }
+  local tasks = case.timeout_ms and pool:with_options{ timeout = case.timeout_ms / 1000 } or pool
+  local args, n = arguments(case, {})
+  local submit = case["do"] == "exec" and tasks.submit_exec or case["do"] == "eval" and tasks.submit_eval or tasks.submit
+  local task = submit(tasks, case.text, unpack(args, 1, n))
+  local ok, result = pcall(task.join, task)
+  pool:close()
+  if not ok then error(result, 0) end
+  return result
+end
+
+-- What a case does, in every way that there is: names, and functions of the interpreter and of first arguments.
 local function ways(case)
   local text, options = case.text, { filename = case.filename, keep_indent = case.keep_indent }
-  local args, n = arguments(case)
+  if case.pool then return { { "in a pool", function() return in_pool(case) end } } end
+  local function given(made)
+    local args, n = arguments(case, made)
+    return unpack(args, 1, n)
+  end
   if case.cancel_ms and case.cancel_ms > 0 then -- nothing in a Lua state can fire a token while it waits for a run
     return { { "on a thread", function(interp)
       local start = case["do"] == "eval" and interp.eval_in_thread or interp.call_in_thread
@@ -295,22 +342,22 @@ local function ways(case)
     return { { "eval", function(interp) return interp:eval(text, options) end } }
   elseif case["do"] == "prepare_main" then
     return { { "prepare_main", function(interp)
-      interp:prepare_main(args[1].names)
+      interp:prepare_main(given({}).names)
       return interp:eval(text)
     end } }
   elseif case["do"] ~= "call" then
     error("there is no " .. tostring(case["do"]) .. " to do")
   end
-  local by_name = { "by name", function(interp) return interp:call(text, unpack(args, 1, n)) end }
-  if case.section == "host" then -- on other threads it would be a RuntimeError
-    return { by_name, { "prepared", function(interp) return interp:prepare(text)(unpack(args, 1, n)) end } }
-  end
+  local by_name = { "by name", function(interp, made) return interp:call(text, given(made)) end }
+  local prepared = { "prepared", function(interp, made) return interp:prepare(text)(given(made)) end }
+  -- On other threads it would be a RuntimeError.
+  if case.section == "host" then return { by_name, prepared } end
   return {
-    { "by name", function(interp) return interp:call(text, unpack(args, 1, n)) end },
-    { "prepared", function(interp) return interp:prepare(text)(unpack(args, 1, n)) end },
-    { "on a thread", function(interp) return interp:call_in_thread(text, unpack(args, 1, n)):join() end },
-    { "in a session", function(interp)
-      return interp:session(function() return interp:call(text, unpack(args, 1, n)) end)
+    by_name,
+    prepared,
+    { "on a thread", function(interp, made) return interp:call_in_thread(text, given(made)):join() end },
+    { "in a session", function(interp, made)
+      return interp:session(function() return interp:call(text, given(made)) end)
     end },
   }
 end
@@ -333,12 +380,19 @@ end
 -- An interpreter with what the case says of it, and an object of it with the case's options.
 local function prepared(case)
   local limit = case.interp_timeout_ms and case.interp_timeout_ms / 1000
-  local interp = subpy.create{ timeout = limit, no_stdin = case.no_stdin }
+  local interp = subpy.create{ timeout = limit, no_stdin = case.no_stdin, tagged_values = case.tagged_values,
+    memory_limit = case.memory_limit }
   if case.section == "host" then define_host(interp) end
   local options, printed = { timeout = case.timeout_ms and case.timeout_ms / 1000 }, { "", "" }
   if case.cancel_ms then
     options.cancel = subpy.cancel()
     if case.cancel_ms == 0 then options.cancel:fire() end
+  end
+  if case.flags then
+    options.result = {}
+    for i, flag in ipairs(case.flags) do
+      if flag == "async" then options.async = true else options.result[i] = flag end
+    end
   end
   if case.output then
     options.output = function(stream, text) printed[stream] = printed[stream] .. text end
@@ -346,8 +400,39 @@ local function prepared(case)
   return interp, next(options) and interp:with_options(options) or interp, printed
 end
 
+-- What a case has as its first arguments: an object, and a queue with items.
+local function made_for(case, interp)
+  local made, queue, other = {}, nil, nil
+  if case.object then
+    local of = interp
+    if case.object_in == "another" then
+      other = subpy.create()
+      of = other
+    end
+    made[1] = of:with_options{ result = "object" }:eval(case.object)
+  end
+  if case.queue then
+    queue = subpy.queue()
+    for i = 1, case.queue.n do queue:put(value(case.queue[i])) end
+    if case.queue_closed then queue:close() end
+    made[#made + 1] = queue
+  end
+  return made, queue, other
+end
+
+local function check_queue(queue, expected)
+  for i = 1, expected.n do
+    local item = queue:get(0)
+    compare("item " .. i .. " of the queue", shown(item, expected[i]), shown_expected(expected[i]))
+  end
+  compare("what is left in the queue", queue:len(), 0)
+end
+
 local function check(case, interp, way, printed)
-  local ok, result = pcall(way, interp)
+  local made, queue, other = made_for(case, interp)
+  local ok, result = pcall(way, interp, made)
+  if queue and case.queue_after then check_queue(queue, case.queue_after) end
+  if other then other:close() end
   if case.stdout then compare("stdout", printed[1], case.stdout) end
   if case.stderr then compare("stderr", printed[2], case.stderr) end
   if ok then
@@ -420,7 +505,7 @@ file:close()
 local parsed = json(text)
 local names, count, failed = {}, 0, 0
 local cases = { n = 0 }
-for _, section in ipairs{ "cases", "host", "limits", "output" } do
+for _, section in ipairs{ "cases", "host", "limits", "output", "data" } do
   assert(parsed[section].n > 0)
   for i = 1, parsed[section].n do
     cases.n = cases.n + 1
@@ -437,7 +522,7 @@ for i = 1, cases.n do
     count = count + 1
     for _, way in ipairs(ways(case)) do
       local interp, with_options, printed = prepared(case)
-      if case.setup then interp:exec(case.setup) end
+      if case.setup and not case.pool then interp:exec(case.setup) end
       local ok, failure = pcall(check, case, with_options, way[2], printed)
       interp:close()
       if not ok then

@@ -8,52 +8,8 @@ local subpy = require("subpy")
 
 local none, list, tuple, dict, bytes = subpy.none, subpy.list, subpy.tuple, subpy.dict, subpy.bytes
 
-local failed = 0
-local function test(name, run)
-  local ok, failure = xpcall(run, function(e)
-    return tostring(e) .. (type(e) == "table" and e.excinfo and "\n" .. e.excinfo.errdisplay or "") .. "\n" .. debug.traceback()
-  end)
-  print((ok and "ok      " or "FAILED  ") .. name)
-  if not ok then
-    failed = failed + 1
-    print(failure)
-  end
-end
-
--- Whether two values are the same: kinds, order, signs of zero and nan.
-local function same(a, b)
-  if type(a) ~= type(b) then return false end
-  if type(a) == "number" then return a == b and 1 / a == 1 / b or a ~= a and b ~= b end
-  if type(a) ~= "table" then return a == b end
-  if a == none or b == none then return rawequal(a, b) end
-  if getmetatable(a) ~= getmetatable(b) then return false end
-  for key, value in pairs(a) do
-    if key ~= "places" and not same(value, b[key]) then return false end
-  end
-  for key in pairs(b) do
-    if a[key] == nil then return false end
-  end
-  return true
-end
-
-local function equal(a, b, what)
-  if not same(a, b) then error(("%s: %s is not %s"):format(what or "value", tostring(a), tostring(b)), 2) end
-end
-
--- The error that a function raises.
-local function raised(code, run, ...)
-  local ok, failure = pcall(run, ...)
-  if ok then error("nothing was raised", 2) end
-  if not subpy.is_error(failure) then error("another error: " .. tostring(failure), 2) end
-  equal(failure.code, code)
-  return failure
-end
-
-local function refused(message, run, ...)
-  local ok, failure = pcall(run, ...)
-  if ok then error("nothing was raised", 2) end
-  if type(failure) ~= "string" or not failure:find(message, 1, true) then error("another error: " .. tostring(failure), 2) end
-end
+local check = dofile(here .. "check.lua")
+local test, equal, raised, refused = check.test, check.equal, check.raised, check.refused
 
 local function nest(levels)
   local value = "core"
@@ -1016,4 +972,4 @@ AttributeError: 'int' object has no attribute 'split'
   equal(printed("parallel.lua"), "primes below 100,000: 9592\n")
 end)
 
-os.exit(failed == 0 and 0 or 1, true)
+check.finish()
