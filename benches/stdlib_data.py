@@ -14,7 +14,7 @@ class Data:
         self.mode, self.pool = mode, pool
         self.wires, self.threads = {}, []
         self.blob = self.two = None
-        names = "queue_host queue_pair buffer_in buffer_out bytes_in bytes_out task tasks_1000 map_1000 task_alone mix"
+        names = "queue_host queue_pair buffer_in buffer_out bytes_in bytes_out task tasks_1000 map_1000 task_alone mix async_2"
         self.WORKS = {name: getattr(self, name) for name in names.split()}
 
     def end(self):
@@ -108,4 +108,9 @@ class Data:
     def mix(self, at, count):
         for _ in range(count):
             result = at.call(guest.mix)
+        return result
+
+    def async_2(self, at, count):
+        for _ in range(count):
+            result = at.call(guest.run_later, 1000, 2000)
         return result

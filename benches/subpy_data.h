@@ -217,3 +217,13 @@ static int64_t task_alone(slot *at, int64_t count) {
 }
 
 static int64_t mix(slot *at, int64_t count) { return calls(at, F_mix, NULL, 0, count).u.as_int; }
+
+static int64_t async_2(slot *at, int64_t count) {
+  subpy_value args[] = {subpy_int(1000), subpy_int(2000)}, result = {0};
+  subpy_run_request request = {.size = sizeof request, .interp = at->interp, .what = SUBPY_RUN_CALL,
+                               .flags = SUBPY_RUN_ASYNC, .text = "later", .text_len = SUBPY_AUTO_LEN, .args = args,
+                               .nargs = 2};
+  subpy_error *error = NULL;
+  while (count-- > 0) expect(subpy_run(&request, &result, &error), error);
+  return result.u.as_int;
+}

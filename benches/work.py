@@ -82,6 +82,7 @@ MEASUREMENTS = [
     Data("object, made and dropped", "object_new", 1),
     Data("object, an attribute", "object_attr", 7),
     Data("object, a method", "object_call", 7),
+    Data("async f(a, b)", "async_2", 3000),
     Data("task, one after the other", "task", 3000),
     Data("task, 1,000 at once", "tasks_1000", 3_000_000, calls=1000, long=True),
     Data("row of 1,000, 100 a task", "map_1000", 3_000_000, calls=1000, long=True),
