@@ -1,6 +1,6 @@
 /*
- * subpy's C ABI: modes are "call" (by name), "limited" (the same with a memory limit), "function" (prepared) and "session"
- * (prepared, inside subpy_enter()).
+ * subpy's C ABI: modes are "call" (by name), "limited" (the same with a memory limit), "function" (prepared) and
+ * "session" (prepared, inside subpy_enter()).
  */
 #define _GNU_SOURCE
 #define HAS_DATA

@@ -198,7 +198,7 @@ static int64_t map_1000(slot *at, int64_t count) {
   return sum;
 }
 
-/** In an interpreter that nothing has run in before. It does not count how long the next one is made, and the last closed. */
+/** In an interpreter that nothing has run in before. How long the next one is made, and the last closed, does not count. */
 static int64_t task_alone(slot *at, int64_t count) {
   (void)at;
   static subpy_pool pool;

@@ -19,7 +19,7 @@ CONTENDERS = [
     ("pybind11", "pybind11.cpp", "fresh", "pybind11's `py::subinterpreter` and `subinterpreter_scoped_activate`"),
     ("pybind11 kept", "pybind11.cpp", "kept", "the same with `subinterpreter_thread_state`, and a function"),
     ("limited", "subpy.c", "limited", "`subpy` in interpreters with a `memory_limit`"),
-    ("threads", "stdlib.py", "threads", "threads of one interpreter, with one GIL: `queue.Queue`, `ThreadPoolExecutor`"),
+    ("threads", "stdlib.py", "threads", "threads of one interpreter, one GIL: `queue.Queue`, `ThreadPoolExecutor`"),
 ]
 
 # Table: its columns; of which two of them it has ratios.
