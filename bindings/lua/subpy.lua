@@ -547,16 +547,17 @@ function read(slot, scope)
     return number
   elseif kind == FLOAT then
     return slot.u.as_float
+  elseif kind == STR or kind >= TUPLE and kind <= DICT then
+    local tag = slot.flags % 256
+    if tag ~= 0 then return read_tagged(slot, tag, scope) end
+    if kind == STR then return ffi.string(slot.u.as_str, slot.len) end
+    return read_plain(slot, scope)
   elseif kind == NONE then
     return nil
   elseif kind == BOOL then
     return slot.u.as_bool
   elseif kind == BYTES then
     return M.bytes(ffi.string(slot.u.as_str, slot.len))
-  elseif kind == STR or kind >= TUPLE and kind <= DICT then
-    local tag = bit.band(slot.flags, 0xff)
-    if tag ~= 0 then return read_tagged(slot, tag, scope) end
-    return read_plain(slot, scope)
   elseif kind == BIGINT then
     return M.bigint(ffi.string(slot.u.as_str, slot.len))
   elseif kind == ERROR then
@@ -1968,6 +1969,7 @@ do
       return setmetatable({ cell = handle_out(count_arg("handle", options)) }, Pool)
     end
     options = options or {}
+    if options.prepare then error("prepare: a Lua function cannot be called on another thread", 0) end
     local filled, own, others, anchors = ffi.new("subpy_pool_options"), {}, {}, {}
     filled.size = ffi.sizeof(filled)
     for _, name in ipairs(POOL_NUMBERS) do
@@ -1995,6 +1997,7 @@ do
   --- the queue too; result, async and abandon as in Interpreter:with_options(); submitter, a number: those that have tasks
   --- waiting take turns.
   function Pool:with_options(options)
+    if options.output ~= nil then error("output: a Lua function cannot be called on another thread", 0) end
     local all = more_options(self, options, TASK_OPTIONS)
     if all.submitter ~= nil then count_arg("submitter", all.submitter) end
     return setmetatable({ cell = self.cell, options = all }, Pool)

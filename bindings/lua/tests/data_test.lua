@@ -783,7 +783,9 @@ test("a pool whose setup fails is none, and wrong options are errors", function(
   refused("setup: a string is expected", subpy.pool, { setup = 1 })
   raised("SUBPY_ERROR_NOT_FOUND", function() subpy.pool(12345):submit("f") end)
   local pool = subpy.pool{ workers = 1 }
-  refused("there is no option output", pool.with_options, pool, { output = print })
+  refused("output: a Lua function cannot be called on another thread", pool.with_options, pool, { output = print })
+  refused("prepare: a Lua function cannot be called on another thread", subpy.pool, { prepare = print })
+  refused("there is no option limit", pool.with_options, pool, { limit = 1 })
   refused("submitter: a whole number", pool.with_options, pool, { submitter = "one" })
   refused("argument 1 is a function", pool.submit, pool, "f", print)
   refused("callable: a string is expected", pool.submit, pool, print)
