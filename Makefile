@@ -11,7 +11,10 @@ version := $(shell sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo
 sources := src Cargo.toml Cargo.lock build.rs cbindgen.toml bindings/c
 rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: build install uninstall demo judge sqlite test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-quick clean help
+# How large a log `make stream` makes.
+MIB ?= 1024
+
+.PHONY: build install uninstall demo judge stream sqlite test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-data bench-quick clean help
 .PHONY: soak-pool
 .PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
@@ -64,6 +67,14 @@ judge: need-cargo need-cc ## build examples/judge.c and have it run the programs
 		-L"$(target)/release" -lsubpy -lpthread -Wl,-rpath,'$$ORIGIN/../release'; \
 	SUBPY_PYTHON=$$python "$(target)/examples/judge" $(or $(ARGS),examples/judge/ordinary examples/judge)
 
+stream: need-cargo need-cc ## build examples/stream and run it: an access log of 1 GiB through interpreters; MIB=64 makes a smaller one
+	@python=$$(tools/get-python); \
+	cargo build --release; \
+	mkdir -p "$(target)/examples"; \
+	$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude examples/stream/stream.c -o "$(target)/examples/stream" \
+		-L"$(target)/release" -lsubpy -lpthread -Wl,-rpath,'$$ORIGIN/../release'; \
+	SUBPY_PYTHON=$$python "$(target)/examples/stream" -m "$(MIB)" $(ARGS) "$(target)/examples/access-$(MIB).csv"
+
 sqlite: need-cargo need-cc ## build examples/sqlite, SQL functions in Python, and run its demo in the sqlite3 shell
 	@python=$$(tools/get-python); sqlite=$$(tools/get-sqlite --cflags); \
 	cargo build --release; \
@@ -82,7 +93,7 @@ test: lint need-cc need-valgrind ## format, lints, all tests; SUBPY_TEST_GCC=1 r
 test-valgrind: need-cargo need-cc need-valgrind ## nearly all C tests under valgrind, a quarter of an hour; `make test` runs half of them
 	@python=$$(tools/get-python); SUBPY_TEST_VALGRIND=1 SUBPY_TEST_PYTHON=$$python cargo test --test valgrind -- --nocapture
 
-test-model: need-cargo ## the gate in more orders of its threads than `make test` tries, a minute for each model at most
+test-model: need-cargo ## the gate and queues in more orders of their threads than `make test` tries, a minute for each model at most
 	@LOOM_MAX_PREEMPTIONS=3 LOOM_MAX_DURATION=30 tests/run model
 
 test-c test-cpp test-rust test-hosts test-go test-asan: test-%: need-cargo need-cc ## the tests of one part alone
@@ -104,10 +115,12 @@ header: need-cargo need-cc ## refresh include/subpy.h from the Rust source, and 
 	bindings/cpp/amalgamate >bindings/cpp/subpy.hpp
 
 bench: bench_arguments := --size full --write
+bench-data: bench_arguments := --size full --write --table data
 bench-quick: bench_arguments := --size quick $(if $(ONLY),--only "$(ONLY)")
-bench: ## subpy beside the C API, CPython's own modules and pybind11; writes docs/performance.md and target/bench.json
+bench: ## subpy beside the C API, CPython's own modules and pybind11; writes docs/performance*.md and target/bench.json
+bench-data: ## a part of it: queues, buffers, objects, pools, memory limits; writes docs/performance-data.md
 bench-quick: ## the same in less than a minute, with fewer rounds; ONLY="text" measures what has it in its name
-bench bench-quick: need-cargo need-cc
+bench bench-data bench-quick: need-cargo need-cc
 	@python=$$(tools/get-python gcc); \
 	cargo build --release; \
 	"$$python" -B benches/bench.py "$(target)/release" "$(target)/bench" "$(target)/bench.json" $(bench_arguments)

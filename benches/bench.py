@@ -1,6 +1,6 @@
-"""`make bench`: measures what work.py lists, and writes a table, a JSON file and docs/performance.md.
+"""`make bench`: measures what work.py lists, and writes tables, a JSON file, docs/performance.md and performance-data.md.
 
-    python bench.py LIBRARY-FOLDER BUILD-FOLDER JSON-FILE [--size full|quick|test] [--only TEXT] [--write]
+    python bench.py LIBRARY-FOLDER BUILD-FOLDER JSON-FILE [--size full|quick|test] [--only TEXT] [--table TABLE] [--write]
 
 Run by the CPython that all contenders use: a GCC build with headers. Each contender is a process that waits for its
 turn (worker.h says for what). In a round each does a batch of the same work, in turns from first to last and from last
@@ -22,7 +22,7 @@ from statistics import median, quantiles
 import chart
 import report
 from contenders import build_all
-from work import CANNOT, CONTENDERS, GOALS, MEASUREMENTS
+from work import CANNOT, GOALS, MEASUREMENTS, PAGES, TABLES
 
 HERE = Path(__file__).resolve().parent
 
@@ -70,9 +70,11 @@ def wait_for_quiet(size):
 
 def measure(measurement, thread, all_contenders, size):
     """Its lines, with the figures of each round."""
-    lines = [{"name": name, "unit": unit, "thread": thread, "rounds": {}} for name, unit in measurement.lines]
+    lines = [{"name": name, "unit": unit, "thread": thread, "table": measurement.table, "rounds": {}}
+             for name, unit in measurement.lines]
+    columns, _ = TABLES[measurement.table]
     shared = Shared()
-    able = [each for each in all_contenders if reason(each.name, lines[0]["name"]) is None]
+    able = [each for each in all_contenders if each.name in columns and reason(each.name, lines[0]["name"]) is None]
     for number in range(max(1, int(size.rounds * measurement.share))):
         for contender in able if number % 2 == 0 else reversed(able):
             figures = turn(measurement, contender, thread, size, shared)
@@ -139,12 +141,13 @@ def summary(figures):
 
 
 def summed_up(line, missing):
-    result = {key: line[key] for key in ("name", "unit", "thread", "others")}
+    result = {key: line[key] for key in ("name", "unit", "thread", "table", "others")}
+    columns, limits = TABLES[line["table"]]
     result["contenders"] = {name: summary(figures) for name, figures in line["rounds"].items()}
     result["ratio"] = {name: summary(ratios(line, name, "subpy"))["median"] for name in line["rounds"]}
-    result["limits"] = {f"{one} / {other}": summary(ratios(line, one, other)) for one, other in report.LIMITS}
+    result["limits"] = {f"{one} / {other}": summary(ratios(line, one, other)) for one, other in limits}
     result["missing"] = {
-        name: missing.get(name) or reason(name, line["name"]) for name, *_ in CONTENDERS if name not in line["rounds"]
+        name: missing.get(name) or reason(name, line["name"]) for name in columns if name not in line["rounds"]
     }
     return result
 
@@ -164,6 +167,7 @@ def judged(goal, lines):
         low, high = measured.get("between", (value, value))
         yield {
             "line": line["name"] if goal.of else report.named(line), "thread": line["thread"], "what": subject,
+            "table": line["table"],
             "goal": f"{'≥' if goal.at_most is None else '≤'} {limit:g}", "value": value, "met": goal.met(value),
             "open": low < limit < high,
         }
@@ -187,7 +191,8 @@ def main():
     parser.add_argument("json", type=Path)
     parser.add_argument("--size", choices=SIZES, default="full")
     parser.add_argument("--only", default="", help="measure only what has this in its name")
-    parser.add_argument("--write", action="store_true", help="write docs/performance.md and its chart")
+    parser.add_argument("--table", choices=TABLES, help="measure only what is in this table")
+    parser.add_argument("--write", action="store_true", help="write the pages of what is measured, and the chart")
     options = parser.parse_args()
     if options.write and (options.only or options.size != "full"):
         parser.error("the page is written from a full run")
@@ -204,7 +209,10 @@ def main():
     start, start_busy = time.monotonic(), busy()
     ready, missing = build_all(library, options.build.resolve())
     lines = []
+    tables = [options.table] if options.table else list(TABLES)
     for measurement in MEASUREMENTS:
+        if measurement.table not in tables:
+            continue
         measurement.prepare(size)
         for thread in measurement.threads:
             if any(options.only in name for name, _ in measurement.lines):
@@ -224,9 +232,12 @@ def main():
     options.json.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     print(report.text(results))
     if options.write:
-        page = (HERE / "performance.md.in").read_text()
-        (HERE.parent / "docs/performance.md").write_text(report.page(page, results))
-        (HERE.parent / "docs/performance.svg").write_text(chart.drawn(results))
+        for table in tables:
+            name = PAGES[table]
+            page = report.page((HERE / f"{name}.in").read_text(), results, table)
+            (HERE.parent / "docs" / name).write_text(page)
+        if "calls" in tables:
+            (HERE.parent / "docs/performance.svg").write_text(chart.drawn(results))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """What the contenders run: each imports everything from here into `__main__` of its interpreters."""
 
+import functools
+import json
 import os
+import re
 
 import __main__
 
@@ -80,6 +83,60 @@ def until_interrupted(begun):
         forever(begun)
     except KeyboardInterrupt:
         return 1
+
+
+# Data.
+
+
+def echo(there, back):
+    while (item := there.get()) is not None:
+        back.put(item)
+
+
+def ping(there, back, count):
+    for _ in range(count):
+        there.put(7)
+        item = back.get()
+    return item
+
+
+def echo_pipe(there, back):
+    while item := os.read(there, 8):
+        os.write(back, item)
+
+
+def ping_pipe(there, back, count):
+    for _ in range(count):
+        os.write(there, b"\x07\0\0\0\0\0\0\0")
+        item = os.read(back, 8)
+    return item[0]
+
+
+@functools.cache
+def blob():
+    return bytes(100 << 20)
+
+
+def blob_view():
+    return memoryview(blob())
+
+
+class Thing:
+    def __init__(self):
+        self.x = 7
+
+    def get(self):
+        return self.x
+
+
+def mix():
+    """What programs do: JSON, texts, lists, regular expressions, objects, numbers."""
+    text = json.dumps(TABLE)
+    words = re.findall(r"[a-z]+ \d+", text)
+    things = [Thing() for _ in words]
+    lengths = sorted(len(f"{word}: {thing.get()}") for word, thing in zip(words, things))
+    rows = [(row["name"].upper(), row["price"] * 1.5) for row in json.loads(text).values() for _ in range(10)]
+    return len({name: price for name, price in rows}) + len(lengths) + len(b"".join([text.encode()] * 20)) // len(text)
 
 
 # For contenders that can only call functions.

@@ -27,6 +27,7 @@ class Panel:
 
 
 class Measurement:
+    table = "calls"
     threads = ("main", "worker")
     share = 1.0  # of the rounds; less for what takes long
     alone = False  # needs a process that did nothing before
@@ -66,6 +67,24 @@ class Time(Measurement):
                 count = max(1, int(size.batch_us / self.run(contender, thread, count)))
             self.counts[key] = count
         return [self.run(contender, thread, self.counts[key]) / self.calls]
+
+
+class Data(Time):
+    """The same of the second table. What takes long is done once in a round, in fewer rounds."""
+
+    table = "data"
+    threads = ("worker",)
+    all_cores = True
+
+    def __init__(self, name, work, result, calls=1, long=False):
+        super().__init__(name, work, result, calls=calls)
+        self.long = long
+        self.share = 1 / 5 if long else 1.0
+
+    def measure(self, contender, thread, size):
+        if self.long:
+            return [self.run(contender, thread, 1) / self.calls]
+        return super().measure(contender, thread, size)
 
 
 class Cycle(Measurement):

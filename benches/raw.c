@@ -6,6 +6,7 @@
  * whatever a library cannot: no look at types, no list of who is in, no limit on depth.
  */
 #define _GNU_SOURCE
+#define HAS_DATA
 #include "raw.h"
 #include "worker.h"
 
@@ -385,3 +386,5 @@ static void cancel(slot *at) {
   raw.PyThreadState_SetAsyncExc(at->runner, *raw.PyExc_KeyboardInterrupt);
   leave(entry);
 }
+
+#include "raw_data.h"

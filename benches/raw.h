@@ -43,6 +43,17 @@ typedef struct {
   const char *doc;
 } PyMethodDef;
 enum { METH_FASTCALL = 0x80 };
+/* Include/pybuffer.h, a part of the stable ABI. */
+typedef struct {
+  void *buf;
+  PyObject *obj;
+  intptr_t len, itemsize;
+  int readonly, ndim;
+  char *format;
+  intptr_t *shape, *strides, *suboffsets;
+  void *internal;
+} Py_buffer;
+enum { PyBUF_READ = 0x100, PyBUF_SIMPLE = 0 };
 enum { OWN_GIL = 2, FILE_INPUT = 257, EVAL_INPUT = 258 };
 
 #define RAW_FUNCTIONS(X)                                                                    \
@@ -70,6 +81,11 @@ enum { OWN_GIL = 2, FILE_INPUT = 257, EVAL_INPUT = 258 };
   X(PyObject *, PyModule_GetDict, (PyObject *))                                             \
   X(PyObject *, PyObject_GetAttrString, (PyObject *, const char *))                         \
   X(PyObject *, PyObject_Vectorcall, (PyObject *, PyObject *const *, size_t, PyObject *))   \
+  X(PyObject *, PyObject_VectorcallMethod,                                                  \
+    (PyObject *, PyObject *const *, size_t, PyObject *))                                    \
+  X(PyObject *, PyMemoryView_FromMemory, (char *, intptr_t, int))                           \
+  X(int, PyObject_GetBuffer, (PyObject *, Py_buffer *, int))                                \
+  X(void, PyBuffer_Release, (Py_buffer *))                                                  \
   X(PyObject *, Py_CompileString, (const char *, const char *, int))                        \
   X(PyObject *, PyEval_EvalCode, (PyObject *, PyObject *, PyObject *))                      \
   X(PyObject *, PyErr_GetRaisedException, (void))                                           \

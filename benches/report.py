@@ -3,10 +3,8 @@
 import textwrap
 from statistics import median
 
-from work import CONTENDERS
+from work import CONTENDERS, NAMES, TABLES
 
-NAMES = [name for name, *_ in CONTENDERS]
-LIMITS = [("subpy", "raw"), ("session", "raw kept")]
 UNSURE = 0.05  # a figure is marked when its median may be off by more
 QUIET = 0.02  # what others may use of the processors without a word
 
@@ -48,13 +46,20 @@ def notes(lines):
     return found
 
 
-def rows(results):
+def of(table, results):
+    """What belongs to one of the tables."""
+    parts = {key: [each for each in results[key] if each["table"] == table] for key in ("lines", "goals")}
+    return {**results, **parts}
+
+
+def rows(results, table):
     """A heading, and a row a line: the work, the thread, a figure a contender, two ratios."""
     marks = notes(results["lines"])
-    yield ["", "thread", *NAMES, *(f"{one} / {other}" for one, other in LIMITS)]
+    columns, limits = TABLES[table]
+    yield ["", "thread", *columns, *(f"{one} / {other}" for one, other in limits)]
     for line in results["lines"]:
         row = [named(line), line["thread"]]
-        for name in NAMES:
+        for name in columns:
             figures = line["contenders"].get(name)
             row.append(figure(figures) if figures else f"- ({marks[line['missing'][name]]})")
         for limit in line["limits"].values():
@@ -117,10 +122,15 @@ def quiet_machine(results):
 
 
 def text(results):
-    out = aligned(rows(results), 2)
-    out += ["", *(f"({mark}) {why}" for why, mark in notes(results["lines"]).items()), ""]
-    out += aligned(map(verdict, results["goals"]), 3)
-    return "\n".join([*out, "", *company(results), *scatter(results)])
+    out = []
+    for table in TABLES:
+        part = of(table, results)
+        if not part["lines"]:
+            continue
+        out += aligned(rows(part, table), 2)
+        out += ["", *(f"({mark}) {why}" for why, mark in notes(part["lines"]).items()), ""]
+        out += [*aligned(map(verdict, part["goals"]), 3), ""]
+    return "\n".join([*out, *company(results), *scatter(results)])
 
 
 def aligned(table, left):
@@ -136,13 +146,15 @@ def markdown(table, left):
     return "\n".join(f"| {' | '.join(row)} |" for row in [heading, ruler, *body])
 
 
-def page(template, results):
+def page(template, results, table):
+    results = of(table, results)
+    columns, _ = TABLES[table]
     goals = [["work", "thread", "what", "goal", "measured", ""], *map(verdict, results["goals"])]
     parts = {
         **{key: f"{value:g}" if isinstance(value, float) else str(value) for key, value in results.items()},
-        "contenders": "\n".join(f"- **{name}**: {what}" for name, _, _, what in CONTENDERS),
+        "contenders": "\n".join(f"- **{name}**: {what}" for name, _, _, what in CONTENDERS if name in columns),
         "quiet": textwrap.fill(quiet_machine(results), 120),
-        "table": markdown(rows(results), 2),
+        "table": markdown(rows(results, table), 2),
         "notes": "\n".join(f"{mark}. {why}" for why, mark in notes(results["lines"]).items()),
         "goals": markdown(goals, 3),
     }

@@ -1,4 +1,4 @@
-"""What CPython itself offers: "interpreters", "interpreter-pool" or "process-pool". Commands as in worker.h.
+"""What CPython itself offers: "interpreters", "interpreter-pool", "process-pool" or "threads". Commands as in worker.h.
 
     python stdlib.py MODE FILE-WITH-THE-LONG-SOURCE
 """
@@ -8,11 +8,12 @@ import os
 import sys
 import traceback
 from concurrent import interpreters
-from concurrent.futures import InterpreterPoolExecutor, ProcessPoolExecutor
+from concurrent.futures import InterpreterPoolExecutor, ProcessPoolExecutor, ThreadPoolExecutor
 from threading import Barrier, Thread
 from time import perf_counter_ns, sleep
 
 import guest
+from stdlib_data import Data
 
 MODE = sys.argv[1]
 TEXT = "x" * 1024
@@ -53,9 +54,16 @@ class Interpreter:
             return error.excinfo.errdisplay
 
 
+EXECUTORS = {
+    "interpreter-pool": InterpreterPoolExecutor,
+    "process-pool": ProcessPoolExecutor,
+    "threads": ThreadPoolExecutor,
+}
+
+
 class Pool:
-    def __init__(self, workers=1):
-        self.pool = (ProcessPoolExecutor if MODE == "process-pool" else InterpreterPoolExecutor)(workers)
+    def __init__(self, workers=1, **options):
+        self.pool = EXECUTORS[MODE](workers, **options)
         self.call(guest.nothing)  # a pool starts its workers when there is something to do
 
     def call(self, function, *args):
@@ -136,6 +144,11 @@ def time(at, work, count):
         start = perf_counter_ns()
         result = at.call(guest.say, count)
         return int(result is not None), perf_counter_ns() - start
+    if work in data.WORKS:
+        data.WORKS[work](at, 1)
+        start = perf_counter_ns()
+        result = data.WORKS[work](at, count)
+        return result, perf_counter_ns() - start
     run, check = WORKS[work]
     run(at)
     start = perf_counter_ns()
@@ -263,11 +276,13 @@ def command(name, *args):
 
 
 if __name__ == "__main__":
+    data = Data(MODE, Pool)
     with open(sys.argv[2]) as file:
         LONG = file.read()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     for line in sys.stdin:
         print(*command(*line.split()), file=answers, flush=True)
+    data.end()
     for at in [*kept, *own, *pools.values()]:
         at.close()

@@ -1,7 +1,13 @@
-/* subpy's C ABI: modes are "call" (by name), "function" (prepared) and "session" (prepared, inside subpy_enter()). */
+/*
+ * subpy's C ABI: modes are "call" (by name), "limited" (the same with a memory limit), "function" (prepared) and "session"
+ * (prepared, inside subpy_enter()).
+ */
 #define _GNU_SOURCE
+#define HAS_DATA
 #include "subpy.h"
 #include "worker.h"
+
+enum { LIMIT = 1 << 30 };
 
 struct slot {
   subpy_interp interp;
@@ -9,7 +15,7 @@ struct slot {
   subpy_cancel cancel;
 };
 
-static bool prepared, sessions;
+static bool prepared, sessions, limited;
 
 static void expect(subpy_status status, const subpy_error *error) {
   if (status == SUBPY_OK) return;
@@ -20,6 +26,7 @@ static void expect(subpy_status status, const subpy_error *error) {
 static void start(const char *mode, const char *executable, const char *library) {
   (void)library;
   sessions = strcmp(mode, "session") == 0;
+  limited = strcmp(mode, "limited") == 0;
   prepared = sessions || strcmp(mode, "function") == 0;
   subpy_runtime_options options = {.size = sizeof options, .python = executable};
   subpy_error *error = NULL;
@@ -28,6 +35,7 @@ static void start(const char *mode, const char *executable, const char *library)
 
 static slot *slot_create(const char *kind) {
   subpy_interp_options options = {.size = sizeof options};
+  if (limited) options.memory_limit = LIMIT;
   if (strcmp(kind, "wait") == 0) options.busy = SUBPY_BUSY_WAIT;
   if (strcmp(kind, "share") == 0) options.busy = SUBPY_BUSY_SHARE;
   slot *at = calloc(1, sizeof *at);
@@ -277,3 +285,5 @@ static void run_cancelled(slot *at, int function, int begun) {
 }
 
 static void cancel(slot *at) { subpy_cancel_fire(at->cancel); }
+
+#include "subpy_data.h"

@@ -4,7 +4,7 @@ To find how a contender does something: `Time("...", "call_2", ...)` is the func
 new line is an entry of MEASUREMENTS, its name in CALLS (worker.h), and a function in each contender's file.
 """
 
-from measure import Cancels, Cycle, Goal, Left, Memory, Panel, Parallel, Time, Waits
+from measure import Cancels, Cycle, Data, Goal, Left, Memory, Panel, Parallel, Time, Waits
 
 # Column, program, mode, what it is.
 CONTENDERS = [
@@ -18,7 +18,21 @@ CONTENDERS = [
     ("process pool", "stdlib.py", "process-pool", "`ProcessPoolExecutor`: `submit(...).result()`"),
     ("pybind11", "pybind11.cpp", "fresh", "pybind11's `py::subinterpreter` and `subinterpreter_scoped_activate`"),
     ("pybind11 kept", "pybind11.cpp", "kept", "the same with `subinterpreter_thread_state`, and a function"),
+    ("limited", "subpy.c", "limited", "`subpy` in interpreters with a `memory_limit`"),
+    ("threads", "stdlib.py", "threads", "threads of one interpreter, with one GIL: `queue.Queue`, `ThreadPoolExecutor`"),
 ]
+
+# Table: its columns; of which two of them it has ratios.
+NAMES = [name for name, *_ in CONTENDERS]
+TABLES = {
+    "calls": (NAMES[:-2], [("subpy", "raw"), ("session", "raw kept")]),
+    "data": (["subpy", "limited", "raw", "interpreters", "interpreter pool", "process pool", "threads"],
+             [("subpy", "raw"), ("limited", "subpy")]),
+}
+PAGES = {"calls": "performance.md", "data": "performance-data.md"}
+
+BLOB = 100 << 20
+MIX = 170  # what guest.mix() returns
 
 MEASUREMENTS = [
     Time("call f()", "call_0", 0),
@@ -57,6 +71,21 @@ MEASUREMENTS = [
     Parallel("call f()", "call_0", kind="wait"),
     Waits("call f()", "call_0"),
     Parallel("call f()", "call_0", kind="share"),
+    Data("queue, round trip of host and interpreter", "queue_host", 7),
+    Data("queue, round trip of two interpreters", "queue_pair", 7),
+    Data("100 MiB in, as a buffer", "buffer_in", BLOB),
+    Data("100 MiB in, as bytes", "bytes_in", BLOB, long=True),
+    Data("100 MiB out, as a buffer", "buffer_out", BLOB),
+    Data("100 MiB out, as bytes", "bytes_out", BLOB, long=True),
+    Data("100 MiB, memcpy", "copy", BLOB, long=True),
+    Data("object, made and dropped", "object_new", 1),
+    Data("object, an attribute", "object_attr", 7),
+    Data("object, a method", "object_call", 7),
+    Data("task, one after the other", "task", 3000),
+    Data("task, 1,000 at once", "tasks_1000", 3_000_000, calls=1000, long=True),
+    Data("row of 1,000, 100 a task", "map_1000", 3_000_000, calls=1000, long=True),
+    Data("task in a new interpreter", "task_alone", 3000, long=True),
+    Data("work in Python", "mix", MIX),
 ]
 
 # Contender, what is in the line's name, why it has no figure there.
@@ -78,6 +107,14 @@ CANNOT = [
     ("interpreters", "one that", "runs one thing at a time, the others get an error"),
     ("interpreter pool", "one that is shared", "a worker does one thing at a time"),
     ("process pool", "one that is shared", "a worker does one thing at a time"),
+    *((name, "queue,", "its queue is its own") for name in POOLS),
+    *((name, "MiB out", "a call within an interpreter copies nothing") for name in ["threads"]),
+    *((name, "MiB in", "a call within an interpreter copies nothing") for name in ["threads"]),
+    *((name, "as a buffer", "a memoryview cannot be pickled") for name in POOLS),
+    *((name, "memcpy", "Python has no such thing") for name in ("interpreters", *POOLS, "threads")),
+    *((name, "object,", "has no handles of objects") for name in ("interpreters", *POOLS, "threads")),
+    *((name, line, "has no pools") for name in ("raw", "interpreters") for line in ("task, ", "row of")),
+    ("threads", "task in a new interpreter", "has one interpreter"),
 ]
 
 # Line, threads, contender, of which contender (None: the figure itself), the goal.
@@ -111,6 +148,12 @@ GOALS = [
     Goal("call f(), 2 interpreters", ["worker"], "subpy", None, at_least=1.95, best=True),
     Goal("call f(), 2 interpreters", ["worker"], "session", None, at_least=1.95, best=True),
     Goal("CPU-bound call, 2 interpreters", ["worker"], "subpy", None, at_least=1.95, best=True),
+    Goal("queue, round trip of host and interpreter", ["worker"], "raw", "subpy", at_least=2),
+    Goal("queue, round trip of two interpreters", ["worker"], "raw", "subpy", at_least=2),
+    Goal("100 MiB in, as a buffer", ["worker"], "subpy", None, at_most=20),
+    Goal("object, an attribute", ["worker"], "subpy", None, at_most=0.3),
+    Goal("object, a method", ["worker"], "subpy", None, at_most=0.3),
+    Goal("work in Python", ["worker"], "limited", "subpy", at_most=1.03),
 ]
 
 # The chart: what those ask first who embed Python. Label, contender, line.

@@ -54,8 +54,16 @@ static void slot_end(slot *at);
 #define CALLS(X) \
   X(call_0) X(call_2) X(text) X(text_short) X(text_wide) X(list_in) X(list_out) X(floats) X(bytes) X(dict_in) \
   X(dict_out) X(print) X(exception) X(spin) X(host) X(host_with_gil) X(run_2) X(run_2_limit)
+/** The same of those that HAS_DATA. */
+#ifdef HAS_DATA
+#define DATA_CALLS(X) \
+  X(queue_host) X(queue_pair) X(buffer_in) X(buffer_out) X(bytes_in) X(bytes_out) X(copy) X(object_new) X(object_attr) \
+  X(object_call) X(task) X(tasks_1000) X(map_1000) X(task_alone) X(mix)
+#else
+#define DATA_CALLS(X)
+#endif
 #define X(work) static int64_t work(slot *at, int64_t count);
-CALLS(X)
+CALLS(X) DATA_CALLS(X)
 #undef X
 static int64_t evals(slot *at, const char *expression, int64_t count);
 /** call_2 so many times at once: the sum of what came back. */
@@ -68,7 +76,7 @@ static void cancel(slot *at);
 /* ---- what they call in guest.py ---- */
 
 #define FUNCTIONS(X) X(nothing) X(add) X(same) X(length) X(numbers) X(table) X(say) X(fail) X(spin) X(ask) \
-  X(ask_with_gil) X(forever) X(until_interrupted)
+  X(ask_with_gil) X(forever) X(until_interrupted) X(echo) X(ping) X(echo_pipe) X(ping_pipe) X(blob) X(Thing) X(mix)
 
 enum {
 #define X(name) F_##name,
@@ -85,7 +93,7 @@ static const char *const names[] = {
 
 /* ---- what is passed: the same as NUMBERS and TABLE of guest.py ---- */
 
-enum { TEXT = 1024, TEXT_SHORT = 16, BYTES = 1 << 20, NUMBERS = 1000, ROWS = 50 };
+enum { TEXT = 1024, TEXT_SHORT = 16, BYTES = 1 << 20, NUMBERS = 1000, ROWS = 50, BLOB = 100 << 20 };
 
 typedef struct {
   char key[16], name[16];
@@ -152,6 +160,19 @@ static inline int64_t host_sum(const void *userdata, int64_t a, int64_t b) {
 
 static int64_t host_data = 0;
 
+/** 100 MiB, made when they are first needed. */
+static inline uint8_t *some_blob(void) {
+  static uint8_t *blob;
+  if (blob != NULL) return blob;
+  blob = (uint8_t *)malloc(BLOB);
+  if (blob == NULL) exit(1);
+  memset(blob, 1, BLOB);
+  return blob;
+}
+
+/** What the work took that is not to count, such as a wait until something is ready. */
+static int64_t not_counted = 0;
+
 /* ---- what is the same for all ---- */
 
 static inline int64_t exec_short(slot *at, int64_t count) {
@@ -175,6 +196,17 @@ static inline int64_t many_10(slot *at, int64_t count) { return many(at, 10, cou
 
 static inline int64_t many_100(slot *at, int64_t count) { return many(at, 100, count); }
 
+#ifdef HAS_DATA
+static int64_t copy(slot *at, int64_t count) {
+  (void)at;
+  static uint8_t *to;
+  if (to == NULL) to = (uint8_t *)malloc(BLOB);
+  if (to == NULL) exit(1);
+  while (count-- > 0) memcpy(to, some_blob(), BLOB);
+  return BLOB * (int64_t)to[BLOB - 1];
+}
+#endif
+
 /* ---- the commands ---- */
 
 static inline void die(const char *what) {
@@ -193,7 +225,7 @@ typedef int64_t (*work_function)(slot *, int64_t);
 static inline work_function work_named(const char *name) {
 #define X(work) \
   if (strcmp(name, #work) == 0) return work;
-  CALLS(X) X(exec_short) X(exec_functions) X(exec_long) X(eval) X(many_10) X(many_100)
+  CALLS(X) DATA_CALLS(X) X(exec_short) X(exec_functions) X(exec_long) X(eval) X(many_10) X(many_100)
 #undef X
   die(name);
   return NULL;
@@ -231,9 +263,10 @@ static inline void *job_time(void *argument) {
   job *job_ = (job *)argument;
   slot_begin(job_->at);
   job_->run(job_->at, 1);
+  not_counted = 0;
   int64_t start = now();
   job_->result = job_->run(job_->at, job_->count);
-  job_->create_time = now() - start;
+  job_->create_time = now() - start - not_counted;
   if (job_->run == exec_short || job_->run == exec_functions || job_->run == exec_long)
     job_->result = evals(job_->at, "x", 1);
   slot_end(job_->at);

@@ -25,14 +25,14 @@ from xml.etree import ElementTree
 sys.path.insert(0, sys.argv[1])
 import chart, report
 from bench import SIZES, summary
-from work import CHART, CONTENDERS, GOALS, MEASUREMENTS
+from work import CHART, GOALS, MEASUREMENTS, PAGES, TABLES
 with open(sys.argv[2]) as file:
     results = json.load(file)
-names = [name for name, *_ in CONTENDERS]
-unbuilt = {name for name in names if all(name in line["missing"] for line in results["lines"])}
+names = {name for columns, _ in TABLES.values() for name in columns}
+unbuilt = {name for name in names if not any(name in line["contenders"] for line in results["lines"])}
 assert unbuilt <= {"pybind11", "pybind11 kept"}, unbuilt
 for line in results["lines"]:
-    for name in names:
+    for name in TABLES[line["table"]][0]:
         figures = line["contenders"].get(name)
         if figures is None:
             assert line["missing"][name], (line["name"], name)
@@ -60,9 +60,10 @@ for text in drawing.findall(tag + "text"):
     room = float(text.get("x")) if text.get("text-anchor") else width - float(text.get("x"))
     assert len(text.text) * (5.3 if text.get("class") == "small" else 6.5) < room, text.text
 
-# The page has all goals and lines.
-page = report.page(open(sys.argv[1] + "/performance.md.in").read(), results)
-assert "{{" not in page and page.count("\n| ") == len(results["goals"]) + len(results["lines"]) + 4, page
+# The pages have all goals and lines.
+for table, name in PAGES.items():
+    page, part = report.page(open(f"{sys.argv[1]}/{name}.in").read(), results, table), report.of(table, results)
+    assert "{{" not in page and page.count("\n| ") == len(part["goals"]) + len(part["lines"]) + 4, page
 
 # How sure a figure is, and what the page says about the machine.
 assert "between" not in summary([1.0, 2.0, 3.0])

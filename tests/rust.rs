@@ -127,7 +127,7 @@ fn depth_has_a_limit_and_needs_no_stack() {
     assert_eq!(interp.call::<Value>("same", (nested(1000),)).unwrap(), nested(1000));
     for depth in [1001, 1_000_000] {
         let deep = || nested(depth);
-        let thread = |started: subpy::Result<subpy::Thread>| started.map(drop);
+        let thread = |started: subpy::Result<Thread<()>>| started.map(drop);
         for refused in [
             interp.call("same", (deep(),)),
             interp.call_kw("same", (deep(),), [("value", deep())]),
@@ -192,7 +192,10 @@ fn every_error_has_its_kind() {
         let Err(Error { kind: Kind::NotFound(message), .. }) = result else { panic!("{result:?}") };
         assert!(message.starts_with("unrecognized interpreter ID"), "{message}");
     }
-    assert!(matches!(gone.call_in_thread("len", ()).map(drop).map_err(|error| error.kind), Err(Kind::NotFound(_))));
+    assert!(matches!(
+        gone.call_in_thread::<()>("len", ()).map(drop).map_err(|error| error.kind),
+        Err(Kind::NotFound(_))
+    ));
 }
 
 #[test]
@@ -254,13 +257,13 @@ fn functions_hold_what_was_found() {
     interp.exec("scale = None").unwrap();
     assert_eq!(scale.call::<i64>((7,)).unwrap(), 7);
     assert_eq!(scale.call_kw::<i64>((7,), [("by", 6)]).unwrap(), 42);
-    assert_eq!(scale.call_in_thread((7,)).unwrap().join::<i64>().unwrap(), 7);
-    assert_eq!(scale.call_kw_in_thread((7,), [("by", 6)]).unwrap().join::<i64>().unwrap(), 42);
+    assert_eq!(scale.call_in_thread::<i64>((7,)).unwrap().join().unwrap(), 7);
+    assert_eq!(scale.call_kw_in_thread::<i64>((7,), [("by", 6)]).unwrap().join().unwrap(), 42);
     assert_eq!(message(scale.call::<String>((7,))), "result: int is not str");
     assert!(matches!(scale.call::<()>(()).unwrap_err().kind, Kind::ExecutionFailed(_)));
     let bad = Value::BigInt("12".into());
     assert!(matches!(scale.call::<()>((bad.clone(),)).unwrap_err().kind, Kind::InvalidArgument(_)));
-    assert!(matches!(scale.call_in_thread((bad,)).unwrap_err().kind, Kind::InvalidArgument(_)));
+    assert!(matches!(scale.call_in_thread::<()>((bad,)).unwrap_err().kind, Kind::InvalidArgument(_)));
 
     for (name, exception) in
         [("missing", "AttributeError"), ("no_module:x", "ModuleNotFoundError"), ("__name__", "TypeError")]
@@ -278,7 +281,7 @@ fn functions_hold_what_was_found() {
 
     interp.close().unwrap();
     assert!(matches!(scale.call::<i64>((7,)).unwrap_err().kind, Kind::NotFound(_)));
-    assert!(matches!(scale.call_in_thread((7,)).unwrap_err().kind, Kind::NotFound(_)));
+    assert!(matches!(scale.call_in_thread::<()>((7,)).unwrap_err().kind, Kind::NotFound(_)));
 }
 
 #[test]
@@ -333,8 +336,8 @@ fn a_thread_keeps_the_function_that_it_runs() {
     let interp = create();
     interp.exec("def f(): return 7").unwrap();
     for _ in 0..50 {
-        let thread = interp.function("f").unwrap().call_in_thread(()).unwrap();
-        assert_eq!(thread.join::<i64>().unwrap(), 7);
+        let thread = interp.function("f").unwrap().call_in_thread::<i64>(()).unwrap();
+        assert_eq!(thread.join().unwrap(), 7);
     }
     interp.exec("import weakref\nalive = weakref.ref(f)\ndel f").unwrap();
     assert!(interp.eval::<bool>("alive() is None").unwrap());
@@ -506,7 +509,7 @@ fn busy_as_it_was_asked_for() {
         interp
             .exec("import os, time\ndef wait_for(door):\n  while not os.path.exists(door): time.sleep(0.001)")
             .unwrap();
-        let waiting = interp.call_in_thread("wait_for", (door.display().to_string(),)).unwrap();
+        let waiting = interp.call_in_thread::<()>("wait_for", (door.display().to_string(),)).unwrap();
         while !interp.is_running().unwrap() {
             thread::sleep(Duration::from_millis(1));
         }
@@ -525,7 +528,7 @@ fn busy_as_it_was_asked_for() {
             _ => assert!(second.recv_timeout(Duration::from_millis(100)).is_err()),
         }
         fs::write(&door, "").unwrap();
-        waiting.join::<()>().unwrap();
+        waiting.join().unwrap();
         if busy == Busy::Wait {
             assert_eq!(second.recv().unwrap().unwrap(), 42);
         }
@@ -537,13 +540,13 @@ fn busy_as_it_was_asked_for() {
 #[test]
 fn a_thread_has_one_outcome() {
     let interp = create();
-    let sum = interp.call_in_thread("builtins:sum", (vec![1, 2, 3],)).unwrap();
-    assert_eq!(sum.join::<i64>().unwrap(), 6);
-    let text = interp.call_kw_in_thread("json:dumps", (vec![1],), [("indent", 1)]).unwrap();
-    assert_eq!(text.join::<String>().unwrap(), "[\n 1\n]");
-    let failed = interp.call_in_thread("missing", ()).unwrap();
-    assert!(matches!(failed.join::<()>().unwrap_err().kind, Kind::ExecutionFailed(_)));
-    let twice = interp.call_in_thread("builtins:len", ((Value::BigInt("no number".into())),)).map(drop);
+    let sum = interp.call_in_thread::<i64>("builtins:sum", (vec![1, 2, 3],)).unwrap();
+    assert_eq!(sum.join().unwrap(), 6);
+    let text = interp.call_kw_in_thread::<String>("json:dumps", (vec![1],), [("indent", 1)]).unwrap();
+    assert_eq!(text.join().unwrap(), "[\n 1\n]");
+    let failed = interp.call_in_thread::<()>("missing", ()).unwrap();
+    assert!(matches!(failed.join().unwrap_err().kind, Kind::ExecutionFailed(_)));
+    let twice = interp.call_in_thread::<()>("builtins:len", ((Value::BigInt("no number".into())),)).map(drop);
     assert!(matches!(twice.unwrap_err().kind, Kind::InvalidArgument(_)));
 }
 
@@ -552,19 +555,19 @@ fn a_thread_can_be_waited_for() {
     let interp = create();
     let door = support::build_folder().join(format!("waited-{}", std::process::id()));
     interp.exec("import os, time\ndef wait_for(door):\n  while not os.path.exists(door): time.sleep(0.001)").unwrap();
-    let running: Thread = interp.call_in_thread("wait_for", (door.display().to_string(),)).unwrap();
+    let running: Thread<()> = interp.call_in_thread("wait_for", (door.display().to_string(),)).unwrap();
     assert!(!running.wait_timeout(Duration::ZERO).unwrap());
     assert!(!running.wait_timeout(Duration::from_millis(10)).unwrap());
     fs::write(&door, "").unwrap();
     running.wait().unwrap();
     assert!(running.wait_timeout(Duration::MAX).unwrap());
     assert!(running.wait_timeout(Duration::ZERO).unwrap());
-    running.join::<()>().unwrap();
+    running.join().unwrap();
     fs::remove_file(door).unwrap();
 
-    let failed = interp.call_in_thread("missing", ()).unwrap();
+    let failed = interp.call_in_thread::<()>("missing", ()).unwrap();
     failed.wait().unwrap();
-    assert!(matches!(failed.join::<()>().unwrap_err().kind, Kind::ExecutionFailed(_)));
+    assert!(matches!(failed.join().unwrap_err().kind, Kind::ExecutionFailed(_)));
 }
 
 /// An argument that may have no value.
@@ -596,8 +599,8 @@ fn an_argument_that_has_no_value_is_an_error() {
         (interp.call("total", (deep(), Even(3), deep())), "args[1]"),
         (total.call([Even(2), Even(3)]), "args[1]"),
         (interp.call_kw("total", (), [("a\n", Even(3))]), "kwargs['a\\n']"),
-        (interp.call_in_thread("total", (Even(3),)).map(drop), "args[0]"),
-        (total.call_in_thread((Even(3),)).map(drop), "args[0]"),
+        (interp.call_in_thread::<()>("total", (Even(3),)).map(drop), "args[0]"),
+        (total.call_in_thread::<()>((Even(3),)).map(drop), "args[0]"),
         (interp.prepare_main([("x", Even(3))]), "names['x']"),
     ] {
         let error = refused.unwrap_err();
@@ -959,8 +962,11 @@ fn an_outcome_is_a_future() {
 fn queues_cross_and_wait() {
     let interp = create();
     let (tasks, results) = (Queue::new().unwrap(), Queue::bounded(2).unwrap());
+    assert_eq!((tasks.capacity(), results.capacity(), results.is_closed()), (0, 2, false));
+    interp.exec("def look(queue): return (queue.id, queue.maxsize, queue.closed)").unwrap();
+    assert_eq!(interp.call::<(u64, usize, bool)>("look", (&results,)).unwrap(), (results.id(), 2, false));
     interp.exec("def work(tasks, results):\n  for task in tasks: results.put([task, results])").unwrap();
-    let worker = interp.call_in_thread("work", (&tasks, results.clone())).unwrap();
+    let worker = interp.call_in_thread::<()>("work", (&tasks, results.clone())).unwrap();
     for task in 0..10 {
         tasks.put(task).unwrap();
     }
@@ -974,7 +980,8 @@ fn queues_cross_and_wait() {
         };
         assert!(number == task && queue == results && queue != tasks);
     }
-    worker.join::<()>().unwrap();
+    worker.join().unwrap();
+    assert!(tasks.is_closed());
     assert_eq!(message(tasks.put(1)), "the queue is closed");
     assert_eq!(message(tasks.get::<i32>()), "the queue is closed and empty");
 

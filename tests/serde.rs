@@ -173,8 +173,8 @@ fn arguments_and_results_of_every_way_to_call() {
     assert_eq!(interp.call_kw::<Serde<Item>>("merged", args(), kwargs()).unwrap(), item("a", 3));
     let merged = interp.function("merged").unwrap();
     assert_eq!(merged.call_kw::<Serde<Item>>(args(), kwargs()).unwrap(), item("a", 3));
-    let thread = interp.call_kw_in_thread("merged", args(), kwargs()).unwrap();
-    assert_eq!(thread.join::<Serde<Item>>().unwrap(), item("a", 3));
+    let thread = interp.call_kw_in_thread::<Serde<Item>>("merged", args(), kwargs()).unwrap();
+    assert_eq!(thread.join().unwrap(), item("a", 3));
     interp.prepare_main([("item", item("c", 4))]).unwrap();
     assert_eq!(interp.eval::<Serde<Item>>("item").unwrap(), item("c", 4));
     // Within other results too.
@@ -357,7 +357,7 @@ fn errors_of_arguments_name_the_way() {
         (interp.call::<()>("f", (1, path())), "args[1]"),
         (function.call((path(),)), "args[0]"),
         (interp.call_kw("f", (), [("by", path())]), "kwargs['by']"),
-        (interp.call_in_thread("f", (path(),)).map(drop), "args[0]"),
+        (interp.call_in_thread::<()>("f", (path(),)).map(drop), "args[0]"),
         (interp.prepare_main([("paths", path())]), "names['paths']"),
     ] {
         let error = refused.unwrap_err();

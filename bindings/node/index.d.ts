@@ -12,6 +12,11 @@ export type Value =
   | string
   | Uint8Array
   | Float
+  | Tagged
+  | PythonObject
+  | MemoryView
+  | Queue
+  | ReadonlySet<any>
   | readonly Value[]
   | ReadonlyMap<any, any>
   | { readonly [key: string]: Value };
@@ -24,6 +29,11 @@ export type Result =
   | bigint
   | string
   | Buffer
+  | Tagged
+  | PythonObject
+  | MemoryView
+  | Queue
+  | Set<Result>
   | Result[]
   | Map<Result, Result>
   | { [key: string]: Result };
@@ -43,6 +53,21 @@ export class Float {
   constructor(value: number);
   readonly value: number;
   valueOf(): number;
+}
+
+/** What Python calls a {@link Tagged} value. */
+export type Tag =
+  | 'set' | 'frozenset' | 'complex' | 'date' | 'time' | 'datetime' | 'timedelta' | 'decimal' | 'uuid' | 'enum' | 'dataclass';
+
+/**
+ * A value of a Python type that JS has no equal of: the name of the type, and the value that stands for it, such as the text of
+ * a date. As results there are such with `taggedValues`; a set is a Set.
+ */
+export class Tagged<T = any> {
+  constructor(tag: Tag, value: T);
+  readonly tag: Tag;
+  readonly value: T;
+  toString(): string;
 }
 
 /** What results become in JS. */
@@ -81,6 +106,23 @@ export interface RunOptions {
   signal?: AbortSignal;
   /** Takes what it prints, instead of the interpreter's output. */
   output?: Output;
+}
+
+/** In which other form a result is wanted, or several. */
+export interface ResultOptions {
+  /**
+   * `"object"`: a {@link PythonObject}, whatever it is. `"objects"`: what has no value is one, anywhere in the result.
+   * `"buffers"`: what has memory that can be shared is a {@link MemoryView}. `"arrays"`: so are lists of floats alone and of
+   * ints alone.
+   */
+  results?: ResultForm | readonly ResultForm[];
+}
+
+export type ResultForm = 'object' | 'objects' | 'buffers' | 'arrays';
+
+export interface CallOptions extends RunOptions, ResultOptions {
+  /** An awaitable that is returned is run to its end in Python. */
+  async?: boolean;
 }
 
 /** What becomes of what runs, and how long to wait for it. */
@@ -131,6 +173,23 @@ export interface CreateOptions extends ReadingOptions {
   noStdin?: boolean;
   /** The time limit in milliseconds of every run that has none of its own. */
   timeout?: number;
+  /** How many bytes of memory it may use: beyond that its code gets a MemoryError. */
+  memoryLimit?: number;
+  /** Its memory is counted, without a limit, too. */
+  countMemory?: boolean;
+  /** Sets are Sets; dates, decimals and others are {@link Tagged} values. Otherwise they are NotShareableErrors. */
+  taggedValues?: boolean;
+}
+
+/** How much memory an interpreter uses, in bytes. */
+export interface MemoryInfo {
+  used: number;
+  /** The most that it has used. */
+  peak: number;
+  /** 0: none */
+  limit: number;
+  /** How often the limit was hit. */
+  refused: number;
 }
 
 /** Positional arguments of many calls. */
@@ -141,12 +200,14 @@ export interface CallManyOptions {
   returnErrors?: boolean;
 }
 
-export interface EvalOptions extends RunOptions {
+export interface EvalOptions extends CallOptions {
   /** The file name in tracebacks. */
   filename?: string;
 }
 
-export interface ExecOptions extends EvalOptions {
+export interface ExecOptions extends RunOptions {
+  /** The file name in tracebacks. */
+  filename?: string;
   /** Do not take off the indentation that all lines share. */
   keepIndent?: boolean;
 }
@@ -172,10 +233,10 @@ export class Interpreter {
   /** The value of an expression. */
   eval<T = any>(expression: string, options?: EvalOptions): T;
   /** Calls `"name"` in `__main__`, or `"package.module:attribute"`. */
-  call<T = any>(callable: string, args?: readonly Value[], kwargs?: Names | null, options?: RunOptions): T;
+  call<T = any>(callable: string, args?: readonly Value[], kwargs?: Names | null, options?: CallOptions): T;
   execInThread(code: string, options?: ExecOptions): Promise<void>;
   evalInThread<T = any>(expression: string, options?: EvalOptions): Promise<T>;
-  callInThread<T = any>(callable: string, args?: readonly Value[], kwargs?: Names | null, options?: RunOptions): Promise<T>;
+  callInThread<T = any>(callable: string, args?: readonly Value[], kwargs?: Names | null, options?: CallOptions): Promise<T>;
   /** Looks a callable up, to call it many times. */
   function<T = any>(callable: string): PreparedFunction<T>;
   /** Binds names in its `__main__`. */
@@ -184,6 +245,8 @@ export class Interpreter {
   define(name: string, fn: HostFunction, options?: DefineOptions): void;
   /** Where everything goes that it prints; null for the process's stdout and stderr again. */
   setOutput(output: Output | null): void;
+  /** How much memory it uses, when it counts that. */
+  memory(): MemoryInfo;
   /** A KeyboardInterrupt for whatever runs in it now. */
   interrupt(): void;
   /** Ends it. Waits for the threads that Python code started in it, and runs its atexit handlers. */
@@ -195,11 +258,28 @@ export class Interpreter {
   [Symbol.dispose](): void;
 }
 
-/** A callable that was looked up once. Made by {@link Interpreter.function}. */
-export class PreparedFunction<T = any> {
-  private constructor();
-  call(args?: readonly Value[], kwargs?: Names | null, options?: RunOptions): T;
-  callInThread(args?: readonly Value[], kwargs?: Names | null, options?: RunOptions): Promise<T>;
+/**
+ * An object that stays in Python. Made by runs with the option `results`. As an argument it is the object itself, in its own
+ * interpreter.
+ *
+ * The methods that end with InThread run on a thread of the pool; the others block this thread until Python is done.
+ */
+export class PythonObject<T = any> implements Iterable<any>, AsyncIterable<any> {
+  protected constructor();
+  /** The handle of its interpreter. */
+  readonly interp: number;
+  /** Reads an attribute. */
+  attr<U = any>(name: string, options?: ResultOptions): U;
+  attrInThread<U = any>(name: string, options?: ResultOptions): Promise<U>;
+  /** Reads an item: Python's `object[key]`. */
+  item<U = any>(key: Value, options?: ResultOptions): U;
+  itemInThread<U = any>(key: Value, options?: ResultOptions): Promise<U>;
+  call(args?: readonly Value[], kwargs?: Names | null, options?: CallOptions): T;
+  callInThread(args?: readonly Value[], kwargs?: Names | null, options?: CallOptions): Promise<T>;
+  callMethod<U = any>(name: string, args?: readonly Value[], kwargs?: Names | null, options?: CallOptions): U;
+  callMethodInThread<U = any>(
+    name: string, args?: readonly Value[], kwargs?: Names | null, options?: CallOptions,
+  ): Promise<U>;
   /**
    * Calls it with one row of arguments after the other; all have the same number of them. This takes a fraction of the
    * time of as many calls. The first error ends it, and is thrown: there are no results then.
@@ -209,14 +289,216 @@ export class PreparedFunction<T = any> {
   callMany(rows: Rows, options: CallManyOptions): (T | InterpreterError | RangeError)[];
   callManyInThread(rows: Rows, options?: { returnErrors?: false }): Promise<T[]>;
   callManyInThread(rows: Rows, options: CallManyOptions): Promise<(T | InterpreterError | RangeError)[]>;
-  /** Gives the Python object back, when the calls that were started are done. What is garbage is freed as well. */
+  /** Its value, as runs have it. */
+  value<U = any>(options?: ResultOptions): U;
+  valueInThread<U = any>(options?: ResultOptions): Promise<U>;
+  /** Python's str() of it. */
+  text(): string;
+  textInThread(): Promise<string>;
+  /** text() */
+  toString(): string;
+  /** Goes through what it has, as Python's `for` does. */
+  iterate<U = any>(options?: ResultOptions): Generator<U, void, undefined>;
+  iterateInThread<U = any>(options?: ResultOptions): AsyncGenerator<U, void, undefined>;
+  [Symbol.iterator](): Generator<any, void, undefined>;
+  [Symbol.asyncIterator](): AsyncGenerator<any, void, undefined>;
+  /** Gives it back, when the calls that were started are done. What is garbage is given back as well. */
   free(): void;
   [Symbol.dispose](): void;
+}
+
+/** A callable that was looked up once. Made by {@link Interpreter.function}. */
+export class PreparedFunction<T = any> extends PythonObject<T> {
+  private constructor();
+}
+
+/** What memory that is passed to Python is. */
+export interface MemoryOptions {
+  /** What the elements are, in the letters of Python's struct module; that of the typed array, `"B"` for bytes. */
+  format?: string;
+  /** The size of an element in bytes, for formats of more than a letter. */
+  itemsize?: number;
+  /** How many elements there are in each dimension; one dimension if not said. */
+  shape?: readonly number[];
+  /** How many bytes there are from one element to the next in each dimension; C contiguous if not said. */
+  strides?: readonly number[] | null;
+  /** Python may write to it. */
+  writable?: boolean;
+  /** It is there for one call: Python's views end with it, and it is SUBPY_ERROR_BUSY if some are in use. */
+  lent?: boolean;
+  /** Called each time that Python has let go of it after it was passed. */
+  onRelease?: () => void;
+}
+
+/**
+ * Memory that Python and JS share: of JS, which Python sees as a memoryview when it is an argument, or Python's, in a result
+ * that was asked for with `results: "buffers"` or `"arrays"`.
+ */
+export class MemoryView {
+  /** Memory of JS. Not in workers, whose memory ends with them: see allocate(). */
+  constructor(source: ArrayBuffer | SharedArrayBuffer | NodeJS.ArrayBufferView, options?: MemoryOptions);
+  /** So many bytes outside of JS, all zero, that can be shared in any thread. */
+  static allocate(length: number, options?: MemoryOptions): MemoryView;
+  readonly format: string;
+  readonly itemsize: number;
+  readonly shape: number[];
+  readonly strides: number[] | null;
+  /** Whether Python may not write to it; if it is Python's, JS must not. */
+  readonly readonly: boolean;
+  /** How many bytes there are. */
+  readonly nbytes: number;
+  /** All of the memory. */
+  readonly bytes: Buffer;
+  /** The memory as an array of what the format says; null when JS has none. */
+  readonly array:
+    | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | BigInt64Array | BigUint64Array
+    | Float32Array | Float64Array | null;
+  /** Gives memory that is Python's, or that of allocate(), back: what reads it here finds nothing any more. */
+  free(): void;
+  [Symbol.dispose](): void;
+}
+
+export interface QueueOptions extends ReadingOptions {
+  /** How many items have room; any number if not said. */
+  capacity?: number;
+}
+
+/** How long to wait for a queue. */
+export interface WaitOptions {
+  /** Milliseconds; without limit if not said. */
+  timeout?: number;
+  /** Ends the wait, with an error whose name is `"AbortError"`. */
+  signal?: AbortSignal;
+}
+
+/**
+ * A queue between JS and interpreters. In Python it is a Queue of the module `subpy_queues`, with the methods of
+ * `concurrent.interpreters.Queue`.
+ */
+export class Queue<T = any> implements AsyncIterable<T> {
+  constructor(options?: QueueOptions);
+  /** The queue with the handle of a Queue in another worker. */
+  static from<T = any>(handle: number, options?: ReadingOptions): Queue<T>;
+  /** The library's number for it, the same in all workers of the process. */
+  readonly handle: number;
+  /** How many items are in it. */
+  readonly size: number;
+  /** Puts a copy of a value in, when there is room. QueueFull when there is none in time, QueueClosed when it is closed. */
+  put(value: Value, options?: WaitOptions): Promise<void>;
+  /** The same without waiting. */
+  putNowait(value: Value): void;
+  /** Takes the first item out. QueueEmpty when there is none in time, QueueClosed when it is closed and empty. */
+  get(options?: WaitOptions): Promise<T>;
+  /** The same without waiting. */
+  getNowait(): T;
+  /** Nothing goes in any more, and what is in can be taken out. Who waits is woken. */
+  close(): void;
+  /** All items, until it is closed and empty. */
+  [Symbol.asyncIterator](): AsyncGenerator<T, void, undefined>;
+  /** Gives the handle up. What is garbage is given up as well. */
+  free(): void;
+  [Symbol.dispose](): void;
+}
+
+export interface PoolOptions extends CreateOptions {
+  /** How many interpreters run tasks at the same time; one a core if not said. */
+  workers?: number;
+  /** Statements that run once in each of them. */
+  setup?: string;
+  /** JS functions that are defined in each, by their names. */
+  functions?: { readonly [name: string]: HostFunction | readonly [HostFunction, Omit<DefineOptions, 'callerThreadOnly'>] };
+  /** Where what they print goes. */
+  output?: Output;
+  /** How many tasks may wait: more are SUBPY_ERROR_BUSY. Any number if not said. */
+  backlog?: number;
+  /** How many interpreters are ready to take the place of one that is replaced; 1 if not said. */
+  spares?: number;
+  /** After how many runs an interpreter is replaced; never if not said. */
+  runsPerWorker?: number;
+}
+
+export interface TaskOptions {
+  /** Who submits the task: those that have tasks waiting take turns. */
+  submitter?: number;
+  /** The promise is settled when the task was stopped, even if it does not end. */
+  abandon?: boolean;
+}
+
+export interface MapOptions extends CallOptions, TaskOptions {
+  /** Keyword arguments of all rows. */
+  kwargs?: Names | null;
+  /** Go on after a row that fails, with its error among the results. */
+  returnErrors?: boolean;
+  /** How many rows may wait or run, or have results that nobody has taken; four a worker if not said. */
+  ahead?: number;
+}
+
+/** What a pool has done, and has to do. Times are milliseconds, of all tasks so far. */
+export interface PoolStats {
+  workers: number;
+  spares: number;
+  queued: number;
+  running: number;
+  submitted: number;
+  done: number;
+  failed: number;
+  cancelled: number;
+  replaced: number;
+  waitP50: number;
+  waitP90: number;
+  waitP99: number;
+  runP50: number;
+  runP90: number;
+  runP99: number;
+  /** Interpreters that were replaced and cannot be closed. */
+  left: number;
+}
+
+/** A number of interpreters with a thread each, which run tasks. Made by {@link createPool}. */
+export class InterpreterPool {
+  private constructor();
+  exec(code: string, options?: ExecOptions & TaskOptions): Promise<void>;
+  eval<T = any>(expression: string, options?: EvalOptions & TaskOptions): Promise<T>;
+  call<T = any>(
+    callable: string, args?: readonly Value[], kwargs?: Names | null, options?: CallOptions & TaskOptions,
+  ): Promise<T>;
+  /**
+   * Calls something with one row of arguments after the other, and goes through the results in the order of the rows. The
+   * first error ends it. When the loop ends early, what is left is cancelled.
+   */
+  map<T = any>(
+    callable: string, rows: Iterable<readonly Value[]> | AsyncIterable<readonly Value[]>,
+    options?: MapOptions & { returnErrors?: false },
+  ): AsyncGenerator<T, void, undefined>;
+  /** The same, but goes on after a row that fails, with its error among the results. */
+  map<T = any>(
+    callable: string, rows: Iterable<readonly Value[]> | AsyncIterable<readonly Value[]>, options: MapOptions,
+  ): AsyncGenerator<T | InterpreterError | RangeError, void, undefined>;
+  stats(): PoolStats;
+  /** Ends it when its tasks are done, or interrupts them. When it fails, the pool goes on. */
+  close(options?: CloseOptions): Promise<void>;
+  /** close(), or nothing when it is closed. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** The keyword arguments of a host function. */
 export class Keywords {
   readonly [name: string]: any;
+}
+
+/** There was nothing in a queue, or not in time. */
+export class QueueEmpty extends InterpreterError {
+  private constructor();
+}
+
+/** There was no room in a queue, or not in time. */
+export class QueueFull extends InterpreterError {
+  private constructor();
+}
+
+/** A queue is closed: nothing goes in, and nothing is in it to be taken out. */
+export class QueueClosed extends InterpreterError {
+  private constructor();
 }
 
 /** Thrown by a host function: Python gets an exception of the type that it names. */
@@ -323,6 +605,9 @@ export function shutdown(options?: CloseOptions): void;
 
 /** Creates an interpreter. */
 export function create(options?: CreateOptions): Interpreter;
+
+/** Makes a pool of interpreters, and waits until they are ready. */
+export function createPool(options?: PoolOptions): Promise<InterpreterPool>;
 
 /** All interpreters by ascending id: main, yours, and those that Python code created. */
 export function listAll(options?: ReadingOptions): Interpreter[];

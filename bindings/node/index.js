@@ -4,10 +4,14 @@
 
 const native = require('./lib/native');
 const errors = require('./lib/errors');
-const { Interpreter, PreparedFunction } = require('./lib/interpreter');
+const { MemoryView } = require('./lib/buffers');
+const { Interpreter } = require('./lib/interpreter');
+const { InterpreterPool, createPool } = require('./lib/interpreterpool');
+const { PreparedFunction, PythonObject } = require('./lib/objects');
 const { pool } = require('./lib/pool');
+const { Queue } = require('./lib/queue');
 const runtime = require('./lib/runtime');
-const { Float, Keywords, Tuple } = require('./lib/values');
+const { Float, Keywords, Tagged, Tuple } = require('./lib/values');
 
 module.exports = {
   ExecutionFailed: errors.ExecutionFailed,
@@ -17,13 +21,22 @@ module.exports = {
   Interpreter,
   InterpreterError: errors.InterpreterError,
   InterpreterNotFoundError: errors.InterpreterNotFoundError,
+  InterpreterPool,
   Keywords,
+  MemoryView,
   NotShareableError: errors.NotShareableError,
   PreparedFunction,
   PythonError: errors.PythonError,
+  PythonObject,
   PythonSyntaxError: errors.PythonSyntaxError,
+  Queue,
+  QueueClosed: errors.QueueClosed,
+  QueueEmpty: errors.QueueEmpty,
+  QueueFull: errors.QueueFull,
+  Tagged,
   Tuple,
   create: runtime.create,
+  createPool,
   find: runtime.find,
   getCurrent: runtime.getCurrent,
   getMain: runtime.getMain,

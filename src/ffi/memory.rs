@@ -24,7 +24,7 @@ pub struct subpy_memory_info {
 }
 
 /// No version of the struct will be as large: a size beyond it was not set.
-const LARGEST_INFO: usize = 4096;
+pub(super) const LARGEST_INFO: usize = 4096;
 
 /// How much memory an interpreter uses. Python has no such function.
 ///

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::boundary::{self, invalid, known_flags};
 use super::error::subpy_error;
+use super::memory::LARGEST_INFO;
 use super::status::{subpy_cancel, subpy_queue, subpy_status};
-use crate::manager::{self, Result, Wait, forked};
+use crate::manager::{self, For, Result, Wait, forked};
 use crate::value::{check_value, subpy_value};
 
 /// What a queue is to be. All bytes zero, but for `size`, are the defaults.
@@ -25,6 +26,23 @@ pub struct subpy_queue_options {
     pub capacity: usize,
     /// 0
     pub flags: u64,
+}
+
+/// What a queue is.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_camel_case_types)]
+pub struct subpy_queue_info {
+    /// sizeof(subpy_queue_info)
+    pub size: usize,
+    /// the number that Python code knows it by, the same in each handle of the queue. Python: Queue.id
+    pub id: u64,
+    /// how many items have room; 0: as many as memory has. Python: Queue.maxsize
+    pub capacity: usize,
+    /// how many items are in it. Others may change that at any time. Python: Queue.qsize()
+    pub len: usize,
+    /// whether it was closed: 1, or 0. Python: Queue.closed
+    pub closed: u64,
 }
 
 /// Make a queue.
@@ -197,6 +215,41 @@ pub unsafe extern "C" fn subpy_queue_len(
     unsafe { boundary::output(len, 0, error, || manager::queue_len(queue)) }
 }
 
+/// What a queue is: two handles are of the same one when its `id` is the same.
+///
+/// @param queue  the queue
+/// @param info   receives it; its `size` must be set, and may be more than this library knows: then the rest is made
+///               zero. On failure all but `size` is zero
+/// @param error  optional; set on failure, to be freed with subpy_error_free()
+/// @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_INVALID_ARGUMENT when `info` is NULL, or its size makes no
+///         sense
+///
+/// Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_queue_get_info(
+    queue: subpy_queue,
+    info: *mut subpy_queue_info,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe {
+        boundary::status(error, || {
+            if info.is_null() {
+                return invalid("info is NULL");
+            }
+            let size = (&raw const (*info).size).read();
+            if !(size_of::<subpy_queue_info>()..=LARGEST_INFO).contains(&size) {
+                return invalid(format!("subpy_queue_info.size is {size}, set it to sizeof(subpy_queue_info)"));
+            }
+            info.cast::<u8>().write_bytes(0, size);
+            (&raw mut (*info).size).write(size);
+            let manager::QueueInfo { id, capacity, len, closed } = manager::queue_info(queue)?;
+            info.write(subpy_queue_info { size, id, capacity, len, closed: closed.into() });
+            Ok(())
+        })
+    }
+}
+
 /// A descriptor for poll(), epoll and the event loops that are made of them: readable while there is something to get,
 /// or the queue is closed.
 ///
@@ -217,7 +270,23 @@ pub unsafe extern "C" fn subpy_queue_fd(
     error: *mut *mut subpy_error,
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
-    unsafe { boundary::output(fd, -1, error, || manager::queue_fd(queue)) }
+    unsafe { boundary::output(fd, -1, error, || manager::queue_fd(queue, For::Item)) }
+}
+
+/// The same for those who put: readable while there is room, or the queue is closed.
+///
+/// @param queue  the queue
+/// @param fd     as for subpy_queue_fd(), but another one
+/// @param error  optional; set on failure, to be freed with subpy_error_free()
+/// @return as subpy_queue_fd(). Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_queue_room_fd(
+    queue: subpy_queue,
+    fd: *mut i32,
+    error: *mut *mut subpy_error,
+) -> subpy_status {
+    // SAFETY: the caller's pointers are as the declaration says.
+    unsafe { boundary::output(fd, -1, error, || manager::queue_fd(queue, For::Room)) }
 }
 
 /// Close a queue: nothing goes in any more, and what is in it can still be taken out. Whoever waits is woken.

@@ -218,7 +218,7 @@ impl From<Failure> for Error {
                  they are gone"
             )),
             Failure::NotCreated(message) => Kind::Interpreter(message),
-            Failure::Freed => Kind::NotFound("the function was freed".into()),
+            Failure::Freed(what) => Kind::NotFound(format!("the {what} was freed")),
             Failure::Running => Kind::Busy("interpreter already running".into()),
             Failure::NoMemory => Kind::NoMemory,
             Failure::InRow(row, failure) => return Error::from(*failure).in_row(row),

@@ -5,7 +5,7 @@ use super::here::here;
 use super::interpreter::driven;
 use super::limits;
 use crate::python::attach::detached;
-use crate::python::hooks::forked;
+use crate::python::fork::forked;
 use crate::python::host::{self, Context, Definition, HostCode, HostFunction, How, Over, Raise};
 use crate::python::interp::{Interp, Scope};
 use crate::python::loaded_api;

@@ -17,7 +17,7 @@ use super::interrupts::{self, FIRST_PAUSE, LONGEST_PAUSE};
 use super::memory;
 use super::timer::{self, NEVER, Tasks, Time};
 
-use crate::python::hooks::forked;
+use crate::python::fork::forked;
 use crate::python::interp::Interp;
 use crate::python::interrupt::{Reason, Which};
 use crate::python::lock;

@@ -81,12 +81,15 @@ pub use pool::{
     Map, MapOptions, OutputFor, PoolOptions, PoolStats, Prepare, Submit, close as pool_close, new as pool_new,
     stats as pool_stats, submit as pool_submit,
 };
+#[cfg(feature = "capi")]
+pub use queue::{
+    QueueInfo, item_of, queue_close, queue_fd, queue_free, queue_get, queue_info, queue_keep, queue_len, queue_new,
+    queue_put,
+};
 pub use queue::{Wait, descriptor_of, get_from, put_into, queue_make};
+pub use run::{claim, claim_rows, function_call_specially};
 #[cfg(feature = "capi")]
-pub use queue::{item_of, queue_close, queue_fd, queue_free, queue_get, queue_keep, queue_len, queue_new, queue_put};
-pub use run::{claim, function_call_specially};
-#[cfg(feature = "capi")]
-pub use run::{claim_rows, copy, copy_of, copy_rows};
+pub use run::{copy, copy_of, copy_rows};
 pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_with};
 pub use runtime::{RuntimeOptions, init, python_library, python_version};
 pub use shutdown::{shutdown, shutdown_with};
@@ -96,13 +99,14 @@ pub use tokens::{cancel_find, cancel_fire, cancel_free, cancel_new};
 
 // What those above need to speak of: they use nothing of `python` but this.
 pub use crate::python::exception::{Exception, Frame, Syntax};
+pub use crate::python::fork::forked;
 pub use crate::python::guest::Config;
-pub use crate::python::hooks::forked;
 pub use crate::python::host::{Context, HostCode, How};
 pub use crate::python::objects::{Act, append_handle as append_object};
 pub use crate::python::output::Callback;
 #[cfg(feature = "capi")]
 pub use crate::python::output::RunOutput;
+pub use crate::python::queue::For;
 pub use crate::python::queue::{Queue, append as append_queue, find as find_queue};
 pub use crate::python::run::Code;
 pub use crate::python::start::Startup;

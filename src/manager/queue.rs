@@ -88,7 +88,7 @@ pub fn queue_free(handle: u64) {
 /// A copy of a value to be put in.
 #[cfg(feature = "capi")]
 pub fn item_of(value: &subpy_value) -> Result<OwnedValue> {
-    OwnedValue::claim([value], keep_item, tell).map(|([copy], _)| copy).map_err(Error::from)
+    OwnedValue::keep(value, keep_item, tell).map_err(Error::from)
 }
 
 /// Items have a claim on what they name; objects belong to an interpreter, and cannot be.
@@ -202,14 +202,32 @@ pub fn queue_len(handle: u64) -> Result<usize> {
     Ok(find(handle)?.len())
 }
 
-/// A descriptor that is readable while there is something to get, or the queue is closed.
-pub fn descriptor_of(queue: &Queue) -> Result<i32> {
-    queue.descriptor(For::Item).map_err(|not| refused(not, For::Item))
+/// What a queue is.
+#[cfg(feature = "capi")]
+pub struct QueueInfo {
+    /// The same for all of its handles, and in Python.
+    pub id: u64,
+    /// How many items have room; 0: no bound.
+    pub capacity: usize,
+    pub len: usize,
+    pub closed: bool,
 }
 
 #[cfg(feature = "capi")]
-pub fn queue_fd(handle: u64) -> Result<i32> {
-    descriptor_of(&*find(handle)?)
+pub fn queue_info(handle: u64) -> Result<QueueInfo> {
+    let queue = find(handle)?;
+    let capacity = usize::try_from(queue.capacity()).unwrap_or(0);
+    Ok(QueueInfo { id: queue.id, capacity, len: queue.len(), closed: queue.is_closed() })
+}
+
+/// A descriptor that is readable while there is what is wanted, or the queue is closed.
+pub fn descriptor_of(queue: &Queue, wanted: For) -> Result<i32> {
+    queue.descriptor(wanted).map_err(|not| refused(not, wanted))
+}
+
+#[cfg(feature = "capi")]
+pub fn queue_fd(handle: u64, wanted: For) -> Result<i32> {
+    descriptor_of(&*find(handle)?, wanted)
 }
 
 /// Nothing goes in any more.

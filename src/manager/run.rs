@@ -15,9 +15,7 @@ use crate::python::many::call_many;
 use crate::python::object::Py;
 use crate::python::output::RunOutput;
 use crate::python::run::{self, Code, find_callable};
-#[cfg(feature = "capi")]
-use crate::value::OwnedRows;
-use crate::value::{Args, Builder, OwnedArgs, OwnedValue, Results, Rows, Wanted, subpy_pair, subpy_value};
+use crate::value::{Args, Builder, OwnedArgs, OwnedRows, OwnedValue, Results, Rows, Wanted, subpy_pair, subpy_value};
 
 /// What a message says that an interpreter which Python code made refuses, in Python's words.
 const EXEC: &str = "exec code for";
@@ -213,7 +211,7 @@ impl Work {
 /// A copy of a value for later.
 #[cfg(feature = "capi")]
 pub fn copy_of(value: &subpy_value) -> Result<OwnedValue> {
-    OwnedValue::claim([value], keep, buffers::tell).map(|([copy], _)| copy).map_err(Error::from)
+    OwnedValue::keep(value, keep, buffers::tell).map_err(Error::from)
 }
 
 /// Copies some rows, as one TUPLE of their values, and the keyword arguments as a DICT.
@@ -228,7 +226,6 @@ pub fn claim(args: Args) -> Result<OwnedArgs> {
 }
 
 /// The same, of many calls.
-#[cfg(feature = "capi")]
 pub fn claim_rows(rows: Rows) -> Result<OwnedRows> {
     rows.to_owned(keep, buffers::tell).map_err(Error::from)
 }

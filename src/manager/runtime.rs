@@ -16,13 +16,13 @@ use super::handle;
 use super::here::here;
 use super::interpreter::{INTERPRETERS, Interpreter, check_stack};
 use super::timer;
-use crate::python::attach::{comes_from_another, detached};
+use crate::python::attach::{comes_from_another, detached, is_outside};
 use crate::python::find::{Found, Installation, loaded, locate};
 use crate::python::hooks::Host;
 use crate::python::interp::Interp;
 use crate::python::stack::STACK_SIZE;
 use crate::python::start::{self, StartError, Startup};
-use crate::python::{hooks, loaded_api, lock};
+use crate::python::{fork, hooks, loaded_api, lock};
 
 /// How the runtime is started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,6 +38,8 @@ enum Phase {
     Starting,
     Up(Up),
     Stopping,
+    /// The CPython of a host is not finalized yet, and already of no use.
+    HostEnds,
 }
 
 pub struct Up {
@@ -114,7 +116,7 @@ fn host_exits() {
     let changing = || match &*lock(&PHASE) {
         Phase::Up(up) => up.uses > 0 || INTERPRETERS.all().iter().any(|interpreter| interpreter.gate.may_be_closing()),
         Phase::Starting | Phase::Stopping => true,
-        Phase::Down => false,
+        Phase::Down | Phase::HostEnds => false,
     };
     while changing() {
         thread::sleep(Duration::from_millis(1));
@@ -141,7 +143,7 @@ fn host_ended() {
         INTERPRETERS.drain();
         UP.store(false, Ordering::Release);
         handle::next_runtime();
-        hooks::set_started(false);
+        fork::set_started(false);
     }
     drop(phase);
     if let Phase::Up(up) = ended
@@ -150,8 +152,17 @@ fn host_ended() {
         python.hosts.retire();
         python.hosts.end();
     }
-    *lock(&PHASE) = Phase::Down;
+    let phase = if hooks::will_tell_of_finalized() { Phase::HostEnds } else { Phase::Down };
+    *lock(&PHASE) = phase;
     CHANGED.notify_all();
+}
+
+/// Another CPython may be started.
+fn host_finalized() {
+    let mut phase = lock(&PHASE);
+    if matches!(*phase, Phase::HostEnds) {
+        *phase = Phase::Down;
+    }
 }
 
 /// Fails when a host is finalizing its CPython on another thread. To be asked when what it forbids has begun.
@@ -196,6 +207,7 @@ pub fn enter_if_up() -> Result<Option<Use>> {
             Ok(Some(Use(handle::runtime())))
         }
         Phase::Stopping => Err(stopping()),
+        Phase::HostEnds => Err(host_is_being_finalized()),
         Phase::Down | Phase::Starting => Ok(None),
     }
 }
@@ -256,6 +268,7 @@ fn start_with(options: Option<&RuntimeOptions>) -> Result<()> {
             };
         }
         Phase::Stopping => return Err(stopping()),
+        Phase::HostEnds => return Err(host_is_being_finalized()),
         // Some of it happens on this thread.
         Phase::Down | Phase::Starting => {
             check_stack()?;
@@ -263,8 +276,8 @@ fn start_with(options: Option<&RuntimeOptions>) -> Result<()> {
         }
     }
     // From here until the runtime is down again, the child of a fork would wait for threads that it does not have.
-    hooks::watch_forks();
-    hooks::set_started(true);
+    fork::watch_forks();
+    fork::set_started(true);
     drop(phase);
     let options = options.cloned().unwrap_or_default();
     let result = std::panic::catch_unwind(|| start(options))
@@ -278,7 +291,7 @@ fn start_with(options: Option<&RuntimeOptions>) -> Result<()> {
         }
         Err(error) => {
             *phase = Phase::Down;
-            hooks::set_started(false);
+            fork::set_started(false);
             Err(error)
         }
     };
@@ -296,12 +309,18 @@ fn start(options: RuntimeOptions) -> Result<Up> {
         start::adopt()?;
         None
     } else {
+        check_goes_back_nowhere()?;
         Some(start_thread(installation(found, &options)?, options.startup)?)
     };
     // Whatever host there was before has finished.
     *lock(&HOST_EXITS) = 0;
     // The first time it is only now known that this thread comes from Python code.
-    let host = adopted.then_some(Host { exits: host_exits, ends_others: host_ends_others, ended: host_ended });
+    let host = adopted.then_some(Host {
+        exits: host_exits,
+        ends_others: host_ends_others,
+        ended: host_ended,
+        finalized: host_finalized,
+    });
     let ready = detached(loaded_api(), || Interp::main(host))
         .map_err(Error::from)
         .and_then(|main| Interpreter::register(main, Busy::Refuse, None));
@@ -312,6 +331,17 @@ fn start(options: RuntimeOptions) -> Result<Up> {
             Err(error)
         }
     }
+}
+
+/// A thread that Python code of a host is calling from could not go back to it: that Python was finalized meanwhile, and
+/// what is started now would let the thread in with a state that is freed.
+fn check_goes_back_nowhere() -> Result<()> {
+    // Of what CPython does after it has told of its end nothing tells. It takes microseconds, and a thread that does not
+    // finalize it itself has not seen it return.
+    if check_host_stays().is_err() {
+        thread::sleep(Duration::from_millis(10));
+    }
+    if is_outside() { Err(host_is_being_finalized()) } else { Ok(()) }
 }
 
 /// What to start, and for the next start with the same choice of a CPython remembered: by then the library is loaded,
@@ -386,8 +416,8 @@ pub(super) fn stop<T>(prepare: impl FnOnce(&Up) -> Result<T>, end: impl FnOnce(&
     let mut up = match std::mem::replace(&mut *phase, Phase::Stopping) {
         Phase::Up(up) => up,
         Phase::Stopping => return Err(stopping()),
-        Phase::Down | Phase::Starting => {
-            *phase = Phase::Down;
+        nothing @ (Phase::Down | Phase::Starting | Phase::HostEnds) => {
+            *phase = nothing;
             return Ok(());
         }
     };
@@ -418,7 +448,7 @@ pub(super) fn stop<T>(prepare: impl FnOnce(&Up) -> Result<T>, end: impl FnOnce(&
     handle::next_runtime();
     let mut phase = lock(&PHASE);
     *phase = Phase::Down;
-    hooks::set_started(false);
+    fork::set_started(false);
     drop(phase);
     CHANGED.notify_all();
     Ok(())

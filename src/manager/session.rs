@@ -11,7 +11,7 @@ use super::interpreter::{Interpreter, check_stack};
 use super::last::Last;
 use crate::python::attach::{Outside, Pinned};
 use crate::python::stack::{Stack, this_stack};
-use crate::python::{hooks, loaded_api};
+use crate::python::{fork, loaded_api};
 
 /// One interpreter that a thread has entered.
 struct Session {
@@ -148,7 +148,7 @@ impl Sessions {
 impl Session {
     fn end(self, stack: Stack) {
         // In a fork, the thread that holds the GIL may not exist.
-        if hooks::forked() {
+        if fork::forked() {
             return;
         }
         let _outside = loaded_api().and_then(|api| Outside::step_out_to(api, Some(&self.state)));

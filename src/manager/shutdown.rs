@@ -107,6 +107,10 @@ fn stop_within(plan: &Plan) -> Result<()> {
             Err(error) if matches!(error.kind, Kind::Busy(_)) && plan.lets_runs_end() && !plan.is_over() => {
                 late = Some(error);
                 thread::sleep(pause);
+                // Whoever had one end may wait for it no more.
+                if pause == LONGEST_PAUSE && plan.interrupts_now() {
+                    interrupt_ending();
+                }
                 pause = LONGEST_PAUSE.min(pause * 2);
             }
             result => return result,

@@ -276,8 +276,10 @@ pub fn join(handle: u64, want_result: bool) -> Result<OwnedValue> {
         return Err(stopped);
     }
     let join = lock(&thread.handle).take();
+    // What is told of the end may join, on the thread itself.
     if let Some(join) = join
         && !thread.given_up.load(Ordering::Relaxed)
+        && join.thread().id() != std::thread::current().id()
     {
         let _ = detached(loaded_api(), || waiting(|| join.join()));
     }

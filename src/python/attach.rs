@@ -4,19 +4,23 @@
 //! PyGILState_* would dangle (use after free). Three caches make the fresh one cheap: the thread's stack bounds (`stack`),
 //! the block that its first Python frame takes (`chunks`), and the one that the state itself lies in (`state_blocks`).
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr;
-use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::api;
 use super::api::Api;
 use super::host::calling;
 use super::object::Py;
-use super::stack::{Stack, protect, this_stack};
+use super::stack::{Stack, protect};
 use super::types::{PyInterpreterState, PyThreadState};
+
+mod home;
+mod pinned;
+
+pub use home::{host_is_python, in_host};
+use pinned::is_idle;
+pub use pinned::{Pinned, is_pinned};
 
 /// One stay in an interpreter. The thread is attached from `enter` until the entry is dropped, on the same thread. Who
 /// comes from Python code has stepped out of it (`Outside`).
@@ -142,89 +146,6 @@ unsafe fn new_state(api: &'static Api, interp: *mut PyInterpreterState, stack: S
     }
 }
 
-/// A state that this thread keeps from entry to entry: threading.local and contextvars last as long as it does. It is
-/// not attached in between.
-pub struct Pinned {
-    api: &'static Api,
-    state: *mut PyThreadState,
-    stack: Cell<Stack>,
-    /// Those that have it now, one in the other.
-    entries: Cell<usize>,
-    next: RefCell<Option<Rc<Pinned>>>,
-}
-
-thread_local! {
-    /// The first of this thread's. Without a destructor, so that it is there until the very end of the thread.
-    static PINNED: ManuallyDrop<RefCell<Option<Rc<Pinned>>>> = const { ManuallyDrop::new(RefCell::new(None)) };
-}
-
-/// Whether it is one of this thread's pinned states, and in no use.
-fn is_idle(state: *mut PyThreadState) -> bool {
-    let first = PINNED.with(|first| first.borrow().clone());
-    let mut all = std::iter::successors(first, |pinned| pinned.next.borrow().clone());
-    all.any(|pinned| pinned.state == state && pinned.is_idle())
-}
-
-impl Pinned {
-    /// # Safety
-    /// The interpreter must be alive now, and at every `enter`.
-    pub unsafe fn new(api: &'static Api, interp: *mut PyInterpreterState, stack: Stack) -> Option<Rc<Pinned>> {
-        // SAFETY: promised by the caller.
-        let state = unsafe { new_state(api, interp, stack)? };
-        let pinned = PINNED.with(|first| {
-            let mut first = first.borrow_mut();
-            let next = RefCell::new(first.take());
-            let pinned = Rc::new(Pinned { api, state, stack: Cell::new(stack), entries: Cell::new(0), next });
-            Rc::clone(first.insert(pinned))
-        });
-        Some(pinned)
-    }
-
-    fn is_idle(&self) -> bool {
-        self.entries.get() == 0
-    }
-
-    /// Attaches it. An entry of this thread that is further out may have it too, and has called out of Python.
-    #[inline]
-    pub fn enter(&self, stack: Stack) -> Entry<'_> {
-        let (api, state) = (self.api, self.state);
-        let lasts = if self.stack.get() == stack { Lasts::Pinned(self) } else { self.moves_to(stack) };
-        self.entries.set(self.entries.get() + 1);
-        // SAFETY: this thread's own state, of an interpreter that is alive (`new`).
-        let previous = unsafe { (api.PyThreadState_Swap)(state) };
-        Entry { api, state, previous, lasts, not_send: PhantomData }
-    }
-
-    /// The thread goes on on this stack.
-    #[cold]
-    fn moves_to(&self, stack: Stack) -> Lasts<'_> {
-        let before = self.stack.replace(stack);
-        // SAFETY: this thread's own state.
-        unsafe { protect(self.api, self.state, stack) }
-        Lasts::Moved(self, before)
-    }
-
-    /// Attaches it for the last time: with this entry the state ends. On the thread that made it; no entry further out
-    /// may have it.
-    pub fn last_entry(&self, stack: Stack) -> Entry<'static> {
-        self.forget();
-        Entry { lasts: Lasts::Entry, ..*ManuallyDrop::new(self.enter(stack)) }
-    }
-
-    /// It is no longer one of this thread's: with a host's CPython its interpreter is gone, and the state with it.
-    pub fn forget(&self) {
-        fn remove(link: &RefCell<Option<Rc<Pinned>>>, gone: &Pinned) {
-            let next = match &*link.borrow() {
-                None => return,
-                Some(pinned) if ptr::eq(&raw const **pinned, gone) => gone.next.take(),
-                Some(pinned) => return remove(&pinned.next, gone),
-            };
-            link.replace(next);
-        }
-        PINNED.with(|first| remove(first, self));
-    }
-}
-
 /// The state that PyGILState_* find on this thread, or NULL.
 #[inline]
 fn bound_state(api: &Api) -> *mut PyThreadState {
@@ -265,6 +186,9 @@ struct Caller {
 }
 
 thread_local! {
+    /// From how much Python code this thread has stepped out.
+    static OUTSIDE: Cell<usize> = const { Cell::new(0) };
+
     /// What the thread has left when it entered the interpreters that it is in: the innermost.
     static FURTHER_OUT: Cell<*const Left> = const { Cell::new(ptr::null()) };
 }
@@ -301,6 +225,7 @@ impl Outside {
             let interp = (api.PyThreadState_GetInterpreter)(state);
             let (number, stack) = calling(state).unzip();
             let caller = Caller { state, interp, number, stack };
+            OUTSIDE.set(OUTSIDE.get() + 1);
             Some(Outside(Box::new(Left {
                 api,
                 caller,
@@ -359,6 +284,7 @@ impl Outside {
 impl Drop for Outside {
     fn drop(&mut self) {
         let Left { api, caller: Caller { state, .. }, attached, .. } = *self.0;
+        OUTSIDE.set(OUTSIDE.get() - 1);
         if self.0.entered.get() {
             FURTHER_OUT.set(self.0.further.get());
         }
@@ -382,89 +308,9 @@ pub fn detached<R>(api: Option<&'static Api>, blocking: impl FnOnce() -> R) -> R
     blocking()
 }
 
-/// Set when the CPython is a host's own.
-static ADOPTED: AtomicBool = AtomicBool::new(false);
-
-/// From now on the host may be Python itself.
-pub fn host_is_python() {
-    ADOPTED.store(true, Ordering::Relaxed);
-}
-
-/// Calls code of the host's, detached. When that is Python, it comes in with PyGILState_Ensure (so does ctypes), which
-/// must find a state of main, and not that of the interpreter that has called: its objects would be used in there. None:
-/// there is no memory for such a state, and nothing was called.
-#[inline]
-pub fn in_host<R>(call: impl FnOnce() -> R) -> Option<R> {
-    if ADOPTED.load(Ordering::Relaxed) {
-        return in_host_python(call);
-    }
-    Some(call())
-}
-
-#[cold]
-fn in_host_python<R>(call: impl FnOnce() -> R) -> Option<R> {
-    let api = api();
-    let state = bound_state(api);
-    // SAFETY: the state that this thread is to come back to is not freed; main lives as long as the library uses CPython.
-    let (interp, main) = unsafe {
-        let main = (api.PyInterpreterState_Main)();
-        (if state.is_null() { main } else { (api.PyThreadState_GetInterpreter)(state) }, main)
-    };
-    if interp == main {
-        return Some(call());
-    }
-    // The state is not bound any more while the host's code runs, but what that runs in turn may come back to it.
-    let (number, stack) = calling(state).unzip();
-    let caller = Caller { state, interp, number, stack };
-    let (further, back_to) = (Cell::new(FURTHER_OUT.get()), Cell::new(None));
-    let left = Left { api, caller, attached: false, entered: Cell::new(false), further, back_to };
-    let _home = AtHome::new(&left, main)?;
-    Some(call())
-}
-
-/// A state of main's is bound, and not attached: the one with which the thread has come from main, or else a new one.
-struct AtHome<'a> {
-    left: &'a Left,
-    fresh: Option<*mut PyThreadState>,
-}
-
-impl AtHome<'_> {
-    fn new(left: &Left, main: *mut PyInterpreterState) -> Option<AtHome<'_>> {
-        // SAFETY: as in `comes_from`.
-        let all = std::iter::successors(unsafe { left.further.get().as_ref() }, |left| unsafe {
-            left.further.get().as_ref()
-        });
-        let own = all.map(|left| left.caller).find(|caller| caller.interp == main).map(|caller| caller.state);
-        let api = left.api;
-        // SAFETY: main is alive. The state is this thread's own, and not attached; nor is any other.
-        let fresh = unsafe {
-            let fresh = if own.is_none() { Some(new_state(api, main, this_stack())?) } else { None };
-            if let Some(state) = own.or(fresh) {
-                // Only attaching binds.
-                (api.PyThreadState_Swap)(state);
-                (api.PyThreadState_Swap)(ptr::null_mut());
-            }
-            fresh
-        };
-        FURTHER_OUT.set(&raw const *left);
-        Some(AtHome { left, fresh })
-    }
-}
-
-impl Drop for AtHome<'_> {
-    fn drop(&mut self) {
-        FURTHER_OUT.set(self.left.further.get());
-        let Some(state) = self.fresh else { return };
-        let api = self.left.api;
-        // SAFETY: made by `new` on this thread, which is detached. What it was bound in place of is bound when the thread
-        // comes back to it.
-        unsafe {
-            (api.PyThreadState_Swap)(state);
-            (api.PyThreadState_Clear)(state);
-            (api.PyThreadState_Swap)(ptr::null_mut());
-            (api.PyThreadState_Delete)(state);
-        }
-    }
+/// This thread is to go back to Python code.
+pub fn is_outside() -> bool {
+    OUTSIDE.get() > 0
 }
 
 /// The id of the interpreter that this thread is in: attached, or detached to call out of it. With a pinned state that

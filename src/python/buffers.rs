@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::attach::{detached, in_host};
-use super::hooks::forked;
+use super::fork::forked;
 use super::host::kept_type;
 use super::object::{Obj, Py, PyResult};
 use super::own::Own;

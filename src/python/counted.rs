@@ -6,7 +6,7 @@
 //! whose it is. They are signed with its address and a number that nobody knows, so that what other blocks have at their
 //! ends is not taken for that. Arenas, which have no room for it, are in a table.
 
-use std::ffi::{CStr, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::hash::{BuildHasher, RandomState};
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -244,19 +244,52 @@ fn loaded_at(function: *const c_void) -> Option<usize> {
 
 /// The function that CPython calls by this name.
 fn global(name: &CStr) -> *const c_void {
-    // SAFETY: it only asks.
-    unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }
+    const RTLD_DL_SYMENT: c_int = 1;
+    let mut info = MaybeUninit::<libc::Dl_info>::uninit();
+    let mut symbol = ptr::null_mut::<c_void>();
+    // SAFETY: they only ask; the symbol is that of a file that stays loaded, as what CPython calls does.
+    unsafe {
+        let found = libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr());
+        libc::dladdr1(found, info.as_mut_ptr(), &mut symbol, RTLD_DL_SYMENT);
+        // A program at a fixed address that takes the function's, as Node does, has an entry of its own for it.
+        match symbol.cast::<libc::Elf64_Sym>().as_ref() {
+            Some(symbol) if symbol.st_shndx == 0 => libc::dlsym(libc::RTLD_NEXT, name.as_ptr()),
+            _ => found,
+        }
+    }
 }
+
+/// Whether what was found by a name only leads to the function: a program that is not position-independent has that for
+/// functions whose address it takes.
+fn is_stub(function: *const c_void) -> bool {
+    let (mut info, mut symbol) = (MaybeUninit::<libc::Dl_info>::zeroed(), ptr::null_mut());
+    // SAFETY: it only asks; both are written to when the answer is not 0.
+    let found = unsafe { libc::dladdr1(function, info.as_mut_ptr(), &raw mut symbol, RTLD_DL_SYMENT) };
+    // SAFETY: an entry of the symbol table of a file that is loaded for good: the program's, or malloc()'s.
+    found != 0 && unsafe { symbol.cast::<Symbol>().as_ref() }.is_some_and(|symbol| symbol.st_shndx == 0)
+}
+
+/// Of `<dlfcn.h>`.
+const RTLD_DL_SYMENT: i32 = 1;
+
+#[cfg(target_pointer_width = "64")]
+type Symbol = libc::Elf64_Sym;
+#[cfg(target_pointer_width = "32")]
+type Symbol = libc::Elf32_Sym;
 
 /// Whether blocks of the allocator are malloc()'s, and it says itself how large they are.
 fn is_malloc(original: &Original) -> bool {
     let cpython = loaded_at(api().PyMem_SetAllocator as *const c_void);
-    let (malloc, usable) = (loaded_at(global(c"malloc")), loaded_at(global(c"malloc_usable_size")));
+    let usable = loaded_at(global(c"malloc_usable_size"));
+    // Who replaces one of these replaces all, so it is enough to find some.
+    let mut family =
+        [c"malloc", c"calloc", c"realloc", c"free"].map(global).into_iter().filter(|it| !is_stub(*it)).peekable();
     original.functions.ctx.is_null()
         && cpython.is_some()
         && loaded_at(original.malloc as *const c_void) == cpython
-        && malloc.is_some()
-        && malloc == usable
+        && usable.is_some()
+        && family.peek().is_some()
+        && family.all(|function| loaded_at(function) == usable)
 }
 
 /// From now on blocks can be booked. The reason when they cannot. Whether a thread is attached does not matter.

@@ -1,4 +1,4 @@
-//! What CPython tells about interpreters that come and go, and about forks: one C audit hook and one fork handler.
+//! What CPython tells about interpreters that come and go: one C audit hook, and callbacks of atexit.
 //!
 //! Guests can create interpreters of their own, and can destroy ours with the private `_interpreters` module. The hook
 //! keeps the books on both (walking CPython's list while others create and destroy crashes), so a handle never dangles.
@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::types::{PyInterpreterState, PyMethodDef, PyMethodDefPointer, PyObject};
 
 use super::attach::detached;
+use super::fork::forked;
 use super::object::{Py, PyResult, Raised};
 use super::{api, frozen, lock};
 
@@ -297,14 +298,34 @@ pub struct Host {
     /// Its main interpreter is being cleared: nobody may use it any more. Also called when the library finalizes its
     /// own.
     pub ended: fn(),
+    /// It is finalized, but for a few microseconds.
+    pub finalized: fn(),
 }
 
 static HOST: OnceLock<Host> = OnceLock::new();
 
+/// CPython will call `finalized`. It keeps up to 32 such functions, until it has called them.
+static TELLS_OF_FINALIZED: AtomicBool = AtomicBool::new(false);
+
 /// Watches the end of a host's CPython. Attached to main.
 pub fn watch_host(py: Py, host: Host) -> PyResult<()> {
     HOST.get_or_init(|| host);
+    if !TELLS_OF_FINALIZED.load(Ordering::Relaxed) {
+        // SAFETY: attached to main; a function that is always there.
+        let registered = unsafe { (py.api.Py_AtExit)(Some(finalized)) } == 0;
+        TELLS_OF_FINALIZED.store(registered, Ordering::Relaxed);
+    }
     register_at_exit(py, 0)
+}
+
+/// False when the host had used up all of CPython's places for such functions.
+pub fn will_tell_of_finalized() -> bool {
+    TELLS_OF_FINALIZED.load(Ordering::Relaxed)
+}
+
+extern "C" fn finalized() {
+    TELLS_OF_FINALIZED.store(false, Ordering::Relaxed);
+    HOST.get().inspect(|host| (host.finalized)());
 }
 
 struct Definition(PyMethodDef);
@@ -454,33 +475,6 @@ fn let_threads_park(id: i64) {
             LEFT.set(Some((ending, interval)));
         }
     }
-}
-
-// ---- fork ----
-
-static STARTED: AtomicBool = AtomicBool::new(false);
-static FORKED: AtomicBool = AtomicBool::new(false);
-
-/// Says whether CPython runs, starts or stops, thus whether a fork from now on makes a child without a working Python.
-pub fn set_started(started: bool) {
-    STARTED.store(started, Ordering::Relaxed);
-}
-
-/// True in a child process that was forked while CPython was running.
-pub fn forked() -> bool {
-    FORKED.load(Ordering::Relaxed)
-}
-
-/// Marks children that are forked from now on. The handler only copies a flag, which is safe at any moment.
-pub fn watch_forks() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    extern "C" fn in_child() {
-        FORKED.store(STARTED.load(Ordering::Relaxed), Ordering::Relaxed);
-    }
-    ONCE.call_once(|| {
-        // SAFETY: a function that may be called at any time in a child; it is never unloaded (libsubpy is nodelete).
-        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
-    });
 }
 
 /// The weak reference that `watch` takes.

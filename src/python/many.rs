@@ -82,7 +82,7 @@ fn call_all<const VALUES: bool>(
 ) -> Result<(), Box<Failure>> {
     let raised = |Raised| raised(py, scope);
     // SAFETY: attached to the interpreter that the scope is of, for a run that its gate let in.
-    let Some(callable) = (unsafe { scope.kept().get(py, kept) }) else { return Err(Failure::Freed.into()) };
+    let Some(callable) = (unsafe { scope.kept().get(py, kept) }) else { return Err(Failure::Freed("function").into()) };
     let callable = callable.map_err(raised)?;
     let mut list = wanted.result.is_some().then(|| List::new(rows.count())).transpose()?;
     let how = if VALUES { Results::VALUE } else { wanted.how };
@@ -229,7 +229,11 @@ impl List {
     #[inline(never)]
     fn push(&mut self, py: Py, object: &Obj, asked: Asked) -> Result<(), Failure> {
         let end = self.builder.end();
-        match append(py, object, asked, &mut self.builder, format_args!("result")) {
+        let value = match asked.own.filter(|_| asked.how.has(Results::OBJECT)) {
+            Some(own) => objects::stay_in(py, own, object, &mut self.builder),
+            None => append(py, object, asked, &mut self.builder, format_args!("result")),
+        };
+        match value {
             Ok(value) => self.put(value),
             Err(failure) => {
                 // What was read before it is not wanted.

@@ -19,10 +19,11 @@
 //! | `thread_id`, `thread_end` | which thread this is; what is to be done when a thread ends |
 //! | `run`, `dedent` | exec, eval, call, prepare_main |
 //! | `many` | many calls in one run |
+//! | `loops`, `loops.py` | what is awaited, and asyncio's event loops for it |
 //! | `sources` | the source of what was run, for tracebacks |
 //! | `names` | names as Python strings |
 //! | `kept` | objects that outlive the run that found them |
-//! | `objects` | their handles, and what hosts do with them |
+//! | `objects`, `by_handle` | their handles, and what hosts do with them; tables of things by handles |
 //! | `pins` | objects whose memory results share |
 //! | `buffers` | the host's memory in Python |
 //! | `own` | all of these that conversions need |
@@ -32,7 +33,8 @@
 //! | `queue` | queues between interpreters |
 //! | `output` | sys.stdout and sys.stderr of an interpreter |
 //! | `guest` | what is set up in each interpreter |
-//! | `hooks` | what CPython tells: interpreters that come and go, forks |
+//! | `hooks` | what CPython tells: interpreters that come and go |
+//! | `fork` | whether this is the child of a fork |
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -41,6 +43,7 @@ pub mod api;
 mod arenas;
 pub mod attach;
 pub mod buffers;
+pub mod by_handle;
 mod chunks;
 pub mod clock;
 pub mod closing;
@@ -49,6 +52,7 @@ pub mod counted;
 mod dedent;
 pub mod exception;
 pub mod find;
+pub mod fork;
 mod frozen;
 pub mod guest;
 pub mod hooks;
@@ -56,6 +60,7 @@ pub mod host;
 pub mod interp;
 pub mod interrupt;
 pub mod kept;
+mod loops;
 pub mod many;
 pub mod memory;
 mod names;
@@ -140,8 +145,8 @@ pub enum Failure {
     Running,
     /// So many views are left of what was lent for the run.
     Lent(usize),
-    /// A prepared function that was freed.
-    Freed,
+    /// A prepared function, or an object, that was freed.
+    Freed(&'static str),
     NoMemory,
     /// What became of one of many calls.
     InRow(usize, Box<Failure>),

@@ -1,5 +1,6 @@
 //! Values in the form that `python` reads and writes: one block of memory.
 
+use super::buffer::Buffer;
 use super::object::Object;
 use super::queue::Queue;
 use super::to_rust::WrongType;
@@ -12,14 +13,23 @@ use crate::value::{
 /// Copies what a tuple or dict holds into a block. Without recursion, so that the depth of a value needs no stack; when
 /// it is too deep, neither does dropping it.
 pub(super) fn encode(root: Value) -> Result<OwnedValue> {
-    let encoded = copy(&root);
+    encode_for(root, false)
+}
+
+/// The same of a call's arguments: buffers may be lent.
+pub(super) fn encode_args(root: Value) -> Result<OwnedValue> {
+    encode_for(root, true)
+}
+
+fn encode_for(root: Value, a_call: bool) -> Result<OwnedValue> {
+    let encoded = copy(&root, a_call);
     if encoded.is_err() {
         root.take_apart();
     }
     encoded
 }
 
-fn copy(root: &Value) -> Result<OwnedValue> {
+fn copy(root: &Value, for_a_call: bool) -> Result<OwnedValue> {
     let no_memory = || Error::from(Kind::NoMemory);
     let (untagged, _) = untag(root)?;
     let mut builder = if is_container(untagged) { Builder::new() } else { Builder::of_bytes() };
@@ -45,6 +55,7 @@ fn copy(root: &Value) -> Result<OwnedValue> {
             Value::Str(text) => bytes(STR, text.as_bytes())?,
             Value::Bytes(data) => bytes(BYTES, data)?,
             Value::Queue(queue) => manager::append_queue(&queue.0, &mut builder).ok_or_else(no_memory)?,
+            Value::Buffer(buffer) => buffer.append(for_a_call, &mut builder).ok_or_else(no_memory)?,
             Value::Object(object) => manager::append_object(object.handle(), &mut builder).ok_or_else(no_memory)?,
             Value::Tuple(items) | Value::List(items) => {
                 let start = builder.array(items.len()).ok_or_else(no_memory)?;
@@ -64,7 +75,7 @@ fn copy(root: &Value) -> Result<OwnedValue> {
             }
             Value::Tagged(..) => subpy_value::none(), // `untag` has refused it
         };
-        let encoded = subpy_value { flags: tag, ..encoded };
+        let encoded = subpy_value { flags: encoded.flags | tag, ..encoded };
         match place {
             Some(at) => builder.write(at, encoded),
             None => encoded_root = encoded,
@@ -131,6 +142,7 @@ pub(super) fn decode(root: ValueRef) -> Result<Value> {
                 Some(queue) => Value::Queue(Queue(queue)),
                 None => return Err(Kind::NotFound("a queue in a value was freed".into()).into()),
             },
+            View::Buffer => Value::Buffer(Buffer::of_export(next.export().ok_or(Kind::NoMemory)?)),
             View::Object(handle) => Value::Object(Object::keep(handle)?),
             View::Unknown(kind) => return Err(WrongType::new(format!("kind {kind} is not known")).into()),
         };
@@ -189,7 +201,7 @@ mod tests {
     use super::*;
 
     fn round_trip(value: &Value) {
-        let block = copy(value).unwrap();
+        let block = copy(value, false).unwrap();
         assert_eq!(&decode(block.as_ref()).unwrap(), value);
     }
 

@@ -1,13 +1,13 @@
 //! What a call needs, checked and in the form that `python` reads.
 
 use super::args::{Arg, Args, all};
-use super::block::{decode, encode};
+use super::block::{decode, encode_args};
 use super::session::leave_late;
 use super::to_rust::FromValue;
 use super::unless_forked;
 use super::value::Value;
 use crate::manager::{self, Kind, Ran, Result};
-use crate::value::{self, OwnedValue, Results, Wanted, printable};
+use crate::value::{self, OwnedValue, Wanted, printable};
 
 /// The arguments of a call: a tuple and a dict, as blocks.
 pub(super) struct Call {
@@ -20,8 +20,8 @@ pub(super) struct Call {
 impl Call {
     pub fn new(args: impl Args, kwargs: impl IntoIterator<Item = (impl Into<String>, impl Arg)>) -> Result<Call> {
         // Both before the first error: what is nested too deep must not be dropped in any other way.
-        let args = args.into_values().and_then(|args| encode(Value::Tuple(args)));
-        let kwargs = named(kwargs, "kwargs").and_then(encode);
+        let args = args.into_values().and_then(|args| encode_args(Value::Tuple(args)));
+        let kwargs = named(kwargs, "kwargs").and_then(encode_args);
         let mut call = Call { args: args?, kwargs: kwargs?, claimed: None };
         let args = call.args()?;
         if args.buffers.are_passed() {
@@ -69,8 +69,7 @@ pub(super) fn run_wanting(wanted: bool, body: impl FnOnce(Wanted) -> Ran) -> Res
 
 /// The same in the form that a `T` is made of.
 pub(super) fn run_to_value<T: FromValue>(body: impl FnOnce(Wanted) -> Ran) -> Result<OwnedValue> {
-    let how = if T::AS_OBJECT { Results::OBJECT } else { Results::VALUE };
-    run_wanting(true, |wanted| body(Wanted { how, ..wanted }))
+    run_wanting(true, |wanted| body(Wanted { how: T::ROOT, ..wanted }))
 }
 
 /// Runs something whose result is a `T`.

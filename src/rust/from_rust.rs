@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use super::buffer::Buffer;
 use super::object::Object;
 use super::queue::Queue;
+use super::to_rust::{Buffers, Objects};
 use super::value::Value;
 
 macro_rules! from_small_int {
@@ -57,6 +59,8 @@ from_simple! {
     &Value: value => value.clone();
     Object: object => Value::Object(object);
     &Object: object => Value::Object(object.clone());
+    Buffer: buffer => Value::Buffer(buffer);
+    &Buffer: buffer => Value::Buffer(buffer.clone());
     Queue: queue => Value::Queue(queue);
     &Queue: queue => Value::Queue(queue.clone());
 }
@@ -71,6 +75,18 @@ impl From<()> for Value {
 impl<T: Into<Value>> From<Option<T>> for Value {
     fn from(value: Option<T>) -> Value {
         value.map_or(Value::None, Into::into)
+    }
+}
+
+impl<T: Into<Value>> From<Objects<T>> for Value {
+    fn from(value: Objects<T>) -> Value {
+        value.0.into()
+    }
+}
+
+impl<T: Into<Value>> From<Buffers<T>> for Value {
+    fn from(value: Buffers<T>) -> Value {
+        value.0.into()
     }
 }
 
@@ -189,6 +205,9 @@ list_item! {
     [] String;
     [] Cow<'_, str>;
     [] Value;
+    [] Buffer;
+    [] Object;
+    [] Queue;
     [T: Into<Value>] Option<T>;
     [T: ListItem] Vec<T>;
     [T: ListItem] Box<[T]>;

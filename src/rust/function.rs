@@ -113,7 +113,7 @@ impl Function {
     ///
     /// # Errors
     /// As [`Interpreter::call_in_thread`].
-    pub fn call_in_thread(&self, args: impl Args) -> Result<Thread> {
+    pub fn call_in_thread<T: FromValue>(&self, args: impl Args) -> Result<Thread<T>> {
         self.call_kw_in_thread(args, NO_KWARGS)
     }
 
@@ -121,11 +121,11 @@ impl Function {
     ///
     /// # Errors
     /// As [`Interpreter::call_in_thread`].
-    pub fn call_kw_in_thread(
+    pub fn call_kw_in_thread<T: FromValue>(
         &self,
         args: impl Args,
         kwargs: impl IntoIterator<Item = (impl Into<String>, impl Arg)>,
-    ) -> Result<Thread> {
+    ) -> Result<Thread<T>> {
         let call = Call::new(args, kwargs)?;
         let args = call.args()?;
         unless_forked(|| {
@@ -133,10 +133,10 @@ impl Function {
             manager::run_in_thread(
                 self.interp,
                 Code::Function { kept: function.kept(), args },
-                InThread { want_result: true, ..InThread::default() },
+                InThread { want_result: true, results: T::ROOT, ..InThread::default() },
             )
         })
-        .map(Thread)
+        .map(Thread::new)
     }
 }
 

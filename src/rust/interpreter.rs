@@ -206,7 +206,7 @@ impl Interpreter {
     /// # Errors
     /// [`Kind::NotFound`], and [`Kind::Interpreter`] when no thread could be started. Everything else comes from
     /// [`Thread::join`].
-    pub fn call_in_thread(&self, callable: &str, args: impl Args) -> Result<Thread> {
+    pub fn call_in_thread<T: FromValue>(&self, callable: &str, args: impl Args) -> Result<Thread<T>> {
         self.call_kw_in_thread(callable, args, NO_KWARGS)
     }
 
@@ -214,18 +214,22 @@ impl Interpreter {
     ///
     /// # Errors
     /// As [`call_in_thread`](Interpreter::call_in_thread).
-    pub fn call_kw_in_thread(
+    pub fn call_kw_in_thread<T: FromValue>(
         &self,
         callable: &str,
         args: impl Args,
         kwargs: impl IntoIterator<Item = (impl Into<String>, impl Arg)>,
-    ) -> Result<Thread> {
+    ) -> Result<Thread<T>> {
         let call = Call::new(args, kwargs)?;
         let code = Code::Call { callable, args: call.args()? };
         unless_forked(|| {
-            manager::run_in_thread(self.handle, code, InThread { want_result: true, ..InThread::default() })
+            manager::run_in_thread(
+                self.handle,
+                code,
+                InThread { want_result: true, results: T::ROOT, ..InThread::default() },
+            )
         })
-        .map(Thread)
+        .map(Thread::new)
     }
 
     /// Binds names in its `__main__`, all or none. Python: `Interpreter.prepare_main()`.

@@ -22,9 +22,9 @@ use crate::value::Wanted;
 ///
 /// let interp = Interpreter::create()?;
 /// let cancel = Cancel::new();
-/// let run = interp.with_limits(Limits::new().cancel(&cancel)).call_in_thread("builtins:eval", ("[1 for _ in iter(int, 1)]",))?;
+/// let run = interp.with_limits(Limits::new().cancel(&cancel)).call_in_thread::<()>("builtins:eval", ("[1 for _ in iter(int, 1)]",))?;
 /// cancel.fire();
-/// let error = run.join::<()>().unwrap_err();
+/// let error = run.join().unwrap_err();
 /// assert!(matches!(error.kind, Kind::Interrupted(_)));
 /// # Ok(())
 /// # }
@@ -163,15 +163,16 @@ impl Limited<'_> {
     ///
     /// # Errors
     /// As there; what the limits do comes from [`Thread::join`].
-    pub fn call_in_thread(&self, callable: &str, args: impl Args) -> Result<Thread> {
+    pub fn call_in_thread<T: FromValue>(&self, callable: &str, args: impl Args) -> Result<Thread<T>> {
         let call = Call::new(args, NO_KWARGS)?;
         let how = InThread {
             want_result: true,
+            results: T::ROOT,
             limits: Some(self.limits.to_manager()),
             abandon: self.limits.abandon,
             ..InThread::default()
         };
         let code = Code::Call { callable, args: call.args()? };
-        unless_forked(|| manager::run_in_thread(self.interpreter.handle(), code, how)).map(Thread)
+        unless_forked(|| manager::run_in_thread(self.interpreter.handle(), code, how)).map(Thread::new)
     }
 }

@@ -1,18 +1,20 @@
 //! Many calls of a function in one crossing.
 
 use super::args::{Args, TakeApart};
-use super::block::{decode, encode};
+use super::block::{decode, encode_args};
 use super::call;
 use super::to_rust::FromValue;
 use super::value::Value;
 use crate::manager::{self, Error, Kind, Result};
-use crate::value::{self, Builder, OwnedValue, subpy_value};
+use crate::value::{self, Builder, OwnedRows, OwnedValue, subpy_value};
 
 /// The arguments of all calls, as one block.
 pub(super) struct Rows {
     pub values: OwnedValue,
     pub count: usize,
     pub width: usize,
+    /// The same, with the objects and buffers in them claimed, if there are any.
+    claimed: Option<OwnedRows>,
 }
 
 impl Rows {
@@ -28,7 +30,19 @@ impl Rows {
             }
             count += 1;
         }
-        Ok(Rows { values: encode(Value::Tuple(values))?, count, width: width.unwrap_or(0) })
+        Ok(Rows { values: encode_args(Value::Tuple(values))?, count, width: width.unwrap_or(0), claimed: None })
+    }
+
+    /// To be called in one crossing.
+    pub fn claim(&mut self) -> Result<value::Rows<'_>> {
+        let rows = self.checked()?;
+        if rows.buffers().are_passed() {
+            self.claimed = Some(manager::claim_rows(rows)?);
+        }
+        match &self.claimed {
+            Some(claimed) => Ok(claimed.rows()),
+            None => self.checked(),
+        }
     }
 
     pub fn checked(&self) -> Result<value::Rows<'_>> {
@@ -53,10 +67,11 @@ fn add(values: &mut Vec<Value>, row: Vec<Value>, width: &mut Option<usize>) -> R
 
 /// Calls a function with one row after the other, until one fails.
 pub(super) fn call_many<T: FromValue>(handle: u64, rows: impl IntoIterator<Item = impl Args>) -> Result<Vec<T>> {
-    let rows = Rows::new(rows)?;
-    let checked = rows.checked()?;
-    let list = call::run_wanting(true, |wanted| manager::function_call_many(handle, checked, wanted, None))?;
-    results(rows.count, |row| result(&list, row))
+    let mut rows = Rows::new(rows)?;
+    let count = rows.count;
+    let checked = rows.claim()?;
+    let list = call::run_to_value::<T>(|wanted| manager::function_call_many(handle, checked, wanted, None))?;
+    results(count, |row| result(&list, row))
 }
 
 /// The same, with a result or an error for each row.
@@ -64,8 +79,9 @@ pub(super) fn call_each<T: FromValue>(
     handle: u64,
     rows: impl IntoIterator<Item = impl Args>,
 ) -> Result<Vec<Result<T>>> {
-    let rows = Rows::new(rows)?;
-    let checked = rows.checked()?;
+    let mut rows = Rows::new(rows)?;
+    let count = rows.count;
+    let checked = rows.claim()?;
     let mut errors: Vec<Error> = Vec::new();
     let mut collect = |error, _: &mut Builder| {
         errors.try_reserve(1).ok()?;
@@ -73,11 +89,9 @@ pub(super) fn call_each<T: FromValue>(
         Some(subpy_value::none())
     };
     let list =
-        call::run_wanting(true, |wanted| manager::function_call_many(handle, checked, wanted, Some(&mut collect)))?;
+        call::run_to_value::<T>(|wanted| manager::function_call_many(handle, checked, wanted, Some(&mut collect)))?;
     let mut errors = errors.into_iter().peekable();
-    results(rows.count, |row| {
-        Ok(errors.next_if(|error| error.row() == Some(row)).map_or_else(|| result(&list, row), Err))
-    })
+    results(count, |row| Ok(errors.next_if(|error| error.row() == Some(row)).map_or_else(|| result(&list, row), Err)))
 }
 
 fn results<T>(count: usize, result: impl FnMut(usize) -> Result<T>) -> Result<Vec<T>> {

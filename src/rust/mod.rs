@@ -12,6 +12,7 @@
 //! | `thread` | runs on threads of their own |
 //! | `pool`, `outcome`, `pool_map` | interpreters that take tasks from a queue, and what becomes of these |
 //! | `object` | objects that stay in Python |
+//! | `buffer` | memory that is shared with Python |
 //! | `queue` | queues between the program and interpreters |
 //! | `limits` | time limits and cancelling |
 //! | `options` | how interpreters and CPython are started |
@@ -24,6 +25,7 @@
 
 mod args;
 mod block;
+mod buffer;
 mod call;
 mod from_rust;
 mod function;
@@ -47,6 +49,7 @@ mod to_rust;
 mod value;
 
 pub use args::{Arg, Args};
+pub use buffer::{Array, Buffer};
 pub use from_rust::ListItem;
 pub use function::Function;
 pub use host::{DefineOptions, HostCall, HostFn, Raise};
@@ -63,10 +66,11 @@ pub use runtime::{init, python_library, python_version, shutdown, shutdown_with,
 pub use serde::{Serde, from_value, to_value};
 pub use session::Session;
 pub use thread::Thread;
-pub use to_rust::{FromValue, WrongType};
+pub use to_rust::{Buffers, FromValue, Objects, WrongType};
 pub use value::{Tag, Value};
 
 use crate::manager::{Kind, Result, forked};
+pub use crate::value::Element;
 
 /// What everything that can fail goes through: a fork of a process that runs Python can do nothing here.
 fn unless_forked<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {

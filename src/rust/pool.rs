@@ -282,15 +282,15 @@ pub struct Tasks<'a> {
 }
 
 impl Tasks<'_> {
-    fn submit<T>(&self, code: Code, want_result: bool) -> Result<Outcome<T>> {
+    fn submit<T: FromValue>(&self, code: Code, want_result: bool) -> Result<Outcome<T>> {
         let options = &self.options;
         let how = Submit {
             submitter: options.submitter,
             want_result,
+            results: T::ROOT,
             output: options.output.clone(),
             limits: options.limits.as_ref().map(Limits::to_manager),
             abandon: options.limits.as_ref().is_some_and(|limits| limits.abandon),
-            ..Submit::default()
         };
         let handle = unless_forked(|| manager::pool_submit(self.pool.0, code, how))?;
         Ok(Outcome::new(handle))
@@ -346,9 +346,9 @@ impl Tasks<'_> {
         no_nul(callable.as_bytes(), "callable")?;
         let how = MapOptions {
             want_results: true,
+            results: T::ROOT,
             output: options.output.clone(),
             limits: options.limits.as_ref().map(Limits::to_manager),
-            ..MapOptions::default()
         };
         let map = unless_forked(|| manager::Map::new(self.pool.0, callable, how))?;
         Ok(PoolMap::new(map, rows.into_iter(), options.chunk.max(1)))

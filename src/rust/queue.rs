@@ -10,7 +10,7 @@ use super::block::{decode, encode};
 use super::limits::Limits;
 use super::to_rust::FromValue;
 use super::unless_forked;
-use crate::manager::{self, Kind, Result, Wait};
+use crate::manager::{self, For, Kind, Result, Wait};
 
 /// A queue. Each item is copied once, and comes out once, in the order in which they went in; any number of threads and
 /// of interpreters may put and get. Clones are the same queue.
@@ -26,12 +26,12 @@ use crate::manager::{self, Kind, Result, Wait};
 /// let interp = Interpreter::create()?;
 /// let (tasks, results) = (Queue::new()?, Queue::new()?);
 /// interp.exec("def work(tasks, results):\n    for task in tasks: results.put(task * task)")?;
-/// let worker = interp.call_in_thread("work", (&tasks, &results))?;
+/// let worker = interp.call_in_thread::<()>("work", (&tasks, &results))?;
 /// for task in 1..=3 {
 ///     tasks.put(task)?;
 /// }
 /// tasks.close()?;
-/// worker.join::<()>()?;
+/// worker.join()?;
 /// results.close()?;
 /// assert_eq!(results.iter().collect::<subpy::Result<Vec<i64>>>()?, [1, 4, 9]);
 /// # Ok(())
@@ -60,7 +60,7 @@ impl Queue {
     /// Puts an item in. While there is no room, it waits.
     ///
     /// # Errors
-    /// [`Kind::WrongState`] when the queue is closed; [`Kind::Timeout`] and [`Kind::Interrupted`] when the run that this
+    /// [`Kind::WrongState`] when the queue is closed; [`Kind::NotShareable`] when an object is in it; [`Kind::Timeout`] and [`Kind::Interrupted`] when the run that this
     /// thread is in is to end; what [`Arg`] says. Then the item is not in.
     pub fn put(&self, item: impl Arg) -> Result<()> {
         self.put_with(item, &Limits::new())
@@ -84,7 +84,15 @@ impl Queue {
     }
 
     fn put_waiting(&self, item: impl Arg, wait: &Wait) -> Result<()> {
-        unless_forked(|| manager::put_into(&self.0, encode(item.into_arg(format_args!("item"))?)?, wait))
+        unless_forked(|| {
+            let item = item.into_arg(format_args!("item"))?;
+            if item.has_object() {
+                item.take_apart();
+                let message = "an object belongs to its interpreter and cannot be put into a queue";
+                return Err(Kind::NotShareable(message.into()).into());
+            }
+            manager::put_into(&self.0, encode(item)?, wait)
+        })
     }
 
     /// Takes the first item out. While there is none, it waits.
@@ -142,6 +150,21 @@ impl Queue {
         self.len() == 0
     }
 
+    /// How many items have room; 0: as many as memory has. Python: `Queue.maxsize`.
+    pub fn capacity(&self) -> usize {
+        usize::try_from(self.0.capacity()).unwrap_or(0)
+    }
+
+    /// The number that Python code knows it by. Python: `Queue.id`.
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// Whether it was closed. Python: `Queue.closed`.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
     /// Nothing goes in any more; what is in it can still be taken. Whoever waits is woken.
     ///
     /// # Errors
@@ -159,7 +182,7 @@ impl Queue {
     /// # Errors
     /// [`Kind::Interpreter`] when the system has none left.
     pub fn fd(&self) -> Result<RawFd> {
-        unless_forked(|| manager::descriptor_of(&self.0))
+        unless_forked(|| manager::descriptor_of(&self.0, For::Item))
     }
 }
 

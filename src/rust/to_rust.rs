@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash};
 
+use super::buffer::Buffer;
 use super::object::Object;
 use super::queue::Queue;
 use super::value::Value;
 use crate::manager::{Error, Kind};
+use crate::value::Results;
 
 /// A value has another type than was asked for, or does not fit it: `result[3]: int 300 does not fit u8`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,9 +75,13 @@ impl From<WrongType> for Error {
 /// }
 /// ```
 pub trait FromValue: Sized {
-    /// Whether results are to stay in Python.
+    /// In what form it wants a result.
     #[doc(hidden)]
-    const AS_OBJECT: bool = false;
+    const ROOT: Results = Results::VALUE;
+
+    /// In what form it wants a result that it is a part of.
+    #[doc(hidden)]
+    const PART: Results = Self::ROOT;
 
     /// Makes one out of a value.
     ///
@@ -86,7 +92,19 @@ pub trait FromValue: Sized {
     /// Makes a sequence of them out of a value.
     #[doc(hidden)]
     fn all_from_value(value: Value) -> Result<Vec<Self>, WrongType> {
+        // A list, where arrays were asked for, too.
+        if let Value::Buffer(buffer) = &value
+            && let Some(items) = buffer.to_list()
+        {
+            return Self::list_from(items);
+        }
         let Value::List(items) = value else { return Err(WrongType::expected("list", &value)) };
+        Self::list_from(items)
+    }
+
+    /// Makes a sequence of them out of the items of a list.
+    #[doc(hidden)]
+    fn list_from(items: Vec<Value>) -> Result<Vec<Self>, WrongType> {
         let convert = |(index, item)| Self::from_value(item).map_err(|wrong| wrong.at(format_args!("[{index}]")));
         items.into_iter().enumerate().map(convert).collect()
     }
@@ -95,6 +113,43 @@ pub trait FromValue: Sized {
 impl FromValue for Value {
     fn from_value(value: Value) -> Result<Value, WrongType> {
         Ok(value)
+    }
+}
+
+/// A `T`, a [`Value`] for one, in which what has no value is an [`Object`]. Without it that is
+/// [`Kind::NotShareable`].
+///
+/// ```
+/// # fn main() -> subpy::Result<()> {
+/// use subpy::{Interpreter, Objects, Value};
+///
+/// let interp = Interpreter::create()?;
+/// let Objects(Value::List(items)) = interp.eval("[1, print]")? else { panic!("a list") };
+/// assert!(matches!(&items[..], [Value::Int(1), Value::Object(_)]));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Objects<T = Value>(pub T);
+
+impl<T: FromValue> FromValue for Objects<T> {
+    const ROOT: Results = Results::OBJECTS.and(T::PART);
+
+    fn from_value(value: Value) -> Result<Objects<T>, WrongType> {
+        T::from_value(value).map(Objects)
+    }
+}
+
+/// A `T`, a [`Value`] for one, in which what has a buffer, or is a row of numbers, is a
+/// [`Buffer`](crate::Buffer), and not copied.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Buffers<T = Value>(pub T);
+
+impl<T: FromValue> FromValue for Buffers<T> {
+    const ROOT: Results = Buffer::ROOT.and(T::PART);
+
+    fn from_value(value: Value) -> Result<Buffers<T>, WrongType> {
+        T::from_value(value).map(Buffers)
     }
 }
 
@@ -153,6 +208,10 @@ to_int! {
         fn all_from_value(value: Value) -> Result<Vec<u8>, WrongType> {
             match value {
                 Value::Bytes(bytes) => Ok(bytes),
+                // Bytes, where buffers were asked for, too.
+                Value::Buffer(buffer) if buffer.shape().len() == 1 => {
+                    buffer.to_vec().map_err(|error| WrongType::new(error.to_string()))
+                }
                 other => Err(WrongType::expected("bytes", &other)),
             }
         }
@@ -160,7 +219,8 @@ to_int! {
 }
 
 impl FromValue for Object {
-    const AS_OBJECT: bool = true;
+    const ROOT: Results = Results::OBJECT;
+    const PART: Results = Results::OBJECTS;
 
     fn from_value(value: Value) -> Result<Object, WrongType> {
         match value {
@@ -236,6 +296,8 @@ impl FromValue for char {
 
 /// None, or the other.
 impl<T: FromValue> FromValue for Option<T> {
+    const ROOT: Results = T::PART;
+
     fn from_value(value: Value) -> Result<Option<T>, WrongType> {
         match value {
             Value::None => Ok(None),
@@ -246,6 +308,8 @@ impl<T: FromValue> FromValue for Option<T> {
 
 /// A list; of [`u8`], bytes.
 impl<T: FromValue> FromValue for Vec<T> {
+    const ROOT: Results = T::PART;
+
     fn from_value(value: Value) -> Result<Vec<T>, WrongType> {
         T::all_from_value(value)
     }
@@ -253,6 +317,8 @@ impl<T: FromValue> FromValue for Vec<T> {
 
 /// A list; of [`u8`], bytes.
 impl<T: FromValue> FromValue for Box<[T]> {
+    const ROOT: Results = T::PART;
+
     fn from_value(value: Value) -> Result<Box<[T]>, WrongType> {
         T::all_from_value(value).map(Vec::into_boxed_slice)
     }
@@ -260,6 +326,8 @@ impl<T: FromValue> FromValue for Box<[T]> {
 
 /// A list of just as many items; of [`u8`], bytes.
 impl<T: FromValue, const N: usize> FromValue for [T; N] {
+    const ROOT: Results = T::PART;
+
     fn from_value(value: Value) -> Result<[T; N], WrongType> {
         let name = value.type_name();
         let items = T::all_from_value(value)?;
@@ -287,12 +355,16 @@ fn pairs<K: FromValue, V: FromValue, M: FromIterator<(K, V)>>(value: Value) -> R
 }
 
 impl<K: FromValue + Eq + Hash, V: FromValue, S: BuildHasher + Default> FromValue for HashMap<K, V, S> {
+    const ROOT: Results = K::PART.and(V::PART);
+
     fn from_value(value: Value) -> Result<HashMap<K, V, S>, WrongType> {
         pairs(value)
     }
 }
 
 impl<K: FromValue + Ord, V: FromValue> FromValue for BTreeMap<K, V> {
+    const ROOT: Results = K::PART.and(V::PART);
+
     fn from_value(value: Value) -> Result<BTreeMap<K, V>, WrongType> {
         pairs(value)
     }

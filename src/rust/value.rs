@@ -1,5 +1,6 @@
 //! Values.
 
+use super::buffer::Buffer;
 use super::object::Object;
 use super::queue::Queue;
 
@@ -21,6 +22,7 @@ use super::queue::Queue;
 /// | list | [`Vec`], arrays, `Box<[T]>`; to Python also slices |
 /// | dict | [`HashMap`], [`BTreeMap`]; [`Value::Dict`] keeps the order |
 /// | `subpy_queues.Queue` | [`Queue`] |
+/// | what has a buffer, rows of numbers | [`Buffer`], [`Array`](crate::Array) |
 /// | any object, when a result is to be one | [`Object`] |
 ///
 /// [`HashMap`]: std::collections::HashMap
@@ -76,6 +78,8 @@ pub enum Value {
     Tagged(Tag, Box<Value>),
     /// a queue: the same one, and no copy
     Queue(Queue),
+    /// memory that is shared, and not copied
+    Buffer(Buffer),
     /// an object that stays in Python: as an argument, the very object
     Object(Object),
 }
@@ -174,8 +178,24 @@ impl Value {
             Value::Dict(_) => "dict",
             Value::Tagged(tag, _) => tag.type_name(),
             Value::Queue(_) => "Queue",
+            Value::Buffer(_) => "buffer",
             Value::Object(_) => "object",
         }
+    }
+
+    /// Whether an object is in it.
+    pub(super) fn has_object(&self) -> bool {
+        let mut pending = vec![self];
+        while let Some(value) = pending.pop() {
+            match value {
+                Value::Object(_) => return true,
+                Value::Tuple(items) | Value::List(items) => pending.extend(items),
+                Value::Dict(pairs) => pending.extend(pairs.iter().flat_map(|(key, value)| [key, value])),
+                Value::Tagged(_, value) => pending.push(value),
+                _ => {}
+            }
+        }
+        false
     }
 
     /// Drops the value without a stack for each level.

@@ -150,7 +150,6 @@ impl<'a> Args<'a> {
 }
 
 /// Rows in memory of their own, and the buffers in them.
-#[cfg(feature = "capi")]
 pub struct OwnedRows {
     /// A TUPLE.
     values: OwnedValue,
@@ -159,7 +158,6 @@ pub struct OwnedRows {
     claims: Claims,
 }
 
-#[cfg(feature = "capi")]
 impl OwnedRows {
     pub fn rows(&self) -> Rows<'_> {
         // SAFETY: an owned value is complete.
@@ -217,7 +215,6 @@ impl<'a> Rows<'a> {
     }
 
     /// As [`Args::to_owned`].
-    #[cfg(feature = "capi")]
     pub fn to_owned(self, keep: Keep, tell: Tell) -> Result<OwnedRows, NotCopied> {
         let values = subpy_value::pointing(TUPLE, self.values.as_ptr().cast(), self.values.len());
         let ([values], claims) = OwnedValue::claim([&values], keep, tell)?;

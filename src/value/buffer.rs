@@ -1,17 +1,17 @@
 //! The host's memory as Python is to see it: is it what it says, and whose turn is it to give it back?
 
-use std::any::Any;
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
-use super::{BUFFER, Builder, EXPORTED, subpy_buffer, subpy_finalize_fn, subpy_value};
+use super::export::Export;
+use super::{BUFFER, Builder, subpy_buffer, subpy_finalize_fn, subpy_value};
 
-const WRITABLE: u32 = 1;
-const LENT: u32 = 2;
+pub(super) const WRITABLE: u32 = 1;
+pub(super) const LENT: u32 = 2;
 
 /// Python's own limit (PyBUF_MAX_NDIM).
-const MOST_DIMENSIONS: usize = 64;
+pub(super) const MOST_DIMENSIONS: usize = 64;
 
 /// Nobody describes an element at greater length.
 const LONGEST_FORMAT: usize = 1 << 16;
@@ -134,74 +134,6 @@ fn itemsize(format: &CStr, given: usize) -> Result<usize, String> {
     Ok(known)
 }
 
-/// Memory of a result's: what describes it, and whatever keeps it there.
-#[repr(C)]
-pub struct Export {
-    /// First: a BUFFER of a result points to it.
-    buffer: subpy_buffer,
-    _format: Box<[u8]>,
-    _shape: Box<[isize]>,
-    _strides: Box<[isize]>,
-    _keeps: Box<dyn Any + Send>,
-}
-
-// SAFETY: the pointers lead to its own parts, and to what `_keeps` keeps, which is Send.
-unsafe impl Send for Export {}
-// SAFETY: nothing of it changes but the memory, and that is for those to agree on who use it.
-unsafe impl Sync for Export {}
-
-impl Export {
-    /// C contiguous memory. None: no memory to describe it with.
-    pub fn new(
-        (data, len): (*mut c_void, usize),
-        format: &CStr,
-        itemsize: usize,
-        shape: &[isize],
-        writable: bool,
-        keeps: Box<dyn Any + Send>,
-    ) -> Option<Arc<Export>> {
-        let copy = |len: usize| {
-            let mut list = Vec::new();
-            list.try_reserve_exact(len).ok()?;
-            Some(list)
-        };
-        let (mut shape_copy, mut strides) = (copy(shape.len())?, copy(shape.len())?);
-        shape_copy.extend_from_slice(shape);
-        strides.resize(shape.len(), 0);
-        let mut stride = itemsize as isize;
-        for at in (0..shape.len()).rev() {
-            strides[at] = stride;
-            stride = stride.wrapping_mul(shape[at].max(1));
-        }
-        let mut text = Vec::new();
-        text.try_reserve_exact(format.count_bytes() + 1).ok()?;
-        text.extend_from_slice(format.to_bytes_with_nul());
-        let (text, shape, strides) =
-            (text.into_boxed_slice(), shape_copy.into_boxed_slice(), strides.into_boxed_slice());
-        let buffer = subpy_buffer {
-            size: size_of::<subpy_buffer>(),
-            data,
-            len,
-            format: text.as_ptr().cast(),
-            itemsize,
-            shape: shape.as_ptr().cast(),
-            strides: strides.as_ptr(),
-            ndim: shape.len() as i32,
-            flags: if writable { WRITABLE } else { 0 },
-            release: None,
-            userdata: std::ptr::null_mut(),
-        };
-        Some(Arc::new(Export { buffer, _format: text, _shape: shape, _strides: strides, _keeps: keeps }))
-    }
-
-    /// The BUFFER, of which the block has a share. None: no memory.
-    pub fn attach(self: Arc<Export>, block: &mut Builder) -> Option<subpy_value> {
-        let value = subpy_value { flags: EXPORTED, ..subpy_value::pointing(BUFFER, Arc::as_ptr(&self).cast(), 0) };
-        block.attach(Box::new(self))?;
-        Some(value)
-    }
-}
-
 /// A buffer that was passed: the duty to tell the host, once, that Python has let go of it. That is when the last one who
 /// needs it is gone, or when `over` says so.
 #[repr(C)]
@@ -234,7 +166,7 @@ impl Claim {
     ///
     /// # Safety
     /// A buffer that was checked.
-    unsafe fn new(buffer: &subpy_buffer, export: Option<Arc<Export>>, tell: Tell) -> Option<Arc<Claim>> {
+    pub(super) unsafe fn new(buffer: &subpy_buffer, export: Option<Arc<Export>>, tell: Tell) -> Option<Arc<Claim>> {
         // SAFETY: promised by the caller.
         let layout = unsafe { layout(buffer) }.ok()?;
         let text = layout.format.to_bytes_with_nul();
@@ -302,6 +234,14 @@ impl Claim {
         }
     }
 
+    /// The BUFFER, of which the block has a share. None: no memory.
+    pub(super) fn attach(self: Arc<Claim>, block: &mut Builder) -> Option<subpy_value> {
+        let value =
+            subpy_value { flags: super::CLAIMED, ..subpy_value::pointing(BUFFER, Arc::as_ptr(&self).cast(), 0) };
+        block.attach(Box::new(self))?;
+        Some(value)
+    }
+
     /// Where the first element lies.
     pub fn data(&self) -> *mut c_void {
         self.buffer.data
@@ -320,6 +260,21 @@ impl Claim {
         self.format.as_ptr().cast()
     }
 
+    pub(super) fn c_format(&self) -> &CStr {
+        CStr::from_bytes_with_nul(&self.format).unwrap_or(c"B")
+    }
+
+    /// In C's order.
+    pub(super) fn is_contiguous(&self) -> bool {
+        let mut stride = self.itemsize() as isize;
+        self.len() == 0
+            || self.shape.iter().zip(&self.strides).rev().all(|(len, found)| {
+                let as_wanted = *len == 1 || *found == stride;
+                stride = stride.wrapping_mul(*len);
+                as_wanted
+            })
+    }
+
     pub fn shape(&self) -> &[isize] {
         &self.shape
     }
@@ -330,6 +285,11 @@ impl Claim {
 
     pub fn is_writable(&self) -> bool {
         self.buffer.flags & WRITABLE != 0
+    }
+
+    /// The memory of a result, if it is that.
+    pub(super) fn export(&self) -> Option<&Arc<Export>> {
+        self.export.as_ref()
     }
 
     pub fn is_lent(&self) -> bool {
@@ -353,14 +313,22 @@ impl Drop for Claim {
 /// What is claimed of the values that are being copied.
 pub struct Claims {
     tell: Tell,
+    /// They are for one call, so that buffers may be lent.
+    lend: bool,
     /// They were made here, of the host's own buffers.
     new: bool,
     list: Vec<Arc<Claim>>,
 }
 
 impl Claims {
+    /// Of a call's arguments.
     pub fn new(tell: Tell) -> Claims {
-        Claims { tell, new: false, list: Vec::new() }
+        Claims { tell, lend: true, new: false, list: Vec::new() }
+    }
+
+    /// Of what is there for longer: nothing in it is lent.
+    pub fn lasting(tell: Tell) -> Claims {
+        Claims { lend: false, ..Claims::new(tell) }
     }
 
     pub fn list(&self) -> &[Arc<Claim>] {
@@ -384,16 +352,14 @@ impl Claims {
                         Arc::increment_strong_count(export);
                         Arc::from_raw(export)
                     });
-                    Claim::new(&*value.pointer().cast::<subpy_buffer>(), export, self.tell)?
+                    let buffer = *value.pointer().cast::<subpy_buffer>();
+                    let flags = if self.lend { buffer.flags } else { buffer.flags & !LENT };
+                    Claim::new(&subpy_buffer { flags, ..buffer }, export, self.tell)?
                 }
             }
         };
-        let copy =
-            subpy_value { flags: super::CLAIMED, ..subpy_value::pointing(BUFFER, Arc::as_ptr(&claim).cast(), 0) };
-        let share = Box::new(Arc::clone(&claim));
-        self.list.push(claim);
-        block.attach(share)?;
-        Some(copy)
+        self.list.push(Arc::clone(&claim));
+        claim.attach(block)
     }
 
     /// There was no memory for all: tells the host that each of its buffers is its own again.

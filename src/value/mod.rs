@@ -10,6 +10,8 @@
 //! | `block` | a value that owns its memory, and the builder of its one block |
 //! | `view` | reading a whole value safely |
 //! | `buffer` | the host's memory, and who gives it back |
+//! | `export` | memory that a result shares, or Rust does |
+//! | `element` | memory as Rust has it: owners, numbers |
 //! | `text` | short texts, a word at a time |
 //! | `wanted` | what a caller wants of a result |
 
@@ -17,6 +19,8 @@ mod args;
 mod block;
 mod buffer;
 mod check;
+mod element;
+mod export;
 pub(crate) mod tag;
 mod text;
 mod view;
@@ -24,15 +28,15 @@ mod wanted;
 
 use std::ffi::{c_char, c_void};
 
-#[cfg(feature = "capi")]
-pub use args::OwnedRows;
-pub use args::{Args, Buffers, OwnedArgs, Rows};
+pub use args::{Args, Buffers, OwnedArgs, OwnedRows, Rows};
 use block::Attachments;
 pub use block::{Builder, Keep, NotCopied, OwnedValue};
-pub use buffer::{Claim, Claims, Export, Tell};
+pub use buffer::{Claim, Claims, Tell};
 #[cfg(feature = "capi")]
 pub use check::{check_main_names, check_value};
 pub use check::{check_owned_main_names, path_of, printable};
+pub use element::{Element, Items, Unfit};
+pub use export::{Access, Export};
 use tag::TAG_BITS;
 pub(crate) use text::{SHORT, ends, is_ascii, utf8};
 pub use view::{ValueRef, View};

@@ -1,6 +1,11 @@
 //! Reading a whole value safely.
 
-use super::{BIGINT, BOOL, BYTES, DICT, FLOAT, INT, LIST, NONE, OBJECT, OwnedValue, QUEUE, STR, TUPLE, subpy_value};
+use std::sync::Arc;
+
+use super::{
+    BIGINT, BOOL, BUFFER, BYTES, DICT, Export, FLOAT, INT, LIST, NONE, OBJECT, OwnedValue, QUEUE, STR, TUPLE,
+    subpy_value,
+};
 
 /// An owned value, or a part of one, to be read.
 #[derive(Clone, Copy)]
@@ -22,6 +27,8 @@ pub enum View<'a> {
     Queue(u64),
     /// By its handle.
     Object(u64),
+    /// At [`ValueRef::export`].
+    Buffer,
     /// A kind that is not one of these.
     Unknown(i32),
 }
@@ -54,6 +61,7 @@ impl<'a> ValueRef<'a> {
             LIST => View::List,
             DICT => View::Dict,
             OBJECT => View::Object(self.0.as_int().cast_unsigned()),
+            BUFFER => View::Buffer,
             QUEUE => View::Queue(self.0.as_int().cast_unsigned()),
             kind => View::Unknown(kind),
         }
@@ -62,6 +70,15 @@ impl<'a> ValueRef<'a> {
     /// What it stands for (`value::tag`), or 0.
     pub fn tag(self) -> u32 {
         self.0.tag()
+    }
+
+    /// What a BUFFER shares. None: no memory.
+    pub fn export(self) -> Option<Arc<Export>> {
+        if self.0.kind != BUFFER {
+            return None;
+        }
+        // SAFETY: an owned value is the library's own, and alive.
+        unsafe { Export::of(self.0) }
     }
 
     /// The n-th element of a container; a DICT's are key, value, key, value...

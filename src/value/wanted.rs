@@ -24,6 +24,11 @@ impl Results {
     /// What is awaitable is run to its end first.
     pub(crate) const ASYNC: Results = Results(64);
 
+    /// These and those.
+    pub(crate) const fn and(self, others: Results) -> Results {
+        Results(self.0 | others.0)
+    }
+
     /// Those of these bits that are known here.
     #[cfg(feature = "capi")]
     pub fn of_flags(flags: u32) -> Results {
@@ -55,6 +60,12 @@ impl<'a> Wanted<'a> {
     #[inline(always)]
     pub fn value(result: Option<&'a mut OwnedValue>) -> Wanted<'a> {
         Wanted { result, how: Results::VALUE }
+    }
+
+    /// The same, of what was awaited already.
+    #[inline(always)]
+    pub fn finished(self) -> Wanted<'a> {
+        Wanted { how: Results(self.how.0 & !Results::ASYNC.0), ..self }
     }
 
     /// The same place, for a result in this form.

@@ -298,6 +298,28 @@ static void interrupts_the_end(void) {
   }
 }
 
+/* What is asked for where the end runs no Python code is not printed. */
+static void interrupts_between(void) {
+  subpy_interp interp = create();
+  signal_pipe end = signal_new();
+  char code[200];
+  snprintf(code, sizeof code,
+           "import functools, os\n"
+           "class Waits: __del__ = staticmethod(functools.partial(os.read, %d, 1))\n"
+           "waits = [Waits()]",
+           end.in);
+  run(interp, code);
+  subpy_run_request request = {.size = sizeof request, .what = SUBPY_RUN_EVAL, .flags = SUBPY_RESULT_OBJECT,
+                               .interp = interp, .text = "waits.pop()", .text_len = SUBPY_AUTO_LEN};
+  subpy_value waits = {0};
+  OK(subpy_run(&request, &waits, &error));
+  CHECK(waits.kind == SUBPY_KIND_OBJECT);
+  FAILS(SUBPY_ERROR_TIMEOUT, "...", close_in(interp, 100, SUBPY_CLOSE_INTERRUPT, &error));
+  signal_send(end);
+  OK(close_in(interp, 60000, 0, &error));
+  subpy_value_free(&waits);
+}
+
 /* It may be hit while it cleans up, and then says so. */
 static void interrupts_a_loop(void) {
   interrupts("import asyncio\n"
@@ -308,6 +330,7 @@ static void interrupts_a_loop(void) {
 
 static void quiet(void) {
   ends_threads();
+  interrupts_between();
   shut_down();
 }
 

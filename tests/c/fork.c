@@ -153,7 +153,9 @@ static void in_a_fork(void) {
   FORKED(subpy_queue_get(queue, -1, &value, &error));
   FORKED(subpy_queue_get_with(queue, -1, &value, cancel, &error));
   FORKED(subpy_queue_len(queue, &len, &error));
+  FORKED(subpy_queue_get_info(queue, &(subpy_queue_info){.size = sizeof(subpy_queue_info)}, &error));
   FORKED(subpy_queue_fd(queue, &fd, &error));
+  FORKED(subpy_queue_room_fd(queue, &fd, &error));
   FORKED(subpy_queue_close(queue, &error));
   CHECK(value.kind == SUBPY_KIND_NONE && len == 0 && fd == -1);
   subpy_queue_free(queue);

@@ -175,7 +175,7 @@ static void passing(void) {
   FAILS(SUBPY_ERROR_NOT_SHAREABLE, "...args[1]: the object is of another interpreter", subpy_call(other, "f", SUBPY_AUTO_LEN, args, 2, NULL, NULL, &error));
   FAILS(SUBPY_ERROR_NOT_SHAREABLE, "...kwargs['x']: the object is of another", subpy_call(other, "f", SUBPY_AUTO_LEN, NULL, 0, &kwargs, NULL, &error));
   FAILS(SUBPY_ERROR_NOT_SHAREABLE, message, subpy_function_call(theirs, args, 2, NULL, NULL, &error));
-  FAILS(SUBPY_ERROR_NOT_SHAREABLE, message, subpy_function_call_many(theirs, args, 2, 1, 0, NULL, &error));
+  FAILS(SUBPY_ERROR_NOT_SHAREABLE, "...row 1: args[0]: the object is of another interpreter", subpy_function_call_many(theirs, args, 2, 1, 0, NULL, &error));
   FAILS(SUBPY_ERROR_NOT_SHAREABLE, message, subpy_prepare_main(other, &kwargs, &error));
   FAILS(SUBPY_ERROR_NOT_SHAREABLE, message, subpy_object_item(theirs, &args[1], 0, NULL, &error));
   OK(subpy_call_in_thread(other, "f", SUBPY_AUTO_LEN, args, 2, NULL, &thread, &error));
@@ -254,13 +254,13 @@ static void nothing_is_left(void) {
 
 static void limits(void) {
   subpy_interp interp = 0;
-  subpy_interp_options options = {.size = sizeof options, .timeout_ms = 30};
+  subpy_interp_options options = {.size = sizeof options, .timeout_ms = 300};
   OK(subpy_create(&options, &interp, &error));
   run(interp, "class Slow:\n  def __getattr__(self, name):\n    while True: pass\n  __str__ = __getitem__ = __next__ = __call__ = lambda *_: Slow().x\nslow = Slow()");
   subpy_object slow = eval_object(interp, "slow");
   bool more = true;
   subpy_value key = subpy_int(1);
-  const char *message = "...timed out after 30 ms";
+  const char *message = "...timed out after 300 ms";
   FAILS(SUBPY_ERROR_TIMEOUT, message, subpy_object_attr(slow, "x", 1, 0, NULL, &error));
   FAILS(SUBPY_ERROR_TIMEOUT, message, subpy_object_text(slow, NULL, &error));
   FAILS(SUBPY_ERROR_TIMEOUT, message, subpy_object_item(slow, &key, 0, NULL, &error));
@@ -291,7 +291,36 @@ static void misuse(void) {
   OK(subpy_close(interp, &error));
 }
 
+/* The form of results is chosen for many calls, too. */
+static void many(void) {
+  subpy_interp interp = create();
+  run(interp, "def f(x):\n  if x == 2: raise ValueError('two')\n  return [x + 0.5, 1.0] if x else range(3)");
+  subpy_function f = 0;
+  OK(subpy_function_new(interp, "f", SUBPY_AUTO_LEN, &f, &error));
+  const subpy_value rows[] = {subpy_int(0), subpy_int(1), subpy_int(2), subpy_int(0)};
+  subpy_value list = subpy_none();
+  FAILS(SUBPY_ERROR_NOT_SHAREABLE, "row 0: result: range cannot be shared", subpy_function_call_many(f, rows, 4, 1, 0, &list, &error));
+  FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "flags has unknown bits set: 0x40", subpy_function_call_many(f, rows, 4, 1, SUBPY_RUN_ASYNC, &list, &error));
+  FAILS(SUBPY_ERROR_EXECUTION_FAILED, "row 2: ValueError: two", subpy_function_call_many(f, rows, 4, 1, SUBPY_RESULT_OBJECT, &list, &error));
+  OK(subpy_function_call_many(f, rows, 4, 1, SUBPY_RETURN_ERRORS | SUBPY_RESULT_OBJECTS | SUBPY_RESULT_ARRAY, &list, &error));
+  const subpy_value *items = list.u.as_items;
+  CHECK(list.len == 4 && items[0].kind == SUBPY_KIND_OBJECT && items[1].kind == SUBPY_KIND_BUFFER);
+  CHECK(items[2].kind == SUBPY_KIND_ERROR && items[3].kind == SUBPY_KIND_OBJECT);
+  CHECK(items[1].u.as_buffer->len == 16 && ((const double *)items[1].u.as_buffer->data)[0] == 1.5);
+  TEXT_IS(items[3].u.as_object, "range(0, 3)");
+  subpy_object first = items[0].u.as_object;
+  subpy_value_free(&list);
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...it was freed", subpy_object_text(first, NULL, &error));
+  OK(subpy_function_call_many(f, rows, 2, 1, SUBPY_RESULT_OBJECT, &list, &error));
+  CHECK(list.len == 2 && list.u.as_items[1].kind == SUBPY_KIND_OBJECT);
+  TEXT_IS(list.u.as_items[1].u.as_object, "[1.5, 1.0]");
+  subpy_value_free(&list);
+  subpy_function_free(f);
+  OK(subpy_close(interp, &error));
+}
+
 int main(void) {
+  many();
   what_is_done();
   iteration();
   passing();

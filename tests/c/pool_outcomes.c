@@ -125,6 +125,14 @@ static void joined_by_who_is_told(void) {
   subpy_thread thread = submit(pool, call("double", &six));
   OK(subpy_thread_notify(thread, joins, &thread, &error));
   until(&joined, 1);
+
+  /* On the very thread whose end it is. */
+  OK(subpy_exec(interp, "def gated():\n    gate()\n    return 6", SUBPY_AUTO_LEN, &error));
+  gate_open = false;
+  OK(subpy_call_in_thread(interp, "gated", SUBPY_AUTO_LEN, NULL, 0, NULL, &thread, &error));
+  OK(subpy_thread_notify(thread, joins, &thread, &error));
+  gate_open = true;
+  until(&joined, 2);
 }
 
 int main(void) {

@@ -33,6 +33,13 @@ static size_t length(subpy_queue queue) {
   return len;
 }
 
+static subpy_queue_info info_of(subpy_queue queue) {
+  subpy_queue_info info = {.size = sizeof info, .closed = 77};
+  OK(subpy_queue_get_info(queue, &info, &error));
+  CHECK(info.size == sizeof info && info.id != 0);
+  return info;
+}
+
 static bool readable(int fd) {
   struct pollfd wanted = {.fd = fd, .events = POLLIN};
   int ready = poll(&wanted, 1, 0);
@@ -44,7 +51,7 @@ static bool readable(int fd) {
 static void hosts_alone(void) {
   subpy_value value = subpy_int(1);
   subpy_queue queue = new_queue(2);
-  int fd = -1, again = -1;
+  int fd = -1, again = -1, room = -1;
   OK(subpy_queue_fd(queue, &fd, &error));
   OK(subpy_queue_fd(queue, &again, &error));
   CHECK(fd >= 0 && fd == again && !readable(fd));
@@ -53,14 +60,31 @@ static void hosts_alone(void) {
   FAILS(SUBPY_ERROR_TIMEOUT, "the queue was empty for 20 ms", subpy_queue_get(queue, 20, &value, &error));
   put(queue, 1);
   CHECK(readable(fd));
+  OK(subpy_queue_room_fd(queue, &room, &error));
+  CHECK(room >= 0 && room != fd && readable(room));
   put(queue, 2);
+  CHECK(!readable(room));
   FAILS(SUBPY_ERROR_TIMEOUT, "the queue is full", subpy_queue_put(queue, &value, 0, &error));
   FAILS(SUBPY_ERROR_TIMEOUT, "the queue was full for 20 ms", subpy_queue_put(queue, &value, 20, &error));
-  CHECK(length(queue) == 2 && get(queue) == 1 && readable(fd) && get(queue) == 2 && !readable(fd));
+  CHECK(length(queue) == 2 && get(queue) == 1 && readable(fd) && readable(room) && get(queue) == 2 && !readable(fd));
 
   /* What is in comes out after a close. */
   put(queue, 3);
+  subpy_queue_info info = info_of(queue);
+  CHECK(info.capacity == 2 && info.len == 1 && info.closed == 0);
   OK(subpy_queue_close(queue, &error));
+  CHECK(info_of(queue).closed == 1 && info_of(queue).id == info.id);
+  /* A newer program's struct is longer. */
+  struct {
+    subpy_queue_info known;
+    uint64_t unknown;
+  } newer = {.known = {.size = sizeof newer}, .unknown = 77};
+  OK(subpy_queue_get_info(queue, &newer.known, &error));
+  CHECK(newer.known.size == sizeof newer && newer.known.capacity == 2 && newer.unknown == 0);
+  FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "info is NULL", subpy_queue_get_info(queue, NULL, &error));
+  info.size = 0;
+  FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "subpy_queue_info.size is 0, set it to sizeof(subpy_queue_info)",
+        subpy_queue_get_info(queue, &info, &error));
   OK(subpy_queue_close(queue, &error));
   FAILS(SUBPY_ERROR_WRONG_STATE, "the queue is closed", subpy_queue_put(queue, &value, -1, &error));
   CHECK(readable(fd) && get(queue) == 3 && readable(fd));
@@ -90,7 +114,7 @@ static void handles(void) {
   int fd = -1;
   OK(subpy_queue_fd(queue, &fd, &error));
   OK(subpy_queue_keep(queue, &own, &error));
-  CHECK(own != queue);
+  CHECK(own != queue && info_of(own).id == info_of(queue).id);
   put(queue, 5);
   subpy_queue_free(queue);
   FAILS(SUBPY_ERROR_NOT_FOUND, "...is not the handle of a queue, or it was freed", subpy_queue_keep(queue, &gone, &error));
@@ -267,6 +291,31 @@ static void buffers(void) {
   CHECK(released == 5);
   subpy_queue_free(queue);
   CHECK(released == 6);
+
+  /* There is no call that anything could be lent for: it stays as long as it is used, in any number of interpreters. */
+  subpy_interp one = create(), two = create();
+  queue = new_queue(0);
+  buffer.flags = SUBPY_BUFFER_LENT;
+  OK(subpy_queue_put(queue, &item, 0, &error));
+  subpy_value taken = subpy_none();
+  OK(subpy_queue_get(queue, 0, &taken, &error));
+  name = (subpy_pair){TEXT("view"), taken};
+  OK(subpy_prepare_main(one, &main, &error));
+  run(two, "def keep(x):\n  global view\n  view = x");
+  OK(subpy_call(two, "keep", SUBPY_AUTO_LEN, &taken, 1, NULL, NULL, &error));
+  run(one, "assert view[0] == 48");
+  run(two, "assert view[0] == 48; del view");
+  name.value = item;
+  OK(subpy_prepare_main(two, &main, &error));
+  subpy_value_free(&taken);
+  CHECK(released == 6);
+  run(two, "assert view[9] == 57; del view");
+  CHECK(released == 7);
+  run(one, "del view");
+  CHECK(released == 8);
+  OK(subpy_close(one, &error));
+  OK(subpy_close(two, &error));
+  subpy_queue_free(queue);
 }
 
 typedef struct {

@@ -1,12 +1,15 @@
-/* Buffers while interpreters come and go: calls with host memory, results that share Python's, frees on other threads, closes, a
-   guest that ends an interpreter, threads that end. Each release comes once, and no memory goes too early. */
+/* Buffers while interpreters come and go: calls with host memory, results that share Python's, frees on other threads and in
+   forks, closes, guests that destroy interpreters, shutdowns. Each release comes once, and no memory goes too early. */
+#include <sys/wait.h>
+
+#include "closing.h"
 #include "race.h"
 #include "values.h"
 
 enum { PLACES = 4, LEN = 20000 };
 
 static _Atomic subpy_interp interps[PLACES];
-static counter passed, released, refused, results, closed;
+static counter passed, released, refused, results, closed, destroyed, forks, shutdowns;
 static _Atomic(subpy_value *) handed;
 
 static const char *const code =
@@ -43,7 +46,8 @@ static void *passes(void *number) {
       status = subpy_run(&request, &result, &error);
     }
     if (status != SUBPY_OK) refused++;
-    EXPECT_ONE_OF(status, error, SUBPY_OK, SUBPY_ERROR_BUSY, SUBPY_ERROR_NOT_FOUND);
+    if (status == SUBPY_ERROR_NOT_FOUND || status == SUBPY_ERROR_WRONG_STATE) usleep(1000); /* a new one is on its way */
+    EXPECT_ONE_OF(status, error, SUBPY_OK, SUBPY_ERROR_BUSY, SUBPY_ERROR_NOT_FOUND, SUBPY_ERROR_INTERRUPTED, SUBPY_ERROR_WRONG_STATE);
     subpy_value_free(&result);
   }
   return NULL;
@@ -63,7 +67,7 @@ static void *shares(void *number) {
     subpy_value *result = calloc(1, sizeof *result);
     subpy_run_request request = {.size = sizeof request, .interp = any(&seed), .what = SUBPY_RUN_CALL, .flags = SUBPY_RESULT_BUFFER, .text = "make", .text_len = 4};
     subpy_status status = subpy_run(&request, result, &error);
-    EXPECT_ONE_OF(status, error, SUBPY_OK, SUBPY_ERROR_BUSY, SUBPY_ERROR_NOT_FOUND);
+    EXPECT_ONE_OF(status, error, SUBPY_OK, SUBPY_ERROR_BUSY, SUBPY_ERROR_NOT_FOUND, SUBPY_ERROR_INTERRUPTED, SUBPY_ERROR_WRONG_STATE);
     if (status == SUBPY_OK) results++;
     subpy_value *before = atomic_exchange(&handed, result);
     if (before && before->kind == SUBPY_KIND_LIST) {
@@ -75,13 +79,17 @@ static void *shares(void *number) {
   return NULL;
 }
 
-static subpy_interp new_interp(void) {
+/* A new one takes the place of what has ended, unless another thread was faster. */
+static void renew(int place, subpy_interp old) {
   subpy_interp interp = 0;
   subpy_error *error = NULL;
   subpy_interp_options options = {.size = sizeof options, .busy = SUBPY_BUSY_SHARE};
-  OK(subpy_create(&options, &interp, &error));
-  run(interp, code);
-  return interp;
+  subpy_status status = subpy_create(&options, &interp, &error);
+  EXPECT_ONE_OF(status, error, SUBPY_OK, SUBPY_ERROR_WRONG_STATE);
+  if (status != SUBPY_OK) return;
+  status = subpy_exec(interp, code, SUBPY_AUTO_LEN, &error);
+  EXPECT_ONE_OF(status, error, SUBPY_OK, SUBPY_ERROR_BUSY, SUBPY_ERROR_NOT_FOUND, SUBPY_ERROR_INTERRUPTED);
+  if (status != SUBPY_OK || !atomic_compare_exchange_strong(&interps[place], &old, interp)) subpy_close(interp, NULL);
 }
 
 static void *closes(void *number) {
@@ -91,20 +99,67 @@ static void *closes(void *number) {
     int place = rand_r(&seed) % PLACES;
     subpy_interp old = interps[place];
     subpy_status status = subpy_close(old, &error);
-    EXPECT_ONE_OF(status, error, SUBPY_OK, SUBPY_ERROR_BUSY, SUBPY_ERROR_NOT_FOUND);
-    if (status == SUBPY_OK) {
-      closed++;
-      interps[place] = new_interp();
-    }
+    EXPECT_ONE_OF(status, error, SUBPY_OK, SUBPY_ERROR_BUSY, SUBPY_ERROR_NOT_FOUND, SUBPY_ERROR_WRONG_STATE);
+    closed += status == SUBPY_OK;
+    if (status != SUBPY_ERROR_BUSY) renew(place, old);
     usleep(20000);
   }
   return NULL;
 }
 
+static void *destroys(void *number) {
+  unsigned seed = (unsigned)(intptr_t)number;
+  while (!race_over) {
+    subpy_interp guest = 0;
+    if (subpy_create(NULL, &guest, NULL) != SUBPY_OK) continue;
+    for (int i = 0; i < 10 && !race_over; i++) {
+      int place = rand_r(&seed) % PLACES;
+      subpy_interp old = interps[place];
+      int64_t id = 0;
+      char destroy[80];
+      if (subpy_id(old, &id, NULL) == SUBPY_OK) {
+        snprintf(destroy, sizeof destroy, "import _interpreters\n_interpreters.destroy(%" PRId64 ")", id);
+        if (subpy_exec(guest, destroy, SUBPY_AUTO_LEN, NULL) == SUBPY_OK) {
+          destroyed++;
+          renew(place, old);
+        }
+      }
+      usleep(10000);
+    }
+    subpy_close(guest, NULL);
+  }
+  return NULL;
+}
+
+/* In a child a result can be freed, but nothing else is told of that. What was handed over is nobody's just now. */
+static void *rests(void *number) {
+  unsigned seed = (unsigned)(intptr_t)number;
+  while (!race_over) {
+    usleep(50000 + rand_r(&seed) % 100000);
+    if (rand_r(&seed) % 2 && shut_down_in(1000, SUBPY_CLOSE_INTERRUPT, NULL) == SUBPY_OK) shutdowns++;
+    for (int place = 0; place < PLACES; place++) renew(place, interps[place]);
+    subpy_value *mine = atomic_exchange(&handed, NULL);
+    pid_t child = fork();
+    if (child == 0) {
+      if (mine) subpy_value_free(mine);
+      _exit(0);
+    }
+    int status = 0;
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+    forks++;
+    if (mine) subpy_value_free(mine);
+    free(mine);
+  }
+  return NULL;
+}
+
+static bool saw_all(void) { return results > 0 && closed > 0 && destroyed > 0 && forks > 0 && shutdowns > 0; }
+
 int main(void) {
-  for (int i = 0; i < PLACES; i++) interps[i] = new_interp();
-  void *(*const functions[])(void *) = {passes, passes, shares, shares, closes};
-  race(3, functions, 5);
+  for (int i = 0; i < PLACES; i++) renew(i, 0);
+  void *(*const functions[])(void *) = {passes, passes, shares, shares, closes, destroys, rests};
+  race_saw_all = saw_all;
+  race(3, functions, 7);
   subpy_value *last = handed;
   shut_down();
   if (last && last->kind == SUBPY_KIND_LIST) {
@@ -112,7 +167,8 @@ int main(void) {
   }
   if (last) subpy_value_free(last);
   free(last);
-  printf("%ld buffers passed, %ld calls refused, %ld results, %ld interpreters closed\n", passed, refused, results, closed);
-  CHECK(passed == released && passed > refused && results > 0);
+  printf("%ld buffers passed, %ld calls refused, %ld results, %ld interpreters closed, %ld destroyed, %ld forks, %ld shutdowns\n",
+         passed, refused, results, closed, destroyed, forks, shutdowns);
+  CHECK(passed == released && passed > refused && saw_all());
   return 0;
 }

@@ -149,7 +149,13 @@ static void no_queue(uint64_t bad, subpy_interp interp) {
   value = junk();
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_get_with(bad, 0, &value, 0, &error));
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_len(bad, &len, &error));
+  subpy_queue_info info = {.size = sizeof info, .id = 77, .capacity = 77, .len = 77, .closed = 77};
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_get_info(bad, &info, &error));
+  CHECK(info.size == sizeof info && info.id == 0 && info.capacity == 0 && info.len == 0 && info.closed == 0);
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_fd(bad, &fd, &error));
+  CHECK(fd == -1);
+  fd = 77;
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_room_fd(bad, &fd, &error));
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_queue_close(bad, &error));
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_call_in_thread(interp, "print", 5, &item, 1, NULL, &thread, &error));
   CHECK(empty(&value) && own == 0 && len == 0 && fd == -1 && thread == 0);

@@ -102,16 +102,21 @@ static void while_it_ends(void) {
   shut_down();
 }
 
-/* An interpreter whose end is stuck keeps the rest, and is named. */
 /* What one call could not end, another one can. */
 static void interrupts_what_another_call_began(void) {
-  run(create(), "import atexit\n"
-                "def spin():\n  while True: pass\n"
-                "atexit.register(spin)");
+  const char *endless = "import atexit\n"
+                        "def spin():\n  while True: pass\n"
+                        "atexit.register(spin)";
+  run(create(), endless);
   FAILS(SUBPY_ERROR_TIMEOUT, "...the runtime is ending, and has not ended", shut_down_in(0, SUBPY_CLOSE_DRAIN, &error));
+  OK(shut_down_in(60000, SUBPY_CLOSE_INTERRUPT, &error));
+  subpy_interp interp = create();
+  run(interp, endless);
+  FAILS(SUBPY_ERROR_TIMEOUT, "...the interpreter is ending, and has not ended", close_in(interp, 0, SUBPY_CLOSE_DRAIN, &error));
   OK(shut_down_in(60000, SUBPY_CLOSE_INTERRUPT, &error));
 }
 
+/* An interpreter whose end is stuck keeps the rest, and is named. */
 static void beside_a_close_that_is_stuck(void) {
   subpy_interp interp = create();
   signal_pipe end = signal_new();

@@ -2,36 +2,62 @@ import io.github.subpy.Cancel;
 import io.github.subpy.ExecutionFailedException;
 import io.github.subpy.Function;
 import io.github.subpy.Interpreter;
+import io.github.subpy.InterpreterPool;
 import io.github.subpy.Keywords;
 import io.github.subpy.Options;
 import io.github.subpy.Outcome;
 import io.github.subpy.Output;
+import io.github.subpy.PoolOptions;
+import io.github.subpy.PythonBuffer;
 import io.github.subpy.PythonException;
+import io.github.subpy.PythonObject;
+import io.github.subpy.PythonQueue;
 import io.github.subpy.PythonThread;
+import io.github.subpy.ResultForm;
 import io.github.subpy.RunOptions;
 import io.github.subpy.Session;
 import io.github.subpy.Source;
 import io.github.subpy.Subpy;
 import io.github.subpy.SubpyException;
+import io.github.subpy.Tag;
+import io.github.subpy.Tagged;
 import io.github.subpy.Tuple;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.LocalDate;
+import java.time.LocalTime;
+import java.time.OffsetDateTime;
+import java.time.format.DateTimeParseException;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
 import java.util.stream.Stream;
 
 /** The table of what every binding does (conformance/README.md), all of it. The argument is the path of cases.json. */
 public class Conformance {
+  private static final String ASYNC_MISSING = "this version of the library has no SUBPY_RUN_ASYNC";
+
   /** Cases that Java cannot express, by their names, with the reason. */
   private static final Map<String, String> SKIPPED =
-      Map.of("a row with an argument that is wrong", "every BigInteger is an int for Python");
+      Map.of(
+          "a row with an argument that is wrong", "every BigInteger is an int for Python",
+          "a coroutine is run", ASYNC_MISSING,
+          "what it raises is raised", ASYNC_MISSING,
+          "what is no coroutine is a result", ASYNC_MISSING);
 
   private static final List<String> MEMBERS =
       List.of("name", "setup", "do", "text", "args", "kwargs", "filename", "keep_indent", "result", "error");
@@ -43,6 +69,14 @@ public class Conformance {
 
   private static final List<String> OUTPUT_MEMBERS =
       Stream.concat(MEMBERS.stream(), Stream.of("output", "stdout", "stderr", "stdout_length", "no_stdin")).toList();
+
+  private static final List<String> DATA_MEMBERS =
+      Stream.concat(
+              MEMBERS.stream(),
+              Stream.of(
+                  "tagged_values", "memory_limit", "flags", "object", "object_in", "queue", "queue_after", "queue_closed",
+                  "pool", "timeout_ms"))
+          .toList();
 
   /** The ways to call something. */
   private enum Way {
@@ -57,7 +91,8 @@ public class Conformance {
     CASES(MEMBERS),
     HOST(MEMBERS),
     LIMITS(LIMITS_MEMBERS),
-    OUTPUT(OUTPUT_MEMBERS);
+    OUTPUT(OUTPUT_MEMBERS),
+    DATA(DATA_MEMBERS);
 
     private final List<String> members;
 
@@ -79,7 +114,7 @@ public class Conformance {
       List<Map<?, ?>> cases = known(table.get(section.name().toLowerCase()), section.members, names);
       Check.that(!cases.isEmpty());
       for (Map<?, ?> one : cases) {
-        for (Way way : one.get("do").equals("call") ? Way.values() : new Way[] {Way.BY_NAME}) {
+        for (Way way : ways(one)) {
           try {
             run(one, way, section);
           } catch (Throwable t) {
@@ -109,6 +144,11 @@ public class Conformance {
     System.out.println("done");
   }
 
+  private static List<Way> ways(Map<?, ?> one) {
+    boolean several = one.get("do").equals("call") && !Boolean.TRUE.equals(one.get("pool"));
+    return several ? List.of(Way.values()) : List.of(Way.BY_NAME);
+  }
+
   /** The cases that Java runs. Names are added to those that were seen. */
   private static List<Map<?, ?>> known(Object cases, List<String> members, List<String> names) {
     List<Map<?, ?>> known = new ArrayList<>();
@@ -136,6 +176,12 @@ public class Conformance {
     if (Boolean.TRUE.equals(one.get("no_stdin"))) {
       interpOptions = interpOptions.flag(Options.Flag.NO_STDIN);
     }
+    if (Boolean.TRUE.equals(one.get("tagged_values"))) {
+      interpOptions = interpOptions.flag(Options.Flag.TAGGED_VALUES);
+    }
+    if (one.get("memory_limit") instanceof BigDecimal bytes) {
+      interpOptions = interpOptions.memoryLimit(bytes.longValueExact());
+    }
     RunOptions options = null;
     if (one.get("timeout_ms") instanceof BigDecimal timeout) {
       options = RunOptions.DEFAULT.timeout(Duration.ofMillis(timeout.longValueExact()));
@@ -145,6 +191,13 @@ public class Conformance {
     Output output = (stream, text) -> printed.get(stream).append(text);
     if ("run".equals(one.get("output"))) {
       options = RunOptions.DEFAULT.output(output);
+    }
+    if (one.get("flags") instanceof List<?> flags) {
+      options = results(options == null ? RunOptions.DEFAULT : options, flags);
+    }
+    if (Boolean.TRUE.equals(one.get("pool"))) {
+      runInPool(one, interpOptions, options == null ? RunOptions.DEFAULT : options);
+      return;
     }
     try (Interpreter interp = Subpy.create(interpOptions);
         Cancel cancel = new Cancel()) {
@@ -166,7 +219,28 @@ public class Conformance {
           firing = Thread.ofVirtual().start(() -> fireAfter(after.longValueExact(), cancel));
         }
       }
-      compareOutcome(one, action(one, interp, way, options));
+      try (Interpreter another = Subpy.create()) {
+        PythonQueue queue = PythonQueue.create();
+        Object first = null;
+        if (one.get("object") instanceof String expression) {
+          first = ("another".equals(one.get("object_in")) ? another : interp).evalObject(expression);
+        } else if (one.get("queue") instanceof List<?> items) {
+          for (Object item : values(items)) {
+            queue.put(item);
+          }
+          if (Boolean.TRUE.equals(one.get("queue_closed"))) {
+            queue.close();
+          }
+          first = queue;
+        }
+        compareOutcome(one, action(one, interp, way, options, first));
+        if (one.get("queue_after") instanceof List<?> items) {
+          for (Object expected : values(items)) {
+            Check.that(same(queue.get(Duration.ZERO), expected), expected);
+          }
+          Check.equal(queue.size(), 0L);
+        }
+      }
       if (firing != null) {
         firing.interrupt();
         firing.join();
@@ -180,6 +254,38 @@ public class Conformance {
         });
     if (one.get("stdout_length") instanceof BigDecimal length) {
       Check.equal(printed.get(Output.Stream.STDOUT).length(), length.intValueExact());
+    }
+  }
+
+  /** The options with the forms that the flags of a case ask for. */
+  private static RunOptions results(RunOptions options, List<?> flags) {
+    if (flags.equals(List.of("async"))) {
+      return options.async(true);
+    }
+    return options.result(
+        flags.stream().map(flag -> ResultForm.valueOf(((String) flag).toUpperCase())).toArray(ResultForm[]::new));
+  }
+
+  private static void runInPool(Map<?, ?> one, Options interpreter, RunOptions options) throws Exception {
+    String text = (String) one.get("text");
+    PoolOptions poolOptions = PoolOptions.DEFAULT.workers(1).interpreter(interpreter).setup((String) one.get("setup"));
+    try (InterpreterPool pool = InterpreterPool.create(poolOptions)) {
+      Future<Object> task =
+          switch ((String) one.get("do")) {
+            case "exec" -> pool.submitExec(options, Source.of(text));
+            case "eval" -> pool.submitEval(options, Source.of(text));
+            case "call" -> pool.submit(options, text, arguments(one, null));
+            default -> throw new AssertionError(one.get("do"));
+          };
+      compareOutcome(
+          one,
+          () -> {
+            try {
+              return task.get();
+            } catch (ExecutionException e) {
+              throw (SubpyException) e.getCause();
+            }
+          });
     }
   }
 
@@ -282,7 +388,7 @@ public class Conformance {
   }
 
   /** What a case does; without options by the methods that have none. */
-  private static Action action(Map<?, ?> one, Interpreter interp, Way way, RunOptions options) {
+  private static Action action(Map<?, ?> one, Interpreter interp, Way way, RunOptions options, Object first) {
     String text = (String) one.get("text");
     String filename = (String) one.get("filename");
     boolean keepIndent = Boolean.TRUE.equals(one.get("keep_indent"));
@@ -309,7 +415,7 @@ public class Conformance {
         interp.prepareMain(pairs(one.get("kwargs")));
         return interp.eval(text);
       };
-      case "call" -> () -> call(interp, text, arguments(one), way, options);
+      case "call" -> () -> call(interp, text, arguments(one, first), way, options);
       default -> throw new AssertionError(one.get("do"));
     };
   }
@@ -334,8 +440,15 @@ public class Conformance {
     }
   }
 
-  private static Object[] arguments(Map<?, ?> one) {
-    List<Object> args = one.containsKey("args") ? values(one.get("args")) : new ArrayList<>();
+  /** The arguments of a case, after what is made for it. */
+  private static Object[] arguments(Map<?, ?> one, Object first) {
+    List<Object> args = new ArrayList<>();
+    if (first != null) {
+      args.add(first);
+    }
+    if (one.containsKey("args")) {
+      values(one.get("args")).forEach(arg -> args.add(arg instanceof Memory memory ? memory.buffer() : arg));
+    }
     if (one.containsKey("kwargs")) {
       args.add(new Keywords(pairs(one.get("kwargs"))));
     }
@@ -358,11 +471,63 @@ public class Conformance {
     return values;
   }
 
+  /** A buffer of the table. */
+  private record Memory(String format, long[] shape, byte[] bytes) {
+    static Memory of(Map<?, ?> json) {
+      long[] shape = ((List<?>) json.get("shape")).stream().mapToLong(n -> ((BigDecimal) n).longValueExact()).toArray();
+      return new Memory((String) json.get("format"), shape, HexFormat.of().parseHex((String) json.get("bytes")));
+    }
+
+    PythonBuffer buffer() {
+      MemorySegment segment = Arena.ofAuto().allocate(bytes.length, 8);
+      segment.copyFrom(MemorySegment.ofArray(bytes));
+      return PythonBuffer.of(segment).format(format).shape(shape);
+    }
+
+    boolean same(PythonBuffer buffer) {
+      return buffer.format().equals(format)
+          && Arrays.equals(buffer.shape(), shape)
+          && Arrays.equals(buffer.toByteArray(), bytes);
+    }
+  }
+
+  /** The text of an object. */
+  private record Kept(String text) {}
+
+  /** What a tagged value is in Java. */
+  private static Object tagged(Tag tag, Object value) {
+    return switch (tag) {
+      case SET -> new LinkedHashSet<>((List<?>) value);
+      case DATE -> {
+        try {
+          yield LocalDate.parse((String) value);
+        } catch (DateTimeParseException e) { // Python is to refuse it
+          yield new Tagged(tag, value);
+        }
+      }
+      case TIME -> LocalTime.parse((String) value);
+      case DATETIME -> OffsetDateTime.parse((String) value);
+      case TIMEDELTA -> {
+        Tuple parts = (Tuple) value;
+        yield Duration.ofDays((long) parts.get(0))
+            .plusSeconds((long) parts.get(1))
+            .plus((long) parts.get(2), ChronoUnit.MICROS);
+      }
+      case DECIMAL -> new BigDecimal((String) value);
+      case UUID -> UUID.fromString((String) value);
+      default -> new Tagged(tag, value);
+    };
+  }
+
   /** The object that a value of the table stands for. */
   private static Object value(Object json) {
     if (!(json instanceof Map<?, ?> tagged)) {
       Check.that(json == null || json instanceof Boolean || json instanceof String, json);
       return json;
+    }
+    if (tagged.get("tag") instanceof String tag) {
+      Check.equal(tagged.size(), 2);
+      return tagged(Tag.valueOf(tag.toUpperCase()), value(tagged.get("value")));
     }
     Check.equal(tagged.size(), 1);
     Object payload = tagged.values().iterator().next();
@@ -374,6 +539,8 @@ public class Conformance {
       }
       case "float" -> Double.longBitsToDouble(Long.parseUnsignedLong((String) payload, 16));
       case "bytes" -> HexFormat.of().parseHex((String) payload);
+      case "buffer" -> Memory.of((Map<?, ?>) payload);
+      case "object" -> new Kept((String) payload);
       case "tuple" -> new Tuple(values(payload));
       case "list" -> values(payload);
       case "dict" -> {
@@ -398,6 +565,18 @@ public class Conformance {
     }
     if (a instanceof Tuple as && b instanceof Tuple bs) {
       return sameItems(as.items(), bs.items());
+    }
+    if (a instanceof PythonBuffer buffer && b instanceof Memory memory) {
+      return memory.same(buffer);
+    }
+    if (a instanceof PythonObject object && b instanceof Kept kept) {
+      return object.text().equals(kept.text());
+    }
+    if (a instanceof Set<?> as && b instanceof Set<?> bs) {
+      return sameItems(as, bs);
+    }
+    if (a instanceof Tagged as && b instanceof Tagged bs) {
+      return as.tag() == bs.tag() && same(as.value(), bs.value());
     }
     if (a instanceof Map<?, ?> as && b instanceof Map<?, ?> bs) {
       return sameItems(as.keySet(), bs.keySet()) && sameItems(as.values(), bs.values());
@@ -512,6 +691,17 @@ public class Conformance {
       "{'do': 'eval', 'text': '{0: 0, 1: 0}', 'result': {'dict': [[{'int': '1'}, {'int': '0'}], [{'int': '0'}, "
           + "{'int': '0'}]]}}",
       "{'do': 'exec', 'text': 'print()', 'output': 'run', 'stdout': ''}",
+      "{'do': 'eval', 'text': '{1}', 'tagged_values': true, 'result': {'list': [{'int': '1'}]}}",
+      "{'do': 'eval', 'text': '1j', 'tagged_values': true, 'result': {'tag': 'complex', 'value': {'tuple': "
+          + "[{'float': '0000000000000000'}, {'float': '0000000000000000'}]}}}",
+      "{'do': 'eval', 'text': 'range(3)', 'flags': ['object'], 'result': {'object': 'range(3)'}}",
+      "{'do': 'eval', 'text': 'None', 'flags': ['object'], 'result': null}",
+      "{'do': 'eval', 'text': 'bytes(1)', 'flags': ['buffer'], 'result': {'buffer': {'format': 'B', 'shape': [1], "
+          + "'bytes': '01'}}}",
+      "{'do': 'eval', 'text': '[1]', 'flags': ['array'], 'result': {'list': [{'int': '1'}]}}",
+      "{'do': 'exec', 'text': '', 'queue': [null], 'queue_after': []}",
+      "{'do': 'exec', 'text': '', 'queue': [null], 'queue_after': [true]}",
+      "{'do': 'eval', 'text': '1', 'pool': true, 'result': {'int': '2'}}",
       "{'do': 'exec', 'text': 'print()', 'output': 'interpreter', 'stdout_length': 0}",
       "{'do': 'eval', 'text': '1', 'error': {'status': 'SUBPY_ERROR_SYNTAX'}}",
       "{'do': 'exec', 'text': '1/0'}",

@@ -63,6 +63,15 @@ class ExecutionTimeout extends ExecutionFailed {}
 /** The code was stopped: by an AbortSignal, whose reason is the `cause` then, by interrupt(), or by a close. As above. */
 class ExecutionInterrupted extends ExecutionFailed {}
 
+/** There was nothing in a queue, or not in time. */
+class QueueEmpty extends InterpreterError {}
+
+/** There was no room in a queue, or not in time. */
+class QueueFull extends InterpreterError {}
+
+/** A queue is closed: nothing goes in, and nothing is in it to be taken out. */
+class QueueClosed extends InterpreterError {}
+
 /**
  * Thrown by a host function: Python gets an exception of the type that it names.
  *
@@ -207,6 +216,9 @@ module.exports = {
   NotShareableError,
   PythonError,
   PythonSyntaxError,
+  QueueClosed,
+  QueueEmpty,
+  QueueFull,
   check,
   ownError,
   rowError,

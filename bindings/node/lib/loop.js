@@ -13,9 +13,10 @@ const kept = require('./kept');
 const native = require('./native');
 const { ExecutionFailed, ExecutionTimeout, NotShareableError, PythonError } = require('./errors');
 const { withArena } = require('./memory');
+const { FUNCTIONS, MOST_ARGUMENTS } = require('./slot');
 const { encode, readAnywhere, readKeywords } = require('./values');
 
-const CALL = 1, RAN = 2, TEXT = 3, FORGET = 4; // messages
+const CALL = 1, RAN = 2, TEXT = 3, FORGET = 4, NOTICE = 5; // messages
 const ANY = 0, WAIT = 1, TEXT_ONLY = 2; // which
 const MOST_NOTE = 16 * 1024;
 
@@ -39,6 +40,8 @@ class Loop {
   /** Calls whose thread has run something. */
   #ran = new Map();
   #out = new BigUint64Array(6);
+  #socket;
+  #waits = 0;
 
   constructor() {
     const file = path.join(__dirname, '..', 'native', `${process.platform}-${process.arch}`, 'host.so');
@@ -52,14 +55,24 @@ class Loop {
     this.next = lib.func('host_next', 'int32_t', [address, 'int32_t', address]);
     this.taken = lib.func('host_taken', 'void', [address]);
     this.done = lib.func('host_done', 'void', [address]);
-    this.run = lib.func('host_run', 'bool', [address, address, address, address]);
+    this.run = lib.func('host_run', 'bool', [address, address, address]);
+    this.preparation = lib.func('host_preparation', address, [address, 'uint64_t', address, 'size_t', 'uint64_t']);
+    this.notice = lib.func('data_notice', address, [address, 'uint64_t']);
+    this.watch = lib.func('data_watch', 'uint64_t', [address, 'uint64_t', 'int32_t']);
+    this.unwatch = lib.func('data_unwatch', 'void', ['uint64_t']);
+    this.put = lib.func('data_put', 'bool', [address, 'uint64_t', 'uint64_t', 'uint64_t', 'int64_t', 'uint64_t']);
+    const symbol = lib.func('host_symbol', address, ['str', 'str']);
+    const noticeAddress = lib.func('data_address', address, []);
+    const openData = lib.func('data_open', 'int32_t', ['str']);
     const close = lib.func('host_close', 'void', [address]);
     const inside = lib.func('host_inside', address, [address]);
-    if (this.open(native.file) !== 0) throw new Error(`${native.file} has no host functions`);
+    if (this.open(native.file) !== 0 || openData(native.file) !== 0) {
+      throw new Error(`${native.file} has no host functions`);
+    }
+    this.functions = FUNCTIONS.map(([name]) => symbol(native.file, name));
 
-    this.call = addressOf(CALL);
-    this.output = addressOf(TEXT);
-    this.finalize = addressOf(FORGET);
+    [this.call, this.output, this.finalize, this.prepare, this.prepared] = [0, 1, 2, 3, 4].map(addressOf);
+    this.notify = noticeAddress();
     const direct = koffi.proto('void', ['uint64_t', address, address, 'size_t', address]);
     const drain = koffi.proto('void', []);
     const fd = new Int32Array(1);
@@ -76,10 +89,48 @@ class Loop {
     const socket = new net.Socket({ fd: fd[0], readable: true, writable: false });
     socket.on('data', () => this.serve(ANY));
     socket.unref();
+    this.#socket = socket;
     process.on('exit', () => close(this.address));
   }
 
-  /** Keeps something until the library has no use for it. Returns its userdata. */
+  /** Keeps something, and returns its number. */
+  keep(entry) {
+    this.#last += 1;
+    this.entries.set(this.#last, entry);
+    return this.#last;
+  }
+
+  /**
+   * Calls a function once, when what `start` begins says so. The program goes on until then.
+   *
+   * @param {Function} start  gets the number that a notice is made with; false: it has begun nothing
+   * @param {Function} callback  gets what is said, a number
+   * @returns {number} the number, for forget(); 0 when nothing was begun
+   */
+  once(start, callback) {
+    const id = this.keep((word) => {
+      this.forget(id);
+      callback(word);
+    });
+    this.#waits += 1;
+    this.#socket.ref();
+    let begun = false;
+    try {
+      begun = start(id);
+    } finally {
+      if (!begun) this.forget(id);
+    }
+    return begun ? id : 0;
+  }
+
+  /** Nobody waits for that any more. */
+  forget(id) {
+    if (!this.entries.delete(id)) return;
+    this.#waits -= 1;
+    if (this.#waits === 0) this.#socket.unref();
+  }
+
+  /** Keeps something until the library has no use for it. Returns its number and its userdata. */
   add(entry) {
     this.#last += 1;
     const userdata = this.function(this.address, this.#last, entry.interp ?? 0);
@@ -98,9 +149,12 @@ class Loop {
   }
 
   /** Has something run on the thread of a call, and waits. Returns the status; undefined when the thread waits no more. */
-  runThere(call, request, result, error) {
+  runThere(call, which, args) {
     if (waits === MOST_WAITS) throw new RangeError(`Maximum call stack size exceeded: ${waits} runs in one another`);
-    if (call.over || !this.run(call.address, request, result, error)) return undefined;
+    const words = new BigUint64Array(MOST_ARGUMENTS);
+    args.forEach((arg, index) => (words[index] = BigInt(arg)));
+    const address = Number(koffi.address(words));
+    if (call.over || !this.run(call.address, this.functions[which], address)) return undefined;
     waits += 1;
     try {
       while (!this.#ran.has(call.address)) {
@@ -130,7 +184,11 @@ class Loop {
       this.free(message);
       this.entries.get(id)?.(text, stream === 2 ? 'stderr' : 'stdout');
     } else if (what === FORGET) {
+      const entry = this.entries.get(id);
       this.entries.delete(id);
+      entry?.forgotten?.();
+    } else if (what === NOTICE) {
+      this.entries.get(id)?.(Number(BigInt.asIntN(64, this.#out[1])));
     }
   }
 }
@@ -201,7 +259,8 @@ class HostCall {
 
 /** Python code on this thread calls. */
 function callHere(id, context, args, nargs, kwargs) {
-  const call = new HostCall(loop.entries.get(Number(id)).interp, context, answering.getStore());
+  const interp = loop.entries.get(Number(id)).interp ?? native.contextInterp(context);
+  const call = new HostCall(interp, context, answering.getStore());
   try {
     const { fn, how } = loop.entries.get(Number(id));
     const result = invoke(call, fn, how, Number(args), Number(nargs), Number(kwargs));
@@ -222,7 +281,7 @@ function callHere(id, context, args, nargs, kwargs) {
 /** Python code on another thread calls, which waits. */
 function callThere(id, address, context, args, nargs, kwargs) {
   const { fn, how, interp } = loop.entries.get(id);
-  const call = new HostCall(interp, context, undefined);
+  const call = new HostCall(interp ?? native.contextInterp(context), context, undefined);
   Object.assign(call, { address, over: false });
   const end = (answer, value) => {
     try {
@@ -268,7 +327,7 @@ function isPromise(value) {
 }
 
 function give(context, value) {
-  withArena((arena) => native.contextReturn(context, encode(arena, value, 'result')));
+  withArena((arena) => arena.passed(native.contextReturn(context, encode(arena, value, 'result'))));
 }
 
 /** The Python type for what was thrown. */

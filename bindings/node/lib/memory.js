@@ -8,6 +8,10 @@ const CHUNK = 16 * 1024;
 
 /** A piece of memory whose address does not change, seen as bytes and as numbers. */
 class Chunk {
+  /** Of a copy of a result: where that is, and what keeps it when JS has memory of it. */
+  root = 0;
+  pin = undefined;
+
   constructor(size) {
     this.bytes = Buffer.from(new ArrayBuffer(size));
     this.view = new DataView(this.bytes.buffer);
@@ -35,8 +39,14 @@ const FRAME = 56; // a subpy_frame
 const FRAME_SIZE = 72;
 const FREE = FRAME + FRAME_SIZE;
 
+// With these the library has taken nothing over that was passed to it.
+const INVALID_ARGUMENT = -1;
+const FORKED = -13;
+
 /** Memory for one call. It grows in chunks that never move, so addresses in it stay true until it is given back. */
 class Arena {
+  #held = null;
+
   constructor() {
     this.head = new Chunk(CHUNK);
     this.result = this.head.address + RESULT;
@@ -52,6 +62,35 @@ class Arena {
     this.chunk = this.head;
     this.used = FREE;
     this.full = [];
+    if (this.#held !== null) this.#letGo();
+  }
+
+  /**
+   * Keeps something that the call needs, until the arena is given back.
+   *
+   * @param {any} thing
+   * @param {Function} notPassed  called then if the library has not taken the thing over
+   */
+  hold(thing, notPassed = undefined) {
+    this.#held ??= [];
+    this.#held.push({ thing, notPassed });
+  }
+
+  /** Whether there is something that the library takes over. */
+  get passing() {
+    return this.#held !== null && this.#held.some(({ notPassed }) => notPassed);
+  }
+
+  /** The library was called, with this status: what it was passed is its own now, or it has taken nothing over. */
+  passed(status) {
+    if (this.#held === null || status === INVALID_ARGUMENT || status === FORKED) return;
+    for (const held of this.#held) held.notPassed = undefined;
+  }
+
+  #letGo() {
+    const held = this.#held;
+    this.#held = null;
+    for (const { notPassed } of held) notPassed?.();
   }
 
   /** Makes room. Returns the offset in `this.chunk`, which may be another one than before. */

@@ -8,6 +8,8 @@ const path = require('node:path');
 
 const koffi = require('koffi');
 
+const { FUNCTIONS } = require('./slot');
+
 const { version: PACKAGE } = require('../package.json');
 
 /** No library, or one that does not fit. Thrown when the package is imported; nobody can catch it by its class. */
@@ -90,7 +92,6 @@ module.exports = {
 
   create: declare('create', status, address, address, address),
   close: declare('close', status, handle, address),
-  closeWith: declare('close_with', status, handle, address, address),
   prepareMain: declare('prepare_main', status, handle, address, address),
   isRunning: declare('is_running', status, handle, address, address),
   id: declare('id', status, handle, address, address),
@@ -100,12 +101,29 @@ module.exports = {
   getMain: declare('get_main', status, address, address),
   find: declare('find', status, 'int64_t', address, address),
 
-  run: declare('run', status, address, address, address),
-  functionCallMany: declare(
-    'function_call_many', status, handle, address, 'size_t', 'size_t', 'uint32_t', address, address,
-  ),
+  /** Those that may be called on another thread (slot.js), by their numbers. */
+  functions: FUNCTIONS.map(([name, ...args]) => lib.func(name, status, args)),
   functionNew: declare('function_new', status, handle, address, 'size_t', address, address),
-  functionFree: declare('function_free', 'void', handle),
+
+  objectKeep: declare('object_keep', status, handle, address, address),
+  objectInterp: declare('object_interp', status, handle, address, address),
+  objectFree: declare('object_free', 'void', handle),
+
+  queueNew: declare('queue_new', status, address, address, address),
+  queueKeep: declare('queue_keep', status, handle, address, address),
+  queuePut: declare('queue_put', status, handle, address, 'int64_t', address),
+  queueGet: declare('queue_get', status, handle, 'int64_t', address, address),
+  queueLen: declare('queue_len', status, handle, address, address),
+  queueFd: declare('queue_fd', status, handle, address, address),
+  queueClose: declare('queue_close', status, handle, address),
+  queueFree: declare('queue_free', 'void', handle),
+
+  poolSubmitAs: declare('pool_submit_as', status, handle, 'uint64_t', address, address, address),
+  poolGetStats: declare('pool_get_stats', status, handle, address, address),
+  threadNotify: declare('thread_notify', status, handle, address, address, address),
+  threadJoin: declare('thread_join', status, handle, address, address),
+
+  memory: declare('memory', status, handle, address, address),
 
   defineWith: declare(
     'define_with', status, handle, address, 'size_t', address, address, address, address, address,
@@ -115,6 +133,7 @@ module.exports = {
   contextNote: declare('context_note', status, address, address, 'size_t'),
   contextTag: declare('context_tag', status, address, handle),
   contextCancelled: declare('context_cancelled', 'bool', address),
+  contextInterp: declare('context_interp', handle, address),
   setOutput: declare('set_output', status, handle, address, address, address, address),
 
   cancelNew: declare('cancel_new', status, address, address),

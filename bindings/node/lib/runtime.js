@@ -3,25 +3,18 @@
 // CPython in this process, and the interpreters that there are.
 
 const native = require('./native');
-const { choice, flags, known, path } = require('./arguments');
+const { flags, known, path } = require('./arguments');
 const { check, ownError } = require('./errors');
-const { Interpreter, READING, closeOptions, pendingCalls, reading } = require('./interpreter');
-const { milliseconds } = require('./limits');
+const { Interpreter } = require('./interpreter');
 const { blocking } = require('./loop');
 const { OUT, withArena } = require('./memory');
 const { patient } = require('./pool');
+const { closeOptions, interpOptions, pendingCalls, reading } = require('./run');
 
 const BUSY_STATUS = -3;
 
-// Sizes of the structs in include/subpy.h.
+// The size of the struct in include/subpy.h.
 const RUNTIME_OPTIONS = 24;
-const INTERP_OPTIONS = 48;
-
-const GIL = { own: 0, shared: 1 };
-const BUSY = { refuse: 0, wait: 1, share: 2 };
-const INTERP_FLAGS = {
-  allowFork: 1, allowExec: 2, noThreads: 4, allowDaemonThreads: 8, noExtensionCheck: 16, unbuffered: 32, noStdin: 64,
-};
 const RUNTIME_FLAGS = { useEnvironment: 1, noSite: 2, keepSigpipe: 4 };
 
 /**
@@ -73,32 +66,18 @@ function shutdown(options = undefined) {
  *   busy: what happens to a run while another one is going on: "refuse" (the default), "wait" or "share";
  *   path: folders to put in front of sys.path;
  *   timeout: the time limit in milliseconds of every run in it that has none of its own;
+ *   memoryLimit: how many bytes of memory it may use; countMemory: its memory is counted without that, too;
+ *   taggedValues: sets, dates and others that are no values otherwise are such, see Tagged;
  *   allowFork, allowExec, noThreads, allowDaemonThreads, noExtensionCheck, unbuffered, noStdin: see include/subpy.h;
  *   integers, dicts: what its results become here, see Interpreter
  * @returns {Interpreter}
  */
 function create(options = {}) {
-  known('options', options, ['gil', 'busy', 'path', 'timeout', ...Object.keys(INTERP_FLAGS), ...READING]);
-  const { gil = 'own', busy = 'refuse', path: folders = [], timeout } = options;
   const how = reading(options);
-  if (!Array.isArray(folders)) throw new TypeError('path: an array of folders is expected');
   return withArena((arena) => {
-    const texts = folders.map((folder, index) => path(arena, `path[${index}]`, folder));
-    const list = arena.reserve(texts.length * 8);
-    texts.forEach((text, index) => arena.chunk.setWord(list + index * 8, text));
-    const listAddress = texts.length === 0 ? 0 : arena.chunk.address + list;
-    const at = arena.reserve(INTERP_OPTIONS);
-    const { chunk } = arena;
-    chunk.setWord(at, INTERP_OPTIONS);
-    chunk.view.setInt32(at + 8, choice('gil', gil, GIL), true);
-    chunk.view.setInt32(at + 12, choice('busy', busy, BUSY), true);
-    chunk.setWord(at + 16, flags(options, INTERP_FLAGS));
-    chunk.setWord(at + 24, listAddress);
-    chunk.setWord(at + 32, texts.length);
-    chunk.setWord(at + 40, timeout === undefined ? 0 : milliseconds('timeout', timeout, Number.MIN_VALUE));
-    check(arena, native.create(chunk.address + at, arena.out, arena.error));
+    check(arena, native.create(interpOptions(arena, options), arena.out, arena.error));
     const handle = arena.head.word(OUT);
-    if (busy === 'wait') patient.add(handle);
+    if (options.busy === 'wait') patient.add(handle);
     return new Interpreter(handle, how);
   });
 }

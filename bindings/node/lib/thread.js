@@ -7,23 +7,15 @@ const { parentPort, workerData } = require('node:worker_threads');
 
 const koffi = require('koffi');
 
-const { STATE, WAITING, WORKING, FUNCTION, RUN, CALL_MANY, CLOSE, ARGUMENTS } = require('./slot');
+const { STATE, WAITING, WORKING, FUNCTION, FUNCTIONS, ARGUMENTS } = require('./slot');
 
 // What Python's own threads have. Only what is used takes memory.
 koffi.config({ sync_stack_size: 8 << 20 });
 
 const library = koffi.load(workerData.library);
-const address = 'uintptr_t';
-const functions = [];
-
-function declare(place, name, ...args) {
-  functions[place] = { call: library.func(name, 'int32_t', args), end: ARGUMENTS + args.length };
-}
-declare(RUN, 'subpy_run', address, address, address);
-declare(
-  CALL_MANY, 'subpy_function_call_many', 'uint64_t', address, 'size_t', 'size_t', 'uint32_t', address, address,
-);
-declare(CLOSE, 'subpy_close_with', 'uint64_t', address, address);
+const functions = FUNCTIONS.map(([name, ...args]) => {
+  return { call: library.func(name, 'int32_t', args), end: ARGUMENTS + args.length };
+});
 
 const state = new Int32Array(workerData.slot);
 const addresses = new Float64Array(workerData.slot);

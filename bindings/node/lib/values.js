@@ -6,7 +6,8 @@ const native = require('./native');
 const { rowError } = require('./errors');
 const { Chunk, OUT, OUT_2, RESULT } = require('./memory');
 
-const NONE = 0, BOOL = 1, INT = 2, BIGINT = 3, FLOAT = 4, STR = 5, BYTES = 6, TUPLE = 7, LIST = 8, DICT = 9, ERROR = 13;
+const NONE = 0, BOOL = 1, INT = 2, BIGINT = 3, FLOAT = 4, STR = 5, BYTES = 6, TUPLE = 7, LIST = 8, DICT = 9;
+const OBJECT = 10, BUFFER = 11, QUEUE = 12, ERROR = 13;
 const SIZE = 24; // of a subpy_value; a subpy_pair is two of them
 const MAX_DEPTH = 1000;
 
@@ -29,6 +30,35 @@ class Float {
     return this.value;
   }
 }
+
+/** What Python calls the tags of values, by their numbers. */
+const TAGS = [
+  undefined, 'set', 'frozenset', 'complex', 'date', 'time', 'datetime', 'timedelta', 'decimal', 'uuid', 'enum', 'dataclass',
+];
+const SET = 1;
+
+/**
+ * A value of a Python type that JS has no equal of: the name of the type, and the value that stands for it. docs/values.md
+ * has the table.
+ */
+class Tagged {
+  constructor(tag, value) {
+    if (!TAGS.includes(tag, 1)) throw new TypeError(`tag: ${String(tag)} is not one of ${TAGS.slice(1).join(', ')}`);
+    this.tag = tag;
+    this.value = value;
+    Object.freeze(this);
+  }
+
+  toString() {
+    return String(this.value);
+  }
+}
+
+/** The method of what puts itself into arguments: objects, queues, memory. */
+const PUT = Symbol('subpy.put');
+
+/** What makes them of results, by the modules that they are in. */
+const makers = { object: undefined, buffer: undefined, leave: undefined, queue: undefined };
 
 /** The keyword arguments of a host function, its last argument when there are any. */
 class Keywords {}
@@ -151,6 +181,12 @@ function putObject(arena, chunk, at, value, depth) {
     header(chunk, at, BYTES, bytes.length, arena.chunk.address + place);
   } else if (value instanceof Float) {
     putFloat(chunk, at, value.value);
+  } else if (typeof value[PUT] === 'function') {
+    value[PUT](arena, chunk, at);
+  } else if (value instanceof Set) {
+    putTagged(arena, chunk, at, SET, Array.from(value), depth);
+  } else if (value instanceof Tagged) {
+    putTagged(arena, chunk, at, TAGS.indexOf(value.tag), value.value, depth);
   } else if (isPlain(value)) {
     const entries = Object.entries(value);
     putPairs(arena, chunk, at, entries, entries.length, depth + 1);
@@ -158,6 +194,14 @@ function putObject(arena, chunk, at, value, depth) {
     const name = value.constructor?.name || 'class without a name';
     throw new NoPythonValue(`an object of ${name} has no Python value`);
   }
+}
+
+function putTagged(arena, chunk, at, tag, value, depth) {
+  put(arena, chunk, at, value, depth);
+  const kind = chunk.view.getInt32(at, true);
+  const tagged = chunk.view.getUint32(at + 4, true) !== 0;
+  if (tagged || ![STR, LIST, TUPLE, DICT].includes(kind)) throw new NoPythonValue(`a ${TAGS[tag]} of this has no Python value`);
+  chunk.view.setUint32(at + 4, tag, true);
 }
 
 function isPlain(value) {
@@ -170,6 +214,13 @@ function isPlain(value) {
 function putKind(chunk, at, kind) {
   chunk.view.setInt32(at, kind, true);
   chunk.view.setUint32(at + 4, 0, true);
+}
+
+/** A handle. */
+function putHandle(chunk, at, kind, handle) {
+  putKind(chunk, at, kind);
+  chunk.setWord(at + 8, 0);
+  chunk.setWord(at + 16, handle);
 }
 
 function header(chunk, at, kind, length, address) {
@@ -284,15 +335,20 @@ function takeResults(arena, how, returnErrors) {
 
 function takeBlock(arena, use) {
   const { head } = arena;
+  let block;
   try {
     native.valueBlock(arena.result, arena.out, arena.out2);
     const base = head.word(OUT);
     const size = head.word(OUT_2);
-    const block = size <= scratch.bytes.length ? scratch : new Chunk(size);
+    block = size <= scratch.bytes.length ? scratch : new Chunk(size);
+    block.root = arena.result;
     native.memcpy(block.address, base, size);
     return use(block, base);
   } finally {
-    native.valueFree(arena.result);
+    // Memory of the result that JS has now keeps all of it.
+    if (block?.pin) makers.leave(block.pin);
+    else native.valueFree(arena.result);
+    if (block) block.pin = undefined;
   }
 }
 
@@ -311,9 +367,27 @@ function read(how, block, base, at, from = block) {
     }
     case FLOAT:
       return view.getFloat64(at + 16, true);
-    default:
-      return readBlock(how, block, base, view.getInt32(at, true), from.word(at + 8), from.word(at + 16) - base);
+    case OBJECT:
+      return makers.object(how, from.word(at + 16));
+    case QUEUE:
+      return makers.queue(how, from.word(at + 16));
+    case BUFFER:
+      return makers.buffer(block, from.word(at + 16));
+    default: {
+      const value = readBlock(how, block, base, view.getInt32(at, true), from.word(at + 8), from.word(at + 16) - base);
+      const tag = view.getUint8(at + 4);
+      return tag === 0 ? value : tagged(tag, value);
+    }
   }
+}
+
+function tagged(tag, value) {
+  if (TAGS[tag] === undefined) return value;
+  if (tag !== SET) return new Tagged(TAGS[tag], value);
+  const set = new Set(value);
+  // Python's sets may have several NaNs, a Set has one.
+  if (set.size !== value.length) throw new RangeError('a set with several NaNs has no Set');
+  return set;
 }
 
 /** An int that a number cannot stand for. */
@@ -422,8 +496,16 @@ function copyOf(address, size) {
 function readOne(how, from, at) {
   const kind = from.view.getInt32(at, true);
   if (kind <= INT || kind === FLOAT) return read(how, from, 0, at);
+  const tag = from.view.getUint8(at + 4);
+  const value = readLong(how, from, at, kind);
+  return tag === 0 ? value : tagged(tag, value);
+}
+
+function readLong(how, from, at, kind) {
   const [length, address] = [from.word(at + 8), from.word(at + 16)];
   switch (kind) {
+    case QUEUE:
+      return makers.queue(how, address);
     case LIST:
       return readAnywhere(how, address, length);
     case TUPLE: {
@@ -455,4 +537,23 @@ function dictOf(how, items) {
   return Object.fromEntries(pairs);
 }
 
-module.exports = { Float, Keywords, Tuple, checked, encode, encodeArgs, encodeRows, readAnywhere, readKeywords, takeResult, takeResults };
+module.exports = {
+  BUFFER,
+  Float,
+  Keywords,
+  OBJECT,
+  PUT,
+  QUEUE,
+  Tagged,
+  Tuple,
+  checked,
+  encode,
+  encodeArgs,
+  encodeRows,
+  makers,
+  putHandle,
+  readAnywhere,
+  readKeywords,
+  takeResult,
+  takeResults,
+};

@@ -10,34 +10,31 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "host.h"
+
 // A JS thread that has been inside one call of the library for so long is taken to wait for the caller.
 #define PATIENCE_MS 2000
 #define SLICE_MS 20
 // Text that waits for a JS thread that does not take it.
 #define MOST_TEXT ((size_t)16 << 20)
+// Of a function of the library.
+#define MOST_ARGS 9
 
-static int32_t (*run)(const void *request, void *result, void *error);
 static int32_t (*context_raise)(void *context, const char *type, size_t type_len, const char *message, size_t len);
 static bool (*context_cancelled)(const void *context);
-
-enum { CALL = 1, RAN, TEXT, FORGET };
-
-struct message {
-    struct message *next;
-    int32_t what;
-    int32_t stream; // of TEXT
-    uint64_t id;    // of the function or the output
-    size_t len;     // of TEXT, which lies behind this
-};
+static int32_t (*define_with)(
+    uint64_t interp, const char *name, size_t len, const void *options, const void *fn, void *userdata,
+    const void *finalize, void **error);
+static int32_t (*set_output)(uint64_t interp, const void *fn, void *userdata, const void *finalize, void **error);
+static const char *(*error_message)(const void *error, size_t *len);
+static void (*error_free)(void *error);
 
 struct loop {
     pthread_mutex_t lock;
@@ -58,6 +55,30 @@ struct function {
     struct message forget;
     struct loop *loop;
     uint64_t interp;
+    struct preparation *preparation; // that it is from, if it is
+};
+
+// A subpy_define_options.
+struct define_options {
+    size_t size;
+    uint32_t flags, reserved;
+    const char *signature, *doc;
+};
+
+// A function for each interpreter of a pool. JS writes it.
+struct definition {
+    uint64_t id;
+    const char *name;
+    struct define_options options;
+};
+
+// What each new interpreter of a pool is given, with no help of JS. Belongs to the pool, and to each of the functions.
+struct preparation {
+    struct function function; // that JS is told of
+    size_t owners;
+    uint64_t output; // the id of where the output goes, 0: nowhere
+    size_t count;
+    struct definition definitions[]; // and their texts
 };
 
 // READING: JS reads the arguments.
@@ -72,9 +93,10 @@ struct call {
     size_t nargs;
     int state;
     bool left;
-    // Something that JS wants to be run on the thread that waits.
-    const void *request;
-    void *result, *error;
+    // A function of the library that JS wants to be called on the thread that waits, and its arguments: numbers and
+    // addresses, which all systems that there is a package for pass alike. Those behind the last are not looked at.
+    int32_t (*run)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+    uint64_t args_of_run[MOST_ARGS];
     int32_t status;
 };
 
@@ -136,6 +158,13 @@ static bool push(struct loop *loop, struct message *message) {
     return true;
 }
 
+bool host_push(struct loop *loop, struct message *message) {
+    pthread_mutex_lock(&loop->lock);
+    bool pushed = push(loop, message);
+    pthread_mutex_unlock(&loop->lock);
+    return pushed;
+}
+
 static void take_back(struct loop *loop, struct message *message) {
     for (struct message **at = &loop->first; *at; at = &(*at)->next) {
         if (*at != message) continue;
@@ -155,10 +184,13 @@ static void fail(void *context, const char *message) {
 int32_t host_open(const char *library) {
     void *opened = dlopen(library, RTLD_LAZY | RTLD_NOLOAD);
     if (!opened) return -1;
-    *(void **)&run = dlsym(opened, "subpy_run");
     *(void **)&context_raise = dlsym(opened, "subpy_context_raise");
     *(void **)&context_cancelled = dlsym(opened, "subpy_context_cancelled");
-    return run && context_raise && context_cancelled ? 0 : -1;
+    *(void **)&define_with = dlsym(opened, "subpy_define_with");
+    *(void **)&set_output = dlsym(opened, "subpy_set_output");
+    *(void **)&error_message = dlsym(opened, "subpy_error_message");
+    *(void **)&error_free = dlsym(opened, "subpy_error_free");
+    return context_raise && context_cancelled && define_with && set_output && error_message && error_free ? 0 : -1;
 }
 
 // Makes the loop of this thread, which is never freed: a thread may come to it at any time.
@@ -209,13 +241,23 @@ void host_free(void *memory) {
     free(memory);
 }
 
+static void forget(struct function *function) {
+    if (!host_push(function->loop, &function->forget)) free(function);
+}
+
+static void leave(struct preparation *preparation) {
+    if (__atomic_sub_fetch(&preparation->owners, 1, __ATOMIC_ACQ_REL) == 0) forget(&preparation->function);
+}
+
 // A subpy_finalize_fn.
 void host_finalize(struct function *function) {
-    struct loop *loop = function->loop;
-    pthread_mutex_lock(&loop->lock);
-    bool pushed = push(loop, &function->forget);
-    pthread_mutex_unlock(&loop->lock);
-    if (!pushed) free(function);
+    struct preparation *preparation = function->preparation;
+    if (!preparation) {
+        forget(function);
+        return;
+    }
+    free(function);
+    leave(preparation);
 }
 
 // A subpy_host_fn.
@@ -238,11 +280,13 @@ void host_call(struct function *function, void *context, const void *args, size_
     pthread_mutex_lock(&loop->lock);
     push(loop, &call->message);
     while (call->state != DONE) {
-        if (call->request) {
-            const void *request = call->request;
-            call->request = NULL;
+        if (call->run) {
+            uint64_t at[MOST_ARGS];
+            memcpy(at, call->args_of_run, sizeof at);
+            __typeof__(call->run) run = call->run;
+            call->run = NULL;
             pthread_mutex_unlock(&loop->lock);
-            int32_t status = run(request, call->result, call->error);
+            int32_t status = run(at[0], at[1], at[2], at[3], at[4], at[5], at[6], at[7], at[8]);
             pthread_mutex_lock(&loop->lock);
             call->status = status;
             push(loop, &call->ran);
@@ -327,9 +371,11 @@ int32_t host_next(struct loop *loop, int32_t how, uint64_t out[6]) {
         out[2] = (uint64_t)(uintptr_t)(message + 1);
         out[3] = message->len;
         out[4] = (uint64_t)message->stream;
+    } else if (what == NOTICE) {
+        out[1] = ((struct notice *)message)->word;
     }
     pthread_mutex_unlock(&loop->lock);
-    if (what == FORGET) free(message);
+    if (what == FORGET || what == NOTICE) free(message);
     return what;
 }
 
@@ -351,23 +397,106 @@ void host_done(struct call *call) {
     if (left) free(call);
 }
 
-// Has a request run on the thread of a call, which is in the interpreter already; RAN says that it is done. False when
-// the thread has stopped waiting.
-bool host_run(struct call *call, const void *request, void *result, void *error) {
+// Has a function of the library called on the thread of a call, which is in the interpreter already; RAN says that it is
+// done. False when the thread has stopped waiting.
+bool host_run(struct call *call, const void *function, const uint64_t args[MOST_ARGS]) {
     struct loop *loop = call->loop;
     pthread_mutex_lock(&loop->lock);
     bool there = !call->left && call->state == TAKEN;
     if (there) {
-        call->request = request;
-        call->result = result;
-        call->error = error;
+        *(const void **)&call->run = function;
+        memcpy(call->args_of_run, args, sizeof call->args_of_run);
         pthread_cond_broadcast(&loop->changed);
     }
     pthread_mutex_unlock(&loop->lock);
     return there;
 }
 
-// What subpy_define() and subpy_set_output() take.
+// The address of a function of the library.
+const void *host_symbol(const char *library, const char *name) {
+    void *opened = dlopen(library, RTLD_LAZY | RTLD_NOLOAD);
+    return opened ? dlsym(opened, name) : NULL;
+}
+
+// ---- pools
+
+static char *copied(char **room, const char *text) {
+    if (!text) return NULL;
+    char *copy = *room;
+    *room = stpcpy(copy, text) + 1;
+    return copy;
+}
+
+static size_t room_for(const char *text) {
+    return text ? strlen(text) + 1 : 0;
+}
+
+// What each new interpreter of a pool is to be given: the userdata of host_prepare() and host_prepared().
+struct preparation *host_preparation(
+    struct loop *loop, uint64_t id, const struct definition *definitions, size_t count, uint64_t output) {
+    size_t texts = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct definition *one = &definitions[i];
+        texts += room_for(one->name) + room_for(one->options.signature) + room_for(one->options.doc);
+    }
+    struct preparation *preparation = calloc(1, sizeof *preparation + count * sizeof *definitions + texts);
+    if (!preparation) return NULL;
+    preparation->function.loop = loop;
+    preparation->function.forget.what = FORGET;
+    preparation->function.forget.id = id;
+    preparation->owners = 1;
+    preparation->output = output;
+    preparation->count = count;
+    char *room = (char *)&preparation->definitions[count];
+    for (size_t i = 0; i < count; i++) {
+        struct definition *one = &preparation->definitions[i];
+        *one = definitions[i];
+        one->name = copied(&room, one->name);
+        one->options.signature = copied(&room, one->options.signature);
+        one->options.doc = copied(&room, one->options.doc);
+    }
+    return preparation;
+}
+
+static struct function *prepared(struct preparation *preparation, uint64_t id, uint64_t interp) {
+    struct function *function = host_function(preparation->function.loop, id, interp);
+    if (!function) return NULL;
+    function->preparation = preparation;
+    __atomic_add_fetch(&preparation->owners, 1, __ATOMIC_RELAXED);
+    return function;
+}
+
+static void complain(int32_t status, void *error) {
+    if (status != 0 && error) fprintf(stderr, "subpy: an interpreter of a pool: %s\n", error_message(error, NULL));
+    error_free(error);
+}
+
+// A subpy_prepare_fn.
+void host_prepare(struct preparation *preparation, uint64_t interp) {
+    void *error = NULL;
+    if (preparation->output) {
+        struct function *function = prepared(preparation, preparation->output, interp);
+        if (function) complain(set_output(interp, host_output, function, host_finalize, &error), error);
+    }
+    for (size_t i = 0; i < preparation->count; i++) {
+        const struct definition *one = &preparation->definitions[i];
+        struct function *function = prepared(preparation, one->id, interp);
+        if (!function) continue;
+        int32_t status = define_with(
+            interp, one->name, strlen(one->name), &one->options, host_call, function, host_finalize, &error);
+        complain(status, error);
+    }
+}
+
+// The subpy_finalize_fn that belongs to it.
+void host_prepared(struct preparation *preparation) {
+    leave(preparation);
+}
+
+// What subpy_define(), subpy_set_output() and subpy_pool_new() take.
 const void *host_address(int32_t which) {
-    return which == CALL ? (void *)host_call : which == TEXT ? (void *)host_output : (void *)host_finalize;
+    static const void *const addresses[] = {
+        (void *)host_call, (void *)host_output, (void *)host_finalize, (void *)host_prepare, (void *)host_prepared,
+    };
+    return addresses[which];
 }

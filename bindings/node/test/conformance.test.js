@@ -12,9 +12,14 @@ const table = require(path.join(__dirname, '..', 'conformance', 'cases.json'));
 
 const { many } = table;
 
+const NO_COROUTINES = 'the library runs no coroutines yet';
+
 /** What Node cannot express, by name, and why. */
 const SKIPPED = new Map([
   ['a NaN keeps its payload', 'JS has one NaN; which bits it keeps is up to the engine'],
+  ['a coroutine is run', NO_COROUTINES],
+  ['what it raises is raised', NO_COROUTINES],
+  ['what is no coroutine is a result', NO_COROUTINES],
   ['a row with an argument that is wrong', 'every bigint that JS has is one for Python'],
 ]);
 
@@ -49,6 +54,10 @@ function value(json) {
       return content.map(value);
     case 'dict':
       return new Map(content.map((pair) => pair.map(value)));
+    case 'tag':
+      return content === 'set' ? new Set(value(json.value)) : new subpy.Tagged(content, value(json.value));
+    case 'buffer':
+      return new subpy.MemoryView(Buffer.from(content.bytes, 'hex'), { format: content.format, shape: content.shape });
     default:
       throw new Error(`an unknown kind: ${kind}`);
   }
@@ -66,6 +75,13 @@ function notation(result) {
     return { float: bits.toString('hex') };
   }
   if (Buffer.isBuffer(result)) return { bytes: result.toString('hex') };
+  if (result instanceof Set) return { tag: 'set', value: { list: Array.from(result, notation) } };
+  if (result instanceof subpy.Tagged) return { tag: result.tag, value: notation(result.value) };
+  if (result instanceof subpy.PythonObject) return { object: result.text() };
+  if (result instanceof subpy.MemoryView) {
+    const { format, shape, bytes } = result;
+    return { buffer: { format, shape, bytes: bytes.toString('hex') } };
+  }
   if (result instanceof subpy.Tuple) return { tuple: Array.from(result, notation) };
   if (Array.isArray(result)) return { list: result.map(notation) };
   if (result instanceof Map) return { dict: Array.from(result, (pair) => pair.map(notation)) };
@@ -98,10 +114,13 @@ function only(object, members = object) {
 }
 
 /** The ways in which Node can do what a case says. */
-function ways({ do: what, text, args = [], kwargs = [], filename, keep_indent: keepIndent = false }) {
+function ways(one) {
+  const { do: what, text, args = [], kwargs = [], filename, keep_indent: keepIndent = false } = one;
   const named = filename === undefined ? {} : { filename };
   const names = new Map(kwargs.map(([name, json]) => [name, value(json)]));
-  const positional = args.map(value);
+  // What a case passes first is made for each run.
+  const positional = (first) => [...first, ...args.map(value)];
+  if (one.pool) return [(pool, options) => pool[what](text, ...(what === 'call' ? [positional([]), names] : []), options)];
   switch (what) {
     case 'exec':
       return [
@@ -115,10 +134,10 @@ function ways({ do: what, text, args = [], kwargs = [], filename, keep_indent: k
       ];
     case 'call':
       return [
-        (interp, options) => interp.call(text, positional, names, options),
-        (interp, options) => interp.callInThread(text, positional, names, options),
-        (interp, options) => interp.function(text).call(positional, names, options),
-        (interp, options) => interp.function(text).callInThread(positional, names, options),
+        (interp, options, first) => interp.call(text, positional(first), names, options),
+        (interp, options, first) => interp.callInThread(text, positional(first), names, options),
+        (interp, options, first) => interp.function(text).call(positional(first), names, options),
+        (interp, options, first) => interp.function(text).callInThread(positional(first), names, options),
       ];
     case 'prepare_main':
       return [(interp) => {
@@ -131,6 +150,9 @@ function ways({ do: what, text, args = [], kwargs = [], filename, keep_indent: k
 }
 
 const MEMBERS = ['name', 'setup', 'do', 'text', 'args', 'kwargs', 'filename', 'keep_indent', 'result', 'error'];
+const DATA_MEMBERS = [
+  'tagged_values', 'memory_limit', 'flags', 'object', 'object_in', 'queue', 'queue_closed', 'queue_after', 'pool', 'timeout_ms',
+];
 const OUTPUT_MEMBERS = ['output', 'stdout', 'stderr', 'stdout_length', 'no_stdin'];
 
 function defineHost(interp) {
@@ -149,13 +171,29 @@ function defineHost(interp) {
 /** Runs one case in one way. */
 async function run(section, one, way) {
   const { interp_timeout_ms: timeout, no_stdin: noStdin = false } = one;
-  const interp = subpy.create({ integers: 'bigint', noStdin, ...(timeout === undefined ? {} : { timeout }) });
+  const { tagged_values: taggedValues = false, memory_limit: memoryLimit = 0 } = one;
+  const interp = one.pool
+    ? await subpy.createPool({ integers: 'bigint', workers: 1, setup: one.setup })
+    : subpy.create({ integers: 'bigint', noStdin, taggedValues, memoryLimit, ...(timeout === undefined ? {} : { timeout }) });
   if (section === 'host') defineHost(interp);
   const printed = { stdout: '', stderr: '' };
   const output = (text, stream) => (printed[stream] += text);
   if (one.output === 'interpreter') interp.setOutput(output);
-  if (one.setup !== undefined) interp.exec(one.setup);
+  if (one.setup !== undefined && !one.pool) interp.exec(one.setup);
   const options = {};
+  for (const flag of one.flags ?? []) {
+    if (flag === 'async') options.async = true;
+    else options.results = FORMS[flag];
+  }
+  const first = [];
+  const another = one.object_in === 'another' ? subpy.create() : undefined;
+  if (one.object !== undefined) first.push((another ?? interp).eval(one.object, { results: 'object' }));
+  if (one.queue !== undefined) {
+    const queue = new subpy.Queue({ integers: 'bigint' });
+    for (const item of one.queue) queue.putNowait(value(item));
+    if (one.queue_closed) queue.close();
+    first.push(queue);
+  }
   if (one.timeout_ms !== undefined) options.timeout = one.timeout_ms;
   if (one.output === 'run') options.output = output;
   const controller = new AbortController();
@@ -167,7 +205,7 @@ async function run(section, one, way) {
   }
   let outcome;
   try {
-    outcome = { result: notation(await way(interp, options)) };
+    outcome = { result: notation(await way(interp, options, first)) };
   } catch (error) {
     assert.ok(one.error && error instanceof subpy.InterpreterError, `${one.name}: ${error.stack}`);
     outcome = { error: seen(error, one.error) };
@@ -178,14 +216,21 @@ async function run(section, one, way) {
   else assert.ok('result' in outcome, one.name);
   for (const stream of ['stdout', 'stderr']) if (stream in one) assert.equal(printed[stream], one[stream], one.name);
   if ('stdout_length' in one) assert.equal(printed.stdout.length, one.stdout_length, one.name);
-  interp.close();
+  for (const item of one.queue_after ?? []) assert.deepEqual(notation(first[0].getNowait()), item, one.name);
+  if (one.queue_after) assert.equal(first[0].size, 0, one.name);
+  another?.close();
+  await interp.close();
 }
+
+/** What the table's flags are here. */
+const FORMS = { object: 'object', objects: 'objects', buffer: 'buffers', array: 'arrays' };
 
 const SECTIONS = {
   cases: MEMBERS,
   host: MEMBERS,
   limits: [...MEMBERS, 'interp_timeout_ms', 'timeout_ms', 'cancel_ms'],
   output: [...MEMBERS, ...OUTPUT_MEMBERS],
+  data: [...MEMBERS, ...DATA_MEMBERS],
 };
 
 for (const [section, members] of Object.entries(SECTIONS)) {

@@ -196,7 +196,7 @@ test('JS values that have no Python value are named with the way to them', () =>
   refused(Symbol('s'), 'args[0]: a symbol has no Python value');
   refused('a\ud800', 'args[0]: a string with a lone surrogate has no Python value');
   refused(new Float64Array(2), 'args[0]: an object of Float64Array has no Python value');
-  refused(new Set(), 'args[0]: an object of Set has no Python value');
+  refused(new WeakSet(), 'args[0]: an object of WeakSet has no Python value');
   refused(Object.create({ own: 1 }, {}), /has no Python value/);
   assert.throws(() => interp.prepareMain({ x: [new Date()] }), /^TypeError: names\["x"\]\[0\]: an object of Date/);
   assert.throws(() => interp.call('f', [], { x: new Date() }), /^TypeError: kwargs\["x"\]: an object of Date/);

@@ -21,10 +21,12 @@ import math
 import operator
 import os
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from ctypes import byref, c_bool, c_char_p, c_int64, c_size_t, c_uint64, c_void_p, cast, sizeof
 from typing import Any, NamedTuple
 
 from . import _host
+from ._buffers import Lent
 from ._errors import (
     ExecutionFailed,
     Frame,
@@ -38,10 +40,17 @@ from ._errors import (
     exception,
     run,
 )
+from ._handles import Owner, finalize, register, release
 from ._host import cancelled
-from ._library import CloseOptions, DefineOptions, InterpOptions, RunRequest, RuntimeOptions, library
+from ._library import DefineOptions, MemoryInfo, RunRequest, RuntimeOptions, library
 from ._limits import Cancel, ctrl_c, milliseconds, stoppable
-from ._values import Arguments, fetch
+from ._objects import Object
+from ._options import FOR_EVER, Busy, Flag, Gil, close_options, interp_options, path_of, word_of
+from ._pools import InterpreterPoolExecutor, Stats, complete, notify
+from ._queues import Queue, QueueClosed, QueueEmpty, QueueFull, create_queue
+from ._runs import CALL, EVAL, EXEC, FUNCTION, Given, Options, Results, changed, nul_ended, perform, source
+from ._tags import Tag, Tagged
+from ._values import Arguments, fetch, handle_kinds
 
 __all__ = [
     "Busy",
@@ -55,15 +64,28 @@ __all__ = [
     "InterpreterError",
     "InterpreterInterruptedError",
     "InterpreterNotFoundError",
+    "InterpreterPoolExecutor",
     "InterpreterTimeoutError",
+    "Lent",
+    "Memory",
     "NotShareableError",
+    "Object",
+    "Queue",
+    "QueueClosed",
+    "QueueEmpty",
+    "QueueFull",
+    "Results",
     "RuntimeFlag",
     "Session",
     "SourceError",
+    "Stats",
     "Status",
+    "Tag",
+    "Tagged",
     "Thread",
     "cancelled",
     "create",
+    "create_queue",
     "get_current",
     "get_main",
     "init",
@@ -75,41 +97,10 @@ __all__ = [
 ]
 
 
-_EXEC, _EVAL, _CALL, _FUNCTION = 1, 2, 3, 4
 _KEEP_INDENT = 1
 _RETURN_ERRORS = 1
 _UNTOUCHED = 1  # no address of an error
-_FOR_EVER = 1e12  # seconds
 _SLICE = 50  # milliseconds that the main thread waits before it looks for signals
-_DRAIN, _INTERRUPT = 1, 2
-
-
-class Gil(enum.IntEnum):
-    """Whose GIL an interpreter has: its own, or the main interpreter's."""
-
-    OWN = 0
-    SHARED = 1
-
-
-class Busy(enum.IntEnum):
-    """What a run in an interpreter that is running does: fail, wait for its turn, or run as well."""
-
-    REFUSE = 0
-    WAIT = 1
-    SHARE = 2
-
-
-class Flag(enum.IntFlag):
-    """What Python code in an interpreter may do: SUBPY_INTERP_* of subpy.h."""
-
-    NONE = 0
-    ALLOW_FORK = 1
-    ALLOW_EXEC = 2
-    NO_THREADS = 4
-    ALLOW_DAEMON_THREADS = 8
-    NO_EXTENSION_CHECK = 16
-    UNBUFFERED = 32
-    NO_STDIN = 64
 
 
 class RuntimeFlag(enum.IntFlag):
@@ -123,8 +114,8 @@ class RuntimeFlag(enum.IntFlag):
 
 def init(python: str | os.PathLike[str] | None = None, flags: RuntimeFlag = RuntimeFlag.NONE) -> None:
     """Start the runtime, which otherwise starts by itself. In a Python that fits this adopts the one that runs."""
-    word = _flags(RuntimeFlag, flags)
-    options = RuntimeOptions(sizeof(RuntimeOptions), None if python is None else _path(python), word)
+    word = word_of(RuntimeFlag, flags)
+    options = RuntimeOptions(sizeof(RuntimeOptions), None if python is None else path_of(python), word)
     run(library.subpy_init, byref(options))
 
 
@@ -134,7 +125,7 @@ def shutdown(*, timeout: float | None = None, interrupt: bool = False, drain: bo
     Raises InterpreterError (BUSY), and changes nothing, while anything runs. The arguments are those of
     Interpreter.close(): with them, what runs is waited for, or made to end.
     """
-    options = _close_options(timeout, interrupt, drain)
+    options = close_options(timeout, interrupt, drain)
     if options is None:
         run(library.subpy_shutdown)
     else:
@@ -148,15 +139,14 @@ def create(
     flags: Flag = Flag.NONE,
     path: Iterable[str | os.PathLike[str]] = (),
     timeout: float | None = None,
+    memory_limit: int | None = None,
 ) -> Interpreter:
     """A new interpreter, to be closed with close() or `with`, or by shutdown(). `path` is put in front of sys.path.
 
-    `timeout` is how many seconds each run in it may take, unless it has a limit of its own.
+    `timeout` is how many seconds each run in it may take, unless it has a limit of its own. `memory_limit` is how many
+    bytes it may use: beyond it, code gets a MemoryError.
     """
-    gil, busy, word = Gil(gil), Busy(busy), _flags(Flag, flags)
-    folders = [_path(folder) for folder in path]
-    options = InterpOptions(sizeof(InterpOptions), gil, busy, word, (c_char_p * len(folders))(*folders), len(folders))
-    options.timeout_ms = milliseconds(timeout, 0)
+    options = interp_options(gil, busy, flags, path, timeout, memory_limit)
     handle = c_uint64()
     try:
         run(library.subpy_create, byref(options), byref(handle))
@@ -210,6 +200,15 @@ def python_library() -> str | None:
     return None if text is None else os.fsdecode(text)
 
 
+class Memory(NamedTuple):
+    """What an interpreter uses, in bytes: now, and at most so far; its limit (0: none), and how often that was reached."""
+
+    used: int
+    peak: int
+    limit: int
+    refused: int
+
+
 class Interpreter:
     """An isolated interpreter. `Interpreter(id)` finds one that exists; create() makes one.
 
@@ -222,7 +221,8 @@ class Interpreter:
         number = operator.index(id)
         if not -(2**63) <= number < 2**63:  # ctypes would take the lower bits
             raise InterpreterError("interpreter ID must be from 0 to 2**63 - 1", Status.INVALID_ARGUMENT)
-        self._handle, self._options = c_uint64(), None
+        self._handle = c_uint64()
+        self._options: Options | None = None
         run(library.subpy_find, number, byref(self._handle))
 
     @property
@@ -245,23 +245,30 @@ class Interpreter:
         run(library.subpy_is_running, self._handle, byref(running))
         return running.value
 
+    def memory(self) -> Memory:
+        """What it uses. It must have been created with Flag.COUNT_MEMORY or a `memory_limit`."""
+        info = MemoryInfo(sizeof(MemoryInfo))
+        run(library.subpy_memory, self._handle, byref(info))
+        return Memory(info.used, info.peak, info.limit, info.refused)
+
     def with_options(
-        self, *, timeout: float | None = None, cancel: Cancel | None = None, output: Any = None
+        self,
+        *,
+        timeout: float | None = None,
+        cancel: Cancel | None = None,
+        output: Any = None,
+        results: Results | None = None,
+        run_async: bool | None = None,
     ) -> Interpreter:
         """The same interpreter, for runs that have limits: `interp.with_options(timeout=2).call("f", 1)`.
 
         `timeout` is how many seconds a run may take (InterpreterTimeoutError), and `cancel` stops it
-        (InterpreterInterruptedError). `output` takes what it prints, as for set_output(). Functions that are looked up
-        with it have the options too. One that is None is as it is in this object.
+        (InterpreterInterruptedError). `output` takes what it prints, as for set_output(). `results` says in what form
+        results come. With `run_async` an awaitable that the code returns is run to its end on the event loop over there.
+        Functions that are looked up with it have the options too. One that is None is as it is in this object.
         """
-        before = self._options or _Options(0, None, None)
-        limit, taker = milliseconds(timeout, before.timeout_ms), before.output
-        if cancel is not None and not isinstance(cancel, Cancel):
-            raise TypeError(f"cancel must be a Cancel, not {type(cancel).__name__}")
-        if output is not None:
-            taker = _host.taker(output)
         interpreter = _interpreter(self._handle)
-        interpreter._options = _Options(limit, cancel or before.cancel, taker)
+        interpreter._options = changed(self._options, timeout, cancel, output, results, run_async)
         return interpreter
 
     def interrupt(self) -> None:
@@ -280,8 +287,8 @@ class Interpreter:
         if output is None:
             run(library.subpy_set_output, self._handle, None, None, None)
             return
-        number = _host.register(_host.taker(output))  # which is released whatever becomes of it
-        run(library.subpy_set_output, self._handle, _host.output, number, _host.finalize)
+        number = register(_host.taker(output))  # which is released whatever becomes of it
+        run(library.subpy_set_output, self._handle, _host.output, number, finalize)
 
     def define(
         self,
@@ -307,14 +314,14 @@ class Interpreter:
             return decorator
         if not callable(function):
             raise TypeError(f"a function to define must be callable, not {type(function).__name__}")
-        where = _source(name, "name")
+        where = source(name, "name")
         options = DefineOptions(sizeof(DefineOptions))
-        options.signature = None if signature is None else _text(signature, "signature")
+        options.signature = None if signature is None else nul_ended(signature, "signature")
         text = inspect.getdoc(function) if doc is None and not isinstance(function, type) else doc
-        options.doc = None if text is None else _text(text, "doc")
-        number = _host.register(function)  # which is released whatever becomes of it
+        options.doc = None if text is None else nul_ended(text, "doc")
+        number = register(function)  # which is released whatever becomes of it
         place = self._handle, where, len(where), byref(options)
-        run(library.subpy_define_with, *place, _host.host, number, _host.finalize)
+        run(library.subpy_define_with, *place, _host.host, number, finalize)
         return function
 
     def exec(
@@ -324,36 +331,41 @@ class Interpreter:
 
         The indentation that all lines share is taken off, unless `keep_indent` says not to.
         """
-        self._run(_EXEC, _source(code, "code"), filename, _KEEP_INDENT if keep_indent else 0)
+        self._run(EXEC, source(code, "code"), filename, _KEEP_INDENT if keep_indent else 0)
 
     def eval(self, expression: str, *, filename: str | os.PathLike[str] = "<script>") -> Any:
         """The value of an expression. `filename` is for tracebacks."""
-        return self._run(_EVAL, _source(expression, "expression"), filename, 0)
+        return self._run(EVAL, source(expression, "expression"), filename, 0)
 
     def _run(self, what: int, source: bytes, filename: str | os.PathLike[str], flags: int) -> Any:
         request = RunRequest(sizeof(RunRequest), self._handle, what, flags, source, len(source))
-        request.filename = _path(filename)
-        return _perform(request, self._options, os.fsdecode(filename))
+        request.filename = path_of(filename)
+        return perform(request, self._options, os.fsdecode(filename))
+
+    def eval_object(self, expression: str, /, *, filename: str | os.PathLike[str] = "<script>") -> Object:
+        """The value of an expression as an Object, which stays in the interpreter."""
+        found: Object = self.with_options(results=Results.OBJECT).eval(expression, filename=filename)
+        return found
 
     def call(self, callable: str, /, *args: object, **kwargs: object) -> Any:
         """Call "name" in its `__main__`, or "package.module:attribute.attribute", and return the result."""
-        name = _source(callable, "callable")
-        given = _Given(args, kwargs)
+        name = source(callable, "callable")
+        given = Given(args, kwargs)
         if self._options is None and not ctrl_c.watches():
-            return fetch(library.subpy_call, self._handle, name, len(name), *given.places)
-        request = RunRequest(sizeof(RunRequest), self._handle, _CALL, 0, name, len(name), 0, *given.places)
-        return _perform(request, self._options)
+            return fetch(library.subpy_call, self._handle, name, len(name), *given.places, memory=given.memory)
+        request = RunRequest(sizeof(RunRequest), self._handle, CALL, 0, name, len(name), 0, *given.places)
+        return perform(request, self._options, memory=given.memory)
 
     def call_in_thread(self, callable: str, /, *args: object, **kwargs: object) -> Thread:
         """Start a call on a new thread of the library, which no GIL of ours holds up."""
-        name = _source(callable, "callable")
-        given = _Given(args, kwargs)
-        request = RunRequest(sizeof(RunRequest), self._handle, _CALL, 0, name, len(name), 0, *given.places)
-        return _start(request, self._options)
+        name = source(callable, "callable")
+        given = Given(args, kwargs)
+        request = RunRequest(sizeof(RunRequest), self._handle, CALL, 0, name, len(name), 0, *given.places)
+        return _start(request, self._options, given.memory)
 
     def function(self, callable: str, /) -> Function:
         """Look "name" or "package.module:attribute.attribute" up once, to call it many times."""
-        name = _source(callable, "callable")
+        name = source(callable, "callable")
         function = Function(c_uint64(), self._options)  # as for threads
         run(library.subpy_function_new, self._handle, name, len(name), byref(function._handle))
         return function
@@ -365,7 +377,7 @@ class Interpreter:
     def prepare_main(self, ns: Mapping[str, object] | None = None, /, **kwargs: object) -> None:
         """Bind names in its `__main__`, all or none."""
         names = Arguments([{**(ns or {}), **kwargs}], lambda _: "names")
-        run(library.subpy_prepare_main, self._handle, names.at(0))
+        run(library.subpy_prepare_main, self._handle, names.at(0), memory=names.memory)
 
     def close(self, *, timeout: float | None = None, interrupt: bool = False, drain: bool = False) -> None:
         """End it, after the threads that its code started. InterpreterError (BUSY) while something runs in it.
@@ -374,7 +386,7 @@ class Interpreter:
         runs and threads end. If they have not in time, it is InterpreterError (BUSY), and the interpreter goes on;
         InterpreterTimeoutError if it has begun to end.
         """
-        options = _close_options(timeout, interrupt, drain)
+        options = close_options(timeout, interrupt, drain)
         if options is None:
             run(library.subpy_close, self._handle)
         else:
@@ -402,24 +414,25 @@ class Interpreter:
             return "<closed subpy.Interpreter>"
 
 
-class Function:
+class Function(Owner):
     """A callable that was looked up. Binding its name to something else later does not change it.
 
     It ends with its interpreter, when it is closed, and with this object.
     """
 
-    __slots__ = ("_handle", "_options")
+    __slots__ = ("_options",)
 
-    def __init__(self, handle: c_uint64, options: _Options | None = None) -> None:
-        self._handle, self._options = handle, options
+    def __init__(self, handle: c_uint64, options: Options | None = None) -> None:
+        super().__init__(handle, library.subpy_function_free)
+        self._options = options
 
     def __call__(self, /, *args: object, **kwargs: object) -> Any:
         """Call it, and return the result."""
-        given = _Given(args, kwargs)
+        given = Given(args, kwargs)
         if self._options is None and not ctrl_c.watches():
-            return fetch(library.subpy_function_call, self._handle, *given.places)
-        request = RunRequest(sizeof(RunRequest), 0, _FUNCTION, 0, None, 0, self._handle, *given.places)
-        return _perform(request, self._options)
+            return fetch(library.subpy_function_call, self._handle, *given.places, memory=given.memory)
+        request = RunRequest(sizeof(RunRequest), 0, FUNCTION, 0, None, 0, self._handle, *given.places)
+        return perform(request, self._options, memory=given.memory)
 
     def call_many(self, rows: Iterable[Iterable[object]], /, *, return_exceptions: bool = False) -> list[Any]:
         """Call it with one row of positional arguments after the other, and return the list of results.
@@ -442,16 +455,14 @@ class Function:
     def _call_many(self, values: list[object], count: int, width: int, return_exceptions: bool) -> list[Any]:
         rows = Arguments(values, lambda index: f"rows[{index // width}][{index % width}]")
         place = rows.at(0), count, width, _RETURN_ERRORS if return_exceptions else 0
-        results: list[Any] = fetch(
-            library.subpy_function_call_many, self._handle, *place, with_errors=return_exceptions
-        )
+        results: list[Any] = fetch(library.subpy_function_call_many, self._handle, *place, memory=rows.memory)
         return results
 
     def call_in_thread(self, /, *args: object, **kwargs: object) -> Thread:
         """Start a call on a new thread of the library."""
-        given = _Given(args, kwargs)
-        request = RunRequest(sizeof(RunRequest), 0, _FUNCTION, 0, None, 0, self._handle, *given.places)
-        return _start(request, self._options)
+        given = Given(args, kwargs)
+        request = RunRequest(sizeof(RunRequest), 0, FUNCTION, 0, None, 0, self._handle, *given.places)
+        return _start(request, self._options, given.memory)
 
     def close(self) -> None:
         """Give it back. Calls that are running finish. Never an error."""
@@ -462,9 +473,6 @@ class Function:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
-
-    def __del__(self, free: Any = library.subpy_function_free) -> None:  # a default, as in Thread
-        free(self._handle)
 
 
 class Session:
@@ -501,20 +509,21 @@ class Session:
         run(library.subpy_leave, self._interpreter._handle)
 
 
-class Thread:
+class Thread(Owner):
     """A call that runs on a thread of its own.
 
     One that nobody joins goes on when this object is dropped; its exception is then printed to stderr.
     """
 
-    __slots__ = ("_handle", "_output")
+    __slots__ = ("_output",)
 
     def __init__(self, handle: c_uint64) -> None:
-        self._handle, self._output = handle, 0
+        super().__init__(handle, library.subpy_thread_free)
+        self._output = 0
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the call has ended, at most for so many seconds. Whether it has; join() is still to be called."""
-        left = -1 if timeout is None else math.ceil(max(0, min(timeout, _FOR_EVER)) * 1000)
+        left = -1 if timeout is None else math.ceil(max(0, min(timeout, FOR_EVER)) * 1000)
         done = c_bool()
         while ctrl_c.watches() and (left < 0 or left > _SLICE):  # signals are handled in between
             run(library.subpy_thread_wait, self._handle, _SLICE, byref(done))
@@ -534,10 +543,22 @@ class Thread:
         try:
             return fetch(library.subpy_thread_join, self._handle)
         finally:
-            _host.release(self._output)
+            release(self._output)
 
-    def __del__(self, free: Any = library.subpy_thread_free) -> None:  # a default, because at exit modules are emptied
-        free(self._handle)
+    def future(self) -> Future[Any]:
+        """A future of the outcome, which joins it: complete as soon as the call has ended, without a thread that waits.
+
+        It cannot be cancelled; what the call was given as `cancel` can be fired.
+        """
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()
+
+        def end() -> None:
+            complete(future, self._handle)
+            release(self._output)
+
+        notify(self._handle, end)
+        return future
 
 
 def _interpreter(handle: c_uint64) -> Interpreter:
@@ -546,63 +567,19 @@ def _interpreter(handle: c_uint64) -> Interpreter:
     return interpreter
 
 
-class _Options(NamedTuple):
-    """What with_options() says of runs."""
-
-    timeout_ms: int
-    cancel: Cancel | None
-    output: Callable[[int, str], object] | None
-
-
-def _perform(request: RunRequest, options: _Options | None, filename: str = "<script>") -> Any:
-    """Runs what is requested."""
-    number = 0
-    if options is not None:
-        request.timeout_ms = options.timeout_ms
-        if options.output is not None:
-            number = _host.register(options.output)
-            request.output, request.output_data = cast(_host.output, c_void_p), number
-    try:
-        perform = lambda: fetch(library.subpy_run, byref(request), filename=filename)
-        return stoppable(request, options and options.cancel, perform)
-    finally:
-        if number:
-            _host.release(number)
-
-
-def _start(request: RunRequest, options: _Options | None) -> Thread:
+def _start(request: RunRequest, options: Options | None, memory: dict[int, memoryview]) -> Thread:
     """Runs it on a thread of its own."""
     thread = Thread(c_uint64())  # now, so that it frees the thread also when a signal handler raises
     if options is not None:
         request.timeout_ms = options.timeout_ms
+        request.flags |= options.flags
         if options.cancel is not None:
-            request.cancel = options.cancel._token.handle
+            request.cancel = options.cancel._token._handle
         if options.output is not None:
-            thread._output = _host.register(options.output)
+            thread._output = register(options.output)
             request.output, request.output_data = cast(_host.output, c_void_p), thread._output
-    run(library.subpy_run_in_thread, byref(request), byref(thread._handle))
+    run(library.subpy_run_in_thread, byref(request), byref(thread._handle), memory=memory)
     return thread
-
-
-def _close_options(timeout: float | None, interrupt: bool, drain: bool) -> CloseOptions | None:
-    if timeout is None and not interrupt and not drain:
-        return None
-    limit = -1 if timeout is None else math.ceil(max(0, min(timeout, _FOR_EVER)) * 1000)
-    flags = (_INTERRUPT if interrupt else 0) | (_DRAIN if drain else 0)
-    return CloseOptions(sizeof(CloseOptions), limit, flags)
-
-
-class _Given:
-    """The arguments of a call. They stay where they are as long as this object lives."""
-
-    __slots__ = ("_values", "places")
-
-    def __init__(self, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
-        count = len(args)
-        values = Arguments([*args, kwargs], lambda index: f"args[{index}]" if index < count else "kwargs")
-        self._values = values
-        # As the functions take them: positional arguments, how many, keyword arguments.
-        self.places = values.at(0), count, values.at(count) if kwargs else None
 
 
 def _table(rows: Iterable[Iterable[object]]) -> tuple[list[object], int, int]:
@@ -628,30 +605,4 @@ def _is_row(row: object) -> bool:
     return isinstance(row, Iterable) and not isinstance(row, (str, bytes, bytearray))
 
 
-def _source(text: str, what: str) -> bytes:
-    if not isinstance(text, str):
-        raise TypeError(f"{what} must be a str, not {type(text).__name__}")
-    return text.encode()
-
-
-def _text(text: str, what: str) -> bytes:
-    # Text that the library takes with a NUL at its end.
-    encoded = _source(text, what)
-    if b"\0" in encoded:
-        raise ValueError(f"{what}: embedded null character")
-    return encoded
-
-
-def _flags(kind: type[enum.IntFlag], flags: int) -> int:
-    word = operator.index(flags)
-    if word & ~sum(kind):  # ctypes would take the lower 64 bits
-        raise ValueError(f"{word:#x} is not a valid {kind.__name__}")
-    return word
-
-
-def _path(path: str | os.PathLike[str]) -> bytes:
-    # The library takes paths that end with a NUL.
-    encoded = os.fsencode(path)
-    if b"\0" in encoded:
-        raise ValueError("embedded null character in a path")
-    return encoded
+handle_kinds[Function] = handle_kinds[Object]

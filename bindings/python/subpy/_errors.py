@@ -11,6 +11,7 @@ from ctypes import byref, c_char_p, c_int32, c_size_t, c_void_p, sizeof, string_
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+from ._handles import called
 from ._library import Frame as CFrame
 from ._library import library
 
@@ -34,6 +35,11 @@ class Status(enum.IntEnum):
     FORKED = -13
     WRONG_STATE = -14
     PANIC = -15
+
+
+_UNTOUCHED = 1  # no address of an error
+# The errors with which a function has not taken over what the arguments share.
+NOT_TAKEN = (Status.INVALID_ARGUMENT, Status.FORKED)
 
 
 class Frame(NamedTuple):
@@ -147,30 +153,46 @@ def _rebuilt(kind: type[InterpreterError], args: tuple[Any, ...]) -> Interpreter
     return error
 
 
-def run(function: Any, *arguments: Any, filename: str = "<script>") -> None:
+def run(
+    function: Any, *arguments: Any, filename: str = "<script>", memory: dict[int, memoryview] | None = None
+) -> None:
     """Call a function of the library, with a place for its error, and raise what it reports.
 
-    `filename` is that of the source.
+    `filename` is that of the source. `memory` is what the arguments have that is not copied: it is the library's when the
+    function has taken it over.
 
     When this raises, the function may have succeeded all the same: signal handlers run as soon as it has returned, and
     may raise. So what it made has to be freed by the caller.
     """
-    error = c_void_p()
+    error = c_void_p(_UNTOUCHED)  # which the function writes to: so it is known whether it was called
     try:
+        if memory:
+            called.update(memory)
         status = function(*arguments, byref(error))
         if status:
-            raised = exception(status, error, filename)
-            if raised.__cause__ is not None and not isinstance(raised.__cause__, Exception):
-                raise raised.__cause__  # an exit or a Ctrl-C of the host's: nobody means to catch these as another one
-            raise raised
+            raise _raised(status, error, filename)  # no local variable: a cycle would keep what is in the frames
     except BaseException as caught:
+        if error.value == _UNTOUCHED:
+            error.value, status = None, Status.INVALID_ARGUMENT
+        else:
+            status = library.subpy_error_status(error)
+        if memory and status in NOT_TAKEN:
+            for number in memory:
+                called.pop(number, None)
         if error and isinstance(caught, KeyboardInterrupt) and caught.__cause__ is None:
-            caught.__cause__ = exception(library.subpy_error_status(error), error, filename)  # where the code was
+            caught.__cause__ = exception(status, error, filename)  # where the code was
         library.subpy_error_free(error)
         raise
     finally:
         if _kept:
             _forget()
+
+
+def _raised(status: int, error: c_void_p, filename: str) -> BaseException:
+    made = exception(status, error, filename)
+    # An exit or a Ctrl-C of the host's: nobody means to catch these as another one.
+    is_exit = made.__cause__ is not None and not isinstance(made.__cause__, Exception)
+    return made.__cause__ if is_exit else made
 
 
 # Exceptions of host functions, by the number that the library has for each, with the thread that each

@@ -2,49 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 import threading
 import traceback
 from collections.abc import Callable
-from ctypes import CFUNCTYPE, c_bool, c_int32, c_int64, c_size_t, c_uint64, c_void_p, string_at
+from ctypes import CFUNCTYPE, c_int32, c_size_t, c_uint64, c_void_p, string_at
 from typing import Any
 
-from ._errors import InterpreterError, Status, keep
+from ._errors import NOT_TAKEN, keep
+from ._handles import called
 from ._library import library
 from ._values import Arguments, lent
 
-_numbers = itertools.count(1)
-_called: dict[int, Callable[..., Any]] = {}  # by number; those that the library may call
 _local = threading.local()
 
 Host = CFUNCTYPE(None, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p)
 Output = CFUNCTYPE(None, c_void_p, c_uint64, c_int32, c_void_p, c_size_t)
-Finalize = CFUNCTYPE(None, c_void_p)
-
-
-def register(function: Callable[..., Any]) -> int:
-    """The number by which the library calls it, until finalize() or release()."""
-    if not _is_main():
-        message = "only the main interpreter of this Python can be called, not code in another one that uses this package"
-        raise InterpreterError(message, Status.WRONG_STATE)
-    number = next(_numbers)
-    _called[number] = function
-    return number
-
-
-def _is_main() -> bool:
-    # ctypes calls in the main interpreter, whose objects these are not.
-    try:
-        import _interpreters
-    except ImportError:  # an older Python, which the library refuses anyway
-        return True
-    return bool(_interpreters.get_current()[0] == _interpreters.get_main()[0])
-
-
-def release(number: int) -> None:
-    """The library calls it no more."""
-    _called.pop(number, None)
 
 
 @Host
@@ -55,9 +28,12 @@ def host(number: int, context: int, args: int, count: int, kwargs: int | None) -
     try:
         positional = lent(args, count)
         named = lent(kwargs, 1)[0] if kwargs else {}
-        result = _called[number](*positional, **named)
+        result = called[number](*positional, **named)
         values = Arguments([result], lambda _: "result")
-        library.subpy_context_return(context, values.at(0))
+        called.update(values.memory)
+        if library.subpy_context_return(context, values.at(0)) in NOT_TAKEN:
+            for taken in values.memory:
+                called.pop(taken, None)
     except BaseException as error:
         _raise(context, error, sys._getframe().f_back is not None)
     finally:
@@ -67,13 +43,7 @@ def host(number: int, context: int, args: int, count: int, kwargs: int | None) -
 @Output
 def output(number: int, interp: int, stream: int, text: int, length: int) -> None:
     """Text was printed. What an exception in here says is printed by ctypes."""
-    _called[number](stream, string_at(text, length).decode())
-
-
-@Finalize
-def finalize(number: int) -> None:
-    """The library has made its last call."""
-    release(number)
+    called[number](stream, string_at(text, length).decode())
 
 
 def cancelled() -> bool:

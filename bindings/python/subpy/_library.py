@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import os
-from ctypes import POINTER, Structure, c_bool, c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import (
+    POINTER,
+    Structure,
+    c_bool,
+    c_char_p,
+    c_int32,
+    c_int64,
+    c_size_t,
+    c_ssize_t,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)
 from typing import Any
 
 
@@ -53,6 +65,19 @@ class InterpOptions(Structure):
         ("path", POINTER(c_char_p)),
         ("path_len", c_size_t),
         ("timeout_ms", c_int64),
+        ("memory_limit", c_uint64),
+    ]
+
+
+class MemoryInfo(Structure):
+    """subpy_memory_info"""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("used", c_uint64),
+        ("peak", c_uint64),
+        ("limit", c_uint64),
+        ("refused", c_uint64),
     ]
 
 
@@ -60,6 +85,73 @@ class CloseOptions(Structure):
     """subpy_close_options"""
 
     _fields_ = [("size", c_size_t), ("timeout_ms", c_int64), ("flags", c_uint32), ("reserved", c_uint32)]
+
+
+class Buffer(Structure):
+    """subpy_buffer"""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("data", c_void_p),
+        ("len", c_size_t),
+        ("format", c_char_p),
+        ("itemsize", c_size_t),
+        ("shape", POINTER(c_size_t)),
+        ("strides", POINTER(c_ssize_t)),
+        ("ndim", c_int32),
+        ("flags", c_uint32),
+        ("release", c_void_p),
+        ("userdata", c_void_p),
+    ]
+
+
+class PoolOptions(Structure):
+    """subpy_pool_options"""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("workers", c_size_t),
+        ("backlog", c_size_t),
+        ("spares", c_size_t),
+        ("interp", POINTER(InterpOptions)),
+        ("setup", c_char_p),
+        ("setup_len", c_size_t),
+        ("prepare", c_void_p),
+        ("userdata", c_void_p),
+        ("finalize", c_void_p),
+        ("runs_per_worker", c_uint64),
+        ("flags", c_uint64),
+    ]
+
+
+class PoolStats(Structure):
+    """subpy_pool_stats"""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("workers", c_uint64),
+        ("spares", c_uint64),
+        ("queued", c_uint64),
+        ("running", c_uint64),
+        ("submitted", c_uint64),
+        ("done", c_uint64),
+        ("failed", c_uint64),
+        ("cancelled", c_uint64),
+        ("replaced", c_uint64),
+        ("wait_p50_us", c_uint64),
+        ("wait_p90_us", c_uint64),
+        ("wait_p99_us", c_uint64),
+        ("run_p50_us", c_uint64),
+        ("run_p90_us", c_uint64),
+        ("run_p99_us", c_uint64),
+        ("left", c_uint64),
+    ]
+
+
+class QueueOptions(Structure):
+    """subpy_queue_options"""
+
+    _fields_ = [("size", c_size_t), ("capacity", c_size_t), ("flags", c_uint64)]
 
 
 class DefineOptions(Structure):
@@ -157,6 +249,7 @@ def _load() -> ctypes.CDLL:
     declare(c_int32, "prepare_main", handle, c_void_p, error)
     declare(c_int32, "is_running", handle, POINTER(c_bool), error)
     declare(c_int32, "id", handle, POINTER(c_int64), error)
+    declare(c_int32, "memory", handle, POINTER(MemoryInfo), error)
     declare(c_int32, "whence", handle, POINTER(c_char_p), error)
     declare(c_int32, "list_all", POINTER(handle), c_size_t, POINTER(c_size_t), error)
     declare(c_int32, "get_current get_main", POINTER(handle), error)
@@ -169,9 +262,32 @@ def _load() -> ctypes.CDLL:
     declare(c_int32, "function_call", handle, c_void_p, c_size_t, c_void_p, value, error)
     declare(c_int32, "function_call_many", handle, c_void_p, c_size_t, c_size_t, c_uint32, value, error)
     declare(None, "function_free", handle)
+    declare(c_int32, "object_keep object_iter object_interp", handle, POINTER(handle), error)
+    declare(c_int32, "object_attr", handle, *text, c_uint32, value, error)
+    declare(c_int32, "object_item", handle, c_void_p, c_uint32, value, error)
+    declare(c_int32, "object_call", handle, *text, c_void_p, c_size_t, c_void_p, c_uint32, value, error)
+    declare(c_int32, "object_next", handle, c_uint32, POINTER(c_bool), value, error)
+    declare(c_int32, "object_value", handle, c_uint32, value, error)
+    declare(c_int32, "object_text", handle, value, error)
+    declare(None, "object_free", handle)
+    declare(c_int32, "queue_new", POINTER(QueueOptions), POINTER(handle), error)
+    declare(c_int32, "queue_keep", handle, POINTER(handle), error)
+    declare(c_int32, "queue_put_with", handle, c_void_p, c_int64, handle, error)
+    declare(c_int32, "queue_get_with", handle, c_int64, value, handle, error)
+    declare(c_int32, "queue_len", handle, POINTER(c_size_t), error)
+    declare(c_int32, "queue_fd queue_room_fd", handle, POINTER(c_int32), error)
+    declare(c_int32, "queue_close", handle, error)
+    declare(None, "queue_free", handle)
+    declare(c_int32, "pool_new", POINTER(PoolOptions), POINTER(handle), error)
+    declare(c_int32, "pool_submit_as", handle, c_uint64, POINTER(RunRequest), POINTER(handle), error)
+    declare(c_int32, "pool_get_stats", handle, POINTER(PoolStats), error)
+    declare(c_int32, "pool_close", handle, POINTER(CloseOptions), error)
+    rows = c_void_p, c_size_t, c_size_t, c_size_t
+    declare(c_int32, "pool_map", handle, POINTER(RunRequest), *rows, c_void_p, c_void_p, error)
     declare(c_int32, "enter leave", handle, error)
     declare(c_int32, "thread_join", handle, value, error)
     declare(c_int32, "thread_wait", handle, c_int64, POINTER(c_bool), error)
+    declare(c_int32, "thread_notify", handle, c_void_p, c_void_p, error)
     declare(None, "thread_free", handle)
     declare(c_int32, "define_with", handle, *text, POINTER(DefineOptions), c_void_p, c_void_p, c_void_p, error)
     declare(c_int32, "context_return", c_void_p, c_void_p)

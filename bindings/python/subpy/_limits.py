@@ -11,25 +11,23 @@ from ctypes import byref, c_uint64
 from typing import Any
 
 from ._errors import InterpreterInterruptedError, run
+from ._handles import Owner
 from ._library import RunRequest, library
 
 
-class Token:
+class Token(Owner):
     """A cancel token of the library's."""
 
-    __slots__ = ("fired", "handle")
+    __slots__ = ("fired",)
 
     def __init__(self) -> None:
-        self.handle = c_uint64()
+        super().__init__(c_uint64(), library.subpy_cancel_free)
         self.fired = False
-        run(library.subpy_cancel_new, byref(self.handle))
+        run(library.subpy_cancel_new, byref(self._handle))
 
     def fire(self) -> None:
         self.fired = True
-        library.subpy_cancel_fire(self.handle)
-
-    def __del__(self, free: Any = library.subpy_cancel_free) -> None:  # a default, because at exit modules are emptied
-        free(self.handle)
+        library.subpy_cancel_fire(self._handle)
 
 
 class Cancel:
@@ -87,21 +85,22 @@ class _CtrlC:
         """Whether the runs of this thread are to have a token."""
         return self._available is not False and threading.get_ident() == self._main and self._begins()
 
-    def begin(self) -> Token:
+    def begin(self, token: Token | None = None) -> Token:
         """A token for a run that begins. Signals that have come before do not hit it: Python's handler has them."""
         with self._lock:
-            spare, self._spare = self._spare, None
-            token = spare if spare is not None else Token()
+            if token is None:
+                spare, self._spare = self._spare, None
+                token = spare if spare is not None else Token()
             if self._arrived.poll(0):
                 self._read()
             self.tokens.append(token)
             return token
 
-    def end(self, token: Token) -> bool:
-        """The run has ended. Whether it was struck."""
+    def end(self, token: Token, is_spare: bool) -> bool:
+        """The run has ended. Whether it was struck. `is_spare`: another run may have the token."""
         with self._lock:
             self.tokens.remove(token)
-            if not token.fired:
+            if is_spare and not token.fired:
                 self._spare = token
             struck = token in self._struck
             self._struck.discard(token)
@@ -168,24 +167,27 @@ ctrl_c = _CtrlC()
 os.register_at_fork(after_in_child=ctrl_c.forked)
 
 
-def stoppable(request: RunRequest, cancel: Cancel | None, perform: Callable[[], Any]) -> Any:
-    """Performs a run of this thread that the token stops, and Ctrl-C on the main thread."""
+def stoppable(request: RunRequest, cancel: Cancel | None, perform: Callable[[], Any], own: Token | None = None) -> Any:
+    """Performs a run of this thread, or something else that waits, that the token stops, and Ctrl-C on the main thread.
+
+    `own` is a token that the request has already.
+    """
     if not ctrl_c.watches():
         if cancel is not None:
-            request.cancel = cancel._token.handle
+            request.cancel = cancel._token._handle
         return perform()
-    token = ctrl_c.begin()
+    token = ctrl_c.begin(own)
     struck = False
     try:
         try:
-            request.cancel = token.handle
+            request.cancel = token._handle
             if cancel is not None:
                 cancel._add(token)
             return perform()
         finally:
             if cancel is not None:
                 cancel._others.discard(token)
-            struck = ctrl_c.end(token)
+            struck = ctrl_c.end(token, own is None)
     except InterpreterInterruptedError as interrupted:
         if struck:
             raise KeyboardInterrupt from interrupted

@@ -7,22 +7,32 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Callable, Iterable, Sequence
-from ctypes import addressof, byref, c_char, c_size_t, c_void_p, string_at
+from ctypes import addressof, byref, c_char, c_size_t, c_void_p, memmove, memset, sizeof, string_at
 from struct import Struct
 from typing import Any
 
+from ._buffers import Lent, Shared, passed, view
 from ._errors import NotShareableError, Status, exception, run
+from ._handles import new_number
 from ._library import Value, library
+from ._tags import NotExact, plain, restored
 
 _NONE, _BOOL, _INT, _BIGINT, _FLOAT, _STR, _BYTES, _TUPLE, _LIST, _DICT = range(10)
-_ERROR = 13
+_OBJECT, _BUFFER, _QUEUE, _ERROR = 10, 11, 12, 13
 _CONTAINERS: dict[type, int] = {tuple: _TUPLE, list: _LIST, dict: _DICT}
 _MAX_DEPTH = 1000
+_TAG = 0xFF  # the bits of the flags that are a tag
 
 _ITEM = Struct("=iIQq")  # a subpy_value: kind, flags, len, payload
 _FLOAT_ITEM = Struct("=iIQd")
 _INT_PAYLOAD, _FLOAT_PAYLOAD = Struct("=q"), Struct("=d")
 _PAYLOAD_AT = 16
+_FLAGS, _FLAGS_AT = Struct("=I"), 4
+
+# What other modules know how to write and to read: the kinds of classes whose objects have a `_handle`, and what makes an
+# object of a handle that belongs to a result.
+handle_kinds: dict[type, int] = {}
+from_handle: dict[int, Callable[[int], Any]] = {}
 
 
 class Arguments:
@@ -31,6 +41,9 @@ class Arguments:
     def __init__(self, values: Sequence[object], name: Callable[[int], str]) -> None:
         """`name` gives what messages call the value of that index."""
         self._block = bytearray(_ITEM.size * len(values))
+        self._kept: list[Any] = []  # what must not be freed meanwhile
+        # Memory that is passed, by its number: see run().
+        self.memory: dict[int, memoryview] = {}
         # Places in the block that hold pointers into it. Until it has an address, these are offsets.
         self._pointers: list[int] = []
         # Containers whose items are not written yet: where those go, the container, its depth, and the way to it, which
@@ -47,7 +60,7 @@ class Arguments:
                         way = (outer, key)
                         self._write(at, value, depth, way)
                     at += size
-        except _Problem as problem:
+        except (_Problem, NotExact) as problem:
             raise NotShareableError(f"{_shown(way, name)}: {problem}", Status.NOT_SHAREABLE) from None
         self._pin()
 
@@ -69,11 +82,36 @@ class Arguments:
         elif kind is bool:
             _ITEM.pack_into(self._block, at, _BOOL, 0, 0, value)
         elif kind is int:
-            self._write_bytes(at, _BIGINT, hex(value).encode())
+            if -(2**63) <= value < 2**63:
+                _ITEM.pack_into(self._block, at, _INT, 0, 0, value)
+            else:
+                self._write_bytes(at, _BIGINT, hex(value).encode())
         elif kind in _CONTAINERS:
             self._write_container(at, value, depth, way)
+        elif kind in handle_kinds:
+            _ITEM.pack_into(self._block, at, handle_kinds[kind], 0, 0, value._handle.value)
+            self._kept.append(value)
+        elif kind is memoryview or kind is Lent:
+            self._write_memory(at, value)
         elif value is not None:  # all bytes zero is None
-            raise _Problem(f"{kind.__module__}.{kind.__qualname__} cannot be shared")
+            tagged = plain(value)
+            if tagged is None:
+                raise _Problem(f"{kind.__module__}.{kind.__qualname__} cannot be shared")
+            tag, stands_for = tagged
+            self._write(at, stands_for, depth, way)
+            _FLAGS.pack_into(self._block, at + _FLAGS_AT, tag)
+
+    def _write_memory(self, at: int, value: memoryview | Lent) -> None:
+        number = new_number()
+        try:
+            kept, buffer = passed(value, number)
+        except ValueError as error:  # it was released
+            raise _Problem(str(error)) from None
+        if kept.suboffsets:
+            raise _Problem("a memoryview with suboffsets cannot be shared")
+        self.memory[number] = kept
+        self._kept.append(buffer)
+        _ITEM.pack_into(self._block, at, _BUFFER, 0, 0, addressof(buffer))
 
     def _write_bytes(self, at: int, kind: int, data: bytes) -> None:
         self._write_pointer(at, kind, len(data))
@@ -123,26 +161,47 @@ def _shown(way: tuple[Any, ...], name: Callable[[int], str]) -> str:
     return name(way[1]) + "".join(keys)
 
 
-def fetch(function: Any, *arguments: Any, filename: str = "<script>", with_errors: bool = False) -> Any:
-    """Call a function of the library, with a place for its result, and return the object that the result stands for.
+def fetch(
+    function: Any, *arguments: Any, filename: str = "<script>", memory: dict[int, memoryview] | None = None
+) -> Any:
+    """Call a function of the library, with a place for its result, and return the object that the result stands for."""
+    result = Value()
+    return _taken(result, lambda: run(function, *arguments, byref(result), filename=filename, memory=memory))
 
-    `with_errors`: there may be errors among the results.
-    """
-    result, base, size = Value(), c_void_p(), c_size_t()
+
+def owned(address: int) -> Any:
+    """The object that a result stands for, which is taken from where it lies."""
+    result = Value()
+
+    def take() -> None:
+        memmove(byref(result), address, sizeof(Value))
+        memset(address, 0, sizeof(Value))
+
+    return _taken(result, take)
+
+
+def _taken(result: Value, receive: Callable[[], None]) -> Any:
+    """Has a result received, and makes an object of it. Whatever happens, it is freed."""
+    base, size = c_void_p(), c_size_t()
     place = byref(result)
+    shared: list[Shared] = []  # has the result, if views of its memory go out
+
+    def share(address: int) -> memoryview:
+        if not shared:
+            shared.append(Shared(result))
+        return view(address, shared[0])
+
     try:
-        run(function, *arguments, place, filename=filename)
+        receive()
         if result.kind == _INT:  # the most frequent
             return result.payload
         library.subpy_value_block(place, byref(base), byref(size))
         block = string_at(base, size.value) if size.value else b""
-        root = bytes(result)
-        if with_errors:  # which are gone with the result
-            return _read(root, _within(block, base.value or 0))[0]
+        # Before it is freed: what else it owns, such as errors and handles, is gone with it.
+        return _read(bytes(result), _within(block, base.value or 0), share)[0]
     finally:  # not in a __del__ of the result: what a signal handler raises there is lost
-        if result.kind != _INT:  # which owns nothing
+        if result.kind != _INT and not shared:  # an int owns nothing
             library.subpy_value_free(place)
-    return _read(root, _within(block, base.value or 0))[0]
 
 
 def lent(address: int, count: int) -> list[Any]:
@@ -154,18 +213,21 @@ def _lent(address: int, size: int) -> bytes:
     return string_at(address, size) if size else b""
 
 
-def _read(root: bytes, take: Callable[[int, int], bytes]) -> list[Any]:
-    """The objects of values. `take` has what is at an address."""
-    kind, items, done = None, _ITEM.iter_unpack(root), []
-    outer = []  # the containers that are being read, from the outside in: each as the three above
+def _read(
+    root: bytes, take: Callable[[int, int], bytes], share: Callable[[int], memoryview] | None = None
+) -> list[Any]:
+    """The objects of values. `take` has what is at an address, and `share` makes a view of a buffer."""
+    kind, tag, items, done = None, 0, _ITEM.iter_unpack(root), []
+    outer = []  # the containers that are being read, from the outside in: each as the four above
     while True:
-        for item, _, length, payload in items:
+        for item, flags, length, payload in items:
             if item == _INT:
                 done.append(payload)
             elif item == _FLOAT:
                 done.append(_FLOAT_PAYLOAD.unpack(_INT_PAYLOAD.pack(payload))[0])
             elif item == _STR:
-                done.append(take(payload, length).decode())
+                text = take(payload, length).decode()
+                done.append(restored(flags & _TAG, text) if flags & _TAG else text)
             elif item == _BYTES:
                 done.append(take(payload, length))
             elif item == _NONE:
@@ -175,13 +237,17 @@ def _read(root: bytes, take: Callable[[int, int], bytes]) -> list[Any]:
             elif item == _BIGINT:
                 done.append(int(take(payload, length), 16))
             elif item in _CONTAINERS.values():
-                outer.append((kind, items, done))
+                outer.append((kind, tag, items, done))
                 size = length * _ITEM.size * (2 if item == _DICT else 1)
-                kind, items, done = item, _ITEM.iter_unpack(take(payload, size)), []
+                kind, tag, items, done = item, flags & _TAG, _ITEM.iter_unpack(take(payload, size)), []
                 break
             elif item == _ERROR:
                 error = c_void_p(payload)
                 done.append(exception(library.subpy_error_status(error), error))
+            elif item == _BUFFER and share is not None:
+                done.append(share(payload))
+            elif item in from_handle:
+                done.append(from_handle[item](payload))
             else:
                 message = f"result: values of kind {item} are unknown to this package; the library is newer"
                 raise NotShareableError(message, Status.NOT_SHAREABLE)
@@ -193,7 +259,9 @@ def _read(root: bytes, take: Callable[[int, int], bytes]) -> list[Any]:
                 value = tuple(done)
             elif kind == _DICT:
                 value = dict(zip(done[::2], done[1::2]))
-            kind, items, done = outer.pop()
+            if tag:
+                value = restored(tag, value)
+            kind, tag, items, done = outer.pop()
             done.append(value)
 
 

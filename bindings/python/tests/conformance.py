@@ -1,11 +1,15 @@
 """The cases that every binding runs: `conformance.py ../../../conformance/cases.json`; its README explains them."""
 
+import datetime
+import decimal
 import importlib
 import json
 import struct
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import subpy
 
@@ -13,6 +17,9 @@ import subpy
 SKIPPED: dict[str, str] = {
     "a key that cannot be hashed": "Python's own dicts cannot have such a key either",
     "a row with an argument that is wrong": "an int is a number in Python, never text",
+    "a coroutine is run": "not in this version of the library",
+    "what it raises is raised": "not in this version of the library",
+    "what is no coroutine is a result": "not in this version of the library",
 }
 
 
@@ -20,6 +27,12 @@ def value(written: object) -> object:
     """The object that a value of the table stands for."""
     if not isinstance(written, dict):
         return written
+    if "tag" in written:
+        tag, plain = subpy.Tag[written["tag"].upper()], value(written["value"])
+        try:
+            return tagged(tag, plain)
+        except ValueError:  # a text that is none of these
+            return subpy.Tagged(tag, plain)
     ((kind, content),) = written.items()
     match kind:
         case "int":
@@ -36,7 +49,34 @@ def value(written: object) -> object:
             return [value(item) for item in content]
         case "dict":
             return {value(key): value(item) for key, item in content}
+        case "buffer":
+            memory = memoryview(bytes.fromhex(content["bytes"]))
+            return memory.cast(content["format"], content["shape"]) if content["format"] != "B" else memory
     raise AssertionError(f"there is no kind {kind!r}")
+
+
+def tagged(tag: subpy.Tag, plain: Any) -> object:
+    """What a tagged value is in Python."""
+    match tag:
+        case subpy.Tag.SET:
+            return set(plain)
+        case subpy.Tag.FROZENSET:
+            return frozenset(plain)
+        case subpy.Tag.COMPLEX:
+            return complex(*plain)
+        case subpy.Tag.DATE:
+            return datetime.date.fromisoformat(plain)
+        case subpy.Tag.TIME:
+            return datetime.time.fromisoformat(plain)
+        case subpy.Tag.DATETIME:
+            return datetime.datetime.fromisoformat(plain)
+        case subpy.Tag.TIMEDELTA:
+            return datetime.timedelta(*plain)
+        case subpy.Tag.DECIMAL:
+            return decimal.Decimal(plain)
+        case subpy.Tag.UUID:
+            return uuid.UUID(plain)
+    return subpy.Tagged(tag, plain)
 
 
 def written(value: object) -> object:
@@ -52,8 +92,30 @@ def written(value: object) -> object:
         return {"bytes": value.hex()}
     if kind is tuple or kind is list:
         return {kind.__name__: [written(item) for item in value]}
+    if kind is memoryview:
+        return {"buffer": {"format": value.format, "shape": list(value.shape), "bytes": value.tobytes().hex()}}
+    if kind is subpy.Object:
+        return {"object": str(value)}
+    if kind in TAGS:
+        tag, plain = TAGS[kind]
+        return {"tag": tag, "value": written(plain(value))}
+    if kind is subpy.Tagged:
+        return {"tag": value.tag.name.lower(), "value": written(value.value)}
     assert kind is dict, f"a result of {kind}"
     return {"dict": [[written(key), written(item)] for key, item in value.items()]}
+
+
+TAGS: dict[type, tuple[str, Callable[[Any], object]]] = {
+    set: ("set", list),
+    frozenset: ("frozenset", tuple),
+    complex: ("complex", lambda value: (value.real, value.imag)),
+    datetime.date: ("date", str),
+    datetime.time: ("time", str),
+    datetime.datetime: ("datetime", datetime.datetime.isoformat),
+    datetime.timedelta: ("timedelta", lambda value: (value.days, value.seconds, value.microseconds)),
+    decimal.Decimal: ("decimal", str),
+    uuid.UUID: ("uuid", str),
+}
 
 
 def compare(what: str, found: object, expected: object) -> None:
@@ -97,10 +159,10 @@ def compare_error(error: subpy.InterpreterError, expected: dict) -> None:
         compare(name, found, wanted)
 
 
-def ways(case: dict, interp: subpy.Interpreter) -> Iterator[tuple[str, Callable[[], object]]]:
+def ways(case: dict, interp: subpy.Interpreter, first: list[object]) -> Iterator[tuple[str, Callable[[], object]]]:
     """What the case does, in every way that there is."""
     text = case["text"]
-    args = [value(item) for item in case.get("args", [])]
+    args = first + [value(item) for item in case.get("args", [])]
     kwargs = {name: value(item) for name, item in case.get("kwargs", [])}
     options = {name: case[name] for name in ("filename", "keep_indent") if name in case}
 
@@ -153,7 +215,8 @@ def prepared(case: dict) -> tuple[subpy.Interpreter, dict[str, list[str]]]:
 
     limit = case.get("interp_timeout_ms")
     flags = subpy.Flag.NO_STDIN if case.get("no_stdin") else subpy.Flag.NONE
-    interp = subpy.create(timeout=limit and limit / 1000, flags=flags)
+    flags |= subpy.Flag.TAGGED_VALUES if case.get("tagged_values") else subpy.Flag.NONE
+    interp = subpy.create(timeout=limit and limit / 1000, flags=flags, memory_limit=case.get("memory_limit"))
     if case["section"] == "host":
         define_host(interp)
     if "setup" in case:
@@ -170,7 +233,16 @@ def prepared(case: dict) -> tuple[subpy.Interpreter, dict[str, list[str]]]:
             timer.daemon = True
             timer.start()
     output = take if case.get("output") == "run" else None
-    return interp.with_options(timeout=limit and limit / 1000, cancel=cancel, output=output), printed
+    forms, asynchronous = forms_of(case)
+    options = {"cancel": cancel, "output": output, "results": forms, "run_async": asynchronous}
+    return interp.with_options(timeout=limit and limit / 1000, **options), printed
+
+
+def forms_of(case: dict) -> tuple[subpy.Results, bool]:
+    forms = subpy.Results.VALUES
+    for flag in set(case.get("flags", [])) - {"async"}:
+        forms |= subpy.Results[flag.upper()]
+    return forms, "async" in case.get("flags", [])
 
 
 def check_printed(case: dict, printed: dict[str, list[str]]) -> None:
@@ -198,17 +270,42 @@ def run_case(case: dict) -> None:
     turn, turns = 0, 1
     while turn < turns:
         interp, printed = prepared(case)
-        with interp:
-            found = list(ways(case, interp))
+        with interp, subpy.create() if case.get("object_in") == "another" else interp as owner:
+            first = [owner.eval_object(case["object"])] if "object" in case else []
+            queue = queue_of(case)
+            found = list(ways(case, interp, [queue] if queue else first))
             turns = len(found)
             name, run = found[turn]
             try:
                 check(case, run)
                 check_printed(case, printed)
+                if "queue_after" in case:
+                    compare("the queue", [written(queue.get()) for _ in range(queue.qsize())], case["queue_after"])
             except Exception as error:
                 error.add_note(f"in the case {case['name']!r}, {name}")
                 raise
         turn += 1
+
+
+def queue_of(case: dict) -> subpy.Queue | None:
+    if "queue" not in case:
+        return None
+    queue = subpy.create_queue()
+    for item in case["queue"]:
+        queue.put(value(item))
+    if case.get("queue_closed"):
+        queue.close()
+    return queue
+
+
+def run_in_pool(case: dict) -> None:
+    limit = case.get("timeout_ms")
+    with subpy.InterpreterPoolExecutor(1, setup=case.get("setup", "")) as pool:
+        pool = pool.with_options(timeout=limit and limit / 1000, results=forms_of(case)[0])
+        args = [value(item) for item in case.get("args", [])]
+        kwargs = {name: value(item) for name, item in case.get("kwargs", [])}
+        submit = {"exec": pool.submit_exec, "eval": pool.submit_eval, "call": pool.submit}[case["do"]]
+        check(case, submit(case["text"], *args, **kwargs).result)
 
 
 def check_many(case: dict, function: subpy.Function, return_exceptions: bool) -> None:
@@ -252,7 +349,7 @@ def main() -> None:
     with open(sys.argv[1], encoding="utf-8") as file:
         table = json.load(file)
     cases = []
-    for section in ("cases", "many", "host", "limits", "output"):
+    for section in ("cases", "many", "host", "limits", "output", "data"):
         cases += [{"section": section, **case} for case in table[section]]
     unknown = SKIPPED.keys() - {case["name"] for case in cases}
     assert not unknown, f"skipped, but not there: {unknown}"
@@ -261,7 +358,7 @@ def main() -> None:
         if case["name"] in SKIPPED:
             print(f"skipped: conformance in Python: {case['name']}: {SKIPPED[case['name']]}")
         else:
-            (run_many if "rows" in case else run_case)(case)
+            (run_many if "rows" in case else run_in_pool if case.get("pool") else run_case)(case)
             count += 1
     subpy.shutdown()
     print(f"conformance: {count} cases in Python")

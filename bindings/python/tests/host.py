@@ -10,7 +10,7 @@ import threading
 import weakref
 
 import subpy
-from subpy import _errors, _host
+from subpy import _errors, _handles
 
 
 class Odd(ValueError):
@@ -108,7 +108,7 @@ class subpy_kinds:
 
 def nothing_is_kept() -> None:
     with subpy.create() as interp:
-        before = len(_host._called)
+        before = len(_handles.called)
         interp.define("host:fail", lambda: raises(Odd, "no good"))
         interp.exec("import host\ndef swallow():\n    try: host.fail()\n    except ValueError: pass")
         for _ in range(300):
@@ -122,7 +122,7 @@ def nothing_is_kept() -> None:
             interp.define("host:fail", function)
         interp.define("host:fail", print)
         del function
-        assert len(_host._called) == before + 1
+        assert len(_handles.called) == before + 1
         gc.collect()
         assert alive() is None
         for _ in range(100):
@@ -133,8 +133,8 @@ def nothing_is_kept() -> None:
             with contextlib.suppress(subpy.InterpreterError):
                 interp.define(wrong, print)
                 raise AssertionError(wrong)
-        assert len(_host._called) == before + 2
-    assert len(_host._called) == before, _host._called
+        assert len(_handles.called) == before + 2
+    assert len(_handles.called) == before, _handles.called
 
 
 class Named:
@@ -231,7 +231,7 @@ def races() -> None:
             worker.join()
         interp.close()
         assert not failures, failures
-    assert not _host._called, _host._called
+    assert not _handles.called, _handles.called
 
 
 def output() -> None:

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::sync::{Arc, Condvar, Moment, MutexGuard, Ordering, lock, sleep, spin_until};
 use super::word::{AWAITED, DRAINING, FAIR, NOT_OPEN, RUNS, TELL, without};
 use super::{Gate, Refused};
-use crate::python::hooks::forked;
+use crate::python::fork::forked;
 
 /// How long others may overtake the first in the queue. To change threads costs some 10 us, a twentieth of it.
 const SLICE: Duration = Duration::from_micros(200);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use super::super::cancel::{Stop, Token};
 use super::super::error::{Error, Kind, Result, Stopped};
 use super::super::limits::Limits;
-use super::super::run::{copy, run_with};
+use super::super::run::{claim, copy, run_with};
 use super::super::thread::join;
 use super::super::timer::now;
 use super::task::{Job, OutputFor, Submit};
@@ -17,7 +17,7 @@ use crate::python::interrupt::Reason;
 use crate::python::lock;
 use crate::python::output::RunOutput;
 use crate::python::run::Code;
-use crate::value::{Args, Buffers, OwnedValue, Results, Rows as Values, Wanted};
+use crate::value::{Args, OwnedArgs, OwnedValue, Results, Rows as Values, Wanted};
 
 /// How the calls are made.
 #[derive(Default)]
@@ -62,17 +62,23 @@ impl Rows {
         let values = lock(&self.values);
         let rows = Values::check_owned(&values.0, self.count, self.width).map_err(Kind::InvalidArgument)?;
         let kwargs = Args::of(&values.0, &values.1).kwargs;
+        let passed = match kwargs.is_empty() {
+            true => rows.buffers(),
+            false => Args::check_owned(&values.0, &values.1).map_err(Kind::InvalidArgument)?.buffers,
+        };
         let first = lock(&self.results).len();
         for index in first..self.count {
-            let mut result = OwnedValue::none();
-            let wanted = Wanted { result: self.want_results.then_some(&mut result), how: self.form };
-            let code = Code::Call {
-                callable: &self.callable,
-                args: Args { items: rows.row(index), kwargs, buffers: Buffers::None },
-            };
+            let args = Args { items: rows.row(index), kwargs, buffers: passed };
             let output = output.as_mut().map(|output| &mut **output as RunOutput);
             let start = now();
-            let ran = run_with(interp, code, wanted, limits, output).map(|()| result).map_err(|error| *error);
+            let claimed = passed.are_passed().then(|| claim(args)).transpose();
+            let ran = claimed.and_then(|claimed| {
+                let args = claimed.as_ref().map_or(args, OwnedArgs::args);
+                let code = Code::Call { callable: &self.callable, args };
+                let mut result = OwnedValue::none();
+                let wanted = Wanted { result: self.want_results.then_some(&mut result), how: self.form };
+                run_with(interp, code, wanted, limits, output).map(|()| result).map_err(|error| *error)
+            });
             if matches!(&ran, Err(Error { kind: Kind::NotFound(_) | Kind::Busy(_), .. }))
                 && super::super::interpreter::check_alive(interp).is_err()
             {

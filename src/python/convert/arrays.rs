@@ -7,7 +7,7 @@ use std::ptr;
 use super::super::object::Py;
 use super::super::types::{PyObject, PyTypeObject};
 use super::asked::Refused;
-use crate::value::{self, Builder, Export, subpy_value};
+use crate::value::{self, Access, Builder, Export, subpy_value};
 
 /// PyTuple_GetItem or PyList_GetItem.
 type GetItem = unsafe extern "C" fn(*mut PyObject, isize) -> *mut PyObject;
@@ -88,6 +88,6 @@ fn attach<T: Send + 'static>(
 ) -> Result<subpy_value, Refused> {
     let memory = (numbers.as_ptr().cast_mut().cast(), size_of_val(numbers.as_slice()));
     let shape = [numbers.len() as isize];
-    let export = Export::new(memory, format, size_of::<T>(), &shape, false, Box::new(numbers));
+    let export = Export::new(memory, format, size_of::<T>(), &shape, Access::Fixed, Box::new(numbers));
     export.and_then(|export| export.attach(builder)).ok_or(Refused::NO_MEMORY)
 }

@@ -8,7 +8,7 @@ use super::super::pins::{Pin, View};
 use super::super::types::{self, PyObject};
 use super::asked::{Asked, Refused};
 use super::from_python::Reader;
-use crate::value::{self, Builder, Export, Results, subpy_value};
+use crate::value::{self, Access, Builder, Export, Results, subpy_value};
 
 /// What is smaller is copied: a pin takes as long as that, and outlives its interpreter less well.
 const SMALL: isize = 4 << 10;
@@ -66,7 +66,12 @@ impl Reader<'_> {
             }
             let buffer = &view.buffer;
             let format = if buffer.format.is_null() { c"B" } else { CStr::from_ptr(buffer.format) };
-            let (itemsize, len, writable) = (buffer.itemsize.max(1), buffer.len.max(0) as usize, buffer.readonly == 0);
+            let (itemsize, len) = (buffer.itemsize.max(1), buffer.len.max(0) as usize);
+            let access = match buffer.readonly {
+                0 => Access::Writable,
+                _ if api.type_of(object) == api.PyBytes_Type.0 => Access::Fixed,
+                _ => Access::ReadOnly,
+            };
             let flat = [buffer.len / itemsize];
             let shape = match buffer.ndim {
                 1.. if !buffer.shape.is_null() => std::slice::from_raw_parts(buffer.shape, buffer.ndim as usize),
@@ -78,7 +83,7 @@ impl Reader<'_> {
                 // It may lie in the view. The format is the object's.
                 let shape = shape.to_vec();
                 let pin = Pin::new(view, own);
-                Export::new((data, len), format, itemsize as usize, &shape, writable, Box::new(pin))
+                Export::new((data, len), format, itemsize as usize, &shape, access, Box::new(pin))
             } else {
                 let mut copy: Vec<u8> = Vec::new();
                 let copied = copy.try_reserve_exact(len).is_ok() && {
@@ -87,7 +92,7 @@ impl Reader<'_> {
                 };
                 let memory = (copy.as_mut_ptr().cast(), len);
                 let export = copied
-                    .then(|| Export::new(memory, format, itemsize as usize, shape, writable, Box::new(copy)))
+                    .then(|| Export::new(memory, format, itemsize as usize, shape, access.of_copy(), Box::new(copy)))
                     .flatten();
                 self.py.clear();
                 (api.PyBuffer_Release)(&mut view.buffer);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex};
 
 use super::super::attach::detached;
-use super::super::hooks::forked;
+use super::super::fork::forked;
 use super::super::{api, lock};
 use super::{HostFunction, context};
 

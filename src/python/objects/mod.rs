@@ -2,13 +2,13 @@
 
 mod act;
 
-use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use super::Failure;
-use super::hooks::forked;
+use super::by_handle::ByHandle;
+use super::fork::forked;
 use super::kept::{Hold, Kept};
 use super::object::{Obj, Py, PyResult};
 use super::own::Own;
@@ -20,7 +20,7 @@ pub const KIND: u64 = 5;
 const KIND_SHIFT: u32 = 48;
 const SHARDS: usize = 16;
 
-type Shard = RwLock<Option<HashMap<u64, Hold>>>;
+type Shard = RwLock<Option<ByHandle<Hold>>>;
 
 /// Neighbours are in different shards, so that threads do not wait for each other.
 static HANDLES: [Shard; SHARDS] = [const { RwLock::new(None) }; SHARDS];
@@ -90,10 +90,16 @@ pub fn keep_object(own: &Own, object: Obj, builder: &mut Builder) -> Option<subp
 #[cold]
 pub fn stay(py: Py, own: &Own, object: &Obj) -> Result<OwnedValue, Failure> {
     let mut builder = Builder::of_bytes();
+    let root = stay_in(py, own, object, &mut builder)?;
+    Ok(builder.finish_bytes(root))
+}
+
+/// The same, in a block that is being built.
+#[cold]
+pub fn stay_in(py: Py, own: &Own, object: &Obj, builder: &mut Builder) -> Result<subpy_value, Failure> {
     // SAFETY: a live object.
     let object = unsafe { py.borrowed(object.as_ptr()) }.map_err(|_| Failure::NoMemory)?;
-    let root = keep_object(own, object, &mut builder).ok_or(Failure::NoMemory)?;
-    Ok(builder.finish_bytes(root))
+    keep_object(own, object, builder).ok_or(Failure::NoMemory)
 }
 
 /// A copy of a value that is an object.

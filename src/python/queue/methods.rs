@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::super::Failure;
 use super::super::api;
 use super::super::convert::{self, Asked};
-use super::super::hooks::forked;
+use super::super::fork::forked;
 use super::super::host::Static;
 use super::super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised};
 use super::super::output::definition;

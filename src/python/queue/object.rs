@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::api;
 use super::super::api::Api;
-use super::super::hooks::forked;
+use super::super::fork::forked;
 use super::super::host::Static;
 use super::super::object::{Obj, Py, PyResult};
 use super::super::types::{self, PyMemberDef, PyObject, PyTypeObject};

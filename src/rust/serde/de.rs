@@ -99,7 +99,7 @@ impl<'de> Deserializer<'de> for Source {
             Value::List(items) => sequence("list", items, self.depth, visitor),
             Value::Dict(pairs) => dict(pairs, false, self.depth, visitor),
             Value::Tagged(_, value) => Source::at(*value, self.depth).deserialize_any(visitor),
-            other @ (Value::Queue(_) | Value::Object(_)) => {
+            other @ (Value::Queue(_) | Value::Buffer(_) | Value::Object(_)) => {
                 Err(WrongType::expected("something that serde knows", &other))
             }
         }

@@ -8,13 +8,20 @@ import subpy, {
   Interpreter,
   InterpreterError,
   InterpreterNotFoundError,
+  InterpreterPool,
   Keywords,
+  MemoryView,
   NotShareableError,
   PreparedFunction,
   PythonError,
+  PythonObject,
   PythonSyntaxError,
+  Queue,
+  QueueClosed,
+  Tagged,
   Tuple,
   create,
+  createPool,
   find,
   getCurrent,
   getMain,
@@ -28,6 +35,7 @@ import subpy, {
   type CreateOptions,
   type Frame,
   type HostCall,
+  type PoolStats,
   type Result,
   type Value,
 } from 'subpy';
@@ -149,9 +157,60 @@ pool.size = 8;
 // @ts-expect-error: read only
 pool.threads = 8;
 
+const object = interp.eval<PythonObject>('object()', { results: ['objects', 'arrays'] });
+is<Same<ReturnType<typeof object.attr<number>>, number>>();
+is<Same<ReturnType<typeof object.callMethodInThread<string>>, Promise<string>>>();
+is<Same<ReturnType<typeof object.text>, string>>();
+object.item(Tuple.of<Value>(1, 2), { results: 'object' });
+for (const element of object) shown(element);
+for await (const element of object.iterateInThread<bigint>()) is<Same<typeof element, bigint>>();
+// @ts-expect-error: there is no such form
+object.value({ results: 'numpy' });
+// @ts-expect-error: exec has no result
+interp.exec('1', { results: 'object' });
+// @ts-expect-error: only runs make them
+new PythonObject();
+
+const memory = new MemoryView(new Float64Array(2), { shape: [1, 2], writable: true, onRelease: () => {} });
+is<Same<typeof memory.shape, number[]>>();
+memory.array?.at(0);
+MemoryView.allocate(8, { format: 'd' }).free();
+values.push(memory, object, new Set([1]), new Tagged('date', '2026-02-28'));
+// @ts-expect-error: there is no such tag
+new Tagged('day', '2026-02-28');
+
+const queue = new Queue<number>({ capacity: 2, integers: 'number' });
+is<Same<ReturnType<typeof queue.get>, Promise<number>>>();
+queue.put([1], { timeout: 10, signal: AbortSignal.timeout(10) }).then(() => queue.close());
+for await (const item of queue) is<Same<typeof item, number>>();
+// @ts-expect-error: a Date is no value
+queue.putNowait(new Date());
+values.push(Queue.from(queue.handle));
+
+const workers = await createPool({
+  workers: 2, setup: 'import json', functions: { double: (a: number) => 2 * a, 'm:f': [() => 1, { doc: 'One.' }] },
+  memoryLimit: 1 << 30, output: process.stderr,
+});
+is<Same<typeof workers, InterpreterPool>>();
+is<Same<ReturnType<typeof workers.call<number>>, Promise<number>>>();
+workers.exec('1', { timeout: 1, submitter: 2, abandon: true });
+for await (const one of workers.map<number>('f', [[1], [2]])) is<Same<typeof one, number>>();
+for await (const one of workers.map<number>('f', [[1]], { returnErrors: true, ahead: 2, kwargs: { a: 1 } })) {
+  if (!(one instanceof Error)) is<Same<typeof one, number>>();
+}
+// @ts-expect-error: a row is an array
+workers.map('f', [1]);
+is<Same<ReturnType<typeof workers.stats>, PoolStats>>();
+is<Same<ReturnType<typeof workers.close>, Promise<void>>>();
+is<Same<ReturnType<typeof interp.memory>['used'], number>>();
+
 function shown(result: Result): string {
   if (result === null || typeof result !== 'object') return String(result);
   if (Buffer.isBuffer(result)) return result.toString('hex');
+  if (result instanceof Tagged || result instanceof PythonObject) return result.toString();
+  if (result instanceof MemoryView) return result.format;
+  if (result instanceof Queue) return String(result.size);
+  if (result instanceof Set) return [...result].map(shown).join();
   if (result instanceof Map) return [...result].map(([key, value]) => `${shown(key)}: ${shown(value)}`).join();
   if (Array.isArray(result)) return result.map(shown).join();
   return Object.entries(result).map(([key, value]) => `${key}: ${shown(value)}`).join();
@@ -171,6 +230,8 @@ try {
   } else if (error instanceof PythonSyntaxError) {
     is<Same<typeof error.text, string | null>>();
     is<Same<typeof error.column, number>>();
+  } else if (error instanceof QueueClosed) {
+    is<Same<typeof error.code, string>>();
   } else if (error instanceof NotShareableError || error instanceof InterpreterNotFoundError) {
     is<Same<typeof error.handle, number>>();
   } else if (error instanceof InterpreterError) {

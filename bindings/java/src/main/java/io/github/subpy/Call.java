@@ -6,10 +6,12 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -22,6 +24,12 @@ final class Call implements AutoCloseable {
   private final Arena arena = Arena.ofConfined();
   private MemorySegment room = arena.allocate(ROOM, 8);
   private long used;
+
+  /** Whatever must not be freed before the call is over. */
+  private List<Object> kept;
+
+  /** The numbers of buffers that the library has not taken over. */
+  private List<Long> shared;
 
   private final MemorySegment error = allocate(ADDRESS.byteSize());
   private final MemorySegment output = allocate(Kind.SIZE);
@@ -58,6 +66,13 @@ final class Call implements AutoCloseable {
     return memory;
   }
 
+  /** Numbers in native memory. */
+  MemorySegment longs(long[] numbers) {
+    MemorySegment memory = allocate(numbers.length * JAVA_LONG.byteSize());
+    MemorySegment.copy(numbers, 0, memory, JAVA_LONG, 0, numbers.length);
+    return memory;
+  }
+
   /** Text in native memory, as UTF-8. */
   MemorySegment text(String text) throws CharacterCodingException {
     // String.getBytes() would make a question mark of a lone surrogate.
@@ -76,8 +91,44 @@ final class Call implements AutoCloseable {
     }
   }
 
-  /** Throws what the library reports. */
+  /** Keeps an object from being freed by the garbage collector before this call is over. */
+  void keep(Object object) {
+    if (kept == null) {
+      kept = new ArrayList<>();
+    }
+    kept.add(object);
+  }
+
+  /** The number of a buffer that is to be passed. It ends with this call, unless the library takes it over. */
+  long shared(Upcalls.Ending buffer) {
+    if (shared == null) {
+      shared = new ArrayList<>();
+    }
+    long id = Upcalls.remember(buffer);
+    shared.add(id);
+    return id;
+  }
+
+  /** Whether there are buffers among the arguments. They are not passed, and know nothing of it. */
+  boolean takeBack() {
+    if (shared == null) {
+      return false;
+    }
+    shared.forEach(Upcalls::takeBack);
+    shared = null;
+    return true;
+  }
+
+  /** The library has had the arguments. What it has not taken over ends with this call. */
+  void passed(int status) {
+    if (status != Status.INVALID_ARGUMENT.code() && status != Status.FORKED.code()) {
+      shared = null;
+    }
+  }
+
+  /** Throws what the library reports about the arguments. */
   void check(int status) {
+    passed(status);
     if (status != 0) {
       throw NativeError.take(status, error.get(ADDRESS, 0));
     }
@@ -105,7 +156,11 @@ final class Call implements AutoCloseable {
 
   @Override
   public void close() {
+    Reference.reachabilityFence(kept);
     arena.close();
+    if (shared != null) {
+      shared.forEach(Upcalls::ended);
+    }
     Thrown.returned();
   }
 }

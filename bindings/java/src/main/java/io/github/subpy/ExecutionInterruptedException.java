@@ -20,4 +20,9 @@ public final class ExecutionInterruptedException extends ExecutionFailedExceptio
       Integer row) {
     super(Status.INTERRUPTED, message, type, exceptionMessage, formatted, traceback, frames, null, null, row);
   }
+
+  /** One that came before any code ran. */
+  static ExecutionInterruptedException before(String message) {
+    return new ExecutionInterruptedException(message, null, null, null, null, List.of(), null);
+  }
 }

@@ -24,6 +24,10 @@ public final class Function implements AutoCloseable {
     cleanable = Finalizers.register(this, () -> Native.functionFree(handle));
   }
 
+  long handle() {
+    return handle;
+  }
+
   /** {@return the interpreter that it belongs to} */
   public Interpreter interpreter() {
     return interpreter;

@@ -17,8 +17,9 @@ import java.util.Objects;
  * time, and another thread gets {@link Status#BUSY}. An interpreter lives until it is closed, by {@link #close()} or by
  * {@link Subpy#shutdown()}: the garbage collector does not close it. Two objects for the same one are equal.
  *
- * <p>Values cross as copies: null, Boolean, Long, BigInteger, Double, String, byte[], {@link Tuple}, List and Map. All
- * methods throw {@link SubpyException}: {@link InterpreterNotFoundException} after the close, {@link
+ * <p>Values cross as copies: null, Boolean, Long, BigInteger, Double, String, byte[], {@link Tuple}, List and Map, with
+ * {@link Options.Flag#TAGGED_VALUES} some more. What stays in Python is a {@link PythonObject}, what is shared a {@link
+ * PythonBuffer}. All methods throw {@link SubpyException}: {@link InterpreterNotFoundException} after the close, {@link
  * ExecutionFailedException} for what Python code throws, {@link NotShareableException} for an object that cannot cross.
  */
 public final class Interpreter implements AutoCloseable {
@@ -180,6 +181,27 @@ public final class Interpreter implements AutoCloseable {
   }
 
   /**
+   * Evaluates an expression whose value stays in Python, whatever it is.
+   *
+   * @param expression the source
+   * @return the object
+   */
+  public PythonObject evalObject(String expression) {
+    return (PythonObject) eval(RunOptions.DEFAULT.result(ResultForm.OBJECT), expression);
+  }
+
+  /**
+   * Calls something by its name that returns what stays in Python, whatever it is.
+   *
+   * @param callable as for {@link #call(String, Object...)}
+   * @param args as for {@link #call(String, Object...)}
+   * @return the object
+   */
+  public PythonObject callObject(String callable, Object... args) {
+    return (PythonObject) call(RunOptions.DEFAULT.result(ResultForm.OBJECT), callable, args);
+  }
+
+  /**
    * Starts a call on a new thread of the library. The arguments are copied before this returns.
    *
    * @param callable as for {@link #call(String, Object...)}
@@ -238,7 +260,7 @@ public final class Interpreter implements AutoCloseable {
       }
       long id = Upcalls.remember(function);
       // From here on the library forgets it, also when this fails.
-      call.check(HostNative.defineWith(handle, text, struct, Upcalls.HOST, id, Upcalls.FORGET, call.error()));
+      call.check(HostNative.defineWith(handle, text, struct, Upcalls.HOST, id, Upcalls.ENDED, call.error()));
     }
   }
 
@@ -252,7 +274,7 @@ public final class Interpreter implements AutoCloseable {
     try (Call call = new Call()) {
       long id = Run.remember(output);
       MemorySegment function = output == null ? MemorySegment.NULL : Upcalls.OUTPUT;
-      MemorySegment forget = output == null ? MemorySegment.NULL : Upcalls.FORGET;
+      MemorySegment forget = output == null ? MemorySegment.NULL : Upcalls.ENDED;
       call.check(HostNative.setOutput(handle, function, id, forget, call.error()));
     }
   }
@@ -308,6 +330,18 @@ public final class Interpreter implements AutoCloseable {
     try (Call call = new Call()) {
       call.check(Native.isRunning(handle, call.output(), call.error()));
       return call.output().get(JAVA_BOOLEAN, 0);
+    }
+  }
+
+  /**
+   * What memory it uses. {@link Status#WRONG_STATE} unless it was created with a {@link Options#memoryLimit memory limit}
+   * or {@link Options.Flag#COUNT_MEMORY}.
+   *
+   * @return the numbers of this moment
+   */
+  public MemoryInfo memory() {
+    try (Call call = new Call()) {
+      return MemoryInfo.of(handle, call);
     }
   }
 

@@ -12,10 +12,16 @@ final class Kind {
   static final int TUPLE = 7;
   static final int LIST = 8;
   static final int DICT = 9;
+  static final int OBJECT = 10;
+  static final int BUFFER = 11;
+  static final int QUEUE = 12;
   static final int ERROR = 13;
 
   /** The size of a value in bytes; that of a pair is twice as much. */
   static final long SIZE = 24;
+
+  /** Where in a value its flags are, the low 8 bits of which are a {@link Tag}. */
+  static final long FLAGS = 4;
 
   /** Where in a value its length is. */
   static final long LENGTH = 8;

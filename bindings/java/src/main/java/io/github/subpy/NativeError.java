@@ -82,7 +82,8 @@ final class NativeError {
     }
   }
 
-  private static void free(MemorySegment error) {
+  /** Frees an error that nobody reads. */
+  static void free(MemorySegment error) {
     try {
       FREE.invokeExact(error);
     } catch (Throwable t) {

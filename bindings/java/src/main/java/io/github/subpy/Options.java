@@ -1,5 +1,10 @@
 package io.github.subpy;
 
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -16,10 +21,11 @@ import java.util.Set;
  * @param flags what Python code in it may do
  * @param path folders to put in front of {@code sys.path}
  * @param timeout the time limit of every run in it that has none of its own; null for no limit
+ * @param memoryLimit how much memory it may use, in bytes: beyond that its code gets a MemoryError; 0 for no limit
  */
-public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path, Duration timeout) {
+public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path, Duration timeout, long memoryLimit) {
   /** What Python's {@code concurrent.interpreters} does. */
-  public static final Options DEFAULT = new Options(Gil.OWN, Busy.REFUSE, Set.of(), List.of(), null);
+  public static final Options DEFAULT = new Options(Gil.OWN, Busy.REFUSE, Set.of(), List.of(), null, 0);
 
   /** Whose GIL an interpreter has. */
   public enum Gil {
@@ -54,7 +60,14 @@ public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path, Dura
     /** Have each write of stdout and stderr arrive at once, instead of what a run wrote at its end. */
     UNBUFFERED,
     /** Not read the process's stdin: {@code input()} is EOFError. */
-    NO_STDIN
+    NO_STDIN,
+    /**
+     * Return sets, complex numbers, dates and times, Decimals, UUIDs, members of Enums and dataclasses: see {@link Tag}.
+     * Without it they are a {@link NotShareableException}.
+     */
+    TAGGED_VALUES,
+    /** Count its memory, for {@link Interpreter#memory}. With a memory limit it does so anyway. */
+    COUNT_MEMORY
   }
 
   /** Options of copies of the set and the list. */
@@ -62,6 +75,9 @@ public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path, Dura
     flags = Collections.unmodifiableSet(flags.isEmpty() ? EnumSet.noneOf(Flag.class) : EnumSet.copyOf(flags));
     path = List.copyOf(path);
     Checks.positive(timeout);
+    if (memoryLimit < 0) {
+      throw new IllegalArgumentException("a memory limit is not negative, as " + memoryLimit + " is");
+    }
   }
 
   /**
@@ -71,7 +87,7 @@ public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path, Dura
    * @return the options with it
    */
   public Options gil(Gil gil) {
-    return new Options(gil, busy, flags, path, timeout);
+    return new Options(gil, busy, flags, path, timeout, memoryLimit);
   }
 
   /**
@@ -81,7 +97,7 @@ public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path, Dura
    * @return the options with it
    */
   public Options busy(Busy busy) {
-    return new Options(gil, busy, flags, path, timeout);
+    return new Options(gil, busy, flags, path, timeout, memoryLimit);
   }
 
   /**
@@ -93,7 +109,7 @@ public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path, Dura
   public Options flag(Flag flag) {
     Set<Flag> more = EnumSet.of(flag);
     more.addAll(flags);
-    return new Options(gil, busy, more, path, timeout);
+    return new Options(gil, busy, more, path, timeout, memoryLimit);
   }
 
   /**
@@ -105,7 +121,7 @@ public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path, Dura
   public Options path(Path folder) {
     List<Path> more = new ArrayList<>(path);
     more.add(folder);
-    return new Options(gil, busy, flags, more, timeout);
+    return new Options(gil, busy, flags, more, timeout, memoryLimit);
   }
 
   /**
@@ -115,11 +131,36 @@ public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path, Dura
    * @return the options with it
    */
   public Options timeout(Duration timeout) {
-    return new Options(gil, busy, flags, path, timeout);
+    return new Options(gil, busy, flags, path, timeout, memoryLimit);
   }
 
-  /** The flags as the library takes them. */
-  long flagBits() {
-    return flags.stream().mapToLong(flag -> 1L << flag.ordinal()).sum();
+  /**
+   * The same with a limit of its memory.
+   *
+   * @param memoryLimit in bytes
+   * @return the options with it
+   */
+  public Options memoryLimit(long memoryLimit) {
+    return new Options(gil, busy, flags, path, timeout, memoryLimit);
+  }
+
+  /** A subpy_interp_options. */
+  MemorySegment struct(Call call) {
+    MemorySegment folders = call.allocate(path.size() * ADDRESS.byteSize());
+    for (int index = 0; index < path.size(); index++) {
+      folders.setAtIndex(ADDRESS, index, call.text(path.get(index) + "\0", "path"));
+    }
+    MemorySegment struct = call.allocate(56);
+    struct.set(JAVA_LONG, 0, struct.byteSize());
+    struct.set(JAVA_INT, 8, gil.ordinal());
+    struct.set(JAVA_INT, 12, busy.ordinal());
+    struct.set(JAVA_LONG, 16, flags.stream().mapToLong(flag -> 1L << flag.ordinal()).sum());
+    struct.set(ADDRESS, 24, folders);
+    struct.set(JAVA_LONG, 32, path.size());
+    if (timeout != null) {
+      struct.set(JAVA_LONG, 40, Checks.milliseconds(timeout));
+    }
+    struct.set(JAVA_LONG, 48, memoryLimit);
+    return struct;
   }
 }

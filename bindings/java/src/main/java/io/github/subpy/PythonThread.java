@@ -7,10 +7,12 @@ import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
 import java.time.Duration;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.IntSupplier;
 
 /**
  * A call that runs on a thread of its own, which is the library's. When it is closed, or nobody refers to it any more,
@@ -18,17 +20,18 @@ import java.util.concurrent.TimeoutException;
  * prints to an output of its own is lost.
  *
  * <p>{@link #join()} gives the result once. As a {@link Future} it gives it as often as asked for, and is cancelled by
- * {@link #cancel}. A virtual thread that waits here keeps its carrier thread.
+ * {@link #cancel}. A virtual thread that waits in {@link #join()} keeps its carrier thread, one in {@link #get()} does not.
  */
 public final class PythonThread implements Future<Object>, AutoCloseable {
-  private static final long SLICE = 20; // how often an interrupt is looked for
-
   private final long handle;
   private final Cancel cancel;
   private final Cleaner.Cleanable cleanable;
 
   /** What it came to, when somebody took it as a Future's. */
   private Outcome outcome;
+
+  /** Null until somebody waits for it. */
+  private CompletableFuture<Void> end;
 
   private volatile boolean cancelled;
 
@@ -45,15 +48,20 @@ public final class PythonThread implements Future<Object>, AutoCloseable {
             });
   }
 
-  /** Starts a run. */
+  /** Starts a run on a thread of its own. */
   static PythonThread start(RunOptions options, MemorySegment request, Call call) {
     Cancel cancel = Cancel.after(options.cancel());
+    return start(options, request, cancel, call, () -> Native.runInThread(request, call.output(), call.error()));
+  }
+
+  /** Starts a run in some way. The cancel is closed when it is over. */
+  static PythonThread start(RunOptions options, MemorySegment request, Cancel cancel, Call call, IntSupplier start) {
     long output = Run.remember(options.output());
     try {
       Run.write(request, options, cancel, output);
-      call.check(Native.runInThread(request, call.output(), call.error()));
+      call.check(start.getAsInt());
     } catch (Throwable t) {
-      Upcalls.forget(output);
+      Upcalls.ended(output);
       cancel.close();
       throw t;
     }
@@ -61,9 +69,44 @@ public final class PythonThread implements Future<Object>, AutoCloseable {
         call.number(),
         cancel,
         () -> {
-          Upcalls.forget(output);
+          Upcalls.ended(output);
           cancel.close();
         });
+  }
+
+  /** Has something told when the run has ended, on any thread. */
+  void whenEnded(Upcalls.Ending ending) {
+    long id = Upcalls.remember(ending);
+    try (Call call = new Call()) {
+      call.check(DataNative.threadNotify(handle, Upcalls.ENDED, id, call.error()));
+    } catch (Throwable t) {
+      Upcalls.takeBack(id);
+      throw t;
+    } finally {
+      Reference.reachabilityFence(this);
+    }
+  }
+
+  /**
+   * A future that completes when the call has ended, without a thread that waits for that, on a virtual thread of its own.
+   * {@code cancel(true)} of it stops the call, as {@link #cancel} does, and completes it at once. It takes the result for
+   * {@link #get()} too, but not for {@link #join()}.
+   *
+   * @return the future
+   */
+  public CompletableFuture<Object> toCompletableFuture() {
+    PythonFuture future = new PythonFuture(this, () -> {});
+    if (taken() != null) {
+      future.take();
+    } else {
+      future.start();
+    }
+    return future;
+  }
+
+  /** Stops the run, whether or not it has ended. */
+  void stop() {
+    cancel.fire();
   }
 
   /** {@return whether the call has ended} Does not wait. */
@@ -142,8 +185,8 @@ public final class PythonThread implements Future<Object>, AutoCloseable {
    */
   @Override
   public Object get() throws InterruptedException, ExecutionException {
-    while (!interruptibly(SLICE)) {
-      // Once more.
+    if (taken() == null) {
+      end().get();
     }
     return value();
   }
@@ -160,23 +203,20 @@ public final class PythonThread implements Future<Object>, AutoCloseable {
    */
   @Override
   public Object get(long timeout, TimeUnit unit) throws InterruptedException, ExecutionException, TimeoutException {
-    long end = System.nanoTime() + unit.toNanos(timeout);
-    while (true) {
-      long left = Math.max(end - System.nanoTime(), 0);
-      if (interruptibly(Math.min(SLICE, TimeUnit.NANOSECONDS.toMillis(left + 999_999)))) {
-        return value();
-      }
-      if (left == 0) {
-        throw new TimeoutException("the call has not ended");
-      }
+    if (taken() == null) {
+      end().get(timeout, unit);
     }
+    return value();
   }
 
-  private boolean interruptibly(long milliseconds) throws InterruptedException {
-    if (Thread.interrupted()) {
-      throw new InterruptedException();
+  /** What completes when the call has ended. It must have no more to do than to wake who waits. */
+  private synchronized CompletableFuture<Void> end() {
+    if (end == null) {
+      CompletableFuture<Void> ended = new CompletableFuture<>();
+      whenEnded(() -> ended.complete(null));
+      end = ended;
     }
-    return taken() != null || ended(milliseconds);
+    return end;
   }
 
   private Object value() throws ExecutionException {
@@ -197,7 +237,8 @@ public final class PythonThread implements Future<Object>, AutoCloseable {
     return outcome;
   }
 
-  private synchronized Outcome take() {
+  /** What it came to, as often as asked for. Waits for it. */
+  synchronized Outcome take() {
     if (outcome == null) {
       try {
         outcome = new Outcome.Success(join());

@@ -41,6 +41,15 @@ final class Request {
     return request;
   }
 
+  /** A call of something by its name, without its arguments. */
+  static MemorySegment rows(String callable, Call call) {
+    MemorySegment text = call.text(callable, "callable");
+    MemorySegment request = request(CALL, call);
+    request.set(ADDRESS, 24, text);
+    request.set(JAVA_LONG, 32, text.byteSize());
+    return request;
+  }
+
   /** A call of a prepared function. */
   static MemorySegment function(long function, Object[] args, Call call) {
     MemorySegment request = arguments(FUNCTION, Arguments.of(args, call), call);

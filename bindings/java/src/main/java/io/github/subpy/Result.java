@@ -22,20 +22,37 @@ import java.util.Map;
  * recurse, so that deep nesting needs no stack, except that of keys: Java makes their hash codes by recursion.
  */
 final class Result {
-  private static final Result EVERYWHERE = new Result(MemorySegment.NULL.reinterpret(Long.MAX_VALUE));
+  private static final MemorySegment EVERYWHERE = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
 
   private final MemorySegment block;
+  private final Call call;
 
-  private Result(MemorySegment block) {
+  /** The buffers that were read are parts of it. */
+  private SharedResult shared;
+
+  private Result(MemorySegment block, Call call) {
     this.block = block;
+    this.call = call;
   }
 
-  /** The object that a result stands for. The result is freed. */
+  /** The object that a result stands for. The result is freed, unless there are buffers in it: then they keep it. */
   static Object take(MemorySegment value, Call call) {
     try {
-      return block(value, call).readAll(value, 0);
+      return read(value, call);
     } finally {
       Native.valueFree(value);
+    }
+  }
+
+  /** The same for a result that whoever has passed it frees. With buffers it is None afterwards. */
+  static Object read(MemorySegment value, Call call) {
+    Result result = block(value, call);
+    try {
+      return result.readAll(value, 0);
+    } finally {
+      if (result.shared != null) {
+        result.shared.adopt(value);
+      }
     }
   }
 
@@ -58,19 +75,20 @@ final class Result {
   }
 
   /** The positional arguments of a host function, which lie anywhere in memory, and stay the library's. */
-  static List<Object> args(MemorySegment args, long count) {
+  static List<Object> args(MemorySegment args, long count, Call call) {
     Object[] objects = new Object[Math.toIntExact(count)];
+    Result everywhere = new Result(EVERYWHERE, call);
     for (int index = 0; index < objects.length; index++) {
-      objects[index] = EVERYWHERE.readAll(EVERYWHERE.block, args.address() + index * Kind.SIZE);
+      objects[index] = everywhere.readAll(EVERYWHERE, args.address() + index * Kind.SIZE);
     }
     return Collections.unmodifiableList(Arrays.asList(objects));
   }
 
   /** Its keyword arguments: a dict, or NULL. */
-  static Map<String, Object> kwargs(MemorySegment kwargs) {
+  static Map<String, Object> kwargs(MemorySegment kwargs, Call call) {
     Map<String, Object> map = new LinkedHashMap<>();
     if (!kwargs.equals(MemorySegment.NULL)) {
-      Map<?, ?> dict = (Map<?, ?>) EVERYWHERE.readAll(EVERYWHERE.block, kwargs.address());
+      Map<?, ?> dict = (Map<?, ?>) new Result(EVERYWHERE, call).readAll(EVERYWHERE, kwargs.address());
       dict.forEach((name, value) -> map.put((String) name, value));
     }
     return Collections.unmodifiableMap(map);
@@ -80,7 +98,7 @@ final class Result {
     MemorySegment base = call.allocate(ADDRESS.byteSize());
     MemorySegment size = call.allocate(JAVA_LONG.byteSize());
     Native.valueBlock(value, base, size);
-    return new Result(base.get(ADDRESS, 0).reinterpret(size.get(JAVA_LONG, 0)));
+    return new Result(base.get(ADDRESS, 0).reinterpret(size.get(JAVA_LONG, 0)), call);
   }
 
   private List<Object> objects(MemorySegment list) {
@@ -143,18 +161,29 @@ final class Result {
   /** An object, or, for a tuple, list or dict, the container to be read. */
   private Object read(MemorySegment from, long at, Container outer) {
     int kind = from.get(JAVA_INT, at);
+    Tag tag = Tag.of(from.get(JAVA_INT, at + Kind.FLAGS));
     return switch (kind) {
       case Kind.NONE -> null;
       case Kind.BOOL -> from.get(JAVA_BYTE, at + Kind.PAYLOAD) != 0;
       case Kind.INT -> from.get(JAVA_LONG, at + Kind.PAYLOAD);
       case Kind.FLOAT -> from.get(JAVA_DOUBLE, at + Kind.PAYLOAD);
       case Kind.BIGINT -> bigInteger(new String(bytes(from, at), StandardCharsets.US_ASCII));
-      case Kind.STR -> new String(bytes(from, at), StandardCharsets.UTF_8);
+      case Kind.STR -> Tags.object(tag, new String(bytes(from, at), StandardCharsets.UTF_8));
       case Kind.BYTES -> bytes(from, at);
-      case Kind.TUPLE, Kind.LIST -> new Container(outer, kind, length(from, at, 1), offset(from, at));
-      case Kind.DICT -> new Container(outer, kind, 2 * length(from, at, 2), offset(from, at));
+      case Kind.TUPLE, Kind.LIST -> new Container(outer, kind, tag, length(from, at, 1), offset(from, at));
+      case Kind.DICT -> new Container(outer, kind, tag, 2 * length(from, at, 2), offset(from, at));
+      case Kind.OBJECT -> PythonObject.keep(from.get(JAVA_LONG, at + Kind.PAYLOAD), call);
+      case Kind.QUEUE -> PythonQueue.keep(from.get(JAVA_LONG, at + Kind.PAYLOAD), call);
+      case Kind.BUFFER -> buffer(from, at);
       default -> throw new NotShareableException("result: a value of the unknown kind " + kind);
     };
+  }
+
+  private PythonBuffer buffer(MemorySegment from, long at) {
+    if (shared == null) {
+      shared = new SharedResult();
+    }
+    return PythonBuffer.ofResult(from.get(ADDRESS, at + Kind.PAYLOAD).reinterpret(PythonBuffer.SIZE), shared);
   }
 
   /** The offset in the block of what a value points to. */
@@ -189,23 +218,27 @@ final class Result {
   private static final class Container {
     final Container outer;
     final int kind;
+    final Tag tag;
     final Object[] items; // of a dict key, value, key, value...
     final long first; // the offset of the first item
     int done;
 
-    Container(Container outer, int kind, int count, long first) {
+    Container(Container outer, int kind, Tag tag, int count, long first) {
       this.outer = outer;
       this.kind = kind;
+      this.tag = tag;
       this.items = new Object[count];
       this.first = first;
     }
 
     Object object() {
-      return switch (kind) {
-        case Kind.TUPLE -> new Tuple(Arrays.asList(items));
-        case Kind.LIST -> new ArrayList<>(Arrays.asList(items));
-        default -> map();
-      };
+      Object object =
+          switch (kind) {
+            case Kind.TUPLE -> new Tuple(Arrays.asList(items));
+            case Kind.LIST -> new ArrayList<>(Arrays.asList(items));
+            default -> map();
+          };
+      return Tags.object(tag, object);
     }
 
     private Map<Object, Object> map() {

@@ -6,12 +6,11 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
-import java.nio.channels.AsynchronousCloseException;
-import java.nio.channels.spi.AbstractInterruptibleChannel;
 
 /** A run with {@link RunOptions} on this thread. */
 final class Run {
   private static final int ABANDON = 2;
+  private static final int ASYNC = 64;
 
   private Run() {}
 
@@ -21,7 +20,7 @@ final class Run {
       if (options.interruptible()) {
         try (Cancel cancel = Cancel.after(options.cancel())) {
           write(request, options, cancel, output);
-          interruptibly(cancel, request, call);
+          call.check(Waits.here(cancel::fire, () -> Native.run(request, call.output(), call.error())));
         }
       } else {
         write(request, options, options.cancel(), output);
@@ -29,36 +28,9 @@ final class Run {
       }
       return call.result();
     } finally {
-      Upcalls.forget(output);
+      Upcalls.ended(output);
       Reference.reachabilityFence(options);
     }
-  }
-
-  /** Java tells a channel in which a thread is blocked that the thread was interrupted, as nobody else. */
-  private static void interruptibly(Cancel cancel, MemorySegment request, Call call) {
-    var interrupt =
-        new AbstractInterruptibleChannel() {
-          @Override
-          protected void implCloseChannel() {
-            cancel.fire();
-          }
-
-          void run() {
-            begin();
-            int status;
-            try {
-              status = Native.run(request, call.output(), call.error());
-            } finally {
-              try {
-                end(true);
-              } catch (AsynchronousCloseException interrupted) {
-                // The run says how it ended, and the flag of the thread is still set.
-              }
-            }
-            call.check(status);
-          }
-        };
-    interrupt.run();
   }
 
   /** The number of an output, 0 for none. */
@@ -68,9 +40,9 @@ final class Run {
 
   /** Writes options into a request. */
   static void write(MemorySegment request, RunOptions options, Cancel cancel, long output) {
-    if (options.abandon()) {
-      request.set(JAVA_INT, 20, request.get(JAVA_INT, 20) | ABANDON);
-    }
+    int flags = ResultForm.bits(options.results());
+    flags |= (options.abandon() ? ABANDON : 0) | (options.async() ? ASYNC : 0);
+    request.set(JAVA_INT, 20, request.get(JAVA_INT, 20) | flags);
     if (options.timeout() != null) {
       request.set(JAVA_LONG, 80, Checks.milliseconds(options.timeout()));
     }

@@ -1,7 +1,6 @@
 package io.github.subpy;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
-import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.MemorySegment;
@@ -44,7 +43,7 @@ public final class Subpy {
       MemorySegment options = call.allocate(24);
       options.set(JAVA_LONG, 0, options.byteSize());
       if (python != null) {
-        options.set(ADDRESS, 8, string(python, call));
+        options.set(ADDRESS, 8, call.text(python + "\0", "path"));
       }
       options.set(JAVA_LONG, 16, bits);
       call.check(Native.init(options, call.error()));
@@ -87,21 +86,7 @@ public final class Subpy {
    */
   public static Interpreter create(Options options) {
     try (Call call = new Call()) {
-      MemorySegment folders = call.allocate(options.path().size() * ADDRESS.byteSize());
-      for (int index = 0; index < options.path().size(); index++) {
-        folders.setAtIndex(ADDRESS, index, string(options.path().get(index), call));
-      }
-      MemorySegment struct = call.allocate(48);
-      struct.set(JAVA_LONG, 0, struct.byteSize());
-      struct.set(JAVA_INT, 8, options.gil().ordinal());
-      struct.set(JAVA_INT, 12, options.busy().ordinal());
-      struct.set(JAVA_LONG, 16, options.flagBits());
-      struct.set(ADDRESS, 24, folders);
-      struct.set(JAVA_LONG, 32, options.path().size());
-      if (options.timeout() != null) {
-        struct.set(JAVA_LONG, 40, Checks.milliseconds(options.timeout()));
-      }
-      call.check(Native.create(struct, call.output(), call.error()));
+      call.check(Native.create(options.struct(call), call.output(), call.error()));
       return Interpreter.ofHandle(call.number());
     }
   }
@@ -182,9 +167,5 @@ public final class Subpy {
   public static String statusName(int code) {
     Library.require();
     return Native.statusName(code);
-  }
-
-  private static MemorySegment string(Path path, Call call) {
-    return call.text(path + "\0", "path");
   }
 }

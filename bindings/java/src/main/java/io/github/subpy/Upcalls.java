@@ -1,6 +1,7 @@
 package io.github.subpy;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_BOOLEAN;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
@@ -23,6 +24,7 @@ import java.util.NoSuchElementException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
 
 /**
  * What the library calls: one C function for all host functions, one for all outputs, and one that tells when the library
@@ -41,13 +43,26 @@ final class Upcalls {
   /** A subpy_output_fn, for each {@link Output}. */
   static final MemorySegment OUTPUT = stub("output", JAVA_LONG, JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG);
 
-  /** A subpy_finalize_fn. */
-  static final MemorySegment FORGET = stub("forget", JAVA_LONG);
+  /** A subpy_prepare_fn, for each {@link Preparation}. */
+  static final MemorySegment PREPARE = stub("prepare", JAVA_LONG, JAVA_LONG);
+
+  /** A subpy_map_fn, for each {@link PoolMap.Rest}. */
+  static final MemorySegment MAP = map();
+
+  /** A subpy_finalize_fn, and a subpy_notify_fn. */
+  static final MemorySegment ENDED = stub("ended", JAVA_LONG);
 
   private Upcalls() {}
 
   private static MemorySegment stub(String name, MemoryLayout... arguments) {
-    FunctionDescriptor descriptor = FunctionDescriptor.ofVoid(arguments);
+    return stub(name, FunctionDescriptor.ofVoid(arguments));
+  }
+
+  private static MemorySegment map() {
+    return stub("map", FunctionDescriptor.of(JAVA_BOOLEAN, JAVA_LONG, JAVA_LONG, ADDRESS, ADDRESS));
+  }
+
+  private static MemorySegment stub(String name, FunctionDescriptor descriptor) {
     MethodType type = descriptor.toMethodType();
     try {
       return Linker.nativeLinker()
@@ -57,17 +72,34 @@ final class Upcalls {
     }
   }
 
-  /** Keeps an object until {@link #forget}. Returns its number. */
+  /** Keeps an object until {@link #ended}. Returns its number. */
   static long remember(Object object) {
     long id = LAST.incrementAndGet();
     OBJECTS.put(id, object);
     return id;
   }
 
+  /** What is to be told when the library has no use for it any more. */
+  interface Ending {
+    void ended();
+
+    /** The library has never had it. */
+    default void takenBack() {}
+  }
+
+  /** The library is not to have it after all. */
+  static void takeBack(long id) {
+    if (OBJECTS.remove(id) instanceof Ending ending) {
+      ending.takenBack();
+    }
+  }
+
   /** The library has no use for it, or nobody has. */
-  static void forget(long id) {
+  static void ended(long id) {
     try {
-      OBJECTS.remove(id);
+      if (OBJECTS.remove(id) instanceof Ending ending) {
+        ending.ended();
+      }
     } catch (Throwable t) {
       report(t);
     }
@@ -106,6 +138,54 @@ final class Upcalls {
     }
   }
 
+  /** What is done with each new interpreter of a pool, and what that threw first. */
+  static final class Preparation {
+    private final Consumer<Interpreter> prepare;
+    private Throwable failure;
+    private boolean reported;
+
+    Preparation(Consumer<Interpreter> prepare) {
+      this.prepare = prepare;
+    }
+
+    /** What was thrown while the pool was made. If that is nothing, what comes later is reported. */
+    synchronized Throwable failure() {
+      reported = failure == null;
+      return failure;
+    }
+
+    private synchronized void failed(Throwable t) {
+      if (reported) {
+        report(t);
+      } else if (failure == null) {
+        failure = t;
+      }
+    }
+  }
+
+  private static void prepare(long id, long interp) {
+    try {
+      if (OBJECTS.get(id) instanceof Preparation preparation) {
+        try {
+          preparation.prepare.accept(Interpreter.ofHandle(interp));
+        } catch (Throwable t) {
+          preparation.failed(t);
+        }
+      }
+    } catch (Throwable t) {
+      report(t);
+    }
+  }
+
+  private static boolean map(long id, long index, MemorySegment result, MemorySegment error) {
+    try {
+      return OBJECTS.get(id) instanceof PoolMap.Rest rest && rest.take(result, error);
+    } catch (Throwable t) {
+      report(t);
+      return false;
+    }
+  }
+
   private static void host(
       long id, MemorySegment context, MemorySegment args, long count, MemorySegment kwargs) {
     try {
@@ -127,9 +207,9 @@ final class Upcalls {
   private static void answer(
       HostFunction function, MemorySegment context, MemorySegment args, long count, MemorySegment kwargs, Call call)
       throws Exception {
-    Object result = function.call(new HostCall(context, Result.args(args, count), Result.kwargs(kwargs)));
+    Object result = function.call(new HostCall(context, Result.args(args, count, call), Result.kwargs(kwargs, call)));
     if (result != null) {
-      HostNative.contextReturn(context, Values.one(result, "result", call));
+      call.passed(HostNative.contextReturn(context, Values.one(result, "result", call)));
     }
   }
 

@@ -64,9 +64,13 @@ final class Values {
   }
 
   private void write(Container in, int index) {
+    write(in, index, in.items[index]);
+  }
+
+  private void write(Container in, int index, Object item) {
     MemorySegment to = in.memory;
     long at = index * Kind.SIZE;
-    switch (in.items[index]) {
+    switch (item) {
       case null -> {} // all bytes zero is None
       case Long number -> writeInt(to, at, number);
       case Integer number -> writeInt(to, at, number);
@@ -92,7 +96,18 @@ final class Values {
       case Tuple tuple -> writeItems(in, index, Kind.TUPLE, tuple.items().toArray());
       case List<?> list -> writeItems(in, index, Kind.LIST, list.toArray());
       case Map<?, ?> map -> writeItems(in, index, Kind.DICT, keysAndValues(map));
-      case Object other -> throw notShareable(in, index, other.getClass().getTypeName() + " cannot be shared");
+      case PythonObject object -> writeHandle(to, at, Kind.OBJECT, object.handle(), object);
+      case Function function -> writeHandle(to, at, Kind.OBJECT, function.handle(), function);
+      case PythonQueue queue -> writeHandle(to, at, Kind.QUEUE, queue.handle(), queue);
+      case PythonBuffer buffer -> {
+        MemorySegment struct = buffer.pass(call);
+        if (struct == null) {
+          throw notShareable(in, index, "the memory of the buffer is gone: it was closed");
+        }
+        to.set(JAVA_INT, at, Kind.BUFFER);
+        to.set(JAVA_LONG, at + Kind.PAYLOAD, struct.address());
+      }
+      case Object other -> writeTagged(in, index, other);
     }
   }
 
@@ -104,6 +119,29 @@ final class Values {
   private static void writeFloat(MemorySegment to, long at, double number) {
     to.set(JAVA_INT, at, Kind.FLOAT);
     to.set(JAVA_DOUBLE, at + Kind.PAYLOAD, number);
+  }
+
+  private void writeHandle(MemorySegment to, long at, int kind, long handle, Object owner) {
+    call.keep(owner);
+    to.set(JAVA_INT, at, kind);
+    to.set(JAVA_LONG, at + Kind.PAYLOAD, handle);
+  }
+
+  private void writeTagged(Container in, int index, Object object) {
+    Tagged tagged;
+    try {
+      tagged = Tags.tagged(object);
+    } catch (ArithmeticException e) {
+      throw notShareable(in, index, e.getMessage());
+    }
+    if (tagged == null) {
+      throw notShareable(in, index, object.getClass().getTypeName() + " cannot be shared");
+    }
+    if (tagged.value() instanceof Tagged || Tags.tagged(tagged.value()) != null) {
+      throw notShareable(in, index, "a tagged value is not made of another one");
+    }
+    write(in, index, tagged.value());
+    in.memory.set(JAVA_INT, index * Kind.SIZE + Kind.FLAGS, tagged.tag().code());
   }
 
   private void writeBigInteger(MemorySegment to, long at, BigInteger number) {

@@ -1,0 +1,52 @@
+//! numpy and a host share memory, with the real numpy.
+
+mod support;
+
+use std::process::Command;
+use std::sync::OnceLock;
+
+use support::{build, command, expect_success, python, root, skipped};
+
+/// The folder that numpy is in; none when it cannot be had.
+fn numpy() -> Option<&'static str> {
+    static FOLDER: OnceLock<Option<String>> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let mut version = Command::new(python());
+        version.args(["-c", "import sys; print('%d.%d' % sys.version_info[:2])"]);
+        if expect_success(version).stdout.trim_ascii() != b"3.14" {
+            skipped("numpy", "tools/get-numpy has it for CPython 3.14");
+            return None;
+        }
+        let output = Command::new(root().join("tools/get-numpy")).output().expect("sh runs");
+        if !output.status.success() {
+            skipped("numpy", String::from_utf8_lossy(&output.stderr).trim());
+            return None;
+        }
+        Some(String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned())
+    });
+    folder.as_deref()
+}
+
+fn run(interpreter: &str) {
+    let Some(folder) = numpy() else { return };
+    let program = build(&root().join("tests/numpy/numpy.c"));
+    let mut run = command(&program);
+    // Threads of its own would take longer to start than all the rest.
+    run.args([interpreter, folder]).env("OPENBLAS_NUM_THREADS", "1");
+    expect_success(run);
+}
+
+#[test]
+fn in_the_main_interpreter() {
+    run("main");
+}
+
+#[test]
+fn in_an_interpreter_that_shares_mains_gil() {
+    run("shared");
+}
+
+#[test]
+fn not_in_one_with_a_gil_of_its_own() {
+    run("own");
+}
