@@ -1121,7 +1121,7 @@ end
 --- output, a function of the stream (1: stdout, 2: stderr) and the text, or a file to write to, for what a run prints on
 --- this thread; result, in what form results come: "object", as an Object; "objects", what has no value as an Object;
 --- "buffer", what has a buffer as a Buffer; "array", rows of numbers as a Buffer; or a table of such; async, to run what is
---- awaitable to its end; abandon, for runs in threads: who waits learns that the run was stopped even if it does not end.
+--- awaitable to its end, and have what it comes to as the result; abandon, for runs in threads: who waits learns that the run was stopped even if it does not end.
 function Interpreter:with_options(options)
   return setmetatable({ cell = self.cell, options = run_options(self, options) }, Interpreter)
 end
@@ -1614,10 +1614,12 @@ Object.iter = calls_back(function(self)
   return function() return next_of(self, iterator) end
 end)
 
---- Its value, as runs have it: a copy. What has none is SUBPY_ERROR_NOT_SHAREABLE.
+--- Its value, as runs have it: a copy. What has none is SUBPY_ERROR_NOT_SHAREABLE. With the option async it is what an
+--- awaitable comes to.
 Object.value = calls_back(function(self)
   local result, failure = value_array(1), error_out()
-  local status = C.subpy_object_value(self.cell[0], bits_of(self, 0), result, failure)
+  local bits = bits_of(self, 0) + (self.options and self.options.async and C.SUBPY_RUN_ASYNC or 0)
+  local status = C.subpy_object_value(self.cell[0], bits, result, failure)
   if status ~= 0 then fail(status, failure) end
   return take(result, self.interp)
 end)

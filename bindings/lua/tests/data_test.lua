@@ -197,6 +197,35 @@ test("objects, queues and buffers go through Lua functions", function()
   interp:close()
 end)
 
+test("coroutines of Python's are run to their end", function()
+  local interp = subpy.create()
+  interp:exec([[
+    import asyncio
+    async def double(x):
+        await asyncio.sleep(0)
+        return 2 * x
+    async def fail(): raise KeyError('k')
+    async def for_ever(): await asyncio.Event().wait()
+  ]])
+  raised("SUBPY_ERROR_NOT_SHAREABLE", interp.call, interp, "double", 1)
+  local async = interp:with_options{ async = true }
+  equal(async:call("double", 4), 8)
+  equal(async:eval("await double(1) + 1"), 3)
+  equal(async:prepare("double")(3), 6)
+  equal(async:call_in_thread("double", 2):join(), 4)
+  equal(async:call("builtins:len", "abc"), 3)
+  exception("KeyError", async.call, async, "fail")
+  local failure = raised("SUBPY_ERROR_TIMEOUT", function() async:with_options{ timeout = 0.05 }:call("for_ever") end)
+  equal(failure.excinfo.type.name, "CancelledError")
+  local double = interp:with_options{ result = "object" }:eval("double")
+  equal(double:with_options{ async = true }:call(5), 10)
+  equal(double(6):with_options{ async = true }:value(), 12)
+  interp:close()
+  local pool = subpy.pool{ workers = 1, setup = "async def one(): return 1" }
+  equal(pool:with_options{ async = true }:submit("one"):join(), 1)
+  pool:close()
+end)
+
 -- ---- buffers
 
 local LOOK = [[
