@@ -15,7 +15,7 @@ const subpy = require('subpy');
 const interp = subpy.create({ busy: 'wait' });
 after(() => {
   interp.close();
-  subpy.shutdown();
+  subpy.shutdown({ interrupt: true, timeout: 10_000 });
 });
 
 const abort = { name: 'AbortError', code: 'SUBPY_ERROR_INTERRUPTED' };
@@ -463,4 +463,44 @@ test('a program ends when nothing is waited for, and goes on while something is'
     const wait = new AbortController();
     queue.get({ signal: wait.signal }).catch((error) => console.log(error.name));
     setTimeout(() => wait.abort(), 20)`), 'AbortError\n');
+});
+
+test('a worker that is ended leaves its pool, and what it waits for', async () => {
+  const worker = new Worker(`
+    const subpy = require('subpy');
+    const { parentPort } = require('node:worker_threads');
+    (async () => {
+      const pool = await subpy.createPool({ workers: 2, functions: { slow: () => new Promise(() => {}), fast: (x) => x } });
+      const full = new subpy.Queue({ capacity: 1 });
+      await full.put(1);
+      const waits = [pool.call('slow'), pool.exec('while True: pass'), full.put(2), new subpy.Queue().get()];
+      for (let i = 0; i < 8; i++) waits.push(pool.call('fast', [i]));
+      parentPort.postMessage('ready');
+      await Promise.all(waits);
+    })();
+  `, { eval: true });
+  await new Promise((resolve, reject) => worker.on('message', resolve).on('error', reject));
+  await worker.terminate();
+  // The pool is there until the end: what it runs is ended by that.
+  const program = subpy.create();
+  assert.equal(program.eval('6 * 7'), 42);
+  program.close();
+});
+
+test('a program can be ended while tasks run', () => {
+  const source = `
+    const subpy = require('subpy');
+    subpy.createPool({ workers: 2 }).then((pool) => {
+      pool.exec('while True: pass').catch(() => {});
+      new subpy.Queue().get().catch(() => {});
+      const memory = new subpy.MemoryView(new Uint8Array(64 << 20));
+      pool.exec('while True: sum(range(1000))').catch(() => {});
+      pool.call('builtins:sum', [memory]).catch(() => {});
+      setTimeout(() => {
+        console.log('out');
+        process.exit(3);
+      }, 50);
+    });
+  `;
+  assert.throws(() => program(source), { status: 3, stdout: 'out\n' });
 });
