@@ -176,7 +176,7 @@ class MemoryView {
   #keep({ pin, address, length }) {
     // Node has no ArrayBuffer of no memory.
     const buffer = length === 0 ? new ArrayBuffer(0) : data().view(pin, address, length);
-    if (!buffer) throw new RangeError('out of memory');
+    if (!buffer) throw new RangeError('no ArrayBuffer can be made over this memory');
     this.#bytes = Buffer.from(buffer);
     data().hold(pin);
     this.#pin = pin;
