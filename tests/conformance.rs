@@ -613,8 +613,6 @@ fn tell(line: &str) {
 
 // ---- C and C++ ----
 
-const NOT_IN_THE_LIBRARY: [&str; 1] = ["async"];
-
 /// A literal of these bytes, and their number.
 fn literal(bytes: &[u8]) -> (String, usize) {
     let mut text = String::from("\"");
@@ -1165,14 +1163,7 @@ type MakeMany = fn(usize, &Json) -> String;
 
 /// Writes the program, builds it and runs it.
 fn run_program(runner: &str, main: &str, case: MakeCase, many_case: MakeMany, standard: &str) {
-    let (mut cases, many) = (all_cases(), &many());
-    let skipped = cases.extract_if(.., |(_, case)| needs(case, &NOT_IN_THE_LIBRARY).is_some());
-    for (_, case) in skipped {
-        tell(&format!(
-            "skipped: conformance in {runner}: {}: the library does not have this yet\n",
-            text(&case, "name")
-        ));
-    }
+    let (cases, many) = (all_cases(), &many());
     let mut program = format!("#include \"{}\"\n\n", root().join("tests/conformance").join(runner).display());
     for (number, (of, json)) in cases.iter().enumerate() {
         program += &case(number, *of, json);

@@ -163,6 +163,16 @@ fn java_host_control() {
 }
 
 #[test]
+fn java_data() {
+    java_done(&["Data"]);
+}
+
+#[test]
+fn java_pools() {
+    java_done(&["Pools"]);
+}
+
+#[test]
 fn java_conformance() {
     let cases = root().join("conformance/cases.json");
     let Some(jdk) = jdk() else { return };

@@ -5,7 +5,7 @@ use std::ffi::c_char;
 
 use super::boundary::{self, invalid, known_flags, text};
 use super::error::subpy_error;
-use super::run::RESULT_FLAGS_HERE;
+use super::run::RESULT_FLAGS;
 use super::status::{subpy_function, subpy_interp, subpy_status};
 use crate::manager;
 use crate::value::{Args, Buffers, Builder, OwnedRows, Results, Rows, subpy_value};
@@ -117,7 +117,7 @@ pub unsafe extern "C" fn subpy_function_call_many(
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
         boundary::run(results, error, |wanted| {
-            known_flags(flags.into(), (SUBPY_RETURN_ERRORS | RESULT_FLAGS_HERE).into(), "flags")?;
+            known_flags(flags.into(), (SUBPY_RETURN_ERRORS | RESULT_FLAGS).into(), "flags")?;
             let wanted = wanted.with(Results::of_flags(flags));
             let mut collect = |error, results: &mut Builder| results.attach_error(subpy_error::in_results(error));
             let mut collect = (flags & SUBPY_RETURN_ERRORS != 0).then_some(&mut collect as _);

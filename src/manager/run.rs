@@ -211,7 +211,7 @@ impl Work {
 /// A copy of a value for later.
 #[cfg(feature = "capi")]
 pub fn copy_of(value: &subpy_value) -> Result<OwnedValue> {
-    OwnedValue::claim([value], keep, buffers::tell).map(|([copy], _)| copy).map_err(Error::from)
+    OwnedValue::keep(value, keep, buffers::tell).map_err(Error::from)
 }
 
 /// Copies some rows, as one TUPLE of their values, and the keyword arguments as a DICT.

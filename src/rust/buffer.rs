@@ -180,8 +180,8 @@ impl Buffer {
         format!("a buffer of format {:?} does not hold {}", self.format(), std::any::type_name::<T>())
     }
 
-    pub(super) fn append(&self, block: &mut Builder) -> Option<subpy_value> {
-        self.export.pass(self.lent, block)
+    pub(super) fn append(&self, for_a_call: bool, block: &mut Builder) -> Option<subpy_value> {
+        self.export.pass(self.lent && for_a_call, block)
     }
 
     pub(super) fn of_export(export: Arc<Export>) -> Buffer {

@@ -313,14 +313,22 @@ impl Drop for Claim {
 /// What is claimed of the values that are being copied.
 pub struct Claims {
     tell: Tell,
+    /// They are for one call, so that buffers may be lent.
+    lend: bool,
     /// They were made here, of the host's own buffers.
     new: bool,
     list: Vec<Arc<Claim>>,
 }
 
 impl Claims {
+    /// Of a call's arguments.
     pub fn new(tell: Tell) -> Claims {
-        Claims { tell, new: false, list: Vec::new() }
+        Claims { tell, lend: true, new: false, list: Vec::new() }
+    }
+
+    /// Of what is there for longer: nothing in it is lent.
+    pub fn lasting(tell: Tell) -> Claims {
+        Claims { lend: false, ..Claims::new(tell) }
     }
 
     pub fn list(&self) -> &[Arc<Claim>] {
@@ -344,7 +352,9 @@ impl Claims {
                         Arc::increment_strong_count(export);
                         Arc::from_raw(export)
                     });
-                    Claim::new(&*value.pointer().cast::<subpy_buffer>(), export, self.tell)?
+                    let buffer = *value.pointer().cast::<subpy_buffer>();
+                    let flags = if self.lend { buffer.flags } else { buffer.flags & !LENT };
+                    Claim::new(&subpy_buffer { flags, ..buffer }, export, self.tell)?
                 }
             }
         };

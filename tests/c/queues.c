@@ -291,6 +291,31 @@ static void buffers(void) {
   CHECK(released == 5);
   subpy_queue_free(queue);
   CHECK(released == 6);
+
+  /* There is no call that anything could be lent for: it stays as long as it is used, in any number of interpreters. */
+  subpy_interp one = create(), two = create();
+  queue = new_queue(0);
+  buffer.flags = SUBPY_BUFFER_LENT;
+  OK(subpy_queue_put(queue, &item, 0, &error));
+  subpy_value taken = subpy_none();
+  OK(subpy_queue_get(queue, 0, &taken, &error));
+  name = (subpy_pair){TEXT("view"), taken};
+  OK(subpy_prepare_main(one, &main, &error));
+  run(two, "def keep(x):\n  global view\n  view = x");
+  OK(subpy_call(two, "keep", SUBPY_AUTO_LEN, &taken, 1, NULL, NULL, &error));
+  run(one, "assert view[0] == 48");
+  run(two, "assert view[0] == 48; del view");
+  name.value = item;
+  OK(subpy_prepare_main(two, &main, &error));
+  subpy_value_free(&taken);
+  CHECK(released == 6);
+  run(two, "assert view[9] == 57; del view");
+  CHECK(released == 7);
+  run(one, "del view");
+  CHECK(released == 8);
+  OK(subpy_close(one, &error));
+  OK(subpy_close(two, &error));
+  subpy_queue_free(queue);
 }
 
 typedef struct {

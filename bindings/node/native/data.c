@@ -253,44 +253,28 @@ int napi_get_cb_info(napi_env, napi_callback_info, size_t *, napi_value *, napi_
 int napi_get_value_int64(napi_env, napi_value, int64_t *);
 int napi_create_external_arraybuffer(napi_env, void *, size_t, napi_finalize, void *, napi_value *);
 int napi_detach_arraybuffer(napi_env, napi_value);
-int napi_adjust_external_memory(napi_env, int64_t, int64_t *);
 int napi_create_function(napi_env, const char *, size_t, napi_callback, void *, napi_value *);
 int napi_set_named_property(napi_env, napi_value, const char *, napi_value);
 
-struct view {
-    struct pin *pin;
-    int64_t size;
-};
-
 static void end_view(napi_env env, void *data, void *hint) {
+    (void)env;
     (void)data;
-    struct view *view = hint;
-    int64_t all;
-    napi_adjust_external_memory(env, -view->size, &all);
-    data_drop(view->pin);
-    free(view);
+    data_drop(hint);
 }
 
 // view(pin, address, size): an ArrayBuffer that keeps the pin; undefined when that cannot be.
 static napi_value view(napi_env env, napi_callback_info info) {
     size_t count = 3;
     napi_value args[3], made = NULL;
-    int64_t pin, address, size, all;
+    int64_t pin, address, size;
     if (napi_get_cb_info(env, info, &count, args, NULL, NULL) != 0 || count != 3) return NULL;
     if (napi_get_value_int64(env, args[0], &pin) != 0 || napi_get_value_int64(env, args[1], &address) != 0) return NULL;
     if (napi_get_value_int64(env, args[2], &size) != 0) return NULL;
-    struct view *view = malloc(sizeof *view);
-    if (!view) return NULL;
-    *view = (struct view){(struct pin *)(uintptr_t)pin, size};
-    data_hold(view->pin);
-    if (napi_create_external_arraybuffer(env, (void *)(uintptr_t)address, (size_t)size, end_view, view, &made) != 0) {
-        data_drop(view->pin);
-        free(view);
-        return NULL;
-    }
-    // The garbage collector does not see this memory, and would be in no hurry.
-    napi_adjust_external_memory(env, size, &all);
-    return made;
+    struct pin *kept = (struct pin *)(uintptr_t)pin;
+    data_hold(kept);
+    if (napi_create_external_arraybuffer(env, (void *)(uintptr_t)address, (size_t)size, end_view, kept, &made) == 0) return made;
+    data_drop(kept);
+    return NULL;
 }
 
 // detach(buffer): its memory is not its own any more. What reads it finds nothing.

@@ -2,12 +2,12 @@
 
 mod act;
 
-use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use super::Failure;
+use super::by_handle::ByHandle;
 use super::fork::forked;
 use super::kept::{Hold, Kept};
 use super::object::{Obj, Py, PyResult};
@@ -20,7 +20,7 @@ pub const KIND: u64 = 5;
 const KIND_SHIFT: u32 = 48;
 const SHARDS: usize = 16;
 
-type Shard = RwLock<Option<HashMap<u64, Hold>>>;
+type Shard = RwLock<Option<ByHandle<Hold>>>;
 
 /// Neighbours are in different shards, so that threads do not wait for each other.
 static HANDLES: [Shard; SHARDS] = [const { RwLock::new(None) }; SHARDS];
