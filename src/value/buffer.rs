@@ -177,6 +177,9 @@ unsafe impl Send for Claim {}
 // SAFETY: as above.
 unsafe impl Sync for Claim {}
 
+/// Format, shape and strides.
+type Description = (Box<[u8]>, Box<[isize]>, Box<[isize]>);
+
 impl Claim {
     /// None: no memory; then nothing was taken over.
     ///
@@ -315,7 +318,7 @@ impl Claim {
 
     fn of_parts(
         buffer: subpy_buffer,
-        (format, shape, strides): (Box<[u8]>, Box<[isize]>, Box<[isize]>),
+        (format, shape, strides): Description,
         keeps: Option<Keeps>,
         tell: Tell,
     ) -> Arc<Claim> {
