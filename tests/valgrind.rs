@@ -11,16 +11,17 @@ use support::{build, command, expect_success, have, root};
 /// What valgrind runs: all but the races (it lets one thread run at a time), `exceptions` and `no_memory` (use up the
 /// memory on purpose), `fork`, `left_threads` and `state_blocks` (glibc finds no stack bounds in their children under
 /// valgrind), `leak` (counts pages of its own), `churn` (too slow there to say anything), `signals` (its threads are
-/// disturbed by the clock, which is not slower there; so are those of `close_with`, `interrupt`, `late_hits` and
-/// `shutdown_with`), `set_output`, `run_output` and others whose parts are child processes, `host_stack` and
-/// `host_threads` (the end of a stack, pages), and `foreign_stack`, `lifecycle`, `many_threads`, `output`, `sources` and
-/// `values_large`, which would take minutes, and `memory` (blocks that are counted are told from others by what they end
-/// with, which those others have not written).
+/// disturbed by the clock, which is not slower there; so are those of `close_with`, `interrupt`, `late_hits`, `pool_close`,
+/// `pool_limits`, `pool_map` and `shutdown_with`), `set_output`, `run_output` and others whose parts are child processes,
+/// `host_stack` and `host_threads` (the end of a stack, pages), and `foreign_stack`, `lifecycle`, `many_threads`,
+/// `memory_limit`, `output`, `sources` and `values_large`, which would take minutes, and `memory` (blocks that are counted
+/// are told from others by what they end with, which those others have not written).
 ///
 /// What is used up to the end, freed, left and closed is looked at in every run of the tests. The rest of it calls and
 /// converts, which AddressSanitizer sees as well: `make test-valgrind` runs that too.
 const ALWAYS: &[&str] = &[
     "block",
+    "buffers",
     "close",
     "close_itself",
     "functions",
@@ -36,7 +37,9 @@ const ALWAYS: &[&str] = &[
 ];
 
 const WHOLE: &[&str] = &[
+    "arrays",
     "basics",
+    "buffers_out",
     "busy",
     "cancel",
     "codecs",
@@ -52,10 +55,14 @@ const WHOLE: &[&str] = &[
     "limits",
     "main",
     "misuse",
+    "objects",
+    "pool",
+    "pool_outcomes",
     "queues",
     "request",
     "small_stack",
     "syntax",
+    "tagged",
     "threads",
     "values_keys",
     "values_text",

@@ -1,29 +1,11 @@
 //! Things by handle. A stale or invented one finds nothing.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex};
 
+use crate::python::by_handle::ByHandle;
 use crate::python::lock;
 
-/// Handles are spread well enough by themselves.
-#[derive(Default)]
-struct Identity(u64);
-
-impl Hasher for Identity {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("handles are u64");
-    }
-    fn write_u64(&mut self, handle: u64) {
-        // hashbrown takes its control bits from the top.
-        self.0 = handle.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-}
-
-type Shard<T> = Mutex<HashMap<u64, Arc<T>, BuildHasherDefault<Identity>>>;
+type Shard<T> = Mutex<ByHandle<Arc<T>>>;
 
 const SHARDS: usize = 64;
 

@@ -223,6 +223,7 @@ api! {
         fn PyObject_Str(*mut PyObject) -> *mut PyObject;
         fn PyObject_GetAttr(*mut PyObject, *mut PyObject) -> *mut PyObject;
         fn PyObject_GetAttrString(*mut PyObject, *const c_char) -> *mut PyObject;
+        fn PyObject_HasAttrStringWithError(*mut PyObject, *const c_char) -> c_int;
         fn PyObject_SetAttrString(*mut PyObject, *const c_char, *mut PyObject) -> c_int;
         fn PyObject_SetAttr(*mut PyObject, *mut PyObject, *mut PyObject) -> c_int;
         fn PyObject_GenericSetAttr(*mut PyObject, *mut PyObject, *mut PyObject) -> c_int;
@@ -233,6 +234,7 @@ api! {
         fn PyObject_Free(*mut c_void);
         fn PyObject_IsTrue(*mut PyObject) -> c_int;
         fn PyObject_Vectorcall(*mut PyObject, *const *mut PyObject, usize, *mut PyObject) -> *mut PyObject;
+        fn PyObject_VectorcallMethod(*mut PyObject, *const *mut PyObject, usize, *mut PyObject) -> *mut PyObject;
         fn PyVectorcall_Call(*mut PyObject, *mut PyObject, *mut PyObject) -> *mut PyObject;
         fn PyObject_GetBuffer(*mut PyObject, *mut Py_buffer, c_int) -> c_int;
         fn PyMemoryView_FromObject(*mut PyObject) -> *mut PyObject;

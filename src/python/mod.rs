@@ -19,10 +19,11 @@
 //! | `thread_id`, `thread_end` | which thread this is; what is to be done when a thread ends |
 //! | `run`, `dedent` | exec, eval, call, prepare_main |
 //! | `many` | many calls in one run |
+//! | `loops`, `loops.py` | what is awaited, and asyncio's event loops for it |
 //! | `sources` | the source of what was run, for tracebacks |
 //! | `names` | names as Python strings |
 //! | `kept` | objects that outlive the run that found them |
-//! | `objects` | their handles, and what hosts do with them |
+//! | `objects`, `by_handle` | their handles, and what hosts do with them; tables of things by handles |
 //! | `pins` | objects whose memory results share |
 //! | `buffers` | the host's memory in Python |
 //! | `own` | all of these that conversions need |
@@ -42,6 +43,7 @@ pub mod api;
 mod arenas;
 pub mod attach;
 pub mod buffers;
+pub mod by_handle;
 mod chunks;
 pub mod clock;
 pub mod closing;
@@ -58,6 +60,7 @@ pub mod host;
 pub mod interp;
 pub mod interrupt;
 pub mod kept;
+mod loops;
 pub mod many;
 pub mod memory;
 mod names;
@@ -136,6 +139,8 @@ pub enum Failure {
     NotShareable(String),
     /// Nothing ran: an object of another interpreter was passed; the text names the path to it.
     Elsewhere(String),
+    /// Nothing ran: a handle of nothing was passed; the text names the path to it.
+    NotFound(String),
     /// CPython did not create the interpreter.
     NotCreated(String),
     /// A guest is running something in it, past the library.

@@ -254,13 +254,13 @@ static void nothing_is_left(void) {
 
 static void limits(void) {
   subpy_interp interp = 0;
-  subpy_interp_options options = {.size = sizeof options, .timeout_ms = 30};
+  subpy_interp_options options = {.size = sizeof options, .timeout_ms = 300};
   OK(subpy_create(&options, &interp, &error));
   run(interp, "class Slow:\n  def __getattr__(self, name):\n    while True: pass\n  __str__ = __getitem__ = __next__ = __call__ = lambda *_: Slow().x\nslow = Slow()");
   subpy_object slow = eval_object(interp, "slow");
   bool more = true;
   subpy_value key = subpy_int(1);
-  const char *message = "...timed out after 30 ms";
+  const char *message = "...timed out after 300 ms";
   FAILS(SUBPY_ERROR_TIMEOUT, message, subpy_object_attr(slow, "x", 1, 0, NULL, &error));
   FAILS(SUBPY_ERROR_TIMEOUT, message, subpy_object_text(slow, NULL, &error));
   FAILS(SUBPY_ERROR_TIMEOUT, message, subpy_object_item(slow, &key, 0, NULL, &error));

@@ -43,39 +43,71 @@ impl Drop for Arguments<'_, '_> {
 #[inline(always)]
 pub fn call<'py>(py: Py<'py>, own: &Arc<Own>, callable: &Obj<'py>, args: Args) -> PyResult<Obj<'py>> {
     if args.items.len() + args.kwargs.len() <= FEW {
-        call_with(py, own, callable, args, &mut [ptr::null_mut(); FEW])
+        call_with(py, own, Called::Callable(callable), args, &mut [ptr::null_mut(); FEW])
     } else {
-        call_with_many(py, own, callable, args)
+        call_with_many(py, own, Called::Callable(callable), args)
     }
 }
 
+/// Calls `object.name(*args, **kwargs)`, without making an object of the method that lasts for the call.
+pub fn call_method<'py>(
+    py: Py<'py>,
+    own: &Arc<Own>,
+    object: &Obj<'py>,
+    name: &Obj<'py>,
+    args: Args,
+) -> PyResult<Obj<'py>> {
+    if args.items.len() + args.kwargs.len() < FEW {
+        call_with(py, own, Called::Method(object, name), args, &mut [ptr::null_mut(); FEW])
+    } else {
+        call_with_many(py, own, Called::Method(object, name), args)
+    }
+}
+
+/// What is called.
+#[derive(Clone, Copy)]
+enum Called<'py, 'a> {
+    Callable(&'a Obj<'py>),
+    /// Of an object, by its name.
+    Method(&'a Obj<'py>, &'a Obj<'py>),
+}
+
 #[cold]
-fn call_with_many<'py>(py: Py<'py>, own: &Arc<Own>, callable: &Obj<'py>, args: Args) -> PyResult<Obj<'py>> {
-    let count = args.items.len() + args.kwargs.len();
+fn call_with_many<'py>(py: Py<'py>, own: &Arc<Own>, called: Called<'py, '_>, args: Args) -> PyResult<Obj<'py>> {
+    // The object comes first.
+    let count = args.items.len() + args.kwargs.len() + 1;
     let mut places = Vec::new();
     places.try_reserve_exact(count).map_err(|_| py.no_memory())?;
     places.resize(count, ptr::null_mut());
-    call_with(py, own, callable, args, &mut places)
+    call_with(py, own, called, args, &mut places)
 }
 
 #[inline(always)]
 fn call_with<'py>(
     py: Py<'py>,
     own: &Arc<Own>,
-    callable: &Obj<'py>,
+    called: Called<'py, '_>,
     args: Args,
     places: &mut [*mut PyObject],
 ) -> PyResult<Obj<'py>> {
     let mut arguments = Arguments { py, places, len: 0 };
+    if let Called::Method(object, _) = called {
+        // SAFETY: a live object.
+        arguments.push(unsafe { py.borrowed(object.as_ptr())? });
+    }
     for value in args.items {
         arguments.push(to_python(py, own, value)?);
     }
     let names = if args.kwargs.is_empty() { None } else { Some(keywords(py, own, args.kwargs, &mut arguments)?) };
     let names = names.as_ref().map_or(ptr::null_mut(), Obj::as_ptr);
-    // SAFETY: live objects; first the positional arguments and then one for each of the names.
+    // SAFETY: live objects; first a method's object, then the positional arguments, and then one for each of the names.
     unsafe {
         let arguments = arguments.places.as_ptr();
-        py.owned((py.api.PyObject_Vectorcall)(callable.as_ptr(), arguments, args.items.len(), names))
+        let count = args.items.len();
+        py.owned(match called {
+            Called::Callable(callable) => (py.api.PyObject_Vectorcall)(callable.as_ptr(), arguments, count, names),
+            Called::Method(_, name) => (py.api.PyObject_VectorcallMethod)(name.as_ptr(), arguments, count + 1, names),
+        })
     }
 }
 

@@ -40,7 +40,7 @@ mod to_python;
 
 pub use asked::Asked;
 pub use borrow::{borrow, copy};
-pub use call::call;
+pub use call::{call, call_method};
 pub use classes::Classes;
 pub use from_python::{append, from_any, from_python, from_python_as, int};
 pub use keep::keep;

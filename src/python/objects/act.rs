@@ -35,7 +35,7 @@ pub fn act(py: Py, scope: &Scope, kept: &Kept, act: Act, wanted: Wanted) -> Resu
     let object = object.map_err(|Raised| raised(py, scope))?;
     let mut buffers = Buffers::None;
     let result = match act {
-        Act::Attribute(name) => attribute(py, &object, name),
+        Act::Attribute(name) => attribute(py, scope, &object, name),
         Act::Item(key) => {
             buffers = key.buffers;
             check_objects(scope, key)?;
@@ -44,9 +44,9 @@ pub fn act(py: Py, scope: &Scope, kept: &Kept, act: Act, wanted: Wanted) -> Resu
         Act::Call(name, args) => {
             buffers = args.buffers;
             check_objects(scope, args)?;
-            match name.map(|name| attribute(py, &object, name)) {
+            match name.map(|name| scope.names().get(py, name)) {
                 None => convert::call(py, scope.own(), &object, args),
-                Some(method) => method.and_then(|method| convert::call(py, scope.own(), &method, args)),
+                Some(name) => name.and_then(|name| convert::call_method(py, scope.own(), &object, &name, args)),
             }
         }
         // SAFETY: a live object; a new reference or NULL with an exception.
@@ -66,8 +66,8 @@ pub fn act(py: Py, scope: &Scope, kept: &Kept, act: Act, wanted: Wanted) -> Resu
     convert_result(py, scope, result, wanted, buffers)
 }
 
-fn attribute<'py>(py: Py<'py>, object: &Obj<'py>, name: &str) -> PyResult<Obj<'py>> {
-    object.attr_object(&py.str(name)?)
+fn attribute<'py>(py: Py<'py>, scope: &Scope<'py>, object: &Obj<'py>, name: &str) -> PyResult<Obj<'py>> {
+    object.attr_object(&scope.names().get(py, name)?)
 }
 
 fn item<'py>(py: Py<'py>, scope: &Scope<'py>, object: &Obj<'py>, key: Args) -> PyResult<Obj<'py>> {

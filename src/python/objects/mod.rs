@@ -2,16 +2,17 @@
 
 mod act;
 
-use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use super::Failure;
+use super::by_handle::ByHandle;
 use super::fork::forked;
 use super::kept::{Hold, Kept};
 use super::object::{Obj, Py, PyResult};
 use super::own::Own;
+use super::queue;
 use crate::value::{self, Args, Builder, NotCopied, OwnedValue, subpy_value};
 pub use act::{Act, act};
 
@@ -20,7 +21,7 @@ pub const KIND: u64 = 5;
 const KIND_SHIFT: u32 = 48;
 const SHARDS: usize = 16;
 
-type Shard = RwLock<Option<HashMap<u64, Hold>>>;
+type Shard = RwLock<Option<ByHandle<Hold>>>;
 
 /// Neighbours are in different shards, so that threads do not wait for each other.
 static HANDLES: [Shard; SHARDS] = [const { RwLock::new(None) }; SHARDS];
@@ -139,7 +140,7 @@ fn elsewhere(kept: &Kept) -> String {
     )
 }
 
-/// Refuses arguments among which is an object of another interpreter. Whoever passes them keeps their handles: a claim in C,
+/// Refuses arguments among which is an object of another interpreter, or a handle of nothing. Whoever passes them keeps their handles: a claim in C,
 /// the block itself in Rust.
 pub fn check_args(own: &Own, args: Args) -> Result<(), Failure> {
     check_items(own, args.items)?;
@@ -157,7 +158,7 @@ pub fn check_items(own: &Own, items: &[subpy_value]) -> Result<(), Failure> {
 
 /// The same, of one value.
 pub fn check(own: &Own, root: &subpy_value, name: impl Fn() -> String) -> Result<(), Failure> {
-    if !root.is_container() && root.kind != value::OBJECT {
+    if !root.is_container() && !root.is_handle() {
         return Ok(());
     }
     let mut pending = vec![(root, String::new())];
@@ -169,12 +170,17 @@ pub fn check(own: &Own, root: &subpy_value, name: impl Fn() -> String) -> Result
                 Some(hold) => {
                     return Err(Failure::Elsewhere(format!("{}{path}: {}", name(), elsewhere(hold.kept()))));
                 }
-                None => return Err(Failure::Elsewhere(format!("{}{path}: {}", name(), gone(handle)))),
+                None => return Err(Failure::NotFound(format!("{}{path}: {}", name(), gone(handle)))),
+            }
+        } else if value.kind == value::QUEUE {
+            let handle = value.as_int().cast_unsigned();
+            if queue::find(handle).is_none() {
+                return Err(Failure::NotFound(format!("{}{path}: {}", name(), queue::gone(handle))));
             }
         } else if value.is_container() {
             // SAFETY: a checked value, whose elements are borrowed as it is.
             for (index, element) in unsafe { value.elements() }.iter().enumerate() {
-                if element.kind == value::OBJECT || element.is_container() {
+                if element.is_handle() || element.is_container() {
                     let mut path = path.clone();
                     let at = if value.kind == value::DICT { index / 2 } else { index };
                     let _ = write!(path, "[{at}]");

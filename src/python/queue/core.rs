@@ -6,15 +6,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::super::attach::{detached, in_host};
 use super::super::fork::forked;
-use super::super::{loaded_api, lock};
+use super::super::loaded_api;
 use super::event::Event;
 use super::handles;
+use super::sync::{Condvar, Mutex, MutexGuard, lock, sleep};
 use crate::value::OwnedValue;
 
 /// Why something did not go in, or nothing came out.
@@ -168,12 +169,11 @@ impl Queue {
                 }
                 continue;
             }
-            let signal = self.signal(wanted);
-            state = match until.map(|until| until.saturating_duration_since(Instant::now())) {
-                None => signal.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(left) if left.is_zero() => break Waited::Late,
-                Some(left) => signal.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
-            };
+            let late;
+            (state, late) = sleep(state, self.signal(wanted), until);
+            if late {
+                break Waited::Late;
+            }
         };
         *state.waiting(wanted) -= 1;
         // It may have been woken for what it does not take.

@@ -1,10 +1,10 @@
 //! Queues by their handles, and by the ids that Python code sees. A handle is a reference: the queue goes with the last
 //! one, when no value and no Python object has it either.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
+use super::super::by_handle::ByHandle;
 use super::super::fork::forked;
 use super::super::lock;
 use super::core::Queue;
@@ -14,8 +14,8 @@ use crate::value::{self, Builder, NotCopied, subpy_value};
 pub const KIND: u64 = 6;
 const KIND_SHIFT: u32 = 48;
 
-static HANDLES: RwLock<Option<HashMap<u64, Arc<Queue>>>> = RwLock::new(None);
-static KNOWN: Mutex<Option<HashMap<u64, Weak<Queue>>>> = Mutex::new(None);
+static HANDLES: RwLock<Option<ByHandle<Arc<Queue>>>> = RwLock::new(None);
+static KNOWN: Mutex<Option<ByHandle<Weak<Queue>>>> = Mutex::new(None);
 
 /// Python code may ask for it by its id. None: no memory.
 pub fn know(queue: &Arc<Queue>) -> Option<()> {

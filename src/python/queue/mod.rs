@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `core`, `event` | a queue, without Python; a descriptor that says whether there is something in it |
+//! | `sync`, `model` | locks and sleep, and a model checker's in their place |
 //! | `handles` | queues by their handles and by their ids |
 //! | `waits` | the queues that code of an interpreter waits at |
 //! | `guest` | what an interpreter has for them, and how its code waits |
@@ -14,15 +15,19 @@ mod event;
 mod guest;
 mod handles;
 mod methods;
+#[cfg(all(test, loom))]
+mod model;
 mod module;
 mod object;
+mod sync;
 mod waits;
 
 pub use core::{For, Not, Queue, Waited};
+pub use event::Event;
 pub use guest::Queues;
 pub use handles::{KIND, append, find, keep};
 #[cfg(feature = "capi")]
 pub use handles::{free, new_handle};
 pub use module::{add_finder, finder};
-pub use object::{queue_of, to_python};
+pub use object::{gone, queue_of, to_python};
 pub use waits::Waits;
