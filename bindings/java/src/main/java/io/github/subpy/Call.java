@@ -31,6 +31,9 @@ final class Call implements AutoCloseable {
   /** The numbers of buffers that the library has not taken over. */
   private List<Long> shared;
 
+  /** Whether the buffers in the result are all {@link ResultForm#ARRAY}, which nobody else has. */
+  private boolean onlyArrays;
+
   private final MemorySegment error = allocate(ADDRESS.byteSize());
   private final MemorySegment output = allocate(Kind.SIZE);
 
@@ -137,6 +140,16 @@ final class Call implements AutoCloseable {
   /** The handle, or the id, that the library wrote into the output. */
   long number() {
     return output.get(JAVA_LONG, 0);
+  }
+
+  /** Says in what forms the result was asked for. */
+  Call forms(int bits) {
+    onlyArrays = (bits & ResultForm.BUFFER.bit()) == 0;
+    return this;
+  }
+
+  boolean hasOnlyArrays() {
+    return onlyArrays;
   }
 
   /** The object that the library wrote into the output as a result. */

@@ -250,7 +250,9 @@ public final class InterpreterPool implements AutoCloseable {
     Cancel cancel = Cancel.after(options.cancel());
     cancels.add(cancel);
     maps.incrementAndGet();
-    PoolMap outcomes = new PoolMap(new PoolMap.Rest(cancel, () -> ended(maps, cancel)), handle, options, chunk, callable, rows);
+    PoolMap.Rest rest =
+        new PoolMap.Rest(cancel, ResultForm.bits(options.results()), () -> ended(maps, cancel));
+    PoolMap outcomes = new PoolMap(rest, handle, options, chunk, callable, rows);
     int characteristics = Spliterator.ORDERED | Spliterator.NONNULL | Spliterator.IMMUTABLE;
     return StreamSupport.stream(Spliterators.spliteratorUnknownSize(outcomes, characteristics), false)
         .onClose(outcomes::close);

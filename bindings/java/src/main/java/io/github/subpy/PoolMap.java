@@ -40,12 +40,14 @@ final class PoolMap implements Iterator<Outcome> {
   /** What is left of a map. */
   static final class Rest {
     private final Cancel cancel;
+    private final int forms;
     private final Runnable after;
     private final BlockingQueue<Object> outcomes = new ArrayBlockingQueue<>(ROOM);
     private volatile boolean stopped;
 
-    Rest(Cancel cancel, Runnable after) {
+    Rest(Cancel cancel, int forms, Runnable after) {
       this.cancel = cancel;
+      this.forms = forms;
       this.after = after;
     }
 
@@ -85,7 +87,7 @@ final class PoolMap implements Iterator<Outcome> {
       Outcome outcome;
       try (Call call = new Call()) {
         if (error.equals(MemorySegment.NULL)) {
-          outcome = new Outcome.Success(Result.read(result.reinterpret(Kind.SIZE), call));
+          outcome = new Outcome.Success(Result.read(result.reinterpret(Kind.SIZE), call.forms(forms)));
         } else {
           outcome = new Outcome.Failure(NativeError.ofRow(error));
         }

@@ -33,8 +33,8 @@ import java.util.Set;
  *
  * <p>A result's memory is kept until it is closed, or until neither it nor any segment or ByteBuffer of it is referred to
  * any more. Views of one that was closed throw IllegalStateException. When its interpreter is closed, it stays good for
- * reading. Arrays, and what the library copies (up to 4 KiB, and what is not contiguous), are copies on Java's heap, for
- * which a close does nothing.
+ * reading. Arrays, when {@link ResultForm#BUFFER} is not asked for as well, and what has up to 4 KiB, are copies on Java's
+ * heap, for which a close does nothing.
  *
  * <p>It cannot be changed: methods with an argument return another one. Any thread may use it.
  */
@@ -114,7 +114,7 @@ public final class PythonBuffer implements AutoCloseable {
     return new PythonBuffer(new Source(segment, null, null), format, size, null, null, 0, null);
   }
 
-  /** The buffer that a subpy_buffer is whose memory lies in the block of a result: a copy of it. */
+  /** A copy of the buffer that a subpy_buffer of a result is. */
   static PythonBuffer copy(MemorySegment struct) {
     byte[] copy = struct.get(ADDRESS, 8).reinterpret(struct.get(JAVA_LONG, 16)).toArray(JAVA_BYTE);
     return ofStruct(struct, new Source(MemorySegment.ofArray(copy).asReadOnly(), null, null), 0);

@@ -53,7 +53,7 @@ public final class PythonIterator implements Iterator<Object>, AutoCloseable {
       MemorySegment some = call.allocate(JAVA_BOOLEAN.byteSize());
       call.check(DataNative.objectNext(iterator.handle(), forms, some, call.output(), call.error()));
       more = some.get(JAVA_BOOLEAN, 0);
-      item = more ? call.result() : null;
+      item = more ? call.forms(forms).result() : null;
     } finally {
       Reference.reachabilityFence(iterator);
     }

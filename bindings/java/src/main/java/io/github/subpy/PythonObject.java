@@ -63,8 +63,9 @@ public final class PythonObject implements Iterable<Object>, AutoCloseable {
   public Object attr(String name, ResultForm... forms) {
     try (Call call = new Call()) {
       MemorySegment text = call.text(name, "name");
-      call.check(DataNative.objectAttr(handle, text, bits(forms), call.output(), call.error()));
-      return call.result();
+      int bits = bits(forms);
+      call.check(DataNative.objectAttr(handle, text, bits, call.output(), call.error()));
+      return call.forms(bits).result();
     } finally {
       Reference.reachabilityFence(this);
     }
@@ -80,8 +81,9 @@ public final class PythonObject implements Iterable<Object>, AutoCloseable {
   public Object item(Object key, ResultForm... forms) {
     try (Call call = new Call()) {
       MemorySegment value = Values.one(key, "key", call);
-      call.check(DataNative.objectItem(handle, value, bits(forms), call.output(), call.error()));
-      return call.result();
+      int bits = bits(forms);
+      call.check(DataNative.objectItem(handle, value, bits, call.output(), call.error()));
+      return call.forms(bits).result();
     } finally {
       Reference.reachabilityFence(this);
     }
@@ -183,7 +185,7 @@ public final class PythonObject implements Iterable<Object>, AutoCloseable {
     try (Call call = new Call()) {
       int bits = ResultForm.bits(List.of(forms));
       call.check(DataNative.objectValue(handle, bits, call.output(), call.error()));
-      return call.result();
+      return call.forms(bits).result();
     } finally {
       Reference.reachabilityFence(this);
     }
@@ -199,7 +201,7 @@ public final class PythonObject implements Iterable<Object>, AutoCloseable {
     try (Call call = new Call()) {
       int bits = ResultForm.bits(List.of(forms)) | Run.ASYNC;
       call.check(DataNative.objectValue(handle, bits, call.output(), call.error()));
-      return call.result();
+      return call.forms(bits).result();
     } finally {
       Reference.reachabilityFence(this);
     }

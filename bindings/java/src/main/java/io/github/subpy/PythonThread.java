@@ -24,6 +24,7 @@ import java.util.function.IntSupplier;
  */
 public final class PythonThread implements Future<Object>, AutoCloseable {
   private final long handle;
+  private final int forms;
   private final Cancel cancel;
   private final Cleaner.Cleanable cleanable;
 
@@ -35,8 +36,9 @@ public final class PythonThread implements Future<Object>, AutoCloseable {
 
   private volatile boolean cancelled;
 
-  private PythonThread(long handle, Cancel cancel, Runnable done) {
+  private PythonThread(long handle, int forms, Cancel cancel, Runnable done) {
     this.handle = handle;
+    this.forms = forms;
     this.cancel = cancel;
     // Never blocks; one that was joined is ignored.
     cleanable =
@@ -67,6 +69,7 @@ public final class PythonThread implements Future<Object>, AutoCloseable {
     }
     return new PythonThread(
         call.number(),
+        ResultForm.bits(options.results()),
         cancel,
         () -> {
           Upcalls.ended(output);
@@ -143,7 +146,7 @@ public final class PythonThread implements Future<Object>, AutoCloseable {
   public Object join() {
     try (Call call = new Call()) {
       call.check(Native.threadJoin(handle, call.output(), call.error()));
-      return call.result();
+      return call.forms(forms).result();
     } finally {
       Reference.reachabilityFence(this);
     }

@@ -24,6 +24,9 @@ import java.util.Map;
 final class Result {
   private static final MemorySegment EVERYWHERE = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
 
+  /** What the library has copied already. */
+  private static final long SMALL = 4 << 10;
+
   private final MemorySegment block;
   private final Call call;
 
@@ -192,9 +195,8 @@ final class Result {
 
   private PythonBuffer buffer(MemorySegment from, long at) {
     MemorySegment struct = from.get(ADDRESS, at + Kind.PAYLOAD).reinterpret(PythonBuffer.SIZE);
-    long data = struct.get(JAVA_LONG, 8) - block.address();
     long size = struct.get(JAVA_LONG, 16);
-    if (size == 0 || (data >= 0 && data < block.byteSize() && size < Integer.MAX_VALUE - 8)) {
+    if (size <= SMALL || (call.hasOnlyArrays() && size < Integer.MAX_VALUE - 8)) {
       return PythonBuffer.copy(struct);
     }
     if (shared == null) {

@@ -28,7 +28,7 @@ final class Run {
         write(request, options, options.cancel(), output);
         call.check(Native.run(request, call.output(), call.error()));
       }
-      return call.result();
+      return call.forms(ResultForm.bits(options.results())).result();
     } finally {
       Upcalls.ended(output);
       Reference.reachabilityFence(options);
