@@ -292,12 +292,65 @@ static void rows(void) {
   OK(subpy_close(interp, &error));
 }
 
+static void *leaves_by_ending(void *interp) {
+  subpy_error *error = NULL;
+  OK(subpy_enter(*(subpy_interp *)interp, &error));
+  subpy_run_request request = request_of(*(subpy_interp *)interp, SUBPY_RUN_EVAL, "loop()", 0);
+  subpy_value *result = calloc(1, sizeof *result);
+  OK(subpy_run(&request, result, &error));
+  return result;
+}
+
+/* A thread that ends in its session leaves its loop to others. */
+static void threads_that_end(void) {
+  subpy_interp interp = create();
+  run(interp, FUNCTIONS);
+  pthread_t thread;
+  subpy_value *result = NULL;
+  CHECK(pthread_create(&thread, NULL, leaves_by_ending, &interp) == 0);
+  CHECK(pthread_join(thread, (void **)&result) == 0);
+  CHECK(awaited(interp, "loop()") == result->u.as_int);
+  free(result);
+  OK(subpy_close(interp, &error));
+}
+
+/* Who is stopped when it waits for an item has not taken it. */
+static void queues(void) {
+  subpy_interp interp = create();
+  run(interp, "import subpy_queues\nqueue = subpy_queues.create()");
+  for (int i = 0; i < 20; i++) {
+    FAILS(SUBPY_ERROR_TIMEOUT, "...timed out after", await_for(interp, "queue.get_async()", 1 + i % 5));
+    run(interp, "queue.put(5)");
+    CHECK(awaited(interp, "queue.get_async()") == 5);
+  }
+  OK(subpy_close(interp, &error));
+}
+
+static void memory(void) {
+  subpy_interp_options options = {.size = sizeof options, .flags = SUBPY_INTERP_COUNT_MEMORY, .memory_limit = 100000000};
+  subpy_interp interp = 0;
+  OK(subpy_create(&options, &interp, &error));
+  run(interp, FUNCTIONS);
+  run(interp, "async def eats():\n  kept = []\n  while True:\n    kept.append(bytes(1000))\n    if len(kept) % 1000 == 0: await asyncio.sleep(0)");
+  for (int i = 0; i < 2; i++) {
+    CHECK(await_for(interp, "eats()", 0) == SUBPY_ERROR_EXECUTION_FAILED);
+    CHECK_ERROR(subpy_error_type_name, error, "MemoryError");
+    subpy_error_free(error);
+    error = NULL;
+    CHECK(awaited(interp, "twice(4)") == 8);
+  }
+  OK(subpy_close(interp, &error));
+}
+
 int main(void) {
   what_is_awaited();
   exceptions();
   limits();
   loops();
   nested();
+  threads_that_end();
+  queues();
+  memory();
   rows();
   char *printed = capture(2, ends);
   CHECK(printed[0] == 0);
