@@ -8,7 +8,7 @@ const { check } = require('./errors');
 const { LIMITS } = require('./limits');
 const { OUT, withArena } = require('./memory');
 const {
-  FUNCTION, callOptions, callRequest, formFlags, perform, performInThread, resultFlags, run, start,
+  FORMS, FUNCTION, callOptions, callRequest, formFlags, perform, performInThread, resultFlags, run, start,
 } = require('./run');
 const slot = require('./slot');
 const {
@@ -130,15 +130,15 @@ class PythonObject {
     return this.#keep(() => performInThread(this.#interp, slot.CALL_MANY, makeArguments, take));
   }
 
-  /** Its value, as runs have it. @param {object} options  results */
+  /** Its value, as runs have it. @param {object} options  results, async */
   value(options) {
-    const flags = formFlags(options);
+    const flags = formFlags(options, FORMS);
     return this.#perform(perform, slot.OBJECT_VALUE, () => [flags]);
   }
 
   /** value() on a thread of the pool. @returns {Promise<any>} */
   async valueInThread(options) {
-    const flags = formFlags(options);
+    const flags = formFlags(options, FORMS);
     return this.#perform(performInThread, slot.OBJECT_VALUE, () => [flags]);
   }
 
@@ -315,7 +315,7 @@ function nextArguments(iterator, flags) {
 }
 
 function hasLimits(options = {}) {
-  return LIMITS.some((name) => options[name] !== undefined) || Boolean(options.async);
+  return LIMITS.some((name) => options[name] !== undefined);
 }
 
 function wantsErrors(options = {}) {

@@ -60,9 +60,9 @@ function resultFlags(options) {
   return names.reduce((word, name) => word | choice('results', name, RESULTS), bits);
 }
 
-/** The flags of an option that has nothing but `results`. */
-function formFlags(options) {
-  return options === undefined ? 0 : resultFlags(known('options', options, ['results']));
+/** The flags of options that are nothing but the form of the result. */
+function formFlags(options, names = ['results']) {
+  return options === undefined ? 0 : resultFlags(known('options', options, names));
 }
 
 /** Calls whose promises are not settled, of this thread of Node's. */
@@ -229,8 +229,8 @@ function interpOptions(arena, options) {
 }
 
 /** The options of exec(), and of eval(), which has a result. */
-const SOURCE_OPTIONS = ['filename', 'keepIndent', ...LIMITS];
-const EVAL_OPTIONS = [...SOURCE_OPTIONS, ...FORMS];
+const SOURCE_OPTIONS = ['filename', 'keepIndent', 'async', ...LIMITS];
+const EVAL_OPTIONS = [...SOURCE_OPTIONS, 'results'];
 
 function sourceRequest(arena, interp, what, source, options = {}, more = []) {
   const names = [...(what === EVAL ? EVAL_OPTIONS : SOURCE_OPTIONS), ...more];
@@ -269,6 +269,7 @@ module.exports = {
   CALL,
   EVAL,
   EXEC,
+  FORMS,
   FUNCTION,
   INTERP_OPTIONS,
   READING,

@@ -177,6 +177,35 @@ test('an object is used by a function that Python calls, on whatever thread', as
   one.close();
 });
 
+test('coroutines are awaited', async () => {
+  interp.exec(`
+    import asyncio
+    async def later(x, seconds=0):
+        await asyncio.sleep(seconds)
+        return x + 1
+    class Client:
+        async def fetch(self, x): return await later(x)
+  `);
+  assert.equal(interp.call('later', [1], null, { async: true }), 2);
+  assert.equal(await interp.callInThread('later', [2], null, { async: true }), 3);
+  assert.equal(interp.eval('await later(3)', { async: true }), 4);
+  interp.exec('four = await later(3)', { async: true });
+  assert.equal(interp.eval('four', { async: true }), 4);
+  const client = interp.eval('Client()', { results: 'object' });
+  assert.equal(client.callMethod('fetch', [4], null, { async: true }), 5);
+  assert.equal(await client.callMethodInThread('fetch', [5], null, { async: true, timeout: 10_000 }), 6);
+  const coroutine = client.callMethod('fetch', [6], null, { results: 'object' });
+  assert.equal(coroutine.value({ async: true }), 7);
+  await assert.rejects(
+    interp.callInThread('later', [1, 100], null, { async: true, signal: AbortSignal.timeout(20) }), { name: 'AbortError' },
+  );
+  const pool = await subpy.createPool({ workers: 1, setup: 'async def f(x): return x' });
+  assert.equal(await pool.call('f', [7], null, { async: true }), 7);
+  await pool.exec('await f(1)', { async: true });
+  await pool.close();
+  assert.throws(() => interp.call('later', [1]), subpy.NotShareableError);
+});
+
 test('objects go back', async () => {
   interp.exec('alive = 0\nclass Counted:\n  def __init__(self):\n    global alive\n    alive += 1\n  def __del__(self):\n    global alive\n    alive -= 1');
   for (let i = 0; i < 2000; i++) {
