@@ -60,8 +60,8 @@ export type Tag =
   | 'set' | 'frozenset' | 'complex' | 'date' | 'time' | 'datetime' | 'timedelta' | 'decimal' | 'uuid' | 'enum' | 'dataclass';
 
 /**
- * A value of a Python type that JS has no equal of: the name of the type, and the value that stands for it, such as the text of
- * a date. As results there are such with `taggedValues`; a set is a Set.
+ * A value of a Python type that JS has no equal of: the name of the type, and the value that stands for it, such as the
+ * text of a date. As results there are such with `taggedValues`; a set is a Set.
  */
 export class Tagged<T = any> {
   constructor(tag: Tag, value: T);

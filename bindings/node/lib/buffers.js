@@ -301,7 +301,9 @@ function sizeOf(format) {
 }
 
 function numbers(what, list) {
-  if (!Array.isArray(list) || !list.every(Number.isSafeInteger)) throw new TypeError(`${what}: an array of numbers is expected`);
+  if (!Array.isArray(list) || !list.every(Number.isSafeInteger)) {
+    throw new TypeError(`${what}: an array of numbers is expected`);
+  }
   return Array.from(list);
 }
 

@@ -218,8 +218,8 @@ class Interpreter {
   }
 
   /**
-   * How much memory it uses, in bytes, when it counts that: used, peak, limit (0: none), and refused, how often the limit was
-   * hit.
+   * How much memory it uses, in bytes, when it counts that: used, peak, limit (0: none), and refused, how often the limit
+   * was hit.
    */
   memory() {
     return withArena((arena) => {

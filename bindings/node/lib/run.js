@@ -210,7 +210,9 @@ function interpOptions(arena, options) {
   known('options', options, INTERP_OPTIONS);
   const { gil = 'own', busy = 'refuse', path: folders = [], timeout, memoryLimit = 0 } = options;
   if (!Array.isArray(folders)) throw new TypeError('path: an array of folders is expected');
-  if (!Number.isSafeInteger(memoryLimit) || memoryLimit < 0) throw new TypeError('memoryLimit: a number of bytes is expected');
+  if (!Number.isSafeInteger(memoryLimit) || memoryLimit < 0) {
+    throw new TypeError('memoryLimit: a number of bytes is expected');
+  }
   const texts = folders.map((folder, index) => path(arena, `path[${index}]`, folder));
   const list = arena.reserve(texts.length * 8);
   texts.forEach((text, index) => arena.chunk.setWord(list + index * 8, text));
