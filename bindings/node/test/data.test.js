@@ -214,6 +214,8 @@ test('objects go back', async () => {
     interp.eval('Counted()', { results: 'object' });
     interp.eval('[Counted(), Counted()]', { results: 'objects' });
   }
+  const begin = () => interp.eval('(n for n in [Counted()])', { results: 'object' }).iterate({ results: 'objects' }).next();
+  for (let i = 0; i < 100; i++) begin(); // and never end
   await collected(() => interp.eval('alive') === 0);
   const kept = interp.eval('Counted()', { results: 'object' });
   const calls = Array.from({ length: 8 }, () => kept.callMethodInThread('__init__'));
