@@ -69,7 +69,7 @@ class _Task(Future[Any]):
         self.token.fire()
         return True
 
-    def begin(self, pool: c_uint64, submitter: int, request: RunRequest, memory: dict[int, memoryview]) -> None:
+    def begin(self, pool: c_uint64, submitter: int, request: RunRequest, memory: dict[int, memoryview] | None) -> None:
         request.cancel = self.token._handle
         thread = byref(self.thread._handle)
         try:
@@ -222,14 +222,14 @@ class InterpreterPoolExecutor(Executor):
     def submit_exec(self, code: str, /) -> Future[Any]:
         """Have statements run."""
         text = source(code, "code")
-        return self._submit(RunRequest(sizeof(RunRequest), 0, EXEC, 0, text, len(text)), {})
+        return self._submit(RunRequest(sizeof(RunRequest), 0, EXEC, 0, text, len(text)), None)
 
     def submit_eval(self, expression: str, /) -> Future[Any]:
         """Have an expression evaluated."""
         text = source(expression, "expression")
-        return self._submit(RunRequest(sizeof(RunRequest), 0, EVAL, 0, text, len(text)), {})
+        return self._submit(RunRequest(sizeof(RunRequest), 0, EVAL, 0, text, len(text)), None)
 
-    def _submit(self, request: RunRequest, memory: dict[int, memoryview]) -> Future[Any]:
+    def _submit(self, request: RunRequest, memory: dict[int, memoryview] | None) -> Future[Any]:
         self._check_open()
         task = _Task(self._pool.tasks, self._options.cancel)
         task.output = apply(self._options, request)
