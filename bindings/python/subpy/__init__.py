@@ -40,7 +40,7 @@ from ._errors import (
     exception,
     run,
 )
-from ._handles import Owner, finalize, register, release
+from ._handles import Owner, check_is_main, finalize, register, release
 from ._host import cancelled
 from ._library import DefineOptions, MemoryInfo, RunRequest, RuntimeOptions, library
 from ._limits import Cancel, ctrl_c
@@ -552,6 +552,8 @@ class Thread(Owner):
         """
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
+
+        check_is_main()
 
         def end() -> None:
             complete(future, self._handle)
