@@ -134,6 +134,9 @@ fn itemsize(format: &CStr, given: usize) -> Result<usize, String> {
     Ok(known)
 }
 
+/// Format, shape and strides.
+type Parts = (Box<[u8]>, Box<[isize]>, Box<[isize]>);
+
 fn copy<T: Copy>(list: &[T]) -> Option<Box<[T]>> {
     let mut copy = Vec::new();
     copy.try_reserve_exact(list.len()).ok()?;
@@ -313,12 +316,7 @@ impl Claim {
         Some(Claim::of_parts(buffer, (format, shape, strides), Some(self.origin()), self.tell))
     }
 
-    fn of_parts(
-        buffer: subpy_buffer,
-        (format, shape, strides): (Box<[u8]>, Box<[isize]>, Box<[isize]>),
-        keeps: Option<Keeps>,
-        tell: Tell,
-    ) -> Arc<Claim> {
+    fn of_parts(buffer: subpy_buffer, (format, shape, strides): Parts, keeps: Option<Keeps>, tell: Tell) -> Arc<Claim> {
         Arc::new(Claim {
             buffer,
             format,
@@ -373,6 +371,7 @@ impl Claims {
     }
 
     /// Of what is there for longer: nothing in it is lent.
+    #[cfg(feature = "capi")]
     pub fn lasting(tell: Tell) -> Claims {
         Claims { lend: false, ..Claims::new(tell) }
     }
