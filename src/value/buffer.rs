@@ -134,9 +134,6 @@ fn itemsize(format: &CStr, given: usize) -> Result<usize, String> {
     Ok(known)
 }
 
-/// Format, shape and strides.
-type Parts = (Box<[u8]>, Box<[isize]>, Box<[isize]>);
-
 fn copy<T: Copy>(list: &[T]) -> Option<Box<[T]>> {
     let mut copy = Vec::new();
     copy.try_reserve_exact(list.len()).ok()?;
@@ -179,6 +176,9 @@ pub(super) enum Keeps {
 unsafe impl Send for Claim {}
 // SAFETY: as above.
 unsafe impl Sync for Claim {}
+
+/// Format, shape and strides.
+type Description = (Box<[u8]>, Box<[isize]>, Box<[isize]>);
 
 impl Claim {
     /// None: no memory; then nothing was taken over.
@@ -316,7 +316,12 @@ impl Claim {
         Some(Claim::of_parts(buffer, (format, shape, strides), Some(self.origin()), self.tell))
     }
 
-    fn of_parts(buffer: subpy_buffer, (format, shape, strides): Parts, keeps: Option<Keeps>, tell: Tell) -> Arc<Claim> {
+    fn of_parts(
+        buffer: subpy_buffer,
+        (format, shape, strides): Description,
+        keeps: Option<Keeps>,
+        tell: Tell,
+    ) -> Arc<Claim> {
         Arc::new(Claim {
             buffer,
             format,

@@ -160,6 +160,24 @@ static void handles(void) {
   subpy_queue_free(first);
 }
 
+/* A handle of nothing is found before anything runs, wherever it is. */
+static void freed_arguments(subpy_interp interp) {
+  subpy_queue freed = new_queue(0);
+  subpy_queue_free(freed);
+  subpy_value value = subpy_value_from_queue(freed), list = subpy_list(&value, 1);
+  subpy_pair pair = {TEXT("q"), list};
+  subpy_value kwargs = subpy_dict(&pair, 1), result = subpy_int(1);
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...is not the handle of a queue, or it was freed",
+        subpy_call(interp, "builtins:id", SUBPY_AUTO_LEN, &value, 1, NULL, &result, &error));
+  CHECK(result.kind == SUBPY_KIND_NONE);
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...is not the handle of a queue, or it was freed",
+        subpy_call(interp, "builtins:id", SUBPY_AUTO_LEN, &list, 1, NULL, NULL, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...is not the handle of a queue, or it was freed",
+        subpy_call(interp, "builtins:dict", SUBPY_AUTO_LEN, NULL, 0, &kwargs, NULL, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...is not the handle of a queue, or it was freed",
+        subpy_prepare_main(interp, &kwargs, &error));
+}
+
 /* From the host to Python and back: everything that crosses. */
 static void guests(subpy_interp interp) {
   subpy_queue there = new_queue(0), back = new_queue(0);
@@ -499,6 +517,7 @@ int main(void) {
   hosts_alone();
   handles();
   subpy_interp interp = create();
+  freed_arguments(interp);
   guests(interp);
   OK(subpy_close(interp, &error));
   two_interpreters();

@@ -11,6 +11,7 @@ import zoneinfo
 from collections.abc import Callable
 
 import shapes
+
 import subpy
 from subpy import Flag, Status, Tag, Tagged
 
