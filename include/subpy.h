@@ -1005,8 +1005,17 @@ SUBPY_API subpy_status subpy_set_output(subpy_interp interp, subpy_output_fn fn,
  */
 #define SUBPY_RESULT_ARRAY 32
 /**
- * an awaitable that the code returns is run to its end on the event loop of the interpreter (of the session, in one).
- * Not in this version: it is SUBPY_ERROR_INVALID_ARGUMENT
+ * an awaitable that the code returns is run to its end on an event loop of asyncio, and its value is the result; anything
+ * else is the result as it is. exec and eval: `await` may also stand outside of functions, as in `python -m asyncio`.
+ *
+ * The interpreter keeps the loop, and with it tasks that go on when the run has ended: they do so in the next run with this
+ * flag. (The loop is the same one if no two threads run such code at the same time; a thread that has entered the
+ * interpreter, see subpy_enter(), keeps its own.) It is closed with the interpreter, as asyncio.Runner does it. Inside of a
+ * coroutine of such a run, on the same thread, an awaitable is SUBPY_ERROR_EXECUTION_FAILED with a RuntimeError: a thread
+ * runs one loop at a time.
+ *
+ * A run that is to end (a time limit, a cancel token, subpy_interrupt()) has its task cancelled: it ends with an
+ * asyncio.CancelledError. Only if that does not help it is interrupted like others.
  */
 #define SUBPY_RUN_ASYNC 64
 
@@ -1204,7 +1213,7 @@ SUBPY_API subpy_status subpy_function_call(subpy_function function, const subpy_
  * @param rows      `count * nargs` positional arguments, the first row first; may be NULL when that is 0
  * @param count     how many rows
  * @param nargs     how many arguments each has
- * @param flags     0 or SUBPY_RETURN_ERRORS, and SUBPY_RESULT_*: the form of each value
+ * @param flags     0 or SUBPY_RETURN_ERRORS, SUBPY_RESULT_*: the form of each value, and SUBPY_RUN_ASYNC: row by row
  * @param results   a LIST of `count` values, to be freed with subpy_value_free(), which frees the errors in it too;
  *                  NULL: what is returned is not converted at all (not with SUBPY_RETURN_ERRORS)
  * @param error     optional; set on failure, to be freed with subpy_error_free()
@@ -1289,7 +1298,7 @@ SUBPY_API subpy_status subpy_object_item(subpy_object object, const subpy_value 
  * @param args    `nargs` positional arguments, copied into the interpreter; may be NULL when that is 0
  * @param nargs   how many
  * @param kwargs  keyword arguments, copied too: a DICT with STR keys; NULL: none
- * @param flags   0 or SUBPY_RESULT_*
+ * @param flags   0, SUBPY_RESULT_* and SUBPY_RUN_ASYNC
  * @param result  what it returns, to be freed with subpy_value_free(); NULL: that is not converted at all
  * @param error   optional; set on failure, to be freed with subpy_error_free()
  * @return as subpy_object_attr(); any error of subpy_call()
@@ -1332,7 +1341,7 @@ SUBPY_API subpy_status subpy_object_next(subpy_object iterator, uint32_t flags, 
  * The value of an object, as runs have it: a copy.
  *
  * @param object  the object
- * @param flags   0 or SUBPY_RESULT_*
+ * @param flags   0 or SUBPY_RESULT_*; SUBPY_RUN_ASYNC: what the object, a coroutine for example, comes to
  * @param result  the value, to be freed with subpy_value_free(); NULL: it is not converted at all
  * @param error   optional; set on failure, to be freed with subpy_error_free()
  * @return as subpy_object_attr(); SUBPY_ERROR_NOT_SHAREABLE when it has none

@@ -41,7 +41,7 @@
 //!
 //! Nothing is linked to Python, and none is needed to build. When the first interpreter is created, a CPython 3.14.1 or
 //! newer with a shared libpython is looked for (see [`RuntimeOptions::python`]) and loaded. Values are copies
-//! ([`Value`]). An extension module has to support a GIL of its own (PEP 684); others work in the main interpreter
+//! ([`Value`]); a [`Buffer`] and an [`Object`] are not. An extension module has to support a GIL of its own (PEP 684); others work in the main interpreter
 //! ([`get_main`]), one at a time.
 //!
 //! # Features
@@ -85,7 +85,7 @@ pub use manager::{
     Startup, Stopped, Syntax,
 };
 pub use rust::{
-    Arg, Args, Array, Buffer, Buffers, Cancel, DefineOptions, Element, FromValue, Function, HostCall, HostFn,
+    Arg, Args, Array, Awaited, Buffer, Buffers, Cancel, DefineOptions, Element, FromValue, Function, HostCall, HostFn,
     Interpreter, Limited, Limits, ListItem, Object, ObjectIter, Objects, Outcome, Pool, PoolMap, PoolOptions, Queue,
     Raise, Session, Stream, Tag, TaskOptions, Tasks, Thread, Value, WrongType, find, get_current, get_main, init,
     list_all, python_library, python_version, shutdown, shutdown_with, version,

@@ -80,6 +80,7 @@ c_tests! {
     pool_outcomes
     pool_soak
     race_all
+    race_async
     race_buffers
     race_cancel
     race_close_shutdown
@@ -100,6 +101,7 @@ c_tests! {
     race_wait
     request
     rules
+    run_async
     run_output
     sessions
     set_output

@@ -163,6 +163,16 @@ fn java_host_control() {
 }
 
 #[test]
+fn java_data() {
+    java_done(&["Data"]);
+}
+
+#[test]
+fn java_pools() {
+    java_done(&["Pools"]);
+}
+
+#[test]
 fn java_conformance() {
     let cases = root().join("conformance/cases.json");
     let Some(jdk) = jdk() else { return };
@@ -477,8 +487,7 @@ fn python_conformance() {
     if let Some(mut command) =
         python_host(&["-X", "dev", "-W", "error", "conformance.py", cases.to_str().expect("a path in UTF-8")])
     {
-        // Memory is counted in front of CPython's own allocator, and not of the one that "-X dev" has.
-        command.env("PYTHONMALLOC", "pymalloc");
+        command.env("PYTHONMALLOC", "pymalloc"); // as for python_values
         packages::show_conformance(&printed(command));
     }
 }
@@ -566,6 +575,25 @@ fn python_objects() {
 #[test]
 fn python_queues() {
     python_done(&["queues.py"]);
+}
+
+#[test]
+fn python_buffers() {
+    python_done(&["buffers.py"]);
+}
+
+#[test]
+fn python_values() {
+    if let Some(mut command) = python_host(&["-X", "dev", "-W", "error", "values.py"]) {
+        // Memory is counted in front of CPython's own allocator, and not of the one that "-X dev" has.
+        command.env("PYTHONMALLOC", "pymalloc");
+        done(command);
+    }
+}
+
+#[test]
+fn python_pools() {
+    python_done(&["pools.py"]);
 }
 
 #[test]

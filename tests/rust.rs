@@ -962,6 +962,9 @@ fn an_outcome_is_a_future() {
 fn queues_cross_and_wait() {
     let interp = create();
     let (tasks, results) = (Queue::new().unwrap(), Queue::bounded(2).unwrap());
+    assert_eq!((tasks.capacity(), results.capacity(), results.is_closed()), (0, 2, false));
+    interp.exec("def look(queue): return (queue.id, queue.maxsize, queue.closed)").unwrap();
+    assert_eq!(interp.call::<(u64, usize, bool)>("look", (&results,)).unwrap(), (results.id(), 2, false));
     interp.exec("def work(tasks, results):\n  for task in tasks: results.put([task, results])").unwrap();
     let worker = interp.call_in_thread::<()>("work", (&tasks, results.clone())).unwrap();
     for task in 0..10 {
@@ -978,6 +981,7 @@ fn queues_cross_and_wait() {
         assert!(number == task && queue == results && queue != tasks);
     }
     worker.join().unwrap();
+    assert!(tasks.is_closed());
     assert_eq!(message(tasks.put(1)), "the queue is closed");
     assert_eq!(message(tasks.get::<i32>()), "the queue is closed and empty");
 

@@ -5,9 +5,11 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use subpy::{
-    Array, Buffer, Buffers, Error, Interpreter, Kind, Object, Objects, Pool, PoolOptions, Queue, RuntimeOptions, Value,
+    Array, Buffer, Buffers, Busy, Cancel, Error, Interpreter, Kind, Limits, Object, Objects, Options, Pool,
+    PoolOptions, Queue, RuntimeOptions, Value,
 };
 
 fn create() -> Interpreter {
@@ -101,6 +103,41 @@ fn python_sees_rusts_memory() {
     assert_eq!(ends(), 4);
 }
 
+/// Memory that runs something when it ends.
+struct Last(Vec<u8>, Interpreter);
+
+impl AsRef<[u8]> for Last {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        // On another thread: it would wait for ever for a GIL that this one has.
+        let interp = self.1.clone();
+        thread::spawn(move || interp.exec("ended += 1")).join().unwrap().unwrap();
+    }
+}
+
+#[test]
+fn owners_end_without_a_gil() {
+    subpy::init(&RuntimeOptions::new().python(support::python())).unwrap();
+    let interp = Interpreter::with_options(&Options::new().busy(Busy::Share)).unwrap();
+    interp.exec("ended = 0\ndef drop(view): pass\ndef keep(view):\n  global kept\n  kept = view").unwrap();
+    let last = || Buffer::new(Last(vec![1], Interpreter::from_handle(interp.handle())));
+    interp.call::<()>("drop", (last(),)).unwrap();
+    interp.call::<()>("keep", (last(),)).unwrap();
+    interp.exec("del kept").unwrap();
+    let queue = Queue::new().unwrap();
+    queue.put(last()).unwrap();
+    interp.exec("def take(queue): queue.get()").unwrap();
+    interp.call::<()>("take", (&queue,)).unwrap();
+    interp.call_in_thread::<()>("keep", (last(),)).unwrap().join().unwrap();
+    interp.exec("kept = None").unwrap();
+    assert_eq!(interp.eval::<i64>("ended").unwrap(), 4);
+}
+
 #[test]
 fn buffers_go_everywhere() {
     let interp = create();
@@ -153,6 +190,14 @@ fn what_is_lent_is_taken_back() {
     let buffer = buffer.into_owner::<Vec<u8>>().unwrap_err();
     assert_eq!(interp.eval::<u8>("kept[0][1]").unwrap(), 3);
     interp.exec("kept.clear()").unwrap();
+    let buffer = Buffer::writable(buffer.into_owner::<Vec<u8>>().unwrap()).lent();
+
+    // Where there is no call it is as without.
+    let queue = Queue::new().unwrap();
+    queue.put(&buffer).unwrap();
+    interp.prepare_main([("lent", Value::from(&buffer)), ("queue", Value::from(&queue))]).unwrap();
+    interp.exec("taken = queue.get(); assert taken[0] == lent[0] == 1").unwrap();
+    interp.exec("del lent, taken").unwrap();
     assert_eq!(buffer.into_owner::<Vec<u8>>().unwrap(), [1, 2, 3]);
 }
 
@@ -226,10 +271,31 @@ fn arrays_are_rows_of_numbers() {
     assert_eq!(message(interp.eval::<Array<i64>>("[1, 'x']")), "result[1]: str is not int");
     let two = "memoryview(bytes(4)).cast('B', (2, 2))";
     assert_eq!(message(interp.eval::<Array<u8>>(two)), "result: a buffer of 2 dimensions is not a row of numbers");
+    // What else is in the result is not in their way.
+    let (array, pair, three, bytes): (Array<i64>, (i64, u8), [f64; 3], Vec<u8>) =
+        interp.eval("([1], (2, 3), [4.0, 5.0, 6.0], b'x')").unwrap();
+    assert_eq!((&array[..], pair, three, &bytes[..]), (&[1][..], (2, 3), [4.0, 5.0, 6.0], &b"x"[..]));
     let rows: Vec<Array<f64>> = interp.eval("[[1.0], [2.0, 3.0]]").unwrap();
     assert_eq!((&rows[0][..], &rows[1][..]), (&[1.0][..], &[2.0, 3.0][..]));
     drop(interp);
     assert_eq!((floats[9_999], rows[1][1]), (4999.5, 3.0));
+}
+
+#[test]
+fn a_method_has_limits() {
+    let interp = create();
+    interp.exec("class Model:\n  def predict(self, x):\n    while x > 1: pass\nmodel = Model()").unwrap();
+    let model: Object = interp.eval("model").unwrap();
+    let limits = Limits::new().timeout(Duration::from_millis(20));
+    let predict: Object = model.attr("predict").unwrap();
+    let error = interp.with_limits(limits).call::<()>("operator:call", (&predict, 2)).unwrap_err();
+    assert!(matches!(error.kind, Kind::Timeout(_)), "{error}");
+    let cancel = Cancel::new();
+    cancel.fire();
+    let limited = interp.with_limits(Limits::new().cancel(&cancel));
+    let error = limited.call::<()>("operator:call", (&predict, 2)).unwrap_err();
+    assert!(matches!(error.kind, Kind::Interrupted(_)), "{error}");
+    assert_eq!(message(predict.call::<()>(("x",))).split(':').next(), Some("TypeError"));
 }
 
 #[test]

@@ -4735,6 +4735,17 @@ struct wait_options {
   subpy::cancel cancel{};
 };
 
+/// What queue::info() says.
+struct queue_info {
+  /// The same for all copies of a queue. Python: Queue.id.
+  std::uint64_t id = 0;
+  /// How many items have room; 0: no bound. Python: Queue.maxsize.
+  std::size_t capacity = 0;
+  /// How many items are in it. Others may change that at any time.
+  std::size_t size = 0;
+  bool closed = false;
+};
+
 template <class T>
 class queue_items;
 
@@ -4788,6 +4799,15 @@ class queue {
     });
   }
 
+  /// Which queue it is, and how large.
+  [[nodiscard]] result<queue_info> try_info() const {
+    subpy_queue_info raw{};
+    raw.size = sizeof raw;
+    const auto asked = detail::attempt([&](subpy_error **cause) { return subpy_queue_get_info(handle(), &raw, cause); });
+    if (!asked) return asked.error();
+    return queue_info{raw.id, raw.capacity, raw.len, raw.closed != 0};
+  }
+
   /// Nothing more can be put; what is in it can be taken. Who waits is woken.
   [[nodiscard]] result<void> try_close() const {
     return detail::attempt([&](subpy_error **cause) { return subpy_queue_close(handle(), cause); });
@@ -4814,6 +4834,7 @@ class queue {
     return try_get<T>(options).value();
   }
   [[nodiscard]] std::size_t size() const { return try_size().value(); }
+  [[nodiscard]] queue_info info() const { return try_info().value(); }
   void close() const { try_close().value(); }
   [[nodiscard]] int fd() const { return try_fd().value(); }
 #endif

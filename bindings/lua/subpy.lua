@@ -547,16 +547,17 @@ function read(slot, scope)
     return number
   elseif kind == FLOAT then
     return slot.u.as_float
+  elseif kind == STR or kind >= TUPLE and kind <= DICT then
+    local tag = slot.flags % 256
+    if tag ~= 0 then return read_tagged(slot, tag, scope) end
+    if kind == STR then return ffi.string(slot.u.as_str, slot.len) end
+    return read_plain(slot, scope)
   elseif kind == NONE then
     return nil
   elseif kind == BOOL then
     return slot.u.as_bool
   elseif kind == BYTES then
     return M.bytes(ffi.string(slot.u.as_str, slot.len))
-  elseif kind == STR or kind >= TUPLE and kind <= DICT then
-    local tag = bit.band(slot.flags, 0xff)
-    if tag ~= 0 then return read_tagged(slot, tag, scope) end
-    return read_plain(slot, scope)
   elseif kind == BIGINT then
     return M.bigint(ffi.string(slot.u.as_str, slot.len))
   elseif kind == ERROR then
@@ -1120,7 +1121,7 @@ end
 --- output, a function of the stream (1: stdout, 2: stderr) and the text, or a file to write to, for what a run prints on
 --- this thread; result, in what form results come: "object", as an Object; "objects", what has no value as an Object;
 --- "buffer", what has a buffer as a Buffer; "array", rows of numbers as a Buffer; or a table of such; async, to run what is
---- awaitable to its end; abandon, for runs in threads: who waits learns that the run was stopped even if it does not end.
+--- awaitable to its end, and have what it comes to as the result; abandon, for runs in threads: who waits learns that the run was stopped even if it does not end.
 function Interpreter:with_options(options)
   return setmetatable({ cell = self.cell, options = run_options(self, options) }, Interpreter)
 end
@@ -1613,10 +1614,12 @@ Object.iter = calls_back(function(self)
   return function() return next_of(self, iterator) end
 end)
 
---- Its value, as runs have it: a copy. What has none is SUBPY_ERROR_NOT_SHAREABLE.
+--- Its value, as runs have it: a copy. What has none is SUBPY_ERROR_NOT_SHAREABLE. With the option async it is what an
+--- awaitable comes to.
 Object.value = calls_back(function(self)
   local result, failure = value_array(1), error_out()
-  local status = C.subpy_object_value(self.cell[0], bits_of(self, 0), result, failure)
+  local bits = bits_of(self, 0) + (self.options and self.options.async and C.SUBPY_RUN_ASYNC or 0)
+  local status = C.subpy_object_value(self.cell[0], bits, result, failure)
   if status ~= 0 then fail(status, failure) end
   return take(result, self.interp)
 end)
@@ -1968,6 +1971,7 @@ do
       return setmetatable({ cell = handle_out(count_arg("handle", options)) }, Pool)
     end
     options = options or {}
+    if options.prepare then error("prepare: a Lua function cannot be called on another thread", 0) end
     local filled, own, others, anchors = ffi.new("subpy_pool_options"), {}, {}, {}
     filled.size = ffi.sizeof(filled)
     for _, name in ipairs(POOL_NUMBERS) do
@@ -1995,6 +1999,7 @@ do
   --- the queue too; result, async and abandon as in Interpreter:with_options(); submitter, a number: those that have tasks
   --- waiting take turns.
   function Pool:with_options(options)
+    if options.output ~= nil then error("output: a Lua function cannot be called on another thread", 0) end
     local all = more_options(self, options, TASK_OPTIONS)
     if all.submitter ~= nil then count_arg("submitter", all.submitter) end
     return setmetatable({ cell = self.cell, options = all }, Pool)

@@ -429,7 +429,9 @@ export interface MapOptions extends CallOptions, TaskOptions {
   kwargs?: Names | null;
   /** Go on after a row that fails, with its error among the results. */
   returnErrors?: boolean;
-  /** How many rows may wait or run, or have results that nobody has taken; four a worker if not said. */
+  /** How many rows make a task, 1 if not said: more cost less. All rows have the same number of arguments then. */
+  chunk?: number;
+  /** How many rows may wait or run, or have results that nobody has taken; four tasks a worker if not said. */
   ahead?: number;
 }
 
@@ -542,7 +544,7 @@ export class InterpreterError extends Error {
   readonly status: number;
   /** The interpreter that it is about, 0 when none. */
   readonly handle: number;
-  /** Which row of callMany() it is from; null for any other error. */
+  /** Which row of callMany() or map() it is from; null for any other error. */
   readonly row: number | null;
 }
 

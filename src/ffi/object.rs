@@ -9,7 +9,7 @@ use std::ffi::c_char;
 
 use super::boundary::{self, invalid, known_flags, text};
 use super::error::subpy_error;
-use super::run::RESULT_FLAGS_HERE;
+use super::run::{RESULT_FLAGS, SUBPY_RUN_ASYNC};
 use super::status::{subpy_interp, subpy_object, subpy_status};
 use crate::manager::{self, Act};
 use crate::value::{Args, OwnedArgs, Results, Wanted, subpy_value};
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn subpy_object_item(
 /// @param args    `nargs` positional arguments, copied into the interpreter; may be NULL when that is 0
 /// @param nargs   how many
 /// @param kwargs  keyword arguments, copied too: a DICT with STR keys; NULL: none
-/// @param flags   0 or SUBPY_RESULT_*
+/// @param flags   0, SUBPY_RESULT_* and SUBPY_RUN_ASYNC
 /// @param result  what it returns, to be freed with subpy_value_free(); NULL: that is not converted at all
 /// @param error   optional; set on failure, to be freed with subpy_error_free()
 /// @return as subpy_object_attr(); any error of subpy_call()
@@ -131,7 +131,7 @@ pub unsafe extern "C" fn subpy_object_call(
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
         boundary::run(result, error, |wanted| {
-            let wanted = in_form(wanted, flags)?;
+            let wanted = finished(wanted, flags)?;
             let method = if method.is_null() && len == 0 { None } else { Some(text(method, len, "method")?) };
             let args = Args::check(args, nargs, kwargs).or_else(invalid)?;
             let owned = boundary::claim(args)?;
@@ -200,7 +200,7 @@ pub unsafe extern "C" fn subpy_object_next(
 /// The value of an object, as runs have it: a copy.
 ///
 /// @param object  the object
-/// @param flags   0 or SUBPY_RESULT_*
+/// @param flags   0 or SUBPY_RESULT_*; SUBPY_RUN_ASYNC: what the object, a coroutine for example, comes to
 /// @param result  the value, to be freed with subpy_value_free(); NULL: it is not converted at all
 /// @param error   optional; set on failure, to be freed with subpy_error_free()
 /// @return as subpy_object_attr(); SUBPY_ERROR_NOT_SHAREABLE when it has none
@@ -216,7 +216,7 @@ pub unsafe extern "C" fn subpy_object_value(
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
         boundary::run(result, error, |wanted| {
-            let wanted = in_form(wanted, flags)?;
+            let wanted = finished(wanted, flags)?;
             manager::object_act(object, Act::Value, wanted)
         })
     }
@@ -274,6 +274,15 @@ pub extern "C" fn subpy_object_free(object: subpy_object) {
 }
 
 fn in_form(wanted: Wanted<'_>, flags: u32) -> manager::Result<Wanted<'_>> {
-    known_flags(flags.into(), RESULT_FLAGS_HERE.into(), "flags")?;
+    with_flags(wanted, flags, RESULT_FLAGS)
+}
+
+/// The same for what may give an awaitable.
+fn finished(wanted: Wanted<'_>, flags: u32) -> manager::Result<Wanted<'_>> {
+    with_flags(wanted, flags, RESULT_FLAGS | SUBPY_RUN_ASYNC)
+}
+
+fn with_flags(wanted: Wanted<'_>, flags: u32, known: u32) -> manager::Result<Wanted<'_>> {
+    known_flags(flags.into(), known.into(), "flags")?;
     Ok(wanted.with(Results::of_flags(flags)))
 }

@@ -38,14 +38,21 @@ pub const SUBPY_RESULT_BUFFER: u32 = 16;
 /// lists and tuples that are not empty and have floats alone, or ints alone that fit 64 bits, come back as an array:
 /// SUBPY_KIND_BUFFER of format "d" or "q"
 pub const SUBPY_RESULT_ARRAY: u32 = 32;
-/// an awaitable that the code returns is run to its end on the event loop of the interpreter (of the session, in one).
-/// Not in this version: it is SUBPY_ERROR_INVALID_ARGUMENT
+/// an awaitable that the code returns is run to its end on an event loop of asyncio, and its value is the result; anything
+/// else is the result as it is. exec and eval: `await` may also stand outside of functions, as in `python -m asyncio`.
+///
+/// The interpreter keeps the loop, and with it tasks that go on when the run has ended: they do so in the next run with this
+/// flag. (The loop is the same one if no two threads run such code at the same time; a thread that has entered the
+/// interpreter, see subpy_enter(), keeps its own.) It is closed with the interpreter, as asyncio.Runner does it. Inside of a
+/// coroutine of such a run, on the same thread, an awaitable is SUBPY_ERROR_EXECUTION_FAILED with a RuntimeError: a thread
+/// runs one loop at a time.
+///
+/// A run that is to end (a time limit, a cancel token, subpy_interrupt()) has its task cancelled: it ends with an
+/// asyncio.CancelledError. Only if that does not help it is interrupted like others.
 pub const SUBPY_RUN_ASYNC: u32 = 64;
 
-/// The flags of this kind that there are, and that this version has.
-const RESULT_FLAGS: u32 =
-    SUBPY_RESULT_OBJECT | SUBPY_RESULT_OBJECTS | SUBPY_RESULT_BUFFER | SUBPY_RESULT_ARRAY | SUBPY_RUN_ASYNC;
-pub(super) const RESULT_FLAGS_HERE: u32 =
+/// The flags of this kind.
+pub(super) const RESULT_FLAGS: u32 =
     SUBPY_RESULT_OBJECT | SUBPY_RESULT_OBJECTS | SUBPY_RESULT_ARRAY | SUBPY_RESULT_BUFFER;
 
 /// What subpy_run() and subpy_run_in_thread() are to run. Fields that do not apply must be zero.
@@ -380,11 +387,9 @@ impl subpy_run_request {
             return set("what", &why);
         }
         let is = |what| self.what == what;
-        let flags = SUBPY_ABANDON | RESULT_FLAGS_HERE | if is(SUBPY_RUN_EXEC) { SUBPY_KEEP_INDENT } else { 0 };
+        let flags =
+            SUBPY_ABANDON | RESULT_FLAGS | SUBPY_RUN_ASYNC | if is(SUBPY_RUN_EXEC) { SUBPY_KEEP_INDENT } else { 0 };
         if self.flags & !flags != 0 {
-            if self.flags & !flags & RESULT_FLAGS != 0 {
-                return set("flags", "has SUBPY_RESULT_* or SUBPY_RUN_ASYNC bits that this version does not have");
-            }
             known_flags(self.flags.into(), flags.into(), "subpy_run_request.flags (for this kind of run)")?;
         }
         let calls = is(SUBPY_RUN_CALL) || is(SUBPY_RUN_FUNCTION);

@@ -88,7 +88,7 @@ pub fn queue_free(handle: u64) {
 /// A copy of a value to be put in.
 #[cfg(feature = "capi")]
 pub fn item_of(value: &subpy_value) -> Result<OwnedValue> {
-    OwnedValue::claim([value], keep_item, tell).map(|([copy], _)| copy).map_err(Error::from)
+    OwnedValue::keep(value, keep_item, tell).map_err(Error::from)
 }
 
 /// Items have a claim on what they name; objects belong to an interpreter, and cannot be.

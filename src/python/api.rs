@@ -223,6 +223,7 @@ api! {
         fn PyObject_Str(*mut PyObject) -> *mut PyObject;
         fn PyObject_GetAttr(*mut PyObject, *mut PyObject) -> *mut PyObject;
         fn PyObject_GetAttrString(*mut PyObject, *const c_char) -> *mut PyObject;
+        fn PyObject_HasAttrStringWithError(*mut PyObject, *const c_char) -> c_int;
         fn PyObject_SetAttrString(*mut PyObject, *const c_char, *mut PyObject) -> c_int;
         fn PyObject_SetAttr(*mut PyObject, *mut PyObject, *mut PyObject) -> c_int;
         fn PyObject_GenericSetAttr(*mut PyObject, *mut PyObject, *mut PyObject) -> c_int;

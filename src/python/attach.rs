@@ -4,11 +4,10 @@
 //! PyGILState_* would dangle (use after free). Three caches make the fresh one cheap: the thread's stack bounds (`stack`),
 //! the block that its first Python frame takes (`chunks`), and the one that the state itself lies in (`state_blocks`).
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr;
-use std::rc::Rc;
 
 use super::api::Api;
 use super::host::calling;
@@ -17,7 +16,11 @@ use super::stack::{Stack, protect};
 use super::types::{PyInterpreterState, PyThreadState};
 
 mod home;
+mod pinned;
+
 pub use home::{host_is_python, in_host};
+use pinned::is_idle;
+pub use pinned::{Pinned, is_pinned};
 
 /// One stay in an interpreter. The thread is attached from `enter` until the entry is dropped, on the same thread. Who
 /// comes from Python code has stepped out of it (`Outside`).
@@ -140,89 +143,6 @@ unsafe fn new_state(api: &'static Api, interp: *mut PyInterpreterState, stack: S
         }
         protect(api, state, stack);
         Some(state)
-    }
-}
-
-/// A state that this thread keeps from entry to entry: threading.local and contextvars last as long as it does. It is
-/// not attached in between.
-pub struct Pinned {
-    api: &'static Api,
-    state: *mut PyThreadState,
-    stack: Cell<Stack>,
-    /// Those that have it now, one in the other.
-    entries: Cell<usize>,
-    next: RefCell<Option<Rc<Pinned>>>,
-}
-
-thread_local! {
-    /// The first of this thread's. Without a destructor, so that it is there until the very end of the thread.
-    static PINNED: ManuallyDrop<RefCell<Option<Rc<Pinned>>>> = const { ManuallyDrop::new(RefCell::new(None)) };
-}
-
-/// Whether it is one of this thread's pinned states, and in no use.
-fn is_idle(state: *mut PyThreadState) -> bool {
-    let first = PINNED.with(|first| first.borrow().clone());
-    let mut all = std::iter::successors(first, |pinned| pinned.next.borrow().clone());
-    all.any(|pinned| pinned.state == state && pinned.is_idle())
-}
-
-impl Pinned {
-    /// # Safety
-    /// The interpreter must be alive now, and at every `enter`.
-    pub unsafe fn new(api: &'static Api, interp: *mut PyInterpreterState, stack: Stack) -> Option<Rc<Pinned>> {
-        // SAFETY: promised by the caller.
-        let state = unsafe { new_state(api, interp, stack)? };
-        let pinned = PINNED.with(|first| {
-            let mut first = first.borrow_mut();
-            let next = RefCell::new(first.take());
-            let pinned = Rc::new(Pinned { api, state, stack: Cell::new(stack), entries: Cell::new(0), next });
-            Rc::clone(first.insert(pinned))
-        });
-        Some(pinned)
-    }
-
-    fn is_idle(&self) -> bool {
-        self.entries.get() == 0
-    }
-
-    /// Attaches it. An entry of this thread that is further out may have it too, and has called out of Python.
-    #[inline]
-    pub fn enter(&self, stack: Stack) -> Entry<'_> {
-        let (api, state) = (self.api, self.state);
-        let lasts = if self.stack.get() == stack { Lasts::Pinned(self) } else { self.moves_to(stack) };
-        self.entries.set(self.entries.get() + 1);
-        // SAFETY: this thread's own state, of an interpreter that is alive (`new`).
-        let previous = unsafe { (api.PyThreadState_Swap)(state) };
-        Entry { api, state, previous, lasts, not_send: PhantomData }
-    }
-
-    /// The thread goes on on this stack.
-    #[cold]
-    fn moves_to(&self, stack: Stack) -> Lasts<'_> {
-        let before = self.stack.replace(stack);
-        // SAFETY: this thread's own state.
-        unsafe { protect(self.api, self.state, stack) }
-        Lasts::Moved(self, before)
-    }
-
-    /// Attaches it for the last time: with this entry the state ends. On the thread that made it; no entry further out
-    /// may have it.
-    pub fn last_entry(&self, stack: Stack) -> Entry<'static> {
-        self.forget();
-        Entry { lasts: Lasts::Entry, ..*ManuallyDrop::new(self.enter(stack)) }
-    }
-
-    /// It is no longer one of this thread's: with a host's CPython its interpreter is gone, and the state with it.
-    pub fn forget(&self) {
-        fn remove(link: &RefCell<Option<Rc<Pinned>>>, gone: &Pinned) {
-            let next = match &*link.borrow() {
-                None => return,
-                Some(pinned) if ptr::eq(&raw const **pinned, gone) => gone.next.take(),
-                Some(pinned) => return remove(&pinned.next, gone),
-            };
-            link.replace(next);
-        }
-        PINNED.with(|first| remove(first, self));
     }
 }
 

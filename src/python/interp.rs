@@ -23,6 +23,7 @@ use super::types::{PyInterpreterConfig, PyInterpreterState};
 use super::{Count, Failure, api};
 use counting::Counted;
 mod counting;
+mod marks;
 
 /// What a run finds in its interpreter.
 pub struct Scope<'py> {
@@ -50,6 +51,10 @@ impl<'py> Scope<'py> {
 
     pub fn sources(&self) -> &'py Arc<Sources> {
         &self.interp.sources
+    }
+
+    pub fn interrupts(&self) -> &'py Arc<Interrupts> {
+        &self.interp.interrupts
     }
 
     /// Why the run is to end, if it is.
@@ -299,6 +304,7 @@ impl Interp {
     /// The end of what `pin` began, on the same thread.
     pub fn unpin(&self, pinned: &Pinned, stack: Stack) {
         let entry = pinned.last_entry(stack);
+        self.own.loops.session_ends(entry.state());
         self.pins.down();
         if !self.is_marked() {
             self.unmark();
@@ -384,44 +390,6 @@ impl Interp {
         self.interrupts.close();
     }
 
-    /// A run of it, or a state that a thread keeps, marks it.
-    fn is_marked(&self) -> bool {
-        self.interrupts.any() || self.pins.get() > 0
-    }
-
-    /// The same books that `_interpreters.exec` keeps: guests see the truth, and cannot run or destroy it meanwhile.
-    /// False: a guest is running code in it through the private module.
-    #[inline(always)]
-    fn mark(&self, py: Py) -> bool {
-        let Some(mark) = py.api._PyInterpreterState_SetRunningMain else { return true };
-        // SAFETY: attached to this interpreter.
-        let status = unsafe { mark(self.state) };
-        if status == 0 {
-            return true;
-        }
-        py.clear();
-        // A host Python marks its main for good.
-        self.id == 0
-    }
-
-    #[inline(always)]
-    fn unmark(&self) {
-        if let Some(unmark) = api()._PyInterpreterState_SetNotRunningMain
-            && self.output.is_some()
-        {
-            // SAFETY: attached to this interpreter, which `mark` marked (but for a host's main, which has no output).
-            unsafe { unmark(self.state) }
-        }
-    }
-
-    /// Something runs in it that is not a run of ours: a guest, through the private module. To be asked while a close
-    /// has begun and is not decided.
-    pub fn is_running_otherwise(&self) -> bool {
-        // SAFETY: alive, because an end by somebody else waits for the decision (`Watcher::guest_destroys`). It reads
-        // one field.
-        api()._PyInterpreterState_IsRunningMain.is_some_and(|running| unsafe { running(self.state) != 0 })
-    }
-
     /// Finalizes and frees the interpreter. Nobody may be in it, or enter it from now on.
     pub fn end(&self) {
         self.close_interrupts();
@@ -452,6 +420,7 @@ impl Interp {
         // SAFETY: attached; the reference that `set_up` took is given back once. Nobody else is in it (the caller's
         // promise), so it can end.
         unsafe {
+            self.own.loops.end(entry.py(), &self.own, Some((&run, &self.interrupts)));
             self.give_back_all(entry.py());
             (entry.py().api.Py_DecRef)(self.main.module);
             entry.end_interpreter();
@@ -490,6 +459,7 @@ impl Interp {
         self.close_interrupts();
         self.lift_limit();
         if let Ok(entry) = self.enter() {
+            self.own.loops.end(entry.py(), &self.own, None);
             self.give_back_all(entry.py());
             // SAFETY: as in `end`.
             unsafe { (entry.py().api.Py_DecRef)(self.main.module) }

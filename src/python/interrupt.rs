@@ -5,28 +5,31 @@
 //! carries no more than the wish. Which run is meant is looked up when it runs, in a list that changes with the GIL
 //! alone; a run that has ended is not in it, and nothing is left for the next one.
 
-use std::cell::Cell;
 use std::ffi::c_long;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use super::api::{AddPendingCall, Api, ExceptionClass};
-use super::exception::{self, Exception};
 use super::memory::{Account, Asking};
 use super::object::{Py, PyResult, Raised};
 use super::queue::Waits;
 use super::quiet::{Quiet, loud, quiet};
 use super::thread_id::this_thread;
 use super::types::{PyInterpreterState, PyThreadState};
-use super::{Failure, api, lock};
+use super::{api, lock};
 
 mod ending;
 mod memory;
+mod on_loop;
 mod pending;
+mod run;
 
+use on_loop::Wakers;
+pub use on_loop::{OnWake, Then, Waker};
 use pending::pending;
+use run::Is;
+pub use run::Run;
 
 /// Why a run is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,134 +54,6 @@ pub enum Which {
     All,
     /// Those that were to end and have not: their code may have caught the exception.
     Again,
-}
-
-/// How long the library may take to make text of an exception, which runs Python code, before that is hit.
-const GRACE: Duration = Duration::from_millis(250);
-/// The same for what runs no code of users in most cases: imports, which keep a lock for good when they are hit.
-const LONG_GRACE: Duration = Duration::from_secs(5);
-
-/// A step of the library's own in a run.
-struct Step {
-    /// Since when it is known that the run is to end.
-    since: Cell<Option<Instant>>,
-    /// How long it has then.
-    grace: Duration,
-}
-
-/// One run, while it is in its interpreter. Read and changed with the GIL of that interpreter alone. Every run makes
-/// one, so it is small.
-pub struct Run {
-    /// The next one in the list, which began earlier.
-    older: Cell<*const Run>,
-    /// In an interpreter, what a thread runs later it runs inside of what it ran before.
-    thread: usize,
-    /// The thread's state in the interpreter.
-    state: *mut PyThreadState,
-    /// The how manieth of its interpreter's: it is its own for good.
-    number: Cell<u64>,
-    /// The library does something itself.
-    step: Cell<*const Step>,
-    is: Cell<Is>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Is {
-    /// It is to end.
-    wanted: bool,
-    /// Because the time is up.
-    late: bool,
-    /// An exception was raised in it, or was sent: KeyboardInterrupt if it is to end, or MemoryError.
-    hit: bool,
-    /// It was sent, and may not have come.
-    sent: bool,
-}
-
-impl Run {
-    #[inline(always)]
-    pub fn new(state: *mut PyThreadState) -> Run {
-        Run {
-            older: Cell::new(ptr::null()),
-            state,
-            thread: this_thread(),
-            number: Cell::new(0),
-            step: Cell::new(ptr::null()),
-            is: Cell::default(),
-        }
-    }
-
-    /// What it can be interrupted by.
-    pub fn number(&self) -> u64 {
-        self.number.get()
-    }
-
-    /// Runs a step of the library's own that runs no Python code but its own and CPython's.
-    #[cold]
-    pub fn own<R>(&self, act: impl FnOnce() -> R) -> R {
-        self.step(LONG_GRACE, act)
-    }
-
-    fn step<R>(&self, grace: Duration, act: impl FnOnce() -> R) -> R {
-        let step = Step { since: Cell::new(None), grace };
-        let before = self.step.replace(&step);
-        self.take_back();
-        let result = act();
-        self.step.set(before);
-        result
-    }
-
-    /// What was sent and has not come is for nothing that comes now. Attached, on the run's thread.
-    fn take_back(&self) {
-        if self.is.get().sent {
-            // SAFETY: attached; for this thread's state.
-            unsafe { (api().PyThreadState_SetAsyncExc)(self.thread as c_long, ptr::null_mut()) };
-            self.is.set(Is { sent: false, ..self.is.get() });
-        }
-    }
-
-    /// The exception that is set, taken apart: as the end of a run that is to end, for that reason (`Interrupts::why`).
-    #[cold]
-    pub fn failure(&self, py: Py, reason: Option<Reason>) -> Failure {
-        if reason.is_some() {
-            self.own(|| exception::prepare(py));
-        }
-        // It runs code of users (`__str__`).
-        let exception = self.step(GRACE, || Exception::take(py));
-        match reason {
-            Some(reason) => Failure::Stopped(reason, exception),
-            None => Failure::Exception(exception),
-        }
-    }
-
-    /// Whether it may be hit now. A step of the library's has some time.
-    fn is_ripe(&self) -> bool {
-        // SAFETY: a place in the frame of `step`, which waits for what it runs. The GIL is held.
-        let Some(step) = (unsafe { self.step.get().as_ref() }) else { return true };
-        let known = step.since.get().unwrap_or_else(Instant::now);
-        step.since.set(Some(known));
-        known.elapsed() >= step.grace
-    }
-
-    fn wanted(&self) -> Option<Reason> {
-        let is = self.is.get();
-        is.wanted.then_some(if is.late { Reason::Timeout } else { Reason::Interrupted })
-    }
-
-    fn want(&self, reason: Reason) {
-        // The first one is why it ends.
-        if self.wanted().is_none() {
-            self.is.set(Is { wanted: true, late: reason == Reason::Timeout, ..self.is.get() });
-        }
-    }
-
-    /// What began inside of a run that is to end, is to end.
-    fn is_inside(&self, outer: &Run) {
-        if self.thread == outer.thread
-            && let Some(reason) = outer.wanted()
-        {
-            self.want(reason);
-        }
-    }
 }
 
 /// What is wanted of an interpreter's runs.
@@ -218,6 +93,8 @@ pub struct Interrupts {
     asked: AtomicU64,
     /// The queues that its code waits at: who waits there looks when something is wished.
     pub waits: Waits,
+    /// The event loops that its runs are on: likewise.
+    loops: Wakers,
     /// There is one from the first hit until the last run that was hit has ended. Locked with the GIL alone.
     quiet: Mutex<Option<Quiet>>,
 }
@@ -238,6 +115,7 @@ impl Default for Interrupts {
             ending: AtomicBool::new(false),
             asked: AtomicU64::new(0),
             waits: Waits::default(),
+            loops: Wakers::default(),
             quiet: Mutex::default(),
         }
     }
@@ -346,6 +224,7 @@ impl Interrupts {
         }
         self.asked.fetch_add(1, Ordering::Relaxed);
         self.waits.wake();
+        self.loops.wake();
         match which {
             Which::Run(number) => {
                 let known = wishes.numbers.iter().any(|(known, _)| *known == number);
@@ -406,7 +285,7 @@ impl Interrupts {
         // SAFETY: attached to the interpreter that the list is of.
         unsafe {
             // CPython runs pending calls between instructions of Python code, and there are none here.
-            let hit = self.hit(py.api);
+            let hit = self.hit(py.api, true);
             // It may have been sent while another thread had the GIL.
             let is = || self.runs().find(|run| run.thread == this_thread()).map(|run| run.is.get());
             let sent = || is().is_some_and(|is| is.hit && is.wanted);
@@ -418,11 +297,12 @@ impl Interrupts {
         }
     }
 
-    /// Hits what is to be hit. What is to be raised here, if anything is. Attached to the interpreter.
+    /// Hits what is to be hit. What is to be raised here, if anything is. Code that `waits` in a function of the library's
+    /// gives an event loop no turn, and has nothing half done. Attached to the interpreter.
     ///
     /// # Safety
     /// Attached to the interpreter that the list is of.
-    unsafe fn hit(&self, api: &'static Api) -> Option<ExceptionClass> {
+    unsafe fn hit(&self, api: &'static Api, waits: bool) -> Option<ExceptionClass> {
         let wishes = {
             let mut wishes = lock(&self.wishes);
             let numbers = std::mem::take(&mut wishes.numbers);
@@ -446,9 +326,8 @@ impl Interrupts {
             for run in self.runs().filter(|run| run.is.get().wanted) {
                 // A thread is in the newest of its runs, which is to end if one further out is.
                 let of_thread = || self.runs().filter(|other| other.thread == run.thread);
-                if of_thread().next().is_some_and(|newest| !ptr::eq(newest, run))
-                    || !run.is_ripe()
-                    || self.is_between(run)
+                let is_ripe = || waits && run.thread == here && run.is_in_code() || run.is_ripe();
+                if of_thread().next().is_some_and(|newest| !ptr::eq(newest, run)) || !is_ripe() || self.is_between(run)
                 {
                     continue;
                 }

@@ -19,6 +19,7 @@
 //! | `thread_id`, `thread_end` | which thread this is; what is to be done when a thread ends |
 //! | `run`, `dedent` | exec, eval, call, prepare_main |
 //! | `many` | many calls in one run |
+//! | `loops`, `loops.py` | what is awaited, and asyncio's event loops for it |
 //! | `sources` | the source of what was run, for tracebacks |
 //! | `names` | names as Python strings |
 //! | `kept` | objects that outlive the run that found them |
@@ -59,6 +60,7 @@ pub mod host;
 pub mod interp;
 pub mod interrupt;
 pub mod kept;
+mod loops;
 pub mod many;
 pub mod memory;
 mod names;
@@ -137,6 +139,8 @@ pub enum Failure {
     NotShareable(String),
     /// Nothing ran: an object of another interpreter was passed; the text names the path to it.
     Elsewhere(String),
+    /// Nothing ran: a handle of nothing was passed; the text names the path to it.
+    NotFound(String),
     /// CPython did not create the interpreter.
     NotCreated(String),
     /// A guest is running something in it, past the library.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::buffers::Buffers;
 use super::convert::Classes;
 use super::kept::KeptObjects;
+use super::loops::Loops;
 use super::names::Names;
 use super::object::Py;
 use super::pins::Pins;
@@ -20,6 +21,7 @@ pub struct Own {
     /// What results share.
     pub pins: Pins,
     pub classes: Classes,
+    pub loops: Loops,
     /// What has no kind of its own goes out as a tagged value.
     tagged: AtomicBool,
 }

@@ -11,13 +11,16 @@ use super::convert::{self, from_python, from_python_as, to_python};
 use super::dedent::dedent;
 use super::interp::Scope;
 use super::kept::Kept;
+use super::loops::finish;
 use super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised, cut};
 use super::objects;
 use super::sources::{Source, Sources, line_of};
-use crate::value::{Args, Buffers, Claims, Wanted, printable, subpy_pair, subpy_value};
+use crate::value::{Args, Buffers, Claims, Results, Wanted, printable, subpy_pair, subpy_value};
 
 /// Include/cpython/compile.h: the source is a str, so a coding cookie says nothing.
 const PYCF_IGNORE_COOKIE: i32 = 0x0800;
+/// As well: code with such an `await` is a coroutine.
+const PYCF_ALLOW_TOP_LEVEL_AWAIT: i32 = 0x2000;
 
 /// What to run.
 #[derive(Clone, Copy)]
@@ -45,27 +48,45 @@ pub fn run_in_line(py: Py, scope: &Scope, code: Code, wanted: Wanted) -> Result<
             Err(Raised) => return Err(not_found(py, scope, callable).into()),
         },
         Code::Function { kept, args } => return call_function(py, scope, kept, args, wanted),
-        Code::Exec { source, filename, keep_indent } => return exec(py, scope, source, filename, keep_indent),
-        Code::Eval { expression, filename } => Ok(eval(py, scope, expression, filename)?),
+        Code::Exec { source, filename, keep_indent } => {
+            return exec(py, scope, source, filename, keep_indent, wanted.how.has(Results::ASYNC));
+        }
+        Code::Eval { expression, filename } => {
+            let result = eval(py, scope, expression, filename, wanted.how.has(Results::ASYNC))?;
+            return convert(py, scope, Ok(result), wanted.finished());
+        }
     };
     convert(py, scope, result, wanted)
 }
 
 #[inline(never)]
-fn exec(py: Py, scope: &Scope, source: &str, filename: Option<&str>, keep_indent: bool) -> Result<(), Box<Failure>> {
+fn exec(
+    py: Py,
+    scope: &Scope,
+    source: &str,
+    filename: Option<&str>,
+    keep_indent: bool,
+    awaits: bool,
+) -> Result<(), Box<Failure>> {
     let dedented = if keep_indent { None } else { dedent(source).map_err(|_| Failure::NoMemory)? };
     let removed = dedented.as_ref().map_or(Removed::Nothing, |dedented| Removed::Margin(dedented.margin));
     let text = dedented.map_or_else(|| Source::copy_of(source), |dedented| Source::of(dedented.text));
-    let script = Script { text, removed, source, filename, start: super::types::Py_file_input };
+    let script = Script { text, removed, source, filename, start: super::types::Py_file_input, awaits };
     Ok(script.run(py, scope).map(drop)?)
 }
 
 #[inline(never)]
-fn eval<'py>(py: Py<'py>, scope: &Scope<'py>, source: &str, filename: Option<&str>) -> Result<Obj<'py>, Failure> {
+fn eval<'py>(
+    py: Py<'py>,
+    scope: &Scope<'py>,
+    source: &str,
+    filename: Option<&str>,
+    awaits: bool,
+) -> Result<Obj<'py>, Failure> {
     let expression = source.trim_start_matches([' ', '\t']);
     let removed = Removed::Blanks(source.len() - expression.len());
     let text = Source::copy_of(expression);
-    Script { text, removed, source, filename, start: super::types::Py_eval_input }.run(py, scope)
+    Script { text, removed, source, filename, start: super::types::Py_eval_input, awaits }.run(py, scope)
 }
 
 /// Calls a prepared function.
@@ -126,8 +147,19 @@ fn convert(py: Py, scope: &Scope, result: PyResult<Obj>, wanted: Wanted) -> Resu
     match (result, wanted.result) {
         (Err(Raised), _) => Err(raised(py, scope).into()),
         (Ok(object), Some(result)) if wanted.how.is_value() => from_python(py, scope.own(), &object, result),
-        (Ok(object), Some(result)) => from_python_as(py, scope, &object, wanted.how, result),
-        (Ok(_), None) => Ok(()),
+        (Ok(_), None) if wanted.how.is_value() => Ok(()),
+        (Ok(object), result) => convert_specially(py, scope, object, Wanted { result, how: wanted.how }),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn convert_specially(py: Py, scope: &Scope, object: Obj, wanted: Wanted) -> Result<(), Box<Failure>> {
+    let finished = if wanted.how.has(Results::ASYNC) { finish(py, scope, object) } else { Ok(object) };
+    let object = finished.map_err(|Raised| raised(py, scope))?;
+    match wanted.result {
+        Some(result) => from_python_as(py, scope, &object, wanted.how, result),
+        None => Ok(()),
     }
 }
 
@@ -174,15 +206,22 @@ struct Script<'a> {
     source: &'a str,
     filename: Option<&'a str>,
     start: i32,
+    /// It may have `await` outside of functions; what it gives is awaited.
+    awaits: bool,
 }
 
 impl Script<'_> {
     fn run<'py>(self, py: Py<'py>, scope: &Scope<'py>) -> Result<Obj<'py>, Failure> {
         let text = self.text.ok_or_else(Failure::no_memory)?;
         let filename = self.filename.unwrap_or("<script>");
-        let compiled = scope.names().get(py, filename).and_then(|filename| compile(py, &text, &filename, self.start));
+        let compiled =
+            scope.names().get(py, filename).and_then(|filename| compile(py, &text, &filename, self.start, self.awaits));
         let code = compiled.map_err(|Raised| does_not_compile(py, scope, self.source, self.removed))?;
-        let run = |code: &Obj<'py>| py.evaluate(code, &scope.main).map_err(|Raised| raised(py, scope));
+        let run = |code: &Obj<'py>| {
+            let result = py.evaluate(code, &scope.main);
+            let result = if self.awaits { result.and_then(|result| finish(py, scope, result)) } else { result };
+            result.map_err(|Raised| raised(py, scope))
+        };
         // Python shows lines of what is no file for such names alone.
         if !filename.starts_with('<') {
             return run(&code);
@@ -192,11 +231,12 @@ impl Script<'_> {
     }
 }
 
-fn compile<'py>(py: Py<'py>, source: &Source, filename: &Obj<'py>, start: i32) -> PyResult<Obj<'py>> {
+fn compile<'py>(py: Py<'py>, source: &Source, filename: &Obj<'py>, start: i32, awaits: bool) -> PyResult<Obj<'py>> {
     if source.text().as_bytes().contains(&0) {
         return Err(py.raise(py.api.PyExc_SyntaxError.get(), "source code string cannot contain null bytes"));
     }
-    let mut flags = PyCompilerFlags { cf_flags: PYCF_IGNORE_COOKIE, cf_feature_version: 0 };
+    let cf_flags = PYCF_IGNORE_COOKIE | if awaits { PYCF_ALLOW_TOP_LEVEL_AWAIT } else { 0 };
+    let mut flags = PyCompilerFlags { cf_flags, cf_feature_version: 0 };
     // SAFETY: NUL-terminated source, a live str; a new reference or NULL with an exception.
     unsafe { py.owned((py.api.Py_CompileStringObject)(source.as_ptr(), filename.as_ptr(), start, &mut flags, -1)) }
 }

@@ -109,6 +109,16 @@ impl TakeApart for (Value, Value) {
     }
 }
 
+/// Those of a tuple.
+fn items(value: Value) -> std::result::Result<Vec<Value>, WrongType> {
+    match value {
+        Value::Tuple(items) => Ok(items),
+        // Numbers, where arrays were asked for, too.
+        Value::Buffer(buffer) => buffer.to_list().ok_or_else(|| WrongType::expected("tuple", &Value::Buffer(buffer))),
+        other => Err(WrongType::expected("tuple", &other)),
+    }
+}
+
 macro_rules! tuples {
     ($($count:literal: $($index:literal $type:ident)*;)*) => { $(
         impl<$($type: Arg),*> Args for ($($type,)*) {
@@ -139,7 +149,7 @@ macro_rules! tuples {
             const ROOT: Results = Results::VALUE$(.and($type::PART))*;
 
             fn from_value(value: Value) -> std::result::Result<($($type,)*), WrongType> {
-                let Value::Tuple(items) = value else { return Err(WrongType::expected("tuple", &value)) };
+                let items = items(value)?;
                 if items.len() != $count {
                     return Err(WrongType::count("tuple", items.len(), $count));
                 }

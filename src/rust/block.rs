@@ -13,14 +13,23 @@ use crate::value::{
 /// Copies what a tuple or dict holds into a block. Without recursion, so that the depth of a value needs no stack; when
 /// it is too deep, neither does dropping it.
 pub(super) fn encode(root: Value) -> Result<OwnedValue> {
-    let encoded = copy(&root);
+    encode_for(root, false)
+}
+
+/// The same of a call's arguments: buffers may be lent.
+pub(super) fn encode_args(root: Value) -> Result<OwnedValue> {
+    encode_for(root, true)
+}
+
+fn encode_for(root: Value, a_call: bool) -> Result<OwnedValue> {
+    let encoded = copy(&root, a_call);
     if encoded.is_err() {
         root.take_apart();
     }
     encoded
 }
 
-fn copy(root: &Value) -> Result<OwnedValue> {
+fn copy(root: &Value, for_a_call: bool) -> Result<OwnedValue> {
     let no_memory = || Error::from(Kind::NoMemory);
     let (untagged, _) = untag(root)?;
     let mut builder = if is_container(untagged) { Builder::new() } else { Builder::of_bytes() };
@@ -46,7 +55,7 @@ fn copy(root: &Value) -> Result<OwnedValue> {
             Value::Str(text) => bytes(STR, text.as_bytes())?,
             Value::Bytes(data) => bytes(BYTES, data)?,
             Value::Queue(queue) => manager::append_queue(&queue.0, &mut builder).ok_or_else(no_memory)?,
-            Value::Buffer(buffer) => buffer.append(&mut builder).ok_or_else(no_memory)?,
+            Value::Buffer(buffer) => buffer.append(for_a_call, &mut builder).ok_or_else(no_memory)?,
             Value::Object(object) => manager::append_object(object.handle(), &mut builder).ok_or_else(no_memory)?,
             Value::Tuple(items) | Value::List(items) => {
                 let start = builder.array(items.len()).ok_or_else(no_memory)?;
@@ -192,7 +201,7 @@ mod tests {
     use super::*;
 
     fn round_trip(value: &Value) {
-        let block = copy(value).unwrap();
+        let block = copy(value, false).unwrap();
         assert_eq!(&decode(block.as_ref()).unwrap(), value);
     }
 

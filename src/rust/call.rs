@@ -1,7 +1,7 @@
 //! What a call needs, checked and in the form that `python` reads.
 
 use super::args::{Arg, Args, all};
-use super::block::{decode, encode};
+use super::block::{decode, encode_args};
 use super::session::leave_late;
 use super::to_rust::FromValue;
 use super::unless_forked;
@@ -20,8 +20,8 @@ pub(super) struct Call {
 impl Call {
     pub fn new(args: impl Args, kwargs: impl IntoIterator<Item = (impl Into<String>, impl Arg)>) -> Result<Call> {
         // Both before the first error: what is nested too deep must not be dropped in any other way.
-        let args = args.into_values().and_then(|args| encode(Value::Tuple(args)));
-        let kwargs = named(kwargs, "kwargs").and_then(encode);
+        let args = args.into_values().and_then(|args| encode_args(Value::Tuple(args)));
+        let kwargs = named(kwargs, "kwargs").and_then(encode_args);
         let mut call = Call { args: args?, kwargs: kwargs?, claimed: None };
         let args = call.args()?;
         if args.buffers.are_passed() {

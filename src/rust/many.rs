@@ -1,7 +1,7 @@
 //! Many calls of a function in one crossing.
 
 use super::args::{Args, TakeApart};
-use super::block::{decode, encode};
+use super::block::{decode, encode_args};
 use super::call;
 use super::to_rust::FromValue;
 use super::value::Value;
@@ -30,7 +30,7 @@ impl Rows {
             }
             count += 1;
         }
-        Ok(Rows { values: encode(Value::Tuple(values))?, count, width: width.unwrap_or(0), claimed: None })
+        Ok(Rows { values: encode_args(Value::Tuple(values))?, count, width: width.unwrap_or(0), claimed: None })
     }
 
     /// To be called in one crossing.

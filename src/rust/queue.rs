@@ -150,6 +150,21 @@ impl Queue {
         self.len() == 0
     }
 
+    /// How many items have room; 0: as many as memory has. Python: `Queue.maxsize`.
+    pub fn capacity(&self) -> usize {
+        usize::try_from(self.0.capacity()).unwrap_or(0)
+    }
+
+    /// The number that Python code knows it by. Python: `Queue.id`.
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// Whether it was closed. Python: `Queue.closed`.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
     /// Nothing goes in any more; what is in it can still be taken. Whoever waits is woken.
     ///
     /// # Errors

@@ -96,6 +96,15 @@ impl OwnedValue {
         Ok((copies, claims))
     }
 
+    /// The same of a value that is no argument: what is lent in it stays.
+    pub fn keep(root: &subpy_value, keep: Keep, tell: Tell) -> Result<OwnedValue, NotCopied> {
+        let mut claims = Claims::lasting(tell);
+        OwnedValue::copy(root, keep, &mut claims).inspect_err(|_| {
+            // SAFETY: a checked value.
+            unsafe { claims.give_up(&[std::slice::from_ref(root)]) }
+        })
+    }
+
     fn copy(root: &subpy_value, keep: Keep, claims: &mut Claims) -> Result<OwnedValue, NotCopied> {
         let mut builder = if root.is_container() { Builder::new() } else { Builder::of_bytes() };
         let mut root_copy = *root;

@@ -62,6 +62,12 @@ impl<'a> Wanted<'a> {
         Wanted { result, how: Results::VALUE }
     }
 
+    /// The same, of what was awaited already.
+    #[inline(always)]
+    pub fn finished(self) -> Wanted<'a> {
+        Wanted { how: Results(self.how.0 & !Results::ASYNC.0), ..self }
+    }
+
     /// The same place, for a result in this form.
     #[cfg(feature = "capi")]
     pub fn with(self, how: Results) -> Wanted<'a> {

@@ -160,6 +160,24 @@ static void handles(void) {
   subpy_queue_free(first);
 }
 
+/* A handle of nothing is found before anything runs, wherever it is. */
+static void freed_arguments(subpy_interp interp) {
+  subpy_queue freed = new_queue(0);
+  subpy_queue_free(freed);
+  subpy_value value = subpy_value_from_queue(freed), list = subpy_list(&value, 1);
+  subpy_pair pair = {TEXT("q"), list};
+  subpy_value kwargs = subpy_dict(&pair, 1), result = subpy_int(1);
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...is not the handle of a queue, or it was freed",
+        subpy_call(interp, "builtins:id", SUBPY_AUTO_LEN, &value, 1, NULL, &result, &error));
+  CHECK(result.kind == SUBPY_KIND_NONE);
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...is not the handle of a queue, or it was freed",
+        subpy_call(interp, "builtins:id", SUBPY_AUTO_LEN, &list, 1, NULL, NULL, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...is not the handle of a queue, or it was freed",
+        subpy_call(interp, "builtins:dict", SUBPY_AUTO_LEN, NULL, 0, &kwargs, NULL, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...is not the handle of a queue, or it was freed",
+        subpy_prepare_main(interp, &kwargs, &error));
+}
+
 /* From the host to Python and back: everything that crosses. */
 static void guests(subpy_interp interp) {
   subpy_queue there = new_queue(0), back = new_queue(0);
@@ -291,6 +309,51 @@ static void buffers(void) {
   CHECK(released == 5);
   subpy_queue_free(queue);
   CHECK(released == 6);
+
+  /* There is no call that anything could be lent for: it stays as long as it is used, in any number of interpreters. */
+  subpy_interp one = create(), two = create();
+  queue = new_queue(0);
+  buffer.flags = SUBPY_BUFFER_LENT;
+  OK(subpy_queue_put(queue, &item, 0, &error));
+  subpy_value taken = subpy_none();
+  OK(subpy_queue_get(queue, 0, &taken, &error));
+  name = (subpy_pair){TEXT("view"), taken};
+  OK(subpy_prepare_main(one, &main, &error));
+  run(two, "def keep(x):\n  global view\n  view = x");
+  OK(subpy_call(two, "keep", SUBPY_AUTO_LEN, &taken, 1, NULL, NULL, &error));
+  run(one, "assert view[0] == 48");
+  run(two, "assert view[0] == 48; del view");
+  name.value = item;
+  OK(subpy_prepare_main(two, &main, &error));
+  subpy_value_free(&taken);
+  CHECK(released == 6);
+  run(two, "assert view[9] == 57; del view");
+  CHECK(released == 7);
+  run(one, "del view");
+  CHECK(released == 8);
+
+  /* An interpreter that ends without having let go of it has a share of its own: the other one goes on. */
+  buffer.flags = 0;
+  OK(subpy_queue_put(queue, &item, 0, &error));
+  OK(subpy_queue_get(queue, 0, &taken, &error));
+  run(one, "import ctypes\ndef leak(x): ctypes.pythonapi.Py_IncRef(ctypes.py_object(x))");
+  OK(subpy_call(one, "leak", SUBPY_AUTO_LEN, &taken, 1, NULL, NULL, &error));
+  OK(subpy_call(two, "keep", SUBPY_AUTO_LEN, &taken, 1, NULL, NULL, &error));
+  subpy_value_free(&taken);
+  OK(subpy_close(one, &error));
+  CHECK(released == 8);
+  run(two, "assert view[9] == 57; del view");
+  CHECK(released == 9);
+  /* Alone it is told at the end. */
+  run(two, "import ctypes\ndef leak(x): ctypes.pythonapi.Py_IncRef(ctypes.py_object(x))");
+  OK(subpy_queue_put(queue, &item, 0, &error));
+  OK(subpy_queue_get(queue, 0, &taken, &error));
+  OK(subpy_call(two, "leak", SUBPY_AUTO_LEN, &taken, 1, NULL, NULL, &error));
+  OK(subpy_close(two, &error));
+  CHECK(released == 9);
+  subpy_value_free(&taken);
+  CHECK(released == 10);
+  subpy_queue_free(queue);
 }
 
 typedef struct {
@@ -454,6 +517,7 @@ int main(void) {
   hosts_alone();
   handles();
   subpy_interp interp = create();
+  freed_arguments(interp);
   guests(interp);
   OK(subpy_close(interp, &error));
   two_interpreters();

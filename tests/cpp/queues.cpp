@@ -109,6 +109,9 @@ void with_python() {
   interp.exec("q.put((1, 'two')); q.put(None)");
   CHECK(shared.get() == subpy::value::tuple({1, "two"}) && shared.get().is_none());
   CHECK(interp.eval<int>("q.maxsize") == 3);
+  const auto info = shared.info();
+  CHECK(info.capacity == 3 && info.size == 0 && !info.closed && interp.eval<std::uint64_t>("q.id") == info.id);
+  CHECK(interp.eval<queue>("q").info().id == info.id && back.info().id != info.id && back.info().closed);
   const auto nested = interp.eval<std::vector<queue>>("[q]");
   interp.exec("q.put(5)");
   CHECK(nested[0].get<int>() == 5);

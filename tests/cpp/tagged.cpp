@@ -112,12 +112,34 @@ void memory() {
   CHECK(gone.try_memory().error().code() == subpy::status::not_found);
 }
 
+void coroutines() {
+  const auto interp = subpy::interpreter::create();
+  interp.exec(
+      "import asyncio\n"
+      "async def twice(x):\n"
+      "  await asyncio.sleep(0)\n"
+      "  return 2 * x\n"
+      "async def fail(): raise KeyError('k')\n");
+  subpy::run_options options;
+  options.run_async = true;
+  CHECK(interp.call<int>(options, "twice", 21) == 42);
+  CHECK(interp.eval<int>("twice(4)", options) == 8);
+  CHECK(interp.function("twice").call<int>(options, 1) == 2);
+  CHECK(interp.call_in_thread(options, "twice", 2).join<int>() == 4);
+  CHECK(interp.try_call(options, "fail").error().excinfo()->type_name() == "KeyError");
+  CHECK(interp.eval<int>("7", options) == 7);
+  options.timeout = std::chrono::milliseconds(30);
+  CHECK(interp.try_eval<int>("asyncio.sleep(3600)", options).error().code() == subpy::status::timeout);
+  CHECK(interp.call<int>(options, "twice", 5) == 10);
+}
+
 }  // namespace tagged_test
 
 int main() {
   tagged_test::exact();
   tagged_test::without_the_flag();
   tagged_test::memory();
+  tagged_test::coroutines();
   subpy::shutdown();
   return 0;
 }

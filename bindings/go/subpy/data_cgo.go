@@ -16,6 +16,8 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(bufferRequest{}.flags)-unsafe.Offsetof(C.subpy_buffer{}.flags)]
 	_ = [1]struct{}{}[unsafe.Offsetof(bufferRequest{}.userdata)-unsafe.Offsetof(C.subpy_buffer{}.userdata)]
 	_ = [1]struct{}{}[unsafe.Sizeof(queueOptions{})-unsafe.Sizeof(C.subpy_queue_options{})]
+	_ = [1]struct{}{}[unsafe.Sizeof(queueInfo{})-unsafe.Sizeof(C.subpy_queue_info{})]
+	_ = [1]struct{}{}[unsafe.Offsetof(queueInfo{}.closed)-unsafe.Offsetof(C.subpy_queue_info{}.closed)]
 	_ = [1]struct{}{}[unsafe.Offsetof(poolRequest{}.interp)-unsafe.Offsetof(C.subpy_pool_options{}.interp)]
 	_ = [1]struct{}{}[unsafe.Offsetof(poolRequest{}.finalize)-unsafe.Offsetof(C.subpy_pool_options{}.finalize)]
 	_ = [1]struct{}{}[unsafe.Offsetof(poolRequest{}.flags)-unsafe.Offsetof(C.subpy_pool_options{}.flags)]
@@ -135,6 +137,10 @@ func (f *frame) getQueue(queue uint64) {
 
 func (f *frame) queueLen(queue uint64) {
 	f.status = Status(C.subpy_queue_len(C.subpy_queue(queue), output[C.size_t](f), f.failure()))
+}
+
+func (f *frame) queueInfo(queue uint64, info uintptr) {
+	f.status = Status(C.subpy_queue_get_info(C.subpy_queue(queue), at[C.subpy_queue_info](info), f.failure()))
 }
 
 func (f *frame) queueFD(queue uint64) {

@@ -10,7 +10,7 @@ import "unsafe"
 var data struct {
 	threadNotify, memory,
 	objectKeep, objectInterp, objectAttr, objectItem, objectCall, objectIter, objectNext, objectValue, objectText, objectFree,
-	queueNew, queueKeep, queuePut, queuePutWith, queueGet, queueLen, queueFD, queueClose, queueFree,
+	queueNew, queueKeep, queuePut, queuePutWith, queueGet, queueLen, queueGetInfo, queueFD, queueClose, queueFree,
 	poolNew, poolSubmitAs, poolMap, poolGetStats, poolClose uintptr
 }
 
@@ -26,7 +26,8 @@ func addDataFunctions(names map[string]*uintptr) {
 
 		"subpy_queue_new": &data.queueNew, "subpy_queue_keep": &data.queueKeep, "subpy_queue_put": &data.queuePut,
 		"subpy_queue_put_with": &data.queuePutWith, "subpy_queue_get": &data.queueGet, "subpy_queue_len": &data.queueLen,
-		"subpy_queue_fd": &data.queueFD, "subpy_queue_close": &data.queueClose, "subpy_queue_free": &data.queueFree,
+		"subpy_queue_get_info": &data.queueGetInfo,
+		"subpy_queue_fd":       &data.queueFD, "subpy_queue_close": &data.queueClose, "subpy_queue_free": &data.queueFree,
 
 		"subpy_pool_new": &data.poolNew, "subpy_pool_submit_as": &data.poolSubmitAs, "subpy_pool_map": &data.poolMap,
 		"subpy_pool_get_stats": &data.poolGetStats, "subpy_pool_close": &data.poolClose,
@@ -112,7 +113,10 @@ func (f *frame) getQueue(queue uint64) {
 	f.done()
 }
 
-func (f *frame) queueLen(queue uint64)   { f.do(data.queueLen, uintptr(queue), f.output()) }
+func (f *frame) queueLen(queue uint64) { f.do(data.queueLen, uintptr(queue), f.output()) }
+func (f *frame) queueInfo(queue uint64, info uintptr) {
+	f.do(data.queueGetInfo, uintptr(queue), info)
+}
 func (f *frame) queueFD(queue uint64)    { f.do(data.queueFD, uintptr(queue), f.output()) }
 func (f *frame) closeQueue(queue uint64) { f.do(data.queueClose, uintptr(queue)) }
 

@@ -289,6 +289,39 @@ func (q *Queue) Len() (int, error) {
 	return int(f.out), f.outcome()
 }
 
+// QueueInfo is what [Queue.Info] says.
+type QueueInfo struct {
+	ID       uint64 // the same for each Queue that is the same queue; in Python its id
+	Capacity int    // how many values have room, 0: no bound; in Python its maxsize
+	Len      int    // how many values are in it
+	Closed   bool
+}
+
+// queueInfo mirrors subpy_queue_info.
+type queueInfo struct {
+	size          uintptr
+	id            uint64
+	capacity, len uintptr
+	closed        uint64
+}
+
+// Info returns which queue it is, and how large.
+func (q *Queue) Info() (QueueInfo, error) {
+	f, err := newFrame(nil)
+	if err != nil {
+		return QueueInfo{}, err
+	}
+	defer f.release(nil)
+	address := place(f, queueInfo{size: unsafe.Sizeof(queueInfo{})})
+	if address == 0 {
+		return QueueInfo{}, ErrNoMemory
+	}
+	f.queueInfo(q.number(), address)
+	runtime.KeepAlive(q)
+	read := at[queueInfo](address)
+	return QueueInfo{ID: read.id, Capacity: int(read.capacity), Len: int(read.len), Closed: read.closed != 0}, f.outcome()
+}
+
 // Close closes the queue for everybody: nothing more can be put, and what is in it can still be taken. Whoever waits for more,
 // or for room, gets [ErrQueueClosed], in Python QueueClosed.
 func (q *Queue) Close() error {

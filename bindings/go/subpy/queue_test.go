@@ -22,6 +22,13 @@ func TestQueue(t *testing.T) {
 	if n, err := q.Len(); n != 2 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
+	info, err := q.Info()
+	if err != nil || info.Capacity != 2 || info.Len != 2 || info.Closed || info.ID == 0 {
+		t.Errorf("%+v, %v", info, err)
+	}
+	if other := must(must(NewQueue(0)).Info()); other.ID == info.ID || other.Capacity != 0 {
+		t.Errorf("%+v", other)
+	}
 	if n, err := GetAs[int](q); n != 1 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
@@ -33,7 +40,7 @@ func TestQueue(t *testing.T) {
 	}
 	wantMessage(t, "no value", q.Put(make(chan int)), "value: chan int cannot be passed")
 	check(q.Put("x"))
-	_, err := GetAs[int](q)
+	_, err = GetAs[int](q)
 	wantMessage(t, "another type", err, "result: a Python str does not go into a Go int")
 	check(q.Put("last"))
 	check(q.Close())

@@ -7,8 +7,6 @@ local subpy = require("subpy")
 
 local ONE_THREAD = "Python's threads print too, and cannot call Lua: only the output of runs is captured"
 
-local ASYNC = "the library runs no coroutines yet"
-
 -- What cannot be said in Lua, by the names of the cases, with the reason.
 local SKIPPED = {
   ["a NaN keeps its payload"] = "LuaJIT has one NaN",
@@ -17,9 +15,6 @@ local SKIPPED = {
   ["print goes to the interpreter's output"] = ONE_THREAD,
   ["stderr is a stream of its own"] = ONE_THREAD,
   ["a long text arrives whole"] = ONE_THREAD,
-  ["a coroutine is run"] = ASYNC,
-  ["what it raises is raised"] = ASYNC,
-  ["what is no coroutine is a result"] = ASYNC,
 }
 
 -- ---- JSON: null is subpy.none, an array a table with n, an object a list of its names in order, with the values by name.

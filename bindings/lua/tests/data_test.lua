@@ -197,6 +197,35 @@ test("objects, queues and buffers go through Lua functions", function()
   interp:close()
 end)
 
+test("coroutines of Python's are run to their end", function()
+  local interp = subpy.create()
+  interp:exec([[
+    import asyncio
+    async def double(x):
+        await asyncio.sleep(0)
+        return 2 * x
+    async def fail(): raise KeyError('k')
+    async def for_ever(): await asyncio.Event().wait()
+  ]])
+  raised("SUBPY_ERROR_NOT_SHAREABLE", interp.call, interp, "double", 1)
+  local async = interp:with_options{ async = true }
+  equal(async:call("double", 4), 8)
+  equal(async:eval("await double(1) + 1"), 3)
+  equal(async:prepare("double")(3), 6)
+  equal(async:call_in_thread("double", 2):join(), 4)
+  equal(async:call("builtins:len", "abc"), 3)
+  exception("KeyError", async.call, async, "fail")
+  local failure = raised("SUBPY_ERROR_TIMEOUT", function() async:with_options{ timeout = 0.05 }:call("for_ever") end)
+  equal(failure.excinfo.type.name, "CancelledError")
+  local double = interp:with_options{ result = "object" }:eval("double")
+  equal(double:with_options{ async = true }:call(5), 10)
+  equal(double(6):with_options{ async = true }:value(), 12)
+  interp:close()
+  local pool = subpy.pool{ workers = 1, setup = "async def one(): return 1" }
+  equal(pool:with_options{ async = true }:submit("one"):join(), 1)
+  pool:close()
+end)
+
 -- ---- buffers
 
 local LOOK = [[
@@ -596,7 +625,9 @@ test("coroutines await threads", function()
   table.sort(log)
   equal(log, { "1.1", "1.2", "1.3", "1falseZeroDivisionError", "2.1", "2.2", "2.3", "2falseZeroDivisionError", "3.1", "3.2",
     "3.3", "3falseZeroDivisionError" })
-  refused("await: this is no coroutine", function() interp:eval_in_thread("1"):await() end)
+  local thread = interp:eval_in_thread("1")
+  refused("await: this is no coroutine", thread.await, thread)
+  thread:join()
   coroutine.wrap(function()
     interp:eval_in_thread("1"):await()
     error("in a coroutine", 0)
@@ -783,7 +814,9 @@ test("a pool whose setup fails is none, and wrong options are errors", function(
   refused("setup: a string is expected", subpy.pool, { setup = 1 })
   raised("SUBPY_ERROR_NOT_FOUND", function() subpy.pool(12345):submit("f") end)
   local pool = subpy.pool{ workers = 1 }
-  refused("there is no option output", pool.with_options, pool, { output = print })
+  refused("output: a Lua function cannot be called on another thread", pool.with_options, pool, { output = print })
+  refused("prepare: a Lua function cannot be called on another thread", subpy.pool, { prepare = print })
+  refused("there is no option limit", pool.with_options, pool, { limit = 1 })
   refused("submitter: a whole number", pool.with_options, pool, { submitter = "one" })
   refused("argument 1 is a function", pool.submit, pool, "f", print)
   refused("callable: a string is expected", pool.submit, pool, print)

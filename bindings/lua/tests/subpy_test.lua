@@ -970,6 +970,12 @@ Traceback (most recent call last):
 AttributeError: 'int' object has no attribute 'split'
 ]])
   equal(printed("parallel.lua"), "primes below 100,000: 9592\n")
+  equal(printed("pool.lua"), [[
+primes below 30,000: 3245
+25 primes below 100, 15 of them in the first half
+1229 primes below 10000, 669 of them in the first half
+SUBPY_ERROR_TIMEOUT
+]])
 end)
 
 check.finish()

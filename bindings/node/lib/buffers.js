@@ -57,6 +57,10 @@ function open() {
     allocate: lib.func('data_allocate', address, ['size_t', address]),
     hold: lib.func('data_hold', 'void', [address]),
     drop: lib.func('data_drop', 'void', [address]),
+    outcomes: lib.func('data_outcomes', address, ['size_t', 'bool']),
+    mapped: lib.func('data_mapped_address', address, [])(),
+    take: lib.func('data_take', 'void', [address, 'size_t', address]),
+    forget: lib.func('data_forget', 'void', [address]),
     dropAddress: lib.func('data_drop_address', address, [])(),
   };
 }
@@ -172,7 +176,7 @@ class MemoryView {
   #keep({ pin, address, length }) {
     // Node has no ArrayBuffer of no memory.
     const buffer = length === 0 ? new ArrayBuffer(0) : data().view(pin, address, length);
-    if (!buffer) throw new RangeError('out of memory');
+    if (!buffer) throw new RangeError('no ArrayBuffer can be made over this memory');
     this.#bytes = Buffer.from(buffer);
     data().hold(pin);
     this.#pin = pin;
@@ -312,4 +316,4 @@ if (Symbol.dispose) {
   Object.defineProperty(MemoryView.prototype, Symbol.dispose, { value: MemoryView.prototype.free });
 }
 
-module.exports = { MemoryView };
+module.exports = { MemoryView, data };

@@ -85,7 +85,14 @@ class PythonObject {
 
   /** Calls a method. @param {string} name @param {Array} args @param {object|Map} kwargs @param {object} options */
   callMethod(name, args, kwargs, options) {
-    if (hasLimits(options)) return this.#method(name).call(args, kwargs, options);
+    if (hasLimits(options)) {
+      const method = this.attr(name, { results: 'object' });
+      try {
+        return method.call(args, kwargs, options);
+      } finally {
+        method.free();
+      }
+    }
     return this.#perform(perform, slot.OBJECT_CALL, this.#calling(name, args, kwargs, options));
   }
 
@@ -93,7 +100,11 @@ class PythonObject {
   async callMethodInThread(name, args, kwargs, options) {
     if (hasLimits(options)) {
       const method = await this.attrInThread(name, { results: 'object' });
-      return method.callInThread(args, kwargs, options);
+      try {
+        return await method.callInThread(args, kwargs, options);
+      } finally {
+        method.free();
+      }
     }
     return this.#perform(performInThread, slot.OBJECT_CALL, this.#calling(name, args, kwargs, options));
   }
@@ -249,10 +260,6 @@ class PythonObject {
         resultFlags(options),
       ];
     };
-  }
-
-  #method(name) {
-    return this.attr(name, { results: 'object' });
   }
 
   #takeNext() {

@@ -48,7 +48,7 @@ from ._objects import Object
 from ._options import FOR_EVER, Busy, Flag, Gil, close_options, interp_options, path_of, word_of
 from ._pools import InterpreterPoolExecutor, Stats, complete, notify
 from ._queues import Queue, QueueClosed, QueueEmpty, QueueFull, create_queue
-from ._runs import CALL, EVAL, EXEC, FUNCTION, Given, Options, Results, changed, nul_ended, perform, source
+from ._runs import CALL, EVAL, EXEC, FUNCTION, Given, Options, Results, apply, changed, nul_ended, perform, source
 from ._tags import Tag, Tagged
 from ._values import Arguments, fetch, handle_kinds
 
@@ -570,14 +570,9 @@ def _interpreter(handle: c_uint64) -> Interpreter:
 def _start(request: RunRequest, options: Options | None, memory: dict[int, memoryview]) -> Thread:
     """Runs it on a thread of its own."""
     thread = Thread(c_uint64())  # now, so that it frees the thread also when a signal handler raises
-    if options is not None:
-        request.timeout_ms = options.timeout_ms
-        request.flags |= options.flags
-        if options.cancel is not None:
-            request.cancel = options.cancel._token._handle
-        if options.output is not None:
-            thread._output = register(options.output)
-            request.output, request.output_data = cast(_host.output, c_void_p), thread._output
+    thread._output = apply(options, request)
+    if options is not None and options.cancel is not None:
+        request.cancel = options.cancel._token._handle
     run(library.subpy_run_in_thread, byref(request), byref(thread._handle), memory=memory)
     return thread
 

@@ -170,10 +170,7 @@ def run(
             called.update(memory)
         status = function(*arguments, byref(error))
         if status:
-            raised = exception(status, error, filename)
-            if raised.__cause__ is not None and not isinstance(raised.__cause__, Exception):
-                raise raised.__cause__  # an exit or a Ctrl-C of the host's: nobody means to catch these as another one
-            raise raised
+            raise _raised(status, error, filename)  # no local variable: a cycle would keep what is in the frames
     except BaseException as caught:
         if error.value == _UNTOUCHED:
             error.value, status = None, Status.INVALID_ARGUMENT
@@ -189,6 +186,13 @@ def run(
     finally:
         if _kept:
             _forget()
+
+
+def _raised(status: int, error: c_void_p, filename: str) -> BaseException:
+    made = exception(status, error, filename)
+    # An exit or a Ctrl-C of the host's: nobody means to catch these as another one.
+    is_exit = made.__cause__ is not None and not isinstance(made.__cause__, Exception)
+    return made.__cause__ if is_exit else made
 
 
 # Exceptions of host functions, by the number that the library has for each, with the thread that each

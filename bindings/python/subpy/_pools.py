@@ -14,13 +14,12 @@ from concurrent.futures import Executor, Future, wait
 from ctypes import CFUNCTYPE, byref, c_bool, c_size_t, c_uint64, c_void_p, cast, pointer, sizeof
 from typing import Any, NamedTuple
 
-from . import _host
 from ._errors import InterpreterNotFoundError, exception, run
 from ._handles import Owner, called, check_is_main, finalize, register, release
 from ._library import PoolOptions, PoolStats, RunRequest, library
 from ._limits import Cancel, Token, stoppable
 from ._options import Busy, Flag, Gil, close_options, count, interp_options
-from ._runs import CALL, EVAL, EXEC, Given, Options, Results, changed, source
+from ._runs import CALL, EVAL, EXEC, Given, Options, Results, apply, changed, source
 from ._values import Arguments, fetch, owned
 
 _NO_SPARES = 2
@@ -181,8 +180,13 @@ class InterpreterPoolExecutor(Executor):
             options.prepare, options.finalize = cast(_prepare, c_void_p), cast(finalize, c_void_p)
             options.userdata = register(prepare)  # which is released whatever becomes of it
         self._pool, self._options, self._submitter = _Pool(), Options(0, None, None, 0), 0
-        _open.add(self)
-        run(library.subpy_pool_new, byref(options), byref(self._pool.handle))
+        try:
+            run(library.subpy_pool_new, byref(options), byref(self._pool.handle))
+            _open.add(self)
+        except BaseException:
+            if self._pool.handle:  # a signal handler raised
+                library.subpy_pool_close(self._pool.handle, None, None)
+            raise
 
     def with_options(
         self,
@@ -228,18 +232,9 @@ class InterpreterPoolExecutor(Executor):
     def _submit(self, request: RunRequest, memory: dict[int, memoryview]) -> Future[Any]:
         self._check_open()
         task = _Task(self._pool.tasks, self._options.cancel)
-        task.output = self._apply_options(request)
+        task.output = apply(self._options, request)
         task.begin(self._pool.handle, self._submitter, request, memory)
         return task
-
-    def _apply_options(self, request: RunRequest) -> int:
-        request.timeout_ms = self._options.timeout_ms
-        request.flags |= self._options.flags if request.what != EXEC else 0
-        if self._options.output is None:
-            return 0
-        number = register(self._options.output)
-        request.output, request.output_data = cast(_host.output, c_void_p), number
-        return number
 
     def _check_open(self) -> None:
         if self._pool.is_shut_down:
@@ -332,7 +327,7 @@ class _Map:
         request.cancel = self._token._handle
         if self._cancel is not None:
             self._cancel._add(self._token)
-        number = pool._apply_options(request)
+        number = apply(pool._options, request)
         thread = threading.Thread(
             target=self._run, args=(pool._pool.handle, request, chunksize, number), name="subpy-map", daemon=True
         )

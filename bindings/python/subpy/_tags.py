@@ -44,11 +44,13 @@ class Tagged:
         return (self.tag, self.value) == (other.tag, other.value) if isinstance(other, Tagged) else NotImplemented
 
     def __hash__(self) -> int:
-        # Members of sets and keys of dicts have a value that may be a dict.
-        return hash((self.tag, frozenset(self.value) if isinstance(self.value, dict) else self.value))
+        try:
+            return hash((self.tag, self.value))
+        except TypeError:  # a dict, or the value of a member of an enum; over there it can be hashed
+            return hash(self.tag)
 
     def __repr__(self) -> str:
-        return f"subpy.Tagged({self.tag!s}, {self.value!r})"
+        return f"subpy.Tagged(Tag.{self.tag.name}, {self.value!r})"
 
 
 class NotExact(Exception):

@@ -82,7 +82,10 @@ class Arguments:
         elif kind is bool:
             _ITEM.pack_into(self._block, at, _BOOL, 0, 0, value)
         elif kind is int:
-            self._write_bytes(at, _BIGINT, hex(value).encode())
+            if -(2**63) <= value < 2**63:
+                _ITEM.pack_into(self._block, at, _INT, 0, 0, value)
+            else:
+                self._write_bytes(at, _BIGINT, hex(value).encode())
         elif kind in _CONTAINERS:
             self._write_container(at, value, depth, way)
         elif kind in handle_kinds:

@@ -40,7 +40,7 @@ impl Interrupts {
         unsafe {
             let Asking { thread, begun } = asking;
             let newest = self.runs().find(|run| run.thread == thread);
-            let free = |run: &&Run| run.number() <= begun && run.step.get().is_null() && !run.is.get().wanted;
+            let free = |run: &&Run| run.number() <= begun && run.is_in_code() && !run.is.get().wanted;
             let Some(run) = newest.filter(free) else { return false };
             if !account.refuses_now() {
                 return false;

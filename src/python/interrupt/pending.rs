@@ -13,7 +13,7 @@ pub(super) unsafe extern "C" fn pending(list: *mut c_void) -> c_int {
     unsafe {
         let list = Arc::from_raw(list.cast::<Interrupts>());
         lock(&list.wishes).queued = false;
-        let exception = match list.hit(api) {
+        let exception = match list.hit(api, false) {
             Some(exception) => exception,
             None if list.is_late() => api.PyExc_SystemExit,
             None => return 0,

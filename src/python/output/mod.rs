@@ -343,7 +343,7 @@ impl Stream {
     }
 }
 
-fn raise_errno(py: Py, errno: i32) -> Raised {
+pub(super) fn raise_errno(py: Py, errno: i32) -> Raised {
     // SAFETY: sets errno of this thread, which attaching again may have changed, and raises the OSError that belongs to
     // it; attached.
     unsafe {

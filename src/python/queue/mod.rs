@@ -23,10 +23,11 @@ mod sync;
 mod waits;
 
 pub use core::{For, Not, Queue, Waited};
+pub use event::Event;
 pub use guest::Queues;
 pub use handles::{KIND, append, find, keep};
 #[cfg(feature = "capi")]
 pub use handles::{free, new_handle};
 pub use module::{add_finder, finder};
-pub use object::{queue_of, to_python};
+pub use object::{gone, queue_of, to_python};
 pub use waits::Waits;

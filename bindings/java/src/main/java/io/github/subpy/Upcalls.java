@@ -148,9 +148,9 @@ final class Upcalls {
       this.prepare = prepare;
     }
 
-    /** What was thrown so far. From now on it is reported. */
+    /** What was thrown while the pool was made. If that is nothing, what comes later is reported. */
     synchronized Throwable failure() {
-      reported = true;
+      reported = failure == null;
       return failure;
     }
 

@@ -1,0 +1,105 @@
+//! Thread states that last longer than an entry.
+
+use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
+use std::ptr;
+use std::rc::Rc;
+
+use super::{Entry, Lasts, new_state};
+use crate::python::api::Api;
+use crate::python::stack::{Stack, protect};
+use crate::python::types::{PyInterpreterState, PyThreadState};
+use std::marker::PhantomData;
+
+/// A state that this thread keeps from entry to entry: threading.local and contextvars last as long as it does. It is
+/// not attached in between.
+pub struct Pinned {
+    api: &'static Api,
+    pub(super) state: *mut PyThreadState,
+    stack: Cell<Stack>,
+    /// Those that have it now, one in the other.
+    pub(super) entries: Cell<usize>,
+    next: RefCell<Option<Rc<Pinned>>>,
+}
+
+thread_local! {
+    /// The first of this thread's. Without a destructor, so that it is there until the very end of the thread.
+    static PINNED: ManuallyDrop<RefCell<Option<Rc<Pinned>>>> = const { ManuallyDrop::new(RefCell::new(None)) };
+}
+
+/// The one of this thread's pinned states that is this one.
+fn pinned(state: *mut PyThreadState) -> Option<Rc<Pinned>> {
+    let first = PINNED.with(|first| first.borrow().clone());
+    let mut all = std::iter::successors(first, |pinned| pinned.next.borrow().clone());
+    all.find(|pinned| pinned.state == state)
+}
+
+/// Whether it is one of this thread's pinned states.
+pub fn is_pinned(state: *mut PyThreadState) -> bool {
+    pinned(state).is_some()
+}
+
+/// Whether it is one of them, and in no use.
+pub(super) fn is_idle(state: *mut PyThreadState) -> bool {
+    pinned(state).is_some_and(|pinned| pinned.is_idle())
+}
+
+impl Pinned {
+    /// # Safety
+    /// The interpreter must be alive now, and at every `enter`.
+    pub unsafe fn new(api: &'static Api, interp: *mut PyInterpreterState, stack: Stack) -> Option<Rc<Pinned>> {
+        // SAFETY: promised by the caller.
+        let state = unsafe { new_state(api, interp, stack)? };
+        let pinned = PINNED.with(|first| {
+            let mut first = first.borrow_mut();
+            let next = RefCell::new(first.take());
+            let pinned = Rc::new(Pinned { api, state, stack: Cell::new(stack), entries: Cell::new(0), next });
+            Rc::clone(first.insert(pinned))
+        });
+        Some(pinned)
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.entries.get() == 0
+    }
+
+    /// Attaches it. An entry of this thread that is further out may have it too, and has called out of Python.
+    #[inline]
+    pub fn enter(&self, stack: Stack) -> Entry<'_> {
+        let (api, state) = (self.api, self.state);
+        let lasts = if self.stack.get() == stack { Lasts::Pinned(self) } else { self.moves_to(stack) };
+        self.entries.set(self.entries.get() + 1);
+        // SAFETY: this thread's own state, of an interpreter that is alive (`new`).
+        let previous = unsafe { (api.PyThreadState_Swap)(state) };
+        Entry { api, state, previous, lasts, not_send: PhantomData }
+    }
+
+    /// The thread goes on on this stack.
+    #[cold]
+    pub(super) fn moves_to(&self, stack: Stack) -> Lasts<'_> {
+        let before = self.stack.replace(stack);
+        // SAFETY: this thread's own state.
+        unsafe { protect(self.api, self.state, stack) }
+        Lasts::Moved(self, before)
+    }
+
+    /// Attaches it for the last time: with this entry the state ends. On the thread that made it; no entry further out
+    /// may have it.
+    pub fn last_entry(&self, stack: Stack) -> Entry<'static> {
+        self.forget();
+        Entry { lasts: Lasts::Entry, ..*ManuallyDrop::new(self.enter(stack)) }
+    }
+
+    /// It is no longer one of this thread's: with a host's CPython its interpreter is gone, and the state with it.
+    pub fn forget(&self) {
+        fn remove(link: &RefCell<Option<Rc<Pinned>>>, gone: &Pinned) {
+            let next = match &*link.borrow() {
+                None => return,
+                Some(pinned) if ptr::eq(&raw const **pinned, gone) => gone.next.take(),
+                Some(pinned) => return remove(&pinned.next, gone),
+            };
+            link.replace(next);
+        }
+        PINNED.with(|first| remove(first, self));
+    }
+}
