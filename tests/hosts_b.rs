@@ -599,7 +599,7 @@ fn python_pools() {
 #[test]
 fn python_bench_runs() {
     if let Some(command) = python_host(&["bench.py", "0.001"]) {
-        assert_eq!(printed(command).lines().count(), 2 * (5 + 7));
+        assert_eq!(printed(command).lines().count(), 2 * (7 + 10));
     }
 }
 
