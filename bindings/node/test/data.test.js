@@ -357,6 +357,20 @@ test('memory of Python in results', async () => {
   assert.equal(last.bytes[99_999], 0);
 });
 
+test('a GiB goes in and comes out without a copy', async () => {
+  const one = subpy.create();
+  one.exec('large = bytearray(1 << 30)\ndef ends(view):\n  view[-1] = 7\n  return len(view), view[0]');
+  const source = new Uint8Array(1 << 30);
+  const before = process.memoryUsage().rss;
+  assert.deepEqual(one.call('ends', [new subpy.MemoryView(source, { writable: true })]), subpy.Tuple.of(1 << 30, 0));
+  const view = await one.evalInThread('large', { results: 'buffers' });
+  view.array[view.nbytes - 1] = 7;
+  assert.equal(one.eval('large[-1]') + source.at(-1), 14);
+  assert.ok(process.memoryUsage().rss - before < 64 << 20);
+  view.free();
+  one.close();
+});
+
 test('shared memory goes back', async () => {
   const one = subpy.create();
   one.exec('import array');
