@@ -467,7 +467,7 @@ public class Pools {
       PythonThread endless = interp.callInThread("builtins:exec", LOOP);
       CompletableFuture<Object> stopped = endless.toCompletableFuture();
       Check.that(stopped.cancel(true) && stopped.isCancelled());
-      Check.thrown(ExecutionInterruptedException.class, endless::join);
+      Check.equal(cause(endless).getClass(), ExecutionInterruptedException.class);
 
       // A thread that waits for it is interrupted at once, and the call goes on.
       PythonThread waiting = interp.callInThread("builtins:exec", LOOP);
