@@ -1,6 +1,7 @@
-"""`make bench`: measures what work.py lists, and writes tables, a JSON file, docs/performance.md and performance-data.md.
+"""`make bench`: measures what work.py lists, and writes tables, a JSON file and the pages docs/performance*.md.
 
-    python bench.py LIBRARY-FOLDER BUILD-FOLDER JSON-FILE [--size full|quick|test] [--only TEXT] [--table TABLE] [--write]
+    python bench.py LIBRARY-FOLDER BUILD-FOLDER JSON-FILE [--size full|quick|test] [--only TEXT] [--table calls|data]
+                    [--write]
 
 Run by the CPython that all contenders use: a GCC build with headers. Each contender is a process that waits for its
 turn (worker.h says for what). In a round each does a batch of the same work, in turns from first to last and from last

@@ -190,3 +190,13 @@ static int64_t mix(slot *at, int64_t count) {
   }
   return value;
 }
+
+static int64_t async_2(slot *at, int64_t count) {
+  int64_t result = 0;
+  while (count-- > 0) {
+    raw_entry entry = enter(at);
+    result = call_ints(at, F_run_later, (int64_t[]){1000, 2000}, 2);
+    leave(entry);
+  }
+  return result;
+}

@@ -14,8 +14,9 @@ class Data:
         self.mode, self.pool = mode, pool
         self.wires, self.threads = {}, []
         self.blob = self.two = None
-        names = "queue_host queue_pair buffer_in buffer_out bytes_in bytes_out task tasks_1000 map_1000 task_alone mix"
-        self.WORKS = {name: getattr(self, name) for name in names.split()}
+        works = [self.queue_host, self.queue_pair, self.buffer_in, self.buffer_out, self.bytes_in, self.bytes_out]
+        works += [self.task, self.tasks_1000, self.map_1000, self.task_alone, self.mix, self.async_2]
+        self.works = {work.__name__: work for work in works}
 
     def end(self):
         for there, _ in self.wires.values():
@@ -30,8 +31,10 @@ class Data:
         if name not in self.wires:
             create = interpreters.create_queue if self.mode == "interpreters" else queue.Queue
             there, back = self.wires[name] = create(), create()
-            call = interpreters.create().call if self.mode == "interpreters" else lambda function, *args: function(*args)
-            self.threads.append(Thread(target=call, args=(guest.echo, there, back)))
+            if self.mode == "interpreters":
+                self.threads.append(Thread(target=interpreters.create().call, args=(guest.echo, there, back)))
+            else:
+                self.threads.append(Thread(target=guest.echo, args=(there, back)))
             self.threads[-1].start()
         return self.wires[name]
 
@@ -108,4 +111,9 @@ class Data:
     def mix(self, at, count):
         for _ in range(count):
             result = at.call(guest.mix)
+        return result
+
+    def async_2(self, at, count):
+        for _ in range(count):
+            result = at.call(guest.run_later, 1000, 2000)
         return result

@@ -1,6 +1,6 @@
 /*
- * subpy's C ABI: modes are "call" (by name), "limited" (the same with a memory limit), "function" (prepared) and "session"
- * (prepared, inside subpy_enter()).
+ * subpy's C ABI: modes are "call" (by name), "limited" (the same with a memory limit), "function" (prepared) and
+ * "session" (prepared, inside subpy_enter()).
  */
 #define _GNU_SOURCE
 #define HAS_DATA
@@ -17,9 +17,10 @@ struct slot {
 
 static bool prepared, sessions, limited;
 
-static void expect(subpy_status status, const subpy_error *error) {
+/** The error by its place: who calls this may have read it before the call that sets it. */
+static void expect(subpy_status status, subpy_error *const *error) {
   if (status == SUBPY_OK) return;
-  fprintf(stderr, "%s: %s\n", subpy_status_name(status), subpy_error_message(error, NULL));
+  fprintf(stderr, "%s: %s\n", subpy_status_name(status), subpy_error_message(*error, NULL));
   exit(1);
 }
 
@@ -30,7 +31,7 @@ static void start(const char *mode, const char *executable, const char *library)
   prepared = sessions || strcmp(mode, "function") == 0;
   subpy_runtime_options options = {.size = sizeof options, .python = executable};
   subpy_error *error = NULL;
-  expect(subpy_init(&options, &error), error);
+  expect(subpy_init(&options, &error), &error);
 }
 
 static slot *slot_create(const char *kind) {
@@ -40,7 +41,7 @@ static slot *slot_create(const char *kind) {
   if (strcmp(kind, "share") == 0) options.busy = SUBPY_BUSY_SHARE;
   slot *at = calloc(1, sizeof *at);
   subpy_error *error = NULL;
-  expect(subpy_create(&options, &at->interp, &error), error);
+  expect(subpy_create(&options, &at->interp, &error), &error);
   return at;
 }
 
@@ -48,7 +49,7 @@ static bool has_queue(void) { return true; }
 
 static void slot_exec(slot *at, const char *source) {
   subpy_error *error = NULL;
-  expect(subpy_exec(at->interp, source, SUBPY_AUTO_LEN, &error), error);
+  expect(subpy_exec(at->interp, source, SUBPY_AUTO_LEN, &error), &error);
 }
 
 static void on_host(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs,
@@ -63,27 +64,27 @@ static void on_host(void *userdata, subpy_context *ctx, const subpy_value *args,
 
 static void slot_prepare(slot *at) {
   subpy_error *error = NULL;
-  expect(subpy_define(at->interp, "host", SUBPY_AUTO_LEN, 0, on_host, &host_data, NULL, &error), error);
+  expect(subpy_define(at->interp, "host", SUBPY_AUTO_LEN, 0, on_host, &host_data, NULL, &error), &error);
   expect(subpy_define(at->interp, "host_with_gil", SUBPY_AUTO_LEN, SUBPY_DEFINE_KEEP_GIL, on_host, &host_data, NULL,
-                      &error), error);
+                      &error), &error);
   for (int i = 0; prepared && i < FUNCTION_COUNT; i++)
-    expect(subpy_function_new(at->interp, names[i], SUBPY_AUTO_LEN, &at->functions[i], &error), error);
+    expect(subpy_function_new(at->interp, names[i], SUBPY_AUTO_LEN, &at->functions[i], &error), &error);
 }
 
 static void slot_close(slot *at) {
   subpy_error *error = NULL;
-  expect(subpy_close(at->interp, &error), error);
+  expect(subpy_close(at->interp, &error), &error);
   free(at);
 }
 
 static void slot_begin(slot *at) {
   subpy_error *error = NULL;
-  if (sessions) expect(subpy_enter(at->interp, &error), error);
+  if (sessions) expect(subpy_enter(at->interp, &error), &error);
 }
 
 static void slot_end(slot *at) {
   subpy_error *error = NULL;
-  if (sessions) expect(subpy_leave(at->interp, &error), error);
+  if (sessions) expect(subpy_leave(at->interp, &error), &error);
 }
 
 static subpy_status try_call(slot *at, int function, const subpy_value *args, size_t nargs, subpy_value *result,
@@ -95,7 +96,7 @@ static subpy_status try_call(slot *at, int function, const subpy_value *args, si
 static subpy_value call(slot *at, int function, const subpy_value *args, size_t nargs) {
   subpy_value result;
   subpy_error *error = NULL;
-  expect(try_call(at, function, args, nargs, &result, &error), error);
+  expect(try_call(at, function, args, nargs, &result, &error), &error);
   return result;
 }
 
@@ -124,7 +125,7 @@ static int64_t many(slot *at, int64_t rows, int64_t count) {
     for (int i = 0; i < 2 * rows; i++) args[i] = subpy_int(i % 2 == 0 ? 1000 : 2000);
     subpy_value_free(&result);
     subpy_error *error = NULL;
-    expect(subpy_function_call_many(at->functions[F_add], args, (size_t)rows, 2, 0, &result, &error), error);
+    expect(subpy_function_call_many(at->functions[F_add], args, (size_t)rows, 2, 0, &result, &error), &error);
   }
   int64_t sum = 0;
   for (size_t i = 0; i < result.len; i++) sum += result.u.as_items[i].u.as_int;
@@ -219,7 +220,7 @@ static int64_t dict_out(slot *at, int64_t count) {
 static int64_t evals(slot *at, const char *expression, int64_t count) {
   subpy_value result = {0};
   subpy_error *error = NULL;
-  while (count-- > 0) expect(subpy_eval(at->interp, expression, SUBPY_AUTO_LEN, &result, &error), error);
+  while (count-- > 0) expect(subpy_eval(at->interp, expression, SUBPY_AUTO_LEN, &result, &error), &error);
   return result.u.as_int;
 }
 
@@ -265,7 +266,7 @@ static int64_t runs_2(slot *at, int64_t timeout_ms, int64_t count) {
   subpy_error *error = NULL;
   while (count-- > 0) {
     subpy_value args[] = {subpy_int(1000), subpy_int(2000)};
-    expect(run(at, F_add, args, 2, timeout_ms, 0, &result, &error), error);
+    expect(run(at, F_add, args, 2, timeout_ms, 0, &result, &error), &error);
   }
   return result.u.as_int;
 }
@@ -277,7 +278,7 @@ static int64_t run_2_limit(slot *at, int64_t count) { return runs_2(at, 10000, c
 static void run_cancelled(slot *at, int function, int begun) {
   subpy_error *error = NULL;
   subpy_value arg = subpy_int(begun), result;
-  expect(subpy_cancel_new(&at->cancel, &error), error);
+  expect(subpy_cancel_new(&at->cancel, &error), &error);
   subpy_status status = run(at, function, &arg, 1, 0, at->cancel, &result, &error);
   if (status != (function == F_forever ? SUBPY_ERROR_INTERRUPTED : SUBPY_OK)) die("the cancel");
   subpy_error_free(error);

@@ -10,11 +10,11 @@ typedef struct {
 static wires wired(void) {
   wires made;
   subpy_error *error = NULL;
-  expect(subpy_queue_new(NULL, &made.there, &error), error);
-  expect(subpy_queue_new(NULL, &made.back, &error), error);
+  expect(subpy_queue_new(NULL, &made.there, &error), &error);
+  expect(subpy_queue_new(NULL, &made.back, &error), &error);
   subpy_value args[] = {subpy_value_from_queue(made.there), subpy_value_from_queue(made.back)};
   slot *at = slot_open("own");
-  expect(subpy_call_in_thread(at->interp, "echo", SUBPY_AUTO_LEN, args, 2, NULL, NULL, &error), error);
+  expect(subpy_call_in_thread(at->interp, "echo", SUBPY_AUTO_LEN, args, 2, NULL, NULL, &error), &error);
   return made;
 }
 
@@ -25,8 +25,8 @@ static int64_t queue_host(slot *at, int64_t count) {
   subpy_error *error = NULL;
   subpy_value sent = subpy_int(7), got = {0};
   while (count-- > 0) {
-    expect(subpy_queue_put(to.there, &sent, -1, &error), error);
-    expect(subpy_queue_get(to.back, -1, &got, &error), error);
+    expect(subpy_queue_put(to.there, &sent, -1, &error), &error);
+    expect(subpy_queue_get(to.back, -1, &got, &error), &error);
   }
   return got.u.as_int;
 }
@@ -65,7 +65,7 @@ static int64_t buffer_out(slot *at, int64_t count) {
   while (count-- > 0) {
     subpy_value result;
     subpy_error *error = NULL;
-    expect(subpy_run(&request, &result, &error), error);
+    expect(subpy_run(&request, &result, &error), &error);
     const subpy_buffer *buffer = result.u.as_buffer;
     len = (int64_t)buffer->len + ((const uint8_t *)buffer->data)[BLOB - 1];
     subpy_value_free(&result);
@@ -87,7 +87,7 @@ static subpy_value new_object(slot *at) {
                                .flags = SUBPY_RESULT_OBJECT, .text = "Thing", .text_len = SUBPY_AUTO_LEN};
   subpy_value result;
   subpy_error *error = NULL;
-  expect(subpy_run(&request, &result, &error), error);
+  expect(subpy_run(&request, &result, &error), &error);
   return result;
 }
 
@@ -106,7 +106,7 @@ static int64_t object_attr(slot *at, int64_t count) {
   if (object.kind == SUBPY_KIND_NONE) object = new_object(at);
   subpy_value result = {0};
   subpy_error *error = NULL;
-  while (count-- > 0) expect(subpy_object_attr(object.u.as_object, "x", 1, 0, &result, &error), error);
+  while (count-- > 0) expect(subpy_object_attr(object.u.as_object, "x", 1, 0, &result, &error), &error);
   return result.u.as_int;
 }
 
@@ -116,7 +116,7 @@ static int64_t object_call(slot *at, int64_t count) {
   subpy_value result = {0};
   subpy_error *error = NULL;
   while (count-- > 0)
-    expect(subpy_object_call(object.u.as_object, "get", 3, NULL, 0, NULL, 0, &result, &error), error);
+    expect(subpy_object_call(object.u.as_object, "get", 3, NULL, 0, NULL, 0, &result, &error), &error);
   return result.u.as_int;
 }
 
@@ -131,7 +131,7 @@ static subpy_pool new_pool(size_t workers, uint64_t runs_per_worker) {
                                 .runs_per_worker = runs_per_worker};
   subpy_pool pool;
   subpy_error *error = NULL;
-  expect(subpy_pool_new(&options, &pool, &error), error);
+  expect(subpy_pool_new(&options, &pool, &error), &error);
   return pool;
 }
 
@@ -147,14 +147,14 @@ static subpy_thread submit(subpy_pool pool) {
                                .text_len = SUBPY_AUTO_LEN, .args = args, .nargs = 2};
   subpy_thread outcome;
   subpy_error *error = NULL;
-  expect(subpy_pool_submit(pool, &request, &outcome, &error), error);
+  expect(subpy_pool_submit(pool, &request, &outcome, &error), &error);
   return outcome;
 }
 
 static int64_t joined(subpy_thread outcome) {
   subpy_value result;
   subpy_error *error = NULL;
-  expect(subpy_thread_join(outcome, &result, &error), error);
+  expect(subpy_thread_join(outcome, &result, &error), &error);
   return result.u.as_int;
 }
 
@@ -193,12 +193,12 @@ static int64_t map_1000(slot *at, int64_t count) {
     for (int i = 0; i < 2 * TASKS; i++) rows[i] = subpy_int(i % 2 == 0 ? 1000 : 2000);
     sum = 0;
     subpy_error *error = NULL;
-    expect(subpy_pool_map(pool_of_2(), &request, rows, TASKS, 2, 100, add_row, &sum, &error), error);
+    expect(subpy_pool_map(pool_of_2(), &request, rows, TASKS, 2, 100, add_row, &sum, &error), &error);
   }
   return sum;
 }
 
-/** In an interpreter that nothing has run in before. It does not count how long the next one is made, and the last closed. */
+/** In an interpreter that nothing has run in before. How long the next one is made, and the last closed, does not count. */
 static int64_t task_alone(slot *at, int64_t count) {
   (void)at;
   static subpy_pool pool;
@@ -209,7 +209,7 @@ static int64_t task_alone(slot *at, int64_t count) {
     subpy_pool_stats stats = {.size = sizeof stats};
     subpy_error *error = NULL;
     for (; stats.spares == 0 || stats.workers == 0; usleep(5000))
-      expect(subpy_pool_get_stats(pool, &stats, &error), error);
+      expect(subpy_pool_get_stats(pool, &stats, &error), &error);
     not_counted += now() - start;
     result = joined(submit(pool));
   }
@@ -217,3 +217,13 @@ static int64_t task_alone(slot *at, int64_t count) {
 }
 
 static int64_t mix(slot *at, int64_t count) { return calls(at, F_mix, NULL, 0, count).u.as_int; }
+
+static int64_t async_2(slot *at, int64_t count) {
+  subpy_value args[] = {subpy_int(1000), subpy_int(2000)}, result = {0};
+  subpy_run_request request = {.size = sizeof request, .interp = at->interp, .what = SUBPY_RUN_CALL,
+                               .flags = SUBPY_RUN_ASYNC, .text = "later", .text_len = SUBPY_AUTO_LEN, .args = args,
+                               .nargs = 2};
+  subpy_error *error = NULL;
+  while (count-- > 0) expect(subpy_run(&request, &result, &error), &error);
+  return result.u.as_int;
+}

@@ -58,7 +58,7 @@ static void slot_end(slot *at);
 #ifdef HAS_DATA
 #define DATA_CALLS(X) \
   X(queue_host) X(queue_pair) X(buffer_in) X(buffer_out) X(bytes_in) X(bytes_out) X(copy) X(object_new) X(object_attr) \
-  X(object_call) X(task) X(tasks_1000) X(map_1000) X(task_alone) X(mix)
+  X(object_call) X(task) X(tasks_1000) X(map_1000) X(task_alone) X(mix) X(async_2)
 #else
 #define DATA_CALLS(X)
 #endif
@@ -76,7 +76,8 @@ static void cancel(slot *at);
 /* ---- what they call in guest.py ---- */
 
 #define FUNCTIONS(X) X(nothing) X(add) X(same) X(length) X(numbers) X(table) X(say) X(fail) X(spin) X(ask) \
-  X(ask_with_gil) X(forever) X(until_interrupted) X(echo) X(ping) X(echo_pipe) X(ping_pipe) X(blob) X(Thing) X(mix)
+  X(ask_with_gil) X(forever) X(until_interrupted) X(echo) X(ping) X(echo_pipe) X(ping_pipe) X(blob) X(Thing) X(mix) \
+  X(later) X(run_later)
 
 enum {
 #define X(name) F_##name,

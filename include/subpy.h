@@ -1213,7 +1213,7 @@ SUBPY_API subpy_status subpy_function_call(subpy_function function, const subpy_
  * @param rows      `count * nargs` positional arguments, the first row first; may be NULL when that is 0
  * @param count     how many rows
  * @param nargs     how many arguments each has
- * @param flags     0 or SUBPY_RETURN_ERRORS, and SUBPY_RESULT_*: the form of each value
+ * @param flags     0 or SUBPY_RETURN_ERRORS, SUBPY_RESULT_*: the form of each value, and SUBPY_RUN_ASYNC: row by row
  * @param results   a LIST of `count` values, to be freed with subpy_value_free(), which frees the errors in it too;
  *                  NULL: what is returned is not converted at all (not with SUBPY_RETURN_ERRORS)
  * @param error     optional; set on failure, to be freed with subpy_error_free()

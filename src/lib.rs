@@ -85,7 +85,7 @@ pub use manager::{
     Startup, Stopped, Syntax,
 };
 pub use rust::{
-    Arg, Args, Array, Buffer, Buffers, Cancel, DefineOptions, Element, FromValue, Function, HostCall, HostFn,
+    Arg, Args, Array, Awaited, Buffer, Buffers, Cancel, DefineOptions, Element, FromValue, Function, HostCall, HostFn,
     Interpreter, Limited, Limits, ListItem, Object, ObjectIter, Objects, Outcome, Pool, PoolMap, PoolOptions, Queue,
     Raise, Session, Stream, Tag, TaskOptions, Tasks, Thread, Value, WrongType, find, get_current, get_main, init,
     list_all, python_library, python_version, shutdown, shutdown_with, version,

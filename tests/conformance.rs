@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 use subpy::{
-    Buffer, Buffers, Cancel, Config, DefineOptions, Error, FromValue, HostCall, Interpreter, Kind, Limits, Object,
-    Objects, Options, Pool, PoolOptions, Queue, Raise, Stream, Tag, TaskOptions, Value,
+    Awaited, Buffer, Buffers, Cancel, Config, DefineOptions, Error, FromValue, HostCall, Interpreter, Kind, Limits,
+    Object, Objects, Options, Pool, PoolOptions, Queue, Raise, Stream, Tag, TaskOptions, Value,
 };
 use support::{build_folder, command, compiler, expect_success, library_folder, root};
 
@@ -44,17 +44,6 @@ fn all_cases() -> Vec<(Of, Json)> {
     let list =
         |(name, of): (&str, Of)| items(&table[name]).iter().map(|case| (of, case.clone())).collect::<Vec<(Of, Json)>>();
     LISTS.into_iter().flat_map(list).collect()
-}
-
-/// What a case of data needs that is not there yet, among these.
-fn needs<'a>(case: &Json, these: &[&'a str]) -> Option<&'a str> {
-    let flagged = |what: &str| items(&case["flags"]).iter().any(|flag| flag == what);
-    let there = |what: &str| {
-        flagged(what)
-            || case.get(what).is_some()
-            || what == "buffer" && items(&case["args"]).iter().any(|value| value.get(what).is_some())
-    };
-    these.iter().copied().find(|what| there(what))
 }
 
 /// The times of a case, and what it is to print.
@@ -170,9 +159,6 @@ const TAGS: [(&str, Tag); 11] = [
     ("enum", Tag::Enum),
     ("dataclass", Tag::Dataclass),
 ];
-
-/// What the crate has no counterpart of yet.
-const NOT_IN_RUST: [&str; 1] = ["async"];
 
 fn value(json: &Json) -> Value {
     match json {
@@ -367,6 +353,7 @@ impl<T: FromValue + Into<Value>> Wanted for T {}
 fn run_in_rust(of: Of, case: &Json, way: usize, printed: &Arc<Mutex<Printed>>) -> Result<Value, Error> {
     match items(&case["flags"]).first().map(|flag| flag.as_str().expect("a flag")) {
         None => run_for::<Value>(of, case, way, printed),
+        Some("async") => run_for::<Awaited>(of, case, way, printed),
         Some("object") => run_for::<Object>(of, case, way, printed),
         Some("objects") => run_for::<Objects>(of, case, way, printed),
         Some("buffer" | "array") => run_for::<Buffers>(of, case, way, printed),
@@ -522,10 +509,6 @@ fn in_rust() {
     let mut count = 0;
     for (of, case) in &all_cases() {
         let name = text(case, "name");
-        if let Some(missing) = needs(case, &NOT_IN_RUST) {
-            tell(&format!("skipped: conformance in Rust: {name}: the crate does not have this yet: {missing}\n"));
-            continue;
-        }
         count += 1;
         for way in 0..ways_in_rust(*of, case) {
             let printed = Arc::default();

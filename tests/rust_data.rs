@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use subpy::{
-    Array, Buffer, Buffers, Cancel, Error, Interpreter, Kind, Limits, Object, Objects, Pool, PoolOptions, Queue,
-    RuntimeOptions, Value,
+    Array, Buffer, Buffers, Busy, Cancel, Error, Interpreter, Kind, Limits, Object, Objects, Options, Pool,
+    PoolOptions, Queue, RuntimeOptions, Value,
 };
 
 fn create() -> Interpreter {
@@ -101,6 +101,41 @@ fn python_sees_rusts_memory() {
     assert_eq!(ends(), 3);
     assert!(interp.call::<()>("f", (counted(),)).is_err());
     assert_eq!(ends(), 4);
+}
+
+/// Memory that runs something when it ends.
+struct Last(Vec<u8>, Interpreter);
+
+impl AsRef<[u8]> for Last {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        // On another thread: it would wait for ever for a GIL that this one has.
+        let interp = self.1.clone();
+        thread::spawn(move || interp.exec("ended += 1")).join().unwrap().unwrap();
+    }
+}
+
+#[test]
+fn owners_end_without_a_gil() {
+    subpy::init(&RuntimeOptions::new().python(support::python())).unwrap();
+    let interp = Interpreter::with_options(&Options::new().busy(Busy::Share)).unwrap();
+    interp.exec("ended = 0\ndef drop(view): pass\ndef keep(view):\n  global kept\n  kept = view").unwrap();
+    let last = || Buffer::new(Last(vec![1], Interpreter::from_handle(interp.handle())));
+    interp.call::<()>("drop", (last(),)).unwrap();
+    interp.call::<()>("keep", (last(),)).unwrap();
+    interp.exec("del kept").unwrap();
+    let queue = Queue::new().unwrap();
+    queue.put(last()).unwrap();
+    interp.exec("def take(queue): queue.get()").unwrap();
+    interp.call::<()>("take", (&queue,)).unwrap();
+    interp.call_in_thread::<()>("keep", (last(),)).unwrap().join().unwrap();
+    interp.exec("kept = None").unwrap();
+    assert_eq!(interp.eval::<i64>("ended").unwrap(), 4);
 }
 
 #[test]

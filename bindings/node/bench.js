@@ -78,6 +78,10 @@ async function pools() {
   await measure('a row of 100 of map()', 200, async () => {
     for await (const sum of pool.map('add', many)) if (sum < 0) break;
   }, 100);
+  const rows = Array.from({ length: 10_000 }, (_, i) => [i, 2]);
+  await measure('a row of 10,000 of map() in chunks of 100', 10, async () => {
+    for await (const sum of pool.map('add', rows, { chunk: 100 })) if (sum < 0) break;
+  }, 10_000);
   await pool.close();
 }
 

@@ -9,7 +9,7 @@
  *     interpreter takes it and adds it up. No chunk is copied in either: Python sees the memory that it was read into,
  *     and the host hears when Python has let go of it, and reads the next one into it;
  *   InterpreterPoolExecutor and ProcessPoolExecutor (pools.py), which have the chunks as bytes, and copy them;
- *   ProcessPoolExecutor once more, with workers that read the chunks themselves. That takes a file: nothing is streamed.
+ *   ProcessPoolExecutor once more, with workers that read the chunks themselves. That takes a file, not a stream.
  *
  *     cc -std=c11 -O2 stream.c -lsubpy -o stream
  *     ./stream -p folder-of-traffic.py access.csv
@@ -345,7 +345,8 @@ static pid_t spawn(const contender *who, int *input, int *output) {
   snprintf(chunk, sizeof chunk, "%zu", options.chunk);
   snprintf(jobs, sizeof jobs, "%zu", options.jobs);
   snprintf(script, sizeof script, "%s/pools.py", options.modules);
-  const char *ours[] = {options.program, "-C", who->mode, "-j", jobs, "-c", chunk, "-p", options.modules, options.path, NULL};
+  const char *ours[] = {options.program, "-C", who->mode, "-j", jobs, "-c", chunk, "-p", options.modules,
+                        options.path, NULL};
   const char *theirs[] = {options.python, "-B", script, who->mode, jobs, chunk, options.path, NULL};
   const char *const *arguments = who->subpy ? ours : theirs;
   int in[2], out[2];
@@ -453,12 +454,13 @@ static int compare(void) {
   others = used_by_others() - others;
   double cores = (double)sysconf(_SC_NPROCESSORS_ONLN), used = others / (now() - begin);
 
-  printf("%-24s%10s%8s%14s%6s%8s%6s%6s%6s%6s\n", "route", "requests", "errors", "bytes", "least", "mean", "50 %", "95 %",
-         "99 %", "most");
+  printf("%-24s%10s%8s%14s%6s%8s%6s%6s%6s%6s\n", "route", "requests", "errors", "bytes", "least", "mean", "50 %",
+         "95 %", "99 %", "most");
   fputs(all[0].rows ? all[0].rows : "", stdout);
   printf("\n%.0f MiB, Python %s, %zu workers, chunks of %zu KiB\n", (double)file.st_size / MIB, all[0].version,
          options.jobs, options.chunk / 1024);
-  printf("\n%-30s%9s%10s%9s%7s%14s%13s\n", "", "start, s", "stream, s", "MiB/s", "x one", "processor, s", "memory, MiB");
+  printf("\n%-30s%9s%10s%9s%7s%14s%13s\n", "", "start, s", "stream, s", "MiB/s", "x one", "processor, s",
+         "memory, MiB");
   for (size_t i = 0; i < count; i++) {
     const contender *who = &all[i];
     printf("%-30s%9.2f%10.2f%9.1f%7.2f", who->name, who->ready, who->seconds,

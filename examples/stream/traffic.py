@@ -9,7 +9,7 @@ from itertools import accumulate
 
 
 def digest(chunk):
-    """A chunk of whole lines, in anything that has bytes: of each route its errors, its bytes, how often it took how long."""
+    """A chunk of whole lines, as anything that has bytes: of each route errors, bytes, and how often it took how long."""
     routes = {}
     for _time, method, route, status, size, ms, _agent in csv.reader(str(chunk, "utf-8").splitlines()):
         key = f"{method} {route}"

@@ -5,7 +5,7 @@ use std::ffi::c_char;
 
 use super::boundary::{self, invalid, known_flags, text};
 use super::error::subpy_error;
-use super::run::RESULT_FLAGS;
+use super::run::{RESULT_FLAGS, SUBPY_RUN_ASYNC};
 use super::status::{subpy_function, subpy_interp, subpy_status};
 use crate::manager;
 use crate::value::{Args, Buffers, Builder, OwnedRows, Results, Rows, subpy_value};
@@ -97,7 +97,7 @@ pub const SUBPY_RETURN_ERRORS: u32 = 1;
 /// @param rows      `count * nargs` positional arguments, the first row first; may be NULL when that is 0
 /// @param count     how many rows
 /// @param nargs     how many arguments each has
-/// @param flags     0 or SUBPY_RETURN_ERRORS, and SUBPY_RESULT_*: the form of each value
+/// @param flags     0 or SUBPY_RETURN_ERRORS, SUBPY_RESULT_*: the form of each value, and SUBPY_RUN_ASYNC: row by row
 /// @param results   a LIST of `count` values, to be freed with subpy_value_free(), which frees the errors in it too;
 ///                  NULL: what is returned is not converted at all (not with SUBPY_RETURN_ERRORS)
 /// @param error     optional; set on failure, to be freed with subpy_error_free()
@@ -117,7 +117,7 @@ pub unsafe extern "C" fn subpy_function_call_many(
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
         boundary::run(results, error, |wanted| {
-            known_flags(flags.into(), (SUBPY_RETURN_ERRORS | RESULT_FLAGS).into(), "flags")?;
+            known_flags(flags.into(), (SUBPY_RETURN_ERRORS | RESULT_FLAGS | SUBPY_RUN_ASYNC).into(), "flags")?;
             let wanted = wanted.with(Results::of_flags(flags));
             let mut collect = |error, results: &mut Builder| results.attach_error(subpy_error::in_results(error));
             let mut collect = (flags & SUBPY_RETURN_ERRORS != 0).then_some(&mut collect as _);

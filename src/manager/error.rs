@@ -213,6 +213,7 @@ impl From<Failure> for Error {
             }
             Failure::NotShareable(message) => Kind::NotShareable(message),
             Failure::Elsewhere(message) => Kind::Elsewhere(message),
+            Failure::NotFound(message) => Kind::NotFound(message),
             Failure::Lent(views) => Kind::Busy(format!(
                 "{views} views of what was lent for the call are still in use; they stay good, and `release` comes when \
                  they are gone"

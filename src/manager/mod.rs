@@ -87,7 +87,7 @@ pub use queue::{
     queue_put,
 };
 pub use queue::{Wait, descriptor_of, get_from, put_into, queue_make};
-pub use run::{claim, claim_rows, function_call_specially};
+pub use run::{append_buffer, claim, claim_rows, function_call_specially};
 #[cfg(feature = "capi")]
 pub use run::{copy, copy_of, copy_rows};
 pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_with};

@@ -1,6 +1,8 @@
 //! What a thread does in interpreters: runs, prepared functions, sessions. And a run in an owned form, beside the
 //! borrowed one that `python` takes ([`Code`]).
 
+use std::sync::Arc;
+
 use super::error::{Error, Kind, Ran, Result};
 use super::function::{Function, find_function};
 use super::here::{Here, here};
@@ -15,7 +17,9 @@ use crate::python::many::call_many;
 use crate::python::object::Py;
 use crate::python::output::RunOutput;
 use crate::python::run::{self, Code, find_callable};
-use crate::value::{Args, Builder, OwnedArgs, OwnedRows, OwnedValue, Results, Rows, Wanted, subpy_pair, subpy_value};
+use crate::value::{
+    Args, Builder, Export, OwnedArgs, OwnedRows, OwnedValue, Results, Rows, Wanted, subpy_pair, subpy_value,
+};
 
 /// What a message says that an interpreter which Python code made refuses, in Python's words.
 const EXEC: &str = "exec code for";
@@ -218,6 +222,11 @@ pub fn copy_of(value: &subpy_value) -> Result<OwnedValue> {
 #[cfg(feature = "capi")]
 pub fn copy_rows(rows: &Rows, first: usize, count: usize, kwargs: Args) -> Result<(OwnedValue, OwnedValue)> {
     rows.copy(first, count, kwargs, keep, buffers::tell).map(OwnedArgs::into_parts).map_err(Error::from)
+}
+
+/// Memory to be passed, in a block that has a share in it. None: no memory.
+pub fn append_buffer(export: &Arc<Export>, lent: bool, block: &mut Builder) -> Option<subpy_value> {
+    export.pass(lent, buffers::tell, block)
 }
 
 /// Takes the buffers among arguments over: whoever passed them is told when they are needed no more.

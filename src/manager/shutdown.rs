@@ -99,6 +99,11 @@ fn stop_within(plan: &Plan) -> Result<()> {
             stopping.give_up(|| {});
         }
         if stopping.is_given_up() {
+            // By another one, whose time was over: it goes away as soon as its thread sees that.
+            if !plan.is_over() {
+                thread::sleep(FIRST_PAUSE);
+                continue;
+            }
             let starting = || in_the_way(plan, "another thread is starting or stopping it").into();
             return Err(late.unwrap_or_else(starting));
         }

@@ -33,7 +33,7 @@ mod tests {
     fn every_64th_handle_has_a_place_of_its_own() {
         let place = |number: u64| {
             let mut hash = Spread::default();
-            hash.write_u64(5 << 48 | number * 64);
+            hash.write_u64((5 << 48) + number * 64);
             hash.finish() % 1024
         };
         let places: HashSet<u64> = (0..1024).map(place).collect();

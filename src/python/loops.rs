@@ -14,9 +14,8 @@ use super::kept::{Hold, KeptObjects};
 use super::object::{Obj, Py, PyResult, Raised, own_source};
 use super::output::{definition, raise_errno};
 use super::own::Own;
-use super::run::raised;
 use super::types::{self, METH_NOARGS, PyMethodDef, PyObject, PyThreadState};
-use super::{Failure, api, lock};
+use super::{api, lock};
 
 const SOURCE: &CStr = own_source(concat!(include_str!("loops.py"), "\0"));
 const CAPSULE: &CStr = c"subpy.loop";
@@ -61,39 +60,27 @@ static ON_WAKE: Definition = Definition(definition(c"on_wake", on_wake, METH_NOA
 /// What an awaitable comes to; other objects as they are.
 #[cold]
 #[inline(never)]
-pub fn finish<'py>(py: Py<'py>, scope: &Scope<'py>, object: Obj<'py>) -> Result<Obj<'py>, Failure> {
-    if !is_awaitable(py, &object).map_err(|Raised| raised(py, scope))? {
+pub fn finish<'py>(py: Py<'py>, scope: &Scope<'py>, object: Obj<'py>) -> PyResult<Obj<'py>> {
+    if !is_awaitable(py, &object)? {
         return Ok(object);
     }
     let loops = &scope.own().loops;
     let state = scope.run.state();
     // The first time asyncio is imported, which is not to be interrupted.
-    let taken = scope.run.own(|| loops.take(py, scope, state)).map_err(|Raised| raised(py, scope))?;
+    let taken = scope.run.own(|| loops.take(py, scope, state))?;
     let begun = scope.run.own(|| taken.begin(py, scope.kept(), &object));
     drop(object);
-    let task = match begun {
-        Ok(task) => task,
-        Err(Raised) => {
-            loops.put(taken, state);
-            return Err(raised(py, scope));
-        }
+    let (result, is_good) = match begun {
+        Ok(task) => taken.run(py, scope, task),
+        Err(Raised) => (Err(Raised), true),
     };
-    let (result, is_good) = taken.run(py, scope, task);
-    let result = result.map_err(|Raised| raised(py, scope));
     if is_good {
         loops.put(taken, state);
-    } else {
-        let object = taken.object(py, scope.kept());
-        if let Ok(object) = object {
-            // What is raised there cannot be told to anybody.
-            let wind_up = || object.attr(c"wind_up")?.call(&[&py.int(SHORT)?]);
-            let _ = scope.interrupts().on_loop(scope.run, &taken.waker, Then::GoOn, wind_up);
-            py.clear();
-            let _ = scope.run.own(|| object.attr(c"close")?.call(&[]));
-        }
-        py.clear();
+        return result;
     }
-    result
+    let exception = if result.is_err() { py.take_exception() } else { None };
+    taken.throw_away(py, scope);
+    exception.map_or(result, |exception| Err(raise(exception)))
 }
 
 /// Whether it is a coroutine, or of a type with `__await__`. (A generator of types.coroutine() is not.)
@@ -108,6 +95,17 @@ fn is_awaitable(py: Py, object: &Obj) -> PyResult<bool> {
 }
 
 impl Loop {
+    /// What is raised there cannot be told to anybody.
+    fn throw_away(&self, py: Py, scope: &Scope) {
+        if let Ok(object) = self.object(py, scope.kept()) {
+            let wind_up = || object.attr(c"wind_up")?.call(&[&py.int(SHORT)?]);
+            let _ = scope.interrupts().on_loop(scope.run, &self.waker, Then::GoOn, wind_up);
+            py.clear();
+            let _ = scope.run.own(|| object.attr(c"close")?.call(&[]));
+        }
+        py.clear();
+    }
+
     fn object<'py>(&self, py: Py<'py>, kept: &KeptObjects) -> PyResult<Obj<'py>> {
         // SAFETY: attached to the interpreter that it is of, which has not given back what it keeps.
         unsafe { kept.get(py, self.object.kept()) }.unwrap_or(Err(Raised))
@@ -250,7 +248,11 @@ impl Loops {
                 None => Some(wind_up(py.int(LONG))),
             };
             py.clear();
-            let _ = object.attr(c"close").and_then(|close| close.call(&[]));
+            let close = || object.attr(c"close")?.call(&[]);
+            let _ = match run {
+                Some((run, _)) => run.own(close),
+                None => close(),
+            };
             py.clear();
         }
     }

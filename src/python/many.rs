@@ -8,6 +8,7 @@ use super::buffers::revoke;
 use super::convert::{Asked, append, int, to_python};
 use super::interp::Scope;
 use super::kept::Kept;
+use super::loops::finish;
 use super::object::{Obj, Py, PyResult, Raised};
 use super::objects;
 use super::own::Own;
@@ -103,7 +104,9 @@ fn call_all<const VALUES: bool>(
             take_step(py, scope, &mut step).map_err(raised).map_err(in_row)?;
         }
         let mut ends = collect.is_none();
-        let failure = match calls.call(rows.row(row)) {
+        let returned = calls.call(rows.row(row));
+        let returned = if how.has(Results::ASYNC) { returned.and_then(|it| finish(py, scope, it)) } else { returned };
+        let failure = match returned {
             Ok(object) => {
                 let Some(list) = &mut list else { continue };
                 if how.is_value()

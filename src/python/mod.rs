@@ -139,6 +139,8 @@ pub enum Failure {
     NotShareable(String),
     /// Nothing ran: an object of another interpreter was passed; the text names the path to it.
     Elsewhere(String),
+    /// Nothing ran: a handle of nothing was passed; the text names the path to it.
+    NotFound(String),
     /// CPython did not create the interpreter.
     NotCreated(String),
     /// A guest is running something in it, past the library.

@@ -155,7 +155,8 @@ fn convert(py: Py, scope: &Scope, result: PyResult<Obj>, wanted: Wanted) -> Resu
 #[cold]
 #[inline(never)]
 fn convert_specially(py: Py, scope: &Scope, object: Obj, wanted: Wanted) -> Result<(), Box<Failure>> {
-    let object = if wanted.how.has(Results::ASYNC) { finish(py, scope, object)? } else { object };
+    let finished = if wanted.how.has(Results::ASYNC) { finish(py, scope, object) } else { Ok(object) };
+    let object = finished.map_err(|Raised| raised(py, scope))?;
     match wanted.result {
         Some(result) => from_python_as(py, scope, &object, wanted.how, result),
         None => Ok(()),
@@ -217,8 +218,9 @@ impl Script<'_> {
             scope.names().get(py, filename).and_then(|filename| compile(py, &text, &filename, self.start, self.awaits));
         let code = compiled.map_err(|Raised| does_not_compile(py, scope, self.source, self.removed))?;
         let run = |code: &Obj<'py>| {
-            let result = py.evaluate(code, &scope.main).map_err(|Raised| raised(py, scope))?;
-            if self.awaits { finish(py, scope, result) } else { Ok(result) }
+            let result = py.evaluate(code, &scope.main);
+            let result = if self.awaits { result.and_then(|result| finish(py, scope, result)) } else { result };
+            result.map_err(|Raised| raised(py, scope))
         };
         // Python shows lines of what is no file for such names alone.
         if !filename.starts_with('<') {

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use super::to_rust::{FromValue, WrongType};
 use super::value::Value;
-use crate::manager::{Error, Kind, Result};
+use crate::manager::{self, Error, Kind, Result};
 use crate::value::{Builder, Element, Export, Items, Results, Unfit, subpy_value};
 
 /// Memory that is shared with Python, and not copied: Rust's, which Python sees as a memoryview, or an object's of
 /// Python's. Clones are the same memory.
 ///
-/// As an argument it is the memory of its owner, which is dropped when neither Rust nor Python has it any more. As a
+/// As an argument it is the memory of its owner, which is dropped when neither Rust nor Python has it any more: on any
+/// thread, without a GIL. As a
 /// result it is that of whatever has a buffer: `bytes`, `bytearray`, `array.array`, a memoryview, an array of numpy. That
 /// object stays as it is as long as there is a clone; what has up to 4 KiB is a copy. Rows of numbers (a list of floats, or
 /// of ints that fit 64 bits) become memory of the result's own.
@@ -181,7 +182,7 @@ impl Buffer {
     }
 
     pub(super) fn append(&self, for_a_call: bool, block: &mut Builder) -> Option<subpy_value> {
-        self.export.pass(self.lent && for_a_call, block)
+        manager::append_buffer(&self.export, self.lent && for_a_call, block)
     }
 
     pub(super) fn of_export(export: Arc<Export>) -> Buffer {

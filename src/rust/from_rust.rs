@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::buffer::Buffer;
 use super::object::Object;
 use super::queue::Queue;
-use super::to_rust::{Buffers, Objects};
+use super::to_rust::{Awaited, Buffers, Objects};
 use super::value::Value;
 
 macro_rules! from_small_int {
@@ -80,6 +80,12 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 
 impl<T: Into<Value>> From<Objects<T>> for Value {
     fn from(value: Objects<T>) -> Value {
+        value.0.into()
+    }
+}
+
+impl<T: Into<Value>> From<Awaited<T>> for Value {
+    fn from(value: Awaited<T>) -> Value {
         value.0.into()
     }
 }

@@ -66,7 +66,7 @@ pub use runtime::{init, python_library, python_version, shutdown, shutdown_with,
 pub use serde::{Serde, from_value, to_value};
 pub use session::Session;
 pub use thread::Thread;
-pub use to_rust::{Buffers, FromValue, Objects, WrongType};
+pub use to_rust::{Awaited, Buffers, FromValue, Objects, WrongType};
 pub use value::{Tag, Value};
 
 use crate::manager::{Kind, Result, forked};

@@ -140,6 +140,33 @@ impl<T: FromValue> FromValue for Objects<T> {
     }
 }
 
+/// A `T` that something awaitable comes to, for one what an `async def` function returns: it is run to its end, on an event
+/// loop of asyncio that the interpreter keeps. What is not awaitable is a `T` as it is.
+///
+/// ```
+/// # fn main() -> subpy::Result<()> {
+/// use subpy::{Awaited, Interpreter};
+///
+/// let interp = Interpreter::create()?;
+/// interp.exec("import asyncio\nasync def twice(x):\n    await asyncio.sleep(0)\n    return 2 * x")?;
+/// let Awaited(twice) = interp.call("twice", (21,))?;
+/// assert_eq!(42, twice);
+/// assert_eq!(Awaited([2, 4]), interp.eval("await asyncio.gather(twice(1), twice(2))")?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Awaited<T = Value>(pub T);
+
+impl<T: FromValue> FromValue for Awaited<T> {
+    const ROOT: Results = T::ROOT.and(Results::ASYNC);
+    const PART: Results = T::PART;
+
+    fn from_value(value: Value) -> Result<Awaited<T>, WrongType> {
+        T::from_value(value).map(Awaited)
+    }
+}
+
 /// A `T`, a [`Value`] for one, in which what has a buffer, or is a row of numbers, is a
 /// [`Buffer`](crate::Buffer), and not copied.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,8 +1,8 @@
 //! The host's memory as Python is to see it: is it what it says, and whose turn is it to give it back?
 
 use std::ffi::{CStr, c_char, c_void};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::export::Export;
 use super::{BUFFER, Builder, subpy_buffer, subpy_finalize_fn, subpy_value};
@@ -134,8 +134,15 @@ fn itemsize(format: &CStr, given: usize) -> Result<usize, String> {
     Ok(known)
 }
 
+fn copy<T: Copy>(list: &[T]) -> Option<Box<[T]>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(list.len()).ok()?;
+    copy.extend_from_slice(list);
+    Some(copy.into_boxed_slice())
+}
+
 /// A buffer that was passed: the duty to tell the host, once, that Python has let go of it. That is when the last one who
-/// needs it is gone, or when `over` says so.
+/// needs it is gone, or when `over` says so. Each is made for one value, which one interpreter gets.
 #[repr(C)]
 pub struct Claim {
     /// First: a BUFFER with a claim points to it.
@@ -144,8 +151,8 @@ pub struct Claim {
     format: Box<[u8]>,
     shape: Box<[isize]>,
     strides: Box<[isize]>,
-    /// It is the memory of a result.
-    export: Option<Arc<Export>>,
+    /// Whose memory it is, if it is not the host's own.
+    keeps: Mutex<Option<Keeps>>,
     tell: Tell,
     told: AtomicBool,
     /// How many views Python has of it. Changed with the GIL of the interpreter.
@@ -156,17 +163,29 @@ pub struct Claim {
     pub view: AtomicPtr<c_void>,
 }
 
+/// What has memory that is passed on.
+#[derive(Clone)]
+pub(super) enum Keeps {
+    /// The memory of a result.
+    Export(Arc<Export>),
+    /// A buffer that was passed before.
+    Claim(Arc<Claim>),
+}
+
 // SAFETY: the host gives the memory to all threads, until it is told otherwise; the rest is its own, or atomic.
 unsafe impl Send for Claim {}
 // SAFETY: as above.
 unsafe impl Sync for Claim {}
+
+/// Format, shape and strides.
+type Description = (Box<[u8]>, Box<[isize]>, Box<[isize]>);
 
 impl Claim {
     /// None: no memory; then nothing was taken over.
     ///
     /// # Safety
     /// A buffer that was checked.
-    pub(super) unsafe fn new(buffer: &subpy_buffer, export: Option<Arc<Export>>, tell: Tell) -> Option<Arc<Claim>> {
+    pub(super) unsafe fn new(buffer: &subpy_buffer, keeps: Option<Keeps>, tell: Tell) -> Option<Arc<Claim>> {
         // SAFETY: promised by the caller.
         let layout = unsafe { layout(buffer) }.ok()?;
         let text = layout.format.to_bytes_with_nul();
@@ -207,18 +226,7 @@ impl Claim {
             ndim: layout.dimensions as i32,
             ..*buffer
         };
-        Some(Arc::new(Claim {
-            buffer,
-            format,
-            shape,
-            strides,
-            export,
-            tell,
-            told: AtomicBool::new(false),
-            exports: AtomicUsize::new(0),
-            revoked: AtomicBool::new(false),
-            view: AtomicPtr::default(),
-        }))
+        Some(Claim::of_parts(buffer, (format, shape, strides), keeps, tell))
     }
 
     /// The claim that a BUFFER points to.
@@ -287,9 +295,45 @@ impl Claim {
         self.buffer.flags & WRITABLE != 0
     }
 
-    /// The memory of a result, if it is that.
-    pub(super) fn export(&self) -> Option<&Arc<Export>> {
-        self.export.as_ref()
+    /// What has the memory, for another one who is to have it, too. Not this one, if that has it of another: a chain of
+    /// them would take a stack for each to be dropped.
+    pub(super) fn origin(self: &Arc<Claim>) -> Keeps {
+        let keeps = self.keeps.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        keeps.unwrap_or_else(|| Keeps::Claim(Arc::clone(self)))
+    }
+
+    /// Another claim on the same memory, for another value. None: no memory.
+    fn pass_on(self: &Arc<Claim>, lend: bool) -> Option<Arc<Claim>> {
+        let (format, shape, strides) = (copy(&self.format)?, copy(&self.shape)?, copy(&self.strides)?);
+        let buffer = subpy_buffer {
+            format: format.as_ptr().cast(),
+            shape: shape.as_ptr().cast(),
+            strides: strides.as_ptr(),
+            flags: if lend { self.buffer.flags } else { self.buffer.flags & !LENT },
+            release: None,
+            ..self.buffer
+        };
+        Some(Claim::of_parts(buffer, (format, shape, strides), Some(self.origin()), self.tell))
+    }
+
+    fn of_parts(
+        buffer: subpy_buffer,
+        (format, shape, strides): Description,
+        keeps: Option<Keeps>,
+        tell: Tell,
+    ) -> Arc<Claim> {
+        Arc::new(Claim {
+            buffer,
+            format,
+            shape,
+            strides,
+            keeps: Mutex::new(keeps),
+            tell,
+            told: AtomicBool::new(false),
+            exports: AtomicUsize::new(0),
+            revoked: AtomicBool::new(false),
+            view: AtomicPtr::default(),
+        })
     }
 
     pub fn is_lent(&self) -> bool {
@@ -300,6 +344,13 @@ impl Claim {
     pub fn over(&self) {
         if !self.told.swap(true, Ordering::AcqRel) && self.buffer.release.is_some() {
             (self.tell)(self.buffer.release, self.buffer.userdata);
+        }
+        let keeps = self.keeps.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match keeps {
+            Some(Keeps::Export(export)) => export.give_up(self.tell),
+            // It tells, if this was the last.
+            Some(Keeps::Claim(origin)) => drop(origin),
+            None => {}
         }
     }
 }
@@ -315,18 +366,17 @@ pub struct Claims {
     tell: Tell,
     /// They are for one call, so that buffers may be lent.
     lend: bool,
-    /// They were made here, of the host's own buffers.
-    new: bool,
     list: Vec<Arc<Claim>>,
 }
 
 impl Claims {
     /// Of a call's arguments.
     pub fn new(tell: Tell) -> Claims {
-        Claims { tell, lend: true, new: false, list: Vec::new() }
+        Claims { tell, lend: true, list: Vec::new() }
     }
 
     /// Of what is there for longer: nothing in it is lent.
+    #[cfg(feature = "capi")]
     pub fn lasting(tell: Tell) -> Claims {
         Claims { lend: false, ..Claims::new(tell) }
     }
@@ -341,16 +391,15 @@ impl Claims {
     /// A checked value.
     pub(super) unsafe fn claim(&mut self, value: &subpy_value, block: &mut Builder) -> Option<subpy_value> {
         self.list.try_reserve(1).ok()?;
-        self.new |= !value.is_claimed();
         // SAFETY: promised by the caller; and the library's own values point to a claim or an export.
         let claim = unsafe {
             match value.is_claimed() {
-                true => Claim::of(value),
+                true => Claim::of(value).pass_on(self.lend)?,
                 false => {
                     let export: *const Export = value.pointer().cast();
                     let export = value.is_exported().then(|| {
                         Arc::increment_strong_count(export);
-                        Arc::from_raw(export)
+                        Keeps::Export(Arc::from_raw(export))
                     });
                     let buffer = *value.pointer().cast::<subpy_buffer>();
                     let flags = if self.lend { buffer.flags } else { buffer.flags & !LENT };
@@ -367,8 +416,8 @@ impl Claims {
     /// # Safety
     /// Checked values, of which these claims are.
     pub(super) unsafe fn give_up(self, roots: &[&[subpy_value]]) {
-        // Those that were claimed are told with the others.
-        self.list.iter().filter(|_| self.new).for_each(|claim| claim.told.store(true, Ordering::Relaxed));
+        // Those that were claimed are told with the others; those that were passed on are others' to tell.
+        self.list.iter().for_each(|claim| claim.told.store(true, Ordering::Relaxed));
         let mut open: Vec<std::slice::Iter<subpy_value>> = roots.iter().map(|root| root.iter()).collect();
         while let Some(elements) = open.last_mut() {
             let Some(value) = elements.next() else {

@@ -111,7 +111,7 @@ pub(super) unsafe fn check(root: &subpy_value) -> Result<bool, BadValue> {
             return Err(BadValue { path: unsafe { path_of(levels) }, reason });
         }
         if !value.is_container() {
-            claimed |= matches!(value.kind, BUFFER | OBJECT);
+            claimed |= matches!(value.kind, BUFFER | OBJECT | QUEUE);
         } else {
             if outer.len() == MAX_DEPTH {
                 return Err(BadValue {

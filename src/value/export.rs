@@ -4,7 +4,7 @@ use std::any::Any;
 use std::ffi::{CStr, c_void};
 use std::sync::Arc;
 
-use super::buffer::{Claim, LENT, WRITABLE};
+use super::buffer::{Claim, Keeps, LENT, Tell, WRITABLE};
 use super::element::load;
 use super::{BUFFER, Builder, EXPORTED, subpy_buffer, subpy_value};
 
@@ -148,13 +148,23 @@ impl Export {
     }
 
     /// A BUFFER of it to be passed, with a claim of its own, of which the block has a share. None: no memory.
-    pub fn pass(self: &Arc<Export>, lent: bool, block: &mut Builder) -> Option<subpy_value> {
+    pub fn pass(self: &Arc<Export>, lent: bool, tell: Tell, block: &mut Builder) -> Option<subpy_value> {
         let writable = if self.is_writable() { WRITABLE } else { 0 };
         let flags = writable | if lent { LENT } else { 0 };
         let buffer = subpy_buffer { flags, ..self.buffer };
-        // SAFETY: what it describes itself with is as it says. There is nobody to tell: the claim has a share in this.
-        let claim = unsafe { Claim::new(&buffer, Some(Arc::clone(self)), |_, _| ()) }?;
+        // SAFETY: what it describes itself with is as it says.
+        let claim = unsafe { Claim::new(&buffer, Some(Keeps::Export(Arc::clone(self))), tell) }?;
         claim.attach(block)
+    }
+
+    /// Gives a share up outside of Python, as hosts are told: its owner may be anybody's code.
+    pub(super) fn give_up(self: Arc<Export>, tell: Tell) {
+        unsafe extern "C-unwind" fn give_up(export: *mut c_void) {
+            // SAFETY: from `Arc::into_raw`, and called once. A panic would have nowhere to go.
+            let drop = || drop(unsafe { Arc::from_raw(export.cast::<Export>()) });
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(drop));
+        }
+        tell(Some(give_up), Arc::into_raw(self).cast_mut().cast());
     }
 
     /// What a BUFFER shares. None: no memory.
@@ -166,7 +176,10 @@ impl Export {
         unsafe {
             if value.is_claimed() {
                 let claim = Claim::of(value);
-                return claim.export().cloned().or_else(|| Export::of_claim(&claim));
+                return match claim.origin() {
+                    Keeps::Export(export) => Some(export),
+                    Keeps::Claim(_) => Export::of_claim(&claim),
+                };
             }
             let export: *const Export = value.pointer().cast();
             Arc::increment_strong_count(export);

@@ -160,6 +160,24 @@ static void handles(void) {
   subpy_queue_free(first);
 }
 
+/* A handle of nothing is found before anything runs, wherever it is. */
+static void freed_arguments(subpy_interp interp) {
+  subpy_queue freed = new_queue(0);
+  subpy_queue_free(freed);
+  subpy_value value = subpy_value_from_queue(freed), list = subpy_list(&value, 1);
+  subpy_pair pair = {TEXT("q"), list};
+  subpy_value kwargs = subpy_dict(&pair, 1), result = subpy_int(1);
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...is not the handle of a queue, or it was freed",
+        subpy_call(interp, "builtins:id", SUBPY_AUTO_LEN, &value, 1, NULL, &result, &error));
+  CHECK(result.kind == SUBPY_KIND_NONE);
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...is not the handle of a queue, or it was freed",
+        subpy_call(interp, "builtins:id", SUBPY_AUTO_LEN, &list, 1, NULL, NULL, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...is not the handle of a queue, or it was freed",
+        subpy_call(interp, "builtins:dict", SUBPY_AUTO_LEN, NULL, 0, &kwargs, NULL, &error));
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...is not the handle of a queue, or it was freed",
+        subpy_prepare_main(interp, &kwargs, &error));
+}
+
 /* From the host to Python and back: everything that crosses. */
 static void guests(subpy_interp interp) {
   subpy_queue there = new_queue(0), back = new_queue(0);
@@ -313,8 +331,28 @@ static void buffers(void) {
   CHECK(released == 7);
   run(one, "del view");
   CHECK(released == 8);
+
+  /* An interpreter that ends without having let go of it has a share of its own: the other one goes on. */
+  buffer.flags = 0;
+  OK(subpy_queue_put(queue, &item, 0, &error));
+  OK(subpy_queue_get(queue, 0, &taken, &error));
+  run(one, "import ctypes\ndef leak(x): ctypes.pythonapi.Py_IncRef(ctypes.py_object(x))");
+  OK(subpy_call(one, "leak", SUBPY_AUTO_LEN, &taken, 1, NULL, NULL, &error));
+  OK(subpy_call(two, "keep", SUBPY_AUTO_LEN, &taken, 1, NULL, NULL, &error));
+  subpy_value_free(&taken);
   OK(subpy_close(one, &error));
+  CHECK(released == 8);
+  run(two, "assert view[9] == 57; del view");
+  CHECK(released == 9);
+  /* Alone it is told at the end. */
+  run(two, "import ctypes\ndef leak(x): ctypes.pythonapi.Py_IncRef(ctypes.py_object(x))");
+  OK(subpy_queue_put(queue, &item, 0, &error));
+  OK(subpy_queue_get(queue, 0, &taken, &error));
+  OK(subpy_call(two, "leak", SUBPY_AUTO_LEN, &taken, 1, NULL, NULL, &error));
   OK(subpy_close(two, &error));
+  CHECK(released == 9);
+  subpy_value_free(&taken);
+  CHECK(released == 10);
   subpy_queue_free(queue);
 }
 
@@ -479,6 +517,7 @@ int main(void) {
   hosts_alone();
   handles();
   subpy_interp interp = create();
+  freed_arguments(interp);
   guests(interp);
   OK(subpy_close(interp, &error));
   two_interpreters();

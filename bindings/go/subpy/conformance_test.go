@@ -22,13 +22,7 @@ import (
 // conformanceSkipped are the cases that Go cannot express, with the reason.
 var conformanceSkipped = map[string]string{
 	"a row with an argument that is wrong": "an int is a number in Go, never text",
-
-	"a coroutine is run":               asyncMissing,
-	"what it raises is raised":         asyncMissing,
-	"what is no coroutine is a result": asyncMissing,
 }
-
-const asyncMissing = "the library runs no coroutines yet"
 
 // A conformanceCase is a row of conformance/cases.json; conformance/README.md says what its members are.
 type conformanceCase struct {

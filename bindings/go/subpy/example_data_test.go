@@ -113,6 +113,14 @@ func ExampleTagged() {
 	// [(1+2j), Decimal('0.1')] <nil>
 }
 
+func ExampleContextWithAsync() {
+	interp := start("import asyncio\nasync def fetch(x):\n    await asyncio.sleep(0)\n    return x + 1")
+	defer interp.Close()
+	ctx := subpy.ContextWithAsync(context.Background())
+	fmt.Println(interp.CallContext(ctx, "fetch", 1))
+	// Output: 2 <nil>
+}
+
 func ExampleQueue() {
 	interp := start("def count(words, counts):\n    for word in words: counts.put((word, len(word)))\n    counts.close()")
 	defer interp.Close()

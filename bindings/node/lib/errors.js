@@ -14,7 +14,7 @@ const { ERROR, FRAME, FRAME_SIZE, OUT, OUT_2, OUT_3, withArena } = require('./me
  * @property {string} code  the status by its name, "SUBPY_ERROR_BUSY"
  * @property {number} status  the same as a number
  * @property {number} handle  the interpreter that it is about, 0 when none
- * @property {?number} row  which row of callMany() it is from; null for any other error
+ * @property {?number} row  which row of callMany() or map() it is from; null for any other error
  */
 class InterpreterError extends Error {
   constructor(message, details) {

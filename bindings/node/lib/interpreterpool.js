@@ -5,17 +5,18 @@
 
 const native = require('./native');
 const { known, path, string } = require('./arguments');
+const { data } = require('./buffers');
 const { InterpreterNotFoundError, check } = require('./errors');
 const kept = require('./kept');
 const { limitsOf, tolerant, writer } = require('./limits');
 const { printed, theLoop } = require('./loop');
-const { OUT, withArena } = require('./memory');
+const { ERROR, OUT, withArena } = require('./memory');
 const {
   CALL, EVAL, EXEC, INTERP_OPTIONS, RUN_OPTIONS, callRequest, closeOptions, interpOptions, limited, reading, resultFlags,
   sourceRequest, startCall,
 } = require('./run');
-const { POOL_CLOSE, POOL_NEW } = require('./slot');
-const { takeResult } = require('./values');
+const { POOL_CLOSE, POOL_MAP, POOL_NEW } = require('./slot');
+const { encodeRows, takeResult } = require('./values');
 
 // Sizes of the structs in include/subpy.h.
 const POOL_OPTIONS = 96;
@@ -32,7 +33,7 @@ const NO_BOUND = 2 ** 52;
 const OPTIONS = ['workers', 'backlog', 'spares', 'setup', 'functions', 'output', 'runsPerWorker', ...INTERP_OPTIONS];
 const TASK_OPTIONS = ['submitter', 'abandon'];
 const CALL_OPTIONS = [...RUN_OPTIONS, ...TASK_OPTIONS];
-const MAP_OPTIONS = ['kwargs', 'returnErrors', 'ahead', ...CALL_OPTIONS];
+const MAP_OPTIONS = ['kwargs', 'returnErrors', 'chunk', 'ahead', ...CALL_OPTIONS];
 
 /** What a pool has done, in the order of subpy_pool_stats. */
 const STATS = [
@@ -89,8 +90,8 @@ class InterpreterPool {
   }
 
   /**
-   * Calls something with one row of arguments after the other, in all interpreters, and goes through the results in the order
-   * of the rows, as they come. When the loop ends early, what is left is cancelled.
+   * Calls something with one row of arguments after the other, in all interpreters, and goes through the results in the
+   * order of the rows, as they come. When the loop ends early, what is left is cancelled.
    *
    * @param {string} callable
    * @param {Iterable|AsyncIterable} rows  of arrays of arguments, which are taken as they are needed
@@ -98,42 +99,55 @@ class InterpreterPool {
    *   as for call(), for each row;
    *   kwargs: keyword arguments of all rows;
    *   returnErrors: go on after a row that fails, with its error among the results. Otherwise it ends the loop;
-   *   ahead: how many rows may wait or run, or have results that nobody has taken; four a worker if not said
+   *   chunk: how many rows make a task, 1 if not said: more cost less. All rows have the same number of arguments then;
+   *   ahead: how many rows may wait or run, or have results that nobody has taken; four tasks a worker if not said
    */
   async *map(callable, rows, options = {}) {
-    const { kwargs, returnErrors = false, ahead = 4 * this.#workers, signal, ...rest } = known('options', options, MAP_OPTIONS);
-    if (!Number.isSafeInteger(ahead) || ahead < 1) throw new TypeError('ahead: a whole number from 1 is expected');
+    const { kwargs, returnErrors = false, chunk = 1, signal, ...rest } = known('options', options, MAP_OPTIONS);
+    const { ahead = 4 * this.#workers * chunk, ...more } = rest;
+    for (const [name, number] of Object.entries({ chunk, ahead })) {
+      if (!Number.isSafeInteger(number) || number < 1) throw new TypeError(`${name}: a whole number from 1 is expected`);
+    }
+    const source = iteratorOf(rows);
     const controller = new AbortController();
     const abort = () => controller.abort(signal.reason);
     if (signal?.aborted) abort();
     signal?.addEventListener('abort', abort, { once: true });
-    const source = rows[Symbol.asyncIterator]?.() ?? rows[Symbol.iterator]();
+    const limits = { ...more, signal: controller.signal };
+    const begin = chunk === 1
+      ? ([row]) => outcomeOf(this.#call(callable, row, kwargs, limits))
+      : (batch) => this.#callRows(callable, batch, kwargs, limits, chunk, returnErrors);
+    // Two batches of chunks, each of which keeps all workers busy.
+    const size = chunk === 1 ? 1 : Math.ceil(ahead / 2);
     const going = [];
-    let more = true;
+    let ended = false;
+    let index = 0;
     try {
       for (;;) {
-        while (more && going.length < ahead) {
-          const { done, value: row } = await source.next();
-          more = !done;
-          if (done) break;
-          const task = this.#call(callable, row, kwargs, { ...rest, signal: controller.signal });
-          task.catch(() => {}); // it is looked at when it is its turn
-          going.push(task);
+        while (!ended && going.length * size < ahead) {
+          const batch = [];
+          while (!ended && batch.length < size) {
+            const { done, value: row } = await source.next();
+            ended = Boolean(done);
+            if (!done) batch.push(row);
+          }
+          if (batch.length === 0) break;
+          const outcomes = begin(batch);
+          outcomes.catch(() => {}); // it is looked at when it is its turn
+          going.push(outcomes);
         }
         if (going.length === 0) return;
-        let result;
-        try {
-          result = await going.shift();
-        } catch (error) {
-          if (!returnErrors || controller.signal.aborted) throw error;
-          result = error;
+        for (const { result, error } of await going.shift()) {
+          if (error instanceof Error) inRow(error, index);
+          if (error !== undefined && (!returnErrors || controller.signal.aborted)) throw error;
+          index += 1;
+          yield error ?? result;
         }
-        yield result;
       }
     } finally {
       signal?.removeEventListener('abort', abort);
       controller.abort();
-      if (more) await source.return?.();
+      if (!ended) await source.return?.();
       await Promise.allSettled(going);
     }
   }
@@ -173,6 +187,49 @@ class InterpreterPool {
     });
   }
 
+  /** What becomes of many rows. The library makes tasks of them, on a thread of the promises, and waits there. */
+  async #callRows(callable, rows, kwargs, options, chunk, returnErrors) {
+    if (options.submitter !== undefined || options.abandon) throw new TypeError('chunk: not with submitter or abandon');
+    const limits = limitsOf(options);
+    const outcomes = data().outcomes(rows.length, returnErrors);
+    try {
+      if (outcomes === 0) throw new RangeError('out of memory');
+      const makeArguments = (arena) => {
+        const [address, nargs] = encodeRows(arena, rows);
+        const text = string('the callable', callable);
+        const request = limited(arena, callRequest(arena, 0, CALL, text, 0, [], kwargs, resultFlags(options)), limits);
+        return [this.#handle, request, address, rows.length, nargs, chunk, data().mapped, outcomes, arena.error];
+      };
+      const take = () => {
+        const taken = [];
+        for (let row = 0; row < rows.length; row++) {
+          taken.push(this.#take(outcomes, row));
+          if (taken[row].error !== undefined && !returnErrors) break;
+        }
+        return taken;
+      };
+      return await startCall(-1, POOL_MAP, makeArguments, take, limits);
+    } catch (error) {
+      throw limits.failure(error);
+    } finally {
+      limits.release();
+      if (outcomes !== 0) data().forget(outcomes);
+    }
+  }
+
+  #take(outcomes, row) {
+    return withArena((arena) => {
+      data().take(outcomes, row, arena.result);
+      try {
+        const failed = arena.head.word(ERROR);
+        if (failed !== 0) check(arena, native.errorStatus(failed));
+        return { result: takeResult(arena, this.#how) };
+      } catch (error) {
+        return { error };
+      }
+    });
+  }
+
   async #submit(options = {}, makeRequest) {
     const limits = limitsOf(options);
     const { submitter = 0, abandon = false } = options;
@@ -207,6 +264,27 @@ class InterpreterPool {
       limits.release();
       kept.leave();
     }
+  }
+}
+
+function iteratorOf(rows) {
+  const make = rows?.[Symbol.asyncIterator] ?? rows?.[Symbol.iterator];
+  if (typeof make !== 'function') throw new TypeError('rows: an iterable is expected, such as an array of arrays');
+  return make.call(rows);
+}
+
+/** The library says in which row of a chunk an error was. */
+function inRow(error, row) {
+  error.row = row;
+  error.message = error.message.replace(/^row \d+: /, '');
+}
+
+/** What becomes of the one row of a task. */
+async function outcomeOf(task) {
+  try {
+    return [{ result: await task }];
+  } catch (error) {
+    return [{ error }];
   }
 }
 

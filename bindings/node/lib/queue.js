@@ -12,7 +12,7 @@ const { READING, reading } = require('./run');
 const { PUT, QUEUE, encode, makers, putHandle, takeResult } = require('./values');
 
 const QUEUE_OPTIONS = 24;
-const TIMEOUT = -10, WRONG_STATE = -14, NOT_FOUND = -2;
+const NOT_FOUND = -2, INTERPRETER = -6, TIMEOUT = -10, WRONG_STATE = -14;
 
 /** What comes out of a queue that is empty. */
 const NOTHING = Symbol('nothing');
@@ -222,7 +222,7 @@ class Queue {
       });
       const start = (id) => loop.put(loop.address, id, this.#number, put.from, -1, put.cancel);
       if (loop.once(start, (status) => this.#put(put, status)) === 0) {
-        throw ownError(NOT_FOUND, 'no such queue, or no thread to wait for it');
+        throw this.#freed ? freed() : ownError(INTERPRETER, 'no thread could be started that waits for room in the queue');
       }
     } catch (error) {
       native.cancelFree(put.cancel);
@@ -285,7 +285,7 @@ class Queue {
         this.#watch = null;
         this.#look();
       });
-      if (id === 0) throw ownError(-6, 'the queue cannot be watched: no descriptor, thread or memory is left');
+      if (id === 0) throw ownError(INTERPRETER, 'the queue cannot be watched: no descriptor, thread or memory is left');
       this.#watch = { id, key };
     } catch (error) {
       for (const wait of this.#gets.splice(0)) wait.reject(error);

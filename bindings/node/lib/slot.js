@@ -20,6 +20,7 @@ const FUNCTIONS = [
   ['subpy_object_text', handle, address, address],
   ['subpy_pool_new', address, address, address],
   ['subpy_pool_close', handle, address, address],
+  ['subpy_pool_map', handle, address, address, 'size_t', 'size_t', 'size_t', address, address, address],
 ];
 
 module.exports = {
@@ -46,4 +47,5 @@ module.exports = {
   OBJECT_TEXT: 9,
   POOL_NEW: 10,
   POOL_CLOSE: 11,
+  POOL_MAP: 12,
 };

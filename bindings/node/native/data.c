@@ -14,6 +14,8 @@
 #include "host.h"
 
 static void (*value_free)(void *value);
+static void *(*error_copy)(const void *error);
+static void (*error_free)(void *error);
 static int32_t (*queue_get)(uint64_t queue, int64_t timeout_ms, void *value, void *error);
 static int32_t (*queue_put_with)(uint64_t queue, const void *value, int64_t timeout_ms, uint64_t cancel, void *error);
 static int32_t (*queue_keep)(uint64_t queue, uint64_t *own, void *error);
@@ -29,11 +31,14 @@ int32_t data_open(const char *library) {
     void *opened = dlopen(library, RTLD_LAZY | RTLD_NOLOAD);
     if (!opened) return -1;
     *(void **)&value_free = dlsym(opened, "subpy_value_free");
+    *(void **)&error_copy = dlsym(opened, "subpy_error_copy");
+    *(void **)&error_free = dlsym(opened, "subpy_error_free");
     *(void **)&queue_get = dlsym(opened, "subpy_queue_get");
     *(void **)&queue_put_with = dlsym(opened, "subpy_queue_put_with");
     *(void **)&queue_keep = dlsym(opened, "subpy_queue_keep");
     *(void **)&queue_free = dlsym(opened, "subpy_queue_free");
-    return value_free && queue_get && queue_put_with && queue_keep && queue_free ? 0 : -1;
+    bool values = value_free && error_copy && error_free;
+    return values && queue_get && queue_put_with && queue_keep && queue_free ? 0 : -1;
 }
 
 // ---- notices
@@ -197,6 +202,57 @@ bool data_put(struct loop *loop, uint64_t id, uint64_t queue, uint64_t from, int
     return false;
 }
 
+// ---- what becomes of the rows of a map
+
+// As in an arena of JS: a result, or an error.
+struct outcome {
+    struct value result;
+    void *error;
+};
+
+struct outcomes {
+    size_t count;
+    bool all; // go on after an error
+    struct outcome rows[];
+};
+
+struct outcomes *data_outcomes(size_t count, bool all) {
+    struct outcomes *outcomes = calloc(1, sizeof *outcomes + count * sizeof *outcomes->rows);
+    if (!outcomes) return NULL;
+    outcomes->count = count;
+    outcomes->all = all;
+    return outcomes;
+}
+
+// A subpy_map_fn.
+bool data_mapped(struct outcomes *outcomes, size_t index, struct value *result, const void *error) {
+    if (error) {
+        outcomes->rows[index].error = error_copy(error);
+        return outcomes->all;
+    }
+    outcomes->rows[index].result = *result;
+    memset(result, 0, sizeof *result);
+    return true;
+}
+
+const void *data_mapped_address(void) {
+    return (void *)data_mapped;
+}
+
+// Takes one of them out.
+void data_take(struct outcomes *outcomes, size_t index, struct outcome *taken) {
+    *taken = outcomes->rows[index];
+    memset(&outcomes->rows[index], 0, sizeof *taken);
+}
+
+void data_forget(struct outcomes *outcomes) {
+    for (size_t i = 0; i < outcomes->count; i++) {
+        value_free(&outcomes->rows[i].result);
+        error_free(outcomes->rows[i].error);
+    }
+    free(outcomes);
+}
+
 // ---- memory
 
 // Keeps memory, until nobody has it: a result's, or its own, which lies behind it.
@@ -272,7 +328,8 @@ static napi_value view(napi_env env, napi_callback_info info) {
     if (napi_get_value_int64(env, args[2], &size) != 0) return NULL;
     struct pin *kept = (struct pin *)(uintptr_t)pin;
     data_hold(kept);
-    if (napi_create_external_arraybuffer(env, (void *)(uintptr_t)address, (size_t)size, end_view, kept, &made) == 0) return made;
+    void *data = (void *)(uintptr_t)address;
+    if (napi_create_external_arraybuffer(env, data, (size_t)size, end_view, kept, &made) == 0) return made;
     data_drop(kept);
     return NULL;
 }

@@ -165,6 +165,13 @@ bool host_push(struct loop *loop, struct message *message) {
     return pushed;
 }
 
+// Whether the JS thread is gone without having said so, as one is that was terminated: then its socket is closed.
+static bool gone(struct loop *loop) {
+    char byte;
+    if (recv(loop->fds[1], &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) loop->closed = true;
+    return loop->closed;
+}
+
 static void take_back(struct loop *loop, struct message *message) {
     for (struct message **at = &loop->first; *at; at = &(*at)->next) {
         if (*at != message) continue;
@@ -293,11 +300,12 @@ void host_call(struct function *function, void *context, const void *args, size_
             continue;
         }
         const char *problem = NULL;
-        if (call->state == READING) {
+        bool left = gone(loop);
+        if (call->state == READING && !left) {
             wait_slice(loop);
             continue;
         }
-        if (loop->closed) {
+        if (left) {
             problem = "the JavaScript thread of this function has ended";
         } else if (waits_for(loop, function) || out_of_patience(loop, &patience)) {
             problem =

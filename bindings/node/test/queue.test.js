@@ -15,7 +15,7 @@ const subpy = require('subpy');
 const interp = subpy.create({ busy: 'wait' });
 after(() => {
   interp.close();
-  subpy.shutdown();
+  subpy.shutdown({ interrupt: true, timeout: 10_000 });
 });
 
 const abort = { name: 'AbortError', code: 'SUBPY_ERROR_INTERRUPTED' };
@@ -377,7 +377,7 @@ test('a map goes through its results in order', async () => {
   const seen = [];
   await assert.rejects(async () => {
     for await (const result of pool.map('slow', rows(50))) seen.push(result);
-  }, (error) => error.excinfo.msg === '13');
+  }, (error) => error.excinfo.msg === '13' && error.row === 13 && error.message === 'ValueError: 13');
   assert.deepEqual(seen, Array.from({ length: 13 }, (_, n) => n));
   const outcomes = await all(pool.map('slow', rows(20), { returnErrors: true }));
   assert.equal(outcomes[13].excinfo.type.name, 'ValueError');
@@ -404,9 +404,50 @@ test('a map goes through its results in order', async () => {
   await assert.rejects(async () => {
     for await (const result of pool.map('slow', source(), { signal: controller.signal })) if (result === 5) controller.abort('stop');
   }, { ...abort, cause: 'stop' });
-  await assert.rejects(all(pool.map('slow', rows(1), { chunk: 1 })), TypeError);
+  await assert.rejects(all(pool.map('slow', rows(1), { chunks: 1 })), TypeError);
+  await assert.rejects(all(pool.map('slow', rows(1), { ahead: 0 })), TypeError);
   await assert.rejects(all(pool.map('slow', 7)), TypeError);
   await assert.rejects(all(pool.map('slow', [1])), TypeError);
+  await pool.close();
+});
+
+test('a map in chunks', async () => {
+  const pool = await subpy.createPool({
+    workers: 2,
+    setup: 'import time\ndef f(n, times=1):\n  if n == 130: raise ValueError(n)\n  return [n * times]\ndef spin(n):\n  while True: pass',
+    functions: { fail: () => { throw failure; } },
+  });
+  const failure = new Error('from JS');
+  const rows = (count) => Array.from({ length: count }, (_, n) => [n]);
+  const all = async (results) => {
+    const list = [];
+    for await (const result of results) list.push(result);
+    return list;
+  };
+  const expected = (count, times = 1) => rows(count).map(([n]) => [n * times]);
+  for (const [count, chunk] of [[0, 10], [1, 10], [130, 7], [100, 1000]]) {
+    assert.deepEqual(await all(pool.map('f', rows(count), { chunk })), expected(count), `${count} ${chunk}`);
+  }
+  assert.deepEqual(await all(pool.map('f', rows(50), { chunk: 5, kwargs: { times: 3 }, ahead: 7 })), expected(50, 3));
+  const seen = [];
+  await assert.rejects(async () => {
+    for await (const result of pool.map('f', rows(1000), { chunk: 10 })) seen.push(result);
+  }, (error) => error.excinfo.msg === '130' && error.row === 130 && error.message === 'ValueError: 130');
+  assert.deepEqual(seen, expected(130));
+  const outcomes = await all(pool.map('f', rows(200), { chunk: 10, returnErrors: true }));
+  assert.equal(outcomes[130].excinfo.type.name, 'ValueError');
+  assert.deepEqual(outcomes[199], [199]);
+  await assert.rejects(all(pool.map('fail', [[]], { chunk: 2 })), (error) => error.cause === failure);
+  const strange = await all(pool.map('builtins:range', rows(3), { chunk: 2, results: 'object' }));
+  assert.equal(strange[2].text(), 'range(0, 2)');
+  await assert.rejects(all(pool.map('spin', rows(3), { chunk: 2, timeout: 20 })), subpy.ExecutionTimeout);
+  const signal = AbortSignal.timeout(30);
+  await assert.rejects(all(pool.map('spin', rows(30), { chunk: 2, signal })), abort);
+  for await (const result of pool.map('f', rows(100), { chunk: 3 })) if (result[0] === 5) break;
+  assert.equal(pool.stats().running + pool.stats().queued, 0);
+  await assert.rejects(all(pool.map('f', [[1], [1, 2]], { chunk: 2 })), /^TypeError: rows\[1\] has 2 items/);
+  await assert.rejects(all(pool.map('f', rows(3), { chunk: 2, abandon: true })), TypeError);
+  await assert.rejects(all(pool.map('f', rows(3), { chunk: 0 })), TypeError);
   await pool.close();
 });
 
@@ -463,4 +504,44 @@ test('a program ends when nothing is waited for, and goes on while something is'
     const wait = new AbortController();
     queue.get({ signal: wait.signal }).catch((error) => console.log(error.name));
     setTimeout(() => wait.abort(), 20)`), 'AbortError\n');
+});
+
+test('a worker that is ended leaves its pool, and what it waits for', async () => {
+  const worker = new Worker(`
+    const subpy = require('subpy');
+    const { parentPort } = require('node:worker_threads');
+    (async () => {
+      const pool = await subpy.createPool({ workers: 2, functions: { slow: () => new Promise(() => {}), fast: (x) => x } });
+      const full = new subpy.Queue({ capacity: 1 });
+      await full.put(1);
+      const waits = [pool.call('slow'), pool.exec('while True: pass'), full.put(2), new subpy.Queue().get()];
+      for (let i = 0; i < 8; i++) waits.push(pool.call('fast', [i]));
+      parentPort.postMessage('ready');
+      await Promise.all(waits);
+    })();
+  `, { eval: true });
+  await new Promise((resolve, reject) => worker.on('message', resolve).on('error', reject));
+  await worker.terminate();
+  // The pool is there until the end: what it runs is ended by that.
+  const program = subpy.create();
+  assert.equal(program.eval('6 * 7'), 42);
+  program.close();
+});
+
+test('a program can be ended while tasks run', () => {
+  const source = `
+    const subpy = require('subpy');
+    subpy.createPool({ workers: 2 }).then((pool) => {
+      pool.exec('while True: pass').catch(() => {});
+      new subpy.Queue().get().catch(() => {});
+      const memory = new subpy.MemoryView(new Uint8Array(64 << 20));
+      pool.exec('while True: sum(range(1000))').catch(() => {});
+      pool.call('builtins:sum', [memory]).catch(() => {});
+      setTimeout(() => {
+        console.log('out');
+        process.exit(3);
+      }, 50);
+    });
+  `;
+  assert.throws(() => program(source), { status: 3, stdout: 'out\n' });
 });

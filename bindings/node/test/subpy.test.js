@@ -850,6 +850,7 @@ Traceback (most recent call last):
                                 ^^^^^^^^^^
 AttributeError: 'int' object has no attribute 'split'
 `);
+  assert.equal(printed('pool.mjs'), '6\n4\n6\n16 words\n');
   assert.equal(printed('parallel.mjs'), '2762 + 2371 + 2260 + 2199 = 9592\nthe event loop ran\n');
 });
 

@@ -22,7 +22,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from ctypes import byref, c_bool, c_char_p, c_int64, c_size_t, c_uint64, c_void_p, cast, sizeof
+from ctypes import byref, c_bool, c_char_p, c_int64, c_size_t, c_uint64, c_void_p, sizeof
 from typing import Any, NamedTuple
 
 from . import _host
@@ -40,15 +40,15 @@ from ._errors import (
     exception,
     run,
 )
-from ._handles import Owner, finalize, register, release
+from ._handles import Owner, check_is_main, finalize, register, release
 from ._host import cancelled
 from ._library import DefineOptions, MemoryInfo, RunRequest, RuntimeOptions, library
-from ._limits import Cancel, ctrl_c, milliseconds, stoppable
+from ._limits import Cancel, ctrl_c
 from ._objects import Object
 from ._options import FOR_EVER, Busy, Flag, Gil, close_options, interp_options, path_of, word_of
 from ._pools import InterpreterPoolExecutor, Stats, complete, notify
 from ._queues import Queue, QueueClosed, QueueEmpty, QueueFull, create_queue
-from ._runs import CALL, EVAL, EXEC, FUNCTION, Given, Options, Results, changed, nul_ended, perform, source
+from ._runs import CALL, EVAL, EXEC, FUNCTION, Given, Options, Results, apply, changed, nul_ended, perform, source
 from ._tags import Tag, Tagged
 from ._values import Arguments, fetch, handle_kinds
 
@@ -553,6 +553,8 @@ class Thread(Owner):
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
 
+        check_is_main()
+
         def end() -> None:
             complete(future, self._handle)
             release(self._output)
@@ -567,17 +569,12 @@ def _interpreter(handle: c_uint64) -> Interpreter:
     return interpreter
 
 
-def _start(request: RunRequest, options: Options | None, memory: dict[int, memoryview]) -> Thread:
+def _start(request: RunRequest, options: Options | None, memory: dict[int, memoryview] | None) -> Thread:
     """Runs it on a thread of its own."""
     thread = Thread(c_uint64())  # now, so that it frees the thread also when a signal handler raises
-    if options is not None:
-        request.timeout_ms = options.timeout_ms
-        request.flags |= options.flags
-        if options.cancel is not None:
-            request.cancel = options.cancel._token._handle
-        if options.output is not None:
-            thread._output = register(options.output)
-            request.output, request.output_data = cast(_host.output, c_void_p), thread._output
+    thread._output = apply(options, request)
+    if options is not None and options.cancel is not None:
+        request.cancel = options.cancel._token._handle
     run(library.subpy_run_in_thread, byref(request), byref(thread._handle), memory=memory)
     return thread
 

@@ -23,6 +23,8 @@ from typing import Any
 class Value(Structure):
     """subpy_value; the union is read as an int64."""
 
+    is_shared = False  # whether somebody else frees it, see _buffers
+
     _fields_ = [("kind", c_int32), ("flags", c_uint32), ("len", c_size_t), ("payload", c_int64)]
 
 
@@ -85,6 +87,18 @@ class CloseOptions(Structure):
     """subpy_close_options"""
 
     _fields_ = [("size", c_size_t), ("timeout_ms", c_int64), ("flags", c_uint32), ("reserved", c_uint32)]
+
+
+class QueueInfo(Structure):
+    """subpy_queue_info"""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("id", c_uint64),
+        ("capacity", c_size_t),
+        ("len", c_size_t),
+        ("closed", c_uint64),
+    ]
 
 
 class Buffer(Structure):
@@ -274,7 +288,7 @@ def _load() -> ctypes.CDLL:
     declare(c_int32, "queue_keep", handle, POINTER(handle), error)
     declare(c_int32, "queue_put_with", handle, c_void_p, c_int64, handle, error)
     declare(c_int32, "queue_get_with", handle, c_int64, value, handle, error)
-    declare(c_int32, "queue_len", handle, POINTER(c_size_t), error)
+    declare(c_int32, "queue_get_info", handle, POINTER(QueueInfo), error)
     declare(c_int32, "queue_fd queue_room_fd", handle, POINTER(c_int32), error)
     declare(c_int32, "queue_close", handle, error)
     declare(None, "queue_free", handle)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ._errors import run
 from ._handles import Owner
 from ._library import RunRequest, library
-from ._limits import ctrl_c
-from ._options import word_of
-from ._runs import FUNCTION, Given, Results, perform, source
+from ._limits import Cancel, ctrl_c
+from ._runs import FUNCTION, RUN_ASYNC, Given, Options, Results, changed, perform, source
 from ._values import Arguments, fetch, from_handle, handle_kinds
 
 if TYPE_CHECKING:
@@ -28,15 +27,35 @@ class Object(Owner):
     closed, and with this object.
     """
 
-    __slots__ = ("_results",)
+    __slots__ = ("_options",)
 
-    def __init__(self, handle: c_uint64, results: int = 0) -> None:
+    def __init__(self, handle: c_uint64, options: Options | None = None) -> None:
         super().__init__(handle, library.subpy_object_free)
-        self._results = results
+        self._options = options
 
-    def with_results(self, results: Results) -> Object:
-        """The same object, whose attributes, items, elements and results stay in the interpreter, or not."""
-        return _own(self._handle.value, word_of(Results, results))
+    def with_options(
+        self,
+        *,
+        timeout: float | None = None,
+        cancel: Cancel | None = None,
+        output: Any = None,
+        results: Results | None = None,
+        run_async: bool | None = None,
+    ) -> Object:
+        """The same object, with the options of Interpreter.with_options().
+
+        `results` is for all that it gives: attributes, items, elements, its value and what calls return. `run_async` is
+        for calls and value(), the others for calls alone.
+        """
+        return _own(self._handle.value, changed(self._options, timeout, cancel, output, results, run_async))
+
+    @property
+    def _flags(self) -> int:
+        return self._options.flags if self._options is not None else 0
+
+    @property
+    def _results(self) -> int:
+        return self._flags & ~RUN_ASYNC
 
     def attr(self, name: str, /) -> Any:
         """The value of an attribute."""
@@ -55,21 +74,22 @@ class Object(Owner):
     def call(self, method: str, /, *args: object, **kwargs: object) -> Any:
         """Call a method of it, and return the result."""
         name, given = source(method, "method"), Given(args, kwargs)
-        if not ctrl_c.watches():
-            place = self._handle, name, len(name), *given.places, self._results
+        # Only requests have limits, and a token: for Ctrl-C, too.
+        if (self._options is None or self._options[:3] == (0, None, None)) and not ctrl_c.watches():
+            place = self._handle, name, len(name), *given.places, self._flags
             return fetch(library.subpy_object_call, *place, memory=given.memory)
-        # Ctrl-C stops what has a token, and that only requests have.
-        with self.with_results(Results.OBJECT).attr(method) as bound:
-            bound._results = self._results
+        bound: Object = fetch(library.subpy_object_attr, self._handle, name, len(name), Results.OBJECT)
+        with bound:
+            bound._options = self._options
             return bound._call(given)
 
     def _call(self, given: Given) -> Any:
-        request = RunRequest(sizeof(RunRequest), 0, FUNCTION, self._results, None, 0, self._handle, *given.places)
-        return perform(request, None, memory=given.memory)
+        request = RunRequest(sizeof(RunRequest), 0, FUNCTION, 0, None, 0, self._handle, *given.places)
+        return perform(request, self._options, memory=given.memory)
 
     def __iter__(self) -> Iterator[Any]:
         """Iterate over it. The elements are made when they are wanted."""
-        iterator = Object(c_uint64(), self._results)
+        iterator = Object(c_uint64(), self._options)
         run(library.subpy_object_iter, self._handle, byref(iterator._handle))
         return iterator._elements()
 
@@ -83,7 +103,7 @@ class Object(Owner):
 
     def value(self) -> Any:
         """Its value, as runs return it: a copy."""
-        return fetch(library.subpy_object_value, self._handle, self._results)
+        return fetch(library.subpy_object_value, self._handle, self._flags)
 
     def __str__(self) -> str:
         """What str() says of it over there."""
@@ -113,9 +133,9 @@ class Object(Owner):
         self.close()
 
 
-def _own(handle: int, results: int = 0) -> Object:
+def _own(handle: int, options: Options | None = None) -> Object:
     # Results own their handles, and take them along.
-    kept = Object(c_uint64(), results)
+    kept = Object(c_uint64(), options)
     run(library.subpy_object_keep, handle, byref(kept._handle))
     return kept
 

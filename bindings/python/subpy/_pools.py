@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import collections
 import copy
 import queue
 import sys
@@ -14,13 +15,12 @@ from concurrent.futures import Executor, Future, wait
 from ctypes import CFUNCTYPE, byref, c_bool, c_size_t, c_uint64, c_void_p, cast, pointer, sizeof
 from typing import Any, NamedTuple
 
-from . import _host
 from ._errors import InterpreterNotFoundError, exception, run
-from ._handles import Owner, called, check_is_main, finalize, register, release
+from ._handles import Owner, called, check_is_main, finalize, new_number, register, release
 from ._library import PoolOptions, PoolStats, RunRequest, library
 from ._limits import Cancel, Token, stoppable
 from ._options import Busy, Flag, Gil, close_options, count, interp_options
-from ._runs import CALL, EVAL, EXEC, Given, Options, Results, changed, source
+from ._runs import CALL, EVAL, EXEC, Given, Options, Results, apply, changed, source
 from ._values import Arguments, fetch, owned
 
 _NO_SPARES = 2
@@ -48,18 +48,26 @@ class Stats(NamedTuple):
     left: int
 
 
+# Tokens of tasks that have ended, for others.
+_tokens: collections.deque[Token] = collections.deque()
+_MAX_TOKENS = 1000
+
+
 class _Task(Future[Any]):
     """The outcome of a task, which is there as soon as the task has ended: no thread waits for it.
 
     Unlike those of other executors, a task that runs can be cancelled: it is stopped.
     """
 
-    def __init__(self, tasks: set[_Task], cancel: Cancel | None) -> None:
+    def __init__(self, pool: _Pool, cancel: Cancel | None) -> None:
         super().__init__()
         self.thread = Owner(c_uint64(), library.subpy_thread_free)
-        self.token = Token()
-        self._tasks, self._stops, self.output = tasks, cancel, 0
-        tasks.add(self)
+        try:
+            self.token = _tokens.pop()
+        except IndexError:
+            self.token = Token()
+        self._pool, self._stops, self.output = pool, cancel, 0
+        pool.tasks.add(self)
         if cancel is not None:
             cancel._add(self.token)
 
@@ -70,12 +78,15 @@ class _Task(Future[Any]):
         self.token.fire()
         return True
 
-    def begin(self, pool: c_uint64, submitter: int, request: RunRequest, memory: dict[int, memoryview]) -> None:
+    def begin(self, submitter: int, request: RunRequest, memory: dict[int, memoryview] | None) -> None:
         request.cancel = self.token._handle
-        thread = byref(self.thread._handle)
+        place = self._pool.handle, submitter, byref(request), byref(self.thread._handle)
         try:
-            submit = lambda: run(library.subpy_pool_submit_as, pool, submitter, byref(request), thread, memory=memory)
-            stoppable(request, None, submit, self.token)
+            if self._pool.has_bound:  # it may wait
+                submit = lambda: run(library.subpy_pool_submit_as, *place, memory=memory)
+                stoppable(request, None, submit, self.token)
+            else:
+                run(library.subpy_pool_submit_as, *place, memory=memory)
             notify(self.thread._handle, self.end)
         except BaseException:
             self.forget()
@@ -84,6 +95,9 @@ class _Task(Future[Any]):
     def end(self) -> None:
         try:
             if self.set_running_or_notify_cancel():
+                # From now on nobody fires it, but who has it as well.
+                if self._stops is None and not self._pool.has_bound and len(_tokens) < _MAX_TOKENS:
+                    _tokens.append(self.token)
                 complete(self, self.thread._handle)
             else:
                 library.subpy_thread_join(self.thread._handle, None, None)
@@ -91,7 +105,7 @@ class _Task(Future[Any]):
             self.forget()
 
     def forget(self) -> None:
-        self._tasks.discard(self)
+        self._pool.tasks.discard(self)
         release(self.output)
         if self._stops is not None:
             self._stops._others.discard(self.token)
@@ -109,7 +123,8 @@ def complete(future: Future[Any], thread: c_uint64) -> None:
 
 def notify(thread: c_uint64, end: Callable[[], None]) -> None:
     """Has something called when a run has ended, on the thread that it was on."""
-    number = register(end)
+    number = new_number()
+    called[number] = end
     try:
         run(library.subpy_thread_notify, thread, _notify, number)
     except InterpreterNotFoundError:
@@ -134,6 +149,7 @@ class _Pool:
 
     def __init__(self) -> None:
         self.handle = c_uint64()
+        self.has_bound = False
         self.tasks: set[_Task] = set()
         self.is_shut_down = False
 
@@ -181,8 +197,14 @@ class InterpreterPoolExecutor(Executor):
             options.prepare, options.finalize = cast(_prepare, c_void_p), cast(finalize, c_void_p)
             options.userdata = register(prepare)  # which is released whatever becomes of it
         self._pool, self._options, self._submitter = _Pool(), Options(0, None, None, 0), 0
-        _open.add(self)
-        run(library.subpy_pool_new, byref(options), byref(self._pool.handle))
+        self._pool.has_bound = backlog is not None
+        try:
+            run(library.subpy_pool_new, byref(options), byref(self._pool.handle))
+            _open.add(self)
+        except BaseException:
+            if self._pool.handle:  # a signal handler raised
+                library.subpy_pool_close(self._pool.handle, None, None)
+            raise
 
     def with_options(
         self,
@@ -218,28 +240,19 @@ class InterpreterPoolExecutor(Executor):
     def submit_exec(self, code: str, /) -> Future[Any]:
         """Have statements run."""
         text = source(code, "code")
-        return self._submit(RunRequest(sizeof(RunRequest), 0, EXEC, 0, text, len(text)), {})
+        return self._submit(RunRequest(sizeof(RunRequest), 0, EXEC, 0, text, len(text)), None)
 
     def submit_eval(self, expression: str, /) -> Future[Any]:
         """Have an expression evaluated."""
         text = source(expression, "expression")
-        return self._submit(RunRequest(sizeof(RunRequest), 0, EVAL, 0, text, len(text)), {})
+        return self._submit(RunRequest(sizeof(RunRequest), 0, EVAL, 0, text, len(text)), None)
 
-    def _submit(self, request: RunRequest, memory: dict[int, memoryview]) -> Future[Any]:
+    def _submit(self, request: RunRequest, memory: dict[int, memoryview] | None) -> Future[Any]:
         self._check_open()
-        task = _Task(self._pool.tasks, self._options.cancel)
-        task.output = self._apply_options(request)
-        task.begin(self._pool.handle, self._submitter, request, memory)
+        task = _Task(self._pool, self._options.cancel)
+        task.output = apply(self._options, request)
+        task.begin(self._submitter, request, memory)
         return task
-
-    def _apply_options(self, request: RunRequest) -> int:
-        request.timeout_ms = self._options.timeout_ms
-        request.flags |= self._options.flags if request.what != EXEC else 0
-        if self._options.output is None:
-            return 0
-        number = register(self._options.output)
-        request.output, request.output_data = cast(_host.output, c_void_p), number
-        return number
 
     def _check_open(self) -> None:
         if self._pool.is_shut_down:
@@ -332,7 +345,7 @@ class _Map:
         request.cancel = self._token._handle
         if self._cancel is not None:
             self._cancel._add(self._token)
-        number = pool._apply_options(request)
+        number = apply(pool._options, request)
         thread = threading.Thread(
             target=self._run, args=(pool._pool.handle, request, chunksize, number), name="subpy-map", daemon=True
         )
@@ -369,6 +382,17 @@ class _Map:
         return True
 
     def results(self, late: float | None) -> Iterator[Any]:
+        results = self._iterate(late)
+        weakref.finalize(results, self._end)  # also when it was never begun
+        return results
+
+    def _end(self) -> None:
+        self._ended = True
+        self._token.fire()
+        if self._room is not None:
+            self._room.release(self._count + 1)
+
+    def _iterate(self, late: float | None) -> Iterator[Any]:
         try:
             for _ in range(self._count):
                 try:
@@ -381,10 +405,7 @@ class _Map:
                     self._room.release()
                 yield result
         finally:
-            self._ended = True
-            self._token.fire()
-            if self._room is not None:
-                self._room.release(self._count + 1)
+            self._end()
 
 
 @CFUNCTYPE(c_bool, c_void_p, c_size_t, c_void_p, c_void_p)

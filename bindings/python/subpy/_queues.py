@@ -7,12 +7,12 @@ import math
 import queue
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
-from ctypes import byref, c_int32, c_size_t, c_uint64, sizeof
+from ctypes import byref, c_int32, c_uint64, sizeof
 from typing import Any
 
 from ._errors import InterpreterError, Status, run
 from ._handles import Owner
-from ._library import QueueOptions, RunRequest, library
+from ._library import QueueInfo, QueueOptions, RunRequest, library
 from ._limits import Cancel, stoppable
 from ._options import FOR_EVER, count
 from ._values import Arguments, fetch, from_handle, handle_kinds
@@ -40,7 +40,7 @@ def create_queue(maxsize: int = 0) -> Queue:
     """A queue with room for so many items; 0: as many as memory has. It needs no runtime, and outlives it."""
     options, made = QueueOptions(sizeof(QueueOptions), count(maxsize, "maxsize")), Queue(c_uint64())
     run(library.subpy_queue_new, byref(options), byref(made._handle))
-    return made
+    return _known(made)
 
 
 class Queue(Owner):
@@ -50,10 +50,11 @@ class Queue(Owner):
     put and get at the same time. The queue ends with the last who has it, here and there.
     """
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ("__weakref__", "_id")
 
     def __init__(self, handle: c_uint64) -> None:
         super().__init__(handle, library.subpy_queue_free)
+        self._id = 0
 
     def put(
         self, obj: object, block: bool = True, timeout: float | None = None, *, cancel: Cancel | None = None
@@ -122,15 +123,38 @@ class Queue(Owner):
                 return
             yield item
 
+    @property
+    def id(self) -> int:
+        """The number of the queue, which is the Queue.id of code in interpreters. No other queue has it."""
+        return self._id
+
+    @property
+    def maxsize(self) -> int:
+        """How many items have room; 0: as many as memory has."""
+        return int(self._info().capacity)
+
+    @property
+    def closed(self) -> bool:
+        """Whether close() was called."""
+        return bool(self._info().closed)
+
     def qsize(self) -> int:
         """How many items are in it. Others may change that at any time."""
-        count = c_size_t()
-        run(library.subpy_queue_len, self._handle, byref(count))
-        return count.value
+        return int(self._info().len)
 
     def empty(self) -> bool:
         """Whether nothing is in it. Others may change that at any time."""
         return self.qsize() == 0
+
+    def full(self) -> bool:
+        """Whether there is no room. Others may change that at any time."""
+        info = self._info()
+        return bool(0 < info.capacity <= info.len)
+
+    def _info(self) -> Any:
+        info = QueueInfo(sizeof(QueueInfo))
+        run(library.subpy_queue_get_info, self._handle, byref(info))
+        return info
 
     def fileno(self) -> int:
         """A descriptor for `selectors` and event loops: readable while there is something to get, or it is closed.
@@ -143,8 +167,14 @@ class Queue(Owner):
         """Nothing goes in any more, and what is in can still be taken out. Whoever waits is woken."""
         run(library.subpy_queue_close, self._handle)
 
+    def __eq__(self, other: object) -> bool:
+        return self._id == other._id if isinstance(other, Queue) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._id)
+
     def __repr__(self) -> str:
-        return f"<subpy.Queue {self._handle.value}>"
+        return f"<subpy.Queue {self._id}>"
 
 
 def _descriptor(function: Any, handle: c_uint64) -> int:
@@ -216,7 +246,12 @@ def _own(handle: int) -> Queue:
     # Results own their handles, and take them along.
     kept = Queue(c_uint64())
     run(library.subpy_queue_keep, handle, byref(kept._handle))
-    return kept
+    return _known(kept)
+
+
+def _known(queue: Queue) -> Queue:
+    queue._id = queue._info().id
+    return queue
 
 
 handle_kinds[Queue], from_handle[_QUEUE] = _QUEUE, _own

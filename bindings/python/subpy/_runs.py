@@ -15,6 +15,7 @@ from ._options import word_of
 from ._values import Arguments, fetch
 
 EXEC, EVAL, CALL, FUNCTION = 1, 2, 3, 4
+RUN_ASYNC = 64
 
 
 class Results(enum.IntFlag):
@@ -41,9 +42,6 @@ class Options(NamedTuple):
     flags: int
 
 
-_RUN_ASYNC = 64
-
-
 def changed(
     options: Options | None,
     timeout: float | None,
@@ -58,9 +56,9 @@ def changed(
         raise TypeError(f"cancel must be a Cancel, not {type(cancel).__name__}")
     flags = before.flags
     if results is not None:
-        flags = flags & _RUN_ASYNC | word_of(Results, results)
+        flags = flags & RUN_ASYNC | word_of(Results, results)
     if run_async is not None:
-        flags = flags & ~_RUN_ASYNC | (_RUN_ASYNC if run_async else 0)
+        flags = flags & ~RUN_ASYNC | (RUN_ASYNC if run_async else 0)
     taker = before.output if output is None else _host.taker(output)
     return Options(milliseconds(timeout, before.timeout_ms), cancel or before.cancel, taker, flags)
 
@@ -72,19 +70,26 @@ def perform(
     memory: dict[int, memoryview] | None = None,
 ) -> Any:
     """Runs what is requested. `memory` is that of its arguments."""
-    number = 0
-    if options is not None:
-        request.timeout_ms = options.timeout_ms
-        request.flags |= options.flags if request.what != EXEC else 0
-        if options.output is not None:
-            number = register(options.output)
-            request.output, request.output_data = cast(_host.output, c_void_p), number
+    number = apply(options, request)
     try:
         run_it = lambda: fetch(library.subpy_run, byref(request), filename=filename, memory=memory)
         return stoppable(request, options and options.cancel, run_it)
     finally:
         if number:
             release(number)
+
+
+def apply(options: Options | None, request: RunRequest) -> int:
+    """Puts options into a request, but for the token. The number of what takes the output, to be released; or 0."""
+    if options is None:
+        return 0
+    request.timeout_ms = options.timeout_ms
+    request.flags |= options.flags if request.what != EXEC else options.flags & RUN_ASYNC
+    if options.output is None:
+        return 0
+    number = register(options.output)
+    request.output, request.output_data = cast(_host.output, c_void_p), number
+    return number
 
 
 class Given:
@@ -94,7 +99,8 @@ class Given:
 
     def __init__(self, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         count = len(args)
-        values = Arguments([*args, kwargs], lambda index: f"args[{index}]" if index < count else "kwargs")
+        written = (*args, kwargs) if kwargs else args
+        values = Arguments(written, lambda index: f"args[{index}]" if index < count else "kwargs")
         self._values, self.memory = values, values.memory
         # As the functions take them: positional arguments, how many, keyword arguments.
         self.places = values.at(0), count, values.at(count) if kwargs else None

@@ -175,7 +175,7 @@ def results(interp: subpy.Interpreter) -> None:
     both = rows.eval("{'ints': (1, -2), 'mixed': [1, 2.0], 'none': []}")
     assert both["ints"].tolist() == [1, -2] and both["mixed"] == [1, 2.0] and both["none"] == []
     thing = interp.with_options(results=Results.OBJECT).eval("array.array('q', [3])")
-    assert thing.with_results(Results.BUFFER).value().tolist() == [3]
+    assert thing.with_options(results=Results.BUFFER).value().tolist() == [3]
 
 
 def nothing_is_copied(interp: subpy.Interpreter) -> None:

@@ -17,9 +17,6 @@ import subpy
 SKIPPED: dict[str, str] = {
     "a key that cannot be hashed": "Python's own dicts cannot have such a key either",
     "a row with an argument that is wrong": "an int is a number in Python, never text",
-    "a coroutine is run": "not in this version of the library",
-    "what it raises is raised": "not in this version of the library",
-    "what is no coroutine is a result": "not in this version of the library",
 }
 
 

@@ -88,6 +88,30 @@ def results_and_errors() -> None:
         grows(100, "function_call_many", lambda: fail.call_many([()]))
         grows(100, "function_call_many", lambda: fail.call_many([()], return_exceptions=True))
         grows(100, "error_row", lambda: fail.call_many([()], return_exceptions=True))
+        shared = interp.with_options(results=subpy.Results.BUFFER)
+        grows(100, "run", lambda: shared.call("result"))
+        grows(100, "value_block", lambda: shared.call("result"))
+        grows(100, "run", lambda: interp.call("builtins:len", memoryview(bytearray(MIB))))
+        waiting = subpy.create_queue()
+        grows(100, "queue_get_with", lambda: waiting.put_nowait(bytes(MIB)) or waiting.get_nowait())
+        assert waiting.empty()
+
+
+def pools() -> None:
+    with subpy.InterpreterPoolExecutor(1, setup="def result(): return b'x' * (1 << 20)") as pool:
+        begun = []
+
+        def submit() -> None:
+            begun.append(pool.stats().submitted)
+            pool.submit("result")
+
+        grows(100, "pool_submit_as", submit)
+        grows(100, "thread_notify", submit)
+        assert pool.submit("result").result() and pool.stats().submitted == begun[-1] + 2
+    before = interpreters.list_all()
+    for _ in range(5):
+        interrupted("pool_new", lambda: subpy.InterpreterPoolExecutor(1))
+    assert interpreters.list_all() == before, interpreters.list_all()
 
 
 def functions() -> None:
@@ -206,6 +230,7 @@ if __name__ == "__main__":
     functions()
     sessions()
     results_and_errors()
+    pools()
     timer()
     subpy.shutdown()
     print("done")

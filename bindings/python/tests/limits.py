@@ -148,6 +148,34 @@ def press_wait() -> None:
         pass
 
 
+def coroutines() -> None:
+    with subpy.create() as interp:
+        interp.exec("""
+            import asyncio
+
+            async def later(x):
+                await asyncio.sleep(0)
+                return x * 2
+
+            class Client:
+                async def fetch(self, x):
+                    return await later(x)
+        """)
+        awaited = interp.with_options(run_async=True)
+        assert awaited.call("later", 2) == 4 and awaited.eval("await later(3)") == 6
+        assert awaited.function("later")(5) == awaited.call_in_thread("later", 5).join() == 10
+        awaited.exec("x = await later(4)")
+        assert interp.eval("x") == 8 and awaited.eval("x") == 8
+        refused(subpy.InterpreterTimeoutError, lambda: awaited.with_options(timeout=0.05).call("asyncio:sleep", 100))
+        refused(subpy.NotShareableError, lambda: awaited.with_options(run_async=False).call("builtins:object"))
+        client = interp.eval_object("Client()")
+        assert client.with_options(run_async=True).call("fetch", 4) == 8
+        kept = interp.with_options(results=subpy.Results.OBJECT).call("later", 6)
+        assert kept.with_options(run_async=True).value() == 12
+    with subpy.InterpreterPoolExecutor(1, setup="async def later(x): return x") as pool:
+        assert pool.with_options(run_async=True).submit("later", 7).result() == 7
+
+
 def closing() -> None:
     interp = subpy.create()
     thread = interp.call_in_thread("builtins:exec", LOOP)
@@ -171,6 +199,7 @@ if __name__ == "__main__":
     times()
     tokens()
     ctrl_c()
+    coroutines()
     closing()
     subpy.shutdown()
     print("done")

@@ -55,16 +55,16 @@ def use(interp: subpy.Interpreter) -> None:
     assert model.interpreter == interp
     assert interp.call("is_model", model) is True and interp.call("builtins:len", [model, {"k": model}]) == 2
 
-    predict = model.with_results(Results.OBJECT).attr("predict")
+    predict = model.with_options(results=Results.OBJECT).attr("predict")
     assert predict(5) == 15 and predict(5, offset=2) == 17
-    assert predict.with_results(Results.OBJECT)(5).value() == 15
+    assert predict.with_options(results=Results.OBJECT)(5).value() == 15
 
     # What has no value is an error, or an object.
     assert "parts" not in str(fails(subpy.NotShareableError, lambda: model.attr("parts")))
-    one, thing, text = model.with_results(Results.OBJECTS).attr("parts")
+    one, thing, text = model.with_options(results=Results.OBJECTS).attr("parts")
     assert (one, text) == (1, "x") and str(thing).startswith("<object object at")
-    parts = model.with_results(Results.OBJECT).attr("parts")
-    assert parts[0] == 1 and parts[-1] == "x" and [*parts.with_results(Results.OBJECTS)][::2] == [1, "x"]
+    parts = model.with_options(results=Results.OBJECT).attr("parts")
+    assert parts[0] == 1 and parts[-1] == "x" and [*parts.with_options(results=Results.OBJECTS)][::2] == [1, "x"]
     fails(subpy.NotShareableError, thing.value)
 
     # Runs of every kind give them.
@@ -98,7 +98,7 @@ def misuse(interp: subpy.Interpreter, other: subpy.Interpreter) -> None:
     assert fails(subpy.ExecutionFailed, lambda: interp.eval_object("{}")["k"]).excinfo.type.__name__ == "KeyError"
     fails(TypeError, lambda: model.attr(3))
     fails(subpy.NotShareableError, lambda: model.call("predict", {object()}))
-    fails(ValueError, lambda: model.with_results(1))
+    fails(ValueError, lambda: model.with_options(results=1))
     fails(subpy.NotShareableError, lambda: other.call("builtins:len", [model]))
     with model:
         pass

@@ -12,6 +12,7 @@ use super::fork::forked;
 use super::kept::{Hold, Kept};
 use super::object::{Obj, Py, PyResult};
 use super::own::Own;
+use super::queue;
 use crate::value::{self, Args, Builder, NotCopied, OwnedValue, subpy_value};
 pub use act::{Act, act};
 
@@ -139,7 +140,7 @@ fn elsewhere(kept: &Kept) -> String {
     )
 }
 
-/// Refuses arguments among which is an object of another interpreter. Whoever passes them keeps their handles: a claim in C,
+/// Refuses arguments among which is an object of another interpreter, or a handle of nothing. Whoever passes them keeps their handles: a claim in C,
 /// the block itself in Rust.
 pub fn check_args(own: &Own, args: Args) -> Result<(), Failure> {
     check_items(own, args.items)?;
@@ -157,7 +158,7 @@ pub fn check_items(own: &Own, items: &[subpy_value]) -> Result<(), Failure> {
 
 /// The same, of one value.
 pub fn check(own: &Own, root: &subpy_value, name: impl Fn() -> String) -> Result<(), Failure> {
-    if !root.is_container() && root.kind != value::OBJECT {
+    if !root.is_container() && !root.is_handle() {
         return Ok(());
     }
     let mut pending = vec![(root, String::new())];
@@ -169,12 +170,17 @@ pub fn check(own: &Own, root: &subpy_value, name: impl Fn() -> String) -> Result
                 Some(hold) => {
                     return Err(Failure::Elsewhere(format!("{}{path}: {}", name(), elsewhere(hold.kept()))));
                 }
-                None => return Err(Failure::Elsewhere(format!("{}{path}: {}", name(), gone(handle)))),
+                None => return Err(Failure::NotFound(format!("{}{path}: {}", name(), gone(handle)))),
+            }
+        } else if value.kind == value::QUEUE {
+            let handle = value.as_int().cast_unsigned();
+            if queue::find(handle).is_none() {
+                return Err(Failure::NotFound(format!("{}{path}: {}", name(), queue::gone(handle))));
             }
         } else if value.is_container() {
             // SAFETY: a checked value, whose elements are borrowed as it is.
             for (index, element) in unsafe { value.elements() }.iter().enumerate() {
-                if element.kind == value::OBJECT || element.is_container() {
+                if element.is_handle() || element.is_container() {
                     let mut path = path.clone();
                     let at = if value.kind == value::DICT { index / 2 } else { index };
                     let _ = write!(path, "[{at}]");

@@ -29,5 +29,5 @@ pub use handles::{KIND, append, find, keep};
 #[cfg(feature = "capi")]
 pub use handles::{free, new_handle};
 pub use module::{add_finder, finder};
-pub use object::{queue_of, to_python};
+pub use object::{gone, queue_of, to_python};
 pub use waits::Waits;

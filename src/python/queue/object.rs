@@ -109,11 +109,14 @@ pub unsafe fn queue_of(py: Py, object: *mut PyObject) -> Option<Arc<Queue>> {
 #[cold]
 pub fn to_python<'py>(py: Py<'py>, handle: u64) -> PyResult<Obj<'py>> {
     let Some(queue) = handles::find(handle) else {
-        let message = format!("{handle} is not the handle of a queue, or it was freed");
-        return Err(py.raise(py.api.PyExc_TypeError.get(), &message));
+        return Err(py.raise(py.api.PyExc_TypeError.get(), &gone(handle)));
     };
     let module = py.import(&py.str("subpy_queues")?)?;
     module.attr(c"Queue")?.call(&[&py.int(queue.id as i64)?])
+}
+
+pub fn gone(handle: u64) -> String {
+    format!("{handle} is not the handle of a queue, or it was freed")
 }
 
 /// The counts of an object, lent.
