@@ -531,7 +531,14 @@ end)
 test("queues and what is in them outlive interpreters", function()
   local queue = subpy.queue()
   local one = subpy.create()
-  one:exec("def f(q):\n    import subpy_queues\n    inner = subpy_queues.create()\n    inner.put('deep')\n    q.put([inner, b'x'])\n    return q")
+  one:exec([[
+    import subpy_queues
+    def f(q):
+        inner = subpy_queues.create()
+        inner.put('deep')
+        q.put([inner, b'x'])
+        return q
+  ]])
   equal(one:call("f", queue):handle() == queue:handle(), false) -- a handle of its own
   one:close()
   local item = queue:get(0)
