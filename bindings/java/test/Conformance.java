@@ -49,15 +49,9 @@ import java.util.stream.Stream;
 
 /** The table of what every binding does (conformance/README.md), all of it. The argument is the path of cases.json. */
 public class Conformance {
-  private static final String ASYNC_MISSING = "this version of the library has no SUBPY_RUN_ASYNC";
-
   /** Cases that Java cannot express, by their names, with the reason. */
   private static final Map<String, String> SKIPPED =
-      Map.of(
-          "a row with an argument that is wrong", "every BigInteger is an int for Python",
-          "a coroutine is run", ASYNC_MISSING,
-          "what it raises is raised", ASYNC_MISSING,
-          "what is no coroutine is a result", ASYNC_MISSING);
+      Map.of("a row with an argument that is wrong", "every BigInteger is an int for Python");
 
   private static final List<String> MEMBERS =
       List.of("name", "setup", "do", "text", "args", "kwargs", "filename", "keep_indent", "result", "error");

@@ -57,6 +57,7 @@ public class Data {
 
   public static void main(String[] args) throws Exception {
     thePage();
+    coroutines();
     objects();
     iterators();
     objectsAsArguments();
@@ -115,6 +116,11 @@ public class Data {
       RunOptions asArray = RunOptions.DEFAULT.result(ResultForm.ARRAY);
       PythonBuffer roots = (PythonBuffer) interp.eval(asArray, "[n ** 0.5 for n in range(1000)]");
       Check.equal(roots.toDoubleArray()[81], 9.0);
+
+      interp.exec("import asyncio\nasync def later(x):\n  await asyncio.sleep(0.001)\n  return x");
+      RunOptions awaited = RunOptions.DEFAULT.async(true);
+      Check.equal(interp.call(awaited, "later", 42), 42L);
+      Check.equal(interp.eval(awaited, "await later('x')"), "x");
     }
 
     try (Interpreter tagging = Subpy.create(Options.DEFAULT.flag(Options.Flag.TAGGED_VALUES))) {
@@ -134,6 +140,27 @@ public class Data {
       }
       Check.that(small.memory().used() < 64 << 20);
     }
+  }
+
+  private static void coroutines() {
+    RunOptions awaited = RunOptions.DEFAULT.async(true);
+    try (Interpreter interp = Subpy.create()) {
+      interp.exec(
+          "import asyncio\nclass C:\n  async def f(self, x):\n    await asyncio.sleep(0)\n    return self if x else x\n"
+              + "async def f(): raise KeyError('k')");
+      PythonObject c = interp.evalObject("C()");
+      Check.equal(c.callMethod(awaited, "f", 0), 0L);
+      Check.equal(c.callMethod(awaited.result(ResultForm.OBJECT), "f", 1).getClass(), PythonObject.class);
+      Check.thrown(NotShareableException.class, () -> c.callMethod(awaited, "f", 1));
+      Check.equal(failure(() -> interp.call(awaited, "f")).type().name(), "KeyError");
+      Check.equal(interp.callInThread(awaited, "builtins:abs", -1).join(), 1L);
+      PythonObject kept = (PythonObject) c.callMethod("f", 0);
+      Check.equal(kept.await(), 0L);
+      Check.equal(failure(kept::await).type().name(), "RuntimeError"); // once is all
+      RunOptions brief = awaited.timeout(Duration.ofMillis(30));
+      Check.equal(failure(() -> interp.exec(brief, "await asyncio.sleep(1000)")).status(), Status.TIMEOUT);
+    }
+    System.out.println("coroutines: awaited");
   }
 
   @SuppressWarnings("try") // what is closed twice, on purpose

@@ -255,8 +255,9 @@ test("Python sees Lua's memory", function()
   equal(seen(ffi.new("uint8_t[4]", { 1, 0, 2, 0 }), { format = "h" }), { "h", 2, tuple{ 2 }, tuple{ 2 }, true, list{ 1, 2 } })
   local fields = ffi.new("struct { int n; uint8_t bytes[3]; }", { 0, { 7, 8, 9 } })
   equal(seen(fields.bytes)[6], list{ 7, 8, 9 })
-  local pointer = ffi.cast("int16_t *", ffi.new("int16_t[2]", { 3, 4 }))
-  equal(seen(pointer, { nbytes = 4 })[6], list{ 3, 4 })
+  local array = ffi.new("int16_t[2]", { 3, 4 }) -- which a pointer does not keep
+  equal(seen(ffi.cast("int16_t *", array), { nbytes = 4 })[6], list{ 3, 4 })
+  array[0] = 5
   equal(interp:eval("kept"), list{})
   interp:close()
 end)

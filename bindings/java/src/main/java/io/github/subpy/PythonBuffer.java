@@ -33,7 +33,8 @@ import java.util.Set;
  *
  * <p>A result's memory is kept until it is closed, or until neither it nor any segment or ByteBuffer of it is referred to
  * any more. Views of one that was closed throw IllegalStateException. When its interpreter is closed, it stays good for
- * reading.
+ * reading. Arrays, and what the library copies (up to 4 KiB, and what is not contiguous), are copies on Java's heap, for
+ * which a close does nothing.
  *
  * <p>It cannot be changed: methods with an argument return another one. Any thread may use it.
  */
@@ -46,7 +47,7 @@ public final class PythonBuffer implements AutoCloseable {
 
   private static final Set<String> INTEGERS = Set.of("q", "l", "n", "Q", "L", "N");
 
-  /** What its memory is, and what keeps it; both are null for Java's. */
+  /** What its memory is, and what keeps it; both are null for Java's, and for a copy, which alone is on its heap. */
   private record Source(MemorySegment segment, SharedResult result, Arena arena) {}
 
   private final Source source;
@@ -113,8 +114,14 @@ public final class PythonBuffer implements AutoCloseable {
     return new PythonBuffer(new Source(segment, null, null), format, size, null, null, 0, null);
   }
 
+  /** The buffer that a subpy_buffer is whose memory lies in the block of a result: a copy of it. */
+  static PythonBuffer copy(MemorySegment struct) {
+    byte[] copy = struct.get(ADDRESS, 8).reinterpret(struct.get(JAVA_LONG, 16)).toArray(JAVA_BYTE);
+    return ofStruct(struct, new Source(MemorySegment.ofArray(copy).asReadOnly(), null, null), 0);
+  }
+
   /** The buffer that a subpy_buffer of a result is. */
-  static PythonBuffer ofResult(MemorySegment struct, SharedResult result) {
+  static PythonBuffer share(MemorySegment struct, SharedResult result) {
     SharedResult.Hold hold = result.hold();
     // The segment keeps the token, and whoever has a view has the segment.
     Object token = new Object();
@@ -130,11 +137,15 @@ public final class PythonBuffer implements AutoCloseable {
                   Reference.reachabilityFence(token);
                 });
     Finalizers.register(token, hold);
-    String format = Library.string(struct.get(ADDRESS, 24));
     int flags = struct.get(JAVA_INT, 60) & WRITABLE;
+    return ofStruct(struct, new Source(flags == 0 ? segment.asReadOnly() : segment, result, arena), flags);
+  }
+
+  private static PythonBuffer ofStruct(MemorySegment struct, Source source, int flags) {
+    String format = Library.string(struct.get(ADDRESS, 24));
     int dimensions = struct.get(JAVA_INT, 56);
     return new PythonBuffer(
-        new Source(flags == 0 ? segment.asReadOnly() : segment, result, arena),
+        source,
         format == null ? "B" : format,
         Math.max(struct.get(JAVA_LONG, 32), 1),
         longs(struct.get(ADDRESS, 40), dimensions),
@@ -314,9 +325,13 @@ public final class PythonBuffer implements AutoCloseable {
       }
       return null;
     }
+    MemorySegment memory = source.segment;
+    if (!memory.isNative()) {
+      memory = Arena.ofAuto().allocate(memory.byteSize(), 16).copyFrom(memory);
+    }
     MemorySegment struct = call.allocate(SIZE);
     struct.set(JAVA_LONG, 0, SIZE);
-    struct.set(JAVA_LONG, 8, source.segment.address());
+    struct.set(JAVA_LONG, 8, memory.address());
     struct.set(JAVA_LONG, 16, source.segment.byteSize());
     struct.set(ADDRESS, 24, call.text(format + "\0", "format"));
     struct.set(JAVA_LONG, 32, itemSize);
@@ -330,12 +345,12 @@ public final class PythonBuffer implements AutoCloseable {
     }
     struct.set(JAVA_INT, 60, flags);
     struct.set(ADDRESS, 64, Upcalls.ENDED);
-    struct.set(JAVA_LONG, 72, call.shared(new Passed(this, hold)));
+    struct.set(JAVA_LONG, 72, call.shared(new Passed(this, memory, hold)));
     return struct;
   }
 
   /** A buffer that Python has. The library's number of it keeps the memory. */
-  private record Passed(PythonBuffer buffer, Runnable hold) implements Upcalls.Ending {
+  private record Passed(PythonBuffer buffer, MemorySegment memory, Runnable hold) implements Upcalls.Ending {
     @Override
     public void takenBack() {
       if (hold != null) {

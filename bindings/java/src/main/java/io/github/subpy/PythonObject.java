@@ -189,6 +189,22 @@ public final class PythonObject implements Iterable<Object>, AutoCloseable {
     }
   }
 
+  /**
+   * Awaits it, on an event loop of its interpreter: a coroutine, or anything else that can be awaited, and once.
+   *
+   * @param forms as for {@link #value}
+   * @return what it comes to
+   */
+  public Object await(ResultForm... forms) {
+    try (Call call = new Call()) {
+      int bits = ResultForm.bits(List.of(forms)) | Run.ASYNC;
+      call.check(DataNative.objectValue(handle, bits, call.output(), call.error()));
+      return call.result();
+    } finally {
+      Reference.reachabilityFence(this);
+    }
+  }
+
   /** {@return its {@code str()}} */
   public String text() {
     try (Call call = new Call()) {

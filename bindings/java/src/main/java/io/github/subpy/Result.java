@@ -161,17 +161,24 @@ final class Result {
   /** An object, or, for a tuple, list or dict, the container to be read. */
   private Object read(MemorySegment from, long at, Container outer) {
     int kind = from.get(JAVA_INT, at);
-    Tag tag = Tag.of(from.get(JAVA_INT, at + Kind.FLAGS));
     return switch (kind) {
       case Kind.NONE -> null;
       case Kind.BOOL -> from.get(JAVA_BYTE, at + Kind.PAYLOAD) != 0;
       case Kind.INT -> from.get(JAVA_LONG, at + Kind.PAYLOAD);
       case Kind.FLOAT -> from.get(JAVA_DOUBLE, at + Kind.PAYLOAD);
-      case Kind.BIGINT -> bigInteger(new String(bytes(from, at), StandardCharsets.US_ASCII));
-      case Kind.STR -> Tags.object(tag, new String(bytes(from, at), StandardCharsets.UTF_8));
+      case Kind.STR -> Tags.object(tag(from, at), new String(bytes(from, at), StandardCharsets.UTF_8));
       case Kind.BYTES -> bytes(from, at);
-      case Kind.TUPLE, Kind.LIST -> new Container(outer, kind, tag, length(from, at, 1), offset(from, at));
-      case Kind.DICT -> new Container(outer, kind, tag, 2 * length(from, at, 2), offset(from, at));
+      case Kind.TUPLE, Kind.LIST ->
+          new Container(outer, kind, tag(from, at), length(from, at, 1), offset(from, at));
+      case Kind.DICT -> new Container(outer, kind, tag(from, at), 2 * length(from, at, 2), offset(from, at));
+      default -> other(kind, from, at);
+    };
+  }
+
+  /** What is rare, so that the method above stays small enough for the JIT compiler. */
+  private Object other(int kind, MemorySegment from, long at) {
+    return switch (kind) {
+      case Kind.BIGINT -> bigInteger(new String(bytes(from, at), StandardCharsets.US_ASCII));
       case Kind.OBJECT -> PythonObject.keep(from.get(JAVA_LONG, at + Kind.PAYLOAD), call);
       case Kind.QUEUE -> PythonQueue.keep(from.get(JAVA_LONG, at + Kind.PAYLOAD), call);
       case Kind.BUFFER -> buffer(from, at);
@@ -179,11 +186,21 @@ final class Result {
     };
   }
 
+  private static Tag tag(MemorySegment from, long at) {
+    return Tag.of(from.get(JAVA_INT, at + Kind.FLAGS));
+  }
+
   private PythonBuffer buffer(MemorySegment from, long at) {
+    MemorySegment struct = from.get(ADDRESS, at + Kind.PAYLOAD).reinterpret(PythonBuffer.SIZE);
+    long data = struct.get(JAVA_LONG, 8) - block.address();
+    long size = struct.get(JAVA_LONG, 16);
+    if (size == 0 || (data >= 0 && data < block.byteSize() && size < Integer.MAX_VALUE - 8)) {
+      return PythonBuffer.copy(struct);
+    }
     if (shared == null) {
       shared = new SharedResult();
     }
-    return PythonBuffer.ofResult(from.get(ADDRESS, at + Kind.PAYLOAD).reinterpret(PythonBuffer.SIZE), shared);
+    return PythonBuffer.share(struct, shared);
   }
 
   /** The offset in the block of what a value points to. */

@@ -10,7 +10,9 @@ import java.lang.ref.Reference;
 /** A run with {@link RunOptions} on this thread. */
 final class Run {
   private static final int ABANDON = 2;
-  private static final int ASYNC = 64;
+
+  /** SUBPY_RUN_ASYNC of subpy.h. */
+  static final int ASYNC = 64;
 
   private Run() {}
 

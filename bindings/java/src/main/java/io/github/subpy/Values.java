@@ -57,14 +57,10 @@ final class Values {
     root.memory = call.allocate(root.count * Kind.SIZE);
     for (Container container = root; container != null; container = todo.pollLast()) {
       for (int index = 0; index < container.count; index++) {
-        write(container, index);
+        write(container, index, container.items[index]);
       }
     }
     return root.memory;
-  }
-
-  private void write(Container in, int index) {
-    write(in, index, in.items[index]);
   }
 
   private void write(Container in, int index, Object item) {
@@ -96,6 +92,15 @@ final class Values {
       case Tuple tuple -> writeItems(in, index, Kind.TUPLE, tuple.items().toArray());
       case List<?> list -> writeItems(in, index, Kind.LIST, list.toArray());
       case Map<?, ?> map -> writeItems(in, index, Kind.DICT, keysAndValues(map));
+      case Object other -> writeOther(in, index, other);
+    }
+  }
+
+  /** What is rare, so that the method above stays small enough for the JIT compiler. */
+  private void writeOther(Container in, int index, Object item) {
+    MemorySegment to = in.memory;
+    long at = index * Kind.SIZE;
+    switch (item) {
       case PythonObject object -> writeHandle(to, at, Kind.OBJECT, object.handle(), object);
       case Function function -> writeHandle(to, at, Kind.OBJECT, function.handle(), function);
       case PythonQueue queue -> writeHandle(to, at, Kind.QUEUE, queue.handle(), queue);
@@ -107,7 +112,7 @@ final class Values {
         to.set(JAVA_INT, at, Kind.BUFFER);
         to.set(JAVA_LONG, at + Kind.PAYLOAD, struct.address());
       }
-      case Object other -> writeTagged(in, index, other);
+      default -> writeTagged(in, index, item);
     }
   }
 
