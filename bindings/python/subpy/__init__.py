@@ -439,7 +439,8 @@ class Function(Owner):
 
         That takes a fraction of the time of as many calls. All rows are of one length. The first exception ends it, with
         the index of its row as `row`, and the results so far are dropped. `return_exceptions` puts the exceptions among
-        the results instead, all but those that `except Exception` does not catch there, such as SystemExit.
+        the results instead, all but those that `except Exception` does not catch there, such as SystemExit. Of the options
+        of with_options() `results` and `run_async` are for this too.
         """
         return self._call_many(*_table(rows), return_exceptions)
 
@@ -454,7 +455,8 @@ class Function(Owner):
 
     def _call_many(self, values: list[object], count: int, width: int, return_exceptions: bool) -> list[Any]:
         rows = Arguments(values, lambda index: f"rows[{index // width}][{index % width}]")
-        place = rows.at(0), count, width, _RETURN_ERRORS if return_exceptions else 0
+        flags = self._options.flags if self._options is not None else 0
+        place = rows.at(0), count, width, flags | (_RETURN_ERRORS if return_exceptions else 0)
         results: list[Any] = fetch(library.subpy_function_call_many, self._handle, *place, memory=rows.memory)
         return results
 

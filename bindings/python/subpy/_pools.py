@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from ._errors import InterpreterNotFoundError, exception, run
 from ._handles import Owner, called, check_is_main, finalize, new_number, register, release
-from ._library import PoolOptions, PoolStats, RunRequest, library
+from ._library import CloseOptions, PoolOptions, PoolStats, RunRequest, library
 from ._limits import Cancel, Token, stoppable
 from ._options import Busy, Flag, Gil, close_options, count, interp_options
 from ._runs import CALL, EVAL, EXEC, Given, Options, Results, apply, changed, source
@@ -153,13 +153,26 @@ class _Pool:
         self.tasks: set[_Task] = set()
         self.is_shut_down = False
 
+    def end(self) -> None:
+        wait([*self.tasks])  # for Ctrl-C: unlike a call of the library this can be interrupted
+        try:
+            self.close(close_options(None, False, True))
+        except InterpreterNotFoundError:
+            _open.discard(self)  # closed already
 
-_open: weakref.WeakSet[InterpreterPoolExecutor] = weakref.WeakSet()
+    def close(self, options: CloseOptions | None) -> None:
+        run(library.subpy_pool_close, self.handle, None if options is None else byref(options))
+        self.is_shut_down = True
+        _open.discard(self)
+
+
+_open: set[_Pool] = set()  # also those whose executor nobody has any more: they have something to do
 
 
 class InterpreterPoolExecutor(Executor):
     """A pool of interpreters that run tasks: an executor of concurrent.futures.
 
+    It lives until shutdown() or close(), the end of a `with` block or of the program, which waits for its tasks.
     `max_workers` interpreters run tasks at the same time, one a core when it is None, each on a thread of the library's.
     `setup` are statements that each of them runs first, and `prepare` is called with each before that: to define() host
     functions, say. submit() never waits, unless `backlog` says how many tasks may wait. An interpreter that was stopped
@@ -200,7 +213,7 @@ class InterpreterPoolExecutor(Executor):
         self._pool.has_bound = backlog is not None
         try:
             run(library.subpy_pool_new, byref(options), byref(self._pool.handle))
-            _open.add(self)
+            _open.add(self._pool)
         except BaseException:
             if self._pool.handle:  # a signal handler raised
                 library.subpy_pool_close(self._pool.handle, None, None)
@@ -304,16 +317,9 @@ class InterpreterPoolExecutor(Executor):
             for task in [*self._pool.tasks]:
                 task.cancel()
         if wait:
-            self._shut_down()
+            self._pool.end()
         else:
-            threading.Thread(target=self._shut_down, name="subpy-pool-end").start()
-
-    def _shut_down(self) -> None:
-        wait([*self._pool.tasks])  # for Ctrl-C: unlike a call of the library this can be interrupted
-        try:
-            self.close(drain=True)
-        except InterpreterNotFoundError:
-            pass  # closed already
+            threading.Thread(target=self._pool.end, name="subpy-pool-end").start()
 
     def close(self, *, timeout: float | None = None, interrupt: bool = False, drain: bool = False) -> None:
         """End it within a time, as Interpreter.close() does: InterpreterError (BUSY) when it has not come to rest.
@@ -321,10 +327,7 @@ class InterpreterPoolExecutor(Executor):
         `drain` lets tasks finish. `interrupt` cancels those that wait and stops those that run; with both, when half of
         the time is over.
         """
-        options = close_options(timeout, interrupt, drain)
-        run(library.subpy_pool_close, self._pool.handle, None if options is None else byref(options))
-        self._pool.is_shut_down = True
-        _open.discard(self)
+        self._pool.close(close_options(timeout, interrupt, drain))
 
 
 class _Map:
@@ -432,7 +435,8 @@ def _name_of(fn: object) -> str:
 
 def _at_exit() -> None:
     for pool in [*_open]:
-        pool.shutdown()
+        pool.is_shut_down = True
+        pool.end()
 
 
 # As concurrent.futures does it: before exit handlers, and while threads can still be started.
