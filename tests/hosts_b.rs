@@ -541,6 +541,7 @@ fn python_at_exit() {
     };
     quiet("tidy", "at exit: 3.0 2\n");
     quiet("late", "after the exit handlers: unrecognized interpreter ID 1\n");
+    quiet("pool", "done: 3\n");
     for _ in 0..5 {
         let output = expect_success(python_host(&["at_exit.py", "creating"]));
         assert_eq!(String::from_utf8_lossy(&output.stdout), end);
@@ -599,7 +600,7 @@ fn python_pools() {
 #[test]
 fn python_bench_runs() {
     if let Some(command) = python_host(&["bench.py", "0.001"]) {
-        assert_eq!(printed(command).lines().count(), 2 * (5 + 7));
+        assert_eq!(printed(command).lines().count(), 2 * (7 + 10));
     }
 }
 

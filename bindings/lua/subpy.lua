@@ -319,24 +319,24 @@ end
 
 -- What Python has of Lua's memory, by the address of the semaphore that says when Python has let go of it: that, and the
 -- buffer, which must not be collected before.
-local lent, lent_count, sweep_in = {}, 0, 0
+local passed, passed_count, sweep_in = {}, 0, 0
 
 local function let_go(address, pass)
-  lent[address] = nil
-  lent_count = lent_count - 1
+  passed[address] = nil
+  passed_count = passed_count - 1
   ffi.C.free(pass.cell)
 end
 
 local function sweep_buffers()
-  for address, pass in pairs(lent) do
+  for address, pass in pairs(passed) do
     if C.subpy_lua_try(pass.cell) == 0 then let_go(address, pass) end
   end
-  sweep_in = math.max(16, lent_count)
+  sweep_in = math.max(16, passed_count)
 end
 
 -- The library has not taken over what a call passed: nothing will say that Python has let go of it.
 local function take_back(anchors)
-  for address in pairs(anchors.passes or {}) do let_go(address, lent[address]) end
+  for address in pairs(anchors.passes or {}) do let_go(address, passed[address]) end
   anchors.passes = nil
 end
 
@@ -357,8 +357,8 @@ local function put_buffer(slot, buffer, anchors)
   anchors[#anchors + 1] = layout
   anchors.passes = anchors.passes or {}
   anchors.passes[address] = true
-  lent[address] = { cell = cell, buffer = buffer }
-  lent_count = lent_count + 1
+  passed[address] = { cell = cell, buffer = buffer }
+  passed_count = passed_count + 1
   slot.kind = BUFFER
   slot.u.as_buffer = layout
 end
@@ -881,7 +881,7 @@ local function keep(anchors, status)
   if anchors.passes and (status == C.SUBPY_ERROR_INVALID_ARGUMENT or status == C.SUBPY_ERROR_FORKED) then
     take_back(anchors)
   end
-  if lent_count > 0 then
+  if passed_count > 0 then
     sweep_in = sweep_in - 1
     if sweep_in <= 0 then sweep_buffers() end
   end
@@ -1121,7 +1121,8 @@ end
 --- output, a function of the stream (1: stdout, 2: stderr) and the text, or a file to write to, for what a run prints on
 --- this thread; result, in what form results come: "object", as an Object; "objects", what has no value as an Object;
 --- "buffer", what has a buffer as a Buffer; "array", rows of numbers as a Buffer; or a table of such; async, to run what is
---- awaitable to its end, and have what it comes to as the result; abandon, for runs in threads: who waits learns that the run was stopped even if it does not end.
+--- awaitable to its end, and have what it comes to as the result; abandon, for runs in threads: who waits learns that the
+--- run was stopped even if it does not end.
 function Interpreter:with_options(options)
   return setmetatable({ cell = self.cell, options = run_options(self, options) }, Interpreter)
 end
@@ -1682,8 +1683,8 @@ do
   local BUFFER_OPTIONS = { format = true, itemsize = true, shape = true, strides = true, nbytes = true }
   local BUFFER_FLAGS = { writable = 1, lent = 2 }
 
-  --- Memory that Python sees as a memoryview, without a copy: that of a string, or of a cdata, an array or a pointer. It stays
-  --- in use as long as Python has it, and must not be changed in size. `options`: format, in the letters of Python's struct
+  --- Memory that Python sees as a memoryview, without a copy: that of a string, or of a cdata, an array or a pointer. What is
+  --- passed is not collected before Python has let go of it; that must be so when this Lua state ends. `options`: format, in the letters of Python's struct
   --- module; itemsize; shape, a table; strides, likewise, in bytes; nbytes, how many bytes, needed for a pointer; writable;
   --- lent, for one call. What an array is made of need not be said.
   function M.buffer(memory, options)
@@ -1798,7 +1799,7 @@ do
   --- How many elements there are in the first dimension.
   function Buffer:len() return self:shape()[1] or 1 end
 
-  --- Lets Python's memory go, which pointers to it then must not be used for any more. The garbage collector does it otherwise.
+  --- Lets Python's memory go: pointers to it must not be used any more. The garbage collector does it otherwise.
   --- A result with several buffers goes with the last of them. A buffer of Lua's own memory is left as it is.
   function Buffer:close()
     local part = self.part
@@ -1812,7 +1813,7 @@ do
   --- Whether Python has let go of it, every time that it was passed.
   function Buffer:released()
     sweep_buffers()
-    for _, pass in pairs(lent) do
+    for _, pass in pairs(passed) do
       if pass.buffer == self then return false end
     end
     return true
@@ -2074,8 +2075,8 @@ do
     return ok and not stopped
   end
 
-  --- Calls something once for each row of arguments, in all of the pool's interpreters: pool:call_many("f", { { 1, 2 }, { 3, 4 }
-  --- }). Returns a list of what the calls return, in the order of the rows. The first error ends it, and there are no results
+  --- Calls something once for each row of arguments, in all of the pool's interpreters: pool:call_many("f", { { 1 }, { 2 } }).
+  --- Returns a list of what the calls return, in the order of the rows. The first error ends it, and there are no results
   --- then. `options`: return_errors, to go on after a row that fails, with its error among the results; chunk, how many rows
   --- make a task (1): more cost less, and are less evenly spread.
   function Pool:call_many(callable, rows, options)

@@ -60,8 +60,8 @@ export type Tag =
   | 'set' | 'frozenset' | 'complex' | 'date' | 'time' | 'datetime' | 'timedelta' | 'decimal' | 'uuid' | 'enum' | 'dataclass';
 
 /**
- * A value of a Python type that JS has no equal of: the name of the type, and the value that stands for it, such as the text of
- * a date. As results there are such with `taggedValues`; a set is a Set.
+ * A value of a Python type that JS has no equal of: the name of the type, and the value that stands for it, such as the
+ * text of a date. As results there are such with `taggedValues`; a set is a Set.
  */
 export class Tagged<T = any> {
   constructor(tag: Tag, value: T);
@@ -120,10 +120,15 @@ export interface ResultOptions {
 
 export type ResultForm = 'object' | 'objects' | 'buffers' | 'arrays';
 
-export interface CallOptions extends RunOptions, ResultOptions {
-  /** An awaitable that is returned is run to its end in Python. */
+export interface AsyncOptions {
+  /**
+   * An awaitable is awaited in Python, on the interpreter's event loop, and the result is what it comes to. In exec() and
+   * eval() `await` may stand outside of functions.
+   */
   async?: boolean;
 }
+
+export interface CallOptions extends RunOptions, ResultOptions, AsyncOptions {}
 
 /** What becomes of what runs, and how long to wait for it. */
 export interface CloseOptions {
@@ -205,7 +210,7 @@ export interface EvalOptions extends CallOptions {
   filename?: string;
 }
 
-export interface ExecOptions extends RunOptions {
+export interface ExecOptions extends RunOptions, AsyncOptions {
   /** The file name in tracebacks. */
   filename?: string;
   /** Do not take off the indentation that all lines share. */
@@ -290,8 +295,8 @@ export class PythonObject<T = any> implements Iterable<any>, AsyncIterable<any> 
   callManyInThread(rows: Rows, options?: { returnErrors?: false }): Promise<T[]>;
   callManyInThread(rows: Rows, options: CallManyOptions): Promise<(T | InterpreterError | RangeError)[]>;
   /** Its value, as runs have it. */
-  value<U = any>(options?: ResultOptions): U;
-  valueInThread<U = any>(options?: ResultOptions): Promise<U>;
+  value<U = any>(options?: ResultOptions & AsyncOptions): U;
+  valueInThread<U = any>(options?: ResultOptions & AsyncOptions): Promise<U>;
   /** Python's str() of it. */
   text(): string;
   textInThread(): Promise<string>;

@@ -20,8 +20,9 @@ pub struct CloseOptions {
 /// To ask what is in an interpreter, and to end one that has nothing to do, takes milliseconds. Both get so long, however
 /// short the time is.
 pub const GRACE: Duration = Duration::from_secs(1);
-/// What runs while an interpreter ends has so long before it is interrupted.
-const UNTIL_INTERRUPT: Duration = Duration::from_millis(50);
+/// What runs while an interpreter ends has so long before it is interrupted: on a busy machine CPython's own part takes a
+/// tenth of a second, and what is hit there is printed.
+const UNTIL_INTERRUPT: Duration = Duration::from_millis(250);
 /// The pauses between interrupts, and between looks at what is in the way.
 pub const FIRST_PAUSE: Duration = Duration::from_millis(1);
 pub const LONGEST_PAUSE: Duration = Duration::from_millis(50);

@@ -6,7 +6,7 @@
 //! whose it is. They are signed with its address and a number that nobody knows, so that what other blocks have at their
 //! ends is not taken for that. Arenas, which have no room for it, are in a table.
 
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, c_void};
 use std::hash::{BuildHasher, RandomState};
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -244,19 +244,8 @@ fn loaded_at(function: *const c_void) -> Option<usize> {
 
 /// The function that CPython calls by this name.
 fn global(name: &CStr) -> *const c_void {
-    const RTLD_DL_SYMENT: c_int = 1;
-    let mut info = MaybeUninit::<libc::Dl_info>::uninit();
-    let mut symbol = ptr::null_mut::<c_void>();
-    // SAFETY: they only ask; the symbol is that of a file that stays loaded, as what CPython calls does.
-    unsafe {
-        let found = libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr());
-        libc::dladdr1(found, info.as_mut_ptr(), &mut symbol, RTLD_DL_SYMENT);
-        // A program at a fixed address that takes the function's, as Node does, has an entry of its own for it.
-        match symbol.cast::<libc::Elf64_Sym>().as_ref() {
-            Some(symbol) if symbol.st_shndx == 0 => libc::dlsym(libc::RTLD_NEXT, name.as_ptr()),
-            _ => found,
-        }
-    }
+    // SAFETY: it only asks.
+    unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }
 }
 
 /// Whether what was found by a name only leads to the function: a program that is not position-independent has that for
@@ -281,15 +270,18 @@ type Symbol = libc::Elf32_Sym;
 fn is_malloc(original: &Original) -> bool {
     let cpython = loaded_at(api().PyMem_SetAllocator as *const c_void);
     let usable = loaded_at(global(c"malloc_usable_size"));
-    // Who replaces one of these replaces all, so it is enough to find some.
-    let mut family =
-        [c"malloc", c"calloc", c"realloc", c"free"].map(global).into_iter().filter(|it| !is_stub(*it)).peekable();
+    // Who replaces one of these replaces all, malloc_usable_size() too, so it is enough to find some.
+    let mut family: Vec<_> =
+        [c"malloc", c"calloc", c"realloc", c"free"].map(global).into_iter().filter(|it| !is_stub(*it)).collect();
+    if family.is_empty() {
+        // A program that takes the addresses of all four, as Node does. SAFETY: it only asks.
+        family.push(unsafe { libc::dlsym(libc::RTLD_NEXT, c"malloc".as_ptr()) });
+    }
     original.functions.ctx.is_null()
         && cpython.is_some()
         && loaded_at(original.malloc as *const c_void) == cpython
         && usable.is_some()
-        && family.peek().is_some()
-        && family.all(|function| loaded_at(function) == usable)
+        && family.iter().all(|function| loaded_at(*function) == usable)
 }
 
 /// From now on blocks can be booked. The reason when they cannot. Whether a thread is attached does not matter.

@@ -393,19 +393,18 @@ impl Interp {
     /// Finalizes and frees the interpreter. Nobody may be in it, or enter it from now on.
     pub fn end(&self) {
         self.close_interrupts();
-        self.end_now();
+        self.end_now(false);
     }
 
     /// The same, and what runs meanwhile can be interrupted, until `hooks` is told that the interpreter is cleared.
     pub fn end_interruptibly(&self) {
-        match hooks::is_hooked() {
-            true => self.interrupts.ends(),
-            false => self.close_interrupts(),
+        if !hooks::is_hooked() {
+            self.close_interrupts();
         }
-        self.end_now();
+        self.end_now(hooks::is_hooked());
     }
 
-    fn end_now(&self) {
+    fn end_now(&self, interruptibly: bool) {
         // What is left to do is not refused memory.
         self.lift_limit();
         // Without memory for a state the interpreter stays, unused.
@@ -417,10 +416,14 @@ impl Interp {
         let run = Run::new(entry.state());
         // Never taken out: the list is not used any more when the interpreter is freed.
         self.interrupts.link(&run);
+        self.own.loops.end(entry.py(), &self.own, Some((&run, &self.interrupts)));
+        // Loops may start threads to end, so what is late is told so from now on.
+        if interruptibly {
+            self.interrupts.ends();
+        }
         // SAFETY: attached; the reference that `set_up` took is given back once. Nobody else is in it (the caller's
         // promise), so it can end.
         unsafe {
-            self.own.loops.end(entry.py(), &self.own, Some((&run, &self.interrupts)));
             self.give_back_all(entry.py());
             (entry.py().api.Py_DecRef)(self.main.module);
             entry.end_interpreter();

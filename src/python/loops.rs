@@ -248,7 +248,11 @@ impl Loops {
                 None => Some(wind_up(py.int(LONG))),
             };
             py.clear();
-            let _ = object.attr(c"close").and_then(|close| close.call(&[]));
+            let close = || object.attr(c"close")?.call(&[]);
+            let _ = match run {
+                Some((run, _)) => run.own(close),
+                None => close(),
+            };
             py.clear();
         }
     }

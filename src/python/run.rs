@@ -49,44 +49,46 @@ pub fn run_in_line(py: Py, scope: &Scope, code: Code, wanted: Wanted) -> Result<
         },
         Code::Function { kept, args } => return call_function(py, scope, kept, args, wanted),
         Code::Exec { source, filename, keep_indent } => {
-            return exec(py, scope, source, filename, keep_indent, wanted.how.has(Results::ASYNC));
+            let exec = if wanted.how.has(Results::ASYNC) { exec::<true> } else { exec::<false> };
+            return exec(py, scope, source, filename, keep_indent);
         }
         Code::Eval { expression, filename } => {
-            let result = eval(py, scope, expression, filename, wanted.how.has(Results::ASYNC))?;
+            let eval = if wanted.how.has(Results::ASYNC) { eval::<true> } else { eval::<false> };
+            let result = eval(py, scope, expression, filename)?;
             return convert(py, scope, Ok(result), wanted.finished());
         }
     };
     convert(py, scope, result, wanted)
 }
 
+/// With `AWAITS` there may be `await` outside of functions.
 #[inline(never)]
-fn exec(
+fn exec<const AWAITS: bool>(
     py: Py,
     scope: &Scope,
     source: &str,
     filename: Option<&str>,
     keep_indent: bool,
-    awaits: bool,
 ) -> Result<(), Box<Failure>> {
     let dedented = if keep_indent { None } else { dedent(source).map_err(|_| Failure::NoMemory)? };
     let removed = dedented.as_ref().map_or(Removed::Nothing, |dedented| Removed::Margin(dedented.margin));
     let text = dedented.map_or_else(|| Source::copy_of(source), |dedented| Source::of(dedented.text));
-    let script = Script { text, removed, source, filename, start: super::types::Py_file_input, awaits };
-    Ok(script.run(py, scope).map(drop)?)
+    let script = Script { text, removed, source, filename, start: super::types::Py_file_input };
+    Ok(script.run::<AWAITS>(py, scope).map(drop)?)
 }
 
+/// The same; what it comes to is awaited.
 #[inline(never)]
-fn eval<'py>(
+fn eval<'py, const AWAITS: bool>(
     py: Py<'py>,
     scope: &Scope<'py>,
     source: &str,
     filename: Option<&str>,
-    awaits: bool,
 ) -> Result<Obj<'py>, Failure> {
     let expression = source.trim_start_matches([' ', '\t']);
     let removed = Removed::Blanks(source.len() - expression.len());
     let text = Source::copy_of(expression);
-    Script { text, removed, source, filename, start: super::types::Py_eval_input, awaits }.run(py, scope)
+    Script { text, removed, source, filename, start: super::types::Py_eval_input }.run::<AWAITS>(py, scope)
 }
 
 /// Calls a prepared function.
@@ -206,20 +208,18 @@ struct Script<'a> {
     source: &'a str,
     filename: Option<&'a str>,
     start: i32,
-    /// It may have `await` outside of functions; what it gives is awaited.
-    awaits: bool,
 }
 
 impl Script<'_> {
-    fn run<'py>(self, py: Py<'py>, scope: &Scope<'py>) -> Result<Obj<'py>, Failure> {
+    fn run<'py, const AWAITS: bool>(self, py: Py<'py>, scope: &Scope<'py>) -> Result<Obj<'py>, Failure> {
         let text = self.text.ok_or_else(Failure::no_memory)?;
         let filename = self.filename.unwrap_or("<script>");
         let compiled =
-            scope.names().get(py, filename).and_then(|filename| compile(py, &text, &filename, self.start, self.awaits));
+            scope.names().get(py, filename).and_then(|filename| compile(py, &text, &filename, self.start, AWAITS));
         let code = compiled.map_err(|Raised| does_not_compile(py, scope, self.source, self.removed))?;
         let run = |code: &Obj<'py>| {
             let result = py.evaluate(code, &scope.main);
-            let result = if self.awaits { result.and_then(|result| finish(py, scope, result)) } else { result };
+            let result = if AWAITS { result.and_then(|result| finish(py, scope, result)) } else { result };
             result.map_err(|Raised| raised(py, scope))
         };
         // Python shows lines of what is no file for such names alone.

@@ -12,7 +12,7 @@ use super::unless_forked;
 use super::value::Value;
 use crate::manager::{self, Result};
 
-/// The results of a [`Pool::map`].
+/// The results of a [`Pool::map`](super::Pool::map).
 #[must_use = "what is left of it is cancelled when it is dropped"]
 pub struct PoolMap<I, T> {
     /// None: it is over.

@@ -97,6 +97,7 @@ impl OwnedValue {
     }
 
     /// The same of a value that is no argument: what is lent in it stays.
+    #[cfg(feature = "capi")]
     pub fn keep(root: &subpy_value, keep: Keep, tell: Tell) -> Result<OwnedValue, NotCopied> {
         let mut claims = Claims::lasting(tell);
         OwnedValue::copy(root, keep, &mut claims).inspect_err(|_| {

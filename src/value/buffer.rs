@@ -376,6 +376,7 @@ impl Claims {
     }
 
     /// Of what is there for longer: nothing in it is lent.
+    #[cfg(feature = "capi")]
     pub fn lasting(tell: Tell) -> Claims {
         Claims { lend: false, ..Claims::new(tell) }
     }

@@ -300,7 +300,7 @@ static void many(void) {
   const subpy_value rows[] = {subpy_int(0), subpy_int(1), subpy_int(2), subpy_int(0)};
   subpy_value list = subpy_none();
   FAILS(SUBPY_ERROR_NOT_SHAREABLE, "row 0: result: range cannot be shared", subpy_function_call_many(f, rows, 4, 1, 0, &list, &error));
-  FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "flags has unknown bits set: 0x40", subpy_function_call_many(f, rows, 4, 1, SUBPY_RUN_ASYNC, &list, &error));
+  FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "flags has unknown bits set: 0x80", subpy_function_call_many(f, rows, 4, 1, 0x80, &list, &error));
   FAILS(SUBPY_ERROR_EXECUTION_FAILED, "row 2: ValueError: two", subpy_function_call_many(f, rows, 4, 1, SUBPY_RESULT_OBJECT, &list, &error));
   OK(subpy_function_call_many(f, rows, 4, 1, SUBPY_RETURN_ERRORS | SUBPY_RESULT_OBJECTS | SUBPY_RESULT_ARRAY, &list, &error));
   const subpy_value *items = list.u.as_items;

@@ -138,8 +138,19 @@ static void exits(void) {
   }
 }
 
+/* Whatever its spares are at then: what they have just made is closed, too. */
+static void closed_at_once(void) {
+  for (unsigned i = 0; i < 20; i++) {
+    subpy_pool pool = new_pool((subpy_pool_options){.workers = 1, .spares = 2});
+    usleep(i % 10 * 1000);
+    OK(subpy_pool_close(pool, NULL, &error));
+    CHECK(no_interpreters());
+  }
+}
+
 int main(void) {
   exits();
+  closed_at_once();
   closed();
   from_inside();
   shut_down_with_pools();

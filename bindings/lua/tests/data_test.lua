@@ -255,8 +255,9 @@ test("Python sees Lua's memory", function()
   equal(seen(ffi.new("uint8_t[4]", { 1, 0, 2, 0 }), { format = "h" }), { "h", 2, tuple{ 2 }, tuple{ 2 }, true, list{ 1, 2 } })
   local fields = ffi.new("struct { int n; uint8_t bytes[3]; }", { 0, { 7, 8, 9 } })
   equal(seen(fields.bytes)[6], list{ 7, 8, 9 })
-  local pointer = ffi.cast("int16_t *", ffi.new("int16_t[2]", { 3, 4 }))
-  equal(seen(pointer, { nbytes = 4 })[6], list{ 3, 4 })
+  local array = ffi.new("int16_t[2]", { 3, 4 }) -- which a pointer does not keep
+  equal(seen(ffi.cast("int16_t *", array), { nbytes = 4 })[6], list{ 3, 4 })
+  array[0] = 5
   equal(interp:eval("kept"), list{})
   interp:close()
 end)
@@ -530,7 +531,14 @@ end)
 test("queues and what is in them outlive interpreters", function()
   local queue = subpy.queue()
   local one = subpy.create()
-  one:exec("def f(q):\n    import subpy_queues\n    inner = subpy_queues.create()\n    inner.put('deep')\n    q.put([inner, b'x'])\n    return q")
+  one:exec([[
+    import subpy_queues
+    def f(q):
+        inner = subpy_queues.create()
+        inner.put('deep')
+        q.put([inner, b'x'])
+        return q
+  ]])
   equal(one:call("f", queue):handle() == queue:handle(), false) -- a handle of its own
   one:close()
   local item = queue:get(0)

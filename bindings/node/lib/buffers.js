@@ -223,8 +223,9 @@ class MemoryView {
     const loop = theLoop();
     const pin = this.#pin;
     if (pin !== 0) data().hold(pin);
+    const back = pin === 0 ? lend() : () => data().drop(pin);
     const forgotten = () => {
-      if (pin !== 0) data().drop(pin);
+      back();
       try {
         this.#onRelease?.();
       } catch (error) {
@@ -235,7 +236,7 @@ class MemoryView {
     arena.hold(this, () => {
       loop.entries.delete(id);
       loop.free(userdata);
-      if (pin !== 0) data().drop(pin);
+      back();
     });
     return [loop.finalize, userdata];
   }
@@ -249,6 +250,27 @@ class Pinned {
 }
 
 const garbage = new FinalizationRegistry((pin) => data().drop(pin));
+
+/** How much of JS's memory Python has: how often it was passed, and is not released. */
+let lent = 0;
+
+/** When the program comes to its end, Node frees the memory of JS, whoever uses it; not in process.exit(). */
+function atTheEnd() {
+  if (lent > 0) process.exit();
+}
+
+/** Python gets memory of JS. Returns what is to be called when it has let go. */
+function lend() {
+  if (lent === 0 && !process.listeners('beforeExit').includes(comeLast)) process.on('beforeExit', comeLast);
+  lent += 1;
+  return () => (lent -= 1);
+}
+
+/** Behind all others that are called at the end. */
+function comeLast() {
+  process.off('exit', atTheEnd);
+  process.on('exit', atTheEnd);
+}
 
 /** Where memory lies of which there is none. */
 const NOTHING = new Chunk(8);
@@ -279,7 +301,9 @@ function sizeOf(format) {
 }
 
 function numbers(what, list) {
-  if (!Array.isArray(list) || !list.every(Number.isSafeInteger)) throw new TypeError(`${what}: an array of numbers is expected`);
+  if (!Array.isArray(list) || !list.every(Number.isSafeInteger)) {
+    throw new TypeError(`${what}: an array of numbers is expected`);
+  }
   return Array.from(list);
 }
 

@@ -84,7 +84,8 @@ class Interpreter {
    *   filename: in tracebacks; keepIndent: leave the indentation as it is;
    *   timeout: milliseconds after which it gets a KeyboardInterrupt, and is an ExecutionTimeout;
    *   signal: an AbortSignal that stops it in the same way, ExecutionInterrupted;
-   *   output: what it prints goes there: a function of a text and "stdout" or "stderr", a stream, or { stdout, stderr }
+   *   output: what it prints goes there: a function of a text and "stdout" or "stderr", a stream, or { stdout, stderr };
+   *   async: `await` may stand outside of functions
    */
   exec(code, options) {
     run(this.#how, this.#handle, options, (arena) => sourceRequest(arena, this.#handle, EXEC, code, options));
@@ -97,7 +98,7 @@ class Interpreter {
    * @param {object} options  as for exec(), without keepIndent;
    *   results: "object", for a PythonObject whatever it is, or one or several of "objects", for what has no value,
    *   "buffers" and "arrays", for MemoryViews;
-   *   async: an awaitable is run to its end
+   *   async: an awaitable is awaited, and the result is what it comes to
    */
   eval(expression, options) {
     return run(this.#how, this.#handle, options, (arena) => sourceRequest(arena, this.#handle, EVAL, expression, options));
@@ -217,8 +218,8 @@ class Interpreter {
   }
 
   /**
-   * How much memory it uses, in bytes, when it counts that: used, peak, limit (0: none), and refused, how often the limit was
-   * hit.
+   * How much memory it uses, in bytes, when it counts that: used, peak, limit (0: none), and refused, how often the limit
+   * was hit.
    */
   memory() {
     return withArena((arena) => {

@@ -90,8 +90,8 @@ class InterpreterPool {
   }
 
   /**
-   * Calls something with one row of arguments after the other, in all interpreters, and goes through the results in the order
-   * of the rows, as they come. When the loop ends early, what is left is cancelled.
+   * Calls something with one row of arguments after the other, in all interpreters, and goes through the results in the
+   * order of the rows, as they come. When the loop ends early, what is left is cancelled.
    *
    * @param {string} callable
    * @param {Iterable|AsyncIterable} rows  of arrays of arguments, which are taken as they are needed
@@ -269,7 +269,7 @@ class InterpreterPool {
 
 function iteratorOf(rows) {
   const make = rows?.[Symbol.asyncIterator] ?? rows?.[Symbol.iterator];
-  if (typeof make !== 'function') throw new TypeError('rows: something to go through is expected, such as an array of arrays');
+  if (typeof make !== 'function') throw new TypeError('rows: an iterable is expected, such as an array of arrays');
   return make.call(rows);
 }
 

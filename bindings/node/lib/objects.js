@@ -8,7 +8,7 @@ const { check } = require('./errors');
 const { LIMITS } = require('./limits');
 const { OUT, withArena } = require('./memory');
 const {
-  FUNCTION, callOptions, callRequest, formFlags, perform, performInThread, resultFlags, run, start,
+  FORMS, FUNCTION, callOptions, callRequest, formFlags, perform, performInThread, resultFlags, run, start,
 } = require('./run');
 const slot = require('./slot');
 const {
@@ -130,15 +130,15 @@ class PythonObject {
     return this.#keep(() => performInThread(this.#interp, slot.CALL_MANY, makeArguments, take));
   }
 
-  /** Its value, as runs have it. @param {object} options  results */
+  /** Its value, as runs have it. @param {object} options  results, async */
   value(options) {
-    const flags = formFlags(options);
+    const flags = formFlags(options, FORMS);
     return this.#perform(perform, slot.OBJECT_VALUE, () => [flags]);
   }
 
   /** value() on a thread of the pool. @returns {Promise<any>} */
   async valueInThread(options) {
-    const flags = formFlags(options);
+    const flags = formFlags(options, FORMS);
     return this.#perform(performInThread, slot.OBJECT_VALUE, () => [flags]);
   }
 
@@ -159,33 +159,32 @@ class PythonObject {
   /** Goes through what it has, as Python's `for` does. @param {object} options  results */
   *iterate(options) {
     const flags = formFlags(options);
-    const iterator = perform(this.#interp, slot.OBJECT_ITER, this.#arguments(outAlone), takeOut);
+    const iterator = perform(this.#interp, slot.OBJECT_ITER, this.#arguments(outAlone), this.#takeIterator());
     try {
       for (;;) {
-        const [more, element] = perform(this.#interp, slot.OBJECT_NEXT, nextArguments(iterator, flags), this.#takeNext());
+        const [more, element] = perform(this.#interp, slot.OBJECT_NEXT, iterator.#next(flags), this.#takeNext());
         if (!more) return;
         yield element;
       }
     } finally {
-      native.objectFree(iterator);
+      iterator.free();
     }
   }
 
   /** iterate() on a thread of the pool: for `for await`. */
   async *iterateInThread(options) {
     const flags = formFlags(options);
-    const begin = () => performInThread(this.#interp, slot.OBJECT_ITER, this.#arguments(outAlone), takeOut);
+    const [interp, take] = [this.#interp, this.#takeNext()];
+    const begin = () => performInThread(interp, slot.OBJECT_ITER, this.#arguments(outAlone), this.#takeIterator());
     const iterator = await this.#keep(begin);
     try {
       for (;;) {
-        const [more, element] = await performInThread(
-          this.#interp, slot.OBJECT_NEXT, nextArguments(iterator, flags), this.#takeNext(),
-        );
+        const [more, element] = await performInThread(interp, slot.OBJECT_NEXT, iterator.#next(flags), take);
         if (!more) return;
         yield element;
       }
     } finally {
-      native.objectFree(iterator);
+      iterator.free();
     }
   }
 
@@ -262,6 +261,15 @@ class PythonObject {
     };
   }
 
+  /** An iterator, which goes back as well if nobody ends the loop. */
+  #takeIterator() {
+    return (arena) => new PythonObject(SECRET, arena.head.word(OUT), this.#interp, this.#how);
+  }
+
+  #next(flags) {
+    return this.#arguments((arena) => [flags, arena.out, arena.result, arena.error]);
+  }
+
   #takeNext() {
     return (arena) => {
       const more = arena.head.view.getUint8(OUT) !== 0;
@@ -306,16 +314,8 @@ function outAlone(arena) {
   return [arena.out, arena.error];
 }
 
-function takeOut(arena) {
-  return arena.head.word(OUT);
-}
-
-function nextArguments(iterator, flags) {
-  return (arena) => [iterator, flags, arena.out, arena.result, arena.error];
-}
-
 function hasLimits(options = {}) {
-  return LIMITS.some((name) => options[name] !== undefined) || Boolean(options.async);
+  return LIMITS.some((name) => options[name] !== undefined);
 }
 
 function wantsErrors(options = {}) {

@@ -106,7 +106,7 @@ function serve() {
 /**
  * Calls a function of the library on one of the threads.
  *
- * @param {object} job  interp: handle of the interpreter; which: RUN, CALL_MANY or CLOSE; args: its arguments, where the C
+ * @param {object} job  interp: handle of the interpreter; which: its number in slot.js; args: its arguments, where the C
  *   memory that they point to stays until the promise is settled
  * @returns {Promise<number>} the status
  */

@@ -60,9 +60,9 @@ function resultFlags(options) {
   return names.reduce((word, name) => word | choice('results', name, RESULTS), bits);
 }
 
-/** The flags of an option that has nothing but `results`. */
-function formFlags(options) {
-  return options === undefined ? 0 : resultFlags(known('options', options, ['results']));
+/** The flags of options that are nothing but the form of the result. */
+function formFlags(options, names = ['results']) {
+  return options === undefined ? 0 : resultFlags(known('options', options, names));
 }
 
 /** Calls whose promises are not settled, of this thread of Node's. */
@@ -210,7 +210,9 @@ function interpOptions(arena, options) {
   known('options', options, INTERP_OPTIONS);
   const { gil = 'own', busy = 'refuse', path: folders = [], timeout, memoryLimit = 0 } = options;
   if (!Array.isArray(folders)) throw new TypeError('path: an array of folders is expected');
-  if (!Number.isSafeInteger(memoryLimit) || memoryLimit < 0) throw new TypeError('memoryLimit: a number of bytes is expected');
+  if (!Number.isSafeInteger(memoryLimit) || memoryLimit < 0) {
+    throw new TypeError('memoryLimit: a number of bytes is expected');
+  }
   const texts = folders.map((folder, index) => path(arena, `path[${index}]`, folder));
   const list = arena.reserve(texts.length * 8);
   texts.forEach((text, index) => arena.chunk.setWord(list + index * 8, text));
@@ -229,8 +231,8 @@ function interpOptions(arena, options) {
 }
 
 /** The options of exec(), and of eval(), which has a result. */
-const SOURCE_OPTIONS = ['filename', 'keepIndent', ...LIMITS];
-const EVAL_OPTIONS = [...SOURCE_OPTIONS, ...FORMS];
+const SOURCE_OPTIONS = ['filename', 'keepIndent', 'async', ...LIMITS];
+const EVAL_OPTIONS = [...SOURCE_OPTIONS, 'results'];
 
 function sourceRequest(arena, interp, what, source, options = {}, more = []) {
   const names = [...(what === EVAL ? EVAL_OPTIONS : SOURCE_OPTIONS), ...more];
@@ -269,6 +271,7 @@ module.exports = {
   CALL,
   EVAL,
   EXEC,
+  FORMS,
   FUNCTION,
   INTERP_OPTIONS,
   READING,

@@ -200,7 +200,9 @@ function putTagged(arena, chunk, at, tag, value, depth) {
   put(arena, chunk, at, value, depth);
   const kind = chunk.view.getInt32(at, true);
   const tagged = chunk.view.getUint32(at + 4, true) !== 0;
-  if (tagged || ![STR, LIST, TUPLE, DICT].includes(kind)) throw new NoPythonValue(`a ${TAGS[tag]} of this has no Python value`);
+  if (tagged || ![STR, LIST, TUPLE, DICT].includes(kind)) {
+    throw new NoPythonValue(`a ${TAGS[tag]} of this has no Python value`);
+  }
   chunk.view.setUint32(at + 4, tag, true);
 }
 

@@ -328,7 +328,8 @@ static napi_value view(napi_env env, napi_callback_info info) {
     if (napi_get_value_int64(env, args[2], &size) != 0) return NULL;
     struct pin *kept = (struct pin *)(uintptr_t)pin;
     data_hold(kept);
-    if (napi_create_external_arraybuffer(env, (void *)(uintptr_t)address, (size_t)size, end_view, kept, &made) == 0) return made;
+    void *data = (void *)(uintptr_t)address;
+    if (napi_create_external_arraybuffer(env, data, (size_t)size, end_view, kept, &made) == 0) return made;
     data_drop(kept);
     return NULL;
 }

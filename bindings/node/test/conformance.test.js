@@ -12,14 +12,9 @@ const table = require(path.join(__dirname, '..', 'conformance', 'cases.json'));
 
 const { many } = table;
 
-const NO_COROUTINES = 'the library runs no coroutines yet';
-
 /** What Node cannot express, by name, and why. */
 const SKIPPED = new Map([
   ['a NaN keeps its payload', 'JS has one NaN; which bits it keeps is up to the engine'],
-  ['a coroutine is run', NO_COROUTINES],
-  ['what it raises is raised', NO_COROUTINES],
-  ['what is no coroutine is a result', NO_COROUTINES],
   ['a row with an argument that is wrong', 'every bigint that JS has is one for Python'],
 ]);
 

@@ -22,7 +22,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from ctypes import byref, c_bool, c_char_p, c_int64, c_size_t, c_uint64, c_void_p, cast, sizeof
+from ctypes import byref, c_bool, c_char_p, c_int64, c_size_t, c_uint64, c_void_p, sizeof
 from typing import Any, NamedTuple
 
 from . import _host
@@ -40,10 +40,10 @@ from ._errors import (
     exception,
     run,
 )
-from ._handles import Owner, finalize, register, release
+from ._handles import Owner, check_is_main, finalize, register, release
 from ._host import cancelled
 from ._library import DefineOptions, MemoryInfo, RunRequest, RuntimeOptions, library
-from ._limits import Cancel, ctrl_c, milliseconds, stoppable
+from ._limits import Cancel, ctrl_c
 from ._objects import Object
 from ._options import FOR_EVER, Busy, Flag, Gil, close_options, interp_options, path_of, word_of
 from ._pools import InterpreterPoolExecutor, Stats, complete, notify
@@ -439,7 +439,8 @@ class Function(Owner):
 
         That takes a fraction of the time of as many calls. All rows are of one length. The first exception ends it, with
         the index of its row as `row`, and the results so far are dropped. `return_exceptions` puts the exceptions among
-        the results instead, all but those that `except Exception` does not catch there, such as SystemExit.
+        the results instead, all but those that `except Exception` does not catch there, such as SystemExit. Of the options
+        of with_options() `results` and `run_async` are for this too.
         """
         return self._call_many(*_table(rows), return_exceptions)
 
@@ -454,7 +455,8 @@ class Function(Owner):
 
     def _call_many(self, values: list[object], count: int, width: int, return_exceptions: bool) -> list[Any]:
         rows = Arguments(values, lambda index: f"rows[{index // width}][{index % width}]")
-        place = rows.at(0), count, width, _RETURN_ERRORS if return_exceptions else 0
+        flags = self._options.flags if self._options is not None else 0
+        place = rows.at(0), count, width, flags | (_RETURN_ERRORS if return_exceptions else 0)
         results: list[Any] = fetch(library.subpy_function_call_many, self._handle, *place, memory=rows.memory)
         return results
 
@@ -553,6 +555,8 @@ class Thread(Owner):
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
 
+        check_is_main()
+
         def end() -> None:
             complete(future, self._handle)
             release(self._output)
@@ -567,7 +571,7 @@ def _interpreter(handle: c_uint64) -> Interpreter:
     return interpreter
 
 
-def _start(request: RunRequest, options: Options | None, memory: dict[int, memoryview]) -> Thread:
+def _start(request: RunRequest, options: Options | None, memory: dict[int, memoryview] | None) -> Thread:
     """Runs it on a thread of its own."""
     thread = Thread(c_uint64())  # now, so that it frees the thread also when a signal handler raises
     thread._output = apply(options, request)

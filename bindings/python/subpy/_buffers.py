@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from ctypes import (
     POINTER,
     Structure,
@@ -103,8 +102,9 @@ class Shared(Owner):
 
     __slots__ = ()
 
-    def __init__(self, result: Value, free: Callable[..., None] = library.subpy_value_free) -> None:
-        super().__init__(byref(result), free)
+    def __init__(self, result: Value) -> None:
+        super().__init__(byref(result), library.subpy_value_free)
+        result.is_shared = True
 
 
 class _Memory:

@@ -190,9 +190,10 @@ def run(
 
 def _raised(status: int, error: c_void_p, filename: str) -> BaseException:
     made = exception(status, error, filename)
-    # An exit or a Ctrl-C of the host's: nobody means to catch these as another one.
-    is_exit = made.__cause__ is not None and not isinstance(made.__cause__, Exception)
-    return made.__cause__ if is_exit else made
+    cause = made.__cause__
+    if cause is None or isinstance(cause, Exception):
+        return made
+    return cause  # an exit or a Ctrl-C of the host's: nobody means to catch these as another one
 
 
 # Exceptions of host functions, by the number that the library has for each, with the thread that each

@@ -30,9 +30,10 @@ def host(number: int, context: int, args: int, count: int, kwargs: int | None) -
         named = lent(kwargs, 1)[0] if kwargs else {}
         result = called[number](*positional, **named)
         values = Arguments([result], lambda _: "result")
-        called.update(values.memory)
+        memory = values.memory or {}
+        called.update(memory)
         if library.subpy_context_return(context, values.at(0)) in NOT_TAKEN:
-            for taken in values.memory:
+            for taken in memory:
                 called.pop(taken, None)
     except BaseException as error:
         _raise(context, error, sys._getframe().f_back is not None)

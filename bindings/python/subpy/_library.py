@@ -23,6 +23,8 @@ from typing import Any
 class Value(Structure):
     """subpy_value; the union is read as an int64."""
 
+    is_shared = False  # whether somebody else frees it, see _buffers
+
     _fields_ = [("kind", c_int32), ("flags", c_uint32), ("len", c_size_t), ("payload", c_int64)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import collections
 import copy
 import queue
 import sys
@@ -15,8 +16,8 @@ from ctypes import CFUNCTYPE, byref, c_bool, c_size_t, c_uint64, c_void_p, cast,
 from typing import Any, NamedTuple
 
 from ._errors import InterpreterNotFoundError, exception, run
-from ._handles import Owner, called, check_is_main, finalize, register, release
-from ._library import PoolOptions, PoolStats, RunRequest, library
+from ._handles import Owner, called, check_is_main, finalize, new_number, register, release
+from ._library import CloseOptions, PoolOptions, PoolStats, RunRequest, library
 from ._limits import Cancel, Token, stoppable
 from ._options import Busy, Flag, Gil, close_options, count, interp_options
 from ._runs import CALL, EVAL, EXEC, Given, Options, Results, apply, changed, source
@@ -47,18 +48,26 @@ class Stats(NamedTuple):
     left: int
 
 
+# Tokens of tasks that have ended, for others.
+_tokens: collections.deque[Token] = collections.deque()
+_MAX_TOKENS = 1000
+
+
 class _Task(Future[Any]):
     """The outcome of a task, which is there as soon as the task has ended: no thread waits for it.
 
     Unlike those of other executors, a task that runs can be cancelled: it is stopped.
     """
 
-    def __init__(self, tasks: set[_Task], cancel: Cancel | None) -> None:
+    def __init__(self, pool: _Pool, cancel: Cancel | None) -> None:
         super().__init__()
         self.thread = Owner(c_uint64(), library.subpy_thread_free)
-        self.token = Token()
-        self._tasks, self._stops, self.output = tasks, cancel, 0
-        tasks.add(self)
+        try:
+            self.token = _tokens.pop()
+        except IndexError:
+            self.token = Token()
+        self._pool, self._stops, self.output = pool, cancel, 0
+        pool.tasks.add(self)
         if cancel is not None:
             cancel._add(self.token)
 
@@ -69,12 +78,15 @@ class _Task(Future[Any]):
         self.token.fire()
         return True
 
-    def begin(self, pool: c_uint64, submitter: int, request: RunRequest, memory: dict[int, memoryview]) -> None:
+    def begin(self, submitter: int, request: RunRequest, memory: dict[int, memoryview] | None) -> None:
         request.cancel = self.token._handle
-        thread = byref(self.thread._handle)
+        place = self._pool.handle, submitter, byref(request), byref(self.thread._handle)
         try:
-            submit = lambda: run(library.subpy_pool_submit_as, pool, submitter, byref(request), thread, memory=memory)
-            stoppable(request, None, submit, self.token)
+            if self._pool.has_bound:  # it may wait
+                submit = lambda: run(library.subpy_pool_submit_as, *place, memory=memory)
+                stoppable(request, None, submit, self.token)
+            else:
+                run(library.subpy_pool_submit_as, *place, memory=memory)
             notify(self.thread._handle, self.end)
         except BaseException:
             self.forget()
@@ -83,6 +95,9 @@ class _Task(Future[Any]):
     def end(self) -> None:
         try:
             if self.set_running_or_notify_cancel():
+                # From now on nobody fires it, but who has it as well.
+                if self._stops is None and not self._pool.has_bound and len(_tokens) < _MAX_TOKENS:
+                    _tokens.append(self.token)
                 complete(self, self.thread._handle)
             else:
                 library.subpy_thread_join(self.thread._handle, None, None)
@@ -90,7 +105,7 @@ class _Task(Future[Any]):
             self.forget()
 
     def forget(self) -> None:
-        self._tasks.discard(self)
+        self._pool.tasks.discard(self)
         release(self.output)
         if self._stops is not None:
             self._stops._others.discard(self.token)
@@ -108,7 +123,8 @@ def complete(future: Future[Any], thread: c_uint64) -> None:
 
 def notify(thread: c_uint64, end: Callable[[], None]) -> None:
     """Has something called when a run has ended, on the thread that it was on."""
-    number = register(end)
+    number = new_number()
+    called[number] = end
     try:
         run(library.subpy_thread_notify, thread, _notify, number)
     except InterpreterNotFoundError:
@@ -133,16 +149,30 @@ class _Pool:
 
     def __init__(self) -> None:
         self.handle = c_uint64()
+        self.has_bound = False
         self.tasks: set[_Task] = set()
         self.is_shut_down = False
 
+    def end(self) -> None:
+        wait([*self.tasks])  # for Ctrl-C: unlike a call of the library this can be interrupted
+        try:
+            self.close(close_options(None, False, True))
+        except InterpreterNotFoundError:
+            _open.discard(self)  # closed already
 
-_open: weakref.WeakSet[InterpreterPoolExecutor] = weakref.WeakSet()
+    def close(self, options: CloseOptions | None) -> None:
+        run(library.subpy_pool_close, self.handle, None if options is None else byref(options))
+        self.is_shut_down = True
+        _open.discard(self)
+
+
+_open: set[_Pool] = set()  # also those whose executor nobody has any more: they have something to do
 
 
 class InterpreterPoolExecutor(Executor):
     """A pool of interpreters that run tasks: an executor of concurrent.futures.
 
+    It lives until shutdown() or close(), the end of a `with` block or of the program, which waits for its tasks.
     `max_workers` interpreters run tasks at the same time, one a core when it is None, each on a thread of the library's.
     `setup` are statements that each of them runs first, and `prepare` is called with each before that: to define() host
     functions, say. submit() never waits, unless `backlog` says how many tasks may wait. An interpreter that was stopped
@@ -180,9 +210,10 @@ class InterpreterPoolExecutor(Executor):
             options.prepare, options.finalize = cast(_prepare, c_void_p), cast(finalize, c_void_p)
             options.userdata = register(prepare)  # which is released whatever becomes of it
         self._pool, self._options, self._submitter = _Pool(), Options(0, None, None, 0), 0
+        self._pool.has_bound = backlog is not None
         try:
             run(library.subpy_pool_new, byref(options), byref(self._pool.handle))
-            _open.add(self)
+            _open.add(self._pool)
         except BaseException:
             if self._pool.handle:  # a signal handler raised
                 library.subpy_pool_close(self._pool.handle, None, None)
@@ -222,18 +253,18 @@ class InterpreterPoolExecutor(Executor):
     def submit_exec(self, code: str, /) -> Future[Any]:
         """Have statements run."""
         text = source(code, "code")
-        return self._submit(RunRequest(sizeof(RunRequest), 0, EXEC, 0, text, len(text)), {})
+        return self._submit(RunRequest(sizeof(RunRequest), 0, EXEC, 0, text, len(text)), None)
 
     def submit_eval(self, expression: str, /) -> Future[Any]:
         """Have an expression evaluated."""
         text = source(expression, "expression")
-        return self._submit(RunRequest(sizeof(RunRequest), 0, EVAL, 0, text, len(text)), {})
+        return self._submit(RunRequest(sizeof(RunRequest), 0, EVAL, 0, text, len(text)), None)
 
-    def _submit(self, request: RunRequest, memory: dict[int, memoryview]) -> Future[Any]:
+    def _submit(self, request: RunRequest, memory: dict[int, memoryview] | None) -> Future[Any]:
         self._check_open()
-        task = _Task(self._pool.tasks, self._options.cancel)
+        task = _Task(self._pool, self._options.cancel)
         task.output = apply(self._options, request)
-        task.begin(self._pool.handle, self._submitter, request, memory)
+        task.begin(self._submitter, request, memory)
         return task
 
     def _check_open(self) -> None:
@@ -286,16 +317,9 @@ class InterpreterPoolExecutor(Executor):
             for task in [*self._pool.tasks]:
                 task.cancel()
         if wait:
-            self._shut_down()
+            self._pool.end()
         else:
-            threading.Thread(target=self._shut_down, name="subpy-pool-end").start()
-
-    def _shut_down(self) -> None:
-        wait([*self._pool.tasks])  # for Ctrl-C: unlike a call of the library this can be interrupted
-        try:
-            self.close(drain=True)
-        except InterpreterNotFoundError:
-            pass  # closed already
+            threading.Thread(target=self._pool.end, name="subpy-pool-end").start()
 
     def close(self, *, timeout: float | None = None, interrupt: bool = False, drain: bool = False) -> None:
         """End it within a time, as Interpreter.close() does: InterpreterError (BUSY) when it has not come to rest.
@@ -303,10 +327,7 @@ class InterpreterPoolExecutor(Executor):
         `drain` lets tasks finish. `interrupt` cancels those that wait and stops those that run; with both, when half of
         the time is over.
         """
-        options = close_options(timeout, interrupt, drain)
-        run(library.subpy_pool_close, self._pool.handle, None if options is None else byref(options))
-        self._pool.is_shut_down = True
-        _open.discard(self)
+        self._pool.close(close_options(timeout, interrupt, drain))
 
 
 class _Map:
@@ -364,6 +385,17 @@ class _Map:
         return True
 
     def results(self, late: float | None) -> Iterator[Any]:
+        results = self._iterate(late)
+        weakref.finalize(results, self._end)  # also when it was never begun
+        return results
+
+    def _end(self) -> None:
+        self._ended = True
+        self._token.fire()
+        if self._room is not None:
+            self._room.release(self._count + 1)
+
+    def _iterate(self, late: float | None) -> Iterator[Any]:
         try:
             for _ in range(self._count):
                 try:
@@ -376,10 +408,7 @@ class _Map:
                     self._room.release()
                 yield result
         finally:
-            self._ended = True
-            self._token.fire()
-            if self._room is not None:
-                self._room.release(self._count + 1)
+            self._end()
 
 
 @CFUNCTYPE(c_bool, c_void_p, c_size_t, c_void_p, c_void_p)
@@ -406,7 +435,8 @@ def _name_of(fn: object) -> str:
 
 def _at_exit() -> None:
     for pool in [*_open]:
-        pool.shutdown()
+        pool.is_shut_down = True
+        pool.end()
 
 
 # As concurrent.futures does it: before exit handlers, and while threads can still be started.

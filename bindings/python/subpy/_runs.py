@@ -99,7 +99,8 @@ class Given:
 
     def __init__(self, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         count = len(args)
-        values = Arguments([*args, kwargs], lambda index: f"args[{index}]" if index < count else "kwargs")
+        written = (*args, kwargs) if kwargs else args
+        values = Arguments(written, lambda index: f"args[{index}]" if index < count else "kwargs")
         self._values, self.memory = values, values.memory
         # As the functions take them: positional arguments, how many, keyword arguments.
         self.places = values.at(0), count, values.at(count) if kwargs else None

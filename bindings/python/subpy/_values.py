@@ -43,7 +43,7 @@ class Arguments:
         self._block = bytearray(_ITEM.size * len(values))
         self._kept: list[Any] = []  # what must not be freed meanwhile
         # Memory that is passed, by its number: see run().
-        self.memory: dict[int, memoryview] = {}
+        self.memory: dict[int, memoryview] | None = None
         # Places in the block that hold pointers into it. Until it has an address, these are offsets.
         self._pointers: list[int] = []
         # Containers whose items are not written yet: where those go, the container, its depth, and the way to it, which
@@ -109,6 +109,8 @@ class Arguments:
             raise _Problem(str(error)) from None
         if kept.suboffsets:
             raise _Problem("a memoryview with suboffsets cannot be shared")
+        if self.memory is None:
+            self.memory = {}
         self.memory[number] = kept
         self._kept.append(buffer)
         _ITEM.pack_into(self._block, at, _BUFFER, 0, 0, addressof(buffer))
@@ -166,42 +168,35 @@ def fetch(
 ) -> Any:
     """Call a function of the library, with a place for its result, and return the object that the result stands for."""
     result = Value()
-    return _taken(result, lambda: run(function, *arguments, byref(result), filename=filename, memory=memory))
+    place = byref(result)
+    try:
+        run(function, *arguments, place, filename=filename, memory=memory)
+        if result.kind == _INT:  # the most frequent
+            return result.payload
+        return _object(result)
+    finally:  # not in a __del__ of the result: what a signal handler raises there is lost
+        if result.kind != _INT and not result.is_shared:  # an int owns nothing
+            library.subpy_value_free(place)
 
 
 def owned(address: int) -> Any:
     """The object that a result stands for, which is taken from where it lies."""
     result = Value()
-
-    def take() -> None:
+    try:
         memmove(byref(result), address, sizeof(Value))
         memset(address, 0, sizeof(Value))
+        return _object(result)
+    finally:
+        if not result.is_shared:
+            library.subpy_value_free(byref(result))
 
-    return _taken(result, take)
 
-
-def _taken(result: Value, receive: Callable[[], None]) -> Any:
-    """Has a result received, and makes an object of it. Whatever happens, it is freed."""
+def _object(result: Value) -> Any:
+    """The object that a result stands for. What else it owns, such as errors and handles, is gone when it is freed."""
     base, size = c_void_p(), c_size_t()
-    place = byref(result)
-    shared: list[Shared] = []  # has the result, if views of its memory go out
-
-    def share(address: int) -> memoryview:
-        if not shared:
-            shared.append(Shared(result))
-        return view(address, shared[0])
-
-    try:
-        receive()
-        if result.kind == _INT:  # the most frequent
-            return result.payload
-        library.subpy_value_block(place, byref(base), byref(size))
-        block = string_at(base, size.value) if size.value else b""
-        # Before it is freed: what else it owns, such as errors and handles, is gone with it.
-        return _read(bytes(result), _within(block, base.value or 0), share)[0]
-    finally:  # not in a __del__ of the result: what a signal handler raises there is lost
-        if result.kind != _INT and not shared:  # an int owns nothing
-            library.subpy_value_free(place)
+    library.subpy_value_block(byref(result), byref(base), byref(size))
+    block = string_at(base, size.value) if size.value else b""
+    return _read(bytes(result), _within(block, base.value or 0), result)[0]
 
 
 def lent(address: int, count: int) -> list[Any]:
@@ -213,10 +208,9 @@ def _lent(address: int, size: int) -> bytes:
     return string_at(address, size) if size else b""
 
 
-def _read(
-    root: bytes, take: Callable[[int, int], bytes], share: Callable[[int], memoryview] | None = None
-) -> list[Any]:
-    """The objects of values. `take` has what is at an address, and `share` makes a view of a buffer."""
+def _read(root: bytes, take: Callable[[int, int], bytes], result: Value | None = None) -> list[Any]:
+    """The objects of values. `take` has what is at an address. `result` is the one that they are of, if they are."""
+    shared = None  # has the result, if views of its memory go out
     kind, tag, items, done = None, 0, _ITEM.iter_unpack(root), []
     outer = []  # the containers that are being read, from the outside in: each as the four above
     while True:
@@ -244,8 +238,9 @@ def _read(
             elif item == _ERROR:
                 error = c_void_p(payload)
                 done.append(exception(library.subpy_error_status(error), error))
-            elif item == _BUFFER and share is not None:
-                done.append(share(payload))
+            elif item == _BUFFER and result is not None:
+                shared = shared or Shared(result)
+                done.append(view(payload, shared))
             elif item in from_handle:
                 done.append(from_handle[item](payload))
             else:

@@ -76,6 +76,14 @@ def called() -> None:
     interp.exec("import atexit, host; atexit.register(host.show, 'called'); atexit.register(print, 'at exit')")
 
 
+def pool() -> None:
+    """As with other executors, what was submitted is done before the program ends."""
+    made = subpy.InterpreterPoolExecutor(2)
+    for _ in range(4):
+        made.submit("time:sleep", 0.05)
+    made.submit("builtins:abs", -3).add_done_callback(lambda future: print("done:", future.result(), flush=True))
+
+
 class Late:
     def __init__(self, interp: subpy.Interpreter) -> None:
         self.interp = interp
@@ -95,5 +103,6 @@ def late() -> None:
 
 
 if __name__ == "__main__":
-    {"tidy": tidy, "left": left, "daemon": daemon, "creating": creating, "late": late, "called": called}[sys.argv[1]]()
+    ways = {"tidy": tidy, "left": left, "daemon": daemon, "creating": creating, "late": late, "called": called}
+    {**ways, "pool": pool}[sys.argv[1]]()
     print("the end of the program")

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent import interpreters
+from concurrent.futures import InterpreterPoolExecutor
 
 import subpy
 
@@ -42,6 +43,10 @@ def concurrent_interpreters() -> None:
     measure("concurrent.interpreters: a list of 1,000 ints out", lambda: interp.call(numbers))
     measure("concurrent.interpreters: a list of 1,000 ints in", lambda: interp.call(len, argument))
     interp.close()
+    queue = interpreters.create_queue()
+    measure("concurrent.interpreters: put and get", lambda: (queue.put(1), queue.get()))
+    with InterpreterPoolExecutor(2) as pool:
+        measure("concurrent.futures: a pool, 100 x abs()", lambda: [*pool.map(abs, range(100))])
 
 
 def with_subpy() -> None:
@@ -57,6 +62,11 @@ def with_subpy() -> None:
         measure("subpy: exec 'x = 1'", lambda: interp.exec("x = 1"))
         measure("subpy: a list of 1,000 ints out", lambda: interp.eval("numbers"))
         measure("subpy: a list of 1,000 ints in", lambda: interp.call("builtins:len", argument))
+    queue = subpy.create_queue()
+    measure("subpy: put and get", lambda: (queue.put(1), queue.get()))
+    with subpy.InterpreterPoolExecutor(2) as pool:
+        measure("subpy: a pool, 100 x abs()", lambda: [*pool.map(abs, range(100))])
+        measure("subpy: a pool, 100 x abs(), chunksize=25", lambda: [*pool.map(abs, range(100), chunksize=25)])
 
 
 if __name__ == "__main__":

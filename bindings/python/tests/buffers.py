@@ -174,6 +174,8 @@ def results(interp: subpy.Interpreter) -> None:
     assert (floats.format, floats.tolist(), floats.readonly) == ("d", [0.0, 0.25, 0.5, 0.75, 1.0], True)
     both = rows.eval("{'ints': (1, -2), 'mixed': [1, 2.0], 'none': []}")
     assert both["ints"].tolist() == [1, -2] and both["mixed"] == [1, 2.0] and both["none"] == []
+    many = interp.with_options(results=Results.ARRAY).function("builtins:list")
+    assert [row.tolist() for row in many.call_many([((1.5,),), ([0, 1, 2],)])] == [[1.5], [0, 1, 2]]
     thing = interp.with_options(results=Results.OBJECT).eval("array.array('q', [3])")
     assert thing.with_options(results=Results.BUFFER).value().tolist() == [3]
 

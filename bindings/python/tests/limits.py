@@ -164,6 +164,7 @@ def coroutines() -> None:
         awaited = interp.with_options(run_async=True)
         assert awaited.call("later", 2) == 4 and awaited.eval("await later(3)") == 6
         assert awaited.function("later")(5) == awaited.call_in_thread("later", 5).join() == 10
+        assert awaited.function("later").call_many([(1,), (2,)]) == [2, 4]
         awaited.exec("x = await later(4)")
         assert interp.eval("x") == 8 and awaited.eval("x") == 8
         refused(subpy.InterpreterTimeoutError, lambda: awaited.with_options(timeout=0.05).call("asyncio:sleep", 100))

@@ -104,6 +104,14 @@ def chunks(pool: subpy.InterpreterPoolExecutor) -> None:
         while pool.stats().running or pool.stats().queued or pool._pool.tasks:
             time.sleep(0.001)
         assert pool.stats().done - pool.stats().cancelled < before + 500
+    # Nor what nobody has begun to take.
+    before = pool.stats().done
+    dropped = pool.map("time:sleep", [0.01] * 1000, chunksize=2, buffersize=3)
+    del dropped
+    gc.collect()
+    while pool.stats().running or pool.stats().queued:
+        time.sleep(0.001)
+    assert pool.stats().done - pool.stats().cancelled < before + 500
     fails(ValueError, lambda: pool.map("double", [1], chunksize=0))
     fails(ValueError, lambda: pool.map("double", [1], chunksize=2, buffersize=0))
     with_cancel = subpy.Cancel()
@@ -173,6 +181,14 @@ def ends() -> None:
     pool.shutdown()
     fails(subpy.InterpreterNotFoundError, pool.stats)
 
+    # A map that is not at its end.
+    pool = subpy.InterpreterPoolExecutor(1, setup=SETUP, backlog=4)
+    results = pool.map("double", range(100), chunksize=2, buffersize=1)
+    assert next(results) == 0
+    pool.shutdown()
+    rest = []
+    fails(subpy.InterpreterError, lambda: rest.extend(results) or [rest.append(result) for result in results])
+
     with subpy.InterpreterPoolExecutor(1, setup=SETUP) as pool:
         futures = [pool.submit("spin"), *[pool.submit("double", number) for number in range(10)]]
         pool.shutdown(cancel_futures=True)
@@ -235,6 +251,7 @@ def options() -> None:
 def in_event_loops(pool: subpy.InterpreterPoolExecutor) -> None:
     async def run() -> None:
         loop = asyncio.get_running_loop()
+        loop.slow_callback_duration = 60  # or it would be said on a busy machine
         assert await loop.run_in_executor(pool, math.sqrt, 9.0) == 3
         assert await asyncio.gather(*(asyncio.wrap_future(pool.submit("double", n)) for n in range(9))) == [
             *range(0, 18, 2)

@@ -98,6 +98,7 @@ def stopped() -> None:
 
 def in_event_loops() -> None:
     async def run() -> None:
+        asyncio.get_running_loop().slow_callback_duration = 60  # or it would be said on a busy machine
         waiting = subpy.create_queue(1)
         takers = [asyncio.create_task(waiting.get_async()) for _ in range(5)]
         await asyncio.sleep(0.01)

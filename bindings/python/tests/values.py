@@ -11,7 +11,6 @@ import zoneinfo
 from collections.abc import Callable
 
 import shapes
-
 import subpy
 from subpy import Flag, Status, Tag, Tagged
 

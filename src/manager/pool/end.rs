@@ -164,13 +164,18 @@ impl Pool {
                     state.retired.push(seat.interp);
                 }
             }
-            state.retired.append(&mut state.spares);
-            state.retired.append(&mut state.left);
             self.tell_all();
             threads
         };
         for thread in threads {
             let _ = thread.join();
+        }
+        {
+            // Only now: the threads have put there what they had just made.
+            let mut state = self.state();
+            let state = &mut *state;
+            state.retired.append(&mut state.spares);
+            state.retired.append(&mut state.left);
         }
         // What the host has given along is finalized here.
         drop(lock(&self.prepare).take());

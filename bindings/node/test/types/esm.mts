@@ -162,6 +162,8 @@ is<Same<ReturnType<typeof object.attr<number>>, number>>();
 is<Same<ReturnType<typeof object.callMethodInThread<string>>, Promise<string>>>();
 is<Same<ReturnType<typeof object.text>, string>>();
 object.item(Tuple.of<Value>(1, 2), { results: 'object' });
+object.value({ async: true });
+interp.exec('await f()', { async: true });
 for (const element of object) shown(element);
 for await (const element of object.iterateInThread<bigint>()) is<Same<typeof element, bigint>>();
 // @ts-expect-error: there is no such form
