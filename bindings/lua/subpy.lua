@@ -1326,16 +1326,17 @@ local CALL_MANY_FLAGS = { return_errors = 1 }
 --- Calls it with one row of arguments after the other, which takes a fraction of the time of as many calls:
 --- function:call_many{ { 1, 2 }, { 3, 4 } }. All rows have the same number of arguments. Returns a list of what the
 --- calls return. The first error ends it, and there are no results then. `options`: return_errors, to go on after a row
---- that fails, with its error among the results (is_error() tells).
+--- that fails, with its error among the results (is_error() tells). Of the options of runs it has `result` and `async`.
 Function.call_many = calls_back(function(self, rows, options)
   local bits = flags(options or {}, CALL_MANY_FLAGS, {})
+  if self.options then bits = bits + option_bits{ result = self.options.result, async = self.options.async } end
   local anchors = { rows }
   local array, count, width = encode_rows(rows, anchors)
   local results, failure = value_array(1), error_out()
   local status = C.subpy_function_call_many(self.cell[0], array, count, width, bits, results, failure)
   keep(anchors, status)
   if status ~= 0 then fail(status, failure) end
-  return take(results)
+  return take(results, self.interp)
 end)
 
 --- Calls it on a thread of its own.
@@ -1907,6 +1908,15 @@ function Queue:items()
     if item == nil then return M.none end
     return item
   end
+end
+
+--- What it is: id, the same one for all handles of a queue, capacity (0: no limit), len, and closed.
+function Queue:info()
+  local info, failure = ffi.new("subpy_queue_info"), error_out()
+  info.size = ffi.sizeof(info)
+  local status = C.subpy_queue_get_info(self.cell[0], info, failure)
+  if status ~= 0 then fail(status, failure) end
+  return { id = tonumber(info.id), capacity = tonumber(info.capacity), len = tonumber(info.len), closed = info.closed ~= 0 }
 end
 
 --- How many items are in it.
