@@ -259,37 +259,17 @@ fn global(name: &CStr) -> *const c_void {
     }
 }
 
-/// Whether what was found by a name only leads to the function: a program that is not position-independent has that for
-/// functions whose address it takes.
-fn is_stub(function: *const c_void) -> bool {
-    let (mut info, mut symbol) = (MaybeUninit::<libc::Dl_info>::zeroed(), ptr::null_mut());
-    // SAFETY: it only asks; both are written to when the answer is not 0.
-    let found = unsafe { libc::dladdr1(function, info.as_mut_ptr(), &raw mut symbol, RTLD_DL_SYMENT) };
-    // SAFETY: an entry of the symbol table of a file that is loaded for good: the program's, or malloc()'s.
-    found != 0 && unsafe { symbol.cast::<Symbol>().as_ref() }.is_some_and(|symbol| symbol.st_shndx == 0)
-}
-
-/// Of `<dlfcn.h>`.
-const RTLD_DL_SYMENT: i32 = 1;
-
-#[cfg(target_pointer_width = "64")]
-type Symbol = libc::Elf64_Sym;
-#[cfg(target_pointer_width = "32")]
-type Symbol = libc::Elf32_Sym;
-
 /// Whether blocks of the allocator are malloc()'s, and it says itself how large they are.
 fn is_malloc(original: &Original) -> bool {
     let cpython = loaded_at(api().PyMem_SetAllocator as *const c_void);
     let usable = loaded_at(global(c"malloc_usable_size"));
-    // Who replaces one of these replaces all, so it is enough to find some.
-    let mut family =
-        [c"malloc", c"calloc", c"realloc", c"free"].map(global).into_iter().filter(|it| !is_stub(*it)).peekable();
+    // All of them: for those that the program has an entry for, what is found is a guess.
+    let family = [c"malloc", c"calloc", c"realloc", c"free"].map(|name| loaded_at(global(name)));
     original.functions.ctx.is_null()
         && cpython.is_some()
         && loaded_at(original.malloc as *const c_void) == cpython
         && usable.is_some()
-        && family.peek().is_some()
-        && family.all(|function| loaded_at(function) == usable)
+        && family.iter().all(|file| *file == usable)
 }
 
 /// From now on blocks can be booked. The reason when they cannot. Whether a thread is attached does not matter.
