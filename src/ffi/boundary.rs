@@ -244,6 +244,31 @@ pub fn known_flags(flags: u64, known: u64, name: &str) -> Result<()> {
     }
 }
 
+/// No version of a struct that is filled in will be as large: a size beyond it was not set.
+const LARGEST_INFO: usize = 4096;
+
+/// Fills in a struct of the caller's that begins with its size, which may be more than this library knows: then the rest
+/// is made zero. On failure all but the size is zero. `info` gets the size.
+///
+/// # Safety
+/// `place` must be NULL, or point to as many bytes as its first field says, a `usize`.
+pub unsafe fn fill_in<T>(place: *mut T, name: &str, info: impl FnOnce(usize) -> Result<T>) -> Result<()> {
+    if place.is_null() {
+        return invalid("info is NULL");
+    }
+    // SAFETY: promised by the caller.
+    unsafe {
+        let size = place.cast::<usize>().read();
+        if !(size_of::<T>()..=LARGEST_INFO).contains(&size) {
+            return invalid(format!("{name}.size is {size}, set it to sizeof({name})"));
+        }
+        place.cast::<u8>().write_bytes(0, size);
+        place.cast::<usize>().write(size);
+        place.write(info(size)?);
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

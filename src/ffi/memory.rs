@@ -1,7 +1,7 @@
 //! An interpreter can count its memory, with SUBPY_INTERP_COUNT_MEMORY, and have a limit to it, `memory_limit` of its
 //! options. Counted is what CPython asks for on behalf of the interpreter; not what C libraries get from malloc().
 
-use super::boundary::{self, invalid};
+use super::boundary;
 use super::error::subpy_error;
 use super::status::{subpy_interp, subpy_status};
 use crate::manager;
@@ -22,9 +22,6 @@ pub struct subpy_memory_info {
     /// how often the limit has led to a MemoryError, or to a block of memory that CPython was not given
     pub refused: u64,
 }
-
-/// No version of the struct will be as large: a size beyond it was not set.
-pub(super) const LARGEST_INFO: usize = 4096;
 
 /// How much memory an interpreter uses. Python has no such function.
 ///
@@ -50,24 +47,10 @@ pub unsafe extern "C" fn subpy_memory(
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
         boundary::status(error, || {
-            if info.is_null() {
-                return invalid("info is NULL");
-            }
-            let size = (&raw const (*info).size).read();
-            if !(size_of::<subpy_memory_info>()..=LARGEST_INFO).contains(&size) {
-                return invalid(format!("subpy_memory_info.size is {size}, set it to sizeof(subpy_memory_info)"));
-            }
-            info.cast::<u8>().write_bytes(0, size);
-            (&raw mut (*info).size).write(size);
-            let memory = manager::memory(interp)?;
-            info.write(subpy_memory_info {
-                size,
-                used: memory.used,
-                peak: memory.peak,
-                limit: memory.limit.unwrap_or(0),
-                refused: memory.refused,
-            });
-            Ok(())
+            boundary::fill_in(info, "subpy_memory_info", |size| {
+                let manager::Memory { used, peak, limit, refused } = manager::memory(interp)?;
+                Ok(subpy_memory_info { size, used, peak, limit: limit.unwrap_or(0), refused })
+            })
         })
     }
 }

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use super::boundary::{self, invalid, known_flags};
 use super::error::subpy_error;
-use super::memory::LARGEST_INFO;
 use super::status::{subpy_cancel, subpy_queue, subpy_status};
 use crate::manager::{self, For, Result, Wait, forked};
 use crate::value::{check_value, subpy_value};
@@ -234,18 +233,10 @@ pub unsafe extern "C" fn subpy_queue_get_info(
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
         boundary::status(error, || {
-            if info.is_null() {
-                return invalid("info is NULL");
-            }
-            let size = (&raw const (*info).size).read();
-            if !(size_of::<subpy_queue_info>()..=LARGEST_INFO).contains(&size) {
-                return invalid(format!("subpy_queue_info.size is {size}, set it to sizeof(subpy_queue_info)"));
-            }
-            info.cast::<u8>().write_bytes(0, size);
-            (&raw mut (*info).size).write(size);
-            let manager::QueueInfo { id, capacity, len, closed } = manager::queue_info(queue)?;
-            info.write(subpy_queue_info { size, id, capacity, len, closed: closed.into() });
-            Ok(())
+            boundary::fill_in(info, "subpy_queue_info", |size| {
+                let manager::QueueInfo { id, capacity, len, closed } = manager::queue_info(queue)?;
+                Ok(subpy_queue_info { size, id, capacity, len, closed: closed.into() })
+            })
         })
     }
 }

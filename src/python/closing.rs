@@ -2,14 +2,13 @@
 //! are, and how to have them end.
 
 use std::ffi::{CStr, c_long};
-use std::ptr;
 
+use super::Failure;
 use super::interp::Interp;
 use super::kept::Hold;
 use super::object::{LONGEST_NAME, Obj, Py, PyResult, own_source};
 use super::stack::this_stack;
 use super::types::{PyObject, PyThreadState};
-use super::{Failure, types};
 
 const SOURCE: &CStr = own_source(concat!(include_str!("closing.py"), "\0"));
 
@@ -79,14 +78,7 @@ impl Closing {
         let hold = match &mut self.look {
             Some(hold) => hold,
             look => {
-                let namespace = py.own_namespace()?;
-                py.evaluate(&py.compile_own(SOURCE, types::Py_file_input)?, &namespace)?;
-                let mut function = ptr::null_mut();
-                // SAFETY: live objects; a new reference, or NULL.
-                let function = unsafe {
-                    (py.api.PyDict_GetItemRef)(namespace.as_ptr(), py.str("look")?.as_ptr(), &mut function);
-                    py.owned(function)?
-                };
+                let function = py.run_own(SOURCE, "look")?;
                 look.insert(interp.own.kept.keep(function).ok_or_else(|| py.no_memory())?)
             }
         };

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::object::{Obj, Py, PyResult, Raised, own_source};
-use super::types::{_frozen, Py_file_input};
+use super::types::_frozen;
 use super::{api, lock};
 
 /// A table that CPython has until main ends. It is never freed: others may have made it a part of theirs.
@@ -127,13 +127,9 @@ pub fn names<'py>(py: Py<'py>) -> PyResult<Obj<'py>> {
 /// What frozen.py found.
 fn modules(py: Py) -> PyResult<Vec<Module>> {
     const SOURCE: &CStr = own_source(concat!(include_str!("frozen.py"), "\0"));
-    let namespace = py.own_namespace()?;
-    py.evaluate(&py.compile_own(SOURCE, Py_file_input)?, &namespace)?;
+    let found = py.run_own(SOURCE, "modules")?;
     // SAFETY: attached; live objects. What GetItem gives is borrowed from the list, which nobody else has.
     unsafe {
-        let mut found = ptr::null_mut();
-        (py.api.PyDict_GetItemRef)(namespace.as_ptr(), py.str("modules")?.as_ptr(), &mut found);
-        let found = py.owned(found)?;
         let item = |tuple, index| py.borrowed((py.api.PyTuple_GetItem)(tuple, index));
         let module = |index| {
             let tuple = (py.api.PyList_GetItem)(found.as_ptr(), index);

@@ -14,7 +14,7 @@ use super::kept::{Hold, KeptObjects};
 use super::object::{Obj, Py, PyResult, Raised, own_source};
 use super::output::{definition, raise_errno};
 use super::own::Own;
-use super::types::{self, METH_NOARGS, PyMethodDef, PyObject, PyThreadState};
+use super::types::{METH_NOARGS, PyMethodDef, PyObject, PyThreadState};
 use super::{api, lock};
 
 const SOURCE: &CStr = own_source(concat!(include_str!("loops.py"), "\0"));
@@ -209,14 +209,7 @@ impl Loops {
         let class = match self.class.get() {
             Some(class) => class,
             None => {
-                let namespace = py.own_namespace()?;
-                py.evaluate(&py.compile_own(SOURCE, types::Py_file_input)?, &namespace)?;
-                let mut class = ptr::null_mut();
-                // SAFETY: live objects; a new reference, or NULL.
-                let class = unsafe {
-                    (py.api.PyDict_GetItemRef)(namespace.as_ptr(), py.str("Loop")?.as_ptr(), &mut class);
-                    py.owned(class)?
-                };
+                let class = py.run_own(SOURCE, "Loop")?;
                 let class = kept.keep(class).ok_or_else(|| py.no_memory())?;
                 // When another thread was faster, this one's is given back.
                 self.class.get_or_init(|| class)

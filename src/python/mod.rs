@@ -33,6 +33,7 @@
 //! | `queue` | queues between interpreters |
 //! | `output` | sys.stdout and sys.stderr of an interpreter |
 //! | `guest` | what is set up in each interpreter |
+//! | `model` | locks and sleep under a model checker |
 //! | `hooks` | what CPython tells: interpreters that come and go |
 //! | `fork` | whether this is the child of a fork |
 
@@ -63,6 +64,8 @@ pub mod kept;
 mod loops;
 pub mod many;
 pub mod memory;
+#[cfg(all(test, loom))]
+pub mod model;
 mod names;
 pub mod object;
 pub mod objects;

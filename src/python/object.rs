@@ -183,6 +183,18 @@ impl<'py> Py<'py> {
         }
     }
 
+    /// What the library's own source, run in a namespace of its own, calls by this name.
+    pub fn run_own(self, source: &CStr, name: &str) -> PyResult<Obj<'py>> {
+        let namespace = self.own_namespace()?;
+        self.evaluate(&self.compile_own(source, types::Py_file_input)?, &namespace)?;
+        let mut found = ptr::null_mut();
+        // SAFETY: attached, with live objects; a new reference, or NULL.
+        unsafe {
+            (self.api.PyDict_GetItemRef)(namespace.as_ptr(), self.str(name)?.as_ptr(), &mut found);
+            self.owned(found)
+        }
+    }
+
     /// A new dict for Python code of the library's own to run in.
     pub fn own_namespace(self) -> PyResult<Obj<'py>> {
         // SAFETY: attached; live objects.

@@ -3,10 +3,11 @@
 //!
 //! A slice is over always, or never, or from some moment on, and who sleeps for a time wakes at any.
 
+pub use loom::sync::Arc;
 pub use loom::sync::atomic::AtomicUsize;
-pub use loom::sync::{Arc, Condvar};
 
-use std::ops::{Deref, DerefMut};
+pub use crate::python::model::{Condvar, Mutex, MutexGuard, WHOLE, lock};
+
 use std::sync::atomic::AtomicUsize as Counter;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use loom::thread::{self, JoinHandle};
 
 use super::word::RUNS;
 use super::{Busy, Gate, Inside, Refused, refused};
+use crate::python::model;
 
 // ---- what the gate is made of here ----
 
@@ -37,44 +39,8 @@ impl Moment {
     }
 }
 
-/// loom's, and the guard knows its mutex.
-pub struct Mutex<T>(loom::sync::Mutex<T>);
-
-pub struct MutexGuard<'a, T>(&'a Mutex<T>, loom::sync::MutexGuard<'a, T>);
-
-impl<T> Mutex<T> {
-    pub fn new(value: T) -> Mutex<T> {
-        Mutex(loom::sync::Mutex::new(value))
-    }
-}
-
-impl<T> Deref for MutexGuard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.1
-    }
-}
-
-impl<T> DerefMut for MutexGuard<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        &mut self.1
-    }
-}
-
-const WHOLE: &str = "a model ends with its first panic";
-
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    MutexGuard(mutex, mutex.0.lock().expect(WHOLE))
-}
-
 pub fn sleep<'a, T>(guard: MutexGuard<'a, T>, told: &Condvar, until: Option<Moment>) -> (MutexGuard<'a, T>, bool) {
-    let MutexGuard(mutex, guard) = guard;
-    if until.is_none() {
-        return (MutexGuard(mutex, told.wait(guard).expect(WHOLE)), false);
-    }
-    drop(guard);
-    (lock(mutex), true)
+    model::sleep(guard, told, until.is_none())
 }
 
 pub fn spin_until(_: Duration, so: impl Fn() -> bool) -> bool {

@@ -7,7 +7,6 @@ use super::super::Failure;
 use super::super::interp::Scope;
 use super::super::object::{Obj, Py, PyResult, Raised, own_source};
 use super::super::run::raised;
-use super::super::types;
 use super::{Definition, HostFunction, object};
 
 /// Makes the object, and binds it in `__main__` or in a module, which is imported or made.
@@ -44,13 +43,5 @@ fn module<'py>(py: Py<'py>, name: &Obj<'py>) -> PyResult<Obj<'py>> {
         return Ok(module);
     }
     py.clear();
-    let namespace = py.own_namespace()?;
-    py.evaluate(&py.compile_own(SOURCE, types::Py_file_input)?, &namespace)?;
-    let mut function = std::ptr::null_mut();
-    // SAFETY: live objects; a new reference, or NULL.
-    let function = unsafe {
-        (py.api.PyDict_GetItemRef)(namespace.as_ptr(), py.str("module")?.as_ptr(), &mut function);
-        py.owned(function)?
-    };
-    function.call(&[name])
+    py.run_own(SOURCE, "module")?.call(&[name])
 }

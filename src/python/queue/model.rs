@@ -3,9 +3,8 @@
 //!
 //! Who sleeps for a time wakes at any.
 
-pub use loom::sync::Condvar;
+pub use super::super::model::{Condvar, Mutex, MutexGuard, WHOLE, lock};
 
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,44 +12,12 @@ use loom::sync::atomic::AtomicBool;
 use loom::sync::atomic::Ordering::SeqCst;
 use loom::thread::{self, JoinHandle};
 
+use super::super::model;
 use super::{For, Not, Queue, Waited};
 use crate::value::OwnedValue;
 
-// ---- what a queue is made of here ----
-
-/// loom's, and the guard knows its mutex.
-#[derive(Default)]
-pub struct Mutex<T>(loom::sync::Mutex<T>);
-
-pub struct MutexGuard<'a, T>(&'a Mutex<T>, loom::sync::MutexGuard<'a, T>);
-
-impl<T> Deref for MutexGuard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.1
-    }
-}
-
-impl<T> DerefMut for MutexGuard<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        &mut self.1
-    }
-}
-
-const WHOLE: &str = "a model ends with its first panic";
-
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    MutexGuard(mutex, mutex.0.lock().expect(WHOLE))
-}
-
 pub fn sleep<'a, T>(guard: MutexGuard<'a, T>, told: &Condvar, until: Option<Instant>) -> (MutexGuard<'a, T>, bool) {
-    let MutexGuard(mutex, guard) = guard;
-    if until.is_none() {
-        return (MutexGuard(mutex, told.wait(guard).expect(WHOLE)), false);
-    }
-    drop(guard);
-    (lock(mutex), true)
+    model::sleep(guard, told, until.is_none())
 }
 
 // ---- the models ----

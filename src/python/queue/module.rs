@@ -102,19 +102,8 @@ pub fn finder<'py>(py: Py<'py>, queues: &Arc<Queues>) -> PyResult<Obj<'py>> {
 
 /// Puts it there; new interpreters do that in guest.py.
 pub fn add_finder(py: Py, queues: &Arc<Queues>) -> PyResult<()> {
-    own_function(py, ADD, "add")?.call(&[&finder(py, queues)?])?;
+    py.run_own(ADD, "add")?.call(&[&finder(py, queues)?])?;
     Ok(())
-}
-
-fn own_function<'py>(py: Py<'py>, source: &CStr, name: &str) -> PyResult<Obj<'py>> {
-    let namespace = py.own_namespace()?;
-    py.evaluate(&py.compile_own(source, types::Py_file_input)?, &namespace)?;
-    let mut function = ptr::null_mut();
-    // SAFETY: live objects; a new reference, or NULL.
-    unsafe {
-        (py.api.PyDict_GetItemRef)(namespace.as_ptr(), py.str(name)?.as_ptr(), &mut function);
-        py.owned(function)
-    }
 }
 
 unsafe extern "C" fn find_spec(capsule: *mut PyObject, args: *mut PyObject) -> *mut PyObject {
@@ -125,7 +114,7 @@ unsafe extern "C" fn find_spec(capsule: *mut PyObject, args: *mut PyObject) -> *
             if name.to_text(NAME.len() + 1).is_none_or(|text| text != NAME) {
                 return py.borrowed(py.none());
             }
-            own_function(py, SPEC, "spec")?.call(&[&name, &function(py, queues, &EXECUTE.0)?])
+            py.run_own(SPEC, "spec")?.call(&[&name, &function(py, queues, &EXECUTE.0)?])
         })
     }
 }
