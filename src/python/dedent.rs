@@ -11,6 +11,7 @@ pub struct Dedented {
 
 /// The source without the margin that all its lines share; None when it stays as it is: unless the first line that is
 /// not blank is indented, nothing changes, so text inside unindented code is safe.
+#[inline(always)]
 pub fn dedent(source: &str) -> Result<Option<Dedented>, TryReserveError> {
     // Most sources begin with text.
     if !source.starts_with([' ', '\t', '\n']) {

@@ -217,10 +217,9 @@ impl Script<'_> {
         let compiled =
             scope.names().get(py, filename).and_then(|filename| compile(py, &text, &filename, self.start, AWAITS));
         let code = compiled.map_err(|Raised| does_not_compile(py, scope, self.source, self.removed))?;
-        let run = |code: &Obj<'py>| {
-            let result = py.evaluate(code, &scope.main);
-            let result = if AWAITS { result.and_then(|result| finish(py, scope, result)) } else { result };
-            result.map_err(|Raised| raised(py, scope))
+        let run = |code: &Obj<'py>| match py.evaluate(code, &scope.main) {
+            Ok(result) if AWAITS => finish(py, scope, result).map_err(|Raised| raised(py, scope)),
+            result => result.map_err(|Raised| raised(py, scope)),
         };
         // Python shows lines of what is no file for such names alone.
         if !filename.starts_with('<') {
@@ -231,6 +230,7 @@ impl Script<'_> {
     }
 }
 
+#[inline(always)]
 fn compile<'py>(py: Py<'py>, source: &Source, filename: &Obj<'py>, start: i32, awaits: bool) -> PyResult<Obj<'py>> {
     if source.text().as_bytes().contains(&0) {
         return Err(py.raise(py.api.PyExc_SyntaxError.get(), "source code string cannot contain null bytes"));

@@ -97,6 +97,7 @@ pub struct Running<'a, 'py> {
 
 impl Sources {
     /// Keeps a source as long as there is code of it. Attached to the interpreter.
+    #[inline(always)]
     pub fn run<'a, 'py>(py: Py<'py>, scope: &'a Scope<'py>, code: Obj<'py>, source: Source) -> Running<'a, 'py> {
         let this = scope.sources();
         this.show_if_imported(py, scope);
