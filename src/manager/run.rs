@@ -32,8 +32,9 @@ fn what(code: &Code) -> &'static str {
     }
 }
 
-/// `exec()`, `eval()` or `call()`. The result is converted when it is wanted. Its callers have their own code to inline.
-#[inline(never)]
+/// `exec()`, `eval()` or `call()`. The result is converted when it is wanted. Its callers have their own code to inline,
+/// and share the closure.
+#[inline]
 pub fn run(handle: u64, code: Code, wanted: Option<&mut OwnedValue>) -> Ran {
     here(|here| {
         let find = || driven(handle, what(&code));

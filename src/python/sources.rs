@@ -314,6 +314,7 @@ impl Drop for Running<'_, '_> {
 }
 
 /// Takes weak references to the code objects and gives the code back. False when nothing can be left.
+#[inline(always)]
 fn note_what_is_left<'py>(py: Py<'py>, scope: &Scope<'py>, code: Obj<'py>, script: &mut Script) -> bool {
     // SAFETY: a live object.
     let is_last = unsafe { (py.api.PyUnstable_Object_IsUniquelyReferenced)(code.as_ptr()) != 0 };
