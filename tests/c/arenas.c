@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "child.h"
 #include "guest.h"
 #include "host.h"
 

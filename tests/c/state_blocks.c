@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "child.h"
 #include "guest.h"
 #include "host.h"
 

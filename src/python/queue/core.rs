@@ -1,13 +1,13 @@
 //! A queue: owned values in order, and those who wait for one, or for room. It knows nothing of Python, but that its end
 //! may come where a GIL is held.
 //!
-//! Nobody is woken unless he waits, and then without the lock. Who is woken looks again and takes what is there himself,
+//! Nobody is woken unless he sleeps, and then without the lock. Who waits looks out for a change first (`spin`). Who is woken looks again and takes what is there himself,
 //! so nothing has to be handed over, nor taken back from one who does not come.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::super::attach::{detached, in_host};
@@ -15,7 +15,8 @@ use super::super::fork::forked;
 use super::super::loaded_api;
 use super::event::Event;
 use super::handles;
-use super::sync::{Condvar, Mutex, MutexGuard, lock, sleep};
+use super::spin::Spin;
+use super::sync::{Condvar, Mutex, MutexGuard, SPINS, lock, sleep};
 use crate::value::OwnedValue;
 
 /// Why something did not go in, or nothing came out.
@@ -55,12 +56,16 @@ pub struct Queue {
     state: Mutex<State>,
     item: Condvar,
     room: Condvar,
+    /// How often something has come in, gone out, or all were woken: for those who look out for that without the lock.
+    changes: AtomicUsize,
+    /// Of those who wait for an item, and for room.
+    spins: [Spin; 2],
 }
 
 #[derive(Default)]
 struct State {
     items: VecDeque<OwnedValue>,
-    /// How many wait for an item, and how many for room.
+    /// How many sleep until there is an item, and until there is room.
     takers: usize,
     putters: usize,
     closed: bool,
@@ -76,8 +81,15 @@ impl Queue {
     pub fn new(capacity: i64) -> Option<Arc<Queue>> {
         static IDS: AtomicU64 = AtomicU64::new(0);
         let id = IDS.fetch_add(1, Ordering::Relaxed) + 1;
-        let queue = Queue { id, capacity, state: Mutex::default(), item: Condvar::new(), room: Condvar::new() };
-        let queue = Arc::new(queue);
+        let queue = Arc::new(Queue {
+            id,
+            capacity,
+            state: Mutex::default(),
+            item: Condvar::new(),
+            room: Condvar::new(),
+            changes: AtomicUsize::new(0),
+            spins: [const { Spin::new() }; 2],
+        });
         handles::know(&queue)?;
         Some(queue)
     }
@@ -142,19 +154,23 @@ impl Queue {
     /// Something has come in, or there is room: one who waits for it is woken.
     fn changed(&self, mut state: MutexGuard<State>, what: For) {
         state.update(self);
-        let waiting = *state.waiting(what);
+        let sleeping = *state.sleeping(what);
         drop(state);
-        if waiting > 0 {
+        self.tell();
+        if sleeping > 0 {
             self.signal(what).notify_one();
         }
+    }
+
+    fn tell(&self) {
+        self.changes.fetch_add(1, Ordering::Release);
     }
 
     /// Waits until there may be what is wanted, or until it is late. `stop` is asked at first, and when all were woken
     /// (`wake_all`); without the lock, because it takes others.
     pub fn wait(&self, wanted: For, until: Option<Instant>, stop: &dyn Fn() -> bool) -> Waited {
         let mut state = lock(&self.state);
-        *state.waiting(wanted) += 1;
-        let mut asked = None;
+        let (mut asked, mut spun) = (None, !SPINS);
         let waited = loop {
             if self.not(&state, wanted) != Some(Not::Now) {
                 break Waited::Look;
@@ -169,13 +185,22 @@ impl Queue {
                 }
                 continue;
             }
+            if !spun {
+                spun = true;
+                let before = self.changes.load(Ordering::Acquire);
+                drop(state);
+                self.spins[wanted as usize].until(|| self.changes.load(Ordering::Acquire) != before);
+                state = lock(&self.state);
+                continue;
+            }
+            *state.sleeping(wanted) += 1;
             let late;
             (state, late) = sleep(state, self.signal(wanted), until);
+            *state.sleeping(wanted) -= 1;
             if late {
                 break Waited::Late;
             }
         };
-        *state.waiting(wanted) -= 1;
         // It may have been woken for what it does not take.
         if waited != Waited::Look && self.not(&state, wanted) != Some(Not::Now) {
             self.changed(state, wanted);
@@ -201,6 +226,7 @@ impl Queue {
     /// All who wait look whether they are to stop.
     pub fn wake_all(&self) {
         lock(&self.state).wakes += 1;
+        self.tell();
         self.item.notify_all();
         self.room.notify_all();
     }
@@ -211,6 +237,7 @@ impl Queue {
         state.closed = true;
         state.update(self);
         drop(state);
+        self.tell();
         self.item.notify_all();
         self.room.notify_all();
     }
@@ -277,7 +304,7 @@ impl Drop for Queue {
 }
 
 impl State {
-    fn waiting(&mut self, wanted: For) -> &mut usize {
+    fn sleeping(&mut self, wanted: For) -> &mut usize {
         match wanted {
             For::Item => &mut self.takers,
             For::Room => &mut self.putters,

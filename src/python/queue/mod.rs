@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `core`, `event` | a queue, without Python; a descriptor that says whether there is something in it |
+//! | `spin` | looking out for a change before one sleeps |
 //! | `sync`, `model` | locks and sleep, and a model checker's in their place |
 //! | `handles` | queues by their handles and by their ids |
 //! | `waits` | the queues that code of an interpreter waits at |
@@ -19,6 +20,7 @@ mod methods;
 mod model;
 mod module;
 mod object;
+mod spin;
 mod sync;
 mod waits;
 

@@ -16,6 +16,9 @@ use super::super::model;
 use super::{For, Not, Queue, Waited};
 use crate::value::OwnedValue;
 
+/// Time is nothing here.
+pub const SPINS: bool = false;
+
 pub fn sleep<'a, T>(guard: MutexGuard<'a, T>, told: &Condvar, until: Option<Instant>) -> (MutexGuard<'a, T>, bool) {
     model::sleep(guard, told, until.is_none())
 }

@@ -1,9 +1,9 @@
 //! What a queue is made of. The model checker (`model`) brings its own.
 
 #[cfg(all(test, loom))]
-pub use super::model::{Condvar, Mutex, MutexGuard, lock, sleep};
+pub use super::model::{Condvar, Mutex, MutexGuard, SPINS, lock, sleep};
 #[cfg(not(all(test, loom)))]
-pub use real::{Condvar, Mutex, MutexGuard, lock, sleep};
+pub use real::{Condvar, Mutex, MutexGuard, SPINS, lock, sleep};
 
 #[cfg(not(all(test, loom)))]
 mod real {
@@ -13,6 +13,9 @@ mod real {
     use std::time::Instant;
 
     pub use crate::python::lock;
+
+    /// Who waits looks out before he sleeps.
+    pub const SPINS: bool = true;
 
     /// The one place where a thread sleeps at a queue: until it is told, or for no reason at all. True: it is late.
     pub fn sleep<'a, T>(guard: MutexGuard<'a, T>, told: &Condvar, until: Option<Instant>) -> (MutexGuard<'a, T>, bool) {
