@@ -5,9 +5,9 @@ import ctypes
 import gc
 import os
 import threading
-from collections.abc import Callable
 
 import subpy
+from check import fails
 from subpy import Results, _handles
 
 MIB = 1 << 20
@@ -26,14 +26,6 @@ def fill(view, value):
     for index in range(len(view)):
         view[index] = value
 """
-
-
-def fails(kind: type[BaseException], action: Callable[[], object]) -> BaseException:
-    try:
-        found = action()
-    except kind as error:
-        return error
-    raise AssertionError(f"{kind.__name__} was expected, and not {found!r}")
 
 
 def resident() -> int:

@@ -4,9 +4,9 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Callable
 
 import subpy
+from check import fails
 from subpy import Results
 
 SETUP = """
@@ -38,14 +38,6 @@ def count(n):
 def is_model(x):
     return x is model
 """
-
-
-def fails(kind: type[BaseException], action: Callable[[], object]) -> BaseException:
-    try:
-        found = action()
-    except kind as error:
-        return error
-    raise AssertionError(f"{kind.__name__} was expected, and not {found!r}")
 
 
 def use(interp: subpy.Interpreter) -> None:

@@ -8,9 +8,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
 
 import subpy
+from check import fails
 from subpy import Flag, Results, Status, _handles
 
 SETUP = """
@@ -35,14 +35,6 @@ def spin():
 def invert(x):
     return 1 / x
 """
-
-
-def fails(kind: type[BaseException], action: Callable[[], object]) -> BaseException:
-    try:
-        found = action()
-    except kind as error:
-        return error
-    raise AssertionError(f"{kind.__name__} was expected, and not {found!r}")
 
 
 def use(pool: subpy.InterpreterPoolExecutor) -> None:

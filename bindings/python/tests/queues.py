@@ -7,23 +7,15 @@ import queue
 import select
 import signal
 import threading
-from collections.abc import Callable
 
 import subpy
+from check import fails
 
 WORK = """
 def work(tasks, results):
     for number in tasks:
         results.put((number, number ** 2))
 """
-
-
-def fails(kind: type[BaseException], action: Callable[[], object]) -> BaseException:
-    try:
-        found = action()
-    except kind as error:
-        return error
-    raise AssertionError(f"{kind.__name__} was expected, and not {found!r}")
 
 
 def alone() -> None:

@@ -8,10 +8,10 @@ import gc
 import os
 import uuid
 import zoneinfo
-from collections.abc import Callable
 
 import shapes
 import subpy
+from check import fails
 from subpy import Flag, Status, Tag, Tagged
 
 UTC = datetime.UTC
@@ -55,14 +55,6 @@ class Row(dict):  # type: ignore[type-arg]
     """Also something else."""
 
     x: int = 1
-
-
-def fails(kind: type[BaseException], action: Callable[[], object]) -> BaseException:
-    try:
-        found = action()
-    except kind as error:
-        return error
-    raise AssertionError(f"{kind.__name__} was expected, and not {found!r}")
 
 
 def same(found: object, value: object) -> bool:
