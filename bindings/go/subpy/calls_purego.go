@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"unsafe"
@@ -37,6 +38,9 @@ var lib struct {
 
 // load opens the library, once. It is never closed: it cannot be.
 var load = sync.OnceValue(func() error {
+	// Why something was not found is told to the thread that looked for it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	handle, path, err := open()
 	if err != nil {
 		return err
@@ -88,7 +92,7 @@ var load = sync.OnceValue(func() error {
 	}
 	addDataFunctions(names)
 	for name, address := range names {
-		if *address, err = purego.Dlsym(handle, name); err != nil && os.Getenv("SUBPY_LAX") == "" {
+		if *address, err = purego.Dlsym(handle, name); err != nil {
 			return fmt.Errorf("subpy: %s is incomplete: %w", found(), err)
 		}
 	}
