@@ -130,8 +130,7 @@ pub fn revoke(py: Py, claims: &Claims) -> usize {
         used += claim.exports.load(Ordering::Relaxed);
     }
     if let Some(raised) = raised {
-        // SAFETY: attached; the reference is handed back.
-        unsafe { (py.api.PyErr_SetRaisedException)(raised.into_ptr()) }
+        py.set_exception(raised);
     }
     used
 }
@@ -219,7 +218,7 @@ unsafe extern "C" fn dealloc(object: *mut PyObject) {
             let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop((claim, own))));
         }
         if let Some(raised) = raised {
-            (py.api.PyErr_SetRaisedException)(raised.into_ptr());
+            py.set_exception(raised);
         }
     }
 }

@@ -123,8 +123,7 @@ pub fn prepare(py: Py) {
         py.clear();
     }
     if let Some(raised) = raised {
-        // SAFETY: attached; the reference is handed over.
-        unsafe { (py.api.PyErr_SetRaisedException)(raised.into_ptr()) }
+        py.set_exception(raised);
     }
 }
 

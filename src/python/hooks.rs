@@ -382,7 +382,7 @@ unsafe extern "C" fn forgotten(capsule: *mut PyObject) {
             let _ = register_at_exit(py, id);
             py.clear();
             if let Some(raised) = raised {
-                (py.api.PyErr_SetRaisedException)(raised.into_ptr());
+                py.set_exception(raised);
             }
         }
     }

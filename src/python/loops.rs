@@ -80,7 +80,7 @@ pub fn finish<'py>(py: Py<'py>, scope: &Scope<'py>, object: Obj<'py>) -> PyResul
     }
     let exception = if result.is_err() { py.take_exception() } else { None };
     taken.throw_away(py, scope);
-    exception.map_or(result, |exception| Err(raise(exception)))
+    exception.map_or(result, |exception| Err(py.set_exception(exception)))
 }
 
 /// Whether it is a coroutine, or of a type with `__await__`. (A generator of types.coroutine() is not.)
@@ -137,7 +137,7 @@ impl Loop {
             py.clear();
             let result = match exception {
                 _ if is_done => task.attr(c"result").and_then(|result| result.call(&[])),
-                Some(exception) => Err(raise(exception)),
+                Some(exception) => Err(py.set_exception(exception)),
                 None => Err(unfinished(py, scope, &object)),
             };
             // An exception that came from outside may have left the loop in the middle of anything.
@@ -151,13 +151,7 @@ impl Loop {
 fn unfinished(py: Py, scope: &Scope, object: &Obj) -> Raised {
     let is_to_end = i64::from(scope.why().is_some());
     let exception = py.int(is_to_end).and_then(|is_to_end| object.attr(c"unfinished")?.call(&[&is_to_end]));
-    exception.map_or_else(|raised| raised, raise)
-}
-
-fn raise(exception: Obj) -> Raised {
-    // SAFETY: attached, as whoever has an object is; a live exception, whose reference is taken over.
-    unsafe { (api().PyErr_SetRaisedException)(exception.into_ptr()) }
-    Raised
+    exception.map_or_else(|raised| raised, |exception| py.set_exception(exception))
 }
 
 /// Without memory it goes.
@@ -170,11 +164,10 @@ fn push<T>(list: &mut Vec<T>, kept: T) {
 impl Loops {
     /// One that nobody uses: the one of the thread's session, if it has one.
     fn take(&self, py: Py, scope: &Scope, state: *mut PyThreadState) -> PyResult<Loop> {
-        if is_pinned(state) {
-            let mut entered = lock(&self.entered);
-            if let Some(place) = entered.iter().position(|(of, _)| *of == state as usize) {
-                return Ok(entered.swap_remove(place).1);
-            }
+        if is_pinned(state)
+            && let Some(entered) = self.take_entered(state)
+        {
+            return Ok(entered);
         }
         let idle = lock(&self.idle).pop();
         idle.map_or_else(|| self.make(py, scope), Ok)
@@ -198,10 +191,15 @@ impl Loops {
 
     #[cold]
     fn give_away(&self, state: *mut PyThreadState) {
-        let mut entered = lock(&self.entered);
-        if let Some(place) = entered.iter().position(|(of, _)| *of == state as usize) {
-            push(&mut lock(&self.idle), entered.swap_remove(place).1);
+        if let Some(entered) = self.take_entered(state) {
+            push(&mut lock(&self.idle), entered);
         }
+    }
+
+    fn take_entered(&self, state: *mut PyThreadState) -> Option<Loop> {
+        let mut entered = lock(&self.entered);
+        let place = entered.iter().position(|(of, _)| *of == state as usize)?;
+        Some(entered.swap_remove(place).1)
     }
 
     fn make(&self, py: Py, scope: &Scope) -> PyResult<Loop> {

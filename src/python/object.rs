@@ -345,6 +345,13 @@ impl<'py> Py<'py> {
         // SAFETY: attached; the result is a new reference or NULL.
         unsafe { self.owned((self.api.PyErr_GetRaisedException)()).ok() }
     }
+
+    /// Sets one that was taken, or made.
+    pub fn set_exception(self, exception: Obj<'py>) -> Raised {
+        // SAFETY: attached; a live exception, whose reference is handed over.
+        unsafe { (self.api.PyErr_SetRaisedException)(exception.into_ptr()) };
+        Raised
+    }
 }
 
 /// What others have named is cut to this in a message.

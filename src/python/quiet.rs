@@ -70,7 +70,7 @@ pub fn loud(py: Py, Quiet(quiet): Quiet) {
         }
         py.clear();
         if let Some(raised) = raised {
-            (py.api.PyErr_SetRaisedException)(raised.into_ptr());
+            py.set_exception(raised);
         }
     }
 }

@@ -158,8 +158,7 @@ impl Sources {
         let raised = py.take_exception();
         self.show_now(py);
         if let Some(raised) = raised {
-            // SAFETY: takes the reference over.
-            unsafe { (py.api.PyErr_SetRaisedException)(raised.into_ptr()) }
+            py.set_exception(raised);
         }
     }
 

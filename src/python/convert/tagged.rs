@@ -158,9 +158,7 @@ pub(super) fn say_where(py: Py, path: impl Fn() -> String) -> Raised {
     let other = [api.PyExc_MemoryError, api.PyExc_RecursionError, api.PyExc_ImportError];
     if !exception.is_instance(api.PyExc_Exception.get()) || other.iter().any(|class| exception.is_instance(class.get()))
     {
-        // SAFETY: takes the reference over.
-        unsafe { (api.PyErr_SetRaisedException)(exception.into_ptr()) };
-        return Raised;
+        return py.set_exception(exception);
     }
     // SAFETY: a live object; a new reference, or NULL with an exception.
     let message = unsafe { py.owned((api.PyObject_Str)(exception.as_ptr())) };

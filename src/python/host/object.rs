@@ -175,7 +175,7 @@ unsafe extern "C" fn dealloc(object: *mut PyObject) {
         let function = Arc::from_raw(function);
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| finalize::release(function)));
         if let Some(raised) = raised {
-            (py.api.PyErr_SetRaisedException)(raised.into_ptr());
+            py.set_exception(raised);
         }
     }
 }

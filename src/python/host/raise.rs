@@ -14,9 +14,7 @@ pub fn raise(py: Py, function: &HostFunction, told: Told) -> Raised {
             let why = match py.take_exception() {
                 // The run is to end.
                 Some(why) if !why.is_instance(py.api.PyExc_Exception.get()) => {
-                    // SAFETY: an exception, whose reference is handed over.
-                    unsafe { (py.api.PyErr_SetRaisedException)(why.into_ptr()) };
-                    return Raised;
+                    return py.set_exception(why);
                 }
                 why => why.map(|why| reason(py, &why)).unwrap_or_default(),
             };
@@ -39,9 +37,7 @@ pub fn raise(py: Py, function: &HostFunction, told: Told) -> Raised {
         let _ = tag::set(py, &function.hosts.tags, &exception, told.tag);
         py.clear();
     }
-    // SAFETY: an exception, whose reference is handed over.
-    unsafe { (py.api.PyErr_SetRaisedException)(exception.into_ptr()) };
-    Raised
+    py.set_exception(exception)
 }
 
 /// `Type: text`

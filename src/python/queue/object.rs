@@ -196,7 +196,7 @@ unsafe extern "C" fn dealloc(object: *mut PyObject) {
             drop(queues);
         }));
         if let Some(raised) = raised {
-            (py.api.PyErr_SetRaisedException)(raised.into_ptr());
+            py.set_exception(raised);
         }
     }
 }
