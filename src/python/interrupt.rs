@@ -267,6 +267,16 @@ impl Interrupts {
         run.wanted().or_else(|| lock(&self.wishes).for_run(run))
     }
 
+    /// Shows what was hit, by code that may be the user's, in whatever run this thread is. Attached to the interpreter.
+    pub(super) fn showing<R>(&self, act: impl FnOnce() -> R) -> R {
+        // SAFETY: attached. What this thread is in lives in a frame that waits for this one.
+        let run = unsafe { self.runs().find(|run| run.thread == this_thread()) };
+        match run {
+            Some(run) => run.show(act),
+            None => act(),
+        }
+    }
+
     /// Something else than a wish has been left for threads that may wait at a queue.
     pub fn look_around(&self) {
         self.asked.fetch_add(1, Ordering::Relaxed);
@@ -281,7 +291,7 @@ impl Interrupts {
 
     /// For a run that waits: whether it is to end. Then KeyboardInterrupt is set. Attached.
     #[cold]
-    pub fn check(&self, py: Py) -> PyResult<()> {
+    pub fn check(self: &Arc<Self>, py: Py) -> PyResult<()> {
         // SAFETY: attached to the interpreter that the list is of.
         unsafe {
             // CPython runs pending calls between instructions of Python code, and there are none here.
@@ -302,7 +312,7 @@ impl Interrupts {
     ///
     /// # Safety
     /// Attached to the interpreter that the list is of.
-    unsafe fn hit(&self, api: &'static Api, waits: bool) -> Option<ExceptionClass> {
+    unsafe fn hit(self: &Arc<Self>, api: &'static Api, waits: bool) -> Option<ExceptionClass> {
         let wishes = {
             let mut wishes = lock(&self.wishes);
             let numbers = std::mem::take(&mut wishes.numbers);
@@ -333,7 +343,7 @@ impl Interrupts {
                 }
                 let mut hook = lock(&self.quiet);
                 if hook.is_none() {
-                    *hook = quiet(Py::attached(api));
+                    *hook = quiet(Py::attached(api), self);
                 }
                 let is_here = run.thread == here;
                 raise |= is_here;

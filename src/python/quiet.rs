@@ -5,8 +5,10 @@
 use std::cell::Cell;
 use std::ffi::CStr;
 use std::ptr;
+use std::sync::Arc;
 
 use super::api;
+use super::interrupt::Interrupts;
 use super::object::{Obj, Py, PyResult};
 use super::output::definition;
 use super::types::{METH_O, PyMethodDef, PyObject};
@@ -14,10 +16,11 @@ use super::types::{METH_O, PyMethodDef, PyObject};
 const HOOK: &CStr = c"unraisablehook";
 const CAPSULE: &CStr = c"subpy.unraisablehook";
 
-/// sys.unraisablehook as it was, a strong reference.
 struct Before {
+    /// sys.unraisablehook as it was, a strong reference.
     hook: *mut PyObject,
     shown: Cell<bool>,
+    interrupts: Arc<Interrupts>,
 }
 
 struct Definition(PyMethodDef);
@@ -31,18 +34,19 @@ static DEFINITION: Definition = Definition(definition(HOOK, unraisable, METH_O))
 pub struct Quiet(*mut PyObject);
 
 /// Puts the hook in its place. None without memory, or when there is no such hook. Attached; no exception is set.
-pub fn quiet(py: Py) -> Option<Quiet> {
-    let hook = put_in_place(py);
+pub fn quiet(py: Py, interrupts: &Arc<Interrupts>) -> Option<Quiet> {
+    let hook = put_in_place(py, interrupts);
     py.clear();
     hook.ok().map(|hook| Quiet(hook.into_ptr()))
 }
 
-fn put_in_place(py: Py) -> PyResult<Obj> {
+fn put_in_place<'py>(py: Py<'py>, interrupts: &Arc<Interrupts>) -> PyResult<Obj<'py>> {
     // SAFETY: attached. The capsule owns what its pointer points to, and that a reference to the hook; the function owns
     // the capsule. The definition is static.
     unsafe {
         let hook = py.borrowed((py.api.PySys_GetObject)(HOOK.as_ptr()))?;
-        let before = Box::into_raw(Box::new(Before { hook: hook.into_ptr(), shown: Cell::new(false) }));
+        let before = Before { hook: hook.into_ptr(), shown: Cell::new(false), interrupts: Arc::clone(interrupts) };
+        let before = Box::into_raw(Box::new(before));
         let capsule = (py.api.PyCapsule_New)(before.cast(), CAPSULE.as_ptr(), Some(forget));
         if capsule.is_null() {
             give_back(before);
@@ -97,11 +101,16 @@ unsafe extern "C" fn unraisable(capsule: *mut PyObject, argument: *mut PyObject)
         let kind = py.borrowed(argument).and_then(|argument| argument.attr(c"exc_type"));
         let is_ours = kind.is_ok_and(|kind| kind.as_ptr() == py.api.PyExc_KeyboardInterrupt.get());
         py.clear();
-        if is_ours && before.shown.replace(true) {
+        let arguments = [argument];
+        let show = || (py.api.PyObject_Vectorcall)(before.hook, arguments.as_ptr(), 1, ptr::null_mut());
+        if !is_ours {
+            return show();
+        }
+        if before.shown.replace(true) {
             (py.api.Py_IncRef)(py.none());
             return py.none();
         }
-        let arguments = [argument];
-        (py.api.PyObject_Vectorcall)(before.hook, arguments.as_ptr(), 1, ptr::null_mut())
+        // Not to be hit: that would be noise about the noise.
+        before.interrupts.showing(show)
     }
 }

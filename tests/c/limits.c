@@ -105,6 +105,20 @@ static void noise(void) {
   OK(subpy_close(noisy, &error));
 }
 
+/* What prints it takes its time, and is not hit for that. */
+static void slow_noise(void) {
+  noisy = create();
+  run(noisy, "import sys, time\nsaid = []\nn = 0\n"
+             "class Slow:\n  def write(self, text):\n    end = time.monotonic() + 0.002\n"
+             "    while time.monotonic() < end: pass\n    said.append(text)\n  def flush(self): pass\n"
+             "class A:\n  def __del__(self):\n    global n\n    n += 1\n    while n < 20: pass\n"
+             "sys.stderr = Slow()");
+  while (!number(noisy, "len(said)")) be_noisy();
+  CHECK(number(noisy, "''.join(said).count('Exception ignored')") == 1);
+  CHECK(number(noisy, "''.join(said).endswith('KeyboardInterrupt: \\n')"));
+  OK(subpy_close(noisy, &error));
+}
+
 /* Rendering an exception is a step of the library's, and user code. */
 static void rendering(void) {
   subpy_interp interp = create();
@@ -302,6 +316,7 @@ int main(void) {
   code_that_never_ends();
   code_that_catches();
   noise();
+  slow_noise();
   rendering();
   defaults();
   arguments();

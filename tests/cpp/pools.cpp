@@ -200,9 +200,10 @@ void preparing() {
   CHECK(pool::try_create(options).error().excinfo()->type_name() == "ValueError");
   options = two();
   options.interpreter.memory_limit = 200'000'000;
-  options.interpreter.timeout = 50ms;
+  options.interpreter.timeout = 50ms;  // which a setup has to keep, too
+  options.setup.clear();
   const auto limited = pool::create(options);
-  CHECK(limited.submit("loop").try_get().error().code() == subpy::status::timeout);
+  CHECK(limited.submit_exec("while True: pass").try_get().error().code() == subpy::status::timeout);
 }
 
 void notified() {

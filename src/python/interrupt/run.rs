@@ -103,6 +103,11 @@ impl Run {
         self.step(LONG_GRACE, act)
     }
 
+    /// Makes text of an exception, or prints it: that may run code of users.
+    pub(super) fn show<R>(&self, act: impl FnOnce() -> R) -> R {
+        self.step(GRACE, act)
+    }
+
     /// Runs code on the event loop that is woken so.
     pub(super) fn on_loop<R>(&self, waker: &Waker, then: Then, act: impl FnOnce() -> R) -> R {
         let (cancelled, unseen) = (Cell::default(), Cell::default());
@@ -136,8 +141,7 @@ impl Run {
         if reason.is_some() {
             self.own(|| exception::prepare(py));
         }
-        // It runs code of users (`__str__`).
-        let exception = self.step(GRACE, || Exception::take(py));
+        let exception = self.show(|| Exception::take(py));
         match reason {
             Some(reason) => Failure::Stopped(reason, exception),
             None => Failure::Exception(exception),
