@@ -22,6 +22,9 @@ const END: Duration = Duration::from_secs(5);
 /// And how long a zygote may take to reap its children.
 const ZYGOTE_ENDS: Duration = Duration::from_secs(1);
 
+/// It calls little.
+const STACK: usize = 256 << 10;
+
 /// What the reaper is woken for.
 const WAKE: u64 = 0;
 /// The ids of workers and zygotes are even; with the lowest bit set, the socket of that zygote.
@@ -62,15 +65,20 @@ impl Reaper {
         let theirs = Arc::clone(&shared);
         // Signals are for threads of the host's.
         let _no_signals = NoSignals::new();
-        let thread = Builder::new().name("subpy-reaper".into()).spawn(move || theirs.run())?;
+        let thread = Builder::new().name("subpy-reaper".into()).stack_size(STACK).spawn(move || theirs.run())?;
         Ok(Reaper { shared, thread: Some(thread), owner: std::process::id() })
     }
 
     pub fn add_zygote(&self, zygote: &Arc<Zygote>) -> io::Result<()> {
         let shared = &*self.shared;
-        lock(&shared.watched).zygotes.insert(zygote.id, Arc::clone(zygote));
-        shared.watch(zygote.control.as_fd(), zygote.id | SOCKET)?;
-        shared.watch(zygote.process.as_fd(), zygote.id)
+        // Locked, so that it is there when the thread is woken for it.
+        let mut watched = lock(&shared.watched);
+        shared.watch(zygote.process.as_fd(), zygote.id)?;
+        shared.watch(zygote.control.as_fd(), zygote.id | SOCKET).inspect_err(|_| {
+            shared.unwatch(zygote.process.as_fd());
+        })?;
+        watched.zygotes.insert(zygote.id, Arc::clone(zygote));
+        Ok(())
     }
 
     /// A worker that is going to be forked.

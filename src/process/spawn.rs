@@ -109,26 +109,14 @@ impl Spawner {
             return Err(SpawnError::Forked);
         }
         let until = Instant::now() + limit;
-        let mut failed = SpawnError::NoZygote;
         for _ in 0..ATTEMPTS {
-            let zygote = self.zygote(until)?;
-            let since = Instant::now();
-            failed = match self.fork(&zygote, until) {
-                Ok(child) => return Ok(child),
-                Err(failed) => failed,
-            };
-            let is_deaf = matches!(failed, SpawnError::TimedOut) && since.elapsed() >= PATIENCE;
-            let is_gone = matches!(failed, SpawnError::NoZygote);
-            // The next one comes from another.
-            if is_deaf || is_gone {
-                zygote.is_over.store(true, Ordering::Release);
-                kill(zygote.process.as_fd());
-            }
-            if !is_gone {
-                break;
+            match self.fork(&self.zygote(until)?, until) {
+                // The next one comes from another.
+                Err(SpawnError::NoZygote) => {}
+                done => return done,
             }
         }
-        Err(failed)
+        Err(SpawnError::NoZygote)
     }
 
     /// The one that forks workers now.
@@ -222,26 +210,57 @@ impl Spawner {
         self.reaper.add_worker(&life).map_err(system("a process cannot be watched"))?;
         let child = Child { life, socket, owner: self.owner };
         let theirs = [their_socket.as_fd(), their_trace.as_fd(), directory.as_fd()];
+        let since = Instant::now();
         let forked = self.order(zygote, child.life.id, theirs, until);
         drop((their_socket, their_trace, directory));
-        let process = forked.and_then(|()| match self.hear(&child.socket, until)? {
-            (Note::Forked(id), mut descriptors) => {
-                descriptors.pop().map(|pidfd| (id, pidfd)).ok_or(SpawnError::NoZygote)
+        let process = forked.and_then(|()| self.process(zygote, &child.socket, until));
+        let (process, is_ready) = process.inspect_err(|failed| {
+            self.reaper.forget_worker(&child.life);
+            let is_deaf = matches!(failed, SpawnError::TimedOut) && since.elapsed() >= PATIENCE;
+            if is_deaf || matches!(failed, SpawnError::NoZygote) {
+                zygote.is_over.store(true, Ordering::Release);
+                kill(zygote.process.as_fd());
             }
-            (Note::Failed(why), _) => Err(SpawnError::Failed(why)),
-            _ => Err(SpawnError::NoZygote),
-        });
-        let process = process.inspect_err(|_| self.reaper.forget_worker(&child.life))?;
+        })?;
         let _ = child.life.process.set(process);
         self.reaper.watch_worker(&child.life).map_err(system("a process cannot be watched"))?;
+        if is_ready {
+            return Ok(child);
+        }
         match self.hear(&child.socket, until) {
             Ok((Note::Ready, _)) => Ok(child),
             Ok((Note::Failed(why), _)) => Err(SpawnError::Failed(why)),
-            Err(SpawnError::TimedOut) => Err(SpawnError::Failed(SpawnError::TimedOut.to_string())),
+            Err(SpawnError::TimedOut) => Err(SpawnError::TimedOut),
             _ => {
                 child.kill();
                 let death = child.wait(until.saturating_duration_since(Instant::now()));
-                Err(death.map_or(SpawnError::NoZygote, SpawnError::Crashed))
+                Err(death.map_or(SpawnError::TimedOut, SpawnError::Crashed))
+            }
+        }
+    }
+
+    /// The process of a new worker, of which the zygote tells, and whether the worker has said that it is ready, which
+    /// may come first.
+    fn process(&self, zygote: &Zygote, socket: &OwnedFd, until: Instant) -> Result<((i32, OwnedFd), bool), SpawnError> {
+        let mut is_ready = false;
+        loop {
+            // A worker that the zygote could not tell of any more has the other end of the socket, too.
+            let of = [(socket.as_fd(), libc::POLLIN), (zygote.process.as_fd(), libc::POLLIN)];
+            if let [0, ended] = wait(of, Some(until)).map_err(system("poll() has failed"))?
+                && ended != 0
+            {
+                return Err(SpawnError::NoZygote);
+            }
+            match self.hear(socket, until)? {
+                (Note::Forked(id), descriptors) => {
+                    let pidfd = descriptors.into_iter().next().ok_or_else(|| {
+                        SpawnError::System("a process cannot be watched", io::Error::from_raw_os_error(libc::EMFILE))
+                    })?;
+                    return Ok(((id, pidfd), is_ready));
+                }
+                (Note::Ready, _) if !is_ready => is_ready = true,
+                (Note::Failed(why), _) => return Err(SpawnError::Failed(why)),
+                _ => return Err(SpawnError::NoZygote),
             }
         }
     }

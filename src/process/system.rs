@@ -252,8 +252,9 @@ pub fn receive(socket: BorrowedFd) -> io::Result<Received> {
             }
             header = libc::CMSG_NXTHDR(&message, header);
         }
-        if message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0 {
-            return Err(io::Error::other("a message came in part only"));
+        // Descriptors that this process is short of are missing, which whoever wants them sees.
+        if message.msg_flags & libc::MSG_TRUNC != 0 {
+            return Err(io::ErrorKind::InvalidData.into());
         }
         Ok((bytes[..len].iter().map(|byte| byte.assume_init()).collect(), descriptors))
     }

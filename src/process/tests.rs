@@ -191,7 +191,7 @@ fn random() -> u64 {
 }
 
 type Script = fn();
-const SCRIPTS: [(&str, Script); 12] = [
+const SCRIPTS: [(&str, Script); 13] = [
     ("lives", lives),
     ("creates", creates),
     ("leaves nothing", leaves_nothing_in_itself),
@@ -204,6 +204,7 @@ const SCRIPTS: [(&str, Script); 12] = [
     ("has no standard streams", has_no_standard_streams),
     ("forks", forks),
     ("moves", moves),
+    ("has a thread in Python", has_a_thread_in_python),
 ];
 
 fn descriptors(process: &str) -> BTreeSet<String> {
@@ -699,6 +700,27 @@ fn the_program_in_the_library_loads_a_library() {
     let options = Options { program: None, library: Some(library.into()), ..options() };
     let Err(error) = Spawner::new(options).expect("a reaper").create(LONG) else { panic!("there is a worker") };
     assert!(error.to_string().contains("undefined symbol: subpy_worker_main"), "{error}");
+}
+
+#[test]
+fn a_zygote_with_threads_is_none() {
+    Host::start("has a thread in Python").ends();
+}
+
+fn has_a_thread_in_python() {
+    let folder = std::env::temp_dir().join(format!("subpy-{}", std::env::var(MARK).expect("a mark")));
+    fs::create_dir(&folder).expect("a folder");
+    let module = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n";
+    fs::write(folder.join("sitecustomize.py"), module).expect("a file");
+    // SAFETY: no other thread reads the environment.
+    unsafe { std::env::set_var("PYTHONPATH", &folder) };
+    let spawner = Spawner::new(Options { flags: 1, ..options() }).expect("a reaper");
+    let refused = spawner.create(LONG).err().map(|error| error.to_string());
+    fs::remove_dir_all(&folder).expect("it is there");
+    assert!(refused.expect("no worker").starts_with("a module that Python imports when it starts"));
+    // Without the variable it is another one.
+    let isolated = Spawner::new(options()).expect("a reaper");
+    answers(&create(&isolated));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::control::Note;
 use super::launch::FIRST;
@@ -14,6 +15,10 @@ use super::system::{check, pidfd, wait};
 
 /// asm-generic/fcntl.h: the signal that O_ASYNC sends.
 const F_SETSIG: c_int = 10;
+
+/// How long a thread that has ended may be seen.
+const MOMENT: Duration = Duration::from_millis(1);
+const MOMENTS: usize = 200;
 
 /// What a zygote has of its host.
 pub struct Zygote {
@@ -58,6 +63,19 @@ impl Zygote {
         let _ = Note::Failed(why.to_owned()).send(self.control.as_fd(), &[]);
     }
 
+    /// A fork would have no other thread, and find locks that those hold.
+    pub fn has_other_threads(&self) -> bool {
+        let is_alone = || std::fs::read_dir("/proc/self/task").map_or(true, |threads| threads.count() <= 1);
+        // One that has been joined may be there for a moment more.
+        for _ in 0..MOMENTS {
+            if is_alone() {
+                return false;
+            }
+            std::thread::sleep(MOMENT);
+        }
+        true
+    }
+
     /// Forks workers with `fork` (the child's id, or None in the child) until the host has gone. In a worker, it.
     pub fn serve(mut self, mut fork: impl FnMut() -> io::Result<Option<i32>>) -> Option<Worker> {
         Note::Started.send(self.control.as_fd(), &[]).ok()?;
@@ -68,8 +86,8 @@ impl Zygote {
                 (self.host.as_fd(), libc::POLLIN),
                 (self.ends.as_fd(), libc::POLLIN),
             ];
-            // Only a shortage of memory is in the way, and a zygote can be replaced.
-            let Ok([control, host, ends]) = wait(of, None) else { break };
+            // Only a shortage of memory is in the way. A zygote can be replaced, and its workers do without.
+            let Ok([control, host, ends]) = wait(of, None) else { return None };
             if host != 0 {
                 break;
             }
@@ -78,11 +96,16 @@ impl Zygote {
             }
             if control & !libc::POLLOUT != 0 {
                 let Ok((Note::Fork(id), descriptors)) = Note::receive(self.control.as_fd()) else { break };
-                // Without all of them it is not worth an answer: the host sees that the socket has closed.
-                if let Ok([socket, trace, directory]) = <[OwnedFd; 3]>::try_from(descriptors)
-                    && self.fork(id, &socket, &mut fork)
-                {
-                    return Some(Worker { socket, trace, directory });
+                match <[OwnedFd; 3]>::try_from(descriptors) {
+                    Ok([socket, trace, directory]) => {
+                        if self.fork(id, &socket, &mut fork) {
+                            return Some(Worker { socket, trace, directory });
+                        }
+                    }
+                    Err(descriptors) => {
+                        let why = Note::Failed("the process that forks workers is short of open files".into());
+                        descriptors.first().map(|socket| why.send(socket.as_fd(), &[]));
+                    }
                 }
             }
             if !self.tell() {
@@ -125,7 +148,7 @@ impl Zygote {
             let mut signals: libc::signalfd_siginfo = std::mem::zeroed();
             while libc::read(self.ends.as_raw_fd(), (&raw mut signals).cast(), size_of_val(&signals)) > 0 {}
         }
-        while let Some((process, status)) = reaped(libc::WNOHANG) {
+        while let Some((process, status)) = reaped(-1, libc::WNOHANG) {
             if let Some(index) = self.workers.iter().position(|(worker, _)| *worker == process) {
                 let (_, id) = self.workers.swap_remove(index);
                 self.unsent.push_back(Note::Ended(id, status));
@@ -138,7 +161,7 @@ impl Zygote {
         while let Some(note) = self.unsent.front() {
             match note.send(self.control.as_fd(), &[]) {
                 Ok(()) => drop(self.unsent.pop_front()),
-                Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+                Err(error) => return !matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET)),
             }
         }
         true
@@ -149,7 +172,10 @@ impl Zygote {
         for (process, _) in &self.workers {
             kill(*process);
         }
-        while reaped(0).is_some() {}
+        // There may be other children, of modules that were imported.
+        for (process, _) in &self.workers {
+            reaped(*process, 0);
+        }
     }
 }
 
@@ -158,10 +184,11 @@ fn kill(child: i32) {
     unsafe { libc::kill(child, libc::SIGKILL) };
 }
 
-fn reaped(flags: c_int) -> Option<(i32, c_int)> {
+/// A child that has ended, of all (-1) or this one, and its status.
+fn reaped(child: i32, flags: c_int) -> Option<(i32, c_int)> {
     let mut status = 0;
     // SAFETY: room for the status.
-    let process = unsafe { libc::waitpid(-1, &mut status, flags) };
+    let process = unsafe { libc::waitpid(child, &mut status, flags) };
     (process > 0).then_some((process, status))
 }
 

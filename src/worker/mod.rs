@@ -11,10 +11,17 @@ use crate::python::zygote as python;
 /// What is wrong with the arguments, or with a worker: its exit code. All other errors go to the host.
 const MISUSED: i32 = 2;
 
+const THREADS: &str = "a module that Python imports when it starts (sitecustomize, a .pth file) has started a thread, so \
+                       this process cannot be forked";
+
 /// Does it, with the arguments that the host gave. The process's exit code.
 pub fn main(arguments: &[OsString]) -> i32 {
     let Ok(zygote) = Zygote::new() else { return MISUSED };
     let python = match start(arguments) {
+        Ok(_) if zygote.has_other_threads() => Err(THREADS.into()),
+        started => started,
+    };
+    let python = match python {
         Ok(python) => python,
         Err(why) => {
             zygote.fails(&why);
