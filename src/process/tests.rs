@@ -767,6 +767,13 @@ fn what_a_worker_says_is_not_believed() {
 
 // ---- figures ----
 
+/// What smaps_rollup says of a process, in KiB.
+fn memory(process: i32, what: &str) -> u64 {
+    let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).expect("/proc");
+    let line = rollup.lines().find_map(|line| line.strip_prefix(what)).expect("the line");
+    line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
 #[test]
 fn figures() {
     let since = Instant::now();
@@ -774,7 +781,7 @@ fn figures() {
     let first = create(&spawner);
     answers(&first);
     let start = since.elapsed();
-    let mut times: Vec<Duration> = (0..101)
+    let mut times: Vec<Duration> = (0..201)
         .map(|_| {
             let since = Instant::now();
             let child = create(&spawner);
@@ -785,13 +792,18 @@ fn figures() {
         })
         .collect();
     times.sort();
-    let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", first.id())).expect("/proc");
-    let pss = rollup.lines().find(|line| line.starts_with("Pss:")).expect("Pss");
-    let private = rollup.lines().find(|line| line.starts_with("Private_Dirty:")).expect("Private_Dirty");
     eprintln!(
-        "the first worker answers after {start:?}, each further one after {:?}, at worst {:?}",
-        times[50], times[100]
+        "the first worker answers after {start:?}, each further one after {:?}, at best {:?}, at worst {:?}",
+        times[100], times[0], times[200]
     );
-    eprintln!("{} {}", pss.replace("  ", ""), private.replace("  ", ""));
-    answers(&first);
+    let zygote = parent(first.id());
+    let all = |children: &[Child]| -> u64 {
+        let processes = children.iter().chain([&first]).map(Child::id).chain([zygote]);
+        processes.map(|process| memory(process, "Pss")).sum()
+    };
+    let before = all(&[]);
+    let children: Vec<Child> = (0..20).map(|_| create(&spawner)).collect();
+    let (each, own) = ((all(&children) - before) / 20, memory(children[0].id(), "Pss"));
+    eprintln!("a worker adds {each} KiB to the PSS of all; of 21 each has {own} KiB");
+    assert!(each < 2048, "{each}");
 }

@@ -45,7 +45,10 @@ impl Zygote {
     /// sharing its memory.
     fn prepare(&self) -> PyResult<()> {
         let py = self.py();
-        py.import(&py.str("faulthandler")?)?;
+        // The first time it looks for what it needs to walk the stack of C.
+        let faulthandler = py.import(&py.str("faulthandler")?)?;
+        faulthandler.attr(c"enable")?.call(&[&py.int(libc::STDERR_FILENO.into())?])?;
+        faulthandler.attr(c"disable")?.call(&[])?;
         let gc = py.import(&py.str("gc")?)?;
         gc.attr(c"collect")?.call(&[])?;
         gc.attr(c"freeze")?.call(&[])?;
