@@ -21,6 +21,9 @@ pub const PASSED: usize = 2;
 /// Descriptors are moved out of the way to beyond this number.
 const BEYOND: c_int = 16;
 
+/// As many as fit into the kernel's set of signals.
+const LAST_SIGNAL: c_int = 64;
+
 struct Plan {
     program: c_int,
     arguments: *const *const c_char,
@@ -149,12 +152,11 @@ unsafe fn execute(plan: &Plan) -> Option<()> {
     let done = |result: c_int| (result >= 0).then_some(result);
     // SAFETY: system calls; the plan's pointers are to arrays that end with NULL.
     unsafe {
-        // What is ignored would stay so.
-        for signal in 1..=libc::SIGRTMAX() {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            if libc::sigaction(signal, ptr::null(), &mut action) == 0 && action.sa_sigaction == libc::SIG_IGN {
-                libc::signal(signal, libc::SIG_DFL);
-            }
+        // What is ignored would stay so. All zero: SIG_DFL. The C library would refuse two signals, which are its own.
+        let default = [0u64; 4];
+        for signal in 1..=LAST_SIGNAL {
+            let nothing = ptr::null::<c_void>();
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), nothing, size_of::<u64>());
         }
         let program = done(libc::fcntl(plan.program, libc::F_DUPFD_CLOEXEC, BEYOND))?;
         let mut moved = [-1; PASSED];

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use super::child::Child;
 use super::control::Note;
 use super::spawn::{Options, SpawnError, Spawner};
+use super::system::{MOST_DESCRIPTORS, pidfd, send, socket_pair, wait};
 
 /// Longer than anything takes; nothing is asserted about how long it does take.
 const LONG: Duration = Duration::from_secs(30);
@@ -157,12 +158,10 @@ impl Host {
         self.leaves_nothing();
     }
 
-    fn dies(mut self) -> Duration {
-        self.process.kill().expect("it lives");
-        let since = Instant::now();
+    fn dies(mut self) {
+        let _ = self.process.kill();
         self.process.wait().expect("a status");
         self.leaves_nothing();
-        since.elapsed()
     }
 
     fn leaves_nothing(&self) {
@@ -339,18 +338,12 @@ fn zygotes_that_are_killed_while_they_fork_are_replaced() {
 
 #[test]
 fn hosts_that_are_killed_leave_nothing() {
-    let mut times = Vec::new();
     for _ in 0..30 {
         let mut host = Host::start("creates");
         assert_eq!(host.line(), "creates");
         std::thread::sleep(Duration::from_micros(random() % 60_000));
-        times.push(host.dies());
+        host.dies();
     }
-    times.sort();
-    eprintln!(
-        "after a host's death all has ended in {:?}, at worst in {:?} (with looking for it)",
-        times[15], times[29]
-    );
 }
 
 fn creates() {
@@ -366,15 +359,29 @@ fn creates() {
 }
 
 #[test]
-fn workers_whose_zygote_is_gone_end_with_the_host() {
-    for _ in 0..10 {
-        let mut host = Host::start("lives");
-        let worker = host.number();
-        kill(parent(worker), libc::SIGKILL);
-        host.say();
-        assert_eq!(host.line(), "answers");
-        until("the zygote ends, and no other", || marked(&host.mark).len() == 2);
-        host.dies();
+fn workers_end_with_the_host_with_and_without_a_zygote() {
+    for with_zygote in [true, false] {
+        let mut times = Vec::new();
+        for _ in 0..15 {
+            let mut host = Host::start("lives");
+            let worker = host.number();
+            if !with_zygote {
+                kill(parent(worker), libc::SIGKILL);
+                until("the zygote ends, and no other", || marked(&host.mark).len() == 2);
+            }
+            host.say();
+            assert_eq!(host.line(), "answers");
+            let process = pidfd(worker).expect("it lives");
+            host.process.kill().expect("it lives");
+            let since = Instant::now();
+            let [ended] = wait([(process.as_fd(), libc::POLLIN)], Some(since + LONG)).expect("poll");
+            times.push(since.elapsed());
+            assert_ne!(ended, 0, "a worker ends with its host");
+            host.dies();
+        }
+        times.sort();
+        let zygote = if with_zygote { "with a zygote" } else { "without" };
+        eprintln!("a worker ends {:?} after its host, {zygote}, at worst {:?}", times[7], times[14]);
     }
 }
 
@@ -442,10 +449,25 @@ fn a_host_may_ignore_sigchld() {
 }
 
 fn ignores_sigchld() {
-    // SAFETY: it ignores a signal.
-    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+    // SAFETY: it ignores signals, and blocks all.
+    unsafe {
+        libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+        libc::signal(libc::SIGTERM, libc::SIG_IGN);
+        let mut all = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::sigprocmask(libc::SIG_BLOCK, &all, std::ptr::null_mut());
+    }
     use_workers();
     no_child();
+    // Of all that its workers have nothing; SIGPIPE is ignored as `python` does it.
+    let spawner = spawner();
+    let child = create(&spawner);
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).expect("/proc");
+    let signals = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the line");
+        u64::from_str_radix(line.trim_start_matches(':').trim(), 16).expect("a number")
+    };
+    assert_eq!((signals("SigBlk"), signals("SigIgn")), (0, 1 << (libc::SIGPIPE - 1)), "{status}");
 }
 
 #[test]
@@ -748,14 +770,14 @@ fn what_a_worker_says_is_not_believed() {
     let spawner = spawner();
     let child = create(&spawner);
     // As if the worker had sent it: the host reads its own end.
-    let (host, worker) = super::system::socket_pair().expect("sockets");
-    super::system::send(worker.as_fd(), b"\x07\x01", &[]).expect("room");
+    let (host, worker) = socket_pair().expect("sockets");
+    send(worker.as_fd(), b"\x07\x01", &[]).expect("room");
     assert_eq!(Note::receive(host.as_fd()).expect_err("no note").kind(), std::io::ErrorKind::InvalidData);
     // More than the longest message, and more descriptors than any has.
-    super::system::send(worker.as_fd(), &[1; 9000], &[]).expect("room");
+    send(worker.as_fd(), &[1; 9000], &[]).expect("room");
     assert!(Note::receive(host.as_fd()).is_err());
-    let many = [worker.as_fd(); super::system::MOST_DESCRIPTORS];
-    super::system::send(worker.as_fd(), b"\x01", &many).expect("room");
+    let many = [worker.as_fd(); MOST_DESCRIPTORS];
+    send(worker.as_fd(), b"\x01", &many).expect("room");
     let (note, descriptors) = Note::receive(host.as_fd()).expect("a note");
     assert_eq!((note, descriptors.len()), (Note::Started, many.len()));
     assert!(descriptors.iter().all(|descriptor| descriptor.as_raw_fd() > 2));
