@@ -8,7 +8,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 version := $(shell sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 # What the libraries are made of.
-sources := src Cargo.toml Cargo.lock build.rs cbindgen.toml bindings/c
+sources := src worker build Cargo.toml Cargo.lock build.rs cbindgen.toml bindings/c
 rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
 # How large a log `make stream` makes.

@@ -1,20 +1,23 @@
-//! What the C interface needs when it is built: its header, which build/header.rs makes. The crate without the feature
-//! `capi` needs nothing.
+//! What is made before the library is compiled: the program that processes begin with (build/worker.rs), and for the
+//! feature `capi` the header (build/header.rs).
 
 #[cfg(feature = "capi")]
 #[path = "build/header.rs"]
 mod header;
+#[path = "build/worker.rs"]
+mod worker;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=build");
     // For the tests, which compile programs for the same target.
     println!("cargo:rustc-env=SUBPY_TARGET={}", std::env::var("TARGET").expect("cargo sets it"));
+    let root = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it");
+    worker::compile(root.as_ref());
     #[cfg(feature = "capi")]
     {
         // dlclose() must not unload a library with running threads and thread-local caches.
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
-        let root = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it");
         header::write(root.as_ref());
     }
 }

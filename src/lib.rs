@@ -56,15 +56,17 @@
 //! ```text
 //! rust     this crate's public API, a file for each noun
 //! ffi      the C surface, a file for each noun: checks pointers, calls the manager, translates the outcome
+//! worker   what a process for interpreters does
 //!  |
 //! manager  which interpreters there are, who may be in them, when they end; safe Rust
 //!  |
 //! python   the only part that touches CPython: find, load, start, enter, convert
+//! process  processes for interpreters: start them, notice their ends
 //!  |
 //! value    the ABI's value: its layout, its checks, its one block of memory; used by all
 //! ```
 //!
-//! `unsafe` is found in `ffi`, `python` and `value` alone. `include/subpy.h` is generated from `ffi` by
+//! `unsafe` is found in `ffi`, `process`, `python` and `value` alone. `include/subpy.h` is generated from `ffi` by
 //! build/header.rs. docs/architecture.md says why things are as they are.
 
 // Public so that a Rust program can hand what it has to its C parts; the documented way to it is include/subpy.h.
@@ -75,10 +77,17 @@
 pub mod ffi;
 #[forbid(unsafe_code)]
 mod manager;
+// The manager is to use what hosts need of it.
+#[cfg_attr(not(test), allow(dead_code))]
+mod process;
 mod python;
 #[forbid(unsafe_code)]
 mod rust;
 mod value;
+// Called by the C surface's export.
+#[cfg_attr(not(feature = "capi"), allow(dead_code))]
+#[forbid(unsafe_code)]
+mod worker;
 
 pub use manager::{
     Busy, CloseOptions, Config, Error, Exception, Frame, Kind, Memory, Options, PoolStats, Result, RuntimeOptions,

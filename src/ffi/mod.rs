@@ -21,6 +21,7 @@ mod session;
 mod status;
 mod thread;
 mod value;
+mod worker;
 
 pub use cancel::*;
 pub use error::*;
@@ -39,5 +40,6 @@ pub use session::*;
 pub use status::*;
 pub use thread::*;
 pub use value::*;
+pub use worker::*;
 
 pub use crate::value::{subpy_pair, subpy_value, subpy_value_data};

@@ -209,6 +209,9 @@ api! {
         fn PyEval_GetFrame() -> *mut PyFrameObject;
         fn PyEval_SaveThread() -> *mut PyThreadState;
         fn PyEval_RestoreThread(*mut PyThreadState);
+        fn PyOS_BeforeFork();
+        fn PyOS_AfterFork_Parent();
+        fn PyOS_AfterFork_Child();
         fn Py_EnterRecursiveCall(*const c_char) -> c_int;
         fn Py_LeaveRecursiveCall();
         // objects

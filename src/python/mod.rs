@@ -36,6 +36,7 @@
 //! | `model` | locks and sleep under a model checker |
 //! | `hooks` | what CPython tells: interpreters that come and go |
 //! | `fork` | whether this is the child of a fork |
+//! | `zygote` | a CPython that processes are forked from |
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -82,6 +83,7 @@ mod state_blocks;
 pub mod thread_end;
 pub mod thread_id;
 mod types;
+pub mod zygote;
 
 use api::Api;
 pub use convert::keep;

@@ -28,6 +28,14 @@ pub struct Startup {
     pub(crate) keep_sigpipe: bool,
 }
 
+impl Startup {
+    /// SUBPY_RUNTIME_*, for another process.
+    pub fn from_flags(flags: u64) -> Startup {
+        let has = |flag| flags & flag != 0;
+        Startup { use_environment: has(1), no_site: has(2), keep_sigpipe: has(4) }
+    }
+}
+
 /// The one CPython of this process.
 #[derive(Debug)]
 pub struct Library {
@@ -142,6 +150,14 @@ fn loaded_version(handle: *mut c_void) -> Option<(u8, u8, u8)> {
 
 /// The state of the thread that initialised CPython, which is the one that has to finalise it.
 pub struct MainState(*mut PyThreadState);
+
+impl MainState {
+    /// Attaches the thread that initialised CPython, for good.
+    pub fn attach(self) {
+        // SAFETY: the state that `initialize` detached. As it is no `Send`, this is that thread.
+        unsafe { (api().PyEval_RestoreThread)(self.0) }
+    }
+}
 
 /// Initialises CPython on the calling thread and leaves it detached.
 pub fn initialize(installation: &Installation, startup: Startup) -> Result<MainState, StartError> {

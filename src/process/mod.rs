@@ -1,0 +1,27 @@
+//! Processes for interpreters. The host starts one, the zygote, in which a CPython is initialised; each worker is a
+//! fork of it. The parts, from below:
+//!
+//! | file | what |
+//! |---|---|
+//! | `system` | system calls, with descriptors that close themselves |
+//! | `control` | what host, zygote and workers say to each other while they begin and end |
+//! | `launch` | a program in a process that is no child of the host |
+//! | `zygote` | in the zygote: forks workers, and tells of their ends |
+//! | `child` | in the host: one worker |
+//! | `reaper` | in the host: a thread that notices deaths |
+//! | `spawn` | in the host: where workers come from |
+//!
+//! Each of the three may die at any moment. A worker's death is seen by the zygote, whose child it is, and by the host,
+//! which has a descriptor of it (pidfd); the zygote tells the host how it ended. The zygote's death ends no worker: the
+//! next one comes from a new zygote. The host's death is seen by the zygote, which kills its workers; and the kernel
+//! kills each worker when the pipe for its traceback has no reader any more.
+
+pub mod child;
+mod control;
+mod launch;
+mod reaper;
+pub mod spawn;
+mod system;
+#[cfg(test)]
+mod tests;
+pub mod zygote;

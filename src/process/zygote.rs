@@ -1,0 +1,286 @@
+//! The zygote's side: it forks workers for the host, which are its children, and tells the host how each has ended. It
+//! has one thread, and waits for the host alone.
+
+use std::collections::VecDeque;
+use std::ffi::c_int;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::control::Note;
+use super::launch::FIRST;
+use super::system::{check, pidfd, wait};
+
+/// asm-generic/fcntl.h: the signal that O_ASYNC sends.
+const F_SETSIG: c_int = 10;
+
+/// How long a thread that has ended may be seen.
+const MOMENT: Duration = Duration::from_millis(1);
+const MOMENTS: usize = 200;
+
+/// What a zygote has of its host.
+pub struct Zygote {
+    control: OwnedFd,
+    /// The host's process. Its end of the socket may have copies, in processes that it has forked.
+    host: OwnedFd,
+    /// Readable when a worker has ended.
+    ends: OwnedFd,
+    workers: Vec<(i32, u64)>,
+    /// What the host has not taken yet.
+    unsent: VecDeque<Note>,
+}
+
+impl Zygote {
+    /// For a process that `launch` has started, at its beginning; once.
+    pub fn new() -> io::Result<Zygote> {
+        static ONCE: AtomicBool = AtomicBool::new(false);
+        if ONCE.swap(true, Ordering::Relaxed) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        // This process may have been started by somebody else.
+        if !is_messenger(FIRST) {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        for number in [FIRST, FIRST + 1] {
+            close_on_exec(number)?;
+        }
+        // SAFETY: they are there, and nobody else takes them for its own: they came with the process.
+        let [control, host] = [FIRST, FIRST + 1].map(|number| unsafe { OwnedFd::from_raw_fd(number) });
+        set_name(c"subpy-zygote");
+        let ends = child_signals(libc::SIG_BLOCK, |set| {
+            // SAFETY: a set of signals; a new descriptor.
+            let number = unsafe { libc::signalfd(-1, set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
+            // SAFETY: it is new.
+            check(number).map(|number| unsafe { OwnedFd::from_raw_fd(number) })
+        })?;
+        Ok(Zygote { control, host, ends, workers: Vec::new(), unsent: VecDeque::new() })
+    }
+
+    /// Says why there will be no workers.
+    pub fn fails(&self, why: &str) {
+        let _ = Note::Failed(why.to_owned()).send(self.control.as_fd(), &[]);
+    }
+
+    /// A fork would have no other thread, and find locks that those hold.
+    pub fn has_other_threads(&self) -> bool {
+        let is_alone = || std::fs::read_dir("/proc/self/task").map_or(true, |threads| threads.count() <= 1);
+        // One that has been joined may be there for a moment more.
+        for _ in 0..MOMENTS {
+            if is_alone() {
+                return false;
+            }
+            std::thread::sleep(MOMENT);
+        }
+        true
+    }
+
+    /// Forks workers with `fork` (the child's id, or None in the child) until the host has gone. In a worker, it.
+    pub fn serve(mut self, mut fork: impl FnMut() -> io::Result<Option<i32>>) -> Option<Worker> {
+        Note::Started.send(self.control.as_fd(), &[]).ok()?;
+        loop {
+            let writable = if self.unsent.is_empty() { 0 } else { libc::POLLOUT };
+            let of = [
+                (self.control.as_fd(), libc::POLLIN | writable),
+                (self.host.as_fd(), libc::POLLIN),
+                (self.ends.as_fd(), libc::POLLIN),
+            ];
+            // Only a shortage of memory is in the way. A zygote can be replaced, and its workers do without.
+            let Ok([control, host, ends]) = wait(of, None) else { return None };
+            if host != 0 {
+                break;
+            }
+            if ends != 0 {
+                self.reap();
+            }
+            if control & !libc::POLLOUT != 0 {
+                let Ok((Note::Fork(id), descriptors)) = Note::receive(self.control.as_fd()) else { break };
+                match <[OwnedFd; 3]>::try_from(descriptors) {
+                    Ok([socket, trace, directory]) => {
+                        if self.fork(id, &socket, &mut fork) {
+                            return Some(Worker { socket, trace, directory });
+                        }
+                    }
+                    Err(descriptors) => {
+                        let why = Note::Failed("the process that forks workers is short of open files".into());
+                        descriptors.first().map(|socket| why.send(socket.as_fd(), &[]));
+                    }
+                }
+            }
+            if !self.tell() {
+                break;
+            }
+        }
+        self.end();
+        None
+    }
+
+    /// True in the child.
+    fn fork(&mut self, id: u64, socket: &OwnedFd, fork: &mut impl FnMut() -> io::Result<Option<i32>>) -> bool {
+        let failed = |error: io::Error| Note::Failed(format!("a worker could not be forked: {error}"));
+        // Before the fork, so that there is no worker that is forgotten.
+        if self.workers.try_reserve(1).is_err() {
+            let _ = failed(io::ErrorKind::OutOfMemory.into()).send(socket.as_fd(), &[]);
+            return false;
+        }
+        let told = match fork() {
+            Ok(None) => return true,
+            Ok(Some(process)) => {
+                self.workers.push((process, id));
+                // It is not reaped yet, so this is the one.
+                pidfd(process)
+                    .and_then(|pidfd| Note::Forked(process).send(socket.as_fd(), &[pidfd.as_fd()]))
+                    .inspect_err(|_| kill(process))
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = told {
+            let _ = failed(error).send(socket.as_fd(), &[]);
+        }
+        false
+    }
+
+    /// Takes the status of all that have ended.
+    fn reap(&mut self) {
+        // SAFETY: room for one struct, as many times as it takes.
+        unsafe {
+            let mut signals: libc::signalfd_siginfo = std::mem::zeroed();
+            while libc::read(self.ends.as_raw_fd(), (&raw mut signals).cast(), size_of_val(&signals)) > 0 {}
+        }
+        while let Some((process, status)) = reaped(-1, libc::WNOHANG) {
+            if let Some(index) = self.workers.iter().position(|(worker, _)| *worker == process) {
+                let (_, id) = self.workers.swap_remove(index);
+                self.unsent.push_back(Note::Ended(id, status));
+            }
+        }
+    }
+
+    /// Tells the host what it does not know yet, as much as it takes. False when it has gone.
+    fn tell(&mut self) -> bool {
+        while let Some(note) = self.unsent.front() {
+            match note.send(self.control.as_fd(), &[]) {
+                Ok(()) => drop(self.unsent.pop_front()),
+                Err(error) => return !matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET)),
+            }
+        }
+        true
+    }
+
+    /// Nobody needs the workers any more.
+    fn end(self) {
+        for (process, _) in &self.workers {
+            kill(*process);
+        }
+        // There may be other children, of modules that were imported.
+        for (process, _) in &self.workers {
+            reaped(*process, 0);
+        }
+    }
+}
+
+fn kill(child: i32) {
+    // SAFETY: a child that was not reaped, so no other process has its number.
+    unsafe { libc::kill(child, libc::SIGKILL) };
+}
+
+/// A child that has ended, of all (-1) or this one, and its status.
+fn reaped(child: i32, flags: c_int) -> Option<(i32, c_int)> {
+    let mut status = 0;
+    // SAFETY: room for the status.
+    let process = unsafe { libc::waitpid(child, &mut status, flags) };
+    (process > 0).then_some((process, status))
+}
+
+/// SIGCHLD is blocked or let through.
+fn child_signals<T>(how: c_int, then: impl FnOnce(&libc::sigset_t) -> T) -> T {
+    // SAFETY: a set of signals.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, libc::SIGCHLD);
+        libc::sigprocmask(how, &set, ptr::null_mut());
+        then(&set)
+    }
+}
+
+/// It is a socket over which messages go whole.
+fn is_messenger(descriptor: c_int) -> bool {
+    let mut kind: c_int = 0;
+    let mut size = size_of::<c_int>() as libc::socklen_t;
+    // SAFETY: room for an int.
+    let result =
+        unsafe { libc::getsockopt(descriptor, libc::SOL_SOCKET, libc::SO_TYPE, (&raw mut kind).cast(), &mut size) };
+    result == 0 && kind == libc::SOCK_SEQPACKET
+}
+
+fn close_on_exec(descriptor: c_int) -> io::Result<()> {
+    // SAFETY: it touches no memory.
+    check(unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) }).map(drop)
+}
+
+/// What `ps` and `top` show.
+fn set_name(name: &std::ffi::CStr) {
+    // SAFETY: a C string.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+}
+
+/// What a worker has of its host.
+pub struct Worker {
+    socket: OwnedFd,
+    trace: OwnedFd,
+    directory: OwnedFd,
+}
+
+impl Worker {
+    /// Makes the process the worker's own: a session, so that signals to its group stay with it; the working directory;
+    /// and the host's death is its own.
+    pub fn settle(&self) -> io::Result<()> {
+        set_name(c"subpy-worker");
+        child_signals(libc::SIG_UNBLOCK, |_| ());
+        // SAFETY: they touch no memory.
+        unsafe {
+            check(libc::setsid())?;
+            check(libc::fchdir(self.directory.as_raw_fd()))?;
+            // When the pipe has no reader any more, the kernel sends its writer a signal. The host reads from it only when
+            // this process has ended.
+            let pipe = self.trace.as_raw_fd();
+            check(libc::fcntl(pipe, libc::F_SETOWN, libc::getpid()))?;
+            check(libc::fcntl(pipe, F_SETSIG, libc::SIGKILL))?;
+            let flags = check(libc::fcntl(pipe, libc::F_GETFL))?;
+            check(libc::fcntl(pipe, libc::F_SETFL, flags | libc::O_ASYNC))?;
+        }
+        // It may have gone before that.
+        let [events] = wait([(self.trace.as_fd(), 0)], Some(std::time::Instant::now()))?;
+        if events == 0 { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+    }
+
+    /// Where the traceback of a crash goes.
+    pub fn trace(&self) -> BorrowedFd<'_> {
+        self.trace.as_fd()
+    }
+
+    /// Tells the host that all is well, or why not.
+    pub fn starts(&self, with: Result<(), String>) -> io::Result<()> {
+        let note = with.map_or_else(Note::Failed, |()| Note::Ready);
+        note.send(self.socket.as_fd(), &[])
+    }
+
+    /// Answers the host until it has gone. False when it says something that is none of a host's.
+    pub fn answer(&self) -> bool {
+        loop {
+            if wait([(self.socket.as_fd(), libc::POLLIN)], None).is_err() {
+                return false;
+            }
+            match Note::receive(self.socket.as_fd()) {
+                Ok((Note::Ping(id), _)) => {
+                    if Note::Pong(id).send(self.socket.as_fd(), &[]).is_err() {
+                        return true;
+                    }
+                }
+                Err(error) => return error.kind() != io::ErrorKind::InvalidData,
+                Ok(_) => return false,
+            }
+        }
+    }
+}
