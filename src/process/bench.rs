@@ -1,0 +1,233 @@
+//! How fast channels are, beside a futex alone with the same spin, in turns within one run:
+//! `cargo test --release --lib process::bench -- --ignored --nocapture`.
+
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::channel::{Channel, Header};
+use super::memory::Shared;
+use super::tests::Peer;
+use super::wait::Spin;
+use super::word::Word;
+
+const SLEEPING: u32 = 1;
+
+/// Waits until the word has the number, and nothing more.
+fn wait(word: &Word, number: u32, spin: &mut Spin, crowded: bool) {
+    let look = || (word.load() & !SLEEPING == number).then_some(());
+    if spin.until(crowded, look).is_some() {
+        return;
+    }
+    loop {
+        let seen = word.load();
+        if seen & !SLEEPING == number {
+            return;
+        }
+        if seen & SLEEPING != 0 || word.exchange(seen, seen | SLEEPING) {
+            word.sleep(seen | SLEEPING, None);
+        }
+    }
+}
+
+fn pass(word: &Word, number: u32) {
+    if word.swap(number) & SLEEPING != 0 {
+        word.wake();
+    }
+}
+
+pub fn bare_peer(shared: &Shared, crowded: bool) {
+    let mut spin = Spin::default();
+    let word = &shared.line().turn;
+    for number in (0_u32..).step_by(4) {
+        wait(word, number.wrapping_add(2), &mut spin, crowded);
+        pass(word, number.wrapping_add(4));
+    }
+}
+
+/// Adds two numbers, whatever else there is.
+pub fn call_peer(mut channel: Channel) {
+    let mut large = Vec::new();
+    loop {
+        let message = channel.receive(None).expect("a request");
+        let header = message.header;
+        let answer = [header.a + header.b + message.bytes.len() as u64, 0, 0];
+        let answer = answer.map(u64::to_le_bytes);
+        let more = if header.op == 2 { header.a as usize } else { 0 };
+        if large.len() < more {
+            large.resize(more, 1);
+        }
+        let answer = if header.op == 0 { &[] } else { answer.as_flattened() };
+        channel.send(header, &[answer, &large[..more]]).expect("the host reads");
+    }
+}
+
+struct Bare {
+    shared: Shared,
+    _peer: Peer,
+    spin: Spin,
+    number: u32,
+    crowded: bool,
+}
+
+impl Bare {
+    fn start(how: &str) -> Bare {
+        let (shared, peer) = Peer::with_memory(how);
+        Bare { shared, _peer: peer, spin: Spin::default(), number: 0, crowded: how == "bare asleep" }
+    }
+
+    fn round(&mut self) {
+        let word = &self.shared.line().turn;
+        pass(word, self.number.wrapping_add(2));
+        self.number = self.number.wrapping_add(4);
+        wait(word, self.number, &mut self.spin, self.crowded);
+    }
+}
+
+fn call(peer: &mut Peer, op: u16, bytes: &[u8]) -> usize {
+    peer.channel.send(Header { op, flags: 0, a: 1, b: 2 }, &[bytes]).expect("it is there");
+    peer.channel.receive(None).expect("an answer").bytes.len()
+}
+
+fn time(mut act: impl FnMut(), times: u32) -> f64 {
+    let start = Instant::now();
+    (0..times).for_each(|_| act());
+    start.elapsed().as_secs_f64() * 1e6 / f64::from(times)
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// Microseconds of each, and the ratio to the first one, in turns.
+fn compare(name: &str, times: u32, contenders: &mut [(&str, &mut dyn FnMut())]) {
+    let mut figures = vec![Vec::new(); contenders.len()];
+    for block in 0..60 {
+        for ((_, act), figures) in contenders.iter_mut().zip(&mut figures) {
+            let figure = time(act, times);
+            // The first blocks are for the caches.
+            if block >= 5 {
+                figures.push(figure);
+            }
+        }
+    }
+    for ((contender, _), own) in contenders.iter().zip(&figures) {
+        let ratio = median(own.iter().zip(&figures[0]).map(|(own, first)| own / first).collect());
+        let least = own.iter().copied().fold(f64::MAX, f64::min);
+        println!("{name}: {contender}: median {:.3} us, least {least:.3}, ratio {ratio:.2}", median(own.clone()));
+    }
+}
+
+#[test]
+#[ignore = "takes its time"]
+fn round_trips() {
+    let (mut bare, mut empty, mut ints) = (Bare::start("bare"), Peer::start("calls"), Peer::start("calls"));
+    let arguments = [7; 64];
+    compare(
+        "round trip",
+        20_000,
+        &mut [
+            ("bare futex", &mut || bare.round()),
+            ("header", &mut || assert_eq!(call(&mut empty, 0, &[]), 0)),
+            ("two ints", &mut || assert_eq!(call(&mut ints, 1, &arguments), 24)),
+        ],
+    );
+    // Nobody spins any more.
+    let pause = || thread::sleep(Duration::from_micros(200));
+    compare(
+        "200 us between",
+        50,
+        &mut [
+            ("pause alone", &mut || pause()),
+            ("bare futex", &mut || {
+                pause();
+                bare.round();
+            }),
+            ("two ints", &mut || {
+                pause();
+                call(&mut ints, 1, &arguments);
+            }),
+        ],
+    );
+}
+
+#[test]
+#[ignore = "takes its time"]
+fn large() {
+    let mut peer = Peer::start("calls");
+    let mut peer_out = Peer::start("calls");
+    for (size, times) in [(1 << 10, 5000), (64 << 10, 500), (1_000_000, 50), (16 << 20, 2)] {
+        let bytes = vec![1; size];
+        let mut copy = vec![0; size];
+        compare(
+            &format!("{size} bytes"),
+            times,
+            &mut [
+                ("memcpy", &mut || std::hint::black_box(&mut copy).copy_from_slice(std::hint::black_box(&bytes))),
+                ("to the worker", &mut || assert_eq!(call(&mut peer, 1, &bytes), 24)),
+                ("from the worker", &mut || {
+                    let header = Header { op: 2, flags: 0, a: size as u64, b: 0 };
+                    peer_out.channel.send(header, &[]).expect("it is there");
+                    assert_eq!(peer_out.channel.receive(None).expect("an answer").bytes.len(), size + 24);
+                }),
+            ],
+        );
+    }
+    for op in [1_u16, 2] {
+        let bytes = vec![1; if op == 1 { 1 << 29 } else { 0 }];
+        let time = time(
+            || {
+                let header = Header { op, flags: 0, a: 1 << 29, b: 0 };
+                peer.channel.send(header, &[&bytes]).expect("it is there");
+                peer.channel.receive(None).expect("an answer");
+            },
+            1,
+        );
+        println!("512 MiB, op {op}: {:.2} GB/s", f64::from(1 << 29) / time / 1e3);
+    }
+}
+
+/// All at once, for a while.
+fn at_once<C: Send>(contenders: &mut [C], act: impl Fn(&mut C) + Sync) -> f64 {
+    let start = Barrier::new(contenders.len());
+    let calls: u64 = thread::scope(|scope| {
+        let threads: Vec<_> = contenders
+            .iter_mut()
+            .map(|contender| {
+                scope.spawn(|| {
+                    start.wait();
+                    let end = Instant::now() + Duration::from_millis(300);
+                    let mut calls = 0;
+                    while Instant::now() < end {
+                        (0..20).for_each(|_| act(contender));
+                        calls += 20;
+                    }
+                    calls
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+    });
+    calls as f64 / 0.3 / 1e3
+}
+
+#[test]
+#[ignore = "takes its time"]
+fn many_at_once() {
+    for count in [1, 2, 4, 8, 32] {
+        let mut bare: Vec<_> = (0..count).map(|_| Bare::start("bare")).collect();
+        let mut asleep: Vec<_> = (0..count).map(|_| Bare::start("bare asleep")).collect();
+        let mut peers: Vec<_> = (0..count).map(|_| Peer::start("calls")).collect();
+        let mut figures = [Vec::new(), Vec::new(), Vec::new()];
+        for _ in 0..7 {
+            figures[0].push(at_once(&mut bare, Bare::round));
+            figures[1].push(at_once(&mut asleep, Bare::round));
+            figures[2].push(at_once(&mut peers, |peer| assert_eq!(call(peer, 1, &[7; 64]), 24)));
+        }
+        let [bare, asleep, channels] = figures.map(median);
+        println!(
+            "{count} at once, 1000 calls/s: bare {bare:.0}, bare without spinning {asleep:.0}, channels {channels:.0}"
+        );
+    }
+}
