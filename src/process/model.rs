@@ -116,9 +116,11 @@ fn answer(ends: &Ends) {
     ends.say(2, HOSTS.next().next());
 }
 
-fn check(model: impl Fn() + Send + Sync + 'static) {
+/// Runs a model in all orders with so many changes of threads that none of them asked for. LOOM_MAX_PREEMPTIONS sets
+/// another number for all.
+fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(3));
+    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
     builder.check(model);
 }
 
@@ -130,7 +132,7 @@ fn go(ends: &Arc<Ends>, act: impl FnOnce(&Ends) + 'static) -> thread::JoinHandle
 
 #[test]
 fn each_hears_the_other() {
-    check(|| {
+    check(3, || {
         let ends = Ends::new();
         let worker = go(&ends, answer);
         assert_eq!(ask(&ends), Some(0));
@@ -141,7 +143,7 @@ fn each_hears_the_other() {
 /// A poke ends this wait, or the next one, which nothing else would end.
 #[test]
 fn no_poke_is_lost() {
-    check(|| {
+    check(2, || {
         let ends = Ends::new();
         let worker = go(&ends, answer);
         let poke = go(&ends, |ends| ends.calls.poke(&ends.word));
@@ -158,7 +160,7 @@ fn no_poke_is_lost() {
 /// Two pokes, one after the other: the second comes while the first is being answered.
 #[test]
 fn no_poke_after_a_poke_is_lost() {
-    check(|| {
+    check(3, || {
         let ends = Ends::new();
         pass(&ends.word, HOSTS.next());
         let wait = |ends: &Ends| assert_eq!(ends.wait(&ends.calls, HOSTS.next()), Waited::Poked);
@@ -176,7 +178,7 @@ fn no_poke_after_a_poke_is_lost() {
 /// As the end of the worker is told: it has answered before, or never.
 #[test]
 fn an_end_is_told_to_who_sleeps() {
-    check(|| {
+    check(3, || {
         let ends = Ends::new();
         let end = go(&ends, |ends| ends.calls.end(&ends.word));
         let poke = go(&ends, |ends| ends.calls.poke(&ends.word));
@@ -189,7 +191,7 @@ fn an_end_is_told_to_who_sleeps() {
 
 #[test]
 fn an_answer_and_an_end() {
-    check(|| {
+    check(3, || {
         let ends = Ends::new();
         let worker = go(&ends, |ends| {
             answer(ends);
