@@ -76,7 +76,7 @@
 pub mod ffi;
 #[forbid(unsafe_code)]
 mod manager;
-#[cfg_attr(any(not(test), loom), expect(dead_code, reason = "the manager does not use it yet"))]
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "the manager does not use it yet"))]
 mod process;
 mod python;
 #[forbid(unsafe_code)]

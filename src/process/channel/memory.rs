@@ -19,8 +19,6 @@ const PAGE: usize = 4096;
 /// Where a message's bytes are that fit in one piece, and how many fit.
 pub const BYTES: usize = size_of::<Line>();
 pub const ROOM: usize = SIZE - BYTES;
-/// How many bytes of the first page they may take.
-pub const PAGE_ROOM: usize = PAGE - BYTES;
 /// The two halves.
 pub const HALF: usize = (SIZE - PAGE) / 2;
 pub const HALVES: [usize; 2] = [PAGE, PAGE + HALF];
@@ -42,7 +40,7 @@ pub struct Line {
 pub struct Shared(NonNull<u8>);
 
 // SAFETY: it is a mapping, which belongs to no thread. Two processes use it at the same time anyway, so nothing here
-// depends on what the bytes are, and no reference to those that the other one may write is made but by `lent`.
+// depends on what the bytes are, and no reference is made to what is not atomic.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}
@@ -99,15 +97,12 @@ impl Shared {
         }
     }
 
-    /// The bytes where they lie.
-    ///
-    /// # Safety
-    /// Nobody may write there as long as they are used: not the other process, nor this one.
+    /// Where so many bytes begin of a message in one piece.
     #[inline]
-    pub unsafe fn lent(&self, at: usize, len: usize) -> &[u8] {
-        self.check(at, len);
-        // SAFETY: within the mapping; the rest is promised by the caller.
-        unsafe { std::slice::from_raw_parts(self.0.as_ptr().add(at), len) }
+    pub fn bytes(&self, len: usize) -> *const u8 {
+        self.check(BYTES, len);
+        // SAFETY: within the mapping.
+        unsafe { self.0.as_ptr().add(BYTES) }
     }
 
     #[inline]

@@ -5,14 +5,14 @@
 //! one is written beside it. So there is never more shared memory than a little, whatever a message's size, and none to
 //! be given back.
 
-use std::borrow::Cow;
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::memory::{BYTES, HALF, HALVES, PAGE_ROOM, ROOM, Shared};
+use super::memory::{BYTES, HALF, HALVES, ROOM, Shared};
 use super::wait::{Calls, Spin, Turn, Wait, Waited, pass};
 
 /// No message has more bytes.
@@ -31,11 +31,37 @@ pub struct Header {
 }
 
 /// A message that has come.
-#[derive(Debug, PartialEq, Eq)]
 pub struct Message<'a> {
     pub header: Header,
-    /// The host has a copy of its own, which nobody changes any more. A worker reads a small message where it lies.
-    pub bytes: Cow<'a, [u8]>,
+    pub bytes: Bytes<'a>,
+}
+
+/// A message's bytes.
+pub enum Bytes<'a> {
+    /// Where they lie in the memory that both see. A worker may write to it meanwhile, so the host copies what it reads,
+    /// and then looks at its copy.
+    Shared { start: *const u8, len: usize, lives: PhantomData<&'a [u8]> },
+    /// They came in pieces.
+    Own(Vec<u8>),
+}
+
+impl Bytes<'_> {
+    /// They can be read as long as `self` lives.
+    #[inline]
+    pub fn start(&self) -> *const u8 {
+        match self {
+            Bytes::Shared { start, .. } => *start,
+            Bytes::Own(bytes) => bytes.as_ptr(),
+        }
+    }
+
+    #[inline]
+    pub fn len(&self) -> usize {
+        match self {
+            Bytes::Shared { len, .. } => *len,
+            Bytes::Own(bytes) => bytes.len(),
+        }
+    }
 }
 
 /// Why nothing was sent, or nothing has come.
@@ -93,6 +119,14 @@ struct Part {
     bytes: Option<Vec<u8>>,
 }
 
+impl Part {
+    fn new(header: Header, len: usize) -> Part {
+        let mut bytes = Vec::new();
+        let allocated = bytes.try_reserve_exact(len).is_ok();
+        Part { header, len, come: 0, bytes: allocated.then_some(bytes) }
+    }
+}
+
 /// One end of a channel.
 pub struct Channel {
     ends: Arc<Ends>,
@@ -103,28 +137,24 @@ pub struct Channel {
     /// The other process asks not to spin.
     crowded: bool,
     part: Option<Part>,
-    /// The host's copy of a small message.
-    copy: Vec<u8>,
 }
 
 impl Channel {
     /// The host's end, which speaks first, and the descriptor for the worker's.
     pub fn create() -> io::Result<(Channel, OwnedFd)> {
         let (shared, file) = Shared::create()?;
-        let mut copy = Vec::new();
-        copy.try_reserve_exact(PAGE_ROOM)?;
-        Ok((Channel::new(shared, Side::Host, copy), file))
+        Ok((Channel::new(shared, Side::Host), file))
     }
 
     /// The worker's end. The host is trusted: it has made the memory.
     pub fn open(file: BorrowedFd) -> io::Result<Channel> {
-        Ok(Channel::new(Shared::open(file)?, Side::Worker, Vec::new()))
+        Ok(Channel::new(Shared::open(file)?, Side::Worker))
     }
 
-    fn new(shared: Shared, side: Side, copy: Vec<u8>) -> Channel {
+    fn new(shared: Shared, side: Side) -> Channel {
         let ends = Arc::new(Ends { shared, calls: Calls::default() });
         let (turn, spin) = (Turn::FIRST, Spin::default());
-        Channel { ends, side, turn, broken: false, spin, crowded: false, part: None, copy }
+        Channel { ends, side, turn, broken: false, spin, crowded: false, part: None }
     }
 
     /// Forgets what has broken it.
@@ -230,42 +260,23 @@ impl Channel {
         let header =
             Header { op: what as u16, flags: (what >> 16) as u16, a: line.a.load(Relaxed), b: line.b.load(Relaxed) };
         let len = line.len.load(Relaxed);
-        if self.part.is_some() || len > PAGE_ROOM as u64 {
-            return self.receive_long(header, len, until);
+        if self.part.is_some() || len > ROOM as u64 {
+            return self.receive_pieces(header, len, until);
         }
         let len = len as usize;
-        let bytes = match self.side {
-            Side::Host => {
-                self.copy.clear();
-                self.ends.shared.take(BYTES, len, &mut self.copy);
-                &self.copy[..]
-            }
-            // SAFETY: the host writes only when it has the turn. That goes to it by `send`, which is impossible as long
-            // as the bytes are used, since they borrow the channel.
-            Side::Worker => unsafe { self.ends.shared.lent(BYTES, len) },
-        };
-        Ok(Message { header, bytes: Cow::Borrowed(bytes) })
+        let start = self.ends.shared.bytes(len);
+        Ok(Message { header, bytes: Bytes::Shared { start, len, lives: PhantomData } })
     }
 
     #[cold]
-    fn receive_long(&mut self, header: Header, len: u64, until: Option<Instant>) -> Result<Message<'_>, Stop> {
+    fn receive_pieces(&mut self, header: Header, len: u64, until: Option<Instant>) -> Result<Message<'_>, Stop> {
         let mut part = match self.part.take() {
             Some(part) => part,
             None if len > LONGEST as u64 => return Err(self.breaks()),
-            None if len <= ROOM as u64 && self.side == Side::Worker => {
-                // SAFETY: as in `receive`.
-                let bytes = unsafe { self.ends.shared.lent(BYTES, len as usize) };
-                return Ok(Message { header, bytes: Cow::Borrowed(bytes) });
-            }
-            None => {
-                let len = len as usize;
-                let mut bytes = Vec::new();
-                let allocated = bytes.try_reserve_exact(len).is_ok();
-                Part { header, len, come: 0, bytes: allocated.then_some(bytes) }
-            }
+            None => Part::new(header, len as usize),
         };
         loop {
-            let (start, end) = if part.len > ROOM { piece(part.come, part.len) } else { (BYTES, BYTES + part.len) };
+            let (start, end) = piece(part.come, part.len);
             let is_last = part.come + (end - start) == part.len;
             if !is_last {
                 // The other half is read, so the next piece may be written there.
@@ -277,7 +288,7 @@ impl Channel {
             part.come += end - start;
             if is_last {
                 let bytes = part.bytes.ok_or(Stop::NoMemory)?;
-                return Ok(Message { header: part.header, bytes: Cow::Owned(bytes) });
+                return Ok(Message { header: part.header, bytes: Bytes::Own(bytes) });
             }
             if let Err(stop) = self.wait(until) {
                 self.part = Some(part);

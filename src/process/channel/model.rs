@@ -111,6 +111,7 @@ fn ask(ends: &Ends) -> Option<usize> {
 
 /// The worker, which nobody calls.
 fn answer(ends: &Ends) {
+    assert!(HOSTS.is_hosts() && !HOSTS.next().is_hosts());
     assert!(matches!(ends.wait(&Calls::default(), HOSTS), Waited::Turn { .. }));
     assert_eq!(ends.heard(), 1);
     ends.say(2, HOSTS.next().next());
@@ -172,6 +173,9 @@ fn no_poke_after_a_poke_is_lost() {
         let poke = go(&ends, |ends| ends.calls.poke(&ends.word));
         wait(&ends);
         poke.join().unwrap();
+        // It came where it could not be told.
+        ends.calls.keep_poke();
+        wait(&ends);
     });
 }
 

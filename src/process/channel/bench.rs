@@ -1,15 +1,15 @@
 //! How fast channels are, beside a futex alone with the same spin, in turns within one run:
-//! `cargo test --release --lib process::bench -- --ignored --nocapture`.
+//! `cargo test --release --lib process::channel::bench -- --ignored --nocapture`.
 
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::channel::{Channel, Header};
 use super::memory::Shared;
 use super::tests::Peer;
 use super::wait::Spin;
 use super::word::Word;
+use super::{Channel, Header};
 
 const SLEEPING: u32 = 1;
 

@@ -1,6 +1,5 @@
 //! Channels between two processes: the other one is this test program again.
 
-use std::borrow::Cow;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -11,9 +10,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::bench;
-use super::channel::{Channel, Header, LONGEST, Message, Stop};
-use super::memory::{BYTES, HALF, PAGE_ROOM, ROOM, Shared};
+use super::memory::{BYTES, HALF, ROOM, Shared};
 use super::wait::{Turn, pass};
+use super::{Bytes, Caller, Channel, Header, LONGEST, Message, Stop};
 
 /// By which a test tells the process that it starts what to do.
 const HOW: &str = "SUBPY_TEST_CHANNEL";
@@ -38,7 +37,7 @@ impl Peer {
     }
 
     fn with(how: &str, channel: Channel, file: OwnedFd) -> Peer {
-        let caller = channel.caller();
+        let caller: Caller = channel.caller();
         let process = program(how).stdin(file).stdout(Stdio::null()).spawn().expect("this program");
         let pid = process.id();
         let watch = thread::spawn(move || {
@@ -52,7 +51,7 @@ impl Peer {
     }
 
     /// Sends, and waits for what comes back, through all pokes.
-    pub fn ask(&mut self, header: Header, bytes: &[u8]) -> Result<Message<'_>, Stop> {
+    fn ask(&mut self, header: Header, bytes: &[u8]) -> Result<Heard, Stop> {
         self.channel.send(header, &[bytes])?;
         heard(&mut self.channel)
     }
@@ -79,18 +78,36 @@ fn soon() -> Option<Instant> {
     Some(Instant::now() + Duration::from_secs(60))
 }
 
+/// A message, and its bytes copied.
+struct Heard {
+    header: Header,
+    bytes: Vec<u8>,
+}
+
+impl From<Message<'_>> for Heard {
+    fn from(Message { header, bytes }: Message) -> Heard {
+        let bytes = match bytes {
+            Bytes::Own(bytes) => bytes,
+            // SAFETY: so many can be read there.
+            bytes => unsafe { std::slice::from_raw_parts(bytes.start(), bytes.len()) }.to_vec(),
+        };
+        Heard { header, bytes }
+    }
+}
+
 /// What comes next, through all pokes.
-fn heard(channel: &mut Channel) -> Result<Message<'static>, Stop> {
+fn heard(channel: &mut Channel) -> Result<Heard, Stop> {
     loop {
         match channel.receive(soon()) {
             Err(Stop::Poked) => {}
-            Err(stop) => return Err(stop),
-            Ok(Message { header, bytes }) => {
-                let bytes = Cow::Owned(bytes.into_owned());
-                return Ok(Message { header, bytes });
-            }
+            result => return result.map(Heard::from),
         }
     }
+}
+
+/// Why nothing comes.
+fn stopped(channel: &mut Channel) -> Stop {
+    channel.receive(soon()).map(Heard::from).err().expect("nothing comes")
 }
 
 fn header(op: u16, a: u64) -> Header {
@@ -134,12 +151,11 @@ fn child() {
 fn serve(mut channel: Channel) {
     let mut before = resident();
     loop {
-        let message = channel.receive(None).expect("a request");
+        let message = Heard::from(channel.receive(None).expect("a request"));
         let Header { op, a, b, .. } = message.header;
         match op {
             ECHO => {
-                let (header, bytes) = (message.header, message.bytes.into_owned());
-                channel.send(Header { a: a + 1, ..header }, &[&bytes]).expect("the host reads");
+                channel.send(Header { a: a + 1, ..message.header }, &[&message.bytes]).expect("the host reads");
             }
             ASK => tell(&mut channel, a),
             PATTERN if message.bytes.is_empty() => {
@@ -207,7 +223,7 @@ fn resident() -> u64 {
 #[test]
 fn messages_of_all_sizes_come_as_they_were_sent() {
     let mut peer = Peer::start("serve");
-    let sizes = [0, 1, PAGE_ROOM - 1, PAGE_ROOM, PAGE_ROOM + 1, ROOM - 1, ROOM, ROOM + 1, 2 * HALF, 2 * HALF + 1];
+    let sizes = [0, 1, 4000, 5000, ROOM - 1, ROOM, ROOM + 1, 2 * HALF, 2 * HALF + 1];
     for (seed, size) in sizes.into_iter().chain([3 * HALF, 4 * HALF - 1, 5_000_017]).enumerate() {
         let bytes = pattern(size, seed as u64);
         let sent = Header { op: ECHO, flags: 0x8001, a: u64::MAX - 1, b: u64::MAX - seed as u64 };
@@ -323,10 +339,10 @@ fn a_poke_is_there_for_the_next_wait() {
     let mut peer = Peer::start("pause");
     peer.channel.caller().poke();
     peer.channel.send(header(ECHO, 0), &[]).expect("it is there");
-    assert_eq!(peer.channel.receive(soon()), Err(Stop::Poked));
+    assert_eq!(stopped(&mut peer.channel), Stop::Poked);
     peer.channel.caller().end();
-    assert_eq!(peer.channel.receive(soon()), Err(Stop::Ended));
-    assert_eq!(peer.channel.receive(soon()), Err(Stop::Ended));
+    assert_eq!(stopped(&mut peer.channel), Stop::Ended);
+    assert_eq!(stopped(&mut peer.channel), Stop::Ended);
 }
 
 /// Whatever it is doing, the host is told, and what the host hears before is right.
@@ -452,7 +468,7 @@ fn a_poke_comes_through_where_it_is_hidden() {
                 thread::sleep(Duration::from_millis(5));
                 caller.poke();
             });
-            assert_eq!(peer.channel.receive(soon()), Err(Stop::Poked));
+            assert_eq!(stopped(&mut peer.channel), Stop::Poked);
         }
     });
 }
