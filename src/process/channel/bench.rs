@@ -5,6 +5,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::ends::SPIN;
 use super::memory::Shared;
 use super::tests::Peer;
 use super::wait::Spin;
@@ -37,7 +38,7 @@ fn pass(word: &Word, number: u32) {
 }
 
 pub fn bare_peer(shared: &Shared, crowded: bool) {
-    let mut spin = Spin::default();
+    let mut spin = Spin::new(SPIN);
     let word = &shared.line().turn;
     for number in (0_u32..).step_by(4) {
         wait(word, number.wrapping_add(2), &mut spin, crowded);
@@ -64,7 +65,7 @@ pub fn call_peer(mut channel: Channel) {
 
 struct Bare {
     shared: Shared,
-    _peer: Peer,
+    peer: Peer,
     spin: Spin,
     number: u32,
     crowded: bool,
@@ -73,7 +74,7 @@ struct Bare {
 impl Bare {
     fn start(how: &str) -> Bare {
         let (shared, peer) = Peer::with_memory(how);
-        Bare { shared, _peer: peer, spin: Spin::default(), number: 0, crowded: how == "bare asleep" }
+        Bare { shared, peer, spin: Spin::new(SPIN), number: 0, crowded: how == "bare asleep" }
     }
 
     fn round(&mut self) {
@@ -103,7 +104,7 @@ fn median(mut figures: Vec<f64>) -> f64 {
 /// Microseconds of each, and the ratio to the first one, in turns.
 fn compare(name: &str, times: u32, contenders: &mut [(&str, &mut dyn FnMut())]) {
     let mut figures = vec![Vec::new(); contenders.len()];
-    for block in 0..60 {
+    for block in 0..100 {
         for ((_, act), figures) in contenders.iter_mut().zip(&mut figures) {
             let figure = time(act, times);
             // The first blocks are for the caches.
@@ -119,14 +120,55 @@ fn compare(name: &str, times: u32, contenders: &mut [(&str, &mut dyn FnMut())]) 
     }
 }
 
+/// This thread to one core, the others to another.
+fn bind_to_two<const COUNT: usize>(peers: [&Peer; COUNT]) {
+    bind(0, 0);
+    peers.into_iter().for_each(|peer| bind_all(peer.id(), 1));
+}
+
+/// Binds all threads of a process to a core.
+fn bind_all(process: u32, core: usize) {
+    for thread in std::fs::read_dir(format!("/proc/{process}/task")).expect("it is there") {
+        bind(thread.expect("a thread").file_name().to_str().expect("a number").parse().expect("a number"), core);
+    }
+}
+
+/// Binds a thread to a core, 0 the calling one.
+fn bind(thread: u32, core: usize) {
+    // SAFETY: a set of bits.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: one of its bits.
+    unsafe { libc::CPU_SET(core, &mut set) };
+    // SAFETY: it is read there.
+    assert_eq!(unsafe { libc::sched_setaffinity(thread as i32, size_of_val(&set), &raw const set) }, 0);
+}
+
 #[test]
 #[ignore = "takes its time"]
 fn round_trips() {
+    compare_round_trips("round trip", false);
+}
+
+/// Where the scheduler cannot put both on one core, which it does while others are busy.
+#[test]
+#[ignore = "takes its time"]
+fn round_trips_on_two_cores() {
+    compare_round_trips("two cores", true);
+}
+
+fn compare_round_trips(name: &str, bound: bool) {
     let (mut bare, mut empty, mut ints) = (Bare::start("bare"), Peer::start("calls"), Peer::start("calls"));
     let arguments = [7; 64];
+    // So that they have looked how many cores there are.
+    bare.round();
+    call(&mut empty, 0, &[]);
+    call(&mut ints, 1, &arguments);
+    if bound {
+        bind_to_two([&bare.peer, &empty, &ints]);
+    }
     compare(
-        "round trip",
-        20_000,
+        name,
+        2_000,
         &mut [
             ("bare futex", &mut || bare.round()),
             ("header", &mut || assert_eq!(call(&mut empty, 0, &[]), 0)),
@@ -134,9 +176,10 @@ fn round_trips() {
         ],
     );
     // Nobody spins any more.
+    let name = &format!("{name}, 200 us between");
     let pause = || thread::sleep(Duration::from_micros(200));
     compare(
-        "200 us between",
+        name,
         50,
         &mut [
             ("pause alone", &mut || pause()),
@@ -157,7 +200,10 @@ fn round_trips() {
 fn large() {
     let mut peer = Peer::start("calls");
     let mut peer_out = Peer::start("calls");
-    for (size, times) in [(1 << 10, 5000), (64 << 10, 500), (1_000_000, 50), (16 << 20, 2)] {
+    call(&mut peer, 0, &[]);
+    call(&mut peer_out, 0, &[]);
+    bind_to_two([&peer, &peer_out]);
+    for (size, times) in [(1 << 10, 1000), (64 << 10, 100), (1_000_000, 10), (16 << 20, 1)] {
         let bytes = vec![1; size];
         let mut copy = vec![0; size];
         compare(
@@ -165,6 +211,7 @@ fn large() {
             times,
             &mut [
                 ("memcpy", &mut || std::hint::black_box(&mut copy).copy_from_slice(std::hint::black_box(&bytes))),
+                ("copy to new memory", &mut || drop(std::hint::black_box(bytes.clone()))),
                 ("to the worker", &mut || assert_eq!(call(&mut peer, 1, &bytes), 24)),
                 ("from the worker", &mut || {
                     let header = Header { op: 2, flags: 0, a: size as u64, b: 0 };

@@ -1,9 +1,9 @@
 //! A channel: messages between the host and a worker, who speak in turns. One says something, which gives the turn to
 //! the other, and waits until that one has said something. So calls can be nested: who is asked may ask back.
 //!
-//! Small messages lie in the memory that both see. Larger ones go through it piece by piece: while one is read, the next
-//! one is written beside it. So there is never more shared memory than a little, whatever a message's size, and none to
-//! be given back.
+//! Most messages lie in the memory that both see. Larger ones go through it piece by piece: while one is read, the next
+//! one is written beside it. So that memory stays as it is, whatever a message's size; what it takes for large ones is
+//! given back when they are over.
 
 use std::io;
 use std::marker::PhantomData;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::memory::{BYTES, HALF, HALVES, ROOM, Shared};
+use super::memory::{BYTES, HALF, HALVES, KEPT, ROOM, Shared};
 use super::wait::{Calls, Spin, Turn, Wait, Waited, pass};
 
 /// No message has more bytes.
@@ -20,6 +20,14 @@ pub const LONGEST: usize = 1 << 30;
 
 /// The worker may hide from the host that it was called; the host looks at least so often.
 const LONGEST_SLEEP: Duration = Duration::from_millis(10);
+
+/// An answer is often there before a sleep would have begun.
+pub const SPIN: Duration = Duration::from_micros(10);
+/// A piece of a large message takes longer, and is sure to come.
+const SPIN_FOR_PIECE: Duration = Duration::from_micros(200);
+
+/// After a large message, so many small ones go by until its memory is given back.
+const PATIENCE: u32 = 64;
 
 /// The fixed part of a message. What it means is not known here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -38,8 +46,8 @@ pub struct Message<'a> {
 
 /// A message's bytes.
 pub enum Bytes<'a> {
-    /// Where they lie in the memory that both see. A worker may write to it meanwhile, so the host copies what it reads,
-    /// and then looks at its copy.
+    /// Where they lie in the memory that both see. A worker may write to it meanwhile, so the host copies what it
+    /// reads, and then looks at its copy.
     Shared { start: *const u8, len: usize, lives: PhantomData<&'a [u8]> },
     /// They came in pieces.
     Own(Vec<u8>),
@@ -134,9 +142,12 @@ pub struct Channel {
     turn: Turn,
     broken: bool,
     spin: Spin,
+    spin_for_piece: Spin,
     /// The other process asks not to spin.
     crowded: bool,
     part: Option<Part>,
+    /// The host's: after so many small messages memory is given back; 0: there is none to be given back.
+    patience: u32,
 }
 
 impl Channel {
@@ -153,8 +164,17 @@ impl Channel {
 
     fn new(shared: Shared, side: Side) -> Channel {
         let ends = Arc::new(Ends { shared, calls: Calls::default() });
-        let (turn, spin) = (Turn::FIRST, Spin::default());
-        Channel { ends, side, turn, broken: false, spin, crowded: false, part: None }
+        Channel {
+            ends,
+            side,
+            turn: Turn::FIRST,
+            broken: false,
+            spin: Spin::new(SPIN),
+            spin_for_piece: Spin::new(SPIN_FOR_PIECE),
+            crowded: false,
+            part: None,
+            patience: 0,
+        }
     }
 
     /// Forgets what has broken it.
@@ -177,7 +197,8 @@ impl Channel {
 
     /// Says something: the bytes of all parts, one behind the other. Panics when the other one has the turn.
     ///
-    /// After `TooLong` nothing was said, and something else can be. After `Ended` and `Broken` it is over.
+    /// After `TooLong` nothing was said, and something else can be. After `Ended` and `Broken` it is over. Between the
+    /// pieces of a large message a poke is kept for later: only `Caller::end` ends a wait for one who does not read.
     #[inline]
     pub fn send(&mut self, header: Header, parts: &[&[u8]]) -> Result<(), Stop> {
         if self.broken {
@@ -186,6 +207,10 @@ impl Channel {
         assert!(self.has_turn(), "each speaks in turn");
         let len = parts.iter().try_fold(0_usize, |len, part| len.checked_add(part.len()));
         let len = len.filter(|len| *len <= LONGEST).ok_or(Stop::TooLong)?;
+        if self.patience > 0 {
+            self.wait_to_shrink();
+        }
+        self.see(len);
         let line = self.ends.shared.line();
         line.what.store(u32::from(header.op) | u32::from(header.flags) << 16, Relaxed);
         line.len.store(len as u64, Relaxed);
@@ -203,6 +228,22 @@ impl Channel {
         Ok(())
     }
 
+    /// A message of so many bytes takes memory.
+    #[inline]
+    fn see(&mut self, len: usize) {
+        if len > KEPT - BYTES && self.side == Side::Host {
+            self.patience = PATIENCE;
+        }
+    }
+
+    #[cold]
+    fn wait_to_shrink(&mut self) {
+        self.patience -= 1;
+        if self.patience == 0 {
+            self.ends.shared.shrink();
+        }
+    }
+
     #[cold]
     fn send_pieces(&mut self, len: usize, parts: &[&[u8]]) -> Result<(), Stop> {
         let mut parts = parts.iter();
@@ -212,7 +253,7 @@ impl Channel {
         while sent < len {
             if sent > 0 {
                 // The other one says that it begins to read the last piece; the one before is read.
-                match self.wait(None) {
+                match self.wait(true, None) {
                     Ok(()) => {}
                     // Half a message cannot stay unsaid.
                     Err(Stop::Poked) => {
@@ -254,7 +295,7 @@ impl Channel {
             return Err(Stop::Broken);
         }
         assert!(!self.has_turn(), "each speaks in turn");
-        self.wait(until)?;
+        self.wait(self.part.is_some(), until)?;
         let line = self.ends.shared.line();
         let what = line.what.load(Relaxed);
         let header =
@@ -264,6 +305,7 @@ impl Channel {
             return self.receive_pieces(header, len, until);
         }
         let len = len as usize;
+        self.see(len);
         let start = self.ends.shared.bytes(len);
         Ok(Message { header, bytes: Bytes::Shared { start, len, lives: PhantomData } })
     }
@@ -275,6 +317,7 @@ impl Channel {
             None if len > LONGEST as u64 => return Err(self.breaks()),
             None => Part::new(header, len as usize),
         };
+        self.see(part.len);
         loop {
             let (start, end) = piece(part.come, part.len);
             let is_last = part.come + (end - start) == part.len;
@@ -290,7 +333,7 @@ impl Channel {
                 let bytes = part.bytes.ok_or(Stop::NoMemory)?;
                 return Ok(Message { header: part.header, bytes: Bytes::Own(bytes) });
             }
-            if let Err(stop) = self.wait(until) {
+            if let Err(stop) = self.wait(true, until) {
                 self.part = Some(part);
                 return Err(stop);
             }
@@ -305,11 +348,12 @@ impl Channel {
 
     /// Waits until this end has the turn.
     #[inline]
-    fn wait(&mut self, until: Option<Instant>) -> Result<(), Stop> {
+    fn wait(&mut self, piece: bool, until: Option<Instant>) -> Result<(), Stop> {
         let longest_sleep = (self.side == Side::Host).then_some(LONGEST_SLEEP);
         let (word, calls) = (&self.ends.shared.line().turn, &self.ends.calls);
         let wait = Wait { word, calls, passed: self.turn, until, longest_sleep };
-        match wait.wait(&mut self.spin, self.crowded) {
+        let spin = if piece { &mut self.spin_for_piece } else { &mut self.spin };
+        match wait.wait(spin, self.crowded) {
             Waited::Turn { crowded } => {
                 self.turn = self.turn.next();
                 // The host knows better.

@@ -14,8 +14,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use super::word::Word;
 
-const SIZE: usize = 256 << 10;
+const SIZE: usize = 1 << 20;
 const PAGE: usize = 4096;
+/// What small messages take; the rest can be given back.
+pub const KEPT: usize = 64 << 10;
 /// Where a message's bytes are that fit in one piece, and how many fit.
 pub const BYTES: usize = size_of::<Line>();
 pub const ROOM: usize = SIZE - BYTES;
@@ -72,7 +74,7 @@ impl Shared {
 
     #[inline]
     pub fn line(&self) -> &Line {
-        // SAFETY: the mapping begins with it, on a page's boundary, and lives as long as `self`. It consists of atomics.
+        // SAFETY: the mapping begins with it, on a page's boundary, and lives as long as `self`. It has atomics alone.
         unsafe { self.0.cast().as_ref() }
     }
 
@@ -103,6 +105,12 @@ impl Shared {
         self.check(BYTES, len);
         // SAFETY: within the mapping.
         unsafe { self.0.as_ptr().add(BYTES) }
+    }
+
+    /// Gives back the memory that only large messages need. For who has the turn, while nothing is to be read.
+    pub fn shrink(&self) {
+        // SAFETY: the mapping's own pages, which are zero from then on.
+        unsafe { libc::madvise(self.0.as_ptr().add(KEPT).cast(), SIZE - KEPT, libc::MADV_REMOVE) };
     }
 
     #[inline]

@@ -7,8 +7,8 @@
 //! | `wait` | waiting for the turn: spinning, sleeping, being woken by one's own process |
 //! | `word` | the word that both look at, and sleep at; `model` has a model checker's in its place |
 //!
-//! The worker may run hostile code. What it can do to the host through a channel is to send what is wrong, which is found
-//! out, and to be late.
+//! The worker may run hostile code. What it can do to the host through a channel is to send what is wrong, which is
+//! found out, and to be late.
 //!
 //! One thing is left: where the kernel promises no more memory than it has (vm.overcommit_memory is 2), a page that the
 //! worker has given back may not be had again when there is none at all, and whoever touches it then is killed.

@@ -1,5 +1,5 @@
-//! Waiting for the turn under a model checker (loom), which runs each model in every order that its threads can take, and
-//! says when one sleeps for ever. `tests/run model` runs it, `make test-model` with more orders.
+//! Waiting for the turn under a model checker (loom), which runs each model in every order that its threads can take,
+//! and says when one sleeps for ever. `tests/run model` runs it, `make test-model` with more orders.
 
 pub use loom::sync::atomic::AtomicU32;
 
@@ -75,7 +75,7 @@ impl Ends {
     fn wait(&self, calls: &Calls, passed: Turn) -> Waited {
         let wait = Wait { word: &self.word, calls, passed, until: None, longest_sleep: None };
         // Without spinning: it would only look more often.
-        wait.wait(&mut Spin::default(), true)
+        wait.wait(&mut Spin::new(Duration::ZERO), true)
     }
 
     fn say(&self, message: u32, turn: Turn) {

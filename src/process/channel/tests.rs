@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::bench;
-use super::memory::{BYTES, HALF, ROOM, Shared};
+use super::memory::{BYTES, HALF, KEPT, ROOM, Shared};
 use super::wait::{Turn, pass};
 use super::{Bytes, Caller, Channel, Header, LONGEST, Message, Stop};
 
@@ -41,13 +42,17 @@ impl Peer {
         let process = program(how).stdin(file).stdout(Stdio::null()).spawn().expect("this program");
         let pid = process.id();
         let watch = thread::spawn(move || {
-            // SAFETY: a struct of numbers, which is written there. The process stays a zombie, so that the number is its.
+            // SAFETY: a struct of numbers, which is written there. The process stays a zombie: the number is its.
             let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
             // SAFETY: as above.
             while unsafe { libc::waitid(libc::P_PID, pid, &raw mut info, libc::WEXITED | libc::WNOWAIT) } != 0 {}
             caller.end();
         });
         Peer { channel, process, watch: Some(watch) }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Sends, and waits for what comes back, through all pokes.
@@ -223,7 +228,7 @@ fn resident() -> u64 {
 #[test]
 fn messages_of_all_sizes_come_as_they_were_sent() {
     let mut peer = Peer::start("serve");
-    let sizes = [0, 1, 4000, 5000, ROOM - 1, ROOM, ROOM + 1, 2 * HALF, 2 * HALF + 1];
+    let sizes = [0, 1, 4000, 5000, KEPT, ROOM - 1, ROOM, ROOM + 1, 2 * HALF, 2 * HALF + 1];
     for (seed, size) in sizes.into_iter().chain([3 * HALF, 4 * HALF - 1, 5_000_017]).enumerate() {
         let bytes = pattern(size, seed as u64);
         let sent = Header { op: ECHO, flags: 0x8001, a: u64::MAX - 1, b: u64::MAX - seed as u64 };
@@ -289,6 +294,30 @@ fn large_messages_leave_nothing_behind() {
     assert!(grown < 1 << 20, "the worker has {grown} bytes more");
     let grown = resident().saturating_sub(before);
     assert!(grown < 1 << 20, "the host has {grown} bytes more");
+}
+
+/// Of a channel's memory, too, when small ones have followed. Others do not make it be given back.
+#[test]
+fn a_channel_gives_memory_back() {
+    let (channel, file) = Channel::create().expect("memory");
+    let copy = fs::File::from(file.try_clone().expect("a descriptor"));
+    let mut peer = Peer::with("serve", channel, file);
+    let taken = || copy.metadata().expect("a file").blocks() * 512;
+    for (len, asked_for) in [(ROOM, ROOM), (5_000_000, ROOM), (KEPT, KEPT)] {
+        let bytes = pattern(len, 0);
+        for _ in 0..100 {
+            assert!(peer.ask(header(ECHO, 0), &bytes).expect("it answers").bytes == bytes);
+        }
+        assert!(taken() >= asked_for as u64);
+        for _ in 0..100 {
+            assert!(peer.ask(header(ECHO, 0), &bytes[..5000]).expect("it answers").bytes == bytes[..5000]);
+        }
+        assert!(taken() <= KEPT as u64, "{len}: {}", taken());
+        // By the worker alone.
+        let asked = Header { b: 3, ..header(PATTERN, len as u64) };
+        assert!(is_pattern(&peer.ask(asked, &[]).expect("it answers").bytes, 3));
+        assert!(taken() >= asked_for as u64);
+    }
 }
 
 /// What was waited for too short a time still comes.
@@ -535,7 +564,7 @@ fn the_memory_is_sealed() {
         // SAFETY: as above.
         unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_FUTURE_WRITE) },
         // SAFETY: as above.
-        unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, 1 << 20) },
+        unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, 2 << 20) },
     ];
     assert_eq!(tries, [-1; 5]);
     shared.put(BYTES, b"there");
@@ -555,7 +584,7 @@ fn what_is_no_channel_is_not_opened() {
     let memory = unsafe { OwnedFd::from_raw_fd(memory) };
     assert!(Channel::open(memory.as_fd()).is_err());
     // SAFETY: a system call without pointers.
-    assert_eq!(unsafe { libc::ftruncate(memory.as_raw_fd(), 256 << 10) }, 0);
+    assert_eq!(unsafe { libc::ftruncate(memory.as_raw_fd(), 1 << 20) }, 0);
     assert!(Channel::open(memory.as_fd()).is_err(), "it is not sealed");
 }
 

@@ -190,14 +190,13 @@ impl Wait<'_> {
     }
 }
 
-const SPIN: Duration = Duration::from_micros(10);
 /// So often is it looked before the clock is read: what is hot is there sooner.
 const LOOKS: u32 = 16;
 const MOST_SKIPPED: u32 = 64;
 
 /// Whether spinning pays, as it was seen by one who waits.
-#[derive(Default)]
 pub struct Spin {
+    time: Duration,
     /// So many waits go by without it.
     skip: u32,
     /// So many the next time that it was in vain.
@@ -215,10 +214,32 @@ fn is_crowded() -> bool {
 
 fn cores() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
-    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+    *CORES.get_or_init(|| {
+        let usable = std::thread::available_parallelism().map_or(1, usize::from);
+        // The calling thread, and the process's main thread.
+        match (affinity(0), affinity(std::process::id() as libc::pid_t)) {
+            // This thread is bound to some cores; that says nothing of others. A quota is for all.
+            (Some(own), Some(main)) if usable >= own => main,
+            _ => usable,
+        }
+    })
+}
+
+/// How many cores a thread may run on.
+fn affinity(thread: libc::pid_t) -> Option<usize> {
+    // SAFETY: a set of bits.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: it is written there.
+    let known = unsafe { libc::sched_getaffinity(thread, size_of_val(&set), &raw mut set) } == 0;
+    // SAFETY: counts its bits.
+    known.then(|| unsafe { libc::CPU_COUNT(&set) }).and_then(|count| usize::try_from(count).ok())
 }
 
 impl Spin {
+    pub fn new(time: Duration) -> Spin {
+        Spin { time, skip: 0, next_skip: 0 }
+    }
+
     /// Looks again and again, for a time that is too short to sleep. None: it has not come, or this is no time to spin.
     #[inline]
     pub fn until<T>(&mut self, crowded: bool, look: impl Fn() -> Option<T>) -> Option<T> {
@@ -233,7 +254,7 @@ impl Spin {
             return None;
         }
         SPINNING.fetch_add(1, Relaxed);
-        let seen = spin(look);
+        let seen = spin(self.time, look);
         SPINNING.fetch_sub(1, Relaxed);
         self.next_skip = if seen.is_some() { 0 } else { (2 * self.next_skip + 1).min(MOST_SKIPPED) };
         self.skip = self.next_skip;
@@ -242,7 +263,7 @@ impl Spin {
 }
 
 #[inline]
-fn spin<T>(look: impl Fn() -> Option<T>) -> Option<T> {
+fn spin<T>(time: Duration, look: impl Fn() -> Option<T>) -> Option<T> {
     let mut end = None;
     loop {
         for _ in 0..LOOKS {
@@ -252,7 +273,7 @@ fn spin<T>(look: impl Fn() -> Option<T>) -> Option<T> {
             }
         }
         let now = Instant::now();
-        if now >= *end.get_or_insert(now + SPIN) {
+        if now >= *end.get_or_insert(now + time) {
             return None;
         }
     }

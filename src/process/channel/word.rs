@@ -42,7 +42,7 @@ mod real {
                 tv_nsec: time.subsec_nanos().into(),
             });
             let time = time.as_ref().map_or(ptr::null(), ptr::from_ref);
-            // SAFETY: the word and the time live through the call. Not FUTEX_PRIVATE: the word is another process's too.
+            // SAFETY: word and time live through the call. Not FUTEX_PRIVATE: the word is another process's too.
             unsafe { libc::syscall(libc::SYS_futex, self.0.as_ptr(), libc::FUTEX_WAIT, expected, time) };
         }
 
