@@ -2,8 +2,9 @@
 //! where a file has become shorter would end the process.
 //!
 //! ```text
-//! 0      the turn, and a message's fixed part: the line that goes back and forth between the cores
-//! 32     what belongs to it, as far as it fits
+//! 0      who sleeps
+//! 128    the turn, and a message's fixed part: the line that goes back and forth between the cores
+//! 160    what belongs to it, as far as it fits
 //! 4096   two halves, which are filled in turns when it does not fit
 //! ```
 

@@ -1,12 +1,12 @@
 //! Waiting for the turn under a model checker (loom), which runs each model in every order that its threads can take,
 //! and says when one sleeps for ever. `tests/run model` runs it, `make test-model` with more orders.
 
-pub use loom::sync::atomic::AtomicU32;
+pub use loom::sync::atomic::{AtomicU32, fence};
 
 use std::time::Duration;
 
 use loom::sync::Arc;
-use loom::sync::atomic::Ordering::{Acquire, SeqCst};
+use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
@@ -14,6 +14,7 @@ use super::wait::{Calls, Spin, Turn, Wait, Waited, pass};
 
 /// A futex: whoever sleeps has seen the value under the lock that whoever wakes him takes.
 pub struct Word {
+    sleeping: [AtomicU32; 2],
     value: AtomicU32,
     lock: Mutex<()>,
     woken: Condvar,
@@ -21,15 +22,29 @@ pub struct Word {
 
 impl Word {
     fn new() -> Word {
-        Word { value: AtomicU32::new(0), lock: Mutex::new(()), woken: Condvar::new() }
+        Word {
+            sleeping: [AtomicU32::new(0), AtomicU32::new(0)],
+            value: AtomicU32::new(0),
+            lock: Mutex::new(()),
+            woken: Condvar::new(),
+        }
     }
 
     pub fn load(&self) -> u32 {
         self.value.load(Acquire)
     }
 
-    pub fn swap(&self, new: u32) -> u32 {
-        self.value.swap(new, SeqCst)
+    pub fn store(&self, value: u32) {
+        // After a plain store, loom still shows what a poke has made of the value before it.
+        self.value.swap(value, Release);
+    }
+
+    pub fn is_sleeping(&self, host: bool) -> bool {
+        self.sleeping[usize::from(host)].load(Relaxed) != 0
+    }
+
+    pub fn set_sleeping(&self, host: bool, sleeping: bool) {
+        self.sleeping[usize::from(host)].store(sleeping.into(), Relaxed);
     }
 
     pub fn exchange(&self, old: u32, new: u32) -> bool {

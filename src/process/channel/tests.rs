@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::bench;
 use super::memory::{BYTES, HALF, KEPT, ROOM, Shared};
-use super::wait::{Turn, pass};
+use super::wait::{BITS, Turn, pass};
 use super::{Bytes, Caller, Channel, Header, LONGEST, Message, Stop};
 
 /// By which a test tells the process that it starts what to do.
@@ -411,7 +411,7 @@ fn a_peer_dies_at_any_moment() {
 fn lie(how: &str, shared: &Shared) {
     let line = shared.line();
     let hosts = Turn::FIRST.next();
-    while line.turn.load() & !7 != hosts.word() {
+    while line.turn.load() & !BITS != hosts.word() {
         std::hint::spin_loop();
     }
     let (mine, len) = match how {
@@ -432,7 +432,8 @@ fn lie(how: &str, shared: &Shared) {
         }
         // The host is not to see that it is called, nor to be woken.
         "hides" => loop {
-            line.turn.swap(hosts.word());
+            line.turn.store(hosts.word());
+            line.turn.set_sleeping(true, false);
         },
         "pause" => return pause(),
         how => panic!("{how}"),
@@ -510,8 +511,8 @@ fn scribble(shared: &Shared) {
         let number = random.next();
         match random.below(8) {
             // A turn that can be, and any.
-            0 | 1 => drop(line.turn.swap(line.turn.load().wrapping_add(8))),
-            2 => drop(line.turn.swap((number % 64) as u32)),
+            0 | 1 => line.turn.store(line.turn.load().wrapping_add(BITS + 1)),
+            2 => line.turn.store((number % 64) as u32),
             3 => line.len.store(number >> random.below(64), Relaxed),
             4 => line.len.store(random.below(8 * HALF as u64), Relaxed),
             5 => line.a.store(number, Relaxed),

@@ -4,7 +4,7 @@
 //! Who waits spins for a while, since an answer is often there before a sleep would have begun. When that does not pay,
 //! it is done less and less often, and never by more threads than there are cores for.
 //!
-//! A thread that sleeps says so in the word, so that the other one makes a system call only to wake somebody. Other
+//! A thread that sleeps says so beside the word, so that the other one makes a system call only to wake somebody. Other
 //! threads of its own process wake it too, with a bit in the word, so that it does not fall asleep after it has looked.
 //! What they want is not in the word, because the other process writes there: it can hide the bit, and is then late by
 //! as much as a sleep is long.
@@ -14,15 +14,14 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
-use super::word::{AtomicU32, Word};
+use super::word::{AtomicU32, Word, fence};
 
 /// Bits of the word; the turn's number is in the others.
-const SLEEPING: u32 = 1;
 /// Whoever waits looks whether somebody in its own process wants something.
-const LOOK: u32 = 2;
+const LOOK: u32 = 1;
 /// There are more threads than cores: no spinning.
-const CROWDED: u32 = 4;
-const BITS: u32 = SLEEPING | LOOK | CROWDED;
+const CROWDED: u32 = 2;
+pub const BITS: u32 = LOOK | CROWDED;
 const STEP: u32 = BITS + 1;
 
 /// The number of a turn. Even ones are the host's, odd ones the worker's.
@@ -110,7 +109,10 @@ impl Calls {
 #[inline]
 pub fn pass(word: &Word, turn: Turn) {
     let crowded = if is_crowded() { CROWDED } else { 0 };
-    if word.swap(turn.0 | crowded) & SLEEPING != 0 {
+    word.store(turn.0 | crowded);
+    // Either this sees that the other one sleeps, or that one sees the turn before it does.
+    fence(SeqCst);
+    if word.is_sleeping(turn.is_hosts()) {
         word.wake();
     }
 }
@@ -177,20 +179,24 @@ impl Wait<'_> {
             if left == Some(Duration::ZERO) {
                 return Waited::Late;
             }
-            let asleep = (word | SLEEPING) & !LOOK;
-            if word != asleep && !self.word.exchange(word, asleep) {
+            let expected = word & !LOOK;
+            if word != expected && !self.word.exchange(word, expected) {
                 continue;
             }
             // Only now: whoever calls from here on puts the bit back, so that the sleep does not begin, or wakes it.
             if self.calls.are_there() {
                 return self.called();
             }
-            self.word.sleep(asleep, [left, self.longest_sleep].into_iter().flatten().min());
+            let host = self.passed.next().is_hosts();
+            self.word.set_sleeping(host, true);
+            fence(SeqCst);
+            self.word.sleep(expected, [left, self.longest_sleep].into_iter().flatten().min());
+            self.word.set_sleeping(host, false);
         }
     }
 }
 
-/// So often is it looked before the clock is read: what is hot is there sooner.
+/// So often is it looked before the clock is read, and before it counts as spinning: what is hot is there sooner.
 const LOOKS: u32 = 16;
 const MOST_SKIPPED: u32 = 64;
 
@@ -253,9 +259,12 @@ impl Spin {
         if crowded || is_crowded() {
             return None;
         }
-        SPINNING.fetch_add(1, Relaxed);
-        let seen = spin(self.time, look);
-        SPINNING.fetch_sub(1, Relaxed);
+        let seen = look_again(&look).or_else(|| {
+            SPINNING.fetch_add(1, Relaxed);
+            let seen = spin(self.time, look);
+            SPINNING.fetch_sub(1, Relaxed);
+            seen
+        });
         self.next_skip = if seen.is_some() { 0 } else { (2 * self.next_skip + 1).min(MOST_SKIPPED) };
         self.skip = self.next_skip;
         seen
@@ -263,17 +272,23 @@ impl Spin {
 }
 
 #[inline]
-fn spin<T>(time: Duration, look: impl Fn() -> Option<T>) -> Option<T> {
-    let mut end = None;
-    loop {
-        for _ in 0..LOOKS {
-            std::hint::spin_loop();
-            if let Some(seen) = look() {
-                return Some(seen);
-            }
+fn look_again<T>(look: &impl Fn() -> Option<T>) -> Option<T> {
+    for _ in 0..LOOKS {
+        std::hint::spin_loop();
+        if let Some(seen) = look() {
+            return Some(seen);
         }
-        let now = Instant::now();
-        if now >= *end.get_or_insert(now + time) {
+    }
+    None
+}
+
+fn spin<T>(time: Duration, look: impl Fn() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + time;
+    loop {
+        if let Some(seen) = look_again(&look) {
+            return Some(seen);
+        }
+        if Instant::now() >= end {
             return None;
         }
     }
