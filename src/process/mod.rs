@@ -4,6 +4,7 @@
 //! | file | what |
 //! |---|---|
 //! | `system` | system calls, with descriptors that close themselves |
+//! | `channel` | messages between the host and a worker, who speak in turns |
 //! | `control` | what host, zygote and workers say to each other while they begin and end |
 //! | `launch` | a program in a process that is no child of the host |
 //! | `zygote` | in the zygote: forks workers, and tells of their ends |
@@ -16,6 +17,7 @@
 //! next one comes from a new zygote. The host's death is seen by the zygote, which kills its workers; and the kernel
 //! kills each worker when the pipe for its traceback has no reader any more.
 
+mod channel;
 pub mod child;
 mod control;
 mod launch;
