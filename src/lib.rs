@@ -60,11 +60,12 @@
 //! manager  which interpreters there are, who may be in them, when they end; safe Rust
 //!  |
 //! python   the only part that touches CPython: find, load, start, enter, convert
+//! process  the other home of an interpreter, a process of its own: what is said to it, and how
 //!  |
 //! value    the ABI's value: its layout, its checks, its one block of memory; used by all
 //! ```
 //!
-//! `unsafe` is found in `ffi`, `python` and `value` alone. `include/subpy.h` is generated from `ffi` by
+//! `unsafe` is found in `ffi`, `process`, `python` and `value` alone. `include/subpy.h` is generated from `ffi` by
 //! build/header.rs. docs/architecture.md says why things are as they are.
 
 // Public so that a Rust program can hand what it has to its C parts; the documented way to it is include/subpy.h.
@@ -75,6 +76,9 @@
 pub mod ffi;
 #[forbid(unsafe_code)]
 mod manager;
+// The manager does not use all of it yet.
+#[allow(dead_code, unused_imports)]
+mod process;
 mod python;
 #[forbid(unsafe_code)]
 mod rust;
