@@ -3,5 +3,9 @@
 //! | file | what |
 //! |---|---|
 //! | `wire` | values as bytes |
+//! | `message` | requests, and what came of them |
 
+mod message;
 mod wire;
+
+pub use message::Failed;

@@ -1,0 +1,20 @@
+//! What is said between a host and a worker: requests, both ways, and what came of them. Each message is a head and
+//! values (`wire`).
+
+mod failed;
+mod reply;
+mod request;
+#[cfg(test)]
+mod tests;
+
+pub use failed::Failed;
+pub use reply::{Done, Reply};
+pub use request::{Act, Request, Run, ToRun};
+
+/// What stands in front of a message's values.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Head {
+    pub op: u32,
+    pub flags: u32,
+    pub words: [u64; 2],
+}
