@@ -32,15 +32,19 @@ struct Level {
     end: *mut subpy_value,
     /// The value that has these elements.
     owner: *mut subpy_value,
+    /// A dict with few entries.
+    few: bool,
 }
 
 impl Level {
     /// Which entry of a dict with few this is the key of.
     #[inline]
     fn key(&self, at: *mut subpy_value) -> Option<usize> {
-        let places = (self.end.addr() - self.first.addr()) / VALUE;
-        let index = (at.addr() - self.first.addr()) / VALUE;
-        (self.kind == DICT && places <= 2 * FEW_KEYS && index.is_multiple_of(2)).then_some(index / 2)
+        if !self.few {
+            return None;
+        }
+        let index = count(self.first, at);
+        index.is_multiple_of(2).then_some(index / 2)
     }
 }
 
@@ -66,7 +70,8 @@ pub(super) unsafe fn pass(block: Block, root: &subpy_value, mut way: Way) -> Res
         }
         let first: *mut subpy_value = start.wrapping_add(offset).cast();
         let end = first.wrapping_byte_add(bytes);
-        Some(Level { kind: value.kind, first, next: first, end, owner })
+        let few = value.kind == DICT && value.len <= FEW_KEYS;
+        Some(Level { kind: value.kind, first, next: first, end, owner, few })
     };
     let Some(mut level) = open(&mut pieces, root, std::ptr::null_mut(), 0) else {
         return damaged("its elements are not where they belong");

@@ -172,48 +172,55 @@ impl<'a, S: Sink> Writer<'a, S> {
     ) -> Result<(), NotCopied> {
         let at = self.root(subpy_value::none())?;
         let block = self.len;
-        // SAFETY: promised by the caller.
-        unsafe { self.fill(root.kind, elements, block, &mut Keys::new(), describe)? };
+        let array = self.array(elements.len())?;
+        // Most have nothing else.
+        let done = self.put_plain(array, elements);
+        if done < elements.len() {
+            let level = Level { kind: root.kind, elements, next: done, at: array + done * VALUE };
+            // SAFETY: promised by the caller.
+            unsafe { self.fill(level, block, &mut Keys::new(), describe)? };
+        }
         let len = if root.is_container() { root.len } else { 1 };
         self.put(at, sent(root, len, (self.len - block) as u64));
         self.pad()
     }
 
-    /// Appends elements, and what is in them.
+    /// Writes the rest of these elements, and appends what is in them.
     ///
     /// # Safety
     /// Checked values.
     unsafe fn fill(
         &mut self,
-        kind: i32,
-        elements: &[subpy_value],
+        mut level: Level,
         block: usize,
         keys: &mut Keys,
         describe: &mut Describe,
     ) -> Result<(), NotCopied> {
         let mut outer: Vec<Level> = Vec::new();
-        let mut level = Level::new(kind, elements, self.array(elements.len())?);
         loop {
             let Some(value) = level.elements.get(level.next) else {
                 let Some(container) = outer.pop() else { return Ok(()) };
                 level = container;
                 continue;
             };
-            level.next += 1;
             let at = level.at;
+            level.next += 1;
             level.at += VALUE;
             if is_plain(value) {
                 self.put(at, plain(value));
+                let more = self.put_plain(level.at, &level.elements[level.next..]);
+                level.next += more;
+                level.at += more * VALUE;
                 continue;
             }
             if is_handle(value.kind) {
                 match describe(value)? {
                     Sent::Word(word) => self.put(at, sent(value, 0, word)),
                     Sent::Value(of) => {
-                        self.pad()?;
-                        self.put(at, sent(value, 1, (self.len - block) as u64));
+                        let (of, array) = ([*of.as_value()], self.array(1)?);
+                        self.put(at, sent(value, 1, (array - block) as u64));
                         // SAFETY: an owned value is complete. There is no handle in it, so this ends.
-                        unsafe { self.fill(value.kind, &[*of.as_value()], block, keys, &mut none_to_send)? };
+                        unsafe { self.fill(Level::new(value.kind, &of, array), block, keys, &mut none_to_send)? };
                     }
                 }
                 continue;
@@ -301,6 +308,17 @@ impl<'a, S: Sink> Writer<'a, S> {
         debug_assert!(at.is_multiple_of(8) && at + VALUE <= self.len);
         // SAFETY: `reserve` has made room for it; the memory is aligned, and so is the place.
         unsafe { self.start.add(at).cast::<subpy_value>().write(value) }
+    }
+
+    /// Writes as many elements as are plain; how many.
+    #[inline]
+    fn put_plain(&mut self, at: usize, elements: &[subpy_value]) -> usize {
+        let mut done = 0;
+        while let Some(value) = elements.get(done).filter(|value| is_plain(value)) {
+            self.put(at + done * VALUE, plain(value));
+            done += 1;
+        }
+        done
     }
 
     #[inline]
