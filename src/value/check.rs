@@ -140,7 +140,15 @@ unsafe fn is_ascii_text(value: &subpy_value) -> bool {
 ///
 /// # Safety
 /// As for `check`.
-pub(crate) unsafe fn check_shallow(value: &subpy_value) -> Result<(), String> {
+#[inline(never)]
+pub(crate) unsafe fn check_alone(value: &subpy_value) -> Result<(), String> {
+    // SAFETY: promised by the caller.
+    unsafe { check_shallow(value) }
+}
+
+/// The same, as a part of `check`.
+#[inline(always)]
+unsafe fn check_shallow(value: &subpy_value) -> Result<(), String> {
     let size = element_size(value.kind);
     if value.kind == ERROR {
         return Err("SUBPY_KIND_ERROR cannot be passed to Python".into());

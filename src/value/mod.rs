@@ -36,10 +36,10 @@ pub use args::{Args, Buffers, OwnedArgs, OwnedRows, Rows};
 use block::Attachments;
 pub use block::{Builder, Keep, NotCopied, OwnedValue};
 pub use buffer::{Claim, Claims, Tell};
+pub(crate) use check::{check_alone, ints, is_plain};
 #[cfg(feature = "capi")]
 pub use check::{check_main_names, check_value};
 pub use check::{check_owned_main_names, path_of, printable};
-pub(crate) use check::{check_shallow, ints, is_plain};
 pub use element::{Element, Items, Unfit};
 pub use exception::{Exception, Frame, Syntax};
 pub use export::{Access, Export};

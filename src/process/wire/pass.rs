@@ -4,7 +4,7 @@ use super::read::NotRead;
 use super::{DESCRIBED, Got, Keys, Restore, VALUE};
 use crate::value::{
     BIGINT, BOOL, BYTES, Builder, DICT, ERROR, FEW_KEYS, FLOAT, INT, MAX_DEPTH, NONE, STR, TAG_BITS, ValueRef,
-    check_shallow, check_tag, element_size, ints, is_ascii, is_plain, subpy_value,
+    check_alone, check_tag, element_size, ints, is_ascii, is_plain, subpy_value,
 };
 
 /// The copy of a block.
@@ -136,7 +136,7 @@ pub(super) unsafe fn pass(block: Block, root: &subpy_value, mut way: Way) -> Res
                         let bytes = std::slice::from_raw_parts(place, value.len);
                         let is_text = value.kind == STR && is_ascii(bytes);
                         if value.flags != 0 || !is_text && value.kind != BYTES {
-                            check_shallow(&*at).map_err(NotRead::Damaged)?;
+                            check_alone(&*at).map_err(NotRead::Damaged)?;
                         }
                     }
                 }
@@ -144,7 +144,7 @@ pub(super) unsafe fn pass(block: Block, root: &subpy_value, mut way: Way) -> Res
             NONE | BOOL | INT | FLOAT => {
                 // One of them with a tag.
                 // SAFETY: it points nowhere.
-                unsafe { check_shallow(&value) }.map_err(NotRead::Damaged)?;
+                unsafe { check_alone(&value) }.map_err(NotRead::Damaged)?;
             }
             kind if is_handle(kind) => {
                 if described.is_some() || value.flags != 0 || matches!(way, Way::Out) {

@@ -6,7 +6,7 @@ use std::ptr;
 use super::pass::{Block, Way, damaged, is_handle, pass};
 use super::{Got, Restore, Source, VALUE};
 use crate::value::{
-    Builder, INT, NotCopied, OwnedValue, RawBlock, TAG_BITS, TUPLE, check_shallow, check_tag, element_size, is_plain,
+    Builder, INT, NotCopied, OwnedValue, RawBlock, TAG_BITS, TUPLE, check_alone, check_tag, element_size, is_plain,
     subpy_value,
 };
 
@@ -56,13 +56,13 @@ impl<'a> Reader<'a> {
         match element_size(root.kind) {
             0 if is_handle(root.kind) => self.handle(root, restore),
             // SAFETY: it points nowhere. It has a tag, or is of no kind.
-            0 => Err(NotRead::Damaged(unsafe { check_shallow(&root) }.err().unwrap_or_default())),
+            0 => Err(NotRead::Damaged(unsafe { check_alone(&root) }.err().unwrap_or_default())),
             1 => {
                 let Some(bytes) = self.rest.take(root.len) else { return damaged("it ends within a text or bytes") };
                 // SAFETY: there are so many; and they are checked.
                 unsafe {
                     let copy = OwnedValue::copy_bytes(root, bytes).ok_or(NotRead::NO_MEMORY)?;
-                    check_shallow(copy.as_value()).map_err(NotRead::Damaged)?;
+                    check_alone(copy.as_value()).map_err(NotRead::Damaged)?;
                     Ok(copy)
                 }
             }

@@ -5,7 +5,7 @@ use super::pass::is_handle;
 use super::*;
 use crate::value::{
     Args, BIGINT, BOOL, BUFFER, BYTES, DICT, ERROR, FLOAT, INT, LIST, MAX_DEPTH, NONE, OBJECT, QUEUE, STR, TUPLE, View,
-    check_shallow, check_tag, element_size, subpy_pair, tag,
+    check_alone, check_tag, element_size, subpy_pair, tag,
 };
 
 /// Numbers that are the same in every run.
@@ -139,7 +139,7 @@ unsafe fn check_all(root: &subpy_value) {
         assert_eq!(value.flags & !0xff, 0);
         // SAFETY: promised by the caller.
         unsafe {
-            check_shallow(&value).unwrap();
+            check_alone(&value).unwrap();
             check_tag(&value).unwrap();
             if element_size(value.kind) == 1 {
                 assert_eq!(value.pointer().add(value.len).read(), 0);
