@@ -1,4 +1,4 @@
-//! What is said between a host and a worker: requests, both ways, and what came of them. Each message is a head and
+//! What is said between a host and a worker: requests, both ways, and what came of them. Each message is a header and
 //! values (`wire`).
 
 mod failed;
@@ -13,8 +13,9 @@ pub use request::{Act, Request, Run, ToRun};
 
 /// What stands in front of a message's values.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Head {
-    pub op: u32,
-    pub flags: u32,
-    pub words: [u64; 2],
+pub struct Header {
+    pub op: u16,
+    pub flags: u16,
+    pub a: u64,
+    pub b: u64,
 }

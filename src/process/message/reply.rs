@@ -1,7 +1,7 @@
 //! What came of a request.
 
 use super::super::wire::{Describe, NotRead, Reader, Restore, Sink, Source, Writer, none_to_get, none_to_send};
-use super::{Failed, Head};
+use super::{Failed, Header};
 use crate::value::{NotCopied, OwnedValue};
 
 /// It was done.
@@ -19,24 +19,24 @@ pub enum Reply {
     Failed(Box<Failed>),
 }
 
-const DONE: u32 = 0x100;
-const FAILED: u32 = 0x101;
+const DONE: u16 = 0x100;
+const FAILED: u16 = 0x101;
 
 /// There is a value.
-const VALUE: u32 = 1;
+const VALUE: u16 = 1;
 
 impl Done {
     /// A worker's, which has nothing to hide from its host.
-    pub fn write<S: Sink>(&self, writer: &mut Writer<S>, describe: &mut Describe) -> Result<Head, NotCopied> {
-        self.head(|value| writer.block(value, describe))
+    pub fn write<S: Sink>(&self, writer: &mut Writer<S>, describe: &mut Describe) -> Result<Header, NotCopied> {
+        self.written(|value| writer.block(value, describe))
     }
 
     /// A host's.
-    pub fn write_hidden<S: Sink>(&self, writer: &mut Writer<S>, describe: &mut Describe) -> Result<Head, NotCopied> {
-        self.head(|value| writer.owned(value, describe))
+    pub fn write_hidden<S: Sink>(&self, writer: &mut Writer<S>, describe: &mut Describe) -> Result<Header, NotCopied> {
+        self.written(|value| writer.owned(value, describe))
     }
 
-    fn head(&self, write: impl FnOnce(&OwnedValue) -> Result<(), NotCopied>) -> Result<Head, NotCopied> {
+    fn written(&self, write: impl FnOnce(&OwnedValue) -> Result<(), NotCopied>) -> Result<Header, NotCopied> {
         let flags = match &self.value {
             Some(value) => {
                 write(value)?;
@@ -44,26 +44,26 @@ impl Done {
             }
             None => 0,
         };
-        Ok(Head { op: DONE, flags, words: [self.word, 0] })
+        Ok(Header { op: DONE, flags, a: self.word, b: 0 })
     }
 }
 
 impl Failed {
-    pub fn write<S: Sink>(&self, writer: &mut Writer<S>) -> Result<Head, NotCopied> {
+    pub fn write<S: Sink>(&self, writer: &mut Writer<S>) -> Result<Header, NotCopied> {
         // SAFETY: texts and numbers, which are there until it returns.
         self.as_value(|value| unsafe { writer.value(value, &mut none_to_send) }).ok_or(NotCopied::NoMemory)??;
-        Ok(Head { op: FAILED, ..Head::default() })
+        Ok(Header { op: FAILED, ..Header::default() })
     }
 }
 
 impl Reply {
     /// Reads one, and checks all of it.
-    pub fn read<'a>(head: Head, message: impl Into<Source<'a>>, restore: &mut Restore) -> Result<Reply, NotRead> {
+    pub fn read<'a>(header: Header, message: impl Into<Source<'a>>, restore: &mut Restore) -> Result<Reply, NotRead> {
         let mut reader = Reader::new(message);
-        let reply = match head.op {
+        let reply = match header.op {
             DONE => {
-                let value = (head.flags & VALUE != 0).then(|| reader.value(restore)).transpose()?;
-                Reply::Done(Done { value, word: head.words[0] })
+                let value = (header.flags & VALUE != 0).then(|| reader.value(restore)).transpose()?;
+                Reply::Done(Done { value, word: header.a })
             }
             FAILED => {
                 let value = reader.value(&mut none_to_get)?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::wire::{Describe, NotRead, Reader, Restore, Sink, Source, Writer};
-use super::Head;
+use super::Header;
 use crate::value::{
     Args, Buffers, NotCopied, OwnedValue, Results, Rows, View, check_owned_main_names, subpy_pair, subpy_value,
 };
@@ -91,42 +91,42 @@ pub struct Run {
     pub timeout: Option<Duration>,
 }
 
-const EXEC: u32 = 1;
-const EVAL: u32 = 2;
-const CALL: u32 = 3;
-const FUNCTION: u32 = 4;
-const MANY: u32 = 5;
-const PREPARE_MAIN: u32 = 6;
-const FIND: u32 = 7;
-const ATTRIBUTE: u32 = 8;
-const ITEM: u32 = 9;
-const METHOD: u32 = 10;
-const ITER: u32 = 11;
-const NEXT: u32 = 12;
-const VALUE: u32 = 13;
-const TEXT: u32 = 14;
-const FREE: u32 = 15;
-const DEFINE: u32 = 16;
-const HOST: u32 = 17;
+const EXEC: u16 = 1;
+const EVAL: u16 = 2;
+const CALL: u16 = 3;
+const FUNCTION: u16 = 4;
+const MANY: u16 = 5;
+const PREPARE_MAIN: u16 = 6;
+const FIND: u16 = 7;
+const ATTRIBUTE: u16 = 8;
+const ITEM: u16 = 9;
+const METHOD: u16 = 10;
+const ITER: u16 = 11;
+const NEXT: u16 = 12;
+const VALUE: u16 = 13;
+const TEXT: u16 = 14;
+const FREE: u16 = 15;
+const DEFINE: u16 = 16;
+const HOST: u16 = 17;
 
 /// Flags: what a request has for itself, whether a result is wanted, and from here on in what form.
-const FIRST: u32 = 1;
-const SECOND: u32 = 2;
-const WANTED: u32 = 4;
+const FIRST: u16 = 1;
+const SECOND: u16 = 2;
+const WANTED: u16 = 4;
 const FORM_SHIFT: u32 = 8;
 
-fn flag(first: bool) -> u32 {
+fn flag(first: bool) -> u16 {
     if first { FIRST } else { 0 }
 }
 
 impl Request<'_> {
-    /// Writes its values; the head that belongs to them.
+    /// Writes its values; the header that belongs to them.
     pub fn write<S: Sink>(
         &self,
         run: &Run,
         writer: &mut Writer<S>,
         describe: &mut Describe,
-    ) -> Result<Head, NotCopied> {
+    ) -> Result<Header, NotCopied> {
         let (op, handle, own) = match *self {
             Request::Exec { source, filename, keep_indent } => {
                 writer.text(source)?;
@@ -174,15 +174,15 @@ impl Request<'_> {
                 (HOST, code, 0)
             }
         };
-        let form = run.wanted.map_or(0, |form| WANTED | form.bits() << FORM_SHIFT);
+        let form = run.wanted.map_or(0, |form| WANTED | (form.bits() << FORM_SHIFT) as u16);
         // 0 is none: one that is over already is as short as can be.
         let timeout = run.timeout.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1));
-        Ok(Head { op, flags: own | form, words: [handle, timeout] })
+        Ok(Header { op, flags: own | form, a: handle, b: timeout })
     }
 }
 
 impl Act<'_> {
-    fn write<S: Sink>(&self, writer: &mut Writer<S>, describe: &mut Describe) -> Result<u32, NotCopied> {
+    fn write<S: Sink>(&self, writer: &mut Writer<S>, describe: &mut Describe) -> Result<u16, NotCopied> {
         match *self {
             Act::Attribute(name) => {
                 writer.text(name)?;
@@ -207,7 +207,7 @@ impl Act<'_> {
 
 /// A request that was read, with what it points to.
 pub struct ToRun {
-    head: Head,
+    header: Header,
     /// In the order in which they are written.
     texts: [OwnedValue; 3],
     few: [subpy_value; 8],
@@ -222,9 +222,9 @@ pub struct ToRun {
 
 impl ToRun {
     /// Reads one, and checks all of it.
-    pub fn read<'a>(head: Head, message: impl Into<Source<'a>>, restore: &mut Restore) -> Result<ToRun, NotRead> {
+    pub fn read<'a>(header: Header, message: impl Into<Source<'a>>, restore: &mut Restore) -> Result<ToRun, NotRead> {
         let mut all = ToRun {
-            head,
+            header,
             texts: [const { OwnedValue::none() }; 3],
             few: [subpy_value::none(); 8],
             count: None,
@@ -234,7 +234,7 @@ impl ToRun {
             handles: false,
         };
         let mut reader = Reader::new(message);
-        let texts = match head.op {
+        let texts = match header.op {
             EXEC | EVAL => 2,
             CALL | FIND | ATTRIBUTE | METHOD => 1,
             DEFINE => 3,
@@ -243,7 +243,7 @@ impl ToRun {
         for text in &mut all.texts[..texts] {
             *text = reader.value(restore)?;
         }
-        match head.op {
+        match header.op {
             CALL | FUNCTION | ITEM | METHOD | HOST => all.read_args(&mut reader, restore)?,
             PREPARE_MAIN => all.kwargs = all.read_value(&mut reader, restore)?,
             MANY => {
@@ -255,7 +255,7 @@ impl ToRun {
         reader.end()?;
         match all.find() {
             Some(_) => Ok(all),
-            None => Err(NotRead::Damaged(format!("request {} is not one", head.op))),
+            None => Err(NotRead::Damaged(format!("request {} is not one", header.op))),
         }
     }
 
@@ -280,9 +280,9 @@ impl ToRun {
 
     /// How it is to be run.
     pub fn run(&self) -> Run {
-        let Head { flags, words: [_, timeout], .. } = self.head;
+        let Header { flags, b: timeout, .. } = self.header;
         Run {
-            wanted: (flags & WANTED != 0).then(|| Results::of_bits(flags >> FORM_SHIFT)),
+            wanted: (flags & WANTED != 0).then(|| Results::of_bits(u32::from(flags >> FORM_SHIFT))),
             timeout: (timeout != 0).then(|| Duration::from_nanos(timeout)),
         }
     }
@@ -293,7 +293,7 @@ impl ToRun {
     }
 
     fn find(&self) -> Option<Request<'_>> {
-        let Head { op, flags, words: [handle, _] } = self.head;
+        let Header { op, flags, a: handle, .. } = self.header;
         let object = |act| Some(Request::Object { object: handle, act });
         let first = flags & FIRST != 0;
         Some(match op {

@@ -11,18 +11,18 @@ fn text(text: &str) -> subpy_value {
     subpy_value::pointing(STR, text.as_ptr(), text.len())
 }
 
-/// A head and the bytes behind it.
+/// A header and the bytes behind it.
 fn written<H>(write: impl FnOnce(&mut Writer<Vec<u64>>) -> H) -> (H, Vec<u8>) {
     let mut sink = Vec::new();
     let mut writer = Writer::new(&mut sink);
-    let head = write(&mut writer);
+    let header = write(&mut writer);
     let len = writer.finish();
-    (head, sink.iter().flat_map(|word| word.to_ne_bytes()).take(len).collect())
+    (header, sink.iter().flat_map(|word| word.to_ne_bytes()).take(len).collect())
 }
 
 fn crossed(request: Request, run: Run) -> ToRun {
-    let (head, bytes) = written(|writer| request.write(&run, writer, &mut none_to_send).unwrap());
-    let read = ToRun::read(head, bytes.as_slice(), &mut none_to_get).unwrap();
+    let (header, bytes) = written(|writer| request.write(&run, writer, &mut none_to_send).unwrap());
+    let read = ToRun::read(header, bytes.as_slice(), &mut none_to_get).unwrap();
     assert!(read.run() == run);
     read
 }
@@ -120,8 +120,8 @@ fn requests_come_as_they_were_sent() {
         }
     }
     let over = Run { timeout: Some(Duration::ZERO), ..plain };
-    let (head, _) = written(|writer| Request::Free { handle: 1 }.write(&over, writer, &mut none_to_send).unwrap());
-    assert_eq!(head.words[1], 1, "no time at all is not no limit");
+    let (header, _) = written(|writer| Request::Free { handle: 1 }.write(&over, writer, &mut none_to_send).unwrap());
+    assert_eq!(header.b, 1, "no time at all is not no limit");
 }
 
 #[test]
@@ -132,14 +132,14 @@ fn what_is_no_request_is_refused() {
     let dict = |pairs: &[subpy_pair]| subpy_value::pointing(DICT, pairs.as_ptr().cast(), pairs.len());
     let (none, int) = (subpy_value::none(), subpy_value::int(2));
     let tagged = subpy_value { flags: crate::value::tag::DATE, ..text("x") };
-    let refused = |op: u32, values: &[subpy_value]| {
+    let refused = |op: u16, values: &[subpy_value]| {
         let (_, bytes) = written(|writer| {
             for value in values {
                 // SAFETY: the tests' values are what they say.
                 unsafe { writer.value(value, &mut none_to_send) }.unwrap();
             }
         });
-        ToRun::read(Head { op, ..Head::default() }, bytes.as_slice(), &mut none_to_get).is_err()
+        ToRun::read(Header { op, ..Header::default() }, bytes.as_slice(), &mut none_to_get).is_err()
     };
     let (exec, call, function, many, prepare, next) = (1, 3, 4, 5, 6, 12);
     assert!(!refused(exec, &[text("x"), none]) && !refused(next, &[]));
@@ -177,8 +177,8 @@ fn handles_among_arguments_are_not_missed() {
     let args = Args { items: &object, buffers: Buffers::Passed, ..EMPTY };
     let request = Request::Function { function: 1, args };
     let mut describe = |value: &subpy_value| Ok(super::super::wire::Sent::Word(value.as_int() as u64));
-    let (head, bytes) = written(|writer| request.write(&Run::default(), writer, &mut describe).unwrap());
-    let read = ToRun::read(head, bytes.as_slice(), &mut |kind, got, _| match got {
+    let (header, bytes) = written(|writer| request.write(&Run::default(), writer, &mut describe).unwrap());
+    let read = ToRun::read(header, bytes.as_slice(), &mut |kind, got, _| match got {
         super::super::wire::Got::Word(word) => Ok(subpy_value::handle(kind, word)),
         super::super::wire::Got::Value(_) => unreachable!("a word was sent"),
     });
@@ -213,8 +213,8 @@ fn exception() -> Exception {
     }
 }
 
-fn reply(head: Head, bytes: &[u8]) -> Reply {
-    Reply::read(head, bytes, &mut none_to_get).unwrap()
+fn reply(header: Header, bytes: &[u8]) -> Reply {
+    Reply::read(header, bytes, &mut none_to_get).unwrap()
 }
 
 #[test]
@@ -225,8 +225,8 @@ fn errors_cross_field_by_field() {
     for exception in [None, Some(exception()), Some(plain), Some(without_text)] {
         for row in [None, Some(0), Some(u64::MAX)] {
             let failed = Failed { kind: 4, message: message.clone(), exception: exception.clone().map(Box::new), row };
-            let (head, bytes) = written(|writer| failed.write(writer).unwrap());
-            let Reply::Failed(back) = reply(head, &bytes) else { panic!("it failed") };
+            let (header, bytes) = written(|writer| failed.write(writer).unwrap());
+            let Reply::Failed(back) = reply(header, &bytes) else { panic!("it failed") };
             // `Debug` shows every field that there is.
             assert_eq!(format!("{back:?}"), format!("{failed:?}"));
             let value = failed.to_value().unwrap();
@@ -243,16 +243,16 @@ fn results_cross() {
         let value = value.map(|value| OwnedValue::copy_of(&value).unwrap());
         let done = Done { value, word: 12 };
         for hidden in [false, true] {
-            let (head, bytes) = written(|writer| match hidden {
+            let (header, bytes) = written(|writer| match hidden {
                 true => done.write_hidden(writer, &mut none_to_send).unwrap(),
                 false => done.write(writer, &mut none_to_send).unwrap(),
             });
-            let Reply::Done(back) = reply(head, &bytes) else { panic!("it was done") };
+            let Reply::Done(back) = reply(header, &bytes) else { panic!("it was done") };
             let kind = |done: &Done| done.value.as_ref().map(|value| (value.as_value().kind, value.as_value().len));
             assert_eq!((back.word, kind(&back)), (12, kind(&done)));
         }
     }
-    assert!(Reply::read(Head { op: 3, ..Head::default() }, &[][..], &mut none_to_get).is_err());
+    assert!(Reply::read(Header { op: 3, ..Header::default() }, &[][..], &mut none_to_get).is_err());
 }
 
 /// A worker may send anything. What it sends is an error, or a reply that can be read.
@@ -261,7 +261,7 @@ fn a_reply_that_is_none_is_an_error() {
     let mut short = exception();
     short.frames.truncate(2);
     let small = Failed { exception: Some(Box::new(short)), ..Failed::default() };
-    let (head, good) = written(|writer| small.write(writer).unwrap());
+    let (header, good) = written(|writer| small.write(writer).unwrap());
     let (mut seed, mut accepted, mut refused) = (1u64, 0, 0);
     let mut below = |limit: usize| {
         seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
@@ -277,7 +277,7 @@ fn a_reply_that_is_none_is_an_error() {
                 _ => bytes.copy_within(word / 2 / 8 * 8..word / 2 / 8 * 8 + 8, word),
             }
         }
-        match Reply::read(head, bytes.as_slice(), &mut none_to_get) {
+        match Reply::read(header, bytes.as_slice(), &mut none_to_get) {
             Ok(Reply::Failed(failed)) => {
                 let all: usize = failed.exception.iter().flat_map(|it| &it.frames).map(|it| it.file.len()).sum();
                 assert!(all <= bytes.len());
@@ -291,16 +291,16 @@ fn a_reply_that_is_none_is_an_error() {
     // Requests of a worker's to its host are no safer.
     let items = [subpy_value::int(1), text("abc")];
     let args = Args { items: &items, ..EMPTY };
-    let (head, good) =
+    let (header, good) =
         written(|writer| Request::Host { code: 1, args }.write(&Run::default(), writer, &mut none_to_send).unwrap());
     for round in 0..20_000 {
         let mut bytes = good.clone();
         let word = below(bytes.len() / 8) * 8;
         bytes[word..word + 8].copy_from_slice(&(below(300) as u64).to_ne_bytes());
-        let head = Head { op: if round % 3 == 0 { below(20) as u32 } else { head.op }, ..head };
+        let header = Header { op: if round % 3 == 0 { below(20) as u16 } else { header.op }, ..header };
         // SAFETY: the bytes are there.
         let source = unsafe { Source::shared(bytes.as_ptr(), bytes.len()) };
-        if let Ok(read) = ToRun::read(head, source, &mut none_to_get) {
+        if let Ok(read) = ToRun::read(header, source, &mut none_to_get) {
             said(read.request());
         }
     }
