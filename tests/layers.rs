@@ -14,8 +14,8 @@ const ROOMS: [(&str, &[&str]); 7] = [
     ("value", &[]),
     ("python", &["value"]),
     ("process", &["value"]),
-    ("manager", &["python", "value"]),
-    ("worker", &["process", "python"]),
+    ("manager", &["process", "python", "value"]),
+    ("worker", &["manager", "process", "value"]),
     ("ffi", &["manager", "value", "worker"]),
     ("rust", &["manager", "value"]),
 ];

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::process::Failed;
 use crate::python::Failure;
 use crate::python::exception::{Exception, Frame};
 use crate::python::find::LocateError;
@@ -257,5 +258,102 @@ impl From<LocateError> for Error {
             LocateError::Unsupported { .. } => Kind::PythonUnsupported(message),
             LocateError::CouldNotLook { .. } => Kind::Interpreter(message),
         })
+    }
+}
+
+/// For another process; the interpreter has another handle there.
+impl From<Error> for Failed {
+    fn from(error: Error) -> Failed {
+        let stopped = |stopped: Stopped| (stopped.message, stopped.exception);
+        let (kind, (message, exception)) = match error.kind {
+            Kind::InvalidArgument(message) => (1, (message, None)),
+            Kind::NotFound(message) => (2, (message, None)),
+            Kind::Busy(message) => (3, (message, None)),
+            Kind::ExecutionFailed(exception) => (4, (String::new(), Some(exception))),
+            Kind::NotShareable(message) => (5, (message, None)),
+            Kind::Elsewhere(message) => (6, (message, None)),
+            Kind::WrongType(message) => (7, (message, None)),
+            Kind::Interpreter(message) => (8, (message, None)),
+            Kind::Syntax(exception) => (9, (String::new(), Some(exception))),
+            Kind::PythonNotFound(message) => (10, (message, None)),
+            Kind::PythonUnsupported(message) => (11, (message, None)),
+            Kind::Timeout(it) => (12, stopped(it)),
+            Kind::Interrupted(it) => (13, stopped(it)),
+            Kind::NoMemory => (14, (String::new(), None)),
+            Kind::Forked => (15, (String::new(), None)),
+            Kind::WrongState(message) => (16, (message, None)),
+            Kind::Panic(message) => (17, (message, None)),
+        };
+        Failed { kind, message, exception, row: error.row.map(|row| row as u64) }
+    }
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Error {
+        let Failed { kind, message, exception, row } = failed;
+        let kind = match (kind, exception) {
+            (1, _) => Kind::InvalidArgument(message),
+            (2, _) => Kind::NotFound(message),
+            (3, _) => Kind::Busy(message),
+            (4, Some(exception)) => Kind::ExecutionFailed(exception),
+            (5, _) => Kind::NotShareable(message),
+            (6, _) => Kind::Elsewhere(message),
+            (7, _) => Kind::WrongType(message),
+            (9, Some(exception)) => Kind::Syntax(exception),
+            (10, _) => Kind::PythonNotFound(message),
+            (11, _) => Kind::PythonUnsupported(message),
+            (12, exception) => Kind::Timeout(Stopped { message, exception }),
+            (13, exception) => Kind::Interrupted(Stopped { message, exception }),
+            (14, _) => Kind::NoMemory,
+            (15, _) => Kind::Forked,
+            (16, _) => Kind::WrongState(message),
+            (17, _) => Kind::Panic(message),
+            // 8, and what no worker says.
+            _ => Kind::Interpreter(message),
+        };
+        Error { kind, interp: 0, row: row.and_then(|row| usize::try_from(row).ok()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_cross_to_another_process_and_back() {
+        let text = || "text".to_owned();
+        let exception = || Box::new(Exception { type_name: "E".into(), ..Exception::default() });
+        let mut kinds = vec![
+            Kind::InvalidArgument(text()),
+            Kind::NotFound(text()),
+            Kind::Busy(text()),
+            Kind::ExecutionFailed(exception()),
+            Kind::NotShareable(text()),
+            Kind::Elsewhere(text()),
+            Kind::WrongType(text()),
+            Kind::Interpreter(text()),
+            Kind::Syntax(exception()),
+            Kind::PythonNotFound(text()),
+            Kind::PythonUnsupported(text()),
+            Kind::NoMemory,
+            Kind::Forked,
+            Kind::WrongState(text()),
+            Kind::Panic(text()),
+        ];
+        for exception in [None, Some(exception())] {
+            let stopped = Stopped { message: text(), exception };
+            kinds.extend([Kind::Timeout(stopped.clone()), Kind::Interrupted(stopped)]);
+        }
+        for kind in kinds {
+            for row in [None, Some(3)] {
+                let error = Error { kind: kind.clone(), interp: 0, row };
+                let back = Error::from(Failed::from(error.clone()));
+                assert_eq!(format!("{back:?}"), format!("{error:?}"));
+            }
+        }
+        for kind in [0, 4, 9, 18, u32::MAX] {
+            let failed = Failed { kind, message: text(), ..Failed::default() };
+            assert!(matches!(Error::from(failed).kind, Kind::Interpreter(message) if message == "text"));
+        }
     }
 }

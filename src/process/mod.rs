@@ -5,6 +5,8 @@
 //! |---|---|
 //! | `system` | system calls, with descriptors that close themselves |
 //! | `channel` | messages between the host and a worker, who speak in turns |
+//! | `wire` | values as bytes |
+//! | `message` | requests, and what came of them |
 //! | `control` | what host, zygote and workers say to each other while they begin and end |
 //! | `launch` | a program in a process that is no child of the host |
 //! | `zygote` | in the zygote: forks workers, and tells of their ends |
@@ -21,9 +23,13 @@ mod channel;
 pub mod child;
 mod control;
 mod launch;
+mod message;
 mod reaper;
 pub mod spawn;
 mod system;
 #[cfg(test)]
 mod tests;
+mod wire;
 pub mod zygote;
+
+pub use message::Failed;

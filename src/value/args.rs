@@ -2,7 +2,7 @@
 
 use super::check::{self, check_len, check_names, check_untagged, is_plain};
 use super::view::ValueRef;
-use super::{Claims, DICT, Keep, NONE, NotCopied, OwnedValue, TUPLE, Tell, slice, subpy_pair, subpy_value};
+use super::{Claims, DICT, Keep, NONE, NotCopied, OwnedValue, STR, TUPLE, Tell, slice, subpy_pair, subpy_value};
 
 /// Arguments that were checked: every kind is known, every pointer and length makes sense, text is UTF-8.
 #[derive(Clone, Copy)]
@@ -75,6 +75,29 @@ impl<'a> Args<'a> {
         // SAFETY: an owned value is complete, lives as long as it is borrowed, and these are of the kinds that are
         // read.
         unsafe { Args { items: items.items(), kwargs: kwargs.pairs(), buffers: Buffers::None } }
+    }
+
+    /// The same, when only that they are complete is known: they were read from a message. None: they are no arguments.
+    pub fn of_read(items: &'a OwnedValue, kwargs: &'a OwnedValue) -> Option<Args<'a>> {
+        let value = items.as_value();
+        let is_tuple = value.kind == TUPLE && value.tag() == 0;
+        // SAFETY: an owned value is complete.
+        is_tuple
+            .then(|| unsafe { value.items() })
+            .and_then(|items| Some(Args { items, ..Args::of_read_names(kwargs)? }))
+    }
+
+    /// The same, without positional ones. None stands for no names.
+    pub fn of_read_names(kwargs: &'a OwnedValue) -> Option<Args<'a>> {
+        let value = kwargs.as_value();
+        let kwargs = match (value.kind, value.tag()) {
+            (NONE, _) => &[],
+            // SAFETY: an owned value is complete.
+            (DICT, 0) => unsafe { value.pairs() },
+            _ => return None,
+        };
+        let named = kwargs.iter().all(|pair| pair.key.kind == STR && pair.key.tag() == 0);
+        named.then_some(Args { items: &[], kwargs, buffers: Buffers::None })
     }
 
     /// The same, when nothing is known of what they hold.
@@ -208,6 +231,16 @@ impl<'a> Rows<'a> {
         unsafe { Rows::check(values.items().as_ptr(), count, width) }
     }
 
+    /// The rows of a TUPLE that was read from a message. None: they are none.
+    pub fn of_read(values: &'a OwnedValue, count: usize, width: usize, handles: bool) -> Option<Rows<'a>> {
+        let all = count.checked_mul(width).filter(|all| check_len::<subpy_value>(*all.max(&count)).is_ok())?;
+        let value = values.as_value();
+        let fits = value.kind == TUPLE && value.tag() == 0 && value.len == all;
+        // SAFETY: an owned value is complete.
+        let values = fits.then(|| unsafe { value.items() })?;
+        Some(Rows { values, count, width, buffers: Buffers::passed(handles) })
+    }
+
     /// The buffers in all of them.
     #[inline(always)]
     pub fn buffers(&self) -> Buffers<'a> {
@@ -219,6 +252,11 @@ impl<'a> Rows<'a> {
         let values = subpy_value::pointing(TUPLE, self.values.as_ptr().cast(), self.values.len());
         let ([values], claims) = OwnedValue::claim([&values], keep, tell)?;
         Ok(OwnedRows { values, count: self.count, width: self.width, claims })
+    }
+
+    /// Row after row.
+    pub fn values(&self) -> &'a [subpy_value] {
+        self.values
     }
 
     /// How many rows there are.

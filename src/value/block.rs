@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::ptr::{self, NonNull};
 
-#[cfg(feature = "capi")]
 use super::check::is_plain;
 use super::tag::TAG_BITS;
 use super::text::copy_text;
@@ -29,6 +28,13 @@ impl OwnedValue {
         OwnedValue(subpy_value::float(value))
     }
 
+    /// A value that points nowhere.
+    #[inline]
+    pub fn of_plain(value: &subpy_value) -> OwnedValue {
+        debug_assert!(is_plain(value));
+        OwnedValue(subpy_value { len: 0, ..*value })
+    }
+
     /// Becomes a value that points nowhere. False, and as it was: either does point somewhere.
     #[cfg(feature = "capi")]
     #[inline(always)]
@@ -52,6 +58,14 @@ impl OwnedValue {
         self
     }
 
+    /// The root of a block that nobody else has: marks it.
+    ///
+    /// # Safety
+    /// It must be complete, and have a block as `Builder::finish` makes it.
+    pub(super) unsafe fn owning(root: subpy_value) -> OwnedValue {
+        OwnedValue(subpy_value { flags: root.flags | OWNS_BLOCK, ..root })
+    }
+
     /// The same value for others to read: the duty to free it stays here.
     pub fn lent(&self) -> subpy_value {
         subpy_value { flags: self.0.flags & TAG_BITS, ..self.0 }
@@ -68,7 +82,6 @@ impl OwnedValue {
     }
 
     /// A deep copy of a value that names nothing outside of it.
-    #[cfg(test)]
     pub fn copy_of(root: &subpy_value) -> Option<OwnedValue> {
         OwnedValue::copy(root, |value, _| Ok(*value), &mut Claims::new(|_, _| ())).ok()
     }
@@ -251,6 +264,11 @@ impl Builder {
 
     fn behind(header: usize) -> Builder {
         Builder { data: ptr::null_mut(), len: header, capacity: 0, last: [0; CHAINS], tagged: false, attached: None }
+    }
+
+    /// What was attached, for a block that was made otherwise.
+    pub(super) fn into_attached(mut self) -> Option<Box<Attachments>> {
+        self.attached.take()
     }
 
     /// Gives an error to the block, to be dropped with it; the value that points to it. None: no memory.

@@ -41,13 +41,13 @@ const KIND_FLOAT: u64 = FLOAT as u64;
 
 /// One of the kinds that point nowhere, without flags: nothing can be wrong with it.
 #[inline]
-pub(super) fn is_plain(value: &subpy_value) -> bool {
+pub(crate) fn is_plain(value: &subpy_value) -> bool {
     matches!(value.head(), KIND_NONE | KIND_BOOL | KIND_INT | KIND_FLOAT)
 }
 
 /// How many of the first elements are ints, in fours: rows of numbers are long.
 #[inline]
-fn ints(elements: &[subpy_value]) -> usize {
+pub(crate) fn ints(elements: &[subpy_value]) -> usize {
     let (fours, _) = elements.as_chunks::<4>();
     let are_ints =
         |four: &&[subpy_value; 4]| four.iter().fold(0, |other, value| other | (value.head() ^ KIND_INT)) == 0;
@@ -136,6 +136,18 @@ unsafe fn is_ascii_text(value: &subpy_value) -> bool {
         && unsafe { is_ascii(value.bytes()) }
 }
 
+/// Checks a value without the elements that it may have, but those that its tag asks for.
+///
+/// # Safety
+/// As for `check`.
+#[inline(never)]
+pub(crate) unsafe fn check_alone(value: &subpy_value) -> Result<(), String> {
+    // SAFETY: promised by the caller.
+    unsafe { check_shallow(value) }
+}
+
+/// The same, as a part of `check`.
+#[inline(always)]
 unsafe fn check_shallow(value: &subpy_value) -> Result<(), String> {
     let size = element_size(value.kind);
     if value.kind == ERROR {

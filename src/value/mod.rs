@@ -13,6 +13,8 @@
 //! | `export` | memory that a result shares, or Rust does |
 //! | `element` | memory as Rust has it: owners, numbers |
 //! | `text` | short texts, a word at a time |
+//! | `exception` | an exception as plain text |
+//! | `raw` | a block that comes as bytes |
 //! | `wanted` | what a caller wants of a result |
 
 mod args;
@@ -20,7 +22,9 @@ mod block;
 mod buffer;
 mod check;
 mod element;
+mod exception;
 mod export;
+mod raw;
 pub(crate) mod tag;
 mod text;
 mod view;
@@ -32,18 +36,25 @@ pub use args::{Args, Buffers, OwnedArgs, OwnedRows, Rows};
 use block::Attachments;
 pub use block::{Builder, Keep, NotCopied, OwnedValue};
 pub use buffer::{Claim, Claims, Tell};
+pub(crate) use check::{check_alone, ints, is_plain};
 #[cfg(feature = "capi")]
 pub use check::{check_main_names, check_value};
 pub use check::{check_owned_main_names, path_of, printable};
 pub use element::{Element, Items, Unfit};
+pub use exception::{Exception, Frame, Syntax};
 pub use export::{Access, Export};
-use tag::TAG_BITS;
-pub(crate) use text::{SHORT, ends, is_ascii, utf8};
+pub use raw::RawBlock;
+pub(crate) use tag::{TAG_BITS, check_tag};
+pub(crate) use text::{SHORT, copy_text, ends, is_ascii, utf8};
 pub use view::{ValueRef, View};
 pub use wanted::{Results, Wanted};
 
 /// Containers may be nested this deep, in both directions.
 pub(crate) const MAX_DEPTH: usize = 1000;
+
+/// Of dicts with so many entries or fewer, a key's text may lie in a block once for several: rows of a table have the
+/// same keys. It is then the one that the last of these dicts with that many keys has in the same place.
+pub(crate) const FEW_KEYS: usize = 16;
 
 /// A value that crosses between the host and Python: 24 bytes on 64-bit systems. All bytes zero is None.
 ///
@@ -335,7 +346,6 @@ impl subpy_value {
     ///
     /// # Safety
     /// A value that carries the mark must be (a copy of) the root of a result that was not freed yet.
-    #[cfg(feature = "capi")]
     pub(crate) unsafe fn block<'a>(&self) -> Option<&'a [u8]> {
         if !self.owns_block() || self.is_handle() {
             return None;
@@ -400,7 +410,8 @@ unsafe fn slice<'a, T>(data: *const T, len: usize) -> &'a [T] {
 }
 
 /// The size of one element that a value of this kind points to, 0 when it points to none.
-fn element_size(kind: i32) -> usize {
+#[inline]
+pub(crate) fn element_size(kind: i32) -> usize {
     match kind {
         STR | BYTES | BIGINT => 1,
         TUPLE | LIST => size_of::<subpy_value>(),

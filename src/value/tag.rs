@@ -52,7 +52,7 @@ fn kind_of(tag: u32) -> Option<(i32, &'static str)> {
 /// # Safety
 /// As for `check`.
 #[inline(always)]
-pub(super) unsafe fn check_tag(value: &subpy_value) -> Result<(), String> {
+pub(crate) unsafe fn check_tag(value: &subpy_value) -> Result<(), String> {
     // SAFETY: promised by the caller.
     if value.tag() == 0 { Ok(()) } else { unsafe { check_some_tag(value) } }
 }

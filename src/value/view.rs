@@ -41,7 +41,7 @@ impl OwnedValue {
 
 impl<'a> ValueRef<'a> {
     /// A value that was checked, with all that it points to.
-    pub(super) fn of_checked(value: &'a subpy_value) -> ValueRef<'a> {
+    pub(crate) fn of_checked(value: &'a subpy_value) -> ValueRef<'a> {
         ValueRef(value)
     }
 

@@ -37,6 +37,16 @@ impl Results {
         Results(flags & KNOWN)
     }
 
+    /// As one number.
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// What `bits` gave.
+    pub fn of_bits(bits: u32) -> Results {
+        Results(bits)
+    }
+
     /// A value, and nothing else.
     #[inline(always)]
     pub fn is_value(self) -> bool {

@@ -3,6 +3,7 @@
 use std::ptr;
 
 use super::super::types::PyObject;
+pub(super) use crate::value::FEW_KEYS;
 use crate::value::{self, subpy_value};
 
 /// A container that is being read.
@@ -54,5 +55,3 @@ pub(super) type Key = (*mut PyObject, Text);
 
 /// Offset and length of a text in the block.
 pub(super) type Text = (usize, usize);
-
-pub(super) const FEW_KEYS: usize = 16;

@@ -1,0 +1,21 @@
+//! What is said between a host and a worker: requests, both ways, and what came of them. Each message is a header and
+//! values (`wire`).
+
+mod failed;
+mod reply;
+mod request;
+#[cfg(test)]
+mod tests;
+
+pub use failed::Failed;
+pub use reply::{Done, Reply};
+pub use request::{Act, Request, Run, ToRun};
+
+/// What stands in front of a message's values.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Header {
+    pub op: u16,
+    pub flags: u16,
+    pub a: u64,
+    pub b: u64,
+}

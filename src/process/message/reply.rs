@@ -1,0 +1,76 @@
+//! What came of a request.
+
+use super::super::wire::{Describe, NotRead, Reader, Restore, Sink, Source, Writer, none_to_get, none_to_send};
+use super::{Failed, Header};
+use crate::value::{NotCopied, OwnedValue};
+
+/// It was done.
+#[derive(Default)]
+pub struct Done {
+    /// What it came to.
+    pub value: Option<OwnedValue>,
+    /// The handle that was asked for, or whether there was a next.
+    pub word: u64,
+}
+
+/// What came of it.
+pub enum Reply {
+    Done(Done),
+    Failed(Box<Failed>),
+}
+
+const DONE: u16 = 0x100;
+const FAILED: u16 = 0x101;
+
+/// There is a value.
+const VALUE: u16 = 1;
+
+impl Done {
+    /// A worker's, which has nothing to hide from its host.
+    pub fn write<S: Sink>(&self, writer: &mut Writer<S>, describe: &mut Describe) -> Result<Header, NotCopied> {
+        self.written(|value| writer.block(value, describe))
+    }
+
+    /// A host's.
+    pub fn write_hidden<S: Sink>(&self, writer: &mut Writer<S>, describe: &mut Describe) -> Result<Header, NotCopied> {
+        self.written(|value| writer.owned(value, describe))
+    }
+
+    fn written(&self, write: impl FnOnce(&OwnedValue) -> Result<(), NotCopied>) -> Result<Header, NotCopied> {
+        let flags = match &self.value {
+            Some(value) => {
+                write(value)?;
+                VALUE
+            }
+            None => 0,
+        };
+        Ok(Header { op: DONE, flags, a: self.word, b: 0 })
+    }
+}
+
+impl Failed {
+    pub fn write<S: Sink>(&self, writer: &mut Writer<S>) -> Result<Header, NotCopied> {
+        // SAFETY: texts and numbers, which are there until it returns.
+        self.as_value(|value| unsafe { writer.value(value, &mut none_to_send) }).ok_or(NotCopied::NoMemory)??;
+        Ok(Header { op: FAILED, ..Header::default() })
+    }
+}
+
+impl Reply {
+    /// Reads one, and checks all of it.
+    pub fn read<'a>(header: Header, message: impl Into<Source<'a>>, restore: &mut Restore) -> Result<Reply, NotRead> {
+        let mut reader = Reader::new(message);
+        let reply = match header.op {
+            DONE => {
+                let value = (header.flags & VALUE != 0).then(|| reader.value(restore)).transpose()?;
+                Reply::Done(Done { value, word: header.a })
+            }
+            FAILED => {
+                let value = reader.value(&mut none_to_get)?;
+                Reply::Failed(Box::new(Failed::of_value(value.as_ref())?))
+            }
+            op => return Err(NotRead::Damaged(format!("{op} is no reply"))),
+        };
+        reader.end().map(|()| reply)
+    }
+}
