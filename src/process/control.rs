@@ -1,4 +1,4 @@
-//! What host, zygote and workers say to each other while they begin and end: short messages over sockets. Nothing of it
+//! What host, zygote and workers say to each other beside what is run: short messages over sockets. Nothing of it
 //! is believed: what makes no sense is taken as the end of who sends it.
 
 use std::io;
@@ -25,6 +25,15 @@ pub enum Note {
     Ping(u64),
     /// The answer, with the same number.
     Pong(u64),
+    /// To a worker: a channel for another thread that does what it is told.
+    Channel,
+    /// From a worker: a thread of Python's wants to ask the host something. And the channel for it.
+    Wanted,
+    Granted,
+    /// To a worker: the run with this number is to end.
+    Stop(u64),
+    /// To a worker: all that runs is to end.
+    Interrupt,
 }
 
 /// A text begins with none of these bytes.
@@ -35,6 +44,11 @@ const ENDED: u8 = 4;
 const READY: u8 = 5;
 const PING: u8 = 6;
 const PONG: u8 = 7;
+const CHANNEL: u8 = 8;
+const WANTED: u8 = 9;
+const GRANTED: u8 = 10;
+const STOP: u8 = 11;
+const INTERRUPT: u8 = 12;
 const FIRST_OF_TEXT: u8 = b' ';
 const LONGEST_TEXT: usize = 4096;
 
@@ -54,6 +68,11 @@ impl Note {
             Note::Ready => vec![READY],
             Note::Ping(id) => number(PING, id),
             Note::Pong(id) => number(PONG, id),
+            Note::Channel => vec![CHANNEL],
+            Note::Wanted => vec![WANTED],
+            Note::Granted => vec![GRANTED],
+            Note::Stop(run) => number(STOP, run),
+            Note::Interrupt => vec![INTERRUPT],
         }
     }
 
@@ -72,6 +91,11 @@ impl Note {
             READY if rest.is_empty() => Note::Ready,
             PING => Note::Ping(number()?),
             PONG => Note::Pong(number()?),
+            CHANNEL if rest.is_empty() => Note::Channel,
+            WANTED if rest.is_empty() => Note::Wanted,
+            GRANTED if rest.is_empty() => Note::Granted,
+            STOP => Note::Stop(number()?),
+            INTERRUPT if rest.is_empty() => Note::Interrupt,
             _ => return None,
         })
     }
@@ -107,6 +131,11 @@ mod tests {
             Note::Ready,
             Note::Ping(2),
             Note::Pong(3),
+            Note::Channel,
+            Note::Wanted,
+            Note::Granted,
+            Note::Stop(4),
+            Note::Interrupt,
         ];
         for note in notes {
             let bytes = note.to_bytes();
@@ -118,7 +147,7 @@ mod tests {
             }
         }
         assert_eq!(Note::from_bytes(&[0]), None);
-        assert_eq!(Note::from_bytes(&[8]), None);
+        assert_eq!(Note::from_bytes(&[13]), None);
         let long = Note::Failed("\u{e9}".repeat(LONGEST_TEXT)).to_bytes();
         assert_eq!(Note::from_bytes(&long), Some(Note::Failed("\u{e9}".repeat(LONGEST_TEXT / 2))));
         assert_eq!(Note::Failed("\n\tno".into()).to_bytes(), b"no");

@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::memory::{BYTES, HALF, HALVES, KEPT, ROOM, Shared};
+use super::super::wire::Source;
 use super::wait::{Calls, Spin, Turn, Wait, Waited, pass};
 
 /// No message has more bytes.
@@ -51,6 +52,14 @@ pub enum Bytes<'a> {
     Shared { start: *const u8, len: usize, lives: PhantomData<&'a [u8]> },
     /// They came in pieces.
     Own(Vec<u8>),
+}
+
+impl Message<'_> {
+    /// To be read: it is copied first.
+    pub fn source(&self) -> Source<'_> {
+        // SAFETY: the message borrows the channel, whose memory is there as long as it; and its size never changes.
+        unsafe { Source::shared(self.bytes.start(), self.bytes.len()) }
+    }
 }
 
 impl Bytes<'_> {

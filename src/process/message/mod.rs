@@ -11,11 +11,4 @@ pub use failed::Failed;
 pub use reply::{Done, Reply};
 pub use request::{Act, Request, Run, ToRun};
 
-/// What stands in front of a message's values.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Header {
-    pub op: u16,
-    pub flags: u16,
-    pub a: u64,
-    pub b: u64,
-}
+pub use super::channel::Header;

@@ -60,10 +60,36 @@ pub enum Request<'a> {
         keep_gil: bool,
         this_thread_only: bool,
     },
+    /// The channel's thread stays in the interpreter from now on, or no more.
+    Enter,
+    Leave,
+    /// What is printed goes to the host from now on (`Output`), or to the descriptors.
+    SetOutput {
+        captured: bool,
+    },
+    /// How much memory it uses.
+    Memory,
+    /// End the interpreter, and with it the process. None: as soon as it can be.
+    End {
+        timeout: Option<Duration>,
+        interrupt: bool,
+    },
+    /// This channel is for a thread of Python's, which asks until it has ended.
+    Serve,
     /// A worker's, of its host: call the function with this number.
     Host {
         code: u64,
         args: Args<'a>,
+    },
+    /// A worker's: nobody can call the function with this number any more.
+    Release {
+        code: u64,
+    },
+    /// A worker's: this was printed, in the run that is on this channel or by anybody else.
+    Output {
+        of_run: bool,
+        stream: i32,
+        text: &'a str,
     },
 }
 
@@ -87,8 +113,10 @@ pub enum Act<'a> {
 pub struct Run {
     /// The form of the result; None: it is not wanted.
     pub wanted: Option<Results>,
-    /// How long it may take.
-    pub timeout: Option<Duration>,
+    /// Its number on the channel's process, by which it can be stopped; 0: it has no limits.
+    pub number: u64,
+    /// What it prints goes to the host.
+    pub captured: bool,
 }
 
 const EXEC: u16 = 1;
@@ -108,11 +136,20 @@ const TEXT: u16 = 14;
 const FREE: u16 = 15;
 const DEFINE: u16 = 16;
 const HOST: u16 = 17;
+const ENTER: u16 = 18;
+const LEAVE: u16 = 19;
+const SET_OUTPUT: u16 = 20;
+const MEMORY: u16 = 21;
+const END: u16 = 22;
+const SERVE: u16 = 23;
+const RELEASE: u16 = 24;
+const OUTPUT: u16 = 25;
 
 /// Flags: what a request has for itself, whether a result is wanted, and from here on in what form.
 const FIRST: u16 = 1;
 const SECOND: u16 = 2;
 const WANTED: u16 = 4;
+const CAPTURED: u16 = 8;
 const FORM_SHIFT: u32 = 8;
 
 fn flag(first: bool) -> u16 {
@@ -173,11 +210,25 @@ impl Request<'_> {
                 writer.args(args, describe)?;
                 (HOST, code, 0)
             }
+            Request::Enter => (ENTER, 0, 0),
+            Request::Leave => (LEAVE, 0, 0),
+            Request::SetOutput { captured } => (SET_OUTPUT, 0, flag(captured)),
+            Request::Memory => (MEMORY, 0, 0),
+            Request::End { timeout, interrupt } => {
+                // A number of 0 is none.
+                let time = timeout.map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX).saturating_add(1));
+                (END, time, flag(interrupt))
+            }
+            Request::Serve => (SERVE, 0, 0),
+            Request::Release { code } => (RELEASE, code, 0),
+            Request::Output { of_run, stream, text } => {
+                writer.text(text)?;
+                (OUTPUT, u64::from(stream.cast_unsigned()), flag(of_run))
+            }
         };
         let form = run.wanted.map_or(0, |form| WANTED | (form.bits() << FORM_SHIFT) as u16);
-        // 0 is none: one that is over already is as short as can be.
-        let timeout = run.timeout.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1));
-        Ok(Header { op, flags: own | form, a: handle, b: timeout })
+        let captured = if run.captured { CAPTURED } else { 0 };
+        Ok(Header { op, flags: own | form | captured, a: handle, b: run.number })
     }
 }
 
@@ -236,7 +287,7 @@ impl ToRun {
         let mut reader = Reader::new(message);
         let texts = match header.op {
             EXEC | EVAL => 2,
-            CALL | FIND | ATTRIBUTE | METHOD => 1,
+            CALL | FIND | ATTRIBUTE | METHOD | OUTPUT => 1,
             DEFINE => 3,
             _ => 0,
         };
@@ -280,10 +331,11 @@ impl ToRun {
 
     /// How it is to be run.
     pub fn run(&self) -> Run {
-        let Header { flags, b: timeout, .. } = self.header;
+        let Header { flags, b: number, .. } = self.header;
         Run {
             wanted: (flags & WANTED != 0).then(|| Results::of_bits(u32::from(flags >> FORM_SHIFT))),
-            timeout: (timeout != 0).then(|| Duration::from_nanos(timeout)),
+            number,
+            captured: flags & CAPTURED != 0,
         }
     }
 
@@ -321,6 +373,20 @@ impl ToRun {
                 this_thread_only: flags & SECOND != 0,
             },
             HOST => Request::Host { code: handle, args: self.args()? },
+            ENTER => Request::Enter,
+            LEAVE => Request::Leave,
+            SET_OUTPUT => Request::SetOutput { captured: first },
+            MEMORY => Request::Memory,
+            END => {
+                let timeout = handle.checked_sub(1).map(Duration::from_millis);
+                Request::End { timeout, interrupt: first }
+            }
+            SERVE => Request::Serve,
+            RELEASE => Request::Release { code: handle },
+            OUTPUT => {
+                let stream = u32::try_from(handle).ok()?.cast_signed();
+                Request::Output { of_run: first, stream, text: self.text(0)? }
+            }
             _ => return None,
         })
     }

@@ -61,6 +61,14 @@ fn said(request: Request) -> String {
         Request::Define { code, name, signature, doc, keep_gil, this_thread_only } => {
             format!("define {code} {name} {signature:?} {doc:?} {keep_gil} {this_thread_only}")
         }
+        Request::Enter => "enter".into(),
+        Request::Leave => "leave".into(),
+        Request::SetOutput { captured } => format!("set output {captured}"),
+        Request::Memory => "memory".into(),
+        Request::End { timeout, interrupt } => format!("end {timeout:?} {interrupt}"),
+        Request::Serve => "serve".into(),
+        Request::Release { code } => format!("release {code}"),
+        Request::Output { of_run, stream, text } => format!("output {of_run} {stream} {text}"),
         Request::Host { code, args: it } => format!("host {code} {}", args(it)),
     }
 }
@@ -84,7 +92,7 @@ fn requests_come_as_they_were_sent() {
     let object = |act| Request::Object { object: 8, act };
     let plain = Run::default();
     let all = Results::OBJECTS.and(Results::BUFFER).and(Results::ARRAY).and(Results::ASYNC);
-    let special = Run { wanted: Some(all), timeout: Some(Duration::from_millis(1500)) };
+    let special = Run { wanted: Some(all), number: 1500, captured: true };
     for request in [
         Request::Exec { source: "x = 1", filename: None, keep_indent: true },
         Request::Exec { source: "", filename: Some("f\u{fc}r.py"), keep_indent: false },
@@ -113,15 +121,22 @@ fn requests_come_as_they_were_sent() {
             keep_gil: false,
             this_thread_only: true,
         },
+        Request::Enter,
+        Request::Leave,
+        Request::SetOutput { captured: true },
+        Request::SetOutput { captured: false },
+        Request::Memory,
+        Request::End { timeout: None, interrupt: true },
+        Request::End { timeout: Some(Duration::ZERO), interrupt: false },
+        Request::Serve,
         Request::Host { code: 9, args: few },
+        Request::Release { code: 9 },
+        Request::Output { of_run: true, stream: 2, text: "text\n" },
     ] {
         for run in [plain, special, Run { wanted: Some(Results::VALUE), ..plain }] {
             assert_eq!(said(crossed(request, run).request()), said(request));
         }
     }
-    let over = Run { timeout: Some(Duration::ZERO), ..plain };
-    let (header, _) = written(|writer| Request::Free { handle: 1 }.write(&over, writer, &mut none_to_send).unwrap());
-    assert_eq!(header.b, 1, "no time at all is not no limit");
 }
 
 #[test]
