@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::process::Failed;
+use crate::process::message::Failed;
 use crate::python::Failure;
 use crate::python::exception::{Exception, Frame};
 use crate::python::find::LocateError;

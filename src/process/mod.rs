@@ -7,6 +7,7 @@
 //! | `channel` | messages between the host and a worker, who speak in turns |
 //! | `wire` | values as bytes |
 //! | `message` | requests, and what came of them |
+//! | `talk` | saying them on a channel |
 //! | `control` | what host, zygote and workers say to each other while they begin and end |
 //! | `launch` | a program in a process that is no child of the host |
 //! | `zygote` | in the zygote: forks workers, and tells of their ends |
@@ -19,17 +20,17 @@
 //! next one comes from a new zygote. The host's death is seen by the zygote, which kills its workers; and the kernel
 //! kills each worker when the pipe for its traceback has no reader any more.
 
-mod channel;
+pub mod channel;
 pub mod child;
-mod control;
+pub mod control;
 mod launch;
-mod message;
+pub mod message;
 mod reaper;
 pub mod spawn;
 mod system;
+pub mod talk;
 #[cfg(test)]
 mod tests;
-mod wire;
+pub mod wire;
 pub mod zygote;
 
-pub use message::Failed;

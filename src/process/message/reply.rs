@@ -57,6 +57,12 @@ impl Failed {
 }
 
 impl Reply {
+    /// Whether a message is a reply, and no request.
+    #[inline]
+    pub fn is_one(header: Header) -> bool {
+        header.op >= DONE
+    }
+
     /// Reads one, and checks all of it.
     pub fn read<'a>(header: Header, message: impl Into<Source<'a>>, restore: &mut Restore) -> Result<Reply, NotRead> {
         let mut reader = Reader::new(message);

@@ -1,0 +1,138 @@
+//! What is said on one channel, as either side says it: requests and replies, in turns. Who is asked may ask back before
+//! it replies, so a reply is always that to the last request which has none.
+
+use std::cell::RefCell;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Instant;
+use std::{io, ptr};
+
+use super::channel::{Caller, Channel, Stop};
+use super::message::{Done, Failed, Header, Reply, Request, Run, ToRun};
+use super::wire::{Describe, NotRead, Restore, Writer};
+use crate::value::NotCopied;
+
+/// The memory for what is written is given back when a message was longer.
+const KEPT: usize = 64 << 10;
+
+/// One end of a channel. It is of one thread at a time, which may be in several requests, one inside of the other.
+pub struct Talk {
+    channel: RefCell<Channel>,
+    written: RefCell<Vec<u64>>,
+}
+
+/// What the other side says.
+pub enum Said {
+    Request(Box<ToRun>),
+    Reply(Reply),
+}
+
+/// Why nothing was said.
+#[derive(Debug)]
+pub enum Unsaid {
+    /// The message cannot be made. Something else can be said.
+    NotWritten(NotCopied),
+    /// It is over.
+    Stop(Stop),
+}
+
+/// Why nothing was heard.
+#[derive(Debug)]
+pub enum Unheard {
+    /// A message has come and could not be read: this side has the turn.
+    NotRead(NotRead),
+    /// See [`Stop`].
+    Stop(Stop),
+}
+
+impl Talk {
+    /// The host's end, and the descriptor for the worker's.
+    pub fn create() -> io::Result<(Talk, OwnedFd)> {
+        let (channel, file) = Channel::create()?;
+        Ok((Talk::new(channel), file))
+    }
+
+    /// The worker's end.
+    pub fn open(file: BorrowedFd) -> io::Result<Talk> {
+        Channel::open(file).map(Talk::new)
+    }
+
+    fn new(channel: Channel) -> Talk {
+        Talk { channel: RefCell::new(channel), written: RefCell::default() }
+    }
+
+    /// Wakes who waits here.
+    pub fn caller(&self) -> Caller {
+        self.channel.borrow().caller()
+    }
+
+    /// Asks the other side.
+    #[inline]
+    pub fn ask(&self, request: &Request, run: &Run, describe: &mut Describe) -> Result<(), Unsaid> {
+        self.say(|writer| request.write(run, writer, describe))
+    }
+
+    /// A host's reply.
+    #[inline]
+    pub fn reply(&self, done: &Done, describe: &mut Describe) -> Result<(), Unsaid> {
+        self.say(|writer| done.write_hidden(writer, describe))
+    }
+
+    /// A worker's reply.
+    #[inline]
+    pub fn answer(&self, done: &Done, describe: &mut Describe) -> Result<(), Unsaid> {
+        self.say(|writer| done.write(writer, describe))
+    }
+
+    /// A reply that it was not done.
+    pub fn fail(&self, failed: &Failed) -> Result<(), Unsaid> {
+        match self.say(|writer| failed.write(writer)) {
+            // The other side waits for a reply.
+            Err(Unsaid::NotWritten(_)) => self.say(|writer| {
+                let none = Failed { kind: failed.kind, ..Failed::default() };
+                none.write(writer)
+            }),
+            said => said,
+        }
+    }
+
+    #[inline]
+    fn say(&self, write: impl FnOnce(&mut Writer<Vec<u64>>) -> Result<Header, NotCopied>) -> Result<(), Unsaid> {
+        let mut written = self.written.borrow_mut();
+        let mut writer = Writer::new(&mut *written);
+        let header = write(&mut writer).map_err(Unsaid::NotWritten)?;
+        let len = writer.finish();
+        let bytes = bytes(&written, len);
+        let sent = self.channel.borrow_mut().send(header, &[bytes]);
+        if len > KEPT {
+            *written = Vec::new();
+        }
+        sent.map_err(|stop| match stop {
+            Stop::TooLong => Unsaid::NotWritten(NotCopied::NoMemory),
+            stop => Unsaid::Stop(stop),
+        })
+    }
+
+    /// What the other side says, when it says something.
+    #[inline]
+    pub fn hear(&self, until: Option<Instant>, restore: &mut Restore) -> Result<Said, Unheard> {
+        let mut channel = self.channel.borrow_mut();
+        let message = channel.receive(until).map_err(|stop| match stop {
+            Stop::NoMemory => Unheard::NotRead(NotRead::NO_MEMORY),
+            stop => Unheard::Stop(stop),
+        })?;
+        let (header, source) = (message.header, message.source());
+        let said = if Reply::is_one(header) {
+            Reply::read(header, source, restore).map(Said::Reply)
+        } else {
+            ToRun::read(header, source, restore).map(|request| Said::Request(Box::new(request)))
+        };
+        said.map_err(Unheard::NotRead)
+    }
+}
+
+/// The first so many bytes of the words.
+fn bytes(words: &[u64], len: usize) -> &[u8] {
+    assert!(len <= size_of_val(words), "no more was written than there is room");
+    // SAFETY: initialised memory, of which there is so much.
+    unsafe { std::slice::from_raw_parts(ptr::from_ref(words).cast(), len) }
+}
