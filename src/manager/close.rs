@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::attempt::{Attempt, CloseOptions, FIRST_PAUSE, LONGEST_PAUSE, Plan, Stage, in_the_way};
+use super::elsewhere::Elsewhere;
 use super::error::{Error, Kind, Result};
 use super::gate::{InTheWay, Refused};
 use super::here::here;
@@ -48,7 +49,7 @@ pub fn close_with(handle: u64, options: CloseOptions) -> Result<()> {
             let found = attempt.in_the_way().unwrap_or_else(|| "it is about to be".into());
             return Err(Error::from(in_the_way(&plan, &found)).of(handle));
         }
-        let interrupt = || interpreter.python.iter().for_each(interrupt_all);
+        let interrupt = || interrupt_here_or_there(&interpreter);
         attempt.wait_for_end(&plan, "the interpreter", interrupt).map_err(|error| error.of(handle))
     })
 }
@@ -70,6 +71,12 @@ fn check_waits_for_others(interpreter: &Interpreter) -> Result<()> {
 pub fn interrupt_all(python: &Interp) {
     // That there is a way to was seen before.
     python.interrupt(Which::All, Reason::Interrupted);
+}
+
+/// Interrupts everything, wherever it lives.
+pub fn interrupt_here_or_there(interpreter: &Interpreter) {
+    interpreter.python().into_iter().for_each(interrupt_all);
+    interpreter.elsewhere().into_iter().for_each(Elsewhere::interrupt);
 }
 
 /// Nobody else comes in from now on, and a thread does the rest.
@@ -146,7 +153,7 @@ impl Interrupts {
 /// Waits until nothing is in the way, and has what is there end if that is the plan. False: it was given up. `threads`:
 /// Python's own are in the way too.
 pub fn prepare(interpreter: &Interpreter, plan: &Plan, attempt: &Attempt, threads: bool) -> Result<bool> {
-    let Some(python) = &interpreter.python else { return Ok(true) };
+    let Some(python) = interpreter.python() else { return Ok(true) };
     let refused = |refused| interpreter.refused(refused);
     let (mut closing, mut pause) = (Closing::default(), FIRST_PAUSE);
     let mut interrupts = Interrupts::default();
@@ -189,7 +196,7 @@ pub fn prepare(interpreter: &Interpreter, plan: &Plan, attempt: &Attempt, thread
 
 /// From now on it ends, unless something has come into the way.
 fn decide(interpreter: &Arc<Interpreter>, attempt: &Arc<Attempt>) -> Result<bool> {
-    let Some(python) = &interpreter.python else { return Ok(true) };
+    let Some(python) = interpreter.python() else { return Ok(true) };
     let mut theirs = false;
     let decided = attempt.decide(|| {
         match interpreter.gate.begin_close_drained() {

@@ -106,7 +106,9 @@ fn create_on_a_thread(options: &Options) -> Result<Interp> {
 /// The interpreter, if this thread may close it.
 pub(super) fn closable(handle: u64) -> Result<Arc<Interpreter>> {
     let interpreter = get(handle)?;
-    let Some(python) = &interpreter.python else { return Err(unrecognized("destroy", &interpreter)) };
+    if interpreter.is_theirs() {
+        return Err(unrecognized("destroy", &interpreter));
+    }
     let fail = |kind: Kind| Err(Error::from(kind).of(handle));
     if interpreter.id == 0 {
         return fail(Kind::Interpreter("cannot destroy the main interpreter, subpy_shutdown() ends it".into()));
@@ -115,7 +117,9 @@ pub(super) fn closable(handle: u64) -> Result<Arc<Interpreter>> {
         return fail(Kind::Interpreter("cannot destroy the current interpreter".into()));
     }
     // A thread that Python code started there has no run of ours in it, and would be waited for.
-    let comes_from_it = || loaded_api().and_then(Outside::step_out).is_some_and(|outside| python.is_left(&outside));
+    let comes_from_it = || loaded_api().and_then(Outside::step_out).is_some_and(|outside| {
+        interpreter.python().is_some_and(|python| python.is_left(&outside))
+    });
     if !here(|here| here.inside.contains(handle)) && comes_from_it() {
         return fail(Kind::Interpreter(
             "cannot destroy the interpreter: this thread is running something in it".into(),
@@ -133,13 +137,13 @@ pub(super) fn closable(handle: u64) -> Result<Arc<Interpreter>> {
 /// `close()`
 pub fn close(handle: u64) -> Result<()> {
     let interpreter = closable(handle)?;
-    let Some(python) = &interpreter.python else { return Err(unrecognized("destroy", &interpreter)) };
     detached(loaded_api(), || {
         interpreter.gate.begin_close().map_err(|refused| match refused {
             Refused::Running => Error::from(Kind::Busy("interpreter running".into())).of(handle),
             refused => interpreter.refused(refused),
         })?;
-        let busy = python.is_running_otherwise().then(|| Kind::Busy("interpreter running".into()).into());
+        let runs = interpreter.python().is_some_and(Interp::is_running_otherwise);
+        let busy = runs.then(|| Kind::Busy("interpreter running".into()).into());
         if let Some(refused) = busy.or_else(|| runtime::check_host_stays().err()) {
             interpreter.gate.reopen();
             return Err(refused.of(handle));
@@ -153,16 +157,16 @@ pub fn close(handle: u64) -> Result<()> {
 /// `is_running()`
 pub fn is_running(handle: u64) -> Result<bool> {
     let interpreter = get(handle)?;
-    match &interpreter.python {
-        None => interpreter.foreign().map(|state| state.running),
-        Some(_) => interpreter.gate.is_running().map_err(|refused| interpreter.refused(refused)),
+    if interpreter.is_theirs() {
+        return interpreter.foreign().map(|state| state.running);
     }
+    interpreter.gate.is_running().map_err(|refused| interpreter.refused(refused))
 }
 
 /// Stops what runs in it now, all of it.
 pub fn interrupt(handle: u64) -> Result<()> {
     let interpreter = get(handle)?;
-    if interpreter.python.is_none() {
+    if interpreter.is_theirs() {
         return Err(unrecognized("interrupt", &interpreter));
     }
     limits::interrupt_all(&interpreter).map_err(|error| error.of(handle))
@@ -176,8 +180,9 @@ pub fn id(handle: u64) -> Result<i64> {
 /// Where it came from, in CPython's words (Include/internal/pycore_interp.h: _PyInterpreterState_WHENCE_*).
 pub fn whence(handle: u64) -> Result<&'static std::ffi::CStr> {
     let interpreter = get(handle)?;
-    let whence = match &interpreter.python {
+    let whence = match interpreter.python() {
         Some(python) => python.whence,
+        None if interpreter.elsewhere().is_some() => return Ok(c"process"),
         None => interpreter.foreign()?.whence,
     };
     Ok(match whence {
@@ -194,7 +199,7 @@ pub fn whence(handle: u64) -> Result<&'static std::ffi::CStr> {
 pub fn list_all() -> Result<Vec<u64>> {
     detached(loaded_api(), || {
         let _use = runtime::enter()?;
-        let mut ids: Vec<i64> = INTERPRETERS.all().iter().filter(|it| it.python.is_some()).map(|it| it.id).collect();
+        let mut ids: Vec<i64> = INTERPRETERS.all().iter().filter(|it| !it.is_theirs()).map(|it| it.id).collect();
         ids.extend(hooks::foreign_ids());
         ids.sort_unstable();
         ids.dedup();

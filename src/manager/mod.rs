@@ -8,6 +8,7 @@
 //! | `gate` | who may be in an interpreter: running, busy policy, closing |
 //! | `attempt` | a close that goes on, as those see it who wait for it |
 //! | `timer` | the thread for what is to happen at a time |
+//! | `elsewhere` | an interpreter's process, and the channels to it |
 //! | `interpreter` | one interpreter: its gate, its place in the books, its end |
 //! | `function` | callables that were looked up once |
 //! | `session` | threads that stay in an interpreter from run to run |
@@ -15,6 +16,7 @@
 //! | `memory` | how much memory interpreters use |
 //! | `cancel`, `tokens` | cancel tokens, and their handles |
 //! | `limits` | time limits, and runs that can be stopped |
+//! | `conversation` | what is asked of an interpreter's process |
 //! | `here` | what a thread remembers of all these |
 //! | `output` | where an interpreter's output goes |
 //! | `queue` | queues, as hosts use them |
@@ -31,6 +33,8 @@
 mod attempt;
 mod cancel;
 mod close;
+mod conversation;
+mod elsewhere;
 mod error;
 mod function;
 mod gate;

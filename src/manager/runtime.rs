@@ -136,7 +136,7 @@ fn host_ended() {
     // Until the host has been told: what it does then must not begin anew.
     let ended = std::mem::replace(&mut *phase, Phase::Stopping);
     if let Phase::Up(up) = &ended {
-        if let Some(main) = &up.main.python {
+        if let Some(main) = up.main.python() {
             main.close_interrupts();
         }
         up.main.gate.closed();
@@ -147,7 +147,7 @@ fn host_ended() {
     }
     drop(phase);
     if let Phase::Up(up) = ended
-        && let Some(python) = &up.main.python
+        && let Some(python) = up.main.python()
     {
         python.hosts.retire();
         python.hosts.end();
@@ -436,7 +436,7 @@ pub(super) fn stop<T>(prepare: impl FnOnce(&Up) -> Result<T>, end: impl FnOnce(&
         end(&up, prepared);
         timer::stop();
         finish(up.thread.take());
-        if let Some(main) = &up.main.python {
+        if let Some(main) = up.main.python() {
             main.ended();
         }
     };

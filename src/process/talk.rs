@@ -7,7 +7,7 @@ use std::time::Instant;
 use std::{io, ptr};
 
 use super::channel::{Caller, Channel, Stop};
-use super::message::{Done, Failed, Header, Reply, Request, Run, ToRun};
+use super::message::{Done, Failed, Header, Raised, Reply, Request, Run, ToRun};
 use super::wire::{Describe, NotRead, Restore, Writer};
 use crate::value::NotCopied;
 
@@ -39,7 +39,7 @@ pub enum Unsaid {
 #[derive(Debug)]
 pub enum Unheard {
     /// A message has come and could not be read: this side has the turn.
-    NotRead(NotRead),
+    NotRead { is_reply: bool, why: NotRead },
     /// See [`Stop`].
     Stop(Stop),
 }
@@ -95,6 +95,17 @@ impl Talk {
         }
     }
 
+    /// A host's reply: its function has Python raise an exception.
+    pub fn raise(&self, raised: &Raised) -> Result<(), Unsaid> {
+        match self.say(|writer| raised.write(writer)) {
+            Err(Unsaid::NotWritten(_)) => {
+                let short = Raised { kind: "MemoryError".into(), ..Raised::default() };
+                self.say(|writer| short.write(writer))
+            }
+            said => said,
+        }
+    }
+
     #[inline]
     fn say(&self, write: impl FnOnce(&mut Writer<Vec<u64>>) -> Result<Header, NotCopied>) -> Result<(), Unsaid> {
         let mut written = self.written.borrow_mut();
@@ -117,16 +128,19 @@ impl Talk {
     pub fn hear(&self, until: Option<Instant>, restore: &mut Restore) -> Result<Said, Unheard> {
         let mut channel = self.channel.borrow_mut();
         let message = channel.receive(until).map_err(|stop| match stop {
-            Stop::NoMemory => Unheard::NotRead(NotRead::NO_MEMORY),
+            Stop::NoMemory(header) => {
+                Unheard::NotRead { is_reply: Reply::is_one(header), why: NotRead::NO_MEMORY }
+            }
             stop => Unheard::Stop(stop),
         })?;
         let (header, source) = (message.header, message.source());
-        let said = if Reply::is_one(header) {
+        let is_reply = Reply::is_one(header);
+        let said = if is_reply {
             Reply::read(header, source, restore).map(Said::Reply)
         } else {
             ToRun::read(header, source, restore).map(|request| Said::Request(Box::new(request)))
         };
-        said.map_err(Unheard::NotRead)
+        said.map_err(|why| Unheard::NotRead { is_reply, why })
     }
 }
 

@@ -95,7 +95,7 @@ pub enum Stop {
     /// A message that cannot be sent, because it has more bytes than [`LONGEST`].
     TooLong,
     /// There was no memory for a message that has come. It is lost, and has to be answered as if it was there.
-    NoMemory,
+    NoMemory(Header),
 }
 
 /// Memory, and what threads of this process want of one that waits there.
@@ -339,7 +339,7 @@ impl Channel {
             }
             part.come += end - start;
             if is_last {
-                let bytes = part.bytes.ok_or(Stop::NoMemory)?;
+                let bytes = part.bytes.ok_or(Stop::NoMemory(part.header))?;
                 return Ok(Message { header: part.header, bytes: Bytes::Own(bytes) });
             }
             if let Err(stop) = self.wait(true, until) {
