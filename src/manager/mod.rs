@@ -23,6 +23,7 @@
 //! | `run` | what a thread does in interpreters |
 //! | `object` | objects that stay in Python |
 //! | `host` | functions that Python code calls |
+//! | `home` | a thread of the caller's on which CPython was initialised |
 //! | `runtime` | CPython's life in this process: start, adopt, stop |
 //! | `thread` | runs on threads of their own |
 //! | `interpreters` | the operations of `concurrent.interpreters` |
@@ -40,6 +41,7 @@ mod function;
 mod gate;
 mod handle;
 mod here;
+pub mod home;
 mod host;
 mod interpreter;
 mod interpreters;
@@ -95,7 +97,7 @@ pub use run::{append_buffer, claim, claim_rows, function_call_specially};
 #[cfg(feature = "capi")]
 pub use run::{copy, copy_of, copy_rows};
 pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_with};
-pub use runtime::{RuntimeOptions, init, python_library, python_version};
+pub use runtime::{RuntimeOptions, init, init_here, python_library, python_version};
 pub use shutdown::{shutdown, shutdown_with};
 pub use thread::{InThread, fd, join, notify, run_in_thread, thread_free, wait};
 #[cfg(feature = "capi")]

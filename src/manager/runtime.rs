@@ -14,6 +14,7 @@ use super::error::{Error, Kind, Result};
 use super::gate::Busy;
 use super::handle;
 use super::here::here;
+use super::home;
 use super::interpreter::{INTERPRETERS, Interpreter, check_stack};
 use super::timer;
 use crate::python::attach::{comes_from_another, detached, is_outside};
@@ -45,8 +46,7 @@ enum Phase {
 pub struct Up {
     options: RuntimeOptions,
     pub(super) main: Arc<Interpreter>,
-    /// None when a host had initialised CPython: then it is the host who finalises it.
-    thread: Option<RuntimeThread>,
+    thread: Thread,
     /// Creations and the like that go on: no shutdown meanwhile.
     pub(super) uses: usize,
 }
@@ -54,8 +54,18 @@ pub struct Up {
 impl Up {
     /// A host had initialised CPython.
     pub fn is_adopted(&self) -> bool {
-        self.thread.is_none()
+        matches!(self.thread, Thread::Hosts)
     }
+}
+
+/// Who has initialised CPython, and will finalise it.
+enum Thread {
+    /// A host.
+    Hosts,
+    /// A thread of the library's own.
+    Own(RuntimeThread),
+    /// The library, on a thread of the caller's.
+    Home,
 }
 
 struct RuntimeThread {
@@ -66,11 +76,6 @@ struct RuntimeThread {
 static PHASE: Mutex<Phase> = Mutex::new(Phase::Down);
 static CHANGED: Condvar = Condvar::new();
 static UP: AtomicBool = AtomicBool::new(false);
-
-thread_local! {
-    /// The site module runs users' code on this thread, for which the starter waits.
-    static IS_INITIALIZING: Cell<bool> = const { Cell::new(false) };
-}
 
 pub fn is_up() -> bool {
     UP.load(Ordering::Acquire)
@@ -191,7 +196,7 @@ pub fn check_host_takes_more() -> Result<()> {
 /// has here.
 pub fn enter() -> Result<Use> {
     loop {
-        start_with(None)?;
+        start_with(None, false)?;
         // Another thread may have shut it down again in between.
         if let Some(in_use) = enter_if_up()? {
             return Ok(in_use);
@@ -216,12 +221,22 @@ pub fn enter_if_up() -> Result<Option<Use>> {
 pub fn adopt_if_hosted() -> Result<()> {
     let hosted = loaded::in_process().is_some_and(|loaded| loaded.initialized);
     // The one that is being stopped is the library's own, or the library has done with it.
-    if !hosted || matches!(*lock(&PHASE), Phase::Stopping) { Ok(()) } else { start_with(None) }
+    if !hosted || matches!(*lock(&PHASE), Phase::Stopping) { Ok(()) } else { start_with(None, false) }
 }
 
 /// Starts the runtime; fine when it runs with the same options.
 pub fn init(options: &RuntimeOptions) -> Result<()> {
-    detached(loaded_api(), || start_with(Some(options)))
+    detached(loaded_api(), || start_with(Some(options), false))
+}
+
+/// Starts the runtime with CPython on the calling thread, in a process that is going to be forked. Runs share main: who
+/// may run in a fork is decided elsewhere.
+pub fn init_here(options: &RuntimeOptions) -> Result<()> {
+    if is_up() || loaded::in_process().is_some_and(|loaded| loaded.initialized) {
+        return Err(Kind::WrongState("CPython is initialised in this process already".into()).into());
+    }
+    start_with(Some(options), true)?;
+    home::prepare_forks()
 }
 
 fn stopping() -> Error {
@@ -236,7 +251,7 @@ fn lock_phase() -> Result<MutexGuard<'static, Phase>> {
         if !matches!(*phase, Phase::Starting) {
             return Ok(phase);
         }
-        if IS_INITIALIZING.get() {
+        if home::is_initializing() {
             let message =
                 "CPython is being started, and runs the code that calls subpy (a sitecustomize or .pth file?)";
             return Err(Kind::WrongState(message.into()).into());
@@ -253,7 +268,7 @@ fn lock_phase() -> Result<MutexGuard<'static, Phase>> {
 }
 
 /// None: whatever options it runs with are fine.
-fn start_with(options: Option<&RuntimeOptions>) -> Result<()> {
+fn start_with(options: Option<&RuntimeOptions>, here: bool) -> Result<()> {
     let mut phase = lock_phase()?;
     match &*phase {
         Phase::Up(up) => {
@@ -280,7 +295,7 @@ fn start_with(options: Option<&RuntimeOptions>) -> Result<()> {
     fork::set_started(true);
     drop(phase);
     let options = options.cloned().unwrap_or_default();
-    let result = std::panic::catch_unwind(|| start(options))
+    let result = std::panic::catch_unwind(|| start(options, here))
         .unwrap_or_else(|_| Err(Kind::Panic("starting the runtime panicked".into()).into()));
     let mut phase = lock(&PHASE);
     let result = match result {
@@ -299,7 +314,7 @@ fn start_with(options: Option<&RuntimeOptions>) -> Result<()> {
     result
 }
 
-fn start(options: RuntimeOptions) -> Result<Up> {
+fn start(options: RuntimeOptions, here: bool) -> Result<Up> {
     let found = locate(options.python.as_deref(), &|name| std::env::var_os(name))?;
     let adopted = start::load(&found)?;
     // Those who wait may hold the GIL that is needed next (`lock_phase`). Locked, so that none of them misses it.
@@ -307,10 +322,17 @@ fn start(options: RuntimeOptions) -> Result<Up> {
     CHANGED.notify_all();
     let thread = if adopted {
         start::adopt()?;
-        None
+        Thread::Hosts
     } else {
         check_goes_back_nowhere()?;
-        Some(start_thread(installation(found, &options)?, options.startup)?)
+        let installation = installation(found, &options)?;
+        match here {
+            true => {
+                home::keep(home::initialize(&installation, options.startup)?);
+                Thread::Home
+            }
+            false => Thread::Own(start_thread(installation, options.startup)?),
+        }
     };
     // Whatever host there was before has finished.
     *lock(&HOST_EXITS) = 0;
@@ -323,7 +345,7 @@ fn start(options: RuntimeOptions) -> Result<Up> {
     });
     let ready = detached(loaded_api(), || Interp::main(host))
         .map_err(Error::from)
-        .and_then(|main| Interpreter::register(main, Busy::Refuse, None));
+        .and_then(|main| Interpreter::register(main, if here { Busy::Share } else { Busy::Refuse }, None));
     match ready {
         Ok(main) => Ok(Up { options, main, thread, uses: 0 }),
         Err(error) => {
@@ -388,10 +410,7 @@ fn runtime_thread(
     started: &Sender<Result<(), StartError>>,
     finish: &Receiver<()>,
 ) {
-    IS_INITIALIZING.set(true);
-    let initialized = start::initialize(installation, startup);
-    IS_INITIALIZING.set(false);
-    match initialized {
+    match home::initialize(installation, startup) {
         Err(error) => drop(started.send(Err(error))),
         Ok(state) => {
             let _ = started.send(Ok(()));
@@ -403,10 +422,14 @@ fn runtime_thread(
     }
 }
 
-fn finish(thread: Option<RuntimeThread>) {
-    if let Some(RuntimeThread { finish, handle }) = thread {
-        let _ = finish.send(());
-        let _ = handle.join();
+fn finish(thread: Thread) {
+    match thread {
+        Thread::Hosts => {}
+        Thread::Own(RuntimeThread { finish, handle }) => {
+            let _ = finish.send(());
+            let _ = handle.join();
+        }
+        Thread::Home => home::finish(),
     }
 }
 
@@ -435,7 +458,7 @@ pub(super) fn stop<T>(prepare: impl FnOnce(&Up) -> Result<T>, end: impl FnOnce(&
     let end = || {
         end(&up, prepared);
         timer::stop();
-        finish(up.thread.take());
+        finish(std::mem::replace(&mut up.thread, Thread::Hosts));
         if let Some(main) = up.main.python() {
             main.ended();
         }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::attempt::{Attempt, CloseOptions, FIRST_PAUSE, LONGEST_PAUSE, Plan, Stage, in_the_way};
-use super::close::{begin_drain, interrupt_all, prepare, start};
+use super::close::{begin_drain, interrupt_here_or_there, prepare, start};
 use super::error::{Error, Kind, Result};
 use super::gate::Refused;
 use super::here::here;

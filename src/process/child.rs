@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::channel::Caller;
 use super::control::Note;
 use super::system::{has_ended, kill, read_all, wait};
 
@@ -61,13 +62,37 @@ pub struct Life {
     /// The end of the pipe that the traceback comes from. While it is there the worker lives.
     pub(super) trace: OwnedFd,
     pub(super) process: OnceLock<(i32, OwnedFd)>,
-    death: Mutex<Option<Arc<Death>>>,
-    over: Condvar,
+    /// Once it has begun, the reaper alone reads from it.
+    pub(super) socket: OwnedFd,
+    known: Mutex<Known>,
+    changed: Condvar,
 }
 
+type OnWanted = Arc<dyn Fn() + Send + Sync>;
+
+/// What was heard of a worker.
+#[derive(Default)]
+struct Known {
+    /// Its process has ended. How comes a moment later.
+    is_gone: bool,
+    death: Option<Arc<Death>>,
+    /// The last ping that was answered.
+    pong: u64,
+    /// Who waits for what it says, by numbers of their own.
+    callers: Vec<(u64, Caller)>,
+    last_caller: u64,
+    on_wanted: Option<OnWanted>,
+    /// How often a channel was wanted before anybody listened.
+    wanted: usize,
+}
+
+/// More threads than that are not waiting for a channel before there is one who hears them.
+const MOST_WANTED: usize = 1000;
+
 impl Life {
-    pub(super) fn new(id: u64, zygote: Arc<Zygote>, trace: OwnedFd) -> Life {
-        Life { id, zygote, trace, process: OnceLock::new(), death: Mutex::new(None), over: Condvar::new() }
+    pub(super) fn new(id: u64, zygote: Arc<Zygote>, trace: OwnedFd, socket: OwnedFd) -> Life {
+        let (process, known, changed) = (OnceLock::new(), Mutex::default(), Condvar::new());
+        Life { id, zygote, trace, process, socket, known, changed }
     }
 
     /// The process, when it is known.
@@ -83,19 +108,79 @@ impl Life {
             exit_code: status.filter(|status| libc::WIFEXITED(*status)).map(|status| libc::WEXITSTATUS(status)),
             traceback: String::from_utf8_lossy(&traceback).into_owned(),
         };
-        lock(&self.death).get_or_insert_with(|| Arc::new(death));
-        self.over.notify_all();
+        let on_wanted = {
+            let mut known = lock(&self.known);
+            known.death.get_or_insert_with(|| Arc::new(death));
+            // It may have a share in what this is of.
+            known.on_wanted.take()
+        };
+        self.is_gone();
+        drop(on_wanted);
+    }
+
+    /// Its process has ended: nobody waits for anything from it any more.
+    pub(super) fn is_gone(&self) {
+        let mut known = lock(&self.known);
+        known.is_gone = true;
+        std::mem::take(&mut known.callers).iter().for_each(|(_, caller)| caller.end());
+        self.changed.notify_all();
+    }
+
+    /// What it has said, when there was something: to be called when no lock is held. An error is its end.
+    pub(super) fn says(&self) -> io::Result<Option<OnWanted>> {
+        match Note::receive(self.socket.as_fd())? {
+            (Note::Pong(number), _) => {
+                lock(&self.known).pong = number;
+                self.changed.notify_all();
+                Ok(None)
+            }
+            (Note::Wanted, _) => {
+                let mut known = lock(&self.known);
+                if known.on_wanted.is_none() {
+                    known.wanted = MOST_WANTED.min(known.wanted + 1);
+                }
+                Ok(known.on_wanted.clone())
+            }
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
     }
 
     pub(super) fn death(&self) -> Option<Arc<Death>> {
-        lock(&self.death).clone()
+        lock(&self.known).death.clone()
+    }
+
+    /// Waits until `is_so` finds what it looks for, or the time is over.
+    fn wait<T>(&self, until: Instant, is_so: impl Fn(&Known) -> Option<T>) -> Option<T> {
+        let mut known = lock(&self.known);
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let found = is_so(&known);
+            if found.is_some() || left.is_zero() {
+                return found;
+            }
+            known = self.changed.wait_timeout(known, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 }
+
+/// Somebody who waits at a channel hears of the worker's end, until this is dropped.
+pub struct Watch {
+    life: Arc<Life>,
+    number: u64,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        lock(&self.life.known).callers.retain(|(number, _)| *number != self.number);
+    }
+}
+
+/// How long a worker may take to take a note. It does nothing else with them.
+const TAKES_NOTES: Duration = Duration::from_secs(1);
 
 /// A worker. It ends when this is dropped.
 pub struct Child {
     pub(super) life: Arc<Life>,
-    pub(super) socket: OwnedFd,
     /// The process that this belongs to. A fork of it must leave the worker alone.
     pub(super) owner: u32,
 }
@@ -113,16 +198,7 @@ impl Child {
 
     /// Waits for its end, for so long.
     pub fn wait(&self, limit: Duration) -> Option<Arc<Death>> {
-        let until = Instant::now() + limit;
-        let mut death = lock(&self.life.death);
-        while death.is_none() {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return None;
-            }
-            death = self.life.over.wait_timeout(death, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        death.clone()
+        self.life.wait(Instant::now() + limit, |known| known.death.clone())
     }
 
     /// Kills it.
@@ -130,22 +206,79 @@ impl Child {
         self.life.pidfd().inspect(|pidfd| kill(*pidfd));
     }
 
-    /// Asks it for a sign of life. False: none in that time.
+    /// Asks it for a sign of life, with a number other than 0 and the last one. False: none in that time.
     pub fn ping(&self, number: u64, limit: Duration) -> io::Result<bool> {
         let until = Instant::now() + limit;
-        Note::Ping(number).send(self.socket.as_fd(), &[])?;
+        self.tell(&Note::Ping(number), &[])?;
+        let answered = |known: &Known| match known {
+            Known { pong, .. } if *pong == number => Some(Ok(true)),
+            Known { is_gone: true, .. } => Some(Err(io::ErrorKind::UnexpectedEof.into())),
+            _ => None,
+        };
+        self.life.wait(until, answered).unwrap_or(Ok(false))
+    }
+
+    /// Gives it a channel, which a thread of its own serves.
+    pub fn add_channel(&self, channel: &OwnedFd) -> io::Result<()> {
+        self.tell(&Note::Channel, &[channel.as_fd()])
+    }
+
+    /// Gives it the channel that a thread of Python's has asked for (`on_wanted`).
+    pub fn granted(&self, channel: &OwnedFd) -> io::Result<()> {
+        self.tell(&Note::Granted, &[channel.as_fd()])
+    }
+
+    /// The run with this number is to end.
+    pub fn stop(&self, run: u64) -> io::Result<()> {
+        self.tell(&Note::Stop(run), &[])
+    }
+
+    /// All that runs is to end.
+    pub fn interrupt(&self) -> io::Result<()> {
+        self.tell(&Note::Interrupt, &[])
+    }
+
+    /// It takes notes whatever runs in it, so one that does not is stopped or beyond help.
+    fn tell(&self, note: &Note, descriptors: &[BorrowedFd]) -> io::Result<()> {
+        let socket = self.life.socket.as_fd();
+        let until = Instant::now() + TAKES_NOTES;
         loop {
-            let [events] = wait([(self.socket.as_fd(), libc::POLLIN)], Some(until))?;
-            if events == 0 {
-                return Ok(false);
+            match note.send(socket, descriptors) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                sent => return sent,
             }
-            match Note::receive(self.socket.as_fd())? {
-                (Note::Pong(id), _) if id == number => return Ok(true),
-                // Of a ping that was given up.
-                (Note::Pong(_), _) => {}
-                _ => return Err(io::ErrorKind::InvalidData.into()),
+            if wait([(socket, libc::POLLOUT)], Some(until))? == [0] {
+                return Err(io::ErrorKind::TimedOut.into());
             }
         }
+    }
+
+    /// Whoever waits at this caller's channel hears `Stop::Ended` when the process has ended.
+    pub fn watch(&self, caller: Caller) -> io::Result<Watch> {
+        let mut known = lock(&self.life.known);
+        known.last_caller += 1;
+        let number = known.last_caller;
+        if known.is_gone {
+            caller.end();
+        } else {
+            known.callers.try_reserve(1).map_err(|_| io::ErrorKind::OutOfMemory)?;
+            known.callers.push((number, caller));
+        }
+        drop(known);
+        Ok(Watch { life: Arc::clone(&self.life), number })
+    }
+
+    /// What is called when a thread of Python's wants a channel, on a thread where it must not wait for anything. It is
+    /// kept until the process has ended, so it should not keep this.
+    pub fn on_wanted(&self, call: Arc<dyn Fn() + Send + Sync>) {
+        let before = {
+            let mut known = lock(&self.life.known);
+            if !known.is_gone {
+                known.on_wanted = Some(Arc::clone(&call));
+            }
+            std::mem::take(&mut known.wanted)
+        };
+        (0..before).for_each(|_| call());
     }
 }
 

@@ -33,4 +33,3 @@ pub mod talk;
 mod tests;
 pub mod wire;
 pub mod zygote;
-

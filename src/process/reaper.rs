@@ -27,7 +27,7 @@ const STACK: usize = 256 << 10;
 
 /// What the reaper is woken for.
 const WAKE: u64 = 0;
-/// The ids of workers and zygotes are even; with the lowest bit set, the socket of that zygote.
+/// The ids of workers and zygotes are even; with the lowest bit set, the socket of that one.
 pub const STEP: u64 = 2;
 const SOCKET: u64 = 1;
 
@@ -99,6 +99,15 @@ impl Reaper {
         }
     }
 
+    /// What it says is heard from now on.
+    pub fn listen_to(&self, life: &Life) -> io::Result<()> {
+        let watched = lock(&self.shared.watched);
+        if !watched.workers.contains_key(&life.id) {
+            return Ok(());
+        }
+        self.shared.watch(life.socket.as_fd(), life.id | SOCKET)
+    }
+
     /// It was not forked after all.
     pub fn forget_worker(&self, life: &Life) {
         lock(&self.shared.watched).workers.remove(&life.id);
@@ -151,6 +160,8 @@ impl Shared {
             for id in ids().filter(|id| id & SOCKET != 0) {
                 self.zygote_says(&mut watched, id & !SOCKET);
             }
+            let says = |id: u64| watched.workers.get(&(id & !SOCKET)).cloned();
+            let say: Vec<Arc<Life>> = ids().filter(|id| id & SOCKET != 0).filter_map(says).collect();
             for id in ids().filter(|id| id & SOCKET == 0) {
                 if id == WAKE {
                     reset(self.wake.as_fd());
@@ -158,6 +169,7 @@ impl Shared {
                     self.zygote_ends(&mut watched, id);
                 } else if let Some(life) = watched.workers.get(&id).cloned() {
                     life.pidfd().inspect(|pidfd| self.unwatch(*pidfd));
+                    life.is_gone();
                     watched.unexplained.push((id, Instant::now() + WORD));
                 }
             }
@@ -166,6 +178,24 @@ impl Shared {
                 && self.stop(&watched, since)
             {
                 return;
+            }
+            drop(watched);
+            say.iter().for_each(|life| self.worker_says(life));
+        }
+    }
+
+    /// One thing after the other, so that all are heard. What makes no sense is its end; one that says no more may be
+    /// ending by itself.
+    fn worker_says(&self, life: &Life) {
+        match life.says() {
+            Ok(Some(on_wanted)) => on_wanted(),
+            Ok(None) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => {
+                self.unwatch(life.socket.as_fd());
+                if error.kind() == io::ErrorKind::InvalidData {
+                    life.pidfd().inspect(|pidfd| kill(*pidfd));
+                }
             }
         }
     }
@@ -200,6 +230,7 @@ impl Shared {
     fn worker_ends(&self, watched: &mut Watched, id: u64, status: Option<i32>) {
         if let Some(life) = watched.workers.remove(&id) {
             life.pidfd().inspect(|pidfd| self.unwatch(*pidfd));
+            self.unwatch(life.socket.as_fd());
             life.ends(status);
         }
     }

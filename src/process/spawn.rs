@@ -206,14 +206,14 @@ impl Spawner {
         let (socket, their_socket) = socket_pair().map_err(system("a socket was not created"))?;
         let (trace, their_trace) = pipe().map_err(system("a pipe was not created"))?;
         let directory = working_directory().map_err(system("the working directory was not opened"))?;
-        let life = Arc::new(Life::new(self.next(), Arc::clone(zygote), trace));
+        let life = Arc::new(Life::new(self.next(), Arc::clone(zygote), trace, socket));
         self.reaper.add_worker(&life).map_err(system("a process cannot be watched"))?;
-        let child = Child { life, socket, owner: self.owner };
+        let child = Child { life, owner: self.owner };
         let theirs = [their_socket.as_fd(), their_trace.as_fd(), directory.as_fd()];
         let since = Instant::now();
         let forked = self.order(zygote, child.life.id, theirs, until);
         drop((their_socket, their_trace, directory));
-        let process = forked.and_then(|()| self.process(zygote, &child.socket, until));
+        let process = forked.and_then(|()| self.process(zygote, &child.life.socket, until));
         let (process, is_ready) = process.inspect_err(|failed| {
             self.reaper.forget_worker(&child.life);
             let is_deaf = matches!(failed, SpawnError::TimedOut) && since.elapsed() >= PATIENCE;
@@ -224,11 +224,12 @@ impl Spawner {
         })?;
         let _ = child.life.process.set(process);
         self.reaper.watch_worker(&child.life).map_err(system("a process cannot be watched"))?;
-        if is_ready {
-            return Ok(child);
-        }
-        match self.hear(&child.socket, until) {
-            Ok((Note::Ready, _)) => Ok(child),
+        let begins = if is_ready { Ok((Note::Ready, Vec::new())) } else { self.hear(&child.life.socket, until) };
+        match begins {
+            Ok((Note::Ready, _)) => {
+                self.reaper.listen_to(&child.life).map_err(system("a process cannot be listened to"))?;
+                Ok(child)
+            }
             Ok((Note::Failed(why), _)) => Err(SpawnError::Failed(why)),
             Err(SpawnError::TimedOut) => Err(SpawnError::TimedOut),
             _ => {

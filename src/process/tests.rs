@@ -289,7 +289,7 @@ fn a_crash_comes_with_its_traceback() {
     }
     // No crash, but an end that nobody has asked for.
     let child = create(&spawner);
-    Note::Started.send(child.socket.as_fd(), &[]).expect("it listens");
+    Note::Started.send(child.life.socket.as_fd(), &[]).expect("it listens");
     let death = child.wait(LONG).expect("it is noticed");
     assert_eq!((death.signal, death.exit_code, death.traceback.as_str()), (None, Some(2), ""));
     assert_eq!(death.to_string(), "the interpreter's process has ended with exit code 2");

@@ -15,6 +15,11 @@ pub fn forked() -> bool {
     FORKED.load(Ordering::Relaxed)
 }
 
+/// This process was forked, and is one of its own all the same: CPython was told before and after, and had one thread.
+pub fn begins_anew() {
+    FORKED.store(false, Ordering::Relaxed);
+}
+
 /// Marks children that are forked from now on. The handler only copies a flag, which is safe at any moment.
 pub fn watch_forks() {
     static ONCE: std::sync::Once = std::sync::Once::new();

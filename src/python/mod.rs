@@ -36,7 +36,7 @@
 //! | `model` | locks and sleep under a model checker |
 //! | `hooks` | what CPython tells: interpreters that come and go |
 //! | `fork` | whether this is the child of a fork |
-//! | `zygote` | a CPython that processes are forked from |
+//! | `zygote` | forks that go on with Python |
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};

@@ -152,10 +152,24 @@ fn loaded_version(handle: *mut c_void) -> Option<(u8, u8, u8)> {
 pub struct MainState(*mut PyThreadState);
 
 impl MainState {
-    /// Attaches the thread that initialised CPython, for good.
-    pub fn attach(self) {
-        // SAFETY: the state that `initialize` detached. As it is no `Send`, this is that thread.
-        unsafe { (api().PyEval_RestoreThread)(self.0) }
+    /// Does something attached, on the thread that initialised CPython.
+    pub fn attached<R>(&self, act: impl FnOnce(Py) -> R) -> R {
+        // SAFETY: the state that `initialize` detached. As it is no `Send`, this is that thread, and it is attached until
+        // it is detached again.
+        unsafe {
+            (api().PyEval_RestoreThread)(self.0);
+            let result = act(Py::attached(api()));
+            (api().PyEval_SaveThread)();
+            self.unbind();
+            result
+        }
+    }
+
+    /// PyGILState_* find a state on its thread even when it is detached: then the thread would be taken for one that
+    /// Python code calls from. They find none once another one has come and gone.
+    pub fn unbind(&self) {
+        // SAFETY: main is alive, as its state is; the thread is detached.
+        unsafe { drop(Entry::new(api(), (api().PyInterpreterState_Main)(), this_stack())) };
     }
 }
 

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::memory::{BYTES, HALF, HALVES, KEPT, ROOM, Shared};
 use super::super::wire::Source;
+use super::memory::{BYTES, HALF, HALVES, KEPT, ROOM, Shared};
 use super::wait::{Calls, Spin, Turn, Wait, Waited, pass};
 
 /// No message has more bytes.

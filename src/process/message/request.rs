@@ -216,7 +216,8 @@ impl Request<'_> {
             Request::Memory => (MEMORY, 0, 0),
             Request::End { timeout, interrupt } => {
                 // A number of 0 is none.
-                let time = timeout.map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX).saturating_add(1));
+                let time =
+                    timeout.map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX).saturating_add(1));
                 (END, time, flag(interrupt))
             }
             Request::Serve => (SERVE, 0, 0),

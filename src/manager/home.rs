@@ -1,0 +1,137 @@
+//! The home of a CPython that the library has initialised on the caller's thread, and not on one of its own, because the
+//! process is going to be forked: that thread, which finalises it when another one asks for that.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread;
+
+use super::error::{Error, Kind, Result};
+use crate::python::find::Installation;
+use crate::python::start::{self, MainState, StartError, Startup};
+use crate::python::{lock, zygote};
+
+thread_local! {
+    /// The site module runs users' code on this thread, for which the starter waits.
+    static IS_INITIALIZING: Cell<bool> = const { Cell::new(false) };
+
+    /// Of this thread, if it is the home.
+    static STATE: RefCell<Option<MainState>> = const { RefCell::new(None) };
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Runs,
+    /// Somebody waits until it is finalised.
+    Ends,
+    Ended,
+}
+
+/// And whether what was to be done on another thread (`elsewhere`) has been done.
+static STAGE: Mutex<(Stage, bool)> = Mutex::new((Stage::Runs, false));
+static CHANGED: Condvar = Condvar::new();
+
+type Wake = Box<dyn Fn() + Send>;
+static WAKE: Mutex<Option<Wake>> = Mutex::new(None);
+
+/// CPython is being initialised on the calling thread.
+pub(super) fn is_initializing() -> bool {
+    IS_INITIALIZING.get()
+}
+
+/// Initialises it.
+pub(super) fn initialize(installation: &Installation, startup: Startup) -> Result<MainState, StartError> {
+    IS_INITIALIZING.set(true);
+    let initialized = start::initialize(installation, startup);
+    IS_INITIALIZING.set(false);
+    initialized
+}
+
+/// The calling thread is the home.
+pub(super) fn keep(state: MainState) {
+    state.unbind();
+    STATE.set(Some(state));
+}
+
+fn with_state<R>(act: impl FnOnce(&MainState) -> R) -> Result<R> {
+    let away = || Kind::WrongState("CPython was not initialised on this thread".into()).into();
+    STATE.with_borrow(|state| state.as_ref().map(act)).ok_or_else(away)
+}
+
+/// Makes ready what all forks need. On the home, as below.
+pub fn prepare_forks() -> Result<()> {
+    with_state(zygote::prepare)?.map_err(|why| Kind::Interpreter(why).into())
+}
+
+/// Forks this process, which must have no other thread. Its fork can use Python as this one does.
+pub fn fork() -> io::Result<Option<i32>> {
+    with_state(zygote::fork).map_err(io::Error::other)?
+}
+
+/// From now on a crash of this process writes where its threads were.
+pub fn trace_to(descriptor: BorrowedFd) -> Result<()> {
+    with_state(|state| zygote::trace_to(state, descriptor))?.map_err(|why| Kind::Interpreter(why).into())
+}
+
+/// What wakes the home where it waits, so that it finalises CPython if it is asked to.
+pub fn wakes_by(wake: impl Fn() + Send + 'static) {
+    *lock(&WAKE) = Some(Box::new(wake));
+}
+
+/// Finalises CPython if somebody waits for that and this is the home, outside of Python. True: it is done.
+pub fn finalize_if_asked() -> bool {
+    if lock(&STAGE).0 != Stage::Ends {
+        return false;
+    }
+    let Some(state) = STATE.take() else { return false };
+    start::finalize(state);
+    lock(&STAGE).0 = Stage::Ended;
+    CHANGED.notify_all();
+    true
+}
+
+/// Has CPython finalised, and waits for it.
+pub(super) fn finish() {
+    lock(&STAGE).0 = Stage::Ends;
+    CHANGED.notify_all();
+    if finalize_if_asked() {
+        return;
+    }
+    lock(&WAKE).iter().for_each(|wake| wake());
+    let mut stage = lock(&STAGE);
+    while stage.0 != Stage::Ended {
+        stage = CHANGED.wait(stage).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+/// Does something on another thread, which may have CPython finalised: this one, the home, sees to that meanwhile.
+pub fn elsewhere<R: Send>(act: impl FnOnce() -> R + Send) -> Result<R> {
+    lock(&STAGE).1 = false;
+    let act = || {
+        let result = catch_unwind(AssertUnwindSafe(act));
+        lock(&STAGE).1 = true;
+        CHANGED.notify_all();
+        result
+    };
+    let result = thread::scope(|scope| {
+        let builder = thread::Builder::new().name("subpy-end".into()).stack_size(crate::python::stack::STACK_SIZE);
+        let other = builder.spawn_scoped(scope, act)?;
+        let mut stage = lock(&STAGE);
+        while !stage.1 {
+            if stage.0 == Stage::Ends {
+                drop(stage);
+                finalize_if_asked();
+                stage = lock(&STAGE);
+            } else {
+                stage = CHANGED.wait(stage).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+        drop(stage);
+        Ok(other.join())
+    });
+    let panicked = |_| Error::from(Kind::Panic("ending the interpreter panicked".into()));
+    let cannot = |error: io::Error| Error::from(Kind::Interpreter(format!("can't start new thread: {error}")));
+    result.map_err(cannot)?.map_err(panicked)?.map_err(panicked)
+}
