@@ -6,6 +6,7 @@
 //! | `error` | what can go wrong |
 //! | `handle`, `registry`, `last` | handles, and what they stand for |
 //! | `gate` | who may be in an interpreter: running, busy policy, closing |
+//! | `options` | how an interpreter is created |
 //! | `attempt` | a close that goes on, as those see it who wait for it |
 //! | `timer` | the thread for what is to happen at a time |
 //! | `elsewhere` | an interpreter's process, and the channels to it |
@@ -50,6 +51,7 @@ mod last;
 mod limits;
 mod memory;
 mod object;
+mod options;
 mod output;
 mod pool;
 mod queue;
@@ -66,7 +68,7 @@ mod tokens;
 pub use attempt::CloseOptions;
 pub use cancel::Token;
 pub use close::close_with;
-pub use error::{Error, Kind, Ran, Result, Stopped};
+pub use error::{Crash, Error, Kind, Ran, Result, Stopped};
 #[cfg(feature = "capi")]
 pub use function::Function;
 pub use function::{find_function, function_free};
@@ -76,12 +78,11 @@ pub use host::{
 };
 #[cfg(feature = "capi")]
 pub use host::{context_return_plain, context_tag, outside};
-pub use interpreters::{
-    Options, close, create, find, get_current, get_main, id, interrupt, is_running, list_all, whence,
-};
+pub use interpreters::{close, create, find, get_current, get_main, id, interrupt, is_running, list_all, whence};
 pub use limits::Limits;
 pub use memory::{Memory, memory};
 pub use object::{object_act, object_free, object_interp, object_iter, object_keep};
+pub use options::{Options, ProcessOptions};
 pub use output::{capture, set_output};
 pub use pool::{
     Map, MapOptions, OutputFor, PoolOptions, PoolStats, Prepare, Submit, close as pool_close, new as pool_new,

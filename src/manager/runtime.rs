@@ -32,6 +32,10 @@ pub struct RuntimeOptions {
     pub(crate) python: Option<PathBuf>,
     /// How CPython is initialised.
     pub(crate) startup: Startup,
+    /// The program that processes for interpreters begin with; None: the one that is a part of the library.
+    pub(crate) worker: Option<PathBuf>,
+    /// Modules that are imported once for all processes for interpreters.
+    pub(crate) preload: Vec<String>,
 }
 
 enum Phase {
