@@ -16,8 +16,9 @@ use crate::python::host::{Called, Raise, call_for_another};
 use crate::python::objects;
 use crate::python::Failure;
 use crate::python::kept::{Hold, Kept};
+use super::memory::Memory;
 use crate::value::{
-    Args, Builder, ERROR, NotCopied, OBJECT, Results, Rows, Wanted, subpy_pair, subpy_value,
+    Args, Builder, ERROR, NotCopied, OBJECT, Results, Rows, View, Wanted, subpy_pair, subpy_value,
 };
 
 /// Makes the value that stands for an error among results. None: no memory.

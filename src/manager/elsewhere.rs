@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::error::{Error, Kind, Result};
 use crate::process::channel::Caller;
-use crate::process::child::Child;
+use crate::process::child::{Child, Watch};
 use crate::process::talk::Talk;
 use crate::python::host::{HostCode, this_thread_number};
 use crate::python::kept::KeptObjects;
@@ -41,14 +41,16 @@ pub struct Elsewhere {
 /// The channels that nobody uses. The first one is that of the process's main thread.
 #[derive(Default)]
 struct Channels {
-    main: Option<Talk>,
-    others: Vec<Talk>,
+    main: Option<Line>,
+    others: Vec<Line>,
 }
 
 /// A channel, and whether it is that of the process's main thread.
 pub struct Line {
     pub talk: Talk,
     is_main: bool,
+    /// Its end is heard here.
+    _watch: Watch,
 }
 
 #[derive(Clone)]
@@ -81,24 +83,24 @@ impl Elsewhere {
             grace,
         };
         let main = elsewhere.open()?;
-        lock(&elsewhere.channels).main = Some(main);
+        lock(&elsewhere.channels).main = Some(Line { is_main: true, ..main });
         Ok(elsewhere)
     }
 
     /// A new channel, which a thread there serves.
-    fn open(&self) -> Result<Talk> {
+    fn open(&self) -> Result<Line> {
         let (talk, theirs) = Talk::create().map_err(no_channel)?;
-        self.child.watch(talk.caller());
+        let watch = self.child.watch(talk.caller()).map_err(no_channel)?;
         self.child.add_channel(&theirs).map_err(no_channel)?;
-        Ok(talk)
+        Ok(Line { talk, is_main: false, _watch: watch })
     }
 
     /// A new channel, for a thread of Python's that has asked for one.
-    pub fn open_for_python(&self) -> Result<Talk> {
+    pub fn open_for_python(&self) -> Result<Line> {
         let (talk, theirs) = Talk::create().map_err(no_channel)?;
-        self.child.watch(talk.caller());
+        let watch = self.child.watch(talk.caller()).map_err(no_channel)?;
         self.child.granted(&theirs).map_err(no_channel)?;
-        Ok(talk)
+        Ok(Line { talk, is_main: false, _watch: watch })
     }
 
     /// A channel that nobody else uses.
@@ -109,25 +111,20 @@ impl Elsewhere {
             let other = if main.is_none() { channels.others.pop() } else { None };
             (main, other)
         };
-        match (main, other) {
-            (Some(talk), _) => Ok(Line { talk, is_main: true }),
-            (_, Some(talk)) => Ok(Line { talk, is_main: false }),
-            (None, None) => Ok(Line { talk: self.open()?, is_main: false }),
-        }
+        main.or(other).map_or_else(|| self.open(), Ok)
     }
 
     /// The channel of the main thread, if nobody uses it.
     pub fn take_main(&self) -> Option<Line> {
-        let talk = lock(&self.channels).main.take()?;
-        Some(Line { talk, is_main: true })
+        lock(&self.channels).main.take()
     }
 
     pub fn put_back(&self, line: Line) {
         let mut channels = lock(&self.channels);
         if line.is_main {
-            channels.main = Some(line.talk);
+            channels.main = Some(line);
         } else if channels.others.try_reserve(1).is_ok() {
-            channels.others.push(line.talk);
+            channels.others.push(line);
         }
     }
 
@@ -165,6 +162,11 @@ impl Elsewhere {
         }
     }
 
+    /// Is called when a thread of Python's wants to ask the host something.
+    pub fn on_wanted(&self, call: Arc<dyn Fn() + Send + Sync>) {
+        self.child.on_wanted(call);
+    }
+
     pub fn has_ended(&self) -> bool {
         self.child.death().is_some()
     }
@@ -175,9 +177,10 @@ impl Elsewhere {
 
     /// The process has ended, or does not do what it should: the error that says so.
     pub fn crashed(&self) -> Error {
-        let death = self.child.wait(DEATH_IS_KNOWN);
-        let message = death.map_or_else(|| "the interpreter's process does not end".into(), |death| death.to_string());
-        Kind::Interpreter(message).into()
+        match self.child.wait(DEATH_IS_KNOWN) {
+            Some(death) => Error::from(&*death),
+            None => Kind::Interpreter("the interpreter's process does not end, although it was killed".into()).into(),
+        }
     }
 
     /// Waits for the end of the process, after which it takes nothing back.

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::thread;
 
+use super::elsewhere::Elsewhere;
 use super::error::{Error, Kind, Result};
 use super::gate::Refused;
 use super::here::here;
 use super::interpreter::{INTERPRETERS, Interpreter, by_id, check_stack, get, unrecognized};
 use super::limits;
 use super::memory;
+use super::processes;
 use super::options::{Options, ProcessOptions};
 use super::runtime;
 use crate::python::attach::{Outside, current_interpreter, detached};
@@ -46,8 +48,16 @@ pub fn create(options: &Options) -> Result<u64> {
 }
 
 /// An interpreter in a process of its own.
-fn create_process(_options: &Options, _process: &ProcessOptions) -> Result<u64> {
-    Err(Kind::Interpreter("interpreters in processes of their own are not built yet".into()).into())
+fn create_process(options: &Options, process: &ProcessOptions) -> Result<u64> {
+    detached(loaded_api(), || {
+        let _use = runtime::enter()?;
+        runtime::check_host_takes_more()?;
+        let elsewhere = Elsewhere::new(processes::create()?, process.grace)?;
+        let id = processes::next_id();
+        let interpreter = Interpreter::register_elsewhere(elsewhere, id, options.busy, options.timeout)?;
+        processes::serve_python_threads(&interpreter);
+        Ok(interpreter.handle)
+    })
 }
 
 #[inline(never)] // its frame is a large one

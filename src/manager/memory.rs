@@ -1,6 +1,5 @@
 //! How much memory interpreters use, and who goes beyond the limit.
 
-use super::conversation::Conversation;
 use super::error::{Error, Kind, Result};
 use super::here::here;
 use super::interpreter::{INTERPRETERS, driven};
@@ -14,7 +13,7 @@ pub use crate::python::memory::Memory;
 pub fn memory(handle: u64) -> Result<Memory> {
     let interpreter = driven(handle, "count the memory of")?;
     if let Some(elsewhere) = interpreter.elsewhere() {
-        return here(|here| here.visit_elsewhere(&interpreter, elsewhere, Conversation::memory));
+        return here(|here| here.visit_elsewhere(&interpreter, elsewhere, |asked| asked.memory()));
     }
     let memory = interpreter.python().and_then(Interp::memory);
     memory.ok_or_else(|| {

@@ -26,6 +26,7 @@
 //! | `host` | functions that Python code calls |
 //! | `home` | a thread of the caller's on which CPython was initialised |
 //! | `runtime` | CPython's life in this process: start, adopt, stop |
+//! | `processes` | where interpreters' processes come from |
 //! | `thread` | runs on threads of their own |
 //! | `interpreters` | the operations of `concurrent.interpreters` |
 //! | `close` | closing within a time |
@@ -54,6 +55,7 @@ mod object;
 mod options;
 mod output;
 mod pool;
+mod processes;
 mod queue;
 mod registry;
 mod run;

@@ -85,6 +85,14 @@ pub fn is_up() -> bool {
     UP.load(Ordering::Acquire)
 }
 
+/// How it was started; and main, when a host had initialised CPython. It is up.
+pub fn options() -> Result<(RuntimeOptions, Option<u64>)> {
+    match &*lock(&PHASE) {
+        Phase::Up(up) => Ok((up.options.clone(), up.is_adopted().then_some(up.main.handle))),
+        _ => Err(stopping()),
+    }
+}
+
 /// It runs, in a CPython that a host had initialised.
 pub fn is_adopted() -> bool {
     matches!(&*lock(&PHASE), Phase::Up(up) if up.is_adopted())

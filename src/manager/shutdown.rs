@@ -9,6 +9,7 @@ use super::attempt::{Attempt, CloseOptions, FIRST_PAUSE, LONGEST_PAUSE, Plan, St
 use super::close::{begin_drain, interrupt_here_or_there, prepare, start};
 use super::error::{Error, Kind, Result};
 use super::gate::Refused;
+use super::processes;
 use super::here::here;
 use super::interpreter::{INTERPRETERS, Interpreter, check_stack};
 use super::pool;
@@ -295,6 +296,7 @@ fn end_all(up: &Up, ours: &[Arc<Interpreter>], interruptibly: bool) {
             main.retire();
         }
     }
+    processes::end();
     up.main.gate.closed();
     INTERPRETERS.drain();
 }
