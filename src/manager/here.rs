@@ -341,8 +341,9 @@ impl Interpreter {
         here(|here| here.keeps.during(self.handle, || {
             end();
             if let Some(elsewhere) = self.elsewhere() {
-                // Whatever is in the way is waited for. One that has failed to end otherwise is killed.
-                let _ = here.end_elsewhere(self, elsewhere, End { timeout: None, interrupt: interruptibly });
+                // Whatever is in the way is waited for, or is interrupted, and killed if it goes on.
+                let timeout = interruptibly.then_some(ENDS_WITHIN);
+                let _ = here.end_elsewhere(self, elsewhere, End { timeout, interrupt: interruptibly });
                 elsewhere.ended();
             }
         }));
@@ -391,6 +392,9 @@ impl Watcher for Interpreter {
         }
     }
 }
+
+/// How long what is interrupted in an interpreter's process may take to end it.
+const ENDS_WITHIN: Duration = Duration::from_secs(2);
 
 /// How an interpreter in a process of its own is to end.
 #[derive(Clone, Copy)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::attempt::Attempt;
 use super::elsewhere::Elsewhere;
 use super::error::{Error, Kind, Result};
-use super::gate::{Busy, Gate, Refused, Visiting};
+use super::gate::{Busy, Gate, Refused};
 use super::handle::{self, interpreter_handle, interpreter_id};
 use super::registry::Registry;
 use crate::python::Failure;
@@ -184,15 +184,6 @@ pub(super) fn too_small(StackTooSmall { left, size }: StackTooSmall) -> Error {
 pub(super) fn driven(handle: u64, what: &str) -> Result<Arc<Interpreter>> {
     let interpreter = get(handle)?;
     if interpreter.is_theirs() { Err(unrecognized(what, &interpreter)) } else { Ok(interpreter) }
-}
-
-impl Interpreter {
-    /// Does something that is no run, for a moment, whatever runs. It must not run code of users.
-    pub(super) fn visit<R>(&self, act: impl FnOnce(&Interp, &Visiting) -> Result<R>) -> Result<R> {
-        let Some(python) = self.python() else { return Err(unrecognized("exec code for", self)) };
-        let visiting = self.gate.visit().map_err(|refused| self.refused(refused))?;
-        act(python, &visiting)
-    }
 }
 
 pub(super) fn unrecognized(what: &str, interpreter: &Interpreter) -> Error {

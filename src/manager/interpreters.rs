@@ -233,8 +233,8 @@ mod tests {
         let _runtime = runtime::for_tests();
         let handle = create(&Options::default()).unwrap();
         let interpreter = driven(handle, "test").unwrap();
-        let act = |_: Py, _: &Scope, _: &Interp| -> std::result::Result<(), Box<Failure>> { panic!("on purpose") };
-        let panicked = here(|here| catch_unwind(AssertUnwindSafe(|| here.run_in(&interpreter, None, act))));
+        let act = |(), _: Py, _: &Scope, _: &Interp| -> std::result::Result<(), Box<Failure>> { panic!("on purpose") };
+        let panicked = here(|here| catch_unwind(AssertUnwindSafe(|| here.run_in(&interpreter, None, (), act, |(), _| Ok(())))));
         assert!(panicked.is_err());
         assert!(!is_running(handle).unwrap());
         assert_eq!(loaded_api().and_then(current_interpreter), None);

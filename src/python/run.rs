@@ -15,7 +15,7 @@ use super::loops::finish;
 use super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised, cut};
 use super::objects;
 use super::sources::{Source, Sources, line_of};
-use crate::value::{Args, Buffers, Claims, Results, Wanted, printable, subpy_pair, subpy_value};
+use crate::value::{Args, Buffers, Claims, Results, Wanted, subpy_pair, subpy_value};
 
 /// Include/cpython/compile.h: the source is a str, so a coding cookie says nothing.
 const PYCF_IGNORE_COOKIE: i32 = 0x0800;
