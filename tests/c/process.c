@@ -2,7 +2,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#include "test.h"
+#include "guest.h"
 
 static subpy_error *error;
 
@@ -45,10 +45,10 @@ static void calls(void) {
   run(interp, "def add(a, b=1): return a + b\ndef fail(x): raise ValueError(x)\nx = 5");
   CHECK(number(interp, "x + add(3)") == 9);
   subpy_value args[] = {subpy_int(20), subpy_int(22)}, result = {0};
-  OK(subpy_call(interp, "add", args, 2, NULL, &result, &error));
+  OK(subpy_call(interp, "add", SUBPY_AUTO_LEN, args, 2, NULL, &result, &error));
   CHECK(result.kind == SUBPY_KIND_INT && result.u.as_int == 42);
   subpy_function function = 0;
-  OK(subpy_function_new(interp, "add", &function, &error));
+  OK(subpy_function_new(interp, "add", SUBPY_AUTO_LEN, &function, &error));
   for (int i = 0; i < 1000; i++) {
     args[0] = subpy_int(i);
     OK(subpy_function_call(function, args, 2, NULL, &result, &error));
@@ -56,7 +56,7 @@ static void calls(void) {
   }
   subpy_function_free(function);
   args[0] = subpy_str("caf\xc3\xa9", SUBPY_AUTO_LEN);
-  CHECK(subpy_call(interp, "fail", args, 1, NULL, NULL, &error) == SUBPY_ERROR_EXECUTION_FAILED);
+  CHECK(subpy_call(interp, "fail", SUBPY_AUTO_LEN, args, 1, NULL, NULL, &error) == SUBPY_ERROR_EXECUTION_FAILED);
   CHECK_ERROR(subpy_error_type_name, error, "ValueError");
   CHECK_ERROR(subpy_error_exception_message, error, "caf\xc3\xa9");
   CHECK(strstr(subpy_error_display(error, NULL), "Traceback (most recent call last)"));
