@@ -7,7 +7,7 @@ use std::time::Instant;
 use std::{io, ptr};
 
 use super::channel::{Caller, Channel, Stop};
-use super::message::{Done, Failed, Header, Reply, Request, Run, ToRun};
+use super::message::{Done, Failed, Header, Raised, Reply, Request, Run, ToRun};
 use super::wire::{Describe, NotRead, Restore, Writer};
 use crate::value::NotCopied;
 
@@ -38,8 +38,10 @@ pub enum Unsaid {
 /// Why nothing was heard.
 #[derive(Debug)]
 pub enum Unheard {
-    /// A message has come and could not be read: this side has the turn.
+    /// A request has come and could not be read: this side has the turn, and replies.
     NotRead(NotRead),
+    /// The same of a reply.
+    ReplyNotRead(NotRead),
     /// See [`Stop`].
     Stop(Stop),
 }
@@ -95,6 +97,11 @@ impl Talk {
         }
     }
 
+    /// A host's reply that its function raises something.
+    pub fn raise(&self, raised: &Raised) -> Result<(), Unsaid> {
+        self.say(|writer| raised.write(writer))
+    }
+
     #[inline]
     fn say(&self, write: impl FnOnce(&mut Writer<Vec<u64>>) -> Result<Header, NotCopied>) -> Result<(), Unsaid> {
         let mut written = self.written.borrow_mut();
@@ -116,18 +123,24 @@ impl Talk {
     #[inline]
     pub fn hear(&self, until: Option<Instant>, restore: &mut Restore) -> Result<Said, Unheard> {
         let mut channel = self.channel.borrow_mut();
-        let message = channel.receive(until).map_err(|stop| match stop {
-            Stop::NoMemory => Unheard::NotRead(NotRead::NO_MEMORY),
-            stop => Unheard::Stop(stop),
-        })?;
+        let message = match channel.receive(until) {
+            Ok(message) => message,
+            Err(Stop::NoMemory) => return Err(unread(channel.lost(), NotRead::NO_MEMORY)),
+            Err(stop) => return Err(Unheard::Stop(stop)),
+        };
         let (header, source) = (message.header, message.source());
         let said = if Reply::is_one(header) {
             Reply::read(header, source, restore).map(Said::Reply)
         } else {
             ToRun::read(header, source, restore).map(|request| Said::Request(Box::new(request)))
         };
-        said.map_err(Unheard::NotRead)
+        said.map_err(|why| unread(header, why))
     }
+}
+
+#[cold]
+fn unread(header: Header, why: NotRead) -> Unheard {
+    if Reply::is_one(header) { Unheard::ReplyNotRead(why) } else { Unheard::NotRead(why) }
 }
 
 /// The first so many bytes of the words.

@@ -166,7 +166,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn as_text(value: ValueRef) -> Result<String, NotRead> {
+pub(super) fn as_text(value: ValueRef) -> Result<String, NotRead> {
     let View::Str(text) = value.view() else { return Err(damaged()) };
     let mut copy = String::new();
     // There is often a NUL to be put behind it.

@@ -8,7 +8,7 @@ mod request;
 mod tests;
 
 pub use failed::Failed;
-pub use reply::{Done, Reply};
+pub use reply::{Done, Raised, Reply};
 pub use request::{Act, Request, Run, ToRun};
 
 pub use super::channel::Header;

@@ -1,6 +1,7 @@
 //! What came of a request.
 
 use super::super::wire::{Describe, NotRead, Reader, Restore, Sink, Source, Writer, none_to_get, none_to_send};
+use super::failed::as_text;
 use super::{Failed, Header};
 use crate::value::{NotCopied, OwnedValue};
 
@@ -13,14 +14,28 @@ pub struct Done {
     pub word: u64,
 }
 
+/// A host's function raises this.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Raised {
+    /// `ValueError` or `module:Type`
+    pub kind: String,
+    pub message: String,
+    pub notes: Vec<String>,
+    /// A number of the host's that stays with the exception; 0: none.
+    pub tag: u64,
+}
+
 /// What came of it.
 pub enum Reply {
     Done(Done),
     Failed(Box<Failed>),
+    /// A host's alone.
+    Raised(Box<Raised>),
 }
 
 const DONE: u16 = 0x100;
 const FAILED: u16 = 0x101;
+const RAISED: u16 = 0x102;
 
 /// There is a value.
 const VALUE: u16 = 1;
@@ -56,6 +71,28 @@ impl Failed {
     }
 }
 
+impl Raised {
+    pub fn write<S: Sink>(&self, writer: &mut Writer<S>) -> Result<Header, NotCopied> {
+        writer.text(&self.kind)?;
+        writer.text(&self.message)?;
+        writer.number(self.notes.len() as u64)?;
+        self.notes.iter().try_for_each(|note| writer.text(note))?;
+        Ok(Header { op: RAISED, flags: 0, a: self.tag, b: 0 })
+    }
+
+    fn read(reader: &mut Reader, tag: u64) -> Result<Raised, NotRead> {
+        let text = |reader: &mut Reader| as_text(reader.value(&mut none_to_get)?.as_ref());
+        let (kind, message) = (text(reader)?, text(reader)?);
+        let mut notes = Vec::new();
+        for _ in 0..reader.number()? {
+            let note = text(reader)?;
+            notes.try_reserve(1).map_err(|_| NotRead::NO_MEMORY)?;
+            notes.push(note);
+        }
+        Ok(Raised { kind, message, notes, tag })
+    }
+}
+
 impl Reply {
     /// Whether a message is a reply, and no request.
     #[inline]
@@ -75,6 +112,7 @@ impl Reply {
                 let value = reader.value(&mut none_to_get)?;
                 Reply::Failed(Box::new(Failed::of_value(value.as_ref())?))
             }
+            RAISED => Reply::Raised(Box::new(Raised::read(&mut reader, header.a)?)),
             op => return Err(NotRead::Damaged(format!("{op} is no reply"))),
         };
         reader.end().map(|()| reply)
