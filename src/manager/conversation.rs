@@ -133,14 +133,14 @@ impl<'a> Conversation<'a> {
                 // Only hosts say it.
                 Ok(Said::Reply(Reply::Raised(_))) => return Err(self.breaks("it has raised an exception here")),
                 Ok(Said::Request(request)) => self.serve(&request)?,
-                Err(Unheard::NotRead { is_reply: true, why: NotRead::Refused(why) }) => {
+                Err(Unheard::ReplyNotRead(NotRead::Refused(why))) => {
                     return Err(Error::from(why).of(self.interpreter.handle).into());
                 }
-                Err(Unheard::NotRead { is_reply: false, why: NotRead::Refused(why) }) => {
+                Err(Unheard::NotRead(NotRead::Refused(why))) => {
                     let raised = Raised { kind: "MemoryError".into(), message: Error::from(why).to_string(), ..Raised::default() };
                     self.say(|this| this.line.talk.raise(&raised))?;
                 }
-                Err(Unheard::NotRead { why: NotRead::Damaged(why), .. }) => return Err(self.breaks(&why)),
+                Err(Unheard::NotRead(NotRead::Damaged(why)) | Unheard::ReplyNotRead(NotRead::Damaged(why))) => return Err(self.breaks(&why)),
                 Err(Unheard::Stop(Stop::Poked)) => {
                     if let Some((limited, number)) = self.limited
                         && limited.is_stopped()

@@ -153,7 +153,6 @@ pub fn context_note(context: usize, text: String) -> Result<()> {
 }
 
 /// The exception that the call raises is to have this number.
-#[cfg(feature = "capi")]
 pub fn context_tag(context: usize, tag: u64) -> Result<()> {
     over(Context(context).tag(tag))
 }

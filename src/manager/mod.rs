@@ -76,10 +76,11 @@ pub use function::Function;
 pub use function::{find_function, function_free};
 pub use gate::Busy;
 pub use host::{
-    Function as HostFunction, context_cancelled, context_interp, context_note, context_raise, context_return, define,
+    Function as HostFunction, context_cancelled, context_interp, context_note, context_raise, context_return,
+    context_tag, define,
 };
 #[cfg(feature = "capi")]
-pub use host::{context_return_plain, context_tag, outside};
+pub use host::{context_return_plain, outside};
 pub use interpreters::{close, create, find, get_current, get_main, id, interrupt, is_running, list_all, whence};
 pub use limits::Limits;
 pub use memory::{Memory, memory};
@@ -99,7 +100,7 @@ pub use queue::{Wait, descriptor_of, get_from, put_into, queue_make};
 pub use run::{append_buffer, claim, claim_rows, function_call_specially};
 #[cfg(feature = "capi")]
 pub use run::{copy, copy_of, copy_rows};
-pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_with};
+pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_with, stoppable};
 pub use runtime::{RuntimeOptions, init, init_here, python_library, python_version};
 pub use shutdown::{shutdown, shutdown_with};
 pub use thread::{InThread, fd, join, notify, run_in_thread, thread_free, wait};
@@ -118,4 +119,5 @@ pub use crate::python::output::RunOutput;
 pub use crate::python::queue::For;
 pub use crate::python::queue::{Queue, append as append_queue, find as find_queue};
 pub use crate::python::run::Code;
+pub use crate::python::stack::STACK_SIZE;
 pub use crate::python::start::Startup;

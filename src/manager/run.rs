@@ -65,6 +65,15 @@ pub fn run_with(handle: u64, code: Code, wanted: Wanted, limits: Option<&Limits>
     here(|here| here.with_interpreter(handle, || driven(handle, what(&code)), |interpreter| act(here, interpreter)))
 }
 
+/// Whatever this thread runs meanwhile in that interpreter can be stopped.
+pub fn stoppable<R>(handle: u64, limits: &Limits, act: impl FnOnce() -> R) -> Result<R> {
+    let interpreter = driven(handle, CALL)?;
+    here(|here| {
+        let _limited = here.limits.begin(&interpreter, Some(limits))?;
+        Ok(act())
+    })
+}
+
 /// `prepare_main()`
 pub fn prepare_main(handle: u64, names: &[subpy_pair]) -> Result<()> {
     let interpreter = driven(handle, "update __main__ for")?;

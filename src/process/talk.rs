@@ -38,8 +38,10 @@ pub enum Unsaid {
 /// Why nothing was heard.
 #[derive(Debug)]
 pub enum Unheard {
-    /// A message has come and could not be read: this side has the turn.
-    NotRead { is_reply: bool, why: NotRead },
+    /// A request has come and could not be read: this side has the turn, and replies.
+    NotRead(NotRead),
+    /// The same of a reply.
+    ReplyNotRead(NotRead),
     /// See [`Stop`].
     Stop(Stop),
 }
@@ -95,7 +97,7 @@ impl Talk {
         }
     }
 
-    /// A host's reply: its function has Python raise an exception.
+    /// A host's reply that its function raises something.
     pub fn raise(&self, raised: &Raised) -> Result<(), Unsaid> {
         match self.say(|writer| raised.write(writer)) {
             Err(Unsaid::NotWritten(_)) => {
@@ -127,21 +129,24 @@ impl Talk {
     #[inline]
     pub fn hear(&self, until: Option<Instant>, restore: &mut Restore) -> Result<Said, Unheard> {
         let mut channel = self.channel.borrow_mut();
-        let message = channel.receive(until).map_err(|stop| match stop {
-            Stop::NoMemory(header) => {
-                Unheard::NotRead { is_reply: Reply::is_one(header), why: NotRead::NO_MEMORY }
-            }
-            stop => Unheard::Stop(stop),
-        })?;
+        let message = match channel.receive(until) {
+            Ok(message) => message,
+            Err(Stop::NoMemory) => return Err(unread(channel.lost(), NotRead::NO_MEMORY)),
+            Err(stop) => return Err(Unheard::Stop(stop)),
+        };
         let (header, source) = (message.header, message.source());
-        let is_reply = Reply::is_one(header);
-        let said = if is_reply {
+        let said = if Reply::is_one(header) {
             Reply::read(header, source, restore).map(Said::Reply)
         } else {
             ToRun::read(header, source, restore).map(|request| Said::Request(Box::new(request)))
         };
-        said.map_err(|why| Unheard::NotRead { is_reply, why })
+        said.map_err(|why| unread(header, why))
     }
+}
+
+#[cold]
+fn unread(header: Header, why: NotRead) -> Unheard {
+    if Reply::is_one(header) { Unheard::ReplyNotRead(why) } else { Unheard::NotRead(why) }
 }
 
 /// The first so many bytes of the words.

@@ -7,10 +7,11 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::control::Note;
 use super::launch::FIRST;
+pub use super::system::NoSignals;
 use super::system::{check, pidfd, wait};
 
 /// asm-generic/fcntl.h: the signal that O_ASYNC sends.
@@ -251,7 +252,7 @@ impl Worker {
             check(libc::fcntl(pipe, libc::F_SETFL, flags | libc::O_ASYNC))?;
         }
         // It may have gone before that.
-        let [events] = wait([(self.trace.as_fd(), 0)], Some(std::time::Instant::now()))?;
+        let [events] = wait([(self.trace.as_fd(), 0)], Some(Instant::now()))?;
         if events == 0 { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
     }
 
@@ -266,21 +267,33 @@ impl Worker {
         note.send(self.socket.as_fd(), &[])
     }
 
-    /// Answers the host until it has gone. False when it says something that is none of a host's.
-    pub fn answer(&self) -> bool {
-        loop {
-            if wait([(self.socket.as_fd(), libc::POLLIN)], None).is_err() {
-                return false;
-            }
-            match Note::receive(self.socket.as_fd()) {
-                Ok((Note::Ping(id), _)) => {
-                    if Note::Pong(id).send(self.socket.as_fd(), &[]).is_err() {
-                        return true;
-                    }
-                }
-                Err(error) => return error.kind() != io::ErrorKind::InvalidData,
-                Ok(_) => return false,
-            }
+    /// What the host says next, and for how long it is waited for that: None when it says nothing. An error: it has gone,
+    /// or says what is no note.
+    pub fn hear(&self, limit: Option<Duration>) -> io::Result<Option<(Note, Vec<OwnedFd>)>> {
+        let until = limit.map(|limit| Instant::now() + limit);
+        match wait([(self.socket.as_fd(), libc::POLLIN)], until)? {
+            [0] => Ok(None),
+            _ => match Note::receive(self.socket.as_fd()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+                heard => heard.map(Some),
+            },
         }
     }
+
+    /// Says something to the host. An error: it has gone.
+    pub fn say(&self, note: &Note) -> io::Result<()> {
+        loop {
+            match note.send(self.socket.as_fd(), &[]) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                said => return said,
+            }
+            wait([(self.socket.as_fd(), libc::POLLOUT)], None)?;
+        }
+    }
+}
+
+/// Ends this process at once: nothing else runs in it.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: it may be called at any time.
+    unsafe { libc::_exit(code) }
 }

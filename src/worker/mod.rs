@@ -1,14 +1,36 @@
 //! What a process for interpreters does: first it is the zygote, with a CPython that is initialised, and each fork of it
-//! is a worker.
+//! is a worker, which does in its main interpreter what its host asks for.
+//!
+//! | file | what |
+//! |---|---|
+//! | `control` | a thread that hears the host's notes: channels, stops |
+//! | `stops` | runs that can be stopped |
+//! | `line` | a thread's channel: what the host asks there, and what it is asked |
+//! | `serve` | does what is asked |
+//! | `values` | what stays in one of the two processes, and is a number in the other |
+//! | `host` | the host's functions, and output that goes to it |
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::manager::{self, RuntimeOptions, Startup, home};
 use crate::process::zygote::{Worker, Zygote};
+use control::Control;
 
-/// What is wrong with the arguments, or with a worker: its exit code. All other errors go to the host.
+mod control;
+mod host;
+mod line;
+mod serve;
+mod stops;
+#[cfg(test)]
+mod tests;
+mod values;
+
+/// What is wrong with the arguments, or with what the host says: an exit code. All other errors go to the host.
 const MISUSED: i32 = 2;
+/// The exit code when the host has gone.
+const ALONE: i32 = 1;
 
 const THREADS: &str = "a module that Python imports when it starts (sitecustomize, a .pth file) has started a thread, so \
                        this process cannot be forked";
@@ -26,7 +48,7 @@ pub fn main(arguments: &[OsString]) -> i32 {
     }
     match zygote.serve(home::fork) {
         None => 0,
-        Some(worker) => work(&worker),
+        Some(worker) => work(Arc::new(worker)),
     }
 }
 
@@ -44,12 +66,21 @@ fn start(arguments: &[OsString]) -> Result<(), String> {
     manager::init_here(&options).map_err(|error| error.to_string())
 }
 
-fn work(worker: &Worker) -> i32 {
-    let settled = worker.settle().map_err(|error| format!("an interpreter's process could not be set up: {error}"));
-    let ready = settled.and_then(|()| home::trace_to(worker.trace()).map_err(|error| error.to_string()));
-    let begins = ready.is_ok();
-    if worker.starts(ready).is_err() || !begins {
-        return 1;
+fn work(worker: Arc<Worker>) -> i32 {
+    let started = begin(&worker);
+    let control = started.as_ref().ok().cloned();
+    if worker.starts(started.map(drop)).is_err() {
+        return ALONE;
     }
-    if worker.answer() { 0 } else { MISUSED }
+    match control {
+        Some(control) => line::serve_first(&control),
+        None => 1,
+    }
+}
+
+fn begin(worker: &Arc<Worker>) -> Result<Arc<Control>, String> {
+    worker.settle().map_err(|error| format!("an interpreter's process could not be set up: {error}"))?;
+    home::trace_to(worker.trace()).map_err(|error| error.to_string())?;
+    let main = manager::get_main().map_err(|error| error.to_string())?;
+    Control::start(Arc::clone(worker), main).map_err(|error| format!("a thread could not be started: {error}"))
 }

@@ -95,7 +95,7 @@ pub enum Stop {
     /// A message that cannot be sent, because it has more bytes than [`LONGEST`].
     TooLong,
     /// There was no memory for a message that has come. It is lost, and has to be answered as if it was there.
-    NoMemory(Header),
+    NoMemory,
 }
 
 /// Memory, and what threads of this process want of one that waits there.
@@ -155,6 +155,8 @@ pub struct Channel {
     /// The other process asks not to spin.
     crowded: bool,
     part: Option<Part>,
+    /// Of the last message for which there was no memory.
+    lost: Header,
     /// The host's: after so many small messages memory is given back; 0: there is none to be given back.
     patience: u32,
 }
@@ -182,6 +184,7 @@ impl Channel {
             spin_for_piece: Spin::new(SPIN_FOR_PIECE),
             crowded: false,
             part: None,
+            lost: Header::default(),
             patience: 0,
         }
     }
@@ -319,6 +322,11 @@ impl Channel {
         Ok(Message { header, bytes: Bytes::Shared { start, len, lives: PhantomData } })
     }
 
+    /// After `NoMemory`: the fixed part of what is lost.
+    pub fn lost(&self) -> Header {
+        self.lost
+    }
+
     #[cold]
     fn receive_pieces(&mut self, header: Header, len: u64, until: Option<Instant>) -> Result<Message<'_>, Stop> {
         let mut part = match self.part.take() {
@@ -339,7 +347,8 @@ impl Channel {
             }
             part.come += end - start;
             if is_last {
-                let bytes = part.bytes.ok_or(Stop::NoMemory(part.header))?;
+                self.lost = part.header;
+                let bytes = part.bytes.ok_or(Stop::NoMemory)?;
                 return Ok(Message { header: part.header, bytes: Bytes::Own(bytes) });
             }
             if let Err(stop) = self.wait(true, until) {

@@ -14,14 +14,14 @@ pub struct Done {
     pub word: u64,
 }
 
-/// A host's function has Python raise an exception.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// A host's function raises this.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Raised {
     /// `ValueError` or `module:Type`
     pub kind: String,
     pub message: String,
     pub notes: Vec<String>,
-    /// 0: none.
+    /// A number of the host's that stays with the exception; 0: none.
     pub tag: u64,
 }
 
@@ -29,6 +29,7 @@ pub struct Raised {
 pub enum Reply {
     Done(Done),
     Failed(Box<Failed>),
+    /// A host's alone.
     Raised(Box<Raised>),
 }
 
@@ -76,15 +77,15 @@ impl Raised {
         writer.text(&self.message)?;
         writer.number(self.notes.len() as u64)?;
         self.notes.iter().try_for_each(|note| writer.text(note))?;
-        Ok(Header { op: RAISED, a: self.tag, ..Header::default() })
+        Ok(Header { op: RAISED, flags: 0, a: self.tag, b: 0 })
     }
 
-    fn read(tag: u64, reader: &mut Reader) -> Result<Raised, NotRead> {
-        let mut text = || as_text(reader.value(&mut none_to_get)?.as_ref());
-        let (kind, message) = (text()?, text()?);
+    fn read(reader: &mut Reader, tag: u64) -> Result<Raised, NotRead> {
+        let text = |reader: &mut Reader| as_text(reader.value(&mut none_to_get)?.as_ref());
+        let (kind, message) = (text(reader)?, text(reader)?);
         let mut notes = Vec::new();
         for _ in 0..reader.number()? {
-            let note = as_text(reader.value(&mut none_to_get)?.as_ref())?;
+            let note = text(reader)?;
             notes.try_reserve(1).map_err(|_| NotRead::NO_MEMORY)?;
             notes.push(note);
         }
@@ -111,7 +112,7 @@ impl Reply {
                 let value = reader.value(&mut none_to_get)?;
                 Reply::Failed(Box::new(Failed::of_value(value.as_ref())?))
             }
-            RAISED => Reply::Raised(Box::new(Raised::read(header.a, &mut reader)?)),
+            RAISED => Reply::Raised(Box::new(Raised::read(&mut reader, header.a)?)),
             op => return Err(NotRead::Damaged(format!("{op} is no reply"))),
         };
         reader.end().map(|()| reply)

@@ -270,6 +270,18 @@ fn results_cross() {
     assert!(Reply::read(Header { op: 3, ..Header::default() }, &[][..], &mut none_to_get).is_err());
 }
 
+#[test]
+fn what_is_raised_crosses() {
+    let texts = |count| (0..count).map(|number| format!("note {number} \u{fc}")).collect();
+    for notes in [vec![], texts(1), texts(300)] {
+        let raised = Raised { kind: "m:E".into(), message: "of\0it".into(), notes, tag: u64::MAX };
+        let (header, bytes) = written(|writer| raised.write(writer).unwrap());
+        let Reply::Raised(back) = reply(header, &bytes) else { panic!("it was raised") };
+        assert_eq!(*back, raised);
+        assert!(Reply::read(header, &bytes[..bytes.len() - 8], &mut none_to_get).is_err());
+    }
+}
+
 /// A worker may send anything. What it sends is an error, or a reply that can be read.
 #[test]
 fn a_reply_that_is_none_is_an_error() {
@@ -298,7 +310,7 @@ fn a_reply_that_is_none_is_an_error() {
                 assert!(all <= bytes.len());
                 accepted += 1;
             }
-            Ok(_) => panic!("it was a failure"),
+            Ok(Reply::Done(_) | Reply::Raised(_)) => panic!("it was a failure"),
             Err(_) => refused += 1,
         }
     }

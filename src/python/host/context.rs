@@ -383,7 +383,6 @@ impl Context {
     }
 
     /// The exception is to have this number.
-    #[cfg(feature = "capi")]
     pub fn tag(self, tag: u64) -> Result<(), Over> {
         self.tell(|told| told.tag = tag)
     }

@@ -1,0 +1,144 @@
+//! The thread that hears the host's notes, whatever runs.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::Builder;
+use std::time::Duration;
+
+use super::stops::Stops;
+use super::{ALONE, MISUSED, line};
+use crate::manager::{self, STACK_SIZE};
+use crate::process::control::Note;
+use crate::process::zygote::{NoSignals, Worker, exit_now};
+
+/// It calls little.
+const STACK: usize = 256 << 10;
+
+/// How soon it is tried again to start a thread.
+const AGAIN: Duration = Duration::from_millis(10);
+
+/// What the threads of a worker have in common.
+pub struct Control {
+    worker: Arc<Worker>,
+    /// The main interpreter.
+    pub main: u64,
+    pub stops: Stops,
+    channels: Mutex<Channels>,
+    changed: Condvar,
+}
+
+/// Channels that no thread has taken yet.
+#[derive(Default)]
+struct Channels {
+    /// The main thread's.
+    first: Option<OwnedFd>,
+    /// The main thread has its one.
+    has_first: bool,
+    /// For threads of Python's.
+    granted: VecDeque<OwnedFd>,
+}
+
+impl Control {
+    /// Starts the thread.
+    pub fn start(worker: Arc<Worker>, main: u64) -> io::Result<Arc<Control>> {
+        let (stops, channels, changed) = (Stops::default(), Mutex::default(), Condvar::new());
+        let control = Arc::new(Control { worker, main, stops, channels, changed });
+        let its_own = Arc::clone(&control);
+        // Signals are for Python's main thread.
+        let _no_signals = NoSignals::new();
+        Builder::new().name("subpy-control".into()).stack_size(STACK).spawn(move || its_own.run())?;
+        Ok(control)
+    }
+
+    fn channels(&self) -> MutexGuard<'_, Channels> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(self: &Arc<Control>) {
+        let mut waiting = Vec::new();
+        loop {
+            while let Some(channel) = waiting.pop() {
+                if let Err(channel) = self.serve(channel) {
+                    waiting.push(channel);
+                    break;
+                }
+            }
+            match self.worker.hear((!waiting.is_empty()).then_some(AGAIN)) {
+                Ok(Some((note, descriptors))) => self.heard(&note, descriptors, &mut waiting),
+                Ok(None) => {}
+                Err(error) => exit_now(if error.kind() == io::ErrorKind::InvalidData { MISUSED } else { ALONE }),
+            }
+        }
+    }
+
+    fn heard(&self, note: &Note, descriptors: Vec<OwnedFd>, waiting: &mut Vec<OwnedFd>) {
+        let mut descriptors = descriptors.into_iter();
+        match note {
+            Note::Ping(number) => self.say(&Note::Pong(*number)),
+            Note::Channel | Note::Granted => {
+                // A process that is short of open files gets none, and nobody would ever serve it.
+                let Some(channel) = descriptors.next() else { exit_now(MISUSED) };
+                let mut channels = self.channels();
+                if *note == Note::Granted {
+                    channels.granted.push_back(channel);
+                } else if channels.has_first {
+                    waiting.push(channel);
+                } else {
+                    channels.has_first = true;
+                    channels.first = Some(channel);
+                }
+                self.changed.notify_all();
+            }
+            Note::Stop(run) => self.stops.stop(*run),
+            // It fails where nothing can be interrupted, or nothing is there any more.
+            Note::Interrupt => drop(manager::interrupt(self.main)),
+            _ => exit_now(MISUSED),
+        }
+    }
+
+    /// On a thread of its own.
+    fn serve(self: &Arc<Control>, channel: OwnedFd) -> Result<(), OwnedFd> {
+        // When there is no thread, what it was to have comes back.
+        let place = Arc::new(Mutex::new(Some(channel)));
+        let (theirs, control) = (Arc::clone(&place), Arc::clone(self));
+        let take = |place: &Mutex<Option<OwnedFd>>| place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let spawned = Builder::new().name("subpy-channel".into()).stack_size(STACK_SIZE).spawn(move || {
+            take(&theirs).map(|channel| line::serve(&control, &channel));
+        });
+        match spawned {
+            Ok(_) => Ok(()),
+            Err(_) => take(&place).map_or(Ok(()), Err),
+        }
+    }
+
+    /// The main thread's channel.
+    pub fn first(&self) -> OwnedFd {
+        let mut channels = self.channels();
+        loop {
+            if let Some(channel) = channels.first.take() {
+                return channel;
+            }
+            channels = self.changed.wait(channels).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// A new channel, for a thread of Python's.
+    pub fn want(&self) -> OwnedFd {
+        self.say(&Note::Wanted);
+        let mut channels = self.channels();
+        loop {
+            if let Some(channel) = channels.granted.pop_front() {
+                return channel;
+            }
+            channels = self.changed.wait(channels).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn say(&self, note: &Note) {
+        if self.worker.say(note).is_err() {
+            exit_now(ALONE);
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The channel that a thread has: what the host asks there it does, and there it asks the host. A thread of Python's gets
+//! one when it asks for the first time.
+
+use std::cell::RefCell;
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+
+use super::control::Control;
+use super::{ALONE, MISUSED, host, serve, values};
+use crate::manager::{self, Error, Kind, home};
+use crate::process::channel::Stop;
+use crate::process::message::{Done, Failed, Reply, Request, Run, ToRun};
+use crate::process::talk::{Said, Talk, Unheard, Unsaid};
+use crate::process::wire::NotRead;
+use crate::process::zygote::exit_now;
+use crate::value::NotCopied;
+
+/// One thread's channel.
+pub struct Line {
+    talk: Talk,
+    control: Arc<Control>,
+    /// It is a thread of Python's, and the host waits until it has ended.
+    is_lent: bool,
+}
+
+/// This process's.
+static CONTROL: OnceLock<Arc<Control>> = OnceLock::new();
+
+thread_local! {
+    static LINE: RefCell<Option<Rc<Line>>> = const { RefCell::new(None) };
+}
+
+/// Serves the first channel on the main thread, as long as the process lives.
+pub fn serve_first(control: &Arc<Control>) -> ! {
+    let _ = CONTROL.set(Arc::clone(control));
+    let channel = control.first();
+    let Some(line) = Line::open(control, &channel, false) else { exit_now(MISUSED) };
+    let caller = line.talk.caller();
+    home::wakes_by(move || caller.poke());
+    line.serve()
+}
+
+/// Serves another one on this thread.
+pub fn serve(control: &Arc<Control>, channel: &OwnedFd) {
+    match Line::open(control, channel, false) {
+        Some(line) => line.serve(),
+        None => exit_now(MISUSED),
+    }
+}
+
+/// Asks the host something, and waits for the reply. An error: it was not asked, or what it said was not understood.
+pub fn ask(request: &Request) -> Result<Reply, Error> {
+    if manager::forked() {
+        return Err(Kind::Forked.into());
+    }
+    let line = Line::here().ok_or_else(|| Error::from(Kind::WrongState("the thread is ending".into())))?;
+    line.ask(request)
+}
+
+impl Line {
+    /// Makes it this thread's. None: it is no channel, or there is no memory.
+    fn open(control: &Arc<Control>, channel: &OwnedFd, is_lent: bool) -> Option<Rc<Line>> {
+        let talk = Talk::open(channel.as_fd()).ok()?;
+        let line = Rc::new(Line { talk, control: Arc::clone(control), is_lent });
+        LINE.set(Some(Rc::clone(&line)));
+        Some(line)
+    }
+
+    /// This thread's. None: it is ending, and has none.
+    fn here() -> Option<Rc<Line>> {
+        let known = LINE.try_with(|line| line.borrow().clone()).ok()?;
+        if known.is_some() {
+            return known;
+        }
+        let control = CONTROL.get()?;
+        let line = Line::open(control, &control.want(), true)?;
+        // The host says that it has begun to listen.
+        match line.hear() {
+            Ok(Said::Request(asked)) if matches!(asked.request(), Request::Serve) => Some(line),
+            _ => exit_now(MISUSED),
+        }
+    }
+
+    /// Does what the host asks, one after the other.
+    fn serve(&self) -> ! {
+        loop {
+            // This is where no Python is.
+            home::finalize_if_asked();
+            match self.hear() {
+                Ok(Said::Request(asked)) => self.serve_one(&asked),
+                Err(Unheard::NotRead(why)) => self.cannot_read(&why),
+                Err(Unheard::Stop(Stop::Poked | Stop::Late)) => {}
+                Ok(Said::Reply(_)) | Err(_) => exit_now(MISUSED),
+            }
+        }
+    }
+
+    fn hear(&self) -> Result<Said, Unheard> {
+        self.talk.hear(None, &mut values::restore)
+    }
+
+    /// Asks the host, and does what that asks meanwhile.
+    fn ask(&self, request: &Request) -> Result<Reply, Error> {
+        let mut given = values::Given::default();
+        match self.talk.ask(request, &Run::default(), &mut |value| given.describe(value)) {
+            Ok(()) => given.are_there(),
+            Err(Unsaid::NotWritten(why)) => return Err(why.into()),
+            Err(Unsaid::Stop(_)) => exit_now(ALONE),
+        }
+        loop {
+            match self.hear() {
+                Ok(Said::Reply(reply)) => return Ok(reply),
+                Ok(Said::Request(asked)) => self.serve_one(&asked),
+                Err(Unheard::NotRead(why)) => self.cannot_read(&why),
+                Err(Unheard::ReplyNotRead(why)) => return Err(error_of(&why)),
+                Err(Unheard::Stop(Stop::Poked | Stop::Late)) => {}
+                Err(Unheard::Stop(_)) => exit_now(ALONE),
+            }
+        }
+    }
+
+    fn serve_one(&self, asked: &ToRun) {
+        let mut given = values::Given::default();
+        let run = asked.run();
+        let request = asked.request();
+        let served = catch_unwind(AssertUnwindSafe(|| serve::serve(&self.control, request, &run, &mut given)));
+        if manager::forked() {
+            // What was asked has forked this process, and the parent replies.
+            exit_now(0);
+        }
+        let served = served.unwrap_or_else(|_| Err(Kind::Panic("what the host asked for panicked".into()).into()));
+        let ends = matches!(request, Request::End { .. }) && served.is_ok();
+        host::released().for_each(|code| drop(self.ask(&Request::Release { code })));
+        match served {
+            Ok(done) => self.answer(&done, given),
+            Err(error) => self.fail(error),
+        }
+        if ends {
+            exit_now(0);
+        }
+    }
+
+    fn answer(&self, done: &Done, mut given: values::Given) {
+        match self.talk.answer(done, &mut |value| given.describe(value)) {
+            Ok(()) => given.are_there(),
+            Err(Unsaid::NotWritten(why)) => self.fail(why.into()),
+            Err(Unsaid::Stop(_)) => exit_now(ALONE),
+        }
+    }
+
+    fn cannot_read(&self, why: &NotRead) {
+        self.fail(error_of(why));
+    }
+
+    fn fail(&self, error: Error) {
+        if self.talk.fail(&Failed::from(error)).is_err() {
+            exit_now(ALONE);
+        }
+    }
+}
+
+fn error_of(why: &NotRead) -> Error {
+    match why {
+        NotRead::Refused(NotCopied::NoMemory) => Kind::NoMemory.into(),
+        NotRead::Refused(NotCopied::NotFound(handle, what)) => NotCopied::NotFound(*handle, *what).into(),
+        NotRead::Refused(NotCopied::NotShareable(why)) => NotCopied::NotShareable(why.clone()).into(),
+        NotRead::Damaged(_) => Kind::Interpreter(why.to_string()).into(),
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if self.is_lent && !manager::forked() {
+            let _ = self.talk.answer(&Done::default(), &mut crate::process::wire::none_to_send);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Does what the host asks for, in the main interpreter.
+
+use super::control::Control;
+use super::host::{self, Code};
+use super::values::Given;
+use crate::manager::{self, CloseOptions, How, Kind, Ran, Result, home};
+use crate::process::message::{Act, Done, Request, Run};
+use crate::value::{Args, Builder, OwnedRows, OwnedValue, Results, TUPLE, Wanted, subpy_value};
+
+/// The request, in the way in which it is to be run.
+pub fn serve(control: &Control, request: Request, run: &Run, given: &mut Given) -> Result<Done> {
+    if run.number == 0 && !run.captured {
+        return perform(control.main, request, run.wanted, given);
+    }
+    specially(control, request, run, given)
+}
+
+#[cold]
+fn specially(control: &Control, request: Request, run: &Run, given: &mut Given) -> Result<Done> {
+    let mut act = move || perform(control.main, request, run.wanted, given);
+    let act = move || match run.captured {
+        true => manager::capture(control.main, &mut |stream, text| host::output(true, stream, text), act)?,
+        false => act(),
+    };
+    if run.number == 0 {
+        return act();
+    }
+    let stoppable = control.stops.begin(run.number)?;
+    manager::stoppable(control.main, &stoppable.limits, act)?
+}
+
+fn perform(main: u64, request: Request, wanted: Option<Results>, given: &mut Given) -> Result<Done> {
+    let mut result = Wants { value: OwnedValue::none(), wanted };
+    let mut word = 0;
+    match request {
+        Request::Function { function, args } => result.function(function, args)?,
+        Request::Call { callable, args } => result.call(main, callable, args)?,
+        Request::Exec { source, filename, keep_indent } => {
+            result.code(main, manager::Code::Exec { source, filename, keep_indent })?;
+        }
+        Request::Eval { expression, filename } => result.code(main, manager::Code::Eval { expression, filename })?,
+        Request::Many { function, rows, collect } => {
+            let mut errors = |error, _: &mut Builder| given.error(error);
+            let mut errors = collect.then_some(&mut errors as _);
+            let owned = rows.buffers().are_passed().then(|| manager::claim_rows(rows)).transpose()?;
+            let rows = owned.as_ref().map_or(rows, OwnedRows::rows);
+            unboxed(manager::function_call_many(function, rows, result.wanted(), errors.take()))?;
+        }
+        Request::PrepareMain { names } => manager::prepare_main(main, names)?,
+        Request::Find { callable } => word = manager::function_new(main, callable)?,
+        Request::Object { object, act } => word = result.act(object, act)?,
+        Request::Free { handle } => manager::object_free(handle),
+        Request::Define { code, name, signature, doc, keep_gil, this_thread_only: _ } => {
+            // The host looks which of its threads calls: here any of them may come.
+            let how = How { keep_gil, this_thread_only: false };
+            let code = Code::new(code).ok_or(Kind::NoMemory)?;
+            manager::define(main, &manager::HostFunction { name, signature, doc, how }, code)?;
+        }
+        Request::Enter => manager::enter(main)?,
+        Request::Leave => manager::leave(main)?,
+        Request::SetOutput { captured } => {
+            let callback: manager::Callback = Box::new(|stream, text| host::output(false, stream, text));
+            manager::set_output(main, captured.then_some(callback))?;
+        }
+        Request::Memory => return Ok(Done { value: Some(memory(main)?), word }),
+        Request::End { timeout, interrupt } => {
+            let options = CloseOptions { timeout, drain: false, interrupt };
+            home::elsewhere(|| manager::shutdown_with(options))??;
+        }
+        Request::Serve | Request::Host { .. } | Request::Release { .. } | Request::Output { .. } => {
+            return Err(Kind::InvalidArgument("a worker does not do what only its host can".into()).into());
+        }
+    }
+    Ok(Done { value: result.wanted.map(|_| result.value), word })
+}
+
+fn unboxed(ran: Ran) -> Result<()> {
+    ran.map_err(|error| *error)
+}
+
+/// What comes of a run, and whether it is wanted.
+struct Wants {
+    value: OwnedValue,
+    wanted: Option<Results>,
+}
+
+impl Wants {
+    fn wanted(&mut self) -> Wanted<'_> {
+        Wanted { result: self.wanted.is_some().then_some(&mut self.value), how: self.wanted.unwrap_or_default() }
+    }
+
+    /// It is in the usual form, or not wanted at all.
+    fn is_plain(&self) -> bool {
+        self.wanted.unwrap_or_default() == Results::VALUE
+    }
+
+    fn function(&mut self, function: u64, args: Args) -> Result<()> {
+        if self.is_plain() && !args.buffers.are_passed() {
+            return unboxed(manager::function_call(function, args, self.wanted().result));
+        }
+        claimed(args, |args| manager::function_call_specially(function, args, self.wanted()))
+    }
+
+    fn call(&mut self, main: u64, callable: &str, args: Args) -> Result<()> {
+        if !args.buffers.are_passed() {
+            return self.code(main, manager::Code::Call { callable, args });
+        }
+        claimed(args, |args| manager::run_with(main, manager::Code::Call { callable, args }, self.wanted(), None, None))
+    }
+
+    fn code(&mut self, main: u64, code: manager::Code) -> Result<()> {
+        unboxed(match self.is_plain() {
+            true => manager::run(main, code, self.wanted().result),
+            false => manager::run_with(main, code, self.wanted(), None, None),
+        })
+    }
+
+    /// The handle of the iterator that was asked for, or whether there was a next.
+    fn act(&mut self, object: u64, act: Act) -> Result<u64> {
+        let mut more = false;
+        let act = match act {
+            Act::Iter => return manager::object_iter(object),
+            Act::Item(key) => {
+                claimed(key, |key| manager::object_act(object, manager::Act::Item(key), self.wanted()))?;
+                return Ok(0);
+            }
+            Act::Method(name, args) => {
+                claimed(args, |args| manager::object_act(object, manager::Act::Call(Some(name), args), self.wanted()))?;
+                return Ok(0);
+            }
+            Act::Attribute(name) => manager::Act::Attribute(name),
+            Act::Next => manager::Act::Next(&mut more),
+            Act::Value => manager::Act::Value,
+            Act::Text => manager::Act::Text,
+        };
+        unboxed(manager::object_act(object, act, self.wanted()))?;
+        Ok(more.into())
+    }
+}
+
+/// A call whose arguments may have handles among them: those are its own as long as it runs.
+fn claimed(args: Args, call: impl FnOnce(Args) -> Ran) -> Result<()> {
+    let owned = args.buffers.are_passed().then(|| manager::claim(args)).transpose()?;
+    unboxed(call(owned.as_ref().map_or(args, |owned| owned.args())))
+}
+
+/// `manager::Memory`, field by field.
+fn memory(main: u64) -> Result<OwnedValue> {
+    let memory = manager::memory(main)?;
+    let int = |number: u64| subpy_value::int(i64::try_from(number).unwrap_or(i64::MAX));
+    let limit = memory.limit.map_or(subpy_value::none(), int);
+    let fields = [int(memory.used), int(memory.peak), limit, int(memory.refused)];
+    let tuple = subpy_value::pointing(TUPLE, fields.as_ptr().cast(), fields.len());
+    OwnedValue::copy_of(&tuple).ok_or_else(|| Kind::NoMemory.into())
+}

@@ -1,0 +1,74 @@
+//! What stays in one of the two processes, and is a number in the other. An object stays here: its number is a handle of
+//! this process's, which the host gives up (`Free`).
+
+use crate::manager::{self, Error};
+use crate::process::message::Failed;
+use crate::process::wire::{Got, Sent};
+use crate::value::{BUFFER, Builder, ERROR, NotCopied, OBJECT, QUEUE, subpy_value};
+
+/// The value that a number stands for.
+pub fn restore(kind: i32, got: Got, builder: &mut Builder) -> Result<subpy_value, NotCopied> {
+    match (kind, got) {
+        (OBJECT, Got::Word(handle)) => {
+            manager::append_object(handle, builder).ok_or(NotCopied::NotFound(handle, "an object"))
+        }
+        (kind, _) => Err(stays(kind)),
+    }
+}
+
+fn stays(kind: i32) -> NotCopied {
+    let what = match kind {
+        OBJECT => "an object",
+        BUFFER => "a buffer",
+        QUEUE => "a queue",
+        _ => "an error",
+    };
+    NotCopied::NotShareable(format!("{what} cannot go to another process yet"))
+}
+
+/// What is said of values in one message.
+#[derive(Default)]
+pub struct Given {
+    /// Handles that are the host's, when the message has gone.
+    handles: Vec<u64>,
+    /// Errors among results.
+    errors: Vec<Failed>,
+}
+
+impl Given {
+    /// What the message has for a value.
+    pub fn describe(&mut self, value: &subpy_value) -> Result<Sent, NotCopied> {
+        let number = value.as_int().cast_unsigned();
+        match value.kind {
+            OBJECT => {
+                self.handles.try_reserve(1).map_err(|_| NotCopied::NoMemory)?;
+                let handle = manager::object_keep(number).map_err(|_| NotCopied::NotFound(number, "an object"))?;
+                self.handles.push(handle);
+                Ok(Sent::Word(handle))
+            }
+            ERROR => {
+                let failed = usize::try_from(number).ok().and_then(|index| self.errors.get(index));
+                failed.ok_or_else(|| stays(ERROR))?.to_value().map(Sent::Value)
+            }
+            kind => Err(stays(kind)),
+        }
+    }
+
+    /// The value of an error among results. None: no memory.
+    pub fn error(&mut self, error: Error) -> Option<subpy_value> {
+        self.errors.try_reserve(1).ok()?;
+        self.errors.push(error.into());
+        Some(subpy_value::handle(ERROR, self.errors.len() as u64 - 1))
+    }
+
+    /// The message has gone.
+    pub fn are_there(&mut self) {
+        self.handles.clear();
+    }
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        self.handles.iter().for_each(|handle| manager::object_free(*handle));
+    }
+}
