@@ -8,17 +8,18 @@ use super::elsewhere::{Code, Elsewhere, Line};
 use super::error::{Error, Kind, Result};
 use super::interpreter::Interpreter;
 use super::limits::Limited;
+use super::passed::Sending;
 use crate::process::channel::Stop;
 use crate::process::message::{Done, Failed, Raised, Reply, Request, Run, ToRun};
 use crate::process::talk::{Said, Unheard, Unsaid};
-use crate::process::wire::{Got, NotRead, Sent};
+use crate::process::wire::{Got, NotRead, Sent, none_to_send};
 use crate::python::host::{Called, Raise, call_for_another};
 use crate::python::objects;
 use crate::python::Failure;
 use crate::python::kept::{Hold, Kept};
 use super::memory::Memory;
 use crate::value::{
-    Args, Builder, ERROR, NotCopied, OBJECT, Results, Rows, View, Wanted, subpy_pair, subpy_value,
+    Args, BUFFER, Builder, ERROR, NotCopied, OBJECT, Results, Rows, ValueRef, View, Wanted, subpy_pair, subpy_value,
 };
 
 /// Makes the value that stands for an error among results. None: no memory.
@@ -99,7 +100,9 @@ impl<'a> Conversation<'a> {
         self.give_back_dropped()?;
         let number = self.limited.map_or(0, |(_, number)| number);
         let run = Run { wanted, number, captured: self.elsewhere.output.is_captured() };
-        self.say(|this| this.line.talk.ask(request, &run, &mut |value| this.describe(value)))?;
+        let mut sending = Sending::new(&self.elsewhere.passed);
+        self.say(|this| this.line.talk.ask(request, &run, &mut |value| this.describe(value, &mut sending)))?;
+        sending.sent();
         self.hear(&mut collect)
     }
 
@@ -206,7 +209,7 @@ impl<'a> Conversation<'a> {
     }
 
     fn done(&self, done: &Done) -> Result<(), Box<Error>> {
-        self.say(|this| this.line.talk.reply(done, &mut |value| this.describe(value)))
+        self.say(|this| this.line.talk.reply(done, &mut none_to_send))
     }
 
     fn call(&self, code: u64, args: Args) -> Result<(), Box<Error>> {
@@ -218,9 +221,13 @@ impl<'a> Conversation<'a> {
                 match called {
                     Some(Called::Returned(value)) => {
                         let done = Done { value: Some(value), word: 0 };
-                        let said = self.line.talk.reply(&done, &mut |value| self.describe(value));
+                        let mut sending = Sending::new(&self.elsewhere.passed);
+                        let said = self.line.talk.reply(&done, &mut |value| self.describe(value, &mut sending));
                         match said {
-                            Ok(()) => return Ok(()),
+                            Ok(()) => {
+                                sending.sent();
+                                return Ok(());
+                            }
                             Err(Unsaid::NotWritten(why)) => raise("TypeError", Error::from(why)),
                             Err(Unsaid::Stop(stop)) => return Err(self.over(stop, None)),
                         }
@@ -293,8 +300,9 @@ impl<'a> Conversation<'a> {
         checked.map_err(|failure| self.interpreter.failed(failure))
     }
 
-    fn describe(&self, value: &subpy_value) -> Result<Sent, NotCopied> {
+    fn describe(&self, value: &subpy_value, sending: &mut Sending) -> Result<Sent, NotCopied> {
         match value.kind {
+            BUFFER => self.elsewhere.describe(sending, ValueRef::of_checked(value)),
             OBJECT => {
                 let handle = value.as_int().cast_unsigned();
                 let hold = objects::find(handle).ok_or(NotCopied::NotFound(handle, "an object"))?;
@@ -316,6 +324,9 @@ impl<'a> Conversation<'a> {
             (OBJECT, Got::Word(number), _) => {
                 let hold = self.elsewhere.kept.keep_number(number).ok_or(NotCopied::NoMemory)?;
                 objects::append(hold, builder).ok_or(NotCopied::NoMemory)
+            }
+            (BUFFER, Got::Value(value), _) => {
+                self.elsewhere.restore(value)?.attach(builder).ok_or(NotCopied::NoMemory)
             }
             (ERROR, Got::Value(value), Some(collect)) => {
                 let failed = Failed::of_value(value).map_err(|why| NotCopied::NotShareable(why.to_string()))?;

@@ -8,6 +8,8 @@
 //! | `wire` | values as bytes |
 //! | `message` | requests, and what came of them |
 //! | `talk` | saying them on a channel |
+//! | `mapping` | files of memory, and where they are mapped |
+//! | `region`, `mapped` | memory that the host shares, and what a worker sees of it |
 //! | `control` | what host, zygote and workers say to each other while they begin and end |
 //! | `launch` | a program in a process that is no child of the host |
 //! | `zygote` | in the zygote: forks workers, and tells of their ends |
@@ -24,8 +26,11 @@ pub mod channel;
 pub mod child;
 pub mod control;
 mod launch;
+pub mod mapped;
+mod mapping;
 pub mod message;
 mod reaper;
+pub mod region;
 pub mod spawn;
 mod system;
 pub mod talk;

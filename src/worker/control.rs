@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
@@ -11,7 +12,9 @@ use super::stops::Stops;
 use super::{ALONE, MISUSED, line};
 use crate::manager::{self, STACK_SIZE};
 use crate::process::control::Note;
+use crate::process::mapped::{self, Mapped};
 use crate::process::zygote::{NoSignals, Worker, exit_now};
+use crate::value::Export;
 
 /// It calls little.
 const STACK: usize = 256 << 10;
@@ -25,6 +28,10 @@ pub struct Control {
     /// The main interpreter.
     pub main: u64,
     pub stops: Stops,
+    /// Memory of the host's.
+    pub mapped: Mapped,
+    /// What the host knows copies of memory by.
+    last_copy: AtomicU64,
     channels: Mutex<Channels>,
     changed: Condvar,
 }
@@ -43,8 +50,9 @@ struct Channels {
 impl Control {
     /// Starts the thread.
     pub fn start(worker: Arc<Worker>, main: u64) -> io::Result<Arc<Control>> {
-        let (stops, channels, changed) = (Stops::default(), Mutex::default(), Condvar::new());
-        let control = Arc::new(Control { worker, main, stops, channels, changed });
+        let (stops, mapped, last_copy) = (Stops::default(), Mapped::default(), AtomicU64::new(0));
+        let (channels, changed) = (Mutex::default(), Condvar::new());
+        let control = Arc::new(Control { worker, main, stops, mapped, last_copy, channels, changed });
         let its_own = Arc::clone(&control);
         // Signals are for Python's main thread.
         let _no_signals = NoSignals::new();
@@ -91,6 +99,9 @@ impl Control {
                 }
                 self.changed.notify_all();
             }
+            Note::Region { id, len, writable } => self.mapped.add(*id, *len, descriptors.next(), *writable, false),
+            Note::Copy { id, len } => self.mapped.add(*id, *len, descriptors.next(), false, true),
+            Note::Forget(id) => self.mapped.forget(*id),
             Note::Stop(run) => self.stops.stop(*run),
             // It fails where nothing can be interrupted, or nothing is there any more.
             Note::Interrupt => drop(manager::interrupt(self.main)),
@@ -134,6 +145,22 @@ impl Control {
             }
             channels = self.changed.wait(channels).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Sends the host a copy of memory, and gives it a number.
+    pub fn send_copy(&self, export: &Export) -> io::Result<u64> {
+        let file = mapped::copy(export)?;
+        let id = self.last_copy.fetch_add(1, Ordering::Relaxed) + 1;
+        let note = Note::Copy { id, len: export.len() as u64 };
+        if self.worker.send(&note, &[file.as_fd()]).is_err() {
+            exit_now(ALONE);
+        }
+        Ok(id)
+    }
+
+    /// Tells the host that nobody here has a function or a buffer any more.
+    pub fn released(&self, number: u64) {
+        self.say(&Note::Released(number));
     }
 
     fn say(&self, note: &Note) {
