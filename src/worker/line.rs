@@ -89,8 +89,10 @@ impl Line {
     fn serve(&self) -> ! {
         loop {
             if self.was_poked.take() {
-                // This is where no Python is.
+                // This is where no Python is. What that prints is asked for in another channel: here it is the host's turn.
+                let own = LINE.take();
                 home::finalize_if_asked();
+                LINE.set(own);
             }
             match self.hear() {
                 Ok(Said::Request(asked)) => self.serve_one(&asked),

@@ -600,6 +600,45 @@ fn it_ends_when_nothing_is_in_the_way() {
 }
 
 #[test]
+fn what_is_printed_at_the_end_comes() {
+    let spawner = spawner();
+    for on_main in [true, false] {
+        let child = create(&spawner);
+        let [main, other] = [Channel::new(&child), Channel::new(&child)];
+        let heard = Arc::new(Mutex::new(String::new()));
+        let theirs = Arc::clone(&heard);
+        let listen = move |asked: &Request| {
+            let Request::Output { of_run: false, stream: 1, text } = asked else { panic!("something else is asked") };
+            theirs.lock().unwrap().push_str(text);
+            Answer::Value(OwnedValue::none())
+        };
+        grants(&child, listen.clone());
+        main.ask(&Request::SetOutput { captured: true }, Run::default()).expect("it is set");
+        main.exec("import atexit\natexit.register(lambda: print('bye'))");
+        other.exec("pass");
+        let ends = if on_main { &main } else { &other };
+        let end = Request::End { timeout: Some(LONG), interrupt: false };
+        ends.ask_with(&end, Run::default(), &mut |_, asked| listen(asked)).expect("it ends");
+        assert_eq!(child.wait(LONG).expect("it ends").exit_code, Some(0));
+        assert_eq!(*heard.lock().unwrap(), "bye\n");
+    }
+}
+
+#[test]
+fn what_is_in_the_way_of_its_end_is_interrupted() {
+    let spawner = spawner();
+    let child = create(&spawner);
+    let [main, other] = [Channel::new(&child), Channel::new(&child)];
+    main.exec("import threading, time\ndef run():\n    while True: time.sleep(0.001)\nthreading.excepthook = lambda _: None\nthreading.Thread(target=run).start()");
+    main.talk.ask(&exec(LOOP), &Run::default(), &mut to_number).expect("it lives");
+    let end = Request::End { timeout: Some(LONG), interrupt: true };
+    other.ask(&end, Run::default()).expect("it ends");
+    let Ok(Said::Reply(Reply::Failed(failed))) = main.hear() else { panic!("it is interrupted") };
+    assert_eq!(failed.kind, INTERRUPTED, "{failed:?}");
+    assert_eq!(child.wait(LONG).expect("it ends").exit_code, Some(0));
+}
+
+#[test]
 fn whoever_waits_hears_of_its_death() {
     let spawner = spawner();
     for _ in 0..20 {
