@@ -122,6 +122,8 @@ extern "C" {
 #define SUBPY_ERROR_WRONG_STATE (-14)
 /** a bug in subpy; please report it */
 #define SUBPY_ERROR_PANIC (-15)
+/** the process of an interpreter (SUBPY_INTERP_PROCESS) has ended, and the interpreter with it; see subpy_error_crash() */
+#define SUBPY_ERROR_CRASHED (-16)
 
 /** The outcome of a function that can fail: SUBPY_OK or a negative SUBPY_ERROR_*. Later versions may add codes. */
 typedef int32_t subpy_status;
@@ -170,7 +172,8 @@ SUBPY_NODISCARD SUBPY_API const char *subpy_status_name(subpy_status status);
  *
  * SUBPY_ERROR_EXECUTION_FAILED and SUBPY_ERROR_SYNTAX have a Python exception, whose fields are those of
  * ExecutionFailed.excinfo in `concurrent.interpreters`; so have SUBPY_ERROR_TIMEOUT and SUBPY_ERROR_INTERRUPTED, if
- * Python code had begun. Other errors do not: the functions then return NULL, 0 or false.
+ * Python code had begun. Other errors do not: the functions then return NULL, 0 or false. Only subpy_error_display() has
+ * a text for SUBPY_ERROR_CRASHED too.
  * --------------------------------------------------------------------------------------------------------------------- */
 
 /** An error, owned by whoever received it. */
@@ -230,8 +233,8 @@ SUBPY_NODISCARD SUBPY_API const char *subpy_error_exception_message(const struct
 SUBPY_NODISCARD SUBPY_API const char *subpy_error_formatted(const struct subpy_error *error, size_t *len);
 
 /**
- * excinfo.errdisplay: the traceback that Python would print, without the final newline; NULL when there is no Python
- * exception.
+ * excinfo.errdisplay: the traceback that Python would print, without the final newline. For SUBPY_ERROR_CRASHED what
+ * `faulthandler` wrote when the process ended, or the message if it wrote nothing. NULL for errors that are neither.
  */
 SUBPY_NODISCARD SUBPY_API const char *subpy_error_display(const struct subpy_error *error, size_t *len);
 
@@ -268,6 +271,17 @@ SUBPY_API bool subpy_error_syntax(const struct subpy_error *error, int32_t *line
  * @return true; or false, with nothing written, when the error is not a SystemExit
  */
 SUBPY_API bool subpy_error_exit_status(const struct subpy_error *error, int32_t *status);
+
+/**
+ * How the process of an interpreter has ended, for SUBPY_ERROR_CRASHED. Each output may be NULL. Where its threads were
+ * is subpy_error_display(); the interpreter's handle, which is stale, is subpy_error_interp().
+ *
+ * @param signal     the number of the signal that has killed it, such as SIGSEGV; 0: none
+ * @param exit_code  what it has ended with by itself, from 0 to 255; -1 when a signal has killed it. With no signal, -1
+ *                   says that it is not known how it has ended
+ * @return true; or false, with nothing written, for any other error
+ */
+SUBPY_API bool subpy_error_crash(const struct subpy_error *error, int32_t *signal, int32_t *exit_code);
 
 /** The interpreter that the error is about, or 0. The handle may be stale. */
 SUBPY_NODISCARD SUBPY_API subpy_interp subpy_error_interp(const struct subpy_error *error);
@@ -574,6 +588,17 @@ typedef struct subpy_runtime_options {
   const char *python;
   /** SUBPY_RUNTIME_* */
   uint64_t flags;
+  /**
+   * path of the program that processes of interpreters (SUBPY_INTERP_PROCESS) begin with, in UTF-8; NULL: the one that
+   * is inside the library
+   */
+  const char *worker;
+  /**
+   * names of modules that are imported once, before there is an interpreter, for all that get processes of their own:
+   * each UTF-8 that ends with a NUL, the last one followed by NULL; may be NULL. A module that starts threads when it
+   * is imported is not for this
+   */
+  const char *const *preload;
 } subpy_runtime_options;
 
 /** Options of subpy_shutdown_with() and subpy_close_with(). */
@@ -730,6 +755,18 @@ SUBPY_NODISCARD SUBPY_API const char *subpy_python_library(void);
 #define SUBPY_INTERP_TAGGED_VALUES 128
 /** The interpreter counts the memory that it uses: see subpy_memory(). Needs SUBPY_GIL_OWN. */
 #define SUBPY_INTERP_COUNT_MEMORY 256
+/**
+ * The interpreter is the main one of a process of its own. Extension modules that refuse other interpreters load in it,
+ * and what would end or block a process ends or blocks that one: its end is SUBPY_ERROR_CRASHED, and a run that cannot
+ * be interrupted is killed with it. Needs SUBPY_GIL_OWN, and goes without SUBPY_INTERP_NO_EXTENSION_CHECK.
+ */
+#define SUBPY_INTERP_PROCESS 512
+/**
+ * The interpreter's process is locked down: no network, no other programs, no other processes, no files but those that
+ * Python itself needs and those in the folders `readable` and `writable`. Needs SUBPY_INTERP_PROCESS, and goes without
+ * SUBPY_INTERP_ALLOW_FORK and SUBPY_INTERP_ALLOW_EXEC.
+ */
+#define SUBPY_INTERP_LOCKED 1024
 
 /** Options of subpy_create(). Zero is the default of every field, and what `concurrent.interpreters` does. */
 typedef struct subpy_interp_options {
@@ -752,6 +789,20 @@ typedef struct subpy_interp_options {
    * has given memory back. A limit counts, too (SUBPY_INTERP_COUNT_MEMORY)
    */
   uint64_t memory_limit;
+  /**
+   * how long code may go on after the exception that is to end its run (a time limit's, a token's), in milliseconds;
+   * then its process is killed. 0: 100 ms. Needs SUBPY_INTERP_PROCESS, as the next three do
+   */
+  uint64_t grace_ms;
+  /** how much time of processors its process may use in all, in milliseconds; 0: no limit */
+  uint64_t cpu_limit_ms;
+  /**
+   * folders that it may read, with all that is below, besides those that Python needs: each an absolute path, UTF-8
+   * that ends with a NUL, the last one followed by NULL; may be NULL. Needs SUBPY_INTERP_LOCKED, as the next one does
+   */
+  const char *const *readable;
+  /** folders that it may read and write, likewise */
+  const char *const *writable;
 } subpy_interp_options;
 
 /**
@@ -765,7 +816,7 @@ typedef struct subpy_interp_options {
  * @param error    optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK; any error of subpy_init();
  *         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense, such as a memory_limit that is less than what a new
- *                                       interpreter uses, or `interp` is NULL
+ *                                       interpreter uses, or one that needs another one, or `interp` is NULL
  *         SUBPY_ERROR_INTERPRETER       CPython did not create it; the message has the reason
  *         SUBPY_ERROR_WRONG_STATE       the runtime, or the Python that was adopted, is being shut down, or this
  *                                       thread's stack is too small, or memory cannot be counted with this CPython
@@ -861,8 +912,8 @@ SUBPY_API subpy_status subpy_id(subpy_interp interp, int64_t *id, subpy_error **
 
 /**
  * Where the interpreter came from, in CPython's words: "runtime init" (main), "C-API" (subpy_create()),
- * "_interpreters module" (Python code), "legacy C-API", "cross-interpreter C-API" or "unknown". Python:
- * Interpreter.whence.
+ * "_interpreters module" (Python code), "legacy C-API", "cross-interpreter C-API" or "unknown"; and "process" for one
+ * that has a process of its own (SUBPY_INTERP_PROCESS). Python: Interpreter.whence.
  *
  * @param interp  the interpreter
  * @param whence  receives static text

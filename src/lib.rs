@@ -90,8 +90,8 @@ mod value;
 mod worker;
 
 pub use manager::{
-    Busy, CloseOptions, Config, Error, Exception, Frame, Kind, Memory, Options, PoolStats, Result, RuntimeOptions,
-    Startup, Stopped, Syntax,
+    Busy, CloseOptions, Config, Crash, Error, Exception, Frame, Kind, Memory, Options, PoolStats, ProcessOptions,
+    Result, RuntimeOptions, Startup, Stopped, Syntax,
 };
 pub use rust::{
     Arg, Args, Array, Awaited, Buffer, Buffers, Cancel, DefineOptions, Element, FromValue, Function, HostCall, HostFn,

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use subpy::{
     Arg, Busy, Cancel, CloseOptions, Config, DefineOptions, Error, FromValue, Function, HostCall, Interpreter, Kind,
-    Limits, Object, Options, Pool, PoolOptions, Queue, Raise, RuntimeOptions, Startup, Stream, Tag, TaskOptions,
-    Thread, Value,
+    Limits, Object, Options, Pool, PoolOptions, ProcessOptions, Queue, Raise, RuntimeOptions, Startup, Stream, Tag,
+    TaskOptions, Thread, Value,
 };
 
 /// The CPython of the tests, for all tests of this process: the first that comes chooses it.
@@ -227,6 +227,39 @@ fn options_do_what_they_say() {
     assert_eq!(error.exception().map(|it| it.type_name.as_str()), Some("RuntimeError"), "{error}");
     let other = RuntimeOptions::new().startup(Startup::new().use_environment(true).keep_sigpipe(true));
     assert!(matches!(subpy::init(&other).unwrap_err().kind, Kind::WrongState(_)));
+}
+
+#[test]
+fn options_of_a_process_are_refused_when_they_make_no_sense() {
+    start();
+    let refused = |process: ProcessOptions, config: Config| {
+        let options = Options::new().process(process).config(config);
+        let error = Interpreter::with_options(&options).unwrap_err();
+        assert!(matches!(error.kind, Kind::InvalidArgument(_)), "{error:?}");
+        error.to_string()
+    };
+    let process = ProcessOptions::new;
+    let all = Config::new;
+    assert!(refused(process(), all().shared_gil(true)).starts_with("SUBPY_INTERP_PROCESS needs SUBPY_GIL_OWN: "));
+    let no_check = refused(process(), all().no_extension_check(true));
+    assert!(no_check.starts_with("SUBPY_INTERP_NO_EXTENSION_CHECK is not for SUBPY_INTERP_PROCESS: "), "{no_check}");
+    for config in [all().allow_fork(true), all().allow_exec(true)] {
+        assert!(refused(process().locked(true), config).contains("are not for SUBPY_INTERP_LOCKED"));
+    }
+    assert!(refused(process().readable(["/usr"]), all()).starts_with("readable folders need SUBPY_INTERP_LOCKED: "));
+    assert!(refused(process().writable(["/tmp"]), all()).starts_with("writable folders need SUBPY_INTERP_LOCKED: "));
+    let relative = process().locked(true).readable(["/usr", "here"]);
+    assert_eq!(refused(relative, all()), "readable[1] is \"here\", must be an absolute path");
+    let nul = process().locked(true).writable(["/a\0b"]);
+    assert_eq!(refused(nul, all()), "ProcessOptions.writable[0] has an embedded NUL character");
+    assert_eq!(
+        message(subpy::init(&RuntimeOptions::new().worker("/a\0b"))),
+        "RuntimeOptions.worker has an embedded NUL character"
+    );
+    assert_eq!(
+        message(subpy::init(&RuntimeOptions::new().preload(["json", "a\0b"]))),
+        "RuntimeOptions.preload[1] has an embedded NUL character"
+    );
 }
 
 #[test]

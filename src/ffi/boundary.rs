@@ -177,6 +177,26 @@ pub unsafe fn optional_text<'a>(pointer: *const c_char, name: &str) -> Result<Op
     unsafe { text(pointer, SUBPY_AUTO_LEN, name).map(Some) }
 }
 
+/// Texts that end with a NUL, until a pointer that is NULL; none when there is no list.
+///
+/// # Safety
+/// `list` must be NULL or point to pointers to NUL-terminated strings, the last of which is NULL.
+pub unsafe fn texts<T: From<String>>(list: *const *const c_char, name: &str) -> Result<Vec<T>> {
+    let mut texts = Vec::new();
+    if list.is_null() {
+        return Ok(texts);
+    }
+    loop {
+        let index = texts.len();
+        // SAFETY: promised by the caller: those before this one are not NULL.
+        let Some(text) = (unsafe { optional_text(*list.add(index), &format!("{name}[{index}]"))? }) else {
+            return Ok(texts);
+        };
+        texts.try_reserve(1).map_err(|_| Kind::NoMemory)?;
+        texts.push(manager::copy(text)?.into());
+    }
+}
+
 /// A struct whose first field is the caller's sizeof of it. An older caller's is shorter: its missing fields are zero.
 /// A newer caller's is longer: what this library does not know must be zero.
 ///

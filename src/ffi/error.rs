@@ -6,15 +6,17 @@
 //!
 //! SUBPY_ERROR_EXECUTION_FAILED and SUBPY_ERROR_SYNTAX have a Python exception, whose fields are those of
 //! ExecutionFailed.excinfo in `concurrent.interpreters`; so have SUBPY_ERROR_TIMEOUT and SUBPY_ERROR_INTERRUPTED, if
-//! Python code had begun. Other errors do not: the functions then return NULL, 0 or false.
+//! Python code had begun. Other errors do not: the functions then return NULL, 0 or false. Only subpy_error_display() has
+//! a text for SUBPY_ERROR_CRASHED too.
 
 use std::ffi::c_char;
-use std::fmt::{self, Write};
+use std::fmt::Write;
 use std::ptr;
 
 use super::boundary;
+use super::error_texts::{CrashText, Fallible, Text, Texts};
 use super::status::{SUBPY_ERROR_SYNTAX, SUBPY_OK, subpy_interp, subpy_status};
-use crate::manager::{Error, Exception, Frame, Kind};
+use crate::manager::{Error, Kind};
 
 /// An error, owned by whoever received it.
 #[allow(non_camel_case_types)]
@@ -26,141 +28,22 @@ pub struct subpy_error {
     in_results: bool,
     message: Text,
     exception: Option<Texts>,
-}
-
-/// The texts of an exception, each with a NUL behind it.
-struct Texts {
-    type_name: Text,
-    type_qualname: Text,
-    type_module: Text,
-    message: Text,
-    formatted: Text,
-    display: Text,
-    frames: Vec<FrameTexts>,
-    syntax: Option<(i32, i32, Option<Text>)>,
-    exit_status: Option<i32>,
-    tag: u64,
-}
-
-/// The texts of a frame, and its numbers.
-struct FrameTexts {
-    file: Text,
-    function: Text,
-    source: Option<Text>,
-    line: i32,
-    end_line: i32,
-    column: i32,
-    end_column: i32,
-}
-
-/// A text and its NUL; empty when there was no memory for the NUL.
-struct Text(Vec<u8>);
-
-impl Text {
-    fn new(text: String) -> Text {
-        let mut bytes = text.into_bytes();
-        if bytes.try_reserve_exact(1).is_err() {
-            return Text(Vec::new());
-        }
-        bytes.push(0);
-        Text(bytes)
-    }
-
-    fn as_ptr(&self) -> *const c_char {
-        if self.0.is_empty() { c"".as_ptr() } else { self.0.as_ptr().cast() }
-    }
-
-    /// Empty when there is no memory for it.
-    fn copy(&self) -> Text {
-        let mut bytes = Vec::new();
-        if bytes.try_reserve_exact(self.0.len()).is_ok() {
-            bytes.extend_from_slice(&self.0);
-        }
-        Text(bytes)
-    }
-
-    /// Without the NUL.
-    fn len(&self) -> usize {
-        self.0.len().saturating_sub(1)
-    }
-}
-
-impl Texts {
-    fn new(exception: Exception) -> Texts {
-        let frame = |frame: Frame| FrameTexts {
-            file: Text::new(frame.file),
-            function: Text::new(frame.function),
-            source: frame.source.map(Text::new),
-            line: frame.line,
-            end_line: frame.end_line,
-            column: frame.column,
-            end_column: frame.end_column,
-        };
-        let mut frames = Vec::new();
-        if frames.try_reserve_exact(exception.frames.len()).is_ok() {
-            frames.extend(exception.frames.into_iter().map(frame));
-        }
-        Texts {
-            type_name: Text::new(exception.type_name),
-            type_qualname: Text::new(exception.type_qualname),
-            type_module: Text::new(exception.type_module),
-            message: Text::new(exception.message),
-            formatted: Text::new(exception.formatted),
-            display: Text::new(exception.display),
-            frames,
-            syntax: exception.syntax.map(|it| (it.line, it.column, it.text.map(Text::new))),
-            exit_status: exception.exit_status,
-            tag: exception.tag,
-        }
-    }
-
-    fn copy(&self) -> Texts {
-        let frame = |frame: &FrameTexts| FrameTexts {
-            file: frame.file.copy(),
-            function: frame.function.copy(),
-            source: frame.source.as_ref().map(Text::copy),
-            ..*frame
-        };
-        let mut frames = Vec::new();
-        if frames.try_reserve_exact(self.frames.len()).is_ok() {
-            frames.extend(self.frames.iter().map(frame));
-        }
-        Texts {
-            type_name: self.type_name.copy(),
-            type_qualname: self.type_qualname.copy(),
-            type_module: self.type_module.copy(),
-            message: self.message.copy(),
-            formatted: self.formatted.copy(),
-            display: self.display.copy(),
-            frames,
-            syntax: self.syntax.as_ref().map(|(line, column, text)| (*line, *column, text.as_ref().map(Text::copy))),
-            ..*self
-        }
-    }
-}
-
-/// Text that takes what there is memory for.
-struct Fallible(String);
-
-impl fmt::Write for Fallible {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.try_reserve(text.len() + 1).map_err(|_| fmt::Error)?;
-        self.0.push_str(text);
-        Ok(())
-    }
+    crash: Option<CrashText>,
 }
 
 impl subpy_error {
     pub(super) fn new(error: Error) -> Box<subpy_error> {
         let mut message = Fallible(String::new());
-        // What there is no memory for is missing.
         let _ = write!(message, "{error}");
+        let message = Text::new(message.0);
+        let crash = if let Kind::Crashed(crash) = &error.kind { Some(CrashText::new(crash, &message)) } else { None };
         Box::new(subpy_error {
             status: error.status(),
             interp: error.interp,
             row: error.row(),
             in_results: false,
-            message: Text::new(message.0),
+            message,
+            crash,
             exception: match error.kind {
                 Kind::ExecutionFailed(exception) | Kind::Syntax(exception) => Some(Texts::new(*exception)),
                 Kind::Timeout(stopped) | Kind::Interrupted(stopped) => stopped.exception.map(|it| Texts::new(*it)),
@@ -180,6 +63,7 @@ impl subpy_error {
             in_results: false,
             message: self.message.copy(),
             exception: self.exception.as_ref().map(Texts::copy),
+            crash: self.crash.as_ref().map(|crash| CrashText { display: crash.display.copy(), ..*crash }),
             ..*self
         })
     }
@@ -264,13 +148,18 @@ pub unsafe extern "C" fn subpy_error_formatted(error: *const subpy_error, len: *
     unsafe { text(error, len, |error| error.exception.as_ref().map(|it| &it.formatted)) }
 }
 
-/// excinfo.errdisplay: the traceback that Python would print, without the final newline; NULL when there is no Python
-/// exception.
+/// excinfo.errdisplay: the traceback that Python would print, without the final newline. For SUBPY_ERROR_CRASHED what
+/// `faulthandler` wrote when the process ended, or the message if it wrote nothing. NULL for errors that are neither.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_display(error: *const subpy_error, len: *mut usize) -> *const c_char {
     // SAFETY: the caller's pointers are as the declaration says.
-    unsafe { text(error, len, |error| error.exception.as_ref().map(|it| &it.display)) }
+    unsafe {
+        text(error, len, |error| {
+            let exception = error.exception.as_ref().map(|it| &it.display);
+            exception.or_else(|| error.crash.as_ref().map(|it| &it.display))
+        })
+    }
 }
 
 /// How many frames the traceback has, at most 10,000: of a longer one the middle is left out.
@@ -392,6 +281,24 @@ pub unsafe extern "C" fn subpy_error_exit_status(error: *const subpy_error, stat
     })
 }
 
+/// How the process of an interpreter has ended, for SUBPY_ERROR_CRASHED. Each output may be NULL. Where its threads were
+/// is subpy_error_display(); the interpreter's handle, which is stale, is subpy_error_interp().
+///
+/// @param signal     the number of the signal that has killed it, such as SIGSEGV; 0: none
+/// @param exit_code  what it has ended with by itself, from 0 to 255; -1 when a signal has killed it. With no signal, -1
+///                   says that it is not known how it has ended
+/// @return true; or false, with nothing written, for any other error
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn subpy_error_crash(error: *const subpy_error, signal: *mut i32, exit_code: *mut i32) -> bool {
+    // SAFETY: the caller's pointers are as the declaration says.
+    boundary::value(false, || unsafe {
+        let Some(crash) = error.as_ref().and_then(|error| error.crash.as_ref()) else { return false };
+        write(signal, crash.signal);
+        write(exit_code, crash.exit_code);
+        true
+    })
+}
+
 /// The interpreter that the error is about, or 0. The handle may be stale.
 #[must_use]
 #[unsafe(no_mangle)]
@@ -453,5 +360,49 @@ unsafe fn write<T>(output: *mut T, value: T) {
     if !output.is_null() {
         // SAFETY: promised by the caller.
         unsafe { output.write(value) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manager::Crash;
+    use std::ffi::CStr;
+
+    /// What the accessors say: signal, exit code, message, display.
+    fn said(crash: Crash) -> (i32, i32, String, String) {
+        let error = Box::into_raw(subpy_error::new(Error::from(Kind::Crashed(Box::new(crash))).of(7)));
+        // SAFETY: errors that are freed last, and pointers to locals.
+        unsafe {
+            let copy = subpy_error_copy(error);
+            let [said, copied] = [error, copy].map(|error| {
+                let (mut signal, mut exit_code) = (77, 77);
+                assert!(subpy_error_crash(error, &mut signal, &mut exit_code));
+                assert!(subpy_error_crash(error, ptr::null_mut(), ptr::null_mut()));
+                assert_eq!((subpy_error_status(error), subpy_error_interp(error)), (-16, 7));
+                assert!(subpy_error_type_name(error, ptr::null_mut()).is_null());
+                let text = |text: *const c_char| CStr::from_ptr(text).to_str().unwrap().to_owned();
+                let message = text(subpy_error_message(error, ptr::null_mut()));
+                (signal, exit_code, message, text(subpy_error_display(error, ptr::null_mut())))
+            });
+            assert_eq!(said, copied);
+            subpy_error_free(copy);
+            subpy_error_free(error);
+            said
+        }
+    }
+
+    #[test]
+    fn a_crash_says_how_it_ended_and_where() {
+        let crash = |signal, exit_code, traceback: &str| Crash {
+            message: "gone".into(),
+            signal,
+            exit_code,
+            traceback: traceback.into(),
+        };
+        let trace = "Fatal Python error: Segmentation fault\n\nStack (most recent call first):\n  File";
+        assert_eq!(said(crash(Some(11), None, &format!("{trace}\n"))), (11, -1, "gone".into(), trace.into()));
+        assert_eq!(said(crash(None, Some(0), "")), (0, 0, "gone".into(), "gone".into()));
+        assert_eq!(said(crash(None, None, "\n")), (0, -1, "gone".into(), "gone".into()));
     }
 }

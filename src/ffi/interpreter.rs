@@ -5,13 +5,14 @@
 
 use std::ffi::c_char;
 use std::ptr;
+use std::time::Duration;
 
 use super::boundary::{self, invalid, known_flags};
 use super::error::subpy_error;
 use super::run::milliseconds;
 use super::runtime::{close_options, subpy_close_options};
 use super::status::{SUBPY_AUTO_LEN, subpy_interp, subpy_status};
-use crate::manager::{self, Busy, Config, Kind, Options, Result};
+use crate::manager::{self, Busy, Config, Kind, Options, ProcessOptions, Result};
 use crate::value::{check_main_names, subpy_value};
 
 /// Its own GIL: runs in parallel with the others.
@@ -50,6 +51,14 @@ pub const SUBPY_INTERP_NO_STDIN: u64 = 64;
 pub const SUBPY_INTERP_TAGGED_VALUES: u64 = 128;
 /// The interpreter counts the memory that it uses: see subpy_memory(). Needs SUBPY_GIL_OWN.
 pub const SUBPY_INTERP_COUNT_MEMORY: u64 = 256;
+/// The interpreter is the main one of a process of its own. Extension modules that refuse other interpreters load in it,
+/// and what would end or block a process ends or blocks that one: its end is SUBPY_ERROR_CRASHED, and a run that cannot
+/// be interrupted is killed with it. Needs SUBPY_GIL_OWN, and goes without SUBPY_INTERP_NO_EXTENSION_CHECK.
+pub const SUBPY_INTERP_PROCESS: u64 = 512;
+/// The interpreter's process is locked down: no network, no other programs, no other processes, no files but those that
+/// Python itself needs and those in the folders `readable` and `writable`. Needs SUBPY_INTERP_PROCESS, and goes without
+/// SUBPY_INTERP_ALLOW_FORK and SUBPY_INTERP_ALLOW_EXEC.
+pub const SUBPY_INTERP_LOCKED: u64 = 1024;
 
 /// Options of subpy_create(). Zero is the default of every field, and what `concurrent.interpreters` does.
 #[repr(C)]
@@ -73,6 +82,16 @@ pub struct subpy_interp_options {
     /// how much memory it may use, in bytes; 0: no limit. Beyond it, code gets a MemoryError, and goes on in full when it
     /// has given memory back. A limit counts, too (SUBPY_INTERP_COUNT_MEMORY)
     pub memory_limit: u64,
+    /// how long code may go on after the exception that is to end its run (a time limit's, a token's), in milliseconds;
+    /// then its process is killed. 0: 100 ms. Needs SUBPY_INTERP_PROCESS, as the next three do
+    pub grace_ms: u64,
+    /// how much time of processors its process may use in all, in milliseconds; 0: no limit
+    pub cpu_limit_ms: u64,
+    /// folders that it may read, with all that is below, besides those that Python needs: each an absolute path, UTF-8
+    /// that ends with a NUL, the last one followed by NULL; may be NULL. Needs SUBPY_INTERP_LOCKED, as the next one does
+    pub readable: *const *const c_char,
+    /// folders that it may read and write, likewise
+    pub writable: *const *const c_char,
 }
 
 /// Create an interpreter. Starts the runtime if it is not running. Python: create().
@@ -85,7 +104,7 @@ pub struct subpy_interp_options {
 /// @param error    optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK; any error of subpy_init();
 ///         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense, such as a memory_limit that is less than what a new
-///                                       interpreter uses, or `interp` is NULL
+///                                       interpreter uses, or one that needs another one, or `interp` is NULL
 ///         SUBPY_ERROR_INTERPRETER       CPython did not create it; the message has the reason
 ///         SUBPY_ERROR_WRONG_STATE       the runtime, or the Python that was adopted, is being shut down, or this
 ///                                       thread's stack is too small, or memory cannot be counted with this CPython
@@ -110,7 +129,7 @@ pub unsafe extern "C" fn subpy_create(
 }
 
 /// # Safety
-/// `path` must point to `path_len` C strings.
+/// `path` must point to `path_len` C strings, and `readable` and `writable` be as for [`boundary::texts`].
 pub(super) unsafe fn to_options(options: &subpy_interp_options) -> Result<Options> {
     let known = SUBPY_INTERP_ALLOW_FORK
         | SUBPY_INTERP_ALLOW_EXEC
@@ -120,7 +139,9 @@ pub(super) unsafe fn to_options(options: &subpy_interp_options) -> Result<Option
         | SUBPY_INTERP_UNBUFFERED
         | SUBPY_INTERP_NO_STDIN
         | SUBPY_INTERP_TAGGED_VALUES
-        | SUBPY_INTERP_COUNT_MEMORY;
+        | SUBPY_INTERP_COUNT_MEMORY
+        | SUBPY_INTERP_PROCESS
+        | SUBPY_INTERP_LOCKED;
     known_flags(options.flags, known, "subpy_interp_options.flags")?;
     let shared_gil = match options.gil {
         SUBPY_GIL_OWN => false,
@@ -162,7 +183,41 @@ pub(super) unsafe fn to_options(options: &subpy_interp_options) -> Result<Option
     };
     let timeout = milliseconds(options.timeout_ms, "subpy_interp_options.timeout_ms")?;
     let memory_limit = (options.memory_limit != 0).then_some(options.memory_limit);
-    Ok(Options { busy, config, timeout, memory_limit })
+    // SAFETY: promised by the caller.
+    let process = unsafe { to_process_options(options)? };
+    Ok(Options { busy, config, timeout, memory_limit, process })
+}
+
+/// # Safety
+/// `readable` and `writable` must be as for [`boundary::texts`].
+unsafe fn to_process_options(options: &subpy_interp_options) -> Result<Option<ProcessOptions>> {
+    let locked = options.flags & SUBPY_INTERP_LOCKED != 0;
+    if options.flags & SUBPY_INTERP_PROCESS == 0 {
+        let given = [
+            (locked, "SUBPY_INTERP_LOCKED"),
+            (options.grace_ms != 0, "subpy_interp_options.grace_ms"),
+            (options.cpu_limit_ms != 0, "subpy_interp_options.cpu_limit_ms"),
+            (!options.readable.is_null(), "subpy_interp_options.readable"),
+            (!options.writable.is_null(), "subpy_interp_options.writable"),
+        ];
+        return match given.iter().find(|(is_given, _)| *is_given) {
+            Some((_, what)) => invalid(format!("{what} needs SUBPY_INTERP_PROCESS: it is about a process")),
+            None => Ok(None),
+        };
+    }
+    let grace = match options.grace_ms {
+        0 => ProcessOptions::GRACE,
+        grace => Duration::from_millis(grace),
+    };
+    let cpu_limit = (options.cpu_limit_ms != 0).then(|| Duration::from_millis(options.cpu_limit_ms));
+    // SAFETY: promised by the caller.
+    let (readable, writable) = unsafe {
+        (
+            boundary::texts(options.readable, "subpy_interp_options.readable")?,
+            boundary::texts(options.writable, "subpy_interp_options.writable")?,
+        )
+    };
+    Ok(Some(ProcessOptions { grace, cpu_limit, locked, readable, writable }))
 }
 
 /// Finalize and destroy an interpreter. Python: Interpreter.close().
@@ -281,8 +336,8 @@ pub unsafe extern "C" fn subpy_id(interp: subpy_interp, id: *mut i64, error: *mu
 }
 
 /// Where the interpreter came from, in CPython's words: "runtime init" (main), "C-API" (subpy_create()),
-/// "_interpreters module" (Python code), "legacy C-API", "cross-interpreter C-API" or "unknown". Python:
-/// Interpreter.whence.
+/// "_interpreters module" (Python code), "legacy C-API", "cross-interpreter C-API" or "unknown"; and "process" for one
+/// that has a process of its own (SUBPY_INTERP_PROCESS). Python: Interpreter.whence.
 ///
 /// @param interp  the interpreter
 /// @param whence  receives static text

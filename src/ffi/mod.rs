@@ -6,6 +6,7 @@
 mod boundary;
 mod cancel;
 mod error;
+mod error_texts;
 mod function;
 mod host;
 mod interpreter;

@@ -33,6 +33,13 @@ pub struct subpy_runtime_options {
     pub python: *const c_char,
     /// SUBPY_RUNTIME_*
     pub flags: u64,
+    /// path of the program that processes of interpreters (SUBPY_INTERP_PROCESS) begin with, in UTF-8; NULL: the one that
+    /// is inside the library
+    pub worker: *const c_char,
+    /// names of modules that are imported once, before there is an interpreter, for all that get processes of their own:
+    /// each UTF-8 that ends with a NUL, the last one followed by NULL; may be NULL. A module that starts threads when it
+    /// is imported is not for this
+    pub preload: *const *const c_char,
 }
 
 /// Start the runtime, unless it runs already with the same options.
@@ -79,6 +86,8 @@ pub unsafe extern "C" fn subpy_init(
                     no_site: has(SUBPY_RUNTIME_NO_SITE),
                     keep_sigpipe: has(SUBPY_RUNTIME_KEEP_SIGPIPE),
                 },
+                worker: optional_text(options.worker, "subpy_runtime_options.worker")?.map(Into::into),
+                preload: boundary::texts(options.preload, "subpy_runtime_options.preload")?,
             })
         })
     }

@@ -44,6 +44,8 @@ pub const SUBPY_ERROR_FORKED: i32 = -13;
 pub const SUBPY_ERROR_WRONG_STATE: i32 = -14;
 /// a bug in subpy; please report it
 pub const SUBPY_ERROR_PANIC: i32 = -15;
+/// the process of an interpreter (SUBPY_INTERP_PROCESS) has ended, and the interpreter with it; see subpy_error_crash()
+pub const SUBPY_ERROR_CRASHED: i32 = -16;
 
 /// An interpreter. Handles (of interpreters, threads, functions, pools and so on) are numbers below 2^53, never 0, and never used
 /// twice in a process. To use one that is stale or invented is an error, never undefined behaviour.
@@ -99,6 +101,7 @@ fn name(status: subpy_status) -> &'static CStr {
         SUBPY_ERROR_FORKED => c"SUBPY_ERROR_FORKED",
         SUBPY_ERROR_WRONG_STATE => c"SUBPY_ERROR_WRONG_STATE",
         SUBPY_ERROR_PANIC => c"SUBPY_ERROR_PANIC",
+        SUBPY_ERROR_CRASHED => c"SUBPY_ERROR_CRASHED",
         _ => c"SUBPY_ERROR_UNKNOWN",
     }
 }

@@ -64,8 +64,9 @@ impl Token {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manager::interpreters::{Options, close, create};
+    use crate::manager::interpreters::{close, create};
     use crate::manager::limits::Limits;
+    use crate::manager::options::Options;
     use crate::manager::run::{run, run_with};
     use crate::manager::runtime;
     use crate::python::interrupt::test_without_look_up;

@@ -10,9 +10,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::attempt::{Attempt, CloseOptions, FIRST_PAUSE, LONGEST_PAUSE, Plan, Stage, in_the_way};
+use super::elsewhere::Elsewhere;
 use super::error::{Error, Kind, Result};
 use super::gate::{InTheWay, Refused};
-use super::here::here;
+use super::here::{End, here};
 use super::interpreter::Interpreter;
 use super::interpreters::{closable, close};
 use super::limits;
@@ -42,13 +43,20 @@ pub fn close_with(handle: u64, options: CloseOptions) -> Result<()> {
             None => begin(&interpreter, &plan)?,
         };
         if !attempt.wait_while_asking(&plan) {
+            if let Some(elsewhere) = interpreter.elsewhere().filter(|_| plan.options.interrupt) {
+                // What cannot be interrupted is ended.
+                elsewhere.kill();
+                attempt.give_up(|| interpreter.gate.end_drain());
+                interpreter.is_gone();
+                return Ok(());
+            }
             attempt.give_up(|| interpreter.gate.end_drain());
         }
         if attempt.is_given_up() {
             let found = attempt.in_the_way().unwrap_or_else(|| "it is about to be".into());
             return Err(Error::from(in_the_way(&plan, &found)).of(handle));
         }
-        let interrupt = || interpreter.python.iter().for_each(interrupt_all);
+        let interrupt = || interrupt_here_or_there(&interpreter);
         attempt.wait_for_end(&plan, "the interpreter", interrupt).map_err(|error| error.of(handle))
     })
 }
@@ -72,13 +80,19 @@ pub fn interrupt_all(python: &Interp) {
     python.interrupt(Which::All, Reason::Interrupted);
 }
 
+/// Interrupts everything, wherever it lives.
+pub fn interrupt_here_or_there(interpreter: &Interpreter) {
+    interpreter.python().into_iter().for_each(interrupt_all);
+    interpreter.elsewhere().into_iter().for_each(Elsewhere::interrupt);
+}
+
 /// Nobody else comes in from now on, and a thread does the rest.
 fn begin(interpreter: &Arc<Interpreter>, plan: &Plan) -> Result<Arc<Attempt>> {
     begin_drain(interpreter, plan)?;
     let (plan, its_own) = (*plan, Arc::clone(interpreter));
     start(interpreter, move |attempt| {
         while prepare(&its_own, &plan, attempt, true)? {
-            if decide(&its_own, attempt)? {
+            if decide(&its_own, &plan, attempt)? {
                 its_own.end(true);
                 attempt.set(Stage::Done(Ok(())));
                 break;
@@ -146,7 +160,6 @@ impl Interrupts {
 /// Waits until nothing is in the way, and has what is there end if that is the plan. False: it was given up. `threads`:
 /// Python's own are in the way too.
 pub fn prepare(interpreter: &Interpreter, plan: &Plan, attempt: &Attempt, threads: bool) -> Result<bool> {
-    let Some(python) = &interpreter.python else { return Ok(true) };
     let refused = |refused| interpreter.refused(refused);
     let (mut closing, mut pause) = (Closing::default(), FIRST_PAUSE);
     let mut interrupts = Interrupts::default();
@@ -158,11 +171,11 @@ pub fn prepare(interpreter: &Interpreter, plan: &Plan, attempt: &Attempt, thread
         }
         if stop > 0 {
             // Nobody else has come in meanwhile: they are the same again.
-            interrupt_all(python);
+            interrupt_here_or_there(interpreter);
         }
         let drained = interpreter.gate.wait_drained(Some(pause)).map_err(refused)?;
         let mut found = Vec::new();
-        if threads || !drained {
+        if let Some(python) = interpreter.python().filter(|_| threads || !drained) {
             let visiting = interpreter.gate.visit_drained().map_err(refused)?;
             let look = Look { stop: if threads { stop } else { 0 }, drained };
             found = closing.look(python, look).map_err(Error::from)?;
@@ -188,18 +201,17 @@ pub fn prepare(interpreter: &Interpreter, plan: &Plan, attempt: &Attempt, thread
 }
 
 /// From now on it ends, unless something has come into the way.
-fn decide(interpreter: &Arc<Interpreter>, attempt: &Arc<Attempt>) -> Result<bool> {
-    let Some(python) = &interpreter.python else { return Ok(true) };
-    let mut theirs = false;
+fn decide(interpreter: &Arc<Interpreter>, plan: &Plan, attempt: &Arc<Attempt>) -> Result<bool> {
+    let mut theirs = None;
     let decided = attempt.decide(|| {
         match interpreter.gate.begin_close_drained() {
             Ok(()) => {}
             Err(Refused::Running) => return Ok(false),
             Err(refused) => return Err(interpreter.refused(refused)),
         }
-        theirs = python.is_running_otherwise();
+        theirs = what_else_runs(interpreter, plan)?;
         let stays = runtime::check_host_stays();
-        if theirs || stays.is_err() {
+        if theirs.is_some() || stays.is_err() {
             interpreter.gate.reopen();
             return stays.map(|()| false);
         }
@@ -207,8 +219,25 @@ fn decide(interpreter: &Arc<Interpreter>, attempt: &Arc<Attempt>) -> Result<bool
         interpreter.gate.close();
         Ok(true)
     });
-    if theirs {
-        attempt.found(vec!["Python code of another interpreter runs something in it".into()]);
+    if let Some(theirs) = theirs {
+        attempt.found(vec![theirs]);
     }
     decided
+}
+
+/// What the gate does not know of. When nothing does, one in a process of its own has ended.
+fn what_else_runs(interpreter: &Interpreter, plan: &Plan) -> Result<Option<String>> {
+    if interpreter.python().is_some_and(Interp::is_running_otherwise) {
+        return Ok(Some("Python code of another interpreter runs something in it".into()));
+    }
+    let Some(elsewhere) = interpreter.elsewhere() else { return Ok(None) };
+    let end = End { timeout: Some(Duration::ZERO), interrupt: plan.interrupts_now() };
+    match here(|here| here.end_elsewhere(interpreter, elsewhere, end)) {
+        Ok(()) => Ok(None),
+        Err(Error { kind: Kind::Busy(message), .. }) => Ok(Some(message)),
+        Err(error) => {
+            interpreter.gate.reopen();
+            Err(error)
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::process::child::Death;
 use crate::process::message::Failed;
 use crate::python::Failure;
 use crate::python::exception::{Exception, Frame};
@@ -65,6 +66,9 @@ pub enum Kind {
     /// Not now: the library is in another state.
     #[error("{0}")]
     WrongState(String),
+    /// The process of an interpreter has ended, and the interpreter with it.
+    #[error("{0}")]
+    Crashed(Box<Crash>),
     /// A bug in subpy.
     #[error("internal error in subpy, please report it: {0}")]
     Panic(String),
@@ -98,6 +102,26 @@ impl fmt::Display for Stopped {
             Some(Frame { file, line, function, .. }) => write!(f, ", at {file}:{line} in {function}"),
             None => Ok(()),
         }
+    }
+}
+
+/// How a process for an interpreter has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Crash {
+    /// What happened, in one line.
+    pub message: String,
+    /// The signal that has killed it.
+    pub signal: Option<i32>,
+    /// What it has ended with by itself. Without a signal and an exit code, how it has ended is not known.
+    pub exit_code: Option<i32>,
+    /// Where its threads were, as `faulthandler` says it; empty when that has not seen the end.
+    pub traceback: String,
+}
+
+impl fmt::Display for Crash {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.message)
     }
 }
 
@@ -167,6 +191,7 @@ impl Error {
             Kind::Forked => -13,
             Kind::WrongState(_) => -14,
             Kind::Panic(_) => -15,
+            Kind::Crashed(_) => -16,
         }
     }
 
@@ -261,6 +286,18 @@ impl From<LocateError> for Error {
     }
 }
 
+impl From<&Death> for Error {
+    fn from(death: &Death) -> Error {
+        let Death { signal, exit_code, traceback } = death;
+        Error::from(Kind::Crashed(Box::new(Crash {
+            message: death.to_string(),
+            signal: *signal,
+            exit_code: *exit_code,
+            traceback: traceback.clone(),
+        })))
+    }
+}
+
 /// For another process; the interpreter has another handle there.
 impl From<Error> for Failed {
     fn from(error: Error) -> Failed {
@@ -282,6 +319,8 @@ impl From<Error> for Failed {
             Kind::NoMemory => (14, (String::new(), None)),
             Kind::Forked => (15, (String::new(), None)),
             Kind::WrongState(message) => (16, (message, None)),
+            // A worker has none: it is the host who sees its end.
+            Kind::Crashed(crash) => (8, (crash.message, None)),
             Kind::Panic(message) => (17, (message, None)),
         };
         Failed { kind, message, exception, row: error.row.map(|row| row as u64) }
@@ -320,6 +359,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_death_is_an_error_with_all_that_is_known() {
+        let of = |signal, exit_code| {
+            let error = Error::from(&Death { signal, exit_code, traceback: "where".into() });
+            assert_eq!((error.status(), error.exception().is_none()), (-16, true));
+            let text = error.to_string();
+            let Kind::Crashed(crash) = error.kind else { panic!("{text}") };
+            assert_eq!((crash.signal, crash.exit_code, &*crash.traceback), (signal, exit_code, "where"));
+            assert_eq!(crash.message, text);
+            text
+        };
+        assert_eq!(of(Some(libc::SIGSEGV), None), "the interpreter's process was killed by signal 11 (SIGSEGV)");
+        assert_eq!(of(Some(libc::SIGRTMIN()), None), "the interpreter's process was killed by signal 34");
+        assert_eq!(of(None, Some(3)), "the interpreter's process has ended with exit code 3");
+        assert_eq!(of(None, None), "the interpreter's process has ended");
+    }
+
+    #[test]
     fn errors_cross_to_another_process_and_back() {
         let text = || "text".to_owned();
         let exception = || Box::new(Exception { type_name: "E".into(), ..Exception::default() });
@@ -351,6 +407,9 @@ mod tests {
                 assert_eq!(format!("{back:?}"), format!("{error:?}"));
             }
         }
+        let death = Death { signal: Some(libc::SIGKILL), exit_code: None, traceback: String::new() };
+        let interpreter = Error::from(Failed::from(Error::from(&death))).kind;
+        assert!(matches!(interpreter, Kind::Interpreter(message) if message == death.to_string()));
         for kind in [0, 4, 9, 18, u32::MAX] {
             let failed = Failed { kind, message: text(), ..Failed::default() };
             assert!(matches!(Error::from(failed).kind, Kind::Interpreter(message) if message == "text"));

@@ -3,14 +3,18 @@
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::error::{Error, Ran, Result};
+use super::conversation::Conversation;
+use super::elsewhere::{Elsewhere, Lines};
+use super::error::{Error, Kind, Ran, Result};
 use super::function::{Function, find_function, is_function};
 use super::gate::{Inside, Refused, Stop};
 use super::interpreter::{INTERPRETERS, Interpreter, driven, too_small, unrecognized};
 use super::last::Last;
 use super::limits::{self, Limited, Limits};
 use super::session::Sessions;
+use crate::process::message::Request;
 use crate::python::Failure;
 use crate::python::attach::{Outside, Pinned, detached};
 use crate::python::hooks::{self, Watcher};
@@ -66,6 +70,8 @@ pub struct Here {
     function: Last<Arc<Function>>,
     pub sessions: Sessions,
     pub limits: limits::Here,
+    /// The channels that it uses, to interpreters in processes of their own.
+    pub lines: Lines,
     stack: OwnStack,
     /// Its end is going to be noticed.
     watched: Cell<bool>,
@@ -82,23 +88,27 @@ impl Here {
             function: Last::new(),
             sessions: Sessions::new(),
             limits: limits::Here::new(),
+            lines: Lines::new(),
             stack: OwnStack::new(),
             watched: Cell::new(false),
             ended: Cell::new(false),
         }
     }
 
-    /// Does something inside of an interpreter, as a run of this thread's, when the gate lets it in. With the state that
-    /// the thread keeps in it, if it does.
+    /// Does something inside of an interpreter, as a run of this thread's, when the gate lets it in: `act` in this process,
+    /// with the state that the thread keeps in it, if it does; or `ask` for one in a process of its own. Both take what is
+    /// `given`.
     #[inline(always)]
-    pub fn run_in<R>(
+    pub fn run_in<R, T>(
         &self,
         interpreter: &Interpreter,
         limits: Option<&Limits>,
-        act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
+        given: T,
+        act: impl FnOnce(T, Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
+        ask: impl FnOnce(T, &Conversation) -> Result<R, Box<Error>>,
     ) -> Result<R, Box<Error>> {
         let state = self.sessions.take_state(interpreter.handle);
-        let result = self.inside(interpreter, state.as_deref(), limits, act);
+        let result = self.inside(interpreter, state.as_deref(), limits, given, act, ask);
         if let Some(state) = state {
             self.sessions.put_back(interpreter.handle, state);
         }
@@ -106,14 +116,16 @@ impl Here {
     }
 
     #[inline(always)]
-    fn inside<R>(
+    fn inside<R, T>(
         &self,
         interpreter: &Interpreter,
         pinned: Option<&Pinned>,
         limits: Option<&Limits>,
-        act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
+        given: T,
+        act: impl FnOnce(T, Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
+        ask: impl FnOnce(T, &Conversation) -> Result<R, Box<Error>>,
     ) -> Result<R, Box<Error>> {
-        let Some(python) = &interpreter.python else { return Err(unrecognized("exec code for", interpreter).into()) };
+        let Some(python) = interpreter.python() else { return self.run_elsewhere(interpreter, limits, given, ask) };
         let special;
         let limited = limits.is_some() || interpreter.timeout.is_some() || self.limits.any();
         let special = match limited || loaded_api().is_some_and(|api| Outside::is_there(api, pinned)) {
@@ -128,7 +140,8 @@ impl Here {
             Some(special) if special.again => interpreter.gate.enter_again(interpreter.handle, &self.inside),
             _ => interpreter.gate.enter(interpreter.handle, &self.inside, special.map(|special| special as &dyn Stop)),
         };
-        let running = running.map_err(|refused| not_let_in(interpreter, special, refused))?;
+        let limited = || special.and_then(|special| special.limited.as_ref());
+        let running = running.map_err(|refused| not_let_in(interpreter, limited(), refused))?;
         let outside = special.and_then(|special| special.outside.as_ref());
         let mut late = None;
         let result = python.run(outside, pinned, stack, |py, scope| {
@@ -138,7 +151,7 @@ impl Here {
                     return Err(Failure::Running.into());
                 }
             }
-            act(py, scope, python)
+            act(given, py, scope, python)
         });
         drop(running);
         match (result, special) {
@@ -146,6 +159,95 @@ impl Here {
             (Err(failure), None) => Err(interpreter.failed(*failure)),
             (Err(failure), Some(special)) => Err(special.failed(interpreter, failure, late)),
         }
+    }
+
+    /// The same for one in a process of its own.
+    #[inline(never)]
+    fn run_elsewhere<R, T>(
+        &self,
+        interpreter: &Interpreter,
+        limits: Option<&Limits>,
+        given: T,
+        ask: impl FnOnce(T, &Conversation) -> Result<R, Box<Error>>,
+    ) -> Result<R, Box<Error>> {
+        let Some(elsewhere) = interpreter.elsewhere() else {
+            return Err(unrecognized("exec code for", interpreter).into());
+        };
+        let _outside = loaded_api().and_then(Outside::step_out);
+        let is_limited = limits.is_some() || interpreter.timeout.is_some() || self.limits.any();
+        let limited = if is_limited { Some(self.limits.begin(interpreter, limits)?) } else { None };
+        let stop = limited.as_ref().map(|limited| limited as &dyn Stop);
+        let running = interpreter.gate.enter(interpreter.handle, &self.inside, stop);
+        let running = running.map_err(|refused| not_let_in(interpreter, limited.as_ref(), refused))?;
+        let line = self.lines.take(interpreter.handle, elsewhere)?;
+        let conversation = Conversation::new(interpreter, elsewhere, &line);
+        let result = match &limited {
+            None => ask(given, &conversation),
+            Some(limited) => conversation.limited(limited, |limited| ask(given, limited)),
+        };
+        drop((line, running));
+        result
+    }
+
+    /// Asks an interpreter in a process of its own for something that is no run, whatever runs.
+    pub fn visit_elsewhere<R>(
+        &self,
+        interpreter: &Interpreter,
+        elsewhere: &Elsewhere,
+        ask: impl FnOnce(&Conversation) -> Result<R, Box<Error>>,
+    ) -> Result<R> {
+        detached(loaded_api(), || {
+            let _visiting = interpreter.gate.visit().map_err(|refused| interpreter.refused(refused))?;
+            let line = self.lines.take(interpreter.handle, elsewhere)?;
+            ask(&Conversation::new(interpreter, elsewhere, &line)).map_err(|error| *error)
+        })
+    }
+
+    /// Keeps this thread in an interpreter, or counts one more.
+    pub fn enter(&self, handle: u64, find: impl FnOnce() -> Result<Arc<Interpreter>>) -> Result<()> {
+        self.sessions.enter(handle, self.ended.get(), find, |interpreter, elsewhere| {
+            let line = self.lines.take(handle, elsewhere)?;
+            Conversation::new(interpreter, elsewhere, &line).ask(Request::Enter).map_err(|error| *error)?;
+            line.stay();
+            Ok(())
+        })
+    }
+
+    /// Undoes one `enter`.
+    pub fn leave(&self, handle: u64) -> Result<()> {
+        self.sessions.leave(handle, &self.inside, |interpreter| self.leaves(interpreter))
+    }
+
+    /// The session's channel is the thread's no longer.
+    fn leaves(&self, interpreter: &Interpreter) {
+        if let Some(elsewhere) = interpreter.elsewhere()
+            && let Ok(line) = self.lines.take(interpreter.handle, elsewhere)
+        {
+            // When that has ended, there is nothing to be left.
+            let _ = detached(loaded_api(), || Conversation::new(interpreter, elsewhere, &line).ask(Request::Leave));
+            line.leave();
+        }
+    }
+
+    /// Ends an interpreter in a process of its own, whose gate lets nobody in. When it fails, that goes on.
+    pub fn end_elsewhere(&self, interpreter: &Interpreter, elsewhere: &Elsewhere, end: End) -> Result<()> {
+        let Some(line) = elsewhere.take_main() else {
+            return Err(Error::from(Kind::Busy("interpreter running".into())).of(interpreter.handle));
+        };
+        let End { timeout, interrupt } = end;
+        let ended = detached(loaded_api(), || {
+            Conversation::new(interpreter, elsewhere, &line).ask(Request::End { timeout, interrupt })
+        });
+        match ended {
+            Ok(_) => {}
+            // That is an end, too.
+            Err(_) if elsewhere.has_ended() => {}
+            Err(error) => {
+                elsewhere.put_back(line);
+                return Err(*error);
+            }
+        }
+        Ok(())
     }
 
     #[cold]
@@ -205,8 +307,8 @@ impl Here {
 }
 
 #[cold]
-fn not_let_in(interpreter: &Interpreter, special: Option<&Special>, refused: Refused) -> Box<Error> {
-    match (refused, special.and_then(|special| special.limited.as_ref())) {
+fn not_let_in(interpreter: &Interpreter, limited: Option<&Limited>, refused: Refused) -> Box<Error> {
+    match (refused, limited) {
         (Refused::Stopped, Some(limited)) => limited.waited().into(),
         (refused, _) => interpreter.refused(refused).into(),
     }
@@ -231,12 +333,20 @@ pub fn here<R>(act: impl FnOnce(&Here) -> R) -> R {
 impl Interpreter {
     /// Finalizes it; the gate must be closing. Until that is done, everybody sees it in that state.
     pub(super) fn end(&self, interruptibly: bool) {
-        let end = || match &self.python {
+        let end = || match self.python() {
             Some(python) if interruptibly => python.end_interruptibly(),
             Some(python) => python.end(),
             None => {}
         };
-        here(|here| here.keeps.during(self.handle, end));
+        here(|here| here.keeps.during(self.handle, || {
+            end();
+            if let Some(elsewhere) = self.elsewhere() {
+                // Whatever is in the way is waited for, or is interrupted, and killed if it goes on.
+                let timeout = interruptibly.then_some(ENDS_WITHIN);
+                let _ = here.end_elsewhere(self, elsewhere, End { timeout, interrupt: interruptibly });
+                elsewhere.ended();
+            }
+        }));
         hooks::unwatch(self.id);
         self.gate.closed();
         INTERPRETERS.remove(self.handle);
@@ -252,7 +362,7 @@ impl Watcher for Interpreter {
         }
         here(|here| here.sessions.end(self.handle));
         if self.gate.close_from_outside()
-            && let Some(python) = &self.python
+            && let Some(python) = self.python()
         {
             python.release();
         }
@@ -263,7 +373,7 @@ impl Watcher for Interpreter {
     }
 
     fn cleared(&self) {
-        if let Some(python) = &self.python {
+        if let Some(python) = self.python() {
             python.close_interrupts();
         }
     }
@@ -276,11 +386,23 @@ impl Watcher for Interpreter {
         self.gate.closed();
         INTERPRETERS.remove(self.handle);
         // It is being cleared, on this thread.
-        if let Some(python) = &self.python {
+        if let Some(python) = self.python() {
             python.hosts.retire();
             detached(loaded_api(), || python.ended());
         }
     }
+}
+
+/// How long what is interrupted in an interpreter's process may take to end it.
+const ENDS_WITHIN: Duration = Duration::from_secs(2);
+
+/// How an interpreter in a process of its own is to end.
+#[derive(Clone, Copy)]
+pub struct End {
+    /// How long what still runs may take; None: as long as it takes.
+    pub timeout: Option<Duration>,
+    /// It is interrupted.
+    pub interrupt: bool,
 }
 
 /// Comes back when something is remembered in a later destructor of the thread's.
@@ -288,7 +410,7 @@ fn thread_ends() {
     HERE.with(|here| {
         here.watched.set(false);
         here.ended.set(true);
-        here.sessions.end_all();
+        here.sessions.end_all(|interpreter| here.leaves(interpreter));
         here.interpreter.forget();
         here.function.forget();
         here.inside.forget();

@@ -2,8 +2,9 @@
 
 use super::error::{Error, Kind, Result};
 use super::here::here;
-use super::interpreter::driven;
+use super::interpreter::{Interpreter, driven};
 use super::limits;
+use crate::process::message::Request;
 use crate::python::attach::detached;
 use crate::python::fork::forked;
 use crate::python::host::{self, Context, Definition, HostCode, HostFunction, How, Over, Raise};
@@ -36,18 +37,44 @@ pub fn define(handle: u64, function: &Function, code: Box<dyn HostCode>) -> Resu
         Ok(interpreter) => interpreter,
         Err(error) => return refused(code, error),
     };
-    let Some(python) = &interpreter.python else { return refused(code, Kind::NoMemory.into()) };
     let name = match definition.module {
         Some(module) => format!("{module}.{}", definition.name),
         None => definition.name.into(),
     };
+    let Some(python) = interpreter.python() else {
+        return define_elsewhere(&interpreter, function, code, &name).map_err(|error| *error);
+    };
     let function = HostFunction::new(code, &function.how, handle, &python.hosts, name);
-    let define = |py: Py, scope: &Scope, _: &Interp| host::define(py, scope, &function, definition);
-    let defined = here(|here| here.run_in(&interpreter, None, define));
+    let define = |(), py: Py, scope: &Scope, _: &Interp| host::define(py, scope, &function, definition);
+    let defined = here(|here| here.run_in(&interpreter, None, (), define, |(), _| Ok(())));
     if defined.is_err() {
         host::release(function);
     }
     defined.map_err(|error| *error)
+}
+
+/// The same in a process of its own.
+fn define_elsewhere(
+    interpreter: &Interpreter,
+    function: &Function,
+    code: Box<dyn HostCode>,
+    name: &str,
+) -> Result<(), Box<Error>> {
+    let Some(elsewhere) = interpreter.elsewhere() else { return Ok(refused(code, Kind::NoMemory.into())?) };
+    let Function { signature, doc, how, .. } = *function;
+    let code = match elsewhere.define(code, how.this_thread_only, name) {
+        Ok(code) => code,
+        Err(code) => return Ok(refused(code, Kind::NoMemory.into())?),
+    };
+    // Which thread calls it is seen here.
+    let request =
+        Request::Define { code, name: function.name, signature, doc, keep_gil: how.keep_gil, this_thread_only: false };
+    let act = |(), _: Py, _: &Scope, _: &Interp| Ok(());
+    let defined = here(|here| here.run_in(interpreter, None, (), act, |(), asked| asked.ask(request).map(drop)));
+    if defined.is_err() {
+        outside(|| elsewhere.release(code));
+    }
+    defined
 }
 
 /// The code's end may run anything, so that is not done under anybody's GIL.

@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::attempt::Attempt;
+use super::elsewhere::Elsewhere;
 use super::error::{Error, Kind, Result};
-use super::gate::{Busy, Gate, Refused, Visiting};
+use super::gate::{Busy, Gate, Refused};
 use super::handle::{self, interpreter_handle, interpreter_id};
 use super::registry::Registry;
 use crate::python::Failure;
@@ -13,15 +14,24 @@ use crate::python::hooks::{self, ForeignState};
 use crate::python::interp::Interp;
 use crate::python::stack::{self, Stack, StackTooSmall};
 
-/// One interpreter of this process.
+/// Where an interpreter lives.
+pub(super) enum Home {
+    /// In this process.
+    Here(Interp),
+    /// In a process of its own.
+    Elsewhere(Box<Elsewhere>),
+    /// In this process, made by Python code: it is listed and never driven.
+    Theirs,
+}
+
+/// One interpreter.
 pub struct Interpreter {
     pub(super) handle: u64,
     pub(super) id: i64,
     pub(super) gate: Gate,
     /// How long a run in it may take, if it does not say so itself.
     pub(super) timeout: Option<Duration>,
-    /// None for one that Python code made, which is listed and never driven.
-    pub(super) python: Option<Interp>,
+    home: Home,
     /// It is ending within a time, which may be over.
     pub(super) ending: Mutex<Option<Arc<Attempt>>>,
 }
@@ -29,8 +39,31 @@ pub struct Interpreter {
 pub(super) static INTERPRETERS: Registry<Interpreter> = Registry::new();
 
 impl Interpreter {
-    fn new(handle: u64, id: i64, busy: Busy, timeout: Option<Duration>, python: Option<Interp>) -> Interpreter {
-        Interpreter { handle, id, gate: Gate::new(busy), timeout, python, ending: Mutex::new(None) }
+    fn new(handle: u64, id: i64, busy: Busy, timeout: Option<Duration>, home: Home) -> Interpreter {
+        Interpreter { handle, id, gate: Gate::new(busy), timeout, home, ending: Mutex::new(None) }
+    }
+
+    /// It, if it lives in this process and is driven.
+    #[inline(always)]
+    pub(super) fn python(&self) -> Option<&Interp> {
+        match &self.home {
+            Home::Here(python) => Some(python),
+            Home::Elsewhere(_) | Home::Theirs => None,
+        }
+    }
+
+    /// It, if it lives in a process of its own.
+    #[inline]
+    pub(super) fn elsewhere(&self) -> Option<&Elsewhere> {
+        match &self.home {
+            Home::Elsewhere(elsewhere) => Some(elsewhere),
+            Home::Here(_) | Home::Theirs => None,
+        }
+    }
+
+    /// Python code made it.
+    pub(super) fn is_theirs(&self) -> bool {
+        matches!(self.home, Home::Theirs)
     }
 
     /// Makes an interpreter of ours known.
@@ -41,11 +74,35 @@ impl Interpreter {
             return Err(Kind::Interpreter(format!("this process has used up its handles (interpreter ID {id})")).into());
         };
         python.own.kept.belong_to(handle);
-        let interpreter = Arc::new(Interpreter::new(handle, id, busy, timeout, Some(python)));
+        let interpreter = Arc::new(Interpreter::new(handle, id, busy, timeout, Home::Here(python)));
         // Nobody finds it before its end is watched, and nobody who looks for it meanwhile takes it for gone.
         let watched = || id == 0 || hooks::watch(id, hooks::weak(&interpreter));
         let registered = INTERPRETERS.settle(handle, |_| watched().then(|| Arc::clone(&interpreter)));
         registered.ok_or_else(|| Kind::Interpreter("Python code destroyed the interpreter at once".into()).into())
+    }
+
+    /// Makes one in a process of its own known.
+    pub(super) fn register_elsewhere(
+        elsewhere: Elsewhere,
+        id: i64,
+        busy: Busy,
+        timeout: Option<Duration>,
+    ) -> Result<Arc<Interpreter>> {
+        let handle = interpreter_handle(handle::runtime(), id)
+            .ok_or_else(|| Kind::Interpreter(format!("this process has used up its handles (interpreter ID {id})")))?;
+        elsewhere.kept.belong_to(handle);
+        let interpreter = Arc::new(Interpreter::new(handle, id, busy, timeout, Home::Elsewhere(Box::new(elsewhere))));
+        INTERPRETERS.insert(handle, Arc::clone(&interpreter));
+        Ok(interpreter)
+    }
+
+    /// Its process has ended: nobody is let in any more.
+    pub(super) fn is_gone(&self) {
+        self.gate.closed();
+        INTERPRETERS.remove(self.handle);
+        if let Some(elsewhere) = self.elsewhere() {
+            elsewhere.ended();
+        }
     }
 
     pub(super) fn refused(&self, refused: Refused) -> Error {
@@ -74,7 +131,7 @@ impl Interpreter {
 
     /// Whether it is in the books still. The library's own leaves the registry when it ends.
     fn is_known(&self) -> bool {
-        self.python.is_some() || hooks::is_foreign(self.id)
+        !self.is_theirs() || hooks::is_foreign(self.id)
     }
 }
 
@@ -88,7 +145,7 @@ fn not_found(handle: u64) -> Kind {
 /// The interpreter with this handle, whoever made it.
 pub(super) fn get(handle: u64) -> Result<Arc<Interpreter>> {
     let mut found = INTERPRETERS.get(handle);
-    if found.as_ref().is_some_and(|it| it.python.is_none()) {
+    if found.as_ref().is_some_and(|it| it.is_theirs()) {
         found = INTERPRETERS.settle(handle, |it| it.filter(|it| it.is_known()));
     }
     found.ok_or_else(|| Error::from(not_found(handle)).of(handle))
@@ -97,7 +154,7 @@ pub(super) fn get(handle: u64) -> Result<Arc<Interpreter>> {
 /// The handle of an interpreter by CPython's id, if it is alive. One that Python code made gets its handle here.
 pub(super) fn by_id(id: i64) -> Option<u64> {
     let handle = interpreter_handle(handle::runtime(), id)?;
-    let theirs = || Arc::new(Interpreter::new(handle, id, Busy::Refuse, None, None));
+    let theirs = || Arc::new(Interpreter::new(handle, id, Busy::Refuse, None, Home::Theirs));
     let find = |it: Option<Arc<Interpreter>>| match it {
         Some(it) => Some(it).filter(|it| it.is_known()),
         None => hooks::is_foreign(id).then(theirs),
@@ -126,16 +183,7 @@ pub(super) fn too_small(StackTooSmall { left, size }: StackTooSmall) -> Error {
 /// The interpreter, to do something in it: not one that Python code made.
 pub(super) fn driven(handle: u64, what: &str) -> Result<Arc<Interpreter>> {
     let interpreter = get(handle)?;
-    if interpreter.python.is_none() { Err(unrecognized(what, &interpreter)) } else { Ok(interpreter) }
-}
-
-impl Interpreter {
-    /// Does something that is no run, for a moment, whatever runs. It must not run code of users.
-    pub(super) fn visit<R>(&self, act: impl FnOnce(&Interp, &Visiting) -> Result<R>) -> Result<R> {
-        let Some(python) = &self.python else { return Err(unrecognized("exec code for", self)) };
-        let visiting = self.gate.visit().map_err(|refused| self.refused(refused))?;
-        act(python, &visiting)
-    }
+    if interpreter.is_theirs() { Err(unrecognized(what, &interpreter)) } else { Ok(interpreter) }
 }
 
 pub(super) fn unrecognized(what: &str, interpreter: &Interpreter) -> Error {

@@ -2,59 +2,28 @@
 
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
+use super::elsewhere::Elsewhere;
 use super::error::{Error, Kind, Result};
-use super::gate::{Busy, Refused};
+use super::gate::Refused;
 use super::here::here;
 use super::interpreter::{INTERPRETERS, Interpreter, by_id, check_stack, get, unrecognized};
 use super::limits;
 use super::memory;
+use super::processes;
+use super::options::{Options, ProcessOptions};
 use super::runtime;
 use crate::python::attach::{Outside, current_interpreter, detached};
-use crate::python::guest::Config;
 use crate::python::hooks;
 use crate::python::interp::Interp;
 use crate::python::loaded_api;
 use crate::python::stack::{self, STACK_SIZE};
 
-/// How an interpreter is created.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// What happens to a run while it is running.
-    pub(crate) busy: Busy,
-    /// What it may do.
-    pub(crate) config: Config,
-    /// How long a run in it may take, if it does not say so itself.
-    pub(crate) timeout: Option<Duration>,
-    /// How much memory it may use, in bytes.
-    pub(crate) memory_limit: Option<u64>,
-}
-
-impl Options {
-    /// It counts the memory that it uses.
-    fn counts_memory(&self) -> bool {
-        self.config.count_memory || self.memory_limit.is_some()
-    }
-}
-
 /// `create()`; starts the runtime when it is not running.
 pub fn create(options: &Options) -> Result<u64> {
-    if options.config.no_extension_check && !options.config.shared_gil {
-        return Err(Kind::InvalidArgument(
-            "SUBPY_INTERP_NO_EXTENSION_CHECK needs SUBPY_GIL_SHARED: an extension module without support for a GIL of \
-             its own would corrupt memory"
-                .into(),
-        )
-        .into());
-    }
-    if options.counts_memory() && options.config.shared_gil {
-        return Err(Kind::InvalidArgument(
-            "SUBPY_INTERP_COUNT_MEMORY and memory_limit need SUBPY_GIL_OWN: with SUBPY_GIL_SHARED an interpreter's objects \
-             lie between those of main"
-                .into(),
-        )
-        .into());
+    options.check_together()?;
+    if let Some(process) = &options.process {
+        return create_process(options, process);
     }
     check_stack()?;
     detached(loaded_api(), || {
@@ -75,6 +44,19 @@ pub fn create(options: &Options) -> Result<u64> {
             return Err(error);
         }
         Ok(Interpreter::register(python, options.busy, options.timeout)?.handle)
+    })
+}
+
+/// An interpreter in a process of its own.
+fn create_process(options: &Options, process: &ProcessOptions) -> Result<u64> {
+    detached(loaded_api(), || {
+        let _use = runtime::enter()?;
+        runtime::check_host_takes_more()?;
+        let elsewhere = Elsewhere::new(processes::create()?, process.grace)?;
+        let id = processes::next_id();
+        let interpreter = Interpreter::register_elsewhere(elsewhere, id, options.busy, options.timeout)?;
+        processes::serve_python_threads(&interpreter);
+        Ok(interpreter.handle)
     })
 }
 
@@ -106,7 +88,9 @@ fn create_on_a_thread(options: &Options) -> Result<Interp> {
 /// The interpreter, if this thread may close it.
 pub(super) fn closable(handle: u64) -> Result<Arc<Interpreter>> {
     let interpreter = get(handle)?;
-    let Some(python) = &interpreter.python else { return Err(unrecognized("destroy", &interpreter)) };
+    if interpreter.is_theirs() {
+        return Err(unrecognized("destroy", &interpreter));
+    }
     let fail = |kind: Kind| Err(Error::from(kind).of(handle));
     if interpreter.id == 0 {
         return fail(Kind::Interpreter("cannot destroy the main interpreter, subpy_shutdown() ends it".into()));
@@ -115,7 +99,9 @@ pub(super) fn closable(handle: u64) -> Result<Arc<Interpreter>> {
         return fail(Kind::Interpreter("cannot destroy the current interpreter".into()));
     }
     // A thread that Python code started there has no run of ours in it, and would be waited for.
-    let comes_from_it = || loaded_api().and_then(Outside::step_out).is_some_and(|outside| python.is_left(&outside));
+    let comes_from_it = || loaded_api().and_then(Outside::step_out).is_some_and(|outside| {
+        interpreter.python().is_some_and(|python| python.is_left(&outside))
+    });
     if !here(|here| here.inside.contains(handle)) && comes_from_it() {
         return fail(Kind::Interpreter(
             "cannot destroy the interpreter: this thread is running something in it".into(),
@@ -133,13 +119,13 @@ pub(super) fn closable(handle: u64) -> Result<Arc<Interpreter>> {
 /// `close()`
 pub fn close(handle: u64) -> Result<()> {
     let interpreter = closable(handle)?;
-    let Some(python) = &interpreter.python else { return Err(unrecognized("destroy", &interpreter)) };
     detached(loaded_api(), || {
         interpreter.gate.begin_close().map_err(|refused| match refused {
             Refused::Running => Error::from(Kind::Busy("interpreter running".into())).of(handle),
             refused => interpreter.refused(refused),
         })?;
-        let busy = python.is_running_otherwise().then(|| Kind::Busy("interpreter running".into()).into());
+        let runs = interpreter.python().is_some_and(Interp::is_running_otherwise);
+        let busy = runs.then(|| Kind::Busy("interpreter running".into()).into());
         if let Some(refused) = busy.or_else(|| runtime::check_host_stays().err()) {
             interpreter.gate.reopen();
             return Err(refused.of(handle));
@@ -153,16 +139,16 @@ pub fn close(handle: u64) -> Result<()> {
 /// `is_running()`
 pub fn is_running(handle: u64) -> Result<bool> {
     let interpreter = get(handle)?;
-    match &interpreter.python {
-        None => interpreter.foreign().map(|state| state.running),
-        Some(_) => interpreter.gate.is_running().map_err(|refused| interpreter.refused(refused)),
+    if interpreter.is_theirs() {
+        return interpreter.foreign().map(|state| state.running);
     }
+    interpreter.gate.is_running().map_err(|refused| interpreter.refused(refused))
 }
 
 /// Stops what runs in it now, all of it.
 pub fn interrupt(handle: u64) -> Result<()> {
     let interpreter = get(handle)?;
-    if interpreter.python.is_none() {
+    if interpreter.is_theirs() {
         return Err(unrecognized("interrupt", &interpreter));
     }
     limits::interrupt_all(&interpreter).map_err(|error| error.of(handle))
@@ -176,8 +162,9 @@ pub fn id(handle: u64) -> Result<i64> {
 /// Where it came from, in CPython's words (Include/internal/pycore_interp.h: _PyInterpreterState_WHENCE_*).
 pub fn whence(handle: u64) -> Result<&'static std::ffi::CStr> {
     let interpreter = get(handle)?;
-    let whence = match &interpreter.python {
+    let whence = match interpreter.python() {
         Some(python) => python.whence,
+        None if interpreter.elsewhere().is_some() => return Ok(c"process"),
         None => interpreter.foreign()?.whence,
     };
     Ok(match whence {
@@ -194,7 +181,7 @@ pub fn whence(handle: u64) -> Result<&'static std::ffi::CStr> {
 pub fn list_all() -> Result<Vec<u64>> {
     detached(loaded_api(), || {
         let _use = runtime::enter()?;
-        let mut ids: Vec<i64> = INTERPRETERS.all().iter().filter(|it| it.python.is_some()).map(|it| it.id).collect();
+        let mut ids: Vec<i64> = INTERPRETERS.all().iter().filter(|it| !it.is_theirs()).map(|it| it.id).collect();
         ids.extend(hooks::foreign_ids());
         ids.sort_unstable();
         ids.dedup();
@@ -246,8 +233,8 @@ mod tests {
         let _runtime = runtime::for_tests();
         let handle = create(&Options::default()).unwrap();
         let interpreter = driven(handle, "test").unwrap();
-        let act = |_: Py, _: &Scope, _: &Interp| -> std::result::Result<(), Box<Failure>> { panic!("on purpose") };
-        let panicked = here(|here| catch_unwind(AssertUnwindSafe(|| here.run_in(&interpreter, None, act))));
+        let act = |(), _: Py, _: &Scope, _: &Interp| -> std::result::Result<(), Box<Failure>> { panic!("on purpose") };
+        let panicked = here(|here| catch_unwind(AssertUnwindSafe(|| here.run_in(&interpreter, None, (), act, |(), _| Ok(())))));
         assert!(panicked.is_err());
         assert!(!is_running(handle).unwrap());
         assert_eq!(loaded_api().and_then(current_interpreter), None);

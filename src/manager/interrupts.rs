@@ -45,7 +45,7 @@ pub fn run(now: Time) {
             return true;
         }
         let interpreter = INTERPRETERS.get(it.interpreter);
-        let python = interpreter.as_ref().and_then(|it| it.python.as_ref());
+        let python = interpreter.as_ref().and_then(|it| it.python());
         let again = |python: &Interp| python.is_interrupting() && python.interrupt(Which::Again, Reason::Interrupted);
         it.pause = (it.pause * 2).min(LONGEST_PAUSE);
         it.next = now.saturating_add(it.pause);

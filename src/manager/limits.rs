@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::cancel::{Stop, Token};
 use super::error::{Error, Kind, Result, Stopped};
+use super::gate;
 use super::interpreter::{INTERPRETERS, Interpreter};
 use super::interrupts::{self, FIRST_PAUSE, LONGEST_PAUSE};
 use super::memory;
@@ -131,10 +132,12 @@ impl Frames {
         for frame in &self.frames[first..] {
             if frame.run == 0 {
                 tell.gate = Some(frame.interpreter);
-            } else if let Some(interpreter) = INTERPRETERS.get(frame.interpreter)
-                && let Some(python) = &interpreter.python
-            {
-                python.interrupt(Which::Run(frame.run), reason);
+            } else if let Some(interpreter) = INTERPRETERS.get(frame.interpreter) {
+                if let Some(python) = interpreter.python() {
+                    python.interrupt(Which::Run(frame.run), reason);
+                } else if let Some(elsewhere) = interpreter.elsewhere() {
+                    elsewhere.poke(frame.run);
+                }
             }
         }
         self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
@@ -352,6 +355,12 @@ pub struct Limited<'a> {
     interpreter: u64,
 }
 
+impl gate::Stop for Limited<'_> {
+    fn is_stopped(&self) -> bool {
+        Limited::is_stopped(self)
+    }
+}
+
 impl Limited<'_> {
     /// The error of a run that is to end before it has begun.
     #[cold]
@@ -380,6 +389,28 @@ impl Limited<'_> {
 }
 
 impl Limited<'_> {
+    /// The error of a run in another process, which does not know why it was stopped.
+    pub fn settle(&self, mut error: Error) -> Error {
+        let stopped = lock(&self.slot.frames).stopped();
+        error.kind = match (error.kind, stopped) {
+            (Kind::Interrupted(stopped), Some((_, Reason::Timeout))) => Kind::Timeout(stopped),
+            (kind, _) => kind,
+        };
+        *self.explain(error.into())
+    }
+
+    /// The error of a run in another process, which did not end.
+    pub fn killed(&self, grace: Duration) -> Error {
+        let frames = lock(&self.slot.frames);
+        let (what, reason) = match frames.stopped() {
+            Some((index, reason)) => (what_happened(&frames.frames[index], reason), reason),
+            None => ("cancelled".into(), Reason::Interrupted),
+        };
+        let grace = grace.as_millis();
+        let message = format!("{what}, and the code did not end within {grace} ms more: its process was killed");
+        stopped(reason, message).of(self.interpreter)
+    }
+
     /// It is to end, or one that it runs inside of.
     pub fn is_stopped(&self) -> bool {
         lock(&self.slot.frames).stopped().is_some()
@@ -434,7 +465,11 @@ pub fn check_supported() -> Result<()> {
 
 /// Stops what runs in an interpreter, whoever runs it, until it has ended.
 pub fn interrupt_all(interpreter: &Interpreter) -> Result<()> {
-    let Some(python) = &interpreter.python else { return Ok(()) };
+    if let Some(elsewhere) = interpreter.elsewhere() {
+        elsewhere.interrupt();
+        return Ok(());
+    }
+    let Some(python) = interpreter.python() else { return Ok(()) };
     check_supported()?;
     python.interrupt(Which::All, Reason::Interrupted);
     interrupts::repeat(interpreter.handle, &TASKS)

@@ -1,6 +1,7 @@
 //! How much memory interpreters use, and who goes beyond the limit.
 
 use super::error::{Error, Kind, Result};
+use super::here::here;
 use super::interpreter::{INTERPRETERS, driven};
 use super::timer::{NEVER, Time};
 use crate::python::interp::Interp;
@@ -11,7 +12,10 @@ pub use crate::python::memory::Memory;
 /// What an interpreter uses.
 pub fn memory(handle: u64) -> Result<Memory> {
     let interpreter = driven(handle, "count the memory of")?;
-    let memory = interpreter.python.as_ref().and_then(Interp::memory);
+    if let Some(elsewhere) = interpreter.elsewhere() {
+        return here(|here| here.visit_elsewhere(&interpreter, elsewhere, |asked| asked.memory()));
+    }
+    let memory = interpreter.python().and_then(Interp::memory);
     memory.ok_or_else(|| {
         let kind = Kind::WrongState(
             "the interpreter's memory is not counted: that takes SUBPY_INTERP_COUNT_MEMORY or a memory_limit".into(),
@@ -33,6 +37,6 @@ pub fn next() -> Time {
 /// Has MemoryError raised where there was no memory left.
 pub fn run() {
     if memory::take_asked() {
-        INTERPRETERS.all().iter().filter_map(|it| it.python.as_ref()).for_each(Interp::refuse_memory);
+        INTERPRETERS.all().iter().filter_map(|it| it.python()).for_each(Interp::refuse_memory);
     }
 }

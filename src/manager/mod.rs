@@ -6,8 +6,10 @@
 //! | `error` | what can go wrong |
 //! | `handle`, `registry`, `last` | handles, and what they stand for |
 //! | `gate` | who may be in an interpreter: running, busy policy, closing |
+//! | `options` | how an interpreter is created |
 //! | `attempt` | a close that goes on, as those see it who wait for it |
 //! | `timer` | the thread for what is to happen at a time |
+//! | `elsewhere` | an interpreter's process, and the channels to it |
 //! | `interpreter` | one interpreter: its gate, its place in the books, its end |
 //! | `function` | callables that were looked up once |
 //! | `session` | threads that stay in an interpreter from run to run |
@@ -15,6 +17,7 @@
 //! | `memory` | how much memory interpreters use |
 //! | `cancel`, `tokens` | cancel tokens, and their handles |
 //! | `limits` | time limits, and runs that can be stopped |
+//! | `conversation` | what is asked of an interpreter's process |
 //! | `here` | what a thread remembers of all these |
 //! | `output` | where an interpreter's output goes |
 //! | `queue` | queues, as hosts use them |
@@ -23,6 +26,7 @@
 //! | `host` | functions that Python code calls |
 //! | `home` | a thread of the caller's on which CPython was initialised |
 //! | `runtime` | CPython's life in this process: start, adopt, stop |
+//! | `processes` | where interpreters' processes come from |
 //! | `thread` | runs on threads of their own |
 //! | `interpreters` | the operations of `concurrent.interpreters` |
 //! | `close` | closing within a time |
@@ -32,6 +36,8 @@
 mod attempt;
 mod cancel;
 mod close;
+mod conversation;
+mod elsewhere;
 mod error;
 mod function;
 mod gate;
@@ -46,8 +52,10 @@ mod last;
 mod limits;
 mod memory;
 mod object;
+mod options;
 mod output;
 mod pool;
+mod processes;
 mod queue;
 mod registry;
 mod run;
@@ -62,7 +70,7 @@ mod tokens;
 pub use attempt::CloseOptions;
 pub use cancel::Token;
 pub use close::close_with;
-pub use error::{Error, Kind, Ran, Result, Stopped};
+pub use error::{Crash, Error, Kind, Ran, Result, Stopped};
 #[cfg(feature = "capi")]
 pub use function::Function;
 pub use function::{find_function, function_free};
@@ -73,12 +81,11 @@ pub use host::{
 };
 #[cfg(feature = "capi")]
 pub use host::{context_return_plain, outside};
-pub use interpreters::{
-    Options, close, create, find, get_current, get_main, id, interrupt, is_running, list_all, whence,
-};
+pub use interpreters::{close, create, find, get_current, get_main, id, interrupt, is_running, list_all, whence};
 pub use limits::Limits;
 pub use memory::{Memory, memory};
 pub use object::{object_act, object_free, object_interp, object_iter, object_keep};
+pub use options::{Options, ProcessOptions};
 pub use output::{capture, set_output};
 pub use pool::{
     Map, MapOptions, OutputFor, PoolOptions, PoolStats, Prepare, Submit, close as pool_close, new as pool_new,

@@ -1,10 +1,14 @@
 //! Objects that stay in Python: what hosts do with them. A prepared function is one, too.
 
+use super::conversation::Conversation;
 use super::error::{Kind, Ran, Result};
 use super::function::function_free;
 use super::here::here;
 use super::interpreter::driven;
+use crate::process::message::{self, Request};
+use crate::python::interp::{Interp, Scope};
 use crate::python::kept::Hold;
+use crate::python::object::Py;
 use crate::python::objects::{self, Act};
 use crate::value::{OwnedValue, Results, Wanted};
 
@@ -22,9 +26,38 @@ pub fn object_act(handle: u64, act: Act, wanted: Wanted) -> Ran {
     here(|here| {
         let find = || driven(interp, "use an object of");
         here.with_interpreter(interp, find, |interpreter| {
-            here.run_in(interpreter, None, |py, scope, _| objects::act(py, scope, hold.kept(), act, wanted))
+            let run = |(act, wanted), py: Py, scope: &Scope, _: &Interp| objects::act(py, scope, hold.kept(), act, wanted);
+            here.run_in(interpreter, None, (act, wanted), run, |(act, wanted), asked| ask(asked, &hold, act, wanted))
         })
     })
+}
+
+/// The same in a process of its own.
+fn ask(asked: &Conversation, hold: &Hold, act: Act, wanted: Wanted) -> Ran {
+    let object = asked.number_of(hold.kept(), "object")?;
+    let run = |act, wanted| asked.run(Request::Object { object, act }, wanted).map(drop);
+    match act {
+        Act::Attribute(name) => run(message::Act::Attribute(name), wanted),
+        Act::Item(key) => {
+            asked.check_args(key)?;
+            run(message::Act::Item(key), wanted)
+        }
+        Act::Call(None, args) => {
+            asked.check_args(args)?;
+            asked.run(Request::Function { function: object, args }, wanted).map(drop)
+        }
+        Act::Call(Some(name), args) => {
+            asked.check_args(args)?;
+            run(message::Act::Method(name, args), wanted)
+        }
+        Act::Iter => run(message::Act::Iter, wanted),
+        Act::Next(more) => {
+            *more = asked.run(Request::Object { object, act: message::Act::Next }, wanted)? != 0;
+            Ok(())
+        }
+        Act::Value => run(message::Act::Value, wanted),
+        Act::Text => run(message::Act::Text, wanted),
+    }
 }
 
 /// A handle of an iterator over it.

@@ -1,9 +1,11 @@
 //! Where an interpreter's output goes.
 
+use super::conversation::Conversation;
 use super::error::{Error, Kind, Result};
 use super::gate::Refused;
 use super::here::here;
 use super::interpreter::{Interpreter, driven};
+use crate::process::message::Request;
 use crate::python::attach::detached;
 use crate::python::loaded_api;
 use crate::python::output::{Callback, Output, RunOutput, let_go};
@@ -19,15 +21,32 @@ pub fn set_output(handle: u64, mut callback: Option<Callback>) -> Result<()> {
         let set = || {
             let interpreter = found?;
             let output = interpreter.output()?;
-            match here(|here| here.keeps.during(handle, || output.set(callback.take()))) {
-                true => Ok(()),
-                false => Err(interpreter.refused(Refused::Closed)),
+            let Some(elsewhere) = interpreter.elsewhere() else {
+                return set_here(&interpreter, output, callback.take());
+            };
+            // Nothing is printed that nobody takes.
+            let captured = callback.is_some();
+            let tell = || {
+                let tell = |asked: &Conversation| asked.ask(Request::SetOutput { captured }).map(drop);
+                here(|here| here.visit_elsewhere(&interpreter, elsewhere, tell))
+            };
+            if !captured {
+                tell()?;
             }
+            set_here(&interpreter, output, callback.take())?;
+            if captured { tell() } else { Ok(()) }
         };
         let result = set();
         let_go(callback);
         result
     })
+}
+
+fn set_here(interpreter: &Interpreter, output: &Output, callback: Option<Callback>) -> Result<()> {
+    match here(|here| here.keeps.during(interpreter.handle, || output.set(callback))) {
+        true => Ok(()),
+        false => Err(interpreter.refused(Refused::Closed)),
+    }
 }
 
 /// What this thread prints in the interpreter while `act` runs goes to this function.
@@ -39,7 +58,8 @@ pub fn capture<R>(handle: u64, output: RunOutput, act: impl FnOnce() -> R) -> Re
 impl Interpreter {
     /// Its output, when that can be had.
     pub(super) fn output(&self) -> Result<&Output> {
-        self.python.as_ref().and_then(|python| python.output.as_ref()).ok_or_else(|| {
+        let elsewhere = self.elsewhere().map(|elsewhere| &elsewhere.output);
+        self.python().and_then(|python| python.output.as_ref()).or(elsewhere).ok_or_else(|| {
             let message = "the main interpreter of a host's own Python has streams of its own, which are left alone; \
                            in an interpreter that subpy creates, output can be captured";
             Error::from(Kind::Interpreter(message.into())).of(self.handle)

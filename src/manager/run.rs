@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
+use super::conversation::{CollectErrors, Conversation};
 use super::error::{Error, Kind, Ran, Result};
 use super::function::{Function, find_function};
 use super::here::{Here, here};
 use super::interpreter::{Interpreter, driven};
 use super::limits::Limits;
+use crate::process::message::Request;
 use crate::python::Failure;
 use crate::python::buffers;
 use crate::python::interp::{Interp, Scope};
@@ -39,7 +41,8 @@ pub fn run(handle: u64, code: Code, wanted: Option<&mut OwnedValue>) -> Ran {
     here(|here| {
         let find = || driven(handle, what(&code));
         let act = |interpreter: &Interpreter| {
-            here.run_in(interpreter, None, |py, scope, _| run::run_in_line(py, scope, code, Wanted::value(wanted)))
+            let act = |wanted, py: Py, scope: &Scope, _: &Interp| run::run_in_line(py, scope, code, wanted);
+            here.run_in(interpreter, None, Wanted::value(wanted), act, |wanted, asked| ask(asked, code, wanted))
         };
         here.with_interpreter(handle, find, act)
     })
@@ -49,10 +52,15 @@ pub fn run(handle: u64, code: Code, wanted: Option<&mut OwnedValue>) -> Ran {
 pub fn run_with(handle: u64, code: Code, wanted: Wanted, limits: Option<&Limits>, output: Option<RunOutput>) -> Ran {
     let act = |here: &Here, interpreter: &Interpreter| {
         let Some(output) = output else {
-            return here.run_in(interpreter, limits, |py, scope, _| run::run(py, scope, code, wanted));
+            let act = |wanted, py: Py, scope: &Scope, _: &Interp| run::run(py, scope, code, wanted);
+            return here.run_in(interpreter, limits, wanted, act, |wanted, asked| ask(asked, code, wanted));
         };
         let to = interpreter.output()?;
-        here.run_in(interpreter, limits, |py, scope, _| to.to(output, || run::run(py, scope, code, wanted)))
+        let act = |(wanted, output), py: Py, scope: &Scope, _: &Interp| {
+            to.to(output, || run::run(py, scope, code, wanted))
+        };
+        let asked = |(wanted, output), asked: &Conversation| to.to(output, || ask(asked, code, wanted));
+        here.run_in(interpreter, limits, (wanted, output), act, asked)
     };
     here(|here| here.with_interpreter(handle, || driven(handle, what(&code)), |interpreter| act(here, interpreter)))
 }
@@ -69,18 +77,23 @@ pub fn stoppable<R>(handle: u64, limits: &Limits, act: impl FnOnce() -> R) -> Re
 /// `prepare_main()`
 pub fn prepare_main(handle: u64, names: &[subpy_pair]) -> Result<()> {
     let interpreter = driven(handle, "update __main__ for")?;
-    let prepare = |py: Py, scope: &Scope, _: &Interp| run::prepare_main(py, scope, names);
-    here(|here| here.run_in(&interpreter, None, prepare)).map_err(|error| *error)
+    let prepare = |(), py: Py, scope: &Scope, _: &Interp| run::prepare_main(py, scope, names);
+    let ask = |(), asked: &Conversation| {
+        asked.check_pairs(names)?;
+        asked.ask(Request::PrepareMain { names }).map(drop)
+    };
+    here(|here| here.run_in(&interpreter, None, (), prepare, ask)).map_err(|error| *error)
 }
 
 /// Looks a callable up, as a call does, to call it many times.
 pub fn function_new(interp: u64, callable: &str) -> Result<u64> {
     let interpreter = driven(interp, CALL)?;
-    let keep = |py: Py, scope: &Scope, python: &Interp| {
+    let keep = |(), py: Py, scope: &Scope, python: &Interp| {
         let found = find_callable(py, scope, callable)?;
         python.own.kept.keep(found).ok_or_else(|| Failure::NoMemory.into())
     };
-    let hold = here(|here| here.run_in(&interpreter, None, keep)).map_err(|error| *error)?;
+    let find = |(), asked: &Conversation| asked.keep(Request::Find { callable });
+    let hold = here(|here| here.run_in(&interpreter, None, (), keep, find)).map_err(|error| *error)?;
     Function::register(interpreter, hold)
 }
 
@@ -90,8 +103,11 @@ pub fn function_call(handle: u64, args: Args, wanted: Option<&mut OwnedValue>) -
     here(|here| {
         let call = |function: &Function| {
             let interpreter = function.interpreter(handle)?;
-            here.run_in(interpreter, None, |py, scope, _| {
-                run::call_function(py, scope, function.kept(), args, Wanted::value(wanted))
+            let call = |wanted, py: Py, scope: &Scope, _: &Interp| {
+                run::call_function(py, scope, function.kept(), args, wanted)
+            };
+            here.run_in(interpreter, None, Wanted::value(wanted), call, |wanted, asked| {
+                ask(asked, Code::Function { kept: function.kept(), args }, wanted)
             })
         };
         here.with_function(handle, call)
@@ -107,19 +123,39 @@ pub fn function_call_specially(handle: u64, args: Args, wanted: Wanted) -> Ran {
     run_with(function.interp(), Code::Function { kept: function.kept(), args }, wanted, None, None)
 }
 
-/// Makes the value that stands for the error of a row in the results. None: no memory.
-pub type CollectErrors<'a> = dyn FnMut(Error, &mut Builder) -> Option<subpy_value> + 'a;
+/// The same for an interpreter in a process of its own.
+fn ask(asked: &Conversation, code: Code, wanted: Wanted) -> Ran {
+    let request = match code {
+        Code::Exec { source, filename, keep_indent } => Request::Exec { source, filename, keep_indent },
+        Code::Eval { expression, filename } => Request::Eval { expression, filename },
+        Code::Call { callable, args } => {
+            asked.check_args(args)?;
+            Request::Call { callable, args }
+        }
+        Code::Function { kept, args } => {
+            asked.check_args(args)?;
+            Request::Function { function: asked.number_of(kept, "function")?, args }
+        }
+    };
+    asked.run(request, wanted).map(drop)
+}
 
 /// Calls a prepared function with one row after the other. Without `collect` the first error ends it.
-pub fn function_call_many(handle: u64, rows: Rows, wanted: Wanted, mut collect: Option<&mut CollectErrors>) -> Ran {
+pub fn function_call_many(handle: u64, rows: Rows, wanted: Wanted, collect: Option<&mut CollectErrors>) -> Ran {
     here(|here| {
         let call = |function: &Function| {
             let interpreter = function.interpreter(handle)?;
-            let mut collect = collect.as_mut().map(|collect| {
-                |failure, results: &mut Builder| collect(Error::from(failure).of(interpreter.handle), results)
-            });
-            here.run_in(interpreter, None, |py, scope, _| {
+            let call = |(wanted, collect): (Wanted, Option<&mut CollectErrors>), py: Py, scope: &Scope, _: &Interp| {
+                let mut collect = collect.map(|collect| {
+                    |failure, results: &mut Builder| collect(Error::from(failure).of(interpreter.handle), results)
+                });
                 call_many(py, scope, function.kept(), rows, wanted, collect.as_mut().map(|collect| collect as _))
+            };
+            here.run_in(interpreter, None, (wanted, collect), call, |(wanted, collect), asked| {
+                asked.check_rows(&rows)?;
+                let function = asked.number_of(function.kept(), "function")?;
+                let request = Request::Many { function, rows, collect: collect.is_some() };
+                asked.run_collecting(request, wanted, collect).map(drop)
             })
         };
         here.with_function(handle, call)
@@ -128,12 +164,12 @@ pub fn function_call_many(handle: u64, rows: Rows, wanted: Wanted, mut collect: 
 
 /// Keeps this thread in an interpreter, or counts one more.
 pub fn enter(handle: u64) -> Result<()> {
-    here(|here| here.sessions.enter(handle, here.ended.get(), || here.interpreter(handle, CALL)))
+    here(|here| here.enter(handle, || here.interpreter(handle, CALL)))
 }
 
 /// Undoes one `enter`.
 pub fn leave(handle: u64) -> Result<()> {
-    here(|here| here.sessions.leave(handle, &here.inside))
+    here(|here| here.leave(handle))
 }
 
 /// A run with everything it needs in its own memory.

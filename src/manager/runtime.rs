@@ -32,6 +32,10 @@ pub struct RuntimeOptions {
     pub(crate) python: Option<PathBuf>,
     /// How CPython is initialised.
     pub(crate) startup: Startup,
+    /// The program that processes for interpreters begin with; None: the one that is a part of the library.
+    pub(crate) worker: Option<PathBuf>,
+    /// Modules that are imported once for all processes for interpreters.
+    pub(crate) preload: Vec<String>,
 }
 
 enum Phase {
@@ -79,6 +83,14 @@ static UP: AtomicBool = AtomicBool::new(false);
 
 pub fn is_up() -> bool {
     UP.load(Ordering::Acquire)
+}
+
+/// How it was started; and main, when a host had initialised CPython. It is up.
+pub fn options() -> Result<(RuntimeOptions, Option<u64>)> {
+    match &*lock(&PHASE) {
+        Phase::Up(up) => Ok((up.options.clone(), up.is_adopted().then_some(up.main.handle))),
+        _ => Err(stopping()),
+    }
 }
 
 /// It runs, in a CPython that a host had initialised.
@@ -141,7 +153,7 @@ fn host_ended() {
     // Until the host has been told: what it does then must not begin anew.
     let ended = std::mem::replace(&mut *phase, Phase::Stopping);
     if let Phase::Up(up) = &ended {
-        if let Some(main) = &up.main.python {
+        if let Some(main) = up.main.python() {
             main.close_interrupts();
         }
         up.main.gate.closed();
@@ -152,7 +164,7 @@ fn host_ended() {
     }
     drop(phase);
     if let Phase::Up(up) = ended
-        && let Some(python) = &up.main.python
+        && let Some(python) = up.main.python()
     {
         python.hosts.retire();
         python.hosts.end();
@@ -458,7 +470,7 @@ pub(super) fn stop<T>(prepare: impl FnOnce(&Up) -> Result<T>, end: impl FnOnce(&
         end(&up, prepared);
         timer::stop();
         finish(std::mem::replace(&mut up.thread, Thread::Hosts));
-        if let Some(main) = &up.main.python {
+        if let Some(main) = up.main.python() {
             main.ended();
         }
     };

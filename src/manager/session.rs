@@ -4,10 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::elsewhere::Elsewhere;
 use super::error::{Error, Kind, Result};
 use super::gate::Inside;
 use super::handle;
-use super::interpreter::{Interpreter, check_stack};
+use super::interpreter::{Interpreter, check_stack, unrecognized};
 use super::last::Last;
 use crate::python::attach::{Outside, Pinned};
 use crate::python::stack::{Stack, this_stack};
@@ -18,7 +19,8 @@ struct Session {
     interpreter: Arc<Interpreter>,
     /// How often it was entered.
     count: usize,
-    state: Rc<Pinned>,
+    /// None: it lives elsewhere, and a channel to it is kept (`elsewhere`).
+    state: Option<Rc<Pinned>>,
 }
 
 /// All sessions of one thread.
@@ -53,7 +55,7 @@ impl Sessions {
 
     #[cold]
     fn find_state(&self, handle: u64) -> Option<Rc<Pinned>> {
-        Some(Rc::clone(&find(&mut self.list.borrow_mut(), handle)?.state))
+        find(&mut self.list.borrow_mut(), handle)?.state.clone()
     }
 
     /// The interpreter ends, on this thread.
@@ -66,16 +68,16 @@ impl Sessions {
         self.last.forget();
         if let Some(session) = session {
             self.open.set(self.open.get() - 1);
-            session.end(this_stack());
+            session.end(this_stack(), |_| ());
         }
     }
 
     /// The thread ends.
-    pub fn end_all(&self) {
+    pub fn end_all(&self, leave_elsewhere: impl Fn(&Interpreter)) {
         self.open.set(0);
         self.last.forget();
         let sessions = self.list.take();
-        sessions.into_iter().for_each(|session| session.end(this_stack()));
+        sessions.into_iter().for_each(|session| session.end(this_stack(), &leave_elsewhere));
     }
 }
 
@@ -90,6 +92,7 @@ impl Sessions {
         handle: u64,
         ending: bool,
         find_interpreter: impl FnOnce() -> Result<Arc<Interpreter>>,
+        enter_elsewhere: impl FnOnce(&Interpreter, &Elsewhere) -> Result<()>,
     ) -> Result<()> {
         if let Some(session) = find(&mut self.list.borrow_mut(), handle) {
             session.count += 1;
@@ -103,21 +106,27 @@ impl Sessions {
         let stack = check_stack()?;
         // It comes back to Python code, if any, last (`Outside`).
         let _outside = loaded_api().and_then(|api| Outside::step_out_to(api, None));
-        let state = interpreter.visit(|python, visiting| {
-            let state = python.pin(stack).map_err(|failure| Error::from(failure).of(handle))?;
-            interpreter.gate.begin_session(visiting);
-            Ok(state)
-        })?;
+        let visiting = interpreter.gate.visit().map_err(|refused| interpreter.refused(refused))?;
+        let state = match (interpreter.python(), interpreter.elsewhere()) {
+            (Some(python), _) => Some(python.pin(stack).map_err(|failure| Error::from(failure).of(handle))?),
+            (None, Some(elsewhere)) => {
+                enter_elsewhere(&interpreter, elsewhere)?;
+                None
+            }
+            (None, None) => return Err(unrecognized("exec code for", &interpreter)),
+        };
+        interpreter.gate.begin_session(&visiting);
+        drop(visiting);
         self.list.borrow_mut().push(Session { interpreter, count: 1, state });
         self.open.set(self.open.get() + 1);
         Ok(())
     }
 
     /// Leaves, when it was entered no more than once. `inside` is what the thread runs something in.
-    pub fn leave(&self, handle: u64, inside: &Inside) -> Result<()> {
+    pub fn leave(&self, handle: u64, inside: &Inside, leave_elsewhere: impl Fn(&Interpreter)) -> Result<()> {
         // Not while the list is borrowed: finalizers of threading.local may come back to it.
         if let Some((session, stack)) = self.take(handle, inside)? {
-            session.end(stack);
+            session.end(stack, leave_elsewhere);
         }
         Ok(())
     }
@@ -146,17 +155,17 @@ impl Sessions {
 }
 
 impl Session {
-    fn end(self, stack: Stack) {
+    fn end(self, stack: Stack, leave_elsewhere: impl Fn(&Interpreter)) {
         // In a fork, the thread that holds the GIL may not exist.
         if fork::forked() {
             return;
         }
-        let _outside = loaded_api().and_then(|api| Outside::step_out_to(api, Some(&self.state)));
+        let _outside = loaded_api().and_then(|api| Outside::step_out_to(api, self.state.as_deref()));
         // Whoever ends the interpreter waits for this, but for a host that has finalized its CPython.
-        if !handle::is_of_this_runtime(self.interpreter.handle) {
-            self.state.forget();
-        } else if let Some(python) = &self.interpreter.python {
-            python.unpin(&self.state, stack);
+        match &self.state {
+            None => leave_elsewhere(&self.interpreter),
+            Some(state) if !handle::is_of_this_runtime(self.interpreter.handle) => state.forget(),
+            Some(state) => self.interpreter.python().into_iter().for_each(|python| python.unpin(state, stack)),
         }
         self.interpreter.gate.end_session();
     }

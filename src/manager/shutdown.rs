@@ -6,9 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::attempt::{Attempt, CloseOptions, FIRST_PAUSE, LONGEST_PAUSE, Plan, Stage, in_the_way};
-use super::close::{begin_drain, interrupt_all, prepare, start};
+use super::close::{begin_drain, interrupt_here_or_there, prepare, start};
 use super::error::{Error, Kind, Result};
 use super::gate::Refused;
+use super::processes;
 use super::here::here;
 use super::interpreter::{INTERPRETERS, Interpreter, check_stack};
 use super::pool;
@@ -142,7 +143,7 @@ impl Drained {
     fn add_new(&mut self, plan: &Plan) -> Result<()> {
         for interpreter in INTERPRETERS.all() {
             let known = self.0.iter().any(|(known, _)| known.handle == interpreter.handle);
-            if interpreter.python.is_none() || known {
+            if interpreter.is_theirs() || known {
                 continue;
             }
             match begin_drain(&interpreter, plan) {
@@ -191,7 +192,7 @@ impl Drained {
 /// Interrupts what runs while interpreters end, whoever had them end.
 fn interrupt_ending() {
     let ending = INTERPRETERS.all().into_iter().filter(|interpreter| interpreter.gate.is_closing());
-    ending.for_each(|interpreter| interpreter.python.iter().for_each(interrupt_all));
+    ending.for_each(|interpreter| interrupt_here_or_there(&interpreter));
 }
 
 fn named(interpreter: &Interpreter, error: Error) -> Error {
@@ -245,7 +246,7 @@ fn close_all_gates(up: &Up, drained: &[(Arc<Interpreter>, Arc<Attempt>)]) -> Res
             return Err(Kind::Busy(format!("interpreter {id} is running (Python code created it)")).into());
         }
     }
-    let mut ours: Vec<_> = INTERPRETERS.all().into_iter().filter(|it| it.python.is_some()).collect();
+    let mut ours: Vec<_> = INTERPRETERS.all().into_iter().filter(|it| !it.is_theirs()).collect();
     // The newest first, main last: main is needed to end what Python code made.
     ours.sort_unstable_by_key(|interpreter| std::cmp::Reverse(interpreter.id));
     for (index, interpreter) in ours.iter().enumerate() {
@@ -254,7 +255,7 @@ fn close_all_gates(up: &Up, drained: &[(Arc<Interpreter>, Arc<Attempt>)]) -> Res
             false => interpreter.gate.begin_close(),
         };
         // Only now does it stay alive while it is asked.
-        let otherwise = || interpreter.id != 0 && interpreter.python.as_ref().is_some_and(Interp::is_running_otherwise);
+        let otherwise = || interpreter.id != 0 && interpreter.python().is_some_and(Interp::is_running_otherwise);
         let what = match begun {
             Ok(()) if !otherwise() => continue,
             Err(Refused::Closing) if lock(&interpreter.ending).is_some() => {
@@ -279,7 +280,7 @@ fn end_all(up: &Up, ours: &[Arc<Interpreter>], interruptibly: bool) {
     for interpreter in ours.iter().filter(|interpreter| interpreter.id != 0) {
         interpreter.end(interruptibly);
     }
-    if let Some(main) = &up.main.python {
+    if let Some(main) = up.main.python() {
         // CPython's own finalization can crash on interpreters that are left (python/cpython,
         // finalize_subinterpreters).
         for id in hooks::foreign_ids().into_iter().rev() {
@@ -295,6 +296,7 @@ fn end_all(up: &Up, ours: &[Arc<Interpreter>], interruptibly: bool) {
             main.retire();
         }
     }
+    processes::end();
     up.main.gate.closed();
     INTERPRETERS.drain();
 }

@@ -30,11 +30,44 @@ pub struct Death {
 impl Display for Death {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         match (self.signal, self.exit_code) {
-            (Some(signal), _) => write!(out, "the interpreter's process was killed by signal {signal}"),
+            (Some(signal), _) => {
+                write!(out, "the interpreter's process was killed by signal {signal}")?;
+                name_of(signal).map_or(Ok(()), |name| write!(out, " ({name})"))
+            }
             (_, Some(code)) => write!(out, "the interpreter's process has ended with exit code {code}"),
             _ => write!(out, "the interpreter's process has ended"),
         }
     }
+}
+
+/// A signal that ends a process, unless it is one of the real-time signals, which have no names.
+fn name_of(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        libc::SIGHUP => "SIGHUP",
+        libc::SIGINT => "SIGINT",
+        libc::SIGQUIT => "SIGQUIT",
+        libc::SIGILL => "SIGILL",
+        libc::SIGTRAP => "SIGTRAP",
+        libc::SIGABRT => "SIGABRT",
+        libc::SIGBUS => "SIGBUS",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGKILL => "SIGKILL",
+        libc::SIGUSR1 => "SIGUSR1",
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGUSR2 => "SIGUSR2",
+        libc::SIGPIPE => "SIGPIPE",
+        libc::SIGALRM => "SIGALRM",
+        libc::SIGTERM => "SIGTERM",
+        libc::SIGSTKFLT => "SIGSTKFLT",
+        libc::SIGXCPU => "SIGXCPU",
+        libc::SIGXFSZ => "SIGXFSZ",
+        libc::SIGVTALRM => "SIGVTALRM",
+        libc::SIGPROF => "SIGPROF",
+        libc::SIGIO => "SIGIO",
+        libc::SIGPWR => "SIGPWR",
+        libc::SIGSYS => "SIGSYS",
+        _ => return None,
+    })
 }
 
 /// The end of a traceback that is longer is left out. A pipe holds no more by default.

@@ -99,7 +99,13 @@ impl Talk {
 
     /// A host's reply that its function raises something.
     pub fn raise(&self, raised: &Raised) -> Result<(), Unsaid> {
-        self.say(|writer| raised.write(writer))
+        match self.say(|writer| raised.write(writer)) {
+            Err(Unsaid::NotWritten(_)) => {
+                let short = Raised { kind: "MemoryError".into(), ..Raised::default() };
+                self.say(|writer| short.write(writer))
+            }
+            said => said,
+        }
     }
 
     #[inline]

@@ -269,7 +269,7 @@ fn workers_that_are_killed_are_noticed() {
         let death = child.wait(LONG).expect("it is noticed");
         times.push(since.elapsed());
         assert_eq!((death.signal, death.exit_code, death.traceback.as_str()), (Some(9), None, ""));
-        assert_eq!(death.to_string(), "the interpreter's process was killed by signal 9");
+        assert_eq!(death.to_string(), "the interpreter's process was killed by signal 9 (SIGKILL)");
         child.ping(1, LONG).expect_err("nobody answers");
     }
     times.sort();

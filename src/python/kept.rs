@@ -11,7 +11,9 @@ use super::types::{self, PyObject};
 /// A strong reference to an object of one interpreter. Anybody may say at any time that it is no longer needed; when
 /// nobody needs it any more, it is given back by whoever enters the interpreter next.
 pub struct Kept {
+    /// NULL: it is in another process, which has this number for it.
     object: *mut PyObject,
+    number: u64,
     /// Those who need it. Once it is 0, it stays 0.
     holders: AtomicUsize,
     /// Where it is among all that the interpreter keeps.
@@ -160,6 +162,18 @@ impl KeptObjects {
 
     /// None: no memory.
     pub fn keep(&self, object: Obj) -> Option<Hold> {
+        let hold = self.keep_what(object.as_ptr(), 0)?;
+        // It has the reference now.
+        let _ = object.into_ptr();
+        Some(hold)
+    }
+
+    /// An object in another process, which has this number for it. None: no memory.
+    pub fn keep_number(&self, number: u64) -> Option<Hold> {
+        self.keep_what(ptr::null_mut(), number)
+    }
+
+    fn keep_what(&self, object: *mut PyObject, number: u64) -> Option<Hold> {
         let mut all = lock(&self.all);
         // Room for the place when it is free again, too.
         let most = all.list.len() + 1;
@@ -174,7 +188,8 @@ impl KeptObjects {
             }
         };
         let kept = Arc::new(Kept {
-            object: object.into_ptr(),
+            object,
+            number,
             holders: AtomicUsize::new(1),
             place,
             next: AtomicPtr::new(ptr::null_mut()),
@@ -212,6 +227,27 @@ impl KeptObjects {
         // What is needed now stays until this thread gives the GIL away, and the new reference beyond that.
         // SAFETY: promised by the caller; the object is one of this interpreter's.
         here.then(|| unsafe { py.borrowed(kept.object) })
+    }
+
+    /// The number of what is kept here, in another process, if somebody needs it.
+    pub fn number(&self, kept: &Kept) -> Option<u64> {
+        (self.has(kept) && kept.holders.load(Ordering::Acquire) > 0).then_some(kept.number)
+    }
+
+    /// The numbers of what nobody needs any more.
+    pub fn take_dropped_numbers(&self) -> impl Iterator<Item = u64> {
+        self.keeper.take(ptr::null_mut()).map(|kept| {
+            let mut all = lock(&self.all);
+            all.list[kept.place] = None;
+            all.free.push(kept.place);
+            kept.number
+        })
+    }
+
+    /// The other process is gone, and takes nothing back.
+    pub fn forget_all(&self) {
+        drop(self.keeper.take(closed()));
+        drop(std::mem::take(&mut *lock(&self.all)));
     }
 
     /// Something of this interpreter is needed no more.

@@ -61,7 +61,7 @@ fn call_many_specially(
     if claims.is_some() {
         for row in 0..rows.count() {
             let in_row = |failure| Box::new(Failure::InRow(row, Box::new(failure)));
-            objects::check_items(scope.own(), rows.row(row)).map_err(in_row)?;
+            objects::check_items(scope.kept(), rows.row(row)).map_err(in_row)?;
         }
     }
     let called = call_all::<false>(py, scope, kept, rows, wanted, collect);

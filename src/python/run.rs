@@ -15,7 +15,7 @@ use super::loops::finish;
 use super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised, cut};
 use super::objects;
 use super::sources::{Source, Sources, line_of};
-use crate::value::{Args, Buffers, Claims, Results, Wanted, printable, subpy_pair, subpy_value};
+use crate::value::{Args, Buffers, Claims, Results, Wanted, subpy_pair, subpy_value};
 
 /// Include/cpython/compile.h: the source is a str, so a coding cookie says nothing.
 const PYCF_IGNORE_COOKIE: i32 = 0x0800;
@@ -119,7 +119,7 @@ fn call_claimed(
     wanted: Wanted,
 ) -> Result<(), Box<Failure>> {
     let args = Args { items, kwargs, buffers: Buffers::Claimed(claims) };
-    objects::check_args(scope.own(), args)?;
+    objects::check_args(scope.kept(), args)?;
     convert_last(py, scope, convert::call(py, scope.own(), callable, args), wanted, claims)
 }
 
@@ -127,7 +127,7 @@ fn call_claimed(
 pub(super) fn check_objects(scope: &Scope, args: Args) -> Result<(), Box<Failure>> {
     match args.buffers {
         Buffers::None => Ok(()),
-        Buffers::Passed | Buffers::Claimed(_) => Ok(objects::check_args(scope.own(), args)?),
+        Buffers::Passed | Buffers::Claimed(_) => Ok(objects::check_args(scope.kept(), args)?),
     }
 }
 
@@ -392,11 +392,7 @@ fn no_main_attribute(py: Py, name: &str) -> Raised {
 
 /// Binds names in `__main__`. All or nothing: every value is made before the first name is bound.
 pub fn prepare_main(py: Py, scope: &Scope, names: &[subpy_pair]) -> Result<(), Box<Failure>> {
-    for pair in names {
-        // SAFETY: a checked text.
-        let name = || format!("names['{}']", printable(unsafe { pair.key.text() }));
-        objects::check(scope.own(), &pair.value, name)?;
-    }
+    objects::check_names(scope.kept(), names)?;
     bind_all(py, scope, names).map_err(|Raised| scope.failure(py).into())
 }
 

@@ -30,6 +30,12 @@ pub struct Startup {
 
 impl Startup {
     /// SUBPY_RUNTIME_*, for another process.
+    pub fn flags(self) -> u64 {
+        let Startup { use_environment, no_site, keep_sigpipe } = self;
+        u64::from(use_environment) | u64::from(no_site) << 1 | u64::from(keep_sigpipe) << 2
+    }
+
+    /// What `flags` gave.
     pub fn from_flags(flags: u64) -> Startup {
         let has = |flag| flags & flag != 0;
         Startup { use_environment: has(1), no_site: has(2), keep_sigpipe: has(4) }

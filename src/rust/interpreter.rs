@@ -353,7 +353,8 @@ impl Interpreter {
         unless_forked(|| manager::id(self.handle))
     }
 
-    /// Where it came from, in CPython's words: `"C-API"` when this crate created it. Python: `Interpreter.whence`.
+    /// Where it came from, in CPython's words: `"C-API"` when this crate created it; `"process"` when it has a process of
+    /// its own. Python: `Interpreter.whence`.
     ///
     /// # Errors
     /// [`Kind::NotFound`]

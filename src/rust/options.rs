@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::manager::{Busy, CloseOptions, Config, Kind, Options, Result, RuntimeOptions, Startup};
+use crate::manager::{Busy, CloseOptions, Config, Kind, Options, ProcessOptions, Result, RuntimeOptions, Startup};
 
 impl Options {
     /// The default: what `concurrent.interpreters` does.
@@ -37,10 +37,70 @@ impl Options {
         Options { memory_limit: (bytes != 0).then_some(bytes), ..self }
     }
 
+    /// It is the main interpreter of a process of its own. Extension modules that refuse other interpreters load in it,
+    /// and what would end or block a process ends or blocks that one ([`Kind::Crashed`]). Not together with
+    /// [`Config::shared_gil`] and [`Config::no_extension_check`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use subpy::{Options, ProcessOptions};
+    ///
+    /// let options = Options::new()
+    ///     .timeout(Duration::from_secs(2))
+    ///     .process(ProcessOptions::new().grace(Duration::from_millis(20)));
+    /// ```
+    #[must_use]
+    pub fn process(self, process: ProcessOptions) -> Options {
+        Options { process: Some(process), ..self }
+    }
+
     /// What C's texts cannot say, Rust's can.
     pub(super) fn check(&self) -> Result<()> {
-        let mut path = self.config.path.iter().enumerate();
-        path.try_for_each(|(index, folder)| no_nul(folder.as_bytes(), &format!("Config.path[{index}]")))
+        no_nuls(self.config.path.iter().map(String::as_bytes), "Config.path")?;
+        let Some(ProcessOptions { readable, writable, .. }) = &self.process else { return Ok(()) };
+        no_nuls(readable.iter().map(|folder| folder.as_os_str().as_encoded_bytes()), "ProcessOptions.readable")?;
+        no_nuls(writable.iter().map(|folder| folder.as_os_str().as_encoded_bytes()), "ProcessOptions.writable")
+    }
+}
+
+impl ProcessOptions {
+    /// The default: a grace of 100 ms, no limit of processor time, not locked down.
+    pub fn new() -> ProcessOptions {
+        ProcessOptions::default()
+    }
+
+    /// How long code may go on after the exception that is to end its run (a time limit's, a [`Cancel`](crate::Cancel)'s);
+    /// then the process is killed. [`Duration::ZERO`] is the default, 100 ms.
+    #[must_use]
+    pub fn grace(self, grace: Duration) -> ProcessOptions {
+        ProcessOptions { grace: if grace.is_zero() { ProcessOptions::GRACE } else { grace }, ..self }
+    }
+
+    /// How much time of processors the process may use in all. [`Duration::ZERO`] is no limit.
+    #[must_use]
+    pub fn cpu_limit(self, limit: Duration) -> ProcessOptions {
+        ProcessOptions { cpu_limit: (!limit.is_zero()).then_some(limit), ..self }
+    }
+
+    /// The process is locked down: no network, no other programs, no other processes, no files but those that Python itself
+    /// needs and those in folders that are [`readable`](ProcessOptions::readable) or
+    /// [`writable`](ProcessOptions::writable). Not together with [`Config::allow_fork`] and [`Config::allow_exec`].
+    #[must_use]
+    pub fn locked(self, locked: bool) -> ProcessOptions {
+        ProcessOptions { locked, ..self }
+    }
+
+    /// Folders that it may read, with all that is below, instead of those that were given before: absolute paths. Only with
+    /// [`locked`](ProcessOptions::locked).
+    #[must_use]
+    pub fn readable<T: Into<PathBuf>>(self, folders: impl IntoIterator<Item = T>) -> ProcessOptions {
+        ProcessOptions { readable: folders.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Folders that it may read and write, likewise.
+    #[must_use]
+    pub fn writable<T: Into<PathBuf>>(self, folders: impl IntoIterator<Item = T>) -> ProcessOptions {
+        ProcessOptions { writable: folders.into_iter().map(Into::into).collect(), ..self }
     }
 }
 
@@ -139,9 +199,25 @@ impl RuntimeOptions {
         RuntimeOptions { startup, ..self }
     }
 
+    /// The program that processes of interpreters ([`Options::process`]) begin with. Otherwise it is the one that is inside
+    /// the library.
+    #[must_use]
+    pub fn worker(self, path: impl Into<PathBuf>) -> RuntimeOptions {
+        RuntimeOptions { worker: Some(path.into()), ..self }
+    }
+
+    /// Modules that are imported once for all interpreters that get processes of their own, instead of those that were given
+    /// before. One that starts threads when it is imported is not for this.
+    #[must_use]
+    pub fn preload<T: Into<String>>(self, modules: impl IntoIterator<Item = T>) -> RuntimeOptions {
+        RuntimeOptions { preload: modules.into_iter().map(Into::into).collect(), ..self }
+    }
+
     pub(super) fn check(&self) -> Result<()> {
-        let path = self.python.as_ref().map(|path| path.as_os_str().as_encoded_bytes());
-        no_nul(path.unwrap_or_default(), "RuntimeOptions.python")
+        for (path, name) in [(&self.python, "RuntimeOptions.python"), (&self.worker, "RuntimeOptions.worker")] {
+            no_nul(path.as_ref().map_or(&[], |path| path.as_os_str().as_encoded_bytes()), name)?;
+        }
+        no_nuls(self.preload.iter().map(String::as_bytes), "RuntimeOptions.preload")
     }
 }
 
@@ -218,6 +294,10 @@ pub(super) fn no_nul(text: &[u8], what: &str) -> Result<()> {
     Ok(())
 }
 
+fn no_nuls<'a>(texts: impl IntoIterator<Item = &'a [u8]>, what: &str) -> Result<()> {
+    texts.into_iter().enumerate().try_for_each(|(index, text)| no_nul(text, &format!("{what}[{index}]")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,9 +330,21 @@ mod tests {
         assert_eq!(set(Startup::new().no_site(true)), "no_site: true");
         assert_eq!(set(Startup::new().keep_sigpipe(true)), "keep_sigpipe: true");
         let startup = Startup::new().no_site(true);
-        let options = RuntimeOptions::new().python("/p").startup(startup);
+        let options =
+            RuntimeOptions::new().python("/p").startup(startup).worker("/w").preload(["a"]).preload(["b", "c"]);
         assert_eq!((options.python, options.startup), (Some("/p".into()), startup));
+        assert_eq!((options.worker, options.preload), (Some("/w".into()), vec!["b".into(), "c".into()]));
         let second = Duration::from_secs(1);
+        assert_eq!(Options::new().process, None);
+        let process = ProcessOptions::new();
+        assert_eq!(Options::new().process(process.clone()).process, Some(process.clone()));
+        assert_eq!(process.clone().grace(second).grace, second);
+        assert_eq!(process.clone().grace(second).grace(Duration::ZERO), process);
+        assert_eq!(process.clone().cpu_limit(second).cpu_limit, Some(second));
+        assert_eq!(process.clone().cpu_limit(second).cpu_limit(Duration::ZERO), process);
+        assert!(process.clone().locked(true).locked);
+        assert_eq!(process.clone().readable(["/a"]).readable(["/b"]).readable, [PathBuf::from("/b")]);
+        assert_eq!(process.writable(["/a", "/b"]).writable, [PathBuf::from("/a"), PathBuf::from("/b")]);
         assert_eq!(set(CloseOptions::new()), "timeout: Some(");
         assert_eq!(set(CloseOptions::new().no_timeout().drain(true)), "timeout: None drain: true");
         assert_eq!(CloseOptions::default().timeout(second).timeout, Some(second));

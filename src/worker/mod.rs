@@ -63,7 +63,7 @@ fn start(arguments: &[OsString]) -> Result<(), String> {
     }
     let flags = flags.to_str().and_then(|flags| flags.parse().ok()).ok_or("the flags are no number")?;
     let python = Some(PathBuf::from(python)).filter(|python| !python.as_os_str().is_empty());
-    let options = RuntimeOptions { python, startup: Startup::from_flags(flags) };
+    let options = RuntimeOptions { python, startup: Startup::from_flags(flags), ..RuntimeOptions::default() };
     manager::init_here(&options).and_then(|()| prepare()).map_err(|error| error.to_string())
 }
 

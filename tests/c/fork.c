@@ -120,7 +120,8 @@ static void in_a_fork(void) {
   CHECK(old_errors.u.as_items[1].kind == SUBPY_KIND_ERROR && subpy_error_row(old_errors.u.as_items[1].u.as_error, &row) && row == 1);
   FORKED(subpy_define(interp, "f", 1, 0, nothing, NULL, finalize, &error));
   FORKED(subpy_define_with(interp, "f", 1, NULL, nothing, NULL, finalize, &error));
-  CHECK(finalized % 2 == 0 && finalized > 0 && subpy_error_tag(old_error) == 0);
+  CHECK(finalized % 2 == 0 && finalized > 0 && subpy_error_tag(old_error) == 0 &&
+        !subpy_error_crash(old_error, NULL, NULL));
   subpy_error *copied = subpy_error_copy(old_error);
   CHECK(strcmp(subpy_error_display(copied, NULL), subpy_error_display(old_error, NULL)) == 0);
   subpy_error_free(copied);

@@ -442,6 +442,10 @@ static void ends_in_the_middle(const char *program, int how) {
   CHECK(status == 0);
 }
 
+static bool saw_all(void) {
+  return done && interps_made && functions_made && runs_made && ended;
+}
+
 int main(int argc, char **argv) {
   const char *text = getenv("SUBPY_RACE_SEED");
   seed = text ? strtoull(text, NULL, 10) : (uint64_t)time(NULL) * 1000003 + (uint64_t)getpid();
@@ -460,14 +464,14 @@ int main(int argc, char **argv) {
   struct timespec time = {(time_t)limit, (long)((limit - (double)(time_t)limit) * 1e9)};
   nanosleep(&time, NULL);
   /* On a slow machine it goes on until some of each have met. */
-  for (int i = 0; i < 400 && !(done && interps_made && functions_made && runs_made && ended); i++) usleep(100000);
+  for (int i = 0; i < 400 && !saw_all(); i++) usleep(100000);
   race_over = true;
   for (int i = 0; i < THREADS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
   shut_down_in_the_end();
   nothing_is_left();
   printf("%ld done, %ld refused: %ld interpreters, %ld functions, %ld runs, %ld shutdowns, %ld threads\n", done, refused,
          interps_made, functions_made, runs_made, shutdowns, ended);
-  CHECK(done && interps_made && functions_made && runs_made && ended);
+  CHECK(saw_all());
   for (int how = 0; how < 4; how++) ends_in_the_middle(argv[0], how);
   fine = true;
   return 0;

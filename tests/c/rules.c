@@ -283,7 +283,8 @@ int main(void) {
     subpy_value_free(&kept);
     subpy_error *copied = subpy_error_copy(old);
     subpy_error_free(old);
-    CHECK((copied == NULL) == (old == NULL) && subpy_error_row(copied, NULL) == false);
+    CHECK((copied == NULL) == (old == NULL) && subpy_error_row(copied, NULL) == false &&
+          !subpy_error_crash(copied, NULL, NULL));
     subpy_error_free(copied);
     old = NULL;
   }

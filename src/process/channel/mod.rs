@@ -27,4 +27,4 @@ mod wait;
 mod word;
 
 #[cfg(not(all(test, loom)))]
-pub use ends::{Bytes, Caller, Channel, Header, LONGEST, Message, Stop};
+pub use ends::{Caller, Channel, Header, Stop};

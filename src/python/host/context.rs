@@ -10,8 +10,8 @@ use super::super::lock;
 use super::super::stack::{Stack, room_for_host, stack_of};
 use super::super::thread_id::this_thread;
 use super::super::types::PyThreadState;
-use super::HostFunction;
-use crate::value::OwnedValue;
+use super::{HostCode, HostFunction};
+use crate::value::{Args, OwnedValue};
 #[cfg(feature = "capi")]
 use crate::value::subpy_value;
 
@@ -242,6 +242,47 @@ impl Place {
     /// Whether the function is running here.
     pub fn runs(&self, function: &HostFunction) -> bool {
         ptr::eq(self.function.load(Ordering::Acquire), function)
+    }
+}
+
+/// What has come of a call.
+pub enum Called {
+    Returned(OwnedValue),
+    Raised(Box<Told>),
+}
+
+/// Calls a function of the host's for another process: there is no Python here. The owner is what `Context::owner` is to
+/// say. None: no memory.
+pub fn call_for_another(code: &dyn HostCode, owner: u64, args: Args) -> Option<Called> {
+    let place = new_place()?;
+    place.thread.store(this_thread(), Ordering::Relaxed);
+    // Whoever has it next looks at the stack.
+    place.room.set((0, 0));
+    place.owner.store(owner, Ordering::Relaxed);
+    let context = place.next_context.get();
+    place.next_context.set(context.wrapping_add(INDEX + 1));
+    place.context.store(context, Ordering::Release);
+    // Given back whatever happens.
+    let begun = Begun { place, context: Context(context) };
+    code.call(Context(context), args);
+    let told = place.end(Context(context));
+    let returned = place.take();
+    drop(begun);
+    Some(told.map_or(Called::Returned(returned), Called::Raised))
+}
+
+struct Begun {
+    place: &'static Place,
+    context: Context,
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if self.place.context.load(Ordering::Relaxed) == self.context.0 {
+            self.place.end(self.context);
+        }
+        // There is room for all (`new_place`).
+        lock(&FREE).0.push(self.place);
     }
 }
 

@@ -24,7 +24,7 @@ mod object;
 mod raise;
 mod tag;
 
-pub use context::{Context, Over, Raise, calling};
+pub use context::{Called, Context, Over, Raise, call_for_another, calling};
 pub use define::define;
 pub use finalize::{Ending, release};
 pub use object::{Static, kept as kept_type};
@@ -79,6 +79,7 @@ unsafe impl Send for HostFunction {}
 unsafe impl Sync for HostFunction {}
 
 /// How a function is called.
+#[derive(Clone, Copy)]
 pub struct How {
     pub keep_gil: bool,
     /// On this thread alone.
@@ -145,6 +146,11 @@ struct NoCode;
 
 impl HostCode for NoCode {
     fn call(&self, _: Context, _: Args) {}
+}
+
+/// The thread that it is called on, for functions that are for one alone.
+pub fn this_thread_number() -> u64 {
+    own_number()
 }
 
 /// The number of this thread: the first has 1, and none is used twice.

@@ -9,11 +9,11 @@ use std::sync::{PoisonError, RwLock};
 use super::Failure;
 use super::by_handle::ByHandle;
 use super::fork::forked;
-use super::kept::{Hold, Kept};
+use super::kept::{Hold, Kept, KeptObjects};
 use super::object::{Obj, Py, PyResult};
 use super::own::Own;
 use super::queue;
-use crate::value::{self, Args, Builder, NotCopied, OwnedValue, subpy_value};
+use crate::value::{self, Args, Builder, NotCopied, OwnedValue, subpy_pair, subpy_value};
 pub use act::{Act, act};
 
 /// The kind of these handles (`manager/handle.rs`).
@@ -75,7 +75,8 @@ impl Drop for Claim {
     }
 }
 
-fn append(hold: Hold, builder: &mut Builder) -> Option<subpy_value> {
+/// The value of what is kept, in a block that keeps it, too. None: no memory.
+pub fn append(hold: Hold, builder: &mut Builder) -> Option<subpy_value> {
     let handle = new_handle(hold)?;
     // Nobody knows the handle before the claim has it.
     builder.attach(Box::new(Claim(handle)))?;
@@ -132,7 +133,7 @@ fn gone(handle: u64) -> String {
     format!("{handle} is not the handle of an object, or it was freed")
 }
 
-fn elsewhere(kept: &Kept) -> String {
+pub fn elsewhere(kept: &Kept) -> String {
     format!(
         "the object is of another interpreter ({}): only there can it be passed, elsewhere pass a value of it \
          (subpy_object_value)",
@@ -142,22 +143,31 @@ fn elsewhere(kept: &Kept) -> String {
 
 /// Refuses arguments among which is an object of another interpreter, or a handle of nothing. Whoever passes them keeps their handles: a claim in C,
 /// the block itself in Rust.
-pub fn check_args(own: &Own, args: Args) -> Result<(), Failure> {
-    check_items(own, args.items)?;
+pub fn check_args(kept: &KeptObjects, args: Args) -> Result<(), Failure> {
+    check_items(kept, args.items)?;
     for pair in args.kwargs {
         // SAFETY: the keys were checked: they are text.
-        check(own, &pair.value, || format!("kwargs['{}']", value::printable(unsafe { pair.key.text() })))?;
+        check(kept, &pair.value, || format!("kwargs['{}']", value::printable(unsafe { pair.key.text() })))?;
     }
     Ok(())
 }
 
 /// The same, of positional arguments.
-pub fn check_items(own: &Own, items: &[subpy_value]) -> Result<(), Failure> {
-    items.iter().enumerate().try_for_each(|(index, item)| check(own, item, || format!("args[{index}]")))
+pub fn check_items(kept: &KeptObjects, items: &[subpy_value]) -> Result<(), Failure> {
+    items.iter().enumerate().try_for_each(|(index, item)| check(kept, item, || format!("args[{index}]")))
+}
+
+/// The same, of what is to be bound to names.
+pub fn check_names(kept: &KeptObjects, names: &[subpy_pair]) -> Result<(), Failure> {
+    names.iter().try_for_each(|pair| {
+        // SAFETY: a checked text.
+        let name = || format!("names['{}']", value::printable(unsafe { pair.key.text() }));
+        check(kept, &pair.value, name)
+    })
 }
 
 /// The same, of one value.
-pub fn check(own: &Own, root: &subpy_value, name: impl Fn() -> String) -> Result<(), Failure> {
+pub fn check(kept: &KeptObjects, root: &subpy_value, name: impl Fn() -> String) -> Result<(), Failure> {
     if !root.is_container() && !root.is_handle() {
         return Ok(());
     }
@@ -166,7 +176,7 @@ pub fn check(own: &Own, root: &subpy_value, name: impl Fn() -> String) -> Result
         if value.kind == value::OBJECT {
             let handle = value.as_int().cast_unsigned();
             match find(handle) {
-                Some(hold) if own.kept.has(hold.kept()) => {}
+                Some(hold) if kept.has(hold.kept()) => {}
                 Some(hold) => {
                     return Err(Failure::Elsewhere(format!("{}{path}: {}", name(), elsewhere(hold.kept()))));
                 }

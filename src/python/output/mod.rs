@@ -154,6 +154,20 @@ impl Output {
         }
     }
 
+    /// Something takes what a run of this thread's prints.
+    pub fn is_captured(&self) -> bool {
+        self.0.routed.load(Ordering::Relaxed) && self.0.own().is_some()
+    }
+
+    /// Passes on what was printed in another process: in a run of this thread's, or by anybody. Detached.
+    pub fn pass_on(&self, of_run: bool, number: i32, text: &str) {
+        let own = if of_run { self.0.own() } else { None };
+        let channel = own.as_deref().unwrap_or(&self.0.channel);
+        // Without memory it is lost, as it would be there.
+        let _ = channel.append(number, text.as_bytes());
+        channel.deliver(NEVER);
+    }
+
     /// Prints what the library itself has to say, on stderr. False when that is the descriptor. Detached.
     pub fn print_error(&self, parts: &[&str]) -> bool {
         let shared = &*self.0;

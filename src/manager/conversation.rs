@@ -1,0 +1,332 @@
+//! What is asked of an interpreter in a process of its own, until it has replied. Meanwhile it may ask the host, and the
+//! run may have to end.
+
+use std::fmt;
+use std::time::Instant;
+
+use super::elsewhere::{Code, Elsewhere, Line};
+use super::error::{Error, Kind, Result};
+use super::interpreter::Interpreter;
+use super::limits::Limited;
+use crate::process::channel::Stop;
+use crate::process::message::{Done, Failed, Raised, Reply, Request, Run, ToRun};
+use crate::process::talk::{Said, Unheard, Unsaid};
+use crate::process::wire::{Got, NotRead, Sent};
+use crate::python::host::{Called, Raise, call_for_another};
+use crate::python::objects;
+use crate::python::Failure;
+use crate::python::kept::{Hold, Kept};
+use super::memory::Memory;
+use crate::value::{
+    Args, Builder, ERROR, NotCopied, OBJECT, Results, Rows, View, Wanted, subpy_pair, subpy_value,
+};
+
+/// Makes the value that stands for an error among results. None: no memory.
+pub type CollectErrors<'a> = dyn FnMut(Error, &mut Builder) -> Option<subpy_value> + 'a;
+
+/// One run's.
+pub struct Conversation<'a> {
+    interpreter: &'a Interpreter,
+    elsewhere: &'a Elsewhere,
+    line: &'a Line,
+    /// What can stop the run, and its number there.
+    limited: Option<(&'a Limited<'a>, u64)>,
+}
+
+/// A run that can be stopped, until this is dropped.
+struct Stoppable<'a> {
+    elsewhere: &'a Elsewhere,
+    number: u64,
+}
+
+impl Drop for Stoppable<'_> {
+    fn drop(&mut self) {
+        self.elsewhere.run_ends(self.number);
+    }
+}
+
+impl<'a> Conversation<'a> {
+    pub fn new(interpreter: &'a Interpreter, elsewhere: &'a Elsewhere, line: &'a Line) -> Conversation<'a> {
+        Conversation { interpreter, elsewhere, line, limited: None }
+    }
+
+    /// The same for a run that can be stopped.
+    pub fn limited<R>(
+        &self,
+        limited: &Limited,
+        ask: impl FnOnce(&Conversation) -> Result<R, Box<Error>>,
+    ) -> Result<R, Box<Error>> {
+        let number = self.elsewhere.run_begins(self.line.talk.caller())?;
+        let _stoppable = Stoppable { elsewhere: self.elsewhere, number };
+        match limited.begins(number) {
+            Some(late) => Err(late),
+            None => ask(&Conversation { limited: Some((limited, number)), ..*self }),
+        }
+    }
+
+    /// Asks, and puts what comes of it where it is wanted.
+    pub fn run(&self, request: Request, wanted: Wanted) -> Result<u64, Box<Error>> {
+        self.run_collecting(request, wanted, None)
+    }
+
+    /// The same, of many calls.
+    pub fn run_collecting(
+        &self,
+        request: Request,
+        wanted: Wanted,
+        collect: Option<&mut CollectErrors>,
+    ) -> Result<u64, Box<Error>> {
+        let form = wanted.how;
+        let is_wanted = wanted.result.is_some() || form.has(Results::ASYNC);
+        let done = self.ask_collecting(&request, is_wanted.then_some(form), collect)?;
+        if let (Some(result), Some(value)) = (wanted.result, done.value) {
+            *result = value;
+        }
+        Ok(done.word)
+    }
+
+    /// Asks for nothing that is a value.
+    pub fn ask(&self, request: Request) -> Result<Done, Box<Error>> {
+        self.ask_collecting(&request, None, None)
+    }
+
+    fn ask_collecting(
+        &self,
+        request: &Request,
+        wanted: Option<Results>,
+        mut collect: Option<&mut CollectErrors>,
+    ) -> Result<Done, Box<Error>> {
+        self.give_back_dropped()?;
+        let number = self.limited.map_or(0, |(_, number)| number);
+        let run = Run { wanted, number, captured: self.elsewhere.output.is_captured() };
+        self.say(|this| this.line.talk.ask(request, &run, &mut |value| this.describe(value)))?;
+        self.hear(&mut collect)
+    }
+
+    /// What nobody here needs any more is not needed there.
+    fn give_back_dropped(&self) -> Result<(), Box<Error>> {
+        if self.elsewhere.kept.take_some_dropped() {
+            for handle in self.elsewhere.kept.take_dropped_numbers() {
+                self.say(|this| this.line.talk.ask(&Request::Free { handle }, &Run::default(), &mut |_| Err(NotCopied::NoMemory)))?;
+                self.hear(&mut None)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn say(&self, say: impl FnOnce(&Self) -> Result<(), Unsaid>) -> Result<(), Box<Error>> {
+        say(self).map_err(|unsaid| match unsaid {
+            Unsaid::NotWritten(why) => Error::from(why).of(self.interpreter.handle).into(),
+            Unsaid::Stop(stop) => self.over(stop, None),
+        })
+    }
+
+    /// Waits for the reply.
+    fn hear(&self, collect: &mut Option<&mut CollectErrors>) -> Result<Done, Box<Error>> {
+        let mut told: Option<Instant> = None;
+        loop {
+            let until = told.and_then(|told| told.checked_add(self.elsewhere.grace));
+            let heard = self.line.talk.hear(until, &mut |kind, got, builder| self.restore(kind, got, builder, collect));
+            match heard {
+                Ok(Said::Reply(Reply::Done(done))) => return Ok(done),
+                Ok(Said::Reply(Reply::Failed(failed))) => return Err(self.failed(*failed)),
+                // Only hosts say it.
+                Ok(Said::Reply(Reply::Raised(_))) => return Err(self.breaks("it has raised an exception here")),
+                Ok(Said::Request(request)) => self.serve(&request)?,
+                Err(Unheard::ReplyNotRead(NotRead::Refused(why))) => {
+                    return Err(Error::from(why).of(self.interpreter.handle).into());
+                }
+                Err(Unheard::NotRead(NotRead::Refused(why))) => {
+                    let raised = Raised { kind: "MemoryError".into(), message: Error::from(why).to_string(), ..Raised::default() };
+                    self.say(|this| this.line.talk.raise(&raised))?;
+                }
+                Err(Unheard::NotRead(NotRead::Damaged(why)) | Unheard::ReplyNotRead(NotRead::Damaged(why))) => return Err(self.breaks(&why)),
+                Err(Unheard::Stop(Stop::Poked)) => {
+                    if let Some((limited, number)) = self.limited
+                        && limited.is_stopped()
+                        && told.is_none()
+                    {
+                        self.elsewhere.stop(number);
+                        told = Some(Instant::now());
+                    }
+                }
+                Err(Unheard::Stop(stop)) => return Err(self.over(stop, told)),
+            }
+        }
+    }
+
+    /// The error of the run.
+    fn failed(&self, failed: Failed) -> Box<Error> {
+        let error = Error::from(failed).of(self.interpreter.handle);
+        match self.limited {
+            Some((limited, _)) => limited.settle(error).into(),
+            None => error.into(),
+        }
+    }
+
+    /// The process does not keep to the rules.
+    fn breaks(&self, why: &str) -> Box<Error> {
+        self.elsewhere.kill();
+        let error = self.elsewhere.crashed();
+        self.interpreter.is_gone();
+        let message = format!("{error}: what it has said is not what an interpreter's process says ({why})");
+        Error::from(Kind::Interpreter(message)).of(self.interpreter.handle).into()
+    }
+
+    /// There will be no reply.
+    fn over(&self, stop: Stop, told: Option<Instant>) -> Box<Error> {
+        let killed = match (stop, self.limited) {
+            (Stop::Late, Some((limited, _))) => Some(limited.killed(self.elsewhere.grace)),
+            _ => None,
+        };
+        if !matches!(stop, Stop::Ended) {
+            self.elsewhere.kill();
+        }
+        let crashed = self.elsewhere.crashed();
+        self.interpreter.is_gone();
+        // What was asked of it first, and was about to be enforced, is the reason.
+        let error = killed.or_else(|| told.and(None)).unwrap_or(crashed);
+        error.of(self.interpreter.handle).into()
+    }
+
+    /// What the process asks of its host.
+    fn serve(&self, request: &ToRun) -> Result<(), Box<Error>> {
+        match request.request() {
+            Request::Host { code, args } => self.call(code, args),
+            Request::Release { code } => {
+                self.elsewhere.release(code);
+                self.done(&Done::default())
+            }
+            Request::Output { of_run, stream, text } => {
+                self.elsewhere.output.pass_on(of_run, stream, text);
+                self.done(&Done::default())
+            }
+            _ => Err(self.breaks("a host is not asked for that")),
+        }
+    }
+
+    fn done(&self, done: &Done) -> Result<(), Box<Error>> {
+        self.say(|this| this.line.talk.reply(done, &mut |value| this.describe(value)))
+    }
+
+    fn call(&self, code: u64, args: Args) -> Result<(), Box<Error>> {
+        let raised = match self.elsewhere.code(code) {
+            Some(Code::Found(code)) => {
+                let called = call_for_another(&*code, self.interpreter.handle, args);
+                // Before Python goes on: it may have been the last call.
+                drop(code);
+                match called {
+                    Some(Called::Returned(value)) => {
+                        let done = Done { value: Some(value), word: 0 };
+                        let said = self.line.talk.reply(&done, &mut |value| self.describe(value));
+                        match said {
+                            Ok(()) => return Ok(()),
+                            Err(Unsaid::NotWritten(why)) => raise("TypeError", Error::from(why)),
+                            Err(Unsaid::Stop(stop)) => return Err(self.over(stop, None)),
+                        }
+                    }
+                    Some(Called::Raised(told)) => {
+                        let Raise { kind, message } = told.raise.unwrap_or(Raise { kind: String::new(), message: String::new() });
+                        Raised { kind, message, notes: told.notes, tag: told.tag }
+                    }
+                    None => raise("MemoryError", "too many calls of the host at once"),
+                }
+            }
+            Some(Code::OtherThread(name)) => {
+                raise("RuntimeError", format_args!("{name}() may be called only on the thread that defined it"))
+            }
+            None => raise("RuntimeError", "the function can be called no more: the host does not have it"),
+        };
+        self.say(|this| this.line.talk.raise(&raised))
+    }
+
+    /// Asks for a handle of something, which is kept here.
+    pub fn keep(&self, request: Request) -> Result<Hold, Box<Error>> {
+        let number = self.ask(request)?.word;
+        self.elsewhere.kept.keep_number(number).ok_or_else(|| self.error(Kind::NoMemory))
+    }
+
+    /// How much memory it uses.
+    pub fn memory(&self) -> Result<Memory, Box<Error>> {
+        let done = self.ask_collecting(&Request::Memory, Some(Results::VALUE), None)?;
+        let fields = done.value.as_ref().and_then(|value| {
+            let field = |index| match value.as_ref().element(index)?.view() {
+                View::Int(number) => Some(number as u64),
+                _ => None,
+            };
+            let limit = field(2).filter(|limit| *limit != 0);
+            Some(Memory { used: field(0)?, peak: field(1)?, limit, refused: field(3)? })
+        });
+        fields.ok_or_else(|| self.breaks("its memory is no four numbers"))
+    }
+
+    /// The number that it knows something by that is kept here.
+    pub fn number_of(&self, kept: &Kept, what: &'static str) -> Result<u64, Box<Error>> {
+        let number = self.elsewhere.kept.number(kept);
+        number.ok_or_else(|| self.interpreter.failed(Failure::Freed(what)))
+    }
+
+    fn error(&self, kind: Kind) -> Box<Error> {
+        Error::from(kind).of(self.interpreter.handle).into()
+    }
+
+    /// Refuses arguments among which is an object of another interpreter, as that would itself.
+    pub fn check_args(&self, args: Args) -> Result<(), Box<Error>> {
+        let checked = if args.buffers.are_passed() { objects::check_args(&self.elsewhere.kept, args) } else { Ok(()) };
+        checked.map_err(|failure| self.interpreter.failed(failure.into()))
+    }
+
+    /// The same, of many calls.
+    pub fn check_rows(&self, rows: &Rows) -> Result<(), Box<Error>> {
+        if !rows.buffers().are_passed() {
+            return Ok(());
+        }
+        (0..rows.count()).try_for_each(|row| {
+            let checked = objects::check_items(&self.elsewhere.kept, rows.row(row));
+            checked.map_err(|failure| self.interpreter.failed(Failure::InRow(row, failure.into())))
+        })
+    }
+
+    /// The same, of what is bound to names.
+    pub fn check_pairs(&self, pairs: &[subpy_pair]) -> Result<(), Box<Error>> {
+        let checked = objects::check_names(&self.elsewhere.kept, pairs);
+        checked.map_err(|failure| self.interpreter.failed(failure))
+    }
+
+    fn describe(&self, value: &subpy_value) -> Result<Sent, NotCopied> {
+        match value.kind {
+            OBJECT => {
+                let handle = value.as_int().cast_unsigned();
+                let hold = objects::find(handle).ok_or(NotCopied::NotFound(handle, "an object"))?;
+                let number = self.elsewhere.kept.number(hold.kept());
+                number.map(Sent::Word).ok_or_else(|| NotCopied::NotShareable(objects::elsewhere(hold.kept())))
+            }
+            _ => Err(NotCopied::NotShareable(format!("a value of kind {} cannot go to another process", value.kind))),
+        }
+    }
+
+    fn restore(
+        &self,
+        kind: i32,
+        got: Got,
+        builder: &mut Builder,
+        collect: &mut Option<&mut CollectErrors>,
+    ) -> Result<subpy_value, NotCopied> {
+        match (kind, got, collect) {
+            (OBJECT, Got::Word(number), _) => {
+                let hold = self.elsewhere.kept.keep_number(number).ok_or(NotCopied::NoMemory)?;
+                objects::append(hold, builder).ok_or(NotCopied::NoMemory)
+            }
+            (ERROR, Got::Value(value), Some(collect)) => {
+                let failed = Failed::of_value(value).map_err(|why| NotCopied::NotShareable(why.to_string()))?;
+                let error = Error::from(failed).of(self.interpreter.handle);
+                collect(error, builder).ok_or(NotCopied::NoMemory)
+            }
+            _ => Err(NotCopied::NotShareable(format!("a value of kind {kind} cannot come from another process"))),
+        }
+    }
+}
+
+fn raise(kind: &str, message: impl fmt::Display) -> Raised {
+    Raised { kind: kind.into(), message: message.to_string(), ..Raised::default() }
+}

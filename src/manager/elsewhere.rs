@@ -1,0 +1,300 @@
+//! An interpreter in a process of its own, as its host knows it: the process, the channels to it, and what of the host's
+//! it uses.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::error::{Error, Kind, Result};
+use crate::process::channel::Caller;
+use crate::process::child::{Child, Watch};
+use crate::process::talk::Talk;
+use crate::python::host::{HostCode, this_thread_number};
+use crate::python::kept::KeptObjects;
+use crate::python::lock;
+use crate::python::output::Output;
+
+/// How long the reaper may take to learn how a process has ended.
+const DEATH_IS_KNOWN: Duration = Duration::from_secs(1);
+
+/// An interpreter's process.
+pub struct Elsewhere {
+    child: Child,
+    /// What is kept there for handles of this process.
+    pub kept: KeptObjects,
+    /// Where what is printed there goes, when it does not go to the descriptors.
+    pub output: Output,
+    channels: Mutex<Channels>,
+    codes: Mutex<HashMap<u64, HostFunction>>,
+    /// The numbers of runs and of functions that were given last.
+    last_run: AtomicU64,
+    last_code: AtomicU64,
+    /// The runs that can be stopped, and who waits for them.
+    runs: Mutex<Vec<(u64, Caller)>>,
+    /// From the exception to the kill.
+    pub grace: Duration,
+}
+
+/// The channels that nobody uses. The first one is that of the process's main thread.
+#[derive(Default)]
+struct Channels {
+    main: Option<Line>,
+    others: Vec<Line>,
+}
+
+/// A channel, and whether it is that of the process's main thread.
+pub struct Line {
+    pub talk: Talk,
+    is_main: bool,
+    /// Its end is heard here.
+    _watch: Watch,
+}
+
+#[derive(Clone)]
+struct HostFunction {
+    code: Arc<dyn HostCode>,
+    /// The thread that it may be called on.
+    thread: Option<u64>,
+    name: Arc<str>,
+}
+
+/// A function of the host's, which stays until this is dropped.
+pub enum Code {
+    Found(Arc<dyn HostCode>),
+    /// It may be called only on another thread: its name.
+    OtherThread(Arc<str>),
+}
+
+impl Elsewhere {
+    /// With the channel of its main thread.
+    pub fn new(child: Child, grace: Duration) -> Result<Elsewhere> {
+        let elsewhere = Elsewhere {
+            child,
+            kept: KeptObjects::default(),
+            output: Output::new(false, Arc::default()),
+            channels: Mutex::default(),
+            codes: Mutex::default(),
+            last_run: AtomicU64::new(0),
+            last_code: AtomicU64::new(0),
+            runs: Mutex::default(),
+            grace,
+        };
+        let main = elsewhere.open()?;
+        lock(&elsewhere.channels).main = Some(Line { is_main: true, ..main });
+        Ok(elsewhere)
+    }
+
+    /// A new channel, which a thread there serves.
+    fn open(&self) -> Result<Line> {
+        let (talk, theirs) = Talk::create().map_err(no_channel)?;
+        let watch = self.child.watch(talk.caller()).map_err(no_channel)?;
+        self.child.add_channel(&theirs).map_err(no_channel)?;
+        Ok(Line { talk, is_main: false, _watch: watch })
+    }
+
+    /// A new channel, for a thread of Python's that has asked for one.
+    pub fn open_for_python(&self) -> Result<Line> {
+        let (talk, theirs) = Talk::create().map_err(no_channel)?;
+        let watch = self.child.watch(talk.caller()).map_err(no_channel)?;
+        self.child.granted(&theirs).map_err(no_channel)?;
+        Ok(Line { talk, is_main: false, _watch: watch })
+    }
+
+    /// A channel that nobody else uses.
+    pub fn take(&self) -> Result<Line> {
+        let (main, other) = {
+            let mut channels = lock(&self.channels);
+            let main = channels.main.take();
+            let other = if main.is_none() { channels.others.pop() } else { None };
+            (main, other)
+        };
+        main.or(other).map_or_else(|| self.open(), Ok)
+    }
+
+    /// The channel of the main thread, if nobody uses it.
+    pub fn take_main(&self) -> Option<Line> {
+        lock(&self.channels).main.take()
+    }
+
+    pub fn put_back(&self, line: Line) {
+        let mut channels = lock(&self.channels);
+        if line.is_main {
+            channels.main = Some(line);
+        } else if channels.others.try_reserve(1).is_ok() {
+            channels.others.push(line);
+        }
+    }
+
+    /// A run that can be stopped has this number from now on, until `run_ends`.
+    pub fn run_begins(&self, caller: Caller) -> Result<u64> {
+        let number = self.last_run.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut runs = lock(&self.runs);
+        runs.try_reserve(1).map_err(|_| Kind::NoMemory)?;
+        runs.push((number, caller));
+        Ok(number)
+    }
+
+    pub fn run_ends(&self, number: u64) {
+        lock(&self.runs).retain(|(other, _)| *other != number);
+    }
+
+    /// The run is to look whether it is to end.
+    pub fn poke(&self, number: u64) {
+        if let Some((_, caller)) = lock(&self.runs).iter().find(|(other, _)| *other == number) {
+            caller.poke();
+        }
+    }
+
+    /// KeyboardInterrupt is raised in the run. When the process takes no messages it is beyond that, and is killed.
+    pub fn stop(&self, number: u64) {
+        if self.child.stop(number).is_err() {
+            self.child.kill();
+        }
+    }
+
+    /// The same, in all that runs.
+    pub fn interrupt(&self) {
+        if self.child.interrupt().is_err() {
+            self.child.kill();
+        }
+    }
+
+    /// Is called when a thread of Python's wants to ask the host something.
+    pub fn on_wanted(&self, call: Arc<dyn Fn() + Send + Sync>) {
+        self.child.on_wanted(call);
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.child.death().is_some()
+    }
+
+    pub fn kill(&self) {
+        self.child.kill();
+    }
+
+    /// The process has ended, or does not do what it should: the error that says so.
+    pub fn crashed(&self) -> Error {
+        match self.child.wait(DEATH_IS_KNOWN) {
+            Some(death) => Error::from(&*death),
+            None => Kind::Interpreter("the interpreter's process does not end, although it was killed".into()).into(),
+        }
+    }
+
+    /// Waits for the end of the process, after which it takes nothing back.
+    pub fn ended(&self) {
+        if self.child.wait(DEATH_IS_KNOWN).is_none() {
+            self.child.kill();
+            self.child.wait(DEATH_IS_KNOWN);
+        }
+        self.kept.forget_all();
+        self.output.close();
+        let codes = std::mem::take(&mut *lock(&self.codes));
+        drop(codes);
+    }
+
+    /// Its number there.
+    pub fn define(&self, code: Box<dyn HostCode>, this_thread_only: bool, name: &str) -> Result<u64, Box<dyn HostCode>> {
+        let mut codes = lock(&self.codes);
+        if codes.try_reserve(1).is_err() {
+            return Err(code);
+        }
+        let number = self.last_code.fetch_add(1, Ordering::Relaxed) + 1;
+        let thread = this_thread_only.then(this_thread_number);
+        codes.insert(number, HostFunction { code: Arc::from(code), thread, name: name.into() });
+        Ok(number)
+    }
+
+    /// Nobody can call it any more. It is finalized when the last call is over.
+    pub fn release(&self, number: u64) {
+        let code = lock(&self.codes).remove(&number);
+        drop(code);
+    }
+
+    pub fn code(&self, number: u64) -> Option<Code> {
+        let HostFunction { code, thread, name } = lock(&self.codes).get(&number).cloned()?;
+        let here = thread.is_none_or(|thread| thread == this_thread_number());
+        Some(if here { Code::Found(code) } else { Code::OtherThread(name) })
+    }
+}
+
+/// The channels that a thread uses: in runs, of which one may be inside of another, and in sessions.
+pub struct Lines(RefCell<Vec<(u64, Rc<Line>)>>);
+
+/// A channel in use, until this is dropped.
+pub struct InUse<'a> {
+    lines: &'a Lines,
+    handle: u64,
+    elsewhere: &'a Elsewhere,
+    line: Option<Rc<Line>>,
+    /// It was in use before, further out on this thread.
+    is_nested: bool,
+}
+
+impl Lines {
+    pub const fn new() -> Lines {
+        Lines(RefCell::new(Vec::new()))
+    }
+
+    /// The one that the thread uses already, or one that nobody uses.
+    pub fn take<'a>(&'a self, handle: u64, elsewhere: &'a Elsewhere) -> Result<InUse<'a>> {
+        let mut lines = self.0.borrow_mut();
+        let known = lines.iter().find(|(of, _)| *of == handle).map(|(_, line)| Rc::clone(line));
+        let is_nested = known.is_some();
+        let line = match known {
+            Some(line) => line,
+            None => {
+                lines.try_reserve(1).map_err(|_| Kind::NoMemory)?;
+                let line = Rc::new(elsewhere.take()?);
+                lines.push((handle, Rc::clone(&line)));
+                line
+            }
+        };
+        Ok(InUse { lines: self, handle, elsewhere, line: Some(line), is_nested })
+    }
+
+    /// No longer. None: it is in use further in.
+    fn remove(&self, handle: u64) -> Option<Line> {
+        let mut lines = self.0.borrow_mut();
+        let index = lines.iter().position(|(of, _)| *of == handle)?;
+        let (_, line) = lines.swap_remove(index);
+        Rc::into_inner(line)
+    }
+}
+
+impl InUse<'_> {
+    /// It stays this thread's until `leave`.
+    pub fn stay(mut self) {
+        self.is_nested = true;
+    }
+
+    /// After `stay`: it is the thread's no longer.
+    pub fn leave(mut self) {
+        self.is_nested = false;
+    }
+}
+
+impl std::ops::Deref for InUse<'_> {
+    type Target = Line;
+
+    fn deref(&self) -> &Line {
+        self.line.as_deref().expect("it is there until this is dropped")
+    }
+}
+
+impl Drop for InUse<'_> {
+    fn drop(&mut self) {
+        self.line = None;
+        if !self.is_nested
+            && let Some(line) = self.lines.remove(self.handle)
+        {
+            self.elsewhere.put_back(line);
+        }
+    }
+}
+
+fn no_channel(error: std::io::Error) -> Kind {
+    Kind::Interpreter(format!("no channel to the interpreter's process could be made: {error}"))
+}

@@ -1,0 +1,108 @@
+//! Where interpreters' processes come from: forks of one process that is started when the first one is wanted.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::thread;
+use std::time::Duration;
+
+use super::conversation::Conversation;
+use super::elsewhere::Elsewhere;
+use super::error::{Error, Kind, Result};
+use super::interpreter::Interpreter;
+use super::run;
+use super::runtime::{self, RuntimeOptions};
+use crate::process::child::Child;
+use crate::process::message::Request;
+use crate::process::spawn::{self, SpawnError, Spawner};
+use crate::python::lock;
+use crate::python::run::Code;
+use crate::python::stack::STACK_SIZE;
+use crate::value::{OwnedValue, View};
+
+/// The ids of these interpreters begin here: CPython gives none that is as high.
+const FIRST_ID: i64 = 1 << 31;
+
+/// A machine that is busy takes its time; one that takes longer has other troubles.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+static SPAWNER: Mutex<Option<Arc<Spawner>>> = Mutex::new(None);
+
+/// The next interpreter's.
+pub fn next_id() -> i64 {
+    static LAST: AtomicI64 = AtomicI64::new(0);
+    FIRST_ID + LAST.fetch_add(1, Ordering::Relaxed) % FIRST_ID
+}
+
+/// A new process. The runtime is up.
+pub fn create() -> Result<Child> {
+    let spawner = spawner()?;
+    spawner.create(PATIENCE).map_err(|error| match error {
+        SpawnError::Crashed(death) => Error::from(&*death),
+        SpawnError::Forked => Kind::Forked.into(),
+        error => Kind::Interpreter(format!("no process for an interpreter could be started: {error}")).into(),
+    })
+}
+
+fn spawner() -> Result<Arc<Spawner>> {
+    if let Some(spawner) = &*lock(&SPAWNER) {
+        return Ok(Arc::clone(spawner));
+    }
+    let (options, main) = runtime::options()?;
+    let python = match main {
+        Some(main) => executable(main)?,
+        None => options.python,
+    };
+    let RuntimeOptions { startup, worker, .. } = options;
+    let options = spawn::Options { program: worker, library: None, python, flags: startup.flags() };
+    let mut spawner = lock(&SPAWNER);
+    if let Some(spawner) = &*spawner {
+        return Ok(Arc::clone(spawner));
+    }
+    let new = Spawner::new(options)
+        .map_err(|error| Kind::Interpreter(format!("the thread that watches processes was not started: {error}")))?;
+    Ok(Arc::clone(spawner.insert(Arc::new(new))))
+}
+
+/// Where the Python of a host is: with this executable it finds its virtual environment, too.
+fn executable(main: u64) -> Result<Option<PathBuf>> {
+    let mut result = OwnedValue::none();
+    let code = Code::Eval { expression: "__import__('sys').executable", filename: None };
+    run::run(main, code, Some(&mut result)).map_err(|error| *error)?;
+    match result.as_ref().view() {
+        View::Str(path) if !path.is_empty() => Ok(Some(path.into())),
+        _ => Ok(None),
+    }
+}
+
+/// The runtime ends. All processes that are left end, and are waited for.
+pub fn end() {
+    let spawner = lock(&SPAWNER).take();
+    drop(spawner);
+}
+
+/// Threads of Python's may ask the host something from now on.
+pub fn serve_python_threads(interpreter: &Arc<Interpreter>) {
+    let Some(elsewhere) = interpreter.elsewhere() else { return };
+    let interpreter = Arc::downgrade(interpreter);
+    elsewhere.on_wanted(Arc::new(move || {
+        let interpreter = Weak::clone(&interpreter);
+        let serve = move || {
+            if let Some(interpreter) = interpreter.upgrade()
+                && let Some(elsewhere) = interpreter.elsewhere()
+            {
+                serve(&interpreter, elsewhere);
+            }
+        };
+        // Without a thread for it, its asking waits for the end of the process.
+        let _ = thread::Builder::new().name("subpy-python".into()).stack_size(STACK_SIZE).spawn(serve);
+    }));
+}
+
+/// Until the thread there has ended.
+fn serve(interpreter: &Interpreter, elsewhere: &Elsewhere) {
+    if let Ok(line) = elsewhere.open_for_python() {
+        // The end of the process is not for this thread to tell.
+        let _ = Conversation::new(interpreter, elsewhere, &line).ask(Request::Serve);
+    }
+}

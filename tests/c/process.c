@@ -1,0 +1,110 @@
+/* An interpreter in a process of its own: the same functions do the same. */
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+static subpy_error *error;
+
+static subpy_interp create_process(int32_t busy, int64_t timeout_ms) {
+  subpy_interp_options options = {
+      .size = sizeof options, .busy = busy, .flags = SUBPY_INTERP_PROCESS, .timeout_ms = timeout_ms, .grace_ms = 200};
+  subpy_interp interp = 0;
+  OK(subpy_create(&options, &interp, &error));
+  return interp;
+}
+
+static void is_another_process(void) {
+  subpy_interp interp = create_process(SUBPY_BUSY_REFUSE, 0);
+  run(interp, "import os");
+  CHECK(number(interp, "os.getpid()") != getpid());
+  CHECK(number(interp, "__import__('_interpreters').get_current()[0]") == 0);
+  int64_t id = 0;
+  OK(subpy_id(interp, &id, &error));
+  CHECK(id >= INT64_C(1) << 31);
+  subpy_interp found = 0, all[8];
+  OK(subpy_find(id, &found, &error));
+  CHECK(found == interp);
+  size_t count = 0;
+  OK(subpy_list_all(all, 8, &count, &error));
+  CHECK(count == 2 && all[1] == interp);
+  const char *whence = NULL;
+  OK(subpy_whence(interp, &whence, &error));
+  CHECK(strcmp(whence, "process") == 0);
+  bool running = true;
+  OK(subpy_is_running(interp, &running, &error));
+  CHECK(!running);
+  OK(subpy_close(interp, &error));
+  CHECK(subpy_find(id, &found, &error) == SUBPY_ERROR_NOT_FOUND);
+  subpy_error_free(error);
+  error = NULL;
+}
+
+static void calls(void) {
+  subpy_interp interp = create_process(SUBPY_BUSY_REFUSE, 0);
+  run(interp, "def add(a, b=1): return a + b\ndef fail(x): raise ValueError(x)\nx = 5");
+  CHECK(number(interp, "x + add(3)") == 9);
+  subpy_value args[] = {subpy_int(20), subpy_int(22)}, result = {0};
+  OK(subpy_call(interp, "add", SUBPY_AUTO_LEN, args, 2, NULL, &result, &error));
+  CHECK(result.kind == SUBPY_KIND_INT && result.u.as_int == 42);
+  subpy_function function = 0;
+  OK(subpy_function_new(interp, "add", SUBPY_AUTO_LEN, &function, &error));
+  for (int i = 0; i < 1000; i++) {
+    args[0] = subpy_int(i);
+    OK(subpy_function_call(function, args, 2, NULL, &result, &error));
+    CHECK(result.u.as_int == i + 22);
+  }
+  subpy_function_free(function);
+  args[0] = subpy_str("caf\xc3\xa9", SUBPY_AUTO_LEN);
+  CHECK(subpy_call(interp, "fail", SUBPY_AUTO_LEN, args, 1, NULL, NULL, &error) == SUBPY_ERROR_EXECUTION_FAILED);
+  CHECK_ERROR(subpy_error_type_name, error, "ValueError");
+  CHECK_ERROR(subpy_error_exception_message, error, "caf\xc3\xa9");
+  CHECK(strstr(subpy_error_display(error, NULL), "Traceback (most recent call last)"));
+  CHECK(subpy_error_frame_count(error) == 1);
+  subpy_error_free(error);
+  error = NULL;
+  OK(subpy_close(interp, &error));
+}
+
+static void ends(void) {
+  subpy_interp interp = create_process(SUBPY_BUSY_REFUSE, 0);
+  CHECK(subpy_exec(interp, "import os; os.abort()", SUBPY_AUTO_LEN, &error) == SUBPY_ERROR_CRASHED);
+  int32_t signal = 0, code = 0;
+  CHECK(subpy_error_crash(error, &signal, &code) && signal == 6);
+  CHECK(strstr(subpy_error_display(error, NULL), "Fatal Python error: Aborted"));
+  subpy_error_free(error);
+  error = NULL;
+  CHECK(subpy_exec(interp, "pass", SUBPY_AUTO_LEN, &error) == SUBPY_ERROR_NOT_FOUND);
+  subpy_error_free(error);
+  error = NULL;
+  interp = create_process(SUBPY_BUSY_REFUSE, 0);
+  CHECK(subpy_exec(interp, "import os; os._exit(7)", SUBPY_AUTO_LEN, &error) == SUBPY_ERROR_CRASHED);
+  CHECK(subpy_error_crash(error, &signal, &code) && signal == 0 && code == 7);
+  subpy_error_free(error);
+  error = NULL;
+}
+
+static void limits(void) {
+  subpy_interp interp = create_process(SUBPY_BUSY_REFUSE, 50);
+  CHECK(subpy_exec(interp, "while True: pass", SUBPY_AUTO_LEN, &error) == SUBPY_ERROR_TIMEOUT);
+  CHECK(strstr(subpy_error_message(error, NULL), "timed out after 50 ms: KeyboardInterrupt, at <script>:1"));
+  subpy_error_free(error);
+  error = NULL;
+  CHECK(number(interp, "1 + 1") == 2);
+  CHECK(subpy_exec(interp, "import ctypes\nctypes.CDLL(None).sleep(1000)", SUBPY_AUTO_LEN, &error) == SUBPY_ERROR_TIMEOUT);
+  CHECK(strstr(subpy_error_message(error, NULL), "its process was killed"));
+  subpy_error_free(error);
+  error = NULL;
+  CHECK(subpy_exec(interp, "pass", SUBPY_AUTO_LEN, &error) == SUBPY_ERROR_NOT_FOUND);
+  subpy_error_free(error);
+  error = NULL;
+}
+
+int main(void) {
+  is_another_process();
+  calls();
+  limits();
+  ends();
+  shut_down();
+  return 0;
+}
