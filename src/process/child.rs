@@ -299,6 +299,11 @@ impl Child {
         self.tell(&Note::Granted, &[channel.as_fd()])
     }
 
+    /// There is no channel for that thread.
+    pub fn refused(&self) -> io::Result<()> {
+        self.tell(&Note::Granted, &[])
+    }
+
     /// The run with this number is to end.
     pub fn stop(&self, run: u64) -> io::Result<()> {
         self.tell(&Note::Stop(run), &[])

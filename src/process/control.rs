@@ -25,9 +25,11 @@ pub enum Note {
     Ping(u64),
     /// The answer, with the same number.
     Pong(u64),
+    /// To a worker, first of all: what it is to be, in a file (`Settings`).
+    Settings,
     /// To a worker: a channel for another thread that does what it is told.
     Channel,
-    /// From a worker: a thread of Python's wants to ask the host something. And the channel for it.
+    /// From a worker: a thread of Python's wants to ask the host something. And the channel for it, or none.
     Wanted,
     Granted,
     /// To a worker: memory of the host's, which it maps. Its file.
@@ -52,16 +54,17 @@ const ENDED: u8 = 4;
 const READY: u8 = 5;
 const PING: u8 = 6;
 const PONG: u8 = 7;
+const SETTINGS: u8 = 13;
 const CHANNEL: u8 = 8;
 const WANTED: u8 = 9;
 const GRANTED: u8 = 10;
 const STOP: u8 = 11;
 const INTERRUPT: u8 = 12;
-const REGION: u8 = 13;
-const READ_ONLY: u8 = 14;
-const COPY: u8 = 15;
-const FORGET: u8 = 16;
-const RELEASED: u8 = 17;
+const REGION: u8 = 14;
+const READ_ONLY: u8 = 15;
+const COPY: u8 = 16;
+const FORGET: u8 = 17;
+const RELEASED: u8 = 18;
 const FIRST_OF_TEXT: u8 = b' ';
 const LONGEST_TEXT: usize = 4096;
 
@@ -82,6 +85,7 @@ impl Note {
             Note::Ready => vec![READY],
             Note::Ping(id) => number(PING, id),
             Note::Pong(id) => number(PONG, id),
+            Note::Settings => vec![SETTINGS],
             Note::Channel => vec![CHANNEL],
             Note::Wanted => vec![WANTED],
             Note::Granted => vec![GRANTED],
@@ -113,6 +117,7 @@ impl Note {
             READY if rest.is_empty() => Note::Ready,
             PING => Note::Ping(number()?),
             PONG => Note::Pong(number()?),
+            SETTINGS if rest.is_empty() => Note::Settings,
             CHANNEL if rest.is_empty() => Note::Channel,
             WANTED if rest.is_empty() => Note::Wanted,
             GRANTED if rest.is_empty() => Note::Granted,
@@ -157,6 +162,7 @@ mod tests {
             Note::Ready,
             Note::Ping(2),
             Note::Pong(3),
+            Note::Settings,
             Note::Channel,
             Note::Wanted,
             Note::Granted,
@@ -178,7 +184,7 @@ mod tests {
             }
         }
         assert_eq!(Note::from_bytes(&[0]), None);
-        assert_eq!(Note::from_bytes(&[18]), None);
+        assert_eq!(Note::from_bytes(&[19]), None);
         let long = Note::Failed("\u{e9}".repeat(LONGEST_TEXT)).to_bytes();
         assert_eq!(Note::from_bytes(&long), Some(Note::Failed("\u{e9}".repeat(LONGEST_TEXT / 2))));
         assert_eq!(Note::Failed("\n\tno".into()).to_bytes(), b"no");

@@ -12,6 +12,7 @@
 //! | `region`, `mapped` | memory that the host shares, and what a worker sees of it |
 //! | `control` | what host, zygote and workers say to each other while they begin and end |
 //! | `launch` | a program in a process that is no child of the host |
+//! | `settings` | what a worker is to be |
 //! | `zygote` | in the zygote: forks workers, and tells of their ends |
 //! | `child` | in the host: one worker |
 //! | `reaper` | in the host: a thread that notices deaths |
@@ -31,6 +32,7 @@ mod mapping;
 pub mod message;
 mod reaper;
 pub mod region;
+pub mod settings;
 pub mod spawn;
 mod system;
 pub mod talk;

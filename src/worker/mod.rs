@@ -14,8 +14,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::manager::{self, RuntimeOptions, Startup, home};
+use crate::manager::{self, Code, Config, RuntimeOptions, Startup, home};
+use crate::process::settings::Settings;
 use crate::process::zygote::{Worker, Zygote};
+use crate::value::{Args, Buffers, OwnedValue};
 use control::Control;
 
 mod control;
@@ -63,7 +65,22 @@ fn start(arguments: &[OsString]) -> Result<(), String> {
     let flags = flags.to_str().and_then(|flags| flags.parse().ok()).ok_or("the flags are no number")?;
     let python = Some(PathBuf::from(python)).filter(|python| !python.as_os_str().is_empty());
     let options = RuntimeOptions { python, startup: Startup::from_flags(flags), ..RuntimeOptions::default() };
-    manager::init_here(&options).map_err(|error| error.to_string())
+    manager::init_here(&options).and_then(|()| prepare()).map_err(|error| error.to_string())
+}
+
+/// What is done once in the zygote is done for all workers.
+fn prepare() -> manager::Result<()> {
+    let main = manager::get_main()?;
+    // The first time each of them loads what it needs.
+    for code in [
+        Code::Exec { source: "pass", filename: None, keep_indent: false },
+        Code::Eval { expression: "None", filename: None },
+        Code::Call { callable: "builtins:str", args: Args { items: &[], kwargs: &[], buffers: Buffers::None } },
+    ] {
+        let mut result = OwnedValue::none();
+        manager::run(main, code, Some(&mut result)).map_err(|error| *error)?;
+    }
+    home::prepare_forks()
 }
 
 fn work(worker: Arc<Worker>) -> i32 {
@@ -78,9 +95,18 @@ fn work(worker: Arc<Worker>) -> i32 {
     }
 }
 
+fn configure(main: u64, settings: Settings) -> manager::Result<()> {
+    let path = settings.path.iter().map(|folder| folder.to_string_lossy().into_owned()).collect();
+    let Settings { unbuffered, no_stdin, tagged_values, .. } = settings;
+    let config = Config { unbuffered, no_stdin, tagged_values, path, ..Config::default() };
+    manager::configure(main, &config)
+}
+
 fn begin(worker: &Arc<Worker>) -> Result<Arc<Control>, String> {
     worker.settle().map_err(|error| format!("an interpreter's process could not be set up: {error}"))?;
     home::trace_to(worker.trace()).map_err(|error| error.to_string())?;
+    let settings = worker.settings().map_err(|error| format!("an interpreter's process was not told what to be: {error}"))?;
     let main = manager::get_main().map_err(|error| error.to_string())?;
+    configure(main, settings).map_err(|error| error.to_string())?;
     Control::start(Arc::clone(worker), main).map_err(|error| format!("a thread could not be started: {error}"))
 }
