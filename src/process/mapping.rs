@@ -205,3 +205,115 @@ impl Drop for Mapping {
 pub fn open(file: BorrowedFd, len: usize, writable: bool) -> io::Result<Mapping> {
     Mapping::new(&file, len, if writable { Access::Write } else { Access::Read })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::os::fd::AsFd;
+
+    fn bytes(mapping: &Mapping) -> &[u8] {
+        // SAFETY: it is mapped, and nobody writes to it here.
+        unsafe { std::slice::from_raw_parts(mapping.start(), mapping.len()) }
+    }
+
+    /// What somebody who has the file may try. How much of it was done.
+    fn attack(file: &OwnedFd) -> usize {
+        let number = file.as_raw_fd();
+        // SAFETY: system calls on a file; none of them touches memory.
+        let results = unsafe {
+            [
+                libc::ftruncate(number, 0),
+                libc::ftruncate(number, 1 << 30),
+                libc::fcntl(number, libc::F_ADD_SEALS, libc::F_SEAL_WRITE),
+            ]
+        };
+        results.iter().filter(|result| **result == 0).count()
+    }
+
+    #[test]
+    fn both_see_it_and_nobody_takes_it_away() {
+        let len = 3 * PIECE + 5;
+        let (here, file) = zeros(len, Writers::All).unwrap();
+        let there = open(file.as_fd(), len, true).unwrap();
+        assert!(bytes(&there).iter().all(|byte| *byte == 0));
+        // SAFETY: within the mappings.
+        unsafe {
+            here.start().write(1);
+            there.start().add(len - 1).write(2);
+        }
+        assert_eq!((bytes(&there)[0], bytes(&here)[len - 1]), (1, 2));
+        assert_eq!(attack(&file), 0);
+        assert_eq!((here.offset_of(here.start().addr(), len), here.offset_of(here.start().addr() + 1, len)), (Some(0), None));
+        assert_eq!(here.offset_of(here.start().addr() - 1, 1), None);
+        assert_eq!(here.offset_of(here.start().addr() + len, 0), Some(len));
+    }
+
+    #[test]
+    fn only_who_has_made_it_writes_to_what_is_read_only() {
+        let (here, file) = zeros(100, Writers::None).unwrap();
+        assert!(open(file.as_fd(), 100, true).is_err());
+        let there = open(file.as_fd(), 100, false).unwrap();
+        // SAFETY: within the mapping.
+        unsafe { here.start().write(7) };
+        assert_eq!(bytes(&there)[0], 7);
+        // SAFETY: one byte to read.
+        assert!(unsafe { libc::pwrite(file.as_raw_fd(), here.start().cast(), 1, 0) } < 0);
+        assert_eq!(attack(&file), 0);
+    }
+
+    #[test]
+    fn copies_are_what_they_were_and_the_readers_own() {
+        let original: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();
+        // SAFETY: the vector's bytes.
+        let file = unsafe { copy(original.as_ptr(), original.len()) }.unwrap();
+        let [one, other] = [(); 2].map(|()| open_copy(&file, original.len()).unwrap());
+        assert_eq!(bytes(&one), original);
+        // SAFETY: within the mapping.
+        unsafe { one.start().write(99) };
+        assert_eq!((bytes(&one)[0], bytes(&other)[0]), (99, 0));
+        assert_eq!(attack(&file), 0);
+        assert!(open_copy(&file, original.len() + 5000).is_err());
+    }
+
+    #[test]
+    fn what_could_end_the_reader_is_refused() {
+        const LEN: usize = 1 << 20;
+        let refused = |file: &OwnedFd, why: &str| {
+            let error = open_copy(file, LEN).err().expect("refused");
+            assert!(error.to_string().contains(why), "{error}");
+        };
+        let write = |file: &OwnedFd, len: usize| {
+            let zeros = vec![0_u8; len];
+            // SAFETY: the vector's bytes.
+            assert_eq!(unsafe { libc::write(file.as_raw_fd(), zeros.as_ptr().cast(), len) }, len as isize);
+        };
+        let all = SIZE_STAYS | libc::F_SEAL_WRITE;
+        for seals in [0, SIZE_STAYS, libc::F_SEAL_WRITE, SIZE_STAYS | libc::F_SEAL_FUTURE_WRITE] {
+            let file = memory_file().unwrap();
+            write(&file, LEN);
+            seal(&file, seals).unwrap();
+            refused(&file, "somebody may change it");
+        }
+        // Nothing, too little, and a size of which there is not all.
+        let (empty, short, sparse) = (memory_file().unwrap(), memory_file().unwrap(), memory_file().unwrap());
+        write(&short, LEN - 1);
+        write(&sparse, LEN / 2);
+        // SAFETY: a system call without pointers.
+        assert_eq!(unsafe { libc::ftruncate(sparse.as_raw_fd(), LEN as libc::off_t) }, 0);
+        for file in [empty, short, sparse] {
+            seal(&file, all).unwrap();
+            refused(&file, "does not have as many bytes");
+        }
+        let pipe = super::super::system::pipe().unwrap().0;
+        let file = OwnedFd::from(std::fs::File::open("/proc/self/exe").unwrap());
+        assert!(open_copy(&pipe, LEN).is_err() && open_copy(&file, LEN).is_err());
+    }
+
+    #[test]
+    fn there_is_not_so_much() {
+        for len in [usize::MAX, isize::MAX as usize, 1 << 50] {
+            assert_eq!(zeros(len, Writers::All).err().map(|error| error.kind()), Some(io::ErrorKind::OutOfMemory));
+        }
+    }
+}

@@ -152,3 +152,26 @@ pub fn open_copy(file: &OwnedFd, len: usize) -> io::Result<Option<Arc<Export>>> 
     let mapping = mapping::open_copy(file, len)?;
     Ok(Export::of_bytes(mapping.start(), len, Access::Copied, Box::new(mapping)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_are_found_by_address_until_nobody_has_them() {
+        let region = Region::new(10_000, true).unwrap();
+        let (start, id) = (region.start().addr(), region.id());
+        let found = |at: usize, len: usize| Region::find(at, len).map(|(region, offset)| (region.id(), offset));
+        assert_eq!((found(start, 10_000), found(start + 9_999, 1)), (Some((id, 0)), Some((id, 9_999))));
+        assert_eq!((found(start, 10_001), found(start + 10_001, 0), found(start - 1, 1)), (None, None, None));
+        let other = Region::new(1, true).unwrap();
+        assert_ne!(other.id(), id);
+        let kept = Arc::clone(&region);
+        let data = region.hand_out();
+        assert!(Region::give_back(data) && !Region::give_back(data));
+        assert_eq!(found(start, 1), Some((id, 0)));
+        drop(kept);
+        assert_eq!(found(start, 1), None);
+        assert!(!Region::give_back(std::ptr::null_mut()));
+    }
+}

@@ -138,3 +138,34 @@ impl Claim {
         Export::of_claim(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_lies_in_its_memory() {
+        let memory = Export::of_copied(&[7; 48], ()).unwrap();
+        let form = Form { format: c"d", itemsize: 8, shape: &[2, 2], strides: None };
+        let part = |start, len, form| memory.part(Place { start, len }, form, Access::Fixed);
+        let good = part(16, 32, form).unwrap();
+        assert_eq!((good.data(), good.len(), good.shape(), good.format()), (memory.data().wrapping_add(16), 32, &[2, 2][..], "d"));
+        let pass = |start, len, form| {
+            let mut block = Builder::of_bytes();
+            memory.pass_part(Place { start, len }, form, (true, false), |_, _| (), &mut block).is_ok()
+        };
+        assert!(pass(16, 32, form) && pass(0, 48, Form { strides: Some(&[-40, 8]), ..form }));
+        let refused = |start, len, form| part(start, len, form).is_err() && !pass(start, len, form);
+        assert!(refused(17, 32, form) && refused(usize::MAX, 32, form) && refused(16, usize::MAX, form));
+        assert!(refused(16, 31, form) && refused(0, 48, form));
+        for shape in [&[][..], &[3, 2], &[usize::MAX, 2], &[1 << 62, 1 << 62], &[1; 65]] {
+            assert!(refused(16, 32, Form { shape, ..form }), "{shape:?}");
+        }
+        for (format, itemsize) in [(c"d", 4), (c"d", 0), (c"", 8), (c"B", 8), (c"xyz", 0)] {
+            assert!(refused(16, 32, Form { format, itemsize, ..form }), "{format:?}");
+        }
+        for strides in [&[16][..], &[32, 32], &[isize::MIN, 8], &[isize::MAX, isize::MAX]] {
+            assert!(!pass(16, 32, Form { strides: Some(strides), ..form }), "{strides:?}");
+        }
+    }
+}

@@ -139,3 +139,56 @@ impl<'a> SharedBuffer<'a> {
 fn damaged() -> NotCopied {
     NotCopied::NotShareable("what came from the other process is no buffer".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn each(check: impl Fn(&Shared)) {
+        let (shape, strides) = ([2, 3], [-24, 8]);
+        let form = Form { format: c"d", itemsize: 8, shape: &shape, strides: Some(&strides) };
+        let bytes = Memory::Bytes(&[1, 2, 3]);
+        let region = Memory::Region(u64::MAX, Place { start: 5, len: 48 });
+        let first = Shared { number: u64::MAX, memory: bytes, form, writable: true, lent: false };
+        check(&first);
+        check(&Shared { memory: region, lent: true, ..first });
+        let form = Form { shape: &[], strides: None, ..form };
+        check(&Shared { memory: Memory::Copy(1, 2), writable: false, number: 0, form, ..first });
+    }
+
+    #[test]
+    fn they_come_as_they_went() {
+        each(|shared| {
+            let value = shared.to_value().unwrap();
+            let read = SharedBuffer::of_value(value.as_ref()).unwrap();
+            assert_eq!(read.get(), *shared);
+        });
+    }
+
+    #[test]
+    fn what_is_none_is_refused() {
+        each(|shared| {
+            let value = shared.to_value().unwrap();
+            let count = (0..).take_while(|at| value.as_ref().element(*at).is_some()).count();
+            // SAFETY: an owned value is complete.
+            let fields = unsafe { value.as_value().items() }.to_vec();
+            let refused = |fields: &[subpy_value]| {
+                let all = subpy_value::pointing(TUPLE, fields.as_ptr().cast(), fields.len());
+                let copy = OwnedValue::copy_of(&all).unwrap();
+                SharedBuffer::of_value(copy.as_ref()).is_err()
+            };
+            for at in 0..count {
+                let mut wrong = fields.clone();
+                wrong[at] = subpy_value::none();
+                let is_beside = at == 8 && !matches!(shared.memory, Memory::Bytes(_));
+                assert!(refused(&wrong) || is_beside, "{at}");
+                wrong[at] = subpy_value::int(-1);
+                // A number that may be any, or a stride.
+                let any = [0, 2, 5].contains(&at) || at >= FIELDS + shared.form.shape.len();
+                assert!(refused(&wrong) || any || is_beside, "{at}");
+            }
+            assert!((0..FIELDS).all(|len| refused(&fields[..len])));
+        });
+        assert!(SharedBuffer::of_value(OwnedValue::none().as_ref()).is_err());
+    }
+}
