@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::process::channel::Stop;
 use crate::process::child::{Child, Watch};
 use crate::process::message::{Act, Done, Failed, Raised, Reply, Request, Run, ToRun};
+use crate::process::settings::Settings;
 use crate::process::spawn::{Options, Spawner};
 use crate::process::talk::{Said, Talk, Unheard};
 use crate::process::wire::{Got, Sent};
