@@ -706,7 +706,7 @@ public class Data {
 
   private static void buffersOfProcesses() {
     try (Interpreter interp = Subpy.create(Options.DEFAULT.process(ProcessOptions.DEFAULT))) {
-      interp.exec("def fill(view):\n  view[1] = 2.5\n  return view\ndef look(view): return view.tolist()");
+      interp.exec("def fill(view): view[1] = 2.5\ndef look(view): return view.tolist()");
       PythonBuffer shared = PythonBuffer.allocateShared(800_000).format("d");
       Check.equal(shared.isWritable(), true);
       interp.call("fill", shared);

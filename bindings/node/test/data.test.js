@@ -429,9 +429,10 @@ test('memory outside of JS is shared in workers', async () => {
 
 test('memory is shared with an interpreter in a process', () => {
   const there = subpy.create({ process: true });
-  there.exec('def fill(view):\n  view[1] = 2.5\n  return view\ndef look(view): return view.tolist()');
+  there.exec('def fill(view):\n  global filled\n  filled = view\n  view[1] = 2.5\ndef look(view): return view.tolist()');
   const view = subpy.MemoryView.allocate(100_000, { shared: true, format: 'd', writable: true });
-  const back = there.call('fill', [view], { results: 'buffers' });
+  there.call('fill', [view]);
+  const back = there.eval('filled', { results: 'buffers' });
   assert.equal(view.array[1], 2.5);
   view.array[2] = 7;
   assert.equal(back.array[2], 7);

@@ -253,11 +253,10 @@ def process() -> None:
         assert back[5] == 8
         back[0] = 9
         assert floats[1] == 9
-        assert interp.call("about", b"ab")[0] == "bytes"
         assert interp.call("about", memoryview(b"ab"))[-1] == [97, 98]
         refused = fails(subpy.NotShareableError, lambda: interp.call("about", memoryview(bytearray(1))))
         assert "subpy_buffer_new()" in str(refused), refused
-        fails(MemoryError, lambda: subpy.shared_memory(1 << 60))
+        fails(subpy.InterpreterError, lambda: subpy.shared_memory(1 << 60))
         fails(TypeError, lambda: subpy.shared_memory(1.5))  # type: ignore[arg-type]
         del back
         memory = floats = None
