@@ -39,8 +39,8 @@ const FIELDS: usize = 9;
 
 impl Shared<'_> {
     /// As a value, of its own.
-    pub fn to_value(&self) -> Result<OwnedValue, NotCopied> {
-        let Shared { number, memory, form, writable, lent } = *self;
+    pub fn to_value(self) -> Result<OwnedValue, NotCopied> {
+        let Shared { number, memory, form, writable, lent } = self;
         let (kind, id, place, bytes) = match memory {
             Memory::Bytes(bytes) => (IS_BYTES, 0, Place { start: 0, len: bytes.len() }, bytes),
             Memory::Copy(id, len) => (IS_COPY, id, Place { start: 0, len }, &[][..]),
