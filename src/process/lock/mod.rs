@@ -6,7 +6,7 @@
 //! | `rights` | privileges, descriptors, the environment |
 //! | `landlock` | which files |
 //! | `filter`, `calls` | which system calls |
-//! | `prepare.py` | what is done in Python before it |
+//! | `prepare.py` | what is done in Python before |
 //!
 //! Landlock and the filter are of one thread, and of those that it starts. So it is done when a worker has one, with
 //! CPython initialised, and before anything else is run in it. docs/security.md says what it holds against.
@@ -23,14 +23,18 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
-/// Python code for a worker's main interpreter: it forgets the environment, and leaves a list in `readable`, of what
-/// this Python reads.
-pub const PREPARE: &str = include_str!("prepare.py");
+/// An expression for a worker's main interpreter, in Python: it forgets the environment, and is a list of what this
+/// Python reads. It leaves nothing in the namespace.
+pub fn prepare() -> String {
+    const CODE: &str = include_str!("prepare.py");
+    // Rust's literal is one of Python's, as the text is ASCII.
+    format!("(lambda space: (exec({CODE:?}, space), space['readable'])[1])({{}})")
+}
 
 /// What a locked process keeps.
 #[derive(Default)]
 pub struct Lock<'a> {
-    /// What Python reads (`PREPARE`). What is not there is left out.
+    /// What Python reads (`prepare`). What is not there is left out.
     pub python: Vec<PathBuf>,
     /// Folders and files that can be read. They must be there.
     pub readable: Vec<PathBuf>,

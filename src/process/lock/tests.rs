@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use super::calls::{Check, NEWER, allowed};
 use super::limits::{Limits, limit};
-use super::{Got, Lock, PREPARE, filter, landlock, lock, restrict};
+use super::{Got, Lock, filter, landlock, lock, prepare, restrict};
 use crate::process::channel::{Bytes, Channel, Header};
 use crate::process::control::Note;
 use crate::process::system::{pipe, read_all, socket_pair, wait};
@@ -106,7 +106,7 @@ fn attacker(texts: &[&str]) {
     // It runs before main(), which has none of its own yet; and an attacker leads no session.
     let python = Python::start(library, prefix);
     let (from, to) = pipe().expect("a pipe");
-    let told = format!("{PREPARE}\nos.write({}, '\\n'.join(readable).encode())", to.as_raw_fd());
+    let told = format!("import os\nos.write({}, '\\n'.join({}).encode())", to.as_raw_fd(), prepare());
     let environment = std::env::var_os("SUBPY_TEST_SECRET").expect("it is there");
     if mode == "both" {
         assert!(python.run(&told));
@@ -142,6 +142,16 @@ fn attacker(texts: &[&str]) {
         "unlimited" => {
             lock(&rules).expect("it is locked");
         }
+        "old" => old_kernel(&rules),
+        // It cannot write where it may, as nothing says where that is.
+        "without Landlock" => {
+            no_new_privileges();
+            without_call(libc::SYS_landlock_create_ruleset);
+            let less = Lock { accept_less: true, ..rules };
+            assert_eq!(lock(&less), Ok(Got { landlock: 0, filter: true }));
+            let refused = fs::write(Path::new(own).join("new"), "").unwrap_err();
+            assert_eq!(refused.raw_os_error(), Some(libc::EPERM));
+        }
         "talks" => {
             let mut descriptors = rules.descriptors.clone();
             descriptors.push(keep(0));
@@ -158,6 +168,43 @@ fn attacker(texts: &[&str]) {
     // What an attack has left behind would say something else at the end.
     // SAFETY: nothing has to be written any more.
     unsafe { libc::_exit(i32::from(!done)) };
+}
+
+/// A kernel that has none of it, one after the other.
+fn old_kernel(rules: &Lock) {
+    no_new_privileges();
+    without_call(libc::SYS_landlock_create_ruleset);
+    let missing = "this Linux has no Landlock of version 3 or newer, or it is switched off";
+    let refused = lock(rules).unwrap_err();
+    assert_eq!(refused, format!("an interpreter cannot be locked here: {missing}"));
+    let less = Lock {
+        python: rules.python.clone(),
+        readable: rules.readable.clone(),
+        writable: rules.writable.clone(),
+        descriptors: rules.descriptors.clone(),
+        accept_less: true,
+    };
+    // With the last there is nothing that could take system calls away.
+    without_call(libc::SYS_seccomp);
+    assert_eq!(
+        lock(rules).unwrap_err(),
+        format!("an interpreter cannot be locked here: {missing}; this Linux has no seccomp filters")
+    );
+    assert_eq!(lock(&less), Ok(Got { landlock: 0, filter: false }));
+}
+
+/// From now on the kernel does not know this call.
+fn without_call(number: libc::c_long) {
+    let one = |code: u32, k: u32, jf: u8| libc::sock_filter { code: code as u16, jt: 0, jf, k };
+    let mut program = [
+        one(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+        one(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, number as u32, 1),
+        one(libc::BPF_RET | libc::BPF_K, ENOSYS, 0),
+        one(libc::BPF_RET | libc::BPF_K, ALLOW, 0),
+    ];
+    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: a program of that length.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) }, 0);
 }
 
 /// What a worker does: it gets channels over its socket, and serves each with a thread; and Python code runs.
@@ -697,6 +744,33 @@ fn what_is_missing_is_named() {
         )
     );
     assert!(!Got { landlock: 5, filter: true }.is_all());
+}
+
+#[test]
+fn older_kernels_are_named() {
+    let folder = Folder::new();
+    folder.fill();
+    let code = "import os\nos.write(1, b'fine')";
+    for mode in ["old", "without Landlock"] {
+        assert_eq!(attack(&python(), mode, &folder, true, &folder.path("open"), code), "fine", "{mode}");
+    }
+}
+
+#[test]
+fn locked_processes_tell_of_their_crashes() {
+    let folder = Folder::new();
+    folder.fill();
+    let crash = "import ctypes, faulthandler, os\nfaulthandler.enable()\n";
+    for (how, signal, words) in
+        [("ctypes.string_at(0)", libc::SIGSEGV, "Segmentation fault"), ("os.abort()", libc::SIGABRT, "Aborted")]
+    {
+        let code = format!("{crash}{how}\n");
+        let mut command = attacker_command(&python(), "unlimited", &folder, false, &folder.path("open"), &code);
+        let output = command.env("SUBPY_TEST_SECRET", "x").stdin(Stdio::null()).output().expect("it starts");
+        assert_eq!(output.status.signal(), Some(signal), "{how}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(words) && said.contains("in <module>"), "{how}: {said}");
+    }
 }
 
 #[test]
