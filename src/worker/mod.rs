@@ -78,7 +78,7 @@ fn prepare() -> manager::Result<()> {
         Code::Call { callable: "builtins:str", args: Args { items: &[], kwargs: &[], buffers: Buffers::None } },
     ] {
         let mut result = OwnedValue::none();
-        manager::run(main, code, Some(&mut result)).map_err(|error| *error)?;
+        manager::run_with(main, code, Wanted::value(Some(&mut result)), None, None).map_err(|error| *error)?;
     }
     home::prepare_forks()
 }
