@@ -115,11 +115,11 @@ impl Wants {
         })
     }
 
-    /// The handle of the iterator that was asked for, or whether there was a next.
+    /// Whether there was a next, if that was asked for.
     fn act(&mut self, object: u64, act: Act) -> Result<u64> {
         let mut more = false;
         let act = match act {
-            Act::Iter => return manager::object_iter(object),
+            Act::Iter => manager::Act::Iter,
             Act::Item(key) => {
                 claimed(key, |key| manager::object_act(object, manager::Act::Item(key), self.wanted()))?;
                 return Ok(0);
