@@ -17,7 +17,7 @@ use std::sync::Arc;
 use crate::manager::{self, Code, Config, RuntimeOptions, Startup, home};
 use crate::process::settings::Settings;
 use crate::process::zygote::{Worker, Zygote};
-use crate::value::{Args, Buffers, OwnedValue};
+use crate::value::{Args, Buffers, OwnedValue, Wanted};
 use control::Control;
 
 mod control;

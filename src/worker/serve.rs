@@ -104,7 +104,7 @@ impl Wants {
         unboxed(manager::run_with(main, code, self.wanted(), None, None))
     }
 
-    /// The handle of the iterator that was asked for, or whether there was a next.
+    /// Whether there was a next, if that was asked for.
     fn act(&mut self, object: u64, act: Act) -> Result<u64> {
         let mut more = false;
         let act = match act {
