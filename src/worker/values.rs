@@ -46,12 +46,14 @@ fn share(control: &Control, value: &subpy_value) -> Result<OwnedValue, NotCopied
         let memory = Memory::Region(id, Place { start, len: export.len() });
         return Shared { memory, ..shared }.to_value();
     }
-    if export.len() < manager::LARGE {
-        let bytes = export.copy_bytes().ok_or(NotCopied::NoMemory)?;
-        return Shared { memory: Memory::Bytes(&bytes), ..shared }.to_value();
+    if export.len() >= manager::LARGE
+        && let Ok(id) = control.send_copy(&export)
+    {
+        return Shared { memory: Memory::Copy(id, export.len()), ..shared }.to_value();
     }
-    let id = control.send_copy(&export).map_err(|_| NotCopied::NoMemory)?;
-    Shared { memory: Memory::Copy(id, export.len()), ..shared }.to_value()
+    // Or the process must not make files, or is short of them.
+    let bytes = export.copy_bytes().ok_or(NotCopied::NoMemory)?;
+    Shared { memory: Memory::Bytes(&bytes), ..shared }.to_value()
 }
 
 fn stays(kind: i32) -> NotCopied {

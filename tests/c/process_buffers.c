@@ -74,6 +74,20 @@ static void new_and_free(void) {
   }
 }
 
+/* As the page has it. */
+static void page(void) {
+  run(interp, "def scale(view):\n  for at in range(len(view)): view[at] = at / 2\n");
+  int before = released;
+  subpy_buffer samples;
+  OK(subpy_buffer_new(1000 * sizeof(double), SUBPY_BUFFER_WRITABLE, &samples, &error));
+  samples.format = "d", samples.release = release, samples.userdata = &released;
+  subpy_value value = subpy_value_from_buffer(&samples);
+  OK(subpy_call(interp, "scale", SUBPY_AUTO_LEN, &value, 1, NULL, NULL, &error));
+  CHECK(((double *)samples.data)[7] == 3.5);
+  subpy_buffer_free(&samples);
+  CHECK(released == before + 1);
+}
+
 /* What is in no such memory goes as a copy, if it is read-only. */
 static void other_memory(void) {
   static unsigned char bytes[3 << 20];
@@ -197,6 +211,13 @@ static void copies_out(void) {
       subpy_value_free(&result);
     }
   }
+  /* Without a file to put it in. */
+  run(interp, "import resource\nfiles = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
+              "big = bytes(range(250)) * 8000\nresource.setrlimit(resource.RLIMIT_NOFILE, (3, files[1]))");
+  subpy_value big = shared("big", SUBPY_RESULT_BUFFER);
+  CHECK(big.u.as_buffer->len == 2000000 && ((unsigned char *)big.u.as_buffer->data)[1999999] == 249);
+  subpy_value_free(&big);
+  run(interp, "resource.setrlimit(resource.RLIMIT_NOFILE, files)\ndel big");
   subpy_value row = shared("[float(n) for n in range(100_000)], [n for n in range(300)]", SUBPY_RESULT_ARRAY);
   const subpy_buffer *floats = row.u.as_items[0].u.as_buffer, *ints = row.u.as_items[1].u.as_buffer;
   CHECK(strcmp(floats->format, "d") == 0 && floats->len == 800000 && ((double *)floats->data)[99999] == 99999);
@@ -332,6 +353,7 @@ int main(void) {
       "def keep(b):\n  global kept\n  kept = b\n"
       "def takes(*args, **kwargs): pass\n");
   new_and_free();
+  page();
   other_memory();
   read_only();
   out();
