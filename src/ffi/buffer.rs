@@ -1,7 +1,6 @@
 //! Memory for buffers that interpreters in processes of their own (SUBPY_INTERP_PROCESS) see without a copy. All others
 //! see it too. Any other memory goes to such a process as a copy, if Python is not to write to it, and not at all if it is.
 
-use std::ffi::c_void;
 use std::ptr;
 
 use super::boundary;
@@ -10,6 +9,21 @@ use super::status::subpy_status;
 use super::value::SUBPY_BUFFER_WRITABLE;
 use crate::manager::{self, Error, Kind, Region};
 use crate::value::subpy_buffer;
+
+/// All bytes zero.
+const NO_BUFFER: subpy_buffer = subpy_buffer {
+    size: 0,
+    data: ptr::null_mut(),
+    len: 0,
+    format: ptr::null(),
+    itemsize: 0,
+    shape: ptr::null(),
+    strides: ptr::null(),
+    ndim: 0,
+    flags: 0,
+    release: None,
+    userdata: ptr::null_mut(),
+};
 
 /// Make memory for a buffer, of zeros.
 ///
@@ -38,23 +52,16 @@ pub unsafe extern "C" fn subpy_buffer_new(
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
-        if !buffer.is_null() {
-            buffer.write_bytes(0, 1);
-        }
-        boundary::status(error, || {
+        boundary::output(buffer, NO_BUFFER, error, || {
             if buffer.is_null() {
                 return Err(Error::from(Kind::InvalidArgument("buffer is NULL".into())));
             }
             boundary::known_flags(flags.into(), SUBPY_BUFFER_WRITABLE.into(), "flags")?;
             let data = match len {
                 0 => ptr::null_mut(),
-                len => manager::region_new(len, flags & SUBPY_BUFFER_WRITABLE != 0)?.hand_out(),
+                len => manager::region_new(len, flags & SUBPY_BUFFER_WRITABLE != 0)?.hand_out().cast(),
             };
-            (*buffer).size = size_of::<subpy_buffer>();
-            (*buffer).data = data.cast::<c_void>();
-            (*buffer).len = len;
-            (*buffer).flags = flags;
-            Ok(())
+            Ok(subpy_buffer { size: size_of::<subpy_buffer>(), data, len, flags, ..NO_BUFFER })
         })
     }
 }

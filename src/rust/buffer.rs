@@ -80,7 +80,7 @@ impl Buffer {
     /// without a copy, and so do all others. Python may write to them, as Rust may, and results that share the memory are
     /// this memory. Such processes see any other memory as a copy, if it is read-only, and not at all if it is not.
     ///
-    /// ```
+    /// ```no_run
     /// # fn main() -> subpy::Result<()> {
     /// use subpy::{Buffer, Interpreter, Options, ProcessOptions};
     ///
