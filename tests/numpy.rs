@@ -27,26 +27,31 @@ fn numpy() -> Option<&'static str> {
     folder.as_deref()
 }
 
-fn run(interpreter: &str) {
+fn run(program: &str, args: &[&str]) {
     let Some(folder) = numpy() else { return };
-    let program = build(&root().join("tests/numpy/numpy.c"));
+    let program = build(&root().join("tests/numpy").join(program));
     let mut run = command(&program);
     // Threads of its own would take longer to start than all the rest.
-    run.args([interpreter, folder]).env("OPENBLAS_NUM_THREADS", "1");
+    run.args(args).arg(folder).env("OPENBLAS_NUM_THREADS", "1");
     expect_success(run);
 }
 
 #[test]
 fn in_the_main_interpreter() {
-    run("main");
+    run("numpy.c", &["main"]);
 }
 
 #[test]
 fn in_an_interpreter_that_shares_mains_gil() {
-    run("shared");
+    run("numpy.c", &["shared"]);
 }
 
 #[test]
 fn not_in_one_with_a_gil_of_its_own() {
-    run("own");
+    run("numpy.c", &["own"]);
+}
+
+#[test]
+fn in_processes() {
+    run("process.c", &[]);
 }

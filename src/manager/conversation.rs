@@ -100,6 +100,8 @@ impl<'a> Conversation<'a> {
         self.give_back_dropped()?;
         let number = self.limited.map_or(0, |(_, number)| number);
         let run = Run { wanted, number, captured: self.elsewhere.output.is_captured() };
+        let shares = wanted.is_some_and(|form| form.has(Results::BUFFER));
+        let _waiting = if shares { Some(self.elsewhere.passed.wait().ok_or_else(|| self.error(Kind::NoMemory))?) } else { None };
         let mut sending = Sending::new(&self.elsewhere.passed);
         self.say(|this| this.line.talk.ask(request, &run, &mut |value| this.describe(value, &mut sending)))?;
         sending.sent();

@@ -27,9 +27,44 @@ pub fn region_new(len: usize, writable: bool) -> Result<Arc<Region>> {
     })
 }
 
-/// Those that the process has, by the numbers that it knows them by.
+/// Those that the process has.
 #[derive(Default)]
-pub struct Passed(Mutex<HashMap<u64, One>>);
+pub struct Passed(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    /// By the numbers that it knows them by.
+    all: HashMap<u64, One>,
+    /// Those that it has no more, but which a result may share that is on its way here: until all have ended that had
+    /// asked before, so many times.
+    late: Vec<(u64, One)>,
+    /// Who waits for results that may share memory: how many had asked before.
+    waiting: Vec<u64>,
+    asked: u64,
+}
+
+/// Somebody who waits for a result that may share memory, until this is dropped.
+pub struct Waiting<'a> {
+    passed: &'a Passed,
+    number: u64,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut over = Vec::new();
+        {
+            let mut known = lock(&self.passed.0);
+            let Known { late, waiting, .. } = &mut *known;
+            waiting.retain(|number| *number != self.number);
+            let first = waiting.iter().min().copied().unwrap_or(u64::MAX);
+            // Without memory they wait for the next one.
+            if over.try_reserve(late.len()).is_ok() {
+                over.extend(late.extract_if(.., |(asked, _)| *asked <= first));
+            }
+        }
+        drop(over);
+    }
+}
 
 struct One {
     claim: Arc<Claim>,
@@ -80,7 +115,7 @@ impl Passed {
                 }
             }
         };
-        let mut all = lock(&self.0);
+        let all = &mut lock(&self.0).all;
         all.try_reserve(1).map_err(|_| NotCopied::NoMemory)?;
         all.insert(number, One { claim, region: found.map(|(region, _)| region) });
         Ok(described)
@@ -88,19 +123,37 @@ impl Passed {
 
     /// The process has it.
     pub fn has(&self, number: u64) -> bool {
-        lock(&self.0).contains_key(&number)
+        lock(&self.0).all.contains_key(&number)
     }
 
     /// The process has it no more. Whoever passed it is told, if nobody else has it.
     pub fn release(&self, number: u64) {
-        let one = lock(&self.0).remove(&number);
+        let one = {
+            let mut known = lock(&self.0);
+            let one = known.all.remove(&number);
+            one.and_then(|one| known.keep_late(one))
+        };
         drop(one);
+    }
+
+    /// Somebody is about to ask for a result that may share memory. None: no memory.
+    pub fn wait(&self) -> Option<Waiting<'_>> {
+        let mut known = lock(&self.0);
+        known.waiting.try_reserve(1).ok()?;
+        let number = known.asked;
+        known.asked += 1;
+        known.waiting.push(number);
+        Some(Waiting { passed: self, number })
     }
 
     /// The process has ended.
     pub fn release_all(&self) {
-        let all = std::mem::take(&mut *lock(&self.0));
-        all.into_values().for_each(|one| one.claim.over());
+        let all = std::mem::take(&mut lock(&self.0).all);
+        for one in all.into_values() {
+            one.claim.over();
+            let one = lock(&self.0).keep_late(one);
+            drop(one);
+        }
     }
 
     /// What a message of the process has for a buffer of its own, or for memory of the host's.
@@ -128,10 +181,10 @@ impl Passed {
 
     /// Memory that it was passed, and the buffers there that this is a part of.
     fn region(&self, id: u64, place: Place) -> Result<(Arc<Region>, Vec<Arc<Claim>>), NotCopied> {
-        let all = lock(&self.0);
+        let known = lock(&self.0);
         let mut found = None;
         let mut claims = Vec::new();
-        for One { claim, region } in all.values() {
+        for One { claim, region } in known.all.values().chain(known.late.iter().map(|(_, one)| one)) {
             let Some(region) = region.as_ref().filter(|region| region.id() == id) else { continue };
             found.get_or_insert_with(|| Arc::clone(region));
             let (address, len) = claim.extent();
@@ -143,6 +196,17 @@ impl Passed {
         }
         let none = || NotCopied::NotShareable("the interpreter's process does not have this memory".into());
         found.map(|region| (region, claims)).ok_or_else(none)
+    }
+}
+
+impl Known {
+    /// Somebody may need it still; otherwise it comes back.
+    fn keep_late(&mut self, one: One) -> Option<One> {
+        if self.waiting.is_empty() || one.region.is_none() || self.late.try_reserve(1).is_err() {
+            return Some(one);
+        }
+        self.late.push((self.asked, one));
+        None
     }
 }
 

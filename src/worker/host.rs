@@ -35,8 +35,8 @@ impl Number {
     pub fn new(number: u64) -> Option<Number> {
         let mut known = known();
         let all = known.1 + 1;
-        let more = all - known.0.len();
-        known.0.try_reserve(more).ok()?;
+        // Beside those that wait to be told of.
+        known.0.try_reserve(all).ok()?;
         known.1 = all;
         Some(Number(number))
     }

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <fcntl.h>
+#include <pthread.h>
 
 #include "test.h"
 
@@ -267,6 +268,62 @@ static void let_go_by_a_thread(void) {
   subpy_buffer_free(&buffer);
 }
 
+static subpy_interp raced;
+static atomic_int passes, ran;
+
+static void *pass_and_free(void *of) {
+  subpy_buffer buffer = *(subpy_buffer *)of;
+  for (int i = 0; i < 1000; i++) {
+    subpy_value value = subpy_value_from_buffer(&buffer), result = {0};
+    subpy_run_request request = {.size = sizeof request, .interp = raced, .what = SUBPY_RUN_CALL, .flags = SUBPY_RESULT_BUFFER, .text = "same", .text_len = 4, .args = &value, .nargs = 1};
+    atomic_fetch_add(&passes, 1);
+    subpy_error *error = NULL;
+    subpy_status status = subpy_run(&request, &result, &error);
+    bool over = status == SUBPY_ERROR_CRASHED || status == SUBPY_ERROR_NOT_FOUND || status == SUBPY_ERROR_BUSY;
+    if (status != SUBPY_OK && !over) fprintf(stderr, "%s: %s\n", subpy_status_name(status), subpy_error_message(error, NULL));
+    subpy_error_free(error);
+    CHECK(status == SUBPY_OK || over);
+    if (status == SUBPY_OK) {
+      atomic_fetch_add(&ran, 1);
+      CHECK(result.u.as_buffer->data == buffer.data && ((unsigned char *)result.u.as_buffer->data)[0] == 1);
+      subpy_value_free(&result);
+    }
+  }
+  return NULL;
+}
+
+/* Threads pass memory and have it back until the process is killed, or the interpreter closed. */
+static void racing(void) {
+  for (int round = 0; round < 4; round++) {
+    subpy_interp_options options = {.size = sizeof options, .flags = SUBPY_INTERP_PROCESS, .busy = SUBPY_BUSY_SHARE};
+    OK(subpy_create(&options, &raced, &error));
+    run(raced, "def same(view): return view");
+    pid_t process = (pid_t)number(raced, "__import__('os').getpid()");
+    subpy_buffer buffers[4];
+    pthread_t threads[4];
+    int before = released;
+    passes = 0;
+    ran = 0;
+    for (int i = 0; i < 4; i++) {
+      buffers[i] = new_buffer(100000, SUBPY_BUFFER_WRITABLE);
+      *(unsigned char *)buffers[i].data = 1;
+      CHECK(pthread_create(&threads[i], NULL, pass_and_free, &buffers[i]) == 0);
+    }
+    while (ran < 200 * round) usleep(100);
+    if (round % 2) {
+      while (subpy_close(raced, NULL) == SUBPY_ERROR_BUSY) usleep(100);
+    } else {
+      kill(process, SIGKILL);
+    }
+    for (int i = 0; i < 4; i++) {
+      pthread_join(threads[i], NULL);
+      subpy_buffer_free(&buffers[i]);
+    }
+    for (int i = 0; i < 10000 && released < before + passes; i++) usleep(1000);
+    CHECK(passes == 4000 && released == before + 4000);
+  }
+}
+
 /* What belongs to nobody else, in KiB, of a process. */
 static long private_kib(pid_t process) {
   char path[64], line[256];
@@ -361,6 +418,7 @@ int main(void) {
   crash();
   let_go_by_a_thread();
   hostile();
+  racing();
   large((size_t)1 << 30);
   run(interp, "del kept");
   int before = released;
