@@ -1,5 +1,6 @@
 //! The operations of `concurrent.interpreters`: create, close, and the questions one can ask.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
@@ -15,7 +16,10 @@ use super::options::{Options, ProcessOptions};
 use super::runtime;
 use crate::python::attach::{Outside, current_interpreter, detached};
 use crate::python::hooks;
-use crate::python::interp::Interp;
+use crate::process::settings::Settings;
+use crate::python::guest::Config;
+use crate::python::interp::{Interp, Scope};
+use crate::python::object::{Py, Raised};
 use crate::python::loaded_api;
 use crate::python::stack::{self, STACK_SIZE};
 
@@ -52,7 +56,20 @@ fn create_process(options: &Options, process: &ProcessOptions) -> Result<u64> {
     detached(loaded_api(), || {
         let _use = runtime::enter()?;
         runtime::check_host_takes_more()?;
-        let elsewhere = Elsewhere::new(processes::create()?, process.grace)?;
+        let Config { unbuffered, no_stdin, tagged_values, count_memory, ref path, .. } = options.config;
+        let settings = Settings {
+            unbuffered,
+            no_stdin,
+            tagged_values,
+            count_memory,
+            locked: process.locked,
+            memory_limit: options.memory_limit.unwrap_or(0),
+            cpu_limit_ms: process.cpu_limit.map_or(0, |limit| limit.as_millis() as u64),
+            path: path.iter().map(PathBuf::from).collect(),
+            readable: process.readable.clone(),
+            writable: process.writable.clone(),
+        };
+        let elsewhere = Elsewhere::new(processes::create(&settings)?, process.grace)?;
         let id = processes::next_id();
         let interpreter = Interpreter::register_elsewhere(elsewhere, id, options.busy, options.timeout)?;
         processes::serve_python_threads(&interpreter);
@@ -134,6 +151,15 @@ pub fn close(handle: u64) -> Result<()> {
         interpreter.end(false);
         Ok(())
     })
+}
+
+/// Sets up main, which has begun without this.
+pub fn configure(main: u64, config: &Config) -> Result<()> {
+    let interpreter = get(main)?;
+    let configure = |(), py: Py, scope: &Scope, python: &Interp| {
+        python.configure(py, config).map_err(|Raised| scope.failure(py).into())
+    };
+    here(|here| here.run_in(&interpreter, None, (), configure, |(), _| Ok(()))).map_err(|error| *error)
 }
 
 /// `is_running()`

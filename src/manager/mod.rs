@@ -81,7 +81,7 @@ pub use host::{
 };
 #[cfg(feature = "capi")]
 pub use host::{context_return_plain, outside};
-pub use interpreters::{close, create, find, get_current, get_main, id, interrupt, is_running, list_all, whence};
+pub use interpreters::{close, configure, create, find, get_current, get_main, id, interrupt, is_running, list_all, whence};
 pub use limits::Limits;
 pub use memory::{Memory, memory};
 pub use object::{object_act, object_free, object_interp, object_iter, object_keep};

@@ -14,6 +14,7 @@ use super::run;
 use super::runtime::{self, RuntimeOptions};
 use crate::process::child::Child;
 use crate::process::message::Request;
+use crate::process::settings::Settings;
 use crate::process::spawn::{self, SpawnError, Spawner};
 use crate::python::lock;
 use crate::python::run::Code;
@@ -35,9 +36,9 @@ pub fn next_id() -> i64 {
 }
 
 /// A new process. The runtime is up.
-pub fn create() -> Result<Child> {
+pub fn create(settings: &Settings) -> Result<Child> {
     let spawner = spawner()?;
-    spawner.create(PATIENCE).map_err(|error| match error {
+    spawner.create(settings, PATIENCE).map_err(|error| match error {
         SpawnError::Crashed(death) => Error::from(&*death),
         SpawnError::Forked => Kind::Forked.into(),
         error => Kind::Interpreter(format!("no process for an interpreter could be started: {error}")).into(),

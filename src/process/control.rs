@@ -25,6 +25,8 @@ pub enum Note {
     Ping(u64),
     /// The answer, with the same number.
     Pong(u64),
+    /// To a worker, first of all: what it is to be, in a file (`Settings`).
+    Settings,
     /// To a worker: a channel for another thread that does what it is told.
     Channel,
     /// From a worker: a thread of Python's wants to ask the host something. And the channel for it.
@@ -48,6 +50,7 @@ const ENDED: u8 = 4;
 const READY: u8 = 5;
 const PING: u8 = 6;
 const PONG: u8 = 7;
+const SETTINGS: u8 = 13;
 const CHANNEL: u8 = 8;
 const WANTED: u8 = 9;
 const GRANTED: u8 = 10;
@@ -74,6 +77,7 @@ impl Note {
             Note::Ready => vec![READY],
             Note::Ping(id) => number(PING, id),
             Note::Pong(id) => number(PONG, id),
+            Note::Settings => vec![SETTINGS],
             Note::Channel => vec![CHANNEL],
             Note::Wanted => vec![WANTED],
             Note::Granted => vec![GRANTED],
@@ -99,6 +103,7 @@ impl Note {
             READY if rest.is_empty() => Note::Ready,
             PING => Note::Ping(number()?),
             PONG => Note::Pong(number()?),
+            SETTINGS if rest.is_empty() => Note::Settings,
             CHANNEL if rest.is_empty() => Note::Channel,
             WANTED if rest.is_empty() => Note::Wanted,
             GRANTED if rest.is_empty() => Note::Granted,
@@ -141,6 +146,7 @@ mod tests {
             Note::Ready,
             Note::Ping(2),
             Note::Pong(3),
+            Note::Settings,
             Note::Channel,
             Note::Wanted,
             Note::Granted,
@@ -159,7 +165,7 @@ mod tests {
             }
         }
         assert_eq!(Note::from_bytes(&[0]), None);
-        assert_eq!(Note::from_bytes(&[13]), None);
+        assert_eq!(Note::from_bytes(&[14]), None);
         let long = Note::Failed("\u{e9}".repeat(LONGEST_TEXT)).to_bytes();
         assert_eq!(Note::from_bytes(&long), Some(Note::Failed("\u{e9}".repeat(LONGEST_TEXT / 2))));
         assert_eq!(Note::Failed("\n\tno".into()).to_bytes(), b"no");

@@ -10,6 +10,7 @@
 //! | `talk` | saying them on a channel |
 //! | `control` | what host, zygote and workers say to each other while they begin and end |
 //! | `launch` | a program in a process that is no child of the host |
+//! | `settings` | what a worker is to be |
 //! | `zygote` | in the zygote: forks workers, and tells of their ends |
 //! | `child` | in the host: one worker |
 //! | `reaper` | in the host: a thread that notices deaths |
@@ -26,6 +27,7 @@ pub mod control;
 mod launch;
 pub mod message;
 mod reaper;
+pub mod settings;
 pub mod spawn;
 mod system;
 pub mod talk;

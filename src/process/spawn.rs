@@ -14,6 +14,7 @@ use super::child::{Child, Death, Life, Zygote, lock};
 use super::control::Note;
 use super::launch::launch;
 use super::reaper::{Reaper, STEP};
+use super::settings::Settings;
 use super::system::{has_ended, kill, own_library, pidfd, pipe, program, socket_pair, status, wait, working_directory};
 
 /// worker/main.rs, compiled.
@@ -104,13 +105,13 @@ impl Spawner {
     }
 
     /// A new worker, in at most so long.
-    pub fn create(&self, limit: Duration) -> Result<Child, SpawnError> {
+    pub fn create(&self, settings: &Settings, limit: Duration) -> Result<Child, SpawnError> {
         if std::process::id() != self.owner {
             return Err(SpawnError::Forked);
         }
         let until = Instant::now() + limit;
         for _ in 0..ATTEMPTS {
-            match self.fork(&self.zygote(until)?, until) {
+            match self.fork(&self.zygote(until)?, settings, until) {
                 // The next one comes from another.
                 Err(SpawnError::NoZygote) => {}
                 done => return done,
@@ -202,8 +203,11 @@ impl Spawner {
         Note::receive(socket.as_fd()).map_err(|_| SpawnError::NoZygote)
     }
 
-    fn fork(&self, zygote: &Arc<Zygote>, until: Instant) -> Result<Child, SpawnError> {
+    fn fork(&self, zygote: &Arc<Zygote>, settings: &Settings, until: Instant) -> Result<Child, SpawnError> {
         let (socket, their_socket) = socket_pair().map_err(system("a socket was not created"))?;
+        let settings = settings.to_file().map_err(system("a file in memory was not created"))?;
+        // It is there when the worker begins.
+        Note::Settings.send(socket.as_fd(), &[settings.as_fd()]).map_err(system("a process was not told anything"))?;
         let (trace, their_trace) = pipe().map_err(system("a pipe was not created"))?;
         let directory = working_directory().map_err(system("the working directory was not opened"))?;
         let life = Arc::new(Life::new(self.next(), Arc::clone(zygote), trace, socket));

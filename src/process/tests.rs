@@ -61,7 +61,7 @@ fn spawner() -> Spawner {
 }
 
 fn create(spawner: &Spawner) -> Child {
-    spawner.create(LONG).expect("a worker")
+    spawner.create(&Settings::default(), LONG).expect("a worker")
 }
 
 fn answers(child: &Child) {
@@ -327,7 +327,7 @@ fn zygotes_that_are_killed_while_they_fork_are_replaced() {
             std::thread::sleep(delay);
             kill(zygote, libc::SIGKILL);
         });
-        let child = spawner.create(LONG);
+        let child = spawner.create(&Settings::default(), LONG);
         killer.join().expect("no panic");
         // A worker that was just being set up may go with it no more than any other.
         last = child.expect("a worker");
@@ -642,7 +642,7 @@ fn forks() {
     if fork == 0 {
         // SAFETY: it ends with the test in any case.
         unsafe { libc::alarm(60) };
-        assert!(matches!(spawner.create(LONG), Err(SpawnError::Forked)));
+        assert!(matches!(spawner.create(&Settings::default(), LONG), Err(SpawnError::Forked)));
         drop(spawner);
         let process = child.id();
         drop(child);
@@ -696,7 +696,7 @@ fn moves() {
 
 #[test]
 fn what_is_wrong_is_said() {
-    let says = |options: Options| match Spawner::new(options).expect("a reaper").create(LONG) {
+    let says = |options: Options| match Spawner::new(options).expect("a reaper").create(&Settings::default(), LONG) {
         Ok(_) => panic!("there is a worker"),
         Err(error) => error.to_string(),
     };
@@ -720,7 +720,7 @@ fn the_program_in_the_library_loads_a_library() {
     let library = library.lines().find_map(|line| line.split_once('/').filter(|(_, path)| path.contains("/libc.so")));
     let library = format!("/{}", library.expect("the C library").1);
     let options = Options { program: None, library: Some(library.into()), ..options() };
-    let Err(error) = Spawner::new(options).expect("a reaper").create(LONG) else { panic!("there is a worker") };
+    let Err(error) = Spawner::new(options).expect("a reaper").create(&Settings::default(), LONG) else { panic!("there is a worker") };
     assert!(error.to_string().contains("undefined symbol: subpy_worker_main"), "{error}");
 }
 
@@ -737,7 +737,7 @@ fn has_a_thread_in_python() {
     // SAFETY: no other thread reads the environment.
     unsafe { std::env::set_var("PYTHONPATH", &folder) };
     let spawner = Spawner::new(Options { flags: 1, ..options() }).expect("a reaper");
-    let refused = spawner.create(LONG).err().map(|error| error.to_string());
+    let refused = spawner.create(&Settings::default(), LONG).err().map(|error| error.to_string());
     fs::remove_dir_all(&folder).expect("it is there");
     assert!(refused.expect("no worker").starts_with("a module that Python imports when it starts"));
     // Without the variable it is another one.
@@ -752,14 +752,14 @@ fn a_zygote_that_does_not_answer_is_replaced() {
     let zygote = parent(first.id());
     kill(zygote, libc::SIGSTOP);
     let since = Instant::now();
-    let refused = spawner.create(Duration::from_millis(20));
+    let refused = spawner.create(&Settings::default(), Duration::from_millis(20));
     assert!(matches!(refused, Err(SpawnError::TimedOut)));
     assert!(since.elapsed() < LONG);
     // It was not given up so soon.
     kill(zygote, libc::SIGCONT);
     assert_eq!(parent(create(&spawner).id()), zygote);
     kill(zygote, libc::SIGSTOP);
-    let refused = spawner.create(Duration::from_millis(2100));
+    let refused = spawner.create(&Settings::default(), Duration::from_millis(2100));
     assert!(matches!(refused, Err(SpawnError::TimedOut)));
     assert_ne!(parent(create(&spawner).id()), zygote);
     answers(&first);

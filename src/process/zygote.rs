@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::control::Note;
+use super::settings::Settings;
 use super::launch::FIRST;
 pub use super::system::NoSignals;
 use super::system::{check, pidfd, wait};
@@ -277,6 +278,17 @@ impl Worker {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
                 heard => heard.map(Some),
             },
+        }
+    }
+
+    /// What this process is to be, which is the first thing that the host says.
+    pub fn settings(&self) -> io::Result<Settings> {
+        match self.hear(None)? {
+            Some((Note::Settings, descriptors)) => match descriptors.into_iter().next() {
+                Some(file) => Settings::of_file(file),
+                None => Err(io::Error::from_raw_os_error(libc::EMFILE)),
+            },
+            _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }
 

@@ -95,13 +95,16 @@ def look_like_a_file(module):
         module.__cached__ = spec.cached
 
 
-def setup(stdout, stderr, no_stdin, path, frozen, find_spec, replace_current_frames):
-    sys.stdout = sys.__stdout__ = stream(1, "<stdout>", "surrogateescape", False, stdout)
-    sys.stderr = sys.__stderr__ = stream(2, "<stderr>", "backslashreplace", True, stderr)
+def configure(no_stdin, path):
     if no_stdin:
         sys.stdin = sys.__stdin__ = _io.TextIOWrapper(NoInput(), "utf-8", "surrogateescape")
         sys.stdin.mode = "r"
     sys.path[:0] = path
+
+
+def setup(stdout, stderr, frozen, find_spec, replace_current_frames):
+    sys.stdout = sys.__stdout__ = stream(1, "<stdout>", "surrogateescape", False, stdout)
+    sys.stderr = sys.__stderr__ = stream(2, "<stderr>", "backslashreplace", True, stderr)
     # For subpy_queues.
     sys.meta_path.append(type(sys.implementation)(find_spec=find_spec))
     for module in map(sys.modules.get, frozen):

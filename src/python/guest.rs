@@ -41,15 +41,20 @@ pub struct Config {
 
 /// Runs guest.py's `setup` in a namespace of its own.
 pub fn set_up_guest(py: Py, output: &Output, queues: &Arc<Queues>, config: &Config, id: i64) -> PyResult<()> {
-    let namespace = py.own_namespace()?;
-    py.evaluate(&guest_code(py)?, &namespace)?;
-    // SAFETY: a borrowed reference of a live dict, or NULL.
-    let setup = unsafe {
-        let mut setup = ptr::null_mut();
-        (py.api.PyDict_GetItemRef)(namespace.as_ptr(), py.str("setup")?.as_ptr(), &mut setup);
-        py.owned(setup)?
-    };
+    let namespace = guest_namespace(py)?;
+    let setup = function(py, &namespace, "setup")?;
     let (stdout, stderr) = (output.functions(py, 1)?, output.functions(py, 2)?);
+    let replace = flag(py, super::version() < (3, 15, 0) && id != 0)?;
+    setup.call(&[&stdout, &stderr, &frozen::names(py)?, &finder(py, queues)?, &replace])?;
+    configure_in(py, &namespace, config)
+}
+
+/// Runs guest.py's `configure` when there is something for it to do, in an interpreter that was set up before.
+pub fn configure_guest(py: Py, config: &Config) -> PyResult<()> {
+    if config.no_stdin || !config.path.is_empty() { configure_in(py, &guest_namespace(py)?, config) } else { Ok(()) }
+}
+
+fn configure_in(py: Py, namespace: &Obj, config: &Config) -> PyResult<()> {
     // SAFETY: a new list; SetItem takes the references to its items over.
     let list = unsafe {
         let list = py.owned((py.api.PyList_New)(config.path.len() as isize))?;
@@ -59,15 +64,30 @@ pub fn set_up_guest(py: Py, output: &Output, queues: &Arc<Queues>, config: &Conf
         }
         list
     };
-    let replace = super::version() < (3, 15, 0) && id != 0;
-    let flag = |set| {
-        let constant = if set { super::types::Py_CONSTANT_TRUE } else { super::types::Py_CONSTANT_FALSE };
-        // SAFETY: an immortal constant.
-        unsafe { py.borrowed((py.api.Py_GetConstantBorrowed)(constant)) }
-    };
-    let (no_stdin, replace) = (flag(config.no_stdin)?, flag(replace)?);
-    setup.call(&[&stdout, &stderr, &no_stdin, &list, &frozen::names(py)?, &finder(py, queues)?, &replace])?;
+    function(py, namespace, "configure")?.call(&[&flag(py, config.no_stdin)?, &list])?;
     Ok(())
+}
+
+/// guest.py's functions.
+fn guest_namespace(py: Py) -> PyResult<Obj> {
+    let namespace = py.own_namespace()?;
+    py.evaluate(&guest_code(py)?, &namespace)?;
+    Ok(namespace)
+}
+
+fn function<'py>(py: Py<'py>, namespace: &Obj, name: &str) -> PyResult<Obj<'py>> {
+    // SAFETY: a new reference of what is in a live dict, or NULL.
+    unsafe {
+        let mut function = ptr::null_mut();
+        (py.api.PyDict_GetItemRef)(namespace.as_ptr(), py.str(name)?.as_ptr(), &mut function);
+        py.owned(function)
+    }
+}
+
+fn flag(py: Py, set: bool) -> PyResult<Obj> {
+    let constant = if set { super::types::Py_CONSTANT_TRUE } else { super::types::Py_CONSTANT_FALSE };
+    // SAFETY: an immortal constant.
+    unsafe { py.borrowed((py.api.Py_GetConstantBorrowed)(constant)) }
 }
 
 /// guest.py's code object. It is compiled once a process: every interpreter of one CPython understands the marshal.

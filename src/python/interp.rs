@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::attach::{Entry, Outside, Pinned};
-use super::guest::{Config, Main, main, set_up_guest};
+use super::guest::{Config, Main, configure_guest, main, set_up_guest};
 use super::hooks::{self, Host};
 use super::host::{Ending, Hosts};
 use super::interrupt::{Interrupts, Reason, Run, Which};
 use super::kept::KeptObjects;
 use super::names::Names;
-use super::object::{Obj, Py};
+use super::object::{Obj, Py, PyResult};
 use super::output::{Output, Printing};
 use super::own::Own;
 use super::queue::{Queues, add_finder};
@@ -268,6 +268,19 @@ impl Interp {
         drop(entry);
         self.output = Some(output);
         Ok(())
+    }
+
+    /// Sets up one that has begun without this. Attached to it.
+    pub fn configure(&self, py: Py, config: &Config) -> PyResult<()> {
+        if config.tagged_values {
+            self.own.give_tags();
+        }
+        if config.unbuffered
+            && let Some(output) = &self.output
+        {
+            output.is_unbuffered();
+        }
+        configure_guest(py, config)
     }
 
     fn enter(&self) -> Result<Entry<'static>, Failure> {

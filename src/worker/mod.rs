@@ -14,7 +14,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::manager::{self, RuntimeOptions, Startup, home};
+use crate::manager::{self, Config, RuntimeOptions, Startup, home};
+use crate::process::settings::Settings;
 use crate::process::zygote::{Worker, Zygote};
 use control::Control;
 
@@ -78,9 +79,18 @@ fn work(worker: Arc<Worker>) -> i32 {
     }
 }
 
+fn configure(main: u64, settings: Settings) -> manager::Result<()> {
+    let path = settings.path.iter().map(|folder| folder.to_string_lossy().into_owned()).collect();
+    let Settings { unbuffered, no_stdin, tagged_values, .. } = settings;
+    let config = Config { unbuffered, no_stdin, tagged_values, path, ..Config::default() };
+    manager::configure(main, &config)
+}
+
 fn begin(worker: &Arc<Worker>) -> Result<Arc<Control>, String> {
     worker.settle().map_err(|error| format!("an interpreter's process could not be set up: {error}"))?;
     home::trace_to(worker.trace()).map_err(|error| error.to_string())?;
+    let settings = worker.settings().map_err(|error| format!("an interpreter's process was not told what to be: {error}"))?;
     let main = manager::get_main().map_err(|error| error.to_string())?;
+    configure(main, settings).map_err(|error| error.to_string())?;
     Control::start(Arc::clone(worker), main).map_err(|error| format!("a thread could not be started: {error}"))
 }

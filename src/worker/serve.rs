@@ -119,7 +119,7 @@ impl Wants {
     fn act(&mut self, object: u64, act: Act) -> Result<u64> {
         let mut more = false;
         let act = match act {
-            Act::Iter => return manager::object_iter(object),
+            Act::Iter => manager::Act::Iter,
             Act::Item(key) => {
                 claimed(key, |key| manager::object_act(object, manager::Act::Item(key), self.wanted()))?;
                 return Ok(0);

@@ -34,7 +34,7 @@ fn spawner() -> Spawner {
 }
 
 fn create(spawner: &Spawner) -> Arc<Child> {
-    Arc::new(spawner.create(LONG).expect("a worker"))
+    Arc::new(spawner.create(&Settings::default(), LONG).expect("a worker"))
 }
 
 fn text(text: &str) -> subpy_value {

@@ -196,6 +196,8 @@ static subpy_interp begin_wanted(const char *setup, size_t len, const struct wan
   subpy_interp_options options = {
       .size = sizeof options, .flags = wanted->interp_flags, .timeout_ms = wanted->interp_timeout_ms,
       .memory_limit = wanted->memory_limit};
+  /* The table is the same for interpreters in processes of their own. */
+  if (getenv("SUBPY_CONFORMANCE_PROCESS")) options.flags |= SUBPY_INTERP_PROCESS;
   subpy_interp interp = 0;
   subpy_error *error = NULL;
   OK(subpy_create(&options, &interp, &error));

@@ -43,7 +43,7 @@ pub struct Shared {
     stdout: Sink,
     stderr: Sink,
     /// What is printed is passed on at once.
-    unbuffered: bool,
+    unbuffered: AtomicBool,
     /// A run that waits may be interrupted.
     interrupts: Arc<Interrupts>,
     /// Active runs in the interpreter.
@@ -103,7 +103,7 @@ impl Output {
         Output(Arc::new(Shared {
             stdout: Sink::new(1, false),
             stderr: Sink::new(2, true),
-            unbuffered,
+            unbuffered: AtomicBool::new(unbuffered),
             interrupts,
             runs: Count::default(),
             waiting: AtomicBool::new(false),
@@ -152,6 +152,11 @@ impl Output {
                 false
             }
         }
+    }
+
+    /// From now on what is printed is passed on at once.
+    pub fn is_unbuffered(&self) {
+        self.0.unbuffered.store(true, Ordering::Relaxed);
     }
 
     /// Something takes what a run of this thread's prints.
@@ -236,7 +241,7 @@ impl Shared {
         };
         for part in data.chunks(FULL) {
             let Some(length) = channel.append(number, part).map_err(|_| py.no_memory())? else { return Ok(false) };
-            if self.unbuffered || length >= FULL || (each_line && part.contains(&b'\n')) {
+            if self.unbuffered.load(Ordering::Relaxed) || length >= FULL || (each_line && part.contains(&b'\n')) {
                 self.deliver(py, channel)?;
             }
         }
@@ -334,7 +339,7 @@ impl Stream {
             return Ok(());
         }
         let sink = self.sink();
-        match sink.append(data, shared.unbuffered, shared.runs.get() == 0) {
+        match sink.append(data, shared.unbuffered.load(Ordering::Relaxed), shared.runs.get() == 0) {
             Pass::Nothing => Ok(()),
             Pass::Lines => shared.pass_on(py, sink, false, &[]),
             Pass::All => shared.pass_on(py, sink, true, &[]),
