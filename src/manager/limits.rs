@@ -411,6 +411,11 @@ impl Limited<'_> {
         stopped(reason, message).of(self.interpreter)
     }
 
+    /// Waits for something that is woken when the run is to end.
+    pub fn waiting<R>(&self, wake: &Arc<impl Wake + 'static>, wait: impl FnOnce() -> R) -> R {
+        self.here.waiting(wake, format_args!("a queue"), |_| wait())
+    }
+
     /// It is to end, or one that it runs inside of.
     pub fn is_stopped(&self) -> bool {
         lock(&self.slot.frames).stopped().is_some()

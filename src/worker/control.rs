@@ -1,6 +1,6 @@
 //! The thread that hears the host's notes, whatever runs.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -38,6 +38,8 @@ struct Channels {
     has_first: bool,
     /// For threads of Python's.
     granted: VecDeque<OwnedFd>,
+    /// Descriptors that were asked for, by their numbers. None: there was no room for it in this process.
+    events: HashMap<u64, Option<OwnedFd>>,
 }
 
 impl Control {
@@ -91,6 +93,10 @@ impl Control {
                 }
                 self.changed.notify_all();
             }
+            Note::Event(number) => {
+                self.channels().events.insert(*number, descriptors.next());
+                self.changed.notify_all();
+            }
             Note::Stop(run) => self.stops.stop(*run),
             // It fails where nothing can be interrupted, or nothing is there any more.
             Note::Interrupt => drop(manager::interrupt(self.main)),
@@ -134,6 +140,22 @@ impl Control {
             }
             channels = self.changed.wait(channels).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// The descriptor with this number, which the host has sent.
+    pub fn event(&self, number: u64) -> Option<OwnedFd> {
+        let mut channels = self.channels();
+        loop {
+            if let Some(event) = channels.events.remove(&number) {
+                return event;
+            }
+            channels = self.changed.wait(channels).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Whoever waits at a queue for this process is to look around.
+    pub fn look(&self) {
+        self.say(&Note::Look);
     }
 
     fn say(&self, note: &Note) {

@@ -67,7 +67,11 @@ fn perform(main: u64, request: Request, wanted: Option<Results>, given: &mut Giv
             let options = CloseOptions { timeout, drain: false, interrupt };
             home::elsewhere(|| manager::shutdown_with(options))??;
         }
-        Request::Serve | Request::Host { .. } | Request::Release { .. } | Request::Output { .. } => {
+        Request::Serve
+            | Request::Host { .. }
+            | Request::Release { .. }
+            | Request::Output { .. }
+            | Request::Queue { .. } => {
             return Err(Kind::InvalidArgument("a worker does not do what only its host can".into()).into());
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::wire::{Describe, NotRead, Reader, Restore, Sink, Writer};
-use crate::value::{NotCopied, OwnedValue};
+use crate::value::{ERROR, NotCopied, OBJECT, OwnedValue};
 
 /// What is asked about a queue.
 #[derive(Clone, Copy)]
@@ -113,7 +113,16 @@ impl QueueAct<'_> {
         for number in &mut numbers {
             *number = reader.number()? as u64;
         }
-        let item = if matches!(numbers[0], PUT | PUT_BACK) { reader.value(restore)? } else { OwnedValue::none() };
+        if !matches!(numbers[0], PUT | PUT_BACK) {
+            return Ok((numbers, OwnedValue::none()));
+        }
+        let item = reader.value(&mut |kind, got, builder| match kind {
+            OBJECT | ERROR => {
+                let message = "an object belongs to its interpreter and cannot be put into a queue";
+                Err(NotCopied::NotShareable(message.into()))
+            }
+            kind => restore(kind, got, builder),
+        })?;
         Ok((numbers, item))
     }
 

@@ -355,6 +355,11 @@ impl ToRun {
         }
     }
 
+    /// The item that is to be put into a queue, out of the request.
+    pub fn take_item(&mut self) -> Option<OwnedValue> {
+        (self.header.op == QUEUE).then(|| std::mem::replace(&mut self.items, OwnedValue::none()))
+    }
+
     /// What is asked.
     pub fn request(&self) -> Request<'_> {
         self.find().expect("it was looked at when it was read")

@@ -1,6 +1,6 @@
 //! A descriptor that is readable or not.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An eventfd, whose count is 1 while it is readable, else 0.
@@ -24,6 +24,10 @@ impl Event {
 
     pub fn descriptor(&self) -> i32 {
         self.descriptor.as_raw_fd()
+    }
+
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
     }
 
     /// By one thread at a time.

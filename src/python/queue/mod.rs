@@ -39,4 +39,4 @@ pub use module::{add_finder, finder};
 pub use object::{gone, queue_of, to_python};
 pub use place::Place;
 pub use there::{Count, Host, Named, Patience, Refused, are_there};
-pub use waits::Waits;
+pub use waits::{Waiting, Waits};
