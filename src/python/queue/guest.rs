@@ -128,6 +128,11 @@ impl Queues {
             asked = self.interrupts.asked();
             self.interrupts.check(py)?;
             self.kept(py, Kept::Step)?.call(&[])?;
+            if signals {
+                // CPython sees them by itself in the thread state that it began with, and this is another one.
+                // SAFETY: attached.
+                py.check(unsafe { (py.api.PyErr_CheckSignals)() })?;
+            }
         }
     }
 
