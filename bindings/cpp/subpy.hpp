@@ -213,6 +213,7 @@ enum class status : std::int32_t {
   forked = SUBPY_ERROR_FORKED,
   wrong_state = SUBPY_ERROR_WRONG_STATE,
   panic = SUBPY_ERROR_PANIC,
+  crashed = SUBPY_ERROR_CRASHED,
   /// A value does not fit the C++ type that was asked for. From this header alone, so the number is positive.
   conversion = 1,
 };
@@ -311,6 +312,16 @@ struct syntax_location {
   int column = 0;
   /// The line itself.
   std::string_view text;
+};
+
+/// How the process of an interpreter has ended. With neither of the first two it is not known how.
+struct crash_info {
+  /// The number of the signal that has killed it, such as SIGSEGV.
+  std::optional<int> signal;
+  /// What it has ended with by itself.
+  std::optional<int> exit_code;
+  /// Where its threads were, as faulthandler wrote it, or the message if it wrote nothing. The text belongs to the error.
+  std::string_view traceback;
 };
 
 /// A Python exception, as text and numbers: ExecutionFailed.excinfo. The texts are valid as long as this object, or the
@@ -413,6 +424,20 @@ class error : public std::exception {
     return syntax_location{line, column, detail::view_of(text)};
   }
 
+  /// How the process of the interpreter has ended, for status::crashed.
+  [[nodiscard]] std::optional<crash_info> crash() const noexcept {
+    std::int32_t signal = 0;
+    std::int32_t exit_code = -1;
+    if (!subpy_error_crash(state_->source.get(), &signal, &exit_code)) return std::nullopt;
+    std::size_t length = 0;
+    const char *text = subpy_error_display(state_->source.get(), &length);
+    crash_info found;
+    if (signal != 0) found.signal = signal;
+    if (exit_code != -1) found.exit_code = exit_code;
+    found.traceback = detail::view_of(text, length);
+    return found;
+  }
+
   /// Which row of function::call_many() or call_each() it is about, from 0. Empty for all other errors.
   [[nodiscard]] std::optional<std::size_t> row() const noexcept {
     std::size_t found = 0;
@@ -482,6 +507,12 @@ class busy_error : public interpreter_error {
 
 /// Python's ExecutionFailed: Python code ended with an uncaught exception, SystemExit included. See excinfo().
 class execution_failed : public interpreter_error {
+ public:
+  using interpreter_error::interpreter_error;
+};
+
+/// The process of the interpreter has ended, and the interpreter with it. See crash().
+class crashed_error : public interpreter_error {
  public:
   using interpreter_error::interpreter_error;
 };
@@ -618,6 +649,8 @@ inline void error::raise() const {
       throw_as<wrong_state_error>();
     case status::panic:
       throw_as<panic_error>();
+    case status::crashed:
+      throw_as<crashed_error>();
     case status::conversion:
       throw_as<conversion_error>();
     case status::ok:
@@ -3206,6 +3239,7 @@ struct convert<std::variant<Ts...>> {
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace subpy {
 inline namespace SUBPY_CPP_MODE {
@@ -3220,6 +3254,10 @@ struct runtime_options {
   bool no_site = false;
   /// Leave SIGPIPE as it is.
   bool keep_sigpipe = false;
+  /// The program that interpreters' processes begin with. Empty: the one that is inside the library.
+  std::string worker{};
+  /// Modules that are imported once for all interpreters that get processes of their own.
+  std::vector<std::string> preload{};
 };
 
 /// Options of interpreter_ref::close() and shutdown(). Those of subpy_close_options.
@@ -3279,6 +3317,26 @@ inline std::int64_t limit_of(const std::optional<std::chrono::milliseconds> &lim
 
 inline const char *or_null(const std::string &text) noexcept { return text.empty() ? nullptr : text.c_str(); }
 
+/// Texts as a list that ends with NULL, which is NULL itself when there are none.
+class text_list {
+ public:
+  std::optional<error> fill(const std::vector<std::string> &texts, const char *name) {
+    if (texts.empty()) return std::nullopt;
+    list_.reserve(texts.size() + 1);
+    for (const std::string &text : texts) {
+      if (auto wrong = nul_in(text, name)) return wrong;
+      list_.push_back(text.c_str());
+    }
+    list_.push_back(nullptr);
+    return std::nullopt;
+  }
+
+  [[nodiscard]] const char *const *get() const noexcept { return list_.empty() ? nullptr : list_.data(); }
+
+ private:
+  std::vector<const char *> list_;
+};
+
 inline std::uint64_t flag(bool set, std::uint64_t value) noexcept { return set ? value : 0; }
 
 inline subpy_close_options raw_options(const close_options &options) noexcept {
@@ -3295,9 +3353,14 @@ inline subpy_close_options raw_options(const close_options &options) noexcept {
 [[nodiscard]] inline result<void> try_init(const runtime_options &options = {}) {
   if (auto wrong = detail::version_mismatch()) return *wrong;
   if (auto wrong = detail::nul_in(options.python, "python")) return *wrong;
+  if (auto wrong = detail::nul_in(options.worker, "worker")) return *wrong;
+  detail::text_list preload;
+  if (auto wrong = preload.fill(options.preload, "preload")) return *wrong;
   subpy_runtime_options raw{};
   raw.size = sizeof raw;
   raw.python = detail::or_null(options.python);
+  raw.worker = detail::or_null(options.worker);
+  raw.preload = preload.get();
   raw.flags = detail::flag(options.use_environment, SUBPY_RUNTIME_USE_ENVIRONMENT) |
               detail::flag(options.no_site, SUBPY_RUNTIME_NO_SITE) |
               detail::flag(options.keep_sigpipe, SUBPY_RUNTIME_KEEP_SIGPIPE);
@@ -3930,6 +3993,19 @@ struct interpreter_options {
   std::uint64_t memory_limit = 0;
   /// interpreter_ref::memory() knows. So it does where there is a limit.
   bool count_memory = false;
+  /// It is the main interpreter of a process of its own: all extension modules load in it, and what would end or block a
+  /// process ends or blocks that one (status::crashed). Needs gil_policy::own.
+  bool process = false;
+  /// That process is locked down: no network, no programs, no files but Python's own and those below. Needs `process`, as
+  /// all that follows does, and goes without allow_fork and allow_exec.
+  bool locked = false;
+  /// How long code may go on after the exception that is to end its run; then its process is killed. None: 100 ms.
+  std::optional<std::chrono::milliseconds> grace{};
+  /// How much time of processors its process may use in all.
+  std::optional<std::chrono::milliseconds> cpu_limit{};
+  /// Folders that it may read, and those that it may read and write: absolute paths. Need `locked`.
+  std::vector<std::string> readable{};
+  std::vector<std::string> writable{};
 };
 
 /// Options of a run: behind the source of exec() and eval(), in front of what a call() calls.
@@ -5960,35 +6036,49 @@ class interpreter_ref {
 
 namespace detail {
 
-/// The folders of the options for the C interface.
-inline std::optional<error> path_of(const interpreter_options &options, std::vector<const char *> &path) {
-  path.reserve(options.path.size());
-  for (const std::string &folder : options.path) {
-    if (auto wrong = nul_in(folder, "path")) return wrong;
-    path.push_back(folder.c_str());
-  }
-  return std::nullopt;
-}
+/// The options as the C interface takes them, with the lists that they point to.
+class raw_interpreter_options {
+ public:
+  explicit raw_interpreter_options(const interpreter_options &options) : wrong_(fill(options)) {}
 
-inline subpy_interp_options raw_options(const interpreter_options &options,
-                                        const std::vector<const char *> &path) noexcept {
-  subpy_interp_options raw{};
-  raw.size = sizeof raw;
-  raw.gil = static_cast<std::int32_t>(options.gil);
-  raw.busy = static_cast<std::int32_t>(options.busy);
-  raw.flags = flag(options.allow_fork, SUBPY_INTERP_ALLOW_FORK) | flag(options.allow_exec, SUBPY_INTERP_ALLOW_EXEC) |
-              flag(options.no_threads, SUBPY_INTERP_NO_THREADS) |
-              flag(options.allow_daemon_threads, SUBPY_INTERP_ALLOW_DAEMON_THREADS) |
-              flag(options.no_extension_check, SUBPY_INTERP_NO_EXTENSION_CHECK) |
-              flag(options.unbuffered, SUBPY_INTERP_UNBUFFERED) | flag(options.no_stdin, SUBPY_INTERP_NO_STDIN) |
-              flag(options.tagged_values, SUBPY_INTERP_TAGGED_VALUES) |
-              flag(options.count_memory, SUBPY_INTERP_COUNT_MEMORY);
-  raw.timeout_ms = limit_of(options.timeout);
-  raw.path = path.empty() ? nullptr : path.data();
-  raw.path_len = path.size();
-  raw.memory_limit = options.memory_limit;
-  return raw;
-}
+  /// What is wrong with them.
+  [[nodiscard]] const std::optional<error> &wrong() const noexcept { return wrong_; }
+  /// As long as this and the options are there.
+  [[nodiscard]] const subpy_interp_options *get() const noexcept { return &raw_; }
+
+ private:
+  std::optional<error> fill(const interpreter_options &options) {
+    if (auto wrong = path_.fill(options.path, "path")) return wrong;
+    if (auto wrong = readable_.fill(options.readable, "readable")) return wrong;
+    if (auto wrong = writable_.fill(options.writable, "writable")) return wrong;
+    raw_.size = sizeof raw_;
+    raw_.gil = static_cast<std::int32_t>(options.gil);
+    raw_.busy = static_cast<std::int32_t>(options.busy);
+    raw_.flags = flag(options.allow_fork, SUBPY_INTERP_ALLOW_FORK) | flag(options.allow_exec, SUBPY_INTERP_ALLOW_EXEC) |
+                 flag(options.no_threads, SUBPY_INTERP_NO_THREADS) |
+                 flag(options.allow_daemon_threads, SUBPY_INTERP_ALLOW_DAEMON_THREADS) |
+                 flag(options.no_extension_check, SUBPY_INTERP_NO_EXTENSION_CHECK) |
+                 flag(options.unbuffered, SUBPY_INTERP_UNBUFFERED) | flag(options.no_stdin, SUBPY_INTERP_NO_STDIN) |
+                 flag(options.tagged_values, SUBPY_INTERP_TAGGED_VALUES) |
+                 flag(options.count_memory, SUBPY_INTERP_COUNT_MEMORY) | flag(options.process, SUBPY_INTERP_PROCESS) |
+                 flag(options.locked, SUBPY_INTERP_LOCKED);
+    raw_.timeout_ms = limit_of(options.timeout);
+    raw_.path = path_.get();
+    raw_.path_len = options.path.size();
+    raw_.memory_limit = options.memory_limit;
+    raw_.grace_ms = static_cast<std::uint64_t>(limit_of(options.grace));
+    raw_.cpu_limit_ms = static_cast<std::uint64_t>(limit_of(options.cpu_limit));
+    raw_.readable = readable_.get();
+    raw_.writable = writable_.get();
+    return std::nullopt;
+  }
+
+  subpy_interp_options raw_{};
+  text_list path_;
+  text_list readable_;
+  text_list writable_;
+  std::optional<error> wrong_;
+};
 
 }  // namespace detail
 
@@ -6034,11 +6124,10 @@ class interpreter : public interpreter_ref {
   /// Creates an interpreter. Starts the runtime when it is not running. Python: create().
   [[nodiscard]] static result<interpreter> try_create(const interpreter_options &options = {}) {
     if (auto wrong = detail::version_mismatch()) return *wrong;
-    std::vector<const char *> path;
-    if (auto wrong = detail::path_of(options, path)) return *wrong;
-    const subpy_interp_options raw = detail::raw_options(options, path);
+    const detail::raw_interpreter_options raw(options);
+    if (raw.wrong()) return *raw.wrong();
     const auto created = detail::fetch<interpreter_ref, subpy_interp>([&](subpy_interp *to, subpy_error **cause) {
-      return subpy_create(&raw, to, cause);
+      return subpy_create(raw.get(), to, cause);
     });
     if (!created) return created.error();
     return interpreter(*created);
@@ -6342,15 +6431,14 @@ class pool {
   /// Creates the interpreters, and runs the setup in them.
   [[nodiscard]] static result<pool> try_create(const pool_options &options = {}) {
     if (auto wrong = detail::version_mismatch()) return *wrong;
-    std::vector<const char *> path;
-    if (auto wrong = detail::path_of(options.interpreter, path)) return *wrong;
-    const subpy_interp_options interp = detail::raw_options(options.interpreter, path);
+    const detail::raw_interpreter_options interp(options.interpreter);
+    if (interp.wrong()) return *interp.wrong();
     subpy_pool_options raw{};
     raw.size = sizeof raw;
     raw.workers = options.workers;
     raw.backlog = options.backlog;
     raw.spares = options.spares;
-    raw.interp = &interp;
+    raw.interp = interp.get();
     raw.setup = options.setup.data();
     raw.setup_len = options.setup.size();
     raw.runs_per_worker = options.runs_per_worker;

@@ -577,7 +577,8 @@ end
 --- What the functions raise: a table with `code` ("SUBPY_ERROR_BUSY", "SUBPY_ERROR_UNKNOWN" for one that this version
 --- does not know), `status` (-3), `message` and `handle`; for a Python exception `excinfo`, `frames` and `exit_status`;
 --- for a source that does not compile `excinfo`, `line`, `column` and `text`; for a row of call_many() `row`; for an
---- exception that a Lua function raised in Python, `cause`: what it raised.
+--- exception that a Lua function raised in Python, `cause`: what it raised; for a process that has ended
+--- (SUBPY_ERROR_CRASHED) `signal`, which killed it, or `exit_code`, and `traceback`, where it was.
 local Error = class("subpy.Error")
 M.Error = Error
 
@@ -668,6 +669,13 @@ local function copy_error(status, raw)
     local line, column, text = int_out(), int_out(), text_out()
     C.subpy_error_syntax(raw, line, column, text)
     copy.line, copy.column, copy.text = line[0], column[0], optional(text[0])
+  else
+    local signal, exit_code = int_out(), int_out()
+    if C.subpy_error_crash(raw, signal, exit_code) then
+      if signal[0] ~= 0 then copy.signal = signal[0] end
+      if exit_code[0] ~= -1 then copy.exit_code = exit_code[0] end
+      copy.traceback = sized(C.subpy_error_display(raw, size), size[0])
+    end
   end
   if C.subpy_error_row(raw, size) then
     -- Rows count from 1 here, so that rows[err.row] is the row.
@@ -1483,8 +1491,9 @@ end)
 local GIL = { own = 0, shared = 1 }
 local BUSY = { refuse = 0, wait = 1, share = 2 }
 local INTERP_FLAGS = { allow_fork = 1, allow_exec = 2, no_threads = 4, allow_daemon_threads = 8, no_extension_check = 16,
-  unbuffered = 32, no_stdin = 64, tagged_values = 128, count_memory = 256 }
-local INTERP_OPTIONS = { gil = true, busy = true, path = true, timeout = true, memory_limit = true }
+  unbuffered = 32, no_stdin = 64, tagged_values = 128, count_memory = 256, process = 512, locked = 1024 }
+local INTERP_OPTIONS = { gil = true, busy = true, path = true, timeout = true, memory_limit = true, grace = true,
+  cpu_limit = true, readable = true, writable = true }
 local RUNTIME_FLAGS = { use_environment = 1, no_site = 2, keep_sigpipe = 4 }
 
 -- A number of things, from 0 on.
@@ -1493,30 +1502,43 @@ local function count_arg(name, value)
   return value
 end
 
+-- A time in milliseconds, 0 when there is none.
+local function time_arg(name, seconds)
+  if seconds == nil then return 0 end
+  if type(seconds) ~= "number" or not (seconds > 0) then
+    error(name .. ": a number of seconds above 0 is expected", 0)
+  end
+  return math.max(1, math.ceil(math.min(seconds, FOR_EVER) * 1000))
+end
+
+-- Texts as C has them, with NULL behind the last one, and how many they are.
+local function text_list(name, list, of, anchors)
+  if type(list) ~= "table" then error(name .. ": a table of " .. of .. " is expected", 0) end
+  local texts = ffi.new("const char *[?]", #list + 1)
+  for i, text in ipairs(list) do
+    if string_arg(name, text):find("\0", 1, true) then error(name .. ": a string without NUL is expected", 0) end
+    texts[i - 1] = text
+    anchors[#anchors + 1] = text
+  end
+  anchors[#anchors + 1] = texts
+  return texts, #list
+end
+
 -- Options of new interpreters. `others` are names of options that are not for these.
 local function interp_options(options, others, anchors)
   local filled = ffi.new("subpy_interp_options")
   filled.size = ffi.sizeof(filled)
   filled.flags = flags(options, INTERP_FLAGS, setmetatable(others, { __index = INTERP_OPTIONS }))
-  if options.timeout ~= nil then
-    if type(options.timeout) ~= "number" or not (options.timeout > 0) then
-      error("timeout: a number of seconds above 0 is expected", 0)
-    end
-    filled.timeout_ms = math.max(1, math.ceil(math.min(options.timeout, FOR_EVER) * 1000))
-  end
+  filled.timeout_ms = time_arg("timeout", options.timeout)
+  filled.grace_ms = time_arg("grace", options.grace)
+  filled.cpu_limit_ms = time_arg("cpu_limit", options.cpu_limit)
   filled.gil = choice("gil", options.gil, GIL, GIL.own)
   filled.busy = choice("busy", options.busy, BUSY, BUSY.refuse)
-  local folders = options.path or {}
-  if type(folders) ~= "table" then error("path: a table of folders is expected", 0) end
-  local texts = ffi.new("const char *[?]", #folders)
-  for i, folder in ipairs(folders) do
-    if string_arg("path", folder):find("\0", 1, true) then error("path: a string without NUL is expected", 0) end
-    texts[i - 1] = folder
-  end
-  filled.path = texts
-  filled.path_len = #folders
+  filled.path, filled.path_len = text_list("path", options.path or {}, "folders", anchors)
+  if options.readable ~= nil then filled.readable = text_list("readable", options.readable, "folders", anchors) end
+  if options.writable ~= nil then filled.writable = text_list("writable", options.writable, "folders", anchors) end
   if options.memory_limit ~= nil then filled.memory_limit = count_arg("memory_limit", options.memory_limit) end
-  anchors[#anchors + 1], anchors[#anchors + 2], anchors[#anchors + 3] = filled, texts, folders
+  anchors[#anchors + 1] = filled
   return filled
 end
 
@@ -2199,7 +2221,9 @@ end
 --- Creates an interpreter. `options`: gil "own" or "shared"; busy "refuse", "wait" or "share"; path, folders to put in
 --- front of sys.path; timeout, how many seconds each run may take; memory_limit, how many bytes it may use; tagged_values,
 --- to have sets, dates and more as results; count_memory, for memory(); allow_fork, allow_exec, no_threads,
---- allow_daemon_threads, no_extension_check, unbuffered, no_stdin.
+--- allow_daemon_threads, no_extension_check, unbuffered, no_stdin; process, for a process of its own, and then grace, how
+--- many seconds after the exception that ends a run that process is killed (0.1), cpu_limit, how many seconds of processors
+--- it may use, and locked, to lock it down but for the folders in readable and writable, absolute paths.
 function M.create(options)
   local anchors = {}
   local filled = interp_options(options or {}, {}, anchors)
@@ -2211,19 +2235,20 @@ function M.create(options)
 end
 
 --- Starts CPython, or makes sure that it runs. `options`: python, path of an executable, of a virtual environment's
---- folder or of a libpython; use_environment, no_site, keep_sigpipe.
+--- folder or of a libpython; use_environment, no_site, keep_sigpipe; preload, names of modules that are imported once for
+--- all interpreters with processes of their own, and worker, path of the program that these begin with.
 function M.init(options)
   options = options or {}
   local filled = ffi.new("subpy_runtime_options")
   filled.size = ffi.sizeof(filled)
-  filled.flags = flags(options, RUNTIME_FLAGS, { python = true })
-  if options.python then
-    if string_arg("python", options.python):find("\0", 1, true) then
-      error("python: a string without NUL is expected", 0)
+  filled.flags = flags(options, RUNTIME_FLAGS, { python = true, worker = true, preload = true })
+  local anchors, failure = { filled }, error_out()
+  for _, name in ipairs{ "python", "worker" } do
+    if options[name] then
+      filled[name] = text_list(name, { options[name] }, "paths", anchors)[0]
     end
-    filled.python = options.python
   end
-  local anchors, failure = { options.python }, error_out()
+  if options.preload then filled.preload = text_list("preload", options.preload, "modules", anchors) end
   local status = C.subpy_init(filled, failure)
   keep(anchors, status)
   if status ~= 0 then fail(status, failure) end

@@ -90,6 +90,10 @@ export interface InitOptions {
   noSite?: boolean;
   /** Leave SIGPIPE as it is. */
   keepSigpipe?: boolean;
+  /** Names of modules that are imported once for all interpreters with processes of their own. */
+  preload?: string[];
+  /** Path of the program that these processes begin with. Otherwise it is the one inside the library. */
+  worker?: string;
 }
 
 /** Where what Python prints goes: a function of a text and its stream, a stream, or a stream for each. */
@@ -182,6 +186,16 @@ export interface CreateOptions extends ReadingOptions {
   memoryLimit?: number;
   /** Its memory is counted, without a limit, too. */
   countMemory?: boolean;
+  /** It is the main interpreter of a process of its own, whose end is an {@link InterpreterCrashed}. What follows needs it. */
+  process?: boolean;
+  /** How many milliseconds after the exception that is to end a run its process is killed: 100. */
+  grace?: number;
+  /** How many milliseconds of processors its process may use in all. */
+  cpuLimit?: number;
+  /** Its process is locked down, but for these folders, which it may read, or read and write: absolute paths. */
+  locked?: boolean;
+  readable?: string[];
+  writable?: string[];
   /** Sets are Sets; dates, decimals and others are {@link Tagged} values. Otherwise they are NotShareableErrors. */
   taggedValues?: boolean;
 }
@@ -556,6 +570,17 @@ export class InterpreterError extends Error {
 /** No such interpreter: it was closed, or never there. */
 export class InterpreterNotFoundError extends InterpreterError {
   private constructor();
+}
+
+/** The process of the interpreter has ended, and the interpreter with it. */
+export class InterpreterCrashed extends InterpreterError {
+  private constructor();
+  /** The number of the signal that has killed it; null when none has. */
+  readonly signal: number | null;
+  /** What it has ended with by itself; null when a signal has killed it. Both are null when it is not known how it ended. */
+  readonly exitCode: number | null;
+  /** Where its threads were, as faulthandler has it; the message if that wrote nothing. */
+  readonly traceback: string;
 }
 
 /** A Python object that no JS value is made for; the message names the path to it. */

@@ -19,6 +19,7 @@ module.exports = {
   ExecutionTimeout: errors.ExecutionTimeout,
   Float,
   Interpreter,
+  InterpreterCrashed: errors.InterpreterCrashed,
   InterpreterError: errors.InterpreterError,
   InterpreterNotFoundError: errors.InterpreterNotFoundError,
   InterpreterPool,

@@ -10,6 +10,7 @@ export const {
   ExecutionTimeout,
   Float,
   Interpreter,
+  InterpreterCrashed,
   InterpreterError,
   InterpreterNotFoundError,
   InterpreterPool,

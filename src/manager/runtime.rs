@@ -247,8 +247,7 @@ pub fn init_here(options: &RuntimeOptions) -> Result<()> {
     if is_up() || loaded::in_process().is_some_and(|loaded| loaded.initialized) {
         return Err(Kind::WrongState("CPython is initialised in this process already".into()).into());
     }
-    start_with(Some(options), true)?;
-    home::prepare_forks()
+    start_with(Some(options), true)
 }
 
 fn stopping() -> Error {

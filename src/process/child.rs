@@ -280,6 +280,11 @@ impl Child {
         self.tell(&Note::Granted, &[channel.as_fd()])
     }
 
+    /// There is no channel for that thread.
+    pub fn refused(&self) -> io::Result<()> {
+        self.tell(&Note::Granted, &[])
+    }
+
     /// Gives it a descriptor that it has asked for.
     pub fn event(&self, number: u64, descriptor: BorrowedFd) -> io::Result<()> {
         self.tell(&Note::Event(number), &[descriptor])

@@ -29,7 +29,7 @@ pub enum Note {
     Settings,
     /// To a worker: a channel for another thread that does what it is told.
     Channel,
-    /// From a worker: a thread of Python's wants to ask the host something. And the channel for it.
+    /// From a worker: a thread of Python's wants to ask the host something. And the channel for it, or none.
     Wanted,
     Granted,
     /// To a worker: the run with this number is to end.

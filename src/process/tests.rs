@@ -15,8 +15,12 @@ use std::time::{Duration, Instant};
 
 use super::child::Child;
 use super::control::Note;
+use super::message::{Request, Run};
+use super::settings::Settings;
 use super::spawn::{Options, SpawnError, Spawner};
 use super::system::{MOST_DESCRIPTORS, pidfd, send, socket_pair, wait};
+use super::talk::Talk;
+use super::wire::none_to_send;
 
 /// Longer than anything takes; nothing is asserted about how long it does take.
 const LONG: Duration = Duration::from_secs(30);
@@ -190,8 +194,9 @@ fn random() -> u64 {
 }
 
 type Script = fn();
-const SCRIPTS: [(&str, Script); 13] = [
+const SCRIPTS: [(&str, Script); 14] = [
     ("lives", lives),
+    ("lives while it runs", lives_while_it_runs),
     ("creates", creates),
     ("leaves nothing", leaves_nothing_in_itself),
     ("ignores SIGCHLD", ignores_sigchld),
@@ -362,8 +367,8 @@ fn creates() {
 fn workers_end_with_the_host_with_and_without_a_zygote() {
     for with_zygote in [true, false] {
         let mut times = Vec::new();
-        for _ in 0..15 {
-            let mut host = Host::start("lives");
+        for round in 0..16 {
+            let mut host = Host::start(if round % 2 == 0 { "lives" } else { "lives while it runs" });
             let worker = host.number();
             if !with_zygote {
                 kill(parent(worker), libc::SIGKILL);
@@ -381,13 +386,29 @@ fn workers_end_with_the_host_with_and_without_a_zygote() {
         }
         times.sort();
         let zygote = if with_zygote { "with a zygote" } else { "without" };
-        eprintln!("a worker ends {:?} after its host, {zygote}, at worst {:?}", times[7], times[14]);
+        eprintln!("a worker ends {:?} after its host, {zygote}, at worst {:?}", times[8], times[15]);
     }
 }
 
 fn lives() {
     let spawner = spawner();
     let child = create(&spawner);
+    println!("{}", child.id());
+    listen();
+    answers(&child);
+    println!("answers");
+    listen();
+}
+
+/// The same, and the worker never comes to an end of what it does.
+fn lives_while_it_runs() {
+    let spawner = spawner();
+    let child = create(&spawner);
+    let (talk, file) = Talk::create().expect("memory");
+    child.add_channel(&file).expect("it lives");
+    let source = "import ctypes\nctypes.PyDLL(None).pause()";
+    let holds_the_gil = Request::Exec { source, filename: None, keep_indent: false };
+    talk.ask(&holds_the_gil, &Run::default(), &mut none_to_send).expect("it lives");
     println!("{}", child.id());
     listen();
     answers(&child);

@@ -36,8 +36,8 @@ struct Channels {
     first: Option<OwnedFd>,
     /// The main thread has its one.
     has_first: bool,
-    /// For threads of Python's.
-    granted: VecDeque<OwnedFd>,
+    /// For threads of Python's; None: there is none for it.
+    granted: VecDeque<Option<OwnedFd>>,
     /// Descriptors that were asked for, by their numbers. None: there was no room for it in this process.
     events: HashMap<u64, Option<OwnedFd>>,
 }
@@ -79,18 +79,20 @@ impl Control {
         let mut descriptors = descriptors.into_iter();
         match note {
             Note::Ping(number) => self.say(&Note::Pong(*number)),
-            Note::Channel | Note::Granted => {
+            Note::Channel => {
                 // A process that is short of open files gets none, and nobody would ever serve it.
                 let Some(channel) = descriptors.next() else { exit_now(MISUSED) };
                 let mut channels = self.channels();
-                if *note == Note::Granted {
-                    channels.granted.push_back(channel);
-                } else if channels.has_first {
+                if channels.has_first {
                     waiting.push(channel);
                 } else {
                     channels.has_first = true;
                     channels.first = Some(channel);
+                    self.changed.notify_all();
                 }
+            }
+            Note::Granted => {
+                self.channels().granted.push_back(descriptors.next());
                 self.changed.notify_all();
             }
             Note::Event(number) => {
@@ -111,7 +113,9 @@ impl Control {
         let (theirs, control) = (Arc::clone(&place), Arc::clone(self));
         let take = |place: &Mutex<Option<OwnedFd>>| place.lock().unwrap_or_else(PoisonError::into_inner).take();
         let spawned = Builder::new().name("subpy-channel".into()).stack_size(STACK_SIZE).spawn(move || {
-            take(&theirs).map(|channel| line::serve(&control, &channel));
+            if let Some(channel) = take(&theirs) {
+                line::serve(&control, &channel);
+            }
         });
         match spawned {
             Ok(_) => Ok(()),
@@ -130,8 +134,8 @@ impl Control {
         }
     }
 
-    /// A new channel, for a thread of Python's.
-    pub fn want(&self) -> OwnedFd {
+    /// A new channel, for a thread of Python's. None: the host has none.
+    pub fn want(&self) -> Option<OwnedFd> {
         self.say(&Note::Wanted);
         let mut channels = self.channels();
         loop {

@@ -1,7 +1,7 @@
 //! The channel that a thread has: what the host asks there it does, and there it asks the host. A thread of Python's gets
 //! one when it asks for the first time.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -23,6 +23,8 @@ pub struct Line {
     control: Arc<Control>,
     /// It is a thread of Python's, and the host waits until it has ended.
     is_lent: bool,
+    /// Somebody has poked it while it waited for a reply.
+    was_poked: Cell<bool>,
 }
 
 /// This process's.
@@ -56,27 +58,27 @@ pub fn ask(request: &Request) -> Result<Reply, Error> {
     if manager::forked() {
         return Err(Kind::Forked.into());
     }
-    let line = Line::here().ok_or_else(|| Error::from(Kind::WrongState("the thread is ending".into())))?;
-    line.ask(request)
+    let none = || Error::from(Kind::WrongState("there is no channel to the host for this thread".into()));
+    Line::here().ok_or_else(none)?.ask(request)
 }
 
 impl Line {
     /// Makes it this thread's. None: it is no channel, or there is no memory.
     fn open(control: &Arc<Control>, channel: &OwnedFd, is_lent: bool) -> Option<Rc<Line>> {
         let talk = Talk::open(channel.as_fd()).ok()?;
-        let line = Rc::new(Line { talk, control: Arc::clone(control), is_lent });
+        let line = Rc::new(Line { talk, control: Arc::clone(control), is_lent, was_poked: Cell::new(false) });
         LINE.set(Some(Rc::clone(&line)));
         Some(line)
     }
 
-    /// This thread's. None: it is ending, and has none.
+    /// This thread's. None: it is ending, or the host has none for it.
     fn here() -> Option<Rc<Line>> {
         let known = LINE.try_with(|line| line.borrow().clone()).ok()?;
         if known.is_some() {
             return known;
         }
         let control = CONTROL.get()?;
-        let line = Line::open(control, &control.want(), true)?;
+        let line = Line::open(control, &control.want()?, true)?;
         // The host says that it has begun to listen.
         match line.hear() {
             Ok(Said::Request(asked)) if matches!(asked.request(), Request::Serve) => Some(line),
@@ -87,12 +89,16 @@ impl Line {
     /// Does what the host asks, one after the other.
     fn serve(&self) -> ! {
         loop {
-            // This is where no Python is.
-            home::finalize_if_asked();
+            if self.was_poked.take() {
+                // This is where no Python is. What that prints is asked for in another channel: here it is the host's turn.
+                let own = LINE.take();
+                home::finalize_if_asked();
+                LINE.set(own);
+            }
             match self.hear() {
                 Ok(Said::Request(asked)) => self.serve_one(&asked),
                 Err(Unheard::NotRead(why)) => self.cannot_read(&why),
-                Err(Unheard::Stop(Stop::Poked | Stop::Late)) => {}
+                Err(Unheard::Stop(Stop::Poked | Stop::Late)) => self.was_poked.set(true),
                 Ok(Said::Reply(_)) | Err(_) => exit_now(MISUSED),
             }
         }
@@ -116,7 +122,7 @@ impl Line {
                 Ok(Said::Request(asked)) => self.serve_one(&asked),
                 Err(Unheard::NotRead(why)) => self.cannot_read(&why),
                 Err(Unheard::ReplyNotRead(why)) => return Err(error_of(&why)),
-                Err(Unheard::Stop(Stop::Poked | Stop::Late)) => {}
+                Err(Unheard::Stop(Stop::Poked | Stop::Late)) => self.was_poked.set(true),
                 Err(Unheard::Stop(_)) => exit_now(ALONE),
             }
         }
@@ -166,7 +172,7 @@ impl Line {
 fn error_of(why: &NotRead) -> Error {
     match why {
         NotRead::Refused(NotCopied::NoMemory) => Kind::NoMemory.into(),
-        NotRead::Refused(NotCopied::NotFound(handle, what)) => NotCopied::NotFound(*handle, *what).into(),
+        NotRead::Refused(NotCopied::NotFound(handle, what)) => NotCopied::NotFound(*handle, what).into(),
         NotRead::Refused(NotCopied::NotShareable(why)) => NotCopied::NotShareable(why.clone()).into(),
         NotRead::Damaged(_) => Kind::Interpreter(why.to_string()).into(),
     }

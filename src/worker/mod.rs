@@ -15,9 +15,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::manager::{self, Config, RuntimeOptions, Startup, home};
+use crate::manager::{self, Code, Config, RuntimeOptions, Startup, home};
 use crate::process::settings::Settings;
 use crate::process::zygote::{Worker, Zygote};
+use crate::value::{Args, Buffers, OwnedValue};
 use control::Control;
 
 mod control;
@@ -66,7 +67,22 @@ fn start(arguments: &[OsString]) -> Result<(), String> {
     let flags = flags.to_str().and_then(|flags| flags.parse().ok()).ok_or("the flags are no number")?;
     let python = Some(PathBuf::from(python)).filter(|python| !python.as_os_str().is_empty());
     let options = RuntimeOptions { python, startup: Startup::from_flags(flags), ..RuntimeOptions::default() };
-    manager::init_here(&options).map_err(|error| error.to_string())
+    manager::init_here(&options).and_then(|()| prepare()).map_err(|error| error.to_string())
+}
+
+/// What is done once in the zygote is done for all workers.
+fn prepare() -> manager::Result<()> {
+    let main = manager::get_main()?;
+    // The first time each of them loads what it needs.
+    for code in [
+        Code::Exec { source: "pass", filename: None, keep_indent: false },
+        Code::Eval { expression: "None", filename: None },
+        Code::Call { callable: "builtins:str", args: Args { items: &[], kwargs: &[], buffers: Buffers::None } },
+    ] {
+        let mut result = OwnedValue::none();
+        manager::run(main, code, Some(&mut result)).map_err(|error| *error)?;
+    }
+    home::prepare_forks()
 }
 
 fn work(worker: Arc<Worker>) -> i32 {

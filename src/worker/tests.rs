@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::process::channel::Stop;
 use crate::process::child::{Child, Watch};
 use crate::process::message::{Act, Done, Failed, Raised, Reply, Request, Run, ToRun};
+use crate::process::settings::Settings;
 use crate::process::spawn::{Options, Spawner};
 use crate::process::talk::{Said, Talk, Unheard};
 use crate::process::wire::{Got, Sent};
@@ -218,12 +219,10 @@ fn functions_are_called_often() {
     let find = |callable| channel.ask(&Request::Find { callable }, Run::default());
     let add = find("add").expect("it is there").word;
     let two = [subpy_value::int(1), subpy_value::int(41)];
-    let since = Instant::now();
-    for _ in 0..10_000 {
+    for _ in 0..1000 {
         let sum = channel.ask(&Request::Function { function: add, args: passing(&two) }, PLAIN).expect("a sum");
         assert_eq!(int(&sum), 42);
     }
-    eprintln!("a call takes {:?}", since.elapsed() / 10_000);
     assert_eq!(what(&find("nothing").map(drop).expect_err("there is none")), (FAILED, "AttributeError"));
     // Rows, of which one fails.
     let values = [1, 2, 3, 4].map(subpy_value::int);
@@ -282,7 +281,8 @@ fn objects_stay_there() {
     assert_eq!(int(&call(&[object(second)]).expect("it is known")), 2);
     // An iterator.
     let list = objects_in(&channel.ask(&eval("[10, 20]"), Run { wanted: Some(Results::OBJECT), ..PLAIN }).unwrap());
-    let iterator = act(list, Act::Iter, Run::default()).expect("an iterator").word;
+    let as_object = Run { wanted: Some(Results::OBJECT), ..PLAIN };
+    let iterator = objects_in(&act(list, Act::Iter, as_object).expect("an iterator"));
     let next = || act(iterator, Act::Next, PLAIN).map(|done| (done.word, done.value.map(|it| it.as_value().as_int())));
     assert_eq!(next().unwrap(), (1, Some(10)));
     assert_eq!(next().unwrap(), (1, Some(20)));
@@ -436,6 +436,24 @@ fn threads_of_python_call_the_host() {
 }
 
 #[test]
+fn a_thread_may_get_no_channel() {
+    let spawner = spawner();
+    let child = create(&spawner);
+    let channel = Channel::new(&child);
+    define(&channel, 1, "half").expect("it is defined");
+    // Wanted before anybody listens.
+    channel.exec(
+        "import threading\nraised = []\ndef run():\n    try:\n        half(1)\n    except RuntimeError as error:\n        \
+         raised.append(str(error))\nthread = threading.Thread(target=run)\nthread.start()",
+    );
+    std::thread::sleep(Duration::from_millis(20));
+    let weak = Arc::downgrade(&child);
+    child.on_wanted(Arc::new(move || weak.upgrade().expect("it is there").refused().expect("it lives")));
+    channel.exec("thread.join()");
+    assert_eq!(string(&channel.eval("raised[0]").expect("a text")), "there is no channel to the host for this thread");
+}
+
+#[test]
 fn output_comes_to_the_host() {
     let spawner = spawner();
     let child = create(&spawner);
@@ -584,6 +602,45 @@ fn it_ends_when_nothing_is_in_the_way() {
 }
 
 #[test]
+fn what_is_printed_at_the_end_comes() {
+    let spawner = spawner();
+    for on_main in [true, false] {
+        let child = create(&spawner);
+        let [main, other] = [Channel::new(&child), Channel::new(&child)];
+        let heard = Arc::new(Mutex::new(String::new()));
+        let theirs = Arc::clone(&heard);
+        let listen = move |asked: &Request| {
+            let Request::Output { of_run: false, stream: 1, text } = asked else { panic!("something else is asked") };
+            theirs.lock().unwrap().push_str(text);
+            Answer::Value(OwnedValue::none())
+        };
+        grants(&child, listen.clone());
+        main.ask(&Request::SetOutput { captured: true }, Run::default()).expect("it is set");
+        main.exec("import atexit\natexit.register(lambda: print('bye'))");
+        other.exec("pass");
+        let ends = if on_main { &main } else { &other };
+        let end = Request::End { timeout: Some(LONG), interrupt: false };
+        ends.ask_with(&end, Run::default(), &mut |_, asked| listen(asked)).expect("it ends");
+        assert_eq!(child.wait(LONG).expect("it ends").exit_code, Some(0));
+        assert_eq!(*heard.lock().unwrap(), "bye\n");
+    }
+}
+
+#[test]
+fn what_is_in_the_way_of_its_end_is_interrupted() {
+    let spawner = spawner();
+    let child = create(&spawner);
+    let [main, other] = [Channel::new(&child), Channel::new(&child)];
+    main.exec("import threading, time\ndef run():\n    while True: time.sleep(0.001)\nthreading.excepthook = lambda _: None\nthreading.Thread(target=run).start()");
+    main.talk.ask(&exec(LOOP), &Run::default(), &mut to_number).expect("it lives");
+    let end = Request::End { timeout: Some(LONG), interrupt: true };
+    other.ask(&end, Run::default()).expect("it ends");
+    let Ok(Said::Reply(Reply::Failed(failed))) = main.hear() else { panic!("it is interrupted") };
+    assert_eq!(failed.kind, INTERRUPTED, "{failed:?}");
+    assert_eq!(child.wait(LONG).expect("it ends").exit_code, Some(0));
+}
+
+#[test]
 fn whoever_waits_hears_of_its_death() {
     let spawner = spawner();
     for _ in 0..20 {
@@ -616,4 +673,45 @@ fn a_fork_of_it_says_nothing() {
     assert!(string(&channel.eval("os.read(read, 1000).decode()").expect("a text")).contains("forked"));
     assert_eq!(channel.int("os.waitstatus_to_exitcode(os.waitpid(fork, 0)[1])"), 0);
     assert_eq!(channel.int("1"), 1);
+}
+
+#[test]
+fn figures() {
+    let spawner = spawner();
+    drop(create(&spawner));
+    let median = |mut times: Vec<Duration>| {
+        times.sort();
+        times[times.len() / 2]
+    };
+    let (mut created, mut first, mut second) = (vec![], vec![], vec![]);
+    for _ in 0..50 {
+        let since = Instant::now();
+        let child = create(&spawner);
+        created.push(since.elapsed());
+        let since = Instant::now();
+        let channel = Channel::new(&child);
+        assert_eq!(channel.int("1 + 1"), 2);
+        first.push(since.elapsed());
+        let since = Instant::now();
+        let other = Channel::new(&child);
+        assert_eq!(other.int("1 + 1"), 2);
+        second.push(since.elapsed());
+    }
+    let [created, first, second] = [created, first, second].map(median);
+    eprintln!("a worker is there after {created:?}, evaluates after {first:?}, on another thread after {second:?}");
+    let child = create(&spawner);
+    let channel = Channel::new(&child);
+    channel.exec("def add(a, b):\n    return a + b");
+    let add = channel.ask(&Request::Find { callable: "add" }, Run::default()).expect("it is there").word;
+    let two = [subpy_value::int(1), subpy_value::int(41)];
+    for (what, run) in [("a call", PLAIN), ("one that can be stopped", Run { number: 1, ..PLAIN })] {
+        let times = (0..20).map(|_| {
+            let since = Instant::now();
+            for _ in 0..5_000 {
+                channel.ask(&Request::Function { function: add, args: passing(&two) }, run).expect("a sum");
+            }
+            since.elapsed() / 5_000
+        });
+        eprintln!("{what} takes {:?}", median(times.collect()));
+    }
 }

@@ -197,7 +197,7 @@ static subpy_interp begin_wanted(const char *setup, size_t len, const struct wan
       .size = sizeof options, .flags = wanted->interp_flags, .timeout_ms = wanted->interp_timeout_ms,
       .memory_limit = wanted->memory_limit};
   /* The table is the same for interpreters in processes of their own. */
-  if (getenv("SUBPY_CONFORMANCE_PROCESS")) options.flags |= SUBPY_INTERP_PROCESS;
+  if (getenv("SUBPY_CONFORMANCE_PROCESS")) options.flags |= SUBPY_INTERP_PROCESS, options.grace_ms = 5000;
   subpy_interp interp = 0;
   subpy_error *error = NULL;
   OK(subpy_create(&options, &interp, &error));

@@ -12,6 +12,7 @@ static_assert(std::is_base_of_v<std::exception, error>);
 static_assert(std::is_base_of_v<subpy::interpreter_error, subpy::interpreter_not_found_error>);
 static_assert(std::is_base_of_v<subpy::interpreter_error, subpy::execution_failed>);
 static_assert(std::is_base_of_v<subpy::interpreter_error, subpy::busy_error>);
+static_assert(std::is_base_of_v<subpy::interpreter_error, subpy::crashed_error>);
 static_assert(!std::is_base_of_v<subpy::interpreter_error, subpy::not_shareable_error>);
 static_assert(std::is_nothrow_copy_constructible_v<subpy::execution_failed>, "what is thrown must be copied safely");
 
@@ -33,7 +34,7 @@ static void thrown_as(status code) {
     subpy::result<int>(made).value();
     CHECK(false);
   } catch (const error &caught) {
-    CHECK(caught.code() == code && !caught.excinfo() && !caught.syntax() && caught.interp() == 0);
+    CHECK(caught.code() == code && !caught.excinfo() && !caught.syntax() && !caught.crash() && caught.interp() == 0);
   }
 }
 
@@ -51,6 +52,7 @@ static void every_status_has_its_class() {
   thrown_as<subpy::forked_error>(status::forked);
   thrown_as<subpy::wrong_state_error>(status::wrong_state);
   thrown_as<subpy::panic_error>(status::panic);
+  thrown_as<subpy::crashed_error>(status::crashed);
   thrown_as<subpy::conversion_error>(status::conversion);
   thrown_as<error>(static_cast<status>(-1000));
   CHECK_TEXT(subpy::status_name(status::busy), "SUBPY_ERROR_BUSY");
@@ -80,7 +82,7 @@ static void exceptions(const subpy::interpreter &interp) {
     CHECK_TEXT(frames[0].function, "<module>");
     CHECK_TEXT(frames[1].function, "f");
     CHECK_TEXT(frames[1].file, "<script>");
-    CHECK(!info.exit_status() && !failed.syntax() && failed.interp() == interp.handle());
+    CHECK(!info.exit_status() && !failed.syntax() && !failed.crash() && failed.interp() == interp.handle());
   }
   const auto exit = interp.try_exec("raise SystemExit(3)");
   CHECK(exit.error().excinfo()->exit_status() == 3);

@@ -139,12 +139,36 @@ static void options() {
   interpreter::create(options).exec("import threading\nthreading.Thread(target=int, daemon=True).start()");
 }
 
+static void options_of_a_process() {
+  const auto refused = [](const auto &change, const char *message) {
+    subpy::interpreter_options options;
+    change(options);
+    CHECK_ERROR(interpreter::try_create(options), invalid_argument, message);
+  };
+  refused([](auto &options) { options.locked = true; },
+          "SUBPY_INTERP_LOCKED needs SUBPY_INTERP_PROCESS: it is about a process");
+  refused([](auto &options) { options.grace = std::chrono::milliseconds(0); },
+          "subpy_interp_options.grace_ms needs SUBPY_INTERP_PROCESS: it is about a process");
+  refused([](auto &options) { options.cpu_limit = std::chrono::seconds(1); },
+          "subpy_interp_options.cpu_limit_ms needs SUBPY_INTERP_PROCESS: it is about a process");
+  refused([](auto &options) { options.readable = {"/usr"}; },
+          "subpy_interp_options.readable needs SUBPY_INTERP_PROCESS: it is about a process");
+  refused([](auto &options) { options.process = true, options.writable = {"/tmp"}; },
+          "writable folders need SUBPY_INTERP_LOCKED: without it all that the host can open is open");
+  refused([](auto &options) { options.process = options.locked = true, options.readable = {"/usr", "here"}; },
+          "readable[1] is \"here\", must be an absolute path");
+  refused([](auto &options) { options.writable = {std::string("a\0b", 3)}; }, "writable: a NUL inside: 'a b'");
+  refused([](auto &options) { options.process = true, options.gil = subpy::gil_policy::shared; },
+          "SUBPY_INTERP_PROCESS needs SUBPY_GIL_OWN: an interpreter in a process of its own shares no GIL");
+}
+
 int main() {
   ownership();
   told_apart();
   many_are_listed();
   closing();
   options();
+  options_of_a_process();
   what_a_destructor_cannot_say();
   return 0;
 }

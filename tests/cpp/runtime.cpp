@@ -9,14 +9,24 @@ int main() {
   subpy::runtime_options wrong;
   wrong.python = std::string("a\0b", 3);
   CHECK_ERROR(subpy::try_init(wrong), invalid_argument, "python: a NUL inside: 'a b'");
+  wrong = {};
+  wrong.worker = std::string("a\0b", 3);
+  CHECK_ERROR(subpy::try_init(wrong), invalid_argument, "worker: a NUL inside: 'a b'");
+  wrong = {};
+  wrong.preload = {"json", std::string("a\0b", 3)};
+  CHECK_ERROR(subpy::try_init(wrong), invalid_argument, "preload: a NUL inside: 'a b'");
+  wrong = {};
   wrong.python = "/none/python3";
   CHECK(subpy::try_init(wrong).error().code() == subpy::status::python_not_found);
 
   subpy::runtime_options options;
   options.no_site = true;
   options.keep_sigpipe = true;
+  options.preload = {"json"};
   subpy::init(options);
   subpy::init(options);
+  options.preload = {"decimal"};
+  CHECK(subpy::try_init(options).error().code() == subpy::status::wrong_state);
   CHECK(subpy::python_version().substr(0, 2) == "3." && subpy::python_library().find("libpython") != std::string::npos);
   CHECK_THROWS(subpy::wrong_state_error,
                "subpy is running already, with other options; call subpy_init() before the first use, or subpy_shutdown() first",

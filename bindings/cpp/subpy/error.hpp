@@ -40,6 +40,7 @@ enum class status : std::int32_t {
   forked = SUBPY_ERROR_FORKED,
   wrong_state = SUBPY_ERROR_WRONG_STATE,
   panic = SUBPY_ERROR_PANIC,
+  crashed = SUBPY_ERROR_CRASHED,
   /// A value does not fit the C++ type that was asked for. From this header alone, so the number is positive.
   conversion = 1,
 };
@@ -138,6 +139,16 @@ struct syntax_location {
   int column = 0;
   /// The line itself.
   std::string_view text;
+};
+
+/// How the process of an interpreter has ended. With neither of the first two it is not known how.
+struct crash_info {
+  /// The number of the signal that has killed it, such as SIGSEGV.
+  std::optional<int> signal;
+  /// What it has ended with by itself.
+  std::optional<int> exit_code;
+  /// Where its threads were, as faulthandler wrote it, or the message if it wrote nothing. The text belongs to the error.
+  std::string_view traceback;
 };
 
 /// A Python exception, as text and numbers: ExecutionFailed.excinfo. The texts are valid as long as this object, or the
@@ -240,6 +251,20 @@ class error : public std::exception {
     return syntax_location{line, column, detail::view_of(text)};
   }
 
+  /// How the process of the interpreter has ended, for status::crashed.
+  [[nodiscard]] std::optional<crash_info> crash() const noexcept {
+    std::int32_t signal = 0;
+    std::int32_t exit_code = -1;
+    if (!subpy_error_crash(state_->source.get(), &signal, &exit_code)) return std::nullopt;
+    std::size_t length = 0;
+    const char *text = subpy_error_display(state_->source.get(), &length);
+    crash_info found;
+    if (signal != 0) found.signal = signal;
+    if (exit_code != -1) found.exit_code = exit_code;
+    found.traceback = detail::view_of(text, length);
+    return found;
+  }
+
   /// Which row of function::call_many() or call_each() it is about, from 0. Empty for all other errors.
   [[nodiscard]] std::optional<std::size_t> row() const noexcept {
     std::size_t found = 0;
@@ -309,6 +334,12 @@ class busy_error : public interpreter_error {
 
 /// Python's ExecutionFailed: Python code ended with an uncaught exception, SystemExit included. See excinfo().
 class execution_failed : public interpreter_error {
+ public:
+  using interpreter_error::interpreter_error;
+};
+
+/// The process of the interpreter has ended, and the interpreter with it. See crash().
+class crashed_error : public interpreter_error {
  public:
   using interpreter_error::interpreter_error;
 };
@@ -445,6 +476,8 @@ inline void error::raise() const {
       throw_as<wrong_state_error>();
     case status::panic:
       throw_as<panic_error>();
+    case status::crashed:
+      throw_as<crashed_error>();
     case status::conversion:
       throw_as<conversion_error>();
     case status::ok:

@@ -334,35 +334,49 @@ class interpreter_ref {
 
 namespace detail {
 
-/// The folders of the options for the C interface.
-inline std::optional<error> path_of(const interpreter_options &options, std::vector<const char *> &path) {
-  path.reserve(options.path.size());
-  for (const std::string &folder : options.path) {
-    if (auto wrong = nul_in(folder, "path")) return wrong;
-    path.push_back(folder.c_str());
-  }
-  return std::nullopt;
-}
+/// The options as the C interface takes them, with the lists that they point to.
+class raw_interpreter_options {
+ public:
+  explicit raw_interpreter_options(const interpreter_options &options) : wrong_(fill(options)) {}
 
-inline subpy_interp_options raw_options(const interpreter_options &options,
-                                        const std::vector<const char *> &path) noexcept {
-  subpy_interp_options raw{};
-  raw.size = sizeof raw;
-  raw.gil = static_cast<std::int32_t>(options.gil);
-  raw.busy = static_cast<std::int32_t>(options.busy);
-  raw.flags = flag(options.allow_fork, SUBPY_INTERP_ALLOW_FORK) | flag(options.allow_exec, SUBPY_INTERP_ALLOW_EXEC) |
-              flag(options.no_threads, SUBPY_INTERP_NO_THREADS) |
-              flag(options.allow_daemon_threads, SUBPY_INTERP_ALLOW_DAEMON_THREADS) |
-              flag(options.no_extension_check, SUBPY_INTERP_NO_EXTENSION_CHECK) |
-              flag(options.unbuffered, SUBPY_INTERP_UNBUFFERED) | flag(options.no_stdin, SUBPY_INTERP_NO_STDIN) |
-              flag(options.tagged_values, SUBPY_INTERP_TAGGED_VALUES) |
-              flag(options.count_memory, SUBPY_INTERP_COUNT_MEMORY);
-  raw.timeout_ms = limit_of(options.timeout);
-  raw.path = path.empty() ? nullptr : path.data();
-  raw.path_len = path.size();
-  raw.memory_limit = options.memory_limit;
-  return raw;
-}
+  /// What is wrong with them.
+  [[nodiscard]] const std::optional<error> &wrong() const noexcept { return wrong_; }
+  /// As long as this and the options are there.
+  [[nodiscard]] const subpy_interp_options *get() const noexcept { return &raw_; }
+
+ private:
+  std::optional<error> fill(const interpreter_options &options) {
+    if (auto wrong = path_.fill(options.path, "path")) return wrong;
+    if (auto wrong = readable_.fill(options.readable, "readable")) return wrong;
+    if (auto wrong = writable_.fill(options.writable, "writable")) return wrong;
+    raw_.size = sizeof raw_;
+    raw_.gil = static_cast<std::int32_t>(options.gil);
+    raw_.busy = static_cast<std::int32_t>(options.busy);
+    raw_.flags = flag(options.allow_fork, SUBPY_INTERP_ALLOW_FORK) | flag(options.allow_exec, SUBPY_INTERP_ALLOW_EXEC) |
+                 flag(options.no_threads, SUBPY_INTERP_NO_THREADS) |
+                 flag(options.allow_daemon_threads, SUBPY_INTERP_ALLOW_DAEMON_THREADS) |
+                 flag(options.no_extension_check, SUBPY_INTERP_NO_EXTENSION_CHECK) |
+                 flag(options.unbuffered, SUBPY_INTERP_UNBUFFERED) | flag(options.no_stdin, SUBPY_INTERP_NO_STDIN) |
+                 flag(options.tagged_values, SUBPY_INTERP_TAGGED_VALUES) |
+                 flag(options.count_memory, SUBPY_INTERP_COUNT_MEMORY) | flag(options.process, SUBPY_INTERP_PROCESS) |
+                 flag(options.locked, SUBPY_INTERP_LOCKED);
+    raw_.timeout_ms = limit_of(options.timeout);
+    raw_.path = path_.get();
+    raw_.path_len = options.path.size();
+    raw_.memory_limit = options.memory_limit;
+    raw_.grace_ms = static_cast<std::uint64_t>(limit_of(options.grace));
+    raw_.cpu_limit_ms = static_cast<std::uint64_t>(limit_of(options.cpu_limit));
+    raw_.readable = readable_.get();
+    raw_.writable = writable_.get();
+    return std::nullopt;
+  }
+
+  subpy_interp_options raw_{};
+  text_list path_;
+  text_list readable_;
+  text_list writable_;
+  std::optional<error> wrong_;
+};
 
 }  // namespace detail
 
@@ -408,11 +422,10 @@ class interpreter : public interpreter_ref {
   /// Creates an interpreter. Starts the runtime when it is not running. Python: create().
   [[nodiscard]] static result<interpreter> try_create(const interpreter_options &options = {}) {
     if (auto wrong = detail::version_mismatch()) return *wrong;
-    std::vector<const char *> path;
-    if (auto wrong = detail::path_of(options, path)) return *wrong;
-    const subpy_interp_options raw = detail::raw_options(options, path);
+    const detail::raw_interpreter_options raw(options);
+    if (raw.wrong()) return *raw.wrong();
     const auto created = detail::fetch<interpreter_ref, subpy_interp>([&](subpy_interp *to, subpy_error **cause) {
-      return subpy_create(&raw, to, cause);
+      return subpy_create(raw.get(), to, cause);
     });
     if (!created) return created.error();
     return interpreter(*created);

@@ -226,15 +226,14 @@ class pool {
   /// Creates the interpreters, and runs the setup in them.
   [[nodiscard]] static result<pool> try_create(const pool_options &options = {}) {
     if (auto wrong = detail::version_mismatch()) return *wrong;
-    std::vector<const char *> path;
-    if (auto wrong = detail::path_of(options.interpreter, path)) return *wrong;
-    const subpy_interp_options interp = detail::raw_options(options.interpreter, path);
+    const detail::raw_interpreter_options interp(options.interpreter);
+    if (interp.wrong()) return *interp.wrong();
     subpy_pool_options raw{};
     raw.size = sizeof raw;
     raw.workers = options.workers;
     raw.backlog = options.backlog;
     raw.spares = options.spares;
-    raw.interp = &interp;
+    raw.interp = interp.get();
     raw.setup = options.setup.data();
     raw.setup_len = options.setup.size();
     raw.runs_per_worker = options.runs_per_worker;

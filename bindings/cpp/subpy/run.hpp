@@ -63,6 +63,19 @@ struct interpreter_options {
   std::uint64_t memory_limit = 0;
   /// interpreter_ref::memory() knows. So it does where there is a limit.
   bool count_memory = false;
+  /// It is the main interpreter of a process of its own: all extension modules load in it, and what would end or block a
+  /// process ends or blocks that one (status::crashed). Needs gil_policy::own.
+  bool process = false;
+  /// That process is locked down: no network, no programs, no files but Python's own and those below. Needs `process`, as
+  /// all that follows does, and goes without allow_fork and allow_exec.
+  bool locked = false;
+  /// How long code may go on after the exception that is to end its run; then its process is killed. None: 100 ms.
+  std::optional<std::chrono::milliseconds> grace{};
+  /// How much time of processors its process may use in all.
+  std::optional<std::chrono::milliseconds> cpu_limit{};
+  /// Folders that it may read, and those that it may read and write: absolute paths. Need `locked`.
+  std::vector<std::string> readable{};
+  std::vector<std::string> writable{};
 };
 
 /// Options of a run: behind the source of exec() and eval(), in front of what a call() calls.

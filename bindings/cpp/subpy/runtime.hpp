@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "standard.hpp"
 
@@ -25,6 +26,10 @@ struct runtime_options {
   bool no_site = false;
   /// Leave SIGPIPE as it is.
   bool keep_sigpipe = false;
+  /// The program that interpreters' processes begin with. Empty: the one that is inside the library.
+  std::string worker{};
+  /// Modules that are imported once for all interpreters that get processes of their own.
+  std::vector<std::string> preload{};
 };
 
 /// Options of interpreter_ref::close() and shutdown(). Those of subpy_close_options.
@@ -84,6 +89,26 @@ inline std::int64_t limit_of(const std::optional<std::chrono::milliseconds> &lim
 
 inline const char *or_null(const std::string &text) noexcept { return text.empty() ? nullptr : text.c_str(); }
 
+/// Texts as a list that ends with NULL, which is NULL itself when there are none.
+class text_list {
+ public:
+  std::optional<error> fill(const std::vector<std::string> &texts, const char *name) {
+    if (texts.empty()) return std::nullopt;
+    list_.reserve(texts.size() + 1);
+    for (const std::string &text : texts) {
+      if (auto wrong = nul_in(text, name)) return wrong;
+      list_.push_back(text.c_str());
+    }
+    list_.push_back(nullptr);
+    return std::nullopt;
+  }
+
+  [[nodiscard]] const char *const *get() const noexcept { return list_.empty() ? nullptr : list_.data(); }
+
+ private:
+  std::vector<const char *> list_;
+};
+
 inline std::uint64_t flag(bool set, std::uint64_t value) noexcept { return set ? value : 0; }
 
 inline subpy_close_options raw_options(const close_options &options) noexcept {
@@ -100,9 +125,14 @@ inline subpy_close_options raw_options(const close_options &options) noexcept {
 [[nodiscard]] inline result<void> try_init(const runtime_options &options = {}) {
   if (auto wrong = detail::version_mismatch()) return *wrong;
   if (auto wrong = detail::nul_in(options.python, "python")) return *wrong;
+  if (auto wrong = detail::nul_in(options.worker, "worker")) return *wrong;
+  detail::text_list preload;
+  if (auto wrong = preload.fill(options.preload, "preload")) return *wrong;
   subpy_runtime_options raw{};
   raw.size = sizeof raw;
   raw.python = detail::or_null(options.python);
+  raw.worker = detail::or_null(options.worker);
+  raw.preload = preload.get();
   raw.flags = detail::flag(options.use_environment, SUBPY_RUNTIME_USE_ENVIRONMENT) |
               detail::flag(options.no_site, SUBPY_RUNTIME_NO_SITE) |
               detail::flag(options.keep_sigpipe, SUBPY_RUNTIME_KEEP_SIGPIPE);

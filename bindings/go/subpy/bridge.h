@@ -122,7 +122,7 @@ typedef struct {
     size_t        frames, row;
     subpy_interp  interp;
     uint64_t      tag;
-    int32_t       line, column, exit_status, status;
+    int32_t       line, column, exit_status, status, signal, exit_code;
     bool          is_exit, is_row;
 } subpy_go_error;
 
@@ -139,6 +139,7 @@ static inline void subpy_go_read_error(const subpy_error *error, subpy_go_error 
     fields->interp = subpy_error_interp(error);
     subpy_error_syntax(error, &fields->line, &fields->column, &fields->source_line);
     fields->is_exit = subpy_error_exit_status(error, &fields->exit_status);
+    subpy_error_crash(error, &fields->signal, &fields->exit_code);
     fields->tag = subpy_error_tag(error);
     fields->is_row = subpy_error_row(error, &fields->row);
     fields->status = subpy_error_status(error);

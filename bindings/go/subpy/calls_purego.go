@@ -33,7 +33,7 @@ var lib struct {
 	closeWith, shutdownWith, interrupt, cancelNew, cancelFire, cancelFree, setOutput,
 	defineWith, contextReturn, contextRaise, contextNote, contextTag, contextCancelled, errorTag,
 	errorStatus, errorMessage, errorTypeName, errorTypeQualname, errorTypeModule, errorExceptionMessage, errorFormatted,
-	errorDisplay, errorFrameCount, errorFrame, errorSyntax, errorExitStatus, errorInterp, errorRow, errorFree uintptr
+	errorDisplay, errorFrameCount, errorFrame, errorSyntax, errorExitStatus, errorCrash, errorInterp, errorRow, errorFree uintptr
 }
 
 // load opens the library, once. It is never closed: it cannot be.
@@ -87,6 +87,7 @@ var load = sync.OnceValue(func() error {
 		"subpy_error_formatted": &lib.errorFormatted, "subpy_error_display": &lib.errorDisplay,
 		"subpy_error_frame_count": &lib.errorFrameCount, "subpy_error_frame": &lib.errorFrame,
 		"subpy_error_syntax": &lib.errorSyntax, "subpy_error_exit_status": &lib.errorExitStatus,
+		"subpy_error_crash":  &lib.errorCrash,
 		"subpy_error_interp": &lib.errorInterp, "subpy_error_row": &lib.errorRow, "subpy_error_free": &lib.errorFree,
 		"subpy_error_tag": &lib.errorTag,
 	}
@@ -418,6 +419,7 @@ func readError(from uintptr, fields *errorFields) {
 	fields.interp = uint64(invoke(lib.errorInterp, from))
 	invoke(lib.errorSyntax, from, uintptr(unsafe.Pointer(&fields.line)), uintptr(unsafe.Pointer(&fields.column)),
 		uintptr(unsafe.Pointer(&fields.sourceLine)))
+	invoke(lib.errorCrash, from, uintptr(unsafe.Pointer(&fields.signal)), uintptr(unsafe.Pointer(&fields.exitCode)))
 	fields.tag = uint64(invoke(lib.errorTag, from))
 	fields.status = int32(invoke(lib.errorStatus, from))
 	// A C bool is one byte of the register.

@@ -33,6 +33,7 @@ const (
 	ErrForked            Status = -13 // this process was forked from one in which Python runs
 	ErrWrongState        Status = -14 // not now: something has to come before, or is going on
 	ErrPanic             Status = -15 // a bug in subpy
+	ErrCrashed           Status = -16 // the process of the interpreter has ended, see [CrashError]
 )
 
 var statusTexts = map[Status]string{
@@ -51,6 +52,7 @@ var statusTexts = map[Status]string{
 	ErrForked:            "process was forked",
 	ErrWrongState:        "wrong state",
 	ErrPanic:             "bug in subpy",
+	ErrCrashed:           "process of the interpreter has ended",
 }
 
 // Error makes each status an error.
@@ -295,6 +297,8 @@ func newError(from uintptr, fields *errorFields) error {
 		return &TimeoutError{newException(from, fields)}
 	case ErrInterrupted:
 		return &InterruptedError{newException(from, fields)}
+	case ErrCrashed:
+		return newCrash(fields)
 	default:
 		return &Error{
 			Status:  status,

@@ -244,20 +244,22 @@ func (f *frame) cString(what, text string) (address uintptr, err error) {
 	return uintptr(memory), nil
 }
 
-// cStrings copies texts and makes an array of their addresses.
+// cStrings copies texts and makes an array of their addresses, which ends with 0. Of no texts there is none.
 func (f *frame) cStrings(what string, texts []string) (address uintptr, err error) {
 	if len(texts) == 0 {
 		return 0, nil
 	}
-	memory := f.alloc(uintptr(len(texts)) * unsafe.Sizeof(uintptr(0)))
+	memory := f.alloc(uintptr(len(texts)+1) * unsafe.Sizeof(uintptr(0)))
 	if memory == nil {
 		return 0, errTooLarge().of(what, true)
 	}
+	addresses := unsafe.Slice((*uintptr)(memory), len(texts)+1)
 	for i, text := range texts {
-		if unsafe.Slice((*uintptr)(memory), len(texts))[i], err = f.cString(what, text); err != nil {
+		if addresses[i], err = f.cString(what, text); err != nil {
 			return 0, err
 		}
 	}
+	addresses[len(texts)] = 0
 	return uintptr(memory), nil
 }
 
@@ -284,9 +286,11 @@ func cText(address uintptr) string {
 // The structs of subpy.h, in C memory. Those that begin with their size may get more fields, which are not used here.
 
 type runtimeOptions struct {
-	size   uintptr
-	python uintptr
-	flags  uint64
+	size    uintptr
+	python  uintptr
+	flags   uint64
+	worker  uintptr
+	preload uintptr
 }
 
 type interpOptions struct {
@@ -297,6 +301,9 @@ type interpOptions struct {
 	pathLen   uintptr
 	timeout   int64 // in milliseconds
 	memory    uint64
+
+	grace, cpuLimit    uint64 // in milliseconds
+	readable, writable uintptr
 }
 
 type poolRequest struct {
@@ -355,5 +362,6 @@ type errorFields struct {
 	frames, row                      uintptr
 	interp, tag                      uint64
 	line, column, exitStatus, status int32
+	signal, exitCode                 int32
 	isExit, isRow                    bool
 }

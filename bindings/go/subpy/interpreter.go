@@ -68,6 +68,8 @@ const (
 	interpNoStdin            = 64
 	interpTaggedValues       = 128
 	interpCountMemory        = 256
+	interpProcess            = 512
+	interpLocked             = 1024
 )
 
 // An Option changes what [Create] creates.
@@ -79,6 +81,10 @@ type options struct {
 	path      []string
 	timeLimit time.Duration
 	memory    uint64
+	grace     time.Duration
+	cpuLimit  time.Duration
+	readable  []string
+	writable  []string
 	output    *outputs
 }
 
@@ -177,16 +183,26 @@ func (f *frame) interpOptions(o *options) (address uintptr, err error) {
 	if err != nil {
 		return 0, err
 	}
-	create := interpOptions{
-		gil:     o.gil,
-		busy:    o.busy,
-		flags:   o.flags,
-		path:    path,
-		pathLen: uintptr(len(o.path)),
-		memory:  o.memory,
+	readable, err := f.cStrings("readable", o.readable)
+	if err != nil {
+		return 0, err
 	}
-	if o.timeLimit > 0 {
-		create.timeout = milliseconds(o.timeLimit)
+	writable, err := f.cStrings("writable", o.writable)
+	if err != nil {
+		return 0, err
+	}
+	create := interpOptions{
+		gil:      o.gil,
+		busy:     o.busy,
+		flags:    o.flags,
+		path:     path,
+		pathLen:  uintptr(len(o.path)),
+		timeout:  milliseconds(max(o.timeLimit, 0)),
+		memory:   o.memory,
+		grace:    uint64(milliseconds(max(o.grace, 0))),
+		cpuLimit: uint64(milliseconds(max(o.cpuLimit, 0))),
+		readable: readable,
+		writable: writable,
 	}
 	create.size = unsafe.Sizeof(create)
 	if address = place(f, create); address == 0 {
@@ -282,7 +298,8 @@ func (in *Interpreter) ID() (int64, error) {
 }
 
 // Whence returns where the interpreter came from, in CPython's words: "runtime init" (main), "C-API" ([Create]),
-// "_interpreters module" (Python code), "legacy C-API", "cross-interpreter C-API" or "unknown".
+// "_interpreters module" (Python code), "legacy C-API", "cross-interpreter C-API" or "unknown"; "process" for one that has a
+// process of its own ([WithProcess]).
 func (in *Interpreter) Whence() (string, error) {
 	whence, err := ask(in, (*frame).whence)
 	return cText(*(*uintptr)(unsafe.Pointer(&whence))), err

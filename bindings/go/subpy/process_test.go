@@ -44,11 +44,21 @@ func init() {
 		check(Shutdown())
 		python := os.Getenv("SUBPY_PYTHON")
 		os.Unsetenv("SUBPY_PYTHON")
-		options := RuntimeOptions{Python: python, NoSite: true, KeepSIGPIPE: true}
+		options := RuntimeOptions{Python: python, NoSite: true, KeepSIGPIPE: true, Preload: []string{"json"}}
 		check(Init(options))
 		check(Init(options))
 		if err := Init(RuntimeOptions{Python: python}); !errors.Is(err, ErrWrongState) {
 			panic(fmt.Sprint("other options: ", err))
+		}
+		more := options
+		more.Preload = []string{"json", "decimal"}
+		if err := Init(more); !errors.Is(err, ErrWrongState) {
+			panic(fmt.Sprint("another module: ", err))
+		}
+		more = options
+		more.Worker = "/nonexistent"
+		if err := Init(more); !errors.Is(err, ErrWrongState) {
+			panic(fmt.Sprint("another worker: ", err))
 		}
 		for range 3 {
 			interp, err := Create()
@@ -86,8 +96,10 @@ func init() {
 				panic(fmt.Sprint(options, ": ", err))
 			}
 		}
-		if err := Init(RuntimeOptions{Python: "a\x00b"}); !errors.Is(err, ErrInvalidArgument) {
-			panic(fmt.Sprint("a NUL: ", err))
+		for _, options := range []RuntimeOptions{{Python: "a\x00b"}, {Worker: "a\x00b"}, {Preload: []string{"a", "a\x00b"}}} {
+			if err := Init(options); !errors.Is(err, ErrInvalidArgument) {
+				panic(fmt.Sprint("a NUL: ", err))
+			}
 		}
 		_, err := Create() // with the SUBPY_PYTHON of the environment
 		fmt.Println(err)

@@ -19,6 +19,13 @@ type RuntimeOptions struct {
 
 	// KeepSIGPIPE leaves SIGPIPE as it is, when it is at its default. In a Go program it is not.
 	KeepSIGPIPE bool
+
+	// Preload names modules that are imported once for all interpreters that get processes of their own ([WithProcess]), not
+	// those that start threads when they are imported.
+	Preload []string
+
+	// Worker is the path of the program that these processes begin with. When it is empty, it is the one inside the library.
+	Worker string
 }
 
 // Init starts the runtime, or makes sure that it runs with these options. It has to be called only to choose a CPython:
@@ -35,6 +42,14 @@ func Init(options RuntimeOptions) error {
 		if start.python, err = f.cString("Python", options.Python); err != nil {
 			return err
 		}
+	}
+	if options.Worker != "" {
+		if start.worker, err = f.cString("Worker", options.Worker); err != nil {
+			return err
+		}
+	}
+	if start.preload, err = f.cStrings("Preload", options.Preload); err != nil {
+		return err
 	}
 	for flag, on := range map[uint64]bool{
 		runtimeUseEnvironment: options.UseEnvironment,

@@ -1,15 +1,21 @@
 import io.github.subpy.Function;
 import io.github.subpy.Interpreter;
+import io.github.subpy.InterpreterCrashedException;
 import io.github.subpy.InterpreterNotFoundException;
+import io.github.subpy.InterpreterPool;
 import io.github.subpy.Keywords;
 import io.github.subpy.NotShareableException;
 import io.github.subpy.Options;
+import io.github.subpy.PoolOptions;
+import io.github.subpy.ProcessOptions;
 import io.github.subpy.PythonThread;
+import io.github.subpy.RuntimeOptions;
 import io.github.subpy.Status;
 import io.github.subpy.Subpy;
 import io.github.subpy.SubpyException;
 import java.math.BigInteger;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -28,6 +34,7 @@ public class Misuse {
     try (Interpreter interp = Subpy.create()) {
       valuesThatCannotCross(interp);
       wrongArguments(interp);
+      wrongProcesses(interp);
       wrongRows(interp);
       wrongMoments(interp);
     } // the second close
@@ -41,7 +48,7 @@ public class Misuse {
     for (Status status : Status.values()) {
       Check.equal(Subpy.statusName(status.code()), status == Status.OK ? "SUBPY_OK" : "SUBPY_ERROR_" + status);
     }
-    Check.equal(Subpy.statusName(Status.PANIC.code() - 1), "SUBPY_ERROR_UNKNOWN");
+    Check.equal(Subpy.statusName(Status.CRASHED.code() - 1), "SUBPY_ERROR_UNKNOWN");
     Check.equal(Subpy.version(), "0.1.0");
     Check.equal(Subpy.pythonVersion(), null);
   }
@@ -53,6 +60,56 @@ public class Misuse {
     } catch (SubpyException e) {
       Check.equal(e.status(), Status.PYTHON_NOT_FOUND);
       Check.that(e.getMessage().contains("/nowhere/python: No such file"), e.getMessage());
+    }
+  }
+
+  private static void wrongProcesses(Interpreter interp) {
+    ProcessOptions open = ProcessOptions.DEFAULT;
+    ProcessOptions locked = open.locked(true);
+    Path relative = Path.of("here");
+    Map<String, Options> refused = new HashMap<>();
+    refused.put(
+        "SUBPY_INTERP_PROCESS needs SUBPY_GIL_OWN: an interpreter in a process of its own shares no GIL",
+        Options.DEFAULT.process(open).gil(Options.Gil.SHARED));
+    refused.put(
+        "SUBPY_INTERP_NO_EXTENSION_CHECK is not for SUBPY_INTERP_PROCESS: an interpreter in a process of its own loads all "
+            + "extension modules anyway",
+        Options.DEFAULT.process(open).flag(Options.Flag.NO_EXTENSION_CHECK));
+    refused.put(
+        "readable folders need SUBPY_INTERP_LOCKED: without it all that the host can open is open",
+        Options.DEFAULT.process(open.readable(Path.of("/usr"))));
+    refused.put(
+        "writable folders need SUBPY_INTERP_LOCKED: without it all that the host can open is open",
+        Options.DEFAULT.process(open.writable(Path.of("/tmp"))));
+    refused.put(
+        "SUBPY_INTERP_ALLOW_FORK and SUBPY_INTERP_ALLOW_EXEC are not for SUBPY_INTERP_LOCKED, which allows neither",
+        Options.DEFAULT.process(locked).flag(Options.Flag.ALLOW_EXEC));
+    refused.put(
+        "readable[1] is \"here\", must be an absolute path",
+        Options.DEFAULT.process(locked.readable(Path.of("/usr")).readable(relative)));
+    refused.put(
+        "writable[0] is \"here\", must be an absolute path", Options.DEFAULT.process(locked.writable(relative)));
+    refused.forEach(
+        (message, options) -> {
+          Check.refused(Status.INVALID_ARGUMENT, message, () -> Subpy.create(options));
+          PoolOptions pool = PoolOptions.DEFAULT.interpreter(options);
+          Check.refused(Status.INVALID_ARGUMENT, message, () -> InterpreterPool.create(pool).close());
+        });
+
+    Check.thrown(IllegalArgumentException.class, () -> open.grace(Duration.ZERO));
+    Check.thrown(IllegalArgumentException.class, () -> open.cpuLimit(Duration.ofSeconds(-1)));
+    Check.thrown(IllegalArgumentException.class, () -> RuntimeOptions.DEFAULT.preload("a\0b"));
+    for (RuntimeOptions other :
+        List.of(RuntimeOptions.DEFAULT.preload("json"), RuntimeOptions.DEFAULT.worker(Path.of("/nowhere")))) {
+      Check.refusedLike(Status.WRONG_STATE, () -> Subpy.initWith(other));
+    }
+    Subpy.initWith(RuntimeOptions.DEFAULT);
+
+    try {
+      interp.exec("1 / 0");
+      throw new AssertionError("it is an exception");
+    } catch (SubpyException e) {
+      Check.that(!(e instanceof InterpreterCrashedException), e.getMessage());
     }
   }
 

@@ -85,6 +85,44 @@ test("options of create, exec and eval", function()
   subpy.init()
 end)
 
+test("options of processes, and errors that are no crashes", function()
+  local function invalid(message, options)
+    equal(raised("SUBPY_ERROR_INVALID_ARGUMENT", subpy.create, options).message, message)
+    equal(raised("SUBPY_ERROR_INVALID_ARGUMENT", subpy.pool, options).message, message)
+  end
+  local needed = " needs SUBPY_INTERP_PROCESS: it is about a process"
+  invalid("SUBPY_INTERP_LOCKED" .. needed, { locked = true })
+  invalid("subpy_interp_options.grace_ms" .. needed, { grace = 1e-6 })
+  invalid("subpy_interp_options.cpu_limit_ms" .. needed, { cpu_limit = 1 })
+  invalid("subpy_interp_options.readable" .. needed, { readable = {} })
+  invalid("subpy_interp_options.writable" .. needed, { writable = { "/tmp" } })
+  invalid("SUBPY_INTERP_PROCESS needs SUBPY_GIL_OWN: an interpreter in a process of its own shares no GIL",
+    { process = true, gil = "shared" })
+  invalid("SUBPY_INTERP_NO_EXTENSION_CHECK is not for SUBPY_INTERP_PROCESS: an interpreter in a process of its own loads "
+    .. "all extension modules anyway", { process = true, no_extension_check = true })
+  invalid("writable folders need SUBPY_INTERP_LOCKED: without it all that the host can open is open",
+    { process = true, writable = { "/tmp" } })
+  invalid("SUBPY_INTERP_ALLOW_FORK and SUBPY_INTERP_ALLOW_EXEC are not for SUBPY_INTERP_LOCKED, which allows neither",
+    { process = true, locked = true, allow_exec = true })
+  invalid('readable[1] is "here", must be an absolute path',
+    { process = true, locked = true, readable = { "/usr", "here" } })
+  refused("grace: a number of seconds above 0 is expected", subpy.create, { grace = 0 })
+  refused("cpu_limit: a number of seconds above 0 is expected", subpy.create, { cpu_limit = "1" })
+  refused("readable: a table of folders is expected", subpy.create, { readable = "/usr" })
+  refused("writable: a string without NUL", subpy.create, { writable = { "a\0b" } })
+  refused("worker: a string without NUL", subpy.init, { worker = "a\0b" })
+  refused("preload: a table of modules is expected", subpy.init, { preload = "json" })
+  refused("preload: a string without NUL", subpy.init, { preload = { "json", "a\0b" } })
+  raised("SUBPY_ERROR_WRONG_STATE", subpy.init, { preload = { "json" } })
+  raised("SUBPY_ERROR_WRONG_STATE", subpy.init, { worker = "/nowhere" })
+  for _, failure in ipairs{
+    raised("SUBPY_ERROR_EXECUTION_FAILED", interp.exec, interp, "1 / 0"),
+    raised("SUBPY_ERROR_NOT_FOUND", subpy.find, 999999),
+  } do
+    equal({ failure.signal, failure.exit_code, failure.traceback }, {})
+  end
+end)
+
 -- ---- values
 
 local both = {

@@ -33,4 +33,15 @@ function path(arena, what, text) {
   return arena.text(Buffer.byteLength(text), text, 1);
 }
 
-module.exports = { choice, flags, known, path, string };
+/** Writes texts, and the list of where they are, which ends with 0. Returns where that is, 0 when there are none. */
+function texts(arena, what, list) {
+  if (!Array.isArray(list)) throw new TypeError(`${what}: an array of strings is expected`);
+  if (list.length === 0) return 0;
+  const addresses = Array.from(list, (text, index) => path(arena, `${what}[${index}]`, text));
+  const at = arena.reserve((addresses.length + 1) * 8);
+  const { chunk } = arena;
+  [...addresses, 0].forEach((address, index) => chunk.setWord(at + index * 8, address));
+  return chunk.address + at;
+}
+
+module.exports = { choice, flags, known, path, string, texts };

@@ -63,6 +63,16 @@ class ExecutionTimeout extends ExecutionFailed {}
 /** The code was stopped: by an AbortSignal, whose reason is the `cause` then, by interrupt(), or by a close. As above. */
 class ExecutionInterrupted extends ExecutionFailed {}
 
+/**
+ * The process of the interpreter has ended, and the interpreter with it. Without a signal and an exit code it is not known
+ * how.
+ *
+ * @property {?number} signal  the number of the signal that has killed it
+ * @property {?number} exitCode  what it has ended with by itself
+ * @property {string} traceback  where its threads were, as faulthandler has it; the message if that wrote nothing
+ */
+class InterpreterCrashed extends InterpreterError {}
+
 /** There was nothing in a queue, or not in time. */
 class QueueEmpty extends InterpreterError {}
 
@@ -90,6 +100,7 @@ class PythonError extends Error {
 }
 
 const NOT_FOUND = -2, EXECUTION_FAILED = -4, NOT_SHAREABLE = -5, SYNTAX = -7, TIMEOUT = -10, INTERRUPTED = -11;
+const CRASHED = -16;
 
 /** The class of a status that has one of its own. */
 const classes = new Map([
@@ -99,6 +110,7 @@ const classes = new Map([
   [SYNTAX, PythonSyntaxError],
   [TIMEOUT, ExecutionTimeout],
   [INTERRUPTED, ExecutionInterrupted],
+  [CRASHED, InterpreterCrashed],
 ]);
 
 /** Those in which Python code has run. */
@@ -133,6 +145,7 @@ function readError(arena, error, status) {
     details.exitStatus = native.errorExitStatus(error, arena.out) ? head.view.getInt32(OUT, true) : null;
   }
   if (status === SYNTAX) Object.assign(details, place(arena, error));
+  if (status === CRASHED) Object.assign(details, crash(arena, error));
   const found = new (classes.get(status) ?? InterpreterError)(text(arena, error, native.errorMessage), details);
   const thrown = take(native.errorTag(error));
   if (thrown) found.cause = thrown.error;
@@ -191,6 +204,17 @@ function place(arena, error) {
   return { line: head.view.getInt32(OUT, true), column: head.view.getInt32(OUT_2, true), text: name(head.word(OUT_3)) };
 }
 
+function crash(arena, error) {
+  const { head } = arena;
+  native.errorCrash(error, arena.out, arena.out2);
+  const [signal, exitCode] = [head.view.getInt32(OUT, true), head.view.getInt32(OUT_2, true)];
+  return {
+    signal: signal === 0 ? null : signal,
+    exitCode: exitCode === -1 ? null : exitCode,
+    traceback: text(arena, error, native.errorDisplay),
+  };
+}
+
 /** A text with a length, which may hold NUL characters. */
 function text(arena, error, read) {
   const address = read(error, arena.out);
@@ -211,6 +235,7 @@ module.exports = {
   ExecutionInterrupted,
   ExecutionTimeout,
   INTERRUPTED,
+  InterpreterCrashed,
   InterpreterError,
   InterpreterNotFoundError,
   NotShareableError,

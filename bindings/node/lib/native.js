@@ -157,6 +157,7 @@ module.exports = {
   errorFrame: declare('error_frame', 'bool', address, 'size_t', address),
   errorSyntax: declare('error_syntax', 'bool', address, address, address, address),
   errorExitStatus: declare('error_exit_status', 'bool', address, address),
+  errorCrash: declare('error_crash', 'bool', address, address, address),
   errorTag: declare('error_tag', handle, address),
   errorRow: declare('error_row', 'bool', address, address),
   errorInterp: declare('error_interp', handle, address),

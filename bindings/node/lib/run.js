@@ -3,7 +3,7 @@
 // How something is run: on this thread, on one of the pool, or on the one that waits for the function that is running now.
 
 const native = require('./native');
-const { choice, flags, known, path, string } = require('./arguments');
+const { choice, flags, known, path, string, texts } = require('./arguments');
 const { check, INTERRUPTED, ownError } = require('./errors');
 const kept = require('./kept');
 const { LIMITS, limitsOf, milliseconds } = require('./limits');
@@ -19,7 +19,7 @@ const KEEP_INDENT = 1;
 // Sizes of the structs in include/subpy.h.
 const RUN_REQUEST = 112;
 const CLOSE_OPTIONS = 24;
-const INTERP_SIZE = 56;
+const INTERP_SIZE = 88;
 
 const BUSY = -3;
 const CLOSE_FLAGS = { drain: 1, interrupt: 2 };
@@ -28,7 +28,7 @@ const GIL = { own: 0, shared: 1 };
 const BUSY_POLICY = { refuse: 0, wait: 1, share: 2 };
 const INTERP_FLAGS = {
   allowFork: 1, allowExec: 2, noThreads: 4, allowDaemonThreads: 8, noExtensionCheck: 16, unbuffered: 32, noStdin: 64,
-  taggedValues: 128, countMemory: 256,
+  taggedValues: 128, countMemory: 256, process: 512, locked: 1024,
 };
 
 /** What values become. */
@@ -37,7 +37,10 @@ const DICTS = { map: 'map', object: 'object' };
 const READING = ['integers', 'dicts'];
 
 /** What the options of an interpreter may be. */
-const INTERP_OPTIONS = ['gil', 'busy', 'path', 'timeout', 'memoryLimit', ...Object.keys(INTERP_FLAGS), ...READING];
+const INTERP_OPTIONS = [
+  'gil', 'busy', 'path', 'timeout', 'memoryLimit', 'grace', 'cpuLimit', 'readable', 'writable',
+  ...Object.keys(INTERP_FLAGS), ...READING,
+];
 
 function reading({ integers = 'auto', dicts = 'map' }) {
   return { integers: choice('integers', integers, INTEGERS), dicts: choice('dicts', dicts, DICTS) };
@@ -208,25 +211,27 @@ function closeOptions(arena, options = {}) {
 /** Writes a subpy_interp_options, and returns its address. */
 function interpOptions(arena, options) {
   known('options', options, INTERP_OPTIONS);
-  const { gil = 'own', busy = 'refuse', path: folders = [], timeout, memoryLimit = 0 } = options;
-  if (!Array.isArray(folders)) throw new TypeError('path: an array of folders is expected');
+  const { gil = 'own', busy = 'refuse', path: folders = [], memoryLimit = 0, readable = [], writable = [] } = options;
   if (!Number.isSafeInteger(memoryLimit) || memoryLimit < 0) {
     throw new TypeError('memoryLimit: a number of bytes is expected');
   }
-  const texts = folders.map((folder, index) => path(arena, `path[${index}]`, folder));
-  const list = arena.reserve(texts.length * 8);
-  texts.forEach((text, index) => arena.chunk.setWord(list + index * 8, text));
-  const listAddress = texts.length === 0 ? 0 : arena.chunk.address + list;
+  const time = (name) => (options[name] === undefined ? 0 : milliseconds(name, options[name], Number.MIN_VALUE));
+  const lists = Object.entries({ path: folders, readable, writable });
+  const [pathList, readableList, writableList] = lists.map(([name, list]) => texts(arena, name, list));
   const at = arena.reserve(INTERP_SIZE);
   const { chunk } = arena;
   chunk.setWord(at, INTERP_SIZE);
   chunk.view.setInt32(at + 8, choice('gil', gil, GIL), true);
   chunk.view.setInt32(at + 12, choice('busy', busy, BUSY_POLICY), true);
   chunk.setWord(at + 16, flags(options, INTERP_FLAGS));
-  chunk.setWord(at + 24, listAddress);
-  chunk.setWord(at + 32, texts.length);
-  chunk.setWord(at + 40, timeout === undefined ? 0 : milliseconds('timeout', timeout, Number.MIN_VALUE));
+  chunk.setWord(at + 24, pathList);
+  chunk.setWord(at + 32, folders.length);
+  chunk.setWord(at + 40, time('timeout'));
   chunk.setWord(at + 48, memoryLimit);
+  chunk.setWord(at + 56, time('grace'));
+  chunk.setWord(at + 64, time('cpuLimit'));
+  chunk.setWord(at + 72, readableList);
+  chunk.setWord(at + 80, writableList);
   return chunk.address + at;
 }
 

@@ -3,7 +3,7 @@
 // CPython in this process, and the interpreters that there are.
 
 const native = require('./native');
-const { flags, known, path } = require('./arguments');
+const { flags, known, path, texts } = require('./arguments');
 const { check, ownError } = require('./errors');
 const { Interpreter } = require('./interpreter');
 const { blocking } = require('./loop');
@@ -14,7 +14,7 @@ const { closeOptions, interpOptions, pendingCalls, reading } = require('./run');
 const BUSY_STATUS = -3;
 
 // The size of the struct in include/subpy.h.
-const RUNTIME_OPTIONS = 24;
+const RUNTIME_OPTIONS = 40;
 const RUNTIME_FLAGS = { useEnvironment: 1, noSite: 2, keepSigpipe: 4 };
 
 /**
@@ -23,17 +23,24 @@ const RUNTIME_FLAGS = { useEnvironment: 1, noSite: 2, keepSigpipe: 4 };
  * @param {object} options
  *   python: path of an executable, of a virtual environment's folder or of a libpython;
  *   useEnvironment: honour PYTHONPATH and the like; noSite: start without site-packages;
- *   keepSigpipe: leave SIGPIPE as it is
+ *   keepSigpipe: leave SIGPIPE as it is;
+ *   preload: names of modules that are imported once for all interpreters with processes of their own;
+ *   worker: path of the program that these begin with, otherwise it is the one inside the library
  */
 function init(options = {}) {
-  known('options', options, ['python', ...Object.keys(RUNTIME_FLAGS)]);
+  known('options', options, ['python', 'worker', 'preload', ...Object.keys(RUNTIME_FLAGS)]);
   withArena((arena) => {
-    const python = options.python === undefined ? 0 : path(arena, 'python', options.python);
+    const [python, worker] = ['python', 'worker'].map((name) =>
+      options[name] === undefined ? 0 : path(arena, name, options[name]),
+    );
+    const preload = options.preload === undefined ? 0 : texts(arena, 'preload', options.preload);
     const at = arena.reserve(RUNTIME_OPTIONS);
     const { chunk } = arena;
     chunk.setWord(at, RUNTIME_OPTIONS);
     chunk.setWord(at + 8, python);
     chunk.setWord(at + 16, flags(options, RUNTIME_FLAGS));
+    chunk.setWord(at + 24, worker);
+    chunk.setWord(at + 32, preload);
     check(arena, native.init(chunk.address + at, arena.error));
   });
 }
@@ -68,6 +75,9 @@ function shutdown(options = undefined) {
  *   timeout: the time limit in milliseconds of every run in it that has none of its own;
  *   memoryLimit: how many bytes of memory it may use; countMemory: its memory is counted without that, too;
  *   taggedValues: sets, dates and others that are no values otherwise are such, see Tagged;
+ *   process: it has a process of its own; then grace, how many milliseconds after the exception that ends a run that process
+ *   is killed (100), cpuLimit, how many milliseconds of processors it may use, and locked, to lock it down but for the folders
+ *   in readable and writable, absolute paths;
  *   allowFork, allowExec, noThreads, allowDaemonThreads, noExtensionCheck, unbuffered, noStdin: see include/subpy.h;
  *   integers, dicts: what its results become here, see Interpreter
  * @returns {Interpreter}

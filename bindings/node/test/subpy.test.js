@@ -102,6 +102,46 @@ test('options of create, exec and eval', () => {
   subpy.init();
 });
 
+test('options of processes, and errors that are no crashes', async () => {
+  const invalid = async (message, options) => {
+    for (const error of [
+      thrown(subpy.InterpreterError, () => subpy.create(options)),
+      await rejected(subpy.InterpreterError, subpy.createPool(options)),
+    ]) {
+      assert.deepEqual([error.code, error.message], ['SUBPY_ERROR_INVALID_ARGUMENT', message]);
+      assert.ok(!(error instanceof subpy.InterpreterCrashed) && error.signal === undefined);
+    }
+  };
+  const needed = 'needs SUBPY_INTERP_PROCESS: it is about a process';
+  const all = 'need SUBPY_INTERP_LOCKED: without it all that the host can open is open';
+  await invalid(`SUBPY_INTERP_LOCKED ${needed}`, { locked: true });
+  await invalid(`subpy_interp_options.grace_ms ${needed}`, { grace: 0.1 });
+  await invalid(`subpy_interp_options.cpu_limit_ms ${needed}`, { cpuLimit: 1000 });
+  await invalid(`subpy_interp_options.readable ${needed}`, { readable: ['/usr'] });
+  await invalid(`subpy_interp_options.writable ${needed}`, { writable: ['/tmp'] });
+  await invalid('SUBPY_INTERP_PROCESS needs SUBPY_GIL_OWN: an interpreter in a process of its own shares no GIL', {
+    process: true, gil: 'shared',
+  });
+  await invalid(`readable folders ${all}`, { process: true, readable: ['/usr'] });
+  await invalid(`writable folders ${all}`, { process: true, writable: ['/tmp'] });
+  await invalid('readable[1] is "here", must be an absolute path', { process: true, locked: true, readable: ['/usr', 'here'] });
+  await invalid(
+    'SUBPY_INTERP_ALLOW_FORK and SUBPY_INTERP_ALLOW_EXEC are not for SUBPY_INTERP_LOCKED, which allows neither',
+    { process: true, locked: true, allowFork: true },
+  );
+
+  assert.throws(() => subpy.create({ grace: 0 }), /^TypeError: grace: a number of milliseconds above 0 is expected$/);
+  assert.throws(() => subpy.create({ cpuLimit: '1' }), /^TypeError: cpuLimit: a number of milliseconds/);
+  assert.throws(() => subpy.create({ readable: '/usr' }), /^TypeError: readable: an array of strings is expected$/);
+  assert.throws(() => subpy.create({ writable: ['a\0b'] }), /^TypeError: writable\[0\]: a string without NUL is expected$/);
+  assert.throws(() => subpy.init({ worker: 'a\0b' }), /^TypeError: worker: a string without NUL is expected$/);
+  assert.throws(() => subpy.init({ preload: ['json', 5] }), /^TypeError: preload\[1\]: a string is expected$/);
+  for (const options of [{ preload: ['json'] }, { worker: '/nowhere' }]) {
+    assert.equal(thrown(subpy.InterpreterError, () => subpy.init(options)).code, 'SUBPY_ERROR_WRONG_STATE');
+  }
+  assert.ok(!(thrown(subpy.ExecutionFailed, () => interp.exec('1 / 0')) instanceof subpy.InterpreterCrashed));
+});
+
 // ---- values
 
 const both = [

@@ -30,6 +30,7 @@ from ._buffers import Lent
 from ._errors import (
     ExecutionFailed,
     Frame,
+    InterpreterCrashedError,
     InterpreterError,
     InterpreterInterruptedError,
     InterpreterNotFoundError,
@@ -45,7 +46,7 @@ from ._host import cancelled
 from ._library import DefineOptions, MemoryInfo, RunRequest, RuntimeOptions, library
 from ._limits import Cancel, ctrl_c
 from ._objects import Object
-from ._options import FOR_EVER, Busy, Flag, Gil, close_options, interp_options, path_of, word_of
+from ._options import FOR_EVER, Busy, Flag, Gil, close_options, interp_options, null_ended, path_of, word_of
 from ._pools import InterpreterPoolExecutor, Stats, complete, notify
 from ._queues import Queue, QueueClosed, QueueEmpty, QueueFull, create_queue
 from ._runs import CALL, EVAL, EXEC, FUNCTION, Given, Options, Results, apply, changed, nul_ended, perform, source
@@ -61,6 +62,7 @@ __all__ = [
     "Function",
     "Gil",
     "Interpreter",
+    "InterpreterCrashedError",
     "InterpreterError",
     "InterpreterInterruptedError",
     "InterpreterNotFoundError",
@@ -112,10 +114,24 @@ class RuntimeFlag(enum.IntFlag):
     KEEP_SIGPIPE = 4
 
 
-def init(python: str | os.PathLike[str] | None = None, flags: RuntimeFlag = RuntimeFlag.NONE) -> None:
-    """Start the runtime, which otherwise starts by itself. In a Python that fits this adopts the one that runs."""
+def init(
+    python: str | os.PathLike[str] | None = None,
+    flags: RuntimeFlag = RuntimeFlag.NONE,
+    *,
+    worker: str | os.PathLike[str] | None = None,
+    preload: Iterable[str] = (),
+) -> None:
+    """Start the runtime, which otherwise starts by itself. In a Python that fits this adopts the one that runs.
+
+    `preload` are names of modules that are imported once for all interpreters with Flag.PROCESS, and `worker` is the
+    program that their processes begin with, the one inside the library when it is None.
+    """
     word = word_of(RuntimeFlag, flags)
     options = RuntimeOptions(sizeof(RuntimeOptions), None if python is None else path_of(python), word)
+    options.worker = None if worker is None else path_of(worker)
+    modules = [nul_ended(name, "preload") for name in preload]
+    if modules:
+        options.preload = null_ended(modules)
     run(library.subpy_init, byref(options))
 
 
@@ -140,13 +156,22 @@ def create(
     path: Iterable[str | os.PathLike[str]] = (),
     timeout: float | None = None,
     memory_limit: int | None = None,
+    grace: float | None = None,
+    cpu_limit: float | None = None,
+    readable: Iterable[str | os.PathLike[str]] = (),
+    writable: Iterable[str | os.PathLike[str]] = (),
 ) -> Interpreter:
     """A new interpreter, to be closed with close() or `with`, or by shutdown(). `path` is put in front of sys.path.
 
     `timeout` is how many seconds each run in it may take, unless it has a limit of its own. `memory_limit` is how many
     bytes it may use: beyond it, code gets a MemoryError.
+
+    With Flag.PROCESS it is the main interpreter of a process of its own, whose end is an InterpreterCrashedError. `grace`
+    is how many seconds after the exception that is to end a run that process is killed, a tenth when it is None;
+    `cpu_limit` how many seconds of processors it may use in all. With Flag.LOCKED too the process is locked down, but for
+    `readable` and `writable` folders: absolute paths.
     """
-    options = interp_options(gil, busy, flags, path, timeout, memory_limit)
+    options = interp_options(gil, busy, flags, path, timeout, memory_limit, grace, cpu_limit, readable, writable)
     handle = c_uint64()
     try:
         run(library.subpy_create, byref(options), byref(handle))

@@ -35,6 +35,7 @@ class Status(enum.IntEnum):
     FORKED = -13
     WRONG_STATE = -14
     PANIC = -15
+    CRASHED = -16
 
 
 _UNTOUCHED = 1  # no address of an error
@@ -124,6 +125,23 @@ class InterpreterInterruptedError(_Stopped):
 
     `excinfo` is that of ExecutionFailed, and says where the code was; None when no Python code had begun.
     """
+
+
+class InterpreterCrashedError(InterpreterError):
+    """The process of the interpreter (Flag.PROCESS) has ended, and the interpreter with it.
+
+    `signal` is the number of the signal that has killed it, or None; `exit_code` what it has ended with by itself, or
+    None. When both are None it is not known how it ended. `traceback` says where its threads were, as faulthandler
+    does it, or is the message when that wrote nothing.
+    """
+
+    signal: int | None = None
+    exit_code: int | None = None
+    traceback: str = ""
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text if self.traceback in ("", self.message) else f"{text}\n\n{self.traceback}"
 
 
 class SourceError(InterpreterError, SyntaxError):
@@ -248,6 +266,14 @@ def _without_row(status: int, error: c_void_p, filename: str) -> InterpreterErro
         if library.subpy_error_type_name(error, None):
             stopped.excinfo = _excinfo(error)
         return stopped
+    if status == Status.CRASHED:
+        crashed = InterpreterCrashedError(message, Status.CRASHED)
+        signal, exit_code = c_int32(), c_int32(-1)
+        library.subpy_error_crash(error, byref(signal), byref(exit_code))
+        crashed.signal = signal.value or None
+        crashed.exit_code = None if exit_code.value == -1 else exit_code.value
+        crashed.traceback = _text(library.subpy_error_display, error) or ""
+        return crashed
     if status == Status.NOT_FOUND:
         return InterpreterNotFoundError(message, Status.NOT_FOUND)
     if status == Status.NOT_SHAREABLE:

@@ -31,7 +31,13 @@ class Value(Structure):
 class RuntimeOptions(Structure):
     """subpy_runtime_options"""
 
-    _fields_ = [("size", c_size_t), ("python", c_char_p), ("flags", c_uint64)]
+    _fields_ = [
+        ("size", c_size_t),
+        ("python", c_char_p),
+        ("flags", c_uint64),
+        ("worker", c_char_p),
+        ("preload", POINTER(c_char_p)),
+    ]
 
 
 class RunRequest(Structure):
@@ -68,6 +74,10 @@ class InterpOptions(Structure):
         ("path_len", c_size_t),
         ("timeout_ms", c_int64),
         ("memory_limit", c_uint64),
+        ("grace_ms", c_uint64),
+        ("cpu_limit_ms", c_uint64),
+        ("readable", POINTER(c_char_p)),
+        ("writable", POINTER(c_char_p)),
     ]
 
 
@@ -324,6 +334,7 @@ def _load() -> ctypes.CDLL:
     declare(c_bool, "error_frame", c_void_p, c_size_t, POINTER(Frame))
     declare(c_bool, "error_syntax", c_void_p, number, number, strings)
     declare(c_bool, "error_exit_status", c_void_p, number)
+    declare(c_bool, "error_crash", c_void_p, number, number)
     declare(c_bool, "error_row", c_void_p, length)
     declare(c_uint64, "error_tag", c_void_p)
     declare(None, "error_free", c_void_p)

@@ -7,7 +7,7 @@ import math
 import operator
 import os
 from collections.abc import Iterable
-from ctypes import c_char_p, sizeof
+from ctypes import Array, c_char_p, sizeof
 
 from ._library import CloseOptions, InterpOptions
 from ._limits import milliseconds
@@ -44,6 +44,8 @@ class Flag(enum.IntFlag):
     NO_STDIN = 64
     TAGGED_VALUES = 128
     COUNT_MEMORY = 256
+    PROCESS = 512
+    LOCKED = 1024
 
 
 def interp_options(
@@ -53,13 +55,26 @@ def interp_options(
     path: Iterable[str | os.PathLike[str]],
     timeout: float | None,
     memory_limit: int | None,
+    grace: float | None,
+    cpu_limit: float | None,
+    readable: Iterable[str | os.PathLike[str]],
+    writable: Iterable[str | os.PathLike[str]],
 ) -> InterpOptions:
     gil, busy, word = Gil(gil), Busy(busy), word_of(Flag, flags)
     folders = [path_of(folder) for folder in path]
     options = InterpOptions(sizeof(InterpOptions), gil, busy, word, (c_char_p * len(folders))(*folders), len(folders))
     options.timeout_ms = milliseconds(timeout, 0)
     options.memory_limit = 0 if memory_limit is None else count(memory_limit, "memory_limit", 1)
+    options.grace_ms, options.cpu_limit_ms = milliseconds(grace, 0), milliseconds(cpu_limit, 0)
+    for name, paths in (("readable", readable), ("writable", writable)):
+        texts = [path_of(folder) for folder in paths]
+        if texts:  # otherwise NULL
+            setattr(options, name, null_ended(texts))
     return options
+
+
+def null_ended(texts: list[bytes]) -> Array[c_char_p]:
+    return (c_char_p * (len(texts) + 1))(*texts, None)
 
 
 def close_options(timeout: float | None, interrupt: bool, drain: bool) -> CloseOptions | None:

@@ -195,6 +195,10 @@ class InterpreterPoolExecutor(Executor):
         path: Iterable[Any] = (),
         timeout: float | None = None,
         memory_limit: int | None = None,
+        grace: float | None = None,
+        cpu_limit: float | None = None,
+        readable: Iterable[Any] = (),
+        writable: Iterable[Any] = (),
     ) -> None:
         check_is_main()
         if max_workers is not None and count(max_workers, "max_workers") == 0:
@@ -202,7 +206,10 @@ class InterpreterPoolExecutor(Executor):
         options = PoolOptions(sizeof(PoolOptions), max_workers or 0)
         options.backlog = _ANY_NUMBER if backlog is None else count(backlog, "backlog", 1)
         options.spares, options.flags = count(spares, "spares"), 0 if spares else _NO_SPARES
-        options.interp = pointer(interp_options(gil, busy, flags, path, timeout, memory_limit))
+        interp = interp_options(
+            gil, busy, flags, path, timeout, memory_limit, grace, cpu_limit, readable, writable
+        )
+        options.interp = pointer(interp)
         text = source(setup, "setup")
         options.setup, options.setup_len = text, len(text)
         options.runs_per_worker = 0 if runs_per_worker is None else count(runs_per_worker, "runs_per_worker", 1)

@@ -117,6 +117,77 @@ def wrong_arguments(interp: subpy.Interpreter) -> None:
             raise AssertionError(f"{function} took {options}")
 
 
+def wrong_processes() -> None:
+    invalid, needed = subpy.Status.INVALID_ARGUMENT, "needs SUBPY_INTERP_PROCESS: it is about a process"
+    process, locked = subpy.Flag.PROCESS, subpy.Flag.PROCESS | subpy.Flag.LOCKED
+    open_anyway = "need SUBPY_INTERP_LOCKED: without it all that the host can open is open"
+    neither = "SUBPY_INTERP_ALLOW_FORK and SUBPY_INTERP_ALLOW_EXEC are not for SUBPY_INTERP_LOCKED, which allows neither"
+    for message, options in (
+        (f"SUBPY_INTERP_LOCKED {needed}", {"flags": subpy.Flag.LOCKED}),
+        (f"subpy_interp_options.grace_ms {needed}", {"grace": 0.0001}),
+        (f"subpy_interp_options.cpu_limit_ms {needed}", {"cpu_limit": 1}),
+        (f"subpy_interp_options.readable {needed}", {"readable": ["/usr"]}),
+        (f"subpy_interp_options.writable {needed}", {"writable": ["/tmp"]}),
+        (
+            "SUBPY_INTERP_PROCESS needs SUBPY_GIL_OWN: an interpreter in a process of its own shares no GIL",
+            {"flags": process, "gil": subpy.Gil.SHARED},
+        ),
+        (
+            "SUBPY_INTERP_NO_EXTENSION_CHECK is not for SUBPY_INTERP_PROCESS: an interpreter in a process of its own "
+            "loads all extension modules anyway",
+            {"flags": process | subpy.Flag.NO_EXTENSION_CHECK},
+        ),
+        (f"readable folders {open_anyway}", {"flags": process, "readable": ["/usr"]}),
+        (f"writable folders {open_anyway}", {"flags": process, "writable": ["/tmp"]}),
+        (neither, {"flags": locked | subpy.Flag.ALLOW_FORK}),
+        ('readable[1] is "here", must be an absolute path', {"flags": locked, "readable": ["/usr", "here"]}),
+        ('writable[0] is "there", must be an absolute path', {"flags": locked, "writable": ["there"]}),
+    ):
+        refused(invalid, message, subpy.create, **options)
+        refused(invalid, message, subpy.InterpreterPoolExecutor, 1, **options)
+    for message, function, options in (
+        ("a time limit must be more than 0, not 0", subpy.create, {"grace": 0}),
+        ("a time limit must be more than 0, not -1", subpy.create, {"cpu_limit": -1}),
+        ("embedded null character in a path", subpy.create, {"readable": ["a\0b"]}),
+        ("embedded null character in a path", subpy.create, {"writable": ["a\0b"]}),
+        ("embedded null character in a path", subpy.init, {"worker": "a\0b"}),
+        ("preload: embedded null character", subpy.init, {"preload": ["json", "a\0b"]}),
+    ):
+        try:
+            function(**options)
+        except ValueError as error:
+            assert str(error) == message, error
+        else:
+            raise AssertionError(f"{function} took {options}")
+    for options in ({"preload": ["json"]}, {"worker": "/nowhere"}):
+        refused(
+            subpy.Status.WRONG_STATE,
+            "subpy is running already, with other options; call subpy_init() before the first use, or "
+            "subpy_shutdown() first",
+            subpy.init,
+            **options,
+        )
+
+
+def a_crash_that_is_none(interp: subpy.Interpreter) -> None:
+    crashed = subpy.InterpreterCrashedError("it was killed", subpy.Status.CRASHED)
+    assert (crashed.signal, crashed.exit_code, str(crashed)) == (None, None, "it was killed")
+    crashed.signal, crashed.traceback = 11, "Stack (most recent call first):"
+    again = pickle.loads(pickle.dumps(crashed))
+    assert (again.signal, again.status, str(again)) == (11, subpy.Status.CRASHED, str(crashed))
+    assert str(again) == "it was killed\n\nStack (most recent call first):"
+    number = ctypes.c_int32(77)
+    try:
+        interp.exec("1 / 0")
+    except subpy.InterpreterError as error:
+        assert not isinstance(error, subpy.InterpreterCrashedError)
+    failed = ctypes.c_void_p()
+    status = library.subpy_exec(interp._handle, b"1 / 0", ctypes.c_size_t(5), ctypes.byref(failed))
+    assert status == subpy.Status.EXECUTION_FAILED
+    assert not library.subpy_error_crash(failed, ctypes.byref(number), ctypes.byref(number)) and number.value == 77
+    library.subpy_error_free(failed)
+
+
 def wrong_rows(interp: subpy.Interpreter) -> None:
     interp.exec("calls = 0\ndef count(*args):\n    global calls\n    calls += 1")
     count = interp.function("count")
@@ -283,6 +354,8 @@ if __name__ == "__main__":
     errors_travel(interp)
     newer_library(interp)
     wrong_rows(interp)
+    wrong_processes()
+    a_crash_that_is_none(interp)
     wrong_sessions(interp)
     wrong_moments(interp)
     closed_already()

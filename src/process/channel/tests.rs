@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use super::bench;
 use super::memory::{BYTES, HALF, KEPT, ROOM, Shared};
 use super::wait::{BITS, Turn, pass};
-use super::{Bytes, Caller, Channel, Header, LONGEST, Message, Stop};
+use super::ends::{Bytes, LONGEST, Message};
+use super::{Caller, Channel, Header, Stop};
 
 /// By which a test tells the process that it starts what to do.
 const HOW: &str = "SUBPY_TEST_CHANNEL";

@@ -6,6 +6,7 @@ import subpy, {
   ExecutionTimeout,
   Float,
   Interpreter,
+  InterpreterCrashed,
   InterpreterError,
   InterpreterNotFoundError,
   InterpreterPool,
@@ -45,6 +46,7 @@ function is<T extends true>(): T | void {}
 
 init();
 init({ python: '/usr/bin/python3', useEnvironment: true, noSite: false, keepSigpipe: true });
+init({ preload: ['json'], worker: '/usr/bin/worker' });
 // @ts-expect-error: no such option
 init({ pyhton: '' });
 
@@ -53,6 +55,7 @@ const options: CreateOptions = {
 };
 const interp = create(options);
 is<Same<typeof interp, Interpreter>>();
+create({ process: true, grace: 50, cpuLimit: 1000, locked: true, readable: ['/usr'], writable: ['/tmp'] });
 // @ts-expect-error: the word is refuse
 create({ busy: 'error' });
 
@@ -232,6 +235,9 @@ try {
   } else if (error instanceof PythonSyntaxError) {
     is<Same<typeof error.text, string | null>>();
     is<Same<typeof error.column, number>>();
+  } else if (error instanceof InterpreterCrashed) {
+    is<Same<typeof error.signal | typeof error.exitCode, number | null>>();
+    is<Same<typeof error.traceback, string>>();
   } else if (error instanceof QueueClosed) {
     is<Same<typeof error.code, string>>();
   } else if (error instanceof NotShareableError || error instanceof InterpreterNotFoundError) {

@@ -94,6 +94,18 @@ final class Call implements AutoCloseable {
     }
   }
 
+  /** What is printed as these texts, each with a NUL, as a list that ends with NULL; NULL when there are none. */
+  MemorySegment texts(List<?> texts, String what) {
+    if (texts.isEmpty()) {
+      return MemorySegment.NULL;
+    }
+    MemorySegment list = allocate((texts.size() + 1) * ADDRESS.byteSize());
+    for (int index = 0; index < texts.size(); index++) {
+      list.setAtIndex(ADDRESS, index, text(texts.get(index) + "\0", what));
+    }
+    return list;
+  }
+
   /** Keeps an object from being freed by the garbage collector before this call is over. */
   void keep(Object object) {
     if (kept == null) {

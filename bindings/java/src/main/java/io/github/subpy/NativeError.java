@@ -29,6 +29,7 @@ final class NativeError {
       Library.function("error_syntax", JAVA_BOOLEAN, ADDRESS, ADDRESS, ADDRESS, ADDRESS);
   private static final MethodHandle EXIT_STATUS =
       Library.function("error_exit_status", JAVA_BOOLEAN, ADDRESS, ADDRESS);
+  private static final MethodHandle CRASH = Library.function("error_crash", JAVA_BOOLEAN, ADDRESS, ADDRESS, ADDRESS);
   private static final MethodHandle ROW = Library.function("error_row", JAVA_BOOLEAN, ADDRESS, ADDRESS);
   private static final MethodHandle STATUS = Library.function("error_status", JAVA_INT, ADDRESS);
   private static final MethodHandle TAG = Library.function("error_tag", JAVA_LONG, ADDRESS);
@@ -115,8 +116,20 @@ final class NativeError {
           message, type(), text(EXCEPTION_MESSAGE), text(FORMATTED), text(DISPLAY), frames(), row());
       case INTERRUPTED -> new ExecutionInterruptedException(
           message, type(), text(EXCEPTION_MESSAGE), text(FORMATTED), text(DISPLAY), frames(), row());
+      case CRASHED -> crash(message);
       default -> new SubpyException(code, message, row());
     };
+  }
+
+  private SubpyException crash(String message) throws Throwable {
+    MemorySegment signal = arena.allocate(JAVA_INT);
+    MemorySegment exitCode = arena.allocate(JAVA_INT);
+    boolean crashed = (boolean) CRASH.invokeExact(error, signal, exitCode);
+    return new InterpreterCrashedException(
+        message,
+        crashed && signal.get(JAVA_INT, 0) != 0 ? signal.get(JAVA_INT, 0) : null,
+        crashed && exitCode.get(JAVA_INT, 0) != -1 ? exitCode.get(JAVA_INT, 0) : null,
+        text(DISPLAY));
   }
 
   /** Null when there is no Python exception: it was stopped before anything ran. */

@@ -22,10 +22,22 @@ import java.util.Set;
  * @param path folders to put in front of {@code sys.path}
  * @param timeout the time limit of every run in it that has none of its own; null for no limit
  * @param memoryLimit how much memory it may use, in bytes: beyond that its code gets a MemoryError; 0 for no limit
+ * @param process it has a process of its own; null for this one
  */
-public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path, Duration timeout, long memoryLimit) {
+public record Options(
+    Gil gil,
+    Busy busy,
+    Set<Flag> flags,
+    List<Path> path,
+    Duration timeout,
+    long memoryLimit,
+    ProcessOptions process) {
   /** What Python's {@code concurrent.interpreters} does. */
-  public static final Options DEFAULT = new Options(Gil.OWN, Busy.REFUSE, Set.of(), List.of(), null, 0);
+  public static final Options DEFAULT = new Options(Gil.OWN, Busy.REFUSE, Set.of(), List.of(), null, 0, null);
+
+  // SUBPY_INTERP_PROCESS and SUBPY_INTERP_LOCKED.
+  private static final long PROCESS = 512;
+  private static final long LOCKED = 1024;
 
   /** Whose GIL an interpreter has. */
   public enum Gil {
@@ -87,7 +99,7 @@ public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path, Dura
    * @return the options with it
    */
   public Options gil(Gil gil) {
-    return new Options(gil, busy, flags, path, timeout, memoryLimit);
+    return new Options(gil, busy, flags, path, timeout, memoryLimit, process);
   }
 
   /**
@@ -97,7 +109,7 @@ public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path, Dura
    * @return the options with it
    */
   public Options busy(Busy busy) {
-    return new Options(gil, busy, flags, path, timeout, memoryLimit);
+    return new Options(gil, busy, flags, path, timeout, memoryLimit, process);
   }
 
   /**
@@ -109,7 +121,7 @@ public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path, Dura
   public Options flag(Flag flag) {
     Set<Flag> more = EnumSet.of(flag);
     more.addAll(flags);
-    return new Options(gil, busy, more, path, timeout, memoryLimit);
+    return new Options(gil, busy, more, path, timeout, memoryLimit, process);
   }
 
   /**
@@ -121,7 +133,7 @@ public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path, Dura
   public Options path(Path folder) {
     List<Path> more = new ArrayList<>(path);
     more.add(folder);
-    return new Options(gil, busy, flags, more, timeout, memoryLimit);
+    return new Options(gil, busy, flags, more, timeout, memoryLimit, process);
   }
 
   /**
@@ -131,7 +143,7 @@ public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path, Dura
    * @return the options with it
    */
   public Options timeout(Duration timeout) {
-    return new Options(gil, busy, flags, path, timeout, memoryLimit);
+    return new Options(gil, busy, flags, path, timeout, memoryLimit, process);
   }
 
   /**
@@ -141,26 +153,37 @@ public record Options(Gil gil, Busy busy, Set<Flag> flags, List<Path> path, Dura
    * @return the options with it
    */
   public Options memoryLimit(long memoryLimit) {
-    return new Options(gil, busy, flags, path, timeout, memoryLimit);
+    return new Options(gil, busy, flags, path, timeout, memoryLimit, process);
+  }
+
+  /**
+   * The same with a process of its own. Not together with {@link Gil#SHARED} and {@link Flag#NO_EXTENSION_CHECK}.
+   *
+   * @param process how that is
+   * @return the options with it
+   */
+  public Options process(ProcessOptions process) {
+    return new Options(gil, busy, flags, path, timeout, memoryLimit, process);
   }
 
   /** A subpy_interp_options. */
   MemorySegment struct(Call call) {
-    MemorySegment folders = call.allocate(path.size() * ADDRESS.byteSize());
-    for (int index = 0; index < path.size(); index++) {
-      folders.setAtIndex(ADDRESS, index, call.text(path.get(index) + "\0", "path"));
-    }
-    MemorySegment struct = call.allocate(56);
+    MemorySegment struct = call.allocate(88);
     struct.set(JAVA_LONG, 0, struct.byteSize());
     struct.set(JAVA_INT, 8, gil.ordinal());
     struct.set(JAVA_INT, 12, busy.ordinal());
-    struct.set(JAVA_LONG, 16, flags.stream().mapToLong(flag -> 1L << flag.ordinal()).sum());
-    struct.set(ADDRESS, 24, folders);
+    long bits = flags.stream().mapToLong(flag -> 1L << flag.ordinal()).sum();
+    struct.set(ADDRESS, 24, call.texts(path, "path"));
     struct.set(JAVA_LONG, 32, path.size());
     if (timeout != null) {
       struct.set(JAVA_LONG, 40, Checks.milliseconds(timeout));
     }
     struct.set(JAVA_LONG, 48, memoryLimit);
+    if (process != null) {
+      bits |= PROCESS | (process.locked() ? LOCKED : 0);
+      process.write(call, struct, 56);
+    }
+    struct.set(JAVA_LONG, 16, bits);
     return struct;
   }
 }

@@ -34,6 +34,8 @@ public enum Status {
   WRONG_STATE(-14),
   /** A bug in the library. */
   PANIC(-15),
+  /** The process of the interpreter has ended, and the interpreter with it. */
+  CRASHED(-16),
   /** A status of a newer library, which this enum does not have. {@link SubpyException#code()} has its number. */
   UNKNOWN(Integer.MIN_VALUE);
 

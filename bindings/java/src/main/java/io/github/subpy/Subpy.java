@@ -1,6 +1,5 @@
 package io.github.subpy;
 
-import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.MemorySegment;
@@ -9,6 +8,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
 
 /**
  * Many isolated Python interpreters in this JVM, each with its own GIL.
@@ -38,15 +38,17 @@ public final class Subpy {
    * @param flags how to start it
    */
   public static void init(Path python, RuntimeFlag... flags) {
-    long bits = Arrays.stream(flags).mapToLong(flag -> 1L << flag.ordinal()).reduce(0, (a, b) -> a | b);
+    initWith(new RuntimeOptions(python, Set.copyOf(Arrays.asList(flags)), null, List.of()));
+  }
+
+  /**
+   * Starts Python, or makes sure that it runs.
+   *
+   * @param options which one, and how
+   */
+  public static void initWith(RuntimeOptions options) {
     try (Call call = new Call()) {
-      MemorySegment options = call.allocate(24);
-      options.set(JAVA_LONG, 0, options.byteSize());
-      if (python != null) {
-        options.set(ADDRESS, 8, call.text(python + "\0", "path"));
-      }
-      options.set(JAVA_LONG, 16, bits);
-      call.check(Native.init(options, call.error()));
+      call.check(Native.init(options.struct(call), call.error()));
     }
   }
 
