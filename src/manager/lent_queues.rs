@@ -131,3 +131,82 @@ impl LentQueues {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_there(id: u64) -> bool {
+        by_id(id).is_some()
+    }
+
+    #[test]
+    fn it_has_what_it_was_given_and_has_not_given_up() {
+        let (lent, queue) = (LentQueues::new(true), Queue::new(0).expect("memory"));
+        let id = queue.id;
+        assert!(lent.get(id).is_none() && lent.named(id).is_none());
+        for _ in 0..3 {
+            assert_eq!(lent.give(&queue), Some(id));
+        }
+        assert_eq!(lent.find(id), Some(id));
+        drop(queue);
+        assert!(lent.free(id, 3, 0).is_none() && is_there(id));
+        assert!(lent.free(id, 1, 0).is_some() && !is_there(id));
+        assert_eq!(lent.find(id), None);
+    }
+
+    /// It is named on one channel, and given up on another one, in whatever order that comes.
+    #[test]
+    fn it_stays_until_all_that_name_it_have_come() {
+        for first in [true, false] {
+            let (lent, queue) = (LentQueues::new(true), Queue::new(0).expect("memory"));
+            let id = queue.id;
+            lent.give(&queue);
+            drop(queue);
+            let mut named = Vec::new();
+            if first {
+                named.extend(lent.named(id));
+            }
+            assert!(lent.free(id, 1, 2).is_none() && is_there(id));
+            while named.len() < 2 {
+                named.push(lent.named(id).expect("it waits for it"));
+            }
+            assert!(lent.get(id).is_none() && is_there(id));
+            drop(named);
+            assert!(!is_there(id));
+        }
+    }
+
+    #[test]
+    fn one_that_is_locked_down_finds_only_what_it_was_given() {
+        let (lent, queue, other) = (LentQueues::new(false), Queue::new(0), Queue::new(0));
+        let (queue, other) = (queue.expect("memory"), other.expect("memory"));
+        lent.give(&queue);
+        assert_eq!(lent.find(queue.id), Some(queue.id));
+        assert_eq!(lent.find(other.id), None);
+        assert!(lent.event(other.id, For::Item).is_err());
+    }
+
+    /// What it says without sense costs it its own queues and nothing else.
+    #[test]
+    fn nonsense_is_its_own() {
+        let (lent, queue) = (LentQueues::new(true), Queue::new(0).expect("memory"));
+        lent.give(&queue);
+        assert!(lent.free(queue.id, u64::MAX, u64::MAX).is_none());
+        assert!(lent.named(queue.id).is_some());
+        assert!(lent.free(queue.id, 7, 7).is_none());
+        assert!(lent.free(77, 1, 1).is_none());
+        lent.end();
+        assert!(lent.get(queue.id).is_none() && is_there(queue.id));
+    }
+
+    #[test]
+    fn it_looks_when_it_is_told_and_when_the_process_is_gone() {
+        let lent = LentQueues::new(true);
+        assert!(!lent.is_to_look(0));
+        lent.look(Look::Wanted);
+        assert!(lent.is_to_look(0) && !lent.is_to_look(1));
+        lent.look(Look::Gone);
+        assert!(lent.is_to_look(u64::MAX));
+    }
+}

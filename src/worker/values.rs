@@ -72,7 +72,7 @@ impl Given {
     /// The message has gone.
     pub fn are_there(&mut self) {
         self.handles.clear();
-        self.queues.drain(..).for_each(NamedQueue::is_sent);
+        self.queues.drain(..).for_each(NamedQueue::sent);
     }
 }
 

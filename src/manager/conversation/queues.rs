@@ -28,6 +28,11 @@ impl From<Not> for Outcome {
     }
 }
 
+/// A limit beyond what the clock can tell is none.
+fn end(patience: Patience) -> Option<Instant> {
+    patience.time.and_then(|time| Instant::now().checked_add(time))
+}
+
 fn done() -> Served {
     Ok((Outcome::Done, None))
 }
@@ -88,15 +93,14 @@ impl Conversation<'_> {
 
     fn with_queue(&self, queue: &Arc<Queue>, act: QueueAct, item: OwnedValue) -> Served {
         match act {
-            QueueAct::Get(patience) => {
-                let mut item = None;
-                let outcome = self.until(queue, For::Item, patience, || Ok(item = Some(queue.get()?)))?;
-                Ok((outcome, item))
-            }
+            QueueAct::Get(patience) => Ok(match self.until(queue, For::Item, patience, || queue.get())? {
+                Ok(item) => (Outcome::Done, Some(item)),
+                Err(outcome) => (outcome, None),
+            }),
             QueueAct::Put(_, patience) => {
                 let mut item = Some(item);
-                let outcome = self.until(queue, For::Room, patience, || queue.put(&mut item))?;
-                Ok((outcome, None))
+                let put = self.until(queue, For::Room, patience, || queue.put(&mut item))?;
+                Ok((put.err().unwrap_or(Outcome::Done), None))
             }
             QueueAct::PutBack(_) => {
                 queue.put_back(item);
@@ -104,13 +108,8 @@ impl Conversation<'_> {
             }
             QueueAct::Wait { room, patience } => {
                 let wanted = if room { For::Room } else { For::Item };
-                let mut tried = false;
-                // It is looked for once it has come to be there: whoever asks takes it then.
-                let outcome = self.until(queue, wanted, patience, || match std::mem::replace(&mut tried, true) {
-                    true => Ok(()),
-                    false => Err(Not::Now),
-                })?;
-                Ok((outcome, None))
+                let waited = self.wait(queue, wanted, end(patience), patience.looks)?;
+                Ok((waited.unwrap_or(Outcome::Done), None))
             }
             QueueAct::Len => int(queue.len() as i64),
             QueueAct::Capacity => int(queue.capacity()),
@@ -126,38 +125,49 @@ impl Conversation<'_> {
     }
 
     /// Tries until it is done, or the wait is over.
-    fn until(
+    fn until<R>(
         &self,
         queue: &Arc<Queue>,
         wanted: For,
         patience: Patience,
-        mut attempt: impl FnMut() -> Result<(), Not>,
-    ) -> Result<Outcome, Box<Error>> {
-        match attempt() {
-            Ok(()) => return Ok(Outcome::Done),
-            Err(Not::Now) if patience.time.is_some_and(|time| time.is_zero()) => return Ok(Outcome::Now),
-            Err(Not::Now) => {}
-            Err(not) => return Ok(not.into()),
+        mut attempt: impl FnMut() -> Result<R, Not>,
+    ) -> Result<Result<R, Outcome>, Box<Error>> {
+        let mut until = None;
+        loop {
+            match attempt() {
+                Ok(done) => return Ok(Ok(done)),
+                Err(Not::Now) if patience.time.is_some_and(|time| time.is_zero()) => return Ok(Err(Outcome::Now)),
+                Err(Not::Now) => {}
+                Err(not) => return Ok(Err(not.into())),
+            }
+            let until = *until.get_or_insert_with(|| end(patience));
+            if let Some(outcome) = self.wait(queue, wanted, until, patience.looks)? {
+                return Ok(Err(outcome));
+            }
         }
-        // A limit beyond what the clock can tell is none.
-        let until = patience.time.and_then(|time| Instant::now().checked_add(time));
+    }
+
+    /// Waits until there may be what is wanted. What is replied if there is not.
+    fn wait(
+        &self,
+        queue: &Arc<Queue>,
+        wanted: For,
+        until: Option<Instant>,
+        looks: u64,
+    ) -> Result<Option<Outcome>, Box<Error>> {
         let queues = &self.elsewhere.queues;
-        let Some(_waiting) = queues.at(queue) else { return Ok(Outcome::NoMemory) };
+        let Some(_waiting) = queues.at(queue) else { return Ok(Some(Outcome::NoMemory)) };
         self.woken_by(queue, || {
             loop {
                 let given_up = self.given_up();
                 let next = until.into_iter().chain(given_up).min();
-                let stop = || queues.is_to_look(patience.looks) || self.is_to_tell();
+                let stop = || queues.is_to_look(looks) || self.is_to_tell();
                 match queue.wait(wanted, next, &stop) {
-                    Waited::Look => match attempt() {
-                        Ok(()) => return Ok(Outcome::Done),
-                        Err(Not::Now) => {}
-                        Err(not) => return Ok(not.into()),
-                    },
-                    Waited::Stopped if queues.is_to_look(patience.looks) => return Ok(Outcome::Look),
+                    Waited::Look => return Ok(None),
+                    Waited::Stopped if queues.is_to_look(looks) => return Ok(Some(Outcome::Look)),
                     // The process has its run end, and so this wait.
                     Waited::Stopped => self.tell(),
-                    Waited::Late if next == until => return Ok(Outcome::Now),
+                    Waited::Late if next == until => return Ok(Some(Outcome::Now)),
                     Waited::Late => return Err(self.over(Stop::Late, given_up)),
                 }
             }

@@ -197,7 +197,7 @@ impl Named {
     }
 
     /// The message has gone. Now the host waits for it before it gives the queue up.
-    pub fn is_sent(mut self) {
+    pub fn sent(mut self) {
         self.0 = None;
     }
 }
