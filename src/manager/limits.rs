@@ -348,7 +348,7 @@ impl Here {
 
 /// A run in the slot of its thread; out of it when dropped.
 pub struct Limited<'a> {
-    here: &'a Here,
+    pub here: &'a Here,
     slot: Arc<Slot>,
     id: u64,
     cancel: Option<Arc<Token>>,
@@ -409,11 +409,6 @@ impl Limited<'_> {
         let grace = grace.as_millis();
         let message = format!("{what}, and the code did not end within {grace} ms more: its process was killed");
         stopped(reason, message).of(self.interpreter)
-    }
-
-    /// Waits for something that is woken when the run is to end.
-    pub fn waiting<R>(&self, wake: &Arc<impl Wake + 'static>, wait: impl FnOnce() -> R) -> R {
-        self.here.waiting(wake, format_args!("a queue"), |_| wait())
     }
 
     /// It is to end, or one that it runs inside of.

@@ -178,7 +178,7 @@ impl Conversation<'_> {
     fn woken_by<R>(&self, queue: &Arc<Queue>, wait: impl FnOnce() -> R) -> R {
         let wait = || detached(loaded_api(), || waiting(wait));
         match self.limited {
-            Some((limited, _)) => limited.waiting(queue, wait),
+            Some((limited, _)) => limited.here.waiting(queue, format_args!("a queue"), |_| wait()),
             None => wait(),
         }
     }
