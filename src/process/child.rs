@@ -102,6 +102,16 @@ pub struct Life {
 }
 
 type OnWanted = Arc<dyn Fn() + Send + Sync>;
+type OnLook = Arc<dyn Fn(Look) + Send + Sync>;
+
+/// Why those are to look around who wait for a worker, at something else than its channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// It wants that.
+    Wanted,
+    /// It is gone.
+    Gone,
+}
 
 /// What was heard of a worker.
 #[derive(Default)]
@@ -115,6 +125,7 @@ struct Known {
     callers: Vec<(u64, Caller)>,
     last_caller: u64,
     on_wanted: Option<OnWanted>,
+    on_look: Option<OnLook>,
     /// How often a channel was wanted before anybody listened.
     wanted: usize,
 }
@@ -157,6 +168,9 @@ impl Life {
         known.is_gone = true;
         std::mem::take(&mut known.callers).iter().for_each(|(_, caller)| caller.end());
         self.changed.notify_all();
+        let on_look = known.on_look.take();
+        drop(known);
+        on_look.inspect(|on_look| on_look(Look::Gone));
     }
 
     /// What it has said, when there was something: to be called when no lock is held. An error is its end.
@@ -173,6 +187,11 @@ impl Life {
                     known.wanted = MOST_WANTED.min(known.wanted + 1);
                 }
                 Ok(known.on_wanted.clone())
+            }
+            (Note::Look, _) => {
+                let on_look = lock(&self.known).on_look.clone();
+                on_look.inspect(|on_look| on_look(Look::Wanted));
+                Ok(None)
             }
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
@@ -266,6 +285,11 @@ impl Child {
         self.tell(&Note::Granted, &[])
     }
 
+    /// Gives it a descriptor that it has asked for.
+    pub fn event(&self, number: u64, descriptor: BorrowedFd) -> io::Result<()> {
+        self.tell(&Note::Event(number), &[descriptor])
+    }
+
     /// The run with this number is to end.
     pub fn stop(&self, run: u64) -> io::Result<()> {
         self.tell(&Note::Stop(run), &[])
@@ -317,6 +341,21 @@ impl Child {
             std::mem::take(&mut known.wanted)
         };
         (0..before).for_each(|_| call());
+    }
+
+    /// What is called when those who wait for it are to look around: on a thread where it must not wait, and perhaps with
+    /// locks of this room's held. It must not keep this.
+    pub fn on_look(&self, call: OnLook) {
+        let is_gone = {
+            let mut known = lock(&self.life.known);
+            if !known.is_gone {
+                known.on_look = Some(Arc::clone(&call));
+            }
+            known.is_gone
+        };
+        if is_gone {
+            call(Look::Gone);
+        }
     }
 }
 

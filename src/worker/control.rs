@@ -1,6 +1,6 @@
 //! The thread that hears the host's notes, whatever runs.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -40,6 +40,8 @@ struct Channels {
     has_first: bool,
     /// For threads of Python's; None: there is none for it.
     granted: VecDeque<Option<OwnedFd>>,
+    /// Descriptors that were asked for, by their numbers. None: there was no room for it in this process.
+    events: HashMap<u64, Option<OwnedFd>>,
 }
 
 impl Control {
@@ -95,6 +97,10 @@ impl Control {
                 self.channels().granted.push_back(descriptors.next());
                 self.changed.notify_all();
             }
+            Note::Event(number) => {
+                self.channels().events.insert(*number, descriptors.next());
+                self.changed.notify_all();
+            }
             Note::Stop(run) => self.stops.stop(*run),
             // It fails where nothing can be interrupted, or nothing is there any more.
             Note::Interrupt => drop(manager::interrupt(self.main)),
@@ -140,6 +146,22 @@ impl Control {
             }
             channels = self.changed.wait(channels).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// The descriptor with this number, which the host has sent.
+    pub fn event(&self, number: u64) -> Option<OwnedFd> {
+        let mut channels = self.channels();
+        loop {
+            if let Some(event) = channels.events.remove(&number) {
+                return event;
+            }
+            channels = self.changed.wait(channels).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Whoever waits at a queue for this process is to look around.
+    pub fn look(&self) {
+        self.say(&Note::Look);
     }
 
     fn say(&self, note: &Note) {

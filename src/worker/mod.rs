@@ -8,6 +8,7 @@
 //! | `line` | a thread's channel: what the host asks there, and what it is asked |
 //! | `serve` | does what is asked |
 //! | `values` | what stays in one of the two processes, and is a number in the other |
+//! | `queues` | queues, which are the host's |
 //! | `host` | the host's functions, and output that goes to it |
 
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ use control::Control;
 mod control;
 mod host;
 mod line;
+mod queues;
 mod serve;
 mod setup;
 mod stops;

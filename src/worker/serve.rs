@@ -68,7 +68,11 @@ fn perform(control: &Control, request: Request, wanted: Option<Results>, given: 
             let options = CloseOptions { timeout, drain: false, interrupt };
             home::elsewhere(|| manager::shutdown_with(options))??;
         }
-        Request::Serve | Request::Host { .. } | Request::Release { .. } | Request::Output { .. } => {
+        Request::Serve
+            | Request::Host { .. }
+            | Request::Release { .. }
+            | Request::Output { .. }
+            | Request::Queue { .. } => {
             return Err(Kind::InvalidArgument("a worker does not do what only its host can".into()).into());
         }
     }
