@@ -2081,7 +2081,7 @@ SUBPY_API void subpy_queue_free(subpy_queue queue);
  *
  * Tasks begin in the order in which they were submitted. Submitters, if there are several, take turns. An interpreter is
  * replaced when a run in it was interrupted, ran out of memory or was given up, because what it holds may be in any
- * state then, and when it has done its share. Interpreters that are made in advance take its place, and nobody waits
+ * state then, when its process has ended, and when it has done its share. Interpreters that are made in advance take its place, and nobody waits
  * while the old one is closed.
  * --------------------------------------------------------------------------------------------------------------------- */
 
@@ -2293,8 +2293,9 @@ SUBPY_API subpy_status subpy_pool_get_stats(subpy_pool pool, struct subpy_pool_s
  * Close a pool and its interpreters, as subpy_close_with() closes one. Python: Executor.shutdown().
  *
  * With SUBPY_CLOSE_DRAIN the tasks that run or wait may finish, and new ones are SUBPY_ERROR_BUSY. With
- * SUBPY_CLOSE_INTERRUPT those that wait are cancelled and those that run are interrupted. If the time is over before
- * that is done, the pool goes on as before, but for what was cancelled or interrupted. A task that was given up
+ * SUBPY_CLOSE_INTERRUPT those that wait are cancelled and those that run are interrupted; when the time is over,
+ * processes of their own in which they still run are killed. If the time is over before that is done, the pool goes on
+ * as before, but for what was cancelled or interrupted. A task that was given up
  * (SUBPY_ABANDON) is not waited for.
  *
  * Then the pool has ended: nothing can be submitted any more, and its threads are gone. If one of its interpreters

@@ -3,7 +3,7 @@
 //!
 //! Tasks begin in the order in which they were submitted. Submitters, if there are several, take turns. An interpreter is
 //! replaced when a run in it was interrupted, ran out of memory or was given up, because what it holds may be in any
-//! state then, and when it has done its share. Interpreters that are made in advance take its place, and nobody waits
+//! state then, when its process has ended, and when it has done its share. Interpreters that are made in advance take its place, and nobody waits
 //! while the old one is closed.
 
 use std::ffi::{c_char, c_void};
@@ -432,8 +432,9 @@ fn fitting<const ROOM: usize>(text: &str) -> [c_char; ROOM] {
 /// Close a pool and its interpreters, as subpy_close_with() closes one. Python: Executor.shutdown().
 ///
 /// With SUBPY_CLOSE_DRAIN the tasks that run or wait may finish, and new ones are SUBPY_ERROR_BUSY. With
-/// SUBPY_CLOSE_INTERRUPT those that wait are cancelled and those that run are interrupted. If the time is over before
-/// that is done, the pool goes on as before, but for what was cancelled or interrupted. A task that was given up
+/// SUBPY_CLOSE_INTERRUPT those that wait are cancelled and those that run are interrupted; when the time is over,
+/// processes of their own in which they still run are killed. If the time is over before that is done, the pool goes on
+/// as before, but for what was cancelled or interrupted. A task that was given up
 /// (SUBPY_ABANDON) is not waited for.
 ///
 /// Then the pool has ended: nothing can be submitted any more, and its threads are gone. If one of its interpreters
