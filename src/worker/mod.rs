@@ -17,7 +17,7 @@ use std::sync::Arc;
 use crate::manager::{self, Code, Config, RuntimeOptions, Startup, home};
 use crate::process::settings::Settings;
 use crate::process::zygote::{Worker, Zygote};
-use crate::value::{Args, Buffers, OwnedValue};
+use crate::value::{Args, Buffers, OwnedValue, Wanted};
 use control::Control;
 
 mod control;
@@ -78,7 +78,7 @@ fn prepare() -> manager::Result<()> {
         Code::Call { callable: "builtins:str", args: Args { items: &[], kwargs: &[], buffers: Buffers::None } },
     ] {
         let mut result = OwnedValue::none();
-        manager::run(main, code, Some(&mut result)).map_err(|error| *error)?;
+        manager::run_with(main, code, Wanted::value(Some(&mut result)), None, None).map_err(|error| *error)?;
     }
     home::prepare_forks()
 }
