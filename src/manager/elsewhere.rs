@@ -176,7 +176,7 @@ impl Elsewhere {
     }
 
     pub fn has_ended(&self) -> bool {
-        self.child.death().is_some()
+        self.child.has_ended()
     }
 
     pub fn kill(&self) {

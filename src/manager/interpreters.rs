@@ -180,6 +180,22 @@ pub fn interrupt(handle: u64) -> Result<()> {
     limits::interrupt_all(&interpreter).map_err(|error| error.of(handle))
 }
 
+/// It had a process of its own, which has ended by itself.
+pub(super) fn has_crashed(handle: u64) -> bool {
+    let Ok(interpreter) = get(handle) else { return false };
+    let has_ended = interpreter.elsewhere().is_some_and(Elsewhere::has_ended);
+    if has_ended {
+        interpreter.is_gone();
+    }
+    has_ended
+}
+
+/// Ends the process of an interpreter that has one of its own; true: it has.
+pub(super) fn kill(handle: u64) -> bool {
+    let Ok(interpreter) = get(handle) else { return false };
+    interpreter.elsewhere().map(Elsewhere::kill).is_some()
+}
+
 /// CPython's id
 pub fn id(handle: u64) -> Result<i64> {
     Ok(get(handle)?.id)
