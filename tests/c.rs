@@ -79,6 +79,7 @@ c_tests! {
     pool_map
     pool_outcomes
     pool_soak
+    process_nested
     process_options
     race_all
     race_async

@@ -1,6 +1,7 @@
 //! What is asked of an interpreter in a process of its own, until it has replied. Meanwhile it may ask the host, and the
 //! run may have to end.
 
+use std::cell::Cell;
 use std::fmt;
 use std::time::Instant;
 
@@ -24,6 +25,28 @@ use crate::value::{
 /// Makes the value that stands for an error among results. None: no memory.
 pub type CollectErrors<'a> = dyn FnMut(Error, &mut Builder) -> Option<subpy_value> + 'a;
 
+thread_local! {
+    /// The interpreter in a process of its own that has called the innermost of the host's functions on this thread.
+    static CALLED_BY: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The interpreter in a process of its own that a function of the host's was called by on this thread; 0: none. One in
+/// this process that it runs something in is further in.
+pub fn caller() -> u64 {
+    CALLED_BY.get()
+}
+
+fn called_by<R>(handle: u64, call: impl FnOnce() -> R) -> R {
+    struct Back(u64);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            CALLED_BY.set(self.0);
+        }
+    }
+    let _back = Back(CALLED_BY.replace(handle));
+    call()
+}
+
 /// One run's.
 pub struct Conversation<'a> {
     interpreter: &'a Interpreter,
@@ -31,6 +54,8 @@ pub struct Conversation<'a> {
     line: &'a Line,
     /// What can stop the run, and its number there.
     limited: Option<(&'a Limited<'a>, u64)>,
+    /// When the process was told that it is to end; the time that the host has taken since then does not count.
+    told: Cell<Option<Instant>>,
 }
 
 /// A run that can be stopped, until this is dropped.
@@ -47,7 +72,7 @@ impl Drop for Stoppable<'_> {
 
 impl<'a> Conversation<'a> {
     pub fn new(interpreter: &'a Interpreter, elsewhere: &'a Elsewhere, line: &'a Line) -> Conversation<'a> {
-        Conversation { interpreter, elsewhere, line, limited: None }
+        Conversation { interpreter, elsewhere, line, limited: None, told: Cell::new(None) }
     }
 
     /// The same for a run that can be stopped.
@@ -60,7 +85,11 @@ impl<'a> Conversation<'a> {
         let _stoppable = Stoppable { elsewhere: self.elsewhere, number };
         match limited.begins(number) {
             Some(late) => Err(late),
-            None => ask(&Conversation { limited: Some((limited, number)), ..*self }),
+            None => {
+                let Conversation { interpreter, elsewhere, line, .. } = *self;
+                let limited = Some((limited, number));
+                ask(&Conversation { interpreter, elsewhere, line, limited, told: Cell::new(None) })
+            }
         }
     }
 
@@ -117,22 +146,26 @@ impl<'a> Conversation<'a> {
     fn say(&self, say: impl FnOnce(&Self) -> Result<(), Unsaid>) -> Result<(), Box<Error>> {
         say(self).map_err(|unsaid| match unsaid {
             Unsaid::NotWritten(why) => Error::from(why).of(self.interpreter.handle).into(),
-            Unsaid::Stop(stop) => self.over(stop, None),
+            Unsaid::Stop(stop) => self.over(stop),
         })
     }
 
     /// Waits for the reply.
     fn hear(&self, collect: &mut Option<&mut CollectErrors>) -> Result<Done, Box<Error>> {
-        let mut told: Option<Instant> = None;
         loop {
-            let until = told.and_then(|told| told.checked_add(self.elsewhere.grace));
+            let until = self.told.get().and_then(|told| told.checked_add(self.elsewhere.grace));
             let heard = self.line.talk.hear(until, &mut |kind, got, builder| self.restore(kind, got, builder, collect));
             match heard {
                 Ok(Said::Reply(Reply::Done(done))) => return Ok(done),
                 Ok(Said::Reply(Reply::Failed(failed))) => return Err(self.failed(*failed)),
                 // Only hosts say it.
                 Ok(Said::Reply(Reply::Raised(_))) => return Err(self.breaks("it has raised an exception here")),
-                Ok(Said::Request(request)) => self.serve(&request)?,
+                Ok(Said::Request(request)) => {
+                    let since = Instant::now();
+                    self.serve(&request)?;
+                    // The time that the host takes is not the process's.
+                    self.told.set(self.told.get().map(|told| told + since.elapsed()));
+                }
                 Err(Unheard::ReplyNotRead(NotRead::Refused(why))) => {
                     return Err(Error::from(why).of(self.interpreter.handle).into());
                 }
@@ -141,17 +174,20 @@ impl<'a> Conversation<'a> {
                     self.say(|this| this.line.talk.raise(&raised))?;
                 }
                 Err(Unheard::NotRead(NotRead::Damaged(why)) | Unheard::ReplyNotRead(NotRead::Damaged(why))) => return Err(self.breaks(&why)),
-                Err(Unheard::Stop(Stop::Poked)) => {
-                    if let Some((limited, number)) = self.limited
-                        && limited.is_stopped()
-                        && told.is_none()
-                    {
-                        self.elsewhere.stop(number);
-                        told = Some(Instant::now());
-                    }
-                }
-                Err(Unheard::Stop(stop)) => return Err(self.over(stop, told)),
+                Err(Unheard::Stop(Stop::Poked)) => self.tell_if_stopped(Elsewhere::stop),
+                Err(Unheard::Stop(stop)) => return Err(self.over(stop)),
             }
+        }
+    }
+
+    /// Tells the process once that the run is to end, if it is.
+    fn tell_if_stopped(&self, tell: impl FnOnce(&Elsewhere, u64)) {
+        if let Some((limited, number)) = self.limited
+            && self.told.get().is_none()
+            && limited.is_stopped()
+        {
+            tell(self.elsewhere, number);
+            self.told.set(Some(Instant::now()));
         }
     }
 
@@ -166,7 +202,7 @@ impl<'a> Conversation<'a> {
 
     /// The process does not keep to the rules.
     fn breaks(&self, why: &str) -> Box<Error> {
-        self.elsewhere.kill();
+        self.ends();
         let error = self.elsewhere.crashed();
         self.interpreter.is_gone();
         let message = format!("{error}: what it has said is not what an interpreter's process says ({why})");
@@ -174,19 +210,23 @@ impl<'a> Conversation<'a> {
     }
 
     /// There will be no reply.
-    fn over(&self, stop: Stop, told: Option<Instant>) -> Box<Error> {
+    fn over(&self, stop: Stop) -> Box<Error> {
         let killed = match (stop, self.limited) {
             (Stop::Late, Some((limited, _))) => Some(limited.killed(self.elsewhere.grace)),
             _ => None,
         };
         if !matches!(stop, Stop::Ended) {
-            self.elsewhere.kill();
+            self.ends();
         }
         let crashed = self.elsewhere.crashed();
         self.interpreter.is_gone();
-        // What was asked of it first, and was about to be enforced, is the reason.
-        let error = killed.or_else(|| told.and(None)).unwrap_or(crashed);
-        error.of(self.interpreter.handle).into()
+        killed.unwrap_or(crashed).of(self.interpreter.handle).into()
+    }
+
+    /// Ends the process. Conversations further out on this thread have the same channel, and see that it is over.
+    fn ends(&self) {
+        self.elsewhere.kill();
+        self.line.talk.caller().end();
     }
 
     /// What the process asks of its host.
@@ -212,9 +252,11 @@ impl<'a> Conversation<'a> {
     fn call(&self, code: u64, args: Args) -> Result<(), Box<Error>> {
         let raised = match self.elsewhere.code(code) {
             Some(Code::Found(code)) => {
-                let called = call_for_another(&*code, self.interpreter.handle, args);
-                // Before Python goes on: it may have been the last call.
+                let handle = self.interpreter.handle;
+                let called = called_by(handle, || call_for_another(&*code, handle, args));
+                // Before Python goes on: it may have been the last call, and the run may be to end.
                 drop(code);
+                self.tell_if_stopped(Elsewhere::stop_and_wait);
                 match called {
                     Some(Called::Returned(value)) => {
                         let done = Done { value: Some(value), word: 0 };
@@ -222,7 +264,7 @@ impl<'a> Conversation<'a> {
                         match said {
                             Ok(()) => return Ok(()),
                             Err(Unsaid::NotWritten(why)) => raise("TypeError", Error::from(why)),
-                            Err(Unsaid::Stop(stop)) => return Err(self.over(stop, None)),
+                            Err(Unsaid::Stop(stop)) => return Err(self.over(stop)),
                         }
                     }
                     Some(Called::Raised(told)) => {
