@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use super::child::Child;
 use super::control::Note;
 use super::message::{Request, Run};
+use super::settings::Settings;
 use super::spawn::{Options, SpawnError, Spawner};
 use super::system::{MOST_DESCRIPTORS, pidfd, send, socket_pair, wait};
 use super::talk::Talk;

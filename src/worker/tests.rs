@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::process::channel::Stop;
 use crate::process::child::{Child, Watch};
 use crate::process::message::{Act, Done, Failed, Raised, Reply, Request, Run, ToRun};
+use crate::process::settings::Settings;
 use crate::process::spawn::{Options, Spawner};
 use crate::process::talk::{Said, Talk, Unheard};
 use crate::process::wire::{Got, Sent};
@@ -280,7 +281,8 @@ fn objects_stay_there() {
     assert_eq!(int(&call(&[object(second)]).expect("it is known")), 2);
     // An iterator.
     let list = objects_in(&channel.ask(&eval("[10, 20]"), Run { wanted: Some(Results::OBJECT), ..PLAIN }).unwrap());
-    let iterator = act(list, Act::Iter, Run::default()).expect("an iterator").word;
+    let as_object = Run { wanted: Some(Results::OBJECT), ..PLAIN };
+    let iterator = objects_in(&act(list, Act::Iter, as_object).expect("an iterator"));
     let next = || act(iterator, Act::Next, PLAIN).map(|done| (done.word, done.value.map(|it| it.as_value().as_int())));
     assert_eq!(next().unwrap(), (1, Some(10)));
     assert_eq!(next().unwrap(), (1, Some(20)));
