@@ -94,6 +94,7 @@ c_tests! {
     race_memory
     race_objects
     race_output
+    race_process
     race_queues
     race_pool
     race_refused_shutdown

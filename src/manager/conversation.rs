@@ -315,7 +315,7 @@ impl<'a> Conversation<'a> {
     /// Refuses arguments among which is an object of another interpreter, as that would itself.
     pub fn check_args(&self, args: Args) -> Result<(), Box<Error>> {
         let checked = if args.buffers.are_passed() { objects::check_args(&self.elsewhere.kept, args) } else { Ok(()) };
-        checked.map_err(|failure| self.interpreter.failed(failure.into()))
+        checked.map_err(|failure| self.interpreter.failed(failure))
     }
 
     /// The same, of many calls.

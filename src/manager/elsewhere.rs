@@ -329,7 +329,7 @@ impl InUse<'_> {
     }
 
     /// The thread there has ended.
-    pub fn is_over(mut self) {
+    pub fn drop_line(mut self) {
         self.line = None;
         self.lines.remove(self.handle);
         self.is_nested = true;

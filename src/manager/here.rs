@@ -223,7 +223,7 @@ impl Here {
         // The end of the process is not for this thread to tell.
         let serve = || drop(Conversation::new(interpreter, elsewhere, &line).ask(Request::Serve));
         self.inside.during(interpreter.handle, serve);
-        line.is_over();
+        line.drop_line();
     }
 
     /// Keeps this thread in an interpreter, or counts one more.
