@@ -81,6 +81,7 @@ c_tests! {
     pool_outcomes
     pool_process
     pool_soak
+    process_nested
     process_options
     process_queues
     race_all
@@ -96,6 +97,7 @@ c_tests! {
     race_memory
     race_objects
     race_output
+    race_process
     race_queues
     race_pool
     race_refused_shutdown
