@@ -15,8 +15,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::manager::{self, Code, Config, RuntimeOptions, Startup, home};
+use crate::process::executable::Main;
 use crate::process::settings::Settings;
-use crate::process::zygote::{Worker, Zygote};
+use crate::process::zygote::{self, Worker};
 use crate::value::{Args, Buffers, OwnedValue};
 use control::Control;
 
@@ -37,9 +38,18 @@ const ALONE: i32 = 1;
 const THREADS: &str = "a module that Python imports when it starts (sitecustomize, a .pth file) has started a thread, so \
                        this process cannot be forked";
 
+/// A process for interpreters.
+pub struct Zygote;
+
+impl Main for Zygote {
+    fn main(arguments: &[OsString]) -> i32 {
+        main(arguments)
+    }
+}
+
 /// Does it, with the arguments that the host gave. The process's exit code.
 pub fn main(arguments: &[OsString]) -> i32 {
-    let Ok(zygote) = Zygote::new() else { return MISUSED };
+    let Ok(zygote) = zygote::Zygote::new() else { return MISUSED };
     let started = match start(arguments) {
         Ok(()) if zygote.has_other_threads() => Err(THREADS.into()),
         started => started,
