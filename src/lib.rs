@@ -91,7 +91,7 @@ mod worker;
 // anything of its own runs.
 #[used]
 #[unsafe(link_section = ".init_array.00100")]
-static BEFORE_MAIN: process::executable::BeforeMain = process::executable::before_main::<worker::Zygote>;
+static BEFORE_MAIN: process::executable::BeforeMain = process::executable::before_main::<worker::Process>;
 
 pub use manager::{
     Busy, CloseOptions, Config, Crash, Error, Exception, Frame, Kind, Memory, Options, PoolStats, ProcessOptions,

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use crate::manager::{self, Code, Config, RuntimeOptions, Startup, home};
 use crate::process::executable::Main;
 use crate::process::settings::Settings;
-use crate::process::zygote::{self, Worker};
-use crate::value::{Args, Buffers, OwnedValue};
+use crate::process::zygote::{Worker, Zygote};
+use crate::value::{Args, Buffers, OwnedValue, Wanted};
 use control::Control;
 
 mod control;
@@ -39,9 +39,9 @@ const THREADS: &str = "a module that Python imports when it starts (sitecustomiz
                        this process cannot be forked";
 
 /// A process for interpreters.
-pub struct Zygote;
+pub struct Process;
 
-impl Main for Zygote {
+impl Main for Process {
     fn main(arguments: &[OsString]) -> i32 {
         main(arguments)
     }
@@ -49,7 +49,7 @@ impl Main for Zygote {
 
 /// Does it, with the arguments that the host gave. The process's exit code.
 pub fn main(arguments: &[OsString]) -> i32 {
-    let Ok(zygote) = zygote::Zygote::new() else { return MISUSED };
+    let Ok(zygote) = Zygote::new() else { return MISUSED };
     let started = match start(arguments) {
         Ok(()) if zygote.has_other_threads() => Err(THREADS.into()),
         started => started,
@@ -88,7 +88,7 @@ fn prepare() -> manager::Result<()> {
         Code::Call { callable: "builtins:str", args: Args { items: &[], kwargs: &[], buffers: Buffers::None } },
     ] {
         let mut result = OwnedValue::none();
-        manager::run(main, code, Some(&mut result)).map_err(|error| *error)?;
+        manager::run_with(main, code, Wanted::value(Some(&mut result)), None, None).map_err(|error| *error)?;
     }
     home::prepare_forks()
 }

@@ -89,15 +89,7 @@ impl Wants {
         Wanted { result: self.wanted.is_some().then_some(&mut self.value), how: self.wanted.unwrap_or_default() }
     }
 
-    /// It is in the usual form, or not wanted at all.
-    fn is_plain(&self) -> bool {
-        self.wanted.unwrap_or_default() == Results::VALUE
-    }
-
     fn function(&mut self, function: u64, args: Args) -> Result<()> {
-        if self.is_plain() && !args.buffers.are_passed() {
-            return unboxed(manager::function_call(function, args, self.wanted().result));
-        }
         claimed(args, |args| manager::function_call_specially(function, args, self.wanted()))
     }
 
@@ -109,13 +101,10 @@ impl Wants {
     }
 
     fn code(&mut self, main: u64, code: manager::Code) -> Result<()> {
-        unboxed(match self.is_plain() {
-            true => manager::run(main, code, self.wanted().result),
-            false => manager::run_with(main, code, self.wanted(), None, None),
-        })
+        unboxed(manager::run_with(main, code, self.wanted(), None, None))
     }
 
-    /// The handle of the iterator that was asked for, or whether there was a next.
+    /// Whether there was a next, if that was asked for.
     fn act(&mut self, object: u64, act: Act) -> Result<u64> {
         let mut more = false;
         let act = match act {
