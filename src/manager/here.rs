@@ -309,10 +309,13 @@ impl Here {
         result
     }
 
-    /// The interpreter with this handle, remembered.
+    /// The interpreter with this handle, remembered as well.
     pub fn interpreter(&self, handle: u64, what: &str) -> Result<Arc<Interpreter>> {
         let interpreter = self.interpreter.take(handle).map_or_else(|| driven(handle, what), Ok)?;
-        self.interpreter.put(handle, Arc::clone(&interpreter));
+        // What is remembered is one of this process.
+        if interpreter.elsewhere().is_none() {
+            self.interpreter.put(handle, Arc::clone(&interpreter));
+        }
         Ok(interpreter)
     }
 
