@@ -179,6 +179,11 @@ impl Elsewhere {
         self.child.death().is_some()
     }
 
+    /// The same, also when that is not known here yet.
+    pub fn is_dead(&self) -> bool {
+        self.child.has_ended()
+    }
+
     pub fn kill(&self) {
         self.child.kill();
     }

@@ -248,6 +248,11 @@ impl Child {
         self.life.death()
     }
 
+    /// Whether it has ended, also when the reaper does not know yet.
+    pub fn has_ended(&self) -> bool {
+        self.life.pidfd().is_some_and(has_ended)
+    }
+
     /// Waits for its end, for so long.
     pub fn wait(&self, limit: Duration) -> Option<Arc<Death>> {
         self.life.wait(Instant::now() + limit, |known| known.death.clone())
