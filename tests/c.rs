@@ -80,6 +80,7 @@ c_tests! {
     pool_outcomes
     pool_soak
     process_options
+    process_queue_stress
     process_queues
     race_all
     race_async
