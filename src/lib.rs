@@ -90,7 +90,7 @@ mod value;
 mod worker;
 
 pub use manager::{
-    Busy, CloseOptions, Config, Crash, Error, Exception, Frame, Kind, Memory, Options, PoolStats, ProcessOptions,
+    Busy, CloseOptions, Config, Crash, Error, Exception, Frame, Isolation, Kind, Memory, Options, PoolStats, ProcessOptions,
     Result, RuntimeOptions, Startup, Stopped, Syntax,
 };
 pub use rust::{

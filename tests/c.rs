@@ -75,9 +75,11 @@ c_tests! {
     queues_cpython
     pool
     pool_close
+    pool_isolation
     pool_limits
     pool_map
     pool_outcomes
+    pool_process
     pool_soak
     process_options
     process_queue_stress

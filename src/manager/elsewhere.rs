@@ -176,11 +176,6 @@ impl Elsewhere {
     }
 
     pub fn has_ended(&self) -> bool {
-        self.child.death().is_some()
-    }
-
-    /// The same, also when that is not known here yet.
-    pub fn is_dead(&self) -> bool {
         self.child.has_ended()
     }
 

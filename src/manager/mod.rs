@@ -90,7 +90,7 @@ pub use object::{object_act, object_free, object_interp, object_iter, object_kee
 pub use options::{Options, ProcessOptions};
 pub use output::{capture, set_output};
 pub use pool::{
-    Map, MapOptions, OutputFor, PoolOptions, PoolStats, Prepare, Submit, close as pool_close, new as pool_new,
+    Isolation, Map, MapOptions, OutputFor, PoolOptions, PoolStats, Prepare, Submit, close as pool_close, new as pool_new,
     stats as pool_stats, submit as pool_submit,
 };
 #[cfg(feature = "capi")]

@@ -248,9 +248,9 @@ impl Child {
         self.life.death()
     }
 
-    /// Whether it has ended, also when the reaper does not know yet.
+    /// It has ended, whether or not it is known how.
     pub fn has_ended(&self) -> bool {
-        self.life.pidfd().is_some_and(has_ended)
+        self.life.death().is_some() || self.life.pidfd().is_some_and(has_ended)
     }
 
     /// Waits for its end, for so long.

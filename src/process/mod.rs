@@ -15,6 +15,7 @@
 //! | `child` | in the host: one worker |
 //! | `reaper` | in the host: a thread that notices deaths |
 //! | `spawn` | in the host: where workers come from |
+//! | `lock` | in a worker: what it can do from then on, and how much of it |
 //!
 //! Each of the three may die at any moment. A worker's death is seen by the zygote, whose child it is, and by the host,
 //! which has a descriptor of it (pidfd); the zygote tells the host how it ended. The zygote's death ends no worker: the
@@ -25,6 +26,7 @@ pub mod channel;
 pub mod child;
 pub mod control;
 mod launch;
+pub mod lock;
 pub mod message;
 mod reaper;
 pub mod settings;

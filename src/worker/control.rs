@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
 
+use super::setup::Setup;
 use super::stops::Stops;
 use super::{ALONE, MISUSED, line};
 use crate::manager::{self, STACK_SIZE};
@@ -24,6 +25,7 @@ pub struct Control {
     worker: Arc<Worker>,
     /// The main interpreter.
     pub main: u64,
+    pub setup: Setup,
     pub stops: Stops,
     channels: Mutex<Channels>,
     changed: Condvar,
@@ -44,9 +46,9 @@ struct Channels {
 
 impl Control {
     /// Starts the thread.
-    pub fn start(worker: Arc<Worker>, main: u64) -> io::Result<Arc<Control>> {
+    pub fn start(worker: Arc<Worker>, main: u64, setup: Setup) -> io::Result<Arc<Control>> {
         let (stops, channels, changed) = (Stops::default(), Mutex::default(), Condvar::new());
-        let control = Arc::new(Control { worker, main, stops, channels, changed });
+        let control = Arc::new(Control { worker, main, setup, stops, channels, changed });
         let its_own = Arc::clone(&control);
         // Signals are for Python's main thread.
         let _no_signals = NoSignals::new();

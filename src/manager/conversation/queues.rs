@@ -95,7 +95,7 @@ impl Conversation<'_> {
         match act {
             QueueAct::Get(patience) => Ok(match self.until(queue, For::Item, patience, || queue.get())? {
                 // For whom it has waited may be dead by now: then it is for others.
-                Ok(item) if self.elsewhere.is_dead() => {
+                Ok(item) if self.elsewhere.has_ended() => {
                     queue.put_back(item);
                     (Outcome::Look, None)
                 }
