@@ -83,6 +83,7 @@ c_tests! {
     pool_soak
     process_nested
     process_options
+    process_queue_stress
     process_queues
     race_all
     race_async
