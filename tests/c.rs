@@ -81,7 +81,9 @@ c_tests! {
     pool_outcomes
     pool_process
     pool_soak
+    process_nested
     process_options
+    process_queues
     race_all
     race_async
     race_buffers
@@ -95,6 +97,7 @@ c_tests! {
     race_memory
     race_objects
     race_output
+    race_process
     race_queues
     race_pool
     race_pool_process
