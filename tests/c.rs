@@ -101,6 +101,7 @@ c_tests! {
     race_process
     race_queues
     race_pool
+    race_pool_process
     race_refused_shutdown
     race_run_close
     race_shutdown_with
