@@ -75,11 +75,15 @@ c_tests! {
     queues_cpython
     pool
     pool_close
+    pool_isolation
     pool_limits
     pool_map
     pool_outcomes
+    pool_process
     pool_soak
+    process_nested
     process_options
+    process_queues
     race_all
     race_async
     race_buffers
@@ -93,6 +97,7 @@ c_tests! {
     race_memory
     race_objects
     race_output
+    race_process
     race_queues
     race_pool
     race_refused_shutdown

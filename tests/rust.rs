@@ -12,8 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use subpy::{
-    Arg, Busy, Cancel, CloseOptions, Config, DefineOptions, Error, FromValue, Function, HostCall, Interpreter, Kind,
-    Limits, Object, Options, Pool, PoolOptions, ProcessOptions, Queue, Raise, RuntimeOptions, Startup, Stream, Tag,
+    Arg, Busy, Cancel, CloseOptions, Config, DefineOptions, Error, FromValue, Function, HostCall, Interpreter, Isolation,
+    Kind, Limits, Object, Options, Pool, PoolOptions, ProcessOptions, Queue, Raise, RuntimeOptions, Startup, Stream, Tag,
     TaskOptions, Thread, Value,
 };
 
@@ -928,6 +928,23 @@ fn a_pool_is_prepared_and_what_prepares_it_is_dropped() {
     assert_eq!(weak.strong_count(), 0);
     let failed = Pool::with_options(PoolOptions::new().setup("1 / 0"));
     assert!(matches!(failed.unwrap_err().kind, Kind::ExecutionFailed(_)));
+}
+
+#[test]
+fn a_pool_says_where_its_interpreters_live() {
+    start();
+    let auto = || PoolOptions::new().workers(1).isolation(Isolation::Auto);
+    let pool = Pool::with_options(auto().setup("import json")).unwrap();
+    let stats = pool.stats().unwrap();
+    assert_eq!((stats.crashed, stats.isolation, stats.reason.as_str()), (0, Isolation::OwnGil, ""));
+    assert_eq!(pool.call::<u32>("os:getpid", ()).unwrap().join().unwrap(), std::process::id());
+    pool.close().unwrap();
+    let both = auto().interpreters(Options::new().process(ProcessOptions::new()));
+    let refused = message(Pool::with_options(both));
+    assert!(refused.starts_with("SUBPY_ISOLATION_AUTO is not for SUBPY_INTERP_PROCESS"), "{refused}");
+    let shared = auto().interpreters(Options::new().config(Config::new().shared_gil(true)));
+    let refused = message(Pool::with_options(shared));
+    assert!(refused.starts_with("SUBPY_ISOLATION_AUTO needs SUBPY_GIL_OWN"), "{refused}");
 }
 
 #[test]

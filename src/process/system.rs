@@ -71,6 +71,18 @@ pub fn kill(pidfd: BorrowedFd) {
     }
 }
 
+/// Kills those that are in the group which this process leads or has led. Before Linux 6.9 nobody can say that.
+pub fn kill_group(pidfd: BorrowedFd) {
+    // SAFETY: as above. The number of the group belongs to no other one as long as one is in it.
+    unsafe {
+        let (number, none) = (pidfd.as_raw_fd(), ptr::null::<c_void>());
+        libc::syscall(libc::SYS_pidfd_send_signal, number, libc::SIGKILL, none, PIDFD_SIGNAL_PROCESS_GROUP);
+    }
+}
+
+/// linux/pidfd.h
+const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
+
 /// How a process has ended, as wait() says it, if anybody can tell: its parent, who thereby reaps it, and from Linux 6.15
 /// on the kernel, once it was reaped.
 pub fn status(pidfd: BorrowedFd) -> Option<i32> {

@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `limits` | how much memory, time, and files |
+//! | `usage` | how much memory is used |
 //! | `rights` | privileges, descriptors, the environment |
 //! | `landlock` | which files |
 //! | `filter`, `calls` | which system calls |
@@ -16,6 +17,7 @@ mod filter;
 mod landlock;
 pub mod limits;
 mod rights;
+pub mod usage;
 #[cfg(test)]
 mod tests;
 
