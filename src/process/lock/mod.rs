@@ -16,7 +16,7 @@ mod filter;
 mod landlock;
 pub mod limits;
 mod rights;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
 
 use std::io;
