@@ -75,12 +75,17 @@ c_tests! {
     queues_cpython
     pool
     pool_close
+    pool_isolation
     pool_limits
     pool_map
     pool_outcomes
+    pool_process
     pool_soak
     process_buffers
+    process_nested
     process_options
+    process_queue_stress
+    process_queues
     race_all
     race_async
     race_buffers
@@ -94,8 +99,10 @@ c_tests! {
     race_memory
     race_objects
     race_output
+    race_process
     race_queues
     race_pool
+    race_pool_process
     race_refused_shutdown
     race_run_close
     race_shutdown_with

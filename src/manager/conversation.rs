@@ -1,29 +1,58 @@
 //! What is asked of an interpreter in a process of its own, until it has replied. Meanwhile it may ask the host, and the
 //! run may have to end.
 
+use std::cell::Cell;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
+
+mod queues;
 
 use super::elsewhere::{Code, Elsewhere, Line};
 use super::error::{Error, Kind, Result};
 use super::interpreter::Interpreter;
+use super::lent_queues::LentQueues;
 use super::limits::Limited;
 use super::passed::Sending;
 use crate::process::channel::Stop;
 use crate::process::message::{Done, Failed, Raised, Reply, Request, Run, ToRun};
 use crate::process::talk::{Said, Unheard, Unsaid};
-use crate::process::wire::{Got, NotRead, Sent, none_to_send};
+use crate::process::wire::{Got, NotRead, Sent};
 use crate::python::host::{Called, Raise, call_for_another};
 use crate::python::objects;
+use crate::python::queue::{self, Queue};
 use crate::python::Failure;
 use crate::python::kept::{Hold, Kept};
 use super::memory::Memory;
 use crate::value::{
-    Args, BUFFER, Builder, ERROR, NotCopied, OBJECT, Results, Rows, ValueRef, View, Wanted, subpy_pair, subpy_value,
+    Args, BUFFER, Builder, ERROR, NotCopied, OBJECT, OwnedValue, QUEUE, Results, Rows, ValueRef, View, Wanted, subpy_pair,
+    subpy_value,
 };
 
 /// Makes the value that stands for an error among results. None: no memory.
 pub type CollectErrors<'a> = dyn FnMut(Error, &mut Builder) -> Option<subpy_value> + 'a;
+
+thread_local! {
+    /// The interpreter in a process of its own that has called the innermost of the host's functions on this thread.
+    static CALLED_BY: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The interpreter in a process of its own that a function of the host's was called by on this thread; 0: none. One in
+/// this process that it runs something in is further in.
+pub fn caller() -> u64 {
+    CALLED_BY.get()
+}
+
+fn called_by<R>(handle: u64, call: impl FnOnce() -> R) -> R {
+    struct Back(u64);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            CALLED_BY.set(self.0);
+        }
+    }
+    let _back = Back(CALLED_BY.replace(handle));
+    call()
+}
 
 /// One run's.
 pub struct Conversation<'a> {
@@ -32,6 +61,8 @@ pub struct Conversation<'a> {
     line: &'a Line,
     /// What can stop the run, and its number there.
     limited: Option<(&'a Limited<'a>, u64)>,
+    /// When the process was told that it is to end; the time that the host has taken since then does not count.
+    told: Cell<Option<Instant>>,
 }
 
 /// A run that can be stopped, until this is dropped.
@@ -48,7 +79,7 @@ impl Drop for Stoppable<'_> {
 
 impl<'a> Conversation<'a> {
     pub fn new(interpreter: &'a Interpreter, elsewhere: &'a Elsewhere, line: &'a Line) -> Conversation<'a> {
-        Conversation { interpreter, elsewhere, line, limited: None }
+        Conversation { interpreter, elsewhere, line, limited: None, told: Cell::new(None) }
     }
 
     /// The same for a run that can be stopped.
@@ -61,7 +92,11 @@ impl<'a> Conversation<'a> {
         let _stoppable = Stoppable { elsewhere: self.elsewhere, number };
         match limited.begins(number) {
             Some(late) => Err(late),
-            None => ask(&Conversation { limited: Some((limited, number)), ..*self }),
+            None => {
+                let Conversation { interpreter, elsewhere, line, .. } = *self;
+                let limited = Some((limited, number));
+                ask(&Conversation { interpreter, elsewhere, line, limited, told: Cell::new(None) })
+            }
         }
     }
 
@@ -102,9 +137,9 @@ impl<'a> Conversation<'a> {
         let run = Run { wanted, number, captured: self.elsewhere.output.is_captured() };
         let shares = wanted.is_some_and(|form| form.has(Results::BUFFER));
         let _waiting = if shares { Some(self.elsewhere.passed.wait().ok_or_else(|| self.error(Kind::NoMemory))?) } else { None };
-        let mut sending = Sending::new(&self.elsewhere.passed);
-        self.say(|this| this.line.talk.ask(request, &run, &mut |value| this.describe(value, &mut sending)))?;
-        sending.sent();
+        let mut given = Given::to(self.elsewhere);
+        self.say(|this| this.line.talk.ask(request, &run, &mut |value| this.describe(value, &mut given)))?;
+        given.are_there();
         self.hear(&mut collect)
     }
 
@@ -122,22 +157,26 @@ impl<'a> Conversation<'a> {
     fn say(&self, say: impl FnOnce(&Self) -> Result<(), Unsaid>) -> Result<(), Box<Error>> {
         say(self).map_err(|unsaid| match unsaid {
             Unsaid::NotWritten(why) => Error::from(why).of(self.interpreter.handle).into(),
-            Unsaid::Stop(stop) => self.over(stop, None),
+            Unsaid::Stop(stop) => self.over(stop),
         })
     }
 
     /// Waits for the reply.
     fn hear(&self, collect: &mut Option<&mut CollectErrors>) -> Result<Done, Box<Error>> {
-        let mut told: Option<Instant> = None;
         loop {
-            let until = told.and_then(|told| told.checked_add(self.elsewhere.grace));
+            let until = self.given_up();
             let heard = self.line.talk.hear(until, &mut |kind, got, builder| self.restore(kind, got, builder, collect));
             match heard {
                 Ok(Said::Reply(Reply::Done(done))) => return Ok(done),
                 Ok(Said::Reply(Reply::Failed(failed))) => return Err(self.failed(*failed)),
                 // Only hosts say it.
                 Ok(Said::Reply(Reply::Raised(_))) => return Err(self.breaks("it has raised an exception here")),
-                Ok(Said::Request(request)) => self.serve(&request)?,
+                Ok(Said::Request(mut request)) => {
+                    let since = Instant::now();
+                    self.serve(&mut request)?;
+                    // The time that the host takes is not the process's.
+                    self.told.set(self.told.get().map(|told| told + since.elapsed()));
+                }
                 Err(Unheard::ReplyNotRead(NotRead::Refused(why))) => {
                     return Err(Error::from(why).of(self.interpreter.handle).into());
                 }
@@ -146,18 +185,35 @@ impl<'a> Conversation<'a> {
                     self.say(|this| this.line.talk.raise(&raised))?;
                 }
                 Err(Unheard::NotRead(NotRead::Damaged(why)) | Unheard::ReplyNotRead(NotRead::Damaged(why))) => return Err(self.breaks(&why)),
-                Err(Unheard::Stop(Stop::Poked)) => {
-                    if let Some((limited, number)) = self.limited
-                        && limited.is_stopped()
-                        && told.is_none()
-                    {
-                        self.elsewhere.stop(number);
-                        told = Some(Instant::now());
-                    }
-                }
-                Err(Unheard::Stop(stop)) => return Err(self.over(stop, told)),
+                Err(Unheard::Stop(Stop::Poked)) => self.tell_if_stopped(Elsewhere::stop),
+                Err(Unheard::Stop(stop)) => return Err(self.over(stop)),
             }
         }
+    }
+
+    /// The run is to end, and the process does not know.
+    fn is_to_tell(&self) -> bool {
+        self.told.get().is_none() && self.limited.is_some_and(|(limited, _)| limited.is_stopped())
+    }
+
+    fn tell(&self) {
+        self.tell_if_stopped(Elsewhere::stop);
+    }
+
+    /// Tells the process once that the run is to end, if it is.
+    fn tell_if_stopped(&self, tell: impl FnOnce(&Elsewhere, u64)) {
+        if let Some((limited, number)) = self.limited
+            && self.told.get().is_none()
+            && limited.is_stopped()
+        {
+            tell(self.elsewhere, number);
+            self.told.set(Some(Instant::now()));
+        }
+    }
+
+    /// When a run that was to end and does not is given up, and its process killed.
+    fn given_up(&self) -> Option<Instant> {
+        self.told.get()?.checked_add(self.elsewhere.grace)
     }
 
     /// The error of the run.
@@ -171,7 +227,7 @@ impl<'a> Conversation<'a> {
 
     /// The process does not keep to the rules.
     fn breaks(&self, why: &str) -> Box<Error> {
-        self.elsewhere.kill();
+        self.ends();
         let error = self.elsewhere.crashed();
         self.interpreter.is_gone();
         let message = format!("{error}: what it has said is not what an interpreter's process says ({why})");
@@ -179,29 +235,35 @@ impl<'a> Conversation<'a> {
     }
 
     /// There will be no reply.
-    fn over(&self, stop: Stop, told: Option<Instant>) -> Box<Error> {
+    fn over(&self, stop: Stop) -> Box<Error> {
         let killed = match (stop, self.limited) {
             (Stop::Late, Some((limited, _))) => Some(limited.killed(self.elsewhere.grace)),
             _ => None,
         };
         if !matches!(stop, Stop::Ended) {
-            self.elsewhere.kill();
+            self.ends();
         }
         let crashed = self.elsewhere.crashed();
         self.interpreter.is_gone();
-        // What was asked of it first, and was about to be enforced, is the reason.
-        let error = killed.or_else(|| told.and(None)).unwrap_or(crashed);
-        error.of(self.interpreter.handle).into()
+        killed.unwrap_or(crashed).of(self.interpreter.handle).into()
+    }
+
+    /// Ends the process. Conversations further out on this thread have the same channel, and see that it is over.
+    fn ends(&self) {
+        self.elsewhere.kill();
+        self.line.talk.caller().end();
     }
 
     /// What the process asks of its host.
-    fn serve(&self, request: &ToRun) -> Result<(), Box<Error>> {
+    fn serve(&self, request: &mut ToRun) -> Result<(), Box<Error>> {
+        let item = request.take_item();
         match request.request() {
             Request::Host { code, args } => self.call(code, args),
             Request::Release { code } => {
                 self.elsewhere.release(code);
                 self.done(&Done::default())
             }
+            Request::Queue { queue, act } => self.serve_queue(queue, act, item.unwrap_or(const { OwnedValue::none() })),
             Request::Output { of_run, stream, text } => {
                 self.elsewhere.output.pass_on(of_run, stream, text);
                 self.done(&Done::default())
@@ -211,27 +273,32 @@ impl<'a> Conversation<'a> {
     }
 
     fn done(&self, done: &Done) -> Result<(), Box<Error>> {
-        self.say(|this| this.line.talk.reply(done, &mut none_to_send))
+        let mut given = Given::to(self.elsewhere);
+        self.say(|this| this.line.talk.reply(done, &mut |value| this.describe(value, &mut given)))?;
+        given.are_there();
+        Ok(())
     }
 
     fn call(&self, code: u64, args: Args) -> Result<(), Box<Error>> {
         let raised = match self.elsewhere.code(code) {
             Some(Code::Found(code)) => {
-                let called = call_for_another(&*code, self.interpreter.handle, args);
-                // Before Python goes on: it may have been the last call.
+                let handle = self.interpreter.handle;
+                let called = called_by(handle, || call_for_another(&*code, handle, args));
+                // Before Python goes on: it may have been the last call, and the run may be to end.
                 drop(code);
+                self.tell_if_stopped(Elsewhere::stop_and_wait);
                 match called {
                     Some(Called::Returned(value)) => {
                         let done = Done { value: Some(value), word: 0 };
-                        let mut sending = Sending::new(&self.elsewhere.passed);
-                        let said = self.line.talk.reply(&done, &mut |value| self.describe(value, &mut sending));
+                        let mut given = Given::to(self.elsewhere);
+                        let said = self.line.talk.reply(&done, &mut |value| self.describe(value, &mut given));
                         match said {
                             Ok(()) => {
-                                sending.sent();
+                                given.are_there();
                                 return Ok(());
                             }
                             Err(Unsaid::NotWritten(why)) => raise("TypeError", Error::from(why)),
-                            Err(Unsaid::Stop(stop)) => return Err(self.over(stop, None)),
+                            Err(Unsaid::Stop(stop)) => return Err(self.over(stop)),
                         }
                     }
                     Some(Called::Raised(told)) => {
@@ -282,7 +349,7 @@ impl<'a> Conversation<'a> {
     /// Refuses arguments among which is an object of another interpreter, as that would itself.
     pub fn check_args(&self, args: Args) -> Result<(), Box<Error>> {
         let checked = if args.buffers.are_passed() { objects::check_args(&self.elsewhere.kept, args) } else { Ok(()) };
-        checked.map_err(|failure| self.interpreter.failed(failure.into()))
+        checked.map_err(|failure| self.interpreter.failed(failure))
     }
 
     /// The same, of many calls.
@@ -302,14 +369,19 @@ impl<'a> Conversation<'a> {
         checked.map_err(|failure| self.interpreter.failed(failure))
     }
 
-    fn describe(&self, value: &subpy_value, sending: &mut Sending) -> Result<Sent, NotCopied> {
+    fn describe(&self, value: &subpy_value, given: &mut Given) -> Result<Sent, NotCopied> {
         match value.kind {
-            BUFFER => self.elsewhere.describe(sending, ValueRef::of_checked(value)),
+            BUFFER => self.elsewhere.describe(&mut given.sending, ValueRef::of_checked(value)),
             OBJECT => {
                 let handle = value.as_int().cast_unsigned();
                 let hold = objects::find(handle).ok_or(NotCopied::NotFound(handle, "an object"))?;
                 let number = self.elsewhere.kept.number(hold.kept());
                 number.map(Sent::Word).ok_or_else(|| NotCopied::NotShareable(objects::elsewhere(hold.kept())))
+            }
+            QUEUE => {
+                let handle = value.as_int().cast_unsigned();
+                let queue = queue::find(handle).ok_or(NotCopied::NotFound(handle, "a queue"))?;
+                given.queue(&queue).map(Sent::Word).ok_or(NotCopied::NoMemory)
             }
             _ => Err(NotCopied::NotShareable(format!("a value of kind {} cannot go to another process", value.kind))),
         }
@@ -330,6 +402,10 @@ impl<'a> Conversation<'a> {
             (BUFFER, Got::Value(value), _) => {
                 self.elsewhere.restore(value)?.attach(builder).ok_or(NotCopied::NoMemory)
             }
+            (QUEUE, Got::Word(id), _) => {
+                let queue = self.elsewhere.queues.named(id).ok_or(NotCopied::NotFound(id, "a queue"))?;
+                queue::append(&queue, builder).ok_or(NotCopied::NoMemory)
+            }
             (ERROR, Got::Value(value), Some(collect)) => {
                 let failed = Failed::of_value(value).map_err(|why| NotCopied::NotShareable(why.to_string()))?;
                 let error = Error::from(failed).of(self.interpreter.handle);
@@ -337,6 +413,39 @@ impl<'a> Conversation<'a> {
             }
             _ => Err(NotCopied::NotShareable(format!("a value of kind {kind} cannot come from another process"))),
         }
+    }
+}
+
+/// The queues and buffers that a message gives to the process. When it was not sent after all, this is dropped.
+struct Given<'a> {
+    queues: &'a LentQueues,
+    ids: Vec<u64>,
+    sending: Sending<'a>,
+}
+
+impl<'a> Given<'a> {
+    fn to(elsewhere: &'a Elsewhere) -> Given<'a> {
+        Given { queues: &elsewhere.queues, ids: Vec::new(), sending: Sending::new(&elsewhere.passed) }
+    }
+
+    /// None: no memory.
+    fn queue(&mut self, queue: &Arc<Queue>) -> Option<u64> {
+        self.ids.try_reserve(1).ok()?;
+        let id = self.queues.give(queue)?;
+        self.ids.push(id);
+        Some(id)
+    }
+
+    /// The message has gone.
+    fn are_there(mut self) {
+        self.ids.clear();
+        self.sending.sent();
+    }
+}
+
+impl Drop for Given<'_> {
+    fn drop(&mut self) {
+        self.ids.iter().for_each(|id| drop(self.queues.free(*id, 1, 0)));
     }
 }
 

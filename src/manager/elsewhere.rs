@@ -3,13 +3,16 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::error::{Error, Kind, Result};
 use super::passed::{Passed, Sending};
+use super::lent_queues::LentQueues;
 use crate::process::channel::Caller;
 use crate::process::child::{Child, Watch};
 use crate::process::talk::Talk;
@@ -19,9 +22,13 @@ use crate::python::kept::KeptObjects;
 use crate::python::lock;
 use crate::python::output::Output;
 use crate::value::{Export, NotCopied, ValueRef};
+use crate::python::queue::Event;
 
 /// How long the reaper may take to learn how a process has ended.
 const DEATH_IS_KNOWN: Duration = Duration::from_secs(1);
+
+/// A process that does not know where to stop is not to use up the host's threads.
+const MOST_SERVED: usize = 1000;
 
 /// An interpreter's process.
 pub struct Elsewhere {
@@ -30,6 +37,8 @@ pub struct Elsewhere {
     pub kept: KeptObjects,
     /// Where what is printed there goes, when it does not go to the descriptors.
     pub output: Output,
+    /// The host's queues that it has.
+    pub queues: Arc<LentQueues>,
     channels: Mutex<Channels>,
     codes: Mutex<HashMap<u64, HostFunction>>,
     /// Buffers that it has. They have numbers of the same row.
@@ -39,6 +48,9 @@ pub struct Elsewhere {
     last_code: AtomicU64,
     /// The runs that can be stopped, and who waits for them.
     runs: Mutex<Vec<(u64, Caller)>>,
+    last_ping: Mutex<u64>,
+    /// How many threads of Python's are served.
+    served: AtomicUsize,
     /// From the exception to the kill.
     pub grace: Duration,
 }
@@ -75,17 +87,23 @@ pub enum Code {
 
 impl Elsewhere {
     /// With the channel of its main thread.
-    pub fn new(child: Child, grace: Duration) -> Result<Elsewhere> {
+    pub fn new(child: Child, grace: Duration, finds_all_queues: bool) -> Result<Elsewhere> {
+        let queues = Arc::new(LentQueues::new(finds_all_queues));
+        let those_that_wait = Arc::clone(&queues);
+        child.on_look(Arc::new(move |look| those_that_wait.look(look)));
         let elsewhere = Elsewhere {
             child,
             kept: KeptObjects::default(),
             output: Output::new(false, Arc::default()),
+            queues,
             channels: Mutex::default(),
             codes: Mutex::default(),
             passed: Passed::default(),
             last_run: AtomicU64::new(0),
             last_code: AtomicU64::new(0),
             runs: Mutex::default(),
+            last_ping: Mutex::new(0),
+            served: AtomicUsize::new(0),
             grace,
         };
         let main = elsewhere.open()?;
@@ -95,18 +113,48 @@ impl Elsewhere {
 
     /// A new channel, which a thread there serves.
     fn open(&self) -> Result<Line> {
-        let (talk, theirs) = Talk::create().map_err(no_channel)?;
-        let watch = self.child.watch(talk.caller()).map_err(no_channel)?;
-        self.child.add_channel(&theirs).map_err(no_channel)?;
-        Ok(Line { talk, is_main: false, _watch: watch })
+        self.open_by(Child::add_channel)
     }
 
     /// A new channel, for a thread of Python's that has asked for one.
     pub fn open_for_python(&self) -> Result<Line> {
+        self.open_by(Child::granted)
+    }
+
+    fn open_by(&self, give: impl FnOnce(&Child, &OwnedFd) -> io::Result<()>) -> Result<Line> {
+        let no_channel = |error| self.no_channel(&error);
         let (talk, theirs) = Talk::create().map_err(no_channel)?;
         let watch = self.child.watch(talk.caller()).map_err(no_channel)?;
-        self.child.granted(&theirs).map_err(no_channel)?;
+        give(&self.child, &theirs).map_err(no_channel)?;
         Ok(Line { talk, is_main: false, _watch: watch })
+    }
+
+    /// A process that takes no notes has ended, or is beyond help.
+    fn no_channel(&self, error: &io::Error) -> Error {
+        match error.kind() {
+            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::TimedOut => {
+                self.child.kill();
+                self.crashed()
+            }
+            _ => Kind::Interpreter(format!("no channel to the interpreter's process could be made: {error}")).into(),
+        }
+    }
+
+    /// One thread of Python's more is served, if there are not too many.
+    pub fn serves_one_more(&self) -> bool {
+        let more = |served| (served < MOST_SERVED).then_some(served + 1);
+        self.served.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    pub fn serves_one_less(&self) {
+        self.served.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// There is no channel for a thread of Python's. Waits for nothing: a process that does not even take that is killed.
+    pub fn refuse(&self) {
+        if self.child.refused().is_err() {
+            self.child.kill();
+        }
     }
 
     /// A channel that nobody else uses.
@@ -161,6 +209,15 @@ impl Elsewhere {
         }
     }
 
+    /// The same, and waits until it knows.
+    pub fn stop_and_wait(&self, number: u64) {
+        let mut last_ping = lock(&self.last_ping);
+        *last_ping += 1;
+        self.stop(number);
+        // One that does not answer in this time is killed by who waits for its reply.
+        let _ = self.child.ping(*last_ping, self.grace);
+    }
+
     /// The same, in all that runs.
     pub fn interrupt(&self) {
         if self.child.interrupt().is_err() {
@@ -174,11 +231,16 @@ impl Elsewhere {
     }
 
     pub fn has_ended(&self) -> bool {
-        self.child.death().is_some()
+        self.child.has_ended()
     }
 
     pub fn kill(&self) {
         self.child.kill();
+    }
+
+    /// Gives it a descriptor that it has asked for. False: it takes none.
+    pub fn event(&self, number: u64, event: &Event) -> bool {
+        self.child.event(number, event.as_fd()).is_ok()
     }
 
     /// The process has ended, or does not do what it should: the error that says so.
@@ -197,6 +259,7 @@ impl Elsewhere {
         }
         self.kept.forget_all();
         self.output.close();
+        self.queues.end();
         let codes = std::mem::take(&mut *lock(&self.codes));
         drop(codes);
         self.passed.release_all();
@@ -282,6 +345,15 @@ impl Lines {
         Ok(InUse { lines: self, handle, elsewhere, line: Some(line), is_nested })
     }
 
+    /// One of a thread of Python's is this thread's.
+    pub fn lend<'a>(&'a self, handle: u64, elsewhere: &'a Elsewhere) -> Result<InUse<'a>> {
+        let mut lines = self.0.borrow_mut();
+        lines.try_reserve(1).map_err(|_| Kind::NoMemory)?;
+        let line = Rc::new(elsewhere.open_for_python()?);
+        lines.push((handle, Rc::clone(&line)));
+        Ok(InUse { lines: self, handle, elsewhere, line: Some(line), is_nested: false })
+    }
+
     /// No longer. None: it is in use further in.
     fn remove(&self, handle: u64) -> Option<Line> {
         let mut lines = self.0.borrow_mut();
@@ -294,6 +366,13 @@ impl Lines {
 impl InUse<'_> {
     /// It stays this thread's until `leave`.
     pub fn stay(mut self) {
+        self.is_nested = true;
+    }
+
+    /// The thread there has ended.
+    pub fn drop_line(mut self) {
+        self.line = None;
+        self.lines.remove(self.handle);
         self.is_nested = true;
     }
 
@@ -320,8 +399,4 @@ impl Drop for InUse<'_> {
             self.elsewhere.put_back(line);
         }
     }
-}
-
-fn no_channel(error: std::io::Error) -> Kind {
-    Kind::Interpreter(format!("no channel to the interpreter's process could be made: {error}"))
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
+use super::conversation;
 use super::elsewhere::Elsewhere;
 use super::error::{Error, Kind, Result};
 use super::gate::Refused;
@@ -69,7 +70,7 @@ fn create_process(options: &Options, process: &ProcessOptions) -> Result<u64> {
             readable: process.readable.clone(),
             writable: process.writable.clone(),
         };
-        let elsewhere = Elsewhere::new(processes::create(&settings)?, process.grace)?;
+        let elsewhere = Elsewhere::new(processes::create(&settings)?, process.grace, !process.locked)?;
         let id = processes::next_id();
         let interpreter = Interpreter::register_elsewhere(elsewhere, id, options.busy, options.timeout)?;
         processes::serve_python_threads(&interpreter);
@@ -113,7 +114,8 @@ pub(super) fn closable(handle: u64) -> Result<Arc<Interpreter>> {
     if interpreter.id == 0 {
         return fail(Kind::Interpreter("cannot destroy the main interpreter, subpy_shutdown() ends it".into()));
     }
-    if loaded_api().and_then(current_interpreter) == Some(interpreter.id) {
+    let current = loaded_api().and_then(current_interpreter);
+    if current == Some(interpreter.id) || current.is_none() && conversation::caller() == handle {
         return fail(Kind::Interpreter("cannot destroy the current interpreter".into()));
     }
     // A thread that Python code started there has no run of ours in it, and would be waited for.
@@ -181,6 +183,22 @@ pub fn interrupt(handle: u64) -> Result<()> {
     limits::interrupt_all(&interpreter).map_err(|error| error.of(handle))
 }
 
+/// It had a process of its own, which has ended by itself.
+pub(super) fn has_crashed(handle: u64) -> bool {
+    let Ok(interpreter) = get(handle) else { return false };
+    let has_ended = interpreter.elsewhere().is_some_and(Elsewhere::has_ended);
+    if has_ended {
+        interpreter.is_gone();
+    }
+    has_ended
+}
+
+/// Ends the process of an interpreter that has one of its own; true: it has.
+pub(super) fn kill(handle: u64) -> bool {
+    let Ok(interpreter) = get(handle) else { return false };
+    interpreter.elsewhere().map(Elsewhere::kill).is_some()
+}
+
 /// CPython's id
 pub fn id(handle: u64) -> Result<i64> {
     Ok(get(handle)?.id)
@@ -222,7 +240,8 @@ pub fn get_current() -> Result<u64> {
         detached(loaded_api(), runtime::adopt_if_hosted)?;
     }
     let current = if runtime::is_up() { loaded_api().and_then(current_interpreter) } else { None };
-    current.and_then(by_id).ok_or_else(|| Kind::NotFound("this thread is in no interpreter".into()).into())
+    let caller = Some(conversation::caller()).filter(|caller| *caller != 0 && current.is_none());
+    caller.or(current.and_then(by_id)).ok_or_else(|| Kind::NotFound("this thread is in no interpreter".into()).into())
 }
 
 /// `get_main()`

@@ -229,7 +229,7 @@ impl<'a> Sending<'a> {
         Ok(described)
     }
 
-    pub fn sent(mut self) {
+    pub fn sent(&mut self) {
         self.numbers.clear();
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::channel::Caller;
 use super::control::Note;
-use super::system::{has_ended, kill, read_all, wait};
+use super::system::{has_ended, kill, kill_group, read_all, wait};
 
 /// Locks even when a thread panicked while it held the lock: what is in there stays consistent.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -106,6 +106,16 @@ type OnReleased = Arc<dyn Fn(u64) + Send + Sync>;
 
 /// What is to be called when no lock is held.
 pub(super) type Call = Box<dyn FnOnce()>;
+type OnLook = Arc<dyn Fn(Look) + Send + Sync>;
+
+/// Why those are to look around who wait for a worker, at something else than its channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// It wants that.
+    Wanted,
+    /// It is gone.
+    Gone,
+}
 
 /// What was heard of a worker.
 #[derive(Default)]
@@ -119,6 +129,7 @@ struct Known {
     callers: Vec<(u64, Caller)>,
     last_caller: u64,
     on_wanted: Option<OnWanted>,
+    on_look: Option<OnLook>,
     /// How often a channel was wanted before anybody listened.
     wanted: usize,
     on_released: Option<OnReleased>,
@@ -161,12 +172,16 @@ impl Life {
         drop(calls);
     }
 
-    /// Its process has ended: nobody waits for anything from it any more.
+    /// Its process has ended: nobody waits for anything from it any more, and what it has started ends too.
     pub(super) fn is_gone(&self) {
+        self.pidfd().inspect(|pidfd| kill_group(*pidfd));
         let mut known = lock(&self.known);
         known.is_gone = true;
         std::mem::take(&mut known.callers).iter().for_each(|(_, caller)| caller.end());
         self.changed.notify_all();
+        let on_look = known.on_look.take();
+        drop(known);
+        on_look.inspect(|on_look| on_look(Look::Gone));
     }
 
     /// What it has said, when there was something: to be called when no lock is held. An error is its end.
@@ -195,6 +210,11 @@ impl Life {
                 }
                 known.copies.push((id, descriptors.into_iter().next()));
                 self.changed.notify_all();
+                Ok(None)
+            }
+            (Note::Look, _) => {
+                let on_look = lock(&self.known).on_look.clone();
+                on_look.inspect(|on_look| on_look(Look::Wanted));
                 Ok(None)
             }
             _ => Err(io::ErrorKind::InvalidData.into()),
@@ -267,6 +287,11 @@ impl Child {
         self.life.death()
     }
 
+    /// It has ended, whether or not it is known how.
+    pub fn has_ended(&self) -> bool {
+        self.life.death().is_some() || self.life.pidfd().is_some_and(has_ended)
+    }
+
     /// Waits for its end, for so long.
     pub fn wait(&self, limit: Duration) -> Option<Arc<Death>> {
         self.life.wait(Instant::now() + limit, |known| known.death.clone())
@@ -299,9 +324,14 @@ impl Child {
         self.tell(&Note::Granted, &[channel.as_fd()])
     }
 
-    /// There is no channel for that thread.
+    /// There is no channel for that thread. It is not waited until the process takes this.
     pub fn refused(&self) -> io::Result<()> {
-        self.tell(&Note::Granted, &[])
+        Note::Granted.send(self.life.socket.as_fd(), &[])
+    }
+
+    /// Gives it a descriptor that it has asked for.
+    pub fn event(&self, number: u64, descriptor: BorrowedFd) -> io::Result<()> {
+        self.tell(&Note::Event(number), &[descriptor])
     }
 
     /// The run with this number is to end.
@@ -361,6 +391,21 @@ impl Child {
             std::mem::take(&mut known.wanted)
         };
         (0..before).for_each(|_| call());
+    }
+
+    /// What is called when those who wait for it are to look around: on a thread where it must not wait, and perhaps with
+    /// locks of this room's held. It must not keep this.
+    pub fn on_look(&self, call: OnLook) {
+        let is_gone = {
+            let mut known = lock(&self.life.known);
+            if !known.is_gone {
+                known.on_look = Some(Arc::clone(&call));
+            }
+            known.is_gone
+        };
+        if is_gone {
+            call(Look::Gone);
+        }
     }
 }
 

@@ -44,6 +44,10 @@ pub enum Note {
     Stop(u64),
     /// To a worker: all that runs is to end.
     Interrupt,
+    /// From a worker: whoever waits at a queue for it is to look around.
+    Look,
+    /// To a worker: a descriptor that it has asked for, by the number of it.
+    Event(u64),
 }
 
 /// A text begins with none of these bytes.
@@ -65,6 +69,8 @@ const READ_ONLY: u8 = 15;
 const COPY: u8 = 16;
 const FORGET: u8 = 17;
 const RELEASED: u8 = 18;
+const LOOK: u8 = 20;
+const EVENT: u8 = 21;
 const FIRST_OF_TEXT: u8 = b' ';
 const LONGEST_TEXT: usize = 4096;
 
@@ -95,6 +101,8 @@ impl Note {
             Note::Copy { id, len } => two(COPY, id, len),
             Note::Forget(id) => number(FORGET, id),
             Note::Released(id) => number(RELEASED, id),
+            Note::Look => vec![LOOK],
+            Note::Event(event) => number(EVENT, event),
         }
     }
 
@@ -127,6 +135,8 @@ impl Note {
             COPY => two().map(|(id, len)| Note::Copy { id, len })?,
             FORGET => Note::Forget(number()?),
             RELEASED => Note::Released(number()?),
+            LOOK if rest.is_empty() => Note::Look,
+            EVENT => Note::Event(number()?),
             _ => return None,
         })
     }
@@ -173,6 +183,8 @@ mod tests {
             Note::Copy { id: 7, len: 8 },
             Note::Forget(9),
             Note::Released(10),
+            Note::Look,
+            Note::Event(5),
         ];
         for note in notes {
             let bytes = note.to_bytes();

@@ -11,6 +11,7 @@
 //! | `mapping` | files of memory, and where they are mapped |
 //! | `region`, `mapped` | memory that the host shares, and what a worker sees of it |
 //! | `control` | what host, zygote and workers say to each other while they begin and end |
+//! | `executable` | the file that the library is in, which may be the program |
 //! | `launch` | a program in a process that is no child of the host |
 //! | `settings` | what a worker is to be |
 //! | `zygote` | in the zygote: forks workers, and tells of their ends |
@@ -27,6 +28,7 @@
 pub mod channel;
 pub mod child;
 pub mod control;
+pub mod executable;
 mod launch;
 pub mod lock;
 pub mod mapped;

@@ -1,6 +1,6 @@
 //! The thread that hears the host's notes, whatever runs.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
 
+use super::setup::Setup;
 use super::stops::Stops;
 use super::{ALONE, MISUSED, line};
 use crate::manager::{self, STACK_SIZE};
@@ -27,6 +28,7 @@ pub struct Control {
     worker: Arc<Worker>,
     /// The main interpreter.
     pub main: u64,
+    pub setup: Setup,
     pub stops: Stops,
     /// Memory of the host's.
     pub mapped: Mapped,
@@ -45,14 +47,16 @@ struct Channels {
     has_first: bool,
     /// For threads of Python's; None: there is none for it.
     granted: VecDeque<Option<OwnedFd>>,
+    /// Descriptors that were asked for, by their numbers. None: there was no room for it in this process.
+    events: HashMap<u64, Option<OwnedFd>>,
 }
 
 impl Control {
     /// Starts the thread.
-    pub fn start(worker: Arc<Worker>, main: u64) -> io::Result<Arc<Control>> {
+    pub fn start(worker: Arc<Worker>, main: u64, setup: Setup) -> io::Result<Arc<Control>> {
         let (stops, mapped, last_copy) = (Stops::default(), Mapped::default(), AtomicU64::new(0));
         let (channels, changed) = (Mutex::default(), Condvar::new());
-        let control = Arc::new(Control { worker, main, stops, mapped, last_copy, channels, changed });
+        let control = Arc::new(Control { worker, main, setup, stops, mapped, last_copy, channels, changed });
         let its_own = Arc::clone(&control);
         // Signals are for Python's main thread.
         let _no_signals = NoSignals::new();
@@ -104,6 +108,10 @@ impl Control {
             Note::Region { id, len, writable } => self.mapped.add(*id, *len, descriptors.next(), *writable, false),
             Note::Copy { id, len } => self.mapped.add(*id, *len, descriptors.next(), false, true),
             Note::Forget(id) => self.mapped.forget(*id),
+            Note::Event(number) => {
+                self.channels().events.insert(*number, descriptors.next());
+                self.changed.notify_all();
+            }
             Note::Stop(run) => self.stops.stop(*run),
             // It fails where nothing can be interrupted, or nothing is there any more.
             Note::Interrupt => drop(manager::interrupt(self.main)),
@@ -165,6 +173,22 @@ impl Control {
     /// Tells the host that nobody here has a function or a buffer any more.
     pub fn released(&self, number: u64) {
         self.say(&Note::Released(number));
+    }
+
+    /// The descriptor with this number, which the host has sent.
+    pub fn event(&self, number: u64) -> Option<OwnedFd> {
+        let mut channels = self.channels();
+        loop {
+            if let Some(event) = channels.events.remove(&number) {
+                return event;
+            }
+            channels = self.changed.wait(channels).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Whoever waits at a queue for this process is to look around.
+    pub fn look(&self) {
+        self.say(&Note::Look);
     }
 
     fn say(&self, note: &Note) {

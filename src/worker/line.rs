@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::control::Control;
-use super::{ALONE, MISUSED, host, serve, values};
+use super::{ALONE, MISUSED, host, queues, serve, values};
 use crate::manager::{self, Error, Kind, home};
 use crate::process::channel::Stop;
 use crate::process::message::{Done, Failed, Reply, Request, Run, ToRun};
@@ -41,6 +41,7 @@ thread_local! {
 /// Serves the first channel on the main thread, as long as the process lives.
 pub fn serve_first(control: &Arc<Control>) -> ! {
     let _ = CONTROL.set(Arc::clone(control));
+    manager::queues_are_there(Box::new(queues::Queues(Arc::clone(control))));
     let channel = control.first();
     let Some(line) = Line::open(control, &channel, false) else { exit_now(MISUSED) };
     let caller = line.talk.caller();
@@ -162,6 +163,7 @@ impl Line {
         let ends = matches!(request, Request::End { .. }) && served.is_ok();
         // The last share in what has been let go of.
         drop(asked);
+        queues::tell_freed();
         self.release();
         match served {
             Ok(done) => self.answer(&done, given),

@@ -3,21 +3,21 @@
 use super::control::Control;
 use super::host::{self, Code};
 use super::values::Given;
-use crate::manager::{self, CloseOptions, How, Kind, Ran, Result, home};
+use crate::manager::{self, CloseOptions, How, Memory, Kind, Ran, Result, home};
 use crate::process::message::{Act, Done, Request, Run};
 use crate::value::{Args, Builder, OwnedRows, OwnedValue, Results, TUPLE, Wanted, subpy_value};
 
 /// The request, in the way in which it is to be run.
 pub fn serve(control: &Control, request: Request, run: &Run, given: &mut Given) -> Result<Done> {
     if run.number == 0 && !run.captured {
-        return perform(control.main, request, run.wanted, given);
+        return perform(control, request, run.wanted, given);
     }
     specially(control, request, run, given)
 }
 
 #[cold]
 fn specially(control: &Control, request: Request, run: &Run, given: &mut Given) -> Result<Done> {
-    let mut act = move || perform(control.main, request, run.wanted, given);
+    let mut act = move || perform(control, request, run.wanted, given);
     let act = move || match run.captured {
         true => manager::capture(control.main, &mut |stream, text| host::output(true, stream, text), act)?,
         false => act(),
@@ -29,7 +29,8 @@ fn specially(control: &Control, request: Request, run: &Run, given: &mut Given) 
     manager::stoppable(control.main, &stoppable.limits, act)?
 }
 
-fn perform(main: u64, request: Request, wanted: Option<Results>, given: &mut Given) -> Result<Done> {
+fn perform(control: &Control, request: Request, wanted: Option<Results>, given: &mut Given) -> Result<Done> {
+    let main = control.main;
     let mut result = Wants { value: OwnedValue::none(), wanted };
     let mut word = 0;
     match request {
@@ -60,14 +61,18 @@ fn perform(main: u64, request: Request, wanted: Option<Results>, given: &mut Giv
         Request::Leave => manager::leave(main)?,
         Request::SetOutput { captured } => {
             let callback: manager::Callback = Box::new(|stream, text| host::output(false, stream, text));
-            manager::set_output(main, captured.then_some(callback))?;
+            manager::set_output(main, (captured || control.setup.is_locked).then_some(callback))?;
         }
-        Request::Memory => return Ok(Done { value: Some(memory(main)?), word }),
+        Request::Memory => return Ok(Done { value: Some(memory(&control.setup.memory()?)?), word }),
         Request::End { timeout, interrupt } => {
             let options = CloseOptions { timeout, drain: false, interrupt };
             home::elsewhere(|| manager::shutdown_with(options))??;
         }
-        Request::Serve | Request::Host { .. } | Request::Release { .. } | Request::Output { .. } => {
+        Request::Serve
+            | Request::Host { .. }
+            | Request::Release { .. }
+            | Request::Output { .. }
+            | Request::Queue { .. } => {
             return Err(Kind::InvalidArgument("a worker does not do what only its host can".into()).into());
         }
     }
@@ -134,8 +139,7 @@ fn claimed(args: Args, call: impl FnOnce(Args) -> Ran) -> Result<()> {
 }
 
 /// `manager::Memory`, field by field.
-fn memory(main: u64) -> Result<OwnedValue> {
-    let memory = manager::memory(main)?;
+fn memory(memory: &Memory) -> Result<OwnedValue> {
     let int = |number: u64| subpy_value::int(i64::try_from(number).unwrap_or(i64::MAX));
     let limit = memory.limit.map_or(subpy_value::none(), int);
     let fields = [int(memory.used), int(memory.peak), limit, int(memory.refused)];

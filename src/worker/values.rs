@@ -1,9 +1,9 @@
 //! What stays in one of the two processes, and is a number in the other. An object stays here: its number is a handle of
-//! this process's, which the host gives up (`Free`).
+//! this process's, which the host gives up (`Free`). A queue stays with the host (`queues`).
 
 use super::control::Control;
 use super::host::Number;
-use crate::manager::{self, Error};
+use crate::manager::{self, Error, NamedQueue};
 use crate::process::mapped::Mapped;
 use crate::process::message::{Failed, Memory, Shared, SharedBuffer};
 use crate::process::wire::{Got, Sent};
@@ -18,6 +18,7 @@ pub fn restore(mapped: &Mapped, kind: i32, got: Got, builder: &mut Builder) -> R
         (OBJECT, Got::Word(handle)) => {
             manager::append_object(handle, builder).ok_or(NotCopied::NotFound(handle, "an object"))
         }
+        (QUEUE, Got::Word(id)) => manager::append_given_queue(id, builder).ok_or(NotCopied::NoMemory),
         (kind, _) => Err(stays(kind)),
     }
 }
@@ -60,7 +61,6 @@ fn stays(kind: i32) -> NotCopied {
     let what = match kind {
         OBJECT => "an object",
         BUFFER => "a buffer",
-        QUEUE => "a queue",
         _ => "an error",
     };
     NotCopied::NotShareable(format!("{what} cannot go to another process yet"))
@@ -73,6 +73,8 @@ pub struct Given {
     handles: Vec<u64>,
     /// Errors among results.
     errors: Vec<Failed>,
+    /// Queues that are named to the host, which has them.
+    queues: Vec<NamedQueue>,
 }
 
 impl Given {
@@ -85,6 +87,12 @@ impl Given {
                 let handle = manager::object_keep(number).map_err(|_| NotCopied::NotFound(number, "an object"))?;
                 self.handles.push(handle);
                 Ok(Sent::Word(handle))
+            }
+            QUEUE => {
+                self.queues.try_reserve(1).map_err(|_| NotCopied::NoMemory)?;
+                let (id, named) = manager::name_queue(number).ok_or(NotCopied::NotFound(number, "a queue"))?;
+                self.queues.push(named);
+                Ok(Sent::Word(id))
             }
             ERROR => {
                 let failed = usize::try_from(number).ok().and_then(|index| self.errors.get(index));
@@ -105,6 +113,7 @@ impl Given {
     /// The message has gone.
     pub fn are_there(&mut self) {
         self.handles.clear();
+        self.queues.drain(..).for_each(NamedQueue::sent);
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod buffer;
 mod failed;
+mod queue;
 mod reply;
 mod request;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod tests;
 
 pub use buffer::{Memory, Shared, SharedBuffer};
 pub use failed::Failed;
+pub use queue::{Outcome, Patience, QueueAct};
 pub use reply::{Done, Raised, Reply};
 pub use request::{Act, Request, Run, ToRun};
 
