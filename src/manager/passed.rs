@@ -166,7 +166,8 @@ impl Passed {
             Memory::Copy(id, len) => {
                 let none = || NotCopied::NotShareable("the interpreter's process has not sent the buffer".into());
                 let file = child.copy(id).ok_or_else(none)?;
-                let wrong = |error| NotCopied::NotShareable(format!("the interpreter's process has sent no buffer: {error}"));
+                let wrong =
+                    |error| NotCopied::NotShareable(format!("the interpreter's process has sent no buffer: {error}"));
                 let memory = region::open_copy(&file, len).map_err(wrong)?;
                 (memory, Place { start: 0, len }, copied)
             }
@@ -248,6 +249,8 @@ fn failed(child: &Child, error: &io::Error) -> Result<(), NotCopied> {
             child.kill();
             Ok(())
         }
-        _ => Err(NotCopied::NotShareable(format!("the buffer could not be sent to the interpreter's process: {error}"))),
+        _ => {
+            Err(NotCopied::NotShareable(format!("the buffer could not be sent to the interpreter's process: {error}")))
+        }
     }
 }

@@ -55,8 +55,7 @@ impl Mapped {
         let (address, len) = (export.data().addr(), export.len());
         let all = lock(&self.known);
         let shared = all.iter().filter(|(_, known)| !known.once);
-        let mut places =
-            shared.filter_map(|(id, known)| Some((*id, known.mapping.as_ref()?.offset_of(address, len)?)));
+        let mut places = shared.filter_map(|(id, known)| Some((*id, known.mapping.as_ref()?.offset_of(address, len)?)));
         places.next()
     }
 }

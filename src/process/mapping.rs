@@ -244,7 +244,10 @@ mod tests {
         }
         assert_eq!((bytes(&there)[0], bytes(&here)[len - 1]), (1, 2));
         assert_eq!(attack(&file), 0);
-        assert_eq!((here.offset_of(here.start().addr(), len), here.offset_of(here.start().addr() + 1, len)), (Some(0), None));
+        assert_eq!(
+            (here.offset_of(here.start().addr(), len), here.offset_of(here.start().addr() + 1, len)),
+            (Some(0), None)
+        );
         assert_eq!(here.offset_of(here.start().addr() - 1, 1), None);
         assert_eq!(here.offset_of(here.start().addr() + len, 0), Some(len));
     }

@@ -45,7 +45,8 @@ impl Region {
     pub fn new(len: usize, is_writable: bool) -> io::Result<Arc<Region>> {
         let (mapping, file) = mapping::zeros(len, if is_writable { Writers::All } else { Writers::None })?;
         let (id, start) = (next_id(), mapping.start().addr());
-        let region = Arc::new(Region { id, mapping, file, is_writable, owner: std::process::id(), users: Mutex::default() });
+        let region =
+            Arc::new(Region { id, mapping, file, is_writable, owner: std::process::id(), users: Mutex::default() });
         lock(&REGIONS).insert(start, Known { id, region: Arc::downgrade(&region), owned: None });
         Ok(region)
     }

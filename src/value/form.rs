@@ -149,7 +149,10 @@ mod tests {
         let form = Form { format: c"d", itemsize: 8, shape: &[2, 2], strides: None };
         let part = |start, len, form| memory.part(Place { start, len }, form, Access::Fixed);
         let good = part(16, 32, form).unwrap();
-        assert_eq!((good.data(), good.len(), good.shape(), good.format()), (memory.data().wrapping_add(16), 32, &[2, 2][..], "d"));
+        assert_eq!(
+            (good.data(), good.len(), good.shape(), good.format()),
+            (memory.data().wrapping_add(16), 32, &[2, 2][..], "d")
+        );
         let pass = |start, len, form| {
             let mut block = Builder::of_bytes();
             memory.pass_part(Place { start, len }, form, (true, false), |_, _| (), &mut block).is_ok()

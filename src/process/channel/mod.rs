@@ -28,3 +28,5 @@ mod word;
 
 #[cfg(not(all(test, loom)))]
 pub use ends::{Caller, Channel, Header, Stop};
+#[cfg(all(test, not(loom)))]
+pub use ends::Bytes;
