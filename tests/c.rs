@@ -81,6 +81,7 @@ c_tests! {
     pool_outcomes
     pool_process
     pool_soak
+    process_nested
     process_options
     process_queue_stress
     process_queues
@@ -97,8 +98,10 @@ c_tests! {
     race_memory
     race_objects
     race_output
+    race_process
     race_queues
     race_pool
+    race_pool_process
     race_refused_shutdown
     race_run_close
     race_shutdown_with

@@ -30,6 +30,28 @@ use crate::value::{
 /// Makes the value that stands for an error among results. None: no memory.
 pub type CollectErrors<'a> = dyn FnMut(Error, &mut Builder) -> Option<subpy_value> + 'a;
 
+thread_local! {
+    /// The interpreter in a process of its own that has called the innermost of the host's functions on this thread.
+    static CALLED_BY: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The interpreter in a process of its own that a function of the host's was called by on this thread; 0: none. One in
+/// this process that it runs something in is further in.
+pub fn caller() -> u64 {
+    CALLED_BY.get()
+}
+
+fn called_by<R>(handle: u64, call: impl FnOnce() -> R) -> R {
+    struct Back(u64);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            CALLED_BY.set(self.0);
+        }
+    }
+    let _back = Back(CALLED_BY.replace(handle));
+    call()
+}
+
 /// One run's.
 pub struct Conversation<'a> {
     interpreter: &'a Interpreter,
@@ -37,7 +59,7 @@ pub struct Conversation<'a> {
     line: &'a Line,
     /// What can stop the run, and its number there.
     limited: Option<(&'a Limited<'a>, u64)>,
-    /// When the process was told that the run is to end.
+    /// When the process was told that it is to end; the time that the host has taken since then does not count.
     told: Cell<Option<Instant>>,
 }
 
@@ -69,8 +91,9 @@ impl<'a> Conversation<'a> {
         match limited.begins(number) {
             Some(late) => Err(late),
             None => {
+                let Conversation { interpreter, elsewhere, line, .. } = *self;
                 let limited = Some((limited, number));
-                ask(&Conversation { limited, ..Conversation::new(self.interpreter, self.elsewhere, self.line) })
+                ask(&Conversation { interpreter, elsewhere, line, limited, told: Cell::new(None) })
             }
         }
     }
@@ -130,7 +153,7 @@ impl<'a> Conversation<'a> {
     fn say(&self, say: impl FnOnce(&Self) -> Result<(), Unsaid>) -> Result<(), Box<Error>> {
         say(self).map_err(|unsaid| match unsaid {
             Unsaid::NotWritten(why) => Error::from(why).of(self.interpreter.handle).into(),
-            Unsaid::Stop(stop) => self.over(stop, None),
+            Unsaid::Stop(stop) => self.over(stop),
         })
     }
 
@@ -144,7 +167,12 @@ impl<'a> Conversation<'a> {
                 Ok(Said::Reply(Reply::Failed(failed))) => return Err(self.failed(*failed)),
                 // Only hosts say it.
                 Ok(Said::Reply(Reply::Raised(_))) => return Err(self.breaks("it has raised an exception here")),
-                Ok(Said::Request(mut request)) => self.serve(&mut request)?,
+                Ok(Said::Request(mut request)) => {
+                    let since = Instant::now();
+                    self.serve(&mut request)?;
+                    // The time that the host takes is not the process's.
+                    self.told.set(self.told.get().map(|told| told + since.elapsed()));
+                }
                 Err(Unheard::ReplyNotRead(NotRead::Refused(why))) => {
                     return Err(Error::from(why).of(self.interpreter.handle).into());
                 }
@@ -153,12 +181,8 @@ impl<'a> Conversation<'a> {
                     self.say(|this| this.line.talk.raise(&raised))?;
                 }
                 Err(Unheard::NotRead(NotRead::Damaged(why)) | Unheard::ReplyNotRead(NotRead::Damaged(why))) => return Err(self.breaks(&why)),
-                Err(Unheard::Stop(Stop::Poked)) => {
-                    if self.is_to_tell() {
-                        self.tell();
-                    }
-                }
-                Err(Unheard::Stop(stop)) => return Err(self.over(stop, self.told.get())),
+                Err(Unheard::Stop(Stop::Poked)) => self.tell_if_stopped(Elsewhere::stop),
+                Err(Unheard::Stop(stop)) => return Err(self.over(stop)),
             }
         }
     }
@@ -169,8 +193,16 @@ impl<'a> Conversation<'a> {
     }
 
     fn tell(&self) {
-        if let Some((_, number)) = self.limited {
-            self.elsewhere.stop(number);
+        self.tell_if_stopped(Elsewhere::stop);
+    }
+
+    /// Tells the process once that the run is to end, if it is.
+    fn tell_if_stopped(&self, tell: impl FnOnce(&Elsewhere, u64)) {
+        if let Some((limited, number)) = self.limited
+            && self.told.get().is_none()
+            && limited.is_stopped()
+        {
+            tell(self.elsewhere, number);
             self.told.set(Some(Instant::now()));
         }
     }
@@ -191,7 +223,7 @@ impl<'a> Conversation<'a> {
 
     /// The process does not keep to the rules.
     fn breaks(&self, why: &str) -> Box<Error> {
-        self.elsewhere.kill();
+        self.ends();
         let error = self.elsewhere.crashed();
         self.interpreter.is_gone();
         let message = format!("{error}: what it has said is not what an interpreter's process says ({why})");
@@ -199,19 +231,23 @@ impl<'a> Conversation<'a> {
     }
 
     /// There will be no reply.
-    fn over(&self, stop: Stop, told: Option<Instant>) -> Box<Error> {
+    fn over(&self, stop: Stop) -> Box<Error> {
         let killed = match (stop, self.limited) {
             (Stop::Late, Some((limited, _))) => Some(limited.killed(self.elsewhere.grace)),
             _ => None,
         };
         if !matches!(stop, Stop::Ended) {
-            self.elsewhere.kill();
+            self.ends();
         }
         let crashed = self.elsewhere.crashed();
         self.interpreter.is_gone();
-        // What was asked of it first, and was about to be enforced, is the reason.
-        let error = killed.or_else(|| told.and(None)).unwrap_or(crashed);
-        error.of(self.interpreter.handle).into()
+        killed.unwrap_or(crashed).of(self.interpreter.handle).into()
+    }
+
+    /// Ends the process. Conversations further out on this thread have the same channel, and see that it is over.
+    fn ends(&self) {
+        self.elsewhere.kill();
+        self.line.talk.caller().end();
     }
 
     /// What the process asks of its host.
@@ -242,9 +278,11 @@ impl<'a> Conversation<'a> {
     fn call(&self, code: u64, args: Args) -> Result<(), Box<Error>> {
         let raised = match self.elsewhere.code(code) {
             Some(Code::Found(code)) => {
-                let called = call_for_another(&*code, self.interpreter.handle, args);
-                // Before Python goes on: it may have been the last call.
+                let handle = self.interpreter.handle;
+                let called = called_by(handle, || call_for_another(&*code, handle, args));
+                // Before Python goes on: it may have been the last call, and the run may be to end.
                 drop(code);
+                self.tell_if_stopped(Elsewhere::stop_and_wait);
                 match called {
                     Some(Called::Returned(value)) => {
                         let done = Done { value: Some(value), word: 0 };
@@ -256,7 +294,7 @@ impl<'a> Conversation<'a> {
                                 return Ok(());
                             }
                             Err(Unsaid::NotWritten(why)) => raise("TypeError", Error::from(why)),
-                            Err(Unsaid::Stop(stop)) => return Err(self.over(stop, None)),
+                            Err(Unsaid::Stop(stop)) => return Err(self.over(stop)),
                         }
                     }
                     Some(Called::Raised(told)) => {
@@ -307,7 +345,7 @@ impl<'a> Conversation<'a> {
     /// Refuses arguments among which is an object of another interpreter, as that would itself.
     pub fn check_args(&self, args: Args) -> Result<(), Box<Error>> {
         let checked = if args.buffers.are_passed() { objects::check_args(&self.elsewhere.kept, args) } else { Ok(()) };
-        checked.map_err(|failure| self.interpreter.failed(failure.into()))
+        checked.map_err(|failure| self.interpreter.failed(failure))
     }
 
     /// The same, of many calls.

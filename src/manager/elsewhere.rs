@@ -3,8 +3,10 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,6 +24,9 @@ use crate::python::queue::Event;
 /// How long the reaper may take to learn how a process has ended.
 const DEATH_IS_KNOWN: Duration = Duration::from_secs(1);
 
+/// A process that does not know where to stop is not to use up the host's threads.
+const MOST_SERVED: usize = 1000;
+
 /// An interpreter's process.
 pub struct Elsewhere {
     child: Child,
@@ -38,6 +43,9 @@ pub struct Elsewhere {
     last_code: AtomicU64,
     /// The runs that can be stopped, and who waits for them.
     runs: Mutex<Vec<(u64, Caller)>>,
+    last_ping: Mutex<u64>,
+    /// How many threads of Python's are served.
+    served: AtomicUsize,
     /// From the exception to the kill.
     pub grace: Duration,
 }
@@ -88,6 +96,8 @@ impl Elsewhere {
             last_run: AtomicU64::new(0),
             last_code: AtomicU64::new(0),
             runs: Mutex::default(),
+            last_ping: Mutex::new(0),
+            served: AtomicUsize::new(0),
             grace,
         };
         let main = elsewhere.open()?;
@@ -97,18 +107,48 @@ impl Elsewhere {
 
     /// A new channel, which a thread there serves.
     fn open(&self) -> Result<Line> {
-        let (talk, theirs) = Talk::create().map_err(no_channel)?;
-        let watch = self.child.watch(talk.caller()).map_err(no_channel)?;
-        self.child.add_channel(&theirs).map_err(no_channel)?;
-        Ok(Line { talk, is_main: false, _watch: watch })
+        self.open_by(Child::add_channel)
     }
 
     /// A new channel, for a thread of Python's that has asked for one.
     pub fn open_for_python(&self) -> Result<Line> {
+        self.open_by(Child::granted)
+    }
+
+    fn open_by(&self, give: impl FnOnce(&Child, &OwnedFd) -> io::Result<()>) -> Result<Line> {
+        let no_channel = |error| self.no_channel(&error);
         let (talk, theirs) = Talk::create().map_err(no_channel)?;
         let watch = self.child.watch(talk.caller()).map_err(no_channel)?;
-        self.child.granted(&theirs).map_err(no_channel)?;
+        give(&self.child, &theirs).map_err(no_channel)?;
         Ok(Line { talk, is_main: false, _watch: watch })
+    }
+
+    /// A process that takes no notes has ended, or is beyond help.
+    fn no_channel(&self, error: &io::Error) -> Error {
+        match error.kind() {
+            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::TimedOut => {
+                self.child.kill();
+                self.crashed()
+            }
+            _ => Kind::Interpreter(format!("no channel to the interpreter's process could be made: {error}")).into(),
+        }
+    }
+
+    /// One thread of Python's more is served, if there are not too many.
+    pub fn serves_one_more(&self) -> bool {
+        let more = |served| (served < MOST_SERVED).then_some(served + 1);
+        self.served.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    pub fn serves_one_less(&self) {
+        self.served.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// There is no channel for a thread of Python's. Waits for nothing: a process that does not even take that is killed.
+    pub fn refuse(&self) {
+        if self.child.refused().is_err() {
+            self.child.kill();
+        }
     }
 
     /// A channel that nobody else uses.
@@ -161,6 +201,15 @@ impl Elsewhere {
         if self.child.stop(number).is_err() {
             self.child.kill();
         }
+    }
+
+    /// The same, and waits until it knows.
+    pub fn stop_and_wait(&self, number: u64) {
+        let mut last_ping = lock(&self.last_ping);
+        *last_ping += 1;
+        self.stop(number);
+        // One that does not answer in this time is killed by who waits for its reply.
+        let _ = self.child.ping(*last_ping, self.grace);
     }
 
     /// The same, in all that runs.
@@ -269,6 +318,15 @@ impl Lines {
         Ok(InUse { lines: self, handle, elsewhere, line: Some(line), is_nested })
     }
 
+    /// One of a thread of Python's is this thread's.
+    pub fn lend<'a>(&'a self, handle: u64, elsewhere: &'a Elsewhere) -> Result<InUse<'a>> {
+        let mut lines = self.0.borrow_mut();
+        lines.try_reserve(1).map_err(|_| Kind::NoMemory)?;
+        let line = Rc::new(elsewhere.open_for_python()?);
+        lines.push((handle, Rc::clone(&line)));
+        Ok(InUse { lines: self, handle, elsewhere, line: Some(line), is_nested: false })
+    }
+
     /// No longer. None: it is in use further in.
     fn remove(&self, handle: u64) -> Option<Line> {
         let mut lines = self.0.borrow_mut();
@@ -281,6 +339,13 @@ impl Lines {
 impl InUse<'_> {
     /// It stays this thread's until `leave`.
     pub fn stay(mut self) {
+        self.is_nested = true;
+    }
+
+    /// The thread there has ended.
+    pub fn drop_line(mut self) {
+        self.line = None;
+        self.lines.remove(self.handle);
         self.is_nested = true;
     }
 
@@ -307,8 +372,4 @@ impl Drop for InUse<'_> {
             self.elsewhere.put_back(line);
         }
     }
-}
-
-fn no_channel(error: std::io::Error) -> Kind {
-    Kind::Interpreter(format!("no channel to the interpreter's process could be made: {error}"))
 }

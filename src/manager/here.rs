@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::conversation::Conversation;
-use super::elsewhere::{Elsewhere, Lines};
+use super::elsewhere::{Elsewhere, InUse, Lines};
 use super::error::{Error, Kind, Ran, Result};
 use super::function::{Function, find_function, is_function};
 use super::gate::{Inside, Refused, Stop};
@@ -173,7 +173,7 @@ impl Here {
         let stop = limited.as_ref().map(|limited| limited as &dyn Stop);
         let running = interpreter.gate.enter(interpreter.handle, &self.inside, stop);
         let running = running.map_err(|refused| not_let_in(interpreter, limited.as_ref(), refused))?;
-        let line = self.lines.take(interpreter.handle, elsewhere)?;
+        let line = self.line(interpreter, elsewhere)?;
         let conversation = Conversation::new(interpreter, elsewhere, &line);
         let result = match &limited {
             None => ask(&conversation),
@@ -181,6 +181,16 @@ impl Here {
         };
         drop((line, running));
         result
+    }
+
+    /// The channel to it.
+    fn line<'a>(&'a self, interpreter: &Interpreter, elsewhere: &'a Elsewhere) -> Result<InUse<'a>> {
+        self.lines.take(interpreter.handle, elsewhere).map_err(|error| {
+            if elsewhere.has_ended() {
+                interpreter.is_gone();
+            }
+            error.of(interpreter.handle)
+        })
     }
 
     /// Asks an interpreter in a process of its own for something that is no run, whatever runs.
@@ -192,15 +202,28 @@ impl Here {
     ) -> Result<R> {
         detached(loaded_api(), || {
             let _visiting = interpreter.gate.visit().map_err(|refused| interpreter.refused(refused))?;
-            let line = self.lines.take(interpreter.handle, elsewhere)?;
+            let line = self.line(interpreter, elsewhere)?;
             ask(&Conversation::new(interpreter, elsewhere, &line)).map_err(|error| *error)
         })
+    }
+
+    /// This thread does what one of Python's asks of the host, in an interpreter in a process of its own, until that has
+    /// ended. What it runs there meanwhile is run by that one.
+    pub fn serve_python(&self, interpreter: &Interpreter, elsewhere: &Elsewhere) {
+        let Ok(line) = self.lines.lend(interpreter.handle, elsewhere) else {
+            elsewhere.refuse();
+            return;
+        };
+        // The end of the process is not for this thread to tell.
+        let serve = || drop(Conversation::new(interpreter, elsewhere, &line).ask(Request::Serve));
+        self.inside.during(interpreter.handle, serve);
+        line.drop_line();
     }
 
     /// Keeps this thread in an interpreter, or counts one more.
     pub fn enter(&self, handle: u64, find: impl FnOnce() -> Result<Arc<Interpreter>>) -> Result<()> {
         self.sessions.enter(handle, self.ended.get(), find, |interpreter, elsewhere| {
-            let line = self.lines.take(handle, elsewhere)?;
+            let line = self.line(interpreter, elsewhere)?;
             Conversation::new(interpreter, elsewhere, &line).ask(Request::Enter).map_err(|error| *error)?;
             line.stay();
             Ok(())
@@ -286,10 +309,13 @@ impl Here {
         result
     }
 
-    /// The interpreter with this handle, remembered.
+    /// The interpreter with this handle, remembered as well.
     pub fn interpreter(&self, handle: u64, what: &str) -> Result<Arc<Interpreter>> {
         let interpreter = self.interpreter.take(handle).map_or_else(|| driven(handle, what), Ok)?;
-        self.interpreter.put(handle, Arc::clone(&interpreter));
+        // What is remembered is one of this process.
+        if interpreter.elsewhere().is_none() {
+            self.interpreter.put(handle, Arc::clone(&interpreter));
+        }
         Ok(interpreter)
     }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
+use super::conversation;
 use super::elsewhere::Elsewhere;
 use super::error::{Error, Kind, Result};
 use super::gate::Refused;
@@ -112,7 +113,8 @@ pub(super) fn closable(handle: u64) -> Result<Arc<Interpreter>> {
     if interpreter.id == 0 {
         return fail(Kind::Interpreter("cannot destroy the main interpreter, subpy_shutdown() ends it".into()));
     }
-    if loaded_api().and_then(current_interpreter) == Some(interpreter.id) {
+    let current = loaded_api().and_then(current_interpreter);
+    if current == Some(interpreter.id) || current.is_none() && conversation::caller() == handle {
         return fail(Kind::Interpreter("cannot destroy the current interpreter".into()));
     }
     // A thread that Python code started there has no run of ours in it, and would be waited for.
@@ -237,7 +239,8 @@ pub fn get_current() -> Result<u64> {
         detached(loaded_api(), runtime::adopt_if_hosted)?;
     }
     let current = if runtime::is_up() { loaded_api().and_then(current_interpreter) } else { None };
-    current.and_then(by_id).ok_or_else(|| Kind::NotFound("this thread is in no interpreter".into()).into())
+    let caller = Some(conversation::caller()).filter(|caller| *caller != 0 && current.is_none());
+    caller.or(current.and_then(by_id)).ok_or_else(|| Kind::NotFound("this thread is in no interpreter".into()).into())
 }
 
 /// `get_main()`

@@ -2,18 +2,16 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use super::conversation::Conversation;
-use super::elsewhere::Elsewhere;
 use super::error::{Error, Kind, Result};
+use super::here::here;
 use super::interpreter::Interpreter;
 use super::run;
 use super::runtime::{self, RuntimeOptions};
 use crate::process::child::Child;
-use crate::process::message::Request;
 use crate::process::settings::Settings;
 use crate::process::spawn::{self, SpawnError, Spawner};
 use crate::python::lock;
@@ -87,23 +85,23 @@ pub fn serve_python_threads(interpreter: &Arc<Interpreter>) {
     let Some(elsewhere) = interpreter.elsewhere() else { return };
     let interpreter = Arc::downgrade(interpreter);
     elsewhere.on_wanted(Arc::new(move || {
-        let interpreter = Weak::clone(&interpreter);
+        let Some(interpreter) = interpreter.upgrade() else { return };
+        let theirs = Arc::clone(&interpreter);
         let serve = move || {
-            if let Some(interpreter) = interpreter.upgrade()
-                && let Some(elsewhere) = interpreter.elsewhere()
-            {
-                serve(&interpreter, elsewhere);
+            if let Some(elsewhere) = theirs.elsewhere() {
+                here(|here| here.serve_python(&theirs, elsewhere));
+                elsewhere.serves_one_less();
             }
         };
-        // Without a thread for it, its asking waits for the end of the process.
-        let _ = thread::Builder::new().name("subpy-python".into()).stack_size(STACK_SIZE).spawn(serve);
+        let Some(elsewhere) = interpreter.elsewhere() else { return };
+        if !elsewhere.serves_one_more() {
+            elsewhere.refuse();
+            return;
+        }
+        let spawned = thread::Builder::new().name("subpy-python".into()).stack_size(STACK_SIZE).spawn(serve);
+        if spawned.is_err() {
+            elsewhere.serves_one_less();
+            elsewhere.refuse();
+        }
     }));
-}
-
-/// Until the thread there has ended.
-fn serve(interpreter: &Interpreter, elsewhere: &Elsewhere) {
-    if let Ok(line) = elsewhere.open_for_python() {
-        // The end of the process is not for this thread to tell.
-        let _ = Conversation::new(interpreter, elsewhere, &line).ask(Request::Serve);
-    }
 }

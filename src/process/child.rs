@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::channel::Caller;
 use super::control::Note;
-use super::system::{has_ended, kill, read_all, wait};
+use super::system::{has_ended, kill, kill_group, read_all, wait};
 
 /// Locks even when a thread panicked while it held the lock: what is in there stays consistent.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -162,8 +162,9 @@ impl Life {
         drop(on_wanted);
     }
 
-    /// Its process has ended: nobody waits for anything from it any more.
+    /// Its process has ended: nobody waits for anything from it any more, and what it has started ends too.
     pub(super) fn is_gone(&self) {
+        self.pidfd().inspect(|pidfd| kill_group(*pidfd));
         let mut known = lock(&self.known);
         known.is_gone = true;
         std::mem::take(&mut known.callers).iter().for_each(|(_, caller)| caller.end());
@@ -285,9 +286,9 @@ impl Child {
         self.tell(&Note::Granted, &[channel.as_fd()])
     }
 
-    /// There is no channel for that thread.
+    /// There is no channel for that thread. It is not waited until the process takes this.
     pub fn refused(&self) -> io::Result<()> {
-        self.tell(&Note::Granted, &[])
+        Note::Granted.send(self.life.socket.as_fd(), &[])
     }
 
     /// Gives it a descriptor that it has asked for.

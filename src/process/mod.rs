@@ -9,6 +9,7 @@
 //! | `message` | requests, and what came of them |
 //! | `talk` | saying them on a channel |
 //! | `control` | what host, zygote and workers say to each other while they begin and end |
+//! | `executable` | the file that the library is in, which may be the program |
 //! | `launch` | a program in a process that is no child of the host |
 //! | `settings` | what a worker is to be |
 //! | `zygote` | in the zygote: forks workers, and tells of their ends |
@@ -25,6 +26,7 @@
 pub mod channel;
 pub mod child;
 pub mod control;
+pub mod executable;
 mod launch;
 pub mod lock;
 pub mod message;

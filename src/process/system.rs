@@ -1,11 +1,9 @@
 //! System calls, with descriptors that close themselves.
 
-use std::ffi::{CStr, OsStr, c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 use std::ptr;
 use std::time::{Duration, Instant};
 
@@ -72,6 +70,18 @@ pub fn kill(pidfd: BorrowedFd) {
         libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), libc::SIGKILL, ptr::null::<c_void>(), 0);
     }
 }
+
+/// Kills those that are in the group which this process leads or has led. Before Linux 6.9 nobody can say that.
+pub fn kill_group(pidfd: BorrowedFd) {
+    // SAFETY: as above. The number of the group belongs to no other one as long as one is in it.
+    unsafe {
+        let (number, none) = (pidfd.as_raw_fd(), ptr::null::<c_void>());
+        libc::syscall(libc::SYS_pidfd_send_signal, number, libc::SIGKILL, none, PIDFD_SIGNAL_PROCESS_GROUP);
+    }
+}
+
+/// linux/pidfd.h
+const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
 
 /// How a process has ended, as wait() says it, if anybody can tell: its parent, who thereby reaps it, and from Linux 6.15
 /// on the kernel, once it was reaped.
@@ -279,18 +289,5 @@ impl Drop for NoSignals {
     fn drop(&mut self) {
         // SAFETY: the set that was there before.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, ptr::null_mut()) };
-    }
-}
-
-/// The file that this code was loaded from.
-pub fn own_library() -> io::Result<PathBuf> {
-    // SAFETY: an address of this library; the name is a C string that lives as long as it is loaded.
-    unsafe {
-        let mut about: libc::Dl_info = std::mem::zeroed();
-        let own: fn() -> io::Result<PathBuf> = own_library;
-        if libc::dladdr(own as *const c_void, &mut about) == 0 || about.dli_fname.is_null() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        std::fs::canonicalize(OsStr::from_bytes(CStr::from_ptr(about.dli_fname).to_bytes()))
     }
 }

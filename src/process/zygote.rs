@@ -150,8 +150,13 @@ impl Zygote {
             let mut signals: libc::signalfd_siginfo = std::mem::zeroed();
             while libc::read(self.ends.as_raw_fd(), (&raw mut signals).cast(), size_of_val(&signals)) > 0 {}
         }
-        while let Some((process, status)) = reaped(-1, libc::WNOHANG) {
-            if let Some(index) = self.workers.iter().position(|(worker, _)| *worker == process) {
+        while let Some(process) = ended(libc::P_ALL, 0, libc::WNOHANG) {
+            let worker = self.workers.iter().position(|(worker, _)| *worker == process);
+            if worker.is_some() {
+                kill_group(process);
+            }
+            let Some(status) = reaped(process) else { return };
+            if let Some(index) = worker {
                 let (_, id) = self.workers.swap_remove(index);
                 self.unsent.push_back(Note::Ended(id, status));
             }
@@ -176,7 +181,10 @@ impl Zygote {
         }
         // There may be other children, of modules that were imported.
         for (process, _) in &self.workers {
-            reaped(*process, 0);
+            if let Some(process) = ended(libc::P_PID, *process, 0) {
+                kill_group(process);
+                reaped(process);
+            }
         }
     }
 }
@@ -186,12 +194,28 @@ fn kill(child: i32) {
     unsafe { libc::kill(child, libc::SIGKILL) };
 }
 
-/// A child that has ended, of all (-1) or this one, and its status.
-fn reaped(child: i32, flags: c_int) -> Option<(i32, c_int)> {
+/// What a worker has started ends with it, unless that has left its group.
+fn kill_group(worker: i32) {
+    // SAFETY: it has ended and was not reaped, so its number is that of no other group.
+    unsafe { libc::kill(-worker, libc::SIGKILL) };
+}
+
+/// A child that has ended, of all or the one with this number. It is not reaped.
+fn ended(of: libc::idtype_t, child: i32, flags: c_int) -> Option<i32> {
+    // SAFETY: room for what is said of it.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let found = libc::waitid(of, child as libc::id_t, &mut info, libc::WEXITED | libc::WNOWAIT | flags);
+        (found == 0 && info.si_pid() != 0).then(|| info.si_pid())
+    }
+}
+
+/// The status of a child that has ended.
+fn reaped(child: i32) -> Option<c_int> {
     let mut status = 0;
     // SAFETY: room for the status.
-    let process = unsafe { libc::waitpid(child, &mut status, flags) };
-    (process > 0).then_some((process, status))
+    let process = unsafe { libc::waitpid(child, &mut status, 0) };
+    (process > 0).then_some(status)
 }
 
 /// SIGCHLD is blocked or let through.
@@ -281,11 +305,9 @@ impl Worker {
         }
     }
 
-    /// What it needs of its host, and the standard streams.
-    pub fn descriptors(&self) -> [BorrowedFd<'_>; 6] {
-        // SAFETY: whether they are open is looked at by who uses them.
-        let [input, output, errors] = [0, 1, 2].map(|number| unsafe { BorrowedFd::borrow_raw(number) });
-        [input, output, errors, self.socket.as_fd(), self.trace.as_fd(), self.directory.as_fd()]
+    /// What it needs of its host.
+    pub fn descriptors(&self) -> [BorrowedFd<'_>; 3] {
+        [self.socket.as_fd(), self.trace.as_fd(), self.directory.as_fd()]
     }
 
     /// What this process is to be, which is the first thing that the host says.

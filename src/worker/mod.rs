@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::manager::{self, Code, RuntimeOptions, Startup, home};
+use crate::process::executable::Main;
 use crate::process::zygote::{Worker, Zygote};
 use crate::value::{Args, Buffers, OwnedValue, Wanted};
 use control::Control;
@@ -38,6 +39,15 @@ const ALONE: i32 = 1;
 
 const THREADS: &str = "a module that Python imports when it starts (sitecustomize, a .pth file) has started a thread, so \
                        this process cannot be forked";
+
+/// A process for interpreters.
+pub struct Process;
+
+impl Main for Process {
+    fn main(arguments: &[OsString]) -> i32 {
+        main(arguments)
+    }
+}
 
 /// Does it, with the arguments that the host gave. The process's exit code.
 pub fn main(arguments: &[OsString]) -> i32 {

@@ -61,7 +61,7 @@ fn perform(control: &Control, request: Request, wanted: Option<Results>, given: 
         Request::Leave => manager::leave(main)?,
         Request::SetOutput { captured } => {
             let callback: manager::Callback = Box::new(|stream, text| host::output(false, stream, text));
-            manager::set_output(main, captured.then_some(callback))?;
+            manager::set_output(main, (captured || control.setup.is_locked).then_some(callback))?;
         }
         Request::Memory => return Ok(Done { value: Some(memory(&control.setup.memory()?)?), word }),
         Request::End { timeout, interrupt } => {

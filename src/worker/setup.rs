@@ -2,7 +2,8 @@
 
 use std::os::fd::AsFd;
 
-use crate::manager::{self, Code, Config, Kind, Memory, Result};
+use super::host;
+use crate::manager::{self, Callback, Code, Config, Kind, Memory, Result};
 use crate::process::lock::limits::{Limits, limit};
 use crate::process::lock::usage::Usage;
 use crate::process::lock::{self, Lock};
@@ -15,6 +16,8 @@ pub struct Setup {
     /// None: nobody asks.
     usage: Option<Usage>,
     memory_limit: Option<u64>,
+    /// What it prints goes to the host: it has no descriptors of its own for it.
+    pub is_locked: bool,
 }
 
 /// On the only thread that there is.
@@ -31,8 +34,10 @@ pub fn set_up(worker: &Worker, main: u64) -> std::result::Result<Setup, String> 
     }
     if settings.locked {
         lock_up(worker, main, &settings, usage.as_ref())?;
+        let callback: Callback = Box::new(|stream, text| host::output(false, stream, text));
+        manager::set_output(main, Some(callback)).map_err(|error| error.to_string())?;
     }
-    Ok(Setup { usage, memory_limit })
+    Ok(Setup { usage, memory_limit, is_locked: settings.locked })
 }
 
 fn configure(main: u64, settings: &Settings) -> Result<()> {
@@ -51,8 +56,8 @@ fn lock_up(worker: &Worker, main: u64, settings: &Settings, usage: Option<&Usage
         View::Str(folder) => Some(folder.into()),
         _ => None,
     });
-    // Its input is the host's own.
-    let mut descriptors = worker.descriptors()[1..].to_vec();
+    // What is behind the standard streams is the host's: a pipe can be opened again the other way.
+    let mut descriptors = worker.descriptors().to_vec();
     descriptors.extend(usage.map(AsFd::as_fd));
     let lock = Lock {
         python: folders.collect(),

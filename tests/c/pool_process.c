@@ -137,13 +137,21 @@ static void nothing_else_is_lost(void) {
   CHECK(no_interpreters());
 }
 
+static bool is_gone(int64_t pid) {
+  for (int i = 0; i < 10000; i++) {
+    if (kill((pid_t)pid, 0) != 0) return true;
+    usleep(1000);
+  }
+  return false;
+}
+
 /* A process that dies when nothing runs in it, and the spare one too: the next task does not notice. */
 static void dies_idle(void) {
   subpy_pool pool = process_pool(1, 1);
   for (int i = 1; i <= 20; i++) {
     int64_t pid = pid_of(pool);
     CHECK(pid != getpid() && kill((pid_t)pid, SIGKILL) == 0);
-    for (int j = 0; j < 5000 && kill((pid_t)pid, 0) == 0; j++) usleep(1000);
+    CHECK(is_gone(pid));
     CHECK(pid_of(pool) != pid && get_stats(pool).crashed == (uint64_t)i);
   }
   OK(subpy_pool_close(pool, NULL, &error));
@@ -165,6 +173,39 @@ static void closes_what_hangs(void) {
   CHECK(no_interpreters());
 }
 
+/* What was given up is another worker's business no more, and its process ends. */
+static void gives_up(void) {
+  subpy_pool pool = process_pool(1, 1);
+  subpy_run_request request = code("import itertools; sum(itertools.repeat(1))", 20);
+  request.flags |= SUBPY_ABANDON;
+  for (int i = 0; i < 5; i++) {
+    subpy_thread outcome = submit(pool, request);
+    CHECK(joined_int(submit_double(pool, i)) == 2 * i);
+    CHECK(subpy_thread_join(outcome, NULL, NULL) == SUBPY_ERROR_TIMEOUT);
+  }
+  for (int i = 0; i < 10000 && get_stats(pool).crashed < 5; i++) usleep(1000);
+  subpy_pool_stats stats = get_stats(pool);
+  CHECK(stats.crashed == 5 && stats.workers == 1 && stats.failed == 5);
+  OK(subpy_pool_close(pool, NULL, &error));
+  for (int i = 0; i < 10000 && !no_interpreters(); i++) usleep(1000);
+  CHECK(no_interpreters());
+}
+
+/* A shutdown ends pools, and with them their processes: one that has nothing to do, and one whose task hangs. */
+static void shuts_down(void) {
+  int64_t idle = pid_of(process_pool(2, 1));
+  shut_down();
+  CHECK(is_gone(idle));
+  subpy_pool pool = process_pool(2, 1);
+  int64_t busy = pid_of(pool);
+  submit(pool, code("import itertools; sum(itertools.repeat(1))", 0));
+  while (get_stats(pool).running == 0) usleep(500);
+  FAILS(SUBPY_ERROR_BUSY, "...is running", subpy_shutdown(&error));
+  subpy_close_options options = {.size = sizeof options, .timeout_ms = 50, .flags = SUBPY_CLOSE_INTERRUPT};
+  OK(subpy_shutdown_with(&options, &error));
+  CHECK(is_gone(busy));
+}
+
 /* A host function that each interpreter has, called from all of them; and what is printed. */
 static void hosts(void) {
   subpy_pool pool = process_pool(2, 1);
@@ -183,7 +224,9 @@ int main(void) {
   dies_idle();
   closes_what_hangs();
   hosts();
+  gives_up();
   nothing_else_is_lost();
+  shuts_down();
   shut_down();
   return 0;
 }

@@ -71,7 +71,7 @@ impl Conversation<'_> {
                 given.are_there();
                 Ok(())
             }
-            Err(Unsaid::Stop(stop)) => Err(self.over(stop, None)),
+            Err(Unsaid::Stop(stop)) => Err(self.over(stop)),
             Err(Unsaid::NotWritten(why)) => {
                 if let (true, Some(queue), Some(value)) = (item, queues.get(id), done.value.take()) {
                     queue.put_back(value);
@@ -86,7 +86,7 @@ impl Conversation<'_> {
         match self.elsewhere.queues.event(id, wanted) {
             // The process gets it at any time from now on.
             Ok((number, event)) if self.elsewhere.event(number, &event) => int(number as i64),
-            Ok(_) => Err(self.over(Stop::Broken, None)),
+            Ok(_) => Err(self.over(Stop::Broken)),
             Err(not) => Ok((not.map_or(Outcome::Gone, Outcome::from), None)),
         }
     }
@@ -173,7 +173,7 @@ impl Conversation<'_> {
                     // The process has its run end, and so this wait.
                     Waited::Stopped => self.tell(),
                     Waited::Late if next == until => return Ok(Some(Outcome::Now)),
-                    Waited::Late => return Err(self.over(Stop::Late, given_up)),
+                    Waited::Late => return Err(self.over(Stop::Late)),
                 }
             }
         })

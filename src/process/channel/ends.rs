@@ -216,6 +216,10 @@ impl Channel {
         if self.broken {
             return Err(Stop::Broken);
         }
+        // The other one had the turn when it ended.
+        if !self.has_turn() && self.ends.calls.has_ended() {
+            return Err(Stop::Ended);
+        }
         assert!(self.has_turn(), "each speaks in turn");
         let len = parts.iter().try_fold(0_usize, |len, part| len.checked_add(part.len()));
         let len = len.filter(|len| *len <= LONGEST).ok_or(Stop::TooLong)?;

@@ -89,6 +89,11 @@ impl Calls {
         word.wake();
     }
 
+    /// Nothing will come any more.
+    pub fn has_ended(&self) -> bool {
+        self.0.load(SeqCst) & END != 0
+    }
+
     /// A poke that came at a bad moment is there for the next wait.
     pub fn keep_poke(&self) {
         self.0.fetch_or(POKE, SeqCst);

@@ -1,0 +1,152 @@
+/* One way in which an interpreter's process, or one that it needs, can die, again and again: what becomes of the run, of the
+ * interpreter and of another one. Fails when anything is left. tests/deaths.rs writes the table. */
+#include <errno.h>
+
+#include "../c/deaths.h"
+
+typedef struct {
+  const char *name, *code;
+  int64_t timeout_ms;
+} death;
+
+static subpy_error *error;
+static char outcome[256];
+
+static const death DEATHS[] = {
+    {"segfault", "ctypes.string_at(0)", 0},
+    {"abort", "os.abort()", 0},
+    {"exit", "os._exit(7)", 0},
+    {"kill itself", "os.kill(os.getpid(), 9)", 0},
+    {"kill", "time.sleep(10)", 0},
+    {"terminate", "os.kill(os.getpid(), 15); time.sleep(10)", 0},
+    {"thread", "threading.Thread(target=lambda: ctypes.string_at(0), daemon=True).start()\ntime.sleep(10)", 0},
+    {"python loop", "while True:\n  try:\n    while True: pass\n  except BaseException: pass", 30},
+    {"c loop", "ctypes.PyDLL(None).sleep(1000)", 30},
+    {"stop", "os.kill(os.getpid(), 19)", 30},
+    /* At most 32 processes, for at most 20 seconds. */
+    {"fork bomb",
+     "signal.alarm(20)\n"
+     "for _ in range(5): os.fork()\n"
+     "signal.alarm(20)\n"
+     "while True: time.sleep(1)", 200},
+    {"child", "if os.fork() == 0:\n  time.sleep(20)\n  os._exit(0)\nos.abort()", 0},
+    {"closed descriptors", "os.closerange(3, 4096)\nwhile True: pass", 30},
+    {"garbage",
+     "for d in range(3, 64):\n"
+     "  try: os.write(d, b'\\x01garbage' * 3)\n"
+     "  except OSError: pass\n"
+     "time.sleep(10)", 0},
+    {"zygote", "os.kill(os.getppid(), 9)", 0},
+};
+
+/* What the status and the error say that is the same each time. */
+static void describe(char *text, size_t size, subpy_status status) {
+  int32_t by = 0, code = 0;
+  if (status == SUBPY_OK) {
+    snprintf(text, size, "`OK`");
+  } else if (subpy_error_crash(error, &by, &code)) {
+    if (by) snprintf(text, size, "`CRASHED`, signal %d", (int)by);
+    else snprintf(text, size, "`CRASHED`, exit code %d", (int)code);
+  } else {
+    const char *message = subpy_error_message(error, NULL);
+    bool killed = status == SUBPY_ERROR_TIMEOUT && strstr(message, "its process was killed");
+    snprintf(text, size, "`%s`%s", subpy_status_name(status) + strlen("SUBPY_ERROR_"), killed ? ", killed" : "");
+    if (status != SUBPY_ERROR_TIMEOUT && status != SUBPY_ERROR_NOT_FOUND) fprintf(stderr, "%s\n", message);
+  }
+  subpy_error_free(error);
+  error = NULL;
+}
+
+static void *kill_soon(void *process) {
+  pause_ms(5);
+  kill((pid_t)(intptr_t)process, SIGKILL);
+  return NULL;
+}
+
+/* One of them: an outcome like the others'. */
+static void dies(const death *death, subpy_interp other) {
+  subpy_interp interp = create_process_with(SUBPY_BUSY_REFUSE, 0, 50);
+  /* The limit is not for imports. */
+  run(interp, "import ctypes, os, signal, threading, time, warnings\nwarnings.simplefilter('ignore')");
+  bool killed = strcmp(death->name, "kill") == 0;
+  pthread_t killer;
+  if (killed) {
+    pid_t process = (pid_t)number(interp, "__import__('os').getpid()");
+    CHECK(pthread_create(&killer, NULL, kill_soon, (void *)(intptr_t)process) == 0);
+  }
+  char run_[96], after[96], text[256];
+  subpy_run_request request = {.size = sizeof request, .interp = interp, .what = SUBPY_RUN_EXEC, .text = death->code,
+                               .text_len = SUBPY_AUTO_LEN, .timeout_ms = death->timeout_ms};
+  describe(run_, sizeof run_, subpy_run(&request, NULL, &error));
+  if (killed) CHECK(pthread_join(killer, NULL) == 0);
+  subpy_status status = subpy_exec(interp, "pass", SUBPY_AUTO_LEN, &error);
+  describe(after, sizeof after, status);
+  if (status == SUBPY_OK) OK(subpy_close(interp, &error));
+  CHECK(number(other, "6 * 7") == 42);
+  snprintf(text, sizeof text, "%s | %s", run_, after);
+  if (!*outcome) snprintf(outcome, sizeof outcome, "%s", text);
+  if (strcmp(text, outcome) != 0) {
+    fprintf(stderr, "%s: %s, and before that %s\n", death->name, text, outcome);
+    exit(1);
+  }
+}
+
+/* The host is killed: another process, which has two interpreters, of which one runs something that cannot be
+ * interrupted. */
+static void host_dies(char **argv) {
+  int ready[2];
+  CHECK(pipe(ready) == 0);
+  pid_t host = fork();
+  CHECK(host >= 0);
+  if (host == 0) {
+    CHECK(dup2(ready[1], 1) == 1);
+    execl("/proc/self/exe", argv[0], "host", "0", (char *)NULL);
+    _exit(1);
+  }
+  char byte;
+  CHECK(read(ready[0], &byte, 1) == 1);
+  CHECK(processes(NULL) >= 3);
+  CHECK(kill(host, SIGKILL) == 0);
+  CHECK(waitpid(host, NULL, 0) == host);
+  until_processes(0);
+  CHECK(close(ready[0]) == 0 && close(ready[1]) == 0);
+}
+
+static void is_host(void) {
+  subpy_interp one = create_process(), two = create_process();
+  run(one, "pass");
+  run(two, "import os, ctypes; os.write(1, b'.'); ctypes.PyDLL(None).sleep(1000)");
+}
+
+int main(int argc, char **argv) {
+  CHECK(argc == 3);
+  mark_processes(argv, 500);
+  int count = atoi(argv[2]);
+  if (strcmp(argv[1], "host") == 0 && count == 0) {
+    is_host();
+    return 1;
+  }
+  if (strcmp(argv[1], "host") == 0) {
+    host_use before = use_now();
+    for (int i = 0; i < count; i++) host_dies(argv);
+    check_use(before);
+    printf("gone | gone\n");
+    return 0;
+  }
+  const death *death = NULL;
+  for (size_t i = 0; i < sizeof DEATHS / sizeof *DEATHS; i++)
+    if (strcmp(DEATHS[i].name, argv[1]) == 0) death = &DEATHS[i];
+  CHECK(death);
+  host_use before = {0};
+  for (int round = 0; round < 2; round++) {
+    subpy_interp other = create_process();
+    for (int i = round ? 0 : count - 1; i < count; i++) dies(death, other);
+    OK(subpy_close(other, &error));
+    shut_down();
+    until_processes(0);
+    if (round == 0) before = use_now();
+    else check_use(before);
+  }
+  printf("%s\n", outcome);
+  return 0;
+}
