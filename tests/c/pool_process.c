@@ -148,6 +148,30 @@ static bool is_gone(int64_t pid) {
   return false;
 }
 
+/* Up to half a GiB, by large blocks, by many and by small objects: the limit ends it, and others have not lost anything. */
+static void hogs(void) {
+  subpy_interp_options interp = {.size = sizeof interp, .memory_limit = 64 << 20};
+  subpy_pool pool = new_pool((subpy_pool_options){.workers = 2, .interp = &interp, .setup = PROCESS_SETUP,
+                                                  .setup_len = SUBPY_AUTO_LEN, .isolation = SUBPY_ISOLATION_PROCESS});
+  static const char *const codes[] = {"x = bytearray(1 << 29)", "x = [bytes(100000) for _ in range(5000)]",
+                                      "x = [float(i) for i in range(10000000)]"};
+  for (int round = 0; round < ROUNDS; round++) {
+    subpy_thread bad[3], good[3][GOOD];
+    for (int i = 0; i < 3; i++) {
+      bad[i] = submit(pool, code(codes[i], 0));
+      for (int j = 0; j < GOOD; j++) good[i][j] = submit_double(pool, j);
+    }
+    for (int i = 0; i < 3; i++) {
+      FAILS(SUBPY_ERROR_EXECUTION_FAILED, "...MemoryError", subpy_thread_join(bad[i], NULL, &error));
+      for (int j = 0; j < GOOD; j++) CHECK(joined_int(good[i][j]) == 2 * j);
+    }
+  }
+  subpy_pool_stats stats = get_stats(pool);
+  CHECK(stats.failed == 3 * ROUNDS && stats.replaced == 3 * ROUNDS && stats.crashed == 0);
+  OK(subpy_pool_close(pool, NULL, &error));
+  CHECK(no_interpreters());
+}
+
 /* A process that dies when nothing runs in it, and the spare one too: the next task does not notice. */
 static void dies_idle(void) {
   subpy_pool pool = process_pool(1, 1);
@@ -224,6 +248,7 @@ static void hosts(void) {
 }
 
 int main(void) {
+  hogs();
   dies_idle();
   closes_what_hangs();
   hosts();
