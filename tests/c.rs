@@ -79,6 +79,8 @@ c_tests! {
     pool_map
     pool_outcomes
     pool_soak
+    process_hostile
+    process_leak
     process_nested
     process_options
     race_all
