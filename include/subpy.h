@@ -2081,7 +2081,7 @@ SUBPY_API void subpy_queue_free(subpy_queue queue);
  *
  * Tasks begin in the order in which they were submitted. Submitters, if there are several, take turns. An interpreter is
  * replaced when a run in it was interrupted, ran out of memory or was given up, because what it holds may be in any
- * state then, and when it has done its share. Interpreters that are made in advance take its place, and nobody waits
+ * state then, when its process has ended, and when it has done its share. Interpreters that are made in advance take its place, and nobody waits
  * while the old one is closed.
  * --------------------------------------------------------------------------------------------------------------------- */
 
@@ -2089,6 +2089,16 @@ SUBPY_API void subpy_queue_free(subpy_queue queue);
 #define SUBPY_POOL_REFUSE 1
 /** No interpreter is made in advance: one that takes another's place is made when it is needed. */
 #define SUBPY_POOL_NO_SPARES 2
+/** Its interpreters live in this process, as their options say: with a GIL of their own, if those say nothing else. */
+#define SUBPY_ISOLATION_OWN_GIL 0
+/** Each interpreter has a process of its own (SUBPY_INTERP_PROCESS, which may be left out). */
+#define SUBPY_ISOLATION_PROCESS 1
+/**
+ * As with SUBPY_ISOLATION_OWN_GIL until an extension module refuses to be imported like that, by the setup or by a task;
+ * from then on all interpreters of the pool have processes of their own, and others are replaced. A task that ended with
+ * that ImportError begins anew in a process: what it did before, it does twice.
+ */
+#define SUBPY_ISOLATION_AUTO 2
 
 /**
  * Prepares a new interpreter of a pool, before its setup runs: with subpy_define() or subpy_set_output(), say.
@@ -2130,6 +2140,10 @@ typedef struct subpy_pool_options {
   uint64_t runs_per_worker;
   /** SUBPY_POOL_* */
   uint64_t flags;
+  /** SUBPY_ISOLATION_*: where the interpreters live */
+  int32_t isolation;
+  /** 0 */
+  uint32_t reserved;
 } subpy_pool_options;
 
 /** What a pool has done, and has to do. The times are those of all tasks so far, a sixteenth too large at most. */
@@ -2171,6 +2185,17 @@ typedef struct subpy_pool_stats {
    * are tried again every few seconds, and when the pool is closed
    */
   uint64_t left;
+  /** interpreters whose process has crashed, or was killed because a run did not end in time */
+  uint64_t crashed;
+  /** where its interpreters live now: SUBPY_ISOLATION_OWN_GIL or SUBPY_ISOLATION_PROCESS */
+  int32_t isolation;
+  /** 0 */
+  uint32_t reserved;
+  /**
+   * with SUBPY_ISOLATION_AUTO, why they have processes: what was said when a module was not imported, UTF-8 that ends
+   * with a NUL, cut when it is longer; empty before
+   */
+  char reason[200];
 } subpy_pool_stats;
 
 /**
@@ -2268,8 +2293,9 @@ SUBPY_API subpy_status subpy_pool_get_stats(subpy_pool pool, struct subpy_pool_s
  * Close a pool and its interpreters, as subpy_close_with() closes one. Python: Executor.shutdown().
  *
  * With SUBPY_CLOSE_DRAIN the tasks that run or wait may finish, and new ones are SUBPY_ERROR_BUSY. With
- * SUBPY_CLOSE_INTERRUPT those that wait are cancelled and those that run are interrupted. If the time is over before
- * that is done, the pool goes on as before, but for what was cancelled or interrupted. A task that was given up
+ * SUBPY_CLOSE_INTERRUPT those that wait are cancelled and those that run are interrupted; when the time is over,
+ * processes of their own in which they still run are killed. If the time is over before that is done, the pool goes on
+ * as before, but for what was cancelled or interrupted. A task that was given up
  * (SUBPY_ABANDON) is not waited for.
  *
  * Then the pool has ended: nothing can be submitted any more, and its threads are gone. If one of its interpreters

@@ -84,13 +84,17 @@ mod python;
 #[forbid(unsafe_code)]
 mod rust;
 mod value;
-// Called by the C surface's export.
-#[cfg_attr(not(feature = "capi"), allow(dead_code))]
 #[forbid(unsafe_code)]
 mod worker;
 
+// A program that this crate is a part of begins its interpreters' processes, and this is where they part from it: before
+// anything of its own runs.
+#[used]
+#[unsafe(link_section = ".init_array.00100")]
+static BEFORE_MAIN: process::executable::BeforeMain = process::executable::before_main::<worker::Process>;
+
 pub use manager::{
-    Busy, CloseOptions, Config, Crash, Error, Exception, Frame, Kind, Memory, Options, PoolStats, ProcessOptions,
+    Busy, CloseOptions, Config, Crash, Error, Exception, Frame, Isolation, Kind, Memory, Options, PoolStats, ProcessOptions,
     Result, RuntimeOptions, Startup, Stopped, Syntax,
 };
 pub use rust::{

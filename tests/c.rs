@@ -75,14 +75,18 @@ c_tests! {
     queues_cpython
     pool
     pool_close
+    pool_isolation
     pool_limits
     pool_map
     pool_outcomes
+    pool_process
     pool_soak
     process_hostile
     process_leak
     process_nested
     process_options
+    process_queue_stress
+    process_queues
     race_all
     race_async
     race_buffers
@@ -99,6 +103,7 @@ c_tests! {
     race_process
     race_queues
     race_pool
+    race_pool_process
     race_refused_shutdown
     race_run_close
     race_shutdown_with

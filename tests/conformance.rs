@@ -1,8 +1,10 @@
-//! conformance/cases.json, run through the Rust crate, the C interface and the C++ header. For C and C++ a program is
-//! written, with a function for each case. The other bindings read the table themselves, in their own tests.
+//! conformance/cases.json, run through the Rust crate, the C interface and the C++ header, in interpreters of this process
+//! and in those with processes of their own. For C and C++ a program is written, with a function for each case. The other
+//! bindings read the table themselves, in their own tests.
 
 mod support;
 
+use std::cell::Cell;
 use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
@@ -12,8 +14,9 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use subpy::{
     Awaited, Buffer, Buffers, Cancel, Config, DefineOptions, Error, FromValue, HostCall, Interpreter, Kind, Limits,
-    Object, Objects, Options, Pool, PoolOptions, Queue, Raise, Stream, Tag, TaskOptions, Value,
+    Object, Objects, Options, Pool, PoolOptions, ProcessOptions, Queue, Raise, Stream, Tag, TaskOptions, Value,
 };
+use support::packages::{self, IN_PROCESSES};
 use support::{build_folder, command, compiler, expect_success, library_folder, root};
 
 fn table() -> Json {
@@ -145,6 +148,19 @@ fn the_table_makes_sense() {
 }
 
 // ---- Rust ----
+
+thread_local! {
+    /// This test's interpreters have processes of their own.
+    static HAVE_PROCESSES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Longer than what the table stops takes to end, on a busy machine: none of it is to be killed.
+const GRACE: Duration = Duration::from_secs(5);
+
+fn create(options: Options) -> Result<Interpreter, Error> {
+    let options = if HAVE_PROCESSES.get() { options.process(ProcessOptions::new().grace(GRACE)) } else { options };
+    Interpreter::with_options(&options)
+}
 
 const TAGS: [(&str, Tag); 11] = [
     ("set", Tag::Set),
@@ -373,7 +389,7 @@ fn run_for<T: Wanted>(of: Of, case: &Json, way: usize, printed: &Arc<Mutex<Print
     if let Some(limit) = milliseconds(case, "interp_timeout_ms") {
         options = options.timeout(limit);
     }
-    let interp = Interpreter::with_options(&options)?;
+    let interp = create(options)?;
     if of == Of::Host {
         define_host(&interp)?;
     }
@@ -407,7 +423,7 @@ fn perform_in_rust<T: Wanted>(interp: &Interpreter, case: &Json, way: usize) -> 
         }
         args.insert(0, Value::Queue(queue.clone()));
     }
-    let another = case.get("object_in").map(|_| Interpreter::create()).transpose()?;
+    let another = case.get("object_in").map(|_| create(Options::new())).transpose()?;
     if let Some(expression) = case.get("object") {
         let expression = expression.as_str().expect("an expression");
         args.insert(0, another.as_ref().unwrap_or(interp).eval::<Object>(expression)?.into());
@@ -502,8 +518,18 @@ fn check_in_rust(name: &str, error: &Error, expected: &Json) {
     }
 }
 
+fn here_and_in_processes(check: impl Fn(&str)) {
+    check("");
+    HAVE_PROCESSES.set(true);
+    check(IN_PROCESSES);
+}
+
 #[test]
 fn in_rust() {
+    here_and_in_processes(check_cases);
+}
+
+fn check_cases(where_: &str) {
     // SAFETY: the variable is set before anything of this process reads it.
     unsafe { std::env::set_var("SUBPY_PYTHON", support::python()) };
     let mut count = 0;
@@ -532,7 +558,7 @@ fn in_rust() {
             }
         }
     }
-    say(count, "Rust");
+    say(count, &format!("Rust{where_}"));
 }
 
 /// The first error among the outcomes of many calls, and its row.
@@ -543,6 +569,10 @@ fn first_error(case: &Json) -> Option<(usize, &Json)> {
 
 #[test]
 fn many_in_rust() {
+    here_and_in_processes(check_many);
+}
+
+fn check_many(where_: &str) {
     // SAFETY: as above.
     unsafe { std::env::set_var("SUBPY_PYTHON", support::python()) };
     let cases = many();
@@ -552,7 +582,7 @@ fn many_in_rust() {
             check_in_rust(name, error, expected);
             assert_eq!(error.row(), row, "{name}");
         };
-        let interp = Interpreter::create().unwrap();
+        let interp = create(Options::new()).unwrap();
         interp.exec(text(case, "setup")).unwrap();
         let function = interp.function(text(case, "text")).unwrap();
         let rows = || items(&case["rows"]).iter().map(|row| items(row).iter().map(value).collect::<Vec<Value>>());
@@ -582,7 +612,7 @@ fn many_in_rust() {
             }
         }
     }
-    say(cases.len(), "Rust, of many calls");
+    say(cases.len(), &format!("Rust, of many calls{where_}"));
 }
 
 fn say(count: usize, language: &str) {
@@ -1171,8 +1201,13 @@ fn run_program(runner: &str, main: &str, case: MakeCase, many_case: MakeMany, st
     compile.arg("-o").arg(&path).arg("-L").arg(library_folder()).arg("-lsubpy").arg("-pthread");
     compile.arg(format!("-Wl,--disable-new-dtags,-rpath,{}", library_folder().display()));
     expect_success(compile);
+    let (count, language) = (cases.len() + many.len(), if cpp { "C++" } else { "C" });
     expect_success(command(&path));
-    say(cases.len() + many.len(), if cpp { "C++" } else { "C" });
+    say(count, language);
+    let mut again = command(&path);
+    again.env(packages::PROCESS, "1");
+    expect_success(again);
+    say(count, &format!("{language}{IN_PROCESSES}"));
 }
 
 #[test]

@@ -11,9 +11,14 @@ use std::sync::OnceLock;
 use support::packages::{self, empty_folder};
 use support::{build_folder, built, command, expect_success, have, library_folder, root};
 
+/// What it printed; it has to succeed.
+fn printed(command: Command) -> String {
+    String::from_utf8_lossy(&expect_success(command).stdout).into_owned()
+}
+
 /// Runs it and shows what it printed.
 fn run(command: Command) {
-    print!("{}", String::from_utf8_lossy(&expect_success(command).stdout));
+    print!("{}", printed(command));
 }
 
 #[test]
@@ -24,8 +29,7 @@ fn node() {
     // Makes the package with the library of these tests and uses it as a program would: see there.
     let mut check = command(&root().join("bindings/node/check"));
     check.arg(built().join("libsubpy.so")).arg(build_folder().with_file_name("node"));
-    let output = expect_success(check);
-    let printed = String::from_utf8_lossy(&output.stdout);
+    let printed = printed(check);
     packages::show_conformance(&printed);
     print!("{printed}");
 }
@@ -81,13 +85,9 @@ fn lua() {
 fn lua_conformance() {
     let Some((_, tree)) = rocks() else { return };
     let cases = shown(&root().join("conformance/cases.json"));
-    for jit in ["-joff", "-jon"] {
-        let ran = luajit_in(&root().join("bindings/lua/tests"), tree, &[jit, "conformance.lua", &cases]);
-        let output = expect_success(ran);
-        if jit == "-jon" {
-            packages::show_conformance(&String::from_utf8_lossy(&output.stdout));
-        }
-    }
+    let conformance = |jit| luajit_in(&root().join("bindings/lua/tests"), tree, &[jit, "conformance.lua", &cases]);
+    expect_success(conformance("-joff"));
+    packages::run_conformance(|| conformance("-jon"), printed);
 }
 
 #[test]

@@ -173,10 +173,15 @@ fn java_pools() {
 }
 
 #[test]
+fn java_crashes() {
+    java_done(&["Crashes"]);
+}
+
+#[test]
 fn java_conformance() {
     let cases = root().join("conformance/cases.json");
     let Some(jdk) = jdk() else { return };
-    packages::show_conformance(&done(java(jdk, &["Conformance", cases.to_str().expect("UTF-8")])));
+    packages::run_conformance(|| java(jdk, &["Conformance", cases.to_str().expect("UTF-8")]), done);
 }
 
 #[test]
@@ -484,12 +489,16 @@ fn python_first_program_from_the_package_alone() {
 #[test]
 fn python_conformance() {
     let cases = root().join("conformance/cases.json");
-    if let Some(mut command) =
-        python_host(&["-X", "dev", "-W", "error", "conformance.py", cases.to_str().expect("a path in UTF-8")])
-    {
-        command.env("PYTHONMALLOC", "pymalloc"); // as for python_values
-        packages::show_conformance(&printed(command));
+    if python_package().is_none() {
+        return;
     }
+    let command = || {
+        let cases = cases.to_str().expect("a path in UTF-8");
+        let mut command = python_host(&["-X", "dev", "-W", "error", "conformance.py", cases]).expect("it is installed");
+        command.env("PYTHONMALLOC", "pymalloc"); // as for python_values
+        command
+    };
+    packages::run_conformance(command, printed);
 }
 
 #[test]

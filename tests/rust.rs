@@ -12,8 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use subpy::{
-    Arg, Busy, Cancel, CloseOptions, Config, DefineOptions, Error, FromValue, Function, HostCall, Interpreter, Kind,
-    Limits, Object, Options, Pool, PoolOptions, ProcessOptions, Queue, Raise, RuntimeOptions, Startup, Stream, Tag,
+    Arg, Busy, Cancel, CloseOptions, Config, DefineOptions, Error, FromValue, Function, HostCall, Interpreter, Isolation,
+    Kind, Limits, Object, Options, Pool, PoolOptions, ProcessOptions, Queue, Raise, RuntimeOptions, Startup, Stream, Tag,
     TaskOptions, Thread, Value,
 };
 
@@ -931,6 +931,23 @@ fn a_pool_is_prepared_and_what_prepares_it_is_dropped() {
 }
 
 #[test]
+fn a_pool_says_where_its_interpreters_live() {
+    start();
+    let auto = || PoolOptions::new().workers(1).isolation(Isolation::Auto);
+    let pool = Pool::with_options(auto().setup("import json")).unwrap();
+    let stats = pool.stats().unwrap();
+    assert_eq!((stats.crashed, stats.isolation, stats.reason.as_str()), (0, Isolation::OwnGil, ""));
+    assert_eq!(pool.call::<u32>("os:getpid", ()).unwrap().join().unwrap(), std::process::id());
+    pool.close().unwrap();
+    let both = auto().interpreters(Options::new().process(ProcessOptions::new()));
+    let refused = message(Pool::with_options(both));
+    assert!(refused.starts_with("SUBPY_ISOLATION_AUTO is not for SUBPY_INTERP_PROCESS"), "{refused}");
+    let shared = auto().interpreters(Options::new().config(Config::new().shared_gil(true)));
+    let refused = message(Pool::with_options(shared));
+    assert!(refused.starts_with("SUBPY_ISOLATION_AUTO needs SUBPY_GIL_OWN"), "{refused}");
+}
+
+#[test]
 fn a_pool_maps_rows_as_they_are_asked_for() {
     start();
     let pool = pool(PoolOptions::new().workers(2));
@@ -1103,4 +1120,35 @@ fn objects_stay_in_python() {
 
     interp.close().unwrap();
     assert!(matches!(range.value::<Value>().unwrap_err().kind, Kind::NotFound(_)));
+}
+
+#[test]
+fn what_ends_or_blocks_the_process_of_an_interpreter_is_an_error() {
+    start();
+    let limits = Limits::new().timeout(Duration::from_millis(50));
+    let ended_by = |code: &str| {
+        let process = ProcessOptions::new().grace(Duration::from_millis(50));
+        let interp = Interpreter::with_options(&Options::new().process(process)).unwrap();
+        let error = interp.with_limits(limits.clone()).exec(code).expect_err("it ends");
+        assert_eq!(error.interp, interp.handle());
+        assert!(matches!(interp.exec("1").unwrap_err().kind, Kind::NotFound(_)));
+        assert!(!subpy::list_all().unwrap().iter().any(|other| other.handle() == interp.handle()));
+        error
+    };
+    let crash = |error: Error| match error.kind {
+        Kind::Crashed(crash) => crash,
+        other => panic!("{other:?}"),
+    };
+    let aborted = crash(ended_by("import os\ndef fail():\n    os.abort()\nfail()"));
+    assert_eq!(aborted.message, "the interpreter's process was killed by signal 6 (SIGABRT)");
+    assert_eq!((aborted.signal, aborted.exit_code), (Some(6), None));
+    assert!(aborted.traceback.starts_with("Fatal Python error: Aborted\n"), "{}", aborted.traceback);
+    assert!(aborted.traceback.contains("\n  File \"<script>\", line 3 in fail\n"), "{}", aborted.traceback);
+    let left = crash(ended_by("import os; os._exit(3)"));
+    assert_eq!(left.message, "the interpreter's process has ended with exit code 3");
+    assert_eq!((left.signal, left.exit_code, left.traceback.as_str()), (None, Some(3), ""));
+    let late = ended_by("import ctypes\nctypes.CDLL(None).sleep(1000)");
+    let expected = "timed out after 50 ms, and the code did not end within 50 ms more: its process was killed";
+    assert!(matches!(late.kind, Kind::Timeout(_)) && late.exception().is_none());
+    assert_eq!(late.to_string(), expected);
 }

@@ -1982,6 +1982,7 @@ do
   local Pool = class("subpy.Pool")
 
   local POOL_FLAGS = { refuse = 1, no_spares = 2 }
+  local ISOLATION = { own_gil = C.SUBPY_ISOLATION_OWN_GIL, process = C.SUBPY_ISOLATION_PROCESS, auto = C.SUBPY_ISOLATION_AUTO }
   local POOL_NUMBERS = { "workers", "backlog", "spares", "runs_per_worker" }
   local TASK_OPTIONS = { timeout = true, cancel = true, result = true, abandon = true, async = true, submitter = true }
   local MAP_FLAGS = { return_errors = 1 }
@@ -1998,7 +1999,9 @@ do
   --- statements that run once in each; workers, how many run tasks at the same time (one a core); backlog, how many tasks may
   --- wait (16 a worker); refuse, to refuse those beyond with SUBPY_ERROR_BUSY, where submit() waits otherwise; spares, how many
   --- interpreters are ready to take the place of one (1); no_spares; runs_per_worker, how many runs there are in one
-  --- interpreter before it is replaced. Instead of options it may be the handle of a pool that another Lua state has.
+  --- interpreter before it is replaced; isolation, where they live: "own_gil", in this process, as their options say;
+  --- "process", each in one of its own; "auto", in this process until an extension module refuses that, then each in one of
+  --- its own: a task that ended with that ImportError begins anew, and does twice what it did before. Instead of options it may be the handle of a pool that another Lua state has.
   function M.pool(options)
     if type(options) == "number" then
       return setmetatable({ cell = handle_out(count_arg("handle", options)) }, Pool)
@@ -2018,7 +2021,8 @@ do
     if options.setup ~= nil then
       filled.setup, filled.setup_len = string_arg("setup", options.setup), #options.setup
     end
-    others.setup = true
+    others.setup, others.isolation = true, true
+    filled.isolation = choice("isolation", options.isolation, ISOLATION, ISOLATION.own_gil)
     filled.interp = interp_options(options, others, anchors)
     anchors[#anchors + 1] = options
     local handle, failure = handle_out(), error_out()
@@ -2186,8 +2190,10 @@ do
     end
   end
 
-  --- What it has done and has to do: workers, spares, queued, running, submitted, done, failed, cancelled, replaced, left; and
-  --- how long tasks have waited and run, in microseconds: wait_p50_us, wait_p90_us, wait_p99_us, run_p50_us, and so on.
+  --- What it has done and has to do: workers, spares, queued, running, submitted, done, failed, cancelled, replaced, left,
+  --- crashed, the interpreters whose process has ended or was killed; isolation, "own_gil" or "process", and reason, why they
+  --- have moved with "auto"; and how long tasks have waited and run, in microseconds: wait_p50_us, wait_p90_us, wait_p99_us,
+  --- run_p50_us, and so on.
   function Pool:stats()
     local stats, failure = ffi.new("subpy_pool_stats"), error_out()
     stats.size = ffi.sizeof(stats)
@@ -2195,9 +2201,11 @@ do
     if status ~= 0 then fail(status, failure) end
     local copy = {}
     for _, name in ipairs{ "workers", "spares", "queued", "running", "submitted", "done", "failed", "cancelled", "replaced",
-      "wait_p50_us", "wait_p90_us", "wait_p99_us", "run_p50_us", "run_p90_us", "run_p99_us", "left" } do
+      "wait_p50_us", "wait_p90_us", "wait_p99_us", "run_p50_us", "run_p90_us", "run_p99_us", "left", "crashed" } do
       copy[name] = tonumber(stats[name])
     end
+    copy.isolation = stats.isolation == ISOLATION.own_gil and "own_gil" or "process"
+    copy.reason = ffi.string(stats.reason)
     return copy
   end
 

@@ -434,6 +434,11 @@ export interface PoolOptions extends CreateOptions {
   spares?: number;
   /** After how many runs an interpreter is replaced; never if not said. */
   runsPerWorker?: number;
+  /**
+   * Where they live: in this process, the default; each in a process of its own; or in this one until an extension module
+   * refuses that. A task that ended with that ImportError begins anew: what it did before, it does twice.
+   */
+  isolation?: 'ownGil' | 'process' | 'auto';
 }
 
 export interface TaskOptions {
@@ -473,6 +478,12 @@ export interface PoolStats {
   runP99: number;
   /** Interpreters that were replaced and cannot be closed. */
   left: number;
+  /** Interpreters whose process has crashed, or was killed because a run did not end in time. */
+  crashed: number;
+  /** Where they live now. */
+  isolation: 'ownGil' | 'process';
+  /** With isolation "auto", why they have processes; empty before. */
+  reason: string;
 }
 
 /** A number of interpreters with a thread each, which run tasks. Made by {@link createPool}. */

@@ -3,7 +3,7 @@
 //!
 //! Tasks begin in the order in which they were submitted. Submitters, if there are several, take turns. An interpreter is
 //! replaced when a run in it was interrupted, ran out of memory or was given up, because what it holds may be in any
-//! state then, and when it has done its share. Interpreters that are made in advance take its place, and nobody waits
+//! state then, when its process has ended, and when it has done its share. Interpreters that are made in advance take its place, and nobody waits
 //! while the old one is closed.
 
 use std::ffi::{c_char, c_void};
@@ -12,17 +12,26 @@ use std::sync::Arc;
 
 use super::boundary::{self, invalid, known_flags, text};
 use super::error::subpy_error;
-use super::interpreter::{subpy_interp_options, to_options};
+use super::interpreter::{SUBPY_INTERP_PROCESS, subpy_interp_options, to_options};
 use super::output::RunOutput;
 use super::run::{Request, subpy_run_request};
 use super::runtime::{close_options, subpy_close_options};
 use super::status::{subpy_finalize_fn, subpy_interp, subpy_pool, subpy_status, subpy_thread};
-use crate::manager::{self, Callback, Options, OutputFor, PoolOptions, PoolStats, Prepare, Result, Submit};
+use crate::manager::{self, Callback, Isolation, Options, OutputFor, PoolOptions, PoolStats, Prepare, Result, Submit};
 
 /// A task for which there is no room is refused with SUBPY_ERROR_BUSY, and does not wait.
 pub const SUBPY_POOL_REFUSE: u64 = 1;
 /// No interpreter is made in advance: one that takes another's place is made when it is needed.
 pub const SUBPY_POOL_NO_SPARES: u64 = 2;
+
+/// Its interpreters live in this process, as their options say: with a GIL of their own, if those say nothing else.
+pub const SUBPY_ISOLATION_OWN_GIL: i32 = 0;
+/// Each interpreter has a process of its own (SUBPY_INTERP_PROCESS, which may be left out).
+pub const SUBPY_ISOLATION_PROCESS: i32 = 1;
+/// As with SUBPY_ISOLATION_OWN_GIL until an extension module refuses to be imported like that, by the setup or by a task;
+/// from then on all interpreters of the pool have processes of their own, and others are replaced. A task that ended with
+/// that ImportError begins anew in a process: what it did before, it does twice.
+pub const SUBPY_ISOLATION_AUTO: i32 = 2;
 
 /// Prepares a new interpreter of a pool, before its setup runs: with subpy_define() or subpy_set_output(), say.
 ///
@@ -64,6 +73,10 @@ pub struct subpy_pool_options {
     pub runs_per_worker: u64,
     /// SUBPY_POOL_*
     pub flags: u64,
+    /// SUBPY_ISOLATION_*: where the interpreters live
+    pub isolation: i32,
+    /// 0
+    pub reserved: u32,
 }
 
 /// What a pool has done, and has to do. The times are those of all tasks so far, a sixteenth too large at most.
@@ -106,6 +119,15 @@ pub struct subpy_pool_stats {
     /// interpreters that were replaced and cannot be closed, because of threads that Python code has left in them. They
     /// are tried again every few seconds, and when the pool is closed
     pub left: u64,
+    /// interpreters whose process has crashed, or was killed because a run did not end in time
+    pub crashed: u64,
+    /// where its interpreters live now: SUBPY_ISOLATION_OWN_GIL or SUBPY_ISOLATION_PROCESS
+    pub isolation: i32,
+    /// 0
+    pub reserved: u32,
+    /// with SUBPY_ISOLATION_AUTO, why they have processes: what was said when a module was not imported, UTF-8 that ends
+    /// with a NUL, cut when it is longer; empty before
+    pub reason: [c_char; 200],
 }
 
 /// Make a pool, and wait until all of its interpreters are ready. Starts the runtime if it is not running. Python:
@@ -190,6 +212,17 @@ impl subpy_pool_options {
     /// What it points to must be as it says.
     unsafe fn to_manager(self, prepare: Prepare) -> Result<PoolOptions> {
         known_flags(self.flags, SUBPY_POOL_REFUSE | SUBPY_POOL_NO_SPARES, "subpy_pool_options.flags")?;
+        if self.reserved != 0 {
+            return invalid(format!("subpy_pool_options.reserved is {}, must be 0", self.reserved));
+        }
+        let isolation = match self.isolation {
+            SUBPY_ISOLATION_OWN_GIL => Isolation::OwnGil,
+            SUBPY_ISOLATION_PROCESS => Isolation::Process,
+            SUBPY_ISOLATION_AUTO => Isolation::Auto,
+            other => {
+                return invalid(format!("subpy_pool_options.isolation is {other}, must be one of SUBPY_ISOLATION_*"));
+            }
+        };
         let no_spares = self.flags & SUBPY_POOL_NO_SPARES != 0;
         if no_spares && self.spares > 0 {
             return invalid("subpy_pool_options.spares is set, and SUBPY_POOL_NO_SPARES too");
@@ -198,7 +231,13 @@ impl subpy_pool_options {
         unsafe {
             let interp = match self.interp.is_null() {
                 true => Options::default(),
-                false => to_options(&boundary::options(self.interp, "subpy_interp_options")?)?,
+                false => {
+                    let mut interp = boundary::options(self.interp, "subpy_interp_options")?;
+                    if isolation == Isolation::Process {
+                        interp.flags |= SUBPY_INTERP_PROCESS;
+                    }
+                    to_options(&interp)?
+                }
             };
             let setup = match self.setup.is_null() {
                 true if self.setup_len > 0 => {
@@ -216,6 +255,7 @@ impl subpy_pool_options {
                 setup,
                 prepare: Some(prepare),
                 runs_per_worker: self.runs_per_worker,
+                isolation,
             })
         }
     }
@@ -369,15 +409,32 @@ impl subpy_pool_stats {
             run_p90_us: stats.run_p90_us,
             run_p99_us: stats.run_p99_us,
             left: stats.left,
+            crashed: stats.crashed,
+            isolation: match stats.isolation {
+                Isolation::OwnGil => SUBPY_ISOLATION_OWN_GIL,
+                Isolation::Process => SUBPY_ISOLATION_PROCESS,
+                Isolation::Auto => SUBPY_ISOLATION_AUTO,
+            },
+            reserved: 0,
+            reason: fitting(&stats.reason),
         }
     }
+}
+
+/// As much of a text as has room with a NUL, in whole characters.
+fn fitting<const ROOM: usize>(text: &str) -> [c_char; ROOM] {
+    let end = (0..ROOM.min(text.len() + 1)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    let mut fitting = [0; ROOM];
+    fitting.iter_mut().zip(text[..end].bytes()).for_each(|(to, byte)| *to = byte as c_char);
+    fitting
 }
 
 /// Close a pool and its interpreters, as subpy_close_with() closes one. Python: Executor.shutdown().
 ///
 /// With SUBPY_CLOSE_DRAIN the tasks that run or wait may finish, and new ones are SUBPY_ERROR_BUSY. With
-/// SUBPY_CLOSE_INTERRUPT those that wait are cancelled and those that run are interrupted. If the time is over before
-/// that is done, the pool goes on as before, but for what was cancelled or interrupted. A task that was given up
+/// SUBPY_CLOSE_INTERRUPT those that wait are cancelled and those that run are interrupted; when the time is over,
+/// processes of their own in which they still run are killed. If the time is over before that is done, the pool goes on
+/// as before, but for what was cancelled or interrupted. A task that was given up
 /// (SUBPY_ABANDON) is not waited for.
 ///
 /// Then the pool has ended: nothing can be submitted any more, and its threads are gone. If one of its interpreters

@@ -3,11 +3,15 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
+
+mod queues;
 
 use super::elsewhere::{Code, Elsewhere, Line};
 use super::error::{Error, Kind, Result};
 use super::interpreter::Interpreter;
+use super::lent_queues::LentQueues;
 use super::limits::Limited;
 use crate::process::channel::Stop;
 use crate::process::message::{Done, Failed, Raised, Reply, Request, Run, ToRun};
@@ -15,11 +19,12 @@ use crate::process::talk::{Said, Unheard, Unsaid};
 use crate::process::wire::{Got, NotRead, Sent};
 use crate::python::host::{Called, Raise, call_for_another};
 use crate::python::objects;
+use crate::python::queue::{self, Queue};
 use crate::python::Failure;
 use crate::python::kept::{Hold, Kept};
 use super::memory::Memory;
 use crate::value::{
-    Args, Builder, ERROR, NotCopied, OBJECT, Results, Rows, View, Wanted, subpy_pair, subpy_value,
+    Args, Builder, ERROR, NotCopied, OBJECT, OwnedValue, QUEUE, Results, Rows, View, Wanted, subpy_pair, subpy_value,
 };
 
 /// Makes the value that stands for an error among results. None: no memory.
@@ -128,7 +133,9 @@ impl<'a> Conversation<'a> {
         self.give_back_dropped()?;
         let number = self.limited.map_or(0, |(_, number)| number);
         let run = Run { wanted, number, captured: self.elsewhere.output.is_captured() };
-        self.say(|this| this.line.talk.ask(request, &run, &mut |value| this.describe(value)))?;
+        let mut given = Given::to(self.elsewhere);
+        self.say(|this| this.line.talk.ask(request, &run, &mut |value| this.describe(value, &mut given)))?;
+        given.are_there();
         self.hear(&mut collect)
     }
 
@@ -153,16 +160,16 @@ impl<'a> Conversation<'a> {
     /// Waits for the reply.
     fn hear(&self, collect: &mut Option<&mut CollectErrors>) -> Result<Done, Box<Error>> {
         loop {
-            let until = self.told.get().and_then(|told| told.checked_add(self.elsewhere.grace));
+            let until = self.given_up();
             let heard = self.line.talk.hear(until, &mut |kind, got, builder| self.restore(kind, got, builder, collect));
             match heard {
                 Ok(Said::Reply(Reply::Done(done))) => return Ok(done),
                 Ok(Said::Reply(Reply::Failed(failed))) => return Err(self.failed(*failed)),
                 // Only hosts say it.
                 Ok(Said::Reply(Reply::Raised(_))) => return Err(self.breaks("it has raised an exception here")),
-                Ok(Said::Request(request)) => {
+                Ok(Said::Request(mut request)) => {
                     let since = Instant::now();
-                    self.serve(&request)?;
+                    self.serve(&mut request)?;
                     // The time that the host takes is not the process's.
                     self.told.set(self.told.get().map(|told| told + since.elapsed()));
                 }
@@ -180,6 +187,15 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    /// The run is to end, and the process does not know.
+    fn is_to_tell(&self) -> bool {
+        self.told.get().is_none() && self.limited.is_some_and(|(limited, _)| limited.is_stopped())
+    }
+
+    fn tell(&self) {
+        self.tell_if_stopped(Elsewhere::stop);
+    }
+
     /// Tells the process once that the run is to end, if it is.
     fn tell_if_stopped(&self, tell: impl FnOnce(&Elsewhere, u64)) {
         if let Some((limited, number)) = self.limited
@@ -189,6 +205,11 @@ impl<'a> Conversation<'a> {
             tell(self.elsewhere, number);
             self.told.set(Some(Instant::now()));
         }
+    }
+
+    /// When a run that was to end and does not is given up, and its process killed.
+    fn given_up(&self) -> Option<Instant> {
+        self.told.get()?.checked_add(self.elsewhere.grace)
     }
 
     /// The error of the run.
@@ -230,13 +251,15 @@ impl<'a> Conversation<'a> {
     }
 
     /// What the process asks of its host.
-    fn serve(&self, request: &ToRun) -> Result<(), Box<Error>> {
+    fn serve(&self, request: &mut ToRun) -> Result<(), Box<Error>> {
+        let item = request.take_item();
         match request.request() {
             Request::Host { code, args } => self.call(code, args),
             Request::Release { code } => {
                 self.elsewhere.release(code);
                 self.done(&Done::default())
             }
+            Request::Queue { queue, act } => self.serve_queue(queue, act, item.unwrap_or(const { OwnedValue::none() })),
             Request::Output { of_run, stream, text } => {
                 self.elsewhere.output.pass_on(of_run, stream, text);
                 self.done(&Done::default())
@@ -246,7 +269,10 @@ impl<'a> Conversation<'a> {
     }
 
     fn done(&self, done: &Done) -> Result<(), Box<Error>> {
-        self.say(|this| this.line.talk.reply(done, &mut |value| this.describe(value)))
+        let mut given = Given::to(self.elsewhere);
+        self.say(|this| this.line.talk.reply(done, &mut |value| this.describe(value, &mut given)))?;
+        given.are_there();
+        Ok(())
     }
 
     fn call(&self, code: u64, args: Args) -> Result<(), Box<Error>> {
@@ -260,9 +286,13 @@ impl<'a> Conversation<'a> {
                 match called {
                     Some(Called::Returned(value)) => {
                         let done = Done { value: Some(value), word: 0 };
-                        let said = self.line.talk.reply(&done, &mut |value| self.describe(value));
+                        let mut given = Given::to(self.elsewhere);
+                        let said = self.line.talk.reply(&done, &mut |value| self.describe(value, &mut given));
                         match said {
-                            Ok(()) => return Ok(()),
+                            Ok(()) => {
+                                given.are_there();
+                                return Ok(());
+                            }
                             Err(Unsaid::NotWritten(why)) => raise("TypeError", Error::from(why)),
                             Err(Unsaid::Stop(stop)) => return Err(self.over(stop)),
                         }
@@ -335,13 +365,18 @@ impl<'a> Conversation<'a> {
         checked.map_err(|failure| self.interpreter.failed(failure))
     }
 
-    fn describe(&self, value: &subpy_value) -> Result<Sent, NotCopied> {
+    fn describe(&self, value: &subpy_value, given: &mut Given) -> Result<Sent, NotCopied> {
         match value.kind {
             OBJECT => {
                 let handle = value.as_int().cast_unsigned();
                 let hold = objects::find(handle).ok_or(NotCopied::NotFound(handle, "an object"))?;
                 let number = self.elsewhere.kept.number(hold.kept());
                 number.map(Sent::Word).ok_or_else(|| NotCopied::NotShareable(objects::elsewhere(hold.kept())))
+            }
+            QUEUE => {
+                let handle = value.as_int().cast_unsigned();
+                let queue = queue::find(handle).ok_or(NotCopied::NotFound(handle, "a queue"))?;
+                given.queue(&queue).map(Sent::Word).ok_or(NotCopied::NoMemory)
             }
             _ => Err(NotCopied::NotShareable(format!("a value of kind {} cannot go to another process", value.kind))),
         }
@@ -359,6 +394,10 @@ impl<'a> Conversation<'a> {
                 let hold = self.elsewhere.kept.keep_number(number).ok_or(NotCopied::NoMemory)?;
                 objects::append(hold, builder).ok_or(NotCopied::NoMemory)
             }
+            (QUEUE, Got::Word(id), _) => {
+                let queue = self.elsewhere.queues.named(id).ok_or(NotCopied::NotFound(id, "a queue"))?;
+                queue::append(&queue, builder).ok_or(NotCopied::NoMemory)
+            }
             (ERROR, Got::Value(value), Some(collect)) => {
                 let failed = Failed::of_value(value).map_err(|why| NotCopied::NotShareable(why.to_string()))?;
                 let error = Error::from(failed).of(self.interpreter.handle);
@@ -366,6 +405,37 @@ impl<'a> Conversation<'a> {
             }
             _ => Err(NotCopied::NotShareable(format!("a value of kind {kind} cannot come from another process"))),
         }
+    }
+}
+
+/// The queues that a message gives to the process. When it was not sent after all, this is dropped.
+struct Given<'a> {
+    queues: &'a LentQueues,
+    ids: Vec<u64>,
+}
+
+impl<'a> Given<'a> {
+    fn to(elsewhere: &'a Elsewhere) -> Given<'a> {
+        Given { queues: &elsewhere.queues, ids: Vec::new() }
+    }
+
+    /// None: no memory.
+    fn queue(&mut self, queue: &Arc<Queue>) -> Option<u64> {
+        self.ids.try_reserve(1).ok()?;
+        let id = self.queues.give(queue)?;
+        self.ids.push(id);
+        Some(id)
+    }
+
+    /// The message has gone.
+    fn are_there(mut self) {
+        self.ids.clear();
+    }
+}
+
+impl Drop for Given<'_> {
+    fn drop(&mut self) {
+        self.ids.iter().for_each(|id| drop(self.queues.free(*id, 1, 0)));
     }
 }
 

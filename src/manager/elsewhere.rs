@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::error::{Error, Kind, Result};
+use super::lent_queues::LentQueues;
 use crate::process::channel::Caller;
 use crate::process::child::{Child, Watch};
 use crate::process::talk::Talk;
@@ -18,6 +19,7 @@ use crate::python::host::{HostCode, this_thread_number};
 use crate::python::kept::KeptObjects;
 use crate::python::lock;
 use crate::python::output::Output;
+use crate::python::queue::Event;
 
 /// How long the reaper may take to learn how a process has ended.
 const DEATH_IS_KNOWN: Duration = Duration::from_secs(1);
@@ -32,6 +34,8 @@ pub struct Elsewhere {
     pub kept: KeptObjects,
     /// Where what is printed there goes, when it does not go to the descriptors.
     pub output: Output,
+    /// The host's queues that it has.
+    pub queues: Arc<LentQueues>,
     channels: Mutex<Channels>,
     codes: Mutex<HashMap<u64, HostFunction>>,
     /// The numbers of runs and of functions that were given last.
@@ -78,11 +82,15 @@ pub enum Code {
 
 impl Elsewhere {
     /// With the channel of its main thread.
-    pub fn new(child: Child, grace: Duration) -> Result<Elsewhere> {
+    pub fn new(child: Child, grace: Duration, finds_all_queues: bool) -> Result<Elsewhere> {
+        let queues = Arc::new(LentQueues::new(finds_all_queues));
+        let those_that_wait = Arc::clone(&queues);
+        child.on_look(Arc::new(move |look| those_that_wait.look(look)));
         let elsewhere = Elsewhere {
             child,
             kept: KeptObjects::default(),
             output: Output::new(false, Arc::default()),
+            queues,
             channels: Mutex::default(),
             codes: Mutex::default(),
             last_run: AtomicU64::new(0),
@@ -217,11 +225,16 @@ impl Elsewhere {
     }
 
     pub fn has_ended(&self) -> bool {
-        self.child.death().is_some()
+        self.child.has_ended()
     }
 
     pub fn kill(&self) {
         self.child.kill();
+    }
+
+    /// Gives it a descriptor that it has asked for. False: it takes none.
+    pub fn event(&self, number: u64, event: &Event) -> bool {
+        self.child.event(number, event.as_fd()).is_ok()
     }
 
     /// The process has ended, or does not do what it should: the error that says so.
@@ -240,6 +253,7 @@ impl Elsewhere {
         }
         self.kept.forget_all();
         self.output.close();
+        self.queues.end();
         let codes = std::mem::take(&mut *lock(&self.codes));
         drop(codes);
     }

@@ -25,6 +25,10 @@ impl Function {
         self.interpreter.handle
     }
 
+    pub fn is_elsewhere(&self) -> bool {
+        self.interpreter.elsewhere().is_some()
+    }
+
     /// The callable.
     pub fn kept(&self) -> &Arc<Kept> {
         &self.kept

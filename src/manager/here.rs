@@ -95,20 +95,17 @@ impl Here {
         }
     }
 
-    /// Does something inside of an interpreter, as a run of this thread's, when the gate lets it in: `act` in this process,
-    /// with the state that the thread keeps in it, if it does; or `ask` for one in a process of its own. Both take what is
-    /// `given`.
+    /// Does something inside of an interpreter of this process, as a run of this thread's, when the gate lets it in. With the
+    /// state that the thread keeps in it, if it does.
     #[inline(always)]
-    pub fn run_in<R, T>(
+    pub fn run_in<R>(
         &self,
         interpreter: &Interpreter,
         limits: Option<&Limits>,
-        given: T,
-        act: impl FnOnce(T, Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
-        ask: impl FnOnce(T, &Conversation) -> Result<R, Box<Error>>,
+        act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
     ) -> Result<R, Box<Error>> {
         let state = self.sessions.take_state(interpreter.handle);
-        let result = self.inside(interpreter, state.as_deref(), limits, given, act, ask);
+        let result = self.inside(interpreter, state.as_deref(), limits, act);
         if let Some(state) = state {
             self.sessions.put_back(interpreter.handle, state);
         }
@@ -116,16 +113,14 @@ impl Here {
     }
 
     #[inline(always)]
-    fn inside<R, T>(
+    fn inside<R>(
         &self,
         interpreter: &Interpreter,
         pinned: Option<&Pinned>,
         limits: Option<&Limits>,
-        given: T,
-        act: impl FnOnce(T, Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
-        ask: impl FnOnce(T, &Conversation) -> Result<R, Box<Error>>,
+        act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
     ) -> Result<R, Box<Error>> {
-        let Some(python) = interpreter.python() else { return self.run_elsewhere(interpreter, limits, given, ask) };
+        let Some(python) = interpreter.python() else { return Err(unrecognized("exec code for", interpreter).into()) };
         let special;
         let limited = limits.is_some() || interpreter.timeout.is_some() || self.limits.any();
         let special = match limited || loaded_api().is_some_and(|api| Outside::is_there(api, pinned)) {
@@ -151,7 +146,7 @@ impl Here {
                     return Err(Failure::Running.into());
                 }
             }
-            act(given, py, scope, python)
+            act(py, scope, python)
         });
         drop(running);
         match (result, special) {
@@ -161,14 +156,13 @@ impl Here {
         }
     }
 
-    /// The same for one in a process of its own.
+    /// The same for one in a process of its own, which is asked.
     #[inline(never)]
-    fn run_elsewhere<R, T>(
+    pub fn ask_in<R>(
         &self,
         interpreter: &Interpreter,
         limits: Option<&Limits>,
-        given: T,
-        ask: impl FnOnce(T, &Conversation) -> Result<R, Box<Error>>,
+        ask: impl FnOnce(&Conversation) -> Result<R, Box<Error>>,
     ) -> Result<R, Box<Error>> {
         let Some(elsewhere) = interpreter.elsewhere() else {
             return Err(unrecognized("exec code for", interpreter).into());
@@ -182,8 +176,8 @@ impl Here {
         let line = self.line(interpreter, elsewhere)?;
         let conversation = Conversation::new(interpreter, elsewhere, &line);
         let result = match &limited {
-            None => ask(given, &conversation),
-            Some(limited) => conversation.limited(limited, |limited| ask(given, limited)),
+            None => ask(&conversation),
+            Some(limited) => conversation.limited(limited, ask),
         };
         drop((line, running));
         result
@@ -289,32 +283,62 @@ impl Here {
         Ok(Special { outside, again, limited })
     }
 
-    /// Uses the interpreter with this handle, and remembers it.
+    /// Uses the interpreter with this handle: `act` for one of this process, which is remembered, or `ask`. Both take what is
+    /// `given`.
     #[inline(always)]
-    pub fn with_interpreter(
+    pub fn with_interpreter<T>(
         &self,
         handle: u64,
+        given: T,
         find: impl FnOnce() -> Result<Arc<Interpreter>>,
-        act: impl FnOnce(&Interpreter) -> Ran,
+        act: impl FnOnce(&Interpreter, T) -> Ran,
+        ask: impl FnOnce(&Interpreter, T) -> Ran,
     ) -> Ran {
-        let interpreter = self.interpreter.take(handle).map_or_else(find, Ok)?;
-        let result = act(&interpreter);
+        let interpreter = match self.interpreter.take(handle) {
+            Some(interpreter) => interpreter,
+            None => {
+                let interpreter = find()?;
+                if interpreter.elsewhere().is_some() {
+                    return ask(&interpreter, given);
+                }
+                interpreter
+            }
+        };
+        let result = act(&interpreter, given);
         self.interpreter.put(handle, interpreter);
         result
     }
 
-    /// The interpreter with this handle, remembered.
+    /// The interpreter with this handle, remembered as well.
     pub fn interpreter(&self, handle: u64, what: &str) -> Result<Arc<Interpreter>> {
         let interpreter = self.interpreter.take(handle).map_or_else(|| driven(handle, what), Ok)?;
-        self.interpreter.put(handle, Arc::clone(&interpreter));
+        // What is remembered is one of this process.
+        if interpreter.elsewhere().is_none() {
+            self.interpreter.put(handle, Arc::clone(&interpreter));
+        }
         Ok(interpreter)
     }
 
-    /// Uses the function with this handle, and remembers it.
+    /// The same for the function with this handle.
     #[inline]
-    pub fn with_function(&self, handle: u64, act: impl FnOnce(&Function) -> Ran) -> Ran {
-        let function = self.function.take(handle).map_or_else(|| find_function(handle), Ok)?;
-        let result = act(&function);
+    pub fn with_function<T>(
+        &self,
+        handle: u64,
+        given: T,
+        act: impl FnOnce(&Function, T) -> Ran,
+        ask: impl FnOnce(&Function, T) -> Ran,
+    ) -> Ran {
+        let function = match self.function.take(handle) {
+            Some(function) => function,
+            None => {
+                let function = find_function(handle)?;
+                if function.is_elsewhere() {
+                    return ask(&function, given);
+                }
+                function
+            }
+        };
+        let result = act(&function, given);
         if is_function(handle) {
             self.function.put(handle, function);
         }

@@ -45,8 +45,8 @@ pub fn define(handle: u64, function: &Function, code: Box<dyn HostCode>) -> Resu
         return define_elsewhere(&interpreter, function, code, &name).map_err(|error| *error);
     };
     let function = HostFunction::new(code, &function.how, handle, &python.hosts, name);
-    let define = |(), py: Py, scope: &Scope, _: &Interp| host::define(py, scope, &function, definition);
-    let defined = here(|here| here.run_in(&interpreter, None, (), define, |(), _| Ok(())));
+    let define = |py: Py, scope: &Scope, _: &Interp| host::define(py, scope, &function, definition);
+    let defined = here(|here| here.run_in(&interpreter, None, define));
     if defined.is_err() {
         host::release(function);
     }
@@ -69,8 +69,7 @@ fn define_elsewhere(
     // Which thread calls it is seen here.
     let request =
         Request::Define { code, name: function.name, signature, doc, keep_gil: how.keep_gil, this_thread_only: false };
-    let act = |(), _: Py, _: &Scope, _: &Interp| Ok(());
-    let defined = here(|here| here.run_in(interpreter, None, (), act, |(), asked| asked.ask(request).map(drop)));
+    let defined = here(|here| here.ask_in(interpreter, None, |asked| asked.ask(request).map(drop)));
     if defined.is_err() {
         outside(|| elsewhere.release(code));
     }

@@ -70,7 +70,7 @@ fn create_process(options: &Options, process: &ProcessOptions) -> Result<u64> {
             readable: process.readable.clone(),
             writable: process.writable.clone(),
         };
-        let elsewhere = Elsewhere::new(processes::create(&settings)?, process.grace)?;
+        let elsewhere = Elsewhere::new(processes::create(&settings)?, process.grace, !process.locked)?;
         let id = processes::next_id();
         let interpreter = Interpreter::register_elsewhere(elsewhere, id, options.busy, options.timeout)?;
         processes::serve_python_threads(&interpreter);
@@ -158,10 +158,10 @@ pub fn close(handle: u64) -> Result<()> {
 /// Sets up main, which has begun without this.
 pub fn configure(main: u64, config: &Config) -> Result<()> {
     let interpreter = get(main)?;
-    let configure = |(), py: Py, scope: &Scope, python: &Interp| {
+    let configure = |py: Py, scope: &Scope, python: &Interp| {
         python.configure(py, config).map_err(|Raised| scope.failure(py).into())
     };
-    here(|here| here.run_in(&interpreter, None, (), configure, |(), _| Ok(()))).map_err(|error| *error)
+    here(|here| here.run_in(&interpreter, None, configure)).map_err(|error| *error)
 }
 
 /// `is_running()`
@@ -180,6 +180,22 @@ pub fn interrupt(handle: u64) -> Result<()> {
         return Err(unrecognized("interrupt", &interpreter));
     }
     limits::interrupt_all(&interpreter).map_err(|error| error.of(handle))
+}
+
+/// It had a process of its own, which has ended by itself.
+pub(super) fn has_crashed(handle: u64) -> bool {
+    let Ok(interpreter) = get(handle) else { return false };
+    let has_ended = interpreter.elsewhere().is_some_and(Elsewhere::has_ended);
+    if has_ended {
+        interpreter.is_gone();
+    }
+    has_ended
+}
+
+/// Ends the process of an interpreter that has one of its own; true: it has.
+pub(super) fn kill(handle: u64) -> bool {
+    let Ok(interpreter) = get(handle) else { return false };
+    interpreter.elsewhere().map(Elsewhere::kill).is_some()
 }
 
 /// CPython's id
@@ -262,8 +278,8 @@ mod tests {
         let _runtime = runtime::for_tests();
         let handle = create(&Options::default()).unwrap();
         let interpreter = driven(handle, "test").unwrap();
-        let act = |(), _: Py, _: &Scope, _: &Interp| -> std::result::Result<(), Box<Failure>> { panic!("on purpose") };
-        let panicked = here(|here| catch_unwind(AssertUnwindSafe(|| here.run_in(&interpreter, None, (), act, |(), _| Ok(())))));
+        let act = |_: Py, _: &Scope, _: &Interp| -> std::result::Result<(), Box<Failure>> { panic!("on purpose") };
+        let panicked = here(|here| catch_unwind(AssertUnwindSafe(|| here.run_in(&interpreter, None, act))));
         assert!(panicked.is_err());
         assert!(!is_running(handle).unwrap());
         assert_eq!(loaded_api().and_then(current_interpreter), None);

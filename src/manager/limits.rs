@@ -348,7 +348,7 @@ impl Here {
 
 /// A run in the slot of its thread; out of it when dropped.
 pub struct Limited<'a> {
-    here: &'a Here,
+    pub here: &'a Here,
     slot: Arc<Slot>,
     id: u64,
     cancel: Option<Arc<Token>>,

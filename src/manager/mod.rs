@@ -9,6 +9,7 @@
 //! | `options` | how an interpreter is created |
 //! | `attempt` | a close that goes on, as those see it who wait for it |
 //! | `timer` | the thread for what is to happen at a time |
+//! | `lent_queues` | queues that an interpreter's process has |
 //! | `elsewhere` | an interpreter's process, and the channels to it |
 //! | `interpreter` | one interpreter: its gate, its place in the books, its end |
 //! | `function` | callables that were looked up once |
@@ -49,6 +50,7 @@ mod interpreter;
 mod interpreters;
 mod interrupts;
 mod last;
+mod lent_queues;
 mod limits;
 mod memory;
 mod object;
@@ -88,7 +90,7 @@ pub use object::{object_act, object_free, object_interp, object_iter, object_kee
 pub use options::{Options, ProcessOptions};
 pub use output::{capture, set_output};
 pub use pool::{
-    Map, MapOptions, OutputFor, PoolOptions, PoolStats, Prepare, Submit, close as pool_close, new as pool_new,
+    Isolation, Map, MapOptions, OutputFor, PoolOptions, PoolStats, Prepare, Submit, close as pool_close, new as pool_new,
     stats as pool_stats, submit as pool_submit,
 };
 #[cfg(feature = "capi")]
@@ -117,7 +119,11 @@ pub use crate::python::output::Callback;
 #[cfg(feature = "capi")]
 pub use crate::python::output::RunOutput;
 pub use crate::python::queue::For;
-pub use crate::python::queue::{Queue, append as append_queue, find as find_queue};
+pub use crate::python::queue::{
+    Count as QueueCount, Host as HostQueues, Named as NamedQueue, Not as NotQueued, Patience as QueuePatience,
+    Queue, Refused as QueueRefused, append as append_queue, append_given as append_given_queue,
+    are_there as queues_are_there, find as find_queue, name as name_queue,
+};
 pub use crate::python::run::Code;
 pub use crate::python::stack::STACK_SIZE;
 pub use crate::python::start::Startup;

@@ -4,11 +4,9 @@ use super::conversation::Conversation;
 use super::error::{Kind, Ran, Result};
 use super::function::function_free;
 use super::here::here;
-use super::interpreter::driven;
+use super::interpreter::{Interpreter, driven};
 use crate::process::message::{self, Request};
-use crate::python::interp::{Interp, Scope};
 use crate::python::kept::Hold;
-use crate::python::object::Py;
 use crate::python::objects::{self, Act};
 use crate::value::{OwnedValue, Results, Wanted};
 
@@ -25,10 +23,13 @@ pub fn object_act(handle: u64, act: Act, wanted: Wanted) -> Ran {
     let interp = hold.kept().interp();
     here(|here| {
         let find = || driven(interp, "use an object of");
-        here.with_interpreter(interp, find, |interpreter| {
-            let run = |(act, wanted), py: Py, scope: &Scope, _: &Interp| objects::act(py, scope, hold.kept(), act, wanted);
-            here.run_in(interpreter, None, (act, wanted), run, |(act, wanted), asked| ask(asked, &hold, act, wanted))
-        })
+        let run = |interpreter: &Interpreter, (act, wanted)| {
+            here.run_in(interpreter, None, |py, scope, _| objects::act(py, scope, hold.kept(), act, wanted))
+        };
+        let ask = |interpreter: &Interpreter, (act, wanted)| {
+            here.ask_in(interpreter, None, |asked| ask(asked, &hold, act, wanted))
+        };
+        here.with_interpreter(interp, (act, wanted), find, run, ask)
     })
 }
 

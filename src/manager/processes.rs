@@ -17,7 +17,7 @@ use crate::process::spawn::{self, SpawnError, Spawner};
 use crate::python::lock;
 use crate::python::run::Code;
 use crate::python::stack::STACK_SIZE;
-use crate::value::{OwnedValue, View};
+use crate::value::{OwnedValue, View, Wanted};
 
 /// The ids of these interpreters begin here: CPython gives none that is as high.
 const FIRST_ID: i64 = 1 << 31;
@@ -67,7 +67,7 @@ fn spawner() -> Result<Arc<Spawner>> {
 fn executable(main: u64) -> Result<Option<PathBuf>> {
     let mut result = OwnedValue::none();
     let code = Code::Eval { expression: "__import__('sys').executable", filename: None };
-    run::run(main, code, Some(&mut result)).map_err(|error| *error)?;
+    run::run_with(main, code, Wanted::value(Some(&mut result)), None, None).map_err(|error| *error)?;
     match result.as_ref().view() {
         View::Str(path) if !path.is_empty() => Ok(Some(path.into())),
         _ => Ok(None),

@@ -40,29 +40,46 @@ fn what(code: &Code) -> &'static str {
 pub fn run(handle: u64, code: Code, wanted: Option<&mut OwnedValue>) -> Ran {
     here(|here| {
         let find = || driven(handle, what(&code));
-        let act = |interpreter: &Interpreter| {
-            let act = |wanted, py: Py, scope: &Scope, _: &Interp| run::run_in_line(py, scope, code, wanted);
-            here.run_in(interpreter, None, Wanted::value(wanted), act, |wanted, asked| ask(asked, code, wanted))
+        let act = |interpreter: &Interpreter, wanted| {
+            here.run_in(interpreter, None, |py, scope, _| run::run_in_line(py, scope, code, Wanted::value(wanted)))
         };
-        here.with_interpreter(handle, find, act)
+        let ask = move |interpreter: &Interpreter, wanted| {
+            ask_in(here, interpreter, None, None, code, Wanted::value(wanted))
+        };
+        here.with_interpreter(handle, wanted, find, act, ask)
     })
 }
 
 /// The same, with limits, and with a function that what it prints on this thread goes to.
 pub fn run_with(handle: u64, code: Code, wanted: Wanted, limits: Option<&Limits>, output: Option<RunOutput>) -> Ran {
-    let act = |here: &Here, interpreter: &Interpreter| {
-        let Some(output) = output else {
-            let act = |wanted, py: Py, scope: &Scope, _: &Interp| run::run(py, scope, code, wanted);
-            return here.run_in(interpreter, limits, wanted, act, |wanted, asked| ask(asked, code, wanted));
+    here(|here| {
+        let act = |interpreter: &Interpreter, (wanted, output)| {
+            let Some(output) = output else {
+                return here.run_in(interpreter, limits, |py, scope, _| run::run(py, scope, code, wanted));
+            };
+            let to = interpreter.output()?;
+            here.run_in(interpreter, limits, |py, scope, _| to.to(output, || run::run(py, scope, code, wanted)))
         };
-        let to = interpreter.output()?;
-        let act = |(wanted, output), py: Py, scope: &Scope, _: &Interp| {
-            to.to(output, || run::run(py, scope, code, wanted))
-        };
-        let asked = |(wanted, output), asked: &Conversation| to.to(output, || ask(asked, code, wanted));
-        here.run_in(interpreter, limits, (wanted, output), act, asked)
-    };
-    here(|here| here.with_interpreter(handle, || driven(handle, what(&code)), |interpreter| act(here, interpreter)))
+        let ask =
+            move |interpreter: &Interpreter, (wanted, output)| ask_in(here, interpreter, limits, output, code, wanted);
+        here.with_interpreter(handle, (wanted, output), || driven(handle, what(&code)), act, ask)
+    })
+}
+
+/// The same in a process of its own.
+#[cold]
+#[inline(never)]
+fn ask_in(
+    here: &Here,
+    interpreter: &Interpreter,
+    limits: Option<&Limits>,
+    output: Option<RunOutput>,
+    code: Code,
+    wanted: Wanted,
+) -> Ran {
+    let Some(output) = output else { return here.ask_in(interpreter, limits, |asked| ask(asked, code, wanted)) };
+    let to = interpreter.output()?;
+    here.ask_in(interpreter, limits, |asked| to.to(output, || ask(asked, code, wanted)))
 }
 
 /// Whatever this thread runs meanwhile in that interpreter can be stopped.
@@ -77,40 +94,45 @@ pub fn stoppable<R>(handle: u64, limits: &Limits, act: impl FnOnce() -> R) -> Re
 /// `prepare_main()`
 pub fn prepare_main(handle: u64, names: &[subpy_pair]) -> Result<()> {
     let interpreter = driven(handle, "update __main__ for")?;
-    let prepare = |(), py: Py, scope: &Scope, _: &Interp| run::prepare_main(py, scope, names);
-    let ask = |(), asked: &Conversation| {
-        asked.check_pairs(names)?;
-        asked.ask(Request::PrepareMain { names }).map(drop)
-    };
-    here(|here| here.run_in(&interpreter, None, (), prepare, ask)).map_err(|error| *error)
+    let prepared = here(|here| match interpreter.elsewhere() {
+        None => here.run_in(&interpreter, None, |py, scope, _| run::prepare_main(py, scope, names)),
+        Some(_) => here.ask_in(&interpreter, None, |asked| {
+            asked.check_pairs(names)?;
+            asked.ask(Request::PrepareMain { names }).map(drop)
+        }),
+    });
+    prepared.map_err(|error| *error)
 }
 
 /// Looks a callable up, as a call does, to call it many times.
 pub fn function_new(interp: u64, callable: &str) -> Result<u64> {
     let interpreter = driven(interp, CALL)?;
-    let keep = |(), py: Py, scope: &Scope, python: &Interp| {
+    let keep = |py: Py, scope: &Scope, python: &Interp| {
         let found = find_callable(py, scope, callable)?;
         python.own.kept.keep(found).ok_or_else(|| Failure::NoMemory.into())
     };
-    let find = |(), asked: &Conversation| asked.keep(Request::Find { callable });
-    let hold = here(|here| here.run_in(&interpreter, None, (), keep, find)).map_err(|error| *error)?;
-    Function::register(interpreter, hold)
+    let hold = here(|here| match interpreter.elsewhere() {
+        None => here.run_in(&interpreter, None, keep),
+        Some(_) => here.ask_in(&interpreter, None, |asked| asked.keep(Request::Find { callable })),
+    });
+    Function::register(interpreter, hold.map_err(|error| *error)?)
 }
 
 /// Calls a prepared function.
 #[inline]
 pub fn function_call(handle: u64, args: Args, wanted: Option<&mut OwnedValue>) -> Ran {
     here(|here| {
-        let call = |function: &Function| {
+        let call = |function: &Function, wanted| {
             let interpreter = function.interpreter(handle)?;
-            let call = |wanted, py: Py, scope: &Scope, _: &Interp| {
-                run::call_function(py, scope, function.kept(), args, wanted)
-            };
-            here.run_in(interpreter, None, Wanted::value(wanted), call, |wanted, asked| {
-                ask(asked, Code::Function { kept: function.kept(), args }, wanted)
+            here.run_in(interpreter, None, |py, scope, _| {
+                run::call_function(py, scope, function.kept(), args, Wanted::value(wanted))
             })
         };
-        here.with_function(handle, call)
+        let ask = move |function: &Function, wanted| {
+            let code = Code::Function { kept: function.kept(), args };
+            ask_in(here, function.interpreter(handle)?, None, None, code, Wanted::value(wanted))
+        };
+        here.with_function(handle, wanted, call, ask)
     })
 }
 
@@ -143,22 +165,24 @@ fn ask(asked: &Conversation, code: Code, wanted: Wanted) -> Ran {
 /// Calls a prepared function with one row after the other. Without `collect` the first error ends it.
 pub fn function_call_many(handle: u64, rows: Rows, wanted: Wanted, collect: Option<&mut CollectErrors>) -> Ran {
     here(|here| {
-        let call = |function: &Function| {
+        let call = |function: &Function, (wanted, mut collect): (_, Option<&mut CollectErrors>)| {
             let interpreter = function.interpreter(handle)?;
-            let call = |(wanted, collect): (Wanted, Option<&mut CollectErrors>), py: Py, scope: &Scope, _: &Interp| {
-                let mut collect = collect.map(|collect| {
-                    |failure, results: &mut Builder| collect(Error::from(failure).of(interpreter.handle), results)
-                });
+            let mut collect = collect.as_mut().map(|collect| {
+                |failure, results: &mut Builder| collect(Error::from(failure).of(interpreter.handle), results)
+            });
+            here.run_in(interpreter, None, |py, scope, _| {
                 call_many(py, scope, function.kept(), rows, wanted, collect.as_mut().map(|collect| collect as _))
-            };
-            here.run_in(interpreter, None, (wanted, collect), call, |(wanted, collect), asked| {
+            })
+        };
+        let ask = |function: &Function, (wanted, collect): (_, Option<&mut CollectErrors>)| {
+            here.ask_in(function.interpreter(handle)?, None, |asked| {
                 asked.check_rows(&rows)?;
                 let function = asked.number_of(function.kept(), "function")?;
                 let request = Request::Many { function, rows, collect: collect.is_some() };
                 asked.run_collecting(request, wanted, collect).map(drop)
             })
         };
-        here.with_function(handle, call)
+        here.with_function(handle, (wanted, collect), call, ask)
     })
 }
 

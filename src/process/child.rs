@@ -102,6 +102,16 @@ pub struct Life {
 }
 
 type OnWanted = Arc<dyn Fn() + Send + Sync>;
+type OnLook = Arc<dyn Fn(Look) + Send + Sync>;
+
+/// Why those are to look around who wait for a worker, at something else than its channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// It wants that.
+    Wanted,
+    /// It is gone.
+    Gone,
+}
 
 /// What was heard of a worker.
 #[derive(Default)]
@@ -115,6 +125,7 @@ struct Known {
     callers: Vec<(u64, Caller)>,
     last_caller: u64,
     on_wanted: Option<OnWanted>,
+    on_look: Option<OnLook>,
     /// How often a channel was wanted before anybody listened.
     wanted: usize,
 }
@@ -158,6 +169,9 @@ impl Life {
         known.is_gone = true;
         std::mem::take(&mut known.callers).iter().for_each(|(_, caller)| caller.end());
         self.changed.notify_all();
+        let on_look = known.on_look.take();
+        drop(known);
+        on_look.inspect(|on_look| on_look(Look::Gone));
     }
 
     /// What it has said, when there was something: to be called when no lock is held. An error is its end.
@@ -174,6 +188,11 @@ impl Life {
                     known.wanted = MOST_WANTED.min(known.wanted + 1);
                 }
                 Ok(known.on_wanted.clone())
+            }
+            (Note::Look, _) => {
+                let on_look = lock(&self.known).on_look.clone();
+                on_look.inspect(|on_look| on_look(Look::Wanted));
+                Ok(None)
             }
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
@@ -230,6 +249,11 @@ impl Child {
         self.life.death()
     }
 
+    /// It has ended, whether or not it is known how.
+    pub fn has_ended(&self) -> bool {
+        self.life.death().is_some() || self.life.pidfd().is_some_and(has_ended)
+    }
+
     /// Waits for its end, for so long.
     pub fn wait(&self, limit: Duration) -> Option<Arc<Death>> {
         self.life.wait(Instant::now() + limit, |known| known.death.clone())
@@ -265,6 +289,11 @@ impl Child {
     /// There is no channel for that thread. It is not waited until the process takes this.
     pub fn refused(&self) -> io::Result<()> {
         Note::Granted.send(self.life.socket.as_fd(), &[])
+    }
+
+    /// Gives it a descriptor that it has asked for.
+    pub fn event(&self, number: u64, descriptor: BorrowedFd) -> io::Result<()> {
+        self.tell(&Note::Event(number), &[descriptor])
     }
 
     /// The run with this number is to end.
@@ -318,6 +347,21 @@ impl Child {
             std::mem::take(&mut known.wanted)
         };
         (0..before).for_each(|_| call());
+    }
+
+    /// What is called when those who wait for it are to look around: on a thread where it must not wait, and perhaps with
+    /// locks of this room's held. It must not keep this.
+    pub fn on_look(&self, call: OnLook) {
+        let is_gone = {
+            let mut known = lock(&self.life.known);
+            if !known.is_gone {
+                known.on_look = Some(Arc::clone(&call));
+            }
+            known.is_gone
+        };
+        if is_gone {
+            call(Look::Gone);
+        }
     }
 }
 

@@ -36,6 +36,10 @@ pub enum Note {
     Stop(u64),
     /// To a worker: all that runs is to end.
     Interrupt,
+    /// From a worker: whoever waits at a queue for it is to look around.
+    Look,
+    /// To a worker: a descriptor that it has asked for, by the number of it.
+    Event(u64),
 }
 
 /// A text begins with none of these bytes.
@@ -52,6 +56,8 @@ const WANTED: u8 = 9;
 const GRANTED: u8 = 10;
 const STOP: u8 = 11;
 const INTERRUPT: u8 = 12;
+const LOOK: u8 = 20;
+const EVENT: u8 = 21;
 const FIRST_OF_TEXT: u8 = b' ';
 const LONGEST_TEXT: usize = 4096;
 
@@ -77,6 +83,8 @@ impl Note {
             Note::Granted => vec![GRANTED],
             Note::Stop(run) => number(STOP, run),
             Note::Interrupt => vec![INTERRUPT],
+            Note::Look => vec![LOOK],
+            Note::Event(event) => number(EVENT, event),
         }
     }
 
@@ -101,6 +109,8 @@ impl Note {
             GRANTED if rest.is_empty() => Note::Granted,
             STOP => Note::Stop(number()?),
             INTERRUPT if rest.is_empty() => Note::Interrupt,
+            LOOK if rest.is_empty() => Note::Look,
+            EVENT => Note::Event(number()?),
             _ => return None,
         })
     }
@@ -142,6 +152,8 @@ mod tests {
             Note::Granted,
             Note::Stop(4),
             Note::Interrupt,
+            Note::Look,
+            Note::Event(5),
         ];
         for note in notes {
             let bytes = note.to_bytes();

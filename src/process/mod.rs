@@ -9,12 +9,14 @@
 //! | `message` | requests, and what came of them |
 //! | `talk` | saying them on a channel |
 //! | `control` | what host, zygote and workers say to each other while they begin and end |
+//! | `executable` | the file that the library is in, which may be the program |
 //! | `launch` | a program in a process that is no child of the host |
 //! | `settings` | what a worker is to be |
 //! | `zygote` | in the zygote: forks workers, and tells of their ends |
 //! | `child` | in the host: one worker |
 //! | `reaper` | in the host: a thread that notices deaths |
 //! | `spawn` | in the host: where workers come from |
+//! | `lock` | in a worker: what it can do from then on, and how much of it |
 //!
 //! Each of the three may die at any moment. A worker's death is seen by the zygote, whose child it is, and by the host,
 //! which has a descriptor of it (pidfd); the zygote tells the host how it ended. The zygote's death ends no worker: the
@@ -24,7 +26,9 @@
 pub mod channel;
 pub mod child;
 pub mod control;
+pub mod executable;
 mod launch;
+pub mod lock;
 pub mod message;
 mod reaper;
 pub mod settings;

@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 
 use super::child::{Child, Death, Life, Zygote, lock};
 use super::control::Note;
+use super::executable;
 use super::launch::launch;
 use super::reaper::{Reaper, STEP};
 use super::settings::Settings;
-use super::system::{has_ended, kill, own_library, pidfd, pipe, program, socket_pair, status, wait, working_directory};
+use super::system::{has_ended, kill, pidfd, pipe, program, socket_pair, status, wait, working_directory};
 
 /// worker/main.rs, compiled.
 static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/subpy-worker"));
@@ -25,7 +26,7 @@ static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/subpy-worker")
 pub struct Options {
     /// The program that they begin with; None: the one in this library.
     pub program: Option<PathBuf>,
-    /// The libsubpy.so that it loads; None: the file that this code is in.
+    /// The libsubpy.so that it loads; None: the file that this code is in, if that is a library.
     pub library: Option<PathBuf>,
     /// The CPython: an executable, a venv's folder or a libpython; None: search.
     pub python: Option<PathBuf>,
@@ -148,15 +149,19 @@ impl Spawner {
         self.next.fetch_add(STEP, Ordering::Relaxed)
     }
 
-    fn arguments(&self) -> Result<Vec<CString>, SpawnError> {
-        let library = match &self.options.library {
-            Some(library) => library.clone(),
-            None => own_library().map_err(system("the library's own file was not found"))?,
-        };
+    /// The library that it loads. None: the program has it.
+    fn library(&self) -> Result<Option<PathBuf>, SpawnError> {
+        match &self.options.library {
+            Some(library) => Ok(Some(library.clone())),
+            None => executable::library().map_err(system("the library's own file was not found")),
+        }
+    }
+
+    fn arguments(&self, library: Option<PathBuf>) -> Result<Vec<CString>, SpawnError> {
         let python = self.options.python.clone().unwrap_or_default();
         let texts: [OsString; 5] = [
-            "subpy-zygote".into(),
-            library.into(),
+            executable::NAME.into(),
+            library.unwrap_or_default().into(),
             env!("CARGO_PKG_VERSION").into(),
             python.into(),
             self.options.flags.to_string().into(),
@@ -168,12 +173,14 @@ impl Spawner {
     fn start(&self, until: Instant) -> Result<Arc<Zygote>, SpawnError> {
         let (control, theirs) = socket_pair().map_err(system("a socket was not created"))?;
         let host = pidfd(self.owner as i32).map_err(system("this Linux has no pidfd_open (5.9 is needed)"))?;
+        let library = self.library()?;
         let file = match &self.options.program {
             Some(path) => File::open(path).map(OwnedFd::from),
+            None if library.is_none() => executable::open(),
             None => program(c"subpy-worker", PROGRAM),
         };
         let file = file.map_err(system("the program for interpreters' processes was not opened"))?;
-        let process = launch(file.as_fd(), &self.arguments()?, &self.environment, [theirs.as_fd(), host.as_fd()]);
+        let process = launch(file.as_fd(), &self.arguments(library)?, &self.environment, [theirs.as_fd(), host.as_fd()]);
         drop(theirs);
         let new = New(Some(process.map_err(system("a process for interpreters was not started"))?));
         match self.hear(&control, until)? {

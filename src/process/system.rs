@@ -1,11 +1,9 @@
 //! System calls, with descriptors that close themselves.
 
-use std::ffi::{CStr, OsStr, c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 use std::ptr;
 use std::time::{Duration, Instant};
 
@@ -291,18 +289,5 @@ impl Drop for NoSignals {
     fn drop(&mut self) {
         // SAFETY: the set that was there before.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, ptr::null_mut()) };
-    }
-}
-
-/// The file that this code was loaded from.
-pub fn own_library() -> io::Result<PathBuf> {
-    // SAFETY: an address of this library; the name is a C string that lives as long as it is loaded.
-    unsafe {
-        let mut about: libc::Dl_info = std::mem::zeroed();
-        let own: fn() -> io::Result<PathBuf> = own_library;
-        if libc::dladdr(own as *const c_void, &mut about) == 0 || about.dli_fname.is_null() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        std::fs::canonicalize(OsStr::from_bytes(CStr::from_ptr(about.dli_fname).to_bytes()))
     }
 }

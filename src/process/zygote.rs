@@ -305,6 +305,11 @@ impl Worker {
         }
     }
 
+    /// What it needs of its host.
+    pub fn descriptors(&self) -> [BorrowedFd<'_>; 3] {
+        [self.socket.as_fd(), self.trace.as_fd(), self.directory.as_fd()]
+    }
+
     /// What this process is to be, which is the first thing that the host says.
     pub fn settings(&self) -> io::Result<Settings> {
         match self.hear(None)? {

@@ -314,6 +314,7 @@ api! {
         fn PyMarshal_ReadObjectFromString(*const c_char, Ssize) -> *mut PyObject;
         // exceptions
         fn PyErr_Occurred() -> *mut PyObject;
+        fn PyErr_CheckSignals() -> c_int;
         fn PyErr_Clear();
         fn PyErr_GetRaisedException() -> *mut PyObject;
         fn PyErr_SetRaisedException(*mut PyObject);

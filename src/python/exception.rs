@@ -38,6 +38,15 @@ impl Exception {
         Box::new(rendered)
     }
 
+    /// When it, or what it came from, is that an extension module does not load in this interpreter: the line that says so.
+    pub fn refused_import(&self) -> Option<&str> {
+        if !self.display.contains("ImportError") {
+            return None;
+        }
+        let says = |line: &&str| line.contains(NOT_HERE) || ONCE.iter().any(|text| line.contains(text));
+        self.message.lines().find(says).or_else(|| self.display.lines().find(says))
+    }
+
     /// A C function failed without an exception: CPython itself reports that as SystemError.
     fn nothing_set() -> Exception {
         let message = "error return without exception set".to_owned();
@@ -134,15 +143,18 @@ fn concat(texts: &[&str]) -> Option<String> {
     Some(all)
 }
 
-/// What to do when an extension module does not load here: by what CPython, Cython, PyO3 and numpy say then, which
-/// other packages quote.
+/// What is said when an extension module does not load in an interpreter: by CPython; and by Cython, PyO3 and numpy.
+/// Other packages quote it.
+const NOT_HERE: &str = "does not support loading in subinterpreters";
+const ONCE: [&str; 3] = [
+    "cannot load module more than once per process",
+    "Interpreter change detected",
+    "do not yet support subinterpreters",
+];
+
+/// What to do then.
 fn import_hint(message: &str) -> Option<&'static str> {
-    const ONCE: [&str; 3] = [
-        "cannot load module more than once per process",
-        "Interpreter change detected",
-        "do not yet support subinterpreters",
-    ];
-    if message.contains("does not support loading in subinterpreters") {
+    if message.contains(NOT_HERE) {
         return Some(
             "; create the interpreter with SUBPY_GIL_SHARED and SUBPY_INTERP_NO_EXTENSION_CHECK, or use the main one, \
              subpy_get_main()",

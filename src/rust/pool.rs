@@ -13,7 +13,7 @@ use super::pool_map::PoolMap;
 use super::to_rust::FromValue;
 use super::unless_forked;
 use crate::manager::{
-    self, CloseOptions, Code, MapOptions, Options, OutputFor, PoolStats, Prepare, Result, Submit, forked,
+    self, CloseOptions, Code, Isolation, MapOptions, Options, OutputFor, PoolStats, Prepare, Result, Submit, forked,
 };
 
 /// How a [`Pool`] is made.
@@ -27,6 +27,7 @@ pub struct PoolOptions {
     setup: Option<String>,
     prepare: Option<Prepare>,
     runs_per_worker: u64,
+    isolation: Isolation,
 }
 
 impl Default for PoolOptions {
@@ -40,6 +41,7 @@ impl Default for PoolOptions {
             setup: None,
             prepare: None,
             runs_per_worker: 0,
+            isolation: Isolation::OwnGil,
         }
     }
 }
@@ -96,12 +98,21 @@ impl PoolOptions {
     pub fn runs_per_worker(self, runs: u64) -> PoolOptions {
         PoolOptions { runs_per_worker: runs, ..self }
     }
+
+    /// Where its interpreters live. [`Isolation::Process`] is for those too whose options say nothing of
+    /// [`process`](Options::process). With [`Isolation::Auto`] they live in this process until an extension module refuses
+    /// to be imported like that, by the setup or by a task; from then on all have processes of their own
+    /// ([`PoolStats::reason`]). A task that ended with that ImportError begins anew in a process: what it did before, it
+    /// does twice.
+    pub fn isolation(self, isolation: Isolation) -> PoolOptions {
+        PoolOptions { isolation, ..self }
+    }
 }
 
 /// Interpreters with a thread each, which run tasks from one queue. Python: `InterpreterPoolExecutor`.
 ///
 /// Tasks begin in the order in which they were submitted. An interpreter is replaced when a run in it was interrupted, ran
-/// out of memory or was given up, and when it has done its share
+/// out of memory or was given up, when its process has ended, and when it has done its share
 /// ([`runs_per_worker`](PoolOptions::runs_per_worker)).
 ///
 /// ```
@@ -136,9 +147,18 @@ impl Pool {
     /// Those of [`Interpreter::with_options`](crate::Interpreter::with_options), and those of the setup.
     pub fn with_options(options: PoolOptions) -> Result<Pool> {
         options.interp.check()?;
-        let PoolOptions { workers, backlog, spares, refuse, interp, setup, prepare, runs_per_worker } = options;
-        let options =
-            manager::PoolOptions { workers, backlog, spares, refuse, interp, setup, prepare, runs_per_worker };
+        let PoolOptions { workers, backlog, spares, refuse, interp, setup, prepare, runs_per_worker, isolation } = options;
+        let options = manager::PoolOptions {
+            workers,
+            backlog,
+            spares,
+            refuse,
+            interp,
+            setup,
+            prepare,
+            runs_per_worker,
+            isolation,
+        };
         unless_forked(|| manager::pool_new(options)).map(Pool)
     }
 

@@ -1,12 +1,13 @@
 //! The thread that hears the host's notes, whatever runs.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
 
+use super::setup::Setup;
 use super::stops::Stops;
 use super::{ALONE, MISUSED, line};
 use crate::manager::{self, STACK_SIZE};
@@ -24,6 +25,7 @@ pub struct Control {
     worker: Arc<Worker>,
     /// The main interpreter.
     pub main: u64,
+    pub setup: Setup,
     pub stops: Stops,
     channels: Mutex<Channels>,
     changed: Condvar,
@@ -38,13 +40,15 @@ struct Channels {
     has_first: bool,
     /// For threads of Python's; None: there is none for it.
     granted: VecDeque<Option<OwnedFd>>,
+    /// Descriptors that were asked for, by their numbers. None: there was no room for it in this process.
+    events: HashMap<u64, Option<OwnedFd>>,
 }
 
 impl Control {
     /// Starts the thread.
-    pub fn start(worker: Arc<Worker>, main: u64) -> io::Result<Arc<Control>> {
+    pub fn start(worker: Arc<Worker>, main: u64, setup: Setup) -> io::Result<Arc<Control>> {
         let (stops, channels, changed) = (Stops::default(), Mutex::default(), Condvar::new());
-        let control = Arc::new(Control { worker, main, stops, channels, changed });
+        let control = Arc::new(Control { worker, main, setup, stops, channels, changed });
         let its_own = Arc::clone(&control);
         // Signals are for Python's main thread.
         let _no_signals = NoSignals::new();
@@ -93,6 +97,10 @@ impl Control {
                 self.channels().granted.push_back(descriptors.next());
                 self.changed.notify_all();
             }
+            Note::Event(number) => {
+                self.channels().events.insert(*number, descriptors.next());
+                self.changed.notify_all();
+            }
             Note::Stop(run) => self.stops.stop(*run),
             // It fails where nothing can be interrupted, or nothing is there any more.
             Note::Interrupt => drop(manager::interrupt(self.main)),
@@ -138,6 +146,22 @@ impl Control {
             }
             channels = self.changed.wait(channels).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// The descriptor with this number, which the host has sent.
+    pub fn event(&self, number: u64) -> Option<OwnedFd> {
+        let mut channels = self.channels();
+        loop {
+            if let Some(event) = channels.events.remove(&number) {
+                return event;
+            }
+            channels = self.changed.wait(channels).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Whoever waits at a queue for this process is to look around.
+    pub fn look(&self) {
+        self.say(&Note::Look);
     }
 
     fn say(&self, note: &Note) {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
 use super::control::Control;
-use super::{ALONE, MISUSED, host, serve, values};
+use super::{ALONE, MISUSED, host, queues, serve, values};
 use crate::manager::{self, Error, Kind, home};
 use crate::process::channel::Stop;
 use crate::process::message::{Done, Failed, Reply, Request, Run, ToRun};
@@ -37,6 +37,7 @@ thread_local! {
 /// Serves the first channel on the main thread, as long as the process lives.
 pub fn serve_first(control: &Arc<Control>) -> ! {
     let _ = CONTROL.set(Arc::clone(control));
+    manager::queues_are_there(Box::new(queues::Queues(Arc::clone(control))));
     let channel = control.first();
     let Some(line) = Line::open(control, &channel, false) else { exit_now(MISUSED) };
     let caller = line.talk.caller();
@@ -138,6 +139,7 @@ impl Line {
         }
         let served = served.unwrap_or_else(|_| Err(Kind::Panic("what the host asked for panicked".into()).into()));
         let ends = matches!(request, Request::End { .. }) && served.is_ok();
+        queues::tell_freed();
         host::released().for_each(|code| drop(self.ask(&Request::Release { code })));
         match served {
             Ok(done) => self.answer(&done, given),

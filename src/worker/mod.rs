@@ -8,22 +8,25 @@
 //! | `line` | a thread's channel: what the host asks there, and what it is asked |
 //! | `serve` | does what is asked |
 //! | `values` | what stays in one of the two processes, and is a number in the other |
+//! | `queues` | queues, which are the host's |
 //! | `host` | the host's functions, and output that goes to it |
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::manager::{self, Code, Config, RuntimeOptions, Startup, home};
-use crate::process::settings::Settings;
+use crate::manager::{self, Code, RuntimeOptions, Startup, home};
+use crate::process::executable::Main;
 use crate::process::zygote::{Worker, Zygote};
-use crate::value::{Args, Buffers, OwnedValue};
+use crate::value::{Args, Buffers, OwnedValue, Wanted};
 use control::Control;
 
 mod control;
 mod host;
 mod line;
+mod queues;
 mod serve;
+mod setup;
 mod stops;
 #[cfg(test)]
 mod tests;
@@ -36,6 +39,15 @@ const ALONE: i32 = 1;
 
 const THREADS: &str = "a module that Python imports when it starts (sitecustomize, a .pth file) has started a thread, so \
                        this process cannot be forked";
+
+/// A process for interpreters.
+pub struct Process;
+
+impl Main for Process {
+    fn main(arguments: &[OsString]) -> i32 {
+        main(arguments)
+    }
+}
 
 /// Does it, with the arguments that the host gave. The process's exit code.
 pub fn main(arguments: &[OsString]) -> i32 {
@@ -78,7 +90,7 @@ fn prepare() -> manager::Result<()> {
         Code::Call { callable: "builtins:str", args: Args { items: &[], kwargs: &[], buffers: Buffers::None } },
     ] {
         let mut result = OwnedValue::none();
-        manager::run(main, code, Some(&mut result)).map_err(|error| *error)?;
+        manager::run_with(main, code, Wanted::value(Some(&mut result)), None, None).map_err(|error| *error)?;
     }
     home::prepare_forks()
 }
@@ -95,18 +107,10 @@ fn work(worker: Arc<Worker>) -> i32 {
     }
 }
 
-fn configure(main: u64, settings: Settings) -> manager::Result<()> {
-    let path = settings.path.iter().map(|folder| folder.to_string_lossy().into_owned()).collect();
-    let Settings { unbuffered, no_stdin, tagged_values, .. } = settings;
-    let config = Config { unbuffered, no_stdin, tagged_values, path, ..Config::default() };
-    manager::configure(main, &config)
-}
-
 fn begin(worker: &Arc<Worker>) -> Result<Arc<Control>, String> {
     worker.settle().map_err(|error| format!("an interpreter's process could not be set up: {error}"))?;
     home::trace_to(worker.trace()).map_err(|error| error.to_string())?;
-    let settings = worker.settings().map_err(|error| format!("an interpreter's process was not told what to be: {error}"))?;
     let main = manager::get_main().map_err(|error| error.to_string())?;
-    configure(main, settings).map_err(|error| error.to_string())?;
-    Control::start(Arc::clone(worker), main).map_err(|error| format!("a thread could not be started: {error}"))
+    let setup = setup::set_up(worker, main)?;
+    Control::start(Arc::clone(worker), main, setup).map_err(|error| format!("a thread could not be started: {error}"))
 }

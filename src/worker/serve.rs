@@ -3,21 +3,21 @@
 use super::control::Control;
 use super::host::{self, Code};
 use super::values::Given;
-use crate::manager::{self, CloseOptions, How, Kind, Ran, Result, home};
+use crate::manager::{self, CloseOptions, How, Memory, Kind, Ran, Result, home};
 use crate::process::message::{Act, Done, Request, Run};
 use crate::value::{Args, Builder, OwnedRows, OwnedValue, Results, TUPLE, Wanted, subpy_value};
 
 /// The request, in the way in which it is to be run.
 pub fn serve(control: &Control, request: Request, run: &Run, given: &mut Given) -> Result<Done> {
     if run.number == 0 && !run.captured {
-        return perform(control.main, request, run.wanted, given);
+        return perform(control, request, run.wanted, given);
     }
     specially(control, request, run, given)
 }
 
 #[cold]
 fn specially(control: &Control, request: Request, run: &Run, given: &mut Given) -> Result<Done> {
-    let mut act = move || perform(control.main, request, run.wanted, given);
+    let mut act = move || perform(control, request, run.wanted, given);
     let act = move || match run.captured {
         true => manager::capture(control.main, &mut |stream, text| host::output(true, stream, text), act)?,
         false => act(),
@@ -29,7 +29,8 @@ fn specially(control: &Control, request: Request, run: &Run, given: &mut Given) 
     manager::stoppable(control.main, &stoppable.limits, act)?
 }
 
-fn perform(main: u64, request: Request, wanted: Option<Results>, given: &mut Given) -> Result<Done> {
+fn perform(control: &Control, request: Request, wanted: Option<Results>, given: &mut Given) -> Result<Done> {
+    let main = control.main;
     let mut result = Wants { value: OwnedValue::none(), wanted };
     let mut word = 0;
     match request {
@@ -60,14 +61,18 @@ fn perform(main: u64, request: Request, wanted: Option<Results>, given: &mut Giv
         Request::Leave => manager::leave(main)?,
         Request::SetOutput { captured } => {
             let callback: manager::Callback = Box::new(|stream, text| host::output(false, stream, text));
-            manager::set_output(main, captured.then_some(callback))?;
+            manager::set_output(main, (captured || control.setup.is_locked).then_some(callback))?;
         }
-        Request::Memory => return Ok(Done { value: Some(memory(main)?), word }),
+        Request::Memory => return Ok(Done { value: Some(memory(&control.setup.memory()?)?), word }),
         Request::End { timeout, interrupt } => {
             let options = CloseOptions { timeout, drain: false, interrupt };
             home::elsewhere(|| manager::shutdown_with(options))??;
         }
-        Request::Serve | Request::Host { .. } | Request::Release { .. } | Request::Output { .. } => {
+        Request::Serve
+            | Request::Host { .. }
+            | Request::Release { .. }
+            | Request::Output { .. }
+            | Request::Queue { .. } => {
             return Err(Kind::InvalidArgument("a worker does not do what only its host can".into()).into());
         }
     }
@@ -89,15 +94,7 @@ impl Wants {
         Wanted { result: self.wanted.is_some().then_some(&mut self.value), how: self.wanted.unwrap_or_default() }
     }
 
-    /// It is in the usual form, or not wanted at all.
-    fn is_plain(&self) -> bool {
-        self.wanted.unwrap_or_default() == Results::VALUE
-    }
-
     fn function(&mut self, function: u64, args: Args) -> Result<()> {
-        if self.is_plain() && !args.buffers.are_passed() {
-            return unboxed(manager::function_call(function, args, self.wanted().result));
-        }
         claimed(args, |args| manager::function_call_specially(function, args, self.wanted()))
     }
 
@@ -109,13 +106,10 @@ impl Wants {
     }
 
     fn code(&mut self, main: u64, code: manager::Code) -> Result<()> {
-        unboxed(match self.is_plain() {
-            true => manager::run(main, code, self.wanted().result),
-            false => manager::run_with(main, code, self.wanted(), None, None),
-        })
+        unboxed(manager::run_with(main, code, self.wanted(), None, None))
     }
 
-    /// The handle of the iterator that was asked for, or whether there was a next.
+    /// Whether there was a next, if that was asked for.
     fn act(&mut self, object: u64, act: Act) -> Result<u64> {
         let mut more = false;
         let act = match act {
@@ -145,8 +139,7 @@ fn claimed(args: Args, call: impl FnOnce(Args) -> Ran) -> Result<()> {
 }
 
 /// `manager::Memory`, field by field.
-fn memory(main: u64) -> Result<OwnedValue> {
-    let memory = manager::memory(main)?;
+fn memory(memory: &Memory) -> Result<OwnedValue> {
     let int = |number: u64| subpy_value::int(i64::try_from(number).unwrap_or(i64::MAX));
     let limit = memory.limit.map_or(subpy_value::none(), int);
     let fields = [int(memory.used), int(memory.peak), limit, int(memory.refused)];

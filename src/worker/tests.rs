@@ -281,8 +281,8 @@ fn objects_stay_there() {
     assert_eq!(int(&call(&[object(second)]).expect("it is known")), 2);
     // An iterator.
     let list = objects_in(&channel.ask(&eval("[10, 20]"), Run { wanted: Some(Results::OBJECT), ..PLAIN }).unwrap());
-    let as_object = Run { wanted: Some(Results::OBJECT), ..PLAIN };
-    let iterator = objects_in(&act(list, Act::Iter, as_object).expect("an iterator"));
+    let object_itself = Run { wanted: Some(Results::OBJECT), ..PLAIN };
+    let iterator = objects_in(&act(list, Act::Iter, object_itself).expect("an iterator"));
     let next = || act(iterator, Act::Next, PLAIN).map(|done| (done.word, done.value.map(|it| it.as_value().as_int())));
     assert_eq!(next().unwrap(), (1, Some(10)));
     assert_eq!(next().unwrap(), (1, Some(20)));
@@ -558,13 +558,15 @@ fn all_is_interrupted() {
     let spawner = spawner();
     let child = create(&spawner);
     let channels = [Channel::new(&child), Channel::new(&child), Channel::new(&child)];
+    let other = Channel::new(&child);
+    other.exec("begun = []");
     for channel in &channels {
         channel.exec("pass");
         // It catches the first one.
-        let source = "import time\ntry:\n    while True: time.sleep(0.001)\nexcept KeyboardInterrupt: pass\nwhile True: time.sleep(0.001)";
+        let source = "import time\nbegun.append(1)\ntry:\n    while True: time.sleep(0.001)\nexcept KeyboardInterrupt: pass\nwhile True: time.sleep(0.001)";
         channel.talk.ask(&exec(source), &Run::default(), &mut to_number).expect("it lives");
     }
-    std::thread::sleep(Duration::from_millis(20));
+    until("all run", || other.int("len(begun)") == 3);
     child.interrupt().expect("it lives");
     for channel in &channels {
         let Ok(Said::Reply(Reply::Failed(failed))) = channel.hear() else { panic!("it is interrupted") };
@@ -632,7 +634,9 @@ fn what_is_in_the_way_of_its_end_is_interrupted() {
     let child = create(&spawner);
     let [main, other] = [Channel::new(&child), Channel::new(&child)];
     main.exec("import threading, time\ndef run():\n    while True: time.sleep(0.001)\nthreading.excepthook = lambda _: None\nthreading.Thread(target=run).start()");
-    main.talk.ask(&exec(LOOP), &Run::default(), &mut to_number).expect("it lives");
+    main.exec("begun = False");
+    main.talk.ask(&exec("begun = True\nwhile True: pass"), &Run::default(), &mut to_number).expect("it lives");
+    until("it runs", || other.int("int(begun)") == 1);
     let end = Request::End { timeout: Some(LONG), interrupt: true };
     other.ask(&end, Run::default()).expect("it ends");
     let Ok(Said::Reply(Reply::Failed(failed))) = main.hear() else { panic!("it is interrupted") };

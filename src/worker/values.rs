@@ -1,7 +1,7 @@
 //! What stays in one of the two processes, and is a number in the other. An object stays here: its number is a handle of
-//! this process's, which the host gives up (`Free`).
+//! this process's, which the host gives up (`Free`). A queue stays with the host (`queues`).
 
-use crate::manager::{self, Error};
+use crate::manager::{self, Error, NamedQueue};
 use crate::process::message::Failed;
 use crate::process::wire::{Got, Sent};
 use crate::value::{BUFFER, Builder, ERROR, NotCopied, OBJECT, QUEUE, subpy_value};
@@ -12,6 +12,7 @@ pub fn restore(kind: i32, got: Got, builder: &mut Builder) -> Result<subpy_value
         (OBJECT, Got::Word(handle)) => {
             manager::append_object(handle, builder).ok_or(NotCopied::NotFound(handle, "an object"))
         }
+        (QUEUE, Got::Word(id)) => manager::append_given_queue(id, builder).ok_or(NotCopied::NoMemory),
         (kind, _) => Err(stays(kind)),
     }
 }
@@ -20,7 +21,6 @@ fn stays(kind: i32) -> NotCopied {
     let what = match kind {
         OBJECT => "an object",
         BUFFER => "a buffer",
-        QUEUE => "a queue",
         _ => "an error",
     };
     NotCopied::NotShareable(format!("{what} cannot go to another process yet"))
@@ -33,6 +33,8 @@ pub struct Given {
     handles: Vec<u64>,
     /// Errors among results.
     errors: Vec<Failed>,
+    /// Queues that are named to the host, which has them.
+    queues: Vec<NamedQueue>,
 }
 
 impl Given {
@@ -45,6 +47,12 @@ impl Given {
                 let handle = manager::object_keep(number).map_err(|_| NotCopied::NotFound(number, "an object"))?;
                 self.handles.push(handle);
                 Ok(Sent::Word(handle))
+            }
+            QUEUE => {
+                self.queues.try_reserve(1).map_err(|_| NotCopied::NoMemory)?;
+                let (id, named) = manager::name_queue(number).ok_or(NotCopied::NotFound(number, "a queue"))?;
+                self.queues.push(named);
+                Ok(Sent::Word(id))
             }
             ERROR => {
                 let failed = usize::try_from(number).ok().and_then(|index| self.errors.get(index));
@@ -64,6 +72,7 @@ impl Given {
     /// The message has gone.
     pub fn are_there(&mut self) {
         self.handles.clear();
+        self.queues.drain(..).for_each(NamedQueue::sent);
     }
 }
 

@@ -2,10 +2,16 @@
 #include "guest.h"
 #include "values.h"
 
+static bool in_processes;
+
 static void create_interp(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs,
                           const subpy_value *kwargs) {
   (void)userdata, (void)args, (void)nargs, (void)kwargs;
-  subpy_value handle = subpy_int((int64_t)create());
+  subpy_interp_options options = {.size = sizeof options, .flags = in_processes ? SUBPY_INTERP_PROCESS : 0};
+  subpy_interp interp = 0;
+  subpy_error *error = NULL;
+  OK(subpy_create(&options, &interp, &error));
+  subpy_value handle = subpy_int((int64_t)interp);
   CHECK(subpy_context_return(ctx, &handle) == SUBPY_OK);
 }
 
@@ -21,7 +27,7 @@ static void exec_in(void *userdata, subpy_context *ctx, const subpy_value *args,
 }
 
 static const char HARNESS[] =
-    "import sys, unittest\n"
+    "import sys, textwrap, unittest\n"
     "from types import SimpleNamespace\n"
     "import concurrent.interpreters as stdlib\n"
     "import host, subpy_queues\n"
@@ -36,6 +42,13 @@ static const char HARNESS[] =
     "  def exec(self, code):\n"
     "    host.exec(self.handle, code)\n"
     "test_queues.interpreters = SimpleNamespace(create=Interpreter)\n"
+    "def run_output(interp, code):\n"
+    "  out = subpy_queues.create()\n"
+    "  interp.exec('import contextlib, io\\nwith contextlib.redirect_stdout(io.StringIO()) as printed:\\n'\n"
+    "    + textwrap.indent(textwrap.dedent(code), ' ') + f'\\nsubpy_queues.Queue({out.id}).put(printed.getvalue())')\n"
+    "  return out.get()\n"
+    "# The descriptor of a pipe is another one in a process.\n"
+    "test_queues._run_output = run_output\n"
     "LOW = 'a test of the private module _interpqueues'\n"
     "GOOD = 'items of an interpreter that has ended stay good: there is no unbounditems'\n"
     "NOT_OURS = {\n"
@@ -67,8 +80,11 @@ int main(void) {
   }
   OK(subpy_define(interp, "host:create", SUBPY_AUTO_LEN, 0, create_interp, NULL, NULL, &error));
   OK(subpy_define(interp, "host:exec", SUBPY_AUTO_LEN, 0, exec_in, NULL, NULL, &error));
-  run(interp, HARNESS);
-  printf("%" PRId64 " tests of CPython's\n", number(interp, "ran"));
-  CHECK(number(interp, "ran") >= 20);
+  for (int i = 0; i < 2; i++) {
+    in_processes = i == 1;
+    run(interp, HARNESS);
+    printf("%" PRId64 " tests of CPython's%s\n", number(interp, "ran"), in_processes ? ", in processes" : "");
+    CHECK(number(interp, "ran") >= 20);
+  }
   return 0;
 }

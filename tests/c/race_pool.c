@@ -3,6 +3,11 @@
 #include "pool.h"
 #include "values.h"
 
+/* Whether their interpreters live in processes, too, which crash (race_pool_process.c). */
+#ifndef PROCESSES
+#define PROCESSES false
+#endif
+
 static atomic_ullong pool_handle, token_handle;
 static counter submitted, ended, ok, maps, closed, told, shutdowns;
 
@@ -16,13 +21,15 @@ static void tell(void *unused) {
 
 static void *submits(void *number) {
   static const char *const texts[] = {"1", "double(4)", "[i for i in range(500)]", "1 / 0", "__import__('sys').exit(1)",
-                                      "spin()", "__import__('threading').Thread(target=double, args=(1,)).start()"};
+                                      "spin()", "__import__('threading').Thread(target=double, args=(1,)).start()",
+                                      "crash()", "__import__('faulthandler')", "hang()"};
+  const int kinds = PROCESSES ? 10 : 7;
   unsigned seed = (unsigned)(uintptr_t)number + 1;
   while (!race_over) {
     subpy_error *failed = NULL;
     int which = rand_r(&seed) % 40;
-    subpy_run_request request = {.size = sizeof request, .what = SUBPY_RUN_EVAL, .text = texts[which < 7 ? which : which % 2],
-                                 .text_len = SUBPY_AUTO_LEN, .timeout_ms = which == 5 ? 5 : 2000,
+    subpy_run_request request = {.size = sizeof request, .what = SUBPY_RUN_EVAL, .text = texts[which < kinds ? which : which % 2],
+                                 .text_len = SUBPY_AUTO_LEN, .timeout_ms = which == 5 || which == 9 ? 5 : 2000,
                                  .flags = which == 5 && seed % 2 ? SUBPY_ABANDON : 0};
     if (which % 4 == 0) request.cancel = token_handle;
     subpy_thread outcome = 0;
@@ -37,7 +44,9 @@ static void *submits(void *number) {
       subpy_thread_free(outcome);
     } else {
       status = subpy_thread_join(outcome, NULL, &failed);
-      EXPECT_ONE_OF(status, failed, PLACES, SUBPY_ERROR_TIMEOUT, SUBPY_ERROR_EXECUTION_FAILED, SUBPY_ERROR_NOT_SHAREABLE);
+      EXPECT_ONE_OF(status, failed, PLACES, SUBPY_ERROR_TIMEOUT, SUBPY_ERROR_EXECUTION_FAILED, SUBPY_ERROR_NOT_SHAREABLE,
+                    SUBPY_ERROR_CRASHED);
+      CHECK(PROCESSES || status != SUBPY_ERROR_CRASHED);
       ok += status == SUBPY_OK;
     }
   }
@@ -80,13 +89,23 @@ static void *maps_rows(void *unused) {
 }
 
 static void make(void) {
+  static atomic_uint made;
   subpy_error *failed = NULL;
-  subpy_pool_options options = {.size = sizeof options, .workers = 2, .backlog = 4, .runs_per_worker = 50, .setup = SETUP,
+  char setup[1000];
+  snprintf(setup, sizeof setup,
+           SETUP "import os, itertools\n"
+                 "is_here = os.getpid() == %d\n"
+                 "def crash(): return is_here or os.abort()\n"
+                 "def hang(): return is_here or sum(itertools.repeat(1))\n",
+           (int)getpid());
+  subpy_pool_options options = {.size = sizeof options, .workers = 2, .backlog = 4, .runs_per_worker = 50, .setup = setup,
                                 .setup_len = SUBPY_AUTO_LEN};
+  if (PROCESSES) options.isolation = (int32_t)(made++ % 2 ? SUBPY_ISOLATION_AUTO : SUBPY_ISOLATION_PROCESS);
   subpy_pool pool = 0;
   subpy_status status = subpy_pool_new(&options, &pool, &failed);
-  /* Another thread shuts down. */
-  EXPECT_ONE_OF(status, failed, SUBPY_OK, SUBPY_ERROR_WRONG_STATE, SUBPY_ERROR_BUSY, SUBPY_ERROR_NOT_FOUND);
+  /* Another thread shuts down, for which processes are killed. */
+  EXPECT_ONE_OF(status, failed, SUBPY_OK, SUBPY_ERROR_WRONG_STATE, SUBPY_ERROR_BUSY, SUBPY_ERROR_NOT_FOUND,
+                SUBPY_ERROR_CRASHED);
   if (pool) pool_handle = pool;
 }
 

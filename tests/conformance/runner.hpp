@@ -1,6 +1,7 @@
 // Runs one case of conformance/cases.json through the C++ header; tests/conformance.rs writes the program around it.
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <string>
@@ -108,8 +109,12 @@ inline void define_host(const subpy::interpreter &interp) {
   });
 }
 
-inline subpy::interpreter prepared(std::string_view setup, const subpy::interpreter_options &options = {},
-                                   bool host = false) {
+inline subpy::interpreter prepared(std::string_view setup, subpy::interpreter_options options = {}, bool host = false) {
+  // The table is the same for interpreters in processes of their own.
+  if (std::getenv("SUBPY_CONFORMANCE_PROCESS") != nullptr) {
+    options.process = true;
+    options.grace = std::chrono::seconds(5);
+  }
   auto interp = subpy::interpreter::create(options);
   if (host) define_host(interp);
   interp.exec(setup);

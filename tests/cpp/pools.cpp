@@ -1,5 +1,6 @@
 // Pools of interpreters, and being told that something has ended.
 #include <poll.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -283,6 +284,45 @@ void races() {
   }
 }
 
+// What ends the process of an interpreter costs its own task alone.
+void processes() {
+  subpy::pool_options options = two();
+  options.isolation = subpy::isolation::process;
+  options.interpreter.grace = 50ms;
+  auto workers = pool::create(options);
+  std::vector<subpy::future<int>> good;
+  const auto submit = [&] {
+    for (int i = 0; i < 30; i++) good.push_back(workers.submit<int>("add", static_cast<int>(good.size()), 1));
+  };
+  submit();
+  auto exits = workers.submit_exec("import os; os._exit(3)");
+  submit();
+  auto faults = workers.submit_exec("import ctypes; ctypes.string_at(1)");
+  submit();
+  auto hangs = workers.submit_exec("import itertools; sum(itertools.repeat(1))", within(30ms));
+  submit();
+  for (std::size_t i = 0; i < good.size(); i++) CHECK(good[i].get() == static_cast<int>(i) + 1);
+  CHECK(exits.try_get().error().code() == subpy::status::crashed);
+  CHECK(faults.try_get().error().code() == subpy::status::crashed);
+  CHECK(hangs.try_get().error().code() == subpy::status::timeout);
+  const subpy::pool_stats stats = workers.stats();
+  CHECK(stats.crashed == 3 && stats.isolation == subpy::isolation::process && stats.reason.empty());
+  workers.close();
+}
+
+// A module that is not for interpreters of this process has the pool move.
+void moves() {
+  subpy::pool_options options = two();
+  options.isolation = subpy::isolation::automatic;
+  auto workers = pool::create(options);
+  CHECK(workers.stats().isolation == subpy::isolation::own_gil && workers.stats().reason.empty());
+  CHECK(workers.submit<int>("os:getpid").get() == getpid());
+  workers.submit_exec("import faulthandler").get();
+  CHECK(workers.stats().isolation == subpy::isolation::process);
+  CHECK_TEXT(workers.stats().reason, "module faulthandler does not support loading in subinterpreters");
+  CHECK(workers.submit<int>("os:getpid").get() != getpid());
+}
+
 }  // namespace pools_test
 
 int main() {
@@ -292,6 +332,8 @@ int main() {
   pools_test::preparing();
   pools_test::notified();
   pools_test::races();
+  pools_test::processes();
+  pools_test::moves();
   subpy::shutdown();
   return 0;
 }

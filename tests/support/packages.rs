@@ -97,10 +97,26 @@ pub fn refused(mut command: Command) -> String {
     said
 }
 
-/// Passes on how many cases of the conformance table a binding ran, and which it did not, also when the test passes.
+/// With this variable the tests that run the conformance table do so in interpreters with processes of their own.
+pub const PROCESS: &str = "SUBPY_CONFORMANCE_PROCESS";
+
+/// What they then say of themselves.
+pub const IN_PROCESSES: &str = ", in processes";
+
+/// Runs the table with a command, here and in processes. `run` returns what it printed.
+pub fn run_conformance(command: impl Fn() -> Command, run: impl Fn(Command) -> String) {
+    let here = run(command());
+    let mut again = command();
+    again.env(PROCESS, "1");
+    show_conformance(&(here + &run(again)));
+}
+
+/// Passes on how many cases of the conformance table a binding ran, here and in processes, and which it did not, also when
+/// the tests pass.
 pub fn show_conformance(printed: &str) {
     let lines = || printed.lines().filter(|line| line.starts_with("conformance:") || line.starts_with("skipped:"));
-    assert_eq!(lines().filter(|line| line.starts_with("conformance:")).count(), 1, "{printed}");
+    let ran = lines().filter(|line| line.starts_with("conformance:")).map(|line| line.ends_with(IN_PROCESSES));
+    assert_eq!(ran.collect::<Vec<bool>>(), [false, true], "{printed}");
     for line in lines() {
         let _ = writeln!(std::io::stderr(), "{line}");
     }

@@ -20,6 +20,17 @@
 namespace subpy {
 inline namespace SUBPY_CPP_MODE {
 
+/// Where the interpreters of a pool live.
+enum class isolation : std::int32_t {
+  /// In this process, as interpreter_options say.
+  own_gil = SUBPY_ISOLATION_OWN_GIL,
+  /// Each in a process of its own: what crashes or hangs there costs its own task alone.
+  process = SUBPY_ISOLATION_PROCESS,
+  /// In this process until an extension module refuses that, then each in a process of its own. The task that ended with
+  /// that ImportError begins anew: what it did before, it does twice.
+  automatic = SUBPY_ISOLATION_AUTO,
+};
+
 /// Options of pool::create(). Those of subpy_pool_options.
 struct pool_options {
   /// How many interpreters run at the same time; 0: as many as the machine has cores.
@@ -39,6 +50,8 @@ struct pool_options {
   std::function<void(interpreter_ref)> prepare{};
   /// After so many tasks an interpreter is replaced; 0: never.
   std::uint64_t runs_per_worker = 0;
+  /// Where they live.
+  subpy::isolation isolation = subpy::isolation::own_gil;
 };
 
 /// What pool::stats() says. Times are in microseconds.
@@ -63,6 +76,13 @@ struct pool_stats {
   std::uint64_t run_p50_us = 0;
   std::uint64_t run_p90_us = 0;
   std::uint64_t run_p99_us = 0;
+  /// Interpreters that were replaced and cannot be closed yet, because of threads that Python code has left in them.
+  std::uint64_t left = 0;
+  /// Interpreters whose process has crashed, or was killed because a run did not end in time.
+  std::uint64_t crashed = 0;
+  /// Where the interpreters live now, and why, if they have moved (isolation::automatic).
+  subpy::isolation isolation = subpy::isolation::own_gil;
+  std::string reason{};
 };
 
 /// The outcome of a task of a pool: much like a std::future. Movable, not copyable; may outlive the pool. Destroying one
@@ -237,6 +257,7 @@ class pool {
     raw.setup = options.setup.data();
     raw.setup_len = options.setup.size();
     raw.runs_per_worker = options.runs_per_worker;
+    raw.isolation = static_cast<std::int32_t>(options.isolation);
     raw.flags = detail::flag(options.refuse, SUBPY_POOL_REFUSE) | detail::flag(options.spares == 0, SUBPY_POOL_NO_SPARES);
     std::unique_ptr<preparation> prepare;
     if (options.prepare) {
@@ -333,7 +354,8 @@ class pool {
     if (!asked) return asked.error();
     return pool_stats{raw.workers,     raw.spares,      raw.queued,      raw.running,     raw.submitted,
                       raw.done,        raw.failed,      raw.cancelled,   raw.replaced,    raw.wait_p50_us,
-                      raw.wait_p90_us, raw.wait_p99_us, raw.run_p50_us,  raw.run_p90_us,  raw.run_p99_us};
+                      raw.wait_p90_us, raw.wait_p99_us, raw.run_p50_us,  raw.run_p90_us,  raw.run_p99_us,
+                      raw.left,        raw.crashed,     static_cast<subpy::isolation>(raw.isolation), raw.reason};
   }
 
   /// Lets all tasks that were submitted end, and closes the interpreters. Python: Executor.shutdown().

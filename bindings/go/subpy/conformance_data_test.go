@@ -53,13 +53,13 @@ func (c *dataCase) run(t *testing.T, way string) string {
 	if c.MemoryLimit != 0 {
 		options = append(options, WithMemoryLimit(c.MemoryLimit))
 	}
-	interp := create(t, c.Setup, options...)
+	interp := createForTable(t, c.Setup, options...)
 	defer interp.Close()
 	var args []any
 	if c.Object != "" {
 		of := interp
 		if c.ObjectIn == "another" {
-			of = create(t, "")
+			of = createForTable(t, "")
 			defer of.Close()
 		}
 		args = append(args, must(EvalAs[*Object](of, c.Object)))

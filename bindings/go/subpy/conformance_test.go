@@ -121,7 +121,24 @@ func TestConformance(t *testing.T) {
 			t.Errorf("no case is named %q", name)
 		}
 	}
-	fmt.Printf("conformance: %d cases in Go (%s)\n", count, mode)
+	where := ""
+	if inProcesses() {
+		where = ", in processes"
+	}
+	fmt.Printf("conformance: %d cases in Go (%s)%s\n", count, mode, where)
+}
+
+// inProcesses tells that the interpreters are to have processes of their own: the table is the same for them.
+func inProcesses() bool {
+	return os.Getenv("SUBPY_CONFORMANCE_PROCESS") != ""
+}
+
+func createForTable(t *testing.T, code string, options ...Option) *Interpreter {
+	t.Helper()
+	if inProcesses() {
+		options = append(options, WithProcess(), WithGrace(5*time.Second))
+	}
+	return create(t, code, options...)
 }
 
 func (c *conformanceCase) ways() []string {
@@ -137,14 +154,14 @@ func (c *conformanceCase) run(t *testing.T, way string) string {
 	if c.InterpTimeout != 0 {
 		options = append(options, WithTimeLimit(time.Duration(c.InterpTimeout)*time.Millisecond))
 	}
-	interp := create(t, c.Setup, options...)
+	interp := createForTable(t, c.Setup, options...)
 	defer interp.Close()
 	return c.wrong(interp, way, nil)
 }
 
 // runHost is run where the host functions of the table are.
 func (c *conformanceCase) runHost(t *testing.T, way string) string {
-	interp := create(t, "")
+	interp := createForTable(t, "")
 	defer interp.Close()
 	for name, fn := range map[string]any{
 		"echo":      func(v Ordered, _ ...any) Ordered { return v },
@@ -172,7 +189,7 @@ func (c *conformanceCase) runOutput(t *testing.T, way string) string {
 	} else {
 		options = append(options, WithOutput(&stdout, &stderr))
 	}
-	interp := create(t, c.Setup, options...)
+	interp := createForTable(t, c.Setup, options...)
 	defer interp.Close()
 	problem := c.wrong(interp, way, run)
 	if c.Stdout != nil && stdout.String() != *c.Stdout || c.Stderr != nil && stderr.String() != *c.Stderr ||
@@ -310,7 +327,7 @@ const (
 
 // run returns what is wrong, "" for nothing.
 func (c *manyCase) run(t *testing.T, way string) string {
-	interp := create(t, c.Setup)
+	interp := createForTable(t, c.Setup)
 	defer interp.Close()
 	fn := function(t, interp, c.Text)
 	rows := [][]any{}

@@ -21,9 +21,13 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(poolRequest{}.interp)-unsafe.Offsetof(C.subpy_pool_options{}.interp)]
 	_ = [1]struct{}{}[unsafe.Offsetof(poolRequest{}.finalize)-unsafe.Offsetof(C.subpy_pool_options{}.finalize)]
 	_ = [1]struct{}{}[unsafe.Offsetof(poolRequest{}.flags)-unsafe.Offsetof(C.subpy_pool_options{}.flags)]
+	_ = [1]struct{}{}[unsafe.Offsetof(poolRequest{}.isolation)-unsafe.Offsetof(C.subpy_pool_options{}.isolation)]
+	_ = [1]struct{}{}[unsafe.Sizeof(poolRequest{})-unsafe.Sizeof(C.subpy_pool_options{})]
 	_ = [1]struct{}{}[unsafe.Offsetof(poolStats{}.replaced)-unsafe.Offsetof(C.subpy_pool_stats{}.replaced)]
 	_ = [1]struct{}{}[unsafe.Offsetof(poolStats{}.run)-unsafe.Offsetof(C.subpy_pool_stats{}.run_p50_us)]
 	_ = [1]struct{}{}[unsafe.Offsetof(poolStats{}.left)-unsafe.Offsetof(C.subpy_pool_stats{}.left)]
+	_ = [1]struct{}{}[unsafe.Offsetof(poolStats{}.reason)-unsafe.Offsetof(C.subpy_pool_stats{}.reason)]
+	_ = [1]struct{}{}[unsafe.Sizeof(poolStats{})-unsafe.Sizeof(C.subpy_pool_stats{})]
 	_ = [1]struct{}{}[unsafe.Offsetof(memoryInfo{}.refused)-unsafe.Offsetof(C.subpy_memory_info{}.refused)]
 )
 
@@ -54,6 +58,9 @@ var (
 	_ = [1]struct{}{}[bufferLent-C.SUBPY_BUFFER_LENT]
 	_ = [1]struct{}{}[poolRefuse-C.SUBPY_POOL_REFUSE]
 	_ = [1]struct{}{}[poolNoSpares-C.SUBPY_POOL_NO_SPARES]
+	_ = [1]struct{}{}[IsolationOwnGIL-C.SUBPY_ISOLATION_OWN_GIL]
+	_ = [1]struct{}{}[IsolationProcess-C.SUBPY_ISOLATION_PROCESS]
+	_ = [1]struct{}{}[IsolationAuto-C.SUBPY_ISOLATION_AUTO]
 )
 
 func freeValue(address uintptr) {

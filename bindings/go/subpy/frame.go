@@ -313,6 +313,8 @@ type poolRequest struct {
 	setup, setupLen             uintptr
 	prepare, userdata, finalize uintptr
 	runsPerWorker, flags        uint64
+	isolation                   Isolation
+	_                           uint32
 }
 
 type queueOptions struct {

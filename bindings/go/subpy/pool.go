@@ -1,6 +1,7 @@
 package subpy
 
 import (
+	"bytes"
 	"context"
 	"iter"
 	"runtime"
@@ -47,6 +48,35 @@ type PoolOptions struct {
 
 	// RunsPerWorker is after how many tasks a worker's interpreter is replaced. 0: never.
 	RunsPerWorker int
+
+	// Isolation is where the interpreters live.
+	Isolation Isolation
+}
+
+// Isolation is where the interpreters of a pool live.
+type Isolation int32
+
+const (
+	// IsolationOwnGIL: in this process, as [PoolOptions.Interpreter] says.
+	IsolationOwnGIL Isolation = iota
+	// IsolationProcess: each in a process of its own, as with [WithProcess]. What crashes or hangs there costs its own task alone.
+	IsolationProcess
+	// IsolationAuto: in this process until an extension module refuses that, then each in a process of its own. A task that ended
+	// with that ImportError begins anew: what it did before, it does twice.
+	IsolationAuto
+)
+
+// String returns "own GIL", "process" or "auto".
+func (i Isolation) String() string {
+	switch i {
+	case IsolationOwnGIL:
+		return "own GIL"
+	case IsolationProcess:
+		return "process"
+	case IsolationAuto:
+		return "auto"
+	}
+	return "invalid"
 }
 
 // The constants of subpy.h.
@@ -88,6 +118,7 @@ func NewPool(options PoolOptions) (*Pool, error) {
 		workers:       uintptr(positive(options.Workers, runtime.GOMAXPROCS(0))),
 		spares:        uintptr(max(options.Spares, 0)),
 		runsPerWorker: uint64(max(options.RunsPerWorker, 0)),
+		isolation:     options.Isolation,
 	}
 	request.size = unsafe.Sizeof(request)
 	request.backlog = uintptr(positive(options.Backlog, 16*int(request.workers)))
@@ -355,6 +386,10 @@ type PoolStats struct {
 	Left            uint64 // of those, the ones that cannot be closed yet, because threads of Python are left in them
 
 	Wait, Run Percentiles // how long tasks have waited, and run
+
+	Crashed   uint64    // interpreters whose process has crashed, or was killed because a run did not end in time
+	Isolation Isolation // where the interpreters live now
+	Reason    string    // why they have moved there, with [IsolationAuto]
 }
 
 // Percentiles say how long half of all took, nine of ten, and 99 of 100.
@@ -370,6 +405,11 @@ type poolStats struct {
 
 	wait, run [3]uint64 // microseconds
 	left      uint64
+
+	crashed   uint64
+	isolation Isolation
+	_         uint32
+	reason    [200]byte // ends with a NUL
 }
 
 // Stats returns what the pool does and has done.
@@ -389,7 +429,15 @@ func (p *Pool) Stats() (PoolStats, error) {
 	return PoolStats{
 		Workers: s.workers, Spares: s.spares, Queued: s.queued, Running: s.running, Submitted: s.submitted, Done: s.done,
 		Failed: s.failed, Cancelled: s.cancelled, Replaced: s.replaced, Left: s.left, Wait: percentiles(s.wait), Run: percentiles(s.run),
+		Crashed: s.crashed, Isolation: s.isolation, Reason: untilNul(s.reason[:]),
 	}, f.outcome()
+}
+
+func untilNul(text []byte) string {
+	if end := bytes.IndexByte(text, 0); end >= 0 {
+		text = text[:end]
+	}
+	return string(text)
 }
 
 func percentiles(microseconds [3]uint64) Percentiles {

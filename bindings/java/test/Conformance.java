@@ -8,6 +8,7 @@ import io.github.subpy.Options;
 import io.github.subpy.Outcome;
 import io.github.subpy.Output;
 import io.github.subpy.PoolOptions;
+import io.github.subpy.ProcessOptions;
 import io.github.subpy.PythonBuffer;
 import io.github.subpy.PythonException;
 import io.github.subpy.PythonObject;
@@ -95,6 +96,13 @@ public class Conformance {
     }
   }
 
+  /** The table is the same for interpreters in processes of their own. */
+  private static final boolean IN_PROCESSES = System.getenv("SUBPY_CONFORMANCE_PROCESS") != null;
+
+  private static Interpreter create(Options options) {
+    return Subpy.create(IN_PROCESSES ? options.process(ProcessOptions.DEFAULT.grace(Duration.ofSeconds(5))) : options);
+  }
+
   private interface Action {
     Object run() throws Exception;
   }
@@ -132,7 +140,7 @@ public class Conformance {
     Check.that(names.containsAll(SKIPPED.keySet()), SKIPPED.keySet());
     failures.forEach(System.out::println);
     Check.that(failures.isEmpty(), failures.size() + " failed");
-    System.out.println("conformance: " + (count + many.size()) + " cases in Java");
+    System.out.println("conformance: " + (count + many.size()) + " cases in Java" + (IN_PROCESSES ? ", in processes" : ""));
     theRunnerSeesDifferences();
     Subpy.shutdown();
     System.out.println("done");
@@ -193,7 +201,7 @@ public class Conformance {
       runInPool(one, interpOptions, options == null ? RunOptions.DEFAULT : options);
       return;
     }
-    try (Interpreter interp = Subpy.create(interpOptions);
+    try (Interpreter interp = create(interpOptions);
         Cancel cancel = new Cancel()) {
       if (section == Section.HOST) {
         defineHost(interp);
@@ -213,7 +221,7 @@ public class Conformance {
           firing = Thread.ofVirtual().start(() -> fireAfter(after.longValueExact(), cancel));
         }
       }
-      try (Interpreter another = Subpy.create()) {
+      try (Interpreter another = create(Options.DEFAULT)) {
         PythonQueue queue = PythonQueue.create();
         Object first = null;
         if (one.get("object") instanceof String expression) {
@@ -339,7 +347,7 @@ public class Conformance {
       }
     }
     List<Outcome> actual;
-    try (Interpreter interp = Subpy.create()) {
+    try (Interpreter interp = create(Options.DEFAULT)) {
       if (one.get("setup") instanceof String setup) {
         interp.exec(setup);
       }

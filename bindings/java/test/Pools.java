@@ -4,8 +4,10 @@ import io.github.subpy.ExecutionFailedException;
 import io.github.subpy.ExecutionInterruptedException;
 import io.github.subpy.ExecutionTimeoutException;
 import io.github.subpy.Interpreter;
+import io.github.subpy.InterpreterCrashedException;
 import io.github.subpy.InterpreterNotFoundException;
 import io.github.subpy.InterpreterPool;
+import io.github.subpy.Isolation;
 import io.github.subpy.Keywords;
 import io.github.subpy.NotShareableException;
 import io.github.subpy.Options;
@@ -13,6 +15,7 @@ import io.github.subpy.Outcome;
 import io.github.subpy.Output;
 import io.github.subpy.PoolOptions;
 import io.github.subpy.PoolStats;
+import io.github.subpy.ProcessOptions;
 import io.github.subpy.PythonBuffer;
 import io.github.subpy.PythonObject;
 import io.github.subpy.PythonQueue;
@@ -72,10 +75,65 @@ public class Pools {
     mapsThatAreStopped();
     preparations();
     theEndOfPools();
+    processes();
+    moves();
     nothingIsKept();
     poolsOfManyThreads();
     Subpy.shutdownWith(LONG, CloseFlag.INTERRUPT);
     System.out.println("done");
+  }
+
+  /** What ends the process of an interpreter costs its own task alone. */
+  private static void processes() throws Exception {
+    Options interpreter = Options.DEFAULT.process(ProcessOptions.DEFAULT.grace(Duration.ofMillis(50)));
+    PoolOptions options = PoolOptions.DEFAULT.workers(2).interpreter(interpreter).isolation(Isolation.PROCESS);
+    try (InterpreterPool pool = InterpreterPool.create(options.setup("import os, ctypes, itertools"))) {
+      List<Future<Object>> good = new ArrayList<>();
+      List<Future<Object>> bad = new ArrayList<>();
+      for (String code : List.of("os._exit(3)", "ctypes.string_at(1)", "sum(itertools.repeat(1))")) {
+        for (int i = 0; i < 30; i++) {
+          good.add(pool.submitEval("6 * 7"));
+        }
+        RunOptions limit = code.startsWith("sum") ? RunOptions.DEFAULT.timeout(SHORT) : RunOptions.DEFAULT;
+        bad.add(pool.submitEval(limit, Source.of(code)));
+      }
+      for (Future<Object> task : good) {
+        Check.equal(task.get(), 42L);
+      }
+      Check.equal(crash(bad.get(0)).exitCode(), OptionalInt.of(3));
+      Check.equal(crash(bad.get(1)).signal(), OptionalInt.of(11));
+      Check.that(failure(bad.get(2)) instanceof ExecutionTimeoutException);
+      PoolStats stats = pool.stats();
+      Check.equal(List.of(stats.crashed(), stats.isolation(), stats.reason()), List.of(3L, Isolation.PROCESS, ""));
+    }
+    System.out.println("pools: of processes");
+  }
+
+  private static InterpreterCrashedException crash(Future<?> task) throws InterruptedException {
+    return (InterpreterCrashedException) failure(task);
+  }
+
+  private static Throwable failure(Future<?> task) throws InterruptedException {
+    try {
+      return new AssertionError("it returned " + task.get());
+    } catch (ExecutionException e) {
+      return e.getCause();
+    }
+  }
+
+  /** A module that is not for interpreters of this process has the pool move. */
+  private static void moves() throws Exception {
+    long here = ProcessHandle.current().pid();
+    try (InterpreterPool pool = InterpreterPool.create(PoolOptions.DEFAULT.workers(1).isolation(Isolation.AUTO))) {
+      Check.equal(List.of(pool.stats().isolation(), pool.stats().reason()), List.of(Isolation.OWN_GIL, ""));
+      Check.equal(pool.submit("os:getpid").get(), here);
+      pool.submitExec("import faulthandler").get();
+      PoolStats stats = pool.stats();
+      Check.equal(stats.isolation(), Isolation.PROCESS);
+      Check.equal(stats.reason(), "module faulthandler does not support loading in subinterpreters");
+      Check.that(!pool.submit("os:getpid").get().equals(here));
+    }
+    System.out.println("pools: they move to processes");
   }
 
   /** What docs/java.md shows. */

@@ -17,6 +17,15 @@ local SKIPPED = {
   ["a long text arrives whole"] = ONE_THREAD,
 }
 
+-- The table is the same for interpreters in processes of their own.
+local IN_PROCESSES = os.getenv("SUBPY_CONFORMANCE_PROCESS") ~= nil
+
+local function create(options)
+  options = options or {}
+  if IN_PROCESSES then options.process, options.grace = true, 5 end
+  return subpy.create(options)
+end
+
 -- ---- JSON: null is subpy.none, an array a table with n, an object a list of its names in order, with the values by name.
 -- Numbers are small ints.
 
@@ -375,7 +384,7 @@ end
 -- An interpreter with what the case says of it, and an object of it with the case's options.
 local function prepared(case)
   local limit = case.interp_timeout_ms and case.interp_timeout_ms / 1000
-  local interp = subpy.create{ timeout = limit, no_stdin = case.no_stdin, tagged_values = case.tagged_values,
+  local interp = create{ timeout = limit, no_stdin = case.no_stdin, tagged_values = case.tagged_values,
     memory_limit = case.memory_limit }
   if case.section == "host" then define_host(interp) end
   local options, printed = { timeout = case.timeout_ms and case.timeout_ms / 1000 }, { "", "" }
@@ -401,7 +410,7 @@ local function made_for(case, interp)
   if case.object then
     local of = interp
     if case.object_in == "another" then
-      other = subpy.create()
+      other = create()
       of = other
     end
     made[1] = of:with_options{ result = "object" }:eval(case.object)
@@ -538,7 +547,7 @@ for i = 1, many.n do
   else
     count = count + 1
     for _, return_errors in ipairs{ false, true } do
-      local interp = subpy.create()
+      local interp = create()
       local ok, failure = pcall(check_many, case, interp, return_errors)
       interp:close()
       if not ok then
@@ -552,5 +561,5 @@ for name in pairs(SKIPPED) do
   if not names[name] then error("skipped, but not there: " .. name) end
 end
 subpy.shutdown()
-print(("conformance: %d cases in Lua"):format(count))
+print(("conformance: %d cases in Lua%s"):format(count, IN_PROCESSES and ", in processes" or ""))
 os.exit(failed == 0 and 0 or 1, true)

@@ -732,6 +732,40 @@ test("tasks have limits, and interpreters are replaced", function()
   raised("SUBPY_ERROR_INTERRUPTED", last.join, last)
 end)
 
+test("a pool of processes", function()
+  local pool = subpy.pool{ workers = 2, setup = SETUP .. "import os, ctypes, itertools", isolation = "process", grace = 0.05 }
+  local good, bad = {}, {}
+  local function submit()
+    for _ = 1, 30 do good[#good + 1] = pool:submit("add", #good, 1) end
+  end
+  submit()
+  bad[1] = pool:submit_exec("os._exit(3)")
+  submit()
+  bad[2] = pool:submit_exec("ctypes.string_at(1)")
+  submit()
+  bad[3] = pool:with_options{ timeout = 0.03 }:submit_exec("sum(itertools.repeat(1))")
+  submit()
+  for i = 1, #good do equal(good[i]:join(), i) end
+  equal(raised("SUBPY_ERROR_CRASHED", bad[1].join, bad[1]).exit_code, 3)
+  equal(raised("SUBPY_ERROR_CRASHED", bad[2].join, bad[2]).signal, 11)
+  raised("SUBPY_ERROR_TIMEOUT", bad[3].join, bad[3])
+  local stats = pool:stats()
+  equal({ stats.crashed, stats.isolation, stats.reason }, { 3, "process", "" })
+  pool:close()
+end)
+
+test("a pool moves to processes when a module needs one", function()
+  refused("isolation: thread is not one of the choices", subpy.pool, { isolation = "thread" })
+  local pool = subpy.pool{ workers = 1, isolation = "auto" }
+  equal({ pool:stats().isolation, pool:stats().reason }, { "own_gil", "" })
+  local here = pool:submit("os:getpid"):join()
+  pool:submit_exec("import faulthandler"):join()
+  local stats = pool:stats()
+  equal({ stats.isolation, stats.reason }, { "process", "module faulthandler does not support loading in subinterpreters" })
+  equal(pool:submit("os:getpid"):join() == here, false)
+  pool:close()
+end)
+
 test("a pool calls something for many rows", function()
   local pool = subpy.pool{ workers = 2, setup = SETUP }
   equal(pool:call_many("add", { { 1, 2 }, { 3, 4 }, { 5, 6 } }), list{ 3, 7, 11 })

@@ -4,7 +4,7 @@
 // has become of it. No thread waits for a task.
 
 const native = require('./native');
-const { known, path, string } = require('./arguments');
+const { choice, known, path, string } = require('./arguments');
 const { data } = require('./buffers');
 const { InterpreterNotFoundError, check } = require('./errors');
 const kept = require('./kept');
@@ -19,18 +19,21 @@ const { POOL_CLOSE, POOL_MAP, POOL_NEW } = require('./slot');
 const { encodeRows, takeResult } = require('./values');
 
 // Sizes of the structs in include/subpy.h.
-const POOL_OPTIONS = 96;
-const POOL_STATS = 136;
+const POOL_OPTIONS = 104;
+const POOL_STATS = 352;
+const REASON = 152; // in subpy_pool_stats
 const DEFINITION = 48; // of native/host.c
 
 const REFUSE = 1;
 const NO_SPARES = 2;
 const ABANDON = 2;
 
+const ISOLATION = { ownGil: 0, process: 1, auto: 2 };
+
 /** As many tasks as there is memory for. */
 const NO_BOUND = 2 ** 52;
 
-const OPTIONS = ['workers', 'backlog', 'spares', 'setup', 'functions', 'output', 'runsPerWorker', ...INTERP_OPTIONS];
+const OPTIONS = ['workers', 'backlog', 'spares', 'setup', 'functions', 'output', 'runsPerWorker', 'isolation', ...INTERP_OPTIONS];
 const TASK_OPTIONS = ['submitter', 'abandon'];
 const CALL_OPTIONS = [...RUN_OPTIONS, ...TASK_OPTIONS];
 const MAP_OPTIONS = ['kwargs', 'returnErrors', 'chunk', 'ahead', ...CALL_OPTIONS];
@@ -38,7 +41,7 @@ const MAP_OPTIONS = ['kwargs', 'returnErrors', 'chunk', 'ahead', ...CALL_OPTIONS
 /** What a pool has done, in the order of subpy_pool_stats. */
 const STATS = [
   'workers', 'spares', 'queued', 'running', 'submitted', 'done', 'failed', 'cancelled', 'replaced', 'waitP50', 'waitP90',
-  'waitP99', 'runP50', 'runP90', 'runP99', 'left',
+  'waitP99', 'runP50', 'runP90', 'runP99', 'left', 'crashed',
 ];
 
 /** Only createPool() makes pools. */
@@ -159,10 +162,13 @@ class InterpreterPool {
       const { chunk } = arena;
       chunk.setWord(at, POOL_STATS);
       check(arena, native.poolGetStats(this.#handle, chunk.address + at, arena.error));
-      return Object.fromEntries(STATS.map((name, index) => {
+      const numbers = Object.fromEntries(STATS.map((name, index) => {
         const number = chunk.word(at + 8 + index * 8);
         return [name, /P\d/.test(name) ? number / 1000 : number];
       }));
+      const isolation = chunk.view.getInt32(at + 8 + STATS.length * 8, true) === ISOLATION.ownGil ? 'ownGil' : 'process';
+      const text = chunk.bytes.subarray(at + REASON, at + POOL_STATS);
+      return { ...numbers, isolation, reason: text.toString('utf8', 0, text.indexOf(0)) };
     });
   }
 
@@ -317,6 +323,9 @@ function ended(thread, callback) {
  *   backlog: how many tasks may wait: more are SUBPY_ERROR_BUSY. Any number if not said;
  *   spares: how many interpreters are ready to take the place of one that is replaced, 1 if not said;
  *   runsPerWorker: after how many runs an interpreter is replaced;
+ *   isolation: where they live: 'ownGil', in this process, as their options say; 'process', each in one of its own; 'auto', in
+ *   this process until an extension module refuses that, then each in one of its own. A task that ended with that
+ *   ImportError begins anew: what it did before, it does twice;
  *   and all options of create(), for each of them
  * @returns {Promise<InterpreterPool>}
  */
@@ -339,6 +348,7 @@ function poolOptions(arena, options, how) {
   const backlog = count('backlog', NO_BOUND);
   const spares = count('spares', 1);
   const runs = count('runsPerWorker', 0);
+  const isolation = choice('isolation', options.isolation ?? 'ownGil', ISOLATION);
   const { setup } = options;
   const length = setup === undefined ? 0 : Buffer.byteLength(string('setup', setup));
   const setupAddress = setup === undefined ? 0 : arena.text(length, setup);
@@ -349,6 +359,7 @@ function poolOptions(arena, options, how) {
   const poolFlags = REFUSE | (spares === 0 ? NO_SPARES : 0);
   const words = [
     POOL_OPTIONS, workers, backlog, spares, interp, setupAddress, length, prepare, userdata, finalize, runs, poolFlags,
+    isolation,
   ];
   words.forEach((word, index) => chunk.setWord(at + index * 8, word));
   return chunk.address + at;

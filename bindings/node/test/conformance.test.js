@@ -27,6 +27,13 @@ const ONLY_IN_THREAD = new Set(['a host function is called on a thread of Python
 /** Whether a way runs on this thread. */
 const blocks = (way) => !String(way).includes('InThread');
 
+/** The table is the same for interpreters in processes of their own. */
+const IN_PROCESSES = process.env.SUBPY_CONFORMANCE_PROCESS !== undefined;
+
+function create(options) {
+  return subpy.create({ ...options, ...(IN_PROCESSES ? { process: true, grace: 5000 } : {}) });
+}
+
 /** How many cases ran. */
 let count = 0;
 
@@ -169,7 +176,7 @@ async function run(section, one, way) {
   const { tagged_values: taggedValues = false, memory_limit: memoryLimit = 0 } = one;
   const interp = one.pool
     ? await subpy.createPool({ integers: 'bigint', workers: 1, setup: one.setup })
-    : subpy.create({ integers: 'bigint', noStdin, taggedValues, memoryLimit, ...(timeout === undefined ? {} : { timeout }) });
+    : create({ integers: 'bigint', noStdin, taggedValues, memoryLimit, ...(timeout === undefined ? {} : { timeout }) });
   if (section === 'host') defineHost(interp);
   const printed = { stdout: '', stderr: '' };
   const output = (text, stream) => (printed[stream] += text);
@@ -181,7 +188,7 @@ async function run(section, one, way) {
     else options.results = FORMS[flag];
   }
   const first = [];
-  const another = one.object_in === 'another' ? subpy.create() : undefined;
+  const another = one.object_in === 'another' ? create() : undefined;
   if (one.object !== undefined) first.push((another ?? interp).eval(one.object, { results: 'object' }));
   if (one.queue !== undefined) {
     const queue = new subpy.Queue({ integers: 'bigint' });
@@ -285,7 +292,7 @@ test('the cases of many calls', async () => {
     const rows = one.rows.map((row) => row.map(value));
     for (const way of ['callMany', 'callManyInThread']) {
       for (const returnErrors of [false, true]) {
-        const interp = subpy.create({ integers: 'bigint' });
+        const interp = create({ integers: 'bigint' });
         if (one.setup !== undefined) interp.exec(one.setup);
         const f = interp.function(one.text);
         const expected = versioned(expectedOfMany(one, returnErrors));
@@ -296,7 +303,7 @@ test('the cases of many calls', async () => {
     }
     count += 1;
   }
-  console.log(`conformance: ${count} cases in Node`);
+  console.log(`conformance: ${count} cases in Node${IN_PROCESSES ? ', in processes' : ''}`);
   subpy.shutdown();
 });
 

@@ -335,6 +335,38 @@ test('tasks have limits, and are cancelled', async () => {
   await pool.close();
 });
 
+test('a pool of processes', async () => {
+  const pool = await subpy.createPool({ workers: 2, isolation: 'process', grace: 50, setup: 'import os, ctypes, itertools' });
+  const good = [];
+  const submit = () => good.push(...Array.from({ length: 30 }, (_, n) => pool.eval(`${n} + 1`)));
+  const bad = [];
+  for (const [code, timeout] of [['os._exit(3)'], ['ctypes.string_at(1)'], ['sum(itertools.repeat(1))', 30]]) {
+    submit();
+    bad.push(pool.exec(code, { timeout }).catch((error) => error));
+  }
+  submit();
+  assert.deepEqual(await Promise.all(good), Array.from({ length: 120 }, (_, n) => (n % 30) + 1));
+  const errors = await Promise.all(bad);
+  assert.ok(errors[0] instanceof subpy.InterpreterCrashed && errors[0].exitCode === 3);
+  assert.ok(errors[1] instanceof subpy.InterpreterCrashed && errors[1].signal === 11);
+  assert.ok(errors[2] instanceof subpy.ExecutionTimeout);
+  const { crashed, isolation, reason } = pool.stats();
+  assert.deepEqual([crashed, isolation, reason], [3, 'process', '']);
+  await pool.close();
+});
+
+test('a pool moves to processes when a module needs one', async () => {
+  await assert.rejects(subpy.createPool({ isolation: 'thread' }), /^TypeError: isolation/);
+  const pool = await subpy.createPool({ workers: 1, isolation: 'auto' });
+  assert.deepEqual([pool.stats().isolation, pool.stats().reason], ['ownGil', '']);
+  assert.equal(await pool.call('os:getpid'), process.pid);
+  await pool.exec('import faulthandler');
+  const { isolation, reason } = pool.stats();
+  assert.deepEqual([isolation, reason], ['process', 'module faulthandler does not support loading in subinterpreters']);
+  assert.notEqual(await pool.call('os:getpid'), process.pid);
+  await pool.close();
+});
+
 test('a pool is closed', async () => {
   const make = () => subpy.createPool({ workers: 1, setup: 'import time' });
   let pool = await make();

@@ -46,7 +46,7 @@ from ._host import cancelled
 from ._library import DefineOptions, MemoryInfo, RunRequest, RuntimeOptions, library
 from ._limits import Cancel, ctrl_c
 from ._objects import Object
-from ._options import FOR_EVER, Busy, Flag, Gil, close_options, interp_options, null_ended, path_of, word_of
+from ._options import FOR_EVER, Busy, Flag, Gil, Isolation, close_options, interp_options, null_ended, path_of, word_of
 from ._pools import InterpreterPoolExecutor, Stats, complete, notify
 from ._queues import Queue, QueueClosed, QueueEmpty, QueueFull, create_queue
 from ._runs import CALL, EVAL, EXEC, FUNCTION, Given, Options, Results, apply, changed, nul_ended, perform, source
@@ -68,6 +68,7 @@ __all__ = [
     "InterpreterNotFoundError",
     "InterpreterPoolExecutor",
     "InterpreterTimeoutError",
+    "Isolation",
     "Lent",
     "Memory",
     "NotShareableError",

@@ -8,6 +8,7 @@ from ctypes import (
     POINTER,
     Structure,
     c_bool,
+    c_char,
     c_char_p,
     c_int32,
     c_int64,
@@ -145,6 +146,8 @@ class PoolOptions(Structure):
         ("finalize", c_void_p),
         ("runs_per_worker", c_uint64),
         ("flags", c_uint64),
+        ("isolation", c_int32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -169,6 +172,10 @@ class PoolStats(Structure):
         ("run_p90_us", c_uint64),
         ("run_p99_us", c_uint64),
         ("left", c_uint64),
+        ("crashed", c_uint64),
+        ("isolation", c_int32),
+        ("reserved", c_uint32),
+        ("reason", c_char * 200),
     ]
 
 

@@ -31,6 +31,19 @@ class Busy(enum.IntEnum):
     SHARE = 2
 
 
+class Isolation(enum.IntEnum):
+    """Where the interpreters of a pool live.
+
+    In this process; or each in one of its own, so that what crashes or hangs there costs its own task alone; or in this
+    one until an extension module refuses that, and then each in one of its own. A task that ended with that ImportError
+    begins anew: what it did before, it does twice.
+    """
+
+    OWN_GIL = 0
+    PROCESS = 1
+    AUTO = 2
+
+
 class Flag(enum.IntFlag):
     """What Python code in an interpreter may do: SUBPY_INTERP_* of subpy.h."""
 

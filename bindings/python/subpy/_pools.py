@@ -19,7 +19,7 @@ from ._errors import InterpreterNotFoundError, exception, run
 from ._handles import Owner, called, check_is_main, finalize, new_number, register, release
 from ._library import CloseOptions, PoolOptions, PoolStats, RunRequest, library
 from ._limits import Cancel, Token, stoppable
-from ._options import Busy, Flag, Gil, close_options, count, interp_options
+from ._options import Busy, Flag, Gil, Isolation, close_options, count, interp_options
 from ._runs import CALL, EVAL, EXEC, Given, Options, Results, apply, changed, source
 from ._values import Arguments, fetch, owned
 
@@ -28,7 +28,11 @@ _ANY_NUMBER = 2**63 - 1
 
 
 class Stats(NamedTuple):
-    """What a pool has done, and has to do. Times are in seconds, of all tasks so far, a sixteenth too large at most."""
+    """What a pool has done, and has to do. Times are in seconds, of all tasks so far, a sixteenth too large at most.
+
+    `crashed` counts interpreters whose process has ended by itself, or was killed because a run did not end in time. With
+    Isolation.AUTO `reason` says why they have processes.
+    """
 
     workers: int
     spares: int
@@ -46,6 +50,9 @@ class Stats(NamedTuple):
     run_p90: float
     run_p99: float
     left: int
+    crashed: int
+    isolation: Isolation
+    reason: str
 
 
 # Tokens of tasks that have ended, for others.
@@ -177,7 +184,7 @@ class InterpreterPoolExecutor(Executor):
     `setup` are statements that each of them runs first, and `prepare` is called with each before that: to define() host
     functions, say. submit() never waits, unless `backlog` says how many tasks may wait. An interpreter that was stopped
     or has run out of memory is replaced, and so is one that has done `runs_per_worker` runs; `spares` of them are made in
-    advance. The others are the options of create().
+    advance. `isolation` is where they live. The others are the options of create().
     """
 
     def __init__(
@@ -189,6 +196,7 @@ class InterpreterPoolExecutor(Executor):
         backlog: int | None = None,
         spares: int = 1,
         runs_per_worker: int | None = None,
+        isolation: Isolation = Isolation.OWN_GIL,
         gil: Gil = Gil.OWN,
         busy: Busy = Busy.REFUSE,
         flags: Flag = Flag.NONE,
@@ -213,6 +221,7 @@ class InterpreterPoolExecutor(Executor):
         text = source(setup, "setup")
         options.setup, options.setup_len = text, len(text)
         options.runs_per_worker = 0 if runs_per_worker is None else count(runs_per_worker, "runs_per_worker", 1)
+        options.isolation = Isolation(isolation)
         if prepare is not None:
             options.prepare, options.finalize = cast(_prepare, c_void_p), cast(finalize, c_void_p)
             options.userdata = register(prepare)  # which is released whatever becomes of it
@@ -308,7 +317,8 @@ class InterpreterPoolExecutor(Executor):
         """What it has done, and has to do."""
         stats = PoolStats(sizeof(PoolStats))
         run(library.subpy_pool_get_stats, self._pool.handle, byref(stats))
-        fields = {field[0]: getattr(stats, field[0]) for field in PoolStats._fields_[1:]}
+        fields = {field[0]: getattr(stats, field[0]) for field in PoolStats._fields_[1:] if field[0] != "reserved"}
+        fields["isolation"], fields["reason"] = Isolation(stats.isolation), stats.reason.decode()
         return Stats(**{
             name.removesuffix("_us"): value / 1e6 if name.endswith("_us") else value for name, value in fields.items()
         })

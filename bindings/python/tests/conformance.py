@@ -4,6 +4,7 @@ import datetime
 import decimal
 import importlib
 import json
+import os
 import struct
 import sys
 import threading
@@ -18,6 +19,16 @@ SKIPPED: dict[str, str] = {
     "a key that cannot be hashed": "Python's own dicts cannot have such a key either",
     "a row with an argument that is wrong": "an int is a number in Python, never text",
 }
+
+
+# The table is the same for interpreters in processes of their own.
+IN_PROCESSES = "SUBPY_CONFORMANCE_PROCESS" in os.environ
+
+
+def create(flags: subpy.Flag = subpy.Flag.NONE, **options: Any) -> subpy.Interpreter:
+    if IN_PROCESSES:
+        return subpy.create(flags=flags | subpy.Flag.PROCESS, grace=5, **options)
+    return subpy.create(flags=flags, **options)
 
 
 def value(written: object) -> object:
@@ -213,7 +224,7 @@ def prepared(case: dict) -> tuple[subpy.Interpreter, dict[str, list[str]]]:
     limit = case.get("interp_timeout_ms")
     flags = subpy.Flag.NO_STDIN if case.get("no_stdin") else subpy.Flag.NONE
     flags |= subpy.Flag.TAGGED_VALUES if case.get("tagged_values") else subpy.Flag.NONE
-    interp = subpy.create(timeout=limit and limit / 1000, flags=flags, memory_limit=case.get("memory_limit"))
+    interp = create(timeout=limit and limit / 1000, flags=flags, memory_limit=case.get("memory_limit"))
     if case["section"] == "host":
         define_host(interp)
     if "setup" in case:
@@ -267,7 +278,7 @@ def run_case(case: dict) -> None:
     turn, turns = 0, 1
     while turn < turns:
         interp, printed = prepared(case)
-        with interp, subpy.create() if case.get("object_in") == "another" else interp as owner:
+        with interp, create() if case.get("object_in") == "another" else interp as owner:
             first = [owner.eval_object(case["object"])] if "object" in case else []
             queue = queue_of(case)
             found = list(ways(case, interp, [queue] if queue else first))
@@ -332,7 +343,7 @@ def check_many(case: dict, function: subpy.Function, return_exceptions: bool) ->
 
 def run_many(case: dict) -> None:
     for return_exceptions in (False, True):
-        with subpy.create() as interp:
+        with create() as interp:
             if "setup" in case:
                 interp.exec(case["setup"])
             try:
@@ -358,7 +369,7 @@ def main() -> None:
             (run_many if "rows" in case else run_in_pool if case.get("pool") else run_case)(case)
             count += 1
     subpy.shutdown()
-    print(f"conformance: {count} cases in Python")
+    print(f"conformance: {count} cases in Python{", in processes" if IN_PROCESSES else ""}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import time
 
 import subpy
 from check import fails
-from subpy import Flag, Results, Status, _handles
+from subpy import Flag, Isolation, Results, Status, _handles
 
 SETUP = """
 import time
@@ -340,6 +340,31 @@ def races() -> None:
         assert not pool._pool.tasks, pool._pool.tasks
 
 
+def isolation() -> None:
+    with subpy.InterpreterPoolExecutor(2, setup=SETUP, isolation=Isolation.PROCESS, grace=0.05) as pool:
+        bad = [
+            pool.submit_exec("import os; os._exit(3)"),
+            pool.submit_exec("import ctypes; ctypes.string_at(1)"),
+            pool.with_options(timeout=0.03).submit_exec("import itertools; sum(itertools.repeat(1))"),
+        ]
+        assert [*pool.map("double", range(200))] == [*range(0, 400, 2)]
+        errors = [future.exception() for future in bad]
+        assert isinstance(errors[0], subpy.InterpreterCrashedError) and errors[0].exit_code == 3
+        assert isinstance(errors[1], subpy.InterpreterCrashedError) and errors[1].signal == signal.SIGSEGV
+        assert isinstance(errors[2], subpy.InterpreterTimeoutError)
+        stats = pool.stats()
+        assert (stats.crashed, stats.isolation, stats.reason) == (3, Isolation.PROCESS, "")
+    with subpy.InterpreterPoolExecutor(1, setup=SETUP, isolation=Isolation.AUTO) as pool:
+        assert pool.stats().isolation is Isolation.OWN_GIL and pool.stats().reason == ""
+        assert pool.submit("os:getpid").result() == os.getpid()
+        pool.submit_exec("import faulthandler").result()
+        stats = pool.stats()
+        assert stats.isolation is Isolation.PROCESS
+        assert stats.reason == "module faulthandler does not support loading in subinterpreters"
+        assert pool.submit("os:getpid").result() != os.getpid()
+    fails(ValueError, lambda: subpy.InterpreterPoolExecutor(1, isolation=3))
+
+
 def main() -> None:
     with subpy.InterpreterPoolExecutor(2, setup=SETUP) as pool:
         use(pool)
@@ -349,6 +374,7 @@ def main() -> None:
         in_event_loops(pool)
         leaks(pool)
     ends()
+    isolation()
     options()
     threads()
     races()

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::super::attempt::{CloseOptions, FIRST_PAUSE, GRACE, LONGEST_PAUSE, Plan, in_the_way};
 use super::super::close::close_with;
 use super::super::error::{Error, Kind, Result};
-use super::super::interpreters::interrupt;
+use super::super::interpreters::{interrupt, kill};
 use super::super::limits;
 use super::task::{Task, cancelled};
 use super::{HERE, POOLS, Pool, State, get};
@@ -69,6 +69,12 @@ fn count(state: &mut State, drains: bool) -> &mut usize {
 }
 
 impl State {
+    /// Ends the processes in which tasks run. True: there was one.
+    fn kill_tasks(&self) -> bool {
+        let busy = self.seats.values().filter(|seat| seat.task.is_some());
+        busy.filter(|seat| kill(seat.interp)).count() > 0
+    }
+
     fn in_words(&self) -> String {
         let running = self.seats.values().filter_map(|seat| Some(seat.task.as_ref()?.in_words(seat.interp)));
         let queued = self.turns.len();
@@ -87,14 +93,19 @@ impl Pool {
         if drains {
             self.room.notify_all();
         }
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut killed) = (FIRST_PAUSE, None);
         loop {
             let state = self.state();
             if state.ended || state.is_at_rest() {
                 return Ok(resting);
             }
             if !drains || plan.is_over() {
-                return Err(in_the_way(plan, &state.in_words()).into());
+                // What cannot be interrupted ends with its process, if it has one.
+                let kills = drains && plan.options.interrupt && killed.is_none_or(|killed| Instant::now() < killed);
+                if !kills || !state.kill_tasks() {
+                    return Err(in_the_way(plan, &state.in_words()).into());
+                }
+                killed.get_or_insert_with(|| Instant::now() + GRACE);
             }
             if plan.interrupts_now() {
                 drop(state);

@@ -57,8 +57,14 @@ impl Rows {
         (self.progress.swap(0, Ordering::Relaxed), self.hit.swap(false, Ordering::Relaxed))
     }
 
-    /// Runs those that are left, until one was hit.
-    pub fn run(&self, interp: u64, limits: Option<&Limits>, mut output: Option<RunOutput>) -> Result<()> {
+    /// Runs those that are left, until one was hit, or has to be run in another interpreter.
+    pub fn run(
+        &self,
+        interp: u64,
+        limits: Option<&Limits>,
+        mut output: Option<RunOutput>,
+        moves: &dyn Fn(&Error) -> bool,
+    ) -> Result<()> {
         let values = lock(&self.values);
         let rows = Values::check_owned(&values.0, self.count, self.width).map_err(Kind::InvalidArgument)?;
         let kwargs = Args::of(&values.0, &values.1).kwargs;
@@ -82,6 +88,10 @@ impl Rows {
             if matches!(&ran, Err(Error { kind: Kind::NotFound(_) | Kind::Busy(_), .. }))
                 && super::super::interpreter::check_alive(interp).is_err()
             {
+                return ran.map(drop);
+            }
+            if matches!(&ran, Err(error) if moves(error)) {
+                self.progress.fetch_add(1, Ordering::Relaxed);
                 return ran.map(drop);
             }
             let timeout = limits.and_then(|limits| limits.timeout);

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `turns` | the tasks that wait |
 //! | `histogram` | how long things took |
+//! | `isolation` | where its interpreters live |
 //! | `task` | one task, from its submission to its outcome |
 //! | `supply` | interpreters: made, kept ready, closed |
 //! | `worker` | the threads that run tasks |
@@ -16,6 +17,7 @@
 
 mod end;
 mod histogram;
+mod isolation;
 mod map;
 mod supply;
 mod task;
@@ -23,6 +25,7 @@ mod turns;
 mod worker;
 
 pub use end::{close, pause_all};
+pub use isolation::Isolation;
 pub use map::{Map, MapOptions};
 pub use task::{OutputFor, Submit, submit};
 
@@ -45,6 +48,7 @@ use crate::python::loaded_api;
 use crate::python::lock;
 use crate::python::output::waiting;
 use histogram::Histogram;
+use isolation::Ways;
 use task::Task;
 use turns::Turns;
 
@@ -69,10 +73,12 @@ pub struct PoolOptions {
     pub prepare: Option<Prepare>,
     /// How many runs there are in one interpreter; 0: any number.
     pub runs_per_worker: u64,
+    /// Where they live.
+    pub isolation: Isolation,
 }
 
 /// What a pool has done, and has to do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolStats {
     /// Interpreters that run tasks.
@@ -107,6 +113,12 @@ pub struct PoolStats {
     pub run_p99_us: u64,
     /// Interpreters that were replaced and cannot be closed, because of threads that Python code has left in them.
     pub left: u64,
+    /// Interpreters whose process has crashed, or was killed because a run did not end in time.
+    pub crashed: u64,
+    /// Where its interpreters live now: [`Isolation::OwnGil`] or [`Isolation::Process`].
+    pub isolation: Isolation,
+    /// With [`Isolation::Auto`], what was said by the extension module that needed a process; empty before.
+    pub reason: String,
 }
 
 /// A worker, as others see it.
@@ -125,6 +137,7 @@ struct Counts {
     failed: u64,
     cancelled: u64,
     replaced: u64,
+    crashed: u64,
 }
 
 struct State {
@@ -143,6 +156,9 @@ struct State {
     /// Workers that have had an interpreter once, or have failed to get one.
     begun: usize,
     first_error: Option<Error>,
+    /// New interpreters get processes of their own, and others are replaced. And why, if that was not so at first.
+    in_processes: bool,
+    why_in_processes: String,
     spares: Vec<u64>,
     /// No spare could be made: it is not tried again before one is wanted.
     no_spares: bool,
@@ -187,7 +203,9 @@ pub struct Pool {
     backlog: usize,
     refuse: bool,
     spares: usize,
-    interp: Options,
+    ways: Ways,
+    /// How long a run in them may take, if it does not say so itself.
+    timeout: Option<Duration>,
     setup: Option<String>,
     /// Until the pool has ended.
     prepare: Mutex<Option<Arc<Prepare>>>,
@@ -253,6 +271,8 @@ fn get(handle: u64) -> Result<Arc<Pool>> {
 /// Makes a pool, and waits until all of its workers are ready. Starts the runtime when it is not running.
 pub fn new(options: PoolOptions) -> Result<u64> {
     static NUMBERS: Numbers = Numbers::new(handle::POOL);
+    let timeout = options.interp.timeout;
+    let ways = Ways::new(options.interp, options.isolation)?;
     detached(loaded_api(), || {
         let (number, handle) = NUMBERS.next()?;
         let in_use = runtime::enter()?;
@@ -260,6 +280,7 @@ pub fn new(options: PoolOptions) -> Result<u64> {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             workers => workers,
         };
+        let in_processes = ways.begins_in_processes();
         let pool = Arc::new(Pool {
             number,
             handle,
@@ -268,7 +289,8 @@ pub fn new(options: PoolOptions) -> Result<u64> {
             backlog: if options.backlog == 0 { workers.saturating_mul(16) } else { options.backlog },
             refuse: options.refuse,
             spares: options.spares,
-            interp: options.interp,
+            ways,
+            timeout,
             setup: options.setup,
             prepare: Mutex::new(options.prepare.map(Arc::new)),
             runs_per_worker: options.runs_per_worker,
@@ -283,6 +305,8 @@ pub fn new(options: PoolOptions) -> Result<u64> {
                 closing: 0,
                 begun: 0,
                 first_error: None,
+                in_processes,
+                why_in_processes: String::new(),
                 spares: Vec::new(),
                 no_spares: false,
                 retired: Vec::new(),
@@ -368,5 +392,8 @@ pub fn stats(handle: u64) -> Result<PoolStats> {
         run_p90_us,
         run_p99_us,
         left: state.left.len() as u64,
+        crashed: state.counts.crashed,
+        isolation: state.isolation(),
+        reason: state.why_in_processes.clone(),
     })
 }

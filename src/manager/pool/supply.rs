@@ -36,9 +36,17 @@ impl Drop for Counted<'_> {
     }
 }
 
+/// An interpreter, set up.
+#[derive(Clone, Copy)]
+pub struct Made {
+    pub interp: u64,
+    /// It has a process of its own.
+    pub in_process: bool,
+}
+
 impl Pool {
     /// An interpreter for a worker: one that is ready, or a new one.
-    pub(super) fn supply(&self) -> Result<u64> {
+    pub(super) fn supply(&self) -> Result<Made> {
         {
             let mut state = self.state();
             // Or they would come together faster than they are closed.
@@ -48,7 +56,7 @@ impl Pool {
             if let Some(spare) = state.spares.pop() {
                 state.no_spares = false;
                 self.supply.notify_all();
-                return Ok(spare);
+                return Ok(Made { interp: spare, in_process: state.in_processes });
             }
         }
         let made = self.make()?;
@@ -58,7 +66,23 @@ impl Pool {
     }
 
     /// A new interpreter, set up.
-    fn make(&self) -> Result<u64> {
+    fn make(&self) -> Result<Made> {
+        loop {
+            let in_process = self.state().in_processes;
+            let made = self.make_one(in_process);
+            let moved = match &made {
+                Ok(_) => self.state().in_processes != in_process,
+                Err(error) => !in_process && self.moves(error),
+            };
+            match made {
+                Ok(interp) if moved => self.retire(interp),
+                Err(_) if moved => {}
+                made => return made.map(|interp| Made { interp, in_process }),
+            }
+        }
+    }
+
+    fn make_one(&self, in_process: bool) -> Result<u64> {
         let stop = {
             let mut state = self.state();
             if !state.is_open() {
@@ -74,7 +98,7 @@ impl Pool {
             if in_use.is_none() || handle::runtime() != self.runtime {
                 return Err(Kind::WrongState("the runtime in which the pool was made has ended".into()).into());
             }
-            create(&self.interp)?
+            create(self.ways.options(in_process))?
         };
         let set_up = || -> Result<()> {
             let prepare = lock(&self.prepare).clone();
@@ -135,7 +159,9 @@ impl Pool {
             let made = self.make();
             let mut state = self.state();
             match made {
-                Ok(interp) => state.spares.push(interp),
+                Ok(made) if made.in_process == state.in_processes => state.spares.push(made.interp),
+                // The pool has moved meanwhile.
+                Ok(made) => state.retired.push(made.interp),
                 // Whoever needs one will say so. What stops when the pool does is tried again when that was taken back.
                 Err(_) => state.no_spares = true,
             }

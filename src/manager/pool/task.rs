@@ -180,7 +180,7 @@ impl Task {
 
     /// Its time was up, or it was cancelled, whatever it has made of that.
     pub fn was_hit(&self, took: Duration) -> bool {
-        let timeout = self.how.limits.as_ref().and_then(|limits| limits.timeout).or(self.pool.interp.timeout);
+        let timeout = self.how.limits.as_ref().and_then(|limits| limits.timeout).or(self.pool.timeout);
         timeout.is_some_and(|timeout| took >= timeout) || self.token().is_some_and(|token| token.is_fired())
     }
 
@@ -194,15 +194,15 @@ impl Task {
         self.thread.finish(result);
     }
 
-    /// Does a part of it: all of it, but for rows that are left when the interpreter was hit.
-    pub fn run(&self, job: &Job, interp: u64, limits: Option<&Limits>) -> Result<OwnedValue> {
+    /// Does a part of it: all of it, but for rows that are left when the interpreter was hit, and what `moves`.
+    pub fn run(&self, job: &Job, interp: u64, limits: Option<&Limits>, moves: &dyn Fn(&Error) -> bool) -> Result<OwnedValue> {
         self.thread.is_in(interp);
         if let Some(output) = &self.how.output {
             self.thread.set_output(output(interp));
         }
         self.thread.run(|output: Option<RunOutput>| match job {
             Job::Run(work) => work.run(interp, self.how.want_result, self.how.results, limits, output),
-            Job::Rows(rows) => rows.run(interp, limits, output).map(|()| OwnedValue::none()),
+            Job::Rows(rows) => rows.run(interp, limits, output, moves).map(|()| OwnedValue::none()),
         })
     }
 

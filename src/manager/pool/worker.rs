@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::super::error::{Error, Kind, Result};
 use super::super::interpreter::check_alive;
+use super::super::interpreters::has_crashed;
 use super::super::limits::Limits;
 use super::super::timer::{Time, now};
-use super::supply::{close_old, no_thread};
+use super::supply::{Made, close_old, no_thread};
 use super::task::{GiveUp, Job, Task};
 use super::{HERE, Pool, Seat, State};
 use crate::python::stack::STACK_SIZE;
@@ -26,6 +27,8 @@ enum Next {
     Task(Arc<Task>),
     /// Try to get an interpreter.
     Supply,
+    /// The same, instead of the one that it has.
+    Move,
     End,
 }
 
@@ -44,7 +47,7 @@ impl Pool {
         let builder = thread::Builder::new().name(format!("subpy-pool-{}", self.number)).stack_size(STACK_SIZE);
         let spawned = builder.spawn(move || {
             HERE.set(pool.number);
-            Worker { pool: &pool, seat, interp: Err(Kind::NoMemory.into()), runs: 0, pause: FIRST_PAUSE }.work();
+            Worker { pool: &pool, seat, interp: Err(Kind::NoMemory.into()), in_process: false, runs: 0, pause: FIRST_PAUSE }.work();
         });
         let thread = Some(spawned.map_err(no_thread)?);
         state.seats.insert(seat, Seat { thread, ..Seat::default() });
@@ -87,6 +90,8 @@ struct Worker<'a> {
     seat: u64,
     /// Or why it has none.
     interp: Result<u64>,
+    /// It has a process of its own.
+    in_process: bool,
     /// How many runs there were in it.
     runs: u64,
     /// How long it waits until it tries again to get one.
@@ -101,6 +106,7 @@ impl Worker<'_> {
             match self.next() {
                 Next::End => return,
                 Next::Supply => self.supply(),
+                Next::Move => self.replace(),
                 Next::Task(task) => {
                     task.detach();
                     if !self.run(&task) {
@@ -112,7 +118,9 @@ impl Worker<'_> {
     }
 
     fn supply(&mut self) {
-        (self.interp, self.runs) = (self.pool.supply(), 0);
+        let made = self.pool.supply();
+        (self.in_process, self.runs) = (made.as_ref().is_ok_and(|made| made.in_process), 0);
+        self.interp = made.map(|Made { interp, .. }| interp);
         let interp = *self.interp.as_ref().unwrap_or(&0);
         self.pause = if interp != 0 { FIRST_PAUSE } else { LONGEST_PAUSE.min(self.pause * 2) };
         let mut state = self.pool.state();
@@ -147,6 +155,9 @@ impl Worker<'_> {
         loop {
             if state.ended || !state.seats.contains_key(&self.seat) {
                 return Next::End;
+            }
+            if self.interp.is_ok() && self.in_process != state.in_processes {
+                return Next::Move;
             }
             // Tasks go to those who can run them. When nobody can, they are told why.
             let takes = self.interp.is_ok() || state.workers() == 0;
@@ -191,36 +202,49 @@ impl Worker<'_> {
                 Ok(interp) => *interp,
                 Err(error) => break (Err(error.clone()), 0, false),
             };
-            let Attempt { result, took, replace } = self.attempt(task, &job, interp, limits.as_ref());
             tries += 1;
+            // It has died when nothing ran in it. The last attempt says so.
+            if self.in_process && tries < TRIES && has_crashed(interp) {
+                self.pool.state().counts.crashed += 1;
+                self.replace();
+                continue;
+            }
+            let Attempt { result, took, replace } = self.attempt(task, &job, interp, limits.as_ref());
             // Nothing of it has run: somebody has closed the interpreter.
             let is_gone = matches!(&result, Err(Error { kind: Kind::NotFound(_) | Kind::Busy(_), .. }))
                 && check_alive(interp).is_err();
+            // It begins anew in a process.
+            let moves = !self.in_process && matches!(&result, Err(error) if self.pool.moves(error));
+            let again = is_gone && tries < TRIES || moves;
             let goes_on = match &job {
-                Job::Run(_) => is_gone && tries < TRIES,
-                Job::Rows(rows) => (is_gone && tries < TRIES || result.is_ok()) && !rows.are_done(),
+                Job::Run(_) => again,
+                Job::Rows(rows) => (again || result.is_ok()) && !rows.are_done(),
             };
             if !goes_on {
                 break (result, took, replace || is_gone);
             }
-            self.pool.state().counts.replaced += 1;
-            self.retire(interp);
-            self.supply();
+            self.replace();
         };
         self.done(task, result, took, replace)
     }
 
     fn attempt(&mut self, task: &Task, job: &Job, interp: u64, limits: Option<&Limits>) -> Attempt {
         let start = now();
-        let result = task.run(job, interp, limits);
+        let result = task.run(job, interp, limits, &|error| !self.in_process && self.pool.moves(error));
         let took = now().saturating_sub(start);
         let (runs, hit) = match job {
             Job::Run(_) => (1, task.was_hit(Duration::from_nanos(took)) || is_suspect(&result)),
             Job::Rows(rows) => rows.take_progress(),
         };
         self.runs += runs;
+        // Closed by somebody, it is there no more either, but nothing has run in it.
+        let began = !matches!(&result, Err(Error { kind: Kind::NotFound(_) | Kind::Busy(_), .. }));
+        let died = self.in_process && (hit || result.is_err()) && began && is_dead(interp);
+        if died {
+            self.pool.state().counts.crashed += 1;
+        }
         let has_done_its_share = self.pool.runs_per_worker > 0 && self.runs >= self.pool.runs_per_worker;
-        Attempt { result, took, replace: hit || has_done_its_share }
+        Attempt { result, took, replace: hit || died || has_done_its_share }
     }
 
     fn done(&mut self, task: &Task, result: Result<OwnedValue>, took: Time, replace: bool) -> bool {
@@ -262,11 +286,25 @@ impl Worker<'_> {
         true
     }
 
+    /// Another interpreter instead of the one that it has.
+    fn replace(&mut self) {
+        if let Ok(interp) = self.interp {
+            self.pool.state().counts.replaced += 1;
+            self.retire(interp);
+        }
+        self.supply();
+    }
+
     /// Its interpreter is not used any more.
     fn retire(&mut self, interp: u64) {
         self.interp = Err(Kind::WrongState("the interpreter was replaced".into()).into());
         self.pool.retire(interp);
     }
+}
+
+/// The process of an interpreter has ended.
+fn is_dead(interp: u64) -> bool {
+    has_crashed(interp) || check_alive(interp).is_err()
 }
 
 /// An interpreter in which that has come out of a run may have anything in a state in which nobody expects it: a lock
@@ -276,6 +314,7 @@ pub fn is_suspect<T>(result: &Result<T>) -> bool {
     match &error.kind {
         Kind::Timeout(stopped) | Kind::Interrupted(stopped) => stopped.exception.is_some(),
         Kind::ExecutionFailed(exception) => exception.type_qualname == "MemoryError",
+        Kind::Crashed(_) => true,
         _ => false,
     }
 }

@@ -2,12 +2,14 @@
 //! values (`wire`).
 
 mod failed;
+mod queue;
 mod reply;
 mod request;
 #[cfg(test)]
 mod tests;
 
 pub use failed::Failed;
+pub use queue::{Outcome, Patience, QueueAct};
 pub use reply::{Done, Raised, Reply};
 pub use request::{Act, Request, Run, ToRun};
 

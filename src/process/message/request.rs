@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::wire::{Describe, NotRead, Reader, Restore, Sink, Source, Writer};
 use super::Header;
+use super::queue::{Numbers, QueueAct};
 use crate::value::{
     Args, Buffers, NotCopied, OwnedValue, Results, Rows, View, check_owned_main_names, subpy_pair, subpy_value,
 };
@@ -91,6 +92,11 @@ pub enum Request<'a> {
         stream: i32,
         text: &'a str,
     },
+    /// A worker's, about a queue.
+    Queue {
+        queue: u64,
+        act: QueueAct<'a>,
+    },
 }
 
 /// What is done with an object.
@@ -144,6 +150,7 @@ const END: u16 = 22;
 const SERVE: u16 = 23;
 const RELEASE: u16 = 24;
 const OUTPUT: u16 = 25;
+const QUEUE: u16 = 40;
 
 /// Flags: what a request has for itself, whether a result is wanted, and from here on in what form.
 const FIRST: u16 = 1;
@@ -226,6 +233,10 @@ impl Request<'_> {
                 writer.text(text)?;
                 (OUTPUT, u64::from(stream.cast_unsigned()), flag(of_run))
             }
+            Request::Queue { queue, act } => {
+                act.write(writer, describe)?;
+                (QUEUE, queue, 0)
+            }
         };
         let form = run.wanted.map_or(0, |form| WANTED | (form.bits() << FORM_SHIFT) as u16);
         let captured = if run.captured { CAPTURED } else { 0 };
@@ -268,6 +279,8 @@ pub struct ToRun {
     items: OwnedValue,
     kwargs: OwnedValue,
     rows: (usize, usize),
+    /// Of a queue; its item is `items`.
+    numbers: Numbers,
     /// There are handles among the arguments.
     handles: bool,
 }
@@ -283,6 +296,7 @@ impl ToRun {
             items: OwnedValue::none(),
             kwargs: OwnedValue::none(),
             rows: (0, 0),
+            numbers: [0; 4],
             handles: false,
         };
         let mut reader = Reader::new(message);
@@ -302,6 +316,7 @@ impl ToRun {
                 all.rows = (reader.number()?, reader.number()?);
                 all.items = all.read_value(&mut reader, restore)?;
             }
+            QUEUE => (all.numbers, all.items) = QueueAct::read(&mut reader, restore)?,
             _ => {}
         }
         reader.end()?;
@@ -338,6 +353,11 @@ impl ToRun {
             number,
             captured: flags & CAPTURED != 0,
         }
+    }
+
+    /// The item that is to be put into a queue, out of the request.
+    pub fn take_item(&mut self) -> Option<OwnedValue> {
+        (self.header.op == QUEUE).then(|| std::mem::replace(&mut self.items, OwnedValue::none()))
     }
 
     /// What is asked.
@@ -388,6 +408,7 @@ impl ToRun {
                 let stream = u32::try_from(handle).ok()?.cast_signed();
                 Request::Output { of_run: first, stream, text: self.text(0)? }
             }
+            QUEUE => Request::Queue { queue: handle, act: QueueAct::of(self.numbers, &self.items)? },
             _ => return None,
         })
     }

@@ -69,7 +69,25 @@ fn said(request: Request) -> String {
         Request::Serve => "serve".into(),
         Request::Release { code } => format!("release {code}"),
         Request::Output { of_run, stream, text } => format!("output {of_run} {stream} {text}"),
+        Request::Queue { queue, act } => format!("queue {queue} {}", queue_act(&act)),
         Request::Host { code, args: it } => format!("host {code} {}", args(it)),
+    }
+}
+
+fn queue_act(act: &QueueAct) -> String {
+    match act {
+        QueueAct::New { capacity } => format!("new {capacity}"),
+        QueueAct::Find => "find".into(),
+        QueueAct::Get(patience) => format!("get {patience:?}"),
+        QueueAct::Put(item, patience) => format!("put {} {patience:?}", number(item.as_ref().view())),
+        QueueAct::PutBack(item) => format!("put back {}", number(item.as_ref().view())),
+        QueueAct::Wait { room, patience } => format!("wait {room} {patience:?}"),
+        QueueAct::Len => "len".into(),
+        QueueAct::Capacity => "capacity".into(),
+        QueueAct::IsClosed => "is closed".into(),
+        QueueAct::Close => "close".into(),
+        QueueAct::Event { room } => format!("event {room}"),
+        QueueAct::Free { given, named } => format!("free {given} {named}"),
     }
 }
 
@@ -93,6 +111,9 @@ fn requests_come_as_they_were_sent() {
     let plain = Run::default();
     let all = Results::OBJECTS.and(Results::BUFFER).and(Results::ARRAY).and(Results::ASYNC);
     let special = Run { wanted: Some(all), number: 1500, captured: true };
+    let item = OwnedValue::int(77);
+    let queue = |act| Request::Queue { queue: 1 << 40, act };
+    let waits = Patience { time: Some(Duration::new(5, 7)), looks: u64::MAX };
     for request in [
         Request::Exec { source: "x = 1", filename: None, keep_indent: true },
         Request::Exec { source: "", filename: Some("f\u{fc}r.py"), keep_indent: false },
@@ -113,6 +134,19 @@ fn requests_come_as_they_were_sent() {
         object(Act::Value),
         object(Act::Text),
         Request::Free { handle: u64::MAX },
+        queue(QueueAct::New { capacity: -3 }),
+        queue(QueueAct::Find),
+        queue(QueueAct::Get(waits)),
+        queue(QueueAct::Put(&item, Patience { time: None, looks: 3 })),
+        queue(QueueAct::PutBack(&item)),
+        queue(QueueAct::Wait { room: true, patience: waits }),
+        queue(QueueAct::Wait { room: false, patience: Patience { time: Some(Duration::ZERO), looks: 0 } }),
+        queue(QueueAct::Len),
+        queue(QueueAct::Capacity),
+        queue(QueueAct::IsClosed),
+        queue(QueueAct::Close),
+        queue(QueueAct::Event { room: true }),
+        queue(QueueAct::Free { given: u64::MAX, named: 2 }),
         Request::Define {
             code: 9,
             name: "m:f",
@@ -332,4 +366,12 @@ fn a_reply_that_is_none_is_an_error() {
         }
     }
     assert!(Reader::new(&[][..]).end().is_ok());
+}
+
+#[test]
+fn outcomes_are_words() {
+    let all = [Outcome::Done, Outcome::Now, Outcome::Closed, Outcome::Look, Outcome::NoMemory, Outcome::Gone];
+    for outcome in all.into_iter().chain([Outcome::NoEvent(24), Outcome::NoEvent(i32::MAX)]) {
+        assert_eq!(Outcome::of_word(outcome.to_word()), outcome);
+    }
 }

@@ -119,7 +119,7 @@ impl Reader<'_> {
                 return self.memoryview(object, builder);
             }
             if let Some(queue) = queue::queue_of(self.py, object) {
-                return queue::append(&queue, builder).ok_or(Refused::NO_MEMORY);
+                return queue::append_place(&queue, builder).ok_or(Refused::NO_MEMORY);
             }
             Err(Refused::because(self.why_not(object)))
         }

@@ -184,7 +184,7 @@ pub fn check(kept: &KeptObjects, root: &subpy_value, name: impl Fn() -> String) 
             }
         } else if value.kind == value::QUEUE {
             let handle = value.as_int().cast_unsigned();
-            if queue::find(handle).is_none() {
+            if queue::place_of(handle).is_none() {
                 return Err(Failure::NotFound(format!("{}{path}: {}", name(), queue::gone(handle))));
             }
         } else if value.is_container() {

@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -74,6 +74,8 @@ struct State {
     /// Made when they are asked for first.
     has_item: Option<Event>,
     has_room: Option<Event>,
+    /// Those of other processes, and what they are readable for.
+    others: Vec<(For, Weak<Event>)>,
 }
 
 impl Queue {
@@ -255,6 +257,16 @@ impl Queue {
         }
         Ok(state.event(wanted).as_ref().map_or(-1, Event::descriptor))
     }
+
+    /// Such a descriptor of one's own, for as long as it is kept: another process could write to the one that all have.
+    pub fn event(&self, wanted: For) -> Result<Arc<Event>, Not> {
+        let event = Arc::new(Event::new().map_err(Not::Event)?);
+        let mut state = lock(&self.state);
+        state.others.try_reserve(1).map_err(|_| Not::NoMemory)?;
+        state.others.push((wanted, Arc::downgrade(&event)));
+        state.update(self);
+        Ok(event)
+    }
 }
 
 thread_local! {
@@ -326,5 +338,17 @@ impl State {
                 event.set(so);
             }
         }
+        if !self.others.is_empty() {
+            self.update_others(queue);
+        }
+    }
+
+    #[cold]
+    fn update_others(&mut self, queue: &Queue) {
+        let so = [For::Item, For::Room].map(|wanted| queue.not(self, wanted) != Some(Not::Now));
+        self.others.retain(|(wanted, event)| {
+            let event = event.upgrade();
+            event.inspect(|event| event.set(so[*wanted as usize])).is_some()
+        });
     }
 }

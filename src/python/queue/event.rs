@@ -1,11 +1,12 @@
 //! A descriptor that is readable or not.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An eventfd, whose count is 1 while it is readable, else 0.
 pub struct Event {
     descriptor: OwnedFd,
-    readable: bool,
+    readable: AtomicBool,
 }
 
 impl Event {
@@ -17,7 +18,7 @@ impl Event {
             if descriptor < 0 {
                 return Err(*libc::__errno_location());
             }
-            Ok(Event { descriptor: OwnedFd::from_raw_fd(descriptor), readable: false })
+            Ok(Event { descriptor: OwnedFd::from_raw_fd(descriptor), readable: AtomicBool::new(false) })
         }
     }
 
@@ -25,11 +26,16 @@ impl Event {
         self.descriptor.as_raw_fd()
     }
 
-    pub fn set(&mut self, readable: bool) {
-        if self.readable == readable {
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+
+    /// By one thread at a time.
+    pub fn set(&self, readable: bool) {
+        if self.readable.load(Ordering::Relaxed) == readable {
             return;
         }
-        self.readable = readable;
+        self.readable.store(readable, Ordering::Relaxed);
         let mut count = 1u64;
         let (descriptor, number) = (self.descriptor(), (&raw mut count).cast());
         // SAFETY: eight bytes, of which one is read or all are written. It never blocks.

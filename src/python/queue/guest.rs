@@ -13,6 +13,8 @@ use super::super::own::Own;
 use super::super::types::PyObject;
 use super::core::{For, Queue, Waited};
 use super::handles;
+use super::place::Place;
+use super::there;
 
 /// What queues.py has given to the library.
 #[derive(Clone, Copy)]
@@ -85,7 +87,27 @@ impl Queues {
     /// here, such as the KeyboardInterrupt of a run that is to end.
     #[cold]
     pub(super) fn wait(&self, py: Py, queue: &Arc<Queue>, wanted: For, until: Option<Instant>) -> PyResult<bool> {
-        let _registered = self.interrupts.waits.at(queue).map_err(|_| py.no_memory())?;
+        self.wait_by(py, Place::Here(Arc::clone(queue)), until, |next, stop, has_ended| {
+            let waited = queue.wait(wanted, next, stop);
+            if has_ended() {
+                // This thread does not come back.
+                queue.pass_on(wanted);
+            }
+            waited
+        })
+    }
+
+    /// The same, by whatever waits until it is to stop. It is told by what it asks when the interpreter has ended.
+    #[cold]
+    pub(super) fn wait_by(
+        &self,
+        py: Py,
+        place: Place,
+        until: Option<Instant>,
+        mut wait: impl FnMut(Option<Instant>, &dyn Fn() -> bool, &dyn Fn() -> bool) -> Waited,
+    ) -> PyResult<bool> {
+        let signals = self.is_main && (matches!(place, Place::Here(_)) || is_first_thread());
+        let _registered = self.interrupts.waits.at(place).map_err(|_| py.no_memory())?;
         // What was wished before has to be looked for once.
         let mut asked = self.interrupts.asked();
         if self.interrupts.is_interrupting() {
@@ -95,18 +117,10 @@ impl Queues {
         let lasts = self.ended.load(Ordering::Acquire);
         let has_ended = || !lasts && self.ended.load(Ordering::Acquire);
         loop {
-            let slice = self.is_main.then(|| Instant::now() + SIGNALS);
+            let slice = signals.then(|| Instant::now() + SIGNALS);
             let next = slice.into_iter().chain(until).min();
             let stop = || asked != self.interrupts.asked() || has_ended();
-            let waited = detached(Some(py.api), || {
-                let waited = waiting(|| queue.wait(wanted, next, &stop));
-                if has_ended() {
-                    // This thread does not come back.
-                    queue.pass_on(wanted);
-                }
-                waited
-            });
-            match waited {
+            match detached(Some(py.api), || waiting(|| wait(next, &stop, &has_ended))) {
                 Waited::Look => return Ok(true),
                 Waited::Late if next == until => return Ok(false),
                 Waited::Late | Waited::Stopped => {}
@@ -114,6 +128,11 @@ impl Queues {
             asked = self.interrupts.asked();
             self.interrupts.check(py)?;
             self.kept(py, Kept::Step)?.call(&[])?;
+            if signals {
+                // CPython sees them by itself in the thread state that it began with, and this is another one.
+                // SAFETY: attached.
+                py.check(unsafe { (py.api.PyErr_CheckSignals)() })?;
+            }
         }
     }
 
@@ -130,7 +149,14 @@ impl Queues {
         self.ended.store(true, Ordering::Release);
         if self.imported.load(Ordering::Relaxed) {
             handles::all().iter().for_each(|queue| queue.wake_all());
+            there::look();
             self.interrupts.waits.forget();
         }
     }
+}
+
+/// Signals are for the thread that the process began with.
+fn is_first_thread() -> bool {
+    // SAFETY: neither touches any memory.
+    unsafe { libc::gettid() == libc::getpid() }
 }

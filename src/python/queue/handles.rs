@@ -8,13 +8,15 @@ use super::super::by_handle::ByHandle;
 use super::super::fork::forked;
 use super::super::lock;
 use super::core::Queue;
+use super::place::Place;
+use super::there::{Named, There};
 use crate::value::{self, Builder, NotCopied, subpy_value};
 
 /// The kind of these handles (`manager/handle.rs`).
 pub const KIND: u64 = 6;
 const KIND_SHIFT: u32 = 48;
 
-static HANDLES: RwLock<Option<ByHandle<Arc<Queue>>>> = RwLock::new(None);
+static HANDLES: RwLock<Option<ByHandle<Place>>> = RwLock::new(None);
 static KNOWN: Mutex<Option<ByHandle<Weak<Queue>>>> = Mutex::new(None);
 
 /// Python code may ask for it by its id. None: no memory.
@@ -46,22 +48,34 @@ pub fn all() -> Vec<Arc<Queue>> {
 
 /// A new handle of a queue. None: no memory.
 pub fn new_handle(queue: &Arc<Queue>) -> Option<u64> {
+    handle_of(&Place::Here(Arc::clone(queue)))
+}
+
+fn handle_of(place: &Place) -> Option<u64> {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let handle = KIND << KIND_SHIFT | (LAST.fetch_add(1, Ordering::Relaxed) + 1);
     let mut handles = HANDLES.write().unwrap_or_else(PoisonError::into_inner);
     let handles = handles.get_or_insert_default();
     handles.try_reserve(1).ok()?;
-    handles.insert(handle, Arc::clone(queue));
+    handles.insert(handle, place.clone());
     Some(handle)
 }
 
-/// The queue that a handle is of.
+/// The queue that a handle is of, in a process that has its queues itself.
 pub fn find(handle: u64) -> Option<Arc<Queue>> {
+    match place_of(handle)? {
+        Place::Here(queue) => Some(queue),
+        Place::There(_) => None,
+    }
+}
+
+/// The queue that a handle is of, and where it is.
+pub fn place_of(handle: u64) -> Option<Place> {
     HANDLES.read().unwrap_or_else(PoisonError::into_inner).as_ref()?.get(&handle).cloned()
 }
 
 /// Gives a handle up. What is returned is to be dropped where a host's code may run.
-pub fn free(handle: u64) -> Option<Arc<Queue>> {
+pub fn free(handle: u64) -> Option<Place> {
     HANDLES.write().unwrap_or_else(PoisonError::into_inner).as_mut()?.remove(&handle)
 }
 
@@ -79,7 +93,12 @@ impl Drop for Claim {
 
 /// The value of a queue, in a block that keeps it.
 pub fn append(queue: &Arc<Queue>, builder: &mut Builder) -> Option<subpy_value> {
-    let handle = new_handle(queue)?;
+    append_place(&Place::Here(Arc::clone(queue)), builder)
+}
+
+/// The same, wherever it is.
+pub fn append_place(place: &Place, builder: &mut Builder) -> Option<subpy_value> {
+    let handle = handle_of(place)?;
     builder.attach(Box::new(Claim(handle)))?;
     Some(subpy_value::handle(value::QUEUE, handle))
 }
@@ -87,6 +106,19 @@ pub fn append(queue: &Arc<Queue>, builder: &mut Builder) -> Option<subpy_value> 
 /// A copy of a value that is a queue.
 pub fn keep(value: &subpy_value, builder: &mut Builder) -> Result<subpy_value, NotCopied> {
     let handle = value.as_int().cast_unsigned();
-    let queue = find(handle).ok_or(NotCopied::NotFound(handle, "a queue"))?;
-    append(&queue, builder).ok_or(NotCopied::NoMemory)
+    let place = place_of(handle).ok_or(NotCopied::NotFound(handle, "a queue"))?;
+    append_place(&place, builder).ok_or(NotCopied::NoMemory)
+}
+
+/// The value of a queue that this process's host has given to it. None: no memory.
+pub fn append_given(id: u64, builder: &mut Builder) -> Option<subpy_value> {
+    append_place(&Place::There(There::given(id)?), builder)
+}
+
+/// A queue of the host's is named to it by this id. None: it is not the host's.
+pub fn name(handle: u64) -> Option<(u64, Named)> {
+    match place_of(handle)? {
+        Place::There(there) => Some((there.id, Named::new(there))),
+        Place::Here(_) => None,
+    }
 }

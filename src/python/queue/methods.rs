@@ -3,7 +3,6 @@
 use std::ffi::{CStr, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::Failure;
@@ -15,11 +14,14 @@ use super::super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised};
 use super::super::output::definition;
 use super::super::types::{METH_KEYWORDS, METH_NOARGS, METH_O, METH_VARARGS};
 use super::super::types::{PyCFunction, PyMethodDef, PyMethodDefPointer, PyObject};
+use super::asked;
 use super::core::{For, Not, Queue};
 use super::guest::{Kept, Queues};
 use super::handles;
 use super::module::of_capsule;
 use super::object::{OwnData, object};
+use super::place::Place;
+use super::there::{self, Count, There};
 use crate::value::Results;
 
 type WithKeywords = unsafe extern "C" fn(*mut PyObject, *mut PyObject, *mut PyObject) -> *mut PyObject;
@@ -102,7 +104,7 @@ pub(super) fn guarded<'py>(py: Py<'py>, act: impl FnOnce() -> PyResult<Obj<'py>>
 /// With the GIL, and an object of the type.
 unsafe fn method(
     object: *mut PyObject,
-    act: for<'py> fn(Py<'py>, &Arc<Queue>, &Queues, [*mut PyObject; 2]) -> PyResult<Obj<'py>>,
+    act: for<'py> fn(Py<'py>, &Place, &Queues, [*mut PyObject; 2]) -> PyResult<Obj<'py>>,
     args: [*mut PyObject; 2],
 ) -> *mut PyObject {
     // SAFETY: promised by the caller. The object keeps what it has as long as it is alive, and whoever calls holds it.
@@ -113,14 +115,14 @@ unsafe fn method(
                 Some(data) => data,
                 None => return Err(py.raise(py.api.PyExc_RuntimeError.get(), "this is no queue: make it by create()")),
             };
-            act(py, &data.queue, &data.queues, args)
+            act(py, &data.place, &data.queues, args)
         })
     }
 }
 
 /// How long somebody wants to wait.
 #[derive(Clone, Copy)]
-enum Patience {
+pub(super) enum Patience {
     None,
     Until(Option<Instant>),
 }
@@ -183,7 +185,7 @@ unsafe fn patience(py: Py, args: *mut PyObject, kwargs: *mut PyObject, first: is
     }
 }
 
-fn refused(py: Py, queues: &Queues, not: Not, wanted: For) -> Raised {
+pub(super) fn refused(py: Py, queues: &Queues, not: Not, wanted: For) -> Raised {
     match (not, wanted) {
         (Not::Now, For::Item) => queues.raise(py, Kept::Empty, "the queue is empty"),
         (Not::Now, For::Room) => queues.raise(py, Kept::Full, "the queue is full"),
@@ -198,7 +200,11 @@ fn refused(py: Py, queues: &Queues, not: Not, wanted: For) -> Raised {
 }
 
 /// Takes one out with the GIL alone: a thread that does not come back from a wait has taken nothing.
-fn take<'py>(py: Py<'py>, queue: &Arc<Queue>, queues: &Queues, patience: Patience) -> PyResult<Obj<'py>> {
+fn take<'py>(py: Py<'py>, place: &Place, queues: &Queues, patience: Patience) -> PyResult<Obj<'py>> {
+    let queue = match place {
+        Place::Here(queue) => queue,
+        Place::There(there) => return asked::take(py, there, queues, patience),
+    };
     loop {
         match (queue.get(), patience) {
             (Ok(item), _) => {
@@ -216,7 +222,7 @@ fn take<'py>(py: Py<'py>, queue: &Arc<Queue>, queues: &Queues, patience: Patienc
 
 fn give<'py>(
     py: Py<'py>,
-    queue: &Arc<Queue>,
+    place: &Place,
     queues: &Queues,
     object: &Obj<'py>,
     patience: Patience,
@@ -233,6 +239,10 @@ fn give<'py>(
         }
         _ => py.no_memory(),
     })?;
+    let queue = match place {
+        Place::Here(queue) => queue,
+        Place::There(there) => return asked::give(py, there, queues, &item, patience),
+    };
     let mut item = Some(item);
     loop {
         match (queue.put(&mut item), patience) {
@@ -250,12 +260,12 @@ unsafe extern "C" fn put(object: *mut PyObject, args: *mut PyObject, kwargs: *mu
     unsafe {
         method(
             object,
-            |py, queue, queues, [args, kwargs]| {
+            |py, place, queues, [args, kwargs]| {
                 if (py.api.PyTuple_Size)(args) == 0 {
                     return Err(py.raise(py.api.PyExc_TypeError.get(), "put() missing the object to put"));
                 }
                 let (item, patience) = (argument(py, args, 0)?, patience(py, args, kwargs, 1)?);
-                give(py, queue, queues, &item, patience)
+                give(py, place, queues, &item, patience)
             },
             [args, kwargs],
         )
@@ -267,9 +277,9 @@ unsafe extern "C" fn get(object: *mut PyObject, args: *mut PyObject, kwargs: *mu
     unsafe {
         method(
             object,
-            |py, queue, queues, [args, kwargs]| {
+            |py, place, queues, [args, kwargs]| {
                 let patience = patience(py, args, kwargs, 0)?;
-                take(py, queue, queues, patience)
+                take(py, place, queues, patience)
             },
             [args, kwargs],
         )
@@ -281,9 +291,9 @@ unsafe extern "C" fn put_nowait(object: *mut PyObject, item: *mut PyObject) -> *
     unsafe {
         method(
             object,
-            |py, queue, queues, [item, _]| {
+            |py, place, queues, [item, _]| {
                 let item = py.borrowed(item)?;
-                give(py, queue, queues, &item, Patience::None)
+                give(py, place, queues, &item, Patience::None)
             },
             [item, ptr::null_mut()],
         )
@@ -292,12 +302,21 @@ unsafe extern "C" fn put_nowait(object: *mut PyObject, item: *mut PyObject) -> *
 
 unsafe extern "C" fn get_nowait(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     // SAFETY: called by Python.
-    unsafe { method(object, |py, queue, queues, _| take(py, queue, queues, Patience::None), [ptr::null_mut(); 2]) }
+    unsafe { method(object, |py, place, queues, _| take(py, place, queues, Patience::None), [ptr::null_mut(); 2]) }
+}
+
+fn count<'py>(py: Py<'py>, place: &Place, queues: &Queues, what: Count) -> PyResult<Obj<'py>> {
+    let count = match (place, what) {
+        (Place::Here(queue), Count::Capacity) => queue.capacity(),
+        (Place::Here(queue), _) => queue.len() as i64,
+        (Place::There(there), _) => asked::ask(py, queues, || there.count(what))?,
+    };
+    py.int(count)
 }
 
 unsafe extern "C" fn qsize(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     // SAFETY: called by Python.
-    unsafe { method(object, |py, queue, _, _| py.int(queue.len() as i64), [ptr::null_mut(); 2]) }
+    unsafe { method(object, |py, place, queues, _| count(py, place, queues, Count::Items), [ptr::null_mut(); 2]) }
 }
 
 unsafe extern "C" fn close(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
@@ -305,8 +324,11 @@ unsafe extern "C" fn close(object: *mut PyObject, _: *mut PyObject) -> *mut PyOb
     unsafe {
         method(
             object,
-            |py, queue, _, _| {
-                queue.close();
+            |py, place, queues, _| {
+                match place {
+                    Place::Here(queue) => queue.close(),
+                    Place::There(there) => asked::ask(py, queues, || there.host.close(there.id))?,
+                }
                 py.borrowed(py.none())
             },
             [ptr::null_mut(); 2],
@@ -316,12 +338,12 @@ unsafe extern "C" fn close(object: *mut PyObject, _: *mut PyObject) -> *mut PyOb
 
 unsafe extern "C" fn id(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     // SAFETY: called by Python.
-    unsafe { method(object, |py, queue, _, _| py.int(queue.id as i64), [ptr::null_mut(); 2]) }
+    unsafe { method(object, |py, place, _, _| py.int(place.id() as i64), [ptr::null_mut(); 2]) }
 }
 
 unsafe extern "C" fn maxsize(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     // SAFETY: called by Python.
-    unsafe { method(object, |py, queue, _, _| py.int(queue.capacity()), [ptr::null_mut(); 2]) }
+    unsafe { method(object, |py, place, queues, _| count(py, place, queues, Count::Capacity), [ptr::null_mut(); 2]) }
 }
 
 unsafe extern "C" fn closed(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
@@ -329,8 +351,12 @@ unsafe extern "C" fn closed(object: *mut PyObject, _: *mut PyObject) -> *mut PyO
     unsafe {
         method(
             object,
-            |py, queue, _, _| {
-                let constant = if queue.is_closed() { py.api._Py_TrueStruct } else { py.api._Py_FalseStruct };
+            |py, place, queues, _| {
+                let closed = match place {
+                    Place::Here(queue) => queue.is_closed(),
+                    Place::There(there) => asked::ask(py, queues, || there.count(Count::Closed))? != 0,
+                };
+                let constant = if closed { py.api._Py_TrueStruct } else { py.api._Py_FalseStruct };
                 py.borrowed(constant.0)
             },
             [ptr::null_mut(); 2],
@@ -344,10 +370,13 @@ unsafe extern "C" fn descriptor(object: *mut PyObject, what: *mut PyObject) -> *
     unsafe {
         method(
             object,
-            |py, queue, queues, [what, _]| {
+            |py, place, queues, [what, _]| {
                 let what = py.borrowed(what)?.to_i64();
                 let wanted = if what == Some(1) { For::Room } else { For::Item };
-                let descriptor = queue.descriptor(wanted).map_err(|not| refused(py, queues, not, wanted))?;
+                let descriptor = match place {
+                    Place::Here(queue) => queue.descriptor(wanted).map_err(|not| refused(py, queues, not, wanted))?,
+                    Place::There(there) => asked::ask(py, queues, || there.descriptor(wanted))?,
+                };
                 py.int(i64::from(descriptor))
             },
             [what, ptr::null_mut()],
@@ -367,8 +396,11 @@ unsafe extern "C" fn create(capsule: *mut PyObject, args: *mut PyObject) -> *mut
             }
             // So many never are in it.
             let capacity = if overflow > 0 { i64::MAX } else { capacity };
-            let queue = Queue::new(capacity).ok_or_else(|| py.no_memory())?;
-            object(py, queues, &class, queue)
+            let place = match there::host() {
+                None => Place::Here(Queue::new(capacity).ok_or_else(|| py.no_memory())?),
+                Some(_) => Place::There(asked::ask(py, queues, || There::make(capacity))?),
+            };
+            object(py, queues, &class, place)
         })
     }
 }
@@ -383,8 +415,13 @@ unsafe extern "C" fn find(capsule: *mut PyObject, args: *mut PyObject) -> *mut P
                 return Err(py.raise(py.api.PyExc_TypeError.get(), &format!("id must be an int, got {text}")));
             }
             let number = id.to_i64().and_then(|id| u64::try_from(id).ok());
-            match number.and_then(handles::by_id) {
-                Some(queue) => object(py, queues, &class, queue),
+            let place = match (number, there::host()) {
+                (Some(id), None) => handles::by_id(id).map(Place::Here),
+                (Some(id), Some(_)) => asked::find(py, queues, id)?.map(Place::There),
+                (None, _) => None,
+            };
+            match place {
+                Some(place) => object(py, queues, &class, place),
                 None => {
                     let text = id.to_text(LONGEST_NAME).unwrap_or_default();
                     Err(queues.raise(py, Kept::NotFound, &format!("there is no queue {text}")))

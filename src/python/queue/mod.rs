@@ -6,11 +6,14 @@
 //! | `spin` | looking out for a change before one sleeps |
 //! | `sync`, `model` | locks and sleep, and a model checker's in their place |
 //! | `handles` | queues by their handles and by their ids |
+//! | `there`, `place` | a queue that another process has; a queue wherever it is |
 //! | `waits` | the queues that code of an interpreter waits at |
 //! | `guest` | what an interpreter has for them, and how its code waits |
 //! | `object`, `methods` | the type that is the base of Queue, its methods, and the functions that queues.py needs |
+//! | `asked` | the methods of a queue that is there |
 //! | `module`, `queues.py` | the module `subpy_queues`, made when it is imported |
 
+mod asked;
 mod core;
 mod event;
 mod guest;
@@ -20,16 +23,20 @@ mod methods;
 mod model;
 mod module;
 mod object;
+mod place;
 mod spin;
 mod sync;
+mod there;
 mod waits;
 
 pub use core::{For, Not, Queue, Waited};
 pub use event::Event;
 pub use guest::Queues;
-pub use handles::{KIND, append, find, keep};
+pub use handles::{KIND, append, append_given, append_place, by_id, find, keep, name, place_of};
 #[cfg(feature = "capi")]
 pub use handles::{free, new_handle};
 pub use module::{add_finder, finder};
 pub use object::{gone, queue_of, to_python};
-pub use waits::Waits;
+pub use place::Place;
+pub use there::{Count, Host, Named, Patience, Refused, are_there};
+pub use waits::{Waiting, Waits};

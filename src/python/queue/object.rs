@@ -13,10 +13,10 @@ use super::super::fork::forked;
 use super::super::host::Static;
 use super::super::object::{Obj, Py, PyResult};
 use super::super::types::{self, PyMemberDef, PyObject, PyTypeObject};
-use super::core::Queue;
 use super::guest::{Kept, Queues};
 use super::handles;
 use super::methods::METHODS;
+use super::place::Place;
 
 /// Its address says that a type is this one.
 static TOKEN: u8 = 0;
@@ -28,8 +28,8 @@ fn token() -> *mut c_void {
 /// What an object has beyond what CPython has in each. All zero until it was filled.
 #[repr(C)]
 struct Data {
-    /// Counts; NULL in what Python code has made past `__new__`.
-    queue: *const Queue,
+    /// Counts (`Place::into_raw`); NULL in what Python code has made past `__new__`.
+    place: [*const (); 2],
     queues: *const Queues,
     weak_references: *mut PyObject,
 }
@@ -88,11 +88,11 @@ unsafe fn data(py: Py, object: *mut PyObject) -> Option<*mut Data> {
     }
 }
 
-/// The queue that an object is, if it is one.
+/// The queue that an object is, if it is one, wherever it is.
 ///
 /// # Safety
 /// The object must be alive, and the thread attached.
-pub unsafe fn queue_of(py: Py, object: *mut PyObject) -> Option<Arc<Queue>> {
+pub unsafe fn queue_of(py: Py, object: *mut PyObject) -> Option<Place> {
     // SAFETY: promised by the caller; the object holds a count.
     unsafe {
         let data = OwnData::of(py, object)?;
@@ -101,18 +101,18 @@ pub unsafe fn queue_of(py: Py, object: *mut PyObject) -> Option<Arc<Queue>> {
             py.clear();
             return None;
         };
-        (py.api.type_of(object) == class.as_ptr().cast()).then(|| Arc::clone(&data.queue))
+        (py.api.type_of(object) == class.as_ptr().cast()).then(|| Place::clone(&data.place))
     }
 }
 
 /// The object of a queue by its handle, in this interpreter. Attached.
 #[cold]
 pub fn to_python<'py>(py: Py<'py>, handle: u64) -> PyResult<Obj<'py>> {
-    let Some(queue) = handles::find(handle) else {
+    let Some(place) = handles::place_of(handle) else {
         return Err(py.raise(py.api.PyExc_TypeError.get(), &gone(handle)));
     };
     let module = py.import(&py.str("subpy_queues")?)?;
-    module.attr(c"Queue")?.call(&[&py.int(queue.id as i64)?])
+    module.attr(c"Queue")?.call(&[&py.int(place.id() as i64)?])
 }
 
 pub fn gone(handle: u64) -> String {
@@ -121,7 +121,7 @@ pub fn gone(handle: u64) -> String {
 
 /// The counts of an object, lent.
 pub(super) struct OwnData {
-    pub(super) queue: ManuallyDrop<Arc<Queue>>,
+    pub(super) place: ManuallyDrop<Place>,
     pub(super) queues: ManuallyDrop<Arc<Queues>>,
 }
 
@@ -132,12 +132,9 @@ impl OwnData {
         // SAFETY: promised by the caller. A method gets objects of the type alone; CPython checks that.
         unsafe {
             let data = data(py, object)?;
-            if (*data).queue.is_null() {
-                return None;
-            }
-            let queue = ManuallyDrop::new(Arc::from_raw((*data).queue));
+            let place = Place::from_raw((*data).place)?;
             let queues = ManuallyDrop::new(Arc::from_raw((*data).queues));
-            Some(OwnData { queue, queues })
+            Some(OwnData { place, queues })
         }
     }
 }
@@ -147,7 +144,7 @@ pub(super) fn object<'py>(
     py: Py<'py>,
     queues: &Arc<Queues>,
     class: &Obj<'py>,
-    queue: Arc<Queue>,
+    place: Place,
 ) -> PyResult<Obj<'py>> {
     let base = queues.kept(py, Kept::Base)?;
     // SAFETY: live objects. The data are those of an object that nobody has yet.
@@ -159,7 +156,7 @@ pub(super) fn object<'py>(
         let object = py.owned((py.api.PyType_GenericAlloc)(class.as_ptr().cast(), 0))?;
         let data = data_of(py.api, object.as_ptr(), base.as_ptr().cast());
         (*data).queues = Arc::into_raw(Arc::clone(queues));
-        (*data).queue = Arc::into_raw(queue);
+        (*data).place = place.into_raw();
         Ok(object)
     }
 }
@@ -172,13 +169,13 @@ unsafe extern "C" fn dealloc(object: *mut PyObject) {
         let py = Py::attached(api());
         let raised = py.take_exception();
         let kind: *mut PyTypeObject = py.api.type_of(object);
-        let (mut queue, mut queues) = (None, None);
+        let (mut place, mut queues) = (None, None);
         if let Some(data) = data(py, object) {
             if !(*data).weak_references.is_null() {
                 (py.api.PyObject_ClearWeakRefs)(object);
             }
-            if !(*data).queue.is_null() {
-                queue = Some(Arc::from_raw((*data).queue));
+            if let Some(kept) = Place::from_raw((*data).place) {
+                place = Some(ManuallyDrop::into_inner(kept));
                 queues = Some(Arc::from_raw((*data).queues));
             }
         }
@@ -188,10 +185,10 @@ unsafe extern "C" fn dealloc(object: *mut PyObject) {
         }
         (py.api.Py_DecRef)(kind.cast());
         let _ = catch_unwind(AssertUnwindSafe(|| {
-            match queue {
+            match place {
                 // A lock may be held by a thread that does not exist here.
-                Some(queue) if forked() => std::mem::forget(queue),
-                queue => drop(queue),
+                Some(place) if forked() => std::mem::forget(place),
+                place => drop(place),
             }
             drop(queues);
         }));

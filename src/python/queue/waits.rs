@@ -1,14 +1,13 @@
 //! The queues that code of an interpreter waits at.
 
 use std::collections::TryReserveError;
-use std::ptr;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use super::super::lock;
-use super::core::Queue;
+use super::place::Place;
 
 #[derive(Default)]
-pub struct Waits(Mutex<Vec<Arc<Queue>>>);
+pub struct Waits(Mutex<Vec<Place>>);
 
 impl Waits {
     /// Who waits is to look around. It may be called with others' locks held: nobody takes one with this.
@@ -17,11 +16,11 @@ impl Waits {
     }
 
     /// Code of the interpreter waits there, until what is returned is dropped.
-    pub fn at(&self, queue: &Arc<Queue>) -> Result<Waiting<'_>, TryReserveError> {
+    pub fn at(&self, queue: Place) -> Result<Waiting<'_>, TryReserveError> {
         let mut list = lock(&self.0);
         list.try_reserve(1)?;
-        list.push(Arc::clone(queue));
-        Ok(Waiting { waits: self, queue: Arc::as_ptr(queue) })
+        list.push(queue.clone());
+        Ok(Waiting { waits: self, queue })
     }
 
     /// The interpreter has ended; none of these comes back.
@@ -34,13 +33,13 @@ impl Waits {
 /// One who waits at a queue.
 pub struct Waiting<'a> {
     waits: &'a Waits,
-    queue: *const Queue,
+    queue: Place,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut list = lock(&self.waits.0);
-        let place = list.iter().position(|queue| ptr::eq(Arc::as_ptr(queue), self.queue));
+        let place = list.iter().position(|queue| queue.is(&self.queue));
         let queue = place.map(|place| list.swap_remove(place));
         // Not under the lock: it may be the last who has it.
         drop(list);

@@ -1,6 +1,7 @@
 package io.github.subpy;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.MemorySegment;
@@ -19,6 +20,7 @@ import java.util.function.Consumer;
  * @param prepare is given each new interpreter before that, to define functions, say; null for nothing. It is called on
  *     other threads, for several interpreters at the same time
  * @param runsPerWorker after how many runs an interpreter is replaced; 0 for never
+ * @param isolation where the interpreters live
  */
 public record PoolOptions(
     int workers,
@@ -28,9 +30,11 @@ public record PoolOptions(
     Options interpreter,
     String setup,
     Consumer<Interpreter> prepare,
-    long runsPerWorker) {
+    long runsPerWorker,
+    Isolation isolation) {
   /** One worker a core, one spare, and default interpreters without a setup. */
-  public static final PoolOptions DEFAULT = new PoolOptions(0, 0, false, 1, Options.DEFAULT, null, null, 0);
+  public static final PoolOptions DEFAULT =
+      new PoolOptions(0, 0, false, 1, Options.DEFAULT, null, null, 0, Isolation.OWN_GIL);
 
   private static final int REFUSE = 1;
   private static final int NO_SPARES = 2;
@@ -38,6 +42,7 @@ public record PoolOptions(
   /** Options without negative numbers. */
   public PoolOptions {
     Objects.requireNonNull(interpreter, "interpreter");
+    Objects.requireNonNull(isolation, "isolation");
     if (workers < 0 || backlog < 0 || spares < 0 || runsPerWorker < 0) {
       throw new IllegalArgumentException("workers, backlog, spares and runsPerWorker are not negative");
     }
@@ -50,7 +55,7 @@ public record PoolOptions(
    * @return the options with it
    */
   public PoolOptions workers(int workers) {
-    return new PoolOptions(workers, backlog, refuse, spares, interpreter, setup, prepare, runsPerWorker);
+    return new PoolOptions(workers, backlog, refuse, spares, interpreter, setup, prepare, runsPerWorker, isolation);
   }
 
   /**
@@ -60,7 +65,7 @@ public record PoolOptions(
    * @return the options with it
    */
   public PoolOptions backlog(int backlog) {
-    return new PoolOptions(workers, backlog, refuse, spares, interpreter, setup, prepare, runsPerWorker);
+    return new PoolOptions(workers, backlog, refuse, spares, interpreter, setup, prepare, runsPerWorker, isolation);
   }
 
   /**
@@ -70,7 +75,7 @@ public record PoolOptions(
    * @return the options with it
    */
   public PoolOptions refuse(boolean refuse) {
-    return new PoolOptions(workers, backlog, refuse, spares, interpreter, setup, prepare, runsPerWorker);
+    return new PoolOptions(workers, backlog, refuse, spares, interpreter, setup, prepare, runsPerWorker, isolation);
   }
 
   /**
@@ -80,7 +85,7 @@ public record PoolOptions(
    * @return the options with it
    */
   public PoolOptions spares(int spares) {
-    return new PoolOptions(workers, backlog, refuse, spares, interpreter, setup, prepare, runsPerWorker);
+    return new PoolOptions(workers, backlog, refuse, spares, interpreter, setup, prepare, runsPerWorker, isolation);
   }
 
   /**
@@ -90,7 +95,7 @@ public record PoolOptions(
    * @return the options with it
    */
   public PoolOptions interpreter(Options interpreter) {
-    return new PoolOptions(workers, backlog, refuse, spares, interpreter, setup, prepare, runsPerWorker);
+    return new PoolOptions(workers, backlog, refuse, spares, interpreter, setup, prepare, runsPerWorker, isolation);
   }
 
   /**
@@ -100,7 +105,7 @@ public record PoolOptions(
    * @return the options with it
    */
   public PoolOptions setup(String setup) {
-    return new PoolOptions(workers, backlog, refuse, spares, interpreter, setup, prepare, runsPerWorker);
+    return new PoolOptions(workers, backlog, refuse, spares, interpreter, setup, prepare, runsPerWorker, isolation);
   }
 
   /**
@@ -111,7 +116,7 @@ public record PoolOptions(
    * @return the options with it
    */
   public PoolOptions prepare(Consumer<Interpreter> prepare) {
-    return new PoolOptions(workers, backlog, refuse, spares, interpreter, setup, prepare, runsPerWorker);
+    return new PoolOptions(workers, backlog, refuse, spares, interpreter, setup, prepare, runsPerWorker, isolation);
   }
 
   /**
@@ -121,7 +126,17 @@ public record PoolOptions(
    * @return the options with it
    */
   public PoolOptions runsPerWorker(long runsPerWorker) {
-    return new PoolOptions(workers, backlog, refuse, spares, interpreter, setup, prepare, runsPerWorker);
+    return new PoolOptions(workers, backlog, refuse, spares, interpreter, setup, prepare, runsPerWorker, isolation);
+  }
+
+  /**
+   * The same with interpreters that live elsewhere.
+   *
+   * @param isolation where
+   * @return the options with it
+   */
+  public PoolOptions isolation(Isolation isolation) {
+    return new PoolOptions(workers, backlog, refuse, spares, interpreter, setup, prepare, runsPerWorker, isolation);
   }
 
   /** The workers that there are. */
@@ -136,7 +151,7 @@ public record PoolOptions(
 
   /** A subpy_pool_options, without a preparation. */
   MemorySegment struct(Call call) {
-    MemorySegment struct = call.allocate(96);
+    MemorySegment struct = call.allocate(104);
     struct.set(JAVA_LONG, 0, struct.byteSize());
     struct.set(JAVA_LONG, 8, threads());
     struct.set(JAVA_LONG, 16, backlog);
@@ -149,6 +164,7 @@ public record PoolOptions(
     }
     struct.set(JAVA_LONG, 80, runsPerWorker);
     struct.set(JAVA_LONG, 88, (refuse ? REFUSE : 0) | (spares == 0 ? NO_SPARES : 0));
+    struct.set(JAVA_INT, 96, isolation.ordinal());
     return struct;
   }
 }

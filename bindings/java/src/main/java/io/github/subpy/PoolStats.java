@@ -1,5 +1,6 @@
 package io.github.subpy;
 
+import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.MemorySegment;
@@ -19,6 +20,9 @@ import java.time.temporal.ChronoUnit;
  * @param cancelled those of them that were interrupted
  * @param replaced interpreters that were replaced
  * @param left those of them that cannot be closed yet, because of threads that Python code has left in them
+ * @param crashed interpreters whose process has crashed, or was killed because a run did not end in time
+ * @param isolation where the interpreters live now: {@link Isolation#OWN_GIL} or {@link Isolation#PROCESS}
+ * @param reason with {@link Isolation#AUTO}, why they have processes; empty before
  * @param waits how long tasks waited before they began
  * @param runs how long tasks ran
  */
@@ -33,6 +37,9 @@ public record PoolStats(
     long cancelled,
     long replaced,
     long left,
+    long crashed,
+    Isolation isolation,
+    String reason,
     Percentiles waits,
     Percentiles runs) {
   /**
@@ -45,7 +52,7 @@ public record PoolStats(
   public record Percentiles(Duration p50, Duration p90, Duration p99) {}
 
   static PoolStats of(long pool, Call call) {
-    MemorySegment struct = call.allocate(136);
+    MemorySegment struct = call.allocate(352);
     struct.set(JAVA_LONG, 0, struct.byteSize());
     call.check(DataNative.poolStats(pool, struct, call.error()));
     long[] numbers = struct.toArray(JAVA_LONG);
@@ -60,6 +67,9 @@ public record PoolStats(
         numbers[8],
         numbers[9],
         numbers[16],
+        numbers[17],
+        Isolation.values()[struct.get(JAVA_INT, 144)],
+        struct.getString(152),
         percentiles(numbers, 10),
         percentiles(numbers, 13));
   }

@@ -1,0 +1,232 @@
+/* Pools of interpreters in processes: what crashes, hangs or runs wild costs its own task, and no other. */
+#include <pthread.h>
+#include <signal.h>
+#include <sys/types.h>
+
+#include "pool.h"
+
+#define PROCESS_SETUP                                             \
+  SETUP                                                           \
+  "import os\n"                                                   \
+  "def row(n):\n"                                                 \
+  "  if n == 70: os.abort()\n"                                    \
+  "  if n == 140: os.kill(os.getpid(), 9)\n"                      \
+  "  return n * n\n"
+
+static subpy_pool process_pool(size_t workers, uint64_t spares) {
+  subpy_interp_options interp = {.size = sizeof interp, .flags = SUBPY_INTERP_PROCESS, .grace_ms = 50};
+  return new_pool((subpy_pool_options){.workers = workers, .spares = spares, .interp = &interp, .setup = PROCESS_SETUP,
+                                       .setup_len = SUBPY_AUTO_LEN, .isolation = SUBPY_ISOLATION_PROCESS});
+}
+
+static subpy_run_request code(const char *text, int64_t timeout_ms) {
+  return (subpy_run_request){.size = sizeof(subpy_run_request), .what = SUBPY_RUN_EXEC, .text = text,
+                             .text_len = SUBPY_AUTO_LEN, .timeout_ms = timeout_ms};
+}
+
+static subpy_run_request evaluation(const char *text) {
+  return (subpy_run_request){.size = sizeof(subpy_run_request), .what = SUBPY_RUN_EVAL, .text = text,
+                             .text_len = SUBPY_AUTO_LEN};
+}
+
+static int64_t pid_of(subpy_pool pool) { return joined_int(submit(pool, evaluation("__import__('os').getpid()"))); }
+
+static subpy_thread submit_double(subpy_pool pool, int64_t n) {
+  subpy_value arg = subpy_int(n);
+  return submit(pool, call("double", &arg));
+}
+
+static const struct {
+  const char *text;
+  int64_t timeout_ms;
+  subpy_status status;
+  int32_t signal, exit_code;
+  bool must_kill;
+} corpus[] = {
+    {"import ctypes; ctypes.string_at(1)", 0, SUBPY_ERROR_CRASHED, SIGSEGV, -1, false},
+    {"import os; os.abort()", 0, SUBPY_ERROR_CRASHED, SIGABRT, -1, false},
+    {"import os; os._exit(7)", 0, SUBPY_ERROR_CRASHED, 0, 7, false},
+    {"import os; os._exit(0)", 0, SUBPY_ERROR_CRASHED, 0, 0, false},
+    {"import os; os.kill(os.getpid(), 9)", 0, SUBPY_ERROR_CRASHED, SIGKILL, -1, false},
+    {"import itertools; sum(itertools.repeat(1))", 30, SUBPY_ERROR_TIMEOUT, 0, 0, true},
+    {"import ctypes; ctypes.PyDLL(None).sleep(1000)", 30, SUBPY_ERROR_TIMEOUT, 0, 0, true},
+    {"stubborn()", 30, SUBPY_ERROR_TIMEOUT, 0, 0, true},
+    {"while True: pass", 30, SUBPY_ERROR_TIMEOUT, 0, 0, false},
+    {"import os; os.kill(os.getpid(), 19)", 30, SUBPY_ERROR_TIMEOUT, 0, 0, true},
+    {"def f(): f()\nf()", 0, SUBPY_ERROR_EXECUTION_FAILED, 0, 0, false},
+    {"x = []\nfor _ in range(100000): x = [x]\nrepr(x)", 0, SUBPY_ERROR_EXECUTION_FAILED, 0, 0, false},
+    {"import os; os.closerange(0, 1000)", 0, SUBPY_OK, 0, 0, false},
+    {"raise SystemExit(3)", 0, SUBPY_ERROR_EXECUTION_FAILED, 0, 0, false},
+};
+
+enum { CORPUS = sizeof corpus / sizeof *corpus, ROUNDS = 3, GOOD = 12, ROWS = 300 };
+
+/* True: that was the end of a process. */
+static bool join_bad(subpy_thread outcome, size_t index) {
+  subpy_status status = subpy_thread_join(outcome, NULL, &error);
+  if (status != corpus[index].status) {
+    fprintf(stderr, "%s\n  gave %s: %s\n", corpus[index].text, subpy_status_name(status),
+            error ? subpy_error_message(error, NULL) : "");
+    exit(1);
+  }
+  int32_t signal = -2, exit_code = -2;
+  if (status == SUBPY_ERROR_CRASHED) {
+    CHECK(subpy_error_crash(error, &signal, &exit_code));
+    if (signal != corpus[index].signal || exit_code != corpus[index].exit_code) {
+      fprintf(stderr, "%s\n  gave signal %d, exit code %d: %s\n", corpus[index].text, signal, exit_code, subpy_error_message(error, NULL));
+      exit(1);
+    }
+  }
+  bool killed = status == SUBPY_ERROR_TIMEOUT && strstr(subpy_error_message(error, NULL), "its process was killed");
+  /* On a busy machine others are, too. */
+  CHECK(status != SUBPY_ERROR_TIMEOUT || killed || !corpus[index].must_kill);
+  subpy_error_free(error);
+  error = NULL;
+  return killed || status == SUBPY_ERROR_CRASHED;
+}
+
+static bool row_is_right(void *userdata, size_t index, subpy_value *result, const subpy_error *failed) {
+  size_t *seen = userdata;
+  CHECK(index == (*seen)++);
+  if (index == 70 || index == 140) {
+    CHECK(failed && subpy_error_status(failed) == SUBPY_ERROR_CRASHED);
+    int32_t signal = 0;
+    CHECK(subpy_error_crash(failed, &signal, NULL) && signal == (index == 70 ? SIGABRT : SIGKILL));
+  } else {
+    CHECK(!failed && result->kind == SUBPY_KIND_INT && result->u.as_int == (int64_t)(index * index));
+  }
+  return true;
+}
+
+static void *maps(void *pool) {
+  subpy_value rows[ROWS];
+  for (int i = 0; i < ROWS; i++) rows[i] = subpy_int(i);
+  for (int round = 0; round < ROUNDS; round++) {
+    subpy_error *failed = NULL;
+    size_t seen = 0;
+    subpy_run_request request = call("row", NULL);
+    CHECK(subpy_pool_map(*(subpy_pool *)pool, &request, rows, ROWS, 1, 20, row_is_right, &seen, &failed) == SUBPY_OK);
+    CHECK(seen == ROWS);
+  }
+  return NULL;
+}
+
+/* In a pool of two, with hundreds of good tasks and rows between them. */
+static void nothing_else_is_lost(void) {
+  subpy_pool pool = process_pool(2, 2);
+  pthread_t mapper;
+  CHECK(pthread_create(&mapper, NULL, maps, &pool) == 0);
+  uint64_t ends = 2 * ROUNDS, failed = 0;
+  for (int round = 0; round < ROUNDS; round++) {
+    subpy_thread bad[CORPUS], good[CORPUS][GOOD];
+    for (size_t i = 0; i < CORPUS; i++) {
+      bad[i] = submit(pool, code(corpus[i].text, corpus[i].timeout_ms));
+      for (int j = 0; j < GOOD; j++) good[i][j] = submit_double(pool, (int64_t)i * 1000 + j);
+      failed += corpus[i].status != SUBPY_OK;
+    }
+    for (size_t i = 0; i < CORPUS; i++) {
+      ends += join_bad(bad[i], i);
+      for (int j = 0; j < GOOD; j++) CHECK(joined_int(good[i][j]) == 2 * ((int64_t)i * 1000 + j));
+    }
+  }
+  CHECK(pthread_join(mapper, NULL) == 0);
+  subpy_pool_stats stats = get_stats(pool);
+  CHECK(stats.crashed == ends && stats.replaced >= ends && stats.failed == failed);
+  CHECK(stats.isolation == SUBPY_ISOLATION_PROCESS && stats.reason[0] == 0);
+  OK(subpy_pool_close(pool, NULL, &error));
+  CHECK(no_interpreters());
+}
+
+static bool is_gone(int64_t pid) {
+  for (int i = 0; i < 10000; i++) {
+    if (kill((pid_t)pid, 0) != 0) return true;
+    usleep(1000);
+  }
+  return false;
+}
+
+/* A process that dies when nothing runs in it, and the spare one too: the next task does not notice. */
+static void dies_idle(void) {
+  subpy_pool pool = process_pool(1, 1);
+  for (int i = 1; i <= 20; i++) {
+    int64_t pid = pid_of(pool);
+    CHECK(pid != getpid() && kill((pid_t)pid, SIGKILL) == 0);
+    CHECK(is_gone(pid));
+    CHECK(pid_of(pool) != pid && get_stats(pool).crashed == (uint64_t)i);
+  }
+  OK(subpy_pool_close(pool, NULL, &error));
+  CHECK(no_interpreters());
+}
+
+/* What is interrupted and cannot end, ends with its process. */
+static void closes_what_hangs(void) {
+  subpy_pool pool = process_pool(1, 1);
+  subpy_thread outcome = submit(pool, code("import itertools; sum(itertools.repeat(1))", 0));
+  subpy_thread behind = submit(pool, code("pass", 0));
+  while (get_stats(pool).running == 0) usleep(500);
+  subpy_close_options options = {.size = sizeof options, .timeout_ms = 50};
+  FAILS(SUBPY_ERROR_BUSY, "...is running", subpy_pool_close(pool, &options, &error));
+  options.flags = SUBPY_CLOSE_INTERRUPT;
+  OK(subpy_pool_close(pool, &options, &error));
+  CHECK(subpy_thread_join(outcome, NULL, NULL) == SUBPY_ERROR_CRASHED);
+  CHECK(subpy_thread_join(behind, NULL, NULL) == SUBPY_ERROR_INTERRUPTED);
+  CHECK(no_interpreters());
+}
+
+/* What was given up is another worker's business no more, and its process ends. */
+static void gives_up(void) {
+  subpy_pool pool = process_pool(1, 1);
+  subpy_run_request request = code("import itertools; sum(itertools.repeat(1))", 20);
+  request.flags |= SUBPY_ABANDON;
+  for (int i = 0; i < 5; i++) {
+    subpy_thread outcome = submit(pool, request);
+    CHECK(joined_int(submit_double(pool, i)) == 2 * i);
+    CHECK(subpy_thread_join(outcome, NULL, NULL) == SUBPY_ERROR_TIMEOUT);
+  }
+  for (int i = 0; i < 10000 && get_stats(pool).crashed < 5; i++) usleep(1000);
+  subpy_pool_stats stats = get_stats(pool);
+  CHECK(stats.crashed == 5 && stats.workers == 1 && stats.failed == 5);
+  OK(subpy_pool_close(pool, NULL, &error));
+  for (int i = 0; i < 10000 && !no_interpreters(); i++) usleep(1000);
+  CHECK(no_interpreters());
+}
+
+/* A shutdown ends pools, and with them their processes: one that has nothing to do, and one whose task hangs. */
+static void shuts_down(void) {
+  int64_t idle = pid_of(process_pool(2, 1));
+  shut_down();
+  CHECK(is_gone(idle));
+  subpy_pool pool = process_pool(2, 1);
+  int64_t busy = pid_of(pool);
+  submit(pool, code("import itertools; sum(itertools.repeat(1))", 0));
+  while (get_stats(pool).running == 0) usleep(500);
+  FAILS(SUBPY_ERROR_BUSY, "...is running", subpy_shutdown(&error));
+  subpy_close_options options = {.size = sizeof options, .timeout_ms = 50, .flags = SUBPY_CLOSE_INTERRUPT};
+  OK(subpy_shutdown_with(&options, &error));
+  CHECK(is_gone(busy));
+}
+
+/* A host function that each interpreter has, called from all of them; and what is printed. */
+static void hosts(void) {
+  subpy_pool pool = process_pool(2, 1);
+  gate_open = true;
+  subpy_thread outcomes[100];
+  for (int i = 0; i < 100; i++) outcomes[i] = submit(pool, i % 10 == 9 ? code("gate(); os.abort()", 0) : waits_at_gate());
+  for (int i = 0; i < 100; i++) {
+    subpy_status expected = i % 10 == 9 ? SUBPY_ERROR_CRASHED : SUBPY_OK;
+    CHECK(subpy_thread_join(outcomes[i], NULL, NULL) == expected);
+  }
+  OK(subpy_pool_close(pool, NULL, &error));
+  CHECK(no_interpreters());
+}
+
+int main(void) {
+  dies_idle();
+  closes_what_hangs();
+  hosts();
+  gives_up();
+  nothing_else_is_lost();
+  shuts_down();
+  shut_down();
+  return 0;
+}
