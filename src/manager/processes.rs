@@ -52,8 +52,8 @@ fn spawner() -> Result<Arc<Spawner>> {
         Some(main) => executable(main)?,
         None => options.python,
     };
-    let RuntimeOptions { startup, worker, .. } = options;
-    let options = spawn::Options { program: worker, library: None, python, flags: startup.flags() };
+    let RuntimeOptions { startup, worker, preload, .. } = options;
+    let options = spawn::Options { program: worker, library: None, python, flags: startup.flags(), preload };
     let mut spawner = lock(&SPAWNER);
     if let Some(spawner) = &*spawner {
         return Ok(Arc::clone(spawner));

@@ -32,6 +32,8 @@ pub struct Options {
     pub python: Option<PathBuf>,
     /// SUBPY_RUNTIME_*
     pub flags: u64,
+    /// Modules that are imported once, for all workers.
+    pub preload: Vec<String>,
 }
 
 /// Why there is no worker.
@@ -166,8 +168,9 @@ impl Spawner {
             python.into(),
             self.options.flags.to_string().into(),
         ];
+        let texts = texts.into_iter().chain(self.options.preload.iter().map(OsString::from));
         let texts = texts.map(|text| CString::new(text.as_bytes()).map_err(io::Error::from));
-        texts.into_iter().collect::<Result<_, _>>().map_err(system("a path was not understood"))
+        texts.collect::<Result<_, _>>().map_err(system("a path or a module's name was not understood"))
     }
 
     fn start(&self, until: Instant) -> Result<Arc<Zygote>, SpawnError> {
