@@ -116,6 +116,7 @@ cpp_tests! {
     objects
     output
     pools
+    processes
     queues
     run_code
     runtime

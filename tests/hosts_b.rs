@@ -173,6 +173,11 @@ fn java_pools() {
 }
 
 #[test]
+fn java_crashes() {
+    java_done(&["Crashes"]);
+}
+
+#[test]
 fn java_conformance() {
     let cases = root().join("conformance/cases.json");
     let Some(jdk) = jdk() else { return };

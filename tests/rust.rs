@@ -12,9 +12,9 @@ use std::thread;
 use std::time::Duration;
 
 use subpy::{
-    Arg, Busy, Cancel, CloseOptions, Config, DefineOptions, Error, FromValue, Function, HostCall, Interpreter, Isolation,
-    Kind, Limits, Object, Options, Pool, PoolOptions, ProcessOptions, Queue, Raise, RuntimeOptions, Startup, Stream, Tag,
-    TaskOptions, Thread, Value,
+    Arg, Busy, Cancel, CloseOptions, Config, DefineOptions, Error, FromValue, Function, HostCall, Interpreter,
+    Isolation, Kind, Limits, Object, Options, Pool, PoolOptions, ProcessOptions, Queue, Raise, RuntimeOptions, Startup,
+    Stream, Tag, TaskOptions, Thread, Value,
 };
 
 /// The CPython of the tests, for all tests of this process: the first that comes chooses it.
@@ -1120,4 +1120,35 @@ fn objects_stay_in_python() {
 
     interp.close().unwrap();
     assert!(matches!(range.value::<Value>().unwrap_err().kind, Kind::NotFound(_)));
+}
+
+#[test]
+fn what_ends_or_blocks_the_process_of_an_interpreter_is_an_error() {
+    start();
+    let limits = Limits::new().timeout(Duration::from_millis(50));
+    let ended_by = |code: &str| {
+        let process = ProcessOptions::new().grace(Duration::from_millis(50));
+        let interp = Interpreter::with_options(&Options::new().process(process)).unwrap();
+        let error = interp.with_limits(limits.clone()).exec(code).expect_err("it ends");
+        assert_eq!(error.interp, interp.handle());
+        assert!(matches!(interp.exec("1").unwrap_err().kind, Kind::NotFound(_)));
+        assert!(!subpy::list_all().unwrap().iter().any(|other| other.handle() == interp.handle()));
+        error
+    };
+    let crash = |error: Error| match error.kind {
+        Kind::Crashed(crash) => crash,
+        other => panic!("{other:?}"),
+    };
+    let aborted = crash(ended_by("import os\ndef fail():\n    os.abort()\nfail()"));
+    assert_eq!(aborted.message, "the interpreter's process was killed by signal 6 (SIGABRT)");
+    assert_eq!((aborted.signal, aborted.exit_code), (Some(6), None));
+    assert!(aborted.traceback.starts_with("Fatal Python error: Aborted\n"), "{}", aborted.traceback);
+    assert!(aborted.traceback.contains("\n  File \"<script>\", line 3 in fail\n"), "{}", aborted.traceback);
+    let left = crash(ended_by("import os; os._exit(3)"));
+    assert_eq!(left.message, "the interpreter's process has ended with exit code 3");
+    assert_eq!((left.signal, left.exit_code, left.traceback.as_str()), (None, Some(3), ""));
+    let late = ended_by("import ctypes\nctypes.CDLL(None).sleep(1000)");
+    let expected = "timed out after 50 ms, and the code did not end within 50 ms more: its process was killed";
+    assert!(matches!(late.kind, Kind::Timeout(_)) && late.exception().is_none());
+    assert_eq!(late.to_string(), expected);
 }

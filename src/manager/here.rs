@@ -309,10 +309,13 @@ impl Here {
         result
     }
 
-    /// The interpreter with this handle, remembered.
+    /// The interpreter with this handle, remembered as well.
     pub fn interpreter(&self, handle: u64, what: &str) -> Result<Arc<Interpreter>> {
         let interpreter = self.interpreter.take(handle).map_or_else(|| driven(handle, what), Ok)?;
-        self.interpreter.put(handle, Arc::clone(&interpreter));
+        // What is remembered is one of this process.
+        if interpreter.elsewhere().is_none() {
+            self.interpreter.put(handle, Arc::clone(&interpreter));
+        }
         Ok(interpreter)
     }
 
@@ -382,15 +385,17 @@ impl Interpreter {
             Some(python) => python.end(),
             None => {}
         };
-        here(|here| here.keeps.during(self.handle, || {
-            end();
-            if let Some(elsewhere) = self.elsewhere() {
-                // Whatever is in the way is waited for, or is interrupted, and killed if it goes on.
-                let timeout = interruptibly.then_some(ENDS_WITHIN);
-                let _ = here.end_elsewhere(self, elsewhere, End { timeout, interrupt: interruptibly });
-                elsewhere.ended();
-            }
-        }));
+        here(|here| {
+            here.keeps.during(self.handle, || {
+                end();
+                if let Some(elsewhere) = self.elsewhere() {
+                    // Whatever is in the way is waited for, or is interrupted, and killed if it goes on.
+                    let timeout = interruptibly.then_some(ENDS_WITHIN);
+                    let _ = here.end_elsewhere(self, elsewhere, End { timeout, interrupt: interruptibly });
+                    elsewhere.ended();
+                }
+            })
+        });
         hooks::unwatch(self.id);
         self.gate.closed();
         INTERPRETERS.remove(self.handle);

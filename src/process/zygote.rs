@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::control::Note;
-use super::settings::Settings;
 use super::launch::FIRST;
+use super::settings::Settings;
 pub use super::system::NoSignals;
 use super::system::{check, pidfd, wait};
 
@@ -305,11 +305,9 @@ impl Worker {
         }
     }
 
-    /// What it needs of its host, and the standard streams.
-    pub fn descriptors(&self) -> [BorrowedFd<'_>; 6] {
-        // SAFETY: whether they are open is looked at by who uses them.
-        let [input, output, errors] = [0, 1, 2].map(|number| unsafe { BorrowedFd::borrow_raw(number) });
-        [input, output, errors, self.socket.as_fd(), self.trace.as_fd(), self.directory.as_fd()]
+    /// What it needs of its host.
+    pub fn descriptors(&self) -> [BorrowedFd<'_>; 3] {
+        [self.socket.as_fd(), self.trace.as_fd(), self.directory.as_fd()]
     }
 
     /// What this process is to be, which is the first thing that the host says.

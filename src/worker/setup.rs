@@ -2,7 +2,8 @@
 
 use std::os::fd::AsFd;
 
-use crate::manager::{self, Code, Config, Kind, Memory, Result};
+use super::host;
+use crate::manager::{self, Callback, Code, Config, Kind, Memory, Result};
 use crate::process::lock::limits::{Limits, limit};
 use crate::process::lock::usage::Usage;
 use crate::process::lock::{self, Lock};
@@ -15,11 +16,14 @@ pub struct Setup {
     /// None: nobody asks.
     usage: Option<Usage>,
     memory_limit: Option<u64>,
+    /// What it prints goes to the host: it has no descriptors of its own for it.
+    pub is_locked: bool,
 }
 
 /// On the only thread that there is.
 pub fn set_up(worker: &Worker, main: u64) -> std::result::Result<Setup, String> {
-    let settings = worker.settings().map_err(|error| format!("an interpreter's process was not told what to be: {error}"))?;
+    let settings =
+        worker.settings().map_err(|error| format!("an interpreter's process was not told what to be: {error}"))?;
     configure(main, &settings).map_err(|error| error.to_string())?;
     let memory_limit = (settings.memory_limit > 0).then_some(settings.memory_limit);
     let counts = settings.count_memory || memory_limit.is_some();
@@ -31,8 +35,10 @@ pub fn set_up(worker: &Worker, main: u64) -> std::result::Result<Setup, String> 
     }
     if settings.locked {
         lock_up(worker, main, &settings, usage.as_ref())?;
+        let callback: Callback = Box::new(|stream, text| host::output(false, stream, text));
+        manager::set_output(main, Some(callback)).map_err(|error| error.to_string())?;
     }
-    Ok(Setup { usage, memory_limit })
+    Ok(Setup { usage, memory_limit, is_locked: settings.locked })
 }
 
 fn configure(main: u64, settings: &Settings) -> Result<()> {
@@ -51,8 +57,8 @@ fn lock_up(worker: &Worker, main: u64, settings: &Settings, usage: Option<&Usage
         View::Str(folder) => Some(folder.into()),
         _ => None,
     });
-    // Its input is the host's own.
-    let mut descriptors = worker.descriptors()[1..].to_vec();
+    // What is behind the standard streams is the host's: a pipe can be opened again the other way.
+    let mut descriptors = worker.descriptors().to_vec();
     descriptors.extend(usage.map(AsFd::as_fd));
     let lock = Lock {
         python: folders.collect(),
@@ -68,7 +74,8 @@ impl Setup {
     /// How much memory the process uses.
     pub fn memory(&self) -> Result<Memory> {
         let Some(usage) = &self.usage else {
-            let message = "the interpreter's memory is not counted: that takes SUBPY_INTERP_COUNT_MEMORY or a memory_limit";
+            let message =
+                "the interpreter's memory is not counted: that takes SUBPY_INTERP_COUNT_MEMORY or a memory_limit";
             return Err(Kind::WrongState(message.into()).into());
         };
         let (used, peak) =

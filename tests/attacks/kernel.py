@@ -137,19 +137,20 @@ def become_dumpable(it):
 
 def shared_segment(it):
     """Makes memory that outlives it (shmget)."""
-    segment = c_call("shmget", 0, 4096, 0o600 | 0o1000)
-    c_call("shmctl", segment, 0, None)
+    c_call("shmctl", c_call("shmget", 0, 4096, 0o600 | 0o1000), 0, None)
     return True
 
 
 def message_queue(it):
     """Makes a queue that outlives it (mq_open)."""
-    name = b"subpy-attack-%d" % os.getpid()
     import ctypes
 
-    queue = system_call(240, ctypes.c_char_p(name), os.O_CREAT | os.O_RDWR, 0o600, 0)
-    os.close(queue)
-    system_call(241, ctypes.c_char_p(name))
+    name = ctypes.c_char_p(b"subpy-attack-%d" % os.getpid())
+    try:
+        system_call(240, name, os.O_CREAT | os.O_RDWR, 0o600, 0)
+    finally:
+        # Landlock lets it be made, but not be opened.
+        system_call(241, name)
     return True
 
 

@@ -25,6 +25,33 @@ def shared_memory(it):
     return True
 
 
+def growing_memory(it):
+    """The same as memory that could grow like a stack, which the limit does not count (MAP_GROWSDOWN)."""
+    import mmap
+
+    block = mmap.mmap(-1, 64 * MIB, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x100)
+    for place in range(0, 64 * MIB, 4096):
+        block[place] = 1
+    return True
+
+
+def zeros(it):
+    """The same by reading shared memory of /dev/zero, which takes as much."""
+    import mmap
+
+    block = mmap.mmap(os.open("/dev/zero", os.O_RDONLY), 64 * MIB, mmap.MAP_SHARED, mmap.PROT_READ)
+    return sum(block[place] for place in range(0, 64 * MIB, 4096)) == 0
+
+
+def tables(it):
+    """Takes memory for the kernel's tables of where memory is, by reading a little in many places."""
+    import mmap
+
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_NORESERVE
+    block = mmap.mmap(-1, 1 << 40, flags, mmap.PROT_READ)
+    return sum(block[place << 21] for place in range(8192)) == 0
+
+
 def files_in_memory(it):
     """The same in a file that is nowhere (memfd_create)."""
     file = memory_file()

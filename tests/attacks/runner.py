@@ -20,7 +20,8 @@ def system_call(number, *arguments):
 
     library = libc()
     library.syscall.restype = ctypes.c_long
-    result = library.syscall(ctypes.c_long(number), *(ctypes.c_long(it) if isinstance(it, int) else it for it in arguments))
+    given = [ctypes.c_long(it) if isinstance(it, int) else it for it in arguments]
+    result = library.syscall(ctypes.c_long(number), *given)
     if result < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return result

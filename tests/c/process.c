@@ -6,16 +6,18 @@
 
 static subpy_error *error;
 
-static subpy_interp create_process(int32_t busy, int64_t timeout_ms) {
+static subpy_interp create_with_limit(int64_t timeout_ms, uint64_t grace_ms) {
   subpy_interp_options options = {
-      .size = sizeof options, .busy = busy, .flags = SUBPY_INTERP_PROCESS, .timeout_ms = timeout_ms, .grace_ms = 200};
+      .size = sizeof options, .flags = SUBPY_INTERP_PROCESS, .timeout_ms = timeout_ms, .grace_ms = grace_ms};
   subpy_interp interp = 0;
   OK(subpy_create(&options, &interp, &error));
   return interp;
 }
 
+static subpy_interp create_process(void) { return create_with_limit(0, 0); }
+
 static void is_another_process(void) {
-  subpy_interp interp = create_process(SUBPY_BUSY_REFUSE, 0);
+  subpy_interp interp = create_process();
   run(interp, "import os");
   CHECK(number(interp, "os.getpid()") != getpid());
   CHECK(number(interp, "__import__('_interpreters').get_current()[0]") == 0);
@@ -41,7 +43,7 @@ static void is_another_process(void) {
 }
 
 static void calls(void) {
-  subpy_interp interp = create_process(SUBPY_BUSY_REFUSE, 0);
+  subpy_interp interp = create_process();
   run(interp, "def add(a, b=1): return a + b\ndef fail(x): raise ValueError(x)\nx = 5");
   CHECK(number(interp, "x + add(3)") == 9);
   subpy_value args[] = {subpy_int(20), subpy_int(22)}, result = {0};
@@ -67,7 +69,7 @@ static void calls(void) {
 }
 
 static void ends(void) {
-  subpy_interp interp = create_process(SUBPY_BUSY_REFUSE, 0);
+  subpy_interp interp = create_process();
   CHECK(subpy_exec(interp, "import os; os.abort()", SUBPY_AUTO_LEN, &error) == SUBPY_ERROR_CRASHED);
   int32_t signal = 0, code = 0;
   CHECK(subpy_error_crash(error, &signal, &code) && signal == 6);
@@ -77,7 +79,7 @@ static void ends(void) {
   CHECK(subpy_exec(interp, "pass", SUBPY_AUTO_LEN, &error) == SUBPY_ERROR_NOT_FOUND);
   subpy_error_free(error);
   error = NULL;
-  interp = create_process(SUBPY_BUSY_REFUSE, 0);
+  interp = create_process();
   CHECK(subpy_exec(interp, "import os; os._exit(7)", SUBPY_AUTO_LEN, &error) == SUBPY_ERROR_CRASHED);
   CHECK(subpy_error_crash(error, &signal, &code) && signal == 0 && code == 7);
   subpy_error_free(error);
@@ -85,12 +87,14 @@ static void ends(void) {
 }
 
 static void limits(void) {
-  subpy_interp interp = create_process(SUBPY_BUSY_REFUSE, 50);
+  subpy_interp interp = create_with_limit(50, 20000);
   CHECK(subpy_exec(interp, "while True: pass", SUBPY_AUTO_LEN, &error) == SUBPY_ERROR_TIMEOUT);
   CHECK(strstr(subpy_error_message(error, NULL), "timed out after 50 ms: KeyboardInterrupt, at <script>:1"));
   subpy_error_free(error);
   error = NULL;
   CHECK(number(interp, "1 + 1") == 2);
+  OK(subpy_close(interp, &error));
+  interp = create_with_limit(50, 0);
   CHECK(subpy_exec(interp, "import ctypes\nctypes.CDLL(None).sleep(1000)", SUBPY_AUTO_LEN, &error) == SUBPY_ERROR_TIMEOUT);
   CHECK(strstr(subpy_error_message(error, NULL), "its process was killed"));
   subpy_error_free(error);

@@ -5,6 +5,11 @@
 #include "race.h"
 #include "values.h"
 
+/* process_queue_stress.c has others. */
+#ifndef INTERPRETERS
+#define INTERPRETERS 0
+#endif
+
 enum { SIDE = 8, GUESTS = 4, MOST = 1 << 24 };
 
 static subpy_queue queue;
@@ -22,7 +27,9 @@ static unsigned next(unsigned *state) { return (*state = *state * 1103515245u + 
 static subpy_interp make(void) {
   subpy_error *error = NULL;
   subpy_interp interp = 0;
-  subpy_interp_options options = {.size = sizeof options, .busy = SUBPY_BUSY_SHARE};
+  subpy_interp_options options = {.size = sizeof options, .busy = SUBPY_BUSY_SHARE, .flags = INTERPRETERS};
+  /* It is for those in processes, and none of them is to be killed: what that had taken would be lost. */
+  if (INTERPRETERS) options.grace_ms = 30000;
   OK(subpy_create(&options, &interp, &error));
   subpy_pair pair = {TEXT("q"), subpy_value_from_queue(queue)};
   subpy_value names = subpy_dict(&pair, 1);

@@ -1,7 +1,10 @@
 package subpy
 
 import (
+	"context"
 	"errors"
+	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -44,5 +47,41 @@ func TestCrashError(t *testing.T) {
 	}
 	if err := create(t, "").Exec("1 / 0"); errors.Is(err, ErrCrashed) || errors.As(err, &crash) {
 		t.Error("an exception is none:", err)
+	}
+}
+
+// What ends or blocks the process of an interpreter is an error of the run, and children of the host's own are left alone.
+func TestCrash(t *testing.T) {
+	endedBy := func(code string) error {
+		t.Helper()
+		interp := create(t, "", WithProcess(), WithGrace(50*time.Millisecond))
+		err := interp.ExecContext(ContextWithTimeLimit(context.Background(), 50*time.Millisecond), code)
+		wantStatus(t, "a run after it", interp.Exec("1"), ErrNotFound)
+		return err
+	}
+	var crash *CrashError
+	if err := endedBy("import os\ndef fail():\n    os.abort()\nfail()"); !errors.As(err, &crash) {
+		t.Fatal("it is no crash:", err)
+	}
+	wantStatus(t, "a crash", crash, ErrCrashed)
+	wantMessage(t, "a crash", crash, "the interpreter's process was killed by signal 6 (SIGABRT)")
+	if crash.Signal != syscall.SIGABRT || crash.ExitCode != -1 || crash.Interpreter() == nil ||
+		!strings.HasPrefix(crash.Traceback, "Fatal Python error: Aborted\n") ||
+		!strings.Contains(crash.Traceback, "\n  File \"<script>\", line 3 in fail\n") {
+		t.Errorf("%#v", crash)
+	}
+	if err := endedBy("import os; os._exit(3)"); !errors.As(err, &crash) {
+		t.Fatal("it is no crash:", err)
+	}
+	if crash.Signal != 0 || crash.ExitCode != 3 || crash.Traceback != "the interpreter's process has ended with exit code 3" {
+		t.Errorf("%#v", crash)
+	}
+	late := endedBy("import ctypes\nctypes.CDLL(None).sleep(1000)")
+	wantStatus(t, "a C function that does not end", late, ErrTimeout)
+	wantMessage(t, "it", late, "timed out after 50 ms, and the code did not end within 50 ms more: its process was killed")
+
+	var exit *exec.ExitError
+	if err := exec.Command("sh", "-c", "exit 7").Run(); !errors.As(err, &exit) || exit.ExitCode() != 7 {
+		t.Error("a child of the host's own:", err)
 	}
 }

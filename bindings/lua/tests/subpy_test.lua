@@ -123,6 +123,26 @@ test("options of processes, and errors that are no crashes", function()
   end
 end)
 
+test("what ends or blocks the process of an interpreter is an error", function()
+  local function ended_by(code, source)
+    local ended = subpy.create{ process = true, grace = 0.05, timeout = 0.1 }
+    local failure = raised(code, ended.exec, ended, source)
+    raised("SUBPY_ERROR_NOT_FOUND", ended.exec, ended, "1")
+    raised("SUBPY_ERROR_NOT_FOUND", ended.close, ended)
+    return failure
+  end
+  local aborted = ended_by("SUBPY_ERROR_CRASHED", "import os\ndef fail():\n    os.abort()\nfail()")
+  equal(aborted.message, "the interpreter's process was killed by signal 6 (SIGABRT)")
+  equal({ aborted.signal, aborted.exit_code }, { 6 })
+  assert(aborted.traceback:find("Fatal Python error: Aborted\n", 1, true) == 1, aborted.traceback)
+  assert(aborted.traceback:find('\n  File "<script>", line 3 in fail\n', 1, true), aborted.traceback)
+  local left = ended_by("SUBPY_ERROR_CRASHED", "import os; os._exit(3)")
+  equal(left.message, "the interpreter's process has ended with exit code 3")
+  equal({ left.signal, left.exit_code, left.traceback }, { nil, 3, left.message })
+  local late = ended_by("SUBPY_ERROR_TIMEOUT", "import ctypes\nctypes.CDLL(None).sleep(1000)")
+  equal(late.message, "timed out after 100 ms, and the code did not end within 50 ms more: its process was killed")
+end)
+
 -- ---- values
 
 local both = {

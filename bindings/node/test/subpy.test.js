@@ -1,7 +1,7 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { execFileSync, spawnSync } = require('node:child_process');
+const { execFileSync, spawn, spawnSync } = require('node:child_process');
 const path = require('node:path');
 const { after, test } = require('node:test');
 const { Worker } = require('node:worker_threads');
@@ -140,6 +140,33 @@ test('options of processes, and errors that are no crashes', async () => {
     assert.equal(thrown(subpy.InterpreterError, () => subpy.init(options)).code, 'SUBPY_ERROR_WRONG_STATE');
   }
   assert.ok(!(thrown(subpy.ExecutionFailed, () => interp.exec('1 / 0')) instanceof subpy.InterpreterCrashed));
+});
+
+test('what ends or blocks the process of an interpreter is an error', async () => {
+  const endedBy = async (Class, code) => {
+    const ended = subpy.create({ process: true, grace: 50, timeout: 100 });
+    const error = thrown(Class, () => ended.exec(code));
+    thrown(subpy.InterpreterNotFoundError, () => ended.exec('1'));
+    const other = subpy.create({ process: true, grace: 50, timeout: 100 });
+    const { message } = await rejected(Class, other.execInThread(code));
+    assert.equal(message, error.message);
+    await rejected(subpy.InterpreterNotFoundError, other.execInThread('1'));
+    return error;
+  };
+  const aborted = await endedBy(subpy.InterpreterCrashed, 'import os\ndef fail():\n    os.abort()\nfail()');
+  assert.equal(aborted.code, 'SUBPY_ERROR_CRASHED');
+  assert.equal(aborted.message, "the interpreter's process was killed by signal 6 (SIGABRT)");
+  assert.deepEqual([aborted.signal, aborted.exitCode], [6, null]);
+  assert.match(aborted.traceback, /^Fatal Python error: Aborted\n[^]*\n {2}File "<script>", line 3 in fail\n/);
+  const left = await endedBy(subpy.InterpreterCrashed, 'import os; os._exit(3)');
+  assert.equal(left.message, "the interpreter's process has ended with exit code 3");
+  assert.deepEqual([left.signal, left.exitCode, left.traceback], [null, 3, left.message]);
+  const late = await endedBy(subpy.ExecutionTimeout, 'import ctypes\nctypes.CDLL(None).sleep(1000)');
+  assert.equal(late.message, 'timed out after 100 ms, and the code did not end within 50 ms more: its process was killed');
+
+  // Children of the host's own are left alone.
+  assert.equal(spawnSync('sh', ['-c', 'exit 7']).status, 7);
+  assert.equal(await new Promise((resolve) => spawn('sh', ['-c', 'exit 8']).on('exit', resolve)), 8);
 });
 
 // ---- values

@@ -94,6 +94,11 @@ impl Conversation<'_> {
     fn with_queue(&self, queue: &Arc<Queue>, act: QueueAct, item: OwnedValue) -> Served {
         match act {
             QueueAct::Get(patience) => Ok(match self.until(queue, For::Item, patience, || queue.get())? {
+                // For whom it has waited may be dead by now: then it is for others.
+                Ok(item) if self.elsewhere.has_ended() => {
+                    queue.put_back(item);
+                    (Outcome::Look, None)
+                }
                 Ok(item) => (Outcome::Done, Some(item)),
                 Err(outcome) => (outcome, None),
             }),

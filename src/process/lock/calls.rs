@@ -157,8 +157,8 @@ const SPACES: c_int = libc::CLONE_NEWNS
 
 /// SOCK_NONBLOCK and SOCK_CLOEXEC are beside it.
 const KIND: u64 = 0xf;
-/// What has neither a file nor an owner is not counted by RLIMIT_DATA: MAP_ANONYMOUS with MAP_SHARED (1) or
-/// MAP_SHARED_VALIDATE (3).
+/// RLIMIT_DATA counts neither shared memory, MAP_ANONYMOUS with MAP_SHARED (1) or MAP_SHARED_VALIDATE (3), nor what grows
+/// like a stack.
 const SHARED: c_int = libc::MAP_SHARED;
 
 /// Names for memory (linux/prctl.h).
@@ -189,8 +189,8 @@ const CHECKED: &[Call] = &[
     checked(
         "SYS_mmap",
         libc::SYS_mmap,
-        "shared memory with a descriptor alone",
-        &[&[without(3, libc::MAP_ANONYMOUS)], &[without(3, SHARED)]],
+        "shared memory with a descriptor alone; without `MAP_GROWSDOWN`",
+        &[&[without(3, libc::MAP_ANONYMOUS | libc::MAP_GROWSDOWN)], &[without(3, SHARED | libc::MAP_GROWSDOWN)]],
     ),
     checked(
         "SYS_clone",

@@ -18,10 +18,19 @@ pub struct Limits {
     pub descriptors: Option<u64>,
     /// How long a file can become that it writes.
     pub file: Option<u64>,
+    /// Threads, with those that it has now. Not for root, of whom the kernel counts none.
+    pub threads: Option<u64>,
 }
 
-/// Sets them for this process, for good: with /proc/self to be read, so before a lock.
-pub fn limit(limits: &Limits) -> io::Result<()> {
+/// How much more can be mapped than memory be used, for what is shared with the host, and what is only read. It bounds the
+/// tables that the kernel has for it, a 512th.
+const MAPPED: u64 = 64 << 30;
+/// The first thread's stack grows by itself, which counts as no other memory does.
+const STACK: u64 = 64 << 20;
+
+/// Sets them for this process, for good: it needs /proc/self, so before a lock. Whether the threads are limited, which
+/// not every system allows, is the result.
+pub fn limit(limits: &Limits) -> io::Result<bool> {
     // What is in memory stays there.
     set(libc::RLIMIT_CORE, 0, 0)?;
     if let Some(most) = limits.descriptors {
@@ -33,13 +42,36 @@ pub fn limit(limits: &Limits) -> io::Result<()> {
         set(libc::RLIMIT_FSIZE, most, most)?;
     }
     if let Some(more) = limits.memory {
-        let most = data()?.saturating_add(more);
-        set(libc::RLIMIT_DATA, most, most)?;
+        let [data, all] = memory()?.map(|now| now.saturating_add(more));
+        set(libc::RLIMIT_DATA, data, data)?;
+        let all = all.saturating_add(MAPPED);
+        set(libc::RLIMIT_AS, all, all)?;
+        let stack = get(libc::RLIMIT_STACK)?.min(STACK);
+        set(libc::RLIMIT_STACK, stack, stack)?;
     }
-    limits.cpu.map_or(Ok(()), limit_cpu)?;
+    if let Some(time) = limits.cpu {
+        limit_cpu(time)?;
+    }
     // Who is in the way when the machine has no memory left: this one before its host. Not everybody may say so.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
-    Ok(())
+    limits.threads.map_or(Ok(false), limit_threads)
+}
+
+/// The kernel counts those of a user, everywhere; but those in a name space for users also by themselves.
+fn limit_threads(most: u64) -> io::Result<bool> {
+    // SAFETY: numbers. The process has one thread, as it must.
+    let (user, group) = unsafe {
+        let ids = (libc::getuid(), libc::getgid());
+        if ids.0 == 0 || libc::unshare(libc::CLONE_NEWUSER) != 0 {
+            return Ok(false);
+        }
+        ids
+    };
+    // The same names as before; where that is not allowed, it is nobody, which changes nothing else.
+    let _ = std::fs::write("/proc/self/setgroups", "deny");
+    let _ = std::fs::write("/proc/self/uid_map", format!("{user} {user} 1"));
+    let _ = std::fs::write("/proc/self/gid_map", format!("{group} {group} 1"));
+    set(libc::RLIMIT_NPROC, most, most).map(|()| true)
 }
 
 fn set(what: libc::__rlimit_resource_t, soft: u64, hard: u64) -> io::Result<()> {
@@ -48,11 +80,21 @@ fn set(what: libc::__rlimit_resource_t, soft: u64, hard: u64) -> io::Result<()> 
     check(unsafe { libc::setrlimit(what, &limit) }).map(drop)
 }
 
-/// What RLIMIT_DATA counts, now.
-fn data() -> io::Result<u64> {
+/// The soft limit.
+fn get(what: libc::__rlimit_resource_t) -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: room for a struct.
+    check(unsafe { libc::getrlimit(what, &mut limit) }).map(|_| limit.rlim_cur)
+}
+
+/// What RLIMIT_DATA and RLIMIT_AS count, now.
+fn memory() -> io::Result<[u64; 2]> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let kib = status.lines().find_map(|line| line.strip_prefix("VmData:")?.trim().strip_suffix(" kB")?.parse().ok());
-    kib.map(|kib: u64| kib * 1024).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    let bytes = |name| {
+        let kib = status.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB")?.parse().ok());
+        kib.map(|kib: u64| kib * 1024).ok_or(io::ErrorKind::InvalidData)
+    };
+    Ok([bytes("VmData:")?, bytes("VmSize:")?])
 }
 
 /// SIGXCPU when it is over, and SIGKILL at the next full second: RLIMIT_CPU counts in seconds, and code can ignore the

@@ -166,8 +166,15 @@ impl Output {
 
     /// Passes on what was printed in another process: in a run of this thread's, or by anybody. Detached.
     pub fn pass_on(&self, of_run: bool, number: i32, text: &str) {
-        let own = if of_run { self.0.own() } else { None };
-        let channel = own.as_deref().unwrap_or(&self.0.channel);
+        let shared = &*self.0;
+        let own = if of_run { shared.own() } else { None };
+        if own.is_none() && !shared.channel.is_open() {
+            // A locked process has no descriptors for it. Where that fails, nobody is left to be told.
+            let sink = if number == 2 { &shared.stderr } else { &shared.stdout };
+            let _ = sink.pass_on(true, text.as_bytes(), NEVER);
+            return;
+        }
+        let channel = own.as_deref().unwrap_or(&shared.channel);
         // Without memory it is lost, as it would be there.
         let _ = channel.append(number, text.as_bytes());
         channel.deliver(NEVER);

@@ -1,0 +1,65 @@
+// Interpreters in processes of their own: what kills a process, ends it or blocks it is an error of the run.
+#include <chrono>
+#include <string>
+
+#include "test.hpp"
+
+using namespace std::chrono_literals;
+
+namespace {
+
+subpy::interpreter in_process() {
+  subpy::interpreter_options options;
+  options.process = true;
+  options.grace = 50ms;
+  return subpy::interpreter::create(options);
+}
+
+/// The error of a run that ends its interpreter.
+template <class Class>
+Class ended_by(const char *code, const subpy::run_options &options = {}) {
+  const auto interp = in_process();
+  try {
+    interp.exec(code, options);
+  } catch (const Class &error) {
+    CHECK(error.interp() == interp.handle());
+    CHECK(interp.try_exec("1").error().code() == subpy::status::not_found);
+    for (const auto &other : subpy::interpreter::list_all()) CHECK(other.handle() != interp.handle());
+    return error;
+  }
+  std::fprintf(stderr, "it goes on: %s\n", code);
+  std::exit(1);
+}
+
+void crashes() {
+  const auto aborted = ended_by<subpy::crashed_error>("import os\ndef fail():\n    os.abort()\nfail()");
+  CHECK_TEXT(aborted.what(), "the interpreter's process was killed by signal 6 (SIGABRT)");
+  auto crash = aborted.crash().value();
+  CHECK(crash.signal == 6 && !crash.exit_code);
+  CHECK(crash.traceback.find("Fatal Python error: Aborted\n") == 0);
+  CHECK(crash.traceback.find("\n  File \"<script>\", line 3 in fail\n") != std::string_view::npos);
+
+  const auto left = ended_by<subpy::crashed_error>("import os; os._exit(3)");
+  crash = left.crash().value();
+  CHECK(!crash.signal && crash.exit_code == 3);
+  CHECK_TEXT(crash.traceback, "the interpreter's process has ended with exit code 3");
+  CHECK_TEXT(left.what(), crash.traceback);
+}
+
+void what_does_not_end_is_killed() {
+  subpy::run_options options;
+  options.timeout = 50ms;
+  const auto late = ended_by<subpy::timeout_error>("import ctypes\nctypes.CDLL(None).sleep(1000)", options);
+  CHECK_TEXT(late.what(),
+             "timed out after 50 ms, and the code did not end within 50 ms more: its process was killed");
+  CHECK(!late.excinfo() && !late.crash());
+}
+
+}  // namespace
+
+int main() {
+  crashes();
+  what_does_not_end_is_killed();
+  subpy::shutdown();
+  return 0;
+}
