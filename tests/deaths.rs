@@ -40,6 +40,7 @@ const DEATHS: &[(&str, &str, &str)] = &[
     ("garbage", "It writes nonsense to all descriptors.", ""),
     ("zygote", "It kills the process that it was forked from.", ""),
     ("host", "The host gets SIGKILL while two interpreters run.", ""),
+    ("host and zygote", "The same; the process that they were forked from is dead, and a fork of the host lives.", ""),
 ];
 
 fn outcome(program: &Path, death: &str) -> String {

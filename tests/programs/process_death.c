@@ -98,29 +98,43 @@ static void dies(const death *death, subpy_interp other) {
 }
 
 /* The host is killed: another process, which has two interpreters, of which one runs something that cannot be
- * interrupted. */
-static void host_dies(char **argv) {
+ * interrupted. A fork of it, if there is one, lives on with all its descriptors. */
+static void host_dies(char **argv, bool is_alone) {
   int ready[2];
   CHECK(pipe(ready) == 0);
   pid_t host = fork();
   CHECK(host >= 0);
   if (host == 0) {
     CHECK(dup2(ready[1], 1) == 1);
-    execl("/proc/self/exe", argv[0], "host", "0", (char *)NULL);
+    execl("/proc/self/exe", argv[0], is_alone ? "host" : "host and zygote", "0", (char *)NULL);
     _exit(1);
   }
   char byte;
+  pid_t left = 0;
+  CHECK(is_alone || read(ready[0], &left, sizeof left) == sizeof left);
   CHECK(read(ready[0], &byte, 1) == 1);
   CHECK(processes(NULL) >= 3);
   CHECK(kill(host, SIGKILL) == 0);
   CHECK(waitpid(host, NULL, 0) == host);
+  until_processes(left != 0);
+  CHECK(left == 0 || kill(left, SIGKILL) == 0);
   until_processes(0);
   CHECK(close(ready[0]) == 0 && close(ready[1]) == 0);
 }
 
-static void is_host(void) {
+static void is_host(bool is_alone) {
   subpy_interp one = create_process(), two = create_process();
-  run(one, "pass");
+  run(one, "import os, signal");
+  if (!is_alone) {
+    pid_t left = fork();
+    CHECK(left >= 0);
+    if (left == 0) {
+      sleep(20);
+      _exit(0);
+    }
+    run(one, "os.kill(os.getppid(), signal.SIGKILL)");
+    CHECK(write(1, &left, sizeof left) == sizeof left);
+  }
   run(two, "import os, ctypes; os.write(1, b'.'); ctypes.PyDLL(None).sleep(1000)");
 }
 
@@ -128,13 +142,14 @@ int main(int argc, char **argv) {
   CHECK(argc == 3);
   mark_processes(argv, 500);
   int count = atoi(argv[2]);
-  if (strcmp(argv[1], "host") == 0 && count == 0) {
-    is_host();
+  bool is_alone = strcmp(argv[1], "host") == 0;
+  if (strncmp(argv[1], "host", 4) == 0 && count == 0) {
+    is_host(is_alone);
     return 1;
   }
-  if (strcmp(argv[1], "host") == 0) {
+  if (strncmp(argv[1], "host", 4) == 0) {
     host_use before = use_now();
-    for (int i = 0; i < count; i++) host_dies(argv);
+    for (int i = 0; i < count; i++) host_dies(argv, is_alone);
     check_use(before);
     printf("gone | gone\n");
     return 0;
