@@ -31,15 +31,16 @@ const DEATHS: &[(&str, &str, &str)] = &[
     ("kill", "Somebody else sends it SIGKILL.", ""),
     ("terminate", "It gets SIGTERM.", ""),
     ("thread", "A thread that Python started reads from address 0.", ""),
-    ("python loop", "Python code that never ends and catches every exception.", "30 ms"),
-    ("c loop", "C code that never ends and keeps the GIL.", "30 ms"),
-    ("stop", "It sends itself SIGSTOP.", "30 ms"),
+    ("python loop", "Python code that never ends and catches every exception.", "100 ms"),
+    ("c loop", "C code that never ends and keeps the GIL.", "100 ms"),
+    ("stop", "It sends itself SIGSTOP.", "100 ms"),
     ("fork bomb", "It forks until there are 32 processes, none of which ends.", "200 ms"),
     ("child", "It starts a process that goes on, then aborts.", ""),
-    ("closed descriptors", "It closes all descriptors, then never ends.", "30 ms"),
+    ("closed descriptors", "It closes all descriptors, then never ends.", "100 ms"),
     ("garbage", "It writes nonsense to all descriptors.", ""),
     ("zygote", "It kills the process that it was forked from.", ""),
     ("host", "The host gets SIGKILL while two interpreters run.", ""),
+    ("host and zygote", "The same; the process that they were forked from is dead, and a fork of the host lives.", ""),
 ];
 
 fn outcome(program: &Path, death: &str) -> String {

@@ -240,10 +240,12 @@ impl<'a> Conversation<'a> {
 
     /// There will be no reply.
     fn over(&self, stop: Stop) -> Box<Error> {
-        let killed = match (stop, self.limited) {
-            (Stop::Late, Some((limited, _))) => Some(limited.killed(self.elsewhere.grace)),
-            _ => None,
-        };
+        if matches!(stop, Stop::Late) {
+            self.elsewhere.ends_late();
+        }
+        // A run inside of this one may have waited before.
+        let limited = self.limited.filter(|(limited, _)| self.elsewhere.was_late() && limited.is_stopped());
+        let killed = limited.map(|(limited, _)| limited.killed(self.elsewhere.grace));
         if !matches!(stop, Stop::Ended) {
             self.ends();
         }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ pub struct Elsewhere {
     /// The runs that can be stopped, and who waits for them.
     runs: Mutex<Vec<(u64, Caller)>>,
     last_ping: Mutex<u64>,
+    /// It is killed because a run did not end.
+    was_late: AtomicBool,
     /// How many threads of Python's are served.
     served: AtomicUsize,
     /// From the exception to the kill.
@@ -97,6 +99,7 @@ impl Elsewhere {
             last_code: AtomicU64::new(0),
             runs: Mutex::default(),
             last_ping: Mutex::new(0),
+            was_late: AtomicBool::new(false),
             served: AtomicUsize::new(0),
             grace,
         };
@@ -230,6 +233,15 @@ impl Elsewhere {
 
     pub fn kill(&self) {
         self.child.kill();
+    }
+
+    /// It is going to be killed because a run did not end in time.
+    pub fn ends_late(&self) {
+        self.was_late.store(true, Ordering::Relaxed);
+    }
+
+    pub fn was_late(&self) -> bool {
+        self.was_late.load(Ordering::Relaxed)
     }
 
     /// Gives it a descriptor that it has asked for. False: it takes none.
