@@ -81,6 +81,8 @@ c_tests! {
     pool_outcomes
     pool_process
     pool_soak
+    process_hostile
+    process_leak
     process_nested
     process_options
     process_queue_stress

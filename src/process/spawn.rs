@@ -180,7 +180,8 @@ impl Spawner {
             None => program(c"subpy-worker", PROGRAM),
         };
         let file = file.map_err(system("the program for interpreters' processes was not opened"))?;
-        let process = launch(file.as_fd(), &self.arguments(library)?, &self.environment, [theirs.as_fd(), host.as_fd()]);
+        let process =
+            launch(file.as_fd(), &self.arguments(library)?, &self.environment, [theirs.as_fd(), host.as_fd()]);
         drop(theirs);
         let new = New(Some(process.map_err(system("a process for interpreters was not started"))?));
         match self.hear(&control, until)? {

@@ -7,36 +7,42 @@
 typedef struct {
   const char *name, *code;
   int64_t timeout_ms;
+  /* 0: 50 ms. */
+  uint64_t grace_ms;
 } death;
 
 static subpy_error *error;
 static char outcome[256];
 
 static const death DEATHS[] = {
-    {"segfault", "ctypes.string_at(0)", 0},
-    {"abort", "os.abort()", 0},
-    {"exit", "os._exit(7)", 0},
-    {"kill itself", "os.kill(os.getpid(), 9)", 0},
-    {"kill", "time.sleep(10)", 0},
-    {"terminate", "os.kill(os.getpid(), 15); time.sleep(10)", 0},
-    {"thread", "threading.Thread(target=lambda: ctypes.string_at(0), daemon=True).start()\ntime.sleep(10)", 0},
-    {"python loop", "while True:\n  try:\n    while True: pass\n  except BaseException: pass", 30},
-    {"c loop", "ctypes.PyDLL(None).sleep(1000)", 30},
-    {"stop", "os.kill(os.getpid(), 19)", 30},
+    {"segfault", "ctypes.string_at(0)", 0, 0},
+    {"abort", "os.abort()", 0, 0},
+    {"exit", "os._exit(7)", 0, 0},
+    {"kill itself", "os.kill(os.getpid(), 9)", 0, 0},
+    {"kill", "time.sleep(10)", 0, 0},
+    {"terminate", "os.kill(os.getpid(), 15); time.sleep(10)", 0, 0},
+    {"thread", "threading.Thread(target=lambda: ctypes.string_at(0), daemon=True).start()\ntime.sleep(10)", 0, 0},
+    /* An exception ends one of the calls. */
+    {"python loop",
+     "def loop(n):\n  try:\n    if n: loop(n - 1)\n  except BaseException: pass\n  while True: pass\n"
+     "loop(200)", 30, 0},
+    {"c loop", "ctypes.PyDLL(None).sleep(1000)", 30, 0},
+    {"stop", "os.kill(os.getpid(), 19)", 30, 0},
     /* At most 32 processes, for at most 20 seconds. */
     {"fork bomb",
      "signal.alarm(20)\n"
      "for _ in range(5): os.fork()\n"
      "signal.alarm(20)\n"
-     "while True: time.sleep(1)", 200},
-    {"child", "if os.fork() == 0:\n  time.sleep(20)\n  os._exit(0)\nos.abort()", 0},
-    {"closed descriptors", "os.closerange(3, 4096)\nwhile True: pass", 30},
+     "while True: time.sleep(1)", 200, 0},
+    {"child", "if os.fork() == 0:\n  time.sleep(20)\n  os._exit(0)\nos.abort()", 0, 0},
+    /* It ends when it is told to stop. */
+    {"closed descriptors", "os.closerange(3, 4096)\nwhile True: pass", 30, 10000},
     {"garbage",
      "for d in range(3, 64):\n"
      "  try: os.write(d, b'\\x01garbage' * 3)\n"
      "  except OSError: pass\n"
-     "time.sleep(10)", 0},
-    {"zygote", "os.kill(os.getppid(), 9)", 0},
+     "time.sleep(10)", 0, 0},
+    {"zygote", "os.kill(os.getppid(), 9)", 0, 0},
 };
 
 /* What the status and the error say that is the same each time. */
@@ -65,7 +71,7 @@ static void *kill_soon(void *process) {
 
 /* One of them: an outcome like the others'. */
 static void dies(const death *death, subpy_interp other) {
-  subpy_interp interp = create_process_with(SUBPY_BUSY_REFUSE, 0, 50);
+  subpy_interp interp = create_process_with(SUBPY_BUSY_REFUSE, 0, death->grace_ms ? death->grace_ms : 50);
   /* The limit is not for imports. */
   run(interp, "import ctypes, os, signal, threading, time, warnings\nwarnings.simplefilter('ignore')");
   bool killed = strcmp(death->name, "kill") == 0;

@@ -26,5 +26,7 @@ mod tests;
 mod wait;
 mod word;
 
+#[cfg(all(test, not(loom)))]
+pub use ends::Bytes;
 #[cfg(not(all(test, loom)))]
 pub use ends::{Caller, Channel, Header, Stop};
