@@ -14,10 +14,10 @@ fn numpy() -> Option<&'static str> {
         let mut version = Command::new(python());
         version.args(["-c", "import sys; print('%d.%d' % sys.version_info[:2])"]);
         if expect_success(version).stdout.trim_ascii() != b"3.14" {
-            skipped("numpy", "tools/get-numpy has it for CPython 3.14");
+            skipped("numpy", "tools/get-wheels has it for CPython 3.14");
             return None;
         }
-        let output = Command::new(root().join("tools/get-numpy")).output().expect("sh runs");
+        let output = Command::new(root().join("tools/get-wheels")).arg("numpy").output().expect("sh runs");
         if !output.status.success() {
             skipped("numpy", String::from_utf8_lossy(&output.stderr).trim());
             return None;

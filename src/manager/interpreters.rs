@@ -70,7 +70,7 @@ fn create_process(options: &Options, process: &ProcessOptions) -> Result<u64> {
             readable: process.readable.clone(),
             writable: process.writable.clone(),
         };
-        let elsewhere = Elsewhere::new(processes::create(settings)?, process.grace, !process.locked)?;
+        let elsewhere = Elsewhere::new(processes::create(&settings)?, process.grace, !process.locked)?;
         let id = processes::next_id();
         let interpreter = Interpreter::register_elsewhere(elsewhere, id, options.busy, options.timeout)?;
         processes::serve_python_threads(&interpreter);

@@ -25,14 +25,7 @@ const FIRST_ID: i64 = 1 << 31;
 /// A machine that is busy takes its time; one that takes longer has other troubles.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-static SPAWNER: Mutex<Option<Arc<Source>>> = Mutex::new(None);
-
-/// Where they come from.
-struct Source {
-    spawner: Spawner,
-    /// Where the Python of a host finds modules, and so does each of them.
-    path: Vec<PathBuf>,
-}
+static SPAWNER: Mutex<Option<Arc<Spawner>>> = Mutex::new(None);
 
 /// The next interpreter's.
 pub fn next_id() -> i64 {
@@ -41,35 +34,33 @@ pub fn next_id() -> i64 {
 }
 
 /// A new process. The runtime is up.
-pub fn create(mut settings: Settings) -> Result<Child> {
-    let source = source()?;
-    settings.path.try_reserve(source.path.len()).map_err(|_| Kind::NoMemory)?;
-    settings.path.extend_from_slice(&source.path);
-    source.spawner.create(&settings, PATIENCE).map_err(|error| match error {
+pub fn create(settings: &Settings) -> Result<Child> {
+    let spawner = spawner()?;
+    spawner.create(settings, PATIENCE).map_err(|error| match error {
         SpawnError::Crashed(death) => Error::from(&*death),
         SpawnError::Forked => Kind::Forked.into(),
         error => Kind::Interpreter(format!("no process for an interpreter could be started: {error}")).into(),
     })
 }
 
-fn source() -> Result<Arc<Source>> {
-    if let Some(source) = &*lock(&SPAWNER) {
-        return Ok(Arc::clone(source));
+fn spawner() -> Result<Arc<Spawner>> {
+    if let Some(spawner) = &*lock(&SPAWNER) {
+        return Ok(Arc::clone(spawner));
     }
     let (options, main) = runtime::options()?;
     let (python, path) = match main {
         Some(main) => host_python(main)?,
         None => (options.python, Vec::new()),
     };
-    let RuntimeOptions { startup, worker, .. } = options;
-    let options = spawn::Options { program: worker, library: None, python, flags: startup.flags() };
-    let mut source = lock(&SPAWNER);
-    if let Some(source) = &*source {
-        return Ok(Arc::clone(source));
+    let RuntimeOptions { startup, worker, preload, .. } = options;
+    let options = spawn::Options { program: worker, library: None, python, flags: startup.flags(), path, preload };
+    let mut spawner = lock(&SPAWNER);
+    if let Some(spawner) = &*spawner {
+        return Ok(Arc::clone(spawner));
     }
-    let spawner = Spawner::new(options)
+    let new = Spawner::new(options)
         .map_err(|error| Kind::Interpreter(format!("the thread that watches processes was not started: {error}")))?;
-    Ok(Arc::clone(source.insert(Arc::new(Source { spawner, path }))))
+    Ok(Arc::clone(spawner.insert(Arc::new(new))))
 }
 
 /// The executable of a host that is Python, with which its virtual environment is found, too, and its `sys.path`, as far as
