@@ -32,6 +32,8 @@ pub struct Options {
     pub python: Option<PathBuf>,
     /// SUBPY_RUNTIME_*
     pub flags: u64,
+    /// What `sys.path` is to be; empty: as CPython makes it.
+    pub path: Vec<PathBuf>,
     /// Modules that are imported once, for all workers.
     pub preload: Vec<String>,
 }
@@ -161,14 +163,16 @@ impl Spawner {
 
     fn arguments(&self, library: Option<PathBuf>) -> Result<Vec<CString>, SpawnError> {
         let python = self.options.python.clone().unwrap_or_default();
-        let texts: [OsString; 5] = [
+        let texts: [OsString; 6] = [
             executable::NAME.into(),
             library.unwrap_or_default().into(),
             env!("CARGO_PKG_VERSION").into(),
             python.into(),
             self.options.flags.to_string().into(),
+            self.options.path.len().to_string().into(),
         ];
-        let texts = texts.into_iter().chain(self.options.preload.iter().map(OsString::from));
+        let path = self.options.path.iter().map(|folder| folder.into());
+        let texts = texts.into_iter().chain(path).chain(self.options.preload.iter().map(OsString::from));
         let texts = texts.map(|text| CString::new(text.as_bytes()).map_err(io::Error::from));
         texts.collect::<Result<_, _>>().map_err(system("a path or a module's name was not understood"))
     }

@@ -57,6 +57,7 @@ fn options() -> Options {
         library: Some("this test".into()),
         python: Some(python.into()),
         flags: 0,
+        path: Vec::new(),
         preload: Vec::new(),
     }
 }
