@@ -82,6 +82,8 @@ c_tests! {
     pool_process
     pool_soak
     process_buffers
+    process_hostile
+    process_leak
     process_nested
     process_options
     process_queue_stress

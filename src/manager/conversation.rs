@@ -13,17 +13,17 @@ use super::error::{Error, Kind, Result};
 use super::interpreter::Interpreter;
 use super::lent_queues::LentQueues;
 use super::limits::Limited;
+use super::memory::Memory;
 use super::passed::Sending;
 use crate::process::channel::Stop;
 use crate::process::message::{Done, Failed, Raised, Reply, Request, Run, ToRun};
 use crate::process::talk::{Said, Unheard, Unsaid};
 use crate::process::wire::{Got, NotRead, Sent};
+use crate::python::Failure;
 use crate::python::host::{Called, Raise, call_for_another};
+use crate::python::kept::{Hold, Kept};
 use crate::python::objects;
 use crate::python::queue::{self, Queue};
-use crate::python::Failure;
-use crate::python::kept::{Hold, Kept};
-use super::memory::Memory;
 use crate::value::{
     Args, BUFFER, Builder, ERROR, NotCopied, OBJECT, OwnedValue, QUEUE, Results, Rows, ValueRef, View, Wanted, subpy_pair,
     subpy_value,
@@ -147,7 +147,9 @@ impl<'a> Conversation<'a> {
     fn give_back_dropped(&self) -> Result<(), Box<Error>> {
         if self.elsewhere.kept.take_some_dropped() {
             for handle in self.elsewhere.kept.take_dropped_numbers() {
-                self.say(|this| this.line.talk.ask(&Request::Free { handle }, &Run::default(), &mut |_| Err(NotCopied::NoMemory)))?;
+                self.say(|this| {
+                    this.line.talk.ask(&Request::Free { handle }, &Run::default(), &mut |_| Err(NotCopied::NoMemory))
+                })?;
                 self.hear(&mut None)?;
             }
         }
@@ -181,10 +183,16 @@ impl<'a> Conversation<'a> {
                     return Err(Error::from(why).of(self.interpreter.handle).into());
                 }
                 Err(Unheard::NotRead(NotRead::Refused(why))) => {
-                    let raised = Raised { kind: "MemoryError".into(), message: Error::from(why).to_string(), ..Raised::default() };
+                    let raised = Raised {
+                        kind: "MemoryError".into(),
+                        message: Error::from(why).to_string(),
+                        ..Raised::default()
+                    };
                     self.say(|this| this.line.talk.raise(&raised))?;
                 }
-                Err(Unheard::NotRead(NotRead::Damaged(why)) | Unheard::ReplyNotRead(NotRead::Damaged(why))) => return Err(self.breaks(&why)),
+                Err(Unheard::NotRead(NotRead::Damaged(why)) | Unheard::ReplyNotRead(NotRead::Damaged(why))) => {
+                    return Err(self.breaks(&why));
+                }
                 Err(Unheard::Stop(Stop::Poked)) => self.tell_if_stopped(Elsewhere::stop),
                 Err(Unheard::Stop(stop)) => return Err(self.over(stop)),
             }
@@ -236,10 +244,12 @@ impl<'a> Conversation<'a> {
 
     /// There will be no reply.
     fn over(&self, stop: Stop) -> Box<Error> {
-        let killed = match (stop, self.limited) {
-            (Stop::Late, Some((limited, _))) => Some(limited.killed(self.elsewhere.grace)),
-            _ => None,
-        };
+        if matches!(stop, Stop::Late) {
+            self.elsewhere.ends_late();
+        }
+        // A run inside of this one may have waited before.
+        let limited = self.limited.filter(|(limited, _)| self.elsewhere.was_late() && limited.is_stopped());
+        let killed = limited.map(|(limited, _)| limited.killed(self.elsewhere.grace));
         if !matches!(stop, Stop::Ended) {
             self.ends();
         }
@@ -302,7 +312,8 @@ impl<'a> Conversation<'a> {
                         }
                     }
                     Some(Called::Raised(told)) => {
-                        let Raise { kind, message } = told.raise.unwrap_or(Raise { kind: String::new(), message: String::new() });
+                        let Raise { kind, message } =
+                            told.raise.unwrap_or(Raise { kind: String::new(), message: String::new() });
                         Raised { kind, message, notes: told.notes, tag: told.tag }
                     }
                     None => raise("MemoryError", "too many calls of the host at once"),

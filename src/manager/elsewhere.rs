@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -49,6 +49,8 @@ pub struct Elsewhere {
     /// The runs that can be stopped, and who waits for them.
     runs: Mutex<Vec<(u64, Caller)>>,
     last_ping: Mutex<u64>,
+    /// It is killed because a run did not end.
+    was_late: AtomicBool,
     /// How many threads of Python's are served.
     served: AtomicUsize,
     /// From the exception to the kill.
@@ -103,6 +105,7 @@ impl Elsewhere {
             last_code: AtomicU64::new(0),
             runs: Mutex::default(),
             last_ping: Mutex::new(0),
+            was_late: AtomicBool::new(false),
             served: AtomicUsize::new(0),
             grace,
         };
@@ -238,6 +241,15 @@ impl Elsewhere {
         self.child.kill();
     }
 
+    /// It is going to be killed because a run did not end in time.
+    pub fn ends_late(&self) {
+        self.was_late.store(true, Ordering::Relaxed);
+    }
+
+    pub fn was_late(&self) -> bool {
+        self.was_late.load(Ordering::Relaxed)
+    }
+
     /// Gives it a descriptor that it has asked for. False: it takes none.
     pub fn event(&self, number: u64, event: &Event) -> bool {
         self.child.event(number, event.as_fd()).is_ok()
@@ -266,7 +278,12 @@ impl Elsewhere {
     }
 
     /// Its number there.
-    pub fn define(&self, code: Box<dyn HostCode>, this_thread_only: bool, name: &str) -> Result<u64, Box<dyn HostCode>> {
+    pub fn define(
+        &self,
+        code: Box<dyn HostCode>,
+        this_thread_only: bool,
+        name: &str,
+    ) -> Result<u64, Box<dyn HostCode>> {
         let mut codes = lock(&self.codes);
         if codes.try_reserve(1).is_err() {
             return Err(code);

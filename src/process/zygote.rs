@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::control::Note;
-use super::settings::Settings;
 use super::launch::FIRST;
+use super::settings::Settings;
 pub use super::system::NoSignals;
 use super::system::{check, pidfd, wait};
 
@@ -101,7 +101,7 @@ impl Zygote {
                 match <[OwnedFd; 3]>::try_from(descriptors) {
                     Ok([socket, trace, directory]) => {
                         if self.fork(id, &socket, &mut fork) {
-                            return Some(Worker { socket, trace, directory });
+                            return Some(Worker { socket, trace, directory, host: self.host });
                         }
                     }
                     Err(descriptors) => {
@@ -256,6 +256,8 @@ pub struct Worker {
     socket: OwnedFd,
     trace: OwnedFd,
     directory: OwnedFd,
+    /// Its process. The other end of the socket and of the pipe may have copies, in processes that it has forked.
+    host: OwnedFd,
 }
 
 impl Worker {
@@ -296,8 +298,9 @@ impl Worker {
     /// or says what is no note.
     pub fn hear(&self, limit: Option<Duration>) -> io::Result<Option<(Note, Vec<OwnedFd>)>> {
         let until = limit.map(|limit| Instant::now() + limit);
-        match wait([(self.socket.as_fd(), libc::POLLIN)], until)? {
-            [0] => Ok(None),
+        match wait([(self.socket.as_fd(), libc::POLLIN), (self.host.as_fd(), libc::POLLIN)], until)? {
+            [0, 0] => Ok(None),
+            [_, gone] if gone != 0 => Err(io::ErrorKind::UnexpectedEof.into()),
             _ => match Note::receive(self.socket.as_fd()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
                 heard => heard.map(Some),
@@ -306,8 +309,8 @@ impl Worker {
     }
 
     /// What it needs of its host.
-    pub fn descriptors(&self) -> [BorrowedFd<'_>; 3] {
-        [self.socket.as_fd(), self.trace.as_fd(), self.directory.as_fd()]
+    pub fn descriptors(&self) -> [BorrowedFd<'_>; 4] {
+        [self.socket.as_fd(), self.trace.as_fd(), self.directory.as_fd(), self.host.as_fd()]
     }
 
     /// What this process is to be, which is the first thing that the host says.

@@ -12,6 +12,7 @@ static subpy_interp pair[2];
 static int depth;
 static atomic_int finalized, deepest;
 static int64_t inner_timeout_ms;
+static uint64_t grace_ms = 10000;
 
 static void is_finalized(void *userdata) {
   (void)userdata;
@@ -45,11 +46,12 @@ static void down(void *userdata, subpy_context *ctx, const subpy_value *args, si
 }
 
 static void make_pair(bool second_is_process) {
-  pair[0] = create_process_with(SUBPY_BUSY_REFUSE, 0, 200);
-  pair[1] = second_is_process ? create_process_with(SUBPY_BUSY_REFUSE, 0, 200) : create();
+  /* Enough for a slow machine: only what cannot be interrupted is killed. */
+  pair[0] = create_process_with(SUBPY_BUSY_REFUSE, 0, grace_ms);
+  pair[1] = second_is_process ? create_process_with(SUBPY_BUSY_REFUSE, 0, grace_ms) : create();
   for (int i = 0; i < 2; i++) {
     OK(subpy_define(pair[i], "host:down", SUBPY_AUTO_LEN, 0, down, NULL, is_finalized, &error));
-    run(pair[i], "import host, os, ctypes\ndef step(n): return host.down(n)\ndef bottom(): return 0");
+    run(pair[i], "import host, os, ctypes\nsleep = ctypes.PyDLL(None).sleep\ndef step(n): return host.down(n)\ndef bottom(): return 0");
   }
   finalized = 0;
 }
@@ -86,7 +88,7 @@ static void limit_at(bool second_is_process, int levels) {
   make_pair(second_is_process);
   for (int i = 0; i < 2; i++) run(pair[i], "def bottom():\n  while True: pass");
   subpy_value result = {0};
-  CHECK_STATUS(SUBPY_ERROR_TIMEOUT, step(levels, 30, &result));
+  CHECK_STATUS(SUBPY_ERROR_TIMEOUT, step(levels, 150, &result));
   subpy_error_free(error);
   error = NULL;
   /* All are as they were. */
@@ -108,6 +110,23 @@ static void inner_limit(bool second_is_process) {
   error = NULL;
   inner_timeout_ms = 0;
   end_pair();
+}
+
+/* What is innermost cannot be interrupted, and its process is killed: the outermost run, whose time is up, is told so. */
+static void kill_at(bool second_is_process, int levels) {
+  grace_ms = 50;
+  make_pair(second_is_process);
+  int dies = (levels + 1) % 2;
+  CHECK(dies == 0 || second_is_process);
+  run(pair[dies], "def bottom(): sleep(1000)");
+  subpy_value result = {0};
+  CHECK_STATUS(SUBPY_ERROR_TIMEOUT, step(levels, 150, &result));
+  subpy_error_free(error);
+  error = NULL;
+  CHECK(subpy_exec(pair[dies], "pass", SUBPY_AUTO_LEN, NULL) == SUBPY_ERROR_NOT_FOUND);
+  CHECK(deepest == 0);
+  end_pair();
+  grace_ms = 10000;
 }
 
 /* What is innermost ends its process: all who wait for it hear it. */
@@ -269,6 +288,7 @@ int main(int argc, char **argv) {
     if (!*only || strcmp(only, "nested") == 0) nested(both);
     for (int levels = 0; levels < 8 && (!*only || strcmp(only, "limit") == 0); levels++) limit_at(both, levels);
     if (!*only || strcmp(only, "inner") == 0) inner_limit(both);
+    for (int levels = 1; levels < 6 && (!*only || strcmp(only, "kill") == 0); levels += 2 - both) kill_at(both, levels);
     for (int levels = 9; levels < 12 && (!*only || strcmp(only, "crash") == 0); levels++) crash_at(both, levels);
   }
   if (!*only || strcmp(only, "threads") == 0) threads_of_python();

@@ -96,7 +96,9 @@ static void creates(void) {
   defines(made);
   MAY(subpy_exec(made, "import host\ndef f(n=0): return n", SUBPY_AUTO_LEN, &error));
   old = atomic_exchange(&interps[draw(SLOTS)], made);
-  if (old) MAY(subpy_close(old, &error));
+  if (!old) return;
+  subpy_close_options soon = {.size = sizeof soon, .timeout_ms = 20, .flags = SUBPY_CLOSE_INTERRUPT};
+  MAY(subpy_close_with(old, &soon, &error));
 }
 
 static void finds(void) {
@@ -345,7 +347,7 @@ int main(int argc, char **argv) {
     subpy_function_free(functions[i]);
     subpy_object_free(objects[i]);
   }
-  subpy_close_options options = {.size = sizeof options, .timeout_ms = 5000, .flags = SUBPY_CLOSE_INTERRUPT};
+  subpy_close_options options = {.size = sizeof options, .timeout_ms = 30000, .flags = SUBPY_CLOSE_INTERRUPT};
   subpy_error *error = NULL;
   OK(subpy_shutdown_with(&options, &error));
   until_processes(0);

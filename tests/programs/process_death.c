@@ -7,36 +7,42 @@
 typedef struct {
   const char *name, *code;
   int64_t timeout_ms;
+  /* 0: 50 ms. */
+  uint64_t grace_ms;
 } death;
 
 static subpy_error *error;
 static char outcome[256];
 
 static const death DEATHS[] = {
-    {"segfault", "ctypes.string_at(0)", 0},
-    {"abort", "os.abort()", 0},
-    {"exit", "os._exit(7)", 0},
-    {"kill itself", "os.kill(os.getpid(), 9)", 0},
-    {"kill", "time.sleep(10)", 0},
-    {"terminate", "os.kill(os.getpid(), 15); time.sleep(10)", 0},
-    {"thread", "threading.Thread(target=lambda: ctypes.string_at(0), daemon=True).start()\ntime.sleep(10)", 0},
-    {"python loop", "while True:\n  try:\n    while True: pass\n  except BaseException: pass", 30},
-    {"c loop", "ctypes.PyDLL(None).sleep(1000)", 30},
-    {"stop", "os.kill(os.getpid(), 19)", 30},
+    {"segfault", "ctypes.string_at(0)", 0, 0},
+    {"abort", "os.abort()", 0, 0},
+    {"exit", "os._exit(7)", 0, 0},
+    {"kill itself", "os.kill(os.getpid(), 9)", 0, 0},
+    {"kill", "time.sleep(10)", 0, 0},
+    {"terminate", "os.kill(os.getpid(), 15); time.sleep(10)", 0, 0},
+    {"thread", "threading.Thread(target=lambda: ctypes.string_at(0), daemon=True).start()\ntime.sleep(10)", 0, 0},
+    /* An exception ends one of the calls. */
+    {"python loop",
+     "def loop(n):\n  try:\n    if n: loop(n - 1)\n  except BaseException: pass\n  while True: pass\n"
+     "loop(200)", 100, 0},
+    {"c loop", "sleep(1000)", 100, 0},
+    {"stop", "os.kill(os.getpid(), 19)", 100, 0},
     /* At most 32 processes, for at most 20 seconds. */
     {"fork bomb",
      "signal.alarm(20)\n"
      "for _ in range(5): os.fork()\n"
      "signal.alarm(20)\n"
-     "while True: time.sleep(1)", 200},
-    {"child", "if os.fork() == 0:\n  time.sleep(20)\n  os._exit(0)\nos.abort()", 0},
-    {"closed descriptors", "os.closerange(3, 4096)\nwhile True: pass", 30},
+     "while True: time.sleep(1)", 200, 0},
+    {"child", "if os.fork() == 0:\n  time.sleep(20)\n  os._exit(0)\nos.abort()", 0, 0},
+    /* It ends when it is told to stop. */
+    {"closed descriptors", "os.closerange(3, 4096)\nwhile True: pass", 100, 10000},
     {"garbage",
      "for d in range(3, 64):\n"
      "  try: os.write(d, b'\\x01garbage' * 3)\n"
      "  except OSError: pass\n"
-     "time.sleep(10)", 0},
-    {"zygote", "os.kill(os.getppid(), 9)", 0},
+     "time.sleep(10)", 0, 0},
+    {"zygote", "os.kill(os.getppid(), 9)", 0, 0},
 };
 
 /* What the status and the error say that is the same each time. */
@@ -65,9 +71,10 @@ static void *kill_soon(void *process) {
 
 /* One of them: an outcome like the others'. */
 static void dies(const death *death, subpy_interp other) {
-  subpy_interp interp = create_process_with(SUBPY_BUSY_REFUSE, 0, 50);
+  subpy_interp interp = create_process_with(SUBPY_BUSY_REFUSE, 0, death->grace_ms ? death->grace_ms : 50);
   /* The limit is not for imports. */
-  run(interp, "import ctypes, os, signal, threading, time, warnings\nwarnings.simplefilter('ignore')");
+  run(interp, "import ctypes, os, signal, threading, time, warnings\nwarnings.simplefilter('ignore')\n"
+             "sleep = ctypes.PyDLL(None).sleep");
   bool killed = strcmp(death->name, "kill") == 0;
   pthread_t killer;
   if (killed) {
@@ -92,29 +99,43 @@ static void dies(const death *death, subpy_interp other) {
 }
 
 /* The host is killed: another process, which has two interpreters, of which one runs something that cannot be
- * interrupted. */
-static void host_dies(char **argv) {
+ * interrupted. A fork of it, if there is one, lives on with all its descriptors. */
+static void host_dies(char **argv, bool is_alone) {
   int ready[2];
   CHECK(pipe(ready) == 0);
   pid_t host = fork();
   CHECK(host >= 0);
   if (host == 0) {
     CHECK(dup2(ready[1], 1) == 1);
-    execl("/proc/self/exe", argv[0], "host", "0", (char *)NULL);
+    execl("/proc/self/exe", argv[0], is_alone ? "host" : "host and zygote", "0", (char *)NULL);
     _exit(1);
   }
   char byte;
+  pid_t left = 0;
+  CHECK(is_alone || read(ready[0], &left, sizeof left) == sizeof left);
   CHECK(read(ready[0], &byte, 1) == 1);
   CHECK(processes(NULL) >= 3);
   CHECK(kill(host, SIGKILL) == 0);
   CHECK(waitpid(host, NULL, 0) == host);
+  until_processes(left != 0);
+  CHECK(left == 0 || kill(left, SIGKILL) == 0);
   until_processes(0);
   CHECK(close(ready[0]) == 0 && close(ready[1]) == 0);
 }
 
-static void is_host(void) {
+static void is_host(bool is_alone) {
   subpy_interp one = create_process(), two = create_process();
-  run(one, "pass");
+  run(one, "import os, signal");
+  if (!is_alone) {
+    pid_t left = fork();
+    CHECK(left >= 0);
+    if (left == 0) {
+      sleep(20);
+      _exit(0);
+    }
+    run(one, "os.kill(os.getppid(), signal.SIGKILL)");
+    CHECK(write(1, &left, sizeof left) == sizeof left);
+  }
   run(two, "import os, ctypes; os.write(1, b'.'); ctypes.PyDLL(None).sleep(1000)");
 }
 
@@ -122,13 +143,14 @@ int main(int argc, char **argv) {
   CHECK(argc == 3);
   mark_processes(argv, 500);
   int count = atoi(argv[2]);
-  if (strcmp(argv[1], "host") == 0 && count == 0) {
-    is_host();
+  bool is_alone = strcmp(argv[1], "host") == 0;
+  if (strncmp(argv[1], "host", 4) == 0 && count == 0) {
+    is_host(is_alone);
     return 1;
   }
-  if (strcmp(argv[1], "host") == 0) {
+  if (strncmp(argv[1], "host", 4) == 0) {
     host_use before = use_now();
-    for (int i = 0; i < count; i++) host_dies(argv);
+    for (int i = 0; i < count; i++) host_dies(argv, is_alone);
     check_use(before);
     printf("gone | gone\n");
     return 0;
