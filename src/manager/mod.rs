@@ -117,6 +117,7 @@ pub use thread::{InThread, fd, join, notify, run_in_thread, thread_free, wait};
 pub use tokens::{cancel_find, cancel_fire, cancel_free, cancel_new};
 
 // What those above need to speak of: they use nothing of `python` but this.
+#[cfg(feature = "capi")]
 pub use crate::process::region::Region;
 pub use crate::python::exception::{Exception, Frame, Syntax};
 pub use crate::python::fork::forked;
