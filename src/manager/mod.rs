@@ -95,6 +95,7 @@ pub use memory::Memory;
 pub use object::{object_act, object_free, object_interp, object_iter, object_keep};
 pub use options::{Options, ProcessOptions};
 pub use output::{capture, set_output};
+pub use passed::{LARGE, region_new};
 pub use pool::{
     Isolation, Map, MapOptions, OutputFor, PoolOptions, PoolStats, Prepare, Submit, close as pool_close,
     new as pool_new, stats as pool_stats, submit as pool_submit,
@@ -105,7 +106,6 @@ pub use queue::{
     queue_put,
 };
 pub use queue::{Wait, descriptor_of, get_from, put_into, queue_make};
-pub use passed::{LARGE, region_new};
 pub use run::{append_buffer, append_part, claim, claim_rows, function_call_specially};
 #[cfg(feature = "capi")]
 pub use run::{copy, copy_of, copy_rows};

@@ -119,7 +119,8 @@ pub fn give_back(interpreter: &Arc<Interpreter>) {
     let interpreter = Arc::downgrade(interpreter);
     elsewhere.on_released(Arc::new(move |number| {
         let Some(interpreter) = interpreter.upgrade() else { return };
-        let has = |interpreter: &Interpreter| interpreter.elsewhere().is_some_and(|elsewhere| elsewhere.passed.has(number));
+        let has =
+            |interpreter: &Interpreter| interpreter.elsewhere().is_some_and(|elsewhere| elsewhere.passed.has(number));
         if !has(&interpreter) {
             return;
         }

@@ -27,5 +27,3 @@ mod word;
 #[cfg(all(test, not(loom)))]
 pub use ends::Bytes;
 pub use ends::{Caller, Channel, Header, Stop};
-#[cfg(all(test, not(loom)))]
-pub use ends::Bytes;
