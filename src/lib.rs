@@ -94,8 +94,8 @@ mod worker;
 static BEFORE_MAIN: process::executable::BeforeMain = process::executable::before_main::<worker::Process>;
 
 pub use manager::{
-    Busy, CloseOptions, Config, Crash, Error, Exception, Frame, Isolation, Kind, Memory, Options, PoolStats, ProcessOptions,
-    Result, RuntimeOptions, Startup, Stopped, Syntax,
+    Busy, CloseOptions, Config, Crash, Error, Exception, Frame, Isolation, Kind, Memory, Options, PoolStats,
+    ProcessOptions, Result, RuntimeOptions, Startup, Stopped, Syntax,
 };
 pub use rust::{
     Arg, Args, Array, Awaited, Buffer, Buffers, Cancel, DefineOptions, Element, FromValue, Function, HostCall, HostFn,

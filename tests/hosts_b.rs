@@ -578,6 +578,11 @@ fn python_limits() {
 }
 
 #[test]
+fn python_processes() {
+    python_done(&["processes.py"]);
+}
+
+#[test]
 fn python_objects() {
     python_done(&["objects.py"]);
 }

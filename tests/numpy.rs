@@ -14,10 +14,10 @@ fn numpy() -> Option<&'static str> {
         let mut version = Command::new(python());
         version.args(["-c", "import sys; print('%d.%d' % sys.version_info[:2])"]);
         if expect_success(version).stdout.trim_ascii() != b"3.14" {
-            skipped("numpy", "tools/get-numpy has it for CPython 3.14");
+            skipped("numpy", "tools/get-wheels has it for CPython 3.14");
             return None;
         }
-        let output = Command::new(root().join("tools/get-numpy")).output().expect("sh runs");
+        let output = Command::new(root().join("tools/get-wheels")).arg("numpy").output().expect("sh runs");
         if !output.status.success() {
             skipped("numpy", String::from_utf8_lossy(&output.stderr).trim());
             return None;
@@ -28,11 +28,15 @@ fn numpy() -> Option<&'static str> {
 }
 
 fn run(interpreter: &str) {
+    run_program("numpy.c", &[interpreter]);
+}
+
+fn run_program(name: &str, args: &[&str]) {
     let Some(folder) = numpy() else { return };
-    let program = build(&root().join("tests/numpy/numpy.c"));
+    let program = build(&root().join("tests/numpy").join(name));
     let mut run = command(&program);
     // Threads of its own would take longer to start than all the rest.
-    run.args([interpreter, folder]).env("OPENBLAS_NUM_THREADS", "1");
+    run.args(args).arg(folder).env("OPENBLAS_NUM_THREADS", "1");
     expect_success(run);
 }
 
@@ -44,6 +48,11 @@ fn in_the_main_interpreter() {
 #[test]
 fn in_an_interpreter_that_shares_mains_gil() {
     run("shared");
+}
+
+#[test]
+fn in_a_pool_that_moves_to_processes() {
+    run_program("pool.c", &[]);
 }
 
 #[test]

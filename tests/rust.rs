@@ -12,9 +12,9 @@ use std::thread;
 use std::time::Duration;
 
 use subpy::{
-    Arg, Busy, Cancel, CloseOptions, Config, DefineOptions, Error, FromValue, Function, HostCall, Interpreter, Isolation,
-    Kind, Limits, Object, Options, Pool, PoolOptions, ProcessOptions, Queue, Raise, RuntimeOptions, Startup, Stream, Tag,
-    TaskOptions, Thread, Value,
+    Arg, Busy, Cancel, CloseOptions, Config, DefineOptions, Error, FromValue, Function, HostCall, Interpreter,
+    Isolation, Kind, Limits, Object, Options, Pool, PoolOptions, ProcessOptions, Queue, Raise, RuntimeOptions, Startup,
+    Stream, Tag, TaskOptions, Thread, Value,
 };
 
 /// The CPython of the tests, for all tests of this process: the first that comes chooses it.

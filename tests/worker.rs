@@ -46,7 +46,7 @@ fn pass(socket: &File, message: &[u8], descriptors: [i32; 3]) {
     }
 }
 
-fn start(arguments: [&str; 3]) -> (Child, File) {
+fn start(arguments: [&str; 4]) -> (Child, File) {
     let (own, theirs) = sockets();
     // SAFETY: a new descriptor.
     let host = unsafe { OwnedFd::from_raw_fd(libc::syscall(libc::SYS_pidfd_open, std::process::id(), 0) as i32) };
@@ -75,7 +75,7 @@ fn says(socket: &mut File) -> Vec<u8> {
 #[test]
 fn it_starts_and_ends_with_its_host() {
     let python = python();
-    let (mut zygote, mut socket) = start([env!("CARGO_PKG_VERSION"), python.to_str().expect("UTF-8"), "0"]);
+    let (mut zygote, mut socket) = start([env!("CARGO_PKG_VERSION"), python.to_str().expect("UTF-8"), "0", "0"]);
     assert_eq!(says(&mut socket), [1], "it has started");
     let (mut worker, theirs) = sockets();
     let (trace, their_trace) = std::io::pipe().expect("a pipe");
@@ -96,7 +96,7 @@ fn it_starts_and_ends_with_its_host() {
 
 #[test]
 fn it_refuses_a_host_of_another_version() {
-    let (mut zygote, mut socket) = start(["0.0.1", "", "0"]);
+    let (mut zygote, mut socket) = start(["0.0.1", "", "0", "0"]);
     let said = String::from_utf8(says(&mut socket)).expect("UTF-8");
     let own = env!("CARGO_PKG_VERSION");
     assert!(said.ends_with(&format!("libsubpy.so is libsubpy {own}, and its host has 0.0.1")), "{said}");

@@ -13,16 +13,16 @@ use super::error::{Error, Kind, Result};
 use super::interpreter::Interpreter;
 use super::lent_queues::LentQueues;
 use super::limits::Limited;
+use super::memory::Memory;
 use crate::process::channel::Stop;
 use crate::process::message::{Done, Failed, Raised, Reply, Request, Run, ToRun};
 use crate::process::talk::{Said, Unheard, Unsaid};
 use crate::process::wire::{Got, NotRead, Sent};
+use crate::python::Failure;
 use crate::python::host::{Called, Raise, call_for_another};
+use crate::python::kept::{Hold, Kept};
 use crate::python::objects;
 use crate::python::queue::{self, Queue};
-use crate::python::Failure;
-use crate::python::kept::{Hold, Kept};
-use super::memory::Memory;
 use crate::value::{
     Args, Builder, ERROR, NotCopied, OBJECT, OwnedValue, QUEUE, Results, Rows, View, Wanted, subpy_pair, subpy_value,
 };
@@ -143,7 +143,9 @@ impl<'a> Conversation<'a> {
     fn give_back_dropped(&self) -> Result<(), Box<Error>> {
         if self.elsewhere.kept.take_some_dropped() {
             for handle in self.elsewhere.kept.take_dropped_numbers() {
-                self.say(|this| this.line.talk.ask(&Request::Free { handle }, &Run::default(), &mut |_| Err(NotCopied::NoMemory)))?;
+                self.say(|this| {
+                    this.line.talk.ask(&Request::Free { handle }, &Run::default(), &mut |_| Err(NotCopied::NoMemory))
+                })?;
                 self.hear(&mut None)?;
             }
         }
@@ -177,10 +179,16 @@ impl<'a> Conversation<'a> {
                     return Err(Error::from(why).of(self.interpreter.handle).into());
                 }
                 Err(Unheard::NotRead(NotRead::Refused(why))) => {
-                    let raised = Raised { kind: "MemoryError".into(), message: Error::from(why).to_string(), ..Raised::default() };
+                    let raised = Raised {
+                        kind: "MemoryError".into(),
+                        message: Error::from(why).to_string(),
+                        ..Raised::default()
+                    };
                     self.say(|this| this.line.talk.raise(&raised))?;
                 }
-                Err(Unheard::NotRead(NotRead::Damaged(why)) | Unheard::ReplyNotRead(NotRead::Damaged(why))) => return Err(self.breaks(&why)),
+                Err(Unheard::NotRead(NotRead::Damaged(why)) | Unheard::ReplyNotRead(NotRead::Damaged(why))) => {
+                    return Err(self.breaks(&why));
+                }
                 Err(Unheard::Stop(Stop::Poked)) => self.tell_if_stopped(Elsewhere::stop),
                 Err(Unheard::Stop(stop)) => return Err(self.over(stop)),
             }
@@ -300,7 +308,8 @@ impl<'a> Conversation<'a> {
                         }
                     }
                     Some(Called::Raised(told)) => {
-                        let Raise { kind, message } = told.raise.unwrap_or(Raise { kind: String::new(), message: String::new() });
+                        let Raise { kind, message } =
+                            told.raise.unwrap_or(Raise { kind: String::new(), message: String::new() });
                         Raised { kind, message, notes: told.notes, tag: told.tag }
                     }
                     None => raise("MemoryError", "too many calls of the host at once"),

@@ -271,7 +271,12 @@ impl Elsewhere {
     }
 
     /// Its number there.
-    pub fn define(&self, code: Box<dyn HostCode>, this_thread_only: bool, name: &str) -> Result<u64, Box<dyn HostCode>> {
+    pub fn define(
+        &self,
+        code: Box<dyn HostCode>,
+        this_thread_only: bool,
+        name: &str,
+    ) -> Result<u64, Box<dyn HostCode>> {
         let mut codes = lock(&self.codes);
         if codes.try_reserve(1).is_err() {
             return Err(code);

@@ -385,15 +385,17 @@ impl Interpreter {
             Some(python) => python.end(),
             None => {}
         };
-        here(|here| here.keeps.during(self.handle, || {
-            end();
-            if let Some(elsewhere) = self.elsewhere() {
-                // Whatever is in the way is waited for, or is interrupted, and killed if it goes on.
-                let timeout = interruptibly.then_some(ENDS_WITHIN);
-                let _ = here.end_elsewhere(self, elsewhere, End { timeout, interrupt: interruptibly });
-                elsewhere.ended();
-            }
-        }));
+        here(|here| {
+            here.keeps.during(self.handle, || {
+                end();
+                if let Some(elsewhere) = self.elsewhere() {
+                    // Whatever is in the way is waited for, or is interrupted, and killed if it goes on.
+                    let timeout = interruptibly.then_some(ENDS_WITHIN);
+                    let _ = here.end_elsewhere(self, elsewhere, End { timeout, interrupt: interruptibly });
+                    elsewhere.ended();
+                }
+            })
+        });
         hooks::unwatch(self.id);
         self.gate.closed();
         INTERPRETERS.remove(self.handle);

@@ -9,19 +9,19 @@ use super::elsewhere::Elsewhere;
 use super::error::{Error, Kind, Result};
 use super::gate::Refused;
 use super::here::here;
-use super::interpreter::{INTERPRETERS, Interpreter, by_id, check_stack, get, unrecognized};
+use super::interpreter::{INTERPRETERS, Interpreter, by_id, check_stack, driven, get, unrecognized};
 use super::limits;
-use super::memory;
-use super::processes;
+use super::memory::{self, Memory};
 use super::options::{Options, ProcessOptions};
+use super::processes;
 use super::runtime;
-use crate::python::attach::{Outside, current_interpreter, detached};
-use crate::python::hooks;
 use crate::process::settings::Settings;
+use crate::python::attach::{Outside, current_interpreter, detached};
 use crate::python::guest::Config;
+use crate::python::hooks;
 use crate::python::interp::{Interp, Scope};
-use crate::python::object::{Py, Raised};
 use crate::python::loaded_api;
+use crate::python::object::{Py, Raised};
 use crate::python::stack::{self, STACK_SIZE};
 
 /// `create()`; starts the runtime when it is not running.
@@ -118,9 +118,11 @@ pub(super) fn closable(handle: u64) -> Result<Arc<Interpreter>> {
         return fail(Kind::Interpreter("cannot destroy the current interpreter".into()));
     }
     // A thread that Python code started there has no run of ours in it, and would be waited for.
-    let comes_from_it = || loaded_api().and_then(Outside::step_out).is_some_and(|outside| {
-        interpreter.python().is_some_and(|python| python.is_left(&outside))
-    });
+    let comes_from_it = || {
+        loaded_api()
+            .and_then(Outside::step_out)
+            .is_some_and(|outside| interpreter.python().is_some_and(|python| python.is_left(&outside)))
+    };
     if !here(|here| here.inside.contains(handle)) && comes_from_it() {
         return fail(Kind::Interpreter(
             "cannot destroy the interpreter: this thread is running something in it".into(),
@@ -196,6 +198,21 @@ pub(super) fn has_crashed(handle: u64) -> bool {
 pub(super) fn kill(handle: u64) -> bool {
     let Ok(interpreter) = get(handle) else { return false };
     interpreter.elsewhere().map(Elsewhere::kill).is_some()
+}
+
+/// How much memory an interpreter uses.
+pub fn memory(handle: u64) -> Result<Memory> {
+    let interpreter = driven(handle, "count the memory of")?;
+    if let Some(elsewhere) = interpreter.elsewhere() {
+        return here(|here| here.visit_elsewhere(&interpreter, elsewhere, |asked| asked.memory()));
+    }
+    let memory = interpreter.python().and_then(Interp::memory);
+    memory.ok_or_else(|| {
+        let kind = Kind::WrongState(
+            "the interpreter's memory is not counted: that takes SUBPY_INTERP_COUNT_MEMORY or a memory_limit".into(),
+        );
+        Error::from(kind).of(handle)
+    })
 }
 
 /// CPython's id

@@ -1,28 +1,12 @@
 //! How much memory interpreters use, and who goes beyond the limit.
 
-use super::error::{Error, Kind, Result};
-use super::here::here;
-use super::interpreter::{INTERPRETERS, driven};
+use super::error::{Kind, Result};
+use super::interpreter::INTERPRETERS;
 use super::timer::{NEVER, Time};
 use crate::python::interp::Interp;
 use crate::python::{counted, memory};
 
 pub use crate::python::memory::Memory;
-
-/// What an interpreter uses.
-pub fn memory(handle: u64) -> Result<Memory> {
-    let interpreter = driven(handle, "count the memory of")?;
-    if let Some(elsewhere) = interpreter.elsewhere() {
-        return here(|here| here.visit_elsewhere(&interpreter, elsewhere, |asked| asked.memory()));
-    }
-    let memory = interpreter.python().and_then(Interp::memory);
-    memory.ok_or_else(|| {
-        let kind = Kind::WrongState(
-            "the interpreter's memory is not counted: that takes SUBPY_INTERP_COUNT_MEMORY or a memory_limit".into(),
-        );
-        Error::from(kind).of(handle)
-    })
-}
 
 /// To be asked before an interpreter is created whose memory is counted.
 pub fn check_countable() -> Result<()> {

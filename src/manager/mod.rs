@@ -26,6 +26,7 @@
 //! | `object` | objects that stay in Python |
 //! | `host` | functions that Python code calls |
 //! | `home` | a thread of the caller's on which CPython was initialised |
+//! | `runtime_thread` | the thread that CPython is initialised and finalised on |
 //! | `runtime` | CPython's life in this process: start, adopt, stop |
 //! | `processes` | where interpreters' processes come from |
 //! | `thread` | runs on threads of their own |
@@ -62,6 +63,7 @@ mod queue;
 mod registry;
 mod run;
 mod runtime;
+mod runtime_thread;
 mod session;
 mod shutdown;
 mod thread;
@@ -83,15 +85,17 @@ pub use host::{
 };
 #[cfg(feature = "capi")]
 pub use host::{context_return_plain, outside};
-pub use interpreters::{close, configure, create, find, get_current, get_main, id, interrupt, is_running, list_all, whence};
+pub use interpreters::{
+    close, configure, create, find, get_current, get_main, id, interrupt, is_running, list_all, memory, whence,
+};
 pub use limits::Limits;
-pub use memory::{Memory, memory};
+pub use memory::Memory;
 pub use object::{object_act, object_free, object_interp, object_iter, object_keep};
 pub use options::{Options, ProcessOptions};
 pub use output::{capture, set_output};
 pub use pool::{
-    Isolation, Map, MapOptions, OutputFor, PoolOptions, PoolStats, Prepare, Submit, close as pool_close, new as pool_new,
-    stats as pool_stats, submit as pool_submit,
+    Isolation, Map, MapOptions, OutputFor, PoolOptions, PoolStats, Prepare, Submit, close as pool_close,
+    new as pool_new, stats as pool_stats, submit as pool_submit,
 };
 #[cfg(feature = "capi")]
 pub use queue::{
@@ -120,9 +124,9 @@ pub use crate::python::output::Callback;
 pub use crate::python::output::RunOutput;
 pub use crate::python::queue::For;
 pub use crate::python::queue::{
-    Count as QueueCount, Host as HostQueues, Named as NamedQueue, Not as NotQueued, Patience as QueuePatience,
-    Queue, Refused as QueueRefused, append as append_queue, append_given as append_given_queue,
-    are_there as queues_are_there, find as find_queue, name as name_queue,
+    Count as QueueCount, Host as HostQueues, Named as NamedQueue, Not as NotQueued, Patience as QueuePatience, Queue,
+    Refused as QueueRefused, append as append_queue, append_given as append_given_queue, are_there as queues_are_there,
+    find as find_queue, name as name_queue,
 };
 pub use crate::python::run::Code;
 pub use crate::python::stack::STACK_SIZE;

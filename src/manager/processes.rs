@@ -17,7 +17,7 @@ use crate::process::spawn::{self, SpawnError, Spawner};
 use crate::python::lock;
 use crate::python::run::Code;
 use crate::python::stack::STACK_SIZE;
-use crate::value::{OwnedValue, View, Wanted};
+use crate::value::{OwnedValue, ValueRef, View, Wanted};
 
 /// The ids of these interpreters begin here: CPython gives none that is as high.
 const FIRST_ID: i64 = 1 << 31;
@@ -48,12 +48,12 @@ fn spawner() -> Result<Arc<Spawner>> {
         return Ok(Arc::clone(spawner));
     }
     let (options, main) = runtime::options()?;
-    let python = match main {
-        Some(main) => executable(main)?,
-        None => options.python,
+    let (python, path) = match main {
+        Some(main) => host_python(main)?,
+        None => (options.python, Vec::new()),
     };
-    let RuntimeOptions { startup, worker, .. } = options;
-    let options = spawn::Options { program: worker, library: None, python, flags: startup.flags() };
+    let RuntimeOptions { startup, worker, preload, .. } = options;
+    let options = spawn::Options { program: worker, library: None, python, flags: startup.flags(), path, preload };
     let mut spawner = lock(&SPAWNER);
     if let Some(spawner) = &*spawner {
         return Ok(Arc::clone(spawner));
@@ -63,15 +63,22 @@ fn spawner() -> Result<Arc<Spawner>> {
     Ok(Arc::clone(spawner.insert(Arc::new(new))))
 }
 
-/// Where the Python of a host is: with this executable it finds its virtual environment, too.
-fn executable(main: u64) -> Result<Option<PathBuf>> {
+/// The executable of a host that is Python, with which its virtual environment is found, too, and its `sys.path`, as far as
+/// both can be said in UTF-8.
+const HOST_PYTHON: &str = "[text if type(text) is str and text.encode(errors='ignore').decode() == text else None \
+                           for sys in [__import__('sys')] for text in [sys.executable, *sys.path]]";
+
+fn host_python(main: u64) -> Result<(Option<PathBuf>, Vec<PathBuf>)> {
     let mut result = OwnedValue::none();
-    let code = Code::Eval { expression: "__import__('sys').executable", filename: None };
+    let code = Code::Eval { expression: HOST_PYTHON, filename: None };
     run::run_with(main, code, Wanted::value(Some(&mut result)), None, None).map_err(|error| *error)?;
-    match result.as_ref().view() {
-        View::Str(path) if !path.is_empty() => Ok(Some(path.into())),
-        _ => Ok(None),
-    }
+    let text = |text: ValueRef| match text.view() {
+        View::Str(text) => Some(PathBuf::from(text)),
+        _ => None,
+    };
+    let mut texts = (0..).map_while(|index| result.as_ref().element(index));
+    let executable = texts.next().and_then(text).filter(|path| !path.as_os_str().is_empty());
+    Ok((executable, texts.filter_map(text).collect()))
 }
 
 /// The runtime ends. All processes that are left end, and are waited for.

@@ -43,9 +43,8 @@ pub fn run(handle: u64, code: Code, wanted: Option<&mut OwnedValue>) -> Ran {
         let act = |interpreter: &Interpreter, wanted| {
             here.run_in(interpreter, None, |py, scope, _| run::run_in_line(py, scope, code, Wanted::value(wanted)))
         };
-        let ask = move |interpreter: &Interpreter, wanted| {
-            ask_in(here, interpreter, None, None, code, Wanted::value(wanted))
-        };
+        let ask =
+            move |interpreter: &Interpreter, wanted| ask_in(here, interpreter, None, None, code, Wanted::value(wanted));
         here.with_interpreter(handle, wanted, find, act, ask)
     })
 }

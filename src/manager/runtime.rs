@@ -5,9 +5,8 @@ use std::cell::Cell;
 use std::ffi::CStr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use super::error::{Error, Kind, Result};
@@ -16,13 +15,13 @@ use super::handle;
 use super::here::here;
 use super::home;
 use super::interpreter::{INTERPRETERS, Interpreter, check_stack};
+use super::runtime_thread::Thread;
 use super::timer;
 use crate::python::attach::{comes_from_another, detached, is_outside};
 use crate::python::find::{Found, Installation, loaded, locate};
 use crate::python::hooks::Host;
 use crate::python::interp::Interp;
-use crate::python::stack::STACK_SIZE;
-use crate::python::start::{self, StartError, Startup};
+use crate::python::start::{self, Startup};
 use crate::python::{fork, hooks, loaded_api, lock};
 
 /// How the runtime is started.
@@ -60,21 +59,6 @@ impl Up {
     pub fn is_adopted(&self) -> bool {
         matches!(self.thread, Thread::Hosts)
     }
-}
-
-/// Who has initialised CPython, and will finalise it.
-enum Thread {
-    /// A host.
-    Hosts,
-    /// A thread of the library's own.
-    Own(RuntimeThread),
-    /// The library, on a thread of the caller's.
-    Home,
-}
-
-struct RuntimeThread {
-    finish: Sender<()>,
-    handle: JoinHandle<()>,
 }
 
 static PHASE: Mutex<Phase> = Mutex::new(Phase::Down);
@@ -342,7 +326,7 @@ fn start(options: RuntimeOptions, here: bool) -> Result<Up> {
                 home::keep(home::initialize(&installation, options.startup)?);
                 Thread::Home
             }
-            false => Thread::Own(start_thread(installation, options.startup)?),
+            false => Thread::start(installation, options.startup)?,
         }
     };
     // Whatever host there was before has finished.
@@ -360,7 +344,7 @@ fn start(options: RuntimeOptions, here: bool) -> Result<Up> {
     match ready {
         Ok(main) => Ok(Up { options, main, thread, uses: 0 }),
         Err(error) => {
-            finish(thread);
+            thread.finish();
             Err(error)
         }
     }
@@ -397,53 +381,6 @@ fn installation(found: Found, options: &RuntimeOptions) -> Result<Installation> 
     Ok(installation)
 }
 
-fn start_thread(installation: Installation, startup: Startup) -> Result<RuntimeThread> {
-    let (started, result) = channel();
-    let (finish, finished) = channel();
-    let handle = thread::Builder::new()
-        .name("subpy-runtime".into())
-        .stack_size(STACK_SIZE)
-        .spawn(move || runtime_thread(&installation, startup, &started, &finished))
-        .map_err(|error| Kind::Interpreter(format!("the runtime's thread was not created: {error}")))?;
-    match result.recv() {
-        Ok(Ok(())) => Ok(RuntimeThread { finish, handle }),
-        Ok(Err(error)) => {
-            let _ = handle.join();
-            Err(error.into())
-        }
-        Err(_) => Err(Kind::Panic("the runtime's thread panicked".into()).into()),
-    }
-}
-
-fn runtime_thread(
-    installation: &Installation,
-    startup: Startup,
-    started: &Sender<Result<(), StartError>>,
-    finish: &Receiver<()>,
-) {
-    match home::initialize(installation, startup) {
-        Err(error) => drop(started.send(Err(error))),
-        Ok(state) => {
-            let _ = started.send(Ok(()));
-            // An error means that the sender is gone without a word, which only a panic does: leave CPython alone then.
-            if finish.recv().is_ok() {
-                start::finalize(state);
-            }
-        }
-    }
-}
-
-fn finish(thread: Thread) {
-    match thread {
-        Thread::Hosts => {}
-        Thread::Own(RuntimeThread { finish, handle }) => {
-            let _ = finish.send(());
-            let _ = handle.join();
-        }
-        Thread::Home => home::finish(),
-    }
-}
-
 /// Stops the runtime, if it runs and `prepare` agrees; `end` does what has to be done while CPython is still there.
 pub(super) fn stop<T>(prepare: impl FnOnce(&Up) -> Result<T>, end: impl FnOnce(&Up, T)) -> Result<()> {
     let mut phase = lock_phase()?;
@@ -469,7 +406,7 @@ pub(super) fn stop<T>(prepare: impl FnOnce(&Up) -> Result<T>, end: impl FnOnce(&
     let end = || {
         end(&up, prepared);
         timer::stop();
-        finish(std::mem::replace(&mut up.thread, Thread::Hosts));
+        std::mem::replace(&mut up.thread, Thread::Hosts).finish();
         if let Some(main) = up.main.python() {
             main.ended();
         }

@@ -9,10 +9,10 @@ use super::attempt::{Attempt, CloseOptions, FIRST_PAUSE, LONGEST_PAUSE, Plan, St
 use super::close::{begin_drain, interrupt_here_or_there, prepare, start};
 use super::error::{Error, Kind, Result};
 use super::gate::Refused;
-use super::processes;
 use super::here::here;
 use super::interpreter::{INTERPRETERS, Interpreter, check_stack};
 use super::pool;
+use super::processes;
 use super::runtime::{self, Up};
 use super::thread::{check_idle, forget_all};
 use crate::python::attach::{current_interpreter, detached};

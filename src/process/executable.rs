@@ -33,14 +33,22 @@ pub extern "C" fn before_main<M: Main>(argc: c_int, argv: *const *const c_char) 
     if count < 2 || argument(0) != NAME || !argument(1).is_empty() {
         return;
     }
-    // Whoever starts a program that has more rights than he has does not choose what it does.
-    // SAFETY: it reads what the kernel has told this process.
-    let secure = unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
-    if secure || !matches!(library(), Ok(None)) {
+    // The library in the program is meant, and no other that is loaded there.
+    if !matches!(library(), Ok(None)) {
         return;
+    }
+    // Nor is this the time for what the program does otherwise.
+    if has_more_rights() {
+        std::process::exit(1);
     }
     let arguments: Vec<OsString> = (0..count).map(|index| argument(index).to_owned()).collect();
     std::process::exit(catch_unwind(|| M::main(&arguments)).unwrap_or(1));
+}
+
+/// Whoever starts a program that has more rights than he has does not choose what it does.
+fn has_more_rights() -> bool {
+    // SAFETY: it reads what the kernel has told this process.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
 /// The library's file. None: it is the program.
@@ -73,6 +81,9 @@ pub fn open() -> io::Result<OwnedFd> {
     if !IS_WATCHED.load(Ordering::Relaxed) {
         // It would do what it does already, again.
         return Err(io::Error::other("the linker has left out what makes it one of libsubpy's"));
+    }
+    if has_more_rights() {
+        return Err(io::Error::other("it runs with the rights of another user, and needs libsubpy.so"));
     }
     File::open("/proc/self/exe").map(OwnedFd::from)
 }

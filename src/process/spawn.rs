@@ -32,6 +32,10 @@ pub struct Options {
     pub python: Option<PathBuf>,
     /// SUBPY_RUNTIME_*
     pub flags: u64,
+    /// What `sys.path` is to be; empty: as CPython makes it.
+    pub path: Vec<PathBuf>,
+    /// Modules that are imported once, for all workers.
+    pub preload: Vec<String>,
 }
 
 /// Why there is no worker.
@@ -159,15 +163,18 @@ impl Spawner {
 
     fn arguments(&self, library: Option<PathBuf>) -> Result<Vec<CString>, SpawnError> {
         let python = self.options.python.clone().unwrap_or_default();
-        let texts: [OsString; 5] = [
+        let texts: [OsString; 6] = [
             executable::NAME.into(),
             library.unwrap_or_default().into(),
             env!("CARGO_PKG_VERSION").into(),
             python.into(),
             self.options.flags.to_string().into(),
+            self.options.path.len().to_string().into(),
         ];
+        let path = self.options.path.iter().map(|folder| folder.into());
+        let texts = texts.into_iter().chain(path).chain(self.options.preload.iter().map(OsString::from));
         let texts = texts.map(|text| CString::new(text.as_bytes()).map_err(io::Error::from));
-        texts.into_iter().collect::<Result<_, _>>().map_err(system("a path was not understood"))
+        texts.collect::<Result<_, _>>().map_err(system("a path or a module's name was not understood"))
     }
 
     fn start(&self, until: Instant) -> Result<Arc<Zygote>, SpawnError> {
@@ -180,7 +187,8 @@ impl Spawner {
             None => program(c"subpy-worker", PROGRAM),
         };
         let file = file.map_err(system("the program for interpreters' processes was not opened"))?;
-        let process = launch(file.as_fd(), &self.arguments(library)?, &self.environment, [theirs.as_fd(), host.as_fd()]);
+        let process =
+            launch(file.as_fd(), &self.arguments(library)?, &self.environment, [theirs.as_fd(), host.as_fd()]);
         drop(theirs);
         let new = New(Some(process.map_err(system("a process for interpreters was not started"))?));
         match self.hear(&control, until)? {

@@ -57,6 +57,8 @@ fn options() -> Options {
         library: Some("this test".into()),
         python: Some(python.into()),
         flags: 0,
+        path: Vec::new(),
+        preload: Vec::new(),
     }
 }
 
@@ -741,7 +743,9 @@ fn the_program_in_the_library_loads_a_library() {
     let library = library.lines().find_map(|line| line.split_once('/').filter(|(_, path)| path.contains("/libc.so")));
     let library = format!("/{}", library.expect("the C library").1);
     let options = Options { program: None, library: Some(library.into()), ..options() };
-    let Err(error) = Spawner::new(options).expect("a reaper").create(&Settings::default(), LONG) else { panic!("there is a worker") };
+    let Err(error) = Spawner::new(options).expect("a reaper").create(&Settings::default(), LONG) else {
+        panic!("there is a worker")
+    };
     assert!(error.to_string().contains("undefined symbol: subpy_worker_main"), "{error}");
 }
 

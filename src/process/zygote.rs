@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::control::Note;
-use super::settings::Settings;
 use super::launch::FIRST;
+use super::settings::Settings;
 pub use super::system::NoSignals;
 use super::system::{check, pidfd, wait};
 

@@ -38,13 +38,16 @@ impl Exception {
         Box::new(rendered)
     }
 
-    /// When it, or what it came from, is that an extension module does not load in this interpreter: the line that says so.
+    /// When it, or what it came from, is that an extension module does not load in this interpreter: the line that says so,
+    /// without what quotes it.
     pub fn refused_import(&self) -> Option<&str> {
         if !self.display.contains("ImportError") {
             return None;
         }
         let says = |line: &&str| line.contains(NOT_HERE) || ONCE.iter().any(|text| line.contains(text));
-        self.message.lines().find(says).or_else(|| self.display.lines().find(says))
+        let line = self.message.lines().find(says).or_else(|| self.display.lines().find(says))?;
+        let begins = line.find(NOT_HERE).and_then(|end| line[..end].rfind("module "));
+        Some(&line[begins.unwrap_or(0)..])
     }
 
     /// A C function failed without an exception: CPython itself reports that as SystemError.

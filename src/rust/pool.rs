@@ -147,7 +147,8 @@ impl Pool {
     /// Those of [`Interpreter::with_options`](crate::Interpreter::with_options), and those of the setup.
     pub fn with_options(options: PoolOptions) -> Result<Pool> {
         options.interp.check()?;
-        let PoolOptions { workers, backlog, spares, refuse, interp, setup, prepare, runs_per_worker, isolation } = options;
+        let PoolOptions { workers, backlog, spares, refuse, interp, setup, prepare, runs_per_worker, isolation } =
+            options;
         let options = manager::PoolOptions {
             workers,
             backlog,

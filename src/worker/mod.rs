@@ -11,6 +11,7 @@
 //! | `queues` | queues, which are the host's |
 //! | `host` | the host's functions, and output that goes to it |
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use crate::manager::{self, Code, RuntimeOptions, Startup, home};
 use crate::process::executable::Main;
 use crate::process::zygote::{Worker, Zygote};
-use crate::value::{Args, Buffers, OwnedValue, Wanted};
+use crate::value::{Args, Buffers, OwnedValue, LIST, STR, Wanted, subpy_value};
 use control::Control;
 
 mod control;
@@ -52,11 +53,7 @@ impl Main for Process {
 /// Does it, with the arguments that the host gave. The process's exit code.
 pub fn main(arguments: &[OsString]) -> i32 {
     let Ok(zygote) = Zygote::new() else { return MISUSED };
-    let started = match start(arguments) {
-        Ok(()) if zygote.has_other_threads() => Err(THREADS.into()),
-        started => started,
-    };
-    if let Err(why) = started {
+    if let Err(why) = start(arguments, &zygote) {
         zygote.fails(&why);
         return 1;
     }
@@ -66,8 +63,8 @@ pub fn main(arguments: &[OsString]) -> i32 {
     }
 }
 
-fn start(arguments: &[OsString]) -> Result<(), String> {
-    let [_, library, version, python, flags] = arguments else {
+fn start(arguments: &[OsString], zygote: &Zygote) -> Result<(), String> {
+    let [_, library, version, python, flags, folders, texts @ ..] = arguments else {
         return Err("subpy-worker is started by libsubpy alone".into());
     };
     if version != env!("CARGO_PKG_VERSION") {
@@ -77,7 +74,49 @@ fn start(arguments: &[OsString]) -> Result<(), String> {
     let flags = flags.to_str().and_then(|flags| flags.parse().ok()).ok_or("the flags are no number")?;
     let python = Some(PathBuf::from(python)).filter(|python| !python.as_os_str().is_empty());
     let options = RuntimeOptions { python, startup: Startup::from_flags(flags), ..RuntimeOptions::default() };
-    manager::init_here(&options).and_then(|()| prepare()).map_err(|error| error.to_string())
+    manager::init_here(&options).map_err(|error| error.to_string())?;
+    if zygote.has_other_threads() {
+        return Err(THREADS.into());
+    }
+    let folders = folders.to_str().and_then(|folders| folders.parse().ok());
+    let (path, preload) = folders.and_then(|folders| texts.split_at_checked(folders)).ok_or("the folders are fewer")?;
+    if !path.is_empty() {
+        set_path(path).map_err(|error| error.to_string())?;
+    }
+    for module in preload {
+        import(&module.to_string_lossy(), zygote)?;
+    }
+    prepare().map_err(|error| error.to_string())
+}
+
+/// Makes `sys.path` this.
+fn set_path(folders: &[OsString]) -> manager::Result<()> {
+    let folders: Vec<Cow<str>> = folders.iter().map(|folder| folder.to_string_lossy()).collect();
+    let folders: Vec<subpy_value> =
+        folders.iter().map(|folder| subpy_value::pointing(STR, folder.as_ptr(), folder.len())).collect();
+    let list = [subpy_value::pointing(LIST, folders.as_ptr().cast(), folders.len())];
+    for (callable, items) in [("sys:path.clear", &list[..0]), ("sys:path.extend", &list)] {
+        let args = Args { items, kwargs: &[], buffers: Buffers::None };
+        let code = Code::Call { callable, args };
+        manager::run_with(manager::get_main()?, code, Wanted::value(None), None, None).map_err(|error| *error)?;
+    }
+    Ok(())
+}
+
+/// Imports a module that all workers have from the beginning.
+fn import(module: &str, zygote: &Zygote) -> Result<(), String> {
+    let failed = |error: manager::Error| format!("the module {module:?} was not preloaded: {error}");
+    let name = [subpy_value::pointing(STR, module.as_ptr(), module.len())];
+    let args = Args { items: &name, kwargs: &[], buffers: Buffers::None };
+    let main = manager::get_main().map_err(failed)?;
+    let import = Code::Call { callable: "importlib:import_module", args };
+    manager::run_with(main, import, Wanted::value(None), None, None).map_err(|error| failed(*error))?;
+    if zygote.has_other_threads() {
+        return Err(format!(
+            "the module {module:?} cannot be preloaded: it starts threads, and a process that has some cannot be forked"
+        ));
+    }
+    Ok(())
 }
 
 /// What is done once in the zygote is done for all workers.

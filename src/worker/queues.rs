@@ -103,11 +103,14 @@ impl HostQueues for Queues {
     }
 
     fn count(&self, id: u64, what: QueueCount) -> Result<i64, QueueRefused> {
-        number(id, match what {
-            QueueCount::Items => QueueAct::Len,
-            QueueCount::Capacity => QueueAct::Capacity,
-            QueueCount::Closed => QueueAct::IsClosed,
-        })
+        number(
+            id,
+            match what {
+                QueueCount::Items => QueueAct::Len,
+                QueueCount::Capacity => QueueAct::Capacity,
+                QueueCount::Closed => QueueAct::IsClosed,
+            },
+        )
     }
 
     fn close(&self, id: u64) -> Result<(), QueueRefused> {

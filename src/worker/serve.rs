@@ -3,7 +3,7 @@
 use super::control::Control;
 use super::host::{self, Code};
 use super::values::Given;
-use crate::manager::{self, CloseOptions, How, Memory, Kind, Ran, Result, home};
+use crate::manager::{self, CloseOptions, How, Kind, Memory, Ran, Result, home};
 use crate::process::message::{Act, Done, Request, Run};
 use crate::value::{Args, Builder, OwnedRows, OwnedValue, Results, TUPLE, Wanted, subpy_value};
 
@@ -69,10 +69,10 @@ fn perform(control: &Control, request: Request, wanted: Option<Results>, given: 
             home::elsewhere(|| manager::shutdown_with(options))??;
         }
         Request::Serve
-            | Request::Host { .. }
-            | Request::Release { .. }
-            | Request::Output { .. }
-            | Request::Queue { .. } => {
+        | Request::Host { .. }
+        | Request::Release { .. }
+        | Request::Output { .. }
+        | Request::Queue { .. } => {
             return Err(Kind::InvalidArgument("a worker does not do what only its host can".into()).into());
         }
     }

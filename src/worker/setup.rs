@@ -22,7 +22,8 @@ pub struct Setup {
 
 /// On the only thread that there is.
 pub fn set_up(worker: &Worker, main: u64) -> std::result::Result<Setup, String> {
-    let settings = worker.settings().map_err(|error| format!("an interpreter's process was not told what to be: {error}"))?;
+    let settings =
+        worker.settings().map_err(|error| format!("an interpreter's process was not told what to be: {error}"))?;
     configure(main, &settings).map_err(|error| error.to_string())?;
     let memory_limit = (settings.memory_limit > 0).then_some(settings.memory_limit);
     let counts = settings.count_memory || memory_limit.is_some();
@@ -73,7 +74,8 @@ impl Setup {
     /// How much memory the process uses.
     pub fn memory(&self) -> Result<Memory> {
         let Some(usage) = &self.usage else {
-            let message = "the interpreter's memory is not counted: that takes SUBPY_INTERP_COUNT_MEMORY or a memory_limit";
+            let message =
+                "the interpreter's memory is not counted: that takes SUBPY_INTERP_COUNT_MEMORY or a memory_limit";
             return Err(Kind::WrongState(message.into()).into());
         };
         let (used, peak) =

@@ -30,6 +30,8 @@ fn spawner() -> Spawner {
         library: Some("this test".into()),
         python: Some(python.into()),
         flags: 0,
+        path: Vec::new(),
+        preload: Vec::new(),
     };
     Spawner::new(options).expect("a reaper")
 }

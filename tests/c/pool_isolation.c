@@ -78,7 +78,7 @@ static void setups(void) {
   pool = auto_pool(1, "import os\n"
                       "try: import faulthandler\n"
                       "except ImportError as error: raise RuntimeError('advice') from error");
-  is_elsewhere(pool, "ImportError: " REASON);
+  is_elsewhere(pool, REASON);
   close_pool(pool);
   subpy_pool_options options = {.size = sizeof options, .workers = 2, .setup = "import nonesuch", .setup_len = SUBPY_AUTO_LEN,
                                 .isolation = SUBPY_ISOLATION_AUTO};

@@ -104,7 +104,31 @@ static void limits(void) {
   error = NULL;
 }
 
+/* What is imported once is there in all of them. */
+static void preloads(void) {
+  const char *const modules[] = {"decimal", "xml.dom.minidom", NULL}, *const nothing[] = {"nothing.of_the_kind", NULL};
+  subpy_runtime_options options = {.size = sizeof options, .preload = modules};
+  OK(subpy_init(&options, &error));
+  for (int i = 0; i < 2; i++) {
+    subpy_interp interp = create_process();
+    run(interp, "import sys");
+    CHECK(number(interp, "'decimal' in sys.modules and 'xml.dom.minidom' in sys.modules"));
+    OK(subpy_close(interp, &error));
+  }
+  shut_down();
+  options.preload = nothing;
+  OK(subpy_init(&options, &error));
+  subpy_interp_options in_process = {.size = sizeof in_process, .flags = SUBPY_INTERP_PROCESS};
+  subpy_interp interp = 0;
+  CHECK(subpy_create(&in_process, &interp, &error) == SUBPY_ERROR_INTERPRETER && interp == 0);
+  CHECK(strstr(subpy_error_message(error, NULL), "the module \"nothing.of_the_kind\" was not preloaded: ModuleNotFoundError"));
+  subpy_error_free(error);
+  error = NULL;
+  shut_down();
+}
+
 int main(void) {
+  preloads();
   is_another_process();
   calls();
   limits();

@@ -498,8 +498,40 @@ static void loops(void) {
   CHECK(after <= before);
 }
 
+/* What is locked down has the queues that it was given, and no others. */
+static void locked(void) {
+  subpy_interp_options options = {.size = sizeof options, .busy = SUBPY_BUSY_SHARE,
+                                  .flags = SUBPY_INTERP_PROCESS | SUBPY_INTERP_LOCKED, .grace_ms = 5000};
+  subpy_interp interp = 0;
+  OK(subpy_create(&options, &interp, &error));
+  subpy_queue queue = new_queue(1), other = new_queue(0);
+  give(interp, "q", queue);
+  run(interp,
+      "import asyncio, subpy_queues, threading\n"
+      "async def main():\n"
+      "  async def fill():\n"
+      "    for i in range(20): await q.put_async(i)\n"
+      "  async def take(): return [await q.get_async() for _ in range(20)]\n"
+      "  return (await asyncio.gather(fill(), take()))[1]\n"
+      "assert asyncio.run(main()) == list(range(20))\n"
+      "thread = threading.Thread(target=q.put, args=('thread',))\n"
+      "thread.start()\n"
+      "assert q.get() == 'thread'\n"
+      "thread.join()\n"
+      "mine = subpy_queues.create()\n"
+      "id = mine.id\n"
+      "assert subpy_queues.Queue(id) is mine and subpy_queues.Queue(q.id) is q");
+  char code[200];
+  snprintf(code, sizeof code, "try: subpy_queues.Queue(%llu)\nexcept subpy_queues.QueueNotFoundError: pass\nelse: assert 0",
+           (unsigned long long)id_of(other));
+  run(interp, code);
+  OK(subpy_close(interp, &error));
+  subpy_queue_free(queue), subpy_queue_free(other);
+}
+
 int main(void) {
   the_same();
+  locked();
   lifetimes();
   pipeline();
   threads();

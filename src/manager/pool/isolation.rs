@@ -37,7 +37,8 @@ impl Ways {
                 return Err(Kind::InvalidArgument(why.into()).into());
             }
             if here.config.shared_gil {
-                let why = "SUBPY_ISOLATION_AUTO needs SUBPY_GIL_OWN: an interpreter in a process of its own shares no GIL";
+                let why =
+                    "SUBPY_ISOLATION_AUTO needs SUBPY_GIL_OWN: an interpreter in a process of its own shares no GIL";
                 return Err(Kind::InvalidArgument(why.into()).into());
             }
             here.check_together()?;

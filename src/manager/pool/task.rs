@@ -195,7 +195,13 @@ impl Task {
     }
 
     /// Does a part of it: all of it, but for rows that are left when the interpreter was hit, and what `moves`.
-    pub fn run(&self, job: &Job, interp: u64, limits: Option<&Limits>, moves: &dyn Fn(&Error) -> bool) -> Result<OwnedValue> {
+    pub fn run(
+        &self,
+        job: &Job,
+        interp: u64,
+        limits: Option<&Limits>,
+        moves: &dyn Fn(&Error) -> bool,
+    ) -> Result<OwnedValue> {
         self.thread.is_in(interp);
         if let Some(output) = &self.how.output {
             self.thread.set_output(output(interp));

@@ -47,7 +47,15 @@ impl Pool {
         let builder = thread::Builder::new().name(format!("subpy-pool-{}", self.number)).stack_size(STACK_SIZE);
         let spawned = builder.spawn(move || {
             HERE.set(pool.number);
-            Worker { pool: &pool, seat, interp: Err(Kind::NoMemory.into()), in_process: false, runs: 0, pause: FIRST_PAUSE }.work();
+            Worker {
+                pool: &pool,
+                seat,
+                interp: Err(Kind::NoMemory.into()),
+                in_process: false,
+                runs: 0,
+                pause: FIRST_PAUSE,
+            }
+            .work();
         });
         let thread = Some(spawned.map_err(no_thread)?);
         state.seats.insert(seat, Seat { thread, ..Seat::default() });

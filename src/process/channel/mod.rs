@@ -5,7 +5,7 @@
 //! | `ends` | sending and receiving |
 //! | `memory` | the memory that both see |
 //! | `wait` | waiting for the turn: spinning, sleeping, being woken by one's own process |
-//! | `word` | the word that both look at, and sleep at; `model` has a model checker's in its place |
+//! | `word` | the word that both look at, and sleep at; `model` waits with a model checker's in its place |
 //!
 //! The worker may run hostile code. What it can do to the host through a channel is to send what is wrong, which is
 //! found out, and to be late.
@@ -15,9 +15,7 @@
 
 #[cfg(all(test, not(loom)))]
 mod bench;
-#[cfg(not(all(test, loom)))]
 mod ends;
-#[cfg(not(all(test, loom)))]
 mod memory;
 #[cfg(all(test, loom))]
 mod model;
@@ -26,5 +24,6 @@ mod tests;
 mod wait;
 mod word;
 
-#[cfg(not(all(test, loom)))]
+#[cfg(all(test, not(loom)))]
+pub use ends::Bytes;
 pub use ends::{Caller, Channel, Header, Stop};

@@ -11,9 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::bench;
+use super::ends::{Bytes, LONGEST, Message};
 use super::memory::{BYTES, HALF, KEPT, ROOM, Shared};
 use super::wait::{BITS, Turn, pass};
-use super::ends::{Bytes, LONGEST, Message};
 use super::{Caller, Channel, Header, Stop};
 
 /// By which a test tells the process that it starts what to do.

@@ -17,9 +17,9 @@ mod filter;
 mod landlock;
 pub mod limits;
 mod rights;
-pub mod usage;
 #[cfg(all(test, not(loom)))]
 mod tests;
+pub mod usage;
 
 use std::io;
 use std::os::fd::BorrowedFd;

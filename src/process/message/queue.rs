@@ -9,7 +9,9 @@ use crate::value::{ERROR, NotCopied, OBJECT, OwnedValue};
 #[derive(Clone, Copy)]
 pub enum QueueAct<'a> {
     /// A new one: its id is not known yet.
-    New { capacity: i64 },
+    New {
+        capacity: i64,
+    },
     /// Whether there is one with this id.
     Find,
     Get(Patience),
@@ -17,16 +19,24 @@ pub enum QueueAct<'a> {
     /// What was taken is the first one again.
     PutBack(&'a OwnedValue),
     /// Until there is room, or something to get.
-    Wait { room: bool, patience: Patience },
+    Wait {
+        room: bool,
+        patience: Patience,
+    },
     Len,
     Capacity,
     IsClosed,
     Close,
     /// A descriptor that tells whether there is room, or something to get. It comes beside, with the number that is replied
     /// (`Note::Event`).
-    Event { room: bool },
+    Event {
+        room: bool,
+    },
     /// It is given up: how often it was given, and named to the host.
-    Free { given: u64, named: u64 },
+    Free {
+        given: u64,
+        named: u64,
+    },
 }
 
 /// How long it may take.

@@ -11,9 +11,9 @@ use super::super::stack::{Stack, room_for_host, stack_of};
 use super::super::thread_id::this_thread;
 use super::super::types::PyThreadState;
 use super::{HostCode, HostFunction};
-use crate::value::{Args, OwnedValue};
 #[cfg(feature = "capi")]
 use crate::value::subpy_value;
+use crate::value::{Args, OwnedValue};
 
 /// One call, as its host knows it. Every number will do: one that is no call is over.
 #[derive(Clone, Copy, PartialEq, Eq)]

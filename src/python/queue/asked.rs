@@ -69,12 +69,7 @@ fn attempt<R>(
 }
 
 /// A thread that does not come back, because the interpreter ends, may have taken one all the same.
-pub(super) fn take<'py>(
-    py: Py<'py>,
-    there: &Arc<There>,
-    queues: &Queues,
-    patience: Patience,
-) -> PyResult<Obj<'py>> {
+pub(super) fn take<'py>(py: Py<'py>, there: &Arc<There>, queues: &Queues, patience: Patience) -> PyResult<Obj<'py>> {
     let item = attempt(py, queues, there, For::Item, patience, |patience| there.host.get(there.id, patience))?;
     let object = convert::to_python(py, &queues.own, item.as_value());
     if object.is_err() {

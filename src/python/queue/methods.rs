@@ -220,13 +220,7 @@ fn take<'py>(py: Py<'py>, place: &Place, queues: &Queues, patience: Patience) ->
     }
 }
 
-fn give<'py>(
-    py: Py<'py>,
-    place: &Place,
-    queues: &Queues,
-    object: &Obj<'py>,
-    patience: Patience,
-) -> PyResult<Obj<'py>> {
+fn give<'py>(py: Py<'py>, place: &Place, queues: &Queues, object: &Obj<'py>, patience: Patience) -> PyResult<Obj<'py>> {
     let asked = Asked { how: Results::VALUE, own: Some(&queues.own) };
     let item = convert::from_any(py, object, asked, format_args!("item")).map_err(|failure| match failure {
         Failure::NotShareable(text) => {

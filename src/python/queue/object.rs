@@ -140,12 +140,7 @@ impl OwnData {
 }
 
 /// A new object of a class that derives from the type.
-pub(super) fn object<'py>(
-    py: Py<'py>,
-    queues: &Arc<Queues>,
-    class: &Obj<'py>,
-    place: Place,
-) -> PyResult<Obj<'py>> {
+pub(super) fn object<'py>(py: Py<'py>, queues: &Arc<Queues>, class: &Obj<'py>, place: Place) -> PyResult<Obj<'py>> {
     let base = queues.kept(py, Kept::Base)?;
     // SAFETY: live objects. The data are those of an object that nobody has yet.
     unsafe {
