@@ -87,6 +87,7 @@ c_tests! {
     pool_process
     pool_soak
     process
+    process_buffers
     process_hostile
     process_leak
     process_nested

@@ -16,13 +16,13 @@ static subpy_error *error;
 static char outcome[256];
 
 static const death DEATHS[] = {
-    {"segfault", "ctypes.string_at(0)"},
-    {"abort", "os.abort()"},
-    {"exit", "os._exit(7)"},
-    {"kill itself", "os.kill(os.getpid(), 9)"},
-    {"kill", "time.sleep(10)"},
-    {"terminate", "os.kill(os.getpid(), 15); time.sleep(10)"},
-    {"thread", "threading.Thread(target=lambda: ctypes.string_at(0), daemon=True).start()\ntime.sleep(10)"},
+    {"segfault", .code = "ctypes.string_at(0)"},
+    {"abort", .code = "os.abort()"},
+    {"exit", .code = "os._exit(7)"},
+    {"kill itself", .code = "os.kill(os.getpid(), 9)"},
+    {"kill", .code = "time.sleep(10)"},
+    {"terminate", .code = "os.kill(os.getpid(), 15); time.sleep(10)"},
+    {"thread", .code = "threading.Thread(target=lambda: ctypes.string_at(0), daemon=True).start()\ntime.sleep(10)"},
     /* An exception ends one of the calls. */
     {"python loop",
      "def loop(n):\n  try:\n    if n: loop(n - 1)\n  except BaseException: pass\n  while True: pass\n"
@@ -35,7 +35,7 @@ static const death DEATHS[] = {
      "for _ in range(5): os.fork()\n"
      "signal.alarm(20)\n"
      "while True: time.sleep(1)", .timeout_ms = 200},
-    {"child", "if os.fork() == 0:\n  time.sleep(20)\n  os._exit(0)\nos.abort()"},
+    {"child", .code = "if os.fork() == 0:\n  time.sleep(20)\n  os._exit(0)\nos.abort()"},
     /* It ends when it is told to stop. */
     {"closed descriptors", "os.closerange(3, 4096)\nwhile True: pass", .timeout_ms = 100, .grace_ms = 10000},
     {"memory hog", "hog = []\nwhile True: hog.append(b'x' * 100000)", .memory_limit = 64 << 20},
@@ -45,11 +45,12 @@ static const death DEATHS[] = {
      "while ctypes.memset(allocate(ctypes.c_size_t(1 << 20)), 1, 1 << 20): pass", .memory_limit = 64 << 20},
     {"cpu hog", "while True: pass", .cpu_limit_ms = 500},
     {"garbage",
+     .code =
      "for d in range(3, 64):\n"
      "  try: os.write(d, b'\\x01garbage' * 3)\n"
      "  except OSError: pass\n"
      "time.sleep(10)"},
-    {"zygote", "os.kill(os.getppid(), 9)"},
+    {"zygote", .code = "os.kill(os.getppid(), 9)"},
 };
 
 /* What the status and the error say that is the same each time. */
