@@ -1863,6 +1863,47 @@ typedef struct subpy_memory_info {
 SUBPY_API subpy_status subpy_memory(subpy_interp interp, struct subpy_memory_info *info, subpy_error **error);
 
 /* ---------------------------------------------------------------------------------------------------------------------
+ * Memory for buffers
+ *
+ * Memory for buffers that interpreters in processes of their own (SUBPY_INTERP_PROCESS) see without a copy. All others
+ * see it too. Any other memory goes to such a process as a copy, if Python is not to write to it, and not at all if it is.
+ * --------------------------------------------------------------------------------------------------------------------- */
+
+/**
+ * Make memory for a buffer, of zeros.
+ *
+ * The bytes are there at once, and are the same for the host and for each interpreter that gets them. Parts may be
+ * passed as buffers of their own: whatever lies in the memory is seen where it is, with any format, shape and strides.
+ * A result that shares it (SUBPY_RESULT_BUFFER) is this memory as well. Nobody locks it: who writes when is for the host
+ * and its Python code to agree on.
+ *
+ * @param len     how many bytes; with 0 there is no memory
+ * @param flags   0, or SUBPY_BUFFER_WRITABLE. Without it no process can write to the memory, by no means; the host can
+ * @param buffer  receives the buffer, of bytes; format, itemsize, shape, strides and ndim, `release` and `userdata` are
+ *                the caller's to change. On failure all of it is zero
+ * @param error   optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK;
+ *         SUBPY_ERROR_NO_MEMORY         there is not so much
+ *         SUBPY_ERROR_INVALID_ARGUMENT  `buffer` is NULL, or an unknown flag
+ *         SUBPY_ERROR_INTERPRETER       the process cannot open any more files: each takes one
+ *
+ * Takes time for each page. Needs no runtime. Any thread. Python's counterpart: multiprocessing.shared_memory.
+ */
+SUBPY_API subpy_status subpy_buffer_new(size_t len, uint32_t flags, subpy_buffer *buffer, subpy_error **error);
+
+/**
+ * Free what subpy_buffer_new() made, and make its `data` NULL and its `len` 0.
+ *
+ * Results that share the memory keep it until they are freed, and so do interpreters in processes until they have let go
+ * of it. Others do not: wait for `release`, as with any other memory.
+ *
+ * @param buffer  with `data` as it was. NULL, and what is not of subpy_buffer_new(), is left as it is
+ *
+ * Any thread.
+ */
+SUBPY_API void subpy_buffer_free(subpy_buffer *buffer);
+
+/* ---------------------------------------------------------------------------------------------------------------------
  * Queues
  *
  * Queues between the program and interpreters, and between interpreters. What is put in is copied, once; it is what

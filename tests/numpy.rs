@@ -59,3 +59,8 @@ fn in_a_pool_that_moves_to_processes() {
 fn not_in_one_with_a_gil_of_its_own() {
     run("own");
 }
+
+#[test]
+fn in_processes() {
+    run_program("process.c", &[]);
+}

@@ -248,6 +248,25 @@ fn rust_sees_pythons_memory() {
     assert_eq!(message(other.eval::<Vec<Buffer>>("[b'x', 1]")), "result[1]: int is not a buffer");
 }
 
+/// The memory that interpreters in processes see, in one of this process. tests/c/process_buffers.c has the others.
+#[test]
+fn buffers_for_processes() {
+    let interp = create();
+    interp.exec("def fill(view): view[1] = 2.5\ndef same(view): return view").unwrap();
+    let shared = Buffer::shared::<f64>(10_000).unwrap();
+    assert!(shared.is_writable() && shared.as_slice::<f64>().is_none() && shared.shape() == [10_000]);
+    interp.call::<()>("fill", (&shared,)).unwrap();
+    shared.copy_from_slice(2, &[7.0]).unwrap();
+    let square = shared.clone().with_shape(&[100, 100]).unwrap();
+    let back: Buffer = interp.call("same", (square,)).unwrap();
+    assert_eq!((back.shape(), back.as_ptr(), back.is_writable()), (&[100usize, 100][..], shared.as_ptr(), true));
+    drop(shared);
+    assert_eq!(back.to_vec::<f64>().unwrap()[..3], [0.0, 2.5, 7.0]);
+    let many = Buffer::shared::<f64>(usize::MAX).unwrap_err();
+    assert!(matches!(many.kind, Kind::NoMemory), "{many}");
+    assert_eq!(Buffer::shared::<f64>(0).unwrap().nbytes(), 0);
+}
+
 #[test]
 fn arrays_are_rows_of_numbers() {
     let interp = create();

@@ -1740,6 +1740,21 @@ do
     return setmetatable({ layout = layout, anchors = { memory, format, sizes, steps } }, Buffer)
   end
 
+  --- Memory of so many bytes, all zero, that interpreters in processes (process) see without a copy, and so do all others.
+  --- Python may write to it, as Lua may, with pointer(). `options` as for buffer(). Any other memory goes to such a process
+  --- as a copy when Python may only read it, and is refused otherwise. It is there as long as something has it.
+  function M.shared_buffer(nbytes, options)
+    local made, failure = ffi.new("subpy_buffer"), error_out()
+    local status = C.subpy_buffer_new(count_arg("nbytes", nbytes), BUFFER_FLAGS.writable, made, failure)
+    if status ~= 0 then fail(status, failure) end
+    ffi.gc(made, C.subpy_buffer_free)
+    local all = { nbytes = nbytes, writable = true }
+    for name, value in pairs(options or {}) do all[name] = value end
+    local buffer = M.buffer(ffi.cast("unsigned char *", made.data), all)
+    buffer.anchors.made = made
+    return buffer
+  end
+
   function read_buffer(slot, scope)
     if not scope.result then error("a buffer that is an argument of a function is unknown to this module", 0) end
     scope.buffers = scope.buffers + 1

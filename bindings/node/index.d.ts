@@ -356,8 +356,11 @@ export interface MemoryOptions {
 export class MemoryView {
   /** Memory of JS. Not in workers, whose memory ends with them: see allocate(). */
   constructor(source: ArrayBuffer | SharedArrayBuffer | NodeJS.ArrayBufferView, options?: MemoryOptions);
-  /** So many bytes outside of JS, all zero, that can be shared in any thread. */
-  static allocate(length: number, options?: MemoryOptions): MemoryView;
+  /**
+   * So many bytes outside of JS, all zero, that can be shared in any thread; with `shared` interpreters in processes see
+   * them without a copy, too.
+   */
+  static allocate(length: number, options?: MemoryOptions & { shared?: boolean }): MemoryView;
   readonly format: string;
   readonly itemsize: number;
   readonly shape: number[];

@@ -4,6 +4,7 @@
 #![allow(clippy::missing_safety_doc)]
 
 mod boundary;
+mod buffer;
 mod cancel;
 mod error;
 mod error_texts;
@@ -24,6 +25,7 @@ mod thread;
 mod value;
 mod worker;
 
+pub use buffer::*;
 pub use cancel::*;
 pub use error::*;
 pub use function::*;

@@ -14,6 +14,7 @@ use super::interpreter::Interpreter;
 use super::lent_queues::LentQueues;
 use super::limits::Limited;
 use super::memory::Memory;
+use super::passed::Sending;
 use crate::process::channel::Stop;
 use crate::process::message::{Done, Failed, Raised, Reply, Request, Run, ToRun};
 use crate::process::talk::{Said, Unheard, Unsaid};
@@ -24,7 +25,8 @@ use crate::python::kept::{Hold, Kept};
 use crate::python::objects;
 use crate::python::queue::{self, Queue};
 use crate::value::{
-    Args, Builder, ERROR, NotCopied, OBJECT, OwnedValue, QUEUE, Results, Rows, View, Wanted, subpy_pair, subpy_value,
+    Args, BUFFER, Builder, ERROR, NotCopied, OBJECT, OwnedValue, QUEUE, Results, Rows, ValueRef, View, Wanted,
+    subpy_pair, subpy_value,
 };
 
 /// Makes the value that stands for an error among results. None: no memory.
@@ -133,6 +135,9 @@ impl<'a> Conversation<'a> {
         self.give_back_dropped()?;
         let number = self.limited.map_or(0, |(_, number)| number);
         let run = Run { wanted, number, captured: self.elsewhere.output.is_captured() };
+        let shares = wanted.is_some_and(|form| form.has(Results::BUFFER));
+        let _waiting =
+            if shares { Some(self.elsewhere.passed.wait().ok_or_else(|| self.error(Kind::NoMemory))?) } else { None };
         let mut given = Given::to(self.elsewhere);
         self.say(|this| this.line.talk.ask(request, &run, &mut |value| this.describe(value, &mut given)))?;
         given.are_there();
@@ -378,6 +383,7 @@ impl<'a> Conversation<'a> {
 
     fn describe(&self, value: &subpy_value, given: &mut Given) -> Result<Sent, NotCopied> {
         match value.kind {
+            BUFFER => self.elsewhere.describe(&mut given.sending, ValueRef::of_checked(value)),
             OBJECT => {
                 let handle = value.as_int().cast_unsigned();
                 let hold = objects::find(handle).ok_or(NotCopied::NotFound(handle, "an object"))?;
@@ -405,6 +411,7 @@ impl<'a> Conversation<'a> {
                 let hold = self.elsewhere.kept.keep_number(number).ok_or(NotCopied::NoMemory)?;
                 objects::append(hold, builder).ok_or(NotCopied::NoMemory)
             }
+            (BUFFER, Got::Value(value), _) => self.elsewhere.restore(value)?.attach(builder).ok_or(NotCopied::NoMemory),
             (QUEUE, Got::Word(id), _) => {
                 let queue = self.elsewhere.queues.named(id).ok_or(NotCopied::NotFound(id, "a queue"))?;
                 queue::append(&queue, builder).ok_or(NotCopied::NoMemory)
@@ -419,15 +426,16 @@ impl<'a> Conversation<'a> {
     }
 }
 
-/// The queues that a message gives to the process. When it was not sent after all, this is dropped.
+/// The queues and buffers that a message gives to the process. When it was not sent after all, this is dropped.
 struct Given<'a> {
     queues: &'a LentQueues,
     ids: Vec<u64>,
+    sending: Sending<'a>,
 }
 
 impl<'a> Given<'a> {
     fn to(elsewhere: &'a Elsewhere) -> Given<'a> {
-        Given { queues: &elsewhere.queues, ids: Vec::new() }
+        Given { queues: &elsewhere.queues, ids: Vec::new(), sending: Sending::new(&elsewhere.passed) }
     }
 
     /// None: no memory.
@@ -441,6 +449,7 @@ impl<'a> Given<'a> {
     /// The message has gone.
     fn are_there(mut self) {
         self.ids.clear();
+        self.sending.sent();
     }
 }
 

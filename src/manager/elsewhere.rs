@@ -12,14 +12,17 @@ use std::time::Duration;
 
 use super::error::{Error, Kind, Result};
 use super::lent_queues::LentQueues;
+use super::passed::{Passed, Sending};
 use crate::process::channel::Caller;
 use crate::process::child::{Child, Watch};
 use crate::process::talk::Talk;
+use crate::process::wire::Sent;
 use crate::python::host::{HostCode, this_thread_number};
 use crate::python::kept::KeptObjects;
 use crate::python::lock;
 use crate::python::output::Output;
 use crate::python::queue::Event;
+use crate::value::{Export, NotCopied, ValueRef};
 
 /// How long the reaper may take to learn how a process has ended.
 const DEATH_IS_KNOWN: Duration = Duration::from_secs(1);
@@ -38,6 +41,8 @@ pub struct Elsewhere {
     pub queues: Arc<LentQueues>,
     channels: Mutex<Channels>,
     codes: Mutex<HashMap<u64, HostFunction>>,
+    /// Buffers that it has. They have numbers of the same row.
+    pub passed: Passed,
     /// The numbers of runs and of functions that were given last.
     last_run: AtomicU64,
     last_code: AtomicU64,
@@ -95,6 +100,7 @@ impl Elsewhere {
             queues,
             channels: Mutex::default(),
             codes: Mutex::default(),
+            passed: Passed::default(),
             last_run: AtomicU64::new(0),
             last_code: AtomicU64::new(0),
             runs: Mutex::default(),
@@ -268,6 +274,7 @@ impl Elsewhere {
         self.queues.end();
         let codes = std::mem::take(&mut *lock(&self.codes));
         drop(codes);
+        self.passed.release_all();
     }
 
     /// Its number there.
@@ -281,14 +288,34 @@ impl Elsewhere {
         if codes.try_reserve(1).is_err() {
             return Err(code);
         }
-        let number = self.last_code.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = self.next_number();
         let thread = this_thread_only.then(this_thread_number);
         codes.insert(number, HostFunction { code: Arc::from(code), thread, name: name.into() });
         Ok(number)
     }
 
-    /// Nobody can call it any more. It is finalized when the last call is over.
+    fn next_number(&self) -> u64 {
+        self.last_code.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// What a message has for a buffer.
+    pub fn describe(&self, sending: &mut Sending, buffer: ValueRef) -> Result<Sent, NotCopied> {
+        sending.describe(&self.child, self.next_number(), buffer).map(Sent::Value)
+    }
+
+    /// A buffer that a message has brought.
+    pub fn restore(&self, buffer: ValueRef) -> Result<Arc<Export>, NotCopied> {
+        self.passed.restore(&self.child, buffer)
+    }
+
+    /// Is called with the number of what the process has no more, when that does not say it while something runs.
+    pub fn on_released(&self, call: Arc<dyn Fn(u64) + Send + Sync>) {
+        self.child.on_released(call);
+    }
+
+    /// Nobody there has the function or the buffer any more. A function is finalized when the last call is over.
     pub fn release(&self, number: u64) {
+        self.passed.release(number);
         let code = lock(&self.codes).remove(&number);
         drop(code);
     }

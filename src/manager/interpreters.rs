@@ -74,6 +74,7 @@ fn create_process(options: &Options, process: &ProcessOptions) -> Result<u64> {
         let id = processes::next_id();
         let interpreter = Interpreter::register_elsewhere(elsewhere, id, options.busy, options.timeout)?;
         processes::serve_python_threads(&interpreter);
+        processes::give_back(&interpreter);
         Ok(interpreter.handle)
     })
 }

@@ -10,6 +10,7 @@
 //! | `attempt` | a close that goes on, as those see it who wait for it |
 //! | `timer` | the thread for what is to happen at a time |
 //! | `lent_queues` | queues that an interpreter's process has |
+//! | `passed` | buffers that an interpreter's process has |
 //! | `elsewhere` | an interpreter's process, and the channels to it |
 //! | `interpreter` | one interpreter: its gate, its place in the books, its end |
 //! | `function` | callables that were looked up once |
@@ -57,6 +58,7 @@ mod memory;
 mod object;
 mod options;
 mod output;
+mod passed;
 mod pool;
 mod processes;
 mod queue;
@@ -93,6 +95,7 @@ pub use memory::Memory;
 pub use object::{object_act, object_free, object_interp, object_iter, object_keep};
 pub use options::{Options, ProcessOptions};
 pub use output::{capture, set_output};
+pub use passed::{LARGE, region_new};
 pub use pool::{
     Isolation, Map, MapOptions, OutputFor, PoolOptions, PoolStats, Prepare, Submit, close as pool_close,
     new as pool_new, stats as pool_stats, submit as pool_submit,
@@ -103,7 +106,7 @@ pub use queue::{
     queue_put,
 };
 pub use queue::{Wait, descriptor_of, get_from, put_into, queue_make};
-pub use run::{append_buffer, claim, claim_rows, function_call_specially};
+pub use run::{append_buffer, append_part, claim, claim_rows, function_call_specially};
 #[cfg(feature = "capi")]
 pub use run::{copy, copy_of, copy_rows};
 pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_with, stoppable};
@@ -114,6 +117,8 @@ pub use thread::{InThread, fd, join, notify, run_in_thread, thread_free, wait};
 pub use tokens::{cancel_find, cancel_fire, cancel_free, cancel_new};
 
 // What those above need to speak of: they use nothing of `python` but this.
+#[cfg(feature = "capi")]
+pub use crate::process::region::Region;
 pub use crate::python::exception::{Exception, Frame, Syntax};
 pub use crate::python::fork::forked;
 pub use crate::python::guest::Config;

@@ -114,3 +114,25 @@ pub fn serve_python_threads(interpreter: &Arc<Interpreter>) {
         }
     }));
 }
+
+/// What it has no more is given back also while nothing runs in it.
+pub fn give_back(interpreter: &Arc<Interpreter>) {
+    let Some(elsewhere) = interpreter.elsewhere() else { return };
+    let interpreter = Arc::downgrade(interpreter);
+    elsewhere.on_released(Arc::new(move |number| {
+        let Some(interpreter) = interpreter.upgrade() else { return };
+        let has =
+            |interpreter: &Interpreter| interpreter.elsewhere().is_some_and(|elsewhere| elsewhere.passed.has(number));
+        if !has(&interpreter) {
+            return;
+        }
+        // Whoever passed it is told on a thread where he may do anything.
+        let release = move || {
+            if let Some(elsewhere) = interpreter.elsewhere() {
+                elsewhere.release(number);
+            }
+        };
+        // Without a thread for it, it is given back at the end of the process.
+        let _ = thread::Builder::new().name("subpy-release".into()).stack_size(STACK_SIZE).spawn(release);
+    }));
+}

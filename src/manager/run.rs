@@ -20,7 +20,8 @@ use crate::python::object::Py;
 use crate::python::output::RunOutput;
 use crate::python::run::{self, Code, find_callable};
 use crate::value::{
-    Args, Builder, Export, OwnedArgs, OwnedRows, OwnedValue, Results, Rows, Wanted, subpy_pair, subpy_value,
+    Args, Builder, Export, Form, NotCopied, OwnedArgs, OwnedRows, OwnedValue, Place, Results, Rows, Wanted, subpy_pair,
+    subpy_value,
 };
 
 /// What a message says that an interpreter which Python code made refuses, in Python's words.
@@ -296,6 +297,17 @@ pub fn copy_rows(rows: &Rows, first: usize, count: usize, kwargs: Args) -> Resul
 /// Memory to be passed, in a block that has a share in it. None: no memory.
 pub fn append_buffer(export: &Arc<Export>, lent: bool, block: &mut Builder) -> Option<subpy_value> {
     export.pass(lent, buffers::tell, block)
+}
+
+/// A part of memory to be passed, likewise.
+pub fn append_part(
+    memory: &Arc<Export>,
+    place: Place,
+    form: Form,
+    (writable, lent): (bool, bool),
+    block: &mut Builder,
+) -> Result<subpy_value, NotCopied> {
+    memory.pass_part(place, form, (writable, lent), buffers::tell, block)
 }
 
 /// Takes the buffers among arguments over: whoever passed them is told when they are needed no more.

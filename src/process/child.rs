@@ -102,6 +102,10 @@ pub struct Life {
 }
 
 type OnWanted = Arc<dyn Fn() + Send + Sync>;
+type OnReleased = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// What is to be called when no lock is held.
+pub(super) type Call = Box<dyn FnOnce()>;
 type OnLook = Arc<dyn Fn(Look) + Send + Sync>;
 
 /// Why those are to look around who wait for a worker, at something else than its channels.
@@ -128,7 +132,13 @@ struct Known {
     on_look: Option<OnLook>,
     /// How often a channel was wanted before anybody listened.
     wanted: usize,
+    on_released: Option<OnReleased>,
+    /// Copies of memory that it has sent and nobody has taken yet, by their numbers; None: there was no descriptor.
+    copies: Vec<(u64, Option<OwnedFd>)>,
 }
+
+/// More copies than that are not on their way: each is a descriptor of the host's.
+const MOST_COPIES: usize = 256;
 
 /// More threads than that are not waiting for a channel before there is one who hears them.
 const MOST_WANTED: usize = 1000;
@@ -152,14 +162,14 @@ impl Life {
             exit_code: status.filter(|status| libc::WIFEXITED(*status)).map(|status| libc::WEXITSTATUS(status)),
             traceback: String::from_utf8_lossy(&traceback).into_owned(),
         };
-        let on_wanted = {
+        let calls = {
             let mut known = lock(&self.known);
             known.death.get_or_insert_with(|| Arc::new(death));
-            // It may have a share in what this is of.
-            known.on_wanted.take()
+            // They may have a share in what this is of.
+            (known.on_wanted.take(), known.on_released.take(), std::mem::take(&mut known.copies))
         };
         self.is_gone();
-        drop(on_wanted);
+        drop(calls);
     }
 
     /// Its process has ended: nobody waits for anything from it any more, and what it has started ends too.
@@ -175,7 +185,7 @@ impl Life {
     }
 
     /// What it has said, when there was something: to be called when no lock is held. An error is its end.
-    pub(super) fn says(&self) -> io::Result<Option<OnWanted>> {
+    pub(super) fn says(&self) -> io::Result<Option<Call>> {
         match Note::receive(self.socket.as_fd())? {
             (Note::Pong(number), _) => {
                 lock(&self.known).pong = number;
@@ -187,7 +197,20 @@ impl Life {
                 if known.on_wanted.is_none() {
                     known.wanted = MOST_WANTED.min(known.wanted + 1);
                 }
-                Ok(known.on_wanted.clone())
+                Ok(known.on_wanted.clone().map(|call| Box::new(move || call()) as Call))
+            }
+            (Note::Released(number), _) => {
+                let call = lock(&self.known).on_released.clone();
+                Ok(call.map(|call| Box::new(move || call(number)) as Call))
+            }
+            (Note::Copy { id, .. }, descriptors) => {
+                let mut known = lock(&self.known);
+                if known.copies.len() == MOST_COPIES {
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
+                known.copies.push((id, descriptors.into_iter().next()));
+                self.changed.notify_all();
+                Ok(None)
             }
             (Note::Look, _) => {
                 let on_look = lock(&self.known).on_look.clone();
@@ -200,6 +223,21 @@ impl Life {
 
     pub(super) fn death(&self) -> Option<Arc<Death>> {
         lock(&self.known).death.clone()
+    }
+
+    /// It takes notes whatever runs in it, so one that does not is stopped or beyond help.
+    pub(super) fn tell(&self, note: &Note, descriptors: &[BorrowedFd]) -> io::Result<()> {
+        let socket = self.socket.as_fd();
+        let until = Instant::now() + TAKES_NOTES;
+        loop {
+            match note.send(socket, descriptors) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                sent => return sent,
+            }
+            if wait([(socket, libc::POLLOUT)], Some(until))? == [0] {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
     }
 
     /// Waits until `is_so` finds what it looks for, or the time is over.
@@ -306,18 +344,24 @@ impl Child {
         self.tell(&Note::Interrupt, &[])
     }
 
-    /// It takes notes whatever runs in it, so one that does not is stopped or beyond help.
     fn tell(&self, note: &Note, descriptors: &[BorrowedFd]) -> io::Result<()> {
-        let socket = self.life.socket.as_fd();
+        self.life.tell(note, descriptors)
+    }
+
+    /// The file of a copy that it has sent, or is about to. None: it has ended, or sends none.
+    pub fn copy(&self, id: u64) -> Option<OwnedFd> {
         let until = Instant::now() + TAKES_NOTES;
+        let mut known = lock(&self.life.known);
         loop {
-            match note.send(socket, descriptors) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                sent => return sent,
+            let left = until.saturating_duration_since(Instant::now());
+            let sent = known.copies.iter().position(|(sent, _)| *sent == id);
+            if let Some(index) = sent {
+                return known.copies.swap_remove(index).1;
             }
-            if wait([(socket, libc::POLLOUT)], Some(until))? == [0] {
-                return Err(io::ErrorKind::TimedOut.into());
+            if known.is_gone || left.is_zero() {
+                return None;
             }
+            known = self.life.changed.wait_timeout(known, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -361,6 +405,17 @@ impl Child {
         };
         if is_gone {
             call(Look::Gone);
+        }
+    }
+}
+
+impl Child {
+    /// What is called when nobody there has a function or a buffer any more, by its number; on a thread where it must
+    /// not wait for anything. It is kept as `on_wanted` is.
+    pub fn on_released(&self, call: Arc<dyn Fn(u64) + Send + Sync>) {
+        let mut known = lock(&self.life.known);
+        if !known.is_gone {
+            known.on_released = Some(call);
         }
     }
 }

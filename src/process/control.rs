@@ -32,6 +32,21 @@ pub enum Note {
     /// From a worker: a thread of Python's wants to ask the host something. And the channel for it, or none.
     Wanted,
     Granted,
+    /// To a worker: memory of the host's, which it maps. Its file.
+    Region {
+        id: u64,
+        len: u64,
+        writable: bool,
+    },
+    /// To a worker, and from it: a copy of memory, for one value. Its file.
+    Copy {
+        id: u64,
+        len: u64,
+    },
+    /// To a worker: that memory is needed no more.
+    Forget(u64),
+    /// From a worker: nobody there has the function or the buffer with this number any more.
+    Released(u64),
     /// To a worker: the run with this number is to end.
     Stop(u64),
     /// To a worker: all that runs is to end.
@@ -56,6 +71,11 @@ const WANTED: u8 = 9;
 const GRANTED: u8 = 10;
 const STOP: u8 = 11;
 const INTERRUPT: u8 = 12;
+const REGION: u8 = 14;
+const READ_ONLY: u8 = 15;
+const COPY: u8 = 16;
+const FORGET: u8 = 17;
+const RELEASED: u8 = 18;
 const LOOK: u8 = 20;
 const EVENT: u8 = 21;
 const FIRST_OF_TEXT: u8 = b' ';
@@ -64,6 +84,7 @@ const LONGEST_TEXT: usize = 4096;
 impl Note {
     fn to_bytes(&self) -> Vec<u8> {
         let number = |tag, number: &u64| [&[tag][..], &number.to_le_bytes()].concat();
+        let two = |tag, first: &u64, second: &u64| [&number(tag, first)[..], &second.to_le_bytes()].concat();
         match self {
             Note::Failed(text) => {
                 let text = text.trim_start();
@@ -83,6 +104,10 @@ impl Note {
             Note::Granted => vec![GRANTED],
             Note::Stop(run) => number(STOP, run),
             Note::Interrupt => vec![INTERRUPT],
+            Note::Region { id, len, writable } => two(if *writable { REGION } else { READ_ONLY }, id, len),
+            Note::Copy { id, len } => two(COPY, id, len),
+            Note::Forget(id) => number(FORGET, id),
+            Note::Released(id) => number(RELEASED, id),
             Note::Look => vec![LOOK],
             Note::Event(event) => number(EVENT, event),
         }
@@ -91,6 +116,10 @@ impl Note {
     fn from_bytes(bytes: &[u8]) -> Option<Note> {
         let (&tag, rest) = bytes.split_first()?;
         let number = || Some(u64::from_le_bytes(rest.try_into().ok()?));
+        let two = || {
+            let (first, second) = rest.split_first_chunk()?;
+            Some((u64::from_le_bytes(*first), u64::from_le_bytes(second.try_into().ok()?)))
+        };
         Some(match tag {
             FIRST_OF_TEXT.. => Note::Failed(String::from_utf8_lossy(bytes).into_owned()),
             STARTED if rest.is_empty() => Note::Started,
@@ -109,6 +138,10 @@ impl Note {
             GRANTED if rest.is_empty() => Note::Granted,
             STOP => Note::Stop(number()?),
             INTERRUPT if rest.is_empty() => Note::Interrupt,
+            REGION | READ_ONLY => two().map(|(id, len)| Note::Region { id, len, writable: tag == REGION })?,
+            COPY => two().map(|(id, len)| Note::Copy { id, len })?,
+            FORGET => Note::Forget(number()?),
+            RELEASED => Note::Released(number()?),
             LOOK if rest.is_empty() => Note::Look,
             EVENT => Note::Event(number()?),
             _ => return None,
@@ -152,6 +185,11 @@ mod tests {
             Note::Granted,
             Note::Stop(4),
             Note::Interrupt,
+            Note::Region { id: 5, len: u64::MAX, writable: true },
+            Note::Region { id: 6, len: 1, writable: false },
+            Note::Copy { id: 7, len: 8 },
+            Note::Forget(9),
+            Note::Released(10),
             Note::Look,
             Note::Event(5),
         ];
@@ -165,7 +203,7 @@ mod tests {
             }
         }
         assert_eq!(Note::from_bytes(&[0]), None);
-        assert_eq!(Note::from_bytes(&[14]), None);
+        assert_eq!(Note::from_bytes(&[19]), None);
         let long = Note::Failed("\u{e9}".repeat(LONGEST_TEXT)).to_bytes();
         assert_eq!(Note::from_bytes(&long), Some(Note::Failed("\u{e9}".repeat(LONGEST_TEXT / 2))));
         assert_eq!(Note::Failed("\n\tno".into()).to_bytes(), b"no");

@@ -8,6 +8,8 @@
 //! | `wire` | values as bytes |
 //! | `message` | requests, and what came of them |
 //! | `talk` | saying them on a channel |
+//! | `mapping` | files of memory, and where they are mapped |
+//! | `region`, `mapped` | memory that the host shares, and what a worker sees of it |
 //! | `control` | what host, zygote and workers say to each other while they begin and end |
 //! | `executable` | the file that the library is in, which may be the program |
 //! | `launch` | a program in a process that is no child of the host |
@@ -29,8 +31,11 @@ pub mod control;
 pub mod executable;
 mod launch;
 pub mod lock;
+pub mod mapped;
+mod mapping;
 pub mod message;
 mod reaper;
+pub mod region;
 pub mod settings;
 pub mod spawn;
 mod system;

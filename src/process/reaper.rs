@@ -188,7 +188,7 @@ impl Shared {
     /// ending by itself.
     fn worker_says(&self, life: &Life) {
         match life.says() {
-            Ok(Some(on_wanted)) => on_wanted(),
+            Ok(Some(call)) => call(),
             Ok(None) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => {

@@ -326,8 +326,13 @@ impl Worker {
 
     /// Says something to the host. An error: it has gone.
     pub fn say(&self, note: &Note) -> io::Result<()> {
+        self.send(note, &[])
+    }
+
+    /// The same, with descriptors.
+    pub fn send(&self, note: &Note, descriptors: &[BorrowedFd]) -> io::Result<()> {
         loop {
-            match note.send(self.socket.as_fd(), &[]) {
+            match note.send(self.socket.as_fd(), descriptors) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 said => return said,
             }

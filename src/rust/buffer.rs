@@ -76,6 +76,35 @@ impl Buffer {
         Buffer::of(Export::of_vec(items))
     }
 
+    /// So many zeros, which interpreters in processes of their own ([`Options::process`](crate::Options::process)) see
+    /// without a copy, and so do all others. Python may write to them, as Rust may, and results that share the memory are
+    /// this memory. Such processes see any other memory as a copy, if it is read-only, and not at all if it is not.
+    ///
+    /// ```no_run
+    /// # fn main() -> subpy::Result<()> {
+    /// use subpy::{Buffer, Interpreter, Options, ProcessOptions};
+    ///
+    /// let interp = Interpreter::with_options(&Options::new().process(ProcessOptions::new()))?;
+    /// interp.exec("def fill(view): view[999_999] = 0.5")?;
+    /// let numbers = Buffer::shared::<f64>(1_000_000)?;
+    /// interp.call::<()>("fill", (&numbers,))?;
+    /// assert_eq!(numbers.to_vec::<f64>()?[999_999], 0.5);
+    /// # interp.close()
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Kind::NoMemory`]; [`Kind::Interpreter`] when the process cannot open any more files: each takes one.
+    pub fn shared<T: Element>(count: usize) -> Result<Buffer> {
+        match count.checked_mul(size_of::<T>()).ok_or(Kind::NoMemory)? {
+            0 => Ok(Buffer::writable(Vec::<T>::new())),
+            len => {
+                let export = manager::region_new(len, true)?.export(T::FORMAT, size_of::<T>());
+                Ok(Buffer { export: export.ok_or(Kind::NoMemory)?, lent: false })
+            }
+        }
+    }
+
     /// The same memory with another shape, in C's order.
     ///
     /// # Errors

@@ -49,6 +49,15 @@ pub(super) unsafe fn check(value: &subpy_value) -> Result<(), String> {
     }
 }
 
+/// Whether format, shape and strides make sense, and need as many bytes as there are.
+///
+/// # Safety
+/// All that it points to, but the memory, must be as it says.
+pub(super) unsafe fn check_layout(buffer: &subpy_buffer) -> Result<(), String> {
+    // SAFETY: promised by the caller.
+    unsafe { layout(buffer) }.map(drop)
+}
+
 /// # Safety
 /// As for [`check`].
 unsafe fn layout<'a>(buffer: &subpy_buffer) -> Result<Layout<'a>, String> {
@@ -268,7 +277,7 @@ impl Claim {
         self.format.as_ptr().cast()
     }
 
-    pub(super) fn c_format(&self) -> &CStr {
+    pub fn c_format(&self) -> &CStr {
         CStr::from_bytes_with_nul(&self.format).unwrap_or(c"B")
     }
 

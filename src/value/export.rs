@@ -99,6 +99,10 @@ impl Export {
         self.buffer.data.cast_const().cast()
     }
 
+    pub(super) fn flags(&self) -> u32 {
+        self.buffer.flags
+    }
+
     /// In bytes.
     pub fn len(&self) -> usize {
         self.buffer.len
@@ -188,7 +192,7 @@ impl Export {
     }
 
     /// The memory of a host, for Rust: what is not C contiguous is copied. None: no memory.
-    fn of_claim(claim: &Arc<Claim>) -> Option<Arc<Export>> {
+    pub(super) fn of_claim(claim: &Arc<Claim>) -> Option<Arc<Export>> {
         let format = claim.c_format();
         let (itemsize, shape) = (claim.itemsize(), claim.shape());
         if claim.is_contiguous() {

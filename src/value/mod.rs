@@ -11,6 +11,7 @@
 //! | `view` | reading a whole value safely |
 //! | `buffer` | the host's memory, and who gives it back |
 //! | `export` | memory that a result shares, or Rust does |
+//! | `form` | parts of memory, as another process describes them |
 //! | `element` | memory as Rust has it: owners, numbers |
 //! | `text` | short texts, a word at a time |
 //! | `exception` | an exception as plain text |
@@ -24,6 +25,7 @@ mod check;
 mod element;
 mod exception;
 mod export;
+mod form;
 mod raw;
 pub(crate) mod tag;
 mod text;
@@ -43,6 +45,7 @@ pub use check::{check_owned_main_names, path_of, printable};
 pub use element::{Element, Items, Unfit};
 pub use exception::{Exception, Frame, Syntax};
 pub use export::{Access, Export};
+pub use form::{Form, Place};
 pub use raw::RawBlock;
 pub(crate) use tag::{TAG_BITS, check_tag};
 pub(crate) use text::{SHORT, copy_text, ends, is_ascii, utf8};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    BIGINT, BOOL, BUFFER, BYTES, DICT, Export, FLOAT, INT, LIST, NONE, OBJECT, OwnedValue, QUEUE, STR, TUPLE,
+    BIGINT, BOOL, BUFFER, BYTES, Claim, DICT, Export, FLOAT, INT, LIST, NONE, OBJECT, OwnedValue, QUEUE, STR, TUPLE,
     subpy_value,
 };
 
@@ -79,6 +79,12 @@ impl<'a> ValueRef<'a> {
         }
         // SAFETY: an owned value is the library's own, and alive.
         unsafe { Export::of(self.0) }
+    }
+
+    /// What is claimed of a BUFFER that was passed. None: it is none that the library has taken over.
+    pub fn claim(self) -> Option<Arc<Claim>> {
+        // SAFETY: a value that is claimed is the library's own, and alive.
+        self.0.is_claimed().then(|| unsafe { Claim::of(self.0) })
     }
 
     /// The n-th element of a container; a DICT's are key, value, key, value...

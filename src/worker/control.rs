@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
@@ -12,7 +13,9 @@ use super::stops::Stops;
 use super::{ALONE, MISUSED, line};
 use crate::manager::{self, STACK_SIZE};
 use crate::process::control::Note;
+use crate::process::mapped::{self, Mapped};
 use crate::process::zygote::{NoSignals, Worker, exit_now};
+use crate::value::Export;
 
 /// It calls little.
 const STACK: usize = 256 << 10;
@@ -27,6 +30,10 @@ pub struct Control {
     pub main: u64,
     pub setup: Setup,
     pub stops: Stops,
+    /// Memory of the host's.
+    pub mapped: Mapped,
+    /// What the host knows copies of memory by.
+    last_copy: AtomicU64,
     channels: Mutex<Channels>,
     changed: Condvar,
 }
@@ -47,8 +54,9 @@ struct Channels {
 impl Control {
     /// Starts the thread.
     pub fn start(worker: Arc<Worker>, main: u64, setup: Setup) -> io::Result<Arc<Control>> {
-        let (stops, channels, changed) = (Stops::default(), Mutex::default(), Condvar::new());
-        let control = Arc::new(Control { worker, main, setup, stops, channels, changed });
+        let (stops, mapped, last_copy) = (Stops::default(), Mapped::default(), AtomicU64::new(0));
+        let (channels, changed) = (Mutex::default(), Condvar::new());
+        let control = Arc::new(Control { worker, main, setup, stops, mapped, last_copy, channels, changed });
         let its_own = Arc::clone(&control);
         // Signals are for Python's main thread.
         let _no_signals = NoSignals::new();
@@ -97,6 +105,9 @@ impl Control {
                 self.channels().granted.push_back(descriptors.next());
                 self.changed.notify_all();
             }
+            Note::Region { id, len, writable } => self.mapped.add(*id, *len, descriptors.next(), *writable, false),
+            Note::Copy { id, len } => self.mapped.add(*id, *len, descriptors.next(), false, true),
+            Note::Forget(id) => self.mapped.forget(*id),
             Note::Event(number) => {
                 self.channels().events.insert(*number, descriptors.next());
                 self.changed.notify_all();
@@ -146,6 +157,22 @@ impl Control {
             }
             channels = self.changed.wait(channels).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Sends the host a copy of memory, and gives it a number.
+    pub fn send_copy(&self, export: &Export) -> io::Result<u64> {
+        let file = mapped::copy(export)?;
+        let id = self.last_copy.fetch_add(1, Ordering::Relaxed) + 1;
+        let note = Note::Copy { id, len: export.len() as u64 };
+        if self.worker.send(&note, &[file.as_fd()]).is_err() {
+            exit_now(ALONE);
+        }
+        Ok(id)
+    }
+
+    /// Tells the host that nobody here has a function or a buffer any more.
+    pub fn released(&self, number: u64) {
+        self.say(&Note::Released(number));
     }
 
     /// The descriptor with this number, which the host has sent.

@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::line::ask;
+use super::line::{self, ask};
 use crate::manager::{self, Context, Error, HostCode, Kind, Result};
 use crate::process::message::{Raised, Reply, Request};
 use crate::value::{Args, OwnedValue};
 
-/// The numbers of functions that can be called no more, which the host has not been told. There is room for all that
+/// The numbers of functions that can be called no more and of buffers that nobody has, which the host has not been told. There is room for all that
 /// there are: in how many it is beside it.
 static RELEASED: Mutex<(Vec<u64>, usize)> = Mutex::new((Vec::new(), 0));
 static COUNT: AtomicUsize = AtomicUsize::new(0);
@@ -17,27 +17,40 @@ fn known() -> MutexGuard<'static, (Vec<u64>, usize)> {
     RELEASED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A host's function, by its number there.
-pub struct Code(u64);
+/// A host's function or buffer, by its number there.
+pub struct Number(u64);
+
+/// A host's function.
+pub struct Code(Number);
 
 impl Code {
     /// None: no memory. From now on the host is told when it can be called no more.
     pub fn new(code: u64) -> Option<Box<Code>> {
-        let mut known = known();
-        let all = known.1 + 1;
-        let more = all - known.0.len();
-        known.0.try_reserve(more).ok()?;
-        known.1 = all;
-        Some(Box::new(Code(code)))
+        Number::new(code).map(|number| Box::new(Code(number)))
     }
 }
 
-impl Drop for Code {
-    fn drop(&mut self) {
+impl Number {
+    /// None: no memory. From now on the host is told when nobody here has it any more.
+    pub fn new(number: u64) -> Option<Number> {
         let mut known = known();
-        known.1 -= 1;
-        known.0.push(self.0);
-        COUNT.store(known.0.len(), Ordering::Relaxed);
+        let all = known.1 + 1;
+        // Beside those that wait to be told of.
+        known.0.try_reserve(all).ok()?;
+        known.1 = all;
+        Some(Number(number))
+    }
+}
+
+impl Drop for Number {
+    fn drop(&mut self) {
+        {
+            let mut known = known();
+            known.1 -= 1;
+            known.0.push(self.0);
+            COUNT.store(known.0.len(), Ordering::Relaxed);
+        }
+        line::tell_if_idle();
     }
 }
 
@@ -54,7 +67,7 @@ pub fn released() -> impl Iterator<Item = u64> {
 
 impl HostCode for Code {
     fn call(&self, Context(context): Context, args: Args) {
-        let told = match ask(&Request::Host { code: self.0, args }) {
+        let told = match ask(&Request::Host { code: self.0.0, args }) {
             Ok(Reply::Done(done)) => {
                 manager::context_return(context, Ok(done.value.unwrap_or(const { OwnedValue::none() })))
             }

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::control::Control;
@@ -29,6 +30,9 @@ pub struct Line {
 
 /// This process's.
 static CONTROL: OnceLock<Arc<Control>> = OnceLock::new();
+
+/// How many requests are being served.
+static ACTIVE: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     static LINE: RefCell<Option<Rc<Line>>> = const { RefCell::new(None) };
@@ -60,6 +64,24 @@ pub fn ask(request: &Request) -> Result<Reply, Error> {
     }
     let none = || Error::from(Kind::WrongState("there is no channel to the host for this thread".into()));
     Line::here().ok_or_else(none)?.ask(request)
+}
+
+/// The host is told what nobody here has any more: by threads with a channel before they reply, and else at once, unless
+/// one of those is about to.
+pub fn tell_if_idle() {
+    let replies =
+        LINE.try_with(|line| line.try_borrow().is_ok_and(|line| line.as_ref().is_some_and(|line| !line.is_lent)));
+    if !replies.unwrap_or(false)
+        && ACTIVE.load(Ordering::SeqCst) == 0
+        && !manager::forked()
+        && let Some(control) = CONTROL.get()
+    {
+        tell_released(control);
+    }
+}
+
+fn tell_released(control: &Control) {
+    host::released().for_each(|number| control.released(number));
 }
 
 impl Line {
@@ -96,7 +118,7 @@ impl Line {
                 LINE.set(own);
             }
             match self.hear() {
-                Ok(Said::Request(asked)) => self.serve_one(&asked),
+                Ok(Said::Request(asked)) => self.serve_one(asked),
                 Err(Unheard::NotRead(why)) => self.cannot_read(&why),
                 Err(Unheard::Stop(Stop::Poked | Stop::Late)) => self.was_poked.set(true),
                 Ok(Said::Reply(_)) | Err(_) => exit_now(MISUSED),
@@ -105,13 +127,13 @@ impl Line {
     }
 
     fn hear(&self) -> Result<Said, Unheard> {
-        self.talk.hear(None, &mut values::restore)
+        self.talk.hear(None, &mut |kind, got, builder| values::restore(&self.control.mapped, kind, got, builder))
     }
 
     /// Asks the host, and does what that asks meanwhile.
     fn ask(&self, request: &Request) -> Result<Reply, Error> {
         let mut given = values::Given::default();
-        match self.talk.ask(request, &Run::default(), &mut |value| given.describe(value)) {
+        match self.talk.ask(request, &Run::default(), &mut |value| given.describe(&self.control, value)) {
             Ok(()) => given.are_there(),
             Err(Unsaid::NotWritten(why)) => return Err(why.into()),
             Err(Unsaid::Stop(_)) => exit_now(ALONE),
@@ -119,7 +141,7 @@ impl Line {
         loop {
             match self.hear() {
                 Ok(Said::Reply(reply)) => return Ok(reply),
-                Ok(Said::Request(asked)) => self.serve_one(&asked),
+                Ok(Said::Request(asked)) => self.serve_one(asked),
                 Err(Unheard::NotRead(why)) => self.cannot_read(&why),
                 Err(Unheard::ReplyNotRead(why)) => return Err(error_of(&why)),
                 Err(Unheard::Stop(Stop::Poked | Stop::Late)) => self.was_poked.set(true),
@@ -128,7 +150,8 @@ impl Line {
         }
     }
 
-    fn serve_one(&self, asked: &ToRun) {
+    fn serve_one(&self, asked: Box<ToRun>) {
+        ACTIVE.fetch_add(1, Ordering::SeqCst);
         let mut given = values::Given::default();
         let run = asked.run();
         let request = asked.request();
@@ -139,8 +162,10 @@ impl Line {
         }
         let served = served.unwrap_or_else(|_| Err(Kind::Panic("what the host asked for panicked".into()).into()));
         let ends = matches!(request, Request::End { .. }) && served.is_ok();
+        // The last share in what has been let go of.
+        drop(asked);
         queues::tell_freed();
-        host::released().for_each(|code| drop(self.ask(&Request::Release { code })));
+        self.release();
         match served {
             Ok(done) => self.answer(&done, given),
             Err(error) => self.fail(error),
@@ -148,10 +173,17 @@ impl Line {
         if ends {
             exit_now(0);
         }
+        ACTIVE.fetch_sub(1, Ordering::SeqCst);
+        tell_released(&self.control);
+    }
+
+    /// Before a reply: what the host passed, and nobody here has any more, it has back when it gets that.
+    fn release(&self) {
+        host::released().for_each(|code| drop(self.ask(&Request::Release { code })));
     }
 
     fn answer(&self, done: &Done, mut given: values::Given) {
-        match self.talk.answer(done, &mut |value| given.describe(value)) {
+        match self.talk.answer(done, &mut |value| given.describe(&self.control, value)) {
             Ok(()) => given.are_there(),
             Err(Unsaid::NotWritten(why)) => self.fail(why.into()),
             Err(Unsaid::Stop(_)) => exit_now(ALONE),
@@ -159,6 +191,7 @@ impl Line {
     }
 
     fn cannot_read(&self, why: &NotRead) {
+        self.release();
         self.fail(error_of(why));
     }
 

@@ -1,20 +1,60 @@
 //! What stays in one of the two processes, and is a number in the other. An object stays here: its number is a handle of
 //! this process's, which the host gives up (`Free`). A queue stays with the host (`queues`).
 
+use super::control::Control;
+use super::host::Number;
 use crate::manager::{self, Error, NamedQueue};
-use crate::process::message::Failed;
+use crate::process::mapped::Mapped;
+use crate::process::message::{Failed, Memory, Shared, SharedBuffer};
 use crate::process::wire::{Got, Sent};
-use crate::value::{BUFFER, Builder, ERROR, NotCopied, OBJECT, QUEUE, subpy_value};
+use crate::value::{
+    BUFFER, Builder, ERROR, Export, Form, NotCopied, OBJECT, OwnedValue, Place, QUEUE, ValueRef, subpy_value,
+};
 
 /// The value that a number stands for.
-pub fn restore(kind: i32, got: Got, builder: &mut Builder) -> Result<subpy_value, NotCopied> {
+pub fn restore(mapped: &Mapped, kind: i32, got: Got, builder: &mut Builder) -> Result<subpy_value, NotCopied> {
     match (kind, got) {
+        (BUFFER, Got::Value(value)) => buffer(mapped, value, builder),
         (OBJECT, Got::Word(handle)) => {
             manager::append_object(handle, builder).ok_or(NotCopied::NotFound(handle, "an object"))
         }
         (QUEUE, Got::Word(id)) => manager::append_given_queue(id, builder).ok_or(NotCopied::NoMemory),
         (kind, _) => Err(stays(kind)),
     }
+}
+
+/// The host's memory, or a copy of it.
+fn buffer(mapped: &Mapped, value: ValueRef, builder: &mut Builder) -> Result<subpy_value, NotCopied> {
+    let read = SharedBuffer::of_value(value)?;
+    let shared = read.get();
+    let number = Number::new(shared.number).ok_or(NotCopied::NoMemory)?;
+    let (memory, place) = match shared.memory {
+        Memory::Bytes(bytes) => (Export::of_copied(bytes, number), Place { start: 0, len: bytes.len() }),
+        Memory::Copy(id, len) => (mapped.bytes(id, number), Place { start: 0, len }),
+        Memory::Region(id, place) => (mapped.bytes(id, number), place),
+    };
+    let memory = memory.ok_or(NotCopied::NoMemory)?;
+    manager::append_part(&memory, place, shared.form, (shared.writable, shared.lent), builder)
+}
+
+/// What a message has for memory of this process: it is the host's, or goes as a copy.
+fn share(control: &Control, value: &subpy_value) -> Result<OwnedValue, NotCopied> {
+    let export = ValueRef::of_checked(value).export().ok_or(NotCopied::NoMemory)?;
+    let form = Form { format: export.c_format(), itemsize: export.itemsize(), shape: export.shape(), strides: None };
+    let writable = export.is_offered_for_writing();
+    let shared = Shared { number: 0, memory: Memory::Bytes(&[]), form, writable, lent: false };
+    if let Some((id, start)) = control.mapped.find(&export) {
+        let memory = Memory::Region(id, Place { start, len: export.len() });
+        return Shared { memory, ..shared }.to_value();
+    }
+    if export.len() >= manager::LARGE
+        && let Ok(id) = control.send_copy(&export)
+    {
+        return Shared { memory: Memory::Copy(id, export.len()), ..shared }.to_value();
+    }
+    // Or the process must not make files, or is short of them.
+    let bytes = export.copy_bytes().ok_or(NotCopied::NoMemory)?;
+    Shared { memory: Memory::Bytes(&bytes), ..shared }.to_value()
 }
 
 fn stays(kind: i32) -> NotCopied {
@@ -39,7 +79,7 @@ pub struct Given {
 
 impl Given {
     /// What the message has for a value.
-    pub fn describe(&mut self, value: &subpy_value) -> Result<Sent, NotCopied> {
+    pub fn describe(&mut self, control: &Control, value: &subpy_value) -> Result<Sent, NotCopied> {
         let number = value.as_int().cast_unsigned();
         match value.kind {
             OBJECT => {
@@ -58,6 +98,7 @@ impl Given {
                 let failed = usize::try_from(number).ok().and_then(|index| self.errors.get(index));
                 failed.ok_or_else(|| stays(ERROR))?.to_value().map(Sent::Value)
             }
+            BUFFER => share(control, value).map(Sent::Value),
             kind => Err(stays(kind)),
         }
     }

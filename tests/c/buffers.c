@@ -1,8 +1,15 @@
-/* Host memory in Python: every form of it, what is refused, lending, and that each release comes exactly once. */
+/* Host memory in Python: every form of it, what is refused, lending, and that each release comes exactly once. In this
+ * process; process_buffers.c has the same for interpreters in processes of their own. */
 #include <stdatomic.h>
 
 #include "guest.h"
 #include "values.h"
+
+#ifndef CREATE
+#define CREATE() create()
+#define MEMORY(...) ((unsigned char[]){__VA_ARGS__})
+#define DOUBLES(...) ((double[]){__VA_ARGS__})
+#endif
 
 static atomic_int released;
 
@@ -43,7 +50,7 @@ static void seen(const subpy_buffer *buffer, const char *expected) {
 }
 
 static void forms(void) {
-  unsigned char bytes[24];
+  unsigned char *bytes = MEMORY(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
   for (int i = 0; i < 24; i++) bytes[i] = (unsigned char)i;
   subpy_buffer plain = buffer_of(bytes, 4);
   seen(&plain, "B 1 (4,) (1,) True [0, 1, 2, 3]");
@@ -53,9 +60,9 @@ static void forms(void) {
   subpy_buffer empty = buffer_of(NULL, 0);
   seen(&empty, "B 1 (0,) (1,) True []");
 
-  double numbers[] = {0.5, 1.5, 2.5, 3.5, 4.5, 5.5};
+  double *numbers = DOUBLES(0.5, 1.5, 2.5, 3.5, 4.5, 5.5);
   size_t shape[] = {2, 3};
-  subpy_buffer matrix = buffer_of(numbers, sizeof numbers);
+  subpy_buffer matrix = buffer_of(numbers, 6 * sizeof *numbers);
   matrix.format = "d", matrix.ndim = 2, matrix.shape = shape;
   seen(&matrix, "d 8 (2, 3) (24, 8) True [[0.5, 1.5, 2.5], [3.5, 4.5, 5.5]]");
   /* The other way round, and backwards. */
@@ -81,8 +88,8 @@ static void forms(void) {
 /* Python writes, the host sees it; and the other way round. */
 static void the_memory_is_the_same(void) {
   subpy_error *error = NULL;
-  unsigned char bytes[4] = {1, 2, 3, 4};
-  subpy_buffer buffer = buffer_of(bytes, sizeof bytes);
+  unsigned char *bytes = MEMORY(1, 2, 3, 4);
+  subpy_buffer buffer = buffer_of(bytes, 4);
   buffer.flags = SUBPY_BUFFER_WRITABLE;
   int before = released;
   OK(call("keep", &buffer, NULL, &error));
@@ -177,9 +184,9 @@ static void misuse(void) {
 
 /* Each occurrence is released once, whatever becomes of the call. */
 static void once_each(void) {
-  unsigned char bytes[8] = {0};
+  unsigned char *bytes = MEMORY(0, 0, 0, 0, 0, 0, 0, 0);
   subpy_error *error = NULL;
-  subpy_buffer buffer = buffer_of(bytes, sizeof bytes);
+  subpy_buffer buffer = buffer_of(bytes, 8);
   subpy_value value = subpy_value_from_buffer(&buffer), twice[] = {value, value};
   subpy_pair pair = {TEXT("b"), subpy_list(twice, 2)};
   subpy_value dict = subpy_dict(&pair, 1), args[] = {value, subpy_list(twice, 2), dict};
@@ -234,9 +241,9 @@ static void once_each(void) {
 }
 
 static void on_threads(void) {
-  unsigned char bytes[8] = {0};
+  unsigned char *bytes = MEMORY(0, 0, 0, 0, 0, 0, 0, 0);
   subpy_error *error = NULL;
-  subpy_buffer buffer = buffer_of(bytes, sizeof bytes);
+  subpy_buffer buffer = buffer_of(bytes, 8);
   subpy_value value = subpy_value_from_buffer(&buffer), result = {0};
   subpy_thread thread = 0;
   int before = released;
@@ -245,7 +252,7 @@ static void on_threads(void) {
   buffer.len = 1, value.kind = SUBPY_KIND_NONE;
   OK(subpy_thread_join(thread, &result, &error));
   CHECK(result.u.as_int == 8 && released == before + 1);
-  buffer.len = sizeof bytes, value = subpy_value_from_buffer(&buffer);
+  buffer.len = 8, value = subpy_value_from_buffer(&buffer);
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_call_in_thread(interp + 1000, "f", SUBPY_AUTO_LEN, &value, 1, NULL, &thread, &error));
   CHECK(released == before + 2);
   subpy_run_request request = {.size = sizeof request, .interp = interp, .what = SUBPY_RUN_CALL, .text = "fails", .text_len = 5, .args = &value, .nargs = 1};
@@ -255,9 +262,9 @@ static void on_threads(void) {
 }
 
 static void lent(void) {
-  unsigned char bytes[8] = {1, 2, 3};
+  unsigned char *bytes = MEMORY(1, 2, 3, 0, 0, 0, 0, 0);
   subpy_error *error = NULL;
-  subpy_buffer buffer = buffer_of(bytes, sizeof bytes);
+  subpy_buffer buffer = buffer_of(bytes, 8);
   buffer.flags = SUBPY_BUFFER_LENT | SUBPY_BUFFER_WRITABLE;
   subpy_value result = {0};
   int before = released;
@@ -311,7 +318,7 @@ static void host_function_one(void *userdata, subpy_context *ctx, const subpy_va
 }
 
 static void returned_by_the_host(void) {
-  static unsigned char bytes[8] = {5};
+  unsigned char *bytes = MEMORY(5, 0, 0, 0, 0, 0, 0, 0);
   subpy_error *error = NULL;
   OK(subpy_define(interp, "gives", SUBPY_AUTO_LEN, 0, host_function, bytes, NULL, &error));
   int before = released;
@@ -329,14 +336,14 @@ static void returned_by_the_host(void) {
 
 /* However an interpreter ends, and whatever it still has then. */
 static void at_the_end(void) {
-  static unsigned char bytes[8];
+  unsigned char *bytes = MEMORY(0, 0, 0, 0, 0, 0, 0, 0);
   subpy_error *error = NULL;
-  subpy_buffer buffer = buffer_of(bytes, sizeof bytes);
+  subpy_buffer buffer = buffer_of(bytes, 8);
   subpy_value value = subpy_value_from_buffer(&buffer);
   static const char *const ways[] = {"kept = [b]", "kept = b[1:]", "import sys; sys.kept = [b]; sys.kept.append(sys.kept)",
                                      "import ctypes; ctypes.pythonapi.Py_IncRef(ctypes.py_object(b))"};
   for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
-    subpy_interp brief = create();
+    subpy_interp brief = CREATE();
     int before = released;
     subpy_pair name = {TEXT("b"), value};
     subpy_value names = subpy_dict(&name, 1);
@@ -350,7 +357,7 @@ static void at_the_end(void) {
 }
 
 int main(void) {
-  interp = create();
+  interp = CREATE();
   run(interp,
       "def seen(b):\n"
       "  try: value = b.tolist()\n"
@@ -370,12 +377,12 @@ int main(void) {
   returned_by_the_host();
   at_the_end();
   int before = released;
-  static unsigned char bytes[8];
-  subpy_buffer buffer = buffer_of(bytes, sizeof bytes);
+  unsigned char *bytes = MEMORY(0, 0, 0, 0, 0, 0, 0, 0);
+  subpy_buffer buffer = buffer_of(bytes, 8);
   subpy_error *error = NULL;
   buffer.release = NULL, buffer.userdata = NULL;
   OK(call("keep", &buffer, NULL, &error));
-  buffer = buffer_of(bytes, sizeof bytes);
+  buffer = buffer_of(bytes, 8);
   OK(call("keep", &buffer, NULL, &error));
   shut_down();
   CHECK(released == before + 1);

@@ -60,6 +60,7 @@ static void in_a_fork(void) {
   FORKED(subpy_close_with(interp, NULL, &error));
   FORKED(subpy_set_output(interp, NULL, NULL, NULL, &error));
   FORKED(subpy_interrupt(interp, &error));
+  FORKED(subpy_buffer_new(1, 0, &(subpy_buffer){0}, &error));
   FORKED(subpy_memory(interp, &(subpy_memory_info){.size = sizeof(subpy_memory_info)}, &error));
   FORKED(subpy_exec(interp, "1", 1, &error));
   FORKED(subpy_eval(interp, "1", 1, &value, &error));

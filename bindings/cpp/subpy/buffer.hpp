@@ -261,6 +261,30 @@ class buffer {
   template <class T>
   buffer(T *data, std::size_t count, std::shared_ptr<const void> owner) : state_(made(data, count, std::move(owner))) {}
 
+  /// So many items, all zero, that interpreters in processes (process_options) see without a copy, and so do all others.
+  /// Python may write to them, as the program may: `memory.view().items<double>()`. Any other memory goes to such a process
+  /// as a copy when Python may only read it, and is status::not_shareable otherwise.
+  template <class T>
+  [[nodiscard]] static result<buffer> try_shared(std::size_t count) {
+    static_assert(detail::is_item<T> && !std::is_const_v<T>, "subpy: Python has no buffers with items of this type");
+    const std::size_t size = count > static_cast<std::size_t>(-1) / sizeof(T) ? static_cast<std::size_t>(-1) : count * sizeof(T);
+    const auto free = [](subpy_buffer *memory) noexcept {
+      subpy_buffer_free(memory);
+      delete memory;
+    };
+    const std::shared_ptr<subpy_buffer> memory(new subpy_buffer{}, free);
+    subpy_error *cause = nullptr;
+    const subpy_status code = subpy_buffer_new(size, SUBPY_BUFFER_WRITABLE, memory.get(), &cause);
+    if (code != SUBPY_OK) return error(code, cause);
+    return buffer(static_cast<T *>(memory->data), count, memory).writable();
+  }
+#if SUBPY_CPP_EXCEPTIONS
+  template <class T>
+  [[nodiscard]] static buffer shared(std::size_t count) {
+    return try_shared<T>(count).value();
+  }
+#endif
+
   /// The same memory, which Python may write to.
   [[nodiscard]] buffer writable() const {
     return changed([](state &to) { to.raw.flags |= SUBPY_BUFFER_WRITABLE; });

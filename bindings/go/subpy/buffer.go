@@ -2,6 +2,7 @@ package subpy
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 	"reflect"
 	"runtime"
@@ -103,6 +104,47 @@ func NewBuffer[T Number](data []T, options ...BufferOption) *Buffer {
 		}
 	}
 	return b
+}
+
+// NewSharedBuffer makes memory of n elements, all zero, that interpreters in processes of their own ([WithProcess]) see without a
+// copy, and so do all others. Python may write to it, as Go may: [View] has the elements. Any other memory goes to such a process
+// as a copy when Python may only read it, and is refused otherwise.
+//
+// The memory is outside of Go's, and is there until the Buffer is closed or dropped and no interpreter has it any more.
+func NewSharedBuffer[T Number](n int, options ...BufferOption) (*Buffer, error) {
+	size := unsafe.Sizeof(*new(T))
+	if n < 0 || uintptr(n) > math.MaxInt/size {
+		return nil, ErrNoMemory
+	}
+	f, err := newFrame(nil)
+	if err != nil {
+		return nil, err
+	}
+	defer f.release(nil)
+	memory := allocate(unsafe.Sizeof(bufferRequest{}))
+	if memory == 0 {
+		return nil, ErrNoMemory
+	}
+	if f.newBuffer(uintptr(n)*size, bufferWritable, memory); f.status != success {
+		free(memory)
+		return nil, f.outcome()
+	}
+	made := at[bufferRequest](memory)
+	b := &Buffer{
+		data:     unsafe.Pointer(at[byte](made.data)),
+		len:      int(made.len),
+		format:   formatOf(reflect.TypeFor[T]()),
+		itemSize: int(size),
+		flags:    made.flags,
+		part:     &bufferPart{owner: &bufferOwner{holds: 1, shared: memory}},
+	}
+	for _, option := range options {
+		if option != nil {
+			option(b)
+		}
+	}
+	runtime.AddCleanup(b, (*bufferPart).close, b.part)
+	return b, nil
 }
 
 // Formats of the struct module, by Go's kinds. Those of 64 bits are the same everywhere.
@@ -233,7 +275,7 @@ func (b *Buffer) Writable() bool {
 	return b != nil && b.flags&bufferWritable != 0
 }
 
-// Close lets go of the memory of a result, and of nothing else. What [Buffer.Bytes] and [View] returned must not be used any
+// Close lets go of the memory of a result or of [NewSharedBuffer], and of nothing else. What [Buffer.Bytes] and [View] returned must not be used any
 // more.
 func (b *Buffer) Close() {
 	if b != nil && b.part != nil {
@@ -262,11 +304,12 @@ func (p *bufferPart) close() {
 	}
 }
 
-// A bufferOwner is the result that buffers are parts of. It is freed with the last of them.
+// A bufferOwner is the result that buffers are parts of, or memory of [NewSharedBuffer]. It is freed with the last of them.
 type bufferOwner struct {
 	sync.Mutex
 	holds  int
 	result uintptr // a value in C memory
+	shared uintptr // or a subpy_buffer, whose memory is shared
 }
 
 // adopt takes a result over.
@@ -290,6 +333,11 @@ func (o *bufferOwner) drop() {
 	o.Lock()
 	defer o.Unlock()
 	if o.holds--; o.holds == 0 {
+		if o.shared != 0 {
+			freeBuffer(o.shared)
+			free(o.shared)
+			return
+		}
 		freeValue(o.result)
 		free(o.result)
 	}

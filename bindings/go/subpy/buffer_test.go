@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"runtime"
 	"slices"
@@ -130,6 +131,35 @@ func TestBufferStays(t *testing.T) {
 	}
 	if got := must(interp.Eval("[i for i, v in enumerate(kept) if v != bytes([i]) * 10_000]")); len(got.([]any)) != 0 {
 		t.Errorf("changed: %v", got)
+	}
+}
+
+// Memory that an interpreter in a process writes to, where Go has it.
+func TestBufferOfProcess(t *testing.T) {
+	interp := create(t, "def fill(view):\n  view[1] = 2.5\n  return view\ndef look(view): return view.tolist()", WithProcess())
+	buffer := must(NewSharedBuffer[float64](100_000))
+	floats := must(View[float64](buffer))
+	back := must(CallAsContext[*Buffer](ContextWithResults(context.Background(), ResultBuffers), interp, "fill", buffer))
+	if floats[1] != 2.5 {
+		t.Errorf("Go sees %v", floats[1])
+	}
+	floats[2] = 7
+	if again := must(View[float64](back)); again[2] != 7 || &again[0] != &floats[0] {
+		t.Errorf("the result is other memory: %v", again[2])
+	}
+	back.Close()
+	if got := must(interp.Call("look", NewBuffer([]byte{1, 2}))); !reflect.DeepEqual(got, []any{int64(1), int64(2)}) {
+		t.Errorf("a copy is %v", got)
+	}
+	if _, err := interp.Call("look", NewBuffer([]byte{1}, WithWritable())); !errors.Is(err, ErrNotShareable) {
+		t.Errorf("writable memory of Go's: %v", err)
+	}
+	if _, err := NewSharedBuffer[float64](math.MaxInt); !errors.Is(err, ErrNoMemory) {
+		t.Errorf("too much: %v", err)
+	}
+	buffer.Close()
+	if _, err := interp.Call("look", buffer); err == nil {
+		t.Error("a closed buffer was passed")
 	}
 }
 

@@ -76,6 +76,14 @@ func (f *frame) notify(thread uint64, handle uintptr) {
 	f.status = Status(C.subpy_go_notify(C.subpy_thread(thread), C.uintptr_t(handle), f.failure()))
 }
 
+func (f *frame) newBuffer(len uintptr, flags uint32, buffer uintptr) {
+	f.status = Status(C.subpy_buffer_new(C.size_t(len), C.uint32_t(flags), at[C.subpy_buffer](buffer), f.failure()))
+}
+
+func freeBuffer(address uintptr) {
+	C.subpy_buffer_free(at[C.subpy_buffer](address))
+}
+
 func (f *frame) memory(interp uint64, info uintptr) {
 	f.status = Status(C.subpy_memory(C.subpy_interp(interp), at[C.subpy_memory_info](info), f.failure()))
 }

@@ -8,7 +8,7 @@ import "unsafe"
 
 // data has the addresses of those functions.
 var data struct {
-	threadNotify, memory,
+	threadNotify, memory, bufferNew, bufferFree,
 	objectKeep, objectInterp, objectAttr, objectItem, objectCall, objectIter, objectNext, objectValue, objectText, objectFree,
 	queueNew, queueKeep, queuePut, queuePutWith, queueGet, queueLen, queueGetInfo, queueFD, queueClose, queueFree,
 	poolNew, poolSubmitAs, poolMap, poolGetStats, poolClose uintptr
@@ -18,6 +18,7 @@ var data struct {
 func addDataFunctions(names map[string]*uintptr) {
 	for name, address := range map[string]*uintptr{
 		"subpy_thread_notify": &data.threadNotify, "subpy_memory": &data.memory,
+		"subpy_buffer_new": &data.bufferNew, "subpy_buffer_free": &data.bufferFree,
 
 		"subpy_object_keep": &data.objectKeep, "subpy_object_interp": &data.objectInterp, "subpy_object_attr": &data.objectAttr,
 		"subpy_object_item": &data.objectItem, "subpy_object_call": &data.objectCall, "subpy_object_iter": &data.objectIter,
@@ -41,6 +42,12 @@ func freeValue(address uintptr) { invoke(lib.valueFree, address) }
 func (f *frame) notify(thread uint64, handle uintptr) {
 	f.do(data.threadNotify, uintptr(thread), finalizeCallback(), handle)
 }
+
+func (f *frame) newBuffer(len uintptr, flags uint32, buffer uintptr) {
+	f.do(data.bufferNew, len, uintptr(flags), buffer)
+}
+
+func freeBuffer(address uintptr) { invoke(data.bufferFree, address) }
 
 func (f *frame) memory(interp uint64, info uintptr) { f.do(data.memory, uintptr(interp), info) }
 

@@ -7,6 +7,7 @@ import io.github.subpy.Keywords;
 import io.github.subpy.MemoryInfo;
 import io.github.subpy.NotShareableException;
 import io.github.subpy.Options;
+import io.github.subpy.ProcessOptions;
 import io.github.subpy.PythonBuffer;
 import io.github.subpy.PythonIterator;
 import io.github.subpy.PythonObject;
@@ -69,6 +70,7 @@ public class Data {
     buffersAreReleasedOnce();
     buffersOut();
     buffersThatAreGone();
+    buffersOfProcesses();
     buffersOfManyThreads();
     arrays();
     taggedValues();
@@ -699,6 +701,21 @@ public class Data {
       PythonBuffer own = PythonBuffer.of(ByteBuffer.allocateDirect(8));
       own.close();
       Check.equal(interp.call("builtins:len", own), 8L);
+    }
+  }
+
+  private static void buffersOfProcesses() {
+    try (Interpreter interp = Subpy.create(Options.DEFAULT.process(ProcessOptions.DEFAULT))) {
+      interp.exec("def fill(view): view[1] = 2.5\ndef look(view): return view.tolist()");
+      PythonBuffer shared = PythonBuffer.allocateShared(800_000).format("d");
+      Check.equal(shared.isWritable(), true);
+      interp.call("fill", shared);
+      Check.equal(shared.segment().get(ValueLayout.JAVA_DOUBLE, 8), 2.5);
+      PythonBuffer slice = PythonBuffer.of(shared.segment().asSlice(8, 8)).format("d");
+      Check.equal(interp.call("look", slice), List.of(2.5));
+      ByteBuffer direct = ByteBuffer.allocateDirect(2);
+      Check.equal(interp.call("look", PythonBuffer.of(direct)), List.of(0L, 0L));
+      Check.refusedLike(Status.NOT_SHAREABLE, () -> interp.call("look", PythonBuffer.of(direct).writable(true)));
     }
   }
 

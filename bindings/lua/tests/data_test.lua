@@ -327,6 +327,22 @@ test("memory that a call did not take is free at once", function()
   equal(good:released(), true)
 end)
 
+test("memory is shared with an interpreter in a process", function()
+  local interp = subpy.create{ process = true }
+  interp:exec("def fill(view): view[1] = 2.5; return view\ndef look(view): return view.tolist()")
+  local shared = subpy.shared_buffer(800000, { format = "d" })
+  equal({ shared:format(), shared:nbytes(), shared:readonly() }, { "d", 800000, false })
+  local back = interp:with{ results = "buffer" }:call("fill", shared)
+  equal(shared:pointer()[1], 2.5)
+  shared:pointer()[2] = 7
+  equal(back:pointer()[2], 7)
+  back:close()
+  equal(interp:call("look", subpy.buffer("ab")), { 97, 98 })
+  raised("SUBPY_ERROR_NOT_SHAREABLE", interp.call, interp, "look", subpy.buffer(ffi.new("char[2]"), { writable = true }))
+  interp:close()
+  equal(shared:released(), true)
+end)
+
 test("memory is lent for one call", function()
   local interp = subpy.create()
   interp:exec(LOOK)

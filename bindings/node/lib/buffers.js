@@ -55,6 +55,7 @@ function open() {
     ...addon.exports,
     pin: lib.func('data_pin', address, [address]),
     allocate: lib.func('data_allocate', address, ['size_t', address]),
+    share: lib.func('data_share', address, ['size_t', address]),
     hold: lib.func('data_hold', 'void', [address]),
     drop: lib.func('data_drop', 'void', [address]),
     outcomes: lib.func('data_outcomes', address, ['size_t', 'bool']),
@@ -126,12 +127,13 @@ class MemoryView {
    * Memory outside of JS, all zero. It can be shared in any thread, and is there as long as Python or JS has it.
    *
    * @param {number} length  in bytes
-   * @param {object} options  as for the constructor
+   * @param {object} options  as for the constructor; and shared: interpreters in processes see it without a copy, too
    */
-  static allocate(length, options) {
+  static allocate(length, { shared = false, ...options } = {}) {
     if (!Number.isSafeInteger(length) || length < 0) throw new TypeError('length: a number of bytes is expected');
+    if (typeof shared !== 'boolean') throw new TypeError('shared: true or false is expected');
     const out = new Chunk(8);
-    const pin = data().allocate(length, out.address);
+    const pin = shared ? data().share(length, out.address) : data().allocate(length, out.address);
     if (pin === 0) throw new RangeError('out of memory');
     try {
       return new MemoryView(new Pinned(pin, out.word(0), length), options);

@@ -20,6 +20,8 @@ static int32_t (*queue_get)(uint64_t queue, int64_t timeout_ms, void *value, voi
 static int32_t (*queue_put_with)(uint64_t queue, const void *value, int64_t timeout_ms, uint64_t cancel, void *error);
 static int32_t (*queue_keep)(uint64_t queue, uint64_t *own, void *error);
 static void (*queue_free)(uint64_t queue);
+static int32_t (*buffer_new)(size_t len, uint32_t flags, void *buffer, void *error);
+static void (*buffer_free)(void *buffer);
 
 // A subpy_value.
 struct value {
@@ -37,7 +39,9 @@ int32_t data_open(const char *library) {
     *(void **)&queue_put_with = dlsym(opened, "subpy_queue_put_with");
     *(void **)&queue_keep = dlsym(opened, "subpy_queue_keep");
     *(void **)&queue_free = dlsym(opened, "subpy_queue_free");
-    bool values = value_free && error_copy && error_free;
+    *(void **)&buffer_new = dlsym(opened, "subpy_buffer_new");
+    *(void **)&buffer_free = dlsym(opened, "subpy_buffer_free");
+    bool values = value_free && error_copy && error_free && buffer_new && buffer_free;
     return values && queue_get && queue_put_with && queue_keep && queue_free ? 0 : -1;
 }
 
@@ -255,11 +259,12 @@ void data_forget(struct outcomes *outcomes) {
 
 // ---- memory
 
-// Keeps memory, until nobody has it: a result's, or its own, which lies behind it.
+// Keeps memory, until nobody has it: a result's, or its own, which lies behind it, or is shared with processes.
 struct pin {
     size_t owners;
     struct value result; // none: all zero
-    size_t reserved[2];  // so that what lies behind is aligned for all
+    void *shared;        // NULL: none; a subpy_buffer
+    size_t reserved;     // so that what lies behind is aligned for all
 };
 
 // Takes a result over. NULL when there is no memory: the result stays the caller's.
@@ -283,6 +288,28 @@ struct pin *data_allocate(size_t size, void **data) {
     return pin;
 }
 
+// A subpy_buffer.
+struct buffer {
+    size_t size;
+    void *data;
+    size_t words[8];
+};
+
+// Memory that processes see, too, all zero.
+struct pin *data_share(size_t size, void **data) {
+    struct pin *pin = calloc(1, sizeof *pin + sizeof(struct buffer));
+    if (!pin) return NULL;
+    struct buffer *buffer = (struct buffer *)(pin + 1);
+    if (buffer_new(size, 1, buffer, NULL) != 0) {
+        free(pin);
+        return NULL;
+    }
+    pin->owners = 1;
+    pin->shared = buffer;
+    *data = buffer->data;
+    return pin;
+}
+
 void data_hold(struct pin *pin) {
     __atomic_add_fetch(&pin->owners, 1, __ATOMIC_RELAXED);
 }
@@ -291,6 +318,7 @@ void data_hold(struct pin *pin) {
 void data_drop(struct pin *pin) {
     if (__atomic_sub_fetch(&pin->owners, 1, __ATOMIC_ACQ_REL) != 0) return;
     value_free(&pin->result);
+    if (pin->shared) buffer_free(pin->shared);
     free(pin);
 }
 

@@ -427,6 +427,23 @@ test('memory outside of JS is shared in workers', async () => {
   interp.exec('del kept');
 });
 
+test('memory is shared with an interpreter in a process', () => {
+  const there = subpy.create({ process: true });
+  there.exec('def fill(view):\n  global filled\n  filled = view\n  view[1] = 2.5\ndef look(view): return view.tolist()');
+  const view = subpy.MemoryView.allocate(100_000, { shared: true, format: 'd', writable: true });
+  there.call('fill', [view]);
+  const back = there.eval('filled', { results: 'buffers' });
+  assert.equal(view.array[1], 2.5);
+  view.array[2] = 7;
+  assert.equal(back.array[2], 7);
+  assert.deepEqual(there.call('look', [new subpy.MemoryView(new Uint8Array([1, 2]))]), [1, 2]);
+  assert.throws(() => there.call('look', [new subpy.MemoryView(new Uint8Array(8), { writable: true })]), /subpy_buffer_new/);
+  thrown(TypeError, () => subpy.MemoryView.allocate(1, { shared: 1 }));
+  view.free();
+  back.free();
+  there.close();
+});
+
 test('a program can end while Python uses memory of JS', () => {
   const source = (end) => `
     const subpy = require('subpy');

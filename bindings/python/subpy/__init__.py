@@ -26,7 +26,7 @@ from ctypes import byref, c_bool, c_char_p, c_int64, c_size_t, c_uint64, c_void_
 from typing import Any, NamedTuple
 
 from . import _host
-from ._buffers import Lent
+from ._buffers import Lent, shared_memory
 from ._errors import (
     ExecutionFailed,
     Frame,
@@ -95,6 +95,7 @@ __all__ = [
     "list_all",
     "python_library",
     "python_version",
+    "shared_memory",
     "shutdown",
     "version",
 ]

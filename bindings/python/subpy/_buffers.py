@@ -5,6 +5,7 @@ from __future__ import annotations
 from ctypes import (
     POINTER,
     Structure,
+    addressof,
     byref,
     c_int,
     c_size_t,
@@ -15,8 +16,10 @@ from ctypes import (
     pythonapi,
     sizeof,
 )
+from operator import index
 from typing import Any
 
+from ._errors import run
 from ._handles import Owner, check_is_main, finalize
 from ._library import Buffer, Value, library
 
@@ -107,19 +110,43 @@ class Shared(Owner):
         result.is_shared = True
 
 
+def shared_memory(nbytes: int) -> memoryview:
+    """Memory, all zero, that interpreters in processes (Flag.PROCESS) see without a copy, and so do all others.
+
+    It is a memoryview of bytes; pass it, or any part of it, cast or not. Any other memory goes to such a process as a
+    copy when it is read-only, and is refused otherwise. It is there as long as something here or there has a view of it.
+    """
+    check_is_main()
+    buffer = Buffer()
+    run(library.subpy_buffer_new, index(nbytes), _WRITABLE, byref(buffer))
+    owner = Allocated(buffer)
+    buffer.format, buffer.itemsize, buffer.ndim = b"B", 1, 1
+    buffer.shape, buffer.strides = (c_size_t * 1)(buffer.len), (c_ssize_t * 1)(1)
+    return view(addressof(buffer), owner)
+
+
+class Allocated(Owner):
+    """Memory of shared_memory()."""
+
+    __slots__ = ()
+
+    def __init__(self, buffer: Buffer) -> None:
+        super().__init__(byref(buffer), library.subpy_buffer_free)
+
+
 class _Memory:
     """What a memoryview of a result's memory is of. It has the result."""
 
     __slots__ = ("_shared", "_view")
 
-    def __init__(self, view: memoryview, shared: Shared) -> None:
+    def __init__(self, view: memoryview, shared: Owner) -> None:
         self._view, self._shared = view, shared
 
     def __buffer__(self, flags: int, /) -> memoryview:
         return self._view
 
 
-def view(address: int, shared: Shared) -> memoryview:
+def view(address: int, shared: Owner) -> memoryview:
     """The memory of a buffer in a result, without a copy."""
     buffer = Buffer.from_address(address)
     # What is empty may have no address, but here it has to have one.

@@ -280,6 +280,8 @@ def _load() -> ctypes.CDLL:
     declare(c_int32, "prepare_main", handle, c_void_p, error)
     declare(c_int32, "is_running", handle, POINTER(c_bool), error)
     declare(c_int32, "id", handle, POINTER(c_int64), error)
+    declare(c_int32, "buffer_new", c_size_t, c_uint32, POINTER(Buffer), error)
+    declare(None, "buffer_free", c_void_p)
     declare(c_int32, "memory", handle, POINTER(MemoryInfo), error)
     declare(c_int32, "whence", handle, POINTER(c_char_p), error)
     declare(c_int32, "list_all", POINTER(handle), c_size_t, POINTER(c_size_t), error)

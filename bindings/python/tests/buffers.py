@@ -236,6 +236,33 @@ def races() -> None:
             thread.join()
 
 
+def process() -> None:
+    with subpy.create(flags=subpy.Flag.PROCESS) as interp:
+        interp.exec(SETUP)
+        memory = subpy.shared_memory(800_000)
+        assert (memory.format, memory.nbytes, memory.readonly) == ("B", 800_000, False)
+        assert memory[799_999] == 0
+        floats = memory.cast("d")
+        interp.call("fill", floats[10:20], 2.5)
+        assert [*floats[9:11]] == [0, 2.5]
+        interp.call("keep", floats)
+        floats[5] = 7
+        assert interp.eval("kept[4]") == 7
+        back = interp.with_options(results=Results.BUFFER).eval("kept")
+        floats[6] = 8
+        assert back[5] == 8
+        back[0] = 9
+        assert floats[1] == 9
+        assert interp.call("about", memoryview(b"ab"))[-1] == [97, 98]
+        refused = fails(subpy.NotShareableError, lambda: interp.call("about", memoryview(bytearray(1))))
+        assert "subpy_buffer_new()" in str(refused), refused
+        fails(subpy.InterpreterError, lambda: subpy.shared_memory(1 << 60))
+        fails(TypeError, lambda: subpy.shared_memory(1.5))  # type: ignore[arg-type]
+        del back
+        memory = floats = None
+        assert interp.eval("kept[5]") == 8
+
+
 def main() -> None:
     with subpy.create() as interp:
         interp.exec(SETUP)
@@ -246,6 +273,7 @@ def main() -> None:
         nothing_is_copied(interp)
         leaks(interp)
     races()
+    process()
     gc.collect()
     assert not _handles.called, {**_handles.called}
     subpy.shutdown()

@@ -9,10 +9,11 @@
 //! ```
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
+use super::super::mapping::memory_file;
 use super::word::Word;
 
 const SIZE: usize = 1 << 20;
@@ -125,21 +126,6 @@ impl Drop for Shared {
         // SAFETY: it was mapped with this size, and nobody has a reference any more.
         unsafe { libc::munmap(self.0.as_ptr().cast(), SIZE) };
     }
-}
-
-fn memory_file() -> io::Result<OwnedFd> {
-    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
-    // Some systems insist on it (vm.memfd_noexec), and kernels before 6.3 do not know it.
-    for flags in [flags | libc::MFD_NOEXEC_SEAL, flags] {
-        // SAFETY: the name ends with NUL.
-        match check(unsafe { libc::memfd_create(c"subpy".as_ptr(), flags) }) {
-            // SAFETY: it is new, and nobody else knows it.
-            Ok(file) => return Ok(unsafe { OwnedFd::from_raw_fd(file) }),
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::Error::from_raw_os_error(libc::EINVAL))
 }
 
 fn map(file: &impl AsRawFd) -> io::Result<Shared> {

@@ -1,6 +1,7 @@
 //! What is said between a host and a worker: requests, both ways, and what came of them. Each message is a header and
 //! values (`wire`).
 
+mod buffer;
 mod failed;
 mod queue;
 mod reply;
@@ -8,6 +9,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
+pub use buffer::{Memory, Shared, SharedBuffer};
 pub use failed::Failed;
 pub use queue::{Outcome, Patience, QueueAct};
 pub use reply::{Done, Raised, Reply};

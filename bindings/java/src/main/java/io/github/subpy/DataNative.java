@@ -39,6 +39,8 @@ final class DataNative {
   private static final MethodHandle POOL_CLOSE = Native.status("pool_close", JAVA_LONG, ADDRESS);
   private static final MethodHandle THREAD_NOTIFY = Native.status("thread_notify", JAVA_LONG, ADDRESS, JAVA_LONG);
   private static final MethodHandle MEMORY = Native.status("memory", JAVA_LONG, ADDRESS);
+  private static final MethodHandle BUFFER_NEW = Native.status("buffer_new", JAVA_LONG, JAVA_INT, ADDRESS);
+  private static final MethodHandle BUFFER_FREE = Library.function("buffer_free", null, ADDRESS);
 
   private DataNative() {}
 
@@ -239,6 +241,22 @@ final class DataNative {
   static int threadNotify(long thread, MemorySegment function, long userdata, MemorySegment error) {
     try {
       return (int) THREAD_NOTIFY.invokeExact(thread, function, userdata, error);
+    } catch (Throwable t) {
+      throw Library.unexpected(t);
+    }
+  }
+
+  static int bufferNew(long length, int flags, MemorySegment buffer, MemorySegment error) {
+    try {
+      return (int) BUFFER_NEW.invokeExact(length, flags, buffer, error);
+    } catch (Throwable t) {
+      throw Library.unexpected(t);
+    }
+  }
+
+  static void bufferFree(MemorySegment buffer) {
+    try {
+      BUFFER_FREE.invokeExact(buffer);
     } catch (Throwable t) {
       throw Library.unexpected(t);
     }

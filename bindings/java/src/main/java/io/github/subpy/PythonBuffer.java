@@ -99,6 +99,30 @@ public final class PythonBuffer implements AutoCloseable {
     };
   }
 
+  /**
+   * Memory of so many bytes, all zero, that interpreters in processes of their own ({@link Options#process}) see without a
+   * copy, and so do all others. Python may write to it, as Java may. Any other memory goes to such a process as a copy
+   * when Python may only read it, and is refused otherwise.
+   *
+   * <p>It is there as long as Java refers to it or to a segment or ByteBuffer of it, or an interpreter has it.
+   *
+   * @param byteSize how many bytes
+   * @return the buffer, of bytes
+   */
+  public static PythonBuffer allocateShared(long byteSize) {
+    if (byteSize < 0) {
+      throw new IllegalArgumentException("byteSize: " + byteSize);
+    }
+    try (Call call = new Call()) {
+      MemorySegment made = call.allocate(SIZE);
+      call.check(DataNative.bufferNew(byteSize, WRITABLE, made, call.error()));
+      MemorySegment own = Arena.ofAuto().allocate(SIZE, 8).copyFrom(made);
+      MemorySegment memory =
+          own.get(ADDRESS, 8).reinterpret(byteSize, Arena.ofAuto(), _ -> DataNative.bufferFree(own));
+      return of(memory).writable(true);
+    }
+  }
+
   private static PythonBuffer of(MemorySegment segment, ByteOrder order, String format, int size) {
     if (order == ByteOrder.nativeOrder()) {
       return of(segment, format, size);
