@@ -3,12 +3,14 @@
  *
  * Each program runs in an interpreter of its own, with a time limit, nothing to read, and its output captured. When it
  * is over, whatever is left of it (threads, pools, timers, event loops) is stopped, and the interpreter closed. What
- * cannot be stopped, because it is blocked in C code, is given up: the judge goes on without it.
+ * cannot be stopped, because it is blocked in C code, is given up: the judge goes on without it. With --isolate each
+ * program has a process of its own: then what cannot be stopped is killed, and a crash is a verdict.
  *
  *     cc -std=c11 -O2 judge.c -lsubpy -lpthread -o judge
  *     ./judge judge/ordinary            programs that end
  *     ./judge -t 500 -j 4 judge         programs that do not
  *     ./judge -v program.py             and what it has printed
+ *     ./judge --isolate judge           each program in a process of its own
  *
  * The memory is that of the whole process, so it is shown for each program only when they run one after the other
  * (-j 1): by how much the process has grown while the program ran.
@@ -54,7 +56,7 @@ static struct {
   size_t count, next, done;
   int64_t limit_ms;
   long jobs;
-  bool verbose, progress;
+  bool verbose, progress, isolate;
   pthread_mutex_t lock;
 } judge = {.limit_ms = 1000, .jobs = 2, .lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -181,6 +183,7 @@ static void name_the_outcome(program *of, subpy_status status, subpy_error *erro
     case SUBPY_OK: explain(of, "ok", NULL); return;
     case SUBPY_ERROR_TIMEOUT: explain(of, "timeout", error); return;
     case SUBPY_ERROR_SYNTAX: explain(of, "syntax error", error); return;
+    case SUBPY_ERROR_CRASHED: explain(of, "crash", error); return;
     case SUBPY_ERROR_EXECUTION_FAILED:
       if (!subpy_error_exit_status(error, &exit_status)) {
         explain(of, "exception", error);
@@ -198,7 +201,8 @@ static void name_the_outcome(program *of, subpy_status status, subpy_error *erro
 static void run(program *of) {
   subpy_error *error = NULL;
   subpy_interp interp = 0;
-  const subpy_interp_options options = {.size = sizeof options, .flags = SUBPY_INTERP_NO_STDIN};
+  const subpy_interp_options options = {
+      .size = sizeof options, .flags = SUBPY_INTERP_NO_STDIN | (judge.isolate ? SUBPY_INTERP_PROCESS : 0)};
   size_t len = 0;
   char *text = read_file(of->path, &len);
   if (!text) {
@@ -247,7 +251,9 @@ static void run(program *of) {
       .flags = SUBPY_CLOSE_DRAIN | SUBPY_CLOSE_INTERRUPT,
   };
   status = subpy_close_with(interp, &closing, &error);
-  if (status != SUBPY_OK) explain(of, "stuck", error);
+  /* A process that has crashed or was killed is gone already. */
+  if (status == SUBPY_ERROR_NOT_FOUND && judge.isolate) subpy_error_free(error);
+  else if (status != SUBPY_OK) explain(of, "stuck", error);
 }
 
 static void *works(void *unused) {
@@ -300,15 +306,17 @@ static void print_table(void) {
 }
 
 int main(int argc, char **argv) {
-  for (int option; (option = getopt(argc, argv, "j:t:v")) != -1;) {
+  static const struct option names[] = {{"isolate", no_argument, NULL, 'i'}, {0}};
+  for (int option; (option = getopt_long(argc, argv, "j:t:vi", names, NULL)) != -1;) {
     char *end = optarg;
     if (option == 'v') judge.verbose = true;
+    else if (option == 'i') judge.isolate = true;
     else if (option == 'j') judge.jobs = strtol(optarg, &end, 10);
     else if (option == 't') judge.limit_ms = strtol(optarg, &end, 10);
     if (option == '?' || (end && *end) || judge.jobs < 1 || judge.jobs > 64 || judge.limit_ms < 1) optind = argc;
   }
   if (optind == argc) {
-    fputs("usage: judge [-j programs at once] [-t limit in ms] [-v] folder or program...\n", stderr);
+    fputs("usage: judge [-j programs at once] [-t limit in ms] [-v] [-i | --isolate] folder or program...\n", stderr);
     return 2;
   }
   for (int i = optind; i < argc; i++) add_all(argv[i]);

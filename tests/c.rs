@@ -6,7 +6,12 @@ use support::{build, command, expect_success, root};
 
 fn run(name: &str) {
     let program = build(&root().join("tests/c").join(format!("{name}.c")));
-    expect_success(command(&program));
+    let mut command = command(&program);
+    // The sanitizer's runtime, for the processes that the program starts: what they begin with does not have it.
+    if let Some(runtime) = std::env::var_os("SUBPY_TEST_PRELOAD") {
+        command.env("LD_PRELOAD", runtime);
+    }
+    expect_success(command);
     std::fs::remove_file(program).expect("the program can be removed");
 }
 
@@ -81,6 +86,7 @@ c_tests! {
     pool_outcomes
     pool_process
     pool_soak
+    process
     process_buffers
     process_hostile
     process_leak

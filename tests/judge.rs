@@ -41,6 +41,14 @@ fn programs_that_end() {
 }
 
 #[test]
+fn programs_in_processes_of_their_own() {
+    let verdicts = verdicts(&["--isolate", "-j", "2", "-t", "400", "loop.py", "sleep.py", "ordinary/answer.py"]);
+    let verdict = |index: usize| (verdicts[index].0.as_str(), verdicts[index].1.as_str());
+    assert_eq!([verdict(0), verdict(1)], [("loop.py", "timeout"), ("sleep.py", "timeout")], "{verdicts:?}");
+    assert_eq!((verdict(2), verdicts[2].2.as_str()), (("answer.py", "ok"), "the answer is 42"));
+}
+
+#[test]
 fn programs_that_do_not() {
     let verdicts = verdicts(&["-j", "2", "-t", "400", "loop.py", "sleep.py", "ordinary/answer.py"]);
     let verdict = |index: usize| (verdicts[index].0.as_str(), verdicts[index].1.as_str());

@@ -235,6 +235,11 @@ fn what_else_runs(interpreter: &Interpreter, plan: &Plan) -> Result<Option<Strin
     match here(|here| here.end_elsewhere(interpreter, elsewhere, end)) {
         Ok(()) => Ok(None),
         Err(Error { kind: Kind::Busy(message), .. }) => Ok(Some(message)),
+        Err(_) if plan.interrupts_now() => {
+            // It cannot: there is no memory for that, say.
+            elsewhere.kill();
+            Ok(None)
+        }
         Err(error) => {
             interpreter.gate.reopen();
             Err(error)

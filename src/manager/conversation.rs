@@ -25,8 +25,8 @@ use crate::python::kept::{Hold, Kept};
 use crate::python::objects;
 use crate::python::queue::{self, Queue};
 use crate::value::{
-    Args, BUFFER, Builder, ERROR, NotCopied, OBJECT, OwnedValue, QUEUE, Results, Rows, ValueRef, View, Wanted, subpy_pair,
-    subpy_value,
+    Args, BUFFER, Builder, ERROR, NotCopied, OBJECT, OwnedValue, QUEUE, Results, Rows, ValueRef, View, Wanted,
+    subpy_pair, subpy_value,
 };
 
 /// Makes the value that stands for an error among results. None: no memory.
@@ -136,7 +136,8 @@ impl<'a> Conversation<'a> {
         let number = self.limited.map_or(0, |(_, number)| number);
         let run = Run { wanted, number, captured: self.elsewhere.output.is_captured() };
         let shares = wanted.is_some_and(|form| form.has(Results::BUFFER));
-        let _waiting = if shares { Some(self.elsewhere.passed.wait().ok_or_else(|| self.error(Kind::NoMemory))?) } else { None };
+        let _waiting =
+            if shares { Some(self.elsewhere.passed.wait().ok_or_else(|| self.error(Kind::NoMemory))?) } else { None };
         let mut given = Given::to(self.elsewhere);
         self.say(|this| this.line.talk.ask(request, &run, &mut |value| this.describe(value, &mut given)))?;
         given.are_there();
@@ -410,9 +411,7 @@ impl<'a> Conversation<'a> {
                 let hold = self.elsewhere.kept.keep_number(number).ok_or(NotCopied::NoMemory)?;
                 objects::append(hold, builder).ok_or(NotCopied::NoMemory)
             }
-            (BUFFER, Got::Value(value), _) => {
-                self.elsewhere.restore(value)?.attach(builder).ok_or(NotCopied::NoMemory)
-            }
+            (BUFFER, Got::Value(value), _) => self.elsewhere.restore(value)?.attach(builder).ok_or(NotCopied::NoMemory),
             (QUEUE, Got::Word(id), _) => {
                 let queue = self.elsewhere.queues.named(id).ok_or(NotCopied::NotFound(id, "a queue"))?;
                 queue::append(&queue, builder).ok_or(NotCopied::NoMemory)

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::error::{Error, Kind, Result};
-use super::passed::{Passed, Sending};
 use super::lent_queues::LentQueues;
+use super::passed::{Passed, Sending};
 use crate::process::channel::Caller;
 use crate::process::child::{Child, Watch};
 use crate::process::talk::Talk;
@@ -21,8 +21,8 @@ use crate::python::host::{HostCode, this_thread_number};
 use crate::python::kept::KeptObjects;
 use crate::python::lock;
 use crate::python::output::Output;
-use crate::value::{Export, NotCopied, ValueRef};
 use crate::python::queue::Event;
+use crate::value::{Export, NotCopied, ValueRef};
 
 /// How long the reaper may take to learn how a process has ended.
 const DEATH_IS_KNOWN: Duration = Duration::from_secs(1);

@@ -391,7 +391,10 @@ impl Interpreter {
                 if let Some(elsewhere) = self.elsewhere() {
                     // Whatever is in the way is waited for, or is interrupted, and killed if it goes on.
                     let timeout = interruptibly.then_some(ENDS_WITHIN);
-                    let _ = here.end_elsewhere(self, elsewhere, End { timeout, interrupt: interruptibly });
+                    if here.end_elsewhere(self, elsewhere, End { timeout, interrupt: interruptibly }).is_err() {
+                    // It cannot: there is no memory for that, say.
+                    elsewhere.kill();
+                }
                     elsewhere.ended();
                 }
             })

@@ -95,6 +95,7 @@ pub use memory::Memory;
 pub use object::{object_act, object_free, object_interp, object_iter, object_keep};
 pub use options::{Options, ProcessOptions};
 pub use output::{capture, set_output};
+pub use passed::{LARGE, region_new};
 pub use pool::{
     Isolation, Map, MapOptions, OutputFor, PoolOptions, PoolStats, Prepare, Submit, close as pool_close,
     new as pool_new, stats as pool_stats, submit as pool_submit,
@@ -105,7 +106,6 @@ pub use queue::{
     queue_put,
 };
 pub use queue::{Wait, descriptor_of, get_from, put_into, queue_make};
-pub use passed::{LARGE, region_new};
 pub use run::{append_buffer, append_part, claim, claim_rows, function_call_specially};
 #[cfg(feature = "capi")]
 pub use run::{copy, copy_of, copy_rows};
@@ -117,6 +117,7 @@ pub use thread::{InThread, fd, join, notify, run_in_thread, thread_free, wait};
 pub use tokens::{cancel_find, cancel_fire, cancel_free, cancel_new};
 
 // What those above need to speak of: they use nothing of `python` but this.
+#[cfg(feature = "capi")]
 pub use crate::process::region::Region;
 pub use crate::python::exception::{Exception, Frame, Syntax};
 pub use crate::python::fork::forked;

@@ -47,6 +47,12 @@ fn spawner() -> Result<Arc<Spawner>> {
     if let Some(spawner) = &*lock(&SPAWNER) {
         return Ok(Arc::clone(spawner));
     }
+    // One thread alone asks the host's Python: the others would find it running.
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _making = lock(&MAKING);
+    if let Some(spawner) = &*lock(&SPAWNER) {
+        return Ok(Arc::clone(spawner));
+    }
     let (options, main) = runtime::options()?;
     let (python, path) = match main {
         Some(main) => host_python(main)?,
@@ -54,13 +60,9 @@ fn spawner() -> Result<Arc<Spawner>> {
     };
     let RuntimeOptions { startup, worker, preload, .. } = options;
     let options = spawn::Options { program: worker, library: None, python, flags: startup.flags(), path, preload };
-    let mut spawner = lock(&SPAWNER);
-    if let Some(spawner) = &*spawner {
-        return Ok(Arc::clone(spawner));
-    }
     let new = Spawner::new(options)
         .map_err(|error| Kind::Interpreter(format!("the thread that watches processes was not started: {error}")))?;
-    Ok(Arc::clone(spawner.insert(Arc::new(new))))
+    Ok(Arc::clone(lock(&SPAWNER).insert(Arc::new(new))))
 }
 
 /// The executable of a host that is Python, with which its virtual environment is found, too, and its `sys.path`, as far as

@@ -33,9 +33,16 @@ pub enum Note {
     Wanted,
     Granted,
     /// To a worker: memory of the host's, which it maps. Its file.
-    Region { id: u64, len: u64, writable: bool },
+    Region {
+        id: u64,
+        len: u64,
+        writable: bool,
+    },
     /// To a worker, and from it: a copy of memory, for one value. Its file.
-    Copy { id: u64, len: u64 },
+    Copy {
+        id: u64,
+        len: u64,
+    },
     /// To a worker: that memory is needed no more.
     Forget(u64),
     /// From a worker: nobody there has the function or the buffer with this number any more.

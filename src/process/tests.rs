@@ -615,9 +615,9 @@ fn has_many_descriptors() {
     };
     let mut worker = links(process);
     worker.sort();
-    // Its working directory is one that can only be asked for.
+    // Its working directory is one that can only be asked for, and its host one that can be waited for.
     let directory = std::env::current_dir().expect("a folder").to_string_lossy().into_owned();
-    let mut expected = [directory, "pipe".to_owned(), "socket".to_owned()];
+    let mut expected = [directory, "anon_inode".to_owned(), "pipe".to_owned(), "socket".to_owned()];
     expected.sort();
     assert_eq!(worker, expected);
     let mut zygote = links(zygote);

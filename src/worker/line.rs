@@ -69,7 +69,8 @@ pub fn ask(request: &Request) -> Result<Reply, Error> {
 /// The host is told what nobody here has any more: by threads with a channel before they reply, and else at once, unless
 /// one of those is about to.
 pub fn tell_if_idle() {
-    let replies = LINE.try_with(|line| line.try_borrow().is_ok_and(|line| line.as_ref().is_some_and(|line| !line.is_lent)));
+    let replies =
+        LINE.try_with(|line| line.try_borrow().is_ok_and(|line| line.as_ref().is_some_and(|line| !line.is_lent)));
     if !replies.unwrap_or(false)
         && ACTIVE.load(Ordering::SeqCst) == 0
         && !manager::forked()

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use crate::manager::{self, Code, RuntimeOptions, Startup, home};
 use crate::process::executable::Main;
 use crate::process::zygote::{Worker, Zygote};
-use crate::value::{Args, Buffers, OwnedValue, LIST, STR, Wanted, subpy_value};
+use crate::value::{Args, Buffers, LIST, OwnedValue, STR, Wanted, subpy_value};
 use control::Control;
 
 mod control;

@@ -130,6 +130,7 @@ static void preloads(void) {
   shut_down();
 }
 
+
 static void *go_on_later(void *pid) {
   usleep(60000);
   CHECK(kill((pid_t)(intptr_t)pid, SIGCONT) == 0);
@@ -156,6 +157,32 @@ static void stopped_before_it_comes(void) {
   OK(subpy_close(interp, &error));
 }
 
+/* There is no memory left for a thread that ends it. */
+static void ends_without_memory(void) {
+  for (int within = 0; within < 2; within++) {
+    subpy_interp_options options = {.size = sizeof options, .flags = SUBPY_INTERP_PROCESS, .memory_limit = 64 << 20};
+    subpy_interp interp = 0;
+    OK(subpy_create(&options, &interp, &error));
+    for (int i = 0; i < 3; i++) {
+      subpy_error *hog = exec_error(interp, SUBPY_ERROR_EXECUTION_FAILED,
+                                    "hog = globals().get('hog', [])\n"
+                                    "for size in (1 << 20, 1 << 16, 1 << 12):\n"
+                                    "  try:\n"
+                                    "    while True: hog.append(b'x' * size)\n"
+                                    "  except MemoryError: pass\n"
+                                    "raise MemoryError");
+      subpy_error_free(hog);
+    }
+    if (within) {
+      subpy_close_options close = {.size = sizeof close, .timeout_ms = 10000, .flags = SUBPY_CLOSE_INTERRUPT};
+      OK(subpy_close_with(interp, &close, &error));
+    } else {
+      OK(subpy_close(interp, &error));
+    }
+    CHECK(subpy_exec(interp, "pass", SUBPY_AUTO_LEN, NULL) == SUBPY_ERROR_NOT_FOUND);
+  }
+}
+
 int main(void) {
   preloads();
   is_another_process();
@@ -163,6 +190,7 @@ int main(void) {
   limits();
   stopped_before_it_comes();
   ends();
+  ends_without_memory();
   shut_down();
   return 0;
 }

@@ -9,40 +9,48 @@ typedef struct {
   int64_t timeout_ms;
   /* 0: 50 ms. */
   uint64_t grace_ms;
+  uint64_t memory_limit, cpu_limit_ms;
 } death;
 
 static subpy_error *error;
 static char outcome[256];
 
 static const death DEATHS[] = {
-    {"segfault", "ctypes.string_at(0)", 0, 0},
-    {"abort", "os.abort()", 0, 0},
-    {"exit", "os._exit(7)", 0, 0},
-    {"kill itself", "os.kill(os.getpid(), 9)", 0, 0},
-    {"kill", "time.sleep(10)", 0, 0},
-    {"terminate", "os.kill(os.getpid(), 15); time.sleep(10)", 0, 0},
-    {"thread", "threading.Thread(target=lambda: ctypes.string_at(0), daemon=True).start()\ntime.sleep(10)", 0, 0},
+    {"segfault", .code = "ctypes.string_at(0)"},
+    {"abort", .code = "os.abort()"},
+    {"exit", .code = "os._exit(7)"},
+    {"kill itself", .code = "os.kill(os.getpid(), 9)"},
+    {"kill", .code = "time.sleep(10)"},
+    {"terminate", .code = "os.kill(os.getpid(), 15); time.sleep(10)"},
+    {"thread", .code = "threading.Thread(target=lambda: ctypes.string_at(0), daemon=True).start()\ntime.sleep(10)"},
     /* An exception ends one of the calls. */
     {"python loop",
      "def loop(n):\n  try:\n    if n: loop(n - 1)\n  except BaseException: pass\n  while True: pass\n"
-     "loop(200)", 100, 0},
-    {"c loop", "sleep(1000)", 100, 0},
-    {"stop", "os.kill(os.getpid(), 19)", 100, 0},
+     "loop(200)", .timeout_ms = 100},
+    {"c loop", "sleep(1000)", .timeout_ms = 100},
+    {"stop", "os.kill(os.getpid(), 19)", .timeout_ms = 100},
     /* At most 32 processes, for at most 20 seconds. */
     {"fork bomb",
      "signal.alarm(20)\n"
      "for _ in range(5): os.fork()\n"
      "signal.alarm(20)\n"
-     "while True: time.sleep(1)", 200, 0},
-    {"child", "if os.fork() == 0:\n  time.sleep(20)\n  os._exit(0)\nos.abort()", 0, 0},
+     "while True: time.sleep(1)", .timeout_ms = 200},
+    {"child", .code = "if os.fork() == 0:\n  time.sleep(20)\n  os._exit(0)\nos.abort()"},
     /* It ends when it is told to stop. */
-    {"closed descriptors", "os.closerange(3, 4096)\nwhile True: pass", 100, 10000},
+    {"closed descriptors", "os.closerange(3, 4096)\nwhile True: pass", .timeout_ms = 100, .grace_ms = 10000},
+    {"memory hog", "hog = []\nwhile True: hog.append(b'x' * 100000)", .memory_limit = 64 << 20},
+    {"c memory hog",
+     "allocate = ctypes.CDLL(None).malloc\n"
+     "allocate.restype = ctypes.c_void_p\n"
+     "while ctypes.memset(allocate(ctypes.c_size_t(1 << 20)), 1, 1 << 20): pass", .memory_limit = 64 << 20},
+    {"cpu hog", "while True: pass", .cpu_limit_ms = 500},
     {"garbage",
+     .code =
      "for d in range(3, 64):\n"
      "  try: os.write(d, b'\\x01garbage' * 3)\n"
      "  except OSError: pass\n"
-     "time.sleep(10)", 0, 0},
-    {"zygote", "os.kill(os.getppid(), 9)", 0, 0},
+     "time.sleep(10)"},
+    {"zygote", .code = "os.kill(os.getppid(), 9)"},
 };
 
 /* What the status and the error say that is the same each time. */
@@ -57,7 +65,9 @@ static void describe(char *text, size_t size, subpy_status status) {
     const char *message = subpy_error_message(error, NULL);
     bool killed = status == SUBPY_ERROR_TIMEOUT && strstr(message, "its process was killed");
     snprintf(text, size, "`%s`%s", subpy_status_name(status) + strlen("SUBPY_ERROR_"), killed ? ", killed" : "");
-    if (status != SUBPY_ERROR_TIMEOUT && status != SUBPY_ERROR_NOT_FOUND) fprintf(stderr, "%s\n", message);
+    bool is_memory = status == SUBPY_ERROR_EXECUTION_FAILED && strcmp(subpy_error_type_name(error, NULL), "MemoryError") == 0;
+    if (is_memory) snprintf(text, size, "`MemoryError`");
+    else if (status != SUBPY_ERROR_TIMEOUT && status != SUBPY_ERROR_NOT_FOUND) fprintf(stderr, "%s\n", message);
   }
   subpy_error_free(error);
   error = NULL;
@@ -71,7 +81,11 @@ static void *kill_soon(void *process) {
 
 /* One of them: an outcome like the others'. */
 static void dies(const death *death, subpy_interp other) {
-  subpy_interp interp = create_process_with(SUBPY_BUSY_REFUSE, 0, death->grace_ms ? death->grace_ms : 50);
+  subpy_interp_options options = {.size = sizeof options, .flags = SUBPY_INTERP_PROCESS,
+                                  .grace_ms = death->grace_ms ? death->grace_ms : 50,
+                                  .memory_limit = death->memory_limit, .cpu_limit_ms = death->cpu_limit_ms};
+  subpy_interp interp = 0;
+  OK(subpy_create(&options, &interp, &error));
   /* The limit is not for imports. */
   run(interp, "import ctypes, os, signal, threading, time, warnings\nwarnings.simplefilter('ignore')\n"
              "sleep = ctypes.PyDLL(None).sleep");

@@ -5,7 +5,7 @@
 //! | `ends` | sending and receiving |
 //! | `memory` | the memory that both see |
 //! | `wait` | waiting for the turn: spinning, sleeping, being woken by one's own process |
-//! | `word` | the word that both look at, and sleep at; `model` waits with a model checker's in its place |
+//! | `word` | the word that both look at, and sleep at; `model` has a model checker's in its place |
 //!
 //! The worker may run hostile code. What it can do to the host through a channel is to send what is wrong, which is
 //! found out, and to be late.
@@ -27,5 +27,3 @@ mod word;
 #[cfg(all(test, not(loom)))]
 pub use ends::Bytes;
 pub use ends::{Caller, Channel, Header, Stop};
-#[cfg(all(test, not(loom)))]
-pub use ends::Bytes;

@@ -10,15 +10,7 @@ use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
-use wait::{Calls, Spin, Turn, Wait, Waited, pass};
-
-/// With this word, and those of loom.
-#[path = "wait.rs"]
-mod wait;
-
-mod word {
-    pub use super::{AtomicU32, Word, fence};
-}
+use super::wait::{Calls, Spin, Turn, Wait, Waited, pass};
 
 /// A futex: whoever sleeps has seen the value under the lock that whoever wakes him takes.
 pub struct Word {

@@ -47,6 +47,7 @@ pub fn all() -> Vec<Arc<Queue>> {
 }
 
 /// A new handle of a queue. None: no memory.
+#[cfg(feature = "capi")]
 pub fn new_handle(queue: &Arc<Queue>) -> Option<u64> {
     handle_of(&Place::Here(Arc::clone(queue)))
 }

@@ -34,7 +34,9 @@ pub use event::Event;
 pub use guest::Queues;
 pub use handles::{KIND, append, append_given, append_place, by_id, find, keep, name, place_of};
 #[cfg(feature = "capi")]
-pub use handles::{free, new_handle};
+pub use handles::free;
+#[cfg(feature = "capi")]
+pub use handles::new_handle;
 pub use module::{add_finder, finder};
 pub use object::{gone, queue_of, to_python};
 pub use place::Place;
