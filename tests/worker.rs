@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
-use support::{library_folder, python};
+use support::{build_folder, library_folder, python};
 
 /// The numbers under which a host passes its socket and its process (src/process/launch.rs).
 const SOCKET: i32 = 3;
@@ -26,8 +26,8 @@ fn sockets() -> (File, File) {
     }
 }
 
-/// Sends a message with three descriptors.
-fn pass(socket: &File, message: &[u8], descriptors: [i32; 3]) {
+/// Sends a message with descriptors.
+fn pass<const COUNT: usize>(socket: &File, message: &[u8], descriptors: [i32; COUNT]) {
     // SAFETY: the message points to what is alive until it is sent, and the room is aligned and large enough.
     unsafe {
         let mut room = [0u64; 8];
@@ -41,7 +41,7 @@ fn pass(socket: &File, message: &[u8], descriptors: [i32; 3]) {
         (*control).cmsg_level = libc::SOL_SOCKET;
         (*control).cmsg_type = libc::SCM_RIGHTS;
         (*control).cmsg_len = libc::CMSG_LEN(len) as _;
-        libc::CMSG_DATA(control).cast::<[i32; 3]>().write_unaligned(descriptors);
+        libc::CMSG_DATA(control).cast::<[i32; COUNT]>().write_unaligned(descriptors);
         assert_eq!(libc::sendmsg(socket.as_raw_fd(), &header, 0), message.len() as isize);
     }
 }
@@ -80,6 +80,10 @@ fn it_starts_and_ends_with_its_host() {
     let (mut worker, theirs) = sockets();
     let (trace, their_trace) = std::io::pipe().expect("a pipe");
     let folder = File::open("/").expect("a folder");
+    // What it is to be: nothing special (src/process/settings.rs).
+    let settings = build_folder().join("settings");
+    std::fs::write(&settings, [0; 45]).expect("a file");
+    pass(&worker, &[13], [File::open(&settings).expect("a file").as_raw_fd()]);
     let descriptors = [theirs.as_raw_fd(), their_trace.as_raw_fd(), folder.as_raw_fd()];
     pass(&socket, &[2, 9, 0, 0, 0, 0, 0, 0, 0], descriptors);
     drop((theirs, their_trace));
@@ -89,7 +93,7 @@ fn it_starts_and_ends_with_its_host() {
     worker.write_all(&[6, 1, 2, 3, 4, 5, 6, 7, 8]).expect("it listens");
     assert_eq!(says(&mut worker), [7, 1, 2, 3, 4, 5, 6, 7, 8]);
     drop(worker);
-    assert_eq!(says(&mut socket), [4, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "it has ended with code 0");
+    assert_eq!(says(&mut socket), [4, 9, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0], "it has ended with code 1: its host has gone");
     drop((socket, trace));
     assert_eq!(zygote.wait().expect("a status").code(), Some(0));
 }

@@ -130,7 +130,6 @@ static void preloads(void) {
   shut_down();
 }
 
-
 static void *go_on_later(void *pid) {
   usleep(60000);
   CHECK(kill((pid_t)(intptr_t)pid, SIGCONT) == 0);
