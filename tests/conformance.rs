@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 use subpy::{
-    Awaited, Buffer, Buffers, Cancel, Config, DefineOptions, Error, FromValue, HostCall, Interpreter, Kind, Limits,
-    Object, Objects, Options, Pool, PoolOptions, ProcessOptions, Queue, Raise, Stream, Tag, TaskOptions, Value,
+    Awaited, Buffer, Buffers, Cancel, Config, DefineOptions, Error, FromValue, HostCall, Interpreter, Isolation, Kind,
+    Limits, Object, Objects, Options, Pool, PoolOptions, ProcessOptions, Queue, Raise, Stream, Tag, TaskOptions, Value,
 };
 use support::packages::{self, IN_PROCESSES};
 use support::{build_folder, command, compiler, expect_success, library_folder, root};
@@ -157,9 +157,13 @@ thread_local! {
 /// Longer than what the table stops takes to end, on a busy machine: none of it is to be killed.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// With a process where that is wanted.
+fn located(options: Options) -> Options {
+    if HAVE_PROCESSES.get() { options.process(ProcessOptions::new().grace(GRACE)) } else { options }
+}
+
 fn create(options: Options) -> Result<Interpreter, Error> {
-    let options = if HAVE_PROCESSES.get() { options.process(ProcessOptions::new().grace(GRACE)) } else { options };
-    Interpreter::with_options(&options)
+    Interpreter::with_options(&located(options))
 }
 
 const TAGS: [(&str, Tag); 11] = [
@@ -344,7 +348,9 @@ fn ways_in_rust(of: Of, case: &Json) -> usize {
 
 /// Runs it as a task of a pool of one worker.
 fn run_in_pool<T: Wanted>(case: &Json) -> Result<Value, Error> {
-    let pool = Pool::with_options(PoolOptions::new().workers(1).setup(text(case, "setup")))?;
+    let isolation = if HAVE_PROCESSES.get() { Isolation::Process } else { Isolation::OwnGil };
+    let options = PoolOptions::new().workers(1).setup(text(case, "setup")).isolation(isolation);
+    let pool = Pool::with_options(options.interpreters(located(Options::new())))?;
     let limits = Limits::new().timeout(milliseconds(case, "timeout_ms").unwrap_or_default());
     let (tasks, what) = (pool.with(TaskOptions::new().limits(&limits)), text(case, "text"));
     match text(case, "do") {

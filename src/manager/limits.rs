@@ -391,11 +391,13 @@ impl Limited<'_> {
 impl Limited<'_> {
     /// The error of a run in another process, which does not know why it was stopped.
     pub fn settle(&self, mut error: Error) -> Error {
-        let stopped = lock(&self.slot.frames).stopped();
-        error.kind = match (error.kind, stopped) {
-            (Kind::Interrupted(stopped), Some((_, Reason::Timeout))) => Kind::Timeout(stopped),
+        let frames = lock(&self.slot.frames);
+        error.kind = match (error.kind, frames.stopped()) {
+            (Kind::Interrupted(it), Some(_)) if it.exception.is_none() => self.before_it_started(&frames).kind,
+            (Kind::Interrupted(it), Some((_, Reason::Timeout))) => Kind::Timeout(it),
             (kind, _) => kind,
         };
+        drop(frames);
         *self.explain(error.into())
     }
 

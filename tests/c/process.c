@@ -1,4 +1,7 @@
 /* An interpreter in a process of its own: the same functions do the same. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -127,6 +130,33 @@ static void preloads(void) {
   shut_down();
 }
 
+
+static void *go_on_later(void *pid) {
+  usleep(60000);
+  CHECK(kill((pid_t)(intptr_t)pid, SIGCONT) == 0);
+  return NULL;
+}
+
+/* What says that the run is to end may be there before the run is. */
+static void stopped_before_it_comes(void) {
+  subpy_interp interp = create_with_limit(0, 60000);
+  const pid_t pid = (pid_t)number(interp, "__import__('os').getpid()");
+  subpy_run_request request = {.size = sizeof request, .what = SUBPY_RUN_EXEC, .interp = interp, .timeout_ms = 20};
+  request.text = "while True: pass";
+  request.text_len = SUBPY_AUTO_LEN;
+  for (int i = 0; i < 10; i++) {
+    pthread_t thread;
+    CHECK(kill(pid, SIGSTOP) == 0);
+    CHECK(pthread_create(&thread, NULL, go_on_later, (void *)(intptr_t)pid) == 0);
+    CHECK(subpy_run(&request, NULL, &error) == SUBPY_ERROR_TIMEOUT);
+    CHECK(strncmp(subpy_error_message(error, NULL), "timed out after 20 ms", 21) == 0);
+    subpy_error_free(error);
+    error = NULL;
+    CHECK(pthread_join(thread, NULL) == 0);
+  }
+  OK(subpy_close(interp, &error));
+}
+
 /* There is no memory left for a thread that ends it. */
 static void ends_without_memory(void) {
   for (int within = 0; within < 2; within++) {
@@ -158,6 +188,7 @@ int main(void) {
   is_another_process();
   calls();
   limits();
+  stopped_before_it_comes();
   ends();
   ends_without_memory();
   shut_down();

@@ -46,6 +46,8 @@ static struct outcome perform_in_pool(subpy_run_request request, const char *set
   subpy_pool pool = 0;
   subpy_thread task = 0;
   subpy_pool_options options = {.size = sizeof options, .workers = 1, .setup = setup, .setup_len = len};
+  const subpy_interp_options patient = {.size = sizeof patient, .grace_ms = 5000};
+  if (getenv("SUBPY_CONFORMANCE_PROCESS")) options.isolation = SUBPY_ISOLATION_PROCESS, options.interp = &patient;
   OK(subpy_pool_new(&options, &pool, &error));
   request.interp = 0;
   out.status = subpy_pool_submit(pool, &request, &task, &out.error);

@@ -55,10 +55,17 @@ inline void expect_queue(const subpy::queue &queue, const std::vector<value> &it
   CHECK(queue.size() == 0);
 }
 
+/// The table is the same for interpreters in processes of their own.
+inline bool in_processes() { return std::getenv("SUBPY_CONFORMANCE_PROCESS") != nullptr; }
+
 inline subpy::pool pool_with(std::string_view setup) {
   subpy::pool_options options;
   options.workers = 1;
   options.setup = setup;
+  if (in_processes()) {
+    options.isolation = subpy::isolation::process;
+    options.interpreter.grace = std::chrono::seconds(5);
+  }
   return subpy::pool::create(options);
 }
 
@@ -110,8 +117,7 @@ inline void define_host(const subpy::interpreter &interp) {
 }
 
 inline subpy::interpreter prepared(std::string_view setup, subpy::interpreter_options options = {}, bool host = false) {
-  // The table is the same for interpreters in processes of their own.
-  if (std::getenv("SUBPY_CONFORMANCE_PROCESS") != nullptr) {
+  if (in_processes()) {
     options.process = true;
     options.grace = std::chrono::seconds(5);
   }

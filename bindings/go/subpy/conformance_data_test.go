@@ -160,7 +160,12 @@ func (c *dataCase) outcome(interp *Interpreter, way string, args []any) (result 
 }
 
 func (c *dataCase) inPool() (result Ordered, err error) {
-	pool := must(NewPool(PoolOptions{Workers: 1, Setup: c.Setup}))
+	options := PoolOptions{Workers: 1, Setup: c.Setup}
+	if inProcesses() {
+		options.Isolation = IsolationProcess
+		options.Interpreter = []Option{WithGrace(5 * time.Second)}
+	}
+	pool := must(NewPool(options))
 	switch c.Do {
 	case "exec":
 		err = pool.Exec(c.context(), c.Text)

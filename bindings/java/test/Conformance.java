@@ -99,8 +99,12 @@ public class Conformance {
   /** The table is the same for interpreters in processes of their own. */
   private static final boolean IN_PROCESSES = System.getenv("SUBPY_CONFORMANCE_PROCESS") != null;
 
+  private static Options where(Options options) {
+    return IN_PROCESSES ? options.process(ProcessOptions.DEFAULT.grace(Duration.ofSeconds(5))) : options;
+  }
+
   private static Interpreter create(Options options) {
-    return Subpy.create(IN_PROCESSES ? options.process(ProcessOptions.DEFAULT.grace(Duration.ofSeconds(5))) : options);
+    return Subpy.create(where(options));
   }
 
   private interface Action {
@@ -270,7 +274,8 @@ public class Conformance {
 
   private static void runInPool(Map<?, ?> one, Options interpreter, RunOptions options) throws Exception {
     String text = (String) one.get("text");
-    PoolOptions poolOptions = PoolOptions.DEFAULT.workers(1).interpreter(interpreter).setup((String) one.get("setup"));
+    PoolOptions poolOptions =
+        PoolOptions.DEFAULT.workers(1).interpreter(where(interpreter)).setup((String) one.get("setup"));
     try (InterpreterPool pool = InterpreterPool.create(poolOptions)) {
       Future<Object> task =
           switch ((String) one.get("do")) {

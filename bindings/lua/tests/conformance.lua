@@ -18,11 +18,12 @@ local SKIPPED = {
 }
 
 -- The table is the same for interpreters in processes of their own.
+local GRACE = 5
 local IN_PROCESSES = os.getenv("SUBPY_CONFORMANCE_PROCESS") ~= nil
 
 local function create(options)
   options = options or {}
-  if IN_PROCESSES then options.process, options.grace = true, 5 end
+  if IN_PROCESSES then options.process, options.grace = true, GRACE end
   return subpy.create(options)
 end
 
@@ -312,7 +313,8 @@ end
 
 -- A task of a pool with one worker.
 local function in_pool(case)
-  local pool = subpy.pool{ workers = 1, setup = case.setup }
+  local pool = subpy.pool{ workers = 1, setup = case.setup, isolation = IN_PROCESSES and "process" or nil,
+    grace = IN_PROCESSES and GRACE or nil }
   local tasks = case.timeout_ms and pool:with_options{ timeout = case.timeout_ms / 1000 } or pool
   local args, n = arguments(case, {})
   local submit = case["do"] == "exec" and tasks.submit_exec or case["do"] == "eval" and tasks.submit_eval or tasks.submit

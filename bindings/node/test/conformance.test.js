@@ -34,6 +34,10 @@ function create(options) {
   return subpy.create({ ...options, ...(IN_PROCESSES ? { process: true, grace: 5000 } : {}) });
 }
 
+function createPool(options) {
+  return subpy.createPool({ ...options, ...(IN_PROCESSES ? { isolation: 'process', grace: 5000 } : {}) });
+}
+
 /** How many cases ran. */
 let count = 0;
 
@@ -175,7 +179,7 @@ async function run(section, one, way) {
   const { interp_timeout_ms: timeout, no_stdin: noStdin = false } = one;
   const { tagged_values: taggedValues = false, memory_limit: memoryLimit = 0 } = one;
   const interp = one.pool
-    ? await subpy.createPool({ integers: 'bigint', workers: 1, setup: one.setup })
+    ? await createPool({ integers: 'bigint', workers: 1, setup: one.setup })
     : create({ integers: 'bigint', noStdin, taggedValues, memoryLimit, ...(timeout === undefined ? {} : { timeout }) });
   if (section === 'host') defineHost(interp);
   const printed = { stdout: '', stderr: '' };

@@ -308,7 +308,8 @@ def queue_of(case: dict) -> subpy.Queue | None:
 
 def run_in_pool(case: dict) -> None:
     limit = case.get("timeout_ms")
-    with subpy.InterpreterPoolExecutor(1, setup=case.get("setup", "")) as pool:
+    where: dict[str, Any] = {"isolation": subpy.Isolation.PROCESS, "grace": 5} if IN_PROCESSES else {}
+    with subpy.InterpreterPoolExecutor(1, setup=case.get("setup", ""), **where) as pool:
         pool = pool.with_options(timeout=limit and limit / 1000, results=forms_of(case)[0])
         args = [value(item) for item in case.get("args", [])]
         kwargs = {name: value(item) for name, item in case.get("kwargs", [])}
