@@ -4,6 +4,7 @@
 //! Whoever asks for it sleeps. A thread of the library's own does the rest, because that may wait for a GIL which nobody
 //! gives away, and for code that runs while the interpreter ends.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
@@ -42,9 +43,10 @@ pub fn close_with(handle: u64, options: CloseOptions) -> Result<()> {
             Some(ending) => ending,
             None => begin(&interpreter, &plan)?,
         };
+        // What cannot be interrupted is ended.
+        let killable = interpreter.elsewhere().filter(|_| plan.options.interrupt);
         if !attempt.wait_while_asking(&plan) {
-            if let Some(elsewhere) = interpreter.elsewhere().filter(|_| plan.options.interrupt) {
-                // What cannot be interrupted is ended.
+            if let Some(elsewhere) = killable {
                 elsewhere.kill();
                 attempt.give_up(|| interpreter.gate.end_drain());
                 interpreter.is_gone();
@@ -57,7 +59,15 @@ pub fn close_with(handle: u64, options: CloseOptions) -> Result<()> {
             return Err(Error::from(in_the_way(&plan, &found)).of(handle));
         }
         let interrupt = || interrupt_here_or_there(&interpreter);
-        attempt.wait_for_end(&plan, "the interpreter", interrupt).map_err(|error| error.of(handle))
+        let ended = attempt.wait_for_end(&plan, "the interpreter", interrupt);
+        let ended = match (ended, killable) {
+            (Err(_), Some(elsewhere)) => {
+                elsewhere.kill();
+                attempt.wait_for_end(&Plan::new(CloseOptions::PLAIN), "the interpreter", || ())
+            }
+            (ended, _) => ended,
+        };
+        ended.map_err(|error| error.of(handle))
     })
 }
 
@@ -92,8 +102,14 @@ fn begin(interpreter: &Arc<Interpreter>, plan: &Plan) -> Result<Arc<Attempt>> {
     let (plan, its_own) = (*plan, Arc::clone(interpreter));
     start(interpreter, move |attempt| {
         while prepare(&its_own, &plan, attempt, true)? {
-            if decide(&its_own, &plan, attempt)? {
-                its_own.end(true);
+            let has_ended = match its_own.elsewhere() {
+                Some(elsewhere) => end_elsewhere(&its_own, elsewhere, &plan, attempt)?,
+                None => decide(&its_own, attempt)?,
+            };
+            if has_ended {
+                if its_own.elsewhere().is_none() {
+                    its_own.end(true);
+                }
                 attempt.set(Stage::Done(Ok(())));
                 break;
             }
@@ -201,17 +217,17 @@ pub fn prepare(interpreter: &Interpreter, plan: &Plan, attempt: &Attempt, thread
 }
 
 /// From now on it ends, unless something has come into the way.
-fn decide(interpreter: &Arc<Interpreter>, plan: &Plan, attempt: &Arc<Attempt>) -> Result<bool> {
-    let mut theirs = None;
+fn decide(interpreter: &Arc<Interpreter>, attempt: &Arc<Attempt>) -> Result<bool> {
+    let mut theirs = false;
     let decided = attempt.decide(|| {
         match interpreter.gate.begin_close_drained() {
             Ok(()) => {}
             Err(Refused::Running) => return Ok(false),
             Err(refused) => return Err(interpreter.refused(refused)),
         }
-        theirs = what_else_runs(interpreter, plan)?;
+        theirs = interpreter.python().is_some_and(Interp::is_running_otherwise);
         let stays = runtime::check_host_stays();
-        if theirs.is_some() || stays.is_err() {
+        if theirs || stays.is_err() {
             interpreter.gate.reopen();
             return stays.map(|()| false);
         }
@@ -219,30 +235,52 @@ fn decide(interpreter: &Arc<Interpreter>, plan: &Plan, attempt: &Arc<Attempt>) -
         interpreter.gate.close();
         Ok(true)
     });
-    if let Some(theirs) = theirs {
-        attempt.found(vec![theirs]);
+    if theirs {
+        attempt.found(vec!["Python code of another interpreter runs something in it".into()]);
     }
     decided
 }
 
-/// What the gate does not know of. When nothing does, one in a process of its own has ended.
-fn what_else_runs(interpreter: &Interpreter, plan: &Plan) -> Result<Option<String>> {
-    if interpreter.python().is_some_and(Interp::is_running_otherwise) {
-        return Ok(Some("Python code of another interpreter runs something in it".into()));
+/// One in a process of its own has ended, unless something has come into the way.
+fn end_elsewhere(
+    interpreter: &Arc<Interpreter>,
+    elsewhere: &Elsewhere,
+    plan: &Plan,
+    attempt: &Arc<Attempt>,
+) -> Result<bool> {
+    match interpreter.gate.begin_close_drained() {
+        Ok(()) => {}
+        Err(Refused::Running) => return Ok(false),
+        Err(refused) => return Err(interpreter.refused(refused)),
     }
-    let Some(elsewhere) = interpreter.elsewhere() else { return Ok(None) };
-    let end = End { timeout: Some(Duration::ZERO), interrupt: plan.interrupts_now() };
-    match here(|here| here.end_elsewhere(interpreter, elsewhere, end)) {
-        Ok(()) => Ok(None),
-        Err(Error { kind: Kind::Busy(message), .. }) => Ok(Some(message)),
-        Err(_) if plan.interrupts_now() => {
-            // It cannot: there is no memory for that, say.
-            elsewhere.kill();
-            Ok(None)
-        }
-        Err(error) => {
+    let is_decided = Cell::new(false);
+    // Its own code says what is in the way. Then it takes as long as what runs at the end.
+    let decided = || {
+        is_decided.set(true);
+        *lock(&interpreter.ending) = Some(Arc::clone(attempt));
+        interpreter.gate.close();
+        let _ = attempt.decide(|| Ok(true));
+    };
+    let end = End { timeout: Some(Duration::ZERO), interrupt: plan.interrupts_now(), within: None };
+    match here(|here| here.end_elsewhere(interpreter, elsewhere, end, &decided)) {
+        Err(error) if !is_decided.get() && !elsewhere.has_ended() => {
+            let Kind::Busy(message) = error.kind else {
+                if plan.interrupts_now() {
+                    // It cannot: there is no memory for that, say.
+                    elsewhere.kill();
+                    interpreter.is_gone();
+                    return Ok(true);
+                }
+                interpreter.gate.reopen();
+                return Err(error);
+            };
             interpreter.gate.reopen();
-            Err(error)
+            attempt.found(vec![message]);
+            Ok(false)
+        }
+        Ok(()) | Err(_) => {
+            interpreter.is_gone();
+            Ok(true)
         }
     }
 }

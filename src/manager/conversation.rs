@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 mod queues;
 
@@ -63,6 +63,9 @@ pub struct Conversation<'a> {
     limited: Option<(&'a Limited<'a>, u64)>,
     /// When the process was told that it is to end; the time that the host has taken since then does not count.
     told: Cell<Option<Instant>>,
+    /// Of the request to end: when it is given up, and who is told that it is decided.
+    until: Option<Instant>,
+    decided: Option<&'a dyn Fn()>,
 }
 
 /// A run that can be stopped, until this is dropped.
@@ -79,7 +82,13 @@ impl Drop for Stoppable<'_> {
 
 impl<'a> Conversation<'a> {
     pub fn new(interpreter: &'a Interpreter, elsewhere: &'a Elsewhere, line: &'a Line) -> Conversation<'a> {
-        Conversation { interpreter, elsewhere, line, limited: None, told: Cell::new(None) }
+        Conversation { interpreter, elsewhere, line, limited: None, told: Cell::new(None), until: None, decided: None }
+    }
+
+    /// The same for the request to end.
+    pub fn ending(self, within: Option<Duration>, decided: &'a dyn Fn()) -> Conversation<'a> {
+        let until = within.and_then(|within| Instant::now().checked_add(within));
+        Conversation { until, decided: Some(decided), ..self }
     }
 
     /// The same for a run that can be stopped.
@@ -95,7 +104,7 @@ impl<'a> Conversation<'a> {
             None => {
                 let Conversation { interpreter, elsewhere, line, .. } = *self;
                 let limited = Some((limited, number));
-                ask(&Conversation { interpreter, elsewhere, line, limited, told: Cell::new(None) })
+                ask(&Conversation { limited, ..Conversation::new(interpreter, elsewhere, line) })
             }
         }
     }
@@ -222,7 +231,10 @@ impl<'a> Conversation<'a> {
 
     /// When a run that was to end and does not is given up, and its process killed.
     fn given_up(&self) -> Option<Instant> {
-        self.told.get()?.checked_add(self.elsewhere.grace)
+        match self.told.get() {
+            Some(told) => told.checked_add(self.elsewhere.grace),
+            None => self.until,
+        }
     }
 
     /// The error of the run.
@@ -272,6 +284,10 @@ impl<'a> Conversation<'a> {
             Request::Host { code, args } => self.call(code, args),
             Request::Release { code } => {
                 self.elsewhere.release(code);
+                self.done(&Done::default())
+            }
+            Request::Ending if self.decided.is_some() => {
+                self.decided.inspect(|decided| decided());
                 self.done(&Done::default())
             }
             Request::Queue { queue, act } => self.serve_queue(queue, act, item.unwrap_or(const { OwnedValue::none() })),

@@ -247,13 +247,21 @@ impl Here {
     }
 
     /// Ends an interpreter in a process of its own, whose gate lets nobody in. When it fails, that goes on.
-    pub fn end_elsewhere(&self, interpreter: &Interpreter, elsewhere: &Elsewhere, end: End) -> Result<()> {
+    /// `decided` is told when nothing is in the way.
+    pub fn end_elsewhere(
+        &self,
+        interpreter: &Interpreter,
+        elsewhere: &Elsewhere,
+        end: End,
+        decided: &dyn Fn(),
+    ) -> Result<()> {
         let Some(line) = elsewhere.take_main() else {
             return Err(Error::from(Kind::Busy("interpreter running".into())).of(interpreter.handle));
         };
-        let End { timeout, interrupt } = end;
+        let End { timeout, interrupt, within } = end;
         let ended = detached(loaded_api(), || {
-            Conversation::new(interpreter, elsewhere, &line).ask(Request::End { timeout, interrupt })
+            let conversation = Conversation::new(interpreter, elsewhere, &line).ending(within, decided);
+            conversation.ask(Request::End { timeout, interrupt })
         });
         match ended {
             Ok(_) => {}
@@ -391,10 +399,11 @@ impl Interpreter {
                 if let Some(elsewhere) = self.elsewhere() {
                     // Whatever is in the way is waited for, or is interrupted, and killed if it goes on.
                     let timeout = interruptibly.then_some(ENDS_WITHIN);
-                    if here.end_elsewhere(self, elsewhere, End { timeout, interrupt: interruptibly }).is_err() {
-                    // It cannot: there is no memory for that, say.
-                    elsewhere.kill();
-                }
+                    let end = End { timeout, interrupt: interruptibly, within: timeout.map(|timeout| timeout * 2) };
+                    if here.end_elsewhere(self, elsewhere, end, &|| ()).is_err() {
+                        // It cannot: there is no memory for that, say.
+                        elsewhere.kill();
+                    }
                     elsewhere.ended();
                 }
             })
@@ -455,6 +464,8 @@ pub struct End {
     pub timeout: Option<Duration>,
     /// It is interrupted.
     pub interrupt: bool,
+    /// When it is killed, with what runs at the end.
+    pub within: Option<Duration>,
 }
 
 /// Comes back when something is remembered in a later destructor of the thread's.

@@ -17,6 +17,9 @@ thread_local! {
     /// The site module runs users' code on this thread, for which the starter waits.
     static IS_INITIALIZING: Cell<bool> = const { Cell::new(false) };
 
+    /// Is told before CPython is finalised on this thread.
+    static BEFORE_END: RefCell<Option<Tell>> = const { RefCell::new(None) };
+
     /// Of this thread, if it is the home.
     static STATE: RefCell<Option<MainState>> = const { RefCell::new(None) };
 }
@@ -34,6 +37,7 @@ static STAGE: Mutex<(Stage, bool)> = Mutex::new((Stage::Runs, false));
 static CHANGED: Condvar = Condvar::new();
 
 type Wake = Box<dyn Fn() + Send>;
+type Tell = Box<dyn Fn()>;
 static WAKE: Mutex<Option<Wake>> = Mutex::new(None);
 
 /// CPython is being initialised on the calling thread.
@@ -80,12 +84,20 @@ pub fn wakes_by(wake: impl Fn() + Send + 'static) {
     *lock(&WAKE) = Some(Box::new(wake));
 }
 
+/// Is told before CPython is finalised. On the home.
+pub fn before_end(tell: impl Fn() + 'static) {
+    BEFORE_END.set(Some(Box::new(tell)));
+}
+
 /// Finalises CPython if somebody waits for that and this is the home, outside of Python. True: it is done.
 pub fn finalize_if_asked() -> bool {
     if lock(&STAGE).0 != Stage::Ends {
         return false;
     }
     let Some(state) = STATE.take() else { return false };
+    if let Some(tell) = BEFORE_END.take() {
+        tell();
+    }
     start::finalize(state);
     lock(&STAGE).0 = Stage::Ended;
     CHANGED.notify_all();

@@ -46,6 +46,8 @@ pub fn serve_first(control: &Arc<Control>) -> ! {
     let Some(line) = Line::open(control, &channel, false) else { exit_now(MISUSED) };
     let caller = line.talk.caller();
     home::wakes_by(move || caller.poke());
+    // From then on nothing is in the way, and the host need not wait for what runs at the end.
+    home::before_end(|| drop(ask(&Request::Ending)));
     line.serve()
 }
 

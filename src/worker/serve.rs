@@ -69,6 +69,7 @@ fn perform(control: &Control, request: Request, wanted: Option<Results>, given: 
             home::elsewhere(|| manager::shutdown_with(options))??;
         }
         Request::Serve
+        | Request::Ending
         | Request::Host { .. }
         | Request::Release { .. }
         | Request::Output { .. }

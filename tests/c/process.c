@@ -97,7 +97,7 @@ static void limits(void) {
   error = NULL;
   CHECK(number(interp, "1 + 1") == 2);
   OK(subpy_close(interp, &error));
-  interp = create_with_limit(50, 0);
+  interp = create_with_limit(1000, 0);
   CHECK(subpy_exec(interp, "import ctypes\nctypes.CDLL(None).sleep(1000)", SUBPY_AUTO_LEN, &error) == SUBPY_ERROR_TIMEOUT);
   CHECK(strstr(subpy_error_message(error, NULL), "its process was killed"));
   subpy_error_free(error);

@@ -75,6 +75,8 @@ pub enum Request<'a> {
         timeout: Option<Duration>,
         interrupt: bool,
     },
+    /// A worker's, while it ends: nothing was in the way of that.
+    Ending,
     /// This channel is for a thread of Python's, which asks until it has ended.
     Serve,
     /// A worker's, of its host: call the function with this number.
@@ -147,6 +149,7 @@ const LEAVE: u16 = 19;
 const SET_OUTPUT: u16 = 20;
 const MEMORY: u16 = 21;
 const END: u16 = 22;
+const ENDING: u16 = 42;
 const SERVE: u16 = 23;
 const RELEASE: u16 = 24;
 const OUTPUT: u16 = 25;
@@ -227,6 +230,7 @@ impl Request<'_> {
                     timeout.map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX).saturating_add(1));
                 (END, time, flag(interrupt))
             }
+            Request::Ending => (ENDING, 0, 0),
             Request::Serve => (SERVE, 0, 0),
             Request::Release { code } => (RELEASE, code, 0),
             Request::Output { of_run, stream, text } => {
@@ -402,6 +406,7 @@ impl ToRun {
                 let timeout = handle.checked_sub(1).map(Duration::from_millis);
                 Request::End { timeout, interrupt: first }
             }
+            ENDING => Request::Ending,
             SERVE => Request::Serve,
             RELEASE => Request::Release { code: handle },
             OUTPUT => {

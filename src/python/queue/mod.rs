@@ -32,11 +32,11 @@ mod waits;
 pub use core::{For, Not, Queue, Waited};
 pub use event::Event;
 pub use guest::Queues;
-pub use handles::{KIND, append, append_given, append_place, by_id, find, keep, name, place_of};
 #[cfg(feature = "capi")]
 pub use handles::free;
 #[cfg(feature = "capi")]
 pub use handles::new_handle;
+pub use handles::{KIND, append, append_given, append_place, by_id, find, keep, name, place_of};
 pub use module::{add_finder, finder};
 pub use object::{gone, queue_of, to_python};
 pub use place::Place;
