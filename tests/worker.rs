@@ -93,7 +93,11 @@ fn it_starts_and_ends_with_its_host() {
     worker.write_all(&[6, 1, 2, 3, 4, 5, 6, 7, 8]).expect("it listens");
     assert_eq!(says(&mut worker), [7, 1, 2, 3, 4, 5, 6, 7, 8]);
     drop(worker);
-    assert_eq!(says(&mut socket), [4, 9, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0], "it has ended with code 1: its host has gone");
+    assert_eq!(
+        says(&mut socket),
+        [4, 9, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0],
+        "it has ended with code 1: its host has gone"
+    );
     drop((socket, trace));
     assert_eq!(zygote.wait().expect("a status").code(), Some(0));
 }
