@@ -90,6 +90,9 @@ class _Task(Future[Any]):
             notify(self.thread._handle, self.end)
         except BaseException:
             self.forget()
+            # Whoever ends the pool may wait for it already.
+            super().cancel()
+            self.set_running_or_notify_cancel()
             raise
 
     def end(self) -> None:
