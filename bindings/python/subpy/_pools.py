@@ -66,7 +66,7 @@ class _Task(Future[Any]):
             self.token = _tokens.pop()
         except IndexError:
             self.token = Token()
-        self._pool, self._stops, self.output = pool, cancel, 0
+        self._pool, self._stops, self.output, self._once = pool, cancel, 0, [None]
         pool.tasks.add(self)
         if cancel is not None:
             cancel._add(self.token)
@@ -91,13 +91,22 @@ class _Task(Future[Any]):
         except BaseException:
             self.forget()
             # Whoever ends the pool may wait for it already.
-            super().cancel()
-            self.set_running_or_notify_cancel()
+            if self.is_first():
+                super().cancel()
+                self.set_running_or_notify_cancel()
             raise
+
+    def is_first(self) -> bool:
+        """Whether nobody has asked this before: a task that ends, or one that did not begin. A signal can make it both."""
+        try:
+            self._once.pop()
+        except IndexError:
+            return False
+        return True
 
     def end(self) -> None:
         try:
-            if self.set_running_or_notify_cancel():
+            if self.is_first() and self.set_running_or_notify_cancel():
                 # From now on nobody fires it, but who has it as well.
                 if self._stops is None and not self._pool.has_bound and len(_tokens) < _MAX_TOKENS:
                     _tokens.append(self.token)
