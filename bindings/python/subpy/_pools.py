@@ -104,7 +104,7 @@ class _Task(Future[Any]):
             raise
 
     def is_first(self) -> bool:
-        """Whether nobody has asked this before: a task that ends, or one that did not begin. A signal can make it both."""
+        """Whether nobody has asked before: one that ends does, or one that did not begin. A signal can make it both."""
         try:
             self._once.pop()
         except IndexError:
