@@ -197,6 +197,15 @@ impl Interrupts {
         std::iter::successors(newest, |run| unsafe { run.older.get().as_ref() })
     }
 
+    /// The one that this thread is in.
+    ///
+    /// # Safety
+    /// Attached to the interpreter, as long as it is used.
+    unsafe fn here(&self) -> Option<&Run> {
+        // SAFETY: promised by the caller.
+        unsafe { self.runs().find(|run| run.thread == this_thread()) }
+    }
+
     /// Whether there are runs in the list. Without the GIL the answer may be an old one.
     #[inline]
     pub fn any(&self) -> bool {
@@ -270,7 +279,7 @@ impl Interrupts {
     /// Shows what was hit, by code that may be the user's, in whatever run this thread is. Attached to the interpreter.
     pub(super) fn showing<R>(&self, act: impl FnOnce() -> R) -> R {
         // SAFETY: attached. What this thread is in lives in a frame that waits for this one.
-        let run = unsafe { self.runs().find(|run| run.thread == this_thread()) };
+        let run = unsafe { self.here() };
         match run {
             Some(run) => run.show(act),
             None => act(),
@@ -297,7 +306,7 @@ impl Interrupts {
             // CPython runs pending calls between instructions of Python code, and there are none here.
             let hit = self.hit(py.api, true);
             // It may have been sent while another thread had the GIL.
-            let is = || self.runs().find(|run| run.thread == this_thread()).map(|run| run.is.get());
+            let is = || self.here().map(|run| run.is.get());
             let sent = || is().is_some_and(|is| is.hit && is.wanted);
             let Some(exception) = hit.or_else(|| sent().then_some(py.api.PyExc_KeyboardInterrupt)) else {
                 return Ok(());

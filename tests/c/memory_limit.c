@@ -146,7 +146,7 @@ static void never_gives_up(void) {
              "    except MemoryError: pass\n", codes[i]);
     run(interp, code);
     /* A slow machine may need several times to get there. */
-    for (int tries = 0; tries < 40 && (status != SUBPY_ERROR_TIMEOUT || !memory(interp).refused); tries++) {
+    for (int tries = 0; tries < 20 && (status != SUBPY_ERROR_TIMEOUT || !memory(interp).refused); tries++) {
       status = run_for(interp, "while True:\n  try: goes_on()\n  except MemoryError: pass", 500);
       /* An exception can come where it is not caught, as any interrupt can. */
       EXPECT_ONE_OF(status, error, SUBPY_ERROR_TIMEOUT, SUBPY_ERROR_EXECUTION_FAILED);

@@ -90,7 +90,6 @@ int main(void) {
            id, begun.out, end.in);
   run(guest, code);
   subpy_thread thread = block_in_thread(guest, begun);
-  race_saw_all = NULL;
   race(1, (void *(*const[])(void *)){close_is_refused, close_is_refused}, 2);
   end_block(thread, end);
   OK(subpy_close(busy, &error));
