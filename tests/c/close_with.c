@@ -52,8 +52,8 @@ static void drains(void) {
   define_block(interp, begun, end);
   subpy_thread thread = block_in_thread(interp, begun);
   FAILS(SUBPY_ERROR_BUSY, "interpreter running", close_in(interp, 1000, 0, &error));
-  FAILS(SUBPY_ERROR_BUSY, "not closed: a run at <script>:4 in block", close_in(interp, 0, SUBPY_CLOSE_DRAIN, &error));
-  FAILS(SUBPY_ERROR_BUSY, "not closed within 20 ms: a run at <script>:4 in block",
+  FAILS(SUBPY_ERROR_BUSY, "not closed: a run at <script>:3 in block", close_in(interp, 0, SUBPY_CLOSE_DRAIN, &error));
+  FAILS(SUBPY_ERROR_BUSY, "not closed within 20 ms: a run at <script>:3 in block",
         close_in(interp, 20, SUBPY_CLOSE_DRAIN, &error));
   end_block(thread, end);
   CHECK(number(interp, "1 + 1") == 2);
@@ -151,16 +151,18 @@ static void waits_for_threads(void) {
 
 static void names_threads(void) {
   subpy_interp interp = create();
-  signal_pipe end = signal_new();
+  signal_pipe begun = signal_new(), end = signal_new();
   char code[300];
   snprintf(code, sizeof code,
            "import os, threading\n"
            "def wait_here():\n"
-           "  os.read(%d, 1)\n"
+           "  os.write(%d, b'.'), os.read(%d, 1)\n"
            "threads = [threading.Thread(target=wait_here, name=n) for n in ('first', 'the second')]\n"
            "for thread in threads: thread.start()",
-           end.in);
+           begun.out, end.in);
   run(interp, code);
+  signal_wait(begun);
+  signal_wait(begun);
   FAILS(SUBPY_ERROR_BUSY,
         "not closed: thread 'first' at <script>:3 in wait_here, thread 'the second' at <script>:3 in wait_here",
         close_in(interp, 0, 0, &error));

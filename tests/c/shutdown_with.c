@@ -30,7 +30,7 @@ static void all_or_none(void) {
   subpy_thread thread = block_in_thread(busy, begun);
   snprintf(message, sizeof message, "interpreter %" PRId64 ": interpreter running", id);
   FAILS(SUBPY_ERROR_BUSY, message, shut_down_in(1000, 0, &error));
-  snprintf(message, sizeof message, "not closed within 20 ms: interpreter %" PRId64 ": a run at <script>:4 in block", id);
+  snprintf(message, sizeof message, "not closed within 20 ms: interpreter %" PRId64 ": a run at <script>:3 in block", id);
   for (uint32_t flags = 1; flags < 4; flags++) FAILS(SUBPY_ERROR_BUSY, message, shut_down_in(20, flags, &error));
   CHECK(number(idle, "1 + 1") == 2);
   subpy_interp another = create();
@@ -44,12 +44,12 @@ static void all_or_none(void) {
   OK(subpy_get_main(&main, &error));
   define_block(main, begun, end);
   thread = block_in_thread(main, begun);
-  FAILS(SUBPY_ERROR_BUSY, "not closed within 20 ms: interpreter 0: a run at <script>:4 in block",
+  FAILS(SUBPY_ERROR_BUSY, "not closed within 20 ms: interpreter 0: a run at <script>:3 in block",
         shut_down_in(20, SUBPY_CLOSE_DRAIN, &error));
   end_block(thread, end);
   run(main, "import threading\nthread = threading.Thread(target=block, name='its own', daemon=False); thread.start()");
   signal_wait(begun);
-  FAILS(SUBPY_ERROR_BUSY, "not closed: interpreter 0: thread 'its own' at <script>:4 in block",
+  FAILS(SUBPY_ERROR_BUSY, "not closed: interpreter 0: thread 'its own' at <script>:3 in block",
         shut_down_in(0, 0, &error));
   CHECK(number(idle, "1 + 1") == 2 && number(main, "1 + 1") == 2);
   signal_send(end);
