@@ -1,4 +1,5 @@
 /* An interpreter in a process of its own: the same functions do the same. */
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -156,6 +157,43 @@ static void stopped_before_it_comes(void) {
   OK(subpy_close(interp, &error));
 }
 
+static void *closes(void *interp) {
+  subpy_close_options options = {.size = sizeof options, .timeout_ms = 60000, .flags = SUBPY_CLOSE_DRAIN};
+  OK(subpy_close_with((subpy_interp)(uintptr_t)interp, &options, &error));
+  return NULL;
+}
+
+static void *comes(void *interp) {
+  CHECK(subpy_exec((subpy_interp)(uintptr_t)interp, "pass", SUBPY_AUTO_LEN, NULL) == SUBPY_ERROR_NOT_FOUND);
+  return NULL;
+}
+
+/* Whoever comes while its process is asked whether it can end waits for the answer: as long as he may, and as long as
+ * there is a process. */
+static void closes_and_does_not_answer(void) {
+  for (int32_t busy = SUBPY_BUSY_REFUSE; busy <= SUBPY_BUSY_SHARE; busy++) {
+    subpy_interp_options options = {.size = sizeof options, .flags = SUBPY_INTERP_PROCESS, .busy = busy};
+    subpy_interp interp = 0;
+    OK(subpy_create(&options, &interp, &error));
+    const pid_t pid = (pid_t)number(interp, "__import__('os').getpid()");
+    pthread_t threads[2];
+    CHECK(kill(pid, SIGSTOP) == 0);
+    CHECK(pthread_create(&threads[0], NULL, closes, (void *)(uintptr_t)interp) == 0);
+    subpy_run_request request = {.size = sizeof request, .what = SUBPY_RUN_EXEC, .interp = interp, .text = "pass",
+                                 .text_len = SUBPY_AUTO_LEN, .timeout_ms = 20};
+    subpy_status status;
+    do { /* until the close has begun */
+      usleep(20000);
+      status = subpy_run(&request, NULL, NULL);
+    } while (status == SUBPY_ERROR_BUSY);
+    CHECK(status == SUBPY_ERROR_TIMEOUT);
+    CHECK(pthread_create(&threads[1], NULL, comes, (void *)(uintptr_t)interp) == 0);
+    usleep(50000);
+    CHECK(kill(pid, SIGKILL) == 0 || errno == ESRCH); /* the run came before the close after all, and was given up */
+    for (int i = 0; i < 2; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+  }
+}
+
 /* There is no memory left for a thread that ends it. */
 static void ends_without_memory(void) {
   for (int within = 0; within < 2; within++) {
@@ -189,6 +227,7 @@ int main(void) {
   limits();
   stopped_before_it_comes();
   ends();
+  closes_and_does_not_answer();
   ends_without_memory();
   shut_down();
   return 0;

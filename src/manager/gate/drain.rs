@@ -36,7 +36,7 @@ impl Gate {
             if word & UNDECIDED == 0 {
                 return Err(in_the_way(word));
             }
-            self.decided(word)?;
+            self.decided(word, None)?;
         }
     }
 

@@ -163,7 +163,7 @@ impl Gate {
         loop {
             match self.add_unless(NOT_OPEN | DRAINING, VISIT) {
                 Ok(()) => return Ok(Visiting { gate: self }),
-                Err(word) => self.decided(word)?,
+                Err(word) => self.decided(word, None)?,
             }
         }
     }
@@ -185,18 +185,27 @@ impl Gate {
 
     /// The word says that a close has begun: returns when that one is taken back, fails when it is not.
     #[cold]
-    fn decided(&self, word: usize) -> Result<(), Refused> {
+    fn decided(&self, word: usize, stop: Option<&dyn Stop>) -> Result<(), Refused> {
         refused(word).map_or(Ok(()), Err)?;
         if word & UNDECIDED == 0 {
             // It drains.
             return Err(Refused::Closing);
         }
-        detached(loaded_api(), || drop(self.wait_for_decision(lock(&self.queue))));
-        refused(self.load()).map_or(Ok(()), Err)
+        let is_stopped = || stop.is_some_and(Stop::is_stopped);
+        detached(loaded_api(), || drop(self.wait_for_decision(lock(&self.queue), is_stopped)));
+        match self.load() {
+            // One in a process of its own takes its time, and it may never come to it.
+            word if word & UNDECIDED != 0 && is_stopped() => Err(Refused::Stopped),
+            word => refused(word).map_or(Ok(()), Err),
+        }
     }
 
-    fn wait_for_decision<'a>(&self, mut queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
-        while self.load() & UNDECIDED != 0 {
+    fn wait_for_decision<'a>(
+        &self,
+        mut queue: MutexGuard<'a, Queue>,
+        is_stopped: impl Fn() -> bool,
+    ) -> MutexGuard<'a, Queue> {
+        while self.load() & UNDECIDED != 0 && !is_stopped() {
             queue = sleep(queue, &self.changed, None).0;
         }
         queue
@@ -210,13 +219,13 @@ impl Gate {
                 let unless = if inside { NOT_OPEN } else { NOT_OPEN | DRAINING };
                 match self.add_unless(unless, 1) {
                     Ok(()) => return Ok(()),
-                    Err(word) => self.decided(word)?,
+                    Err(word) => self.decided(word, stop)?,
                 }
             } else if self.enter_if_free() {
                 return Ok(());
             } else {
                 match self.load() {
-                    word if word & (NOT_OPEN | DRAINING) != 0 => self.decided(word)?,
+                    word if word & (NOT_OPEN | DRAINING) != 0 => self.decided(word, stop)?,
                     _ if self.busy == Busy::Wait => {
                         let stopped = || stop.is_some_and(Stop::is_stopped).then_some(Refused::Stopped);
                         let reason = || drain::turned_away(self.load()).or_else(stopped);
@@ -232,7 +241,9 @@ impl Gate {
 
     /// Those who wait look again whether they are to.
     pub fn wake(&self) {
-        lock(&self.queue).wake();
+        let queue = lock(&self.queue);
+        queue.wake();
+        self.changed.notify_all();
     }
 
     pub fn is_running(&self) -> Result<bool, Refused> {
@@ -251,7 +262,7 @@ impl Gate {
                 return Ok(());
             };
             if word & UNDECIDED != 0 {
-                self.decided(word)?;
+                self.decided(word, None)?;
                 continue;
             }
             return Err(in_the_way(word));
@@ -291,8 +302,9 @@ impl Gate {
         word & (CLOSING | UNDECIDED) != 0 && word & CLOSED == 0
     }
 
+    /// It has ended, by a close or by itself: that decides a close that has begun, too.
     pub fn closed(&self) {
-        self.decide(|word| word | CLOSED);
+        self.decide(|word| word & !UNDECIDED | CLOSED);
     }
 
     /// Somebody else ends the interpreter: lets nobody in any more and returns when the last has left. False when
@@ -300,7 +312,7 @@ impl Gate {
     pub fn close_from_outside(&self) -> bool {
         let mut queue = lock(&self.queue);
         loop {
-            queue = self.wait_for_decision(queue);
+            queue = self.wait_for_decision(queue, || false);
             let close = |word| (word & NOT_OPEN == 0).then_some(word | CLOSED | TELL);
             match self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, close) {
                 Ok(_) => break,

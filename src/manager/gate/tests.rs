@@ -1,8 +1,18 @@
 use super::word::{AWAITED, FAIR};
 use super::*;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Barrier, mpsc};
 use std::thread;
 use std::time::Duration;
+
+#[derive(Default)]
+struct Flag(AtomicBool);
+
+impl Stop for Flag {
+    fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
 
 #[test]
 fn one_run_at_a_time_but_more_from_inside() {
@@ -215,6 +225,25 @@ fn who_waits_for_a_decision_gets_it() {
             });
         }
     }
+    // Its process has ended meanwhile.
+    let gate = Gate::new(Busy::Refuse);
+    assert_eq!(gate.begin_close(), Ok(()));
+    thread::scope(|scope| {
+        let runs = scope.spawn(|| gate.enter(1, &Inside::default(), None).map(drop));
+        thread::sleep(Duration::from_millis(20));
+        gate.closed();
+        assert_eq!(runs.join().unwrap(), Err(Refused::Closed));
+    });
+    // It may wait no longer.
+    let (gate, stop) = (Gate::new(Busy::Share), Flag::default());
+    assert_eq!(gate.begin_close(), Ok(()));
+    thread::scope(|scope| {
+        let runs = scope.spawn(|| gate.enter(1, &Inside::default(), Some(&stop)).map(drop));
+        thread::sleep(Duration::from_millis(20));
+        stop.0.store(true, Ordering::SeqCst);
+        gate.wake();
+        assert_eq!(runs.join().unwrap(), Err(Refused::Stopped));
+    });
     let gate = Gate::new(Busy::Refuse);
     assert_eq!(gate.begin_close(), Ok(()));
     thread::scope(|scope| {
