@@ -75,9 +75,11 @@ pub struct Thread {
 }
 
 thread_local! {
-    /// The number of the run that this thread was started for. (`thread::current()` panics in late destructors of a
-    /// thread.)
+    /// The number of the run that this thread is in. (`thread::current()` panics in late destructors of a thread.)
     static THIS: Cell<u64> = const { Cell::new(0) };
+
+    /// The number of the run that it was started for.
+    static STARTED_FOR: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Those that can be joined or freed.
@@ -120,6 +122,7 @@ fn start(interp: u64, work: Work, mut how: InThread) -> Result<u64> {
     let mut slot = lock(&thread.handle);
     let spawned = thread::Builder::new().name(format!("subpy-{number}")).stack_size(STACK_SIZE).spawn(move || {
         let InThread { want_result, results, limits, .. } = how;
+        STARTED_FOR.set(number);
         let result = its_own.run(|output| work.run(interp, want_result, results, limits.as_ref(), output));
         // Before anybody learns that it has ended: a shutdown may come next.
         UNFINISHED.remove(handle);
@@ -279,7 +282,7 @@ pub fn join(handle: u64, want_result: bool) -> Result<OwnedValue> {
     // What is told of the end may join, on the thread itself.
     if let Some(join) = join
         && !thread.given_up.load(Ordering::Relaxed)
-        && join.thread().id() != std::thread::current().id()
+        && thread.number != STARTED_FOR.get()
     {
         let _ = detached(loaded_api(), || waiting(|| join.join()));
     }

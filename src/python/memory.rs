@@ -55,6 +55,8 @@ struct Asks {
     /// Of the interpreter that has the account.
     runs: Option<Arc<Interrupts>>,
     who: Option<Asking>,
+    /// How many runs had begun when the limit was crossed.
+    crossed: u64,
     /// How far beyond the end it has come, and how many runs had begun then.
     beyond: u64,
     begun: u64,
@@ -62,7 +64,7 @@ struct Asks {
 
 impl Asks {
     const fn of(runs: Option<Arc<Interrupts>>) -> Asks {
-        Asks { runs, who: None, beyond: 0, begun: 0 }
+        Asks { runs, who: None, crossed: 0, beyond: 0, begun: 0 }
     }
 
     fn begun(&self) -> u64 {
@@ -86,6 +88,8 @@ pub struct Asking {
     pub thread: usize,
     /// So many runs had begun in the interpreter. It is not for those that come later.
     pub begun: u64,
+    /// And so many when the limit was crossed: what began later is not to blame for that.
+    pub crossed: u64,
 }
 
 /// In bytes.
@@ -361,10 +365,13 @@ impl Account {
     #[cold]
     fn ask(&self, used: u64) {
         let limit = self.limit.load(Ordering::Relaxed);
-        self.next.store(used.saturating_add((limit / 16).max(LEAST_STEP)), Ordering::Relaxed);
+        let next = self.next.swap(used.saturating_add((limit / 16).max(LEAST_STEP)), Ordering::Relaxed);
         if let Some(mut asks) = unless_locked(&self.asks) {
             let begun = asks.begun();
-            asks.who = Some(Asking { thread: this_thread(), begun });
+            if next <= limit {
+                asks.crossed = begun;
+            }
+            asks.who = Some(Asking { thread: this_thread(), begun, crossed: asks.crossed });
         }
         ASKED.store(true, Ordering::SeqCst);
         if let Some(tell) = TELL.get() {
@@ -431,7 +438,7 @@ mod tests {
         let account = Box::leak(Box::new(Account::new()));
         account.set_limit(Some(160 * MIB as u64));
         account.take(160 * MIB);
-        let asking = Asking { thread: this_thread(), begun: 0 };
+        let asking = Asking { thread: this_thread(), begun: 0, crossed: 0 };
         assert_eq!(account.take_asked(), None);
         account.take(1);
         assert_eq!(account.take_asked(), Some(asking));

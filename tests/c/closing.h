@@ -14,6 +14,12 @@ static inline subpy_status shut_down_in(int64_t timeout_ms, uint32_t flags, subp
   return subpy_shutdown_with(&options, error);
 }
 
+/* After others that were given up, and may go on. */
+static inline void shut_down_at_last(void) {
+  subpy_error *error = NULL;
+  OK(shut_down_in(-1, SUBPY_CLOSE_DRAIN, &error));
+}
+
 /* A run on a thread of the library's own, which has begun when this returns: the code calls begin(). */
 static inline subpy_thread run_there(subpy_interp interp, const char *code) {
   subpy_error *error = NULL;

@@ -192,6 +192,15 @@ static void what_comes_later(void) {
     run(interp, "kept.clear()");
   }
   gives_back(interp);
+  /* However much is missing until it would be interrupted again. */
+  CHECK(subpy_exec(interp, "kept = None\nwhile True: kept = (kept, bytes(1000))", SUBPY_AUTO_LEN, &error) ==
+        SUBPY_ERROR_EXECUTION_FAILED);
+  subpy_error_free(error);
+  for (int i = 0; i < 10000; i++) run(interp, "kept = (kept, bytes(1000))");
+  CHECK(subpy_exec(interp, "while True: kept = (kept, bytes(1000))", SUBPY_AUTO_LEN, &error) ==
+        SUBPY_ERROR_EXECUTION_FAILED);
+  subpy_error_free(error);
+  gives_back(interp);
   OK(subpy_close(interp, &error));
 }
 

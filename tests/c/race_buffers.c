@@ -136,7 +136,7 @@ static void *rests(void *number) {
   unsigned seed = (unsigned)(intptr_t)number;
   while (!race_over) {
     usleep(50000 + rand_r(&seed) % 100000);
-    if (rand_r(&seed) % 2 && shut_down_in(1000, SUBPY_CLOSE_INTERRUPT, NULL) == SUBPY_OK) shutdowns++;
+    if (rand_r(&seed) % 2 && shut_down_in(10000, SUBPY_CLOSE_INTERRUPT, NULL) == SUBPY_OK) shutdowns++;
     for (int place = 0; place < PLACES; place++) renew(place, interps[place]);
     subpy_value *mine = atomic_exchange(&handed, NULL);
     pid_t child = fork();
@@ -161,7 +161,7 @@ int main(void) {
   race_saw_all = saw_all;
   race(3, functions, 7);
   subpy_value *last = handed;
-  shut_down();
+  shut_down_at_last();
   if (last && last->kind == SUBPY_KIND_LIST) {
     for (int i = 0; i < 3; i++) CHECK(is_zero(&last->u.as_items[i]));
   }

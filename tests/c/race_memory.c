@@ -84,7 +84,7 @@ static void *rests(void *number) {
   unsigned seed = (unsigned)(intptr_t)number;
   while (!race_over) {
     usleep(50000 + next(&seed) % 200000);
-    if (next(&seed) % 2) shutdowns += shut_down_in(2000, SUBPY_CLOSE_INTERRUPT, NULL) == SUBPY_OK;
+    if (next(&seed) % 2) shutdowns += shut_down_in(10000, SUBPY_CLOSE_INTERRUPT, NULL) == SUBPY_OK;
     pid_t child = fork();
     if (child == 0) {
       subpy_memory_info info = {.size = sizeof info};
@@ -108,6 +108,6 @@ int main(void) {
   printf("%ld created, %ld closed, %ld questions, %ld refused, %ld interrupted, %ld shutdowns, %ld forks\n", creations, closes,
          questions, refused, interrupted, shutdowns, forks);
   CHECK(saw_all());
-  shut_down();
+  shut_down_at_last();
   return 0;
 }

@@ -38,10 +38,16 @@ impl Interrupts {
     pub(super) unsafe fn hit_for_memory(&self, api: &'static Api, asking: Asking, account: &Account) -> bool {
         // SAFETY: attached, as promised.
         unsafe {
-            let Asking { thread, begun } = asking;
+            let Asking { thread, begun, crossed } = asking;
             let newest = self.runs().find(|run| run.thread == thread);
             let free = |run: &&Run| run.number() <= begun && run.is_in_code() && !run.is.get().wanted;
             let Some(run) = newest.filter(free) else { return false };
+            // It may be the one that gives memory back.
+            let is = run.is.get();
+            if run.number() > crossed && !is.excused {
+                run.is.set(Is { excused: true, ..is });
+                return false;
+            }
             if !account.refuses_now() {
                 return false;
             }
@@ -49,7 +55,6 @@ impl Interrupts {
             if !is_here {
                 (api.PyThreadState_SetAsyncExc)(thread as c_long, api.PyExc_MemoryError.get());
             }
-            let is = run.is.get();
             run.is.set(Is { hit: true, sent: is.sent || !is_here, ..is });
             is_here
         }

@@ -72,6 +72,8 @@ pub(super) struct Is {
     pub(super) hit: bool,
     /// It was sent, and may not have come.
     pub(super) sent: bool,
+    /// It began beyond the limit of memory, and got more all the same.
+    pub(super) excused: bool,
 }
 
 impl Run {
