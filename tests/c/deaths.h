@@ -78,7 +78,7 @@ static inline int processes(pid_t *last) {
 static inline double until_processes(int expected) {
   double since = now();
   while (processes(NULL) > expected) {
-    if (now() - since > 10) {
+    if (now() - since > 60) {
       system("ps -eo pid,ppid,stat,comm,args >&2");
       CHECK(!"processes are left");
     }
@@ -101,7 +101,7 @@ static inline void check_use(host_use before) {
   for (;;) {
     host_use use = use_now();
     if (use.descriptors <= before.descriptors && use.threads <= before.threads && use.shm <= before.shm) return;
-    if (now() - since > 5) {
+    if (now() - since > 30) {
       fprintf(stderr, "descriptors %d -> %d, threads %d -> %d, /dev/shm %d -> %d\n", before.descriptors, use.descriptors,
               before.threads, use.threads, before.shm, use.shm);
       system("ls -l /proc/$PPID/fd >&2; cat /proc/$PPID/task/*/comm >&2");
