@@ -58,6 +58,7 @@ c_tests! {
     host_nested
     host_stack
     host_threads
+    import_locks
     interpreters
     interrupt
     late_hits

@@ -204,6 +204,7 @@ api! {
         fn PyInterpreterState_ThreadHead(*mut PyInterpreterState) -> *mut PyThreadState;
         fn PyThreadState_Next(*mut PyThreadState) -> *mut PyThreadState;
         fn PyThreadState_GetFrame(*mut PyThreadState) -> *mut PyFrameObject;
+        fn PyFrame_GetCode(*mut PyFrameObject) -> *mut PyObject;
         fn PyThreadState_SetAsyncExc(c_long, *mut PyObject) -> c_int;
         fn PyGILState_GetThisThreadState() -> *mut PyThreadState;
         fn PyEval_GetFrame() -> *mut PyFrameObject;

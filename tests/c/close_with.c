@@ -209,7 +209,7 @@ static void drains_first(void) {
   OK(subpy_thread_join(thread, NULL, &error));
   interp = create();
   thread = run_there(interp, "begin()\nwhile True: pass");
-  OK(close_in(interp, 2000, SUBPY_CLOSE_DRAIN | SUBPY_CLOSE_INTERRUPT, &error));
+  OK(close_in(interp, 8000, SUBPY_CLOSE_DRAIN | SUBPY_CLOSE_INTERRUPT, &error));
   FAILS(SUBPY_ERROR_INTERRUPTED, "...", subpy_thread_join(thread, NULL, &error));
 }
 
