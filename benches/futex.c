@@ -2,8 +2,8 @@
  * The least that it takes to ask another process and to have its answer: memory that both see, and a futex. Commands as
  * in worker.h, of which it has `time` for two works: call_2 and bytes. There is no Python in it.
  *
- * Who waits looks for an answer for as long as a channel of subpy's does before it sleeps, and gives that up for a while
- * where it is in vain: src/process/channel/wait.rs.
+ * Who waits looks for an answer for as long as a channel of subpy's does before it sleeps, and gives that up for a
+ * while where it is in vain: src/process/channel/wait.rs.
  */
 #define _GNU_SOURCE
 #include <linux/futex.h>

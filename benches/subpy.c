@@ -1,7 +1,7 @@
 /*
  * subpy's C ABI: modes are "call" (by name), "limited" (the same with a memory limit), "function" (prepared) and
- * "session" (prepared, inside subpy_enter()); "process" and "process-session" are the last two in interpreters that have
- * processes of their own.
+ * "session" (prepared, inside subpy_enter()); "process" and "process-session" are the last two in interpreters that
+ * have processes of their own.
  */
 #define _GNU_SOURCE
 #define HAS_DATA

@@ -24,8 +24,8 @@ CONTENDERS = [
      "`SUBPY_ISOLATION_PROCESS`"),
     ("process session", "subpy.c", "process-session", "the same between `subpy_enter()` and `subpy_leave()`"),
     ("futex", "futex.c", "futex", "two processes, the memory that both see, and a futex, without Python: the limit"),
-    ("forkserver", "processes.py", "forkserver", "`multiprocessing`: `Pool` and `Process`, which begin with a fork of a "
-     "process that was started for that"),
+    ("forkserver", "processes.py", "forkserver", "`multiprocessing`: `Pool` and `Process`, which begin with a fork of "
+     "a process that was started for that"),
     ("fork", "processes.py", "fork", "the same, which begin with a fork of the program itself"),
     ("spawn", "processes.py", "spawn", "the same, which begin with a program"),
 ]
