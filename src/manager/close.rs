@@ -261,7 +261,10 @@ fn end_elsewhere(
         interpreter.gate.close();
         let _ = attempt.decide(|| Ok(true));
     };
-    let end = End { timeout: Some(Duration::ZERO), interrupt: plan.interrupts_now(), within: None };
+    // One that interrupts is not taken back, and may have to do that again and again.
+    let interrupt = plan.interrupts_now();
+    let timeout = if interrupt { plan.left() } else { Some(Duration::ZERO) };
+    let end = End { timeout, interrupt, within: None };
     match here(|here| here.end_elsewhere(interpreter, elsewhere, end, &decided)) {
         Err(error) if !is_decided.get() && !elsewhere.has_ended() => {
             let Kind::Busy(message) = error.kind else {

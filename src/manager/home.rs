@@ -98,6 +98,7 @@ pub fn finalize_if_asked() -> bool {
     if let Some(tell) = BEFORE_END.take() {
         tell();
     }
+    zygote::thaw(&state);
     start::finalize(state);
     lock(&STAGE).0 = Stage::Ended;
     CHANGED.notify_all();

@@ -28,6 +28,17 @@ pub fn prepare(state: &MainState) -> Result<(), String> {
     state.attached(|py| or_raised(py, prepare(py)))
 }
 
+/// Before its end: what is frozen has an end, too, like the names of `__main__`, which was there before the fork.
+pub fn thaw(state: &MainState) {
+    let thaw = |py: Py| py.import(&py.str("gc")?)?.attr(c"unfreeze")?.call(&[]).map(drop);
+    state.attached(|py| {
+        // Without memory, or where Python code has changed that module, it ends as it is.
+        if thaw(py).is_err() {
+            py.clear();
+        }
+    });
+}
+
 /// Forks this process: the child's id, or None in the child. For CPython that is a process of its own, in which this
 /// thread is what it was; the only one, as there was no other.
 pub fn fork(state: &MainState) -> io::Result<Option<i32>> {

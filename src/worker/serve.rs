@@ -3,7 +3,7 @@
 use super::control::Control;
 use super::host::{self, Code};
 use super::values::Given;
-use crate::manager::{self, CloseOptions, How, Kind, Memory, Ran, Result, home};
+use crate::manager::{self, CloseOptions, Error, How, Kind, Memory, Ran, Result, home};
 use crate::process::message::{Act, Done, Request, Run};
 use crate::value::{Args, Builder, OwnedRows, OwnedValue, Results, TUPLE, Wanted, subpy_value};
 
@@ -66,7 +66,7 @@ fn perform(control: &Control, request: Request, wanted: Option<Results>, given: 
         Request::Memory => return Ok(Done { value: Some(memory(&control.setup.memory()?)?), word }),
         Request::End { timeout, interrupt } => {
             let options = CloseOptions { timeout, drain: false, interrupt };
-            home::elsewhere(|| manager::shutdown_with(options))??;
+            home::elsewhere(|| manager::shutdown_with(options))?.map_err(in_the_way)?;
         }
         Request::Serve
         | Request::Ending
@@ -78,6 +78,13 @@ fn perform(control: &Control, request: Request, wanted: Option<Results>, given: 
         }
     }
     Ok(Done { value: result.wanted.map(|_| result.value), word })
+}
+
+/// What is in the way of the end here is in the way of the host's close, which says itself that it was not closed.
+fn in_the_way(error: Error) -> Error {
+    let Kind::Busy(message) = &error.kind else { return error };
+    let found = message.strip_prefix("not closed: interpreter 0: ").map(str::to_owned);
+    found.map_or(error, |found| Kind::Busy(found).into())
 }
 
 fn unboxed(ran: Ran) -> Result<()> {

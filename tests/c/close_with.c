@@ -52,8 +52,13 @@ static void drains(void) {
   define_block(interp, begun, end);
   subpy_thread thread = block_in_thread(interp, begun);
   FAILS(SUBPY_ERROR_BUSY, "interpreter running", close_in(interp, 1000, 0, &error));
-  FAILS(SUBPY_ERROR_BUSY, "not closed: a run at <script>:3 in block", close_in(interp, 0, SUBPY_CLOSE_DRAIN, &error));
-  FAILS(SUBPY_ERROR_BUSY, "not closed within 20 ms: a run at <script>:3 in block",
+  /* Of a run in another process it is known that it runs. */
+  const char *where = in_processes() ? "" : " at <script>:3 in block";
+  char expected[2][80];
+  snprintf(expected[0], sizeof expected[0], "not closed: a run%s", where);
+  snprintf(expected[1], sizeof expected[1], "not closed within 20 ms: a run%s", where);
+  FAILS(SUBPY_ERROR_BUSY, expected[0], close_in(interp, 0, SUBPY_CLOSE_DRAIN, &error));
+  FAILS(SUBPY_ERROR_BUSY, expected[1],
         close_in(interp, 20, SUBPY_CLOSE_DRAIN, &error));
   end_block(thread, end);
   CHECK(number(interp, "1 + 1") == 2);
@@ -324,9 +329,13 @@ static void interrupts_between(void) {
   subpy_value waits = {0};
   OK(subpy_run(&request, &waits, &error));
   CHECK(waits.kind == SUBPY_KIND_OBJECT);
-  FAILS(SUBPY_ERROR_TIMEOUT, "...", close_in(interp, 100, SUBPY_CLOSE_INTERRUPT, &error));
-  signal_send(end);
-  ends(interp);
+  if (in_processes()) { /* what is not interrupted is killed */
+    OK(close_in(interp, 100, SUBPY_CLOSE_INTERRUPT, &error));
+  } else {
+    FAILS(SUBPY_ERROR_TIMEOUT, "...", close_in(interp, 100, SUBPY_CLOSE_INTERRUPT, &error));
+    signal_send(end);
+    ends(interp);
+  }
   subpy_value_free(&waits);
 }
 

@@ -340,10 +340,10 @@ impl ToRun {
         Ok(())
     }
 
-    /// Reads a value, and remembers whether there are handles in it.
+    /// Reads a value that has those that were passed, and remembers whether there are handles in it.
     fn read_value(&mut self, reader: &mut Reader, restore: &mut Restore) -> Result<OwnedValue, NotRead> {
         let handles = &mut self.handles;
-        reader.value(&mut |kind, got, builder| {
+        reader.values(&mut |kind, got, builder| {
             *handles = true;
             restore(kind, got, builder)
         })

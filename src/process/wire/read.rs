@@ -6,7 +6,7 @@ use std::ptr;
 use super::pass::{Block, Way, damaged, is_handle, pass};
 use super::{Got, Restore, Source, VALUE};
 use crate::value::{
-    Builder, INT, NotCopied, OwnedValue, RawBlock, TAG_BITS, TUPLE, check_alone, check_tag, element_size, is_plain,
+    Builder, INT, MAX_DEPTH, NotCopied, OwnedValue, RawBlock, TAG_BITS, TUPLE, check_alone, check_tag, element_size, is_plain,
     subpy_value,
 };
 
@@ -46,6 +46,15 @@ impl<'a> Reader<'a> {
 
     /// The next value, in memory of its own.
     pub fn value(&mut self, restore: &mut Restore) -> Result<OwnedValue, NotRead> {
+        self.nested(MAX_DEPTH, restore)
+    }
+
+    /// The same of one that has values: each may be nested as deep as any other.
+    pub fn values(&mut self, restore: &mut Restore) -> Result<OwnedValue, NotRead> {
+        self.nested(MAX_DEPTH + 1, restore)
+    }
+
+    fn nested(&mut self, deepest: usize, restore: &mut Restore) -> Result<OwnedValue, NotRead> {
         let Some(root) = self.root() else { return damaged("it ends within a value") };
         if is_plain(&root) {
             return Ok(OwnedValue::of_plain(&root));
@@ -68,7 +77,7 @@ impl<'a> Reader<'a> {
             }
             _ => {
                 let mut attached = Builder::of_bytes();
-                let block = self.block(&root, restore, &mut attached)?;
+                let block = self.block(&root, deepest, restore, &mut attached)?;
                 // SAFETY: its elements are complete.
                 unsafe {
                     let value = block.finish(root, attached);
@@ -124,6 +133,7 @@ impl<'a> Reader<'a> {
     fn block(
         &mut self,
         root: &subpy_value,
+        deepest: usize,
         restore: &mut Restore,
         attached: &mut Builder,
     ) -> Result<RawBlock, NotRead> {
@@ -132,7 +142,7 @@ impl<'a> Reader<'a> {
         // SAFETY: there are so many bytes; the copy is nobody else's.
         unsafe {
             let block = RawBlock::copy(bytes, size).ok_or(NotRead::NO_MEMORY)?;
-            pass(Block { start: block.contents(), size, from: 0 }, root, Way::In(restore, attached))?;
+            pass(Block { start: block.contents(), size, from: 0 }, root, deepest, Way::In(restore, attached))?;
             Ok(block)
         }
     }
@@ -146,7 +156,7 @@ impl<'a> Reader<'a> {
             restore(root.kind, Got::Word(root.as_int() as u64), &mut attached)
         } else {
             let mut inside = Builder::of_bytes();
-            let block = self.block(&root, restore, &mut inside)?;
+            let block = self.block(&root, MAX_DEPTH, restore, &mut inside)?;
             // SAFETY: its element is complete.
             let value = unsafe { block.finish(subpy_value { kind: TUPLE, ..root }, inside) };
             let Some(only) = value.as_ref().element(0) else { return damaged("a handle has no value") };
