@@ -10,9 +10,9 @@
 use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
 
 use super::types::{
-    _frozen, Py_buffer, PyCapsule_Destructor, PyCompilerFlags, PyFrameObject, PyInitConfig, PyInterpreterConfig,
-    PyInterpreterState, PyMemAllocatorDomain, PyMemAllocatorEx, PyMethodDef, PyObject, PyObjectArenaAllocator,
-    PyStatus, PyThreadState, PyType_Spec, PyTypeObject, PyUnicodeWriter,
+    _frozen, Py_buffer, PyCapsule_Destructor, PyCodeObject, PyCompilerFlags, PyFrameObject, PyInitConfig,
+    PyInterpreterConfig, PyInterpreterState, PyMemAllocatorDomain, PyMemAllocatorEx, PyMethodDef, PyObject,
+    PyObjectArenaAllocator, PyStatus, PyThreadState, PyType_Spec, PyTypeObject, PyUnicodeWriter,
 };
 
 type Ssize = super::types::Py_ssize_t;
@@ -204,7 +204,7 @@ api! {
         fn PyInterpreterState_ThreadHead(*mut PyInterpreterState) -> *mut PyThreadState;
         fn PyThreadState_Next(*mut PyThreadState) -> *mut PyThreadState;
         fn PyThreadState_GetFrame(*mut PyThreadState) -> *mut PyFrameObject;
-        fn PyFrame_GetCode(*mut PyFrameObject) -> *mut PyObject;
+        fn PyFrame_GetCode(*mut PyFrameObject) -> *mut PyCodeObject;
         fn PyThreadState_SetAsyncExc(c_long, *mut PyObject) -> c_int;
         fn PyGILState_GetThisThreadState() -> *mut PyThreadState;
         fn PyEval_GetFrame() -> *mut PyFrameObject;

@@ -44,7 +44,7 @@ impl Run {
         // of the frame is not read as its attribute, which would be told to audit hooks.
         unsafe {
             let Ok(frame) = py.owned((py.api.PyThreadState_GetFrame)(self.state).cast()) else { return false };
-            let code = py.owned((py.api.PyFrame_GetCode)(frame.as_ptr().cast()));
+            let code = py.owned((py.api.PyFrame_GetCode)(frame.as_ptr().cast()).cast());
             let name = code.and_then(|code| code.attr(c"co_filename"));
             py.clear();
             name.is_ok_and(|name| name.to_text(2 * IMPORTS.len()).is_some_and(|name| name == IMPORTS))
