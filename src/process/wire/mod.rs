@@ -16,6 +16,9 @@
 //! that are shared are the keys of dicts with few ([`FEW_KEYS`]), as in the blocks that are made of Python objects. Both
 //! sides are the same library, thus of the same layout.
 //!
+//! Most arguments are a few values of the first row. They are shorter, so that they lie beside the turn in the memory that
+//! both see ([`FEW_MARK`]): a word that says their number and kinds, and a word for each.
+//!
 //! Whoever reads believes nothing: bytes are copied first, and then checked as what comes from C.
 
 mod pass;
@@ -36,6 +39,15 @@ const VALUE: usize = size_of::<subpy_value>();
 
 /// A value inside one that says what a handle is of may be nested this much deeper than others.
 const DESCRIBED: usize = 8;
+
+/// So many arguments are a few.
+pub const FEW: usize = 8;
+
+/// In the first word of a few: no root has this bit. Their number is in the bits from 32 on, and the kind of each in four
+/// bits from the first one on.
+const FEW_MARK: u64 = 1 << 63;
+const FEW_COUNT: u32 = 32;
+const FEW_KIND: u32 = 4;
 
 /// Where a message is written.
 ///
