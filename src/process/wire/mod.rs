@@ -56,6 +56,9 @@ const FEW_KIND: u32 = 4;
 pub unsafe trait Sink {
     /// Makes room for `size` bytes or more, of which the first `kept` are as they were. None: no memory.
     fn room(&mut self, kept: usize, size: usize) -> Option<&mut [MaybeUninit<u64>]>;
+
+    /// What is there already.
+    fn ready(&mut self) -> &mut [MaybeUninit<u64>];
 }
 
 // SAFETY: a vector that nobody touches stays as it is.
@@ -64,9 +67,14 @@ unsafe impl Sink for Vec<u64> {
         let words = size.div_ceil(size_of::<u64>());
         self.try_reserve(words.saturating_sub(self.len())).ok()?;
         self.resize(self.capacity(), 0);
+        Some(self.ready())
+    }
+
+    #[inline]
+    fn ready(&mut self) -> &mut [MaybeUninit<u64>] {
         let (start, len) = (self.as_mut_ptr().cast(), self.len());
         // SAFETY: the vector's own; initialised is more than uninitialised, and writers only write.
-        Some(unsafe { std::slice::from_raw_parts_mut(start, len) })
+        unsafe { std::slice::from_raw_parts_mut(start, len) }
     }
 }
 

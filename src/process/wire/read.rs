@@ -44,11 +44,16 @@ impl<'a> Reader<'a> {
     }
 
     /// The next value, in memory of its own.
+    #[inline]
     pub fn value(&mut self, restore: &mut Restore) -> Result<OwnedValue, NotRead> {
-        let Some(root) = self.root() else { return damaged("it ends within a value") };
-        if is_plain(&root) {
-            return Ok(OwnedValue::of_plain(&root));
+        match self.root() {
+            Some(root) if is_plain(&root) => Ok(OwnedValue::of_plain(&root)),
+            Some(root) => self.rest_of(root, restore),
+            None => damaged("it ends within a value"),
         }
+    }
+
+    fn rest_of(&mut self, root: subpy_value, restore: &mut Restore) -> Result<OwnedValue, NotRead> {
         if root.flags & !TAG_BITS != 0 {
             return damaged("flags has unknown bits set");
         }

@@ -40,8 +40,11 @@ impl<'a> Level<'a> {
 }
 
 impl<'a, S: Sink> Writer<'a, S> {
+    #[inline]
     pub fn new(sink: &'a mut S) -> Writer<'a, S> {
-        Writer { sink, start: ptr::null_mut(), len: 0, capacity: 0 }
+        let ready = sink.ready();
+        let (start, capacity) = (ready.as_mut_ptr().cast(), size_of_val(ready));
+        Writer { sink, start, len: 0, capacity }
     }
 
     /// How many bytes the message has.
