@@ -186,6 +186,7 @@ impl<'a> Conversation<'a> {
                 Ok(Said::Request(mut request)) => {
                     let since = Instant::now();
                     self.serve(&mut request)?;
+                    self.line.talk.served(request);
                     // The time that the host takes is not the process's.
                     self.told.set(self.told.get().map(|told| told + since.elapsed()));
                 }

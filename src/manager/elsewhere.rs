@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::error::{Error, Kind, Result};
 use super::lent_queues::LentQueues;
 use super::passed::{Passed, Sending};
+use crate::process::alone::{Alone, Place};
 use crate::process::channel::Caller;
 use crate::process::child::{Child, Watch};
 use crate::process::talk::Talk;
@@ -39,7 +40,9 @@ pub struct Elsewhere {
     pub output: Output,
     /// The host's queues that it has.
     pub queues: Arc<LentQueues>,
-    channels: Mutex<Channels>,
+    /// The channels that nobody uses: that of the process's main thread, and others.
+    main: Place<Line>,
+    others: Mutex<Vec<Alone<Line>>>,
     codes: Mutex<HashMap<u64, HostFunction>>,
     /// Buffers that it has. They have numbers of the same row.
     pub passed: Passed,
@@ -55,13 +58,6 @@ pub struct Elsewhere {
     served: AtomicUsize,
     /// From the exception to the kill.
     pub grace: Duration,
-}
-
-/// The channels that nobody uses. The first one is that of the process's main thread.
-#[derive(Default)]
-struct Channels {
-    main: Option<Line>,
-    others: Vec<Line>,
 }
 
 /// A channel, and whether it is that of the process's main thread.
@@ -98,7 +94,8 @@ impl Elsewhere {
             kept: KeptObjects::default(),
             output: Output::new(false, Arc::default()),
             queues,
-            channels: Mutex::default(),
+            main: Place::empty(),
+            others: Mutex::default(),
             codes: Mutex::default(),
             passed: Passed::default(),
             last_run: AtomicU64::new(0),
@@ -110,7 +107,7 @@ impl Elsewhere {
             grace,
         };
         let main = elsewhere.open()?;
-        lock(&elsewhere.channels).main = Some(Line { is_main: true, ..main });
+        elsewhere.main.put(Alone::new(Line { is_main: true, ..main }));
         Ok(elsewhere)
     }
 
@@ -161,27 +158,31 @@ impl Elsewhere {
     }
 
     /// A channel that nobody else uses.
-    pub fn take(&self) -> Result<Line> {
-        let (main, other) = {
-            let mut channels = lock(&self.channels);
-            let main = channels.main.take();
-            let other = if main.is_none() { channels.others.pop() } else { None };
-            (main, other)
-        };
-        main.or(other).map_or_else(|| self.open(), Ok)
+    #[inline]
+    pub fn take(&self) -> Result<Alone<Line>> {
+        self.main.take().map_or_else(|| self.take_other(), Ok)
+    }
+
+    fn take_other(&self) -> Result<Alone<Line>> {
+        let other = lock(&self.others).pop();
+        other.map_or_else(|| self.open().map(Alone::new), Ok)
     }
 
     /// The channel of the main thread, if nobody uses it.
-    pub fn take_main(&self) -> Option<Line> {
-        lock(&self.channels).main.take()
+    pub fn take_main(&self) -> Option<Alone<Line>> {
+        self.main.take()
     }
 
-    pub fn put_back(&self, line: Line) {
-        let mut channels = lock(&self.channels);
-        if line.is_main {
-            channels.main = Some(line);
-        } else if channels.others.try_reserve(1).is_ok() {
-            channels.others.push(line);
+    #[inline]
+    pub fn put_back(&self, line: Rc<Line>) {
+        let is_main = line.is_main;
+        let Some(line) = Alone::of(line) else { return };
+        if is_main {
+            return self.main.put(line);
+        }
+        let mut others = lock(&self.others);
+        if others.try_reserve(1).is_ok() {
+            others.push(line);
         }
     }
 
@@ -354,7 +355,7 @@ impl Lines {
             Some(line) => line,
             None => {
                 lines.try_reserve(1).map_err(|_| Kind::NoMemory)?;
-                let line = Rc::new(elsewhere.take()?);
+                let line = elsewhere.take()?.share();
                 lines.push((handle, Rc::clone(&line)));
                 line
             }
@@ -371,12 +372,12 @@ impl Lines {
         Ok(InUse { lines: self, handle, elsewhere, line: Some(line), is_nested: false })
     }
 
-    /// No longer. None: it is in use further in.
-    fn remove(&self, handle: u64) -> Option<Line> {
+    /// No longer.
+    fn remove(&self, handle: u64) -> Option<Rc<Line>> {
         let mut lines = self.0.borrow_mut();
         let index = lines.iter().position(|(of, _)| *of == handle)?;
         let (_, line) = lines.swap_remove(index);
-        Rc::into_inner(line)
+        Some(line)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::conversation::Conversation;
@@ -14,6 +14,7 @@ use super::interpreter::{INTERPRETERS, Interpreter, driven, too_small, unrecogni
 use super::last::Last;
 use super::limits::{self, Limited, Limits};
 use super::session::Sessions;
+use crate::process::alone::Alone;
 use crate::process::message::Request;
 use crate::python::Failure;
 use crate::python::attach::{Outside, Pinned, detached};
@@ -68,6 +69,8 @@ pub struct Here {
     /// locked instructions, a tenth of a call. What was closed or freed meanwhile says so itself.
     interpreter: Last<Arc<Interpreter>>,
     function: Last<Arc<Function>>,
+    /// The last one of an interpreter in a process of its own, which does not keep that.
+    function_elsewhere: Last<Weak<Function>>,
     pub sessions: Sessions,
     pub limits: limits::Here,
     /// The channels that it uses, to interpreters in processes of their own.
@@ -86,6 +89,7 @@ impl Here {
             keeps: Inside::new(),
             interpreter: Last::new(),
             function: Last::new(),
+            function_elsewhere: Last::new(),
             sessions: Sessions::new(),
             limits: limits::Here::new(),
             lines: Lines::new(),
@@ -255,7 +259,7 @@ impl Here {
         end: End,
         decided: &dyn Fn(),
     ) -> Result<()> {
-        let Some(line) = elsewhere.take_main() else {
+        let Some(line) = elsewhere.take_main().map(Alone::share) else {
             return Err(Error::from(Kind::Busy("interpreter running".into())).of(interpreter.handle));
         };
         let End { timeout, interrupt, within } = end;
@@ -339,7 +343,7 @@ impl Here {
         let function = match self.function.take(handle) {
             Some(function) => function,
             None => {
-                let function = find_function(handle)?;
+                let function = self.find_function(handle)?;
                 if function.is_elsewhere() {
                     return ask(&function, given);
                 }
@@ -351,6 +355,20 @@ impl Here {
             self.function.put(handle, function);
         }
         result
+    }
+
+    /// One that is not remembered, or is elsewhere.
+    fn find_function(&self, handle: u64) -> Result<Arc<Function>> {
+        let known = self.function_elsewhere.take(handle);
+        if let Some((weak, function)) = known.and_then(|weak| weak.upgrade().map(|function| (weak, function))) {
+            self.function_elsewhere.put(handle, weak);
+            return Ok(function);
+        }
+        let function = find_function(handle)?;
+        if function.is_elsewhere() && is_function(handle) {
+            self.function_elsewhere.put(handle, Arc::downgrade(&function));
+        }
+        Ok(function)
     }
 
     #[cold]
@@ -476,6 +494,7 @@ fn thread_ends() {
         here.sessions.end_all(|interpreter| here.leaves(interpreter));
         here.interpreter.forget();
         here.function.forget();
+        here.function_elsewhere.forget();
         here.inside.forget();
         here.keeps.forget();
         here.limits.forget();

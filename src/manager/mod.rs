@@ -109,8 +109,11 @@ pub use queue::{Wait, descriptor_of, get_from, put_into, queue_make};
 pub use run::{append_buffer, append_part, claim, claim_rows, function_call_specially};
 #[cfg(feature = "capi")]
 pub use run::{copy, copy_of, copy_rows};
-pub use run::{enter, function_call, function_call_many, function_new, leave, prepare_main, run, run_with, stoppable};
+pub use run::{
+    enter, function_call, function_call_many, function_new, leave, make_ahead, prepare_main, run, run_with, stoppable,
+};
 pub use runtime::{RuntimeOptions, init, init_here, python_library, python_version};
+pub use session::none_ahead;
 pub use shutdown::{shutdown, shutdown_with};
 pub use thread::{InThread, fd, join, notify, run_in_thread, thread_free, wait};
 #[cfg(feature = "capi")]

@@ -191,6 +191,11 @@ pub fn enter(handle: u64) -> Result<()> {
     here(|here| here.enter(handle, || here.interpreter(handle, CALL)))
 }
 
+/// Does ahead what the next run of this thread in an interpreter of this process would begin with.
+pub fn make_ahead(handle: u64) {
+    here(|here| here.sessions.make_ahead(handle, || driven(handle, CALL).ok()));
+}
+
 /// Undoes one `enter`.
 pub fn leave(handle: u64) -> Result<()> {
     here(|here| here.leave(handle))

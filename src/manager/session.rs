@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::elsewhere::Elsewhere;
 use super::error::{Error, Kind, Result};
@@ -28,24 +28,65 @@ pub struct Sessions {
     list: RefCell<Vec<Session>>,
     /// Their number: to see that there are none costs next to nothing.
     open: Cell<usize>,
-    /// The one that the thread ran something in last: one of the list.
+    /// The one that the thread ran something in last: one of the list, or what was made ahead.
     last: Last<Rc<Pinned>>,
+    /// What is made ahead for the next run, and of which interpreter it is.
+    ahead: RefCell<Option<(u64, Rc<Pinned>)>>,
+}
+
+/// Whether states are made ahead. Whoever makes one has it locked.
+static AHEAD: RwLock<bool> = RwLock::new(true);
+
+/// From now on no thread makes states ahead: CPython is going to be finalised, which deletes those that there are.
+pub fn none_ahead() {
+    *AHEAD.write().unwrap_or_else(PoisonError::into_inner) = false;
 }
 
 impl Sessions {
     pub const fn new() -> Sessions {
-        Sessions { list: RefCell::new(Vec::new()), open: Cell::new(0), last: Last::new() }
+        Sessions { list: RefCell::new(Vec::new()), open: Cell::new(0), last: Last::new(), ahead: RefCell::new(None) }
     }
 
     /// What the thread keeps in that interpreter, to be put back.
     #[inline]
     pub fn take_state(&self, handle: u64) -> Option<Rc<Pinned>> {
-        if self.open.get() == 0 { None } else { self.last.take(handle).or_else(|| self.find_state(handle)) }
+        if self.open.get() == 0 {
+            return None;
+        }
+        self.last.take(handle).filter(|state| state.is_ready()).or_else(|| self.find_state(handle))
     }
 
     #[inline]
     pub fn put_back(&self, handle: u64, state: Rc<Pinned>) {
         self.last.put(handle, state);
+    }
+
+    /// Makes the state ahead that the next run of this thread there will have, when no session does. Threads that do this
+    /// do so for one interpreter, and until it ends. `find` finds that.
+    pub fn make_ahead(&self, handle: u64, find: impl FnOnce() -> Option<Arc<Interpreter>>) {
+        if self.has(handle) {
+            return;
+        }
+        let allowed = AHEAD.read().unwrap_or_else(PoisonError::into_inner);
+        if !*allowed {
+            return;
+        }
+        let mut ahead = self.ahead.borrow_mut();
+        let state = match &*ahead {
+            Some((of, state)) => (*of == handle && state.renew()).then(|| Rc::clone(state)),
+            None => {
+                let interpreter = find();
+                let state = interpreter.as_ref().and_then(|interpreter| interpreter.python()?.ahead(this_stack()));
+                if let Some(state) = &state {
+                    *ahead = Some((handle, Rc::clone(state)));
+                    self.open.set(self.open.get() + 1);
+                }
+                state
+            }
+        };
+        if let Some(state) = state {
+            self.last.put(handle, state);
+        }
     }
 
     /// Whether this thread has one there.
@@ -118,6 +159,8 @@ impl Sessions {
         interpreter.gate.begin_session(&visiting);
         drop(visiting);
         self.list.borrow_mut().push(Session { interpreter, count: 1, state });
+        // What was made ahead is not for its runs.
+        self.last.forget();
         self.open.set(self.open.get() + 1);
         Ok(())
     }

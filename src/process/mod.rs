@@ -4,6 +4,7 @@
 //! | file | what |
 //! |---|---|
 //! | `system` | system calls, with descriptors that close themselves |
+//! | `alone` | what threads hand on to each other |
 //! | `channel` | messages between the host and a worker, who speak in turns |
 //! | `wire` | values as bytes |
 //! | `message` | requests, and what came of them |
@@ -25,6 +26,7 @@
 //! next one comes from a new zygote. The host's death is seen by the zygote, which kills its workers; and the kernel
 //! kills each worker when the pipe for its traceback has no reader any more.
 
+pub mod alone;
 pub mod channel;
 pub mod child;
 pub mod control;

@@ -1,7 +1,7 @@
 //! What is said on one channel, as either side says it: requests and replies, in turns. Who is asked may ask back before
 //! it replies, so a reply is always that to the last request which has none.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Instant;
 use std::{io, ptr};
@@ -18,6 +18,8 @@ const KEPT: usize = 64 << 10;
 pub struct Talk {
     channel: RefCell<Channel>,
     written: RefCell<Vec<u64>>,
+    /// Room for the next request.
+    room: Cell<Option<Box<ToRun>>>,
 }
 
 /// What the other side says.
@@ -59,7 +61,7 @@ impl Talk {
     }
 
     fn new(channel: Channel) -> Talk {
-        Talk { channel: RefCell::new(channel), written: RefCell::default() }
+        Talk { channel: RefCell::new(channel), written: RefCell::default(), room: Cell::default() }
     }
 
     /// Wakes who waits here.
@@ -125,6 +127,13 @@ impl Talk {
         })
     }
 
+    /// The request is needed no more.
+    #[inline]
+    pub fn served(&self, mut request: Box<ToRun>) {
+        request.clear();
+        self.room.set(Some(request));
+    }
+
     /// What the other side says, when it says something.
     #[inline]
     pub fn hear(&self, until: Option<Instant>, restore: &mut Restore) -> Result<Said, Unheard> {
@@ -138,7 +147,14 @@ impl Talk {
         let said = if Reply::is_one(header) {
             Reply::read(header, source, restore).map(Said::Reply)
         } else {
-            ToRun::read(header, source, restore).map(|request| Said::Request(Box::new(request)))
+            let mut request = self.room.take().unwrap_or_else(|| Box::new(ToRun::none()));
+            match request.fill(header, source, restore) {
+                Ok(()) => Ok(Said::Request(request)),
+                Err(why) => {
+                    self.served(request);
+                    Err(why)
+                }
+            }
         };
         said.map_err(|why| unread(header, why))
     }

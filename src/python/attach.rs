@@ -42,6 +42,8 @@ enum Lasts<'a> {
     Pinned(&'a Pinned),
     /// The same, on another stack than before: that one.
     Moved(&'a Pinned, Stack),
+    /// As long as the entry, and it was made ahead: it is deleted when the next one is made.
+    Ahead(&'a Pinned),
     /// It is that of Python code further out; likewise.
     Caller(Stack),
 }
@@ -92,6 +94,12 @@ impl Entry<'_> {
                 Lasts::Moved(pinned, stack) => {
                     pinned.entries.set(pinned.entries.get() - 1);
                     pinned.moves_to(stack);
+                    (self.api.PyThreadState_Swap)(self.previous);
+                    return;
+                }
+                Lasts::Ahead(pinned) => {
+                    (self.api.PyThreadState_Clear)(self.state);
+                    pinned.spent();
                     (self.api.PyThreadState_Swap)(self.previous);
                     return;
                 }
@@ -209,7 +217,7 @@ impl Outside {
     #[inline(always)]
     pub fn is_there(api: &Api, pinned: Option<&Pinned>) -> bool {
         let bound = bound_state(api);
-        !bound.is_null() && pinned.is_none_or(|pinned| pinned.state != bound || !pinned.is_idle())
+        !bound.is_null() && pinned.is_none_or(|pinned| pinned.state.get() != bound || !pinned.is_idle())
     }
 
     #[cold]
@@ -266,7 +274,7 @@ impl Outside {
     #[cold]
     pub unsafe fn come_back<'a>(&self, pinned: Option<&'a Pinned>, stack: Stack) -> Option<Entry<'a>> {
         let Caller { state, stack: before, .. } = self.0.back_to.get()?;
-        if let Some(pinned) = pinned.filter(|pinned| pinned.state == state) {
+        if let Some(pinned) = pinned.filter(|pinned| pinned.state.get() == state) {
             return Some(pinned.enter(stack));
         }
         let (api, before) = (self.0.api, before.unwrap_or(stack));

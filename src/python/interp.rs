@@ -325,6 +325,12 @@ impl Interp {
         drop(entry);
     }
 
+    /// A thread state for the next entry of this thread. None: there is no memory.
+    pub fn ahead(&self, stack: Stack) -> Option<Rc<Pinned>> {
+        // SAFETY: alive until `end` takes it.
+        unsafe { Pinned::ahead(api(), self.state, stack) }
+    }
+
     /// Whether the thread comes from Python code of this interpreter.
     pub fn is_left(&self, outside: &Outside) -> bool {
         outside.comes_from(self.state, self.number)

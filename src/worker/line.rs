@@ -47,7 +47,10 @@ pub fn serve_first(control: &Arc<Control>) -> ! {
     let caller = line.talk.caller();
     home::wakes_by(move || caller.poke());
     // From then on nothing is in the way, and the host need not wait for what runs at the end.
-    home::before_end(|| drop(ask(&Request::Ending)));
+    home::before_end(|| {
+        manager::none_ahead();
+        drop(ask(&Request::Ending));
+    });
     line.serve()
 }
 
@@ -120,7 +123,11 @@ impl Line {
                 LINE.set(own);
             }
             match self.hear() {
-                Ok(Said::Request(asked)) => self.serve_one(asked),
+                Ok(Said::Request(asked)) => {
+                    self.serve_one(asked);
+                    // While the host has the reply, and before it asks again.
+                    manager::make_ahead(self.control.main);
+                }
                 Err(Unheard::NotRead(why)) => self.cannot_read(&why),
                 Err(Unheard::Stop(Stop::Poked | Stop::Late)) => self.was_poked.set(true),
                 Ok(Said::Reply(_)) | Err(_) => exit_now(MISUSED),
@@ -165,7 +172,7 @@ impl Line {
         let served = served.unwrap_or_else(|_| Err(Kind::Panic("what the host asked for panicked".into()).into()));
         let ends = matches!(request, Request::End { .. }) && served.is_ok();
         // The last share in what has been let go of.
-        drop(asked);
+        self.talk.served(asked);
         queues::tell_freed();
         self.release();
         match served {

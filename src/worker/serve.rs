@@ -103,6 +103,10 @@ impl Wants {
     }
 
     fn function(&mut self, function: u64, args: Args) -> Result<()> {
+        if !args.buffers.are_passed() && self.wanted.is_none_or(|how| how == Results::default()) {
+            let result = self.wanted.is_some().then_some(&mut self.value);
+            return unboxed(manager::function_call(function, args, result));
+        }
         claimed(args, |args| manager::function_call_specially(function, args, self.wanted()))
     }
 

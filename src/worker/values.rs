@@ -111,9 +111,12 @@ impl Given {
     }
 
     /// The message has gone.
+    #[inline]
     pub fn are_there(&mut self) {
         self.handles.clear();
-        self.queues.drain(..).for_each(NamedQueue::sent);
+        if !self.queues.is_empty() {
+            self.queues.drain(..).for_each(NamedQueue::sent);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::wire::{Describe, NotRead, Reader, Restore, Sink, Source, Writer};
+use super::super::wire::{Describe, FEW, NotRead, Reader, Restore, Sink, Source, Writer};
 use super::Header;
 use super::queue::{Numbers, QueueAct};
 use crate::value::{
@@ -277,7 +277,7 @@ pub struct ToRun {
     header: Header,
     /// In the order in which they are written.
     texts: [OwnedValue; 3],
-    few: [subpy_value; 8],
+    few: [subpy_value; FEW],
     /// How many of the few there are; None: they are `items`.
     count: Option<usize>,
     items: OwnedValue,
@@ -289,20 +289,50 @@ pub struct ToRun {
     handles: bool,
 }
 
+// SAFETY: the few point nowhere.
+unsafe impl Send for ToRun {}
+
 impl ToRun {
-    /// Reads one, and checks all of it.
-    pub fn read<'a>(header: Header, message: impl Into<Source<'a>>, restore: &mut Restore) -> Result<ToRun, NotRead> {
-        let mut all = ToRun {
-            header,
+    /// Room for one.
+    pub fn none() -> ToRun {
+        ToRun {
+            header: Header::default(),
             texts: [const { OwnedValue::none() }; 3],
-            few: [subpy_value::none(); 8],
+            few: [subpy_value::none(); FEW],
             count: None,
             items: OwnedValue::none(),
             kwargs: OwnedValue::none(),
             rows: (0, 0),
             numbers: [0; 4],
             handles: false,
-        };
+        }
+    }
+
+    /// One in room of its own.
+    #[cfg(test)]
+    pub fn read<'a>(header: Header, message: impl Into<Source<'a>>, restore: &mut Restore) -> Result<ToRun, NotRead> {
+        let mut read = ToRun::none();
+        read.fill(header, message, restore).map(|()| read)
+    }
+
+    /// Gives the memory back that it points to.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.texts = [const { OwnedValue::none() }; 3];
+        self.items = OwnedValue::none();
+        self.kwargs = OwnedValue::none();
+        (self.count, self.handles) = (None, false);
+    }
+
+    /// Reads one into this, which was cleared, and checks all of it.
+    pub fn fill<'a>(
+        &mut self,
+        header: Header,
+        message: impl Into<Source<'a>>,
+        restore: &mut Restore,
+    ) -> Result<(), NotRead> {
+        let all = self;
+        all.header = header;
         let mut reader = Reader::new(message);
         let texts = match header.op {
             EXEC | EVAL => 2,
@@ -325,17 +355,18 @@ impl ToRun {
         }
         reader.end()?;
         match all.find() {
-            Some(_) => Ok(all),
+            Some(_) => Ok(()),
             None => Err(NotRead::Damaged(format!("request {} is not one", header.op))),
         }
     }
 
     #[inline]
     fn read_args(&mut self, reader: &mut Reader, restore: &mut Restore) -> Result<(), NotRead> {
-        self.count = reader.plain(&mut self.few).map(<[subpy_value]>::len);
-        if self.count.is_none() {
-            self.items = self.read_value(reader, restore)?;
+        self.count = reader.few(&mut self.few).map(<[subpy_value]>::len);
+        if self.count.is_some() {
+            return Ok(());
         }
+        self.items = self.read_value(reader, restore)?;
         self.kwargs = self.read_value(reader, restore)?;
         Ok(())
     }
@@ -435,7 +466,7 @@ impl ToRun {
         let buffers = if self.handles { Buffers::Passed } else { Buffers::None };
         let args = match self.count {
             None => Args::of_read(&self.items, &self.kwargs)?,
-            Some(count) => Args { items: &self.few[..count], ..Args::of_read_names(&self.kwargs)? },
+            Some(count) => Args { items: &self.few[..count], kwargs: &[], buffers },
         };
         Some(Args { buffers, ..args })
     }

@@ -16,6 +16,9 @@
 //! that are shared are the keys of dicts with few ([`FEW_KEYS`]), as in the blocks that are made of Python objects. Both
 //! sides are the same library, thus of the same layout.
 //!
+//! Most arguments are a few values of the first row. They are shorter, so that they lie beside the turn in the memory that
+//! both see ([`FEW_MARK`]): a word that says their number and kinds, and a word for each.
+//!
 //! Whoever reads believes nothing: bytes are copied first, and then checked as what comes from C.
 
 mod pass;
@@ -37,6 +40,15 @@ const VALUE: usize = size_of::<subpy_value>();
 /// A value inside one that says what a handle is of may be nested this much deeper than others.
 const DESCRIBED: usize = 8;
 
+/// So many arguments are a few.
+pub const FEW: usize = 8;
+
+/// In the first word of a few: no root has this bit. Their number is in the bits from 32 on, and the kind of each in four
+/// bits from the first one on.
+const FEW_MARK: u64 = 1 << 63;
+const FEW_COUNT: u32 = 32;
+const FEW_KIND: u32 = 4;
+
 /// Where a message is written.
 ///
 /// # Safety
@@ -44,6 +56,9 @@ const DESCRIBED: usize = 8;
 pub unsafe trait Sink {
     /// Makes room for `size` bytes or more, of which the first `kept` are as they were. None: no memory.
     fn room(&mut self, kept: usize, size: usize) -> Option<&mut [MaybeUninit<u64>]>;
+
+    /// What is there already.
+    fn ready(&mut self) -> &mut [MaybeUninit<u64>];
 }
 
 // SAFETY: a vector that nobody touches stays as it is.
@@ -52,9 +67,14 @@ unsafe impl Sink for Vec<u64> {
         let words = size.div_ceil(size_of::<u64>());
         self.try_reserve(words.saturating_sub(self.len())).ok()?;
         self.resize(self.capacity(), 0);
+        Some(self.ready())
+    }
+
+    #[inline]
+    fn ready(&mut self) -> &mut [MaybeUninit<u64>] {
         let (start, len) = (self.as_mut_ptr().cast(), self.len());
         // SAFETY: the vector's own; initialised is more than uninitialised, and writers only write.
-        Some(unsafe { std::slice::from_raw_parts_mut(start, len) })
+        unsafe { std::slice::from_raw_parts_mut(start, len) }
     }
 }
 

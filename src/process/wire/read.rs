@@ -1,10 +1,9 @@
 //! Bytes to values.
 
 use std::fmt;
-use std::ptr;
 
 use super::pass::{Block, Way, damaged, is_handle, pass};
-use super::{Got, Restore, Source, VALUE};
+use super::{FEW, FEW_COUNT, FEW_KIND, FEW_MARK, Got, Restore, Source, VALUE};
 use crate::value::{
     Builder, INT, MAX_DEPTH, NotCopied, OwnedValue, RawBlock, TAG_BITS, TUPLE, check_alone, check_tag, element_size, is_plain,
     subpy_value,
@@ -45,20 +44,26 @@ impl<'a> Reader<'a> {
     }
 
     /// The next value, in memory of its own.
+    #[inline]
     pub fn value(&mut self, restore: &mut Restore) -> Result<OwnedValue, NotRead> {
-        self.nested(MAX_DEPTH, restore)
+        match self.root() {
+            Some(root) if is_plain(&root) => Ok(OwnedValue::of_plain(&root)),
+            Some(root) => self.rest_of(root, MAX_DEPTH, restore),
+            None => damaged("it ends within a value"),
+        }
     }
 
     /// The same of one that has values: each may be nested as deep as any other.
+    #[inline]
     pub fn values(&mut self, restore: &mut Restore) -> Result<OwnedValue, NotRead> {
-        self.nested(MAX_DEPTH + 1, restore)
+        match self.root() {
+            Some(root) if is_plain(&root) => Ok(OwnedValue::of_plain(&root)),
+            Some(root) => self.rest_of(root, MAX_DEPTH + 1, restore),
+            None => damaged("it ends within a value"),
+        }
     }
 
-    fn nested(&mut self, deepest: usize, restore: &mut Restore) -> Result<OwnedValue, NotRead> {
-        let Some(root) = self.root() else { return damaged("it ends within a value") };
-        if is_plain(&root) {
-            return Ok(OwnedValue::of_plain(&root));
-        }
+    fn rest_of(&mut self, root: subpy_value, deepest: usize, restore: &mut Restore) -> Result<OwnedValue, NotRead> {
         if root.flags & !TAG_BITS != 0 {
             return damaged("flags has unknown bits set");
         }
@@ -88,25 +93,24 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The next value, if it is a TUPLE of a few values that point nowhere, as most arguments are: without memory of its
-    /// own. None: it is something else, and is still the next.
+    /// Arguments that are a few, without memory of their own. None: they are not, and are still the next.
     #[inline]
-    pub fn plain<'b>(&mut self, into: &'b mut [subpy_value; 8]) -> Option<&'b [subpy_value]> {
-        let mut rest = Reader { rest: self.rest };
-        let root = rest.root()?;
-        let size = root.len.checked_mul(VALUE)?;
-        if root.head() != TUPLE as u64 || root.len > into.len() || root.as_int() as usize != size {
+    pub fn few<'b>(&mut self, into: &'b mut [subpy_value; FEW]) -> Option<&'b [subpy_value]> {
+        let mut rest = self.rest;
+        let head = word(rest.take(size_of::<u64>())?, 0);
+        // Without the mark it is no number.
+        let count = usize::try_from((head ^ FEW_MARK) >> FEW_COUNT).ok().filter(|count| *count <= FEW)?;
+        let words = rest.take(count * size_of::<u64>())?;
+        let few = &mut into[..count];
+        for (index, value) in few.iter_mut().enumerate() {
+            let kind = (head >> (index as u32 * FEW_KIND)) as i32 & ((1 << FEW_KIND) - 1);
+            *value = subpy_value { kind, ..subpy_value::int(word(words, index) as i64) };
+        }
+        if !few.iter().all(is_plain) {
             return None;
         }
-        let bytes = rest.rest.take(size)?;
-        // SAFETY: there are so many bytes, and room for them; every bit pattern is a value.
-        unsafe { ptr::copy_nonoverlapping(bytes, into.as_mut_ptr().cast(), size) };
-        let values = &into[..root.len];
-        if !values.iter().all(is_plain) {
-            return None;
-        }
-        *self = rest;
-        Some(values)
+        self.rest = rest;
+        Some(few)
     }
 
     /// The next value, which is a number.
@@ -164,4 +168,11 @@ impl<'a> Reader<'a> {
         };
         made.map(|made| attached.finish_bytes(made)).map_err(NotRead::Refused)
     }
+}
+
+/// One of the words that were taken.
+#[inline]
+fn word(taken: *const u8, index: usize) -> u64 {
+    // SAFETY: it is one of them; any bytes are a number.
+    unsafe { taken.cast::<u64>().add(index).read_unaligned() }
 }

@@ -306,25 +306,60 @@ fn values_follow_each_other() {
     });
     let mut reader = Reader::new(bytes.as_slice());
     let mut few = [subpy_value::none(); 8];
-    let few = reader.plain(&mut few).unwrap();
+    let few = reader.few(&mut few).unwrap();
     assert!(few.len() == 2 && few[0].as_int() == 7 && few[1].as_bool());
     let mut next = || {
-        let mut none = [subpy_value::none(); 8];
-        if let Some(plain) = reader.plain(&mut none) {
-            assert_eq!(plain.len(), 2);
-            return Tree::Elements(TUPLE, 0, vec![]);
-        }
         let value = reader.value(&mut none_to_get).unwrap();
         // SAFETY: it was read.
         unsafe { tree_of(value.as_value()) }
     };
-    assert_eq!(next(), Tree::Plain(NONE, 0));
     assert_eq!(next(), Tree::Bytes(STR, 0, "h\u{e9}".into()));
     assert_eq!(next(), Tree::Plain(NONE, 0));
-    assert_eq!(next(), Tree::Elements(TUPLE, 0, vec![]));
+    assert_eq!(next(), Tree::Elements(TUPLE, 0, vec![Tree::Plain(INT, 7), Tree::Plain(BOOL, 1)]));
     let kwargs = vec![Tree::Bytes(STR, 0, b"n".to_vec()), Tree::Plain(NONE, 0)];
     assert_eq!(next(), Tree::Elements(DICT, 0, kwargs));
     reader.end().unwrap();
+}
+
+#[test]
+fn a_few_plain_arguments_are_short() {
+    let all: Vec<subpy_value> =
+        [subpy_value::none(), subpy_value::bool(true), subpy_value::int(-7), subpy_value::float(0.5)]
+            .into_iter()
+            .cycle()
+            .take(FEW + 1)
+            .collect();
+    let write = |items| {
+        written(|writer| {
+            writer.args(Args { items, kwargs: &[], buffers: crate::value::Buffers::None }, &mut none_to_send)
+        })
+    };
+    let mut into = [subpy_value::none(); FEW];
+    for count in 0..=FEW {
+        let bytes = write(&all[..count]);
+        assert_eq!(bytes.len(), 8 + 8 * count);
+        let mut reader = Reader::new(bytes.as_slice());
+        let few = reader.few(&mut into).unwrap();
+        let same =
+            |(one, other): (&subpy_value, &subpy_value)| one.head() == other.head() && one.as_int() == other.as_int();
+        assert!(few.len() == count && few.iter().zip(&all).all(same), "{count}");
+        reader.end().unwrap();
+        // Cut off, of another kind, or more than there can be.
+        assert!((0..bytes.len()).step_by(8).all(|len| Reader::new(&bytes[..len]).few(&mut into).is_none()));
+        for wrong in [(0, 3), (4, 9), (5, 1), (7, 0)] {
+            let mut bytes = [bytes.clone(), vec![0; 80]].concat();
+            if wrong.0 > 0 || count > 0 {
+                bytes[wrong.0] = wrong.1;
+                let mut reader = Reader::new(bytes.as_slice());
+                assert!(reader.few(&mut into).is_none(), "{wrong:?}");
+                // It is still the next, and is no value either, unless it is a None.
+                assert!(reader.value(&mut none_to_get).is_err() || wrong.0 == 7, "{wrong:?}");
+            }
+        }
+    }
+    assert!(Reader::new(write(&all).as_slice()).few(&mut into).is_none());
+    let text = [subpy_value::pointing(STR, b"n".as_ptr(), 1)];
+    assert!(Reader::new(write(&text).as_slice()).few(&mut into).is_none());
 }
 
 /// What a caller has left where nobody reads stays here.
@@ -474,7 +509,7 @@ fn read_anything(page: &Page, bytes: &[u8], hooks: &Hooks) -> bool {
     let mut reader = Reader::new(page.with(bytes));
     let mut some = false;
     let mut few = [subpy_value::none(); 8];
-    Reader::new(page.with(bytes)).plain(&mut few);
+    Reader::new(page.with(bytes)).few(&mut few);
     while let Ok(value) = reader.value(&mut |kind, got, builder| hooks.restore(kind, got, builder)) {
         // SAFETY: it was read.
         unsafe {
@@ -645,7 +680,7 @@ fn the_cost_beside_a_copy() {
                     // SAFETY: the message was written there.
                     let source = unsafe { Source::shared(sink.as_ptr().cast(), size) };
                     let mut few = [subpy_value::none(); 8];
-                    match Reader::new(source).plain(&mut few).filter(|_| way == 3) {
+                    match Reader::new(source).few(&mut few).filter(|_| way == 3) {
                         Some(few) => drop(black_box(few.len())),
                         None => drop(black_box(Reader::new(source).value(&mut none_to_get).unwrap())),
                     }
@@ -669,6 +704,11 @@ fn written_to(sink: &mut Vec<u64>, way: usize, value: &subpy_value, owned: &Owne
     let mut writer = Writer::new(sink);
     match way {
         2 => writer.block(owned, &mut none_to_send).unwrap(),
+        3 if value.kind == TUPLE => {
+            // SAFETY: as below.
+            let items = unsafe { value.items() };
+            writer.args(Args { items, kwargs: &[], buffers: crate::value::Buffers::None }, &mut none_to_send).unwrap();
+        }
         // SAFETY: the tests' values are what they say.
         _ => unsafe { writer.value(value, &mut none_to_send).unwrap() },
     }

@@ -3,7 +3,7 @@
 use std::ptr;
 
 use super::pass::{Block, Way, is_handle, pass};
-use super::{Describe, Keys, Sent, Sink, VALUE, none_to_send};
+use super::{Describe, FEW, FEW_COUNT, FEW_KIND, FEW_MARK, Keys, Sent, Sink, VALUE, none_to_send};
 use crate::value::{
     Args, BOOL, DICT, FEW_KEYS, FLOAT, INT, MAX_DEPTH, NotCopied, OwnedValue, Rows, STR, TAG_BITS, TUPLE, copy_text, element_size,
     is_plain, subpy_pair, subpy_value,
@@ -40,8 +40,11 @@ impl<'a> Level<'a> {
 }
 
 impl<'a, S: Sink> Writer<'a, S> {
+    #[inline]
     pub fn new(sink: &'a mut S) -> Writer<'a, S> {
-        Writer { sink, start: ptr::null_mut(), len: 0, capacity: 0 }
+        let ready = sink.ready();
+        let (start, capacity) = (ready.as_mut_ptr().cast(), size_of_val(ready));
+        Writer { sink, start, len: 0, capacity }
     }
 
     /// How many bytes the message has.
@@ -49,14 +52,33 @@ impl<'a, S: Sink> Writer<'a, S> {
         self.len
     }
 
-    /// The positional arguments as a TUPLE, the others as a DICT, or None if there are none.
+    /// The positional arguments as a TUPLE, the others as a DICT, or None if there are none. Or a few.
     #[inline]
     pub fn args(&mut self, args: Args, describe: &mut Describe) -> Result<(), NotCopied> {
+        if args.kwargs.is_empty() && self.few(args.items)? {
+            return Ok(());
+        }
         self.items(args.items, describe)?;
         if args.kwargs.is_empty() {
             return self.root(subpy_value::none()).map(drop);
         }
         self.pairs(args.kwargs, describe)
+    }
+
+    /// Arguments that are a few plain values. False: they are not, and nothing was written.
+    #[inline]
+    fn few(&mut self, items: &[subpy_value]) -> Result<bool, NotCopied> {
+        if items.len() > FEW || !items.iter().all(is_plain) {
+            return Ok(false);
+        }
+        let at = self.reserve((1 + items.len()) * size_of::<u64>())?;
+        let mut head = FEW_MARK | (items.len() as u64) << FEW_COUNT;
+        for (index, value) in items.iter().enumerate() {
+            head |= (value.kind as u64) << (index as u32 * FEW_KIND);
+            self.put_word(at + (1 + index) * size_of::<u64>(), plain(value).as_int() as u64);
+        }
+        self.put_word(at, head);
+        Ok(true)
     }
 
     /// Checked entries, as a DICT.
@@ -308,6 +330,13 @@ impl<'a, S: Sink> Writer<'a, S> {
         debug_assert!(at.is_multiple_of(8) && at + VALUE <= self.len);
         // SAFETY: `reserve` has made room for it; the memory is aligned, and so is the place.
         unsafe { self.start.add(at).cast::<subpy_value>().write(value) }
+    }
+
+    #[inline]
+    fn put_word(&mut self, at: usize, word: u64) {
+        debug_assert!(at.is_multiple_of(8) && at + size_of::<u64>() <= self.len);
+        // SAFETY: as above.
+        unsafe { self.start.add(at).cast::<u64>().write(word) }
     }
 
     /// Writes as many elements as are plain; how many.

@@ -12,10 +12,16 @@ use crate::python::types::{PyInterpreterState, PyThreadState};
 use std::marker::PhantomData;
 
 /// A state that this thread keeps from entry to entry: threading.local and contextvars last as long as it does. It is
-/// not attached in between.
+/// not attached in between. Or one that was made ahead for the next entry, which has it for itself.
 pub struct Pinned {
     api: &'static Api,
-    pub(super) state: *mut PyThreadState,
+    interp: *mut PyInterpreterState,
+    /// NULL: there was no memory to make the next one ahead.
+    pub(super) state: Cell<*mut PyThreadState>,
+    /// It is one entry's. The state is another one after each `renew`.
+    once: bool,
+    /// Nobody has had it, if it is one entry's.
+    ready: Cell<bool>,
     stack: Cell<Stack>,
     /// Those that have it now, one in the other.
     pub(super) entries: Cell<usize>,
@@ -31,12 +37,12 @@ thread_local! {
 fn pinned(state: *mut PyThreadState) -> Option<Rc<Pinned>> {
     let first = PINNED.with(|first| first.borrow().clone());
     let mut all = std::iter::successors(first, |pinned| pinned.next.borrow().clone());
-    all.find(|pinned| pinned.state == state)
+    all.find(|pinned| pinned.state.get() == state)
 }
 
-/// Whether it is one of this thread's pinned states.
+/// Whether it is one that this thread keeps from entry to entry.
 pub fn is_pinned(state: *mut PyThreadState) -> bool {
-    pinned(state).is_some()
+    pinned(state).is_some_and(|pinned| !pinned.once)
 }
 
 /// Whether it is one of them, and in no use.
@@ -49,14 +55,61 @@ impl Pinned {
     /// The interpreter must be alive now, and at every `enter`.
     pub unsafe fn new(api: &'static Api, interp: *mut PyInterpreterState, stack: Stack) -> Option<Rc<Pinned>> {
         // SAFETY: promised by the caller.
-        let state = unsafe { new_state(api, interp, stack)? };
+        unsafe { Pinned::with(api, interp, stack, false) }
+    }
+
+    /// One that is the next entry's alone.
+    ///
+    /// # Safety
+    /// The interpreter must be alive now, at every `enter` and at every `renew`.
+    pub unsafe fn ahead(api: &'static Api, interp: *mut PyInterpreterState, stack: Stack) -> Option<Rc<Pinned>> {
+        // SAFETY: promised by the caller.
+        unsafe { Pinned::with(api, interp, stack, true) }
+    }
+
+    unsafe fn with(api: &'static Api, interp: *mut PyInterpreterState, stack: Stack, once: bool) -> Option<Rc<Pinned>> {
+        // SAFETY: promised by the caller.
+        let state = Cell::new(unsafe { new_state(api, interp, stack)? });
+        let (ready, stack, entries) = (Cell::new(true), Cell::new(stack), Cell::new(0));
         let pinned = PINNED.with(|first| {
             let mut first = first.borrow_mut();
             let next = RefCell::new(first.take());
-            let pinned = Rc::new(Pinned { api, state, stack: Cell::new(stack), entries: Cell::new(0), next });
+            let pinned = Rc::new(Pinned { api, interp, state, once, ready, stack, entries, next });
             Rc::clone(first.insert(pinned))
         });
         Some(pinned)
+    }
+
+    /// It can be entered.
+    #[inline]
+    pub fn is_ready(&self) -> bool {
+        self.ready.get()
+    }
+
+    /// After the entry that had it: makes the one that the next entry will have. On the thread that made the first. False:
+    /// there was no memory.
+    pub fn renew(&self) -> bool {
+        if self.ready.get() {
+            return true;
+        }
+        let spent = self.state.replace(ptr::null_mut());
+        // SAFETY: this thread's own states, of an interpreter that is alive (`ahead`). The old one was cleared and detached by
+        // its entry.
+        unsafe {
+            if !spent.is_null() {
+                (self.api.PyThreadState_Delete)(spent);
+            }
+            let Some(state) = new_state(self.api, self.interp, self.stack.get()) else { return false };
+            self.state.set(state);
+        }
+        self.ready.set(true);
+        true
+    }
+
+    /// The entry that had it ends: attached, and cleared, as it is deleted later.
+    pub(super) fn spent(&self) {
+        self.entries.set(self.entries.get() - 1);
+        self.ready.set(false);
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -66,8 +119,11 @@ impl Pinned {
     /// Attaches it. An entry of this thread that is further out may have it too, and has called out of Python.
     #[inline]
     pub fn enter(&self, stack: Stack) -> Entry<'_> {
-        let (api, state) = (self.api, self.state);
-        let lasts = if self.stack.get() == stack { Lasts::Pinned(self) } else { self.moves_to(stack) };
+        let (api, state) = (self.api, self.state.get());
+        let mut lasts = if self.stack.get() == stack { Lasts::Pinned(self) } else { self.moves_to(stack) };
+        if self.once && self.is_idle() {
+            lasts = Lasts::Ahead(self);
+        }
         self.entries.set(self.entries.get() + 1);
         // SAFETY: this thread's own state, of an interpreter that is alive (`new`).
         let previous = unsafe { (api.PyThreadState_Swap)(state) };
@@ -79,7 +135,7 @@ impl Pinned {
     pub(super) fn moves_to(&self, stack: Stack) -> Lasts<'_> {
         let before = self.stack.replace(stack);
         // SAFETY: this thread's own state.
-        unsafe { protect(self.api, self.state, stack) }
+        unsafe { protect(self.api, self.state.get(), stack) }
         Lasts::Moved(self, before)
     }
 
