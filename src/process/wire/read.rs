@@ -5,8 +5,8 @@ use std::fmt;
 use super::pass::{Block, Way, damaged, is_handle, pass};
 use super::{FEW, FEW_COUNT, FEW_KIND, FEW_MARK, Got, Restore, Source, VALUE};
 use crate::value::{
-    Builder, INT, MAX_DEPTH, NotCopied, OwnedValue, RawBlock, TAG_BITS, TUPLE, check_alone, check_tag, element_size, is_plain,
-    subpy_value,
+    Builder, INT, MAX_DEPTH, NotCopied, OwnedValue, RawBlock, TAG_BITS, TUPLE, check_alone, check_tag, element_size,
+    is_plain, subpy_value,
 };
 
 /// Why a message was not read.
