@@ -184,6 +184,7 @@ api! {
         fn Py_InitializeFromInitConfig(*mut PyInitConfig) -> c_int;
         fn Py_IsInitialized() -> c_int;
         fn Py_FinalizeEx() -> c_int;
+        fn Py_AddPendingCall(Option<extern "C" fn(*mut c_void) -> c_int>, *mut c_void) -> c_int;
         fn Py_NewInterpreterFromConfig(*mut *mut PyThreadState, *const PyInterpreterConfig) -> PyStatus;
         fn Py_EndInterpreter(*mut PyThreadState);
         fn PyObject_GetArenaAllocator(*mut PyObjectArenaAllocator);

@@ -1,6 +1,7 @@
 //! Forks of a process in which CPython was initialised on its only thread. They begin with all that is imported here.
 
-use std::io;
+use std::ffi::{c_int, c_void};
+use std::{io, ptr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::exception::Exception;
@@ -37,6 +38,17 @@ pub fn thaw(state: &MainState) {
             py.clear();
         }
     });
+}
+
+/// Raises KeyboardInterrupt in code that runs on the thread which finalises CPython, when that comes to it.
+pub fn interrupt_end() {
+    extern "C" fn raise(_: *mut c_void) -> c_int {
+        // SAFETY: CPython calls this with the GIL. The class lives as long as the process.
+        unsafe { (api().PyErr_SetNone)(api().PyExc_KeyboardInterrupt.get()) };
+        -1
+    }
+    // SAFETY: it may be called by any thread, without a GIL. There is room for a few; more are not needed.
+    unsafe { (api().Py_AddPendingCall)(Some(raise), ptr::null_mut()) };
 }
 
 /// Forks this process: the child's id, or None in the child. For CPython that is a process of its own, in which this

@@ -5,7 +5,7 @@ use super::host::{self, Code};
 use super::values::Given;
 use crate::manager::{self, CloseOptions, Error, How, Kind, Memory, Ran, Result, home};
 use crate::process::message::{Act, Done, Request, Run};
-use crate::value::{Args, Builder, OwnedRows, OwnedValue, Results, TUPLE, Wanted, subpy_value};
+use crate::value::{Args, Builder, OwnedRows, OwnedValue, Results, STR, TUPLE, Wanted, subpy_value};
 
 /// The request, in the way in which it is to be run.
 pub fn serve(control: &Control, request: Request, run: &Run, given: &mut Given) -> Result<Done> {
@@ -64,6 +64,10 @@ fn perform(control: &Control, request: Request, wanted: Option<Results>, given: 
             manager::set_output(main, (captured || control.setup.is_locked).then_some(callback))?;
         }
         Request::Memory => return Ok(Done { value: Some(memory(&control.setup.memory()?)?), word }),
+        Request::Look { stop } => {
+            let found = texts(&manager::look(control.main, stop)?)?;
+            return Ok(Done { value: Some(found), word });
+        }
         Request::End { timeout, interrupt } => {
             let options = CloseOptions { timeout, drain: false, interrupt };
             home::elsewhere(|| manager::shutdown_with(options))?.map_err(in_the_way)?;
@@ -99,7 +103,8 @@ struct Wants {
 
 impl Wants {
     fn wanted(&mut self) -> Wanted<'_> {
-        Wanted { result: self.wanted.is_some().then_some(&mut self.value), how: self.wanted.unwrap_or_default() }
+        let is_wanted = self.wanted.is_some_and(|how| !how.has(Results::DROPPED));
+        Wanted { result: is_wanted.then_some(&mut self.value), how: self.wanted.unwrap_or_default() }
     }
 
     fn function(&mut self, function: u64, args: Args) -> Result<()> {
@@ -148,6 +153,12 @@ impl Wants {
 fn claimed(args: Args, call: impl FnOnce(Args) -> Ran) -> Result<()> {
     let owned = args.buffers.are_passed().then(|| manager::claim(args)).transpose()?;
     unboxed(call(owned.as_ref().map_or(args, |owned| owned.args())))
+}
+
+fn texts(texts: &[String]) -> Result<OwnedValue> {
+    let texts: Vec<_> = texts.iter().map(|text| subpy_value::pointing(STR, text.as_ptr(), text.len())).collect();
+    let tuple = subpy_value::pointing(TUPLE, texts.as_ptr().cast(), texts.len());
+    OwnedValue::copy_of(&tuple).ok_or_else(|| Kind::NoMemory.into())
 }
 
 /// `manager::Memory`, field by field.

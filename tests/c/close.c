@@ -205,7 +205,7 @@ static void atexit_run_early(void) {
   run(interp, "import atexit\natexit._run_exitfuncs()\natexit._clear()\natexit._run_exitfuncs()");
   OK(subpy_call(interp, "atexit:_run_exitfuncs", SUBPY_AUTO_LEN, NULL, 0, NULL, NULL, &error));
   CHECK(number(interp, "1 + 1") == 2);
-  CHECK(number(interp, "atexit._ncallbacks()") == 1);
+  if (!in_processes()) CHECK(number(interp, "atexit._ncallbacks()") == 1); /* a process needs none */
   OK(subpy_close(interp, &error));
   if (in_processes()) return; /* no guest of another one sees it */
   interp = create();

@@ -8,31 +8,6 @@
 
 #include "test.h"
 
-/* A place for one side to wait until the other says go; Python's side is os.read(fd, 1) and os.write(fd, b'.'). */
-typedef struct {
-  int in, out;
-} signal_pipe;
-
-static inline signal_pipe signal_new(void) {
-  if (in_processes()) {
-    static int used;
-    make_shared_pipes();
-    CHECK(used < SHARED_PIPES);
-    const int in = FIRST_SHARED + 2 * used++;
-    return (signal_pipe){in, in + 1};
-  }
-  int ends[2];
-  CHECK(pipe(ends) == 0);
-  return (signal_pipe){ends[0], ends[1]};
-}
-
-static inline void signal_wait(signal_pipe pipe) {
-  char byte;
-  CHECK(read(pipe.in, &byte, 1) == 1);
-}
-
-static inline void signal_send(signal_pipe pipe) { CHECK(write(pipe.out, ".", 1) == 1); }
-
 /* Defines block() in the interpreter: it says that it has begun, then waits for its turn to end. */
 static inline void define_block(subpy_interp interp, signal_pipe begun, signal_pipe end) {
   char code[256];

@@ -79,8 +79,8 @@ static inline bool in_processes(void) { return getenv("SUBPY_TEST_PROCESS") != N
  * numbers that they have here. */
 enum { FIRST_SHARED = 500, SHARED_PIPES = 64 };
 
-static inline void make_shared_pipes(void) {
-  if (fcntl(FIRST_SHARED, F_GETFD) >= 0) return;
+__attribute__((constructor)) static void make_shared_pipes(void) {
+  if (!in_processes()) return;
   for (int i = 0; i < SHARED_PIPES; i++) {
     int ends[2];
     CHECK(pipe2(ends, O_CLOEXEC) == 0);
@@ -98,7 +98,6 @@ static inline subpy_status create_anywhere(const subpy_interp_options *options, 
   if (options) there = *options;
   there.flags |= SUBPY_INTERP_PROCESS;
   there.grace_ms = 60000; /* what is interrupted ends by itself */
-  make_shared_pipes();
   subpy_status status = subpy_create(&there, interp, error);
   if (status != SUBPY_OK) return status;
   char code[256];
@@ -115,6 +114,30 @@ static inline subpy_status create_anywhere(const subpy_interp_options *options, 
 
 /* Whatever a test creates is where the test is to run. */
 #define subpy_create(options, interp, error) create_anywhere(options, interp, error)
+
+/* A place for one side to wait until the other says go; Python's side is os.read(fd, 1) and os.write(fd, b'.'). */
+typedef struct {
+  int in, out;
+} signal_pipe;
+
+static inline signal_pipe signal_new(void) {
+  if (in_processes()) {
+    static int used;
+    CHECK(used < SHARED_PIPES);
+    const int in = FIRST_SHARED + 2 * used++;
+    return (signal_pipe){in, in + 1};
+  }
+  int ends[2];
+  CHECK(pipe(ends) == 0);
+  return (signal_pipe){ends[0], ends[1]};
+}
+
+static inline void signal_wait(signal_pipe pipe) {
+  char byte;
+  CHECK(read(pipe.in, &byte, 1) == 1);
+}
+
+static inline void signal_send(signal_pipe pipe) { CHECK(write(pipe.out, ".", 1) == 1); }
 
 static inline subpy_interp create(void) {
   subpy_interp interp = 0;
