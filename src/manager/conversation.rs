@@ -175,10 +175,12 @@ impl<'a> Conversation<'a> {
 
     /// Waits for the reply.
     fn hear(&self, collect: &mut Option<&mut CollectErrors>) -> Result<Done, Box<Error>> {
+        let mut done = Done::default();
         loop {
             let until = self.given_up();
-            let heard = self.line.talk.hear(until, &mut |kind, got, builder| self.restore(kind, got, builder, collect));
-            match heard {
+            let restore = &mut |kind, got: Got, builder: &mut Builder| self.restore(kind, got, builder, collect);
+            match self.line.talk.hear_reply(until, &mut done, restore) {
+                Ok(Said::Done) => return Ok(done),
                 Ok(Said::Reply(Reply::Done(done))) => return Ok(done),
                 Ok(Said::Reply(Reply::Failed(failed))) => return Err(self.failed(*failed)),
                 // Only hosts say it.

@@ -53,6 +53,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The next value, if it points nowhere. None: it is another one, and nobody can tell where the next begins.
+    #[inline]
+    pub fn plain(&mut self) -> Option<OwnedValue> {
+        self.root().filter(is_plain).map(|root| OwnedValue::of_plain(&root))
+    }
+
     fn rest_of(&mut self, root: subpy_value, restore: &mut Restore) -> Result<OwnedValue, NotRead> {
         if root.flags & !TAG_BITS != 0 {
             return damaged("flags has unknown bits set");
@@ -112,6 +118,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether that was all.
+    #[inline]
     pub fn end(self) -> Result<(), NotRead> {
         if self.rest.len == 0 { Ok(()) } else { damaged("it goes on behind its last value") }
     }
