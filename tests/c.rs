@@ -98,6 +98,7 @@ c_tests! {
     process_options
     process_queue_stress
     process_queues
+    process_runs
     race_all
     race_async
     race_buffers

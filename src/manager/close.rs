@@ -20,6 +20,7 @@ use super::interpreter::{Interpreter, get};
 use super::interpreters::{closable, close};
 use super::limits;
 use super::runtime;
+use crate::process::alone::Alone;
 use crate::python::attach::detached;
 use crate::python::closing::{Closing, Look};
 use crate::python::interp::Interp;
@@ -224,7 +225,7 @@ pub fn prepare(interpreter: &Interpreter, plan: &Plan, attempt: &Attempt, thread
 
 /// The same for one in a process of its own. Whatever keeps it from answering is not in the way of a close.
 fn look_elsewhere(interpreter: &Interpreter, elsewhere: &Elsewhere, stop: u32) -> Vec<String> {
-    let Ok(line) = elsewhere.take() else { return Vec::new() };
+    let Ok(line) = elsewhere.take().map(Alone::share) else { return Vec::new() };
     let found = Conversation::new(interpreter, elsewhere, &line).look(stop);
     elsewhere.put_back(line);
     found.unwrap_or_default()

@@ -20,11 +20,11 @@ use crate::process::message::{Done, Failed, Raised, Reply, Request, Run, ToRun};
 use crate::process::talk::{Said, Unheard, Unsaid};
 use crate::process::wire::{Got, NotRead, Sent};
 use crate::python::attach::{Innermost, innermost};
-use crate::python::{Failure, loaded_api};
 use crate::python::host::{Called, Raise, call_for_another};
 use crate::python::kept::{Hold, Kept};
 use crate::python::objects;
 use crate::python::queue::{self, Queue};
+use crate::python::{Failure, loaded_api};
 use crate::value::{
     Args, BUFFER, Builder, ERROR, NotCopied, OBJECT, OwnedValue, QUEUE, Results, Rows, ValueRef, View, Wanted,
     subpy_pair, subpy_value,
@@ -181,10 +181,12 @@ impl<'a> Conversation<'a> {
 
     /// Waits for the reply.
     fn hear(&self, collect: &mut Option<&mut CollectErrors>) -> Result<Done, Box<Error>> {
+        let mut done = Done::default();
         loop {
             let until = self.given_up();
-            let heard = self.line.talk.hear(until, &mut |kind, got, builder| self.restore(kind, got, builder, collect));
-            match heard {
+            let restore = &mut |kind, got: Got, builder: &mut Builder| self.restore(kind, got, builder, collect);
+            match self.line.talk.hear_reply(until, &mut done, restore) {
+                Ok(Said::Done) => return Ok(done),
                 Ok(Said::Reply(Reply::Done(done))) => return Ok(done),
                 Ok(Said::Reply(Reply::Failed(failed))) => return Err(self.failed(*failed)),
                 // Only hosts say it.

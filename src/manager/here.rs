@@ -358,6 +358,7 @@ impl Here {
     }
 
     /// One that is not remembered, or is elsewhere.
+    #[inline(never)]
     fn find_function(&self, handle: u64) -> Result<Arc<Function>> {
         let known = self.function_elsewhere.take(handle);
         if let Some((weak, function)) = known.and_then(|weak| weak.upgrade().map(|function| (weak, function))) {

@@ -50,15 +50,14 @@ impl Sessions {
     /// What the thread keeps in that interpreter, to be put back.
     #[inline]
     pub fn take_state(&self, handle: u64) -> Option<Rc<Pinned>> {
-        if self.open.get() == 0 {
-            return None;
-        }
-        self.last.take(handle).filter(|state| state.is_ready()).or_else(|| self.find_state(handle))
+        if self.open.get() == 0 { None } else { self.last.take(handle).or_else(|| self.find_state(handle)) }
     }
 
     #[inline]
     pub fn put_back(&self, handle: u64, state: Rc<Pinned>) {
-        self.last.put(handle, state);
+        if state.is_ready() {
+            self.last.put(handle, state);
+        }
     }
 
     /// Makes the state ahead that the next run of this thread there will have, when no session does. Threads that do this

@@ -26,6 +26,8 @@ pub struct Talk {
 pub enum Said {
     Request(Box<ToRun>),
     Reply(Reply),
+    /// A reply, which was put where it is wanted.
+    Done,
 }
 
 /// Why nothing was said.
@@ -137,6 +139,17 @@ impl Talk {
     /// What the other side says, when it says something.
     #[inline]
     pub fn hear(&self, until: Option<Instant>, restore: &mut Restore) -> Result<Said, Unheard> {
+        self.heard(until, None, restore)
+    }
+
+    /// The same, for who has asked. Most replies are short, and are put into `done`: that is [`Said::Done`].
+    #[inline]
+    pub fn hear_reply(&self, until: Option<Instant>, done: &mut Done, restore: &mut Restore) -> Result<Said, Unheard> {
+        self.heard(until, Some(done), restore)
+    }
+
+    #[inline(always)]
+    fn heard(&self, until: Option<Instant>, done: Option<&mut Done>, restore: &mut Restore) -> Result<Said, Unheard> {
         let mut channel = self.channel.borrow_mut();
         let message = match channel.receive(until) {
             Ok(message) => message,
@@ -144,6 +157,9 @@ impl Talk {
             Err(stop) => return Err(Unheard::Stop(stop)),
         };
         let (header, source) = (message.header, message.source());
+        if done.is_some_and(|done| done.fill(header, source)) {
+            return Ok(Said::Done);
+        }
         let said = if Reply::is_one(header) {
             Reply::read(header, source, restore).map(Said::Reply)
         } else {

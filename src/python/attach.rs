@@ -97,12 +97,7 @@ impl Entry<'_> {
                     (self.api.PyThreadState_Swap)(self.previous);
                     return;
                 }
-                Lasts::Ahead(pinned) => {
-                    (self.api.PyThreadState_Clear)(self.state);
-                    pinned.spent();
-                    (self.api.PyThreadState_Swap)(self.previous);
-                    return;
-                }
+                Lasts::Ahead(pinned) => return pinned.spent(self.previous),
                 Lasts::Caller(stack) => {
                     protect(self.api, self.state, stack);
                     (self.api.PyThreadState_Swap)(self.previous);

@@ -14,9 +14,9 @@ use crate::manager::{self, Error, Kind, home};
 use crate::process::channel::Stop;
 use crate::process::message::{Done, Failed, Reply, Request, Run, ToRun};
 use crate::process::talk::{Said, Talk, Unheard, Unsaid};
-use crate::process::wire::NotRead;
+use crate::process::wire::{Got, NotRead};
 use crate::process::zygote::exit_now;
-use crate::value::NotCopied;
+use crate::value::{Builder, NotCopied};
 
 /// One thread's channel.
 pub struct Line {
@@ -130,13 +130,19 @@ impl Line {
                 }
                 Err(Unheard::NotRead(why)) => self.cannot_read(&why),
                 Err(Unheard::Stop(Stop::Poked | Stop::Late)) => self.was_poked.set(true),
-                Ok(Said::Reply(_)) | Err(_) => exit_now(MISUSED),
+                Ok(Said::Reply(_) | Said::Done) | Err(_) => exit_now(MISUSED),
             }
         }
     }
 
     fn hear(&self) -> Result<Said, Unheard> {
         self.talk.hear(None, &mut |kind, got, builder| values::restore(&self.control.mapped, kind, got, builder))
+    }
+
+    fn hear_reply(&self, done: &mut Done) -> Result<Said, Unheard> {
+        let restore =
+            &mut |kind, got: Got, builder: &mut Builder| values::restore(&self.control.mapped, kind, got, builder);
+        self.talk.hear_reply(None, done, restore)
     }
 
     /// Asks the host, and does what that asks meanwhile.
@@ -147,8 +153,10 @@ impl Line {
             Err(Unsaid::NotWritten(why)) => return Err(why.into()),
             Err(Unsaid::Stop(_)) => exit_now(ALONE),
         }
+        let mut done = Done::default();
         loop {
-            match self.hear() {
+            match self.hear_reply(&mut done) {
+                Ok(Said::Done) => return Ok(Reply::Done(done)),
                 Ok(Said::Reply(reply)) => return Ok(reply),
                 Ok(Said::Request(asked)) => self.serve_one(asked),
                 Err(Unheard::NotRead(why)) => self.cannot_read(&why),
@@ -164,20 +172,23 @@ impl Line {
         let mut given = values::Given::default();
         let run = asked.run();
         let request = asked.request();
-        let served = catch_unwind(AssertUnwindSafe(|| serve::serve(&self.control, request, &run, &mut given)));
+        let mut done = Done::default();
+        let serve = || serve::serve(&self.control, request, &run, &mut given, &mut done);
+        let served = catch_unwind(AssertUnwindSafe(serve));
         if manager::forked() {
             // What was asked has forked this process, and the parent replies.
             exit_now(0);
         }
-        let served = served.unwrap_or_else(|_| Err(Kind::Panic("what the host asked for panicked".into()).into()));
+        let panicked = || Error::from(Kind::Panic("what the host asked for panicked".into()));
+        let served = served.unwrap_or_else(|_| Err(panicked().into()));
         let ends = matches!(request, Request::End { .. }) && served.is_ok();
         // The last share in what has been let go of.
         self.talk.served(asked);
         queues::tell_freed();
         self.release();
         match served {
-            Ok(done) => self.answer(&done, given),
-            Err(error) => self.fail(error),
+            Ok(()) => self.answer(&done, given),
+            Err(error) => self.fail(*error),
         }
         if ends {
             exit_now(0);

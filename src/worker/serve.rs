@@ -8,16 +8,16 @@ use crate::process::message::{Act, Done, Request, Run};
 use crate::value::{Args, Builder, OwnedRows, OwnedValue, Results, STR, TUPLE, Wanted, subpy_value};
 
 /// The request, in the way in which it is to be run.
-pub fn serve(control: &Control, request: Request, run: &Run, given: &mut Given) -> Result<Done> {
+pub fn serve(control: &Control, request: Request, run: &Run, given: &mut Given, done: &mut Done) -> Ran {
     if run.number == 0 && !run.captured {
-        return perform(control, request, run.wanted, given);
+        return perform(control, request, run.wanted, given, done);
     }
-    specially(control, request, run, given)
+    specially(control, request, run, given, done)
 }
 
 #[cold]
-fn specially(control: &Control, request: Request, run: &Run, given: &mut Given) -> Result<Done> {
-    let mut act = move || perform(control, request, run.wanted, given);
+fn specially(control: &Control, request: Request, run: &Run, given: &mut Given, done: &mut Done) -> Ran {
+    let mut act = move || perform(control, request, run.wanted, given, done);
     let act = move || match run.captured {
         true => manager::capture(control.main, &mut |stream, text| host::output(true, stream, text), act)?,
         false => act(),
@@ -29,7 +29,7 @@ fn specially(control: &Control, request: Request, run: &Run, given: &mut Given) 
     manager::stoppable(control.main, &stoppable.limits, act)?
 }
 
-fn perform(control: &Control, request: Request, wanted: Option<Results>, given: &mut Given) -> Result<Done> {
+fn perform(control: &Control, request: Request, wanted: Option<Results>, given: &mut Given, done: &mut Done) -> Ran {
     let main = control.main;
     let mut result = Wants { value: OwnedValue::none(), wanted };
     let mut word = 0;
@@ -45,7 +45,7 @@ fn perform(control: &Control, request: Request, wanted: Option<Results>, given: 
             let mut errors = collect.then_some(&mut errors as _);
             let owned = rows.buffers().are_passed().then(|| manager::claim_rows(rows)).transpose()?;
             let rows = owned.as_ref().map_or(rows, OwnedRows::rows);
-            unboxed(manager::function_call_many(function, rows, result.wanted(), errors.take()))?;
+            manager::function_call_many(function, rows, result.wanted(), errors.take())?;
         }
         Request::PrepareMain { names } => manager::prepare_main(main, names)?,
         Request::Find { callable } => word = manager::function_new(main, callable)?,
@@ -54,7 +54,7 @@ fn perform(control: &Control, request: Request, wanted: Option<Results>, given: 
         Request::Define { code, name, signature, doc, keep_gil, this_thread_only: _ } => {
             // The host looks which of its threads calls: here any of them may come.
             let how = How { keep_gil, this_thread_only: false };
-            let code = Code::new(code).ok_or(Kind::NoMemory)?;
+            let code = Code::new(code).ok_or_else(|| Error::from(Kind::NoMemory))?;
             manager::define(main, &manager::HostFunction { name, signature, doc, how }, code)?;
         }
         Request::Enter => manager::enter(main)?,
@@ -63,10 +63,13 @@ fn perform(control: &Control, request: Request, wanted: Option<Results>, given: 
             let callback: manager::Callback = Box::new(|stream, text| host::output(false, stream, text));
             manager::set_output(main, (captured || control.setup.is_locked).then_some(callback))?;
         }
-        Request::Memory => return Ok(Done { value: Some(memory(&control.setup.memory()?)?), word }),
+        Request::Memory => {
+            done.value = Some(memory(&control.setup.memory()?)?);
+            return Ok(());
+        }
         Request::Look { stop } => {
-            let found = texts(&manager::look(control.main, stop)?)?;
-            return Ok(Done { value: Some(found), word });
+            done.value = Some(texts(&manager::look(control.main, stop)?)?);
+            return Ok(());
         }
         Request::End { timeout, interrupt } => {
             let options = CloseOptions { timeout, drain: false, interrupt };
@@ -78,10 +81,12 @@ fn perform(control: &Control, request: Request, wanted: Option<Results>, given: 
         | Request::Release { .. }
         | Request::Output { .. }
         | Request::Queue { .. } => {
-            return Err(Kind::InvalidArgument("a worker does not do what only its host can".into()).into());
+            let why = Kind::InvalidArgument("a worker does not do what only its host can".into());
+            return Err(Error::from(why).into());
         }
     }
-    Ok(Done { value: result.wanted.map(|_| result.value), word })
+    (done.value, done.word) = (result.wanted.map(|_| result.value), word);
+    Ok(())
 }
 
 /// What is in the way of the end here is in the way of the host's close, which says itself that it was not closed.
@@ -89,10 +94,6 @@ fn in_the_way(error: Error) -> Error {
     let Kind::Busy(message) = &error.kind else { return error };
     let found = message.strip_prefix("not closed: interpreter 0: ").map(str::to_owned);
     found.map_or(error, |found| Kind::Busy(found).into())
-}
-
-fn unboxed(ran: Ran) -> Result<()> {
-    ran.map_err(|error| *error)
 }
 
 /// What comes of a run, and whether it is wanted.
@@ -107,27 +108,27 @@ impl Wants {
         Wanted { result: is_wanted.then_some(&mut self.value), how: self.wanted.unwrap_or_default() }
     }
 
-    fn function(&mut self, function: u64, args: Args) -> Result<()> {
+    fn function(&mut self, function: u64, args: Args) -> Ran {
         if !args.buffers.are_passed() && self.wanted.is_none_or(|how| how == Results::default()) {
             let result = self.wanted.is_some().then_some(&mut self.value);
-            return unboxed(manager::function_call(function, args, result));
+            return manager::function_call(function, args, result);
         }
         claimed(args, |args| manager::function_call_specially(function, args, self.wanted()))
     }
 
-    fn call(&mut self, main: u64, callable: &str, args: Args) -> Result<()> {
+    fn call(&mut self, main: u64, callable: &str, args: Args) -> Ran {
         if !args.buffers.are_passed() {
             return self.code(main, manager::Code::Call { callable, args });
         }
         claimed(args, |args| manager::run_with(main, manager::Code::Call { callable, args }, self.wanted(), None, None))
     }
 
-    fn code(&mut self, main: u64, code: manager::Code) -> Result<()> {
-        unboxed(manager::run_with(main, code, self.wanted(), None, None))
+    fn code(&mut self, main: u64, code: manager::Code) -> Ran {
+        manager::run_with(main, code, self.wanted(), None, None)
     }
 
     /// Whether there was a next, if that was asked for.
-    fn act(&mut self, object: u64, act: Act) -> Result<u64> {
+    fn act(&mut self, object: u64, act: Act) -> Result<u64, Box<Error>> {
         let mut more = false;
         let act = match act {
             Act::Iter => manager::Act::Iter,
@@ -144,15 +145,15 @@ impl Wants {
             Act::Value => manager::Act::Value,
             Act::Text => manager::Act::Text,
         };
-        unboxed(manager::object_act(object, act, self.wanted()))?;
+        manager::object_act(object, act, self.wanted())?;
         Ok(more.into())
     }
 }
 
 /// A call whose arguments may have handles among them: those are its own as long as it runs.
-fn claimed(args: Args, call: impl FnOnce(Args) -> Ran) -> Result<()> {
+fn claimed(args: Args, call: impl FnOnce(Args) -> Ran) -> Ran {
     let owned = args.buffers.are_passed().then(|| manager::claim(args)).transpose()?;
-    unboxed(call(owned.as_ref().map_or(args, |owned| owned.args())))
+    call(owned.as_ref().map_or(args, |owned| owned.args()))
 }
 
 fn texts(texts: &[String]) -> Result<OwnedValue> {

@@ -106,6 +106,7 @@ impl Channel {
                 Said::Reply(Reply::Done(done)) => return Ok(done),
                 Said::Reply(Reply::Failed(failed)) => return Err(*failed),
                 Said::Reply(Reply::Raised(_)) => panic!("only hosts raise"),
+                Said::Done => panic!("it was not asked for"),
                 Said::Request(asked) => self.answer(&asked, on),
             }
         }

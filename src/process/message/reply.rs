@@ -51,6 +51,21 @@ impl Done {
         self.written(|value| writer.owned(value, describe))
     }
 
+    /// Reads one, if it has no more than a value that points nowhere. False: it is something else, and nothing was read.
+    #[inline]
+    pub fn fill<'a>(&mut self, header: Header, message: impl Into<Source<'a>>) -> bool {
+        if header.op != DONE {
+            return false;
+        }
+        let mut reader = Reader::new(message);
+        let value = if header.flags & VALUE == 0 { None } else { reader.plain() };
+        let is_all = (value.is_some() || header.flags & VALUE == 0) && reader.end().is_ok();
+        if is_all {
+            (self.value, self.word) = (value, header.a);
+        }
+        is_all
+    }
+
     fn written(&self, write: impl FnOnce(&OwnedValue) -> Result<(), NotCopied>) -> Result<Header, NotCopied> {
         let flags = match &self.value {
             Some(value) => {

@@ -53,6 +53,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The next value, if it points nowhere. None: it is another one, and nobody can tell where the next begins.
+    #[inline]
+    pub fn plain(&mut self) -> Option<OwnedValue> {
+        self.root().filter(is_plain).map(|root| OwnedValue::of_plain(&root))
+    }
+
     /// The same of one that has values: each may be nested as deep as any other.
     #[inline]
     pub fn values(&mut self, restore: &mut Restore) -> Result<OwnedValue, NotRead> {
@@ -122,6 +128,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether that was all.
+    #[inline]
     pub fn end(self) -> Result<(), NotRead> {
         if self.rest.len == 0 { Ok(()) } else { damaged("it goes on behind its last value") }
     }

@@ -106,10 +106,15 @@ impl Pinned {
         true
     }
 
-    /// The entry that had it ends: attached, and cleared, as it is deleted later.
-    pub(super) fn spent(&self) {
+    /// The entry that had it ends; what was attached before is attached again. The state is deleted later.
+    #[inline(never)]
+    pub(super) fn spent(&self, previous: *mut PyThreadState) {
+        // SAFETY: this thread's own state, which is attached.
+        unsafe { (self.api.PyThreadState_Clear)(self.state.get()) };
         self.entries.set(self.entries.get() - 1);
         self.ready.set(false);
+        // SAFETY: it was attached on this thread when that entry began.
+        unsafe { (self.api.PyThreadState_Swap)(previous) };
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -120,14 +125,17 @@ impl Pinned {
     #[inline]
     pub fn enter(&self, stack: Stack) -> Entry<'_> {
         let (api, state) = (self.api, self.state.get());
-        let mut lasts = if self.stack.get() == stack { Lasts::Pinned(self) } else { self.moves_to(stack) };
-        if self.once && self.is_idle() {
-            lasts = Lasts::Ahead(self);
-        }
+        let lasts = if self.stack.get() == stack && !self.once { Lasts::Pinned(self) } else { self.special(stack) };
         self.entries.set(self.entries.get() + 1);
         // SAFETY: this thread's own state, of an interpreter that is alive (`new`).
         let previous = unsafe { (api.PyThreadState_Swap)(state) };
         Entry { api, state, previous, lasts, not_send: PhantomData }
+    }
+
+    #[inline(never)]
+    fn special(&self, stack: Stack) -> Lasts<'_> {
+        let lasts = if self.stack.get() == stack { Lasts::Pinned(self) } else { self.moves_to(stack) };
+        if self.once && self.is_idle() { Lasts::Ahead(self) } else { lasts }
     }
 
     /// The thread goes on on this stack.
