@@ -1,6 +1,5 @@
 /* What calls.c does that the plain C API can do as well, with the recipe of benches/raw.h: how many instructions that
  * takes, all in all. Arguments: a libpython, and its executable. */
-#define _GNU_SOURCE
 #include <unistd.h>
 #include <valgrind/callgrind.h>
 
