@@ -30,6 +30,10 @@ static void limits(void) {
     FAILS(SUBPY_ERROR_TIMEOUT, "...timed out after", subpy_run(&request, NULL, &error));
     imports_again(interp);
   }
+  /* Code that only says that it is importlib's. */
+  request.timeout_ms = 20;
+  request.text = "exec(compile('while True: pass', '<frozen importlib._bootstrap>', 'exec'))";
+  FAILS(SUBPY_ERROR_TIMEOUT, "...timed out after", subpy_run(&request, NULL, &error));
   OK(subpy_close(interp, &error));
 }
 

@@ -1,22 +1,15 @@
 //! Imports keep a lock for each module. One that is interrupted where it takes it or gives it back keeps it for good, and
 //! whoever imports that module then waits without end, in C code that nothing interrupts.
 
-use std::cell::Cell;
-use std::time::{Duration, Instant};
-
-use super::Run;
-use crate::python::clock::time_of;
+use super::{Is, Run};
 use crate::python::object::Py;
 
 /// Where that code is (Lib/importlib/_bootstrap.py).
 const IMPORTS: &str = "<frozen importlib._bootstrap>";
 
-/// Code that stays there for so long, of its thread's own time or else, only says that it is there.
-const MOST: Duration = Duration::from_millis(50);
-const MOST_ASLEEP: Duration = Duration::from_secs(2);
-
-/// Since when a hit has been put off: the time, and that of the thread.
-pub(super) type PutOff = Cell<Option<(Instant, Duration)>>;
+/// Code that is there so often, one after the other, only says that it is there. The last pauses between hits are a
+/// twentieth of a second.
+const MOST: u8 = 40;
 
 impl Run {
     /// Whether a hit is to be put off: it is asked for again. Attached to the interpreter that the run is in.
@@ -24,17 +17,10 @@ impl Run {
     /// # Safety
     /// The run is in its interpreter's list.
     pub(super) unsafe fn imports(&self, py: Py) -> bool {
-        // SAFETY: promised by the caller: the state is alive, and the thread has not ended.
-        unsafe {
-            if !self.is_in_imports(py) {
-                self.put_off.set(None);
-                return false;
-            }
-            let used = time_of(self.thread);
-            let (begin, used_before) = self.put_off.get().unwrap_or_else(|| (Instant::now(), used));
-            self.put_off.set(Some((begin, used_before)));
-            used.saturating_sub(used_before) < MOST && begin.elapsed() < MOST_ASLEEP
-        }
+        // SAFETY: promised by the caller: the state is alive.
+        let put_off = if unsafe { self.is_in_imports(py) } { self.is.get().put_off.saturating_add(1) } else { 0 };
+        self.is.set(Is { put_off, ..self.is.get() });
+        (1..MOST).contains(&put_off)
     }
 
     /// # Safety

@@ -6,7 +6,6 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 use super::Reason;
-use super::importing::PutOff;
 use super::on_loop::{OnWake, Then, Waker};
 use crate::python::clock::time_of;
 use crate::python::exception::{self, Exception};
@@ -61,7 +60,6 @@ pub struct Run {
     /// The library does something itself.
     step: Cell<*const Step>,
     pub(super) is: Cell<Is>,
-    pub(super) put_off: PutOff,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -76,6 +74,8 @@ pub(super) struct Is {
     pub(super) sent: bool,
     /// It began beyond the limit of memory, and got more all the same.
     pub(super) excused: bool,
+    /// How often a hit was put off, one after the other.
+    pub(super) put_off: u8,
 }
 
 impl Run {
@@ -88,7 +88,6 @@ impl Run {
             number: Cell::new(0),
             step: Cell::new(ptr::null()),
             is: Cell::default(),
-            put_off: PutOff::default(),
         }
     }
 
