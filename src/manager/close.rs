@@ -236,7 +236,7 @@ pub fn look(handle: u64, stop: u32) -> Result<Vec<String>> {
     let interpreter = get(handle)?;
     let Some(python) = interpreter.python() else { return Ok(Vec::new()) };
     let look = Look { stop, drained: false };
-    Ok(lock(&CLOSING).get_or_insert_default().look(python, look).map_err(Error::from)?)
+    lock(&CLOSING).get_or_insert_default().look(python, look).map_err(Error::from)
 }
 
 /// From now on it ends, unless something has come into the way.

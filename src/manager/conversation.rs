@@ -20,11 +20,11 @@ use crate::process::message::{Done, Failed, Raised, Reply, Request, Run, ToRun};
 use crate::process::talk::{Said, Unheard, Unsaid};
 use crate::process::wire::{Got, NotRead, Sent};
 use crate::python::attach::{Innermost, innermost};
-use crate::python::{Failure, loaded_api};
 use crate::python::host::{Called, Raise, call_for_another};
 use crate::python::kept::{Hold, Kept};
 use crate::python::objects;
 use crate::python::queue::{self, Queue};
+use crate::python::{Failure, loaded_api};
 use crate::value::{
     Args, BUFFER, Builder, ERROR, NotCopied, OBJECT, OwnedValue, QUEUE, Results, Rows, ValueRef, View, Wanted,
     subpy_pair, subpy_value,

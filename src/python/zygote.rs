@@ -1,8 +1,8 @@
 //! Forks of a process in which CPython was initialised on its only thread. They begin with all that is imported here.
 
 use std::ffi::{c_int, c_void};
-use std::{io, ptr};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::{io, ptr};
 
 use super::exception::Exception;
 use super::object::{Py, PyResult};

@@ -6,8 +6,8 @@ use std::ptr;
 use super::pass::{Block, Way, damaged, is_handle, pass};
 use super::{Got, Restore, Source, VALUE};
 use crate::value::{
-    Builder, INT, MAX_DEPTH, NotCopied, OwnedValue, RawBlock, TAG_BITS, TUPLE, check_alone, check_tag, element_size, is_plain,
-    subpy_value,
+    Builder, INT, MAX_DEPTH, NotCopied, OwnedValue, RawBlock, TAG_BITS, TUPLE, check_alone, check_tag, element_size,
+    is_plain, subpy_value,
 };
 
 /// Why a message was not read.

@@ -5,8 +5,8 @@ use std::ptr;
 use super::pass::{Block, Way, is_handle, pass};
 use super::{Describe, Keys, Sent, Sink, VALUE, none_to_send};
 use crate::value::{
-    Args, BOOL, DICT, FEW_KEYS, FLOAT, INT, MAX_DEPTH, NotCopied, OwnedValue, Rows, STR, TAG_BITS, TUPLE, copy_text, element_size,
-    is_plain, subpy_pair, subpy_value,
+    Args, BOOL, DICT, FEW_KEYS, FLOAT, INT, MAX_DEPTH, NotCopied, OwnedValue, Rows, STR, TAG_BITS, TUPLE, copy_text,
+    element_size, is_plain, subpy_pair, subpy_value,
 };
 
 /// Writes the values of a message, one after the other. When one was not written, the message is of no use.
