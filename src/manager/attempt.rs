@@ -194,6 +194,14 @@ impl Attempt {
         }
     }
 
+    /// Does something, unless it was given up: nobody gives it up meanwhile.
+    pub fn unless_given_up<R>(&self, act: impl FnOnce() -> R) -> Option<R> {
+        let progress = self.progress();
+        let result = (!matches!(progress.stage, Stage::GivenUp)).then(act);
+        drop(progress);
+        result
+    }
+
     /// It takes place, if `may` agrees and it was not given up. True: `may` agreed.
     pub fn decide(&self, may: impl FnOnce() -> Result<bool>) -> Result<bool> {
         let mut progress = self.progress();

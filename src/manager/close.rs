@@ -272,10 +272,11 @@ fn end_elsewhere(
     plan: &Plan,
     attempt: &Arc<Attempt>,
 ) -> Result<bool> {
-    match interpreter.gate.begin_close_drained() {
-        Ok(()) => {}
-        Err(Refused::Running) => return Ok(false),
-        Err(refused) => return Err(interpreter.refused(refused)),
+    // The drain of one that was given up is over, and another may have begun.
+    match attempt.unless_given_up(|| interpreter.gate.begin_close_drained()) {
+        Some(Ok(())) => {}
+        Some(Err(Refused::Running)) | None => return Ok(false),
+        Some(Err(refused)) => return Err(interpreter.refused(refused)),
     }
     let is_decided = Cell::new(false);
     // Its own code says what is in the way. Then it takes as long as what runs at the end.

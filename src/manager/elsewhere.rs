@@ -28,6 +28,9 @@ use crate::value::{Export, NotCopied, ValueRef};
 /// How long the reaper may take to learn how a process has ended.
 const DEATH_IS_KNOWN: Duration = Duration::from_secs(1);
 
+/// A process has so long to say that it knows of an interrupt.
+const INTERRUPTS_WITHIN: Duration = Duration::from_secs(1);
+
 /// A process that does not know where to stop is not to use up the host's threads.
 const MOST_SERVED: usize = 1000;
 
@@ -222,11 +225,15 @@ impl Elsewhere {
         let _ = self.child.ping(*last_ping, self.grace);
     }
 
-    /// The same, in all that runs.
+    /// The same, in all that runs; and waits until it knows, so that nothing is hit that comes later.
     pub fn interrupt(&self) {
+        let mut last_ping = lock(&self.last_ping);
+        *last_ping += 1;
         if self.child.interrupt().is_err() {
             self.child.kill();
+            return;
         }
+        let _ = self.child.ping(*last_ping, self.grace.min(INTERRUPTS_WITHIN));
     }
 
     /// Is called when a thread of Python's wants to ask the host something.

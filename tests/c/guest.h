@@ -35,7 +35,7 @@ static inline void end_block(subpy_thread thread, signal_pipe end) {
   OK(subpy_thread_join(thread, NULL, &error));
 }
 
-static inline void calls_it(void *function, subpy_context *context, const subpy_value *args, size_t nargs,
+static inline void calls_given(void *function, subpy_context *context, const subpy_value *args, size_t nargs,
                             const subpy_value *kwargs) {
   (void)context, (void)args, (void)nargs, (void)kwargs;
   ((void (*)(void))(uintptr_t)function)();
@@ -47,7 +47,7 @@ static inline void give_function(subpy_interp interp, const char *name, const ch
   char code[128];
   if (in_processes()) {
     subpy_error *error = NULL;
-    OK(subpy_define(interp, name, SUBPY_AUTO_LEN, 0, calls_it, (void *)(uintptr_t)function, NULL, &error));
+    OK(subpy_define(interp, name, SUBPY_AUTO_LEN, 0, calls_given, (void *)(uintptr_t)function, NULL, &error));
     return;
   }
   snprintf(code, sizeof code, "import ctypes\n%s = ctypes.%s(None)(%" PRIuPTR ")", name, type, (uintptr_t)function);

@@ -2,12 +2,12 @@
 #include "guest.h"
 #include "values.h"
 
-static bool in_processes;
+static bool own_processes;
 
 static void create_interp(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs,
                           const subpy_value *kwargs) {
   (void)userdata, (void)args, (void)nargs, (void)kwargs;
-  subpy_interp_options options = {.size = sizeof options, .flags = in_processes ? SUBPY_INTERP_PROCESS : 0};
+  subpy_interp_options options = {.size = sizeof options, .flags = own_processes ? SUBPY_INTERP_PROCESS : 0};
   subpy_interp interp = 0;
   subpy_error *error = NULL;
   OK(subpy_create(&options, &interp, &error));
@@ -81,9 +81,9 @@ int main(void) {
   OK(subpy_define(interp, "host:create", SUBPY_AUTO_LEN, 0, create_interp, NULL, NULL, &error));
   OK(subpy_define(interp, "host:exec", SUBPY_AUTO_LEN, 0, exec_in, NULL, NULL, &error));
   for (int i = 0; i < 2; i++) {
-    in_processes = i == 1;
+    own_processes = i == 1;
     run(interp, HARNESS);
-    printf("%" PRId64 " tests of CPython's%s\n", number(interp, "ran"), in_processes ? ", in processes" : "");
+    printf("%" PRId64 " tests of CPython's%s\n", number(interp, "ran"), own_processes ? ", in processes" : "");
     CHECK(number(interp, "ran") >= 20);
   }
   return 0;
