@@ -82,12 +82,10 @@ impl Pinned {
         let state = Cell::new(unsafe { new_state(api, interp, stack)? });
         let stack = Cell::new(if once.is_some() { Stack::UNKNOWN } else { stack });
         let (ready, entries) = (Cell::new(true), Cell::new(0));
-        let pinned = PINNED.with(|first| {
-            let mut first = first.borrow_mut();
-            let next = RefCell::new(first.take());
-            let pinned = Rc::new(Pinned { api, interp, state, once, ready, stack, entries, next });
-            Rc::clone(first.insert(pinned))
-        });
+        // Nothing is freed in between.
+        let next = RefCell::new(PINNED.with(|first| first.take()));
+        let pinned = Rc::new(Pinned { api, interp, state, once, ready, stack, entries, next });
+        PINNED.with(|first| first.replace(Some(Rc::clone(&pinned))));
         Some(pinned)
     }
 
