@@ -14,7 +14,7 @@ rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 # How large a log `make stream` makes.
 MIB ?= 1024
 
-.PHONY: build install uninstall demo judge stream sqlite test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-data bench-quick clean help
+.PHONY: build install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-data bench-processes bench-quick clean help
 .PHONY: soak-pool
 .PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
@@ -87,6 +87,18 @@ sqlite: need-cargo need-cc ## build examples/sqlite, SQL functions in Python, an
 	demo=$$PWD/examples/sqlite/demo.sql; cd "$(target)/examples"; \
 	SUBPY_PYTHON=$$python sqlite3 -bail :memory: <"$$demo"
 
+numpy: need-cargo need-cc ## build examples/numpy.c and run it: numpy in four processes that share an array; the same in Go, if it is there
+	@python=$$(tools/get-python); wheels=$$(tools/get-wheels numpy); \
+	cargo build --release; \
+	mkdir -p "$(target)/examples"; \
+	$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude examples/numpy.c -o "$(target)/examples/numpy" \
+		-L"$(target)/release" -lsubpy -lpthread -Wl,-rpath,'$$ORIGIN/../release'; \
+	export SUBPY_PYTHON=$$python PYTHONPATH=$$wheels; \
+	"$(target)/examples/numpy" $(ARGS); \
+	command -v go >/dev/null || { echo "no go to run bindings/go/examples/numpy (install Go 1.25 or newer)" >&2; exit 0; }; \
+	library=$$(cd "$(target)/release" && pwd)/libsubpy.so; echo; \
+	cd bindings/go; CGO_ENABLED=0 GOWORK=off SUBPY_LIBRARY=$$library go run ./examples/numpy $(ARGS)
+
 test: lint need-cc need-valgrind ## format, lints, all tests; SUBPY_TEST_GCC=1 repeats them on a second CPython
 	@tests/run
 
@@ -116,11 +128,13 @@ header: need-cargo need-cc ## refresh include/subpy.h from the Rust source, and 
 
 bench: bench_arguments := --size full --write
 bench-data: bench_arguments := --size full --write --table data
+bench-processes: bench_arguments := --size full --write --table processes
 bench-quick: bench_arguments := --size quick $(if $(ONLY),--only "$(ONLY)")
 bench: ## subpy beside the C API, CPython's own modules and pybind11; writes docs/performance*.md and target/bench.json
 bench-data: ## a part of it: queues, buffers, objects, pools, memory limits; writes docs/performance-data.md
+bench-processes: ## a part of it: interpreters in processes; writes docs/performance-processes.md
 bench-quick: ## the same in less than a minute, with fewer rounds; ONLY="text" measures what has it in its name
-bench bench-data bench-quick: need-cargo need-cc
+bench bench-data bench-processes bench-quick: need-cargo need-cc
 	@python=$$(tools/get-python gcc); \
 	cargo build --release; \
 	"$$python" -B benches/bench.py "$(target)/release" "$(target)/bench" "$(target)/bench.json" $(bench_arguments)

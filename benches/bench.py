@@ -1,7 +1,7 @@
 """`make bench`: measures what work.py lists, and writes tables, a JSON file and the pages docs/performance*.md.
 
-    python bench.py LIBRARY-FOLDER BUILD-FOLDER JSON-FILE [--size full|quick|test] [--only TEXT] [--table calls|data]
-                    [--write]
+    python bench.py LIBRARY-FOLDER BUILD-FOLDER JSON-FILE [--size full|quick|test] [--only TEXT] [--write]
+                    [--table calls|data|processes]
 
 Run by the CPython that all contenders use: a GCC build with headers. Each contender is a process that waits for its
 turn (worker.h says for what). In a round each does a batch of the same work, in turns from first to last and from last
@@ -145,7 +145,7 @@ def summed_up(line, missing):
     result = {key: line[key] for key in ("name", "unit", "thread", "table", "others")}
     columns, limits = TABLES[line["table"]]
     result["contenders"] = {name: summary(figures) for name, figures in line["rounds"].items()}
-    result["ratio"] = {name: summary(ratios(line, name, "subpy"))["median"] for name in line["rounds"]}
+    result["ratio"] = {name: summary(ratios(line, name, columns[0]))["median"] for name in line["rounds"]}
     result["limits"] = {f"{one} / {other}": summary(ratios(line, one, other)) for one, other in limits}
     result["missing"] = {
         name: missing.get(name) or reason(name, line["name"]) for name in columns if name not in line["rounds"]

@@ -90,11 +90,16 @@ class Contender:
             self.arguments = [*program, mode, source_file]
         else:
             self.arguments = [*program, mode, sys.executable, libpython(), HERE, source_file]
+        self.mark = f"SUBPY_BENCH={os.getpid()} {name}" if mode in ("process", "process-session") else ""
         self.process = None
 
     def start(self):
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen(self.arguments, env={**os.environ, "PYTHONPATH": str(HERE)}, **pipes)
+        environment = {**os.environ, "PYTHONPATH": str(HERE)}
+        if self.mark:
+            name, _, value = self.mark.partition("=")
+            environment[name] = value
+        self.process = subprocess.Popen(self.arguments, env=environment, **pipes)
 
     def stop(self):
         if self.process is not None:
@@ -116,21 +121,36 @@ class Contender:
 
     def tree(self):
         """It and its processes."""
-        pids = [self.process.pid] if self.process else []
+        pids = [str(self.process.pid)] if self.process else []
         for pid in pids:
             yield pid
-            for task in Path(f"/proc/{pid}/task").iterdir():
-                with suppress(OSError):  # a thread that has just ended
+            with suppress(OSError):  # it has just ended, or a thread has
+                for task in Path(f"/proc/{pid}/task").iterdir():
                     pids += (task / "children").read_text().split()
+        if self.process and self.mark:
+            yield from (pid for pid in self.marked() if pid not in pids)
+
+    def marked(self):
+        """Those of interpreters are nobody's children, but have its environment."""
+        for file in Path("/proc").glob("[0-9]*/environ"):
+            with suppress(OSError):
+                if self.mark.encode() in file.read_bytes().split(b"\0"):
+                    yield file.parent.name
+
+    def read(self, name):
+        """A file of /proc of each."""
+        for pid in self.tree():
+            with suppress(OSError):
+                yield Path(f"/proc/{pid}/{name}").read_text()
 
     def memory(self):
         """What they have in memory, in bytes; what processes share is counted in parts."""
-        rollups = (Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() for pid in self.tree())
-        return sum(int(line.split()[1]) * 1024 for rollup in rollups for line in rollup if line.startswith("Pss:"))
+        lines = (line for rollup in self.read("smaps_rollup") for line in rollup.splitlines())
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
     def computed(self):
         """Seconds of processor time; what has ended counts with who waited for it."""
-        stats = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self.tree())
+        stats = (stat.rpartition(")")[2].split() for stat in self.read("stat"))
         return sum(sum(map(int, fields[11:15])) for fields in stats) / os.sysconf("SC_CLK_TCK")
 
 

@@ -87,6 +87,12 @@ class Data(Time):
         return super().measure(contender, thread, size)
 
 
+class OfProcesses(Data):
+    """The same of the third table."""
+
+    table = "processes"
+
+
 class Cycle(Measurement):
     """Milliseconds to create an interpreter, and to close it after exec("x = 1")."""
 
@@ -131,6 +137,10 @@ class Memory(Measurement):
         before = contender.memory()
         contender.ask(f"hold {size.held}")
         return [(contender.memory() - before) / size.held / 2**20]
+
+
+class OfOneProcess(Memory):
+    table = "processes"
 
 
 class Left(Measurement):

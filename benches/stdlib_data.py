@@ -3,6 +3,7 @@
 import queue
 from concurrent import interpreters
 from threading import Thread
+from time import perf_counter_ns
 
 import guest
 
@@ -13,9 +14,11 @@ class Data:
     def __init__(self, mode, pool):
         self.mode, self.pool = mode, pool
         self.wires, self.threads = {}, []
-        self.blob = self.two = None
+        self.blob = self.two = self.memory = None
+        self.not_counted = 0
         works = [self.queue_host, self.queue_pair, self.buffer_in, self.buffer_out, self.bytes_in, self.bytes_out]
         works += [self.task, self.tasks_1000, self.map_1000, self.task_alone, self.mix, self.async_2]
+        works += [self.first, self.copied, self.shared, self.filled]
         self.works = {work.__name__: work for work in works}
 
     def end(self):
@@ -25,6 +28,8 @@ class Data:
             thread.join()
         if self.two is not None:
             self.two.close()
+        if self.memory is not None:
+            self.memory.end()
 
     def wired(self, name):
         """Two queues, and one more interpreter, or thread, that sends back what comes."""
@@ -117,3 +122,30 @@ class Data:
         for _ in range(count):
             result = at.call(guest.run_later, 1000, 2000)
         return result
+
+    def first(self, at, count):
+        """Until the first result of a new pool is there."""
+        for _ in range(count):
+            pool = self.pool(1)
+            result = pool.call(guest.add, 1000, 2000)
+            start = perf_counter_ns()
+            pool.close()
+            self.not_counted += perf_counter_ns() - start
+        return result
+
+    def copied(self, at, count):
+        self.blob = self.blob or b"\1" * (100 << 20)
+        return self.many(at, guest.last, self.blob, count)
+
+    def in_memory(self, at):
+        if self.memory is None:
+            from shared import Shared
+
+            self.memory = Shared(at.call)
+        return self.memory
+
+    def shared(self, at, count):
+        return self.in_memory(at).shared(count)
+
+    def filled(self, at, count):
+        return self.in_memory(at).filled(count)

@@ -1,9 +1,11 @@
 /*
  * subpy's C ABI: modes are "call" (by name), "limited" (the same with a memory limit), "function" (prepared) and
- * "session" (prepared, inside subpy_enter()).
+ * "session" (prepared, inside subpy_enter()); "process" and "process-session" are the last two in interpreters that
+ * have processes of their own.
  */
 #define _GNU_SOURCE
 #define HAS_DATA
+#define HAS_PROCESSES
 #include "subpy.h"
 #include "worker.h"
 
@@ -15,7 +17,7 @@ struct slot {
   subpy_cancel cancel;
 };
 
-static bool prepared, sessions, limited;
+static bool prepared, sessions, limited, processes;
 
 /** The error by its place: who calls this may have read it before the call that sets it. */
 static void expect(subpy_status status, subpy_error *const *error) {
@@ -26,9 +28,10 @@ static void expect(subpy_status status, subpy_error *const *error) {
 
 static void start(const char *mode, const char *executable, const char *library) {
   (void)library;
-  sessions = strcmp(mode, "session") == 0;
+  processes = strncmp(mode, "process", 7) == 0;
+  sessions = strcmp(mode, "session") == 0 || strcmp(mode, "process-session") == 0;
   limited = strcmp(mode, "limited") == 0;
-  prepared = sessions || strcmp(mode, "function") == 0;
+  prepared = processes || sessions || strcmp(mode, "function") == 0;
   subpy_runtime_options options = {.size = sizeof options, .python = executable};
   subpy_error *error = NULL;
   expect(subpy_init(&options, &error), &error);
@@ -37,6 +40,7 @@ static void start(const char *mode, const char *executable, const char *library)
 static slot *slot_create(const char *kind) {
   subpy_interp_options options = {.size = sizeof options};
   if (limited) options.memory_limit = LIMIT;
+  if (processes) options.flags = SUBPY_INTERP_PROCESS;
   if (strcmp(kind, "wait") == 0) options.busy = SUBPY_BUSY_WAIT;
   if (strcmp(kind, "share") == 0) options.busy = SUBPY_BUSY_SHARE;
   slot *at = calloc(1, sizeof *at);
@@ -288,3 +292,4 @@ static void run_cancelled(slot *at, int function, int begun) {
 static void cancel(slot *at) { subpy_cancel_fire(at->cancel); }
 
 #include "subpy_data.h"
+#include "subpy_processes.h"

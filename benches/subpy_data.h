@@ -128,7 +128,8 @@ static subpy_pool new_pool(size_t workers, uint64_t runs_per_worker) {
   subpy_interp_options interp = {.size = sizeof interp, .memory_limit = limited ? LIMIT : 0};
   subpy_pool_options options = {.size = sizeof options, .workers = workers, .backlog = TASKS, .interp = &interp,
                                 .setup = import_guest, .setup_len = SUBPY_AUTO_LEN,
-                                .runs_per_worker = runs_per_worker};
+                                .runs_per_worker = runs_per_worker,
+                                .isolation = processes ? SUBPY_ISOLATION_PROCESS : SUBPY_ISOLATION_OWN_GIL};
   subpy_pool pool;
   subpy_error *error = NULL;
   expect(subpy_pool_new(&options, &pool, &error), &error);

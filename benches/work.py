@@ -4,7 +4,7 @@ To find how a contender does something: `Time("...", "call_2", ...)` is the func
 new line is an entry of MEASUREMENTS, its name in CALLS (worker.h), and a function in each contender's file.
 """
 
-from measure import Cancels, Cycle, Data, Goal, Left, Memory, Panel, Parallel, Time, Waits
+from measure import Cancels, Cycle, Data, Goal, Left, Memory, OfOneProcess, OfProcesses, Panel, Parallel, Time, Waits
 
 # Column, program, mode, what it is.
 CONTENDERS = [
@@ -20,17 +20,27 @@ CONTENDERS = [
     ("pybind11 kept", "pybind11.cpp", "kept", "the same with `subinterpreter_thread_state`, and a function"),
     ("limited", "subpy.c", "limited", "`subpy` in interpreters with a `memory_limit`"),
     ("threads", "stdlib.py", "threads", "threads of one interpreter, one GIL: `queue.Queue`, `ThreadPoolExecutor`"),
+    ("process", "subpy.c", "process", "`function` in interpreters with `SUBPY_INTERP_PROCESS`, pools with "
+     "`SUBPY_ISOLATION_PROCESS`"),
+    ("process session", "subpy.c", "process-session", "the same between `subpy_enter()` and `subpy_leave()`"),
+    ("futex", "futex.c", "futex", "two processes, the memory that both see, and a futex, without Python: the limit"),
+    ("forkserver", "processes.py", "forkserver", "`multiprocessing`: `Pool` and `Process`, which begin with a fork of "
+     "a process that was started for that"),
+    ("fork", "processes.py", "fork", "the same, which begin with a fork of the program itself"),
+    ("spawn", "processes.py", "spawn", "the same, which begin with a program"),
 ]
 
 # Table: its columns; of which two of them it has ratios.
 NAMES = [name for name, *_ in CONTENDERS]
 TABLES = {
-    "calls": (NAMES[:-2], [("subpy", "raw"), ("session", "raw kept")]),
+    "calls": (NAMES[:NAMES.index("limited")], [("subpy", "raw"), ("session", "raw kept")]),
     "data": (["subpy", "session", "limited", "raw", "raw kept", "interpreters", "interpreter pool", "process pool",
               "threads"],
              [("subpy", "raw"), ("session", "raw kept"), ("limited", "subpy")]),
+    "processes": (["function", "process", "process session", "futex", "process pool", "forkserver", "fork", "spawn"],
+                  [("process", "function"), ("process", "futex"), ("process", "process pool")]),
 }
-PAGES = {"calls": "performance.md", "data": "performance-data.md"}
+PAGES = {"calls": "performance.md", "data": "performance-data.md", "processes": "performance-processes.md"}
 
 BLOB = 100 << 20
 MIX = 170  # what guest.mix() returns
@@ -88,6 +98,15 @@ MEASUREMENTS = [
     Data("row of 1,000, 100 a task", "map_1000", 3_000_000, calls=1000, long=True),
     Data("task in a new interpreter", "task_alone", 3000, long=True),
     Data("work in Python", "mix", MIX),
+    OfProcesses("two ints there, their sum back", "call_2", 3000),
+    OfProcesses("bytes of 1 MiB, there and back", "bytes", 1 << 20),
+    OfProcesses("100 MiB, copied", "copied", BLOB + 1, long=True),
+    OfProcesses("100 MiB, shared", "shared", BLOB + 1),
+    OfProcesses("100 MiB, made, filled and shared", "filled", BLOB + 1, long=True),
+    OfProcesses("start to first result", "first", 3000),
+    OfOneProcess("Pss of one more"),
+    OfProcesses("small task, 1,000 at once, two workers", "tasks_1000", 3_000_000, calls=1000, long=True),
+    OfProcesses("small task of map(), 100 at a time, two workers", "map_1000", 3_000_000, calls=1000, long=True),
 ]
 
 # Contender, what is in the line's name, why it has no figure there.
@@ -120,6 +139,11 @@ CANNOT = [
     *(("session", line, AS_BEFORE) for line in ("task, ", "row of")),
     *((name, line, "has no pools") for name in ("raw", "raw kept", "interpreters") for line in ("task, ", "row of")),
     ("threads", "task in a new interpreter", "has one interpreter"),
+    *(("process session", line, "a session makes no difference to it: as in the column before")
+      for line in ("100 MiB", "start", "Pss", "small task")),
+    *(("futex", line, "has no Python") for line in ("100 MiB", "start", "Pss", "small task")),
+    *((name, line, "how it began makes no difference to it: as `forkserver`") for name in ("fork", "spawn")
+      for line in ("two ints", "1 MiB", "100 MiB", "small task")),
 ]
 
 # Line, threads, contender, of which contender (None: the figure itself), the goal.
@@ -158,6 +182,10 @@ GOALS = [
     Goal("100 MiB in, as a buffer", ["worker"], "subpy", None, at_most=20),
     Goal("object, an attribute", ["worker"], "subpy", None, at_most=0.3),
     Goal("work in Python", ["worker"], "limited", "subpy", at_most=1.03),
+    Goal("two ints there, their sum back", ["worker"], "process", "futex", at_most=1.3),
+    Goal("two ints there, their sum back", ["worker"], "process session", "futex", at_most=1.3),
+    Goal("start to first result", ["worker"], "process", None, at_most=1000),
+    Goal("Pss of one more", ["main"], "process", None, at_most=2),
 ]
 
 # The chart: what those ask first who embed Python. Label, contender, line.

@@ -62,8 +62,14 @@ static void slot_end(slot *at);
 #else
 #define DATA_CALLS(X)
 #endif
+/** The same of those that HAS_PROCESSES. */
+#ifdef HAS_PROCESSES
+#define PROCESS_CALLS(X) X(first) X(copied) X(shared) X(filled)
+#else
+#define PROCESS_CALLS(X)
+#endif
 #define X(work) static int64_t work(slot *at, int64_t count);
-CALLS(X) DATA_CALLS(X)
+CALLS(X) DATA_CALLS(X) PROCESS_CALLS(X)
 #undef X
 static int64_t evals(slot *at, const char *expression, int64_t count);
 /** call_2 so many times at once: the sum of what came back. */
@@ -77,7 +83,7 @@ static void cancel(slot *at);
 
 #define FUNCTIONS(X) X(nothing) X(add) X(same) X(length) X(numbers) X(table) X(say) X(fail) X(spin) X(ask) \
   X(ask_with_gil) X(forever) X(until_interrupted) X(echo) X(ping) X(echo_pipe) X(ping_pipe) X(blob) X(Thing) X(mix) \
-  X(later) X(run_later)
+  X(later) X(run_later) X(last)
 
 enum {
 #define X(name) F_##name,
@@ -226,7 +232,7 @@ typedef int64_t (*work_function)(slot *, int64_t);
 static inline work_function work_named(const char *name) {
 #define X(work) \
   if (strcmp(name, #work) == 0) return work;
-  CALLS(X) DATA_CALLS(X) X(exec_short) X(exec_functions) X(exec_long) X(eval) X(many_10) X(many_100)
+  CALLS(X) DATA_CALLS(X) PROCESS_CALLS(X) X(exec_short) X(exec_functions) X(exec_long) X(eval) X(many_10) X(many_100)
 #undef X
   die(name);
   return NULL;

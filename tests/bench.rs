@@ -39,7 +39,7 @@ for line in results["lines"]:
         else:
             assert all(map(math.isfinite, figures.values())), (line["name"], name, figures)
             assert line["ratio"][name] is not None, (line["name"], name)
-    assert "subpy" in line["contenders"], line["name"]
+    assert TABLES[line["table"]][0][0] in line["contenders"], line["name"]
     assert math.isfinite(line["others"]), line["name"]
 found = {(line["name"], line["thread"]) for line in results["lines"]}
 for measurement in MEASUREMENTS:

@@ -4,9 +4,12 @@ mod support;
 
 use support::{build, command, expect_success, root};
 
-fn run(name: &str) {
+fn run(name: &str, in_processes: bool) {
     let program = build(&root().join("tests/c").join(format!("{name}.c")));
     let mut command = command(&program);
+    if in_processes {
+        command.env("SUBPY_TEST_PROCESS", "1");
+    }
     // The sanitizer's runtime, for the processes that the program starts: what they begin with does not have it.
     if let Some(runtime) = std::env::var_os("SUBPY_TEST_PRELOAD") {
         command.env("LD_PRELOAD", runtime);
@@ -20,7 +23,7 @@ macro_rules! c_tests {
         $(
             #[test]
             fn $name() {
-                run(stringify!($name));
+                run(stringify!($name), false);
             }
         )*
 
@@ -58,6 +61,7 @@ c_tests! {
     host_nested
     host_stack
     host_threads
+    import_locks
     interpreters
     interrupt
     late_hits
@@ -131,6 +135,74 @@ c_tests! {
     syntax
     tagged
     thread_end
+    threads
+    values_exact
+    values_keys
+    values_large
+    values_refused
+    values_text
+}
+
+macro_rules! in_processes {
+    ($($name:ident)*) => {
+        mod in_processes {
+            $(
+                #[test]
+                fn $name() {
+                    super::run(stringify!($name), true);
+                }
+            )*
+        }
+    };
+}
+
+// These run a second time, with interpreters in processes of their own: what operations and values do is the same, or
+// the program says what is not. Left out are those that
+// - are about processes already: process*, pool_process, race_process, race_pool_process;
+// - are about this process, its CPython and its threads: arenas, foreign*, fork, host_finalizes, interpreters, leak,
+//   left_threads, lifecycle, main, nested, no_memory, signals, small_stack, state_blocks, thread_end;
+// - share memory that is not made for it, or count Python's own: buffers*, memory*, for which there are process_buffers
+//   and process;
+// - race, or use pools: race*, churn, close_itself, pool*, for which there are those with process in their names.
+in_processes! {
+    arrays
+    basics
+    block
+    busy
+    cancel
+    close
+    close_with
+    codecs
+    dedent
+    eval_call
+    exceptions
+    exec
+    functions
+    host_cancelled
+    host_context
+    host_finalize
+    host_functions
+    host_nested
+    host_stack
+    host_threads
+    interrupt
+    late_hits
+    limits
+    many
+    many_threads
+    objects
+    output
+    queues
+    request
+    rules
+    run_async
+    run_output
+    sessions
+    set_output
+    shutdown_with
+    sources
+    syntax
+    tagged
     threads
     values_exact
     values_keys

@@ -100,7 +100,7 @@ fn program(name: &str, library: Option<&Path>) -> PathBuf {
     let mut compiler = compiler(false);
     // Valgrind's macros are GNU C.
     compiler
-        .args(["-std=gnu11", "-Wno-pedantic"])
+        .args(["-std=gnu11", "-D_GNU_SOURCE", "-Wno-pedantic"])
         .arg(root().join(format!("tests/instructions/{name}.c")))
         .arg("-o")
         .arg(&program);

@@ -64,3 +64,21 @@ fn not_in_one_with_a_gil_of_its_own() {
 fn in_processes() {
     run_program("process.c", &[]);
 }
+
+/// `examples/numpy.c`: it fails when a number is wrong or memory was copied.
+#[test]
+fn the_example_of_four_processes() {
+    let Some(folder) = numpy() else { return };
+    let program = build(&root().join("examples/numpy.c"));
+    let mut run = command(&program);
+    run.args(["1024", "1"]).env("PYTHONPATH", folder);
+    let printed = String::from_utf8(expect_success(run).stdout).expect("UTF-8");
+    std::fs::remove_file(program).expect("the program can be removed");
+    for line in [
+        "1048576 numbers compared with those of C: 0 differ",
+        "each interpreter sees the same sum of the whole image: ",
+        "the image has 4.0 MiB and is there once: nothing was copied",
+    ] {
+        assert!(printed.contains(line), "{printed}");
+    }
+}

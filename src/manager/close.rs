@@ -6,19 +6,21 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::attempt::{Attempt, CloseOptions, FIRST_PAUSE, LONGEST_PAUSE, Plan, Stage, in_the_way};
+use super::conversation::Conversation;
 use super::elsewhere::Elsewhere;
 use super::error::{Error, Kind, Result};
 use super::gate::{InTheWay, Refused};
 use super::here::{End, here};
-use super::interpreter::Interpreter;
+use super::interpreter::{Interpreter, get};
 use super::interpreters::{closable, close};
 use super::limits;
 use super::runtime;
+use crate::process::alone::Alone;
 use crate::python::attach::detached;
 use crate::python::closing::{Closing, Look};
 use crate::python::interp::Interp;
@@ -46,7 +48,9 @@ pub fn close_with(handle: u64, options: CloseOptions) -> Result<()> {
         // What cannot be interrupted is ended.
         let killable = interpreter.elsewhere().filter(|_| plan.options.interrupt);
         if !attempt.wait_while_asking(&plan) {
-            if let Some(elsewhere) = killable {
+            // A thread of the host's that has entered it is nothing that could be killed.
+            let entered = matches!(interpreter.gate.in_the_way(), InTheWay { runs: false, sessions: true });
+            if let Some(elsewhere) = killable.filter(|_| !entered) {
                 elsewhere.kill();
                 attempt.give_up(|| interpreter.gate.end_drain());
                 interpreter.is_gone();
@@ -197,6 +201,9 @@ pub fn prepare(interpreter: &Interpreter, plan: &Plan, attempt: &Attempt, thread
             found = closing.look(python, look).map_err(Error::from)?;
             drop(visiting);
         }
+        if let Some(elsewhere) = interpreter.elsewhere().filter(|_| !drained) {
+            found = look_elsewhere(interpreter, elsewhere, stop);
+        }
         if drained && found.is_empty() {
             return Ok(true);
         }
@@ -214,6 +221,23 @@ pub fn prepare(interpreter: &Interpreter, plan: &Plan, attempt: &Attempt, thread
         pause = LONGEST_PAUSE.min(pause * 2);
     }
     Ok(false)
+}
+
+/// The same for one in a process of its own. Whatever keeps it from answering is not in the way of a close.
+fn look_elsewhere(interpreter: &Interpreter, elsewhere: &Elsewhere, stop: u32) -> Vec<String> {
+    let Ok(line) = elsewhere.take().map(Alone::share) else { return Vec::new() };
+    let found = Conversation::new(interpreter, elsewhere, &line).look(stop);
+    elsewhere.put_back(line);
+    found.unwrap_or_default()
+}
+
+/// How an interpreter's own process looks for its host, as long as runs are in.
+pub fn look(handle: u64, stop: u32) -> Result<Vec<String>> {
+    static CLOSING: Mutex<Option<Closing>> = Mutex::new(None);
+    let interpreter = get(handle)?;
+    let Some(python) = interpreter.python() else { return Ok(Vec::new()) };
+    let look = Look { stop, drained: false };
+    Ok(lock(&CLOSING).get_or_insert_default().look(python, look).map_err(Error::from)?)
 }
 
 /// From now on it ends, unless something has come into the way.
@@ -261,7 +285,10 @@ fn end_elsewhere(
         interpreter.gate.close();
         let _ = attempt.decide(|| Ok(true));
     };
-    let end = End { timeout: Some(Duration::ZERO), interrupt: plan.interrupts_now(), within: None };
+    // One that interrupts is not taken back, and may have to do that again and again.
+    let interrupt = plan.interrupts_now();
+    let timeout = if interrupt { plan.left() } else { Some(Duration::ZERO) };
+    let end = End { timeout, interrupt, within: None };
     match here(|here| here.end_elsewhere(interpreter, elsewhere, end, &decided)) {
         Err(error) if !is_decided.get() && !elsewhere.has_ended() => {
             let Kind::Busy(message) = error.kind else {

@@ -19,11 +19,12 @@ use crate::process::channel::Stop;
 use crate::process::message::{Done, Failed, Raised, Reply, Request, Run, ToRun};
 use crate::process::talk::{Said, Unheard, Unsaid};
 use crate::process::wire::{Got, NotRead, Sent};
-use crate::python::Failure;
+use crate::python::attach::{Innermost, innermost};
 use crate::python::host::{Called, Raise, call_for_another};
 use crate::python::kept::{Hold, Kept};
 use crate::python::objects;
 use crate::python::queue::{self, Queue};
+use crate::python::{Failure, loaded_api};
 use crate::value::{
     Args, BUFFER, Builder, ERROR, NotCopied, OBJECT, OwnedValue, QUEUE, Results, Rows, ValueRef, View, Wanted,
     subpy_pair, subpy_value,
@@ -33,24 +34,26 @@ use crate::value::{
 pub type CollectErrors<'a> = dyn FnMut(Error, &mut Builder) -> Option<subpy_value> + 'a;
 
 thread_local! {
-    /// The interpreter in a process of its own that has called the innermost of the host's functions on this thread.
-    static CALLED_BY: Cell<u64> = const { Cell::new(0) };
+    /// The interpreter in a process of its own that has called the innermost of the host's functions on this thread, and
+    /// where in the code of this process that was.
+    static CALLED_BY: Cell<(u64, Option<Innermost>)> = const { Cell::new((0, None)) };
 }
 
-/// The interpreter in a process of its own that a function of the host's was called by on this thread; 0: none. One in
-/// this process that it runs something in is further in.
+/// The interpreter in a process of its own that this thread is in: a function of the host's was called by it. 0: it is in
+/// none, or in one of this process that is further in.
 pub fn caller() -> u64 {
-    CALLED_BY.get()
+    let (handle, place) = CALLED_BY.get();
+    if handle != 0 && place == loaded_api().map(innermost) { handle } else { 0 }
 }
 
 fn called_by<R>(handle: u64, call: impl FnOnce() -> R) -> R {
-    struct Back(u64);
+    struct Back((u64, Option<Innermost>));
     impl Drop for Back {
         fn drop(&mut self) {
             CALLED_BY.set(self.0);
         }
     }
-    let _back = Back(CALLED_BY.replace(handle));
+    let _back = Back(CALLED_BY.replace((handle, loaded_api().map(innermost))));
     call()
 }
 
@@ -121,9 +124,12 @@ impl<'a> Conversation<'a> {
         wanted: Wanted,
         collect: Option<&mut CollectErrors>,
     ) -> Result<u64, Box<Error>> {
-        let form = wanted.how;
-        let is_wanted = wanted.result.is_some() || form.has(Results::ASYNC);
-        let done = self.ask_collecting(&request, is_wanted.then_some(form), collect)?;
+        let form = match wanted.result {
+            Some(_) => Some(wanted.how),
+            None if wanted.how.has(Results::ASYNC) => Some(wanted.how.and(Results::DROPPED)),
+            None => None,
+        };
+        let done = self.ask_collecting(&request, form, collect)?;
         if let (Some(result), Some(value)) = (wanted.result, done.value) {
             *result = value;
         }
@@ -367,6 +373,17 @@ impl<'a> Conversation<'a> {
         fields.ok_or_else(|| self.breaks("its memory is no four numbers"))
     }
 
+    /// What runs there, in words, and is to end: see `Request::Look`.
+    pub fn look(&self, stop: u32) -> Result<Vec<String>, Box<Error>> {
+        let done = self.ask_collecting(&Request::Look { stop }, Some(Results::VALUE), None)?;
+        let texts = done.value.as_ref().map(OwnedValue::as_ref);
+        let text = |index| match texts?.element(index)?.view() {
+            View::Str(text) => Some(text.to_owned()),
+            _ => None,
+        };
+        Ok((0..).map_while(text).collect())
+    }
+
     /// The number that it knows something by that is kept here.
     pub fn number_of(&self, kept: &Kept, what: &'static str) -> Result<u64, Box<Error>> {
         let number = self.elsewhere.kept.number(kept);
@@ -379,13 +396,13 @@ impl<'a> Conversation<'a> {
 
     /// Refuses arguments among which is an object of another interpreter, as that would itself.
     pub fn check_args(&self, args: Args) -> Result<(), Box<Error>> {
-        let checked = if args.buffers.are_passed() { objects::check_args(&self.elsewhere.kept, args) } else { Ok(()) };
+        let checked = if args.buffers.are_there() { objects::check_args(&self.elsewhere.kept, args) } else { Ok(()) };
         checked.map_err(|failure| self.interpreter.failed(failure))
     }
 
     /// The same, of many calls.
     pub fn check_rows(&self, rows: &Rows) -> Result<(), Box<Error>> {
-        if !rows.buffers().are_passed() {
+        if !rows.buffers().are_there() {
             return Ok(());
         }
         (0..rows.count()).try_for_each(|row| {

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
@@ -35,6 +36,7 @@ enum Stage {
 /// And whether what was to be done on another thread (`elsewhere`) has been done.
 static STAGE: Mutex<(Stage, bool)> = Mutex::new((Stage::Runs, false));
 static CHANGED: Condvar = Condvar::new();
+static IS_FINALIZING: AtomicBool = AtomicBool::new(false);
 
 type Wake = Box<dyn Fn() + Send>;
 type Tell = Box<dyn Fn()>;
@@ -98,10 +100,22 @@ pub fn finalize_if_asked() -> bool {
     if let Some(tell) = BEFORE_END.take() {
         tell();
     }
+    zygote::thaw(&state);
+    IS_FINALIZING.store(true, Ordering::SeqCst);
     start::finalize(state);
+    IS_FINALIZING.store(false, Ordering::SeqCst);
     lock(&STAGE).0 = Stage::Ended;
     CHANGED.notify_all();
     true
+}
+
+/// Interrupts what runs while CPython is finalised. False: it is not.
+pub fn interrupt_end() -> bool {
+    let is_finalizing = IS_FINALIZING.load(Ordering::SeqCst);
+    if is_finalizing {
+        zygote::interrupt_end();
+    }
+    is_finalizing
 }
 
 /// Has CPython finalised, and waits for it.

@@ -68,7 +68,7 @@ fn define_elsewhere(
     };
     // Which thread calls it is seen here.
     let request =
-        Request::Define { code, name: function.name, signature, doc, keep_gil: how.keep_gil, this_thread_only: false };
+        Request::Define { code, name: function.name, signature, doc, keep_gil: false, this_thread_only: false };
     let defined = here(|here| here.ask_in(interpreter, None, |asked| asked.ask(request).map(drop)));
     if defined.is_err() {
         outside(|| elsewhere.release(code));

@@ -114,8 +114,11 @@ pub(super) fn closable(handle: u64) -> Result<Arc<Interpreter>> {
     if interpreter.id == 0 {
         return fail(Kind::Interpreter("cannot destroy the main interpreter, subpy_shutdown() ends it".into()));
     }
-    let current = loaded_api().and_then(current_interpreter);
-    if current == Some(interpreter.id) || current.is_none() && conversation::caller() == handle {
+    let is_current = match conversation::caller() {
+        0 => loaded_api().and_then(current_interpreter) == Some(interpreter.id),
+        caller => caller == handle,
+    };
+    if is_current {
         return fail(Kind::Interpreter("cannot destroy the current interpreter".into()));
     }
     // A thread that Python code started there has no run of ours in it, and would be waited for.
@@ -256,9 +259,9 @@ pub fn get_current() -> Result<u64> {
     if !runtime::is_up() {
         detached(loaded_api(), runtime::adopt_if_hosted)?;
     }
-    let current = if runtime::is_up() { loaded_api().and_then(current_interpreter) } else { None };
-    let caller = Some(conversation::caller()).filter(|caller| *caller != 0 && current.is_none());
-    caller.or(current.and_then(by_id)).ok_or_else(|| Kind::NotFound("this thread is in no interpreter".into()).into())
+    let current = || if runtime::is_up() { loaded_api().and_then(current_interpreter).and_then(by_id) } else { None };
+    let caller = Some(conversation::caller()).filter(|caller| *caller != 0);
+    caller.or_else(current).ok_or_else(|| Kind::NotFound("this thread is in no interpreter".into()).into())
 }
 
 /// `get_main()`

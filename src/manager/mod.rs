@@ -75,7 +75,7 @@ mod tokens;
 
 pub use attempt::CloseOptions;
 pub use cancel::Token;
-pub use close::close_with;
+pub use close::{close_with, look};
 pub use error::{Crash, Error, Kind, Ran, Result, Stopped};
 #[cfg(feature = "capi")]
 pub use function::Function;

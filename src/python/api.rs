@@ -10,9 +10,9 @@
 use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
 
 use super::types::{
-    _frozen, Py_buffer, PyCapsule_Destructor, PyCompilerFlags, PyFrameObject, PyInitConfig, PyInterpreterConfig,
-    PyInterpreterState, PyMemAllocatorDomain, PyMemAllocatorEx, PyMethodDef, PyObject, PyObjectArenaAllocator,
-    PyStatus, PyThreadState, PyType_Spec, PyTypeObject, PyUnicodeWriter,
+    _frozen, Py_buffer, PyCapsule_Destructor, PyCodeObject, PyCompilerFlags, PyFrameObject, PyInitConfig,
+    PyInterpreterConfig, PyInterpreterState, PyMemAllocatorDomain, PyMemAllocatorEx, PyMethodDef, PyObject,
+    PyObjectArenaAllocator, PyStatus, PyThreadState, PyType_Spec, PyTypeObject, PyUnicodeWriter,
 };
 
 type Ssize = super::types::Py_ssize_t;
@@ -184,6 +184,7 @@ api! {
         fn Py_InitializeFromInitConfig(*mut PyInitConfig) -> c_int;
         fn Py_IsInitialized() -> c_int;
         fn Py_FinalizeEx() -> c_int;
+        fn Py_AddPendingCall(Option<extern "C" fn(*mut c_void) -> c_int>, *mut c_void) -> c_int;
         fn Py_NewInterpreterFromConfig(*mut *mut PyThreadState, *const PyInterpreterConfig) -> PyStatus;
         fn Py_EndInterpreter(*mut PyThreadState);
         fn PyObject_GetArenaAllocator(*mut PyObjectArenaAllocator);
@@ -204,6 +205,7 @@ api! {
         fn PyInterpreterState_ThreadHead(*mut PyInterpreterState) -> *mut PyThreadState;
         fn PyThreadState_Next(*mut PyThreadState) -> *mut PyThreadState;
         fn PyThreadState_GetFrame(*mut PyThreadState) -> *mut PyFrameObject;
+        fn PyFrame_GetCode(*mut PyFrameObject) -> *mut PyCodeObject;
         fn PyThreadState_SetAsyncExc(c_long, *mut PyObject) -> c_int;
         fn PyGILState_GetThisThreadState() -> *mut PyThreadState;
         fn PyEval_GetFrame() -> *mut PyFrameObject;

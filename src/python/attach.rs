@@ -335,6 +335,16 @@ pub fn current_interpreter(api: &Api) -> Option<i64> {
     }
 }
 
+/// What this thread is in, of all that it has come into and not left.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Innermost(*mut PyThreadState, *const Left);
+
+pub fn innermost(api: &Api) -> Innermost {
+    // SAFETY: no function needs an attached state; only addresses are used.
+    let state = unsafe { (api.PyThreadState_GetUnchecked)() };
+    Innermost(if state.is_null() { bound_state(api) } else { state }, FURTHER_OUT.get())
+}
+
 /// Whether this thread comes from code of another interpreter than main, also further out.
 pub fn comes_from_another(api: &Api) -> bool {
     // SAFETY: as in `comes_from`; only the address is used.

@@ -35,7 +35,9 @@ def look(stop, runs, frames):
         # A thread that has not quite started would leave the one that starts it waiting. Those of pools and loops clean
         # up, and complain when something is raised meanwhile.
         cleans_up = queue is not None or thread._ident in loop_threads
-        if stop > (PATIENCE if cleans_up else 0) and started.get(thread._ident) is thread:
+        # One that is hit where imports take and give back locks keeps its lock for good.
+        imports = frame and frame.f_code.co_filename == "<frozen importlib._bootstrap>"
+        if stop > (PATIENCE if cleans_up or imports else 0) and started.get(thread._ident) is thread:
             found.append(thread._ident)
     return found
 

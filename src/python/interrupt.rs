@@ -20,6 +20,7 @@ use super::types::{PyInterpreterState, PyThreadState};
 use super::{api, lock};
 
 mod ending;
+mod importing;
 mod memory;
 mod on_loop;
 mod pending;
@@ -346,8 +347,8 @@ impl Interrupts {
                 // A thread is in the newest of its runs, which is to end if one further out is.
                 let of_thread = || self.runs().filter(|other| other.thread == run.thread);
                 let is_ripe = || waits && run.thread == here && run.is_in_code() || run.is_ripe();
-                if of_thread().next().is_some_and(|newest| !ptr::eq(newest, run)) || !is_ripe() || self.is_between(run)
-                {
+                let is_newest = of_thread().next().is_none_or(|newest| ptr::eq(newest, run));
+                if !is_newest || !is_ripe() || self.is_between(run) || run.imports(Py::attached(api)) {
                     continue;
                 }
                 let mut hook = lock(&self.quiet);

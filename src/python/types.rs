@@ -14,7 +14,7 @@ pub use pyo3_ffi::{
     Py_eval_input, Py_file_input, Py_ssize_t, Py_tp_call, Py_tp_dealloc, Py_tp_descr_get, Py_tp_free, Py_tp_members,
     Py_tp_methods, Py_tp_repr, Py_tp_token, PyBUF_ANY_CONTIGUOUS, PyBUF_C_CONTIGUOUS, PyBUF_F_CONTIGUOUS, PyBUF_FORMAT,
     PyBUF_FULL_RO, PyBUF_ND, PyBUF_SIMPLE, PyBUF_STRIDES, PyBUF_WRITABLE, PyCFunction, PyCapsule_Destructor,
-    PyCompilerFlags, PyFrameObject, PyInitConfig, PyInterpreterConfig, PyInterpreterConfig_OWN_GIL,
+    PyCodeObject, PyCompilerFlags, PyFrameObject, PyInitConfig, PyInterpreterConfig, PyInterpreterConfig_OWN_GIL,
     PyInterpreterConfig_SHARED_GIL, PyInterpreterState, PyMemAllocatorDomain, PyMemAllocatorEx, PyMemberDef,
     PyMethodDef, PyMethodDefPointer, PyObject, PyObjectArenaAllocator, PyStatus, PyThreadState, PyType_Slot,
     PyType_Spec, PyTypeObject, PyUnicodeWriter, vectorcallfunc,
@@ -40,7 +40,7 @@ mod own {
         )* };
     }
 
-    opaque! { PyFrameObject PyInitConfig PyInterpreterState PyObject PyThreadState PyTypeObject PyUnicodeWriter }
+    opaque! { PyCodeObject PyFrameObject PyInitConfig PyInterpreterState PyObject PyThreadState PyTypeObject PyUnicodeWriter }
 
     // Include/cpython/pylifecycle.h
     #[repr(C)]

@@ -1,7 +1,8 @@
 //! Forks of a process in which CPython was initialised on its only thread. They begin with all that is imported here.
 
-use std::io;
+use std::ffi::{c_int, c_void};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::{io, ptr};
 
 use super::exception::Exception;
 use super::object::{Py, PyResult};
@@ -26,6 +27,28 @@ pub fn prepare(state: &MainState) -> Result<(), String> {
         Ok(())
     };
     state.attached(|py| or_raised(py, prepare(py)))
+}
+
+/// Before its end: what is frozen has an end, too, like the names of `__main__`, which was there before the fork.
+pub fn thaw(state: &MainState) {
+    let thaw = |py: Py| py.import(&py.str("gc")?)?.attr(c"unfreeze")?.call(&[]).map(drop);
+    state.attached(|py| {
+        // Without memory, or where Python code has changed that module, it ends as it is.
+        if thaw(py).is_err() {
+            py.clear();
+        }
+    });
+}
+
+/// Raises KeyboardInterrupt in code that runs on the thread which finalises CPython, when that comes to it.
+pub fn interrupt_end() {
+    extern "C" fn raise(_: *mut c_void) -> c_int {
+        // SAFETY: CPython calls this with the GIL. The class lives as long as the process.
+        unsafe { (api().PyErr_SetNone)(api().PyExc_KeyboardInterrupt.get()) };
+        -1
+    }
+    // SAFETY: it may be called by any thread, without a GIL. There is room for a few; more are not needed.
+    unsafe { (api().Py_AddPendingCall)(Some(raise), ptr::null_mut()) };
 }
 
 /// Forks this process: the child's id, or None in the child. For CPython that is a process of its own, in which this

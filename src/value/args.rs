@@ -42,6 +42,11 @@ impl<'a> Buffers<'a> {
         matches!(self, Buffers::Passed)
     }
 
+    /// There are some.
+    pub fn are_there(self) -> bool {
+        !matches!(self, Buffers::None)
+    }
+
     pub fn are_claimed(self) -> bool {
         matches!(self, Buffers::Claimed(_))
     }

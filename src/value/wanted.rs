@@ -23,6 +23,8 @@ impl Results {
     pub(crate) const ARRAY: Results = Results(32);
     /// What is awaitable is run to its end first.
     pub(crate) const ASYNC: Results = Results(64);
+    /// Nobody wants it. It is said with others that matter all the same.
+    pub(crate) const DROPPED: Results = Results(128);
 
     /// These and those.
     pub(crate) const fn and(self, others: Results) -> Results {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::setup::Setup;
 use super::stops::Stops;
 use super::{ALONE, MISUSED, line};
-use crate::manager::{self, STACK_SIZE};
+use crate::manager::{self, STACK_SIZE, home};
 use crate::process::control::Note;
 use crate::process::mapped::{self, Mapped};
 use crate::process::zygote::{NoSignals, Worker, exit_now};
@@ -113,8 +113,12 @@ impl Control {
                 self.changed.notify_all();
             }
             Note::Stop(run) => self.stops.stop(*run),
-            // It fails where nothing can be interrupted, or nothing is there any more.
-            Note::Interrupt => drop(manager::interrupt(self.main)),
+            Note::Interrupt => {
+                if !home::interrupt_end() {
+                    // It fails where nothing can be interrupted.
+                    let _ = manager::interrupt(self.main);
+                }
+            }
             _ => exit_now(MISUSED),
         }
     }

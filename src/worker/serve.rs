@@ -5,7 +5,7 @@ use super::host::{self, Code};
 use super::values::Given;
 use crate::manager::{self, CloseOptions, Error, How, Kind, Memory, Ran, Result, home};
 use crate::process::message::{Act, Done, Request, Run};
-use crate::value::{Args, Builder, OwnedRows, OwnedValue, Results, TUPLE, Wanted, subpy_value};
+use crate::value::{Args, Builder, OwnedRows, OwnedValue, Results, STR, TUPLE, Wanted, subpy_value};
 
 /// The request, in the way in which it is to be run.
 pub fn serve(control: &Control, request: Request, run: &Run, given: &mut Given, done: &mut Done) -> Ran {
@@ -67,9 +67,13 @@ fn perform(control: &Control, request: Request, wanted: Option<Results>, given: 
             done.value = Some(memory(&control.setup.memory()?)?);
             return Ok(());
         }
+        Request::Look { stop } => {
+            done.value = Some(texts(&manager::look(control.main, stop)?)?);
+            return Ok(());
+        }
         Request::End { timeout, interrupt } => {
             let options = CloseOptions { timeout, drain: false, interrupt };
-            home::elsewhere(|| manager::shutdown_with(options))??;
+            home::elsewhere(|| manager::shutdown_with(options))?.map_err(in_the_way)?;
         }
         Request::Serve
         | Request::Ending
@@ -85,6 +89,13 @@ fn perform(control: &Control, request: Request, wanted: Option<Results>, given: 
     Ok(())
 }
 
+/// What is in the way of the end here is in the way of the host's close, which says itself that it was not closed.
+fn in_the_way(error: Error) -> Error {
+    let Kind::Busy(message) = &error.kind else { return error };
+    let found = message.strip_prefix("not closed: interpreter 0: ").map(str::to_owned);
+    found.map_or(error, |found| Kind::Busy(found).into())
+}
+
 /// What comes of a run, and whether it is wanted.
 struct Wants {
     value: OwnedValue,
@@ -93,7 +104,8 @@ struct Wants {
 
 impl Wants {
     fn wanted(&mut self) -> Wanted<'_> {
-        Wanted { result: self.wanted.is_some().then_some(&mut self.value), how: self.wanted.unwrap_or_default() }
+        let is_wanted = self.wanted.is_some_and(|how| !how.has(Results::DROPPED));
+        Wanted { result: is_wanted.then_some(&mut self.value), how: self.wanted.unwrap_or_default() }
     }
 
     fn function(&mut self, function: u64, args: Args) -> Ran {
@@ -142,6 +154,12 @@ impl Wants {
 fn claimed(args: Args, call: impl FnOnce(Args) -> Ran) -> Ran {
     let owned = args.buffers.are_passed().then(|| manager::claim(args)).transpose()?;
     call(owned.as_ref().map_or(args, |owned| owned.args()))
+}
+
+fn texts(texts: &[String]) -> Result<OwnedValue> {
+    let texts: Vec<_> = texts.iter().map(|text| subpy_value::pointing(STR, text.as_ptr(), text.len())).collect();
+    let tuple = subpy_value::pointing(TUPLE, texts.as_ptr().cast(), texts.len());
+    OwnedValue::copy_of(&tuple).ok_or_else(|| Kind::NoMemory.into())
 }
 
 /// `manager::Memory`, field by field.

@@ -114,7 +114,7 @@ impl Channel {
 
     fn ask(&self, request: &Request, run: Run) -> Result<Done, Failed> {
         self.ask_with(request, run, &mut |_, asked| match asked {
-            Request::Release { .. } => Answer::Value(OwnedValue::none()),
+            Request::Release { .. } | Request::Ending => Answer::Value(OwnedValue::none()),
             _ => panic!("nothing is asked here"),
         })
     }
@@ -374,8 +374,11 @@ fn a_function_that_is_gone_is_released_once() {
     let channel = Channel::new(&child);
     let released = RefCell::new(Vec::new());
     let note = |_: &Channel, asked: &Request| {
-        let Request::Release { code } = asked else { panic!("something else is asked") };
-        released.borrow_mut().push(*code);
+        match asked {
+            Request::Release { code } => released.borrow_mut().push(*code),
+            Request::Ending => {}
+            _ => panic!("something else is asked"),
+        }
         Answer::Value(OwnedValue::none())
     };
     let defines = |code, name| {
@@ -580,55 +583,52 @@ fn all_is_interrupted() {
 #[test]
 fn it_ends_when_nothing_is_in_the_way() {
     let spawner = spawner();
-    for on_main in [true, false] {
-        let child = create(&spawner);
-        let [main, other] = [Channel::new(&child), Channel::new(&child)];
-        let folder = std::env::temp_dir().join(format!("subpy-end-{}-{on_main}", child.id()));
-        main.exec("import threading, atexit\nevent = threading.Event()\nthread = threading.Thread(target=event.wait)\nthread.start()");
-        main.exec(&format!("atexit.register(lambda: open({:?}, 'w').write('ended'))", folder.display().to_string()));
-        other.exec("pass");
-        let ends = if on_main { &main } else { &other };
-        let end = |timeout, interrupt| ends.ask(&Request::End { timeout, interrupt }, Run::default()).map(drop);
-        let refused = end(Some(Duration::from_millis(10)), false).expect_err("a thread is in the way");
-        assert!(refused.message.contains("thread"), "{}", refused.message);
-        assert_eq!(main.int("1") + other.int("1"), 2);
-        main.exec("event.set()\nthread.join()");
-        end(Some(LONG), false).expect("it ends");
-        let death = child.wait(LONG).expect("it ends");
-        assert_eq!((death.exit_code, death.traceback.as_str()), (Some(0), ""));
-        assert_eq!(std::fs::read_to_string(&folder).expect("it is written at the end"), "ended");
-        std::fs::remove_file(&folder).expect("it is there");
-        // Nobody waits for it any more.
-        for channel in [main, other] {
-            let said = channel.talk.ask(&eval("1"), &PLAIN, &mut to_number);
-            assert!(said.is_ok() && matches!(channel.hear(), Err(Unheard::Stop(Stop::Ended))));
-        }
+    let child = create(&spawner);
+    let [main, other] = [Channel::new(&child), Channel::new(&child)];
+    let folder = std::env::temp_dir().join(format!("subpy-end-{}", child.id()));
+    main.exec("import threading, atexit\nevent = threading.Event()\nthread = threading.Thread(target=event.wait)\nthread.start()");
+    main.exec(&format!("atexit.register(lambda: open({:?}, 'w').write('ended'))", folder.display().to_string()));
+    other.exec("pass");
+    let end = |timeout, interrupt| main.ask(&Request::End { timeout, interrupt }, Run::default()).map(drop);
+    let refused = end(Some(Duration::from_millis(10)), false).expect_err("a thread is in the way");
+    assert!(refused.message.contains("thread"), "{}", refused.message);
+    assert_eq!(main.int("1") + other.int("1"), 2);
+    main.exec("event.set()\nthread.join()");
+    end(Some(LONG), false).expect("it ends");
+    let death = child.wait(LONG).expect("it ends");
+    assert_eq!((death.exit_code, death.traceback.as_str()), (Some(0), ""));
+    assert_eq!(std::fs::read_to_string(&folder).expect("it is written at the end"), "ended");
+    std::fs::remove_file(&folder).expect("it is there");
+    // Nobody waits for it any more.
+    for channel in [main, other] {
+        let said = channel.talk.ask(&eval("1"), &PLAIN, &mut to_number);
+        assert!(said.is_ok() && matches!(channel.hear(), Err(Unheard::Stop(Stop::Ended))));
     }
 }
 
 #[test]
 fn what_is_printed_at_the_end_comes() {
     let spawner = spawner();
-    for on_main in [true, false] {
-        let child = create(&spawner);
-        let [main, other] = [Channel::new(&child), Channel::new(&child)];
-        let heard = Arc::new(Mutex::new(String::new()));
-        let theirs = Arc::clone(&heard);
-        let listen = move |asked: &Request| {
-            let Request::Output { of_run: false, stream: 1, text } = asked else { panic!("something else is asked") };
-            theirs.lock().unwrap().push_str(text);
-            Answer::Value(OwnedValue::none())
-        };
-        grants(&child, listen.clone());
-        main.ask(&Request::SetOutput { captured: true }, Run::default()).expect("it is set");
-        main.exec("import atexit\natexit.register(lambda: print('bye'))");
-        other.exec("pass");
-        let ends = if on_main { &main } else { &other };
-        let end = Request::End { timeout: Some(LONG), interrupt: false };
-        ends.ask_with(&end, Run::default(), &mut |_, asked| listen(asked)).expect("it ends");
-        assert_eq!(child.wait(LONG).expect("it ends").exit_code, Some(0));
-        assert_eq!(*heard.lock().unwrap(), "bye\n");
-    }
+    let child = create(&spawner);
+    let [main, other] = [Channel::new(&child), Channel::new(&child)];
+    let heard = Arc::new(Mutex::new(String::new()));
+    let theirs = Arc::clone(&heard);
+    let listen = move |asked: &Request| {
+        match asked {
+            Request::Output { of_run: false, stream: 1, text } => theirs.lock().unwrap().push_str(text),
+            Request::Ending => {}
+            _ => panic!("something else is asked"),
+        }
+        Answer::Value(OwnedValue::none())
+    };
+    grants(&child, listen.clone());
+    main.ask(&Request::SetOutput { captured: true }, Run::default()).expect("it is set");
+    main.exec("import atexit\natexit.register(lambda: print('bye'))");
+    other.exec("pass");
+    let end = Request::End { timeout: Some(LONG), interrupt: false };
+    main.ask_with(&end, Run::default(), &mut |_, asked| listen(asked)).expect("it ends");
+    assert_eq!(child.wait(LONG).expect("it ends").exit_code, Some(0));
+    assert_eq!(*heard.lock().unwrap(), "bye\n");
 }
 
 #[test]
@@ -638,11 +638,11 @@ fn what_is_in_the_way_of_its_end_is_interrupted() {
     let [main, other] = [Channel::new(&child), Channel::new(&child)];
     main.exec("import threading, time\ndef run():\n    while True: time.sleep(0.001)\nthreading.excepthook = lambda _: None\nthreading.Thread(target=run).start()");
     main.exec("begun = False");
-    main.talk.ask(&exec("begun = True\nwhile True: pass"), &Run::default(), &mut to_number).expect("it lives");
-    until("it runs", || other.int("int(begun)") == 1);
+    other.talk.ask(&exec("begun = True\nwhile True: pass"), &Run::default(), &mut to_number).expect("it lives");
+    until("it runs", || main.int("int(begun)") == 1);
     let end = Request::End { timeout: Some(LONG), interrupt: true };
-    other.ask(&end, Run::default()).expect("it ends");
-    let Ok(Said::Reply(Reply::Failed(failed))) = main.hear() else { panic!("it is interrupted") };
+    main.ask(&end, Run::default()).expect("it ends");
+    let Ok(Said::Reply(Reply::Failed(failed))) = other.hear() else { panic!("it is interrupted") };
     assert_eq!(failed.kind, INTERRUPTED, "{failed:?}");
     assert_eq!(child.wait(LONG).expect("it ends").exit_code, Some(0));
 }

@@ -58,28 +58,29 @@ static void refused(void) {
 
 /* A thread that Python code started is inside of its interpreter: what it calls there is refused by no run and waits
  * for none, and has its threading.local. */
+static subpy_interp asked;
+static subpy_status answer;
+
+static void ask(void) { answer = subpy_exec(asked, "local.mine += '!'", SUBPY_AUTO_LEN, NULL); }
+
 static void from_threads_of_python(void) {
   subpy_error *error = NULL;
   for (int32_t busy = SUBPY_BUSY_REFUSE; busy <= SUBPY_BUSY_SHARE; busy++) {
     subpy_interp interp = create_busy(busy);
-    char code[900];
-    snprintf(code, sizeof code,
-             "import ctypes, threading\n"
-             "library = ctypes.CDLL(None)\n"
-             "library.subpy_status_name.restype = ctypes.c_char_p\n"
-             "local = threading.local()\n"
-             "def ask():\n"
-             "  global answer, same\n"
-             "  local.mine = 'mine'\n"
-             "  status = library.subpy_exec(ctypes.c_uint64(%" PRIu64 "), b'local.mine += \"!\"', ctypes.c_size_t(17), None)\n"
-             "  answer = library.subpy_status_name(status).decode()\n"
-             "  same = local.mine\n"
-             "thread = threading.Thread(target=ask)\n"
-             "thread.start()\n"
-             "thread.join()\n", /* this run is there all the time */
-             interp);
-    run(interp, code);
-    CHECK_EVAL(interp, "answer", "SUBPY_OK");
+    asked = interp;
+    answer = SUBPY_ERROR_PANIC;
+    give_function(interp, "ask", "CFUNCTYPE", ask);
+    run(interp, "import threading\n"
+                "local = threading.local()\n"
+                "def asks():\n"
+                "  global same\n"
+                "  local.mine = 'mine'\n"
+                "  ask()\n"
+                "  same = local.mine\n"
+                "thread = threading.Thread(target=asks)\n"
+                "thread.start()\n"
+                "thread.join()\n"); /* this run is there all the time */
+    CHECK(answer == SUBPY_OK);
     CHECK_EVAL(interp, "same", "mine!");
     OK(subpy_close(interp, &error));
   }

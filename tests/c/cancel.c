@@ -159,15 +159,13 @@ static void fire_and_run(void) {
 }
 
 static void run_and_fire(void) {
-  char code[200];
-  snprintf(code, sizeof code, "import ctypes\nctypes.CFUNCTYPE(None)(%" PRIuPTR ")()\nwhile True: pass", (uintptr_t)fire);
-  nested_status = subpy_exec(in_between, code, SUBPY_AUTO_LEN, NULL);
+  give_function(in_between, "fire", "CFUNCTYPE", fire);
+  nested_status = subpy_exec(in_between, "fire()\nwhile True: pass", SUBPY_AUTO_LEN, NULL);
 }
 
 static void from_inside(void) {
   subpy_interp interp = create();
   in_between = create();
-  char code[200];
   void (*const functions[])(void) = {fire, fire_and_run, run_and_fire};
   for (int same = 0; same < 2; same++)
     for (int i = 0; i < 3; i++) {
@@ -175,8 +173,9 @@ static void from_inside(void) {
       if (same) in_between = interp;
       fired_inside = token();
       nested_status = SUBPY_OK;
-      snprintf(code, sizeof code, "import ctypes\nctypes.CFUNCTYPE(None)(%" PRIuPTR ")()\nwhile True: pass", (uintptr_t)functions[i]);
-      FAILS(SUBPY_ERROR_INTERRUPTED, "...cancelled: KeyboardInterrupt", exec_with(interp, code, fired_inside));
+      give_function(interp, "outside", "CFUNCTYPE", functions[i]);
+      FAILS(SUBPY_ERROR_INTERRUPTED, "...cancelled: KeyboardInterrupt",
+            exec_with(interp, "outside()\nwhile True: pass", fired_inside));
       CHECK(nested_status == (i == 0 ? SUBPY_OK : SUBPY_ERROR_INTERRUPTED));
       subpy_cancel_free(fired_inside);
       CHECK(number(in_between, "'ran' not in globals()"));
@@ -197,10 +196,8 @@ static void hold(void) {
 /* A run that does not end: whoever waits is told soon after the token was fired. */
 static void abandoned(void) {
   subpy_interp interp = create();
-  char code[200];
   held = signal_new(), let_go = signal_new();
-  snprintf(code, sizeof code, "import ctypes\nhold = ctypes.CFUNCTYPE(None)(%" PRIuPTR ")", (uintptr_t)hold);
-  run(interp, code);
+  give_function(interp, "hold", "CFUNCTYPE", hold);
   subpy_cancel cancel = token();
   subpy_thread thread = start(interp, "hold()", cancel, SUBPY_ABANDON);
   signal_wait(held);

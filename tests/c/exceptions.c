@@ -313,6 +313,7 @@ static void one_line(void) {
        "RuntimeError: module x does not support loading in subinterpreters"},
   };
   for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+    if (in_processes() && strcmp(cases[index].code, "import faulthandler") == 0) continue; /* it loads there */
     subpy_error *error = exception(interp, cases[index].code);
     check_message(__FILE__, __LINE__, error, SUBPY_ERROR_EXECUTION_FAILED, cases[index].message);
     CHECK(!strstr(subpy_error_formatted(error, NULL), "SUBPY_") && !strstr(subpy_error_display(error, NULL), "SUBPY_"));
@@ -717,7 +718,7 @@ int main(void) {
   sizes_of_a_frame();
   broken_guest();
   accessors_of_other_errors();
-  memory_exhausted();
+  if (!in_processes()) memory_exhausted(); /* the limit is this process's */
 
   /* An error outlives its interpreter and the runtime. */
   subpy_error *kept = exception(interp, "raise ValueError('kept')");

@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "guest.h"
 #include "values.h"
 
 static subpy_error *error;
@@ -161,18 +162,20 @@ static void references(void) {
   subpy_function_free(twice);
   CHECK(eval(interp, "watch() is None").u.as_bool == true);
 
-  exec(interp,
-       "import os\n"
-       "class Last:\n"
-       "  def __call__(self): pass\n"
-       "  def __del__(self): os.write(99, b'gone')\n"
-       "last = Last()");
-  int ends[2];
-  CHECK(pipe(ends) == 0 && dup2(ends[1], 99) == 99);
+  signal_pipe says = signal_new();
+  char code[160];
+  snprintf(code, sizeof code,
+           "import os\n"
+           "class Last:\n"
+           "  def __call__(self): pass\n"
+           "  def __del__(self): os.write(%d, b'gone')\n"
+           "last = Last()",
+           says.out);
+  exec(interp, code);
   (void)new_function(interp, "last");
   OK(subpy_close(interp, &error));
   char text[5] = {0};
-  CHECK(read(ends[0], text, 4) == 4 && strcmp(text, "gone") == 0);
+  CHECK(read(says.in, text, 4) == 4 && strcmp(text, "gone") == 0);
 }
 
 static subpy_function shared;

@@ -8,24 +8,6 @@
 
 #include "test.h"
 
-/* A place for one side to wait until the other says go; Python's side is os.read(fd, 1) and os.write(fd, b'.'). */
-typedef struct {
-  int in, out;
-} signal_pipe;
-
-static inline signal_pipe signal_new(void) {
-  int ends[2];
-  CHECK(pipe(ends) == 0);
-  return (signal_pipe){ends[0], ends[1]};
-}
-
-static inline void signal_wait(signal_pipe pipe) {
-  char byte;
-  CHECK(read(pipe.in, &byte, 1) == 1);
-}
-
-static inline void signal_send(signal_pipe pipe) { CHECK(write(pipe.out, ".", 1) == 1); }
-
 /* Defines block() in the interpreter: it says that it has begun, then waits for its turn to end. */
 static inline void define_block(subpy_interp interp, signal_pipe begun, signal_pipe end) {
   char code[256];
@@ -53,11 +35,29 @@ static inline void end_block(subpy_thread thread, signal_pipe end) {
   OK(subpy_thread_join(thread, NULL, &error));
 }
 
-/* Lets Python code in the interpreter call a C function. `type` is CFUNCTYPE, or PYFUNCTYPE to keep the GIL. */
-static inline void call_from_python(subpy_interp interp, const char *type, void (*function)(void)) {
+static inline void calls_it(void *function, subpy_context *context, const subpy_value *args, size_t nargs,
+                            const subpy_value *kwargs) {
+  (void)context, (void)args, (void)nargs, (void)kwargs;
+  ((void (*)(void))(uintptr_t)function)();
+}
+
+/* Gives Python code in the interpreter a C function as `name`. `type` is CFUNCTYPE, or PYFUNCTYPE to keep the GIL. From
+ * another process it can be called as a host function alone. */
+static inline void give_function(subpy_interp interp, const char *name, const char *type, void (*function)(void)) {
   char code[128];
-  snprintf(code, sizeof code, "import ctypes\nctypes.%s(None)(%" PRIuPTR ")()", type, (uintptr_t)function);
+  if (in_processes()) {
+    subpy_error *error = NULL;
+    OK(subpy_define(interp, name, SUBPY_AUTO_LEN, 0, calls_it, (void *)(uintptr_t)function, NULL, &error));
+    return;
+  }
+  snprintf(code, sizeof code, "import ctypes\n%s = ctypes.%s(None)(%" PRIuPTR ")", name, type, (uintptr_t)function);
   run(interp, code);
+}
+
+/* Lets Python code in the interpreter call it. */
+static inline void call_from_python(subpy_interp interp, const char *type, void (*function)(void)) {
+  give_function(interp, "called_from_python", type, function);
+  run(interp, "called_from_python()");
 }
 
 static inline void check_text(const char *file, int line, const char *text, size_t len, const char *expected,
@@ -104,8 +104,42 @@ static inline subpy_error *exception(subpy_interp interp, const char *code) {
   return exec_error(interp, SUBPY_ERROR_EXECUTION_FAILED, code);
 }
 
+/* Processes have the descriptors 1 and 2 that this one begins with. So there these are files from the beginning, which
+ * are shown at the end. */
+static int shown_at[3];
+
+static void show_captured(void) {
+  for (int fd = 1; fd < 3; fd++) {
+    char text[4096];
+    ssize_t got;
+    for (off_t at = 0; (got = pread(fd, text, sizeof text, at)) > 0; at += got)
+      if (write(shown_at[fd], text, (size_t)got) < 0) break;
+  }
+}
+
+__attribute__((constructor)) static void capture_from_now_on(void) {
+  if (!in_processes()) return;
+  for (int fd = 1; fd < 3; fd++) {
+    FILE *file = tmpfile();
+    CHECK(file && fcntl(fileno(file), F_SETFL, O_APPEND) == 0);
+    shown_at[fd] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    CHECK(dup2(fileno(file), fd) == fd && fclose(file) == 0);
+  }
+  atexit(show_captured);
+}
+
+static inline char *capture_there(int fd, void (*captured)(void)) {
+  const off_t before = lseek(fd, 0, SEEK_END);
+  captured();
+  const size_t size = (size_t)(lseek(fd, 0, SEEK_END) - before);
+  char *text = calloc(size + 1, 1);
+  CHECK(text && pread(fd, text, size, before) == (ssize_t)size);
+  return text;
+}
+
 /* What the rest of the process does to a descriptor while `captured` is called, as one text; to be freed. */
 static inline char *capture(int fd, void (*captured)(void)) {
+  if (in_processes()) return capture_there(fd, captured);
   FILE *file = tmpfile();
   CHECK(file);
   int saved = dup(fd);

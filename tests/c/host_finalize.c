@@ -215,7 +215,7 @@ int main(void) {
   at_close();
   daemons(false);
   daemons(true);
-  destroyed();
+  if (!in_processes()) destroyed(); /* no guest of another one sees it */
   at_shutdown();
   return 0;
 }

@@ -73,7 +73,7 @@ static void *runs(void *number) {
 
 int main(void) {
   const char *count = getenv("SUBPY_TEST_RUNS");
-  runs_a_thread = (count ? atol(count) : 100000) / PAIRS;
+  runs_a_thread = (count ? atol(count) : in_processes() ? 4000 : 100000) / PAIRS;
   subpy_error *error = NULL;
   OK(subpy_init(NULL, &error));
   pthread_t runners[PAIRS], cancellers[PAIRS];

@@ -211,26 +211,21 @@ static void run_inner(void) {
   subpy_error_free(inner_error);
 }
 
-static void call_out(char *code, size_t size, const char *after) {
-  snprintf(code, size, "import ctypes\nctypes.CFUNCTYPE(None)(%" PRIuPTR ")()\n%s", (uintptr_t)run_inner, after);
-}
-
 static void nested(void) {
   subpy_interp outer = create();
-  char code[200];
+  give_function(outer, "run_inner", "CFUNCTYPE", run_inner);
   for (int same = 0; same < 2; same++) {
     inner = same ? outer : create();
     /* The inner one's is over first: the outer code goes on. */
     inner_limit = 20;
-    call_out(code, sizeof code, "after = 1");
-    OK(exec_for(outer, code, 60000));
+    OK(exec_for(outer, "run_inner()\nafter = 1", 60000));
     CHECK(inner_status == SUBPY_ERROR_TIMEOUT && number(outer, "after") == 1);
     /* The outer one's: both end. */
     for (int limited = 0; limited < 2; limited++) {
       inner_limit = limited ? 60000 : 0;
-      call_out(code, sizeof code, "while True: pass");
       inner_status = SUBPY_OK;
-      FAILS(SUBPY_ERROR_TIMEOUT, "...timed out after 500 ms: KeyboardInterrupt", exec_for(outer, code, 500));
+      FAILS(SUBPY_ERROR_TIMEOUT, "...timed out after 500 ms: KeyboardInterrupt",
+            exec_for(outer, "run_inner()\nwhile True: pass", 500));
       CHECK(inner_status == SUBPY_ERROR_TIMEOUT);
     }
     run(outer, "for _ in range(1000): pass");
@@ -260,9 +255,8 @@ static void joins(void) {
   signal_pipe begun = signal_new(), end = signal_new();
   define_block(other, begun, end);
   waited_for = block_in_thread(other, begun);
-  char code[200];
-  snprintf(code, sizeof code, "import ctypes\nctypes.CFUNCTYPE(None)(%" PRIuPTR ")()", (uintptr_t)wait_and_join);
-  CHECK(exec_for(outer, code, 500) == SUBPY_ERROR_TIMEOUT);
+  give_function(outer, "wait_and_join", "CFUNCTYPE", wait_and_join);
+  CHECK(exec_for(outer, "wait_and_join()", 500) == SUBPY_ERROR_TIMEOUT);
   subpy_error_free(error);
   error = NULL;
   CHECK(wait_status == SUBPY_ERROR_TIMEOUT && join_status == SUBPY_ERROR_TIMEOUT);
@@ -284,10 +278,8 @@ static void hold(void) {
 
 static void abandoned(void) {
   subpy_interp interp = create();
-  char code[200];
   held = signal_new(), let_go = signal_new();
-  snprintf(code, sizeof code, "import ctypes\nhold = ctypes.CFUNCTYPE(None)(%" PRIuPTR ")", (uintptr_t)hold);
-  run(interp, code);
+  give_function(interp, "hold", "CFUNCTYPE", hold);
   subpy_run_request request = exec_request(interp, "hold()\nraise ValueError('unheard')", 300);
   request.flags = SUBPY_ABANDON;
   subpy_thread thread = 0;

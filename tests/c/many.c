@@ -192,7 +192,8 @@ static void errors_in_the_results(void) {
 
   const void *base = NULL;
   size_t size = 0;
-  CHECK(subpy_value_block(&list, &base, &size) && size < ROWS * 200);
+  /* What comes from another process lies there as it came. */
+  CHECK(subpy_value_block(&list, &base, &size) && (in_processes() || size < ROWS * 200));
 
   /* They are nobody's argument, and go with the results alone. */
   interp = create();

@@ -91,18 +91,13 @@ static void more_of_it(void) {
 
 static void from_inside(void) {
   outer = create();
-  char code[300];
-  snprintf(code, sizeof code,
-           "import ctypes\n"
-           "inner = ctypes.CFUNCTYPE(None)(%" PRIuPTR ")\n"
-           "depth = 0\n"
-           "def f(n):\n"
-           "  global depth\n"
-           "  if depth == 0:\n"
-           "    depth += 1; inner(); depth -= 1\n"
-           "  return 10 // (2 - n)",
-           (uintptr_t)more_of_it);
-  run(outer, code);
+  give_function(outer, "inner", "CFUNCTYPE", more_of_it);
+  run(outer, "depth = 0\n"
+             "def f(n):\n"
+             "  global depth\n"
+             "  if depth == 0:\n"
+             "    depth += 1; inner(); depth -= 1\n"
+             "  return 10 // (2 - n)");
   nested_function = function_in(outer, "f");
   subpy_value rows[] = {subpy_int(1), subpy_int(0), subpy_int(3)};
   subpy_value list = {0};

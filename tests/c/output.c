@@ -84,19 +84,19 @@ static void stderr_comes_line_by_line(void) {
 }
 
 static void threads_print_at_once(void) {
-  int pipe_end = stdout_pipe(), go[2];
-  CHECK(pipe(go) == 0);
+  int pipe_end = stdout_pipe();
+  signal_pipe go = signal_new();
   subpy_interp interp = create();
   char code[300];
   snprintf(code, sizeof code,
            "import os, threading\n"
            "def say():\n"
            "    while (word := os.read(%d, 1)) != b'.': print('thread', word.decode())\n"
-           "thread = threading.Thread(target=say); thread.start()", go[0]);
+           "thread = threading.Thread(target=say); thread.start()", go.in);
   run(interp, code);
   for (int i = 0; i < 3; i++) {
     char word = (char)('a' + i), expected[20];
-    CHECK(write(go[1], &word, 1) == 1);
+    CHECK(write(go.out, &word, 1) == 1);
     snprintf(expected, sizeof expected, "thread %c\n", word);
     char got[100] = "";
     while (strlen(got) < strlen(expected)) {
@@ -106,7 +106,7 @@ static void threads_print_at_once(void) {
     }
     CHECK(strcmp(got, expected) == 0);
   }
-  CHECK(write(go[1], ".", 1) == 1);
+  signal_send(go);
   run(interp, "thread.join()");
 }
 
@@ -347,6 +347,7 @@ static void huge(bool nonblocking) {
   CHECK(pthread_create(&thread, NULL, slow_reader, &pipe_end) == 0);
   subpy_interp interp = create();
   run(interp, "text = 'abcdefghijklmnopqrstuvwxyz' * (10 << 20)\nprint(text[:10 << 20])");
+  if (in_processes()) shut_down(); /* they have it, too */
   close(1);
   CHECK(pthread_join(thread, NULL) == 0);
 }
@@ -369,6 +370,7 @@ static void many_prints(void) {
       "    sys.stdout.write(alphabet[:left]) if left % 4 else sys.stdout.buffer.write(alphabet[:left].encode())\n"
       "    left -= 26\n"
       "print()");
+  if (in_processes()) shut_down(); /* they have it, too */
   close(1);
   CHECK(pthread_join(thread, NULL) == 0);
 }
@@ -453,15 +455,18 @@ int main(void) {
          "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n13\n\xe2\x82\xac\n14\n\xff\0\ntext\nother\n", "");
   EXPECT(looks_like_pythons_own, "SHOUT\nlast\n", "logged\n");
   EXPECT(reconfigured, "1\n2\n3\n4\n\xc3\xa9\n\xe9\n?\ndos\r\n5\n6\n7\n", "");
-  EXPECT(closed, "before\nthe descriptor is open\n1\n2\n3\nend\n", "");
+  /* At the end of a process CPython itself flushes sys.stdout, whatever that is. */
+  EXPECT(closed, "before\nthe descriptor is open\n1\n2\n3\nend\n",
+         in_processes() ? "Exception ignored while flushing sys.stdout:\nValueError: underlying buffer has been detached\n" : "");
   EXPECT(on_a_terminal, "", "");
   EXPECT(lone_surrogates, "caf\xe9\nbefore\n", "x\\udc80\n");
-  EXPECT(without_descriptors, "", "");
+  if (!in_processes()) EXPECT(without_descriptors, "", ""); /* a process is given some */
   EXPECT(to_a_closed_pipe, "",
          "Exception ignored in atexit callback <built-in function print>:\nBrokenPipeError: [Errno 32] Broken pipe\n");
   EXPECT(a_handler_for_sigpipe_stays, "", "");
   outcome killed = in_child(keep_sigpipe);
-  CHECK(WIFSIGNALED(killed.status) && WTERMSIG(killed.status) == SIGPIPE && killed.err.len == 0);
+  if (!in_processes()) /* only the interpreter's is killed */
+    CHECK(WIFSIGNALED(killed.status) && WTERMSIG(killed.status) == SIGPIPE && killed.err.len == 0);
   free_outcome(&killed);
   EXPECT(at_the_end,
          "atexit first\ndel first\nclosed\natexit second\ndel second\natexit main\ndel main\nshut down\nagain\n", "");

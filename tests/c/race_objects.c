@@ -2,6 +2,7 @@
  * anew, threads end in a session, and the runtime is shut down. Nothing crashes, and an object is never another one. */
 #include <sys/wait.h>
 
+#include "closing.h"
 #include "race.h"
 #include "values.h"
 
@@ -121,7 +122,7 @@ static void renew(int place) {
     return;
   }
   subpy_interp old = atomic_exchange(&interps[place], fresh);
-  subpy_close_options options = {.size = sizeof options, .timeout_ms = 1000, .flags = SUBPY_CLOSE_INTERRUPT};
+  subpy_close_options options = {.size = sizeof options, .timeout_ms = 10000, .flags = SUBPY_CLOSE_INTERRUPT};
   if (subpy_close_with(old, &options, NULL) == SUBPY_OK) closes++;
 }
 
@@ -138,7 +139,7 @@ static void *shuts_down(void *number) {
   unsigned state = (unsigned)(intptr_t)number;
   while (!race_over) {
     usleep(50000 + next(&state) % 200000);
-    subpy_close_options options = {.size = sizeof options, .timeout_ms = 1000, .flags = SUBPY_CLOSE_INTERRUPT};
+    subpy_close_options options = {.size = sizeof options, .timeout_ms = 10000, .flags = SUBPY_CLOSE_INTERRUPT};
     resting = true;
     if (subpy_shutdown_with(&options, NULL) == SUBPY_OK) shutdowns++;
     resting = false;
@@ -166,7 +167,7 @@ int main(void) {
          (long)used, (long)gone, (long)elsewhere, (long)elements, (long)closes, (long)shutdowns, (long)forks);
   CHECK(saw_all());
   subpy_error *error = NULL;
-  OK(subpy_shutdown(&error));
+  shut_down_at_last();
   /* Frees after the end are no more than that. */
   for (int i = 0; i < PLACES; i++) subpy_object_free(places[i]);
   return 0;

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/wait.h>
 
+#include "closing.h"
 #include "race.h"
 #include "values.h"
 
@@ -118,7 +119,7 @@ static void *shuts_down(void *number) {
   unsigned state = (unsigned)(intptr_t)number;
   while (!race_over) {
     usleep(20000 + next(&state) % 100000);
-    subpy_close_options options = {.size = sizeof options, .timeout_ms = 1000, .flags = SUBPY_CLOSE_INTERRUPT};
+    subpy_close_options options = {.size = sizeof options, .timeout_ms = 10000, .flags = SUBPY_CLOSE_INTERRUPT};
     resting = next(&state) % 4;
     if (subpy_shutdown_with(&options, NULL) == SUBPY_OK) shutdowns++;
     resting = false;

@@ -2,6 +2,7 @@
 #include <pthread.h>
 
 #include "child.h"
+#include "guest.h"
 
 typedef struct {
   char text[1 << 14];
@@ -158,10 +159,9 @@ static void given_up(void) {
   subpy_error *error = NULL;
   subpy_interp interp = create();
   taken to = {0};
-  int go[2];
+  signal_pipe go = signal_new();
   char code[120];
-  CHECK(pipe(go) == 0);
-  snprintf(code, sizeof code, "import os\nprint('before', flush=True)\nos.read(%d, 1)\nprint('after', flush=True)", go[0]);
+  snprintf(code, sizeof code, "import os\nprint('before', flush=True)\nos.read(%d, 1)\nprint('after', flush=True)", go.in);
   subpy_run_request exec = request(interp, SUBPY_RUN_EXEC, code, &to);
   exec.flags = SUBPY_ABANDON;
   exec.timeout_ms = 50;
@@ -169,7 +169,7 @@ static void given_up(void) {
   OK(subpy_run_in_thread(&exec, &thread, &error));
   FAILS(SUBPY_ERROR_TIMEOUT, "...", subpy_thread_join(thread, NULL, &error));
   to.over = true;
-  CHECK(write(go[1], "x", 1) == 1);
+  signal_send(go);
   while (subpy_close(interp, NULL) == SUBPY_ERROR_BUSY) usleep(1000);
   GOT(&to, "1:before\n|");
 }

@@ -159,8 +159,11 @@ static void exits(void) {
   run(interp, "def work(): wait()");
   OK(subpy_call_in_thread(interp, "work", SUBPY_AUTO_LEN, NULL, 0, NULL, &thread, &error));
   signal_wait(waits);
-  FAILS(SUBPY_ERROR_BUSY, "not closed within 20 ms: interpreter 1: a run at <script>:1 in work",
-        shut_down_in(20, SUBPY_CLOSE_INTERRUPT, &error));
+  int64_t id = 0;
+  OK(subpy_id(interp, &id, &error));
+  char expected[100];
+  snprintf(expected, sizeof expected, "not closed within 20 ms: interpreter %" PRId64 ": a run at <script>:1 in work", id);
+  FAILS(SUBPY_ERROR_BUSY, expected, shut_down_in(20, SUBPY_CLOSE_INTERRUPT, &error));
   exit(0);
 }
 

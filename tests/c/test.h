@@ -2,7 +2,9 @@
 #ifndef TEST_H
 #define TEST_H
 
+#include <fcntl.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +71,73 @@ static inline long resident_kib(void) {
   fclose(file);
   return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
+
+/* Tests of what interpreters do run a second time, with interpreters in processes of their own. */
+static inline bool in_processes(void) { return getenv("SUBPY_TEST_PROCESS") != NULL; }
+
+/* A process has descriptors of its own. So there these are made at once, and each interpreter gets all of them, by the
+ * numbers that they have here. */
+enum { FIRST_SHARED = 500, SHARED_PIPES = 64 };
+
+__attribute__((constructor)) static void make_shared_pipes(void) {
+  if (!in_processes()) return;
+  for (int i = 0; i < SHARED_PIPES; i++) {
+    int ends[2];
+    CHECK(pipe2(ends, O_CLOEXEC) == 0);
+    for (int end = 0; end < 2; end++) {
+      CHECK(fcntl(ends[end], F_DUPFD_CLOEXEC, FIRST_SHARED + 2 * i + end) == FIRST_SHARED + 2 * i + end);
+      CHECK(close(ends[end]) == 0);
+    }
+  }
+}
+
+static inline subpy_status create_anywhere(const subpy_interp_options *options, subpy_interp *interp,
+                                           subpy_error **error) {
+  if (!in_processes() || (options && options->gil == SUBPY_GIL_SHARED)) return subpy_create(options, interp, error);
+  subpy_interp_options there = {.size = sizeof there};
+  if (options) there = *options;
+  there.flags |= SUBPY_INTERP_PROCESS;
+  there.grace_ms = 60000; /* what is interrupted ends by itself */
+  subpy_status status = subpy_create(&there, interp, error);
+  if (status != SUBPY_OK) return status;
+  char code[256];
+  snprintf(code, sizeof code,
+           "def share(os):\n"
+           "  for end in range(%d, %d):\n"
+           "    there = os.open(f'/proc/%d/fd/{end}', os.O_WRONLY if end %% 2 else os.O_RDONLY)\n"
+           "    os.dup2(there, end, False), os.close(there)\n"
+           "share(__import__('os'))\n"
+           "del share",
+           FIRST_SHARED, FIRST_SHARED + 2 * SHARED_PIPES, (int)getpid());
+  return subpy_exec(*interp, code, SUBPY_AUTO_LEN, error);
+}
+
+/* Whatever a test creates is where the test is to run. */
+#define subpy_create(options, interp, error) create_anywhere(options, interp, error)
+
+/* A place for one side to wait until the other says go; Python's side is os.read(fd, 1) and os.write(fd, b'.'). */
+typedef struct {
+  int in, out;
+} signal_pipe;
+
+static inline signal_pipe signal_new(void) {
+  if (in_processes()) {
+    static int used;
+    CHECK(used < SHARED_PIPES);
+    const int in = FIRST_SHARED + 2 * used++;
+    return (signal_pipe){in, in + 1};
+  }
+  int ends[2];
+  CHECK(pipe(ends) == 0);
+  return (signal_pipe){ends[0], ends[1]};
+}
+
+static inline void signal_wait(signal_pipe pipe) {
+  char byte;
+  CHECK(read(pipe.in, &byte, 1) == 1);
+}
+
+static inline void signal_send(signal_pipe pipe) { CHECK(write(pipe.out, ".", 1) == 1); }
 
 static inline subpy_interp create(void) {
   subpy_interp interp = 0;

@@ -70,6 +70,10 @@ pub enum Request<'a> {
     },
     /// How much memory it uses.
     Memory,
+    /// What runs, each in words. It is told to end for the how manieth time, from 1; 0: it is not.
+    Look {
+        stop: u32,
+    },
     /// End the interpreter, and with it the process. None: as soon as it can be.
     End {
         timeout: Option<Duration>,
@@ -148,6 +152,7 @@ const ENTER: u16 = 18;
 const LEAVE: u16 = 19;
 const SET_OUTPUT: u16 = 20;
 const MEMORY: u16 = 21;
+const LOOK: u16 = 43;
 const END: u16 = 22;
 const ENDING: u16 = 42;
 const SERVE: u16 = 23;
@@ -224,6 +229,7 @@ impl Request<'_> {
             Request::Leave => (LEAVE, 0, 0),
             Request::SetOutput { captured } => (SET_OUTPUT, 0, flag(captured)),
             Request::Memory => (MEMORY, 0, 0),
+            Request::Look { stop } => (LOOK, stop.into(), 0),
             Request::End { timeout, interrupt } => {
                 // A number of 0 is none.
                 let time =
@@ -371,10 +377,10 @@ impl ToRun {
         Ok(())
     }
 
-    /// Reads a value, and remembers whether there are handles in it.
+    /// Reads a value that has those that were passed, and remembers whether there are handles in it.
     fn read_value(&mut self, reader: &mut Reader, restore: &mut Restore) -> Result<OwnedValue, NotRead> {
         let handles = &mut self.handles;
-        reader.value(&mut |kind, got, builder| {
+        reader.values(&mut |kind, got, builder| {
             *handles = true;
             restore(kind, got, builder)
         })
@@ -433,6 +439,7 @@ impl ToRun {
             LEAVE => Request::Leave,
             SET_OUTPUT => Request::SetOutput { captured: first },
             MEMORY => Request::Memory,
+            LOOK => Request::Look { stop: u32::try_from(handle).ok()? },
             END => {
                 let timeout = handle.checked_sub(1).map(Duration::from_millis);
                 Request::End { timeout, interrupt: first }

@@ -52,12 +52,12 @@ pub(super) fn damaged<T>(why: &str) -> Result<T, NotRead> {
     Err(NotRead::Damaged(why.into()))
 }
 
-/// `root` has the elements that the block begins with. Afterwards they are complete; the root's own tag was not looked
-/// at.
+/// `root` has the elements that the block begins with, nested so deep at most. Afterwards they are complete; the root's
+/// own tag was not looked at.
 ///
 /// # Safety
 /// The block is the caller's alone when it is read; so are the places that it is written to.
-pub(super) unsafe fn pass(block: Block, root: &subpy_value, mut way: Way) -> Result<(), NotRead> {
+pub(super) unsafe fn pass(block: Block, root: &subpy_value, deepest: usize, mut way: Way) -> Result<(), NotRead> {
     let Block { start, size, from } = block;
     let handle = is_handle(root.kind);
     let mut pieces = Pieces { end: 0, size };
@@ -164,7 +164,7 @@ pub(super) unsafe fn pass(block: Block, root: &subpy_value, mut way: Way) -> Res
                 if element_size(kind) == 0 {
                     return damaged(&format!("kind {kind} is not one of SUBPY_KIND_*"));
                 }
-                let deepest = MAX_DEPTH.max(described.map_or(0, |around| around + DESCRIBED));
+                let deepest = deepest.max(described.map_or(0, |around| around + DESCRIBED));
                 if outer.len() + 1 >= deepest {
                     return damaged(&format!("nested deeper than {MAX_DEPTH} levels"));
                 }

@@ -5,8 +5,8 @@ use std::fmt;
 use super::pass::{Block, Way, damaged, is_handle, pass};
 use super::{FEW, FEW_COUNT, FEW_KIND, FEW_MARK, Got, Restore, Source, VALUE};
 use crate::value::{
-    Builder, INT, NotCopied, OwnedValue, RawBlock, TAG_BITS, TUPLE, check_alone, check_tag, element_size, is_plain,
-    subpy_value,
+    Builder, INT, MAX_DEPTH, NotCopied, OwnedValue, RawBlock, TAG_BITS, TUPLE, check_alone, check_tag, element_size,
+    is_plain, subpy_value,
 };
 
 /// Why a message was not read.
@@ -48,7 +48,7 @@ impl<'a> Reader<'a> {
     pub fn value(&mut self, restore: &mut Restore) -> Result<OwnedValue, NotRead> {
         match self.root() {
             Some(root) if is_plain(&root) => Ok(OwnedValue::of_plain(&root)),
-            Some(root) => self.rest_of(root, restore),
+            Some(root) => self.rest_of(root, MAX_DEPTH, restore),
             None => damaged("it ends within a value"),
         }
     }
@@ -59,7 +59,17 @@ impl<'a> Reader<'a> {
         self.root().filter(is_plain).map(|root| OwnedValue::of_plain(&root))
     }
 
-    fn rest_of(&mut self, root: subpy_value, restore: &mut Restore) -> Result<OwnedValue, NotRead> {
+    /// The same of one that has values: each may be nested as deep as any other.
+    #[inline]
+    pub fn values(&mut self, restore: &mut Restore) -> Result<OwnedValue, NotRead> {
+        match self.root() {
+            Some(root) if is_plain(&root) => Ok(OwnedValue::of_plain(&root)),
+            Some(root) => self.rest_of(root, MAX_DEPTH + 1, restore),
+            None => damaged("it ends within a value"),
+        }
+    }
+
+    fn rest_of(&mut self, root: subpy_value, deepest: usize, restore: &mut Restore) -> Result<OwnedValue, NotRead> {
         if root.flags & !TAG_BITS != 0 {
             return damaged("flags has unknown bits set");
         }
@@ -78,7 +88,7 @@ impl<'a> Reader<'a> {
             }
             _ => {
                 let mut attached = Builder::of_bytes();
-                let block = self.block(&root, restore, &mut attached)?;
+                let block = self.block(&root, deepest, restore, &mut attached)?;
                 // SAFETY: its elements are complete.
                 unsafe {
                     let value = block.finish(root, attached);
@@ -134,6 +144,7 @@ impl<'a> Reader<'a> {
     fn block(
         &mut self,
         root: &subpy_value,
+        deepest: usize,
         restore: &mut Restore,
         attached: &mut Builder,
     ) -> Result<RawBlock, NotRead> {
@@ -142,7 +153,7 @@ impl<'a> Reader<'a> {
         // SAFETY: there are so many bytes; the copy is nobody else's.
         unsafe {
             let block = RawBlock::copy(bytes, size).ok_or(NotRead::NO_MEMORY)?;
-            pass(Block { start: block.contents(), size, from: 0 }, root, Way::In(restore, attached))?;
+            pass(Block { start: block.contents(), size, from: 0 }, root, deepest, Way::In(restore, attached))?;
             Ok(block)
         }
     }
@@ -156,7 +167,7 @@ impl<'a> Reader<'a> {
             restore(root.kind, Got::Word(root.as_int() as u64), &mut attached)
         } else {
             let mut inside = Builder::of_bytes();
-            let block = self.block(&root, restore, &mut inside)?;
+            let block = self.block(&root, MAX_DEPTH, restore, &mut inside)?;
             // SAFETY: its element is complete.
             let value = unsafe { block.finish(subpy_value { kind: TUPLE, ..root }, inside) };
             let Some(only) = value.as_ref().element(0) else { return damaged("a handle has no value") };

@@ -390,6 +390,11 @@ fn depth_1000_is_the_limit() {
     };
     assert_eq!(refusal(&nested(MAX_DEPTH, Tree::Plain(INT, 1))), "");
     assert!(refusal(&nested(MAX_DEPTH + 1, Tree::Plain(INT, 1))).contains("1000 levels"));
+    // What has values does not count.
+    let arguments = nested(MAX_DEPTH + 1, Tree::Plain(INT, 1));
+    assert!(Reader::new(arguments.as_slice()).values(&mut none_to_get).is_ok());
+    let deeper = nested(MAX_DEPTH + 2, Tree::Plain(INT, 1));
+    assert!(Reader::new(deeper.as_slice()).values(&mut none_to_get).is_err());
     // What an error is made of does not count.
     assert_eq!(refusal(&nested(MAX_DEPTH, Tree::Handle(ERROR, 1))), "");
 }

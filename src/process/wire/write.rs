@@ -5,8 +5,8 @@ use std::ptr;
 use super::pass::{Block, Way, is_handle, pass};
 use super::{Describe, FEW, FEW_COUNT, FEW_KIND, FEW_MARK, Keys, Sent, Sink, VALUE, none_to_send};
 use crate::value::{
-    Args, BOOL, DICT, FEW_KEYS, FLOAT, INT, NotCopied, OwnedValue, Rows, STR, TAG_BITS, TUPLE, copy_text, element_size,
-    is_plain, subpy_pair, subpy_value,
+    Args, BOOL, DICT, FEW_KEYS, FLOAT, INT, MAX_DEPTH, NotCopied, OwnedValue, Rows, STR, TAG_BITS, TUPLE, copy_text,
+    element_size, is_plain, subpy_pair, subpy_value,
 };
 
 /// Writes the values of a message, one after the other. When one was not written, the message is of no use.
@@ -142,7 +142,7 @@ impl<'a, S: Sink> Writer<'a, S> {
         let done = unsafe {
             let start = self.start.add(at);
             ptr::copy_nonoverlapping(contents.as_ptr(), start, size);
-            pass(Block { start, size, from: contents.as_ptr().addr() }, root, Way::Out)
+            pass(Block { start, size, from: contents.as_ptr().addr() }, root, MAX_DEPTH, Way::Out)
         };
         if done.is_err() {
             self.len = before;

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use super::{Interrupts, Is, Run};
 use crate::python::api::Api;
 use crate::python::memory::{Account, Asking};
+use crate::python::object::Py;
 use crate::python::thread_id::this_thread;
 use crate::python::types::PyInterpreterState;
 use crate::python::{api, lock};
@@ -48,7 +49,7 @@ impl Interrupts {
                 run.is.set(Is { excused: true, ..is });
                 return false;
             }
-            if !account.refuses_now() {
+            if run.imports(Py::attached(api)) || !account.refuses_now() {
                 return false;
             }
             let is_here = thread == this_thread();

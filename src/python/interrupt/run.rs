@@ -6,6 +6,7 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 use super::Reason;
+use super::importing::PutOff;
 use super::on_loop::{OnWake, Then, Waker};
 use crate::python::clock::time_of;
 use crate::python::exception::{self, Exception};
@@ -60,6 +61,7 @@ pub struct Run {
     /// The library does something itself.
     step: Cell<*const Step>,
     pub(super) is: Cell<Is>,
+    pub(super) put_off: PutOff,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -86,6 +88,7 @@ impl Run {
             number: Cell::new(0),
             step: Cell::new(ptr::null()),
             is: Cell::default(),
+            put_off: PutOff::default(),
         }
     }
 

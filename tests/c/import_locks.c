@@ -1,0 +1,100 @@
+/* Imports keep a lock for each module. One that is stopped, anywhere, does not keep it for good: whoever imports that
+ * module later would wait without end. */
+#include <pthread.h>
+#include <unistd.h>
+
+#include "closing.h"
+#include "memory.h"
+
+static subpy_error *error;
+
+/* What these do over and over is in importlib for the most part. */
+#define IMPORTS                                                       \
+  "import sys\n"                                                      \
+  "def imports():\n"                                                  \
+  "  while True:\n"                                                   \
+  "    sys.modules.pop('keyword', None); sys.modules.pop('colorsys', None)\n" \
+  "    import keyword, colorsys\n"
+
+static void imports_again(subpy_interp interp) {
+  run(interp, "for name in 'keyword', 'colorsys': sys.modules.pop(name, None)\nimport keyword, colorsys");
+}
+
+static void limits(void) {
+  subpy_interp interp = create();
+  run(interp, IMPORTS);
+  subpy_run_request request = {.size = sizeof request, .what = SUBPY_RUN_EXEC, .interp = interp, .text = "imports()",
+                               .text_len = SUBPY_AUTO_LEN};
+  for (int i = 0; i < 120; i++) {
+    request.timeout_ms = 1 + i % 3;
+    FAILS(SUBPY_ERROR_TIMEOUT, "...timed out after", subpy_run(&request, NULL, &error));
+    imports_again(interp);
+  }
+  OK(subpy_close(interp, &error));
+}
+
+static void *interrupts(void *interp) {
+  for (int i = 0; i < 300; i++) {
+    usleep(1000 + i % 7 * 100);
+    OK(subpy_interrupt(*(subpy_interp *)interp, NULL));
+  }
+  return NULL;
+}
+
+static void interrupted(void) {
+  subpy_interp_options options = {.size = sizeof options, .busy = SUBPY_BUSY_SHARE};
+  subpy_interp interp = 0;
+  pthread_t thread;
+  OK(subpy_create(&options, &interp, &error));
+  run(interp, IMPORTS "ended = False");
+  CHECK(pthread_create(&thread, NULL, interrupts, &interp) == 0);
+  for (int i = 0; i < 100; i++) {
+    subpy_status status = subpy_exec(interp, "imports()", SUBPY_AUTO_LEN, NULL);
+    CHECK(status == SUBPY_ERROR_INTERRUPTED);
+  }
+  CHECK(pthread_join(thread, NULL) == 0);
+  imports_again(interp);
+  OK(subpy_close(interp, &error));
+}
+
+/* So does a limit of memory. */
+static void without_memory(void) {
+  subpy_interp interp = create_with(0, 24 * MIB);
+  run(interp, IMPORTS);
+  run(interp, "def eats():\n"
+              "  kept = []\n"
+              "  while True:\n"
+              "    kept.append([None] * 2000)\n"
+              "    sys.modules.pop('keyword', None)\n"
+              "    import keyword");
+  for (int i = 0; i < 6; i++) {
+    CHECK(subpy_exec(interp, "eats()", SUBPY_AUTO_LEN, NULL) == SUBPY_ERROR_EXECUTION_FAILED);
+    imports_again(interp);
+  }
+  OK(subpy_close(interp, &error));
+}
+
+/* So do Python's own threads, which wait for each other's locks too. */
+static void threads_at_the_end(void) {
+  for (int i = 0; i < 10; i++) {
+    subpy_interp interp = create();
+    run(interp, IMPORTS "import threading\n"
+                        "threading.excepthook = lambda args: None\n"
+                        "def goes_on():\n"
+                        "  try: imports()\n"
+                        "  except KeyError: goes_on()\n"
+                        "for _ in range(3): threading.Thread(target=goes_on).start()");
+    usleep(2000);
+    OK(close_in(interp, 60000, SUBPY_CLOSE_INTERRUPT, &error));
+  }
+}
+
+int main(void) {
+  alarm(300);
+  limits();
+  interrupted();
+  without_memory();
+  threads_at_the_end();
+  shut_down();
+  return 0;
+}
