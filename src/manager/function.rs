@@ -1,11 +1,12 @@
 //! Prepared functions: a callable that was looked up once. Any object can be called as one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use super::error::{Error, Kind, Result};
 use super::handle::{self, Numbers};
 use super::interpreter::{self, Interpreter};
+use super::last::Last;
 use super::registry::Registry;
 use crate::python::kept::{Hold, Kept};
 use crate::python::{lock, objects};
@@ -83,6 +84,34 @@ pub fn find_function(handle: u64) -> Result<Arc<Function>> {
     }
     let hold = objects::find(handle).ok_or_else(|| no_function(handle))?;
     Ok(Arc::new(Function::of(interpreter::get(hold.kept().interp())?, hold)))
+}
+
+/// The last function of an interpreter in a process of its own that a thread called. It does not keep that.
+pub struct LastElsewhere(Last<Weak<Function>>);
+
+impl LastElsewhere {
+    pub const fn new() -> LastElsewhere {
+        LastElsewhere(Last::new())
+    }
+
+    /// The function with this handle, wherever it is.
+    #[inline(never)]
+    pub fn find(&self, handle: u64) -> Result<Arc<Function>> {
+        let known = self.0.take(handle);
+        if let Some((weak, function)) = known.and_then(|weak| weak.upgrade().map(|function| (weak, function))) {
+            self.0.put(handle, weak);
+            return Ok(function);
+        }
+        let function = find_function(handle)?;
+        if function.is_elsewhere() && is_function(handle) {
+            self.0.put(handle, Arc::downgrade(&function));
+        }
+        Ok(function)
+    }
+
+    pub fn forget(&self) {
+        self.0.forget();
+    }
 }
 
 /// Whether a function is told when it is freed, so that it can be remembered.

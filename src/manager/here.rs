@@ -2,13 +2,13 @@
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::conversation::Conversation;
 use super::elsewhere::{Elsewhere, InUse, Lines};
 use super::error::{Error, Kind, Ran, Result};
-use super::function::{Function, find_function, is_function};
+use super::function::{Function, LastElsewhere, is_function};
 use super::gate::{Inside, Refused, Stop};
 use super::interpreter::{INTERPRETERS, Interpreter, driven, too_small, unrecognized};
 use super::last::Last;
@@ -69,8 +69,7 @@ pub struct Here {
     /// locked instructions, a tenth of a call. What was closed or freed meanwhile says so itself.
     interpreter: Last<Arc<Interpreter>>,
     function: Last<Arc<Function>>,
-    /// The last one of an interpreter in a process of its own, which does not keep that.
-    function_elsewhere: Last<Weak<Function>>,
+    function_elsewhere: LastElsewhere,
     pub sessions: Sessions,
     pub limits: limits::Here,
     /// The channels that it uses, to interpreters in processes of their own.
@@ -89,7 +88,7 @@ impl Here {
             keeps: Inside::new(),
             interpreter: Last::new(),
             function: Last::new(),
-            function_elsewhere: Last::new(),
+            function_elsewhere: LastElsewhere::new(),
             sessions: Sessions::new(),
             limits: limits::Here::new(),
             lines: Lines::new(),
@@ -343,7 +342,7 @@ impl Here {
         let function = match self.function.take(handle) {
             Some(function) => function,
             None => {
-                let function = self.find_function(handle)?;
+                let function = self.function_elsewhere.find(handle)?;
                 if function.is_elsewhere() {
                     return ask(&function, given);
                 }
@@ -355,21 +354,6 @@ impl Here {
             self.function.put(handle, function);
         }
         result
-    }
-
-    /// One that is not remembered, or is elsewhere.
-    #[inline(never)]
-    fn find_function(&self, handle: u64) -> Result<Arc<Function>> {
-        let known = self.function_elsewhere.take(handle);
-        if let Some((weak, function)) = known.and_then(|weak| weak.upgrade().map(|function| (weak, function))) {
-            self.function_elsewhere.put(handle, weak);
-            return Ok(function);
-        }
-        let function = find_function(handle)?;
-        if function.is_elsewhere() && is_function(handle) {
-            self.function_elsewhere.put(handle, Arc::downgrade(&function));
-        }
-        Ok(function)
     }
 
     #[cold]

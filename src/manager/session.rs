@@ -159,7 +159,9 @@ impl Sessions {
         drop(visiting);
         self.list.borrow_mut().push(Session { interpreter, count: 1, state });
         // What was made ahead is not for its runs.
-        self.last.forget();
+        if self.ahead.borrow().is_some() {
+            self.last.forget();
+        }
         self.open.set(self.open.get() + 1);
         Ok(())
     }

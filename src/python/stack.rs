@@ -30,7 +30,8 @@ thread_local! {
 }
 
 impl Stack {
-    const UNKNOWN: Stack = Stack { base: ptr::null_mut(), size: usize::MAX };
+    /// No thread is known to be on it.
+    pub const UNKNOWN: Stack = Stack { base: ptr::null_mut(), size: usize::MAX };
 
     /// What is above the part that must be left.
     fn room(&self) -> usize {

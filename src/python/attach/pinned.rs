@@ -18,10 +18,11 @@ pub struct Pinned {
     interp: *mut PyInterpreterState,
     /// NULL: there was no memory to make the next one ahead.
     pub(super) state: Cell<*mut PyThreadState>,
-    /// It is one entry's. The state is another one after each `renew`.
-    once: bool,
+    /// It is one entry's, on this stack. The state is another one after each `renew`.
+    once: Option<Stack>,
     /// Nobody has had it, if it is one entry's.
     ready: Cell<bool>,
+    /// None that a thread is on, if it is one entry's.
     stack: Cell<Stack>,
     /// Those that have it now, one in the other.
     pub(super) entries: Cell<usize>,
@@ -42,7 +43,7 @@ fn pinned(state: *mut PyThreadState) -> Option<Rc<Pinned>> {
 
 /// Whether it is one that this thread keeps from entry to entry.
 pub fn is_pinned(state: *mut PyThreadState) -> bool {
-    pinned(state).is_some_and(|pinned| !pinned.once)
+    pinned(state).is_some_and(|pinned| pinned.once.is_none())
 }
 
 /// Whether it is one of them, and in no use.
@@ -55,28 +56,36 @@ impl Pinned {
     /// The interpreter must be alive now, and at every `enter`.
     pub unsafe fn new(api: &'static Api, interp: *mut PyInterpreterState, stack: Stack) -> Option<Rc<Pinned>> {
         // SAFETY: promised by the caller.
-        unsafe { Pinned::with(api, interp, stack, false) }
+        unsafe { Pinned::with(api, interp, stack, None) }
     }
 
-    /// One that is the next entry's alone.
+    /// One that is the next entry's alone. None: no memory, or nobody knows where this stack ends.
     ///
     /// # Safety
     /// The interpreter must be alive now, at every `enter` and at every `renew`.
     pub unsafe fn ahead(api: &'static Api, interp: *mut PyInterpreterState, stack: Stack) -> Option<Rc<Pinned>> {
+        if stack == Stack::UNKNOWN {
+            return None;
+        }
         // SAFETY: promised by the caller.
-        unsafe { Pinned::with(api, interp, stack, true) }
+        unsafe { Pinned::with(api, interp, stack, Some(stack)) }
     }
 
-    unsafe fn with(api: &'static Api, interp: *mut PyInterpreterState, stack: Stack, once: bool) -> Option<Rc<Pinned>> {
+    #[inline(always)]
+    unsafe fn with(
+        api: &'static Api,
+        interp: *mut PyInterpreterState,
+        stack: Stack,
+        once: Option<Stack>,
+    ) -> Option<Rc<Pinned>> {
         // SAFETY: promised by the caller.
         let state = Cell::new(unsafe { new_state(api, interp, stack)? });
-        let (ready, stack, entries) = (Cell::new(true), Cell::new(stack), Cell::new(0));
-        let pinned = PINNED.with(|first| {
-            let mut first = first.borrow_mut();
-            let next = RefCell::new(first.take());
-            let pinned = Rc::new(Pinned { api, interp, state, once, ready, stack, entries, next });
-            Rc::clone(first.insert(pinned))
-        });
+        let stack = Cell::new(if once.is_some() { Stack::UNKNOWN } else { stack });
+        let (ready, entries) = (Cell::new(true), Cell::new(0));
+        // Nothing is freed in between.
+        let next = RefCell::new(PINNED.with(|first| first.take()));
+        let pinned = Rc::new(Pinned { api, interp, state, once, ready, stack, entries, next });
+        PINNED.with(|first| first.replace(Some(Rc::clone(&pinned))));
         Some(pinned)
     }
 
@@ -92,6 +101,7 @@ impl Pinned {
         if self.ready.get() {
             return true;
         }
+        let Some(stack) = self.once else { return false };
         let spent = self.state.replace(ptr::null_mut());
         // SAFETY: this thread's own states, of an interpreter that is alive (`ahead`). The old one was cleared and detached by
         // its entry.
@@ -99,7 +109,7 @@ impl Pinned {
             if !spent.is_null() {
                 (self.api.PyThreadState_Delete)(spent);
             }
-            let Some(state) = new_state(self.api, self.interp, self.stack.get()) else { return false };
+            let Some(state) = new_state(self.api, self.interp, stack) else { return false };
             self.state.set(state);
         }
         self.ready.set(true);
@@ -125,7 +135,7 @@ impl Pinned {
     #[inline]
     pub fn enter(&self, stack: Stack) -> Entry<'_> {
         let (api, state) = (self.api, self.state.get());
-        let lasts = if self.stack.get() == stack && !self.once { Lasts::Pinned(self) } else { self.special(stack) };
+        let lasts = if self.stack.get() == stack { Lasts::Pinned(self) } else { self.special(stack) };
         self.entries.set(self.entries.get() + 1);
         // SAFETY: this thread's own state, of an interpreter that is alive (`new`).
         let previous = unsafe { (api.PyThreadState_Swap)(state) };
@@ -134,8 +144,12 @@ impl Pinned {
 
     #[inline(never)]
     fn special(&self, stack: Stack) -> Lasts<'_> {
-        let lasts = if self.stack.get() == stack { Lasts::Pinned(self) } else { self.moves_to(stack) };
-        if self.once && self.is_idle() { Lasts::Ahead(self) } else { lasts }
+        let Some(own) = self.once else { return self.moves_to(stack) };
+        if own != stack {
+            // SAFETY: this thread's own state.
+            unsafe { protect(self.api, self.state.get(), stack) }
+        }
+        if self.is_idle() { Lasts::Ahead(self) } else { Lasts::Pinned(self) }
     }
 
     /// The thread goes on on this stack.
