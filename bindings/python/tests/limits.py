@@ -197,6 +197,7 @@ def closing() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background begins without
     times()
     tokens()
     ctrl_c()
