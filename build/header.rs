@@ -20,6 +20,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("Threads", &["src/ffi/thread.rs"]),
     ("Limits", &["src/ffi/cancel.rs"]),
     ("Memory", &["src/ffi/memory.rs"]),
+    ("Locks", &["src/ffi/lock.rs"]),
     ("Memory for buffers", &["src/ffi/buffer.rs"]),
     ("Queues", &["src/ffi/queue.rs"]),
     ("Pools", &["src/ffi/pool.rs", "src/ffi/pool_map.rs"]),

@@ -767,6 +767,12 @@ SUBPY_NODISCARD SUBPY_API const char *subpy_python_library(void);
  * SUBPY_INTERP_ALLOW_FORK and SUBPY_INTERP_ALLOW_EXEC.
  */
 #define SUBPY_INTERP_LOCKED 1024
+/**
+ * A Linux that has less than what that takes (Landlock of version 6, which is that of Linux 6.12, and filters of system
+ * calls) is no error: the process is locked with what there is, and subpy_lock_get_info() says what that is. Needs
+ * SUBPY_INTERP_LOCKED.
+ */
+#define SUBPY_INTERP_LOCK_BEST_EFFORT 2048
 
 /** Options of subpy_create(). Zero is the default of every field, and what `concurrent.interpreters` does. */
 typedef struct subpy_interp_options {
@@ -1861,6 +1867,43 @@ typedef struct subpy_memory_info {
  * Any thread.
  */
 SUBPY_API subpy_status subpy_memory(subpy_interp interp, struct subpy_memory_info *info, subpy_error **error);
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * Locks
+ *
+ * An interpreter in a process of its own can be locked, with SUBPY_INTERP_LOCKED, as far as the kernel can hold it.
+ * --------------------------------------------------------------------------------------------------------------------- */
+
+/** What holds a locked interpreter. */
+typedef struct subpy_lock_info {
+  /** sizeof(subpy_lock_info), set by the caller beforehand */
+  size_t size;
+  /**
+   * the version of Landlock that keeps it from files; 0: none does. 6 is all that is asked for, and SUBPY_INTERP_LOCKED
+   * gives no less without SUBPY_INTERP_LOCK_BEST_EFFORT
+   */
+  int32_t landlock;
+  /** 1: its system calls are filtered (seccomp); 0: they are not */
+  int32_t seccomp;
+} subpy_lock_info;
+
+/**
+ * What holds a locked interpreter (SUBPY_INTERP_LOCKED). Python has no such function.
+ *
+ * @param interp  the interpreter
+ * @param info    receives it; its `size` must be set, and may be more than this library knows: then the rest is made
+ *                zero. On failure all but `size` is zero
+ * @param error   optional; set on failure, to be freed with subpy_error_free()
+ * @return SUBPY_OK;
+ *         SUBPY_ERROR_NOT_FOUND         no such interpreter
+ *         SUBPY_ERROR_WRONG_STATE       it is not locked
+ *         SUBPY_ERROR_INTERPRETER       Python code created it
+ *         SUBPY_ERROR_CRASHED           its process has ended
+ *         SUBPY_ERROR_INVALID_ARGUMENT  `info` is NULL, or its size is none
+ *
+ * Any thread. It asks the interpreter's process, whatever runs there.
+ */
+SUBPY_API subpy_status subpy_lock_get_info(subpy_interp interp, struct subpy_lock_info *info, subpy_error **error);
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * Memory for buffers

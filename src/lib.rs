@@ -94,7 +94,7 @@ mod worker;
 static BEFORE_MAIN: process::executable::BeforeMain = process::executable::before_main::<worker::Process>;
 
 pub use manager::{
-    Busy, CloseOptions, Config, Crash, Error, Exception, Frame, Isolation, Kind, Memory, Options, PoolStats,
+    Busy, CloseOptions, Config, Crash, Error, Exception, Frame, Isolation, Kind, LockInfo, Memory, Options, PoolStats,
     ProcessOptions, Result, RuntimeOptions, Startup, Stopped, Syntax,
 };
 pub use rust::{

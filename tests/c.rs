@@ -94,6 +94,7 @@ c_tests! {
     process_buffers
     process_hostile
     process_leak
+    process_lock
     process_nested
     process_options
     process_queue_stress

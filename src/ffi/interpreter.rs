@@ -59,6 +59,10 @@ pub const SUBPY_INTERP_PROCESS: u64 = 512;
 /// Python itself needs and those in the folders `readable` and `writable`. Needs SUBPY_INTERP_PROCESS, and goes without
 /// SUBPY_INTERP_ALLOW_FORK and SUBPY_INTERP_ALLOW_EXEC.
 pub const SUBPY_INTERP_LOCKED: u64 = 1024;
+/// A Linux that has less than what that takes (Landlock of version 6, which is that of Linux 6.12, and filters of system
+/// calls) is no error: the process is locked with what there is, and subpy_lock_get_info() says what that is. Needs
+/// SUBPY_INTERP_LOCKED.
+pub const SUBPY_INTERP_LOCK_BEST_EFFORT: u64 = 2048;
 
 /// Options of subpy_create(). Zero is the default of every field, and what `concurrent.interpreters` does.
 #[repr(C)]
@@ -141,7 +145,8 @@ pub(super) unsafe fn to_options(options: &subpy_interp_options) -> Result<Option
         | SUBPY_INTERP_TAGGED_VALUES
         | SUBPY_INTERP_COUNT_MEMORY
         | SUBPY_INTERP_PROCESS
-        | SUBPY_INTERP_LOCKED;
+        | SUBPY_INTERP_LOCKED
+        | SUBPY_INTERP_LOCK_BEST_EFFORT;
     known_flags(options.flags, known, "subpy_interp_options.flags")?;
     let shared_gil = match options.gil {
         SUBPY_GIL_OWN => false,
@@ -192,9 +197,11 @@ pub(super) unsafe fn to_options(options: &subpy_interp_options) -> Result<Option
 /// `readable` and `writable` must be as for [`boundary::texts`].
 unsafe fn to_process_options(options: &subpy_interp_options) -> Result<Option<ProcessOptions>> {
     let locked = options.flags & SUBPY_INTERP_LOCKED != 0;
+    let lock_best_effort = options.flags & SUBPY_INTERP_LOCK_BEST_EFFORT != 0;
     if options.flags & SUBPY_INTERP_PROCESS == 0 {
         let given = [
             (locked, "SUBPY_INTERP_LOCKED"),
+            (lock_best_effort, "SUBPY_INTERP_LOCK_BEST_EFFORT"),
             (options.grace_ms != 0, "subpy_interp_options.grace_ms"),
             (options.cpu_limit_ms != 0, "subpy_interp_options.cpu_limit_ms"),
             (!options.readable.is_null(), "subpy_interp_options.readable"),
@@ -217,7 +224,7 @@ unsafe fn to_process_options(options: &subpy_interp_options) -> Result<Option<Pr
             boundary::texts(options.writable, "subpy_interp_options.writable")?,
         )
     };
-    Ok(Some(ProcessOptions { grace, cpu_limit, locked, readable, writable }))
+    Ok(Some(ProcessOptions { grace, cpu_limit, locked, lock_best_effort, readable, writable }))
 }
 
 /// Finalize and destroy an interpreter. Python: Interpreter.close().

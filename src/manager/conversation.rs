@@ -14,6 +14,7 @@ use super::interpreter::Interpreter;
 use super::lent_queues::LentQueues;
 use super::limits::Limited;
 use super::memory::Memory;
+use super::options::LockInfo;
 use super::passed::Sending;
 use crate::process::channel::Stop;
 use crate::process::message::{Done, Failed, Raised, Reply, Request, Run, ToRun};
@@ -371,6 +372,12 @@ impl<'a> Conversation<'a> {
             Some(Memory { used: field(0)?, peak: field(1)?, limit, refused: field(3)? })
         });
         fields.ok_or_else(|| self.breaks("its memory is no four numbers"))
+    }
+
+    /// What holds it.
+    pub fn lock_info(&self) -> Result<LockInfo, Box<Error>> {
+        let word = self.ask(Request::LockInfo)?.word;
+        Ok(LockInfo { landlock: word as u32, seccomp: word >> 32 != 0 })
     }
 
     /// What runs there, in words, and is to end: see `Request::Look`.

@@ -61,6 +61,7 @@ pub struct Elsewhere {
     served: AtomicUsize,
     /// From the exception to the kill.
     pub grace: Duration,
+    pub is_locked: bool,
 }
 
 /// A channel, and whether it is that of the process's main thread.
@@ -88,8 +89,8 @@ pub enum Code {
 
 impl Elsewhere {
     /// With the channel of its main thread.
-    pub fn new(child: Child, grace: Duration, finds_all_queues: bool) -> Result<Elsewhere> {
-        let queues = Arc::new(LentQueues::new(finds_all_queues));
+    pub fn new(child: Child, grace: Duration, is_locked: bool) -> Result<Elsewhere> {
+        let queues = Arc::new(LentQueues::new(!is_locked));
         let those_that_wait = Arc::clone(&queues);
         child.on_look(Arc::new(move |look| those_that_wait.look(look)));
         let elsewhere = Elsewhere {
@@ -108,6 +109,7 @@ impl Elsewhere {
             was_late: AtomicBool::new(false),
             served: AtomicUsize::new(0),
             grace,
+            is_locked,
         };
         let main = elsewhere.open()?;
         elsewhere.main.put(Alone::new(Line { is_main: true, ..main }));

@@ -12,7 +12,7 @@ use super::here::here;
 use super::interpreter::{INTERPRETERS, Interpreter, by_id, check_stack, driven, get, unrecognized};
 use super::limits;
 use super::memory::{self, Memory};
-use super::options::{Options, ProcessOptions};
+use super::options::{LockInfo, Options, ProcessOptions};
 use super::processes;
 use super::runtime;
 use crate::process::settings::Settings;
@@ -64,13 +64,14 @@ fn create_process(options: &Options, process: &ProcessOptions) -> Result<u64> {
             tagged_values,
             count_memory,
             locked: process.locked,
+            lock_best_effort: process.lock_best_effort,
             memory_limit: options.memory_limit.unwrap_or(0),
             cpu_limit_ms: process.cpu_limit.map_or(0, |limit| limit.as_millis() as u64),
             path: path.iter().map(PathBuf::from).collect(),
             readable: process.readable.clone(),
             writable: process.writable.clone(),
         };
-        let elsewhere = Elsewhere::new(processes::create(&settings)?, process.grace, !process.locked)?;
+        let elsewhere = Elsewhere::new(processes::create(&settings)?, process.grace, process.locked)?;
         let id = processes::next_id();
         let interpreter = Interpreter::register_elsewhere(elsewhere, id, options.busy, options.timeout)?;
         processes::serve_python_threads(&interpreter);
@@ -202,6 +203,16 @@ pub(super) fn has_crashed(handle: u64) -> bool {
 pub(super) fn kill(handle: u64) -> bool {
     let Ok(interpreter) = get(handle) else { return false };
     interpreter.elsewhere().map(Elsewhere::kill).is_some()
+}
+
+/// What holds a locked interpreter's process.
+pub fn lock_of(handle: u64) -> Result<LockInfo> {
+    let interpreter = driven(handle, "ask for the lock of")?;
+    let Some(elsewhere) = interpreter.elsewhere().filter(|elsewhere| elsewhere.is_locked) else {
+        let kind = Kind::WrongState("the interpreter is not locked: that takes SUBPY_INTERP_LOCKED".into());
+        return Err(Error::from(kind).of(handle));
+    };
+    here(|here| here.visit_elsewhere(&interpreter, elsewhere, |asked| asked.lock_info()))
 }
 
 /// How much memory an interpreter uses.

@@ -88,12 +88,12 @@ pub use host::{
 #[cfg(feature = "capi")]
 pub use host::{context_return_plain, outside};
 pub use interpreters::{
-    close, configure, create, find, get_current, get_main, id, interrupt, is_running, list_all, memory, whence,
+    close, configure, create, find, get_current, get_main, id, interrupt, is_running, list_all, lock_of, memory, whence,
 };
 pub use limits::Limits;
 pub use memory::Memory;
 pub use object::{object_act, object_free, object_interp, object_iter, object_keep};
-pub use options::{Options, ProcessOptions};
+pub use options::{LockInfo, Options, ProcessOptions};
 pub use output::{capture, set_output};
 pub use passed::{LARGE, region_new};
 pub use pool::{

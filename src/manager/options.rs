@@ -31,10 +31,22 @@ pub struct ProcessOptions {
     pub(crate) cpu_limit: Option<Duration>,
     /// What it may ask of the system is little.
     pub(crate) locked: bool,
+    /// As far as this Linux can.
+    pub(crate) lock_best_effort: bool,
     /// Folders that it may read all the same.
     pub(crate) readable: Vec<PathBuf>,
     /// Folders that it may read and write all the same.
     pub(crate) writable: Vec<PathBuf>,
+}
+
+/// What holds a locked interpreter's process ([`ProcessOptions::locked`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LockInfo {
+    /// The version of Landlock that keeps it from files; 0: none does. 6 is all that is asked for.
+    pub landlock: u32,
+    /// Its system calls are filtered (seccomp).
+    pub seccomp: bool,
 }
 
 impl ProcessOptions {
@@ -48,6 +60,7 @@ impl Default for ProcessOptions {
             grace: ProcessOptions::GRACE,
             cpu_limit: None,
             locked: false,
+            lock_best_effort: false,
             readable: Vec::new(),
             writable: Vec::new(),
         }
@@ -100,6 +113,9 @@ impl ProcessOptions {
                 "SUBPY_INTERP_ALLOW_FORK and SUBPY_INTERP_ALLOW_EXEC are not for SUBPY_INTERP_LOCKED, which allows \
                  neither",
             );
+        }
+        if self.lock_best_effort && !self.locked {
+            return refuse("SUBPY_INTERP_LOCK_BEST_EFFORT needs SUBPY_INTERP_LOCKED: without it nothing is locked");
         }
         for (folders, name) in [(&self.readable, "readable"), (&self.writable, "writable")] {
             if !folders.is_empty() && !self.locked {

@@ -22,6 +22,8 @@ pub struct Settings {
     pub count_memory: bool,
     /// It may ask the system for little.
     pub locked: bool,
+    /// As far as this Linux can.
+    pub lock_best_effort: bool,
     /// How much memory it may use beyond what it begins with, in bytes; 0: no limit.
     pub memory_limit: u64,
     /// How much time of processors, in milliseconds; 0: no limit.
@@ -53,8 +55,9 @@ impl Settings {
         Settings::of_bytes(&bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    fn flags(&self) -> [bool; 5] {
-        [self.unbuffered, self.no_stdin, self.tagged_values, self.count_memory, self.locked]
+    fn flags(&self) -> [bool; 6] {
+        let Settings { unbuffered, no_stdin, tagged_values, count_memory, locked, lock_best_effort, .. } = *self;
+        [unbuffered, no_stdin, tagged_values, count_memory, locked, lock_best_effort]
     }
 
     fn to_bytes(&self) -> Vec<u8> {
@@ -72,8 +75,8 @@ impl Settings {
     }
 
     fn of_bytes(bytes: &[u8]) -> Option<Settings> {
-        let (&flags, rest) = bytes.split_first_chunk::<5>()?;
-        let [unbuffered, no_stdin, tagged_values, count_memory, locked] = flags.map(|flag| flag != 0);
+        let (&flags, rest) = bytes.split_first_chunk::<6>()?;
+        let [unbuffered, no_stdin, tagged_values, count_memory, locked, lock_best_effort] = flags.map(|flag| flag != 0);
         let mut rest = Rest(rest);
         let (memory_limit, cpu_limit_ms) = (rest.number()?, rest.number()?);
         let (path, readable, writable) = (rest.paths()?, rest.paths()?, rest.paths()?);
@@ -83,6 +86,7 @@ impl Settings {
             tagged_values,
             count_memory,
             locked,
+            lock_best_effort,
             memory_limit,
             cpu_limit_ms,
             path,
@@ -122,6 +126,7 @@ mod tests {
         let some = Settings {
             no_stdin: true,
             locked: true,
+            lock_best_effort: true,
             memory_limit: 1 << 40,
             cpu_limit_ms: 7,
             path: vec!["a".into(), OsString::from_vec(vec![0xff, b'/']).into()],

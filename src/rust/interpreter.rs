@@ -16,7 +16,7 @@ use super::session::Session;
 use super::thread::Thread;
 use super::to_rust::FromValue;
 use super::unless_forked;
-use crate::manager::{self, CloseOptions, Code, InThread, Kind, Memory, Options, Result};
+use crate::manager::{self, CloseOptions, Code, InThread, Kind, LockInfo, Memory, Options, Result};
 use crate::value::check_owned_main_names;
 
 /// An interpreter, by its handle. It can be cloned, sent to any thread, and used by many at a time.
@@ -343,6 +343,14 @@ impl Interpreter {
     /// it.
     pub fn memory(&self) -> Result<Memory> {
         unless_forked(|| manager::memory(self.handle))
+    }
+
+    /// What holds it, if it is locked ([`ProcessOptions::locked`](crate::ProcessOptions::locked)).
+    ///
+    /// # Errors
+    /// [`Kind::WrongState`]: it is not locked; [`Kind::NotFound`]; [`Kind::Crashed`]: its process has ended.
+    pub fn lock_info(&self) -> Result<LockInfo> {
+        unless_forked(|| manager::lock_of(self.handle))
     }
 
     /// CPython's id: 0 for main, then ascending. Python: `Interpreter.id`.

@@ -82,6 +82,13 @@ impl ProcessOptions {
         ProcessOptions { cpu_limit: (!limit.is_zero()).then_some(limit), ..self }
     }
 
+    /// On a Linux that has less than what [`locked`](ProcessOptions::locked) takes, the process is locked with what there
+    /// is, which [`Interpreter::lock_info`](crate::Interpreter::lock_info) tells. Without this it is an error.
+    #[must_use]
+    pub fn lock_best_effort(self, lock_best_effort: bool) -> ProcessOptions {
+        ProcessOptions { lock_best_effort, ..self }
+    }
+
     /// The process is locked down: no network, no other programs, no other processes, no files but those that Python itself
     /// needs and those in folders that are [`readable`](ProcessOptions::readable) or
     /// [`writable`](ProcessOptions::writable). Not together with [`Config::allow_fork`] and [`Config::allow_exec`].
@@ -343,6 +350,7 @@ mod tests {
         assert_eq!(process.clone().cpu_limit(second).cpu_limit, Some(second));
         assert_eq!(process.clone().cpu_limit(second).cpu_limit(Duration::ZERO), process);
         assert!(process.clone().locked(true).locked);
+        assert!(process.clone().lock_best_effort(true).lock_best_effort);
         assert_eq!(process.clone().readable(["/a"]).readable(["/b"]).readable, [PathBuf::from("/b")]);
         assert_eq!(process.writable(["/a", "/b"]).writable, [PathBuf::from("/a"), PathBuf::from("/b")]);
         assert_eq!(set(CloseOptions::new()), "timeout: Some(");

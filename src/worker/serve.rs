@@ -61,12 +61,13 @@ fn perform(control: &Control, request: Request, wanted: Option<Results>, given: 
         Request::Leave => manager::leave(main)?,
         Request::SetOutput { captured } => {
             let callback: manager::Callback = Box::new(|stream, text| host::output(false, stream, text));
-            manager::set_output(main, (captured || control.setup.is_locked).then_some(callback))?;
+            manager::set_output(main, (captured || control.setup.lock.is_some()).then_some(callback))?;
         }
         Request::Memory => {
             done.value = Some(memory(&control.setup.memory()?)?);
             return Ok(());
         }
+        Request::LockInfo => word = control.setup.lock_info(),
         Request::Look { stop } => {
             done.value = Some(texts(&manager::look(control.main, stop)?)?);
             return Ok(());

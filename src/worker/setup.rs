@@ -6,7 +6,7 @@ use super::host;
 use crate::manager::{self, Callback, Code, Config, Kind, Memory, Result};
 use crate::process::lock::limits::{Limits, limit};
 use crate::process::lock::usage::Usage;
-use crate::process::lock::{self, Lock};
+use crate::process::lock::{self, Got, Lock};
 use crate::process::settings::Settings;
 use crate::process::zygote::Worker;
 use crate::value::{OwnedValue, View, Wanted};
@@ -16,8 +16,8 @@ pub struct Setup {
     /// None: nobody asks.
     usage: Option<Usage>,
     memory_limit: Option<u64>,
-    /// What it prints goes to the host: it has no descriptors of its own for it.
-    pub is_locked: bool,
+    /// What holds it. What it prints goes to the host then: it has no descriptors of its own for it.
+    pub lock: Option<Got>,
 }
 
 /// On the only thread that there is.
@@ -33,12 +33,13 @@ pub fn set_up(worker: &Worker, main: u64) -> std::result::Result<Setup, String> 
         let limits = Limits { memory: memory_limit, cpu, ..Limits::default() };
         limit(&limits).map_err(|error| format!("limits were not set: {error}"))?;
     }
+    let mut got = None;
     if settings.locked {
-        lock_up(worker, main, &settings, usage.as_ref())?;
+        got = Some(lock_up(worker, main, &settings, usage.as_ref())?);
         let callback: Callback = Box::new(|stream, text| host::output(false, stream, text));
         manager::set_output(main, Some(callback)).map_err(|error| error.to_string())?;
     }
-    Ok(Setup { usage, memory_limit, is_locked: settings.locked })
+    Ok(Setup { usage, memory_limit, lock: got })
 }
 
 fn configure(main: u64, settings: &Settings) -> Result<()> {
@@ -48,7 +49,7 @@ fn configure(main: u64, settings: &Settings) -> Result<()> {
     manager::configure(main, &config)
 }
 
-fn lock_up(worker: &Worker, main: u64, settings: &Settings, usage: Option<&Usage>) -> std::result::Result<(), String> {
+fn lock_up(worker: &Worker, main: u64, settings: &Settings, usage: Option<&Usage>) -> std::result::Result<Got, String> {
     let mut python = OwnedValue::none();
     let code = Code::Eval { expression: &lock::prepare(), filename: None };
     manager::run_with(main, code, Wanted::value(Some(&mut python)), None, None).map_err(|error| error.to_string())?;
@@ -65,12 +66,17 @@ fn lock_up(worker: &Worker, main: u64, settings: &Settings, usage: Option<&Usage
         readable: settings.readable.clone(),
         writable: settings.writable.clone(),
         descriptors,
-        accept_less: false,
+        accept_less: settings.lock_best_effort,
     };
-    lock::lock(&lock).map(drop)
+    lock::lock(&lock)
 }
 
 impl Setup {
+    /// What holds it, as one word.
+    pub fn lock_info(&self) -> u64 {
+        self.lock.map_or(0, |got| u64::from(got.landlock) | u64::from(got.filter) << 32)
+    }
+
     /// How much memory the process uses.
     pub fn memory(&self) -> Result<Memory> {
         let Some(usage) = &self.usage else {

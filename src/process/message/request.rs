@@ -70,6 +70,8 @@ pub enum Request<'a> {
     },
     /// How much memory it uses.
     Memory,
+    /// What holds it, if it is locked.
+    LockInfo,
     /// What runs, each in words. It is told to end for the how manieth time, from 1; 0: it is not.
     Look {
         stop: u32,
@@ -152,6 +154,7 @@ const ENTER: u16 = 18;
 const LEAVE: u16 = 19;
 const SET_OUTPUT: u16 = 20;
 const MEMORY: u16 = 21;
+const LOCK_INFO: u16 = 44;
 const LOOK: u16 = 43;
 const END: u16 = 22;
 const ENDING: u16 = 42;
@@ -229,6 +232,7 @@ impl Request<'_> {
             Request::Leave => (LEAVE, 0, 0),
             Request::SetOutput { captured } => (SET_OUTPUT, 0, flag(captured)),
             Request::Memory => (MEMORY, 0, 0),
+            Request::LockInfo => (LOCK_INFO, 0, 0),
             Request::Look { stop } => (LOOK, stop.into(), 0),
             Request::End { timeout, interrupt } => {
                 // A number of 0 is none.
@@ -439,6 +443,7 @@ impl ToRun {
             LEAVE => Request::Leave,
             SET_OUTPUT => Request::SetOutput { captured: first },
             MEMORY => Request::Memory,
+            LOCK_INFO => Request::LockInfo,
             LOOK => Request::Look { stop: u32::try_from(handle).ok()? },
             END => {
                 let timeout = handle.checked_sub(1).map(Duration::from_millis);
