@@ -166,7 +166,6 @@ int main(void) {
   printf("%ld made, %ld used, %ld gone, %ld elsewhere, %ld elements, %ld closes, %ld shutdowns, %ld forks\n", (long)made,
          (long)used, (long)gone, (long)elsewhere, (long)elements, (long)closes, (long)shutdowns, (long)forks);
   CHECK(saw_all());
-  subpy_error *error = NULL;
   shut_down_at_last();
   /* Frees after the end are no more than that. */
   for (int i = 0; i < PLACES; i++) subpy_object_free(places[i]);
