@@ -115,6 +115,7 @@ impl Line {
 
     /// Does what the host asks, one after the other.
     fn serve(&self) -> ! {
+        let _ends = EndsByPanic;
         loop {
             if self.was_poked.take() {
                 // This is where no Python is. What that prints is asked for in another channel: here it is the host's turn.
@@ -228,6 +229,17 @@ fn error_of(why: &NotRead) -> Error {
         NotRead::Refused(NotCopied::NotFound(handle, what)) => NotCopied::NotFound(*handle, what).into(),
         NotRead::Refused(NotCopied::NotShareable(why)) => NotCopied::NotShareable(why.clone()).into(),
         NotRead::Damaged(_) => Kind::Interpreter(why.to_string()).into(),
+    }
+}
+
+/// A panic of the library's own, which nothing catches, would leave the host waiting: the process ends by it.
+struct EndsByPanic;
+
+impl Drop for EndsByPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            exit_now(MISUSED);
+        }
     }
 }
 

@@ -33,7 +33,8 @@ mod stops;
 mod tests;
 mod values;
 
-/// What is wrong with the arguments, or with what the host says: an exit code. All other errors go to the host.
+/// The exit code when something is wrong with the arguments, or with what the host says, and after a panic. All other errors
+/// go to the host.
 const MISUSED: i32 = 2;
 /// The exit code when the host has gone.
 const ALONE: i32 = 1;
