@@ -55,11 +55,28 @@ void what_does_not_end_is_killed() {
   CHECK(!late.excinfo() && !late.crash());
 }
 
+void what_holds_a_lock() {
+  subpy::interpreter_options options;
+  options.process = options.locked = true;
+  for (const bool best_effort : {false, true}) {
+    options.lock_best_effort = best_effort;
+    const auto locked = subpy::interpreter::create(options);
+    const subpy::lock_info info = locked.lock_info();
+    CHECK(info.landlock >= 6 && info.seccomp);
+    CHECK(locked.try_exec("open('/etc/passwd')").error().excinfo()->type_name() == "PermissionError");
+    const subpy::interpreter_ref gone = locked;
+    locked.close();
+    CHECK(gone.try_lock_info().error().code() == subpy::status::not_found);
+  }
+  CHECK(in_process().try_lock_info().error().code() == subpy::status::wrong_state);
+}
+
 }  // namespace
 
 int main() {
   crashes();
   what_does_not_end_is_killed();
+  what_holds_a_lock();
   subpy::shutdown();
   return 0;
 }
