@@ -1426,6 +1426,16 @@ function Interpreter:memory()
     refused = tonumber(info.refused) }
 end
 
+--- What holds it, if it is locked: landlock, the version of Landlock that keeps it from files (0: none does; 6 is all that is
+--- asked for), and seccomp, whether its system calls are filtered.
+function Interpreter:lock_info()
+  local info, failure = ffi.new("subpy_lock_info"), error_out()
+  info.size = ffi.sizeof(info)
+  local status = C.subpy_lock_get_info(self.cell[0], info, failure)
+  if status ~= 0 then fail(status, failure) end
+  return { landlock = info.landlock, seccomp = info.seccomp ~= 0 }
+end
+
 --- Whether something is being run in it by this library.
 function Interpreter:is_running()
   local running, failure = bool_out(), error_out()
@@ -1491,7 +1501,8 @@ end)
 local GIL = { own = 0, shared = 1 }
 local BUSY = { refuse = 0, wait = 1, share = 2 }
 local INTERP_FLAGS = { allow_fork = 1, allow_exec = 2, no_threads = 4, allow_daemon_threads = 8, no_extension_check = 16,
-  unbuffered = 32, no_stdin = 64, tagged_values = 128, count_memory = 256, process = 512, locked = 1024 }
+  unbuffered = 32, no_stdin = 64, tagged_values = 128, count_memory = 256, process = 512, locked = 1024,
+  lock_best_effort = 2048 }
 local INTERP_OPTIONS = { gil = true, busy = true, path = true, timeout = true, memory_limit = true, grace = true,
   cpu_limit = true, readable = true, writable = true }
 local RUNTIME_FLAGS = { use_environment = 1, no_site = 2, keep_sigpipe = 4 }
@@ -2246,7 +2257,8 @@ end
 --- to have sets, dates and more as results; count_memory, for memory(); allow_fork, allow_exec, no_threads,
 --- allow_daemon_threads, no_extension_check, unbuffered, no_stdin; process, for a process of its own, and then grace, how
 --- many seconds after the exception that ends a run that process is killed (0.1), cpu_limit, how many seconds of processors
---- it may use, and locked, to lock it down but for the folders in readable and writable, absolute paths.
+--- it may use, and locked, to lock it down but for the folders in readable and writable, absolute paths; lock_best_effort, to
+--- make do with what an older Linux has for that, see lock_info().
 function M.create(options)
   local anchors = {}
   local filled = interp_options(options or {}, {}, anchors)

@@ -194,6 +194,8 @@ export interface CreateOptions extends ReadingOptions {
   cpuLimit?: number;
   /** Its process is locked down, but for these folders, which it may read, or read and write: absolute paths. */
   locked?: boolean;
+  /** With what an older Linux has for that, which {@link Interpreter.lockInfo} says. Otherwise that is an error. */
+  lockBestEffort?: boolean;
   readable?: string[];
   writable?: string[];
   /** Sets are Sets; dates, decimals and others are {@link Tagged} values. Otherwise they are NotShareableErrors. */
@@ -209,6 +211,14 @@ export interface MemoryInfo {
   limit: number;
   /** How often the limit was hit. */
   refused: number;
+}
+
+/** What holds an interpreter that is locked. */
+export interface LockInfo {
+  /** The version of Landlock that keeps it from files; 0: none does. 6 is all that is asked for. */
+  landlock: number;
+  /** Its system calls are filtered. */
+  seccomp: boolean;
 }
 
 /** Positional arguments of many calls. */
@@ -266,6 +276,8 @@ export class Interpreter {
   setOutput(output: Output | null): void;
   /** How much memory it uses, when it counts that. */
   memory(): MemoryInfo;
+  /** What holds it, when it is locked. */
+  lockInfo(): LockInfo;
   /** A KeyboardInterrupt for whatever runs in it now. */
   interrupt(): void;
   /** Ends it. Waits for the threads that Python code started in it, and runs its atexit handlers. */

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+mod facts;
 mod queues;
 
 use super::elsewhere::{Code, Elsewhere, Line};
@@ -13,8 +14,6 @@ use super::error::{Error, Kind, Result};
 use super::interpreter::Interpreter;
 use super::lent_queues::LentQueues;
 use super::limits::Limited;
-use super::memory::Memory;
-use super::options::LockInfo;
 use super::passed::Sending;
 use crate::process::channel::Stop;
 use crate::process::message::{Done, Failed, Raised, Reply, Request, Run, ToRun};
@@ -27,7 +26,7 @@ use crate::python::objects;
 use crate::python::queue::{self, Queue};
 use crate::python::{Failure, loaded_api};
 use crate::value::{
-    Args, BUFFER, Builder, ERROR, NotCopied, OBJECT, OwnedValue, QUEUE, Results, Rows, ValueRef, View, Wanted,
+    Args, BUFFER, Builder, ERROR, NotCopied, OBJECT, OwnedValue, QUEUE, Results, Rows, ValueRef, Wanted,
     subpy_pair, subpy_value,
 };
 
@@ -358,37 +357,6 @@ impl<'a> Conversation<'a> {
     pub fn keep(&self, request: Request) -> Result<Hold, Box<Error>> {
         let number = self.ask(request)?.word;
         self.elsewhere.kept.keep_number(number).ok_or_else(|| self.error(Kind::NoMemory))
-    }
-
-    /// How much memory it uses.
-    pub fn memory(&self) -> Result<Memory, Box<Error>> {
-        let done = self.ask_collecting(&Request::Memory, Some(Results::VALUE), None)?;
-        let fields = done.value.as_ref().and_then(|value| {
-            let field = |index| match value.as_ref().element(index)?.view() {
-                View::Int(number) => Some(number as u64),
-                _ => None,
-            };
-            let limit = field(2).filter(|limit| *limit != 0);
-            Some(Memory { used: field(0)?, peak: field(1)?, limit, refused: field(3)? })
-        });
-        fields.ok_or_else(|| self.breaks("its memory is no four numbers"))
-    }
-
-    /// What holds it.
-    pub fn lock_info(&self) -> Result<LockInfo, Box<Error>> {
-        let word = self.ask(Request::LockInfo)?.word;
-        Ok(LockInfo { landlock: word as u32, seccomp: word >> 32 != 0 })
-    }
-
-    /// What runs there, in words, and is to end: see `Request::Look`.
-    pub fn look(&self, stop: u32) -> Result<Vec<String>, Box<Error>> {
-        let done = self.ask_collecting(&Request::Look { stop }, Some(Results::VALUE), None)?;
-        let texts = done.value.as_ref().map(OwnedValue::as_ref);
-        let text = |index| match texts?.element(index)?.view() {
-            View::Str(text) => Some(text.to_owned()),
-            _ => None,
-        };
-        Ok((0..).map_while(text).collect())
     }
 
     /// The number that it knows something by that is kept here.

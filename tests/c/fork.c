@@ -62,6 +62,7 @@ static void in_a_fork(void) {
   FORKED(subpy_interrupt(interp, &error));
   FORKED(subpy_buffer_new(1, 0, &(subpy_buffer){0}, &error));
   FORKED(subpy_memory(interp, &(subpy_memory_info){.size = sizeof(subpy_memory_info)}, &error));
+  FORKED(subpy_lock_get_info(interp, &(subpy_lock_info){.size = sizeof(subpy_lock_info)}, &error));
   FORKED(subpy_exec(interp, "1", 1, &error));
   FORKED(subpy_eval(interp, "1", 1, &value, &error));
   CHECK(value.kind == SUBPY_KIND_NONE);

@@ -51,6 +51,9 @@ static void no_interpreter(uint64_t bad) {
   subpy_memory_info info = {.size = sizeof info, .used = 77};
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_memory(bad, &info, &error));
   CHECK(info.size == sizeof info && info.used == 0);
+  subpy_lock_info lock = {.size = sizeof lock, .landlock = 77};
+  FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_lock_get_info(bad, &lock, &error));
+  CHECK(lock.size == sizeof lock && lock.landlock == 0);
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_prepare_main(bad, &names, &error));
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_is_running(bad, &running, &error));
   FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_id(bad, &id, &error));

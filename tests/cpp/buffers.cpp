@@ -249,29 +249,6 @@ void many(const subpy::interpreter &interp) {
   CHECK(memory.released == 300);
 }
 
-/// An interpreter in a process of its own writes to the same memory.
-void process() {
-  subpy::interpreter_options options;
-  options.process = true;
-  const auto interp = subpy::interpreter::create(options);
-  interp.exec(views);
-  const auto shared = buffer::shared<double>(100000);
-  CHECK(shared.view().format() == "d" && shared.view().count() == 100000 && shared.view().writable());
-  const auto items = shared.view().items<double>();
-  CHECK(items[99999] == 0);
-  interp.call("keep", shared);
-  interp.exec("kept[0][99999] = 1.5");
-  CHECK(items[99999] == 1.5);
-  subpy::run_options as_buffer;
-  as_buffer.buffers = true;
-  const auto back = interp.eval<subpy::value>("kept[0]", as_buffer);
-  CHECK(back.as<subpy::buffer_view>().data() == items.data());
-  CHECK(interp.try_call("show", buffer(std::vector<int>{1}).writable()).error().code() == subpy::status::not_shareable);
-  CHECK_TEXT(interp.call<std::string>("show", buffer(std::vector<int>{1})), "memoryview i 4 (1,) True [1]");
-  CHECK(buffer::try_shared<double>(static_cast<std::size_t>(-1)).error().code() == subpy::status::no_memory);
-  interp.call("drop");
-}
-
 }  // namespace buffers_test
 
 int main() {
@@ -286,7 +263,6 @@ int main() {
     buffers_test::many(interp);
   }
   buffers_test::outlive();
-  buffers_test::process();
   subpy::shutdown();
   return 0;
 }

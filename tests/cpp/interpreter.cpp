@@ -147,6 +147,8 @@ static void options_of_a_process() {
   };
   refused([](auto &options) { options.locked = true; },
           "SUBPY_INTERP_LOCKED needs SUBPY_INTERP_PROCESS: it is about a process");
+  refused([](auto &options) { options.process = options.lock_best_effort = true; },
+          "SUBPY_INTERP_LOCK_BEST_EFFORT needs SUBPY_INTERP_LOCKED: without it nothing is locked");
   refused([](auto &options) { options.grace = std::chrono::milliseconds(0); },
           "subpy_interp_options.grace_ms needs SUBPY_INTERP_PROCESS: it is about a process");
   refused([](auto &options) { options.cpu_limit = std::chrono::seconds(1); },

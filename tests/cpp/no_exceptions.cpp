@@ -80,6 +80,7 @@ int main() {
   CHECK(pool->try_map<double>("math:sqrt", std::vector<double>{1, -4}).error().row() == 1U);
   CHECK(pool->try_stats()->done >= 5 && pool->try_close().has_value());
   CHECK(interp.try_memory().error().code() == subpy::status::wrong_state);
+  CHECK(interp.try_lock_info().error().code() == subpy::status::wrong_state);
 
   CHECK(interp.try_close().has_value());
   CHECK(subpy::try_shutdown().has_value());

@@ -28,6 +28,14 @@ struct memory_info {
   std::uint64_t refused = 0;
 };
 
+/// What interpreter_ref::lock_info() says: what holds an interpreter that is locked down.
+struct lock_info {
+  /// The version of Landlock that keeps it from files; 0: none does. 6 is all that is asked for.
+  std::int32_t landlock = 0;
+  /// Its system calls are filtered.
+  bool seccomp = false;
+};
+
 /// An interpreter that somebody else owns, by its handle: may be copied, and may outlive it. Whatever is asked of one
 /// that is gone is status::not_found. All operations may be called from any thread at any time.
 class interpreter_ref {
@@ -225,6 +233,15 @@ class interpreter_ref {
     return memory_info{raw.used, raw.peak, raw.limit, raw.refused};
   }
 
+  /// What holds it. status::wrong_state when it is not interpreter_options::locked.
+  [[nodiscard]] result<subpy::lock_info> try_lock_info() const {
+    subpy_lock_info raw{};
+    raw.size = sizeof raw;
+    const auto asked = detail::attempt([&](subpy_error **cause) { return subpy_lock_get_info(handle_, &raw, cause); });
+    if (!asked) return asked.error();
+    return subpy::lock_info{raw.landlock, raw.seccomp != 0};
+  }
+
   /// Finalizes and destroys it. Waits for the threads that Python code started, without end if one never ends.
   /// status::busy while something runs in it: it stays as it was. Python: Interpreter.close().
   [[nodiscard]] result<void> try_close() const {
@@ -283,6 +300,7 @@ class interpreter_ref {
   [[nodiscard]] std::int64_t id() const { return try_id().value(); }
   [[nodiscard]] std::string_view whence() const { return try_whence().value(); }
   [[nodiscard]] memory_info memory() const { return try_memory().value(); }
+  [[nodiscard]] subpy::lock_info lock_info() const { return try_lock_info().value(); }
   void close() const { try_close().value(); }
   void close(const close_options &options) const { try_close(options).value(); }
 #endif
@@ -359,7 +377,8 @@ class raw_interpreter_options {
                  flag(options.unbuffered, SUBPY_INTERP_UNBUFFERED) | flag(options.no_stdin, SUBPY_INTERP_NO_STDIN) |
                  flag(options.tagged_values, SUBPY_INTERP_TAGGED_VALUES) |
                  flag(options.count_memory, SUBPY_INTERP_COUNT_MEMORY) | flag(options.process, SUBPY_INTERP_PROCESS) |
-                 flag(options.locked, SUBPY_INTERP_LOCKED);
+                 flag(options.locked, SUBPY_INTERP_LOCKED) |
+                 flag(options.lock_best_effort, SUBPY_INTERP_LOCK_BEST_EFFORT);
     raw_.timeout_ms = limit_of(options.timeout);
     raw_.path = path_.get();
     raw_.path_len = options.path.size();

@@ -69,6 +69,9 @@ struct interpreter_options {
   /// That process is locked down: no network, no programs, no files but Python's own and those below. Needs `process`, as
   /// all that follows does, and goes without allow_fork and allow_exec.
   bool locked = false;
+  /// An older Linux, with less than that takes, is no error: the process is locked with what there is, which
+  /// interpreter_ref::lock_info() says. Needs `locked`.
+  bool lock_best_effort = false;
   /// How long code may go on after the exception that is to end its run; then its process is killed. None: 100 ms.
   std::optional<std::chrono::milliseconds> grace{};
   /// How much time of processors its process may use in all.

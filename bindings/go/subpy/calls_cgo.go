@@ -78,6 +78,7 @@ var (
 	_ = [1]struct{}{}[interpNoStdin-C.SUBPY_INTERP_NO_STDIN]
 	_ = [1]struct{}{}[interpProcess-C.SUBPY_INTERP_PROCESS]
 	_ = [1]struct{}{}[interpLocked-C.SUBPY_INTERP_LOCKED]
+	_ = [1]struct{}{}[interpLockBestEffort-C.SUBPY_INTERP_LOCK_BEST_EFFORT]
 	_ = [1]struct{}{}[defineKeepGIL-C.SUBPY_DEFINE_KEEP_GIL]
 	_ = [1]struct{}{}[closeDrain-C.SUBPY_CLOSE_DRAIN]
 	_ = [1]struct{}{}[closeInterrupt-C.SUBPY_CLOSE_INTERRUPT]

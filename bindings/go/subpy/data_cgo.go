@@ -29,6 +29,9 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(poolStats{}.reason)-unsafe.Offsetof(C.subpy_pool_stats{}.reason)]
 	_ = [1]struct{}{}[unsafe.Sizeof(poolStats{})-unsafe.Sizeof(C.subpy_pool_stats{})]
 	_ = [1]struct{}{}[unsafe.Offsetof(memoryInfo{}.refused)-unsafe.Offsetof(C.subpy_memory_info{}.refused)]
+	_ = [1]struct{}{}[unsafe.Offsetof(lockInfo{}.landlock)-unsafe.Offsetof(C.subpy_lock_info{}.landlock)]
+	_ = [1]struct{}{}[unsafe.Offsetof(lockInfo{}.seccomp)-unsafe.Offsetof(C.subpy_lock_info{}.seccomp)]
+	_ = [1]struct{}{}[unsafe.Sizeof(lockInfo{})-unsafe.Sizeof(C.subpy_lock_info{})]
 )
 
 // The constants have the values of those of subpy.h.
@@ -86,6 +89,10 @@ func freeBuffer(address uintptr) {
 
 func (f *frame) memory(interp uint64, info uintptr) {
 	f.status = Status(C.subpy_memory(C.subpy_interp(interp), at[C.subpy_memory_info](info), f.failure()))
+}
+
+func (f *frame) lockInfo(interp uint64, info uintptr) {
+	f.status = Status(C.subpy_lock_get_info(C.subpy_interp(interp), at[C.subpy_lock_info](info), f.failure()))
 }
 
 // Objects.

@@ -8,7 +8,7 @@ import "unsafe"
 
 // data has the addresses of those functions.
 var data struct {
-	threadNotify, memory, bufferNew, bufferFree,
+	threadNotify, memory, lockGetInfo, bufferNew, bufferFree,
 	objectKeep, objectInterp, objectAttr, objectItem, objectCall, objectIter, objectNext, objectValue, objectText, objectFree,
 	queueNew, queueKeep, queuePut, queuePutWith, queueGet, queueLen, queueGetInfo, queueFD, queueClose, queueFree,
 	poolNew, poolSubmitAs, poolMap, poolGetStats, poolClose uintptr
@@ -17,7 +17,7 @@ var data struct {
 // addDataFunctions adds their names to those that are looked up.
 func addDataFunctions(names map[string]*uintptr) {
 	for name, address := range map[string]*uintptr{
-		"subpy_thread_notify": &data.threadNotify, "subpy_memory": &data.memory,
+		"subpy_thread_notify": &data.threadNotify, "subpy_memory": &data.memory, "subpy_lock_get_info": &data.lockGetInfo,
 		"subpy_buffer_new": &data.bufferNew, "subpy_buffer_free": &data.bufferFree,
 
 		"subpy_object_keep": &data.objectKeep, "subpy_object_interp": &data.objectInterp, "subpy_object_attr": &data.objectAttr,
@@ -49,7 +49,8 @@ func (f *frame) newBuffer(len uintptr, flags uint32, buffer uintptr) {
 
 func freeBuffer(address uintptr) { invoke(data.bufferFree, address) }
 
-func (f *frame) memory(interp uint64, info uintptr) { f.do(data.memory, uintptr(interp), info) }
+func (f *frame) memory(interp uint64, info uintptr)   { f.do(data.memory, uintptr(interp), info) }
+func (f *frame) lockInfo(interp uint64, info uintptr) { f.do(data.lockGetInfo, uintptr(interp), info) }
 
 // Objects.
 

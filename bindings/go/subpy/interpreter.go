@@ -70,6 +70,7 @@ const (
 	interpCountMemory        = 256
 	interpProcess            = 512
 	interpLocked             = 1024
+	interpLockBestEffort     = 2048
 )
 
 // An Option changes what [Create] creates.

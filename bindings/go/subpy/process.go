@@ -3,6 +3,7 @@ package subpy
 import (
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 // WithProcess makes the interpreter the main one of a process of its own. Extension modules that refuse other interpreters load in
@@ -30,6 +31,12 @@ func WithLocked() Option {
 	return withFlag(interpLocked)
 }
 
+// WithLockBestEffort makes do with an older Linux, which has less than [WithLocked] takes: the process is locked with what there
+// is, which [Interpreter.LockInfo] says. Without it that is an error. It needs [WithLocked].
+func WithLockBestEffort() Option {
+	return withFlag(interpLockBestEffort)
+}
+
 // WithReadableFolders lets a process that is locked down read folders, with all that is below. Their paths must be absolute.
 func WithReadableFolders(folders ...string) Option {
 	return func(o *options) { o.readable = append(o.readable, folders...) }
@@ -38,6 +45,34 @@ func WithReadableFolders(folders ...string) Option {
 // WithWritableFolders lets a process that is locked down read and write folders, with all that is below. Their paths must be absolute.
 func WithWritableFolders(folders ...string) Option {
 	return func(o *options) { o.writable = append(o.writable, folders...) }
+}
+
+// LockInfo says what holds the process of an interpreter that is locked down.
+type LockInfo struct {
+	Landlock int  // the version of Landlock that keeps it from files, 0 when none does; 6 is all that is asked for
+	Seccomp  bool // its system calls are filtered
+}
+
+// lockInfo mirrors subpy_lock_info.
+type lockInfo struct {
+	size              uintptr
+	landlock, seccomp int32
+}
+
+// LockInfo returns what holds the interpreter. It is [ErrWrongState] when that is not [WithLocked].
+func (in *Interpreter) LockInfo() (LockInfo, error) {
+	var info LockInfo
+	_, err := ask(in, func(f *frame, interp uint64) {
+		address := place(f, lockInfo{size: unsafe.Sizeof(lockInfo{})})
+		if address == 0 {
+			f.status, f.error = ErrNoMemory, 0
+			return
+		}
+		f.lockInfo(interp, address)
+		read := at[lockInfo](address)
+		info = LockInfo{Landlock: int(read.landlock), Seccomp: read.seccomp != 0}
+	})
+	return info, err
 }
 
 // CrashError is the error of a run in an interpreter whose process has ended, see [WithProcess]; the interpreter has ended with it.

@@ -14,6 +14,8 @@ func TestProcessOptions(t *testing.T) {
 	const needed = " needs SUBPY_INTERP_PROCESS: it is about a process"
 	for want, options := range map[string][]Option{
 		"SUBPY_INTERP_LOCKED" + needed:                            {WithLocked()},
+		"SUBPY_INTERP_LOCK_BEST_EFFORT" + needed:                  {WithLockBestEffort()},
+		"LOCK_BEST_EFFORT needs SUBPY_INTERP_LOCKED":              {WithProcess(), WithLockBestEffort()},
 		"subpy_interp_options.grace_ms" + needed:                  {WithGrace(time.Microsecond)},
 		"subpy_interp_options.cpu_limit_ms" + needed:              {WithCPULimit(time.Second)},
 		"subpy_interp_options.readable" + needed:                  {WithReadableFolders("/usr")},
@@ -37,6 +39,29 @@ func TestProcessOptions(t *testing.T) {
 	}
 	// What is at its default needs nothing.
 	create(t, "", WithGrace(0), WithCPULimit(-1), WithReadableFolders(), WithWritableFolders())
+}
+
+func TestLockInfo(t *testing.T) {
+	for _, options := range [][]Option{{WithLocked()}, {WithLocked(), WithLockBestEffort()}} {
+		interp := create(t, "", append(options, WithProcess())...)
+		if info, err := interp.LockInfo(); err != nil || info.Landlock < 6 || !info.Seccomp {
+			t.Errorf("%+v, %v", info, err)
+		}
+		var failed *ExecutionFailedError
+		if err := interp.Exec("open('/etc/passwd')"); !errors.As(err, &failed) || failed.Type != "PermissionError" {
+			t.Error(err)
+		}
+		check(interp.Close())
+		info, err := interp.LockInfo()
+		wantStatus(t, "one that is closed", err, ErrNotFound)
+		if info != (LockInfo{}) {
+			t.Errorf("%+v", info)
+		}
+	}
+	_, err := create(t, "", WithProcess()).LockInfo()
+	wantStatus(t, "one that is not locked", err, ErrWrongState)
+	_, err = (*Interpreter)(nil).LockInfo()
+	wantStatus(t, "nil", err, ErrNotFound)
 }
 
 func TestCrashError(t *testing.T) {

@@ -1,6 +1,8 @@
+import io.github.subpy.ExecutionFailedException;
 import io.github.subpy.ExecutionTimeoutException;
 import io.github.subpy.Interpreter;
 import io.github.subpy.InterpreterCrashedException;
+import io.github.subpy.LockInfo;
 import io.github.subpy.Options;
 import io.github.subpy.ProcessOptions;
 import io.github.subpy.RunOptions;
@@ -9,9 +11,10 @@ import io.github.subpy.Status;
 import io.github.subpy.Subpy;
 import io.github.subpy.SubpyException;
 import java.time.Duration;
+import java.util.List;
 import java.util.OptionalInt;
 
-/** What ends or blocks the process of an interpreter is an exception of the run. */
+/** What ends or blocks the process of an interpreter is an exception of the run; and what holds one that is locked. */
 public class Crashes {
   private static final Options IN_PROCESS =
       Options.DEFAULT.process(ProcessOptions.DEFAULT.grace(Duration.ofMillis(50)));
@@ -37,11 +40,35 @@ public class Crashes {
     Check.equal(
         late.getMessage(), "timed out after 50 ms, and the code did not end within 50 ms more: its process was killed");
 
+    locks();
+
     // Children of the host's own are left alone.
     Check.equal(new ProcessBuilder("sh", "-c", "exit 7").start().waitFor(), 7);
     Check.equal(ProcessHandle.current().children().count(), 0L);
     Subpy.shutdown();
     System.out.println("done");
+  }
+
+  @SuppressWarnings("try") // what is closed twice, on purpose
+  private static void locks() {
+    ProcessOptions locked = ProcessOptions.DEFAULT.locked(true);
+    for (ProcessOptions options : List.of(locked, locked.lockBestEffort(true))) {
+      try (Interpreter interp = Subpy.create(Options.DEFAULT.process(options))) {
+        LockInfo info = interp.lockInfo();
+        Check.that(info.landlock() >= 6 && info.seccomp(), info);
+        try {
+          interp.exec("open('/etc/passwd')");
+          throw new AssertionError("it is open");
+        } catch (ExecutionFailedException e) {
+          Check.equal(e.type().name(), "PermissionError");
+        }
+        interp.close();
+        Check.refusedLike(Status.NOT_FOUND, interp::lockInfo);
+      }
+    }
+    try (Interpreter interp = Subpy.create(IN_PROCESS)) {
+      Check.refusedLike(Status.WRONG_STATE, interp::lockInfo);
+    }
   }
 
   private static <E extends SubpyException> E endedBy(Class<E> type, String code) {

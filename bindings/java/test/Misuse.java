@@ -76,6 +76,9 @@ public class Misuse {
             + "extension modules anyway",
         Options.DEFAULT.process(open).flag(Options.Flag.NO_EXTENSION_CHECK));
     refused.put(
+        "SUBPY_INTERP_LOCK_BEST_EFFORT needs SUBPY_INTERP_LOCKED: without it nothing is locked",
+        Options.DEFAULT.process(open.lockBestEffort(true)));
+    refused.put(
         "readable folders need SUBPY_INTERP_LOCKED: without it all that the host can open is open",
         Options.DEFAULT.process(open.readable(Path.of("/usr"))));
     refused.put(

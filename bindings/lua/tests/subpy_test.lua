@@ -92,6 +92,8 @@ test("options of processes, and errors that are no crashes", function()
   end
   local needed = " needs SUBPY_INTERP_PROCESS: it is about a process"
   invalid("SUBPY_INTERP_LOCKED" .. needed, { locked = true })
+  invalid("SUBPY_INTERP_LOCK_BEST_EFFORT needs SUBPY_INTERP_LOCKED: without it nothing is locked",
+    { process = true, lock_best_effort = true })
   invalid("subpy_interp_options.grace_ms" .. needed, { grace = 1e-6 })
   invalid("subpy_interp_options.cpu_limit_ms" .. needed, { cpu_limit = 1 })
   invalid("subpy_interp_options.readable" .. needed, { readable = {} })
@@ -141,6 +143,19 @@ test("what ends or blocks the process of an interpreter is an error", function()
   equal({ left.signal, left.exit_code, left.traceback }, { nil, 3, left.message })
   local late = ended_by("SUBPY_ERROR_TIMEOUT", "import ctypes\nctypes.CDLL(None).sleep(1000)")
   equal(late.message, "timed out after 100 ms, and the code did not end within 50 ms more: its process was killed")
+end)
+
+test("what holds an interpreter that is locked", function()
+  for _, best_effort in ipairs{ false, true } do
+    local locked = subpy.create{ process = true, locked = true, lock_best_effort = best_effort }
+    local info = locked:lock_info()
+    assert(info.landlock >= 6 and info.seccomp == true)
+    local failure = raised("SUBPY_ERROR_EXECUTION_FAILED", locked.exec, locked, "open('/etc/passwd')")
+    equal(failure.excinfo.type.name, "PermissionError")
+    locked:close()
+    raised("SUBPY_ERROR_NOT_FOUND", locked.lock_info, locked)
+  end
+  raised("SUBPY_ERROR_WRONG_STATE", interp.lock_info, interp)
 end)
 
 -- ---- values

@@ -22,6 +22,7 @@ const { encode } = require('./values');
 // Sizes of the structs in include/subpy.h.
 const DEFINE_OPTIONS = 32;
 const MEMORY_INFO = 40;
+const LOCK_INFO = 16;
 
 const CALLER_THREAD_ONLY = 2;
 
@@ -229,6 +230,20 @@ class Interpreter {
       check(arena, native.memory(this.#handle, chunk.address + at, arena.error));
       const [used, peak, limit, refused] = [8, 16, 24, 32].map((offset) => chunk.word(at + offset));
       return { used, peak, limit, refused };
+    });
+  }
+
+  /**
+   * What holds it when it is locked: landlock, the version of Landlock that keeps it from files (0: none does; 6 is all that
+   * is asked for), and seccomp, whether its system calls are filtered.
+   */
+  lockInfo() {
+    return withArena((arena) => {
+      const at = arena.reserve(LOCK_INFO);
+      const { chunk } = arena;
+      chunk.setWord(at, LOCK_INFO);
+      check(arena, native.lockGetInfo(this.#handle, chunk.address + at, arena.error));
+      return { landlock: chunk.view.getInt32(at + 8, true), seccomp: chunk.view.getInt32(at + 12, true) !== 0 };
     });
   }
 

@@ -124,6 +124,7 @@ module.exports = {
   threadJoin: declare('thread_join', status, handle, address, address),
 
   memory: declare('memory', status, handle, address, address),
+  lockGetInfo: declare('lock_get_info', status, handle, address, address),
 
   defineWith: declare(
     'define_with', status, handle, address, 'size_t', address, address, address, address, address,

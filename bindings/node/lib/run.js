@@ -28,7 +28,7 @@ const GIL = { own: 0, shared: 1 };
 const BUSY_POLICY = { refuse: 0, wait: 1, share: 2 };
 const INTERP_FLAGS = {
   allowFork: 1, allowExec: 2, noThreads: 4, allowDaemonThreads: 8, noExtensionCheck: 16, unbuffered: 32, noStdin: 64,
-  taggedValues: 128, countMemory: 256, process: 512, locked: 1024,
+  taggedValues: 128, countMemory: 256, process: 512, locked: 1024, lockBestEffort: 2048,
 };
 
 /** What values become. */

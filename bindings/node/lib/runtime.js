@@ -77,7 +77,8 @@ function shutdown(options = undefined) {
  *   taggedValues: sets, dates and others that are no values otherwise are such, see Tagged;
  *   process: it has a process of its own; then grace, how many milliseconds after the exception that ends a run that process
  *   is killed (100), cpuLimit, how many milliseconds of processors it may use, and locked, to lock it down but for the folders
- *   in readable and writable, absolute paths;
+ *   in readable and writable, absolute paths; lockBestEffort makes do with what an older Linux has for that, see
+ *   lockInfo();
  *   allowFork, allowExec, noThreads, allowDaemonThreads, noExtensionCheck, unbuffered, noStdin: see include/subpy.h;
  *   integers, dicts: what its results become here, see Interpreter
  * @returns {Interpreter}

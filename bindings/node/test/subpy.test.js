@@ -115,6 +115,9 @@ test('options of processes, and errors that are no crashes', async () => {
   const needed = 'needs SUBPY_INTERP_PROCESS: it is about a process';
   const all = 'need SUBPY_INTERP_LOCKED: without it all that the host can open is open';
   await invalid(`SUBPY_INTERP_LOCKED ${needed}`, { locked: true });
+  await invalid('SUBPY_INTERP_LOCK_BEST_EFFORT needs SUBPY_INTERP_LOCKED: without it nothing is locked', {
+    process: true, lockBestEffort: true,
+  });
   await invalid(`subpy_interp_options.grace_ms ${needed}`, { grace: 0.1 });
   await invalid(`subpy_interp_options.cpu_limit_ms ${needed}`, { cpuLimit: 1000 });
   await invalid(`subpy_interp_options.readable ${needed}`, { readable: ['/usr'] });
@@ -167,6 +170,19 @@ test('what ends or blocks the process of an interpreter is an error', async () =
   // Children of the host's own are left alone.
   assert.equal(spawnSync('sh', ['-c', 'exit 7']).status, 7);
   assert.equal(await new Promise((resolve) => spawn('sh', ['-c', 'exit 8']).on('exit', resolve)), 8);
+});
+
+test('what holds an interpreter that is locked', () => {
+  for (const options of [{}, { lockBestEffort: true }]) {
+    const locked = subpy.create({ process: true, locked: true, ...options });
+    const { landlock, seccomp } = locked.lockInfo();
+    assert.ok(landlock >= 6 && seccomp === true);
+    const error = thrown(subpy.ExecutionFailed, () => locked.exec("open('/etc/passwd')"));
+    assert.equal(error.excinfo.type.name, 'PermissionError');
+    locked.close();
+    thrown(subpy.InterpreterNotFoundError, () => locked.lockInfo());
+  }
+  assert.equal(thrown(subpy.InterpreterError, () => interp.lockInfo()).code, 'SUBPY_ERROR_WRONG_STATE');
 });
 
 // ---- values

@@ -43,7 +43,7 @@ from ._errors import (
 )
 from ._handles import Owner, check_is_main, finalize, register, release
 from ._host import cancelled
-from ._library import DefineOptions, MemoryInfo, RunRequest, RuntimeOptions, library
+from ._library import DefineOptions, LockFields, MemoryInfo, RunRequest, RuntimeOptions, library
 from ._limits import Cancel, ctrl_c
 from ._objects import Object
 from ._options import FOR_EVER, Busy, Flag, Gil, Isolation, close_options, interp_options, null_ended, path_of, word_of
@@ -70,6 +70,7 @@ __all__ = [
     "InterpreterTimeoutError",
     "Isolation",
     "Lent",
+    "LockInfo",
     "Memory",
     "NotShareableError",
     "Object",
@@ -171,7 +172,8 @@ def create(
     With Flag.PROCESS it is the main interpreter of a process of its own, whose end is an InterpreterCrashedError. `grace`
     is how many seconds after the exception that is to end a run that process is killed, a tenth when it is None;
     `cpu_limit` how many seconds of processors it may use in all. With Flag.LOCKED too the process is locked down, but for
-    `readable` and `writable` folders: absolute paths.
+    `readable` and `writable` folders: absolute paths. Flag.LOCK_BEST_EFFORT makes do with what an older
+    Linux has for that, see Interpreter.lock_info(); without it that is an error.
     """
     options = interp_options(gil, busy, flags, path, timeout, memory_limit, grace, cpu_limit, readable, writable)
     handle = c_uint64()
@@ -236,6 +238,14 @@ class Memory(NamedTuple):
     refused: int
 
 
+class LockInfo(NamedTuple):
+    """What holds a locked interpreter: the version of Landlock that keeps it from files (0: none does, 6 is all that is
+    asked for), and whether its system calls are filtered."""
+
+    landlock: int
+    seccomp: bool
+
+
 class Interpreter:
     """An isolated interpreter. `Interpreter(id)` finds one that exists; create() makes one.
 
@@ -277,6 +287,12 @@ class Interpreter:
         info = MemoryInfo(sizeof(MemoryInfo))
         run(library.subpy_memory, self._handle, byref(info))
         return Memory(info.used, info.peak, info.limit, info.refused)
+
+    def lock_info(self) -> LockInfo:
+        """What holds it. It must have been created with Flag.LOCKED."""
+        info = LockFields(sizeof(LockFields))
+        run(library.subpy_lock_get_info, self._handle, byref(info))
+        return LockInfo(info.landlock, info.seccomp != 0)
 
     def with_options(
         self,

@@ -94,6 +94,12 @@ class MemoryInfo(Structure):
     ]
 
 
+class LockFields(Structure):
+    """subpy_lock_info"""
+
+    _fields_ = [("size", c_size_t), ("landlock", c_int32), ("seccomp", c_int32)]
+
+
 class CloseOptions(Structure):
     """subpy_close_options"""
 
@@ -283,6 +289,7 @@ def _load() -> ctypes.CDLL:
     declare(c_int32, "buffer_new", c_size_t, c_uint32, POINTER(Buffer), error)
     declare(None, "buffer_free", c_void_p)
     declare(c_int32, "memory", handle, POINTER(MemoryInfo), error)
+    declare(c_int32, "lock_get_info", handle, POINTER(LockFields), error)
     declare(c_int32, "whence", handle, POINTER(c_char_p), error)
     declare(c_int32, "list_all", POINTER(handle), c_size_t, POINTER(c_size_t), error)
     declare(c_int32, "get_current get_main", POINTER(handle), error)

@@ -59,6 +59,7 @@ class Flag(enum.IntFlag):
     COUNT_MEMORY = 256
     PROCESS = 512
     LOCKED = 1024
+    LOCK_BEST_EFFORT = 2048
 
 
 def interp_options(

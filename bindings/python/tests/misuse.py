@@ -124,6 +124,10 @@ def wrong_processes() -> None:
     neither = "SUBPY_INTERP_ALLOW_FORK and SUBPY_INTERP_ALLOW_EXEC are not for SUBPY_INTERP_LOCKED, which allows neither"
     for message, options in (
         (f"SUBPY_INTERP_LOCKED {needed}", {"flags": subpy.Flag.LOCKED}),
+        (
+            "SUBPY_INTERP_LOCK_BEST_EFFORT needs SUBPY_INTERP_LOCKED: without it nothing is locked",
+            {"flags": process | subpy.Flag.LOCK_BEST_EFFORT},
+        ),
         (f"subpy_interp_options.grace_ms {needed}", {"grace": 0.0001}),
         (f"subpy_interp_options.cpu_limit_ms {needed}", {"cpu_limit": 1}),
         (f"subpy_interp_options.readable {needed}", {"readable": ["/usr"]}),

@@ -1,4 +1,4 @@
-"""Interpreters in processes of their own: what they find, and how they end."""
+"""Interpreters in processes of their own: what they find, how they end, and what holds those that are locked."""
 
 import os
 import pathlib
@@ -69,6 +69,19 @@ def crashes() -> None:
         assert interp.eval("1") == 1
 
 
+def locks() -> None:
+    locked = subpy.Flag.PROCESS | subpy.Flag.LOCKED
+    for flags in (locked, locked | subpy.Flag.LOCK_BEST_EFFORT):
+        with subpy.create(flags=flags) as interp:
+            info = interp.lock_info()
+            assert info.landlock >= 6 and info.seccomp is True, info
+            failed = fails(subpy.ExecutionFailed, lambda interp=interp: interp.exec("open('/etc/passwd')"))
+            assert failed.excinfo.type.__name__ == "PermissionError"
+        fails(subpy.InterpreterNotFoundError, interp.lock_info)
+    with subpy.create(flags=subpy.Flag.PROCESS) as interp:
+        assert fails(subpy.InterpreterError, interp.lock_info).status == subpy.Status.WRONG_STATE
+
+
 if __name__ == "__main__":
     if sys.argv[1:] == [IN_VENV]:
         in_virtual_environment()
@@ -78,5 +91,6 @@ if __name__ == "__main__":
         path(folder)
         virtual_environment(folder / "venv")
     crashes()
+    locks()
     subpy.shutdown()
     print("done")

@@ -56,6 +56,8 @@ const options: CreateOptions = {
 const interp = create(options);
 is<Same<typeof interp, Interpreter>>();
 create({ process: true, grace: 50, cpuLimit: 1000, locked: true, readable: ['/usr'], writable: ['/tmp'] });
+is<Same<boolean, ReturnType<typeof interp.lockInfo>['seccomp']>>();
+create({ process: true, locked: true, lockBestEffort: true });
 // @ts-expect-error: the word is refuse
 create({ busy: 'error' });
 

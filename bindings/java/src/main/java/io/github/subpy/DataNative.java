@@ -7,7 +7,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 
-/** The functions of libsubpy for objects, queues, pools and memory. As in {@link Native}. */
+/** The functions of libsubpy for objects, queues, pools, memory and locks. As in {@link Native}. */
 final class DataNative {
   private static final MethodHandle OBJECT_KEEP = Native.status("object_keep", JAVA_LONG, ADDRESS);
   private static final MethodHandle OBJECT_ATTR =
@@ -39,6 +39,7 @@ final class DataNative {
   private static final MethodHandle POOL_CLOSE = Native.status("pool_close", JAVA_LONG, ADDRESS);
   private static final MethodHandle THREAD_NOTIFY = Native.status("thread_notify", JAVA_LONG, ADDRESS, JAVA_LONG);
   private static final MethodHandle MEMORY = Native.status("memory", JAVA_LONG, ADDRESS);
+  private static final MethodHandle LOCK_GET_INFO = Native.status("lock_get_info", JAVA_LONG, ADDRESS);
   private static final MethodHandle BUFFER_NEW = Native.status("buffer_new", JAVA_LONG, JAVA_INT, ADDRESS);
   private static final MethodHandle BUFFER_FREE = Library.function("buffer_free", null, ADDRESS);
 
@@ -265,6 +266,14 @@ final class DataNative {
   static int memory(long interp, MemorySegment info, MemorySegment error) {
     try {
       return (int) MEMORY.invokeExact(interp, info, error);
+    } catch (Throwable t) {
+      throw Library.unexpected(t);
+    }
+  }
+
+  static int lockGetInfo(long interp, MemorySegment info, MemorySegment error) {
+    try {
+      return (int) LOCK_GET_INFO.invokeExact(interp, info, error);
     } catch (Throwable t) {
       throw Library.unexpected(t);
     }

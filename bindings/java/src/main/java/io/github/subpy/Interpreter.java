@@ -345,6 +345,17 @@ public final class Interpreter implements AutoCloseable {
     }
   }
 
+  /**
+   * What holds it. {@link Status#WRONG_STATE} unless it is {@linkplain ProcessOptions#locked(boolean) locked down}.
+   *
+   * @return what there is
+   */
+  public LockInfo lockInfo() {
+    try (Call call = new Call()) {
+      return LockInfo.of(handle, call);
+    }
+  }
+
   /** {@return CPython's number for it} */
   public long id() {
     try (Call call = new Call()) {

@@ -35,9 +35,8 @@ public record Options(
   /** What Python's {@code concurrent.interpreters} does. */
   public static final Options DEFAULT = new Options(Gil.OWN, Busy.REFUSE, Set.of(), List.of(), null, 0, null);
 
-  // SUBPY_INTERP_PROCESS and SUBPY_INTERP_LOCKED.
+  // SUBPY_INTERP_PROCESS.
   private static final long PROCESS = 512;
-  private static final long LOCKED = 1024;
 
   /** Whose GIL an interpreter has. */
   public enum Gil {
@@ -180,7 +179,7 @@ public record Options(
     }
     struct.set(JAVA_LONG, 48, memoryLimit);
     if (process != null) {
-      bits |= PROCESS | (process.locked() ? LOCKED : 0);
+      bits |= PROCESS | process.flags();
       process.write(call, struct, 56);
     }
     struct.set(JAVA_LONG, 16, bits);

@@ -19,13 +19,24 @@ import java.util.List;
  * @param cpuLimit how much time of processors it may use in all; null for no limit
  * @param locked whether it is locked down: no network, no other programs, no other processes, no files but those that
  *     Python itself needs and those in the folders below
+ * @param lockBestEffort whether an older Linux, with less than that takes, is no error: then it is locked with what there
+ *     is, which {@link Interpreter#lockInfo} says
  * @param readable folders that it may read then, with all that is below: absolute paths
  * @param writable folders that it may read and write then, likewise
  */
 public record ProcessOptions(
-    Duration grace, Duration cpuLimit, boolean locked, List<Path> readable, List<Path> writable) {
+    Duration grace,
+    Duration cpuLimit,
+    boolean locked,
+    boolean lockBestEffort,
+    List<Path> readable,
+    List<Path> writable) {
   /** A grace of 100 ms, no limit, not locked down. */
-  public static final ProcessOptions DEFAULT = new ProcessOptions(null, null, false, List.of(), List.of());
+  public static final ProcessOptions DEFAULT = new ProcessOptions(null, null, false, false, List.of(), List.of());
+
+  // SUBPY_INTERP_LOCKED and SUBPY_INTERP_LOCK_BEST_EFFORT.
+  private static final long LOCKED = 1024;
+  private static final long LOCK_BEST_EFFORT = 2048;
 
   /** Options of copies of the lists. */
   public ProcessOptions {
@@ -42,7 +53,7 @@ public record ProcessOptions(
    * @return the options with it
    */
   public ProcessOptions grace(Duration grace) {
-    return new ProcessOptions(grace, cpuLimit, locked, readable, writable);
+    return new ProcessOptions(grace, cpuLimit, locked, lockBestEffort, readable, writable);
   }
 
   /**
@@ -52,7 +63,7 @@ public record ProcessOptions(
    * @return the options with it
    */
   public ProcessOptions cpuLimit(Duration cpuLimit) {
-    return new ProcessOptions(grace, cpuLimit, locked, readable, writable);
+    return new ProcessOptions(grace, cpuLimit, locked, lockBestEffort, readable, writable);
   }
 
   /**
@@ -62,7 +73,17 @@ public record ProcessOptions(
    * @return the options with that
    */
   public ProcessOptions locked(boolean locked) {
-    return new ProcessOptions(grace, cpuLimit, locked, readable, writable);
+    return new ProcessOptions(grace, cpuLimit, locked, lockBestEffort, readable, writable);
+  }
+
+  /**
+   * The same, where an older Linux, with less than a lock takes, is no error, or is one.
+   *
+   * @param lockBestEffort whether it is none
+   * @return the options with that
+   */
+  public ProcessOptions lockBestEffort(boolean lockBestEffort) {
+    return new ProcessOptions(grace, cpuLimit, locked, lockBestEffort, readable, writable);
   }
 
   /**
@@ -72,7 +93,7 @@ public record ProcessOptions(
    * @return the options with it
    */
   public ProcessOptions readable(Path folder) {
-    return new ProcessOptions(grace, cpuLimit, locked, more(readable, folder), writable);
+    return new ProcessOptions(grace, cpuLimit, locked, lockBestEffort, more(readable, folder), writable);
   }
 
   /**
@@ -82,13 +103,18 @@ public record ProcessOptions(
    * @return the options with it
    */
   public ProcessOptions writable(Path folder) {
-    return new ProcessOptions(grace, cpuLimit, locked, readable, more(writable, folder));
+    return new ProcessOptions(grace, cpuLimit, locked, lockBestEffort, readable, more(writable, folder));
   }
 
   private static List<Path> more(List<Path> folders, Path folder) {
     List<Path> more = new ArrayList<>(folders);
     more.add(folder);
     return more;
+  }
+
+  /** What a subpy_interp_options has of it in its flags. */
+  long flags() {
+    return (locked ? LOCKED : 0) | (lockBestEffort ? LOCK_BEST_EFFORT : 0);
   }
 
   /** The last four fields of a subpy_interp_options, which begin there. */
