@@ -1,6 +1,7 @@
 /* Imports keep a lock for each module. One that is stopped, anywhere, does not keep it for good: whoever imports that
  * module later would wait without end. */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "closing.h"
@@ -37,8 +38,10 @@ static void limits(void) {
   OK(subpy_close(interp, &error));
 }
 
+static atomic_bool all_ended;
+
 static void *interrupts(void *interp) {
-  for (int i = 0; i < 300; i++) {
+  for (int i = 0; !all_ended; i++) {
     usleep(1000 + i % 7 * 100);
     OK(subpy_interrupt(*(subpy_interp *)interp, NULL));
   }
@@ -50,12 +53,13 @@ static void interrupted(void) {
   subpy_interp interp = 0;
   pthread_t thread;
   OK(subpy_create(&options, &interp, &error));
-  run(interp, IMPORTS "ended = False");
+  run(interp, IMPORTS);
   CHECK(pthread_create(&thread, NULL, interrupts, &interp) == 0);
   for (int i = 0; i < 100; i++) {
     subpy_status status = subpy_exec(interp, "imports()", SUBPY_AUTO_LEN, NULL);
     CHECK(status == SUBPY_ERROR_INTERRUPTED);
   }
+  all_ended = true;
   CHECK(pthread_join(thread, NULL) == 0);
   imports_again(interp);
   OK(subpy_close(interp, &error));

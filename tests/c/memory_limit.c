@@ -20,7 +20,8 @@ static void gives_back(subpy_interp interp) {
   run(interp, "kept = text = None");
   run(interp, "import gc\ngc.collect()\nkept = bytearray(4 << 20)\nassert sum(range(1000)) == 499500");
   run(interp, "del kept");
-  CHECK(memory(interp).used < LIMIT * MIB / 4 * 3);
+  /* What was imported when there was no memory left lies between what is gone. */
+  CHECK(memory(interp).used < LIMIT * MIB / 8 * 7);
 }
 
 /* Code of all kinds, that keeps what it makes. */
