@@ -5,6 +5,8 @@ import sys
 loop_threads = set()
 # Threads that end by themselves once they are woken are told so often before anything is raised in them.
 PATIENCE = 6
+# One that is hit where imports take and give back locks keeps its lock for good: the same, as long as it is there.
+IMPORTS = 40
 
 
 def look(stop, runs, frames):
@@ -35,9 +37,10 @@ def look(stop, runs, frames):
         # A thread that has not quite started would leave the one that starts it waiting. Those of pools and loops clean
         # up, and complain when something is raised meanwhile.
         cleans_up = queue is not None or thread._ident in loop_threads
-        # One that is hit where imports take and give back locks keeps its lock for good.
-        imports = frame and frame.f_code.co_filename == "<frozen importlib._bootstrap>"
-        if stop > (PATIENCE if cleans_up or imports else 0) and started.get(thread._ident) is thread:
+        patience = PATIENCE if cleans_up else 0
+        if frame and frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            patience = IMPORTS
+        if stop > patience and started.get(thread._ident) is thread:
             found.append(thread._ident)
     return found
 

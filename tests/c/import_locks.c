@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "closing.h"
+#include "guest.h"
 #include "memory.h"
 
 static subpy_error *error;
@@ -82,27 +82,11 @@ static void without_memory(void) {
   OK(subpy_close(interp, &error));
 }
 
-/* So do Python's own threads, which wait for each other's locks too. */
-static void threads_at_the_end(void) {
-  for (int i = 0; i < 10; i++) {
-    subpy_interp interp = create();
-    run(interp, IMPORTS "import threading\n"
-                        "threading.excepthook = lambda args: None\n"
-                        "def goes_on():\n"
-                        "  try: imports()\n"
-                        "  except KeyError: goes_on()\n"
-                        "for _ in range(3): threading.Thread(target=goes_on).start()");
-    usleep(2000);
-    OK(close_in(interp, 60000, SUBPY_CLOSE_INTERRUPT, &error));
-  }
-}
-
 int main(void) {
   alarm(300);
   limits();
   interrupted();
   without_memory();
-  threads_at_the_end();
   shut_down();
   return 0;
 }
