@@ -122,8 +122,7 @@ static void renew(int place) {
     return;
   }
   subpy_interp old = atomic_exchange(&interps[place], fresh);
-  subpy_close_options options = {.size = sizeof options, .timeout_ms = 10000, .flags = SUBPY_CLOSE_INTERRUPT};
-  if (subpy_close_with(old, &options, NULL) == SUBPY_OK) closes++;
+  if (close_in(old, 10000, SUBPY_CLOSE_INTERRUPT, NULL) == SUBPY_OK) closes++;
 }
 
 static void *closes_them(void *number) {
@@ -139,9 +138,8 @@ static void *shuts_down(void *number) {
   unsigned state = (unsigned)(intptr_t)number;
   while (!race_over) {
     usleep(50000 + next(&state) % 200000);
-    subpy_close_options options = {.size = sizeof options, .timeout_ms = 10000, .flags = SUBPY_CLOSE_INTERRUPT};
     resting = true;
-    if (subpy_shutdown_with(&options, NULL) == SUBPY_OK) shutdowns++;
+    if (shut_down_in(10000, SUBPY_CLOSE_INTERRUPT, NULL) == SUBPY_OK) shutdowns++;
     resting = false;
     pid_t child = fork();
     if (child == 0) {

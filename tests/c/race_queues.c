@@ -119,9 +119,8 @@ static void *shuts_down(void *number) {
   unsigned state = (unsigned)(intptr_t)number;
   while (!race_over) {
     usleep(20000 + next(&state) % 100000);
-    subpy_close_options options = {.size = sizeof options, .timeout_ms = 10000, .flags = SUBPY_CLOSE_INTERRUPT};
     resting = next(&state) % 4;
-    if (subpy_shutdown_with(&options, NULL) == SUBPY_OK) shutdowns++;
+    if (shut_down_in(10000, SUBPY_CLOSE_INTERRUPT, NULL) == SUBPY_OK) shutdowns++;
     resting = false;
     pid_t child = fork();
     if (child == 0) _exit(0);
