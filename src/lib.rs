@@ -1,5 +1,5 @@
-//! Many isolated CPython interpreters in one process, each with its own GIL: Python's `concurrent.interpreters`
-//! (Python 3.14, PEP 734) for programs that are not Python.
+//! Many isolated CPython interpreters in one program, each with its own GIL or in a process of its own: Python's
+//! `concurrent.interpreters` (Python 3.14, PEP 734) for programs that are not Python.
 //!
 //! ```
 //! # fn main() -> subpy::Result<()> {

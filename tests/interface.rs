@@ -471,12 +471,18 @@ fn a_program_can_link_the_static_library() {
     let example = source(
         "static.c",
         "#include \"subpy.h\"\n\
-         int main(void) {\n\
+         static subpy_status answers(uint64_t flags) {\n\
+           subpy_interp_options options = {.size = sizeof options, .flags = flags};\n\
            subpy_interp interp;\n\
-           subpy_value value;\n\
-           if (subpy_create(NULL, &interp, NULL) != SUBPY_OK) return 1;\n\
-           if (subpy_eval(interp, \"6 * 7\", SUBPY_AUTO_LEN, &value, NULL) != SUBPY_OK) return 2;\n\
-           return value.u.as_int == 42 && subpy_shutdown(NULL) == SUBPY_OK ? 0 : 3;\n\
+           subpy_value value = {0};\n\
+           subpy_status status = subpy_create(&options, &interp, NULL);\n\
+           if (status == SUBPY_OK) status = subpy_eval(interp, \"6 * 7\", SUBPY_AUTO_LEN, &value, NULL);\n\
+           return status == SUBPY_OK && value.u.as_int != 42 ? -1 : status;\n\
+         }\n\
+         int main(void) {\n\
+           if (answers(0) != SUBPY_OK) return 1;\n\
+           if (answers(SUBPY_INTERP_PROCESS) != SUBPY_OK) return 2;\n\
+           return subpy_shutdown(NULL) == SUBPY_OK ? 0 : 3;\n\
          }\n",
     );
     let program = build_folder().join("static");

@@ -2,7 +2,7 @@ rockspec_format = "3.0"
 package = "subpy"
 version = "0.1.0-1"
 description = {
-   summary = "Many isolated CPython interpreters in one process, each with its own GIL",
+   summary = "Many isolated CPython interpreters in one program: each with its own GIL, or in a process of its own",
    detailed = [[
       A LuaJIT program runs Python in any number of isolated interpreters, on its own thread or on others, and exchanges
       plain values with it. It needs libsubpy.so, which is not in this rock, and CPython 3.14.1 or newer.

@@ -1,5 +1,5 @@
 /*
- * subpy.h: many isolated CPython interpreters in one process, each with its own GIL.
+ * subpy.h: many isolated CPython interpreters in one program: each with its own GIL, or in a process of its own.
  *
  * The interface of Python's `concurrent.interpreters`, for programs that are not Python. Generated from the library's
  * sources; documentation: docs/abi.md, docs/errors.md, docs/threads.md.

@@ -26,8 +26,8 @@ use crate::python::objects;
 use crate::python::queue::{self, Queue};
 use crate::python::{Failure, loaded_api};
 use crate::value::{
-    Args, BUFFER, Builder, ERROR, NotCopied, OBJECT, OwnedValue, QUEUE, Results, Rows, ValueRef, Wanted,
-    subpy_pair, subpy_value,
+    Args, BUFFER, Builder, ERROR, NotCopied, OBJECT, OwnedValue, QUEUE, Results, Rows, ValueRef, Wanted, subpy_pair,
+    subpy_value,
 };
 
 /// Makes the value that stands for an error among results. None: no memory.

@@ -66,9 +66,8 @@ fn define_elsewhere(
         Ok(code) => code,
         Err(code) => return Ok(refused(code, Kind::NoMemory.into())?),
     };
-    // Which thread calls it is seen here.
-    let request =
-        Request::Define { code, name: function.name, signature, doc, keep_gil: false, this_thread_only: false };
+    // Which thread calls it is seen here. The GIL there is given away while the host is asked, in any case.
+    let request = Request::Define { code, name: function.name, signature, doc };
     let defined = here(|here| here.ask_in(interpreter, None, |asked| asked.ask(request).map(drop)));
     if defined.is_err() {
         outside(|| elsewhere.release(code));

@@ -159,13 +159,13 @@ const ONCE: [&str; 3] = [
 fn import_hint(message: &str) -> Option<&'static str> {
     if message.contains(NOT_HERE) {
         return Some(
-            "; create the interpreter with SUBPY_GIL_SHARED and SUBPY_INTERP_NO_EXTENSION_CHECK, or use the main one, \
-             subpy_get_main()",
+            "; create the interpreter with SUBPY_INTERP_PROCESS, or with SUBPY_GIL_SHARED and \
+             SUBPY_INTERP_NO_EXTENSION_CHECK, or use the main one, subpy_get_main()",
         );
     }
     ONCE.iter().any(|text| message.contains(text)).then_some(
-        "; such a module loads in one interpreter of a process: the main one, subpy_get_main(), or the only one with \
-         SUBPY_GIL_SHARED and SUBPY_INTERP_NO_EXTENSION_CHECK",
+        "; such a module loads in one interpreter of a process: in each with SUBPY_INTERP_PROCESS, else in the main one, \
+         subpy_get_main(), or in the only one with SUBPY_GIL_SHARED and SUBPY_INTERP_NO_EXTENSION_CHECK",
     )
 }
 

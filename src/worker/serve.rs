@@ -51,9 +51,9 @@ fn perform(control: &Control, request: Request, wanted: Option<Results>, given: 
         Request::Find { callable } => word = manager::function_new(main, callable)?,
         Request::Object { object, act } => word = result.act(object, act)?,
         Request::Free { handle } => manager::object_free(handle),
-        Request::Define { code, name, signature, doc, keep_gil, this_thread_only: _ } => {
+        Request::Define { code, name, signature, doc } => {
             // The host looks which of its threads calls: here any of them may come.
-            let how = How { keep_gil, this_thread_only: false };
+            let how = How { keep_gil: false, this_thread_only: false };
             let code = Code::new(code).ok_or_else(|| Error::from(Kind::NoMemory))?;
             manager::define(main, &manager::HostFunction { name, signature, doc, how }, code)?;
         }

@@ -303,14 +303,7 @@ fn objects_stay_there() {
 // ---- the host is asked ----
 
 fn define(channel: &Channel, code: u64, name: &str) -> Result<Done, Failed> {
-    let defined = Request::Define {
-        code,
-        name,
-        signature: Some("(a)"),
-        doc: Some("of the host"),
-        keep_gil: false,
-        this_thread_only: false,
-    };
+    let defined = Request::Define { code, name, signature: Some("(a)"), doc: Some("of the host") };
     channel.ask(&defined, Run::default())
 }
 
@@ -382,8 +375,7 @@ fn a_function_that_is_gone_is_released_once() {
         Answer::Value(OwnedValue::none())
     };
     let defines = |code, name| {
-        let request =
-            Request::Define { code, name, signature: None, doc: None, keep_gil: false, this_thread_only: false };
+        let request = Request::Define { code, name, signature: None, doc: None };
         channel.ask_with(&request, Run::default(), &mut { note })
     };
     defines(1, "f").expect("it is defined");

@@ -296,15 +296,16 @@ static void one_line(void) {
       /* numpy's, as it quotes CPython. */
       {"raise ImportError('\\n\\nIMPORTANT: PLEASE READ THIS\\n\\nOriginal error was: module "
        "numpy._core._multiarray_umath does not support loading in subinterpreters\\n')",
-       "ImportError: IMPORTANT: PLEASE READ THIS; create the interpreter with SUBPY_GIL_SHARED and "
-       "SUBPY_INTERP_NO_EXTENSION_CHECK, or use the main one, subpy_get_main()"},
+       "ImportError: IMPORTANT: PLEASE READ THIS; create the interpreter with SUBPY_INTERP_PROCESS, or with "
+       "SUBPY_GIL_SHARED and SUBPY_INTERP_NO_EXTENSION_CHECK, or use the main one, subpy_get_main()"},
       {"import faulthandler",
        "ImportError: module faulthandler does not support loading in subinterpreters; create the interpreter with "
-       "SUBPY_GIL_SHARED and SUBPY_INTERP_NO_EXTENSION_CHECK, or use the main one, subpy_get_main()"},
+       "SUBPY_INTERP_PROCESS, or with SUBPY_GIL_SHARED and SUBPY_INTERP_NO_EXTENSION_CHECK, or use the main one, "
+       "subpy_get_main()"},
       {"raise ImportError('PyO3 modules do not yet support subinterpreters, see ...')",
        "ImportError: PyO3 modules do not yet support subinterpreters, see ...; such a module loads in one interpreter of "
-       "a process: the main one, subpy_get_main(), or the only one with SUBPY_GIL_SHARED and "
-       "SUBPY_INTERP_NO_EXTENSION_CHECK"},
+       "a process: in each with SUBPY_INTERP_PROCESS, else in the main one, subpy_get_main(), or in the only one with "
+       "SUBPY_GIL_SHARED and SUBPY_INTERP_NO_EXTENSION_CHECK"},
       {"raise ImportError('Interpreter change detected - this module can only be loaded into one interpreter per process.')",
        "...per process.; such a module loads in one interpreter"},
       {"raise ImportError('cannot load module more than once per process')", "...; such a module loads in one"},

@@ -144,7 +144,7 @@ static void out(void) {
 static void refused(void) {
   CHECK(subpy_exec(interp, "import numpy", SUBPY_AUTO_LEN, &error) == SUBPY_ERROR_EXECUTION_FAILED);
   const char *message = subpy_error_message(error, NULL), *why = subpy_error_display(error, NULL);
-  if (!strstr(message, "; create the interpreter with SUBPY_GIL_SHARED and SUBPY_INTERP_NO_EXTENSION_CHECK, or use the main one") ||
+  if (!strstr(message, "; create the interpreter with SUBPY_INTERP_PROCESS, or with SUBPY_GIL_SHARED and") ||
       !strstr(why, "does not support loading in subinterpreters")) {
     fprintf(stderr, "%s\n%s\n", message, why);
     exit(1);

@@ -1,5 +1,6 @@
 /*
- * subpy.hpp: many isolated CPython interpreters in one process, each with its own GIL, for C++17 and later.
+ * subpy.hpp: many isolated CPython interpreters in one program, for C++17 and later: each with its own GIL, or in a
+ * process of its own.
  *
  * The interface of Python's `concurrent.interpreters`. Header only; needs subpy.h, libsubpy and the standard library.
  * Documentation: docs/cpp.md.

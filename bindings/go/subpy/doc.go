@@ -1,6 +1,6 @@
 /*
-Package subpy runs many isolated CPython interpreters in one process, each with its own GIL, so that Python code runs on
-all cores at the same time. It is Python's concurrent.interpreters for Go programs.
+Package subpy runs many isolated CPython interpreters in one program, each with its own GIL or in a process of its own,
+so that Python code runs on all cores at the same time. It is Python's concurrent.interpreters for Go programs.
 
 	interp, err := subpy.Create()
 	if err != nil {

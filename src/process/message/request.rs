@@ -58,8 +58,6 @@ pub enum Request<'a> {
         name: &'a str,
         signature: Option<&'a str>,
         doc: Option<&'a str>,
-        keep_gil: bool,
-        this_thread_only: bool,
     },
     /// The channel's thread stays in the interpreter from now on, or no more.
     Enter,
@@ -165,7 +163,6 @@ const QUEUE: u16 = 40;
 
 /// Flags: what a request has for itself, whether a result is wanted, and from here on in what form.
 const FIRST: u16 = 1;
-const SECOND: u16 = 2;
 const WANTED: u16 = 4;
 const CAPTURED: u16 = 8;
 const FORM_SHIFT: u32 = 8;
@@ -218,11 +215,11 @@ impl Request<'_> {
             }
             Request::Object { object, act } => (act.write(writer, describe)?, object, 0),
             Request::Free { handle } => (FREE, handle, 0),
-            Request::Define { code, name, signature, doc, keep_gil, this_thread_only } => {
+            Request::Define { code, name, signature, doc } => {
                 writer.text(name)?;
                 writer.optional_text(signature)?;
                 writer.optional_text(doc)?;
-                (DEFINE, code, flag(keep_gil) | if this_thread_only { SECOND } else { 0 })
+                (DEFINE, code, 0)
             }
             Request::Host { code, args } => {
                 writer.args(args, describe)?;
@@ -435,8 +432,6 @@ impl ToRun {
                 name: self.text(0)?,
                 signature: self.optional_text(1)?,
                 doc: self.optional_text(2)?,
-                keep_gil: first,
-                this_thread_only: flags & SECOND != 0,
             },
             HOST => Request::Host { code: handle, args: self.args()? },
             ENTER => Request::Enter,

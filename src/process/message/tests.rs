@@ -58,8 +58,8 @@ fn said(request: Request) -> String {
             format!("object {object} {act}")
         }
         Request::Free { handle } => format!("free {handle}"),
-        Request::Define { code, name, signature, doc, keep_gil, this_thread_only } => {
-            format!("define {code} {name} {signature:?} {doc:?} {keep_gil} {this_thread_only}")
+        Request::Define { code, name, signature, doc } => {
+            format!("define {code} {name} {signature:?} {doc:?}")
         }
         Request::Enter => "enter".into(),
         Request::Leave => "leave".into(),
@@ -150,14 +150,7 @@ fn requests_come_as_they_were_sent() {
         queue(QueueAct::Close),
         queue(QueueAct::Event { room: true }),
         queue(QueueAct::Free { given: u64::MAX, named: 2 }),
-        Request::Define {
-            code: 9,
-            name: "m:f",
-            signature: Some("(a)"),
-            doc: None,
-            keep_gil: false,
-            this_thread_only: true,
-        },
+        Request::Define { code: 9, name: "m:f", signature: Some("(a)"), doc: None },
         Request::Enter,
         Request::Leave,
         Request::SetOutput { captured: true },
