@@ -332,7 +332,7 @@ test("memory is shared with an interpreter in a process", function()
   interp:exec("def fill(view): view[1] = 2.5; return view\ndef look(view): return view.tolist()")
   local shared = subpy.shared_buffer(800000, { format = "d" })
   equal({ shared:format(), shared:nbytes(), shared:readonly() }, { "d", 800000, false })
-  local back = interp:with{ results = "buffer" }:call("fill", shared)
+  local back = interp:with_options{ result = "buffer" }:call("fill", shared)
   equal(shared:pointer()[1], 2.5)
   shared:pointer()[2] = 7
   equal(back:pointer()[2], 7)
