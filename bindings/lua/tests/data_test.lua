@@ -337,7 +337,7 @@ test("memory is shared with an interpreter in a process", function()
   shared:pointer()[2] = 7
   equal(back:pointer()[2], 7)
   back:close()
-  equal(interp:call("look", subpy.buffer("ab")), { 97, 98 })
+  equal(interp:call("look", subpy.buffer("ab")), list{ 97, 98 })
   raised("SUBPY_ERROR_NOT_SHAREABLE", interp.call, interp, "look", subpy.buffer(ffi.new("char[2]"), { writable = true }))
   interp:close()
   equal(shared:released(), true)
