@@ -4,7 +4,7 @@ mod support;
 
 use std::process::Command;
 
-use support::{build, command, expect_success, python, root, skipped};
+use support::{build_with, command, expect_success, python, root, skipped};
 
 #[test]
 fn numpy_pandas_and_lxml_in_four_processes_at_once() {
@@ -18,7 +18,8 @@ fn numpy_pandas_and_lxml_in_four_processes_at_once() {
         return skipped("packages", String::from_utf8_lossy(&output.stderr).trim());
     }
     let folder = String::from_utf8(output.stdout).expect("UTF-8");
-    let mut run = command(&build(&root().join("tests/wheels/wheels.c")));
+    let include = format!("-I{}", root().join("tests/c").display());
+    let mut run = command(&build_with(&root().join("tests/wheels/wheels.c"), &[include]));
     // Threads of its own would take longer to start than all the rest.
     run.arg(folder.trim()).env("OPENBLAS_NUM_THREADS", "1");
     expect_success(run);
