@@ -34,10 +34,18 @@ static inline bool read_more(int fd, written *text) {
   return got > 0;
 }
 
+/* Valgrind maps a stack as far as it is used. What a forked child uses more is a mapping of its own there, and glibc takes
+ * the one above for the whole stack. So this is used before. */
+static __attribute__((noinline)) void use_stack(void) {
+  volatile char used[1 << 20];
+  for (size_t at = 0; at < sizeof used; at += 4096) used[at] = 0;
+}
+
 /* The child is forked before this process has used subpy, and ends with _exit(0): without any cleaning up. */
 static inline outcome in_child(void (*body)(void)) {
   int out[2], err[2];
   CHECK(pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0);
+  use_stack();
   fflush(NULL);
   pid_t child = fork();
   CHECK(child >= 0);
