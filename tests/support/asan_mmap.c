@@ -9,10 +9,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+void *__asan_region_is_poisoned(void *address, size_t size);
 void __asan_unpoison_memory_region(void const volatile *address, size_t size);
 
 void *mmap(void *address, size_t length, int protection, int flags, int file, off_t offset) {
   void *memory = (void *)syscall(SYS_mmap, address, length, protection, flags, file, offset);
-  if (memory != MAP_FAILED) __asan_unpoison_memory_region(memory, length);
+  /* To wipe takes memory. */
+  if (memory != MAP_FAILED && __asan_region_is_poisoned(memory, length))
+    __asan_unpoison_memory_region(memory, length);
   return memory;
 }
+
+/* What is compiled for large files calls this name. */
+void *mmap64(void *address, size_t length, int protection, int flags, int file, off_t offset)
+    __attribute__((alias("mmap")));
