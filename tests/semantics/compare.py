@@ -1,8 +1,8 @@
 """compare.py PAGE: runs all cases on all sides, and compares them.
 
-PAGE is docs/semantics.md. Its tables whose last column is "cases" have a row for each thing that is to be so, with the cases that
-show it; the one whose last column is "why" lists the differences. What is not listed must be the same, and what is listed must
-differ. In a cell, "…" stands for any text.
+PAGE is docs/semantics.md. Its tables whose last column is "cases" have a row for each thing that is to be so, with the
+cases that show it; the one whose first column is "case" lists the differences. What is not listed must be the same, and
+what is listed must differ. In a cell, "…" stands for any text.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Listed(NamedTuple):
     where: list[str]
 
     def matches(self, found: Difference) -> bool:
-        return all(matches(pattern, text) for pattern, text in zip(self.difference, found))
+        return all(matches(pattern, text) for pattern, text in zip(self.difference, found, strict=True))
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -69,7 +69,7 @@ def shown(text: str) -> str:
 def listed(page: str) -> list[Listed]:
     found = []
     for header, rows in tables(page):
-        if header[-1] == "why":
+        if header[0] == "case":
             for row in rows:
                 case, outcome, there, here = (codes(cell)[0] for cell in row[:4])
                 where = {"both": SIDES, "in process": ("subpy",), "processes": ("process",)}[row[4]]
@@ -169,7 +169,8 @@ def main() -> None:
     print("\n".join(wrong))
     if wrong:
         sys.exit(f"{len(wrong)} things are wrong")
-    print(f"{len(twice)} cases twice, {len(alone) - len(twice)} on the library alone; {count} outcomes, {len(known)} differences")
+    print(f"{len(twice)} cases twice, {len(alone) - len(twice)} on the library alone")
+    print(f"{count} outcomes, {len(known)} differences")
 
 
 if __name__ == "__main__":

@@ -50,7 +50,9 @@ def _start(command: list[str], limit: float) -> tuple[str, str]:
         # A session of its own, so that a limit ends what it has started, too.
         # Options of Python's that this environment has for other reasons change what is printed when.
         ours = ("PYTHONPATH", "PYTHONHOME")
-        environment = {name: value for name, value in os.environ.items() if name in ours or not name.startswith("PYTHON")}
+        environment = {
+            name: value for name, value in os.environ.items() if name in ours or not name.startswith("PYTHON")
+        }
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, start_new_session=True
         )

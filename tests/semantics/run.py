@@ -1,8 +1,8 @@
 """run.py list: the names of all cases, and which run on the library alone.
 run.py SIDE RESULTS CASE...: runs these cases on a side, and writes a line of JSON for each to the file RESULTS.
 
-The line is written when the case has ended; before, there is one that says that it has begun. So whoever started this knows
-in which case it died. A case that takes longer than LIMIT ends the process, with a traceback of its threads.
+The line is written when the case has ended; before, there is one that says that it has begun. So whoever started this
+knows in which case it died. A case that takes longer than LIMIT ends the process, with a traceback of its threads.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from cases import CASES  # noqa: E402
-from sides import SIDES  # noqa: E402
+from cases import CASES
+from sides import SIDES
 
 LIMIT = 60  # seconds
 

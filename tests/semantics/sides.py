@@ -1,7 +1,8 @@
 """The two sides of a case: `concurrent.interpreters`, and the library, with the same methods.
 
-A case is a function of a Side. It sees outcomes: `side.see(label, function, *args)` calls the function and notes what it
-returned or raised, in the same words for both sides: texts by the names of fields, "result" alone or "error" and others.
+A case is a function of a Side. It sees outcomes: `side.see(label, function, *args)` calls the function and notes what
+it returned or raised, in the same words for both sides: texts by the names of fields, "result" alone, or "error" and
+others.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -33,7 +35,7 @@ class Side:
     """What both have. `outcomes` is what was seen, `expected` what the case itself says that it has to be."""
 
     kind = ""
-    in_process = False  # whether its interpreters live in processes of their own
+    in_processes = False  # whether its interpreters live in processes of their own
 
     def __init__(self) -> None:
         self.outcomes: dict[str, dict[str, str]] = {}
@@ -143,8 +145,6 @@ class Side:
 
     def until(self, path: str) -> None:
         """Until code has made this file. The runner's limit ends a wait that is too long."""
-        import time
-
         while not os.path.exists(path):
             time.sleep(0.001)
 
@@ -203,7 +203,7 @@ class Stdlib(Side):
             info, kind = error.excinfo, error.excinfo.type
             fields = {f"type.{name}": getattr(kind, name) for name in ("__name__", "__qualname__", "__module__")}
             fields |= {name: getattr(info, name, None) for name in EXCINFO}
-            return {"error": "EXECUTION_FAILED", "message": error.args[0]} | fields
+            return {"error": "EXECUTION_FAILED", "message": error.args[0], **fields}
         if isinstance(error, api.InterpreterNotFoundError):
             return {"error": "NOT_FOUND", "message": error}
         if isinstance(error, api.NotShareableError):
@@ -213,27 +213,30 @@ class Stdlib(Side):
             return {"error": "BUSY" if busy else "INTERPRETER", "message": error}
         if isinstance(error, SyntaxError):
             fields = {name: getattr(error, name) for name in PLACE}
-            return {"error": "SYNTAX", "message": f"{type(error).__name__}: {error}", "type": type(error).__name__} | fields
+            kind = type(error).__name__
+            return {"error": "SYNTAX", "message": f"{kind}: {error}", "type": kind, **fields}
         if isinstance(error, (TypeError, ValueError, OverflowError)):
             return {"error": "INVALID_ARGUMENT", "message": error}
         return {"error": type(error).__name__, "message": error}
 
     def exec(self, interp: Any, source: str) -> None:
         """Statements; their lines are known for tracebacks, as to the library's."""
-        lines = f"import linecache as _l; _l._interactive_cache.clear(); _l._register_code(compile({source!r}, '<script>', 'exec'), {source!r}, '<script>')"
-        with contextlib.suppress(SyntaxError):
-            compile(source, "<script>", "exec")
-            interp.exec(lines)
+        self._know(interp, source)
         interp.exec(source)
+
+    def _know(self, interp: Any, source: str) -> None:
+        with contextlib.suppress(SyntaxError, self.api.InterpreterError):
+            compile(source, "<script>", "exec")
+            interp.exec(
+                "import linecache as _lines; _lines._interactive_cache.clear()\n"
+                f"_lines._register_code(compile({source!r}, '<script>', 'exec'), {source!r}, '<script>')\ndel _lines"
+            )
 
     def call(self, interp: Any, source: str, *args: Any, **kwargs: Any) -> Any:
         """A call of the function f that the source defines. It must use nothing else."""
         namespace: dict[str, Any] = {}
         exec(compile(source, "<script>", "exec"), namespace)
-        # The source lines are known to the library.
-        lines = f"import linecache as _l; _l._interactive_cache.clear(); _l._register_code(compile({source!r}, '<script>', 'exec'), {source!r}, '<script>')"
-        with contextlib.suppress(self.api.InterpreterError):
-            interp.exec(lines)
+        self._know(interp, source)
         return interp.call(namespace["f"], *args, **kwargs)
 
     def value(self, interp: Any, expression: str) -> Any:
@@ -242,8 +245,10 @@ class Stdlib(Side):
 
     def close_inside(self, interp: Any) -> Any:
         """A close of the interpreter by code that runs in it: what that says."""
-        interp.exec("from concurrent import interpreters\ntry: interpreters.get_current().close()\n"
-                    "except interpreters.InterpreterError as error: said = str(error)")
+        interp.exec(
+            "from concurrent import interpreters\ntry: interpreters.get_current().close()\n"
+            "except interpreters.InterpreterError as error: said = str(error)"
+        )
         return self.value(interp, "said")
 
     def dash_c(self, source: str) -> str:
@@ -265,7 +270,7 @@ class Library(Side):
 
     def create(self, **options: Any) -> Any:
         flags = options.pop("flags", self.api.Flag.NONE)
-        if self.in_process:
+        if self.in_processes:
             # Nothing is killed because the machine is slow.
             flags, options["grace"] = flags | self.api.Flag.PROCESS, 60
         return self.known(self.api.create(flags=flags, **options))
@@ -337,10 +342,10 @@ class Process(Library):
     """The same, with interpreters in processes of their own."""
 
     kind = "process"
-    in_process = True
+    in_processes = True
 
     def printed(self, descriptor: int, interp: Any, function: Callable[..., Any], *args: Any) -> str:
-        # Its descriptors are those that this process had when the first was made: a function of the host's gets the text.
+        # Its descriptors are those that this process had when the first was made: a function here gets the text.
         if interp is None:
             return super().printed(descriptor, interp, function, *args)
         text: list[str] = []

@@ -77,9 +77,11 @@ def pinned(t: Any) -> None:
 def queues(t: Any) -> None:
     interp = t.create()
     queue = t.api.create_queue(2)
-    interp.exec("import queue, subpy_queues\ndef name_of(call, *args):\n  try: return call(*args)\n"
-                "  except Exception as error: return type(error).__name__, str(error)\n"
-                "def get(q): return name_of(q.get_nowait)\ndef put(q, n): return name_of(q.put_nowait, n)")
+    interp.exec(
+        "import queue, subpy_queues\ndef name_of(call, *args):\n  try: return call(*args)\n"
+        "  except Exception as error: return type(error).__name__, str(error)\n"
+        "def get(q): return name_of(q.get_nowait)\ndef put(q, n): return name_of(q.put_nowait, n)"
+    )
     interp.call("put", queue, [1, "a"])
     t.is_("an item", [1, "a"], queue.get)
     t.is_("empty there", "QueueEmpty", lambda: interp.call("get", queue)[0])
@@ -98,9 +100,14 @@ def queues(t: Any) -> None:
     t.is_("closed, with an item", 2, queue.get)
     t.is_("closed and empty", Error("WRONG_STATE"), queue.get)
     t.is_("closed and empty there", "QueueClosed", lambda: interp.call("get", queue)[0])
-    t.is_("its bases there", ["QueueClosed", "QueueError", "ShutDown"],
-          lambda: sorted(set(interp.eval("[c.__name__ for c in subpy_queues.QueueClosed.__mro__]"))
-                         & {"QueueClosed", "QueueError", "ShutDown"}))
+    t.is_(
+        "its bases there",
+        ["QueueClosed", "QueueError", "ShutDown"],
+        lambda: sorted(
+            set(interp.eval("[c.__name__ for c in subpy_queues.QueueClosed.__mro__]"))
+            & {"QueueClosed", "QueueError", "ShutDown"}
+        ),
+    )
 
 
 @case("queue: what an interpreter has put stays", alone=True)
@@ -145,7 +152,7 @@ def _take(t: Any, interp: Any) -> Any:
 
 @case("pool: cancelled tasks", alone=True)
 def pool(t: Any) -> None:
-    isolation = t.api.Isolation.PROCESS if t.in_process else t.api.Isolation.OWN_GIL
+    isolation = t.api.Isolation.PROCESS if t.in_processes else t.api.Isolation.OWN_GIL
     with t.api.InterpreterPoolExecutor(1, setup="def f(n): return n", isolation=isolation) as pool:
         begun = t.file("begun")
         running = pool.submit_exec(f"open({begun!r}, 'x').close()\nwhile True: pass")
@@ -159,6 +166,6 @@ def pool(t: Any) -> None:
 
 @case("pool: a setup that fails", alone=True)
 def setup(t: Any) -> None:
-    isolation = t.api.Isolation.PROCESS if t.in_process else t.api.Isolation.OWN_GIL
+    isolation = t.api.Isolation.PROCESS if t.in_processes else t.api.Isolation.OWN_GIL
     make = lambda: t.api.InterpreterPoolExecutor(1, setup="1 / 0", isolation=isolation)
     t.is_("the pool is not made", Error("EXECUTION_FAILED", formatted="ZeroDivisionError: division by zero"), make)

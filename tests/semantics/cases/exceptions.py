@@ -96,7 +96,10 @@ def lines(t: Any) -> None:
 
 # What ends a process of concurrent.interpreters: a source, and the text and the type that the library gives.
 FATAL = {
-    "str() raises": ("class E(Exception):\n def __str__(self): raise ValueError\nraise E", "E: <exception str() failed>"),
+    "str() raises": (
+        "class E(Exception):\n def __str__(self): raise ValueError\nraise E",
+        "E: <exception str() failed>",
+    ),
     "str() is no str": ("class E(Exception):\n def __str__(self): return 5\nraise E", "E: <exception str() failed>"),
     "NUL": ("raise ValueError('a\\0b')", "ValueError: a\0b"),
     "a lone surrogate": ("raise ValueError('a\\udc80b')", "ValueError: a\ufffdb"),

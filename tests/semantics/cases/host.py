@@ -41,8 +41,11 @@ def exceptions(t: Any) -> None:
         pass
 
     interp.define("fail", fail)
-    for which, kind, module in (("value", "ValueError", "builtins"), ("decimal", "InvalidOperation", "decimal"),
-                                ("own", "LookupError", "builtins")):
+    for which, kind, module in (
+        ("value", "ValueError", "builtins"),
+        ("decimal", "InvalidOperation", "decimal"),
+        ("own", "LookupError", "builtins"),
+    ):
         raised = Error("EXECUTION_FAILED", **{"type.__name__": kind, "type.__module__": module})
         t.is_(which, raised, interp.call, "fail", which)
     interp.exec("try: fail('value')\nexcept ValueError as error: said = str(error)")
@@ -53,8 +56,10 @@ def exceptions(t: Any) -> None:
 def nested(t: Any) -> None:
     interp = t.create()
     interp.define("again", lambda source: interp.eval(source))
-    interp.exec("import threading, contextvars\nlocal = threading.local(); local.x = 5\nvar = contextvars.ContextVar('v')\n"
-                "def f():\n  local.x = 6; var.set(7)\n  return again('(local.x, var.get())')")
+    interp.exec(
+        "import threading, contextvars\nlocal = threading.local(); local.x = 5\nvar = contextvars.ContextVar('v')\n"
+        "def f():\n  local.x = 6; var.set(7)\n  return again('(local.x, var.get())')"
+    )
     t.is_("the same thread state", (6, 7), interp.call, "f")
     t.is_("levels", 3, interp.eval, "again(\"again('1 + 2')\")")
 
@@ -131,7 +136,10 @@ def _status(t: Any, function: Any) -> str:
 @case("session", alone=True)
 def session(t: Any) -> None:
     interp, other = t.create(), t.create()
-    tick = "import threading\nlocal = threading.local()\ndef tick():\n  local.n = getattr(local, 'n', 0) + 1\n  return local.n"
+    tick = (
+        "import threading\nlocal = threading.local()\n"
+        "def tick():\n  local.n = getattr(local, 'n', 0) + 1\n  return local.n"
+    )
     for each in (interp, other):
         each.exec(tick)
     ticks = lambda: [interp.call("tick") for _ in range(3)]
@@ -168,8 +176,10 @@ def function(t: Any) -> None:
 def function_freed(t: Any) -> None:
     interp = t.create()
     begun, go = t.file("begun"), t.file("go")
-    interp.exec("import os, time\ndef f():\n"
-                f" open({begun!r}, 'x').close()\n while not os.path.exists({go!r}): time.sleep(0.001)\n return 5")
+    interp.exec(
+        "import os, time\ndef f():\n"
+        f" open({begun!r}, 'x').close()\n while not os.path.exists({go!r}): time.sleep(0.001)\n return 5"
+    )
     prepared, got = interp.function("f"), []
     with t.beside(lambda: got.append(prepared())):
         t.until(begun)
@@ -179,20 +189,30 @@ def function_freed(t: Any) -> None:
     t.is_("and no other begins", Error("NOT_FOUND"), prepared)
 
 
+def _in_time(t: Any, interp: Any, source: str) -> None:
+    """Runs it with a limit that passes while it runs. On a busy machine it may pass before that: then once more."""
+    while True:
+        try:
+            return interp.with_options(timeout=0.05).exec(source)
+        except t.api.InterpreterTimeoutError as error:
+            if error.excinfo is not None:
+                raise
+
+
 @case("limit: Python code", alone=True)
 def limit(t: Any) -> None:
     interp = t.create()
-    short = interp.with_options(timeout=0.05)
-    t.is_("a loop", Error("TIMEOUT", **KEYBOARD), short.exec, LOOP)
-    t.is_("finally runs", Error("TIMEOUT", **KEYBOARD), short.exec, f"try:\n {LOOP}\nfinally: ran = True")
+    t.is_("a loop", Error("TIMEOUT", **KEYBOARD), _in_time, t, interp, LOOP)
+    t.is_("finally runs", Error("TIMEOUT", **KEYBOARD), _in_time, t, interp, f"try:\n {LOOP}\nfinally: ran = True")
     t.is_("it ran", True, interp.eval, "ran")
     # Between the end of the loop and the end of the code CPython does not look for a second hit.
-    t.is_("it swallows, and ends well", None, short.exec, f"try:\n {LOOP}\nexcept KeyboardInterrupt: swallowed = True")
+    swallows = f"try:\n {LOOP}\nexcept KeyboardInterrupt: swallowed = True"
+    t.is_("it swallows, and ends well", None, _in_time, t, interp, swallows)
     t.is_("it swallowed", True, interp.eval, "swallowed")
     other = f"try:\n {LOOP}\nexcept KeyboardInterrupt: raise ValueError('mine')"
-    t.is_("it ends in another exception", Error("TIMEOUT"), short.exec, other)
+    t.is_("it ends in another exception", Error("TIMEOUT"), _in_time, t, interp, other)
     t.is_("it can be used", 1, interp.eval, "1")
-    t.is_("in time", 2, short.eval, "2")
+    t.is_("in time", 2, interp.with_options(timeout=600).eval, "2")
 
 
 @case("limit: waiting for a turn", alone=True)
@@ -240,8 +260,12 @@ def cancel(t: Any) -> None:
         return "returned"
 
     interp.define("fire", fire)
-    t.is_("during a host function", Error("INTERRUPTED", **KEYBOARD),
-          interp.with_options(cancel=inside).exec, f"said = fire()\n{LOOP}")
+    t.is_(
+        "during a host function",
+        Error("INTERRUPTED", **KEYBOARD),
+        interp.with_options(cancel=inside).exec,
+        f"said = fire()\n{LOOP}",
+    )
     t.is_("which went on, and could ask", [False, True], lambda: seen)
     t.is_("it can be used", 1, interp.eval, "1")
 
@@ -253,13 +277,17 @@ def interrupt(t: Any) -> None:
     t.is_("and nothing later is hit", 499_500, interp.eval, "sum(range(1000))")
 
 
-@case("limit: threads that the run started", alone=True)
+@case("cancel: threads that the run started", alone=True)
 def threads(t: Any) -> None:
-    interp = t.create()
-    source = "import threading, time\nend = False\ndef work():\n  while not end: time.sleep(0.001)\nthread = threading.Thread(target=work)\nthread.start()\n"
-    t.is_("the run is hit", Error("TIMEOUT"), interp.with_options(timeout=0.1).exec, source + LOOP)
+    interp, token = t.create(), t.api.Cancel()
+    interp.define("fire", token.fire)
+    source = (
+        "import threading, time\nend = False\ndef work():\n  while not end: time.sleep(0.001)\n"
+        f"thread = threading.Thread(target=work)\nthread.start()\nfire()\n{LOOP}"
+    )
+    t.is_("the run is hit", Error("INTERRUPTED", **KEYBOARD), interp.with_options(cancel=token).exec, source)
     t.is_("the thread is not", True, interp.eval, "thread.is_alive()")
-    t.is_("a close with INTERRUPT ends it", None, lambda: interp.close(interrupt=True, timeout=60))
+    t.is_("a close with INTERRUPT ends it", None, lambda: interp.close(interrupt=True, timeout=600))
 
 
 @case("output of a function", alone=True)
@@ -267,13 +295,17 @@ def output(t: Any) -> None:
     interp = t.create()
     got: list[tuple[int, str]] = []
     interp.set_output(lambda stream, text: got.append((stream, text)))
-    interp.exec("import sys, os\nfor byte in 'é€🐍'.encode():\n  sys.stdout.buffer.write(bytes([byte])); sys.stdout.flush()\n"
-                "print('x', file=sys.stderr)")
+    interp.exec(
+        "import sys, os\nfor byte in 'é€🐍'.encode():\n  sys.stdout.buffer.write(bytes([byte])); sys.stdout.flush()\n"
+        "print('x', file=sys.stderr)"
+    )
     t.is_("complete characters, in order", "é€🐍", lambda: "".join(text for stream, text in got if stream == 1))
     t.is_("no half of one", True, lambda: not any("\ufffd" in text for _, text in got))
     t.is_("stderr", "x\n", lambda: "".join(text for stream, text in got if stream == 2))
     got.clear()
-    interp.exec("import threading\nthread = threading.Thread(target=print, args=('late',)); thread.start(); thread.join()")
+    interp.exec(
+        "import threading\nthread = threading.Thread(target=print, args=('late',)); thread.start(); thread.join()"
+    )
     t.is_("of a thread", "late\n", lambda: "".join(text for _, text in got))
     asked: list[int] = []
     interp.set_output(lambda stream, text: asked.append(t.api.create_queue().maxsize))
@@ -288,9 +320,11 @@ def captured(t: Any) -> None:
     whole: list[str] = []
     interp.set_output(lambda stream, text: whole.append(text))
     go, begun = t.file("go"), t.file("begun")
-    source = ("import os, threading, time\ndef late():\n"
-              f"  while not os.path.exists({go!r}): time.sleep(0.001)\n  print('later')\n"
-              "thread = threading.Thread(target=late); thread.start()\nprint('now')")
+    source = (
+        "import os, threading, time\ndef late():\n"
+        f"  while not os.path.exists({go!r}): time.sleep(0.001)\n  print('later')\n"
+        "thread = threading.Thread(target=late); thread.start()\nprint('now')"
+    )
     interp.with_options(output=lambda stream, text: run.append(text)).exec(source)
     open(go, "x").close()
     interp.exec("thread.join()")

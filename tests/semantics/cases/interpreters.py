@@ -106,9 +106,12 @@ def running(t: Any) -> None:
         t.see("main, meanwhile", lambda: t.api.get_main().is_running())
     t.see("after", interp.is_running)
     end = t.file("end")
-    t.exec(interp, "import os, threading, time\ndef wait():\n"
-                   f" while not os.path.exists({end!r}): time.sleep(0.001)\n"
-                   "thread = threading.Thread(target=wait); thread.start()")
+    t.exec(
+        interp,
+        "import os, threading, time\ndef wait():\n"
+        f" while not os.path.exists({end!r}): time.sleep(0.001)\n"
+        "thread = threading.Thread(target=wait); thread.start()",
+    )
     t.see("a thread was left behind", interp.is_running)
     open(end, "x").close()
     t.exec(interp, "thread.join()")
@@ -140,10 +143,13 @@ def main(t: Any) -> None:
 @case("close an idle one")
 def close(t: Any) -> None:
     interp, log = t.create(), t.file("log")
-    t.exec(interp, "import atexit, threading, time\n"
-                   f"def write(text, log={log!r}):\n with open(log, 'a') as file: file.write(text)\n"
-                   "def late():\n time.sleep(0.2); write('thread ')\n"
-                   "threading.Thread(target=late).start()\natexit.register(write, 'atexit')")
+    t.exec(
+        interp,
+        "import atexit, threading, time\n"
+        f"def write(text, log={log!r}):\n with open(log, 'a') as file: file.write(text)\n"
+        "def late():\n time.sleep(0.2); write('thread ')\n"
+        "threading.Thread(target=late).start()\natexit.register(write, 'atexit')",
+    )
     t.see("close", interp.close)
     t.see("it waits for threads, then runs exit handlers", t.read, log)
     t.see("it is not listed", lambda: t.names(t.api.list_all()))
@@ -152,9 +158,12 @@ def close(t: Any) -> None:
 @case("an exit handler that raises")
 def atexit_raises(t: Any) -> None:
     interp, log = t.create(), t.file("log")
-    t.exec(interp, "import atexit, sys\n"
-                   f"def write(log={log!r}):\n with open(log, 'a') as file: file.write('done')\n"
-                   "def bad(): raise ValueError('at exit')\natexit.register(write)\natexit.register(bad)")
+    t.exec(
+        interp,
+        "import atexit, sys\n"
+        f"def write(log={log!r}):\n with open(log, 'a') as file: file.write('done')\n"
+        "def bad(): raise ValueError('at exit')\natexit.register(write)\natexit.register(bad)",
+    )
     said = t.printed(2, interp, interp.close)
     t.see("it is printed", lambda: said.splitlines()[0].partition("<")[0])
     t.see("and how it ends", lambda: said.splitlines()[-1])
@@ -182,11 +191,14 @@ def close_inside(t: Any) -> None:
 @case("use while a close waits for threads")
 def use_while_closing(t: Any) -> None:
     interp, begun, end = t.create(), t.file("begun"), t.file("end")
-    t.exec(interp, "import os, threading, time\ndef wait():\n"
-                   # The interpreter is closing when its threading has begun to shut down.
-                   " while threading._main_thread.is_alive() and not threading._SHUTTING_DOWN: time.sleep(0.001)\n"
-                   f" open({begun!r}, 'x').close()\n"
-                   f" while not os.path.exists({end!r}): time.sleep(0.001)\nthreading.Thread(target=wait).start()")
+    t.exec(
+        interp,
+        "import os, threading, time\ndef wait():\n"
+        # The interpreter is closing when its threading has begun to shut down.
+        " while threading._main_thread.is_alive() and not getattr(threading, '_SHUTTING_DOWN', 0): time.sleep(0.001)\n"
+        f" open({begun!r}, 'x').close()\n"
+        f" while not os.path.exists({end!r}): time.sleep(0.001)\nthreading.Thread(target=wait).start()",
+    )
     with t.beside(interp.close):
         t.until(begun)
         t.see("listed", lambda: t.names(t.api.list_all()))
@@ -202,8 +214,11 @@ def use_while_closing(t: Any) -> None:
 def close_creator(t: Any) -> None:
     interp = t.create()
     before = len(t.api.list_all())
-    t.exec(interp, "from concurrent import interpreters\nmade = [interpreters.create(), interpreters.create()]\n"
-                   "all = len(interpreters.list_all())")
+    t.exec(
+        interp,
+        "from concurrent import interpreters\nmade = [interpreters.create(), interpreters.create()]\n"
+        "all = len(interpreters.list_all())",
+    )
     t.see("listed here", lambda: len(t.api.list_all()) - before)
     t.see("close", interp.close)
     t.see("listed after the close", lambda: len(t.api.list_all()) - before)
@@ -225,9 +240,11 @@ def closed(t: Any) -> None:
 @case("a close that waits: what others get", alone=True)
 def second_close(t: Any) -> None:
     interp, begun, end = t.create(), t.file("begun"), t.file("end")
-    interp.exec("import atexit, os, time\n"
-                f"def wait():\n open({begun!r}, 'x').close()\n"
-                f" while not os.path.exists({end!r}): time.sleep(0.001)\natexit.register(wait)")
+    interp.exec(
+        "import atexit, os, time\n"
+        f"def wait():\n open({begun!r}, 'x').close()\n"
+        f" while not os.path.exists({end!r}): time.sleep(0.001)\natexit.register(wait)"
+    )
     busy = Error("BUSY", message="interpreter is closing")
     with t.beside(interp.close):
         t.until(begun)
@@ -253,8 +270,11 @@ def many_threads(t: Any) -> None:
 def shared(t: Any) -> None:
     interp, folder = t.create(), os.path.dirname(t.file("x"))
     before = os.getcwd()
-    t.exec(interp, f"import os, signal, threading, sys\nos.chdir({folder!r})\nos.environ['SEMANTICS'] = 'x'\n"
-                   "limit = sys.getrecursionlimit()\nsys.setrecursionlimit(limit + 7)")
+    t.exec(
+        interp,
+        f"import os, signal, threading, sys\nos.chdir({folder!r})\nos.environ['SEMANTICS'] = 'x'\n"
+        "limit = sys.getrecursionlimit()\nsys.setrecursionlimit(limit + 7)",
+    )
     t.see("the working directory", lambda: os.path.realpath(os.getcwd()) == os.path.realpath(folder))
     os.chdir(before)
     t.see("the environment of C", lambda: os.environ.get("SEMANTICS"))
@@ -262,7 +282,9 @@ def shared(t: Any) -> None:
     t.see("the thread", lambda: t.value(interp, "threading.get_native_id()") == threading.get_native_id())
     t.see("signal.signal", t.exec, interp, "signal.signal(signal.SIGUSR1, signal.SIG_DFL)")
     other = t.create()
-    t.see("the recursion limit is its own", lambda: t.value(other, "__import__('sys').getrecursionlimit()")
-          < t.value(interp, "sys.getrecursionlimit()"))
+    t.see(
+        "the recursion limit is its own",
+        lambda: t.value(other, "__import__('sys').getrecursionlimit()") < t.value(interp, "sys.getrecursionlimit()"),
+    )
     t.see("subprocess", t.exec, interp, "import subprocess\nsubprocess.run(['true'], check=True)")
     t.see("asyncio", t.exec, interp, "import asyncio\nasync def f(): return 5\nassert asyncio.run(f()) == 5")

@@ -149,12 +149,24 @@ def named(t: Any) -> None:
     t.is_("in __main__", 4, interp.call, "C.m", 2)
     t.is_("of a module", 2.0, interp.call, "math:sqrt", 4.0)
     t.is_("an attribute of an attribute", 6, interp.call, "__main__:C.m", 3)
-    t.is_("no such name", raised("AttributeError", "AttributeError: module '__main__' has no attribute 'nope'"),
-          interp.call, "nope")
-    t.is_("no such attribute", raised("AttributeError", "AttributeError: module 'math' has no attribute 'nope'"),
-          interp.call, "math:nope")
-    t.is_("no such module", raised("ModuleNotFoundError", "ModuleNotFoundError: No module named 'no_such'"),
-          interp.call, "no_such:f")
+    t.is_(
+        "no such name",
+        raised("AttributeError", "AttributeError: module '__main__' has no attribute 'nope'"),
+        interp.call,
+        "nope",
+    )
+    t.is_(
+        "no such attribute",
+        raised("AttributeError", "AttributeError: module 'math' has no attribute 'nope'"),
+        interp.call,
+        "math:nope",
+    )
+    t.is_(
+        "no such module",
+        raised("ModuleNotFoundError", "ModuleNotFoundError: No module named 'no_such'"),
+        interp.call,
+        "no_such:f",
+    )
     t.is_("not callable", raised("TypeError", "TypeError: 'int' object is not callable"), interp.call, "five")
 
 
@@ -162,8 +174,11 @@ def named(t: Any) -> None:
 def in_thread(t: Any) -> None:
     interp = t.create()
     t.is_("a result", 3.0, lambda: interp.call_in_thread("math:sqrt", 9.0).join())
-    t.is_("raises", Error("EXECUTION_FAILED", formatted="ZeroDivisionError: division by zero"),
-          lambda: interp.call_in_thread("operator:truediv", 1, 0).join())
+    t.is_(
+        "raises",
+        Error("EXECUTION_FAILED", formatted="ZeroDivisionError: division by zero"),
+        lambda: interp.call_in_thread("operator:truediv", 1, 0).join(),
+    )
     interp.exec("import threading\ndef ident(): return threading.get_ident()")
     import threading
 
@@ -229,7 +244,11 @@ def prepare(t: Any) -> None:
 @case("an exception does not end the process")
 def goes_on(t: Any) -> None:
     interp = t.create()
-    for label, source in {"sys.exit": "import sys\nsys.exit(3)", "exit": "raise SystemExit", "quit": "raise KeyboardInterrupt"}.items():
+    for label, source in {
+        "sys.exit": "import sys\nsys.exit(3)",
+        "exit": "raise SystemExit",
+        "quit": "raise KeyboardInterrupt",
+    }.items():
         t.see(label, t.exec, interp, source)
     t.see("it goes on", t.exec, interp, "pass")
     t.see("so does the process", lambda: os.getpid() > 0)

@@ -129,12 +129,16 @@ def results(t: Any) -> None:
 @case("a cycle, and depth", alone=True)
 def depth(t: Any) -> None:
     interp = t.create()
-    t.is_("a cycle", Error("NOT_SHAREABLE", message="result[0]: is result itself; a cycle cannot be shared"),
-          interp.eval, "(a := [], a.append(a))[0]")
-    interp.exec("def deep(n):\n  a = 0\n  for _ in range(n): a = [a]\n  return a\ndef depth(a):\n  n = 0\n  while type(a) is list:\n    n += 1; a = a[0]\n  return n")
-    deep: Any = 0
-    for _ in range(999):
-        deep = [deep]
+    t.is_(
+        "a cycle",
+        Error("NOT_SHAREABLE", message="result[0]: is result itself; a cycle cannot be shared"),
+        interp.eval,
+        "(a := [], a.append(a))[0]",
+    )
+    interp.exec(
+        "def deep(n):\n  a = 0\n  for _ in range(n): a = [a]\n  return a\n"
+        "def depth(a):\n  n = 0\n  while type(a) is list:\n    n += 1; a = a[0]\n  return n"
+    )
 
     def levels(value: Any) -> int:
         count = 0
@@ -144,10 +148,28 @@ def depth(t: Any) -> None:
 
     t.is_("a result of 999 lists", 999, lambda: levels(interp.call("deep", 999)))
     t.is_("a result of 2,000", Error("NOT_SHAREABLE"), interp.call, "deep", 2000)
-    t.is_("an argument of 999 lists", 999, interp.call, "depth", deep)
-    t.is_("an argument of 2,000", Error("NOT_SHAREABLE"), interp.call, "depth", (lambda d: [d := [d] for _ in range(1001)][-1])(deep))
-    t.is_("a key that has no hash", Error("EXECUTION_FAILED", **{"type.__name__": "TypeError"}),
-          interp.call, "depth", {(1, ()): 1, (1, (2, _unhashable())): 2})
+    t.is_("an argument of 999 lists", 999, interp.call, "depth", _nested(999))
+    t.is_(
+        "an argument of 2,000",
+        Error("NOT_SHAREABLE"),
+        interp.call,
+        "depth",
+        _nested(2000),
+    )
+    t.is_(
+        "a key that has no hash",
+        Error("EXECUTION_FAILED", **{"type.__name__": "TypeError"}),
+        interp.call,
+        "depth",
+        {(1, ()): 1, (1, (2, _unhashable())): 2},
+    )
+
+
+def _nested(levels: int) -> Any:
+    value: Any = 0
+    for _ in range(levels):
+        value = [value]
+    return value
 
 
 def _unhashable() -> Any:
@@ -159,10 +181,12 @@ def _unhashable() -> Any:
 @case("a dict that changes while it is converted", alone=True)
 def changes(t: Any) -> None:
     interp = t.create()
-    interp.exec("class K:\n  pass\ndef grow():\n  d = {n: n for n in range(1000)}\n  import threading\n"
-                "  stop = threading.Event()\n  def change():\n    while not stop.is_set():\n      d.clear()\n"
-                "      for n in range(1000): d[n] = n\n  thread = threading.Thread(target=change)\n  thread.start()\n"
-                "  return d, stop, thread\nd, stop, thread = grow()")
+    interp.exec(
+        "class K:\n  pass\ndef grow():\n  d = {n: n for n in range(1000)}\n  import threading\n"
+        "  stop = threading.Event()\n  def change():\n    while not stop.is_set():\n      d.clear()\n"
+        "      for n in range(1000): d[n] = n\n  thread = threading.Thread(target=change)\n  thread.start()\n"
+        "  return d, stop, thread\nd, stop, thread = grow()"
+    )
 
     def read() -> bool:
         return all(all(key == value for key, value in interp.eval("d").items()) for _ in range(50))
