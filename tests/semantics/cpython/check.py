@@ -62,17 +62,18 @@ def main():
         found |= outcomes.run(runner, tests, LIMIT)
     wrong, counts = [], {"passed": 0, "do not apply": 0, "skipped": 0}
     for name, line in found.items():
-        outcome = line.get("outcome", f"died: {line.get('died')}\n{line.get('said')}")
-        if outcome == "ok" or outcome.startswith("skipped: "):
-            counts["skipped" if outcome != "ok" else "passed"] += 1
-            if outcome != "ok":
-                print(f"skipped by CPython's own test: {name}: {outcome.removeprefix('skipped: ')}")
+        if "died" in line:  # a crash or a hang is never what is expected
+            wrong.append(f"{name}: {line['died']}\n{line['said']}")
+        elif line["outcome"] == "ok" or line["outcome"].startswith("skipped: "):
+            counts["passed" if line["outcome"] == "ok" else "skipped"] += 1
+            if line["outcome"] != "ok":
+                print(f"skipped by CPython's own test: {name}: {line['outcome'].removeprefix('skipped: ')}")
             if name in expected:
                 wrong.append(f"{name} is listed, but it passes or is skipped")
         elif name in expected:
             counts["do not apply"] += 1
         else:
-            wrong.append(f"{name}\n{outcome}")
+            wrong.append(f"{name}\n{line['outcome']}")
     wrong += [f"{name} is listed, but there is no such test" for name in expected - found.keys()]
     print("\n".join(wrong))
     if wrong:
