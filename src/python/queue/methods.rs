@@ -10,7 +10,7 @@ use super::super::api;
 use super::super::convert::{self, Asked};
 use super::super::fork::forked;
 use super::super::host::Static;
-use super::super::object::{LONGEST_NAME, Obj, Py, PyResult, Raised};
+use super::super::object::{Obj, Py, PyResult, Raised};
 use super::super::output::definition;
 use super::super::types::{METH_KEYWORDS, METH_NOARGS, METH_O, METH_VARARGS};
 use super::super::types::{PyCFunction, PyMethodDef, PyMethodDefPointer, PyObject};
@@ -399,15 +399,12 @@ unsafe extern "C" fn create(capsule: *mut PyObject, args: *mut PyObject) -> *mut
     }
 }
 
+/// The queue with an id, which is an int; None when there is none.
 unsafe extern "C" fn find(capsule: *mut PyObject, args: *mut PyObject) -> *mut PyObject {
     // SAFETY: called by Python, with a tuple.
     unsafe {
         of_capsule(capsule, |py, queues| {
             let (class, id) = (argument(py, args, 0)?, argument(py, args, 1)?);
-            if !id.is_instance(py.api.PyLong_Type.0.cast()) {
-                let text = id.to_text(LONGEST_NAME).unwrap_or_default();
-                return Err(py.raise(py.api.PyExc_TypeError.get(), &format!("id must be an int, got {text}")));
-            }
             let number = id.to_i64().and_then(|id| u64::try_from(id).ok());
             let place = match (number, there::host()) {
                 (Some(id), None) => handles::by_id(id).map(Place::Here),
@@ -416,10 +413,7 @@ unsafe extern "C" fn find(capsule: *mut PyObject, args: *mut PyObject) -> *mut P
             };
             match place {
                 Some(place) => object(py, queues, &class, place),
-                None => {
-                    let text = id.to_text(LONGEST_NAME).unwrap_or_default();
-                    Err(queues.raise(py, Kept::NotFound, &format!("there is no queue {text}")))
-                }
+                None => py.borrowed(py.none()),
             }
         })
     }

@@ -38,10 +38,16 @@ class Queue(_Queue):
     __slots__ = ()
 
     def __new__(cls, id, /):
+        if not isinstance(id, int):
+            raise TypeError(f"id must be an int, got {id!r}")
         self = _known.get(id)
         if self is None:
+            found = _find(cls, id)
+            if found is None:
+                # Python makes no text of an int that is very large.
+                raise QueueNotFoundError(f"there is no queue {id if id.bit_length() <= 64 else 'with such an id'}")
             # Another thread may have been faster.
-            self = _known.setdefault(id, _find(cls, id))
+            self = _known.setdefault(id, found)
         return self
 
     id = property(_Queue._id, doc="An int that no other queue of this process has.")
