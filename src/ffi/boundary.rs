@@ -147,7 +147,7 @@ pub unsafe fn bytes<'a>(text: *const c_char, len: usize, name: &str) -> Result<&
         // SAFETY: promised by the caller.
         return Ok(unsafe { CStr::from_ptr(text) }.to_bytes());
     }
-    if len > isize::MAX as usize {
+    if len > value::MOST_BYTES {
         return invalid(format!("the length of {name} is {len}, more than memory can hold"));
     }
     // SAFETY: promised by the caller.

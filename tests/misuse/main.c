@@ -1,0 +1,217 @@
+/* Misuses every export. The argument says from where: a name in `contexts`, or one of those that are special here. The
+ * table of exports, and that of outcomes, are generated: see tests/misuse.rs. */
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "misuse.h"
+
+#include "exports.h"
+#include "outcomes.h"
+
+#include "contexts.h"
+
+static struct {
+  call call;
+  outcome got;
+  subpy_status left;
+  bool ran;
+  /* the call of a host function is to be the one that is going on */
+  bool live_ctx;
+} now;
+
+/* The cell's call, wherever that is. */
+static void body(void) {
+  const export *x = now.call.x;
+  for (int i = 0; i < x->count; i++)
+    if (x->params[i].kind == P_CTX && now.live_ctx) PUT(now.call.args + x->params[i].offset, subpy_context *, w.ctx);
+  x->call(now.call.args, &now.got);
+  /* Nobody else can leave. */
+  if (strcmp(x->name, "subpy_enter") == 0 && now.got.status == SUBPY_OK) now.left = subpy_leave(w.handles[INTERP], NULL);
+  now.ran = true;
+}
+
+static bool takes_a_context(const export *x) {
+  for (int i = 0; i < x->count; i++)
+    if (x->params[i].kind == P_CTX) return true;
+  return false;
+}
+
+static void run_cell(const char *context, enter_fn *enter, const target *t, const mutation *m, int good) {
+  memset(&now.got, 0, sizeof now.got);
+  now.ran = false, now.left = SUBPY_OK;
+  now.live_ctx = !t || t->p->kind != P_CTX;
+  enter(body);
+  if (!now.ran) fail("it was not called");
+  if (now.left != SUBPY_OK) fail("what was entered could not be left");
+  const call *call = &now.call;
+  /* Whoever mutates options may have taken the function away. */
+  const bool finalize_is_good = !t || (t->p->kind != P_STRUCT && t->p->kind != P_CALLBACK);
+  judge(call, &now.got, expected(context, call->x, m, good), finalize_is_good);
+  for (int i = 0; i < call->output_count; i++) {
+    const output *out = &call->outputs[i];
+    if (out->of->kind != P_OUT_HANDLE || out->of->noun != THREAD || is_given(call, out)) continue;
+    if (now.got.status != SUBPY_OK) continue;
+    if (is_one_of_pool(call)) retire(&w.handles[POOL], true);
+    else retire(&w.handles[INTERP], false);
+  }
+}
+
+static const mutation nothing_wrong = {"good", IS_GOOD, NULL};
+
+/* All wrong values of one argument. */
+static void misuse_argument(const char *context, enter_fn *enter, const export *x, int index, int field) {
+  char what[160];
+  for (int i = 0;; i++) {
+    heal();
+    make_call(&now.call, x);
+    const param *p = &x->params[index];
+    target t = {&now.call, p, NULL, p + 1, now.call.args, NULL};
+    if (field >= 0) {
+      memcpy(&t.base, now.call.args + p->offset, sizeof t.base);
+      t.p = &p->of->fields[field], t.behind = field + 1 < p->of->count ? t.p + 1 : NULL, t.inside = p->of;
+    }
+    mutation m;
+    if (!mutate(&t, i, &m)) return;
+    snprintf(what, sizeof what, "%s%s%s:%s", p->name, field >= 0 ? "->" : "", field >= 0 ? t.p->name : "", m.name);
+    begin_cell(context, x->name, what);
+    run_cell(context, enter, &t, &m, IS_OK);
+  }
+}
+
+/* Every argument zero, but for the place of the error. */
+static void all_zero(const char *context, enter_fn *enter, const export *x) {
+  heal();
+  make_call(&now.call, x);
+  memset(now.call.args, 0, sizeof now.call.args);
+  mutation m = {"all-zero", IS_GOOD, NULL};
+  for (int i = 0; i < x->count; i++) {
+    const param *p = &x->params[i];
+    if (p->kind == P_ERROR) PUT(now.call.args + p->offset, subpy_error **, now.call.error);
+    if (p->kind == P_HANDLE || p->kind == P_CTX) m.expected = IS_NOT_FOUND | IS_INVALID_ARGUMENT;
+    else if (p->kind == P_ERROR_IN) m.expected = IS_EMPTY;
+    else if (m.expected == IS_GOOD && !p->optional && (p->kind == P_RESULT || p->kind == P_OUT_HANDLE || p->kind == P_STRUCT))
+      m.expected = IS_INVALID_ARGUMENT;
+  }
+  now.call.token = 0;
+  begin_cell(context, x->name, "all-zero");
+  const target t = {.call = &now.call, .p = &(param){.kind = P_CTX}};
+  run_cell(context, enter, &t, &m, IS_OK);
+}
+
+static void good_cell(const char *context, enter_fn *enter, const export *x, int good) {
+  make_call(&now.call, x);
+  begin_cell(context, x->name, "good");
+  run_cell(context, enter, NULL, &nothing_wrong, good);
+}
+
+static void arguments(void) {
+  for (size_t at_index = 0; at_index < COUNT(exports); at_index++) {
+    const export *x = &exports[at_index];
+    enter_fn *const enter = takes_a_context(x) ? from_host_function : from_main;
+    heal();
+    good_cell("arguments", enter, x, IS_OK);
+    all_zero("arguments", enter, x);
+    for (int i = 0; i < x->count; i++) {
+      misuse_argument("arguments", enter, x, i, -1);
+      for (int field = 0; x->params[i].of && field < x->params[i].of->count; field++)
+        misuse_argument("arguments", enter, x, i, field);
+    }
+  }
+  heal();
+  CHECK(number(w.handles[INTERP], "6 * 7") == 42);
+  shut_down();
+}
+
+static bool needs_a_runtime(const export *x) {
+  for (int i = 0; i < x->count; i++) {
+    const param *p = &x->params[i];
+    if (p->kind == P_CTX || (p->kind == P_HANDLE && p->noun != CANCEL && p->noun != QUEUE)) return true;
+    if (p->of && strcmp(p->of->name, "subpy_run_request") == 0) return true;
+  }
+  return false;
+}
+
+/* Exports are called in a process that was forked before, and never in this one. */
+static void in_child(void (*cells_of_child)(const export *), const export *x) {
+  const pid_t child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    cells_of_child(x);
+    _exit(failures > 0);
+  }
+  int status;
+  CHECK(waitpid(child, &status, 0) == child);
+  if (!WIFEXITED(status)) fail("the process ended with %#x", (unsigned)status);
+  else failures += WEXITSTATUS(status);
+}
+
+static void before_init(const export *x) {
+  for (int noun = 0; noun < NOUNS; noun++) w.handles[noun] = w.stale[noun] = (UINT64_C(1) << HANDLE_KIND_SHIFT) + 5;
+  w.iterator = w.list = w.handles[OBJECT];
+  w.ctx = (subpy_context *)(uintptr_t)1;
+  heal_tokens_and_queues();
+  good_cell("before-init", from_main, x, needs_a_runtime(x) ? IS_NOT_FOUND : IS_OK);
+}
+
+static void after_shutdown(void) {
+  heal();
+  shut_down();
+  for (size_t i = 0; i < COUNT(exports); i++) {
+    heal_tokens_and_queues();
+    good_cell("after-shutdown", from_main, &exports[i], needs_a_runtime(&exports[i]) ? IS_NOT_FOUND : IS_OK);
+    shut_down();
+  }
+}
+
+static void after_fork(const export *unused) {
+  (void)unused;
+  for (size_t i = 0; i < COUNT(exports); i++) {
+    const export *x = &exports[i];
+    good_cell("after-fork", from_main, x, x->returns == R_STATUS ? IS_FORKED : IS_OK);
+  }
+}
+
+static void in_context(const char *name, enter_fn *enter) {
+  for (size_t i = 0; i < COUNT(exports); i++) {
+    heal();
+    good_cell(name, enter, &exports[i], IS_OK);
+  }
+  heal();
+  CHECK(number(w.handles[INTERP], "6 * 7") == 42);
+  if (strcmp(name, "c-atexit") != 0) shut_down();
+}
+
+static void at_exit(void) {
+  in_context("c-atexit", from_main);
+  _exit(failures > 0);
+}
+
+int main(int argc, char **argv) {
+  const char *group = argc > 1 ? argv[1] : "";
+  CHECK(pthread_key_create(&key, at_thread_end) == 0);
+  if (strcmp(group, "arguments") == 0) {
+    arguments();
+  } else if (strcmp(group, "before-init") == 0) {
+    for (size_t i = 0; i < COUNT(exports); i++) in_child(before_init, &exports[i]);
+  } else if (strcmp(group, "after-shutdown") == 0) {
+    after_shutdown();
+  } else if (strcmp(group, "after-fork") == 0) {
+    heal();
+    in_child(after_fork, NULL);
+    in_context("main", from_main);
+  } else if (strncmp(group, "c-atexit", 8) == 0) {
+    const bool early = strcmp(group, "c-atexit-early") == 0;
+    if (early) CHECK(atexit(at_exit) == 0);
+    heal();
+    if (!early) CHECK(atexit(at_exit) == 0);
+  } else {
+    size_t i = 0;
+    while (i < COUNT(contexts) && strcmp(contexts[i].name, group) != 0) i++;
+    if (i == COUNT(contexts)) {
+      fprintf(stderr, "no such group: %s\n", group);
+      return 2;
+    }
+    in_context(group, contexts[i].enter);
+  }
+  return failures > 0;
+}
