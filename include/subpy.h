@@ -2200,11 +2200,14 @@ typedef void (*subpy_prepare_fn)(void *userdata, subpy_interp interp);
 typedef struct subpy_pool_options {
   /** sizeof(subpy_pool_options) */
   size_t size;
-  /** how many interpreters run tasks at the same time; 0: one a core */
+  /** how many interpreters run tasks at the same time, 10,000 at most; 0: one a core */
   size_t workers;
   /** how many tasks may wait; 0: 16 a worker. Beyond it subpy_pool_submit() waits, see SUBPY_POOL_REFUSE */
   size_t backlog;
-  /** how many interpreters are ready to take the place of one that is replaced; 0: one, see SUBPY_POOL_NO_SPARES */
+  /**
+   * how many interpreters are ready to take the place of one that is replaced, 10,000 at most; 0: one, see
+   * SUBPY_POOL_NO_SPARES
+   */
   size_t spares;
   /** how the interpreters are created; NULL: the defaults */
   const subpy_interp_options *interp;
@@ -2367,7 +2370,8 @@ SUBPY_API subpy_status subpy_pool_submit_as(subpy_pool pool, uint64_t submitter,
  * What a pool has done, and has to do.
  *
  * @param pool   the pool
- * @param stats  `size` must be set; receives the rest, as far as it has room, and zero on failure
+ * @param stats  `size` must be set; receives the rest, as far as it has room; what this library does not know, and all
+ *               on failure, is made zero
  * @param error  optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_INVALID_ARGUMENT when `stats` is NULL, or its size makes no
  *         sense. Any thread.

@@ -40,7 +40,7 @@ fn run(program: &Path, group: &str, in_processes: bool, seen: &mut Seen) {
     let mut child = command.spawn().expect("the program starts");
     let errors = BufReader::new(child.stderr.take().expect("stderr"));
     let errors = std::thread::spawn(move || errors.lines().map_while(Result::ok).collect::<Vec<_>>());
-    let mut last = String::from("no cell yet");
+    let (mut last, mut done) = (String::from("no cell yet"), false);
     for line in BufReader::new(child.stdout.take().expect("stdout")).lines().map_while(Result::ok) {
         if let Some(cell) = line.strip_prefix("cell ") {
             last = cell.to_owned();
@@ -50,12 +50,12 @@ fn run(program: &Path, group: &str, in_processes: bool, seen: &mut Seen) {
         } else if let Some(failure) = line.strip_prefix("FAIL ") {
             seen.failures.push(failure.to_owned());
         }
+        done |= line == "done";
     }
     let status = child.wait().expect("the program ends");
     let errors = errors.join().expect("stderr is read").join("\n");
-    let known = status.code() == Some(1) && seen.failures.iter().any(|failure| failure.contains(&format!("/{group}")));
-    if !status.success() && !known {
-        seen.failures.push(format!("{last}: {group} ended with {status}\n{errors}"));
+    if !done || !(status.success() || status.code() == Some(1)) {
+        seen.failures.push(format!("{last}: the program ended with {status}\n{errors}"));
     }
 }
 

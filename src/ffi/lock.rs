@@ -41,11 +41,9 @@ pub unsafe extern "C" fn subpy_lock_get_info(
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
-        boundary::status(error, || {
-            boundary::fill_in(info, "subpy_lock_info", |size| {
-                let manager::LockInfo { landlock, seccomp, .. } = manager::lock_of(interp)?;
-                Ok(subpy_lock_info { size, landlock: landlock as i32, seccomp: seccomp.into() })
-            })
+        boundary::info(info, size_of::<subpy_lock_info>(), "info", error, |size| {
+            let manager::LockInfo { landlock, seccomp, .. } = manager::lock_of(interp)?;
+            Ok(subpy_lock_info { size, landlock: landlock as i32, seccomp: seccomp.into() })
         })
     }
 }

@@ -46,11 +46,9 @@ pub unsafe extern "C" fn subpy_memory(
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
-        boundary::status(error, || {
-            boundary::fill_in(info, "subpy_memory_info", |size| {
-                let manager::Memory { used, peak, limit, refused } = manager::memory(interp)?;
-                Ok(subpy_memory_info { size, used, peak, limit: limit.unwrap_or(0), refused })
-            })
+        boundary::info(info, size_of::<subpy_memory_info>(), "info", error, |size| {
+            let manager::Memory { used, peak, limit, refused } = manager::memory(interp)?;
+            Ok(subpy_memory_info { size, used, peak, limit: limit.unwrap_or(0), refused })
         })
     }
 }

@@ -12,9 +12,9 @@ typedef void enter_fn(void (*body)(void));
 static void from_main(void (*body)(void)) { body(); }
 
 static void from_host(const char *function, void (*body)(void)) {
-  subpy_error *error = NULL;
   w.body = body;
-  OK(subpy_call(w.handles[INTERP], function, SUBPY_AUTO_LEN, NULL, 0, NULL, NULL, &error));
+  /* What the body does with the call may be an exception. */
+  (void)subpy_call(w.handles[INTERP], function, SUBPY_AUTO_LEN, NULL, 0, NULL, NULL, NULL);
   w.body = NULL;
 }
 

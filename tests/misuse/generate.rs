@@ -139,7 +139,7 @@ impl Comments {
             let function = self.whole.get(owner).map_or("", String::as_str);
             !said.contains("not NULL") && !function.contains(&format!("`{name}` is NULL"))
         } else {
-            said.contains("NULL") && !said.contains("not NULL")
+            said.contains("optional") || said.contains("NULL") && !said.contains("not NULL")
         }
     }
 }
@@ -219,7 +219,11 @@ fn write_parameters(
             )
         })?;
         let output = kind.starts_with("P_OUT") || ["P_RESULT", "P_INFO", "P_ERROR"].contains(&kind);
-        let optional = ["P_USERDATA", "P_ERROR_IN"].contains(&kind) || comments.may_be_null(owner, name, output);
+        let optional = match kind {
+            "P_USERDATA" | "P_ERROR_IN" => true,
+            "P_HANDLE" => comments.of(owner, name).contains("0: none"),
+            _ => comments.may_be_null(owner, name, output),
+        };
         let pointee = of.trim_end_matches('*').trim();
         let shape = match kind {
             "P_STRUCT" => format!("&shape_{}", pointee.trim_start_matches("const ")),

@@ -90,8 +90,9 @@ static void check_written(const output *out) {
   const param *p = out->of;
   if (p->kind == P_INFO) {
     const size_t size = *(size_t *)(void *)out->place;
-    if (size < p->size || !all_are(out->place + p->size, size - p->size, 0)) fail("%s: its end is not zero", p->name);
-    if (all_are(out->place + sizeof(size_t), p->size - sizeof(size_t), JUNK)) fail("%s was not written", p->name);
+    const size_t known = size < p->size ? size : p->size;
+    if (!all_are(out->place + known, size - known, 0)) fail("%s: its end is not zero", p->name);
+    if (all_are(out->place + sizeof(size_t), known - sizeof(size_t), JUNK)) fail("%s was not written", p->name);
   } else if (p->size == sizeof(bool)) {
     if (*out->place > 1) fail("%s was not written", p->name);
   } else if (all_are(out->place, p->size, JUNK)) {
@@ -159,15 +160,16 @@ static void judge_status(const call *call, const outcome *got, expectation e, bo
   const char *message = call->error ? subpy_error_message(*call->error, NULL) : NULL;
   check_outcome(call->x, bit, e, message);
   if (call->error) judge_error(call, got->status, bit & e.outcomes ? e : (expectation){0});
+  if (finalize_is_good && finalizer(call) && call->token != 0) {
+    const int times = finalized[call->token];
+    if (times != (got->status != SUBPY_OK)) fail("finalize was called %d times, and the status is %d", times, got->status);
+  }
   for (int i = 0; i < call->output_count; i++) {
     const output *out = &call->outputs[i];
     if (!is_given(call, out)) continue;
     if (got->status != SUBPY_OK) check_empty(out);
     else if (out->of->kind != P_OUT_ARRAY) check_written(out), give_back(call, out);
   }
-  if (!finalize_is_good || !finalizer(call) || call->token == 0) return;
-  const int times = finalized[call->token];
-  if (times != (got->status != SUBPY_OK)) fail("finalize was called %d times, and the status is %d", times, got->status);
 }
 
 /* A function without one: nothing is written when the answer is no. */

@@ -58,6 +58,21 @@ static void run_cell(const char *context, enter_fn *enter, const target *t, cons
 
 static const mutation nothing_wrong = {"good", IS_GOOD, NULL};
 
+/* Some fields go with some values of others. */
+static void adapt(const target *t) {
+  if (strcmp(t->inside->name, "subpy_pool_options") == 0 && strcmp(t->p->name, "spares") == 0)
+    ((subpy_pool_options *)(void *)t->base)->flags = 0;
+  if (strcmp(t->inside->name, "subpy_run_request") != 0 || is_about(t->call, "_map")) return;
+  subpy_run_request *request = (subpy_run_request *)(void *)t->base;
+  if (t->p->kind == P_VALUES || t->p->kind == P_NARGS || t->p->kind == P_DICT) {
+    request->what = SUBPY_RUN_CALL;
+    request->text = guarded_text("builtins:dict", 13), request->text_len = 13;
+  } else if (t->p->kind == P_HANDLE && t->p->noun == FUNCTION) {
+    request->what = SUBPY_RUN_FUNCTION;
+    request->text = NULL, request->text_len = 0;
+  }
+}
+
 /* All wrong values of one argument. */
 static void misuse_argument(const char *context, enter_fn *enter, const export *x, int index, int field) {
   char what[160];
@@ -71,6 +86,7 @@ static void misuse_argument(const char *context, enter_fn *enter, const export *
       t.p = &p->of->fields[field], t.behind = field + 1 < p->of->count ? t.p + 1 : NULL, t.inside = p->of;
     }
     mutation m;
+    if (t.inside) adapt(&t);
     if (!mutate(&t, i, &m)) return;
     snprintf(what, sizeof what, "%s%s%s:%s", p->name, field >= 0 ? "->" : "", field >= 0 ? t.p->name : "", m.name);
     begin_cell(context, x->name, what);
@@ -183,6 +199,7 @@ static void in_context(const char *name, enter_fn *enter) {
 
 static void at_exit(void) {
   in_context("c-atexit", from_main);
+  say("done\n");
   _exit(failures > 0);
 }
 
@@ -213,5 +230,6 @@ int main(int argc, char **argv) {
     }
     in_context(group, contexts[i].enter);
   }
+  say("done\n");
   return failures > 0;
 }

@@ -64,6 +64,7 @@ typedef struct param {
   size_t offset;
   /* of what an output points to; otherwise its own */
   size_t size;
+  /* NULL, or the handle 0, is nothing wrong */
   bool optional;
   const struct shape *of;
 } param;

@@ -53,7 +53,7 @@ static bool bad_handle(const target *t, int i, mutation *m) {
   const param *p = t->p;
   uint64_t handle;
   if (i < kinds) {
-    *m = is(invented[i].name, IS_NOT_FOUND, nouns[p->noun]);
+    *m = is(invented[i].name, i == 0 && p->optional ? IS_GOOD : IS_NOT_FOUND, nouns[p->noun]);
     handle = invented[i].handle;
   } else if (i < kinds + NOUNS) {
     /* Of another kind; of the right one, stale. What can be called is an object. */
