@@ -426,8 +426,8 @@ fn fitting<const ROOM: usize>(text: &str) -> [c_char; ROOM] {
 ///         SUBPY_ERROR_BUSY              tasks run or wait, or an interpreter has not come to rest; the message names them
 ///         SUBPY_ERROR_TIMEOUT           an interpreter is ending, and has not ended in time
 ///         SUBPY_ERROR_NOT_FOUND         no such pool; it may be closed already
-///         SUBPY_ERROR_WRONG_STATE       called from a task of the pool, or from what that has called; or this CPython
-///                                       cannot be interrupted
+///         SUBPY_ERROR_WRONG_STATE       called from a task of the pool, or from what that has called; this CPython
+///                                       cannot be interrupted; or this thread's stack is too small
 ///         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense
 ///
 /// Any thread.

@@ -92,7 +92,9 @@ static void on_coroutine_1024(void (*body)(void)) { on_coroutine(1024, body); }
 
 /* While another thread is in subpy_shutdown(), which waits for a thread of Python's. */
 static void *shuts_down(void *status) {
-  *(subpy_status *)status = subpy_shutdown(NULL);
+  subpy_status *const outcome = status;
+  /* Whoever looks whether it has begun is in the way. */
+  while ((*outcome = subpy_shutdown(NULL)) == SUBPY_ERROR_BUSY) usleep(500);
   return NULL;
 }
 
@@ -118,20 +120,22 @@ static void during_shutdown(void (*body)(void)) {
 static const struct {
   const char *name;
   enter_fn *enter;
+  /* inside of a host function */
+  bool host;
 } contexts[] = {
-    {"main", from_main},
-    {"host", from_host_function},
-    {"host-with-gil", from_host_function_with_gil},
-    {"session", in_session},
-    {"python-atexit", from_python_atexit},
-    {"thread-end", at_the_end_of_a_thread},
-    {"new-thread-end", at_the_end_of_a_new_thread},
-    {"stack-64", on_64_kib},
-    {"stack-256", on_256_kib},
-    {"coroutine-64", on_coroutine_64},
-    {"coroutine-256", on_coroutine_256},
-    {"coroutine-1024", on_coroutine_1024},
-    {"during-shutdown", during_shutdown},
+    {"main", from_main, false},
+    {"host", from_host_function, true},
+    {"host-with-gil", from_host_function_with_gil, true},
+    {"session", in_session, false},
+    {"python-atexit", from_python_atexit, true},
+    {"thread-end", at_the_end_of_a_thread, false},
+    {"new-thread-end", at_the_end_of_a_new_thread, false},
+    {"stack-64", on_64_kib, false},
+    {"stack-256", on_256_kib, false},
+    {"coroutine-64", on_coroutine_64, false},
+    {"coroutine-256", on_coroutine_256, false},
+    {"coroutine-1024", on_coroutine_1024, false},
+    {"during-shutdown", during_shutdown, false},
 };
 
 #endif

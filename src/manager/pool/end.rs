@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::super::attempt::{CloseOptions, FIRST_PAUSE, GRACE, LONGEST_PAUSE, Plan, in_the_way};
 use super::super::close::close_with;
 use super::super::error::{Error, Kind, Result};
+use super::super::interpreter::check_stack;
 use super::super::interpreters::{interrupt, kill};
 use super::super::limits;
 use super::task::{Task, cancelled};
@@ -25,6 +26,8 @@ pub fn close(handle: u64, options: CloseOptions) -> Result<()> {
     if options.interrupt {
         limits::check_supported()?;
     }
+    // To close an interpreter takes as much: without it the pool would have ended, and its interpreters not.
+    check_stack()?;
     detached(loaded_api(), || {
         let plan = Plan::new(options);
         let resting = pool.rest(&plan)?;
