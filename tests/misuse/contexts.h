@@ -90,33 +90,6 @@ static void on_coroutine_64(void (*body)(void)) { on_coroutine(64, body); }
 static void on_coroutine_256(void (*body)(void)) { on_coroutine(256, body); }
 static void on_coroutine_1024(void (*body)(void)) { on_coroutine(1024, body); }
 
-/* While another thread is in subpy_shutdown(), which waits for a thread of Python's. */
-static void *shuts_down(void *status) {
-  subpy_status *const outcome = status;
-  /* Whoever looks whether it has begun is in the way. */
-  while ((*outcome = subpy_shutdown(NULL)) == SUBPY_ERROR_BUSY) usleep(500);
-  return NULL;
-}
-
-static void during_shutdown(void (*body)(void)) {
-  static signal_pipe go;
-  static bool made;
-  if (!made) go = signal_new(), made = true;
-  char code[300];
-  snprintf(code, sizeof code,
-           "import os, threading\n"
-           "threading.Thread(target=os.read, args=(%d, 1), daemon=False).start()", go.in);
-  run(w.handles[INTERP], code);
-  pthread_t thread;
-  subpy_status status = SUBPY_ERROR_PANIC;
-  CHECK(pthread_create(&thread, NULL, shuts_down, &status) == 0);
-  while (subpy_exec(w.handles[INTERP], "x = 1", SUBPY_AUTO_LEN, NULL) == SUBPY_OK) usleep(500);
-  body();
-  signal_send(go);
-  CHECK(pthread_join(thread, NULL) == 0);
-  if (status != SUBPY_OK) fail("the shutdown that was going on gave %s", subpy_status_name(status));
-}
-
 static const struct {
   const char *name;
   enter_fn *enter;
@@ -135,7 +108,6 @@ static const struct {
     {"coroutine-64", on_coroutine_64, false},
     {"coroutine-256", on_coroutine_256, false},
     {"coroutine-1024", on_coroutine_1024, false},
-    {"during-shutdown", during_shutdown, false},
 };
 
 #endif

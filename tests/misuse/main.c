@@ -180,6 +180,34 @@ static void after_shutdown(void) {
   }
 }
 
+static void *shuts_down(void *status) {
+  subpy_status *const outcome = status;
+  /* Whoever looks whether it has begun is in the way. */
+  while ((*outcome = subpy_shutdown(NULL)) == SUBPY_ERROR_BUSY) usleep(500);
+  return NULL;
+}
+
+/* While another thread is in subpy_shutdown(), which waits for a thread of Python's. */
+static void during_shutdown(void) {
+  const signal_pipe go = signal_new();
+  char code[200];
+  snprintf(code, sizeof code,
+           "import os, threading\n"
+           "threading.Thread(target=os.read, args=(%d, 1), daemon=False).start()", go.in);
+  heal();
+  run(w.handles[INTERP], code);
+  pthread_t thread;
+  subpy_status status = SUBPY_ERROR_PANIC;
+  CHECK(pthread_create(&thread, NULL, shuts_down, &status) == 0);
+  while (subpy_exec(w.handles[INTERP], "x = 1", SUBPY_AUTO_LEN, NULL) == SUBPY_OK) usleep(500);
+  for (size_t i = 0; i < COUNT(exports); i++) {
+    heal_tokens_and_queues();
+    good_cell("during-shutdown", from_main, &exports[i], takes_a_context(&exports[i]) ? IS_NOT_FOUND : IS_OK);
+  }
+  signal_send(go);
+  CHECK(pthread_join(thread, NULL) == 0 && status == SUBPY_OK);
+}
+
 static void after_fork(const export *unused) {
   (void)unused;
   for (size_t i = 0; i < COUNT(exports); i++) {
@@ -213,6 +241,8 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < COUNT(exports); i++) in_child(before_init, &exports[i]);
   } else if (strcmp(group, "after-shutdown") == 0) {
     after_shutdown();
+  } else if (strcmp(group, "during-shutdown") == 0) {
+    during_shutdown();
   } else if (strcmp(group, "after-fork") == 0) {
     heal();
     in_child(after_fork, NULL);

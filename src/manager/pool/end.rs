@@ -240,6 +240,18 @@ pub fn pause_all(plan: &Plan) -> Result<Paused> {
 }
 
 impl Paused {
+    /// That may take long, or cannot be taken back: newcomers wait no more, but are refused. The end may be waiting for
+    /// one of them, a thread of Python's that calls the host.
+    pub fn refuse(&mut self) {
+        for resting in &mut self.0 {
+            let mut state = resting.pool.state();
+            *count(&mut state, resting.drains) -= 1;
+            *count(&mut state, true) += 1;
+            resting.drains = true;
+            resting.pool.room.notify_all();
+        }
+    }
+
     /// The runtime has ended, and the interpreters with it.
     pub fn end(self) {
         for resting in &self.0 {
