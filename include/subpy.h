@@ -1021,6 +1021,7 @@ typedef void (*subpy_output_fn)(void *userdata, subpy_interp interp, int32_t str
  *         SUBPY_ERROR_NOT_FOUND    no such interpreter
  *         SUBPY_ERROR_INTERPRETER  Python code created the interpreter, or it is the main interpreter of a host's own
  *                                  Python, whose streams are left alone
+ *         SUBPY_ERROR_BUSY         it is closing, and has a process of its own; output goes where it went before
  *
  * Any thread, also from inside `fn`, and while something runs.
  */
@@ -1863,6 +1864,7 @@ typedef struct subpy_memory_info {
  *         SUBPY_ERROR_NOT_FOUND         no such interpreter
  *         SUBPY_ERROR_WRONG_STATE       it does not count its memory
  *         SUBPY_ERROR_INTERPRETER       Python code created it
+ *         SUBPY_ERROR_BUSY              it is closing, and has a process of its own
  *         SUBPY_ERROR_INVALID_ARGUMENT  `info` is NULL, or its size is none
  *
  * Any thread.
@@ -1899,6 +1901,7 @@ typedef struct subpy_lock_info {
  *         SUBPY_ERROR_NOT_FOUND         no such interpreter
  *         SUBPY_ERROR_WRONG_STATE       it is not locked
  *         SUBPY_ERROR_INTERPRETER       Python code created it
+ *         SUBPY_ERROR_BUSY              it is closing
  *         SUBPY_ERROR_CRASHED           its process has ended
  *         SUBPY_ERROR_INVALID_ARGUMENT  `info` is NULL, or its size is none
  *

@@ -29,6 +29,7 @@ pub struct subpy_lock_info {
 ///         SUBPY_ERROR_NOT_FOUND         no such interpreter
 ///         SUBPY_ERROR_WRONG_STATE       it is not locked
 ///         SUBPY_ERROR_INTERPRETER       Python code created it
+///         SUBPY_ERROR_BUSY              it is closing
 ///         SUBPY_ERROR_CRASHED           its process has ended
 ///         SUBPY_ERROR_INVALID_ARGUMENT  `info` is NULL, or its size is none
 ///

@@ -35,6 +35,7 @@ pub struct subpy_memory_info {
 ///         SUBPY_ERROR_NOT_FOUND         no such interpreter
 ///         SUBPY_ERROR_WRONG_STATE       it does not count its memory
 ///         SUBPY_ERROR_INTERPRETER       Python code created it
+///         SUBPY_ERROR_BUSY              it is closing, and has a process of its own
 ///         SUBPY_ERROR_INVALID_ARGUMENT  `info` is NULL, or its size is none
 ///
 /// Any thread.

@@ -189,7 +189,9 @@ static void judge_answer(const call *call, const outcome *got, expectation e) {
 
 /* What a constructor makes is checked when it is used: so that is done. */
 static void judge_value(const call *call, const outcome *got, expectation e) {
-  if (!is_alive(w.handles[INTERP])) return;
+  subpy_value number = subpy_int(1);
+  /* Where nothing can be used, nothing is. */
+  if (subpy_call(w.handles[INTERP], "builtins:id", SUBPY_AUTO_LEN, &number, 1, NULL, NULL, NULL) != SUBPY_OK) return;
   subpy_error *error = NULL;
   const subpy_status status =
       subpy_call(w.handles[INTERP], "builtins:id", SUBPY_AUTO_LEN, &got->value, 1, NULL, NULL, &error);
