@@ -2,8 +2,8 @@
 
 use super::tag::{TAG_BITS, check_tag};
 use super::{
-    BIGINT, BOOL, BUFFER, BYTES, CLAIMED, DICT, ERROR, EXPORTED, FLOAT, INT, LIST, MAX_DEPTH, MOST_BYTES, NONE, OBJECT, OWNS_BLOCK,
-    OwnedValue, QUEUE, STR, TUPLE, buffer, element_size, is_ascii, subpy_pair, subpy_value, utf8,
+    BIGINT, BOOL, BUFFER, BYTES, CLAIMED, DICT, ERROR, EXPORTED, FLOAT, INT, LIST, MAX_DEPTH, MOST_BYTES, NONE, OBJECT,
+    OWNS_BLOCK, OwnedValue, QUEUE, STR, TUPLE, buffer, element_size, is_ascii, subpy_pair, subpy_value, utf8,
 };
 
 /// Checks a DICT of names to values (keyword arguments, prepare_main) and returns its entries, and whether there are

@@ -96,8 +96,7 @@ unsafe fn check_some_tag(value: &subpy_value) -> Result<(), String> {
 /// # Safety
 /// As for `check`.
 unsafe fn text_of<'a>(value: &subpy_value) -> &'a [u8] {
-    let usable =
-        value.kind == STR && value.tag() == 0 && !value.pointer().is_null() && value.len <= MOST_BYTES;
+    let usable = value.kind == STR && value.tag() == 0 && !value.pointer().is_null() && value.len <= MOST_BYTES;
     // SAFETY: promised by the caller: a STR has `len` bytes where it points to.
     if usable { unsafe { value.bytes() } } else { &[] }
 }

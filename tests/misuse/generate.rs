@@ -44,7 +44,9 @@ pub fn exports(cdef: &str, header: &str) -> Result<String, String> {
             "bool" => "R_BOOL",
             "uint32_t" | "uint64_t" | "size_t" | "subpy_interp" | "subpy_status" => "R_NUMBER",
             pointer if pointer.ends_with('*') => "R_POINTER",
-            other => return Err(format!("{name} returns {other}: tests/misuse/generate.rs does not know what that is")),
+            other => {
+                return Err(format!("{name} returns {other}: tests/misuse/generate.rs does not know what that is"));
+            }
         };
         _ = writeln!(table, "  {{\"{name}\", {returns}, call_{name}, params_{name}, {count}}},");
     }
@@ -246,7 +248,10 @@ fn write_shape(text: &mut String, name: &str, fields: &[Declared], comments: &Co
     let place = |index: usize| format!("offsetof({name}, {})", fields[index].name);
     write_parameters(text, name, fields, false, place, comments)?;
     let count = fields.len();
-    _ = writeln!(text, "}};\nstatic const shape shape_{name} = {{\"{name}\", sizeof({name}), fields_{name}, {count}}};");
+    _ = writeln!(
+        text,
+        "}};\nstatic const shape shape_{name} = {{\"{name}\", sizeof({name}), fields_{name}, {count}}};"
+    );
     Ok(())
 }
 

@@ -1,5 +1,6 @@
-/* Misuses every export. The argument says from where: a name in `contexts`, or one of those that are special here. The
- * table of exports, and that of outcomes, are generated: see tests/misuse.rs. */
+/* Misuses every export. The argument says from where: a name in `contexts`, or one of those that are special here; with
+ * `all` behind it, with all wrong arguments. The table of exports, and that of outcomes, are generated: see
+ * tests/misuse.rs. */
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -74,11 +75,14 @@ static void adapt(const target *t) {
   }
 }
 
+/* What comes before each cell. */
+static void (*prepare)(void) = heal;
+
 /* All wrong values of one argument. */
 static void misuse_argument(const char *context, enter_fn *enter, const export *x, int index, int field) {
   char what[160];
   for (int i = 0;; i++) {
-    heal();
+    prepare();
     make_call(&now.call, x);
     const param *p = &x->params[index];
     target t = {&now.call, p, NULL, p + 1, now.call.args, NULL};
@@ -97,7 +101,7 @@ static void misuse_argument(const char *context, enter_fn *enter, const export *
 
 /* Every argument zero, but for the place of the error. */
 static void all_zero(const char *context, enter_fn *enter, const export *x) {
-  heal();
+  prepare();
   make_call(&now.call, x);
   memset(now.call.args, 0, sizeof now.call.args);
   mutation m = {"all-zero", IS_GOOD, NULL};
@@ -121,21 +125,31 @@ static void good_cell(const char *context, enter_fn *enter, const export *x, int
   run_cell(context, enter, NULL, &nothing_wrong, good);
 }
 
-static void arguments(void) {
-  for (size_t at_index = 0; at_index < COUNT(exports); at_index++) {
-    const export *x = &exports[at_index];
-    enter_fn *const enter = takes_a_context(x) ? from_host_function : from_main;
-    heal();
-    good_cell("arguments", enter, x, IS_OK);
-    all_zero("arguments", enter, x);
-    for (int i = 0; i < x->count; i++) {
-      misuse_argument("arguments", enter, x, i, -1);
-      for (int field = 0; x->params[i].of && field < x->params[i].of->count; field++)
-        misuse_argument("arguments", enter, x, i, field);
-    }
+static bool all_arguments;
+
+/* The cells of one export. */
+static void misuse(const char *context, enter_fn *enter, const export *x, int good) {
+  prepare();
+  good_cell(context, enter, x, good);
+  if (!all_arguments) return;
+  all_zero(context, enter, x);
+  for (int i = 0; i < x->count; i++) {
+    misuse_argument(context, enter, x, i, -1);
+    for (int field = 0; x->params[i].of && field < x->params[i].of->count; field++)
+      misuse_argument(context, enter, x, i, field);
   }
+}
+
+static void check_the_rest(void) {
   heal();
   CHECK(number(w.handles[INTERP], "6 * 7") == 42);
+}
+
+static void arguments(void) {
+  all_arguments = true;
+  for (size_t i = 0; i < COUNT(exports); i++)
+    misuse("arguments", takes_a_context(&exports[i]) ? from_host_function : from_main, &exports[i], IS_OK);
+  check_the_rest();
   shut_down();
 }
 
@@ -170,14 +184,17 @@ static void before_init(const export *x) {
   good_cell("before-init", from_main, x, needs_a_runtime(x) ? IS_NOT_FOUND : IS_OK);
 }
 
+static void prepare_after_shutdown(void) {
+  shut_down();
+  heal_tokens_and_queues();
+}
+
 static void after_shutdown(void) {
   heal();
+  prepare = prepare_after_shutdown;
+  for (size_t i = 0; i < COUNT(exports); i++)
+    misuse("after-shutdown", from_main, &exports[i], needs_a_runtime(&exports[i]) ? IS_NOT_FOUND : IS_OK);
   shut_down();
-  for (size_t i = 0; i < COUNT(exports); i++) {
-    heal_tokens_and_queues();
-    good_cell("after-shutdown", from_main, &exports[i], needs_a_runtime(&exports[i]) ? IS_NOT_FOUND : IS_OK);
-    shut_down();
-  }
 }
 
 static void *shuts_down(void *status) {
@@ -200,29 +217,28 @@ static void during_shutdown(void) {
   subpy_status status = SUBPY_ERROR_PANIC;
   CHECK(pthread_create(&thread, NULL, shuts_down, &status) == 0);
   while (subpy_exec(w.handles[INTERP], "x = 1", SUBPY_AUTO_LEN, NULL) == SUBPY_OK) usleep(500);
-  for (size_t i = 0; i < COUNT(exports); i++) {
-    heal_tokens_and_queues();
-    good_cell("during-shutdown", from_main, &exports[i], takes_a_context(&exports[i]) ? IS_NOT_FOUND : IS_OK);
-  }
+  prepare = heal_tokens_and_queues;
+  for (size_t i = 0; i < COUNT(exports); i++)
+    misuse("during-shutdown", from_main, &exports[i], takes_a_context(&exports[i]) ? IS_NOT_FOUND : IS_OK);
+  prepare = heal;
   signal_send(go);
   CHECK(pthread_join(thread, NULL) == 0 && status == SUBPY_OK);
 }
 
+static void nothing(void) {}
+
 static void after_fork(const export *unused) {
   (void)unused;
-  for (size_t i = 0; i < COUNT(exports); i++) {
-    const export *x = &exports[i];
-    good_cell("after-fork", from_main, x, x->returns == R_STATUS ? IS_FORKED : IS_OK);
-  }
+  prepare = nothing;
+  if (any_of) any_of = IS_FORKED;
+  for (size_t i = 0; i < COUNT(exports); i++)
+    misuse("after-fork", from_main, &exports[i], exports[i].returns == R_STATUS ? IS_FORKED : IS_OK);
 }
 
 static void in_context(const char *name, enter_fn *enter, bool host) {
-  for (size_t i = 0; i < COUNT(exports); i++) {
-    heal();
-    good_cell(name, enter, &exports[i], takes_a_context(&exports[i]) && !host ? IS_NOT_FOUND : IS_OK);
-  }
-  heal();
-  CHECK(number(w.handles[INTERP], "6 * 7") == 42);
+  for (size_t i = 0; i < COUNT(exports); i++)
+    misuse(name, enter, &exports[i], takes_a_context(&exports[i]) && !host ? IS_NOT_FOUND : IS_OK);
+  check_the_rest();
   if (strcmp(name, "c-atexit") != 0) shut_down();
 }
 
@@ -234,6 +250,7 @@ static void at_exit(void) {
 
 int main(int argc, char **argv) {
   const char *group = argc > 1 ? argv[1] : "";
+  if (argc > 2 && strcmp(argv[2], "all") == 0) all_arguments = true, any_of = ~(1 << -SUBPY_ERROR_PANIC);
   CHECK(pthread_key_create(&key, at_thread_end) == 0);
   if (strcmp(group, "arguments") == 0) {
     arguments();

@@ -184,10 +184,10 @@ static void heal(void) {
 static void retire(uint64_t *handle, bool is_pool) {
   subpy_close_options wait = {.size = sizeof wait, .timeout_ms = -1, .flags = SUBPY_CLOSE_DRAIN};
   subpy_error *error = NULL;
-  if (is_pool)
-    OK(subpy_pool_close(*handle, &wait, &error));
-  else
-    OK(subpy_close_with(*handle, &wait, &error));
+  const subpy_status status = is_pool ? subpy_pool_close(*handle, &wait, &error) : subpy_close_with(*handle, &wait, &error);
+  /* It may have been closed where the call came from. */
+  if (status != SUBPY_ERROR_NOT_FOUND) CHECK_STATUS(SUBPY_OK, status);
+  subpy_error_free(error);
   *handle = 0;
 }
 
