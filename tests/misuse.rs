@@ -30,6 +30,7 @@ const GROUPS: &[&str] = &[
     "during-shutdown",
     "before-init",
     "after-shutdown",
+    "next-runtime",
     "after-fork",
     "c-atexit-early",
     "c-atexit-late",

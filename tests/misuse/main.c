@@ -197,6 +197,22 @@ static void after_shutdown(void) {
   shut_down();
 }
 
+static void prepare_next_runtime(void) {
+  subpy_error *error = NULL;
+  OK(subpy_init(NULL, &error));
+  heal_tokens_and_queues();
+}
+
+/* CPython gives the same ids again, and no handle of before is one now. */
+static void in_the_next_runtime(void) {
+  heal();
+  shut_down();
+  prepare = prepare_next_runtime;
+  for (size_t i = 0; i < COUNT(exports); i++)
+    misuse("next-runtime", from_main, &exports[i], needs_a_runtime(&exports[i]) ? IS_NOT_FOUND : IS_OK);
+  shut_down();
+}
+
 static void *shuts_down(void *status) {
   subpy_status *const outcome = status;
   /* Whoever looks whether it has begun is in the way. */
@@ -258,6 +274,8 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < COUNT(exports); i++) in_child(before_init, &exports[i]);
   } else if (strcmp(group, "after-shutdown") == 0) {
     after_shutdown();
+  } else if (strcmp(group, "next-runtime") == 0) {
+    in_the_next_runtime();
   } else if (strcmp(group, "during-shutdown") == 0) {
     during_shutdown();
   } else if (strcmp(group, "after-fork") == 0) {
