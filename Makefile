@@ -105,7 +105,7 @@ test: lint need-cc need-valgrind ## format, lints, all tests; SUBPY_TEST_GCC=1 r
 test-valgrind: need-cargo need-cc need-valgrind ## nearly all C tests under valgrind, a quarter of an hour; `make test` runs half of them
 	@python=$$(tools/get-python); SUBPY_TEST_VALGRIND=1 SUBPY_TEST_PYTHON=$$python cargo test --test valgrind -- --nocapture
 
-misuse: need-cargo need-cc ## all wrong arguments to every function from everywhere, a quarter of an hour; `make test` has them from one place
+misuse: need-cargo need-cc ## all wrong arguments to every function from everywhere, half an hour; `make test` has them from one place
 	@python=$$(tools/get-python); SUBPY_TEST_MISUSE=all SUBPY_TEST_PYTHON=$$python cargo test --test misuse -- --nocapture
 
 test-model: need-cargo ## the gate, queues and turns in more orders of their threads than `make test` tries, a minute for each model at most

@@ -147,7 +147,7 @@ impl Comments {
 }
 
 /// What a parameter or field is to the harness: a kind, and which of several.
-fn kind(owner: &str, all: &[Declared], index: usize, returns_nothing: bool) -> Option<(&'static str, usize)> {
+fn kind(all: &[Declared], index: usize, returns_nothing: bool) -> Option<(&'static str, usize)> {
     let this = &all[index];
     let next_is_size = all.get(index + 1).is_some_and(|next| next.of == "size_t");
     let before = index.checked_sub(1).map(|before| all[before].of.as_str());
@@ -199,7 +199,6 @@ fn kind(owner: &str, all: &[Declared], index: usize, returns_nothing: bool) -> O
         (info, _) if ["_info *", "_stats *", "_frame *"].iter().any(|end| info.ends_with(end)) => "P_INFO",
         _ => return None,
     };
-    _ = owner;
     Some((kind, 0))
 }
 
@@ -213,7 +212,7 @@ fn write_parameters(
 ) -> Result<(), String> {
     for (index, this) in all.iter().enumerate() {
         let Declared { of, name } = this;
-        let (kind, noun) = kind(owner, all, index, returns_nothing).ok_or_else(|| {
+        let (kind, noun) = kind(all, index, returns_nothing).ok_or_else(|| {
             format!(
                 "{owner}: `{of} {name}` is of a kind that is not misused yet. Name the kind in `kind` of \
                  tests/misuse/generate.rs, say in tests/misuse/good.h what a good one is, and in mutations.h what is a \

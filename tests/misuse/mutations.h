@@ -275,14 +275,22 @@ static bool bad_struct(const target *t, int i, mutation *m) {
     snprintf(m->name, sizeof m->name, "size-%zx", sizes[i - 1]);
     return true;
   }
+  if (i == wrong + 1) {
+    /* What is missing is zero: in an older program it is not there. */
+    char *odd = guarded_struct(of->size - 1);
+    if (*place) memcpy(odd, *place, of->size - 1);
+    else memset(odd, 0, of->size - 1);
+    PUT(odd, size_t, of->size - 1);
+    return *m = is("size-odd", IS_GOOD, NULL), *place = odd, true;
+  }
   char *longer = guarded(of->size + 16);
   if (*place) memcpy(longer, *place, of->size);
   else memset(longer, 0, of->size);
   memset(longer + of->size, 0, 16);
   *place = longer;
   PUT(longer, size_t, of->size + 16);
-  if (i == wrong + 1) return *m = is("longer", IS_GOOD, NULL), true;
-  if (i == wrong + 2) return *m = is("longer-set", IS_INVALID_ARGUMENT, of->name), longer[of->size + 15] = 1, true;
+  if (i == wrong + 2) return *m = is("longer", IS_GOOD, NULL), true;
+  if (i == wrong + 3) return *m = is("longer-set", IS_INVALID_ARGUMENT, of->name), longer[of->size + 15] = 1, true;
   return false;
 }
 
