@@ -92,7 +92,7 @@ fn read(path: &str) -> String {
 }
 
 fn build(name: &str, outcomes: &str) -> PathBuf {
-    let folder = build_folder().join(format!("misuse-{name}"));
+    let folder = build_folder().join(format!("misuse-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
     let write = |name: &str, text: Result<String, String>| {
         std::fs::write(folder.join(name), text.unwrap_or_else(|why| panic!("{why}"))).expect("it can be written");
