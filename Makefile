@@ -15,7 +15,7 @@ rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 MIB ?= 1024
 
 .PHONY: build install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-data bench-processes bench-quick clean help
-.PHONY: soak-pool
+.PHONY: soak-pool misuse
 .PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
 
@@ -104,6 +104,9 @@ test: lint need-cc need-valgrind ## format, lints, all tests; SUBPY_TEST_GCC=1 r
 
 test-valgrind: need-cargo need-cc need-valgrind ## nearly all C tests under valgrind, a quarter of an hour; `make test` runs half of them
 	@python=$$(tools/get-python); SUBPY_TEST_VALGRIND=1 SUBPY_TEST_PYTHON=$$python cargo test --test valgrind -- --nocapture
+
+misuse: need-cargo need-cc ## all wrong arguments to every function from everywhere, half an hour; `make test` has them from one place
+	@python=$$(tools/get-python); SUBPY_TEST_MISUSE=all SUBPY_TEST_PYTHON=$$python cargo test --test misuse -- --nocapture
 
 test-model: need-cargo ## the gate, queues and turns in more orders of their threads than `make test` tries, a minute for each model at most
 	@LOOM_MAX_PREEMPTIONS=3 LOOM_MAX_DURATION=30 tests/run model

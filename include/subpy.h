@@ -1021,6 +1021,7 @@ typedef void (*subpy_output_fn)(void *userdata, subpy_interp interp, int32_t str
  *         SUBPY_ERROR_NOT_FOUND    no such interpreter
  *         SUBPY_ERROR_INTERPRETER  Python code created the interpreter, or it is the main interpreter of a host's own
  *                                  Python, whose streams are left alone
+ *         SUBPY_ERROR_BUSY         it is closing, and has a process of its own; output goes where it went before
  *
  * Any thread, also from inside `fn`, and while something runs.
  */
@@ -1863,6 +1864,7 @@ typedef struct subpy_memory_info {
  *         SUBPY_ERROR_NOT_FOUND         no such interpreter
  *         SUBPY_ERROR_WRONG_STATE       it does not count its memory
  *         SUBPY_ERROR_INTERPRETER       Python code created it
+ *         SUBPY_ERROR_BUSY              it is closing, and has a process of its own
  *         SUBPY_ERROR_INVALID_ARGUMENT  `info` is NULL, or its size is none
  *
  * Any thread.
@@ -1899,6 +1901,7 @@ typedef struct subpy_lock_info {
  *         SUBPY_ERROR_NOT_FOUND         no such interpreter
  *         SUBPY_ERROR_WRONG_STATE       it is not locked
  *         SUBPY_ERROR_INTERPRETER       Python code created it
+ *         SUBPY_ERROR_BUSY              it is closing
  *         SUBPY_ERROR_CRASHED           its process has ended
  *         SUBPY_ERROR_INVALID_ARGUMENT  `info` is NULL, or its size is none
  *
@@ -2200,11 +2203,14 @@ typedef void (*subpy_prepare_fn)(void *userdata, subpy_interp interp);
 typedef struct subpy_pool_options {
   /** sizeof(subpy_pool_options) */
   size_t size;
-  /** how many interpreters run tasks at the same time; 0: one a core */
+  /** how many interpreters run tasks at the same time, 10,000 at most; 0: one a core */
   size_t workers;
   /** how many tasks may wait; 0: 16 a worker. Beyond it subpy_pool_submit() waits, see SUBPY_POOL_REFUSE */
   size_t backlog;
-  /** how many interpreters are ready to take the place of one that is replaced; 0: one, see SUBPY_POOL_NO_SPARES */
+  /**
+   * how many interpreters are ready to take the place of one that is replaced, 10,000 at most; 0: one, see
+   * SUBPY_POOL_NO_SPARES
+   */
   size_t spares;
   /** how the interpreters are created; NULL: the defaults */
   const subpy_interp_options *interp;
@@ -2367,7 +2373,8 @@ SUBPY_API subpy_status subpy_pool_submit_as(subpy_pool pool, uint64_t submitter,
  * What a pool has done, and has to do.
  *
  * @param pool   the pool
- * @param stats  `size` must be set; receives the rest, as far as it has room, and zero on failure
+ * @param stats  `size` must be set; receives the rest, as far as it has room; what this library does not know, and all
+ *               on failure, is made zero
  * @param error  optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_INVALID_ARGUMENT when `stats` is NULL, or its size makes no
  *         sense. Any thread.
@@ -2393,8 +2400,8 @@ SUBPY_API subpy_status subpy_pool_get_stats(subpy_pool pool, struct subpy_pool_s
  *         SUBPY_ERROR_BUSY              tasks run or wait, or an interpreter has not come to rest; the message names them
  *         SUBPY_ERROR_TIMEOUT           an interpreter is ending, and has not ended in time
  *         SUBPY_ERROR_NOT_FOUND         no such pool; it may be closed already
- *         SUBPY_ERROR_WRONG_STATE       called from a task of the pool, or from what that has called; or this CPython
- *                                       cannot be interrupted
+ *         SUBPY_ERROR_WRONG_STATE       called from a task of the pool, or from what that has called; this CPython
+ *                                       cannot be interrupted; or this thread's stack is too small
  *         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense
  *
  * Any thread.

@@ -342,12 +342,12 @@ fn is_boundary_call(body: &str) -> bool {
     if let Some(block) = body.strip_prefix("unsafe ") {
         return is_boundary_call(inside(block));
     }
-    ["boundary::status", "boundary::output", "boundary::run", "boundary::run_and_output", "boundary::value", "text"]
-        .iter()
-        .any(|function| {
-            let arguments = body.strip_prefix(function).filter(|rest| rest.starts_with('('));
-            arguments.is_some_and(|arguments| split_bracketed(arguments).1.trim().is_empty())
-        })
+    let calls = |function: &str| {
+        let arguments = body.strip_prefix(function).filter(|rest| rest.starts_with('('));
+        arguments.is_some_and(|arguments| split_bracketed(arguments).1.trim().is_empty())
+    };
+    let ways = ["status", "output", "run", "run_and_output", "info", "value"];
+    ways.iter().any(|way| calls(&format!("boundary::{way}"))) || calls("text")
 }
 
 /// The bodies of the functions whose definition begins like this, by name.

@@ -147,7 +147,7 @@ pub unsafe fn bytes<'a>(text: *const c_char, len: usize, name: &str) -> Result<&
         // SAFETY: promised by the caller.
         return Ok(unsafe { CStr::from_ptr(text) }.to_bytes());
     }
-    if len > isize::MAX as usize {
+    if len > value::MOST_BYTES {
         return invalid(format!("the length of {name} is {len}, more than memory can hold"));
     }
     // SAFETY: promised by the caller.
@@ -267,26 +267,39 @@ pub fn known_flags(flags: u64, known: u64, name: &str) -> Result<()> {
 /// No version of a struct that is filled in will be as large: a size beyond it was not set.
 const LARGEST_INFO: usize = 4096;
 
-/// Fills in a struct of the caller's that begins with its size, which may be more than this library knows: then the rest
-/// is made zero. On failure all but the size is zero. `info` gets the size.
+/// A function that can fail and fills in a struct of the caller's that begins with its size: at least `oldest` bytes, as
+/// older callers have them, and maybe more than this library knows. What it does not know is made zero, and on failure all
+/// but the size. A size that makes no sense is refused, and nothing is written. `body` gets the size.
 ///
 /// # Safety
-/// `place` must be NULL, or point to as many bytes as its first field says, a `usize`.
-pub unsafe fn fill_in<T>(place: *mut T, name: &str, info: impl FnOnce(usize) -> Result<T>) -> Result<()> {
-    if place.is_null() {
-        return invalid("info is NULL");
-    }
-    // SAFETY: promised by the caller.
+/// As for [`status`]; `place` must be NULL, or point to as many bytes as its first field says, a `usize`.
+pub unsafe fn info<T: Copy>(
+    place: *mut T,
+    oldest: usize,
+    parameter: &str,
+    error: *mut *mut subpy_error,
+    body: impl FnOnce(usize) -> Result<T>,
+) -> subpy_status {
+    let name = std::any::type_name::<T>().rsplit(':').next().unwrap_or_default();
+    // SAFETY: promised by the caller: so many bytes.
     unsafe {
-        let size = place.cast::<usize>().read();
-        if !(size_of::<T>()..=LARGEST_INFO).contains(&size) {
-            return invalid(format!("{name}.size is {size}, set it to sizeof({name})"));
+        let size = if place.is_null() { 0 } else { place.cast::<usize>().read() };
+        let fits = (oldest..=LARGEST_INFO).contains(&size);
+        if fits {
+            place.cast::<u8>().add(size_of::<usize>()).write_bytes(0, size - size_of::<usize>());
         }
-        place.cast::<u8>().write_bytes(0, size);
-        place.cast::<usize>().write(size);
-        place.write(info(size)?);
+        status(error, || {
+            if place.is_null() {
+                return invalid(format!("{parameter} is NULL"));
+            }
+            if !fits {
+                return invalid(format!("{name}.size is {size}, set it to sizeof({name})"));
+            }
+            let info = body(size)?;
+            std::ptr::copy_nonoverlapping((&raw const info).cast::<u8>(), place.cast(), size.min(size_of::<T>()));
+            Ok(())
+        })
     }
-    Ok(())
 }
 
 #[cfg(test)]

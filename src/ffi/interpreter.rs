@@ -13,7 +13,7 @@ use super::run::milliseconds;
 use super::runtime::{close_options, subpy_close_options};
 use super::status::{SUBPY_AUTO_LEN, subpy_interp, subpy_status};
 use crate::manager::{self, Busy, Config, Kind, Options, ProcessOptions, Result};
-use crate::value::{check_main_names, subpy_value};
+use crate::value::{self, check_main_names, subpy_value};
 
 /// Its own GIL: runs in parallel with the others.
 pub const SUBPY_GIL_OWN: i32 = 0;
@@ -163,7 +163,7 @@ pub(super) unsafe fn to_options(options: &subpy_interp_options) -> Result<Option
     if options.path.is_null() && options.path_len > 0 {
         return invalid(format!("subpy_interp_options.path is NULL but path_len is {}", options.path_len));
     }
-    if options.path_len > isize::MAX as usize / size_of::<*const c_char>() {
+    if options.path_len > value::MOST_BYTES / size_of::<*const c_char>() {
         return invalid(format!("subpy_interp_options.path_len is {}, more than memory can hold", options.path_len));
     }
     let mut path = Vec::new();

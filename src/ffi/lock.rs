@@ -29,6 +29,7 @@ pub struct subpy_lock_info {
 ///         SUBPY_ERROR_NOT_FOUND         no such interpreter
 ///         SUBPY_ERROR_WRONG_STATE       it is not locked
 ///         SUBPY_ERROR_INTERPRETER       Python code created it
+///         SUBPY_ERROR_BUSY              it is closing
 ///         SUBPY_ERROR_CRASHED           its process has ended
 ///         SUBPY_ERROR_INVALID_ARGUMENT  `info` is NULL, or its size is none
 ///
@@ -41,11 +42,9 @@ pub unsafe extern "C" fn subpy_lock_get_info(
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
-        boundary::status(error, || {
-            boundary::fill_in(info, "subpy_lock_info", |size| {
-                let manager::LockInfo { landlock, seccomp, .. } = manager::lock_of(interp)?;
-                Ok(subpy_lock_info { size, landlock: landlock as i32, seccomp: seccomp.into() })
-            })
+        boundary::info(info, size_of::<subpy_lock_info>(), "info", error, |size| {
+            let manager::LockInfo { landlock, seccomp, .. } = manager::lock_of(interp)?;
+            Ok(subpy_lock_info { size, landlock: landlock as i32, seccomp: seccomp.into() })
         })
     }
 }

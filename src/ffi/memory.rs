@@ -35,6 +35,7 @@ pub struct subpy_memory_info {
 ///         SUBPY_ERROR_NOT_FOUND         no such interpreter
 ///         SUBPY_ERROR_WRONG_STATE       it does not count its memory
 ///         SUBPY_ERROR_INTERPRETER       Python code created it
+///         SUBPY_ERROR_BUSY              it is closing, and has a process of its own
 ///         SUBPY_ERROR_INVALID_ARGUMENT  `info` is NULL, or its size is none
 ///
 /// Any thread.
@@ -46,11 +47,9 @@ pub unsafe extern "C" fn subpy_memory(
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
-        boundary::status(error, || {
-            boundary::fill_in(info, "subpy_memory_info", |size| {
-                let manager::Memory { used, peak, limit, refused } = manager::memory(interp)?;
-                Ok(subpy_memory_info { size, used, peak, limit: limit.unwrap_or(0), refused })
-            })
+        boundary::info(info, size_of::<subpy_memory_info>(), "info", error, |size| {
+            let manager::Memory { used, peak, limit, refused } = manager::memory(interp)?;
+            Ok(subpy_memory_info { size, used, peak, limit: limit.unwrap_or(0), refused })
         })
     }
 }

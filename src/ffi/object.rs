@@ -94,7 +94,8 @@ pub unsafe extern "C" fn subpy_object_item(
             if key.is_null() {
                 return Ok(invalid("key is NULL")?);
             }
-            let args = Args::check(key, 1, std::ptr::null()).or_else(invalid)?;
+            let args = Args::check(key, 1, std::ptr::null());
+            let args = args.or_else(|reason| invalid(reason.replacen("args[0]", "key", 1)))?;
             let owned = boundary::claim(args)?;
             let args = owned.as_ref().map_or(args, OwnedArgs::args);
             manager::object_act(object, Act::Item(args), wanted)

@@ -43,6 +43,7 @@ pub type subpy_output_fn = Option<
 ///         SUBPY_ERROR_NOT_FOUND    no such interpreter
 ///         SUBPY_ERROR_INTERPRETER  Python code created the interpreter, or it is the main interpreter of a host's own
 ///                                  Python, whose streams are left alone
+///         SUBPY_ERROR_BUSY         it is closing, and has a process of its own; output goes where it went before
 ///
 /// Any thread, also from inside `fn`, and while something runs.
 #[unsafe(no_mangle)]

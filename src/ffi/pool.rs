@@ -7,7 +7,6 @@
 //! while the old one is closed.
 
 use std::ffi::{c_char, c_void};
-use std::ptr;
 use std::sync::Arc;
 
 use super::boundary::{self, invalid, known_flags, text};
@@ -50,11 +49,12 @@ pub type subpy_prepare_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c_
 pub struct subpy_pool_options {
     /// sizeof(subpy_pool_options)
     pub size: usize,
-    /// how many interpreters run tasks at the same time; 0: one a core
+    /// how many interpreters run tasks at the same time, 10,000 at most; 0: one a core
     pub workers: usize,
     /// how many tasks may wait; 0: 16 a worker. Beyond it subpy_pool_submit() waits, see SUBPY_POOL_REFUSE
     pub backlog: usize,
-    /// how many interpreters are ready to take the place of one that is replaced; 0: one, see SUBPY_POOL_NO_SPARES
+    /// how many interpreters are ready to take the place of one that is replaced, 10,000 at most; 0: one, see
+    /// SUBPY_POOL_NO_SPARES
     pub spares: usize,
     /// how the interpreters are created; NULL: the defaults
     pub interp: *const subpy_interp_options,
@@ -349,7 +349,8 @@ pub(super) fn output_for(output: RunOutput) -> OutputFor {
 /// What a pool has done, and has to do.
 ///
 /// @param pool   the pool
-/// @param stats  `size` must be set; receives the rest, as far as it has room, and zero on failure
+/// @param stats  `size` must be set; receives the rest, as far as it has room; what this library does not know, and all
+///               on failure, is made zero
 /// @param error  optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_INVALID_ARGUMENT when `stats` is NULL, or its size makes no
 ///         sense. Any thread.
@@ -360,32 +361,10 @@ pub unsafe extern "C" fn subpy_pool_get_stats(
     error: *mut *mut subpy_error,
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
-    unsafe { boundary::status(error, asking(pool, stats)) }
-}
-
-/// What `boundary::status` is to do: `stats` is made empty even when it does nothing.
-///
-/// # Safety
-/// `stats` must be NULL, or point to as many bytes as its first field says.
-unsafe fn asking(pool: subpy_pool, stats: *mut subpy_pool_stats) -> impl FnOnce() -> Result<()> {
-    // SAFETY: promised by the caller.
-    let size = if stats.is_null() { 0 } else { unsafe { stats.cast::<usize>().read() } };
-    let room = size.min(size_of::<subpy_pool_stats>());
-    if let Some(rest) = room.checked_sub(size_of::<usize>()) {
-        // SAFETY: as above.
-        unsafe { ptr::write_bytes(stats.cast::<u8>().add(size_of::<usize>()), 0, rest) }
-    }
-    move || {
-        if stats.is_null() {
-            return invalid("stats is NULL");
-        }
-        if size < size_of::<usize>() {
-            return invalid(format!("subpy_pool_stats->size is {size}, set it to sizeof(subpy_pool_stats)"));
-        }
-        let known = subpy_pool_stats::of(manager::pool_stats(pool)?, size);
-        // SAFETY: promised by the caller; no more than there is room for.
-        unsafe { ptr::copy_nonoverlapping((&raw const known).cast::<u8>(), stats.cast::<u8>(), room) }
-        Ok(())
+    unsafe {
+        boundary::info(stats, size_of::<usize>(), "stats", error, |size| {
+            Ok(subpy_pool_stats::of(manager::pool_stats(pool)?, size))
+        })
     }
 }
 
@@ -447,8 +426,8 @@ fn fitting<const ROOM: usize>(text: &str) -> [c_char; ROOM] {
 ///         SUBPY_ERROR_BUSY              tasks run or wait, or an interpreter has not come to rest; the message names them
 ///         SUBPY_ERROR_TIMEOUT           an interpreter is ending, and has not ended in time
 ///         SUBPY_ERROR_NOT_FOUND         no such pool; it may be closed already
-///         SUBPY_ERROR_WRONG_STATE       called from a task of the pool, or from what that has called; or this CPython
-///                                       cannot be interrupted
+///         SUBPY_ERROR_WRONG_STATE       called from a task of the pool, or from what that has called; this CPython
+///                                       cannot be interrupted; or this thread's stack is too small
 ///         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense
 ///
 /// Any thread.

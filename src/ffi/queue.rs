@@ -232,11 +232,9 @@ pub unsafe extern "C" fn subpy_queue_get_info(
 ) -> subpy_status {
     // SAFETY: the caller's pointers are as the declaration says.
     unsafe {
-        boundary::status(error, || {
-            boundary::fill_in(info, "subpy_queue_info", |size| {
-                let manager::QueueInfo { id, capacity, len, closed } = manager::queue_info(queue)?;
-                Ok(subpy_queue_info { size, id, capacity, len, closed: closed.into() })
-            })
+        boundary::info(info, size_of::<subpy_queue_info>(), "info", error, |size| {
+            let manager::QueueInfo { id, capacity, len, closed } = manager::queue_info(queue)?;
+            Ok(subpy_queue_info { size, id, capacity, len, closed: closed.into() })
         })
     }
 }

@@ -12,6 +12,9 @@ use super::boundary;
 use super::status::{SUBPY_AUTO_LEN, subpy_object, subpy_queue};
 use crate::value::{self, subpy_buffer, subpy_pair, subpy_value};
 
+/// A dict that claims to have more has none.
+const MOST_PAIRS: usize = value::MOST_BYTES / size_of::<subpy_pair>();
+
 /// None: the union is not used
 pub const SUBPY_KIND_NONE: i32 = 0;
 /// bool: as_bool
@@ -194,13 +197,13 @@ pub unsafe extern "C" fn subpy_value_get(
     // SAFETY: the caller's pointers are as the declaration says.
     boundary::value(ptr::null(), || unsafe {
         let (Some(dict), Ok(key)) = (dict.as_ref(), boundary::bytes(key, len, "key")) else { return ptr::null() };
-        if dict.kind != value::DICT || dict.pointer().is_null() {
+        if dict.kind != value::DICT || dict.pointer().is_null() || dict.len > MOST_PAIRS {
             return ptr::null();
         }
-        let found = dict
-            .pairs()
-            .iter()
-            .find(|pair| pair.key.kind == value::STR && pair.key.len == key.len() && pair.key.bytes() == key);
+        let found = dict.pairs().iter().find(|pair| {
+            let alike = pair.key.kind == value::STR && pair.key.len == key.len();
+            alike && (key.is_empty() || !pair.key.pointer().is_null()) && pair.key.bytes() == key
+        });
         found.map_or(ptr::null(), |pair| &pair.value)
     })
 }

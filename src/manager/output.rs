@@ -24,17 +24,12 @@ pub fn set_output(handle: u64, mut callback: Option<Callback>) -> Result<()> {
             let Some(elsewhere) = interpreter.elsewhere() else {
                 return set_here(&interpreter, output, callback.take());
             };
-            // Nothing is printed that nobody takes.
+            // First, so that nothing has changed when it fails. What comes before there is somebody who takes it goes to
+            // the descriptors, as before.
             let captured = callback.is_some();
-            let tell = || {
-                let tell = |asked: &Conversation| asked.ask(Request::SetOutput { captured }).map(drop);
-                here(|here| here.visit_elsewhere(&interpreter, elsewhere, tell))
-            };
-            if !captured {
-                tell()?;
-            }
-            set_here(&interpreter, output, callback.take())?;
-            if captured { tell() } else { Ok(()) }
+            let tell = |asked: &Conversation| asked.ask(Request::SetOutput { captured }).map(drop);
+            here(|here| here.visit_elsewhere(&interpreter, elsewhere, tell))?;
+            set_here(&interpreter, output, callback.take())
         };
         let result = set();
         let_go(callback);

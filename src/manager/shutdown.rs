@@ -33,8 +33,12 @@ pub fn shutdown() -> Result<()> {
         check_caller(current, runtime::is_adopted())?;
     }
     detached(loaded_api(), || {
-        let pools = pool::pause_all(&Plan::new(CloseOptions { timeout: Some(Duration::ZERO), ..CloseOptions::PLAIN }))?;
-        runtime::stop(prepare, |up, ours| end_all(up, &ours, false))?;
+        let at_once = Plan::new(CloseOptions { timeout: Some(Duration::ZERO), ..CloseOptions::PLAIN });
+        let mut pools = pool::pause_all(&at_once)?;
+        runtime::stop(prepare, |up, ours| {
+            pools.refuse();
+            end_all(up, &ours, false)
+        })?;
         pools.end();
         Ok(())
     })
@@ -73,7 +77,8 @@ pub fn shutdown_with(options: CloseOptions) -> Result<()> {
     }
     let plan = Plan::new(options);
     detached(loaded_api(), || {
-        let pools = pool::pause_all(&plan)?;
+        let mut pools = pool::pause_all(&plan)?;
+        pools.refuse();
         stop_within(&plan)?;
         pools.end();
         Ok(())

@@ -58,7 +58,7 @@ impl PoolOptions {
         PoolOptions::default()
     }
 
-    /// How many interpreters run tasks at the same time; 0: one a core.
+    /// How many interpreters run tasks at the same time, 10,000 at most; 0: one a core.
     pub fn workers(self, workers: usize) -> PoolOptions {
         PoolOptions { workers, ..self }
     }
@@ -73,7 +73,7 @@ impl PoolOptions {
         PoolOptions { refuse, ..self }
     }
 
-    /// How many interpreters are ready to take the place of one that is replaced.
+    /// How many interpreters are ready to take the place of one that is replaced, 10,000 at most.
     pub fn spares(self, spares: usize) -> PoolOptions {
         PoolOptions { spares, ..self }
     }

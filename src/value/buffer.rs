@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::export::Export;
-use super::{BUFFER, Builder, subpy_buffer, subpy_finalize_fn, subpy_value};
+use super::{BUFFER, Builder, MOST_BYTES, subpy_buffer, subpy_finalize_fn, subpy_value};
 
 pub(super) const WRITABLE: u32 = 1;
 pub(super) const LENT: u32 = 2;
@@ -65,7 +65,7 @@ unsafe fn layout<'a>(buffer: &subpy_buffer) -> Result<Layout<'a>, String> {
     if unknown != 0 {
         return Err(format!("flags has unknown bits set: {unknown:#x}"));
     }
-    if buffer.len > isize::MAX as usize {
+    if buffer.len > MOST_BYTES {
         return Err(format!("len is {}, more than memory can hold", buffer.len));
     }
     if buffer.data.is_null() && buffer.len > 0 {
@@ -96,7 +96,7 @@ unsafe fn layout<'a>(buffer: &subpy_buffer) -> Result<Layout<'a>, String> {
     // A dimension without elements makes up for none that is too long.
     let mut len = itemsize;
     for at in 0..dimensions {
-        len = len.checked_mul(shape(at).max(1)).filter(|len| *len <= isize::MAX as usize).ok_or_else(too_large)?;
+        len = len.checked_mul(shape(at).max(1)).filter(|len| *len <= MOST_BYTES).ok_or_else(too_large)?;
     }
     if (0..dimensions).any(|at| shape(at) == 0) {
         return Ok(Layout { format, itemsize, dimensions, len: 0, offset: 0 });
@@ -134,7 +134,7 @@ fn itemsize(format: &CStr, given: usize) -> Result<usize, String> {
         b"l" | b"L" | b"q" | b"Q" | b"d" => 8,
         b"n" | b"N" | b"P" => size_of::<usize>(),
         _ if given == 0 => return Err(format!("itemsize is 0, and not known for format {format:?}")),
-        _ if given > isize::MAX as usize => return Err(format!("itemsize is {given}, more than memory can hold")),
+        _ if given > MOST_BYTES => return Err(format!("itemsize is {given}, more than memory can hold")),
         _ => return Ok(given),
     };
     if given != 0 && given != known {

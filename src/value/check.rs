@@ -2,8 +2,8 @@
 
 use super::tag::{TAG_BITS, check_tag};
 use super::{
-    BIGINT, BOOL, BUFFER, BYTES, CLAIMED, DICT, ERROR, EXPORTED, FLOAT, INT, LIST, MAX_DEPTH, NONE, OBJECT, OWNS_BLOCK,
-    OwnedValue, QUEUE, STR, TUPLE, buffer, element_size, is_ascii, subpy_pair, subpy_value, utf8,
+    BIGINT, BOOL, BUFFER, BYTES, CLAIMED, DICT, ERROR, EXPORTED, FLOAT, INT, LIST, MAX_DEPTH, MOST_BYTES, NONE, OBJECT,
+    OWNS_BLOCK, OwnedValue, QUEUE, STR, TUPLE, buffer, element_size, is_ascii, subpy_pair, subpy_value, utf8,
 };
 
 /// Checks a DICT of names to values (keyword arguments, prepare_main) and returns its entries, and whether there are
@@ -55,7 +55,7 @@ pub(crate) fn ints(elements: &[subpy_value]) -> usize {
 }
 
 pub(super) fn check_len<T>(len: usize) -> Result<(), String> {
-    if len > isize::MAX as usize / size_of::<T>() {
+    if len > MOST_BYTES / size_of::<T>() {
         return Err(format!("len is {len}, more than memory can hold"));
     }
     Ok(())
@@ -132,7 +132,7 @@ unsafe fn is_ascii_text(value: &subpy_value) -> bool {
     // SAFETY: promised by the caller.
     value.head() == STR as u64
         && !value.pointer().is_null()
-        && value.len <= isize::MAX as usize
+        && value.len <= MOST_BYTES
         && unsafe { is_ascii(value.bytes()) }
 }
 
@@ -168,7 +168,7 @@ unsafe fn check_shallow(value: &subpy_value) -> Result<(), String> {
         let len = if value.len == usize::MAX { String::new() } else { format!(" with len {}", value.len) };
         return Err(format!("{}{len} points to NULL", kind_name(value.kind)));
     }
-    if value.len > isize::MAX as usize / size {
+    if value.len > MOST_BYTES / size {
         let hint =
             if value.len == usize::MAX { " (SUBPY_AUTO_LEN works for text alone, through subpy_str())" } else { "" };
         return Err(format!("{}: len {} is more than memory can hold{hint}", kind_name(value.kind), value.len));

@@ -55,6 +55,10 @@ pub use wanted::{Results, Wanted};
 /// Containers may be nested this deep, in both directions.
 pub(crate) const MAX_DEPTH: usize = 1000;
 
+/// More than a process can have. No processor addresses more than 2^56 bytes for it, so a length beyond that is a mistake,
+/// a negative number for example, and nothing is read.
+pub(crate) const MOST_BYTES: usize = if usize::BITS == 64 { 1 << 56 } else { isize::MAX as usize };
+
 /// Of dicts with so many entries or fewer, a key's text may lie in a block once for several: rows of a table have the
 /// same keys. It is then the one that the last of these dicts with that many keys has in the same place.
 pub(crate) const FEW_KEYS: usize = 16;

@@ -1,7 +1,7 @@
 //! Tags: what a value stands for that has no kind of its own. They are the low bits of its flags, so whoever does not know
 //! them reads the kind that is below.
 
-use super::{DICT, FLOAT, INT, LIST, STR, TUPLE, check::kind_name, subpy_value};
+use super::{DICT, FLOAT, INT, LIST, MOST_BYTES, STR, TUPLE, check::kind_name, subpy_value};
 
 pub(crate) const SET: u32 = 1;
 pub(crate) const FROZENSET: u32 = 2;
@@ -96,8 +96,7 @@ unsafe fn check_some_tag(value: &subpy_value) -> Result<(), String> {
 /// # Safety
 /// As for `check`.
 unsafe fn text_of<'a>(value: &subpy_value) -> &'a [u8] {
-    let usable =
-        value.kind == STR && value.tag() == 0 && !value.pointer().is_null() && value.len <= isize::MAX as usize;
+    let usable = value.kind == STR && value.tag() == 0 && !value.pointer().is_null() && value.len <= MOST_BYTES;
     // SAFETY: promised by the caller: a STR has `len` bytes where it points to.
     if usable { unsafe { value.bytes() } } else { &[] }
 }

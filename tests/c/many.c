@@ -299,7 +299,7 @@ static void wrong_arguments(void) {
     FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "...are more than memory can hold",
           subpy_function_call_many(function, rows, too_many[i][0], too_many[i][1], 0, &results, &error));
   FAILS(SUBPY_ERROR_NO_MEMORY, "out of memory",
-        subpy_function_call_many(function, NULL, (size_t)1 << 58, 0, 0, &results, &error));
+        subpy_function_call_many(function, NULL, (size_t)1 << 51, 0, 0, &results, &error));
   FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "flags has unknown bits set: 0x2",
         subpy_function_call_many(function, rows, 2, 3, 2, &results, &error));
   FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "flags has unknown bits set: 0xffffff82",

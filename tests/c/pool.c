@@ -56,7 +56,7 @@ static void refused_requests(void) {
   FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "...unknown bits set: 0x4", subpy_pool_new(&options, &none, &error));
   CHECK(none == 0);
   subpy_pool_stats stats = {.size = 3};
-  FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "...subpy_pool_stats->size is 3", subpy_pool_get_stats(pool, &stats, &error));
+  FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "...subpy_pool_stats.size is 3", subpy_pool_get_stats(pool, &stats, &error));
   /* An older program's is shorter. */
   struct {
     size_t size;

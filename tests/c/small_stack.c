@@ -62,31 +62,7 @@ static void *everything(void *unused) {
   return NULL;
 }
 
-static void *too_small(void *interp) {
-  subpy_error *error = NULL;
-  subpy_interp given = *(subpy_interp *)interp, other = 1;
-  subpy_value result = {0};
-  const char *message = "...CPython needs at least 112 KiB (256 KiB or more are recommended)";
-  FAILS(SUBPY_ERROR_WRONG_STATE, message, subpy_create(NULL, &other, &error));
-  CHECK(other == 0);
-  FAILS(SUBPY_ERROR_WRONG_STATE, message, subpy_exec(given, "1", 1, &error));
-  FAILS(SUBPY_ERROR_WRONG_STATE, message, subpy_eval(given, "1", 1, &result, &error));
-  FAILS(SUBPY_ERROR_WRONG_STATE, message, subpy_call(given, "int", 3, NULL, 0, NULL, &result, &error));
-  FAILS(SUBPY_ERROR_WRONG_STATE, message, subpy_close(given, &error));
-  /* What runs elsewhere, or runs no Python, works. */
-  subpy_thread thread = 0;
-  OK(subpy_call_in_thread(given, "builtins:int", SUBPY_AUTO_LEN, NULL, 0, NULL, &thread, &error));
-  OK(subpy_thread_join(thread, &result, &error));
-  CHECK(result.kind == SUBPY_KIND_INT);
-  bool running = true;
-  OK(subpy_is_running(given, &running, &error));
-  size_t count = 0;
-  OK(subpy_list_all(NULL, 0, &count, &error));
-  CHECK(!running && count == 2);
-  return NULL;
-}
-
-/* Such a thread is refused too when it would be the one that starts the runtime. */
+/* It would be the one that starts the runtime. What else is refused on it is in tests/misuse. */
 static void *starts_too_small(void *unused) {
   (void)unused;
   subpy_error *error = NULL;
@@ -205,8 +181,6 @@ int main(void) {
   with_stack(256, everything, NULL);
   subpy_interp interp = create();
   run(interp, "x = 1");
-  with_stack(64, too_small, &interp);
-  CHECK(number(interp, "x") == 1);
   with_stack(1024, down_the_stack, NULL);
   with_stack(64, cannot_shut_down, NULL);
   CHECK(number(interp, "x") == 1);

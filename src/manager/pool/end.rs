@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::super::attempt::{CloseOptions, FIRST_PAUSE, GRACE, LONGEST_PAUSE, Plan, in_the_way};
 use super::super::close::close_with;
 use super::super::error::{Error, Kind, Result};
+use super::super::interpreter::check_stack;
 use super::super::interpreters::{interrupt, kill};
 use super::super::limits;
 use super::task::{Task, cancelled};
@@ -25,6 +26,8 @@ pub fn close(handle: u64, options: CloseOptions) -> Result<()> {
     if options.interrupt {
         limits::check_supported()?;
     }
+    // To close an interpreter takes as much: without it the pool would have ended, and its interpreters not.
+    check_stack()?;
     detached(loaded_api(), || {
         let plan = Plan::new(options);
         let resting = pool.rest(&plan)?;
@@ -237,6 +240,18 @@ pub fn pause_all(plan: &Plan) -> Result<Paused> {
 }
 
 impl Paused {
+    /// That may take long, or cannot be taken back: newcomers wait no more, but are refused. The end may be waiting for
+    /// one of them, a thread of Python's that calls the host.
+    pub fn refuse(&mut self) {
+        for resting in &mut self.0 {
+            let mut state = resting.pool.state();
+            *count(&mut state, resting.drains) -= 1;
+            *count(&mut state, true) += 1;
+            resting.drains = true;
+            resting.pool.room.notify_all();
+        }
+    }
+
     /// The runtime has ended, and the interpreters with it.
     pub fn end(self) {
         for resting in &self.0 {

@@ -55,6 +55,9 @@ use turns::Turns;
 /// Is called with each new interpreter, before its setup.
 pub type Prepare = Box<dyn Fn(u64) + Send + Sync>;
 
+/// More is a mistake, a negative number for example. Only when the system has no more threads would it end otherwise.
+const MOST_INTERPRETERS: usize = 10_000;
+
 /// How a pool is made.
 #[derive(Default)]
 pub struct PoolOptions {
@@ -271,6 +274,12 @@ fn get(handle: u64) -> Result<Arc<Pool>> {
 /// Makes a pool, and waits until all of its workers are ready. Starts the runtime when it is not running.
 pub fn new(options: PoolOptions) -> Result<u64> {
     static NUMBERS: Numbers = Numbers::new(handle::POOL);
+    for (name, wanted) in [("workers", options.workers), ("spares", options.spares)] {
+        if wanted > MOST_INTERPRETERS {
+            let why = format!("{name} is {wanted}, must be {MOST_INTERPRETERS} or less");
+            return Err(Kind::InvalidArgument(why).into());
+        }
+    }
     let timeout = options.interp.timeout;
     let ways = Ways::new(options.interp, options.isolation)?;
     detached(loaded_api(), || {
