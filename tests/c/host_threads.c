@@ -8,6 +8,8 @@ static subpy_error *error;
 
 /* ---- Python's threads: what they call is inside ---- */
 
+static atomic_int answered;
+
 static void more(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs, const subpy_value *kwargs) {
   (void)userdata, (void)nargs, (void)kwargs;
   subpy_error *failed = NULL;
@@ -17,12 +19,14 @@ static void more(void *userdata, subpy_context *ctx, const subpy_value *args, si
   CHECK(subpy_call(interp, "inner", SUBPY_AUTO_LEN, args, 1, NULL, &result, &failed) == SUBPY_OK);
   CHECK(subpy_close(interp, NULL) == SUBPY_ERROR_INTERPRETER && subpy_shutdown(NULL) == SUBPY_ERROR_BUSY);
   CHECK(subpy_context_return(ctx, &result) == SUBPY_OK);
+  atomic_fetch_add(&answered, 1);
 }
 
 static void threads_of_python(void) {
   for (int32_t busy = SUBPY_BUSY_REFUSE; busy <= SUBPY_BUSY_SHARE; busy++) {
     subpy_interp_options options = {.size = sizeof options, .busy = busy};
     subpy_interp interp = 0;
+    atomic_store(&answered, 0);
     OK(subpy_create(&options, &interp, &error));
     OK(subpy_define(interp, "host:more", SUBPY_AUTO_LEN, 0, more, NULL, NULL, &error));
     run(interp, "import host, threading, concurrent.futures\n"
@@ -40,7 +44,7 @@ static void threads_of_python(void) {
                 "threads = [threading.Thread(target=lambda n=n: results.append(work(n))) for n in range(8)]\n"
                 "for thread in threads: thread.start()");
     /* and here there is none, until the next one */
-    usleep(2000);
+    while (atomic_load(&answered) < 208) usleep(1000);
     run(interp, "for thread in threads: thread.join()\nassert sorted(results) == [2 * n for n in range(8)], results");
     OK(subpy_close(interp, &error));
   }

@@ -109,7 +109,10 @@ static inline subpy_status create_anywhere(const subpy_interp_options *options, 
            "share(__import__('os'))\n"
            "del share",
            FIRST_SHARED, FIRST_SHARED + 2 * SHARED_PIPES, (int)getpid());
-  return subpy_exec(*interp, code, SUBPY_AUTO_LEN, error);
+  subpy_run_request request = {.size = sizeof request, .interp = *interp, .what = SUBPY_RUN_EXEC, .text = code};
+  request.text_len = SUBPY_AUTO_LEN;
+  request.timeout_ms = 60000; /* whatever the interpreter's own limit is */
+  return subpy_run(&request, NULL, error);
 }
 
 /* Whatever a test creates is where the test is to run. */
