@@ -1,0 +1,4 @@
+# Calls `Py_Finalize()`.
+import ctypes
+
+ctypes.pythonapi.Py_Finalize()
