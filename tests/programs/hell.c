@@ -1,18 +1,16 @@
 /* What becomes of one script that is hard on its interpreter: the run, a run after it, the close, the host. The script runs in
    an interpreter of this process, in one with a process of its own, or in main. Prints the verdicts, a line each.
    tests/hell.rs runs it, once for each file of tests/hell and each place. */
-#include <dlfcn.h>
-#include <signal.h>
-
 #include "../c/closing.h"
 
-/* Nobody waits for so long: what does not end is a failure. */
-enum { PATIENCE_MS = 20000 };
+/* Nobody waits for so long: what does not end is a failure. The verdicts go where no script writes, nor closes it. */
+enum { PATIENCE_MS = 20000, VERDICTS = 1000 };
 
 static subpy_error *error;
 static char code[20000];
 static const char *name;
 static int calls;
+static FILE *verdicts;
 
 /* What scripts call when they end. */
 static void note(void *userdata, subpy_context *context, const subpy_value *args, size_t count,
@@ -24,18 +22,18 @@ static void note(void *userdata, subpy_context *context, const subpy_value *args
 /* The status, and of an exception its type: what is the same each time. */
 static void say(const char *what, subpy_status status) {
   int32_t by = 0, exit_code = 0;
-  printf("%s: ", what);
+  fprintf(verdicts, "%s: ", what);
   if (status == SUBPY_ERROR_EXECUTION_FAILED) {
-    printf("%s", subpy_error_type_name(error, NULL));
+    fprintf(verdicts, "%s", subpy_error_type_name(error, NULL));
   } else {
-    printf("%s", subpy_status_name(status) + strlen("SUBPY_"));
+    fprintf(verdicts, "%s", subpy_status_name(status) + strlen("SUBPY_"));
     if (error && subpy_error_crash(error, &by, &exit_code)) {
-      if (by) printf(", signal %d", by);
-      else printf(", exit code %d", exit_code);
+      if (by) fprintf(verdicts, ", signal %d", by);
+      else fprintf(verdicts, ", exit code %d", exit_code);
     }
   }
-  putchar('\n');
-  fflush(stdout);
+  fprintf(verdicts, "\n");
+  fflush(verdicts);
   if (error) fprintf(stderr, "%s: %s: %s\n%s\n", name, what, subpy_error_message(error, NULL),
                      subpy_error_display(error, NULL) ? subpy_error_display(error, NULL) : "");
   subpy_error_free(error);
@@ -107,6 +105,9 @@ static subpy_interp place(const char *where) {
 int main(int count, char **arguments) {
   CHECK(count == 3);
   alarm(120);
+  int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  verdicts = fdopen(fcntl(1, F_DUPFD_CLOEXEC, VERDICTS), "w");
+  CHECK(verdicts && dup2(nowhere, 1) == 1);
   read_script(arguments[1]);
   const char *where = arguments[2];
   bool is_main = strcmp(where, "main") == 0;
@@ -138,6 +139,6 @@ int main(int count, char **arguments) {
   CHECK(pthread_join(thread, &failed) == 0);
   CHECK(!failed);
   say("shutdown", shut_down_in(PATIENCE_MS, SUBPY_CLOSE_INTERRUPT, &error));
-  if (strstr(code, "host.note")) printf("calls: %d\n", __atomic_load_n(&calls, __ATOMIC_RELAXED));
+  if (strstr(code, "host.note")) fprintf(verdicts, "calls: %d\n", __atomic_load_n(&calls, __ATOMIC_RELAXED));
   return 0;
 }

@@ -1,4 +1,0 @@
-# Calls `Py_Finalize()`.
-import ctypes
-
-ctypes.pythonapi.Py_Finalize()
