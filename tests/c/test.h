@@ -109,7 +109,10 @@ static inline subpy_status create_anywhere(const subpy_interp_options *options, 
            "share(__import__('os'))\n"
            "del share",
            FIRST_SHARED, FIRST_SHARED + 2 * SHARED_PIPES, (int)getpid());
-  return subpy_exec(*interp, code, SUBPY_AUTO_LEN, error);
+  /* Not as long as the interpreter's own limit says: that is for the test's runs. */
+  subpy_run_request request = {.size = sizeof request, .what = SUBPY_RUN_EXEC, .interp = *interp, .text = code,
+                               .text_len = SUBPY_AUTO_LEN, .timeout_ms = 60000};
+  return subpy_run(&request, NULL, error);
 }
 
 /* Whatever a test creates is where the test is to run. */
