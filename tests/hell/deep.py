@@ -1,4 +1,4 @@
-# Leaves objects a million deep: lists, dicts, tuples, generators, exceptions, which are freed at the end.
+# Leaves objects a hundred thousand deep: lists, dicts, tuples, generators, exceptions, which are freed at the end.
 lists, dicts, tuples, links = [], {}, (), None
 
 
@@ -10,7 +10,7 @@ class Link:
         pass
 
 
-for _ in range(1_000_000):
+for _ in range(100_000):
     lists, dicts, tuples = [lists], {1: dicts}, (tuples,)
-for _ in range(200_000):
+for _ in range(50_000):
     links = Link(links)

@@ -4,7 +4,7 @@
 #include "../c/closing.h"
 
 /* Nobody waits for so long: what does not end is a failure. The verdicts go where no script writes, nor closes it. */
-enum { PATIENCE_MS = 20000, VERDICTS = 1000 };
+enum { PATIENCE_MS = 60000, VERDICTS = 1000 };
 
 static subpy_error *error;
 static char code[20000];
@@ -104,7 +104,7 @@ static subpy_interp place(const char *where) {
 
 int main(int count, char **arguments) {
   CHECK(count == 3);
-  alarm(120);
+  alarm(280);
   int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
   verdicts = fdopen(fcntl(1, F_DUPFD_CLOEXEC, VERDICTS), "w");
   CHECK(verdicts && dup2(nowhere, 1) == 1);
