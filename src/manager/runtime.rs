@@ -60,6 +60,11 @@ impl Up {
     pub fn is_adopted(&self) -> bool {
         matches!(self.thread, Thread::Hosts)
     }
+
+    /// A thread of the library's finalizes it, where nothing can be interrupted.
+    pub fn has_own_thread(&self) -> bool {
+        matches!(self.thread, Thread::Own(_))
+    }
 }
 
 static PHASE: Mutex<Phase> = Mutex::new(Phase::Down);

@@ -290,7 +290,7 @@ fn end_all(up: &Up, ours: &[Arc<Interpreter>], interruptibly: bool) {
         interpreter.end(interruptibly);
     }
     if let Some(main) = up.main.python() {
-        if interruptibly && !up.is_adopted() {
+        if interruptibly && up.has_own_thread() {
             run_exit_handlers(main);
         }
         // CPython's own finalization can crash on interpreters that are left (python/cpython,
