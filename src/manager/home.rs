@@ -12,7 +12,7 @@ use std::thread;
 use super::error::{Error, Kind, Result};
 use crate::python::find::Installation;
 use crate::python::start::{self, MainState, StartError, Startup};
-use crate::python::{lock, zygote};
+use crate::python::{lock, signals, zygote};
 
 thread_local! {
     /// The site module runs users' code on this thread, for which the starter waits.
@@ -100,6 +100,7 @@ pub fn finalize_if_asked() -> bool {
     if let Some(tell) = BEFORE_END.take() {
         tell();
     }
+    signals::end();
     zygote::thaw(&state);
     IS_FINALIZING.store(true, Ordering::SeqCst);
     start::finalize(state);

@@ -12,11 +12,12 @@ use super::interpreter::Interpreter;
 use super::run;
 use super::runtime::{self, RuntimeOptions};
 use crate::process::child::Child;
+use crate::process::executable::has_more_rights;
 use crate::process::settings::Settings;
 use crate::process::spawn::{self, SpawnError, Spawner};
-use crate::python::lock;
 use crate::python::run::Code;
 use crate::python::stack::STACK_SIZE;
+use crate::python::{lock, start};
 use crate::value::{OwnedValue, ValueRef, View, Wanted};
 
 /// The ids of these interpreters begin here: CPython gives none that is as high.
@@ -56,9 +57,12 @@ fn spawner() -> Result<Arc<Spawner>> {
     let (options, main) = runtime::options()?;
     let (python, path) = match main {
         Some(main) => host_python(main)?,
+        // A process that is started has no more rights, and would search in another way than this one.
+        None if has_more_rights() => (options.python.or_else(|| start::library()?.path.clone()), Vec::new()),
         None => (options.python, Vec::new()),
     };
     let RuntimeOptions { startup, worker, preload, .. } = options;
+    let startup = startup.without_environment(has_more_rights());
     let options = spawn::Options { program: worker, library: None, python, flags: startup.flags(), path, preload };
     let new = Spawner::new(options)
         .map_err(|error| Kind::Interpreter(format!("the thread that watches processes was not started: {error}")))?;

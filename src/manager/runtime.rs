@@ -17,6 +17,7 @@ use super::home;
 use super::interpreter::{INTERPRETERS, Interpreter, check_stack};
 use super::runtime_thread::Thread;
 use super::timer;
+use crate::process::executable::has_more_rights;
 use crate::python::attach::{comes_from_another, detached, is_outside};
 use crate::python::find::{Found, Installation, loaded, locate};
 use crate::python::hooks::Host;
@@ -58,6 +59,11 @@ impl Up {
     /// A host had initialised CPython.
     pub fn is_adopted(&self) -> bool {
         matches!(self.thread, Thread::Hosts)
+    }
+
+    /// A thread of the library's finalizes it, where nothing can be interrupted.
+    pub fn has_own_thread(&self) -> bool {
+        matches!(self.thread, Thread::Own(_))
     }
 }
 
@@ -310,7 +316,8 @@ fn start_with(options: Option<&RuntimeOptions>, here: bool) -> Result<()> {
 }
 
 fn start(options: RuntimeOptions, here: bool) -> Result<Up> {
-    let found = locate(options.python.as_deref(), &|name| std::env::var_os(name))?;
+    let found = locate(options.python.as_deref(), &|name| std::env::var_os(name), has_more_rights())?;
+    let startup = options.startup.without_environment(has_more_rights());
     let adopted = start::load(&found)?;
     // Those who wait may hold the GIL that is needed next (`lock_phase`). Locked, so that none of them misses it.
     drop(lock(&PHASE));
@@ -323,10 +330,10 @@ fn start(options: RuntimeOptions, here: bool) -> Result<Up> {
         let installation = installation(found, &options)?;
         match here {
             true => {
-                home::keep(home::initialize(&installation, options.startup)?);
+                home::keep(home::initialize(&installation, startup)?);
                 Thread::Home
             }
-            false => Thread::start(installation, options.startup)?,
+            false => Thread::start(installation, startup)?,
         }
     };
     // Whatever host there was before has finished.

@@ -279,6 +279,15 @@ fn close_all_gates(up: &Up, drained: &[(Arc<Interpreter>, Arc<Attempt>)]) -> Res
     Ok(ours)
 }
 
+/// Runs what main has registered with atexit, which CPython's finalization would run too, where nothing could interrupt it.
+fn run_exit_handlers(main: &Interp) {
+    let args = Args { items: &[], kwargs: &[], buffers: Buffers::None };
+    let handlers = Code::Call { callable: "atexit:_run_exitfuncs", args };
+    // Python code that has broken the module is left to the finalization.
+    let _: Result<(), _> =
+        main.run(None, None, this_stack(), |py, scope| run::run(py, scope, handlers, Wanted::value(None)));
+}
+
 /// Ends the interpreters, the newest first, then those that Python code made.
 fn end_all(up: &Up, ours: &[Arc<Interpreter>], interruptibly: bool) {
     forget_all();
@@ -286,6 +295,9 @@ fn end_all(up: &Up, ours: &[Arc<Interpreter>], interruptibly: bool) {
         interpreter.end(interruptibly);
     }
     if let Some(main) = up.main.python() {
+        if interruptibly && up.has_own_thread() {
+            run_exit_handlers(main);
+        }
         // CPython's own finalization can crash on interpreters that are left (python/cpython,
         // finalize_subinterpreters).
         for id in hooks::foreign_ids().into_iter().rev() {

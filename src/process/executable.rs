@@ -45,8 +45,8 @@ pub extern "C" fn before_main<M: Main>(argc: c_int, argv: *const *const c_char) 
     std::process::exit(catch_unwind(|| M::main(&arguments)).unwrap_or(1));
 }
 
-/// Whoever starts a program that has more rights than he has does not choose what it does.
-fn has_more_rights() -> bool {
+/// This program has more rights than whoever started it (setuid, setgid, file capabilities), who must not choose what it does.
+pub fn has_more_rights() -> bool {
     // SAFETY: it reads what the kernel has told this process.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }

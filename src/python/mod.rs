@@ -36,6 +36,7 @@
 //! | `model` | locks and sleep under a model checker |
 //! | `hooks` | what CPython tells: interpreters that come and go |
 //! | `fork` | whether this is the child of a fork |
+//! | `signals` | signals that Python code handles, in such a fork |
 //! | `zygote` | forks that go on with Python |
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -76,6 +77,7 @@ mod pins;
 pub mod queue;
 mod quiet;
 pub mod run;
+pub mod signals;
 pub mod sources;
 pub mod stack;
 pub mod start;

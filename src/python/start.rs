@@ -29,6 +29,11 @@ pub struct Startup {
 }
 
 impl Startup {
+    /// For a process whose environment was set by somebody with fewer rights, if it is one.
+    pub fn without_environment(self, is_one: bool) -> Startup {
+        Startup { use_environment: self.use_environment && !is_one, ..self }
+    }
+
     /// SUBPY_RUNTIME_*, for another process.
     pub fn flags(self) -> u64 {
         let Startup { use_environment, no_site, keep_sigpipe } = self;

@@ -7,7 +7,7 @@ use std::{io, ptr};
 use super::exception::Exception;
 use super::object::{Py, PyResult};
 use super::start::MainState;
-use super::{api, fork as forks};
+use super::{api, fork as forks, signals};
 
 fn or_raised<T>(py: Py, result: PyResult<T>) -> Result<T, String> {
     result.map_err(|_| Exception::take(py).formatted)
@@ -21,6 +21,7 @@ pub fn prepare(state: &MainState) -> Result<(), String> {
         let faulthandler = py.import(&py.str("faulthandler")?)?;
         faulthandler.attr(c"enable")?.call(&[&py.int(libc::STDERR_FILENO.into())?])?;
         faulthandler.attr(c"disable")?.call(&[])?;
+        signals::watch(py)?;
         let gc = py.import(&py.str("gc")?)?;
         gc.attr(c"collect")?.call(&[])?;
         gc.attr(c"freeze")?.call(&[])?;

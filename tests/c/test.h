@@ -109,9 +109,9 @@ static inline subpy_status create_anywhere(const subpy_interp_options *options, 
            "share(__import__('os'))\n"
            "del share",
            FIRST_SHARED, FIRST_SHARED + 2 * SHARED_PIPES, (int)getpid());
-  subpy_run_request request = {.size = sizeof request, .interp = *interp, .what = SUBPY_RUN_EXEC, .text = code};
-  request.text_len = SUBPY_AUTO_LEN;
-  request.timeout_ms = 60000; /* whatever the interpreter's own limit is */
+  /* Not as long as the interpreter's own limit says: that is for the test's runs. */
+  subpy_run_request request = {.size = sizeof request, .what = SUBPY_RUN_EXEC, .interp = *interp, .text = code,
+                               .text_len = SUBPY_AUTO_LEN, .timeout_ms = 60000};
   return subpy_run(&request, NULL, error);
 }
 

@@ -119,9 +119,17 @@ pub fn build_with(source: &Path, arguments: &[String]) -> PathBuf {
     program
 }
 
-/// Runs a program with the CPython to test with, and nothing else of this environment that could choose one.
+/// Runs a program with the CPython to test with, and nothing else of this environment that could choose one. `make matrix`
+/// has it run in another system's folder.
 pub fn command(program: &Path) -> Command {
-    let mut command = Command::new(program);
+    let mut command = match std::env::var_os("SUBPY_TEST_ROOT") {
+        Some(root) => {
+            let mut command = Command::new("chroot");
+            command.arg(root).arg(program);
+            command
+        }
+        None => Command::new(program),
+    };
     command.env("SUBPY_PYTHON", python()).env_remove("VIRTUAL_ENV").stdin(Stdio::null());
     command
 }

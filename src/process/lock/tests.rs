@@ -272,7 +272,7 @@ fn root() -> &'static Path {
 
 fn python() -> Installation {
     let python = std::env::var_os("SUBPY_TEST_PYTHON").expect("the CPython to test with");
-    match locate(Some(Path::new(&python)), &|_| None) {
+    match locate(Some(Path::new(&python)), &|_| None, false) {
         Ok(Found::OnDisk(installation)) => installation,
         // Other tests have loaded it.
         Ok(Found::InProcess(loaded)) => loaded.installation.expect("it has files"),

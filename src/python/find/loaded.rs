@@ -160,7 +160,7 @@ mod tests {
     fn libpython() -> PathBuf {
         let python = std::env::var_os("SUBPY_TEST_PYTHON")
             .expect("set SUBPY_TEST_PYTHON to the executable of a CPython 3.14.1 or newer with a shared libpython");
-        match locate::locate(Some(Path::new(&python)), &|_| None) {
+        match locate::locate(Some(Path::new(&python)), &|_| None, false) {
             Ok(locate::Found::OnDisk(found)) => found.library,
             // Other tests of this process may have loaded it.
             Ok(locate::Found::InProcess(Loaded { library: Some(library), .. })) => library,
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(found.initialized, how == "initialized");
         assert!(found.version >= (3, 14, 1) && !found.free_threaded, "{found:?}");
 
-        let Ok(locate::Found::InProcess(loaded)) = locate::locate(None, &|_| None) else { panic!() };
+        let Ok(locate::Found::InProcess(loaded)) = locate::locate(None, &|_| None, false) else { panic!() };
         assert_eq!((loaded.library, loaded.version), (found.library, found.version));
         let installation = loaded.installation.map(|installation| installation.library);
         assert_eq!(installation, (how != "initialized").then(|| library.into()));

@@ -128,21 +128,30 @@ impl std::error::Error for LocateError {}
 /// does not fit is an error and never skipped. As one process holds one CPython, one that is loaded already overrules
 /// everything: it is used, or nothing is.
 ///
+/// A process that `has_more_rights` than whoever started it, and has set its environment, ignores that, and folders that
+/// need not be the administrator's.
+///
 /// Runs the executables it considers, for at most ten seconds each. A first answer can become outdated only by loading
 /// a CPython, so a caller that starts one again keeps the `Installation` it has.
-pub fn locate(explicit: Option<&Path>, env: &dyn Fn(&str) -> Option<OsString>) -> Result<Found, LocateError> {
-    find(loaded::in_process(), explicit, env)
+pub fn locate(
+    explicit: Option<&Path>,
+    env: &dyn Fn(&str) -> Option<OsString>,
+    has_more_rights: bool,
+) -> Result<Found, LocateError> {
+    find(loaded::in_process(), explicit, env, has_more_rights)
 }
 
 fn find(
     loaded: Option<LoadedRaw>,
     explicit: Option<&Path>,
     env: &dyn Fn(&str) -> Option<OsString>,
+    has_more_rights: bool,
 ) -> Result<Found, LocateError> {
+    let env = if has_more_rights { &|_: &str| None } else { env };
     match (loaded, choice(explicit, env)?) {
         (Some(raw), choice) => take_loaded(raw, choice.as_ref()).map(Found::InProcess),
         (None, Some(choice)) => choice.inspect().map(Found::OnDisk),
-        (None, None) => search::search(env, &search::system_roots()?).map(Found::OnDisk),
+        (None, None) => search::search(env, &search::system_roots(has_more_rights)?).map(Found::OnDisk),
     }
 }
 

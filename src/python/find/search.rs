@@ -175,9 +175,12 @@ fn versions_in(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>, LocateError>
     Ok(found.into_iter().map(|(_, _, path)| path).collect())
 }
 
-pub(super) fn system_roots() -> Result<Vec<PathBuf>, LocateError> {
+pub(super) fn system_roots(has_more_rights: bool) -> Result<Vec<PathBuf>, LocateError> {
     let mut roots = vec![PathBuf::from("/usr"), PathBuf::from("/usr/local")];
     roots.extend(entries(Path::new("/opt"))?);
+    if has_more_rights {
+        return Ok(roots);
+    }
     roots.push(PathBuf::from("/home/linuxbrew/.linuxbrew"));
     roots.extend(entries(Path::new("/Library/Frameworks/Python.framework/Versions"))?);
     Ok(roots)

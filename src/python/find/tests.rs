@@ -337,7 +337,7 @@ fn a_choice_is_never_skipped() {
     let search = folder.0.join("good/bin");
     // As if nothing were loaded, whatever other tests of this process do.
     let find = |explicit: Option<&Path>, variable: &Path| {
-        find(None, explicit, &env(&[("PATH", &search), ("SUBPY_PYTHON", variable)]))
+        find(None, explicit, &env(&[("PATH", &search), ("SUBPY_PYTHON", variable)]), false)
     };
     for choose in [&|path: &Path| find(Some(path), Path::new("")), &|path: &Path| find(None, path)]
         as [&dyn Fn(&Path) -> Result<Found, LocateError>; 2]
@@ -517,7 +517,7 @@ fn a_relative_choice_is_refused_with_what_was_meant() {
         ("~/python/bin/python3", "/path/to/python3.14"),
     ];
     for (path, meant) in cases {
-        let error = find(None, None, &env(&[("SUBPY_PYTHON", Path::new(path))])).unwrap_err();
+        let error = find(None, None, &env(&[("SUBPY_PYTHON", Path::new(path))]), false).unwrap_err();
         let message = error.to_string();
         assert!(message.starts_with(&format!("SUBPY_PYTHON={path} cannot be used: {RELATIVE}")), "{message}");
         assert!(message.ends_with(&format!("; give the whole path: SUBPY_PYTHON={meant}")), "{message}");
@@ -651,4 +651,21 @@ fn a_real_environment_leads_to_its_base() {
     assert_eq!(inspect(&executable), Ok(expected));
     let found = inspect(&base.library).unwrap();
     assert_eq!((found.prefix, found.version), (base.prefix, base.version), "the library alone leads there, too");
+}
+
+#[test]
+fn with_more_rights_the_environment_is_not_looked_at() {
+    let looked = std::cell::RefCell::new(Vec::new());
+    let env = |name: &str| {
+        looked.borrow_mut().push(name.to_owned());
+        Some(OsString::from("/nowhere"))
+    };
+    let found = find(None, None, &env, true);
+    assert_eq!(*looked.borrow(), [""; 0], "{found:?}");
+    if let Err(error) = found {
+        assert!(!error.to_string().contains("nowhere"), "{error}");
+    }
+    // And is otherwise.
+    assert!(find(None, None, &env, false).is_err());
+    assert!(looked.borrow().contains(&"SUBPY_PYTHON".to_owned()));
 }

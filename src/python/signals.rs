@@ -1,0 +1,156 @@
+//! Python's handlers of signals in a process that an interpreter has of its own. CPython leaves word of a signal at the thread
+//! state that it was initialised with, and the code of runs has others: it would notice only where a function looks for
+//! signals, such as a sleep. So a thread has the main thread look, from the first `signal.signal()` on.
+
+use std::ffi::{CStr, c_int, c_void};
+use std::ptr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::thread::Builder;
+
+use super::attach::Entry;
+use super::object::{Py, PyResult};
+use super::output::definition;
+use super::stack::this_stack;
+use super::types::{METH_VARARGS, PyMethodDef, PyObject};
+use super::{api, lock};
+
+const SIGNAL: &CStr = c"signal";
+
+/// It calls little.
+const STACK: usize = 256 << 10;
+
+/// Signals have the numbers 1 to 64.
+const SIGNALS: usize = 65;
+
+/// CPython's handler of each signal that Python code handles; 0: none.
+static HANDLERS: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNALS];
+
+/// Readable when a signal has come; -1 before there is a thread that reads it.
+static CAME: AtomicI32 = AtomicI32::new(-1);
+
+/// The process that has the thread: a fork has none.
+static PROCESS: AtomicI32 = AtomicI32::new(0);
+
+/// Held while the thread is in the interpreter. True: nothing is entered any more.
+static IS_OVER: Mutex<bool> = Mutex::new(false);
+
+struct Definition(PyMethodDef);
+
+// SAFETY: constant data.
+unsafe impl Sync for Definition {}
+
+static DEFINITION: Definition = Definition(definition(SIGNAL, signal, METH_VARARGS));
+
+/// Puts a function that does this, too, in the place of the one that `signal.signal()` calls. Attached to main.
+pub fn watch(py: Py) -> PyResult<()> {
+    let module = py.import(&py.str("_signal")?)?;
+    let original = module.attr(SIGNAL)?;
+    let definition = ptr::from_ref(&DEFINITION.0).cast_mut();
+    // SAFETY: attached; the definition is static, and the function owns the original one.
+    let function =
+        unsafe { py.owned((py.api.PyCMethod_New)(definition, original.as_ptr(), ptr::null_mut(), ptr::null_mut()))? };
+    module.set_attr(SIGNAL, &function)
+}
+
+/// CPython is going to be finalised. Detached.
+pub fn end() {
+    *lock(&IS_OVER) = true;
+}
+
+unsafe extern "C" fn signal(original: *mut PyObject, args: *mut PyObject) -> *mut PyObject {
+    // SAFETY: called by Python with the GIL, a live tuple, and the function that this one owns.
+    unsafe {
+        let py = Py::attached(api());
+        let count = (py.api.PyTuple_Size)(args);
+        let items: Vec<*mut PyObject> = (0..count).map(|index| (py.api.PyTuple_GetItem)(args, index)).collect();
+        let before = (py.api.PyObject_Vectorcall)(original, items.as_ptr(), items.len(), ptr::null_mut());
+        if !before.is_null()
+            && let Some(number) = items.first().and_then(|number| py.borrowed(*number).ok()?.to_i64())
+        {
+            hear(number);
+        }
+        before
+    }
+}
+
+/// Stands before CPython's handler of the signal, if it has one now.
+fn hear(number: i64) {
+    let Some(known) = usize::try_from(number).ok().and_then(|number| HANDLERS.get(number)) else { return };
+    let number = number as c_int;
+    // SAFETY: one signal's disposition is read, and set to a function that may be called at any time.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        let is_there = libc::sigaction(number, ptr::null(), &mut action) == 0;
+        let handler = action.sa_sigaction;
+        let ours = came as extern "C" fn(c_int) as usize;
+        if !is_there || [libc::SIG_DFL, libc::SIG_IGN, ours].contains(&handler) || !has_thread() {
+            return;
+        }
+        known.store(handler, Ordering::Relaxed);
+        action.sa_sigaction = ours;
+        libc::sigaction(number, &action, ptr::null_mut());
+    }
+}
+
+extern "C" fn came(number: c_int) {
+    let handler = HANDLERS[number as usize].load(Ordering::Relaxed);
+    // SAFETY: CPython's handler, which takes the number alone and keeps errno; write() may be called in a handler.
+    unsafe {
+        std::mem::transmute::<usize, extern "C" fn(c_int)>(handler)(number);
+        let errno = *libc::__errno_location();
+        libc::write(CAME.load(Ordering::Relaxed), ptr::from_ref(&1u64).cast(), 8);
+        *libc::__errno_location() = errno;
+    }
+}
+
+/// Starts the thread, if it is not there. False: it cannot be, and signals are noticed where functions look for them.
+fn has_thread() -> bool {
+    let process = std::process::id() as i32;
+    if PROCESS.load(Ordering::Relaxed) == process {
+        return true;
+    }
+    // SAFETY: a new descriptor. The mask of this thread is changed for a moment: signals are not for the new thread, which
+    // inherits it.
+    unsafe {
+        let descriptor = libc::eventfd(0, libc::EFD_CLOEXEC);
+        if descriptor < 0 {
+            return false;
+        }
+        let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = (std::mem::zeroed(), std::mem::zeroed());
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+        let spawned =
+            Builder::new().name("subpy-signals".into()).stack_size(STACK).spawn(move || look_for_each(descriptor));
+        libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut());
+        if spawned.is_err() {
+            libc::close(descriptor);
+            return false;
+        }
+        CAME.store(descriptor, Ordering::Relaxed);
+    }
+    PROCESS.store(process, Ordering::Relaxed);
+    true
+}
+
+fn look_for_each(descriptor: c_int) {
+    let mut count = 0u64;
+    // SAFETY: room for the eight bytes that are read.
+    while unsafe { libc::read(descriptor, (&raw mut count).cast(), 8) } == 8 {
+        let is_over = lock(&IS_OVER);
+        if *is_over {
+            return;
+        }
+        // SAFETY: CPython is not finalised as long as the lock is held.
+        unsafe {
+            // The main thread does it when it takes the GIL the next time, which it does because this one wants it.
+            (api().Py_AddPendingCall)(Some(look), ptr::null_mut());
+            drop(Entry::new(api(), (api().PyInterpreterState_Main)(), this_stack()));
+        }
+    }
+}
+
+extern "C" fn look(_: *mut c_void) -> c_int {
+    // SAFETY: CPython calls this with the GIL, on the main thread.
+    unsafe { (api().PyErr_CheckSignals)() }
+}

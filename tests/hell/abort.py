@@ -1,0 +1,4 @@
+# Ends the process with SIGABRT.
+import os
+
+os.abort()

@@ -1,0 +1,4 @@
+# Empties the module `builtins`.
+import builtins
+
+builtins.__dict__.clear()

@@ -1,0 +1,2 @@
+# Has an int as `__builtins__`.
+__builtins__ = 42

@@ -1,0 +1,3 @@
+# Calls `breakpoint()`, when nobody types.
+breakpoint()
+pass

@@ -1,0 +1,4 @@
+# Destroys the main interpreter.
+import _interpreters
+
+_interpreters.destroy(0)

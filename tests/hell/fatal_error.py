@@ -1,0 +1,4 @@
+# Calls `Py_FatalError()`.
+import ctypes
+
+ctypes.pythonapi.Py_FatalError(b"from hell")

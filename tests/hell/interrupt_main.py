@@ -1,0 +1,4 @@
+# Interrupts the main interpreter (`_thread.interrupt_main`).
+import _thread
+
+_thread.interrupt_main()

@@ -1,0 +1,4 @@
+# Empties `sys.modules`.
+import sys
+
+sys.modules.clear()

@@ -1,0 +1,4 @@
+# Puts an int where `sys.modules` is.
+import sys
+
+sys.modules = 42

@@ -1,0 +1,2 @@
+# Deletes `__builtins__`.
+del __builtins__

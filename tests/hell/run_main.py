@@ -1,0 +1,4 @@
+# Runs code in the main interpreter.
+import _interpreters
+
+_interpreters.exec(0, "x = 1")

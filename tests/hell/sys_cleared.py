@@ -1,0 +1,4 @@
+# Empties the module `sys`.
+import sys
+
+sys.__dict__.clear()
