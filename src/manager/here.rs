@@ -483,5 +483,6 @@ fn thread_ends() {
         here.inside.forget();
         here.keeps.forget();
         here.limits.forget();
+        here.lines.forget();
     });
 }
