@@ -47,6 +47,8 @@
 //! # Features
 //!
 //! - `capi` (default): the C interface, its symbols and its header. A Rust program does without it.
+//! - `reserve` (default): a global allocator for programs that are not Rust, with which the lack of memory is an error.
+//!   A Rust program has one of its own, or aborts then as Rust does.
 //! - `serde`: what serde can take apart and put together is an argument and a result, in the wrapper `Serde`.
 //!
 //! # Inside
@@ -86,6 +88,10 @@ mod rust;
 mod value;
 #[forbid(unsafe_code)]
 mod worker;
+
+#[cfg(feature = "reserve")]
+#[global_allocator]
+static RESERVE: value::Reserve = value::Reserve;
 
 // A program that this crate is a part of begins its interpreters' processes, and this is where they part from it: before
 // anything of its own runs.

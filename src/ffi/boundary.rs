@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::error::subpy_error;
-use super::status::{SUBPY_AUTO_LEN, SUBPY_OK, subpy_status};
+use super::status::{SUBPY_AUTO_LEN, SUBPY_ERROR_NO_MEMORY, SUBPY_OK, subpy_status};
 use crate::manager::{self, Error, Kind, Ran, Result, forked};
 use crate::value::{self, Args, Buffers, OwnedArgs, OwnedRows, OwnedValue, Rows, Wanted, subpy_pair, subpy_value};
 
@@ -42,8 +42,11 @@ pub unsafe fn status<E: Into<Box<Error>>>(
 unsafe fn failure(error: *mut *mut subpy_error, failed: Error) -> subpy_status {
     let status = failed.status();
     if !error.is_null() {
+        // What there is no memory for is an error that nobody can keep.
+        let lent = status == SUBPY_ERROR_NO_MEMORY && !value::enough();
+        let failed = if lent { subpy_error::no_memory() } else { Box::into_raw(subpy_error::new(failed)) };
         // SAFETY: promised by the caller.
-        unsafe { error.write(Box::into_raw(subpy_error::new(failed))) }
+        unsafe { error.write(failed) }
     }
     status
 }

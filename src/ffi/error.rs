@@ -15,7 +15,7 @@ use std::ptr;
 
 use super::boundary;
 use super::error_texts::{CrashText, Fallible, Text, Texts};
-use super::status::{SUBPY_ERROR_SYNTAX, SUBPY_OK, subpy_interp, subpy_status};
+use super::status::{SUBPY_ERROR_NO_MEMORY, SUBPY_ERROR_SYNTAX, SUBPY_OK, subpy_interp, subpy_status};
 use crate::manager::{Error, Kind};
 
 /// An error, owned by whoever received it.
@@ -24,8 +24,8 @@ pub struct subpy_error {
     status: subpy_status,
     interp: subpy_interp,
     row: Option<usize>,
-    /// The results that it is in own it.
-    in_results: bool,
+    /// Whoever has it does not own it: it is in results, or the library's own.
+    lent: bool,
     message: Text,
     exception: Option<Texts>,
     crash: Option<CrashText>,
@@ -41,7 +41,7 @@ impl subpy_error {
             status: error.status(),
             interp: error.interp,
             row: error.row(),
-            in_results: false,
+            lent: false,
             message,
             crash,
             exception: match error.kind {
@@ -52,15 +52,30 @@ impl subpy_error {
         })
     }
 
+    /// One that results own.
     pub(super) fn in_results(error: Error) -> Box<subpy_error> {
         let mut error = subpy_error::new(error);
-        error.in_results = true;
+        error.lent = true;
         error
+    }
+
+    /// The one for when there is no memory for one. Nobody writes to it, and nobody frees it.
+    pub(super) fn no_memory() -> *mut subpy_error {
+        static NO_MEMORY: subpy_error = subpy_error {
+            status: SUBPY_ERROR_NO_MEMORY,
+            interp: 0,
+            row: None,
+            lent: true,
+            message: Text::of(b"out of memory\0"),
+            exception: None,
+            crash: None,
+        };
+        (&raw const NO_MEMORY).cast_mut()
     }
 
     fn copy(&self) -> Box<subpy_error> {
         Box::new(subpy_error {
-            in_results: false,
+            lent: false,
             message: self.message.copy(),
             exception: self.exception.as_ref().map(Texts::copy),
             crash: self.crash.as_ref().map(|crash| CrashText { display: crash.display.copy(), ..*crash }),
@@ -348,7 +363,7 @@ pub unsafe extern "C" fn subpy_error_copy(error: *const subpy_error) -> *mut sub
 pub unsafe extern "C" fn subpy_error_free(error: *mut subpy_error) {
     // SAFETY: the caller's pointer is NULL or an error that was not freed.
     boundary::value((), || unsafe {
-        if error.as_ref().is_some_and(|error| !error.in_results) {
+        if error.as_ref().is_some_and(|error| !error.lent) {
             drop(Box::from_raw(error));
         }
     });

@@ -1,5 +1,6 @@
 //! The texts of an error as C has them: with a NUL behind them. What there is no memory for is missing.
 
+use std::borrow::Cow;
 use std::ffi::c_char;
 use std::fmt::{self, Write};
 
@@ -38,16 +39,21 @@ pub struct FrameTexts {
 }
 
 /// A text and its NUL; empty when there was no memory for the NUL.
-pub struct Text(Vec<u8>);
+pub struct Text(Cow<'static, [u8]>);
 
 impl Text {
     pub fn new(text: String) -> Text {
         let mut bytes = text.into_bytes();
         if bytes.try_reserve_exact(1).is_err() {
-            return Text(Vec::new());
+            return Text::of(&[]);
         }
         bytes.push(0);
-        Text(bytes)
+        Text(bytes.into())
+    }
+
+    /// One that the library has; with its NUL.
+    pub const fn of(bytes: &'static [u8]) -> Text {
+        Text(Cow::Borrowed(bytes))
     }
 
     pub fn as_ptr(&self) -> *const c_char {
@@ -60,7 +66,7 @@ impl Text {
         if bytes.try_reserve_exact(self.0.len()).is_ok() {
             bytes.extend_from_slice(&self.0);
         }
-        Text(bytes)
+        Text(bytes.into())
     }
 
     /// Without the NUL.

@@ -7,7 +7,6 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::attempt::{Attempt, CloseOptions, FIRST_PAUSE, LONGEST_PAUSE, Plan, Stage, in_the_way};
@@ -27,6 +26,7 @@ use crate::python::interp::Interp;
 use crate::python::interrupt::{Reason, Which};
 use crate::python::stack::STACK_SIZE;
 use crate::python::{loaded_api, lock};
+use crate::value::thread::spawn;
 
 /// Between the first interrupt and the second one; then it grows.
 const FIRST_INTERVAL: Duration = Duration::from_millis(10);
@@ -142,7 +142,7 @@ pub fn start(
 ) -> Result<Arc<Attempt>> {
     let attempt = Attempt::new();
     let (its_own, drained) = (Arc::clone(&attempt), Arc::clone(interpreter));
-    let spawned = thread::Builder::new().name("subpy-close".into()).stack_size(STACK_SIZE).spawn(move || {
+    let spawned = spawn("subpy-close", STACK_SIZE, move || {
         let result = catch_unwind(AssertUnwindSafe(|| work(&its_own)));
         if let Err(error) = result.unwrap_or_else(|_| Err(Kind::Panic("a close panicked".into()).into())) {
             its_own.fail(error, || drained.gate.end_drain());

@@ -333,6 +333,7 @@ impl<'a> Conversation<'a> {
                                 given.are_there();
                                 return Ok(());
                             }
+                            Err(Unsaid::NotWritten(NotCopied::NoMemory)) => raise("MemoryError", Kind::NoMemory),
                             Err(Unsaid::NotWritten(why)) => raise("TypeError", Error::from(why)),
                             Err(Unsaid::Stop(stop)) => return Err(self.over(stop)),
                         }

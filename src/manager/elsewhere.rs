@@ -381,6 +381,13 @@ impl Lines {
         Ok(InUse { lines: self, handle, elsewhere, line: Some(line), is_nested: false })
     }
 
+    /// The thread ends.
+    pub fn forget(&self) {
+        if self.0.borrow().is_empty() {
+            drop(self.0.take());
+        }
+    }
+
     /// No longer.
     fn remove(&self, handle: u64) -> Option<Rc<Line>> {
         let mut lines = self.0.borrow_mut();

@@ -47,7 +47,8 @@ impl Function {
         if !Hold::of(hold.kept()).is_some_and(|hold| objects::register(handle, hold)) {
             return Err(Kind::NoMemory.into());
         }
-        FUNCTIONS.insert(handle, Arc::new(Function::of(interpreter, hold)));
+        let function = Arc::new(Function::of(interpreter, hold));
+        FUNCTIONS.insert(handle, function).inspect_err(|_| objects::free(handle))?;
         Ok(handle)
     }
 

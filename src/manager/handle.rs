@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::error::{Kind, Result};
 use crate::python::{objects, queue};
+use crate::value::enough;
 
 pub const KIND_SHIFT: u32 = 48;
 pub const RUNTIME_SHIFT: u32 = 32;
@@ -76,8 +77,12 @@ impl Numbers {
         Numbers { kind, last: AtomicU64::new(0) }
     }
 
-    /// The next number, from 1, and the handle that has it. Fails when all were given (after 281 million million).
+    /// The next number, from 1, and the handle that has it. Fails when all were given (after 281 million million), and when
+    /// there is no memory for what gets it.
     pub fn next(&self) -> Result<(u64, u64)> {
+        if !enough() {
+            return Err(Kind::NoMemory.into());
+        }
         let next = |last| (last < LAST_NUMBER).then_some(last + 1);
         match self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) {
             Ok(last) => Ok((last + 1, self.kind << KIND_SHIFT | (last + 1))),

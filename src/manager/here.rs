@@ -24,6 +24,7 @@ use crate::python::loaded_api;
 use crate::python::object::Py;
 use crate::python::stack::OwnStack;
 use crate::python::thread_end::AtThreadEnd;
+use crate::value::enough;
 
 /// What most runs do without. In a run it costs no more than to see that it is not there.
 struct Special<'a> {
@@ -124,6 +125,9 @@ impl Here {
         act: impl FnOnce(Py, &Scope, &Interp) -> Result<R, Box<Failure>>,
     ) -> Result<R, Box<Error>> {
         let Some(python) = interpreter.python() else { return Err(unrecognized("exec code for", interpreter).into()) };
+        if !enough() {
+            return Err(no_memory(interpreter));
+        }
         let special;
         let limited = limits.is_some() || interpreter.timeout.is_some() || self.limits.any();
         let special = match limited || loaded_api().is_some_and(|api| Outside::is_there(api, pinned)) {
@@ -170,6 +174,9 @@ impl Here {
         let Some(elsewhere) = interpreter.elsewhere() else {
             return Err(unrecognized("exec code for", interpreter).into());
         };
+        if !enough() {
+            return Err(no_memory(interpreter));
+        }
         let _outside = loaded_api().and_then(Outside::step_out);
         let is_limited = limits.is_some() || interpreter.timeout.is_some() || self.limits.any();
         let limited = if is_limited { Some(self.limits.begin(interpreter, limits)?) } else { None };
@@ -365,6 +372,11 @@ impl Here {
 }
 
 #[cold]
+fn no_memory(interpreter: &Interpreter) -> Box<Error> {
+    Error::from(Kind::NoMemory).of(interpreter.handle).into()
+}
+
+#[cold]
 fn not_let_in(interpreter: &Interpreter, limited: Option<&Limited>, refused: Refused) -> Box<Error> {
     match (refused, limited) {
         (Refused::Stopped, Some(limited)) => limited.waited().into(),
@@ -483,5 +495,6 @@ fn thread_ends() {
         here.inside.forget();
         here.keeps.forget();
         here.limits.forget();
+        here.lines.forget();
     });
 }

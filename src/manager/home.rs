@@ -7,12 +7,13 @@ use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::thread;
 
 use super::error::{Error, Kind, Result};
 use crate::python::find::Installation;
+use crate::python::stack::STACK_SIZE;
 use crate::python::start::{self, MainState, StartError, Startup};
 use crate::python::{lock, signals, zygote};
+use crate::value::thread::aside;
 
 thread_local! {
     /// The site module runs users' code on this thread, for which the starter waits.
@@ -142,9 +143,7 @@ pub fn elsewhere<R: Send>(act: impl FnOnce() -> R + Send) -> Result<R> {
         CHANGED.notify_all();
         result
     };
-    let result = thread::scope(|scope| {
-        let builder = thread::Builder::new().name("subpy-end".into()).stack_size(crate::python::stack::STACK_SIZE);
-        let other = builder.spawn_scoped(scope, act)?;
+    let result = aside("subpy-end", STACK_SIZE, act, || {
         let mut stage = lock(&STAGE);
         while !stage.1 {
             if stage.0 == Stage::Ends {
@@ -155,8 +154,6 @@ pub fn elsewhere<R: Send>(act: impl FnOnce() -> R + Send) -> Result<R> {
                 stage = CHANGED.wait(stage).unwrap_or_else(PoisonError::into_inner);
             }
         }
-        drop(stage);
-        Ok(other.join())
     });
     let panicked = |_| Error::from(Kind::Panic("ending the interpreter panicked".into()));
     let cannot = |error: io::Error| Error::from(Kind::Interpreter(format!("can't start new thread: {error}")));

@@ -92,7 +92,7 @@ impl Interpreter {
             .ok_or_else(|| Kind::Interpreter(format!("this process has used up its handles (interpreter ID {id})")))?;
         elsewhere.kept.belong_to(handle);
         let interpreter = Arc::new(Interpreter::new(handle, id, busy, timeout, Home::Elsewhere(Box::new(elsewhere))));
-        INTERPRETERS.insert(handle, Arc::clone(&interpreter));
+        INTERPRETERS.insert(handle, Arc::clone(&interpreter))?;
         Ok(interpreter)
     }
 

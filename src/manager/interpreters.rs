@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 
 use super::conversation;
 use super::elsewhere::Elsewhere;
@@ -23,6 +22,7 @@ use crate::python::interp::{Interp, Scope};
 use crate::python::loaded_api;
 use crate::python::object::{Py, Raised};
 use crate::python::stack::{self, STACK_SIZE};
+use crate::value::thread::aside;
 
 /// `create()`; starts the runtime when it is not running.
 pub fn create(options: &Options) -> Result<u64> {
@@ -91,12 +91,7 @@ fn create_here(options: &Options) -> Result<Interp> {
 /// interpreter.
 fn create_on_a_thread(options: &Options) -> Result<Interp> {
     let work = || create_here(options);
-    let created = detached(loaded_api(), || {
-        thread::scope(|scope| {
-            let builder = thread::Builder::new().name("subpy-create".into()).stack_size(STACK_SIZE);
-            builder.spawn_scoped(scope, work).map(|thread| thread.join())
-        })
-    });
+    let created = detached(loaded_api(), || aside("subpy-create", STACK_SIZE, work, || ()));
     match created {
         Ok(Ok(created)) => created,
         Ok(Err(_)) => Err(Kind::Panic("the creation of an interpreter panicked".into()).into()),

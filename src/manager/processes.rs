@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
 
 use super::error::{Error, Kind, Result};
@@ -18,6 +17,7 @@ use crate::process::spawn::{self, SpawnError, Spawner};
 use crate::python::run::Code;
 use crate::python::stack::STACK_SIZE;
 use crate::python::{lock, start};
+use crate::value::thread::spawn;
 use crate::value::{OwnedValue, ValueRef, View, Wanted};
 
 /// The ids of these interpreters begin here: CPython gives none that is as high.
@@ -111,7 +111,7 @@ pub fn serve_python_threads(interpreter: &Arc<Interpreter>) {
             elsewhere.refuse();
             return;
         }
-        let spawned = thread::Builder::new().name("subpy-python".into()).stack_size(STACK_SIZE).spawn(serve);
+        let spawned = spawn("subpy-python", STACK_SIZE, serve);
         if spawned.is_err() {
             elsewhere.serves_one_less();
             elsewhere.refuse();
@@ -137,6 +137,6 @@ pub fn give_back(interpreter: &Arc<Interpreter>) {
             }
         };
         // Without a thread for it, it is given back at the end of the process.
-        let _ = thread::Builder::new().name("subpy-release".into()).stack_size(STACK_SIZE).spawn(release);
+        let _ = spawn("subpy-release", STACK_SIZE, release);
     }));
 }

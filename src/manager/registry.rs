@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use super::error::{Kind, Result};
 use crate::python::by_handle::ByHandle;
 use crate::python::lock;
 
@@ -28,7 +29,16 @@ impl<T> Registry<T> {
         lock(self.shard(handle)).get(&handle).cloned()
     }
 
-    pub fn insert(&self, handle: u64, thing: Arc<T>) {
+    /// On failure, for lack of memory, it is not there.
+    pub fn insert(&self, handle: u64, thing: Arc<T>) -> Result<()> {
+        let mut things = lock(self.shard(handle));
+        things.try_reserve(1).map_err(|_| Kind::NoMemory)?;
+        things.insert(handle, thing);
+        Ok(())
+    }
+
+    /// What was removed is there again.
+    pub fn put_back(&self, handle: u64, thing: Arc<T>) {
         lock(self.shard(handle)).insert(handle, thing);
     }
 
@@ -66,7 +76,7 @@ mod tests {
     fn a_removed_handle_finds_nothing() {
         let registry = Registry::new();
         let handle = 1;
-        registry.insert(handle, Arc::new(5));
+        registry.insert(handle, Arc::new(5)).unwrap();
         assert_eq!(registry.get(handle).as_deref(), Some(&5));
         assert_eq!(registry.all().len(), 1);
         assert!(registry.remove(handle).is_some());

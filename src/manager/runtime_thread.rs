@@ -1,13 +1,15 @@
 //! The thread that CPython is initialised and finalised on: it wants both on one.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::{Builder, JoinHandle};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::error::{Kind, Result};
 use super::home;
 use crate::python::find::Installation;
+use crate::python::lock;
 use crate::python::stack::STACK_SIZE;
 use crate::python::start::{self, StartError, Startup};
+use crate::value::thread::{JoinHandle, spawn};
 
 /// Who has initialised CPython, and will finalise it.
 pub enum Thread {
@@ -20,27 +22,60 @@ pub enum Thread {
 }
 
 pub struct RuntimeThread {
-    finish: Sender<()>,
-    handle: JoinHandle<()>,
+    shared: Arc<Shared>,
+    handle: JoinHandle,
+}
+
+#[derive(Default)]
+struct Shared {
+    said: Mutex<Said>,
+    changed: Condvar,
+}
+
+/// What was said last.
+#[derive(Default)]
+enum Said {
+    #[default]
+    Nothing,
+    /// By the thread. None: it panicked.
+    Started(Option<Result<(), StartError>>),
+    /// To the thread.
+    Finish,
+}
+
+impl Shared {
+    fn say(&self, what: Said) {
+        *lock(&self.said) = what;
+        self.changed.notify_all();
+    }
+
+    /// Waits until something is said that is wanted.
+    fn hear(&self, wanted: fn(&Said) -> bool) -> MutexGuard<'_, Said> {
+        let unwanted = |said: &mut Said| !wanted(said);
+        self.changed.wait_while(lock(&self.said), unwanted).unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Thread {
     /// Initialises it on a thread of the library's own, which parks until `finish`.
     pub fn start(installation: Installation, startup: Startup) -> Result<Thread> {
-        let (started, result) = channel();
-        let (finish, finished) = channel();
-        let handle = Builder::new()
-            .name("subpy-runtime".into())
-            .stack_size(STACK_SIZE)
-            .spawn(move || run(&installation, startup, &started, &finished))
+        let shared = Arc::<Shared>::default();
+        let theirs = Arc::clone(&shared);
+        let run = move || {
+            if catch_unwind(AssertUnwindSafe(|| run(&installation, startup, &theirs))).is_err() {
+                theirs.say(Said::Started(None));
+            }
+        };
+        let handle = spawn("subpy-runtime", STACK_SIZE, run)
             .map_err(|error| Kind::Interpreter(format!("the runtime's thread was not created: {error}")))?;
-        match result.recv() {
-            Ok(Ok(())) => Ok(Thread::Own(RuntimeThread { finish, handle })),
-            Ok(Err(error)) => {
-                let _ = handle.join();
+        let said = std::mem::take(&mut *shared.hear(|said| matches!(said, Said::Started(_))));
+        match said {
+            Said::Started(Some(Ok(()))) => Ok(Thread::Own(RuntimeThread { shared, handle })),
+            Said::Started(Some(Err(error))) => {
+                handle.join();
                 Err(error.into())
             }
-            Err(_) => Err(Kind::Panic("the runtime's thread panicked".into()).into()),
+            _ => Err(Kind::Panic("the runtime's thread panicked".into()).into()),
         }
     }
 
@@ -48,24 +83,22 @@ impl Thread {
     pub fn finish(self) {
         match self {
             Thread::Hosts => {}
-            Thread::Own(RuntimeThread { finish, handle }) => {
-                let _ = finish.send(());
-                let _ = handle.join();
+            Thread::Own(RuntimeThread { shared, handle }) => {
+                shared.say(Said::Finish);
+                handle.join();
             }
             Thread::Home => home::finish(),
         }
     }
 }
 
-fn run(installation: &Installation, startup: Startup, started: &Sender<Result<(), StartError>>, finish: &Receiver<()>) {
+fn run(installation: &Installation, startup: Startup, shared: &Shared) {
     match home::initialize(installation, startup) {
-        Err(error) => drop(started.send(Err(error))),
+        Err(error) => shared.say(Said::Started(Some(Err(error)))),
         Ok(state) => {
-            let _ = started.send(Ok(()));
-            // An error means that the sender is gone without a word, which only a panic does: leave CPython alone then.
-            if finish.recv().is_ok() {
-                start::finalize(state);
-            }
+            shared.say(Said::Started(Some(Ok(()))));
+            drop(shared.hear(|said| matches!(said, Said::Finish)));
+            start::finalize(state);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::attempt::{Attempt, CloseOptions, FIRST_PAUSE, LONGEST_PAUSE, Plan, Stage, in_the_way};
@@ -20,6 +20,7 @@ use crate::python::interp::Interp;
 use crate::python::run::{self, Code};
 use crate::python::stack::{STACK_SIZE, this_stack};
 use crate::python::{hooks, loaded_api, lock};
+use crate::value::thread::spawn;
 use crate::value::{Args, Buffers, Wanted, subpy_value};
 
 /// Closes every interpreter and finalises CPython, unless something runs. Fine when it does not run.
@@ -107,7 +108,7 @@ fn stop_within(plan: &Plan) -> Result<()> {
         if stopping.is_given_up() {
             // By another one, whose time was over: it goes away as soon as its thread sees that.
             if !plan.is_over() {
-                thread::sleep(FIRST_PAUSE);
+                sleep(FIRST_PAUSE);
                 continue;
             }
             let starting = || in_the_way(plan, "another thread is starting or stopping it").into();
@@ -117,7 +118,7 @@ fn stop_within(plan: &Plan) -> Result<()> {
         match result {
             Err(error) if matches!(error.kind, Kind::Busy(_)) && plan.lets_runs_end() && !plan.is_over() => {
                 late = Some(error);
-                thread::sleep(pause);
+                sleep(pause);
                 // Whoever had one end may wait for it no more.
                 if pause == LONGEST_PAUSE && plan.interrupts_now() {
                     interrupt_ending();
@@ -214,7 +215,7 @@ fn stop(drained: &Drained) -> Result<Arc<Attempt>> {
     let stopping = Attempt::new();
     *lock(&GOING_ON) = Some(Arc::clone(&stopping));
     let (attempt, closes) = (Arc::clone(&stopping), drained.0.clone());
-    let spawned = thread::Builder::new().name("subpy-shutdown".into()).stack_size(STACK_SIZE).spawn(move || {
+    let spawned = spawn("subpy-shutdown", STACK_SIZE, move || {
         let prepare = |up: &Up| {
             let mut ours = Vec::new();
             attempt.decide(|| {

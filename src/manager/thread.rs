@@ -5,7 +5,6 @@ use std::io::{PipeReader, PipeWriter, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::error::{Error, Kind, Result};
@@ -22,6 +21,7 @@ use crate::python::output::{Callback, RunOutput, print_error, waiting};
 use crate::python::run::Code;
 use crate::python::stack::STACK_SIZE;
 use crate::python::{loaded_api, lock};
+use crate::value::thread::{JoinHandle, spawn};
 use crate::value::{OwnedValue, Results};
 
 enum Outcome {
@@ -71,7 +71,7 @@ pub struct Thread {
     output: Mutex<Option<Callback>>,
     /// Signalled when the outcome is there, and when nobody may wait for it any more.
     changed: Condvar,
-    handle: Mutex<Option<JoinHandle<()>>>,
+    handle: Mutex<Option<JoinHandle>>,
 }
 
 thread_local! {
@@ -116,11 +116,11 @@ fn start(interp: u64, work: Work, mut how: InThread) -> Result<u64> {
     if how.abandon {
         how.limits.get_or_insert_default().abandon = Some(Arc::clone(&thread) as _);
     }
-    UNFINISHED.insert(handle, Arc::clone(&thread));
+    UNFINISHED.insert(handle, Arc::clone(&thread)).inspect_err(|_| drop(THREADS.remove(handle)))?;
     let its_own = Arc::clone(&thread);
     // Under the lock, so that a join that is quick finds the handle.
     let mut slot = lock(&thread.handle);
-    let spawned = thread::Builder::new().name(format!("subpy-{number}")).stack_size(STACK_SIZE).spawn(move || {
+    let spawned = spawn(&format!("subpy-{number}"), STACK_SIZE, move || {
         let InThread { want_result, results, limits, .. } = how;
         STARTED_FOR.set(number);
         let result = its_own.run(|output| work.run(interp, want_result, results, limits.as_ref(), output));
@@ -156,7 +156,7 @@ impl Thread {
             changed: Condvar::new(),
             handle: Mutex::new(None),
         });
-        THREADS.insert(handle, Arc::clone(&thread));
+        THREADS.insert(handle, Arc::clone(&thread))?;
         Ok((handle, thread))
     }
 
@@ -275,7 +275,7 @@ pub fn join(handle: u64, want_result: bool) -> Result<OwnedValue> {
     // Whoever removes it has it.
     THREADS.remove(handle).ok_or_else(|| not_found(handle))?;
     if let Err(stopped) = thread.wait(None) {
-        THREADS.insert(handle, thread);
+        THREADS.put_back(handle, thread);
         return Err(stopped);
     }
     let join = lock(&thread.handle).take();
@@ -284,7 +284,7 @@ pub fn join(handle: u64, want_result: bool) -> Result<OwnedValue> {
         && !thread.given_up.load(Ordering::Relaxed)
         && thread.number != STARTED_FOR.get()
     {
-        let _ = detached(loaded_api(), || waiting(|| join.join()));
+        detached(loaded_api(), || waiting(|| join.join()));
     }
     detached(loaded_api(), || drop(lock(&thread.output).take()));
     match thread.take(Outcome::Taken) {

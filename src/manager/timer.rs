@@ -3,11 +3,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::error::{Kind, Result};
 use crate::python::lock;
+use crate::value::thread::{JoinHandle, spawn};
 
 /// A time, in nanoseconds of the clock that never goes back.
 pub type Time = u64;
@@ -32,7 +32,7 @@ pub struct Tasks {
 
 #[derive(Default)]
 struct Timer {
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle>,
     ends: bool,
 }
 
@@ -56,8 +56,7 @@ fn wake(tasks: &'static Tasks) -> Result<()> {
     const STACK_SIZE: usize = 128 * 1024;
     let mut timer = lock(&TIMER);
     if timer.thread.is_none() && !timer.ends {
-        let builder = thread::Builder::new().name("subpy-timer".into()).stack_size(STACK_SIZE);
-        let spawned = builder.spawn(|| run(tasks));
+        let spawned = spawn("subpy-timer", STACK_SIZE, || run(tasks));
         timer.thread = Some(spawned.map_err(|error| Kind::Interpreter(format!("can't start new thread: {error}")))?);
     }
     CHANGED.notify_all();
@@ -93,7 +92,7 @@ pub fn stop() {
         timer.thread.take()
     };
     if let Some(thread) = thread {
-        let _ = thread.join();
+        thread.join();
     }
     // What was told meanwhile and not heard is told again by whoever waits for it: nobody, when the runtime ends.
     WAKES.store(NEVER, Ordering::SeqCst);

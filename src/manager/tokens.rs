@@ -13,7 +13,7 @@ static TOKENS: Registry<Token> = Registry::new();
 pub fn cancel_new() -> Result<u64> {
     static NUMBERS: Numbers = Numbers::new(handle::CANCEL);
     let (_, handle) = NUMBERS.next()?;
-    TOKENS.insert(handle, Arc::default());
+    TOKENS.insert(handle, Arc::default())?;
     Ok(handle)
 }
 

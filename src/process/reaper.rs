@@ -6,12 +6,12 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::child::{Life, Zygote, lock};
 use super::control::Note;
 use super::system::{NoSignals, check, event, has_ended, kill, milliseconds, reset, set, status};
+use crate::value::thread::{JoinHandle, spawn};
 
 /// How long the reaper waits for the word of who has reaped a worker that has ended.
 const WORD: Duration = Duration::from_millis(200);
@@ -33,7 +33,7 @@ const SOCKET: u64 = 1;
 
 pub struct Reaper {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle>,
     owner: u32,
 }
 
@@ -65,7 +65,7 @@ impl Reaper {
         let theirs = Arc::clone(&shared);
         // Signals are for threads of the host's.
         let _no_signals = NoSignals::new();
-        let thread = Builder::new().name("subpy-reaper".into()).stack_size(STACK).spawn(move || theirs.run())?;
+        let thread = spawn("subpy-reaper", STACK, move || theirs.run())?;
         Ok(Reaper { shared, thread: Some(thread), owner: std::process::id() })
     }
 
@@ -124,7 +124,7 @@ impl Drop for Reaper {
         lock(&self.shared.watched).stops = Some(Instant::now());
         set(self.shared.wake.as_fd());
         if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+            thread.join();
         }
     }
 }

@@ -39,21 +39,22 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     }
 }
 
-/// Reads what is there, up to so many bytes.
+/// Reads what is there, up to so many bytes, and as far as there is memory for it.
 pub fn read_all(from: BorrowedFd, most: usize) -> Vec<u8> {
-    let mut bytes = vec![0; most];
-    let mut len = 0;
-    while len < most {
+    let mut bytes = Vec::new();
+    let mut part = [0; 4096];
+    while bytes.len() < most {
+        let room = part.len().min(most - bytes.len());
         // SAFETY: room for as many bytes.
-        let read = unsafe { libc::read(from.as_raw_fd(), bytes[len..].as_mut_ptr().cast(), most - len) };
-        match read {
-            0 => break,
-            read if read > 0 => len += read as usize,
-            _ if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
-            _ => break,
+        let read = unsafe { libc::read(from.as_raw_fd(), part.as_mut_ptr().cast(), room) };
+        match usize::try_from(read) {
+            Ok(0) => break,
+            Ok(read) if bytes.try_reserve(read).is_err() => break,
+            Ok(read) => bytes.extend_from_slice(&part[..read]),
+            Err(_) if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break,
         }
     }
-    bytes.truncate(len);
     bytes
 }
 

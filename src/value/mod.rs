@@ -13,9 +13,11 @@
 //! | `export` | memory that a result shares, or Rust does |
 //! | `form` | parts of memory, as another process describes them |
 //! | `element` | memory as Rust has it: owners, numbers |
+//! | `thread` | threads of the library's own, which need no more memory than what can be refused |
 //! | `text` | short texts, a word at a time |
 //! | `exception` | an exception as plain text |
 //! | `raw` | a block that comes as bytes |
+//! | `reserve` | memory for when there is none |
 //! | `wanted` | what a caller wants of a result |
 
 mod args;
@@ -27,8 +29,11 @@ mod exception;
 mod export;
 mod form;
 mod raw;
+#[cfg(feature = "reserve")]
+mod reserve;
 pub(crate) mod tag;
 mod text;
+pub(crate) mod thread;
 mod view;
 mod wanted;
 
@@ -47,10 +52,18 @@ pub use exception::{Exception, Frame, Syntax};
 pub use export::{Access, Export};
 pub use form::{Form, Place};
 pub use raw::RawBlock;
+#[cfg(feature = "reserve")]
+pub use reserve::{Reserve, enough};
 pub(crate) use tag::{TAG_BITS, check_tag};
 pub(crate) use text::{SHORT, copy_text, ends, is_ascii, utf8};
 pub use view::{ValueRef, View};
 pub use wanted::{Results, Wanted};
+
+/// Whether small allocations can count on a reserve. Without the feature nobody holds one.
+#[cfg(not(feature = "reserve"))]
+pub fn enough() -> bool {
+    true
+}
 
 /// Containers may be nested this deep, in both directions.
 pub(crate) const MAX_DEPTH: usize = 1000;

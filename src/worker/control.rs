@@ -5,7 +5,6 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::Builder;
 use std::time::Duration;
 
 use super::setup::Setup;
@@ -16,6 +15,7 @@ use crate::process::control::Note;
 use crate::process::mapped::{self, Mapped};
 use crate::process::zygote::{NoSignals, Worker, exit_now};
 use crate::value::Export;
+use crate::value::thread::spawn;
 
 /// It calls little.
 const STACK: usize = 256 << 10;
@@ -60,7 +60,7 @@ impl Control {
         let its_own = Arc::clone(&control);
         // Signals are for Python's main thread.
         let _no_signals = NoSignals::new();
-        Builder::new().name("subpy-control".into()).stack_size(STACK).spawn(move || its_own.run())?;
+        spawn("subpy-control", STACK, move || its_own.run())?;
         Ok(control)
     }
 
@@ -129,7 +129,7 @@ impl Control {
         let place = Arc::new(Mutex::new(Some(channel)));
         let (theirs, control) = (Arc::clone(&place), Arc::clone(self));
         let take = |place: &Mutex<Option<OwnedFd>>| place.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let spawned = Builder::new().name("subpy-channel".into()).stack_size(STACK_SIZE).spawn(move || {
+        let spawned = spawn("subpy-channel", STACK_SIZE, move || {
             if let Some(channel) = take(&theirs) {
                 line::serve(&control, &channel);
             }

@@ -29,8 +29,16 @@ pub fn tell_freed() {
             next
         };
         let Some((queue, given, named)) = next else { return };
-        // When it cannot be told, the host hears of it at the end of this process.
-        drop(ask(&Request::Queue { queue, act: QueueAct::Free { given, named } }));
+        // When it cannot be told, the host hears of it at the end of this process; for lack of memory, the next time.
+        let told = ask(&Request::Queue { queue, act: QueueAct::Free { given, named } });
+        if matches!(told, Err(Error { kind: Kind::NoMemory, .. })) {
+            let mut freed = freed();
+            if freed.try_reserve(1).is_ok() {
+                freed.push_front((queue, given, named));
+                COUNT.store(freed.len(), Ordering::Relaxed);
+            }
+            return;
+        }
     }
 }
 
@@ -42,6 +50,10 @@ fn act(queue: u64, act: QueueAct) -> Result<Done, QueueRefused> {
     let done = match ask(&Request::Queue { queue, act }) {
         Ok(Reply::Done(done)) => done,
         Ok(Reply::Failed(failed)) => return Err(refused(&(*failed).into())),
+        // It had no memory for what it was asked.
+        Ok(Reply::Raised(raised)) if raised.kind == "MemoryError" => {
+            return Err(QueueRefused::Not(NotQueued::NoMemory));
+        }
         Ok(Reply::Raised(raised)) => return Err(QueueRefused::Failed(raised.message)),
         Err(error) => return Err(refused(&error)),
     };

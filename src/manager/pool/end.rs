@@ -1,7 +1,6 @@
 //! The end of a pool: by itself, and with the runtime.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::super::attempt::{CloseOptions, FIRST_PAUSE, GRACE, LONGEST_PAUSE, Plan, in_the_way};
@@ -15,6 +14,7 @@ use super::{HERE, POOLS, Pool, State, get};
 use crate::python::attach::detached;
 use crate::python::loaded_api;
 use crate::python::lock;
+use crate::value::thread::JoinHandle;
 
 /// Closes a pool, and its interpreters.
 pub fn close(handle: u64, options: CloseOptions) -> Result<()> {
@@ -166,7 +166,7 @@ impl Pool {
 
     /// There is nothing to do any more: its threads end.
     fn end(&self) {
-        let threads: Vec<JoinHandle<()>> = {
+        let threads: Vec<JoinHandle> = {
             let mut state = self.state();
             state.ended = true;
             let state = &mut *state;
@@ -182,7 +182,7 @@ impl Pool {
             threads
         };
         for thread in threads {
-            let _ = thread.join();
+            thread.join();
         }
         {
             // Only now: the threads have put there what they had just made.

@@ -32,7 +32,6 @@ pub use task::{OutputFor, Submit, submit};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::cancel::Token;
@@ -47,6 +46,7 @@ use crate::python::attach::detached;
 use crate::python::loaded_api;
 use crate::python::lock;
 use crate::python::output::waiting;
+use crate::value::thread::JoinHandle;
 use histogram::Histogram;
 use isolation::Ways;
 use task::Task;
@@ -130,7 +130,7 @@ struct Seat {
     /// 0: it has none.
     interp: u64,
     task: Option<Arc<Task>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle>,
 }
 
 #[derive(Default)]
@@ -175,7 +175,7 @@ struct State {
     ended: bool,
     /// Is fired when no interpreter is to be made any more.
     stop: Arc<Token>,
-    helpers: Vec<JoinHandle<()>>,
+    helpers: Vec<JoinHandle>,
     counts: Counts,
     waits: Histogram,
     runs: Histogram,
@@ -334,7 +334,7 @@ pub fn new(options: PoolOptions) -> Result<u64> {
             supply: Condvar::new(),
             changed: Condvar::new(),
         });
-        POOLS.insert(handle, Arc::clone(&pool));
+        POOLS.insert(handle, Arc::clone(&pool))?;
         let begun = pool.begin();
         drop(in_use);
         let ready = begun.and_then(|()| pool.wait_until_ready());

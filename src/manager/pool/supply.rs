@@ -3,7 +3,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use super::super::attempt::CloseOptions;
@@ -19,6 +18,7 @@ use crate::python::lock;
 use crate::python::run::Code;
 use crate::python::stack::STACK_SIZE;
 use crate::value::Wanted;
+use crate::value::thread::spawn;
 
 /// How long threads that Python code has left in one that was replaced have to end by themselves, and then when they are
 /// interrupted; and how long it is until that is tried again.
@@ -133,7 +133,7 @@ impl Pool {
 
     fn add_helper(self: &Arc<Self>, state: &mut State, name: &str, does: fn(&Pool)) -> Result<()> {
         let pool = Arc::clone(self);
-        let spawned = thread::Builder::new().name(name.into()).stack_size(STACK_SIZE).spawn(move || {
+        let spawned = spawn(name, STACK_SIZE, move || {
             HERE.set(pool.number);
             does(&pool);
         });

@@ -1,7 +1,6 @@
 //! The threads that run tasks, each in an interpreter of its own.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::error::{Error, Kind, Result};
@@ -14,6 +13,7 @@ use super::task::{GiveUp, Job, Task};
 use super::{HERE, Pool, Seat, State};
 use crate::python::stack::STACK_SIZE;
 use crate::value::OwnedValue;
+use crate::value::thread::spawn;
 
 /// A worker that could not get an interpreter tries again after so long, while others do the work.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -44,8 +44,7 @@ impl Pool {
     pub(super) fn add_worker(self: &Arc<Self>, state: &mut State) -> Result<()> {
         state.last_seat += 1;
         let (seat, pool) = (state.last_seat, Arc::clone(self));
-        let builder = thread::Builder::new().name(format!("subpy-pool-{}", self.number)).stack_size(STACK_SIZE);
-        let spawned = builder.spawn(move || {
+        let spawned = spawn(&format!("subpy-pool-{}", self.number), STACK_SIZE, move || {
             HERE.set(pool.number);
             Worker {
                 pool: &pool,

@@ -4,10 +4,10 @@
 
 use std::ffi::OsStr;
 use std::io::{ErrorKind, PipeReader, Read};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use super::{Refused, is_shortage};
@@ -38,7 +38,7 @@ os._exit(0)
 const START: &[u8] = b"<subpy-probe>\0";
 const END: &[u8] = b"\0</subpy-probe>";
 /// More than this is not an answer of the script.
-const LONGEST_OUTPUT: u64 = 256 << 10;
+const LONGEST_OUTPUT: usize = 256 << 10;
 
 /// What a Python says about itself. Texts are empty where it does not know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,20 +60,19 @@ pub(super) struct Report {
 /// Runs `python` for at most `limit`; the error is the reason why it told nothing.
 pub(super) fn run(python: &Path, limit: Duration) -> Result<Report, Refused> {
     let deadline = Instant::now() + limit;
-    let (chunks, mut child) = start(python).map_err(|error| match error.kind() {
+    let (reader, mut child) = start(python).map_err(|error| match error.kind() {
         _ if is_shortage(&error) => Refused::from(error),
         ErrorKind::PermissionDenied => format!("it cannot be run: {error}; is it executable (chmod +x)?").into(),
         _ => format!("it cannot be run: {error}").into(),
     })?;
-    let output = collect(&chunks, deadline);
+    let output = collect(&reader, deadline);
     let status = end(&mut child, deadline);
     let output = output.ok_or_else(|| format!("it did not answer within {limit:?}"))?;
     parse(&output).ok_or_else(|| failure(&output, status).into())
 }
 
-fn start(python: &Path) -> std::io::Result<(Receiver<Vec<u8>>, Child)> {
+fn start(python: &Path) -> std::io::Result<(PipeReader, Child)> {
     let (reader, writer) = std::io::pipe()?;
-    let chunks = read_on_a_thread(reader)?;
     let mut command = Command::new(python);
     command.args(["-I", "-S", "-c", SCRIPT]);
     for (name, _) in std::env::vars_os() {
@@ -83,40 +82,42 @@ fn start(python: &Path) -> std::io::Result<(Receiver<Vec<u8>>, Child)> {
     }
     command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
     // The command holds the writing ends; the reader sees the end of the output because they are dropped with it here.
-    Ok((chunks, command.spawn()?))
-}
-
-/// On a thread of its own, since reading a pipe has no time limit. It ends with the last writer of the pipe.
-fn read_on_a_thread(reader: PipeReader) -> std::io::Result<Receiver<Vec<u8>>> {
-    let (sender, receiver) = sync_channel(1);
-    let read_all = move || {
-        let mut reader = reader.take(LONGEST_OUTPUT);
-        let mut buffer = [0; 4096];
-        loop {
-            match reader.read(&mut buffer) {
-                Ok(size @ 1..) if sender.send(buffer[..size].to_vec()).is_ok() => {}
-                // A signal of the host's, whose handler was installed without SA_RESTART.
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                _ => break,
-            }
-        }
-    };
-    std::thread::Builder::new().name("subpy-probe".to_owned()).spawn(read_all)?;
-    Ok(receiver)
+    Ok((reader, command.spawn()?))
 }
 
 /// The output up to a complete answer, or to its end; `None` when the time is up.
-fn collect(chunks: &Receiver<Vec<u8>>, deadline: Instant) -> Option<Vec<u8>> {
+fn collect(mut reader: &PipeReader, deadline: Instant) -> Option<Vec<u8>> {
     let mut output = Vec::new();
+    let mut buffer = [0; 4096];
     // Not always to the end: something that a wrapper left in the background may hold the pipe open.
-    while parse(&output).is_none() {
-        match chunks.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(chunk) => output.extend(chunk),
-            Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) => return None,
+    while parse(&output).is_none() && output.len() < LONGEST_OUTPUT {
+        if !readable(reader, deadline) {
+            return None;
+        }
+        match reader.read(&mut buffer) {
+            Ok(size @ 1..) => output.extend_from_slice(&buffer[..size]),
+            // A signal of the host's, whose handler was installed without SA_RESTART.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            _ => break,
         }
     }
     Some(output)
+}
+
+/// Waits until there is something to read, or the end. False: the time is up.
+fn readable(reader: &PipeReader, deadline: Instant) -> bool {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = i32::try_from(left.as_millis() + 1).unwrap_or(i32::MAX);
+        let mut wanted = libc::pollfd { fd: reader.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one entry.
+        if unsafe { libc::poll(&mut wanted, 1, left) } > 0 {
+            return true;
+        }
+        if Instant::now() >= deadline {
+            return false;
+        }
+    }
 }
 
 /// Waits for the child, which is killed when the time is up. No status when the host program took it before.

@@ -33,6 +33,9 @@ fn shard(handle: u64) -> &'static Shard {
 /// Gives something that is kept a handle. None: no memory.
 pub fn new_handle(hold: Hold) -> Option<u64> {
     static LAST: AtomicU64 = AtomicU64::new(0);
+    if !value::enough() {
+        return None;
+    }
     let handle = KIND << KIND_SHIFT | (LAST.fetch_add(1, Ordering::Relaxed) + 1);
     register(handle, hold).then_some(handle)
 }

@@ -54,6 +54,9 @@ pub fn new_handle(queue: &Arc<Queue>) -> Option<u64> {
 
 fn handle_of(place: &Place) -> Option<u64> {
     static LAST: AtomicU64 = AtomicU64::new(0);
+    if !value::enough() {
+        return None;
+    }
     let handle = KIND << KIND_SHIFT | (LAST.fetch_add(1, Ordering::Relaxed) + 1);
     let mut handles = HANDLES.write().unwrap_or_else(PoisonError::into_inner);
     let handles = handles.get_or_insert_default();
