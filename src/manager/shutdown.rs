@@ -173,8 +173,10 @@ impl Drained {
         let mut in_time = true;
         for (interpreter, attempt) in &self.0 {
             in_time &= attempt.wait_while_asking(plan);
-            if let Some(Err(error)) = attempt.outcome() {
-                return Err(named(interpreter, error));
+            match attempt.outcome() {
+                // It has ended by itself: its process has, or a guest has destroyed it.
+                None | Some(Ok(()) | Err(Error { kind: Kind::NotFound(_), .. })) => {}
+                Some(Err(error)) => return Err(named(interpreter, error)),
             }
         }
         if in_time {

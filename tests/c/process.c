@@ -220,6 +220,25 @@ static void ends_without_memory(void) {
   }
 }
 
+/* One that crashes while all are drained is in nobody's way. */
+static void crashes_while_all_is_shut_down(void) {
+  subpy_interp interp = create_process();
+  signal_pipe begun = signal_new();
+  char code[300];
+  snprintf(code, sizeof code,
+           "import os, time\n"
+           "def crash():\n"
+           "  there = os.open('/proc/%d/fd/%d', os.O_WRONLY)\n"
+           "  os.write(there, b'.'), time.sleep(0.3), os._exit(3)",
+           (int)getpid(), begun.out);
+  run(interp, code);
+  subpy_thread thread = 0;
+  OK(subpy_call_in_thread(interp, "crash", SUBPY_AUTO_LEN, NULL, 0, NULL, &thread, &error));
+  signal_wait(begun);
+  const subpy_close_options options = {.size = sizeof options, .timeout_ms = 60000, .flags = SUBPY_CLOSE_DRAIN};
+  OK(subpy_shutdown_with(&options, &error));
+}
+
 int main(void) {
   preloads();
   is_another_process();
@@ -229,6 +248,6 @@ int main(void) {
   ends();
   closes_and_does_not_answer();
   ends_without_memory();
-  shut_down();
+  crashes_while_all_is_shut_down();
   return 0;
 }
