@@ -99,7 +99,12 @@ static void *lives(void *given) {
   }
   bool leaves = draw(2);
   if (leaves) leave_all();
-  for (int i = 0; i < SESSIONS; i++) it->stays[i] = sessions[i].count ? sessions[i].stay : NULL;
+  for (int i = 0; i < SESSIONS; i++) {
+    it->stays[i] = sessions[i].count ? sessions[i].stay : NULL;
+    if (!it->stays[i]) continue;
+    it->stays[i]->until = UINT64_MAX;
+    it->stays[i]->end = tick();
+  }
   state = start + 1;
   if (draw(2)) pthread_exit(NULL);
   return NULL;
@@ -111,11 +116,9 @@ static void *work(void *given) {
   while (it->calls > 0 && !over && logged[it->number] <= CALLS - 200) {
     pthread_t thread;
     MUST(pthread_create(&thread, NULL, lives, it) == 0, "no thread");
-    uint64_t before = tick();
     MUST(pthread_join(thread, NULL) == 0, "no join");
-    (void)before;
     for (int i = 0; i < SESSIONS; i++)
-      if (it->stays[i]) it->stays[i]->end = tick();
+      if (it->stays[i]) it->stays[i]->until = tick();
     it->life++;
   }
   return NULL;
@@ -179,8 +182,11 @@ static int end_round(void) {
 
 static void *begin_round(void *given) {
   uint64_t round = *(uint64_t *)given;
+  now_in_round = round;
   choose(round);
   pthread_t started_threads[MOST_THREADS];
+  me = OUT;
+  for (int i = 0; i < round_is.homes; i++) create_one();
   static worker workers[MOST_THREADS];
   for (int i = 0; i < threads; i++) {
     workers[i] = (worker){.number = i, .round = round, .calls = calls_each};
@@ -250,7 +256,6 @@ static int child(int how) {
     else check_use(before);
   }
   subpy_buffer_free(&region);
-  until_processes(1); /* whoever waits for this one */
   fprintf(report, "%d", calls);
   for (int i = 0; i < ACTS_COUNT; i++) fprintf(report, " %ld", (long)done[i]);
   fputc('\n', report);

@@ -43,10 +43,11 @@ static void guests(void) {
   if (home.process || (depth && home.policy == SUBPY_BUSY_WAIT)) return;
   static const char code[] =
       "import _interpreters\n"
-      "for _ in range(2):\n"
+      "def make_and_destroy():\n"
       "  i = _interpreters.create()\n"
       "  _interpreters.exec(i, 'x = 1')\n"
-      "  _interpreters.destroy(i)\n";
+      "  _interpreters.destroy(i)\n"
+      "make_and_destroy(), make_and_destroy()";
   record *it = begins_in(RUN, home);
   it->how |= THREADS;
   DO(it, subpy_exec(home.interp, code, SUBPY_AUTO_LEN, &error));

@@ -14,7 +14,8 @@ static int count;
 
 static bool meets(const record *it, const record *other) { return it->begin < other->end && other->begin < it->end; }
 
-static uint64_t until(const record *it) { return it->what == START || it->what == SUBMIT ? it->until : it->end; }
+/* A run that was started goes on, and a thread that ends may be in its sessions until it has. */
+static uint64_t until(const record *it) { return it->until > it->end ? it->until : it->end; }
 
 static const record *maker(uint64_t handle) {
   EACH(other) {
@@ -286,6 +287,7 @@ static void check_join(const record *it) {
     bool stopped = it->status == SUBPY_ERROR_INTERRUPTED || it->status == SUBPY_ERROR_CRASHED;
     run.on = started->via;
     if (stopped && may_be_stopped(&run)) return;
+    if (it->status == SUBPY_ERROR_WRONG_STATE && may_be_gone(run.on, it->end)) return; /* the runtime has ended before it began */
     NOT(it->status != SUBPY_OK && !((run.how & RAISES) && it->status == SUBPY_ERROR_EXECUTION_FAILED) &&
             !((run.how & LIMITED) && it->status == SUBPY_ERROR_TIMEOUT) && !(it->status == SUBPY_ERROR_CRASHED && may_crash(&run)),
         "no task ends like this");

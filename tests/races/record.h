@@ -58,7 +58,7 @@ typedef struct {
   char said[160];
 } record;
 
-static uint64_t seed;
+static uint64_t seed, now_in_round;
 static _Atomic uint64_t clock_now;
 static record logs[MOST_THREADS + 1][CALLS];
 static atomic_int logged[MOST_THREADS + 1];
@@ -95,7 +95,7 @@ static void show_unfinished(void) {
 __attribute__((format(printf, 2, 3), noreturn)) static void wrong(const record *it, const char *text, ...) {
   static atomic_bool said;
   while (atomic_exchange(&said, true)) pause();
-  fprintf(report, "races: seed %llu: ", (unsigned long long)seed);
+  fprintf(report, "races: seed %llu, round %llu: ", (unsigned long long)seed, (unsigned long long)now_in_round);
   va_list arguments;
   va_start(arguments, text);
   vfprintf(report, text, arguments);
@@ -104,13 +104,16 @@ __attribute__((format(printf, 2, 3), noreturn)) static void wrong(const record *
   if (it) {
     show(it);
     fprintf(report, " beside it, and what else was done there:\n");
-    for (int i = 0; i <= OUT; i++)
-      for (int j = 0; j < logged[i]; j++) {
-        const record *other = &logs[i][j];
+    for (uint64_t at = 0; at < it->end; at++)
+      for (int i = 0; i <= OUT; i++) {
+        /* In the order of time, each thread's own calls are in it already. */
+        static int next[OUT + 1];
+        if (next[i] >= logged[i] || logs[i][next[i]].begin > at) continue;
+        const record *other = &logs[i][next[i]++];
         bool meets = other->begin < it->end && (it->begin < other->end || !other->end || it->begin < other->until);
         bool same = other->on == it->on || (it->made && other->on == it->made) || (other->made && other->made == it->on) ||
                     other->what == SHUTDOWN || (it->via && (other->on == it->via || other->made == it->via));
-        if (other != it && (same ? other->begin < it->end : meets && !it->on)) show(other);
+        if (other != it && (same ? other->begin < it->end && it->on : meets && !it->on)) show(other);
       }
   }
   fflush(report);

@@ -337,7 +337,7 @@ static void new_function(void) {
   record *it = begins_in(RUN, home);
   if (DO(it, subpy_function_new(home.interp, draw(4) ? "f" : "calls", SUBPY_AUTO_LEN, &it->made, &error)) != SUBPY_OK) return;
   thing old = swap(&functions, draw(PLACES), (thing){.handle = it->made, .home = home});
-  if (old.handle && draw(3)) {
+  if (old.handle) {
     it = begins(FREE, old.handle);
     DOES(it, subpy_function_free(old.handle));
   }
