@@ -15,7 +15,7 @@ rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 MIB ?= 1024
 
 .PHONY: build install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-data bench-processes bench-quick clean help
-.PHONY: soak-pool
+.PHONY: soak-pool races races-bugs
 .PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
 
@@ -116,6 +116,12 @@ soak-pool: need-cargo need-cc ## a million tasks through a pool of two, of which
 	$(CC) -std=c11 -O2 -D_GNU_SOURCE -Iinclude tests/c/pool_soak.c -o "$(target)/soak/pool" \
 		-L"$(target)/release" -lsubpy -lpthread -Wl,-rpath,'$$ORIGIN/../release'; \
 	SUBPY_PYTHON=$$(tools/get-python) SUBPY_SOAK_TASKS=$(or $(TASKS),1000000) "$(target)/soak/pool"
+
+races: need-cargo need-cc ## random calls on many threads against a model of what may come of them; SECONDS=3600, SEED=n runs one seed again
+	@SUBPY_PYTHON=$$(tools/get-python) SUBPY_RACES_SECONDS=$(or $(SECONDS),600) $(if $(SEED),SUBPY_RACES_SEED=$(SEED)) tests/races/run
+
+races-bugs: need-cargo need-cc ## takes the repairs of five bugs out, one after the other, and expects that the races find each; half an hour
+	@SUBPY_PYTHON=$$(tools/get-python) tests/races/run bugs
 
 lint: need-cargo need-cc ## formatting and lints alone
 	cargo fmt --check

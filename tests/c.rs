@@ -100,7 +100,6 @@ c_tests! {
     process_queue_stress
     process_queues
     process_runs
-    race_all
     race_async
     race_buffers
     race_cancel
@@ -122,6 +121,7 @@ c_tests! {
     race_shutdown_with
     race_thread_start
     race_wait
+    races
     request
     rules
     run_async

@@ -1,5 +1,6 @@
 /* Random calls on several threads, and a model of what may come of each, given what it met (tests/races). A seed says what
- * each thread does. SUBPY_RACES_SEED runs one of them, SUBPY_RACES_SECONDS is for trying more; what fails says its seed.
+ * each thread does. SUBPY_RACES_SEED runs one of them, SUBPY_RACES_SECONDS is for trying more, SUBPY_RACES_ACTS for having less
+ * in it; what fails says its seed.
  *
  * Each seed is a process: some rounds, each of which ends with everything closed and nothing left. Some processes end in the
  * middle of it instead. */
@@ -25,7 +26,7 @@ static const struct {
     {"get", get, 12},               {"close_queue", close_queue, 2},  {"pass_buffer", pass_buffer, 5},
     {"ask_memory", ask_memory, 3},  {"set_output", set_output, 3},    {"new_pool", new_pool, 1},
     {"submit", submit, 8},          {"map", map, 2},                  {"close_pool", close_some_pool, 1},
-    {"guests", guests, 2},          {"shut_down", shut_all, 2},      {"fork", fork_one, 1},
+    {"guests", guests, 3},          {"watch_newest", watch_newest, 3},          {"shut_down", shut_all, 2},      {"fork", fork_one, 1},
 };
 
 enum { ACTS_COUNT = sizeof ACTS / sizeof *ACTS };
@@ -45,6 +46,17 @@ static void act(void) {
   ACTS[which].act();
 }
 
+/* SUBPY_RACES_ACTS has the names of those that are wanted, with commas between them; without it all are. */
+static bool is_wanted(const char *name) {
+  const char *names = getenv("SUBPY_RACES_ACTS");
+  const size_t len = strlen(name);
+  for (const char *at = names; at; at = strchr(at, ',')) {
+    at += *at == ',';
+    if (strncmp(at, name, len) == 0 && (at[len] == ',' || !at[len])) return true;
+  }
+  return !names;
+}
+
 static void choose(uint64_t round) {
   state = seed * 1000 + round;
   threads = 4 + (int)draw(MOST_THREADS - 3);
@@ -55,10 +67,11 @@ static void choose(uint64_t round) {
   round_is.callbacks = draw(3) == 0;
   round_is.waiting = draw(2);
   weight = 0;
-  bool few = draw(2);
+  bool few = draw(2) && !getenv("SUBPY_RACES_ACTS");
   for (int i = 0; i < ACTS_COUNT; i++) {
     weights[i] = draw(few ? 3 : 8) == 0 ? (few ? ACTS[i].weight * (1 + (int)draw(6)) : 0) : few ? 0 : ACTS[i].weight;
     if (ACTS[i].act == create_one && !weights[i]) weights[i] = ACTS[i].weight;
+    if (!is_wanted(ACTS[i].name)) weights[i] = 0;
     weight += weights[i];
   }
 }

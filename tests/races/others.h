@@ -138,6 +138,7 @@ static void enter(void) {
     if (!sessions[i].count) at = &sessions[i];
   if (!at || ending) return;
   record *it = begins_in(ENTER, home);
+  it->how |= at->count ? AGAIN : 0;
   if (DO(it, subpy_enter(home.interp, &error)) != SUBPY_OK) {
     if (at->count) wrong(it, "a thread that is in cannot enter once more");
     return;
@@ -160,7 +161,12 @@ static void leave(session *at) {
   }
 }
 
-static void leave_some(void) { leave(&sessions[draw(SESSIONS)]); }
+static void leave_some(void) {
+  session *at = &sessions[draw(SESSIONS)];
+  leave(at);
+  home home = some_home();
+  if (!ending && !session_in(home.interp)) MUST(subpy_leave(home.interp, NULL) == SUBPY_ERROR_WRONG_STATE, "left without having entered");
+}
 
 static void run_in_session(void) {
   session *at = &sessions[draw(SESSIONS)];

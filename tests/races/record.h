@@ -34,6 +34,7 @@ enum {
   TAKES = 512,    /* the code takes an item out of a queue */
   FOREIGN = 1024, /* nothing is known of the interpreter but its handle */
   POOLED = 2048,  /* a task of a pool */
+  AGAIN = 4096,   /* by a thread that is in a session there */
 };
 
 /* An interpreter, as far as those need to know who use it. */

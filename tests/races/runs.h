@@ -89,6 +89,8 @@ static void host(void *userdata, subpy_context *ctx, const subpy_value *args, si
   MUST(!it->told, "a host function was called after its end");
   MUST(nargs == 1 && args[0].kind == SUBPY_KIND_INT, "a host function got other arguments");
   MUST(subpy_context_interp(ctx) == it->interp, "a host function was called from another interpreter");
+  subpy_interp current = 0;
+  MUST(subpy_get_current(&current, NULL) == SUBPY_OK && current == it->interp, "a host function is in another interpreter");
   const subpy_value pair[] = {subpy_int((int64_t)it->interp), args[0]};
   const subpy_value result = subpy_tuple(pair, 2);
   /* A thread of the library's own has no log. */
@@ -154,6 +156,9 @@ static const char SETUP[] =
     "def noise(x):\n  print(x)\n  return (ME, x)\n"
     "def nothing(x): return (ME, x)\n";
 
+/* What CPython calls the newest one in this process. */
+static atomic_llong newest_id;
+
 static void create_one(void) {
   uint64_t place = draw((uint64_t)round_is.homes);
   home old = look(&homes, place).home, new = {0};
@@ -182,6 +187,7 @@ static void create_one(void) {
     return;
   }
   it->made = new.interp = new.me = made;
+  if (!new.process) newest_id = (long long)(made & ((UINT64_C(1) << HANDLE_RUNTIME_SHIFT) - 1));
   subpy_value name = subpy_str("ME", 2), value = subpy_int((int64_t)made);
   subpy_pair pair = {name, value};
   subpy_value names = subpy_dict(&pair, 1);
@@ -240,14 +246,14 @@ static void ask(void) {
   for (int i = 0; i < 3; i++) ask_of(some_home(), 0);
 }
 
-/* The first ids, of ours and others, which may come and go. */
+/* By ids that are there, or were, or come next. */
 static void find(void) {
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; i < 10; i++) {
     home found = {0};
     home known = some_home();
-    int64_t id = (int64_t)draw(20);
+    int64_t id = draw(4) ? newest_id + (int64_t)draw(3) : (int64_t)draw(20);
     record *it;
-    if (known.interp && draw(2)) {
+    if (known.interp && draw(4) == 0) {
       it = begins_in(ASK, known);
       if (DO(it, subpy_id(known.interp, &id, &error)) != SUBPY_OK) continue;
       it = begins(USE, known.interp);
@@ -271,6 +277,26 @@ static void list(void) {
     for (size_t j = 0; j < i; j++)
       if (found[i] == found[j]) wrong(it, "a list has one twice");
     if (draw(3) == 0) ask_of((home){.interp = found[i]}, FOREIGN);
+  }
+}
+
+/* One that may be Python's, and go at any moment, is asked again and again. */
+static void watch_newest(void) {
+  subpy_interp found[40];
+  size_t count = 0;
+  record *it = begins(USE, 0);
+  if (DO(it, subpy_list_all(found, 40, &count, &error)) != SUBPY_OK || !count || count > 40) return;
+  for (int i = 0; i < 300; i++) {
+    bool running;
+    const char *whence = NULL;
+    subpy_status status = subpy_is_running(found[count - 1], &running, NULL);
+    MUST(status == SUBPY_OK || status == SUBPY_ERROR_NOT_FOUND, "whether it runs is %s", subpy_status_name(status));
+    status = subpy_whence(found[count - 1], &whence, NULL);
+    if (status == SUBPY_ERROR_NOT_FOUND) return;
+    MUST(status == SUBPY_OK, "where it comes from is %s", subpy_status_name(status));
+    bool known = !strcmp(whence, "runtime init") || !strcmp(whence, "_interpreters module") || !strcmp(whence, "C-API") ||
+                 !strcmp(whence, "process");
+    MUST(known, "it comes from %s", whence);
   }
 }
 
