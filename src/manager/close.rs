@@ -186,12 +186,14 @@ pub fn prepare(interpreter: &Interpreter, plan: &Plan, attempt: &Attempt, thread
     while !attempt.is_given_up() {
         runtime::check_host_stays()?;
         let stop = if plan.interrupts_now() { interrupts.next() } else { 0 };
-        if stop == 1 {
-            interpreter.gate.turn_away();
-        }
         if stop > 0 {
-            // Nobody else has come in meanwhile: they are the same again.
-            interrupt_here_or_there(interpreter);
+            // Nobody else has come in meanwhile: they are the same again. Had it been given up, others would be meant.
+            attempt.unless_given_up(|| {
+                if stop == 1 {
+                    interpreter.gate.turn_away();
+                }
+                interrupt_here_or_there(interpreter);
+            });
         }
         let drained = interpreter.gate.wait_drained(Some(pause)).map_err(refused)?;
         let mut found = Vec::new();

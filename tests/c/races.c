@@ -8,7 +8,7 @@
 
 #include <sys/resource.h>
 
-enum { ROUNDS = 4, CHILD_SECONDS = 120 };
+enum { ROUNDS = 4, CHILD_SECONDS = 300 };
 
 static const struct {
   const char *name;
@@ -54,7 +54,7 @@ static bool is_wanted(const char *name) {
     at += *at == ',';
     if (strncmp(at, name, len) == 0 && (at[len] == ',' || !at[len])) return true;
   }
-  return !names;
+  return false;
 }
 
 static void choose(uint64_t round) {
@@ -66,12 +66,13 @@ static void choose(uint64_t round) {
   round_is.limits = draw(3) == 0;
   round_is.callbacks = draw(3) == 0;
   round_is.waiting = draw(2);
+  round_is.asks = draw(3) == 0;
   weight = 0;
   bool few = draw(2) && !getenv("SUBPY_RACES_ACTS");
   for (int i = 0; i < ACTS_COUNT; i++) {
     weights[i] = draw(few ? 3 : 8) == 0 ? (few ? ACTS[i].weight * (1 + (int)draw(6)) : 0) : few ? 0 : ACTS[i].weight;
     if (ACTS[i].act == create_one && !weights[i]) weights[i] = ACTS[i].weight;
-    if (!is_wanted(ACTS[i].name)) weights[i] = 0;
+    if (getenv("SUBPY_RACES_ACTS")) weights[i] = is_wanted(ACTS[i].name) ? 1 + (int)draw(6) : 0;
     weight += weights[i];
   }
 }

@@ -60,18 +60,18 @@ static atomic_bool calm;
 
 static void shut_all(void) {
   if (depth == 0) leave_all();
-  calm = true;
+  calm = !round_is.asks;
   subpy_status status = SUBPY_ERROR_BUSY;
-  for (uint64_t tries = 1 + draw(8); tries > 0 && status == SUBPY_ERROR_BUSY; tries--) {
+  for (uint64_t tries = round_is.asks ? 20 : 1 + draw(8); tries > 0 && status == SUBPY_ERROR_BUSY; tries--) {
     record *it = begins(SHUTDOWN, 0);
-    if (draw(2)) {
+    if (round_is.asks || draw(2)) {
       status = DO_INSIDE(it, subpy_shutdown(&error));
     } else {
       subpy_close_options options = within(it);
       options.timeout_ms *= 3;
       status = DO_INSIDE(it, subpy_shutdown_with(&options, &error));
     }
-    if (status == SUBPY_ERROR_BUSY) pause_ms(1);
+    if (status == SUBPY_ERROR_BUSY && !round_is.asks) pause_ms(1);
   }
   calm = false;
   if (draw(2)) {

@@ -27,7 +27,8 @@ static shelf homes, functions, objects, tokens, started, queues, pools;
 
 /* What a round is like: its seed says so. */
 static struct {
-  bool processes, limits, callbacks, guests, waiting;
+  bool processes, limits, callbacks, waiting;
+  bool asks; /* shutdowns wait for nothing, and are tried again and again */
   int homes;
 } round_is;
 
