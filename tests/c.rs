@@ -120,6 +120,7 @@ c_tests! {
     race_run_close
     race_shutdown_with
     race_thread_start
+    race_two_shutdowns
     race_wait
     races
     request
