@@ -275,7 +275,7 @@ fn end_elsewhere(
     attempt: &Arc<Attempt>,
 ) -> Result<bool> {
     // The drain of one that was given up is over, and another may have begun.
-    match attempt.unless_given_up(|| interpreter.gate.begin_close_drained()) {
+    match attempt.ask(|| interpreter.gate.begin_close_drained()) {
         Some(Ok(())) => {}
         Some(Err(Refused::Running)) | None => return Ok(false),
         Some(Err(refused)) => return Err(interpreter.refused(refused)),
@@ -305,7 +305,7 @@ fn end_elsewhere(
                 return Err(error);
             };
             interpreter.gate.reopen();
-            attempt.found(vec![message]);
+            attempt.refused(vec![message], || interpreter.gate.end_drain());
             Ok(false)
         }
         Ok(()) | Err(_) => {
