@@ -15,7 +15,7 @@ rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 MIB ?= 1024
 
 .PHONY: build install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-data bench-processes bench-quick clean help
-.PHONY: soak-pool misuse deny matrix faults
+.PHONY: soak-pool misuse deny matrix faults races races-bugs
 .PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
 
@@ -122,6 +122,12 @@ soak-pool: need-cargo need-cc ## a million tasks through a pool of two, of which
 
 faults: need-cargo need-cc ## memory, threads, files and processes refused at each single place, not only at some; the better part of an hour
 	@python=$$(tools/get-python); FAULTS_ALL=1 SUBPY_TEST_PYTHON=$$python cargo test --test faults -- --nocapture
+
+races: need-cargo need-cc ## random calls on many threads against a model of what may come of them; SECONDS=3600, SEED=n runs one seed again
+	@SUBPY_PYTHON=$$(tools/get-python) SUBPY_RACES_SECONDS=$(or $(SECONDS),600) $(if $(SEED),SUBPY_RACES_SEED=$(SEED)) tests/races/run
+
+races-bugs: need-cargo need-cc ## takes the repairs of five bugs out, one after the other, and expects that the races find each; half an hour
+	@SUBPY_PYTHON=$$(tools/get-python) tests/races/run bugs
 
 lint: need-cargo need-cc ## formatting and lints alone
 	cargo fmt --check

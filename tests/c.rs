@@ -101,7 +101,6 @@ c_tests! {
     process_queues
     process_runs
     process_signals
-    race_all
     race_async
     race_buffers
     race_cancel
@@ -122,7 +121,9 @@ c_tests! {
     race_run_close
     race_shutdown_with
     race_thread_start
+    race_two_shutdowns
     race_wait
+    races
     request
     rules
     run_async

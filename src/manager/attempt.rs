@@ -88,6 +88,8 @@ pub enum Stage {
     Asking,
     /// Nothing is.
     Ready,
+    /// A process was asked, and decides by itself; true: when that says no, it is taken back.
+    Deciding(bool),
     /// It is taken back.
     GivenUp,
     /// Decided, and since when.
@@ -174,7 +176,7 @@ impl Attempt {
         loop {
             let until = match &progress.stage {
                 Stage::Asking if progress.found.is_some() => plan.deadline,
-                Stage::Asking => plan.deadline.map(|deadline| deadline.max(plan.begun + GRACE)),
+                Stage::Asking | Stage::Deciding(_) => plan.deadline.map(|deadline| deadline.max(plan.begun + GRACE)),
                 _ => return true,
             };
             if until.is_some_and(|until| Instant::now() >= until) {
@@ -191,7 +193,35 @@ impl Attempt {
             progress.stage = Stage::GivenUp;
             take_back();
             self.changed.notify_all();
+        } else if let Stage::Deciding(given_up) = &mut progress.stage {
+            *given_up = true;
         }
+    }
+
+    /// A process is asked from now on whether it ends, if it `may` be. None: it was given up.
+    pub fn ask<E>(&self, may: impl FnOnce() -> Result<(), E>) -> Option<Result<(), E>> {
+        let mut progress = self.progress();
+        if matches!(progress.stage, Stage::GivenUp) {
+            return None;
+        }
+        let result = may();
+        if result.is_ok() {
+            progress.stage = Stage::Deciding(false);
+        }
+        Some(result)
+    }
+
+    /// It has said no, and why: it is asked again later, or taken back if it was given up meanwhile.
+    pub fn refused(&self, found: Vec<String>, take_back: impl FnOnce()) {
+        let mut progress = self.progress();
+        progress.found = Some(found);
+        if let Stage::Deciding(given_up) = progress.stage {
+            progress.stage = if given_up { Stage::GivenUp } else { Stage::Asking };
+            if given_up {
+                take_back();
+            }
+        }
+        self.changed.notify_all();
     }
 
     /// Does something, unless it was given up: nobody gives it up meanwhile.
@@ -216,7 +246,7 @@ impl Attempt {
     /// It fails. What that means is done before anybody can go on, unless it was given up or decided before.
     pub fn fail(&self, error: Error, take_back: impl FnOnce()) {
         let mut progress = self.progress();
-        if matches!(progress.stage, Stage::Asking | Stage::Ready) {
+        if matches!(progress.stage, Stage::Asking | Stage::Ready | Stage::Deciding(_)) {
             take_back();
         }
         progress.stage = Stage::Done(Err(error));
@@ -240,7 +270,8 @@ impl Attempt {
             let end = match &progress.stage {
                 Stage::Done(result) => return result.clone(),
                 Stage::Ending(began) => plan.deadline.map(|deadline| deadline.max(*began + GRACE)),
-                Stage::Asking | Stage::Ready | Stage::GivenUp => plan.deadline,
+                Stage::GivenUp => return Err(self.not_closed(plan)),
+                Stage::Asking | Stage::Ready | Stage::Deciding(_) => plan.deadline,
             };
             let now = Instant::now();
             if end.is_some_and(|end| now >= end) {
@@ -253,6 +284,11 @@ impl Attempt {
             }
             progress = self.sleep(progress, end.into_iter().chain(interrupt_at).min());
         }
+    }
+
+    fn not_closed(&self, plan: &Plan) -> Error {
+        let found = self.in_the_way().unwrap_or_else(|| "it is about to be".into());
+        in_the_way(plan, &found).into()
     }
 
     fn not_ended(&self, plan: &Plan, what: &str) -> Error {

@@ -1,10 +1,15 @@
 //! Cancel tokens: fired once, for good, from any thread. What runs with one is stopped, and what is to run is refused.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+#[cfg(not(all(test, loom)))]
+use std::sync::Mutex;
 
 use super::error::{Kind, Result};
 use crate::python::interrupt::Reason;
+#[cfg(not(all(test, loom)))]
 use crate::python::lock;
+#[cfg(all(test, loom))]
+use crate::python::model::{Mutex, lock};
 
 /// A token.
 #[derive(Default)]
@@ -60,6 +65,9 @@ impl Token {
         runs.iter().for_each(|(place, run)| place.stop(*run, Reason::Interrupted));
     }
 }
+
+#[cfg(all(test, loom))]
+mod model;
 
 #[cfg(test)]
 mod tests {

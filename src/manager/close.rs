@@ -186,12 +186,14 @@ pub fn prepare(interpreter: &Interpreter, plan: &Plan, attempt: &Attempt, thread
     while !attempt.is_given_up() {
         runtime::check_host_stays()?;
         let stop = if plan.interrupts_now() { interrupts.next() } else { 0 };
-        if stop == 1 {
-            interpreter.gate.turn_away();
-        }
         if stop > 0 {
-            // Nobody else has come in meanwhile: they are the same again.
-            interrupt_here_or_there(interpreter);
+            // Nobody else has come in meanwhile: they are the same again. Had it been given up, others would be meant.
+            attempt.unless_given_up(|| {
+                if stop == 1 {
+                    interpreter.gate.turn_away();
+                }
+                interrupt_here_or_there(interpreter);
+            });
         }
         let drained = interpreter.gate.wait_drained(Some(pause)).map_err(refused)?;
         let mut found = Vec::new();
@@ -273,7 +275,7 @@ fn end_elsewhere(
     attempt: &Arc<Attempt>,
 ) -> Result<bool> {
     // The drain of one that was given up is over, and another may have begun.
-    match attempt.unless_given_up(|| interpreter.gate.begin_close_drained()) {
+    match attempt.ask(|| interpreter.gate.begin_close_drained()) {
         Some(Ok(())) => {}
         Some(Err(Refused::Running)) | None => return Ok(false),
         Some(Err(refused)) => return Err(interpreter.refused(refused)),
@@ -303,7 +305,7 @@ fn end_elsewhere(
                 return Err(error);
             };
             interpreter.gate.reopen();
-            attempt.found(vec![message]);
+            attempt.refused(vec![message], || interpreter.gate.end_drain());
             Ok(false)
         }
         Ok(()) | Err(_) => {

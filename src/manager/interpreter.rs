@@ -77,8 +77,10 @@ impl Interpreter {
         let interpreter = Arc::new(Interpreter::new(handle, id, busy, timeout, Home::Here(python)));
         // Nobody finds it before its end is watched, and nobody who looks for it meanwhile takes it for gone.
         let watched = || id == 0 || hooks::watch(id, hooks::weak(&interpreter));
-        let registered = INTERPRETERS.settle(handle, |_| watched().then(|| Arc::clone(&interpreter)));
-        registered.ok_or_else(|| Kind::Interpreter("Python code destroyed the interpreter at once".into()).into())
+        match INTERPRETERS.register(handle, &interpreter, watched) {
+            true => Ok(interpreter),
+            false => Err(Kind::Interpreter("Python code destroyed the interpreter at once".into()).into()),
+        }
     }
 
     /// Makes one in a process of its own known.
@@ -146,7 +148,7 @@ fn not_found(handle: u64) -> Kind {
 pub(super) fn get(handle: u64) -> Result<Arc<Interpreter>> {
     let mut found = INTERPRETERS.get(handle);
     if found.as_ref().is_some_and(|it| it.is_theirs()) {
-        found = INTERPRETERS.settle(handle, |it| it.filter(|it| it.is_known()));
+        found = INTERPRETERS.find(handle, Interpreter::is_known, || None);
     }
     found.ok_or_else(|| Error::from(not_found(handle)).of(handle))
 }
@@ -155,11 +157,7 @@ pub(super) fn get(handle: u64) -> Result<Arc<Interpreter>> {
 pub(super) fn by_id(id: i64) -> Option<u64> {
     let handle = interpreter_handle(handle::runtime(), id)?;
     let theirs = || Arc::new(Interpreter::new(handle, id, Busy::Refuse, None, Home::Theirs));
-    let find = |it: Option<Arc<Interpreter>>| match it {
-        Some(it) => Some(it).filter(|it| it.is_known()),
-        None => hooks::is_foreign(id).then(theirs),
-    };
-    INTERPRETERS.settle(handle, find).map(|it| it.handle)
+    INTERPRETERS.find(handle, Interpreter::is_known, || hooks::is_foreign(id).then(theirs)).map(|it| it.handle)
 }
 
 /// There must be enough left of the calling thread's stack for CPython.

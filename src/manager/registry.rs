@@ -1,14 +1,20 @@
 //! Things by handle. A stale or invented one finds nothing.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+#[cfg(not(all(test, loom)))]
+use std::sync::Mutex;
 
 use super::error::{Kind, Result};
 use crate::python::by_handle::ByHandle;
+#[cfg(not(all(test, loom)))]
 use crate::python::lock;
+#[cfg(all(test, loom))]
+use crate::python::model::{Mutex, lock};
 
 type Shard<T> = Mutex<ByHandle<Arc<T>>>;
 
-const SHARDS: usize = 64;
+/// The model checker has no room for more.
+const SHARDS: usize = if cfg!(all(test, loom)) { 2 } else { 64 };
 
 /// Things by handle. Neighbouring handles lie in different shards, so calls into different interpreters share no lock.
 pub struct Registry<T> {
@@ -42,15 +48,35 @@ impl<T> Registry<T> {
         lock(self.shard(handle)).insert(handle, thing);
     }
 
-    /// One operation: looks at what is there and decides what is to be there. Returns that.
-    pub fn settle(&self, handle: u64, decide: impl FnOnce(Option<Arc<T>>) -> Option<Arc<T>>) -> Option<Arc<T>> {
+    /// What is known still, or else what `make` makes. What is not known any more goes. One operation: nothing that another
+    /// thread puts in meanwhile is removed or replaced.
+    pub fn find(
+        &self,
+        handle: u64,
+        is_known: impl FnOnce(&T) -> bool,
+        make: impl FnOnce() -> Option<Arc<T>>,
+    ) -> Option<Arc<T>> {
         let mut things = lock(self.shard(handle));
-        let settled = decide(things.get(&handle).cloned());
-        match &settled {
-            Some(thing) => things.insert(handle, Arc::clone(thing)),
-            None => things.remove(&handle),
+        if let Some(thing) = things.get(&handle) {
+            if is_known(thing) {
+                return Some(Arc::clone(thing));
+            }
+            things.remove(&handle);
+            return None;
+        }
+        make().inspect(|made| drop(things.insert(handle, Arc::clone(made))))
+    }
+
+    /// Puts a thing in, if `announce` agrees; whatever was there goes. One operation: nobody finds it before it is announced,
+    /// and nobody who looks for it meanwhile takes it for gone.
+    pub fn register(&self, handle: u64, thing: &Arc<T>, announce: impl FnOnce() -> bool) -> bool {
+        let mut things = lock(self.shard(handle));
+        let agreed = announce();
+        match agreed {
+            true => things.insert(handle, Arc::clone(thing)),
+            false => things.remove(&handle),
         };
-        settled
+        agreed
     }
 
     pub fn remove(&self, handle: u64) -> Option<Arc<T>> {
@@ -68,6 +94,9 @@ impl<T> Registry<T> {
     }
 }
 
+#[cfg(all(test, loom))]
+mod model;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,10 +110,13 @@ mod tests {
         assert_eq!(registry.all().len(), 1);
         assert!(registry.remove(handle).is_some());
         assert!(registry.get(handle).is_none() && registry.remove(handle).is_none());
-        assert_eq!(registry.settle(handle, |there| there).as_deref(), None);
-        assert_eq!(registry.settle(handle, |there| there.or(Some(Arc::new(6)))).as_deref(), Some(&6));
-        assert_eq!(registry.settle(handle, |there| there.or(Some(Arc::new(7)))).as_deref(), Some(&6));
-        assert_eq!(registry.settle(handle, |_| None).as_deref(), None);
+        assert_eq!(registry.find(handle, |_| true, || None).as_deref(), None);
+        assert_eq!(registry.find(handle, |_| true, || Some(Arc::new(6))).as_deref(), Some(&6));
+        assert_eq!(registry.find(handle, |_| true, || Some(Arc::new(7))).as_deref(), Some(&6));
+        assert!(registry.register(handle, &Arc::new(8), || true));
+        assert_eq!(registry.get(handle).as_deref(), Some(&8));
+        assert_eq!(registry.find(handle, |_| false, || Some(Arc::new(9))).as_deref(), None);
+        assert!(!registry.register(handle, &Arc::new(9), || false));
         assert!(registry.get(handle).is_none());
     }
 }

@@ -1,6 +1,7 @@
 //! The end of everything: every interpreter is closed, all or none, and CPython finalised.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -86,17 +87,48 @@ pub fn shutdown_with(options: CloseOptions) -> Result<()> {
     })
 }
 
+/// The one thread at a time that drains all of them: two of which each has drained some would wait for each other.
+struct Turn;
+
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+impl Turn {
+    fn take() -> Option<Turn> {
+        (!TAKEN.swap(true, Ordering::Acquire)).then_some(Turn)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        TAKEN.store(false, Ordering::Release);
+    }
+}
+
 fn stop_within(plan: &Plan) -> Result<()> {
+    // What is drained is as before when the next one has its turn.
+    let mut turn = None;
     let (mut drained, mut pause, mut late) = (Drained(Vec::new()), FIRST_PAUSE, None);
     loop {
+        // In this order: if it was down because of one that goes on, that is seen, or is over.
+        let is_up = runtime::is_up();
         let going_on = lock(&GOING_ON).clone();
         let stopping = match going_on {
             Some(stopping) => stopping,
-            None if !runtime::is_up() => match runtime::stop(started_meanwhile, |_, ()| {}) {
+            None if !is_up => match runtime::stop(started_meanwhile, |_, ()| {}) {
                 Err(Error { kind: Kind::Busy(_), .. }) => continue,
                 result => return result,
             },
             None => {
+                if turn.is_none() {
+                    turn = Turn::take();
+                }
+                if turn.is_none() {
+                    if plan.lets_runs_end() && !plan.is_over() {
+                        thread::sleep(FIRST_PAUSE);
+                        continue;
+                    }
+                    return Err(in_the_way(plan, "another thread is stopping it").into());
+                }
                 drained.add_new(plan)?;
                 drained.wait(plan)?;
                 stop(&drained)?
@@ -179,8 +211,10 @@ impl Drained {
         let mut in_time = true;
         for (interpreter, attempt) in &self.0 {
             in_time &= attempt.wait_while_asking(plan);
-            if let Some(Err(error)) = attempt.outcome() {
-                return Err(named(interpreter, error));
+            match attempt.outcome() {
+                // It has ended by itself: its process has, or a guest has destroyed it.
+                None | Some(Ok(()) | Err(Error { kind: Kind::NotFound(_), .. })) => {}
+                Some(Err(error)) => return Err(named(interpreter, error)),
             }
         }
         if in_time {
@@ -210,10 +244,16 @@ fn named(interpreter: &Interpreter, error: Error) -> Error {
     }
 }
 
-/// Stops the runtime on a thread of its own, if nothing has come into the way.
+/// Stops the runtime on a thread of its own, if nothing has come into the way. There is one such thread at a time: who comes
+/// second waits for the first.
 fn stop(drained: &Drained) -> Result<Arc<Attempt>> {
-    let stopping = Attempt::new();
-    *lock(&GOING_ON) = Some(Arc::clone(&stopping));
+    let stopping = {
+        let mut going_on = lock(&GOING_ON);
+        if let Some(first) = &*going_on {
+            return Ok(Arc::clone(first));
+        }
+        Arc::clone(going_on.insert(Attempt::new()))
+    };
     let (attempt, closes) = (Arc::clone(&stopping), drained.0.clone());
     let spawned = spawn("subpy-shutdown", STACK_SIZE, move || {
         let prepare = |up: &Up| {

@@ -220,6 +220,49 @@ static void ends_without_memory(void) {
   }
 }
 
+/* A close that is refused has not closed, however late the process says that it could end. The run ends when the time is
+ * about to be over. */
+static void refuses_for_good(void) {
+  for (int i = 0; i < 60; i++) {
+    subpy_interp interp = create_process();
+    run(interp, "import time");
+    subpy_thread thread = 0;
+    subpy_value seconds = subpy_float(0.02);
+    OK(subpy_call_in_thread(interp, "time:sleep", SUBPY_AUTO_LEN, &seconds, 1, NULL, &thread, &error));
+    for (bool running = false; !running; usleep(100)) OK(subpy_is_running(interp, &running, &error));
+    const subpy_close_options soon = {.size = sizeof soon, .timeout_ms = 18 + i % 8, .flags = SUBPY_CLOSE_DRAIN};
+    subpy_status status = subpy_close_with(interp, &soon, &error);
+    CHECK(status == SUBPY_OK || status == SUBPY_ERROR_BUSY || status == SUBPY_ERROR_TIMEOUT);
+    subpy_error_free(error);
+    error = NULL;
+    bool refused = status == SUBPY_ERROR_BUSY;
+    OK(subpy_thread_join(thread, NULL, &error));
+    if (!refused) continue;
+    usleep(50000);
+    run(interp, "1");
+    OK(subpy_close(interp, &error));
+  }
+}
+
+/* One that crashes while all are drained is in nobody's way. */
+static void crashes_while_all_is_shut_down(void) {
+  subpy_interp interp = create_process();
+  signal_pipe begun = signal_new();
+  char code[300];
+  snprintf(code, sizeof code,
+           "import os, time\n"
+           "def crash():\n"
+           "  there = os.open('/proc/%d/fd/%d', os.O_WRONLY)\n"
+           "  os.write(there, b'.'), time.sleep(0.3), os._exit(3)",
+           (int)getpid(), begun.out);
+  run(interp, code);
+  subpy_thread thread = 0;
+  OK(subpy_call_in_thread(interp, "crash", SUBPY_AUTO_LEN, NULL, 0, NULL, &thread, &error));
+  signal_wait(begun);
+  const subpy_close_options options = {.size = sizeof options, .timeout_ms = 60000, .flags = SUBPY_CLOSE_DRAIN};
+  OK(subpy_shutdown_with(&options, &error));
+}
+
 int main(void) {
   preloads();
   is_another_process();
@@ -229,6 +272,7 @@ int main(void) {
   ends();
   closes_and_does_not_answer();
   ends_without_memory();
-  shut_down();
+  refuses_for_good();
+  crashes_while_all_is_shut_down();
   return 0;
 }

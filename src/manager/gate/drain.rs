@@ -40,9 +40,9 @@ impl Gate {
         }
     }
 
-    /// Those who wait for their turn do not get it.
+    /// Those who wait for their turn do not get it; if it drains still.
     pub fn turn_away(&self) {
-        self.decide(|word| word | TURN_AWAY);
+        self.decide(|word| if word & DRAINING != 0 { word | TURN_AWAY } else { word });
     }
 
     /// Waits until the last one has left. False: not in time, or it drains no more. An error when somebody else ends the interpreter.
