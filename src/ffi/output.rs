@@ -41,7 +41,6 @@ pub type subpy_output_fn = Option<
 /// @param error     optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK;
 ///         SUBPY_ERROR_NOT_FOUND    no such interpreter
-///         SUBPY_ERROR_BUSY         it has a process of its own, and is closing
 ///         SUBPY_ERROR_INTERPRETER  Python code created the interpreter, or it is the main interpreter of a host's own
 ///                                  Python, whose streams are left alone
 ///         SUBPY_ERROR_BUSY         it is closing, and has a process of its own; output goes where it went before

@@ -124,7 +124,7 @@ fn stop_within(plan: &Plan) -> Result<()> {
                 }
                 if turn.is_none() {
                     if plan.lets_runs_end() && !plan.is_over() {
-                        thread::sleep(FIRST_PAUSE);
+                        sleep(FIRST_PAUSE);
                         continue;
                     }
                     return Err(in_the_way(plan, "another thread is stopping it").into());
