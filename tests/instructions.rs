@@ -18,7 +18,7 @@ const LIMITS: &[(&str, &str, u64)] = &[
     ("call()", "call()", 100),
     ("call(int, int)", "call(int, int)", 100),
     ("function(int, int)", "call(int, int)", 90),
-    ("function(int, int) in a session", "function(int, int) in a session", 143),
+    ("function(int, int) in a session", "function(int, int) in a session", 144),
     ("exec x = 1", "exec x = 1", 103),
     ("host function(int, int), 100 times", "host function(int, int), 100 times", 124),
     ("host function(int, int) with the GIL, 100 times", "host function(int, int) with the GIL, 100 times", 137),
