@@ -372,6 +372,7 @@ impl Here {
 }
 
 #[cold]
+#[inline(never)]
 fn no_memory(interpreter: &Interpreter) -> Box<Error> {
     Error::from(Kind::NoMemory).of(interpreter.handle).into()
 }

@@ -26,7 +26,7 @@ fn places() -> impl Iterator<Item = (usize, &'static AtomicPtr<u8>)> {
     SIZES.iter().flat_map(|(size, count)| std::iter::repeat_n(*size, *count)).zip(&HELD)
 }
 
-/// Takes back from malloc what is missing. False: it has nothing either.
+/// Takes from malloc what is missing; all of it at first. False: it has nothing either.
 #[cold]
 fn refill() -> bool {
     // Whoever takes a block meanwhile says so after this.
@@ -135,12 +135,27 @@ pub struct Reserve;
 unsafe impl GlobalAlloc for Reserve {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if SHORT.load(Ordering::Relaxed) {
-            refill();
-        }
         // SAFETY: promised by the caller.
         let block = unsafe { allocate(layout) };
         if block.is_null() { take(layout) } else { block }
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: calloc takes any size; a block of at least that size is written to.
+        unsafe {
+            if layout.align() <= align_of::<libc::max_align_t>() && layout.align() <= layout.size() {
+                let block: *mut u8 = libc::calloc(1, layout.size()).cast();
+                if !block.is_null() {
+                    return block;
+                }
+            }
+            let block = self.alloc(layout);
+            if !block.is_null() {
+                block.write_bytes(0, layout.size());
+            }
+            block
+        }
     }
 
     #[inline]
