@@ -131,16 +131,17 @@ unsafe fn free(block: *mut u8) {
 /// malloc, and behind it the reserve.
 pub struct Reserve;
 
+// Calls, as those of the allocator that Rust has otherwise: inlined, they would be a burden on whoever drops something.
 // SAFETY: blocks are malloc's, of the size and alignment that is asked for or more; it does not unwind.
 unsafe impl GlobalAlloc for Reserve {
-    #[inline]
+    #[inline(never)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: promised by the caller.
         let block = unsafe { allocate(layout) };
         if block.is_null() { take(layout) } else { block }
     }
 
-    #[inline]
+    #[inline(never)]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: calloc takes any size; a block of at least that size is written to.
         unsafe {
@@ -158,13 +159,13 @@ unsafe impl GlobalAlloc for Reserve {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     unsafe fn dealloc(&self, block: *mut u8, _: Layout) {
         // SAFETY: it came from malloc or posix_memalign, and is the caller's.
         unsafe { free(block) }
     }
 
-    #[inline]
+    #[inline(never)]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: it came from malloc or posix_memalign, and the new one has room for what is copied.
         unsafe {
