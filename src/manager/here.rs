@@ -126,7 +126,7 @@ impl Here {
     ) -> Result<R, Box<Error>> {
         let Some(python) = interpreter.python() else { return Err(unrecognized("exec code for", interpreter).into()) };
         if !enough() {
-            return Err(no_memory(interpreter));
+            return Err(interpreter.failed(Failure::NoMemory));
         }
         let special;
         let limited = limits.is_some() || interpreter.timeout.is_some() || self.limits.any();
@@ -175,7 +175,7 @@ impl Here {
             return Err(unrecognized("exec code for", interpreter).into());
         };
         if !enough() {
-            return Err(no_memory(interpreter));
+            return Err(interpreter.failed(Failure::NoMemory));
         }
         let _outside = loaded_api().and_then(Outside::step_out);
         let is_limited = limits.is_some() || interpreter.timeout.is_some() || self.limits.any();
@@ -369,11 +369,6 @@ impl Here {
         self.watched.set(true);
         END.watch();
     }
-}
-
-#[cold]
-fn no_memory(interpreter: &Interpreter) -> Box<Error> {
-    Error::from(Kind::NoMemory).of(interpreter.handle).into()
 }
 
 #[cold]

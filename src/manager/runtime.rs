@@ -24,6 +24,7 @@ use crate::python::hooks::Host;
 use crate::python::interp::Interp;
 use crate::python::start::{self, Startup};
 use crate::python::{fork, hooks, loaded_api, lock};
+use crate::value::enough;
 
 /// How the runtime is started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -270,6 +271,9 @@ fn lock_phase() -> Result<MutexGuard<'static, Phase>> {
 
 /// None: whatever options it runs with are fine.
 fn start_with(options: Option<&RuntimeOptions>, here: bool) -> Result<()> {
+    if !enough() {
+        return Err(Kind::NoMemory.into());
+    }
     let mut phase = lock_phase()?;
     match &*phase {
         Phase::Up(up) => {

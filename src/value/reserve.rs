@@ -26,7 +26,7 @@ fn places() -> impl Iterator<Item = (usize, &'static AtomicPtr<u8>)> {
     SIZES.iter().flat_map(|(size, count)| std::iter::repeat_n(*size, *count)).zip(&HELD)
 }
 
-/// Takes back from malloc what is missing. False: it has nothing either.
+/// Takes from malloc what is missing; all of it at first. False: it has nothing either.
 #[cold]
 fn refill() -> bool {
     // Whoever takes a block meanwhile says so after this.
@@ -131,25 +131,41 @@ unsafe fn free(block: *mut u8) {
 /// malloc, and behind it the reserve.
 pub struct Reserve;
 
+// Calls, as those of the allocator that Rust has otherwise: inlined, they would be a burden on whoever drops something.
 // SAFETY: blocks are malloc's, of the size and alignment that is asked for or more; it does not unwind.
 unsafe impl GlobalAlloc for Reserve {
-    #[inline]
+    #[inline(never)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if SHORT.load(Ordering::Relaxed) {
-            refill();
-        }
         // SAFETY: promised by the caller.
         let block = unsafe { allocate(layout) };
         if block.is_null() { take(layout) } else { block }
     }
 
-    #[inline]
+    #[inline(never)]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: calloc takes any size; a block of at least that size is written to.
+        unsafe {
+            if layout.align() <= align_of::<libc::max_align_t>() && layout.align() <= layout.size() {
+                let block: *mut u8 = libc::calloc(1, layout.size()).cast();
+                if !block.is_null() {
+                    return block;
+                }
+            }
+            let block = self.alloc(layout);
+            if !block.is_null() {
+                block.write_bytes(0, layout.size());
+            }
+            block
+        }
+    }
+
+    #[inline(never)]
     unsafe fn dealloc(&self, block: *mut u8, _: Layout) {
         // SAFETY: it came from malloc or posix_memalign, and is the caller's.
         unsafe { free(block) }
     }
 
-    #[inline]
+    #[inline(never)]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: it came from malloc or posix_memalign, and the new one has room for what is copied.
         unsafe {
