@@ -94,7 +94,8 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 impl Turn {
     fn take() -> Option<Turn> {
-        (!TAKEN.swap(true, Ordering::Acquire)).then_some(Turn)
+        // Not then_some(): a turn that was not given would be given back.
+        (!TAKEN.swap(true, Ordering::Acquire)).then(|| Turn)
     }
 }
 
