@@ -146,42 +146,7 @@ static void crash_at(bool second_is_process, int levels) {
   end_pair();
 }
 
-/* ---- threads of Python's ---- */
-
-static void more(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs, const subpy_value *kwargs) {
-  (void)userdata, (void)nargs, (void)kwargs;
-  subpy_error *failed = NULL;
-  subpy_interp interp = subpy_context_interp(ctx);
-  subpy_value result = {0};
-  subpy_status status = subpy_call(interp, "inner", SUBPY_AUTO_LEN, args, 1, NULL, &result, &failed);
-  if (status != SUBPY_OK) fprintf(stderr, "%s\n", subpy_error_message(failed, NULL));
-  CHECK(status == SUBPY_OK);
-  CHECK(subpy_close(interp, NULL) == SUBPY_ERROR_INTERPRETER && subpy_shutdown(NULL) == SUBPY_ERROR_BUSY);
-  CHECK(subpy_context_return(ctx, &result) == SUBPY_OK);
-}
-
-static void threads_of_python(void) {
-  for (int32_t busy = SUBPY_BUSY_REFUSE; busy <= SUBPY_BUSY_SHARE; busy++) {
-    subpy_interp interp = create_process_with(busy, 0, 100);
-    OK(subpy_define(interp, "host:more", SUBPY_AUTO_LEN, 0, more, NULL, NULL, &error));
-    run(interp, "import host, threading, concurrent.futures\n"
-                "local = threading.local()\n"
-                "def inner(number):\n"
-                "  assert local.number == number\n"
-                "  return number * 2\n"
-                "def work(number):\n"
-                "  local.number = number\n"
-                "  return host.more(number)\n"
-                "with concurrent.futures.ThreadPoolExecutor(4) as pool:\n"
-                "  assert list(pool.map(work, range(200))) == [2 * n for n in range(200)]\n"
-                "results = []\n"
-                "threads = [threading.Thread(target=lambda n=n: results.append(work(n))) for n in range(8)]\n"
-                "for thread in threads: thread.start()");
-    usleep(2000);
-    run(interp, "for thread in threads: thread.join()\nassert sorted(results) == [2 * n for n in range(8)], results");
-    OK(subpy_close(interp, &error));
-  }
-}
+/* ---- threads of Python's; more of them in host_threads.c ---- */
 
 static atomic_long ticks;
 
@@ -291,7 +256,6 @@ int main(int argc, char **argv) {
     for (int levels = 1; levels < 6 && (!*only || strcmp(only, "kill") == 0); levels += 2 - both) kill_at(both, levels);
     for (int levels = 9; levels < 12 && (!*only || strcmp(only, "crash") == 0); levels++) crash_at(both, levels);
   }
-  if (!*only || strcmp(only, "threads") == 0) threads_of_python();
   if (!*only || strcmp(only, "ends") == 0) threads_while_it_ends();
   if (!*only || strcmp(only, "output") == 0) output_runs_code();
   if (!*only || strcmp(only, "sessions") == 0) sessions();
