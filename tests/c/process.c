@@ -229,7 +229,11 @@ static void refuses_for_good(void) {
     subpy_thread thread = 0;
     subpy_value seconds = subpy_float(0.02);
     OK(subpy_call_in_thread(interp, "time:sleep", SUBPY_AUTO_LEN, &seconds, 1, NULL, &thread, &error));
-    for (bool running = false; !running; usleep(100)) OK(subpy_is_running(interp, &running, &error));
+    bool has_begun = false, has_ended = false;
+    while (!has_begun && !has_ended) {
+      OK(subpy_is_running(interp, &has_begun, &error));
+      OK(subpy_thread_wait(thread, 0, &has_ended, &error));
+    }
     const subpy_close_options soon = {.size = sizeof soon, .timeout_ms = 18 + i % 8, .flags = SUBPY_CLOSE_DRAIN};
     subpy_status status = subpy_close_with(interp, &soon, &error);
     CHECK(status == SUBPY_OK || status == SUBPY_ERROR_BUSY || status == SUBPY_ERROR_TIMEOUT);

@@ -62,9 +62,15 @@ static void shut_all(void) {
   if (depth == 0) leave_all();
   calm = !round_is.asks;
   subpy_status status = SUBPY_ERROR_BUSY;
-  for (uint64_t tries = round_is.asks ? 20 : 1 + draw(8); tries > 0 && status == SUBPY_ERROR_BUSY; tries--) {
+  for (uint64_t tries = round_is.asks ? 1 : 1 + draw(8); tries > 0 && status == SUBPY_ERROR_BUSY; tries--) {
     record *it = begins(SHUTDOWN, 0);
-    if (round_is.asks || draw(2)) {
+    /* All that are refused at once are as one. */
+    for (int asked = 0; round_is.asks && asked < 400 && status == SUBPY_ERROR_BUSY; asked++) status = subpy_shutdown(NULL);
+    if (round_is.asks && status != SUBPY_ERROR_BUSY) {
+      subpy_error *error = NULL;
+      if (status != SUBPY_OK) status = subpy_shutdown(&error);
+      ends(it, status, &error);
+    } else if (round_is.asks || draw(2)) {
       status = DO_INSIDE(it, subpy_shutdown(&error));
     } else {
       subpy_close_options options = within(it);

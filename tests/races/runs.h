@@ -343,6 +343,23 @@ static void run_of(home home) {
 
 static void run_some(void) { run_of(some_home()); }
 
+/* Many short runs, one after the other, until one fails: what is there for a moment alone is met by these. */
+static void hammer(void) {
+  home home = some_home();
+  if (depth || home.process) return;
+  record *it = begins_in(RUN, home);
+  it->value = new_value();
+  subpy_error *error = NULL;
+  subpy_value arg = subpy_int(it->value), result = {0};
+  subpy_status status = SUBPY_OK;
+  for (int i = 0; i < 400 && status == SUBPY_OK; i++) {
+    subpy_value_free(&result);
+    status = subpy_call(home.interp, "f", 1, &arg, 1, NULL, &result, &error);
+  }
+  ends(it, status, &error);
+  settle(it, &result);
+}
+
 /* In main everybody may run something, one at a time. */
 static void run_main(void) {
   home main = {.policy = SUBPY_BUSY_REFUSE};
