@@ -28,7 +28,8 @@ def path(folder: pathlib.Path) -> None:
 
 
 def virtual_environment(folder: pathlib.Path) -> None:
-    venv.create(folder, with_pip=False)
+    # As `python -m venv` does it: a copy would not find its library beside it.
+    venv.create(folder, with_pip=False, symlinks=True)
     (packages,) = folder.glob("lib/python3*/site-packages")
     packages.joinpath("only_in_there.py").write_text("number = 41")
     command = [str(folder / "bin/python"), "-B", __file__, IN_VENV]
