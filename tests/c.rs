@@ -64,6 +64,7 @@ c_tests! {
     import_locks
     interpreters
     interrupt
+    large_tls
     late_hits
     leak
     left_threads

@@ -148,6 +148,22 @@ impl<'a> Conversation<'a> {
         mut collect: Option<&mut CollectErrors>,
     ) -> Result<Done, Box<Error>> {
         self.give_back_dropped()?;
+        self.ask_alone(request, wanted, &mut collect)
+    }
+
+    /// In the channel of a thread of Python's, until that has ended. It expects nothing before that: what nobody here needs
+    /// any more is for others to tell.
+    pub fn serve_python(&self) {
+        // The end of the process is not for this thread to tell.
+        drop(self.ask_alone(&Request::Serve, None, &mut None));
+    }
+
+    fn ask_alone(
+        &self,
+        request: &Request,
+        wanted: Option<Results>,
+        collect: &mut Option<&mut CollectErrors>,
+    ) -> Result<Done, Box<Error>> {
         let number = self.limited.map_or(0, |(_, number)| number);
         let run = Run { wanted, number, captured: self.elsewhere.output.is_captured() };
         let shares = wanted.is_some_and(|form| form.has(Results::BUFFER));
@@ -156,7 +172,7 @@ impl<'a> Conversation<'a> {
         let mut given = Given::to(self.elsewhere);
         self.say(|this| this.line.talk.ask(request, &run, &mut |value| this.describe(value, &mut given)))?;
         given.are_there();
-        self.hear(&mut collect)
+        self.hear(collect)
     }
 
     /// What nobody here needs any more is not needed there.

@@ -224,8 +224,7 @@ impl Here {
             elsewhere.refuse();
             return;
         };
-        // The end of the process is not for this thread to tell.
-        let serve = || drop(Conversation::new(interpreter, elsewhere, &line).ask(Request::Serve));
+        let serve = || Conversation::new(interpreter, elsewhere, &line).serve_python();
         self.inside.during(interpreter.handle, serve);
         line.drop_line();
     }

@@ -6,7 +6,6 @@ use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
-use std::thread::Builder;
 
 use super::attach::Entry;
 use super::object::{Py, PyResult};
@@ -14,6 +13,7 @@ use super::output::definition;
 use super::stack::this_stack;
 use super::types::{METH_VARARGS, PyMethodDef, PyObject};
 use super::{api, lock};
+use crate::value::thread::spawn;
 
 const SIGNAL: &CStr = c"signal";
 
@@ -120,8 +120,7 @@ fn has_thread() -> bool {
         let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = (std::mem::zeroed(), std::mem::zeroed());
         libc::sigfillset(&mut all);
         libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
-        let spawned =
-            Builder::new().name("subpy-signals".into()).stack_size(STACK).spawn(move || look_for_each(descriptor));
+        let spawned = spawn("subpy-signals", STACK, move || look_for_each(descriptor));
         libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut());
         if spawned.is_err() {
             libc::close(descriptor);

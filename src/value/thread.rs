@@ -63,6 +63,18 @@ pub fn aside<R: Send>(
     Ok(result.unwrap_or_else(|| Err(Box::new("the thread has not run"))))
 }
 
+/// How much of a thread's stack the C library takes for the thread-local variables of the program and its libraries, which may
+/// be more than all of a small one. glibc says so by a function of its own, which Rust's standard library asks as well;
+/// others do not take it from what they were asked for.
+fn thread_local(attributes: &libc::pthread_attr_t) -> usize {
+    // SAFETY: an exported function of glibc's, of this type since it has it (nptl/nptl-stack.c).
+    unsafe {
+        let found = libc::dlsym(libc::RTLD_DEFAULT, c"__pthread_get_minstack".as_ptr());
+        let least: Option<unsafe extern "C" fn(*const libc::pthread_attr_t) -> usize> = std::mem::transmute(found);
+        least.map_or(0, |least| least(attributes).saturating_sub(libc::PTHREAD_STACK_MIN))
+    }
+}
+
 /// # Safety
 /// What `main` borrows must be there until the thread has ended.
 unsafe fn start<'a>(name: &str, stack: usize, main: Box<dyn FnOnce() + Send + 'a>) -> io::Result<JoinHandle> {
@@ -76,7 +88,8 @@ unsafe fn start<'a>(name: &str, stack: usize, main: Box<dyn FnOnce() + Send + 'a
         let mut thread = std::mem::zeroed();
         let mut error = libc::pthread_attr_init(&mut attributes);
         if error == 0 {
-            error = libc::pthread_attr_setstacksize(&mut attributes, stack);
+            let all = stack.saturating_add(thread_local(&attributes));
+            error = libc::pthread_attr_setstacksize(&mut attributes, all);
             if error == 0 {
                 error = libc::pthread_create(&mut thread, &attributes, run, start.cast());
             }

@@ -245,6 +245,30 @@ static void sessions(void) {
   CHECK(subpy_exec(interp, "pass", SUBPY_AUTO_LEN, NULL) != SUBPY_OK);
 }
 
+/* ---- a thread of Python's, while there is something to be given back ---- */
+
+static subpy_function given_up;
+
+static void gives_up(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs, const subpy_value *kwargs) {
+  (void)userdata, (void)ctx, (void)args, (void)nargs, (void)kwargs;
+  subpy_function_free(given_up);
+  given_up = 0;
+}
+
+/* Nothing is asked of the process between the free and the thread's first call: its channel is for calls of the host's. */
+static void given_back_beside_a_thread(void) {
+  subpy_interp interp = create_process();
+  OK(subpy_define(interp, "gives_up", SUBPY_AUTO_LEN, 0, gives_up, NULL, NULL, &error));
+  OK(subpy_function_new(interp, "builtins:len", SUBPY_AUTO_LEN, &given_up, &error));
+  run(interp, "import threading\n"
+              "thread = threading.Thread(target=gives_up)\n"
+              "gives_up()\n"
+              "thread.start()\n"
+              "thread.join()");
+  CHECK(number(interp, "6 * 7") == 42);
+  OK(subpy_close(interp, &error));
+}
+
 int main(int argc, char **argv) {
   mark_processes(argv, 200);
   const char *only = argc > 1 ? argv[1] : "";
@@ -259,6 +283,7 @@ int main(int argc, char **argv) {
   if (!*only || strcmp(only, "ends") == 0) threads_while_it_ends();
   if (!*only || strcmp(only, "output") == 0) output_runs_code();
   if (!*only || strcmp(only, "sessions") == 0) sessions();
+  if (!*only || strcmp(only, "back") == 0) given_back_beside_a_thread();
   shut_down();
   until_processes(0);
   return 0;
