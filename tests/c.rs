@@ -94,6 +94,7 @@ c_tests! {
     process
     process_buffers
     process_hostile
+    process_lies
     process_leak
     process_lock
     process_nested

@@ -130,8 +130,9 @@ impl<'a> Conversation<'a> {
             None => None,
         };
         let done = self.ask_collecting(&request, form, collect)?;
-        if let (Some(result), Some(value)) = (wanted.result, done.value) {
-            *result = value;
+        if let Some(result) = wanted.result {
+            self.promised(&request, wanted.how, done.value.as_ref())?;
+            *result = done.value.unwrap_or(OwnedValue::none());
         }
         Ok(done.word)
     }

@@ -4,8 +4,8 @@ use super::Conversation;
 use crate::manager::error::{Error, Result};
 use crate::manager::memory::Memory;
 use crate::manager::options::LockInfo;
-use crate::process::message::Request;
-use crate::value::{OwnedValue, Results, View};
+use crate::process::message::{Act, Request};
+use crate::value::{LIST, OBJECT, OwnedValue, Results, STR, View};
 
 impl Conversation<'_> {
     /// How much memory it uses.
@@ -20,6 +20,18 @@ impl Conversation<'_> {
             Some(Memory { used: field(0)?, peak: field(1)?, limit, refused: field(3)? })
         });
         fields.ok_or_else(|| self.breaks("its memory is no four numbers"))
+    }
+
+    /// Whoever gets a result relies on what is promised of it, and does not look again: as many values as there are rows,
+    /// the text of an object, an object where one is asked for.
+    pub fn promised(&self, request: &Request, how: Results, value: Option<&OwnedValue>) -> Result<(), Box<Error>> {
+        let is = |kind| value.is_some_and(|value| value.as_value().kind == kind && value.as_ref().tag() == 0);
+        let kept = match request {
+            Request::Many { rows, .. } => is(LIST) && value.is_some_and(|value| value.as_value().len == rows.count()),
+            Request::Object { act: Act::Text, .. } => is(STR),
+            _ => value.is_none() || !how.has(Results::OBJECT) || is(OBJECT),
+        };
+        if kept { Ok(()) } else { Err(self.breaks("a result is not of the kind that was asked for")) }
     }
 
     /// What holds it.
