@@ -103,26 +103,28 @@ fn threads_and_files_and_maps_of_processes() {
     }
 }
 
+/// With interpreters in this process, and in processes of their own.
+fn run_in_both(name: &str) {
+    run(name, &[], &[]);
+    run(name, &[], PROCESS);
+}
+
 #[test]
 fn descriptors() {
-    run("descriptors", &[], &[]);
-    run("descriptors", &[], PROCESS);
+    run_in_both("descriptors");
 }
 
 #[test]
 fn signals() {
-    run("signals", &[], &[]);
-    run("signals", &[], PROCESS);
+    run_in_both("signals");
 }
 
 #[test]
 fn stdout() {
-    run("stdout", &[], &[]);
-    run("stdout", &[], PROCESS);
+    run_in_both("stdout");
 }
 
 #[test]
 fn clock() {
-    run("clock", &[], &[]);
-    run("clock", &[], PROCESS);
+    run_in_both("clock");
 }

@@ -62,11 +62,10 @@ unsafe extern "C" fn signal(original: *mut PyObject, args: *mut PyObject) -> *mu
     // SAFETY: called by Python with the GIL, a live tuple, and the function that this one owns.
     unsafe {
         let py = Py::attached(api());
-        let count = (py.api.PyTuple_Size)(args);
-        let items: Vec<*mut PyObject> = (0..count).map(|index| (py.api.PyTuple_GetItem)(args, index)).collect();
-        let before = (py.api.PyObject_Vectorcall)(original, items.as_ptr(), items.len(), ptr::null_mut());
+        // A function of C's, which is called like this. It does not succeed without a number.
+        let before = (py.api.PyVectorcall_Call)(original, args, ptr::null_mut());
         if !before.is_null()
-            && let Some(number) = items.first().and_then(|number| py.borrowed(*number).ok()?.to_i64())
+            && let Some(number) = py.borrowed((py.api.PyTuple_GetItem)(args, 0)).ok().and_then(|number| number.to_i64())
         {
             hear(number);
         }

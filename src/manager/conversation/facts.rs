@@ -1,4 +1,4 @@
-//! What an interpreter in a process of its own tells of itself.
+//! What an interpreter in a process of its own tells of itself, and what is to be true of its results.
 
 use super::Conversation;
 use crate::manager::error::{Error, Result};
