@@ -1125,7 +1125,7 @@ fn objects_stay_in_python() {
 #[test]
 fn what_ends_or_blocks_the_process_of_an_interpreter_is_an_error() {
     start();
-    let limits = Limits::new().timeout(Duration::from_millis(50));
+    let limits = Limits::new().timeout(Duration::from_secs(2));
     let ended_by = |code: &str| {
         let process = ProcessOptions::new().grace(Duration::from_millis(50));
         let interp = Interpreter::with_options(&Options::new().process(process)).unwrap();
@@ -1148,7 +1148,7 @@ fn what_ends_or_blocks_the_process_of_an_interpreter_is_an_error() {
     assert_eq!(left.message, "the interpreter's process has ended with exit code 3");
     assert_eq!((left.signal, left.exit_code, left.traceback.as_str()), (None, Some(3), ""));
     let late = ended_by("import ctypes\nctypes.CDLL(None).sleep(1000)");
-    let expected = "timed out after 50 ms, and the code did not end within 50 ms more: its process was killed";
+    let expected = "timed out after 2000 ms, and the code did not end within 50 ms more: its process was killed";
     assert!(matches!(late.kind, Kind::Timeout(_)) && late.exception().is_none());
     assert_eq!(late.to_string(), expected);
 }

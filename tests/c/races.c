@@ -160,6 +160,7 @@ static int end_round(void) {
       record *it = &logs[i][j];
       if ((it->what != START && it->what != SUBMIT) || it->status != SUBPY_OK || it->until != UINT64_MAX) continue;
       for (int tries = 0; it->until == UINT64_MAX && tries < 60000; tries++) pause_ms(1);
+      MUST(it->until != UINT64_MAX, "what was started in thread %llx has not ended", (unsigned long long)it->made);
     }
   int checked = check_all();
   check_queues();

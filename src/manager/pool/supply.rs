@@ -85,7 +85,8 @@ impl Pool {
     fn make_one(&self, in_process: bool) -> Result<u64> {
         let stop = {
             let mut state = self.state();
-            if !state.is_open() {
+            // Tasks that are there go on meanwhile, and some need another one.
+            if state.ended || state.stop.is_fired() {
                 return Err(Kind::Busy("the pool is closing".into()).into());
             }
             state.making += 1;
