@@ -21,7 +21,8 @@ def look(stop, runs, frames):
     pools = sys.modules.get("concurrent.futures.thread")
     # Copies, and no lock: code that was interrupted may have left it locked.
     started = threading._active.copy()
-    threads = [*started.values(), *threading._limbo.copy().values()]
+    starting = [thread for thread in threading._limbo.copy().values() if exists(thread)]
+    threads = [*started.values(), *starting]
     # Those that Python started, and that its end waits for.
     others = threading._MainThread, threading._DummyThread
     threads = [thread for thread in threads if not (thread._daemonic or type(thread) in others)]
@@ -43,6 +44,13 @@ def look(stop, runs, frames):
         if stop > patience and started.get(thread._ident) is thread:
             found.append(thread._ident)
     return found
+
+
+def exists(thread):
+    """Code that was interrupted in Thread.start() leaves behind what no thread of the system belongs to. As long as the
+    code goes on, that is in the way itself."""
+    handle = getattr(thread, "_os_thread_handle", None)
+    return handle is None or handle.ident != 0
 
 
 def place(frame):

@@ -352,6 +352,19 @@ static void quiet(void) {
   shut_down();
 }
 
+/* A thread that was never started, because the code that did was interrupted in Thread.start(), keeps nobody waiting. */
+static void no_thread_yet(void) {
+  subpy_interp interp = create();
+  run(interp, "import threading\n"
+              "def interrupted(*args, **kwargs): raise KeyboardInterrupt\n"
+              "threading._start_joinable_thread = interrupted\n"
+              "try: threading.Thread(target=print).start()\n"
+              "except KeyboardInterrupt: pass\n"
+              "assert threading._limbo");
+  OK(close_in(interp, 60000, SUBPY_CLOSE_DRAIN, &error));
+  gone(interp);
+}
+
 int main(void) {
   outcome outcome = in_child(quiet);
   if (outcome.status != 0 || outcome.out.len > 0 || outcome.err.len > 0) {
@@ -367,6 +380,7 @@ int main(void) {
   ends_late_threads();
   waits_for_threads();
   names_threads();
+  no_thread_yet();
   with_a_queue();
   drains_first();
   sessions_are_named();
