@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use super::child::{Life, Zygote, lock};
 use super::control::Note;
-use super::system::{NoSignals, check, event, has_ended, kill, milliseconds, reset, set, status};
-use crate::value::thread::{JoinHandle, spawn};
+use super::system::{check, event, has_ended, kill, milliseconds, reset, set, status};
+use crate::value::thread::{JoinHandle, NoSignals, spawn};
 
 /// How long the reaper waits for the word of who has reaped a worker that has ended.
 const WORD: Duration = Duration::from_millis(200);

@@ -270,25 +270,3 @@ pub fn receive(socket: BorrowedFd) -> io::Result<Received> {
         Ok((bytes[..len].iter().map(|byte| byte.assume_init()).collect(), descriptors))
     }
 }
-
-/// No signal comes to this thread, until this is dropped.
-pub struct NoSignals(libc::sigset_t);
-
-impl NoSignals {
-    pub fn new() -> Self {
-        // SAFETY: sets of signals, which are filled in.
-        unsafe {
-            let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());
-            libc::sigfillset(&mut all);
-            libc::pthread_sigmask(libc::SIG_BLOCK, &all, &mut before);
-            NoSignals(before)
-        }
-    }
-}
-
-impl Drop for NoSignals {
-    fn drop(&mut self) {
-        // SAFETY: the set that was there before.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, ptr::null_mut()) };
-    }
-}

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use super::control::Note;
 use super::launch::FIRST;
 use super::settings::Settings;
-pub use super::system::NoSignals;
 use super::system::{check, pidfd, wait};
 
 /// asm-generic/fcntl.h: the signal that O_ASYNC sends.

@@ -13,7 +13,7 @@ use super::output::definition;
 use super::stack::this_stack;
 use super::types::{METH_VARARGS, PyMethodDef, PyObject};
 use super::{api, lock};
-use crate::value::thread::spawn;
+use crate::value::thread::{NoSignals, spawn};
 
 const SIGNAL: &CStr = c"signal";
 
@@ -109,24 +109,21 @@ fn has_thread() -> bool {
     if PROCESS.load(Ordering::Relaxed) == process {
         return true;
     }
-    // SAFETY: a new descriptor. The mask of this thread is changed for a moment: signals are not for the new thread, which
-    // inherits it.
-    unsafe {
-        let descriptor = libc::eventfd(0, libc::EFD_CLOEXEC);
-        if descriptor < 0 {
-            return false;
-        }
-        let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = (std::mem::zeroed(), std::mem::zeroed());
-        libc::sigfillset(&mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
-        let spawned = spawn("subpy-signals", STACK, move || look_for_each(descriptor));
-        libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut());
-        if spawned.is_err() {
-            libc::close(descriptor);
-            return false;
-        }
-        CAME.store(descriptor, Ordering::Relaxed);
+    // SAFETY: a new descriptor.
+    let descriptor = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
+    if descriptor < 0 {
+        return false;
     }
+    // They are not for the new thread, which inherits that.
+    let no_signals = NoSignals::new();
+    let spawned = spawn("subpy-signals", STACK, move || look_for_each(descriptor));
+    drop(no_signals);
+    if spawned.is_err() {
+        // SAFETY: nobody else has it.
+        unsafe { libc::close(descriptor) };
+        return false;
+    }
+    CAME.store(descriptor, Ordering::Relaxed);
     PROCESS.store(process, Ordering::Relaxed);
     true
 }

@@ -13,9 +13,9 @@ use super::{ALONE, MISUSED, line};
 use crate::manager::{self, STACK_SIZE, home};
 use crate::process::control::Note;
 use crate::process::mapped::{self, Mapped};
-use crate::process::zygote::{NoSignals, Worker, exit_now};
+use crate::process::zygote::{Worker, exit_now};
 use crate::value::Export;
-use crate::value::thread::spawn;
+use crate::value::thread::{NoSignals, spawn};
 
 /// It calls little.
 const STACK: usize = 256 << 10;
