@@ -89,6 +89,7 @@ static void setups(void) {
 static void moves_with_a_task(void) {
   subpy_pool pool = auto_pool(2, SETUP "x = 1");
   is_here(pool);
+  while (get_stats(pool).spares < 1) usleep(1000);
   /* One that copes does not move the pool. */
   OK(subpy_thread_join(submit(pool, run_of(SUBPY_RUN_EXEC, "try: import faulthandler\nexcept ImportError: pass")), NULL, &error));
   is_here(pool);
