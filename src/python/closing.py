@@ -6,7 +6,7 @@ loop_threads = set()
 # Threads that end by themselves once they are woken are told so often before anything is raised in them.
 PATIENCE = 6
 # One that is hit where imports take and give back locks keeps its lock for good: the same, as long as it is there.
-IMPORTS = 40
+IMPORTS = 200
 
 
 def look(stop, runs, frames):

@@ -1,15 +1,30 @@
 //! Imports keep a lock for each module. One that is interrupted where it takes it or gives it back keeps it for good, and
 //! whoever imports that module then waits without end, in C code that nothing interrupts.
 
-use super::{Is, Run};
+use std::time::{Duration, Instant};
+
+use super::Run;
+use crate::python::clock::time_of;
 use crate::python::object::Py;
 
 /// Where that code is (Lib/importlib/_bootstrap.py).
 const IMPORTS: &str = "<frozen importlib._bootstrap>";
 
-/// Code that is there so often, one after the other, only says that it is there. The last pauses between hits are a
-/// twentieth of a second.
+/// Code that is there so often, one after the other, only says that it is there. Somebody may look at any moment, and the
+/// thread may be waiting for its turn: it counts when the thread has had so much time of its own since the last one.
 const MOST: u8 = 40;
+const BETWEEN: Duration = Duration::from_millis(1);
+/// So does code that sleeps there.
+const ASLEEP: Duration = Duration::from_secs(30);
+
+/// A run that was to be hit was seen in imports, and not elsewhere since.
+#[derive(Clone, Copy)]
+pub(super) struct Seen {
+    since: Instant,
+    count: u8,
+    /// The thread's own time when that was counted.
+    used: Duration,
+}
 
 impl Run {
     /// Whether a hit is to be put off: it is asked for again. Attached to the interpreter that the run is in.
@@ -17,10 +32,18 @@ impl Run {
     /// # Safety
     /// The run is in its interpreter's list.
     pub(super) unsafe fn imports(&self, py: Py) -> bool {
-        // SAFETY: promised by the caller: the state is alive.
-        let put_off = if unsafe { self.is_in_imports(py) } { self.is.get().put_off.saturating_add(1) } else { 0 };
-        self.is.set(Is { put_off, ..self.is.get() });
-        (1..MOST).contains(&put_off)
+        // SAFETY: promised by the caller: the state is alive, and so is the thread.
+        let (imports, used) = unsafe { (self.is_in_imports(py), time_of(self.thread)) };
+        if !imports {
+            self.seen.set(None);
+            return false;
+        }
+        let mut seen = self.seen.get().unwrap_or_else(|| Seen { since: Instant::now(), count: 0, used });
+        if used.saturating_sub(seen.used) >= BETWEEN {
+            seen = Seen { count: seen.count + 1, used, ..seen };
+        }
+        self.seen.set(Some(seen));
+        seen.count < MOST && seen.since.elapsed() < ASLEEP
     }
 
     /// # Safety

@@ -6,6 +6,7 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 use super::Reason;
+use super::importing::Seen;
 use super::on_loop::{OnWake, Then, Waker};
 use crate::python::clock::time_of;
 use crate::python::exception::{self, Exception};
@@ -60,6 +61,7 @@ pub struct Run {
     /// The library does something itself.
     step: Cell<*const Step>,
     pub(super) is: Cell<Is>,
+    pub(super) seen: Cell<Option<Seen>>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -74,8 +76,6 @@ pub(super) struct Is {
     pub(super) sent: bool,
     /// It began beyond the limit of memory, and got more all the same.
     pub(super) excused: bool,
-    /// How often a hit was put off, one after the other.
-    pub(super) put_off: u8,
 }
 
 impl Run {
@@ -88,6 +88,7 @@ impl Run {
             number: Cell::new(0),
             step: Cell::new(ptr::null()),
             is: Cell::default(),
+            seen: Cell::new(None),
         }
     }
 
