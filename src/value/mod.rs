@@ -76,6 +76,10 @@ pub(crate) const MOST_BYTES: usize = if usize::BITS == 64 { 1 << 56 } else { isi
 /// same keys. It is then the one that the last of these dicts with that many keys has in the same place.
 pub(crate) const FEW_KEYS: usize = 16;
 
+/// No longer text is shared so: a copy of the value, of which each key has a text of its own, would otherwise be larger
+/// than that by any number of times.
+pub(crate) const LONGEST_SHARED: usize = 256;
+
 /// A value that crosses between the host and Python: 24 bytes on 64-bit systems. All bytes zero is None.
 ///
 /// Arguments are borrowed: what a value points to must not change until the call returns.
