@@ -3,6 +3,8 @@
 mod value;
 mod wire;
 
+use std::sync::Arc;
+
 use super::message::{Failed, Memory, Shared, SharedBuffer};
 use super::wire::{Got, NotRead, Reader, Sent, Writer};
 use crate::value::{
@@ -55,7 +57,7 @@ fn written<R>(write: impl FnOnce(&mut Writer<Vec<u64>>) -> R) -> (R, Vec<u8>) {
 }
 
 /// What is sent for memory that is shared.
-fn share(export: &Export) -> Result<OwnedValue, NotCopied> {
+fn share(export: &Arc<Export>) -> Result<OwnedValue, NotCopied> {
     let form = Form { format: export.c_format(), itemsize: export.itemsize(), shape: export.shape(), strides: None };
     let bytes = export.copy_bytes().ok_or(NotCopied::NoMemory)?;
     let writable = export.is_offered_for_writing();
@@ -63,7 +65,7 @@ fn share(export: &Export) -> Result<OwnedValue, NotCopied> {
 }
 
 /// The memory that a message names, of which only what comes with it is there.
-fn memory(shared: &Shared) -> Result<(std::sync::Arc<Export>, Place), NotCopied> {
+fn memory(shared: &Shared) -> Result<(Arc<Export>, Place), NotCopied> {
     const SEEN: [u8; 4096] = [7; 4096];
     let (bytes, place) = match shared.memory {
         Memory::Bytes(bytes) => (bytes, Place { start: 0, len: bytes.len() }),

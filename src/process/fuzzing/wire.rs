@@ -45,7 +45,7 @@ fn is_sound(value: &OwnedValue, message: &[u8]) {
         // SAFETY: the root of a result.
         unsafe { value.as_value().block() }.map_or(0, <[u8]>::len)
     };
-    assert!(size(&copy) <= 32 * message.len() + 64, "{} of {}", size(&copy), message.len());
+    assert!(size(&copy) <= 8 * message.len() + 64, "{} of {}", size(&copy), message.len());
 }
 
 fn reply(header: Header, message: &[u8]) {
