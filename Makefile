@@ -15,7 +15,7 @@ rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 MIB ?= 1024
 
 .PHONY: build install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-data bench-processes bench-quick clean help
-.PHONY: soak-pool misuse deny matrix faults races races-bugs
+.PHONY: soak-pool misuse deny matrix faults races races-bugs fuzz fuzz-minimise
 .PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
 
@@ -128,6 +128,12 @@ races: need-cargo need-cc ## random calls on many threads against a model of wha
 
 races-bugs: need-cargo need-cc ## takes the repairs of five bugs out, one after the other, and expects that the races find each; half an hour
 	@SUBPY_PYTHON=$$(tools/get-python) tests/races/run bugs
+
+fuzz: need-cargo need-cc ## made-up messages, values, files, sources, objects, exceptions and calls, guided by coverage; SECONDS=60 for each, TARGET=name for one alone
+	@SUBPY_PYTHON=$$(tools/get-python) SECONDS_EACH=$(or $(SECONDS),60) TARGET=$(TARGET) fuzz/run fuzz
+
+fuzz-minimise: need-cargo need-cc ## takes what `make fuzz` has met into fuzz/corpus, as far as it reaches something new
+	@SUBPY_PYTHON=$$(tools/get-python) TARGET=$(TARGET) fuzz/run minimise
 
 lint: need-cargo need-cc ## formatting and lints alone
 	cargo fmt --check

@@ -77,6 +77,9 @@
 #[doc(hidden)]
 #[allow(rustdoc::invalid_html_tags)]
 pub mod ffi;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[forbid(unsafe_code)]
 mod manager;
 // The manager is to use what hosts need of it.

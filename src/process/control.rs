@@ -7,7 +7,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use super::system::{Received, receive, send};
 
 /// A message. The descriptors that go with it are beside it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
     /// From a zygote, or about a worker: it will not be there. The program that a zygote begins with says it so too.
     Failed(String),
@@ -82,7 +82,7 @@ const FIRST_OF_TEXT: u8 = b' ';
 const LONGEST_TEXT: usize = 4096;
 
 impl Note {
-    fn to_bytes(&self) -> Vec<u8> {
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
         let number = |tag, number: &u64| [&[tag][..], &number.to_le_bytes()].concat();
         let two = |tag, first: &u64, second: &u64| [&number(tag, first)[..], &second.to_le_bytes()].concat();
         match self {
@@ -113,7 +113,7 @@ impl Note {
         }
     }
 
-    fn from_bytes(bytes: &[u8]) -> Option<Note> {
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Note> {
         let (&tag, rest) = bytes.split_first()?;
         let number = || Some(u64::from_le_bytes(rest.try_into().ok()?));
         let two = || {

@@ -20,6 +20,7 @@
 //! | `reaper` | in the host: a thread that notices deaths |
 //! | `spawn` | in the host: where workers come from |
 //! | `lock` | in a worker: what it can do from then on, and how much of it |
+//! | `fuzzing` | entries for the fuzzing targets, which are not there in a build for use |
 //!
 //! Each of the three may die at any moment. A worker's death is seen by the zygote, whose child it is, and by the host,
 //! which has a descriptor of it (pidfd); the zygote tells the host how it ended. The zygote's death ends no worker: the
@@ -31,6 +32,8 @@ pub mod channel;
 pub mod child;
 pub mod control;
 pub mod executable;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod launch;
 pub mod lock;
 pub mod mapped;

@@ -158,11 +158,11 @@ unsafe fn check_shallow(value: &subpy_value) -> Result<(), String> {
     }
     check_flags(value)?;
     if size == 0 {
-        if value.is_claimed() {
-            return Ok(());
-        }
         // SAFETY: promised by the caller; what is no buffer points nowhere.
-        return unsafe { if value.kind == BUFFER { buffer::check(value) } else { check_tag(value) } };
+        return unsafe {
+            check_tag(value)?;
+            if value.kind == BUFFER && !value.is_claimed() { buffer::check(value) } else { Ok(()) }
+        };
     }
     if value.len > 0 && value.pointer().is_null() {
         let len = if value.len == usize::MAX { String::new() } else { format!(" with len {}", value.len) };

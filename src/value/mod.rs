@@ -42,7 +42,7 @@ use std::ffi::{c_char, c_void};
 pub use args::{Args, Buffers, OwnedArgs, OwnedRows, Rows};
 use block::Attachments;
 pub use block::{Builder, Keep, NotCopied, OwnedValue};
-pub use buffer::{Claim, Claims, Tell};
+pub use buffer::{Claim, Claims, MOST_DIMENSIONS, Tell};
 pub(crate) use check::{check_alone, ints, is_plain};
 #[cfg(feature = "capi")]
 pub use check::{check_main_names, check_value};
@@ -75,6 +75,10 @@ pub(crate) const MOST_BYTES: usize = if usize::BITS == 64 { 1 << 56 } else { isi
 /// Of dicts with so many entries or fewer, a key's text may lie in a block once for several: rows of a table have the
 /// same keys. It is then the one that the last of these dicts with that many keys has in the same place.
 pub(crate) const FEW_KEYS: usize = 16;
+
+/// No longer text is shared so: a copy of the value, of which each key has a text of its own, would otherwise be larger
+/// than that by any number of times.
+pub(crate) const LONGEST_SHARED: usize = 256;
 
 /// A value that crosses between the host and Python: 24 bytes on 64-bit systems. All bytes zero is None.
 ///

@@ -331,6 +331,10 @@ static void malformed(void) {
   subpy_value one = subpy_int(1), list = subpy_list(&one, 1), row[3] = {subpy_float(1), subpy_int(2), subpy_int(3)};
   invalid(tagged(SUBPY_TAG_SET, one), "args[0]: SUBPY_TAG_SET needs SUBPY_KIND_LIST, not SUBPY_KIND_INT");
   invalid(tagged(SUBPY_TAG_DATE, list), "args[0]: SUBPY_TAG_DATE needs SUBPY_KIND_STR, not SUBPY_KIND_LIST");
+  unsigned char byte = 1;
+  subpy_buffer buffer = {.size = sizeof buffer, .data = &byte, .len = 1};
+  invalid(tagged(SUBPY_TAG_SET, subpy_value_from_buffer(&buffer)),
+          "args[0]: SUBPY_TAG_SET needs SUBPY_KIND_LIST, not SUBPY_KIND_BUFFER");
   invalid(tagged(12, TEXT("x")), "args[0]: tag 12 is not one of SUBPY_TAG_*");
   invalid(tagged(255, TEXT("x")), "args[0]: tag 255 is not one of SUBPY_TAG_*");
   invalid(tagged(SUBPY_TAG_COMPLEX, subpy_tuple(row, 2)), "args[0]: SUBPY_TAG_COMPLEX needs two SUBPY_KIND_FLOAT");

@@ -118,6 +118,20 @@ static void rows(void) {
         subpy_eval(interp, "[{'a': 1}, {Text('a'): 1}]", SUBPY_AUTO_LEN, &value, &error));
 }
 
+/* The text of a key is there once only as long as it is short: a copy of the result has it for each dict. */
+static void long_keys(void) {
+  for (int len = 256; len <= 257; len++) {
+    char source[100];
+    snprintf(source, sizeof source, "(lambda k: [{k: 1}, {k: 2}, {k: 3}])('k' * %d)", len);
+    subpy_value value = eval(interp, source), back = call1(interp, "echo", value);
+    CHECK(value.len == 3 && same(&value, &back));
+    const subpy_value *dicts = value.u.as_items;
+    CHECK((dicts[0].u.as_pairs->key.u.as_str == dicts[2].u.as_pairs->key.u.as_str) == (len == 256));
+    subpy_value_free(&value);
+    subpy_value_free(&back);
+  }
+}
+
 /* While Python has a dict, a run from inside takes the places of all its keys. */
 static void inside(void) {
   for (int round = 0; round < 20; round++) {
@@ -163,6 +177,7 @@ int main(void) {
     similar();
     mixed();
     rows();
+    long_keys();
     flood();
     nested();
     OK(subpy_close(interp, &error));

@@ -5,7 +5,7 @@ use crate::manager::error::{Error, Result};
 use crate::manager::memory::Memory;
 use crate::manager::options::LockInfo;
 use crate::process::message::{Act, Request};
-use crate::value::{LIST, OBJECT, OwnedValue, Results, STR, View};
+use crate::value::{LIST, OBJECT, OwnedValue, Results, STR, ValueRef, View, printable};
 
 impl Conversation<'_> {
     /// How much memory it uses.
@@ -43,11 +43,37 @@ impl Conversation<'_> {
     /// What runs there, in words, and is to end: see `Request::Look`.
     pub fn look(&self, stop: u32) -> Result<Vec<String>, Box<Error>> {
         let done = self.ask_collecting(&Request::Look { stop }, Some(Results::VALUE), None)?;
-        let texts = done.value.as_ref().map(OwnedValue::as_ref);
-        let text = |index| match texts?.element(index)?.view() {
-            View::Str(text) => Some(text.to_owned()),
-            _ => None,
+        Ok(done.value.as_ref().map(|value| words(value.as_ref())).unwrap_or_default())
+    }
+}
+
+/// So many of the things that run there are told, and each in a line: it says itself how many there are, and how long.
+const MOST_TOLD: usize = 100;
+
+fn words(texts: ValueRef) -> Vec<String> {
+    let text = |index| match texts.element(index)?.view() {
+        View::Str(text) => Some(printable(text)),
+        _ => None,
+    };
+    (0..MOST_TOLD).map_while(text).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::{TUPLE, subpy_value};
+
+    #[test]
+    fn what_runs_there_is_told_in_few_words() {
+        let long = "x".repeat(1 << 20);
+        let text = |text: &str| subpy_value::pointing(STR, text.as_ptr(), text.len());
+        let told = |texts: &[subpy_value]| {
+            let all = subpy_value::pointing(TUPLE, texts.as_ptr().cast(), texts.len());
+            words(OwnedValue::copy_of(&all).unwrap().as_ref())
         };
-        Ok((0..).map_while(text).collect())
+        assert_eq!(told(&[text("a thread"), text("a\nrun")]), ["a thread", "a\\nrun"]);
+        let many = told(&[text(&long); 200]);
+        assert!(many.len() == MOST_TOLD && many.iter().all(|text| text.len() < 2000));
+        assert!(told(&[subpy_value::int(1), text("a run")]).is_empty());
     }
 }

@@ -2,7 +2,9 @@
 
 use std::ffi::CString;
 
-use crate::value::{BYTES, Form, NotCopied, OwnedValue, Place, STR, TUPLE, ValueRef, View, subpy_value};
+use crate::value::{
+    BYTES, Form, MOST_DIMENSIONS, NotCopied, OwnedValue, Place, STR, TUPLE, ValueRef, View, subpy_value,
+};
 
 /// Where its memory is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,35 +77,32 @@ impl Shared<'_> {
 pub struct SharedBuffer<'a> {
     value: ValueRef<'a>,
     format: CString,
-    shape: Vec<usize>,
-    strides: Vec<isize>,
+    dimensions: usize,
+    shape: [usize; MOST_DIMENSIONS],
+    strides: [isize; MOST_DIMENSIONS],
 }
 
 impl<'a> SharedBuffer<'a> {
     pub fn of_value(value: ValueRef<'a>) -> Result<SharedBuffer<'a>, NotCopied> {
-        let mut read = SharedBuffer { value, format: CString::default(), shape: Vec::new(), strides: Vec::new() };
         let format = match value.element(7).map(ValueRef::view) {
-            Some(View::Str(format)) => format,
+            Some(View::Str(format)) => text_of(format)?,
             _ => return Err(damaged()),
         };
-        read.format = CString::new(format).map_err(|_| damaged())?;
-        let mut numbers = Vec::new();
-        for at in FIELDS.. {
-            let Some(element) = value.element(at) else { break };
-            let View::Int(number) = element.view() else { return Err(damaged()) };
-            numbers.try_reserve(1).map_err(|_| NotCopied::NoMemory)?;
-            numbers.push(number);
-        }
+        let numbers = (FIELDS..).map_while(|at| value.element(at)).count();
+        let (shape, strides) = ([0; MOST_DIMENSIONS], [0; MOST_DIMENSIONS]);
+        let mut read = SharedBuffer { value, format, dimensions: 0, shape, strides };
         let in_order = read.int(5).ok_or_else(damaged)? & IN_ORDER != 0;
-        let dimensions = if in_order { numbers.len() } else { numbers.len() / 2 };
-        if !in_order && !numbers.len().is_multiple_of(2) {
+        read.dimensions = if in_order { numbers } else { numbers / 2 };
+        if read.dimensions > MOST_DIMENSIONS || !in_order && !numbers.is_multiple_of(2) {
             return Err(damaged());
         }
-        let (shape, strides) = numbers.split_at(dimensions);
-        for len in shape {
-            read.shape.push(usize::try_from(*len).map_err(|_| damaged())?);
+        for at in 0..read.dimensions {
+            let len = read.int(FIELDS + at).ok_or_else(damaged)?;
+            read.shape[at] = usize::try_from(len).map_err(|_| damaged())?;
+            if !in_order {
+                read.strides[at] = read.int(FIELDS + read.dimensions + at).ok_or_else(damaged)? as isize;
+            }
         }
-        read.strides.extend(strides.iter().map(|stride| *stride as isize));
         if read.find().is_some() { Ok(read) } else { Err(damaged()) }
     }
 
@@ -124,8 +123,8 @@ impl<'a> SharedBuffer<'a> {
             (IS_REGION, _) => Memory::Region(id, place),
             _ => return None,
         };
-        let strides = (flags & IN_ORDER == 0).then_some(&self.strides[..]);
-        let form = Form { format: &self.format, itemsize: size(6)?, shape: &self.shape, strides };
+        let strides = (flags & IN_ORDER == 0).then_some(&self.strides[..self.dimensions]);
+        let form = Form { format: &self.format, itemsize: size(6)?, shape: &self.shape[..self.dimensions], strides };
         let number = self.int(0)?.cast_unsigned();
         Some(Shared { number, memory, form, writable: flags & WRITABLE != 0, lent: flags & LENT != 0 })
     }
@@ -134,6 +133,15 @@ impl<'a> SharedBuffer<'a> {
     pub fn get(&self) -> Shared<'_> {
         self.find().expect("it was looked at when it was read")
     }
+}
+
+/// A copy, for which there may be no memory: the other process says how long it is.
+fn text_of(format: &str) -> Result<CString, NotCopied> {
+    let mut copy = Vec::new();
+    // With a NUL behind it.
+    copy.try_reserve_exact(format.len() + 1).map_err(|_| NotCopied::NoMemory)?;
+    copy.extend_from_slice(format.as_bytes());
+    CString::new(copy).map_err(|_| damaged())
 }
 
 fn damaged() -> NotCopied {
@@ -190,5 +198,19 @@ mod tests {
             assert!((0..FIELDS).all(|len| refused(&fields[..len])));
         });
         assert!(SharedBuffer::of_value(OwnedValue::none().as_ref()).is_err());
+    }
+
+    #[test]
+    fn it_has_as_many_dimensions_as_any_other() {
+        let is_read = |dimensions: usize, strides: bool| {
+            let (shape, each) = (vec![1; dimensions], vec![8; dimensions]);
+            let form = Form { format: c"d", itemsize: 8, shape: &shape, strides: strides.then_some(&each[..]) };
+            let memory = Memory::Bytes(&[0; 8]);
+            let value = Shared { number: 1, memory, form, writable: false, lent: false }.to_value().unwrap();
+            SharedBuffer::of_value(value.as_ref()).is_ok()
+        };
+        for strides in [false, true] {
+            assert!(is_read(MOST_DIMENSIONS, strides) && !is_read(MOST_DIMENSIONS + 1, strides));
+        }
     }
 }

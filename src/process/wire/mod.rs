@@ -13,8 +13,8 @@
 //! Flags are a tag and nothing else. Values in a block have the offset of their bytes or elements in it, where others
 //! have a pointer. These pieces lie in the order in which one meets them who goes into each value before he goes on to
 //! the next: so none is part of another, and none is met twice. Behind bytes there is room for a NUL. The only pieces
-//! that are shared are the keys of dicts with few ([`FEW_KEYS`]), as in the blocks that are made of Python objects. Both
-//! sides are the same library, thus of the same layout.
+//! that are shared are short keys of dicts with few ([`FEW_KEYS`], [`LONGEST_SHARED`]), as in the blocks that are made of
+//! Python objects. Both sides are the same library, thus of the same layout.
 //!
 //! Most arguments are a few values of the first row. They are shorter, so that they lie beside the turn in the memory that
 //! both see ([`FEW_MARK`]): a word that says their number and kinds, and a word for each.
@@ -33,7 +33,7 @@ use std::mem::MaybeUninit;
 pub use read::{NotRead, Reader};
 pub use write::Writer;
 
-use crate::value::{Builder, FEW_KEYS, NotCopied, OwnedValue, ValueRef, subpy_value};
+use crate::value::{Builder, FEW_KEYS, LONGEST_SHARED, NotCopied, OwnedValue, ValueRef, subpy_value};
 
 const VALUE: usize = size_of::<subpy_value>();
 
@@ -159,6 +159,8 @@ impl Keys {
 
     #[inline]
     fn met(&mut self, entry: usize, place: usize, len: usize, offset: usize) {
-        self.0[entry] = (place, len, offset);
+        if len <= LONGEST_SHARED {
+            self.0[entry] = (place, len, offset);
+        }
     }
 }

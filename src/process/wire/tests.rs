@@ -293,6 +293,29 @@ fn a_block_is_copied_as_it_is() {
     }
 }
 
+/// A copy has a text for each of them, and is not to be much larger than what came.
+#[test]
+fn long_keys_are_not_shared() {
+    let message = |len: usize| {
+        let key = "k".repeat(len);
+        let pair = [subpy_value::pointing(STR, key.as_ptr(), len), subpy_value::int(1)];
+        let rows = [subpy_value::pointing(DICT, pair.as_ptr().cast(), 1); 2];
+        let list = subpy_value::pointing(LIST, rows.as_ptr().cast(), 2);
+        // SAFETY: a complete value.
+        written(|writer| unsafe { writer.value(&list, &mut none_to_send) })
+    };
+    assert!(message(LONGEST_SHARED).len() < 2 * LONGEST_SHARED);
+    let mut bytes = message(LONGEST_SHARED + 1);
+    assert!(bytes.len() > 2 * LONGEST_SHARED);
+    assert!(read(&bytes, &Hooks::new()).is_ok());
+    // Where the texts of the two keys lie, behind kind, flags and length.
+    let head = [&STR.to_ne_bytes()[..], &[0; 4], &(LONGEST_SHARED + 1).to_ne_bytes()].concat();
+    let keys: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(&head)).collect();
+    assert_eq!(keys.len(), 2);
+    bytes.copy_within(keys[0] + 16..keys[0] + 24, keys[1] + 16);
+    assert!(matches!(read(&bytes, &Hooks::new()), Err(NotRead::Damaged(_))));
+}
+
 #[test]
 fn values_follow_each_other() {
     let items = [subpy_value::int(7), subpy_value::bool(true)];

@@ -15,7 +15,7 @@ use super::asked::{Asked, Refused};
 use super::reading::{FEW_KEYS, Keys, Reading};
 use super::shallow::container;
 use super::stand_in::{StandIn, Standing};
-use crate::value::{self, Builder, MAX_DEPTH, OwnedValue, Results, subpy_pair, subpy_value};
+use crate::value::{self, Builder, LONGEST_SHARED, MAX_DEPTH, OwnedValue, Results, subpy_pair, subpy_value};
 
 /// Makes the value of a Python object. The result is None before.
 #[inline]
@@ -360,7 +360,7 @@ impl Reader<'_> {
                         builder.write(at, subpy_value::at_offset(value::STR, start, len));
                     } else if api.type_of(key) == api.PyUnicode_Type.0 {
                         let (start, len) = self.text(key, builder)?;
-                        if few {
+                        if few && len <= LONGEST_SHARED {
                             *seen = (key, (start, len));
                         }
                         builder.write(at, subpy_value::at_offset(value::STR, start, len));

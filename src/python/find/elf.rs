@@ -145,48 +145,48 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_ne_bytes(array_at(bytes, at))
 }
 
+/// The smallest library with the constant in it: one segment, a symbol table, a string table.
+#[cfg(any(test, fuzzing))]
+pub(super) fn library(symbol: &str, version: (u8, u8, u8)) -> Vec<u8> {
+    const VALUE: usize = HEADER_SIZE + SEGMENT_SIZE;
+    const BASE: u64 = 0x1000;
+    let strings = VALUE + 8;
+    let symbols = strings + symbol.len() + 2;
+    let sections = symbols + 2 * SYMBOL_SIZE;
+    let mut file = vec![0; sections + 3 * SECTION_SIZE];
+    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, b"\x7fELF");
+    put(4, &[2, if cfg!(target_endian = "little") { 1 } else { 2 }, 1]);
+    put(18, &own_machine().unwrap_or(0).to_ne_bytes());
+    put(32, &(HEADER_SIZE as u64).to_ne_bytes());
+    put(40, &(sections as u64).to_ne_bytes());
+    put(56, &1u16.to_ne_bytes());
+    put(60, &3u16.to_ne_bytes());
+    put(HEADER_SIZE, &SEGMENT_LOAD.to_ne_bytes());
+    put(HEADER_SIZE + 8, &(VALUE as u64).to_ne_bytes());
+    put(HEADER_SIZE + 16, &BASE.to_ne_bytes());
+    put(HEADER_SIZE + 32, &8u64.to_ne_bytes());
+    let value = u32::from_be_bytes([version.0, version.1, version.2, 0xf0]);
+    put(VALUE, &u64::from(value).to_ne_bytes());
+    put(strings + 1, symbol.as_bytes());
+    put(symbols + SYMBOL_SIZE, &1u32.to_ne_bytes());
+    put(symbols + SYMBOL_SIZE + 6, &1u16.to_ne_bytes());
+    put(symbols + SYMBOL_SIZE + 8, &BASE.to_ne_bytes());
+    for (index, kind, offset, end, link) in [(1, SECTION_DYNSYM, symbols, sections, 2u32), (2, 3, strings, symbols, 0)]
+    {
+        let at = sections + index * SECTION_SIZE;
+        put(at + 4, &kind.to_ne_bytes());
+        put(at + 24, &(offset as u64).to_ne_bytes());
+        put(at + 32, &((end - offset) as u64).to_ne_bytes());
+        put(at + 40, &link.to_ne_bytes());
+    }
+    file
+}
+
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::super::tests::Folder;
     use super::*;
-
-    /// The smallest library with the constant in it: one segment, a symbol table, a string table.
-    pub(in super::super) fn library(symbol: &str, version: (u8, u8, u8)) -> Vec<u8> {
-        const VALUE: usize = HEADER_SIZE + SEGMENT_SIZE;
-        const BASE: u64 = 0x1000;
-        let strings = VALUE + 8;
-        let symbols = strings + symbol.len() + 2;
-        let sections = symbols + 2 * SYMBOL_SIZE;
-        let mut file = vec![0; sections + 3 * SECTION_SIZE];
-        let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
-        put(0, b"\x7fELF");
-        put(4, &[2, if cfg!(target_endian = "little") { 1 } else { 2 }, 1]);
-        put(18, &own_machine().unwrap_or(0).to_ne_bytes());
-        put(32, &(HEADER_SIZE as u64).to_ne_bytes());
-        put(40, &(sections as u64).to_ne_bytes());
-        put(56, &1u16.to_ne_bytes());
-        put(60, &3u16.to_ne_bytes());
-        put(HEADER_SIZE, &SEGMENT_LOAD.to_ne_bytes());
-        put(HEADER_SIZE + 8, &(VALUE as u64).to_ne_bytes());
-        put(HEADER_SIZE + 16, &BASE.to_ne_bytes());
-        put(HEADER_SIZE + 32, &8u64.to_ne_bytes());
-        let value = u32::from_be_bytes([version.0, version.1, version.2, 0xf0]);
-        put(VALUE, &u64::from(value).to_ne_bytes());
-        put(strings + 1, symbol.as_bytes());
-        put(symbols + SYMBOL_SIZE, &1u32.to_ne_bytes());
-        put(symbols + SYMBOL_SIZE + 6, &1u16.to_ne_bytes());
-        put(symbols + SYMBOL_SIZE + 8, &BASE.to_ne_bytes());
-        for (index, kind, offset, end, link) in
-            [(1, SECTION_DYNSYM, symbols, sections, 2u32), (2, 3, strings, symbols, 0)]
-        {
-            let at = sections + index * SECTION_SIZE;
-            put(at + 4, &kind.to_ne_bytes());
-            put(at + 24, &(offset as u64).to_ne_bytes());
-            put(at + 32, &((end - offset) as u64).to_ne_bytes());
-            put(at + 40, &link.to_ne_bytes());
-        }
-        file
-    }
 
     fn version_of(content: &[u8]) -> Result<(u8, u8, u8), String> {
         let folder = Folder::new();

@@ -48,7 +48,7 @@ fn inspect_executable(python: &Path) -> Result<Installation, Refused> {
     }
 }
 
-fn from_report(report: &probe::Report) -> Result<Installation, Refused> {
+pub(super) fn from_report(report: &probe::Report) -> Result<Installation, Refused> {
     if report.implementation != "cpython" {
         return Err(format!("it is {} and not CPython", report.implementation).into());
     }

@@ -9,12 +9,15 @@
 //! | `elf` | reads the version out of a libpython's file |
 //! | `loaded` | looks for a CPython in this process |
 //! | `names` | versions, and what files are called |
+//! | `fuzzing` | the entry for a fuzzing target, which is not there in a build for use |
 //!
 //! Nothing is loaded here. What fits is decided before, because a wrong library cannot be unloaded, and because a
 //! CPython that fails to start without its standard library never starts again in the same process.
 
 mod choice;
 mod elf;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod inspect;
 pub mod loaded;
 mod names;

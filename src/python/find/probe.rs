@@ -135,7 +135,7 @@ fn end(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
     }
 }
 
-fn parse(output: &[u8]) -> Option<Report> {
+pub(super) fn parse(output: &[u8]) -> Option<Report> {
     let start = find(output, START)? + START.len();
     let answer = &output[start..];
     let answer = &answer[..find(answer, END)?];

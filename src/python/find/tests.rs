@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::choice::Choice;
-use super::elf::tests::library;
+use super::elf::library;
 use super::probe::tests::answer;
 use super::search::search;
 use super::*;
