@@ -15,7 +15,7 @@ rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 MIB ?= 1024
 
 .PHONY: build install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-data bench-processes bench-quick clean help
-.PHONY: soak-pool misuse deny matrix faults races races-bugs fuzz fuzz-minimise
+.PHONY: soak-pool misuse deny matrix faults races races-bugs fuzz fuzz-minimise stress scale
 .PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
 
@@ -119,6 +119,18 @@ soak-pool: need-cargo need-cc ## a million tasks through a pool of two, of which
 	$(CC) -std=c11 -O2 -D_GNU_SOURCE -Iinclude tests/c/pool_soak.c -o "$(target)/soak/pool" \
 		-L"$(target)/release" -lsubpy -lpthread -Wl,-rpath,'$$ORIGIN/../release'; \
 	SUBPY_PYTHON=$$(tools/get-python) SUBPY_SOAK_TASKS=$(or $(TASKS),1000000) "$(target)/soak/pool"
+
+stress: need-cargo need-cc ## 16 threads do everything at once in eight interpreters, half of them processes; SECONDS=3600, SEED=n begins with the same acts
+	@cargo build --release; mkdir -p "$(target)/soak"; \
+	$(CC) -std=c11 -O2 -g -D_GNU_SOURCE -Iinclude tests/c/stress.c -o "$(target)/soak/stress" \
+		-L"$(target)/release" -lsubpy -lpthread -Wl,-rpath,'$$ORIGIN/../release'; \
+	SUBPY_PYTHON=$$(tools/get-python) SUBPY_STRESS_SECONDS=$(or $(SECONDS),600) $(if $(SEED),SUBPY_STRESS_SEED=$(SEED)) "$(target)/soak/stress"
+
+scale: need-cargo need-cc ## 500 interpreters at once, 20,000 one after the other, texts of 1 GiB and lists of 10 million; takes 8 GiB of memory
+	@cargo build --release; mkdir -p "$(target)/soak"; \
+	$(CC) -std=c11 -O2 -g -D_GNU_SOURCE -Iinclude tests/c/scale.c -o "$(target)/soak/scale" \
+		-L"$(target)/release" -lsubpy -lpthread -Wl,-rpath,'$$ORIGIN/../release'; \
+	SUBPY_PYTHON=$$(tools/get-python) SUBPY_SCALE=full "$(target)/soak/scale"
 
 faults: need-cargo need-cc ## memory, threads, files and processes refused at each single place, not only at some; the better part of an hour
 	@python=$$(tools/get-python); FAULTS_ALL=1 SUBPY_TEST_PYTHON=$$python cargo test --test faults -- --nocapture

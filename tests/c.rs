@@ -40,7 +40,6 @@ c_tests! {
     buffers_out
     busy
     cancel
-    churn
     close
     close_itself
     close_with
@@ -95,7 +94,6 @@ c_tests! {
     process_buffers
     process_hostile
     process_lies
-    process_leak
     process_lock
     process_nested
     process_options
@@ -130,6 +128,7 @@ c_tests! {
     rules
     run_async
     run_output
+    scale
     sessions
     set_output
     shutdown_with
@@ -137,6 +136,7 @@ c_tests! {
     small_stack
     sources
     state_blocks
+    stress
     syntax
     tagged
     thread_end
@@ -163,12 +163,12 @@ macro_rules! in_processes {
 
 // These run a second time, with interpreters in processes of their own: what operations and values do is the same, or
 // the program says what is not. Left out are those that
-// - are about processes already: process*, pool_process, race_process, race_pool_process;
+// - are about processes already: process*, pool_process, race_process, race_pool_process, scale;
 // - are about this process, its CPython and its threads: arenas, foreign*, fork, host_finalizes, interpreters, leak,
 //   left_threads, lifecycle, main, nested, no_memory, signals, small_stack, state_blocks, thread_end;
 // - share memory that is not made for it, or count Python's own: buffers*, memory*, for which there are process_buffers
 //   and process;
-// - race, or use pools: race*, churn, close_itself, pool*, for which there are those with process in their names.
+// - race, or use pools: race*, stress, close_itself, pool*, for which there are those with process in their names.
 in_processes! {
     arrays
     basics

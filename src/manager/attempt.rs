@@ -188,6 +188,11 @@ impl Attempt {
 
     /// It is taken back, unless it is decided. What that means is done before anybody can go on.
     pub fn give_up(&self, take_back: impl FnOnce()) {
+        self.leave(take_back, || ());
+    }
+
+    /// The same, with something to do when a process is about to decide it, so that others may wait for that.
+    pub fn leave(&self, take_back: impl FnOnce(), later: impl FnOnce()) {
         let mut progress = self.progress();
         if matches!(progress.stage, Stage::Asking | Stage::Ready) {
             progress.stage = Stage::GivenUp;
@@ -195,6 +200,7 @@ impl Attempt {
             self.changed.notify_all();
         } else if let Stage::Deciding(given_up) = &mut progress.stage {
             *given_up = true;
+            later();
         }
     }
 

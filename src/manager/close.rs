@@ -41,7 +41,8 @@ pub fn close_with(handle: u64, options: CloseOptions) -> Result<()> {
     check_waits_for_others(&interpreter)?;
     detached(loaded_api(), || {
         let ending = lock(&interpreter.ending).clone();
-        let attempt = match ending {
+        // One that its process has refused in the end was the last one's.
+        let attempt = match ending.filter(|ending| !ending.wait_while_asking(&plan) || !ending.is_given_up()) {
             Some(ending) => ending,
             None => begin(&interpreter, &plan)?,
         };
@@ -56,7 +57,8 @@ pub fn close_with(handle: u64, options: CloseOptions) -> Result<()> {
                 interpreter.is_gone();
                 return Ok(());
             }
-            attempt.give_up(|| interpreter.gate.end_drain());
+            let later = || *lock(&interpreter.ending) = Some(Arc::clone(&attempt));
+            attempt.leave(|| interpreter.gate.end_drain(), later);
         }
         if attempt.is_given_up() {
             let found = attempt.in_the_way().unwrap_or_else(|| "it is about to be".into());
@@ -145,7 +147,7 @@ pub fn start(
     let spawned = spawn("subpy-close", STACK_SIZE, move || {
         let result = catch_unwind(AssertUnwindSafe(|| work(&its_own)));
         if let Err(error) = result.unwrap_or_else(|_| Err(Kind::Panic("a close panicked".into()).into())) {
-            its_own.fail(error, || drained.gate.end_drain());
+            its_own.fail(error, || take_back(&drained));
         }
     });
     match spawned {
@@ -155,6 +157,12 @@ pub fn start(
             Err(Kind::Interpreter(format!("can't start new thread: {error}")).into())
         }
     }
+}
+
+/// It is as before.
+fn take_back(interpreter: &Interpreter) {
+    *lock(&interpreter.ending) = None;
+    interpreter.gate.end_drain();
 }
 
 /// When interrupts are repeated. The first one is enough for most code, if it gets the time to clean up.
@@ -305,7 +313,7 @@ fn end_elsewhere(
                 return Err(error);
             };
             interpreter.gate.reopen();
-            attempt.refused(vec![message], || interpreter.gate.end_drain());
+            attempt.refused(vec![message], || take_back(interpreter));
             Ok(false)
         }
         Ok(()) | Err(_) => {

@@ -14,6 +14,9 @@ use crate::value::NotCopied;
 /// The memory for what is written is given back when a message was longer.
 const KEPT: usize = 64 << 10;
 
+/// Why a message was not sent that has more bytes than a channel's longest.
+const TOO_LONG: &str = "too large: no more than 1 GiB goes to or from an interpreter's process at once";
+
 /// One end of a channel. It is of one thread at a time, which may be in several requests, one inside of the other.
 pub struct Talk {
     channel: RefCell<Channel>,
@@ -124,7 +127,7 @@ impl Talk {
             *written = Vec::new();
         }
         sent.map_err(|stop| match stop {
-            Stop::TooLong => Unsaid::NotWritten(NotCopied::NoMemory),
+            Stop::TooLong => Unsaid::NotWritten(NotCopied::NotShareable(TOO_LONG.into())),
             stop => Unsaid::Stop(stop),
         })
     }

@@ -159,7 +159,8 @@ static void stopped_before_it_comes(void) {
 
 static void *closes(void *interp) {
   subpy_close_options options = {.size = sizeof options, .timeout_ms = 60000, .flags = SUBPY_CLOSE_DRAIN};
-  OK(subpy_close_with((subpy_interp)(uintptr_t)interp, &options, &error));
+  subpy_status status = subpy_close_with((subpy_interp)(uintptr_t)interp, &options, NULL);
+  CHECK(status == SUBPY_OK || status == SUBPY_ERROR_NOT_FOUND); /* the run was given up before it came */
   return NULL;
 }
 
@@ -192,6 +193,34 @@ static void closes_and_does_not_answer(void) {
     usleep(50000);
     CHECK(kill(pid, SIGKILL) == 0 || errno == ESRCH); /* the run came before the close after all, and was given up */
     for (int i = 0; i < 2; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+  }
+}
+
+static subpy_status closes_soon(subpy_interp interp) {
+  const subpy_close_options soon = {.size = sizeof soon, .timeout_ms = 10, .flags = SUBPY_CLOSE_DRAIN};
+  return subpy_close_with(interp, &soon, &error);
+}
+
+/* A process that is stopped does not say whether it can end. Each close waits on, until it does, and goes by what it says. */
+static void answers_after_the_time(void) {
+  for (int in_the_way = 0; in_the_way < 2; in_the_way++) {
+    subpy_interp interp = create_process();
+    const pid_t pid = (pid_t)number(interp, "__import__('os').getpid()");
+    if (in_the_way) run(interp, "import threading\nend = threading.Event()\nthreading.Thread(target=end.wait).start()");
+    CHECK(kill(pid, SIGSTOP) == 0);
+    for (int i = 0; i < 2; i++) FAILS(SUBPY_ERROR_TIMEOUT, "...closing it again waits on", closes_soon(interp));
+    CHECK(kill(pid, SIGCONT) == 0);
+    subpy_status status;
+    while ((status = closes_soon(interp)) == SUBPY_ERROR_TIMEOUT) subpy_error_free(error);
+    if (in_the_way) {
+      CHECK(status == SUBPY_ERROR_BUSY && strstr(subpy_error_message(error, NULL), "not closed within 10 ms: "));
+      run(interp, "end.set()");
+      OK(subpy_close(interp, NULL));
+    } else {
+      CHECK(status == SUBPY_OK || status == SUBPY_ERROR_NOT_FOUND);
+    }
+    subpy_error_free(error);
+    error = NULL;
   }
 }
 
@@ -276,6 +305,7 @@ int main(void) {
   stopped_before_it_comes();
   ends();
   closes_and_does_not_answer();
+  answers_after_the_time();
   ends_without_memory();
   refuses_for_good();
   crashes_while_all_is_shut_down();

@@ -16,8 +16,8 @@ use super::super::wire::Source;
 use super::memory::{BYTES, HALF, HALVES, KEPT, ROOM, Shared};
 use super::wait::{Calls, Spin, Turn, Wait, Waited, pass};
 
-/// No message has more bytes.
-pub const LONGEST: usize = 1 << 30;
+/// No message has more bytes: a text of 1 GiB has room, with all that is around it.
+pub const LONGEST: usize = (1 << 30) + (1 << 20);
 
 /// The worker may hide from the host that it was called; the host looks at least so often.
 const LONGEST_SLEEP: Duration = Duration::from_millis(10);
