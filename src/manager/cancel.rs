@@ -114,6 +114,31 @@ mod tests {
         late
     }
 
+    #[derive(Default)]
+    struct Place(Mutex<Vec<u64>>);
+
+    impl Stop for Place {
+        fn stop(&self, run: u64, reason: Reason) {
+            assert_eq!(reason, Reason::Interrupted);
+            lock(&self.0).push(run);
+        }
+    }
+
+    #[test]
+    fn a_token_stops_the_runs_that_have_it_and_forgets_the_others() {
+        let (token, here, there) = (Token::default(), Arc::new(Place::default()), Arc::new(Place::default()));
+        for (place, run) in [(&here, 1), (&here, 2), (&there, 2), (&here, 3)] {
+            assert!(!token.attach(Arc::clone(place) as Arc<dyn Stop>, run).unwrap());
+        }
+        token.detach(&*there, 2);
+        token.detach(&*here, 3);
+        token.detach(&*there, 1);
+        assert!(!token.is_fired() && lock(&token.0).runs.len() == 2);
+        token.fire();
+        assert_eq!((lock(&here.0).clone(), lock(&there.0).clone()), (vec![1, 2], vec![]));
+        assert!(token.is_fired() && token.attach(there, 4).unwrap() && lock(&token.0).runs.is_empty());
+    }
+
     #[test]
     fn a_cancel_never_hits_the_next_run_and_the_look_up_is_why() {
         let _runtime = runtime::for_tests();

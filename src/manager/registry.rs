@@ -116,7 +116,22 @@ mod tests {
         assert!(registry.register(handle, &Arc::new(8), || true));
         assert_eq!(registry.get(handle).as_deref(), Some(&8));
         assert_eq!(registry.find(handle, |_| false, || Some(Arc::new(9))).as_deref(), None);
+        assert!(registry.get(handle).is_none(), "what is not known goes");
+        registry.put_back(handle, Arc::new(8));
         assert!(!registry.register(handle, &Arc::new(9), || false));
         assert!(registry.get(handle).is_none());
+    }
+
+    #[test]
+    fn all_are_all_and_are_gone_when_they_were_drained() {
+        let (registry, count) = (Registry::new(), 3 * SHARDS as u64);
+        let sorted = |mut things: Vec<Arc<u64>>| {
+            things.sort_unstable();
+            things.into_iter().map(|thing| *thing).collect::<Vec<_>>()
+        };
+        (0..count).for_each(|handle| registry.insert(handle, Arc::new(handle)).unwrap());
+        assert_eq!(sorted(registry.all()), (0..count).collect::<Vec<_>>());
+        assert_eq!(sorted(registry.drain()), (0..count).collect::<Vec<_>>());
+        assert!(registry.all().is_empty() && registry.get(1).is_none());
     }
 }

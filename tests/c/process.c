@@ -93,7 +93,8 @@ static void ends(void) {
 static void limits(void) {
   subpy_interp interp = create_with_limit(50, 20000);
   CHECK(subpy_exec(interp, "while True: pass", SUBPY_AUTO_LEN, &error) == SUBPY_ERROR_TIMEOUT);
-  CHECK(strstr(subpy_error_message(error, NULL), "timed out after 50 ms: KeyboardInterrupt, at <script>:1"));
+  /* On a busy machine the time may be over before anything has begun; limits.c has where the code was. */
+  CHECK(strstr(subpy_error_message(error, NULL), "timed out after 50 ms"));
   subpy_error_free(error);
   error = NULL;
   CHECK(number(interp, "1 + 1") == 2);

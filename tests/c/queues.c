@@ -262,6 +262,28 @@ static void guests(subpy_interp interp) {
   subpy_queue_free(back);
 }
 
+/* What Python cannot make of an item, here a set with a list in it, leaves that where it was. */
+static void not_made(subpy_interp interp) {
+  subpy_queue queue = new_queue(2);
+  subpy_pair name = {TEXT("q"), subpy_value_from_queue(queue)};
+  subpy_value main = subpy_dict(&name, 1), list = subpy_list(NULL, 0), set = subpy_list(&list, 1), taken = subpy_none();
+  set.flags |= SUBPY_TAG_SET;
+  OK(subpy_prepare_main(interp, &main, &error));
+  OK(subpy_queue_put(queue, &set, 0, &error));
+  put(queue, 2);
+  run(interp,
+      "for act in q.get, q.get_nowait:\n"
+      "  try: act()\n"
+      "  except TypeError as e: assert 'unhashable' in str(e), e\n"
+      "  else: raise AssertionError");
+  CHECK(length(queue) == 2);
+  OK(subpy_queue_get(queue, 0, &taken, &error));
+  CHECK(taken.kind == SUBPY_KIND_LIST && (taken.flags & 255) == SUBPY_TAG_SET && taken.len == 1);
+  subpy_value_free(&taken);
+  CHECK(get(queue) == 2);
+  subpy_queue_free(queue);
+}
+
 /* Items outlive the interpreter that put them; the other one has the same queue. */
 static void two_interpreters(void) {
   subpy_interp first = create(), second = create();
@@ -452,6 +474,72 @@ static void waits(void) {
   subpy_queue_free(begun);
 }
 
+static void *host_puts(void *pointer) {
+  waiter *it = pointer;
+  subpy_value value = subpy_int(1);
+  it->status = subpy_queue_put_with(it->queue, &value, -1, it->cancel, NULL);
+  return NULL;
+}
+
+static void *guest_puts(void *pointer) {
+  waiter *it = pointer;
+  subpy_run_request request = {.size = sizeof request, .interp = it->interp, .what = SUBPY_RUN_EXEC,
+                               .text = "begun.put(1)\nq.put(1)", .text_len = SUBPY_AUTO_LEN, .cancel = it->cancel};
+  it->status = subpy_run(&request, NULL, NULL);
+  return NULL;
+}
+
+/* The same for those who wait for room. */
+static void waits_for_room(void) {
+  subpy_interp interp = create();
+  subpy_queue queue = new_queue(1), begun = new_queue(0);
+  subpy_pair names[] = {{TEXT("q"), subpy_value_from_queue(queue)}, {TEXT("begun"), subpy_value_from_queue(begun)}};
+  subpy_value main = subpy_dict(names, 2);
+  OK(subpy_prepare_main(interp, &main, &error));
+  put(queue, 0);
+  void *(*const puts[])(void *) = {host_puts, guest_puts};
+  pthread_t threads[2];
+  waiter its[] = {{.queue = queue}, {.interp = interp, .queue = queue}};
+
+  for (int i = 0; i < 2; i++) {
+    OK(subpy_cancel_new(&its[i].cancel, &error));
+    CHECK(pthread_create(&threads[i], NULL, puts[i], &its[i]) == 0);
+    if (i) CHECK(get(begun) == 1);
+    usleep(20000);
+    subpy_cancel_fire(its[i].cancel);
+    CHECK(pthread_join(threads[i], NULL) == 0 && its[i].status == SUBPY_ERROR_INTERRUPTED);
+    subpy_cancel_free(its[i].cancel);
+    its[i].cancel = 0;
+
+    CHECK(pthread_create(&threads[i], NULL, puts[i], &its[i]) == 0);
+    if (i) CHECK(get(begun) == 1);
+    usleep(20000);
+    CHECK(get(queue) == 0);
+    CHECK(pthread_join(threads[i], NULL) == 0 && its[i].status == SUBPY_OK && get(queue) == 1);
+    put(queue, 0);
+  }
+
+  CHECK(pthread_create(&threads[1], NULL, guest_puts, &its[1]) == 0);
+  CHECK(get(begun) == 1);
+  OK(subpy_interrupt(interp, &error));
+  CHECK(pthread_join(threads[1], NULL) == 0 && its[1].status == SUBPY_ERROR_INTERRUPTED);
+
+  subpy_run_request request = {.size = sizeof request, .interp = interp, .what = SUBPY_RUN_EXEC, .text = "q.put(1)",
+                               .text_len = SUBPY_AUTO_LEN, .timeout_ms = 30};
+  FAILS(SUBPY_ERROR_TIMEOUT, "...timed out after 30 ms", subpy_run(&request, NULL, &error));
+
+  for (int i = 0; i < 2; i++) CHECK(pthread_create(&threads[i], NULL, puts[i], &its[i]) == 0);
+  CHECK(get(begun) == 1);
+  usleep(20000);
+  OK(subpy_queue_close(queue, &error));
+  CHECK(pthread_join(threads[0], NULL) == 0 && its[0].status == SUBPY_ERROR_WRONG_STATE);
+  CHECK(pthread_join(threads[1], NULL) == 0 && its[1].status == SUBPY_ERROR_EXECUTION_FAILED);
+  CHECK(get(queue) == 0 && length(queue) == 0);
+  OK(subpy_close(interp, &error));
+  subpy_queue_free(queue);
+  subpy_queue_free(begun);
+}
+
 /* Threads that an interpreter's end leaves behind wait in front of the host: what they are woken for is not lost. */
 static void left_behind(void) {
   subpy_interp interp = 0;
@@ -528,10 +616,12 @@ int main(void) {
   subpy_interp interp = create();
   freed_arguments(interp);
   guests(interp);
+  not_made(interp);
   OK(subpy_close(interp, &error));
   two_interpreters();
   buffers();
   waits();
+  waits_for_room();
   left_behind();
   loops();
   return 0;
