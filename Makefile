@@ -15,7 +15,7 @@ rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 MIB ?= 1024
 
 .PHONY: build install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-data bench-processes bench-quick clean help
-.PHONY: soak-pool misuse deny matrix faults races races-bugs fuzz fuzz-minimise stress scale mutants
+.PHONY: soak-pool misuse deny matrix faults races races-bugs fuzz fuzz-minimise stress scale mutants test-leaks
 .PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
 
@@ -113,6 +113,9 @@ test-model: need-cargo ## the gate, queues and turns in more orders of their thr
 
 test-c test-cpp test-rust test-hosts test-go test-asan: test-%: need-cargo need-cc ## the tests of one part alone
 	@tests/run $*
+
+test-leaks: need-cargo need-cc ## the C tests under AddressSanitizer once more, looked through for leaks when they exit
+	@SUBPY_TEST_LEAKS=1 tests/run asan
 
 soak-pool: need-cargo need-cc ## a million tasks through a pool of two, of which some hang, raise or use up their memory; minutes
 	@cargo build --release; mkdir -p "$(target)/soak"; \

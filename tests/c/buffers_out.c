@@ -112,6 +112,7 @@ static void at_the_end(void) {
     const subpy_value *value = result.kind == SUBPY_KIND_LIST ? result.u.as_items : &result;
     const unsigned char *data = value->u.as_buffer->data;
     for (size_t at = 0; at < 250000; at++) CHECK(data[at] == at % 250);
+    KEPT_FOR_GOOD(data);
     subpy_interp next = create();
     subpy_value text = call1(next, "builtins:sum", *value);
     CHECK(text.u.as_int == 1000 * 249 * 125);
@@ -161,6 +162,7 @@ int main(void) {
   subpy_value left = shared(interp, "bytes(100_000)", SUBPY_RESULT_BUFFER);
   shut_down();
   CHECK(((char *)left.u.as_buffer->data)[99999] == 0);
+  KEPT_FOR_GOOD(left.u.as_buffer->data);
   subpy_value_free(&left);
   return 0;
 }

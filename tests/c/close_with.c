@@ -371,8 +371,10 @@ int main(void) {
     fprintf(stderr, "status %d, printed:\n%s%s\n", outcome.status, outcome.out.data, outcome.err.data);
     return 1;
   }
+  free_outcome(&outcome);
   outcome = in_child(interrupts_a_loop);
   CHECK(outcome.status == 0);
+  free_outcome(&outcome);
   interrupts_runs();
   idle();
   bad_options();

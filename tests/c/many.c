@@ -67,6 +67,7 @@ static void results(void) {
   subpy_value back = call1(interp, "builtins:tuple", list);
   CHECK(back.kind == SUBPY_KIND_TUPLE && back.len == ROWS && same(&back.u.as_items[ROWS - 1], &list.u.as_items[ROWS - 1]));
   subpy_value_free(&back);
+  subpy_value_free(&list);
 
   /* An argument may be where the results go. */
   list = subpy_int(4);

@@ -19,7 +19,9 @@ static unsigned next(unsigned *state) { return (*state = *state * 1103515245u + 
 static subpy_object any(unsigned *state) { return places[next(state) % PLACES]; }
 
 /* What may become of anything that is done with an object. */
-static bool done(subpy_status status, subpy_error *error) {
+static bool done(subpy_status status, subpy_error **in) {
+  subpy_error *error = *in;
+  *in = NULL;
   EXPECT_ONE_OF(status, error, SUBPY_OK, SUBPY_ERROR_NOT_FOUND, SUBPY_ERROR_NOT_SHAREABLE, SUBPY_ERROR_INTERRUPTED,
                 SUBPY_ERROR_WRONG_STATE, SUBPY_ERROR_BUSY);
   if (status == SUBPY_ERROR_NOT_FOUND) gone++;
@@ -36,11 +38,11 @@ static void *makes(void *number) {
                                  .text_len = SUBPY_AUTO_LEN};
     subpy_value result = subpy_none();
     subpy_error *error = NULL;
-    if (!done(subpy_run(&request, &result, &error), error)) continue;
+    if (!done(subpy_run(&request, &result, &error), &error)) continue;
     subpy_object own = 0;
     error = NULL;
     CHECK(result.kind == SUBPY_KIND_LIST && result.len == 2 && result.u.as_items[1].kind == SUBPY_KIND_OBJECT);
-    if (done(subpy_object_keep(result.u.as_items[0].u.as_object, &own, &error), error)) made++;
+    if (done(subpy_object_keep(result.u.as_items[0].u.as_object, &own, &error), &error)) made++;
     subpy_value_free(&result);
     subpy_object_free(atomic_exchange(&places[next(&state) % PLACES], own));
   }
@@ -53,7 +55,7 @@ static void *uses_once(void *pointer) {
   subpy_object own = 0, object = any(state);
   subpy_interp interp = 0;
   bool entered = false;
-  if (next(state) % 2 && done(subpy_object_keep(object, &own, &error), error)) object = own;
+  if (next(state) % 2 && done(subpy_object_keep(object, &own, &error), &error)) object = own;
   if (next(state) % 8 == 0 && !resting && subpy_object_interp(object, &interp, NULL) == SUBPY_OK)
     entered = subpy_enter(interp, NULL) == SUBPY_OK;
   for (int i = 0; i < 20; i++) {
@@ -63,21 +65,21 @@ static void *uses_once(void *pointer) {
     error = NULL;
     switch (next(state) % 5) {
       case 0:
-        ok = done(subpy_object_attr(object, "kind", SUBPY_AUTO_LEN, 0, &result, &error), error);
+        ok = done(subpy_object_attr(object, "kind", SUBPY_AUTO_LEN, 0, &result, &error), &error);
         CHECK(!ok || (result.kind == SUBPY_KIND_STR && strcmp(result.u.as_str, "thing") == 0));
         break;
       case 1:
-        ok = done(subpy_object_call(object, "same", SUBPY_AUTO_LEN, &arg, 1, NULL, SUBPY_RESULT_OBJECT, &result, &error), error);
+        ok = done(subpy_object_call(object, "same", SUBPY_AUTO_LEN, &arg, 1, NULL, SUBPY_RESULT_OBJECT, &result, &error), &error);
         CHECK(!ok || result.kind == SUBPY_KIND_OBJECT);
         break;
       case 2:
-        ok = done(subpy_object_text(object, &result, &error), error);
+        ok = done(subpy_object_text(object, &result, &error), &error);
         CHECK(!ok || strcmp(result.u.as_str, "a thing") == 0);
         break;
       case 3:
-        ok = done(subpy_object_iter(object, &iterator, &error), error);
+        ok = done(subpy_object_iter(object, &iterator, &error), &error);
         error = NULL;
-        while (ok && done(subpy_object_next(iterator, SUBPY_RESULT_OBJECT, &more, &result, &error), error) && more) {
+        while (ok && done(subpy_object_next(iterator, SUBPY_RESULT_OBJECT, &more, &result, &error), &error) && more) {
           elements++;
           subpy_value_free(&result);
           error = NULL;
@@ -85,7 +87,7 @@ static void *uses_once(void *pointer) {
         subpy_object_free(iterator);
         break;
       default:
-        ok = done(subpy_object_item(object, &arg, SUBPY_RESULT_OBJECT, &result, &error), error);
+        ok = done(subpy_object_item(object, &arg, SUBPY_RESULT_OBJECT, &result, &error), &error);
         if (ok && next(state) % 2) subpy_object_free(result.u.as_object);
     }
     if (ok) used++;

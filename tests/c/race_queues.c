@@ -18,7 +18,9 @@ static unsigned next(unsigned *state) { return (*state = *state * 1103515245u + 
 /* A queue in a place is always one that was made, and may be freed by now. */
 static subpy_queue any(unsigned *state) { return places[next(state) % PLACES]; }
 
-static void count(subpy_status status, subpy_error *error, counter *done) {
+static void count(subpy_status status, subpy_error **in, counter *done) {
+  subpy_error *error = *in;
+  *in = NULL;
   EXPECT_ONE_OF(status, error, SUBPY_OK, SUBPY_ERROR_TIMEOUT, SUBPY_ERROR_WRONG_STATE, SUBPY_ERROR_NOT_FOUND,
                 SUBPY_ERROR_INTERRUPTED);
   if (status == SUBPY_OK) (*done)++;
@@ -50,9 +52,9 @@ static void *hosts(void *number) {
     subpy_queue own = 0, queue = any(&state);
     subpy_value value = next(&state) % 3 ? subpy_int(1) : subpy_value_from_queue(any(&state)), taken = subpy_none();
     if (next(&state) % 2 && subpy_queue_keep(queue, &own, NULL) == SUBPY_OK) queue = own;
-    if (next(&state) % 4) count(subpy_queue_put_with(queue, &value, next(&state) % 3, cancel, &error), error, &put);
+    if (next(&state) % 4) count(subpy_queue_put_with(queue, &value, next(&state) % 3, cancel, &error), &error, &put);
     error = NULL;
-    count(subpy_queue_get_with(queue, next(&state) % 3, &taken, cancel, &error), error, &got);
+    count(subpy_queue_get_with(queue, next(&state) % 3, &taken, cancel, &error), &error, &got);
     subpy_value_free(&taken);
     int fd = -1;
     if (subpy_queue_fd(queue, &fd, NULL) == SUBPY_OK && own) {

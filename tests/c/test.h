@@ -55,6 +55,22 @@ static inline void check_message(const char *file, int line, const subpy_error *
   }
 }
 
+#ifdef __SANITIZE_ADDRESS__
+/* AddressSanitizer looks for leaks when the program exits, and not in children that it has forked: what is on the stacks of
+ * threads is not seen there, and the sanitizer's own locks may be taken for ever. */
+static pid_t looked_through;
+
+__attribute__((constructor)) static void is_looked_through(void) { looked_through = getpid(); }
+
+int __lsan_is_turned_off(void) { return getpid() != looked_through; }
+
+/* Memory that nobody can free any more, which the documentation says, is no leak. */
+void __lsan_ignore_object(const void *memory);
+#define KEPT_FOR_GOOD(memory) __lsan_ignore_object(memory)
+#else
+#define KEPT_FOR_GOOD(memory) ((void)(memory))
+#endif
+
 /* A frame of an error's traceback, which must be there. */
 static inline subpy_frame frame_at(const subpy_error *error, size_t index) {
   subpy_frame frame = {.size = sizeof frame};
