@@ -447,6 +447,7 @@ impl Interp {
             (entry.py().api.Py_DecRef)(self.main.module);
             entry.end_interpreter();
         }
+        self.interrupts.ended();
         self.ended();
     }
 

@@ -264,6 +264,14 @@ impl Interrupts {
         }
     }
 
+    /// The interpreter has been freed, and CPython has forgotten its pending calls: late ones never come.
+    pub fn ended(self: &Arc<Self>) {
+        if std::mem::take(&mut lock(&self.wishes).queued) {
+            // SAFETY: the count that `queue` gave away, which `pending` would have taken; `self` is another one.
+            unsafe { Arc::decrement_strong_count(Arc::as_ptr(self)) };
+        }
+    }
+
     /// Whether there may be runs that are to end and have not.
     pub fn is_interrupting(&self) -> bool {
         self.any() && (self.unfinished.load(Ordering::Relaxed) || lock(&self.wishes).queued)

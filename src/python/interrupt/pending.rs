@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Interrupts;
 use crate::python::{api, lock};
 
-/// CPython runs it once, with the GIL of the interpreter, at the latest when that ends.
+/// CPython runs it once, with the GIL of the interpreter, or never if it is queued late while that ends.
 pub(super) unsafe extern "C" fn pending(list: *mut c_void) -> c_int {
     let api = api();
     // SAFETY: the count that `interrupt` gave away. Attached.
