@@ -15,7 +15,7 @@ rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 MIB ?= 1024
 
 .PHONY: build install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-data bench-processes bench-quick clean help
-.PHONY: soak-pool misuse deny matrix faults races races-bugs fuzz fuzz-minimise stress scale mutants test-leaks
+.PHONY: soak-pool misuse deny matrix faults races races-bugs fuzz fuzz-minimise stress scale mutants test-leaks coverage
 .PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
 
@@ -152,6 +152,9 @@ fuzz-minimise: need-cargo need-cc ## takes what `make fuzz` has met into fuzz/co
 
 mutants: need-cargo need-cc ## small bugs put into the library, of which the tests have to find nine in ten; hours; ONLY="queue:" has it in its name
 	@SUBPY_PYTHON=$$(tools/get-python) && export SUBPY_PYTHON SUBPY_TEST_PYTHON=$$SUBPY_PYTHON && tests/mutants/run $(ONLY)
+
+coverage: need-cargo need-cc ## which lines and branches of src the tests run, half an hour; needs LLVM's tools; writes docs/coverage.md
+	@SUBPY_PYTHON=$$(tools/get-python) && export SUBPY_PYTHON SUBPY_TEST_PYTHON=$$SUBPY_PYTHON && tests/coverage/run
 
 lint: need-cargo need-cc ## formatting and lints alone
 	cargo fmt --check

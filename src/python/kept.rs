@@ -286,3 +286,33 @@ impl KeptObjects {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_needs_is_given_up_once() {
+        let objects = KeptObjects::default();
+        objects.belong_to(5);
+        let (one, two) = (objects.keep_number(1).unwrap(), objects.keep_number(2).unwrap());
+        let kept = Arc::clone(one.kept());
+        assert_eq!((kept.interp(), objects.number(&kept)), (5, Some(1)));
+        let more = Hold::of(&kept).unwrap();
+        drop(one);
+        assert!(!objects.take_some_dropped() && objects.number(&kept) == Some(1));
+        drop(more);
+        assert!(objects.take_some_dropped() && !objects.take_some_dropped());
+        assert!(Hold::of(&kept).is_none() && objects.number(&kept).is_none());
+        drop(two);
+        assert_eq!(objects.take_dropped_numbers().collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(objects.take_dropped_numbers().count(), 0);
+
+        let again = objects.keep_number(3).unwrap();
+        assert_eq!(lock(&objects.all).list.len(), 2, "places are free again");
+        assert!(objects.has(again.kept()) && !KeptObjects::default().has(again.kept()));
+        objects.forget_all();
+        drop(again);
+        assert_eq!(objects.take_dropped_numbers().count(), 0, "nothing is taken back any more");
+    }
+}
