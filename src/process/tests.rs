@@ -392,28 +392,6 @@ fn workers_end_with_the_host_with_and_without_a_zygote() {
     }
 }
 
-/// A process that is stopped does nothing, so the kernel alone ends the worker, and the zygote ends when it goes on.
-#[test]
-fn a_zygote_that_is_stopped_ends_when_it_goes_on() {
-    let mut host = Host::start("lives");
-    let worker = host.number();
-    let zygote = parent(worker);
-    kill(zygote, libc::SIGSTOP);
-    host.say();
-    assert_eq!(host.line(), "answers");
-    let process = pidfd(worker).expect("it lives");
-    host.process.kill().expect("it lives");
-    let [ended] = wait([(process.as_fd(), libc::POLLIN)], Some(Instant::now() + LONG)).expect("poll");
-    assert_ne!(ended, 0, "a worker ends with its host");
-    let is_stopped = || {
-        let stat = fs::read_to_string(format!("/proc/{zygote}/stat")).expect("it is there");
-        stat.rsplit_once(") ").expect("the name ends").1.starts_with('T')
-    };
-    assert!(is_stopped());
-    kill(zygote, libc::SIGCONT);
-    host.dies();
-}
-
 fn lives() {
     let spawner = spawner();
     let child = create(&spawner);

@@ -282,9 +282,10 @@ int main(int argc, char **argv) {
     acts += done[i];
     printf("%s %ld%s", ACTS[i].name, (long)done[i], i + 1 < ACTS_COUNT ? ", " : "\n");
   }
-  printf("%ld acts in %.0f s; %ld interpreters closed, %ld of them in processes, %ld crashed; %ld items came out, %ld were lost "
-         "with their processes; others were the reason for",
-         acts, now() - begin, ended[0] + ended[1], (long)ended[1], (long)ended[2], (long)items_taken, (long)items_lost);
+  printf("%ld acts in %.0f s; %ld interpreters closed, %ld of them in processes, %ld crashed (%ld of them nobody "
+         "knows how); %ld items came out, %ld were lost with their processes; others were the reason for",
+         acts, now() - begin, ended[0] + ended[1], (long)ended[1], (long)ended[2], (long)deaths_unknown, (long)items_taken,
+         (long)items_lost);
   for (int i = 1; i <= -SUBPY_ERROR_CRASHED; i++)
     if (excused[i]) printf(" %s %ld", subpy_status_name(-i), (long)excused[i]);
   printf("\n");

@@ -5,7 +5,7 @@
 #include "things.h"
 
 /* Interpreters that have ended, by kind: in this process, in one of their own, by a crash. */
-static atomic_long ended[3];
+static atomic_long ended[3], deaths_unknown;
 
 /* Whoever closes, kills or replaces what is there. */
 static slot *own_slot(bool (*is_so)(const slot *)) {
@@ -94,8 +94,12 @@ static void kill_one(void) {
   subpy_status status = CALL(&it, subpy_exec(it.interp, ways[way].code, SUBPY_AUTO_LEN, &error));
   if (status == SUBPY_ERROR_CRASHED) {
     int32_t signal = 0, exit_code = 0;
-    MUST(subpy_error_crash(error, &signal, &exit_code) && signal == ways[way].signal && exit_code == ways[way].exit_code,
-         "%s ended with signal %d, exit code %d", ways[way].code, (int)signal, (int)exit_code);
+    MUST(subpy_error_crash(error, &signal, &exit_code), "no crash");
+    /* On a busy machine the word of the process that it was forked from may come too late. */
+    const bool unknown = signal == 0 && exit_code == -1;
+    deaths_unknown += unknown;
+    MUST(unknown || (signal == ways[way].signal && exit_code == ways[way].exit_code), "%s ended with signal %d, exit code %d",
+         ways[way].code, (int)signal, (int)exit_code);
     doing[me].call = "a new one";
     ended[2]++;
     slot->interp = new_one(slot);
