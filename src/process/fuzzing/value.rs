@@ -66,7 +66,8 @@ impl Memory {
         let dimensions = input.byte() % 80;
         let mut list = |input: &mut Input| {
             let each = |_| if input.byte() < 250 { input.byte() as i8 as u64 } else { input.number() };
-            self.numbers.push((0..dimensions).map(each).collect());
+            // No dimensions are one.
+            self.numbers.push((0..dimensions.max(1)).map(each).collect());
             self.numbers.last().expect("one").as_ptr()
         };
         let has = input.byte();
