@@ -11,6 +11,8 @@ pub(super) const WRITABLE: u32 = 1;
 pub(super) const LENT: u32 = 2;
 
 /// Python's own limit (PyBUF_MAX_NDIM).
+///
+/// cbindgen:ignore
 pub const MOST_DIMENSIONS: usize = 64;
 
 /// Nobody describes an element at greater length.

@@ -25,6 +25,7 @@ int main(void) {
   large[sizeof large - 1] = 1;
   for (int process = 0; process < 2; process++) {
     subpy_interp_options options = {.size = sizeof options, .flags = process ? SUBPY_INTERP_PROCESS : 0};
+    if (process) options.grace_ms = 60000; /* what is stopped ends by itself */
     subpy_interp interp = 0;
     OK(subpy_create(&options, &interp, &error));
     /* That is noticed on a thread of its own there. */

@@ -20,6 +20,8 @@ struct Memory {
     values: Vec<Box<[subpy_value]>>,
     bytes: Vec<Box<[u8]>>,
     numbers: Vec<Box<[u64]>>,
+    // The values point to them.
+    #[allow(clippy::vec_box)]
     buffers: Vec<Box<subpy_buffer>>,
     /// How often the buffers were given back.
     released: Box<AtomicUsize>,
