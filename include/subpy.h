@@ -382,8 +382,6 @@ SUBPY_API void subpy_error_free(struct subpy_error *error);
  * are gone
  */
 #define SUBPY_BUFFER_LENT 2
-/** Python's own limit (PyBUF_MAX_NDIM). */
-#define MOST_DIMENSIONS 64
 
 /**
  * Told that the library has made its last call with this `userdata`: once, on any thread. Nothing of the library is

@@ -11,9 +11,7 @@ pub(super) const WRITABLE: u32 = 1;
 pub(super) const LENT: u32 = 2;
 
 /// Python's own limit (PyBUF_MAX_NDIM).
-///
-/// cbindgen:ignore
-pub const MOST_DIMENSIONS: usize = 64;
+pub(crate) const MOST_DIMENSIONS: usize = 64;
 
 /// Nobody describes an element at greater length.
 const LONGEST_FORMAT: usize = 1 << 16;

@@ -42,7 +42,8 @@ use std::ffi::{c_char, c_void};
 pub use args::{Args, Buffers, OwnedArgs, OwnedRows, Rows};
 use block::Attachments;
 pub use block::{Builder, Keep, NotCopied, OwnedValue};
-pub use buffer::{Claim, Claims, MOST_DIMENSIONS, Tell};
+pub(crate) use buffer::MOST_DIMENSIONS;
+pub use buffer::{Claim, Claims, Tell};
 pub(crate) use check::{check_alone, ints, is_plain};
 #[cfg(feature = "capi")]
 pub use check::{check_main_names, check_value};
