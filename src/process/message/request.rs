@@ -6,7 +6,7 @@ use super::super::wire::{Describe, FEW, NotRead, Reader, Restore, Sink, Source, 
 use super::Header;
 use super::queue::{Numbers, QueueAct};
 use crate::value::{
-    Args, Buffers, NotCopied, OwnedValue, Results, Rows, View, check_owned_main_names, subpy_pair, subpy_value,
+    Args, Buffers, ERROR, NotCopied, OwnedValue, Results, Rows, View, check_owned_main_names, subpy_pair, subpy_value,
 };
 
 /// What is asked.
@@ -339,6 +339,11 @@ impl ToRun {
         restore: &mut Restore,
     ) -> Result<(), NotRead> {
         let all = self;
+        // An error is a part of results alone: hosts do not expect one among arguments.
+        let restore: &mut Restore = &mut |kind, got, builder| match kind {
+            ERROR => Err(NotCopied::NotShareable("an error cannot come in a request".into())),
+            _ => restore(kind, got, builder),
+        };
         all.header = header;
         let mut reader = Reader::new(message);
         let texts = match header.op {

@@ -1,8 +1,8 @@
-use super::super::wire::{Reader, Source, Writer, none_to_get, none_to_send};
+use super::super::wire::{Reader, Sent, Source, Writer, none_to_get, none_to_send};
 use super::*;
 use crate::value::{
-    Args, Buffers, DICT, Exception, Frame, LIST, OwnedValue, Results, Rows, STR, Syntax, TUPLE, View, subpy_pair,
-    subpy_value,
+    Args, BUFFER, Buffers, DICT, ERROR, Exception, Frame, LIST, OwnedValue, Results, Rows, STR, Syntax, TUPLE, View,
+    subpy_pair, subpy_value,
 };
 
 use std::time::Duration;
@@ -98,6 +98,23 @@ const EMPTY: Args = Args { items: &[], kwargs: &[], buffers: Buffers::None };
 
 fn number(view: View) -> i64 {
     if let View::Int(number) = view { number } else { -1 }
+}
+
+#[test]
+fn no_error_is_among_arguments() {
+    let came = |kind| {
+        let handle = subpy_value::pointing(kind, std::ptr::null(), 0);
+        let request = Request::Function { function: 1, args: Args { items: &[handle], ..EMPTY } };
+        let mut send = |_: &subpy_value| Ok(Sent::Value(OwnedValue::int(1)));
+        let (header, bytes) = written(|writer| request.write(&Run::default(), writer, &mut send).unwrap());
+        let mut taken = 0;
+        let read = ToRun::none().fill(header, bytes.as_slice(), &mut |_, _, _| {
+            taken += 1;
+            Ok(subpy_value::none())
+        });
+        (read.is_ok(), taken)
+    };
+    assert_eq!((came(BUFFER), came(ERROR)), ((true, 1), (false, 0)));
 }
 
 #[test]
