@@ -120,7 +120,7 @@ static void forget(int slot) {
 
 static bool keep(const watch *it) {
   int at = (int)(it->slot - slots);
-  if (kept[at].function && kept[at].interp == it->interp) return true;
+  if (kept[at].object && kept[at].interp == it->interp) return true;
   subpy_error *error = NULL;
   forget(at);
   kept[at].interp = it->interp;
