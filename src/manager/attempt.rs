@@ -74,6 +74,15 @@ impl Plan {
         self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
+    /// The same for what has a moment at least: it may have to be asked for.
+    pub fn left_to_decide(&self) -> Option<Duration> {
+        self.until_decided().map(|until| until.saturating_duration_since(Instant::now()))
+    }
+
+    fn until_decided(&self) -> Option<Instant> {
+        self.deadline.map(|deadline| deadline.max(self.begun + GRACE))
+    }
+
     fn within(&self) -> String {
         match self.options.timeout {
             Some(Duration::ZERO) | None => String::new(),
@@ -176,7 +185,7 @@ impl Attempt {
         loop {
             let until = match &progress.stage {
                 Stage::Asking if progress.found.is_some() => plan.deadline,
-                Stage::Asking | Stage::Deciding(_) => plan.deadline.map(|deadline| deadline.max(plan.begun + GRACE)),
+                Stage::Asking | Stage::Deciding(_) => plan.until_decided(),
                 _ => return true,
             };
             if until.is_some_and(|until| Instant::now() >= until) {

@@ -129,7 +129,7 @@ pub fn begin_drain(interpreter: &Interpreter, plan: &Plan) -> Result<()> {
     if plan.options.interrupt {
         limits::check_supported()?;
     }
-    let begun = interpreter.gate.begin_drain(!plan.lets_runs_end());
+    let begun = interpreter.gate.begin_drain(!plan.lets_runs_end(), plan.left_to_decide());
     begun.map_err(|refused| match refused {
         Refused::Running => Error::from(Kind::Busy("interpreter running".into())).of(interpreter.handle),
         refused => interpreter.refused(refused),

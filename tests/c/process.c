@@ -202,6 +202,30 @@ static subpy_status closes_soon(subpy_interp interp) {
   return subpy_close_with(interp, &soon, &error);
 }
 
+static void *closes_it(void *interp) {
+  const subpy_close_options options = {.size = sizeof options, .timeout_ms = -1, .flags = SUBPY_CLOSE_DRAIN};
+  CHECK(subpy_close_with(*(subpy_interp *)interp, &options, NULL) == SUBPY_OK);
+  return NULL;
+}
+
+/* Another thread waits for the answer without a limit; this one has its own. */
+static void answers_another(void) {
+  subpy_interp interp = create_process();
+  const pid_t pid = (pid_t)number(interp, "__import__('os').getpid()");
+  CHECK(kill(pid, SIGSTOP) == 0);
+  pthread_t thread;
+  CHECK(pthread_create(&thread, NULL, closes_it, &interp) == 0);
+  usleep(200000);
+  for (int i = 0; i < 2; i++) {
+    CHECK(closes_soon(interp) == SUBPY_ERROR_BUSY);
+    CHECK(strcmp(subpy_error_message(error, NULL), "interpreter is closing") == 0);
+    subpy_error_free(error);
+    error = NULL;
+  }
+  CHECK(kill(pid, SIGCONT) == 0);
+  CHECK(pthread_join(thread, NULL) == 0);
+}
+
 /* A process that is stopped does not say whether it can end. Each close waits on, until it does, and goes by what it says. */
 static void answers_after_the_time(void) {
   for (int in_the_way = 0; in_the_way < 2; in_the_way++) {
@@ -307,6 +331,7 @@ int main(void) {
   ends();
   closes_and_does_not_answer();
   answers_after_the_time();
+  answers_another();
   ends_without_memory();
   refuses_for_good();
   crashes_while_all_is_shut_down();

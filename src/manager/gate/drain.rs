@@ -23,8 +23,10 @@ pub fn turned_away(word: usize) -> Option<Refused> {
 
 impl Gate {
     /// From now on newcomers are refused, but for those who are inside: `begin_close_drained` or `end_drain` follows. One
-    /// thread at a time drains a gate. With `idle`, only if nobody is in, waits, or has a session.
-    pub fn begin_drain(&self, idle: bool) -> Result<(), Refused> {
+    /// thread at a time drains a gate. With `idle`, only if nobody is in, waits, or has a session. Another close, which
+    /// has begun and is not decided, is waited for within the limit.
+    pub fn begin_drain(&self, idle: bool, limit: Option<Duration>) -> Result<(), Refused> {
+        let until = limit.map(Moment::after);
         loop {
             let queue = lock(&self.queue);
             let may = |word| word & (NOT_OPEN | DRAINING) == 0 && (!idle || word & !VISITS == 0);
@@ -36,7 +38,7 @@ impl Gate {
             if word & UNDECIDED == 0 {
                 return Err(in_the_way(word));
             }
-            self.decided(word, None)?;
+            self.decided_until(word, None, until)?;
         }
     }
 

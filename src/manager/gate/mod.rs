@@ -12,7 +12,7 @@ pub use inside::Inside;
 use crate::python::attach::detached;
 use crate::python::loaded_api;
 use crate::python::output::waiting;
-use sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, lock, sleep};
+use sync::{AtomicUsize, Condvar, Moment, Mutex, MutexGuard, Ordering, lock, sleep};
 use turn::Queue;
 use word::{CLOSED, CLOSING, DRAINING, FREE, NOT_OPEN, RUNS, SESSION, SESSIONS, TELL, UNDECIDED, VISIT, VISITS};
 
@@ -183,19 +183,24 @@ impl Gate {
         self.word.fetch_update(Ordering::Acquire, Ordering::Relaxed, add).map(drop)
     }
 
-    /// The word says that a close has begun: returns when that one is taken back, fails when it is not.
+    /// The word says that a close has begun: returns when that one is taken back, fails when it is not, or neither in time.
     #[cold]
     fn decided(&self, word: usize, stop: Option<&dyn Stop>) -> Result<(), Refused> {
+        self.decided_until(word, stop, None)
+    }
+
+    fn decided_until(&self, word: usize, stop: Option<&dyn Stop>, until: Option<Moment>) -> Result<(), Refused> {
         refused(word).map_or(Ok(()), Err)?;
         if word & UNDECIDED == 0 {
             // It drains.
             return Err(Refused::Closing);
         }
         let is_stopped = || stop.is_some_and(Stop::is_stopped);
-        detached(loaded_api(), || drop(self.wait_for_decision(lock(&self.queue), is_stopped)));
+        detached(loaded_api(), || drop(self.wait_for_decision(lock(&self.queue), is_stopped, until)));
         match self.load() {
             // One in a process of its own takes its time, and it may never come to it.
             word if word & UNDECIDED != 0 && is_stopped() => Err(Refused::Stopped),
+            word if word & UNDECIDED != 0 => Err(Refused::Closing),
             word => refused(word).map_or(Ok(()), Err),
         }
     }
@@ -204,9 +209,11 @@ impl Gate {
         &self,
         mut queue: MutexGuard<'a, Queue>,
         is_stopped: impl Fn() -> bool,
+        until: Option<Moment>,
     ) -> MutexGuard<'a, Queue> {
-        while self.load() & UNDECIDED != 0 && !is_stopped() {
-            queue = sleep(queue, &self.changed, None).0;
+        let mut is_over = false;
+        while self.load() & UNDECIDED != 0 && !is_stopped() && !is_over {
+            (queue, is_over) = sleep(queue, &self.changed, until);
         }
         queue
     }
@@ -312,7 +319,7 @@ impl Gate {
     pub fn close_from_outside(&self) -> bool {
         let mut queue = lock(&self.queue);
         loop {
-            queue = self.wait_for_decision(queue, || false);
+            queue = self.wait_for_decision(queue, || false, None);
             let close = |word| (word & NOT_OPEN == 0).then_some(word | CLOSED | TELL);
             match self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, close) {
                 Ok(_) => break,

@@ -287,7 +287,7 @@ fn a_drain_lets_those_who_are_there_finish() {
         check(2, move || {
             let room = Room::new();
             let others = [(); 2].map(|()| go(&room, may_run));
-            assert_eq!(room.gate.begin_drain(false), Ok(()));
+            assert_eq!(room.gate.begin_drain(false, None), Ok(()));
             if turns_away {
                 room.gate.turn_away();
             }
@@ -312,7 +312,7 @@ fn a_drain_that_is_taken_back() {
         check(2, move || {
             let room = Room::new();
             let others = [(); 2].map(|()| go(&room, may_run));
-            assert_eq!(room.gate.begin_drain(false), Ok(()));
+            assert_eq!(room.gate.begin_drain(false, None), Ok(()));
             if waits {
                 assert_eq!(room.gate.wait_drained(None), Ok(true));
             }
@@ -336,8 +336,8 @@ fn a_drain_beside_a_close_and_another_drain() {
         };
         let others = [go(&room, closes), go(&room, may_run)];
         for _ in 0..2 {
-            assert_eq!(room.gate.begin_drain(false), Ok(()));
-            assert_eq!(room.gate.begin_drain(false), Err(Refused::Closing));
+            assert_eq!(room.gate.begin_drain(false, None), Ok(()));
+            assert_eq!(room.gate.begin_drain(false, None), Err(Refused::Closing));
             assert_eq!(room.gate.wait_drained(None), Ok(true));
             if room.gate.begin_close_drained().is_ok() {
                 room.inside.with_mut(|_| ());
@@ -359,7 +359,7 @@ fn a_drain_beside_an_end_from_outside() {
             room.inside.with_mut(|_| ());
         };
         let others = [go(&room, may_run), go(&room, ends)];
-        if room.gate.begin_drain(false).is_ok() {
+        if room.gate.begin_drain(false, None).is_ok() {
             match room.gate.wait_drained(None) {
                 Ok(true) => assert!(matches!(
                     room.gate.begin_close_drained().map(|()| room.gate.reopen()),
@@ -392,7 +392,7 @@ fn a_drain_beside_a_nested_run_and_a_session() {
             room.gate.end_session();
         };
         let others = [go(&room, nested), go(&room, entered)];
-        assert_eq!(room.gate.begin_drain(false), Ok(()));
+        assert_eq!(room.gate.begin_drain(false, None), Ok(()));
         loop {
             assert_eq!(room.gate.wait_drained(None), Ok(true));
             if room.gate.begin_close_drained().is_ok() {

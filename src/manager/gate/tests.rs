@@ -261,14 +261,14 @@ fn a_drain_lets_in_whom_it_should() {
     let gate = Gate::new(Busy::Wait);
     let inside = Inside::default();
     let outer = gate.enter(1, &inside, None).unwrap();
-    assert_eq!(gate.begin_drain(true), Err(Refused::Running));
+    assert_eq!(gate.begin_drain(true, None), Err(Refused::Running));
     thread::scope(|scope| {
         let waits = scope.spawn(|| gate.enter(1, &Inside::default(), None).map(drop));
         while lock(&gate.queue).is_empty() {
             thread::yield_now();
         }
-        assert_eq!(gate.begin_drain(false), Ok(()));
-        assert_eq!(gate.begin_drain(false), Err(Refused::Closing));
+        assert_eq!(gate.begin_drain(false, None), Ok(()));
+        assert_eq!(gate.begin_drain(false, None), Err(Refused::Closing));
         assert_eq!(gate.begin_close(), Err(Refused::Closing));
         let newcomer = scope.spawn(|| gate.enter(1, &Inside::default(), None).map(drop));
         assert_eq!(newcomer.join().unwrap(), Err(Refused::Closing));
@@ -298,7 +298,7 @@ fn who_is_turned_away_does_not_get_its_turn() {
         while lock(&gate.queue).is_empty() {
             thread::yield_now();
         }
-        assert_eq!(gate.begin_drain(false), Ok(()));
+        assert_eq!(gate.begin_drain(false, None), Ok(()));
         gate.turn_away();
         assert_eq!(waits.join().unwrap(), Err(Refused::Closing));
     });
@@ -314,8 +314,8 @@ fn who_is_turned_away_does_not_get_its_turn() {
 fn a_drain_waits_for_sessions() {
     let gate = Gate::new(Busy::Share);
     gate.begin_session(&gate.visit().map_err(drop).unwrap());
-    assert_eq!(gate.begin_drain(true), Err(Refused::Entered));
-    assert_eq!(gate.begin_drain(false), Ok(()));
+    assert_eq!(gate.begin_drain(true, None), Err(Refused::Entered));
+    assert_eq!(gate.begin_drain(false, None), Ok(()));
     assert_eq!(gate.enter(1, &Inside::default(), None).map(drop), Err(Refused::Closing));
     assert_eq!(gate.wait_drained(Some(Duration::ZERO)), Ok(false));
     assert_eq!(gate.in_the_way(), InTheWay { runs: false, sessions: true });
