@@ -1,8 +1,11 @@
 //! Things by handle. A stale or invented one finds nothing.
 
+#[cfg(not(all(test, loom)))]
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 #[cfg(not(all(test, loom)))]
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::error::{Kind, Result};
 use crate::python::by_handle::ByHandle;
@@ -18,34 +21,63 @@ const SHARDS: usize = if cfg!(all(test, loom)) { 2 } else { 64 };
 
 /// Things by handle. Neighbouring handles lie in different shards, so calls into different interpreters share no lock.
 pub struct Registry<T> {
-    shards: std::sync::LazyLock<Box<[Shard<T>; SHARDS]>>,
+    shards: Shards<T>,
+    /// How many there are. Where there is none, nobody looks: a process may be forked while others do, and its child would
+    /// find a lock that nobody gives back.
+    count: AtomicUsize,
 }
+
+#[cfg(not(all(test, loom)))]
+type Shards<T> = [Shard<T>; SHARDS];
+#[cfg(all(test, loom))]
+type Shards<T> = std::sync::LazyLock<Box<[Shard<T>; SHARDS]>>;
 
 impl<T> Registry<T> {
     /// An empty one.
     pub const fn new() -> Registry<T> {
-        Registry { shards: std::sync::LazyLock::new(|| Box::new(std::array::from_fn(|_| Mutex::default()))) }
+        #[cfg(not(all(test, loom)))]
+        let shards = [const { Mutex::new(ByHandle::with_hasher(BuildHasherDefault::new())) }; SHARDS];
+        #[cfg(all(test, loom))]
+        let shards = std::sync::LazyLock::new(|| Box::new(std::array::from_fn(|_| Mutex::default())));
+        Registry { shards, count: AtomicUsize::new(0) }
     }
 
     fn shard(&self, handle: u64) -> &Shard<T> {
         &self.shards[handle as usize % SHARDS]
     }
 
+    fn change<R>(&self, handle: u64, act: impl FnOnce(&mut ByHandle<Arc<T>>) -> R) -> R {
+        let mut things = lock(self.shard(handle));
+        let before = things.len();
+        let result = act(&mut things);
+        // More or fewer.
+        self.count.fetch_add(things.len().wrapping_sub(before), Ordering::Release);
+        result
+    }
+
+    fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Acquire) == 0
+    }
+
     pub fn get(&self, handle: u64) -> Option<Arc<T>> {
+        if self.is_empty() {
+            return None;
+        }
         lock(self.shard(handle)).get(&handle).cloned()
     }
 
     /// On failure, for lack of memory, it is not there.
     pub fn insert(&self, handle: u64, thing: Arc<T>) -> Result<()> {
-        let mut things = lock(self.shard(handle));
-        things.try_reserve(1).map_err(|_| Kind::NoMemory)?;
-        things.insert(handle, thing);
-        Ok(())
+        self.change(handle, |things| {
+            things.try_reserve(1).map_err(|_| Kind::NoMemory)?;
+            things.insert(handle, thing);
+            Ok(())
+        })
     }
 
     /// What was removed is there again.
     pub fn put_back(&self, handle: u64, thing: Arc<T>) {
-        lock(self.shard(handle)).insert(handle, thing);
+        self.change(handle, |things| things.insert(handle, thing));
     }
 
     /// What is known still, or else what `make` makes. What is not known any more goes. One operation: nothing that another
@@ -56,41 +88,52 @@ impl<T> Registry<T> {
         is_known: impl FnOnce(&T) -> bool,
         make: impl FnOnce() -> Option<Arc<T>>,
     ) -> Option<Arc<T>> {
-        let mut things = lock(self.shard(handle));
-        if let Some(thing) = things.get(&handle) {
-            if is_known(thing) {
-                return Some(Arc::clone(thing));
+        self.change(handle, |things| {
+            if let Some(thing) = things.get(&handle) {
+                if is_known(thing) {
+                    return Some(Arc::clone(thing));
+                }
+                things.remove(&handle);
+                return None;
             }
-            things.remove(&handle);
-            return None;
-        }
-        make().inspect(|made| drop(things.insert(handle, Arc::clone(made))))
+            make().inspect(|made| drop(things.insert(handle, Arc::clone(made))))
+        })
     }
 
     /// Puts a thing in, if `announce` agrees; whatever was there goes. One operation: nobody finds it before it is announced,
     /// and nobody who looks for it meanwhile takes it for gone.
     pub fn register(&self, handle: u64, thing: &Arc<T>, announce: impl FnOnce() -> bool) -> bool {
-        let mut things = lock(self.shard(handle));
-        let agreed = announce();
-        match agreed {
-            true => things.insert(handle, Arc::clone(thing)),
-            false => things.remove(&handle),
-        };
-        agreed
+        self.change(handle, |things| {
+            let agreed = announce();
+            match agreed {
+                true => things.insert(handle, Arc::clone(thing)),
+                false => things.remove(&handle),
+            };
+            agreed
+        })
     }
 
     pub fn remove(&self, handle: u64) -> Option<Arc<T>> {
-        lock(self.shard(handle)).remove(&handle)
+        if self.is_empty() {
+            return None;
+        }
+        self.change(handle, |things| things.remove(&handle))
     }
 
     /// All of them, in no order.
     pub fn all(&self) -> Vec<Arc<T>> {
+        if self.is_empty() {
+            return Vec::new();
+        }
         self.shards.iter().flat_map(|shard| lock(shard).values().cloned().collect::<Vec<_>>()).collect()
     }
 
     /// Removes and returns all.
     pub fn drain(&self) -> Vec<Arc<T>> {
-        self.shards.iter().flat_map(|shard| lock(shard).drain().map(|(_, thing)| thing).collect::<Vec<_>>()).collect()
+        let shards = (0..SHARDS as u64).filter(|_| !self.is_empty());
+        shards
+            .flat_map(|at| self.change(at, |things| things.drain().map(|(_, thing)| thing).collect::<Vec<_>>()))
+            .collect()
     }
 }
 

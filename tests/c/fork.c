@@ -1,5 +1,6 @@
 /* Forks: before the first use both processes work; later the child is told that it cannot use Python, and exits normally. */
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "child.h"
 #include "values.h"
@@ -260,7 +261,45 @@ static void guests(void) {
   shut_down();
 }
 
+static atomic_bool looks_on;
+
+static void *looks(void *unused) {
+  bool running;
+  while (looks_on) {
+    CHECK(subpy_is_running(5, &running, NULL) == SUBPY_ERROR_NOT_FOUND);
+    subpy_function_free(5);
+  }
+  return unused;
+}
+
+/* In processes that have not used the library before, while another thread does that for the first time. */
+static void while_others_look(void) {
+  for (int i = 0; i < 60; i++) {
+    pid_t fresh = fork();
+    if (fresh == 0) {
+      pthread_t others[2];
+      looks_on = true;
+      for (int j = 0; j < 2; j++) CHECK(pthread_create(&others[j], NULL, looks, NULL) == 0);
+      for (int j = 0; j < 20; j++) {
+        pid_t child = fork();
+        if (child == 0) {
+          alarm(60);
+          bool running;
+          subpy_function_free(5);
+          _exit(subpy_is_running(5, &running, NULL) != SUBPY_ERROR_NOT_FOUND);
+        }
+        check_exit(child);
+      }
+      looks_on = false;
+      for (int j = 0; j < 2; j++) CHECK(pthread_join(others[j], NULL) == 0);
+      _exit(0);
+    }
+    check_exit(fresh);
+  }
+}
+
 int main(void) {
+  EXPECT(while_others_look, "", "");
   EXPECT(before_the_first_use, "", "");
   EXPECT(with_busy_workers, "done\n", "");
   EXPECT(from_inside, "", "");

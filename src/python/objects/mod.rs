@@ -3,7 +3,7 @@
 mod act;
 
 use std::fmt::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use super::Failure;
@@ -25,6 +25,9 @@ type Shard = RwLock<Option<ByHandle<Hold>>>;
 
 /// Neighbours are in different shards, so that threads do not wait for each other.
 static HANDLES: [Shard; SHARDS] = [const { RwLock::new(None) }; SHARDS];
+/// How many there are. Where there is none, nobody looks: a process may be forked while others do, and its child would find a
+/// lock that nobody gives back.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 fn shard(handle: u64) -> &'static Shard {
     &HANDLES[handle as usize % SHARDS]
@@ -47,21 +50,35 @@ pub fn register(handle: u64, hold: Hold) -> bool {
     if shard.try_reserve(1).is_err() {
         return false;
     }
-    shard.insert(handle, hold);
+    if shard.insert(handle, hold).is_none() {
+        COUNT.fetch_add(1, Ordering::Release);
+    }
     true
+}
+
+fn is_none() -> bool {
+    COUNT.load(Ordering::Acquire) == 0
 }
 
 /// What a handle is of.
 pub fn find(handle: u64) -> Option<Hold> {
+    if is_none() {
+        return None;
+    }
     let shard = shard(handle).read().unwrap_or_else(PoisonError::into_inner);
     Hold::of(shard.as_ref()?.get(&handle)?.kept())
 }
 
 /// Gives a handle up. Never blocks for long, and runs no Python.
 pub fn free(handle: u64) {
+    if is_none() {
+        return;
+    }
     let hold = {
         let mut shard = shard(handle).write().unwrap_or_else(PoisonError::into_inner);
-        shard.as_mut().and_then(|shard| shard.remove(&handle))
+        let hold = shard.as_mut().and_then(|shard| shard.remove(&handle));
+        COUNT.fetch_sub(usize::from(hold.is_some()), Ordering::Release);
+        hold
     };
     drop(hold);
 }
