@@ -200,7 +200,7 @@ impl Gate {
         match self.load() {
             // One in a process of its own takes its time, and it may never come to it.
             word if word & UNDECIDED != 0 && is_stopped() => Err(Refused::Stopped),
-            word if word & UNDECIDED != 0 => Err(Refused::Closing),
+            word if word & UNDECIDED != 0 && until.is_some_and(Moment::is_over) => Err(Refused::Closing),
             word => refused(word).map_or(Ok(()), Err),
         }
     }
