@@ -38,7 +38,7 @@ impl<T> Registry<T> {
         #[cfg(not(all(test, loom)))]
         let shards = [const { Mutex::new(ByHandle::with_hasher(BuildHasherDefault::new())) }; SHARDS];
         #[cfg(all(test, loom))]
-        let shards = std::sync::LazyLock::new(|| Box::new(std::array::from_fn(|_| Mutex::default())));
+        let shards: Shards<T> = std::sync::LazyLock::new(|| Box::new(std::array::from_fn(|_| Mutex::default())));
         Registry { shards, count: AtomicUsize::new(0) }
     }
 
