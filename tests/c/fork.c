@@ -261,6 +261,7 @@ static void guests(void) {
   shut_down();
 }
 
+#ifndef __SANITIZE_ADDRESS__
 static atomic_bool looks_on;
 
 static void *looks(void *unused) {
@@ -297,9 +298,14 @@ static void while_others_look(void) {
     check_exit(fresh);
   }
 }
+#endif
 
 int main(void) {
+#ifdef __SANITIZE_ADDRESS__
+  printf("skipped: forks while others look, under AddressSanitizer: its own locks stay taken in the child\n");
+#else
   EXPECT(while_others_look, "", "");
+#endif
   EXPECT(before_the_first_use, "", "");
   EXPECT(with_busy_workers, "done\n", "");
   EXPECT(from_inside, "", "");
