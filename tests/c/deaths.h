@@ -45,6 +45,17 @@ static inline int entries(const char *folder) {
   return count;
 }
 
+static inline long pss_kib(pid_t process) {
+  char path[64], line[256];
+  snprintf(path, sizeof path, "/proc/%ld/smaps_rollup", (long)process);
+  FILE *file = fopen(path, "r");
+  long kib = -1;
+  while (file && fgets(line, sizeof line, file))
+    if (sscanf(line, "Pss: %ld", &kib) == 1) break;
+  if (file) fclose(file);
+  return kib;
+}
+
 static inline bool is_marked(const char *process) {
   char path[300], text[65536];
   snprintf(path, sizeof path, "/proc/%s/environ", process);

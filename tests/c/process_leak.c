@@ -4,17 +4,6 @@
 
 static subpy_error *error;
 
-static long pss_kib(pid_t process) {
-  char path[64], line[256];
-  snprintf(path, sizeof path, "/proc/%ld/smaps_rollup", (long)process);
-  FILE *file = fopen(path, "r");
-  long kib = -1;
-  while (file && fgets(line, sizeof line, file))
-    if (sscanf(line, "Pss: %ld", &kib) == 1) break;
-  if (file) fclose(file);
-  return kib;
-}
-
 static void calls_nothing(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs,
                           const subpy_value *kwargs) {
   (void)userdata, (void)ctx, (void)args, (void)nargs, (void)kwargs;

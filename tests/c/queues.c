@@ -402,13 +402,14 @@ static void *host_waits(void *pointer) {
   return NULL;
 }
 
-static void *guest_waits(void *pointer) {
-  waiter *it = pointer;
+static void *guest_runs(waiter *it, const char *text) {
   subpy_run_request request = {.size = sizeof request, .interp = it->interp, .what = SUBPY_RUN_EXEC,
-                               .text = "begun.put(1)\nq.get()", .text_len = SUBPY_AUTO_LEN, .cancel = it->cancel};
+                               .text = text, .text_len = SUBPY_AUTO_LEN, .cancel = it->cancel};
   it->status = subpy_run(&request, NULL, NULL);
   return NULL;
 }
+
+static void *guest_waits(void *pointer) { return guest_runs(pointer, "begun.put(1)\nq.get()"); }
 
 /* Waits of hosts and of guests end at once: by a token, an interrupt, a time limit, a close of the queue, an item. */
 static void waits(void) {
@@ -481,13 +482,7 @@ static void *host_puts(void *pointer) {
   return NULL;
 }
 
-static void *guest_puts(void *pointer) {
-  waiter *it = pointer;
-  subpy_run_request request = {.size = sizeof request, .interp = it->interp, .what = SUBPY_RUN_EXEC,
-                               .text = "begun.put(1)\nq.put(1)", .text_len = SUBPY_AUTO_LEN, .cancel = it->cancel};
-  it->status = subpy_run(&request, NULL, NULL);
-  return NULL;
-}
+static void *guest_puts(void *pointer) { return guest_runs(pointer, "begun.put(1)\nq.put(1)"); }
 
 /* The same for those who wait for room. */
 static void waits_for_room(void) {

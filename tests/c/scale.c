@@ -22,17 +22,6 @@ static const size_t LONGEST = (size_t)1 << 30;
 
 static subpy_interp create_either(bool process) { return process ? create_process() : create(); }
 
-static long pss_kib(pid_t process) {
-  char path[64], line[256];
-  snprintf(path, sizeof path, "/proc/%ld/smaps_rollup", (long)process);
-  FILE *file = fopen(path, "r");
-  long kib = -1;
-  while (file && fgets(line, sizeof line, file))
-    if (sscanf(line, "Pss: %ld", &kib) == 1) break;
-  if (file) fclose(file);
-  return kib;
-}
-
 /* What was freed is given back first. */
 static long resident_now(void) {
   malloc_trim(0);

@@ -48,7 +48,7 @@ impl<'a> Input<'a> {
 }
 
 /// The bytes of a message.
-fn written<R>(write: impl FnOnce(&mut Writer<Vec<u64>>) -> R) -> (R, Vec<u8>) {
+pub(super) fn written<R>(write: impl FnOnce(&mut Writer<Vec<u64>>) -> R) -> (R, Vec<u8>) {
     let mut sink = Vec::new();
     let mut writer = Writer::new(&mut sink);
     let written = write(&mut writer);

@@ -1,4 +1,5 @@
-use super::super::wire::{Reader, Sent, Source, Writer, none_to_get, none_to_send};
+use super::super::fuzzing::written;
+use super::super::wire::{Reader, Sent, Source, none_to_get, none_to_send};
 use super::*;
 use crate::value::{
     Args, BUFFER, Buffers, DICT, ERROR, Exception, Frame, LIST, OwnedValue, Results, Rows, STR, Syntax, TUPLE, View,
@@ -9,15 +10,6 @@ use std::time::Duration;
 
 fn text(text: &str) -> subpy_value {
     subpy_value::pointing(STR, text.as_ptr(), text.len())
-}
-
-/// A header and the bytes behind it.
-fn written<H>(write: impl FnOnce(&mut Writer<Vec<u64>>) -> H) -> (H, Vec<u8>) {
-    let mut sink = Vec::new();
-    let mut writer = Writer::new(&mut sink);
-    let header = write(&mut writer);
-    let len = writer.finish();
-    (header, sink.iter().flat_map(|word| word.to_ne_bytes()).take(len).collect())
 }
 
 fn crossed(request: Request, run: Run) -> ToRun {
