@@ -80,9 +80,15 @@ impl Keeper {
         }
     }
 
-    /// Takes the list away, and leaves an empty one, or none.
-    fn take(&self, leave: *mut Kept) -> Dropped {
-        Dropped(self.dropped.swap(leave, Ordering::Acquire))
+    /// Takes the list away, and leaves an empty one.
+    fn take(&self) -> Dropped {
+        let open = |first: *mut Kept| (first != closed()).then_some(ptr::null_mut());
+        Dropped(self.dropped.fetch_update(Ordering::Acquire, Ordering::Relaxed, open).unwrap_or(ptr::null_mut()))
+    }
+
+    /// Takes the list away for good.
+    fn close(&self) -> Dropped {
+        Dropped(self.dropped.swap(closed(), Ordering::Acquire))
     }
 }
 
@@ -146,6 +152,19 @@ pub struct KeptObjects {
 struct Places {
     list: Vec<Option<Arc<Kept>>>,
     free: Vec<usize>,
+}
+
+impl Places {
+    /// Makes its place free. False: all were given back since it was dropped.
+    fn free(&mut self, kept: &Arc<Kept>) -> bool {
+        let Some(place) = self.list.get_mut(kept.place) else { return false };
+        if !place.as_ref().is_some_and(|there| Arc::ptr_eq(there, kept)) {
+            return false;
+        }
+        *place = None;
+        self.free.push(kept.place);
+        true
+    }
 }
 
 impl Default for KeptObjects {
@@ -236,17 +255,12 @@ impl KeptObjects {
 
     /// The numbers of what nobody needs any more.
     pub fn take_dropped_numbers(&self) -> impl Iterator<Item = u64> {
-        self.keeper.take(ptr::null_mut()).map(|kept| {
-            let mut all = lock(&self.all);
-            all.list[kept.place] = None;
-            all.free.push(kept.place);
-            kept.number
-        })
+        self.keeper.take().filter_map(|kept| lock(&self.all).free(&kept).then_some(kept.number))
     }
 
     /// The other process is gone, and takes nothing back.
     pub fn forget_all(&self) {
-        drop(self.keeper.take(closed()));
+        drop(self.keeper.close());
         drop(std::mem::take(&mut *lock(&self.all)));
     }
 
@@ -264,21 +278,19 @@ impl KeptObjects {
 
     /// Gives back what nobody needs. Attached to the interpreter.
     pub fn give_back_dropped(&self, py: Py) {
-        for kept in self.keeper.take(ptr::null_mut()) {
-            {
-                let mut all = lock(&self.all);
-                all.list[kept.place] = None;
-                all.free.push(kept.place);
+        for kept in self.keeper.take() {
+            let had = lock(&self.all).free(&kept);
+            if had {
+                // SAFETY: attached; the reference that was kept, once: whoever makes the place free gives it back. It may
+                // run Python code, so nothing is locked.
+                unsafe { (py.api.Py_DecRef)(kept.object) }
             }
-            // SAFETY: attached; the reference that was kept, once: what nobody needs is put on the list once. It may run
-            // Python code, so nothing is locked.
-            unsafe { (py.api.Py_DecRef)(kept.object) }
         }
     }
 
     /// Gives everything back. Attached to the interpreter, which is about to end.
     pub fn give_back_all(&self, py: Py) {
-        drop(self.keeper.take(closed()));
+        drop(self.keeper.close());
         let all = std::mem::take(&mut *lock(&self.all));
         for kept in all.list.into_iter().flatten() {
             // SAFETY: as above; what is given back here is on no list any more.
@@ -314,5 +326,21 @@ mod tests {
         objects.forget_all();
         drop(again);
         assert_eq!(objects.take_dropped_numbers().count(), 0, "nothing is taken back any more");
+    }
+
+    #[test]
+    fn a_process_may_be_gone_while_something_is_given_back() {
+        let objects = KeptObjects::default();
+        drop((objects.keep_number(1).unwrap(), objects.keep_number(2).unwrap()));
+        let mut dropped = objects.take_dropped_numbers();
+        assert_eq!(dropped.next(), Some(2));
+        objects.forget_all();
+        let late = objects.keep_number(3).unwrap();
+        assert_eq!(dropped.next(), None, "it has gone with all others, and its place is another's");
+        assert_eq!(lock(&objects.all).free, []);
+        let left = Arc::downgrade(late.kept());
+        drop((dropped, late));
+        drop(objects);
+        assert!(left.upgrade().is_none(), "nothing is put on a list that nobody takes");
     }
 }
