@@ -15,7 +15,7 @@ const SOURCE: &CStr = own_source(concat!(include_str!("closing.py"), "\0"));
 /// How to look.
 #[derive(Clone, Copy)]
 pub struct Look {
-    /// Python's threads are told to end: for the how manieth time, from 1. 0: they are not.
+    /// Python's threads are told to end, once all runs were hit: for the how manieth time, from 1. 0: they are not.
     pub stop: u32,
     /// Nobody is in it but Python's own threads, and this one.
     pub drained: bool,
@@ -26,7 +26,12 @@ pub struct Look {
 pub struct Closing {
     /// closing.py's function.
     look: Option<Hold>,
+    /// How often threads were not told, because of runs that were to be hit first.
+    spared: u32,
 }
+
+/// After so many times they are told all the same: a run may wait for one in a place where nothing is hit.
+const SPARED: u32 = 10;
 
 impl Closing {
     /// What is still there, each in words. What makes it fail is in nobody's way: a guest that has broken `threading`.
@@ -54,8 +59,11 @@ impl Closing {
             // SAFETY: None is immortal.
             None => unsafe { py.borrowed(py.none())? },
         };
-        let found = look.call(&[&py.int(i64::from(how.stop))?, &runs, &threads])?;
+        let stop = self.stop(interp, how.stop);
+        let found = look.call(&[&py.int(i64::from(stop))?, &runs, &threads])?;
         drop((runs, threads));
+        // One may have begun meanwhile, and may have started threads. Now nothing runs.
+        let told = self.spared >= SPARED || interp.interrupts.all_were_hit();
         let mut texts = Vec::new();
         // SAFETY: a live list, whose items are borrowed and are used before anything runs; SetAsyncExc looks for the
         // thread among those of this interpreter.
@@ -63,7 +71,9 @@ impl Closing {
             for index in 0..(py.api.PyList_Size)(found.as_ptr()) {
                 let item = py.borrowed((py.api.PyList_GetItem)(found.as_ptr(), index))?;
                 if let Some(ident) = item.to_i64() {
-                    (py.api.PyThreadState_SetAsyncExc)(ident as c_long, py.api.PyExc_SystemExit.get());
+                    if told {
+                        (py.api.PyThreadState_SetAsyncExc)(ident as c_long, py.api.PyExc_SystemExit.get());
+                    }
                 } else if let Some(text) = item.to_text(LONGEST_NAME) {
                     texts.push(text);
                 }
@@ -72,6 +82,18 @@ impl Closing {
         // What was sent to them comes when their code goes on.
         interp.interrupts.look_around();
         Ok(texts)
+    }
+
+    /// How often threads are told, with this one. A run whose threads end before it is hit would go on without what they
+    /// were to do, and may be done before it is. Attached to the interpreter.
+    fn stop(&mut self, interp: &Interp, stop: u32) -> u32 {
+        if stop <= 1 {
+            self.spared = 0;
+        }
+        if stop > 0 && self.spared < SPARED && !interp.interrupts.all_were_hit() {
+            self.spared += 1;
+        }
+        stop.saturating_sub(self.spared)
     }
 
     fn function<'py>(&mut self, py: Py<'py>, interp: &Interp) -> PyResult<Obj<'py>> {

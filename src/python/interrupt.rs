@@ -219,6 +219,12 @@ impl Interrupts {
         unsafe { self.runs().map(|run| run.state).collect() }
     }
 
+    /// Whether all the runs that are in it were hit, or there are none. Attached to the interpreter.
+    pub fn all_were_hit(&self) -> bool {
+        // SAFETY: attached, and nothing runs meanwhile.
+        unsafe { self.runs().all(Run::was_hit) }
+    }
+
     /// Nobody may interrupt anything from now on: the interpreter is about to end.
     pub fn close(&self) {
         lock(&self.wishes).alive = false;

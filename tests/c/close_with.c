@@ -121,6 +121,39 @@ static void ends_threads(void) {
   }
 }
 
+/* Something has the GIL, and a run has not begun when the runs are interrupted. Its threads are told to end when it was hit
+ * itself: it would do the rest without what they were to do, and nobody would hear of that. */
+static void runs_before_their_threads(void) {
+  for (int i = 0; i < 5; i++) {
+    subpy_interp interp = create();
+    run(interp, "import ctypes, threading, time\n"
+                "def keep(): time.sleep(0.03); ctypes.PyDLL(None).usleep(200000)\n"
+                "def all():\n"
+                "  done = []\n"
+                "  def work():\n"
+                "    for _ in range(20): time.sleep(0.001)\n"
+                "    done.append(1)\n"
+                "  threads = [threading.Thread(target=work) for _ in range(2)]\n"
+                "  for thread in threads: thread.start()\n"
+                "  for thread in threads: thread.join()\n"
+                "  return len(done)\n"
+                "threading.Thread(target=keep).start()");
+    usleep(60000);
+    subpy_thread thread = 0;
+    subpy_run_request request = {.size = sizeof request, .what = SUBPY_RUN_CALL, .interp = interp};
+    request.text = "all";
+    request.text_len = SUBPY_AUTO_LEN;
+    OK(subpy_run_in_thread(&request, &thread, &error));
+    usleep(60000);
+    OK(close_in(interp, 60000, SUBPY_CLOSE_INTERRUPT, &error));
+    subpy_value result = {0};
+    subpy_status status = subpy_thread_join(thread, &result, &error);
+    CHECK(status == SUBPY_ERROR_INTERRUPTED || (status == SUBPY_OK && result.u.as_int == 2));
+    subpy_error_free(error);
+    error = NULL;
+  }
+}
+
 /* One that `threading` does not list: so is a thread whose start was interrupted, until it runs. Only the end waits for
  * it. */
 static void ends_late_threads(void) {
@@ -380,6 +413,7 @@ int main(void) {
   bad_options();
   drains();
   ends_late_threads();
+  runs_before_their_threads();
   waits_for_threads();
   names_threads();
   no_thread_yet();
