@@ -151,8 +151,20 @@ static void a_gibibyte(void) {
   printf("1 GiB in and out: %ld KiB\n", grown);
 }
 
+/* The first one of all: nothing of the library's own runs in Python for it, where the run that asks could be hit. */
+static void nothing_else_runs(void) {
+  subpy_error *error = NULL;
+  OK(subpy_enter(interp, &error));
+  run(interp, "import sys\nseen = []\nsys.setprofile(lambda frame, event, arg: seen.append(frame.f_code.co_filename))");
+  subpy_value result = shared(interp, "bytes(10_000)", SUBPY_RESULT_BUFFER);
+  subpy_value_free(&result);
+  run(interp, "sys.setprofile(None)\nassert seen and '<subpy>' not in seen, seen");
+  OK(subpy_leave(interp, &error));
+}
+
 int main(void) {
   interp = create();
+  nothing_else_runs();
   run(interp, "import array");
   forms();
   the_memory_is_the_same();

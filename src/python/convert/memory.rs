@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_char};
 use std::sync::OnceLock;
 
-use super::super::object::{LONGEST_NAME, Py, cut};
+use super::super::object::{LONGEST_NAME, Obj, Py, PyResult, cut};
 use super::super::pins::{Pin, View};
 use super::super::types::{self, PyObject};
 use super::asked::{Asked, Refused};
@@ -17,18 +17,27 @@ const SMALL: isize = 4 << 10;
 /// a value is read: it could change what is being read.
 static IN_PYTHON: OnceLock<usize> = OnceLock::new();
 
-/// To be called before the first object is read whose buffer is asked for.
+/// To be called before the first object is read whose buffer is asked for. It fails for lack of memory alone: nothing of it
+/// runs Python code, where the run that asks could be hit.
 #[cold]
 pub fn prepare(py: Py) {
     if IN_PYTHON.get().is_none() {
-        let class = c"type('Buffer', (), {'__buffer__': lambda self, flags: None})";
-        let class =
-            py.compile_own(class, types::Py_eval_input).and_then(|code| py.evaluate(&code, &py.own_namespace()?));
-        match class {
+        match class_in_python(py) {
             // SAFETY: a live type.
             Ok(class) => drop(IN_PYTHON.set(unsafe { slot(py, class.as_ptr()) })),
             Err(_) => py.clear(),
         }
+    }
+}
+
+/// type('Buffer', (), {'__buffer__': None})
+fn class_in_python(py: Py) -> PyResult<Obj> {
+    // SAFETY: attached; new references, and live objects.
+    unsafe {
+        let (bases, names) = (py.owned((py.api.PyTuple_New)(0))?, py.owned((py.api.PyDict_New)())?);
+        py.check((py.api.PyDict_SetItemString)(names.as_ptr(), c"__buffer__".as_ptr(), py.none()))?;
+        let class = py.borrowed(py.api.PyType_Type.0.cast())?;
+        class.call(&[&py.str("Buffer")?, &bases, &names])
     }
 }
 
@@ -55,7 +64,8 @@ impl Reader<'_> {
         // SAFETY: promised by the caller. What is filled in is released once, here or by the pin.
         unsafe {
             match (slot(self.py, api.type_of(object).cast()), IN_PYTHON.get()) {
-                (0, _) | (_, None) => return Ok(None),
+                (0, _) => return Ok(None),
+                (_, None) => return Err(Refused::NO_MEMORY),
                 (slot, Some(in_python)) if slot == *in_python => return Ok(None),
                 _ => {}
             }
