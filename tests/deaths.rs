@@ -44,6 +44,7 @@ const DEATHS: &[(&str, &str, &str)] = &[
     ("zygote", "It kills the process that it was forked from.", ""),
     ("host", "The host gets SIGKILL while two interpreters run.", ""),
     ("host and zygote", "The same; the process that they were forked from is dead, and a fork of the host lives.", ""),
+    ("host and stopped zygote", "The same; that process is stopped: it ends when it goes on.", ""),
 ];
 
 fn outcome(program: &Path, death: &str) -> String {

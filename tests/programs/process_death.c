@@ -112,44 +112,53 @@ static void dies(const death *death, subpy_interp other) {
   }
 }
 
+/* What becomes of the process that interpreters are forked from, before the host is killed. */
+enum zygote { GOES_ON, KILLED, STOPPED };
+static const char *const HOSTS[] = {"host", "host and zygote", "host and stopped zygote"};
+
 /* The host is killed: another process, which has two interpreters, of which one runs something that cannot be
- * interrupted. A fork of it, if there is one, lives on with all its descriptors. */
-static void host_dies(char **argv, bool is_alone) {
+ * interrupted. Left after that: a fork of the host, which has all its descriptors; or a zygote that is stopped, which does
+ * nothing before it goes on. */
+static void host_dies(char **argv, enum zygote zygote) {
   int ready[2];
   CHECK(pipe(ready) == 0);
   pid_t host = fork();
   CHECK(host >= 0);
   if (host == 0) {
     CHECK(dup2(ready[1], 1) == 1);
-    execl("/proc/self/exe", argv[0], is_alone ? "host" : "host and zygote", "0", (char *)NULL);
+    execl("/proc/self/exe", argv[0], HOSTS[zygote], "0", (char *)NULL);
     _exit(1);
   }
   char byte;
   pid_t left = 0;
-  CHECK(is_alone || read(ready[0], &left, sizeof left) == sizeof left);
+  CHECK(zygote == GOES_ON || read(ready[0], &left, sizeof left) == sizeof left);
   CHECK(read(ready[0], &byte, 1) == 1);
   CHECK(processes(NULL) >= 3);
   CHECK(kill(host, SIGKILL) == 0);
   CHECK(waitpid(host, NULL, 0) == host);
   until_processes(left != 0);
-  CHECK(left == 0 || kill(left, SIGKILL) == 0);
+  CHECK(left == 0 || kill(left, zygote == STOPPED ? SIGCONT : SIGKILL) == 0);
   until_processes(0);
   CHECK(close(ready[0]) == 0 && close(ready[1]) == 0);
 }
 
-static void is_host(bool is_alone) {
+static void is_host(enum zygote zygote) {
   subpy_interp one = create_process(), two = create_process();
   run(one, "import os, signal");
-  if (!is_alone) {
-    pid_t left = fork();
+  pid_t left = 0;
+  if (zygote == KILLED) {
+    left = fork();
     CHECK(left >= 0);
     if (left == 0) {
       sleep(20);
       _exit(0);
     }
     run(one, "os.kill(os.getppid(), signal.SIGKILL)");
-    CHECK(write(1, &left, sizeof left) == sizeof left);
+  } else if (zygote == STOPPED) {
+    left = (pid_t)number(one, "os.getppid()");
+    run(one, "os.kill(os.getppid(), signal.SIGSTOP)");
   }
+  CHECK(left == 0 || write(1, &left, sizeof left) == sizeof left);
   run(two, "import os, ctypes; os.write(1, b'.'); ctypes.PyDLL(None).sleep(1000)");
 }
 
@@ -157,14 +166,14 @@ int main(int argc, char **argv) {
   CHECK(argc == 3);
   mark_processes(argv, 500);
   int count = atoi(argv[2]);
-  bool is_alone = strcmp(argv[1], "host") == 0;
-  if (strncmp(argv[1], "host", 4) == 0 && count == 0) {
-    is_host(is_alone);
-    return 1;
-  }
-  if (strncmp(argv[1], "host", 4) == 0) {
+  for (enum zygote zygote = GOES_ON; zygote <= STOPPED; zygote++) {
+    if (strcmp(argv[1], HOSTS[zygote]) != 0) continue;
+    if (count == 0) {
+      is_host(zygote);
+      return 1;
+    }
     host_use before = use_now();
-    for (int i = 0; i < count; i++) host_dies(argv, is_alone);
+    for (int i = 0; i < count; i++) host_dies(argv, zygote);
     check_use(before);
     printf("gone | gone\n");
     return 0;
