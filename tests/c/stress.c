@@ -183,8 +183,11 @@ static void *watches(void *shows) {
     if (idle >= STUCK_SECONDS) {
       fprintf(stderr, "stress: seed %llu: nothing has ended for %d s\n", (unsigned long long)seed, STUCK_SECONDS);
       show_doing();
-      char command[128];
-      snprintf(command, sizeof command, "gdb -p %d -batch -ex 'thread apply all bt' >&2 2>/dev/null", (int)getpid());
+      /* All of its processes too, which have its mark. */
+      static const char command[] =
+          "for environment in $(grep -las \"SUBPY_TEST_MARK=$SUBPY_TEST_MARK\" /proc/[0-9]*/environ); do "
+          "process=${environment#/proc/}; process=${process%/environ}; [ -d /proc/$process ] || continue; echo process $process; "
+          "gdb -p $process -batch -ex 'thread apply all bt' 2>/dev/null; done >&2";
       prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
       if (system(command) != 0) fprintf(stderr, "no gdb to show where they are\n");
       abort();

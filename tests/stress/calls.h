@@ -338,7 +338,8 @@ static void python_threads(void) {
     if (!DO(&it, SUBPY_OK, subpy_call(it.interp, leaves, SUBPY_AUTO_LEN, NULL, 0, NULL, NULL, &error))) return;
   }
   if (!DO(&it, SUBPY_OK, subpy_call(it.interp, functions[which], SUBPY_AUTO_LEN, &n, 1, NULL, &result, &error))) return;
-  MUST(result.kind == SUBPY_KIND_LIST && result.len == (size_t)n.u.as_int, "not so many threads");
+  MUST(result.kind == SUBPY_KIND_LIST && result.len == (size_t)n.u.as_int, "slot %d: %s(%d) has a list of %zu",
+       (int)(it.slot - slots), functions[which], (int)n.u.as_int, result.len);
   for (int64_t i = 0; i < n.u.as_int; i++) MUST(is_int(&result.u.as_items[i], which == 2 ? i * i : i), "a thread did something else");
   subpy_value_free(&result);
 }

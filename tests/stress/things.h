@@ -79,7 +79,8 @@ static void define(void) {
     snprintf(code, sizeof code, "%s(0)", name);
   }
   if (DO(&it, SUBPY_OK, subpy_eval(it.interp, code, SUBPY_AUTO_LEN, &result, &error)))
-    MUST(is_int(&result, number), "another function was called");
+    MUST(is_int(&result, number), "slot %d: %s is %lld, not %lld", (int)(it.slot - slots), code, (long long)result.u.as_int,
+         (long long)number);
   if (DO(&it, SUBPY_ERROR_EXECUTION_FAILED, subpy_exec(it.interp, "host('four')", SUBPY_AUTO_LEN, &error)))
     MUST(met(&it, HITTING) || subpy_error_tag(error) == 1004, "another exception: %s", subpy_error_message(error, NULL));
   subpy_error_free(error);
