@@ -111,7 +111,7 @@ misuse: need-cargo need-cc ## all wrong arguments to every function from everywh
 test-model: need-cargo ## the gate, queues and turns in more orders of their threads than `make test` tries, a minute for each model at most
 	@LOOM_MAX_PREEMPTIONS=3 LOOM_MAX_DURATION=30 tests/run model
 
-test-c test-cpp test-rust test-hosts test-go test-asan: test-%: need-cargo need-cc ## the tests of one part alone
+test-c test-cpp test-rust test-hosts test-go test-asan test-tsan: test-%: need-cargo need-cc ## the tests of one part alone
 	@tests/run $*
 
 test-leaks: need-cargo need-cc ## the C tests under AddressSanitizer once more, looked through for leaks when they exit

@@ -222,6 +222,8 @@ int main(int argc, char **argv) {
   static const char *const preload[] = {"asyncio", "ctypes", "json", "re", "traceback", NULL};
   subpy_runtime_options options = {.size = sizeof options, .preload = preload};
   subpy_error *error = NULL;
+  /* What is freed goes back, wherever it was taken: what is resident is what is used. */
+  CHECK(mallopt(M_ARENA_MAX, 2) && mallopt(M_MMAP_THRESHOLD, 128 << 10));
   OK(subpy_init(&options, &error));
   subpy_queue_options bounded = {.size = sizeof bounded, .capacity = 64};
   OK(subpy_queue_new(&bounded, &queues[0], &error));
