@@ -23,7 +23,7 @@ static void take(void *userdata, subpy_interp interp, int32_t stream, const char
   taken *log = userdata;
   CHECK(len > 0 && text[len] == 0 && !log->finalized);
   log->interp = interp;
-  log->calls++;
+  __atomic_fetch_add(&log->calls, 1, __ATOMIC_SEQ_CST);
   note(log, stream == 1 ? "1:" : "2:", 2);
   note(log, text, len);
   note(log, "|", 1);
