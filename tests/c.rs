@@ -146,6 +146,7 @@ c_tests! {
     values_large
     values_refused
     values_text
+    with_locks
 }
 
 macro_rules! in_processes {

@@ -206,6 +206,7 @@ api! {
         fn PyThreadState_Next(*mut PyThreadState) -> *mut PyThreadState;
         fn PyThreadState_GetFrame(*mut PyThreadState) -> *mut PyFrameObject;
         fn PyFrame_GetCode(*mut PyFrameObject) -> *mut PyCodeObject;
+        fn PyFrame_GetLasti(*mut PyFrameObject) -> c_int;
         fn PyThreadState_SetAsyncExc(c_long, *mut PyObject) -> c_int;
         fn PyGILState_GetThisThreadState() -> *mut PyThreadState;
         fn PyEval_GetFrame() -> *mut PyFrameObject;

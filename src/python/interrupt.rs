@@ -20,7 +20,7 @@ use super::types::{PyInterpreterState, PyThreadState};
 use super::{api, lock};
 
 mod ending;
-mod importing;
+mod locking;
 mod memory;
 mod on_loop;
 mod pending;
@@ -356,13 +356,17 @@ impl Interrupts {
                 }
             }
             self.unfinished.store(self.runs().any(|run| run.is.get().wanted), Ordering::Relaxed);
-            let mut raise = false;
+            let (mut raise, mut at_once) = (false, false);
             for run in self.runs().filter(|run| run.is.get().wanted) {
                 // A thread is in the newest of its runs, which is to end if one further out is.
                 let of_thread = || self.runs().filter(|other| other.thread == run.thread);
                 let is_ripe = || waits && run.thread == here && run.is_in_code() || run.is_ripe();
                 let is_newest = of_thread().next().is_none_or(|newest| ptr::eq(newest, run));
-                if !is_newest || !is_ripe() || self.is_between(run) || run.imports(Py::attached(api)) {
+                if !is_newest || !is_ripe() || self.is_between(run) {
+                    continue;
+                }
+                if run.locks(Py::attached(api)) {
+                    at_once |= run.is_asked_at_once();
                     continue;
                 }
                 let mut hook = lock(&self.quiet);
@@ -377,6 +381,13 @@ impl Interrupts {
                 for run in of_thread().filter(|run| run.is.get().wanted) {
                     let is = run.is.get();
                     run.is.set(Is { hit: true, sent: is.sent || !is_here, ..is });
+                }
+            }
+            if at_once && let Some(add_pending_call) = api._PyEval_AddPendingCall {
+                let interp = (api.PyThreadState_GetInterpreter)((api.PyThreadState_GetUnchecked)());
+                let mut wishes = lock(&self.wishes);
+                if wishes.alive {
+                    self.queue(interp, &mut wishes, add_pending_call);
                 }
             }
             match wishes.memory {

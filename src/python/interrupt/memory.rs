@@ -49,7 +49,7 @@ impl Interrupts {
                 run.is.set(Is { excused: true, ..is });
                 return false;
             }
-            if run.imports(Py::attached(api)) || !account.refuses_now() {
+            if run.locks(Py::attached(api)) || !account.refuses_now() {
                 return false;
             }
             let is_here = thread == this_thread();

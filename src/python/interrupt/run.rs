@@ -6,7 +6,7 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 use super::Reason;
-use super::importing::Seen;
+use super::locking::Seen;
 use super::on_loop::{OnWake, Then, Waker};
 use crate::python::clock::time_of;
 use crate::python::exception::{self, Exception};

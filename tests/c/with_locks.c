@@ -1,0 +1,104 @@
+/* What a `with` has taken is given back, wherever its code is stopped: a lock that stays taken keeps everybody waiting who wants
+ * it later. */
+#include <unistd.h>
+
+#include "guest.h"
+
+static subpy_error *error;
+
+/* In these, code takes a lock or gives it back most of the time. */
+static const char code[] =
+    "import logging, threading, time\n"
+    "lock, rlock, condition = threading.Lock(), threading.RLock(), threading.Condition()\n"
+    "class Both:\n"
+    "  def __enter__(self): lock.acquire(); return self\n"
+    "  def __exit__(self, *args): lock.release()\n"
+    "def plain():\n"
+    "  while True:\n"
+    "    with lock: pass\n"
+    "def named():\n"
+    "  while True:\n"
+    "    with lock as got:\n"
+    "      got\n"
+    "def nested():\n"
+    "  while True:\n"
+    "    with rlock, lock, condition: pass\n"
+    "def in_python():\n"
+    "  while True:\n"
+    "    with Both(): pass\n"
+    "def logs():\n"
+    "  while True: logging.getLogger('with_locks').debug('not shown')\n"
+    "begun = threading.Event()\n"
+    "def holds():\n"
+    "  with lock:\n"
+    "    begun.set(); time.sleep(0.05)\n"
+    "def waits():\n"
+    "  begun.clear(); threading.Thread(target=holds).start(); begun.wait()\n"
+    "  with lock:\n"
+    "    while True: pass\n"
+    "def is_free():\n"
+    "  free = lock.acquire(False) and rlock.acquire(False) and condition.acquire(False) and logging._lock.acquire(False)\n"
+    "  assert free, (lock, rlock, condition, logging._lock)\n"
+    "  lock.release(), rlock.release(), condition.release(), logging._lock.release()\n";
+
+/* Many times stopped, by its time or by what there is in memory, and the lock is free each time. A lock of another thread's
+ * counts as well: the look comes from a thread of its own. */
+static void stopped(const char *function, int times, int64_t timeout_ms) {
+  subpy_interp interp = create();
+  run(interp, code);
+  subpy_run_request request = {.size = sizeof request, .what = SUBPY_RUN_CALL, .interp = interp, .text = function,
+                               .text_len = SUBPY_AUTO_LEN};
+  subpy_run_request look = {.size = sizeof look, .what = SUBPY_RUN_CALL, .interp = interp, .text = "is_free",
+                            .text_len = SUBPY_AUTO_LEN};
+  for (int i = 0; i < times; i++) {
+    request.timeout_ms = timeout_ms + i % 3;
+    FAILS(SUBPY_ERROR_TIMEOUT, "...timed out after", subpy_run(&request, NULL, &error));
+    subpy_thread thread = 0;
+    OK(subpy_run_in_thread(&look, &thread, &error));
+    if (subpy_thread_join(thread, NULL, &error) != SUBPY_OK) {
+      fprintf(stderr, "%s, stopped the %dth time: %s\n", function, i + 1, subpy_error_display(error, NULL));
+      exit(1);
+    }
+  }
+  OK(subpy_close(interp, &error));
+}
+
+/* Whatever is called so is stopped all the same. */
+static void never_ends(const char *function) {
+  subpy_interp interp = create();
+  run(interp, "import time\n"
+              "class Spins:\n"
+              "  def __enter__(self, *args):\n"
+              "    while True: pass\n"
+              "  def __exit__(self, *args): pass\n"
+              "class SpinsAtTheEnd(Spins):\n"
+              "  def __enter__(self): pass\n"
+              "  __exit__ = Spins.__enter__\n"
+              "def at_the_beginning():\n"
+              "  with Spins(): pass\n"
+              "def at_the_end():\n"
+              "  with SpinsAtTheEnd(): pass\n"
+              "def blocks():\n"
+              "  while True:\n"
+              "    with memoryview(b''): pass\n");
+  subpy_run_request request = {.size = sizeof request, .what = SUBPY_RUN_CALL, .interp = interp, .text = function,
+                               .text_len = SUBPY_AUTO_LEN, .timeout_ms = 5};
+  FAILS(SUBPY_ERROR_TIMEOUT, "...timed out after", subpy_run(&request, NULL, &error));
+  CHECK(number(interp, "1 + 1") == 2);
+  OK(subpy_close(interp, &error));
+}
+
+int main(void) {
+  alarm(300);
+  stopped("plain", 200, 1);
+  stopped("named", 200, 1);
+  stopped("nested", 200, 1);
+  stopped("in_python", 200, 1);
+  stopped("logs", 200, 1);
+  stopped("waits", 20, 15);
+  never_ends("at_the_beginning");
+  never_ends("at_the_end");
+  never_ends("blocks");
+  shut_down();
+  return 0;
+}
