@@ -25,7 +25,7 @@ const AT_ONCE: u16 = 400;
 
 /// A `with` calls `__enter__` by one instruction, which has so many units of two bytes (CALL and its caches). Behind it, its
 /// block begins.
-const CALL: u64 = 4;
+const CALL: usize = 4;
 
 /// A run that was to be hit was seen where it may not be, and not elsewhere since.
 #[derive(Clone, Copy)]
@@ -97,8 +97,15 @@ fn is_before_block(py: Py, code: &Obj, at: u64) -> bool {
         }
         std::slice::from_raw_parts(bytes.cast::<u8>(), len.unsigned_abs())
     };
-    blocks(table)
-        .any(|(begin, _)| begin > at && begin - at <= CALL && !blocks(table).any(|(_, handler)| handler == begin))
+    let (mut begin, mut handler) = ([false; CALL], [false; CALL]);
+    let behind =
+        |place: u64| place.checked_sub(at + 1).and_then(|units| usize::try_from(units).ok()).filter(|it| *it < CALL);
+    for (first, handles) in blocks(table) {
+        behind(first).inspect(|units| begin[*units] = true);
+        behind(handles).inspect(|units| handler[*units] = true);
+    }
+    // What handles exceptions is such a block itself.
+    begin.iter().zip(handler).any(|(begin, handler)| *begin && !handler)
 }
 
 /// Where the blocks begin that have to be left, in units of two bytes, and what leaves them: those of a `with`, what leaves
