@@ -215,6 +215,7 @@ in_processes! {
     values_large
     values_refused
     values_text
+    with_locks
 }
 
 /// `make stress` and `make scale`: what they bring up is not all mended.
