@@ -34,6 +34,7 @@ pub(super) struct Seen {
     count: u8,
     /// The thread's own time when that was counted.
     used: Duration,
+    /// How often it was looked at once.
     looks: u16,
 }
 
@@ -50,16 +51,19 @@ impl Run {
             return false;
         }
         let mut seen = self.seen.get().unwrap_or_else(|| Seen { since: Instant::now(), count: 0, used, looks: 0 });
-        if used.saturating_sub(seen.used) >= BETWEEN {
+        if seen.looks < AT_ONCE {
+            // To look takes time of the thread's as well.
+            seen = Seen { looks: seen.looks + 1, used, ..seen };
+        } else if used.saturating_sub(seen.used) >= BETWEEN {
             seen = Seen { count: seen.count + 1, used, ..seen };
         }
-        self.seen.set(Some(Seen { looks: seen.looks.saturating_add(1), ..seen }));
+        self.seen.set(Some(seen));
         seen.count < MOST && seen.since.elapsed() < ASLEEP
     }
 
     /// A hit was put off, and is to be tried again as soon as can be.
     pub(super) fn is_asked_at_once(&self) -> bool {
-        self.seen.get().is_some_and(|seen| seen.looks <= AT_ONCE)
+        self.seen.get().is_some_and(|seen| seen.looks < AT_ONCE)
     }
 
     /// # Safety
