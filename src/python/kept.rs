@@ -338,6 +338,7 @@ mod tests {
         let late = objects.keep_number(3).unwrap();
         assert_eq!(dropped.next(), None, "it has gone with all others, and its place is another's");
         assert_eq!(lock(&objects.all).free, []);
+        assert_eq!(objects.take_dropped_numbers().count(), 0);
         let left = Arc::downgrade(late.kept());
         drop((dropped, late));
         drop(objects);
