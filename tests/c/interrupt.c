@@ -42,6 +42,24 @@ static void a_loop(void) {
   OK(subpy_close(interp, &error));
 }
 
+/* Code that catches it is hit again and again. */
+static void caught(void) {
+  signal_pipe begun = signal_new();
+  subpy_interp interp = create_with(SUBPY_BUSY_REFUSE, begun);
+  subpy_thread thread = start(interp, begun,
+                              "def f():\n"
+                              "  begun()\n"
+                              "  for _ in range(10):\n"
+                              "    try:\n"
+                              "      while True: pass\n"
+                              "    except KeyboardInterrupt: pass\n"
+                              "  while True: pass\n"
+                              "f()");
+  OK(subpy_interrupt(interp, &error));
+  FAILS(SUBPY_ERROR_INTERRUPTED, "...interrupted: KeyboardInterrupt, at <script>:", subpy_thread_join(thread, NULL, &error));
+  OK(subpy_close(interp, &error));
+}
+
 /* Nothing runs: nothing happens, now or later. */
 static void nothing_runs(void) {
   subpy_interp interp = create();
@@ -72,6 +90,7 @@ static void all_that_run(void) {
 
 int main(void) {
   a_loop();
+  caught();
   nothing_runs();
   all_that_run();
   shut_down();
