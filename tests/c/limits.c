@@ -140,8 +140,8 @@ static void rendering(void) {
 }
 
 static void defaults(void) {
-  subpy_interp interp = create_with(SUBPY_BUSY_REFUSE, 30);
-  const char *message = "...timed out after 30 ms";
+  subpy_interp interp = create_with(SUBPY_BUSY_REFUSE, 300);
+  const char *message = "...timed out after 300 ms";
   const char *endless = "def endless(*_):\n  while True: pass";
   run(interp, endless);
   FAILS(SUBPY_ERROR_TIMEOUT, message, subpy_exec(interp, "endless()", SUBPY_AUTO_LEN, &error));
@@ -151,7 +151,7 @@ static void defaults(void) {
   OK(subpy_function_new(interp, "endless", SUBPY_AUTO_LEN, &function, &error));
   FAILS(SUBPY_ERROR_TIMEOUT, message, subpy_function_call(function, NULL, 0, NULL, NULL, &error));
   subpy_value rows[3] = {subpy_int(1), subpy_int(2), subpy_int(3)}, results = {0};
-  FAILS(SUBPY_ERROR_TIMEOUT, "...row 0: timed out after 30 ms",
+  FAILS(SUBPY_ERROR_TIMEOUT, "...row 0: timed out after 300 ms",
         subpy_function_call_many(function, rows, 3, 1, SUBPY_RETURN_ERRORS, &results, &error));
   subpy_function_free(function);
   subpy_thread thread = 0;
@@ -159,7 +159,7 @@ static void defaults(void) {
   FAILS(SUBPY_ERROR_TIMEOUT, message, subpy_thread_join(thread, NULL, &error));
   /* The request's own goes first, longer or shorter. */
   FAILS(SUBPY_ERROR_TIMEOUT, "...timed out after 5 ms", exec_for(interp, "endless()", 5));
-  FAILS(SUBPY_ERROR_TIMEOUT, "...timed out after 60 ms", exec_for(interp, "endless()", 60));
+  FAILS(SUBPY_ERROR_TIMEOUT, "...timed out after 500 ms", exec_for(interp, "endless()", 500));
   run(interp, "class Slow:\n  def __del__(self): endless()\nx = Slow()");
   subpy_pair pair = {subpy_str("x", 1), subpy_int(1)};
   subpy_value names = subpy_dict(&pair, 1);
