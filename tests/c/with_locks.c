@@ -37,12 +37,12 @@ static const char code[] =
     "  with lock:\n"
     "    while True: pass\n"
     "def is_free():\n"
-    "  free = lock.acquire(False) and rlock.acquire(False) and condition.acquire(False) and logging._lock.acquire(False)\n"
+    "  free = all(it.acquire(timeout=10) for it in (lock, rlock, condition, logging._lock))\n"
     "  assert free, (lock, rlock, condition, logging._lock)\n"
     "  lock.release(), rlock.release(), condition.release(), logging._lock.release()\n";
 
 /* Many times stopped, by its time or by what there is in memory, and the lock is free each time. A lock of another thread's
- * counts as well: the look comes from a thread of its own. */
+ * counts as well: the look comes from a thread of its own. Whoever has it for a moment gives it back meanwhile. */
 static void stopped(const char *function, int times, int64_t timeout_ms) {
   subpy_interp interp = create();
   run(interp, code);
