@@ -3,10 +3,8 @@
 #include <malloc.h>
 #include <sys/resource.h>
 
-#include "deaths.h"
+#include "lives.h"
 #include "values.h"
-
-static subpy_error *error;
 
 typedef struct {
   int own, processes;         /* at once */
@@ -19,8 +17,6 @@ static const scale FULL = {100, 400, 10 * 1000, 10 * 1000, 1 << 30, 10 * 1000 * 
 
 /* No message to a process is longer than this and a little more. */
 static const size_t LONGEST = (size_t)1 << 30;
-
-static subpy_interp create_either(bool process) { return process ? create_process() : create(); }
 
 /* What was freed is given back first. */
 static long resident_now(void) {
@@ -72,32 +68,6 @@ static void at_once(int own, int in_processes, bool shows) {
   /* From both ends, so that none has to be the last. */
   for (int i = 0; i < count; i++) OK(subpy_close(interps[i % 2 ? count - 1 - i / 2 : i / 2], &error));
   free(interps);
-}
-
-static void calls_nothing(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs,
-                          const subpy_value *kwargs) {
-  (void)userdata, (void)ctx, (void)args, (void)nargs, (void)kwargs;
-}
-
-/* A little of everything. */
-static void live(int index, bool process) {
-  subpy_interp interp = create_either(process);
-  subpy_value n = subpy_int(index), result = {0};
-  OK(subpy_define(interp, "nothing", SUBPY_AUTO_LEN, 0, calls_nothing, NULL, NULL, &error));
-  run(interp, "def f(n): nothing(); return [n] * 10");
-  OK(subpy_enter(interp, &error));
-  OK(subpy_call(interp, "f", SUBPY_AUTO_LEN, &n, 1, NULL, &result, &error));
-  OK(subpy_leave(interp, &error));
-  CHECK(result.len == 10 && result.u.as_items[9].u.as_int == index);
-  subpy_value_free(&result);
-  subpy_function function = 0;
-  OK(subpy_function_new(interp, "f", SUBPY_AUTO_LEN, &function, &error));
-  if (process && index % 3 == 1) {
-    CHECK(subpy_exec(interp, "import os; os._exit(1)", SUBPY_AUTO_LEN, NULL) == SUBPY_ERROR_CRASHED);
-  } else {
-    OK(subpy_close(interp, &error));
-  }
-  subpy_function_free(function);
 }
 
 static void one_after_the_other(int own, int in_processes) {
