@@ -26,6 +26,13 @@ static const record *maker(uint64_t handle) {
 
 static bool is_end(what what) { return what == CLOSE || what == DESTROY || what == POOL_CLOSE; }
 
+/* A close of a pool that was in the way of nothing but one of its interpreters: then the pool itself has ended. */
+static bool has_ended_pool(const record *it) {
+  bool tasks = (strstr(it->said, "subpy-") && strstr(it->said, " is running ")) || strstr(it->said, "tasks wait") ||
+               strstr(it->said, "an interpreter of the pool");
+  return it->what == POOL_CLOSE && it->status == SUBPY_ERROR_BUSY && !tasks;
+}
+
 /* The call may have ended the interpreter or pool; `it` was made at that time. */
 static bool may_end(const record *other, uint64_t handle, uint64_t made) {
   if (other->what == RUN || other->what == START || other->what == SUBMIT)
@@ -33,7 +40,7 @@ static bool may_end(const record *other, uint64_t handle, uint64_t made) {
   if (other->what != SHUTDOWN && !(is_end(other->what) && other->on == handle)) return false;
   /* What was interrupted and has not ended in time may have been killed. */
   bool done = other->status == SUBPY_OK || other->status == SUBPY_ERROR_TIMEOUT || other->status == SUBPY_ERROR_CRASHED ||
-              other->what == DESTROY || (other->how & INTERRUPTS);
+              other->what == DESTROY || (other->how & INTERRUPTS) || has_ended_pool(other);
   return done && (other->what != SHUTDOWN || other->end > made);
 }
 
