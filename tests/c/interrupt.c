@@ -88,11 +88,72 @@ static void all_that_run(void) {
   OK(subpy_close(interp, &error));
 }
 
+/* What a host function does that the interrupted run has called. */
+typedef struct {
+  subpy_interp interp;
+  /* Another thread's code runs meanwhile, so that the run is known to be interrupted before the next one begins. */
+  bool is_seen;
+  const char *code;
+  subpy_status status;
+} meanwhile;
+
+static void interrupts(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs, const subpy_value *kwargs) {
+  (void)ctx, (void)args, (void)nargs, (void)kwargs;
+  meanwhile *it = userdata;
+  OK(subpy_interrupt(it->interp, &error));
+  if (it->is_seen) {
+    subpy_thread thread = 0;
+    subpy_run_request request = {.size = sizeof request, .interp = it->interp, .what = SUBPY_RUN_EXEC,
+                                 .text = "for _ in range(1000): pass", .text_len = SUBPY_AUTO_LEN};
+    OK(subpy_run_in_thread(&request, &thread, &error));
+    OK(subpy_thread_join(thread, NULL, &error));
+  }
+  if (it->code) it->status = subpy_exec(it->interp, it->code, SUBPY_AUTO_LEN, NULL);
+}
+
+/* What the run does inside of itself ends too, also when that begins only then, and when it catches it. */
+static void inside(void) {
+  static const char *const codes[] = {"while True: pass", "for _ in range(3):\n"
+                                                          "  try:\n"
+                                                          "    while True: pass\n"
+                                                          "  except KeyboardInterrupt: pass\n"
+                                                          "while True: pass"};
+  for (int i = 0; i < 4; i++) {
+    subpy_interp_options options = {.size = sizeof options, .busy = SUBPY_BUSY_SHARE};
+    meanwhile it = {.is_seen = i % 2, .code = codes[i / 2], .status = SUBPY_OK};
+    OK(subpy_create(&options, &it.interp, &error));
+    OK(subpy_define(it.interp, "interrupts", SUBPY_AUTO_LEN, 0, interrupts, &it, NULL, &error));
+    FAILS(SUBPY_ERROR_INTERRUPTED, "...interrupted",
+          subpy_exec(it.interp, "interrupts()\nwhile True: pass", SUBPY_AUTO_LEN, &error));
+    CHECK(it.status == SUBPY_ERROR_INTERRUPTED);
+    run(it.interp, "for _ in range(1000): pass");
+    OK(subpy_close(it.interp, &error));
+  }
+}
+
+/* A run that has ended before it could be hit leaves nothing for the next one of its thread. */
+static void ended_before(void) {
+  subpy_interp_options options = {.size = sizeof options, .busy = SUBPY_BUSY_SHARE};
+  meanwhile it = {.is_seen = true, .code = NULL, .status = SUBPY_OK};
+  OK(subpy_create(&options, &it.interp, &error));
+  OK(subpy_define(it.interp, "interrupts", SUBPY_AUTO_LEN, 0, interrupts, &it, NULL, &error));
+  OK(subpy_enter(it.interp, &error));
+  for (int i = 0; i < 20; i++) {
+    subpy_status status = subpy_call(it.interp, "interrupts", SUBPY_AUTO_LEN, NULL, 0, NULL, NULL, NULL);
+    CHECK(status == SUBPY_OK || status == SUBPY_ERROR_INTERRUPTED);
+    run(it.interp, "for _ in range(1000): pass");
+  }
+  OK(subpy_leave(it.interp, &error));
+  OK(subpy_close(it.interp, &error));
+}
+
 int main(void) {
   a_loop();
   caught();
   nothing_runs();
   all_that_run();
+  inside();
+  ended_before();
   shut_down();
   return 0;
 }

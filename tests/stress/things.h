@@ -92,6 +92,12 @@ enum { ITEMS = 1 << 16 };
 enum { NONE, PUTTING, REFUSED, IN, MAYBE, TAKEN };
 
 static atomic_uchar items[WORKERS + 1][ITEMS];
+static const char *const ITEM_IS[] = {"of another time", "being put", "refused", "in", "put by a process that was killed", "out already"};
+/* What its put has said, and where that was. */
+static struct {
+  subpy_status status;
+  int slot;
+} put_says[WORKERS + 1][ITEMS];
 static int put_by[WORKERS + 1];
 static atomic_long may_be_lost, items_taken, items_lost;
 
@@ -120,6 +126,7 @@ static void put_one(void) {
     status = CALL(&it, subpy_run(&request, NULL, &error));
     killed = it.slot->process && met(&it, KILLING);
   }
+  put_says[me][number].status = status, put_says[me][number].slot = (int)(it.slot - slots);
   const uint8_t after = status == SUBPY_OK ? IN : killed ? MAYBE : REFUSED;
   unsigned char before = PUTTING;
   if (!atomic_compare_exchange_strong(item, &before, after))
@@ -137,7 +144,8 @@ static void take(subpy_value *value) {
   const int64_t by = which >> 32, number = which & (ITEMS - 1);
   MUST(by >= 0 && by <= WORKERS && value->u.as_items[1].len == size_of_item((int)number), "another item");
   unsigned char before = atomic_exchange(&items[by][number], TAKEN);
-  MUST(before == PUTTING || before == IN || before == MAYBE, "an item comes out that was %s", before == TAKEN ? "out" : "not in");
+  MUST(before == PUTTING || before == IN || before == MAYBE, "an item comes out that is %s: slot %d said %s of it", ITEM_IS[before],
+       put_says[by][number].slot, subpy_status_name(put_says[by][number].status));
   items_taken++;
   subpy_value_free(value);
 }
