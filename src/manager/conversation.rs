@@ -66,6 +66,8 @@ pub struct Conversation<'a> {
     limited: Option<(&'a Limited<'a>, u64)>,
     /// When the process was told that it is to end; the time that the host has taken since then does not count.
     told: Cell<Option<Instant>>,
+    /// It has noticed.
+    knows: Cell<bool>,
     /// Of the request to end: when it is given up, and who is told that it is decided.
     until: Option<Instant>,
     decided: Option<&'a dyn Fn()>,
@@ -85,7 +87,8 @@ impl Drop for Stoppable<'_> {
 
 impl<'a> Conversation<'a> {
     pub fn new(interpreter: &'a Interpreter, elsewhere: &'a Elsewhere, line: &'a Line) -> Conversation<'a> {
-        Conversation { interpreter, elsewhere, line, limited: None, told: Cell::new(None), until: None, decided: None }
+        let (told, knows) = (Cell::new(None), Cell::new(false));
+        Conversation { interpreter, elsewhere, line, limited: None, told, knows, until: None, decided: None }
     }
 
     /// The same for the request to end.
@@ -229,7 +232,7 @@ impl<'a> Conversation<'a> {
                 Err(Unheard::NotRead(NotRead::Damaged(why)) | Unheard::ReplyNotRead(NotRead::Damaged(why))) => {
                     return Err(self.breaks(&why));
                 }
-                Err(Unheard::Stop(Stop::Poked)) => self.tell_if_stopped(Elsewhere::stop),
+                Err(Unheard::Stop(Stop::Poked)) => self.tell(),
                 Err(Unheard::Stop(stop)) => return Err(self.over(stop)),
             }
         }
@@ -240,18 +243,22 @@ impl<'a> Conversation<'a> {
         self.told.get().is_none() && self.limited.is_some_and(|(limited, _)| limited.is_stopped())
     }
 
-    fn tell(&self) {
-        self.tell_if_stopped(Elsewhere::stop);
-    }
-
     /// Tells the process once that the run is to end, if it is.
-    fn tell_if_stopped(&self, tell: impl FnOnce(&Elsewhere, u64)) {
+    fn tell(&self) {
         if let Some((limited, number)) = self.limited
             && self.told.get().is_none()
             && limited.is_stopped()
         {
-            tell(self.elsewhere, number);
+            self.elsewhere.stop(number);
             self.told.set(Some(Instant::now()));
+        }
+    }
+
+    /// The same, and waits until it knows: what it hears after that comes to a run that is to end.
+    fn tell_and_wait(&self) {
+        self.tell();
+        if self.told.get().is_some() && !self.knows.replace(true) {
+            self.elsewhere.wait_until_known();
         }
     }
 
@@ -339,7 +346,7 @@ impl<'a> Conversation<'a> {
                 let called = called_by(handle, || call_for_another(&*code, handle, args));
                 // Before Python goes on: it may have been the last call, and the run may be to end.
                 drop(code);
-                self.tell_if_stopped(Elsewhere::stop_and_wait);
+                self.tell_and_wait();
                 match called {
                     Some(Called::Returned(value)) => {
                         let done = Done { value: Some(value), word: 0 };

@@ -218,11 +218,10 @@ impl Elsewhere {
         }
     }
 
-    /// The same, and waits until it knows.
-    pub fn stop_and_wait(&self, number: u64) {
+    /// Waits until it knows what it was told before.
+    pub fn wait_until_known(&self) {
         let mut last_ping = lock(&self.last_ping);
         *last_ping += 1;
-        self.stop(number);
         // One that does not answer in this time is killed by who waits for its reply.
         let _ = self.child.ping(*last_ping, self.grace);
     }

@@ -279,6 +279,16 @@ static void cancelled(void) {
                                .text_len = SUBPY_AUTO_LEN, .timeout_ms = 20};
   act = waits_until_cancelled;
   FAILS(SUBPY_ERROR_TIMEOUT, "...timed out after 20 ms", subpy_run(&request, NULL, &error));
+  /* Also when its time was up at the moment of the call. */
+  request.text = "for i in range(n): pass\nact()";
+  request.timeout_ms = 2;
+  for (int i = 0; i < 200; i++) {
+    char code[40];
+    snprintf(code, sizeof code, "n = %d", i * 500);
+    run(interp, code);
+    FAILS(SUBPY_ERROR_TIMEOUT, "...timed out after 2 ms", subpy_run(&request, NULL, &error));
+  }
+  request.text = "act()";
   subpy_cancel cancel = 0;
   subpy_thread thread = 0;
   OK(subpy_cancel_new(&cancel, &error));
