@@ -205,6 +205,7 @@ api! {
         fn PyInterpreterState_ThreadHead(*mut PyInterpreterState) -> *mut PyThreadState;
         fn PyThreadState_Next(*mut PyThreadState) -> *mut PyThreadState;
         fn PyThreadState_GetFrame(*mut PyThreadState) -> *mut PyFrameObject;
+        fn PyFrame_GetBack(*mut PyFrameObject) -> *mut PyFrameObject;
         fn PyFrame_GetCode(*mut PyFrameObject) -> *mut PyCodeObject;
         fn PyFrame_GetLasti(*mut PyFrameObject) -> c_int;
         fn PyThreadState_SetAsyncExc(c_long, *mut PyObject) -> c_int;

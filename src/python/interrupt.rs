@@ -375,7 +375,10 @@ impl Interrupts {
                 }
                 let is_here = run.thread == here;
                 raise |= is_here;
-                if !is_here {
+                if is_here {
+                    // It was seen by another thread before. A second one would come in the `__exit__` that this one leads to.
+                    run.take_back();
+                } else {
                     (api.PyThreadState_SetAsyncExc)(run.thread as c_long, api.PyExc_KeyboardInterrupt.get());
                 }
                 for run in of_thread().filter(|run| run.is.get().wanted) {

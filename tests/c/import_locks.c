@@ -71,6 +71,57 @@ static void interrupted(useconds_t pause) {
   OK(subpy_close(interp, &error));
 }
 
+/* By a thread of its own: one that has taken a lock of importlib's may take it again. */
+static void imports_again_elsewhere(subpy_interp interp, int after) {
+  subpy_thread thread = 0;
+  subpy_run_request request = {.size = sizeof request, .what = SUBPY_RUN_EXEC, .interp = interp, .text = "sys.modules.pop('colorsys', None)\nimport colorsys",
+                               .text_len = SUBPY_AUTO_LEN};
+  OK(subpy_run_in_thread(&request, &thread, &error));
+  if (subpy_thread_wait(thread, 20000, NULL, &error) != SUBPY_OK) {
+    fprintf(stderr, "a lock is taken for good after %d stops\n", after);
+    exit(1);
+  }
+  OK(subpy_thread_join(thread, NULL, &error));
+}
+
+/* What is to be hit may be looked at by another thread of the interpreter, while this one has let go of the GIL. */
+static void beside_another(const char *function) {
+  subpy_interp_options options = {.size = sizeof options, .busy = SUBPY_BUSY_SHARE};
+  subpy_interp interp = 0;
+  OK(subpy_create(&options, &interp, &error));
+  run(interp, IMPORTS
+      "import threading, time\n"
+      "end = False\n"
+      "def beside():\n"
+      "  while not end: pass\n"
+      "thread = threading.Thread(target=beside)\n"
+      "thread.start()\n"
+      "def looks_for():\n"
+      "  while True:\n"
+      "    try: import no_such_module\n"
+      "    except ImportError: pass\n"
+      /* With __exit__ in Python, and an error that comes from where the GIL is let go of. */
+      "condition = threading.Condition(threading.Lock())\n"
+      "def fails():\n"
+      "  while True:\n"
+      "    try:\n"
+      "      with condition: open('/no/such/file')\n"
+      "    except OSError: pass\n"
+      "def is_free():\n"
+      "  assert condition.acquire(timeout=20), 'a lock is taken for good'\n"
+      "  condition.release()\n");
+  subpy_run_request request = {.size = sizeof request, .what = SUBPY_RUN_CALL, .interp = interp, .text = function,
+                               .text_len = SUBPY_AUTO_LEN};
+  for (int i = 0; i < 60; i++) {
+    request.timeout_ms = 1 + i % 3;
+    FAILS(SUBPY_ERROR_TIMEOUT, "...timed out after", subpy_run(&request, NULL, &error));
+    imports_again_elsewhere(interp, i + 1);
+    OK(subpy_call(interp, "is_free", SUBPY_AUTO_LEN, NULL, 0, NULL, NULL, &error));
+  }
+  run(interp, "end = True\nthread.join()");
+  OK(subpy_close(interp, &error));
+}
+
 /* So does a limit of memory. */
 static void without_memory(void) {
   subpy_interp interp = create_with(0, 24 * MIB);
@@ -93,6 +144,9 @@ int main(void) {
   limits();
   interrupted(1000);
   interrupted(0);
+  beside_another("imports");
+  beside_another("looks_for");
+  beside_another("fails");
   without_memory();
   shut_down();
   return 0;

@@ -2,30 +2,43 @@
 //! waits without end, in C code that nothing interrupts. So hits are put off
 //! - in imports, which keep a lock for each module;
 //! - in `__enter__` and `__exit__`, and between `__enter__` and the block of its `with`: an exception before that block
-//!   begins does not call `__exit__` (python/cpython#148874).
+//!   begins does not call `__exit__` (python/cpython#148874);
+//! - where another thread sees that a run is to be hit, also in all that has been called in the block of a `with`, or by an
+//!   import. What it sends comes when the run goes on, but not at once: when a C function fails that had let go of the GIL, it
+//!   comes no sooner than in the `__exit__`, and a lock that this gives back stays taken. The run's own thread looks soon.
 
+use std::ffi::CStr;
 use std::time::{Duration, Instant};
 
 use super::Run;
 use crate::python::clock::time_of;
 use crate::python::object::{Obj, Py};
+use crate::python::thread_id::this_thread;
 
 /// Where the code of imports is (Lib/importlib/_bootstrap.py).
 const IMPORTS: &str = "<frozen importlib._bootstrap>";
 
-/// Code that is there so often, one after the other, only says that it is there. Somebody may look at any moment, and the
-/// thread may be waiting for its turn: it counts when the thread has had so much time of its own since the last one.
+/// It is looked again as soon as can be, which is about four instructions: CPython makes up to a hundred pending calls at one.
+/// Most code is elsewhere by then. Later it is looked when the hit is asked for again.
+const AT_ONCE: u16 = 400;
+const UNTIL_NEXT: Duration = Duration::from_millis(10);
+/// When another thread sees it, so long that the run's own one has its turn, if it waits for that, and looks itself: CPython gives
+/// it one within 5 ms (sys.setswitchinterval).
+const FOR_A_TURN: Duration = Duration::from_millis(6);
+const UNTIL_NEXT_TURN: Duration = Duration::from_millis(50);
+/// Code that is there in so many of these, one after the other, only says that it is there. Somebody may look at any moment, and
+/// the thread may be waiting for its turn: it counts when the thread has had so much time of its own since the last one.
 const MOST: u8 = 40;
 const BETWEEN: Duration = Duration::from_millis(1);
 /// So does code that sleeps there.
 const ASLEEP: Duration = Duration::from_secs(30);
-/// So many times one after the other it is looked again as soon as can be, which is about four instructions: CPython makes up
-/// to a hundred pending calls at one. Most code is elsewhere by then. Later it is looked when the hit is asked for again.
-const AT_ONCE: u16 = 400;
+
+/// So many frames further out are looked at.
+const OUTER: usize = 50;
 
 /// A `with` calls `__enter__` by one instruction, which has so many units of two bytes (CALL and its caches). Behind it, its
 /// block begins.
-const CALL: usize = 4;
+const CALL: u64 = 4;
 
 /// A run that was to be hit was seen where it may not be, and not elsewhere since.
 #[derive(Clone, Copy)]
@@ -34,8 +47,21 @@ pub(super) struct Seen {
     count: u8,
     /// The thread's own time when that was counted.
     used: Duration,
-    /// How often it was looked at once.
+    /// By the run's own thread.
+    here: bool,
+    /// Since when it is looked as soon as can be, and how often it was.
+    burst: Instant,
     looks: u16,
+}
+
+impl Seen {
+    fn is_in_burst(&self) -> bool {
+        if self.here { self.looks < AT_ONCE } else { self.burst.elapsed() < FOR_A_TURN }
+    }
+
+    fn is_next_due(&self) -> bool {
+        self.burst.elapsed() >= if self.here { UNTIL_NEXT } else { UNTIL_NEXT_TURN }
+    }
 }
 
 impl Run {
@@ -50,12 +76,16 @@ impl Run {
             self.seen.set(None);
             return false;
         }
-        let mut seen = self.seen.get().unwrap_or_else(|| Seen { since: Instant::now(), count: 0, used, looks: 0 });
-        if seen.looks < AT_ONCE {
+        let (now, here) = (Instant::now(), self.thread == this_thread());
+        let first = Seen { since: now, count: 0, used, here, burst: now, looks: 0 };
+        let mut seen = self.seen.get().unwrap_or(first);
+        if seen.here != here || !seen.is_in_burst() && seen.is_next_due() {
+            let counts = used.saturating_sub(seen.used) >= BETWEEN;
+            seen = Seen { since: seen.since, count: seen.count + u8::from(counts), ..first };
+        }
+        if seen.is_in_burst() {
             // To look takes time of the thread's as well.
-            seen = Seen { looks: seen.looks + 1, used, ..seen };
-        } else if used.saturating_sub(seen.used) >= BETWEEN {
-            seen = Seen { count: seen.count + 1, used, ..seen };
+            seen = Seen { looks: seen.looks.saturating_add(1), used, ..seen };
         }
         self.seen.set(Some(seen));
         seen.count < MOST && seen.since.elapsed() < ASLEEP
@@ -63,59 +93,97 @@ impl Run {
 
     /// A hit was put off, and is to be tried again as soon as can be.
     pub(super) fn is_asked_at_once(&self) -> bool {
-        self.seen.get().is_some_and(|seen| seen.looks < AT_ONCE)
+        self.seen.get().is_some_and(|seen| seen.is_in_burst())
     }
 
     /// # Safety
     /// As above.
     unsafe fn is_locking(&self, py: Py) -> bool {
         // SAFETY: new references, or NULL: the first one also without an exception. Nothing of this runs any code: that
-        // of the frame is not read as its attribute, which would be told to audit hooks.
+        // of a frame is not read as its attribute, which would be told to audit hooks.
         unsafe {
-            let Ok(frame) = py.owned((py.api.PyThreadState_GetFrame)(self.state).cast()) else { return false };
-            let code = py.owned((py.api.PyFrame_GetCode)(frame.as_ptr().cast()).cast());
-            let at = (py.api.PyFrame_GetLasti)(frame.as_ptr().cast());
-            let locks = code.is_ok_and(|code| {
-                let is = |attribute, text: &str| {
-                    code.attr(attribute).is_ok_and(|name| name.to_text(2 * text.len()).is_some_and(|name| name == text))
-                };
-                is(c"co_filename", IMPORTS)
-                    || is(c"co_name", "__enter__")
-                    || is(c"co_name", "__exit__")
-                    || u64::try_from(at).is_ok_and(|at| is_before_block(py, &code, at / 2))
-            });
+            let mut frame = py.owned((py.api.PyThreadState_GetFrame)(self.state).cast());
+            // Without memory to look it is put off.
+            let mut locks = !(py.api.PyErr_Occurred)().is_null();
+            // What another thread sends comes some instructions later.
+            let outer = if self.thread == this_thread() { 0 } else { OUTER };
+            for depth in 0..=outer {
+                let Ok(this) = frame else { break };
+                let frame_ptr = this.as_ptr().cast();
+                let code = py.owned((py.api.PyFrame_GetCode)(frame_ptr).cast());
+                let at = u64::try_from((py.api.PyFrame_GetLasti)(frame_ptr)).ok().map(|at| at / 2);
+                locks = code.is_ok_and(|code| match depth {
+                    0 => takes_or_gives_back(py, &code, at) || outer > 0 && holds(py, &code, at),
+                    _ => is_of_imports(&code) || holds(py, &code, at),
+                });
+                if locks {
+                    break;
+                }
+                frame = py.owned((py.api.PyFrame_GetBack)(frame_ptr).cast());
+            }
             py.clear();
             locks
         }
     }
 }
 
-/// The instruction is the last one before the block of a `with`. Attached.
-fn is_before_block(py: Py, code: &Obj, at: u64) -> bool {
-    let Ok(table) = code.attr(c"co_exceptiontable") else { return false };
-    let (mut bytes, mut len) = (std::ptr::null_mut(), 0);
-    // SAFETY: a live object; the bytes are there as long as it is, and nothing changes them.
-    let table = unsafe {
-        if (py.api.PyBytes_AsStringAndSize)(table.as_ptr(), &mut bytes, &mut len) != 0 {
-            return false;
-        }
-        std::slice::from_raw_parts(bytes.cast::<u8>(), len.unsigned_abs())
-    };
-    let (mut begin, mut handler) = ([false; CALL], [false; CALL]);
-    let behind =
-        |place: u64| place.checked_sub(at + 1).and_then(|units| usize::try_from(units).ok()).filter(|it| *it < CALL);
-    for (first, handles) in blocks(table) {
-        behind(first).inspect(|units| begin[*units] = true);
-        behind(handles).inspect(|units| handler[*units] = true);
-    }
-    // What handles exceptions is such a block itself.
-    begin.iter().zip(handler).any(|(begin, handler)| *begin && !handler)
+fn is(code: &Obj, attribute: &'static CStr, text: &str) -> bool {
+    code.attr(attribute).is_ok_and(|name| name.to_text(2 * text.len()).is_some_and(|name| name == text))
 }
 
-/// Where the blocks begin that have to be left, in units of two bytes, and what leaves them: those of a `with`, what leaves
-/// them itself, and few other things (InternalDocs/exception_handling.md). Each entry has four numbers: the beginning, the
-/// length, what handles an exception there; the lowest bit of the last says whether it is one of them.
-fn blocks(mut table: &[u8]) -> impl Iterator<Item = (u64, u64)> {
+fn is_of_imports(code: &Obj) -> bool {
+    is(code, c"co_filename", IMPORTS)
+}
+
+/// The code takes a lock at this instruction, or gives it back, or may. Attached.
+fn takes_or_gives_back(py: Py, code: &Obj, at: Option<u64>) -> bool {
+    is_of_imports(code)
+        || is(code, c"co_name", "__enter__")
+        || is(code, c"co_name", "__exit__")
+        || at.is_some_and(|at| is_before_block(py, code, at))
+}
+
+/// The instruction is in the block of a `with`. Attached.
+fn holds(py: Py, code: &Obj, at: Option<u64>) -> bool {
+    at.is_some_and(|at| has_with(py, code, |block| (block.begin..block.end).contains(&at)))
+}
+
+/// The instruction is the last one before the block of a `with`. Attached.
+fn is_before_block(py: Py, code: &Obj, at: u64) -> bool {
+    has_with(py, code, |block| (at + 1..=at.saturating_add(CALL)).contains(&block.begin))
+}
+
+/// Whether such a block of a `with` is in the code. What leaves it (it calls `__exit__`) has to be left itself. Attached.
+fn has_with(py: Py, code: &Obj, is_so: impl Fn(&Block) -> bool) -> bool {
+    let Some(table) = table(py, code) else { return false };
+    blocks(table).filter(is_so).any(|with| blocks(table).any(|leaves| leaves.begin == with.handler))
+}
+
+/// The code's table of exceptions. Attached.
+fn table<'code>(py: Py, code: &'code Obj) -> Option<&'code [u8]> {
+    let table = code.attr(c"co_exceptiontable").ok()?;
+    let (mut bytes, mut len) = (std::ptr::null_mut(), 0);
+    // SAFETY: a live object; the code has it, and the bytes, as long as it is there, and nothing changes them.
+    unsafe {
+        if (py.api.PyBytes_AsStringAndSize)(table.as_ptr(), &mut bytes, &mut len) != 0 {
+            return None;
+        }
+        Some(std::slice::from_raw_parts(bytes.cast::<u8>(), len.unsigned_abs()))
+    }
+}
+
+/// A block that has to be left, in units of two bytes.
+struct Block {
+    begin: u64,
+    end: u64,
+    /// What leaves it.
+    handler: u64,
+}
+
+/// Those of a `with`, what leaves them itself, and few other things (InternalDocs/exception_handling.md). Each entry has four
+/// numbers: the beginning, the length, what handles an exception there; the lowest bit of the last says whether it is one of
+/// them.
+fn blocks(mut table: &[u8]) -> impl Iterator<Item = Block> {
     let mut number = move || {
         let mut number = 0u64;
         loop {
@@ -128,5 +196,6 @@ fn blocks(mut table: &[u8]) -> impl Iterator<Item = (u64, u64)> {
         }
     };
     let entries = std::iter::from_fn(move || Some([number()?, number()?, number()?, number()?]));
-    entries.filter(|[.., depth]| depth & 1 == 1).map(|[begin, _, handler, _]| (begin, handler))
+    let blocks = entries.filter(|[.., depth]| depth & 1 == 1);
+    blocks.map(|[begin, len, handler, _]| Block { begin, end: begin.saturating_add(len), handler })
 }

@@ -53,9 +53,12 @@ impl Interrupts {
                 return false;
             }
             let is_here = thread == this_thread();
-            if !is_here {
+            if is_here {
+                run.take_back();
+            } else {
                 (api.PyThreadState_SetAsyncExc)(thread as c_long, api.PyExc_MemoryError.get());
             }
+            let is = run.is.get();
             run.is.set(Is { hit: true, sent: is.sent || !is_here, ..is });
             is_here
         }

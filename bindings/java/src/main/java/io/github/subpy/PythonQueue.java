@@ -173,12 +173,19 @@ public final class PythonQueue implements Iterable<Object>, AutoCloseable {
       }
       try (Cancel interrupt = Cancel.after(cancel)) {
         Supplier<Object> wait = () -> attempt.make(milliseconds, interrupt.handle(), true);
-        return Waits.anywhere(interrupt::fire, wait);
-      } catch (ExecutionInterruptedException e) {
-        if ((cancel == null || !cancel.isFired()) && Thread.interrupted()) {
-          throw new InterruptedException();
+        try {
+          return Waits.anywhere(interrupt::fire, wait);
+        } catch (ExecutionInterruptedException e) {
+          // Thread.interrupt() sets the flag, and ends the wait later: something may have taken the flag meanwhile.
+          boolean flag = Thread.interrupted();
+          if ((cancel == null || !cancel.isFired()) && (flag || interrupt.isFired())) {
+            throw new InterruptedException();
+          }
+          if (flag) {
+            Thread.currentThread().interrupt();
+          }
+          throw e;
         }
-        throw e;
       }
     } finally {
       Reference.reachabilityFence(this);
