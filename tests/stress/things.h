@@ -97,6 +97,8 @@ static const char *const ITEM_IS[] = {"of another time", "being put", "refused",
 static struct {
   subpy_status status;
   int slot;
+  bool by_run;
+  char message[200];
 } put_says[WORKERS + 1][ITEMS];
 static int put_by[WORKERS + 1];
 static atomic_long may_be_lost, items_taken, items_lost;
@@ -117,7 +119,8 @@ static void put_one(void) {
   *item = PUTTING;
   subpy_status status;
   bool killed = false;
-  if (draw(2)) {
+  bool by_run = draw(2) == 0;
+  if (!by_run) {
     status = CALL(&it, subpy_queue_put(queues[which], &value, (int64_t)draw(3), &error));
     if (inside) it = *inside;
   } else {
@@ -127,6 +130,8 @@ static void put_one(void) {
     killed = it.slot->process && met(&it, KILLING);
   }
   put_says[me][number].status = status, put_says[me][number].slot = (int)(it.slot - slots);
+  put_says[me][number].by_run = by_run;
+  snprintf(put_says[me][number].message, 200, "%s inside %d", error ? subpy_error_message(error, NULL) : "-", inside != NULL);
   const uint8_t after = status == SUBPY_OK ? IN : killed ? MAYBE : REFUSED;
   unsigned char before = PUTTING;
   if (!atomic_compare_exchange_strong(item, &before, after))
@@ -144,8 +149,8 @@ static void take(subpy_value *value) {
   const int64_t by = which >> 32, number = which & (ITEMS - 1);
   MUST(by >= 0 && by <= WORKERS && value->u.as_items[1].len == size_of_item((int)number), "another item");
   unsigned char before = atomic_exchange(&items[by][number], TAKEN);
-  MUST(before == PUTTING || before == IN || before == MAYBE, "an item comes out that is %s: slot %d said %s of it", ITEM_IS[before],
-       put_says[by][number].slot, subpy_status_name(put_says[by][number].status));
+  MUST(before == PUTTING || before == IN || before == MAYBE, "an item comes out that is %s: %s %s slot %d said %s of it", ITEM_IS[before],
+       put_says[by][number].message, put_says[by][number].by_run ? "run" : "put", put_says[by][number].slot, subpy_status_name(put_says[by][number].status));
   items_taken++;
   subpy_value_free(value);
 }
