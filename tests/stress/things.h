@@ -92,7 +92,9 @@ enum { ITEMS = 1 << 16 };
 enum { NONE, PUTTING, REFUSED, IN, MAYBE, TAKEN };
 
 static atomic_uchar items[WORKERS + 1][ITEMS];
-static const char *const ITEM_IS[] = {"of another time", "being put", "refused", "in", "put by a process that was killed", "out already"};
+static const char *const ITEM_IS[] = {"not known", "being put", "refused", "in", "put by a process that was killed", "out already"};
+/* How often all was taken out. */
+static int64_t queues_checked;
 /* What its put has said, and where that was. */
 static struct {
   subpy_status status;
@@ -113,8 +115,9 @@ static void put_one(void) {
   if (put_by[me] == ITEMS) return;
   const int number = put_by[me]++, which = (int)draw(2);
   atomic_uchar *item = &items[me][number];
-  subpy_value parts[] = {subpy_int((int64_t)me << 32 | number), subpy_bytes((const uint8_t *)long_text, size_of_item(number))};
-  subpy_value value = subpy_list(parts, 2);
+  subpy_value parts[] = {subpy_int((int64_t)me << 32 | number), subpy_bytes((const uint8_t *)long_text, size_of_item(number)),
+                         subpy_int(queues_checked)};
+  subpy_value value = subpy_list(parts, 3);
   watch it = some_slot();
   *item = PUTTING;
   subpy_status status;
@@ -144,10 +147,11 @@ static void put_one(void) {
 }
 
 static void take(subpy_value *value) {
-  MUST(value->kind == SUBPY_KIND_LIST && value->len == 2, "no item");
+  MUST(value->kind == SUBPY_KIND_LIST && value->len == 3, "no item");
   const int64_t which = value->u.as_items[0].u.as_int;
   const int64_t by = which >> 32, number = which & (ITEMS - 1);
   MUST(by >= 0 && by <= WORKERS && value->u.as_items[1].len == size_of_item((int)number), "another item");
+  MUST(is_int(&value->u.as_items[2], queues_checked), "an item comes out that was put at another time");
   unsigned char before = atomic_exchange(&items[by][number], TAKEN);
   MUST(before == PUTTING || before == IN || before == MAYBE, "an item comes out that is %s: %s %s slot %d said %s of it", ITEM_IS[before],
        put_says[by][number].message, put_says[by][number].by_run ? "run" : "put", put_says[by][number].slot, subpy_status_name(put_says[by][number].status));
@@ -206,6 +210,7 @@ static void check_queues(void) {
     }
     put_by[by] = 0;
   }
+  queues_checked++;
   MUST(lost <= may_be_lost, "%ld items are lost, %ld of them with processes that were killed", lost, (long)may_be_lost);
   items_lost += lost;
   may_be_lost = 0;

@@ -81,7 +81,7 @@ impl Run {
         let mut seen = self.seen.get().unwrap_or(first);
         if seen.here != here || !seen.is_in_burst() && seen.is_next_due() {
             let counts = used.saturating_sub(seen.used) >= BETWEEN;
-            seen = Seen { since: seen.since, count: seen.count + u8::from(counts), ..first };
+            seen = Seen { since: seen.since, count: seen.count.saturating_add(u8::from(counts)), ..first };
         }
         if seen.is_in_burst() {
             // To look takes time of the thread's as well.
@@ -103,8 +103,7 @@ impl Run {
         // of a frame is not read as its attribute, which would be told to audit hooks.
         unsafe {
             let mut frame = py.owned((py.api.PyThreadState_GetFrame)(self.state).cast());
-            // Without memory to look it is put off.
-            let mut locks = !(py.api.PyErr_Occurred)().is_null();
+            let mut locks = false;
             // What another thread sends comes some instructions later.
             let outer = if self.thread == this_thread() { 0 } else { OUTER };
             for depth in 0..=outer {
@@ -121,6 +120,8 @@ impl Run {
                 }
                 frame = py.owned((py.api.PyFrame_GetBack)(frame_ptr).cast());
             }
+            // Without memory to look it is put off.
+            locks |= !(py.api.PyErr_Occurred)().is_null();
             py.clear();
             locks
         }
