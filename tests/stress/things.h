@@ -92,15 +92,13 @@ enum { ITEMS = 1 << 16 };
 enum { NONE, PUTTING, REFUSED, IN, MAYBE, TAKEN };
 
 static atomic_uchar items[WORKERS + 1][ITEMS];
-static const char *const ITEM_IS[] = {"not known", "being put", "refused", "in", "put by a process that was killed", "out already"};
+static const char *const ITEM_IS[] = {"not known", "being put", "refused", "in", "perhaps in", "out already"};
 /* How often all was taken out. */
 static int64_t queues_checked;
 /* What its put has said, and where that was. */
 static struct {
   subpy_status status;
   int slot;
-  bool by_run;
-  char message[200];
 } put_says[WORKERS + 1][ITEMS];
 static int put_by[WORKERS + 1];
 static atomic_long may_be_lost, items_taken, items_lost;
@@ -121,21 +119,20 @@ static void put_one(void) {
   watch it = some_slot();
   *item = PUTTING;
   subpy_status status;
-  bool killed = false;
-  bool by_run = draw(2) == 0;
-  if (!by_run) {
+  bool perhaps = false;
+  if (draw(2)) {
     status = CALL(&it, subpy_queue_put(queues[which], &value, (int64_t)draw(3), &error));
     if (inside) it = *inside;
   } else {
     subpy_run_request request = request_in(&it, SUBPY_RUN_CALL, which ? "__main__:q1.put" : "__main__:q0.put");
     request.args = &value, request.nargs = 1, request.timeout_ms = 1 + (int64_t)draw(20);
     status = CALL(&it, subpy_run(&request, NULL, &error));
-    killed = it.slot->process && met(&it, KILLING);
+    /* One that is stopped while its output goes out has done all the same what it was to do. */
+    const bool stopped = status == SUBPY_ERROR_TIMEOUT || status == SUBPY_ERROR_INTERRUPTED;
+    perhaps = stopped || (it.slot->process && met(&it, KILLING));
   }
   put_says[me][number].status = status, put_says[me][number].slot = (int)(it.slot - slots);
-  put_says[me][number].by_run = by_run;
-  snprintf(put_says[me][number].message, 200, "%s inside %d", error ? subpy_error_message(error, NULL) : "-", inside != NULL);
-  const uint8_t after = status == SUBPY_OK ? IN : killed ? MAYBE : REFUSED;
+  const uint8_t after = status == SUBPY_OK ? IN : perhaps ? MAYBE : REFUSED;
   unsigned char before = PUTTING;
   if (!atomic_compare_exchange_strong(item, &before, after))
     MUST(before == TAKEN && after != REFUSED, "an item was put and not put: %s", subpy_status_name(status));
@@ -153,8 +150,8 @@ static void take(subpy_value *value) {
   MUST(by >= 0 && by <= WORKERS && value->u.as_items[1].len == size_of_item((int)number), "another item");
   MUST(is_int(&value->u.as_items[2], queues_checked), "an item comes out that was put at another time");
   unsigned char before = atomic_exchange(&items[by][number], TAKEN);
-  MUST(before == PUTTING || before == IN || before == MAYBE, "an item comes out that is %s: %s %s slot %d said %s of it", ITEM_IS[before],
-       put_says[by][number].message, put_says[by][number].by_run ? "run" : "put", put_says[by][number].slot, subpy_status_name(put_says[by][number].status));
+  MUST(before == PUTTING || before == IN || before == MAYBE, "an item comes out that is %s: slot %d said %s of it", ITEM_IS[before],
+       put_says[by][number].slot, subpy_status_name(put_says[by][number].status));
   items_taken++;
   subpy_value_free(value);
 }
