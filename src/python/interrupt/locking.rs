@@ -18,6 +18,10 @@ use crate::python::thread_id::this_thread;
 /// Where the code of imports is (Lib/importlib/_bootstrap.py).
 const IMPORTS: &str = "<frozen importlib._bootstrap>";
 
+/// What the library has compiled itself (`Py::run_own`), and the longest name of a file that is looked at.
+const OWN: &str = "<subpy>";
+const LONGEST_PATH: usize = 4096;
+
 /// It is looked again as soon as can be, which is about four instructions: CPython makes up to a hundred pending calls at one.
 /// Most code is elsewhere by then. Later it is looked when the hit is asked for again.
 const AT_ONCE: u16 = 400;
@@ -94,6 +98,23 @@ impl Run {
     /// A hit was put off, and is to be tried again as soon as can be.
     pub(super) fn is_asked_at_once(&self) -> bool {
         self.seen.get().is_some_and(|seen| seen.is_in_burst())
+    }
+
+    /// Whether it is in code that keeps an event loop going. That does not pass an exception on, but logs it, and what it was
+    /// about to do is not done: nobody stops the loop any more, say. Attached to the interpreter that the run is in.
+    ///
+    /// # Safety
+    /// As above.
+    pub(super) unsafe fn keeps_loop_going(&self, py: Py) -> bool {
+        // SAFETY: as in `is_locking`.
+        unsafe {
+            let frame = py.owned((py.api.PyThreadState_GetFrame)(self.state).cast());
+            let code = frame.and_then(|frame| py.owned((py.api.PyFrame_GetCode)(frame.as_ptr().cast()).cast()));
+            let file = code.and_then(|code| code.attr(c"co_filename"));
+            py.clear();
+            let file = file.ok().and_then(|file| file.to_text(LONGEST_PATH)).unwrap_or_default();
+            file == OWN || file.contains("/asyncio/")
+        }
     }
 
     /// # Safety

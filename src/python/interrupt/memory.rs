@@ -49,7 +49,8 @@ impl Interrupts {
                 run.is.set(Is { excused: true, ..is });
                 return false;
             }
-            if run.locks(Py::attached(api)) || !account.refuses_now() {
+            let py = Py::attached(api);
+            if run.is_on_a_loop() && run.keeps_loop_going(py) || run.locks(py) || !account.refuses_now() {
                 return false;
             }
             let is_here = thread == this_thread();

@@ -189,6 +189,11 @@ impl Run {
         !matches!(self.current_step(), Some(Step::Own { .. }))
     }
 
+    /// It runs on an event loop.
+    pub(super) fn is_on_a_loop(&self) -> bool {
+        self.loop_step().is_some()
+    }
+
     /// It runs on that event loop.
     pub(super) fn is_on_loop(&self, waker: &Waker) -> bool {
         self.loop_step().is_some_and(|on_loop| ptr::eq(on_loop.waker, waker))
