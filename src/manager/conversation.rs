@@ -245,9 +245,8 @@ impl<'a> Conversation<'a> {
 
     /// Tells the process once that the run is to end, if it is.
     fn tell(&self) {
-        if let Some((limited, number)) = self.limited
-            && self.told.get().is_none()
-            && limited.is_stopped()
+        if self.is_to_tell()
+            && let Some((_, number)) = self.limited
         {
             self.elsewhere.stop(number);
             self.told.set(Some(Instant::now()));

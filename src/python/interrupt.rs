@@ -5,7 +5,6 @@
 //! carries no more than the wish. Which run is meant is looked up when it runs, in a list that changes with the GIL
 //! alone; a run that has ended is not in it, and nothing is left for the next one.
 
-use std::ffi::c_long;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -373,14 +372,8 @@ impl Interrupts {
                 if hook.is_none() {
                     *hook = quiet(Py::attached(api), self);
                 }
-                let is_here = run.thread == here;
+                let is_here = run.raises_here(api, api.PyExc_KeyboardInterrupt);
                 raise |= is_here;
-                if is_here {
-                    // It was seen by another thread before. A second one would come in the `__exit__` that this one leads to.
-                    run.take_back();
-                } else {
-                    (api.PyThreadState_SetAsyncExc)(run.thread as c_long, api.PyExc_KeyboardInterrupt.get());
-                }
                 for run in of_thread().filter(|run| run.is.get().wanted) {
                     let is = run.is.get();
                     run.is.set(Is { hit: true, sent: is.sent || !is_here, ..is });

@@ -74,8 +74,8 @@ static void interrupted(useconds_t pause) {
 /* By a thread of its own: one that has taken a lock of importlib's may take it again. */
 static void imports_again_elsewhere(subpy_interp interp, int after) {
   subpy_thread thread = 0;
-  subpy_run_request request = {.size = sizeof request, .what = SUBPY_RUN_EXEC, .interp = interp, .text = "sys.modules.pop('colorsys', None)\nimport colorsys",
-                               .text_len = SUBPY_AUTO_LEN};
+  subpy_run_request request = {.size = sizeof request, .what = SUBPY_RUN_EXEC, .interp = interp,
+                               .text = "sys.modules.pop('colorsys', None)\nimport colorsys", .text_len = SUBPY_AUTO_LEN};
   OK(subpy_run_in_thread(&request, &thread, &error));
   if (subpy_thread_wait(thread, 20000, NULL, &error) != SUBPY_OK) {
     fprintf(stderr, "a lock is taken for good after %d stops\n", after);
@@ -90,7 +90,7 @@ static void beside_another(const char *function) {
   subpy_interp interp = 0;
   OK(subpy_create(&options, &interp, &error));
   run(interp, IMPORTS
-      "import threading, time\n"
+      "import threading\n"
       "end = False\n"
       "def beside():\n"
       "  while not end: pass\n"

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::Run;
 use crate::python::clock::time_of;
-use crate::python::object::{Obj, Py};
+use crate::python::object::{Obj, Py, PyResult};
 use crate::python::thread_id::this_thread;
 
 /// Where the code of imports is (Lib/importlib/_bootstrap.py).
@@ -109,7 +109,7 @@ impl Run {
         // SAFETY: as in `is_locking`.
         unsafe {
             let frame = py.owned((py.api.PyThreadState_GetFrame)(self.state).cast());
-            let code = frame.and_then(|frame| py.owned((py.api.PyFrame_GetCode)(frame.as_ptr().cast()).cast()));
+            let code = frame.and_then(|frame| code_of(py, &frame));
             let file = code.and_then(|code| code.attr(c"co_filename"));
             py.clear();
             let file = file.ok().and_then(|file| file.to_text(LONGEST_PATH)).unwrap_or_default();
@@ -129,17 +129,15 @@ impl Run {
             let outer = if self.thread == this_thread() { 0 } else { OUTER };
             for depth in 0..=outer {
                 let Ok(this) = frame else { break };
-                let frame_ptr = this.as_ptr().cast();
-                let code = py.owned((py.api.PyFrame_GetCode)(frame_ptr).cast());
-                let at = u64::try_from((py.api.PyFrame_GetLasti)(frame_ptr)).ok().map(|at| at / 2);
-                locks = code.is_ok_and(|code| match depth {
+                let at = u64::try_from((py.api.PyFrame_GetLasti)(this.as_ptr().cast())).ok().map(|at| at / 2);
+                locks = code_of(py, &this).is_ok_and(|code| match depth {
                     0 => takes_or_gives_back(py, &code, at) || outer > 0 && holds(py, &code, at),
                     _ => is_of_imports(&code) || holds(py, &code, at),
                 });
                 if locks {
                     break;
                 }
-                frame = py.owned((py.api.PyFrame_GetBack)(frame_ptr).cast());
+                frame = py.owned((py.api.PyFrame_GetBack)(this.as_ptr().cast()).cast());
             }
             // Without memory to look it is put off.
             locks |= !(py.api.PyErr_Occurred)().is_null();
@@ -147,6 +145,13 @@ impl Run {
             locks
         }
     }
+}
+
+/// # Safety
+/// Attached; a live frame.
+unsafe fn code_of<'py>(py: Py<'py>, frame: &Obj) -> PyResult<Obj<'py>> {
+    // SAFETY: promised by the caller; a new reference.
+    unsafe { py.owned((py.api.PyFrame_GetCode)(frame.as_ptr().cast()).cast()) }
 }
 
 fn is(code: &Obj, attribute: &'static CStr, text: &str) -> bool {

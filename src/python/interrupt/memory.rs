@@ -1,7 +1,6 @@
 //! MemoryError in runs that go beyond their interpreter's limit of memory. Unlike what ends a run, it comes once, and is
 //! an exception like any other.
 
-use std::ffi::c_long;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,7 +8,6 @@ use super::{Interrupts, Is, Run};
 use crate::python::api::Api;
 use crate::python::memory::{Account, Asking};
 use crate::python::object::Py;
-use crate::python::thread_id::this_thread;
 use crate::python::types::PyInterpreterState;
 use crate::python::{api, lock};
 
@@ -53,12 +51,7 @@ impl Interrupts {
             if run.is_on_a_loop() && run.keeps_loop_going(py) || run.locks(py) || !account.refuses_now() {
                 return false;
             }
-            let is_here = thread == this_thread();
-            if is_here {
-                run.take_back();
-            } else {
-                (api.PyThreadState_SetAsyncExc)(thread as c_long, api.PyExc_MemoryError.get());
-            }
+            let is_here = run.raises_here(api, api.PyExc_MemoryError);
             let is = run.is.get();
             run.is.set(Is { hit: true, sent: is.sent || !is_here, ..is });
             is_here

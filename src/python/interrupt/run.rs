@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::Reason;
 use super::locking::Seen;
 use super::on_loop::{OnWake, Then, Waker};
+use crate::python::api::{Api, ExceptionClass};
 use crate::python::clock::time_of;
 use crate::python::exception::{self, Exception};
 use crate::python::object::Py;
@@ -138,6 +139,19 @@ impl Run {
             unsafe { (api().PyThreadState_SetAsyncExc)(self.thread as c_long, ptr::null_mut()) };
             self.is.set(Is { sent: false, ..self.is.get() });
         }
+    }
+
+    /// Whether the exception is to be raised here, by the run's own thread; it is sent to any other. What was sent before is
+    /// taken back then: a second one would come in the `__exit__` that this one leads to. Attached.
+    pub(super) fn raises_here(&self, api: &Api, exception: ExceptionClass) -> bool {
+        let is_here = self.thread == this_thread();
+        if is_here {
+            self.take_back();
+        } else {
+            // SAFETY: attached; it looks for the thread among those of this interpreter.
+            unsafe { (api.PyThreadState_SetAsyncExc)(self.thread as c_long, exception.get()) };
+        }
+        is_here
     }
 
     /// The exception that is set, taken apart: as the end of a run that is to end, for that reason (`Interrupts::why`).
