@@ -102,7 +102,7 @@ def configure(no_stdin, path):
     sys.path[:0] = path
 
 
-def setup(stdout, stderr, frozen, find_spec, replace_current_frames):
+def setup(stdout, stderr, frozen, find_spec):
     sys.stdout = sys.__stdout__ = stream(1, "<stdout>", "surrogateescape", False, stdout)
     sys.stderr = sys.__stderr__ = stream(2, "<stderr>", "backslashreplace", True, stderr)
     # For subpy_queues.
@@ -110,16 +110,29 @@ def setup(stdout, stderr, frozen, find_spec, replace_current_frames):
     for module in map(sys.modules.get, frozen):
         if getattr(module, "__file__", None) and module.__spec__.origin == "frozen":
             look_like_a_file(module)
-    if replace_current_frames:
-        # Before CPython 3.15 these two touch the frames of other interpreters, which ends the process.
-        import _thread
 
-        def _current_frames():
-            """Return a dict with the calling thread's frame alone: in this interpreter others cannot be had safely."""
-            return {_thread.get_ident(): sys._getframe(1)}
 
-        def _current_exceptions():
-            """Return a dict with the calling thread's exception alone."""
-            return {_thread.get_ident(): sys.exception()}
+def replace_current(main):
+    """Before CPython 3.15 these two touch the frames of other interpreters, which ends the process: hooks.rs refuses that, so
+    what can be had safely is what the calling thread has. In main they do what they did as long as there is no other."""
+    import _thread
 
-        sys._current_frames, sys._current_exceptions = _current_frames, _current_exceptions
+    frames_of_all, exceptions_of_all = sys._current_frames, sys._current_exceptions
+
+    def current(of_all, own):
+        try:
+            found = of_all() if main else {}
+        except RuntimeError:
+            found = {}
+        found[_thread.get_ident()] = own
+        return found
+
+    def _current_frames():
+        """Return a dict with the calling thread's frame, alone if there are other interpreters."""
+        return current(frames_of_all, sys._getframe(1))
+
+    def _current_exceptions():
+        """Return a dict with the calling thread's exception, alone if there are other interpreters."""
+        return current(exceptions_of_all, sys.exception())
+
+    sys._current_frames, sys._current_exceptions = _current_frames, _current_exceptions

@@ -44,8 +44,10 @@ pub fn set_up_guest(py: Py, output: &Output, queues: &Arc<Queues>, config: &Conf
     let namespace = guest_namespace(py)?;
     let setup = function(py, &namespace, "setup")?;
     let (stdout, stderr) = (output.functions(py, 1)?, output.functions(py, 2)?);
-    let replace = flag(py, super::version() < (3, 15, 0) && id != 0)?;
-    setup.call(&[&stdout, &stderr, &frozen::names(py)?, &finder(py, queues)?, &replace])?;
+    setup.call(&[&stdout, &stderr, &frozen::names(py)?, &finder(py, queues)?])?;
+    if super::version() < (3, 15, 0) {
+        function(py, &namespace, "replace_current")?.call(&[&flag(py, id == 0)?])?;
+    }
     configure_in(py, &namespace, config)
 }
 

@@ -3,18 +3,19 @@
 //! Guests can create interpreters of their own, and can destroy ours with the private `_interpreters` module. The hook
 //! keeps the books on both (walking CPython's list while others create and destroy crashes), so a handle never dangles.
 
+mod parked;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
-use std::time::Duration;
 
 use super::types::{PyInterpreterState, PyMethodDef, PyMethodDefPointer, PyObject};
 
 use super::attach::detached;
 use super::fork::forked;
-use super::object::{Py, PyResult, Raised};
+use super::object::{Py, PyResult};
 use super::{api, frozen, lock};
 
 /// Is told when a guest destroys one of our interpreters.
@@ -34,6 +35,8 @@ pub trait Watcher: Send + Sync {
 
 enum Known {
     Ours(Weak<dyn Watcher>),
+    /// One of ours that nobody watches yet.
+    New,
     /// Made by Python code. The pointer may be used with the books locked: before the interpreter is freed the hook
     /// locks them too, to take it out.
     Foreign(*mut PyInterpreterState),
@@ -90,17 +93,27 @@ thread_local! {
     static CREATING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
+/// How many threads are creating one: from `created` on, it is in the books.
+static BEING_CREATED: AtomicUsize = AtomicUsize::new(0);
+
 /// Runs the creation of one of our interpreters.
 pub fn creating<R>(create: impl FnOnce() -> R) -> R {
     struct Created;
     impl Drop for Created {
         fn drop(&mut self) {
             CREATING.set(false);
+            BEING_CREATED.fetch_sub(1, Ordering::Relaxed);
         }
     }
+    BEING_CREATED.fetch_add(1, Ordering::Relaxed);
     CREATING.set(true);
     let _created = Created;
     create()
+}
+
+/// It is there, although `watch` has not announced it.
+pub fn created(id: i64) {
+    lock(&BOOKS).known.insert(id, Known::New);
 }
 
 /// Announces one of our interpreters. False when somebody has ended it already.
@@ -196,7 +209,7 @@ pub unsafe extern "C" fn audit(event: *const c_char, _: *mut PyObject, _: *mut c
         let id = (api().PyInterpreterState_GetID)(interp);
         let event = CStr::from_ptr(event);
         if event == c"cpython.PyInterpreterState_Clear" {
-            let_threads_park(id);
+            parked::wait(id);
             cleared(id);
             return 0;
         }
@@ -208,15 +221,34 @@ pub unsafe extern "C" fn audit(event: *const c_char, _: *mut PyObject, _: *mut c
             seen(id, interp);
         }
         // Elsewhere the interpreter's own configuration decides (allow_fork).
-        if id == 0 && (event == c"os.fork" || event == c"os.forkpty") && !may_fork() {
-            let py = Py::attached(api());
-            let message = "fork is not supported while subpy interpreters are open: the child would crash \
-                           (python/cpython#139759); use subprocess without preexec_fn, or multiprocessing with \"spawn\"";
-            py.raise(py.api.PyExc_RuntimeError.get(), message);
-            return -1;
+        let forks = id == 0 && (event == c"os.fork" || event == c"os.forkpty");
+        let looks = event == c"sys._current_frames" || event == c"sys._current_exceptions";
+        if forks && !is_alone() {
+            refuse(
+                "fork is not supported while subpy interpreters are open: the child would crash \
+                 (python/cpython#139759); use subprocess without preexec_fn, or multiprocessing with \"spawn\"",
+            )
+        } else if looks && super::version() < (3, 15, 0) && !is_alone() {
+            refuse(
+                "sys._current_frames() and sys._current_exceptions() are not supported while other interpreters are open: \
+                 before CPython 3.15 they look at the frames of those, which ends the process; \
+                 use sys._getframe() and sys.exception() for the calling thread",
+            )
+        } else {
+            0
         }
-        0
     }
+}
+
+/// Has the event fail with a RuntimeError.
+///
+/// # Safety
+/// Attached.
+unsafe fn refuse(message: &str) -> c_int {
+    // SAFETY: promised by the caller.
+    let py = unsafe { Py::attached(api()) };
+    py.raise(py.api.PyExc_RuntimeError.get(), message);
+    -1
 }
 
 /// The hook is in place; CPython forgets it when it is finalized, by whomever.
@@ -282,9 +314,10 @@ fn cleared(id: i64) {
     }
 }
 
-/// With an interpreter beside main alive, the child of a fork crashes in CPython.
-fn may_fork() -> bool {
-    lock(&BOOKS).known.values().all(|known| matches!(known, Known::Gone))
+/// Whether there is no interpreter beside main.
+fn is_alone() -> bool {
+    let books = lock(&BOOKS);
+    BEING_CREATED.load(Ordering::Relaxed) == 0 && books.known.values().all(|known| matches!(known, Known::Gone))
 }
 
 // ---- the warning before a guest's destroy, and before the end of a host's Python ----
@@ -418,62 +451,10 @@ unsafe extern "C" fn at_exit(capsule: *mut PyObject, _: *mut PyObject) -> *mut P
             if let Some(watcher) = watcher {
                 detached(Some(py.api), || watcher.guest_destroys());
             }
-            LEFT.set(threads_left(py).then(|| (id, switch_interval(py).unwrap_or_default())));
-            py.clear();
+            parked::ends(py, id);
         }
         (py.api.Py_IncRef)(py.none());
         py.none()
-    }
-}
-
-// ---- threads that nobody waits for ----
-
-thread_local! {
-    /// The interpreter that this thread ends, if threads are left in it, and how long they wait for its GIL at a time.
-    static LEFT: std::cell::Cell<Option<(i64, Duration)>> = const { std::cell::Cell::new(None) };
-}
-
-/// How long a thread may take to come round to parking itself, beyond its waiting for the GIL.
-const PARKING: Duration = Duration::from_millis(100);
-
-/// Whether the interpreter that this thread is ending has threads of Python's: those of `threading` were waited for,
-/// but not daemons and those of `_thread`. `_thread._count()` leaves out a thread that waits for its first GIL.
-fn threads_left(py: Py) -> bool {
-    // SAFETY: attached to the interpreter, and no entry is in flight (`guest_destroys` waited for them, or the library
-    // has closed the gate), so all states belong to Python's threads, which unlink theirs with the GIL.
-    unsafe {
-        let interp = (py.api.PyThreadState_GetInterpreter)((py.api.PyThreadState_GetUnchecked)());
-        let mut state = (py.api.PyInterpreterState_ThreadHead)(interp);
-        let mut count = 0;
-        while !state.is_null() {
-            count += 1;
-            state = (py.api.PyThreadState_Next)(state);
-        }
-        count > UNCOUNTED_STATES
-    }
-}
-
-/// This thread's own, and the one that `Interp::create` takes for good.
-const UNCOUNTED_STATES: usize = 2;
-
-fn switch_interval(py: Py) -> PyResult<Duration> {
-    let interval = py.sys(c"getswitchinterval").ok_or(Raised)?.call(&[])?;
-    // SAFETY: a live object; -1 for what is no float.
-    let seconds = unsafe { (py.api.PyFloat_AsDouble)(interval.as_ptr()) };
-    // A guest can make it anything, also no number at all.
-    Ok(Duration::try_from_secs_f64(seconds.clamp(0.0, 1.0)).unwrap_or_default())
-}
-
-/// CPython has told the interpreter's other threads to stop, which they notice when they have waited for its GIL in
-/// vain for the switch interval. Then it frees the interpreter, GIL and all, without looking whether somebody still
-/// waits.
-fn let_threads_park(id: i64) {
-    if let Some((ending, interval)) = LEFT.take() {
-        if ending == id {
-            std::thread::sleep(interval + PARKING);
-        } else {
-            LEFT.set(Some((ending, interval)));
-        }
     }
 }
 

@@ -211,6 +211,7 @@ impl Interp {
                 (api.PyThreadState_New)(state);
                 (state, id)
             };
+            hooks::created(id);
             // SAFETY: the interpreter is alive, since nobody knows of it yet.
             let mut interp = unsafe { Interp::new(state, id) };
             let counts = account.as_ref().is_none_or(|account| account.is_of(&interp));

@@ -187,8 +187,21 @@ static void frames_of_all_threads(void) {
               "except ZeroDivisionError as e: found = sys._current_exceptions()[threading.get_ident()] is e");
   /* The main thread of a process has another state beside this one. */
   CHECK(in_processes() || number(interp, "found"));
-  end_block(thread, end);
+  /* In main, and in an interpreter that is not the library's. */
+  subpy_interp main = 0;
   subpy_error *error = NULL;
+  OK(subpy_get_main(&main, &error));
+  run(main, "import sys, threading\n"
+            "for _ in range(1000): frames = sys._current_frames(), sys._current_exceptions()\n"
+            "known = list(map(list, frames)) == [[threading.get_ident()]] * 2");
+  CHECK(in_processes() || number(main, "known"));
+  const char *foreign = "import _interpreters, sys\n"
+                        "id = _interpreters.create()\n"
+                        "failed = _interpreters.exec(id, 'import sys; sys._current_frames()')\n"
+                        "_interpreters.destroy(id)\n";
+  run(interp, foreign);
+  CHECK(number(interp, "failed is None if sys.version_info >= (3, 15) else 'are not supported' in failed.formatted"));
+  end_block(thread, end);
   OK(subpy_close(other, &error));
 }
 

@@ -2,6 +2,7 @@
 import atexit
 import decimal
 import gc
+import sys
 import threading
 
 subpy = Subpy(load)
@@ -16,6 +17,16 @@ def check_host():
     assert _interpreters.get_current()[0] == 0
     assert local.name == threading.current_thread().name, local.name
     assert decimal.getcontext().prec == local.precision
+
+
+def check_frames(alone):
+    """The frames of all threads: before 3.15 CPython looks at those of other interpreters as well, which ends the process."""
+    for look in sys._current_frames, sys._current_exceptions:
+        try:
+            assert threading.get_ident() in look()
+            assert alone or sys.version_info >= (3, 15)
+        except RuntimeError as error:
+            assert not alone and "while other interpreters are open" in str(error), error
 
 
 @HostCall
@@ -38,6 +49,7 @@ def use():
     assert (status, message) == (-4, "ZeroDivisionError: division by zero"), (status, message)
     check_host()
     subpy.exec(interp, "def f(): return threading.current_thread().name")
+    check_frames(alone=False)
     subpy.call("subpy_close", interp)
     check_host()
     assert subpy.attempt("subpy_exec", interp, b"1", subpy.AUTO_LEN)[0] == -2
@@ -92,6 +104,7 @@ for _ in range(3):
     subpy.call("subpy_shutdown")
     assert subpy.attempt("subpy_exec", left, b"1", subpy.AUTO_LEN)[0] == -2
     check_host()
+    check_frames(alone=True)
     gc.collect()
     assert sys.stdout is out and sys.stderr is err and sum(range(10)) == 45
     assert [interpreter.id for interpreter in interpreters.list_all()] == [0]
