@@ -245,6 +245,11 @@ impl From<Failure> for Error {
                  they are gone"
             )),
             Failure::NotCreated(message) => Kind::Interpreter(message),
+            Failure::Traced => Kind::WrongState(
+                "tracemalloc runs in the main interpreter, and cannot when there are others: call tracemalloc.stop() there \
+                 before one is created, or create it with SUBPY_INTERP_PROCESS"
+                    .into(),
+            ),
             Failure::Freed(what) => Kind::NotFound(format!("the {what} was freed")),
             Failure::Running => Kind::Busy("interpreter already running".into()),
             Failure::NoMemory => Kind::NoMemory,

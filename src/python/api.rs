@@ -338,6 +338,8 @@ api! {
         // Missing in pyo3-ffi (Include/cpython/sysmodule.h).
         fn PySys_AddAuditHook(Option<AuditHook>, *mut c_void) -> c_int;
         fn PySys_AuditTuple(*const c_char, *mut PyObject) -> c_int;
+        // Missing in pyo3-ffi (Include/cpython/tracemalloc.h).
+        fn PyTraceMalloc_Untrack(c_uint, usize) -> c_int;
         // Missing in pyo3-ffi (Include/cpython/code.h).
         fn PyCode_Addr2Location(*mut PyObject, c_int, *mut c_int, *mut c_int, *mut c_int, *mut c_int) -> c_int;
         // Missing in pyo3-ffi (Include/cpython/classobject.h).

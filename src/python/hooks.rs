@@ -16,7 +16,7 @@ use super::types::{PyInterpreterState, PyMethodDef, PyMethodDefPointer, PyObject
 use super::attach::detached;
 use super::fork::forked;
 use super::object::{Py, PyResult};
-use super::{api, frozen, lock};
+use super::{api, frozen, lock, tracing};
 
 /// Is told when a guest destroys one of our interpreters.
 pub trait Watcher: Send + Sync {
@@ -227,6 +227,11 @@ pub unsafe extern "C" fn audit(event: *const c_char, _: *mut PyObject, _: *mut c
             refuse(
                 "fork is not supported while subpy interpreters are open: the child would crash \
                  (python/cpython#139759); use subprocess without preexec_fn, or multiprocessing with \"spawn\"",
+            )
+        } else if event == tracing::STARTS && !is_alone() {
+            refuse(
+                "tracemalloc cannot run while other interpreters are open: it keeps objects of all interpreters in one table; \
+                 start it in an interpreter with a process of its own (SUBPY_INTERP_PROCESS)",
             )
         } else if looks && super::version() < (3, 15, 0) && !is_alone() {
             refuse(

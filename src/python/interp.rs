@@ -20,7 +20,7 @@ use super::queue::{Queues, add_finder};
 use super::sources::Sources;
 use super::stack::{Stack, this_stack};
 use super::types::{PyInterpreterConfig, PyInterpreterState};
-use super::{Count, Failure, api};
+use super::{Count, Failure, api, tracing};
 use counting::Counted;
 mod counting;
 mod marks;
@@ -183,6 +183,9 @@ impl Interp {
         };
         let account = count_memory.then(Counted::open).transpose()?;
         hooks::creating(|| {
+            if tracing::is_on() {
+                return Err(Failure::Traced);
+            }
             let creating = account.as_ref().map(Counted::creating);
             // SAFETY: with nothing attached CPython copies main's configuration. The first state is cleared and deleted
             // on this thread; what was attached before is attached again.
@@ -241,8 +244,12 @@ impl Interp {
             let _outside = Outside::step_out(api());
             let entry = interp.enter()?;
             let py = entry.py();
-            let ready =
-                hooks::watch_host(py, host).and_then(|()| add_finder(py, &interp.queues)).and_then(|()| main(py));
+            let ready = (|| {
+                hooks::watch_host(py, host)?;
+                add_finder(py, &interp.queues)?;
+                tracing::watch(py)?;
+                main(py)
+            })();
             interp.main = ready.map_err(|_| Failure::exception(py))?;
             drop(entry);
         } else {
@@ -262,6 +269,10 @@ impl Interp {
             set_up_guest(py, &output, &self.queues, config, self.id)?;
             if self.id != 0 {
                 hooks::register_at_exit(py, self.id)?;
+            }
+            // Elsewhere it cannot be imported.
+            if self.id == 0 || config.no_extension_check {
+                tracing::watch(py)?;
             }
             main(py)
         })();

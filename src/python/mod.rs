@@ -34,6 +34,7 @@
 //! | `output` | sys.stdout and sys.stderr of an interpreter |
 //! | `guest` | what is set up in each interpreter |
 //! | `model` | locks and sleep under a model checker |
+//! | `tracing`, `tracing.py` | tracemalloc, which does not go together with several interpreters |
 //! | `hooks` | what CPython tells: interpreters that come and go |
 //! | `fork` | whether this is the child of a fork |
 //! | `signals` | signals that Python code handles, in such a fork |
@@ -84,6 +85,7 @@ pub mod start;
 mod state_blocks;
 pub mod thread_end;
 pub mod thread_id;
+mod tracing;
 mod types;
 pub mod zygote;
 
@@ -150,6 +152,8 @@ pub enum Failure {
     NotFound(String),
     /// CPython did not create the interpreter.
     NotCreated(String),
+    /// Nothing was created: tracemalloc runs.
+    Traced,
     /// A guest is running something in it, past the library.
     Running,
     /// So many views are left of what was lent for the run.

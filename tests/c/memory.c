@@ -213,24 +213,38 @@ static void with_debug_hooks(void) {
   OK(subpy_close(create(), &error));
 }
 
-/* Its hooks lie above, which matters only when counting begins. */
+/* It keeps objects of all interpreters in one table: with more than main, what looks at it stands still. */
 static void under_tracemalloc(void) {
   subpy_interp main_one = 0, interp = 0;
   OK(subpy_get_main(&main_one, &error));
-  run(main_one, "import tracemalloc\ntracemalloc.start()");
-  subpy_interp_options options = {.size = sizeof options, .flags = SUBPY_INTERP_COUNT_MEMORY};
-  FAILS(SUBPY_ERROR_WRONG_STATE, "...something else has put itself between CPython and its allocator",
-        subpy_create(&options, &interp, &error));
-  run(main_one, "tracemalloc.stop()");
-  interp = create_counting();
-  uint64_t before = used(interp);
-  run(main_one, "tracemalloc.start()");
-  run(interp, "kept = [bytearray(1000) for _ in range(50000)]");
-  run(main_one, "tracemalloc.stop()");
-  CHECK(used(interp) > before + 45 * MIB);
-  run(interp, "del kept");
-  CHECK(used(interp) < before + 3 * MIB);
-  OK(subpy_close(interp, &error));
+  for (int i = 0; i < 2; i++) {
+    run(main_one, "import tracemalloc\n"
+                  "tracemalloc.start()\n"
+                  "kept = bytearray(1000)");
+    subpy_interp_options options = {.size = sizeof options};
+    for (int counts = 0; counts < 2; counts++) {
+      options.flags = counts ? SUBPY_INTERP_COUNT_MEMORY : 0;
+      FAILS(SUBPY_ERROR_WRONG_STATE, "...tracemalloc", subpy_create(&options, &interp, &error));
+    }
+    options.flags = SUBPY_INTERP_PROCESS;
+    OK(subpy_create(&options, &interp, &error));
+    run(interp, "import tracemalloc; tracemalloc.start(); tracemalloc.take_snapshot()");
+    OK(subpy_close(interp, &error));
+    run(main_one, "assert tracemalloc.get_object_traceback(kept)\n"
+                  "tracemalloc.take_snapshot()\n"
+                  "tracemalloc.stop()");
+    interp = create_counting();
+    FAILS(SUBPY_ERROR_EXECUTION_FAILED, "...tracemalloc cannot run while other interpreters are open",
+          subpy_exec(main_one, "tracemalloc.start()", SUBPY_AUTO_LEN, &error));
+    CHECK(!number(main_one, "tracemalloc.is_tracing()"));
+    OK(subpy_close(interp, &error));
+    options.flags = SUBPY_INTERP_NO_EXTENSION_CHECK;
+    options.gil = SUBPY_GIL_SHARED;
+    OK(subpy_create(&options, &interp, &error));
+    FAILS(SUBPY_ERROR_EXECUTION_FAILED, "...tracemalloc cannot run while other interpreters are open",
+          subpy_exec(interp, "import tracemalloc; tracemalloc.start()", SUBPY_AUTO_LEN, &error));
+    OK(subpy_close(interp, &error));
+  }
 }
 
 int main(void) {
