@@ -21,7 +21,9 @@ use super::sources::Sources;
 use super::stack::{Stack, this_stack};
 use super::types::{PyInterpreterConfig, PyInterpreterState};
 use super::{Count, Failure, api, tracing};
+use active::Active;
 use counting::Counted;
+mod active;
 mod counting;
 mod marks;
 
@@ -98,45 +100,6 @@ pub struct Interp {
 unsafe impl Send for Interp {}
 // SAFETY: as above.
 unsafe impl Sync for Interp {}
-
-/// A run that other interpreters see, and that can be interrupted; the end of that when dropped, attached still.
-struct Active<'a> {
-    interp: &'a Interp,
-    run: &'a Run,
-}
-
-impl<'a> Active<'a> {
-    /// None: it is refused.
-    #[inline(always)]
-    fn begin(interp: &'a Interp, py: Py, run: &'a Run) -> Option<Active<'a>> {
-        // Whoever is there marks it already.
-        let first = interp.interrupts.link(run) && interp.pins.get() == 0;
-        if first && !interp.mark(py) {
-            interp.interrupts.unlink(run);
-            return None;
-        }
-        Some(Active { interp, run })
-    }
-
-    /// As when it is dropped, in line.
-    #[inline(always)]
-    fn end(self) {
-        ManuallyDrop::new(self).over();
-    }
-
-    #[inline(always)]
-    fn over(&mut self) {
-        if self.interp.interrupts.unlink(self.run) && self.interp.pins.get() == 0 {
-            self.interp.unmark();
-        }
-    }
-}
-
-impl Drop for Active<'_> {
-    fn drop(&mut self) {
-        self.over();
-    }
-}
 
 impl Interp {
     /// # Safety
