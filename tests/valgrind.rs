@@ -10,7 +10,7 @@ use support::{build, command, expect_success, have, root};
 
 /// What valgrind runs: all but the races (it lets one thread run at a time), `exceptions` and `no_memory` (use up the
 /// memory on purpose), `fork`, `left_threads` and `state_blocks` (glibc finds no stack bounds in their children under
-/// valgrind), `leak` (counts pages of its own), `churn` (too slow there to say anything), `signals` (its threads are
+/// valgrind), `leak` (counts pages of its own), `scale` and `stress` (too slow there to say anything), `signals` (its threads are
 /// disturbed by the clock, which is not slower there; so are those of `close_with`, `interrupt`, `late_hits`, `pool_close`,
 /// `pool_limits`, `pool_map` and `shutdown_with`), `set_output`, `run_output` and others whose parts are child processes,
 /// `host_stack` and `host_threads` (the end of a stack, pages), and `foreign_stack`, `lifecycle`, `many_threads`,

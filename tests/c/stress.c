@@ -131,10 +131,10 @@ static long grown(const long *numbers) {
 enum { MOST_GROWN = 8 << 10, MOST_LEFT = 8, WARM_CLOSED = 100 };
 
 static bool measures_memory(void) {
-#ifdef __SANITIZE_ADDRESS__
-  printf("skipped: memory: the sanitizer keeps what is freed\n");
-  return false;
-#endif
+  if (is_sanitized()) {
+    printf("skipped: memory: the sanitizer keeps what is freed\n");
+    return false;
+  }
   int patch = 0;
   CHECK(sscanf(subpy_python_version(), "3.14.%d", &patch) <= 1);
   if (patch > 0 && patch < 5) printf("skipped: memory: this CPython leaks interpreters (python/cpython#147998)\n");
@@ -219,7 +219,7 @@ int main(int argc, char **argv) {
   subpy_runtime_options options = {.size = sizeof options, .preload = preload};
   subpy_error *error = NULL;
   /* What is freed goes back, wherever it was taken: what is resident is what is used. */
-  CHECK(mallopt(M_ARENA_MAX, 2) && mallopt(M_MMAP_THRESHOLD, 128 << 10));
+  CHECK(is_sanitized() || (mallopt(M_ARENA_MAX, 2) && mallopt(M_MMAP_THRESHOLD, 128 << 10)));
   OK(subpy_init(&options, &error));
   subpy_queue_options bounded = {.size = sizeof bounded, .capacity = 64};
   OK(subpy_queue_new(&bounded, &queues[0], &error));

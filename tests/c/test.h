@@ -80,6 +80,15 @@ static inline subpy_frame frame_at(const subpy_error *error, size_t index) {
   return frame;
 }
 
+/* Then what was freed is kept, so memory says nothing. */
+static inline bool is_sanitized(void) {
+#ifdef __SANITIZE_ADDRESS__
+  return true;
+#else
+  return false;
+#endif
+}
+
 static inline long resident_kib(void) {
   long pages = 0;
   FILE *file = fopen("/proc/self/statm", "r");
