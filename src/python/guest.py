@@ -136,3 +136,27 @@ def replace_current(main):
         return current(exceptions_of_all, sys.exception())
 
     sys._current_frames, sys._current_exceptions = _current_frames, _current_exceptions
+
+
+def ask(module, name, event):
+    """Has this function raise the event first."""
+    original = getattr(module, name)
+    if original.__module__ != __name__:
+
+        def asks(*args):
+            sys.audit(event)
+            return original(*args)
+
+        asks.__name__, asks.__qualname__, asks.__doc__ = name, name, original.__doc__
+        setattr(module, name, asks)
+
+
+def ask_before_tracing(tracemalloc):
+    """Of what only one interpreter can do hooks.rs is told, which refuses it while there are others."""
+    ask(sys, "activate_stack_trampoline", "subpy.trampoline")
+    if tracemalloc:
+        import _tracemalloc
+
+        ask(_tracemalloc, "start", "subpy.tracemalloc")
+        if "tracemalloc" in sys.modules:
+            sys.modules["tracemalloc"].start = _tracemalloc.start

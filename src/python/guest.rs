@@ -48,7 +48,16 @@ pub fn set_up_guest(py: Py, output: &Output, queues: &Arc<Queues>, config: &Conf
     if super::version() < (3, 15, 0) {
         function(py, &namespace, "replace_current")?.call(&[&flag(py, id == 0)?])?;
     }
+    // Elsewhere tracemalloc cannot be imported.
+    let tracemalloc = id == 0 || config.no_extension_check;
+    function(py, &namespace, "ask_before_tracing")?.call(&[&flag(py, tracemalloc)?])?;
     configure_in(py, &namespace, config)
+}
+
+/// That alone, in a main interpreter that a host has started.
+pub fn ask_before_tracing(py: Py) -> PyResult<()> {
+    function(py, &guest_namespace(py)?, "ask_before_tracing")?.call(&[&flag(py, true)?])?;
+    Ok(())
 }
 
 /// Runs guest.py's `configure` when there is something for it to do, in an interpreter that was set up before.

@@ -228,11 +228,8 @@ pub unsafe extern "C" fn audit(event: *const c_char, _: *mut PyObject, _: *mut c
                 "fork is not supported while subpy interpreters are open: the child would crash \
                  (python/cpython#139759); use subprocess without preexec_fn, or multiprocessing with \"spawn\"",
             )
-        } else if event == tracing::STARTS && !is_alone() {
-            refuse(
-                "tracemalloc cannot run while other interpreters are open: it keeps objects of all interpreters in one table; \
-                 start it in an interpreter with a process of its own (SUBPY_INTERP_PROCESS)",
-            )
+        } else if tracing::EVENTS.contains(&event) && !is_alone() {
+            refuse(tracing::REFUSED)
         } else if looks && super::version() < (3, 15, 0) && !is_alone() {
             refuse(
                 "sys._current_frames() and sys._current_exceptions() are not supported while other interpreters are open: \

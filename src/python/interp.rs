@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::attach::{Entry, Outside, Pinned};
-use super::guest::{Config, Main, configure_guest, main, set_up_guest};
+use super::guest::{Config, Main, ask_before_tracing, configure_guest, main, set_up_guest};
 use super::hooks::{self, Host};
 use super::host::{Ending, Hosts};
 use super::interrupt::{Interrupts, Reason, Run, Which};
@@ -210,7 +210,7 @@ impl Interp {
             let ready = (|| {
                 hooks::watch_host(py, host)?;
                 add_finder(py, &interp.queues)?;
-                tracing::watch(py)?;
+                ask_before_tracing(py)?;
                 main(py)
             })();
             interp.main = ready.map_err(|_| Failure::exception(py))?;
@@ -233,10 +233,7 @@ impl Interp {
             if self.id != 0 {
                 hooks::register_at_exit(py, self.id)?;
             }
-            // Elsewhere it cannot be imported.
-            if self.id == 0 || config.no_extension_check {
-                tracing::watch(py)?;
-            }
+
             main(py)
         })();
         self.main = result.map_err(|_| Failure::exception(py))?;

@@ -34,7 +34,7 @@
 //! | `output` | sys.stdout and sys.stderr of an interpreter |
 //! | `guest` | what is set up in each interpreter |
 //! | `model` | locks and sleep under a model checker |
-//! | `tracing`, `tracing.py` | tracemalloc, which does not go together with several interpreters |
+//! | `tracing` | what traces, and does not go together with several interpreters |
 //! | `hooks` | what CPython tells: interpreters that come and go |
 //! | `fork` | whether this is the child of a fork |
 //! | `signals` | signals that Python code handles, in such a fork |

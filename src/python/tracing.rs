@@ -1,20 +1,16 @@
-//! tracemalloc and interpreters beside main do not go together: it keeps what it knows of all of them in one table, with names of
-//! files that belong to each. What takes a look at that stands still, and so does the creation of an interpreter.
+//! What traces and cannot when there are several interpreters. tracemalloc keeps what it knows of all of them in one table, with
+//! names of files that belong to each: what takes a look at that stands still, and so does the creation of an interpreter. The
+//! trampolines for perf lie in one list, which all of them change without a lock.
 
 use std::ffi::{CStr, c_uint};
 
 use super::api;
-use super::object::{Py, PyResult, own_source};
 
-/// Raised when tracing is about to start: `hooks` refuses it while there are other interpreters.
-pub const STARTS: &CStr = c"subpy.tracemalloc";
+/// Raised when one of the two is about to start (guest.py): `hooks` refuses it while there are other interpreters.
+pub const EVENTS: [&CStr; 2] = [c"subpy.tracemalloc", c"subpy.trampoline"];
 
-/// Has the event raised. Attached to where it can be imported.
-pub fn watch(py: Py) -> PyResult<()> {
-    const SOURCE: &CStr = own_source(concat!(include_str!("tracing.py"), "\0"));
-    py.run_own(SOURCE, "watch")?.call(&[])?;
-    Ok(())
-}
+pub const REFUSED: &str = "tracemalloc and sys.activate_stack_trampoline() do not work while other interpreters are open: what they \
+                           have is of the whole process; use an interpreter with a process of its own (SUBPY_INTERP_PROCESS)";
 
 /// Whether tracemalloc runs. On any thread.
 pub fn is_on() -> bool {

@@ -1,7 +1,6 @@
-# Clears caches, prints statistics, counts all objects, turns perf trampolines on.
+# Clears caches, prints statistics, counts all objects.
 import gc, sys
 
-sys.activate_stack_trampoline("perf")
 for n in range(20):
     sys._clear_internal_caches()
     sys._debugmallocstats()
