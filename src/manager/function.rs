@@ -8,6 +8,7 @@ use super::handle::{self, Numbers};
 use super::interpreter::{self, Interpreter};
 use super::last::Last;
 use super::registry::Registry;
+use crate::python::fork;
 use crate::python::kept::{Hold, Kept};
 use crate::python::{lock, objects};
 
@@ -48,6 +49,7 @@ impl Function {
             return Err(Kind::NoMemory.into());
         }
         let function = Arc::new(Function::of(interpreter, hold));
+        fork::mind(|| FUNCTIONS.is_unlocked());
         FUNCTIONS.insert(handle, function).inspect_err(|_| objects::free(handle))?;
         Ok(handle)
     }

@@ -10,6 +10,7 @@ use super::gate::{Busy, Gate, Refused};
 use super::handle::{self, interpreter_handle, interpreter_id};
 use super::registry::Registry;
 use crate::python::Failure;
+use crate::python::fork;
 use crate::python::hooks::{self, ForeignState};
 use crate::python::interp::Interp;
 use crate::python::stack::{self, Stack, StackTooSmall};
@@ -40,6 +41,7 @@ pub(super) static INTERPRETERS: Registry<Interpreter> = Registry::new();
 
 impl Interpreter {
     fn new(handle: u64, id: i64, busy: Busy, timeout: Option<Duration>, home: Home) -> Interpreter {
+        fork::mind(|| INTERPRETERS.is_unlocked());
         Interpreter { handle, id, gate: Gate::new(busy), timeout, home, ending: Mutex::new(None) }
     }
 

@@ -8,6 +8,7 @@ use super::error::{Kind, Result};
 use crate::process::child::Child;
 use crate::process::message::{Memory, Shared, SharedBuffer};
 use crate::process::region::{self, Region};
+use crate::python::fork;
 use crate::python::lock;
 use crate::value::{Access, Claim, Export, Form, NotCopied, OwnedValue, Place, ValueRef};
 
@@ -21,6 +22,7 @@ const READ_ONLY: &str = "the memory was made by subpy_buffer_new() without SUBPY
 
 /// Memory that interpreters in processes see.
 pub fn region_new(len: usize, writable: bool) -> Result<Arc<Region>> {
+    fork::mind(region::are_unlocked);
     Region::new(len, writable).map_err(|error| match error.kind() {
         io::ErrorKind::OutOfMemory | io::ErrorKind::StorageFull => Kind::NoMemory.into(),
         _ => Kind::Interpreter(format!("no memory that processes share could be made: {error}")).into(),

@@ -12,6 +12,7 @@ use super::limits::Wake;
 use crate::python::attach::detached;
 #[cfg(feature = "capi")]
 use crate::python::buffers::tell;
+use crate::python::fork;
 use crate::python::interrupt::Reason;
 #[cfg(feature = "capi")]
 use crate::python::keep;
@@ -64,6 +65,7 @@ fn new_handle(queue: &Arc<Queue>) -> Result<u64> {
 
 /// A new queue, with room for so many items; 0: no bound.
 pub fn queue_make(capacity: usize) -> Result<Arc<Queue>> {
+    fork::watch();
     Ok(Queue::new(i64::try_from(capacity).unwrap_or(i64::MAX)).ok_or(Kind::NoMemory)?)
 }
 

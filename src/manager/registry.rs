@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::error::{Kind, Result};
 use crate::python::by_handle::ByHandle;
-#[cfg(not(all(test, loom)))]
-use crate::python::lock;
 #[cfg(all(test, loom))]
 use crate::python::model::{Mutex, lock};
+#[cfg(not(all(test, loom)))]
+use crate::python::{fork::is_unlocked, lock};
 
 type Shard<T> = Mutex<ByHandle<Arc<T>>>;
 
@@ -53,6 +53,18 @@ impl<T> Registry<T> {
         // More or fewer.
         self.count.fetch_add(things.len().wrapping_sub(before), Ordering::Release);
         result
+    }
+
+    /// Nobody is in the middle of something here.
+    #[cfg(not(all(test, loom)))]
+    pub fn is_unlocked(&self) -> bool {
+        self.shards.iter().all(is_unlocked)
+    }
+
+    /// No model forks.
+    #[cfg(all(test, loom))]
+    pub fn is_unlocked(&self) -> bool {
+        true
     }
 
     fn is_empty(&self) -> bool {

@@ -296,7 +296,7 @@ fn start_with(options: Option<&RuntimeOptions>, here: bool) -> Result<()> {
         }
     }
     // From here until the runtime is down again, the child of a fork would wait for threads that it does not have.
-    fork::watch_forks();
+    fork::mind(|| fork::is_unlocked(&PHASE));
     fork::set_started(true);
     drop(phase);
     let options = options.cloned().unwrap_or_default();

@@ -16,6 +16,7 @@ use super::registry::Registry;
 use super::run::Work;
 use super::runtime;
 use crate::python::attach::detached;
+use crate::python::fork;
 use crate::python::object::{LONGEST_NAME, cut};
 use crate::python::output::{Callback, RunOutput, print_error, waiting};
 use crate::python::run::Code;
@@ -156,6 +157,7 @@ impl Thread {
             changed: Condvar::new(),
             handle: Mutex::new(None),
         });
+        fork::mind(|| THREADS.is_unlocked() && UNFINISHED.is_unlocked());
         THREADS.insert(handle, Arc::clone(&thread))?;
         Ok((handle, thread))
     }

@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::error::{Kind, Result};
-use crate::python::lock;
+use crate::python::{fork, lock};
 use crate::value::thread::{JoinHandle, spawn};
 
 /// A time, in nanoseconds of the clock that never goes back.
@@ -54,6 +54,7 @@ pub fn due_at(time: Time, tasks: &'static Tasks) -> Result<()> {
 #[cold]
 fn wake(tasks: &'static Tasks) -> Result<()> {
     const STACK_SIZE: usize = 128 * 1024;
+    fork::mind(|| fork::is_unlocked(&TIMER));
     let mut timer = lock(&TIMER);
     if timer.thread.is_none() && !timer.ends {
         let spawned = spawn("subpy-timer", STACK_SIZE, || run(tasks));

@@ -6,6 +6,7 @@ use super::cancel::Token;
 use super::error::{Error, Kind, Result};
 use super::handle::{self, Numbers};
 use super::registry::Registry;
+use crate::python::fork;
 
 static TOKENS: Registry<Token> = Registry::new();
 
@@ -13,6 +14,7 @@ static TOKENS: Registry<Token> = Registry::new();
 pub fn cancel_new() -> Result<u64> {
     static NUMBERS: Numbers = Numbers::new(handle::CANCEL);
     let (_, handle) = NUMBERS.next()?;
+    fork::mind(|| TOKENS.is_unlocked());
     TOKENS.insert(handle, Arc::default())?;
     Ok(handle)
 }

@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, TryLockError, Weak};
 
 use super::child::{Child, Life, lock};
 use super::control::Note;
@@ -33,6 +33,11 @@ struct Known {
 
 /// All of them, by where they begin.
 static REGIONS: Mutex<BTreeMap<usize, Known>> = Mutex::new(BTreeMap::new());
+
+/// Nobody is in the middle of something here.
+pub fn are_unlocked() -> bool {
+    !matches!(REGIONS.try_lock(), Err(TryLockError::WouldBlock))
+}
 
 /// What processes know regions and copies by. None is used twice.
 fn next_id() -> u64 {

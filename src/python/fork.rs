@@ -1,6 +1,10 @@
 //! Forks of a process in which CPython runs: one fork handler.
 
+use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, Once, OnceLock, RwLock, TryLockError};
+
+use super::{objects, queue};
 
 static STARTED: AtomicBool = AtomicBool::new(false);
 static FORKED: AtomicBool = AtomicBool::new(false);
@@ -10,7 +14,7 @@ pub fn set_started(started: bool) {
     STARTED.store(started, Ordering::Relaxed);
 }
 
-/// True in a child process that was forked while CPython was running.
+/// True in a child process that was forked while CPython was running, or another thread in the middle of something.
 pub fn forked() -> bool {
     FORKED.load(Ordering::Relaxed)
 }
@@ -20,14 +24,39 @@ pub fn begins_anew() {
     FORKED.store(false, Ordering::Relaxed);
 }
 
-/// Marks children that are forked from now on. The handler only copies a flag, which is safe at any moment.
-pub fn watch_forks() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
+/// Tables that are used without Python as well, and have locks: whether nobody has one. Beside those of this room.
+static OTHERS: [OnceLock<fn() -> bool>; 16] = [const { OnceLock::new() }; 16];
+
+/// Marks children that are forked from now on.
+pub fn watch() {
+    static ONCE: Once = Once::new();
+    // Reads and writes flags, and nothing else: safe at any moment. Who has a lock now and is another thread is not there.
     extern "C" fn in_child() {
-        FORKED.store(STARTED.load(Ordering::Relaxed), Ordering::Relaxed);
+        let mut others = OTHERS.iter().filter_map(OnceLock::get);
+        let unlocked = objects::are_unlocked() && queue::are_unlocked() && others.all(|are_unlocked| are_unlocked());
+        FORKED.store(STARTED.load(Ordering::Relaxed) || !unlocked, Ordering::Relaxed);
     }
     ONCE.call_once(|| {
         // SAFETY: a function that may be called at any time in a child; it is never unloaded (libsubpy is nodelete).
         unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
     });
+}
+
+/// The same, and this table is looked at then. It reads flags, and nothing else.
+pub fn mind(are_unlocked: fn() -> bool) {
+    watch();
+    let is_known =
+        |slot: &OnceLock<fn() -> bool>| slot.get().is_some_and(|known| ptr::fn_addr_eq(*known, are_unlocked));
+    let room = OTHERS.iter().find(|slot| is_known(slot) || slot.set(are_unlocked).is_ok());
+    debug_assert!(room.is_some(), "there is room for all tables");
+}
+
+/// Nobody has it.
+pub fn is_unlocked<T: ?Sized>(mutex: &Mutex<T>) -> bool {
+    !matches!(mutex.try_lock(), Err(TryLockError::WouldBlock))
+}
+
+/// Nobody reads it, nor writes to it.
+pub fn is_free<T: ?Sized>(table: &RwLock<T>) -> bool {
+    !matches!(table.try_write(), Err(TryLockError::WouldBlock))
 }

@@ -298,6 +298,62 @@ static void while_others_look(void) {
     check_exit(fresh);
   }
 }
+
+static subpy_object kept;
+static subpy_queue queue;
+static subpy_buffer region = {.size = sizeof region};
+
+static void *frees(void *unused) {
+  subpy_error *error = NULL;
+  while (looks_on) {
+    subpy_object_free(kept + 1);
+    subpy_function_free(5);
+    subpy_queue_free(queue + 1);
+    subpy_queue other = 0;
+    OK(subpy_queue_new(NULL, &other, &error));
+    subpy_queue_free(other);
+    subpy_buffer memory = {.size = sizeof memory};
+    OK(subpy_buffer_new(1, 0, &memory, &error));
+    subpy_buffer_free(&memory);
+  }
+  return unused;
+}
+
+/* After a shutdown, with handles that are left: whoever is in the middle of a free when the process is forked is not in the
+ * child, which knows that. */
+static void while_others_free(void) {
+  subpy_error *error = NULL;
+  interp = create();
+  subpy_value value = {0};
+  subpy_run_request request = {.size = sizeof request, .interp = interp, .what = SUBPY_RUN_EVAL, .text = "object()",
+                               .text_len = SUBPY_AUTO_LEN, .flags = SUBPY_RESULT_OBJECT};
+  OK(subpy_run(&request, &value, &error));
+  OK(subpy_object_keep((subpy_object)value.u.as_object, &kept, &error));
+  OK(subpy_queue_new(NULL, &queue, &error));
+  OK(subpy_buffer_new(100, 0, &region, &error));
+  shut_down();
+  pthread_t others[3];
+  looks_on = true;
+  for (int i = 0; i < 3; i++) CHECK(pthread_create(&others[i], NULL, frees, NULL) == 0);
+  for (int i = 0; i < 1500; i++) {
+    pid_t child = fork();
+    if (child == 0) {
+      alarm(60);
+      subpy_queue_free(queue + 1);
+      subpy_object_free(kept + 1);
+      bool running;
+      subpy_status status = subpy_is_running(5, &running, NULL);
+      _exit(status != SUBPY_ERROR_NOT_FOUND && status != SUBPY_ERROR_FORKED);
+    }
+    check_exit(child);
+  }
+  looks_on = false;
+  for (int i = 0; i < 3; i++) CHECK(pthread_join(others[i], NULL) == 0);
+  subpy_value_free(&value);
+  subpy_object_free(kept);
+  subpy_queue_free(queue);
+  subpy_buffer_free(&region);
+}
 #endif
 
 int main(void) {
@@ -305,6 +361,7 @@ int main(void) {
   printf("skipped: forks while others look, under AddressSanitizer: its own locks stay taken in the child\n");
 #else
   EXPECT(while_others_look, "", "");
+  EXPECT(while_others_free, "", "");
 #endif
   EXPECT(before_the_first_use, "", "");
   EXPECT(with_busy_workers, "done\n", "");

@@ -43,6 +43,7 @@ use super::options::Options;
 use super::registry::Registry;
 use super::runtime;
 use crate::python::attach::detached;
+use crate::python::fork;
 use crate::python::loaded_api;
 use crate::python::lock;
 use crate::python::output::waiting;
@@ -334,6 +335,7 @@ pub fn new(options: PoolOptions) -> Result<u64> {
             supply: Condvar::new(),
             changed: Condvar::new(),
         });
+        fork::mind(|| POOLS.is_unlocked());
         POOLS.insert(handle, Arc::clone(&pool))?;
         let begun = pool.begin();
         drop(in_use);

@@ -8,7 +8,7 @@ use std::sync::{PoisonError, RwLock};
 
 use super::Failure;
 use super::by_handle::ByHandle;
-use super::fork::forked;
+use super::fork::{forked, is_free};
 use super::kept::{Hold, Kept, KeptObjects};
 use super::object::{Obj, Py, PyResult};
 use super::own::Own;
@@ -54,6 +54,11 @@ pub fn register(handle: u64, hold: Hold) -> bool {
         COUNT.fetch_add(1, Ordering::Release);
     }
     true
+}
+
+/// Nobody is in the middle of something here.
+pub fn are_unlocked() -> bool {
+    HANDLES.iter().all(is_free)
 }
 
 fn is_none() -> bool {

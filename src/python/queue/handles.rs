@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use super::super::by_handle::ByHandle;
-use super::super::fork::forked;
+use super::super::fork::{forked, is_free, is_unlocked};
 use super::super::lock;
 use super::core::Queue;
 use super::place::Place;
-use super::there::{Named, There};
+use super::there::{self, Named, There};
 use crate::value::{self, Builder, NotCopied, subpy_value};
 
 /// The kind of these handles (`manager/handle.rs`).
@@ -63,6 +63,11 @@ fn handle_of(place: &Place) -> Option<u64> {
     handles.try_reserve(1).ok()?;
     handles.insert(handle, place.clone());
     Some(handle)
+}
+
+/// Nobody is in the middle of something here.
+pub fn are_unlocked() -> bool {
+    is_free(&HANDLES) && is_unlocked(&KNOWN) && there::are_unlocked()
 }
 
 /// The queue that a handle is of, in a process that has its queues itself.

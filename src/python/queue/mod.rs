@@ -36,7 +36,7 @@ pub use guest::Queues;
 pub use handles::free;
 #[cfg(feature = "capi")]
 pub use handles::new_handle;
-pub use handles::{KIND, append, append_given, append_place, by_id, find, keep, name, place_of};
+pub use handles::{KIND, append, append_given, append_place, are_unlocked, by_id, find, keep, name, place_of};
 pub use module::{add_finder, finder};
 pub use object::{gone, queue_of, to_python};
 pub use place::Place;

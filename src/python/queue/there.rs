@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use super::super::by_handle::ByHandle;
-use super::super::fork::forked;
+use super::super::fork::{forked, is_unlocked};
 use super::super::lock;
 use super::core::{For, Not};
 use crate::value::OwnedValue;
@@ -74,6 +74,11 @@ pub enum Refused {
 static HOST: OnceLock<Box<dyn Host>> = OnceLock::new();
 static LOOKS: AtomicU64 = AtomicU64::new(0);
 static KNOWN: Mutex<Option<ByHandle<Weak<There>>>> = Mutex::new(None);
+
+/// Nobody is in the middle of something here.
+pub fn are_unlocked() -> bool {
+    is_unlocked(&KNOWN)
+}
 
 /// From now on, this process's queues are its host's.
 pub fn are_there(host: Box<dyn Host>) {
