@@ -125,9 +125,14 @@ fn start(interp: u64, work: Work, mut how: InThread) -> Result<u64> {
         let InThread { want_result, results, limits, .. } = how;
         STARTED_FOR.set(number);
         let result = its_own.run(|output| work.run(interp, want_result, results, limits.as_ref(), output));
+        // As long as the interpreter is there for certain.
+        let is_reported = its_own.is_detached();
+        if is_reported {
+            its_own.report(&result);
+        }
         // Before anybody learns that it has ended: a shutdown may come next.
         UNFINISHED.remove(handle);
-        its_own.finish(result);
+        its_own.end(result, is_reported);
     });
     match spawned {
         Ok(join) => {
@@ -197,9 +202,14 @@ impl Thread {
 
     /// That is its outcome, unless it was given up: then nobody asks any more.
     pub(super) fn finish(&self, result: Result<OwnedValue>) {
+        self.end(result, false);
+    }
+
+    /// The same; or it was reported, since nobody asks.
+    fn end(&self, result: Result<OwnedValue>, is_reported: bool) {
         let (mut state, mut unwanted) = (lock(&self.state), None);
         match &state.outcome {
-            Outcome::Detached => unwanted = Some(result),
+            Outcome::Detached => unwanted = (!is_reported).then_some(result),
             Outcome::Running => state.outcome = Outcome::Done(result),
             Outcome::Done(_) | Outcome::Taken => {}
         }
@@ -220,6 +230,10 @@ impl Thread {
         if !notify.is_empty() {
             detached(loaded_api(), || notify.into_iter().for_each(|notify| notify()));
         }
+    }
+
+    fn is_detached(&self) -> bool {
+        matches!(lock(&self.state).outcome, Outcome::Detached)
     }
 
     /// What `threading.excepthook` prints; SystemExit is silent there too.
