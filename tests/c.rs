@@ -45,6 +45,7 @@ c_tests! {
     close_with
     codecs
     dedent
+    environment
     eval_call
     exceptions
     exec
@@ -165,7 +166,7 @@ macro_rules! in_processes {
 // These run a second time, with interpreters in processes of their own: what operations and values do is the same, or
 // the program says what is not. Left out are those that
 // - are about processes already: process*, pool_process, race_process, race_pool_process;
-// - are about this process, its CPython and its threads: arenas, foreign*, fork, host_finalizes, interpreters, leak,
+// - are about this process, its CPython and its threads: arenas, environment, foreign*, fork, host_finalizes, interpreters, leak,
 //   left_threads, lifecycle, main, nested, no_memory, signals, small_stack, state_blocks, thread_end;
 // - share memory that is not made for it, or count Python's own: buffers*, memory*, for which there are process_buffers
 //   and process;

@@ -151,6 +151,34 @@ def ask(module, name, event):
         setattr(module, name, asks)
 
 
+def share_environment(put, unset):
+    """Has changes of the environment made by environ.rs: others may read it, with another GIL."""
+    import posix
+
+    def putenv(name, value, /):
+        from os import fsencode
+
+        name, value = fsencode(name), fsencode(value)
+        if b"=" in name:
+            raise ValueError("illegal environment variable name")
+        sys.audit("os.putenv", name, value)
+        put(name, value)
+
+    def unsetenv(name, /):
+        from os import fsencode
+
+        name = fsencode(name)
+        sys.audit("os.unsetenv", name)
+        unset(name)
+
+    for function in putenv, unsetenv:
+        original = getattr(posix, function.__name__)
+        function.__doc__, function.__qualname__ = original.__doc__, function.__name__
+        for module in posix, sys.modules.get("os"):
+            if module:
+                setattr(module, function.__name__, function)
+
+
 def ask_before_tracing(tracemalloc):
     """Of what only one interpreter can do hooks.rs is told, which refuses it while there are others."""
     ask(sys, "activate_stack_trampoline", "subpy.trampoline")

@@ -8,7 +8,7 @@ use super::object::{Obj, Py, PyResult, own_source};
 use super::output::Output;
 use super::queue::{Queues, finder};
 use super::types::PyObject;
-use super::{frozen, lock};
+use super::{environ, frozen, lock};
 
 /// What an interpreter may do (CPython: PyInterpreterConfig). All false is what `concurrent.interpreters` calls
 /// "isolated".
@@ -49,14 +49,20 @@ pub fn set_up_guest(py: Py, output: &Output, queues: &Arc<Queues>, config: &Conf
         function(py, &namespace, "replace_current")?.call(&[&flag(py, id == 0)?])?;
     }
     // Elsewhere tracemalloc cannot be imported.
-    let tracemalloc = id == 0 || config.no_extension_check;
-    function(py, &namespace, "ask_before_tracing")?.call(&[&flag(py, tracemalloc)?])?;
+    share_process(py, &namespace, id == 0 || config.no_extension_check)?;
     configure_in(py, &namespace, config)
 }
 
-/// That alone, in a main interpreter that a host has started.
-pub fn ask_before_tracing(py: Py) -> PyResult<()> {
-    function(py, &guest_namespace(py)?, "ask_before_tracing")?.call(&[&flag(py, true)?])?;
+/// In a main interpreter that a host has started: what it shares with the others alone.
+pub fn set_up_host(py: Py) -> PyResult<()> {
+    share_process(py, &guest_namespace(py)?, true)
+}
+
+/// What is the process's, and so of all interpreters, is used in a way that they can.
+fn share_process(py: Py, namespace: &Obj, tracemalloc: bool) -> PyResult<()> {
+    let [put, unset] = environ::functions(py)?;
+    function(py, namespace, "share_environment")?.call(&[&put, &unset])?;
+    function(py, namespace, "ask_before_tracing")?.call(&[&flag(py, tracemalloc)?])?;
     Ok(())
 }
 

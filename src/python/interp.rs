@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::attach::{Entry, Outside, Pinned};
-use super::guest::{Config, Main, ask_before_tracing, configure_guest, main, set_up_guest};
+use super::guest::{Config, Main, configure_guest, main, set_up_guest, set_up_host};
 use super::hooks::{self, Host};
 use super::host::{Ending, Hosts};
 use super::interrupt::{Interrupts, Reason, Run, Which};
@@ -210,7 +210,7 @@ impl Interp {
             let ready = (|| {
                 hooks::watch_host(py, host)?;
                 add_finder(py, &interp.queues)?;
-                ask_before_tracing(py)?;
+                set_up_host(py)?;
                 main(py)
             })();
             interp.main = ready.map_err(|_| Failure::exception(py))?;

@@ -34,6 +34,7 @@
 //! | `output` | sys.stdout and sys.stderr of an interpreter |
 //! | `guest` | what is set up in each interpreter |
 //! | `model` | locks and sleep under a model checker |
+//! | `environ` | changes of the environment, while others read it |
 //! | `tracing` | what traces, and does not go together with several interpreters |
 //! | `hooks` | what CPython tells: interpreters that come and go |
 //! | `fork` | whether this is the child of a fork |
@@ -54,6 +55,7 @@ pub mod closing;
 mod convert;
 pub mod counted;
 mod dedent;
+mod environ;
 pub mod exception;
 pub mod find;
 pub mod fork;
