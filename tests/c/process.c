@@ -130,6 +130,22 @@ static void preloads(void) {
   subpy_error_free(error);
   error = NULL;
   shut_down();
+  char folder[] = "/tmp/subpy-process-XXXXXX", file[100], text[200];
+  CHECK(mkdtemp(folder));
+  snprintf(file, sizeof file, "%s/sleeps.py", folder);
+  FILE *module = fopen(file, "w");
+  CHECK(module && fputs("import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n", module) >= 0);
+  CHECK(fclose(module) == 0 && setenv("PYTHONPATH", folder, 1) == 0);
+  snprintf(text, sizeof text, "...the module \"sleeps\" cannot be preloaded: it starts threads");
+  const char *const sleeps[] = {"sleeps", NULL};
+  options.preload = sleeps;
+  options.flags = SUBPY_RUNTIME_USE_ENVIRONMENT;
+  OK(subpy_init(&options, &error));
+  FAILS(SUBPY_ERROR_INTERPRETER, text, subpy_create(&in_process, &interp, &error));
+  shut_down();
+  CHECK(unsetenv("PYTHONPATH") == 0);
+  snprintf(text, sizeof text, "rm -r %s", folder);
+  CHECK(system(text) == 0);
 }
 
 static void *go_on_later(void *pid) {

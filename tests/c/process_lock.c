@@ -4,6 +4,7 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -35,6 +36,46 @@ static void locked(void) {
     FAILS(SUBPY_ERROR_NOT_FOUND, "...", subpy_lock_get_info(interp, &info, &error));
     CHECK(info.size == sizeof info && info.landlock == 0 && info.seccomp == 0);
   }
+}
+
+/* What a host lets it have of its own, and limits that are set before it is locked. */
+static void with_folders_and_limits(void) {
+  char folder[] = "/tmp/subpy-process-lock-XXXXXX", read[100], written[100], text[200];
+  CHECK(mkdtemp(folder));
+  snprintf(read, sizeof read, "%s/read", folder);
+  snprintf(written, sizeof written, "%s/written", folder);
+  CHECK(mkdir(read, 0700) == 0 && mkdir(written, 0700) == 0);
+  const char *const readable[] = {read, NULL}, *const writable[] = {written, NULL};
+  subpy_interp_options options = {.size = sizeof options,
+                                  .flags = SUBPY_INTERP_PROCESS | SUBPY_INTERP_LOCKED,
+                                  .readable = readable,
+                                  .writable = writable,
+                                  .memory_limit = 128 << 20};
+  subpy_interp interp = 0;
+  OK(subpy_create(&options, &interp, &error));
+  snprintf(text, sizeof text, "folder = '%s'", folder);
+  run(interp, text);
+  run(interp,
+      "import os\n"
+      "def refused(act, *args):\n"
+      "    try: act(*args)\n"
+      "    except PermissionError: return True\n"
+      "assert os.listdir(folder + '/read') == os.listdir(folder + '/written') == []\n"
+      "assert refused(os.listdir, folder) and refused(open, folder + '/read/a', 'w') and refused(open, folder + '/a', 'w')\n"
+      "with open(folder + '/written/a', 'w') as file: file.write('text')\n"
+      "assert open(folder + '/written/a').read() == 'text'\n"
+      "os.rename(folder + '/written/a', folder + '/written/b')\n"
+      "os.remove(folder + '/written/b')");
+  subpy_memory_info memory = {.size = sizeof memory};
+  OK(subpy_memory(interp, &memory, &error));
+  CHECK(memory.used > 1 << 20 && memory.used < 100 << 20 && memory.peak >= memory.used && memory.limit == 128 << 20);
+  FAILS(SUBPY_ERROR_EXECUTION_FAILED, "...MemoryError", subpy_exec(interp, "bytearray(200 << 20)", SUBPY_AUTO_LEN, &error));
+  run(interp, "kept = bytearray(20 << 20)");
+  uint64_t before = memory.used;
+  OK(subpy_memory(interp, &memory, &error));
+  CHECK(memory.used >= before + (15 << 20));
+  OK(subpy_close(interp, &error));
+  CHECK(rmdir(read) == 0 && rmdir(written) == 0 && rmdir(folder) == 0);
 }
 
 static void not_locked(void) {
@@ -91,6 +132,7 @@ int main(void) {
   int status = 0;
   CHECK(waitpid(child, &status, 0) == child && status == 0);
   locked();
+  with_folders_and_limits();
   not_locked();
   shut_down();
   return 0;
