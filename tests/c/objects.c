@@ -13,7 +13,10 @@ static subpy_value eval_as(subpy_interp interp, const char *text, uint32_t flags
 static subpy_object eval_object(subpy_interp interp, const char *text) {
   subpy_value result = eval_as(interp, text, SUBPY_RESULT_OBJECT);
   CHECK(result.kind == SUBPY_KIND_OBJECT && result.u.as_object);
-  return result.u.as_object;
+  subpy_object object = 0;
+  OK(subpy_object_keep(result.u.as_object, &object, &error));
+  subpy_value_free(&result);
+  return object;
 }
 
 #define TEXT_IS(object, expected)                                                                                      \
@@ -55,13 +58,12 @@ static void what_is_done(void) {
   CHECK(value.kind == SUBPY_KIND_INT && value.u.as_int == 2);
   index = subpy_int(3);
   FAILS(SUBPY_ERROR_EXECUTION_FAILED, "...IndexError: range object index out of range", subpy_object_item(own, &index, 0, &value, &error));
-  subpy_object names = 0;
-  OK(subpy_object_attr(model, "names", 5, SUBPY_RESULT_OBJECT, &value, &error));
-  names = value.u.as_object;
-  OK(subpy_object_item(names, &key, SUBPY_RESULT_OBJECT, &value, &error));
+  subpy_value names = subpy_none();
+  OK(subpy_object_attr(model, "names", 5, SUBPY_RESULT_OBJECT, &names, &error));
+  OK(subpy_object_item(names.u.as_object, &key, SUBPY_RESULT_OBJECT, &value, &error));
   TEXT_IS(value.u.as_object, "range(0, 3)");
   subpy_value_free(&value);
-  subpy_object_free(names);
+  subpy_value_free(&names);
 
   subpy_pair pair = {subpy_str("scale", 5), subpy_int(2)};
   subpy_value kwargs = subpy_dict(&pair, 1);

@@ -5,8 +5,9 @@
 
 enum { LINE = 9 };
 
-typedef struct {
+typedef struct output {
   atomic_int inside, finalized;
+  struct output *next; /* of all */
 } output;
 
 static counter outputs, finalized, lines, own_lines, runs, refused_runs, closes, replaced, ended;
@@ -42,8 +43,10 @@ static void finalize(void *userdata) {
 
 /* Never freed, so that a late call is seen. */
 static output *new_output(void) {
+  static _Atomic(output *) all;
   output *made = calloc(1, sizeof *made);
   CHECK(made);
+  made->next = atomic_exchange(&all, made);
   outputs++;
   return made;
 }
