@@ -464,6 +464,14 @@ fn a_row_of_a_map_that_cannot_be_submitted_ends_it() {
     assert!(map.next().is_none());
     assert_eq!(pool.stats().unwrap().submitted, 0, "rows that are of one task are checked before it is submitted");
 
+    for chunk in 1..=4 {
+        let rows = [(Value::Int(1),), (Value::Int(2),), (Value::BigInt("12".into()),), (Value::Int(4),)];
+        let mut map = pool.with(TaskOptions::new().chunk(chunk)).map::<Value, _>("builtins:abs", rows).unwrap();
+        let error = map.find_map(Result::err).unwrap();
+        assert_eq!(error.to_string(), "rows[2][0]: SUBPY_KIND_BIGINT must be hexadecimal like \"-0x1ff\", got \"12\"");
+        assert!(map.next().is_none());
+    }
+
     // Of a pool that is closed there is no map to begin with.
     pool.close_with(CloseOptions::new()).unwrap();
     not_found(pool.map::<i64, _>("double", [(1,)]));

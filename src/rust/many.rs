@@ -46,7 +46,13 @@ impl Rows {
     }
 
     pub fn checked(&self) -> Result<value::Rows<'_>> {
-        value::Rows::check_owned(&self.values, self.count, self.width).map_err(|bad| Kind::InvalidArgument(bad).into())
+        self.checked_from(0)
+    }
+
+    /// So many rows came before: a message counts them.
+    pub fn checked_from(&self, first: usize) -> Result<value::Rows<'_>> {
+        value::Rows::check_owned_from(first, &self.values, self.count, self.width)
+            .map_err(|bad| Kind::InvalidArgument(bad).into())
     }
 }
 

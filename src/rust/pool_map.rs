@@ -60,7 +60,7 @@ where
                 let row = begun + error.row().unwrap_or(0);
                 error.in_row(row)
             })?;
-            rows.checked()?;
+            rows.checked_from(begun)?;
             let (count, width) = (rows.count, rows.width);
             unless_forked(|| map.submit(rows.values, encode(Value::Dict(Vec::new()))?, count, width))?;
             self.begun += count;

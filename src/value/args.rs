@@ -207,6 +207,20 @@ impl<'a> Rows<'a> {
     /// # Safety
     /// `values` must point to `count * width` values, and all that they point to must be as they say.
     pub unsafe fn check(values: *const subpy_value, count: usize, width: usize) -> Result<Rows<'a>, String> {
+        // SAFETY: promised by the caller.
+        unsafe { Rows::check_from(0, values, count, width) }
+    }
+
+    /// The same, of rows of which so many were others' before.
+    ///
+    /// # Safety
+    /// As above.
+    unsafe fn check_from(
+        first: usize,
+        values: *const subpy_value,
+        count: usize,
+        width: usize,
+    ) -> Result<Rows<'a>, String> {
         // As many results, and as many arguments in all, must fit into memory.
         let all = count.checked_mul(width).filter(|all| check_len::<subpy_value>(*all.max(&count)).is_ok());
         let Some(all) = all else {
@@ -220,7 +234,7 @@ impl<'a> Rows<'a> {
         let mut some = false;
         for (index, value) in values.iter().enumerate() {
             if !is_plain(value) {
-                let place = || format!("rows[{}][{}]", index / width, index % width);
+                let place = || format!("rows[{}][{}]", first + index / width, index % width);
                 // SAFETY: as above.
                 some |= unsafe { check::check(value) }.map_err(|bad| bad.at(&place()))?;
             }
@@ -230,10 +244,20 @@ impl<'a> Rows<'a> {
 
     /// The rows of an owned TUPLE of all their values, of which nothing is known yet.
     pub fn check_owned(values: &'a OwnedValue, count: usize, width: usize) -> Result<Rows<'a>, String> {
+        Rows::check_owned_from(0, values, count, width)
+    }
+
+    /// The same, of rows of which so many were others' before.
+    pub fn check_owned_from(
+        first: usize,
+        values: &'a OwnedValue,
+        count: usize,
+        width: usize,
+    ) -> Result<Rows<'a>, String> {
         let values = values.as_value();
         assert!(values.kind == TUPLE && Some(values.len) == count.checked_mul(width), "as many values as there are");
         // SAFETY: an owned value is complete.
-        unsafe { Rows::check(values.items().as_ptr(), count, width) }
+        unsafe { Rows::check_from(first, values.items().as_ptr(), count, width) }
     }
 
     /// The rows of a TUPLE that was read from a message. None: they are none.
