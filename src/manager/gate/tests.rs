@@ -34,6 +34,18 @@ fn one_run_at_a_time_but_more_from_inside() {
 }
 
 #[test]
+fn a_visitor_keeps_no_run_out_and_every_close() {
+    let gate = Gate::new(Busy::Refuse);
+    let visiting = gate.visit().unwrap();
+    drop(gate.enter(1, &Inside::default(), None).unwrap());
+    assert_eq!(gate.begin_close(), Err(Refused::Running));
+    drop(visiting);
+    assert_eq!(gate.begin_close(), Ok(()));
+    gate.close();
+    assert!(matches!(gate.visit(), Err(Refused::Closing)));
+}
+
+#[test]
 fn those_who_wait_come_in_order() {
     let gate = Gate::new(Busy::Wait);
     let (sender, order) = mpsc::channel();
