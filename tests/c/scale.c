@@ -160,6 +160,9 @@ int main(int argc, char **argv) {
   const bool full = wanted && strcmp(wanted, "full") == 0;
   const scale scale = full ? FULL : SHORT;
   mark_processes(argv, full ? 7200 : 1500);
+  /* What is large is given back when it is freed. Else glibc comes to keep it at the end of a thread's arena, where
+   * malloc_trim() does not look. */
+  CHECK(is_sanitized() || mallopt(M_MMAP_THRESHOLD, 128 << 10));
   /* Each process takes three. */
   struct rlimit files;
   CHECK(getrlimit(RLIMIT_NOFILE, &files) == 0);
