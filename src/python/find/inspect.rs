@@ -57,7 +57,7 @@ pub(super) fn from_report(report: &probe::Report) -> Result<Installation, Refuse
     if !has_stdlib(&prefix, report.version) {
         return Err(no_stdlib(&prefix, report.version).into());
     }
-    let real = report.executable.canonicalize().ok();
+    let real = report.executable.canonicalize().ok().filter(|real| real.is_file());
     let library = library_of(report, &prefix, real.as_deref())?;
     let in_environment = report.prefix != report.base_prefix && real.is_some();
     Ok(Installation {
