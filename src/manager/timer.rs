@@ -54,9 +54,9 @@ pub fn due_at(time: Time, tasks: &'static Tasks) -> Result<()> {
 #[cold]
 fn wake(tasks: &'static Tasks) -> Result<()> {
     const STACK_SIZE: usize = 128 * 1024;
-    fork::mind(|| fork::is_unlocked(&TIMER));
     let mut timer = lock(&TIMER);
     if timer.thread.is_none() && !timer.ends {
+        fork::mind(|| fork::is_unlocked(&TIMER));
         let spawned = spawn("subpy-timer", STACK_SIZE, || run(tasks));
         timer.thread = Some(spawned.map_err(|error| Kind::Interpreter(format!("can't start new thread: {error}")))?);
     }
