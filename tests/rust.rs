@@ -1,5 +1,7 @@
 //! The crate as Rust programs use it.
 
+#[path = "support/even.rs"]
+mod even;
 mod support;
 
 use std::borrow::Cow;
@@ -11,10 +13,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use even::Even;
 use subpy::{
-    Arg, Busy, Cancel, CloseOptions, Config, DefineOptions, Error, FromValue, Function, HostCall, Interpreter,
-    Isolation, Kind, Limits, Object, Options, Pool, PoolOptions, ProcessOptions, Queue, Raise, RuntimeOptions, Startup,
-    Stream, Tag, TaskOptions, Thread, Value,
+    Busy, Cancel, CloseOptions, Config, DefineOptions, Error, FromValue, Function, HostCall, Interpreter, Isolation,
+    Kind, Limits, Object, Options, Pool, PoolOptions, ProcessOptions, Queue, Raise, RuntimeOptions, Startup, Stream,
+    Tag, TaskOptions, Thread, Value,
 };
 
 /// The CPython of the tests, for all tests of this process: the first that comes chooses it.
@@ -601,19 +604,6 @@ fn a_thread_can_be_waited_for() {
     let failed = interp.call_in_thread::<()>("missing", ()).unwrap();
     failed.wait().unwrap();
     assert!(matches!(failed.join().unwrap_err().kind, Kind::ExecutionFailed(_)));
-}
-
-/// An argument that may have no value.
-#[derive(Clone)]
-struct Even(i64);
-
-impl Arg for Even {
-    fn into_arg(self, place: std::fmt::Arguments) -> subpy::Result<Value> {
-        if self.0 % 2 == 0 {
-            return Ok(self.0.into());
-        }
-        Err(Kind::InvalidArgument(format!("{place}: {} is odd", self.0)).into())
-    }
 }
 
 #[test]

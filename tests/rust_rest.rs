@@ -1,5 +1,7 @@
 //! The crate as Rust programs use it: what they use less often, and the end of everything.
 
+#[path = "support/even.rs"]
+mod even;
 mod support;
 
 use std::ffi::{CString, c_void};
@@ -11,9 +13,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use even::Even;
 use subpy::{
-    Arg, Array, Buffer, Cancel, CloseOptions, Config, DefineOptions, Error, HostCall, Interpreter, Isolation, Kind,
-    Limits, Object, Options, Outcome, Pool, PoolOptions, ProcessOptions, Queue, Raise, RuntimeOptions, Stream, Tag,
+    Array, Buffer, Cancel, CloseOptions, Config, DefineOptions, Error, HostCall, Interpreter, Isolation, Kind, Limits,
+    Object, Options, Outcome, Pool, PoolOptions, ProcessOptions, Queue, Raise, RuntimeOptions, Stream, Tag,
     TaskOptions, Value,
 };
 
@@ -417,19 +420,6 @@ fn an_outcome_can_be_waited_for() {
     assert!(is_readable(next.fd().unwrap(), Duration::ZERO));
     held.join().unwrap();
     assert_eq!(next.join().unwrap(), 42);
-}
-
-/// An argument that may have no value.
-#[derive(Clone)]
-struct Even(i64);
-
-impl Arg for Even {
-    fn into_arg(self, place: std::fmt::Arguments) -> subpy::Result<Value> {
-        if self.0 % 2 == 0 {
-            return Ok(self.0.into());
-        }
-        Err(Kind::InvalidArgument(format!("{place}: {} is odd", self.0)).into())
-    }
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn is_imported(py: Py, module: &str) -> PyResult<bool> {
 ///
 /// # Safety
 /// Attached, and nobody may remove a state as long as they are used.
-unsafe fn threads(py: Py) -> Vec<*mut PyThreadState> {
+pub unsafe fn threads(py: Py) -> Vec<*mut PyThreadState> {
     let mut states = Vec::new();
     // SAFETY: promised by the caller.
     unsafe {

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use crate::python::closing::threads;
 use crate::python::object::{Py, PyResult, Raised};
 
 thread_local! {
@@ -24,16 +25,7 @@ pub fn ends(py: Py, id: i64) {
 fn threads_are_left(py: Py) -> bool {
     // SAFETY: attached to the interpreter, and no entry is in flight (`guest_destroys` waited for them, or the library
     // has closed the gate), so all states belong to Python's threads, which unlink theirs with the GIL.
-    unsafe {
-        let interp = (py.api.PyThreadState_GetInterpreter)((py.api.PyThreadState_GetUnchecked)());
-        let mut state = (py.api.PyInterpreterState_ThreadHead)(interp);
-        let mut count = 0;
-        while !state.is_null() {
-            count += 1;
-            state = (py.api.PyThreadState_Next)(state);
-        }
-        count > UNCOUNTED_STATES
-    }
+    unsafe { threads(py) }.len() > UNCOUNTED_STATES
 }
 
 /// This thread's own, and the one that `Interp::create` takes for good.
