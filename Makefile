@@ -108,7 +108,7 @@ test-valgrind: need-cargo need-cc need-valgrind ## nearly all C tests under valg
 misuse: need-cargo need-cc ## all wrong arguments to every function from everywhere, half an hour; `make test` has them from one place
 	@python=$$(tools/get-python); SUBPY_TEST_MISUSE=all SUBPY_TEST_PYTHON=$$python cargo test --test misuse -- --nocapture
 
-test-model: need-cargo ## the gate, queues and turns in more orders of their threads than `make test` tries, a minute for each model at most
+test-model: need-cargo ## the gate, runs, queues and turns in more orders of their threads than `make test` tries, a minute for each model at most
 	@LOOM_MAX_PREEMPTIONS=3 LOOM_MAX_DURATION=30 tests/run model
 
 test-c test-cpp test-rust test-hosts test-go test-asan test-tsan: test-%: need-cargo need-cc ## the tests of one part alone

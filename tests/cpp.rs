@@ -178,7 +178,7 @@ fn no_undefined_behaviour_and_no_bad_access() {
         ],
     );
     let mut compiler = cpp("c++", "c++20");
-    compiler.args(["-O0", "-fsanitize=undefined,address", "-fno-sanitize-recover=all"]).arg(&unit);
+    compiler.args(["-O0", "-g1", "-fsanitize=undefined,address", "-fno-sanitize-recover=all"]).arg(&unit);
     let program = link(compiler, "sanitized");
     let mut run = command(&program.0);
     run.env("ASAN_OPTIONS", "detect_leaks=0:detect_stack_use_after_return=1");

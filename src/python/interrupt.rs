@@ -6,11 +6,10 @@
 //! alone; a run that has ended is not in it, and nothing is left for the next one.
 
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::api::{AddPendingCall, Api, ExceptionClass};
-use super::memory::{Account, Asking};
 use super::object::{Py, PyResult, Raised};
 use super::queue::Waits;
 use super::quiet::{Quiet, loud, quiet};
@@ -24,12 +23,14 @@ mod memory;
 mod on_loop;
 mod pending;
 mod run;
+mod table;
 
 use on_loop::Wakers;
 pub use on_loop::{OnWake, Then, Waker};
 use pending::pending;
 use run::Is;
 pub use run::Run;
+use table::Table;
 
 /// Why a run is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,41 +57,14 @@ pub enum Which {
     Again,
 }
 
-/// What is wanted of an interpreter's runs.
-#[derive(Default)]
-struct Wishes {
-    /// The interpreter is alive, and does not end while this is locked.
-    alive: bool,
-    /// A pending call is on its way, and will see all of this.
-    queued: bool,
-    /// Those of the first so many runs that have not ended.
-    first: Option<(u64, Reason)>,
-    numbers: Vec<(u64, Reason)>,
-    /// The thread that has gone beyond its interpreter's limit of memory.
-    memory: Option<(Asking, &'static Account)>,
-}
-
-impl Wishes {
-    fn for_run(&self, run: &Run) -> Option<Reason> {
-        let named = self.numbers.iter().find(|(number, _)| *number == run.number());
-        let early = self.first.as_ref().filter(|(first, _)| run.number() <= *first);
-        named.or(early).map(|(_, reason)| *reason)
-    }
-}
-
 /// The runs that are in an interpreter, and what is wanted of them.
+#[derive(Default)]
 pub struct Interrupts {
-    /// The one that began last. Read and changed with the GIL; without it only compared with NULL.
-    newest: AtomicPtr<Run>,
-    /// How many have begun. Changed with the GIL.
-    begun: AtomicU64,
-    wishes: Mutex<Wishes>,
+    table: Table,
     /// When it was looked last, there were some that are to end.
     unfinished: AtomicBool,
     /// The interpreter is ending, and what runs meanwhile is interrupted.
     ending: AtomicBool,
-    /// How often something was wished: those that wait without the GIL look whether it has changed.
-    asked: AtomicU64,
     /// The queues that its code waits at: who waits there looks when something is wished.
     pub waits: Waits,
     /// The event loops that its runs are on: likewise.
@@ -104,36 +78,18 @@ unsafe impl Send for Interrupts {}
 // SAFETY: as above; the list changes with that GIL too.
 unsafe impl Sync for Interrupts {}
 
-impl Default for Interrupts {
-    fn default() -> Interrupts {
-        let wishes = Mutex::new(Wishes { alive: true, ..Wishes::default() });
-        Interrupts {
-            newest: AtomicPtr::default(),
-            begun: AtomicU64::new(0),
-            wishes,
-            unfinished: AtomicBool::new(false),
-            ending: AtomicBool::new(false),
-            asked: AtomicU64::new(0),
-            waits: Waits::default(),
-            loops: Wakers::default(),
-            quiet: Mutex::default(),
-        }
-    }
-}
-
 impl Interrupts {
     /// From now on the run can be interrupted; before it goes, `unlink` has to follow. Says whether it is the only one.
     /// Attached to the interpreter.
     #[inline(always)]
     pub fn link(&self, run: &Run) -> bool {
-        let older = self.newest.load(Ordering::Relaxed);
+        let older = self.table.newest();
         if !older.is_null() {
             self.link_to(run, older);
         }
-        let number = self.begun.load(Ordering::Relaxed) + 1;
+        let number = self.table.next_number();
         run.number.set(number);
-        self.newest.store(ptr::from_ref(run).cast_mut(), Ordering::Relaxed);
-        self.begun.store(number, Ordering::Release);
+        self.table.begins(run, number);
         older.is_null()
     }
 
@@ -150,12 +106,12 @@ impl Interrupts {
         if run.is.get().hit {
             self.after_hits(run);
         }
-        if !ptr::eq(self.newest.load(Ordering::Relaxed), run) {
+        if !ptr::eq(self.table.newest(), run) {
             self.take_out(run);
             return false;
         }
         let older = run.older.get();
-        self.newest.store(older.cast_mut(), Ordering::Relaxed);
+        self.table.set_newest(older);
         older.is_null()
     }
 
@@ -192,7 +148,7 @@ impl Interrupts {
     /// Attached to the interpreter, as long as the runs are used.
     unsafe fn runs(&self) -> impl Iterator<Item = &Run> {
         // SAFETY: a run in the list is alive: it is taken out before it goes. The GIL is held.
-        let newest = unsafe { self.newest.load(Ordering::Relaxed).as_ref() };
+        let newest = unsafe { self.table.newest().as_ref() };
         // SAFETY: as above.
         std::iter::successors(newest, |run| unsafe { run.older.get().as_ref() })
     }
@@ -209,7 +165,7 @@ impl Interrupts {
     /// Whether there are runs in the list. Without the GIL the answer may be an old one.
     #[inline]
     pub fn any(&self) -> bool {
-        !self.newest.load(Ordering::Relaxed).is_null()
+        self.table.any()
     }
 
     /// The states of the threads that are in it, the newest first. Attached to the interpreter.
@@ -226,60 +182,45 @@ impl Interrupts {
 
     /// Nobody may interrupt anything from now on: the interpreter is about to end.
     pub fn close(&self) {
-        lock(&self.wishes).alive = false;
+        self.table.close();
     }
 
     /// Has KeyboardInterrupt raised in these runs as soon as their code can be: from any thread, attached or not, at any
     /// time. False when this CPython has no way to do that.
     pub fn interrupt(self: &Arc<Self>, interp: *mut PyInterpreterState, which: Which, reason: Reason) -> bool {
         let Some(add_pending_call) = api()._PyEval_AddPendingCall else { return false };
-        let mut wishes = lock(&self.wishes);
-        if !wishes.alive {
-            return true;
-        }
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        self.waits.wake();
-        self.loops.wake();
-        match which {
-            Which::Run(number) => {
-                let known = wishes.numbers.iter().any(|(known, _)| *known == number);
-                if !known && wishes.numbers.try_reserve(1).is_ok() {
-                    wishes.numbers.push((number, reason));
-                }
-            }
-            // Nothing is left for what begins later.
-            Which::All if self.any() => wishes.first = Some((self.begun.load(Ordering::Acquire), reason)),
-            Which::Again if self.any() => {}
-            Which::All | Which::Again => return true,
-        }
-        self.queue(interp, &mut wishes, add_pending_call);
+        let wake = || {
+            self.waits.wake();
+            self.loops.wake();
+        };
+        self.table.wish(which, reason, wake, || self.call(interp, add_pending_call));
         true
     }
 
-    fn queue(self: &Arc<Self>, interp: *mut PyInterpreterState, wishes: &mut Wishes, add_pending_call: AddPendingCall) {
-        if !wishes.queued {
-            let this = Arc::into_raw(Arc::clone(self)).cast_mut();
-            // SAFETY: the interpreter is alive until the lock is released. Without a lock of ours CPython takes none
-            // that is held while `pending` waits for ours.
-            wishes.queued = unsafe { add_pending_call(interp, Some(pending), this.cast(), 0) } == 0;
-            if !wishes.queued {
-                // SAFETY: nobody else got it: CPython's queue is full.
-                drop(unsafe { Arc::from_raw(this) });
-            }
+    /// Sends a pending call, for the table, whose lock is held. False: CPython's queue is full.
+    fn call(self: &Arc<Self>, interp: *mut PyInterpreterState, add_pending_call: AddPendingCall) -> bool {
+        let this = Arc::into_raw(Arc::clone(self)).cast_mut();
+        // SAFETY: the interpreter is alive until the table's lock is released. Without a lock of ours CPython takes none
+        // that is held while `pending` waits for ours.
+        let called = unsafe { add_pending_call(interp, Some(pending), this.cast(), 0) } == 0;
+        if !called {
+            // SAFETY: nobody else got it.
+            drop(unsafe { Arc::from_raw(this) });
         }
+        called
     }
 
     /// The interpreter has been freed, and CPython has forgotten its pending calls: late ones never come.
     pub fn ended(self: &Arc<Self>) {
-        if std::mem::take(&mut lock(&self.wishes).queued) {
-            // SAFETY: the count that `queue` gave away, which `pending` would have taken; `self` is another one.
+        if self.table.call_is_lost() {
+            // SAFETY: the count that `call` gave away, which `pending` would have taken; `self` is another one.
             unsafe { Arc::decrement_strong_count(Arc::as_ptr(self)) };
         }
     }
 
     /// Whether there may be runs that are to end and have not.
     pub fn is_interrupting(&self) -> bool {
-        self.any() && (self.unfinished.load(Ordering::Relaxed) || lock(&self.wishes).queued)
+        self.any() && (self.unfinished.load(Ordering::Relaxed) || self.table.is_called())
     }
 
     /// Why the run is to end, if it is; also when no code has run since then that could be hit: a host function has looked
@@ -287,7 +228,7 @@ impl Interrupts {
     /// Attached to the interpreter.
     #[cold]
     pub fn why(&self, run: &Run) -> Option<Reason> {
-        run.wanted().or_else(|| lock(&self.wishes).for_run(run))
+        run.wanted().or_else(|| self.table.for_run(run.number()))
     }
 
     /// Shows what was hit, by code that may be the user's, in whatever run this thread is. Attached to the interpreter.
@@ -302,14 +243,14 @@ impl Interrupts {
 
     /// Something else than a wish has been left for threads that may wait at a queue.
     pub fn look_around(&self) {
-        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.table.ask();
         self.waits.wake();
     }
 
     /// Changes when something is wished. From any thread, attached or not.
     #[inline]
     pub fn asked(&self) -> u64 {
-        self.asked.load(Ordering::Relaxed)
+        self.table.asked()
     }
 
     /// For a run that waits: whether it is to end. Then KeyboardInterrupt is set. Attached.
@@ -336,11 +277,7 @@ impl Interrupts {
     /// # Safety
     /// Attached to the interpreter that the list is of.
     unsafe fn hit(self: &Arc<Self>, api: &'static Api, waits: bool) -> Option<ExceptionClass> {
-        let wishes = {
-            let mut wishes = lock(&self.wishes);
-            let numbers = std::mem::take(&mut wishes.numbers);
-            Wishes { first: wishes.first.take(), numbers, memory: wishes.memory.take(), ..Wishes::default() }
-        };
+        let wishes = self.table.take();
         #[cfg(test)]
         if WITHOUT_LOOK_UP.load(Ordering::Relaxed) {
             return Some(api.PyExc_KeyboardInterrupt);
@@ -349,7 +286,7 @@ impl Interrupts {
         unsafe {
             let here = this_thread();
             for run in self.runs() {
-                if let Some(reason) = wishes.for_run(run) {
+                if let Some(reason) = wishes.for_run(run.number()) {
                     run.want(reason);
                     self.runs().take_while(|newer| !ptr::eq(*newer, run)).for_each(|newer| newer.is_inside(run));
                 }
@@ -381,10 +318,7 @@ impl Interrupts {
             }
             if at_once && let Some(add_pending_call) = api._PyEval_AddPendingCall {
                 let interp = (api.PyThreadState_GetInterpreter)((api.PyThreadState_GetUnchecked)());
-                let mut wishes = lock(&self.wishes);
-                if wishes.alive {
-                    self.queue(interp, &mut wishes, add_pending_call);
-                }
+                self.table.look_again(|| self.call(interp, add_pending_call));
             }
             match wishes.memory {
                 _ if raise => Some(api.PyExc_KeyboardInterrupt),

@@ -364,7 +364,8 @@ static bool seed_is_fine(const char *program, uint64_t which, int how) {
 
 int main(int argc, char **argv) {
   const char *given = getenv("SUBPY_RACES_SEED"), *seconds = getenv("SUBPY_RACES_SECONDS");
-  double limit = seconds ? strtod(seconds, NULL) : 25;
+  /* On a second build of CPython it looks for what differs there. */
+  double limit = seconds ? strtod(seconds, NULL) : getenv("SUBPY_TEST_AGAIN") ? 10 : 25;
   if (argc > 3) {
     snprintf(mark, sizeof mark, "SUBPY_TEST_MARK=%s", getenv("SUBPY_TEST_MARK"));
     report = fdopen(atoi(argv[3]), "w");

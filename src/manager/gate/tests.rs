@@ -300,6 +300,46 @@ fn a_drain_lets_in_whom_it_should() {
     assert!(gate.enter(1, &inside, None).is_ok());
 }
 
+/// Between two of those who wait it is empty, and has not drained.
+#[test]
+fn a_drain_waits_for_all_who_wait() {
+    let gate = Gate::new(Busy::Wait);
+    let inside = Inside::default();
+    let outer = gate.enter(1, &inside, None).unwrap();
+    thread::scope(|scope| {
+        let (leave, leaves) = mpsc::channel::<()>();
+        let (entered, was_entered) = mpsc::channel();
+        let first = scope.spawn({
+            let gate = &gate;
+            move || {
+                let inside = Inside::default();
+                let _running = gate.enter(1, &inside, None).unwrap();
+                entered.send(()).unwrap();
+                leaves.recv().unwrap();
+            }
+        });
+        let waiting = |count| {
+            while lock(&gate.queue).len() < count {
+                thread::yield_now();
+            }
+        };
+        waiting(1);
+        let second = scope.spawn(|| gate.enter(1, &Inside::default(), None).map(drop));
+        waiting(2);
+        assert_eq!(gate.begin_drain(false, None), Ok(()));
+        drop(outer);
+        was_entered.recv().unwrap();
+        assert!(gate.load() & AWAITED != 0, "the second one is in its way when the first one leaves");
+        leave.send(()).unwrap();
+        assert_eq!(gate.wait_drained(None), Ok(true));
+        assert!(lock(&gate.queue).is_empty());
+        first.join().unwrap();
+        assert_eq!(second.join().unwrap(), Ok(()));
+    });
+    gate.end_drain();
+    assert_eq!(gate.load(), 0, "the word is back at zero");
+}
+
 #[test]
 fn who_is_turned_away_does_not_get_its_turn() {
     let gate = Gate::new(Busy::Wait);

@@ -2,30 +2,25 @@
 //! an exception like any other.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::{Interrupts, Is, Run};
+use crate::python::api;
 use crate::python::api::Api;
 use crate::python::memory::{Account, Asking};
 use crate::python::object::Py;
 use crate::python::types::PyInterpreterState;
-use crate::python::{api, lock};
 
 impl Interrupts {
     /// How many runs have begun. From any thread, attached or not.
     pub fn begun(&self) -> u64 {
-        self.begun.load(Ordering::Acquire)
+        self.table.begun()
     }
 
     /// Has MemoryError raised in the run that the thread is in, as soon as its code can be interrupted and if the account
     /// is overdrawn then: from any thread but one that allocates.
     pub fn refuse_memory(self: &Arc<Self>, interp: *mut PyInterpreterState, account: &'static Account, asking: Asking) {
         let Some(add_pending_call) = api()._PyEval_AddPendingCall else { return };
-        let mut wishes = lock(&self.wishes);
-        if wishes.alive {
-            wishes.memory = Some((asking, account));
-            self.queue(interp, &mut wishes, add_pending_call);
-        }
+        self.table.wish_memory(asking, account, || self.call(interp, add_pending_call));
     }
 
     /// Raises MemoryError in what the thread runs, if that is no step of the library's and is not to end anyway: it may

@@ -4,15 +4,15 @@ use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 
 use super::Interrupts;
-use crate::python::{api, lock};
+use crate::python::api;
 
 /// CPython runs it once, with the GIL of the interpreter, or never if it is queued late while that ends.
 pub(super) unsafe extern "C" fn pending(list: *mut c_void) -> c_int {
     let api = api();
-    // SAFETY: the count that `interrupt` gave away. Attached.
+    // SAFETY: the count that `call` gave away. Attached.
     unsafe {
         let list = Arc::from_raw(list.cast::<Interrupts>());
-        lock(&list.wishes).queued = false;
+        list.table.call_has_come();
         let exception = match list.hit(api, false) {
             Some(exception) => exception,
             None if list.is_late() => api.PyExc_SystemExit,
