@@ -5,8 +5,6 @@ import sys
 loop_threads = set()
 # Threads that end by themselves once they are woken are told so often before anything is raised in them.
 PATIENCE = 6
-# One that is hit in an import may keep a lock of importlib's for good: the same, as long as it is there.
-IMPORTS = 200
 
 
 def look(stop, runs, frames):
@@ -39,22 +37,9 @@ def look(stop, runs, frames):
         # up, and complain when something is raised meanwhile.
         cleans_up = queue is not None or thread._ident in loop_threads
         patience = PATIENCE if cleans_up else 0
-        if is_importing(frame, thread._ident):
-            patience = IMPORTS
         if stop > patience and started.get(thread._ident) is thread:
             found.append(thread._ident)
     return found
-
-
-def is_importing(frame, ident):
-    """Without its frame it may be if it has a lock of importlib's, or any thread has the one for all of them."""
-    if frame is None:
-        importlib = sys.modules["_frozen_importlib"]
-        locks = [ref() for ref in importlib._module_locks.copy().values()]
-        return importlib._imp.lock_held() or any(lock and lock.owner == ident for lock in locks)
-    while frame and frame.f_code.co_filename != "<frozen importlib._bootstrap>":
-        frame = frame.f_back
-    return frame is not None
 
 
 def exists(thread):

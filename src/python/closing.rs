@@ -1,7 +1,7 @@
 //! What is in the way of closing an interpreter: the runs in it, and the threads that Python code has started. Where they
 //! are, and how to have them end.
 
-use std::ffi::{CStr, c_long};
+use std::ffi::CStr;
 
 use super::Failure;
 use super::interp::Interp;
@@ -29,6 +29,9 @@ pub struct Closing {
     /// How often threads were not told, because of runs that were to be hit first.
     spared: u32,
 }
+
+/// After so many times they end wherever they are.
+const PATIENCE: u32 = 100;
 
 /// After so many times they are told all the same: a run may wait for one in a place where nothing is hit.
 const SPARED: u32 = 10;
@@ -64,23 +67,24 @@ impl Closing {
         drop((runs, threads));
         // One may have begun meanwhile, and may have started threads. Now nothing runs.
         let told = self.spared >= SPARED || interp.interrupts.all_were_hit();
-        let mut texts = Vec::new();
-        // SAFETY: a live list, whose items are borrowed and are used before anything runs; SetAsyncExc looks for the
-        // thread among those of this interpreter.
+        let (mut texts, mut threads) = (Vec::new(), Vec::new());
+        // SAFETY: a live list, whose items are borrowed and are used before anything runs.
         unsafe {
             for index in 0..(py.api.PyList_Size)(found.as_ptr()) {
                 let item = py.borrowed((py.api.PyList_GetItem)(found.as_ptr(), index))?;
                 if let Some(ident) = item.to_i64() {
-                    if told {
-                        (py.api.PyThreadState_SetAsyncExc)(ident as c_long, py.api.PyExc_SystemExit.get());
-                    }
+                    threads.extend(usize::try_from(ident).ok().filter(|_| told));
                 } else if let Some(text) = item.to_text(LONGEST_NAME) {
                     texts.push(text);
                 }
             }
         }
-        // What was sent to them comes when their code goes on.
-        interp.interrupts.look_around();
+        if stop > 0 {
+            // SAFETY: attached to it.
+            unsafe { interp.interrupts.end_threads(py.api, threads, stop > PATIENCE) };
+            // They hear of it when their code goes on.
+            interp.interrupts.look_around();
+        }
         Ok(texts)
     }
 

@@ -25,6 +25,7 @@ mod pending;
 mod run;
 mod table;
 
+use ending::Told;
 use on_loop::Wakers;
 pub use on_loop::{OnWake, Then, Waker};
 use pending::pending;
@@ -65,6 +66,8 @@ pub struct Interrupts {
     unfinished: AtomicBool,
     /// The interpreter is ending, and what runs meanwhile is interrupted.
     ending: AtomicBool,
+    /// Locked with the GIL alone.
+    told: Mutex<Told>,
     /// The queues that its code waits at: who waits there looks when something is wished.
     pub waits: Waits,
     /// The event loops that its runs are on: likewise.
@@ -210,6 +213,17 @@ impl Interrupts {
         called
     }
 
+    /// A pending call comes once more, on whatever thread runs code next.
+    ///
+    /// # Safety
+    /// Attached to the interpreter that the list is of.
+    unsafe fn look_again(self: &Arc<Self>, api: &'static Api) {
+        let Some(add_pending_call) = api._PyEval_AddPendingCall else { return };
+        // SAFETY: attached.
+        let interp = unsafe { (api.PyThreadState_GetInterpreter)((api.PyThreadState_GetUnchecked)()) };
+        self.table.look_again(|| self.call(interp, add_pending_call));
+    }
+
     /// The interpreter has been freed, and CPython has forgotten its pending calls: late ones never come.
     pub fn ended(self: &Arc<Self>) {
         if self.table.call_is_lost() {
@@ -316,9 +330,8 @@ impl Interrupts {
                     run.is.set(Is { hit: true, sent: is.sent || !is_here, ..is });
                 }
             }
-            if at_once && let Some(add_pending_call) = api._PyEval_AddPendingCall {
-                let interp = (api.PyThreadState_GetInterpreter)((api.PyThreadState_GetUnchecked)());
-                self.table.look_again(|| self.call(interp, add_pending_call));
+            if at_once {
+                self.look_again(api);
             }
             match wishes.memory {
                 _ if raise => Some(api.PyExc_KeyboardInterrupt),

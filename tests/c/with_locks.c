@@ -1,5 +1,6 @@
 /* What a `with` has taken is given back, wherever its code is stopped: a lock that stays taken keeps everybody waiting who wants
  * it later. */
+#include <pthread.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -88,6 +89,60 @@ static void never_ends(const char *function) {
   OK(subpy_close(interp, &error));
 }
 
+/* It is interrupted, unless the close or the end of the threads comes first. */
+static void *joins(void *interp) {
+  const subpy_status status = subpy_exec(*(subpy_interp *)interp, "for t in threads: t.join()", SUBPY_AUTO_LEN, NULL);
+  CHECK(status == SUBPY_ERROR_INTERRUPTED || status == SUBPY_ERROR_BUSY || status == SUBPY_ERROR_NOT_FOUND || status == SUBPY_OK);
+  return NULL;
+}
+
+/* Python's own threads, which a close has end: if one of them keeps a lock, the others wait for it for good, and so does the close. */
+static void threads_end(const char *function, int times) {
+  for (int i = 0; i < times; i++) {
+    subpy_interp interp = create();
+    run(interp, code);
+    run(interp, "import sys\n"
+                "def imports():\n"
+                "  while True:\n"
+                "    sys.modules.pop('colorsys', None)\n"
+                "    try: import colorsys\n"
+                "    except (ImportError, KeyError): pass\n"
+                "def fails():\n"
+                "  while True:\n"
+                "    try:\n"
+                "      with condition: open('/no/such/file')\n"
+                "    except OSError: pass\n"
+                "def yields():\n"
+                "  while True:\n"
+                "    with Both(): time.sleep(0)\n"
+                "class Spins:\n"
+                "  def __enter__(self):\n"
+                "    while True: pass\n"
+                "  def __exit__(self, *args): pass\n"
+                "def spins():\n"
+                "  with Spins(): pass\n"
+                "def begin(function):\n"
+                "  global threads\n"
+                "  threads = [threading.Thread(target=function) for _ in range(3)]\n"
+                "  for thread in threads: thread.start()\n");
+    char begin[40];
+    snprintf(begin, sizeof begin, "begin(%s)", function);
+    run(interp, begin);
+    /* Each second time a run is in, which waits for them. */
+    pthread_t thread;
+    const bool joined = i % 2;
+    if (joined) CHECK(pthread_create(&thread, NULL, joins, &interp) == 0);
+    usleep(3000 + (useconds_t)i * 1700);
+    subpy_close_options options = {.size = sizeof options, .timeout_ms = 60000, .flags = SUBPY_CLOSE_INTERRUPT};
+    subpy_error *failure = NULL;
+    if (subpy_close_with(interp, &options, &failure) != SUBPY_OK) {
+      fprintf(stderr, "%s, closed the %dth time: %s\n", function, i + 1, subpy_error_message(failure, NULL));
+      exit(1);
+    }
+    if (joined) CHECK(pthread_join(thread, NULL) == 0);
+  }
+}
+
 int main(void) {
   alarm(300);
   stopped("plain", 200, 1);
@@ -99,6 +154,9 @@ int main(void) {
   never_ends("at_the_beginning");
   never_ends("at_the_end");
   never_ends("blocks");
+  const char *const functions[] = {"plain", "named", "nested", "in_python", "logs", "imports", "fails", "yields"};
+  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) threads_end(functions[i], 6);
+  threads_end("spins", 1);
   shut_down();
   return 0;
 }

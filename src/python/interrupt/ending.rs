@@ -1,11 +1,31 @@
-//! What is interrupted while an interpreter ends: code that runs at its end, and threads of Python's that it waits for.
+//! What ends with an interpreter: code that runs at its end, and threads of Python's that are in the way of it.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
+use super::locking::is_locking;
 use super::{Interrupts, Run};
-use crate::python::api;
+use crate::python::api::Api;
 use crate::python::object::Py;
 use crate::python::thread_id::this_thread;
+use crate::python::{api, lock};
+
+/// Each of the threads that are to end looks itself, when CPython makes a pending call on it: what is sent to a thread comes
+/// at a place that nobody has seen, and a lock that it takes there stays taken. Whoever else gets the call passes it on, for as
+/// long as it takes until the threads that compute have had their turns: CPython gives one within 5 ms (sys.setswitchinterval).
+const FOR_A_TURN: Duration = Duration::from_millis(6);
+const FOR_ALL: Duration = Duration::from_millis(30);
+
+/// Threads of Python's that are to end.
+#[derive(Default)]
+pub(super) struct Told {
+    threads: Vec<usize>,
+    /// Also where they take a lock.
+    anywhere: bool,
+    /// So long the call is passed on.
+    until: Option<Instant>,
+}
 
 impl Interrupts {
     /// From now on the interpreter is ending, and waits for Python's own threads. They were told to end before; one that
@@ -14,16 +34,43 @@ impl Interrupts {
         self.ending.store(true, Ordering::Relaxed);
     }
 
-    /// Whether this thread is such a one.
+    /// Has SystemExit raised in these threads of Python's, and no others any more, as soon as their code can be: not where it
+    /// takes a lock or gives it back, unless `anywhere`.
     ///
     /// # Safety
     /// Attached to the interpreter that the list is of.
-    pub(super) unsafe fn is_late(&self) -> bool {
-        // SAFETY: promised by the caller.
-        unsafe {
-            let here = this_thread();
-            self.ending.load(Ordering::Relaxed) && self.runs().all(|run| run.thread != here)
+    pub unsafe fn end_threads(self: &Arc<Self>, api: &'static Api, threads: Vec<usize>, anywhere: bool) {
+        let time = FOR_ALL.min(FOR_A_TURN * u32::try_from(threads.len()).unwrap_or(u32::MAX));
+        let none = threads.is_empty();
+        *lock(&self.told) = Told { threads, anywhere, until: Some(Instant::now() + time) };
+        if !none {
+            // SAFETY: promised by the caller.
+            unsafe { self.look_again(api) };
         }
+    }
+
+    /// Whether SystemExit is to be raised here. If other threads are to end as well, a pending call is on its way to them.
+    ///
+    /// # Safety
+    /// Attached to the interpreter that the list is of.
+    pub(super) unsafe fn ends_here(self: &Arc<Self>, api: &'static Api) -> bool {
+        let here = this_thread();
+        // SAFETY: promised by the caller.
+        let late = unsafe { self.ending.load(Ordering::Relaxed) && self.runs().all(|run| run.thread != here) };
+        let mut told = lock(&self.told);
+        let named = told.threads.iter().position(|thread| *thread == here);
+        // SAFETY: as above; this thread's own state.
+        let may = || unsafe { told.anywhere || !is_locking(Py::attached(api), (api.PyThreadState_GetUnchecked)(), 0) };
+        let ends = (late || named.is_some()) && may();
+        if let Some(named) = named.filter(|_| ends) {
+            told.threads.swap_remove(named);
+        }
+        let more = !told.threads.is_empty() || late && !ends;
+        if more && told.until.is_some_and(|until| Instant::now() < until) {
+            // SAFETY: as above.
+            unsafe { self.look_again(api) };
+        }
+        ends
     }
 
     /// Whether it is the end, and runs no code just now. CPython makes the pending calls that are left then, and would

@@ -14,6 +14,7 @@ use super::Run;
 use crate::python::clock::time_of;
 use crate::python::object::{Obj, Py, PyResult};
 use crate::python::thread_id::this_thread;
+use crate::python::types::PyThreadState;
 
 /// Where the code of imports is (Lib/importlib/_bootstrap.py).
 const IMPORTS: &str = "<frozen importlib._bootstrap>";
@@ -74,8 +75,10 @@ impl Run {
     /// # Safety
     /// The run is in its interpreter's list.
     pub(super) unsafe fn locks(&self, py: Py) -> bool {
+        // What another thread sends comes some instructions later.
+        let outer = if self.thread == this_thread() { 0 } else { OUTER };
         // SAFETY: promised by the caller: the state is alive, and so is the thread.
-        let (locks, used) = unsafe { (self.is_locking(py), time_of(self.thread)) };
+        let (locks, used) = unsafe { (is_locking(py, self.state, outer), time_of(self.thread)) };
         if !locks {
             self.seen.set(None);
             return false;
@@ -116,34 +119,34 @@ impl Run {
             file == OWN || file.contains("/asyncio/")
         }
     }
+}
 
-    /// # Safety
-    /// As above.
-    unsafe fn is_locking(&self, py: Py) -> bool {
-        // SAFETY: new references, or NULL: the first one also without an exception. Nothing of this runs any code: that
-        // of a frame is not read as its attribute, which would be told to audit hooks.
-        unsafe {
-            let mut frame = py.owned((py.api.PyThreadState_GetFrame)(self.state).cast());
-            let mut locks = false;
-            // What another thread sends comes some instructions later.
-            let outer = if self.thread == this_thread() { 0 } else { OUTER };
-            for depth in 0..=outer {
-                let Ok(this) = frame else { break };
-                let at = u64::try_from((py.api.PyFrame_GetLasti)(this.as_ptr().cast())).ok().map(|at| at / 2);
-                locks = code_of(py, &this).is_ok_and(|code| match depth {
-                    0 => takes_or_gives_back(py, &code, at) || outer > 0 && holds(py, &code, at),
-                    _ => is_of_imports(&code) || holds(py, &code, at),
-                });
-                if locks {
-                    break;
-                }
-                frame = py.owned((py.api.PyFrame_GetBack)(this.as_ptr().cast()).cast());
+/// Whether the code of a thread takes a lock or gives it back; so many frames further out are looked at.
+///
+/// # Safety
+/// Attached to the interpreter that the state is of, and the state is alive.
+pub(super) unsafe fn is_locking(py: Py, state: *mut PyThreadState, outer: usize) -> bool {
+    // SAFETY: new references, or NULL: the first one also without an exception. Nothing of this runs any code: that
+    // of a frame is not read as its attribute, which would be told to audit hooks.
+    unsafe {
+        let mut frame = py.owned((py.api.PyThreadState_GetFrame)(state).cast());
+        let mut locks = false;
+        for depth in 0..=outer {
+            let Ok(this) = frame else { break };
+            let at = u64::try_from((py.api.PyFrame_GetLasti)(this.as_ptr().cast())).ok().map(|at| at / 2);
+            locks = code_of(py, &this).is_ok_and(|code| match depth {
+                0 => takes_or_gives_back(py, &code, at) || outer > 0 && holds(py, &code, at),
+                _ => is_of_imports(&code) || holds(py, &code, at),
+            });
+            if locks {
+                break;
             }
-            // Without memory to look it is put off.
-            locks |= !(py.api.PyErr_Occurred)().is_null();
-            py.clear();
-            locks
+            frame = py.owned((py.api.PyFrame_GetBack)(this.as_ptr().cast()).cast());
         }
+        // Without memory to look it is put off.
+        locks |= !(py.api.PyErr_Occurred)().is_null();
+        py.clear();
+        locks
     }
 }
 

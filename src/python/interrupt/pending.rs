@@ -13,9 +13,10 @@ pub(super) unsafe extern "C" fn pending(list: *mut c_void) -> c_int {
     unsafe {
         let list = Arc::from_raw(list.cast::<Interrupts>());
         list.table.call_has_come();
-        let exception = match list.hit(api, false) {
+        let (hit, ends) = (list.hit(api, false), list.ends_here(api));
+        let exception = match hit {
             Some(exception) => exception,
-            None if list.is_late() => api.PyExc_SystemExit,
+            None if ends => api.PyExc_SystemExit,
             None => return 0,
         };
         (api.PyErr_SetNone)(exception.get());
