@@ -276,6 +276,21 @@ fn one_that_is_called_off() {
     });
 }
 
+/// It hears of it at any moment of its waiting, while another one stays in.
+#[test]
+fn one_that_is_called_off_and_told() {
+    check(3, || {
+        let room = Room::new();
+        assert!(room.gate.enter_if_free());
+        let waits = go(&room, Room::run_if_not_cancelled);
+        room.cancelled.store(1, SeqCst);
+        room.gate.wake();
+        join([waits]);
+        room.gate.left(1, RUNS);
+        room.is_empty_again();
+    });
+}
+
 /// A run that may come too late.
 fn may_run(room: &Room) {
     assert!(matches!(room.run(), Ok(()) | Err(Refused::Closing | Refused::Closed)));
