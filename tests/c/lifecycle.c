@@ -77,6 +77,36 @@ static void *starts_too(void *unused) {
   return NULL;
 }
 
+/* A start that fails is over, for other threads too. */
+static void fails_to_start(void) {
+  subpy_runtime_options options = {.size = sizeof options, .python = "/none/python3"};
+  for (int i = 0; i < 2; i++)
+    FAILS(SUBPY_ERROR_PYTHON_NOT_FOUND, "...", subpy_init(&options, &error));
+  pthread_t thread;
+  CHECK(pthread_create(&thread, NULL, starts_too, NULL) == 0);
+  CHECK(pthread_join(thread, NULL) == 0);
+  shut_down();
+}
+
+static int let_go;
+
+static void answers(void *userdata, subpy_context *ctx, const subpy_value *args, size_t nargs, const subpy_value *kwargs) {
+  (void)userdata, (void)ctx, (void)args, (void)nargs, (void)kwargs;
+}
+
+static void lets_go(void *userdata) { ++*(int *)userdata; }
+
+/* What the host has given to main comes back when it ends. */
+static void main_ends(void) {
+  subpy_interp main = 0;
+  OK(subpy_get_main(&main, &error));
+  OK(subpy_define(main, "answers", SUBPY_AUTO_LEN, 0, answers, &let_go, lets_go, &error));
+  run(main, "answers()");
+  CHECK(let_go == 0);
+  shut_down();
+  CHECK(let_go == 1);
+}
+
 /* Eight threads start it at once: one does, the others wait. */
 static void starts_once(void) {
   pthread_t threads[8];
@@ -224,6 +254,8 @@ int main(void) {
   CHECK(pipe(started) == 0 && pipe(finish) == 0);
   starts();
   starts_by_itself();
+  fails_to_start();
+  main_ends();
   starts_once();
   busy();
   closes_everything();

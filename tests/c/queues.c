@@ -90,6 +90,18 @@ static void hosts_alone(void) {
   CHECK(readable(fd) && get(queue) == 3 && readable(fd));
   FAILS(SUBPY_ERROR_WRONG_STATE, "the queue is closed and empty", subpy_queue_get(queue, -1, &value, &error));
 
+  /* Nobody waits for what never comes. */
+  subpy_queue empty = new_queue(0), full = new_queue(1);
+  OK(subpy_queue_fd(empty, &fd, &error));
+  put(full, 1);
+  OK(subpy_queue_room_fd(full, &room, &error));
+  CHECK(!readable(fd) && !readable(room));
+  OK(subpy_queue_close(empty, &error));
+  OK(subpy_queue_close(full, &error));
+  CHECK(readable(fd) && readable(room));
+  subpy_queue_free(empty);
+  subpy_queue_free(full);
+
   FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "queue is NULL: nobody could use or free it", subpy_queue_new(NULL, NULL, &error));
   FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "own is NULL: nobody could use or free it", subpy_queue_keep(queue, NULL, &error));
   FAILS(SUBPY_ERROR_INVALID_ARGUMENT, "value is NULL: the item would be lost", subpy_queue_get(queue, 0, NULL, &error));

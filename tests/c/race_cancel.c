@@ -4,7 +4,7 @@
 
 #include "race.h"
 
-enum { PLACES = 4, TOKENS = 8 };
+enum { PLACES = 4, TOKENS = 8, BEGINNINGS = 20000 };
 
 static _Atomic subpy_interp places[PLACES];
 static _Atomic subpy_cancel tokens[TOKENS];
@@ -142,7 +142,42 @@ static bool saw_all(void) {
   return runs && stopped && late && closes && forks;
 }
 
+/* A token that is fired at the moment when a wait begins ends that wait. */
+static atomic_int firing;
+static _Atomic subpy_cancel new_token;
+
+static void *fires_at_once(void *unused) {
+  (void)unused;
+  for (unsigned i = 1, random = 1; i <= BEGINNINGS; i++) {
+    while (atomic_load(&firing) != (int)i) continue;
+    for (unsigned wait = next(&random) % 600; wait; wait--) atomic_signal_fence(memory_order_seq_cst);
+    subpy_cancel_fire(new_token);
+  }
+  return NULL;
+}
+
+static void fired_as_a_wait_begins(void) {
+  subpy_error *error = NULL;
+  subpy_queue queue = 0;
+  pthread_t thread;
+  OK(subpy_queue_new(NULL, &queue, &error));
+  CHECK(pthread_create(&thread, NULL, fires_at_once, NULL) == 0);
+  for (int i = 1; i <= BEGINNINGS; i++) {
+    subpy_cancel token = 0;
+    subpy_value value = subpy_none();
+    OK(subpy_cancel_new(&token, &error));
+    new_token = token;
+    atomic_store(&firing, i);
+    FAILS(SUBPY_ERROR_INTERRUPTED, "cancelled while it waited for something to get from a queue",
+          subpy_queue_get_with(queue, 30000, &value, token, &error));
+    subpy_cancel_free(token);
+  }
+  CHECK(pthread_join(thread, NULL) == 0);
+  subpy_queue_free(queue);
+}
+
 int main(void) {
+  fired_as_a_wait_begins();
   for (unsigned i = 0; i < PLACES; i++) places[i] = make(i);
   race_saw_all = saw_all;
   race(6, (void *(*const[])(void *)){runs_code, runs_code, runs_code, starts_threads, fires, fires, renews, forks_off}, 8);

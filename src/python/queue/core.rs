@@ -203,8 +203,8 @@ impl Queue {
                 break Waited::Late;
             }
         };
-        // It may have been woken for what it does not take.
-        if waited != Waited::Look && self.not(&state, wanted) != Some(Not::Now) {
+        // It may have been woken for what it does not take. Who is stopped was not asleep.
+        if waited == Waited::Late && self.not(&state, wanted) != Some(Not::Now) {
             self.changed(state, wanted);
         }
         waited
