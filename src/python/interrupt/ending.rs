@@ -1,5 +1,6 @@
 //! What ends with an interpreter: code that runs at its end, and threads of Python's that are in the way of it.
 
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::locking::is_locking;
 use super::{Interrupts, Run};
 use crate::python::api::Api;
-use crate::python::object::Py;
+use crate::python::object::{Obj, Py, PyResult, Raised};
 use crate::python::thread_id::this_thread;
 use crate::python::{api, lock};
 
@@ -25,6 +26,28 @@ pub(super) struct Told {
     anywhere: bool,
     /// So long the call is passed on.
     until: Option<Instant>,
+}
+
+/// Whether `threading` has the thread among those that run. Before that, whoever starts it waits for it; and one that has
+/// ended may have had its number.
+fn is_known(py: Py, thread: usize) -> bool {
+    let known = || {
+        let modules = py.sys(c"modules").ok_or(Raised)?;
+        let threading = item(py, &modules, &py.str("threading")?)?;
+        item(py, &threading.attr(c"_active")?, &py.int(i64::try_from(thread).map_err(|_| Raised)?)?)
+    };
+    let known = known().is_ok();
+    py.clear();
+    known
+}
+
+fn item<'py>(py: Py<'py>, dict: &Obj, key: &Obj) -> PyResult<Obj<'py>> {
+    let mut item = ptr::null_mut();
+    // SAFETY: live objects; an error if it is no dict. A new reference, or NULL.
+    unsafe {
+        (py.api.PyDict_GetItemRef)(dict.as_ptr(), key.as_ptr(), &mut item);
+        py.owned(item)
+    }
 }
 
 impl Interrupts {
@@ -60,7 +83,10 @@ impl Interrupts {
         let mut told = lock(&self.told);
         let named = told.threads.iter().position(|thread| *thread == here);
         // SAFETY: as above; this thread's own state.
-        let may = || unsafe { told.anywhere || !is_locking(Py::attached(api), (api.PyThreadState_GetUnchecked)(), 0) };
+        let may = || unsafe {
+            let py = Py::attached(api);
+            (late || is_known(py, here)) && (told.anywhere || !is_locking(py, (api.PyThreadState_GetUnchecked)(), 0))
+        };
         let ends = (late || named.is_some()) && may();
         if let Some(named) = named.filter(|_| ends) {
             told.threads.swap_remove(named);
