@@ -167,6 +167,23 @@ static void ends_late_threads(void) {
               "threading._active.clear()");
   OK(close_in(interp, 10000, SUBPY_CLOSE_INTERRUPT, &error));
   gone(interp);
+  /* In a process it is the end of the time that ends it. */
+  if (in_processes()) return;
+  /* Where it would keep a lock, it has some time. */
+  interp = create();
+  run(interp, "import threading\n"
+              "class Spins:\n"
+              "  def __enter__(self):\n"
+              "    while True: pass\n"
+              "  def __exit__(self, *args): pass\n"
+              "def spin():\n"
+              "  try:\n"
+              "    with Spins(): pass\n"
+              "  finally: threading._active[threading.get_ident()] = None\n"
+              "threading.Thread(target=spin, daemon=False).start()\n"
+              "threading._active.clear()");
+  OK(close_in(interp, 60000, SUBPY_CLOSE_INTERRUPT, &error));
+  gone(interp);
 }
 
 /* Threads that end by themselves are waited for, whatever the flags. */

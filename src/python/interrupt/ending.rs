@@ -18,6 +18,9 @@ use crate::python::{api, lock};
 const FOR_A_TURN: Duration = Duration::from_millis(6);
 const FOR_ALL: Duration = Duration::from_millis(30);
 
+/// One that comes late ends wherever it is when so much time is over.
+const AT_LAST: Duration = Duration::from_secs(5);
+
 /// Threads of Python's that are to end.
 #[derive(Default)]
 pub(super) struct Told {
@@ -26,6 +29,8 @@ pub(super) struct Told {
     anywhere: bool,
     /// So long the call is passed on.
     until: Option<Instant>,
+    /// Since when one is there that came late.
+    late: Option<Instant>,
 }
 
 /// Whether `threading` has the thread among those that run. Before that, whoever starts it waits for it; and one that has
@@ -65,7 +70,7 @@ impl Interrupts {
     pub unsafe fn end_threads(self: &Arc<Self>, api: &'static Api, threads: Vec<usize>, anywhere: bool) {
         let time = FOR_ALL.min(FOR_A_TURN * u32::try_from(threads.len()).unwrap_or(u32::MAX));
         let none = threads.is_empty();
-        *lock(&self.told) = Told { threads, anywhere, until: Some(Instant::now() + time) };
+        *lock(&self.told) = Told { threads, anywhere, until: Some(Instant::now() + time), late: None };
         if !none {
             // SAFETY: promised by the caller.
             unsafe { self.look_again(api) };
@@ -82,10 +87,11 @@ impl Interrupts {
         let late = unsafe { self.ending.load(Ordering::Relaxed) && self.runs().all(|run| run.thread != here) };
         let mut told = lock(&self.told);
         let named = told.threads.iter().position(|thread| *thread == here);
+        let anywhere = told.anywhere || late && told.late.get_or_insert_with(Instant::now).elapsed() >= AT_LAST;
         // SAFETY: as above; this thread's own state.
         let may = || unsafe {
             let py = Py::attached(api);
-            (late || is_known(py, here)) && (told.anywhere || !is_locking(py, (api.PyThreadState_GetUnchecked)(), 0))
+            (late || is_known(py, here)) && (anywhere || !is_locking(py, (api.PyThreadState_GetUnchecked)(), 0))
         };
         let ends = (late || named.is_some()) && may();
         if let Some(named) = named.filter(|_| ends) {
