@@ -186,6 +186,27 @@ static void ends_late_threads(void) {
   gone(interp);
 }
 
+/* A thread that sleeps in C code while a close tries, and is given up, goes on: whatever makes code look up later is not for it.
+ * A process ends when the time is over. */
+static void goes_on_when_given_up(void) {
+  if (in_processes()) return;
+  subpy_interp interp = create();
+  run(interp, "import threading, time\n"
+              "awake = threading.Event()\n"
+              "def sleeps():\n"
+              "  time.sleep(3)\n"
+              "  for _ in range(100000): pass\n"
+              "  awake.set()\n"
+              "threading.Thread(target=sleeps).start()");
+  FAILS(SUBPY_ERROR_BUSY, "...not closed within 50 ms: thread '", close_in(interp, 50, SUBPY_CLOSE_INTERRUPT, &error));
+  subpy_run_request request = {.size = sizeof request, .what = SUBPY_RUN_EXEC, .interp = interp, .text = "while True: pass",
+                               .text_len = SUBPY_AUTO_LEN, .timeout_ms = 2500};
+  FAILS(SUBPY_ERROR_TIMEOUT, "...", subpy_run(&request, NULL, &error));
+  run(interp, "assert awake.wait(60)");
+  OK(close_in(interp, 60000, SUBPY_CLOSE_DRAIN, &error));
+  gone(interp);
+}
+
 /* Threads that end by themselves are waited for, whatever the flags. */
 static void waits_for_threads(void) {
   subpy_interp interp = create();
@@ -430,6 +451,7 @@ int main(void) {
   bad_options();
   drains();
   ends_late_threads();
+  goes_on_when_given_up();
   runs_before_their_threads();
   waits_for_threads();
   names_threads();

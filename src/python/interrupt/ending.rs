@@ -21,16 +21,26 @@ const FOR_ALL: Duration = Duration::from_millis(30);
 /// One that comes late ends wherever it is when so much time is over.
 const AT_LAST: Duration = Duration::from_secs(5);
 
+/// A close looks again sooner than that. When it was given up, those that it told and that have not heard go on.
+const FORGOTTEN: Duration = Duration::from_millis(250);
+
 /// Threads of Python's that are to end.
 #[derive(Default)]
 pub(super) struct Told {
     threads: Vec<usize>,
     /// Also where they take a lock.
     anywhere: bool,
+    since: Option<Instant>,
     /// So long the call is passed on.
-    until: Option<Instant>,
+    turns: Duration,
     /// Since when one is there that came late.
     late: Option<Instant>,
+}
+
+impl Told {
+    fn is_within(&self, time: Duration) -> bool {
+        self.since.is_some_and(|since| since.elapsed() < time)
+    }
 }
 
 /// Whether `threading` has the thread among those that run. Before that, whoever starts it waits for it; and one that has
@@ -68,9 +78,9 @@ impl Interrupts {
     /// # Safety
     /// Attached to the interpreter that the list is of.
     pub unsafe fn end_threads(self: &Arc<Self>, api: &'static Api, threads: Vec<usize>, anywhere: bool) {
-        let time = FOR_ALL.min(FOR_A_TURN * u32::try_from(threads.len()).unwrap_or(u32::MAX));
+        let turns = FOR_ALL.min(FOR_A_TURN * u32::try_from(threads.len()).unwrap_or(u32::MAX));
         let none = threads.is_empty();
-        *lock(&self.told) = Told { threads, anywhere, until: Some(Instant::now() + time), late: None };
+        *lock(&self.told) = Told { threads, anywhere, since: Some(Instant::now()), turns, late: None };
         if !none {
             // SAFETY: promised by the caller.
             unsafe { self.look_again(api) };
@@ -85,20 +95,25 @@ impl Interrupts {
         let here = this_thread();
         // SAFETY: promised by the caller.
         let late = unsafe { self.ending.load(Ordering::Relaxed) && self.runs().all(|run| run.thread != here) };
-        let mut told = lock(&self.told);
-        let named = told.threads.iter().position(|thread| *thread == here);
-        let anywhere = told.anywhere || late && told.late.get_or_insert_with(Instant::now).elapsed() >= AT_LAST;
+        let (named, anywhere) = {
+            let mut told = lock(&self.told);
+            let at_last = late && told.late.get_or_insert_with(Instant::now).elapsed() >= AT_LAST;
+            (told.is_within(FORGOTTEN) && told.threads.contains(&here), told.anywhere || at_last)
+        };
+        // Without the lock: it may run code of a guest that has something else in the place of `threading`.
         // SAFETY: as above; this thread's own state.
         let may = || unsafe {
             let py = Py::attached(api);
             (late || is_known(py, here)) && (anywhere || !is_locking(py, (api.PyThreadState_GetUnchecked)(), 0))
         };
-        let ends = (late || named.is_some()) && may();
-        if let Some(named) = named.filter(|_| ends) {
-            told.threads.swap_remove(named);
+        let ends = (late || named) && may();
+        let mut told = lock(&self.told);
+        if ends {
+            told.threads.retain(|thread| *thread != here);
         }
         let more = !told.threads.is_empty() || late && !ends;
-        if more && told.until.is_some_and(|until| Instant::now() < until) {
+        if more && told.is_within(told.turns) {
+            drop(told);
             // SAFETY: as above.
             unsafe { self.look_again(api) };
         }
