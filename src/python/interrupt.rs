@@ -25,7 +25,9 @@ mod pending;
 mod run;
 mod table;
 
+pub use ending::SOME_TIMES;
 use ending::Told;
+pub use locking::may_be_sent;
 use on_loop::Wakers;
 pub use on_loop::{OnWake, Then, Waker};
 use pending::pending;
@@ -203,8 +205,8 @@ impl Interrupts {
     /// Sends a pending call, for the table, whose lock is held. False: CPython's queue is full.
     fn call(self: &Arc<Self>, interp: *mut PyInterpreterState, add_pending_call: AddPendingCall) -> bool {
         let this = Arc::into_raw(Arc::clone(self)).cast_mut();
-        // SAFETY: the interpreter is alive until the table's lock is released. Without a lock of ours CPython takes none
-        // that is held while `pending` waits for ours.
+        // SAFETY: the interpreter is alive until the table's lock is released. CPython waits for a lock of its own, whose owner
+        // may wait for the GIL: nobody waits for the table's with it.
         let called = unsafe { add_pending_call(interp, Some(pending), this.cast(), 0) } == 0;
         if !called {
             // SAFETY: nobody else got it.

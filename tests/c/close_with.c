@@ -1,4 +1,6 @@
 /* subpy_close_with(): what is waited for, what is made to end, and what is said when it does not end in time. */
+#include <time.h>
+
 #include "child.h"
 #include "closing.h"
 
@@ -105,6 +107,9 @@ static void ends_threads(void) {
       "def spin():\n  while True: pass\npool = ThreadPoolExecutor(3)\nfor _ in range(30): pool.submit(spin)",
       "def chain():\n  time.sleep(0.001); threading.Thread(target=chain).start()\nchain()",
       "def slow():\n  while True: time.sleep(0.001)\nthreading.Thread(target=slow).start()",
+      /* One that sleeps most of the time, beside another one that computes and is waited for by nobody. */
+      "import _thread\ndef spin():\n  while True: pass\n_thread.start_new_thread(spin, ())\n"
+      "def sleeps():\n  while True: time.sleep(0.3)\nthreading.Thread(target=sleeps).start()",
   };
   for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
     subpy_interp interp = create();
@@ -172,8 +177,10 @@ static void ends_late_threads(void) {
   /* Where it would keep a lock, it has some time. */
   interp = create();
   run(interp, "import threading\n"
+              "inside = threading.Event()\n"
               "class Spins:\n"
               "  def __enter__(self):\n"
+              "    inside.set()\n"
               "    while True: pass\n"
               "  def __exit__(self, *args): pass\n"
               "def spin():\n"
@@ -181,8 +188,12 @@ static void ends_late_threads(void) {
               "    with Spins(): pass\n"
               "  finally: threading._active[threading.get_ident()] = None\n"
               "threading.Thread(target=spin, daemon=False).start()\n"
+              "inside.wait()\n"
               "threading._active.clear()");
+  struct timespec since, until;
+  CHECK(clock_gettime(CLOCK_MONOTONIC, &since) == 0);
   OK(close_in(interp, 60000, SUBPY_CLOSE_INTERRUPT, &error));
+  CHECK(clock_gettime(CLOCK_MONOTONIC, &until) == 0 && until.tv_sec - since.tv_sec >= 4);
   gone(interp);
 }
 
@@ -192,17 +203,20 @@ static void goes_on_when_given_up(void) {
   if (in_processes()) return;
   subpy_interp interp = create();
   run(interp, "import threading, time\n"
-              "awake = threading.Event()\n"
+              "up, awake, done = threading.Event(), threading.Event(), False\n"
               "def sleeps():\n"
-              "  time.sleep(3)\n"
-              "  for _ in range(100000): pass\n"
+              "  time.sleep(1.5)\n"
+              "  up.set()\n"
+              "  while not done: pass\n"
               "  awake.set()\n"
               "threading.Thread(target=sleeps).start()");
   FAILS(SUBPY_ERROR_BUSY, "...not closed within 50 ms: thread '", close_in(interp, 50, SUBPY_CLOSE_INTERRUPT, &error));
+  run(interp, "assert up.wait(60)");
+  /* Each of these makes code look up, in one of the two. */
   subpy_run_request request = {.size = sizeof request, .what = SUBPY_RUN_EXEC, .interp = interp, .text = "while True: pass",
-                               .text_len = SUBPY_AUTO_LEN, .timeout_ms = 2500};
-  FAILS(SUBPY_ERROR_TIMEOUT, "...", subpy_run(&request, NULL, &error));
-  run(interp, "assert awake.wait(60)");
+                               .text_len = SUBPY_AUTO_LEN, .timeout_ms = 12};
+  for (int i = 0; i < 30; i++) FAILS(SUBPY_ERROR_TIMEOUT, "...", subpy_run(&request, NULL, &error));
+  run(interp, "done = True\nassert awake.wait(60)");
   OK(close_in(interp, 60000, SUBPY_CLOSE_DRAIN, &error));
   gone(interp);
 }

@@ -1,5 +1,6 @@
 /* Cancelling beside everything that a run can meet: fire, free, interrupt, limits, the run's end, threads that end,
  * close, shutdown, forks. Whatever the order, every outcome is a clean one. */
+#include <sched.h>
 #include <sys/wait.h>
 
 #include "race.h"
@@ -149,7 +150,8 @@ static _Atomic subpy_cancel new_token;
 static void *fires_at_once(void *unused) {
   (void)unused;
   for (unsigned i = 1, random = 1; i <= BEGINNINGS; i++) {
-    while (atomic_load(&firing) != (int)i) continue;
+    for (int spins = 0; atomic_load(&firing) != (int)i; spins++)
+      if (spins > 1000) sched_yield();
     for (unsigned wait = next(&random) % 600; wait; wait--) atomic_signal_fence(memory_order_seq_cst);
     subpy_cancel_fire(new_token);
   }

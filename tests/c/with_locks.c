@@ -128,6 +128,7 @@ static void threads_end(const char *function, int times) {
     char begin[40];
     snprintf(begin, sizeof begin, "begin(%s)", function);
     run(interp, begin);
+    CHECK(number(interp, "sum(thread.is_alive() for thread in threads)") == 3);
     /* Each second time a run is in, which waits for them. */
     pthread_t thread;
     const bool joined = i % 2;
@@ -144,7 +145,7 @@ static void threads_end(const char *function, int times) {
 }
 
 int main(void) {
-  alarm(300);
+  alarm(900);
   stopped("plain", 200, 1);
   stopped("named", 200, 1);
   stopped("nested", 200, 1);

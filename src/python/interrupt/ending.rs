@@ -1,14 +1,13 @@
 //! What ends with an interpreter: code that runs at its end, and threads of Python's that are in the way of it.
 
-use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::locking::is_locking;
+use super::locking::{is_beginning_or_done, is_locking};
 use super::{Interrupts, Run};
 use crate::python::api::Api;
-use crate::python::object::{Obj, Py, PyResult, Raised};
+use crate::python::object::Py;
 use crate::python::thread_id::this_thread;
 use crate::python::{api, lock};
 
@@ -18,10 +17,14 @@ use crate::python::{api, lock};
 const FOR_A_TURN: Duration = Duration::from_millis(6);
 const FOR_ALL: Duration = Duration::from_millis(30);
 
+/// Those that have not ended after so many times may be asleep, and wake up at any moment.
+pub const SOME_TIMES: u32 = 8;
+/// After so many times they end wherever they are: that is after five seconds.
+const AT_LAST_TIME: u32 = 100;
 /// One that comes late ends wherever it is when so much time is over.
 const AT_LAST: Duration = Duration::from_secs(5);
 
-/// A close looks again sooner than that. When it was given up, those that it told and that have not heard go on.
+/// A close looks again sooner than that, as a rule. When it was given up, those that it told and that have not heard go on.
 const FORGOTTEN: Duration = Duration::from_millis(250);
 
 /// Threads of Python's that are to end.
@@ -33,35 +36,23 @@ pub(super) struct Told {
     since: Option<Instant>,
     /// So long the call is passed on.
     turns: Duration,
-    /// Since when one is there that came late.
-    late: Option<Instant>,
+    /// Those that came late and take a lock, and since when they are there.
+    late: Vec<(usize, Instant)>,
 }
 
 impl Told {
     fn is_within(&self, time: Duration) -> bool {
         self.since.is_some_and(|since| since.elapsed() < time)
     }
-}
 
-/// Whether `threading` has the thread among those that run. Before that, whoever starts it waits for it; and one that has
-/// ended may have had its number.
-fn is_known(py: Py, thread: usize) -> bool {
-    let known = || {
-        let modules = py.sys(c"modules").ok_or(Raised)?;
-        let threading = item(py, &modules, &py.str("threading")?)?;
-        item(py, &threading.attr(c"_active")?, &py.int(i64::try_from(thread).map_err(|_| Raised)?)?)
-    };
-    let known = known().is_ok();
-    py.clear();
-    known
-}
-
-fn item<'py>(py: Py<'py>, dict: &Obj, key: &Obj) -> PyResult<Obj<'py>> {
-    let mut item = ptr::null_mut();
-    // SAFETY: live objects; an error if it is no dict. A new reference, or NULL.
-    unsafe {
-        (py.api.PyDict_GetItemRef)(dict.as_ptr(), key.as_ptr(), &mut item);
-        py.owned(item)
+    fn late_for(&mut self, thread: usize) -> Duration {
+        if let Some((_, since)) = self.late.iter().find(|(late, _)| *late == thread) {
+            return since.elapsed();
+        }
+        if self.late.try_reserve(1).is_ok() {
+            self.late.push((thread, Instant::now()));
+        }
+        Duration::ZERO
     }
 }
 
@@ -69,18 +60,21 @@ impl Interrupts {
     /// From now on the interpreter is ending, and waits for Python's own threads. They were told to end before; one that
     /// came late was not.
     pub fn ends(&self) {
+        *lock(&self.told) = Told::default();
         self.ending.store(true, Ordering::Relaxed);
     }
 
     /// Has SystemExit raised in these threads of Python's, and no others any more, as soon as their code can be: not where it
-    /// takes a lock or gives it back, unless `anywhere`.
+    /// takes a lock or gives it back, unless `anywhere`. It is the how manieth time.
     ///
     /// # Safety
     /// Attached to the interpreter that the list is of.
-    pub unsafe fn end_threads(self: &Arc<Self>, api: &'static Api, threads: Vec<usize>, anywhere: bool) {
-        let turns = FOR_ALL.min(FOR_A_TURN * u32::try_from(threads.len()).unwrap_or(u32::MAX));
+    pub unsafe fn end_threads(self: &Arc<Self>, api: &'static Api, threads: Vec<usize>, time: u32) {
+        let (anywhere, asleep) = (time > AT_LAST_TIME, time > SOME_TIMES);
+        let all = FOR_A_TURN * u32::try_from(threads.len()).unwrap_or(u32::MAX);
+        let turns = if asleep { FOR_ALL } else { FOR_ALL.min(all) };
         let none = threads.is_empty();
-        *lock(&self.told) = Told { threads, anywhere, since: Some(Instant::now()), turns, late: None };
+        *lock(&self.told) = Told { threads, anywhere, since: Some(Instant::now()), turns, late: Vec::new() };
         if !none {
             // SAFETY: promised by the caller.
             unsafe { self.look_again(api) };
@@ -93,27 +87,25 @@ impl Interrupts {
     /// Attached to the interpreter that the list is of.
     pub(super) unsafe fn ends_here(self: &Arc<Self>, api: &'static Api) -> bool {
         let here = this_thread();
-        // SAFETY: promised by the caller.
-        let late = unsafe { self.ending.load(Ordering::Relaxed) && self.runs().all(|run| run.thread != here) };
-        let (named, anywhere) = {
-            let mut told = lock(&self.told);
-            let at_last = late && told.late.get_or_insert_with(Instant::now).elapsed() >= AT_LAST;
-            (told.is_within(FORGOTTEN) && told.threads.contains(&here), told.anywhere || at_last)
-        };
-        // Without the lock: it may run code of a guest that has something else in the place of `threading`.
-        // SAFETY: as above; this thread's own state.
-        let may = || unsafe {
-            let py = Py::attached(api);
-            (late || is_known(py, here)) && (anywhere || !is_locking(py, (api.PyThreadState_GetUnchecked)(), 0))
-        };
-        let ends = (late || named) && may();
+        // SAFETY: promised by the caller. What runs in a run is the run's.
+        let own = unsafe { self.runs().all(|run| run.thread != here) };
+        let late = own && self.ending.load(Ordering::Relaxed);
         let mut told = lock(&self.told);
+        let named = own && told.is_within(FORGOTTEN) && told.threads.contains(&here);
+        // SAFETY: as above; this thread's own state. No code of users runs while it is looked at.
+        let locks = (late || named)
+            && unsafe {
+                let (py, state) = (Py::attached(api), (api.PyThreadState_GetUnchecked)());
+                is_locking(py, state, 0) && !told.anywhere || is_beginning_or_done(py, state)
+            };
+        let waited = if late && locks { told.late_for(here) } else { Duration::ZERO };
+        let ends = (late || named) && (!locks || waited >= AT_LAST);
         if ends {
             told.threads.retain(|thread| *thread != here);
         }
-        let more = !told.threads.is_empty() || late && !ends;
-        if more && told.is_within(told.turns) {
-            drop(told);
+        let more = !told.threads.is_empty() && told.is_within(told.turns) || late && !ends && waited < FOR_ALL;
+        drop(told);
+        if more {
             // SAFETY: as above.
             unsafe { self.look_again(api) };
         }

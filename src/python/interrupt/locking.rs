@@ -150,6 +150,52 @@ pub(super) unsafe fn is_locking(py: Py, state: *mut PyThreadState, outer: usize)
     }
 }
 
+/// Whether what is sent to a thread comes where it keeps no lock.
+///
+/// # Safety
+/// As above.
+pub unsafe fn may_be_sent(py: Py, state: *mut PyThreadState) -> bool {
+    // SAFETY: promised by the caller.
+    unsafe { !is_locking(py, state, OUTER) && !is_beginning_or_done(py, state) }
+}
+
+/// Whether a thread of `threading` has not begun with what it is to run, or is done with it. Whoever starts it waits for it until
+/// then; and if it does not take itself out of the table of threads, it is there for good.
+///
+/// # Safety
+/// As above.
+pub(super) unsafe fn is_beginning_or_done(py: Py, state: *mut PyThreadState) -> bool {
+    const AROUND: [&str; 5] = ["_set_ident", "_set_native_id", "_set_os_name", "set", "_delete"];
+    // SAFETY: as in `is_locking`.
+    unsafe {
+        let mut frame = py.owned((py.api.PyThreadState_GetFrame)(state).cast());
+        let mut inner: Option<Obj> = None;
+        let mut so = false;
+        while let Ok(this) = frame {
+            let Ok(code) = code_of(py, &this) else { break };
+            if inner.is_none() && is(&code, c"co_name", "_bootstrap") {
+                so = true;
+                break;
+            }
+            if is(&code, c"co_name", "_bootstrap_inner") {
+                so = inner.is_none_or(|inner| {
+                    AROUND.iter().any(|name| is(&inner, c"co_name", name)) && same_file(&inner, &code)
+                });
+                break;
+            }
+            inner = Some(code);
+            frame = py.owned((py.api.PyFrame_GetBack)(this.as_ptr().cast()).cast());
+        }
+        py.clear();
+        so
+    }
+}
+
+fn same_file(one: &Obj, other: &Obj) -> bool {
+    let file = |code: &Obj| code.attr(c"co_filename").ok().and_then(|file| file.to_text(LONGEST_PATH));
+    file(one) == file(other)
+}
+
 /// # Safety
 /// Attached; a live frame.
 unsafe fn code_of<'py>(py: Py<'py>, frame: &Obj) -> PyResult<Obj<'py>> {

@@ -13,10 +13,9 @@ pub(super) unsafe extern "C" fn pending(list: *mut c_void) -> c_int {
     unsafe {
         let list = Arc::from_raw(list.cast::<Interrupts>());
         list.table.call_has_come();
-        let (hit, ends) = (list.hit(api, false), list.ends_here(api));
-        let exception = match hit {
+        let exception = match list.hit(api, false) {
             Some(exception) => exception,
-            None if ends => api.PyExc_SystemExit,
+            None if list.ends_here(api) => api.PyExc_SystemExit,
             None => return 0,
         };
         (api.PyErr_SetNone)(exception.get());

@@ -10,18 +10,35 @@ use crate::python::memory::{Account, Asking};
 use sync::{AtomicPtr, AtomicU64, Mutex, lock};
 
 /// What it is made of. The model checker (`model`) brings its own.
+#[cfg(all(test, loom))]
 mod sync {
-    #[cfg(not(all(test, loom)))]
-    pub use {
-        crate::python::lock,
-        std::sync::Mutex,
-        std::sync::atomic::{AtomicPtr, AtomicU64},
-    };
-    #[cfg(all(test, loom))]
-    pub use {
-        crate::python::model::{Mutex, lock},
-        loom::sync::atomic::{AtomicPtr, AtomicU64},
-    };
+    pub use crate::python::model::{Mutex, lock};
+    pub use loom::sync::atomic::{AtomicPtr, AtomicU64};
+}
+
+#[cfg(not(all(test, loom)))]
+mod sync {
+    pub use std::sync::Mutex;
+    pub use std::sync::atomic::{AtomicPtr, AtomicU64};
+
+    use std::sync::{MutexGuard, PoisonError, TryLockError};
+
+    use crate::python::attach::detached;
+    use crate::python::loaded_api;
+
+    /// Without a GIL, if it has to be waited for. Who has the lock may be about to send a pending call, and CPython's lock for
+    /// these may be another thread's, which waits for that GIL.
+    pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        loop {
+            match mutex.try_lock() {
+                Ok(guard) => return guard,
+                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => {
+                    detached(loaded_api(), || drop(mutex.lock().unwrap_or_else(PoisonError::into_inner)));
+                }
+            }
+        }
+    }
 }
 
 /// What is wanted of runs.
