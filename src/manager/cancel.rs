@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::Mutex;
 
 use super::error::{Kind, Result};
+use crate::python::attach::detached;
 use crate::python::interrupt::Reason;
+use crate::python::loaded_api;
 #[cfg(not(all(test, loom)))]
 use crate::python::lock;
 #[cfg(all(test, loom))]
@@ -62,7 +64,8 @@ impl Token {
             state.fired = true;
             std::mem::take(&mut state.runs)
         };
-        runs.iter().for_each(|(place, run)| place.stop(*run, Reason::Interrupted));
+        // Without a GIL: whoever has that may wait for what is locked meanwhile.
+        detached(loaded_api(), || runs.iter().for_each(|(place, run)| place.stop(*run, Reason::Interrupted)));
     }
 }
 

@@ -181,7 +181,8 @@ pub fn interrupt(handle: u64) -> Result<()> {
     if interpreter.is_theirs() {
         return Err(unrecognized("interrupt", &interpreter));
     }
-    limits::interrupt_all(&interpreter).map_err(|error| error.of(handle))
+    // Without a GIL: whoever has that may wait for what is locked meanwhile.
+    detached(loaded_api(), || limits::interrupt_all(&interpreter)).map_err(|error| error.of(handle))
 }
 
 /// It had a process of its own, which has ended by itself.

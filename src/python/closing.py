@@ -7,11 +7,11 @@ loop_threads = set()
 PATIENCE = 6
 
 
-def look(stop, runs, frames, calm):
-    """What is still there, in words, and the idents of threads that are to be told to end: negative where that is sent.
+def look(stop, runs, frames):
+    """What is still there, in words, and the idents of threads that are to be told to end.
 
     stop is 0, or how many times they were told, counted from 1. runs are the innermost frames of the runs that are in,
-    frames those of all threads: None while runs are in. calm are those of threads to which it may be sent."""
+    frames those of all threads: None while runs are in."""
     found = ["a run at " + place(frame) for frame in runs]
     threading = sys.modules.get("threading")
     if threading is None:
@@ -38,15 +38,18 @@ def look(stop, runs, frames, calm):
         cleans_up = queue is not None or thread._ident in loop_threads
         patience = PATIENCE if cleans_up else 0
         if stop > patience and started.get(thread._ident) is thread:
-            found.append(-thread._ident if any(frame is one for one in calm) else thread._ident)
+            found.append(thread._ident)
     return found
 
 
 def exists(thread):
     """Code that was interrupted in Thread.start() leaves behind what no thread of the system belongs to, and in the last
     lines of a thread what has ended. As long as the code goes on, that is in the way itself."""
-    handle = getattr(thread, "_os_thread_handle", None)
-    return handle is None or handle.ident != 0 and not handle.is_done()
+    try:
+        handle = thread._os_thread_handle
+        return handle.ident != 0 and not handle.is_done()
+    except Exception:
+        return True  # It is of a kind of its own.
 
 
 def place(frame):

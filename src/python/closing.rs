@@ -1,11 +1,10 @@
 //! What is in the way of closing an interpreter: the runs in it, and the threads that Python code has started. Where they
 //! are, and how to have them end.
 
-use std::ffi::{CStr, c_long};
+use std::ffi::CStr;
 
 use super::Failure;
 use super::interp::Interp;
-use super::interrupt::{SOME_TIMES, may_be_sent};
 use super::kept::Hold;
 use super::object::{LONGEST_NAME, Obj, Py, PyResult, own_source};
 use super::stack::this_stack;
@@ -56,29 +55,21 @@ impl Closing {
         // GIL. None of them runs until the list is done.
         let threads = how.drained.then(|| unsafe { threads(py) });
         let stop = self.stop(interp, how.stop);
-        // Who sleeps in C code while others compute may not hear of the call that is passed on, but what is sent waits for it.
-        // SAFETY: as above.
-        let may_be_sent = |state: &*mut PyThreadState| stop > SOME_TIMES && unsafe { may_be_sent(py, *state) };
-        let calm = frames(py, threads.iter().flatten().copied().filter(may_be_sent))?;
         let threads = match threads {
             Some(threads) => frames(py, threads)?,
             // SAFETY: None is immortal.
             None => unsafe { py.borrowed(py.none())? },
         };
-        let found = look.call(&[&py.int(i64::from(stop))?, &runs, &threads, &calm])?;
-        drop((runs, threads, calm));
+        let found = look.call(&[&py.int(i64::from(stop))?, &runs, &threads])?;
+        drop((runs, threads));
         // One may have begun meanwhile, and may have started threads. Now nothing runs.
         let told = self.spared >= SPARED || interp.interrupts.all_were_hit();
         let (mut texts, mut threads) = (Vec::new(), Vec::new());
-        // SAFETY: a live list, whose items are borrowed and are used before anything runs; SetAsyncExc looks for the thread among
-        // those of this interpreter.
+        // SAFETY: a live list, whose items are borrowed and are used before anything runs.
         unsafe {
             for index in 0..(py.api.PyList_Size)(found.as_ptr()) {
                 let item = py.borrowed((py.api.PyList_GetItem)(found.as_ptr(), index))?;
                 if let Some(ident) = item.to_i64() {
-                    if ident < 0 && told {
-                        (py.api.PyThreadState_SetAsyncExc)(-ident as c_long, py.api.PyExc_SystemExit.get());
-                    }
                     threads.extend(usize::try_from(ident).ok().filter(|_| told));
                 } else if let Some(text) = item.to_text(LONGEST_NAME) {
                     texts.push(text);

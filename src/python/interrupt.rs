@@ -25,15 +25,13 @@ mod pending;
 mod run;
 mod table;
 
-pub use ending::SOME_TIMES;
 use ending::Told;
-pub use locking::may_be_sent;
 use on_loop::Wakers;
 pub use on_loop::{OnWake, Then, Waker};
 use pending::pending;
 use run::Is;
 pub use run::Run;
-use table::Table;
+use table::{Table, Wishes};
 
 /// Why a run is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -275,7 +273,7 @@ impl Interrupts {
         // SAFETY: attached to the interpreter that the list is of.
         unsafe {
             // CPython runs pending calls between instructions of Python code, and there are none here.
-            let hit = self.hit(py.api, true);
+            let hit = self.hit(py.api, true, self.table.take());
             // It may have been sent while another thread had the GIL.
             let is = || self.here().map(|run| run.is.get());
             let sent = || is().is_some_and(|is| is.hit && is.wanted);
@@ -292,8 +290,7 @@ impl Interrupts {
     ///
     /// # Safety
     /// Attached to the interpreter that the list is of.
-    unsafe fn hit(self: &Arc<Self>, api: &'static Api, waits: bool) -> Option<ExceptionClass> {
-        let wishes = self.table.take();
+    unsafe fn hit(self: &Arc<Self>, api: &'static Api, waits: bool, wishes: Wishes) -> Option<ExceptionClass> {
         #[cfg(test)]
         if WITHOUT_LOOK_UP.load(Ordering::Relaxed) {
             return Some(api.PyExc_KeyboardInterrupt);

@@ -152,7 +152,7 @@ static void *fires_at_once(void *unused) {
   for (unsigned i = 1, random = 1; i <= BEGINNINGS; i++) {
     for (int spins = 0; atomic_load(&firing) != (int)i; spins++)
       if (spins > 1000) sched_yield();
-    for (unsigned wait = next(&random) % 600; wait; wait--) atomic_signal_fence(memory_order_seq_cst);
+    for (unsigned wait = next(&random) % (i % 2 ? 1000 : 20000); wait; wait--) atomic_signal_fence(memory_order_seq_cst);
     subpy_cancel_fire(new_token);
   }
   return NULL;

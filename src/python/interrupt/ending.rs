@@ -16,9 +16,10 @@ use crate::python::{api, lock};
 /// long as it takes until the threads that compute have had their turns: CPython gives one within 5 ms (sys.setswitchinterval).
 const FOR_A_TURN: Duration = Duration::from_millis(6);
 const FOR_ALL: Duration = Duration::from_millis(30);
+/// Later on always, until the close looks again: those that are left are asleep, and wake up at any moment.
+const ALWAYS: Duration = Duration::from_millis(100);
+const SOME_TIMES: u32 = 8;
 
-/// Those that have not ended after so many times may be asleep, and wake up at any moment.
-pub const SOME_TIMES: u32 = 8;
 /// After so many times they end wherever they are: that is after five seconds.
 const AT_LAST_TIME: u32 = 100;
 /// One that comes late ends wherever it is when so much time is over.
@@ -70,9 +71,9 @@ impl Interrupts {
     /// # Safety
     /// Attached to the interpreter that the list is of.
     pub unsafe fn end_threads(self: &Arc<Self>, api: &'static Api, threads: Vec<usize>, time: u32) {
-        let (anywhere, asleep) = (time > AT_LAST_TIME, time > SOME_TIMES);
-        let all = FOR_A_TURN * u32::try_from(threads.len()).unwrap_or(u32::MAX);
-        let turns = if asleep { FOR_ALL } else { FOR_ALL.min(all) };
+        let anywhere = time > AT_LAST_TIME;
+        let all = FOR_A_TURN.saturating_mul(u32::try_from(threads.len()).unwrap_or(u32::MAX));
+        let turns = if time > SOME_TIMES { ALWAYS } else { FOR_ALL.min(all) };
         let none = threads.is_empty();
         *lock(&self.told) = Told { threads, anywhere, since: Some(Instant::now()), turns, late: Vec::new() };
         if !none {
@@ -102,6 +103,9 @@ impl Interrupts {
         let ends = (late || named) && (!locks || waited >= AT_LAST);
         if ends {
             told.threads.retain(|thread| *thread != here);
+        }
+        if ends || !locks {
+            told.late.retain(|(thread, _)| *thread != here);
         }
         let more = !told.threads.is_empty() && told.is_within(told.turns) || late && !ends && waited < FOR_ALL;
         drop(told);

@@ -150,28 +150,22 @@ pub(super) unsafe fn is_locking(py: Py, state: *mut PyThreadState, outer: usize)
     }
 }
 
-/// Whether what is sent to a thread comes where it keeps no lock.
-///
-/// # Safety
-/// As above.
-pub unsafe fn may_be_sent(py: Py, state: *mut PyThreadState) -> bool {
-    // SAFETY: promised by the caller.
-    unsafe { !is_locking(py, state, OUTER) && !is_beginning_or_done(py, state) }
-}
-
 /// Whether a thread of `threading` has not begun with what it is to run, or is done with it. Whoever starts it waits for it until
 /// then; and if it does not take itself out of the table of threads, it is there for good.
 ///
 /// # Safety
 /// As above.
 pub(super) unsafe fn is_beginning_or_done(py: Py, state: *mut PyThreadState) -> bool {
+    // Further in is nothing of that.
+    const DEPTH: usize = 1000;
     const AROUND: [&str; 5] = ["_set_ident", "_set_native_id", "_set_os_name", "set", "_delete"];
     // SAFETY: as in `is_locking`.
     unsafe {
         let mut frame = py.owned((py.api.PyThreadState_GetFrame)(state).cast());
         let mut inner: Option<Obj> = None;
         let mut so = false;
-        while let Ok(this) = frame {
+        for _ in 0..DEPTH {
+            let Ok(this) = frame else { break };
             let Ok(code) = code_of(py, &this) else { break };
             if inner.is_none() && is(&code, c"co_name", "_bootstrap") {
                 so = true;
@@ -186,6 +180,8 @@ pub(super) unsafe fn is_beginning_or_done(py: Py, state: *mut PyThreadState) -> 
             inner = Some(code);
             frame = py.owned((py.api.PyFrame_GetBack)(this.as_ptr().cast()).cast());
         }
+        // Without memory to look it is put off.
+        so |= !(py.api.PyErr_Occurred)().is_null();
         py.clear();
         so
     }

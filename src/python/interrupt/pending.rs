@@ -11,9 +11,13 @@ pub(super) unsafe extern "C" fn pending(list: *mut c_void) -> c_int {
     let api = api();
     // SAFETY: the count that `call` gave away. Attached.
     unsafe {
-        let list = Arc::from_raw(list.cast::<Interrupts>());
-        list.table.call_has_come();
-        let exception = match list.hit(api, false) {
+        let given = list.cast::<Interrupts>().cast_const();
+        // Whoever ends the interpreter meanwhile takes the count for lost, and gives it back.
+        Arc::increment_strong_count(given);
+        let list = Arc::from_raw(given);
+        let Some(wishes) = list.table.call_has_come() else { return 0 };
+        Arc::decrement_strong_count(given);
+        let exception = match list.hit(api, false, wishes) {
             Some(exception) => exception,
             None if list.ends_here(api) => api.PyExc_SystemExit,
             None => return 0,

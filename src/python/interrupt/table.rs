@@ -7,13 +7,19 @@ use super::run::Run;
 use super::{Reason, Which};
 use crate::python::memory::{Account, Asking};
 
-use sync::{AtomicPtr, AtomicU64, Mutex, lock};
+use sync::{AtomicPtr, AtomicU64, Mutex, lock, try_lock};
 
 /// What it is made of. The model checker (`model`) brings its own.
 #[cfg(all(test, loom))]
 mod sync {
     pub use crate::python::model::{Mutex, lock};
     pub use loom::sync::atomic::{AtomicPtr, AtomicU64};
+
+    use crate::python::model::MutexGuard;
+
+    pub fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+        Some(lock(mutex))
+    }
 }
 
 #[cfg(not(all(test, loom)))]
@@ -26,17 +32,22 @@ mod sync {
     use crate::python::attach::detached;
     use crate::python::loaded_api;
 
+    pub fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+        match mutex.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     /// Without a GIL, if it has to be waited for. Who has the lock may be about to send a pending call, and CPython's lock for
     /// these may be another thread's, which waits for that GIL.
     pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         loop {
-            match mutex.try_lock() {
-                Ok(guard) => return guard,
-                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => {
-                    detached(loaded_api(), || drop(mutex.lock().unwrap_or_else(PoisonError::into_inner)));
-                }
+            if let Some(guard) = try_lock(mutex) {
+                return guard;
             }
+            detached(loaded_api(), || drop(mutex.lock().unwrap_or_else(PoisonError::into_inner)));
         }
     }
 }
@@ -178,17 +189,20 @@ impl Table {
         }
     }
 
-    /// Something has to be looked at once more.
+    /// Something has to be looked at once more. Not now, if somebody else is at the table: whoever wants it asks again.
     pub fn look_again(&self, call: impl FnOnce() -> bool) {
-        let mut wanted = lock(&self.wanted);
+        let Some(mut wanted) = try_lock(&self.wanted) else { return };
         if wanted.alive {
             wanted.see(call);
         }
     }
 
-    /// The pending call has come: whoever wishes something from now on sends another one.
-    pub fn call_has_come(&self) {
-        lock(&self.wanted).called = false;
+    /// The pending call has come: what was wished since the last time. Whoever wishes something from now on sends another call,
+    /// and not before: the end of an interpreter waits with the GIL until no call is left, and one at a time can come. None: the
+    /// interpreter has ended meanwhile, and the call was lost (`call_is_lost`).
+    pub fn call_has_come(&self) -> Option<Wishes> {
+        let mut wanted = lock(&self.wanted);
+        std::mem::take(&mut wanted.called).then(|| std::mem::take(&mut wanted.wishes))
     }
 
     /// What was wished since the last time. Whoever takes it, with the GIL, does it.

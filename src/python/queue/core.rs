@@ -173,9 +173,9 @@ impl Queue {
     pub fn wait(&self, wanted: For, until: Option<Instant>, stop: &dyn Fn() -> bool) -> Waited {
         let mut state = lock(&self.state);
         let (mut asked, mut spun) = (None, !SPINS);
-        let waited = loop {
+        loop {
             if self.not(&state, wanted) != Some(Not::Now) {
-                break Waited::Look;
+                return Waited::Look;
             }
             if asked != Some(state.wakes) {
                 asked = Some(state.wakes);
@@ -183,7 +183,7 @@ impl Queue {
                 let stopped = stop();
                 state = lock(&self.state);
                 if stopped {
-                    break Waited::Stopped;
+                    return Waited::Stopped;
                 }
                 continue;
             }
@@ -199,15 +199,11 @@ impl Queue {
             let late;
             (state, late) = sleep(state, self.signal(wanted), until);
             *state.sleeping(wanted) -= 1;
+            // It has looked since it was asleep last: it was not woken for what it does not take.
             if late {
-                break Waited::Late;
+                return Waited::Late;
             }
-        };
-        // It may have been woken for what it does not take. Who is stopped was not asleep.
-        if waited == Waited::Late && self.not(&state, wanted) != Some(Not::Now) {
-            self.changed(state, wanted);
         }
-        waited
     }
 
     fn signal(&self, wanted: For) -> &Condvar {

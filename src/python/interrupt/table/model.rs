@@ -41,8 +41,7 @@ impl Interp {
         // CPython has a lock around its queue.
         let called = self.queued.swap(false, Acquire);
         if called {
-            self.table.call_has_come();
-            let wishes = self.table.take();
+            let wishes = self.table.call_has_come().expect("nobody has taken it for lost");
             runs.iter_mut().for_each(|(number, hit)| *hit |= wishes.for_run(*number).is_some());
         }
         called
