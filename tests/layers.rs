@@ -214,3 +214,18 @@ fn uses_are_read() {
     assert_eq!(rooms("manager/mod.rs"), ["ffi", "python", "super"].map(String::from).into());
     assert!(rooms("python/convert/call.rs").is_empty());
 }
+
+/// tests/mutants/run puts bugs in the place of lines that are there, once.
+#[test]
+fn the_table_of_mutants_is_of_this_source() {
+    let table = fs::read_to_string(root().join("tests/mutants/table")).expect("the table");
+    let mutants: Vec<&str> = table.split("\n\n").filter(|block| block.contains("\n-")).collect();
+    assert!(mutants.len() > 100, "{} of them", mutants.len());
+    let is_there = |mutant: &&&str| {
+        let file = mutant.lines().next().and_then(|line| line.split_once(' ')).expect("a name and a file").1;
+        let old: Vec<&str> = mutant.lines().filter_map(|line| line.strip_prefix('-')).collect();
+        fs::read_to_string(root().join(file)).expect("a source file").matches(&old.join("\n")).count() == 1
+    };
+    let wrong: Vec<&&str> = mutants.iter().filter(|mutant| !is_there(mutant)).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
