@@ -386,8 +386,8 @@ static void limits(void) {
                          "begun.put(1)\nempty.get(timeout=100)"};
   for (int i = 0; i < 4; i++) {
     subpy_run_request request = {.size = sizeof request, .interp = interp, .what = SUBPY_RUN_EXEC, .text = waits[i],
-                                 .text_len = SUBPY_AUTO_LEN, .timeout_ms = 30};
-    FAILS(SUBPY_ERROR_TIMEOUT, "...timed out after 30 ms: KeyboardInterrupt", subpy_run(&request, NULL, &error));
+                                 .text_len = SUBPY_AUTO_LEN, .timeout_ms = 400};
+    FAILS(SUBPY_ERROR_TIMEOUT, "...timed out after 400 ms: KeyboardInterrupt", subpy_run(&request, NULL, &error));
     CHECK(get(begun) == 1);
 
     subpy_thread thread = start(interp, waits[i]);
