@@ -408,6 +408,7 @@ impl Interp {
         // Never taken out: the list is not used any more when the interpreter is freed.
         self.interrupts.link(&run);
         self.own.loops.end(entry.py(), &self.own, Some((&run, &self.interrupts)));
+        self.interrupts.told_enough();
         // Loops may start threads to end, so what is late is told so from now on.
         if interruptibly {
             self.interrupts.ends();

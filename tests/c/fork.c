@@ -336,7 +336,7 @@ static void while_others_free(void) {
   looks_on = true;
   for (int i = 0; i < 3; i++) CHECK(pthread_create(&others[i], NULL, frees, NULL) == 0);
   for (int i = 0; i < 1500; i++) {
-    pid_t child = fork();
+    pid_t child = fork_beside_others();
     if (child == 0) {
       alarm(60);
       subpy_queue_free(queue + 1);

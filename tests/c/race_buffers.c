@@ -139,7 +139,7 @@ static void *rests(void *number) {
     if (rand_r(&seed) % 2 && shut_down_in(10000, SUBPY_CLOSE_INTERRUPT, NULL) == SUBPY_OK) shutdowns++;
     for (int place = 0; place < PLACES; place++) renew(place, interps[place]);
     subpy_value *mine = atomic_exchange(&handed, NULL);
-    pid_t child = fork();
+    pid_t child = fork_beside_others();
     if (child == 0) {
       if (mine) subpy_value_free(mine);
       _exit(0);

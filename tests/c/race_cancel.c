@@ -124,7 +124,7 @@ static void *forks_off(void *unused) {
   (void)unused;
   while (!race_over) {
     usleep(20000);
-    pid_t child = fork();
+    pid_t child = fork_beside_others();
     if (child == 0) {
       for (int i = 0; i < TOKENS; i++) {
         subpy_cancel_fire(tokens[i]);

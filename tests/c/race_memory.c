@@ -85,7 +85,7 @@ static void *rests(void *number) {
   while (!race_over) {
     usleep(50000 + next(&seed) % 200000);
     if (next(&seed) % 2) shutdowns += shut_down_in(10000, SUBPY_CLOSE_INTERRUPT, NULL) == SUBPY_OK;
-    pid_t child = fork();
+    pid_t child = fork_beside_others();
     if (child == 0) {
       subpy_memory_info info = {.size = sizeof info};
       subpy_status status = subpy_memory(slots[0], &info, NULL);

@@ -143,7 +143,7 @@ static void *shuts_down(void *number) {
     resting = true;
     if (shut_down_in(10000, SUBPY_CLOSE_INTERRUPT, NULL) == SUBPY_OK) shutdowns++;
     resting = false;
-    pid_t child = fork();
+    pid_t child = fork_beside_others();
     if (child == 0) {
       subpy_object_free(places[0]);
       _exit(0);

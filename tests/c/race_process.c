@@ -239,7 +239,7 @@ static void shuts_down_with(void) {
 }
 
 static void forks(void) {
-  pid_t child = fork();
+  pid_t child = fork_beside_others();
   CHECK(child >= 0);
   if (child == 0) {
     bool running;

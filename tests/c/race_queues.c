@@ -124,7 +124,7 @@ static void *shuts_down(void *number) {
     resting = next(&state) % 4;
     if (shut_down_in(10000, SUBPY_CLOSE_INTERRUPT, NULL) == SUBPY_OK) shutdowns++;
     resting = false;
-    pid_t child = fork();
+    pid_t child = fork_beside_others();
     if (child == 0) _exit(0);
     CHECK(child > 0 && waitpid(child, NULL, 0) == child);
     forks++;

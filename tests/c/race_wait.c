@@ -120,13 +120,7 @@ static void *starts_threads(void *unused) {
 static void *forks_children(void *unused) {
   (void)unused;
   while (!race_over) {
-#ifdef __SANITIZE_ADDRESS__
-    /* The sanitizer's allocator may be locked for ever in the child. */
-    pid_t child = vfork();
-    if (child == 0) _exit(0);
-#else
-    pid_t child = fork();
-#endif
+    pid_t child = fork_beside_others();
     CHECK(child >= 0);
     if (child == 0) {
       subpy_status said = subpy_exec(place, "looks()", SUBPY_AUTO_LEN, NULL);

@@ -89,6 +89,18 @@ static inline bool is_sanitized(void) {
 #endif
 }
 
+/* A fork whose child is to use the library while threads of this process are at work. Under AddressSanitizer the child ends at
+ * once instead: the sanitizer's allocator may be locked in it for ever. */
+static inline pid_t fork_beside_others(void) {
+#ifdef __SANITIZE_ADDRESS__
+  pid_t child = vfork();
+  if (child == 0) _exit(0);
+  return child;
+#else
+  return fork();
+#endif
+}
+
 static inline long resident_kib(void) {
   long pages = 0;
   FILE *file = fopen("/proc/self/statm", "r");

@@ -91,7 +91,7 @@ static void fork_one(void) {
   home home = some_home();
   thing function = some(&functions), token = some(&tokens);
   fflush(report);
-  pid_t child = fork();
+  pid_t child = fork_beside_others();
   MUST(child >= 0, "no fork");
   if (child == 0) {
     bool running;

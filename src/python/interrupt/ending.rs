@@ -58,10 +58,14 @@ impl Told {
 }
 
 impl Interrupts {
+    /// Nobody is told to end any more. CPython's end of an interpreter waits until no pending call is left.
+    pub fn told_enough(&self) {
+        *lock(&self.told) = Told::default();
+    }
+
     /// From now on the interpreter is ending, and waits for Python's own threads. They were told to end before; one that
     /// came late was not.
     pub fn ends(&self) {
-        *lock(&self.told) = Told::default();
         self.ending.store(true, Ordering::Relaxed);
     }
 
