@@ -770,7 +770,7 @@ fn output_goes_to_a_closure_until_it_is_replaced() {
 
 #[test]
 fn closing_within_a_time() {
-    let interp = Interpreter::create().unwrap();
+    let interp = create();
     interp
         .exec("import threading\nstop = threading.Event()\nthreading.Thread(target=stop.wait, name='waits').start()")
         .unwrap();
@@ -779,7 +779,7 @@ fn closing_within_a_time() {
     interp.exec("stop.set()").unwrap();
     interp.close_with(CloseOptions::new().timeout(Duration::from_secs(60))).unwrap();
 
-    let interp = Interpreter::create().unwrap();
+    let interp = create();
     let runs = interp.clone();
     let runaway = thread::spawn(move || runs.exec("while True: pass"));
     while !interp.is_running().unwrap() {
@@ -796,7 +796,7 @@ fn closing_within_a_time() {
 
 #[test]
 fn functions_of_any_fitting_signature() {
-    let interp = Interpreter::create().unwrap();
+    let interp = create();
     interp.define("host:none", || ()).unwrap();
     interp.define("host:seven", || 7).unwrap();
     interp.define("host:add", |a: i64, b: i64| a + b).unwrap();
@@ -837,7 +837,7 @@ fn functions_of_any_fitting_signature() {
 #[test]
 fn a_function_is_dropped_once_and_may_run_more() {
     let alive = Arc::new(());
-    let interp = Interpreter::create().unwrap();
+    let interp = create();
     let held = Arc::clone(&alive);
     let call = move |call: HostCall| {
         let _held = &held;

@@ -695,7 +695,8 @@ public class Pools {
               builder.start(
                   () -> {
                     try {
-                      Thread.sleep(5);
+                      // By then the other thread waits, also on a busy machine.
+                      Thread.sleep(300);
                       cancel.fire();
                     } catch (InterruptedException e) {
                       throw new AssertionError(e);
