@@ -19,11 +19,10 @@ def look(stop, runs, frames):
     pools = sys.modules.get("concurrent.futures.thread")
     # Copies, and no lock: code that was interrupted may have left it locked.
     started = threading._active.copy()
-    starting = [thread for thread in threading._limbo.copy().values() if exists(thread)]
-    threads = [*(thread for thread in started.values() if exists(thread)), *starting]
+    threads = [*started.values(), *threading._limbo.copy().values()]
     # Those that Python started, and that its end waits for.
     others = threading._MainThread, threading._DummyThread
-    threads = [thread for thread in threads if not (thread._daemonic or type(thread) in others)]
+    threads = [thread for thread in threads if not (thread._daemonic or type(thread) in others) and exists(thread)]
     if stop:
         wake(stop, threading, pools, threads)
     places = {id(thread_of(frame, threading)): frame for frame in frames or ()}

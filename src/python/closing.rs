@@ -54,12 +54,12 @@ impl Closing {
         // SAFETY: attached; nobody else is in it, so all states are of Python's threads, which unlink theirs with the
         // GIL. None of them runs until the list is done.
         let threads = how.drained.then(|| unsafe { threads(py) });
-        let stop = self.stop(interp, how.stop);
         let threads = match threads {
             Some(threads) => frames(py, threads)?,
             // SAFETY: None is immortal.
             None => unsafe { py.borrowed(py.none())? },
         };
+        let stop = self.stop(interp, how.stop);
         let found = look.call(&[&py.int(i64::from(stop))?, &runs, &threads])?;
         drop((runs, threads));
         // One may have begun meanwhile, and may have started threads. Now nothing runs.

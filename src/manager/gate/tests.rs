@@ -82,9 +82,7 @@ fn after_a_long_run_nobody_overtakes() {
             let _running = gate.enter(1, &inside, None).unwrap();
             turns.fetch_add(1, Ordering::SeqCst);
         });
-        while lock(&gate.queue).is_empty() {
-            thread::yield_now();
-        }
+        until_waiting(&gate, 1);
         thread::sleep(Duration::from_millis(20));
         assert_eq!(gate.load() & (AWAITED | TELL | FAIR), AWAITED | TELL, "it sleeps and is to be told");
         assert_eq!(turns.load(Ordering::SeqCst), 0);
@@ -267,6 +265,13 @@ fn who_waits_for_a_decision_gets_it() {
     });
 }
 
+/// So many threads wait for their turn.
+fn until_waiting(gate: &Gate, count: usize) {
+    while lock(&gate.queue).len() < count {
+        thread::yield_now();
+    }
+}
+
 /// Newcomers are refused, those who wait and those who are inside are not; then it is as before.
 #[test]
 fn a_drain_lets_in_whom_it_should() {
@@ -276,9 +281,7 @@ fn a_drain_lets_in_whom_it_should() {
     assert_eq!(gate.begin_drain(true, None), Err(Refused::Running));
     thread::scope(|scope| {
         let waits = scope.spawn(|| gate.enter(1, &Inside::default(), None).map(drop));
-        while lock(&gate.queue).is_empty() {
-            thread::yield_now();
-        }
+        until_waiting(&gate, 1);
         assert_eq!(gate.begin_drain(false, None), Ok(()));
         assert_eq!(gate.begin_drain(false, None), Err(Refused::Closing));
         assert_eq!(gate.begin_close(), Err(Refused::Closing));
@@ -318,14 +321,9 @@ fn a_drain_waits_for_all_who_wait() {
                 leaves.recv().unwrap();
             }
         });
-        let waiting = |count| {
-            while lock(&gate.queue).len() < count {
-                thread::yield_now();
-            }
-        };
-        waiting(1);
+        until_waiting(&gate, 1);
         let second = scope.spawn(|| gate.enter(1, &Inside::default(), None).map(drop));
-        waiting(2);
+        until_waiting(&gate, 2);
         assert_eq!(gate.begin_drain(false, None), Ok(()));
         drop(outer);
         was_entered.recv().unwrap();
@@ -347,9 +345,7 @@ fn who_is_turned_away_does_not_get_its_turn() {
     let long = gate.enter(1, &inside, None).unwrap();
     thread::scope(|scope| {
         let waits = scope.spawn(|| gate.enter(1, &Inside::default(), None).map(drop));
-        while lock(&gate.queue).is_empty() {
-            thread::yield_now();
-        }
+        until_waiting(&gate, 1);
         assert_eq!(gate.begin_drain(false, None), Ok(()));
         gate.turn_away();
         assert_eq!(waits.join().unwrap(), Err(Refused::Closing));
