@@ -103,10 +103,10 @@ test: lint need-cc need-valgrind ## format, lints, all tests; SUBPY_TEST_GCC=1 r
 	@tests/run
 
 test-valgrind: need-cargo need-cc need-valgrind ## nearly all C tests under valgrind, a quarter of an hour; `make test` runs half of them
-	@python=$$(tools/get-python); SUBPY_TEST_VALGRIND=1 SUBPY_TEST_PYTHON=$$python cargo test --test valgrind -- --nocapture
+	@python=$$(tools/get-python); SUBPY_TEST_VALGRIND=1 SUBPY_TEST_LIMIT=7200 SUBPY_TEST_PYTHON=$$python cargo test --test valgrind -- --nocapture
 
 misuse: need-cargo need-cc ## all wrong arguments to every function from everywhere, half an hour; `make test` has them from one place
-	@python=$$(tools/get-python); SUBPY_TEST_MISUSE=all SUBPY_TEST_PYTHON=$$python cargo test --test misuse -- --nocapture
+	@python=$$(tools/get-python); SUBPY_TEST_MISUSE=all SUBPY_TEST_LIMIT=7200 SUBPY_TEST_PYTHON=$$python cargo test --test misuse -- --nocapture
 
 test-model: need-cargo ## the gate, runs, queues and turns in more orders of their threads than `make test` tries, a minute for each model at most
 	@LOOM_MAX_PREEMPTIONS=3 LOOM_MAX_DURATION=30 tests/run model
@@ -136,7 +136,7 @@ scale: need-cargo need-cc ## 500 interpreters at once, 20,000 one after the othe
 	SUBPY_PYTHON=$$(tools/get-python) SUBPY_SCALE=full "$(target)/soak/scale"
 
 faults: need-cargo need-cc ## memory, threads, files and processes refused at each single place, not only at some; the better part of an hour
-	@python=$$(tools/get-python); FAULTS_ALL=1 SUBPY_TEST_PYTHON=$$python cargo test --test faults -- --nocapture
+	@python=$$(tools/get-python); FAULTS_ALL=1 SUBPY_TEST_LIMIT=7200 SUBPY_TEST_PYTHON=$$python cargo test --test faults -- --nocapture
 
 races: need-cargo need-cc ## random calls on many threads against a model of what may come of them; SECONDS=3600, SEED=n runs one seed again
 	@SUBPY_PYTHON=$$(tools/get-python) SUBPY_RACES_SECONDS=$(or $(SECONDS),600) $(if $(SEED),SUBPY_RACES_SEED=$(SEED)) tests/races/run

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use support::{build_folder, command, compiler, expect_success, have, library_folder, python, root};
+use support::{bounded, build_folder, command, compiler, expect_success, have, library_folder, python, root};
 
 const HOW_CLANG: &str = "install the package clang";
 
@@ -390,7 +390,7 @@ fn the_census_is_the_same_in_c_and_in_cpp() {
 
     let run = |program: &Program, arguments: &[&str]| {
         let mut census = command(&program.0);
-        let output = census.args(arguments).output().expect("the program runs");
+        let output = bounded::output(census.args(arguments)).expect("the program runs");
         let steady = |line: &&str| {
             let words = ["interpreter", "speed-up", "\"seconds\"", "speed_up", "other programs"];
             !words.iter().any(|word| line.contains(word))
@@ -437,7 +437,7 @@ fn the_census_says_when_others_compute() {
             });
         }
         let mut census = command(&program.0);
-        let output = census.args(["-j", &cores.max(2).to_string()]).arg(&folder).output();
+        let output = bounded::output(census.args(["-j", &cores.max(2).to_string()]).arg(&folder));
         done.store(true, Ordering::Relaxed);
         output.expect("the program runs")
     });

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use support::{build, command, root};
+use support::{bounded, build, command, root};
 
 const BEGIN: &str = "<!-- deaths: written by tests/deaths.rs -->\n";
 const END: &str = "<!-- end of deaths -->\n";
@@ -49,7 +49,7 @@ const DEATHS: &[(&str, &str, &str)] = &[
 
 fn outcome(program: &Path, death: &str) -> String {
     let Output { status, stdout, stderr } =
-        command(program).arg(death).arg(times().to_string()).output().expect("the program runs");
+        bounded::output(command(program).arg(death).arg(times().to_string())).expect("the program runs");
     let stderr = String::from_utf8_lossy(&stderr);
     assert!(status.success(), "{death}: {status}\n{stderr}");
     String::from_utf8(stdout).expect("UTF-8").trim().to_owned()

@@ -10,7 +10,7 @@ use std::process::Output;
 use std::sync::Mutex;
 use std::thread;
 
-use support::{build, command, root};
+use support::{bounded, build, command, root};
 
 const BEGIN: &str = "<!-- scripts: written by tests/hell.rs -->\n";
 const END: &str = "<!-- end of scripts -->\n";
@@ -37,7 +37,8 @@ fn scripts() -> Vec<(PathBuf, String)> {
 
 /// What the program told, as a cell of the table: the run, and what is not as it should be afterwards.
 fn cell(program: &Path, script: &Path, place: &str) -> String {
-    let Output { status, stdout, stderr } = command(program).arg(script).arg(place).output().expect("the program runs");
+    let Output { status, stdout, stderr } =
+        bounded::output(command(program).arg(script).arg(place)).expect("the program runs");
     let text = String::from_utf8(stdout).expect("UTF-8");
     let verdict = |what: &str| {
         let mut lines = text.lines().filter_map(|line| line.split_once(": "));

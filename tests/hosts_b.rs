@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use support::packages;
-use support::{build_folder, command, compiler, expect_success, have, library_folder, python, root, skipped};
+use support::{bounded, build_folder, command, compiler, expect_success, have, library_folder, python, root, skipped};
 
 /// A program that runs in a folder, with the library and the CPython of these tests.
 fn host_in(folder: &Path, program: &Path, args: &[&str]) -> Command {
@@ -188,7 +188,7 @@ fn java_conformance() {
 fn java_exits_while_python_runs() {
     let Some(jdk) = jdk() else { return };
     let mut command = java(jdk, &["Jvm", "exit"]);
-    let output = command.output().expect("the program runs");
+    let output = bounded::output(&mut command).expect("the program runs");
     assert_eq!((output.status.code(), output.stdout, output.stderr), (Some(7), b"printed by Python\n".into(), vec![]));
 }
 
@@ -238,7 +238,7 @@ fn java_first_program_of_the_page_from_the_jar_alone() {
         return skipped("Java's --illegal-native-access", "the JDK is too old (install JDK 24 or newer)");
     }
     args[0] = "--illegal-native-access=deny";
-    let output = jdk_tool(jdk, &folder, "java", &args).output().expect("java runs");
+    let output = bounded::output(&mut jdk_tool(jdk, &folder, "java", &args)).expect("java runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("java.lang.UnsatisfiedLinkError: Illegal native access"), "{said}");
     assert!(said.contains(": start java with --enable-native-access=io.github.subpy\n"), "{said}");

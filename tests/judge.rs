@@ -2,7 +2,10 @@
 
 mod support;
 
-use support::{build, command, expect_success, root};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use support::{bounded, build, command, expect_success, root};
 
 /// The verdict on each program, by its file's name, and the last column.
 fn verdicts(arguments: &[&str]) -> Vec<(String, String, String)> {
@@ -56,4 +59,18 @@ fn programs_that_do_not() {
     assert!(["timeout", "stuck"].contains(&verdict(0).1), "{verdicts:?}");
     assert_eq!([verdict(1), verdict(2)], [("sleep.py", "stuck"), ("answer.py", "ok")]);
     assert!(verdicts[1].2.contains("a run at sleep.py:4 in <module>"), "{verdicts:?}");
+}
+
+/// What the tests do with programs that hang themselves.
+#[test]
+fn what_hangs_is_ended_with_what_it_has_started() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo begun; sleep 600 & sleep 600; wait"]).stdin(Stdio::null());
+    let mut stdout = bounded::unnamed_file().expect("a file");
+    let mut child = command.stdout(stdout.try_clone().expect("a file")).spawn().expect("it starts");
+    let said = bounded::wait_within(&mut child, Duration::from_secs(1));
+    assert_eq!(bounded::all_of(&mut stdout).expect("a file"), b"begun\n");
+    assert!(said.contains("has not ended in 1 s"), "{said}");
+    assert_eq!(said.matches("\nprocess ").count(), 3, "{said}");
+    assert!(!child.wait().expect("it has ended").success());
 }

@@ -7,11 +7,11 @@ mod support;
 mod generate;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use support::{build_folder, build_with, command, root};
+use support::{bounded, build_folder, build_with, command, root};
 
 /// Each of them runs in a process of its own.
 const GROUPS: &[&str] = &[
@@ -47,12 +47,9 @@ struct Seen {
 
 impl Seen {
     fn run(&mut self, mut command: Command) {
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the program starts");
-        let errors = BufReader::new(child.stderr.take().expect("stderr"));
-        let errors = std::thread::spawn(move || errors.lines().map_while(Result::ok).collect::<Vec<_>>());
+        let output = bounded::output(&mut command).expect("the program runs");
         let (mut last, mut done) = (String::from("no cell yet"), false);
-        for line in BufReader::new(child.stdout.take().expect("stdout")).lines().map_while(Result::ok) {
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
             if let Some(cell) = line.strip_prefix("cell ") {
                 last = cell.to_owned();
                 self.cells += 1;
@@ -63,8 +60,7 @@ impl Seen {
             }
             done |= line == "done";
         }
-        let status = child.wait().expect("the program ends");
-        let errors = errors.join().expect("stderr is read").join("\n");
+        let (status, errors) = (output.status, String::from_utf8_lossy(&output.stderr));
         if !done || !(status.success() || status.code() == Some(1)) {
             self.failures.push(format!("{last}: the program ended with {status}\n{errors}"));
         }

@@ -10,7 +10,7 @@ use std::process::Output;
 use std::sync::Mutex;
 use std::thread;
 
-use support::{build, command, root};
+use support::{bounded, build, command, root};
 
 const BEGIN: &str = "<!-- runaways: written by tests/runaways.rs -->\n";
 const END: &str = "<!-- end of runaways -->\n";
@@ -61,7 +61,7 @@ fn runaways() -> Vec<Runaway> {
 /// The program's three lines as cells of the table.
 fn row(program: &Path, runaway: &Runaway, patience: u32) -> String {
     let Output { status, stdout, stderr } =
-        command(program).arg(&runaway.argument).arg(patience.to_string()).output().expect("the program runs");
+        bounded::output(command(program).arg(&runaway.argument).arg(patience.to_string())).expect("the program runs");
     let text = String::from_utf8(stdout).expect("UTF-8");
     let lines: Vec<&str> = text.lines().collect();
     // exit() ends the process whatever is left in it.

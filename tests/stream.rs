@@ -5,7 +5,7 @@ mod support;
 use std::path::PathBuf;
 use std::process::Command;
 
-use support::{build, build_folder, command, root};
+use support::{bounded, build, build_folder, command, root};
 
 struct Stream {
     program: PathBuf,
@@ -36,7 +36,8 @@ impl Drop for Stream {
 #[test]
 fn all_find_the_same() {
     let stream = Stream::new("stream");
-    let output = stream.command(&["-m", "8", "-j", "2", "-c", "300000"]).output().expect("the program runs");
+    let output =
+        bounded::output(&mut stream.command(&["-m", "8", "-j", "2", "-c", "300000"])).expect("the program runs");
     let (text, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{text}{told}");
     assert!(text.contains("\nall results are identical\n"), "{text}");
@@ -72,12 +73,13 @@ fn an_exception_ends_it() {
     let log = format!("time,method,route,status,bytes,ms,agent\n{good}2026,GET,/,200,many,1,curl\n{good}");
     std::fs::write(&stream.log, log).expect("a log");
     for contender in ["one", "pool"] {
-        let output = stream.command(&["-C", contender, "-j", "2", "-c", "8192"]).output().expect("the program runs");
+        let output = bounded::output(&mut stream.command(&["-C", contender, "-j", "2", "-c", "8192"]))
+            .expect("the program runs");
         let told = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{contender}: {told}");
         assert!(told.contains("invalid literal for int() with base 10: 'many'"), "{contender}: {told}");
     }
-    let output = stream.command(&["-c", "8192"]).output().expect("the program runs");
+    let output = bounded::output(&mut stream.command(&["-c", "8192"])).expect("the program runs");
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("subpy: one interpreter has failed"));
 }

@@ -183,7 +183,7 @@ static void *watches(void *shows) {
       static const char command[] =
           "for environment in $(grep -las \"SUBPY_TEST_MARK=$SUBPY_TEST_MARK\" /proc/[0-9]*/environ); do "
           "process=${environment#/proc/}; process=${process%/environ}; [ -d /proc/$process ] || continue; echo process $process; "
-          "gdb -p $process -batch -ex 'thread apply all bt' 2>/dev/null; done >&2";
+          "timeout 60 gdb -p $process -batch -ex 'thread apply all bt 40' 2>/dev/null; done >&2";
       prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
       if (system(command) != 0) fprintf(stderr, "no gdb to show where they are\n");
       abort();

@@ -1,6 +1,7 @@
 //! What the tests that build and run C programs share.
 #![allow(dead_code)] // each test program uses a part of it
 
+pub mod bounded;
 pub mod packages;
 
 use std::io::Write;
@@ -115,7 +116,7 @@ pub fn build_with(source: &Path, arguments: &[String]) -> PathBuf {
     command.args(arguments);
     // An old-style path, which comes before the LD_LIBRARY_PATH that cargo sets: there an older build may lie.
     command.arg(format!("-Wl,--disable-new-dtags,-rpath,{}", folder.display()));
-    let output = command.output().expect("the C compiler runs");
+    let output = bounded::output(&mut command).expect("the C compiler runs");
     assert!(output.status.success(), "{name} does not compile:\n{}", String::from_utf8_lossy(&output.stderr));
     program
 }
@@ -137,7 +138,7 @@ pub fn command(program: &Path) -> Command {
 
 /// Runs it and fails, with what it printed, unless it succeeds.
 pub fn expect_success(mut command: Command) -> Output {
-    let output = command.output().expect("the program runs");
+    let output = bounded::output(&mut command).expect("the program runs");
     assert!(
         output.status.success(),
         "{command:?}: {}\n--- stdout\n{}\n--- stderr\n{}",

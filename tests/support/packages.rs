@@ -91,7 +91,7 @@ pub const NEWER: &str = "unsigned subpy_version(void);\nunsigned subpy_version(v
 
 /// What a program that must fail printed on stderr.
 pub fn refused(mut command: Command) -> String {
-    let Output { status, stderr, .. } = command.output().expect("the program runs");
+    let Output { status, stderr, .. } = super::bounded::output(&mut command).expect("the program runs");
     let said = String::from_utf8_lossy(&stderr).into_owned();
     assert!(!status.success(), "{command:?} succeeds\n{said}");
     said
