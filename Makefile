@@ -15,7 +15,7 @@ rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 MIB ?= 1024
 
 .PHONY: build install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-data bench-processes bench-quick clean help
-.PHONY: soak-pool misuse deny matrix faults races races-bugs fuzz fuzz-minimise stress scale mutants test-leaks coverage
+.PHONY: soak-pool misuse deny matrix faults races races-bugs fuzz fuzz-minimise stress scale mutants test-leaks coverage abi
 .PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
 
@@ -174,6 +174,9 @@ deny: need-cargo ## licences and sources of what the library is made of and test
 header: need-cargo need-cc ## refresh include/subpy.h from the Rust source, and bindings/cpp/subpy.hpp from its parts
 	SUBPY_UPDATE_HEADER=1 cargo build
 	bindings/cpp/amalgamate >bindings/cpp/subpy.hpp
+
+abi: need-cargo need-cc ## write down the C interface of this version (bindings/c/abi): before a release, and when it changes before one
+	@python=$$(tools/get-python); SUBPY_UPDATE_ABI=1 SUBPY_TEST_PYTHON=$$python cargo test --quiet --test abi -- the_interface abidiff
 
 bench: bench_arguments := --size full --write
 bench-data: bench_arguments := --size full --write --table data

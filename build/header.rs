@@ -33,7 +33,9 @@ pub fn write(root: &Path) {
     println!("cargo:rerun-if-env-changed=SUBPY_UPDATE_HEADER");
     let header = header(root);
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
-    for (name, text) in [("subpy.h", &header), ("subpy.cdef", &declarations_alone(&header))] {
+    let declarations = declarations_alone(&header);
+    fs::write(out.join("layout.rs"), layout(&declarations)).expect("OUT_DIR is writable");
+    for (name, text) in [("subpy.h", &header), ("subpy.cdef", &declarations)] {
         fs::write(out.join(name), text).expect("OUT_DIR is writable");
         if env::var_os("SUBPY_UPDATE_HEADER").is_some() {
             fs::write(root.join("include").join(name), text).expect("include/ is writable");
@@ -67,6 +69,26 @@ fn declarations_alone(header: &str) -> String {
         }
     }
     format!("{}\n", declarations.trim_start())
+}
+
+/// Rust code that says what the constants are, and how large the structs and where their members (src/ffi/layout.rs).
+fn layout(declarations: &str) -> String {
+    let mut lines = String::new();
+    let mut current = None;
+    for line in declarations.lines() {
+        if let Some((name, _)) = line.strip_prefix("enum { ").and_then(|constant| constant.split_once(" = ")) {
+            lines.push_str(&format!("constant!({name}),\n"));
+        } else if let Some(name) = line.strip_prefix("typedef struct ").and_then(|line| line.strip_suffix(" {")) {
+            lines.push_str(&format!("size!({name}),\n"));
+            current = Some(name);
+        } else if line.starts_with('}') {
+            current = None;
+        } else if let Some((name, member)) = current.zip(line.strip_suffix(';')) {
+            let member = member.rsplit([' ', '*']).next().expect("a name").split('[').next().expect("a name");
+            lines.push_str(&format!("offset!({name}, {member}),\n"));
+        }
+    }
+    format!("vec![\n{lines}]\n")
 }
 
 fn header(root: &Path) -> String {

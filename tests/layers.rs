@@ -140,7 +140,9 @@ fn paths_are_plain() {
         "crate::{self",
     ];
     let mut wrong = Vec::new();
-    for file in files(&root().join("src")) {
+    // A test whose lines are made from the header.
+    let generated = root().join("src/ffi/layout.rs");
+    for file in files(&root().join("src")).into_iter().filter(|file| *file != generated) {
         let code = code(&file);
         wrong.extend(HIDING.iter().filter(|it| code.contains(**it)).map(|it| format!("{}: {it}", name(&file))));
     }

@@ -11,6 +11,8 @@ mod error_texts;
 mod function;
 mod host;
 mod interpreter;
+#[cfg(test)]
+mod layout;
 mod lock;
 mod memory;
 mod object;
