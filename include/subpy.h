@@ -811,6 +811,11 @@ typedef struct subpy_interp_options {
   const char *const *readable;
   /** folders that it may read and write, likewise */
   const char *const *writable;
+  /**
+   * the folder of a virtual environment (PEP 405), UTF-8 that ends with a NUL: it has the packages of that one, and not
+   * those of the process. It must have been made for the same minor version of Python. NULL: those of the process
+   */
+  const char *venv;
 } subpy_interp_options;
 
 /**

@@ -203,7 +203,7 @@ fn a_change_without_its_version_is_seen() {
         let said = of(VERSION, &next_patch);
         assert!(said.iter().any(|line| line.contains(expected)), "{expected}: {said:?}");
         assert_eq!(of(VERSION, &next_minor), [""; 0], "{expected}");
-        assert_eq!(of("1.2.0", "1.3.0").is_empty() || !grows_only, true, "{expected}");
+        assert!(of("1.2.0", "1.3.0").is_empty() || !grows_only, "{expected}");
         if !grows_only {
             assert!(!of("1.2.0", "1.3.0").is_empty(), "{expected}: 1.3 may not break 1.2");
         }

@@ -147,6 +147,7 @@ c_tests! {
     values_large
     values_refused
     values_text
+    venv
     with_locks
 }
 

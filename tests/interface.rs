@@ -52,7 +52,7 @@ CHECK(value_len, offsetof(subpy_value, len) == 8);
 CHECK(value_u, offsetof(subpy_value, u) == 16);
 CHECK(pair, sizeof(subpy_pair) == 48 && offsetof(subpy_pair, value) == 24);
 CHECK(runtime_options, sizeof(subpy_runtime_options) == 40);
-CHECK(interp_options, sizeof(subpy_interp_options) == 88);
+CHECK(interp_options, sizeof(subpy_interp_options) == 96);
 CHECK(memory_info, sizeof(subpy_memory_info) == 40);
 CHECK(lock_info, sizeof(subpy_lock_info) == 16);
 CHECK(run_request, sizeof(subpy_run_request) == 112);

@@ -233,6 +233,30 @@ fn options_do_what_they_say() {
 }
 
 #[test]
+fn an_interpreter_has_the_packages_of_a_virtual_environment() {
+    let maker = create();
+    maker
+        .exec(
+            "import os, shutil, sys, tempfile\n\
+             folder = tempfile.mkdtemp()\n\
+             os.makedirs(folder + '/lib/python%d.%d/site-packages' % sys.version_info[:2])\n\
+             open(folder + '/pyvenv.cfg', 'w').close()",
+        )
+        .unwrap();
+    let folder: String = maker.eval("folder").unwrap();
+    let options = || Options::new().config(Config::new().venv(&folder));
+    for options in [options(), options().process(ProcessOptions::new())] {
+        let interp = Interpreter::with_options(&options).unwrap();
+        assert_eq!(interp.eval::<String>("__import__('sys').prefix").unwrap(), folder);
+    }
+    maker.exec("shutil.rmtree(folder)").unwrap();
+    let gone = message(Interpreter::with_options(&options()));
+    assert!(gone.contains("is no folder; make one with: python3."), "{gone}");
+    let nul = Options::new().config(Config::new().venv("a\0b"));
+    assert_eq!(message(Interpreter::with_options(&nul)), "Config.venv has an embedded NUL character");
+}
+
+#[test]
 fn options_of_a_process_are_refused_when_they_make_no_sense() {
     start();
     let refused = |process: ProcessOptions, config: Config| {

@@ -4034,6 +4034,9 @@ struct interpreter_options {
   /// Folders that it may read, and those that it may read and write: absolute paths. Need `locked`.
   std::vector<std::string> readable{};
   std::vector<std::string> writable{};
+  /// The folder of a virtual environment, for the same minor version of Python: it has the packages of that one, and not
+  /// those of the process. Empty: those of the process.
+  std::string venv{};
 };
 
 /// Options of a run: behind the source of exec() and eval(), in front of what a call() calls.
@@ -6097,6 +6100,7 @@ class raw_interpreter_options {
     if (auto wrong = path_.fill(options.path, "path")) return wrong;
     if (auto wrong = readable_.fill(options.readable, "readable")) return wrong;
     if (auto wrong = writable_.fill(options.writable, "writable")) return wrong;
+    if (auto wrong = nul_in(options.venv, "venv")) return wrong;
     raw_.size = sizeof raw_;
     raw_.gil = static_cast<std::int32_t>(options.gil);
     raw_.busy = static_cast<std::int32_t>(options.busy);
@@ -6117,6 +6121,7 @@ class raw_interpreter_options {
     raw_.cpu_limit_ms = static_cast<std::uint64_t>(limit_of(options.cpu_limit));
     raw_.readable = readable_.get();
     raw_.writable = writable_.get();
+    raw_.venv = options.venv.empty() ? nullptr : options.venv.c_str();
     return std::nullopt;
   }
 

@@ -1504,7 +1504,7 @@ local INTERP_FLAGS = { allow_fork = 1, allow_exec = 2, no_threads = 4, allow_dae
   unbuffered = 32, no_stdin = 64, tagged_values = 128, count_memory = 256, process = 512, locked = 1024,
   lock_best_effort = 2048 }
 local INTERP_OPTIONS = { gil = true, busy = true, path = true, timeout = true, memory_limit = true, grace = true,
-  cpu_limit = true, readable = true, writable = true }
+  cpu_limit = true, readable = true, writable = true, venv = true }
 local RUNTIME_FLAGS = { use_environment = 1, no_site = 2, keep_sigpipe = 4 }
 
 -- A number of things, from 0 on.
@@ -1548,6 +1548,7 @@ local function interp_options(options, others, anchors)
   filled.path, filled.path_len = text_list("path", options.path or {}, "folders", anchors)
   if options.readable ~= nil then filled.readable = text_list("readable", options.readable, "folders", anchors) end
   if options.writable ~= nil then filled.writable = text_list("writable", options.writable, "folders", anchors) end
+  if options.venv ~= nil then filled.venv = text_list("venv", { options.venv }, "one folder", anchors)[0] end
   if options.memory_limit ~= nil then filled.memory_limit = count_arg("memory_limit", options.memory_limit) end
   anchors[#anchors + 1] = filled
   return filled
@@ -2253,7 +2254,8 @@ end
 -- ---- the module
 
 --- Creates an interpreter. `options`: gil "own" or "shared"; busy "refuse", "wait" or "share"; path, folders to put in
---- front of sys.path; timeout, how many seconds each run may take; memory_limit, how many bytes it may use; tagged_values,
+--- front of sys.path; venv, the folder of a virtual environment, whose packages it has in place of those of the process;
+--- timeout, how many seconds each run may take; memory_limit, how many bytes it may use; tagged_values,
 --- to have sets, dates and more as results; count_memory, for memory(); allow_fork, allow_exec, no_threads,
 --- allow_daemon_threads, no_extension_check, unbuffered, no_stdin; process, for a process of its own, and then grace, how
 --- many seconds after the exception that ends a run that process is killed (0.1), cpu_limit, how many seconds of processors

@@ -171,6 +171,11 @@ export interface CreateOptions extends ReadingOptions {
   busy?: 'refuse' | 'wait' | 'share';
   /** Folders to put in front of sys.path. */
   path?: readonly string[];
+  /**
+   * The folder of a virtual environment, for the same minor version of Python: it has the packages of that one, and not
+   * those of the process.
+   */
+  venv?: string;
   allowFork?: boolean;
   allowExec?: boolean;
   noThreads?: boolean;

@@ -96,6 +96,9 @@ pub struct subpy_interp_options {
     pub readable: *const *const c_char,
     /// folders that it may read and write, likewise
     pub writable: *const *const c_char,
+    /// the folder of a virtual environment (PEP 405), UTF-8 that ends with a NUL: it has the packages of that one, and not
+    /// those of the process. It must have been made for the same minor version of Python. NULL: those of the process
+    pub venv: *const c_char,
 }
 
 /// Create an interpreter. Starts the runtime if it is not running. Python: create().
@@ -134,7 +137,8 @@ pub unsafe extern "C" fn subpy_create(
 }
 
 /// # Safety
-/// `path` must point to `path_len` C strings, and `readable` and `writable` be as for [`boundary::texts`].
+/// `path` must point to `path_len` C strings, `venv` be NULL or a C string, and `readable` and `writable` be as for
+/// [`boundary::texts`].
 pub(super) unsafe fn to_options(options: &subpy_interp_options) -> Result<Options> {
     let known = SUBPY_INTERP_ALLOW_FORK
         | SUBPY_INTERP_ALLOW_EXEC
@@ -173,6 +177,14 @@ pub(super) unsafe fn to_options(options: &subpy_interp_options) -> Result<Option
         // SAFETY: promised by the caller.
         path.push(manager::copy(unsafe { boundary::text(*options.path.add(index), SUBPY_AUTO_LEN, &name)? })?);
     }
+    let venv = match options.venv.is_null() {
+        true => None,
+        false => {
+            // SAFETY: promised by the caller.
+            let folder = unsafe { boundary::text(options.venv, SUBPY_AUTO_LEN, "subpy_interp_options.venv")? };
+            Some(manager::copy(folder)?)
+        }
+    };
     let has = |flag| options.flags & flag != 0;
     let config = Config {
         shared_gil,
@@ -186,6 +198,7 @@ pub(super) unsafe fn to_options(options: &subpy_interp_options) -> Result<Option
         tagged_values: has(SUBPY_INTERP_TAGGED_VALUES),
         count_memory: has(SUBPY_INTERP_COUNT_MEMORY),
         path,
+        venv,
     };
     let timeout = milliseconds(options.timeout_ms, "subpy_interp_options.timeout_ms")?;
     let memory_limit = (options.memory_limit != 0).then_some(options.memory_limit);

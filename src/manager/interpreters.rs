@@ -22,6 +22,7 @@ use crate::python::interp::{Interp, Scope};
 use crate::python::loaded_api;
 use crate::python::object::{Py, Raised};
 use crate::python::stack::{self, STACK_SIZE};
+use crate::python::venv;
 use crate::value::thread::aside;
 
 /// `create()`; starts the runtime when it is not running.
@@ -34,6 +35,7 @@ pub fn create(options: &Options) -> Result<u64> {
     detached(loaded_api(), || {
         let _use = runtime::enter()?;
         runtime::check_host_takes_more()?;
+        check_venv(options)?;
         if options.timeout.is_some() || options.memory_limit.is_some() {
             limits::check_supported()?;
         }
@@ -57,7 +59,8 @@ fn create_process(options: &Options, process: &ProcessOptions) -> Result<u64> {
     detached(loaded_api(), || {
         let _use = runtime::enter()?;
         runtime::check_host_takes_more()?;
-        let Config { unbuffered, no_stdin, tagged_values, count_memory, ref path, .. } = options.config;
+        check_venv(options)?;
+        let Config { unbuffered, no_stdin, tagged_values, count_memory, ref path, ref venv, .. } = options.config;
         let settings = Settings {
             unbuffered,
             no_stdin,
@@ -68,6 +71,7 @@ fn create_process(options: &Options, process: &ProcessOptions) -> Result<u64> {
             memory_limit: options.memory_limit.unwrap_or(0),
             cpu_limit_ms: process.cpu_limit.map_or(0, |limit| limit.as_millis() as u64),
             path: path.iter().map(PathBuf::from).collect(),
+            venv: venv.as_ref().map(PathBuf::from),
             readable: process.readable.clone(),
             writable: process.writable.clone(),
         };
@@ -78,6 +82,12 @@ fn create_process(options: &Options, process: &ProcessOptions) -> Result<u64> {
         processes::give_back(&interpreter);
         Ok(interpreter.handle)
     })
+}
+
+/// The runtime has started: it is known which Python it is.
+fn check_venv(options: &Options) -> Result<()> {
+    let Some(folder) = &options.config.venv else { return Ok(()) };
+    venv::check(folder).map_err(|why| Kind::InvalidArgument(why).into())
 }
 
 #[inline(never)] // its frame is a large one

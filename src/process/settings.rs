@@ -30,6 +30,8 @@ pub struct Settings {
     pub cpu_limit_ms: u64,
     /// Put in front of sys.path.
     pub path: Vec<PathBuf>,
+    /// The virtual environment whose packages it has.
+    pub venv: Option<PathBuf>,
     /// Folders that it may read, or write, all the same.
     pub readable: Vec<PathBuf>,
     pub writable: Vec<PathBuf>,
@@ -63,7 +65,8 @@ impl Settings {
     fn to_bytes(&self) -> Vec<u8> {
         let mut bytes: Vec<u8> = self.flags().map(u8::from).to_vec();
         bytes.extend([self.memory_limit, self.cpu_limit_ms].map(u64::to_le_bytes).as_flattened());
-        for list in [&self.path, &self.readable, &self.writable] {
+        let venv: Vec<PathBuf> = self.venv.iter().cloned().collect();
+        for list in [&self.path, &venv, &self.readable, &self.writable] {
             bytes.extend((list.len() as u64).to_le_bytes());
             for path in list {
                 let path = path.as_os_str().as_bytes();
@@ -79,7 +82,7 @@ impl Settings {
         let [unbuffered, no_stdin, tagged_values, count_memory, locked, lock_best_effort] = flags.map(|flag| flag != 0);
         let mut rest = Rest(rest);
         let (memory_limit, cpu_limit_ms) = (rest.number()?, rest.number()?);
-        let (path, readable, writable) = (rest.paths()?, rest.paths()?, rest.paths()?);
+        let (path, venv, readable, writable) = (rest.paths()?, rest.paths()?.pop(), rest.paths()?, rest.paths()?);
         rest.0.is_empty().then_some(Settings {
             unbuffered,
             no_stdin,
@@ -90,6 +93,7 @@ impl Settings {
             memory_limit,
             cpu_limit_ms,
             path,
+            venv,
             readable,
             writable,
         })
@@ -130,6 +134,7 @@ mod tests {
             memory_limit: 1 << 40,
             cpu_limit_ms: 7,
             path: vec!["a".into(), OsString::from_vec(vec![0xff, b'/']).into()],
+            venv: Some("/venv".into()),
             writable: vec!["".into()],
             ..Settings::default()
         };

@@ -37,6 +37,8 @@ pub struct Config {
     pub(crate) count_memory: bool,
     /// Put in front of sys.path.
     pub(crate) path: Vec<String>,
+    /// The folder of the virtual environment whose packages it has; None: those of the process.
+    pub(crate) venv: Option<String>,
 }
 
 /// Runs guest.py's `setup` in a namespace of its own.
@@ -68,7 +70,11 @@ fn share_process(py: Py, namespace: &Obj, tracemalloc: bool) -> PyResult<()> {
 
 /// Runs guest.py's `configure` when there is something for it to do, in an interpreter that was set up before.
 pub fn configure_guest(py: Py, config: &Config) -> PyResult<()> {
-    if config.no_stdin || !config.path.is_empty() { configure_in(py, &guest_namespace(py)?, config) } else { Ok(()) }
+    if config.no_stdin || !config.path.is_empty() || config.venv.is_some() {
+        configure_in(py, &guest_namespace(py)?, config)
+    } else {
+        Ok(())
+    }
 }
 
 fn configure_in(py: Py, namespace: &Obj, config: &Config) -> PyResult<()> {
@@ -81,7 +87,12 @@ fn configure_in(py: Py, namespace: &Obj, config: &Config) -> PyResult<()> {
         }
         list
     };
-    function(py, namespace, "configure")?.call(&[&flag(py, config.no_stdin)?, &list])?;
+    let venv = match &config.venv {
+        Some(folder) => py.str(folder)?,
+        // SAFETY: None is immortal.
+        None => unsafe { py.borrowed(py.none())? },
+    };
+    function(py, namespace, "configure")?.call(&[&flag(py, config.no_stdin)?, &list, &venv])?;
     Ok(())
 }
 

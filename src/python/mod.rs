@@ -89,6 +89,7 @@ pub mod thread_end;
 pub mod thread_id;
 mod tracing;
 mod types;
+pub mod venv;
 pub mod zygote;
 
 use api::Api;

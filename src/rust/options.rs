@@ -57,6 +57,7 @@ impl Options {
     /// What C's texts cannot say, Rust's can.
     pub(super) fn check(&self) -> Result<()> {
         no_nuls(self.config.path.iter().map(String::as_bytes), "Config.path")?;
+        no_nul(self.config.venv.as_deref().unwrap_or_default().as_bytes(), "Config.venv")?;
         let Some(ProcessOptions { readable, writable, .. }) = &self.process else { return Ok(()) };
         no_nuls(readable.iter().map(|folder| folder.as_os_str().as_encoded_bytes()), "ProcessOptions.readable")?;
         no_nuls(writable.iter().map(|folder| folder.as_os_str().as_encoded_bytes()), "ProcessOptions.writable")
@@ -185,6 +186,13 @@ impl Config {
     #[must_use]
     pub fn path<T: Into<String>>(self, folders: impl IntoIterator<Item = T>) -> Config {
         Config { path: folders.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// The folder of a virtual environment (PEP 405): the interpreter has the packages of that one, and not those of the
+    /// process. It must have been made for the same minor version of Python.
+    #[must_use]
+    pub fn venv(self, folder: impl Into<String>) -> Config {
+        Config { venv: Some(folder.into()), ..self }
     }
 }
 

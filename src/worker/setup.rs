@@ -44,8 +44,9 @@ pub fn set_up(worker: &Worker, main: u64) -> std::result::Result<Setup, String> 
 
 fn configure(main: u64, settings: &Settings) -> Result<()> {
     let path = settings.path.iter().map(|folder| folder.to_string_lossy().into_owned()).collect();
+    let venv = settings.venv.as_ref().map(|folder| folder.to_string_lossy().into_owned());
     let Settings { unbuffered, no_stdin, tagged_values, .. } = *settings;
-    let config = Config { unbuffered, no_stdin, tagged_values, path, ..Config::default() };
+    let config = Config { unbuffered, no_stdin, tagged_values, path, venv, ..Config::default() };
     manager::configure(main, &config)
 }
 

@@ -139,6 +139,24 @@ static void options() {
   interpreter::create(options).exec("import threading\nthreading.Thread(target=int, daemon=True).start()");
 }
 
+static void virtual_environments() {
+  interpreter maker = interpreter::create();
+  maker.exec(
+      "import os, shutil, sys, tempfile\n"
+      "folder = tempfile.mkdtemp()\n"
+      "os.makedirs(folder + '/lib/python%d.%d/site-packages' % sys.version_info[:2])\n"
+      "open(folder + '/pyvenv.cfg', 'w').close()\n");
+  subpy::interpreter_options options;
+  options.venv = maker.eval<std::string>("folder");
+  CHECK(interpreter::create(options).eval<std::string>("__import__('sys').prefix") == options.venv);
+  maker.exec("shutil.rmtree(folder)");
+  const auto gone = interpreter::try_create(options);
+  CHECK(gone.error().code() == subpy::status::invalid_argument);
+  CHECK(gone.error().message().find("is no folder; make one with: python3.") != std::string_view::npos);
+  options.venv = std::string("a\0b", 3);
+  CHECK_ERROR(interpreter::try_create(options), invalid_argument, "venv: a NUL inside: 'a b'");
+}
+
 static void options_of_a_process() {
   const auto refused = [](const auto &change, const char *message) {
     subpy::interpreter_options options;
@@ -166,6 +184,7 @@ static void options_of_a_process() {
 
 int main() {
   ownership();
+  virtual_environments();
   told_apart();
   many_are_listed();
   closing();

@@ -367,6 +367,7 @@ class raw_interpreter_options {
     if (auto wrong = path_.fill(options.path, "path")) return wrong;
     if (auto wrong = readable_.fill(options.readable, "readable")) return wrong;
     if (auto wrong = writable_.fill(options.writable, "writable")) return wrong;
+    if (auto wrong = nul_in(options.venv, "venv")) return wrong;
     raw_.size = sizeof raw_;
     raw_.gil = static_cast<std::int32_t>(options.gil);
     raw_.busy = static_cast<std::int32_t>(options.busy);
@@ -387,6 +388,7 @@ class raw_interpreter_options {
     raw_.cpu_limit_ms = static_cast<std::uint64_t>(limit_of(options.cpu_limit));
     raw_.readable = readable_.get();
     raw_.writable = writable_.get();
+    raw_.venv = options.venv.empty() ? nullptr : options.venv.c_str();
     return std::nullopt;
   }
 

@@ -79,6 +79,9 @@ struct interpreter_options {
   /// Folders that it may read, and those that it may read and write: absolute paths. Need `locked`.
   std::vector<std::string> readable{};
   std::vector<std::string> writable{};
+  /// The folder of a virtual environment, for the same minor version of Python: it has the packages of that one, and not
+  /// those of the process. Empty: those of the process.
+  std::string venv{};
 };
 
 /// Options of a run: behind the source of exec() and eval(), in front of what a call() calls.

@@ -48,6 +48,8 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(interpOptions{}.memory)-unsafe.Offsetof(C.subpy_interp_options{}.memory_limit)]
 	_ = [1]struct{}{}[unsafe.Offsetof(interpOptions{}.cpuLimit)-unsafe.Offsetof(C.subpy_interp_options{}.cpu_limit_ms)]
 	_ = [1]struct{}{}[unsafe.Offsetof(interpOptions{}.writable)-unsafe.Offsetof(C.subpy_interp_options{}.writable)]
+	_ = [1]struct{}{}[unsafe.Offsetof(interpOptions{}.venv)-unsafe.Offsetof(C.subpy_interp_options{}.venv)]
+	_ = [1]struct{}{}[unsafe.Sizeof(interpOptions{})-unsafe.Sizeof(C.subpy_interp_options{})]
 	_ = [1]struct{}{}[unsafe.Offsetof(runtimeOptions{}.preload)-unsafe.Offsetof(C.subpy_runtime_options{}.preload)]
 	_ = [1]struct{}{}[unsafe.Offsetof(defineRequest{}.doc)-unsafe.Offsetof(C.subpy_define_options{}.doc)]
 	_ = [1]struct{}{}[unsafe.Offsetof(closeRequest{}.flags)-unsafe.Offsetof(C.subpy_close_options{}.flags)]

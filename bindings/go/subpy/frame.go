@@ -304,6 +304,7 @@ type interpOptions struct {
 
 	grace, cpuLimit    uint64 // in milliseconds
 	readable, writable uintptr
+	venv               uintptr
 }
 
 type poolRequest struct {

@@ -86,6 +86,7 @@ type options struct {
 	cpuLimit  time.Duration
 	readable  []string
 	writable  []string
+	venv      string
 	output    *outputs
 }
 
@@ -97,6 +98,12 @@ func WithBusy(busy Busy) Option {
 // WithPath puts folders in front of sys.path.
 func WithPath(folders ...string) Option {
 	return func(o *options) { o.path = append(o.path, folders...) }
+}
+
+// WithVenv gives the interpreter the packages of a virtual environment, by its folder, in place of those of the process. It
+// must have been made for the same minor version of Python.
+func WithVenv(folder string) Option {
+	return func(o *options) { o.venv = folder }
 }
 
 // WithTimeLimit sets how long each run in the interpreter may take, by whichever function. One that takes longer is interrupted
@@ -192,6 +199,12 @@ func (f *frame) interpOptions(o *options) (address uintptr, err error) {
 	if err != nil {
 		return 0, err
 	}
+	var venv uintptr
+	if o.venv != "" {
+		if venv, err = f.cString("venv", o.venv); err != nil {
+			return 0, err
+		}
+	}
 	create := interpOptions{
 		gil:      o.gil,
 		busy:     o.busy,
@@ -204,6 +217,7 @@ func (f *frame) interpOptions(o *options) (address uintptr, err error) {
 		cpuLimit: uint64(milliseconds(max(o.cpuLimit, 0))),
 		readable: readable,
 		writable: writable,
+		venv:     venv,
 	}
 	create.size = unsafe.Sizeof(create)
 	if address = place(f, create); address == 0 {

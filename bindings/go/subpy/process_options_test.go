@@ -41,6 +41,26 @@ func TestProcessOptions(t *testing.T) {
 	create(t, "", WithGrace(0), WithCPULimit(-1), WithReadableFolders(), WithWritableFolders())
 }
 
+func TestVenv(t *testing.T) {
+	maker := create(t, `
+import os, shutil, sys, tempfile
+folder = tempfile.mkdtemp()
+os.makedirs(folder + '/lib/python%d.%d/site-packages' % sys.version_info[:2])
+open(folder + '/pyvenv.cfg', 'w').close()
+`)
+	folder := must(maker.Eval("folder")).(string)
+	interp := create(t, "", WithVenv(folder))
+	if prefix := must(interp.Eval("__import__('sys').prefix")); prefix != folder {
+		t.Errorf("%v, not %s", prefix, folder)
+	}
+	check(maker.Exec("shutil.rmtree(folder)"))
+	_, err := Create(WithVenv(folder))
+	wantStatus(t, "one that is gone", err, ErrInvalidArgument)
+	wantMessage(t, "one that is gone", err, "is no folder; make one with: python3.")
+	_, err = Create(WithVenv("a\x00b"))
+	wantMessage(t, "a NUL", err, "venv: has a NUL character")
+}
+
 func TestLockInfo(t *testing.T) {
 	for _, options := range [][]Option{{WithLocked()}, {WithLocked(), WithLockBestEffort()}} {
 		interp := create(t, "", append(options, WithProcess())...)

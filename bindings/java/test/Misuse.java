@@ -31,6 +31,7 @@ public class Misuse {
     statusNames();
     wrongPython();
     garbageHandles();
+    virtualEnvironments();
     try (Interpreter interp = Subpy.create()) {
       valuesThatCannotCross(interp);
       wrongArguments(interp);
@@ -41,6 +42,31 @@ public class Misuse {
     Subpy.shutdown();
     Subpy.shutdown();
     System.out.println("done");
+  }
+
+  /** The packages of one, and one that is gone. */
+  private static void virtualEnvironments() {
+    String folder;
+    try (Interpreter maker = Subpy.create()) {
+      maker.exec(
+          """
+          import os, shutil, sys, tempfile
+          folder = tempfile.mkdtemp()
+          os.makedirs(folder + '/lib/python%d.%d/site-packages' % sys.version_info[:2])
+          open(folder + '/pyvenv.cfg', 'w').close()
+          """);
+      folder = (String) maker.eval("folder");
+      try (Interpreter interp = Subpy.create(Options.DEFAULT.venv(Path.of(folder)))) {
+        Check.equal(interp.eval("__import__('sys').prefix"), folder);
+      }
+      maker.exec("shutil.rmtree(folder)");
+    }
+    try (Interpreter interp = Subpy.create(Options.DEFAULT.venv(Path.of(folder)))) {
+      throw new AssertionError("it is gone, and " + interp + " has it");
+    } catch (SubpyException e) {
+      Check.equal(e.status(), Status.INVALID_ARGUMENT);
+      Check.equal(e.getMessage().contains("is no folder; make one with: python3."), true);
+    }
   }
 
   /** The statuses of the enum are the library's. */

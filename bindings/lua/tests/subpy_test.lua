@@ -85,6 +85,26 @@ test("options of create, exec and eval", function()
   subpy.init()
 end)
 
+test("an interpreter has the packages of a virtual environment", function()
+  local maker = subpy.create()
+  maker:exec([[
+    import os, shutil, sys, tempfile
+    folder = tempfile.mkdtemp()
+    os.makedirs(folder + '/lib/python%d.%d/site-packages' % sys.version_info[:2])
+    open(folder + '/pyvenv.cfg', 'w').close()
+  ]])
+  local folder = maker:eval("folder")
+  local interp = subpy.create { venv = folder }
+  equal(interp:eval("__import__('sys').prefix"), folder)
+  interp:close()
+  maker:exec("shutil.rmtree(folder)")
+  maker:close()
+  local message = raised("SUBPY_ERROR_INVALID_ARGUMENT", subpy.create, { venv = folder }).message
+  equal(message:find("is no folder; make one with: python3.", 1, true) ~= nil, true)
+  refused("venv: a string without NUL is expected", subpy.create, { venv = "a\0b" })
+  refused("venv: a string is expected, not a number", subpy.create, { venv = 1 })
+end)
+
 test("options of processes, and errors that are no crashes", function()
   local function invalid(message, options)
     equal(raised("SUBPY_ERROR_INVALID_ARGUMENT", subpy.create, options).message, message)

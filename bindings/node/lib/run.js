@@ -19,7 +19,7 @@ const KEEP_INDENT = 1;
 // Sizes of the structs in include/subpy.h.
 const RUN_REQUEST = 112;
 const CLOSE_OPTIONS = 24;
-const INTERP_SIZE = 88;
+const INTERP_SIZE = 96;
 
 const BUSY = -3;
 const CLOSE_FLAGS = { drain: 1, interrupt: 2 };
@@ -38,7 +38,7 @@ const READING = ['integers', 'dicts'];
 
 /** What the options of an interpreter may be. */
 const INTERP_OPTIONS = [
-  'gil', 'busy', 'path', 'timeout', 'memoryLimit', 'grace', 'cpuLimit', 'readable', 'writable',
+  'gil', 'busy', 'path', 'timeout', 'memoryLimit', 'grace', 'cpuLimit', 'readable', 'writable', 'venv',
   ...Object.keys(INTERP_FLAGS), ...READING,
 ];
 
@@ -218,6 +218,7 @@ function interpOptions(arena, options) {
   const time = (name) => (options[name] === undefined ? 0 : milliseconds(name, options[name], Number.MIN_VALUE));
   const lists = Object.entries({ path: folders, readable, writable });
   const [pathList, readableList, writableList] = lists.map(([name, list]) => texts(arena, name, list));
+  const venv = options.venv === undefined ? 0 : path(arena, 'venv', options.venv);
   const at = arena.reserve(INTERP_SIZE);
   const { chunk } = arena;
   chunk.setWord(at, INTERP_SIZE);
@@ -232,6 +233,7 @@ function interpOptions(arena, options) {
   chunk.setWord(at + 64, time('cpuLimit'));
   chunk.setWord(at + 72, readableList);
   chunk.setWord(at + 80, writableList);
+  chunk.setWord(at + 88, venv);
   return chunk.address + at;
 }
 

@@ -72,6 +72,7 @@ function shutdown(options = undefined) {
  *   gil: "own" (the default) or "shared" with the main interpreter;
  *   busy: what happens to a run while another one is going on: "refuse" (the default), "wait" or "share";
  *   path: folders to put in front of sys.path;
+ *   venv: the folder of a virtual environment, whose packages it has in place of those of the process;
  *   timeout: the time limit in milliseconds of every run in it that has none of its own;
  *   memoryLimit: how many bytes of memory it may use; countMemory: its memory is counted without that, too;
  *   taggedValues: sets, dates and others that are no values otherwise are such, see Tagged;

@@ -133,6 +133,7 @@ test('options of processes, and errors that are no crashes', async () => {
     { process: true, locked: true, allowFork: true },
   );
 
+  assert.throws(() => subpy.create({ venv: 'a\0b' }), /^TypeError: venv: a string without NUL is expected$/);
   assert.throws(() => subpy.create({ grace: 0 }), /^TypeError: grace: a number of milliseconds above 0 is expected$/);
   assert.throws(() => subpy.create({ cpuLimit: '1' }), /^TypeError: cpuLimit: a number of milliseconds/);
   assert.throws(() => subpy.create({ readable: '/usr' }), /^TypeError: readable: an array of strings is expected$/);
@@ -935,6 +936,24 @@ AttributeError: 'int' object has no attribute 'split'
 `);
   assert.equal(printed('pool.mjs'), '6\n4\n6\n16 words\n');
   assert.equal(printed('parallel.mjs'), '2762 + 2371 + 2260 + 2199 = 9592\nthe event loop ran\n');
+});
+
+test('an interpreter has the packages of a virtual environment', () => {
+  const maker = subpy.create();
+  maker.exec(`
+    import os, shutil, sys, tempfile
+    folder = tempfile.mkdtemp()
+    os.makedirs(folder + '/lib/python%d.%d/site-packages' % sys.version_info[:2])
+    open(folder + '/pyvenv.cfg', 'w').close()
+  `);
+  const venv = maker.eval('folder');
+  const interp = subpy.create({ venv });
+  assert.equal(interp.eval("__import__('sys').prefix"), venv);
+  interp.close();
+  maker.exec('shutil.rmtree(folder)');
+  maker.close();
+  const error = thrown(subpy.InterpreterError, () => subpy.create({ venv }));
+  assert.match(error.message, /is no folder; make one with: python3\./);
 });
 
 test('ES modules and CommonJS see one package', () => {

@@ -163,8 +163,12 @@ def create(
     cpu_limit: float | None = None,
     readable: Iterable[str | os.PathLike[str]] = (),
     writable: Iterable[str | os.PathLike[str]] = (),
+    venv: str | os.PathLike[str] | None = None,
 ) -> Interpreter:
     """A new interpreter, to be closed with close() or `with`, or by shutdown(). `path` is put in front of sys.path.
+
+    `venv` is the folder of a virtual environment, for the same minor version of Python: it has the packages of that one,
+    and not those of the process.
 
     `timeout` is how many seconds each run in it may take, unless it has a limit of its own. `memory_limit` is how many
     bytes it may use: beyond it, code gets a MemoryError.
@@ -175,7 +179,7 @@ def create(
     `readable` and `writable` folders: absolute paths. Flag.LOCK_BEST_EFFORT makes do with what an older
     Linux has for that, see Interpreter.lock_info(); without it that is an error.
     """
-    options = interp_options(gil, busy, flags, path, timeout, memory_limit, grace, cpu_limit, readable, writable)
+    options = interp_options(gil, busy, flags, path, timeout, memory_limit, grace, cpu_limit, readable, writable, venv)
     handle = c_uint64()
     try:
         run(library.subpy_create, byref(options), byref(handle))

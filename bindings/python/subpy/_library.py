@@ -79,6 +79,7 @@ class InterpOptions(Structure):
         ("cpu_limit_ms", c_uint64),
         ("readable", POINTER(c_char_p)),
         ("writable", POINTER(c_char_p)),
+        ("venv", c_char_p),
     ]
 
 

@@ -73,6 +73,7 @@ def interp_options(
     cpu_limit: float | None,
     readable: Iterable[str | os.PathLike[str]],
     writable: Iterable[str | os.PathLike[str]],
+    venv: str | os.PathLike[str] | None,
 ) -> InterpOptions:
     gil, busy, word = Gil(gil), Busy(busy), word_of(Flag, flags)
     folders = [path_of(folder) for folder in path]
@@ -84,6 +85,7 @@ def interp_options(
         texts = [path_of(folder) for folder in paths]
         if texts:  # otherwise NULL
             setattr(options, name, null_ended(texts))
+    options.venv = None if venv is None else path_of(venv)
     return options
 
 

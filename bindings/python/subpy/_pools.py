@@ -219,6 +219,7 @@ class InterpreterPoolExecutor(Executor):
         cpu_limit: float | None = None,
         readable: Iterable[Any] = (),
         writable: Iterable[Any] = (),
+        venv: Any = None,
     ) -> None:
         check_is_main()
         if max_workers is not None and count(max_workers, "max_workers") == 0:
@@ -227,7 +228,7 @@ class InterpreterPoolExecutor(Executor):
         options.backlog = _ANY_NUMBER if backlog is None else count(backlog, "backlog", 1)
         options.spares, options.flags = count(spares, "spares"), 0 if spares else _NO_SPARES
         interp = interp_options(
-            gil, busy, flags, path, timeout, memory_limit, grace, cpu_limit, readable, writable
+            gil, busy, flags, path, timeout, memory_limit, grace, cpu_limit, readable, writable, venv
         )
         options.interp = pointer(interp)
         text = source(setup, "setup")

@@ -154,6 +154,7 @@ def wrong_processes() -> None:
         ("a time limit must be more than 0, not -1", subpy.create, {"cpu_limit": -1}),
         ("embedded null character in a path", subpy.create, {"readable": ["a\0b"]}),
         ("embedded null character in a path", subpy.create, {"writable": ["a\0b"]}),
+        ("embedded null character in a path", subpy.create, {"venv": "a\0b"}),
         ("embedded null character in a path", subpy.init, {"worker": "a\0b"}),
         ("preload: embedded null character", subpy.init, {"preload": ["json", "a\0b"]}),
     ):
@@ -348,8 +349,35 @@ def status_names() -> None:
     assert library.subpy_status_name(min(subpy.Status) - 1) == b"SUBPY_ERROR_UNKNOWN"
 
 
+def virtual_environments() -> None:
+    with subpy.create() as maker:
+        maker.exec(
+            """
+            import os, shutil, sys, tempfile
+            folder = tempfile.mkdtemp()
+            os.makedirs(folder + '/lib/python%d.%d/site-packages' % sys.version_info[:2])
+            open(folder + '/pyvenv.cfg', 'w').close()
+            """
+        )
+        folder = maker.eval("folder")
+        with subpy.create(venv=folder) as interp:
+            assert interp.eval("__import__('sys').prefix") == folder
+        with subpy.InterpreterPoolExecutor(1, venv=folder) as pool:
+            assert pool.submit("builtins:eval", "__import__('sys').prefix").result() == folder
+        maker.exec("shutil.rmtree(folder)")
+    for create in (subpy.create, lambda venv: subpy.InterpreterPoolExecutor(1, venv=venv)):
+        try:
+            create(venv=folder)
+        except subpy.InterpreterError as error:
+            assert error.status == subpy.Status.INVALID_ARGUMENT
+            assert "is no folder; make one with: python3." in str(error), error
+        else:
+            raise AssertionError("it is gone")
+
+
 if __name__ == "__main__":
     status_names()
+    virtual_environments()
     garbage_handles()
     interp = subpy.create()
     values_that_cannot_cross(interp)

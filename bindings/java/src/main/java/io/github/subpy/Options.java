@@ -23,6 +23,7 @@ import java.util.Set;
  * @param timeout the time limit of every run in it that has none of its own; null for no limit
  * @param memoryLimit how much memory it may use, in bytes: beyond that its code gets a MemoryError; 0 for no limit
  * @param process it has a process of its own; null for this one
+ * @param venv the folder of a virtual environment, for the same minor version of Python, whose packages it has; null for those of the process
  */
 public record Options(
     Gil gil,
@@ -31,9 +32,10 @@ public record Options(
     List<Path> path,
     Duration timeout,
     long memoryLimit,
-    ProcessOptions process) {
+    ProcessOptions process,
+    Path venv) {
   /** What Python's {@code concurrent.interpreters} does. */
-  public static final Options DEFAULT = new Options(Gil.OWN, Busy.REFUSE, Set.of(), List.of(), null, 0, null);
+  public static final Options DEFAULT = new Options(Gil.OWN, Busy.REFUSE, Set.of(), List.of(), null, 0, null, null);
 
   // SUBPY_INTERP_PROCESS.
   private static final long PROCESS = 512;
@@ -98,7 +100,7 @@ public record Options(
    * @return the options with it
    */
   public Options gil(Gil gil) {
-    return new Options(gil, busy, flags, path, timeout, memoryLimit, process);
+    return new Options(gil, busy, flags, path, timeout, memoryLimit, process, venv);
   }
 
   /**
@@ -108,7 +110,7 @@ public record Options(
    * @return the options with it
    */
   public Options busy(Busy busy) {
-    return new Options(gil, busy, flags, path, timeout, memoryLimit, process);
+    return new Options(gil, busy, flags, path, timeout, memoryLimit, process, venv);
   }
 
   /**
@@ -120,7 +122,7 @@ public record Options(
   public Options flag(Flag flag) {
     Set<Flag> more = EnumSet.of(flag);
     more.addAll(flags);
-    return new Options(gil, busy, more, path, timeout, memoryLimit, process);
+    return new Options(gil, busy, more, path, timeout, memoryLimit, process, venv);
   }
 
   /**
@@ -132,7 +134,7 @@ public record Options(
   public Options path(Path folder) {
     List<Path> more = new ArrayList<>(path);
     more.add(folder);
-    return new Options(gil, busy, flags, more, timeout, memoryLimit, process);
+    return new Options(gil, busy, flags, more, timeout, memoryLimit, process, venv);
   }
 
   /**
@@ -142,7 +144,7 @@ public record Options(
    * @return the options with it
    */
   public Options timeout(Duration timeout) {
-    return new Options(gil, busy, flags, path, timeout, memoryLimit, process);
+    return new Options(gil, busy, flags, path, timeout, memoryLimit, process, venv);
   }
 
   /**
@@ -152,7 +154,7 @@ public record Options(
    * @return the options with it
    */
   public Options memoryLimit(long memoryLimit) {
-    return new Options(gil, busy, flags, path, timeout, memoryLimit, process);
+    return new Options(gil, busy, flags, path, timeout, memoryLimit, process, venv);
   }
 
   /**
@@ -162,12 +164,22 @@ public record Options(
    * @return the options with it
    */
   public Options process(ProcessOptions process) {
-    return new Options(gil, busy, flags, path, timeout, memoryLimit, process);
+    return new Options(gil, busy, flags, path, timeout, memoryLimit, process, venv);
+  }
+
+  /**
+   * The same with the packages of a virtual environment, in place of those of the process.
+   *
+   * @param venv its folder; it must have been made for the same minor version of Python
+   * @return the options with it
+   */
+  public Options venv(Path venv) {
+    return new Options(gil, busy, flags, path, timeout, memoryLimit, process, venv);
   }
 
   /** A subpy_interp_options. */
   MemorySegment struct(Call call) {
-    MemorySegment struct = call.allocate(88);
+    MemorySegment struct = call.allocate(96);
     struct.set(JAVA_LONG, 0, struct.byteSize());
     struct.set(JAVA_INT, 8, gil.ordinal());
     struct.set(JAVA_INT, 12, busy.ordinal());
@@ -183,6 +195,9 @@ public record Options(
       process.write(call, struct, 56);
     }
     struct.set(JAVA_LONG, 16, bits);
+    if (venv != null) {
+      struct.set(ADDRESS, 88, call.text(venv + "\0", "venv"));
+    }
     return struct;
   }
 }
