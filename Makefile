@@ -15,7 +15,7 @@ rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 MIB ?= 1024
 
 .PHONY: build install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-data bench-processes bench-quick clean help
-.PHONY: soak-pool misuse deny matrix faults races races-bugs fuzz fuzz-minimise stress scale mutants test-leaks coverage abi
+.PHONY: soak-pool misuse deny matrix faults races races-bugs fuzz fuzz-minimise stress scale mutants test-leaks coverage abi release
 .PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
 
@@ -177,6 +177,14 @@ header: need-cargo need-cc ## refresh include/subpy.h from the Rust source, and 
 
 abi: need-cargo need-cc ## write down the C interface of this version (bindings/c/abi): before a release, and when it changes before one
 	@python=$$(tools/get-python); SUBPY_UPDATE_ABI=1 SUBPY_TEST_PYTHON=$$python cargo test --quiet --test abi -- the_interface abidiff
+
+release: need-cargo need-cc ## VERSION=0.2.0: that version in all places, the changes and the interface under it, the packages built; commits nothing
+	@[ -n "$(VERSION)" ] || { echo "which version? make release VERSION=0.2.0" >&2; exit 2; }
+	@[ -z "$$(git status --porcelain)" ] || { echo "there are changes that are not committed, see git status" >&2; exit 1; }
+	tools/version release "$(VERSION)"
+	$(MAKE) --no-print-directory header abi packages
+	@python=$$(tools/get-python); SUBPY_TEST_PYTHON=$$python cargo test --quiet --test version --test abi --test interface
+	@echo 'Read git diff and CHANGELOG.md, and run .ci/run. Then: git commit -am "$(VERSION)" && git tag v$(VERSION)'
 
 bench: bench_arguments := --size full --write
 bench-data: bench_arguments := --size full --write --table data
