@@ -282,7 +282,7 @@ fn java_library_that_is_missing_or_does_not_fit() {
     );
 
     let other = |version: u32| built_on_ours(&format!("version-{version}"), &[format!("-DVERSION={version}")]);
-    for (version, shown) in [(2000, "0.2.0"), (3, "0.0.3"), (1_001_007, "1.1.7")] {
+    for (version, shown) in [(999_000, "0.999.0"), (3, "0.0.3"), (1_001_007, "1.1.7")] {
         let library = other(version);
         let file = library.display();
         assert_eq!(
@@ -294,13 +294,13 @@ fn java_library_that_is_missing_or_does_not_fit() {
         );
     }
     // One that the dynamic linker finds is told with its path.
-    let found = other(2000);
+    let found = other(999_000);
     let soname = found.with_file_name("libsubpy.so.0");
     fs::rename(found, &soname).expect("a library");
     let mut command = java(jdk, &["Loading"]);
     command.env_remove("SUBPY_LIBRARY").env("LD_LIBRARY_PATH", soname.parent().expect("a folder"));
     let said = printed(command);
-    assert!(said.starts_with(&format!("{} is version 0.2.0 of libsubpy, ", soname.display())), "{said}");
+    assert!(said.starts_with(&format!("{} is version 0.999.0 of libsubpy, ", soname.display())), "{said}");
     assert_eq!(
         named(Path::new("libm.so.6")),
         "libm.so.6, which the environment variable SUBPY_LIBRARY names, is not libsubpy: it has no function \

@@ -68,7 +68,7 @@ pub fn says_what_is_wrong(
     says(None, &[&not_beside, "libsubpy.so.0: file too short", "SUBPY_LIBRARY to its path"]);
     says(Some(Path::new("/nowhere/libsubpy.so")), &["SUBPY_LIBRARY names /nowhere/libsubpy.so"]);
     let newer = library_of(&format!("{language}-newer"), NEWER);
-    says(Some(&newer), &[&format!("is libsubpy 0.2.3, and this {noun} needs 0.1: install")]);
+    says(Some(&newer), &[&format!("is libsubpy 0.999.3, and this {noun} needs 0.1: install")]);
     let other = library_of(&format!("{language}-other"), "int other(void);\n");
     says(Some(&other), &["is not libsubpy: it has no subpy_version()"]);
     broken
@@ -86,8 +86,8 @@ pub fn library_of(name: &str, source: &str) -> PathBuf {
 }
 
 /// A libsubpy that is newer: no function is as it was.
-pub const NEWER: &str = "unsigned subpy_version(void);\nunsigned subpy_version(void) { return 2003; }\n\
-    const char *subpy_version_string(void);\nconst char *subpy_version_string(void) { return \"0.2.3\"; }\n";
+pub const NEWER: &str = "unsigned subpy_version(void);\nunsigned subpy_version(void) { return 999003; }\n\
+    const char *subpy_version_string(void);\nconst char *subpy_version_string(void) { return \"0.999.3\"; }\n";
 
 /// What a program that must fail printed on stderr.
 pub fn refused(mut command: Command) -> String {

@@ -115,11 +115,11 @@ func TestVersion(t *testing.T) {
 func TestCheckVersion(t *testing.T) {
 	path := func() string { return "/lib/libsubpy.so.0" }
 	for found, want := range map[uint32]string{
-		1000:      "",
-		1999:      "",
-		2000:      "subpy: this package needs libsubpy 0.1.x, found 0.2.0 at /lib/libsubpy.so.0",
-		999:       "subpy: this package needs libsubpy 0.1.x, found 0.0.999 at /lib/libsubpy.so.0",
-		1_001_002: "subpy: this package needs libsubpy 0.1.x, found 1.1.2 at /lib/libsubpy.so.0",
+		neededVersion / 1000 * 1000:   "",
+		neededVersion/1000*1000 + 999: "",
+		999_000:                       "subpy: this package needs libsubpy 0.1.x, found 0.999.0 at /lib/libsubpy.so.0",
+		999:                           "subpy: this package needs libsubpy 0.1.x, found 0.0.999 at /lib/libsubpy.so.0",
+		1_001_002:                     "subpy: this package needs libsubpy 0.1.x, found 1.1.2 at /lib/libsubpy.so.0",
 	} {
 		got := ""
 		if err := checkVersion(found, path); err != nil {
