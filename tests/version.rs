@@ -34,7 +34,7 @@ fn a_release_changes_all_places_and_nothing_else() {
     let copy = empty_folder("release");
     let mut files = Command::new("sh");
     files.current_dir(root()).arg("-c");
-    files.arg("git ls-files -z | tar --null -T - -c --ignore-failed-read -f - | tar -x -C \"$0\"").arg(&copy);
+    files.arg("git ls-files -z --cached --others --exclude-standard | tar --null -T - -c --ignore-failed-read -f - | tar -x -C \"$0\"").arg(&copy);
     expect_success(files);
     let here = env!("CARGO_PKG_VERSION");
     let file = |name: &str| fs::read_to_string(copy.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
