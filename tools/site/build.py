@@ -63,7 +63,7 @@ def place(page):
         return page.replace(".md", ".html")
     if page.endswith(IMAGES):
         return "images/" + posixpath.basename(page)
-    return "source/" + (page + ".html" if page else "index.html")
+    return "source/" + (page + "index.html" if page.endswith("/") else page + ".html")
 
 
 def slug(text, taken):
@@ -92,7 +92,7 @@ class Site:
         self.out = out
         self.nav = read_nav()
         self.files = repository_files()
-        self.folders = {""} | {str(parent) for name in self.files for parent in Path(name).parents} - {"."}
+        self.folders = {str(parent) for name in self.files for parent in Path(name).parents}
         self.texts = {}  # page: Markdown
         self.titles = {}  # page: its name in the menu
         self.names = {}  # a name of the header: where it is described
@@ -135,6 +135,7 @@ class Site:
             if goal not in self.files and goal not in self.folders:
                 problem(f"{page}: {target} leads nowhere")
                 return target
+            goal += "/" if goal in self.folders else ""
             if goal not in self.wanted:
                 self.wanted.append(goal)
         address = place(goal)
@@ -228,7 +229,7 @@ class Site:
 
     def source(self, name):
         """A page with a file of the repository, or with what is in a folder."""
-        title = name or "subpy"
+        title = name
         if name in self.files:
             try:
                 lexer = get_lexer_for_filename(name)
@@ -237,9 +238,9 @@ class Site:
             text = (ROOT / name).read_text(errors="replace")
             self.anchors[place(name)] = set()
             return f'<h1 class="path">{title}</h1>\n<div class="code"><pre tabindex="0"><code>{colored(text, lexer)}</code></pre></div>', title, []
-        inside = sorted({one.removeprefix(name + "/" if name else "").split("/")[0] for one in self.files if not name or one.startswith(name + "/")})
-        rows = "".join(f'<li><a href="{self.resolve((name + "/" if name else "") + "x", one)}">{one}</a></li>\n' for one in inside)
-        return f'<h1 class="path">{title}/</h1>\n<ul>\n{rows}</ul>', title, []
+        inside = sorted({one.removeprefix(name).split("/")[0] for one in self.files if one.startswith(name)})
+        rows = "".join(f'<li><a href="{self.resolve(name, one)}">{one}</a></li>\n' for one in inside)
+        return f'<h1 class="path">{title}</h1>\n<ul>\n{rows}</ul>', title, []
 
     def menu(self, page):
         parts = []

@@ -12,13 +12,15 @@ function load(then) {
 }
 
 // Words that are in nearly every question and in nearly every section.
-const empty = new Set("a an and are can do does for how i in is it my of on or the to use what when which why with".split(" "));
+const empty = new Set("a an and are can do does for how i in is it my of on or the to use what when why with".split(" "));
 
 function search(query) {
   const all = query.toLowerCase().match(/[\p{L}\p{N}_+]+/gu) ?? [];
   const words = all.filter((word) => !empty.has(word));
   if (!words.length) return [];
-  const patterns = words.map((word) => new RegExp("(?<![\\p{L}\\p{N}])" + word.replace(/\+/g, "\\+"), "giu"));
+  // "fails" finds "fail" too.
+  const beginnings = words.map((word) => (word.length > 3 ? word.replace(/s$/, "") : word).replace(/\+/g, "\\+"));
+  const patterns = beginnings.map((beginning) => new RegExp("(?<![\\p{L}\\p{N}])" + beginning, "giu"));
   const found = [];
   for (const [title, heading, address, text] of searchIndex) {
     let score = 0;
