@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -40,7 +41,7 @@ def repository_files():
 
 
 def read_nav():
-    """[(section, [(page, name)])]"""
+    """[(section, [(page or page#heading, name)])]"""
     nav = []
     for line in (HERE / "nav.txt").read_text().splitlines():
         if line.startswith("  "):
@@ -202,6 +203,7 @@ class Site:
                 token.content = ""
             elif token.type in ("fence", "code_block"):
                 token.meta = {"from": source}
+                token.content = textwrap.dedent(token.content)
                 source = None
                 if section:
                     section[3].append(token.content)
@@ -248,10 +250,11 @@ class Site:
             rows = []
             for entry, name in entries:
                 here = ' aria-current="page"' if entry == page else ""
-                deep = ' class="deep"' if entry.startswith("api/") and entry != "api/index.md" else ""
-                if deep and not page.startswith("api/"):
+                deep = ' class="deep"' if "#" in entry or entry.startswith("api/") and entry != "api/index.md" else ""
+                if entry.startswith("api/") and deep and not page.startswith("api/"):
                     continue
-                there = posixpath.relpath(place(entry), posixpath.dirname(place(page)) or ".")
+                entry, mark, anchor = entry.partition("#")
+                there = posixpath.relpath(place(entry), posixpath.dirname(place(page)) or ".") + mark + anchor
                 rows.append(f'<li{deep}><a href="{there}"{here}>{html.escape(name)}</a></li>')
             parts.append(f"<h2>{section}</h2>\n<ul>\n" + "\n".join(rows) + "\n</ul>")
         return "\n".join(parts)
@@ -264,7 +267,7 @@ class Site:
         if len(inside) > 1:
             rows = "\n".join(f'<li class="level{level}"><a href="#{anchor}">{html.escape(text)}</a></li>' for text, anchor, level in inside)
             contents = f'<nav class="contents" aria-label="On this page"><h2>On this page</h2><ul>\n{rows}\n</ul></nav>'
-        parts = {"title": html.escape(title), "root": root, "menu": self.menu(page), "contents": contents, "body": body}
+        parts = {"title": html.escape(title), "root": root, "kind": "api" if page.startswith("api/") else "page", "menu": self.menu(page), "contents": contents, "body": body}
         file = self.out / address
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template))
@@ -273,8 +276,10 @@ class Site:
         shutil.rmtree(self.out, ignore_errors=True)
         self.out.mkdir(parents=True)
         self.add_reference()
-        entries = [page for _, pages in self.nav for page, _ in pages]
-        self.titles = {page: name for _, pages in self.nav for page, name in pages}
+        self.titles = {page: name for _, pages in self.nav for page, name in pages if "#" not in page}
+        entries = list(self.titles)
+        for section in self.nav:
+            self.links += [("tools/site/nav.txt", place(page), anchor) for page, _, anchor in (one.partition("#") for one, _ in section[1])]
         for page in entries:
             if page not in self.texts:
                 self.texts[page] = (ROOT / page).read_text()

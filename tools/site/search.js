@@ -30,7 +30,7 @@ function search(query) {
       if (!inHeading && !inTitle && !inText) { score -= 40; continue; }
       score += Math.min(inHeading, 1) * 30 + Math.min(inTitle, 1) * (heading ? 8 : 35) + Math.min(inText, 5);
     }
-    if (address.startsWith("source/")) score -= 20;
+    if (address.startsWith("faq.html")) score += 6; // short answers first
     if (score > 0) found.push({ score, title, heading, address, text: around(text, patterns[0]) });
   }
   return found.sort((a, b) => b.score - a.score);
