@@ -15,7 +15,7 @@ rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 MIB ?= 1024
 
 .PHONY: build install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-data bench-processes bench-quick clean help
-.PHONY: soak-pool misuse deny matrix faults races races-bugs fuzz fuzz-minimise stress scale mutants test-leaks coverage abi release
+.PHONY: soak-pool misuse deny matrix faults races races-bugs fuzz fuzz-minimise stress scale mutants test-leaks coverage abi release site check-docs
 .PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
 
@@ -163,6 +163,12 @@ lint: need-cargo need-cc ## formatting and lints alone
 
 matrix: need-cargo need-cc ## a part of the tests on each CPython that can be had, minutes; writes docs/versions.md
 	@tools/matrix
+
+site: ## the documentation as a site: open target/site/index.html, which needs no server and no network
+	@python=$$(tools/get-python); PYTHONPATH=$$(tools/get-wheels site) "$$python" -B tools/site/build.py "$(target)/site"
+
+check-docs: ## the site builds without a warning, its links lead somewhere, its words are spelled right, and its pages fit their windows
+	@tools/check-docs "$(target)/site"
 
 # The database of advisories is a repository of its own, which not every machine can reach.
 deny: need-cargo ## licences and sources of what the library is made of and tested with, and what is known against it (deny.toml)

@@ -478,28 +478,28 @@ typedef struct subpy_pair {
 /** None. Like all constructors, for any thread. */
 SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_none(void);
 
-/** A bool. */
+/** The bool `value`. */
 SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_bool(bool value);
 
-/** An int. */
+/** The int `value`. */
 SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_int(int64_t value);
 
-/** A float. */
+/** The float `value`. */
 SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_float(double value);
 
 /** A str that borrows `text`, UTF-8, which is checked when the value is used. `len` in bytes, or SUBPY_AUTO_LEN. */
 SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_str(const char *text, size_t len);
 
-/** A bytes object that borrows `len` bytes. SUBPY_AUTO_LEN is an error, reported when the value is used. */
+/** A bytes object that borrows `len` bytes from `data`. SUBPY_AUTO_LEN is an error, reported when the value is used. */
 SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_bytes(const uint8_t *data, size_t len);
 
 /** An int of any size that borrows `hex`, text such as "0x1ff" or "-0x1ff". `len` in bytes, or SUBPY_AUTO_LEN. */
 SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_bigint(const char *hex, size_t len);
 
-/** A tuple that borrows `len` values. */
+/** A tuple that borrows `len` values, `items`. */
 SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_tuple(const struct subpy_value *items, size_t len);
 
-/** A list that borrows `len` values. */
+/** A list that borrows `len` values, `items`. */
 SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_list(const struct subpy_value *items, size_t len);
 
 /** A dict that borrows `len` pairs. */
@@ -1488,8 +1488,13 @@ typedef struct subpy_context subpy_context;
  * The arguments are valid until it returns, and must not be changed or freed. What it returns, or raises, it says with
  * subpy_context_return() or subpy_context_raise(): else Python gets None.
  *
- * `kwargs` is a DICT with STR keys, or NULL when there are no keyword arguments. The interpreter's GIL is not held,
- * unless SUBPY_DEFINE_KEEP_GIL says so. Several threads may call it at the same time.
+ * @param userdata  what was given with the function
+ * @param ctx       this call
+ * @param args      the arguments by position
+ * @param nargs     how many there are
+ * @param kwargs    a DICT with STR keys; NULL when there are no keyword arguments
+ *
+ * The interpreter's GIL is not held, unless SUBPY_DEFINE_KEEP_GIL says so. Several threads may call it at the same time.
  */
 typedef void (*subpy_host_fn)(void *userdata,
                               struct subpy_context *ctx,
@@ -1618,12 +1623,12 @@ SUBPY_API subpy_status subpy_context_note(struct subpy_context *ctx, const char 
  */
 SUBPY_API subpy_status subpy_context_tag(struct subpy_context *ctx, uint64_t tag);
 
-/** The interpreter that a call of a host function comes from; 0 when the call is over. Any thread. */
+/** The interpreter that `ctx`, a call of a host function, comes from; 0 when the call is over. Any thread. */
 SUBPY_NODISCARD SUBPY_API subpy_interp subpy_context_interp(const struct subpy_context *ctx);
 
 /**
- * Whether the run that a call of a host function is in was cancelled, or its time is up: the host function should
- * return soon. False when the call is over. Any thread.
+ * Whether the run that `ctx`, a call of a host function, is in was cancelled, or its time is up: the host function
+ * should return soon. False when the call is over. Any thread.
  */
 SUBPY_NODISCARD SUBPY_API bool subpy_context_cancelled(const struct subpy_context *ctx);
 

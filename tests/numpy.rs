@@ -46,6 +46,14 @@ fn in_the_main_interpreter() {
 }
 
 #[test]
+fn in_the_example_of_the_main_interpreter() {
+    let Some(folder) = numpy() else { return };
+    let mut run = command(&build(&root().join("examples/c/main_interpreter.c")));
+    run.args(["numpy", "numpy.arange(5).sum()"]).env("PYTHONPATH", folder).env("OPENBLAS_NUM_THREADS", "1");
+    assert_eq!(String::from_utf8_lossy(&expect_success(run).stdout), "own GIL: ImportError\nmain: 10\n");
+}
+
+#[test]
 fn in_an_interpreter_that_shares_mains_gil() {
     run("shared");
 }

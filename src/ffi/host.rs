@@ -28,8 +28,13 @@ pub struct subpy_context {
 /// The arguments are valid until it returns, and must not be changed or freed. What it returns, or raises, it says with
 /// subpy_context_return() or subpy_context_raise(): else Python gets None.
 ///
-/// `kwargs` is a DICT with STR keys, or NULL when there are no keyword arguments. The interpreter's GIL is not held,
-/// unless SUBPY_DEFINE_KEEP_GIL says so. Several threads may call it at the same time.
+/// @param userdata  what was given with the function
+/// @param ctx       this call
+/// @param args      the arguments by position
+/// @param nargs     how many there are
+/// @param kwargs    a DICT with STR keys; NULL when there are no keyword arguments
+///
+/// The interpreter's GIL is not held, unless SUBPY_DEFINE_KEEP_GIL says so. Several threads may call it at the same time.
 #[allow(non_camel_case_types)]
 pub type subpy_host_fn = Option<
     unsafe extern "C-unwind" fn(
@@ -323,15 +328,15 @@ pub unsafe extern "C" fn subpy_context_tag(ctx: *mut subpy_context, tag: u64) ->
     unsafe { boundary::status(std::ptr::null_mut(), || manager::context_tag(number(ctx), tag)) }
 }
 
-/// The interpreter that a call of a host function comes from; 0 when the call is over. Any thread.
+/// The interpreter that `ctx`, a call of a host function, comes from; 0 when the call is over. Any thread.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_context_interp(ctx: *const subpy_context) -> subpy_interp {
     boundary::value(0, || manager::context_interp(number(ctx)))
 }
 
-/// Whether the run that a call of a host function is in was cancelled, or its time is up: the host function should
-/// return soon. False when the call is over. Any thread.
+/// Whether the run that `ctx`, a call of a host function, is in was cancelled, or its time is up: the host function
+/// should return soon. False when the call is over. Any thread.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_context_cancelled(ctx: *const subpy_context) -> bool {

@@ -83,7 +83,7 @@ pub extern "C" fn subpy_none() -> subpy_value {
     boundary::value(subpy_value::none(), subpy_value::none)
 }
 
-/// A bool.
+/// The bool `value`.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_bool(value: bool) -> subpy_value {
@@ -91,14 +91,14 @@ pub extern "C" fn subpy_bool(value: bool) -> subpy_value {
     boundary::value(subpy_value::none(), || subpy_value::bool(u8::from(value) != 0).in_one_piece())
 }
 
-/// An int.
+/// The int `value`.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_int(value: i64) -> subpy_value {
     boundary::value(subpy_value::none(), || subpy_value::int(value).in_one_piece())
 }
 
-/// A float.
+/// The float `value`.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_float(value: f64) -> subpy_value {
@@ -113,7 +113,7 @@ pub unsafe extern "C" fn subpy_str(text: *const c_char, len: usize) -> subpy_val
     boundary::value(subpy_value::none(), || unsafe { borrowed_text(value::STR, text, len) })
 }
 
-/// A bytes object that borrows `len` bytes. SUBPY_AUTO_LEN is an error, reported when the value is used.
+/// A bytes object that borrows `len` bytes from `data`. SUBPY_AUTO_LEN is an error, reported when the value is used.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_bytes(data: *const u8, len: usize) -> subpy_value {
@@ -139,14 +139,14 @@ unsafe fn borrowed_text(kind: i32, text: *const c_char, len: usize) -> subpy_val
     subpy_value::pointing(kind, text.cast(), len).in_one_piece()
 }
 
-/// A tuple that borrows `len` values.
+/// A tuple that borrows `len` values, `items`.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_tuple(items: *const subpy_value, len: usize) -> subpy_value {
     boundary::value(subpy_value::none(), || subpy_value::pointing(value::TUPLE, items.cast(), len).in_one_piece())
 }
 
-/// A list that borrows `len` values.
+/// A list that borrows `len` values, `items`.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_list(items: *const subpy_value, len: usize) -> subpy_value {
