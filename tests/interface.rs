@@ -450,6 +450,23 @@ fn what_is_installed_has_a_soname_and_versions() {
 }
 
 #[test]
+fn an_archive_that_lacks_an_export_is_not_linked() {
+    let folder = support::packages::empty_folder("lacking");
+    let mut compile = compiler(false);
+    compile.arg("-c").arg(source("one.c", "int subpy_bool(void);\nint subpy_bool(void) { return 1; }\n"));
+    compile.arg("-fPIC").arg("-o").arg(folder.join("one.o"));
+    expect_success(compile);
+    let mut archive = Command::new("ar");
+    archive.arg("rc").arg(folder.join("libsubpy.a")).arg(folder.join("one.o"));
+    expect_success(archive);
+    let mut link = Command::new(root().join("bindings/c/link"));
+    link.arg(&folder);
+    let said = support::packages::refused(link);
+    assert!(said.contains("libsubpy.a lacks subpy_bigint subpy_buffer_free "), "{said}");
+    assert!(!said.contains(" subpy_bool "), "{said}");
+}
+
+#[test]
 fn programs_ask_for_the_soname_and_the_versions() {
     let folder = built();
     let example =
