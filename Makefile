@@ -14,7 +14,7 @@ rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 # How large a log `make stream` makes.
 MIB ?= 1024
 
-.PHONY: build install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-data bench-processes bench-quick clean help
+.PHONY: build command install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-data bench-processes bench-quick clean help
 .PHONY: soak-pool misuse deny matrix faults races races-bugs fuzz fuzz-minimise stress scale mutants test-leaks coverage
 .PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
@@ -32,6 +32,12 @@ install: ## libraries, headers, pkg-config and CMake files into PREFIX (/usr/loc
 
 uninstall: ## remove what install of this version has put there
 	bindings/c/uninstall "$(PREFIX)" "$(DESTDIR)"
+
+# In a folder of its own: cargo would put its library, which has other features, in the place of the one of `build`.
+command: need-cargo ## the command subpy in target/release, its man pages and completions in target/command
+	cargo build --release --manifest-path command/Cargo.toml --target-dir "$(target)/command"
+	@mkdir -p "$(target)/release" && cp "$(target)/command/release/subpy" "$(target)/release/subpy"
+	@"$(target)/release/subpy" generate "$(target)/command"
 
 packages: packages-crate packages-node packages-java packages-python packages-lua ## the packages of all bindings, in target/packages
 
@@ -160,6 +166,8 @@ lint: need-cargo need-cc ## formatting and lints alone
 	cargo fmt --check
 	cargo clippy --all-targets --features serde -- -D warnings
 	cargo clippy --no-default-features -- -D warnings
+	cargo fmt --check --manifest-path command/Cargo.toml
+	cargo clippy --all-targets --manifest-path command/Cargo.toml --target-dir "$(target)/command" -- -D warnings
 
 matrix: need-cargo need-cc ## a part of the tests on each CPython that can be had, minutes; writes docs/versions.md
 	@tools/matrix

@@ -1,0 +1,71 @@
+//! The command `subpy`: looks at a machine, at packages and at scripts with the library subpy.
+//!
+//! | file | what |
+//! |---|---|
+//! | `cli` | the arguments: clap makes the help, the man pages and the completions of it |
+//! | `doctor` | `subpy doctor`: what works here, and a line to mend what does not |
+//! | `probe` | what the command starts itself for: things that may crash or hang |
+//! | `child` | processes with a time limit |
+//! | `cache` | the folder for what is kept and what is thrown away |
+//! | `generate` | man pages and completions |
+
+mod cache;
+mod child;
+mod cli;
+mod doctor;
+mod generate;
+mod probe;
+
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+use std::thread;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+/// What went wrong, as it is to be read.
+type Result<T, E = String> = std::result::Result<T, E>;
+
+/// The statuses with which the command ends, besides 0.
+const FAILED: u8 = 1;
+const UNUSABLE: u8 = 2;
+
+/// More than the main thread may have: a small one is what the doctor is asked about.
+const STACK: usize = 8 << 20;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let thread = thread::Builder::new().stack_size(STACK).spawn(move || command(cli));
+    let ended = thread.map_err(|error| format!("no thread could be started: {error}; ulimit -u 4096 allows more"));
+    match ended.map(|thread| thread.join().unwrap_or(Err("it panicked, see above".to_owned()))) {
+        Ok(Ok(code)) => code,
+        Ok(Err(why)) | Err(why) => {
+            eprintln!("subpy: {why}");
+            ExitCode::from(UNUSABLE)
+        }
+    }
+}
+
+fn command(cli: Cli) -> Result<ExitCode> {
+    let python = cli.python;
+    match cli.command {
+        Command::Doctor(arguments) => doctor::doctor(&arguments, python.as_deref()),
+        Command::Generate(arguments) => generate::generate(&arguments),
+        Command::Probe(arguments) => probe::probe(&arguments, python.as_deref()),
+    }
+}
+
+/// To stdout. Whoever reads it may have seen enough.
+fn print(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(format!("stdout cannot be written to: {error}")),
+        _ => Ok(()),
+    }
+}
+
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| error.to_string())?;
+    print(&format!("{text}\n"))
+}
