@@ -1,6 +1,7 @@
 //! The arguments. These comments are the help, the man pages and the completions.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -19,6 +20,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Doctor(Doctor),
+    Run(Run),
     #[command(hide = true)]
     Generate(Generate),
     #[command(hide = true)]
@@ -34,6 +36,52 @@ pub struct Doctor {
     /// Write JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Calls a function of a script with each input, on several interpreters
+///
+/// The function gets a str, an input as it stands here, and what it returns becomes a line of JSON: {"input": ..., "result": ...}, or
+/// {"input": ..., "error": {"kind": ..., "message": ...}} when there is no result. What it prints goes to stderr. With --output, inputs
+/// that the file has already are left out, so a run that was ended goes on where it was.
+///
+/// Ends with 1 when an input has failed, with 2 when nothing could be run, and with 130 after Ctrl-C.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// How many interpreters; one a core if it is not given
+    #[arg(short, long, value_name = "N", value_parser = jobs)]
+    pub jobs: Option<usize>,
+    /// The function's name
+    #[arg(long, default_value = "main", value_name = "NAME")]
+    pub function: String,
+    /// How many seconds a call may take, fractions too
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+    /// The file that results are added to, instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Do inputs again that have failed before
+    #[arg(long, requires = "output")]
+    pub retry: bool,
+    /// Each interpreter in a process of its own: every package loads there, a crash costs one input, and what hangs in C is killed
+    #[arg(long)]
+    pub process: bool,
+    /// The script, which is loaded once in each interpreter
+    pub script: PathBuf,
+    /// What the function is called with; `-` stands for the lines of stdin
+    #[arg(required = true, value_name = "FILES")]
+    pub inputs: Vec<String>,
+}
+
+fn jobs(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(jobs @ 1..=10_000) => Ok(jobs),
+        _ => Err("it has to be a number from 1 to 10000".to_owned()),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.filter(|seconds| !seconds.is_zero()).ok_or_else(|| "it has to be a number of seconds above 0".to_owned())
 }
 
 /// Writes the man pages and the completions of shells

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `cli` | the arguments: clap makes the help, the man pages and the completions of it |
 //! | `doctor` | `subpy doctor`: what works here, and a line to mend what does not |
+//! | `run` | `subpy run`: a function over inputs, on several interpreters |
 //! | `probe` | what the command starts itself for: things that may crash or hang |
 //! | `child` | processes with a time limit |
 //! | `cache` | the folder for what is kept and what is thrown away |
@@ -15,6 +16,7 @@ mod cli;
 mod doctor;
 mod generate;
 mod probe;
+mod run;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -51,6 +53,7 @@ fn command(cli: Cli) -> Result<ExitCode> {
     let python = cli.python;
     match cli.command {
         Command::Doctor(arguments) => doctor::doctor(&arguments, python.as_deref()),
+        Command::Run(arguments) => run::run(&arguments, python.as_deref()),
         Command::Generate(arguments) => generate::generate(&arguments),
         Command::Probe(arguments) => probe::probe(&arguments, python.as_deref()),
     }

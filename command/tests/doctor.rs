@@ -112,7 +112,8 @@ fn says(folder: &Folder, version: &str, free_threaded: bool, soname: &str) -> St
 fn it_is_too_old() {
     let folder = Folder::new();
     let setup = says(&folder, "3.11.7", false, "libpython3.11.so.1.0");
-    let remedy = expect(&doctor(&folder, &setup), "CPython", "error", "CPython 3.11.7 is too old", "unset SUBPY_PYTHON");
+    let remedy =
+        expect(&doctor(&folder, &setup), "CPython", "error", "CPython 3.11.7 is too old", "unset SUBPY_PYTHON");
     mended(&folder, &setup, &remedy, "CPython");
 }
 
