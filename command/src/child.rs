@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -54,12 +54,15 @@ pub fn run(command: &mut Command, limit: Duration) -> io::Result<Ended> {
     let deadline = Instant::now() + limit;
     command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
+    let group = Pid::from_raw(child.id().cast_signed());
+    running().push(group);
     let stdin = child.stdin.take();
     let stdout = child.stdout.take().map(Reader::new);
     let stderr = child.stderr.take().map(Reader::new);
     let ended = wait(&mut child, deadline);
     // What it has started goes with it. Nobody else has its number: it is not waited for before.
-    let _ = killpg(Pid::from_raw(child.id().cast_signed()), Signal::SIGKILL);
+    let _ = killpg(group, Signal::SIGKILL);
+    running().retain(|other| *other != group);
     drop(stdin);
     let status = child.wait()?;
     Ok(Ended {
@@ -67,6 +70,20 @@ pub fn run(command: &mut Command, limit: Duration) -> io::Result<Ended> {
         stdout: stdout.map(Reader::text).unwrap_or_default(),
         stderr: stderr.map(Reader::text).unwrap_or_default(),
     })
+}
+
+/// The groups of what runs.
+static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+fn running() -> MutexGuard<'static, Vec<Pid>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends all that runs, for one who ends this process next.
+pub fn end_all() {
+    for group in running().iter() {
+        let _ = killpg(*group, Signal::SIGKILL);
+    }
 }
 
 fn of(status: ExitStatus) -> End {

@@ -20,6 +20,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Doctor(Doctor),
+    Check(Check),
     Run(Run),
     #[command(hide = true)]
     Generate(Generate),
@@ -36,6 +37,70 @@ pub struct Doctor {
     /// Write JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Tries whether packages work in interpreters of each kind
+///
+/// Makes a virtual environment, which goes when it is done, installs the packages there, and imports each in an interpreter with a GIL
+/// of its own, in a second one, in one that shares the GIL of the main interpreter, and in the main interpreter. Each import has a process
+/// of its own: it works, is refused (by an ImportError), crashes, hangs or fails (by another exception).
+///
+/// Ends with 1 when a package does not work where --require says.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// What to install, as pip takes it: name, name==1.2
+    #[arg(required_unless_present = "requirements", value_name = "PACKAGE")]
+    pub packages: Vec<String>,
+    /// A file with a package a line
+    #[arg(short, long, value_name = "FILE")]
+    pub requirements: Option<PathBuf>,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Also write a table in Markdown into this file, between its two lines for that
+    #[arg(long, value_name = "FILE")]
+    pub table: Option<PathBuf>,
+    /// A virtual environment for each package, so that none changes the version of another
+    #[arg(long)]
+    pub separate: bool,
+    /// Leave the virtual environments, and say where they are
+    #[arg(long)]
+    pub keep: bool,
+    /// How many seconds an import may take
+    #[arg(long, default_value = "60", value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Duration,
+    /// How many imports at the same time; one a core if it is not given
+    #[arg(short, long, value_name = "N", value_parser = jobs)]
+    pub jobs: Option<usize>,
+    /// Where each package has to work
+    #[arg(long, default_value = "own", value_name = "WHERE")]
+    pub require: Place,
+}
+
+/// An interpreter to import in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Place {
+    /// One with a GIL of its own
+    Own,
+    /// A second one with a GIL of its own
+    Second,
+    /// One that shares the main interpreter's GIL
+    Shared,
+    /// The main interpreter, as in a process of its own
+    Main,
+}
+
+impl Place {
+    pub const ALL: [Place; 4] = [Place::Own, Place::Second, Place::Shared, Place::Main];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Place::Own => "own",
+            Place::Second => "second",
+            Place::Shared => "shared",
+            Place::Main => "main",
+        }
+    }
 }
 
 /// Calls a function of a script with each input, on several interpreters
@@ -94,10 +159,11 @@ pub struct Generate {
 /// Tries something that may crash or hang, for the other commands, and prints JSON
 #[derive(Debug, Args)]
 pub struct Probe {
+    #[command(subcommand)]
     pub what: Probed,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Subcommand)]
 pub enum Probed {
     /// Which CPython there is
     Search,
@@ -107,4 +173,12 @@ pub enum Probed {
     Process,
     /// Starts one that is locked
     Locked,
+    /// Imports modules
+    Import {
+        place: Place,
+        modules: Vec<String>,
+        /// Extension modules, which are tried too
+        #[arg(long, value_name = "MODULE")]
+        extension: Vec<String>,
+    },
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `cli` | the arguments: clap makes the help, the man pages and the completions of it |
 //! | `doctor` | `subpy doctor`: what works here, and a line to mend what does not |
+//! | `check` | `subpy check`: whether packages work in interpreters of each kind |
 //! | `run` | `subpy run`: a function over inputs, on several interpreters |
 //! | `probe` | what the command starts itself for: things that may crash or hang |
 //! | `child` | processes with a time limit |
@@ -11,6 +12,7 @@
 //! | `generate` | man pages and completions |
 
 mod cache;
+mod check;
 mod child;
 mod cli;
 mod doctor;
@@ -53,9 +55,10 @@ fn command(cli: Cli) -> Result<ExitCode> {
     let python = cli.python;
     match cli.command {
         Command::Doctor(arguments) => doctor::doctor(&arguments, python.as_deref()),
+        Command::Check(arguments) => check::check(&arguments, python.as_deref()),
         Command::Run(arguments) => run::run(&arguments, python.as_deref()),
         Command::Generate(arguments) => generate::generate(&arguments),
-        Command::Probe(arguments) => probe::probe(&arguments, python.as_deref()),
+        Command::Probe(arguments) => probe::probe(&arguments.what, python.as_deref()),
     }
 }
 

@@ -8,10 +8,11 @@ use std::thread;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::getpid;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use subpy::{Interpreter, Options, ProcessOptions, RuntimeOptions, get_main};
+use subpy::{Config, Interpreter, Kind, Options, ProcessOptions, RuntimeOptions, get_main};
 
-use crate::cli::{Probe, Probed};
+use crate::cli::{Place, Probed};
 use crate::{Result, print};
 
 /// What `search` prints.
@@ -49,6 +50,49 @@ pub struct Started {
     pub own_gil: Result<(), String>,
 }
 
+/// What `import` prints, behind a mark, as modules may print what they like.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Imported {
+    Works(Loaded),
+    Refused(String),
+    Fails(String),
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Loaded {
+    /// The extension modules of site-packages that the import has loaded, whosoever they are.
+    pub by_import: Vec<String>,
+    /// Those of the package that are loaded then, or could be.
+    pub own: Vec<String>,
+    /// Those of the package that could not, and why.
+    pub refused: Vec<(String, String)>,
+}
+
+const MARK: &str = "<subpy-probe>";
+
+/// What an interpreter says when CPython does not load an extension module in it.
+const NOT_HERE: &str = "does not support loading in subinterpreters";
+
+const IMPORT: &str = "
+def import_all(names, extensions):
+    import importlib, sys
+    for name in names:
+        importlib.import_module(name)
+    def is_extension(module):
+        origin = getattr(getattr(module, '__spec__', None), 'origin', None)
+        return isinstance(origin, str) and origin.endswith('.so') and '/site-packages/' in origin
+    by_import = sorted(name for name, module in list(sys.modules.items()) if is_extension(module))
+    own, refused = [], []
+    for name in extensions:
+        try:
+            importlib.import_module(name)
+        except BaseException as error:
+            refused.append((name, str(error)))
+        else:
+            own.append(name)
+    return by_import, own, refused
+";
+
 const ABOUT: &str = "
 def about():
     import os, site, sys
@@ -73,13 +117,14 @@ pub fn search(python: Option<&Path>) -> Search {
     Search { tried, found }
 }
 
-pub fn probe(arguments: &Probe, python: Option<&Path>) -> Result<ExitCode> {
+pub fn probe(what: &Probed, python: Option<&Path>) -> Result<ExitCode> {
     end_with_parent();
-    let line = match arguments.what {
+    let line = match what {
         Probed::Search => json(&search(python)),
         Probed::Start => json(&start(python)),
         Probed::Process => json(&in_process(python, ProcessOptions::new())),
         Probed::Locked => json(&in_process(python, ProcessOptions::new().locked(true))),
+        Probed::Import { place, modules, extension } => return import(python, *place, modules, extension),
     };
     print(&format!("{}\n", line?))?;
     Ok(ExitCode::SUCCESS)
@@ -133,4 +178,49 @@ fn in_process(python: Option<&Path>, process: ProcessOptions) -> Result<(), Stri
         subpy::shutdown()
     };
     run().map_err(|error| error.to_string())
+}
+
+/// The answer in what such a process has printed.
+pub fn answer<T: DeserializeOwned>(printed: &str) -> Option<T> {
+    let answer = printed.rsplit_once(MARK)?.1;
+    serde_json::from_str(answer.lines().next()?).ok()
+}
+
+fn import(python: Option<&Path>, place: Place, modules: &[String], extensions: &[String]) -> Result<ExitCode> {
+    let told = |error: subpy::Error| error.to_string();
+    subpy::init(&options(python)).map_err(told)?;
+    let shared = Config::new().shared_gil(true).no_extension_check(true);
+    let interps = match place {
+        Place::Own => vec![Interpreter::create()],
+        Place::Second => vec![Interpreter::create(), Interpreter::create()],
+        Place::Shared => vec![Interpreter::with_options(&Options::new().config(shared))],
+        Place::Main => vec![get_main()],
+    };
+    let mut outcome = Imported::Fails("nothing was tried".to_owned());
+    for interp in interps.iter() {
+        let interp = interp.as_ref().map_err(|error| error.to_string())?;
+        interp.exec(IMPORT).map_err(told)?;
+        // What becomes of it in the last one counts.
+        type Lists = (Vec<String>, Vec<String>, Vec<(String, String)>);
+        outcome = match interp.call::<Lists>("import_all", (modules, extensions)) {
+            Ok((by_import, own, refused)) => Imported::Works(Loaded { by_import, own, refused }),
+            Err(error) => refusal(&error),
+        };
+    }
+    print(&format!("\n{MARK}{}\n", json(&outcome)?))?;
+    // How it ends is a part of the answer.
+    drop(interps);
+    subpy::shutdown().map_err(told)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn refusal(error: &subpy::Error) -> Imported {
+    let Kind::ExecutionFailed(exception) = &error.kind else { return Imported::Fails(error.to_string()) };
+    // A package may put it into an exception of its own.
+    let by_python = exception.display.lines().find(|line| line.contains(NOT_HERE)).map(str::trim);
+    match by_python {
+        Some(line) => Imported::Refused(line.strip_prefix("ImportError: ").unwrap_or(line).to_owned()),
+        None if exception.type_name == "ImportError" => Imported::Refused(exception.message.trim().to_owned()),
+        None => Imported::Fails(exception.formatted.trim().to_owned()),
+    }
 }

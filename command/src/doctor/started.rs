@@ -7,9 +7,9 @@ use serde::de::DeserializeOwned;
 
 use super::python::{Seen, shortage};
 use super::{Check, limits, quoted};
+use crate::Result;
 use crate::child::{self, End};
 use crate::probe::Started;
-use crate::{Result, cli};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -78,7 +78,6 @@ fn ask<T: DeserializeOwned>(what: &str, python: Option<&Path>) -> Result<Result<
     if let Some(python) = python {
         command.arg("--python").arg(python);
     }
-    debug_assert!(<cli::Probed as clap::ValueEnum>::from_str(what, false).is_ok());
     let ended = match child::run(&mut command, LIMIT) {
         Ok(ended) => ended,
         Err(error) => {
