@@ -22,6 +22,9 @@ pub enum Command {
     Doctor(Doctor),
     Check(Check),
     Run(Run),
+    /// What has to do with CPythons
+    #[command(subcommand)]
+    Python(Python),
     #[command(hide = true)]
     Generate(Generate),
     #[command(hide = true)]
@@ -147,6 +150,31 @@ fn jobs(text: &str) -> Result<usize, String> {
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     seconds.filter(|seconds| !seconds.is_zero()).ok_or_else(|| "it has to be a number of seconds above 0".to_owned())
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Python {
+    Install(Install),
+}
+
+/// Fetches a CPython, to where the search finds it
+///
+/// Through uv, or else through a Go module whose hashes this command has, whichever is on PATH. Says first what it does. Prints the
+/// python's path.
+#[derive(Debug, Args)]
+pub struct Install {
+    /// Which of the two to use
+    #[arg(long, value_name = "PROGRAM")]
+    pub with: Option<Way>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Way {
+    Uv,
+    Go,
 }
 
 /// Writes the man pages and the completions of shells

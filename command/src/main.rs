@@ -6,6 +6,7 @@
 //! | `doctor` | `subpy doctor`: what works here, and a line to mend what does not |
 //! | `check` | `subpy check`: whether packages work in interpreters of each kind |
 //! | `run` | `subpy run`: a function over inputs, on several interpreters |
+//! | `install` | `subpy python install`: fetches a CPython |
 //! | `probe` | what the command starts itself for: things that may crash or hang |
 //! | `child` | processes with a time limit |
 //! | `cache` | the folder for what is kept and what is thrown away |
@@ -17,6 +18,7 @@ mod child;
 mod cli;
 mod doctor;
 mod generate;
+mod install;
 mod probe;
 mod run;
 
@@ -26,7 +28,7 @@ use std::thread;
 
 use clap::Parser;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, Python};
 
 /// What went wrong, as it is to be read.
 type Result<T, E = String> = std::result::Result<T, E>;
@@ -57,6 +59,7 @@ fn command(cli: Cli) -> Result<ExitCode> {
         Command::Doctor(arguments) => doctor::doctor(&arguments, python.as_deref()),
         Command::Check(arguments) => check::check(&arguments, python.as_deref()),
         Command::Run(arguments) => run::run(&arguments, python.as_deref()),
+        Command::Python(Python::Install(arguments)) => install::install(&arguments),
         Command::Generate(arguments) => generate::generate(&arguments),
         Command::Probe(arguments) => probe::probe(&arguments.what, python.as_deref()),
     }
