@@ -22,6 +22,8 @@ pub enum Command {
     Doctor(Doctor),
     Check(Check),
     Run(Run),
+    /// Python in one interpreter or several, to try things out: :help there lists how to switch between them
+    Repl,
     /// What has to do with CPythons
     #[command(subcommand)]
     Python(Python),

@@ -7,6 +7,7 @@
 //! | `check` | `subpy check`: whether packages work in interpreters of each kind |
 //! | `run` | `subpy run`: a function over inputs, on several interpreters |
 //! | `install` | `subpy python install`: fetches a CPython |
+//! | `repl` | `subpy repl`: interpreters to try things out in |
 //! | `probe` | what the command starts itself for: things that may crash or hang |
 //! | `child` | processes with a time limit |
 //! | `cache` | the folder for what is kept and what is thrown away |
@@ -20,6 +21,7 @@ mod doctor;
 mod generate;
 mod install;
 mod probe;
+mod repl;
 mod run;
 
 use std::io::{ErrorKind, Write};
@@ -60,6 +62,7 @@ fn command(cli: Cli) -> Result<ExitCode> {
         Command::Check(arguments) => check::check(&arguments, python.as_deref()),
         Command::Run(arguments) => run::run(&arguments, python.as_deref()),
         Command::Python(Python::Install(arguments)) => install::install(&arguments),
+        Command::Repl => repl::repl(python.as_deref()),
         Command::Generate(arguments) => generate::generate(&arguments),
         Command::Probe(arguments) => probe::probe(&arguments.what, python.as_deref()),
     }
