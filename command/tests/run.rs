@@ -86,6 +86,17 @@ fn results_are_lines_of_json() {
     assert_eq!(stdout(&output), "{\"input\":\"abc\",\"result\":[\"ABC\", [1, 2.5]]}\n");
 }
 
+/// docs/command.md shows it.
+#[test]
+fn the_example_counts_words() {
+    let folder = Folder::new();
+    let input = folder.file("input.txt", "to be or not to be a b c");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/words.py");
+    let output = run(&[script, input.to_str().unwrap()]);
+    expect_code(&output, 0);
+    assert_eq!(lines(&stdout(&output))[0]["result"], json(r#"{"to": 2, "be": 2, "or": 1}"#));
+}
+
 #[test]
 fn what_fails_is_a_line_too() {
     let folder = Folder::new();
