@@ -188,6 +188,18 @@ fn what_is_no_package_is_refused() {
     assert!(stderr(&output).contains("gone.txt: No such file"), "{}", stderr(&output));
 }
 
+/// The processes that this one has begun for imports. proc(5): behind the name, in brackets, are the state and the parent.
+fn importing(parent: &str) -> Vec<String> {
+    let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    let is_one = |id: &String| {
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        let of = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split_whitespace().nth(1));
+        let words = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        of == Some(parent) && words.split(|byte| *byte == 0).any(|word| word == b"import")
+    };
+    processes.filter(is_one).collect()
+}
+
 #[test]
 fn a_signal_leaves_nothing_behind() {
     let folder = Folder::new();
@@ -197,16 +209,14 @@ fn a_signal_leaves_nothing_behind() {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let start = Instant::now();
     let id = child.id().to_string();
-    // The processes that import.
-    let children = || {
-        let listed = Command::new("pgrep").args(["-P", &id, "subpy"]).output().expect("pgrep");
-        String::from_utf8(listed.stdout).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
-    };
-    while children().is_empty() {
+    let begun = loop {
+        let begun = importing(&id);
+        if !begun.is_empty() {
+            break begun;
+        }
         assert!(start.elapsed() < Duration::from_secs(120), "it does not begin");
         thread::sleep(Duration::from_millis(20));
-    }
-    let begun = children();
+    };
     assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
     expect_code(&child.wait_with_output().unwrap(), 130);
     assert_eq!(fs::read_dir(&cache).unwrap().count(), 0);
