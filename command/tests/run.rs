@@ -17,6 +17,7 @@ use support::{Folder, expect_code, json, output, stderr, stdout, subpy, text};
 const SCRIPT: &str = r#"
 import math
 import sys
+import threading
 import time
 
 def main(path):
@@ -27,6 +28,10 @@ def main(path):
     if word == "hang":
         while True:
             pass
+    if word == "block":
+        lock = threading.Lock()
+        lock.acquire()
+        lock.acquire()
     if word == "sleep":
         time.sleep(float(rest))
     if word == "crash":
@@ -100,7 +105,7 @@ fn the_example_counts_words() {
 #[test]
 fn what_fails_is_a_line_too() {
     let folder = Folder::new();
-    let inputs = ["raise:why", "set", "nan", "surrogate", "exit", "hang", "good"];
+    let inputs = ["raise:why", "set", "nan", "surrogate", "exit", "hang", "block", "good"];
     for isolation in [&["-j1"][..], &["-j2", "--process"]] {
         let output =
             output(subpy().arg("run").args(isolation).args(["--timeout", "1.5"]).arg(script(&folder)).args(inputs));
@@ -111,7 +116,7 @@ fn what_fails_is_a_line_too() {
         assert_eq!((text(&error["kind"]), text(&error["type"])), ("exception", "ValueError"));
         assert_eq!(error["message"], "why");
         let traceback = text(&error["traceback"]);
-        assert!(traceback.contains("script.py\", line 10, in main") && !traceback.contains("<setup>"), "{traceback}");
+        assert!(traceback.contains("script.py\", line 11, in main") && !traceback.contains("<setup>"), "{traceback}");
         for (input, why) in [("set", "type set is not JSON"), ("nan", "not JSON compliant"), ("surrogate", "surrogate")]
         {
             let error = &line(&found, input)["error"];
@@ -119,10 +124,11 @@ fn what_fails_is_a_line_too() {
             assert!(text(&error["message"]).contains(why), "{error}");
         }
         assert_eq!(line(&found, "exit")["error"]["type"], "SystemExit");
-        let error = &line(&found, "hang")["error"];
-        assert_eq!(error["kind"], "timeout", "{error}");
+        for input in ["hang", "block"] {
+            assert_eq!(line(&found, input)["error"]["kind"], "timeout", "{found:?}");
+        }
         assert_eq!(line(&found, "good")["result"]["length"], 4);
-        assert!(stderr(&output).contains("1 results, 6 failed"), "{}", stderr(&output));
+        assert!(stderr(&output).contains("1 results, 7 failed"), "{}", stderr(&output));
     }
 }
 

@@ -171,8 +171,8 @@ pub fn check(arguments: &Check, python: Option<&Path>) -> Result<ExitCode> {
         let library = found.library.unwrap_or_default();
         format!("{} has no python beside it, which virtual environments need; name another CPython", library.display())
     })?;
-    let tool = Tool::find(&python)?;
     end_all_on_signals()?;
+    let tool = Tool::find(&python)?;
     let folder = Folder::new(arguments.keep)?;
     let bar = ProgressBar::new_spinner();
     let asked = Asked { arguments, python: &python, tool: &tool, folder: &folder, bar: &bar };
