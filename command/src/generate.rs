@@ -14,11 +14,9 @@ pub fn generate(arguments: &Generate) -> Result<ExitCode> {
     for folder in [&man, &completions] {
         fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
-    let mut command = Cli::command();
-    command.build();
-    clap_mangen::generate_to(command.clone(), &man).map_err(|error| format!("{}: {error}", man.display()))?;
+    clap_mangen::generate_to(Cli::command(), &man).map_err(|error| format!("{}: {error}", man.display()))?;
     for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {
-        clap_complete::generate_to(shell, &mut command, "subpy", &completions)
+        clap_complete::generate_to(shell, &mut Cli::command(), "subpy", &completions)
             .map_err(|error| format!("{}: {error}", completions.display()))?;
     }
     print(&format!("{}\n{}\n", man.display(), completions.display()))?;

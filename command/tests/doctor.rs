@@ -273,6 +273,15 @@ fn man_pages_and_completions_are_written() {
     let folder = Folder::new();
     let output = shell(&folder, &format!("{SUBPY} generate {}", quoted(&folder.0)));
     expect_code(&output, 0);
+    let mut pages: Vec<String> = fs::read_dir(folder.path("man"))
+        .unwrap()
+        .map(|page| page.unwrap().file_name().into_string().unwrap())
+        .collect();
+    pages.sort();
+    let expected = ["check.1", "doctor.1", "python-install.1", "python.1", "repl.1", "run.1"];
+    let expected: Vec<String> =
+        expected.iter().map(|page| format!("subpy-{page}")).chain(["subpy.1".to_owned()]).collect();
+    assert_eq!(pages, expected);
     let page = fs::read_to_string(folder.path("man/subpy-doctor.1")).unwrap();
     assert!(page.contains("Says what works here"), "{page}");
     for file in ["subpy.bash", "subpy.fish", "_subpy"] {
