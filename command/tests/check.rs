@@ -82,7 +82,7 @@ except FileExistsError:
 #[test]
 fn each_verdict_is_told() {
     let folder = Folder::new();
-    let mut arguments = vec!["--json".to_owned(), "--timeout".to_owned(), "10".to_owned()];
+    let mut arguments = vec!["--json".to_owned(), "--timeout".to_owned(), "20".to_owned()];
     for (name, source) in [
         ("works_fine", "import json\nprint('hello')"),
         ("refuses", REFUSES),
