@@ -43,8 +43,7 @@ const UNUSABLE: u8 = 2;
 const STACK: usize = 8 << 20;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let thread = thread::Builder::new().stack_size(STACK).spawn(move || command(cli));
+    let thread = thread::Builder::new().stack_size(STACK).spawn(|| command(Cli::parse()));
     let ended = thread.map_err(|error| format!("no thread could be started: {error}; ulimit -u 4096 allows more"));
     match ended.map(|thread| thread.join().unwrap_or(Err("it panicked, see above".to_owned()))) {
         Ok(Ok(code)) => code,

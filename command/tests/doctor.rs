@@ -220,9 +220,12 @@ fn pythonhome_is_wrong() {
 #[test]
 fn the_stack_is_tiny() {
     let folder = Folder::new();
-    let setup = "ulimit -S -s 128";
-    let remedy = expect(&doctor(&folder, setup), "stack", "error", "128 KiB", "ulimit -s 8192");
-    mended(&folder, setup, &remedy, "stack");
+    for size in [64, 128, 200] {
+        let setup = format!("ulimit -S -s {size}");
+        let remedy = expect(&doctor(&folder, &setup), "stack", "error", &format!("{size} KiB"), "ulimit -s 8192");
+        let report = mended(&folder, &setup, &remedy, "stack");
+        assert_eq!(report["works"], true, "{report}");
+    }
 }
 
 #[test]
