@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use support::{Folder, expect_code, json, output, stderr, stdout, subpy, text};
+use support::{Folder, end_in_time, expect_code, json, output, stderr, stdout, subpy, text};
 
 /// A project that pip installs without the network: its backend, which is in it, writes the wheel.
 fn project(folder: &Folder, name: &str, source: &str) -> String {
@@ -207,6 +207,7 @@ fn a_signal_leaves_nothing_behind() {
     let mut command = subpy();
     command.env("SUBPY_CACHE", &cache).args(["check", &project(&folder, "hangs", "while True: pass")]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    end_in_time(&child);
     let start = Instant::now();
     let id = child.id().to_string();
     let begun = loop {

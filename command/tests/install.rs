@@ -84,7 +84,7 @@ fn go_puts_it_into_the_cache() {
     // The search finds it there, and a second time nothing is fetched.
     let mut doctor = Command::new(SUBPY);
     doctor.env_clear().env("PATH", folder.folder("empty")).env("HOME", folder.path("home")).arg("doctor");
-    let doctor = doctor.output().unwrap();
+    let doctor = support::output(&mut doctor);
     assert!(stdout(&doctor).contains("ok       CPython"), "{}", stdout(&doctor));
     expect_code(&install(&folder, &["--with", "go"]), 0);
     assert_eq!(called(&folder), "build -o\n");

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use support::{expect_code, stderr, stdout, subpy};
+use support::{end_in_time, expect_code, stderr, stdout, subpy};
 
 fn typed(lines: &str) -> Output {
     let mut child = begin();
@@ -17,7 +17,10 @@ fn typed(lines: &str) -> Output {
 
 fn begin() -> Child {
     let mut command = subpy();
-    command.arg("repl").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    command.arg("repl").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    end_in_time(&child);
+    child
 }
 
 fn prints(lines: &str, expected: &str) {

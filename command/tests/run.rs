@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use support::{Folder, expect_code, json, output, stderr, stdout, subpy, text};
+use support::{Folder, end_in_time, expect_code, json, output, stderr, stdout, subpy, text};
 
 const SCRIPT: &str = r#"
 import math
@@ -222,6 +222,7 @@ impl Long {
     /// Begun, and some of it done.
     fn begin(&self, more: &[&str]) -> Child {
         let child = self.command(more).spawn().unwrap();
+        end_in_time(&child);
         let start = Instant::now();
         while fs::read_to_string(&self.out).unwrap_or_default().lines().count() < 5 {
             assert!(start.elapsed() < Duration::from_secs(60), "it does not begin");
@@ -241,7 +242,7 @@ impl Long {
 
     /// Goes on, and is then complete, with each input once.
     fn goes_on(&self, more: &[&str]) -> String {
-        let output = self.command(more).output().unwrap();
+        let output = output(&mut self.command(more));
         expect_code(&output, 0);
         let mut done = self.done();
         assert_eq!(done.len(), 40, "{done:?}");
@@ -298,6 +299,7 @@ fn ctrl_c_ends_what_never_ends() {
     let mut command = subpy();
     command.args(["run", "-j1", "-o"]).arg(&out).arg(script(&folder)).args(["a", "hang", "b"]);
     let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    end_in_time(&child);
     let start = Instant::now();
     while fs::read_to_string(&out).unwrap_or_default().is_empty() {
         assert!(start.elapsed() < Duration::from_secs(60), "it does not begin");
@@ -372,7 +374,7 @@ fn what_has_failed_is_done_again_when_asked_for() {
 fn two_do_not_write_to_one_file() {
     let long = Long::new();
     let mut child = long.begin(&[]);
-    let second = long.command(&[]).output().unwrap();
+    let second = output(&mut long.command(&[]));
     expect_code(&second, 2);
     assert!(stderr(&second).contains("another `subpy run` writes to it"), "{}", stderr(&second));
     child.kill().unwrap();

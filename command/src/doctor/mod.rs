@@ -89,7 +89,7 @@ struct Report {
 }
 
 pub fn doctor(arguments: &Doctor, python: Option<&Path>) -> Result<ExitCode> {
-    let seen = python::look(python)?;
+    let seen = python::look(python);
     let mut checks = vec![library(), seen.check(), python::environment()];
     checks.push(seen.virtual_env());
     checks.extend(started::checks(&seen, python)?);

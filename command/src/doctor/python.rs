@@ -28,7 +28,7 @@ struct Named {
 /// How long all executables together may take to tell about themselves: ten seconds each at most.
 const LIMIT: Duration = Duration::from_secs(120);
 
-pub fn look(python: Option<&Path>) -> Result<Seen> {
+pub fn look(python: Option<&Path>) -> Seen {
     let variable = env::var_os("SUBPY_PYTHON").filter(|path| !path.is_empty()).map(PathBuf::from);
     let named = match (python, variable) {
         (Some(path), _) => Some(Named { unset: "leave out --python", path: path.to_owned() }),
@@ -37,16 +37,16 @@ pub fn look(python: Option<&Path>) -> Result<Seen> {
     };
     let Search { tried, found } = crate::probe::search(python);
     let other = match &found {
-        Err(_) if named.is_some() => search_freely()?,
+        Err(_) if named.is_some() => search_freely(),
         _ => None,
     };
-    Ok(Seen { found, tried, other, named })
+    Seen { found, tried, other, named }
 }
 
-fn search_freely() -> Result<Option<Found>> {
-    let mut command = child::own(&["probe", "search"])?;
-    let ended = child::run(command.env_remove("SUBPY_PYTHON"), LIMIT).map_err(|error| error.to_string())?;
-    Ok(serde_json::from_str::<Search>(&ended.stdout).ok().and_then(|search| search.found.ok()))
+fn search_freely() -> Option<Found> {
+    let mut command = child::own(&["probe", "search"]).ok()?;
+    let ended = child::run(command.env_remove("SUBPY_PYTHON"), LIMIT).ok()?;
+    serde_json::from_str::<Search>(&ended.stdout).ok()?.found.ok()
 }
 
 impl Seen {

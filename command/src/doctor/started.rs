@@ -43,7 +43,7 @@ pub fn checks(seen: &Seen, python: Option<&Path>) -> Result<Vec<Check>> {
     checks.push(match ask::<()>("locked", python)? {
         Ok(()) => Check::ok(locked, "one that is locked works"),
         Err(failure) => {
-            let known = failure.remedy_of_limits();
+            let known = failure.remedy_of_limits().or_else(limits::tight);
             let kernel =
                 "run Linux 6.12 or newer with Landlock, or lock with what there is (SUBPY_INTERP_LOCK_BEST_EFFORT)";
             Check::warning(locked, failure.why, known.unwrap_or_else(|| kernel.to_owned()))

@@ -4,8 +4,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -83,8 +85,24 @@ pub fn subpy() -> Command {
     with_python(SUBPY)
 }
 
+/// Runs it to its end, and fails when it takes too long.
 pub fn output(command: &mut Command) -> Output {
-    command.output().expect("the program runs")
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program runs");
+    end_in_time(&child);
+    child.wait_with_output().expect("it is our child")
+}
+
+/// Kills it when it has not ended by then, so that what waits for it fails. No program of the tests takes half of the time.
+pub fn end_in_time(child: &Child) {
+    let id = child.id();
+    thread::spawn(move || {
+        thread::sleep(Duration::from_secs(600));
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
+        if parent == Some(std::process::id()) {
+            let _ = Command::new("kill").args(["-KILL", &id.to_string()]).status();
+        }
+    });
 }
 
 pub fn stdout(output: &Output) -> String {
