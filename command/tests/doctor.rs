@@ -233,7 +233,7 @@ fn expect_all(report: &Value, remedy: &str) {
     let checks = report["checks"].as_array().unwrap().iter();
     let wrong: Vec<&Value> =
         checks.filter(|check| check["remedy"].is_string() && check["name"] != "site-packages").collect();
-    assert!(wrong.len() > 1, "{report}");
+    assert!(!wrong.is_empty(), "{report}");
     assert!(wrong.iter().all(|check| text(&check["remedy"]).starts_with(remedy)), "{wrong:?}");
 }
 
@@ -254,12 +254,14 @@ fn few_files_may_be_open() {
 #[test]
 fn there_is_little_address_space() {
     let folder = Folder::new();
-    let setup = "ulimit -S -v 120000";
-    let report = doctor(&folder, setup);
-    let remedy = expect(&report, "address space", "error", "117 MiB", "ulimit -v unlimited");
-    expect_all(&report, "ulimit -v unlimited");
-    let report = mended(&folder, setup, &remedy, "address space");
-    assert_eq!(report["works"], true, "{report}");
+    for (size, shown) in [(80_000, "78 MiB"), (120_000, "117 MiB")] {
+        let setup = format!("ulimit -S -v {size}");
+        let report = doctor(&folder, &setup);
+        let remedy = expect(&report, "address space", "error", shown, "ulimit -v unlimited");
+        expect_all(&report, "ulimit -v unlimited");
+        let report = mended(&folder, &setup, &remedy, "address space");
+        assert_eq!(report["works"], true, "{report}");
+    }
 }
 
 #[test]
