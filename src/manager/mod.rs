@@ -29,6 +29,7 @@
 //! | `home` | a thread of the caller's on which CPython was initialised |
 //! | `runtime_thread` | the thread that CPython is initialised and finalised on |
 //! | `runtime` | CPython's life in this process: start, adopt, stop |
+//! | `search` | which CPython would be started |
 //! | `processes` | where interpreters' processes come from |
 //! | `thread` | runs on threads of their own |
 //! | `interpreters` | the operations of `concurrent.interpreters` |
@@ -66,6 +67,7 @@ mod registry;
 mod run;
 mod runtime;
 mod runtime_thread;
+mod search;
 mod session;
 mod shutdown;
 mod thread;
@@ -113,6 +115,7 @@ pub use run::{
     enter, function_call, function_call_many, function_new, leave, make_ahead, prepare_main, run, run_with, stoppable,
 };
 pub use runtime::{RuntimeOptions, init, init_here, python_library, python_version};
+pub use search::{FoundPython, PythonSearch, TriedPython, find_python};
 pub use session::none_ahead;
 pub use shutdown::{shutdown, shutdown_with};
 pub use thread::{InThread, fd, join, notify, run_in_thread, thread_free, wait};

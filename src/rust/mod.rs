@@ -61,7 +61,7 @@ pub use output::Stream;
 pub use pool::{Pool, PoolOptions, TaskOptions, Tasks};
 pub use pool_map::PoolMap;
 pub use queue::Queue;
-pub use runtime::{init, python_library, python_version, shutdown, shutdown_with, version};
+pub use runtime::{find_python, init, python_library, python_version, shutdown, shutdown_with, version};
 #[cfg(feature = "serde")]
 pub use serde::{Serde, from_value, to_value};
 pub use session::Session;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::unless_forked;
-use crate::manager::{self, CloseOptions, Result, RuntimeOptions};
+use crate::manager::{self, CloseOptions, PythonSearch, Result, RuntimeOptions};
 
 /// Starts CPython, to choose which one and how. Without it, the first use of an interpreter starts it with the
 /// defaults.
@@ -26,6 +26,26 @@ use crate::manager::{self, CloseOptions, Result, RuntimeOptions};
 pub fn init(options: &RuntimeOptions) -> Result<()> {
     options.check()?;
     unless_forked(|| manager::init(options))
+}
+
+/// Looks for the CPython that [`init`] would start with these options, and says what was tried. Loads and starts nothing;
+/// runs the executables that it considers, as `init` does.
+///
+/// ```
+/// let search = subpy::find_python(&subpy::RuntimeOptions::new());
+/// for tried in &search.tried {
+///     println!("{}: {}", tried.what, tried.reason);
+/// }
+/// match search.found {
+///     Ok(found) => println!("{:?}, CPython {:?}", found.library, found.version),
+///     Err(error) => println!("{error}"),
+/// }
+/// ```
+pub fn find_python(options: &RuntimeOptions) -> PythonSearch {
+    match options.check() {
+        Ok(()) => manager::find_python(options),
+        Err(error) => PythonSearch { tried: Vec::new(), found: Err(error) },
+    }
 }
 
 /// Closes every interpreter and finalizes CPython. [`init`] works again afterwards.

@@ -193,8 +193,8 @@ fn tree(folder: &Folder, mut input: &[u8]) {
     // Without a choice, what the machine has would be looked at.
     let chosen = value(8).is_some_and(|path| !path.is_empty());
     let look = || match chosen {
-        true => find(None, None, &env, false),
-        false => search(&env, &paths[..1]).map(Found::OnDisk),
+        true => find(None, None, &env, false, &mut Vec::new()),
+        false => search(&env, &paths[..1], &mut Vec::new()).map(Found::OnDisk),
     };
     let found = look();
     // As often as one looks, the same comes of it.

@@ -141,20 +141,40 @@ pub fn locate(
     env: &dyn Fn(&str) -> Option<OsString>,
     has_more_rights: bool,
 ) -> Result<Found, LocateError> {
-    find(loaded::in_process(), explicit, env, has_more_rights)
+    find(loaded::in_process(), explicit, env, has_more_rights, &mut Vec::new())
 }
 
+/// As `locate`; also the places that were looked at in vain before one that fits, or at all.
+pub fn locate_and_tell(
+    explicit: Option<&Path>,
+    env: &dyn Fn(&str) -> Option<OsString>,
+    has_more_rights: bool,
+) -> (Vec<Tried>, Result<Found, LocateError>) {
+    let mut tried = Vec::new();
+    let found = find(loaded::in_process(), explicit, env, has_more_rights, &mut tried);
+    match &found {
+        Ok(_) => {}
+        Err(LocateError::NotFound { tried: all }) => tried.clone_from(all),
+        Err(LocateError::Unsupported { what, reason } | LocateError::CouldNotLook { what, reason }) => {
+            tried.push(Tried { what: what.clone(), reason: reason.clone() });
+        }
+    }
+    (tried, found)
+}
+
+/// `tried` is for a search that finds one.
 fn find(
     loaded: Option<LoadedRaw>,
     explicit: Option<&Path>,
     env: &dyn Fn(&str) -> Option<OsString>,
     has_more_rights: bool,
+    tried: &mut Vec<Tried>,
 ) -> Result<Found, LocateError> {
     let env = if has_more_rights { &|_: &str| None } else { env };
     match (loaded, choice(explicit, env)?) {
         (Some(raw), choice) => take_loaded(raw, choice.as_ref()).map(Found::InProcess),
         (None, Some(choice)) => choice.inspect().map(Found::OnDisk),
-        (None, None) => search::search(env, &search::system_roots(has_more_rights)?).map(Found::OnDisk),
+        (None, None) => search::search(env, &search::system_roots(has_more_rights)?, tried).map(Found::OnDisk),
     }
 }
 

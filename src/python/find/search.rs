@@ -26,14 +26,19 @@ struct Search<'a> {
 }
 
 /// In this order: `VIRTUAL_ENV`, `PATH`, the folders of uv, of pyenv, of the system (below `roots`), and what
-/// tools/get-python has downloaded.
-pub(super) fn search(env: &dyn Fn(&str) -> Option<OsString>, roots: &[PathBuf]) -> Result<Installation, LocateError> {
+/// tools/get-python has downloaded. `tried` gets what was looked at before one that fits.
+pub(super) fn search(
+    env: &dyn Fn(&str) -> Option<OsString>,
+    roots: &[PathBuf],
+    tried: &mut Vec<Tried>,
+) -> Result<Installation, LocateError> {
     let mut search = Search { env, roots, tried: Vec::new(), seen: HashSet::new() };
     let steps = [Search::virtual_env, Search::path, Search::uv, Search::pyenv, Search::system, Search::downloaded];
     for step in steps {
         if let Some(step) = step(&mut search)?
             && let Some(found) = search.look(step)?
         {
+            *tried = search.tried;
             return Ok(found);
         }
     }

@@ -6,8 +6,20 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::choice::Choice;
 use super::elf::library;
 use super::probe::tests::answer;
-use super::search::search;
 use super::*;
+
+fn find(
+    loaded: Option<LoadedRaw>,
+    explicit: Option<&Path>,
+    env: &dyn Fn(&str) -> Option<OsString>,
+    has_more_rights: bool,
+) -> Result<Found, LocateError> {
+    super::find(loaded, explicit, env, has_more_rights, &mut Vec::new())
+}
+
+fn search(env: &dyn Fn(&str) -> Option<OsString>, roots: &[PathBuf]) -> Result<Installation, LocateError> {
+    search::search(env, roots, &mut Vec::new())
+}
 
 fn inspect(path: &Path) -> Result<Installation, String> {
     inspect::inspect(path).map_err(|refused| refused.to_string())
@@ -369,6 +381,18 @@ fn the_virtual_environment_comes_before_the_path() {
     assert_eq!(found, base, "an environment that is gone does not matter");
     let tried = tried(search(&env(&[("VIRTUAL_ENV", &active)]), &[]).unwrap_err());
     assert_eq!(tried[0].what, format!("VIRTUAL_ENV: {}", active.display()));
+}
+
+#[test]
+fn what_was_tried_before_one_that_fits_is_told_too() {
+    let folder = Folder::new();
+    let good = folder.installation("good", GOOD);
+    let (gone, on_path) = (folder.0.join("gone"), folder.0.join("good/bin"));
+    let mut tried = Vec::new();
+    let found = search::search(&env(&[("VIRTUAL_ENV", &gone), ("PATH", &on_path)]), &[], &mut tried);
+    assert_eq!(found, Ok(good));
+    let what: Vec<&str> = tried.iter().map(|tried| tried.what.as_str()).collect();
+    assert_eq!(what, [format!("VIRTUAL_ENV: {}", gone.display())]);
 }
 
 #[test]
