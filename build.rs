@@ -13,11 +13,16 @@ fn main() {
     // For the tests, which compile programs for the same target.
     println!("cargo:rustc-env=SUBPY_TARGET={}", std::env::var("TARGET").expect("cargo sets it"));
     let root = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it");
-    worker::compile(root.as_ref());
+    // Processes for interpreters are there on Linux alone.
+    if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "linux") {
+        worker::compile(root.as_ref());
+    }
     #[cfg(feature = "capi")]
     {
         // dlclose() must not unload a library with running threads and thread-local caches.
-        println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
+        if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "linux") {
+            println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
+        }
         header::write(root.as_ref());
     }
 }

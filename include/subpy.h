@@ -760,7 +760,8 @@ SUBPY_NODISCARD SUBPY_API const char *subpy_python_library(void);
 /**
  * The interpreter is the main one of a process of its own. Extension modules that refuse other interpreters load in it,
  * and what would end or block a process ends or blocks that one: its end is SUBPY_ERROR_CRASHED, and a run that cannot
- * be interrupted is killed with it. Needs SUBPY_GIL_OWN, and goes without SUBPY_INTERP_NO_EXTENSION_CHECK.
+ * be interrupted is killed with it. Needs SUBPY_GIL_OWN, and goes without SUBPY_INTERP_NO_EXTENSION_CHECK. On Linux
+ * alone; elsewhere it is SUBPY_ERROR_INTERPRETER.
  */
 #define SUBPY_INTERP_PROCESS 512
 /**

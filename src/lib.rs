@@ -66,10 +66,15 @@
 //! process  processes for interpreters: start them, notice their ends
 //!  |
 //! value    the ABI's value: its layout, its checks, its one block of memory; used by all
+//!  |
+//! platform what differs from one system to the next; used by all
 //! ```
 //!
-//! `unsafe` is found in `ffi`, `process`, `python` and `value` alone. `include/subpy.h` is generated from `ffi` by
+//! `unsafe` is found in `ffi`, `platform`, `process`, `python` and `value` alone. `include/subpy.h` is generated from `ffi` by
 //! build/header.rs. docs/architecture.md says why things are as they are.
+
+// Processes for interpreters are Linux's; what they alone use is used nowhere else.
+#![cfg_attr(not(target_os = "linux"), allow(dead_code, unused_imports))]
 
 // Public so that a Rust program can hand what it has to its C parts; the documented way to it is include/subpy.h.
 // Its comments become the header's, so they are not written for rustdoc.
@@ -82,6 +87,7 @@ pub mod ffi;
 pub mod fuzzing;
 #[forbid(unsafe_code)]
 mod manager;
+mod platform;
 // The manager is to use what hosts need of it.
 #[cfg_attr(not(test), allow(dead_code))]
 mod process;
@@ -89,6 +95,7 @@ mod python;
 #[forbid(unsafe_code)]
 mod rust;
 mod value;
+#[cfg(target_os = "linux")]
 #[forbid(unsafe_code)]
 mod worker;
 
@@ -97,7 +104,8 @@ mod worker;
 static RESERVE: value::Reserve = value::Reserve;
 
 // A program that this crate is a part of begins its interpreters' processes, and this is where they part from it: before
-// anything of its own runs.
+// anything of its own runs. Other C libraries do not give these functions the arguments of main().
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[used]
 #[unsafe(link_section = ".init_array.00100")]
 static BEFORE_MAIN: process::executable::BeforeMain = process::executable::before_main::<worker::Process>;

@@ -53,7 +53,8 @@ pub const SUBPY_INTERP_TAGGED_VALUES: u64 = 128;
 pub const SUBPY_INTERP_COUNT_MEMORY: u64 = 256;
 /// The interpreter is the main one of a process of its own. Extension modules that refuse other interpreters load in it,
 /// and what would end or block a process ends or blocks that one: its end is SUBPY_ERROR_CRASHED, and a run that cannot
-/// be interrupted is killed with it. Needs SUBPY_GIL_OWN, and goes without SUBPY_INTERP_NO_EXTENSION_CHECK.
+/// be interrupted is killed with it. Needs SUBPY_GIL_OWN, and goes without SUBPY_INTERP_NO_EXTENSION_CHECK. On Linux
+/// alone; elsewhere it is SUBPY_ERROR_INTERPRETER.
 pub const SUBPY_INTERP_PROCESS: u64 = 512;
 /// The interpreter's process is locked down: no network, no other programs, no other processes, no files but those that
 /// Python itself needs and those in the folders `readable` and `writable`. Needs SUBPY_INTERP_PROCESS, and goes without

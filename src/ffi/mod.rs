@@ -26,6 +26,7 @@ mod session;
 mod status;
 mod thread;
 mod value;
+#[cfg(target_os = "linux")]
 mod worker;
 
 pub use buffer::*;
@@ -47,6 +48,7 @@ pub use session::*;
 pub use status::*;
 pub use thread::*;
 pub use value::*;
+#[cfg(target_os = "linux")]
 pub use worker::*;
 
 pub use crate::value::{subpy_pair, subpy_value, subpy_value_data};

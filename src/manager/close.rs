@@ -19,6 +19,7 @@ use super::interpreter::{Interpreter, get};
 use super::interpreters::{closable, close};
 use super::limits;
 use super::runtime;
+use crate::platform::thread::spawn;
 use crate::process::alone::Alone;
 use crate::python::attach::detached;
 use crate::python::closing::{Closing, Look};
@@ -26,7 +27,6 @@ use crate::python::interp::Interp;
 use crate::python::interrupt::{Reason, Which};
 use crate::python::stack::STACK_SIZE;
 use crate::python::{loaded_api, lock};
-use crate::value::thread::spawn;
 
 /// Between the first interrupt and the second one; then it grows.
 const FIRST_INTERVAL: Duration = Duration::from_millis(10);

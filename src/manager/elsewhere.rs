@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::error::{Error, Kind, Result};
 use super::lent_queues::LentQueues;
 use super::passed::{Passed, Sending};
+use crate::platform::Event;
 use crate::process::alone::{Alone, Place};
 use crate::process::channel::Caller;
 use crate::process::child::{Child, Watch};
@@ -22,7 +23,6 @@ use crate::python::host::{HostCode, this_thread_number};
 use crate::python::kept::KeptObjects;
 use crate::python::lock;
 use crate::python::output::Output;
-use crate::python::queue::Event;
 use crate::value::{Export, NotCopied, ValueRef};
 
 /// How long the reaper may take to learn how a process has ended.

@@ -14,6 +14,7 @@ use super::interpreter::{INTERPRETERS, Interpreter, driven, too_small, unrecogni
 use super::last::Last;
 use super::limits::{self, Limited, Limits};
 use super::session::Sessions;
+use crate::platform::AtThreadEnd;
 use crate::process::alone::Alone;
 use crate::process::message::Request;
 use crate::python::Failure;
@@ -23,7 +24,6 @@ use crate::python::interp::{Interp, Scope};
 use crate::python::loaded_api;
 use crate::python::object::Py;
 use crate::python::stack::OwnStack;
-use crate::python::thread_end::AtThreadEnd;
 use crate::value::enough;
 
 /// What most runs do without. In a run it costs no more than to see that it is not there.

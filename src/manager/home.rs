@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::error::{Error, Kind, Result};
+use crate::platform::thread::aside;
 use crate::python::find::Installation;
 use crate::python::stack::STACK_SIZE;
 use crate::python::start::{self, MainState, StartError, Startup};
 use crate::python::{lock, signals, zygote};
-use crate::value::thread::aside;
 
 thread_local! {
     /// The site module runs users' code on this thread, for which the starter waits.

@@ -14,6 +14,8 @@ use super::memory::{self, Memory};
 use super::options::{LockInfo, Options, ProcessOptions};
 use super::processes;
 use super::runtime;
+use crate::platform::is_first_thread;
+use crate::platform::thread::aside;
 use crate::process::settings::Settings;
 use crate::python::attach::{Outside, current_interpreter, detached};
 use crate::python::guest::Config;
@@ -23,7 +25,6 @@ use crate::python::loaded_api;
 use crate::python::object::{Py, Raised};
 use crate::python::stack::{self, STACK_SIZE};
 use crate::python::venv;
-use crate::value::thread::aside;
 
 /// `create()`; starts the runtime when it is not running.
 pub fn create(options: &Options) -> Result<u64> {
@@ -42,7 +43,7 @@ pub fn create(options: &Options) -> Result<u64> {
         if options.counts_memory() {
             memory::check_countable()?;
         }
-        let elsewhere = stack::is_main_thread() || !stack::is_own_stack();
+        let elsewhere = is_first_thread() || !stack::is_own_stack();
         let python = if elsewhere { create_on_a_thread(options)? } else { create_here(options)? };
         if let Some(limit) = options.memory_limit
             && let Err(error) = limits::limit_memory(&python, limit)

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::platform::Event;
 use crate::process::child::Look;
 use crate::python::lock;
-use crate::python::queue::{Event, For, Not, Place, Queue, Waiting, Waits, by_id};
+use crate::python::queue::{For, Not, Place, Queue, Waiting, Waits, by_id};
 
 /// Those of one process.
 pub struct LentQueues {

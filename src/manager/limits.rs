@@ -18,12 +18,12 @@ use super::interrupts::{self, FIRST_PAUSE, LONGEST_PAUSE};
 use super::memory;
 use super::timer::{self, NEVER, Tasks, Time};
 
+use crate::platform::this_thread;
 use crate::python::fork::forked;
 use crate::python::interp::Interp;
 use crate::python::interrupt::{Reason, Which};
 use crate::python::lock;
 use crate::python::memory::tell;
-use crate::python::thread_id::this_thread;
 
 /// What is asked of one run.
 #[derive(Clone, Default)]

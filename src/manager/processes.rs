@@ -10,14 +10,14 @@ use super::here::here;
 use super::interpreter::Interpreter;
 use super::run;
 use super::runtime::{self, RuntimeOptions};
+use crate::platform::has_more_rights;
+use crate::platform::thread::spawn;
 use crate::process::child::Child;
-use crate::process::executable::has_more_rights;
 use crate::process::settings::Settings;
 use crate::process::spawn::{self, SpawnError, Spawner};
 use crate::python::run::Code;
 use crate::python::stack::STACK_SIZE;
 use crate::python::{lock, start};
-use crate::value::thread::spawn;
 use crate::value::{OwnedValue, ValueRef, View, Wanted};
 
 /// The ids of these interpreters begin here: CPython gives none that is as high.

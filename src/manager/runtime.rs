@@ -17,7 +17,7 @@ use super::home;
 use super::interpreter::{INTERPRETERS, Interpreter, check_stack};
 use super::runtime_thread::Thread;
 use super::timer;
-use crate::process::executable::has_more_rights;
+use crate::platform::has_more_rights;
 use crate::python::attach::{comes_from_another, detached, is_outside};
 use crate::python::find::{Found, Installation, loaded, locate};
 use crate::python::hooks::Host;

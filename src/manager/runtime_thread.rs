@@ -5,11 +5,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::error::{Kind, Result};
 use super::home;
+use crate::platform::thread::{JoinHandle, spawn};
 use crate::python::find::Installation;
 use crate::python::lock;
 use crate::python::stack::STACK_SIZE;
 use crate::python::start::{self, StartError, Startup};
-use crate::value::thread::{JoinHandle, spawn};
 
 /// Who has initialised CPython, and will finalise it.
 pub enum Thread {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::error::{Error, Result};
 use super::runtime::RuntimeOptions;
-use crate::process::executable::has_more_rights;
+use crate::platform::has_more_rights;
 use crate::python::find::{Found, Tried, locate_and_tell};
 
 /// What the search for a CPython comes to: [`find_python`](crate::find_python).

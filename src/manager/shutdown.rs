@@ -16,12 +16,12 @@ use super::pool;
 use super::processes;
 use super::runtime::{self, Up};
 use super::thread::{check_idle, forget_all};
+use crate::platform::thread::spawn;
 use crate::python::attach::{current_interpreter, detached};
 use crate::python::interp::Interp;
 use crate::python::run::{self, Code};
 use crate::python::stack::{STACK_SIZE, this_stack};
 use crate::python::{hooks, loaded_api, lock};
-use crate::value::thread::spawn;
 use crate::value::{Args, Buffers, Wanted, subpy_value};
 
 /// Closes every interpreter and finalises CPython, unless something runs. Fine when it does not run.

@@ -15,6 +15,7 @@ use super::limits::{Abandon, Limits, Wake};
 use super::registry::Registry;
 use super::run::Work;
 use super::runtime;
+use crate::platform::thread::{JoinHandle, spawn};
 use crate::python::attach::detached;
 use crate::python::fork;
 use crate::python::object::{LONGEST_NAME, cut};
@@ -22,7 +23,6 @@ use crate::python::output::{Callback, RunOutput, print_error, waiting};
 use crate::python::run::Code;
 use crate::python::stack::STACK_SIZE;
 use crate::python::{loaded_api, lock};
-use crate::value::thread::{JoinHandle, spawn};
 use crate::value::{OwnedValue, Results};
 
 enum Outcome {

@@ -6,8 +6,8 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::error::{Kind, Result};
+use crate::platform::thread::{JoinHandle, spawn};
 use crate::python::{fork, lock};
-use crate::value::thread::{JoinHandle, spawn};
 
 /// A time, in nanoseconds of the clock that never goes back.
 pub type Time = u64;
@@ -15,7 +15,7 @@ pub type Time = u64;
 /// Later than all others.
 pub const NEVER: Time = Time::MAX;
 
-pub use crate::python::clock::now;
+pub use crate::platform::now;
 
 /// As much as there is room for.
 pub fn nanoseconds(time: Duration) -> Time {

@@ -10,6 +10,8 @@ use std::panic::catch_unwind;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::platform::{file_of, has_more_rights};
+
 /// The name of zygotes, their argument 0.
 pub const NAME: &str = "subpy-zygote";
 
@@ -45,12 +47,6 @@ pub extern "C" fn before_main<M: Main>(argc: c_int, argv: *const *const c_char) 
     std::process::exit(catch_unwind(|| M::main(&arguments)).unwrap_or(1));
 }
 
-/// This program has more rights than whoever started it (setuid, setgid, file capabilities), who must not choose what it does.
-pub fn has_more_rights() -> bool {
-    // SAFETY: it reads what the kernel has told this process.
-    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
-}
-
 /// The library's file. None: it is the program.
 pub fn library() -> io::Result<Option<PathBuf>> {
     let own: fn() -> io::Result<Option<PathBuf>> = library;
@@ -61,19 +57,6 @@ pub fn library() -> io::Result<Option<PathBuf>> {
         return Ok(None);
     }
     std::fs::canonicalize(name).map(Some)
-}
-
-/// The name of the file that an address is in, and where that begins.
-fn file_of(address: *const c_void) -> Option<(&'static OsStr, usize)> {
-    // SAFETY: dladdr() takes any address; the name is a C string that lives as long as the file is loaded: the library is,
-    // and so is the program.
-    unsafe {
-        let mut about: libc::Dl_info = std::mem::zeroed();
-        if libc::dladdr(address, &mut about) == 0 || about.dli_fname.is_null() {
-            return None;
-        }
-        Some((OsStr::from_bytes(CStr::from_ptr(about.dli_fname).to_bytes()), about.dli_fbase as usize))
-    }
 }
 
 /// The program that the library is in.

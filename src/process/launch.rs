@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
 use super::system::{check, status};
-use crate::value::thread::NoSignals;
+use crate::platform::NoSignals;
 
 /// The descriptors that the program gets, from this number on, beside the first three. The first one is what it says
 /// that it has started over (worker/main.rs).

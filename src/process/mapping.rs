@@ -92,7 +92,7 @@ pub fn open_copy(file: &OwnedFd, len: usize) -> io::Result<Mapping> {
             return Err(wrong("somebody may change it"));
         }
         // There are files of huge pages, too: of those there may be none left for what is written to here.
-        if system.f_type != libc::TMPFS_MAGIC {
+        if i128::from(system.f_type) != i128::from(libc::TMPFS_MAGIC) {
             return Err(wrong("it is not of ordinary memory"));
         }
         let has = |bytes: i64| usize::try_from(bytes).is_ok_and(|bytes| bytes >= len);

@@ -21,6 +21,7 @@
 //! | `spawn` | in the host: where workers come from |
 //! | `lock` | in a worker: what it can do from then on, and how much of it |
 //! | `fuzzing` | entries for the fuzzing targets, which are not there in a build for use |
+//! | `nowhere` | what the manager needs of all this on systems without such processes: on all but Linux |
 //!
 //! Each of the three may die at any moment. A worker's death is seen by the zygote, whose child it is, and by the host,
 //! which has a descriptor of it (pidfd); the zygote tells the host how it ended. The zygote's death ends no worker: the
@@ -28,24 +29,44 @@
 //! kills each worker when the pipe for its traceback has no reader any more.
 
 pub mod alone;
+#[cfg(target_os = "linux")]
 pub mod channel;
+#[cfg(target_os = "linux")]
 pub mod child;
+#[cfg(target_os = "linux")]
 pub mod control;
+#[cfg(target_os = "linux")]
 pub mod executable;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+#[cfg(target_os = "linux")]
 mod launch;
+#[cfg(target_os = "linux")]
 pub mod lock;
+#[cfg(target_os = "linux")]
 pub mod mapped;
+#[cfg(target_os = "linux")]
 mod mapping;
 pub mod message;
+#[cfg(not(target_os = "linux"))]
+mod nowhere;
+#[cfg(target_os = "linux")]
 mod reaper;
+#[cfg(target_os = "linux")]
 pub mod region;
+#[cfg(target_os = "linux")]
 pub mod settings;
+#[cfg(target_os = "linux")]
 pub mod spawn;
+#[cfg(target_os = "linux")]
 mod system;
+#[cfg(target_os = "linux")]
 pub mod talk;
 #[cfg(test)]
 mod tests;
 pub mod wire;
+#[cfg(target_os = "linux")]
 pub mod zygote;
+
+#[cfg(not(target_os = "linux"))]
+pub use nowhere::{channel, child, region, settings, spawn, talk};

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use super::child::{Life, Zygote, lock};
 use super::control::Note;
 use super::system::{check, event, has_ended, kill, milliseconds, reset, set, status};
-use crate::value::thread::{JoinHandle, NoSignals, spawn};
+use crate::platform::NoSignals;
+use crate::platform::thread::{JoinHandle, spawn};
 
 /// How long the reaper waits for the word of who has reaped a worker that has ended.
 const WORD: Duration = Duration::from_millis(200);

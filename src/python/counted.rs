@@ -8,7 +8,6 @@
 
 use std::ffi::{CStr, c_void};
 use std::hash::{BuildHasher, RandomState};
-use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
@@ -17,6 +16,7 @@ use super::memory::{Account, owner, unless_locked};
 use super::state_blocks::{self, Original};
 use super::types::{PYMEM_DOMAIN_RAW, PyMemAllocatorEx};
 use super::{api, chunks, lock};
+use crate::platform::{EVERYWHERE, USABLE_SIZE, file_of, is_stub, next_symbol, symbol, usable_size};
 
 /// What a booked block ends with: its account, and the signature.
 type Tag = [usize; 2];
@@ -31,10 +31,6 @@ fn signature(block: *mut c_void, account: usize) -> usize {
     account ^ block.addr() ^ SECRET.load(Ordering::Relaxed)
 }
 
-unsafe extern "C" {
-    fn malloc_usable_size(block: *mut c_void) -> usize;
-}
-
 /// Where the tag of a block is, and how large the block is. None when it is too small for one.
 ///
 /// # Safety
@@ -43,7 +39,7 @@ unsafe extern "C" {
 unsafe fn place(block: *mut c_void) -> Option<(*mut Tag, usize)> {
     // SAFETY: promised by the caller; the place is inside of the block.
     unsafe {
-        let size = malloc_usable_size(block);
+        let size = usable_size(block);
         (size >= TAG).then(|| (block.byte_add(size - TAG).cast(), size))
     }
 }
@@ -237,45 +233,25 @@ fn functions(allocator: &PyMemAllocatorEx) -> [usize; 5] {
 
 /// The file that a function is of, by where it is loaded.
 fn loaded_at(function: *const c_void) -> Option<usize> {
-    let mut info = MaybeUninit::<libc::Dl_info>::zeroed();
-    // SAFETY: it only asks; filled in when the answer is not 0.
-    unsafe { (libc::dladdr(function, info.as_mut_ptr()) != 0).then(|| info.assume_init().dli_fbase.addr()) }
+    file_of(function).map(|(_, start)| start)
 }
 
 /// The function that CPython calls by this name.
 fn global(name: &CStr) -> *const c_void {
-    // SAFETY: it only asks.
-    unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }
+    // SAFETY: it looks everywhere.
+    unsafe { symbol(EVERYWHERE, name) }
 }
-
-/// Whether what was found by a name only leads to the function: a program that is not position-independent has that for
-/// functions whose address it takes.
-fn is_stub(function: *const c_void) -> bool {
-    let (mut info, mut symbol) = (MaybeUninit::<libc::Dl_info>::zeroed(), ptr::null_mut());
-    // SAFETY: it only asks; both are written to when the answer is not 0.
-    let found = unsafe { libc::dladdr1(function, info.as_mut_ptr(), &raw mut symbol, RTLD_DL_SYMENT) };
-    // SAFETY: an entry of the symbol table of a file that is loaded for good: the program's, or malloc()'s.
-    found != 0 && unsafe { symbol.cast::<Symbol>().as_ref() }.is_some_and(|symbol| symbol.st_shndx == 0)
-}
-
-/// Of `<dlfcn.h>`.
-const RTLD_DL_SYMENT: i32 = 1;
-
-#[cfg(target_pointer_width = "64")]
-type Symbol = libc::Elf64_Sym;
-#[cfg(target_pointer_width = "32")]
-type Symbol = libc::Elf32_Sym;
 
 /// Whether blocks of the allocator are malloc()'s, and it says itself how large they are.
 fn is_malloc(original: &Original) -> bool {
     let cpython = loaded_at(api().PyMem_SetAllocator as *const c_void);
-    let usable = loaded_at(global(c"malloc_usable_size"));
-    // Who replaces one of these replaces all, malloc_usable_size() too, so it is enough to find some.
+    let usable = loaded_at(global(USABLE_SIZE));
+    // Who replaces one of these replaces all, the function that says how large a block is too, so it is enough to find some.
     let mut family: Vec<_> =
         [c"malloc", c"calloc", c"realloc", c"free"].map(global).into_iter().filter(|it| !is_stub(*it)).collect();
     if family.is_empty() {
-        // A program that takes the addresses of all four, as Node does. SAFETY: it only asks.
-        family.push(unsafe { libc::dlsym(libc::RTLD_NEXT, c"malloc".as_ptr()) });
+        // A program that takes the addresses of all four, as Node does.
+        family.push(next_symbol(c"malloc"));
     }
     original.functions.ctx.is_null()
         && cpython.is_some()

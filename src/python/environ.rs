@@ -13,11 +13,7 @@ use super::object::{Obj, Py, PyResult};
 use super::output::definition;
 use super::types::{METH_VARARGS, PyCFunction, PyMethodDef, PyObject};
 use super::{api, lock};
-
-unsafe extern "C" {
-    // unistd.h
-    static mut environ: *mut *mut c_char;
-}
+use crate::platform::environment;
 
 type Table = &'static [AtomicPtr<c_char>];
 
@@ -114,14 +110,9 @@ fn set(name: &CStr, value: &CStr) -> Option<c_int> {
     ours.add(bytes, value.to_bytes_with_nul()).map(|()| 0)
 }
 
-fn table() -> &'static AtomicPtr<AtomicPtr<c_char>> {
-    // SAFETY: it is there as long as the process, and as large as any pointer. glibc reads it like this as well.
-    unsafe { AtomicPtr::from_ptr((&raw mut environ).cast()) }
-}
-
 /// What is in the environment. Whoever changes it has `OURS`, or calls setenv() past the library.
 fn entries() -> impl Iterator<Item = &'static CStr> {
-    let mut place = table().load(Ordering::Acquire);
+    let mut place = environment().load(Ordering::Acquire);
     std::iter::from_fn(move || {
         // SAFETY: a table that ends with NULL, or none. Neither it nor a text is freed.
         unsafe {
@@ -136,14 +127,14 @@ impl Ours {
     /// A name that is not there. None: no memory.
     fn add(&mut self, name: &[u8], value: &[u8]) -> Option<()> {
         let (entry, count) = (self.entry(name, value)?, entries().count());
-        let is_current = ptr::eq(table().load(Ordering::Relaxed), self.table.as_ptr());
+        let is_current = ptr::eq(environment().load(Ordering::Relaxed), self.table.as_ptr());
         if !is_current || count + 1 >= self.table.len() {
             self.make_table(count + 1)?;
         }
         // Who reads meanwhile sees one end or the other.
         self.table[count + 1].store(ptr::null_mut(), Ordering::Relaxed);
         self.table[count].store(entry.as_ptr().cast_mut().cast(), Ordering::Release);
-        table().store(self.table.as_ptr().cast_mut(), Ordering::Release);
+        environment().store(self.table.as_ptr().cast_mut(), Ordering::Release);
         Some(())
     }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, OnceLock, RwLock, TryLockError};
 
 use super::{objects, queue};
+use crate::platform::watch_forks;
 
 static STARTED: AtomicBool = AtomicBool::new(false);
 static FORKED: AtomicBool = AtomicBool::new(false);
@@ -38,7 +39,7 @@ pub fn watch() {
     }
     ONCE.call_once(|| {
         // SAFETY: a function that may be called at any time in a child; it is never unloaded (libsubpy is nodelete).
-        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+        unsafe { watch_forks(in_child) };
     });
 }
 

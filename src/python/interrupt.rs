@@ -13,9 +13,9 @@ use super::api::{AddPendingCall, Api, ExceptionClass};
 use super::object::{Py, PyResult, Raised};
 use super::queue::Waits;
 use super::quiet::{Quiet, loud, quiet};
-use super::thread_id::this_thread;
 use super::types::{PyInterpreterState, PyThreadState};
 use super::{api, lock};
+use crate::platform::this_thread;
 
 mod ending;
 mod locking;

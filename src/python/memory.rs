@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use super::api;
 use super::interrupt::Interrupts;
-use super::thread_id::this_thread;
 use super::types::PyInterpreterState;
+use crate::platform::this_thread;
 
 /// Blocks from this size on are refused at the limit.
 const LARGE: usize = 64 * 1024;

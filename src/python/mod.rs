@@ -15,8 +15,6 @@
 //! | `interrupt` | KeyboardInterrupt in runs that are to end |
 //! | `quiet` | less noise from them |
 //! | `frozen` | modules that new interpreters do not have to read from files |
-//! | `clock` | the time |
-//! | `thread_id`, `thread_end` | which thread this is; what is to be done when a thread ends |
 //! | `run`, `dedent` | exec, eval, call, prepare_main |
 //! | `many` | many calls in one run |
 //! | `loops`, `loops.py` | what is awaited, and asyncio's event loops for it |
@@ -50,7 +48,6 @@ pub mod attach;
 pub mod buffers;
 pub mod by_handle;
 mod chunks;
-pub mod clock;
 pub mod closing;
 mod convert;
 pub mod counted;
@@ -85,8 +82,6 @@ pub mod sources;
 pub mod stack;
 pub mod start;
 mod state_blocks;
-pub mod thread_end;
-pub mod thread_id;
 mod tracing;
 mod types;
 pub mod venv;

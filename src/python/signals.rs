@@ -5,7 +5,8 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use super::attach::Entry;
 use super::object::{Py, PyResult};
@@ -13,7 +14,8 @@ use super::output::definition;
 use super::stack::this_stack;
 use super::types::{METH_VARARGS, PyMethodDef, PyObject};
 use super::{api, lock};
-use crate::value::thread::{NoSignals, spawn};
+use crate::platform::thread::spawn;
+use crate::platform::{Event, NoSignals, set_signal_handler, signal_handler, wait_readable};
 
 const SIGNAL: &CStr = c"signal";
 
@@ -26,8 +28,8 @@ const SIGNALS: usize = 65;
 /// CPython's handler of each signal that Python code handles; 0: none.
 static HANDLERS: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNALS];
 
-/// Readable when a signal has come; -1 before there is a thread that reads it.
-static CAME: AtomicI32 = AtomicI32::new(-1);
+/// Readable when a signal has come; NULL before there is a thread that waits for it.
+static CAME: AtomicPtr<Event> = AtomicPtr::new(ptr::null_mut());
 
 /// The process that has the thread: a fork has none.
 static PROCESS: AtomicI32 = AtomicI32::new(0);
@@ -77,29 +79,23 @@ unsafe extern "C" fn signal(original: *mut PyObject, args: *mut PyObject) -> *mu
 fn hear(number: i64) {
     let Some(known) = usize::try_from(number).ok().and_then(|number| HANDLERS.get(number)) else { return };
     let number = number as c_int;
-    // SAFETY: one signal's disposition is read, and set to a function that may be called at any time.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        let is_there = libc::sigaction(number, ptr::null(), &mut action) == 0;
-        let handler = action.sa_sigaction;
-        let ours = came as extern "C" fn(c_int) as usize;
-        if !is_there || [libc::SIG_DFL, libc::SIG_IGN, ours].contains(&handler) || !has_thread() {
-            return;
-        }
-        known.store(handler, Ordering::Relaxed);
-        action.sa_sigaction = ours;
-        libc::sigaction(number, &action, ptr::null_mut());
+    let Some(handler) = signal_handler(number) else { return };
+    if handler == came as extern "C" fn(c_int) as usize || !has_thread() {
+        return;
     }
+    known.store(handler, Ordering::Relaxed);
+    // SAFETY: it calls CPython's handler, and what may be called in one.
+    unsafe { set_signal_handler(number, came) };
 }
 
 extern "C" fn came(number: c_int) {
     let handler = HANDLERS[number as usize].load(Ordering::Relaxed);
-    // SAFETY: CPython's handler, which takes the number alone and keeps errno; write() may be called in a handler.
+    // SAFETY: CPython's handler, which takes the number alone and keeps errno; the event is there for good.
     unsafe {
         std::mem::transmute::<usize, extern "C" fn(c_int)>(handler)(number);
-        let errno = *libc::__errno_location();
-        libc::write(CAME.load(Ordering::Relaxed), ptr::from_ref(&1u64).cast(), 8);
-        *libc::__errno_location() = errno;
+        if let Some(event) = CAME.load(Ordering::Acquire).as_ref() {
+            event.raise();
+        }
     }
 }
 
@@ -109,29 +105,32 @@ fn has_thread() -> bool {
     if PROCESS.load(Ordering::Relaxed) == process {
         return true;
     }
-    // SAFETY: a new descriptor.
-    let descriptor = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
-    if descriptor < 0 {
-        return false;
-    }
+    let Ok(event) = Event::new() else { return false };
+    // For good: a handler may run at any time.
+    let event: *mut Event = Box::into_raw(Box::new(event));
+    // SAFETY: it is not freed when there is a thread that has it.
+    let theirs: &'static Event = unsafe { &*event };
     // They are not for the new thread, which inherits that.
     let no_signals = NoSignals::new();
-    let spawned = spawn("subpy-signals", STACK, move || look_for_each(descriptor));
+    let spawned = spawn("subpy-signals", STACK, move || look_for_each(theirs));
     drop(no_signals);
     if spawned.is_err() {
         // SAFETY: nobody else has it.
-        unsafe { libc::close(descriptor) };
+        drop(unsafe { Box::from_raw(event) });
         return false;
     }
-    CAME.store(descriptor, Ordering::Relaxed);
+    CAME.store(event, Ordering::Release);
     PROCESS.store(process, Ordering::Relaxed);
     true
 }
 
-fn look_for_each(descriptor: c_int) {
-    let mut count = 0u64;
-    // SAFETY: room for the eight bytes that are read.
-    while unsafe { libc::read(descriptor, (&raw mut count).cast(), 8) } == 8 {
+fn look_for_each(event: &Event) {
+    loop {
+        if !wait_readable(&event.as_fd(), Duration::MAX) {
+            continue;
+        }
+        // Before it looks: what comes from now on is another one.
+        event.clear();
         let is_over = lock(&IS_OVER);
         if *is_over {
             return;

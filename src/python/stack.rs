@@ -9,6 +9,7 @@ use std::ptr;
 
 use super::api::Api;
 use super::types::PyThreadState;
+use crate::platform::{is_readable, mapping, thread_stack};
 
 /// What CPython's own main thread usually has: for the threads that the library makes.
 pub const STACK_SIZE: usize = 8 << 20;
@@ -33,6 +34,10 @@ impl Stack {
     /// No thread is known to be on it.
     pub const UNKNOWN: Stack = Stack { base: ptr::null_mut(), size: usize::MAX };
 
+    fn new((base, size): (*mut c_void, usize)) -> Stack {
+        Stack { base, size }
+    }
+
     /// What is above the part that must be left.
     fn room(&self) -> usize {
         self.size.saturating_sub(NEEDED_STACK)
@@ -42,22 +47,12 @@ impl Stack {
         address.wrapping_sub(self.base.addr()) < self.size
     }
 
-    /// Whether it is still there: it begins where it did, behind a guard page. Another one may have come in its place.
+    /// Whether it is still there: it begins where it did, behind a guard page. Another one may have come in its place; a
+    /// smaller one would be entered with the bounds of this, and Python code that recurses there would crash.
     fn is_current(&self) -> bool {
         let base = self.base.addr();
         is_readable(base) && !is_readable(base.wrapping_sub(8))
     }
-}
-
-/// Whether the eight bytes at an address can be read. The kernel copies the set in before it refuses the first
-/// argument. Without this, a smaller stack in the place of a larger one would be entered with the bounds of that, and
-/// Python code that recurses there would crash. Reading the mappings each time costs a hundred times as much (75 us in
-/// a small process), and process_vm_readv(), which would say it plainly, is forbidden in many containers.
-fn is_readable(address: usize) -> bool {
-    let no_set = ptr::null_mut::<libc::sigset_t>();
-    // SAFETY: the kernel answers with an error for any address, and changes nothing.
-    let refused = unsafe { libc::syscall(libc::SYS_rt_sigprocmask, -1, address, no_set, 8) };
-    refused != 0 && std::io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL)
 }
 
 /// An address on the stack that this runs on.
@@ -94,40 +89,10 @@ fn other_stack(here: usize) -> Stack {
         return own;
     }
     OTHER_STACK.get().filter(|stack| stack.contains(here) && stack.is_current()).unwrap_or_else(|| {
-        let stack = mapping(here).unwrap_or(Stack::UNKNOWN);
+        // A mapping is a stack exactly when it has guard pages, which is what makes a stack safe at all.
+        let stack = mapping(here).map_or(Stack::UNKNOWN, Stack::new);
         OTHER_STACK.set(Some(stack));
         stack
-    })
-}
-
-/// The bounds that CPython itself computes (Python/ceval.c): without the guard pages.
-fn thread_stack() -> Stack {
-    // SAFETY: pthread_getattr_np initialises the attributes, which are destroyed here.
-    unsafe {
-        let mut attr: libc::pthread_attr_t = std::mem::zeroed();
-        if libc::pthread_getattr_np(libc::pthread_self(), &mut attr) != 0 {
-            return Stack::UNKNOWN;
-        }
-        let (mut base, mut size, mut guard) = (ptr::null_mut(), 0, 0);
-        libc::pthread_attr_getguardsize(&attr, &mut guard);
-        let found = libc::pthread_attr_getstack(&attr, &mut base, &mut size);
-        libc::pthread_attr_destroy(&mut attr);
-        if found != 0 {
-            return Stack::UNKNOWN;
-        }
-        Stack { base: base.byte_add(guard), size: size - guard }
-    }
-}
-
-/// The mapping that an address lies in: a stack exactly when it has guard pages, which is what makes a stack safe at
-/// all.
-fn mapping(address: usize) -> Option<Stack> {
-    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
-    maps.lines().find_map(|line| {
-        let (from, to) = line.split_once(' ')?.0.split_once('-')?;
-        let from = usize::from_str_radix(from, 16).ok()?;
-        let to = usize::from_str_radix(to, 16).ok()?;
-        (from..to).contains(&address).then(|| Stack { base: ptr::without_provenance_mut(from), size: to - from })
     })
 }
 
@@ -135,13 +100,6 @@ fn mapping(address: usize) -> Option<Stack> {
 pub fn is_own_stack() -> bool {
     let stack = this_stack();
     OWN_STACK.get() == Some(stack)
-}
-
-/// True on the thread that the process began with.
-pub fn is_main_thread() -> bool {
-    // Not libc::gettid(), which came with glibc 2.30.
-    // SAFETY: both only read.
-    unsafe { libc::syscall(libc::SYS_gettid) == libc::c_long::from(libc::getpid()) }
 }
 
 /// There is too little left of the stack.
@@ -188,7 +146,7 @@ pub fn room_for_host(here: usize) -> Option<(usize, usize)> {
 
 #[cold]
 fn own_stack() -> Stack {
-    let own = thread_stack();
+    let own = thread_stack().map_or(Stack::UNKNOWN, Stack::new);
     OWN_STACK.set(Some(own));
     own
 }

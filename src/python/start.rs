@@ -1,6 +1,6 @@
 //! Loading a CPython into the process, initialising it and finalising it.
 
-use std::ffi::{CStr, CString, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_ulong, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::ptr;
@@ -16,6 +16,7 @@ use super::object::Py;
 use super::stack::this_stack;
 use super::state_blocks::cache_state_blocks;
 use super::{API, api, frozen, hooks};
+use crate::platform::{ignore_broken_pipes, open_library, symbol};
 
 /// How CPython is initialised.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -97,7 +98,7 @@ pub fn load(found: &Found) -> Result<bool, StartError> {
     }
     let handle = open(path)?;
     // SAFETY: the handle is a CPython's, found by its Py_Version; it is never closed.
-    let table = unsafe { Api::load(&|symbol| libc::dlsym(handle, symbol.as_ptr())) };
+    let table = unsafe { Api::load(&|name| symbol(handle, name)) };
     let table = table.map_err(|missing| {
         StartError::Unsupported(format!(
             "{} has no function {missing}; subpy needs CPython 3.14.1 or later, try: uv python install 3.14",
@@ -127,33 +128,24 @@ fn shown(path: Option<&Path>) -> String {
     path.map_or_else(|| "the CPython in the main program".into(), |path| path.display().to_string())
 }
 
-/// RTLD_GLOBAL: extension modules are not linked to libpython and look for it among the global symbols. When the host
+/// Its symbols are global: extension modules are not linked to libpython and look for it among the global symbols. When the host
 /// has loaded it already, maybe locally, this makes its symbols global.
 fn open(path: Option<&Path>) -> Result<*mut c_void, StartError> {
-    let name = path.map(|path| CString::new(path.as_os_str().as_bytes()).unwrap_or_default());
-    let name = name.as_ref().map_or(ptr::null(), |name| name.as_ptr());
-    // SAFETY: a path or NULL, which means the main program; dlerror's text is copied at once.
-    unsafe {
-        let handle = libc::dlopen(name, libc::RTLD_NOW | libc::RTLD_GLOBAL);
-        if !handle.is_null() {
-            return Ok(handle);
-        }
-        let error = libc::dlerror();
-        let reason = if error.is_null() { "".into() } else { CStr::from_ptr(error).to_string_lossy() };
+    open_library(path).map_err(|reason| {
         // The dynamic linker's reason is a text alone, in the language of the user.
         if let Some(Err(error)) = path.map(std::fs::File::open)
             && is_shortage(&error)
         {
-            return Err(StartError::Failed(format!("{} could not be loaded now: {error}", shown(path))));
+            return StartError::Failed(format!("{} could not be loaded now: {error}", shown(path)));
         }
-        Err(StartError::Unsupported(format!("{} cannot be loaded: {reason}", shown(path))))
-    }
+        StartError::Unsupported(format!("{} cannot be loaded: {reason}", shown(path)))
+    })
 }
 
 fn loaded_version(handle: *mut c_void) -> Option<(u8, u8, u8)> {
     // SAFETY: Py_Version is a constant of type unsigned long (Include/pylifecycle.h): 0x030E06F0.
     unsafe {
-        let version = libc::dlsym(handle, c"Py_Version".as_ptr()).cast::<std::ffi::c_ulong>();
+        let version = symbol(handle, c"Py_Version").cast::<c_ulong>();
         let version = version.as_ref()?;
         Some(((version >> 24) as u8, (version >> 16) as u8, (version >> 8) as u8))
     }
@@ -192,8 +184,10 @@ pub fn initialize(installation: &Installation, startup: Startup) -> Result<MainS
             "CPython failed to start earlier in this process and cannot be started again ({reason}); restart the process"
         )));
     }
+    // CPython does so when it installs its signal handlers, which here it does not: without it, a guest that writes to a
+    // closed pipe would end the process.
     if !startup.keep_sigpipe {
-        ignore_sigpipe();
+        ignore_broken_pipes();
     }
     // SAFETY: CPython is loaded and not initialised. The allocator has to come before, the audit hook after it: CPython
     // frees it with the allocator that it has then (PYTHONMALLOC=debug).
@@ -261,18 +255,6 @@ unsafe fn configure_and_start(
         }
     }
     Ok(())
-}
-
-/// CPython does so when it installs its signal handlers, which here it does not: without it, a guest that writes to a
-/// closed pipe would end the process.
-fn ignore_sigpipe() {
-    // SAFETY: reads, and maybe changes, one signal's disposition; a handler of the host's is left alone.
-    unsafe {
-        let mut current: libc::sigaction = std::mem::zeroed();
-        if libc::sigaction(libc::SIGPIPE, ptr::null(), &mut current) == 0 && current.sa_sigaction == libc::SIG_DFL {
-            libc::signal(libc::SIGPIPE, libc::SIG_IGN);
-        }
-    }
 }
 
 /// Finalises CPython, on the thread that initialised it. No other interpreter may be left.

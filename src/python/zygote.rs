@@ -8,6 +8,7 @@ use super::exception::Exception;
 use super::object::{Py, PyResult};
 use super::start::MainState;
 use super::{api, fork as forks, signals};
+use crate::platform;
 
 fn or_raised<T>(py: Py, result: PyResult<T>) -> Result<T, String> {
     result.map_err(|_| Exception::take(py).formatted)
@@ -19,7 +20,7 @@ pub fn prepare(state: &MainState) -> Result<(), String> {
     let prepare = |py: Py| {
         // The first time it looks for what it needs to walk the stack of C.
         let faulthandler = py.import(&py.str("faulthandler")?)?;
-        faulthandler.attr(c"enable")?.call(&[&py.int(libc::STDERR_FILENO.into())?])?;
+        faulthandler.attr(c"enable")?.call(&[&py.int(2)?])?;
         faulthandler.attr(c"disable")?.call(&[])?;
         signals::watch(py)?;
         let gc = py.import(&py.str("gc")?)?;
@@ -59,15 +60,14 @@ pub fn fork(state: &MainState) -> io::Result<Option<i32>> {
         // SAFETY: attached, and there is no other thread whose locks the child would wait for.
         unsafe {
             (api().PyOS_BeforeFork)();
-            let child = libc::fork();
-            let error = io::Error::last_os_error();
-            if child == 0 {
+            let child = platform::fork();
+            if matches!(child, Ok(0)) {
                 (api().PyOS_AfterFork_Child)();
                 forks::begins_anew();
                 return Ok(None);
             }
             (api().PyOS_AfterFork_Parent)();
-            if child < 0 { Err(error) } else { Ok(Some(child)) }
+            child.map(Some)
         }
     })
 }

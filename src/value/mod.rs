@@ -13,7 +13,6 @@
 //! | `export` | memory that a result shares, or Rust does |
 //! | `form` | parts of memory, as another process describes them |
 //! | `element` | memory as Rust has it: owners, numbers |
-//! | `thread` | threads of the library's own, which need no more memory than what can be refused |
 //! | `text` | short texts, a word at a time |
 //! | `exception` | an exception as plain text |
 //! | `raw` | a block that comes as bytes |
@@ -33,7 +32,6 @@ mod raw;
 mod reserve;
 pub(crate) mod tag;
 mod text;
-pub(crate) mod thread;
 mod view;
 mod wanted;
 

@@ -8,6 +8,8 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
+use crate::platform::usable_size;
+
 /// How large blocks are, and how many there are of each size.
 const SIZES: [(usize, usize); 3] = [(256, 192), (2048, 32), (16384, 4)];
 /// From one size to the next.
@@ -72,7 +74,7 @@ fn take(layout: Layout) -> *mut u8 {
 #[cold]
 unsafe fn keep(block: *mut u8) -> bool {
     // SAFETY: promised by the caller.
-    let room = unsafe { libc::malloc_usable_size(block.cast()) };
+    let room = unsafe { usable_size(block.cast()) };
     if !block.addr().is_multiple_of(ALIGN) {
         return false;
     }
@@ -212,7 +214,7 @@ mod tests {
             // SAFETY: a block of that size or more, of malloc's.
             unsafe {
                 block.write_bytes(7, size);
-                assert!(libc::malloc_usable_size(block.cast()) >= size);
+                assert!(usable_size(block.cast()) >= size);
                 Reserve.dealloc(block, Layout::from_size_align(size, align).unwrap());
             }
         }

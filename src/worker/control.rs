@@ -11,11 +11,12 @@ use super::setup::Setup;
 use super::stops::Stops;
 use super::{ALONE, MISUSED, line};
 use crate::manager::{self, STACK_SIZE, home};
+use crate::platform::NoSignals;
+use crate::platform::thread::spawn;
 use crate::process::control::Note;
 use crate::process::mapped::{self, Mapped};
 use crate::process::zygote::{Worker, exit_now};
 use crate::value::Export;
-use crate::value::thread::{NoSignals, spawn};
 
 /// It calls little.
 const STACK: usize = 256 << 10;

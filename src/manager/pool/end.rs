@@ -11,10 +11,10 @@ use super::super::interpreters::{interrupt, kill};
 use super::super::limits;
 use super::task::{Task, cancelled};
 use super::{HERE, POOLS, Pool, State, get};
+use crate::platform::thread::JoinHandle;
 use crate::python::attach::detached;
 use crate::python::loaded_api;
 use crate::python::lock;
-use crate::value::thread::JoinHandle;
 
 /// Closes a pool, and its interpreters.
 pub fn close(handle: u64, options: CloseOptions) -> Result<()> {

@@ -14,11 +14,11 @@ use super::super::limits::{self, Limits};
 use super::super::run::run_with;
 use super::super::runtime;
 use super::{HERE, Pool, State};
+use crate::platform::thread::spawn;
 use crate::python::lock;
 use crate::python::run::Code;
 use crate::python::stack::STACK_SIZE;
 use crate::value::Wanted;
-use crate::value::thread::spawn;
 
 /// How long threads that Python code has left in one that was replaced have to end by themselves, and then when they are
 /// interrupted; and how long it is until that is tried again.

@@ -11,9 +11,9 @@ use super::super::timer::{Time, now};
 use super::supply::{Made, close_old, no_thread};
 use super::task::{GiveUp, Job, Task};
 use super::{HERE, Pool, Seat, State};
+use crate::platform::thread::spawn;
 use crate::python::stack::STACK_SIZE;
 use crate::value::OwnedValue;
-use crate::value::thread::spawn;
 
 /// A worker that could not get an interpreter tries again after so long, while others do the work.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);

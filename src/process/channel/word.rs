@@ -56,7 +56,7 @@ mod real {
         /// Sleeps while it is `expected`: until it is woken, until the time is over, or for no reason at all.
         pub fn sleep(&self, expected: u32, time: Option<Duration>) {
             let time = time.map(|time| libc::timespec {
-                tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
+                tv_sec: time.as_secs().try_into().unwrap_or(i32::MAX.into()),
                 tv_nsec: time.subsec_nanos().into(),
             });
             let time = time.as_ref().map_or(ptr::null(), ptr::from_ref);

@@ -203,12 +203,12 @@ const CHECKED: &[Call] = &[
         libc::SYS_ioctl,
         "`FIONBIO`, `FIONREAD`, `FIOCLEX`, `FIONCLEX`, `TCGETS`, `TIOCGWINSZ`",
         &[
-            &[is(1, INT, libc::FIONBIO)],
-            &[is(1, INT, libc::TCGETS)],
-            &[is(1, INT, libc::FIONREAD)],
-            &[is(1, INT, libc::FIOCLEX)],
-            &[is(1, INT, libc::FIONCLEX)],
-            &[is(1, INT, libc::TIOCGWINSZ)],
+            &[is(1, INT, libc::FIONBIO as u32 as u64)],
+            &[is(1, INT, libc::TCGETS as u32 as u64)],
+            &[is(1, INT, libc::FIONREAD as u32 as u64)],
+            &[is(1, INT, libc::FIOCLEX as u32 as u64)],
+            &[is(1, INT, libc::FIONCLEX as u32 as u64)],
+            &[is(1, INT, libc::TIOCGWINSZ as u32 as u64)],
         ],
     ),
     checked(

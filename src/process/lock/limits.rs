@@ -74,14 +74,20 @@ fn limit_threads(most: u64) -> io::Result<bool> {
     set(libc::RLIMIT_NPROC, most, most).map(|()| true)
 }
 
-fn set(what: libc::__rlimit_resource_t, soft: u64, hard: u64) -> io::Result<()> {
+/// What the C library takes the name of a limit as.
+#[cfg(target_env = "gnu")]
+type Resource = libc::__rlimit_resource_t;
+#[cfg(not(target_env = "gnu"))]
+type Resource = c_int;
+
+fn set(what: Resource, soft: u64, hard: u64) -> io::Result<()> {
     let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
     // SAFETY: a struct that is read.
     check(unsafe { libc::setrlimit(what, &limit) }).map(drop)
 }
 
 /// The soft limit.
-fn get(what: libc::__rlimit_resource_t) -> io::Result<u64> {
+fn get(what: Resource) -> io::Result<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: room for a struct.
     check(unsafe { libc::getrlimit(what, &mut limit) }).map(|_| limit.rlim_cur)
@@ -113,7 +119,7 @@ fn limit_cpu(limit: Duration) -> io::Result<()> {
         let mut timer: libc::timer_t = ptr::null_mut();
         check(libc::timer_create(libc::CLOCK_PROCESS_CPUTIME_ID, &mut event, &mut timer))?;
         let mut after: libc::itimerspec = std::mem::zeroed();
-        after.it_value.tv_sec = limit.as_secs().try_into().unwrap_or(libc::time_t::MAX);
+        after.it_value.tv_sec = limit.as_secs().try_into().unwrap_or(i32::MAX.into());
         // Zero would switch it off.
         after.it_value.tv_nsec = limit.subsec_nanos().max(u32::from(limit.is_zero())).into();
         check(libc::timer_settime(timer, 0, &after, ptr::null_mut()) as c_int).map(drop)

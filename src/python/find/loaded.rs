@@ -3,13 +3,13 @@
 //! It can be a library that the host program links or has opened, or the host program itself: a `python` executable
 //! often exports CPython's symbols without any libpython.
 
-use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
-use std::ops::Range;
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 
 use super::Installation;
+use crate::platform::{self, EVERYWHERE, Object, if_loaded, objects};
 
 /// A CPython in this process that fits and is the one to use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,11 +38,12 @@ pub struct LoadedRaw {
 }
 
 /// Looks for a CPython in this process: first as the dynamic linker would find its symbols for everybody, then among
-/// the libraries opened `RTLD_LOCAL`, by their names. Changes nothing.
+/// the libraries whose symbols others do not see, by their names. Changes nothing.
 pub fn in_process() -> Option<LoadedRaw> {
     let objects = objects();
-    describe(libc::RTLD_DEFAULT, &objects).or_else(|| {
-        objects.iter().filter(|object| is_libpython(&object.name)).find_map(|object| opened(object, &objects))
+    describe(EVERYWHERE, &objects).or_else(|| {
+        let mut libraries = objects.iter().filter(|object| is_libpython(&object.name));
+        libraries.find_map(|object| if_loaded(&object.name, |handle| describe(handle, &objects)))
     })
 }
 
@@ -51,16 +52,6 @@ fn is_libpython(library: &Path) -> bool {
     let name = library.file_name().unwrap_or_default().as_bytes();
     let version = name.strip_prefix(b"libpython").unwrap_or_default();
     matches!(version, [b'0'..=b'9', b'.', b'0'..=b'9', ..])
-}
-
-fn opened(object: &Object, objects: &[Object]) -> Option<LoadedRaw> {
-    let name = std::ffi::CString::new(object.name.as_os_str().as_bytes()).ok()?;
-    // SAFETY: RTLD_NOLOAD only looks the name up among what is loaded: no code runs.
-    let handle = NonNull::new(unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOLOAD | libc::RTLD_LAZY) })?;
-    let found = describe(handle.as_ptr(), objects);
-    // SAFETY: `handle` is from the dlopen above, and nothing from it is kept.
-    unsafe { libc::dlclose(handle.as_ptr()) };
-    found
 }
 
 /// Asks the CPython whose symbols `handle` finds.
@@ -104,44 +95,8 @@ fn version_of(text: &str) -> Option<(u8, u8, u8)> {
 }
 
 fn symbol(handle: *mut c_void, name: &CStr) -> Option<NonNull<c_void>> {
-    // SAFETY: `handle` is RTLD_DEFAULT or from a dlopen that has not been closed.
-    NonNull::new(unsafe { libc::dlsym(handle, name.as_ptr()) })
-}
-
-/// The main program (its name is empty) or a library.
-struct Object {
-    name: PathBuf,
-    spans: Vec<Range<usize>>,
-}
-
-fn objects() -> Vec<Object> {
-    let mut objects = Vec::new();
-    // SAFETY: `add_object` is called during this call only, with this pointer.
-    unsafe { libc::dl_iterate_phdr(Some(add_object), (&raw mut objects).cast()) };
-    objects
-}
-
-unsafe extern "C" fn add_object(info: *mut libc::dl_phdr_info, _size: usize, objects: *mut c_void) -> c_int {
-    // SAFETY: dl_iterate_phdr passes a valid record and the pointer it was given by `objects()`.
-    let (info, objects) = unsafe { (&*info, &mut *objects.cast::<Vec<Object>>()) };
-    let name = if info.dlpi_name.is_null() {
-        PathBuf::new()
-    } else {
-        // SAFETY: dlpi_name is NUL-terminated and lives as long as the object, which the linker's lock keeps here.
-        PathBuf::from(OsStr::from_bytes(unsafe { CStr::from_ptr(info.dlpi_name) }.to_bytes()))
-    };
-    let headers = if info.dlpi_phdr.is_null() {
-        &[]
-    } else {
-        // SAFETY: the record says that there are this many program headers at this place.
-        unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) }
-    };
-    let spans = headers.iter().filter(|header| header.p_type == libc::PT_LOAD).map(|header| {
-        let start = (info.dlpi_addr as usize).wrapping_add(header.p_vaddr as usize);
-        start..start.wrapping_add(header.p_memsz as usize)
-    });
-    objects.push(Object { name, spans: spans.collect() });
-    0
+    // SAFETY: `handle` is `EVERYWHERE`, or one that `if_loaded` has not closed.
+    NonNull::new(unsafe { platform::symbol(handle, name) })
 }
 
 #[cfg(test)]

@@ -4,13 +4,13 @@
 
 use std::ffi::OsStr;
 use std::io::{ErrorKind, PipeReader, Read};
-use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{Refused, is_shortage};
+use crate::platform::wait_readable;
 
 /// Prints the fields between two marks, as a wrapper may print something of its own. Also valid in old versions of
 /// Python, which then can say that they are old.
@@ -107,11 +107,7 @@ fn collect(mut reader: &PipeReader, deadline: Instant) -> Option<Vec<u8>> {
 /// Waits until there is something to read, or the end. False: the time is up.
 fn readable(reader: &PipeReader, deadline: Instant) -> bool {
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let left = i32::try_from(left.as_millis() + 1).unwrap_or(i32::MAX);
-        let mut wanted = libc::pollfd { fd: reader.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one entry.
-        if unsafe { libc::poll(&mut wanted, 1, left) } > 0 {
+        if wait_readable(reader, deadline.saturating_duration_since(Instant::now())) {
             return true;
         }
         if Instant::now() >= deadline {

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use super::super::lock;
 use super::super::stack::{Stack, room_for_host, stack_of};
-use super::super::thread_id::this_thread;
 use super::super::types::PyThreadState;
 use super::{HostCode, HostFunction};
+use crate::platform::this_thread;
 #[cfg(feature = "capi")]
 use crate::value::subpy_value;
 use crate::value::{Args, OwnedValue};

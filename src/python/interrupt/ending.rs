@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::locking::{is_beginning_or_done, is_locking};
 use super::{Interrupts, Run};
+use crate::platform::this_thread;
 use crate::python::api::Api;
 use crate::python::object::Py;
-use crate::python::thread_id::this_thread;
 use crate::python::{api, lock};
 
 /// Each of the threads that are to end looks itself, when CPython makes a pending call on it: what is sent to a thread comes

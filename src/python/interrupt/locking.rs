@@ -11,9 +11,9 @@ use std::ffi::CStr;
 use std::time::{Duration, Instant};
 
 use super::Run;
-use crate::python::clock::time_of;
+use crate::platform::this_thread;
+use crate::platform::time_of;
 use crate::python::object::{Obj, Py, PyResult};
-use crate::python::thread_id::this_thread;
 use crate::python::types::PyThreadState;
 
 /// Where the code of imports is (Lib/importlib/_bootstrap.py).

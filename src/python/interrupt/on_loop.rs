@@ -6,8 +6,8 @@ use std::collections::TryReserveError;
 use std::sync::{Arc, Mutex};
 
 use super::{Interrupts, Run};
+use crate::platform::Event;
 use crate::python::lock;
-use crate::python::queue::Event;
 
 /// What an event loop does when it was woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use super::Reason;
 use super::locking::Seen;
 use super::on_loop::{OnWake, Then, Waker};
+use crate::platform::this_thread;
+use crate::platform::time_of;
 use crate::python::api::{Api, ExceptionClass};
-use crate::python::clock::time_of;
 use crate::python::exception::{self, Exception};
 use crate::python::object::Py;
-use crate::python::thread_id::this_thread;
 use crate::python::types::PyThreadState;
 use crate::python::{Failure, api};
 

@@ -9,10 +9,10 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::super::attach::in_host;
 use super::super::lock;
-use super::super::thread_id::this_thread;
 use super::decode::Decoder;
 use super::descriptor::SLICE;
 use super::{FULL, Stop};
+use crate::platform::this_thread;
 
 /// The host's function: 1 or 2, and text that ends with a NUL, which is not part of it.
 pub type Callback = Box<dyn FnMut(i32, &str) + Send>;

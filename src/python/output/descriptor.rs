@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::super::lock;
 use super::{FULL, NEVER, Pass, Stop};
+use crate::platform::{self, PIPE_BUF, is_file, is_terminal, write};
 
 /// A line up to this length is passed on in one piece.
 const LONGEST_LINE: usize = 16 * FULL;
@@ -80,8 +81,7 @@ pub struct Sink {
 
 impl Sink {
     pub fn new(fd: i32, each_line: bool) -> Sink {
-        // SAFETY: isatty takes any number.
-        let terminal = unsafe { libc::isatty(fd) } == 1;
+        let terminal = is_terminal(fd);
         let each_line = each_line || terminal;
         Sink { fd, each_line, terminal, text: Mutex::default(), waiting: AtomicBool::new(false) }
     }
@@ -177,36 +177,21 @@ impl Sink {
 
 /// Writes it all, in steps that do not block, so that whoever waits for a reader can be stopped.
 fn write_all(fd: i32, text: &mut &[u8], stop: Stop) -> io::Result<()> {
-    let step = if text.len() > libc::PIPE_BUF && is_file(fd) { usize::MAX } else { libc::PIPE_BUF };
+    let step = if text.len() > PIPE_BUF && is_file(fd) { usize::MAX } else { PIPE_BUF };
     while !text.is_empty() {
         wait_writable(fd, stop)?;
-        // SAFETY: pointer and length of a slice, which is no shorter.
-        let written = unsafe { libc::write(fd, text.as_ptr().cast(), text.len().min(step)) };
-        if written >= 0 {
-            *text = &text[written as usize..];
-            continue;
-        }
-        let error = io::Error::last_os_error();
-        if !matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) {
-            return Err(error);
+        match write(fd, &text[..text.len().min(step)]) {
+            Ok(written) => *text = &text[written..],
+            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(())
 }
 
-fn is_file(fd: i32) -> bool {
-    // SAFETY: room for one stat, which fstat fills unless it fails.
-    unsafe {
-        let mut stat: libc::stat = std::mem::zeroed();
-        libc::fstat(fd, &mut stat) == 0 && stat.st_mode & libc::S_IFMT == libc::S_IFREG
-    }
-}
-
 /// Until there is room for PIPE_BUF bytes, or something to be told of.
 fn wait_writable(fd: i32, stop: Stop) -> io::Result<()> {
-    let mut wanted = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
-    // SAFETY: one pollfd.
-    while unsafe { libc::poll(&mut wanted, 1, SLICE.as_millis() as i32) } == 0 {
+    while !platform::wait_writable(fd, SLICE) {
         if stop() {
             return Err(io::ErrorKind::Interrupted.into());
         }

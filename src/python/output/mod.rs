@@ -18,10 +18,11 @@ use std::sync::{Arc, Mutex};
 use super::attach::detached;
 use super::interrupt::Interrupts;
 use super::object::{Obj, Py, PyResult, Raised};
-use super::thread_id::this_thread;
 use super::{Count, loaded_api, lock};
 use channel::Channel;
 use descriptor::{Sink, Unwritten};
+
+use crate::platform::{set_errno, this_thread};
 
 mod channel;
 mod decode;
@@ -370,11 +371,9 @@ impl Stream {
 }
 
 pub(super) fn raise_errno(py: Py, errno: i32) -> Raised {
-    // SAFETY: sets errno of this thread, which attaching again may have changed, and raises the OSError that belongs to
-    // it; attached.
-    unsafe {
-        *libc::__errno_location() = errno;
-        (py.api.PyErr_SetFromErrno)(py.api.PyExc_OSError.get());
-    }
+    // Attaching again may have changed it.
+    set_errno(errno);
+    // SAFETY: raises the OSError that belongs to it; attached.
+    unsafe { (py.api.PyErr_SetFromErrno)(py.api.PyExc_OSError.get()) };
     Raised
 }

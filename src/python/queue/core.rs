@@ -13,10 +13,10 @@ use std::time::Instant;
 use super::super::attach::{detached, in_host};
 use super::super::fork::forked;
 use super::super::loaded_api;
-use super::event::Event;
 use super::handles;
 use super::spin::Spin;
 use super::sync::{Condvar, Mutex, MutexGuard, SPINS, lock, sleep};
+use crate::platform::Event;
 use crate::value::OwnedValue;
 
 /// Why something did not go in, or nothing came out.

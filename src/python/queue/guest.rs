@@ -15,6 +15,7 @@ use super::core::{For, Queue, Waited};
 use super::handles;
 use super::place::Place;
 use super::there;
+use crate::platform::is_first_thread;
 
 /// What queues.py has given to the library.
 #[derive(Clone, Copy)]
@@ -106,6 +107,7 @@ impl Queues {
         until: Option<Instant>,
         mut wait: impl FnMut(Option<Instant>, &dyn Fn() -> bool, &dyn Fn() -> bool) -> Waited,
     ) -> PyResult<bool> {
+        // Signals are for the thread that the process began with.
         let signals = self.is_main && (matches!(place, Place::Here(_)) || is_first_thread());
         let _registered = self.interrupts.waits.at(place).map_err(|_| py.no_memory())?;
         // What was wished before has to be looked for once.
@@ -153,10 +155,4 @@ impl Queues {
             self.interrupts.waits.forget();
         }
     }
-}
-
-/// Signals are for the thread that the process began with.
-fn is_first_thread() -> bool {
-    // SAFETY: neither touches any memory.
-    unsafe { libc::gettid() == libc::getpid() }
 }

@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `core`, `event` | a queue, without Python; a descriptor that says whether there is something in it |
+//! | `core` | a queue, without Python |
 //! | `spin` | looking out for a change before one sleeps |
 //! | `sync`, `model` | locks and sleep, and a model checker's in their place |
 //! | `handles` | queues by their handles and by their ids |
@@ -15,7 +15,6 @@
 
 mod asked;
 mod core;
-mod event;
 mod guest;
 mod handles;
 mod methods;
@@ -30,7 +29,6 @@ mod there;
 mod waits;
 
 pub use core::{For, Not, Queue, Waited};
-pub use event::Event;
 pub use guest::Queues;
 #[cfg(feature = "capi")]
 pub use handles::free;

@@ -2,12 +2,12 @@
 //! itself, past any global allocator, and abort the process when there is none; so do its channels and scopes, for whoever
 //! uses them. These need what pthread_create() needs, which fails, and two boxes.
 
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::{io, ptr, thread};
 
-/// The longest name that the kernel keeps.
-const LONGEST_NAME: usize = 15;
+use super::system::{LONGEST_NAME, name_thread};
+use super::unix::{Thread, create_thread, detach_thread, join_thread};
 
 struct Start<'a> {
     name: [u8; LONGEST_NAME + 1],
@@ -15,22 +15,27 @@ struct Start<'a> {
 }
 
 /// A thread that can be waited for. Dropping this detaches it.
-pub struct JoinHandle(libc::pthread_t);
+pub struct JoinHandle(Thread);
+
+// SAFETY: a name of the thread, which any other may use; some systems have an address for it.
+unsafe impl Send for JoinHandle {}
+// SAFETY: as above; what is shared does nothing.
+unsafe impl Sync for JoinHandle {}
 
 impl JoinHandle {
     /// Waits for its end.
     pub fn join(self) {
         let thread = self.0;
         std::mem::forget(self);
-        // SAFETY: it is joined once, and not detached. That it is this thread itself is an error and nothing else.
-        unsafe { libc::pthread_join(thread, ptr::null_mut()) };
+        // SAFETY: it is joined once, and not detached.
+        unsafe { join_thread(thread) };
     }
 }
 
 impl Drop for JoinHandle {
     fn drop(&mut self) {
         // SAFETY: it is detached once, and not joined.
-        unsafe { libc::pthread_detach(self.0) };
+        unsafe { detach_thread(self.0) };
     }
 }
 
@@ -63,18 +68,6 @@ pub fn aside<R: Send>(
     Ok(result.unwrap_or_else(|| Err(Box::new("the thread has not run"))))
 }
 
-/// How much of a thread's stack the C library takes for the thread-local variables of the program and its libraries, which may
-/// be more than all of a small one. glibc says so by a function of its own, which Rust's standard library asks as well;
-/// others do not take it from what they were asked for.
-fn thread_local(attributes: &libc::pthread_attr_t) -> usize {
-    // SAFETY: an exported function of glibc's, of this type since it has it (nptl/nptl-stack.c).
-    unsafe {
-        let found = libc::dlsym(libc::RTLD_DEFAULT, c"__pthread_get_minstack".as_ptr());
-        let least: Option<unsafe extern "C" fn(*const libc::pthread_attr_t) -> usize> = std::mem::transmute(found);
-        least.map_or(0, |least| least(attributes).saturating_sub(libc::PTHREAD_STACK_MIN))
-    }
-}
-
 /// # Safety
 /// What `main` borrows must be there until the thread has ended.
 unsafe fn start<'a>(name: &str, stack: usize, main: Box<dyn FnOnce() + Send + 'a>) -> io::Result<JoinHandle> {
@@ -82,56 +75,16 @@ unsafe fn start<'a>(name: &str, stack: usize, main: Box<dyn FnOnce() + Send + 'a
     let len = name.len().min(LONGEST_NAME);
     start.name[..len].copy_from_slice(&name.as_bytes()[..len]);
     let start: *mut Start<'a> = Box::into_raw(start);
-    // SAFETY: attributes that are initialized, and destroyed after their use; the thread gets the box, if it starts.
-    unsafe {
-        let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
-        let mut thread = std::mem::zeroed();
-        let mut error = libc::pthread_attr_init(&mut attributes);
-        if error == 0 {
-            let all = stack.saturating_add(thread_local(&attributes));
-            error = libc::pthread_attr_setstacksize(&mut attributes, all);
-            if error == 0 {
-                error = libc::pthread_create(&mut thread, &attributes, run, start.cast());
-            }
-            libc::pthread_attr_destroy(&mut attributes);
-        }
-        if error != 0 {
-            drop(Box::from_raw(start));
-            return Err(io::Error::from_raw_os_error(error));
-        }
-        Ok(JoinHandle(thread))
-    }
+    // SAFETY: the thread gets the box, if it starts; what that borrows is there, as promised.
+    unsafe { create_thread(stack, run, start.cast()).map(JoinHandle).inspect_err(|_| drop(Box::from_raw(start))) }
 }
 
 extern "C" fn run(start: *mut c_void) -> *mut c_void {
     // SAFETY: the box of `start`, which is this thread's.
     let Start { name, main } = *unsafe { Box::from_raw(start.cast::<Start>()) };
-    // SAFETY: a text that ends with a NUL.
-    unsafe { libc::pthread_setname_np(libc::pthread_self(), name.as_ptr().cast()) };
+    let _ = CStr::from_bytes_until_nul(&name).map(name_thread);
     let _ = catch_unwind(AssertUnwindSafe(main));
     ptr::null_mut()
-}
-
-/// No signal comes to this thread, until this is dropped.
-pub struct NoSignals(libc::sigset_t);
-
-impl NoSignals {
-    pub fn new() -> Self {
-        // SAFETY: sets of signals, which are filled in.
-        unsafe {
-            let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());
-            libc::sigfillset(&mut all);
-            libc::pthread_sigmask(libc::SIG_BLOCK, &all, &mut before);
-            NoSignals(before)
-        }
-    }
-}
-
-impl Drop for NoSignals {
-    fn drop(&mut self) {
-        // SAFETY: the set that was there before.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, ptr::null_mut()) };
-    }
 }
 
 #[cfg(test)]
