@@ -321,7 +321,8 @@ mod tests {
     fn set(options: impl std::fmt::Debug) -> String {
         let text = format!("{options:#?}");
         let fields = text.lines().filter(|line| line.contains(": ")).map(|line| line.trim().trim_end_matches(','));
-        fields.filter(|field| !field.ends_with(": false") && !field.ends_with(": []")).collect::<Vec<_>>().join(" ")
+        let unset = |field: &&str| [": false", ": []", ": None"].iter().any(|end| field.ends_with(end));
+        fields.filter(|field| !unset(field)).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
@@ -340,6 +341,7 @@ mod tests {
         assert_eq!(Options::new().memory_limit(0).memory_limit, None);
         assert_eq!(set(Config::new().no_threads(true).no_threads(false)), "");
         assert_eq!(Config::new().path(["a"]).path(["b", "c"]).path, ["b", "c"]);
+        assert_eq!(Config::new().venv("/a").venv("/b").venv.as_deref(), Some("/b"));
         assert_eq!(set(Startup::new()), "");
         assert_eq!(set(Startup::new().use_environment(true)), "use_environment: true");
         assert_eq!(set(Startup::new().no_site(true)), "no_site: true");
@@ -362,7 +364,7 @@ mod tests {
         assert_eq!(process.clone().readable(["/a"]).readable(["/b"]).readable, [PathBuf::from("/b")]);
         assert_eq!(process.writable(["/a", "/b"]).writable, [PathBuf::from("/a"), PathBuf::from("/b")]);
         assert_eq!(set(CloseOptions::new()), "timeout: Some(");
-        assert_eq!(set(CloseOptions::new().no_timeout().drain(true)), "timeout: None drain: true");
+        assert_eq!(set(CloseOptions::new().no_timeout().drain(true)), "drain: true");
         assert_eq!(CloseOptions::default().timeout(second).timeout, Some(second));
         assert!(CloseOptions::new().interrupt(true).interrupt);
         let options = Options::new().busy(Busy::Wait).config(Config::new().no_threads(true));
