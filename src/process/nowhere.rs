@@ -315,6 +315,7 @@ pub mod settings {
         pub memory_limit: u64,
         pub cpu_limit_ms: u64,
         pub path: Vec<PathBuf>,
+        pub venv: Option<PathBuf>,
         pub readable: Vec<PathBuf>,
         pub writable: Vec<PathBuf>,
     }
