@@ -66,10 +66,10 @@ fn programs_that_do_not() {
 fn what_hangs_is_ended_with_what_it_has_started() {
     let mut command = Command::new("sh");
     command.args(["-c", "echo begun; sleep 600 & sleep 600; wait"]).stdin(Stdio::null());
-    let mut stdout = bounded::unnamed_file().expect("a file");
+    let stdout = bounded::unnamed_file().expect("a file");
     let mut child = command.stdout(stdout.try_clone().expect("a file")).spawn().expect("it starts");
     let said = bounded::wait_within(&mut child, Duration::from_secs(1));
-    assert_eq!(bounded::all_of(&mut stdout).expect("a file"), b"begun\n");
+    assert_eq!(bounded::all_of(&stdout).expect("a file"), b"begun\n");
     assert!(said.contains("has not ended in 1 s"), "{said}");
     assert_eq!(said.matches("\nprocess ").count(), 3, "{said}");
     assert!(!child.wait().expect("it has ended").success());

@@ -81,6 +81,11 @@ fn a_release_changes_all_places_and_nothing_else() {
         ("docs/java.md", format!("subpy-{here}.jar"), "subpy-9.9.9.jar".to_owned()),
         ("bindings/node/package.json", format!("\"{here}\""), "\"9.9.9\"".to_owned()),
         ("Cargo.lock", format!("\"subpy\"\nversion = \"{here}\""), "\"subpy\"\nversion = \"9.9.9\"".to_owned()),
+        (
+            "command/Cargo.lock",
+            format!("\"subpy-command\"\nversion = \"{here}\""),
+            "\"subpy-command\"\nversion = \"9.9.9\"".to_owned(),
+        ),
         ("bindings/go/subpy/calls_purego.go", "neededVersion = ".to_owned(), "neededVersion = 9".to_owned()),
     ] {
         let text = file(name);

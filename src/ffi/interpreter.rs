@@ -12,7 +12,7 @@ use super::error::subpy_error;
 use super::run::milliseconds;
 use super::runtime::{close_options, subpy_close_options};
 use super::status::{SUBPY_AUTO_LEN, subpy_interp, subpy_status};
-use crate::manager::{self, Busy, Config, Kind, Options, ProcessOptions, Result};
+use crate::manager::{self, Busy, Config, Kind, Options, ProcessOptions, Result, Venv};
 use crate::value::{self, check_main_names, subpy_value};
 
 /// Its own GIL: runs in parallel with the others.
@@ -183,7 +183,7 @@ pub(super) unsafe fn to_options(options: &subpy_interp_options) -> Result<Option
         false => {
             // SAFETY: promised by the caller.
             let folder = unsafe { boundary::text(options.venv, SUBPY_AUTO_LEN, "subpy_interp_options.venv")? };
-            Some(manager::copy(folder)?)
+            Some(Venv::new(manager::copy(folder)?))
         }
     };
     let has = |flag| options.flags & flag != 0;

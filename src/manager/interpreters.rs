@@ -1,5 +1,6 @@
 //! The operations of `concurrent.interpreters`: create, close, and the questions one can ask.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use crate::python::interp::{Interp, Scope};
 use crate::python::loaded_api;
 use crate::python::object::{Py, Raised};
 use crate::python::stack::{self, STACK_SIZE};
-use crate::python::venv;
+use crate::python::venv::{self, Venv};
 
 /// `create()`; starts the runtime when it is not running.
 pub fn create(options: &Options) -> Result<u64> {
@@ -36,7 +37,7 @@ pub fn create(options: &Options) -> Result<u64> {
     detached(loaded_api(), || {
         let _use = runtime::enter()?;
         runtime::check_host_takes_more()?;
-        check_venv(options)?;
+        let options = &*with_venv(options)?;
         if options.timeout.is_some() || options.memory_limit.is_some() {
             limits::check_supported()?;
         }
@@ -60,7 +61,7 @@ fn create_process(options: &Options, process: &ProcessOptions) -> Result<u64> {
     detached(loaded_api(), || {
         let _use = runtime::enter()?;
         runtime::check_host_takes_more()?;
-        check_venv(options)?;
+        let options = &*with_venv(options)?;
         let Config { unbuffered, no_stdin, tagged_values, count_memory, ref path, ref venv, .. } = options.config;
         let settings = Settings {
             unbuffered,
@@ -72,7 +73,8 @@ fn create_process(options: &Options, process: &ProcessOptions) -> Result<u64> {
             memory_limit: options.memory_limit.unwrap_or(0),
             cpu_limit_ms: process.cpu_limit.map_or(0, |limit| limit.as_millis() as u64),
             path: path.iter().map(PathBuf::from).collect(),
-            venv: venv.as_ref().map(PathBuf::from),
+            venv: venv.as_ref().map(|venv| venv.folder.clone().into()),
+            venv_with_system: venv.as_ref().is_some_and(|venv| venv.with_system),
             readable: process.readable.clone(),
             writable: process.writable.clone(),
         };
@@ -85,10 +87,13 @@ fn create_process(options: &Options, process: &ProcessOptions) -> Result<u64> {
     })
 }
 
-/// The runtime has started: it is known which Python it is.
-fn check_venv(options: &Options) -> Result<()> {
-    let Some(folder) = &options.config.venv else { return Ok(()) };
-    venv::check(folder).map_err(|why| Kind::InvalidArgument(why).into())
+/// With what its virtual environment says of itself. The runtime has started: it is known which Python it is.
+fn with_venv(options: &Options) -> Result<Cow<'_, Options>> {
+    let Some(venv) = &options.config.venv else { return Ok(Cow::Borrowed(options)) };
+    let with_system = venv::check(&venv.folder).map_err(Kind::InvalidArgument)?;
+    let mut options = options.clone();
+    options.config.venv = Some(Venv { folder: venv.folder.clone(), with_system });
+    Ok(Cow::Owned(options))
 }
 
 #[inline(never)] // its frame is a large one

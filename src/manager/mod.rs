@@ -142,3 +142,4 @@ pub use crate::python::queue::{
 pub use crate::python::run::Code;
 pub use crate::python::stack::STACK_SIZE;
 pub use crate::python::start::Startup;
+pub use crate::python::venv::Venv;

@@ -239,7 +239,11 @@ impl Event {
             return;
         }
         self.readable.store(readable, Ordering::Relaxed);
-        if readable { self.raise() } else { self.clear() }
+        if readable {
+            self.raise();
+        } else {
+            self.clear();
+        }
     }
 
     /// Makes it readable, as a signal's handler may: `errno` stays.
@@ -253,10 +257,13 @@ impl Event {
         }
     }
 
-    /// Makes it unreadable.
-    pub fn clear(&self) {
+    /// Makes it unreadable. False: that cannot be, it is no more: a guest has closed what is not its own.
+    pub fn clear(&self) -> bool {
         let mut count = 0u64;
         // SAFETY: room for eight bytes. It never blocks.
-        unsafe { libc::read(self.descriptor(), (&raw mut count).cast(), size_of::<u64>()) };
+        unsafe {
+            let read = libc::read(self.descriptor(), (&raw mut count).cast(), size_of::<u64>());
+            read == 8 || read < 0 && [libc::EAGAIN, libc::EINTR].contains(&*libc::__errno_location())
+        }
     }
 }

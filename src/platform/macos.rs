@@ -271,7 +271,11 @@ impl Event {
             return;
         }
         self.readable.store(readable, Ordering::Relaxed);
-        if readable { self.raise() } else { self.clear() }
+        if readable {
+            self.raise();
+        } else {
+            self.clear();
+        }
     }
 
     /// Makes it readable, as a signal's handler may: `errno` stays.
@@ -284,10 +288,13 @@ impl Event {
         }
     }
 
-    /// Makes it unreadable.
-    pub fn clear(&self) {
+    /// Makes it unreadable. False: that cannot be, it is no more: a guest has closed what is not its own.
+    pub fn clear(&self) -> bool {
         let mut bytes = [0u8; 64];
         // SAFETY: room for as many bytes. It never blocks.
-        while unsafe { libc::read(self.descriptor(), bytes.as_mut_ptr().cast(), bytes.len()) } > 0 {}
+        unsafe {
+            while libc::read(self.descriptor(), bytes.as_mut_ptr().cast(), bytes.len()) > 0 {}
+            [libc::EAGAIN, libc::EINTR].contains(&*libc::__error())
+        }
     }
 }

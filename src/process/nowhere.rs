@@ -312,6 +312,7 @@ pub mod settings {
         pub count_memory: bool,
         pub locked: bool,
         pub lock_best_effort: bool,
+        pub venv_with_system: bool,
         pub memory_limit: u64,
         pub cpu_limit_ms: u64,
         pub path: Vec<PathBuf>,

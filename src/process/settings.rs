@@ -24,6 +24,8 @@ pub struct Settings {
     pub locked: bool,
     /// As far as this Linux can.
     pub lock_best_effort: bool,
+    /// Its virtual environment has the system's packages, too.
+    pub venv_with_system: bool,
     /// How much memory it may use beyond what it begins with, in bytes; 0: no limit.
     pub memory_limit: u64,
     /// How much time of processors, in milliseconds; 0: no limit.
@@ -57,9 +59,9 @@ impl Settings {
         Settings::of_bytes(&bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    fn flags(&self) -> [bool; 6] {
+    fn flags(&self) -> [bool; 7] {
         let Settings { unbuffered, no_stdin, tagged_values, count_memory, locked, lock_best_effort, .. } = *self;
-        [unbuffered, no_stdin, tagged_values, count_memory, locked, lock_best_effort]
+        [unbuffered, no_stdin, tagged_values, count_memory, locked, lock_best_effort, self.venv_with_system]
     }
 
     fn to_bytes(&self) -> Vec<u8> {
@@ -78,8 +80,9 @@ impl Settings {
     }
 
     fn of_bytes(bytes: &[u8]) -> Option<Settings> {
-        let (&flags, rest) = bytes.split_first_chunk::<6>()?;
-        let [unbuffered, no_stdin, tagged_values, count_memory, locked, lock_best_effort] = flags.map(|flag| flag != 0);
+        let (&flags, rest) = bytes.split_first_chunk::<7>()?;
+        let [unbuffered, no_stdin, tagged_values, count_memory, locked, lock_best_effort, venv_with_system] =
+            flags.map(|flag| flag != 0);
         let mut rest = Rest(rest);
         let (memory_limit, cpu_limit_ms) = (rest.number()?, rest.number()?);
         let (path, venv, readable, writable) = (rest.paths()?, rest.paths()?.pop(), rest.paths()?, rest.paths()?);
@@ -90,6 +93,7 @@ impl Settings {
             count_memory,
             locked,
             lock_best_effort,
+            venv_with_system,
             memory_limit,
             cpu_limit_ms,
             path,
@@ -131,6 +135,7 @@ mod tests {
             no_stdin: true,
             locked: true,
             lock_best_effort: true,
+            venv_with_system: true,
             memory_limit: 1 << 40,
             cpu_limit_ms: 7,
             path: vec!["a".into(), OsString::from_vec(vec![0xff, b'/']).into()],

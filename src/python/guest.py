@@ -95,43 +95,39 @@ def look_like_a_file(module):
         module.__cached__ = spec.cached
 
 
-def configure(no_stdin, path, venv):
+def configure(no_stdin, path):
     if no_stdin:
         sys.stdin = sys.__stdin__ = _io.TextIOWrapper(NoInput(), "utf-8", "surrogateescape")
         sys.stdin.mode = "r"
-    if venv is not None:
-        use_venv(venv)
     sys.path[:0] = path
 
 
-def use_venv(folder):
+def use_venv(folder, with_system):
     """What CPython and site do in a program of this virtual environment (PEP 405), where they have done it for another one,
     or for none. venv.rs has checked that it is one."""
     import os
     import site
 
-    folder = os.path.abspath(folder)
-    executable = os.path.join(folder, "bin", "python")
-    with open(os.path.join(folder, "pyvenv.cfg"), encoding="utf-8") as file:
-        pairs = (line.partition("=") for line in file)
-        config = {key.strip().lower(): value.strip() for key, _, value in pairs}
-    # The standard library and what comes before it stay; site has put what it found behind.
-    library = os.path.dirname(os.__file__)
-    ours = [at for at, entry in enumerate(sys.path) if entry == library or os.path.basename(entry) == "lib-dynload"]
-    del sys.path[ours[-1] + 1 if ours else 0 :]
+    # What site has found goes. It puts that behind all else.
+    of_site = site.getsitepackages()
+    if site.ENABLE_USER_SITE:
+        of_site.append(site.getusersitepackages())
+    found = [at for at, entry in enumerate(sys.path) if entry in of_site]
+    if found:
+        del sys.path[found[0] :]
     sys.prefix = sys.exec_prefix = folder
+    executable = os.path.join(folder, "bin", "python")
     if os.path.exists(executable):
         sys.executable = executable
-    site.PREFIXES, site.ENABLE_USER_SITE = [folder], False
+    site.PREFIXES = [folder]
+    if with_system:
+        # Those of a Python that is in another environment are not the system's.
+        site.PREFIXES += dict.fromkeys([sys.base_prefix, sys.base_exec_prefix])
+    else:
+        site.ENABLE_USER_SITE = False
     for packages in site.getsitepackages():
         if os.path.isdir(packages):
             site.addsitedir(packages)
-    # Those of a Python that is in another environment are not the system's.
-    if config.get("include-system-site-packages", "").lower() == "true":
-        site.PREFIXES += dict.fromkeys([sys.base_prefix, sys.base_exec_prefix])
-        for packages in site.getsitepackages(site.PREFIXES[1:]):
-            if os.path.isdir(packages):
-                site.addsitedir(packages)
 
 
 def setup(stdout, stderr, frozen, find_spec):

@@ -8,6 +8,7 @@ use super::object::{Obj, Py, PyResult, own_source};
 use super::output::Output;
 use super::queue::{Queues, finder};
 use super::types::PyObject;
+use super::venv::Venv;
 use super::{environ, frozen, lock};
 
 /// What an interpreter may do (CPython: PyInterpreterConfig). All false is what `concurrent.interpreters` calls
@@ -37,8 +38,8 @@ pub struct Config {
     pub(crate) count_memory: bool,
     /// Put in front of sys.path.
     pub(crate) path: Vec<String>,
-    /// The folder of the virtual environment whose packages it has; None: those of the process.
-    pub(crate) venv: Option<String>,
+    /// The virtual environment whose packages it has; None: those of the process.
+    pub(crate) venv: Option<Venv>,
 }
 
 /// Runs guest.py's `setup` in a namespace of its own.
@@ -87,12 +88,10 @@ fn configure_in(py: Py, namespace: &Obj, config: &Config) -> PyResult<()> {
         }
         list
     };
-    let venv = match &config.venv {
-        Some(folder) => py.str(folder)?,
-        // SAFETY: None is immortal.
-        None => unsafe { py.borrowed(py.none())? },
-    };
-    function(py, namespace, "configure")?.call(&[&flag(py, config.no_stdin)?, &list, &venv])?;
+    function(py, namespace, "configure")?.call(&[&flag(py, config.no_stdin)?, &list])?;
+    if let Some(Venv { folder, with_system }) = &config.venv {
+        function(py, namespace, "use_venv")?.call(&[&py.str(folder)?, &flag(py, *with_system)?])?;
+    }
     Ok(())
 }
 

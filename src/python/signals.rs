@@ -130,7 +130,9 @@ fn look_for_each(event: &Event) {
             continue;
         }
         // Before it looks: what comes from now on is another one.
-        event.clear();
+        if !event.clear() {
+            return;
+        }
         let is_over = lock(&IS_OVER);
         if *is_over {
             return;

@@ -1,17 +1,38 @@
 //! Virtual environments of interpreters (PEP 405): what has to be true of one before an interpreter may use it. guest.py then
 //! does what the site module does in a program of that environment.
 
-use std::fs::File;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Component, Path};
 
 use super::version;
 
-/// A file of a dozen lines.
+/// Of a file that has a dozen lines.
 const MOST_BYTES: u64 = 64 << 10;
 
-/// Refuses what is no virtual environment of this Python, with what to do.
-pub fn check(folder: &str) -> Result<(), String> {
+/// An environment that an interpreter has for itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Venv {
+    pub folder: String,
+    /// It has the packages of the Python that it was made with, too. `check` says so.
+    pub with_system: bool,
+}
+
+impl Venv {
+    /// The folder as it is called from now on: where an interpreter is created later, another one may be the working directory.
+    pub fn new(folder: String) -> Venv {
+        let absolute = std::path::absolute(&folder).and_then(|path| {
+            let leads_up = path.components().any(|part| part == Component::ParentDir);
+            if leads_up { fs::canonicalize(path) } else { Ok(path) }
+        });
+        let absolute = absolute.ok().and_then(|path| path.into_os_string().into_string().ok());
+        Venv { folder: absolute.unwrap_or(folder), with_system: false }
+    }
+}
+
+/// Refuses what is no virtual environment of this Python, with what to do. Says whether it has the system's packages.
+pub fn check(folder: &str) -> Result<bool, String> {
     let path = Path::new(folder);
     let (major, minor, _) = version();
     let make = format!("make one with: python{major}.{minor} -m venv {folder}");
@@ -30,23 +51,26 @@ pub fn check(folder: &str) -> Result<(), String> {
             "is of Python {made_with}, and this process has Python {major}.{minor}: there is one Python in a process; {make}"
         ));
     }
-    if !site_packages(major, minor).iter().any(|packages| path.join(packages).is_dir()) {
-        return refused(&format!("has no {}; {make}", site_packages(major, minor)[0]));
+    let packages = format!("lib/python{major}.{minor}/site-packages");
+    if !path.join(&packages).is_dir() {
+        return refused(&format!("has no {packages}; {make}"));
     }
-    Ok(())
+    // As site reads it: without the line it has.
+    Ok(value(&config, "include-system-site-packages").is_none_or(|value| value.eq_ignore_ascii_case("true")))
 }
 
-fn site_packages(major: u8, minor: u8) -> [String; 2] {
-    ["lib", "lib64"].map(|lib| format!("{lib}/python{major}.{minor}/site-packages"))
-}
-
-fn read(file: &Path) -> io::Result<String> {
+fn read(path: &Path) -> io::Result<String> {
     // Not what is no file: it may not come to an end, or not begin.
-    if !file.metadata()?.is_file() {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let is = file.metadata()?;
+    if !is.is_file() {
         return Err(io::Error::other("it is no file"));
     }
+    if is.len() > MOST_BYTES {
+        return Err(io::Error::other("it is too large"));
+    }
     let mut text = String::new();
-    File::open(file)?.take(MOST_BYTES).read_to_string(&mut text)?;
+    file.take(MOST_BYTES).read_to_string(&mut text)?;
     Ok(text)
 }
 

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::manager::{Busy, CloseOptions, Config, Kind, Options, ProcessOptions, Result, RuntimeOptions, Startup};
+use crate::manager::{
+    Busy, CloseOptions, Config, Kind, Options, ProcessOptions, Result, RuntimeOptions, Startup, Venv,
+};
 
 impl Options {
     /// The default: what `concurrent.interpreters` does.
@@ -57,7 +59,9 @@ impl Options {
     /// What C's texts cannot say, Rust's can.
     pub(super) fn check(&self) -> Result<()> {
         no_nuls(self.config.path.iter().map(String::as_bytes), "Config.path")?;
-        no_nul(self.config.venv.as_deref().unwrap_or_default().as_bytes(), "Config.venv")?;
+        if let Some(venv) = &self.config.venv {
+            no_nul(venv.folder.as_bytes(), "Config.venv")?;
+        }
         let Some(ProcessOptions { readable, writable, .. }) = &self.process else { return Ok(()) };
         no_nuls(readable.iter().map(|folder| folder.as_os_str().as_encoded_bytes()), "ProcessOptions.readable")?;
         no_nuls(writable.iter().map(|folder| folder.as_os_str().as_encoded_bytes()), "ProcessOptions.writable")
@@ -192,7 +196,7 @@ impl Config {
     /// process. It must have been made for the same minor version of Python.
     #[must_use]
     pub fn venv(self, folder: impl Into<String>) -> Config {
-        Config { venv: Some(folder.into()), ..self }
+        Config { venv: Some(Venv::new(folder.into())), ..self }
     }
 }
 
@@ -341,7 +345,7 @@ mod tests {
         assert_eq!(Options::new().memory_limit(0).memory_limit, None);
         assert_eq!(set(Config::new().no_threads(true).no_threads(false)), "");
         assert_eq!(Config::new().path(["a"]).path(["b", "c"]).path, ["b", "c"]);
-        assert_eq!(Config::new().venv("/a").venv("/b").venv.as_deref(), Some("/b"));
+        assert_eq!(Config::new().venv("/a").venv("/b").venv.map(|venv| venv.folder).as_deref(), Some("/b"));
         assert_eq!(set(Startup::new()), "");
         assert_eq!(set(Startup::new().use_environment(true)), "use_environment: true");
         assert_eq!(set(Startup::new().no_site(true)), "no_site: true");

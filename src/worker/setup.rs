@@ -1,9 +1,10 @@
 //! What a worker does before it begins: it becomes what its host wants it to be.
 
 use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 
 use super::host;
-use crate::manager::{self, Callback, Code, Config, Kind, Memory, Result};
+use crate::manager::{self, Callback, Code, Config, Kind, Memory, Result, Venv};
 use crate::process::lock::limits::{Limits, limit};
 use crate::process::lock::usage::Usage;
 use crate::process::lock::{self, Got, Lock};
@@ -39,14 +40,37 @@ pub fn set_up(worker: &Worker, main: u64) -> std::result::Result<Setup, String> 
         let callback: Callback = Box::new(|stream, text| host::output(false, stream, text));
         manager::set_output(main, Some(callback)).map_err(|error| error.to_string())?;
     }
+    // Its own code may run when it gets its environment (.pth files): whatever holds it, holds that.
+    use_venv(main, &settings).map_err(|error| error.to_string())?;
     Ok(Setup { usage, memory_limit, lock: got })
+}
+
+fn use_venv(main: u64, settings: &Settings) -> Result<()> {
+    let Some(folder) = &settings.venv else { return Ok(()) };
+    let venv = Venv { folder: folder.to_string_lossy().into_owned(), with_system: settings.venv_with_system };
+    manager::configure(main, &Config { venv: Some(venv), ..Config::default() })
+}
+
+/// The folder of its virtual environment, which it reads when it is locked. What leads out of it is not read, so packages must
+/// not be there.
+fn folder_of(venv: &Path) -> std::result::Result<PathBuf, String> {
+    let canonical = |path: &Path| path.canonicalize().map_err(|error| format!("{}: {error}", path.display()));
+    let (folder, lib) = (canonical(venv)?, venv.join("lib"));
+    let packages = canonical(&lib)?;
+    if !packages.starts_with(&folder) {
+        return Err(format!(
+            "{} leads out of the virtual environment, to {}, where an interpreter that is locked does not look",
+            lib.display(),
+            packages.display()
+        ));
+    }
+    Ok(folder)
 }
 
 fn configure(main: u64, settings: &Settings) -> Result<()> {
     let path = settings.path.iter().map(|folder| folder.to_string_lossy().into_owned()).collect();
-    let venv = settings.venv.as_ref().map(|folder| folder.to_string_lossy().into_owned());
     let Settings { unbuffered, no_stdin, tagged_values, .. } = *settings;
-    let config = Config { unbuffered, no_stdin, tagged_values, path, venv, ..Config::default() };
+    let config = Config { unbuffered, no_stdin, tagged_values, path, ..Config::default() };
     manager::configure(main, &config)
 }
 
@@ -62,8 +86,9 @@ fn lock_up(worker: &Worker, main: u64, settings: &Settings, usage: Option<&Usage
     // What is behind the standard streams is the host's: a pipe can be opened again the other way.
     let mut descriptors = worker.descriptors().to_vec();
     descriptors.extend(usage.map(AsFd::as_fd));
+    let venv = settings.venv.as_deref().map(folder_of).transpose()?;
     let lock = Lock {
-        python: folders.collect(),
+        python: folders.chain(venv).collect(),
         readable: settings.readable.clone(),
         writable: settings.writable.clone(),
         descriptors,

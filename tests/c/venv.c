@@ -24,7 +24,7 @@ static const char make[] =
     "  path = os.path.join(top, *path)\n"
     "  os.makedirs(os.path.dirname(path), exist_ok=True)\n"
     "  with open(path, 'w') as file: file.write(text)\n"
-    "def environment(name, acme, config='version = ' + version + '.1'):\n"
+    "def environment(name, acme, config='include-system-site-packages = false\\nversion = ' + version + '.1'):\n"
     "  packages = name, 'lib', 'python' + version, 'site-packages'\n"
     "  write(name, 'pyvenv.cfg', text='home = /nowhere\\n' + config + '\\n')\n"
     "  write(name, 'bin', 'python', text='')\n"
@@ -34,9 +34,9 @@ static const char make[] =
     "  write(*packages, 'more.pth', text='../../../more\\nimport sys; sys.pth_of = ' + repr(name) + '\\n')\n"
     "  write(name, 'more', 'acme_more.py', text='place = ' + repr(name))\n"
     "environment('a', '1.0')\n"
-    "environment('b', '2.0', 'Version_Info = ' + version + '.6.final.0')\n"
+    "environment('b', '2.0', 'Version_Info = ' + version + '.6.final.0\\nInclude-System-Site-Packages = FALSE')\n"
     "environment('host', '3.0')\n"
-    "environment('system', '4.0', 'include-system-site-packages = True')\n"
+    "environment('system', '4.0', 'home = /no/line/is/true')\n"
     "environment('other', '5.0', 'version = 3.13.5')\n"
     "environment('bare', '6.0')\n"
     "os.rename(os.path.join(top, 'bare', 'lib'), os.path.join(top, 'bare', 'other'))\n"
@@ -44,6 +44,15 @@ static const char make[] =
     "os.mkdir(os.path.join(top, 'empty')), os.mkdir(os.path.join(top, 'pipe'))\n"
     "os.mkfifo(os.path.join(top, 'pipe', 'pyvenv.cfg'))\n"
     "write('ours', 'acme.py', text='version = \"ours\"')\n"
+    "environment('hostile', '7.0')\n"
+    "packages = os.path.join(top, 'hostile', 'lib', 'python' + version, 'site-packages')\n"
+    "write(packages, 'x.pth', text='import sys; sys.pth_ran, sys.pth_wrote = True, False\\n'\n"
+    "  'import os; os.open(' + repr(os.path.join(top, 'escaped')) + ', os.O_CREAT | os.O_WRONLY); sys.pth_wrote = True\\n')\n"
+    "write(packages, 'y.pth', text='/etc\\n' + top + '\\n')\n"
+    "write('secret', text='')\n"
+    "write('leads', 'pyvenv.cfg', text='include-system-site-packages = false\\n')\n"
+    "os.symlink(os.path.join(top, 'a', 'lib'), os.path.join(top, 'leads', 'lib'))\n"
+    "write('large', 'pyvenv.cfg', text='#' * 100000)\n"
     /* One that a process can be in. */
     "python = os.path.realpath(os.environ['SUBPY_PYTHON'])\n"
     "write('host', 'pyvenv.cfg', text='home = ' + os.path.dirname(python) + '\\nversion = ' + version + '\\n')\n"
@@ -103,6 +112,28 @@ static void side_by_side(int32_t gil, uint64_t flags) {
   OK(subpy_close(process, &error));
 }
 
+/* Its own code runs when it gets its environment: under the lock, and with no more to read than there is in it. */
+static void locked(void) {
+  const uint64_t flags = SUBPY_INTERP_PROCESS | SUBPY_INTERP_LOCKED;
+  subpy_interp interp = create_with(in_top("hostile"), SUBPY_GIL_OWN, flags);
+  run(interp, "import os, sys\n"
+              "assert sys.pth_ran and not sys.pth_wrote, 'a .pth file has written'\n"
+              "def refused(path):\n"
+              "  try: open(path).close()\n"
+              "  except PermissionError: return True\n"
+              "assert refused('/etc/passwd') and refused(os.path.join(top, 'secret')), sys.path\n"
+              "import acme; assert acme.version == '7.0'\n");
+  OK(subpy_close(interp, &error));
+  CHECK(access(in_top("escaped"), F_OK) != 0);
+  /* What leads out of it is not followed: neither to what is elsewhere, nor to all that is around it. */
+  const subpy_interp_options options = {.size = sizeof options, .flags = flags, .venv = in_top("leads")};
+  FAILS(SUBPY_ERROR_INTERPRETER, "...leads/lib leads out of the virtual environment, to ", subpy_create(&options, &interp, &error));
+  /* Without a lock it may. */
+  interp = create_with(in_top("leads"), SUBPY_GIL_OWN, SUBPY_INTERP_PROCESS);
+  run(interp, "import acme; assert acme.version == '1.0'");
+  OK(subpy_close(interp, &error));
+}
+
 static void with_the_systems(void) {
   subpy_interp interp = create_with(in_top("system"), SUBPY_GIL_OWN, 0);
   has(interp, "system", "4.0");
@@ -130,10 +161,13 @@ static void with_other_options(void) {
   OK(subpy_close(interp, &error));
   CHECK(chdir("/") == 0);
 
-  options = (subpy_interp_options){.size = sizeof options, .venv = in_top("b")};
+  /* A pool's are created at any time: a relative folder is one from where the pool was made. */
+  CHECK(chdir(top) == 0);
+  options = (subpy_interp_options){.size = sizeof options, .venv = "b"};
   const subpy_pool_options pool_options = {.size = sizeof pool_options, .workers = 1, .interp = &options};
   subpy_pool pool = 0;
   OK(subpy_pool_new(&pool_options, &pool, &error));
+  CHECK(chdir("/") == 0);
   subpy_run_request request = {.size = sizeof request, .what = SUBPY_RUN_EVAL, .text = "__import__('acme').version",
                                .text_len = SUBPY_AUTO_LEN};
   subpy_thread task = 0;
@@ -168,6 +202,7 @@ static void make_all(void) {
   refused("", "...the virtual environment \"\" is no folder; make one with: python3.1");
   refused(in_top("empty"), "...empty\" is none: its pyvenv.cfg cannot be read (No such file or directory");
   refused(in_top("pipe"), "...pipe\" is none: its pyvenv.cfg cannot be read (it is no file); make one with: python3.1");
+  refused(in_top("large"), "...large\" is none: its pyvenv.cfg cannot be read (it is too large)");
   refused(in_top("other"), "...other\" is of Python 3.13.5, and this process has Python 3.1");
   refused(in_top("other"), "...: there is one Python in a process; make one with: python3.1");
   refused(in_top("bare"), "...bare\" has no lib/python3.1");
@@ -191,6 +226,7 @@ int main(void) {
   side_by_side(SUBPY_GIL_OWN, 0);
   side_by_side(SUBPY_GIL_SHARED, 0);
   side_by_side(SUBPY_GIL_OWN, SUBPY_INTERP_PROCESS);
+  locked();
   with_the_systems();
   with_other_options();
   shut_down();

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
@@ -16,12 +16,12 @@ fn limit() -> Duration {
 
 /// Like `Command::output`. What it printed goes to files: pipes would have us wait for whoever else has them open.
 pub fn output(command: &mut Command) -> std::io::Result<Output> {
-    let (mut stdout, mut stderr) = (unnamed_file()?, unnamed_file()?);
-    command.stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
+    let (stdout, stderr) = (unnamed_file()?, unnamed_file()?);
+    command.stdout(stdout.try_clone()?).stderr(stderr.try_clone()?).stdin(Stdio::null());
     let mut child = command.spawn()?;
     let hung = wait_within(&mut child, limit());
     let status = child.wait()?;
-    let mut output = Output { status, stdout: all_of(&mut stdout)?, stderr: all_of(&mut stderr)? };
+    let mut output = Output { status, stdout: all_of(&stdout)?, stderr: all_of(&stderr)? };
     output.stderr.extend(hung.into_bytes());
     Ok(output)
 }
@@ -41,14 +41,19 @@ pub fn wait_within(child: &mut Child, limit: Duration) -> String {
 
 fn end_all(id: u32, limit: Duration) -> String {
     let family = with_descendants(id);
+    let began: Vec<_> = family.iter().map(|id| beginning_of(*id)).collect();
     let mut said = format!("\nit has not ended in {} s, and was ended:\n", limit.as_secs());
     for id in &family {
         let id = id.to_string();
-        let stacks = ran("timeout", ["60", "gdb", "-p", &id, "-batch", "-ex", "thread apply all bt 40"]);
+        let stacks = ran("timeout", ["-k", "5", "60", "gdb", "-p", &id, "-batch", "-ex", "thread apply all bt 40"]);
         writeln!(said, "process {id}\n{stacks}").expect("a string");
     }
-    for id in &family {
-        ran("kill", ["-9", &id.to_string()]);
+    // Meanwhile some may have ended, and their numbers may be those of others.
+    for (id, began) in family.iter().zip(began) {
+        if began.is_some() && beginning_of(*id) == began {
+            // SAFETY: it only sends a signal.
+            unsafe { libc::kill(*id as i32, libc::SIGKILL) };
+        }
     }
     said
 }
@@ -79,8 +84,17 @@ fn with_descendants(id: u32) -> Vec<u32> {
 
 /// proc(5): after the name, which may contain anything, and its bracket come the state and the parent.
 fn parent_of(id: u32) -> Option<u32> {
+    field_of(id, 1)?.try_into().ok()
+}
+
+/// When it began: the 22nd field, of which the third is the first after the name.
+fn beginning_of(id: u32) -> Option<u64> {
+    field_of(id, 19)
+}
+
+fn field_of(id: u32, field: usize) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    stat.rsplit_once(')')?.1.split_whitespace().nth(field)?.parse().ok()
 }
 
 pub fn unnamed_file() -> std::io::Result<File> {
@@ -93,9 +107,9 @@ pub fn unnamed_file() -> std::io::Result<File> {
     Ok(file)
 }
 
-pub fn all_of(file: &mut File) -> std::io::Result<Vec<u8>> {
-    let mut all = Vec::new();
-    file.rewind()?;
-    file.read_to_end(&mut all)?;
+pub fn all_of(file: &File) -> std::io::Result<Vec<u8>> {
+    // What is left of it may still print.
+    let mut all = vec![0; file.metadata()?.len().try_into().expect("it fits into memory")];
+    file.read_exact_at(&mut all, 0)?;
     Ok(all)
 }

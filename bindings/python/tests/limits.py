@@ -188,9 +188,10 @@ def closing() -> None:
     interp.close(timeout=60, interrupt=True)
     refused(subpy.InterpreterInterruptedError, thread.join)
     interp = subpy.create()
-    thread = interp.call_in_thread("builtins:exec", f"try:\n    {LOOP}\nexcept KeyboardInterrupt: pass")
-    while not interp.is_running():
-        pass
+    begun = threading.Event()  # not before the code is where it catches the exception
+    interp.define("begun", begun.set)
+    thread = interp.call_in_thread("builtins:exec", f"try:\n    begun()\n    {LOOP}\nexcept KeyboardInterrupt: pass")
+    begun.wait()
     refused(subpy.InterpreterError, subpy.shutdown)
     subpy.shutdown(timeout=60, interrupt=True)
     refused(subpy.InterpreterError, thread.join)
