@@ -130,7 +130,13 @@ fn broken(old: (&str, &Interface), new: (&str, &Interface)) -> Vec<String> {
         }
     }
     for (name, text) in new.1.iter().filter(|(name, _)| !old.1.contains_key(*name)) {
-        if !may_grow {
+        if fills_a_hole(name, text, old.1) {
+            if !may_break {
+                broken.push(format!(
+                    "{name} is new, where older programs leave anything: needs a version that may break what was"
+                ));
+            }
+        } else if !may_grow {
             broken.push(format!("{name} is new: needs a new minor version"));
         } else if name.starts_with("function ") && text.split(' ').next() != Some(&node) {
             broken.push(format!("{name} is new, and has the symbol version of an older one: {text}"));
@@ -145,6 +151,15 @@ fn grows(size: &str, old: &Interface, new: &Interface) -> bool {
     let bytes = |of: &Interface| of[size].parse::<usize>().expect("a number");
     let sized = old.get(&format!("offset {name}.size")).is_some_and(|offset| offset == "0");
     sized && bytes(new) > bytes(old)
+}
+
+/// Whether this is a member of a struct that was there, and not behind what it had.
+fn fills_a_hole(name: &str, offset: &str, old: &Interface) -> bool {
+    let owner = name.strip_prefix("offset ").and_then(|name| name.split_once('.')).map(|(owner, _)| owner);
+    let size = owner
+        .filter(|owner| !old.contains_key(&format!("union {owner}")))
+        .and_then(|owner| old.get(&format!("size {owner}")));
+    size.is_some_and(|size| offset.parse::<usize>().expect("a number") < size.parse::<usize>().expect("a number"))
 }
 
 /// The versions that are committed, the oldest first.
@@ -174,6 +189,22 @@ fn the_interface_is_that_of_its_version() {
         file.display(),
         was.difference(&is),
         is.difference(&was)
+    );
+}
+
+/// A release is what its tag has.
+#[test]
+fn what_was_released_stays() {
+    if !root().join(".git").exists() || !have("git", "the comparison with the tag of this version", "install git") {
+        return;
+    }
+    let mut released = Command::new("git");
+    released.current_dir(root()).arg("show").arg(format!("v{VERSION}:bindings/c/abi/{VERSION}.txt"));
+    let output = bounded::output(&mut released).expect("git runs");
+    let now = fs::read(file_of(VERSION)).expect("the committed file");
+    assert!(
+        !output.status.success() || output.stdout == now,
+        "v{VERSION} was released with another interface: raise the version"
     );
 }
 
@@ -236,6 +267,8 @@ fn a_change_without_its_version_is_seen() {
         new.insert("member subpy_interp_options.more".into(), "uint64_t".into());
     };
     check(&grown, "size subpy_interp_options is 4096", true);
+    let hole = |new: &mut Interface| drop(new.insert("offset subpy_queue_options.more".into(), "4".into()));
+    check(&hole, "offset subpy_queue_options.more is new, where older programs leave anything", false);
     check(&|new| drop(new.insert("constant SUBPY_MORE".into(), "1".into())), "constant SUBPY_MORE is new", true);
 }
 
