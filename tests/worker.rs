@@ -80,9 +80,9 @@ fn it_starts_and_ends_with_its_host() {
     let (mut worker, theirs) = sockets();
     let (trace, their_trace) = std::io::pipe().expect("a pipe");
     let folder = File::open("/").expect("a folder");
-    // What it is to be: nothing special (src/process/settings.rs).
+    // What it is to be: nothing special. Seven flags, two numbers, four empty lists (src/process/settings.rs).
     let settings = build_folder().join("settings");
-    std::fs::write(&settings, [0; 46]).expect("a file");
+    std::fs::write(&settings, [0; 7 + 2 * 8 + 4 * 8]).expect("a file");
     pass(&worker, &[13], [File::open(&settings).expect("a file").as_raw_fd()]);
     let descriptors = [theirs.as_raw_fd(), their_trace.as_raw_fd(), folder.as_raw_fd()];
     pass(&socket, &[2, 9, 0, 0, 0, 0, 0, 0, 0], descriptors);
