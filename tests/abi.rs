@@ -283,7 +283,9 @@ fn stub(name: &str, declarations: &str) -> PathBuf {
     fs::write(folder.join("stub.c"), format!("{includes}{declarations}{bodies}")).expect("a file");
     let library = folder.join("libsubpy.so.0");
     let mut compile = compiler(false);
-    compile.args(["-g", "-shared", "-fPIC", "-w", "-Wl,-soname,libsubpy.so.0"]).arg(folder.join("stub.c"));
+    compile.args(["-g", "-shared", "-fPIC", "-w", "-Wl,-soname,libsubpy.so.0"]);
+    // By its name alone, which is what is written down.
+    compile.current_dir(&folder).arg("stub.c");
     compile.arg("-o").arg(&library);
     expect_success(compile);
     library
