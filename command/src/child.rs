@@ -53,16 +53,27 @@ pub fn own(arguments: &[&str]) -> Result<Command, String> {
 pub fn run(command: &mut Command, limit: Duration) -> io::Result<Ended> {
     let deadline = Instant::now() + limit;
     command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn()?;
-    let group = Pid::from_raw(child.id().cast_signed());
-    running().push(group);
+    let (mut child, group) = {
+        let mut running = running();
+        if running.over {
+            // The status is said by whoever ends the process.
+            drop(running);
+            loop {
+                thread::park();
+            }
+        }
+        let child = command.spawn()?;
+        let group = Pid::from_raw(child.id().cast_signed());
+        running.groups.push(group);
+        (child, group)
+    };
     let stdin = child.stdin.take();
     let stdout = child.stdout.take().map(Reader::new);
     let stderr = child.stderr.take().map(Reader::new);
     let ended = wait(&mut child, deadline);
     // What it has started goes with it. Nobody else has its number: it is not waited for before.
     let _ = killpg(group, Signal::SIGKILL);
-    running().retain(|other| *other != group);
+    running().groups.retain(|other| *other != group);
     drop(stdin);
     let status = child.wait()?;
     Ok(Ended {
@@ -73,15 +84,23 @@ pub fn run(command: &mut Command, limit: Duration) -> io::Result<Ended> {
 }
 
 /// The groups of what runs.
-static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+struct Running {
+    groups: Vec<Pid>,
+    /// No more are started.
+    over: bool,
+}
 
-fn running() -> MutexGuard<'static, Vec<Pid>> {
+static RUNNING: Mutex<Running> = Mutex::new(Running { groups: Vec::new(), over: false });
+
+fn running() -> MutexGuard<'static, Running> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Ends all that runs, for one who ends this process next.
 pub fn end_all() {
-    for group in running().iter() {
+    let mut running = running();
+    running.over = true;
+    for group in &running.groups {
         let _ = killpg(*group, Signal::SIGKILL);
     }
 }

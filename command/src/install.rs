@@ -153,6 +153,10 @@ fn make(temporary: &Path, tree: &Path) -> Result<()> {
     run(&mut build)?;
     run(Command::new(&extract).arg(&new))?;
     fitting(&new)?;
+    if fitting(tree).is_ok() {
+        // Another one was first, and may be in use.
+        return Ok(());
+    }
     if tree.exists() {
         // It was there and did not fit.
         fs::rename(tree, temporary.join("broken")).map_err(told(tree))?;

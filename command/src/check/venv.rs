@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use nix::unistd::mkdtemp;
 use serde::Deserialize;
 
 use crate::child::{self, End, Ended};
@@ -78,8 +79,10 @@ impl Folder {
     pub fn new(keep: bool) -> Result<Folder> {
         let parent = cache::folder().ok().filter(|folder| cache::unwritable(folder).is_none());
         let parent = parent.unwrap_or_else(std::env::temp_dir);
-        let path = parent.join(format!("check-{}", std::process::id()));
-        fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        fs::create_dir_all(&parent).map_err(|error| format!("{}: {error}", parent.display()))?;
+        // One that nobody else has made, or can look into: what is in it is executed.
+        let path = mkdtemp(&parent.join("check-XXXXXX"))
+            .map_err(|error| format!("no folder can be made in {}: {}", parent.display(), error.desc()))?;
         if !keep {
             to_remove().push(path.clone());
         }
