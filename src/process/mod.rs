@@ -54,7 +54,6 @@ mod nowhere;
 mod reaper;
 #[cfg(target_os = "linux")]
 pub mod region;
-#[cfg(target_os = "linux")]
 pub mod settings;
 #[cfg(target_os = "linux")]
 pub mod spawn;
@@ -69,4 +68,4 @@ pub mod wire;
 pub mod zygote;
 
 #[cfg(not(target_os = "linux"))]
-pub use nowhere::{channel, child, region, settings, spawn, talk};
+pub use nowhere::{channel, child, region, spawn, talk};

@@ -300,28 +300,6 @@ pub mod region {
     }
 }
 
-pub mod settings {
-    use std::path::PathBuf;
-
-    /// How an interpreter in a process of its own would be set up.
-    #[derive(Debug, Clone, Default, PartialEq, Eq)]
-    pub struct Settings {
-        pub unbuffered: bool,
-        pub no_stdin: bool,
-        pub tagged_values: bool,
-        pub count_memory: bool,
-        pub locked: bool,
-        pub lock_best_effort: bool,
-        pub venv_with_system: bool,
-        pub memory_limit: u64,
-        pub cpu_limit_ms: u64,
-        pub path: Vec<PathBuf>,
-        pub venv: Option<PathBuf>,
-        pub readable: Vec<PathBuf>,
-        pub writable: Vec<PathBuf>,
-    }
-}
-
 pub mod spawn {
     use std::io;
     use std::path::PathBuf;
@@ -329,19 +307,8 @@ pub mod spawn {
     use std::time::Duration;
 
     use super::child::{Child, Death};
-    use super::settings::Settings;
     use super::{Never, refused};
-
-    /// How processes would be started.
-    #[derive(Debug, Clone, Default)]
-    pub struct Options {
-        pub program: Option<PathBuf>,
-        pub library: Option<PathBuf>,
-        pub python: Option<PathBuf>,
-        pub flags: u64,
-        pub path: Vec<PathBuf>,
-        pub preload: Vec<String>,
-    }
+    pub use crate::process::settings::{Options, Settings};
 
     /// Why there is no worker.
     #[derive(Debug, thiserror::Error)]

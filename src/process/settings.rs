@@ -1,4 +1,5 @@
-//! What a worker is to be, told by its host before it begins: in a file in memory that comes with a note.
+//! What a worker is to be, told by its host before it begins: in a file in memory that comes with a note. And how all of them
+//! are started.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -7,6 +8,7 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
+#[cfg(target_os = "linux")]
 use super::system::check;
 
 /// How an interpreter in a process of its own is set up.
@@ -39,8 +41,26 @@ pub struct Settings {
     pub writable: Vec<PathBuf>,
 }
 
+/// How zygotes are started.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The program that they begin with; None: the one in this library.
+    pub program: Option<PathBuf>,
+    /// The libsubpy.so that it loads; None: the file that this code is in, if that is a library.
+    pub library: Option<PathBuf>,
+    /// The CPython: an executable, a venv's folder or a libpython; None: search.
+    pub python: Option<PathBuf>,
+    /// SUBPY_RUNTIME_*
+    pub flags: u64,
+    /// What `sys.path` is to be; empty: as CPython makes it.
+    pub path: Vec<PathBuf>,
+    /// Modules that are imported once, for all workers.
+    pub preload: Vec<String>,
+}
+
 impl Settings {
     /// A file in memory that has them.
+    #[cfg(target_os = "linux")]
     pub fn to_file(&self) -> io::Result<OwnedFd> {
         // SAFETY: a C string; a new descriptor.
         let mut file = unsafe {

@@ -15,28 +15,12 @@ use super::control::Note;
 use super::executable;
 use super::launch::launch;
 use super::reaper::{Reaper, STEP};
+pub use super::settings::Options;
 use super::settings::Settings;
 use super::system::{has_ended, kill, pidfd, pipe, program, socket_pair, status, wait, working_directory};
 
 /// worker/main.rs, compiled.
 static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/subpy-worker"));
-
-/// How zygotes are started.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// The program that they begin with; None: the one in this library.
-    pub program: Option<PathBuf>,
-    /// The libsubpy.so that it loads; None: the file that this code is in, if that is a library.
-    pub library: Option<PathBuf>,
-    /// The CPython: an executable, a venv's folder or a libpython; None: search.
-    pub python: Option<PathBuf>,
-    /// SUBPY_RUNTIME_*
-    pub flags: u64,
-    /// What `sys.path` is to be; empty: as CPython makes it.
-    pub path: Vec<PathBuf>,
-    /// Modules that are imported once, for all workers.
-    pub preload: Vec<String>,
-}
 
 /// Why there is no worker.
 #[derive(Debug, thiserror::Error)]
