@@ -7,11 +7,11 @@ loop_threads = set()
 PATIENCE = 6
 
 
-def look(stop, runs, frames):
+def look(stop, runs, frames, look_here):
     """What is still there, in words, and the idents of threads that are to be told to end.
 
     stop is 0, or how many times they were told, counted from 1. runs are the innermost frames of the runs that are in,
-    frames those of all threads: None while runs are in."""
+    frames those of all threads: None while runs are in. look_here raises an exception in a run that is to end."""
     found = ["a run at " + place(frame) for frame in runs]
     threading = sys.modules.get("threading")
     if threading is None:
@@ -24,7 +24,7 @@ def look(stop, runs, frames):
     others = threading._MainThread, threading._DummyThread
     threads = [thread for thread in threads if not (thread._daemonic or type(thread) in others) and exists(thread)]
     if stop:
-        wake(stop, threading, pools, threads)
+        wake(stop, threading, pools, threads, look_here)
     places = {id(thread_of(frame, threading)): frame for frame in frames or ()}
     for thread in threads:
         frame = places.get(id(thread))
@@ -65,7 +65,7 @@ def thread_of(frame, threading):
         frame = frame.f_back
 
 
-def wake(stop, threading, pools, threads):
+def wake(stop, threading, pools, threads, look_here):
     """Nothing is raised in what sleeps in C code: timers, loops and pools are told in their own ways."""
     for thread in threads:
         if issubclass(type(thread), threading.Timer):
@@ -79,26 +79,22 @@ def wake(stop, threading, pools, threads):
         for thing in gc.get_objects():
             try:
                 if loops and issubclass(type(thing), loops.BaseEventLoop):
-                    wake_loop(thing, idents)
+                    wake_loop(thing, idents, look_here)
                 elif pools and issubclass(type(thing), pools.ThreadPoolExecutor):
                     end_pool(thing)
             except Exception:
                 pass  # Not quite made, or gone already.
 
 
-def wake_loop(loop, idents):
-    # The loop of a run has only to wake up: what is sent to the run is then raised in it.
+def wake_loop(loop, idents, look_here):
+    # The loop of a run looks itself: it sleeps in asyncio.run()'s `with`, where others may not interrupt it.
     if loop.is_running():
         loop_threads.add(loop._thread_id)
-        loop.call_soon_threadsafe(end_thread if loop._thread_id in idents else wake_up)
+        loop.call_soon_threadsafe(end_thread if loop._thread_id in idents else look_here)
 
 
 def end_thread():
     raise SystemExit
-
-
-def wake_up():
-    pass
 
 
 def end_pool(pool):

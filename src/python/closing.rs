@@ -60,7 +60,8 @@ impl Closing {
             None => unsafe { py.borrowed(py.none())? },
         };
         let stop = self.stop(interp, how.stop);
-        let found = look.call(&[&py.int(i64::from(stop))?, &runs, &threads])?;
+        let look_here = interp.interrupts.look_here(py)?;
+        let found = look.call(&[&py.int(i64::from(stop))?, &runs, &threads, &look_here])?;
         drop((runs, threads));
         // One may have begun meanwhile, and may have started threads. Now nothing runs.
         let told = self.spared >= SPARED || interp.interrupts.all_were_hit();

@@ -18,6 +18,7 @@ use super::{api, lock};
 use crate::platform::this_thread;
 
 mod ending;
+mod here;
 mod locking;
 mod memory;
 mod on_loop;

@@ -423,11 +423,32 @@ static void interrupts_between(void) {
   subpy_value_free(&waits);
 }
 
-/* It may be hit while it cleans up, and then says so. */
-static void interrupts_a_loop(void) {
-  interrupts("import asyncio\n"
-             "async def main(): begin(); await asyncio.sleep(1000)\n"
-             "asyncio.run(main())");
+/* A loop that sleeps ends at the first attempt, whoever else runs code meanwhile. It may be hit while it cleans up, and then
+   says so. */
+static void interrupts_loops(void) {
+  const char *others[] = {"", "import _thread\n"
+                              "def spin():\n"
+                              "  while True: pass\n"
+                              "_thread.start_new_thread(spin, ())\n"};
+  enum { LOOPS = 10, SECOND_ATTEMPT_MS = 900 };
+  int at_once = 0;
+  for (int i = 0; i < LOOPS; i++) {
+    subpy_interp interp = create();
+    run(interp, others[i % 2]);
+    subpy_thread thread = run_there(interp, "import asyncio\n"
+                                            "async def main(): begin(); await asyncio.sleep(1000)\n"
+                                            "asyncio.run(main())");
+    if (close_in(interp, SECOND_ATTEMPT_MS, SUBPY_CLOSE_INTERRUPT, &error) == SUBPY_OK) {
+      at_once++;
+    } else {
+      subpy_error_free(error);
+      error = NULL;
+      OK(close_in(interp, 60000, SUBPY_CLOSE_INTERRUPT, &error));
+    }
+    FAILS(SUBPY_ERROR_INTERRUPTED, "...", subpy_thread_join(thread, NULL, &error));
+    gone(interp);
+  }
+  CHECK(at_once >= LOOPS / 2); /* the machine may be busy */
   shut_down();
 }
 
@@ -457,7 +478,7 @@ int main(void) {
     return 1;
   }
   free_outcome(&outcome);
-  outcome = in_child(interrupts_a_loop);
+  outcome = in_child(interrupts_loops);
   CHECK(outcome.status == 0);
   free_outcome(&outcome);
   interrupts_runs();
