@@ -31,7 +31,7 @@ QUESTIONS = {
 }
 
 SCRIPT = """
-const pages = %s, widths = %s, questions = %s, found = [];
+const found = [], pages = %s, widths = %s, questions = %s;
 function visit(address, width, look) {
   return new Promise((done) => {
     const frame = document.createElement("iframe");
@@ -45,35 +45,53 @@ async function answers(page) {
   for (let i = 0; i < 100 && !page.querySelector("#found").childNodes.length; i++) await new Promise((go) => setTimeout(go, 20));
   return [...page.querySelectorAll("#found a")].slice(0, 3).map((link) => link.getAttribute("href"));
 }
-(async () => {
+async function look() {
   for (const width of widths)
     for (const address of pages)
       await visit(address, width, (page) => [address, width, page.documentElement.scrollWidth]);
   for (const question of questions)
     await visit("search.html?q=" + encodeURIComponent(question), 1280, async (page) => [question, await answers(page)]);
-  document.body.textContent = "FOUND" + btoa(unescape(encodeURIComponent(JSON.stringify(found)))) + "END";
-})();
+  return found;
+}
 """
+
+# What look() comes to, so that it cannot be taken for anything else in the page.
+TELL = """
+look().then((found) => {
+  document.body.textContent = "FOUND:" + btoa(unescape(encodeURIComponent(JSON.stringify(found)))) + ":END";
+});
+"""
+
+
+def run(chromium, *arguments):
+    """What the browser prints."""
+    with tempfile.TemporaryDirectory() as profile:
+        command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", "--disable-background-networking"]
+        command += [f"--user-data-dir={profile}", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=300).stdout
+
+
+def ask(chromium, folder, script):
+    """What the script's look() comes to, in a page that is for the moment in that folder."""
+    looker = folder / "look.html"
+    looker.write_text(f"<!doctype html><body><script>{script}{TELL}</script>")
+    try:
+        page = run(chromium, "--window-size=1400,1000", "--virtual-time-budget=600000", "--dump-dom", looker.as_uri())
+    finally:
+        looker.unlink()
+    answer = re.search(r"FOUND:(\S+?):END", page)
+    if not answer:
+        sys.exit(f"{chromium} has not looked at the pages:\n{page[-500:]}")
+    return json.loads(base64.b64decode(answer[1]).decode())
 
 
 def main():
     chromium, root = sys.argv[1], Path(sys.argv[2]).resolve()
     # The sources of programs are a single element that scrolls.
     pages = [str(path.relative_to(root)) for path in sorted(root.rglob("*.html")) if not path.is_relative_to(root / "source")]
-    looker = root / "look.html"
-    looker.write_text("<!doctype html><body><script>" + SCRIPT % tuple(map(json.dumps, (pages, WIDTHS, list(QUESTIONS)))) + "</script>")
-    try:
-        with tempfile.TemporaryDirectory() as profile:
-            command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", "--disable-background-networking"]
-            command += [f"--user-data-dir={profile}", "--window-size=1400,1000", "--virtual-time-budget=600000", "--dump-dom", looker.as_uri()]
-            page = subprocess.run(command, capture_output=True, text=True, timeout=300).stdout
-    finally:
-        looker.unlink()
-    answer = re.search(r"FOUND(\S+?)END", page)
-    if not answer:
-        sys.exit(f"{chromium} has not looked at the pages:\n{page[-500:]}")
+    found = ask(chromium, root, SCRIPT % tuple(map(json.dumps, (pages, WIDTHS, list(QUESTIONS)))))
     wrong = []
-    for one in json.loads(base64.b64decode(answer[1]).decode()):
+    for one in found:
         if len(one) == 3 and one[2] > one[1]:
             wrong.append(f"{one[0]} is {one[2]} pixels wide in a window of {one[1]}")
         if len(one) == 2 and not any(QUESTIONS[one[0]] == there.removeprefix("./").partition("#")[0] for there in one[1]):

@@ -27,6 +27,7 @@ import header
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 IMAGES = (".svg", ".png")
+SAMPLE = "sample.md"
 
 problems = []
 
@@ -302,6 +303,13 @@ class Site:
                 self.write(name, *self.source(name), template)
         search = '<h1>Search</h1>\n<form class="large"><input type="search" name="q" aria-label="Search" autofocus></form>\n<div id="found"></div>'
         self.write("search.md", search, "Search", [], template)
+        # Not in the menu, nor found: tools/site/shots.py compares pictures of it. So its own menu does not grow.
+        self.texts[SAMPLE] = (HERE / SAMPLE).read_text()
+        index, nav = list(self.index), self.nav
+        sample = self.page(SAMPLE)
+        self.index, self.nav = index, nav[:1]
+        self.write(SAMPLE, *sample, template)
+        self.nav = nav
         for page, address, anchor in self.links:
             if anchor and anchor not in self.anchors.get(address, ()):
                 problem(f"{page}: {address} has no #{anchor}")
