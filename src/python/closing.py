@@ -3,15 +3,18 @@ import sys
 
 # Idents of the threads in which asyncio's loops were seen to run.
 loop_threads = set()
+# Weak references to the event loops and the pools that were seen.
+seen = []
 # Threads that end by themselves once they are woken are told so often before anything is raised in them.
 PATIENCE = 6
 
 
-def look(stop, runs, frames, look_here):
+def look(time, stop, runs, frames, look_here):
     """What is still there, in words, and the idents of threads that are to be told to end.
 
-    stop is 0, or how many times they were told, counted from 1. runs are the innermost frames of the runs that are in,
-    frames those of all threads: None while runs are in. look_here raises an exception in a run that is to end."""
+    time is 0, or how many times runs were told to end, counted from 1, stop the same of threads. runs are the innermost
+    frames of the runs that are in, frames those of all threads: None while runs are in. look_here raises an exception in
+    a run that is to end."""
     found = ["a run at " + place(frame) for frame in runs]
     threading = sys.modules.get("threading")
     if threading is None:
@@ -23,8 +26,8 @@ def look(stop, runs, frames, look_here):
     # Those that Python started, and that its end waits for.
     others = threading._MainThread, threading._DummyThread
     threads = [thread for thread in threads if not (thread._daemonic or type(thread) in others) and exists(thread)]
-    if stop:
-        wake(stop, threading, pools, threads, look_here)
+    if time:
+        wake(time, stop, threading, pools, threads, look_here)
     places = {id(thread_of(frame, threading)): frame for frame in frames or ()}
     for thread in threads:
         frame = places.get(id(thread))
@@ -65,32 +68,51 @@ def thread_of(frame, threading):
         frame = frame.f_back
 
 
-def wake(stop, threading, pools, threads, look_here):
+def wake(time, stop, threading, pools, threads, look_here):
     """Nothing is raised in what sleeps in C code: timers, loops and pools are told in their own ways."""
-    for thread in threads:
-        if issubclass(type(thread), threading.Timer):
-            thread.finished.set()
+    if stop:
+        for thread in threads:
+            if issubclass(type(thread), threading.Timer):
+                thread.finished.set()
     loops = sys.modules.get("asyncio.base_events")
+    if not (pools or loops):
+        return
     # Looking through all objects takes a while, and nearly always once is enough.
-    if (pools or loops) and stop % 8 == 1:
-        import gc
+    if time % 8 == 1 or stop % 8 == 1:
+        try:
+            find(loops, pools)
+        except Exception:
+            pass  # No memory, or one that has no weak references.
+    idents = {thread._ident for thread in threads}
+    for thing in [reference() for reference in seen]:
+        try:
+            if loops and issubclass(type(thing), loops.BaseEventLoop):
+                wake_loop(thing, time, stop, idents, look_here)
+            elif pools and stop % 8 == 1 and issubclass(type(thing), pools.ThreadPoolExecutor):
+                end_pool(thing)
+        except Exception:
+            pass  # Not quite made, or gone already.
 
-        idents = {thread._ident for thread in threads}
-        for thing in gc.get_objects():
-            try:
-                if loops and issubclass(type(thing), loops.BaseEventLoop):
-                    wake_loop(thing, idents, look_here)
-                elif pools and issubclass(type(thing), pools.ThreadPoolExecutor):
-                    end_pool(thing)
-            except Exception:
-                pass  # Not quite made, or gone already.
+
+def find(loops, pools):
+    import gc
+    from _weakref import ref
+
+    kinds = *([loops.BaseEventLoop] if loops else []), *([pools.ThreadPoolExecutor] if pools else [])
+    seen[:] = [ref(thing) for thing in gc.get_objects() if issubclass(type(thing), kinds)]
 
 
-def wake_loop(loop, idents, look_here):
-    # The loop of a run looks itself: it sleeps in asyncio.run()'s `with`, where others may not interrupt it.
-    if loop.is_running():
-        loop_threads.add(loop._thread_id)
-        loop.call_soon_threadsafe(end_thread if loop._thread_id in idents else look_here)
+def wake_loop(loop, time, stop, idents, look_here):
+    if not loop.is_running():
+        return
+    loop_threads.add(loop._thread_id)
+    if loop._thread_id in idents:
+        if stop % 8 == 1:
+            loop.call_soon_threadsafe(end_thread)
+    # The loop of a run looks itself: it sleeps in asyncio.run()'s `with`, where others may not interrupt it. It was left in
+    # the middle of its callbacks, maybe, and then sleeps in its end. That has some time first.
+    elif time % 4 == 1:
+        loop.call_soon_threadsafe(look_here)
 
 
 def end_thread():

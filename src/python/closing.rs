@@ -61,7 +61,8 @@ impl Closing {
         };
         let stop = self.stop(interp, how.stop);
         let look_here = interp.interrupts.look_here(py)?;
-        let found = look.call(&[&py.int(i64::from(stop))?, &runs, &threads, &look_here])?;
+        let times = |count: u32| py.int(i64::from(count));
+        let found = look.call(&[&times(how.stop)?, &times(stop)?, &runs, &threads, &look_here])?;
         drop((runs, threads));
         // One may have begun meanwhile, and may have started threads. Now nothing runs.
         let told = self.spared >= SPARED || interp.interrupts.all_were_hit();
