@@ -430,7 +430,7 @@ static bool ends_a_loop(const char *beside) {
   subpy_thread thread = run_there(interp, "import asyncio\n"
                                           "async def main(): begin(); await asyncio.sleep(1000)\n"
                                           "asyncio.run(main())");
-  bool at_once = close_in(interp, 900, SUBPY_CLOSE_INTERRUPT, &error) == SUBPY_OK;
+  bool at_once = close_in(interp, 500, SUBPY_CLOSE_INTERRUPT, &error) == SUBPY_OK;
   if (!at_once) {
     subpy_error_free(error);
     error = NULL;
@@ -447,13 +447,13 @@ static void interrupts_loops(void) {
                               "def spin():\n"
                               "  while True: pass\n"
                               "_thread.start_new_thread(spin, ())\n"};
-  enum { LOOPS = 10, TIMES = 5 };
+  enum { LOOPS = 10, MOST = 8, TIMES = 10 };
   int at_once = 0;
-  for (int time = 0; time < TIMES && at_once < LOOPS / 2; time++) {
+  for (int time = 0; time < TIMES && at_once < MOST; time++) {
     at_once = 0;
     for (int i = 0; i < LOOPS; i++) at_once += ends_a_loop(beside[i % 2]);
   }
-  CHECK(at_once >= LOOPS / 2);
+  CHECK(at_once >= MOST);
   shut_down();
 }
 
