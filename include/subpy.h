@@ -1166,6 +1166,9 @@ typedef struct subpy_run_request {
  *         SUBPY_ERROR_BUSY              it is running (see SUBPY_BUSY_*), or closing
  *         SUBPY_ERROR_SYNTAX            the source does not compile; nothing ran
  *         SUBPY_ERROR_EXECUTION_FAILED  an uncaught exception, or SystemExit: sys.exit() does not end the process
+ *         SUBPY_ERROR_TIMEOUT           its time is up (`timeout_ms`)
+ *         SUBPY_ERROR_INTERRUPTED       subpy_interrupt(), a close or a cancel token stopped it
+ *         SUBPY_ERROR_CRASHED           its process has ended (SUBPY_INTERP_PROCESS)
  *         SUBPY_ERROR_INTERPRETER       Python code created the interpreter, so nothing can be run in it
  *         SUBPY_ERROR_WRONG_STATE       this thread's stack is too small for Python
  *
@@ -1568,7 +1571,7 @@ typedef struct subpy_define_options {
  * @param flags     0 or SUBPY_DEFINE_*
  * @param fn        the function, not NULL
  * @param userdata  passed to `fn` and `finalize`; may be NULL
- * @param finalize  NULL, or what is to be called when the function is needed no more
+ * @param finalize  NULL, or what is to be called when the function is not needed any more
  * @param error     optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK; any error of subpy_exec(); SUBPY_ERROR_INVALID_ARGUMENT for a name that makes no sense;
  *         SUBPY_ERROR_EXECUTION_FAILED when the module raises an exception while it is imported
@@ -1587,7 +1590,7 @@ SUBPY_API subpy_status subpy_define(subpy_interp interp, const char *name, size_
  * @param options   NULL for the defaults
  * @param fn        the function, not NULL
  * @param userdata  passed to `fn` and `finalize`; may be NULL
- * @param finalize  NULL, or what is to be called when the function is needed no more
+ * @param finalize  NULL, or what is to be called when the function is not needed any more
  * @param error     optional; set on failure, to be freed with subpy_error_free()
  * @return as subpy_define(); SUBPY_ERROR_INVALID_ARGUMENT also for an option that makes no sense
  *
@@ -1656,8 +1659,8 @@ SUBPY_API subpy_status subpy_context_tag(struct subpy_context *ctx, uint64_t tag
 SUBPY_NODISCARD SUBPY_API subpy_interp subpy_context_interp(const struct subpy_context *ctx);
 
 /**
- * Whether the run that `ctx`, a call of a host function, is in was cancelled, or its time is up: the host function
- * should return soon. False when the call is over. Any thread.
+ * Whether the run that this call of a host function is a part of was cancelled, or its time is up: if so, the host
+ * function should return soon. False when the call is over. Any thread.
  */
 SUBPY_NODISCARD SUBPY_API bool subpy_context_cancelled(const struct subpy_context *ctx);
 
@@ -2060,7 +2063,7 @@ SUBPY_API subpy_status subpy_queue_keep(subpy_queue queue, subpy_queue *own, sub
 /**
  * Put a copy of a value into a queue. When this is SUBPY_OK the value is in; otherwise it is not.
  *
- * While there is no room, this waits. A wait ends early when the thread is in a run that is to end.
+ * While there is no room, this waits. The wait ends early if the run that this thread is inside of is stopped.
  *
  * @param queue       the queue
  * @param value       not NULL
@@ -2081,7 +2084,7 @@ SUBPY_API subpy_status subpy_queue_put(subpy_queue queue, const subpy_value *val
     subpy_error **error);
 
 /**
- * The same, with a cancel token that ends the wait.
+ * As subpy_queue_put(), with a cancel token that ends the wait.
  *
  * @param queue       as in subpy_queue_put()
  * @param value       likewise
@@ -2099,7 +2102,7 @@ SUBPY_API subpy_status subpy_queue_put_with(subpy_queue queue, const subpy_value
 /**
  * Take the first item out of a queue. When this is SUBPY_OK the item is the caller's; otherwise none was taken.
  *
- * While there is none, this waits. A wait ends early when the thread is in a run that is to end.
+ * While there is none, this waits. The wait ends early if the run that this thread is inside of is stopped.
  *
  * @param queue       the queue
  * @param timeout_ms  how long to wait for an item at most, in milliseconds; 0: do not wait; -1: no limit
@@ -2118,7 +2121,7 @@ SUBPY_API subpy_status subpy_queue_get(subpy_queue queue, int64_t timeout_ms, su
     subpy_error **error);
 
 /**
- * The same, with a cancel token that ends the wait.
+ * As subpy_queue_get(), with a cancel token that ends the wait.
  *
  * @param queue       as in subpy_queue_get()
  * @param timeout_ms  likewise
@@ -2177,7 +2180,7 @@ SUBPY_API subpy_status subpy_queue_get_info(subpy_queue queue, struct subpy_queu
 SUBPY_API subpy_status subpy_queue_fd(subpy_queue queue, int32_t *fd, subpy_error **error);
 
 /**
- * The same for threads that put: readable while there is room, or the queue is closed.
+ * As subpy_queue_fd(), for threads that put: readable while there is room, or the queue is closed.
  *
  * @param queue  the queue
  * @param fd     as for subpy_queue_fd(), but another one
@@ -2330,8 +2333,8 @@ typedef struct subpy_pool_stats {
   /** 0 */
   uint32_t reserved;
   /**
-   * with SUBPY_ISOLATION_AUTO, why they have processes: what was said when a module was not imported, UTF-8 that ends
-   * with a NUL, cut when it is longer; empty before
+   * with SUBPY_ISOLATION_AUTO, why the interpreters have processes: the message of the import that was refused,
+   * UTF-8 that ends with a NUL, cut if it is longer; empty until then
    */
   char reason[200];
 } subpy_pool_stats;
@@ -2404,8 +2407,8 @@ SUBPY_API subpy_status subpy_pool_submit(subpy_pool pool, const subpy_run_reques
     subpy_error **error);
 
 /**
- * The same for one of several submitters. Those that have tasks in the queue take turns, one task each, so that one
- * with many does not keep the others waiting. subpy_pool_submit() is for submitter 0.
+ * As subpy_pool_submit(), for one of several submitters. Those that have tasks in the queue take turns, one task each,
+ * so that one with many does not keep the others waiting. subpy_pool_submit() is for submitter 0.
  *
  * @param pool       the pool
  * @param submitter  any number

@@ -91,7 +91,7 @@ pub struct subpy_define_options {
 /// @param flags     0 or SUBPY_DEFINE_*
 /// @param fn        the function, not NULL
 /// @param userdata  passed to `fn` and `finalize`; may be NULL
-/// @param finalize  NULL, or what is to be called when the function is needed no more
+/// @param finalize  NULL, or what is to be called when the function is not needed any more
 /// @param error     optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK; any error of subpy_exec(); SUBPY_ERROR_INVALID_ARGUMENT for a name that makes no sense;
 ///         SUBPY_ERROR_EXECUTION_FAILED when the module raises an exception while it is imported
@@ -128,7 +128,7 @@ pub unsafe extern "C" fn subpy_define(
 /// @param options   NULL for the defaults
 /// @param fn        the function, not NULL
 /// @param userdata  passed to `fn` and `finalize`; may be NULL
-/// @param finalize  NULL, or what is to be called when the function is needed no more
+/// @param finalize  NULL, or what is to be called when the function is not needed any more
 /// @param error     optional; set on failure, to be freed with subpy_error_free()
 /// @return as subpy_define(); SUBPY_ERROR_INVALID_ARGUMENT also for an option that makes no sense
 ///
@@ -335,8 +335,8 @@ pub extern "C" fn subpy_context_interp(ctx: *const subpy_context) -> subpy_inter
     boundary::value(0, || manager::context_interp(number(ctx)))
 }
 
-/// Whether the run that `ctx`, a call of a host function, is in was cancelled, or its time is up: the host function
-/// should return soon. False when the call is over. Any thread.
+/// Whether the run that this call of a host function is a part of was cancelled, or its time is up: if so, the host
+/// function should return soon. False when the call is over. Any thread.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_context_cancelled(ctx: *const subpy_context) -> bool {

@@ -126,8 +126,8 @@ pub struct subpy_pool_stats {
     pub isolation: i32,
     /// 0
     pub reserved: u32,
-    /// with SUBPY_ISOLATION_AUTO, why they have processes: what was said when a module was not imported, UTF-8 that ends
-    /// with a NUL, cut when it is longer; empty before
+    /// with SUBPY_ISOLATION_AUTO, why the interpreters have processes: the message of the import that was refused,
+    /// UTF-8 that ends with a NUL, cut if it is longer; empty until then
     pub reason: [c_char; 200],
 }
 
@@ -298,8 +298,8 @@ pub unsafe extern "C" fn subpy_pool_submit(
     unsafe { boundary::output(outcome, 0, error, || submit(pool, 0, request, outcome)) }
 }
 
-/// The same for one of several submitters. Those that have tasks in the queue take turns, one task each, so that one
-/// with many does not keep the others waiting. subpy_pool_submit() is for submitter 0.
+/// As subpy_pool_submit(), for one of several submitters. Those that have tasks in the queue take turns, one task each,
+/// so that one with many does not keep the others waiting. subpy_pool_submit() is for submitter 0.
 ///
 /// @param pool       the pool
 /// @param submitter  any number

@@ -96,7 +96,7 @@ pub unsafe extern "C" fn subpy_queue_keep(
 
 /// Put a copy of a value into a queue. When this is SUBPY_OK the value is in; otherwise it is not.
 ///
-/// While there is no room, this waits. A wait ends early when the thread is in a run that is to end.
+/// While there is no room, this waits. The wait ends early if the run that this thread is inside of is stopped.
 ///
 /// @param queue       the queue
 /// @param value       not NULL
@@ -123,7 +123,7 @@ pub unsafe extern "C" fn subpy_queue_put(
     unsafe { boundary::status(error, || put(queue, value, timeout_ms, 0)) }
 }
 
-/// The same, with a cancel token that ends the wait.
+/// As subpy_queue_put(), with a cancel token that ends the wait.
 ///
 /// @param queue       as in subpy_queue_put()
 /// @param value       likewise
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn subpy_queue_put_with(
 
 /// Take the first item out of a queue. When this is SUBPY_OK the item is the caller's; otherwise none was taken.
 ///
-/// While there is none, this waits. A wait ends early when the thread is in a run that is to end.
+/// While there is none, this waits. The wait ends early if the run that this thread is inside of is stopped.
 ///
 /// @param queue       the queue
 /// @param timeout_ms  how long to wait for an item at most, in milliseconds; 0: do not wait; -1: no limit
@@ -173,7 +173,7 @@ pub unsafe extern "C" fn subpy_queue_get(
     unsafe { boundary::output(value, subpy_value::none(), error, || get(queue, timeout_ms, 0, !value.is_null())) }
 }
 
-/// The same, with a cancel token that ends the wait.
+/// As subpy_queue_get(), with a cancel token that ends the wait.
 ///
 /// @param queue       as in subpy_queue_get()
 /// @param timeout_ms  likewise
@@ -262,7 +262,7 @@ pub unsafe extern "C" fn subpy_queue_fd(
     unsafe { boundary::output(fd, -1, error, || manager::queue_fd(queue, For::Item)) }
 }
 
-/// The same for threads that put: readable while there is room, or the queue is closed.
+/// As subpy_queue_fd(), for threads that put: readable while there is room, or the queue is closed.
 ///
 /// @param queue  the queue
 /// @param fd     as for subpy_queue_fd(), but another one

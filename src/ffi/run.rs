@@ -110,6 +110,9 @@ pub struct subpy_run_request {
 ///         SUBPY_ERROR_BUSY              it is running (see SUBPY_BUSY_*), or closing
 ///         SUBPY_ERROR_SYNTAX            the source does not compile; nothing ran
 ///         SUBPY_ERROR_EXECUTION_FAILED  an uncaught exception, or SystemExit: sys.exit() does not end the process
+///         SUBPY_ERROR_TIMEOUT           its time is up (`timeout_ms`)
+///         SUBPY_ERROR_INTERRUPTED       subpy_interrupt(), a close or a cancel token stopped it
+///         SUBPY_ERROR_CRASHED           its process has ended (SUBPY_INTERP_PROCESS)
 ///         SUBPY_ERROR_INTERPRETER       Python code created the interpreter, so nothing can be run in it
 ///         SUBPY_ERROR_WRONG_STATE       this thread's stack is too small for Python
 ///
