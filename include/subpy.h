@@ -2,7 +2,8 @@
  * subpy.h: many isolated CPython interpreters in one program: each with its own GIL, or in a process of its own.
  *
  * The interface of Python's `concurrent.interpreters`, for programs that are not Python. Generated from the library's
- * sources; documentation: docs/abi.md, docs/errors.md, docs/threads.md.
+ * sources. Where to begin: docs/tour.md, docs/c.md; more about what follows: docs/abi.md, docs/errors.md,
+ * docs/threads.md.
  *
  *   #include <stdio.h>
  *   #include "subpy.h"
@@ -29,18 +30,20 @@
  *   Errors      Every function that can fail returns a subpy_status. Its last parameter, a subpy_error **, may be NULL;
  *               otherwise it receives NULL on success and, on failure, an error to be freed with subpy_error_free().
  *               All of these functions can return SUBPY_ERROR_FORKED, SUBPY_ERROR_NO_MEMORY and SUBPY_ERROR_PANIC;
- *               their comments do not repeat it.
+ *               their comments do not repeat them.
  *   Outputs     are written on success, and made zero or NULL on failure, so one clean-up path serves both. What they
  *               held before is not looked at. An output may be NULL if it is not wanted, unless its comment says
  *               otherwise.
  *   Text        In: UTF-8, with its length in bytes or SUBPY_AUTO_LEN. Text that has no length parameter ends with a
  *               NUL. Out: ends with a NUL, and is valid as long as what it belongs to.
- *   Ownership   What you pass in is borrowed until the function returns. What you receive is yours: errors, results,
- *               interpreters, functions and threads each have a function that frees or closes them. The subpy_*_free()
- *               functions ignore NULL, 0 and empty values.
- *   Options     Structs begin with their own size, so that old programs work with new libraries. Set it with sizeof;
- *               zero is the default of every other field. Unknown flags, and fields that are set but do not apply, are
- *               SUBPY_ERROR_INVALID_ARGUMENT.
+ *   Ownership   What you pass in is borrowed until the function returns. What you receive is yours: the comment of the
+ *               function that gives you an error, a result or a handle names the one that frees or closes it. The
+ *               subpy_*_free() functions ignore NULL, 0 and empty values.
+ *   Options     Structs begin with their own size in bytes, so that old programs work with new libraries. Set it with
+ *               sizeof; zero is the default of every other field. Unknown flags, and fields that are set but do not
+ *               apply, are SUBPY_ERROR_INVALID_ARGUMENT.
+ *   Times       are in milliseconds. As a limit of what code may take, 0 is no limit. As a time to wait (for a thread, a
+ *               queue, a close), 0 is not to wait, and -1 is no limit.
  *   Enums       are int32_t; their constants are #defined.
  */
 
@@ -92,33 +95,36 @@ extern "C" {
 
 /** success */
 #define SUBPY_OK 0
-/** an argument makes no sense; the message names it */
+/** an argument is not valid; the message names it */
 #define SUBPY_ERROR_INVALID_ARGUMENT (-1)
-/** no such interpreter, function or thread: closed, freed, joined, or never there (InterpreterNotFoundError) */
+/** the handle stands for nothing: it was closed, freed or joined, or never existed (InterpreterNotFoundError) */
 #define SUBPY_ERROR_NOT_FOUND (-2)
-/** the interpreter is running, closing, or entered by a thread; nothing has changed */
+/**
+ * an interpreter is running something, is closing or was entered by a thread, or a pool has no room; nothing was done
+ * (but see SUBPY_BUFFER_LENT)
+ */
 #define SUBPY_ERROR_BUSY (-3)
 /** Python code ended with an uncaught exception (ExecutionFailed) */
 #define SUBPY_ERROR_EXECUTION_FAILED (-4)
 /** a Python object cannot become a subpy_value; the message says which one (NotShareableError) */
 #define SUBPY_ERROR_NOT_SHAREABLE (-5)
-/** an interpreter, or something it needs, refuses or fails; the message says what (InterpreterError) */
+/** the interpreter does not allow that, or CPython or the system has failed; the message says what (InterpreterError) */
 #define SUBPY_ERROR_INTERPRETER (-6)
 /** the source does not compile; nothing ran */
 #define SUBPY_ERROR_SYNTAX (-7)
 /** no suitable CPython was found; the message lists what was tried */
 #define SUBPY_ERROR_PYTHON_NOT_FOUND (-8)
-/** the CPython that was asked for, or that is in the process already, is not suitable */
+/** the CPython that was named, or that is in the process already, is not suitable */
 #define SUBPY_ERROR_PYTHON_UNSUPPORTED (-9)
-/** the time was up: Python code was stopped, or what had to be waited for did not come; the message says which */
+/** the time is up: Python code was stopped, or what was waited for did not come in time; the message says which */
 #define SUBPY_ERROR_TIMEOUT (-10)
-/** cancelled or interrupted, in Python code or before it began */
+/** the run or the wait was cancelled or interrupted, perhaps before any Python code began */
 #define SUBPY_ERROR_INTERRUPTED (-11)
 /** out of memory (but a MemoryError in Python code is SUBPY_ERROR_EXECUTION_FAILED) */
 #define SUBPY_ERROR_NO_MEMORY (-12)
-/** this process was forked from one in which Python ran; it can free what it holds, and exit or start a program */
+/** this is the child of a fork of a process in which Python ran: it can free what it holds, exit, or start a program */
 #define SUBPY_ERROR_FORKED (-13)
-/** not now: the message says what has to happen first, or what is going on */
+/** not possible at this moment; the message says what has to happen first, or what is going on */
 #define SUBPY_ERROR_WRONG_STATE (-14)
 /** a bug in subpy; please report it */
 #define SUBPY_ERROR_PANIC (-15)
@@ -129,27 +135,28 @@ extern "C" {
 typedef int32_t subpy_status;
 
 /**
- * An interpreter. Handles (of interpreters, threads, functions, pools and so on) are numbers below 2^53, never 0, and never used
- * twice in a process. To use one that is stale or invented is an error, never undefined behaviour.
+ * The handle of an interpreter. Handles (of interpreters, threads, functions, pools and so on) are numbers below 2^53,
+ * never 0, and never used twice in a process. One that is stale or invented is SUBPY_ERROR_NOT_FOUND, never undefined
+ * behaviour.
  */
 typedef uint64_t subpy_interp;
 
-/** A run on a thread of its own, until it is joined or freed. */
+/** The handle of a run on a thread of its own, or of a pool's task, until it is joined or freed. */
 typedef uint64_t subpy_thread;
 
-/** A prepared function: a callable that was looked up, until it is freed. */
+/** The handle of a prepared function, a callable that was looked up once, until it is freed. */
 typedef uint64_t subpy_function;
 
-/** A cancel token, until it is freed. */
+/** The handle of a cancel token, until it is freed. */
 typedef uint64_t subpy_cancel;
 
-/** A Python object, until it is freed. Prepared functions are such objects too. */
+/** The handle of an object that stays in Python, until it is freed. Prepared functions are such objects too. */
 typedef uint64_t subpy_object;
 
-/** A queue, until it is freed. */
+/** The handle of a queue, until it is freed. */
 typedef uint64_t subpy_queue;
 
-/** A pool of interpreters, until it is closed. */
+/** The handle of a pool of interpreters, until it is closed. */
 typedef uint64_t subpy_pool;
 
 /**
@@ -273,12 +280,12 @@ SUBPY_API bool subpy_error_syntax(const struct subpy_error *error, int32_t *line
 SUBPY_API bool subpy_error_exit_status(const struct subpy_error *error, int32_t *status);
 
 /**
- * How the process of an interpreter has ended, for SUBPY_ERROR_CRASHED. Each output may be NULL. Where its threads were
- * is subpy_error_display(); the interpreter's handle, which is stale, is subpy_error_interp().
+ * How the process of an interpreter has ended, for SUBPY_ERROR_CRASHED. Each output may be NULL. subpy_error_display()
+ * says where its threads were, and subpy_error_interp() which interpreter it was: that handle is stale.
  *
- * @param signal     the number of the signal that has killed it, such as SIGSEGV; 0: none
- * @param exit_code  what it has ended with by itself, from 0 to 255; -1 when a signal has killed it. With no signal, -1
- *                   says that it is not known how it has ended
+ * @param signal     the number of the signal that killed it, such as SIGSEGV; 0: none did
+ * @param exit_code  its exit status, 0 to 255, if it ended by itself; otherwise -1. If `signal` is 0 then too, nobody
+ *                   knows how it ended
  * @return true; or false, with nothing written, for any other error
  */
 SUBPY_API bool subpy_error_crash(const struct subpy_error *error, int32_t *signal, int32_t *exit_code);
@@ -287,34 +294,36 @@ SUBPY_API bool subpy_error_crash(const struct subpy_error *error, int32_t *signa
 SUBPY_NODISCARD SUBPY_API subpy_interp subpy_error_interp(const struct subpy_error *error);
 
 /**
- * Which row of subpy_function_call_many() it is that raised the exception, or whose result is not shareable.
+ * The row of subpy_function_call_many() that raised the exception, or whose result is not shareable.
  *
  * @param row  its index, from 0; may be NULL
- * @return true; or false, with nothing written, when the error is not one of a row
+ * @return true; or false, with nothing written, when the error is not about a row
  */
 SUBPY_API bool subpy_error_row(const struct subpy_error *error, size_t *row);
 
-/**
- * The number that a host function gave the exception with subpy_context_tag(), when it is that exception that came out
- * of the run; 0: none.
- */
+/** The number that a host function gave, with subpy_context_tag(), to the exception that came out of the run; 0: none. */
 SUBPY_NODISCARD SUBPY_API uint64_t subpy_error_tag(const struct subpy_error *error);
 
 /**
- * Copy an error, to keep one that belongs to somebody else: to results (SUBPY_KIND_ERROR), or to the one who calls a
- * subpy_map_fn. The copy is to be freed with subpy_error_free(). NULL for NULL.
+ * Copy an error, to keep one that you do not own: one in results (SUBPY_KIND_ERROR), or one that a subpy_map_fn is
+ * called with. The copy is to be freed with subpy_error_free(). NULL for NULL.
  */
 SUBPY_NODISCARD SUBPY_API struct subpy_error *subpy_error_copy(const struct subpy_error *error);
 
-/** Free an error. NULL, and one that is in results (SUBPY_KIND_ERROR), is left as it is. Never blocks and runs no Python; works after subpy_shutdown(). */
+/**
+ * Free an error. NULL is ignored, and so is an error in results (SUBPY_KIND_ERROR), which is freed with them. Never
+ * blocks and runs no Python; works after subpy_shutdown(). Any thread.
+ */
 SUBPY_API void subpy_error_free(struct subpy_error *error);
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * Values
  *
- * What goes into Python and comes out of it, always as a copy. None, bool, int, float, str, bytes, tuple, list and
- * dict cross exactly, in both directions. From Python, bytearray and memoryviews of bytes come out as BYTES. Anything
- * else, an instance of a subclass included, is SUBPY_ERROR_NOT_SHAREABLE. Values may be nested 1,000 levels deep.
+ * What goes into Python and comes out of it, as a copy. None, bool, int, float, str, bytes, tuple, list and dict cross
+ * exactly, in both directions. From Python, bytearray and memoryviews of bytes come out as BYTES. Anything else, an
+ * instance of a subclass included, is SUBPY_ERROR_NOT_SHAREABLE, unless a flag asks for it
+ * (SUBPY_INTERP_TAGGED_VALUES, SUBPY_RESULT_*). Only buffers, objects and queues (SUBPY_KIND_BUFFER, _OBJECT, _QUEUE)
+ * are not copied. Values may be nested 1,000 levels deep.
  *
  * The constructors (subpy_int() and so on) allocate nothing and borrow what they are given, so there is nothing to
  * free. Only results own memory: see subpy_value.
@@ -377,15 +386,16 @@ SUBPY_API void subpy_error_free(struct subpy_error *error);
 /** Python may write to the memory */
 #define SUBPY_BUFFER_WRITABLE 1
 /**
- * The memory is there for one call: when it returns, Python's views of it are revoked. Is there anything left that
- * still uses it, such as a slice, then the call is SUBPY_ERROR_BUSY, the views stay safe, and `release` comes when they
- * are gone
+ * The memory is lent for one call: when the call returns, Python's views of it are revoked. If something still uses
+ * the memory then, such as a slice, the call is SUBPY_ERROR_BUSY although the code ran; those views stay safe, and
+ * `release` is called when they are gone
  */
 #define SUBPY_BUFFER_LENT 2
 
 /**
- * Told that the library has made its last call with this `userdata`: once, on any thread. Nothing of the library is
- * locked, so it may call any function; it must return, not unwind. NULL: nobody is told.
+ * Called once, when the library has made its last call with this `userdata`, so that it may be freed. On any thread,
+ * without a GIL and without a lock of the library's, so it may call any function; it must return, not unwind. NULL:
+ * nothing is called.
  */
 typedef void (*subpy_finalize_fn)(void *userdata);
 
@@ -396,9 +406,12 @@ typedef void (*subpy_finalize_fn)(void *userdata);
 typedef struct subpy_buffer {
   /** sizeof(subpy_buffer) */
   size_t size;
-  /** the memory. The element with the lowest address lies here: with a negative stride that is not the first */
+  /**
+   * the memory, which begins with the element that has the lowest address: with a negative stride that is not the
+   * first element
+   */
   void *data;
-  /** how many bytes there are from `data` on: as many as the elements need, or, with strides, at least that */
+  /** how many bytes there are from `data` on: exactly what the elements need, or, with strides, at least that */
   size_t len;
   /** what the elements are, in the letters of Python's struct module; NULL: "B", bytes */
   const char *format;
@@ -412,7 +425,10 @@ typedef struct subpy_buffer {
   int32_t ndim;
   /** SUBPY_BUFFER_* */
   uint32_t flags;
-  /** told, once for each time that the buffer was passed, when Python has let go of it; NULL: the memory stays for ever */
+  /**
+   * called, once for each time that the buffer was passed, when Python has let go of the memory; NULL: the memory
+   * must stay valid for ever
+   */
   subpy_finalize_fn release;
   /** passed to `release` */
   void *userdata;
@@ -505,7 +521,10 @@ SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_list(const struct subpy_value
 /** A dict that borrows `len` pairs. */
 SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_dict(const struct subpy_pair *pairs, size_t len);
 
-/** A memoryview of `buffer`, which must not change until the call returns that the value is passed to. */
+/**
+ * A memoryview of the memory that `buffer` describes. The struct must not change until the call that gets the value
+ * has returned; the memory must stay until `release` is called.
+ */
 SUBPY_NODISCARD SUBPY_API struct subpy_value subpy_value_from_buffer(const struct subpy_buffer *buffer);
 
 /** An object of Python's, to be passed to its own interpreter. The handle stays the caller's. */
@@ -566,14 +585,14 @@ SUBPY_API void subpy_value_free(struct subpy_value *value);
  * Python code that writes to a closed pipe then gets a BrokenPipeError instead of ending the process.
  */
 #define SUBPY_RUNTIME_KEEP_SIGPIPE 4
-/** Runs that are in, or wait for their turn, may finish. Newcomers are refused with SUBPY_ERROR_BUSY. */
+/** Runs that have begun, or wait for their turn, may finish. New ones are refused with SUBPY_ERROR_BUSY. */
 #define SUBPY_CLOSE_DRAIN 1
 /**
- * Runs that are in get a KeyboardInterrupt, again and again until they end with SUBPY_ERROR_INTERRUPTED; those that wait
- * for their turn, and newcomers, are refused with SUBPY_ERROR_BUSY. Python's own threads get a SystemExit, which ends
- * them silently; threading.Timer is cancelled, pools of threads drop what they have not begun, loops of asyncio are
- * woken. What is blocked in C code (time.sleep(), a lock, a socket) notices when that returns. With SUBPY_CLOSE_DRAIN
- * too, all this begins when half of the time is over, or at once if there is no limit.
+ * Runs that have begun get a KeyboardInterrupt, again and again until they end with SUBPY_ERROR_INTERRUPTED; those
+ * that wait for their turn, and new ones, are refused with SUBPY_ERROR_BUSY. Python's own threads get a SystemExit,
+ * which ends them silently; threading.Timer is cancelled, pools of threads drop what they have not begun, loops of
+ * asyncio are woken. What is blocked in C code (time.sleep(), a lock, a socket) notices when that returns. With
+ * SUBPY_CLOSE_DRAIN too, all this begins when half of the time is over, or at once if there is no limit.
  */
 #define SUBPY_CLOSE_INTERRUPT 2
 
@@ -589,14 +608,14 @@ typedef struct subpy_runtime_options {
   /** SUBPY_RUNTIME_* */
   uint64_t flags;
   /**
-   * path of the program that processes of interpreters (SUBPY_INTERP_PROCESS) begin with, in UTF-8; NULL: the one that
+   * path of the program that the processes of interpreters (SUBPY_INTERP_PROCESS) run, in UTF-8; NULL: the one that
    * is inside the library
    */
   const char *worker;
   /**
-   * names of modules that are imported once, before there is an interpreter, for all that get processes of their own:
-   * each UTF-8 that ends with a NUL, the last one followed by NULL; may be NULL. A module that starts threads when it
-   * is imported is not for this
+   * names of modules that are imported once for all interpreters with processes of their own (SUBPY_INTERP_PROCESS),
+   * before the first of them: an array that ends with NULL, each name UTF-8 that ends with a NUL; may be NULL. A
+   * module that starts threads when it is imported cannot be one of them
    */
   const char *const *preload;
 } subpy_runtime_options;
@@ -632,9 +651,9 @@ typedef struct subpy_close_options {
  * @param error    optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK;
  *         SUBPY_ERROR_INVALID_ARGUMENT    an option makes no sense
- *         SUBPY_ERROR_PYTHON_NOT_FOUND    none is suitable, or the path of 2 does not exist; the message lists, line
- *                                         by line, what was tried and why it was refused
- *         SUBPY_ERROR_PYTHON_UNSUPPORTED  the one of 1 or 2 is not suitable
+ *         SUBPY_ERROR_PYTHON_NOT_FOUND    none is suitable, or the path given in 2 does not exist; the message lists,
+ *                                         line by line, what was tried and why it was refused
+ *         SUBPY_ERROR_PYTHON_UNSUPPORTED  the one in the process (1), or the one that was named (2), is not suitable
  *         SUBPY_ERROR_WRONG_STATE         the runtime has other options or is being shut down, the process has used
  *                                         another CPython or failed to start one, or this thread's stack is too small
  *         SUBPY_ERROR_INTERPRETER         CPython did not start, or the process lacks open files, threads or memory to
@@ -664,9 +683,9 @@ SUBPY_API subpy_status subpy_init(const struct subpy_runtime_options *options, s
 SUBPY_API subpy_status subpy_shutdown(subpy_error **error);
 
 /**
- * Close every interpreter and finalize CPython within a time, and have what runs end: subpy_close_with() for all of them
- * at the same time, main included. All or nothing: when the time is over before all have come to rest, all go on as
- * before, but for what was interrupted.
+ * Close every interpreter and finalize CPython within a time, and end what still runs: subpy_close_with() for all of
+ * them at the same time, main included. All or nothing: if not all have come to rest in time, all go on as before,
+ * except for what was interrupted.
  *
  * Then they end, one after the other, and CPython is finalized unless it was adopted. In an adopted CPython only runs in
  * main are waited for or interrupted; its other threads are its owner's.
@@ -719,12 +738,12 @@ SUBPY_NODISCARD SUBPY_API const char *subpy_python_library(void);
 #define SUBPY_GIL_OWN 0
 /** Main's GIL: takes turns with the main interpreter and others that share it; see SUBPY_INTERP_NO_EXTENSION_CHECK. */
 #define SUBPY_GIL_SHARED 1
-/** While a thread runs something, a run of another one is refused with SUBPY_ERROR_BUSY, as in Python. */
+/** While one thread runs something, a run of another thread is refused with SUBPY_ERROR_BUSY, as in Python. */
 #define SUBPY_BUSY_REFUSE 0
 /**
- * A run of another thread waits for its turn. Turns are slices of a fifth of a millisecond, not single runs: a run that
- * finds the interpreter free gets in, past those that wait. When the first of these has waited for its slice, nobody
- * overtakes it any more. Among those that wait: first come, first served. So none waits for ever while runs end.
+ * A run of another thread waits for its turn; its `timeout_ms` includes that wait. Turns are slices of a fifth of a
+ * millisecond, not single runs: until a slice is over, a run that finds the interpreter free may overtake those that
+ * wait. Then the one that has waited longest is next. So no run waits for ever as long as the others end.
  */
 #define SUBPY_BUSY_WAIT 1
 /** A run of another thread starts at once: the threads take turns with the GIL, as Python's own threads do. */
@@ -758,21 +777,21 @@ SUBPY_NODISCARD SUBPY_API const char *subpy_python_library(void);
 /** The interpreter counts the memory that it uses: see subpy_memory(). Needs SUBPY_GIL_OWN. */
 #define SUBPY_INTERP_COUNT_MEMORY 256
 /**
- * The interpreter is the main one of a process of its own. Extension modules that refuse other interpreters load in it,
- * and what would end or block a process ends or blocks that one: its end is SUBPY_ERROR_CRASHED, and a run that cannot
- * be interrupted is killed with it. Needs SUBPY_GIL_OWN, and goes without SUBPY_INTERP_NO_EXTENSION_CHECK. On Linux
- * alone; elsewhere it is SUBPY_ERROR_INTERPRETER.
+ * The interpreter is the main one of a process of its own. Extension modules that refuse other interpreters load in
+ * it, and what would end or block a process ends or blocks that one alone: its end is SUBPY_ERROR_CRASHED, and a run
+ * that cannot be interrupted is killed with it. Needs SUBPY_GIL_OWN; not together with
+ * SUBPY_INTERP_NO_EXTENSION_CHECK. On Linux only; elsewhere it is SUBPY_ERROR_INTERPRETER.
  */
 #define SUBPY_INTERP_PROCESS 512
 /**
  * The interpreter's process is locked down: no network, no other programs, no other processes, no files but those that
- * Python itself needs and those in the folders `readable` and `writable`. Needs SUBPY_INTERP_PROCESS, and goes without
- * SUBPY_INTERP_ALLOW_FORK and SUBPY_INTERP_ALLOW_EXEC.
+ * Python itself needs and those in the folders `readable` and `writable`. Needs SUBPY_INTERP_PROCESS; not together
+ * with SUBPY_INTERP_ALLOW_FORK and SUBPY_INTERP_ALLOW_EXEC.
  */
 #define SUBPY_INTERP_LOCKED 1024
 /**
- * A Linux that has less than what that takes (Landlock of version 6, which is that of Linux 6.12, and filters of system
- * calls) is no error: the process is locked with what there is, and subpy_lock_get_info() says what that is. Needs
+ * It is no error if the kernel lacks a part of what a lock needs (version 6 of Landlock, as in Linux 6.12, and filters
+ * of system calls): the process is locked with what there is, and subpy_lock_get_info() says what that is. Needs
  * SUBPY_INTERP_LOCKED.
  */
 #define SUBPY_INTERP_LOCK_BEST_EFFORT 2048
@@ -791,19 +810,22 @@ typedef struct subpy_interp_options {
   const char *const *path;
   /** how many */
   size_t path_len;
-  /** how long each run in it may take, in milliseconds, if its request does not say so itself; 0: no limit */
+  /** how long each run in it may take, in milliseconds, unless its request has a `timeout_ms` of its own; 0: no limit */
   int64_t timeout_ms;
   /**
-   * how much memory it may use, in bytes; 0: no limit. Beyond it, code gets a MemoryError, and goes on in full when it
-   * has given memory back. A limit counts, too (SUBPY_INTERP_COUNT_MEMORY)
+   * how much memory it may use, in bytes; 0: no limit. Code that goes beyond it gets a MemoryError, and can go on
+   * when it has given memory back. With a limit the memory is counted, too (SUBPY_INTERP_COUNT_MEMORY)
    */
   uint64_t memory_limit;
   /**
-   * how long code may go on after the exception that is to end its run (a time limit's, a token's), in milliseconds;
-   * then its process is killed. 0: 100 ms. Needs SUBPY_INTERP_PROCESS, as the next three do
+   * how long code may go on, in milliseconds, after the exception that is to end its run (for a time limit or a
+   * token); then its process is killed. 0: 100 ms. Needs SUBPY_INTERP_PROCESS, as the next three do
    */
   uint64_t grace_ms;
-  /** how much time of processors its process may use in all, in milliseconds; 0: no limit */
+  /**
+   * how much processor time its process may use in all, in milliseconds; then SIGXCPU ends it, which is
+   * SUBPY_ERROR_CRASHED. 0: no limit
+   */
   uint64_t cpu_limit_ms;
   /**
    * folders that it may read, with all that is below, besides those that Python needs: each an absolute path, UTF-8
@@ -813,8 +835,9 @@ typedef struct subpy_interp_options {
   /** folders that it may read and write, likewise */
   const char *const *writable;
   /**
-   * the folder of a virtual environment (PEP 405), UTF-8 that ends with a NUL: it has the packages of that one, and not
-   * those of the process. It must have been made for the same minor version of Python. NULL: those of the process
+   * the folder of a virtual environment (PEP 405), UTF-8 that ends with a NUL: the interpreter has its packages
+   * instead of those of the process. It must have been made for the same minor version of Python. NULL: the packages
+   * of the process
    */
   const char *venv;
 } subpy_interp_options;
@@ -831,7 +854,7 @@ typedef struct subpy_interp_options {
  * @param error    optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK; any error of subpy_init();
  *         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense, such as a memory_limit that is less than what a new
- *                                       interpreter uses, or one that needs another one, or `interp` is NULL
+ *                                       interpreter uses, or needs another option, or `interp` is NULL
  *         SUBPY_ERROR_INTERPRETER       CPython did not create it; the message has the reason
  *         SUBPY_ERROR_WRONG_STATE       the runtime, or the Python that was adopted, is being shut down, or this
  *                                       thread's stack is too small, or memory cannot be counted with this CPython
@@ -863,7 +886,7 @@ SUBPY_API subpy_status subpy_create(const struct subpy_interp_options *options, 
 SUBPY_API subpy_status subpy_close(subpy_interp interp, subpy_error **error);
 
 /**
- * Finalize and destroy an interpreter within a time, and have what is in it end.
+ * Finalize and destroy an interpreter within a time, and end what still runs in it.
  *
  * The interpreter must have come to rest: no run in it, no thread that has entered it (subpy_enter()), and no thread
  * alive that Python code started with `threading` (daemons do not count, nor the idle threads of a
@@ -882,7 +905,7 @@ SUBPY_API subpy_status subpy_close(subpy_interp interp, subpy_error **error);
  *         SUBPY_ERROR_BUSY              it has not come to rest in time; the message names each run and thread that is
  *                                       still there, and where its code is. The interpreter is as it was
  *         SUBPY_ERROR_TIMEOUT           it is ending, and has not ended in time
- *         SUBPY_ERROR_INTERPRETER       this thread is running something in it, maybe further out
+ *         SUBPY_ERROR_INTERPRETER       this thread is running something in it, perhaps further up its stack
  *         SUBPY_ERROR_WRONG_STATE       this CPython cannot be interrupted
  *         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense
  *
@@ -1004,10 +1027,10 @@ SUBPY_API subpy_status subpy_find(int64_t id, subpy_interp *interp, subpy_error 
  * @param text      UTF-8, whole characters, with a NUL behind it; what was no UTF-8 is U+FFFD. Valid during the call
  * @param len       its length in bytes, never 0
  *
- * Called on the thread that printed, or on one that passes on what has come together, without a GIL; never twice at
- * once for the same interpreter or run. It may call any function, also print through a run in the same interpreter
- * (which comes when it has returned). What it must not do is to wait, by means of its own, for another thread that
- * prints there: that one may be waiting for it. It must return, not unwind.
+ * Called without a GIL, on the thread that printed or on one that passes on what has come together; never on two
+ * threads at once for the same interpreter or run. It may call any function, and even run code that prints in the same
+ * interpreter: that text comes when it has returned. It must not wait by other means, such as a mutex of the host's,
+ * for a thread that prints there: that thread may be waiting for it. It must return, not unwind.
  */
 typedef void (*subpy_output_fn)(void *userdata, subpy_interp interp, int32_t stream, const char *text, size_t len);
 
@@ -1055,9 +1078,10 @@ SUBPY_API subpy_status subpy_set_output(subpy_interp interp, subpy_output_fn fn,
 /** exec leaves indentation as it is, see subpy_exec() */
 #define SUBPY_KEEP_INDENT 1
 /**
- * subpy_run_in_thread(): whoever waits for the run learns that it was stopped even if it does not end, because it is
- * blocked in C or catches every exception. It goes on all the same: its interpreter stays busy, and subpy_shutdown() is
- * SUBPY_ERROR_BUSY until it ends. What then becomes of it is not told to anybody.
+ * For subpy_run_in_thread() and pools: when the run is stopped, whoever waits for it gets the error soon, even if the
+ * code does not end because it is blocked in C or catches every exception. The code goes on all the same: its
+ * interpreter stays busy, and subpy_shutdown() is SUBPY_ERROR_BUSY until it ends. What becomes of it then is reported
+ * to nobody.
  */
 #define SUBPY_ABANDON 2
 /** the result stays in Python: a handle of the object comes back (SUBPY_KIND_OBJECT), whatever it is */
@@ -1082,7 +1106,7 @@ SUBPY_API subpy_status subpy_set_output(subpy_interp interp, subpy_output_fn fn,
  * runs one loop at a time.
  *
  * A run that is to end (a time limit, a cancel token, subpy_interrupt()) has its task cancelled: it ends with an
- * asyncio.CancelledError. Only if that does not help it is interrupted like others.
+ * asyncio.CancelledError. Only if that does not help is it interrupted as others are.
  */
 #define SUBPY_RUN_ASYNC 64
 
@@ -1111,15 +1135,18 @@ typedef struct subpy_run_request {
   /** for exec and eval: the file name for tracebacks, UTF-8 that ends with a NUL; NULL: "<script>" */
   const char *filename;
   /**
-   * how long it may take, in milliseconds, the time that it waits for its turn included; 0: as long as the
-   * interpreter's options say. Then it ends with SUBPY_ERROR_TIMEOUT
+   * how long it may take, in milliseconds, including the wait for its turn; then it ends with SUBPY_ERROR_TIMEOUT.
+   * 0: as long as the interpreter's options say
    */
   int64_t timeout_ms;
-  /** stops it with SUBPY_ERROR_INTERRUPTED when it is fired, or was; 0: none */
+  /** a token that stops it with SUBPY_ERROR_INTERRUPTED when it is fired, or if it was fired before; 0: none */
   subpy_cancel cancel;
   /** takes what the run prints on its own thread, see subpy_output_fn; NULL: it goes where the interpreter's goes */
   subpy_output_fn output;
-  /** passed on to `output`, which is not called any more when the run has returned, or was joined for */
+  /**
+   * passed on to `output`, which is not called any more once the run has returned or, on a thread of its own, was
+   * joined
+   */
   void *output_data;
 } subpy_run_request;
 
@@ -1139,6 +1166,9 @@ typedef struct subpy_run_request {
  *         SUBPY_ERROR_BUSY              it is running (see SUBPY_BUSY_*), or closing
  *         SUBPY_ERROR_SYNTAX            the source does not compile; nothing ran
  *         SUBPY_ERROR_EXECUTION_FAILED  an uncaught exception, or SystemExit: sys.exit() does not end the process
+ *         SUBPY_ERROR_TIMEOUT           its time is up (`timeout_ms`)
+ *         SUBPY_ERROR_INTERRUPTED       subpy_interrupt(), a close or a cancel token stopped it
+ *         SUBPY_ERROR_CRASHED           its process has ended (SUBPY_INTERP_PROCESS)
  *         SUBPY_ERROR_INTERPRETER       Python code created the interpreter, so nothing can be run in it
  *         SUBPY_ERROR_WRONG_STATE       this thread's stack is too small for Python
  *
@@ -1264,8 +1294,8 @@ SUBPY_API subpy_status subpy_function_call(subpy_function function, const subpy_
     const subpy_value *kwargs, subpy_value *result, subpy_error **error);
 
 /**
- * Call a function with one row of arguments after the other. This takes a fraction of the time of as many calls: the
- * interpreter is entered once.
+ * Call a function once for each row of arguments, one after the other. This takes a fraction of the time of as many
+ * calls, because the interpreter is entered only once.
  *
  * Other threads get the interpreter's GIL meanwhile, and signals and exceptions sent to this thread arrive, as in a
  * loop that Python runs.
@@ -1307,13 +1337,14 @@ SUBPY_API void subpy_function_free(subpy_function function);
  * Objects that stay in Python. A handle holds a reference to the object; an object belongs to an interpreter, and once
  * that is closed, what is done with the object is SUBPY_ERROR_NOT_FOUND.
  *
- * A run gives one with SUBPY_RESULT_OBJECT, and those inside of a result with SUBPY_RESULT_OBJECTS. These handles belong to
- * the result, and go with subpy_value_free(): subpy_object_keep() makes one that stays. A prepared function is an object,
- * and what can be called is a function: their handles may be used for each other.
+ * A run gives such a handle with SUBPY_RESULT_OBJECT, and with SUBPY_RESULT_OBJECTS one for each part of its result
+ * that has no value. These handles belong to the result, and go with subpy_value_free(): subpy_object_keep() makes one
+ * that stays. A prepared function is an object, and what can be called is a function: their handles may be used for
+ * each other.
  * --------------------------------------------------------------------------------------------------------------------- */
 
 /**
- * Make a handle of one's own, for example of an object in a result, which is gone with the result.
+ * Make another handle of an object, for example of one in a result, whose own handle is gone with the result.
  *
  * @param object  the object
  * @param own     another handle of the same object, not NULL; to be freed with subpy_object_free()
@@ -1408,7 +1439,7 @@ SUBPY_API subpy_status subpy_object_next(subpy_object iterator, uint32_t flags, 
  * The value of an object, as runs have it: a copy.
  *
  * @param object  the object
- * @param flags   0 or SUBPY_RESULT_*; SUBPY_RUN_ASYNC: what the object, a coroutine for example, comes to
+ * @param flags   0 or SUBPY_RESULT_*; SUBPY_RUN_ASYNC: await the object, a coroutine for example, and give its result
  * @param result  the value, to be freed with subpy_value_free(); NULL: it is not converted at all
  * @param error   optional; set on failure, to be freed with subpy_error_free()
  * @return as subpy_object_attr(); SUBPY_ERROR_NOT_SHAREABLE when it has none
@@ -1431,7 +1462,7 @@ SUBPY_API subpy_status subpy_object_value(subpy_object object, uint32_t flags, s
 SUBPY_API subpy_status subpy_object_text(subpy_object object, subpy_value *text, subpy_error **error);
 
 /**
- * The interpreter that an object is of.
+ * The interpreter that an object belongs to.
  *
  * @param object  the object
  * @param interp  receives its interpreter, which may have been closed; 0 on failure; may be NULL
@@ -1443,7 +1474,7 @@ SUBPY_API subpy_status subpy_object_text(subpy_object object, subpy_value *text,
 SUBPY_API subpy_status subpy_object_interp(subpy_object object, subpy_interp *interp, subpy_error **error);
 
 /**
- * Free a handle. When it was the last, the reference to the object is dropped when the interpreter is entered next.
+ * Free a handle. If it was the last one, the reference to the object is dropped when the interpreter is entered next.
  *
  * @param object  the object; 0, or one that was freed already, is ignored
  *
@@ -1466,9 +1497,9 @@ SUBPY_API void subpy_object_free(subpy_object object);
  * --------------------------------------------------------------------------------------------------------------------- */
 
 /**
- * The GIL is kept while the host's code runs: for what takes nanoseconds. Functions of the library that need a GIL
- * release it meanwhile; on a daemon thread of Python's whose interpreter has ended they do not return then, and what
- * the function was defined with is not finalized: CPython parks such a thread when it wants its GIL back.
+ * The GIL is kept while the host's code runs: for functions that take nanoseconds. They should not call the library.
+ * What needs a GIL there releases this one meanwhile, and CPython parks a daemon thread that wants its GIL back when
+ * its interpreter has ended: such a call never returns, and the function's `finalize` is not called.
  */
 #define SUBPY_DEFINE_KEEP_GIL 1
 /**
@@ -1486,8 +1517,8 @@ typedef struct subpy_context subpy_context;
 /**
  * What Python code calls.
  *
- * The arguments are valid until it returns, and must not be changed or freed. What it returns, or raises, it says with
- * subpy_context_return() or subpy_context_raise(): else Python gets None.
+ * The arguments are valid until it returns, and must not be changed or freed. It says what Python gets with
+ * subpy_context_return() or subpy_context_raise(); without either, that is None.
  *
  * @param userdata  what was given with the function
  * @param ctx       this call
@@ -1523,16 +1554,16 @@ typedef struct subpy_define_options {
 /**
  * Define a function that Python code can call.
  *
- * A module that is imported, or can be, is used; otherwise one is made, and its parents, so that `import` finds it. A
- * name that is bound already is bound anew.
+ * The function is put into the module of that name if there is one, imported already or not yet. Otherwise the module
+ * and its parents are made, so that `import` finds them. A name that is bound already is bound anew.
  *
  * Defining is a run: it imports the module, and waits or is refused as SUBPY_BUSY_* says, but not on a thread that is
  * inside the interpreter already.
  *
- * `finalize(userdata)` is called exactly once: when Python has given the function up (it was redefined, say) and no call
- * of it is running, or else when the interpreter is closed or destroyed, the runtime is shut down, or the Python of a
- * host is finalized; and before subpy_define() returns when that fails. A call that is still running on a daemon thread
- * of Python's by then is waited for, and keeps nobody else.
+ * `finalize(userdata)` is called exactly once: when Python has given the function up (it was redefined, say) and no
+ * call of it is running, or else when the interpreter is closed or destroyed, the runtime is shut down, or the Python
+ * of a host is finalized; and before subpy_define() returns when that fails. If a call is still running then, on a
+ * daemon thread of Python's, `finalize` comes when it has returned, and nothing else waits for that.
  *
  * @param interp    the interpreter
  * @param name      "name" in `__main__`, or "package.module:name"
@@ -1540,7 +1571,7 @@ typedef struct subpy_define_options {
  * @param flags     0 or SUBPY_DEFINE_*
  * @param fn        the function, not NULL
  * @param userdata  passed to `fn` and `finalize`; may be NULL
- * @param finalize  NULL, or what is to be called when the function is needed no more
+ * @param finalize  NULL, or what is to be called when the function is not needed any more
  * @param error     optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK; any error of subpy_exec(); SUBPY_ERROR_INVALID_ARGUMENT for a name that makes no sense;
  *         SUBPY_ERROR_EXECUTION_FAILED when the module raises an exception while it is imported
@@ -1559,7 +1590,7 @@ SUBPY_API subpy_status subpy_define(subpy_interp interp, const char *name, size_
  * @param options   NULL for the defaults
  * @param fn        the function, not NULL
  * @param userdata  passed to `fn` and `finalize`; may be NULL
- * @param finalize  NULL, or what is to be called when the function is needed no more
+ * @param finalize  NULL, or what is to be called when the function is not needed any more
  * @param error     optional; set on failure, to be freed with subpy_error_free()
  * @return as subpy_define(); SUBPY_ERROR_INVALID_ARGUMENT also for an option that makes no sense
  *
@@ -1572,8 +1603,8 @@ SUBPY_API subpy_status subpy_define_with(subpy_interp interp, const char *name, 
 /**
  * Say what a call of a host function returns.
  *
- * The value is copied at once. The last one counts, but none after a subpy_context_raise(). A value that makes no sense
- * is raised in Python as a TypeError, and the status says so.
+ * The value is copied at once. Of several calls the last one counts, and none does if there is a
+ * subpy_context_raise(). A value that makes no sense is raised in Python as a TypeError, and the status says so.
  *
  * @param ctx    the call
  * @param value  NULL: None
@@ -1584,11 +1615,11 @@ SUBPY_API subpy_status subpy_define_with(subpy_interp interp, const char *name, 
 SUBPY_API subpy_status subpy_context_return(struct subpy_context *ctx, const subpy_value *value);
 
 /**
- * Have a call of a host function raise an exception when it returns. The last one counts; it wins over what is
- * returned, before or after.
+ * Have a call of a host function raise an exception when it returns. Of several the last one counts, and it wins over
+ * subpy_context_return(), before or after.
  *
- * The class is called with the message, in Python. A class that is missing, or is none of an exception, is a TypeError
- * there that says so and has the message.
+ * The class is called with the message, in Python. If there is no such class, or it is not an exception class, Python
+ * gets a TypeError that says so and includes the message.
  *
  * @param ctx       the call
  * @param type      "ValueError", or any other builtin one, or "package.module:Type"
@@ -1604,8 +1635,8 @@ SUBPY_API subpy_status subpy_context_raise(struct subpy_context *ctx, const char
     const char *message, size_t len);
 
 /**
- * Add a note to the exception that a call of a host function is to raise, such as the host's own stack. Python shows it
- * below the traceback (PEP 678). Without an exception it says nothing.
+ * Add a note to the exception that a call of a host function is to raise, such as the host's own stack. Python shows
+ * it below the traceback (PEP 678). Without subpy_context_raise() it has no effect.
  *
  * @param ctx   the call
  * @param text  the note, which may have several lines
@@ -1616,7 +1647,7 @@ SUBPY_API subpy_status subpy_context_note(struct subpy_context *ctx, const char 
 
 /**
  * Give the exception that a call of a host function is to raise a number. subpy_error_tag() has it when the exception
- * comes out of a run: so a host finds its own exception again.
+ * comes out of a run, so that the host recognises its own exception.
  *
  * @param ctx  the call
  * @param tag  any number; 0: none
@@ -1628,8 +1659,8 @@ SUBPY_API subpy_status subpy_context_tag(struct subpy_context *ctx, uint64_t tag
 SUBPY_NODISCARD SUBPY_API subpy_interp subpy_context_interp(const struct subpy_context *ctx);
 
 /**
- * Whether the run that `ctx`, a call of a host function, is in was cancelled, or its time is up: the host function
- * should return soon. False when the call is over. Any thread.
+ * Whether the run that this call of a host function is a part of was cancelled, or its time is up: if so, the host
+ * function should return soon. False when the call is over. Any thread.
  */
 SUBPY_NODISCARD SUBPY_API bool subpy_context_cancelled(const struct subpy_context *ctx);
 
@@ -1686,8 +1717,8 @@ SUBPY_API subpy_status subpy_leave(subpy_interp interp, subpy_error **error);
  *
  * @param userdata  what was given with the function
  *
- * Called on any thread, without a GIL and with nothing of the library locked, so it may call any function; but others
- * wait for it to return, so it should pass the word on and no more. It must return, not unwind.
+ * Called on any thread, without a GIL and with nothing of the library locked, so it may call any function; but other
+ * threads wait for it to return, so it should do no more than wake somebody. It must return, not unwind.
  */
 typedef void (*subpy_notify_fn)(void *userdata);
 
@@ -1711,7 +1742,8 @@ SUBPY_API subpy_status subpy_call_in_thread(subpy_interp interp, const char *cal
     const subpy_value *args, size_t nargs, const subpy_value *kwargs, subpy_thread *thread, subpy_error **error);
 
 /**
- * Wait for a thread to end and take the outcome of its run. This works once: the handle is gone then.
+ * Wait, without a limit, for a thread to end, and take the outcome of its run. This works once: the handle is gone
+ * afterwards. subpy_thread_wait() waits with a limit.
  *
  * @param thread  the thread
  * @param result  the run's result, to be freed with subpy_value_free(); NULL: any result is fine
@@ -1741,8 +1773,8 @@ SUBPY_API subpy_status subpy_thread_join(subpy_thread thread, subpy_value *resul
 SUBPY_API subpy_status subpy_thread_wait(subpy_thread thread, int64_t timeout_ms, bool *done, subpy_error **error);
 
 /**
- * Have a function called when the run of a thread has ended, or was given up (SUBPY_ABANDON): once, and at once, before
- * this returns, if that is so already. It is called even if the thread is joined or freed meanwhile.
+ * Have a function called, once, when the run of a thread has ended or was given up (SUBPY_ABANDON). If it has already,
+ * the function is called at once, before this returns. It is called even if the thread is joined or freed meanwhile.
  *
  * @param thread    the thread
  * @param fn        the function, not NULL
@@ -1752,7 +1784,7 @@ SUBPY_API subpy_status subpy_thread_wait(subpy_thread thread, int64_t timeout_ms
  *         SUBPY_ERROR_INVALID_ARGUMENT  `fn` is NULL
  *         SUBPY_ERROR_NOT_FOUND         no such thread, or it was joined or freed
  *
- * Any thread. To call this again is to have one more function called. Python: Future.add_done_callback().
+ * Any thread. Each call adds one more function. Python: Future.add_done_callback().
  */
 SUBPY_API subpy_status subpy_thread_notify(subpy_thread thread, subpy_notify_fn fn, void *userdata,
     subpy_error **error);
@@ -1792,8 +1824,8 @@ SUBPY_API void subpy_thread_free(subpy_thread thread);
  * --------------------------------------------------------------------------------------------------------------------- */
 
 /**
- * Make a cancel token. Runs are given it with subpy_run_request.cancel, as many as you like, one after the other or at
- * the same time, in any interpreters.
+ * Make a cancel token. It is given to runs with subpy_run_request.cancel: to any number of them, one after the other
+ * or at the same time, in any interpreters.
  *
  * @param cancel  the new token, not NULL; to be freed with subpy_cancel_free()
  * @param error   optional; set on failure, to be freed with subpy_error_free()
@@ -1808,10 +1840,10 @@ SUBPY_API subpy_status subpy_cancel_new(subpy_cancel *cancel, subpy_error **erro
  * SUBPY_ERROR_INTERRUPTED. There is no way back: a token is fired for good.
  *
  * Python code gets a KeyboardInterrupt, again and again until the run ends: code that catches it is hit anew. So does
- * what such a run has called out to, and what that runs in turn, in other interpreters too, on its thread. A run that
- * waits for its turn is refused at once. A run that has ended, and any other, is never hit.
+ * Python code that a host function runs inside of such a run on the same thread, in other interpreters too. A run that
+ * waits for its turn is refused at once. Other runs, and runs that have ended, are never hit.
  *
- * @param cancel  the token; 0, and one that was freed, is ignored
+ * @param cancel  the token; 0, or one that was freed already, is ignored
  *
  * Returns at once. Any thread, also inside of the run.
  */
@@ -1878,7 +1910,7 @@ typedef struct subpy_memory_info {
  *         SUBPY_ERROR_WRONG_STATE       it does not count its memory
  *         SUBPY_ERROR_INTERPRETER       Python code created it
  *         SUBPY_ERROR_BUSY              it is closing, and has a process of its own
- *         SUBPY_ERROR_INVALID_ARGUMENT  `info` is NULL, or its size is none
+ *         SUBPY_ERROR_INVALID_ARGUMENT  `info` is NULL, or its size makes no sense
  *
  * Any thread.
  */
@@ -1890,13 +1922,13 @@ SUBPY_API subpy_status subpy_memory(subpy_interp interp, struct subpy_memory_inf
  * An interpreter in a process of its own can be locked, with SUBPY_INTERP_LOCKED, as far as the kernel can hold it.
  * --------------------------------------------------------------------------------------------------------------------- */
 
-/** What holds a locked interpreter. */
+/** By what means a locked interpreter is held. */
 typedef struct subpy_lock_info {
   /** sizeof(subpy_lock_info), set by the caller beforehand */
   size_t size;
   /**
-   * the version of Landlock that keeps it from files; 0: none does. 6 is all that is asked for, and SUBPY_INTERP_LOCKED
-   * gives no less without SUBPY_INTERP_LOCK_BEST_EFFORT
+   * the version of Landlock that keeps it from files; 0: Landlock is not in use. At most 6, and always 6 without
+   * SUBPY_INTERP_LOCK_BEST_EFFORT
    */
   int32_t landlock;
   /** 1: its system calls are filtered (seccomp); 0: they are not */
@@ -1904,7 +1936,7 @@ typedef struct subpy_lock_info {
 } subpy_lock_info;
 
 /**
- * What holds a locked interpreter (SUBPY_INTERP_LOCKED). Python has no such function.
+ * By what means a locked interpreter (SUBPY_INTERP_LOCKED) is held. Python has no such function.
  *
  * @param interp  the interpreter
  * @param info    receives it; its `size` must be set, and may be more than this library knows: then the rest is made
@@ -1916,7 +1948,7 @@ typedef struct subpy_lock_info {
  *         SUBPY_ERROR_INTERPRETER       Python code created it
  *         SUBPY_ERROR_BUSY              it is closing
  *         SUBPY_ERROR_CRASHED           its process has ended
- *         SUBPY_ERROR_INVALID_ARGUMENT  `info` is NULL, or its size is none
+ *         SUBPY_ERROR_INVALID_ARGUMENT  `info` is NULL, or its size makes no sense
  *
  * Any thread. It asks the interpreter's process, whatever runs there.
  */
@@ -1926,38 +1958,42 @@ SUBPY_API subpy_status subpy_lock_get_info(subpy_interp interp, struct subpy_loc
  * Memory for buffers
  *
  * Memory for buffers that interpreters in processes of their own (SUBPY_INTERP_PROCESS) see without a copy. All others
- * see it too. Any other memory goes to such a process as a copy, if Python is not to write to it, and not at all if it is.
+ * see it too. Other memory is copied to such a process if it is read-only, and refused if it is writable
+ * (SUBPY_ERROR_NOT_SHAREABLE).
  * --------------------------------------------------------------------------------------------------------------------- */
 
 /**
- * Make memory for a buffer, of zeros.
+ * Allocate memory for a buffer, filled with zeros.
  *
- * The bytes are there at once, and are the same for the host and for each interpreter that gets them. Parts may be
- * passed as buffers of their own: whatever lies in the memory is seen where it is, with any format, shape and strides.
- * A result that shares it (SUBPY_RESULT_BUFFER) is this memory as well. Nobody locks it: who writes when is for the host
- * and its Python code to agree on.
+ * The host and each interpreter that gets the memory see the same bytes, and see changes at once. Parts of it may be
+ * passed as buffers of their own, with any format, shape and strides, and are not copied either. A result that shares
+ * it (SUBPY_RESULT_BUFFER) is this memory as well. There is no lock: the host and its Python code have to agree on who
+ * writes when.
  *
  * @param len     how many bytes; with 0 there is no memory
- * @param flags   0, or SUBPY_BUFFER_WRITABLE. Without it no process can write to the memory, by no means; the host can
+ * @param flags   0, or SUBPY_BUFFER_WRITABLE. Without it only the host can write to the memory, whatever code in a
+ *                process does
  * @param buffer  receives the buffer, of bytes; format, itemsize, shape, strides and ndim, `release` and `userdata` are
  *                the caller's to change. On failure all of it is zero
  * @param error   optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK;
- *         SUBPY_ERROR_NO_MEMORY         there is not so much
+ *         SUBPY_ERROR_NO_MEMORY         there is not enough memory
  *         SUBPY_ERROR_INVALID_ARGUMENT  `buffer` is NULL, or an unknown flag
  *         SUBPY_ERROR_INTERPRETER       the process cannot open any more files: each takes one
  *
- * Takes time for each page. Needs no runtime. Any thread. Python's counterpart: multiprocessing.shared_memory.
+ * Takes time in proportion to `len`, because it allocates all pages at once. Needs no runtime. Any thread. Python's
+ * counterpart: multiprocessing.shared_memory.
  */
 SUBPY_API subpy_status subpy_buffer_new(size_t len, uint32_t flags, subpy_buffer *buffer, subpy_error **error);
 
 /**
  * Free what subpy_buffer_new() made, and make its `data` NULL and its `len` 0.
  *
- * Results that share the memory keep it until they are freed, and so do interpreters in processes until they have let go
- * of it. Others do not: wait for `release`, as with any other memory.
+ * Results that share the memory keep it until they are freed, and so do interpreters in processes until they have let
+ * go of it. Interpreters in this process do not: wait for `release` before you free it, as with any other memory.
  *
- * @param buffer  with `data` as it was. NULL, and what is not of subpy_buffer_new(), is left as it is
+ * @param buffer  with the `data` that subpy_buffer_new() gave it. NULL, and memory that is not from there, is left as
+ *                it is
  *
  * Any thread.
  */
@@ -1969,29 +2005,29 @@ SUBPY_API void subpy_buffer_free(subpy_buffer *buffer);
  * Queues between the program and interpreters, and between interpreters. What is put in is copied, once; it is what
  * subpy_call() can pass, but for objects. Any number of threads may put and get at the same time, and each item comes
  * out once, in the order in which it went in. A queue belongs to no interpreter and to no runtime: it stays as it is
- * when these end, until the last who has it gives it up.
+ * when these end, until its last handle or Python object is gone.
  *
  * In Python they are the Queue of the module `subpy_queues`: pass one as a value (subpy_value_from_queue()), with
  * subpy_prepare_main() for example. Python's counterpart: concurrent.interpreters.Queue.
  * --------------------------------------------------------------------------------------------------------------------- */
 
-/** What a queue is to be. All bytes zero, but for `size`, are the defaults. */
+/** Options of subpy_queue_new(). Zero is the default of every field. */
 typedef struct subpy_queue_options {
   /** sizeof(subpy_queue_options) */
   size_t size;
-  /** how many items have room; 0: as many as memory has */
+  /** how many items it holds at most; 0: as many as there is memory for */
   size_t capacity;
   /** 0 */
   uint64_t flags;
 } subpy_queue_options;
 
-/** What a queue is. */
+/** What subpy_queue_get_info() says of a queue. */
 typedef struct subpy_queue_info {
   /** sizeof(subpy_queue_info) */
   size_t size;
   /** the number that Python code knows it by, the same in each handle of the queue. Python: Queue.id */
   uint64_t id;
-  /** how many items have room; 0: as many as memory has. Python: Queue.maxsize */
+  /** how many items it holds at most; 0: as many as there is memory for. Python: Queue.maxsize */
   size_t capacity;
   /** how many items are in it. Others may change that at any time. Python: Queue.qsize() */
   size_t len;
@@ -2013,7 +2049,7 @@ SUBPY_API subpy_status subpy_queue_new(const struct subpy_queue_options *options
     subpy_error **error);
 
 /**
- * Make a handle of one's own, for example of a queue in a result, which is gone with the result.
+ * Make another handle of a queue, for example of one in a result, whose own handle is gone with the result.
  *
  * @param queue  the queue
  * @param own    another handle of the same queue, not NULL; to be freed with subpy_queue_free()
@@ -2027,7 +2063,7 @@ SUBPY_API subpy_status subpy_queue_keep(subpy_queue queue, subpy_queue *own, sub
 /**
  * Put a copy of a value into a queue. When this is SUBPY_OK the value is in; otherwise it is not.
  *
- * While there is no room, this waits. A wait ends early when the thread is in a run that is to end.
+ * While there is no room, this waits. The wait ends early if the run that this thread is inside of is stopped.
  *
  * @param queue       the queue
  * @param value       not NULL
@@ -2048,7 +2084,7 @@ SUBPY_API subpy_status subpy_queue_put(subpy_queue queue, const subpy_value *val
     subpy_error **error);
 
 /**
- * The same, with a cancel token that ends the wait.
+ * As subpy_queue_put(), with a cancel token that ends the wait.
  *
  * @param queue       as in subpy_queue_put()
  * @param value       likewise
@@ -2066,7 +2102,7 @@ SUBPY_API subpy_status subpy_queue_put_with(subpy_queue queue, const subpy_value
 /**
  * Take the first item out of a queue. When this is SUBPY_OK the item is the caller's; otherwise none was taken.
  *
- * While there is none, this waits. A wait ends early when the thread is in a run that is to end.
+ * While there is none, this waits. The wait ends early if the run that this thread is inside of is stopped.
  *
  * @param queue       the queue
  * @param timeout_ms  how long to wait for an item at most, in milliseconds; 0: do not wait; -1: no limit
@@ -2085,7 +2121,7 @@ SUBPY_API subpy_status subpy_queue_get(subpy_queue queue, int64_t timeout_ms, su
     subpy_error **error);
 
 /**
- * The same, with a cancel token that ends the wait.
+ * As subpy_queue_get(), with a cancel token that ends the wait.
  *
  * @param queue       as in subpy_queue_get()
  * @param timeout_ms  likewise
@@ -2113,7 +2149,7 @@ SUBPY_API subpy_status subpy_queue_get_with(subpy_queue queue, int64_t timeout_m
 SUBPY_API subpy_status subpy_queue_len(subpy_queue queue, size_t *len, subpy_error **error);
 
 /**
- * What a queue is: two handles are of the same one when its `id` is the same.
+ * Get facts about a queue. Two handles are of the same queue if the `id` is the same.
  *
  * @param queue  the queue
  * @param info   receives it; its `size` must be set, and may be more than this library knows: then the rest is made
@@ -2130,12 +2166,12 @@ SUBPY_API subpy_status subpy_queue_get_info(subpy_queue queue, struct subpy_queu
  * A descriptor for poll(), epoll and the event loops that are made of them: readable while there is something to get,
  * or the queue is closed.
  *
- * Others may be faster: then subpy_queue_get() with a `timeout_ms` of 0 is SUBPY_ERROR_TIMEOUT, and the descriptor not
- * readable any more.
+ * Another thread may take the item first: then subpy_queue_get() with a `timeout_ms` of 0 is SUBPY_ERROR_TIMEOUT, and
+ * the descriptor is not readable any more.
  *
  * @param queue  the queue
- * @param fd     receives the same one each time; the queue closes it in its end: do not read it, write to it or close
- *               it. -1 on failure
+ * @param fd     receives the descriptor, the same one each time. It belongs to the queue, which closes it when it is
+ *               freed itself: do not read it, write to it or close it. -1 on failure
  * @param error  optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_INTERPRETER when the system has none left
  *
@@ -2144,7 +2180,7 @@ SUBPY_API subpy_status subpy_queue_get_info(subpy_queue queue, struct subpy_queu
 SUBPY_API subpy_status subpy_queue_fd(subpy_queue queue, int32_t *fd, subpy_error **error);
 
 /**
- * The same for those who put: readable while there is room, or the queue is closed.
+ * As subpy_queue_fd(), for threads that put: readable while there is room, or the queue is closed.
  *
  * @param queue  the queue
  * @param fd     as for subpy_queue_fd(), but another one
@@ -2165,10 +2201,10 @@ SUBPY_API subpy_status subpy_queue_room_fd(subpy_queue queue, int32_t *fd, subpy
 SUBPY_API subpy_status subpy_queue_close(subpy_queue queue, subpy_error **error);
 
 /**
- * Give a handle up. The queue goes with the last one, when no value, no item and no Python object has it either; what is
- * in it goes too. Who waits goes on waiting: close the queue to end that.
+ * Free a handle. With the last one the queue and its items are freed, unless a value, an item of a queue or a Python
+ * object still refers to it. Threads that wait for it go on waiting: close the queue to wake them.
  *
- * @param queue  the queue; 0, or a handle that was given up already, is ignored
+ * @param queue  the queue; 0, or a handle that was freed already, is ignored
  *
  * Works after subpy_shutdown() too. Any thread.
  */
@@ -2180,10 +2216,10 @@ SUBPY_API void subpy_queue_free(subpy_queue queue);
  * A pool has a number of interpreters, each with a thread of its own, and runs tasks in them: requests as for
  * subpy_run(), whose outcomes are threads that can be waited for, joined, cancelled and freed. docs/pools.md says more.
  *
- * Tasks begin in the order in which they were submitted. Submitters, if there are several, take turns. An interpreter is
- * replaced when a run in it was interrupted, ran out of memory or was given up, because what it holds may be in any
- * state then, when its process has ended, and when it has done its share. Interpreters that are made in advance take its place, and nobody waits
- * while the old one is closed.
+ * Tasks begin in the order in which they were submitted. Submitters, if there are several, take turns. An interpreter
+ * is replaced when a run in it was interrupted, ran out of memory or was given up, because what it holds may be in any
+ * state then; when its process has ended; and after `runs_per_worker` runs. One that was made in advance takes its
+ * place, and no task waits while the old one is closed.
  * --------------------------------------------------------------------------------------------------------------------- */
 
 /** A task for which there is no room is refused with SUBPY_ERROR_BUSY, and does not wait. */
@@ -2195,9 +2231,10 @@ SUBPY_API void subpy_queue_free(subpy_queue queue);
 /** Each interpreter has a process of its own (SUBPY_INTERP_PROCESS, which may be left out). */
 #define SUBPY_ISOLATION_PROCESS 1
 /**
- * As with SUBPY_ISOLATION_OWN_GIL until an extension module refuses to be imported like that, by the setup or by a task;
- * from then on all interpreters of the pool have processes of their own, and others are replaced. A task that ended with
- * that ImportError begins anew in a process: what it did before, it does twice.
+ * As with SUBPY_ISOLATION_OWN_GIL until an extension module refuses to be imported like that, by the setup or by a
+ * task; from then on all interpreters of the pool have processes of their own, and those without are replaced. A task
+ * that ended with that ImportError is run again from its beginning, in a process: what it did before the import, it
+ * does twice.
  */
 #define SUBPY_ISOLATION_AUTO 2
 
@@ -2216,9 +2253,9 @@ typedef void (*subpy_prepare_fn)(void *userdata, subpy_interp interp);
 typedef struct subpy_pool_options {
   /** sizeof(subpy_pool_options) */
   size_t size;
-  /** how many interpreters run tasks at the same time, 10,000 at most; 0: one a core */
+  /** how many interpreters run tasks at the same time, 10,000 at most; 0: one per core */
   size_t workers;
-  /** how many tasks may wait; 0: 16 a worker. Beyond it subpy_pool_submit() waits, see SUBPY_POOL_REFUSE */
+  /** how many tasks may wait; 0: 16 per worker. Beyond that subpy_pool_submit() waits, see SUBPY_POOL_REFUSE */
   size_t backlog;
   /**
    * how many interpreters are ready to take the place of one that is replaced, 10,000 at most; 0: one, see
@@ -2250,7 +2287,7 @@ typedef struct subpy_pool_options {
   uint32_t reserved;
 } subpy_pool_options;
 
-/** What a pool has done, and has to do. The times are those of all tasks so far, a sixteenth too large at most. */
+/** What a pool has done, and has to do. The times are those of all tasks so far, each at most a sixteenth too large. */
 typedef struct subpy_pool_stats {
   /** sizeof(subpy_pool_stats) */
   size_t size;
@@ -2274,15 +2311,15 @@ typedef struct subpy_pool_stats {
   uint64_t replaced;
   /** how long tasks waited before they began, in microseconds: half of them no longer than this */
   uint64_t wait_p50_us;
-  /** nine of ten */
+  /** the same of nine of ten tasks */
   uint64_t wait_p90_us;
-  /** 99 of 100 */
+  /** the same of 99 of 100 tasks */
   uint64_t wait_p99_us;
   /** how long tasks ran, in microseconds: half of them no longer than this */
   uint64_t run_p50_us;
-  /** nine of ten */
+  /** the same of nine of ten tasks */
   uint64_t run_p90_us;
-  /** 99 of 100 */
+  /** the same of 99 of 100 tasks */
   uint64_t run_p99_us;
   /**
    * interpreters that were replaced and cannot be closed, because of threads that Python code has left in them. They
@@ -2296,8 +2333,8 @@ typedef struct subpy_pool_stats {
   /** 0 */
   uint32_t reserved;
   /**
-   * with SUBPY_ISOLATION_AUTO, why they have processes: what was said when a module was not imported, UTF-8 that ends
-   * with a NUL, cut when it is longer; empty before
+   * with SUBPY_ISOLATION_AUTO, why the interpreters have processes: the message of the import that was refused,
+   * UTF-8 that ends with a NUL, cut if it is longer; empty until then
    */
   char reason[200];
 } subpy_pool_stats;
@@ -2307,8 +2344,8 @@ typedef struct subpy_pool_stats {
  *
  * @param userdata  what was given with the function
  * @param index     the row
- * @param result    what the call has returned; NULL after an error. It is freed when the function returns, unless taken:
- *                  by copying the struct and setting this one to subpy_none()
+ * @param result    what the call has returned; NULL after an error. It is freed when the function returns. To keep it,
+ *                  copy the struct, set this one to subpy_none(), and free the copy with subpy_value_free()
  * @param error     NULL, or the error of the call, which is freed when the function returns
  * @return true: go on; false: what is left is cancelled
  *
@@ -2331,8 +2368,8 @@ typedef bool (*subpy_map_fn)(void *userdata, size_t index, subpy_value *result, 
  *         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense, or `pool` is NULL
  *         and the error of the setup, if that fails
  *
- * If a later interpreter cannot be made, the others go on, and it is tried again: when nobody has an interpreter, with
- * each task, which fails with the error if it is of no use.
+ * If an interpreter cannot be made later, the workers that have one go on, and it is tried again. When no worker has
+ * one, each task is such a try, and fails with its error if it fails.
  *
  * Any thread.
  */
@@ -2342,14 +2379,15 @@ SUBPY_API subpy_status subpy_pool_new(const struct subpy_pool_options *options, 
 /**
  * Have a pool run what the request says, as soon as a worker is free. Everything the request points to is copied first.
  *
- * The time of `timeout_ms` counts from when the run starts. A cancel token also takes a task out of the queue, and ends
- * the wait for room. With SUBPY_ABANDON a worker whose task was stopped and does not end is replaced: the pool goes on,
- * and the old thread ends when its code does. The result's objects, if SUBPY_RESULT_* asks for such, are of the
- * interpreter in which the task has run, and go when that is replaced or the pool is closed.
+ * The time of `timeout_ms` counts from when the run starts. A cancel token also takes a task out of the queue, and
+ * ends the wait for room. With SUBPY_ABANDON a worker whose task was stopped and does not end is replaced: the pool
+ * goes on, and the old thread ends when its code does. Objects in the result, if SUBPY_RESULT_* asks for them, belong
+ * to the interpreter in which the task has run, and are gone when that is replaced or the pool is closed.
  *
- * Waits while the pool has no room, unless SUBPY_POOL_REFUSE says otherwise: until it has, or is closed, or the token is
- * fired, or a run is stopped that this thread is inside of. A task can submit others to its own pool. If it waits for
- * them, another worker has to be free to run them: when every worker waits like this, they wait until they are stopped.
+ * Waits while the pool has no room, unless SUBPY_POOL_REFUSE says otherwise: until there is room, the pool is closed,
+ * the token is fired, or the run that this thread is inside of is stopped. A task can submit others to its own pool.
+ * If it waits for them, another worker has to be free to run them: when every worker waits like this, they wait until
+ * they are stopped.
  *
  * @param pool     the pool
  * @param request  what to run: an exec, eval or call, with `interp` 0
@@ -2369,8 +2407,8 @@ SUBPY_API subpy_status subpy_pool_submit(subpy_pool pool, const subpy_run_reques
     subpy_error **error);
 
 /**
- * The same for one of several submitters. Those that have tasks in the queue take turns, one task each, so that one
- * with many does not keep the others waiting. subpy_pool_submit() is for submitter 0.
+ * As subpy_pool_submit(), for one of several submitters. Those that have tasks in the queue take turns, one task each,
+ * so that one with many does not keep the others waiting. subpy_pool_submit() is for submitter 0.
  *
  * @param pool       the pool
  * @param submitter  any number
@@ -2399,12 +2437,12 @@ SUBPY_API subpy_status subpy_pool_get_stats(subpy_pool pool, struct subpy_pool_s
  *
  * With SUBPY_CLOSE_DRAIN the tasks that run or wait may finish, and new ones are SUBPY_ERROR_BUSY. With
  * SUBPY_CLOSE_INTERRUPT those that wait are cancelled and those that run are interrupted; when the time is over,
- * processes of their own in which they still run are killed. If the time is over before that is done, the pool goes on
- * as before, but for what was cancelled or interrupted. A task that was given up
+ * interpreters in processes of their own are killed if they still run something. If the time is over before that is
+ * done, the pool goes on as before, but for what was cancelled or interrupted. A task that was given up
  * (SUBPY_ABANDON) is not waited for.
  *
  * Then the pool has ended: nothing can be submitted any more, and its threads are gone. If one of its interpreters
- * cannot be closed in time, the error says why; to call this again is to try that again.
+ * cannot be closed in time, the error says why; call this again to try again.
  *
  * @param pool     the pool
  * @param options  NULL: as if all bytes were zero, which waits for nothing
@@ -2433,15 +2471,15 @@ SUBPY_API subpy_status subpy_pool_close(subpy_pool pool, const subpy_close_optio
  * @param rows      `count` times `nargs` values, row after row; copied as they are needed; may be NULL when there are none
  * @param count     how many rows
  * @param nargs     how many arguments in each
- * @param chunk     how many rows make a task: more cost less, and are less evenly spread; 0: 1
+ * @param chunk     how many rows make a task: larger chunks cost less per row, and spread them less evenly; 0: 1
  * @param fn        takes the results; NULL: nobody does, and the first error ends it
  * @param userdata  passed on to `fn`
  * @param error     optional; set on failure, to be freed with subpy_error_free()
  * @return SUBPY_OK when all rows were passed on, or `fn` has returned false; any error of subpy_pool_submit();
  *         SUBPY_ERROR_INTERRUPTED  the request's token was fired, also for rows that have begun
  *
- * Has returned from nothing before all that it began has ended. Any thread, but a task of the pool: as one that waits,
- * see subpy_pool_submit().
+ * When this returns, all that it began has ended, whatever it returns. Any thread. In a task of the same pool it is a
+ * wait for other workers, see subpy_pool_submit().
  */
 SUBPY_API subpy_status subpy_pool_map(subpy_pool pool, const subpy_run_request *request, const subpy_value *rows,
     size_t count, size_t nargs, size_t chunk, subpy_map_fn fn, void *userdata, subpy_error **error);

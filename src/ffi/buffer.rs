@@ -1,5 +1,6 @@
 //! Memory for buffers that interpreters in processes of their own (SUBPY_INTERP_PROCESS) see without a copy. All others
-//! see it too. Any other memory goes to such a process as a copy, if Python is not to write to it, and not at all if it is.
+//! see it too. Other memory is copied to such a process if it is read-only, and refused if it is writable
+//! (SUBPY_ERROR_NOT_SHAREABLE).
 
 use std::ptr;
 
@@ -25,24 +26,26 @@ const NO_BUFFER: subpy_buffer = subpy_buffer {
     userdata: ptr::null_mut(),
 };
 
-/// Make memory for a buffer, of zeros.
+/// Allocate memory for a buffer, filled with zeros.
 ///
-/// The bytes are there at once, and are the same for the host and for each interpreter that gets them. Parts may be
-/// passed as buffers of their own: whatever lies in the memory is seen where it is, with any format, shape and strides.
-/// A result that shares it (SUBPY_RESULT_BUFFER) is this memory as well. Nobody locks it: who writes when is for the host
-/// and its Python code to agree on.
+/// The host and each interpreter that gets the memory see the same bytes, and see changes at once. Parts of it may be
+/// passed as buffers of their own, with any format, shape and strides, and are not copied either. A result that shares
+/// it (SUBPY_RESULT_BUFFER) is this memory as well. There is no lock: the host and its Python code have to agree on who
+/// writes when.
 ///
 /// @param len     how many bytes; with 0 there is no memory
-/// @param flags   0, or SUBPY_BUFFER_WRITABLE. Without it no process can write to the memory, by no means; the host can
+/// @param flags   0, or SUBPY_BUFFER_WRITABLE. Without it only the host can write to the memory, whatever code in a
+///                process does
 /// @param buffer  receives the buffer, of bytes; format, itemsize, shape, strides and ndim, `release` and `userdata` are
 ///                the caller's to change. On failure all of it is zero
 /// @param error   optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK;
-///         SUBPY_ERROR_NO_MEMORY         there is not so much
+///         SUBPY_ERROR_NO_MEMORY         there is not enough memory
 ///         SUBPY_ERROR_INVALID_ARGUMENT  `buffer` is NULL, or an unknown flag
 ///         SUBPY_ERROR_INTERPRETER       the process cannot open any more files: each takes one
 ///
-/// Takes time for each page. Needs no runtime. Any thread. Python's counterpart: multiprocessing.shared_memory.
+/// Takes time in proportion to `len`, because it allocates all pages at once. Needs no runtime. Any thread. Python's
+/// counterpart: multiprocessing.shared_memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_buffer_new(
     len: usize,
@@ -68,10 +71,11 @@ pub unsafe extern "C" fn subpy_buffer_new(
 
 /// Free what subpy_buffer_new() made, and make its `data` NULL and its `len` 0.
 ///
-/// Results that share the memory keep it until they are freed, and so do interpreters in processes until they have let go
-/// of it. Others do not: wait for `release`, as with any other memory.
+/// Results that share the memory keep it until they are freed, and so do interpreters in processes until they have let
+/// go of it. Interpreters in this process do not: wait for `release` before you free it, as with any other memory.
 ///
-/// @param buffer  with `data` as it was. NULL, and what is not of subpy_buffer_new(), is left as it is
+/// @param buffer  with the `data` that subpy_buffer_new() gave it. NULL, and memory that is not from there, is left as
+///                it is
 ///
 /// Any thread.
 #[unsafe(no_mangle)]

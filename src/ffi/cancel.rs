@@ -7,8 +7,8 @@ use super::error::subpy_error;
 use super::status::{subpy_cancel, subpy_interp, subpy_status};
 use crate::manager::{self, forked};
 
-/// Make a cancel token. Runs are given it with subpy_run_request.cancel, as many as you like, one after the other or at
-/// the same time, in any interpreters.
+/// Make a cancel token. It is given to runs with subpy_run_request.cancel: to any number of them, one after the other
+/// or at the same time, in any interpreters.
 ///
 /// @param cancel  the new token, not NULL; to be freed with subpy_cancel_free()
 /// @param error   optional; set on failure, to be freed with subpy_error_free()
@@ -30,10 +30,10 @@ pub unsafe extern "C" fn subpy_cancel_new(cancel: *mut subpy_cancel, error: *mut
 /// SUBPY_ERROR_INTERRUPTED. There is no way back: a token is fired for good.
 ///
 /// Python code gets a KeyboardInterrupt, again and again until the run ends: code that catches it is hit anew. So does
-/// what such a run has called out to, and what that runs in turn, in other interpreters too, on its thread. A run that
-/// waits for its turn is refused at once. A run that has ended, and any other, is never hit.
+/// Python code that a host function runs inside of such a run on the same thread, in other interpreters too. A run that
+/// waits for its turn is refused at once. Other runs, and runs that have ended, are never hit.
 ///
-/// @param cancel  the token; 0, and one that was freed, is ignored
+/// @param cancel  the token; 0, or one that was freed already, is ignored
 ///
 /// Returns at once. Any thread, also inside of the run.
 #[unsafe(no_mangle)]

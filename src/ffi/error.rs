@@ -296,12 +296,12 @@ pub unsafe extern "C" fn subpy_error_exit_status(error: *const subpy_error, stat
     })
 }
 
-/// How the process of an interpreter has ended, for SUBPY_ERROR_CRASHED. Each output may be NULL. Where its threads were
-/// is subpy_error_display(); the interpreter's handle, which is stale, is subpy_error_interp().
+/// How the process of an interpreter has ended, for SUBPY_ERROR_CRASHED. Each output may be NULL. subpy_error_display()
+/// says where its threads were, and subpy_error_interp() which interpreter it was: that handle is stale.
 ///
-/// @param signal     the number of the signal that has killed it, such as SIGSEGV; 0: none
-/// @param exit_code  what it has ended with by itself, from 0 to 255; -1 when a signal has killed it. With no signal, -1
-///                   says that it is not known how it has ended
+/// @param signal     the number of the signal that killed it, such as SIGSEGV; 0: none did
+/// @param exit_code  its exit status, 0 to 255, if it ended by itself; otherwise -1. If `signal` is 0 then too, nobody
+///                   knows how it ended
 /// @return true; or false, with nothing written, for any other error
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_crash(error: *const subpy_error, signal: *mut i32, exit_code: *mut i32) -> bool {
@@ -322,10 +322,10 @@ pub unsafe extern "C" fn subpy_error_interp(error: *const subpy_error) -> subpy_
     boundary::value(0, || unsafe { error.as_ref().map_or(0, |error| error.interp) })
 }
 
-/// Which row of subpy_function_call_many() it is that raised the exception, or whose result is not shareable.
+/// The row of subpy_function_call_many() that raised the exception, or whose result is not shareable.
 ///
 /// @param row  its index, from 0; may be NULL
-/// @return true; or false, with nothing written, when the error is not one of a row
+/// @return true; or false, with nothing written, when the error is not about a row
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_row(error: *const subpy_error, row: *mut usize) -> bool {
     // SAFETY: the caller's pointers are as the declaration says.
@@ -336,8 +336,7 @@ pub unsafe extern "C" fn subpy_error_row(error: *const subpy_error, row: *mut us
     })
 }
 
-/// The number that a host function gave the exception with subpy_context_tag(), when it is that exception that came out
-/// of the run; 0: none.
+/// The number that a host function gave, with subpy_context_tag(), to the exception that came out of the run; 0: none.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_tag(error: *const subpy_error) -> u64 {
@@ -347,8 +346,8 @@ pub unsafe extern "C" fn subpy_error_tag(error: *const subpy_error) -> u64 {
     })
 }
 
-/// Copy an error, to keep one that belongs to somebody else: to results (SUBPY_KIND_ERROR), or to the one who calls a
-/// subpy_map_fn. The copy is to be freed with subpy_error_free(). NULL for NULL.
+/// Copy an error, to keep one that you do not own: one in results (SUBPY_KIND_ERROR), or one that a subpy_map_fn is
+/// called with. The copy is to be freed with subpy_error_free(). NULL for NULL.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_copy(error: *const subpy_error) -> *mut subpy_error {
@@ -358,7 +357,8 @@ pub unsafe extern "C" fn subpy_error_copy(error: *const subpy_error) -> *mut sub
     })
 }
 
-/// Free an error. NULL, and one that is in results (SUBPY_KIND_ERROR), is left as it is. Never blocks and runs no Python; works after subpy_shutdown().
+/// Free an error. NULL is ignored, and so is an error in results (SUBPY_KIND_ERROR), which is freed with them. Never
+/// blocks and runs no Python; works after subpy_shutdown(). Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_error_free(error: *mut subpy_error) {
     // SAFETY: the caller's pointer is NULL or an error that was not freed.

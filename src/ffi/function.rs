@@ -81,8 +81,8 @@ pub unsafe extern "C" fn subpy_function_call(
 /// does with return_exceptions.
 pub const SUBPY_RETURN_ERRORS: u32 = 1;
 
-/// Call a function with one row of arguments after the other. This takes a fraction of the time of as many calls: the
-/// interpreter is entered once.
+/// Call a function once for each row of arguments, one after the other. This takes a fraction of the time of as many
+/// calls, because the interpreter is entered only once.
 ///
 /// Other threads get the interpreter's GIL meanwhile, and signals and exceptions sent to this thread arrive, as in a
 /// loop that Python runs.

@@ -2,7 +2,8 @@
  * subpy.h: many isolated CPython interpreters in one program: each with its own GIL, or in a process of its own.
  *
  * The interface of Python's `concurrent.interpreters`, for programs that are not Python. Generated from the library's
- * sources; documentation: docs/abi.md, docs/errors.md, docs/threads.md.
+ * sources. Where to begin: docs/tour.md, docs/c.md; more about what follows: docs/abi.md, docs/errors.md,
+ * docs/threads.md.
  *
  *   #include <stdio.h>
  *   #include "subpy.h"
@@ -29,18 +30,20 @@
  *   Errors      Every function that can fail returns a subpy_status. Its last parameter, a subpy_error **, may be NULL;
  *               otherwise it receives NULL on success and, on failure, an error to be freed with subpy_error_free().
  *               All of these functions can return SUBPY_ERROR_FORKED, SUBPY_ERROR_NO_MEMORY and SUBPY_ERROR_PANIC;
- *               their comments do not repeat it.
+ *               their comments do not repeat them.
  *   Outputs     are written on success, and made zero or NULL on failure, so one clean-up path serves both. What they
  *               held before is not looked at. An output may be NULL if it is not wanted, unless its comment says
  *               otherwise.
  *   Text        In: UTF-8, with its length in bytes or SUBPY_AUTO_LEN. Text that has no length parameter ends with a
  *               NUL. Out: ends with a NUL, and is valid as long as what it belongs to.
- *   Ownership   What you pass in is borrowed until the function returns. What you receive is yours: errors, results,
- *               interpreters, functions and threads each have a function that frees or closes them. The subpy_*_free()
- *               functions ignore NULL, 0 and empty values.
- *   Options     Structs begin with their own size, so that old programs work with new libraries. Set it with sizeof;
- *               zero is the default of every other field. Unknown flags, and fields that are set but do not apply, are
- *               SUBPY_ERROR_INVALID_ARGUMENT.
+ *   Ownership   What you pass in is borrowed until the function returns. What you receive is yours: the comment of the
+ *               function that gives you an error, a result or a handle names the one that frees or closes it. The
+ *               subpy_*_free() functions ignore NULL, 0 and empty values.
+ *   Options     Structs begin with their own size in bytes, so that old programs work with new libraries. Set it with
+ *               sizeof; zero is the default of every other field. Unknown flags, and fields that are set but do not
+ *               apply, are SUBPY_ERROR_INVALID_ARGUMENT.
+ *   Times       are in milliseconds. As a limit of what code may take, 0 is no limit. As a time to wait (for a thread, a
+ *               queue, a close), 0 is not to wait, and -1 is no limit.
  *   Enums       are int32_t; their constants are #defined.
  */
 

@@ -25,8 +25,8 @@ pub struct subpy_context {
 
 /// What Python code calls.
 ///
-/// The arguments are valid until it returns, and must not be changed or freed. What it returns, or raises, it says with
-/// subpy_context_return() or subpy_context_raise(): else Python gets None.
+/// The arguments are valid until it returns, and must not be changed or freed. It says what Python gets with
+/// subpy_context_return() or subpy_context_raise(); without either, that is None.
 ///
 /// @param userdata  what was given with the function
 /// @param ctx       this call
@@ -46,9 +46,9 @@ pub type subpy_host_fn = Option<
     ),
 >;
 
-/// The GIL is kept while the host's code runs: for what takes nanoseconds. Functions of the library that need a GIL
-/// release it meanwhile; on a daemon thread of Python's whose interpreter has ended they do not return then, and what
-/// the function was defined with is not finalized: CPython parks such a thread when it wants its GIL back.
+/// The GIL is kept while the host's code runs: for functions that take nanoseconds. They should not call the library.
+/// What needs a GIL there releases this one meanwhile, and CPython parks a daemon thread that wants its GIL back when
+/// its interpreter has ended: such a call never returns, and the function's `finalize` is not called.
 pub const SUBPY_DEFINE_KEEP_GIL: u32 = 1;
 /// Only on the thread that calls subpy_define(): Python code on any other one gets a RuntimeError. For hosts whose code
 /// must not run on threads that they do not know.
@@ -74,16 +74,16 @@ pub struct subpy_define_options {
 
 /// Define a function that Python code can call.
 ///
-/// A module that is imported, or can be, is used; otherwise one is made, and its parents, so that `import` finds it. A
-/// name that is bound already is bound anew.
+/// The function is put into the module of that name if there is one, imported already or not yet. Otherwise the module
+/// and its parents are made, so that `import` finds them. A name that is bound already is bound anew.
 ///
 /// Defining is a run: it imports the module, and waits or is refused as SUBPY_BUSY_* says, but not on a thread that is
 /// inside the interpreter already.
 ///
-/// `finalize(userdata)` is called exactly once: when Python has given the function up (it was redefined, say) and no call
-/// of it is running, or else when the interpreter is closed or destroyed, the runtime is shut down, or the Python of a
-/// host is finalized; and before subpy_define() returns when that fails. A call that is still running on a daemon thread
-/// of Python's by then is waited for, and keeps nobody else.
+/// `finalize(userdata)` is called exactly once: when Python has given the function up (it was redefined, say) and no
+/// call of it is running, or else when the interpreter is closed or destroyed, the runtime is shut down, or the Python
+/// of a host is finalized; and before subpy_define() returns when that fails. If a call is still running then, on a
+/// daemon thread of Python's, `finalize` comes when it has returned, and nothing else waits for that.
 ///
 /// @param interp    the interpreter
 /// @param name      "name" in `__main__`, or "package.module:name"
@@ -91,7 +91,7 @@ pub struct subpy_define_options {
 /// @param flags     0 or SUBPY_DEFINE_*
 /// @param fn        the function, not NULL
 /// @param userdata  passed to `fn` and `finalize`; may be NULL
-/// @param finalize  NULL, or what is to be called when the function is needed no more
+/// @param finalize  NULL, or what is to be called when the function is not needed any more
 /// @param error     optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK; any error of subpy_exec(); SUBPY_ERROR_INVALID_ARGUMENT for a name that makes no sense;
 ///         SUBPY_ERROR_EXECUTION_FAILED when the module raises an exception while it is imported
@@ -128,7 +128,7 @@ pub unsafe extern "C" fn subpy_define(
 /// @param options   NULL for the defaults
 /// @param fn        the function, not NULL
 /// @param userdata  passed to `fn` and `finalize`; may be NULL
-/// @param finalize  NULL, or what is to be called when the function is needed no more
+/// @param finalize  NULL, or what is to be called when the function is not needed any more
 /// @param error     optional; set on failure, to be freed with subpy_error_free()
 /// @return as subpy_define(); SUBPY_ERROR_INVALID_ARGUMENT also for an option that makes no sense
 ///
@@ -229,8 +229,8 @@ fn number(context: *const subpy_context) -> usize {
 
 /// Say what a call of a host function returns.
 ///
-/// The value is copied at once. The last one counts, but none after a subpy_context_raise(). A value that makes no sense
-/// is raised in Python as a TypeError, and the status says so.
+/// The value is copied at once. Of several calls the last one counts, and none does if there is a
+/// subpy_context_raise(). A value that makes no sense is raised in Python as a TypeError, and the status says so.
 ///
 /// @param ctx    the call
 /// @param value  NULL: None
@@ -267,11 +267,11 @@ unsafe fn return_copy_of(ctx: *mut subpy_context, value: *const subpy_value) -> 
     }
 }
 
-/// Have a call of a host function raise an exception when it returns. The last one counts; it wins over what is
-/// returned, before or after.
+/// Have a call of a host function raise an exception when it returns. Of several the last one counts, and it wins over
+/// subpy_context_return(), before or after.
 ///
-/// The class is called with the message, in Python. A class that is missing, or is none of an exception, is a TypeError
-/// there that says so and has the message.
+/// The class is called with the message, in Python. If there is no such class, or it is not an exception class, Python
+/// gets a TypeError that says so and includes the message.
 ///
 /// @param ctx       the call
 /// @param type      "ValueError", or any other builtin one, or "package.module:Type"
@@ -299,8 +299,8 @@ pub unsafe extern "C" fn subpy_context_raise(
     }
 }
 
-/// Add a note to the exception that a call of a host function is to raise, such as the host's own stack. Python shows it
-/// below the traceback (PEP 678). Without an exception it says nothing.
+/// Add a note to the exception that a call of a host function is to raise, such as the host's own stack. Python shows
+/// it below the traceback (PEP 678). Without subpy_context_raise() it has no effect.
 ///
 /// @param ctx   the call
 /// @param text  the note, which may have several lines
@@ -317,7 +317,7 @@ pub unsafe extern "C" fn subpy_context_note(ctx: *mut subpy_context, text: *cons
 }
 
 /// Give the exception that a call of a host function is to raise a number. subpy_error_tag() has it when the exception
-/// comes out of a run: so a host finds its own exception again.
+/// comes out of a run, so that the host recognises its own exception.
 ///
 /// @param ctx  the call
 /// @param tag  any number; 0: none
@@ -335,8 +335,8 @@ pub extern "C" fn subpy_context_interp(ctx: *const subpy_context) -> subpy_inter
     boundary::value(0, || manager::context_interp(number(ctx)))
 }
 
-/// Whether the run that `ctx`, a call of a host function, is in was cancelled, or its time is up: the host function
-/// should return soon. False when the call is over. Any thread.
+/// Whether the run that this call of a host function is a part of was cancelled, or its time is up: if so, the host
+/// function should return soon. False when the call is over. Any thread.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_context_cancelled(ctx: *const subpy_context) -> bool {

@@ -20,11 +20,11 @@ pub const SUBPY_GIL_OWN: i32 = 0;
 /// Main's GIL: takes turns with the main interpreter and others that share it; see SUBPY_INTERP_NO_EXTENSION_CHECK.
 pub const SUBPY_GIL_SHARED: i32 = 1;
 
-/// While a thread runs something, a run of another one is refused with SUBPY_ERROR_BUSY, as in Python.
+/// While one thread runs something, a run of another thread is refused with SUBPY_ERROR_BUSY, as in Python.
 pub const SUBPY_BUSY_REFUSE: i32 = 0;
-/// A run of another thread waits for its turn. Turns are slices of a fifth of a millisecond, not single runs: a run that
-/// finds the interpreter free gets in, past those that wait. When the first of these has waited for its slice, nobody
-/// overtakes it any more. Among those that wait: first come, first served. So none waits for ever while runs end.
+/// A run of another thread waits for its turn; its `timeout_ms` includes that wait. Turns are slices of a fifth of a
+/// millisecond, not single runs: until a slice is over, a run that finds the interpreter free may overtake those that
+/// wait. Then the one that has waited longest is next. So no run waits for ever as long as the others end.
 pub const SUBPY_BUSY_WAIT: i32 = 1;
 /// A run of another thread starts at once: the threads take turns with the GIL, as Python's own threads do.
 pub const SUBPY_BUSY_SHARE: i32 = 2;
@@ -51,17 +51,17 @@ pub const SUBPY_INTERP_NO_STDIN: u64 = 64;
 pub const SUBPY_INTERP_TAGGED_VALUES: u64 = 128;
 /// The interpreter counts the memory that it uses: see subpy_memory(). Needs SUBPY_GIL_OWN.
 pub const SUBPY_INTERP_COUNT_MEMORY: u64 = 256;
-/// The interpreter is the main one of a process of its own. Extension modules that refuse other interpreters load in it,
-/// and what would end or block a process ends or blocks that one: its end is SUBPY_ERROR_CRASHED, and a run that cannot
-/// be interrupted is killed with it. Needs SUBPY_GIL_OWN, and goes without SUBPY_INTERP_NO_EXTENSION_CHECK. On Linux
-/// alone; elsewhere it is SUBPY_ERROR_INTERPRETER.
+/// The interpreter is the main one of a process of its own. Extension modules that refuse other interpreters load in
+/// it, and what would end or block a process ends or blocks that one alone: its end is SUBPY_ERROR_CRASHED, and a run
+/// that cannot be interrupted is killed with it. Needs SUBPY_GIL_OWN; not together with
+/// SUBPY_INTERP_NO_EXTENSION_CHECK. On Linux only; elsewhere it is SUBPY_ERROR_INTERPRETER.
 pub const SUBPY_INTERP_PROCESS: u64 = 512;
 /// The interpreter's process is locked down: no network, no other programs, no other processes, no files but those that
-/// Python itself needs and those in the folders `readable` and `writable`. Needs SUBPY_INTERP_PROCESS, and goes without
-/// SUBPY_INTERP_ALLOW_FORK and SUBPY_INTERP_ALLOW_EXEC.
+/// Python itself needs and those in the folders `readable` and `writable`. Needs SUBPY_INTERP_PROCESS; not together
+/// with SUBPY_INTERP_ALLOW_FORK and SUBPY_INTERP_ALLOW_EXEC.
 pub const SUBPY_INTERP_LOCKED: u64 = 1024;
-/// A Linux that has less than what that takes (Landlock of version 6, which is that of Linux 6.12, and filters of system
-/// calls) is no error: the process is locked with what there is, and subpy_lock_get_info() says what that is. Needs
+/// It is no error if the kernel lacks a part of what a lock needs (version 6 of Landlock, as in Linux 6.12, and filters
+/// of system calls): the process is locked with what there is, and subpy_lock_get_info() says what that is. Needs
 /// SUBPY_INTERP_LOCKED.
 pub const SUBPY_INTERP_LOCK_BEST_EFFORT: u64 = 2048;
 
@@ -82,23 +82,25 @@ pub struct subpy_interp_options {
     pub path: *const *const c_char,
     /// how many
     pub path_len: usize,
-    /// how long each run in it may take, in milliseconds, if its request does not say so itself; 0: no limit
+    /// how long each run in it may take, in milliseconds, unless its request has a `timeout_ms` of its own; 0: no limit
     pub timeout_ms: i64,
-    /// how much memory it may use, in bytes; 0: no limit. Beyond it, code gets a MemoryError, and goes on in full when it
-    /// has given memory back. A limit counts, too (SUBPY_INTERP_COUNT_MEMORY)
+    /// how much memory it may use, in bytes; 0: no limit. Code that goes beyond it gets a MemoryError, and can go on
+    /// when it has given memory back. With a limit the memory is counted, too (SUBPY_INTERP_COUNT_MEMORY)
     pub memory_limit: u64,
-    /// how long code may go on after the exception that is to end its run (a time limit's, a token's), in milliseconds;
-    /// then its process is killed. 0: 100 ms. Needs SUBPY_INTERP_PROCESS, as the next three do
+    /// how long code may go on, in milliseconds, after the exception that is to end its run (for a time limit or a
+    /// token); then its process is killed. 0: 100 ms. Needs SUBPY_INTERP_PROCESS, as the next three do
     pub grace_ms: u64,
-    /// how much time of processors its process may use in all, in milliseconds; 0: no limit
+    /// how much processor time its process may use in all, in milliseconds; then SIGXCPU ends it, which is
+    /// SUBPY_ERROR_CRASHED. 0: no limit
     pub cpu_limit_ms: u64,
     /// folders that it may read, with all that is below, besides those that Python needs: each an absolute path, UTF-8
     /// that ends with a NUL, the last one followed by NULL; may be NULL. Needs SUBPY_INTERP_LOCKED, as the next one does
     pub readable: *const *const c_char,
     /// folders that it may read and write, likewise
     pub writable: *const *const c_char,
-    /// the folder of a virtual environment (PEP 405), UTF-8 that ends with a NUL: it has the packages of that one, and not
-    /// those of the process. It must have been made for the same minor version of Python. NULL: those of the process
+    /// the folder of a virtual environment (PEP 405), UTF-8 that ends with a NUL: the interpreter has its packages
+    /// instead of those of the process. It must have been made for the same minor version of Python. NULL: the packages
+    /// of the process
     pub venv: *const c_char,
 }
 
@@ -113,7 +115,7 @@ pub struct subpy_interp_options {
 /// @param error    optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK; any error of subpy_init();
 ///         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense, such as a memory_limit that is less than what a new
-///                                       interpreter uses, or one that needs another one, or `interp` is NULL
+///                                       interpreter uses, or needs another option, or `interp` is NULL
 ///         SUBPY_ERROR_INTERPRETER       CPython did not create it; the message has the reason
 ///         SUBPY_ERROR_WRONG_STATE       the runtime, or the Python that was adopted, is being shut down, or this
 ///                                       thread's stack is too small, or memory cannot be counted with this CPython
@@ -265,7 +267,7 @@ pub unsafe extern "C" fn subpy_close(interp: subpy_interp, error: *mut *mut subp
     unsafe { boundary::status(error, || manager::close(interp)) }
 }
 
-/// Finalize and destroy an interpreter within a time, and have what is in it end.
+/// Finalize and destroy an interpreter within a time, and end what still runs in it.
 ///
 /// The interpreter must have come to rest: no run in it, no thread that has entered it (subpy_enter()), and no thread
 /// alive that Python code started with `threading` (daemons do not count, nor the idle threads of a
@@ -284,7 +286,7 @@ pub unsafe extern "C" fn subpy_close(interp: subpy_interp, error: *mut *mut subp
 ///         SUBPY_ERROR_BUSY              it has not come to rest in time; the message names each run and thread that is
 ///                                       still there, and where its code is. The interpreter is as it was
 ///         SUBPY_ERROR_TIMEOUT           it is ending, and has not ended in time
-///         SUBPY_ERROR_INTERPRETER       this thread is running something in it, maybe further out
+///         SUBPY_ERROR_INTERPRETER       this thread is running something in it, perhaps further up its stack
 ///         SUBPY_ERROR_WRONG_STATE       this CPython cannot be interrupted
 ///         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense
 ///

@@ -5,21 +5,21 @@ use super::error::subpy_error;
 use super::status::{subpy_interp, subpy_status};
 use crate::manager;
 
-/// What holds a locked interpreter.
+/// By what means a locked interpreter is held.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types)]
 pub struct subpy_lock_info {
     /// sizeof(subpy_lock_info), set by the caller beforehand
     pub size: usize,
-    /// the version of Landlock that keeps it from files; 0: none does. 6 is all that is asked for, and SUBPY_INTERP_LOCKED
-    /// gives no less without SUBPY_INTERP_LOCK_BEST_EFFORT
+    /// the version of Landlock that keeps it from files; 0: Landlock is not in use. At most 6, and always 6 without
+    /// SUBPY_INTERP_LOCK_BEST_EFFORT
     pub landlock: i32,
     /// 1: its system calls are filtered (seccomp); 0: they are not
     pub seccomp: i32,
 }
 
-/// What holds a locked interpreter (SUBPY_INTERP_LOCKED). Python has no such function.
+/// By what means a locked interpreter (SUBPY_INTERP_LOCKED) is held. Python has no such function.
 ///
 /// @param interp  the interpreter
 /// @param info    receives it; its `size` must be set, and may be more than this library knows: then the rest is made
@@ -31,7 +31,7 @@ pub struct subpy_lock_info {
 ///         SUBPY_ERROR_INTERPRETER       Python code created it
 ///         SUBPY_ERROR_BUSY              it is closing
 ///         SUBPY_ERROR_CRASHED           its process has ended
-///         SUBPY_ERROR_INVALID_ARGUMENT  `info` is NULL, or its size is none
+///         SUBPY_ERROR_INVALID_ARGUMENT  `info` is NULL, or its size makes no sense
 ///
 /// Any thread. It asks the interpreter's process, whatever runs there.
 #[unsafe(no_mangle)]

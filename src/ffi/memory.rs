@@ -36,7 +36,7 @@ pub struct subpy_memory_info {
 ///         SUBPY_ERROR_WRONG_STATE       it does not count its memory
 ///         SUBPY_ERROR_INTERPRETER       Python code created it
 ///         SUBPY_ERROR_BUSY              it is closing, and has a process of its own
-///         SUBPY_ERROR_INVALID_ARGUMENT  `info` is NULL, or its size is none
+///         SUBPY_ERROR_INVALID_ARGUMENT  `info` is NULL, or its size makes no sense
 ///
 /// Any thread.
 #[unsafe(no_mangle)]

@@ -1,9 +1,10 @@
 //! Objects that stay in Python. A handle holds a reference to the object; an object belongs to an interpreter, and once
 //! that is closed, what is done with the object is SUBPY_ERROR_NOT_FOUND.
 //!
-//! A run gives one with SUBPY_RESULT_OBJECT, and those inside of a result with SUBPY_RESULT_OBJECTS. These handles belong to
-//! the result, and go with subpy_value_free(): subpy_object_keep() makes one that stays. A prepared function is an object,
-//! and what can be called is a function: their handles may be used for each other.
+//! A run gives such a handle with SUBPY_RESULT_OBJECT, and with SUBPY_RESULT_OBJECTS one for each part of its result
+//! that has no value. These handles belong to the result, and go with subpy_value_free(): subpy_object_keep() makes one
+//! that stays. A prepared function is an object, and what can be called is a function: their handles may be used for
+//! each other.
 
 use std::ffi::c_char;
 
@@ -14,7 +15,7 @@ use super::status::{subpy_interp, subpy_object, subpy_status};
 use crate::manager::{self, Act};
 use crate::value::{Args, OwnedArgs, Results, Wanted, subpy_value};
 
-/// Make a handle of one's own, for example of an object in a result, which is gone with the result.
+/// Make another handle of an object, for example of one in a result, whose own handle is gone with the result.
 ///
 /// @param object  the object
 /// @param own     another handle of the same object, not NULL; to be freed with subpy_object_free()
@@ -201,7 +202,7 @@ pub unsafe extern "C" fn subpy_object_next(
 /// The value of an object, as runs have it: a copy.
 ///
 /// @param object  the object
-/// @param flags   0 or SUBPY_RESULT_*; SUBPY_RUN_ASYNC: what the object, a coroutine for example, comes to
+/// @param flags   0 or SUBPY_RESULT_*; SUBPY_RUN_ASYNC: await the object, a coroutine for example, and give its result
 /// @param result  the value, to be freed with subpy_value_free(); NULL: it is not converted at all
 /// @param error   optional; set on failure, to be freed with subpy_error_free()
 /// @return as subpy_object_attr(); SUBPY_ERROR_NOT_SHAREABLE when it has none
@@ -241,7 +242,7 @@ pub unsafe extern "C" fn subpy_object_text(
     unsafe { boundary::run(text, error, |wanted| manager::object_act(object, Act::Text, wanted)) }
 }
 
-/// The interpreter that an object is of.
+/// The interpreter that an object belongs to.
 ///
 /// @param object  the object
 /// @param interp  receives its interpreter, which may have been closed; 0 on failure; may be NULL
@@ -259,7 +260,7 @@ pub unsafe extern "C" fn subpy_object_interp(
     unsafe { boundary::output(interp, 0, error, || manager::object_interp(object)) }
 }
 
-/// Free a handle. When it was the last, the reference to the object is dropped when the interpreter is entered next.
+/// Free a handle. If it was the last one, the reference to the object is dropped when the interpreter is entered next.
 ///
 /// @param object  the object; 0, or one that was freed already, is ignored
 ///

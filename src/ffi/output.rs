@@ -17,10 +17,10 @@ use crate::manager::{self, Callback, Result};
 /// @param text      UTF-8, whole characters, with a NUL behind it; what was no UTF-8 is U+FFFD. Valid during the call
 /// @param len       its length in bytes, never 0
 ///
-/// Called on the thread that printed, or on one that passes on what has come together, without a GIL; never twice at
-/// once for the same interpreter or run. It may call any function, also print through a run in the same interpreter
-/// (which comes when it has returned). What it must not do is to wait, by means of its own, for another thread that
-/// prints there: that one may be waiting for it. It must return, not unwind.
+/// Called without a GIL, on the thread that printed or on one that passes on what has come together; never on two
+/// threads at once for the same interpreter or run. It may call any function, and even run code that prints in the same
+/// interpreter: that text comes when it has returned. It must not wait by other means, such as a mutex of the host's,
+/// for a thread that prints there: that thread may be waiting for it. It must return, not unwind.
 #[allow(non_camel_case_types)]
 pub type subpy_output_fn = Option<
     unsafe extern "C" fn(userdata: *mut c_void, interp: subpy_interp, stream: i32, text: *const c_char, len: usize),

@@ -1,10 +1,10 @@
 //! A pool has a number of interpreters, each with a thread of its own, and runs tasks in them: requests as for
 //! subpy_run(), whose outcomes are threads that can be waited for, joined, cancelled and freed. docs/pools.md says more.
 //!
-//! Tasks begin in the order in which they were submitted. Submitters, if there are several, take turns. An interpreter is
-//! replaced when a run in it was interrupted, ran out of memory or was given up, because what it holds may be in any
-//! state then, when its process has ended, and when it has done its share. Interpreters that are made in advance take its place, and nobody waits
-//! while the old one is closed.
+//! Tasks begin in the order in which they were submitted. Submitters, if there are several, take turns. An interpreter
+//! is replaced when a run in it was interrupted, ran out of memory or was given up, because what it holds may be in any
+//! state then; when its process has ended; and after `runs_per_worker` runs. One that was made in advance takes its
+//! place, and no task waits while the old one is closed.
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
@@ -27,9 +27,10 @@ pub const SUBPY_POOL_NO_SPARES: u64 = 2;
 pub const SUBPY_ISOLATION_OWN_GIL: i32 = 0;
 /// Each interpreter has a process of its own (SUBPY_INTERP_PROCESS, which may be left out).
 pub const SUBPY_ISOLATION_PROCESS: i32 = 1;
-/// As with SUBPY_ISOLATION_OWN_GIL until an extension module refuses to be imported like that, by the setup or by a task;
-/// from then on all interpreters of the pool have processes of their own, and others are replaced. A task that ended with
-/// that ImportError begins anew in a process: what it did before, it does twice.
+/// As with SUBPY_ISOLATION_OWN_GIL until an extension module refuses to be imported like that, by the setup or by a
+/// task; from then on all interpreters of the pool have processes of their own, and those without are replaced. A task
+/// that ended with that ImportError is run again from its beginning, in a process: what it did before the import, it
+/// does twice.
 pub const SUBPY_ISOLATION_AUTO: i32 = 2;
 
 /// Prepares a new interpreter of a pool, before its setup runs: with subpy_define() or subpy_set_output(), say.
@@ -49,9 +50,9 @@ pub type subpy_prepare_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c_
 pub struct subpy_pool_options {
     /// sizeof(subpy_pool_options)
     pub size: usize,
-    /// how many interpreters run tasks at the same time, 10,000 at most; 0: one a core
+    /// how many interpreters run tasks at the same time, 10,000 at most; 0: one per core
     pub workers: usize,
-    /// how many tasks may wait; 0: 16 a worker. Beyond it subpy_pool_submit() waits, see SUBPY_POOL_REFUSE
+    /// how many tasks may wait; 0: 16 per worker. Beyond that subpy_pool_submit() waits, see SUBPY_POOL_REFUSE
     pub backlog: usize,
     /// how many interpreters are ready to take the place of one that is replaced, 10,000 at most; 0: one, see
     /// SUBPY_POOL_NO_SPARES
@@ -79,7 +80,7 @@ pub struct subpy_pool_options {
     pub reserved: u32,
 }
 
-/// What a pool has done, and has to do. The times are those of all tasks so far, a sixteenth too large at most.
+/// What a pool has done, and has to do. The times are those of all tasks so far, each at most a sixteenth too large.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types)]
@@ -106,15 +107,15 @@ pub struct subpy_pool_stats {
     pub replaced: u64,
     /// how long tasks waited before they began, in microseconds: half of them no longer than this
     pub wait_p50_us: u64,
-    /// nine of ten
+    /// the same of nine of ten tasks
     pub wait_p90_us: u64,
-    /// 99 of 100
+    /// the same of 99 of 100 tasks
     pub wait_p99_us: u64,
     /// how long tasks ran, in microseconds: half of them no longer than this
     pub run_p50_us: u64,
-    /// nine of ten
+    /// the same of nine of ten tasks
     pub run_p90_us: u64,
-    /// 99 of 100
+    /// the same of 99 of 100 tasks
     pub run_p99_us: u64,
     /// interpreters that were replaced and cannot be closed, because of threads that Python code has left in them. They
     /// are tried again every few seconds, and when the pool is closed
@@ -125,8 +126,8 @@ pub struct subpy_pool_stats {
     pub isolation: i32,
     /// 0
     pub reserved: u32,
-    /// with SUBPY_ISOLATION_AUTO, why they have processes: what was said when a module was not imported, UTF-8 that ends
-    /// with a NUL, cut when it is longer; empty before
+    /// with SUBPY_ISOLATION_AUTO, why the interpreters have processes: the message of the import that was refused,
+    /// UTF-8 that ends with a NUL, cut if it is longer; empty until then
     pub reason: [c_char; 200],
 }
 
@@ -143,8 +144,8 @@ pub struct subpy_pool_stats {
 ///         SUBPY_ERROR_INVALID_ARGUMENT  an option makes no sense, or `pool` is NULL
 ///         and the error of the setup, if that fails
 ///
-/// If a later interpreter cannot be made, the others go on, and it is tried again: when nobody has an interpreter, with
-/// each task, which fails with the error if it is of no use.
+/// If an interpreter cannot be made later, the workers that have one go on, and it is tried again. When no worker has
+/// one, each task is such a try, and fails with its error if it fails.
 ///
 /// Any thread.
 #[unsafe(no_mangle)]
@@ -263,14 +264,15 @@ impl subpy_pool_options {
 
 /// Have a pool run what the request says, as soon as a worker is free. Everything the request points to is copied first.
 ///
-/// The time of `timeout_ms` counts from when the run starts. A cancel token also takes a task out of the queue, and ends
-/// the wait for room. With SUBPY_ABANDON a worker whose task was stopped and does not end is replaced: the pool goes on,
-/// and the old thread ends when its code does. The result's objects, if SUBPY_RESULT_* asks for such, are of the
-/// interpreter in which the task has run, and go when that is replaced or the pool is closed.
+/// The time of `timeout_ms` counts from when the run starts. A cancel token also takes a task out of the queue, and
+/// ends the wait for room. With SUBPY_ABANDON a worker whose task was stopped and does not end is replaced: the pool
+/// goes on, and the old thread ends when its code does. Objects in the result, if SUBPY_RESULT_* asks for them, belong
+/// to the interpreter in which the task has run, and are gone when that is replaced or the pool is closed.
 ///
-/// Waits while the pool has no room, unless SUBPY_POOL_REFUSE says otherwise: until it has, or is closed, or the token is
-/// fired, or a run is stopped that this thread is inside of. A task can submit others to its own pool. If it waits for
-/// them, another worker has to be free to run them: when every worker waits like this, they wait until they are stopped.
+/// Waits while the pool has no room, unless SUBPY_POOL_REFUSE says otherwise: until there is room, the pool is closed,
+/// the token is fired, or the run that this thread is inside of is stopped. A task can submit others to its own pool.
+/// If it waits for them, another worker has to be free to run them: when every worker waits like this, they wait until
+/// they are stopped.
 ///
 /// @param pool     the pool
 /// @param request  what to run: an exec, eval or call, with `interp` 0
@@ -296,8 +298,8 @@ pub unsafe extern "C" fn subpy_pool_submit(
     unsafe { boundary::output(outcome, 0, error, || submit(pool, 0, request, outcome)) }
 }
 
-/// The same for one of several submitters. Those that have tasks in the queue take turns, one task each, so that one
-/// with many does not keep the others waiting. subpy_pool_submit() is for submitter 0.
+/// As subpy_pool_submit(), for one of several submitters. Those that have tasks in the queue take turns, one task each,
+/// so that one with many does not keep the others waiting. subpy_pool_submit() is for submitter 0.
 ///
 /// @param pool       the pool
 /// @param submitter  any number
@@ -412,12 +414,12 @@ fn fitting<const ROOM: usize>(text: &str) -> [c_char; ROOM] {
 ///
 /// With SUBPY_CLOSE_DRAIN the tasks that run or wait may finish, and new ones are SUBPY_ERROR_BUSY. With
 /// SUBPY_CLOSE_INTERRUPT those that wait are cancelled and those that run are interrupted; when the time is over,
-/// processes of their own in which they still run are killed. If the time is over before that is done, the pool goes on
-/// as before, but for what was cancelled or interrupted. A task that was given up
+/// interpreters in processes of their own are killed if they still run something. If the time is over before that is
+/// done, the pool goes on as before, but for what was cancelled or interrupted. A task that was given up
 /// (SUBPY_ABANDON) is not waited for.
 ///
 /// Then the pool has ended: nothing can be submitted any more, and its threads are gone. If one of its interpreters
-/// cannot be closed in time, the error says why; to call this again is to try that again.
+/// cannot be closed in time, the error says why; call this again to try again.
 ///
 /// @param pool     the pool
 /// @param options  NULL: as if all bytes were zero, which waits for nothing

@@ -16,8 +16,8 @@ use crate::value::{Args, OwnedRows, Rows, subpy_value};
 ///
 /// @param userdata  what was given with the function
 /// @param index     the row
-/// @param result    what the call has returned; NULL after an error. It is freed when the function returns, unless taken:
-///                  by copying the struct and setting this one to subpy_none()
+/// @param result    what the call has returned; NULL after an error. It is freed when the function returns. To keep it,
+///                  copy the struct, set this one to subpy_none(), and free the copy with subpy_value_free()
 /// @param error     NULL, or the error of the call, which is freed when the function returns
 /// @return true: go on; false: what is left is cancelled
 ///
@@ -44,15 +44,15 @@ pub type subpy_map_fn = Option<
 /// @param rows      `count` times `nargs` values, row after row; copied as they are needed; may be NULL when there are none
 /// @param count     how many rows
 /// @param nargs     how many arguments in each
-/// @param chunk     how many rows make a task: more cost less, and are less evenly spread; 0: 1
+/// @param chunk     how many rows make a task: larger chunks cost less per row, and spread them less evenly; 0: 1
 /// @param fn        takes the results; NULL: nobody does, and the first error ends it
 /// @param userdata  passed on to `fn`
 /// @param error     optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK when all rows were passed on, or `fn` has returned false; any error of subpy_pool_submit();
 ///         SUBPY_ERROR_INTERRUPTED  the request's token was fired, also for rows that have begun
 ///
-/// Has returned from nothing before all that it began has ended. Any thread, but a task of the pool: as one that waits,
-/// see subpy_pool_submit().
+/// When this returns, all that it began has ended, whatever it returns. Any thread. In a task of the same pool it is a
+/// wait for other workers, see subpy_pool_submit().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_pool_map(
     pool: subpy_pool,

@@ -1,7 +1,7 @@
 //! Queues between the program and interpreters, and between interpreters. What is put in is copied, once; it is what
 //! subpy_call() can pass, but for objects. Any number of threads may put and get at the same time, and each item comes
 //! out once, in the order in which it went in. A queue belongs to no interpreter and to no runtime: it stays as it is
-//! when these end, until the last who has it gives it up.
+//! when these end, until its last handle or Python object is gone.
 //!
 //! In Python they are the Queue of the module `subpy_queues`: pass one as a value (subpy_value_from_queue()), with
 //! subpy_prepare_main() for example. Python's counterpart: concurrent.interpreters.Queue.
@@ -14,20 +14,20 @@ use super::status::{subpy_cancel, subpy_queue, subpy_status};
 use crate::manager::{self, For, Result, Wait, forked};
 use crate::value::{check_value, subpy_value};
 
-/// What a queue is to be. All bytes zero, but for `size`, are the defaults.
+/// Options of subpy_queue_new(). Zero is the default of every field.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types)]
 pub struct subpy_queue_options {
     /// sizeof(subpy_queue_options)
     pub size: usize,
-    /// how many items have room; 0: as many as memory has
+    /// how many items it holds at most; 0: as many as there is memory for
     pub capacity: usize,
     /// 0
     pub flags: u64,
 }
 
-/// What a queue is.
+/// What subpy_queue_get_info() says of a queue.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types)]
@@ -36,7 +36,7 @@ pub struct subpy_queue_info {
     pub size: usize,
     /// the number that Python code knows it by, the same in each handle of the queue. Python: Queue.id
     pub id: u64,
-    /// how many items have room; 0: as many as memory has. Python: Queue.maxsize
+    /// how many items it holds at most; 0: as many as there is memory for. Python: Queue.maxsize
     pub capacity: usize,
     /// how many items are in it. Others may change that at any time. Python: Queue.qsize()
     pub len: usize,
@@ -71,7 +71,7 @@ pub unsafe extern "C" fn subpy_queue_new(
     }
 }
 
-/// Make a handle of one's own, for example of a queue in a result, which is gone with the result.
+/// Make another handle of a queue, for example of one in a result, whose own handle is gone with the result.
 ///
 /// @param queue  the queue
 /// @param own    another handle of the same queue, not NULL; to be freed with subpy_queue_free()
@@ -96,7 +96,7 @@ pub unsafe extern "C" fn subpy_queue_keep(
 
 /// Put a copy of a value into a queue. When this is SUBPY_OK the value is in; otherwise it is not.
 ///
-/// While there is no room, this waits. A wait ends early when the thread is in a run that is to end.
+/// While there is no room, this waits. The wait ends early if the run that this thread is inside of is stopped.
 ///
 /// @param queue       the queue
 /// @param value       not NULL
@@ -123,7 +123,7 @@ pub unsafe extern "C" fn subpy_queue_put(
     unsafe { boundary::status(error, || put(queue, value, timeout_ms, 0)) }
 }
 
-/// The same, with a cancel token that ends the wait.
+/// As subpy_queue_put(), with a cancel token that ends the wait.
 ///
 /// @param queue       as in subpy_queue_put()
 /// @param value       likewise
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn subpy_queue_put_with(
 
 /// Take the first item out of a queue. When this is SUBPY_OK the item is the caller's; otherwise none was taken.
 ///
-/// While there is none, this waits. A wait ends early when the thread is in a run that is to end.
+/// While there is none, this waits. The wait ends early if the run that this thread is inside of is stopped.
 ///
 /// @param queue       the queue
 /// @param timeout_ms  how long to wait for an item at most, in milliseconds; 0: do not wait; -1: no limit
@@ -173,7 +173,7 @@ pub unsafe extern "C" fn subpy_queue_get(
     unsafe { boundary::output(value, subpy_value::none(), error, || get(queue, timeout_ms, 0, !value.is_null())) }
 }
 
-/// The same, with a cancel token that ends the wait.
+/// As subpy_queue_get(), with a cancel token that ends the wait.
 ///
 /// @param queue       as in subpy_queue_get()
 /// @param timeout_ms  likewise
@@ -214,7 +214,7 @@ pub unsafe extern "C" fn subpy_queue_len(
     unsafe { boundary::output(len, 0, error, || manager::queue_len(queue)) }
 }
 
-/// What a queue is: two handles are of the same one when its `id` is the same.
+/// Get facts about a queue. Two handles are of the same queue if the `id` is the same.
 ///
 /// @param queue  the queue
 /// @param info   receives it; its `size` must be set, and may be more than this library knows: then the rest is made
@@ -242,12 +242,12 @@ pub unsafe extern "C" fn subpy_queue_get_info(
 /// A descriptor for poll(), epoll and the event loops that are made of them: readable while there is something to get,
 /// or the queue is closed.
 ///
-/// Others may be faster: then subpy_queue_get() with a `timeout_ms` of 0 is SUBPY_ERROR_TIMEOUT, and the descriptor not
-/// readable any more.
+/// Another thread may take the item first: then subpy_queue_get() with a `timeout_ms` of 0 is SUBPY_ERROR_TIMEOUT, and
+/// the descriptor is not readable any more.
 ///
 /// @param queue  the queue
-/// @param fd     receives the same one each time; the queue closes it in its end: do not read it, write to it or close
-///               it. -1 on failure
+/// @param fd     receives the descriptor, the same one each time. It belongs to the queue, which closes it when it is
+///               freed itself: do not read it, write to it or close it. -1 on failure
 /// @param error  optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK; SUBPY_ERROR_NOT_FOUND; SUBPY_ERROR_INTERPRETER when the system has none left
 ///
@@ -262,7 +262,7 @@ pub unsafe extern "C" fn subpy_queue_fd(
     unsafe { boundary::output(fd, -1, error, || manager::queue_fd(queue, For::Item)) }
 }
 
-/// The same for those who put: readable while there is room, or the queue is closed.
+/// As subpy_queue_fd(), for threads that put: readable while there is room, or the queue is closed.
 ///
 /// @param queue  the queue
 /// @param fd     as for subpy_queue_fd(), but another one
@@ -291,10 +291,10 @@ pub unsafe extern "C" fn subpy_queue_close(queue: subpy_queue, error: *mut *mut 
     unsafe { boundary::status(error, || manager::queue_close(queue)) }
 }
 
-/// Give a handle up. The queue goes with the last one, when no value, no item and no Python object has it either; what is
-/// in it goes too. Who waits goes on waiting: close the queue to end that.
+/// Free a handle. With the last one the queue and its items are freed, unless a value, an item of a queue or a Python
+/// object still refers to it. Threads that wait for it go on waiting: close the queue to wake them.
 ///
-/// @param queue  the queue; 0, or a handle that was given up already, is ignored
+/// @param queue  the queue; 0, or a handle that was freed already, is ignored
 ///
 /// Works after subpy_shutdown() too. Any thread.
 #[unsafe(no_mangle)]

@@ -25,9 +25,10 @@ pub const SUBPY_RUN_FUNCTION: i32 = 4;
 
 /// exec leaves indentation as it is, see subpy_exec()
 pub const SUBPY_KEEP_INDENT: u32 = 1;
-/// subpy_run_in_thread(): whoever waits for the run learns that it was stopped even if it does not end, because it is
-/// blocked in C or catches every exception. It goes on all the same: its interpreter stays busy, and subpy_shutdown() is
-/// SUBPY_ERROR_BUSY until it ends. What then becomes of it is not told to anybody.
+/// For subpy_run_in_thread() and pools: when the run is stopped, whoever waits for it gets the error soon, even if the
+/// code does not end because it is blocked in C or catches every exception. The code goes on all the same: its
+/// interpreter stays busy, and subpy_shutdown() is SUBPY_ERROR_BUSY until it ends. What becomes of it then is reported
+/// to nobody.
 pub const SUBPY_ABANDON: u32 = 2;
 /// the result stays in Python: a handle of the object comes back (SUBPY_KIND_OBJECT), whatever it is
 pub const SUBPY_RESULT_OBJECT: u32 = 4;
@@ -48,7 +49,7 @@ pub const SUBPY_RESULT_ARRAY: u32 = 32;
 /// runs one loop at a time.
 ///
 /// A run that is to end (a time limit, a cancel token, subpy_interrupt()) has its task cancelled: it ends with an
-/// asyncio.CancelledError. Only if that does not help it is interrupted like others.
+/// asyncio.CancelledError. Only if that does not help is it interrupted as others are.
 pub const SUBPY_RUN_ASYNC: u32 = 64;
 
 /// The flags of this kind.
@@ -82,14 +83,15 @@ pub struct subpy_run_request {
     pub kwargs: *const subpy_value,
     /// for exec and eval: the file name for tracebacks, UTF-8 that ends with a NUL; NULL: "<script>"
     pub filename: *const c_char,
-    /// how long it may take, in milliseconds, the time that it waits for its turn included; 0: as long as the
-    /// interpreter's options say. Then it ends with SUBPY_ERROR_TIMEOUT
+    /// how long it may take, in milliseconds, including the wait for its turn; then it ends with SUBPY_ERROR_TIMEOUT.
+    /// 0: as long as the interpreter's options say
     pub timeout_ms: i64,
-    /// stops it with SUBPY_ERROR_INTERRUPTED when it is fired, or was; 0: none
+    /// a token that stops it with SUBPY_ERROR_INTERRUPTED when it is fired, or if it was fired before; 0: none
     pub cancel: subpy_cancel,
     /// takes what the run prints on its own thread, see subpy_output_fn; NULL: it goes where the interpreter's goes
     pub output: subpy_output_fn,
-    /// passed on to `output`, which is not called any more when the run has returned, or was joined for
+    /// passed on to `output`, which is not called any more once the run has returned or, on a thread of its own, was
+    /// joined
     pub output_data: *mut c_void,
 }
 
@@ -108,6 +110,9 @@ pub struct subpy_run_request {
 ///         SUBPY_ERROR_BUSY              it is running (see SUBPY_BUSY_*), or closing
 ///         SUBPY_ERROR_SYNTAX            the source does not compile; nothing ran
 ///         SUBPY_ERROR_EXECUTION_FAILED  an uncaught exception, or SystemExit: sys.exit() does not end the process
+///         SUBPY_ERROR_TIMEOUT           its time is up (`timeout_ms`)
+///         SUBPY_ERROR_INTERRUPTED       subpy_interrupt(), a close or a cancel token stopped it
+///         SUBPY_ERROR_CRASHED           its process has ended (SUBPY_INTERP_PROCESS)
 ///         SUBPY_ERROR_INTERPRETER       Python code created the interpreter, so nothing can be run in it
 ///         SUBPY_ERROR_WRONG_STATE       this thread's stack is too small for Python
 ///

@@ -33,12 +33,12 @@ pub struct subpy_runtime_options {
     pub python: *const c_char,
     /// SUBPY_RUNTIME_*
     pub flags: u64,
-    /// path of the program that processes of interpreters (SUBPY_INTERP_PROCESS) begin with, in UTF-8; NULL: the one that
+    /// path of the program that the processes of interpreters (SUBPY_INTERP_PROCESS) run, in UTF-8; NULL: the one that
     /// is inside the library
     pub worker: *const c_char,
-    /// names of modules that are imported once, before there is an interpreter, for all that get processes of their own:
-    /// each UTF-8 that ends with a NUL, the last one followed by NULL; may be NULL. A module that starts threads when it
-    /// is imported is not for this
+    /// names of modules that are imported once for all interpreters with processes of their own (SUBPY_INTERP_PROCESS),
+    /// before the first of them: an array that ends with NULL, each name UTF-8 that ends with a NUL; may be NULL. A
+    /// module that starts threads when it is imported cannot be one of them
     pub preload: *const *const c_char,
 }
 
@@ -60,9 +60,9 @@ pub struct subpy_runtime_options {
 /// @param error    optional; set on failure, to be freed with subpy_error_free()
 /// @return SUBPY_OK;
 ///         SUBPY_ERROR_INVALID_ARGUMENT    an option makes no sense
-///         SUBPY_ERROR_PYTHON_NOT_FOUND    none is suitable, or the path of 2 does not exist; the message lists, line
-///                                         by line, what was tried and why it was refused
-///         SUBPY_ERROR_PYTHON_UNSUPPORTED  the one of 1 or 2 is not suitable
+///         SUBPY_ERROR_PYTHON_NOT_FOUND    none is suitable, or the path given in 2 does not exist; the message lists,
+///                                         line by line, what was tried and why it was refused
+///         SUBPY_ERROR_PYTHON_UNSUPPORTED  the one in the process (1), or the one that was named (2), is not suitable
 ///         SUBPY_ERROR_WRONG_STATE         the runtime has other options or is being shut down, the process has used
 ///                                         another CPython or failed to start one, or this thread's stack is too small
 ///         SUBPY_ERROR_INTERPRETER         CPython did not start, or the process lacks open files, threads or memory to
@@ -116,13 +116,13 @@ pub unsafe extern "C" fn subpy_shutdown(error: *mut *mut subpy_error) -> subpy_s
     unsafe { boundary::status(error, manager::shutdown) }
 }
 
-/// Runs that are in, or wait for their turn, may finish. Newcomers are refused with SUBPY_ERROR_BUSY.
+/// Runs that have begun, or wait for their turn, may finish. New ones are refused with SUBPY_ERROR_BUSY.
 pub const SUBPY_CLOSE_DRAIN: u32 = 1;
-/// Runs that are in get a KeyboardInterrupt, again and again until they end with SUBPY_ERROR_INTERRUPTED; those that wait
-/// for their turn, and newcomers, are refused with SUBPY_ERROR_BUSY. Python's own threads get a SystemExit, which ends
-/// them silently; threading.Timer is cancelled, pools of threads drop what they have not begun, loops of asyncio are
-/// woken. What is blocked in C code (time.sleep(), a lock, a socket) notices when that returns. With SUBPY_CLOSE_DRAIN
-/// too, all this begins when half of the time is over, or at once if there is no limit.
+/// Runs that have begun get a KeyboardInterrupt, again and again until they end with SUBPY_ERROR_INTERRUPTED; those
+/// that wait for their turn, and new ones, are refused with SUBPY_ERROR_BUSY. Python's own threads get a SystemExit,
+/// which ends them silently; threading.Timer is cancelled, pools of threads drop what they have not begun, loops of
+/// asyncio are woken. What is blocked in C code (time.sleep(), a lock, a socket) notices when that returns. With
+/// SUBPY_CLOSE_DRAIN too, all this begins when half of the time is over, or at once if there is no limit.
 pub const SUBPY_CLOSE_INTERRUPT: u32 = 2;
 
 /// Options of subpy_shutdown_with() and subpy_close_with().
@@ -140,9 +140,9 @@ pub struct subpy_close_options {
     pub reserved: u32,
 }
 
-/// Close every interpreter and finalize CPython within a time, and have what runs end: subpy_close_with() for all of them
-/// at the same time, main included. All or nothing: when the time is over before all have come to rest, all go on as
-/// before, but for what was interrupted.
+/// Close every interpreter and finalize CPython within a time, and end what still runs: subpy_close_with() for all of
+/// them at the same time, main included. All or nothing: if not all have come to rest in time, all go on as before,
+/// except for what was interrupted.
 ///
 /// Then they end, one after the other, and CPython is finalized unless it was adopted. In an adopted CPython only runs in
 /// main are waited for or interrupted; its other threads are its owner's.

@@ -14,61 +14,63 @@ pub type subpy_status = i32;
 
 /// success
 pub const SUBPY_OK: i32 = 0;
-/// an argument makes no sense; the message names it
+/// an argument is not valid; the message names it
 pub const SUBPY_ERROR_INVALID_ARGUMENT: i32 = -1;
-/// no such interpreter, function or thread: closed, freed, joined, or never there (InterpreterNotFoundError)
+/// the handle stands for nothing: it was closed, freed or joined, or never existed (InterpreterNotFoundError)
 pub const SUBPY_ERROR_NOT_FOUND: i32 = -2;
-/// the interpreter is running, closing, or entered by a thread; nothing has changed
+/// an interpreter is running something, is closing or was entered by a thread, or a pool has no room; nothing was done
+/// (but see SUBPY_BUFFER_LENT)
 pub const SUBPY_ERROR_BUSY: i32 = -3;
 /// Python code ended with an uncaught exception (ExecutionFailed)
 pub const SUBPY_ERROR_EXECUTION_FAILED: i32 = -4;
 /// a Python object cannot become a subpy_value; the message says which one (NotShareableError)
 pub const SUBPY_ERROR_NOT_SHAREABLE: i32 = -5;
-/// an interpreter, or something it needs, refuses or fails; the message says what (InterpreterError)
+/// the interpreter does not allow that, or CPython or the system has failed; the message says what (InterpreterError)
 pub const SUBPY_ERROR_INTERPRETER: i32 = -6;
 /// the source does not compile; nothing ran
 pub const SUBPY_ERROR_SYNTAX: i32 = -7;
 /// no suitable CPython was found; the message lists what was tried
 pub const SUBPY_ERROR_PYTHON_NOT_FOUND: i32 = -8;
-/// the CPython that was asked for, or that is in the process already, is not suitable
+/// the CPython that was named, or that is in the process already, is not suitable
 pub const SUBPY_ERROR_PYTHON_UNSUPPORTED: i32 = -9;
-/// the time was up: Python code was stopped, or what had to be waited for did not come; the message says which
+/// the time is up: Python code was stopped, or what was waited for did not come in time; the message says which
 pub const SUBPY_ERROR_TIMEOUT: i32 = -10;
-/// cancelled or interrupted, in Python code or before it began
+/// the run or the wait was cancelled or interrupted, perhaps before any Python code began
 pub const SUBPY_ERROR_INTERRUPTED: i32 = -11;
 /// out of memory (but a MemoryError in Python code is SUBPY_ERROR_EXECUTION_FAILED)
 pub const SUBPY_ERROR_NO_MEMORY: i32 = -12;
-/// this process was forked from one in which Python ran; it can free what it holds, and exit or start a program
+/// this is the child of a fork of a process in which Python ran: it can free what it holds, exit, or start a program
 pub const SUBPY_ERROR_FORKED: i32 = -13;
-/// not now: the message says what has to happen first, or what is going on
+/// not possible at this moment; the message says what has to happen first, or what is going on
 pub const SUBPY_ERROR_WRONG_STATE: i32 = -14;
 /// a bug in subpy; please report it
 pub const SUBPY_ERROR_PANIC: i32 = -15;
 /// the process of an interpreter (SUBPY_INTERP_PROCESS) has ended, and the interpreter with it; see subpy_error_crash()
 pub const SUBPY_ERROR_CRASHED: i32 = -16;
 
-/// An interpreter. Handles (of interpreters, threads, functions, pools and so on) are numbers below 2^53, never 0, and never used
-/// twice in a process. To use one that is stale or invented is an error, never undefined behaviour.
+/// The handle of an interpreter. Handles (of interpreters, threads, functions, pools and so on) are numbers below 2^53,
+/// never 0, and never used twice in a process. One that is stale or invented is SUBPY_ERROR_NOT_FOUND, never undefined
+/// behaviour.
 #[allow(non_camel_case_types)]
 pub type subpy_interp = u64;
-/// A run on a thread of its own, until it is joined or freed.
+/// The handle of a run on a thread of its own, or of a pool's task, until it is joined or freed.
 #[allow(non_camel_case_types)]
 pub type subpy_thread = u64;
-/// A prepared function: a callable that was looked up, until it is freed.
+/// The handle of a prepared function, a callable that was looked up once, until it is freed.
 #[allow(non_camel_case_types)]
 pub type subpy_function = u64;
 
-/// A Python object, until it is freed. Prepared functions are such objects too.
+/// The handle of an object that stays in Python, until it is freed. Prepared functions are such objects too.
 #[allow(non_camel_case_types)]
 pub type subpy_object = u64;
-/// A pool of interpreters, until it is closed.
+/// The handle of a pool of interpreters, until it is closed.
 #[allow(non_camel_case_types)]
 pub type subpy_pool = u64;
-/// A queue, until it is freed.
+/// The handle of a queue, until it is freed.
 #[allow(non_camel_case_types)]
 pub type subpy_queue = u64;
 
-/// A cancel token, until it is freed.
+/// The handle of a cancel token, until it is freed.
 #[allow(non_camel_case_types)]
 pub type subpy_cancel = u64;
 

@@ -58,7 +58,8 @@ pub(super) fn start(interp: subpy_interp, code: Code, how: InThread) -> Result<s
     Ok(thread)
 }
 
-/// Wait for a thread to end and take the outcome of its run. This works once: the handle is gone then.
+/// Wait, without a limit, for a thread to end, and take the outcome of its run. This works once: the handle is gone
+/// afterwards. subpy_thread_wait() waits with a limit.
 ///
 /// @param thread  the thread
 /// @param result  the run's result, to be freed with subpy_value_free(); NULL: any result is fine
@@ -120,8 +121,8 @@ pub unsafe extern "C" fn subpy_thread_wait(
 ///
 /// @param userdata  what was given with the function
 ///
-/// Called on any thread, without a GIL and with nothing of the library locked, so it may call any function; but others
-/// wait for it to return, so it should pass the word on and no more. It must return, not unwind.
+/// Called on any thread, without a GIL and with nothing of the library locked, so it may call any function; but other
+/// threads wait for it to return, so it should do no more than wake somebody. It must return, not unwind.
 #[allow(non_camel_case_types)]
 pub type subpy_notify_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c_void)>;
 
@@ -134,8 +135,8 @@ struct Notified {
 // SAFETY: the declaration says that it is called on any thread.
 unsafe impl Send for Notified {}
 
-/// Have a function called when the run of a thread has ended, or was given up (SUBPY_ABANDON): once, and at once, before
-/// this returns, if that is so already. It is called even if the thread is joined or freed meanwhile.
+/// Have a function called, once, when the run of a thread has ended or was given up (SUBPY_ABANDON). If it has already,
+/// the function is called at once, before this returns. It is called even if the thread is joined or freed meanwhile.
 ///
 /// @param thread    the thread
 /// @param fn        the function, not NULL
@@ -145,7 +146,7 @@ unsafe impl Send for Notified {}
 ///         SUBPY_ERROR_INVALID_ARGUMENT  `fn` is NULL
 ///         SUBPY_ERROR_NOT_FOUND         no such thread, or it was joined or freed
 ///
-/// Any thread. To call this again is to have one more function called. Python: Future.add_done_callback().
+/// Any thread. Each call adds one more function. Python: Future.add_done_callback().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn subpy_thread_notify(
     thread: subpy_thread,

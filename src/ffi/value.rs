@@ -1,6 +1,8 @@
-//! What goes into Python and comes out of it, always as a copy. None, bool, int, float, str, bytes, tuple, list and
-//! dict cross exactly, in both directions. From Python, bytearray and memoryviews of bytes come out as BYTES. Anything
-//! else, an instance of a subclass included, is SUBPY_ERROR_NOT_SHAREABLE. Values may be nested 1,000 levels deep.
+//! What goes into Python and comes out of it, as a copy. None, bool, int, float, str, bytes, tuple, list and dict cross
+//! exactly, in both directions. From Python, bytearray and memoryviews of bytes come out as BYTES. Anything else, an
+//! instance of a subclass included, is SUBPY_ERROR_NOT_SHAREABLE, unless a flag asks for it
+//! (SUBPY_INTERP_TAGGED_VALUES, SUBPY_RESULT_*). Only buffers, objects and queues (SUBPY_KIND_BUFFER, _OBJECT, _QUEUE)
+//! are not copied. Values may be nested 1,000 levels deep.
 //!
 //! The constructors (subpy_int() and so on) allocate nothing and borrow what they are given, so there is nothing to
 //! free. Only results own memory: see subpy_value.
@@ -71,9 +73,9 @@ pub const SUBPY_TAG_DATACLASS: u32 = 11;
 
 /// Python may write to the memory
 pub const SUBPY_BUFFER_WRITABLE: u32 = 1;
-/// The memory is there for one call: when it returns, Python's views of it are revoked. Is there anything left that
-/// still uses it, such as a slice, then the call is SUBPY_ERROR_BUSY, the views stay safe, and `release` comes when they
-/// are gone
+/// The memory is lent for one call: when the call returns, Python's views of it are revoked. If something still uses
+/// the memory then, such as a slice, the call is SUBPY_ERROR_BUSY although the code ran; those views stay safe, and
+/// `release` is called when they are gone
 pub const SUBPY_BUFFER_LENT: u32 = 2;
 
 /// None. Like all constructors, for any thread.
@@ -160,7 +162,8 @@ pub extern "C" fn subpy_dict(pairs: *const subpy_pair, len: usize) -> subpy_valu
     boundary::value(subpy_value::none(), || subpy_value::pointing(value::DICT, pairs.cast(), len).in_one_piece())
 }
 
-/// A memoryview of `buffer`, which must not change until the call returns that the value is passed to.
+/// A memoryview of the memory that `buffer` describes. The struct must not change until the call that gets the value
+/// has returned; the memory must stay until `release` is called.
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn subpy_value_from_buffer(buffer: *const subpy_buffer) -> subpy_value {

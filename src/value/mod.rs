@@ -127,8 +127,9 @@ pub union subpy_value_data {
     pub as_queue: u64,
 }
 
-/// Told that the library has made its last call with this `userdata`: once, on any thread. Nothing of the library is
-/// locked, so it may call any function; it must return, not unwind. NULL: nobody is told.
+/// Called once, when the library has made its last call with this `userdata`, so that it may be freed. On any thread,
+/// without a GIL and without a lock of the library's, so it may call any function; it must return, not unwind. NULL:
+/// nothing is called.
 #[allow(non_camel_case_types)]
 pub type subpy_finalize_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c_void)>;
 
@@ -140,9 +141,10 @@ pub type subpy_finalize_fn = Option<unsafe extern "C-unwind" fn(userdata: *mut c
 pub struct subpy_buffer {
     /// sizeof(subpy_buffer)
     pub size: usize,
-    /// the memory. The element with the lowest address lies here: with a negative stride that is not the first
+    /// the memory, which begins with the element that has the lowest address: with a negative stride that is not the
+    /// first element
     pub data: *mut c_void,
-    /// how many bytes there are from `data` on: as many as the elements need, or, with strides, at least that
+    /// how many bytes there are from `data` on: exactly what the elements need, or, with strides, at least that
     pub len: usize,
     /// what the elements are, in the letters of Python's struct module; NULL: "B", bytes
     pub format: *const c_char,
@@ -156,7 +158,8 @@ pub struct subpy_buffer {
     pub ndim: i32,
     /// SUBPY_BUFFER_*
     pub flags: u32,
-    /// told, once for each time that the buffer was passed, when Python has let go of it; NULL: the memory stays for ever
+    /// called, once for each time that the buffer was passed, when Python has let go of the memory; NULL: the memory
+    /// must stay valid for ever
     pub release: subpy_finalize_fn,
     /// passed to `release`
     pub userdata: *mut c_void,

@@ -1,4 +1,5 @@
-// The search: words of the query have to stand in a section, the last one may be the beginning of a word. No server is needed.
+// The search: a section is found by the words of the query that stand in it, each of which may be the beginning of one. No
+// server is needed.
 "use strict";
 const root = document.currentScript.dataset.root;
 let searchIndex; // the file search-index.js sets it: [title of the page, heading, address, text]
@@ -12,28 +13,39 @@ function load(then) {
 }
 
 // Words that are in nearly every question and in nearly every section.
-const empty = new Set("a an and are can do does for how i in is it my of on or the to use what when why with".split(" "));
+const empty = new Set("a an and are can do does for from how i in is it my of on or the to use what when why with".split(" "));
+
+// Pages for those who work on subpy, and pages of one language: those who use it, or ask in general, want another first.
+const inside = /^(architecture|contributing|coverage|conformance|performance-)/, language = /^(cpp|go|rust|node|java|python|lua)\.html/;
 
 function search(query) {
   const all = query.toLowerCase().match(/[\p{L}\p{N}_+]+/gu) ?? [];
   const words = all.filter((word) => !empty.has(word));
   if (!words.length) return [];
-  // "fails" finds "fail" too.
-  const beginnings = words.map((word) => (word.length > 3 ? word.replace(/s$/, "") : word).replace(/\+/g, "\\+"));
-  const patterns = beginnings.map((beginning) => new RegExp("(?<![\\p{L}\\p{N}])" + beginning, "giu"));
+  // "fails" finds "fail" too; "C" and other short words, unless they are still being typed, stand alone.
+  const patterns = words.map((word, at) => {
+    const beginning = (word.length > 3 ? word.replace(/s$/, "") : word).replace(/\+/g, "\\+");
+    const alone = word.length < 3 && at < words.length - 1 ? "(?![\\p{L}\\p{N}])" : "";
+    return new RegExp("(?<![\\p{L}\\p{N}])" + beginning + alone, "giu");
+  });
   const found = [];
   for (const [title, heading, address, text] of searchIndex) {
-    let score = 0;
+    let score = 0, has = 0;
     for (const pattern of patterns) {
       const count = (where) => (where.match(pattern) ?? []).length;
       const inHeading = count(heading), inTitle = count(title), inText = count(text);
-      if (!inHeading && !inTitle && !inText) { score -= 40; continue; }
+      if (!inHeading && !inTitle && !inText) continue;
+      has++;
       score += Math.min(inHeading, 1) * 30 + Math.min(inTitle, 1) * (heading ? 8 : 35) + Math.min(inText, 5);
     }
     if (address.startsWith("faq.html")) score += 6; // short answers first
-    if (score > 0) found.push({ score, title, heading, address, text: around(text, patterns[0]) });
+    if (language.test(address)) score -= 4;
+    const rank = inside.test(address) ? has - 1 : has;
+    if (has) found.push({ has, rank, score, title, heading, address, text: around(text, patterns.find((one) => text.search(one) >= 0) ?? patterns[0]) });
   }
-  return found.sort((a, b) => b.score - a.score);
+  // What has more of the words comes first; what has less than half as many as the best is no answer.
+  const most = Math.max(0, ...found.map((one) => one.has));
+  return found.filter((one) => one.has * 2 >= most).sort((a, b) => b.rank - a.rank || b.score - a.score);
 }
 
 function around(text, pattern) {
