@@ -1659,7 +1659,7 @@ SUBPY_API subpy_status subpy_context_tag(struct subpy_context *ctx, uint64_t tag
 SUBPY_NODISCARD SUBPY_API subpy_interp subpy_context_interp(const struct subpy_context *ctx);
 
 /**
- * Whether the run that this call of a host function is a part of was cancelled, or its time is up: if so, the host
+ * Whether the run that `ctx`, a call of a host function, is a part of was cancelled, or its time is up: if so, the host
  * function should return soon. False when the call is over. Any thread.
  */
 SUBPY_NODISCARD SUBPY_API bool subpy_context_cancelled(const struct subpy_context *ctx);

@@ -335,7 +335,7 @@ pub extern "C" fn subpy_context_interp(ctx: *const subpy_context) -> subpy_inter
     boundary::value(0, || manager::context_interp(number(ctx)))
 }
 
-/// Whether the run that this call of a host function is a part of was cancelled, or its time is up: if so, the host
+/// Whether the run that `ctx`, a call of a host function, is a part of was cancelled, or its time is up: if so, the host
 /// function should return soon. False when the call is over. Any thread.
 #[must_use]
 #[unsafe(no_mangle)]
