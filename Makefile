@@ -214,7 +214,7 @@ release: need-cargo need-cc ## VERSION=0.2.0: that version in all places, the ch
 	tools/version release "$(VERSION)"
 	$(MAKE) --no-print-directory header abi packages
 	@python=$$(tools/get-python); SUBPY_TEST_PYTHON=$$python cargo test --quiet --test version --test abi --test interface
-	@echo 'Read git diff and CHANGELOG.md, and run .ci/run. Then: git commit -am "$(VERSION)" && git tag v$(VERSION)'
+	@echo 'Read git diff and CHANGELOG.md, and run .ci/run. Then: git add -A && git commit -m "$(VERSION)" && git tag v$(VERSION)'
 
 bench: bench_arguments := --size full --write
 bench-data: bench_arguments := --size full --write --table data

@@ -143,7 +143,7 @@ fn a_table_is_for_people_and_for_pages() {
         written.starts_with("before\n<!-- packages") && written.ends_with("<!-- end of packages -->\nafter\n"),
         "{written}"
     );
-    assert!(!written.contains("old") && written.contains("subpy 0.1.0, 20"), "{written}");
+    assert!(!written.contains("old") && written.contains(concat!("subpy ", env!("CARGO_PKG_VERSION"), ", 20")), "{written}");
     for line in [
         "| works_fine 1.5 | yes | yes | yes | yes |",
         "| refuses 1.5 | ImportError | ImportError | ImportError | yes |",
