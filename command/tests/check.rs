@@ -143,7 +143,10 @@ fn a_table_is_for_people_and_for_pages() {
         written.starts_with("before\n<!-- packages") && written.ends_with("<!-- end of packages -->\nafter\n"),
         "{written}"
     );
-    assert!(!written.contains("old") && written.contains(concat!("subpy ", env!("CARGO_PKG_VERSION"), ", 20")), "{written}");
+    assert!(
+        !written.contains("old") && written.contains(concat!("subpy ", env!("CARGO_PKG_VERSION"), ", 20")),
+        "{written}"
+    );
     for line in [
         "| works_fine 1.5 | yes | yes | yes | yes |",
         "| refuses 1.5 | ImportError | ImportError | ImportError | yes |",
