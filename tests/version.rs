@@ -70,7 +70,7 @@ fn a_release_changes_all_places_and_nothing_else() {
     let (_, heading) = changes.split_once("## [Unreleased]\n\n## [7.8.9] - ").expect("a new heading");
     assert_eq!(heading.lines().next().map(str::len), Some("2026-01-31".len()));
 
-    // No other place says the version that was: examples in comments, and what was measured or made with it, may.
+    // No other line about subpy has the version that was: examples in comments, and what was measured or made with it, may.
     const MAY: &[&str] = &[
         "CHANGELOG.md",
         "bindings/c/abi/",
@@ -83,7 +83,7 @@ fn a_release_changes_all_places_and_nothing_else() {
         "src/rust/runtime.rs",
     ];
     let mut names = Command::new("git");
-    let pattern = format!("(^|[^0-9.]){}($|[^0-9])", here.replace('.', "\\."));
+    let pattern = format!("subpy.*[^0-9.]{}($|[^0-9])", here.replace('.', "\\."));
     names.current_dir(&copy).args([
         "grep",
         "--no-index",
