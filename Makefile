@@ -26,12 +26,17 @@ build: need-cargo need-cc ## libsubpy.so, libsubpy.a and subpy.pc (for pkg-confi
 
 # Root may have no cargo, so nothing is built when nothing has changed. A folder is newer when a file in it has gone.
 install: library := $(target)/release/libsubpy.so.$(version)
-install: ## libraries, headers, pkg-config and CMake files into PREFIX (/usr/local), below DESTDIR; built if sources are newer
+install: program := $(target)/release/subpy
+install: ## libraries, headers, pkg-config and CMake files, and the command if it was built, into PREFIX (/usr/local), below DESTDIR
 	@[ -z "$$(find $(sources) -newer "$(library)" 2>&1 | head -n 1)" ] || $(MAKE) --no-print-directory build
+	@[ ! -e "$(program)" ] || [ -z "$$(find $(sources) command tools/python-embed -newer "$(program)" | head -n 1)" ] || $(MAKE) --no-print-directory command
 	bindings/c/install "$(target)/release" "$(PREFIX)" "$(DESTDIR)"
+	@[ -e "$(program)" ] || echo 'The command subpy was not built: run make command, and this again, to have it too.'
+	@[ ! -e "$(program)" ] || command/install "$(target)" "$(PREFIX)" "$(DESTDIR)"
 
 uninstall: ## remove what install of this version has put there
 	bindings/c/uninstall "$(PREFIX)" "$(DESTDIR)"
+	command/uninstall "$(PREFIX)" "$(DESTDIR)"
 
 # In a folder of its own: cargo would put its library, which has other features, in the place of the one of `build`.
 command: need-cargo ## the command subpy in target/release, its man pages and completions in target/command
@@ -209,7 +214,7 @@ release: need-cargo need-cc ## VERSION=0.2.0: that version in all places, the ch
 	tools/version release "$(VERSION)"
 	$(MAKE) --no-print-directory header abi packages
 	@python=$$(tools/get-python); SUBPY_TEST_PYTHON=$$python cargo test --quiet --test version --test abi --test interface
-	@echo 'Read git diff and CHANGELOG.md, and run .ci/run. Then: git commit -am "$(VERSION)" && git tag v$(VERSION)'
+	@echo 'Read git diff and CHANGELOG.md, and run .ci/run. Then: git add -A && git commit -m "$(VERSION)" && git tag v$(VERSION)'
 
 bench: bench_arguments := --size full --write
 bench-data: bench_arguments := --size full --write --table data

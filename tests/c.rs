@@ -90,6 +90,7 @@ c_tests! {
     pool_soak
     process
     process_buffers
+    process_files
     process_hostile
     process_lies
     process_lock

@@ -244,7 +244,7 @@ fn java_first_program_of_the_page_from_the_jar_alone() {
     assert!(said.contains(": start java with --enable-native-access=io.github.subpy\n"), "{said}");
 }
 
-/// What the dynamic linker, Java and the versions say about a file that is no library of 0.1.
+/// What the dynamic linker, Java and the versions say about a file that is no library of this version.
 #[test]
 fn java_library_that_is_missing_or_does_not_fit() {
     let Some(jdk) = jdk() else { return };

@@ -241,6 +241,32 @@ fn make_builds_before_it_installs_only_what_has_changed() {
     assert_eq!(calls(), 2, "the sources are newer");
     make("uninstall");
     assert!(files(&folder.join("stage")).is_empty());
+
+    // The command goes along when it was built, and is built again when it is older than its sources.
+    let program = folder.join("target/command/release/subpy");
+    std::fs::create_dir_all(program.parent().expect("a folder")).expect("a folder");
+    let generates = format!(
+        "#!/bin/sh\nhere='{}/command'\n. \"$here/common\"\nmkdir -p \"$2/man\" \"$2/completions\"\n\
+         for page in $pages; do : >\"$2/man/$page\"; done\n\
+         for completion in $completions; do : >\"$2/completions/${{completion%%:*}}\"; done\n",
+        root().display()
+    );
+    std::fs::write(&program, generates).expect("a script");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("a script");
+    let own = folder.join("stage/opt/subpy/bin/subpy");
+    let told = String::from_utf8_lossy(&make("install").stdout).into_owned();
+    assert!(told.contains("The command subpy was not built: run make command") && !own.exists(), "{told}");
+    make("command");
+    let before = calls();
+    make("install");
+    assert!(own.is_file() && folder.join("stage/opt/subpy/share/man/man1/subpy-run.1").is_file());
+    assert_eq!(calls(), before, "nothing has changed");
+    let program = std::fs::File::options().append(true).open(release.join("subpy"));
+    program.and_then(|program| program.set_modified(std::time::UNIX_EPOCH)).expect("its time can be set");
+    make("install");
+    assert_eq!(calls(), before + 1, "the sources are newer");
+    make("uninstall");
+    assert!(files(&folder.join("stage")).is_empty());
 }
 
 #[test]
@@ -403,17 +429,20 @@ fn cmake_refuses_versions_that_do_not_fit() {
     let prefix = looked_at();
     let project = Folder::new("versions project");
     let mut wrong = Vec::new();
+    // This version's first two numbers, and those of the next minor one.
+    const OWN: &str = concat!(env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
+    let next = format!("0.{}", env!("CARGO_PKG_VERSION_MINOR").parse::<u32>().expect("a number") + 1);
     for (request, fits) in [
         ("", true),
         ("0", true),
-        ("0.1", true),
+        (OWN, true),
         (concat!(env!("CARGO_PKG_VERSION"), " EXACT"), true),
-        ("0.1...0.9", true),
+        (&format!("{OWN}...0.99"), true),
         ("0.0.9", false),
-        ("0.1.9999", false),
-        ("0.9", false),
+        (&format!("{OWN}.9999"), false),
+        (&next, false),
         ("1", false),
-        ("0.5...<0.9", false),
+        (&format!("{next}...<0.99"), false),
     ] {
         let text = format!(
             "cmake_minimum_required(VERSION 3.19)\nproject(request NONE)\nset(CMAKE_SIZEOF_VOID_P 8)\n\
@@ -423,7 +452,7 @@ fn cmake_refuses_versions_that_do_not_fit() {
         let output = cmake(&project, &project.join("build"), prefix);
         let _ = std::fs::remove_dir_all(project.join("build"));
         if output.status.success() != fits {
-            wrong.push((request, String::from_utf8_lossy(&output.stderr).into_owned()));
+            wrong.push((request.to_owned(), String::from_utf8_lossy(&output.stderr).into_owned()));
         }
     }
     assert!(wrong.is_empty(), "{wrong:?}");

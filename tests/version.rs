@@ -50,6 +50,9 @@ fn a_release_changes_all_places_and_nothing_else() {
         assert!(!fine && said.contains(reason), "{arguments:?}: {said}");
     }
     assert_eq!(version(&copy, &[]), (true, String::new()));
+    // Right behind a release there is nothing to release.
+    let changes = file("CHANGELOG.md").replacen("## [Unreleased]\n", "## [Unreleased]\n\n- A change.\n", 1);
+    fs::write(copy.join("CHANGELOG.md"), changes).expect("a file");
 
     let (fine, said) = version(&copy, &["release", "7.8.9"]);
     assert!(fine, "{said}");
@@ -58,11 +61,44 @@ fn a_release_changes_all_places_and_nothing_else() {
     assert!(file("bindings/python/subpy/_library.py").contains("_NEEDED = 7008 "));
     assert!(file("bindings/lua/subpy-7.8.9-1.rockspec").contains("version = \"7.8.9-1\""));
     assert!(file("docs/c.md").contains("find_package(subpy 7.8 REQUIRED)"));
+    assert!(file("include/subpy.h").contains("\n#define SUBPY_VERSION 7008009\n"));
+    assert!(file("include/subpy.cdef").contains(" SUBPY_VERSION = 7008009 "));
+    assert!(file("src/ffi/runtime.rs").contains(" SUBPY_VERSION: u32 = 7008009;"));
     // What came with a version keeps it.
     assert!(file("docs/c.md").contains("SUBPY_0.1"));
     let changes = file("CHANGELOG.md");
     let (_, heading) = changes.split_once("## [Unreleased]\n\n## [7.8.9] - ").expect("a new heading");
     assert_eq!(heading.lines().next().map(str::len), Some("2026-01-31".len()));
+
+    // No other line about subpy has the version that was: examples in comments, and what was measured or made with it, may.
+    const MAY: &[&str] = &[
+        "CHANGELOG.md",
+        "bindings/c/abi/",
+        "bindings/cpp/",
+        "bindings/go/subpy/runtime.go",
+        "docs/packages.md",
+        "docs/performance",
+        "include/subpy.h",
+        "src/ffi/runtime.rs",
+        "src/rust/runtime.rs",
+    ];
+    let mut names = Command::new("git");
+    let pattern = format!("subpy.*[^0-9.]{}($|[^0-9])", here.replace('.', "\\."));
+    names.current_dir(&copy).args([
+        "grep",
+        "--no-index",
+        "-lE",
+        &pattern,
+        "--",
+        ".",
+        ":!*.lock",
+        ":!*.sum",
+        ":!*-lock.json",
+    ]);
+    let output = bounded::output(&mut names).expect("git runs");
+    let left = String::from_utf8_lossy(&output.stdout).into_owned();
+    let left: Vec<&str> = left.lines().filter(|name| !MAY.iter().any(|may| name.starts_with(may))).collect();
+    assert!(left.is_empty(), "{here} stands in {left:?}: tools/version has to know them");
 
     // A second one has nothing to release; one that is there is not released again.
     let (fine, said) = version(&copy, &["release", "7.9.0"]);

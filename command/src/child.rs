@@ -1,7 +1,7 @@
 //! Processes with a time limit.
 
 use std::fmt::{self, Display, Formatter};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -51,6 +51,21 @@ pub fn own(arguments: &[&str]) -> Result<Command, String> {
 
 /// Runs it to its end, or to the limit, in a group of its own, which is then killed.
 pub fn run(command: &mut Command, limit: Duration) -> io::Result<Ended> {
+    run_and(Shown::No, command, limit)
+}
+
+/// The same, and what it prints is seen on stderr meanwhile.
+pub fn run_seen(command: &mut Command, limit: Duration) -> io::Result<Ended> {
+    run_and(Shown::OnStderr, command, limit)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    No,
+    OnStderr,
+}
+
+fn run_and(shown: Shown, command: &mut Command, limit: Duration) -> io::Result<Ended> {
     let deadline = Instant::now() + limit;
     command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let (mut child, group) = {
@@ -68,14 +83,16 @@ pub fn run(command: &mut Command, limit: Duration) -> io::Result<Ended> {
         (child, group)
     };
     let stdin = child.stdin.take();
-    let stdout = child.stdout.take().map(Reader::new);
-    let stderr = child.stderr.take().map(Reader::new);
-    let ended = wait(&mut child, deadline);
+    let stdout = child.stdout.take().map(|pipe| Reader::new(pipe, shown)).transpose();
+    let stderr = child.stderr.take().map(|pipe| Reader::new(pipe, shown)).transpose();
+    // Without somebody who reads, it may never end.
+    let ended = stdout.is_ok() && stderr.is_ok() && wait(&mut child, deadline);
     // What it has started goes with it. Nobody else has its number: it is not waited for before.
     let _ = killpg(group, Signal::SIGKILL);
     running().groups.retain(|other| *other != group);
     drop(stdin);
     let status = child.wait()?;
+    let (stdout, stderr) = (stdout?, stderr?);
     Ok(Ended {
         end: if ended { of(status) } else { End::TimedOut },
         stdout: stdout.map(Reader::text).unwrap_or_default(),
@@ -136,18 +153,22 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(mut pipe: impl Read + Send + 'static) -> Reader {
+    fn new(mut pipe: impl Read + Send + 'static, shown: Shown) -> io::Result<Reader> {
         let read = Arc::new(Mutex::new(Vec::new()));
         let (sender, ended) = mpsc::channel();
         let into = Arc::clone(&read);
-        thread::spawn(move || {
+        let take = move || {
             let mut buffer = [0; 8192];
             while let Ok(size @ 1..) = pipe.read(&mut buffer) {
+                if shown == Shown::OnStderr {
+                    let _ = io::stderr().write_all(&buffer[..size]);
+                }
                 into.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..size]);
             }
             let _ = sender.send(());
-        });
-        Reader { read, ended }
+        };
+        thread::Builder::new().spawn(take)?;
+        Ok(Reader { read, ended })
     }
 
     fn text(self) -> String {

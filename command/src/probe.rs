@@ -118,7 +118,7 @@ pub fn search(python: Option<&Path>) -> Search {
 }
 
 pub fn probe(what: &Probed, python: Option<&Path>) -> Result<ExitCode> {
-    end_with_parent();
+    end_with_parent()?;
     let line = match what {
         Probed::Search => json(&search(python)),
         Probed::Start => json(&start(python)),
@@ -135,12 +135,13 @@ fn json(value: &impl Serialize) -> Result<String> {
 }
 
 /// Whoever has begun this process holds the other end of its stdin.
-fn end_with_parent() {
-    thread::spawn(|| {
+fn end_with_parent() -> Result<()> {
+    let wait = || {
         let mut stdin = std::io::stdin();
         while let Ok(1..) = stdin.read(&mut [0; 64]) {}
         let _ = kill(getpid(), Signal::SIGKILL);
-    });
+    };
+    thread::Builder::new().spawn(wait).map(drop).map_err(|error| format!("no thread could be started: {error}"))
 }
 
 fn start(python: Option<&Path>) -> Result<Started, String> {

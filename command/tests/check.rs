@@ -3,7 +3,8 @@
 mod support;
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -142,7 +143,10 @@ fn a_table_is_for_people_and_for_pages() {
         written.starts_with("before\n<!-- packages") && written.ends_with("<!-- end of packages -->\nafter\n"),
         "{written}"
     );
-    assert!(!written.contains("old") && written.contains("subpy 0.1.0, 20"), "{written}");
+    assert!(
+        !written.contains("old") && written.contains(concat!("subpy ", env!("CARGO_PKG_VERSION"), ", 20")),
+        "{written}"
+    );
     for line in [
         "| works_fine 1.5 | yes | yes | yes | yes |",
         "| refuses 1.5 | ImportError | ImportError | ImportError | yes |",
@@ -230,6 +234,123 @@ fn a_signal_leaves_nothing_behind() {
         assert!(start.elapsed() < Duration::from_secs(10), "{begun:?} go on");
         thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// What a check has begun that was killed: its folder.
+fn killed(folder: &Folder, cache: &Path) -> PathBuf {
+    let mut command = subpy();
+    command.env("SUBPY_CACHE", cache).args(["check", &project(folder, "hangs", "while True: pass")]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    end_in_time(&child);
+    let start = Instant::now();
+    while importing(&child.id().to_string()).is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(120), "it does not begin");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let left = checks(cache);
+    assert_eq!(left.len(), 1, "{left:?}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    left[0].clone()
+}
+
+/// The folders of checks that are there.
+fn checks(cache: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(cache).unwrap().map(|entry| entry.unwrap());
+    entries
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("subpy-check-"))
+        .map(|entry| entry.path())
+        .collect()
+}
+
+#[test]
+fn the_next_check_removes_what_a_killed_one_has_left() {
+    let folder = Folder::new();
+    let cache = folder.folder("cache");
+    let left = killed(&folder, &cache);
+    assert!(left.join("venv/bin/python").exists());
+
+    // What is not for it to remove: what a link leads to, what others may look into, what was kept, what has another name.
+    let others = folder.folder("others");
+    fs::write(others.join("file"), "").unwrap();
+    fs::set_permissions(&others, fs::Permissions::from_mode(0o700)).unwrap();
+    symlink(&others, cache.join("subpy-check-linked")).unwrap();
+    fs::create_dir(cache.join("subpy-check-opened")).unwrap();
+    fs::set_permissions(cache.join("subpy-check-opened"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(cache.join("subpy-check-a-file"), "").unwrap();
+    for name in ["subpy-kept-123456", "check-123456"] {
+        fs::create_dir(cache.join(name)).unwrap();
+        fs::set_permissions(cache.join(name), fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    let stay: Vec<PathBuf> =
+        fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path()).filter(|path| *path != left).collect();
+    assert_eq!(stay.len(), 5);
+
+    // One that goes on while others begin and end.
+    let mut command = subpy();
+    command.env("SUBPY_CACHE", &cache).args(["check", &project(&folder, "slow", "import time; time.sleep(10)")]);
+    let running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    end_in_time(&running);
+    let id = running.id().to_string();
+    while importing(&id).is_empty() {
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert!(!left.exists(), "it was not removed");
+    let its = checks(&cache).into_iter().find(|path| !stay.contains(path)).expect("its own");
+    let output = output(subpy().env("SUBPY_CACHE", &cache).args(["check", &project(&folder, "works_fine", "")]));
+    expect_code(&output, 0);
+    assert!(its.join("venv/bin/python").exists(), "that of another was removed");
+    expect_code(&running.wait_with_output().unwrap(), 0);
+
+    let mut there: Vec<PathBuf> = fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path()).collect();
+    there.sort();
+    let mut stay = stay;
+    stay.sort();
+    assert_eq!(there, stay);
+    assert!(others.join("file").exists());
+}
+
+/// Where others may put things too, nothing is removed: they could be theirs.
+#[test]
+fn in_a_folder_of_all_nothing_is_removed() {
+    let folder = Folder::new();
+    let cache = folder.folder("cache");
+    let left = cache.join("subpy-check-abcdef");
+    fs::create_dir(&left).unwrap();
+    fs::set_permissions(&left, fs::Permissions::from_mode(0o700)).unwrap();
+    for (mode, stays) in [(0o777, true), (0o1777, false)] {
+        fs::set_permissions(&cache, fs::Permissions::from_mode(mode)).unwrap();
+        let gone = format!("gone @ file://{}", folder.path("gone").display());
+        expect_code(&output(subpy().env("SUBPY_CACHE", &cache).args(["check", &gone])), 1);
+        assert_eq!(left.exists(), stays, "{mode:o}");
+    }
+}
+
+#[test]
+fn what_is_kept_stays() {
+    let folder = Folder::new();
+    let cache = folder.folder("cache");
+    let output =
+        output(subpy().env("SUBPY_CACHE", &cache).args(["check", "--keep", &project(&folder, "works_fine", "")]));
+    expect_code(&output, 0);
+    let (_, kept) = stderr(&output)
+        .split_once("the environments stay in ")
+        .map(|(a, b)| (a.to_owned(), b.trim().to_owned()))
+        .unwrap();
+    assert!(PathBuf::from(kept).join("venv/bin/python").exists());
+}
+
+/// The status of a child is nobody's, and still each verdict is right.
+#[test]
+fn it_may_be_told_nothing_of_children() {
+    let folder = Folder::new();
+    let cache = folder.folder("cache");
+    let (crashes, fails) = (project(&folder, "crashes", CRASHES), project(&folder, "exits", "import os; os._exit(7)"));
+    let output = output(support::ignoring_children(&["check", "--json", &crashes, &fails]).env("SUBPY_CACHE", &cache));
+    expect_code(&output, 1);
+    let report = json(&stdout(&output));
+    assert_eq!(verdicts(package(&report, "crashes")), ["crashes", "crashes", "crashes", "works"], "{report}");
+    assert!(text(&package(&report, "exits")["own"]["reason"]).contains("exit code 7"), "{report}");
 }
 
 /// From PyPI: one with C extensions that refuse, and a pure one.

@@ -42,7 +42,7 @@ fn expect(report: &Value, name: &str, status: &str, found: &str, remedy: &str) -
 
 /// Does what the remedy says, in the same shell, and looks again.
 fn mended(folder: &Folder, setup: &str, remedy: &str, name: &str) -> Value {
-    let report = doctor(folder, &format!("{setup}\n{remedy} >/dev/null"));
+    let report = doctor(folder, &format!("{setup}\n{{ {remedy}\n}} >/dev/null"));
     assert_eq!(check(&report, name)["status"], "ok", "after {remedy:?}: {report}");
     report
 }
@@ -66,11 +66,24 @@ fn nothing_is_wrong() {
     assert!(stdout(&printed).contains("ok       own GIL"), "{}", stdout(&printed));
 }
 
+/// A PATH with the command and a uv alone, which installs the CPython of the tests.
+fn with_uv(folder: &Folder) -> String {
+    let tree = folder.path("home/.local/share/uv/python/cpython-3.14.6-linux-x86_64-gnu");
+    let made = format!(
+        "/bin/mkdir -p {tree}/bin && /bin/ln -sf {} {tree}/bin/python3",
+        quoted(&python()),
+        tree = quoted(&tree)
+    );
+    let uv = folder.script("bin/uv", &made);
+    symlink(SUBPY, uv.with_file_name("subpy")).unwrap();
+    format!("PATH={}", quoted(uv.parent().unwrap()))
+}
+
 #[test]
 fn there_is_no_python() {
     let folder = Folder::new();
-    let empty = folder.folder("empty");
-    let report = doctor(&folder, &format!("PATH={}", quoted(&empty)));
+    let setup = with_uv(&folder);
+    let report = doctor(&folder, &setup);
     if report["python"].is_object() {
         return skipped("doctor without a CPython", "this system has one in its folders");
     }
@@ -79,6 +92,8 @@ fn there_is_no_python() {
     let tried: Vec<&str> = report["tried"].as_array().unwrap().iter().map(|tried| text(&tried["what"])).collect();
     assert!(tried.contains(&"PATH") && tried.contains(&"system folders"), "{tried:?}");
     assert_eq!(check(&report, "own GIL")["status"], "skipped");
+    let report = mended(&folder, &setup, text(&check(&report, "CPython")["remedy"]), "CPython");
+    assert_eq!(report["works"], true, "{report}");
 }
 
 #[test]
@@ -97,6 +112,38 @@ fn subpy_python_is_relative() {
     let setup = format!("cd {}; export SUBPY_PYTHON=python3", quoted(python().parent().unwrap()));
     let remedy = expect(&doctor(&folder, &setup), "CPython", "error", "it is relative", "export SUBPY_PYTHON=/");
     mended(&folder, &setup, &remedy, "CPython");
+}
+
+/// One that nobody has: its variable goes, or it is made again.
+#[test]
+fn an_environment_can_be_made_again() {
+    let folder = Folder::new();
+    let setup = format!("export VIRTUAL_ENV={}", quoted(&folder.path("gone")));
+    let remedy =
+        expect(&doctor(&folder, &setup), "venv", "error", "is not there", "unset VIRTUAL_ENV  # or make it again: ");
+    let (_, other) = remedy.split_once("again: ").unwrap();
+    mended(&folder, &setup, other, "venv");
+    // Also where there is no CPython yet.
+    let folder = Folder::new();
+    let setup = format!("{}; export VIRTUAL_ENV={}", with_uv(&folder), quoted(&folder.path("gone")));
+    let report = doctor(&folder, &setup);
+    if report["python"].is_object() {
+        return skipped("an environment without a CPython", "this system has one in its folders");
+    }
+    let remedy = expect(&report, "venv", "error", "is not there", "unset VIRTUAL_ENV  # or make it again: ");
+    let (_, other) = remedy.split_once("again: ").unwrap();
+    mended(&folder, &setup, other, "venv");
+}
+
+#[test]
+fn there_are_no_site_packages() {
+    let folder = Folder::new();
+    let report = doctor(&folder, "");
+    if check(&report, "site-packages")["status"] == "ok" {
+        return skipped("a CPython without site-packages", "that of the tests has some");
+    }
+    let remedy = expect(&report, "site-packages", "warning", "has none", "/");
+    mended(&folder, &format!("cd {}", quoted(&folder.0)), &remedy, "site-packages");
 }
 
 /// A python that says something of itself.
@@ -155,12 +202,12 @@ fn it_is_not_executable() {
 #[test]
 fn without_another_one_it_says_to_install_one() {
     let folder = Folder::new();
-    let empty = folder.folder("empty");
-    let setup = format!("{}; PATH={}", says(&folder, "3.11.7", false, ""), quoted(&empty));
+    let setup = format!("{}; {}", says(&folder, "3.11.7", false, ""), with_uv(&folder));
     let report = doctor(&folder, &setup);
     let remedy = text(&check(&report, "CPython")["remedy"]);
     // A system may have one in its folders.
     assert!(remedy == "subpy python install && unset SUBPY_PYTHON" || remedy.contains("# the search then"), "{remedy}");
+    mended(&folder, &setup, remedy, "CPython");
 }
 
 #[test]
@@ -185,12 +232,11 @@ fn the_base_of_the_virtual_environment_is_gone() {
     let report = doctor(&folder, &setup);
     let begins = python().canonicalize().unwrap().display().to_string();
     let remedy = expect(&report, "venv", "error", "is gone", &begins);
-    assert!(remedy.contains("-m venv --clear"), "{remedy}");
+    assert!(remedy.contains(" -m venv ") && remedy.contains(" --clear "), "{remedy}");
     let setup = format!("{setup}\nexport SUBPY_PYTHON=$VIRTUAL_ENV");
     let same = expect(&doctor(&folder, &setup), "CPython", "error", "there is no bin/python", &begins);
     assert_eq!(same, remedy);
-    // The CPython of the tests may have no pip, and then makes one only without.
-    let report = mended(&folder, &setup, &format!("{remedy} --without-pip"), "CPython");
+    let report = mended(&folder, &setup, &remedy, "CPython");
     assert_eq!(check(&report, "venv")["status"], "ok", "{report}");
 }
 
@@ -246,6 +292,14 @@ fn few_files_may_be_open() {
         let report = doctor(&folder, &setup);
         let remedy = expect(&report, "open files", "error", &count.to_string(), "ulimit -n 1024");
         expect_all(&report, "ulimit -n 1024");
+        // Without a name the search ends there, and what it has refused before is told.
+        let gone = format!("export VIRTUAL_ENV={}\nulimit -S -n {count}", quoted(&folder.path("gone")));
+        let searched = doctor(&folder, &gone);
+        if searched["python"].is_null() {
+            let tried: Vec<&str> =
+                searched["tried"].as_array().unwrap().iter().map(|tried| text(&tried["what"])).collect();
+            assert!(tried.len() > 1 && tried[0].starts_with("VIRTUAL_ENV: "), "{searched}");
+        }
         let report = mended(&folder, &setup, &remedy, "open files");
         assert_eq!(report["works"], true, "{report}");
     }
@@ -261,6 +315,16 @@ fn there_is_little_address_space() {
         expect_all(&report, "ulimit -v unlimited");
         let report = mended(&folder, &setup, &remedy, "address space");
         assert_eq!(report["works"], true, "{report}");
+    }
+}
+
+#[test]
+fn it_may_be_told_nothing_of_children() {
+    let report = output(&mut support::ignoring_children(&["doctor", "--json"]));
+    expect_code(&report, 0);
+    let report = json(&stdout(&report));
+    for name in ["start", "own GIL", "process"] {
+        assert_eq!(check(&report, name)["status"], "ok", "{report}");
     }
 }
 

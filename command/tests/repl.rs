@@ -117,3 +117,12 @@ fn ctrl_c_interrupts_what_runs() {
         assert!(stderr(&output).contains("KeyboardInterrupt"), "{}", stderr(&output));
     }
 }
+
+#[test]
+fn where_nobody_reads_it_ends_without_a_word() {
+    let mut child =
+        subpy().arg("repl").stdin(Stdio::piped()).stdout(support::unread()).stderr(support::unread()).spawn().unwrap();
+    end_in_time(&child);
+    child.stdin.take().unwrap().write_all(b":list\n:help\n:what\nprint('a')\n1 / 0\n:close 1\n").unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

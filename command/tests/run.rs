@@ -391,3 +391,78 @@ fn a_full_disk_is_said() {
     expect_code(&output, 2);
     assert!(stderr(&output).contains("No space left on device"), "{}", stderr(&output));
 }
+
+/// Without a terminal nobody types it.
+#[test]
+fn a_signal_ends_it_while_the_script_is_loaded() {
+    let folder = Folder::new();
+    let loading = folder.path("loading");
+    let source = format!("import time\nopen({loading:?}, 'w').close()\ntime.sleep(60)\ndef main(path): pass\n");
+    let script = folder.file("script.py", source);
+    for (name, code) in [("-INT", 130), ("-TERM", 143)] {
+        let _ = fs::remove_file(&loading);
+        let mut command = subpy();
+        let child = command.args(["run", "-j2"]).arg(&script).arg("a").stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = child.spawn().unwrap();
+        end_in_time(&child);
+        while !loading.exists() {
+            thread::sleep(Duration::from_millis(10));
+        }
+        let start = Instant::now();
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        expect_code(&output, code);
+        assert!(start.elapsed() < Duration::from_secs(30), "it ends when the script is loaded");
+        assert!(
+            stderr(&output).contains("while the script was being loaded: nothing was begun"),
+            "{}",
+            stderr(&output)
+        );
+        assert_eq!(stdout(&output), "");
+    }
+}
+
+#[test]
+fn where_nobody_reads_it_ends_without_a_word() {
+    let folder = Folder::new();
+    let script = script(&folder);
+    let out = folder.path("out");
+    // What is printed, and the end, are for nobody; the results are there.
+    let run = |more: &[&str]| {
+        let mut command = subpy();
+        command.args(["run", "-j2"]).args(more).arg(&script).args(["a", "raise:b", "c"]);
+        command
+    };
+    let mut command = run(&["-o", out.to_str().unwrap()]);
+    assert_eq!(command.stderr(support::unread()).status().unwrap().code(), Some(1));
+    assert_eq!(lines(&fs::read_to_string(&out).unwrap()).len(), 3);
+    // As if SIGPIPE had ended it.
+    let output = run(&[]).stdout(support::unread()).stderr(Stdio::piped()).output().unwrap();
+    expect_code(&output, 141);
+    let said = stderr(&output);
+    assert!(said.lines().all(|line| line.starts_with("at work on ")), "{said}");
+    for arguments in [&["doctor"][..], &["doctor", "--json"], &["run", "gone.py", "a"], &["--help"], &["nonsense"]] {
+        let (seen, usual) = (
+            subpy().args(arguments).stdout(support::unread()).stderr(support::unread()).status().unwrap(),
+            output_of(arguments),
+        );
+        assert_eq!(seen.code(), usual, "{arguments:?}");
+    }
+}
+
+fn output_of(arguments: &[&str]) -> Option<i32> {
+    output(subpy().args(arguments)).status.code()
+}
+
+#[test]
+fn children_that_nobody_wants_to_hear_of_are_heard_of() {
+    let folder = Folder::new();
+    let source = "import subprocess\ndef main(path):\n    return subprocess.run(['sh', '-c', 'exit 7']).returncode\n";
+    let script = folder.file("script.py", source).to_str().unwrap().to_owned();
+    for more in [&[][..], &["--process"]] {
+        let arguments: Vec<&str> = ["run", &script, "a"].into_iter().chain(more.iter().copied()).collect();
+        let output = output(&mut support::ignoring_children(&arguments));
+        expect_code(&output, 0);
+        assert_eq!(lines(&stdout(&output))[0]["result"], 7);
+    }
+}

@@ -11,7 +11,7 @@ use super::status::subpy_status;
 use crate::manager::{self, CloseOptions, Result, RuntimeOptions, Startup};
 
 /// The version that this header belongs to: major * 1000000 + minor * 1000 + patch.
-pub const SUBPY_VERSION: u32 = 1_000;
+pub const SUBPY_VERSION: u32 = 1000;
 
 /// Heed PYTHONPATH and the other PYTHON* variables. By default CPython is isolated from the environment.
 pub const SUBPY_RUNTIME_USE_ENVIRONMENT: u64 = 1;

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr};
 use std::time::Duration;
 
 use super::unix::Object;
@@ -209,7 +209,7 @@ pub fn environment() -> &'static AtomicPtr<AtomicPtr<c_char>> {
 /// A descriptor that is readable or not: an eventfd, whose count is not 0 while it is readable.
 pub struct Event {
     descriptor: OwnedFd,
-    readable: AtomicBool,
+    pub(super) readable: AtomicBool,
 }
 
 impl Event {
@@ -231,19 +231,6 @@ impl Event {
 
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
-    }
-
-    /// By one thread at a time.
-    pub fn set(&self, readable: bool) {
-        if self.readable.load(Ordering::Relaxed) == readable {
-            return;
-        }
-        self.readable.store(readable, Ordering::Relaxed);
-        if readable {
-            self.raise();
-        } else {
-            self.clear();
-        }
     }
 
     /// Makes it readable, as a signal's handler may: `errno` stays.

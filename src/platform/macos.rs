@@ -5,7 +5,7 @@ use std::io::{PipeReader, PipeWriter};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr};
 use std::time::Duration;
 
 use super::unix::Object;
@@ -240,7 +240,7 @@ pub fn environment() -> &'static AtomicPtr<AtomicPtr<c_char>> {
 pub struct Event {
     reader: PipeReader,
     writer: PipeWriter,
-    readable: AtomicBool,
+    pub(super) readable: AtomicBool,
 }
 
 impl Event {
@@ -263,19 +263,6 @@ impl Event {
 
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
-    }
-
-    /// By one thread at a time.
-    pub fn set(&self, readable: bool) {
-        if self.readable.load(Ordering::Relaxed) == readable {
-            return;
-        }
-        self.readable.store(readable, Ordering::Relaxed);
-        if readable {
-            self.raise();
-        } else {
-            self.clear();
-        }
     }
 
     /// Makes it readable, as a signal's handler may: `errno` stays.

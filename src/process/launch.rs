@@ -19,8 +19,9 @@ use crate::platform::NoSignals;
 pub const FIRST: c_int = 3;
 pub const PASSED: usize = 2;
 
-/// Descriptors are moved out of the way to beyond this number.
-const BEYOND: c_int = 16;
+/// Descriptors are moved out of the way to this number and beyond: one more than what the program gets, so that there is something
+/// between, and no more, as fcntl() calls a number invalid that the limit of open files does not allow. So many are open anyway.
+const BEYOND: c_int = FIRST + PASSED as c_int + 1;
 
 /// As many as fit into the kernel's set of signals.
 const LAST_SIGNAL: c_int = 64;

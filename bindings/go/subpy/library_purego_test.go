@@ -50,7 +50,8 @@ func TestLibraryThatIsNone(t *testing.T) {
 	if !strings.Contains(out, "/libsubpy.so is no libsubpy: ") || !strings.Contains(out, "subpy_version") {
 		t.Errorf("got %s", out)
 	}
-	out, _ = runChild(t, "library", "SUBPY_LIBRARY="+buildLibrary(t, "int subpy_version(void) { return 1000; }")+"/libsubpy.so")
+	source := fmt.Sprintf("int subpy_version(void) { return %d; }", neededVersion)
+	out, _ = runChild(t, "library", "SUBPY_LIBRARY="+buildLibrary(t, source)+"/libsubpy.so")
 	if !strings.Contains(out, "/libsubpy.so is incomplete: ") {
 		t.Errorf("got %s", out)
 	}

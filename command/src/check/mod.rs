@@ -2,9 +2,11 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `folder` | where all of it is done, which goes with the check
 //! | `venv` | virtual environments, and packages in them |
 //! | `table` | what comes of it, to read |
 
+mod folder;
 mod table;
 mod venv;
 
@@ -17,14 +19,13 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use serde::Serialize;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
 use crate::child::{self, End};
 use crate::cli::{Check, Place};
 use crate::probe::{self, Imported, Loaded};
-use crate::{FAILED, Result, print, print_json};
-use venv::{Environment, Folder, Installed, Tool};
+use crate::{FAILED, Result, print, print_json, scratch};
+use folder::Folder;
+use venv::{Environment, Installed, Tool};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -171,7 +172,7 @@ pub fn check(arguments: &Check, python: Option<&Path>) -> Result<ExitCode> {
         let library = found.library.unwrap_or_default();
         format!("{} has no python beside it, which virtual environments need; name another CPython", library.display())
     })?;
-    end_all_on_signals()?;
+    scratch::end_all_on_signals()?;
     let tool = Tool::find(&python)?;
     let folder = Folder::new(arguments.keep)?;
     let bar = ProgressBar::new_spinner();
@@ -223,18 +224,6 @@ fn wanted(arguments: &Check) -> Result<Vec<Wanted>> {
         true => Err("there is no package to check".to_owned()),
         false => Ok(wanted),
     }
-}
-
-fn end_all_on_signals() -> Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| format!("signals cannot be caught: {error}"))?;
-    thread::spawn(move || {
-        if let Some(signal) = signals.forever().next() {
-            child::end_all();
-            venv::remove_all();
-            std::process::exit(128 + signal);
-        }
-    });
-    Ok(())
 }
 
 /// A package, and where it is installed, or why not.

@@ -1,17 +1,14 @@
 //! Virtual environments that are thrown away, and packages in them, by whatever the user has for that.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use nix::unistd::mkdtemp;
 use serde::Deserialize;
 
+use crate::Result;
 use crate::child::{self, End, Ended};
-use crate::{Result, cache};
 
 /// Downloads and builds take their time.
 const INSTALL_LIMIT: Duration = Duration::from_secs(1800);
@@ -65,49 +62,6 @@ fn works(command: &mut Command) -> Option<String> {
 fn two_numbers(version: &str) -> Option<(u32, u32)> {
     let mut numbers = version.split('.').map(str::parse);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
-}
-
-/// The folder of a check, removed when it ends, also by a signal.
-pub struct Folder {
-    pub path: PathBuf,
-    keep: bool,
-}
-
-static TO_REMOVE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
-
-impl Folder {
-    pub fn new(keep: bool) -> Result<Folder> {
-        let parent = cache::folder().ok().filter(|folder| cache::unwritable(folder).is_none());
-        let parent = parent.unwrap_or_else(std::env::temp_dir);
-        fs::create_dir_all(&parent).map_err(|error| format!("{}: {error}", parent.display()))?;
-        // One that nobody else has made, or can look into: what is in it is executed.
-        let path = mkdtemp(&parent.join("check-XXXXXX"))
-            .map_err(|error| format!("no folder can be made in {}: {}", parent.display(), error.desc()))?;
-        if !keep {
-            to_remove().push(path.clone());
-        }
-        Ok(Folder { path, keep })
-    }
-}
-
-fn to_remove() -> std::sync::MutexGuard<'static, Vec<PathBuf>> {
-    TO_REMOVE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// All that is left of checks in this process.
-pub fn remove_all() {
-    for path in to_remove().drain(..) {
-        let _ = fs::remove_dir_all(path);
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        match self.keep {
-            true => eprintln!("subpy: the environments stay in {}", self.path.display()),
-            false => remove_all(),
-        }
-    }
 }
 
 pub struct Environment {

@@ -96,12 +96,12 @@ impl Seen {
         if let Some(environment) = environment_of(&path)
             && gone_base(&environment).is_some()
         {
-            return format!("{} -m venv --clear {}", self.python(), quoted(&environment));
+            return format!("{} --clear {}", self.venv(), quoted(&environment));
         }
         match &self.named {
             Some(named) => self.take_another(named),
             None if what.starts_with("VIRTUAL_ENV") => {
-                format!("unset VIRTUAL_ENV  # or make it again: {} -m venv {}", self.python(), quoted(&path))
+                format!("unset VIRTUAL_ENV  # or make it again: {} {}", self.venv(), quoted(&path))
             }
             None => install(),
         }
@@ -114,10 +114,12 @@ impl Seen {
         }
     }
 
-    /// A python that can make virtual environments, for a shell.
-    fn python(&self) -> String {
-        let known = self.found.as_ref().ok().or(self.other.as_ref()).map(|found| quoted(place(found)));
-        known.unwrap_or_else(|| "subpy python install && python3.14".to_owned())
+    /// What makes virtual environments, for a shell.
+    fn venv(&self) -> String {
+        match self.found.as_ref().ok().or(self.other.as_ref()) {
+            Some(found) => venv(place(found), found.prefix.as_deref().unwrap_or(Path::new("/usr"))),
+            None => "\"$(subpy python install)\" -m venv --without-pip".to_owned(),
+        }
     }
 
     pub fn virtual_env(&self) -> Check {
@@ -132,7 +134,7 @@ impl Seen {
             let remedy = format!("export VIRTUAL_ENV={}", quoted(&whole));
             return Check::error(NAME, format!("{named} is relative, and so is not followed"), remedy);
         }
-        let make = |how: &str| format!("{} -m venv {how}{}", self.python(), quoted(&folder));
+        let make = |how: &str| format!("{} {how}{}", self.venv(), quoted(&folder));
         if !folder.is_dir() {
             let remedy = format!("unset VIRTUAL_ENV  # or make it again: {}", make(""));
             return Check::error(NAME, format!("{named} is not there"), remedy);
@@ -168,6 +170,13 @@ impl Seen {
 /// Its python, or else its library.
 fn place(found: &Found) -> &Path {
     found.executable.as_deref().or(found.library.as_deref()).unwrap_or(Path::new("python3.14"))
+}
+
+/// What makes virtual environments with this python, whose standard library is below `prefix`. Some CPythons come without what puts
+/// pip into them, and without being told so they make none.
+pub fn venv(python: &Path, prefix: &Path) -> String {
+    let pip = if has_in_stdlib(prefix, "ensurepip") { "" } else { " --without-pip" };
+    format!("{} -m venv{pip}", quoted(python))
 }
 
 fn install() -> String {
@@ -212,7 +221,7 @@ pub fn environment() -> Check {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
     if let Some(home) = set("PYTHONHOME") {
         let named = format!("PYTHONHOME={}", home.display());
-        let is_one = env::split_paths(&home).next().is_some_and(|home| has_stdlib(&home));
+        let is_one = env::split_paths(&home).next().is_some_and(|home| has_in_stdlib(&home, "os.py"));
         return match is_one {
             true => Check::warning(
                 NAME,
@@ -236,9 +245,10 @@ pub fn environment() -> Check {
     }
 }
 
-fn has_stdlib(home: &Path) -> bool {
+/// Whether there is a standard library in this folder that has it.
+fn has_in_stdlib(home: &Path, name: &str) -> bool {
     let folders = ["lib", "lib64"].iter().filter_map(|lib| fs::read_dir(home.join(lib)).ok()).flatten().flatten();
     folders
         .into_iter()
-        .any(|entry| entry.file_name().to_string_lossy().starts_with("python3") && entry.path().join("os.py").is_file())
+        .any(|entry| entry.file_name().to_string_lossy().starts_with("python3") && entry.path().join(name).exists())
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::python::{Seen, shortage};
-use super::{Check, limits, quoted};
+use super::python::{Seen, shortage, venv};
+use super::{Check, limits};
 use crate::Result;
 use crate::child::{self, End};
 use crate::probe::Started;
@@ -105,8 +105,8 @@ fn site_packages(name: &'static str, started: &Started) -> Check {
             name,
             "this CPython has none, so only the standard library can be imported",
             format!(
-                "{} -m venv .venv && export SUBPY_PYTHON=$PWD/.venv",
-                quoted(&started.base_prefix.join("bin/python3"))
+                "{} .venv && export SUBPY_PYTHON=$PWD/.venv",
+                venv(&started.base_prefix.join("bin/python3"), &started.base_prefix)
             ),
         ),
         false => Check::ok(name, format!("{} with {packages} packages", shown.join(", "))),

@@ -13,7 +13,7 @@ use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
 use subpy::{CloseOptions, Config, Interpreter, Kind, Options, ProcessOptions};
 
-use crate::{Result, probe};
+use crate::{Result, print, probe, tell};
 
 const SETUP: &str = include_str!("setup.py");
 
@@ -26,7 +26,8 @@ Python code runs in the interpreter whose number is in the prompt. Beside it the
   :list         all of them
   :close N      end interpreter N
   :help         this
-Ctrl-C interrupts what runs, Ctrl-D ends.";
+Ctrl-C interrupts what runs, Ctrl-D ends.
+";
 
 struct Repl {
     interps: BTreeMap<usize, (&'static str, Interpreter)>,
@@ -48,7 +49,7 @@ pub fn repl(python: Option<&Path>) -> Result<ExitCode> {
     repl.new_one("own")?;
     repl.heed_ctrl_c()?;
     let version = subpy::python_version().unwrap_or_default();
-    eprintln!("subpy {}, CPython {version}; :help lists what there is beside Python", subpy::version());
+    tell(&format!("subpy {}, CPython {version}; :help lists what there is beside Python\n", subpy::version()));
     let mut source = String::new();
     loop {
         let prompt = if source.is_empty() { format!("{}>>> ", repl.current) } else { "... ".to_owned() };
@@ -56,7 +57,7 @@ pub fn repl(python: Option<&Path>) -> Result<ExitCode> {
             Ok(line) if source.is_empty() && line.starts_with(':') => {
                 let _ = editor.add_history_entry(&line);
                 if let Err(why) = repl.command(&line) {
-                    eprintln!("{why}");
+                    tell(&format!("{why}\n"));
                 }
             }
             Ok(line) => {
@@ -90,14 +91,15 @@ impl Repl {
     fn heed_ctrl_c(&self) -> Result<()> {
         let mut signals = Signals::new([SIGINT]).map_err(|error| format!("signals cannot be caught: {error}"))?;
         let running = Arc::clone(&self.running);
-        thread::spawn(move || {
+        let heed = move || {
             for _ in &mut signals {
                 let now = lock(&running).clone();
                 if let Some(Err(error)) = now.map(|interp| interp.interrupt()) {
-                    eprintln!("{error}");
+                    tell(&format!("{error}\n"));
                 }
             }
-        });
+        };
+        thread::Builder::new().spawn(heed).map_err(|error| format!("signals cannot be caught: {error}"))?;
         Ok(())
     }
 
@@ -131,11 +133,11 @@ impl Repl {
                 Ok(())
             }
             ":list" => {
-                for (number, (kind, _)) in &self.interps {
+                let lines = self.interps.iter().map(|(number, (kind, _))| {
                     let mark = if *number == self.current { '*' } else { ' ' };
-                    println!("{mark} {number}  {kind}");
-                }
-                Ok(())
+                    format!("{mark} {number}  {kind}\n")
+                });
+                print(&lines.collect::<String>())
             }
             ":close" => {
                 let number = self.number(argument)?;
@@ -144,10 +146,7 @@ impl Repl {
                 interp.close_with(close).map_err(|error| error.to_string())?;
                 self.forget(number)
             }
-            ":help" => {
-                println!("{HELP}");
-                Ok(())
-            }
+            ":help" => print(HELP),
             other => Err(format!("{other} is not known; :help lists what there is")),
         }
     }
@@ -184,12 +183,12 @@ impl Repl {
         let Err(error) = ran else { return Ok(true) };
         match &error.kind {
             Kind::ExecutionFailed(exception) if exception.type_name == "SystemExit" => return Ok(false),
-            Kind::Interrupted(_) => eprintln!("KeyboardInterrupt"),
-            _ => eprintln!("{error}"),
+            Kind::Interrupted(_) => tell("KeyboardInterrupt\n"),
+            _ => tell(&format!("{error}\n")),
         }
         // A process that has ended.
         if interp.id().is_err() {
-            eprintln!("interpreter {} is gone", self.current);
+            tell(&format!("interpreter {} is gone\n", self.current));
             self.forget(self.current)?;
         }
         Ok(true)

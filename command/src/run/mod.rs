@@ -6,19 +6,18 @@ use std::collections::HashSet;
 use std::io::BufRead;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::value::RawValue;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGPIPE, SIGTERM};
 use signal_hook::iterator::Signals;
 use subpy::{Cancel, CloseOptions, Config, Error, Isolation, Kind, Limits, Options, Pool, PoolOptions, TaskOptions};
 
 use crate::cli::Run;
-use crate::{FAILED, Result, child, probe};
+use crate::{FAILED, Result, child, probe, say, tell};
 use output::{Failure, Line, Output};
 
 const SETUP: &str = include_str!("setup.py");
@@ -34,11 +33,12 @@ pub fn run(arguments: &Run, python: Option<&Path>) -> Result<ExitCode> {
         failed_before: skipped.iter().filter(|input| done.get(*input) == Some(&true)).count(),
         ..Tally::default()
     };
-    let stopped = Arc::new(AtomicI32::new(0));
+    let phase = Arc::new(Mutex::new(Phase::Loading));
     if !todo.is_empty() {
         let cancel = Cancel::new();
-        heed_signals(&cancel, &stopped)?;
+        heed_signals(&cancel, &phase)?;
         let pool = pool(arguments, python, &script, todo.len())?;
+        *lock(&phase) = Phase::Working;
         let ended = work(arguments, &pool, todo, &cancel, &mut output, &mut tally);
         // Each line is written. What does not end now ends with this process.
         let close = CloseOptions::new().timeout(Duration::from_secs(1)).interrupt(true);
@@ -46,15 +46,38 @@ pub fn run(arguments: &Run, python: Option<&Path>) -> Result<ExitCode> {
             let _ = subpy::shutdown_with(close);
         }
         std::mem::forget(pool);
-        ended?;
+        if !ended? {
+            return Ok(by_signal(SIGPIPE));
+        }
     }
-    let signal = stopped.load(Ordering::Relaxed);
-    eprintln!("{}", tally.told(signal));
-    match signal {
-        0 if tally.failed + tally.failed_before == 0 => Ok(ExitCode::SUCCESS),
-        0 => Ok(ExitCode::from(FAILED)),
-        signal => Ok(ExitCode::from(128 + u8::try_from(signal).unwrap_or(0))),
-    }
+    let signal = match *lock(&phase) {
+        Phase::Stopped(signal) => Some(signal),
+        Phase::Loading | Phase::Working => None,
+    };
+    say(&tally.told(signal));
+    Ok(match signal {
+        None if tally.failed + tally.failed_before == 0 => ExitCode::SUCCESS,
+        None => ExitCode::from(FAILED),
+        Some(signal) => by_signal(signal),
+    })
+}
+
+/// As a shell has it.
+fn by_signal(signal: i32) -> ExitCode {
+    ExitCode::from(128 + u8::try_from(signal).unwrap_or(0))
+}
+
+/// How far it is, for a signal.
+enum Phase {
+    /// The script, in each interpreter. Nothing is lost when that ends.
+    Loading,
+    Working,
+    /// What runs is being ended, by this signal.
+    Stopped(i32),
+}
+
+fn lock(phase: &Mutex<Phase>) -> MutexGuard<'_, Phase> {
+    phase.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Default)]
@@ -68,16 +91,16 @@ struct Tally {
 }
 
 impl Tally {
-    fn told(&self, signal: i32) -> String {
+    fn told(&self, signal: Option<i32>) -> String {
         let Tally { good, failed, skipped, failed_before, left } = self;
-        let mut text = format!("subpy: {good} results, {failed} failed");
+        let mut text = format!("{good} results, {failed} failed");
         if *skipped > 0 {
             text += &format!(", {skipped} were there before");
         }
         if *failed_before > 0 {
             text += &format!(", of which {failed_before} have failed (--retry does them again)");
         }
-        if signal != 0 {
+        if let Some(signal) = signal {
             text += &format!("; ended by {} with {left} left: run it again to go on", child::signal_name(signal));
         }
         text
@@ -108,18 +131,30 @@ fn inputs(named: &[String]) -> Result<Vec<String>> {
     Ok(inputs)
 }
 
-/// The first signal ends what runs, which is not counted as done; the second ends the process.
-fn heed_signals(cancel: &Cancel, stopped: &Arc<AtomicI32>) -> Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| format!("signals cannot be caught: {error}"))?;
-    let (cancel, stopped) = (cancel.clone(), Arc::clone(stopped));
-    thread::spawn(move || {
+/// The first signal ends what runs, which is not counted as done; the second ends the process, and so does the first as long as
+/// the script is being loaded.
+fn heed_signals(cancel: &Cancel, phase: &Arc<Mutex<Phase>>) -> Result<()> {
+    let told = |error: std::io::Error| format!("signals cannot be caught: {error}");
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(told)?;
+    let (cancel, phase) = (cancel.clone(), Arc::clone(phase));
+    let heed = move || {
         for signal in &mut signals {
-            if stopped.swap(signal, Ordering::Relaxed) != 0 {
-                std::process::exit(128 + signal);
+            let mut phase = lock(&phase);
+            match *phase {
+                Phase::Working => *phase = Phase::Stopped(signal),
+                // Held until the end, so that nothing is begun.
+                Phase::Loading => {
+                    let name = child::signal_name(signal);
+                    say(&format!("ended by {name} while the script was being loaded: nothing was begun"));
+                    std::process::exit(128 + signal);
+                }
+                Phase::Stopped(_) => std::process::exit(128 + signal),
             }
+            drop(phase);
             cancel.fire();
         }
-    });
+    };
+    thread::Builder::new().spawn(heed).map_err(told)?;
     Ok(())
 }
 
@@ -152,7 +187,8 @@ fn cannot_load(script: &Path, error: &Error, process: bool) -> String {
     text
 }
 
-/// As many threads as interpreters give these one input after the other; this one writes what comes of it.
+/// As many threads as interpreters give these one input after the other; this one writes what comes of it. False: nobody reads that any
+/// more.
 fn work(
     arguments: &Run,
     pool: &Pool,
@@ -160,7 +196,7 @@ fn work(
     cancel: &Cancel,
     output: &mut Output,
     tally: &mut Tally,
-) -> Result<()> {
+) -> Result<bool> {
     let bar = ProgressBar::new(u64::try_from(todo.len()).unwrap_or(u64::MAX));
     let style = "{bar:30} {pos}/{len}, {eta} left {msg}";
     bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -171,9 +207,9 @@ fn work(
         limits = limits.timeout(timeout);
     }
     let printed = bar.clone();
-    let options = TaskOptions::new().limits(&limits).output(move |_, _, text| printed.suspend(|| eprint!("{text}")));
+    let options = TaskOptions::new().limits(&limits).output(move |_, _, text| printed.suspend(|| tell(text)));
     let (sender, lines) = mpsc::channel();
-    thread::scope(|scope| {
+    let is_read = thread::scope(|scope| {
         for _ in 0..workers {
             let (sender, options, next) = (sender.clone(), options.clone(), &next);
             scope.spawn(move || {
@@ -190,7 +226,7 @@ fn work(
         drop(sender);
         for line in lines {
             let written = bar.suspend(|| output.write(&line));
-            if written.is_err() {
+            if !matches!(written, Ok(true)) {
                 cancel.fire();
                 return written;
             }
@@ -203,11 +239,11 @@ fn work(
                 bar.set_message(format!("{} failed", tally.failed));
             }
         }
-        Ok(())
-    })?;
+        Ok(true)
+    });
     tally.left = count - tally.good - tally.failed;
     bar.finish_and_clear();
-    Ok(())
+    is_read
 }
 
 /// What became of an input; None when nothing did, because all is to end.

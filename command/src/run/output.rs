@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::Result;
+use crate::{Result, say};
 
 #[derive(Debug, Serialize)]
 pub struct Line {
@@ -90,24 +90,28 @@ impl Output {
             }
             Err(_) => {
                 file.set_len(u64::try_from(whole).unwrap_or(u64::MAX)).map_err(told)?;
-                eprintln!("subpy: the last line of {} was torn, and is done again", path.display());
+                say(&format!("the last line of {} was torn, and is done again", path.display()));
             }
         }
         Ok((Output::File(path.to_owned(), file), done))
     }
 
-    /// At once, so that a kill costs no more than what is being done.
-    pub fn write(&mut self, line: &Line) -> Result<()> {
+    /// At once, so that a kill costs no more than what is being done. False: nobody reads it any more.
+    pub fn write(&mut self, line: &Line) -> Result<bool> {
         let mut text = serde_json::to_string(line).map_err(|error| error.to_string())?;
         text.push('\n');
         match self {
             Output::Stdout => {
                 let mut stdout = io::stdout().lock();
                 let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-                written.map_err(|error| format!("stdout cannot be written to: {error}"))
+                match written {
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+                    written => written.map(|()| true).map_err(|error| format!("stdout cannot be written to: {error}")),
+                }
             }
             Output::File(path, file) => {
-                file.write_all(text.as_bytes()).map_err(|error| format!("{}: {error}", path.display()))
+                let written = file.write_all(text.as_bytes());
+                written.map(|()| true).map_err(|error| format!("{}: {error}", path.display()))
             }
         }
     }

@@ -85,6 +85,21 @@ pub fn subpy() -> Command {
     with_python(SUBPY)
 }
 
+/// As begun by a program that ignores SIGCHLD.
+pub fn ignoring_children(arguments: &[&str]) -> Command {
+    let line =
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])";
+    let mut command = with_python(python().to_str().unwrap());
+    command.args(["-I", "-c", line, SUBPY]).args(arguments);
+    command
+}
+
+/// What is written to it is read by nobody.
+pub fn unread() -> std::io::PipeWriter {
+    let (_, writer) = std::io::pipe().unwrap();
+    writer
+}
+
 /// Runs it to its end, and fails when it takes too long.
 pub fn output(command: &mut Command) -> Output {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program runs");
@@ -130,6 +145,12 @@ pub fn json(text: &str) -> Value {
 
 pub fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
+}
+
+/// A program of this machine.
+pub fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
 /// What a python answers to the library's questions, between its two marks.

@@ -162,7 +162,7 @@ pub fn locate_and_tell(
     (tried, found)
 }
 
-/// `tried` is for a search that finds one.
+/// `tried` gets what a search looks at in vain.
 fn find(
     loaded: Option<LoadedRaw>,
     explicit: Option<&Path>,

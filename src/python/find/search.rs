@@ -21,28 +21,27 @@ struct Step {
 struct Search<'a> {
     env: &'a dyn Fn(&str) -> Option<OsString>,
     roots: &'a [PathBuf],
-    tried: Vec<Tried>,
+    tried: &'a mut Vec<Tried>,
     seen: HashSet<PathBuf>,
 }
 
 /// In this order: `VIRTUAL_ENV`, `PATH`, the folders of uv, of pyenv, of the system (below `roots`), and what
-/// tools/get-python has downloaded. `tried` gets what was looked at before one that fits.
+/// tools/get-python has downloaded. `tried` gets what was looked at in vain.
 pub(super) fn search(
     env: &dyn Fn(&str) -> Option<OsString>,
     roots: &[PathBuf],
     tried: &mut Vec<Tried>,
 ) -> Result<Installation, LocateError> {
-    let mut search = Search { env, roots, tried: Vec::new(), seen: HashSet::new() };
+    let mut search = Search { env, roots, tried, seen: HashSet::new() };
     let steps = [Search::virtual_env, Search::path, Search::uv, Search::pyenv, Search::system, Search::downloaded];
     for step in steps {
         if let Some(step) = step(&mut search)?
             && let Some(found) = search.look(step)?
         {
-            *tried = search.tried;
             return Ok(found);
         }
     }
-    Err(LocateError::NotFound { tried: search.tried })
+    Err(LocateError::NotFound { tried: tried.clone() })
 }
 
 impl Search<'_> {
