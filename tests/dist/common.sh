@@ -1,0 +1,43 @@
+# What the scripts of this folder share. Each is called by tests/dist.rs as SCRIPT ROOM DIST: ROOM is tools/dist/room, DIST
+# the folder with what is tried, and SUBPY_TEST_PYTHON names a CPython of this machine.
+# shellcheck shell=bash
+set -euo pipefail
+[ $# -eq 2 ] || { echo "usage: $0 ROOM DIST" >&2; exit 2; }
+room=$1 dist=$2
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+version=$(sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$root/Cargo.toml")
+python=$(dirname "$(dirname "$(realpath "$SUBPY_TEST_PYTHON")")")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/files"
+
+fail() {
+    echo "$0: $*" >&2
+    exit 1
+}
+
+# block FILE LANGUAGE: the first piece of code in this language that a page shows.
+block() {
+    awk -v fence="\`\`\`$2" '$0 == fence { inside = 1; next } inside && /^```/ { exit } inside' "$1"
+}
+
+# in_rooms PACKAGES SCRIPT EXPECTED: runs a script of sh twice, each time in an empty room with the folder $work/files as
+# /files. Without a CPython it has to fail, with words that say what to do; with one, which is on PATH, it prints EXPECTED.
+# Then the time goes to stdout that this took, from the files to the last line of output.
+in_rooms() {
+    local packages=$1 script=$2 expected=$3 said status=0
+    said=$("$room" --with "$packages" --offline --copy "$work/files:/files" -- sh -euc "$script" 2>&1) || status=$?
+    [ "$status" != 0 ] || fail "it runs without any CPython: $said"
+    for text in "no CPython 3.14.1 or newer with a shared libpython was found" "uv python install 3.14" SUBPY_PYTHON; do
+        [[ $said == *"$text"* ]] || fail "without a CPython it does not say '$text': $said"
+    done
+    status=0
+    said=$("$room" --with "$packages" --offline --copy "$work/files:/files" --copy "$python:/opt/python" -- \
+        sh -euc "PATH=/opt/python/bin:\$PATH
+began=\$(date +%s%N)
+$script
+echo \"took \$(((\$(date +%s%N) - began) / 1000000)) ms\" >&2" 2>"$work/stderr") || status=$?
+    [ "$status" = 0 ] || fail "status $status: $said $(cat "$work/stderr")"
+    [ "$said" = "$expected" ] || fail "it printed '$said', not '$expected': $(cat "$work/stderr")"
+    echo "$(basename "$0"): $(grep '^took ' "$work/stderr")"
+}
