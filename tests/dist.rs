@@ -68,7 +68,7 @@ fn the_crate() {
 fn packages_of_the_bindings() {
     let entries = fs::read_dir(root().join("tests/dist")).expect("a folder").map(|entry| entry.expect("an entry"));
     let names: BTreeSet<String> = entries.map(|entry| entry.file_name().into_string().expect("UTF-8")).collect();
-    let own = ["c", "crate", "debian", "common.sh"];
+    let own = ["c", "crate", "debian", "common.sh", "bindings.sh"];
     for name in own {
         assert!(names.contains(name), "{name} is gone");
     }
