@@ -232,7 +232,8 @@ fn java_library_inside_the_jar() {
     assert!(said.contains("\n  /nowhere/libsubpy.so, which the environment variable SUBPY_LIBRARY names\n"), "{said}");
     // It says what it is for.
     let said = printed(inside(&["-Dos.arch=mips", "Loading"], ""));
-    let expected = "Tried:\n  the one in the jar\n    it is for linux-x86_64, and this is linux-mips\n  libsubpy.so.0\n";
+    let expected =
+        "Tried:\n  the one in the jar\n    it is for linux-x86_64, and this is linux-mips\n  libsubpy.so.0\n";
     assert!(said.contains(expected), "{said}");
 }
 
