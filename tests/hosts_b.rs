@@ -219,21 +219,28 @@ fn java_library_inside_the_jar() {
     if !cfg!(target_arch = "x86_64") {
         return skipped("the library inside the jar", "jars have one for x86-64 alone");
     }
-    let inside = |args: &[&str], variable: &str| {
-        let class_path = format!("{}:.", packages_with_library(jdk).0.join(JAR).display());
+    let (packages, native) = packages_with_library(jdk);
+    let run = |jar: &Path, args: &[&str], variable: &str| {
+        let class_path = format!("{}:.", jar.display());
         let options = ["--enable-native-access=ALL-UNNAMED", "-cp", &class_path];
         let mut command = jdk_tool(jdk, classes(jdk), "java", &[&options, args].concat());
         command.env("SUBPY_LIBRARY", variable).env("LD_LIBRARY_PATH", "/nowhere");
         command
     };
-    done(inside(&["Inside"], ""));
+    let jar = packages.join(JAR);
+    done(run(&jar, &["Inside"], ""));
     // One that is named comes before it.
-    let said = printed(inside(&["Loading"], "/nowhere/libsubpy.so"));
+    let said = printed(run(&jar, &["Loading"], "/nowhere/libsubpy.so"));
     assert!(said.contains("\n  /nowhere/libsubpy.so, which the environment variable SUBPY_LIBRARY names\n"), "{said}");
-    // It says what it is for.
-    let said = printed(inside(&["-Dos.arch=mips", "Loading"], ""));
+    // One for another system is not loaded, and says what it is for.
+    let folder = with_jar(jdk, "other-system");
+    let other = folder.join("META-INF/native/linux-aarch64");
+    fs::create_dir_all(&other).expect("a folder");
+    fs::copy(native.join("linux-x86_64/libsubpy.so"), other.join("libsubpy.so")).expect("the library");
+    expect_success(jdk_tool(jdk, &folder, "jar", &["--update", "--file", JAR, "META-INF"]));
+    let said = printed(run(&folder.join(JAR), &["Loading"], ""));
     let expected =
-        "Tried:\n  the one in the jar\n    it is for linux-x86_64, and this is linux-mips\n  libsubpy.so.0\n";
+        "Tried:\n  the one in the jar\n    it is for linux-aarch64, and this is linux-x86_64\n  libsubpy.so.0\n";
     assert!(said.contains(expected), "{said}");
 }
 
@@ -419,6 +426,8 @@ fn java_jars_of_maven() {
         let folder = empty_folder(name);
         expect_success(jdk_tool(jdk, &folder, "jar", &["--extract", "--file", jar.to_str().expect("UTF-8")]));
         fs::remove_file(folder.join("META-INF/MANIFEST.MF")).expect("a manifest");
+        // Maven leaves the folder of what it leaves out.
+        let _ = fs::remove_dir(folder.join("META-INF/native"));
         folder
     };
     let module = |folder: &Path| {

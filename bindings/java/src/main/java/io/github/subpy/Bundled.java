@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
 
 /**
@@ -22,8 +23,8 @@ import java.util.Locale;
  * others could change it. The descriptor stays open, since processes for interpreters get the library by it.
  */
 final class Bundled {
-  /** The one system that jars have a library for. */
-  private static final String SYSTEM = "linux-x86_64";
+  /** What jars may have a library for. */
+  private static final List<String> SYSTEMS = List.of("linux-x86_64", "linux-aarch64");
 
   private static final String NAME = "libsubpy.so";
 
@@ -45,16 +46,18 @@ final class Bundled {
 
   /** What the dynamic linker can open; null when the jar has no library. */
   static String path() throws IOException {
+    String system = system();
     byte[] code;
-    try (InputStream resource = Bundled.class.getResourceAsStream("/META-INF/native/" + SYSTEM + "/" + NAME)) {
+    try (InputStream resource = Bundled.class.getResourceAsStream(resource(system))) {
       if (resource == null) {
+        for (String other : SYSTEMS) {
+          if (Bundled.class.getResource(resource(other)) != null) {
+            throw new IOException("it is for " + other + ", and this is " + system);
+          }
+        }
         return null;
       }
       code = resource.readAllBytes();
-    }
-    String system = system();
-    if (!system.equals(SYSTEM)) {
-      throw new IOException("it is for " + SYSTEM + ", and this is " + system);
     }
     // Classes of another class loader take the same file, for which the dynamic linker has one library.
     synchronized (Linker.class) {
@@ -63,10 +66,15 @@ final class Bundled {
     }
   }
 
+  private static String resource(String system) {
+    return "/META-INF/native/" + system + "/" + NAME;
+  }
+
+  /** What this process runs on, as jars name it: linux-x86_64. */
   private static String system() {
     String architecture = System.getProperty("os.arch", "");
-    String system = System.getProperty("os.name", "").toLowerCase(Locale.ROOT);
-    return system + "-" + (architecture.equals("amd64") ? "x86_64" : architecture);
+    String name = System.getProperty("os.name", "").toLowerCase(Locale.ROOT);
+    return name + "-" + (architecture.equals("amd64") ? "x86_64" : architecture);
   }
 
   private static Path loaded(byte[] code) throws IOException {
