@@ -108,6 +108,12 @@ fn all_files_have_their_checksums() {
         format!("subpy_{VERSION}_amd64.deb"),
         format!("subpy-{VERSION}.crate"),
         format!("subpy-{VERSION}.cdx.json"),
+        format!("subpy-{VERSION}.tgz"),
+        format!("subpy-{VERSION}.jar"),
+        format!("subpy-{VERSION}.pom"),
+        format!("subpy-{VERSION}-py3-none-manylinux_2_28_x86_64.whl"),
+        format!("subpy-{VERSION}-1.linux-x86_64.rock"),
+        format!("subpy-go-{VERSION}.zip"),
     ] {
         assert!(there.contains(name.as_str()), "{name} is missing: {there:?}");
     }
