@@ -6,6 +6,7 @@ SHELL := bash
 target := $(or $(CARGO_TARGET_DIR),target)
 PREFIX ?= /usr/local
 DESTDIR ?=
+LIBDIR ?= lib
 version := $(shell sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 # What the libraries are made of.
 sources := src worker build Cargo.toml Cargo.lock build.rs cbindgen.toml bindings/c
@@ -16,7 +17,7 @@ MIB ?= 1024
 
 .PHONY: build command install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan test-tsan test-command lint header bench bench-data bench-processes bench-quick clean help
 .PHONY: soak-pool misuse deny matrix check-platforms test-arm64 faults races races-bugs fuzz fuzz-minimise stress scale mutants test-leaks coverage abi release site check-docs lint-shell
-.PHONY: packages packages-crate packages-node packages-java packages-python packages-lua
+.PHONY: dist test-dist packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
 
 build: need-cargo need-cc ## libsubpy.so, libsubpy.a and subpy.pc (for pkg-config) in target/release (the default)
@@ -30,12 +31,12 @@ install: program := $(target)/release/subpy
 install: ## libraries, headers, pkg-config and CMake files, and the command if it was built, into PREFIX (/usr/local), below DESTDIR
 	@[ -z "$$(find $(sources) -newer "$(library)" 2>&1 | head -n 1)" ] || $(MAKE) --no-print-directory build
 	@[ ! -e "$(program)" ] || [ -z "$$(find $(sources) command tools/python-embed -newer "$(program)" | head -n 1)" ] || $(MAKE) --no-print-directory command
-	bindings/c/install "$(target)/release" "$(PREFIX)" "$(DESTDIR)"
+	bindings/c/install "$(target)/release" "$(PREFIX)" "$(DESTDIR)" "$(LIBDIR)"
 	@[ -e "$(program)" ] || echo 'The command subpy was not built: run make command, and this again, to have it too.'
 	@[ ! -e "$(program)" ] || command/install "$(target)" "$(PREFIX)" "$(DESTDIR)"
 
 uninstall: ## remove what install of this version has put there
-	bindings/c/uninstall "$(PREFIX)" "$(DESTDIR)"
+	bindings/c/uninstall "$(PREFIX)" "$(DESTDIR)" "$(LIBDIR)"
 	command/uninstall "$(PREFIX)" "$(DESTDIR)"
 
 # In a folder of its own: cargo would put its library, which has other features, in the place of the one of `build`.
@@ -44,7 +45,10 @@ command: need-cargo ## the command subpy in target/release, its man pages and co
 	@mkdir -p "$(target)/release" && cp "$(target)/command/release/subpy" "$(target)/release/subpy"
 	@"$(target)/release/subpy" generate "$(target)/command"
 
-packages: packages-crate packages-node packages-java packages-python packages-lua ## the packages of all bindings, in target/packages
+dist: need-cargo need-cc ## everything that is given to others, in target/dist: packages of all kinds for glibc 2.28 and newer, a bill of materials, checksums
+	@tools/dist/all
+
+packages: packages-crate packages-node packages-java packages-python packages-lua ## the packages of all bindings, in target/packages, with the library of this machine
 
 packages-crate: need-cargo ## the crate as cargo packs it; like the next four, a part of packages
 	@cargo package --quiet --no-verify --allow-dirty --target-dir "$(target)"
@@ -124,6 +128,9 @@ test-model: need-cargo ## the gate, runs, queues and turns in more orders of the
 
 test-c test-cpp test-rust test-hosts test-go test-asan test-tsan test-command: test-%: need-cargo need-cc ## the tests of one part alone
 	@tests/run $*
+
+test-dist: dist ## dist, and each package installed into an empty Debian, where it runs; as root, with mmdebstrap
+	@python=$$(tools/get-python); SUBPY_TEST_PYTHON=$$python cargo test --test dist -- --nocapture
 
 test-leaks: need-cargo need-cc ## the C tests under AddressSanitizer once more, looked through for leaks when they exit
 	@SUBPY_TEST_LEAKS=1 tests/run asan

@@ -95,11 +95,32 @@ fn packages(jdk: &Path) -> &'static Path {
     static PACKAGES: OnceLock<PathBuf> = OnceLock::new();
     PACKAGES.get_or_init(|| {
         let folder = empty_folder("packages");
-        let mut pack = command(&root().join("bindings/java/pack"));
-        pack.arg(&folder).env("JAVA_HOME", jdk.parent().expect("bin is in the JDK"));
-        expect_success(pack);
+        pack(jdk, &folder, None);
         folder
     })
+}
+
+fn pack(jdk: &Path, folder: &Path, library: Option<&Path>) {
+    let mut pack = command(&root().join("bindings/java/pack"));
+    pack.arg(folder).args(library).env("JAVA_HOME", jdk.parent().expect("bin is in the JDK"));
+    expect_success(pack);
+}
+
+/// The same with the library in the jar, from a folder as Maven takes it.
+fn packages_with_library(jdk: &Path) -> (&'static Path, &'static Path) {
+    static PACKAGES: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
+    let (packages, native) = PACKAGES.get_or_init(|| {
+        let (folder, native) = (empty_folder("packages-with-library"), empty_folder("native"));
+        let library = native.join("linux-x86_64/libsubpy.so");
+        fs::create_dir(native.join("linux-x86_64")).expect("a folder");
+        fs::copy(library_folder().join("libsubpy.so"), &library).expect("the library");
+        let mut strip = Command::new("strip");
+        strip.arg("--strip-debug").arg(&library);
+        expect_success(strip);
+        pack(jdk, &folder, Some(&library));
+        (folder, native)
+    });
+    (packages, native)
 }
 
 const JAR: &str = "subpy-0.1.0.jar";
@@ -190,6 +211,37 @@ fn java_exits_while_python_runs() {
     let mut command = java(jdk, &["Jvm", "exit"]);
     let output = bounded::output(&mut command).expect("the program runs");
     assert_eq!((output.status.code(), output.stdout, output.stderr), (Some(7), b"printed by Python\n".into(), vec![]));
+}
+
+#[test]
+fn java_library_inside_the_jar() {
+    let Some(jdk) = jdk() else { return };
+    if !cfg!(target_arch = "x86_64") {
+        return skipped("the library inside the jar", "jars have one for x86-64 alone");
+    }
+    let (packages, native) = packages_with_library(jdk);
+    let run = |jar: &Path, args: &[&str], variable: &str| {
+        let class_path = format!("{}:.", jar.display());
+        let options = ["--enable-native-access=ALL-UNNAMED", "-cp", &class_path];
+        let mut command = jdk_tool(jdk, classes(jdk), "java", &[&options, args].concat());
+        command.env("SUBPY_LIBRARY", variable).env("LD_LIBRARY_PATH", "/nowhere");
+        command
+    };
+    let jar = packages.join(JAR);
+    done(run(&jar, &["Inside"], ""));
+    // One that is named comes before it.
+    let said = printed(run(&jar, &["Loading"], "/nowhere/libsubpy.so"));
+    assert!(said.contains("\n  /nowhere/libsubpy.so, which the environment variable SUBPY_LIBRARY names\n"), "{said}");
+    // One for another system is not loaded, and says what it is for.
+    let folder = with_jar(jdk, "other-system");
+    let other = folder.join("META-INF/native/linux-aarch64");
+    fs::create_dir_all(&other).expect("a folder");
+    fs::copy(native.join("linux-x86_64/libsubpy.so"), other.join("libsubpy.so")).expect("the library");
+    expect_success(jdk_tool(jdk, &folder, "jar", &["--update", "--file", JAR, "META-INF"]));
+    let said = printed(run(&folder.join(JAR), &["Loading"], ""));
+    let expected =
+        "Tried:\n  the one in the jar\n    it is for linux-aarch64, and this is linux-x86_64\n  libsubpy.so.0\n";
+    assert!(said.contains(expected), "{said}");
 }
 
 #[test]
@@ -361,10 +413,12 @@ fn java_jars_of_maven() {
         return;
     }
     let folder = empty_folder("maven");
+    let (packages, native) = packages_with_library(jdk);
     let mut maven = command(Path::new("mvn"));
     maven
         .args(["-q", "-B", "-f", "bindings/java/pom.xml"])
         .arg(format!("-Doutput={}", folder.display()))
+        .arg(format!("-Dnative={}", native.display()))
         .arg("package");
     maven.current_dir(root()).env("JAVA_HOME", jdk.parent().expect("bin is in the JDK"));
     expect_success(maven);
@@ -372,6 +426,8 @@ fn java_jars_of_maven() {
         let folder = empty_folder(name);
         expect_success(jdk_tool(jdk, &folder, "jar", &["--extract", "--file", jar.to_str().expect("UTF-8")]));
         fs::remove_file(folder.join("META-INF/MANIFEST.MF")).expect("a manifest");
+        // Maven leaves the folder of what it leaves out.
+        let _ = fs::remove_dir(folder.join("META-INF/native"));
         folder
     };
     let module = |folder: &Path| {
@@ -379,9 +435,9 @@ fn java_jars_of_maven() {
         // The first line has the path of the jar.
         described.replace(folder.to_str().expect("UTF-8"), "")
     };
-    assert_eq!(module(packages(jdk)), module(&folder));
+    assert_eq!(module(packages), module(&folder));
     for jar in [JAR, "subpy-0.1.0-sources.jar"] {
-        let (ours, theirs) = (contents(&packages(jdk).join(jar), "ours"), contents(&folder.join(jar), "theirs"));
+        let (ours, theirs) = (contents(&packages.join(jar), "ours"), contents(&folder.join(jar), "theirs"));
         let mut diff = command(Path::new("diff"));
         // The module's was compared above: Maven's jar has the same entries in another order.
         diff.args(["-r", "--exclude=module-info.class"]).arg(ours).arg(theirs);

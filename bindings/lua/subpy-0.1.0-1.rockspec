@@ -5,7 +5,7 @@ description = {
    summary = "Many isolated CPython interpreters in one program: each with its own GIL, or in a process of its own",
    detailed = [[
       A LuaJIT program runs Python in any number of isolated interpreters, on its own thread or on others, and exchanges
-      plain values with it. It needs libsubpy.so, which is not in this rock, and CPython 3.14.1 or newer.
+      plain values with it. It needs CPython 3.14.1 or newer, and libsubpy.so, which is in the rock for linux-x86_64 alone.
    ]],
    homepage = "https://github.com/subpy/subpy",
    license = "MIT OR Apache-2.0",

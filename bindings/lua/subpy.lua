@@ -1,8 +1,8 @@
 -- Many isolated CPython interpreters in a LuaJIT process: Python's concurrent.interpreters. docs/lua.md explains.
 --
--- The library is that of the environment variable SUBPY_LIBRARY; otherwise a libsubpy.so that lies beside this file, or
--- where Lua's C modules are (package.cpath), or where the system's loader finds it. Its declarations, subpy.cdef, come
--- with this file.
+-- The library is that of the environment variable SUBPY_LIBRARY; otherwise a libsubpy.so that lies beside this file, or among the
+-- C modules of the tree that it is installed in, or where Lua's C modules are (package.cpath), or where the system's loader finds
+-- it. Its declarations, subpy.cdef, come with this file.
 
 local ffi = require("ffi")
 local bit = require("bit")
@@ -37,16 +37,17 @@ local function open()
       .. "libsubpy.so, or unset it"):format(library, chosen), 0)
   end
   local tried = {}
-  local names = { here .. "libsubpy.so", "libsubpy.so.0", "libsubpy.so" }
+  -- LuaRocks puts this file into share/lua/5.1, and the library of the same rock into lib/lua/5.1.
+  local names = { here .. "libsubpy.so", here .. "../../../lib/lua/5.1/libsubpy.so", "libsubpy.so.0", "libsubpy.so" }
   local module = package.searchpath("libsubpy", package.cpath)
-  if module then table.insert(names, 2, module) end
+  if module then table.insert(names, 3, module) end
   for _, name in ipairs(names) do
     local ok, library = pcall(ffi.load, name)
     if ok then return library, name end
     tried[#tried + 1] = "\n  " .. library -- which begins with the name
   end
-  error("libsubpy.so, the library that this module drives, cannot be opened. Tried beside the module, where Lua's C "
-    .. "modules are (package.cpath) and where the system's loader looks:" .. table.concat(tried)
+  error("libsubpy.so, the library that this module drives, cannot be opened. Tried beside the module, in its tree, "
+    .. "where Lua's C modules are (package.cpath) and where the system's loader looks:" .. table.concat(tried)
     .. "\nInstall it (make install in the sources of subpy, then ldconfig), or set the environment variable "
     .. "SUBPY_LIBRARY to its path", 0)
 end

@@ -1,13 +1,15 @@
 //! The file that the library is in. It may be the program itself: one in Rust, or one that is linked to libsubpy.a. Such a
-//! program is the one that its zygotes begin with, too; there the library takes the place of its main().
+//! program is the one that its zygotes begin with, too; there the library takes the place of its main(). Or it is one in
+//! memory: programs that carry the library inside themselves load it from there, and a descriptor is all that leads to it.
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int, c_void};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::panic::catch_unwind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::platform::{file_of, has_more_rights};
@@ -36,7 +38,7 @@ pub extern "C" fn before_main<M: Main>(argc: c_int, argv: *const *const c_char) 
         return;
     }
     // The library in the program is meant, and no other that is loaded there.
-    if !matches!(library(), Ok(None)) {
+    if !matches!(library(), Ok(Library::Program)) {
         return;
     }
     // Nor is this the time for what the program does otherwise.
@@ -47,16 +49,56 @@ pub extern "C" fn before_main<M: Main>(argc: c_int, argv: *const *const c_char) 
     std::process::exit(catch_unwind(|| M::main(&arguments)).unwrap_or(1));
 }
 
-/// The library's file. None: it is the program.
-pub fn library() -> io::Result<Option<PathBuf>> {
-    let own: fn() -> io::Result<Option<PathBuf>> = library;
+/// Where the library is.
+#[derive(Debug)]
+pub enum Library {
+    /// In the program.
+    Program,
+    File(PathBuf),
+    /// In a file without a name (memfd_create()).
+    Memory(OwnedFd),
+}
+
+pub fn library() -> io::Result<Library> {
+    let own: fn() -> io::Result<Library> = library;
     // SAFETY: it reads what the kernel has told this process.
     let entry = unsafe { libc::getauxval(libc::AT_ENTRY) };
     let (name, base) = file_of(own as *const c_void).ok_or(io::ErrorKind::NotFound)?;
     if file_of(entry as *const c_void).is_some_and(|(_, program)| program == base) {
-        return Ok(None);
+        return Ok(Library::Program);
     }
-    std::fs::canonicalize(name).map(Some)
+    if name.as_bytes().starts_with(b"/proc/")
+        && let Some(memory) = memory_of(own as usize)
+    {
+        return opened(Path::new(name), memory).map(Library::Memory);
+    }
+    std::fs::canonicalize(name).map(Library::File)
+}
+
+/// The device and the inode of the file in memory that an address is mapped from, if it is one.
+fn memory_of(address: usize) -> Option<(u64, u64)> {
+    let maps = std::fs::read("/proc/self/maps").ok()?;
+    // 7f0a8a600000-7f0a8a6e5000 r-xp 00028000 00:01 1234        /memfd:libsubpy.so (deleted)
+    String::from_utf8_lossy(&maps).lines().find_map(|line| {
+        let mut fields = line.split_ascii_whitespace();
+        let (from, to) = fields.next()?.split_once('-')?;
+        let hex = |text: &str| u64::from_str_radix(text, 16).ok();
+        if !(hex(from)?..hex(to)?).contains(&(address as u64)) {
+            return None;
+        }
+        let (major, minor) = fields.nth(2)?.split_once(':')?;
+        let device = libc::makedev(hex(major)? as u32, hex(minor)? as u32);
+        let inode = fields.next()?.parse().ok()?;
+        fields.next()?.starts_with("/memfd:").then_some((device, inode))
+    })
+}
+
+/// The file that a descriptor's name leads to. By now the descriptor may be another file's.
+fn opened(name: &Path, memory: (u64, u64)) -> io::Result<OwnedFd> {
+    let closed = || io::Error::other("the descriptor that it was loaded from was closed");
+    let file = File::open(name).map_err(|_| closed())?;
+    let found = file.metadata()?;
+    if (found.dev(), found.ino()) == memory { Ok(file.into()) } else { Err(closed()) }
 }
 
 /// The program that the library is in.

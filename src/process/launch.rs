@@ -17,7 +17,11 @@ use crate::platform::NoSignals;
 /// The descriptors that the program gets, from this number on, beside the first three. The first one is what it says
 /// that it has started over (worker/main.rs).
 pub const FIRST: c_int = 3;
-pub const PASSED: usize = 2;
+/// At most so many: its socket, the host's process, and the library, when that is in memory.
+const PASSED: usize = 3;
+
+/// What that library is to the program.
+pub const LIBRARY: &str = "/proc/self/fd/5";
 
 /// Descriptors are moved out of the way to this number and beyond: one more than what the program gets, so that there is something
 /// between, and no more, as fcntl() calls a number invalid that the limit of open files does not allow. So many are open anyway.
@@ -31,6 +35,8 @@ struct Plan {
     arguments: *const *const c_char,
     environment: *const *const c_char,
     passed: [c_int; PASSED],
+    /// How many of them there are.
+    count: usize,
     /// Where the second clone begins its stack.
     stack: *mut c_void,
     /// What the kernel makes of the program's process: a pidfd.
@@ -86,8 +92,12 @@ pub fn launch(
     program: BorrowedFd,
     arguments: &[CString],
     environment: &[CString],
-    passed: [BorrowedFd; PASSED],
+    passed: &[BorrowedFd],
 ) -> io::Result<OwnedFd> {
+    let mut numbers = [-1; PASSED];
+    for (number, descriptor) in numbers.iter_mut().zip(passed) {
+        *number = descriptor.as_raw_fd();
+    }
     let pointers =
         |texts: &[CString]| -> Vec<_> { texts.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect() };
     let (arguments, environment) = (pointers(arguments), pointers(environment));
@@ -96,7 +106,8 @@ pub fn launch(
         program: program.as_raw_fd(),
         arguments: arguments.as_ptr(),
         environment: environment.as_ptr(),
-        passed: passed.map(|descriptor| descriptor.as_raw_fd()),
+        passed: numbers,
+        count: passed.len().min(PASSED),
         stack: stacks.top(1),
         pidfd: -1,
         error: 0,
@@ -162,10 +173,10 @@ unsafe fn execute(plan: &Plan) -> Option<()> {
         }
         let program = done(libc::fcntl(plan.program, libc::F_DUPFD_CLOEXEC, BEYOND))?;
         let mut moved = [-1; PASSED];
-        for (from, to) in plan.passed.iter().zip(&mut moved) {
+        for (from, to) in plan.passed.iter().zip(&mut moved).take(plan.count) {
             *to = done(libc::fcntl(*from, libc::F_DUPFD_CLOEXEC, BEYOND))?;
         }
-        for (number, from) in (FIRST..).zip(moved) {
+        for (number, from) in (FIRST..).zip(moved).take(plan.count) {
             done(libc::dup2(from, number))?;
         }
         // One of the first three that is missing would be the next file that is opened.
@@ -180,7 +191,7 @@ unsafe fn execute(plan: &Plan) -> Option<()> {
             }
         }
         let close = |first: c_int, last: c_int| done(libc::syscall(libc::SYS_close_range, first, last, 0) as c_int);
-        close(FIRST + PASSED as c_int, program - 1)?;
+        close(FIRST + plan.count as c_int, program - 1)?;
         close(program + 1, c_int::MAX)?;
         libc::setsid();
         let mut none: libc::sigset_t = std::mem::zeroed();

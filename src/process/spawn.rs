@@ -5,15 +5,14 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::child::{Child, Death, Life, Zygote, lock};
 use super::control::Note;
-use super::executable;
-use super::launch::launch;
+use super::executable::{self, Library};
+use super::launch::{LIBRARY, launch};
 use super::reaper::{Reaper, STEP};
 pub use super::settings::Options;
 use super::settings::Settings;
@@ -137,19 +136,23 @@ impl Spawner {
         self.next.fetch_add(STEP, Ordering::Relaxed)
     }
 
-    /// The library that it loads. None: the program has it.
-    fn library(&self) -> Result<Option<PathBuf>, SpawnError> {
+    /// The library that it loads.
+    fn library(&self) -> Result<Library, SpawnError> {
         match &self.options.library {
-            Some(library) => Ok(Some(library.clone())),
+            Some(library) => Ok(Library::File(library.clone())),
             None => executable::library().map_err(system("the library's own file was not found")),
         }
     }
 
-    fn arguments(&self, library: Option<PathBuf>) -> Result<Vec<CString>, SpawnError> {
+    fn arguments(&self, library: &Library) -> Result<Vec<CString>, SpawnError> {
         let python = self.options.python.clone().unwrap_or_default();
         let texts: [OsString; 6] = [
             executable::NAME.into(),
-            library.unwrap_or_default().into(),
+            match library {
+                Library::Program => OsString::new(),
+                Library::File(path) => path.into(),
+                Library::Memory(_) => LIBRARY.into(),
+            },
             env!("CARGO_PKG_VERSION").into(),
             python.into(),
             self.options.flags.to_string().into(),
@@ -167,13 +170,16 @@ impl Spawner {
         let library = self.library()?;
         let file = match &self.options.program {
             Some(path) => File::open(path).map(OwnedFd::from),
-            None if library.is_none() => executable::open(),
+            None if matches!(library, Library::Program) => executable::open(),
             None => program(c"subpy-worker", PROGRAM),
         };
         let file = file.map_err(system("the program for interpreters' processes was not opened"))?;
-        let process =
-            launch(file.as_fd(), &self.arguments(library)?, &self.environment, [theirs.as_fd(), host.as_fd()]);
-        drop(theirs);
+        let mut passed = vec![theirs.as_fd(), host.as_fd()];
+        if let Library::Memory(library) = &library {
+            passed.push(library.as_fd());
+        }
+        let process = launch(file.as_fd(), &self.arguments(&library)?, &self.environment, &passed);
+        drop((theirs, library));
         let new = New(Some(process.map_err(system("a process for interpreters was not started"))?));
         match self.hear(&control, until)? {
             (Note::Started, _) => {}

@@ -2,7 +2,7 @@
 //! has one thread, and waits for the host alone.
 
 use std::collections::VecDeque;
-use std::ffi::c_int;
+use std::ffi::{OsStr, c_int};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::control::Note;
-use super::launch::FIRST;
+use super::launch::{FIRST, LIBRARY};
 use super::settings::Settings;
 use super::system::{check, pidfd, wait};
 
@@ -72,6 +72,14 @@ impl Zygote {
             check(number).map(|number| unsafe { OwnedFd::from_raw_fd(number) })
         })?;
         Ok(Zygote { control, host, ends, workers: Vec::new(), unsent: VecDeque::new() })
+    }
+
+    /// The library is loaded, by this name. Nothing needs the descriptor any more that it may have come as.
+    pub fn has_loaded(&self, library: &OsStr) {
+        if library == LIBRARY {
+            // SAFETY: it came with the process, as the name says, and nobody else takes it for its own.
+            drop(unsafe { OwnedFd::from_raw_fd(FIRST + 2) });
+        }
     }
 
     /// Says why there will be no workers.

@@ -68,6 +68,7 @@ fn start(arguments: &[OsString], zygote: &Zygote) -> Result<(), String> {
     let [_, library, version, python, flags, folders, texts @ ..] = arguments else {
         return Err("subpy-worker is started by libsubpy alone".into());
     };
+    zygote.has_loaded(library);
     if version != env!("CARGO_PKG_VERSION") {
         let own = env!("CARGO_PKG_VERSION");
         return Err(format!("{} is libsubpy {own}, and its host has {}", library.display(), version.display()));

@@ -18,6 +18,8 @@ import (
 	"unsafe"
 
 	"github.com/ebitengine/purego"
+
+	"github.com/subpy/subpy/bindings/go/internal/carried"
 )
 
 // neededVersion is the SUBPY_VERSION of the subpy.h that this was made for: 0.1.0.
@@ -102,8 +104,8 @@ var load = sync.OnceValue(func() error {
 
 const libraryVariable = "SUBPY_LIBRARY"
 
-// open opens the first library that there is: the one that the environment variable names, or one beside the program, or
-// where the dynamic loader looks.
+// open opens the first library that there is: the one that the environment variable names, or the one inside the program, or
+// one beside it, or where the dynamic loader looks.
 func open() (handle uintptr, path string, err error) {
 	names := []string{"libsubpy.so.0", "libsubpy.so"}
 	paths := names
@@ -116,6 +118,13 @@ func open() (handle uintptr, path string, err error) {
 		paths = []string{named}
 	}
 	var tried strings.Builder
+	if named == "" && carried.Open != nil {
+		if path, err := carried.Open(); err == nil {
+			paths = []string{path}
+		} else {
+			fmt.Fprintf(&tried, "  inside the program: %v\n", err)
+		}
+	}
 	for _, path := range paths {
 		if handle, err = purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL); err == nil {
 			return handle, path, nil

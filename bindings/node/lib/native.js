@@ -21,6 +21,11 @@ class LibraryError extends Error {
   }
 }
 
+const NATIVE = path.join(__dirname, '..', 'native');
+
+/** What this process runs on, in the way in which the package names its folders of libraries: linux-x64. */
+const SYSTEM = `${process.platform}-${process.arch}`;
+
 const WHAT_TO_DO =
   'What to do: set SUBPY_LIBRARY to the path of a libsubpy.so, or install the library where the dynamic loader finds ' +
   'it (`make install` and `ldconfig` in a clone of subpy).';
@@ -28,7 +33,7 @@ const WHAT_TO_DO =
 /** The libraries to try, with the reason for each. One that was asked for is the only one. */
 function candidates() {
   if (process.env.SUBPY_LIBRARY) return [[process.env.SUBPY_LIBRARY, 'SUBPY_LIBRARY']];
-  const packaged = path.join(__dirname, '..', 'native', `${process.platform}-${process.arch}`, 'libsubpy.so');
+  const packaged = path.join(NATIVE, SYSTEM, 'libsubpy.so');
   return [
     [packaged, 'in this package'],
     ['libsubpy.so.0', 'where the dynamic loader looks'],
@@ -46,8 +51,15 @@ function open() {
       tried.push(`  ${file} (${why}): ${there ? error.message : 'no such file'}`);
     }
   }
-  const message = `the library libsubpy could not be opened. Tried:\n${tried.join('\n')}\n${WHAT_TO_DO}`;
+  const message = `the library libsubpy could not be opened. Tried:\n${tried.join('\n')}\n${otherSystem()}${WHAT_TO_DO}`;
   throw new LibraryError(message, 'SUBPY_LIBRARY_NOT_FOUND');
+}
+
+/** That the package is for another system, if it is. */
+function otherSystem() {
+  const systems = fs.existsSync(NATIVE) ? fs.readdirSync(NATIVE) : [];
+  if (systems.length === 0 || systems.includes(SYSTEM)) return '';
+  return `This package has the library for ${systems.join(', ')}, and this is ${SYSTEM}: one for it has to be built. `;
 }
 
 /** Before any other function is looked up: in a library of another version they may be missing, or take something else. */

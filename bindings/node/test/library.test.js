@@ -70,6 +70,24 @@ test('without the library of the package all places are named', () => {
   ]);
 });
 
+test('a package for another system says so', () => {
+  const copy = path.join(folder, 'other');
+  fs.cpSync(path.join(PROGRAM, 'node_modules'), path.join(copy, 'node_modules'), { recursive: true });
+  const native = path.join(copy, 'node_modules', 'subpy', 'native');
+  const system = `${process.platform}-${process.arch}`;
+  fs.renameSync(path.join(native, system), path.join(native, 'plan9-mips'));
+  const { code, message } = refused('', copy);
+  assert.equal(code, 'SUBPY_LIBRARY_NOT_FOUND');
+  const last = message.split('\n').at(-1);
+  const start = `This package has the library for plan9-mips, and this is ${system}: one for it has to be built. `;
+  assert.ok(last.startsWith(`${start}What to do: set SUBPY_LIBRARY to the path of a libsubpy.so, or `), message);
+});
+
+test('npm is told what the libraries in the package are for', () => {
+  const { os: systems, cpu, libc } = require(path.join(PROGRAM, 'node_modules', 'subpy', 'package.json'));
+  assert.deepEqual([systems, cpu, libc], [[process.platform], [process.arch], ['glibc']]);
+});
+
 test('a library of another version is one clear error, before anything else is looked up', () => {
   // They have this function alone: had another been looked up before, the error would be about that.
   for (const [number, version] of [[999_000, '0.999.0'], [1_000_000, '1.0.0'], [3, '0.0.3']]) {

@@ -13,6 +13,7 @@ import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Predicate;
 import java.util.stream.Stream;
@@ -82,8 +83,23 @@ final class Library {
     }
     String file = System.mapLibraryName("subpy");
     StringBuilder tried = new StringBuilder();
-    // Where only what running programs need is installed, the second is not there.
-    for (String name : named.isEmpty() ? List.of(file + ".0", file) : List.of(named)) {
+    List<String> names = new ArrayList<>();
+    if (!named.isEmpty()) {
+      names.add(named);
+    } else {
+      try {
+        String bundled = Bundled.path();
+        if (bundled != null) {
+          names.add(bundled);
+        }
+      } catch (IOException e) {
+        tried.append("\n  the one in the jar\n    ").append(e.getMessage());
+      }
+      // Where only what running programs need is installed, the second is not there.
+      names.add(file + ".0");
+      names.add(file);
+    }
+    for (String name : names) {
       SymbolLookup library;
       try {
         library = SymbolLookup.libraryLookup(name, Arena.global());
