@@ -208,9 +208,11 @@ fn packing_twice_gives_the_same_bytes() {
 fn no_path_of_this_machine_is_in_what_is_built() {
     let parts = dist().with_file_name("dist-parts");
     let home = std::env::var("HOME").expect("HOME");
-    for file in [format!("prefix/usr/lib/libsubpy.so.{VERSION}"), "command/bin/subpy".to_owned()] {
-        let bytes = fs::read(parts.join(&file)).expect("a file");
-        for path in [root().to_str().expect("UTF-8"), &format!("{home}/")] {
+    let target = parts.parent().expect("a folder").to_str().expect("UTF-8");
+    let library = format!("prefix/usr/lib/libsubpy.so.{VERSION}");
+    for file in [&library, "prefix/usr/lib/libsubpy.a", "command/bin/subpy"] {
+        let bytes = fs::read(parts.join(file)).expect("a file");
+        for path in [root().to_str().expect("UTF-8"), target, &format!("{home}/")] {
             let found = bytes.windows(path.len()).any(|part| part == path.as_bytes());
             assert!(!found, "{file} has {path} in it");
         }
