@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -26,12 +27,28 @@ fn tool(name: &str) -> Command {
 
 /// Whether rooms can be made. Nothing of them can be tested without.
 fn have_room(what: &str) -> bool {
-    // SAFETY: it reads a number.
-    if unsafe { libc::geteuid() } != 0 && std::env::var("SUBPY_ROOM_SUDO").as_deref() != Ok("1") {
+    if !is_root() && std::env::var("SUBPY_ROOM_SUDO").as_deref() != Ok("1") {
         skipped(what, "tools/dist/room needs root, or SUBPY_ROOM_SUDO=1 for sudo");
         return false;
     }
-    have("mmdebstrap", what, "install the package mmdebstrap")
+    if !have("mmdebstrap", what, "install the package mmdebstrap") {
+        return false;
+    }
+    // A container may have none for its root. Then nothing of this can be tried there, in CI neither.
+    let mut own = Command::new(if is_root() { "unshare" } else { "sudo" });
+    own.args(if is_root() { &[][..] } else { &["unshare"] });
+    own.args(["--mount", "--propagation", "private", "--pid", "--fork", "--ipc", "--uts", "true"]);
+    let output = bounded::output(&mut own).expect("unshare runs");
+    if !output.status.success() {
+        let why = String::from_utf8_lossy(&output.stderr).into_owned();
+        let _ = writeln!(std::io::stderr(), "skipped: {what}: there are no namespaces for rooms here: {}", why.trim());
+    }
+    output.status.success()
+}
+
+fn is_root() -> bool {
+    // SAFETY: it reads a number.
+    unsafe { libc::geteuid() == 0 }
 }
 
 /// Runs a script of tests/dist: SCRIPT ROOM DIST. Passes on what it says of itself.
@@ -42,7 +59,6 @@ fn run_script(name: &str) {
     let mut script = Command::new(root().join("tests/dist").join(name));
     script.arg(root().join("tools/dist/room")).arg(dist()).env("SUBPY_TEST_PYTHON", python());
     let output = expect_success(script);
-    use std::io::Write;
     let _ = std::io::stderr().write_all(&output.stdout);
 }
 
