@@ -16,7 +16,7 @@ rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 MIB ?= 1024
 
 .PHONY: build command install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan test-tsan test-command lint header bench bench-data bench-processes bench-quick clean help
-.PHONY: soak-pool misuse deny matrix check-platforms test-arm64 faults races races-bugs fuzz fuzz-minimise stress scale mutants test-leaks coverage abi release site check-docs lint-shell
+.PHONY: soak-pool misuse deny matrix check-platforms test-arm64 test-windows faults races races-bugs fuzz fuzz-minimise stress scale mutants test-leaks coverage abi release site check-docs lint-shell
 .PHONY: dist test-dist packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
 
@@ -185,11 +185,14 @@ lint-shell: ## shellcheck over all scripts of the shell
 	@shellcheck=$$(tools/get-wheels shell)/bin/shellcheck; \
 	git grep -lIE '^#!.*\b(ba)?sh$$' -- ':!*.rs' ':!*.md' ':!*.py' | xargs "$$shellcheck" --severity=warning
 
-check-platforms: need-cargo ## the library type-checked for arm64 Linux, musl and macOS, warnings denied; needs the compiler of tools/get-tsan
+check-platforms: need-cargo ## the library type-checked for arm64 Linux, musl, macOS and Windows, warnings denied; needs the compiler of tools/get-tsan
 	@tools/check-platforms
 
 test-arm64: need-cargo need-cc ## the library for arm64 Linux, and C and Go tests of it under qemu-user; ONLY=short runs ten C tests, ONLY=name one
 	@tests/arm64/run $(ONLY)
+
+test-windows: need-cargo ## subpy.dll made with mingw, its demo and C tests under wine; ONLY=demo runs the demo alone, ONLY=name one test
+	@tests/windows/run $(ONLY)
 
 matrix: need-cargo need-cc ## a part of the tests on each CPython that can be had, minutes; writes docs/versions.md
 	@tools/matrix

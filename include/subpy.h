@@ -748,7 +748,10 @@ SUBPY_NODISCARD SUBPY_API const char *subpy_python_library(void);
 #define SUBPY_BUSY_WAIT 1
 /** A run of another thread starts at once: the threads take turns with the GIL, as Python's own threads do. */
 #define SUBPY_BUSY_SHARE 2
-/** Python code may call os.fork(). The child crashes until CPython is fixed (python/cpython#139759). */
+/**
+ * Python code may call os.fork(). The child crashes until CPython is fixed (python/cpython#139759). Windows has no
+ * os.fork(), and there this changes nothing.
+ */
 #define SUBPY_INTERP_ALLOW_FORK 1
 /** Python code may call os.exec*(), which replaces the whole process. */
 #define SUBPY_INTERP_ALLOW_EXEC 2
@@ -774,7 +777,10 @@ SUBPY_NODISCARD SUBPY_API const char *subpy_python_library(void);
  * where they are SUBPY_ERROR_NOT_SHAREABLE otherwise: in results, and as arguments of host functions.
  */
 #define SUBPY_INTERP_TAGGED_VALUES 128
-/** The interpreter counts the memory that it uses: see subpy_memory(). Needs SUBPY_GIL_OWN. */
+/**
+ * The interpreter counts the memory that it uses: see subpy_memory(). Needs SUBPY_GIL_OWN. Not on Windows, where it is
+ * SUBPY_ERROR_WRONG_STATE.
+ */
 #define SUBPY_INTERP_COUNT_MEMORY 256
 /**
  * The interpreter is the main one of a process of its own. Extension modules that refuse other interpreters load in
@@ -1791,7 +1797,7 @@ SUBPY_API subpy_status subpy_thread_notify(subpy_thread thread, subpy_notify_fn 
 
 /**
  * A file descriptor that becomes readable when the run of a thread has ended, or was given up: for poll(), epoll and
- * event loops.
+ * event loops. On Windows it is a socket (SOCKET), for select() and WSAPoll().
  *
  * @param thread  the thread
  * @param fd      receives the descriptor. It belongs to the thread and is closed when that is joined or freed: do not
@@ -2164,7 +2170,7 @@ SUBPY_API subpy_status subpy_queue_get_info(subpy_queue queue, struct subpy_queu
 
 /**
  * A descriptor for poll(), epoll and the event loops that are made of them: readable while there is something to get,
- * or the queue is closed.
+ * or the queue is closed. On Windows it is a socket (SOCKET), for select() and WSAPoll().
  *
  * Another thread may take the item first: then subpy_queue_get() with a `timeout_ms` of 0 is SUBPY_ERROR_TIMEOUT, and
  * the descriptor is not readable any more.

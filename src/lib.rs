@@ -99,7 +99,7 @@ mod value;
 #[forbid(unsafe_code)]
 mod worker;
 
-#[cfg(feature = "reserve")]
+#[cfg(all(feature = "reserve", unix))]
 #[global_allocator]
 static RESERVE: value::Reserve = value::Reserve;
 

@@ -29,7 +29,8 @@ pub const SUBPY_BUSY_WAIT: i32 = 1;
 /// A run of another thread starts at once: the threads take turns with the GIL, as Python's own threads do.
 pub const SUBPY_BUSY_SHARE: i32 = 2;
 
-/// Python code may call os.fork(). The child crashes until CPython is fixed (python/cpython#139759).
+/// Python code may call os.fork(). The child crashes until CPython is fixed (python/cpython#139759). Windows has no
+/// os.fork(), and there this changes nothing.
 pub const SUBPY_INTERP_ALLOW_FORK: u64 = 1;
 /// Python code may call os.exec*(), which replaces the whole process.
 pub const SUBPY_INTERP_ALLOW_EXEC: u64 = 2;
@@ -49,7 +50,8 @@ pub const SUBPY_INTERP_NO_STDIN: u64 = 64;
 /// Sets, complex numbers, dates and times, decimals, UUIDs, enums and dataclasses come out as tagged values (SUBPY_TAG_*),
 /// where they are SUBPY_ERROR_NOT_SHAREABLE otherwise: in results, and as arguments of host functions.
 pub const SUBPY_INTERP_TAGGED_VALUES: u64 = 128;
-/// The interpreter counts the memory that it uses: see subpy_memory(). Needs SUBPY_GIL_OWN.
+/// The interpreter counts the memory that it uses: see subpy_memory(). Needs SUBPY_GIL_OWN. Not on Windows, where it is
+/// SUBPY_ERROR_WRONG_STATE.
 pub const SUBPY_INTERP_COUNT_MEMORY: u64 = 256;
 /// The interpreter is the main one of a process of its own. Extension modules that refuse other interpreters load in
 /// it, and what would end or block a process ends or blocks that one alone: its end is SUBPY_ERROR_CRASHED, and a run

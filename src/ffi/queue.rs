@@ -240,7 +240,7 @@ pub unsafe extern "C" fn subpy_queue_get_info(
 }
 
 /// A descriptor for poll(), epoll and the event loops that are made of them: readable while there is something to get,
-/// or the queue is closed.
+/// or the queue is closed. On Windows it is a socket (SOCKET), for select() and WSAPoll().
 ///
 /// Another thread may take the item first: then subpy_queue_get() with a `timeout_ms` of 0 is SUBPY_ERROR_TIMEOUT, and
 /// the descriptor is not readable any more.

@@ -172,7 +172,7 @@ pub unsafe extern "C" fn subpy_thread_notify(
 }
 
 /// A file descriptor that becomes readable when the run of a thread has ended, or was given up: for poll(), epoll and
-/// event loops.
+/// event loops. On Windows it is a socket (SOCKET), for select() and WSAPoll().
 ///
 /// @param thread  the thread
 /// @param fd      receives the descriptor. It belongs to the thread and is closed when that is joined or freed: do not

@@ -4,7 +4,6 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,6 +13,7 @@ use super::error::{Error, Kind, Result};
 use super::lent_queues::LentQueues;
 use super::passed::{Passed, Sending};
 use crate::platform::Event;
+use crate::platform::fd::OwnedFd;
 use crate::process::alone::{Alone, Place};
 use crate::process::channel::Caller;
 use crate::process::child::{Child, Watch};

@@ -3,12 +3,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::error::{Error, Kind, Result};
+use crate::platform::fd::BorrowedFd;
 use crate::platform::thread::aside;
 use crate::python::find::Installation;
 use crate::python::stack::STACK_SIZE;

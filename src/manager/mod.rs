@@ -122,7 +122,8 @@ pub use thread::{InThread, fd, join, notify, run_in_thread, thread_free, wait};
 #[cfg(feature = "capi")]
 pub use tokens::{cancel_find, cancel_fire, cancel_free, cancel_new};
 
-// What those above need to speak of: they use nothing of `python` but this.
+// What those above need to speak of: they use nothing of `platform` and of `python` but this.
+pub use crate::platform::fd::RawFd;
 #[cfg(feature = "capi")]
 pub use crate::process::region::Region;
 pub use crate::python::exception::{Exception, Frame, Syntax};

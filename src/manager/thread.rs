@@ -1,8 +1,6 @@
 //! Runs on threads of their own: `call_in_thread()`, with a result to join for. A pool's tasks have outcomes like theirs.
 
 use std::cell::Cell;
-use std::io::{PipeReader, PipeWriter, Write};
-use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,6 +13,8 @@ use super::limits::{Abandon, Limits, Wake};
 use super::registry::Registry;
 use super::run::Work;
 use super::runtime;
+use crate::platform::Ready;
+use crate::platform::fd::RawFd;
 use crate::platform::thread::{JoinHandle, spawn};
 use crate::python::attach::detached;
 use crate::python::fork;
@@ -40,23 +40,8 @@ pub type Notify = Box<dyn FnOnce() + Send>;
 struct State {
     outcome: Outcome,
     notify: Vec<Notify>,
+    /// Readable when the outcome is there.
     ready: Option<Ready>,
-}
-
-/// A descriptor that is readable when the outcome is there.
-struct Ready {
-    reader: PipeReader,
-    /// Until then.
-    writer: Option<PipeWriter>,
-}
-
-impl Ready {
-    fn signal(&mut self) {
-        if let Some(mut writer) = self.writer.take() {
-            // One byte always fits; without it the end of the pipe is readable as well.
-            let _ = writer.write(&[1]);
-        }
-    }
 }
 
 /// A run, as those see it who want its outcome.
@@ -381,15 +366,14 @@ pub fn fd(handle: u64) -> Result<RawFd> {
         return Err(not_found(handle));
     }
     if let Some(ready) = &state.ready {
-        return Ok(ready.reader.as_raw_fd());
+        return Ok(ready.descriptor());
     }
-    let pipe = std::io::pipe();
-    let (reader, writer) = pipe.map_err(|error| Kind::Interpreter(format!("no descriptor could be made: {error}")))?;
-    let mut ready = Ready { reader, writer: Some(writer) };
+    let ready = Ready::new();
+    let mut ready = ready.map_err(|error| Kind::Interpreter(format!("no descriptor could be made: {error}")))?;
     if matches!(state.outcome, Outcome::Done(_)) {
         ready.signal();
     }
-    Ok(state.ready.insert(ready).reader.as_raw_fd())
+    Ok(state.ready.insert(ready).descriptor())
 }
 
 /// Forgets a run. If it fails, or has failed, that is printed.

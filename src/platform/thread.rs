@@ -6,8 +6,8 @@ use std::ffi::{CStr, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::{io, ptr, thread};
 
+use super::common::{Thread, create_thread, detach_thread, join_thread};
 use super::system::{LONGEST_NAME, name_thread};
-use super::unix::{Thread, create_thread, detach_thread, join_thread};
 
 struct Start<'a> {
     name: [u8; LONGEST_NAME + 1],

@@ -1,14 +1,19 @@
 //! What Linux and macOS have in common: most of POSIX.
 
 use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
+use std::fs::{File, OpenOptions};
+use std::io::{PipeReader, PipeWriter, Write};
 use std::ops::Range;
-use std::os::fd::AsRawFd;
+pub use std::os::fd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use std::{io, ptr};
+use std::{fs, io, ptr};
+
+use fd::{AsRawFd, RawFd};
 
 use super::system::Event;
 
@@ -72,6 +77,11 @@ pub fn file_of(address: *const c_void) -> Option<(&'static OsStr, usize)> {
         }
         Some((OsStr::from_bytes(CStr::from_ptr(about.dli_fname).to_bytes()), about.dli_fbase.addr()))
     }
+}
+
+/// Where the file begins that an address is in.
+pub fn file_at(address: *const c_void) -> Option<usize> {
+    file_of(address).map(|(_, start)| start)
 }
 
 /// The main program (its name is empty) or a library, and where it lies.
@@ -324,3 +334,63 @@ fn poll(descriptor: c_int, events: i16, limit: Duration) -> c_int {
     // SAFETY: one entry.
     unsafe { libc::poll(&mut wanted, 1, limit) }
 }
+
+/// A descriptor that becomes readable, and stays it.
+pub struct Ready {
+    reader: PipeReader,
+    /// Until then.
+    writer: Option<PipeWriter>,
+}
+
+impl Ready {
+    pub fn new() -> io::Result<Ready> {
+        io::pipe().map(|(reader, writer)| Ready { reader, writer: Some(writer) })
+    }
+
+    pub fn descriptor(&self) -> RawFd {
+        self.reader.as_raw_fd()
+    }
+
+    pub fn signal(&mut self) {
+        if let Some(mut writer) = self.writer.take() {
+            // One byte always fits; without it the end of the pipe is readable as well.
+            let _ = writer.write(&[1]);
+        }
+    }
+}
+
+// ---- files
+
+/// Opens a file to read it. Where it is a pipe, nobody is waited for who writes to it.
+pub fn open_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
+}
+
+/// As many bytes of a file, from a place on.
+pub fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<()> {
+    file.read_exact_at(bytes, at)
+}
+
+/// A path of bytes.
+pub fn path_of(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes))
+}
+
+/// Without links.
+pub fn real_path(path: &Path) -> io::Result<PathBuf> {
+    path.canonicalize()
+}
+
+/// By device and inode, so that links and mounts do not matter.
+pub fn is_same_file(one: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| fs::metadata(path).map(|data| (data.dev(), data.ino())).ok();
+    identity(one).is_some_and(|one| identity(other) == Some(one))
+}
+
+/// Of open files, processes or memory.
+pub fn is_shortage(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::EAGAIN | NO_MEMORY))
+}
+
+/// The error of that.
+pub const NO_MEMORY: i32 = libc::ENOMEM;

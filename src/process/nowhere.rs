@@ -53,8 +53,8 @@ pub mod channel {
 }
 
 pub mod talk {
+    use crate::platform::fd::OwnedFd;
     use std::io;
-    use std::os::fd::OwnedFd;
     use std::time::Instant;
 
     use super::super::message::{Done, Failed, Raised, Reply, Request, Run, ToRun};
@@ -127,9 +127,9 @@ pub mod talk {
 }
 
 pub mod child {
+    use crate::platform::fd::{BorrowedFd, OwnedFd};
     use std::fmt::{self, Display, Formatter};
     use std::io;
-    use std::os::fd::{BorrowedFd, OwnedFd};
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -233,9 +233,9 @@ pub mod child {
 }
 
 pub mod region {
+    use crate::platform::fd::OwnedFd;
     use std::ffi::CStr;
     use std::io;
-    use std::os::fd::OwnedFd;
     use std::sync::Arc;
 
     use super::child::Child;

@@ -1,15 +1,20 @@
 //! What a worker is to be, told by its host before it begins: in a file in memory that comes with a note. And how all of them
 //! are started.
 
-use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read, Seek, Write};
-use std::os::fd::{FromRawFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 #[cfg(target_os = "linux")]
-use super::system::check;
+mod file {
+    pub use std::ffi::OsString;
+    pub use std::fs::File;
+    pub use std::io::{self, Read, Seek, Write};
+    pub use std::os::fd::{FromRawFd, OwnedFd};
+    pub use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+    pub use super::super::system::check;
+}
+#[cfg(target_os = "linux")]
+use file::*;
 
 /// How an interpreter in a process of its own is set up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,9 +63,9 @@ pub struct Options {
     pub preload: Vec<String>,
 }
 
+#[cfg(target_os = "linux")]
 impl Settings {
     /// A file in memory that has them.
-    #[cfg(target_os = "linux")]
     pub fn to_file(&self) -> io::Result<OwnedFd> {
         // SAFETY: a C string; a new descriptor.
         let mut file = unsafe {
@@ -124,8 +129,10 @@ impl Settings {
     }
 }
 
+#[cfg(target_os = "linux")]
 struct Rest<'a>(&'a [u8]);
 
+#[cfg(target_os = "linux")]
 impl Rest<'_> {
     fn number(&mut self) -> Option<u64> {
         let (number, rest) = self.0.split_first_chunk()?;

@@ -15,6 +15,12 @@ use super::types::{
     PyObjectArenaAllocator, PyStatus, PyThreadState, PyType_Spec, PyTypeObject, PyUnicodeWriter,
 };
 
+/// C's `long`, which has 32 bits on Windows.
+#[allow(clippy::unnecessary_cast)]
+pub fn long(value: c_long) -> i64 {
+    value as i64
+}
+
 type Ssize = super::types::Py_ssize_t;
 
 /// Py_AuditHookFunction: the event's name, a tuple of its arguments, and what was registered with the hook.
@@ -29,14 +35,14 @@ pub type AddPendingCall =
 
 macro_rules! api {
     (
-        checked { $( fn $c:ident ( $($ct:ty),* $(,)? ) $(-> $cr:ty)?; )* }
+        checked { $( $(#[$only:meta])* fn $c:ident ( $($ct:ty),* $(,)? ) $(-> $cr:ty)?; )* }
         declared { $( fn $d:ident ( $($dt:ty),* $(,)? ) $(-> $dr:ty)?; )* }
         optional { $( fn $o:ident ( $($ot:ty),* $(,)? ) $(-> $or:ty)?; )* }
         data { $( $v:ident: $vt:ty; )* }
     ) => {
         /// CPython's functions and the objects that live as long as the process.
         pub struct Api {
-            $( pub $c: unsafe extern "C" fn($($ct),*) $(-> $cr)?, )*
+            $( $(#[$only])* pub $c: unsafe extern "C" fn($($ct),*) $(-> $cr)?, )*
             $( pub $d: unsafe extern "C" fn($($dt),*) $(-> $dr)?, )*
             $( pub $o: Option<unsafe extern "C" fn($($ot),*) $(-> $or)?>, )*
             $( pub $v: $vt, )*
@@ -45,7 +51,7 @@ macro_rules! api {
         }
 
         // The signature check: the tests do not compile when an entry differs from pyo3-ffi. A constant links nothing.
-        $( #[cfg(test)] const _: unsafe extern "C" fn($($ct),*) $(-> $cr)? = pyo3_ffi::$c; )*
+        $( $(#[$only])* #[cfg(test)] const _: unsafe extern "C" fn($($ct),*) $(-> $cr)? = pyo3_ffi::$c; )*
 
         impl Api {
             /// Looks every symbol up. Fails with the name of the first one that is missing.
@@ -61,7 +67,7 @@ macro_rules! api {
                 // declares for it (checked above) or CPython's header does; a data symbol's into a pointer to its type.
                 unsafe {
                     let mut api = Api {
-                        $( $c: std::mem::transmute::<*mut c_void, unsafe extern "C" fn($($ct),*) $(-> $cr)?>(
+                        $( $(#[$only])* $c: std::mem::transmute::<*mut c_void, unsafe extern "C" fn($($ct),*) $(-> $cr)?>(
                             required(stringify!($c), symbol!($c))?), )*
                         $( $d: std::mem::transmute::<*mut c_void, unsafe extern "C" fn($($dt),*) $(-> $dr)?>(
                             required(stringify!($d), symbol!($d))?), )*
@@ -213,8 +219,11 @@ api! {
         fn PyEval_GetFrame() -> *mut PyFrameObject;
         fn PyEval_SaveThread() -> *mut PyThreadState;
         fn PyEval_RestoreThread(*mut PyThreadState);
+        #[cfg(unix)]
         fn PyOS_BeforeFork();
+        #[cfg(unix)]
         fn PyOS_AfterFork_Parent();
+        #[cfg(unix)]
         fn PyOS_AfterFork_Child();
         fn Py_EnterRecursiveCall(*const c_char) -> c_int;
         fn Py_LeaveRecursiveCall();

@@ -16,7 +16,7 @@ use super::memory::{Account, owner, unless_locked};
 use super::state_blocks::{self, Original};
 use super::types::{PYMEM_DOMAIN_RAW, PyMemAllocatorEx};
 use super::{api, chunks, lock};
-use crate::platform::{EVERYWHERE, USABLE_SIZE, file_of, is_stub, next_symbol, symbol, usable_size};
+use crate::platform::{EVERYWHERE, USABLE_SIZE, file_at, is_stub, next_symbol, symbol, usable_size};
 
 /// What a booked block ends with: its account, and the signature.
 type Tag = [usize; 2];
@@ -231,11 +231,6 @@ fn functions(allocator: &PyMemAllocatorEx) -> [usize; 5] {
     ]
 }
 
-/// The file that a function is of, by where it is loaded.
-fn loaded_at(function: *const c_void) -> Option<usize> {
-    file_of(function).map(|(_, start)| start)
-}
-
 /// The function that CPython calls by this name.
 fn global(name: &CStr) -> *const c_void {
     // SAFETY: it looks everywhere.
@@ -244,8 +239,8 @@ fn global(name: &CStr) -> *const c_void {
 
 /// Whether blocks of the allocator are malloc()'s, and it says itself how large they are.
 fn is_malloc(original: &Original) -> bool {
-    let cpython = loaded_at(api().PyMem_SetAllocator as *const c_void);
-    let usable = loaded_at(global(USABLE_SIZE));
+    let cpython = file_at(api().PyMem_SetAllocator as *const c_void);
+    let usable = file_at(global(USABLE_SIZE));
     // Who replaces one of these replaces all, the function that says how large a block is too, so it is enough to find some.
     let mut family: Vec<_> =
         [c"malloc", c"calloc", c"realloc", c"free"].map(global).into_iter().filter(|it| !is_stub(*it)).collect();
@@ -255,9 +250,9 @@ fn is_malloc(original: &Original) -> bool {
     }
     original.functions.ctx.is_null()
         && cpython.is_some()
-        && loaded_at(original.malloc as *const c_void) == cpython
+        && file_at(original.malloc as *const c_void) == cpython
         && usable.is_some()
-        && family.iter().all(|function| loaded_at(*function) == usable)
+        && family.iter().all(|function| file_at(*function) == usable)
 }
 
 /// From now on blocks can be booked. The reason when they cannot. Whether a thread is attached does not matter.
@@ -266,6 +261,9 @@ pub fn count() -> Result<(), &'static str> {
     static PUT: Mutex<()> = Mutex::new(());
     let _alone = lock(&PUT);
     let original = state_blocks::original().filter(|original| is_malloc(original));
+    if cfg!(windows) {
+        return Err("not on Windows, where CPython and the library have heaps that do not know each other's blocks");
+    }
     let original = original.ok_or("CPython's allocator is not malloc(): it is debugged, or a host has its own")?;
     FIRST.get_or_init(|| SECRET.store(RandomState::new().hash_one(0) as usize, Ordering::Relaxed));
     let counted = PyMemAllocatorEx {

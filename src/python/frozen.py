@@ -4,7 +4,8 @@ import sys
 
 def file(name, is_package):
     """Where FrozenImporter says that a module of the standard library is."""
-    return f"{sys._stdlib_dir}/{name.replace('.', '/')}{'/__init__' if is_package else ''}.py"
+    parts = [sys._stdlib_dir, *name.split("."), *(["__init__"] if is_package else [])]
+    return ("\\" if sys.platform == "win32" else "/").join(parts) + ".py"
 
 
 def codecs():

@@ -116,7 +116,8 @@ def use_venv(folder, with_system):
     if found:
         del sys.path[found[0] :]
     sys.prefix = sys.exec_prefix = folder
-    executable = os.path.join(folder, "bin", "python")
+    program = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
+    executable = os.path.join(folder, *program)
     if os.path.exists(executable):
         sys.executable = executable
     site.PREFIXES = [folder]

@@ -4,12 +4,14 @@ use std::ffi::CStr;
 use std::ptr;
 use std::sync::{Arc, Mutex};
 
+#[cfg(unix)]
+use super::environ;
 use super::object::{Obj, Py, PyResult, own_source};
 use super::output::Output;
 use super::queue::{Queues, finder};
 use super::types::PyObject;
 use super::venv::Venv;
-use super::{environ, frozen, lock};
+use super::{frozen, lock};
 
 /// What an interpreter may do (CPython: PyInterpreterConfig). All false is what `concurrent.interpreters` calls
 /// "isolated".
@@ -63,8 +65,12 @@ pub fn set_up_host(py: Py) -> PyResult<()> {
 
 /// What is the process's, and so of all interpreters, is used in a way that they can.
 fn share_process(py: Py, namespace: &Obj, tracemalloc: bool) -> PyResult<()> {
-    let [put, unset] = environ::functions(py)?;
-    function(py, namespace, "share_environment")?.call(&[&put, &unset])?;
+    // Windows has a lock for the environment.
+    #[cfg(unix)]
+    {
+        let [put, unset] = environ::functions(py)?;
+        function(py, namespace, "share_environment")?.call(&[&put, &unset])?;
+    }
     function(py, namespace, "ask_before_tracing")?.call(&[&flag(py, tracemalloc)?])?;
     Ok(())
 }

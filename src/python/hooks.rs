@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use super::types::{PyInterpreterState, PyMethodDef, PyMethodDefPointer, PyObject};
 
+use super::api::long;
 use super::attach::detached;
 use super::fork::forked;
 use super::object::{Py, PyResult};
@@ -166,7 +167,7 @@ pub fn foreign(id: i64) -> Option<ForeignState> {
     // wait for the lock that is held here. Both functions read one field.
     unsafe {
         Some(ForeignState {
-            whence: api()._PyInterpreterState_GetWhence.map_or(0, |whence| whence(*state)),
+            whence: api()._PyInterpreterState_GetWhence.map_or(0, |whence| long(whence(*state))),
             running: api()._PyInterpreterState_IsRunningMain.is_some_and(|running| running(*state) != 0),
         })
     }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::api::long;
 use super::attach::{Entry, Outside, Pinned};
 use super::guest::{Config, Main, configure_guest, main, set_up_guest, set_up_host};
 use super::hooks::{self, Host};
@@ -110,7 +111,7 @@ impl Interp {
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed) + 1;
         let (own, interrupts) = (Arc::<Own>::default(), Arc::default());
         // SAFETY: alive, as promised; reads one field.
-        let whence = api()._PyInterpreterState_GetWhence.map_or(0, |whence| unsafe { whence(state) });
+        let whence = api()._PyInterpreterState_GetWhence.map_or(0, |whence| long(unsafe { whence(state) }));
         Interp {
             state,
             id,

@@ -8,7 +8,8 @@ class Loop:
     """An event loop that is kept, and the task of the run that is on it."""
 
     def __init__(self, fd, on_wake):
-        self.loop = asyncio.new_event_loop()
+        # On Windows only this one watches descriptors, which are sockets there.
+        self.loop = asyncio.SelectorEventLoop() if sys.platform == "win32" else asyncio.new_event_loop()
         self.run = self.loop.run_forever
         self.on_wake = on_wake
         self.task = None

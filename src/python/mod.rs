@@ -52,6 +52,7 @@ pub mod closing;
 mod convert;
 pub mod counted;
 mod dedent;
+#[cfg(unix)]
 mod environ;
 pub mod exception;
 pub mod find;

@@ -1,7 +1,6 @@
 //! Loading a CPython into the process, initialising it and finalising it.
 
 use std::ffi::{CStr, CString, c_char, c_ulong, c_void};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::OnceLock;
@@ -113,7 +112,7 @@ pub fn load(found: &Found) -> Result<bool, StartError> {
         path: path.map(Path::to_owned),
         version,
         version_text: text(format!("{major}.{minor}.{micro}").as_bytes()),
-        path_text: text(path.map_or(&b""[..], |path| path.as_os_str().as_bytes())),
+        path_text: text(path.map_or(&b""[..], |path| path.as_os_str().as_encoded_bytes())),
     });
     let _ = API.set(table);
     Ok(initialized)
@@ -229,10 +228,9 @@ unsafe fn configure_and_start(
     startup: Startup,
 ) -> Result<(), String> {
     // CPython derives every folder from its executable. Without one, from where it would be.
-    let (major, minor, _) = installation.version;
-    let fallback = installation.prefix.join(format!("bin/python{major}.{minor}"));
+    let fallback = installation.usual_executable();
     let executable = installation.executable.as_ref().unwrap_or(&fallback);
-    let executable = CString::new(executable.as_os_str().as_bytes()).map_err(|error| error.to_string())?;
+    let executable = CString::new(executable.as_os_str().as_encoded_bytes()).map_err(|error| error.to_string())?;
     // utf8_mode: an isolated configuration would otherwise give a C host ASCII streams and file names.
     let mut options = vec![(c"utf8_mode", 1), (c"install_signal_handlers", 0)];
     options.push((c"site_import", u64::from(!startup.no_site)));

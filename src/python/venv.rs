@@ -1,12 +1,12 @@
 //! Virtual environments of interpreters (PEP 405): what has to be true of one before an interpreter may use it. guest.py then
 //! does what the site module does in a program of that environment.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path};
 
 use super::version;
+use crate::platform::open_file;
 
 /// Of a file that has a dozen lines.
 const MOST_BYTES: u64 = 64 << 10;
@@ -51,7 +51,11 @@ pub fn check(folder: &str) -> Result<bool, String> {
             "is of Python {made_with}, and this process has Python {major}.{minor}: there is one Python in a process; {make}"
         ));
     }
-    let packages = format!("lib/python{major}.{minor}/site-packages");
+    let packages = if cfg!(windows) {
+        r"Lib\site-packages".to_owned()
+    } else {
+        format!("lib/python{major}.{minor}/site-packages")
+    };
     if !path.join(&packages).is_dir() {
         return refused(&format!("has no {packages}; {make}"));
     }
@@ -61,7 +65,7 @@ pub fn check(folder: &str) -> Result<bool, String> {
 
 fn read(path: &Path) -> io::Result<String> {
     // Not what is no file: it may not come to an end, or not begin.
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let file = open_file(path)?;
     let is = file.metadata()?;
     if !is.is_file() {
         return Err(io::Error::other("it is no file"));

@@ -1,7 +1,6 @@
 //! Forks of a process in which CPython was initialised on its only thread. They begin with all that is imported here.
 
 use std::ffi::{c_int, c_void};
-use std::os::fd::{AsRawFd, BorrowedFd};
 use std::{io, ptr};
 
 use super::exception::Exception;
@@ -9,6 +8,7 @@ use super::object::{Py, PyResult};
 use super::start::MainState;
 use super::{api, fork as forks, signals};
 use crate::platform;
+use crate::platform::fd::{AsRawFd, BorrowedFd};
 
 fn or_raised<T>(py: Py, result: PyResult<T>) -> Result<T, String> {
     result.map_err(|_| Exception::take(py).formatted)
@@ -55,6 +55,7 @@ pub fn interrupt_end() {
 
 /// Forks this process: the child's id, or None in the child. For CPython that is a process of its own, in which this
 /// thread is what it was; the only one, as there was no other.
+#[cfg(unix)]
 pub fn fork(state: &MainState) -> io::Result<Option<i32>> {
     state.attached(|_| {
         // SAFETY: attached, and there is no other thread whose locks the child would wait for.
@@ -70,6 +71,12 @@ pub fn fork(state: &MainState) -> io::Result<Option<i32>> {
             child.map(Some)
         }
     })
+}
+
+/// Windows has no forks.
+#[cfg(windows)]
+pub fn fork(_: &MainState) -> io::Result<Option<i32>> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// From now on a crash of this process writes where its threads were, into this descriptor.

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::marker::PhantomData;
-use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -11,7 +10,7 @@ use std::time::Duration;
 use super::call;
 use super::to_rust::FromValue;
 use super::unless_forked;
-use crate::manager::{self, Result, forked};
+use crate::manager::{self, RawFd, Result, forked};
 
 /// What becomes of a task: to be waited for, on this thread or as a [`Future`] with any executor. Dropping it detaches the
 /// task: if it fails, its traceback is printed to stderr.

@@ -1,7 +1,6 @@
 //! Queues between the program and interpreters, and between interpreters.
 
 use std::fmt;
-use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use super::block::{decode, encode};
 use super::limits::Limits;
 use super::to_rust::FromValue;
 use super::unless_forked;
-use crate::manager::{self, For, Kind, Result, Wait};
+use crate::manager::{self, For, Kind, RawFd, Result, Wait};
 
 /// A queue. Each item is copied once, and comes out once, in the order in which they went in; any number of threads and
 /// of interpreters may put and get. Clones are the same queue.

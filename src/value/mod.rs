@@ -28,7 +28,7 @@ mod exception;
 mod export;
 mod form;
 mod raw;
-#[cfg(feature = "reserve")]
+#[cfg(all(feature = "reserve", unix))]
 mod reserve;
 pub(crate) mod tag;
 mod text;
@@ -51,15 +51,15 @@ pub use exception::{Exception, Frame, Syntax};
 pub use export::{Access, Export};
 pub use form::{Form, Place};
 pub use raw::RawBlock;
-#[cfg(feature = "reserve")]
+#[cfg(all(feature = "reserve", unix))]
 pub use reserve::{Reserve, enough};
 pub(crate) use tag::{TAG_BITS, check_tag};
 pub(crate) use text::{SHORT, copy_text, ends, is_ascii, utf8};
 pub use view::{ValueRef, View};
 pub use wanted::{Results, Wanted};
 
-/// Whether small allocations can count on a reserve. Without the feature nobody holds one.
-#[cfg(not(feature = "reserve"))]
+/// Whether small allocations can count on a reserve. Without the feature, and on Windows, nobody holds one.
+#[cfg(not(all(feature = "reserve", unix)))]
 pub fn enough() -> bool {
     true
 }

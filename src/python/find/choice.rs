@@ -2,13 +2,13 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::inspect::{around, inspect, python_in};
 use super::loaded::{Loaded, LoadedRaw};
 use super::names::{check_version, dotted};
 use super::{INSTALL, Installation, LocateError, RELATIVE, Refused, Tried, set};
+use crate::platform::is_same_file;
 
 pub(super) struct Choice {
     pub what: String,
@@ -101,16 +101,16 @@ impl Choice {
     /// Refuses a choice that is not the CPython in this process, whose file is `running`. The result says more than
     /// that file does when the choice is an environment on top of it.
     pub fn in_process(&self, raw: &LoadedRaw, running: &Path) -> Result<Option<Installation>, LocateError> {
-        if same_file(&self.path, running) {
+        if is_same_file(&self.path, running) {
             return Ok(None);
         }
         // A static python that runs already needs no libpython, so it must not be asked for one.
-        if raw.initialized && python_in(&self.path).is_some_and(|python| same_file(&python, running)) {
+        if raw.initialized && python_in(&self.path).is_some_and(|python| is_same_file(&python, running)) {
             return Ok(None);
         }
         let chosen = self.inspect()?;
         let is_the_same = match &raw.library {
-            Some(library) => same_file(&chosen.library, library),
+            Some(library) => is_same_file(&chosen.library, library),
             // Its files differ, so the installation counts; `python` and `python3` can be copies of each other, too.
             None => around(running, raw.version)
                 .is_ok_and(|own| own.prefix == chosen.prefix && own.version == chosen.version),
@@ -124,10 +124,4 @@ impl Choice {
             describe(raw)
         ))))
     }
-}
-
-/// By device and inode, so that links and mounts do not matter.
-fn same_file(one: &Path, other: &Path) -> bool {
-    let identity = |path: &Path| fs::metadata(path).map(|data| (data.dev(), data.ino())).ok();
-    identity(one).is_some_and(|one| identity(other) == Some(one))
 }

@@ -3,12 +3,12 @@
 //! Loading the wrong library cannot be undone, so the patch level has to be known before: every CPython since 3.11
 //! exports the constant `Py_Version`, and its eight bytes lie in the file.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::{Refused, is_shortage};
+use crate::platform::{NO_MEMORY, open_file, read_at};
 
 const HEADER_SIZE: usize = 64;
 const SEGMENT_SIZE: usize = 56;
@@ -37,9 +37,9 @@ pub(super) fn python_version(library: &Path) -> Result<(u8, u8, u8), Refused> {
     Ok((major, minor, patch))
 }
 
-/// Opening a FIFO would wait for somebody who writes to it.
-fn open(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+/// Not what is no file.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    let file = open_file(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
@@ -116,14 +116,14 @@ fn table(file: &File, offset: u64, count: u16, size: usize) -> io::Result<Vec<u8
     read(file, offset, usize::from(count) * size)
 }
 
-fn read(file: &File, offset: u64, size: usize) -> io::Result<Vec<u8>> {
+pub(super) fn read(file: &File, offset: u64, size: usize) -> io::Result<Vec<u8>> {
     if size > LARGEST_TABLE {
         return Err(io::Error::other("a table in it is too large"));
     }
     let mut bytes = Vec::new();
-    bytes.try_reserve_exact(size).map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?;
+    bytes.try_reserve_exact(size).map_err(|_| io::Error::from_raw_os_error(NO_MEMORY))?;
     bytes.resize(size, 0);
-    file.read_exact_at(&mut bytes, offset)?;
+    read_at(file, &mut bytes, offset)?;
     Ok(bytes)
 }
 

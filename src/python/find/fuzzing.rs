@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::names::OLDEST;
 use super::search::search;
-use super::{Found, Installation, Refused, elf, find, inspect, probe};
+use super::{Found, Installation, Refused, elf, find, inspect, pe, probe};
 
 /// What files and folders are called.
 const NAMES: [&str; 32] = [
@@ -109,10 +109,12 @@ fn told(refused: &Refused) {
 fn library(folder: &Folder, content: &[u8]) {
     let path = folder.0.join("library");
     fs::write(&path, content).expect("a file");
-    let version = elf::python_version(&path);
-    assert_eq!(version, elf::python_version(&path));
-    if let Err(refused) = &version {
-        told(refused);
+    for python_version in [elf::python_version, pe::python_version] {
+        let version = python_version(&path);
+        assert_eq!(version, python_version(&path));
+        if let Err(refused) = &version {
+            told(refused);
+        }
     }
 }
 

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::names::{
-    MINORS, check_name, check_version, dotted, file_name, is_library, is_named_free_threaded, named_version, names,
+    MINORS, check_name, check_version, dotted, file_name, is_library, is_named_free_threaded, library_name,
+    named_version, names,
 };
-use super::{INSTALL, Installation, Refused, elf, probe};
+use super::{INSTALL, Installation, Refused, elf, pe, probe};
+use crate::platform::real_path;
 
 /// How long an executable may take to tell about itself.
 const PROBE_LIMIT: Duration = Duration::from_secs(10);
@@ -21,6 +23,7 @@ pub(super) fn inspect(path: &Path) -> Result<Installation, Refused> {
         return Err("it is neither a file nor a folder".into());
     }
     match python_in(&path) {
+        None if cfg!(windows) => Err("there is no python.exe in this folder".into()),
         None => Err("there is no bin/python in this folder".into()),
         Some(path) if is_library(&path) => inspect_library(&path),
         Some(path) => inspect_executable(&path),
@@ -32,11 +35,20 @@ pub(super) fn python_in(path: &Path) -> Option<PathBuf> {
     if !path.is_dir() {
         return Some(path.to_owned());
     }
-    names().iter().map(|name| path.join("bin").join(name)).find(|python| python.is_file())
+    // On Windows, an installation has it at its top, and an environment does not.
+    let folders = if cfg!(windows) { ["", "Scripts"].as_slice() } else { &["bin"] };
+    let in_folder =
+        |folder: &&str| names().iter().map(|name| path.join(folder).join(name)).find(|python| python.is_file());
+    folders.iter().find_map(in_folder)
+}
+
+/// The version that is in the file of a library.
+fn version_in(library: &Path) -> Result<(u8, u8, u8), Refused> {
+    if cfg!(windows) { pe::python_version(library) } else { elf::python_version(library) }
 }
 
 fn inspect_executable(python: &Path) -> Result<Installation, Refused> {
-    let real = python.canonicalize()?;
+    let real = real_path(python)?;
     check_name(&real)?;
     match probe::run(python, PROBE_LIMIT) {
         Ok(report) => from_report(&report),
@@ -53,11 +65,11 @@ pub(super) fn from_report(report: &probe::Report) -> Result<Installation, Refuse
         return Err(format!("it is {} and not CPython", report.implementation).into());
     }
     check_version(report.version, report.free_threaded)?;
-    let prefix = report.base_prefix.canonicalize().unwrap_or_else(|_| report.base_prefix.clone());
+    let prefix = real_path(&report.base_prefix).unwrap_or_else(|_| report.base_prefix.clone());
     if !has_stdlib(&prefix, report.version) {
         return Err(no_stdlib(&prefix, report.version).into());
     }
-    let real = report.executable.canonicalize().ok().filter(|real| real.is_file());
+    let real = real_path(&report.executable).ok().filter(|real| real.is_file());
     let library = library_of(report, &prefix, real.as_deref())?;
     let in_environment = report.prefix != report.base_prefix && real.is_some();
     Ok(Installation {
@@ -73,14 +85,14 @@ pub(super) fn from_report(report: &probe::Report) -> Result<Installation, Refuse
 fn library_of(report: &probe::Report, prefix: &Path, executable: Option<&Path>) -> Result<PathBuf, Refused> {
     let (major, minor, _) = report.version;
     let is_shared = report.soname.contains(".so");
-    let usual = format!("libpython{major}.{minor}.so.1.0");
+    let usual = library_name(major, minor);
     let name = if is_shared { file_name(Path::new(&report.soname)) } else { usual };
     let folders = library_folders(report, prefix, executable);
     let in_folders = folders.iter().map(|folder| folder.join(&name));
     let mut unfit = Vec::new();
     for library in std::iter::once(report.mapped.clone()).chain(in_folders).filter(|library| library.is_file()) {
         let library = real_library(&library)?;
-        match elf::python_version(&library) {
+        match version_in(&library) {
             Ok(version) if version == report.version => return Ok(library),
             Ok(version) => unfit.push(format!("{} is of {}", library.display(), dotted(version))),
             Err(Refused::Unfit(reason)) => unfit.push(format!("{}: {reason}", library.display())),
@@ -98,6 +110,9 @@ fn library_of(report: &probe::Report, prefix: &Path, executable: Option<&Path>) 
             folders.join(", ")
         )
         .into());
+    }
+    if cfg!(windows) {
+        return Err(format!("its {name} is not there; install another one: {INSTALL}").into());
     }
     Err(format!("it was built without a shared libpython; rebuild with --enable-shared, or: {INSTALL}").into())
 }
@@ -119,7 +134,7 @@ fn library_folders(report: &probe::Report, prefix: &Path, executable: Option<&Pa
 fn beside(python: &Path, real: &Path) -> Result<Option<Installation>, Refused> {
     let Some(top) = real.parent().and_then(Path::parent) else { return Ok(None) };
     let folders = [top.join("lib"), top.to_owned()];
-    let names = MINORS.map(|minor| format!("libpython3.{minor}.so.1.0"));
+    let names = MINORS.map(|minor| library_name(3, minor));
     let candidates = names.flat_map(|name| folders.iter().map(move |folder| folder.join(&name)).collect::<Vec<_>>());
     for library in candidates.filter(|path| path.is_file()) {
         match inspect_library(&library) {
@@ -138,11 +153,14 @@ fn beside(python: &Path, real: &Path) -> Result<Option<Installation>, Refused> {
 fn inspect_library(path: &Path) -> Result<Installation, Refused> {
     let library = real_library(path)?;
     let name = file_name(&library);
+    if cfg!(windows) && name.eq_ignore_ascii_case("python3.dll") {
+        return Err("it is only the stub for the limited API; name the python314.dll beside it".into());
+    }
     if name.starts_with("libpython3.so") {
         return Err("it is only the stub for the limited API; name the libpython3.14.so.1.0 beside it".into());
     }
     check_name(&library)?;
-    let version = elf::python_version(&library)?;
+    let version = version_in(&library)?;
     check_version(version, is_named_free_threaded(&name))?;
     Ok(around(&library, version)?)
 }
@@ -158,24 +176,33 @@ pub(super) fn around(file: &Path, version: (u8, u8, u8)) -> Result<Installation,
 
 /// Not run, and not checked to be runnable: without any, CPython would take the first `python3` on `PATH` for its own.
 fn executable_in(prefix: &Path, (major, minor, _): (u8, u8, u8)) -> Option<PathBuf> {
-    let candidates = [format!("bin/python{major}.{minor}"), format!("bin/python{major}")];
-    let mut candidates = candidates.iter().filter_map(|name| prefix.join(name).canonicalize().ok());
+    let candidates = match cfg!(windows) {
+        true => vec!["python.exe".to_owned()],
+        false => vec![format!("bin/python{major}.{minor}"), format!("bin/python{major}")],
+    };
+    let mut candidates = candidates.iter().filter_map(|name| real_path(&prefix.join(name)).ok());
     candidates.find(|real| real.is_file() && named_version(real).is_none_or(|named| named == (major, minor)))
 }
 
 /// Without links, and with the full name where there is the short one for linkers beside it.
 fn real_library(path: &Path) -> Result<PathBuf, Refused> {
-    let real = path.canonicalize()?;
+    let real = real_path(path)?;
     let full = real.with_file_name(format!("{}.1.0", file_name(&real)));
     Ok(if file_name(&real).ends_with(".so") && full.is_file() { full } else { real })
 }
 
 /// The landmark by which CPython finds its standard library. Fedora and openSUSE keep it in `lib64`.
 fn has_stdlib(prefix: &Path, (major, minor, _): (u8, u8, u8)) -> bool {
+    if cfg!(windows) {
+        return prefix.join("Lib").join("os.py").is_file();
+    }
     ["lib", "lib64"].iter().any(|lib| prefix.join(format!("{lib}/python{major}.{minor}/os.py")).is_file())
 }
 
 fn no_stdlib(folder: &Path, (major, minor, _): (u8, u8, u8)) -> String {
     let place = folder.display();
+    if cfg!(windows) {
+        return format!(r"its standard library is missing: there is no Lib\os.py in or above {place}");
+    }
     format!("its standard library is missing: there is no lib/python{major}.{minor}/os.py in or above {place}")
 }

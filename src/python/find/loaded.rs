@@ -4,12 +4,12 @@
 //! often exports CPython's symbols without any libpython.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 
 use super::Installation;
-use crate::platform::{self, EVERYWHERE, Object, if_loaded, objects};
+use super::names::{is_library, named_version};
+use crate::platform::{self, EVERYWHERE, Object, if_loaded, objects, real_path};
 
 /// A CPython in this process that fits and is the one to use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,9 +47,13 @@ pub fn in_process() -> Option<LoadedRaw> {
     })
 }
 
-/// `libpython3.14.so.1.0`, and older ones; not `libpython3.so`, which has no code in it.
+/// `libpython3.14.so.1.0`, and older ones; not `libpython3.so`, which has no code in it. On Windows `python314.dll`, and not
+/// `python3.dll`.
 fn is_libpython(library: &Path) -> bool {
-    let name = library.file_name().unwrap_or_default().as_bytes();
+    if cfg!(windows) {
+        return is_library(library) && named_version(library).is_some();
+    }
+    let name = library.file_name().unwrap_or_default().as_encoded_bytes();
     let version = name.strip_prefix(b"libpython").unwrap_or_default();
     matches!(version, [b'0'..=b'9', b'.', b'0'..=b'9', ..])
 }
@@ -81,7 +85,7 @@ fn owner(address: usize, objects: &[Object]) -> Option<PathBuf> {
     let object = objects.iter().find(|object| object.spans.iter().any(|span| span.contains(&address)))?;
     let is_program = object.name.as_os_str().is_empty();
     // A name may be relative to where the host program was when it opened the library.
-    (!is_program).then(|| object.name.canonicalize().unwrap_or_else(|_| object.name.clone()))
+    (!is_program).then(|| real_path(&object.name).unwrap_or_else(|_| object.name.clone()))
 }
 
 /// `3.14.6 (main, ...)`, `3.15.0a1+ (...)`

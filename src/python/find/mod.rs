@@ -6,7 +6,7 @@
 //! | `search` | where to look otherwise, in order |
 //! | `inspect` | whether one candidate fits, and what belongs to it |
 //! | `probe` | asks an executable about itself by running it |
-//! | `elf` | reads the version out of a libpython's file |
+//! | `elf`, `pe` | read the version out of a libpython's file; on Windows out of a python314.dll |
 //! | `loaded` | looks for a CPython in this process |
 //! | `names` | versions, and what files are called |
 //! | `fuzzing` | the entry for a fuzzing target, which is not there in a build for use |
@@ -21,6 +21,7 @@ pub mod fuzzing;
 mod inspect;
 pub mod loaded;
 mod names;
+mod pe;
 mod probe;
 mod search;
 #[cfg(test)]
@@ -50,6 +51,17 @@ pub struct Installation {
     pub prefix: PathBuf,
     /// Major, minor, patch.
     pub version: (u8, u8, u8),
+}
+
+impl Installation {
+    /// Where its executable usually is, whether there is one or not.
+    pub fn usual_executable(&self) -> PathBuf {
+        let (major, minor, _) = self.version;
+        match cfg!(windows) {
+            true => self.prefix.join("python.exe"),
+            false => self.prefix.join(format!("bin/python{major}.{minor}")),
+        }
+    }
 }
 
 /// Where the CPython to use is.
@@ -231,6 +243,4 @@ impl From<io::Error> for Refused {
 }
 
 /// Of open files, processes or memory: it says nothing about what was to be looked at.
-pub fn is_shortage(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::EAGAIN | libc::ENOMEM))
-}
+pub use crate::platform::is_shortage;

@@ -35,16 +35,24 @@ pub(super) fn dotted((major, minor, patch): (u8, u8, u8)) -> String {
     format!("{major}.{minor}.{patch}")
 }
 
-/// 3.14 from `python3.14`, `libpython3.14d.so.1.0`.
+/// 3.14 from `python3.14`, `libpython3.14d.so.1.0`; on Windows from `python314.dll`, too.
 pub(super) fn named_version(path: &Path) -> Option<(u8, u8)> {
     let name = file_name(path);
+    if cfg!(windows) && is_library(path) {
+        let digits = name.to_ascii_lowercase();
+        let digits = digits.strip_prefix("python3")?.trim_end_matches(".dll").trim_end_matches("t");
+        return Some((3, digits.parse().ok()?));
+    }
     let name = name.strip_prefix("lib").unwrap_or(&name);
     let (major, minor, _) = leading_version(name.strip_prefix("python")?)?;
     Some((major, minor))
 }
 
-/// `libpython3.14t.so.1.0`, `libpython3.14td.so.1.0`
+/// `libpython3.14t.so.1.0`, `libpython3.14td.so.1.0`; on Windows `python314t.dll`.
 pub(super) fn is_named_free_threaded(library: &str) -> bool {
+    if cfg!(windows) {
+        return library.to_ascii_lowercase().ends_with("t.dll");
+    }
     let rest = library
         .trim_start_matches("libpython")
         .trim_start_matches(|letter: char| letter == '.' || letter.is_ascii_digit());
@@ -64,12 +72,24 @@ pub(super) fn file_name(path: &Path) -> String {
 
 /// The names of executables, the best first.
 pub(super) fn names() -> Vec<String> {
-    let mut names: Vec<String> = MINORS.map(|minor| format!("python3.{minor}")).collect();
-    names.extend(["python3".to_owned(), "python".to_owned()]);
+    let suffix = std::env::consts::EXE_SUFFIX;
+    let mut names: Vec<String> = MINORS.map(|minor| format!("python3.{minor}{suffix}")).collect();
+    names.extend([format!("python3{suffix}"), format!("python{suffix}")]);
     names
+}
+
+/// The name of a library: of its newest build, where there are several.
+pub(super) fn library_name(major: u8, minor: u8) -> String {
+    match cfg!(windows) {
+        true => format!("python{major}{minor}.dll"),
+        false => format!("libpython{major}.{minor}.so.1.0"),
+    }
 }
 
 pub(super) fn is_library(path: &Path) -> bool {
     let name = file_name(path);
+    if cfg!(windows) {
+        return name.to_ascii_lowercase().ends_with(".dll");
+    }
     name.starts_with("libpython") || name.ends_with(".so") || name.contains(".so.")
 }

@@ -2,15 +2,13 @@
 //!
 //! Only so do pyenv shims and other wrappers lead to the Python behind them.
 
-use std::ffi::OsStr;
 use std::io::{ErrorKind, PipeReader, Read};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{Refused, is_shortage};
-use crate::platform::wait_readable;
+use crate::platform::{path_of, wait_readable};
 
 /// Prints the fields between two marks, as a wrapper may print something of its own. Also valid in old versions of
 /// Python, which then can say that they are old.
@@ -76,7 +74,7 @@ fn start(python: &Path) -> std::io::Result<(PipeReader, Child)> {
     let mut command = Command::new(python);
     command.args(["-I", "-S", "-c", SCRIPT]);
     for (name, _) in std::env::vars_os() {
-        if name.as_bytes().starts_with(b"PYTHON") {
+        if name.as_encoded_bytes().starts_with(b"PYTHON") {
             command.env_remove(name);
         }
     }
@@ -142,17 +140,16 @@ pub(super) fn parse(output: &[u8]) -> Option<Report> {
         return None;
     };
     let text = |field| String::from_utf8_lossy(field).into_owned();
-    let path = |field| PathBuf::from(OsStr::from_bytes(field));
     Some(Report {
         implementation: text(implementation),
         version: version_of(&text(version))?,
-        executable: path(executable),
-        prefix: path(prefix),
-        base_prefix: path(base_prefix),
-        mapped: path(mapped),
+        executable: path_of(executable),
+        prefix: path_of(prefix),
+        base_prefix: path_of(base_prefix),
+        mapped: path_of(mapped),
         free_threaded: free_threaded == b"1",
         soname: text(soname),
-        library_folder: path(folder),
+        library_folder: path_of(folder),
         multiarch: text(multiarch),
     })
 }
@@ -196,13 +193,13 @@ pub(super) mod tests {
         let fields = [
             report.implementation.as_bytes(),
             version.as_bytes(),
-            report.executable.as_os_str().as_bytes(),
-            report.prefix.as_os_str().as_bytes(),
-            report.base_prefix.as_os_str().as_bytes(),
-            report.mapped.as_os_str().as_bytes(),
+            report.executable.as_os_str().as_encoded_bytes(),
+            report.prefix.as_os_str().as_encoded_bytes(),
+            report.base_prefix.as_os_str().as_encoded_bytes(),
+            report.mapped.as_os_str().as_encoded_bytes(),
             if report.free_threaded { b"1" } else { b"" },
             report.soname.as_bytes(),
-            report.library_folder.as_os_str().as_bytes(),
+            report.library_folder.as_os_str().as_encoded_bytes(),
             report.multiarch.as_bytes(),
         ];
         [START, &fields.join(&0), END].concat()

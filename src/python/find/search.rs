@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::inspect::{inspect, python_in};
 use super::names::{MINORS, OLDEST, file_name, leading_version, names};
 use super::{Installation, LocateError, RELATIVE, Refused, Tried, is_shortage, set};
+use crate::platform::real_path;
 
 /// One kind of place, and the candidates in it.
 struct Step {
@@ -83,7 +84,13 @@ impl Search<'_> {
 
     /// A folder that the first of these variables names, or `below` the home folder.
     fn folder_or(&mut self, name: &str, below: &str) -> Option<PathBuf> {
-        self.folder(name).or_else(|| Some(self.folder("HOME")?.join(below)))
+        let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+        self.folder(name).or_else(|| Some(self.folder(home)?.join(below)))
+    }
+
+    /// Where programs keep what is the user's.
+    fn data(&mut self) -> Option<PathBuf> {
+        if cfg!(windows) { self.folder("APPDATA") } else { self.folder_or("XDG_DATA_HOME", ".local/share") }
     }
 
     fn virtual_env(&mut self) -> Result<Option<Step>, LocateError> {
@@ -107,7 +114,7 @@ impl Search<'_> {
 
     fn uv(&mut self) -> Result<Option<Step>, LocateError> {
         let named = self.folder("UV_PYTHON_INSTALL_DIR");
-        let folder = named.or_else(|| Some(self.folder_or("XDG_DATA_HOME", ".local/share")?.join("uv/python")));
+        let folder = named.or_else(|| Some(self.data()?.join("uv").join("python")));
         let Some(folder) = folder else { return Ok(None) };
         let paths = versions_in(&folder, "cpython-")?;
         let empty = "there is no cpython-3.14 or newer in it";
@@ -128,6 +135,14 @@ impl Search<'_> {
 
     fn system(&mut self) -> Result<Option<Step>, LocateError> {
         let mut paths = Vec::new();
+        if cfg!(windows) {
+            // Where the installer puts one for the user, and one for all.
+            let folders =
+                [self.folder("LOCALAPPDATA").map(|it| it.join(r"Programs\Python")), self.folder("ProgramFiles")];
+            for folder in folders.into_iter().flatten() {
+                paths.extend(MINORS.map(|minor| folder.join(format!(r"Python3{minor}\python.exe"))));
+            }
+        }
         for root in self.roots {
             paths.extend(MINORS.map(|minor| root.join(format!("bin/python3.{minor}"))));
         }
@@ -157,7 +172,7 @@ impl Search<'_> {
 /// Links to one Python are one candidate. Links to something else are not: the tool behind such shims looks at the name
 /// it is called by.
 fn identity(path: &Path) -> PathBuf {
-    match path.canonicalize() {
+    match real_path(path) {
         Ok(real) if file_name(&real).contains("python") => real,
         _ => path.to_owned(),
     }

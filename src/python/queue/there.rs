@@ -1,7 +1,6 @@
 //! A queue that is in another process: this one is an interpreter's, and its host has the queue. The host is asked for
 //! everything; here is what it is asked by, and who has the queue.
 
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -11,6 +10,7 @@ use super::super::by_handle::ByHandle;
 use super::super::fork::{forked, is_unlocked};
 use super::super::lock;
 use super::core::{For, Not};
+use crate::platform::fd::{AsRawFd, OwnedFd};
 use crate::value::OwnedValue;
 
 /// How the host is asked: without any GIL, and not by many threads at once on one and the same.
