@@ -365,6 +365,7 @@ fn man_pages_and_completions_are_written() {
     assert!(page.contains("Says what works here"), "{page}");
     for file in ["subpy.bash", "subpy.fish", "_subpy"] {
         let words = fs::read_to_string(folder.path("completions").join(file)).unwrap();
-        assert!(words.contains("doctor"), "{file}: {words}");
+        assert!(words.contains("doctor") && words.contains("python"), "{file}: {words}");
+        assert!(!words.contains("probe") && !words.contains("generate"), "{file}: {words}");
     }
 }
