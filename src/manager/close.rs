@@ -207,7 +207,7 @@ pub fn prepare(interpreter: &Interpreter, plan: &Plan, attempt: &Attempt, thread
         let mut found = Vec::new();
         if let Some(python) = interpreter.python().filter(|_| threads || !drained) {
             let visiting = interpreter.gate.visit_drained().map_err(refused)?;
-            let look = Look { stop: if threads { stop } else { 0 }, drained };
+            let look = Look { stop, threads, drained };
             found = closing.look(python, look).map_err(Error::from)?;
             drop(visiting);
         }
@@ -246,7 +246,7 @@ pub fn look(handle: u64, stop: u32) -> Result<Vec<String>> {
     static CLOSING: Mutex<Option<Closing>> = Mutex::new(None);
     let interpreter = get(handle)?;
     let Some(python) = interpreter.python() else { return Ok(Vec::new()) };
-    let look = Look { stop, drained: false };
+    let look = Look { stop, threads: true, drained: false };
     lock(&CLOSING).get_or_insert_default().look(python, look).map_err(Error::from)
 }
 

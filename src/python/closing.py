@@ -50,7 +50,7 @@ def exists(thread):
     try:
         handle = thread._os_thread_handle
         return handle.ident != 0 and not handle.is_done()
-    except Exception:
+    except BaseException:
         return True  # It is of a kind of its own.
 
 
@@ -81,7 +81,7 @@ def wake(time, stop, threading, pools, threads, look_here):
     if time % 8 == 1 or stop % 8 == 1:
         try:
             find(loops, pools)
-        except Exception:
+        except BaseException:
             pass  # No memory, or one that has no weak references.
     idents = {thread._ident for thread in threads}
     for thing in [reference() for reference in seen]:
@@ -90,8 +90,8 @@ def wake(time, stop, threading, pools, threads, look_here):
                 wake_loop(thing, time, stop, idents, look_here)
             elif pools and stop % 8 == 1 and issubclass(type(thing), pools.ThreadPoolExecutor):
                 end_pool(thing)
-        except Exception:
-            pass  # Not quite made, or gone already.
+        except BaseException:
+            pass  # Not quite made, gone already, or of a kind of its own.
 
 
 def find(loops, pools):

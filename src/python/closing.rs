@@ -15,8 +15,10 @@ const SOURCE: &CStr = own_source(concat!(include_str!("closing.py"), "\0"));
 /// How to look.
 #[derive(Clone, Copy)]
 pub struct Look {
-    /// Python's threads are told to end, once all runs were hit: for the how manieth time, from 1. 0: they are not.
+    /// All is told to end: for the how manieth time, from 1. 0: it is not.
     pub stop: u32,
+    /// Python's threads too, once all runs were hit.
+    pub threads: bool,
     /// Nobody is in it but Python's own threads, and this one.
     pub drained: bool,
 }
@@ -59,7 +61,7 @@ impl Closing {
             // SAFETY: None is immortal.
             None => unsafe { py.borrowed(py.none())? },
         };
-        let stop = self.stop(interp, how.stop);
+        let stop = if how.threads { self.stop(interp, how.stop) } else { 0 };
         let look_here = interp.interrupts.look_here(py)?;
         let times = |count: u32| py.int(i64::from(count));
         let found = look.call(&[&times(how.stop)?, &times(stop)?, &runs, &threads, &look_here])?;

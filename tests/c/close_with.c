@@ -457,6 +457,20 @@ static void interrupts_loops(void) {
   shut_down();
 }
 
+/* What code has made of its own hides nothing that is in the way. */
+static void a_loop_of_its_own(void) {
+  subpy_interp interp = create();
+  run(interp, "import asyncio, threading, time\n"
+              "class Loop(asyncio.SelectorEventLoop): pass\n"
+              "loop = Loop()\n"
+              "def is_running(self): raise SystemExit\n"
+              "Loop.is_running = is_running\n"
+              "threading.Thread(target=time.sleep, args=(2,)).start()");
+  FAILS(SUBPY_ERROR_BUSY, "...not closed within 500 ms: thread '", close_in(interp, 500, SUBPY_CLOSE_INTERRUPT, &error));
+  OK(close_in(interp, 60000, SUBPY_CLOSE_INTERRUPT, &error));
+  gone(interp);
+}
+
 static void quiet(void) {
   ends_threads();
   interrupts_between();
@@ -490,6 +504,7 @@ int main(void) {
   }
   free_outcome(&outcome);
   interrupts_runs();
+  a_loop_of_its_own();
   idle();
   bad_options();
   drains();

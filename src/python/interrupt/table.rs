@@ -210,6 +210,13 @@ impl Table {
         std::mem::take(&mut lock(&self.wanted).wishes)
     }
 
+    /// The same of runs alone: what somebody wishes of a thread because of memory is left to its pending call.
+    pub fn take_for_runs(&self) -> Wishes {
+        let mut wanted = lock(&self.wanted);
+        let memory = wanted.wishes.memory.take();
+        std::mem::replace(&mut wanted.wishes, Wishes { memory, ..Wishes::default() })
+    }
+
     /// Why the run with this number is to end, if somebody wishes that and nobody has taken it.
     pub fn for_run(&self, number: u64) -> Option<Reason> {
         lock(&self.wanted).wishes.for_run(number)
