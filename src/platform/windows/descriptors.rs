@@ -177,13 +177,17 @@ pub fn is_file(descriptor: c_int) -> bool {
     unsafe { GetFileType(_get_osfhandle(descriptor) as *mut c_void) == FILE_TYPE_DISK }
 }
 
-/// Writes some of it, at least one byte. The error is an errno.
+/// Writes some of it, at least one byte. The error is an errno; the standard library would take it for another number.
 pub fn write(descriptor: c_int, bytes: &[u8]) -> io::Result<usize> {
     let count = bytes.len().min(c_int::MAX as usize) as u32;
     // SAFETY: pointer and length of a slice; errno is this thread's own.
     unsafe {
         let written = _write(descriptor, bytes.as_ptr().cast(), count);
-        usize::try_from(written).map_err(|_| io::Error::from_raw_os_error(*_errno()))
+        usize::try_from(written).map_err(|_| match *_errno() {
+            libc::EINTR => io::ErrorKind::Interrupted.into(),
+            libc::EAGAIN => io::ErrorKind::WouldBlock.into(),
+            errno => io::Error::from_raw_os_error(errno),
+        })
     }
 }
 

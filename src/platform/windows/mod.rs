@@ -259,12 +259,13 @@ fn wide(text: &OsStr) -> Vec<u16> {
     text.encode_wide().chain([0]).collect()
 }
 
-/// Loads a library, and what it needs of its own folder; None: the main program. The system's reason when it cannot be.
+/// Loads a library by its whole path, and what it needs from its folder or the system's, not the current one; None: the main
+/// program. The system's reason when it cannot be.
 pub fn open_library(path: Option<&Path>) -> Result<*mut c_void, String> {
     // SAFETY: texts that end with 0, or NULL.
     let handle = unsafe {
         match path {
-            Some(path) => LoadLibraryExW(wide(path.as_os_str()).as_ptr(), ptr::null_mut(), ALTERED_SEARCH_PATH),
+            Some(path) => LoadLibraryExW(wide(path.as_os_str()).as_ptr(), ptr::null_mut(), ITS_FOLDER_AND_THE_SYSTEM),
             None => GetModuleHandleW(ptr::null()),
         }
     };
