@@ -23,9 +23,12 @@ const PASSED: usize = 3;
 /// What that library is to the program.
 pub const LIBRARY: &str = "/proc/self/fd/5";
 
-/// Descriptors are moved out of the way to this number and beyond: one more than what the program gets, so that there is something
-/// between, and no more, as fcntl() calls a number invalid that the limit of open files does not allow. So many are open anyway.
-const BEYOND: c_int = FIRST + PASSED as c_int + 1;
+/// Descriptors are moved out of the way of so many to this number and beyond: one more than what the program gets, so that there
+/// is something between, and no more, as fcntl() calls a number invalid that the limit of open files does not allow. So many are
+/// open anyway.
+fn beyond(count: usize) -> c_int {
+    FIRST + count as c_int + 1
+}
 
 /// As many as fit into the kernel's set of signals.
 const LAST_SIGNAL: c_int = 64;
@@ -171,10 +174,10 @@ unsafe fn execute(plan: &Plan) -> Option<()> {
             let nothing = ptr::null::<c_void>();
             libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), nothing, size_of::<u64>());
         }
-        let program = done(libc::fcntl(plan.program, libc::F_DUPFD_CLOEXEC, BEYOND))?;
+        let program = done(libc::fcntl(plan.program, libc::F_DUPFD_CLOEXEC, beyond(plan.count)))?;
         let mut moved = [-1; PASSED];
         for (from, to) in plan.passed.iter().zip(&mut moved).take(plan.count) {
-            *to = done(libc::fcntl(*from, libc::F_DUPFD_CLOEXEC, BEYOND))?;
+            *to = done(libc::fcntl(*from, libc::F_DUPFD_CLOEXEC, beyond(plan.count)))?;
         }
         for (number, from) in (FIRST..).zip(moved).take(plan.count) {
             done(libc::dup2(from, number))?;
