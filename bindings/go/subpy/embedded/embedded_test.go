@@ -121,6 +121,41 @@ func loadAnother(t *testing.T) (number int) {
 	return number
 }
 
+// Whoever loads it by another name of its descriptor has processes for interpreters, too.
+func TestLibraryByAnotherName(t *testing.T) {
+	const child = "SUBPY_TEST_DEV_FD"
+	file := os.Getenv(variable)
+	if file == "" {
+		t.Skip("SUBPY_LIBRARY is not set")
+	}
+	if os.Getenv(child) == "" {
+		command := exec.Command(os.Args[0], "-test.run=TestLibraryByAnotherName$")
+		command.Env = append(os.Environ(), child+"=1")
+		if out, err := command.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	code, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := inMemory(code); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(variable, fmt.Sprintf("/dev/fd/%d", memory.Fd()))
+	interp, err := subpy.Create(subpy.WithProcess())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := subpy.EvalAs[int](interp, "6 * 7"); n != 42 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if err := interp.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // In a checkout there is none, and the error says so beside what else was tried.
 func TestNoLibraryInside(t *testing.T) {
 	const child = "SUBPY_TEST_NO_LIBRARY"
