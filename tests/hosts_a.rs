@@ -136,4 +136,25 @@ fn lua_finds_its_library_or_says_what_is_wrong() {
         works(import(None, &broken));
         fs::remove_file(library).expect("it is there");
     }
+
+    // A tree around the folder that a program is started in is nobody's, neither by one name nor by the other.
+    for start in ["a/b/c", "other/share/lua/5.1"] {
+        let folder = beside.join(start);
+        let planted = folder.join("../../../lib/lua/5.1/libsubpy.so");
+        for folder in [&folder, planted.parent().expect("a folder")] {
+            fs::create_dir_all(folder).expect("a folder");
+        }
+        for file in ["subpy.lua", "subpy.cdef"] {
+            fs::copy(tree.join("share/lua/5.1").join(file), folder.join(file)).expect("a copy");
+        }
+        fs::copy(library_folder().join("libsubpy.so"), &planted).expect("a copy");
+        let mut elsewhere = import(None, &broken);
+        elsewhere.current_dir(&folder).env("LUA_PATH", "./?.lua").env("LUA_CPATH", "/nowhere/?.so");
+        let output = elsewhere.output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !output.status.success() && !said.contains("lib/lua/5.1") && said.contains("\n  ./libsubpy.so: "),
+            "{said}"
+        );
+    }
 }

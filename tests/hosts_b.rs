@@ -232,6 +232,20 @@ fn java_library_inside_the_jar() {
     // One that is named comes before it.
     let said = printed(run(&jar, &["Loading"], "/nowhere/libsubpy.so"));
     assert!(said.contains("\n  /nowhere/libsubpy.so, which the environment variable SUBPY_LIBRARY names\n"), "{said}");
+    // Where there is no room for it, the reason is told, and what was begun does not stay.
+    let full = run(&jar, &["Loading"], "");
+    let mut limited = command(Path::new("sh"));
+    limited.args(["-c", "ulimit -f 1 && exec \"$0\" \"$@\""]).arg(full.get_program());
+    limited.arg("-XX:-UsePerfData").args(full.get_args()).current_dir(full.get_current_dir().expect("a folder"));
+    for (name, value) in full.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    let said = printed(limited);
+    let expected = "Tried:\n  the one in the jar\n    no memory for it: File too large\n  libsubpy.so.0\n";
+    assert!(said.contains(expected), "{said}");
     // One for another system is not loaded, and says what it is for.
     let folder = with_jar(jdk, "other-system");
     let other = folder.join("META-INF/native/linux-aarch64");

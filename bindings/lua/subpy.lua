@@ -37,10 +37,14 @@ local function open()
       .. "libsubpy.so, or unset it"):format(library, chosen), 0)
   end
   local tried = {}
-  -- LuaRocks puts this file into share/lua/5.1, and the library of the same rock into lib/lua/5.1.
-  local names = { here .. "libsubpy.so", here .. "../../../lib/lua/5.1/libsubpy.so", "libsubpy.so.0", "libsubpy.so" }
-  local module = package.searchpath("libsubpy", package.cpath)
-  if module then table.insert(names, 3, module) end
+  local names = { here .. "libsubpy.so" }
+  -- LuaRocks puts this file into share/lua/5.1, and the library of the same rock into lib/lua/5.1. Elsewhere three folders up is
+  -- no tree of its own, and after ./ it would depend on where the program is started.
+  local tree = here:match("^(.*/)share/lua/5%.1/$")
+  if tree and tree:sub(1, 1) == "/" then names[#names + 1] = tree .. "lib/lua/5.1/libsubpy.so" end
+  names[#names + 1] = package.searchpath("libsubpy", package.cpath)
+  names[#names + 1] = "libsubpy.so.0"
+  names[#names + 1] = "libsubpy.so"
   for _, name in ipairs(names) do
     local ok, library = pcall(ffi.load, name)
     if ok then return library, name end

@@ -3,11 +3,11 @@
 //! memory: programs that carry the library inside themselves load it from there, and a descriptor is all that leads to it.
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int, c_void};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,9 +67,7 @@ pub fn library() -> io::Result<Library> {
     if file_of(entry as *const c_void).is_some_and(|(_, program)| program == base) {
         return Ok(Library::Program);
     }
-    if name.as_bytes().starts_with(b"/proc/")
-        && let Some(memory) = memory_of(own as usize)
-    {
+    if let Some(memory) = memory_of(own as usize) {
         return opened(Path::new(name), memory).map(Library::Memory);
     }
     std::fs::canonicalize(name).map(Library::File)
@@ -93,10 +91,12 @@ fn memory_of(address: usize) -> Option<(u64, u64)> {
     })
 }
 
-/// The file that a descriptor's name leads to. By now the descriptor may be another file's.
+/// The file that a descriptor's name leads to, in /proc or in /dev. By now the descriptor may be another file's: of a pipe, for
+/// whose other end nobody waits, or of a terminal, which does not become this process's.
 fn opened(name: &Path, memory: (u64, u64)) -> io::Result<OwnedFd> {
     let closed = || io::Error::other("the descriptor that it was loaded from was closed");
-    let file = File::open(name).map_err(|_| closed())?;
+    let careful = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+    let file = OpenOptions::new().read(true).custom_flags(careful).open(name).map_err(|_| closed())?;
     let found = file.metadata()?;
     if (found.dev(), found.ino()) == memory { Ok(file.into()) } else { Err(closed()) }
 }
@@ -111,4 +111,50 @@ pub fn open() -> io::Result<OwnedFd> {
         return Err(io::Error::other("it runs with the rights of another user, and needs libsubpy.so"));
     }
     File::open("/proc/self/exe").map(OwnedFd::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::{AsRawFd, FromRawFd};
+    use std::ptr;
+
+    use super::*;
+    use crate::process::system::check;
+
+    fn in_memory() -> OwnedFd {
+        // SAFETY: a C string; a new descriptor.
+        let memory = unsafe { OwnedFd::from_raw_fd(libc::memfd_create(c"library".as_ptr(), libc::MFD_CLOEXEC)) };
+        std::fs::write(format!("/proc/self/fd/{}", memory.as_raw_fd()), "a library").expect("it is written");
+        memory
+    }
+
+    #[test]
+    fn it_is_found_by_each_name_of_its_descriptor() {
+        let (memory, other) = (in_memory(), in_memory());
+        // SAFETY: a new mapping, of a file that stays as it is.
+        let mapped =
+            unsafe { libc::mmap(ptr::null_mut(), 9, libc::PROT_READ, libc::MAP_PRIVATE, memory.as_raw_fd(), 0) };
+        assert_ne!(mapped, libc::MAP_FAILED);
+        let file = memory_of(mapped.addr()).expect("it is in memory");
+        assert_eq!(memory_of(memory_of as *const () as usize), None);
+        for folder in ["/proc/self/fd", "/proc/self/./fd", "/dev/fd", "/proc/thread-self/fd"] {
+            let name = |descriptor: &OwnedFd| PathBuf::from(format!("{folder}/{}", descriptor.as_raw_fd()));
+            let found = opened(&name(&memory), file).expect(folder);
+            assert_eq!(std::fs::read(name(&found)).expect("what is in it"), b"a library");
+            opened(&name(&other), file).expect_err("another file");
+        }
+        // SAFETY: the mapping, which nobody uses any more.
+        unsafe { libc::munmap(mapped, 9) };
+    }
+
+    #[test]
+    fn nobody_is_waited_for_when_the_descriptor_is_a_pipe() {
+        let name = std::env::temp_dir().join(format!("subpy-pipe-{}", std::process::id()));
+        let path = std::ffi::CString::new(name.as_os_str().as_bytes()).expect("a path");
+        // SAFETY: a C string.
+        check(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }).expect("a pipe");
+        let error = opened(&name, (0, 0)).expect_err("another file");
+        assert_eq!(error.to_string(), "the descriptor that it was loaded from was closed");
+        std::fs::remove_file(name).expect("it is there");
+    }
 }

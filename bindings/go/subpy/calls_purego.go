@@ -104,8 +104,8 @@ var load = sync.OnceValue(func() error {
 
 const libraryVariable = "SUBPY_LIBRARY"
 
-// open opens the first library that there is: the one that the environment variable names, or the one inside the program, or
-// one beside it, or where the dynamic loader looks.
+// open opens the library that the environment variable names, and no other; without it the first one that can be opened: the one
+// inside the program, or one beside it, or where the dynamic loader looks.
 func open() (handle uintptr, path string, err error) {
 	names := []string{"libsubpy.so.0", "libsubpy.so"}
 	paths := names
@@ -118,9 +118,10 @@ func open() (handle uintptr, path string, err error) {
 		paths = []string{named}
 	}
 	var tried strings.Builder
+	inside := ""
 	if named == "" && carried.Open != nil {
-		if path, err := carried.Open(); err == nil {
-			paths = []string{path}
+		if inside, err = carried.Open(); err == nil {
+			paths = append([]string{inside}, paths...)
 		} else {
 			fmt.Fprintf(&tried, "  inside the program: %v\n", err)
 		}
@@ -133,6 +134,8 @@ func open() (handle uintptr, path string, err error) {
 		switch {
 		case named != "":
 			path = libraryVariable + "=" + path
+		case path == inside:
+			path = "inside the program (" + path + ")"
 		case !strings.Contains(path, "/"):
 			path += " (in LD_LIBRARY_PATH and the system's folders)"
 		}

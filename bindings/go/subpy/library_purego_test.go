@@ -9,12 +9,19 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/subpy/subpy/bindings/go/internal/carried"
 )
 
 func init() {
 	children["named"] = func() {
 		os.Setenv(libraryVariable, os.Getenv("LIBRARY_OF_TEST"))
 		fmt.Println(Version())
+	}
+	children["inside"] = func() {
+		carried.Open = func() (string, error) { return os.Getenv("LIBRARY_OF_TEST"), nil }
+		_, err := Create()
+		fmt.Printf("%s\n%v\n", Version(), err)
 	}
 }
 
@@ -65,6 +72,34 @@ func TestLibraryNamedByTheProgram(t *testing.T) {
 	}
 	if out, _ := runChild(t, "named", "SUBPY_LIBRARY=/nonexistent", "LIBRARY_OF_TEST="+library); !strings.HasPrefix(out, "0.") {
 		t.Errorf("got %q", out)
+	}
+}
+
+// Where the library inside the program cannot be opened, another one is, and when there is none, the error has the reason.
+func TestLibraryInsideThatCannotBeOpened(t *testing.T) {
+	library := os.Getenv(libraryVariable)
+	if library == "" {
+		t.Skip("SUBPY_LIBRARY is not set")
+	}
+	broken := t.TempDir()
+	for _, name := range []string{"libsubpy.so", "libsubpy.so.0"} {
+		check(os.WriteFile(filepath.Join(broken, name), nil, 0o666))
+	}
+	inside := "LIBRARY_OF_TEST=" + broken + "/libsubpy.so"
+	out, _ := runChild(t, "inside", inside, "SUBPY_LIBRARY=", "LD_LIBRARY_PATH="+broken)
+	for _, want := range []string{
+		"  inside the program (" + broken + "/libsubpy.so): file too short\n",
+		"  libsubpy.so.0 (in LD_LIBRARY_PATH and the system's folders): " + broken + "/libsubpy.so.0: file too short\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("it does not say %q:\n%s", want, out)
+		}
+	}
+	folder := t.TempDir()
+	check(os.Symlink(library, filepath.Join(folder, "libsubpy.so.0")))
+	out, _ = runChild(t, "inside", inside, "SUBPY_LIBRARY=", "LD_LIBRARY_PATH="+folder)
+	if !strings.HasPrefix(out, "0.") || !strings.HasSuffix(out, "\n<nil>\n") {
+		t.Errorf("got %s", out)
 	}
 }
 

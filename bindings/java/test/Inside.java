@@ -26,7 +26,7 @@ public class Inside {
         String maps = (String) each.eval("open('/proc/self/maps').read()");
         Check.that(maps.contains(LINK) && !maps.contains("libsubpy.so\n"), maps);
       }
-      Check.equal(descriptors(Path.of("/proc/self/fd")).size(), 1);
+      Check.equal(descriptors().size(), 1);
 
       // Classes of another class loader have the same library, and so the same interpreters.
       URL[] jar = {Subpy.class.getProtectionDomain().getCodeSource().getLocation()};
@@ -36,7 +36,7 @@ public class Inside {
         Object all = again.getMethod("listAll").invoke(null);
         Check.equal(((List<?>) all).size(), Subpy.listAll().size());
       }
-      List<Path> found = descriptors(Path.of("/proc/self/fd"));
+      List<Path> found = descriptors();
       Check.equal(found.size(), 1);
 
       // Nobody can change it.
@@ -51,9 +51,10 @@ public class Inside {
     System.out.println("done");
   }
 
-  private static List<Path> descriptors(Path folder) throws IOException {
+  /** Those of libraries in memory. */
+  static List<Path> descriptors() throws IOException {
     List<Path> found = new ArrayList<>();
-    try (Stream<Path> files = Files.list(folder)) {
+    try (Stream<Path> files = Files.list(Path.of("/proc/self/fd"))) {
       for (Path file : (Iterable<Path>) files::iterator) {
         if (Files.isSymbolicLink(file) && Files.readSymbolicLink(file).toString().equals(LINK)) {
           found.add(file);

@@ -5,11 +5,15 @@ package embedded
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
+	"unsafe"
+
+	"github.com/ebitengine/purego"
 
 	"github.com/subpy/subpy/bindings/go/internal/carried"
 	"github.com/subpy/subpy/bindings/go/subpy"
@@ -27,9 +31,14 @@ func TestLibraryInMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	number := loadAnother(t)
 	path, err := inMemory(code)
 	if err != nil {
 		t.Fatal(err)
+	}
+	// The other one was loaded by this number. It is not taken for this one.
+	if want := fmt.Sprintf("/proc/self/./fd/%d", number); path != want {
+		t.Fatalf("the library is %s, not %s", path, want)
 	}
 	t.Setenv(variable, path)
 
@@ -80,6 +89,73 @@ func TestLibraryInMemory(t *testing.T) {
 	}
 }
 
+// loadAnother loads another library out of memory, as others do it, and closes the descriptor, which was of that number.
+func loadAnother(t *testing.T) (number int) {
+	cc := os.Getenv("CC")
+	if cc == "" {
+		cc = "cc"
+	}
+	file := t.TempDir() + "/another.so"
+	command := exec.Command(cc, "-shared", "-fPIC", "-o", file, "-x", "c", "-")
+	command.Stdin = strings.NewReader("int another;")
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	code, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := []byte("another\x00")
+	descriptor, _, failure := syscall.Syscall(memfdCreate, uintptr(unsafe.Pointer(&name[0])), mfdCloexec, 0)
+	if failure != 0 {
+		t.Fatal(failure)
+	}
+	number = int(descriptor)
+	defer syscall.Close(number)
+	if _, err := syscall.Write(number, code); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := purego.Dlopen(fmt.Sprintf("/proc/self/fd/%d", number), purego.RTLD_NOW|purego.RTLD_LOCAL); err != nil {
+		t.Fatal(err)
+	}
+	return number
+}
+
+// Whoever loads it by another name of its descriptor has processes for interpreters, too.
+func TestLibraryByAnotherName(t *testing.T) {
+	const child = "SUBPY_TEST_DEV_FD"
+	file := os.Getenv(variable)
+	if file == "" {
+		t.Skip("SUBPY_LIBRARY is not set")
+	}
+	if os.Getenv(child) == "" {
+		command := exec.Command(os.Args[0], "-test.run=TestLibraryByAnotherName$")
+		command.Env = append(os.Environ(), child+"=1")
+		if out, err := command.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	code, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := inMemory(code); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(variable, fmt.Sprintf("/dev/fd/%d", memory.Fd()))
+	interp, err := subpy.Create(subpy.WithProcess())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := subpy.EvalAs[int](interp, "6 * 7"); n != 42 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if err := interp.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // In a checkout there is none, and the error says so beside what else was tried.
 func TestNoLibraryInside(t *testing.T) {
 	const child = "SUBPY_TEST_NO_LIBRARY"
@@ -90,7 +166,7 @@ func TestNoLibraryInside(t *testing.T) {
 	}
 	if _, err := folder.ReadFile(library); err == nil {
 		path, err := carried.Open()
-		if err != nil || !strings.HasPrefix(path, "/proc/self/fd/") {
+		if err != nil || !strings.HasPrefix(path, "/proc/self/./fd/") {
 			t.Errorf("%s, %v", path, err)
 		}
 		return

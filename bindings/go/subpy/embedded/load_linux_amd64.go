@@ -49,12 +49,17 @@ func inMemory(code []byte) (path string, err error) {
 	if failure != 0 {
 		return "", fmt.Errorf("no file in memory for the library inside the program: %w", failure)
 	}
-	memory = os.NewFile(number, "libsubpy.so")
-	if _, err := memory.Write(code); err != nil {
+	file := os.NewFile(number, "libsubpy.so")
+	if _, err := file.Write(code); err != nil {
+		file.Close()
 		return "", fmt.Errorf("no memory for the library inside the program: %w", err)
 	}
 	if _, _, failure := syscall.Syscall(syscall.SYS_FCNTL, number, fAddSeals, allSeals); failure != 0 {
+		file.Close()
 		return "", fmt.Errorf("the library inside the program cannot be sealed: %w", failure)
 	}
-	return fmt.Sprintf("/proc/self/fd/%d", number), nil
+	memory = file
+	// The dynamic loader knows what it has loaded by name, even when a descriptor of that number is another file's by now. Others
+	// who load out of memory write /proc/self/fd.
+	return fmt.Sprintf("/proc/self/./fd/%d", number), nil
 }

@@ -8,8 +8,11 @@ import java.io.InputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
+import java.lang.invoke.VarHandle;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -31,9 +34,13 @@ final class Bundled {
   /** What a link in /proc/self/fd says of it. */
   private static final Path LINK = Path.of("/memfd:" + NAME + " (deleted)");
 
-  private static final Path DESCRIPTORS = Path.of("/proc/self/fd");
+  /**
+   * /proc/self/fd, as nobody else writes it. The dynamic linker knows what it has loaded by name, even when a descriptor of that
+   * number is another file's by now.
+   */
+  private static final Path DESCRIPTORS = Path.of("/proc/self/./fd");
 
-  // linux/memfd.h and linux/fcntl.h.
+  // linux/memfd.h, linux/fcntl.h and asm-generic/errno-base.h.
   private static final int MFD_CLOEXEC = 1;
   private static final int MFD_ALLOW_SEALING = 2;
   private static final int MFD_NOEXEC_SEAL = 8;
@@ -41,6 +48,11 @@ final class Bundled {
 
   /** No other seals, no shrinking, no growing, no writing. */
   private static final int ALL_SEALS = 1 | 2 | 4 | 8;
+
+  private static final int EINVAL = 22;
+
+  private static final VarHandle ERRNO =
+      Linker.Option.captureStateLayout().varHandle(MemoryLayout.PathElement.groupElement("errno"));
 
   private Bundled() {}
 
@@ -88,35 +100,58 @@ final class Bundled {
           // Another thread has closed it.
         }
       }
+    } catch (DirectoryIteratorException e) {
+      throw e.getCause();
     }
     return null;
   }
 
   private static Path create(byte[] code) throws IOException {
     try (Arena arena = Arena.ofConfined()) {
-      MethodHandle create = function("memfd_create", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT));
+      Linker.Option errno = Linker.Option.captureCallState("errno");
+      MethodHandle create = function("memfd_create", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT), errno);
+      FunctionDescriptor type = FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT);
+      MethodHandle control = function("fcntl", type, Linker.Option.firstVariadicArg(2), errno);
+      MethodHandle close = function("close", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
+      MemorySegment state = arena.allocate(Linker.Option.captureStateLayout());
       MemorySegment name = arena.allocateFrom(NAME);
       // It is mapped, not executed, which some systems do not allow. Linux before 6.3 does not know the last flag.
-      int memory = (int) create.invokeExact(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
-      if (memory < 0) {
-        memory = (int) create.invokeExact(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+      int memory = (int) create.invokeExact(state, name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+      if (memory < 0 && (int) ERRNO.get(state, 0L) == EINVAL) {
+        memory = (int) create.invokeExact(state, name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
       }
       if (memory < 0) {
-        throw new IOException("the system makes no file in memory for it (memfd_create)");
+        throw new IOException("no file in memory for it (memfd_create): " + reason(state));
       }
-      Path path = DESCRIPTORS.resolve(Integer.toString(memory));
-      Files.write(path, code, StandardOpenOption.WRITE);
-      FunctionDescriptor type = FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT);
-      MethodHandle control = function("fcntl", type, Linker.Option.firstVariadicArg(2));
-      if ((int) control.invokeExact(memory, F_ADD_SEALS, ALL_SEALS) < 0) {
-        throw new IOException("the system does not seal a file in memory for it (F_ADD_SEALS)");
+      boolean isDone = false;
+      try {
+        Path path = DESCRIPTORS.resolve(Integer.toString(memory));
+        try {
+          Files.write(path, code, StandardOpenOption.WRITE);
+        } catch (IOException e) {
+          throw new IOException("no memory for it: " + e.getMessage(), e);
+        }
+        if ((int) control.invokeExact(state, memory, F_ADD_SEALS, ALL_SEALS) < 0) {
+          throw new IOException("the file in memory for it cannot be sealed (F_ADD_SEALS): " + reason(state));
+        }
+        isDone = true;
+        return path;
+      } finally {
+        if (!isDone) {
+          int ignored = (int) close.invokeExact(memory);
+        }
       }
-      return path;
     } catch (IOException e) {
       throw e;
     } catch (Throwable t) {
       throw Library.unexpected(t);
     }
+  }
+
+  /** What errno was after a call. */
+  private static String reason(MemorySegment state) throws Throwable {
+    MethodHandle text = function("strerror", FunctionDescriptor.of(ADDRESS, JAVA_INT));
+    return Library.string((MemorySegment) text.invokeExact((int) ERRNO.get(state, 0L)));
   }
 
   private static MethodHandle function(String name, FunctionDescriptor type, Linker.Option... options)
