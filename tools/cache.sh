@@ -31,7 +31,7 @@ keep() {
             flock 9
         fi
     fi
-    [ ! -d "$1" ] || return 0
+    [ ! -d "$1" ] || { unlock; return 0; }
     tmp=
     trap 'rm -rf "$tmp"' EXIT
     trap 'exit 129' HUP
@@ -41,4 +41,10 @@ keep() {
     make "$tmp/tree"
     mv "$tmp/tree" "$1" 2>/dev/null || [ -d "$1" ] || die "cannot write to $cache"
     rm -rf "$1/tree" # when another run was first, mv has put ours inside its folder
+    rm -rf "$tmp"
+    tmp=
+    unlock
 }
+
+# What is begun later has the descriptor, too, if it stays open, and may live longer.
+unlock() { exec 9>&-; }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::{Result, child};
@@ -27,10 +27,14 @@ pub fn remove_all() {
     }
 }
 
-/// A signal ends what this process has started, removes what it has made, and ends it.
+/// A signal ends what this process has started, removes what it has made, and ends it. What it has started is in groups of its own,
+/// and hears nothing of a terminal that is closed.
 pub fn end_all_on_signals() -> Result<()> {
     let told = |error: std::io::Error| format!("signals cannot be caught: {error}");
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(told)?;
+    let ignored = ignored();
+    // As nohup has it, and a shell for what it begins in the background.
+    let by_terminal = [SIGHUP, SIGQUIT].into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0);
+    let mut signals = Signals::new([SIGINT, SIGTERM].into_iter().chain(by_terminal)).map_err(told)?;
     let end = move || {
         if let Some(signal) = signals.forever().next() {
             child::end_all();
@@ -40,4 +44,12 @@ pub fn end_all_on_signals() -> Result<()> {
     };
     thread::Builder::new().spawn(end).map_err(told)?;
     Ok(())
+}
+
+/// The signals that whoever began this process has it ignore, the first one in the lowest bit (proc_pid_status(5)). None, where that
+/// is not said.
+fn ignored() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use support::{Folder, end_in_time, expect_code, json, output, stderr, stdout, subpy, text};
+use support::{Folder, begun_with, end_in_time, expect_code, json, output, stderr, stdout, subpy, text};
 
 /// A project that pip installs without the network: its backend, which is in it, writes the wheel.
 fn project(folder: &Folder, name: &str, source: &str) -> String {
@@ -204,13 +204,9 @@ fn importing(parent: &str) -> Vec<String> {
     processes.filter(is_one).collect()
 }
 
-#[test]
-fn a_signal_leaves_nothing_behind() {
-    let folder = Folder::new();
-    let cache = folder.folder("cache");
-    let mut command = subpy();
-    command.env("SUBPY_CACHE", &cache).args(["check", &project(&folder, "hangs", "while True: pass")]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+/// A check that hangs gets signals, one after the other: it ends with the code of the last one that is not ignored, and leaves nothing.
+fn signalled(mut check: Command, cache: &Path, signals: &[&str], code: i32) {
+    let child = check.env("SUBPY_CACHE", cache).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     end_in_time(&child);
     let start = Instant::now();
     let id = child.id().to_string();
@@ -222,18 +218,35 @@ fn a_signal_leaves_nothing_behind() {
         assert!(start.elapsed() < Duration::from_secs(120), "it does not begin");
         thread::sleep(Duration::from_millis(20));
     };
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-    expect_code(&child.wait_with_output().unwrap(), 130);
-    assert_eq!(fs::read_dir(&cache).unwrap().count(), 0);
+    for signal in signals {
+        assert!(Command::new("kill").args([signal, id.as_str()]).status().unwrap().success());
+    }
+    expect_code(&child.wait_with_output().unwrap(), code);
+    assert_eq!(fs::read_dir(cache).unwrap().count(), 0, "{signals:?}");
     let is_there = |id: &String| {
         let state = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
         !(state.is_empty() || state.contains(") Z"))
     };
     let start = Instant::now();
     while begun.iter().any(is_there) {
-        assert!(start.elapsed() < Duration::from_secs(10), "{begun:?} go on");
+        assert!(start.elapsed() < Duration::from_secs(10), "{begun:?} go on after {signals:?}");
         thread::sleep(Duration::from_millis(20));
     }
+}
+
+#[test]
+fn a_signal_leaves_nothing_behind() {
+    let folder = Folder::new();
+    let cache = folder.folder("cache");
+    let hangs = project(&folder, "hangs", "while True: pass");
+    // SIGHUP is that of a terminal that is closed.
+    for (name, signal, code) in
+        [("SIGINT", "-INT", 130), ("SIGTERM", "-TERM", 143), ("SIGHUP", "-HUP", 129), ("SIGQUIT", "-QUIT", 131)]
+    {
+        signalled(begun_with(name, "SIG_DFL", &["check", &hangs]), &cache, &[signal], code);
+    }
+    // As nohup begins it.
+    signalled(begun_with("SIGHUP", "SIG_IGN", &["check", &hangs]), &cache, &["-HUP", "-TERM"], 143);
 }
 
 /// What a check has begun that was killed: its folder.

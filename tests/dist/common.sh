@@ -21,6 +21,12 @@ block() {
     awk -v fence="\`\`\`$2" '$0 == fence { inside = 1; next } inside && /^```/ { exit } inside' "$1"
 }
 
+# no_executable_stack PROGRAM: lines of sh that fail if the program that they are run for wants a stack that can be executed. One
+# object file without .note.GNU-stack is enough for that.
+no_executable_stack() {
+    printf 'readelf -lW %s >headers\ngrep -E "GNU_STACK .* RW +0x" headers >/dev/null || { cat headers; exit 1; }\n' "$1"
+}
+
 # in_rooms PACKAGES SCRIPT EXPECTED: runs a script of sh twice, each time in an empty room with the folder $work/files as
 # /files. Without a CPython it has to say what to do, and not EXPECTED; with one, which is on PATH, it prints EXPECTED.
 # The time from the files to the first output, where the script says `timed`, or to its end, goes to stdout.

@@ -87,10 +87,15 @@ pub fn subpy() -> Command {
 
 /// As begun by a program that ignores SIGCHLD.
 pub fn ignoring_children(arguments: &[&str]) -> Command {
-    let line =
-        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])";
+    begun_with("SIGCHLD", "SIG_IGN", arguments)
+}
+
+/// As begun by a program that has an action, such as SIG_IGN, for a signal.
+pub fn begun_with(signal: &str, action: &str, arguments: &[&str]) -> Command {
+    let line = "import os, signal, sys; signal.signal(getattr(signal, sys.argv[1]), getattr(signal, sys.argv[2])); \
+                os.execv(sys.argv[3], sys.argv[3:])";
     let mut command = with_python(python().to_str().unwrap());
-    command.args(["-I", "-c", line, SUBPY]).args(arguments);
+    command.args(["-I", "-c", line, signal, action, SUBPY]).args(arguments);
     command
 }
 
