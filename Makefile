@@ -188,7 +188,7 @@ lint-shell: ## shellcheck over all scripts of the shell
 check-platforms: need-cargo ## the library type-checked for arm64 Linux, musl, macOS and Windows, warnings denied; needs the compiler of tools/get-tsan
 	@tools/check-platforms
 
-test-arm64: need-cargo need-cc ## the library for arm64 Linux, and C and Go tests of it under qemu-user; ONLY=short runs ten C tests, ONLY=name one
+test-arm64: need-cargo need-cc ## the library for arm64 Linux, and C, Rust and Go tests of it under qemu-user; ONLY=short runs ten C tests, ONLY=rust the Rust tests, ONLY=name one C test
 	@tests/arm64/run $(ONLY)
 
 test-windows: need-cargo ## subpy.dll made with mingw, its demo and C tests under wine; ONLY=demo runs the demo alone, ONLY=name one test

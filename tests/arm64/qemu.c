@@ -1,14 +1,16 @@
-/* What qemu-user cannot do and Linux can, without libsubpy: the reasons in tests/arm64/unfit. tests/arm64/run expects that each
+/* What qemu-user cannot do and Linux can, without libsubpy: the reasons in tests/arm64/known and known-rust. tests/arm64/run expects that each
  * succeeds on this machine, and fails under qemu; else the tests that need it are run. */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -45,12 +47,33 @@ static int resident(void) {
   return file && fscanf(file, "%ld %ld", &all, &pages) == 2 && pages * sysconf(_SC_PAGESIZE) < 4 << 20;
 }
 
+/* Memory of a file without a name that is given back while it stays mapped. */
+static int removes(void) {
+  size_t size = 1 << 20;
+  struct stat stat;
+  int file = memfd_create("qemu", 0);
+  if (file < 0 || ftruncate(file, size) != 0) return 0;
+  char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  if (memory == MAP_FAILED) return 0;
+  memset(memory, 1, size);
+  return madvise(memory, size, MADV_REMOVE) == 0 && fstat(file, &stat) == 0 && stat.st_blocks == 0 && memory[0] == 0;
+}
+
+/* A program that cannot be started is an error of who starts it, which the child tells in memory that both have. */
+static int spawn(void) {
+  pid_t child;
+  char *arguments[] = {"nowhere", NULL}, *environment[] = {NULL};
+  return posix_spawn(&child, "/nowhere", NULL, NULL, arguments, environment) != 0;
+}
+
 int main(int argc, char **argv) {
   const char *what = argc > 1 ? argv[1] : "";
   if (strcmp(what, "clone") == 0) return !clone_vm();
   if (strcmp(what, "seccomp") == 0) return !seccomp();
   if (strcmp(what, "rlimit") == 0) return !rlimit();
   if (strcmp(what, "resident") == 0) return !resident();
-  fprintf(stderr, "qemu clone|seccomp|rlimit|resident\n");
+  if (strcmp(what, "remove") == 0) return !removes();
+  if (strcmp(what, "spawn") == 0) return !spawn();
+  fprintf(stderr, "qemu clone|seccomp|rlimit|resident|remove|spawn\n");
   return 2;
 }
