@@ -232,3 +232,47 @@ fn the_table_of_mutants_is_of_this_source() {
     let wrong: Vec<&&str> = mutants.iter().filter(|mutant| !is_there(mutant)).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+/// The names of the C tests in a folder.
+fn c_tests(folder: &str) -> BTreeSet<String> {
+    let entries = fs::read_dir(root().join(folder)).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let sources = entries.filter(|path| path.extension().is_some_and(|extension| extension == "c"));
+    sources.map(|path| path.file_stem().expect("a name").to_str().expect("UTF-8").to_owned()).collect()
+}
+
+/// The lines `NAME: WHY` of a list of tests.
+fn known(list: &str) -> Vec<(String, String)> {
+    let text = fs::read_to_string(root().join(list)).expect("a list");
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let of = |line: &str| line.split_once(": ").map(|(name, why)| (name.to_owned(), why.to_owned()));
+    lines.map(|line| of(line).unwrap_or_else(|| panic!("{list}: {line}"))).collect()
+}
+
+/// tests/windows/known has each C test, once, and docs/platforms.md has each reason and how many pass.
+#[test]
+fn the_c_tests_on_windows_are_known() {
+    let list = known("tests/windows/known");
+    let names: BTreeSet<String> = list.iter().map(|(name, _)| name.clone()).collect();
+    assert_eq!(names.len(), list.len(), "a test is named twice");
+    assert_eq!(names, &c_tests("tests/c") | &c_tests("tests/windows"), "left: tests/windows/known, right: the files");
+    let page = fs::read_to_string(root().join("docs/platforms.md")).expect("a page");
+    for (name, why) in list.iter().filter(|(_, why)| why != "passes") {
+        assert!(page.contains(&format!("\n| `{why}` | ")), "{name}: docs/platforms.md does not say what {why} is");
+    }
+    let own = c_tests("tests/windows");
+    let passes = list.iter().filter(|(name, why)| why == "passes" && !own.contains(name)).count();
+    assert!(page.contains(&format!(" {passes} of the C tests, [one of what differs]")), "{passes} of them pass");
+}
+
+/// tests/arm64/known has those that were tried alone.
+#[test]
+fn the_c_tests_on_arm64_are_known() {
+    let list = known("tests/arm64/known");
+    let names: BTreeSet<String> = list.iter().map(|(name, _)| name.clone()).collect();
+    assert_eq!(names.len(), list.len(), "a test is named twice");
+    let there = c_tests("tests/c");
+    assert!(names.is_subset(&there), "no such file: {:?}", names.difference(&there));
+    let page = fs::read_to_string(root().join("docs/platforms.md")).expect("a page");
+    let passes = list.iter().filter(|(_, why)| why == "passes").count();
+    assert!(page.contains(&format!(" {passes} of the C tests, ")), "{passes} of them pass");
+}
