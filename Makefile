@@ -129,8 +129,9 @@ test-model: need-cargo ## the gate, runs, queues and turns in more orders of the
 test-c test-cpp test-rust test-hosts test-go test-asan test-tsan test-command: test-%: need-cargo need-cc ## the tests of one part alone
 	@tests/run $*
 
+# One after the other: times are measured, and tables have cases with time limits.
 test-dist: dist ## dist, and each package installed into an empty Debian, where it runs; as root, with mmdebstrap
-	@python=$$(tools/get-python); SUBPY_TEST_PYTHON=$$python cargo test --test dist -- --nocapture
+	@python=$$(tools/get-python); SUBPY_TEST_PYTHON=$$python cargo test --test dist -- --nocapture --test-threads=1
 
 test-leaks: need-cargo need-cc ## the C tests under AddressSanitizer once more, looked through for leaks when they exit
 	@SUBPY_TEST_LEAKS=1 tests/run asan
