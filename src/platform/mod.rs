@@ -48,6 +48,8 @@ use windows as common;
 
 pub mod thread;
 
+use std::sync::atomic::Ordering;
+
 pub use common::{
     AtThreadEnd, EVERYWHERE, NO_MEMORY, NoSignals, Object, PIPE_BUF, Ready, fd, file_at, if_loaded,
     ignore_broken_pipes, is_file, is_same_file, is_shortage, is_terminal, next_symbol, now, open_file, open_library,
@@ -64,3 +66,18 @@ pub use system::{
 pub use unix::file_of;
 #[cfg(unix)]
 pub use unix::fork;
+
+impl Event {
+    /// By one thread at a time.
+    pub fn set(&self, readable: bool) {
+        if self.readable.load(Ordering::Relaxed) == readable {
+            return;
+        }
+        self.readable.store(readable, Ordering::Relaxed);
+        if readable {
+            self.raise();
+        } else {
+            self.clear();
+        }
+    }
+}

@@ -9,13 +9,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::{fs, io, ptr};
 
 use fd::{AsRawFd, RawFd};
-
-use super::system::Event;
 
 // ---- libraries
 
@@ -277,21 +274,6 @@ pub fn ignore_broken_pipes() {
 }
 
 // ---- descriptors
-
-impl Event {
-    /// By one thread at a time.
-    pub fn set(&self, readable: bool) {
-        if self.readable.load(Ordering::Relaxed) == readable {
-            return;
-        }
-        self.readable.store(readable, Ordering::Relaxed);
-        if readable {
-            self.raise();
-        } else {
-            self.clear();
-        }
-    }
-}
 
 /// A pipe that can be written to has room for as much.
 pub const PIPE_BUF: usize = libc::PIPE_BUF;

@@ -8,7 +8,7 @@ use std::os::windows::fs::FileExt;
 use std::os::windows::io::{AsRawHandle, AsRawSocket};
 use std::path::Path;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::system::{
@@ -48,7 +48,7 @@ pub mod fd {
 /// readable.
 pub struct Event {
     socket: UdpSocket,
-    readable: AtomicBool,
+    pub(in crate::platform) readable: AtomicBool,
 }
 
 impl Event {
@@ -71,19 +71,6 @@ impl Event {
 
     pub fn as_fd(&self) -> fd::BorrowedFd<'_> {
         fd::BorrowedFd(self.descriptor(), std::marker::PhantomData)
-    }
-
-    /// By one thread at a time.
-    pub fn set(&self, readable: bool) {
-        if self.readable.load(Ordering::Relaxed) == readable {
-            return;
-        }
-        self.readable.store(readable, Ordering::Relaxed);
-        if readable {
-            self.raise();
-        } else {
-            self.clear();
-        }
     }
 
     /// Makes it readable. It fails only when there is something in it.

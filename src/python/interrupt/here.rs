@@ -55,8 +55,8 @@ unsafe extern "C" fn look_here(capsule: *mut PyObject, _: *mut PyObject) -> *mut
         // A lock may be held by a thread that does not exist here.
         if !forked() {
             Arc::increment_strong_count(pointer);
-            // An event loop logs a MemoryError of its callbacks, and goes on.
             let interrupts = Arc::from_raw(pointer);
+            // For runs alone: an event loop logs a MemoryError of its callbacks, and goes on.
             if let Some(exception) = interrupts.hit(py.api, false, interrupts.table.take_for_runs()) {
                 (py.api.PyErr_SetNone)(exception.get());
                 return ptr::null_mut();
