@@ -9,8 +9,8 @@ use std::ptr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
+use super::c_function::{Static, definition, function};
 use super::object::{Obj, Py, PyResult};
-use super::output::definition;
 use super::types::{METH_VARARGS, PyCFunction, PyMethodDef, PyObject};
 use super::{api, lock};
 use crate::platform::environment;
@@ -29,22 +29,12 @@ static OURS: Mutex<Ours> = Mutex::new(Ours { table: &[], entries: None });
 /// The functions of the module `posix` in this interpreter that change the environment, as guest.py has them call: one that
 /// sets a name, and one that removes one. Both take bytes.
 pub fn functions(py: Py<'_>) -> PyResult<[Obj<'_>; 2]> {
-    let function = |definition: &'static PyMethodDef| {
-        // SAFETY: attached; the definition is static and never written to.
-        unsafe {
-            let (definition, null) = (ptr::from_ref(definition).cast_mut(), ptr::null_mut());
-            py.owned((py.api.PyCMethod_New)(definition, null, null, ptr::null_mut()))
-        }
-    };
+    // SAFETY: they take nothing but their arguments.
+    let function = |definition| unsafe { function(py, definition, None) };
     Ok([function(&DEFINITIONS.0[0])?, function(&DEFINITIONS.0[1])?])
 }
 
-struct Definitions([PyMethodDef; 2]);
-
-// SAFETY: constant data: names, addresses of functions, numbers.
-unsafe impl Sync for Definitions {}
-
-static DEFINITIONS: Definitions = Definitions([method(c"putenv", put), method(c"unsetenv", unset)]);
+static DEFINITIONS: Static<[PyMethodDef; 2]> = Static([method(c"putenv", put), method(c"unsetenv", unset)]);
 
 const fn method(name: &'static CStr, function: PyCFunction) -> PyMethodDef {
     definition(name, function, METH_VARARGS)

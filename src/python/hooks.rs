@@ -11,7 +11,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
-use super::types::{PyInterpreterState, PyMethodDef, PyMethodDefPointer, PyObject};
+use super::c_function::{Static, definition, function};
+use super::types::{METH_NOARGS, PyInterpreterState, PyMethodDef, PyObject};
 
 use super::api::long;
 use super::attach::detached;
@@ -364,17 +365,7 @@ extern "C" fn finalized() {
     HOST.get().inspect(|host| (host.finalized)());
 }
 
-struct Definition(PyMethodDef);
-
-// SAFETY: constant data.
-unsafe impl Sync for Definition {}
-
-static AT_EXIT: Definition = Definition(PyMethodDef {
-    ml_name: c"subpy_interpreter_ends".as_ptr(),
-    ml_meth: PyMethodDefPointer { PyCFunction: at_exit },
-    ml_flags: super::types::METH_NOARGS,
-    ml_doc: std::ptr::null(),
-});
+static AT_EXIT: Static<PyMethodDef> = Static(definition(c"subpy_interpreter_ends", at_exit, METH_NOARGS));
 
 /// The name of the capsule that tells the callback which interpreter it was made for.
 const REGISTERED: &CStr = c"subpy.interpreter_ends";
@@ -384,14 +375,11 @@ const REGISTERED: &CStr = c"subpy.interpreter_ends";
 /// functions: then the capsule goes, and registers it again.
 pub fn register_at_exit(py: Py, id: i64) -> PyResult<()> {
     let atexit = py.import(&py.str("atexit")?)?;
-    // SAFETY: the definition is static; the function owns a reference to the capsule, whose pointer is a number that is
-    // not NULL and stands for nothing.
+    // SAFETY: the function takes a number from the capsule; its pointer is one that is not NULL and stands for nothing.
     let callback = unsafe {
         let number = std::ptr::without_provenance_mut(id as usize + 1);
         let capsule = py.owned((py.api.PyCapsule_New)(number, REGISTERED.as_ptr(), Some(forgotten)))?;
-        let definition = std::ptr::from_ref(&AT_EXIT.0).cast_mut();
-        let (null, no_class) = (std::ptr::null_mut(), std::ptr::null_mut());
-        py.owned((py.api.PyCMethod_New)(definition, capsule.as_ptr(), null, no_class))?
+        function(py, &AT_EXIT.0, Some(&capsule))?
     };
     atexit.attr(c"register")?.call(&[&callback])?;
     Ok(())

@@ -7,18 +7,18 @@ use std::ptr;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::attach::is_pinned;
+use super::c_function::{InCapsule, Static, capsule, definition, function, in_capsule};
 use super::fork::forked;
 use super::interp::Scope;
 use super::interrupt::{Interrupts, OnWake, Run, Then, Waker};
 use super::kept::{Hold, KeptObjects};
 use super::object::{Obj, Py, PyResult, Raised, own_source};
-use super::output::{definition, raise_errno};
+use super::output::raise_errno;
 use super::own::Own;
 use super::types::{METH_NOARGS, PyMethodDef, PyObject, PyThreadState};
 use super::{api, lock};
 
 const SOURCE: &CStr = own_source(concat!(include_str!("loops.py"), "\0"));
-const CAPSULE: &CStr = c"subpy.loop";
 
 /// What is left on a loop that is thrown away has so many milliseconds to end; on one of an interpreter that others end,
 /// so many.
@@ -50,12 +50,11 @@ struct Waking {
     interrupts: Arc<Interrupts>,
 }
 
-struct Definition(PyMethodDef);
+impl InCapsule for Waking {
+    const NAME: &CStr = c"subpy.loop";
+}
 
-// SAFETY: constant data.
-unsafe impl Sync for Definition {}
-
-static ON_WAKE: Definition = Definition(definition(c"on_wake", on_wake, METH_NOARGS));
+static ON_WAKE: Static<PyMethodDef> = Static(definition(c"on_wake", on_wake, METH_NOARGS));
 
 /// What an awaitable comes to; other objects as they are.
 #[cold]
@@ -218,7 +217,7 @@ impl Loops {
         let waker = Waker::new().map(Arc::new).map_err(|errno| raise_errno(py, errno))?;
         let waking = Waking { waker: Arc::clone(&waker), interrupts: Arc::clone(scope.interrupts()) };
         let descriptor = py.int(i64::from(waker.descriptor()))?;
-        let object = class.call(&[&descriptor, &function(py, waking)?])?;
+        let object = class.call(&[&descriptor, &function_of(py, waking)?])?;
         Ok(Loop { object: kept.keep(object).ok_or_else(|| py.no_memory())?, waker })
     }
 
@@ -250,32 +249,16 @@ impl Loops {
 }
 
 /// loops.py's `on_wake`.
-fn function(py: Py, waking: Waking) -> PyResult<Obj> {
-    // SAFETY: the capsule owns the box, which its destructor gives back, and the function owns the capsule. The definition
-    // is static and never written to.
-    unsafe {
-        let pointer = Box::into_raw(Box::new(waking));
-        let capsule = (py.api.PyCapsule_New)(pointer.cast(), CAPSULE.as_ptr(), Some(forget));
-        if capsule.is_null() {
-            drop(Box::from_raw(pointer));
-        }
-        let capsule = py.owned(capsule)?;
-        let (definition, null) = (ptr::from_ref(&ON_WAKE.0).cast_mut(), ptr::null_mut());
-        py.owned((py.api.PyCMethod_New)(definition, capsule.as_ptr(), null, ptr::null_mut()))
-    }
-}
-
-unsafe extern "C" fn forget(capsule: *mut PyObject) {
-    // SAFETY: CPython destroys the capsule that `function` made, once, with the GIL.
-    unsafe { drop(Box::from_raw((api().PyCapsule_GetPointer)(capsule, CAPSULE.as_ptr()).cast::<Waking>())) }
+fn function_of(py: Py, waking: Waking) -> PyResult<Obj> {
+    // SAFETY: the function looks for it in the capsule.
+    unsafe { function(py, &ON_WAKE.0, Some(&capsule(py, waking)?)) }
 }
 
 unsafe extern "C" fn on_wake(capsule: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     // SAFETY: called by Python with the GIL and the capsule that the function owns, which keeps the box.
     unsafe {
         let py = Py::attached(api());
-        let waking = (py.api.PyCapsule_GetPointer)(capsule, CAPSULE.as_ptr()).cast::<Waking>();
-        let todo = match waking.as_ref() {
+        let todo = match in_capsule::<Waking>(py.api, capsule) {
             None => return ptr::null_mut(),
             // A lock may be held by a thread that does not exist here.
             Some(_) if forked() => OnWake::GoOn,

@@ -47,6 +47,7 @@ mod arenas;
 pub mod attach;
 pub mod buffers;
 pub mod by_handle;
+mod c_function;
 mod chunks;
 pub mod closing;
 mod convert;

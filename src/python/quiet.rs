@@ -8,13 +8,12 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::api;
+use super::c_function::{InCapsule, Static, capsule, definition, function, in_capsule};
 use super::interrupt::Interrupts;
 use super::object::{Obj, Py, PyResult};
-use super::output::definition;
 use super::types::{METH_O, PyMethodDef, PyObject};
 
 const HOOK: &CStr = c"unraisablehook";
-const CAPSULE: &CStr = c"subpy.unraisablehook";
 
 struct Before {
     /// sys.unraisablehook as it was, a strong reference.
@@ -23,12 +22,18 @@ struct Before {
     interrupts: Arc<Interrupts>,
 }
 
-struct Definition(PyMethodDef);
+impl InCapsule for Before {
+    const NAME: &CStr = c"subpy.unraisablehook";
+}
 
-// SAFETY: constant data.
-unsafe impl Sync for Definition {}
+impl Drop for Before {
+    fn drop(&mut self) {
+        // SAFETY: what a capsule owns is dropped with the GIL; the reference is its own.
+        unsafe { (api().Py_DecRef)(self.hook) }
+    }
+}
 
-static DEFINITION: Definition = Definition(definition(HOOK, unraisable, METH_O));
+static DEFINITION: Static<PyMethodDef> = Static(definition(HOOK, unraisable, METH_O));
 
 /// What stands in for sys.unraisablehook, a strong reference. Given back with `loud`.
 pub struct Quiet(*mut PyObject);
@@ -41,19 +46,11 @@ pub fn quiet(py: Py, interrupts: &Arc<Interrupts>) -> Option<Quiet> {
 }
 
 fn put_in_place<'py>(py: Py<'py>, interrupts: &Arc<Interrupts>) -> PyResult<Obj<'py>> {
-    // SAFETY: attached. The capsule owns what its pointer points to, and that a reference to the hook; the function owns
-    // the capsule. The definition is static.
+    // SAFETY: attached; the function looks for the hook in the capsule.
     unsafe {
         let hook = py.borrowed((py.api.PySys_GetObject)(HOOK.as_ptr()))?;
         let before = Before { hook: hook.into_ptr(), shown: Cell::new(false), interrupts: Arc::clone(interrupts) };
-        let before = Box::into_raw(Box::new(before));
-        let capsule = (py.api.PyCapsule_New)(before.cast(), CAPSULE.as_ptr(), Some(forget));
-        if capsule.is_null() {
-            give_back(before);
-        }
-        let capsule = py.owned(capsule)?;
-        let (definition, null) = (ptr::from_ref(&DEFINITION.0).cast_mut(), ptr::null_mut());
-        let quiet = py.owned((py.api.PyCMethod_New)(definition, capsule.as_ptr(), null, ptr::null_mut()))?;
+        let quiet = function(py, &DEFINITION.0, Some(&capsule(py, before)?))?;
         py.check((py.api.PySys_SetObject)(HOOK.as_ptr(), quiet.as_ptr()))?;
         Ok(quiet)
     }
@@ -68,9 +65,9 @@ pub fn loud(py: Py, Quiet(quiet): Quiet) {
         if let Ok(quiet) = py.owned(quiet)
             && (py.api.PySys_GetObject)(HOOK.as_ptr()) == quiet.as_ptr()
             && let Ok(capsule) = quiet.attr(c"__self__")
+            && let Some(before) = in_capsule::<Before>(py.api, capsule.as_ptr())
         {
-            let before = (py.api.PyCapsule_GetPointer)(capsule.as_ptr(), CAPSULE.as_ptr()).cast::<Before>();
-            (py.api.PySys_SetObject)(HOOK.as_ptr(), (*before).hook);
+            (py.api.PySys_SetObject)(HOOK.as_ptr(), before.hook);
         }
         py.clear();
         if let Some(raised) = raised {
@@ -79,25 +76,12 @@ pub fn loud(py: Py, Quiet(quiet): Quiet) {
     }
 }
 
-unsafe fn give_back(before: *mut Before) {
-    // SAFETY: made by `put_in_place`, given back once. Attached.
-    unsafe {
-        let before = Box::from_raw(before);
-        (api().Py_DecRef)(before.hook);
-    }
-}
-
-unsafe extern "C" fn forget(capsule: *mut PyObject) {
-    // SAFETY: CPython destroys the capsule that `put_in_place` made, once, with the GIL.
-    unsafe { give_back((api().PyCapsule_GetPointer)(capsule, CAPSULE.as_ptr()).cast()) }
-}
-
 unsafe extern "C" fn unraisable(capsule: *mut PyObject, argument: *mut PyObject) -> *mut PyObject {
     // SAFETY: called by Python with the GIL, with a live argument and the capsule that the function owns, which keeps
     // the hook alive.
     unsafe {
         let py = Py::attached(api());
-        let before = &*(py.api.PyCapsule_GetPointer)(capsule, CAPSULE.as_ptr()).cast::<Before>();
+        let Some(before) = in_capsule::<Before>(py.api, capsule) else { return ptr::null_mut() };
         let kind = py.borrowed(argument).and_then(|argument| argument.attr(c"exc_type"));
         let is_ours = kind.is_ok_and(|kind| kind.as_ptr() == py.api.PyExc_KeyboardInterrupt.get());
         py.clear();

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::attach::Entry;
+use super::c_function::{Static, definition, function};
 use super::object::{Py, PyResult};
-use super::output::definition;
 use super::stack::this_stack;
 use super::types::{METH_VARARGS, PyMethodDef, PyObject};
 use super::{api, lock};
@@ -37,21 +37,14 @@ static PROCESS: AtomicI32 = AtomicI32::new(0);
 /// Held while the thread is in the interpreter. True: nothing is entered any more.
 static IS_OVER: Mutex<bool> = Mutex::new(false);
 
-struct Definition(PyMethodDef);
-
-// SAFETY: constant data.
-unsafe impl Sync for Definition {}
-
-static DEFINITION: Definition = Definition(definition(SIGNAL, signal, METH_VARARGS));
+static DEFINITION: Static<PyMethodDef> = Static(definition(SIGNAL, signal, METH_VARARGS));
 
 /// Puts a function that does this, too, in the place of the one that `signal.signal()` calls. Attached to main.
 pub fn watch(py: Py) -> PyResult<()> {
     let module = py.import(&py.str("_signal")?)?;
     let original = module.attr(SIGNAL)?;
-    let definition = ptr::from_ref(&DEFINITION.0).cast_mut();
-    // SAFETY: attached; the definition is static, and the function owns the original one.
-    let function =
-        unsafe { py.owned((py.api.PyCMethod_New)(definition, original.as_ptr(), ptr::null_mut(), ptr::null_mut()))? };
+    // SAFETY: the function calls the original one.
+    let function = unsafe { function(py, &DEFINITION.0, Some(&original))? };
     module.set_attr(SIGNAL, &function)
 }
 

@@ -11,9 +11,9 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::api;
+use super::c_function::{InCapsule, Static, capsule, definition, function, in_capsule};
 use super::interp::Scope;
 use super::object::{Obj, Py, PyResult, own_source};
-use super::output::definition;
 use super::types::{METH_O, METH_VARARGS, Py_file_input, PyMethodDef, PyObject};
 
 /// What may be kept in vain: as much as is needed, and this.
@@ -173,25 +173,16 @@ impl Sources {
 
     fn teach_linecache(self: &Arc<Self>, py: Py) -> PyResult<()> {
         const SOURCE: &CStr = own_source(concat!(include_str!("sources.py"), "\0"));
-        // SAFETY: attached; NUL-terminated texts, live objects. The capsule owns one count of the sources, which its
-        // destructor gives back; each function owns a reference to the capsule.
+        // SAFETY: attached; NUL-terminated texts, live objects. The functions look for the sources in the capsule.
         unsafe {
             let namespace = py.own_namespace()?;
             let set = |name: &CStr, value: &Obj| {
                 py.check((py.api.PyDict_SetItemString)(namespace.as_ptr(), name.as_ptr(), value.as_ptr()))
             };
             set(c"linecache", &py.import(&py.str("linecache")?)?)?;
-            let pointer = Arc::into_raw(Arc::clone(self));
-            let capsule = (py.api.PyCapsule_New)(pointer.cast_mut().cast(), CAPSULE.as_ptr(), Some(drop_sources));
-            if capsule.is_null() {
-                drop(Arc::from_raw(pointer));
-            }
-            let capsule = py.owned(capsule)?;
+            let capsule = capsule(py, Arc::clone(self))?;
             for definition in &DEFINITIONS.0 {
-                let (null, no_class) = (ptr::null_mut(), ptr::null_mut());
-                let function = ptr::from_ref(definition).cast_mut();
-                let function = py.owned((py.api.PyCMethod_New)(function, capsule.as_ptr(), null, no_class))?;
-                set(CStr::from_ptr(definition.ml_name), &function)?;
+                set(CStr::from_ptr(definition.ml_name), &function(py, definition, Some(&capsule))?)?;
             }
             py.evaluate(&py.compile_own(SOURCE, Py_file_input)?, &namespace).map(drop)
         }
@@ -340,23 +331,12 @@ fn note_what_is_left<'py>(py: Py<'py>, scope: &Scope<'py>, code: Obj<'py>, scrip
 
 // ---- the functions that sources.py calls ----
 
-const CAPSULE: &CStr = c"subpy.sources";
-
-struct Definitions([PyMethodDef; 2]);
-
-// SAFETY: constant data: names, addresses of functions, numbers.
-unsafe impl Sync for Definitions {}
-
-static DEFINITIONS: Definitions =
-    Definitions([definition(c"text", text_of_code, METH_O), definition(c"line", line_of_code, METH_VARARGS)]);
-
-unsafe extern "C" fn drop_sources(capsule: *mut PyObject) {
-    // SAFETY: CPython destroys the capsule that `teach_linecache` made, once.
-    unsafe {
-        let pointer = (api().PyCapsule_GetPointer)(capsule, CAPSULE.as_ptr());
-        drop(Arc::from_raw(pointer.cast::<Sources>()));
-    }
+impl InCapsule for Arc<Sources> {
+    const NAME: &CStr = c"subpy.sources";
 }
+
+static DEFINITIONS: Static<[PyMethodDef; 2]> =
+    Static([definition(c"text", text_of_code, METH_O), definition(c"line", line_of_code, METH_VARARGS)]);
 
 /// Finds the source of a code object, and makes a str of what is chosen of it; None when there is none.
 unsafe fn found(
@@ -368,8 +348,7 @@ unsafe fn found(
     // alive. Making a str runs no Python code.
     unsafe {
         let py = Py::attached(api());
-        let sources = (py.api.PyCapsule_GetPointer)(capsule, CAPSULE.as_ptr()).cast::<Sources>();
-        let Some(sources) = sources.as_ref() else { return ptr::null_mut() };
+        let Some(sources) = in_capsule::<Arc<Sources>>(py.api, capsule) else { return ptr::null_mut() };
         let chosen = sources.of_code(py, code).and_then(choose);
         chosen.map_or_else(|| py.borrowed(py.none()), |text| py.str(text)).map_or(ptr::null_mut(), Obj::into_ptr)
     }

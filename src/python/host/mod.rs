@@ -27,7 +27,7 @@ mod tag;
 pub use context::{Called, Context, Over, Raise, call_for_another, calling};
 pub use define::define;
 pub use finalize::{Ending, release};
-pub use object::{Static, kept as kept_type};
+pub use object::kept as kept_type;
 pub use tag::get as tag;
 
 use super::attach::in_host;

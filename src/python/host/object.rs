@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use super::super::api;
 use super::super::api::Api;
+use super::super::c_function::{Static, definition};
 use super::super::object::{Obj, Py, PyResult};
-use super::super::output::definition;
 use super::super::types::{self, PyMemberDef, PyMethodDef, PyObject, PyTypeObject};
 use super::call::vectorcall;
 use super::{Definition, HostFunction, finalize};
@@ -62,12 +62,6 @@ const fn member(name: &'static CStr, kind: c_int, offset: usize) -> PyMemberDef 
     let flags = types::Py_READONLY | types::Py_RELATIVE_OFFSET;
     PyMemberDef { name: name.as_ptr(), type_code: kind, offset: offset as isize, flags, doc: ptr::null() }
 }
-
-/// What C only reads.
-pub struct Static<T>(pub T);
-
-// SAFETY: constant data: names, addresses of functions, numbers.
-unsafe impl<T> Sync for Static<T> {}
 
 static MEMBERS: Static<[PyMemberDef; 8]> = Static([
     member(c"__vectorcalloffset__", types::Py_T_PYSSIZET, offset_of!(Data, vectorcall)),

@@ -6,10 +6,9 @@ use std::ptr;
 use std::sync::atomic::AtomicPtr;
 
 use super::super::api;
+use super::super::c_function::{Static, definition};
 use super::super::object::{Obj, Py, PyResult, Raised};
-use super::super::output::definition;
 use super::super::types::{self, PyMethodDef, PyObject};
-use super::object::Static;
 
 const ATTRIBUTE: &CStr = c"__subpy_tag__";
 

@@ -6,62 +6,38 @@ use std::sync::Arc;
 
 use super::super::api;
 use super::super::api::Api;
+use super::super::c_function::{InCapsule, Static, capsule, definition, function, in_capsule};
 use super::super::object::{LONGEST_NAME, Obj, Py, PyResult};
 use super::super::types::{
-    METH_NOARGS, METH_O, Py_CONSTANT_FALSE, Py_CONSTANT_TRUE, Py_buffer, PyBUF_SIMPLE, PyCFunction, PyMethodDef,
-    PyMethodDefPointer, PyObject,
+    METH_NOARGS, METH_O, Py_CONSTANT_FALSE, Py_CONSTANT_TRUE, Py_buffer, PyBUF_SIMPLE, PyMethodDef, PyObject,
 };
 use super::{Shared, Stream};
 
-const CAPSULE: &CStr = c"subpy.stream";
+impl InCapsule for Stream {
+    const NAME: &CStr = c"subpy.stream";
+}
 
 /// The write function of text, the one of bytes, flush, and the one that says whether a host's function gets it, as a
 /// tuple.
 pub fn functions<'py>(py: Py<'py>, shared: &Arc<Shared>, number: i32) -> PyResult<Obj<'py>> {
-    // SAFETY: the capsule owns the stream, which its destructor gives back; each function owns a reference
-    // to the capsule. The definitions are static and never written to. SetItem takes the references over.
+    let capsule = capsule(py, Stream { number, shared: Arc::clone(shared) })?;
+    // SAFETY: attached; the functions look for a stream in the capsule. SetItem takes the references over.
     unsafe {
-        let pointer = Box::into_raw(Box::new(Stream { number, shared: Arc::clone(shared) }));
-        let capsule = (py.api.PyCapsule_New)(pointer.cast(), CAPSULE.as_ptr(), Some(drop_stream));
-        if capsule.is_null() {
-            drop(Box::from_raw(pointer));
-        }
-        let capsule = py.owned(capsule)?;
         let tuple = py.owned((py.api.PyTuple_New)(DEFINITIONS.0.len() as isize))?;
         for (index, definition) in DEFINITIONS.0.iter().enumerate() {
-            let definition = ptr::from_ref(definition).cast_mut();
-            let (null, no_class) = (ptr::null_mut(), ptr::null_mut());
-            let function = py.owned((py.api.PyCMethod_New)(definition, capsule.as_ptr(), null, no_class))?;
+            let function = function(py, definition, Some(&capsule))?;
             py.check((py.api.PyTuple_SetItem)(tuple.as_ptr(), index as isize, function.into_ptr()))?;
         }
         Ok(tuple)
     }
 }
 
-struct Definitions([PyMethodDef; 4]);
-
-// SAFETY: constant data: names, addresses of functions, numbers.
-unsafe impl Sync for Definitions {}
-
-static DEFINITIONS: Definitions = Definitions([
+static DEFINITIONS: Static<[PyMethodDef; 4]> = Static([
     definition(c"write", write_text, METH_O),
     definition(c"write", write_bytes, METH_O),
     definition(c"flush", flush, METH_NOARGS),
     definition(c"captured", captured, METH_NOARGS),
 ]);
-
-pub const fn definition(name: &'static CStr, function: PyCFunction, flags: i32) -> PyMethodDef {
-    let ml_meth = PyMethodDefPointer { PyCFunction: function };
-    PyMethodDef { ml_name: name.as_ptr(), ml_meth, ml_flags: flags, ml_doc: ptr::null() }
-}
-
-unsafe extern "C" fn drop_stream(capsule: *mut PyObject) {
-    // SAFETY: CPython destroys the capsule that `functions` made, once.
-    unsafe {
-        let pointer = (api().PyCapsule_GetPointer)(capsule, CAPSULE.as_ptr());
-        drop(Box::from_raw(pointer.cast::<Stream>()));
-    }
-}
 
 /// What a C function that Python calls does: find its stream, do it, give the result or NULL.
 unsafe fn called<'py>(
@@ -72,11 +48,8 @@ unsafe fn called<'py>(
     // SAFETY: Python calls with the GIL; the capsule is the function's own and keeps the stream alive.
     unsafe {
         let py = Py::attached(api);
-        let stream = (api.PyCapsule_GetPointer)(capsule, CAPSULE.as_ptr()).cast::<Stream>();
-        if stream.is_null() {
-            return ptr::null_mut();
-        }
-        act(py, &*stream).map_or(ptr::null_mut(), Obj::into_ptr)
+        let Some(stream) = in_capsule::<Stream>(api, capsule) else { return ptr::null_mut() };
+        act(py, stream).map_or(ptr::null_mut(), Obj::into_ptr)
     }
 }
 

@@ -31,7 +31,6 @@ mod functions;
 
 pub use channel::{Callback, RunOutput, let_go, waiting};
 pub use descriptor::print_error;
-pub use functions::definition;
 
 /// What comes together before it is passed on.
 const FULL: usize = 64 * 1024;

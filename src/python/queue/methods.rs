@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::super::Failure;
 use super::super::api;
+use super::super::c_function::{Static, definition};
 use super::super::convert::{self, Asked};
 use super::super::fork::forked;
-use super::super::host::Static;
 use super::super::object::{Obj, Py, PyResult, Raised};
-use super::super::output::definition;
 use super::super::types::{METH_KEYWORDS, METH_NOARGS, METH_O, METH_VARARGS};
 use super::super::types::{PyCFunction, PyMethodDef, PyMethodDefPointer, PyObject};
 use super::asked;

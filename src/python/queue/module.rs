@@ -6,16 +6,18 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::super::api;
-use super::super::host::Static;
+use super::super::c_function::{self, InCapsule, Static, capsule, definition, in_capsule};
 use super::super::object::{Obj, Py, PyResult, own_source};
-use super::super::output::definition;
 use super::super::types::{self, METH_O, METH_VARARGS, PyMethodDef, PyObject};
 use super::guest::{Kept, Queues};
 use super::methods::{argument, functions, guarded};
 use super::object;
 
 const NAME: &str = "subpy_queues";
-const CAPSULE: &CStr = c"subpy.queues";
+
+impl InCapsule for Arc<Queues> {
+    const NAME: &CStr = c"subpy.queues";
+}
 
 /// A module's spec, and how it is filled.
 const SPEC: &CStr = c"
@@ -50,26 +52,8 @@ pub(super) unsafe fn function<'py>(
     queues: &Arc<Queues>,
     definition: &'static PyMethodDef,
 ) -> PyResult<Obj<'py>> {
-    // SAFETY: the capsule owns a count, which its destructor gives back, and the function owns the capsule. The
-    // definition is static and never written to.
-    unsafe {
-        let pointer = Arc::into_raw(Arc::clone(queues));
-        let capsule = (py.api.PyCapsule_New)(pointer.cast_mut().cast(), CAPSULE.as_ptr(), Some(drop_capsule));
-        if capsule.is_null() {
-            drop(Arc::from_raw(pointer));
-        }
-        let capsule = py.owned(capsule)?;
-        let definition = ptr::from_ref(definition).cast_mut();
-        py.owned((py.api.PyCMethod_New)(definition, capsule.as_ptr(), ptr::null_mut(), ptr::null_mut()))
-    }
-}
-
-unsafe extern "C" fn drop_capsule(capsule: *mut PyObject) {
-    // SAFETY: CPython destroys the capsule that `function` made, once.
-    unsafe {
-        let pointer = (api().PyCapsule_GetPointer)(capsule, CAPSULE.as_ptr());
-        drop(Arc::from_raw(pointer.cast::<Queues>()));
-    }
+    // SAFETY: promised by the caller.
+    unsafe { c_function::function(py, definition, Some(&capsule(py, Arc::clone(queues))?)) }
 }
 
 /// What a function of the module's that Python calls does.
@@ -83,14 +67,8 @@ pub(super) unsafe fn of_capsule<'py>(
     // SAFETY: Python calls with the GIL; the capsule is the function's own, and keeps the count as long as it runs.
     unsafe {
         let py = Py::attached(api());
-        let pointer = (py.api.PyCapsule_GetPointer)(capsule, CAPSULE.as_ptr()).cast::<Queues>().cast_const();
-        if pointer.is_null() {
-            return ptr::null_mut();
-        }
-        // The count stays with the capsule.
-        let queues = std::mem::ManuallyDrop::new(Arc::from_raw(pointer));
-        let queues: &Arc<Queues> = &queues;
-        guarded(py, || act(py, &*ptr::from_ref(queues)))
+        let Some(queues) = in_capsule::<Arc<Queues>>(py.api, capsule) else { return ptr::null_mut() };
+        guarded(py, || act(py, queues))
     }
 }
 

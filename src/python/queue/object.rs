@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::api;
 use super::super::api::Api;
+use super::super::c_function::Static;
 use super::super::fork::forked;
-use super::super::host::Static;
 use super::super::object::{Obj, Py, PyResult};
 use super::super::types::{self, PyMemberDef, PyObject, PyTypeObject};
 use super::guest::{Kept, Queues};
