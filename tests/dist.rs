@@ -3,6 +3,15 @@
 
 mod support;
 
+#[path = "conformance/c.rs"]
+mod c;
+#[path = "conformance/cpp.rs"]
+mod cpp;
+#[path = "conformance/program.rs"]
+mod program;
+#[path = "conformance/table.rs"]
+mod table;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
@@ -57,11 +66,16 @@ fn is_root() -> bool {
 
 /// Runs a script of tests/dist: SCRIPT ROOM DIST. Passes on what it says of itself.
 fn run_script(name: &str) {
+    run_script_with(name, &[]);
+}
+
+fn run_script_with(name: &str, environment: &[(&str, &Path)]) {
     if !have_room(name) {
         return;
     }
     let mut script = Command::new(root().join("tests/dist").join(name));
     script.arg(root().join("tools/dist/room")).arg(dist()).env("SUBPY_TEST_PYTHON", python());
+    script.envs(environment.iter().copied());
     let output = expect_success(script);
     let _ = std::io::stderr().write_all(&output.stdout);
 }
@@ -70,7 +84,11 @@ fn run_script(name: &str) {
 
 #[test]
 fn archive_for_c() {
-    run_script("c");
+    let table = empty_folder("dist-conformance");
+    for (name, cpp) in [("conformance.c", false), ("conformance.cpp", true)] {
+        fs::write(table.join(name), program::program(cpp).0).expect("the program can be written");
+    }
+    run_script_with("c", &[("SUBPY_CONFORMANCE", &table)]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 #include <pthread.h>
 #include <time.h>
 
-#include "../c/values.h"
+#include "values.h"
 
 struct outcome {
   subpy_status status;

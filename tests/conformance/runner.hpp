@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "../cpp/test.hpp"
+#include "test.hpp"
 
 using subpy::kw;
 using subpy::value;

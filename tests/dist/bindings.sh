@@ -24,14 +24,6 @@ page() {
     block "$work/below" "$2"
 }
 
-# in_room PACKAGES SCRIPT: runs a script of sh in an empty room with $work/files as /files and a CPython, which is on PATH. What
-# it prints goes to $work/said.
-in_room() {
-    "$room" --with "$1" --offline --copy "$work/files:/files" --copy "$python:/opt/python" -- \
-        sh -euc "PATH=/opt/python/bin:\$PATH
-$2" >"$work/said" 2>"$work/stderr" || fail "status $?: $(cat "$work/said" "$work/stderr")"
-}
-
 # table: the conformance table has run twice in the last room, here and in processes. Passes on what it says of itself.
 table() {
     grep -E '^(conformance|skipped):' "$work/said" || :

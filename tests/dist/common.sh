@@ -27,6 +27,14 @@ no_executable_stack() {
     printf 'readelf -lW %s >headers\ngrep -E "GNU_STACK .* RW +0x" headers >/dev/null || { cat headers; exit 1; }\n' "$1"
 }
 
+# in_room PACKAGES SCRIPT: runs a script of sh in an empty room with $work/files as /files and a CPython, which is on PATH. What
+# it prints goes to $work/said.
+in_room() {
+    "$room" --with "$1" --offline --copy "$work/files:/files" --copy "$python:/opt/python" -- \
+        sh -euc "PATH=/opt/python/bin:\$PATH
+$2" >"$work/said" 2>"$work/stderr" || fail "status $?: $(cat "$work/said" "$work/stderr")"
+}
+
 # in_rooms PACKAGES SCRIPT EXPECTED: runs a script of sh twice, each time in an empty room with the folder $work/files as
 # /files. Without a CPython it has to say what to do, and not EXPECTED; with one, which is on PATH, it prints EXPECTED.
 # The time from the files to the first output, where the script says `timed`, or to its end, goes to stdout.
