@@ -16,6 +16,7 @@ const Consumer = "workers"
 const (
 	HeaderContentType = "Content-Type"
 	HeaderMsgID       = "Nats-Msg-Id"
+	HeaderKey         = "Subpy-Key"
 	HeaderReply       = "Subpy-Reply"
 	HeaderTraceparent = "traceparent"
 	HeaderTracestate  = "tracestate"
@@ -79,16 +80,18 @@ func CheckKey(key string) error {
 	return checkName("key", key, longestKey, "_=-")
 }
 
-// KeyOf is the key of a job: the one in the request, else the header Nats-Msg-Id if that is a key, else one made of the sequence of
-// the message.
-func KeyOf(inRequest, msgID string, sequence uint64) string {
+// KeyOf is the key of a job: the one in the request, else the header Subpy-Key or Nats-Msg-Id if that is a key, else one made of the
+// sequence of the message, which nobody has chosen.
+func KeyOf(inRequest string, header map[string][]string, sequence uint64) (key string, chosen bool) {
 	if inRequest != "" {
-		return inRequest
+		return inRequest, true
 	}
-	if CheckKey(msgID) == nil {
-		return msgID
+	for _, name := range []string{HeaderKey, HeaderMsgID} {
+		if values := header[name]; len(values) > 0 && CheckKey(values[0]) == nil {
+			return values[0], true
+		}
 	}
-	return "seq-" + strconv.FormatUint(sequence, 10)
+	return "seq-" + strconv.FormatUint(sequence, 10), false
 }
 
 func checkName(what, name string, longest int, others string) error {
