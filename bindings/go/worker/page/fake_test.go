@@ -141,6 +141,9 @@ func (f *fake) publish(subject string, document any) {
 
 func (f *fake) work(ctx context.Context) {
 	consumer, err := f.js.Consumer(ctx, f.queue.JobsStream(), wire.Consumer)
+	if ctx.Err() != nil {
+		return
+	}
 	if err != nil {
 		f.t.Error(err)
 		return

@@ -33,7 +33,9 @@ function route() {
   view = next;
   document.title = `${document.querySelector(`nav a[href="#${next}"]`).firstChild.textContent.trim()} · subpy worker`;
   if (next === 'jobs' && queue && key) views.jobs.open(queue, key);
-  if (app.state) views[view].render();
+  if (!app.state) return;
+  badges();
+  views[view].render();
 }
 
 // load fetches what the stream does not carry: the history for the charts, and the functions.
@@ -64,9 +66,7 @@ function show(state) {
   app.now = new Date(state.time).getTime();
   document.body.classList.toggle('cut', !state.nats.connected);
   queues(state.queues);
-  const total = shown();
-  badge($('nav-failures'), views.failures.unseen(total, view === 'failures'));
-  badge($('nav-dead'), total ? total.dead : 0);
+  badges();
   if (state.functions_version !== app.functionsVersion) load();
   mark();
   views[view].render();
@@ -77,6 +77,12 @@ function shown() {
   return app.queue ? app.state.queues.find((q) => q.name === app.queue) : app.state.total;
 }
 app.shown = shown;
+
+function badges() {
+  const total = shown();
+  badge($('nav-failures'), views.failures.unseen(total, view === 'failures'));
+  badge($('nav-dead'), total ? total.dead : 0);
+}
 
 function badge(el, n) {
   el.hidden = !n;

@@ -106,10 +106,10 @@ export class Chart {
 
   axes(ticks, x, y, none) {
     const parts = [];
-    for (const tick of ticks) {
+    for (const tick of none ? [0] : ticks) {
       parts.push(svg('line', { x1: LEFT, x2: this.width - RIGHT, y1: y(tick), y2: y(tick) }));
       const label = svg('text', { x: LEFT - 8, y: y(tick) + 3.5, 'text-anchor': 'end' });
-      label.textContent = none && tick ? '' : this.unit.tick(tick);
+      label.textContent = this.unit.tick(tick);
       parts.push(label);
     }
     for (const share of [0, 0.5, 1]) {

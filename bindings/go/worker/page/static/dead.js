@@ -61,6 +61,10 @@ export class Dead {
       h('summary', {}, h('span', { class: 'badge bad' }, KINDS[d.kind] || d.kind), h('span', { class: 'what' }, h('code', {}, d.function || d.key), h('span', { class: 'msg' }, d.message)), when), body);
     fold.addEventListener('toggle', () => { if (fold.open && !body.firstChild) this.unfold(d, body); });
     const retry = h('button', { type: 'button', 'aria-label': `Retry ${d.key}`, onclick: () => this.one(el, d, 'retry') }, 'Retry');
+    if (d.kind === 'invalid') {
+      retry.disabled = true;
+      retry.title = 'It is not a valid request: it would be given up again. Submit a mended one instead.';
+    }
     const drop = h('button', { type: 'button', class: 'danger', 'aria-label': `Drop ${d.key}`, onclick: async () => {
       if (await confirm('Drop this request?', `“${d.key}” of ${d.function || 'no function'} is deleted for good. Its recorded result stays.`, 'Drop')) this.one(el, d, 'drop');
     } }, 'Drop');
@@ -77,7 +81,7 @@ export class Dead {
       toast(what === 'retry' ? `${d.key} is in the queue again.` : `${d.key} is dropped.`);
     } catch (error) {
       toast(error.whole, true);
-      for (const button of el.querySelectorAll('button')) button.disabled = false;
+      for (const button of el.querySelectorAll('button')) button.disabled = button.title !== '';
     }
   }
 
@@ -88,7 +92,7 @@ export class Dead {
   }
 
   async all(what) {
-    const list = [...this.list];
+    const list = this.list.filter((d) => what === 'drop' || d.kind !== 'invalid');
     const yes = what === 'retry' ? await confirm('Retry all that are shown?', `${count(list.length)} requests are published again, and their recorded results removed.`, 'Retry all')
       : await confirm('Drop all that are shown?', `${count(list.length)} requests are deleted for good. Their recorded results stay.`, 'Drop all');
     if (!yes) return;

@@ -50,7 +50,7 @@ export class Failures {
 
   show() {
     const list = this.list;
-    text($('note-failures'), list.length ? `the newest ${list.length}` : '');
+    text($('note-failures'), list.length >= 100 ? `the newest ${list.length}` : list.length || '');
     const box = $('failures');
     const none = box.querySelector(':scope > .empty');
     if (!list.length && !none) box.append(empty('Nothing failed', h('p', {}, 'When a job raises an exception, runs out of time or crashes, it is here with its traceback.')));

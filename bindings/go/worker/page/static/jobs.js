@@ -51,7 +51,7 @@ export class Jobs {
       $('f-doc').replaceChildren(h('code', {}, f.name.split('.').pop(), f.signature), f.doc ? h('p', {}, f.doc) : h('p', { class: 'light' }, 'It has no docstring.'));
     } else if (this.app.state) {
       $('f-doc').replaceChildren(h('p', {}, queue ? `No worker serves the queue “${queue}”, so it is not known which functions there are. Start one:` : 'There is no queue yet. Start a worker:'),
-        h('code', {}, `subpy-worker-nats --queue ${queue || 'default'} module`));
+        h('code', {}, `subpy-worker-nats --queue ${queue || 'default'} FOLDER`));
     }
   }
 
@@ -96,12 +96,19 @@ export class Jobs {
       this.add({ queue, key, function: name, status: 'waiting', steps: [{ event: 'submitted', time: new Date(this.app.now).toISOString() }] });
       this.select(`${queue}/${key}`);
       this.fetch(this.current);
+      this.reveal();
     } catch (error) {
       const field = error.field && $(`e-${error.field}`) ? error.field : '';
       if (field) { this.error(field, error.whole); $(`f-${field}`).focus(); } else text($('e-form'), error.whole);
     } finally {
       $('f-send').disabled = false;
     }
+  }
+
+  // reveal brings the job into sight where it is below the form.
+  reveal() {
+    const box = $('job').getBoundingClientRect();
+    if (box.top > innerHeight - 160 || box.top < 0) $('h-job').scrollIntoView({ block: 'center', behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' });
   }
 
   lookup() {
@@ -123,6 +130,7 @@ export class Jobs {
     if ([...$('l-queue').options].some((o) => o.value === queue)) $('l-queue').value = queue;
     this.select(id);
     this.fetch(this.jobs.get(id));
+    this.reveal();
   }
 
   add(job) {
@@ -147,6 +155,7 @@ export class Jobs {
       job.function = job.result.function || job.function;
       job.status = job.result.status === 'ok' ? 'done' : 'failed';
       job.problem = '';
+      this.complete(job);
     } catch (error) {
       if (error.status === 404) {
         job.result = null;
@@ -155,6 +164,18 @@ export class Jobs {
       job.problem = error.status === 404 ? '' : error.whole;
     }
     this.show();
+  }
+
+  // complete adds the steps that nobody saw, such as those of a job that was looked up later.
+  complete(job) {
+    const r = job.result;
+    const had = (event) => job.steps.some((step) => step.event === event);
+    if (!had('submitted')) job.steps.unshift({ event: 'submitted', time: r.submitted });
+    if (!had('started') && r.started) job.steps.push({ event: 'started', time: r.started, worker: r.worker, deliveries: r.deliveries });
+    if (!had('finished')) {
+      const waited = r.started ? (new Date(r.started) - new Date(r.submitted)) / 1000 : 0;
+      job.steps.push({ event: 'finished', time: r.finished, status: r.status, kind: r.error?.kind, message: r.error?.message.split('\n')[0], seconds: r.seconds, waited: Math.max(0, waited) });
+    }
   }
 
   // poll is for events that were lost on their way.
@@ -170,6 +191,8 @@ export class Jobs {
     const job = this.jobs.get(`${e.queue}/${e.key}`);
     if (!job) return;
     job.function = e.function || job.function;
+    if (job.steps.some((step) => step.event === e.event && step.time === e.time)) return;
+    if (job.result && e.event !== 'duplicate') return; // it came late: the result has told already
     job.steps.push(e);
     if (job.steps.length > 50) job.steps.splice(1, 1);
     if (e.event === 'started') job.status = 'running';

@@ -70,8 +70,8 @@ export class Overview {
     const q = this.app.shown();
     if (!q) return;
     const workers = state.workers.filter((w) => !queue || w.queue === queue);
-    this.tile(0, count(q.waiting), q.done_rate + q.failed_rate > 0 && q.waiting > 0 ? `empty in about ${duration(q.waiting / (q.done_rate + q.failed_rate))}` : q.waiting ? 'nothing takes them yet' : 'nothing waits');
-    this.tile(1, count(q.in_progress), `of ${count(q.parallel)} interpreters`);
+    this.tile(0, count(q.waiting), backlog(q));
+    this.tile(1, count(q.in_progress), `${count(q.running)} of ${count(q.parallel)} interpreters run`);
     this.tile(2, rate(q.done_rate), `${count(q.done)} by these workers`);
     this.tile(3, rate(q.failed_rate), `${count(q.failed)} by these workers`, q.failed_rate > 0 ? 'bad' : '');
     this.tile(4, q.ran ? duration(q.ran[2]) : NONE, q.ran ? `p50 ${duration(q.ran[0])}` : 'nothing ran lately');
@@ -97,7 +97,7 @@ export class Overview {
       { link: q.name, do: () => this.app.choose(this.app.queue ? '' : q.name) }, count(q.waiting), count(q.in_progress), rate(q.done_rate), { text: rate(q.failed_rate), cls: q.failed_rate > 0 ? 'bad' : '' },
       q.ran ? duration(q.ran[2]) : NONE, { text: count(q.results), title: `${bytes(q.results_bytes)} in results` },
       { text: count(q.dead), cls: q.dead ? 'bad' : '', href: q.dead ? '#dead' : '' }, { text: count(q.workers), cls: q.workers ? '' : 'bad' },
-    ], () => empty('No queue yet', h('p', {}, 'A worker makes the streams of its queue when it starts:'), h('code', {}, 'subpy-worker-nats --queue default')));
+    ], () => empty('No queue yet', h('p', {}, 'A worker makes its queue when it starts:'), h('code', {}, 'subpy-worker-nats --queue default FOLDER')));
   }
 
   showWorkers(state, workers) {
@@ -108,7 +108,7 @@ export class Overview {
       w.queue, { text: `${count(w.running)} of ${count(w.parallel)}`, meter: w.parallel ? w.running / w.parallel : 0 }, count(w.held), rate(w.done_rate),
       { text: rate(w.failed_rate), cls: w.failed_rate > 0 ? 'bad' : '' }, count(w.functions), `${w.host}:${w.pid}`,
     ], () => empty('No worker answers', h('p', {}, 'Jobs wait in the queue until one does. Start one on any machine that reaches NATS:'),
-      h('code', {}, `subpy-worker-nats --queue ${this.app.queue || this.app.home || 'default'} --nats nats://… module`)));
+      h('code', {}, `subpy-worker-nats --queue ${this.app.queue || this.app.home || 'default'} --nats nats://HOST:4222 FOLDER`)));
   }
 
   showRecent(state, queue) {
@@ -140,6 +140,16 @@ export class Overview {
       body.replaceChildren(h('p', { class: 'error' }, error.whole));
     }
   }
+}
+
+// backlog says how long what waits takes at the rate of now.
+function backlog(q) {
+  const speed = q.done_rate + q.failed_rate;
+  if (!q.waiting) return 'nothing waits';
+  if (!q.workers) return 'no worker takes them';
+  if (!speed) return 'none is done yet';
+  const left = q.waiting / speed;
+  return left < 2 ? 'done in a moment' : `about ${duration(left < 60 ? Math.round(left) : left)} of work`;
 }
 
 function tiles(names) {
