@@ -3,11 +3,14 @@ package page
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -190,7 +193,8 @@ func everything(t *testing.T, ctx context.Context, js streams, url string, width
 	name := fmt.Sprintf("%d-%s", width, theme)
 	key := "try-" + name
 	bury(t, js, "default", "dead-"+name, "crashed", "the process of the interpreter ended: signal 11", `{"function":"demo.add","args":[20,1],"tries":3}`)
-	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}}
+	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"}}}
 	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, media); err != nil {
 		t.Fatal(err)
 	}
@@ -242,15 +246,86 @@ func everything(t *testing.T, ctx context.Context, js streams, url string, width
 	shows(t, ctx, "#job .value", "21")
 }
 
-// fits fails when the page is wider than the screen.
+// fits fails when the page is wider than the screen, when a text is hard to read, and when a control has no name.
 func fits(t *testing.T, ctx context.Context, view string) {
 	t.Helper()
-	wide := value[[]string](t, ctx, `(() => {
-		const room = document.documentElement.clientWidth;
-		if (document.documentElement.scrollWidth <= room) return [];
-		return [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > room + 1).map((e) => e.tagName + "." + e.className + "#" + e.id).slice(0, 8);
-	})()`)
-	if len(wide) > 0 {
-		t.Errorf("%s is wider than the screen: %v", view, wide)
+	for _, problem := range value[[]string](t, ctx, sound) {
+		t.Errorf("%s: %s", view, problem)
 	}
+}
+
+// sound looks through the page as it is. The contrast that it asks for is that of WCAG 2.2, AA: 4.5, and 3 for what is large.
+const sound = `(() => {
+	const problems = [];
+	const room = document.documentElement.clientWidth;
+	if (document.documentElement.scrollWidth > room) {
+		for (const e of document.querySelectorAll("body *")) if (e.getBoundingClientRect().right > room + 1) problems.push("too wide: " + e.tagName + "." + e.className + "#" + e.id);
+	}
+	const parse = (color) => { const n = color.match(/[\d.]+/g).map(Number); return n.length < 4 ? [...n, 1] : n; };
+	const light = (c) => c.slice(0, 3).map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+	const behind = (e) => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c[3] === 1) return c; } return [255, 255, 255, 1]; };
+	const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+	for (let node; (node = walker.nextNode());) {
+		const e = node.parentElement;
+		if (!node.data.trim() || !e.checkVisibility() || e.closest("button:disabled, svg, option, noscript, .sr")) continue;
+		const style = getComputedStyle(e);
+		const [a, b] = [light(parse(style.color)), light(behind(e))].sort((x, y) => y - x);
+		const ratio = (a + 0.05) / (b + 0.05);
+		if (ratio < (parseFloat(style.fontSize) >= 24 ? 3 : 4.5)) problems.push("contrast " + ratio.toFixed(2) + ": " + e.tagName + "." + e.className + " " + node.data.slice(0, 40));
+	}
+	for (const e of document.querySelectorAll("input, select, textarea, button, [role=slider], pre[tabindex]")) {
+		const name = e.getAttribute("aria-label") || [...(e.labels || [])].map((l) => l.textContent).join("") || e.textContent.trim();
+		if (e.checkVisibility() && !name.trim()) problems.push("no name: " + e.tagName + "#" + e.id);
+	}
+	return [...new Set(problems)].slice(0, 10);
+})()`
+
+// The token, a connection that is lost, and the theme's switch.
+func TestConnectionInBrowser(t *testing.T) {
+	nc, js := startNATS(t)
+	p, err := New(nc, js, Options{Token: token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	var down atomic.Bool
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if down.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		p.ServeHTTP(w, r)
+	}))
+	t.Cleanup(s.CloseClientConnections)
+	startFake(t, nc, js, "default", "w1")
+	ctx := startBrowser(t, s.URL, "401", "ERR_EMPTY_RESPONSE", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION")
+	do(t, ctx, chromedp.EmulateViewport(1280, 800), chromedp.Navigate(s.URL), chromedp.WaitVisible(chromedp.CSS("#login-token")))
+	do(t, ctx, fillIn("#login-token", "a wrong one"), chromedp.KeyEvent("\r"))
+	shows(t, ctx, "#e-login", "That is not the token")
+	fits(t, ctx, "login")
+	shot(t, ctx, "login-1280")
+	do(t, ctx, fillIn("#login-token", token), chromedp.KeyEvent("\r"))
+	shows(t, ctx, "#live", "Live")
+	shows(t, ctx, "#workers", "w1")
+
+	down.Store(true)
+	s.CloseClientConnections()
+	shows(t, ctx, "#live", "Connection lost")
+	shot(t, ctx, "lost-1280")
+	down.Store(false)
+	shows(t, ctx, "#live", "Live")
+
+	do(t, ctx, click("#workers .link"))
+	shows(t, ctx, "#detail", "demo.add(a: int, b: int = 0) -> int")
+	fits(t, ctx, "worker")
+	shot(t, ctx, "worker-1280")
+	do(t, ctx, click("#detail-close"))
+	colour := func() string { return value[string](t, ctx, `getComputedStyle(document.body).backgroundColor`) }
+	do(t, ctx, click("#theme"))
+	light := colour()
+	do(t, ctx, click("#theme"))
+	if dark := colour(); dark == light {
+		t.Error("the theme did not change:", dark)
+	}
+	do(t, ctx, chromedp.Reload())
+	shows(t, ctx, "#theme-text", "Dark")
 }

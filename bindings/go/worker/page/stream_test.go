@@ -156,7 +156,7 @@ func TestBoundsOfTheModel(t *testing.T) {
 	}
 	var functions []wire.Function
 	for i := range mostFunctions * 3 {
-		functions = append(functions, wire.Function{Name: fmt.Sprintf("m.f%d", i), Doc: strings.Repeat("d", 100_000)})
+		functions = append(functions, wire.Function{Name: fmt.Sprintf("m.f%d", i), Doc: strings.Repeat("d", 10_000)})
 	}
 	body, err := json.Marshal(wire.Worker{Functions: functions[:mostFunctions+100]})
 	if err != nil {

@@ -26,6 +26,7 @@ export class Overview {
       [new Chart($('chart-waited'), 'Time a job waits before it runs', TIME, PERCENTILES), ['waited50', 'waited90', 'waited99']],
     ];
     this.tiles = tiles(['Waiting', 'In progress', 'Done', 'Failed', 'Ran, p99', 'Workers']);
+    this.tiles[2][0].title = this.tiles[3][0].title = 'Of the workers that answer, since each of them was started';
     this.recent = [];
     this.missed = 0;
     $('window').addEventListener('change', (e) => { this.span = Number(e.target.value); this.render(); });
@@ -54,7 +55,7 @@ export class Overview {
     const values = [q.done_rate, q.failed_rate, q.waiting, q.in_progress, ...(q.ran || [null, null, null]), ...(q.waited || [null, null, null])];
     SERIES.forEach((name, i) => {
       const list = this.series[name];
-      for (let n = 0; n < lacking; n++) list.push(null);
+      for (let n = 0; n < lacking; n++) list.push(lacking > 5 ? null : values[i]);
       list.push(values[i]);
       if (list.length > LONGEST) list.splice(0, list.length - LONGEST);
     });
@@ -71,9 +72,9 @@ export class Overview {
     if (!q) return;
     const workers = state.workers.filter((w) => !queue || w.queue === queue);
     this.tile(0, count(q.waiting), backlog(q));
-    this.tile(1, count(q.in_progress), `${count(q.running)} of ${count(q.parallel)} interpreters run`);
-    this.tile(2, rate(q.done_rate), `${count(q.done)} by these workers`);
-    this.tile(3, rate(q.failed_rate), `${count(q.failed)} by these workers`, q.failed_rate > 0 ? 'bad' : '');
+    this.tile(1, count(q.in_progress), `${count(q.running)} run, ${count(q.held)} held`);
+    this.tile(2, rate(q.done_rate), `${count(q.done)} since the start`);
+    this.tile(3, rate(q.failed_rate), `${count(q.failed)} since the start`, q.failed_rate > 0 ? 'bad' : '');
     this.tile(4, q.ran ? duration(q.ran[2]) : NONE, q.ran ? `p50 ${duration(q.ran[0])}` : 'nothing ran lately');
     const lost = workers.filter((w) => w.state === 'lost').length;
     this.tile(5, count(q.workers), lost ? `${lost} lost` : q.workers ? 'all answer' : 'none answers', lost || !q.workers ? 'bad' : '');
