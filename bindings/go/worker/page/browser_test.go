@@ -301,6 +301,7 @@ func TestConnectionInBrowser(t *testing.T) {
 	do(t, ctx, chromedp.EmulateViewport(1280, 800), chromedp.Navigate(s.URL), chromedp.WaitVisible(chromedp.CSS("#login-token")))
 	do(t, ctx, fillIn("#login-token", "a wrong one"), chromedp.KeyEvent("\r"))
 	shows(t, ctx, "#e-login", "That is not the token")
+	shows(t, ctx, "#live", "Not signed in")
 	fits(t, ctx, "login")
 	shot(t, ctx, "login-1280")
 	do(t, ctx, fillIn("#login-token", token), chromedp.KeyEvent("\r"))

@@ -147,8 +147,15 @@ func (m *model) count(q *queue, w *worker, s *wire.Worker, now time.Time) {
 	if elapsed := now.Sub(w.heard); s.Time.IsZero() || since > 2*elapsed+time.Second {
 		since = max(elapsed, 200*time.Millisecond) // its clock was set
 	}
-	w.done += 0.4 * (float64(done)/since.Seconds() - w.done)
-	w.fail += 0.4 * (float64(failed)/since.Seconds() - w.fail)
+	w.done, w.fail = smooth(w.done, float64(done)/since.Seconds()), smooth(w.fail, float64(failed)/since.Seconds())
+}
+
+// smooth has a rate follow its newest value, so that it can be read.
+func smooth(rate, newest float64) float64 {
+	if rate == 0 {
+		return newest
+	}
+	return rate + 0.4*(newest-rate)
 }
 
 // serves notes the functions of a worker and returns their names.

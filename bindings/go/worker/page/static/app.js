@@ -113,7 +113,7 @@ $('queue').addEventListener('change', (e) => choose(e.target.value));
 app.choose = choose;
 app.again = (queue, request) => views.jobs.again(queue, request);
 
-const WORDS = { connecting: 'Connecting', live: 'Live', lost: 'Connection lost', paused: 'Paused' };
+const WORDS = { connecting: 'Connecting', live: 'Live', lost: 'Connection lost', paused: 'Paused', locked: 'Not signed in' };
 function mark() {
   const status = live.status || 'connecting';
   const cut = status === 'live' && app.state && !app.state.nats.connected;
@@ -134,7 +134,10 @@ live.addEventListener('state', (e) => { views.overview.point(e.detail); show(e.d
 live.addEventListener('jobs', (e) => views.overview.events(e.detail));
 live.addEventListener('job', (e) => views.jobs.event(e.detail));
 
-api.whenUnauthorized(() => { if (!$('login').open) $('login').showModal(); });
+api.whenUnauthorized(() => {
+  live.halt();
+  if (!$('login').open) $('login').showModal();
+});
 $('login').addEventListener('cancel', (e) => e.preventDefault());
 $('login-form').addEventListener('submit', async (e) => {
   e.preventDefault();

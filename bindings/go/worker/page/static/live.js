@@ -47,6 +47,13 @@ export class Live extends EventTarget {
     this.dispatchEvent(new Event('lost'));
   }
 
+  // halt stops trying until open is called: it needs a token first.
+  halt() {
+    this.close();
+    clearTimeout(this.timer);
+    this.mark('locked');
+  }
+
   close() {
     if (this.source) this.source.close();
     this.source = null;
