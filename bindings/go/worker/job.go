@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/subpy/subpy/bindings/go/worker/wire"
 )
@@ -20,8 +21,11 @@ type job struct {
 	submitted  time.Time
 	deliveries int
 
+	header nats.Header
+	body   []byte
+
 	lock sync.Mutex
-	msg  jetstream.Msg
+	msg  jetstream.Msg // the last delivery, which is the one to acknowledge
 
 	content wire.Content
 	request *wire.Request
@@ -46,7 +50,7 @@ type outcome struct {
 }
 
 func newJob(w *Worker, msg jetstream.Msg, meta *jetstream.MsgMetadata) *job {
-	j := &job{w: w, msg: msg, sequence: meta.Sequence.Stream, submitted: meta.Timestamp, deliveries: int(meta.NumDelivered)}
+	j := &job{w: w, header: msg.Headers(), body: msg.Data(), msg: msg, sequence: meta.Sequence.Stream, submitted: meta.Timestamp, deliveries: int(meta.NumDelivered)}
 	j.ctx, j.stop = context.WithCancelCause(w.jobs)
 	return j
 }
@@ -98,10 +102,10 @@ func (j *job) handle() {
 
 // read reads the request, and has the job be found by its key.
 func (j *job) read() {
-	header := j.msg.Headers()
+	header := j.header
 	j.content, j.invalid = wire.ContentOf(header.Get(wire.HeaderContentType))
 	if j.invalid == nil {
-		j.request, j.invalid = wire.DecodeRequest(j.content, j.msg.Data())
+		j.request, j.invalid = wire.DecodeRequest(j.content, j.body)
 	} else {
 		j.request = &wire.Request{Tries: 1}
 	}

@@ -114,7 +114,7 @@ func TestErrorsOfTheBegin(t *testing.T) {
 		{func(o *worker.Options) { o.Serve = []string{"jobs.py!"} }, "no name of a module"},
 		{func(o *worker.Options) { o.Serve = []string{"absent"} }, "No module named 'absent'"},
 		{func(o *worker.Options) { o.Serve = []string{"jobs"} }, "jobs2.py\", line 1"},
-		{func(o *worker.Options) { o.Serve = []string{"this"} }, "no function is defined in this"},
+		{func(o *worker.Options) { o.Serve = []string{"keyword"} }, "no function is defined in keyword"},
 		{func(o *worker.Options) { o.Queue = "a b" }, "queue"},
 		{func(o *worker.Options) { o.MaxResult = 10 << 20 }, "max_payload"},
 		{func(o *worker.Options) { o.Queue, o.Replicas = o.Queue+"-3", 3 }, "as many servers"},

@@ -37,7 +37,7 @@ func (j *job) finish(o *outcome) {
 	}
 	header := nats.Header{wire.HeaderContentType: {string(j.content)}}
 	for _, name := range []string{wire.HeaderTraceparent, wire.HeaderTracestate} {
-		if value := j.msg.Headers().Get(name); value != "" {
+		if value := j.header.Get(name); value != "" {
 			header[name] = []string{value}
 		}
 	}
@@ -49,7 +49,7 @@ func (j *job) finish(o *outcome) {
 		j.duplicate()
 		return
 	}
-	if reply := j.msg.Headers().Get(wire.HeaderReply); reply != "" && j.invalid == nil {
+	if reply := j.header.Get(wire.HeaderReply); reply != "" && j.invalid == nil {
 		if err := w.nc.PublishMsg(&nats.Msg{Subject: reply, Header: header, Data: body}); err != nil {
 			w.log.Warn("the result was recorded, and not published to the subject in Subpy-Reply", "key", j.key, "error", err)
 		}
@@ -175,7 +175,7 @@ func (j *job) findResult() (there, ok bool) {
 func (j *job) publishDead(o *outcome) bool {
 	w := j.w
 	header := nats.Header{}
-	for name, values := range j.msg.Headers() {
+	for name, values := range j.header {
 		if !strings.HasPrefix(strings.ToLower(name), "nats-") {
 			header[name] = values
 		}
@@ -184,7 +184,7 @@ func (j *job) publishDead(o *outcome) bool {
 	header[wire.HeaderKind] = []string{o.err.Kind}
 	header[wire.HeaderMessage] = []string{oneLine(o.err.Message)}
 	header[wire.HeaderDeliveries] = []string{strconv.Itoa(j.deliveries)}
-	msg := &nats.Msg{Subject: w.queue.Dead(j.key), Header: header, Data: j.msg.Data()}
+	msg := &nats.Msg{Subject: w.queue.Dead(j.key), Header: header, Data: j.body}
 	ok := j.persist("the dead letter", func(ctx context.Context) error {
 		_, err := w.js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(0))
 		if errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrHeadersNotSupported) {

@@ -29,10 +29,10 @@ func readJSONFields(body []byte) (map[string]field, error) {
 		if errors.As(err, &syntax) {
 			return nil, fmt.Errorf("the body is not JSON: %w, at byte %d", err, syntax.Offset)
 		}
-		return nil, fmt.Errorf("the body is a JSON %s, and has to be an object", jsonField(body).kind())
+		return nil, fmt.Errorf("the body is a JSON %s, not a JSON object", jsonField(body).kind())
 	}
 	if raw == nil {
-		return nil, errors.New("the body is a JSON null, and has to be an object")
+		return nil, errors.New("the body is a JSON null, not a JSON object")
 	}
 	fields := make(map[string]field, len(raw))
 	for name, value := range raw {
@@ -83,7 +83,7 @@ func (f jsonField) kind() string {
 
 func (f jsonField) expect(kind string) error {
 	if found := f.kind(); found != kind {
-		return fmt.Errorf("is a JSON %s, and has to be a %s", found, kind)
+		return fmt.Errorf("is a JSON %s, not a JSON %s", found, kind)
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func readMessagePackFields(body []byte) (map[string]field, error) {
 	if fields, err := (packedField{value}).fields(); err == nil {
 		return fields, nil
 	}
-	return nil, fmt.Errorf("the body is a MessagePack %s, and has to be a map with texts as keys", packedField{value}.kind())
+	return nil, fmt.Errorf("the body is a MessagePack %s, not a map with texts as keys", packedField{value}.kind())
 }
 
 func (f packedField) fields() (map[string]field, error) {
@@ -168,7 +168,7 @@ func (f packedField) kind() string {
 }
 
 func (f packedField) mismatch(want string) error {
-	return fmt.Errorf("is a MessagePack %s, and has to be a %s", f.kind(), want)
+	return fmt.Errorf("is a MessagePack %s, not a %s", f.kind(), want)
 }
 
 func (f packedField) text() (string, error) {
