@@ -90,8 +90,10 @@ func (p *Page) readFailures(ctx context.Context) {
 		if q := m.queues[name]; q != nil {
 			q.failed.merge(found)
 			q.failed.read = true
-			q.failed.seen++
-			m.failures++
+			if len(found) > 0 {
+				q.failed.seen++
+				m.failures++
+			}
 		}
 		m.mu.Unlock()
 	}
