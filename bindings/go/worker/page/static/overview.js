@@ -1,5 +1,5 @@
 // The overview: tiles, charts, queues, workers, and what happens now.
-import { $, h, text, attr, keyed, empty } from './dom.js';
+import { $, h, text, attr, empty } from './dom.js';
 import * as api from './api.js';
 import { count, rate, duration, bytes, clock, ago, full, NONE, KINDS } from './format.js';
 import { Chart } from './chart.js';
