@@ -100,6 +100,29 @@ func TestEvents(t *testing.T) {
 	refused(t, http.StatusServiceUnavailable, "", "GET", s.URL+"/api/state", "")
 }
 
+// Without NATS the page says so, and soon.
+func TestNoNATS(t *testing.T) {
+	nc, js, server := startServer(t)
+	_, s := startPage(t, nc, js, Options{})
+	makeStreams(t, js, "default")
+	var whole wholeState
+	ask(t, "GET", s.URL+"/api/state", "", &whole)
+	server.Shutdown()
+	begin := time.Now()
+	l := listen(t, s.URL)
+	var now state
+	l.next("state", &now, func() bool { return !now.Nats.Connected && len(now.Queues) == 1 })
+	for _, path := range []string{"/api/state", "/api/failures", "/api/dead"} {
+		if status := ask(t, "GET", s.URL+path, "", nil); status != http.StatusOK {
+			t.Errorf("%s: %d", path, status)
+		}
+	}
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	refused(t, http.StatusServiceUnavailable, "", "GET", s.URL+"/api/queues/default/results/k", "")
+}
+
 func TestManyBrowsers(t *testing.T) {
 	nc, js := startNATS(t)
 	p, s := startPage(t, nc, js, Options{})
