@@ -17,7 +17,7 @@ import (
 	"github.com/subpy/subpy/bindings/go/worker/wire"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // startNATS runs a server of its own for a test.
 func startNATS(t testing.TB) (*nats.Conn, jetstream.JetStream) {
