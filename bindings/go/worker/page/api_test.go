@@ -220,6 +220,33 @@ func TestDeadLetters(t *testing.T) {
 	}
 }
 
+// What is retried may be given up again before its dead letter is deleted: the new one stays.
+func TestDeadAgain(t *testing.T) {
+	nc, js := startNATS(t)
+	p, _ := startPage(t, nc, js, Options{})
+	q := wire.Queue("default")
+	makeStreams(t, js, q)
+	sequence := func() uint64 {
+		msg, err := p.message(t.Context(), q, q.DeadStream(), q.Dead("k"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return msg.Sequence
+	}
+	bury(t, js, q, "k", wire.KindCrashed, "first", `{"function":"demo.add"}`)
+	first := sequence()
+	bury(t, js, q, "k", wire.KindCrashed, "second", `{"function":"demo.add"}`)
+	second := sequence()
+	for _, old := range []uint64{first, second, second} {
+		if _, err := p.deleteLetter(t.Context(), q, "k", old); err != nil {
+			t.Error(err)
+		}
+		if old == first && sequence() != second {
+			t.Error("the new letter is gone")
+		}
+	}
+}
+
 func TestFailuresOfBefore(t *testing.T) {
 	nc, js := startNATS(t)
 	makeStreams(t, js, "default")

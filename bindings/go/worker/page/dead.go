@@ -246,21 +246,21 @@ func (p *Page) drop(r *http.Request) (any, error) {
 	return p.deleteLetter(ctx, queue, key, dead.Sequence)
 }
 
-// deleteLetter deletes by sequence, so that it leaves one of the same key that came meanwhile.
+// deleteLetter deletes by sequence, so that it leaves one of the same key that came meanwhile: what is retried may be given up again
+// at once.
 func (p *Page) deleteLetter(ctx context.Context, queue wire.Queue, key string, sequence uint64) (any, error) {
 	defer p.lists.forget(queue)
 	s, err := p.js.Stream(ctx, queue.DeadStream())
 	if err == nil {
 		err = s.DeleteMsg(ctx, sequence)
 	}
-	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) && !isGone(err) {
-		return nil, natsProblem(queue, err)
+	if err != nil {
+		last, lookup := p.message(ctx, queue, queue.DeadStream(), queue.Dead(key))
+		var known *problem
+		gone := errors.As(lookup, &known) && known.status == http.StatusNotFound || lookup == nil && last.Sequence != sequence
+		if !gone {
+			return nil, natsProblem(queue, err)
+		}
 	}
 	return map[string]any{"queue": queue, "key": key}, nil
-}
-
-// isGone tells whether a message was deleted already, by somebody else at the same moment.
-func isGone(err error) bool {
-	var api *jetstream.APIError
-	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeMessageNotFound || strings.Contains(api.Description, "no message found"))
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/subpy/subpy/bindings/go/worker/wire"
@@ -69,6 +70,9 @@ func (m *model) forgetFailures() {
 func (p *Page) readFailures(ctx context.Context) {
 	p.reading.Lock()
 	defer p.reading.Unlock()
+	if time.Since(p.unread) < readTimeout || p.nc.Status() != nats.CONNECTED {
+		return
+	}
 	m := p.model
 	var lacking []wire.Queue
 	m.mu.Lock()
@@ -82,6 +86,7 @@ func (p *Page) readFailures(ctx context.Context) {
 		found, err := p.failuresBefore(ctx, name)
 		if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 			if ctx.Err() == nil {
+				p.unread = time.Now()
 				p.opts.Log.Warn("page: could not read the failures of before", "queue", name, "error", err)
 			}
 			return
@@ -90,8 +95,10 @@ func (p *Page) readFailures(ctx context.Context) {
 		if q := m.queues[name]; q != nil {
 			q.failed.merge(found)
 			q.failed.read = true
-			q.failed.seen++
-			m.failures++
+			if len(found) > 0 {
+				q.failed.seen++
+				m.failures++
+			}
 		}
 		m.mu.Unlock()
 	}
@@ -150,7 +157,9 @@ func (p *Page) getFailures(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.look(r.Context())
+	p.attend()
+	p.poll(r.Context(), pollFresh)
+	p.readFailures(r.Context())
 	m := p.model
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -17,10 +17,16 @@ import (
 	"github.com/subpy/subpy/bindings/go/worker/wire"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // startNATS runs a server of its own for a test.
 func startNATS(t testing.TB) (*nats.Conn, jetstream.JetStream) {
+	t.Helper()
+	nc, js, _ := startServer(t)
+	return nc, js
+}
+
+func startServer(t testing.TB) (*nats.Conn, jetstream.JetStream, *server.Server) {
 	t.Helper()
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
 	if err != nil {
@@ -40,7 +46,7 @@ func startNATS(t testing.TB) (*nats.Conn, jetstream.JetStream) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return nc, js
+	return nc, js, s
 }
 
 func startPage(t testing.TB, nc *nats.Conn, js jetstream.JetStream, opts Options) (*Page, *httptest.Server) {

@@ -29,6 +29,9 @@ func (p *Page) submit(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, fieldProblem(err)
 	}
+	if err := p.reachable(); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), longest)
 	defer cancel()
 	if request.Key == "" {
@@ -39,7 +42,7 @@ func (p *Page) submit(r *http.Request) (any, error) {
 	} else if known := new(problem); !errors.As(err, &known) || known.status != http.StatusNotFound {
 		return nil, err
 	}
-	p.look(ctx)
+	p.attend()
 	p.hub.watch(r.URL.Query().Get("client"), queue, request.Key)
 	msg := nats.NewMsg(queue.Jobs())
 	if msg.Data, err = request.Encode(wire.JSON); err != nil {
@@ -72,6 +75,9 @@ func fieldProblem(err error) error {
 
 // message is the last message of a subject.
 func (p *Page) message(ctx context.Context, queue wire.Queue, stream, subject string) (*jetstream.RawStreamMsg, error) {
+	if err := p.reachable(); err != nil {
+		return nil, err
+	}
 	s, err := p.js.Stream(ctx, stream)
 	if err != nil {
 		return nil, natsProblem(queue, err)
@@ -140,6 +146,9 @@ func (p *Page) cancelJob(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if _, err := readBody(r); err != nil {
+		return nil, err
+	}
+	if err := p.reachable(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), longest)

@@ -165,8 +165,9 @@ func (m *model) serves(q *queue, raw json.RawMessage, now time.Time) []string {
 		return nil
 	}
 	names := make([]string, 0, min(len(list), mostFunctions))
+	listed := map[string]bool{}
 	for _, f := range list {
-		if f.Name == "" || len(f.Name) > longestText || slices.Contains(names, f.Name) && len(names) < 100 {
+		if f.Name == "" || len(f.Name) > longestText || listed[f.Name] {
 			continue
 		}
 		known, ok := q.functions[f.Name]
@@ -183,6 +184,7 @@ func (m *model) serves(q *queue, raw json.RawMessage, now time.Time) []string {
 			m.functions++
 		}
 		known.served = now
+		listed[known.Name] = true
 		names = append(names, known.Name)
 	}
 	return names
@@ -201,6 +203,10 @@ func (m *model) tick(now time.Time) {
 		}
 	}
 	var all stored
+	served := map[wire.Queue]bool{}
+	for _, w := range m.workers {
+		served[wire.Queue(w.status.Queue)] = true
+	}
 	for name, q := range m.queues {
 		for f, known := range q.functions {
 			if now.Sub(known.served) > lostAfter+goneAfter {
@@ -211,7 +217,7 @@ func (m *model) tick(now time.Time) {
 		q.history.end(q.stored)
 		all.Waiting += q.stored.Waiting
 		all.InProgress += q.stored.InProgress
-		if !q.known && !m.anyOf(name) {
+		if !q.known && !served[name] {
 			delete(m.queues, name)
 			m.functions++
 		}
@@ -221,15 +227,6 @@ func (m *model) tick(now time.Time) {
 		w.functions = slices.DeleteFunc(w.functions, func(name string) bool { return q == nil || q.functions[name] == nil })
 	}
 	m.total.end(all)
-}
-
-func (m *model) anyOf(name wire.Queue) bool {
-	for _, w := range m.workers {
-		if w.status.Queue == string(name) {
-			return true
-		}
-	}
-	return false
 }
 
 func (w *worker) state(now time.Time) string {

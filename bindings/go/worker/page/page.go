@@ -56,9 +56,11 @@ type Page struct {
 	events  *nats.Subscription
 	workers *nats.Subscription
 
-	polling  sync.Mutex
-	polled   time.Time
-	reading  sync.Mutex // failures of before
+	polling sync.Mutex
+	polled  time.Time
+	reading sync.Mutex // failures of before
+	unread  time.Time  // when that last failed
+
 	retrying sync.Mutex // a letter that is retried twice at once would lose the new result
 }
 
@@ -157,6 +159,14 @@ func queueShown(r *http.Request) (wire.Queue, error) {
 		return "", &problem{status: http.StatusBadRequest, Message: err.Error(), Field: "queue"}
 	}
 	return queue, nil
+}
+
+// reachable says what is wrong when there is no connection to NATS, at once and not after a while.
+func (p *Page) reachable() error {
+	if p.nc.Status() == nats.CONNECTED {
+		return nil
+	}
+	return natsProblem("", nats.ErrDisconnected)
 }
 
 // natsProblem is an error of JetStream for whoever sent the request.

@@ -82,7 +82,8 @@ func (p *Page) getState(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.look(r.Context())
+	p.attend()
+	p.poll(r.Context(), pollFresh)
 	m := p.model
 	now := time.Now()
 	whole := wholeState{state: p.state(now), Home: p.opts.Queue, Functions: map[string][]wire.Function{}}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -16,6 +17,7 @@ import (
 // A listener reads server-sent events.
 type listener struct {
 	t      *testing.T
+	body   io.Closer
 	lines  *bufio.Scanner
 	client string
 }
@@ -30,7 +32,7 @@ func listen(t *testing.T, url string) *listener {
 	if kind := response.Header.Get("Content-Type"); response.StatusCode != http.StatusOK || kind != "text/event-stream" {
 		t.Fatalf("events: %d, %s", response.StatusCode, kind)
 	}
-	l := &listener{t: t, lines: bufio.NewScanner(response.Body)}
+	l := &listener{t: t, body: response.Body, lines: bufio.NewScanner(response.Body)}
 	l.lines.Buffer(nil, 4<<20)
 	var hello struct{ Client string }
 	l.next("hello", &hello, func() bool { return true })
@@ -41,7 +43,7 @@ func listen(t *testing.T, url string) *listener {
 // next reads until an event of a name that is the one looked for.
 func (l *listener) next(name string, to any, right func() bool) {
 	l.t.Helper()
-	end := time.AfterFunc(patience, func() { panic("no event " + name) })
+	end := time.AfterFunc(patience, func() { l.body.Close() })
 	defer end.Stop()
 	for l.lines.Scan() {
 		if l.lines.Text() != "event: "+name {
@@ -100,6 +102,29 @@ func TestEvents(t *testing.T) {
 	refused(t, http.StatusServiceUnavailable, "", "GET", s.URL+"/api/state", "")
 }
 
+// Without NATS the page says so, and soon.
+func TestNoNATS(t *testing.T) {
+	nc, js, server := startServer(t)
+	_, s := startPage(t, nc, js, Options{})
+	makeStreams(t, js, "default")
+	var whole wholeState
+	ask(t, "GET", s.URL+"/api/state", "", &whole)
+	server.Shutdown()
+	begin := time.Now()
+	l := listen(t, s.URL)
+	var now state
+	l.next("state", &now, func() bool { return !now.Nats.Connected && len(now.Queues) == 1 })
+	for _, path := range []string{"/api/state", "/api/failures", "/api/dead"} {
+		if status := ask(t, "GET", s.URL+path, "", nil); status != http.StatusOK {
+			t.Errorf("%s: %d", path, status)
+		}
+	}
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	refused(t, http.StatusServiceUnavailable, "", "GET", s.URL+"/api/queues/default/results/k", "")
+}
+
 func TestManyBrowsers(t *testing.T) {
 	nc, js := startNATS(t)
 	p, s := startPage(t, nc, js, Options{})
@@ -127,10 +152,10 @@ func TestSlowBrowser(t *testing.T) {
 	until(t, "the browser", func() bool { return p.hub.count() == 1 })
 	begin := time.Now()
 	big := strings.Repeat("x", 100_000)
-	for range 2000 { // 200 MB, which no buffer takes
+	for range 300 { // 30 MB, which no buffer takes
 		p.hub.broadcast("state", big)
 	}
-	if took := time.Since(begin); took > 10*time.Second {
+	if took := time.Since(begin); took > patience {
 		t.Errorf("the slow browser held the worker up for %v", took)
 	}
 	l := listen(t, s.URL)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -48,28 +49,30 @@ func subjectOf(subject string) (wire.Queue, string, bool) {
 	return wire.Queue(parts[2]), parts[4], true
 }
 
-// look is called by whoever wants to see something: it has the page listen to the events, and the numbers be fresh.
-func (p *Page) look(ctx context.Context) {
+// attend is called by whoever wants to see something: it has the page listen to the events.
+func (p *Page) attend() {
 	p.viewing.Lock()
+	defer p.viewing.Unlock()
 	p.looked = time.Now()
+	if p.ctx.Err() != nil {
+		return
+	}
 	if err := p.listen(); err != nil {
 		p.opts.Log.Warn("page: could not listen to the workers", "error", err)
 	}
-	if p.events == nil && p.ctx.Err() == nil {
-		sub, err := p.nc.Subscribe(wire.Queue("*").Events("*"), func(msg *nats.Msg) { p.happened(msg) })
-		if err == nil {
-			err = sub.SetPendingLimits(65536, 32<<20)
-		}
-		if err != nil {
-			p.opts.Log.Warn("page: could not listen to the events", "error", err)
-		} else {
-			p.events = sub
-			p.model.forgetFailures()
-		}
+	if p.events != nil {
+		return
 	}
-	p.viewing.Unlock()
-	p.poll(ctx, pollFresh)
-	p.readFailures(ctx)
+	sub, err := p.nc.Subscribe(wire.Queue("*").Events("*"), func(msg *nats.Msg) { p.happened(msg) })
+	if err == nil {
+		err = sub.SetPendingLimits(65536, 32<<20)
+	}
+	if err != nil {
+		p.opts.Log.Warn("page: could not listen to the events", "error", err)
+		return
+	}
+	p.events = sub
+	p.model.forgetFailures()
 }
 
 // rest stops listening to what nobody looks at.
@@ -116,8 +119,17 @@ func (p *Page) run() {
 	defer second.Stop()
 	batch := time.NewTicker(batchEvery)
 	defer batch.Stop()
-	var polls sync.WaitGroup
-	defer polls.Wait()
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	var busy atomic.Bool // when NATS is slow, one question waits and not one a second
+	ask := func(questions func()) {
+		if busy.CompareAndSwap(false, true) {
+			asking.Go(func() {
+				defer busy.Store(false)
+				questions()
+			})
+		}
+	}
 	for {
 		select {
 		case <-p.ctx.Done():
@@ -129,10 +141,14 @@ func (p *Page) run() {
 			p.model.tick(now)
 			if p.hub.count() > 0 {
 				p.hub.broadcast("state", p.state(now))
-				polls.Go(func() { p.look(p.ctx) })
+				p.attend()
+				ask(func() {
+					p.poll(p.ctx, pollFresh)
+					p.readFailures(p.ctx)
+				})
 			} else {
 				p.rest(now)
-				polls.Go(func() { p.poll(p.ctx, pollIdle) })
+				ask(func() { p.poll(p.ctx, pollIdle) })
 			}
 		}
 	}
@@ -140,14 +156,9 @@ func (p *Page) run() {
 
 // poll asks JetStream for the numbers of the streams, unless they are younger than fresh.
 func (p *Page) poll(ctx context.Context, fresh time.Duration) {
-	if !p.polling.TryLock() {
-		if fresh == pollIdle {
-			return
-		}
-		p.polling.Lock() // somebody asks already, and then they are fresh
-	}
+	p.polling.Lock() // where somebody asks already, the numbers are fresh afterwards
 	defer p.polling.Unlock()
-	if time.Since(p.polled) < fresh {
+	if time.Since(p.polled) < fresh || p.nc.Status() != nats.CONNECTED {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)

@@ -64,16 +64,17 @@ export class Chart {
     const { width, span } = this;
     attr(this.svg, 'viewBox', `0 0 ${width} ${HEIGHT}`);
     const shown = this.data.map((values) => values.slice(-span));
-    let top = 0;
-    for (const values of shown) for (const v of values) if (v !== null && v > top) top = v;
-    const none = shown.every((values) => values.every((v) => v === null));
+    const all = shown.flat().filter((v) => v !== null);
+    const none = all.length === 0;
     text(this.hint, none ? 'Nothing ran in this time' : '');
     attr(this.hint, 'x', String(LEFT + (width - LEFT - RIGHT) / 2));
-    const ticks = steps(top, this.unit.floor);
-    const max = ticks[ticks.length - 1];
-    const y = (v) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - v / max);
+    const ticks = none && this.unit.log ? [0] : this.unit.log ? powers(all.filter((v) => v > 0)) : steps(Math.max(0, ...all), this.unit.floor);
+    const scale = this.unit.log ? (v) => Math.log10(Math.max(v, ticks[0])) : (v) => v;
+    const [low, high] = none && this.unit.log ? [0, 1] : [scale(ticks[0]), scale(ticks[ticks.length - 1])];
+    const share = none && this.unit.log ? () => 0 : (v) => (scale(v) - low) / (high - low);
+    const y = (v) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - share(v));
     const x = (i) => LEFT + ((width - LEFT - RIGHT) * i) / (span - 1);
-    this.axes(ticks, x, y, none);
+    this.axes(ticks, x, y);
     shown.forEach((values, s) => {
       const offset = span - values.length;
       let d = '';
@@ -104,9 +105,9 @@ export class Chart {
     attr(this.svg, 'aria-valuetext', `${time}: ${said.join(', ')}`);
   }
 
-  axes(ticks, x, y, none) {
+  axes(ticks, x, y) {
     const parts = [];
-    for (const tick of none ? [0] : ticks) {
+    for (const tick of ticks) {
       parts.push(svg('line', { x1: LEFT, x2: this.width - RIGHT, y1: y(tick), y2: y(tick) }));
       const label = svg('text', { x: LEFT - 8, y: y(tick) + 3.5, 'text-anchor': 'end' });
       label.textContent = this.unit.tick(tick);
@@ -135,6 +136,17 @@ function fill(values, offset, x, y) {
     }
   }
   return d;
+}
+
+// powers returns powers of ten around the values, at least two and at most five.
+function powers(values) {
+  if (!values.length) values = [0.001];
+  const from = Math.floor(Math.log10(Math.min(...values)));
+  const to = Math.max(from + 1, Math.ceil(Math.log10(Math.max(...values))));
+  const step = Math.ceil((to - from) / 4);
+  const ticks = [];
+  for (let n = from; n < to + step; n += step) ticks.push(10 ** n);
+  return ticks;
 }
 
 // steps returns round numbers from 0 to at least top.

@@ -1,5 +1,5 @@
 // The newest failures; a traceback is fetched when its failure is unfolded.
-import { $, h, text, attr, keyed, empty } from './dom.js';
+import { $, h, text, keyed, empty } from './dom.js';
 import * as api from './api.js';
 import { ago, full, duration, KINDS } from './format.js';
 import { block, printed, facts } from './job.js';

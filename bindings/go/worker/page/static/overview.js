@@ -1,5 +1,5 @@
 // The overview: tiles, charts, queues, workers, and what happens now.
-import { $, h, text, attr, keyed, empty } from './dom.js';
+import { $, h, text, attr, empty } from './dom.js';
 import * as api from './api.js';
 import { count, rate, duration, bytes, clock, ago, full, NONE, KINDS } from './format.js';
 import { Chart } from './chart.js';
@@ -11,7 +11,7 @@ const SERIES = ['done', 'failed', 'waiting', 'in_progress', 'ran50', 'ran90', 'r
 
 const RATE = { format: rate, tick: (n) => String(+n.toPrecision(3)), floor: 3 };
 const COUNT = { format: count, tick: (n) => count(Math.round(n * 10) / 10), floor: 3 };
-const TIME = { format: duration, tick: (s) => (s === 0 ? '0' : duration(s)), floor: 0.000001 };
+const TIME = { format: duration, tick: (s) => (s < 60 ? duration(s) : s < 3600 ? `${Math.round(s / 6) / 10} min` : `${Math.round(s / 360) / 10} h`), log: true };
 const PERCENTILES = [{ label: 'p50', cls: 'c-p50' }, { label: 'p90', cls: 'c-p90' }, { label: 'p99', cls: 'c-p99' }];
 
 export class Overview {
