@@ -1,0 +1,169 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/subpy/subpy/bindings/go/worker/wire"
+)
+
+const queue = wire.Queue("bench")
+
+// startSubpy starts servers, and workers with so many interpreters each.
+func startSubpy(p *place, servers, workers, parallel int) (do, error) {
+	urls, err := startServers(p, servers)
+	if err != nil {
+		return nil, err
+	}
+	folder := filepath.Join(p.folder, "code")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		return nil, err
+	}
+	text, err := code.ReadFile("jobs.py")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(folder, "jobs.py"), text, 0o600); err != nil {
+		return nil, err
+	}
+	for worker := range workers {
+		if _, err := p.group.Start("worker", nil, p.log, p.o.worker, "--nats", strings.Join(urls, ","), "--queue", string(queue),
+			"--replicas", strconv.Itoa(servers), "--parallel", strconv.Itoa(parallel), "--http", "off", "--name", fmt.Sprintf("worker-%d", worker+1),
+			folder); err != nil {
+			return nil, err
+		}
+	}
+	conn, err := nats.Connect(strings.Join(urls, ","))
+	if err != nil {
+		return nil, err
+	}
+	js, err := jetstream.New(conn, jetstream.WithPublishAsyncMaxPending(256))
+	if err != nil {
+		return nil, err
+	}
+	turn := 0
+	return func(kind string, count int) (time.Duration, error) {
+		turn++
+		return submit(p, js, kind, count, turn)
+	}, nil
+}
+
+// submit publishes jobs, and returns when it has read all results.
+func submit(p *place, js jetstream.JetStream, kind string, count, turn int) (time.Duration, error) {
+	results, err := resultsOf(p, js)
+	if err != nil {
+		return 0, err
+	}
+	consumer, err := results.OrderedConsumer(p.ctx, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: results.CachedInfo().State.LastSeq + 1})
+	if err != nil {
+		return 0, err
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		return 0, err
+	}
+	defer messages.Stop()
+	begin := time.Now()
+	for number := range count {
+		request := wire.Request{Function: "jobs." + kind, Args: []int{number}, Key: fmt.Sprintf("%d-%d", turn, number)}
+		body, err := request.Encode(wire.JSON)
+		if err != nil {
+			return 0, err
+		}
+		msg := nats.NewMsg(queue.Jobs())
+		msg.Data = body
+		msg.Header.Set(wire.HeaderMsgID, request.Key)
+		if _, err := js.PublishMsgAsync(msg); err != nil {
+			return 0, err
+		}
+	}
+	for range count {
+		msg, err := messages.Next(jetstream.NextMaxWait(2 * time.Minute))
+		if err != nil {
+			return 0, err
+		}
+		result, err := wire.DecodeResult(wire.JSON, msg.Data())
+		if err != nil {
+			return 0, err
+		}
+		key := wire.LastToken(msg.Subject())
+		if number := key[strings.IndexByte(key, '-')+1:]; result.Error != nil || fmt.Sprintf("%s", result.Value) != number {
+			return 0, fmt.Errorf("the result of %s is %s, %w", key, result.Value, result.Error)
+		}
+	}
+	return time.Since(begin), nil
+}
+
+// resultsOf waits until a worker has made the stream, and the consumer, which is the last that it makes.
+func resultsOf(p *place, js jetstream.JetStream) (jetstream.Stream, error) {
+	for begin := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		_, err := js.Consumer(p.ctx, queue.JobsStream(), wire.Consumer)
+		if err == nil {
+			return js.Stream(p.ctx, queue.ResultsStream())
+		}
+		if time.Since(begin) > 30*time.Second {
+			return nil, fmt.Errorf("the worker has made no queue: %w", err)
+		}
+	}
+}
+
+func startServers(p *place, servers int) ([]string, error) {
+	var client, cluster, monitor []string
+	for range servers {
+		for _, list := range []*[]string{&client, &cluster, &monitor} {
+			port, err := freePort()
+			if err != nil {
+				return nil, err
+			}
+			*list = append(*list, fmt.Sprintf("127.0.0.1:%d", port))
+		}
+	}
+	var urls []string
+	for server := range servers {
+		name := fmt.Sprintf("server-%d", server+1)
+		config := fmt.Sprintf("server_name: %s\nlisten: %q\nhttp: %q\njetstream { store_dir: %q }\n", name, client[server], monitor[server],
+			filepath.Join(p.folder, name))
+		if servers > 1 {
+			config += fmt.Sprintf("cluster { name: bench, listen: %q, routes: [nats-route://%s] }\n", cluster[server],
+				strings.Join(cluster, ", nats-route://"))
+		}
+		file := filepath.Join(p.folder, name+".conf")
+		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+			return nil, err
+		}
+		if _, err := p.group.Start("server", nil, p.log, p.o.server, "-c", file); err != nil {
+			return nil, err
+		}
+		urls = append(urls, "nats://"+client[server])
+	}
+	for _, address := range monitor {
+		if err := healthy("http://" + address + "/healthz"); err != nil {
+			return nil, err
+		}
+	}
+	return urls, nil
+}
+
+func healthy(url string) error {
+	for begin := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		response, err := http.Get(url)
+		if err == nil {
+			response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return nil
+			}
+			err = fmt.Errorf("%s: %s", url, response.Status)
+		}
+		if time.Since(begin) > 30*time.Second {
+			return err
+		}
+	}
+}
