@@ -66,7 +66,11 @@ func (j *jobs) make(random *rand.Rand, number int) job {
 		return n < 0
 	}
 	call := func(function string, value any, args ...any) job {
-		return job{wire.Request{Function: function, Args: args}, wire.JSON, want{value: value}}
+		made := job{wire.Request{Function: function}, wire.JSON, want{value: value}}
+		if len(args) > 0 {
+			made.request.Args = args
+		}
+		return made
 	}
 	switch {
 	case next(shareCensus) && len(j.files) > 0:

@@ -48,8 +48,13 @@ func NewGroup() *Group {
 	// The signal of the parent's death is about the thread that has started the child: this one stays.
 	go func() {
 		runtime.LockOSThread()
-		for s := range g.starts {
-			s.err <- s.cmd.Start()
+		for {
+			select {
+			case s := <-g.starts:
+				s.err <- s.cmd.Start()
+			case <-g.meter.stop:
+				return
+			}
 		}
 	}()
 	go g.meter.run()
@@ -75,7 +80,11 @@ func (g *Group) StartWith(role string, env []string, in, out, complaints *os.Fil
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	s := start{cmd, make(chan error, 1)}
-	g.starts <- s
+	select {
+	case g.starts <- s:
+	case <-g.meter.stop:
+		return nil, errors.New("the programs were ended")
+	}
 	if err := <-s.err; err != nil {
 		return nil, err
 	}
@@ -134,11 +143,10 @@ func (g *Group) Kill() {
 	}
 }
 
-// Close kills what runs still, and measures no longer.
+// Close kills what runs still, starts nothing any more, and measures no longer.
 func (g *Group) Close() {
-	g.Kill()
 	close(g.meter.stop)
-	close(g.starts)
+	g.Kill()
 }
 
 // How is how a process has ended.
