@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/subpy/subpy/bindings/go/worker/embedded"
+)
+
+// connect connects to the server that is named, or starts one inside the program.
+func (s *settings) connect(log *slog.Logger) (nc *nats.Conn, end func(), err error) {
+	options := []nats.Option{
+		nats.Name("subpy-worker-nats"), nats.MaxReconnects(-1), nats.ReconnectWait(500 * time.Millisecond), nats.ReconnectBufSize(32 << 20),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				log.Warn("the connection to the NATS server is lost, and tried again", "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("connected again", "server", nc.ConnectedUrlRedacted()) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("NATS", "error", err) }),
+	}
+	if s.nats == "" {
+		return s.connectEmbedded(log, options)
+	}
+	if s.creds != "" {
+		options = append(options, nats.UserCredentials(s.creds))
+	}
+	if s.tlsCA != "" {
+		options = append(options, nats.RootCAs(s.tlsCA))
+	}
+	if s.tlsCert != "" {
+		options = append(options, nats.ClientCert(s.tlsCert, s.tlsKey))
+	}
+	nc, err = nats.Connect(s.nats, options...)
+	if err != nil {
+		hint := "is it the right address, and does a nats-server run there?"
+		if errors.Is(err, nats.ErrAuthorization) || strings.Contains(err.Error(), "Authorization") {
+			hint = "give the server's credentials with --creds, or as nats://USER:PASSWORD@HOST"
+		}
+		return nil, nil, fmt.Errorf("no connection to the NATS server %s: %w: %s Without --nats a server is started inside the program", s.nats, err, hint)
+	}
+	log.Info("connected", "server", nc.ConnectedUrlRedacted())
+	return nc, func() {}, nil
+}
+
+func (s *settings) connectEmbedded(log *slog.Logger, options []nats.Option) (nc *nats.Conn, end func(), err error) {
+	server, err := embedded.Start(embedded.Options{Store: s.store, Listen: s.listen, Logger: log})
+	if err != nil {
+		return nil, nil, err
+	}
+	nc, err = nats.Connect("", append(options, nats.InProcessServer(server))...)
+	if err != nil {
+		server.Stop()
+		return nil, nil, fmt.Errorf("the embedded nats-server: %w", err)
+	}
+	log.Info("a nats-server runs inside the program", "address", "nats://"+server.Addr().String(), "store", server.StoreDir())
+	return nc, server.Stop, nil
+}
+
+func listen(address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("--http %s: the port is in use; choose another one, or --http off", address)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--http %s: %w", address, err)
+	}
+	return listener, nil
+}

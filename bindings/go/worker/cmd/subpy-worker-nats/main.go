@@ -1,0 +1,109 @@
+// The command subpy-worker-nats serves Python functions as durable work queues on NATS JetStream; docs/worker.md describes it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/spf13/pflag"
+	"github.com/subpy/subpy/bindings/go/worker"
+)
+
+func main() {
+	settings, err := readSettings(os.Args[1:])
+	if errors.Is(err, pflag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "subpy-worker-nats: %v\nsubpy-worker-nats --help lists the options.\n", err)
+		os.Exit(2)
+	}
+	if err := run(settings); err != nil {
+		fmt.Fprintf(os.Stderr, "subpy-worker-nats: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func run(s *settings) error {
+	log := s.logger()
+	slog.SetDefault(log)
+	s.options.Logger = log
+	ctx, stop := onSignals(log)
+	defer stop()
+	endTraces, err := startTraces(ctx, &s.options)
+	if err != nil {
+		return err
+	}
+	defer endTraces()
+
+	nc, endServer, err := s.connect(log)
+	if err != nil {
+		return err
+	}
+	defer endServer()
+	defer nc.Close()
+	w, err := worker.New(ctx, nc, s.options)
+	if err != nil {
+		return err
+	}
+	defer onHangup(func() { w.Reload() })()
+	endHTTP, err := serveHTTP(s.http, w, nc, log)
+	if err != nil {
+		return err
+	}
+	defer endHTTP()
+	return w.Run(ctx)
+}
+
+// onSignals returns a context that ends with the first SIGINT or SIGTERM. The second one ends the program.
+func onSignals(log *slog.Logger) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		s := <-signals
+		log.Info("ending: the jobs that are here are finished first; a second signal ends at once", "signal", s.String())
+		cancel()
+		s = <-signals
+		log.Warn("ended at once", "signal", s.String())
+		os.Exit(1)
+	}()
+	return ctx, cancel
+}
+
+func onHangup(reload func()) (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	go func() {
+		for range signals {
+			reload()
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(signals)
+	}
+}
+
+// serveHTTP serves health, metrics and the page.
+func serveHTTP(address string, w *worker.Worker, nc *nats.Conn, log *slog.Logger) (end func(), err error) {
+	if address == "off" {
+		return func() {}, nil
+	}
+	listener, err := listen(address)
+	if err != nil {
+		return nil, err
+	}
+	server := &http.Server{Handler: w.Handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	go server.Serve(listener)
+	log.Info("HTTP", "address", "http://"+listener.Addr().String())
+	return func() { server.Close() }, nil
+}

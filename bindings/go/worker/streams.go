@@ -1,0 +1,107 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/subpy/subpy/bindings/go/worker/wire"
+)
+
+const (
+	dedupWindow  = 2 * time.Minute
+	keepCancels  = time.Hour
+	mostPending  = 100_000 // jobs that all workers together may hold
+	mostWaiting  = 10_000  // requests of workers for more
+	patienceOnce = 10 * time.Second
+)
+
+// openStreams finds the streams and the consumer of the queue, and creates what does not exist yet.
+func (w *Worker) openStreams(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patienceOnce)
+	defer cancel()
+	q := w.queue
+	jobs := jetstream.StreamConfig{Name: q.JobsStream(), Subjects: []string{q.Jobs()}, Retention: jetstream.WorkQueuePolicy,
+		Duplicates: dedupWindow, Description: "Requests of the queue " + string(q)}
+	results := jetstream.StreamConfig{Name: q.ResultsStream(), Subjects: []string{q.Result("*")}, MaxMsgsPerSubject: 1,
+		MaxAge: w.o.KeepResults, AllowDirect: true, Description: "Results of the queue " + string(q)}
+	dead := jetstream.StreamConfig{Name: q.DeadStream(), Subjects: []string{q.Dead("*")}, MaxMsgsPerSubject: 1, AllowDirect: true,
+		Description: "Dead letters of the queue " + string(q)}
+	cancels := jetstream.StreamConfig{Name: q.CancelsStream(), Subjects: []string{q.Cancel("*")}, MaxMsgsPerSubject: 1,
+		MaxAge: keepCancels, Description: "Cancellations of the queue " + string(q)}
+	for _, s := range []struct {
+		config jetstream.StreamConfig
+		to     *jetstream.Stream
+	}{{jobs, nil}, {results, &w.results}, {dead, nil}, {cancels, &w.cancelled}} {
+		stream, err := w.openStream(ctx, s.config)
+		if err != nil {
+			return err
+		}
+		if s.to != nil {
+			*s.to = stream
+		}
+	}
+	return w.openConsumer(ctx)
+}
+
+func (w *Worker) openStream(ctx context.Context, config jetstream.StreamConfig) (jetstream.Stream, error) {
+	config.Storage, config.Replicas = jetstream.FileStorage, w.o.Replicas
+	stream, err := w.js.Stream(ctx, config.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		stream, err = w.js.CreateStream(ctx, config)
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another worker has created it meanwhile, with other options
+			stream, err = w.js.Stream(ctx, config.Name)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the stream %s: %w", config.Name, explain(err, w.o.Replicas))
+	}
+	if has := stream.CachedInfo().Config; has.Replicas != config.Replicas || has.MaxAge != config.MaxAge {
+		w.log.Warn("the stream is there with other options, which stay: change them with `nats stream edit`", "stream", config.Name,
+			"replicas", has.Replicas, "keep", has.MaxAge)
+	}
+	return stream, nil
+}
+
+func (w *Worker) openConsumer(ctx context.Context) error {
+	config := jetstream.ConsumerConfig{Durable: wire.Consumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: w.o.AckWait,
+		MaxDeliver: -1, MaxAckPending: mostPending, MaxWaiting: mostWaiting}
+	consumer, err := w.js.Consumer(ctx, w.queue.JobsStream(), wire.Consumer)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		consumer, err = w.js.CreateConsumer(ctx, w.queue.JobsStream(), config)
+		if errors.Is(err, jetstream.ErrConsumerExists) {
+			consumer, err = w.js.Consumer(ctx, w.queue.JobsStream(), wire.Consumer)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("the consumer %s of %s: %w", wire.Consumer, w.queue.JobsStream(), explain(err, w.o.Replicas))
+	}
+	has := consumer.CachedInfo().Config
+	if has.AckPolicy != jetstream.AckExplicitPolicy || has.MaxDeliver > 0 || has.AckWait < 3*time.Millisecond {
+		return fmt.Errorf("the consumer %s of %s is not one for workers: remove it with `nats consumer rm`, and it is created anew",
+			wire.Consumer, w.queue.JobsStream())
+	}
+	if has.AckWait != w.o.AckWait {
+		w.log.Warn("the consumer is there with another wait for acknowledgements, which stays: change it with `nats consumer edit` "+
+			"while no worker runs", "consumer", wire.Consumer, "ack-wait", has.AckWait)
+	}
+	w.consumer, w.ackWait = consumer, has.AckWait
+	return nil
+}
+
+// explain says what to do about errors of JetStream.
+func explain(err error, replicas int) error {
+	var api *jetstream.APIError
+	switch {
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		return fmt.Errorf("%w: start nats-server with -js, or enable JetStream for the account", err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("the server did not answer within %v: is JetStream enabled there (nats-server -js), and has its cluster a leader? (%w)",
+			patienceOnce, err)
+	case errors.As(err, &api) && api.ErrorCode == 10005, errors.As(err, &api) && api.ErrorCode == 10074:
+		return fmt.Errorf("%w: %d replicas need as many servers in the cluster", err, replicas)
+	}
+	return err
+}
