@@ -29,6 +29,8 @@ type options struct {
 	workers []int
 	only    string
 
+	remember int
+
 	server, worker, redis, python, wheels string
 }
 
@@ -39,6 +41,7 @@ func parse(arguments []string) (o options, err error) {
 	flags.IntVar(&o.busy, "busy", 300, "so many jobs that compute")
 	workers := flags.String("workers", "1,2,4", "numbers of workers")
 	flags.StringVar(&o.only, "only", "", "measure the systems alone that have this in their names")
+	flags.IntVar(&o.remember, "remember", 0, "measure nothing but the memory of a server that has so many results")
 	flags.StringVar(&o.server, "server", "", "the program nats-server")
 	flags.StringVar(&o.worker, "worker", "", "the program subpy-worker-nats")
 	flags.StringVar(&o.redis, "redis", "redis-server", "the program redis-server")
@@ -70,7 +73,11 @@ func main() {
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err = measure(ctx, o)
+	if o.remember > 0 {
+		err = remember(ctx, o, os.Stdout)
+	} else {
+		err = measure(ctx, o)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench-cluster:", err)
@@ -122,8 +129,11 @@ func one(ctx context.Context, o options, folder string, s system, workers int, f
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	group := process.NewGroup()
 	defer func() {
+		cancel()
 		group.Close()
 		err = errors.Join(err, os.RemoveAll(room))
 	}()
@@ -142,12 +152,13 @@ func one(ctx context.Context, o options, folder string, s system, workers int, f
 	if err != nil {
 		return err
 	}
-	for _, kind := range []string{"noop", "busy"} {
+	for _, kind := range s.kinds {
 		if _, err := do(kind, 20*workers); err != nil {
 			return err
 		}
 	}
-	for kind, count := range map[string]int{"noop": o.noop, "busy": o.busy} {
+	for _, kind := range s.kinds {
+		count := map[string]int{"noop": o.noop, "busy": o.busy}[kind]
 		before, own := group.CPU(), ownCPU()
 		took, err := do(kind, count)
 		if err != nil {

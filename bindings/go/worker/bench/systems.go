@@ -15,17 +15,22 @@ import (
 // A system runs jobs. Its start returns what has it run so many of a kind, and says how long that took.
 type system struct {
 	name  string
+	kinds []string
 	start func(p *place, workers int) (do, error)
 }
 
 type do func(kind string, count int) (time.Duration, error)
 
+var both = []string{"noop", "busy"}
+
 var systems = []system{
-	{"ProcessPoolExecutor", startPool},
-	{"dramatiq, Redis", startDramatiq},
-	{"subpy, 1 server", func(p *place, workers int) (do, error) { return startSubpy(p, 1, workers, 1) }},
-	{"subpy, 3 servers", func(p *place, workers int) (do, error) { return startSubpy(p, 3, workers, 1) }},
-	{"subpy, 1 server, 1 worker of so many interpreters", func(p *place, workers int) (do, error) { return startSubpy(p, 1, 1, workers) }},
+	{"ProcessPoolExecutor", both, startPool},
+	{"dramatiq, Redis", both, startDramatiq},
+	{"subpy, 1 server", both, func(p *place, workers int) (do, error) { return startSubpy(p, 1, workers, 1) }},
+	{"subpy, 3 servers", both, func(p *place, workers int) (do, error) { return startSubpy(p, 3, workers, 1) }},
+	{"subpy, 1 server, 1 worker of so many interpreters", both, func(p *place, workers int) (do, error) { return startSubpy(p, 1, 1, workers) }},
+	{"messages alone, 1 server", both[:1], func(p *place, workers int) (do, error) { return startMessages(p, 1, workers) }},
+	{"messages alone, 3 servers", both[:1], func(p *place, workers int) (do, error) { return startMessages(p, 3, workers) }},
 }
 
 func startPool(p *place, workers int) (do, error) {

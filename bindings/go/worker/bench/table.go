@@ -59,7 +59,7 @@ func cost(roles ...string) func(run) float64 {
 
 func (t *table) print(to io.Writer) {
 	fmt.Fprintf(to, "Medians of %d rounds. CPU in microseconds a job; the client of ProcessPoolExecutor and its workers are counted together.\n", t.o.rounds)
-	for _, kind := range []string{"noop", "busy"} {
+	for _, kind := range both {
 		fmt.Fprintf(to, "\n| %s | workers | jobs/s | to dramatiq | CPU | of servers | of workers | of their children | of the client |\n|---|---|---|---|---|---|---|---|---|\n", kind)
 		for _, s := range systems {
 			for _, workers := range t.o.workers {

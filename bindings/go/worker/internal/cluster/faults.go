@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // Faults kill workers and servers and cut links, one server or link at a time, until there are no jobs any more.
 type faults struct {
 	seed    uint64
+	jobs    int
+	results atomic.Int64  // that there are
 	pace    time.Duration // between two faults of a kind, on average
 	cluster *cluster
 	crew    *crew
@@ -68,9 +71,18 @@ func (f *faults) run(ctx context.Context) error {
 	return err
 }
 
+// pause waits for the next fault: mostly until some results have come since the last one, so that a slow machine gets on as well.
+func (f *faults) pause(ctx context.Context, random *rand.Rand) {
+	had, impatient := f.results.Load(), random.IntN(4) == 0
+	wait(ctx, between(random, f.pace/4, f.pace*3/4))
+	for !impatient && ctx.Err() == nil && f.results.Load() < had+int64(f.jobs/200) {
+		wait(ctx, 100*time.Millisecond)
+	}
+}
+
 func (f *faults) workers(ctx context.Context, random *rand.Rand) error {
 	for {
-		wait(ctx, between(random, f.pace/4, f.pace*3/4))
+		f.pause(ctx, random)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -89,7 +101,7 @@ func (f *faults) workers(ctx context.Context, random *rand.Rand) error {
 // servers begins with a kill and a cut, so that each run has both.
 func (f *faults) servers(ctx context.Context, random *rand.Rand) error {
 	for turn := 0; ; turn++ {
-		wait(ctx, between(random, f.pace/4, f.pace*3/4))
+		f.pause(ctx, random)
 		if ctx.Err() != nil {
 			return nil
 		}

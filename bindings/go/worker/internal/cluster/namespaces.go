@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
+	"strings"
 )
 
 // Namespaces are network namespaces on one bridge: a server behind a cut link hears from nobody, and nobody is told.
@@ -99,6 +101,24 @@ func (n *namespaces) Command(server int, command ...string) []string {
 
 func (n *namespaces) Cut(server int) error  { return ip("link", "set", n.link(server), "down")() }
 func (n *namespaces) Mend(server int) error { return ip("link", "set", n.link(server), "up")() }
+
+func (n *namespaces) Traffic() (sent, received uint64) {
+	for server := range servers {
+		// What a server sends is received by the end of its link that is here.
+		sent += n.counter(server, "rx_bytes")
+		received += n.counter(server, "tx_bytes")
+	}
+	return sent, received
+}
+
+func (n *namespaces) counter(server int, name string) uint64 {
+	text, err := os.ReadFile("/sys/class/net/" + n.link(server) + "/statistics/" + name)
+	if err != nil {
+		return 0
+	}
+	count, _ := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+	return count
+}
 
 func (n *namespaces) Close() error {
 	var failed []error

@@ -18,6 +18,8 @@ type network interface {
 	Command(server int, command ...string) []string
 	Cut(server int) error
 	Mend(server int) error
+	// Traffic is how many bytes all servers have sent and received; 0 where that is not known.
+	Traffic() (sent, received uint64)
 	Close() error
 	String() string
 }

@@ -57,7 +57,7 @@ func prove(ctx context.Context, o options, to *os.File) (err error) {
 		return err
 	}
 	r := &report{jobs: &jobs{count: o.jobs, seed: o.seed, files: files}, crew: crew, network: net, events: new(events),
-		faults: &faults{seed: o.seed, pace: o.pace, cluster: servers, crew: crew, say: show.fault, count: map[string]int{}}}
+		faults: &faults{seed: o.seed, jobs: o.jobs, pace: o.pace, cluster: servers, crew: crew, say: show.fault, count: map[string]int{}}}
 	r.submitter = &submitter{js: js, jobs: r.jobs, rate: o.rate}
 	if err := r.events.listen(js.Conn()); err != nil {
 		return err
@@ -74,9 +74,6 @@ func prove(ctx context.Context, o options, to *os.File) (err error) {
 		if err != nil {
 			found = append(found, err.Error())
 		}
-	}
-	for _, how := range crew.ended {
-		show.say("ended by itself, and was started again: %s", how)
 	}
 	js.Conn().Close()
 	group.Kill()
@@ -119,7 +116,8 @@ func startCluster(ctx context.Context, o options, folder string, group *process.
 
 func connect(net network) (jetstream.JetStream, error) {
 	conn, err := nats.Connect(urls(net), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.PingInterval(time.Second),
-		nats.MaxPingsOutstanding(2), nats.IgnoreDiscoveredServers())
+		nats.MaxPingsOutstanding(2), nats.IgnoreDiscoveredServers(),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // what is lost is published again
 	if err != nil {
 		return nil, err
 	}
@@ -146,6 +144,7 @@ func (r *report) run(ctx context.Context, o options, js jetstream.JetStream, sho
 	go func() { failing <- r.faults.run(calm) }()
 	err := r.wait(ctx, o, js, show, submitting, failing)
 	r.took = time.Since(start)
+	r.sent, r.received = r.network.Traffic()
 	begin()
 	return errors.Join(err, <-failing)
 }
@@ -193,6 +192,7 @@ func (r *report) wait(ctx context.Context, o options, js jetstream.JetStream, sh
 				changed = time.Now()
 			}
 			results, left = nowResults, nowLeft
+			r.faults.results.Store(int64(results))
 			if submitted && left == 0 {
 				return nil
 			}

@@ -55,6 +55,8 @@ func (n *proxies) Mend(server int) error {
 	return nil
 }
 
+func (n *proxies) Traffic() (sent, received uint64) { return 0, 0 }
+
 func (n *proxies) Close() error {
 	var failed []error
 	for _, p := range n.proxies {

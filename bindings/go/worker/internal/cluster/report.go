@@ -28,6 +28,7 @@ func (r *report) print(to io.Writer) {
 	row("duplicates refused", grouped(r.events.duplicates.Load()), "jobs that were there again after they had their result, as far as heard")
 	row("redeliveries", grouped(a.deliveries), fmt.Sprintf("of %s jobs", grouped(a.redelivered)))
 	row(workersKilled, grouped(r.faults.count[workersKilled]), fmt.Sprintf("of %d, with -9", len(r.crew.running)))
+	row("workers ended otherwise", grouped(len(r.crew.ended)), strings.Join(r.crew.ended[:min(len(r.crew.ended), 1)], ""))
 	row(serversKilled, grouped(r.faults.count[serversKilled]), fmt.Sprintf("of %d, with -9", servers))
 	row(linksCut, grouped(r.faults.count[linksCut]), r.network.String())
 	row("longest stall", fmt.Sprintf("%.1f s", a.stall.Seconds()), "ended after: "+r.faults.before(a.stallEnd))
@@ -39,6 +40,11 @@ func (r *report) print(to io.Writer) {
 	server, worker, python := each("server"), each("worker"), each("worker's children")
 	row("CPU of a job", fmt.Sprintf("%.2f ms", server+worker+python),
 		fmt.Sprintf("%.2f Python, %.2f workers, %.2f all servers", python, worker, server))
+	row("size of a result", fmt.Sprintf("%.0f bytes", float64(a.bytes)/float64(max(a.results, 1))), "as stored by each server")
+	if r.sent > 0 {
+		row("traffic of a job", fmt.Sprintf("%.1f kB", float64(r.sent)/1000/float64(max(a.results, 1))),
+			fmt.Sprintf("sent by all servers; %.1f kB received by them", float64(r.received)/1000/float64(max(a.results, 1))))
+	}
 }
 
 func perServer(a *account) string {
@@ -60,4 +66,6 @@ type report struct {
 	network   network
 	took      time.Duration
 	cpu       map[string]time.Duration
+
+	sent, received uint64 // bytes
 }

@@ -87,5 +87,7 @@ func (c *cluster) healthy(ctx context.Context, server int) error {
 }
 
 func openLog(folder, name string) (*os.File, error) {
-	return os.OpenFile(filepath.Join(folder, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	return os.OpenFile(logName(folder, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 }
+
+func logName(folder, name string) string { return filepath.Join(folder, name+".log") }

@@ -18,6 +18,7 @@ import (
 type account struct {
 	results     int      // messages in the stream of results
 	stored      uint64   // results that have ever been stored there
+	bytes       uint64   // that they take
 	times       []int    // how often each job has a result
 	wrong       []string // key and what is wrong with its result
 	strange     []string // keys that no job has
@@ -64,7 +65,7 @@ func read(ctx context.Context, js jetstream.JetStream, of *jobs) (*account, erro
 	if err != nil {
 		return nil, err
 	}
-	a.stored = info.State.LastSeq
+	a.stored, a.bytes = info.State.LastSeq, info.State.Bytes
 	for name, to := range map[string]*uint64{wire.Queue(queue).JobsStream(): &a.jobsLeft, wire.Queue(queue).DeadStream(): &a.dead} {
 		s, err := js.Stream(ctx, name)
 		if err != nil {

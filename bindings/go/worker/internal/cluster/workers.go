@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -76,7 +77,7 @@ func (c *crew) watch(worker int, p *process.Process) {
 	byItself := c.running[worker] == p && !c.closed
 	if byItself {
 		c.running[worker] = nil
-		c.ended = append(c.ended, workerName(worker)+": "+p.How())
+		c.ended = append(c.ended, workerName(worker)+": "+p.How()+": "+lastLine(c.folder, workerName(worker)))
 	}
 	c.mu.Unlock()
 	if byItself {
@@ -118,4 +119,11 @@ func (c *crew) drain() []error {
 	}
 	all.Wait()
 	return failed
+}
+
+// lastLine is the last line of a log.
+func lastLine(folder, name string) string {
+	text, _ := os.ReadFile(logName(folder, name))
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return lines[len(lines)-1]
 }
