@@ -68,7 +68,7 @@ func remember(ctx context.Context, o options, to io.Writer) (err error) {
 			return nil
 		}
 		for number := range o.remember / steps {
-			if _, err := js.PublishAsync(queue.Result(fmt.Sprintf("order-%d-%08d", step, number)), body); err != nil {
+			if _, err := js.PublishAsync(queue.Result(fmt.Sprintf("order-%d-%08d", step, number)), body, patient); err != nil {
 				return err
 			}
 		}

@@ -24,15 +24,11 @@ func startMessages(p *place, servers, workers int) (do, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := nats.Connect(strings.Join(urls, ","))
+	conn, js, err := connect(urls)
 	if err != nil {
 		return nil, err
 	}
-	js, err := jetstream.New(conn, jetstream.WithPublishAsyncMaxPending(256))
-	if err != nil {
-		return nil, err
-	}
-	if err := makeStreams(p, js, urls, servers); err != nil {
+	if err := makeStreams(p, conn, urls, servers); err != nil {
 		return nil, err
 	}
 	for range workers {
@@ -48,7 +44,7 @@ func startMessages(p *place, servers, workers int) (do, error) {
 }
 
 // makeStreams has a real worker make the streams, and end.
-func makeStreams(p *place, js jetstream.JetStream, urls []string, servers int) error {
+func makeStreams(p *place, conn *nats.Conn, urls []string, servers int) error {
 	folder, err := os.MkdirTemp(p.folder, "code-")
 	if err != nil {
 		return err
@@ -56,15 +52,15 @@ func makeStreams(p *place, js jetstream.JetStream, urls []string, servers int) e
 	if err := os.WriteFile(folder+"/jobs.py", []byte("def noop(number): return number\n"), 0o600); err != nil {
 		return err
 	}
+	arrived := arrivals(conn)
 	worker, err := p.group.Start("maker", nil, p.log, p.o.worker, "--nats", strings.Join(urls, ","), "--queue", string(queue),
 		"--replicas", strconv.Itoa(servers), "--http", "off", folder)
 	if err != nil {
 		return err
 	}
-	if _, err := resultsOf(p, js); err != nil {
+	if err := arrived(1); err != nil {
 		return err
 	}
-	time.Sleep(time.Second) // it imports its code
 	return worker.Stop(20 * time.Second)
 }
 

@@ -14,6 +14,9 @@ import (
 	"github.com/subpy/subpy/bindings/go/worker/wire"
 )
 
+// patient is an option of publishing: to wait when too many messages are on their way.
+var patient = jetstream.WithStallWait(time.Minute)
+
 const queue = wire.Queue("bench")
 
 // startSubpy starts servers, and workers with so many interpreters each.
@@ -33,6 +36,11 @@ func startSubpy(p *place, servers, workers, parallel int) (do, error) {
 	if err := os.WriteFile(filepath.Join(folder, "jobs.py"), text, 0o600); err != nil {
 		return nil, err
 	}
+	conn, js, err := connect(urls)
+	if err != nil {
+		return nil, err
+	}
+	arrived := arrivals(conn)
 	for worker := range workers {
 		if _, err := p.group.Start("worker", nil, p.log, p.o.worker, "--nats", strings.Join(urls, ","), "--queue", string(queue),
 			"--replicas", strconv.Itoa(servers), "--parallel", strconv.Itoa(parallel), "--http", "off", "--name", fmt.Sprintf("worker-%d", worker+1),
@@ -40,12 +48,7 @@ func startSubpy(p *place, servers, workers, parallel int) (do, error) {
 			return nil, err
 		}
 	}
-	conn, err := nats.Connect(strings.Join(urls, ","))
-	if err != nil {
-		return nil, err
-	}
-	js, err := jetstream.New(conn, jetstream.WithPublishAsyncMaxPending(256))
-	if err != nil {
+	if err := arrived(workers); err != nil {
 		return nil, err
 	}
 	turn := 0
@@ -57,7 +60,7 @@ func startSubpy(p *place, servers, workers, parallel int) (do, error) {
 
 // submit publishes jobs, and returns when it has read all results.
 func submit(p *place, js jetstream.JetStream, kind string, count, turn int) (time.Duration, error) {
-	results, err := resultsOf(p, js)
+	results, err := js.Stream(p.ctx, queue.ResultsStream())
 	if err != nil {
 		return 0, err
 	}
@@ -81,7 +84,7 @@ func submit(p *place, js jetstream.JetStream, kind string, count, turn int) (tim
 		msg := nats.NewMsg(queue.Jobs())
 		msg.Data = body
 		msg.Header.Set(wire.HeaderMsgID, request.Key)
-		if _, err := js.PublishMsgAsync(msg); err != nil {
+		if _, err := js.PublishMsgAsync(msg, patient); err != nil {
 			return 0, err
 		}
 	}
@@ -102,16 +105,39 @@ func submit(p *place, js jetstream.JetStream, kind string, count, turn int) (tim
 	return time.Since(begin), nil
 }
 
-// resultsOf waits until a worker has made the stream, and the consumer, which is the last that it makes.
-func resultsOf(p *place, js jetstream.JetStream) (jetstream.Stream, error) {
-	for begin := time.Now(); ; time.Sleep(50 * time.Millisecond) {
-		_, err := js.Consumer(p.ctx, queue.JobsStream(), wire.Consumer)
-		if err == nil {
-			return js.Stream(p.ctx, queue.ResultsStream())
+func connect(urls []string) (*nats.Conn, jetstream.JetStream, error) {
+	conn, err := nats.Connect(strings.Join(urls, ","))
+	if err != nil {
+		return nil, nil, err
+	}
+	js, err := jetstream.New(conn, jetstream.WithPublishAsyncMaxPending(256))
+	return conn, js, err
+}
+
+// arrivals listens for workers. What it returns waits until so many have said that they are there.
+func arrivals(conn *nats.Conn) func(workers int) error {
+	told := make(chan string, 1000)
+	subscription, err := conn.Subscribe(queue.Worker("*"), func(msg *nats.Msg) {
+		select {
+		case told <- wire.LastToken(msg.Subject):
+		default: // somebody is heard each second
 		}
-		if time.Since(begin) > 30*time.Second {
-			return nil, fmt.Errorf("the worker has made no queue: %w", err)
+	})
+	return func(workers int) error {
+		if err != nil {
+			return err
 		}
+		defer subscription.Unsubscribe()
+		late := time.After(time.Minute)
+		for there := map[string]bool{}; len(there) < workers; {
+			select {
+			case name := <-told:
+				there[name] = true
+			case <-late:
+				return fmt.Errorf("%d of %d workers have come in a minute", len(there), workers)
+			}
+		}
+		return nil
 	}
 }
 
