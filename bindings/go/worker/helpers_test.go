@@ -23,7 +23,7 @@ import (
 )
 
 // tooLong is when a test gives up; no test expects anything to take as long.
-const tooLong = 60 * time.Second
+const tooLong = 180 * time.Second
 
 // A room is a queue on a server of its own or of all tests, with the workers that serve it.
 type room struct {

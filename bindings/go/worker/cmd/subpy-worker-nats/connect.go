@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -61,15 +59,4 @@ func (s *settings) connectEmbedded(log *slog.Logger, options []nats.Option) (nc 
 	}
 	log.Info("a nats-server runs inside the program", "address", "nats://"+server.Addr().String(), "store", server.StoreDir())
 	return nc, server.Stop, nil
-}
-
-func listen(address string) (net.Listener, error) {
-	listener, err := net.Listen("tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("--http %s: the port is in use; choose another one, or --http off", address)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("--http %s: %w", address, err)
-	}
-	return listener, nil
 }

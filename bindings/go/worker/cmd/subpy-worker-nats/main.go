@@ -6,13 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/spf13/pflag"
 	"github.com/subpy/subpy/bindings/go/worker"
 )
@@ -55,7 +52,7 @@ func run(s *settings) error {
 		return err
 	}
 	defer onHangup(func() { w.Reload() })()
-	endHTTP, err := serveHTTP(s.http, w, nc, log)
+	endHTTP, err := s.serveHTTP(w, nc, log)
 	if err != nil {
 		return err
 	}
@@ -91,19 +88,4 @@ func onHangup(reload func()) (stop func()) {
 		signal.Stop(signals)
 		close(signals)
 	}
-}
-
-// serveHTTP serves health, metrics and the page.
-func serveHTTP(address string, w *worker.Worker, nc *nats.Conn, log *slog.Logger) (end func(), err error) {
-	if address == "off" {
-		return func() {}, nil
-	}
-	listener, err := listen(address)
-	if err != nil {
-		return nil, err
-	}
-	server := &http.Server{Handler: w.Handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
-	go server.Serve(listener)
-	log.Info("HTTP", "address", "http://"+listener.Addr().String())
-	return func() { server.Close() }, nil
 }

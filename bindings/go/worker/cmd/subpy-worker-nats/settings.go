@@ -20,7 +20,7 @@ type settings struct {
 
 	nats, creds, tlsCA, tlsCert, tlsKey string
 	store, listen                       string
-	http, log                           string
+	http, tokenFile, log                string
 	isolation, memory                   string
 }
 
@@ -69,6 +69,7 @@ func readSettings(args []string) (*settings, error) {
 	flags.DurationVar(&o.KeepResults, "keep-results", 0, "how long a stream of results that is created keeps them (default 168h)")
 
 	flags.StringVar(&s.http, "http", "127.0.0.1:8480", "where the page, metrics and health are served; off: nowhere")
+	flags.StringVar(&s.tokenFile, "token-file", "", "a file with the token that the page asks for (or the variable SUBPY_WORKER_TOKEN)")
 	flags.StringVar(&s.log, "log", "text", "the form of the log on stderr: text or json")
 	if err := flags.Parse(args); err != nil {
 		return nil, err

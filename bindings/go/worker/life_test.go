@@ -1,0 +1,131 @@
+package worker_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/subpy/subpy/bindings/go/worker"
+	"github.com/subpy/subpy/bindings/go/worker/wire"
+)
+
+func TestDrainFinishesWhatIsHeld(t *testing.T) {
+	r := newRoom(t, "jobs.py", gated)
+	w := r.start(func(o *worker.Options) { o.Parallel, o.Prefetch = 1, 1 })
+	said, err := r.nc.SubscribeSync(r.queue.Worker(w.Name()))
+	if err != nil || r.nc.Flush() != nil {
+		t.Fatal(err)
+	}
+	keys := []string{r.submit(call("jobs.gate", "a")), r.submit(call("jobs.gate", "b")), r.submit(call("jobs.gate", "c"))}
+	r.until("two are held", func() bool { s := w.Status(); return s.Running == 1 && s.Held == 1 })
+	w.end()
+	r.until("it drains", func() bool { return w.Status().State == wire.StateDraining })
+	r.open()
+	w.stopNow(t)
+	for _, key := range keys[:2] {
+		if result := r.result(key); result.Error != nil {
+			t.Errorf("%+v", result)
+		}
+	}
+	if r.left() != 1 || r.count("runs") != 2 {
+		t.Errorf("%d left, %d runs", r.left(), r.count("runs"))
+	}
+	for last := (wire.Worker{}); !last.Leaving; {
+		msg, err := said.NextMsgWithContext(r.ctx)
+		if err != nil || json.Unmarshal(msg.Data, &last) != nil {
+			t.Fatal(err)
+		}
+	}
+	r.start()
+	if result := r.result(keys[2]); result.Error != nil || result.Deliveries != 1 {
+		t.Errorf("%+v", result)
+	}
+}
+
+func TestDrainGivesBackWhatTakesTooLong(t *testing.T) {
+	r := newRoom(t, "jobs.py", gated)
+	w := r.start(func(o *worker.Options) { o.Parallel, o.Prefetch, o.DrainTimeout = 1, 1, 50*time.Millisecond })
+	keys := []string{r.submit(call("jobs.gate", "a")), r.submit(call("jobs.gate", "b"))}
+	r.until("two are held", func() bool { s := w.Status(); return s.Running == 1 && s.Held == 1 })
+	w.stopNow(t)
+	if r.left() != 2 || r.count("runs") != 1 {
+		t.Errorf("%d left, %d runs", r.left(), r.count("runs"))
+	}
+	r.open()
+	r.start()
+	for _, key := range keys {
+		if result := r.result(key); result.Error != nil || result.Deliveries != 2 {
+			t.Errorf("%+v", result)
+		}
+	}
+}
+
+func TestReload(t *testing.T) {
+	r := newRoom(t, "jobs.py", gated+"def version(): return 1\n")
+	w := r.start()
+	old := r.submit(call("jobs.gate", "old"))
+	r.running(1)
+	if got := r.value(call("jobs.version")); got != "1" {
+		t.Errorf("version %s", got)
+	}
+
+	r.write("jobs.py", "import nothing_of_this_name\n")
+	if err := w.Reload(); err == nil || !strings.Contains(err.Error(), "ModuleNotFoundError: No module named 'nothing_of_this_name'") {
+		t.Errorf("reloading: %v", err)
+	}
+	if got := r.value(call("jobs.version")); got != "1" {
+		t.Errorf("version %s", got)
+	}
+	if !strings.Contains(w.log.String(), "not reloaded") {
+		t.Error("the log does not say that the code was not reloaded")
+	}
+
+	r.write("jobs.py", gated+"def version(): return 2\ndef fresh(): return 3\n")
+	if err := w.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.value(call("jobs.version")); got != "2" {
+		t.Errorf("version %s", got)
+	}
+	if got := r.value(call("jobs.fresh")); got != "3" {
+		t.Errorf("fresh %s", got)
+	}
+	r.open()
+	if result := r.result(old); result.Error != nil || result.Deliveries != 1 {
+		t.Errorf("%+v", result)
+	}
+	if runs := r.count("runs"); runs != 1 {
+		t.Errorf("there were %d runs", runs)
+	}
+}
+
+func TestErrorsOfTheBegin(t *testing.T) {
+	r := newRoom(t, "jobs.py", "import jobs2\n", "jobs2.py", "def f(:\n")
+	empty := t.TempDir()
+	for _, c := range []struct {
+		change func(*worker.Options)
+		want   string
+	}{
+		{func(o *worker.Options) { o.Code = "" }, "no folder with code is given"},
+		{func(o *worker.Options) { o.Code = r.path("nowhere") }, "nowhere: no such file"},
+		{func(o *worker.Options) { o.Code = r.path("jobs.py") }, "is a file; name the folder"},
+		{func(o *worker.Options) { o.Code = empty }, "put a file such as jobs.py there"},
+		{func(o *worker.Options) { o.Serve = []string{"jobs.py!"} }, "no name of a module"},
+		{func(o *worker.Options) { o.Serve = []string{"absent"} }, "No module named 'absent'"},
+		{func(o *worker.Options) { o.Serve = []string{"jobs"} }, "jobs2.py\", line 1"},
+		{func(o *worker.Options) { o.Serve = []string{"this"} }, "no function is defined in this"},
+		{func(o *worker.Options) { o.Queue = "a b" }, "queue"},
+		{func(o *worker.Options) { o.MaxResult = 10 << 20 }, "max_payload"},
+		{func(o *worker.Options) { o.Replicas = 3 }, "as many servers"},
+	} {
+		o := worker.DefaultOptions()
+		o.Code, o.Queue, o.Logger = r.folder, string(r.queue), quiet
+		c.change(&o)
+		if _, err := worker.New(r.ctx, r.nc, o); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q is not in: %v", c.want, err)
+		} else if strings.Contains(err.Error(), "subpy_worker>") {
+			t.Errorf("the traceback is not the code's own: %v", err)
+		}
+	}
+}
