@@ -19,6 +19,7 @@ type namespaces struct {
 var ports = map[string]int{"client": 4222, "cluster": 6222, "monitor": 8222}
 
 func newNamespaces() (*namespaces, error) {
+	removeLeft()
 	prefix, err := freePrefix()
 	if err != nil {
 		return nil, err
@@ -131,4 +132,27 @@ func (n *namespaces) Close() error {
 
 func (n *namespaces) String() string {
 	return "network namespaces on the bridge " + n.bridge + " (" + n.prefix + ".0/24)"
+}
+
+// removeLeft removes what runs have left that were themselves killed with -9.
+func removeLeft() {
+	links, err := net.Interfaces()
+	if err != nil {
+		return
+	}
+	for _, link := range links {
+		number, ok := strings.CutPrefix(link.Name, "subpy")
+		pid, err := strconv.Atoi(number)
+		if !ok || err != nil {
+			continue
+		}
+		if _, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); err == nil {
+			continue
+		}
+		left := namespaces{bridge: link.Name}
+		for server := range servers {
+			_ = ip("netns", "del", left.space(server))() // its link goes with it
+		}
+		_ = ip("link", "del", left.bridge)()
+	}
 }
