@@ -41,9 +41,9 @@ type jobs struct {
 
 // Shares of each kind of job, of 1,000.
 const (
-	shareCensus = 300
-	shareDigest = 300
-	sharePrimes = 200
+	shareCensus = 150
+	shareDigest = 400
+	sharePrimes = 250
 	shareWords  = 185
 	shareRefuse = 10
 	shareCrash  = 2

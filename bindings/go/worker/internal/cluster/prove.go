@@ -58,7 +58,7 @@ func prove(ctx context.Context, o options, to *os.File) (err error) {
 	}
 	r := &report{jobs: &jobs{count: o.jobs, seed: o.seed, files: files}, crew: crew, network: net, events: new(events),
 		faults: &faults{seed: o.seed, jobs: o.jobs, pace: o.pace, cluster: servers, crew: crew, say: show.fault, count: map[string]int{}}}
-	r.submitter = &submitter{js: js, jobs: r.jobs, rate: o.rate}
+	r.submitter = &submitter{js: js, jobs: r.jobs, rate: o.rate, done: &r.faults.results}
 	if err := r.events.listen(js.Conn()); err != nil {
 		return err
 	}

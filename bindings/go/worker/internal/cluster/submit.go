@@ -22,7 +22,8 @@ const (
 type submitter struct {
 	js   jetstream.JetStream
 	jobs *jobs
-	rate float64 // jobs a second, 0 for no limit
+	rate float64       // jobs a second, 0 for as many as are done
+	done *atomic.Int64 // results that there are
 
 	submitted atomic.Int64 // jobs that are acknowledged
 	doubled   atomic.Int64 // of keys that were submitted already
@@ -48,6 +49,9 @@ func (s *submitter) run(ctx context.Context) error {
 	for number := range s.jobs.count {
 		if s.rate > 0 {
 			wait(ctx, time.Until(start.Add(time.Duration(float64(number)/s.rate*float64(time.Second)))))
+		}
+		for s.rate == 0 && ctx.Err() == nil && int64(number) > s.done.Load()+mostAhead {
+			wait(ctx, 50*time.Millisecond)
 		}
 		if err := s.publish(ctx, number, false, onTheirWay); err != nil {
 			return err
