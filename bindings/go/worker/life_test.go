@@ -117,7 +117,7 @@ func TestErrorsOfTheBegin(t *testing.T) {
 		{func(o *worker.Options) { o.Serve = []string{"this"} }, "no function is defined in this"},
 		{func(o *worker.Options) { o.Queue = "a b" }, "queue"},
 		{func(o *worker.Options) { o.MaxResult = 10 << 20 }, "max_payload"},
-		{func(o *worker.Options) { o.Replicas = 3 }, "as many servers"},
+		{func(o *worker.Options) { o.Queue, o.Replicas = o.Queue+"-3", 3 }, "as many servers"},
 	} {
 		o := worker.DefaultOptions()
 		o.Code, o.Queue, o.Logger = r.folder, string(r.queue), quiet

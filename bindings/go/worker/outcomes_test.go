@@ -115,7 +115,7 @@ var badCases = []badCase{
 	{what: "It hangs in Python code", outcome: "`timeout`", call: limited(call("jobs.loop")), message: "200ms"},
 	{what: "It hangs and catches every exception", outcome: "`timeout`", call: limited(call("jobs.stubborn")), message: "200ms"},
 	{what: "It hangs in C code that keeps the GIL", outcome: "`timeout`", call: limited(call("jobs.blocked")), message: "200ms"},
-	{what: "It hangs, and the request has no timeout: the worker's holds", outcome: "`timeout`", call: call("jobs.loop"), message: "4s"},
+	{what: "It hangs, and the request has no timeout: the worker's holds", outcome: "`timeout`", before: hangs, message: "250ms"},
 	{what: "It aborts", outcome: "`crashed`", call: call("jobs.abort"), message: "6"},
 	{what: "It reads from address 0", outcome: "`crashed`", call: call("jobs.segfault"), message: "11"},
 	{what: "It ends its process", outcome: "`crashed`", call: call("jobs.leave"), message: "3"},
@@ -240,6 +240,12 @@ func poisoned(t *testing.T, r *room, w *runner) string {
 	return key
 }
 
+func hangs(t *testing.T, r *room, w *runner) string {
+	w.stopNow(t)
+	r.start(func(o *worker.Options) { o.Timeout = 250 * time.Millisecond })
+	return r.submit(with(call("jobs.loop"), func(c *client.Call) { c.Timeout = time.Hour }))
+}
+
 func cancelledBefore(t *testing.T, r *room, w *runner) string {
 	w.stopNow(t)
 	key := r.submit(call("jobs.add", 1))
@@ -288,7 +294,7 @@ func clockJumps(by, deadline time.Duration) func(*testing.T, *room, *runner) str
 }
 
 func jobLimits(o *worker.Options) {
-	o.Timeout, o.Memory, o.MaxDeliver, o.RetryDelay = 4*time.Second, 256<<20, 2, 10*time.Millisecond
+	o.Timeout, o.Memory, o.MaxDeliver, o.RetryDelay = time.Minute, 256<<20, 2, 10*time.Millisecond
 }
 
 func TestOutcomes(t *testing.T) {

@@ -18,7 +18,8 @@ func tracer(provider trace.TracerProvider) trace.Tracer {
 
 // startSpan begins the span of a job's try, in the trace that its headers tell, and returns what Python is to see of it.
 func (w *Worker) startSpan(j *job) (span trace.Span, traceparent, tracestate string) {
-	ctx := traceContext.Extract(context.Background(), propagation.HeaderCarrier(j.msg.Headers()))
+	ctx := traceContext.Extract(context.Background(), propagation.MapCarrier{
+		wire.HeaderTraceparent: j.msg.Headers().Get(wire.HeaderTraceparent), wire.HeaderTracestate: j.msg.Headers().Get(wire.HeaderTracestate)})
 	ctx, span = w.tracer.Start(ctx, j.request.Function, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
 		attribute.String("messaging.system", "nats"),
 		attribute.String("messaging.operation.type", "process"),

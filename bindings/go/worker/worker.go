@@ -121,10 +121,23 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer w.stop()
 	defer w.stopJobs(errDraining)
 	follow, err := w.followCancels(ctx)
-	if err != nil {
-		return err
+	if err == nil {
+		w.serve(ctx)
+		follow.Stop()
+	} else if ctx.Err() != nil {
+		err = nil // it ends before it has begun
 	}
-	defer follow.Stop()
+	w.lock.Lock()
+	last := w.code
+	w.lock.Unlock()
+	last.retire()
+	<-last.idle
+	w.log.Info("ended")
+	return err
+}
+
+// serve takes jobs until the context is done, and then drains.
+func (w *Worker) serve(ctx context.Context) {
 	var helpers sync.WaitGroup
 	helpers.Go(w.keepAlive)
 	helpers.Go(w.report)
@@ -139,13 +152,6 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := w.nc.FlushTimeout(5 * time.Second); err != nil {
 		w.log.Warn("the last messages may not have been sent", "error", err)
 	}
-	w.lock.Lock()
-	last := w.code
-	w.lock.Unlock()
-	last.retire()
-	<-last.idle
-	w.log.Info("ended")
-	return nil
 }
 
 func (w *Worker) drain() {
