@@ -14,8 +14,9 @@ import (
 
 const (
 	queue     = "demo"
-	twice     = 100 // one key of so many is submitted twice
-	mostOnWay = 256 // messages that are published and not yet acknowledged
+	twice     = 100  // one key of so many is submitted twice
+	mostAhead = 1000 // jobs that are submitted and have no result, unless there is a rate
+	mostOnWay = 256  // messages that are published and not yet acknowledged
 )
 
 // A submitter publishes all jobs, and each again until the servers have acknowledged it.
