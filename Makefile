@@ -15,7 +15,7 @@ rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 # How large a log `make stream` makes.
 MIB ?= 1024
 
-.PHONY: build command install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan test-tsan test-command lint header bench bench-data bench-processes bench-quick bench-cluster demo-cluster clean help
+.PHONY: build command worker install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan test-tsan test-command lint header bench bench-data bench-processes bench-quick bench-cluster demo-cluster clean help
 .PHONY: soak-pool misuse deny matrix check-platforms test-arm64 test-windows faults races races-bugs fuzz fuzz-minimise stress scale mutants test-leaks coverage abi release site check-docs lint-shell
 .PHONY: dist test-dist packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
@@ -65,6 +65,9 @@ packages-python: ## the wheel and the sdist
 
 packages-lua: ## the rocks
 	@bindings/lua/pack "$(target)"
+
+worker: ## target/release/subpy-worker-nats, which opens the libsubpy.so beside it (docs/worker.md)
+	cd bindings/go/worker && CGO_ENABLED=0 GOWORK=off go build -trimpath -ldflags '-s -w' -o "$(abspath $(target))/release/subpy-worker-nats" ./cmd/subpy-worker-nats
 
 demo: need-cargo need-cc ## build examples/census.c and run it; ARGS="-j 8 folder" are its arguments
 	@python=$$(tools/get-python); \

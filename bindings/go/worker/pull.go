@@ -95,7 +95,8 @@ func (w *Worker) take(msg jetstream.Msg) bool {
 		return false
 	}
 	w.held[j.sequence] = j
-	w.running.Go(j.handle)
+	w.running.Add(1)
+	w.begin <- j
 	return true
 }
 

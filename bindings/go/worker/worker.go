@@ -45,6 +45,7 @@ type Worker struct {
 	state     string
 	seen      time.Time // when the server last answered
 
+	begin    chan *job      // those that are held are handled by as many goroutines as there are slots
 	running  sync.WaitGroup // jobs
 	jobs     context.Context
 	stopJobs context.CancelCauseFunc
@@ -72,7 +73,8 @@ func New(ctx context.Context, nc *nats.Conn, options Options) (*Worker, error) {
 	w := &Worker{o: options, queue: wire.Queue(options.Queue), nc: nc, js: js, tracer: tracer(options.TracerProvider),
 		log: options.Logger.With("worker", options.Name, "queue", options.Queue), clock: newClock(options.wall), state: wire.StateServing,
 		slots: make(chan struct{}, options.Parallel+options.Prefetch), tokens: make(chan struct{}, options.Parallel),
-		held: map[uint64]*job{}, byKey: map[string][]*job{}, cancels: map[string]time.Time{}}
+		begin: make(chan *job, options.Parallel+options.Prefetch),
+		held:  map[uint64]*job{}, byKey: map[string][]*job{}, cancels: map[string]time.Time{}}
 	w.jobs, w.stopJobs = context.WithCancelCause(context.Background())
 	w.life, w.stop = context.WithCancel(context.Background())
 	if err := w.openStreams(ctx); err != nil {
@@ -143,7 +145,16 @@ func (w *Worker) serve(ctx context.Context) {
 	helpers.Go(w.report)
 	w.log.Info("serving", "functions", len(w.Functions()), "parallel", w.o.Parallel, "isolation", w.o.Isolation.String(), "ack-wait", w.ackWait)
 
+	for range cap(w.slots) {
+		helpers.Go(func() {
+			for j := range w.begin {
+				j.handle()
+				w.running.Done()
+			}
+		})
+	}
 	w.pull(ctx)
+	close(w.begin)
 	w.drain()
 
 	w.stop()
