@@ -106,6 +106,7 @@ func measure(ctx context.Context, o options) (err error) {
 		}
 	}
 	found := newTable(o)
+	var failed []error
 	for round := range o.rounds {
 		for _, workers := range o.workers {
 			for _, s := range systems {
@@ -114,13 +115,16 @@ func measure(ctx context.Context, o options) (err error) {
 				}
 				fmt.Fprintf(os.Stderr, "round %d of %d: %s, %d workers\n", round+1, o.rounds, s.name, workers)
 				if err := one(ctx, o, folder, s, workers, found); err != nil {
-					return fmt.Errorf("%s with %d workers: %w", s.name, workers, err)
+					failed = append(failed, fmt.Errorf("round %d: %s with %d workers: %w", round+1, s.name, workers, err))
+				}
+				if ctx.Err() != nil {
+					return ctx.Err()
 				}
 			}
 		}
 	}
 	found.print(os.Stdout)
-	return nil
+	return errors.Join(failed...)
 }
 
 // one starts a system, warms it up, and has it do the jobs of both kinds.

@@ -42,9 +42,9 @@ func startSubpy(p *place, servers, workers, parallel int) (do, error) {
 	}
 	arrived := arrivals(conn)
 	for worker := range workers {
-		if _, err := p.group.Start("worker", nil, p.log, p.o.worker, "--nats", strings.Join(urls, ","), "--queue", string(queue),
-			"--replicas", strconv.Itoa(servers), "--parallel", strconv.Itoa(parallel), "--http", "off", "--name", fmt.Sprintf("worker-%d", worker+1),
-			folder); err != nil {
+		command := []string{p.o.worker, "--nats", strings.Join(urls, ","), "--queue", string(queue), "--replicas", strconv.Itoa(servers),
+			"--parallel", strconv.Itoa(parallel), "--http", "off", "--name", fmt.Sprintf("worker-%d", worker+1), folder}
+		if err := p.keepRunning("worker", command); err != nil {
 			return nil, err
 		}
 	}
@@ -103,6 +103,22 @@ func submit(p *place, js jetstream.JetStream, kind string, count, turn int) (tim
 		}
 	}
 	return time.Since(begin), nil
+}
+
+// keepRunning starts a program, and again when it ends.
+func (p *place) keepRunning(role string, command []string) error {
+	program, err := p.group.Start(role, nil, p.log, command...)
+	if err != nil {
+		return err
+	}
+	go func() {
+		<-program.Ended()
+		time.Sleep(time.Second)
+		if p.ctx.Err() == nil {
+			_ = p.keepRunning(role, command)
+		}
+	}()
+	return nil
 }
 
 func connect(urls []string) (*nats.Conn, jetstream.JetStream, error) {
