@@ -29,6 +29,7 @@ type options struct {
 	workers []int
 	only    string
 
+	flight   int
 	remember int
 
 	server, worker, redis, python, wheels string
@@ -41,6 +42,7 @@ func parse(arguments []string) (o options, err error) {
 	flags.IntVar(&o.busy, "busy", 300, "so many jobs that compute")
 	workers := flags.String("workers", "1,2,4", "numbers of workers")
 	flags.StringVar(&o.only, "only", "", "measure the systems alone that have this in their names")
+	flags.IntVar(&o.flight, "flight", 32, "so many jobs at a time in each worker of \"messages alone\"")
 	flags.IntVar(&o.remember, "remember", 0, "measure nothing but the memory of a server that has so many results")
 	flags.StringVar(&o.server, "server", "", "the program nats-server")
 	flags.StringVar(&o.worker, "worker", "", "the program subpy-worker-nats")
@@ -57,8 +59,8 @@ func parse(arguments []string) (o options, err error) {
 		}
 		o.workers = append(o.workers, n)
 	}
-	if flags.NArg() > 0 || o.rounds < 1 || o.noop < 1 || o.busy < 1 {
-		return o, errors.New("-rounds, -noop and -busy have to be 1 or more, and there are no other arguments")
+	if flags.NArg() > 0 || o.rounds < 1 || o.noop < 1 || o.busy < 1 || o.flight < 1 {
+		return o, errors.New("-rounds, -noop, -busy and -flight have to be 1 or more, and there are no other arguments")
 	}
 	return o, nil
 }

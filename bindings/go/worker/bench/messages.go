@@ -15,10 +15,8 @@ import (
 	"github.com/subpy/subpy/bindings/go/worker/wire"
 )
 
-// A worker without Python has so many jobs in flight.
-const inFlight = 32
-
-// startMessages has goroutines say to the servers what a worker says for each job, and run nothing: what is left is the servers' part.
+// startMessages has goroutines say to the servers what a worker says for each job, and run nothing. What is left
+// is the servers' part. Each of the workers has as many jobs in flight as the option says.
 func startMessages(p *place, servers, workers int) (do, error) {
 	urls, err := startServers(p, servers)
 	if err != nil {
@@ -85,7 +83,7 @@ func pretend(p *place, urls string) error {
 	context.AfterFunc(p.ctx, conn.Close)
 	go func() {
 		for p.ctx.Err() == nil {
-			batch, err := consumer.Fetch(inFlight, jetstream.FetchMaxWait(time.Second))
+			batch, err := consumer.Fetch(p.o.flight, jetstream.FetchMaxWait(time.Second))
 			if err != nil {
 				return
 			}
