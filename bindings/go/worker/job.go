@@ -122,7 +122,7 @@ func (j *job) read() {
 func checkReply(subject string) error {
 	if strings.ContainsAny(subject, "*> \t\r\n") || strings.HasPrefix(subject, "$") || strings.HasPrefix(subject, "subpy.") ||
 		strings.HasPrefix(subject, ".") || strings.HasSuffix(subject, ".") || strings.Contains(subject, "..") {
-		return fmt.Errorf("%s: %.100q is no subject for results: it may have no *, > or spaces, and not begin with $ or subpy.",
+		return fmt.Errorf("%s: %.100q is no subject for results: it may have no *, > or spaces, and not begin with $ or \"subpy.\"; take an inbox",
 			wire.HeaderReply, subject)
 	}
 	return nil

@@ -3,7 +3,6 @@ package worker
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -213,7 +212,7 @@ func (j *job) event(name string, o *outcome) {
 			e.Waited = max(o.started.Sub(j.submitted).Seconds(), 0)
 		}
 	}
-	body, err := json.Marshal(e)
+	body, err := e.Encode()
 	if err == nil {
 		err = j.w.nc.Publish(j.w.queue.Events(j.key), body)
 	}

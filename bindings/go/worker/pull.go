@@ -74,7 +74,7 @@ func (w *Worker) recover(ctx context.Context, err error) {
 	case <-time.After(200 * time.Millisecond):
 	}
 	if errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, nats.ErrNoResponders) {
-		if err := w.openStreams(ctx); err != nil && ctx.Err() == nil {
+		if _, err := w.openStreams(ctx); err != nil && ctx.Err() == nil {
 			w.log.Warn("the streams", "error", err)
 		}
 	}

@@ -18,8 +18,14 @@ const (
 	patienceOnce = 10 * time.Second
 )
 
+// What a worker uses of its queue.
+type streams struct {
+	results, cancelled jetstream.Stream
+	consumer           jetstream.Consumer
+}
+
 // openStreams finds the streams and the consumer of the queue, and creates what does not exist yet.
-func (w *Worker) openStreams(ctx context.Context) error {
+func (w *Worker) openStreams(ctx context.Context) (s streams, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patienceOnce)
 	defer cancel()
 	q := w.queue
@@ -31,19 +37,17 @@ func (w *Worker) openStreams(ctx context.Context) error {
 		Description: "Dead letters of the queue " + string(q)}
 	cancels := jetstream.StreamConfig{Name: q.CancelsStream(), Subjects: []string{q.Cancel("*")}, MaxMsgsPerSubject: 1,
 		MaxAge: keepCancels, Description: "Cancellations of the queue " + string(q)}
-	for _, s := range []struct {
+	var other jetstream.Stream
+	for _, stream := range []struct {
 		config jetstream.StreamConfig
 		to     *jetstream.Stream
-	}{{jobs, nil}, {results, &w.results}, {dead, nil}, {cancels, &w.cancelled}} {
-		stream, err := w.openStream(ctx, s.config)
-		if err != nil {
-			return err
-		}
-		if s.to != nil {
-			*s.to = stream
+	}{{jobs, &other}, {results, &s.results}, {dead, &other}, {cancels, &s.cancelled}} {
+		if *stream.to, err = w.openStream(ctx, stream.config); err != nil {
+			return s, err
 		}
 	}
-	return w.openConsumer(ctx)
+	s.consumer, err = w.openConsumer(ctx)
+	return s, err
 }
 
 func (w *Worker) openStream(ctx context.Context, config jetstream.StreamConfig) (jetstream.Stream, error) {
@@ -65,7 +69,7 @@ func (w *Worker) openStream(ctx context.Context, config jetstream.StreamConfig) 
 	return stream, nil
 }
 
-func (w *Worker) openConsumer(ctx context.Context) error {
+func (w *Worker) openConsumer(ctx context.Context) (jetstream.Consumer, error) {
 	config := jetstream.ConsumerConfig{Durable: wire.Consumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: w.o.AckWait,
 		MaxDeliver: -1, MaxAckPending: mostPending, MaxWaiting: mostWaiting}
 	consumer, err := w.js.Consumer(ctx, w.queue.JobsStream(), wire.Consumer)
@@ -76,19 +80,18 @@ func (w *Worker) openConsumer(ctx context.Context) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("the consumer %s of %s: %w", wire.Consumer, w.queue.JobsStream(), explain(err, w.o.Replicas))
+		return nil, fmt.Errorf("the consumer %s of %s: %w", wire.Consumer, w.queue.JobsStream(), explain(err, w.o.Replicas))
 	}
 	has := consumer.CachedInfo().Config
 	if has.AckPolicy != jetstream.AckExplicitPolicy || has.MaxDeliver > 0 || has.AckWait < 3*time.Millisecond {
-		return fmt.Errorf("the consumer %s of %s is not one for workers: remove it with `nats consumer rm`, and it is created anew",
+		return nil, fmt.Errorf("the consumer %s of %s is not one for workers: remove it with `nats consumer rm`, and it is created anew",
 			wire.Consumer, w.queue.JobsStream())
 	}
 	if has.AckWait != w.o.AckWait {
 		w.log.Warn("the consumer is there with another wait for acknowledgements, which stays: change it with `nats consumer edit` "+
 			"while no worker runs", "consumer", wire.Consumer, "ack-wait", has.AckWait)
 	}
-	w.consumer, w.ackWait = consumer, has.AckWait
-	return nil
+	return consumer, nil
 }
 
 // explain says what to do about errors of JetStream.

@@ -27,10 +27,9 @@ type Worker struct {
 	begun  time.Time // the server's time
 	counts counts
 
-	results, cancelled jetstream.Stream
-	consumer           jetstream.Consumer
-	ackWait            time.Duration
-	maxResult          int
+	streams
+	ackWait   time.Duration
+	maxResult int
 
 	slots  chan struct{} // one for each job that is held
 	tokens chan struct{} // one for each job that runs
@@ -77,9 +76,10 @@ func New(ctx context.Context, nc *nats.Conn, options Options) (*Worker, error) {
 		held:  map[uint64]*job{}, byKey: map[string][]*job{}, cancels: map[string]time.Time{}}
 	w.jobs, w.stopJobs = context.WithCancelCause(context.Background())
 	w.life, w.stop = context.WithCancel(context.Background())
-	if err := w.openStreams(ctx); err != nil {
+	if w.streams, err = w.openStreams(ctx); err != nil {
 		return nil, err
 	}
+	w.ackWait = w.consumer.CachedInfo().Config.AckWait
 	if err := w.chooseMaxResult(); err != nil {
 		return nil, err
 	}

@@ -132,3 +132,34 @@ func sortedNames(fields map[string]field) []string {
 func (f jsonField) fields() (map[string]field, error) {
 	return readJSONFields(f)
 }
+
+// appendJSON writes a value: what each result has at once, the rest by package json.
+func appendJSON(to []byte, value any) ([]byte, error) {
+	switch v := value.(type) {
+	case string:
+		if isPlain(v) {
+			return append(append(append(to, '"'), v...), '"'), nil
+		}
+	case int:
+		return strconv.AppendInt(to, int64(v), 10), nil
+	case json.RawMessage:
+		if len(v) > 0 {
+			return append(to, v...), nil
+		}
+	}
+	text := bytes.NewBuffer(to)
+	encoder := json.NewEncoder(text)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(value)
+	return bytes.TrimSuffix(text.Bytes(), []byte{'\n'}), err
+}
+
+// isPlain tells whether a text is written as it is.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}

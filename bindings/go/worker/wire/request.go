@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -181,29 +179,20 @@ func writeFields(content Content, fields []pair) ([]byte, error) {
 	if content == MessagePack {
 		return writeMessagePackFields(fields)
 	}
-	var to bytes.Buffer
-	encoder := json.NewEncoder(&to)
-	encoder.SetEscapeHTML(false)
+	to := make([]byte, 0, 512)
+	var err error
 	for i, f := range fields {
 		if i == 0 {
-			to.WriteByte('{')
+			to = append(to, '{')
 		} else {
-			to.WriteByte(',')
+			to = append(to, ',')
 		}
-		to.WriteByte('"')
-		to.WriteString(f.name)
-		to.WriteString(`":`)
-		if raw, ok := f.value.(json.RawMessage); ok && len(raw) > 0 {
-			to.Write(raw)
-			continue
-		}
-		if err := encoder.Encode(f.value); err != nil {
+		to = append(append(append(to, '"'), f.name...), '"', ':')
+		if to, err = appendJSON(to, f.value); err != nil {
 			return nil, fmt.Errorf("%s: %w", f.name, err)
 		}
-		to.Truncate(to.Len() - 1) // the encoder's newline
 	}
-	to.WriteByte('}')
-	return to.Bytes(), nil
+	return append(to, '}'), nil
 }
 
 func formatTime(t time.Time) string {

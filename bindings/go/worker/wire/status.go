@@ -27,6 +27,23 @@ type Event struct {
 	Waited  float64 `json:"waited,omitempty"`  // seconds from its submission until it began
 }
 
+// Encode writes an event, as package json does.
+func (e *Event) Encode() ([]byte, error) {
+	fields := []pair{{"event", e.Event}, {"key", e.Key}, {"function", e.Function}, {"worker", e.Worker}, {"time", formatTime(e.Time)},
+		{"deliveries", e.Deliveries}}
+	for _, text := range []pair{{"status", e.Status}, {"kind", e.Kind}, {"message", e.Message}} {
+		if text.value != "" {
+			fields = append(fields, text)
+		}
+	}
+	for _, number := range []pair{{"seconds", e.Seconds}, {"waited", e.Waited}} {
+		if number.value != 0.0 {
+			fields = append(fields, number)
+		}
+	}
+	return writeFields(JSON, fields)
+}
+
 // The states of a worker.
 const (
 	StateServing  = "serving"

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -48,6 +49,95 @@ func TestResultBothWays(t *testing.T) {
 		read, err := DecodeResult(c.content, body)
 		if err != nil || !reflect.DeepEqual(*read, c.result) {
 			t.Errorf("%s: %q became %+v (%v), not %+v", c.content, body, read, err, c.result)
+		}
+	}
+}
+
+func TestAnEventIsWhatPackageJSONMakesOfIt(t *testing.T) {
+	when := time.Date(2026, 2, 3, 4, 5, 6, 700, time.UTC)
+	for _, e := range []Event{
+		{Event: EventStarted, Key: "k", Function: "m.f", Worker: "w", Time: when, Deliveries: 1},
+		{Event: EventFinished, Key: "k", Function: "m.é", Worker: "w", Time: when, Deliveries: 2, Status: StatusError, Kind: KindException,
+			Message: "a \"b\" \\ \n <c>\u2028\x7f", Seconds: 0.00000125, Waited: 3},
+	} {
+		body, err := e.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var read Event
+		if err := json.Unmarshal(body, &read); err != nil || !reflect.DeepEqual(read, e) {
+			t.Errorf("%s became %+v (%v), not %+v", body, read, err, e)
+		}
+	}
+}
+
+func FuzzDecodeRequest(f *testing.F) {
+	for _, body := range []string{"", "{}", `{"function":"a.b","args":[1],"kwargs":{"x":[{}]},"tries":2,"timeout":0.5,"deadline":"2026-01-01T00:00:00Z","key":"k"}`,
+		"\x81\xa8function\xa3a.b", "\x82\xa8function\xa3a.b\xa4args\xdd\xff\xff\xff\xff", "\xdf\xff\xff\xff\xff", strings.Repeat("[", 100_000),
+		strings.Repeat("\x91", 100_000), `{"function":"a.b","args":"` + strings.Repeat("x", 1<<20) + `"}`} {
+		f.Add([]byte(body), true)
+		f.Add([]byte(body), false)
+	}
+	f.Fuzz(func(t *testing.T, body []byte, packed bool) {
+		content := JSON
+		if packed {
+			content = MessagePack
+		}
+		request, err := DecodeRequest(content, body)
+		if request == nil {
+			t.Fatal("there is no request")
+		}
+		if request.Key != "" && CheckKey(request.Key) != nil {
+			t.Fatalf("its key is %q", request.Key)
+		}
+		if err != nil {
+			return
+		}
+		again, err := request.Encode(content)
+		if err != nil {
+			t.Fatalf("%+v is not written: %v", request, err)
+		}
+		if _, err := DecodeRequest(content, again); err != nil {
+			t.Fatalf("%q became %q, which is no request: %v", body, again, err)
+		}
+	})
+}
+
+func TestContent(t *testing.T) {
+	for header, want := range map[string]Content{"": JSON, "application/json": JSON, "Application/JSON; charset=utf-8": JSON,
+		"application/msgpack": MessagePack, "application/x-msgpack": MessagePack, "text/plain": "", "/": ""} {
+		content, err := ContentOf(header)
+		if (err == nil) != (want != "") || err == nil && content != want {
+			t.Errorf("%q is %q (%v)", header, content, err)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	q := Queue("a-b_1")
+	if q.Check() != nil || q.Jobs() != "subpy.1.a-b_1.jobs" || q.Result("k") != "subpy.1.a-b_1.results.k" || q.JobsStream() != "subpy-a-b_1-jobs" {
+		t.Errorf("the names of %s", q)
+	}
+	for _, name := range []string{"", "a.b", "a b", "*", "é", strings.Repeat("a", 65)} {
+		if Queue(name).Check() == nil {
+			t.Errorf("%q is a queue", name)
+		}
+	}
+	if found, ok := QueueOfStream(q.JobsStream()); found != q || !ok {
+		t.Errorf("the queue of %s is %s", q.JobsStream(), found)
+	}
+	for _, stream := range []string{"subpy-a-results", "other-a-jobs", "subpy--jobs"} {
+		if found, ok := QueueOfStream(stream); ok {
+			t.Errorf("%s is of the queue %s", stream, found)
+		}
+	}
+	header := map[string][]string{HeaderMsgID: {"m"}, HeaderKey: {"k"}}
+	for want, c := range map[string]struct {
+		inRequest string
+		header    map[string][]string
+	}{"r": {"r", header}, "k": {"", header}, "m": {"", map[string][]string{HeaderMsgID: {"m"}, HeaderKey: {"no key"}}}, "seq-7": {"", nil}} {
+		if key, chosen := KeyOf(c.inRequest, c.header, 7); key != want || chosen != (want != "seq-7") {
+			t.Errorf("the key is %s, not %s", key, want)
 		}
 	}
 }
