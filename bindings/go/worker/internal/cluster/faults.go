@@ -46,6 +46,13 @@ func (f *faults) note(kind, format string, arguments ...any) {
 	f.say("%s", what)
 }
 
+// happened tells whether there has been each kind of fault.
+func (f *faults) happened() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.count[workersKilled] > 0 && f.count[serversKilled] > 0 && f.count[linksCut] > 0
+}
+
 // before is what had happened last at a time.
 func (f *faults) before(at time.Time) string {
 	f.mu.Lock()
@@ -75,7 +82,8 @@ func (f *faults) run(ctx context.Context) error {
 func (f *faults) pause(ctx context.Context, random *rand.Rand) {
 	had, impatient := f.results.Load(), random.IntN(4) == 0
 	wait(ctx, between(random, f.pace/4, f.pace*3/4))
-	for !impatient && ctx.Err() == nil && f.results.Load() < had+int64(f.jobs/200) {
+	late := time.Now().Add(3 * f.pace)
+	for !impatient && ctx.Err() == nil && f.results.Load() < had+int64(f.jobs/200) && time.Now().Before(late) {
 		wait(ctx, 100*time.Millisecond)
 	}
 }

@@ -58,7 +58,7 @@ func prove(ctx context.Context, o options, to *os.File) (err error) {
 	}
 	r := &report{jobs: &jobs{count: o.jobs, seed: o.seed, files: files}, crew: crew, network: net, events: new(events),
 		faults: &faults{seed: o.seed, jobs: o.jobs, pace: o.pace, cluster: servers, crew: crew, say: show.fault, count: map[string]int{}}}
-	r.submitter = &submitter{js: js, jobs: r.jobs, rate: o.rate, done: &r.faults.results}
+	r.submitter = &submitter{js: js, jobs: r.jobs, rate: o.rate, done: &r.faults.results, last: r.faults.happened}
 	if err := r.events.listen(js.Conn()); err != nil {
 		return err
 	}
@@ -70,6 +70,9 @@ func prove(ctx context.Context, o options, to *os.File) (err error) {
 		return err
 	}
 	found := r.account.faults(r.jobs)
+	there, cancel := context.WithTimeout(ctx, 30*time.Second)
+	r.events.hear(there, o.workers)
+	cancel()
 	for _, err := range crew.drain() {
 		if err != nil {
 			found = append(found, err.Error())

@@ -25,6 +25,7 @@ type submitter struct {
 	jobs *jobs
 	rate float64       // jobs a second, 0 for as many as are done
 	done *atomic.Int64 // results that there are
+	last func() bool   // whether the last tenth may be submitted
 
 	submitted atomic.Int64 // jobs that are acknowledged
 	doubled   atomic.Int64 // of keys that were submitted already
@@ -52,6 +53,9 @@ func (s *submitter) run(ctx context.Context) error {
 			wait(ctx, time.Until(start.Add(time.Duration(float64(number)/s.rate*float64(time.Second)))))
 		}
 		for s.rate == 0 && ctx.Err() == nil && int64(number) > s.done.Load()+mostAhead {
+			wait(ctx, 50*time.Millisecond)
+		}
+		for number >= s.jobs.count*9/10 && ctx.Err() == nil && !s.last() {
 			wait(ctx, 50*time.Millisecond)
 		}
 		if err := s.publish(ctx, number, false, onTheirWay); err != nil {
