@@ -117,7 +117,7 @@ numpy: need-cargo need-cc ## build examples/numpy.c and run it: numpy in four pr
 	library=$$(cd "$(target)/release" && pwd)/libsubpy.so; echo; \
 	cd bindings/go; CGO_ENABLED=0 GOWORK=off SUBPY_LIBRARY=$$library go run ./examples/numpy $(ARGS)
 
-demo-cluster: build ## 20,000 jobs through four workers and three nats-servers, which are killed and cut off meanwhile, two minutes; JOBS=500000 RATE=139 takes an hour, SEED=n, ARGS="-v"
+demo-cluster: build ## 20,000 jobs through four workers and three nats-servers, which are killed and cut off meanwhile, minutes; JOBS=500000 RATE=139 takes an hour, SEED=n, ARGS="-v"
 	@bindings/go/worker/test-cluster -jobs $(or $(JOBS),20000) $(if $(RATE),-rate $(RATE)) $(if $(SEED),-seed $(SEED)) $(ARGS)
 
 bench-cluster: build ## workers for NATS JetStream beside dramatiq with Redis and a ProcessPoolExecutor, on the same jobs; a quarter of an hour
