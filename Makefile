@@ -15,7 +15,7 @@ rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 # How large a log `make stream` makes.
 MIB ?= 1024
 
-.PHONY: build command worker install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan test-tsan test-command lint header bench bench-data bench-processes bench-quick clean help
+.PHONY: build command worker install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan test-tsan test-command lint header bench bench-data bench-processes bench-quick bench-cluster demo-cluster clean help
 .PHONY: soak-pool misuse deny matrix check-platforms test-arm64 test-windows faults races races-bugs fuzz fuzz-minimise stress scale mutants test-leaks coverage abi release site check-docs lint-shell
 .PHONY: dist test-dist packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
@@ -116,6 +116,12 @@ numpy: need-cargo need-cc ## build examples/numpy.c and run it: numpy in four pr
 	command -v go >/dev/null || { echo "no go to run bindings/go/examples/numpy (install Go 1.25 or newer)" >&2; exit 0; }; \
 	library=$$(cd "$(target)/release" && pwd)/libsubpy.so; echo; \
 	cd bindings/go; CGO_ENABLED=0 GOWORK=off SUBPY_LIBRARY=$$library go run ./examples/numpy $(ARGS)
+
+demo-cluster: build ## 20,000 jobs through four workers and three nats-servers, which are killed and cut off meanwhile, minutes; JOBS=500000 RATE=139 takes an hour, SEED=n, ARGS="-v"
+	@bindings/go/worker/test-cluster -jobs $(or $(JOBS),20000) $(if $(RATE),-rate $(RATE)) $(if $(SEED),-seed $(SEED)) $(ARGS)
+
+bench-cluster: build ## workers for NATS JetStream beside dramatiq with Redis and a ProcessPoolExecutor, on the same jobs; a quarter of an hour
+	@bindings/go/worker/bench/run $(ARGS)
 
 test: lint need-cc need-valgrind ## format, lints, all tests; SUBPY_TEST_GCC=1 repeats them on a second CPython
 	@tests/run
