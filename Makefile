@@ -15,7 +15,7 @@ rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 # How large a log `make stream` makes.
 MIB ?= 1024
 
-.PHONY: build command worker install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-asan test-tsan test-command lint header bench bench-data bench-processes bench-quick bench-cluster demo-cluster clean help
+.PHONY: build command worker install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-worker test-asan test-tsan test-command lint header bench bench-data bench-processes bench-quick bench-cluster demo-cluster clean help
 .PHONY: soak-pool misuse deny matrix check-platforms test-arm64 test-windows faults races races-bugs fuzz fuzz-minimise stress scale mutants test-leaks coverage abi release site check-docs lint-shell
 .PHONY: dist test-dist packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
@@ -135,7 +135,7 @@ misuse: need-cargo need-cc ## all wrong arguments to every function from everywh
 test-model: need-cargo ## the gate, runs, queues and turns in more orders of their threads than `make test` tries, a minute for each model at most
 	@LOOM_MAX_PREEMPTIONS=3 LOOM_MAX_DURATION=30 tests/run model
 
-test-c test-cpp test-rust test-hosts test-go test-asan test-tsan test-command: test-%: need-cargo need-cc ## the tests of one part alone
+test-c test-cpp test-rust test-hosts test-go test-worker test-asan test-tsan test-command: test-%: need-cargo need-cc ## the tests of one part alone
 	@tests/run $*
 
 # One after the other: times are measured, and tables have cases with time limits.
