@@ -12,13 +12,15 @@ import (
 
 // followCancels reads what is to be cancelled, and returns when it knows all that is there.
 func (w *Worker) followCancels(ctx context.Context) (jetstream.ConsumeContext, error) {
-	ctx, done := context.WithTimeout(ctx, patienceOnce)
-	defer done()
 	fail := func(err error) (jetstream.ConsumeContext, error) {
 		return nil, fmt.Errorf("the stream %s: %w", w.queue.CancelsStream(), explain(err, w.o.Replicas))
 	}
-	consumer, err := w.js.OrderedConsumer(ctx, w.queue.CancelsStream(),
-		jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, HeadersOnly: true})
+	var consumer jetstream.Consumer
+	err := w.untilAnswered(ctx, func(ctx context.Context) (err error) {
+		consumer, err = w.js.OrderedConsumer(ctx, w.queue.CancelsStream(),
+			jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, HeadersOnly: true})
+		return err
+	})
 	if err != nil {
 		return fail(err)
 	}
@@ -39,10 +41,16 @@ func (w *Worker) followCancels(ctx context.Context) (jetstream.ConsumeContext, e
 	if err != nil {
 		return fail(err)
 	}
-	info, err := w.cancelled.Info(ctx)
+	var info *jetstream.StreamInfo
+	err = w.untilAnswered(ctx, func(ctx context.Context) (err error) {
+		info, err = w.cancelled.Info(ctx)
+		return err
+	})
 	if err == nil && info.State.Msgs > 0 {
 		select {
 		case <-known:
+		case <-time.After(patience):
+			err = context.DeadlineExceeded
 		case <-ctx.Done():
 			err = context.Cause(ctx)
 		}

@@ -80,8 +80,8 @@ func (j *job) handle() {
 		if there, ok := j.findResult(); !ok {
 			j.giveBack(0)
 			return
-		} else if there {
-			j.duplicate()
+		} else if there != nil {
+			j.duplicate(there)
 			return
 		}
 	}
@@ -233,8 +233,9 @@ func (j *job) giveBack(delay time.Duration) {
 	}
 }
 
-// duplicate ends a job whose key has a result.
-func (j *job) duplicate() {
+// duplicate ends a job whose key has a result. Who wants a reply gets that one: a worker may have died between the two.
+func (j *job) duplicate(there *jetstream.RawStreamMsg) {
+	j.reply(there.Header, there.Data)
 	j.w.counts.duplicates.Add(1)
 	j.event(wire.EventDuplicate, nil)
 	j.ack()

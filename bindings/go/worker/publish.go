@@ -41,19 +41,15 @@ func (j *job) finish(o *outcome) {
 			header[name] = []string{value}
 		}
 	}
-	first, ok := j.putResult(body, header)
+	other, ok := j.putResult(body, header)
 	if !ok {
 		return
 	}
-	if !first {
-		j.duplicate()
+	if other != nil {
+		j.duplicate(other)
 		return
 	}
-	if reply := j.header.Get(wire.HeaderReply); reply != "" && j.invalid == nil {
-		if err := w.nc.PublishMsg(&nats.Msg{Subject: reply, Header: header, Data: body}); err != nil {
-			w.log.Warn("the result was recorded, and not published to the subject in Subpy-Reply", "key", j.key, "error", err)
-		}
-	}
+	j.reply(header, body)
 	j.ack()
 	if status == wire.StatusOK {
 		w.counts.done.Add(1)
@@ -108,8 +104,19 @@ func (j *job) encode(o *outcome) []byte {
 	}
 }
 
-// putResult records the result, unless there is one. It is not ok when the worker ends before that is known.
-func (j *job) putResult(body []byte, header nats.Header) (first, ok bool) {
+// reply publishes the result where the request says, too.
+func (j *job) reply(header nats.Header, body []byte) {
+	subject := j.header.Get(wire.HeaderReply)
+	if subject == "" || j.invalid != nil {
+		return
+	}
+	if err := j.w.nc.PublishMsg(&nats.Msg{Subject: subject, Header: header, Data: body}); err != nil {
+		j.w.log.Warn("the result was recorded, and not published to the subject in Subpy-Reply", "key", j.key, "error", err)
+	}
+}
+
+// putResult records the result, unless there is another one, which it returns. It is not ok when the worker ends before that is known.
+func (j *job) putResult(body []byte, header nats.Header) (other *jetstream.RawStreamMsg, ok bool) {
 	w := j.w
 	subject := w.queue.Result(j.key)
 	msg := &nats.Msg{Subject: subject, Header: nats.Header{jetstream.ExpectedLastSubjSeqHeader: {"0"}}, Data: body}
@@ -121,16 +128,15 @@ func (j *job) putResult(body []byte, header nats.Header) (first, ok bool) {
 		var api *jetstream.APIError
 		if !errors.As(err, &api) || api.ErrorCode != jetstream.JSErrCodeStreamWrongLastSequence &&
 			api.ErrorCode != jetstream.JSErrCodeStreamWrongLastSequenceConstant {
-			first = err == nil
 			return err
 		}
 		there, err := w.results.GetLastMsgForSubject(ctx, subject)
-		if err == nil {
-			first = bytes.Equal(there.Data, body) // an attempt before this one, whose answer was lost
+		if err == nil && !bytes.Equal(there.Data, body) { // the same is from an attempt before this one, whose answer was lost
+			other = there
 		}
 		return err
 	})
-	return first, done
+	return other, done
 }
 
 // persist does something until it succeeds. It is false when the worker ends before.
@@ -158,14 +164,13 @@ func (j *job) persist(what string, do func(context.Context) error) bool {
 	}
 }
 
-// findResult tells whether the key has a result. It is not ok when the worker ends before that is known.
-func (j *job) findResult() (there, ok bool) {
-	ok = j.persist("the result", func(ctx context.Context) error {
-		_, err := j.w.results.GetLastMsgForSubject(ctx, j.w.queue.Result(j.key))
+// findResult returns the result that the key has, nil when it has none. It is not ok when the worker ends before that is known.
+func (j *job) findResult() (there *jetstream.RawStreamMsg, ok bool) {
+	ok = j.persist("the result", func(ctx context.Context) (err error) {
+		there, err = j.w.results.GetLastMsgForSubject(ctx, j.w.queue.Result(j.key))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			return nil
+			there, err = nil, nil
 		}
-		there = err == nil
 		return err
 	})
 	return there, ok

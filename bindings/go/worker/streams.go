@@ -6,17 +6,50 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/subpy/subpy/bindings/go/worker/wire"
 )
 
 const (
-	dedupWindow  = 2 * time.Minute
-	keepCancels  = time.Hour
-	mostPending  = 100_000 // jobs that all workers together may hold
-	mostWaiting  = 10_000  // requests of workers for more
-	patienceOnce = 10 * time.Second
+	dedupWindow = 2 * time.Minute
+	keepCancels = time.Hour
+	mostPending = 100_000 // jobs that all workers together may hold
+	mostWaiting = 10_000  // requests of workers for more
+
+	patience = time.Minute     // with a cluster that has no leader just now
+	answerIn = 3 * time.Second // what is asked once, before it is asked again
+	askAgain = time.Second
 )
+
+// untilAnswered asks the server something until it answers: a cluster whose leader has died, or has only begun, does not for some seconds.
+func (w *Worker) untilAnswered(ctx context.Context, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		once, done := context.WithTimeout(ctx, answerIn)
+		err := ask(once)
+		done()
+		if err == nil || ctx.Err() != nil || !passes(err) {
+			return err
+		}
+		w.log.Warn("the server does not answer, and is asked again", "error", err)
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(askAgain):
+		}
+	}
+}
+
+// passes tells whether an error is one of a server that starts, or of a cluster that has no leader yet.
+func passes(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) ||
+		errors.Is(err, jetstream.ErrConsumerNotFound) || // of one that was just created
+		errors.As(err, &api) && api.Code == 503 && !errors.Is(err, jetstream.ErrJetStreamNotEnabled) &&
+			!errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
+}
 
 // What a worker uses of its queue.
 type streams struct {
@@ -26,8 +59,6 @@ type streams struct {
 
 // openStreams finds the streams and the consumer of the queue, and creates what does not exist yet.
 func (w *Worker) openStreams(ctx context.Context) (s streams, err error) {
-	ctx, cancel := context.WithTimeout(ctx, patienceOnce)
-	defer cancel()
 	q := w.queue
 	jobs := jetstream.StreamConfig{Name: q.JobsStream(), Subjects: []string{q.Jobs()}, Retention: jetstream.WorkQueuePolicy,
 		Duplicates: dedupWindow, Description: "Requests of the queue " + string(q)}
@@ -52,13 +83,17 @@ func (w *Worker) openStreams(ctx context.Context) (s streams, err error) {
 
 func (w *Worker) openStream(ctx context.Context, config jetstream.StreamConfig) (jetstream.Stream, error) {
 	config.Storage, config.Replicas = jetstream.FileStorage, w.o.Replicas
-	stream, err := w.js.Stream(ctx, config.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		stream, err = w.js.CreateStream(ctx, config)
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another worker has created it meanwhile, with other options
-			stream, err = w.js.Stream(ctx, config.Name)
+	var stream jetstream.Stream
+	err := w.untilAnswered(ctx, func(ctx context.Context) (err error) {
+		stream, err = w.js.Stream(ctx, config.Name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			stream, err = w.js.CreateStream(ctx, config)
+			if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another worker has created it meanwhile, with other options
+				stream, err = w.js.Stream(ctx, config.Name)
+			}
 		}
-	}
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("the stream %s: %w", config.Name, explain(err, w.o.Replicas))
 	}
@@ -72,13 +107,17 @@ func (w *Worker) openStream(ctx context.Context, config jetstream.StreamConfig) 
 func (w *Worker) openConsumer(ctx context.Context) (jetstream.Consumer, error) {
 	config := jetstream.ConsumerConfig{Durable: wire.Consumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: w.o.AckWait,
 		MaxDeliver: -1, MaxAckPending: mostPending, MaxWaiting: mostWaiting}
-	consumer, err := w.js.Consumer(ctx, w.queue.JobsStream(), wire.Consumer)
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		consumer, err = w.js.CreateConsumer(ctx, w.queue.JobsStream(), config)
-		if errors.Is(err, jetstream.ErrConsumerExists) {
-			consumer, err = w.js.Consumer(ctx, w.queue.JobsStream(), wire.Consumer)
+	var consumer jetstream.Consumer
+	err := w.untilAnswered(ctx, func(ctx context.Context) (err error) {
+		consumer, err = w.js.Consumer(ctx, w.queue.JobsStream(), wire.Consumer)
+		if errors.Is(err, jetstream.ErrConsumerNotFound) {
+			consumer, err = w.js.CreateConsumer(ctx, w.queue.JobsStream(), config)
+			if errors.Is(err, jetstream.ErrConsumerExists) {
+				consumer, err = w.js.Consumer(ctx, w.queue.JobsStream(), wire.Consumer)
+			}
 		}
-	}
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("the consumer %s of %s: %w", wire.Consumer, w.queue.JobsStream(), explain(err, w.o.Replicas))
 	}
@@ -102,7 +141,7 @@ func explain(err error, replicas int) error {
 		return fmt.Errorf("%w: start nats-server with -js, or enable JetStream for the account", err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("the server did not answer within %v: is JetStream enabled there (nats-server -js), and has its cluster a leader? (%w)",
-			patienceOnce, err)
+			patience, err)
 	case errors.As(err, &api) && api.ErrorCode == 10005, errors.As(err, &api) && api.ErrorCode == 10074:
 		return fmt.Errorf("%w: %d replicas need as many servers in the cluster", err, replicas)
 	}

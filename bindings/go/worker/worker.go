@@ -83,7 +83,7 @@ func New(ctx context.Context, nc *nats.Conn, options Options) (*Worker, error) {
 	if err := w.chooseMaxResult(); err != nil {
 		return nil, err
 	}
-	if err := w.ask(ctx); err != nil {
+	if err := w.untilAnswered(ctx, w.ask); err != nil {
 		return nil, err
 	}
 	w.begun = w.clock.now()

@@ -15,6 +15,8 @@ import (
 func (s *settings) connect(log *slog.Logger) (nc *nats.Conn, end func(), err error) {
 	options := []nats.Option{
 		nats.Name("subpy-worker-nats"), nats.MaxReconnects(-1), nats.ReconnectWait(500 * time.Millisecond), nats.ReconnectBufSize(32 << 20),
+		// A link on which packets vanish is noticed by what does not come back.
+		nats.PingInterval(5 * time.Second), nats.MaxPingsOutstanding(2),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				log.Warn("the connection to the NATS server is lost, and tried again", "error", err)

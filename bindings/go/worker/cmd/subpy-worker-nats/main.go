@@ -48,6 +48,9 @@ func run(s *settings) error {
 	defer endServer()
 	defer nc.Close()
 	w, err := worker.New(ctx, nc, s.options)
+	if ctx.Err() != nil {
+		return nil // it was told to end before it had begun
+	}
 	if err != nil {
 		return err
 	}
