@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -110,6 +111,18 @@ func TestASpanOfEachJob(t *testing.T) {
 	r.result(r.submit(client.Call{Request: wire.Request{Function: "jobs.fail"}, Header: header}))
 	if all := spans.GetSpans(); len(all) != 2 || all[1].Status.Description != "exception: " {
 		t.Errorf("%+v", all)
+	}
+}
+
+func TestExampleOfCodeThatAsksAboutItsJob(t *testing.T) {
+	code, err := os.ReadFile("examples/report.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRoom(t, "report.py", string(code))
+	r.start()
+	if got := r.value(call("report.report")); got != `"report.report, delivery 1"` {
+		t.Error(got)
 	}
 }
 
