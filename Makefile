@@ -123,7 +123,7 @@ demo-cluster: build ## 20,000 jobs through four workers and three nats-servers, 
 bench-cluster: build ## workers for NATS JetStream beside dramatiq with Redis and a ProcessPoolExecutor, on the same jobs; a quarter of an hour
 	@bindings/go/worker/bench/run $(ARGS)
 
-test: lint need-cc need-valgrind ## format, lints, all tests; SUBPY_TEST_GCC=1 repeats them on a second CPython
+test: lint need-cc need-valgrind ## format, lints, all tests; SUBPY_TEST_GCC=1 repeats a part on a second CPython
 	@tests/run
 
 test-valgrind: need-cargo need-cc need-valgrind ## nearly all C tests under valgrind, a quarter of an hour; `make test` runs half of them

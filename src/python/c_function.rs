@@ -6,28 +6,43 @@ use std::ptr;
 use super::api;
 use super::api::Api;
 use super::object::{Obj, Py, PyResult};
-use super::types::{PyCFunction, PyMethodDef, PyMethodDefPointer, PyObject};
+use super::types::{PyCFunction, PyMemberDef, PyMethodDef, PyMethodDefPointer, PyObject};
 
 /// What CPython takes the address of: definitions of functions, methods and members.
 pub struct Static<T>(pub T);
 
 // SAFETY: constant data: names, addresses of functions, numbers. CPython never writes to it.
-unsafe impl<T> Sync for Static<T> {}
+unsafe impl Sync for Static<PyMethodDef> {}
+
+// SAFETY: as above.
+unsafe impl<const N: usize> Sync for Static<[PyMethodDef; N]> {}
+
+// SAFETY: as above.
+unsafe impl<const N: usize> Sync for Static<[PyMemberDef; N]> {}
 
 pub const fn definition(name: &'static CStr, function: PyCFunction, flags: i32) -> PyMethodDef {
     let ml_meth = PyMethodDefPointer { PyCFunction: function };
     PyMethodDef { ml_name: name.as_ptr(), ml_meth, ml_flags: flags, ml_doc: ptr::null() }
 }
 
-/// What a capsule owns. It is dropped with the GIL of the interpreter that the capsule is of.
-pub trait InCapsule: Sized {
-    /// No other type has this name: by it a capsule is known.
+/// What a capsule owns.
+///
+/// # Safety
+/// No other type has its name: by that a capsule is known. It may be dropped on any thread that has the GIL of the interpreter
+/// that the capsule is of.
+pub unsafe trait InCapsule: Sized + 'static {
     const NAME: &'static CStr;
 }
 
 /// A capsule that owns the value. Attached.
 pub fn capsule<'py, T: InCapsule>(py: Py<'py>, value: T) -> PyResult<Obj<'py>> {
-    let pointer = Box::into_raw(Box::new(value));
+    // Guests decide how many there are. A box of one element is a box of what it has.
+    let mut room = Vec::new();
+    if room.try_reserve_exact(1).is_err() {
+        return Err(py.no_memory());
+    }
+    room.push(value);
+    let pointer = Box::into_raw(room.into_boxed_slice()).cast::<T>();
     // SAFETY: attached; a static name. The capsule owns the box, which `drop_value` takes back; without a capsule it is still
     // ours.
     unsafe {

@@ -50,7 +50,8 @@ struct Waking {
     interrupts: Arc<Interrupts>,
 }
 
-impl InCapsule for Waking {
+// SAFETY: the name is its own; nothing of it is a thread's.
+unsafe impl InCapsule for Waking {
     const NAME: &CStr = c"subpy.loop";
 }
 

@@ -26,6 +26,7 @@
 //! | `buffers` | the host's memory in Python |
 //! | `own` | all of these that conversions need |
 //! | `host` | Python objects that call the host |
+//! | `c_function` | functions of C that Python calls, and what they are about |
 //! | `convert` | values from and to Python objects |
 //! | `exception` | an uncaught exception as text |
 //! | `queue` | queues between interpreters |

@@ -22,13 +22,14 @@ struct Before {
     interrupts: Arc<Interrupts>,
 }
 
-impl InCapsule for Before {
+// SAFETY: the name is its own; nothing of it is a thread's.
+unsafe impl InCapsule for Before {
     const NAME: &CStr = c"subpy.unraisablehook";
 }
 
 impl Drop for Before {
     fn drop(&mut self) {
-        // SAFETY: what a capsule owns is dropped with the GIL; the reference is its own.
+        // SAFETY: attached: it was not put into a capsule, or that is destroyed. The reference is its own.
         unsafe { (api().Py_DecRef)(self.hook) }
     }
 }

@@ -331,7 +331,8 @@ fn note_what_is_left<'py>(py: Py<'py>, scope: &Scope<'py>, code: Obj<'py>, scrip
 
 // ---- the functions that sources.py calls ----
 
-impl InCapsule for Arc<Sources> {
+// SAFETY: the name is its own; nothing of it is a thread's.
+unsafe impl InCapsule for Arc<Sources> {
     const NAME: &CStr = c"subpy.sources";
 }
 

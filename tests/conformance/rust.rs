@@ -1,7 +1,7 @@
 //! The table through the Rust crate. It needs nothing but the crate and the table: tests/dist/crate runs it where there is no more.
 
 use std::cell::Cell;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, Once, mpsc};
 use std::time::Duration;
 
 use serde_json::Value as Json;
@@ -395,10 +395,13 @@ fn here_and_in_processes(check: impl Fn(&str)) {
 
 /// The CPython to test with, if one is named.
 fn take_python() {
-    if let Some(python) = std::env::var_os("SUBPY_TEST_PYTHON") {
-        // SAFETY: the variable is set before anything of this process reads it.
-        unsafe { std::env::set_var("SUBPY_PYTHON", python) };
-    }
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        if let Some(python) = std::env::var_os("SUBPY_TEST_PYTHON") {
+            // SAFETY: once, before any test of this process has an interpreter: each begins with this.
+            unsafe { std::env::set_var("SUBPY_PYTHON", python) };
+        }
+    });
 }
 
 #[test]

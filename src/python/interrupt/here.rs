@@ -11,7 +11,8 @@ use crate::python::fork::forked;
 use crate::python::object::{Obj, Py, PyResult};
 use crate::python::types::{METH_NOARGS, PyMethodDef, PyObject};
 
-impl InCapsule for Arc<Interrupts> {
+// SAFETY: the name is its own; nothing of it is a thread's.
+unsafe impl InCapsule for Arc<Interrupts> {
     const NAME: &CStr = c"subpy.look_here";
 }
 
@@ -27,13 +28,12 @@ impl Interrupts {
 
 unsafe extern "C" fn look_here(capsule: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     // SAFETY: called by Python with the GIL of the interpreter that the list is of, and with the capsule that the function owns:
-    // it keeps its count, this takes another one, since code that runs here may let the function go.
+    // it keeps its count, as long as the function runs.
     unsafe {
         let py = Py::attached(api());
         let Some(interrupts) = in_capsule::<Arc<Interrupts>>(py.api, capsule) else { return ptr::null_mut() };
         // A lock may be held by a thread that does not exist here.
         if !forked() {
-            let interrupts = Arc::clone(interrupts);
             // For runs alone: an event loop logs a MemoryError of its callbacks, and goes on.
             if let Some(exception) = interrupts.hit(py.api, false, interrupts.table.take_for_runs()) {
                 (py.api.PyErr_SetNone)(exception.get());

@@ -13,7 +13,8 @@ use super::super::types::{
 };
 use super::{Shared, Stream};
 
-impl InCapsule for Stream {
+// SAFETY: the name is its own; nothing of it is a thread's.
+unsafe impl InCapsule for Stream {
     const NAME: &CStr = c"subpy.stream";
 }
 

@@ -15,7 +15,8 @@ use super::object;
 
 const NAME: &str = "subpy_queues";
 
-impl InCapsule for Arc<Queues> {
+// SAFETY: the name is its own; nothing of it is a thread's.
+unsafe impl InCapsule for Arc<Queues> {
     const NAME: &CStr = c"subpy.queues";
 }
 
