@@ -2,6 +2,8 @@ package worker_test
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -97,6 +99,31 @@ func TestReload(t *testing.T) {
 	}
 	if runs := r.count("runs"); runs != 1 {
 		t.Errorf("there were %d runs", runs)
+	}
+}
+
+// An interpreter that replaces another one imports what is in the folder then. Jobs do not pay for code that is broken.
+func TestBrokenCodeCostsNoJob(t *testing.T) {
+	const good = "import os\ndef abort(): os.abort()\ndef add(a): return a + 1\n"
+	r := newRoom(t, "jobs.py", good)
+	w := r.start(func(o *worker.Options) { o.Parallel, o.RetryDelay = 1, 10*time.Millisecond })
+	r.write("jobs.py", "import nothing_of_this_name\n")
+	if err := w.Reload(); err == nil {
+		t.Fatal("it was reloaded")
+	}
+	if result := r.result(r.submit(call("jobs.abort"))); result.Error == nil || result.Error.Kind != wire.KindCrashed {
+		t.Fatalf("%+v", result)
+	}
+	key := r.submit(call("jobs.add", 1))
+	r.until("a job was given back", func() bool { return strings.Contains(w.log.String(), "could not be run, and is given back") })
+	ready := httptest.NewRecorder()
+	w.Handler().ServeHTTP(ready, httptest.NewRequest("GET", "/readyz", nil))
+	if ready.Code != http.StatusServiceUnavailable || !strings.Contains(ready.Body.String(), "nothing_of_this_name") {
+		t.Errorf("/readyz: %d, %s", ready.Code, ready.Body)
+	}
+	r.write("jobs.py", good)
+	if result := r.result(key); result.Error != nil || string(result.Value.(json.RawMessage)) != "2" {
+		t.Errorf("%+v", result)
 	}
 }
 

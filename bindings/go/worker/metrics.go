@@ -50,6 +50,9 @@ func (w *Worker) ready() string {
 	if status := w.nc.Status(); status != nats.CONNECTED {
 		return "the connection to the NATS server is " + status.String()
 	}
+	if wrong := w.interpreters.is(); wrong != "" {
+		return wrong
+	}
 	w.lock.Lock()
 	defer w.lock.Unlock()
 	if w.state != wire.StateServing {

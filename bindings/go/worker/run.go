@@ -43,10 +43,15 @@ func (j *job) run() *outcome {
 		var known bool
 		if o.err, known = j.errorOf(err, limit); !known {
 			if context.Cause(j.ctx) == nil {
+				err = explainRun(&w.o, err)
 				w.log.Error("a job could not be run, and is given back", "key", j.key, "function", j.request.Function, "error", err)
+				w.interpreters.fails("jobs cannot be run: " + middleOut(err.Error(), mostTraceback))
 			}
 			o = nil
 		}
+	}
+	if o != nil {
+		w.interpreters.works()
 	}
 	if o == nil {
 		endSpan(span, &wire.Error{Kind: "returned"})
@@ -174,6 +179,8 @@ func (j *job) errorOf(err error, limit time.Duration) (result *wire.Error, known
 		crash       *subpy.CrashError
 	)
 	switch {
+	case errors.As(err, &exception) && notLoaded(&exception.Exception): // by an interpreter that replaces another one
+		return nil, false
 	case errors.As(err, &exception):
 		e := &exception.Exception
 		return &wire.Error{Kind: wire.KindException, Type: typeOf(e), Message: firstOf(e.Message, mostMessage),

@@ -27,6 +27,8 @@ type Worker struct {
 	begun  time.Time // the server's time
 	counts counts
 
+	interpreters trouble // no job can be run
+
 	streams
 	ackWait   time.Duration
 	maxResult int
