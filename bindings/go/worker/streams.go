@@ -53,8 +53,8 @@ func passes(err error) bool {
 
 // What a worker uses of its queue.
 type streams struct {
-	results, cancelled jetstream.Stream
-	consumer           jetstream.Consumer
+	results, dead, cancelled jetstream.Stream
+	consumer                 jetstream.Consumer
 }
 
 // openStreams finds the streams and the consumer of the queue, and creates what does not exist yet.
@@ -72,7 +72,7 @@ func (w *Worker) openStreams(ctx context.Context) (s streams, err error) {
 	for _, stream := range []struct {
 		config jetstream.StreamConfig
 		to     *jetstream.Stream
-	}{{jobs, &other}, {results, &s.results}, {dead, &other}, {cancels, &s.cancelled}} {
+	}{{jobs, &other}, {results, &s.results}, {dead, &s.dead}, {cancels, &s.cancelled}} {
 		if *stream.to, err = w.openStream(ctx, stream.config); err != nil {
 			return s, err
 		}
